@@ -1,0 +1,87 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+)
+
+// A File is a raw disk image in an open file or on a block device: the file's
+// bytes are the disk's. Where the system can tell, its holes are [Extent]s of
+// kind [Hole]. It is safe for concurrent use.
+type File struct {
+	f    *os.File
+	size int64
+}
+
+// NewFile returns the raw image in f, which must be a regular file or a block
+// device. It reads at offsets only, does not close f, and takes the size that f
+// has now: if f becomes shorter, reading the missing part is
+// [io.ErrUnexpectedEOF], never zeros.
+func NewFile(f *os.File) (*File, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	switch mode := fi.Mode(); {
+	case mode.IsRegular():
+		return &File{f, fi.Size()}, nil
+	case mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0:
+		// The size of a block device is where its end is.
+		size, err := f.Seek(0, io.SeekEnd)
+		if err != nil {
+			return nil, err
+		}
+		return &File{f, size}, nil
+	default:
+		return nil, fmt.Errorf("%s: neither a regular file nor a block device: %w", f.Name(), errors.ErrUnsupported)
+	}
+}
+
+// Size returns the length of the file, or of the device, in bytes.
+func (f *File) Size() int64 { return f.size }
+
+// ReadAt reads from the file; see [io.ReaderAt].
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	if off >= f.size {
+		if len(p) == 0 {
+			return 0, nil
+		}
+		return 0, io.EOF
+	}
+	want := p
+	if rest := f.size - off; int64(len(p)) > rest {
+		want = p[:rest]
+	}
+	n, err := f.f.ReadAt(want, off)
+	switch {
+	case n < len(want) && err == io.EOF:
+		return n, fmt.Errorf("%s: file became shorter while it was read: %w", f.f.Name(), io.ErrUnexpectedEOF)
+	case n == len(want) && len(want) < len(p):
+		return n, io.EOF
+	case n == len(want):
+		return n, nil
+	}
+	return n, err
+}
+
+// Extents implements [Extenter]. On systems, and filesystems, that do not tell
+// where a file's holes are, all is one extent of [Data].
+func (f *File) Extents(off, n int64) iter.Seq2[Extent, error] {
+	return func(yield func(Extent, error) bool) {
+		for end := off + n; off < end; {
+			e, err := f.extentAt(off, end)
+			if err != nil {
+				yield(Extent{}, err)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+			off = e.End()
+		}
+	}
+}

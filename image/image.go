@@ -1,0 +1,140 @@
+// Package image is the contract between the readers of disk images and
+// whatever consumes them: a [Source] of guest-visible bytes, and [Extents], the
+// map of where those bytes hold data and where they are known to be zero.
+//
+// For a raw image file use [NewFile]. Other formats have packages of their own,
+// whose readers satisfy Source by shape. This package never opens a file by name
+// and never writes.
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+)
+
+// A Source is a disk image as its guest sees it: Size bytes, readable at any
+// offset and length. ReadAt must be safe for concurrent use, as [io.ReaderAt]
+// demands, and ends with io.EOF at Size.
+//
+// A Source that knows where its data lies also implements [Extenter].
+type Source interface {
+	io.ReaderAt
+	// Size is the virtual size in bytes. It does not change.
+	Size() int64
+}
+
+// An Extenter is a [Source] that can tell data from zeros without reading them.
+type Extenter interface {
+	// Extents yields the extents of the n bytes at off, as [Extents] does. The
+	// caller guarantees that the range lies inside the source.
+	Extents(off, n int64) iter.Seq2[Extent, error]
+}
+
+// Kind tells what the bytes of an [Extent] are.
+type Kind uint8
+
+const (
+	// Data must be read to be known.
+	Data Kind = iota
+	// Zero reads as zeros and is allocated in the image.
+	Zero
+	// Hole reads as zeros and takes no room in the image.
+	Hole
+)
+
+// String returns "data", "zero" or "hole".
+func (k Kind) String() string {
+	switch k {
+	case Data:
+		return "data"
+	case Zero:
+		return "zero"
+	case Hole:
+		return "hole"
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// An Extent is a run of bytes of one [Kind].
+type Extent struct {
+	Offset int64 // bytes from the start of the source
+	Length int64 // bytes, more than zero
+	Kind   Kind
+}
+
+// End returns the offset of the first byte past the extent.
+func (e Extent) End() int64 { return e.Offset + e.Length }
+
+// Extents yields the extents of the n bytes of src at off: in order, without
+// gaps, neighbours of one kind merged. The range is clipped to the source. A
+// source that is no [Extenter] is a single extent of Data. After an error the
+// sequence ends.
+func Extents(src Source, off, n int64) iter.Seq2[Extent, error] {
+	size := src.Size()
+	off = min(max(off, 0), size)
+	n = min(max(n, 0), size-off)
+	if n == 0 {
+		return func(func(Extent, error) bool) {}
+	}
+	e, ok := src.(Extenter)
+	if !ok {
+		return func(yield func(Extent, error) bool) { yield(Extent{off, n, Data}, nil) }
+	}
+	return Merge(e.Extents(off, n))
+}
+
+// Merge joins neighbouring extents of one kind. Implementations of [Extenter]
+// need not call it: [Extents] does.
+func Merge(seq iter.Seq2[Extent, error]) iter.Seq2[Extent, error] {
+	return func(yield func(Extent, error) bool) {
+		var run Extent
+		for e, err := range seq {
+			if err != nil {
+				if run.Length > 0 && !yield(run, nil) {
+					return
+				}
+				yield(Extent{}, err)
+				return
+			}
+			if run.Length > 0 && run.Kind == e.Kind && run.End() == e.Offset {
+				run.Length += e.Length
+				continue
+			}
+			if run.Length > 0 && !yield(run, nil) {
+				return
+			}
+			run = e
+		}
+		if run.Length > 0 {
+			yield(run, nil)
+		}
+	}
+}
+
+var (
+	// ErrFormat is what every [FormatError] is: the file breaks the rules of its
+	// format, and reading on could give wrong data.
+	ErrFormat = errors.New("malformed image")
+
+	// ErrUnsupported is a valid image with a feature that is not read here.
+	ErrUnsupported = errors.New("unsupported image feature")
+)
+
+// A FormatError says which field of an image file is wrong, and how. It matches
+// [ErrFormat].
+type FormatError struct {
+	Format string // "vhd", "qcow2"
+	Offset int64  // where in the file the field is, in bytes
+	Field  string // the field's name in the format's specification
+	Value  any    // what it holds
+	Want   string // what it should hold, as the end of a sentence: "at most 16"
+}
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("%s: %s at offset %d is %v, want %s", e.Format, e.Field, e.Offset, e.Value, e.Want)
+}
+
+// Is reports whether target is [ErrFormat].
+func (e *FormatError) Is(target error) bool { return target == ErrFormat }

@@ -1,0 +1,231 @@
+package luks
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// A metadata area is parsed into a tree first, and not into structs: the
+// standard library would take members by another case, merge what stands twice, and
+// say nothing of what it does not know.
+
+// maxJSONDepth is more than any metadata need. A token may hold what it likes.
+const maxJSONDepth = 32
+
+// parseJSON parses one JSON object and refuses members that stand twice.
+func parseJSON(text []byte) (map[string]any, error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	v, err := parseValue(dec, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, errors.New("more text after the object")
+	}
+	o, ok := v.(map[string]any)
+	if !ok {
+		return nil, errors.New("not an object")
+	}
+	return o, nil
+}
+
+func parseValue(dec *json.Decoder, depth int) (any, error) {
+	if depth > maxJSONDepth {
+		return nil, fmt.Errorf("nested deeper than %d levels", maxJSONDepth)
+	}
+	t, err := dec.Token()
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch t {
+	case json.Delim('{'):
+		o := make(map[string]any)
+		for dec.More() {
+			k, err := dec.Token()
+			if err != nil {
+				return nil, err
+			}
+			name, ok := k.(string)
+			if !ok {
+				return nil, fmt.Errorf("member name %v is not a string", k)
+			}
+			if _, twice := o[name]; twice {
+				return nil, fmt.Errorf("member %q stands twice", name)
+			}
+			if o[name], err = parseValue(dec, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		_, err := dec.Token()
+		return o, err
+	case json.Delim('['):
+		a := []any{}
+		for dec.More() {
+			v, err := parseValue(dec, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			a = append(a, v)
+		}
+		_, err := dec.Token()
+		return a, err
+	}
+	return t, nil
+}
+
+// An object is a JSON object in the metadata and knows its path. What it gives is
+// checked for its type; the first error is kept, and zero values are given from
+// then on.
+type object struct {
+	path    string
+	members map[string]any
+	base    int64 // the offset of the JSON area, for errors
+	err     *error
+}
+
+func (o object) fail(name string, value any, want string) {
+	if *o.err == nil {
+		*o.err = &FormatError{Offset: o.base, Field: o.name(name), Value: value, Want: want}
+	}
+}
+
+func (o object) name(member string) string {
+	if o.path == "" {
+		return member
+	}
+	return o.path + "." + member
+}
+
+// want notes an error unless ok.
+func (o object) want(ok bool, name string, value any, want string) {
+	if !ok {
+		o.fail(name, value, want)
+	}
+}
+
+// shown is how a value that has the wrong type stands in an error.
+func shown(v any, there bool) string {
+	if !there {
+		return "missing"
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	if len(b) > 64 {
+		return string(b[:64]) + "..."
+	}
+	return string(b)
+}
+
+func member[T any](o object, name, want string) (T, bool) {
+	v, there := o.members[name]
+	t, ok := v.(T)
+	if !ok {
+		o.fail(name, shown(v, there), want)
+	}
+	return t, ok
+}
+
+func (o object) has(name string) bool {
+	_, ok := o.members[name]
+	return ok
+}
+
+func (o object) object(name string) object {
+	m, _ := member[map[string]any](o, name, "an object")
+	return object{o.name(name), m, o.base, o.err}
+}
+
+func (o object) str(name string) string {
+	s, _ := member[string](o, name, "a string")
+	return s
+}
+
+// is checks a member that has one right value.
+func (o object) is(name, value string) {
+	if s := o.str(name); s != value {
+		o.fail(name, strconv.Quote(s), strconv.Quote(value))
+	}
+}
+
+// strings returns an array of strings.
+func (o object) strings(name string) []string {
+	a, _ := member[[]any](o, name, "an array of strings")
+	var out []string
+	for _, v := range a {
+		s, ok := v.(string)
+		if !ok {
+			o.fail(name, shown(v, true), "strings only")
+			return nil
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// uint32 returns a JSON integer that fits 32 bits.
+func (o object) uint32(name string) uint32 {
+	n, ok := member[json.Number](o, name, "an integer")
+	if !ok {
+		return 0
+	}
+	v, err := strconv.ParseUint(string(n), 10, 32)
+	if err != nil {
+		o.fail(name, n, "an integer from 0 to 4294967295")
+	}
+	return uint32(v)
+}
+
+// size returns a 63-bit number, which LUKS2 writes as a string of decimal digits.
+func (o object) size(name string) int64 {
+	s, ok := member[string](o, name, "a string of decimal digits")
+	if !ok {
+		return 0
+	}
+	v, err := strconv.ParseUint(s, 10, 63)
+	if err != nil {
+		o.fail(name, strconv.Quote(s), "a string of decimal digits, less than 2^63")
+	}
+	return int64(v)
+}
+
+func (o object) base64(name string) []byte {
+	s, ok := member[string](o, name, "base64 text")
+	if !ok {
+		return nil
+	}
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		o.fail(name, shown(s, true), "base64 text")
+	}
+	return b
+}
+
+// number parses the name of a key slot, digest, segment or token: "0" to "31".
+func number(s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil && n >= 0 && n < maxObjects && strconv.Itoa(n) == s
+}
+
+// numbers returns an array of object names as numbers, each there once.
+func (o object) numbers(name string, there map[int]bool) []int {
+	var out []int
+	seen := make(map[int]bool)
+	for _, s := range o.strings(name) {
+		n, ok := number(s)
+		o.want(ok && there[n] && !seen[n], name, strconv.Quote(s), "the name of an object that is there, once")
+		seen[n] = true
+		out = append(out, n)
+	}
+	return out
+}

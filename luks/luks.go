@@ -1,0 +1,66 @@
+// Package luks reads and writes disk images encrypted with LUKS, versions 1 and
+// 2, without cryptsetup, device-mapper or root.
+//
+// To encrypt, use [NewWriter] for a stream, or [New] for a header and a
+// [Volume] that encrypts at any offset. To decrypt, use [Open] and
+// [Header.Unlock]: the Volume it returns is an [io.ReaderAt] of the plaintext.
+//
+// What it writes is AES in XTS mode (aes-xts-plain64) with one key slot, and is
+// accepted by cryptsetup, the Linux kernel and (LUKS1) QEMU. What it reads is
+// the same with any number of key slots; other ciphers are refused by name. XTS
+// keeps data secret but does not notice when somebody changes it.
+//
+// The package never prints, opens no file and starts no process.
+//
+// The formats are specified in "LUKS1 On-Disk Format Specification" 1.2.3 and
+// "LUKS2 On-Disk Format Specification" 1.1, both by the cryptsetup project.
+package luks
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors that a caller can act on. Match with [errors.Is]; the error at hand says
+// more.
+var (
+	// ErrNotLUKS: the data have no LUKS header, neither a primary nor a secondary.
+	ErrNotLUKS = errors.New("not a LUKS image")
+
+	// ErrFormat is what every [FormatError] is: the header breaks the rules of
+	// LUKS, so what it says can not be trusted.
+	ErrFormat = errors.New("malformed LUKS header")
+
+	// ErrUnsupported: a valid header with something that this package does not do.
+	ErrUnsupported = errors.New("unsupported LUKS feature")
+
+	// ErrPassphrase: no key slot opens with the passphrase given.
+	ErrPassphrase = errors.New("no key slot opens with this passphrase")
+
+	// ErrVolumeKey: the volume key given is not the one that the header's digest
+	// was made of.
+	ErrVolumeKey = errors.New("the volume key does not belong to this image")
+
+	// ErrLimit: deriving the key would take more than [OpenOptions] allow.
+	ErrLimit = errors.New("key derivation beyond the limit")
+)
+
+// A FormatError says which field of a header is wrong, and how. It matches
+// [ErrFormat].
+type FormatError struct {
+	Offset int64  // where in the image the field is, in bytes; for a JSON member, where its JSON area is
+	Field  string // the name in the specification; for a JSON member its path, "keyslots.0.kdf.time"
+	Value  any    // what it holds
+	Want   string // what it should hold, as the end of a sentence: "at most 16"
+}
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("luks: %s at offset %d is %v, want %s", e.Field, e.Offset, e.Value, e.Want)
+}
+
+// Is reports whether target is [ErrFormat].
+func (e *FormatError) Is(target error) bool { return target == ErrFormat }
+
+func unsupported(format string, args ...any) error {
+	return fmt.Errorf("luks: %w: %s", ErrUnsupported, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,188 @@
+package luks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/internal/af"
+)
+
+// New makes a header with one key slot for passphrase, and the volume key, which
+// the caller wipes after use. The passphrase may be the content of a key file:
+// each byte counts. Nothing is written yet: see [Header.WriteTo] and
+// [Header.WriteHeader] for the header, [Header.Volume] and
+// [Volume.EncryptSectors] for the data.
+func New(passphrase []byte, o Options) (*Header, []byte, error) {
+	if len(passphrase) == 0 {
+		return nil, nil, fmt.Errorf("luks: empty passphrase")
+	}
+	o, err := o.resolve()
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := randomBytes(o.Rand, o.KeySize)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.VolumeKey != nil {
+		copy(key, o.VolumeKey)
+	}
+	h := &Header{
+		version:   o.Version,
+		uuid:      o.UUID,
+		label:     o.Label,
+		subsystem: o.Subsystem,
+		seqid:     1,
+		segment: segment{
+			offset:     o.DataOffset,
+			encryption: cipherXTS,
+			sectorSize: o.SectorSize,
+			hash:       o.Hash,
+		},
+	}
+	if err := h.make(passphrase, key, o); err != nil {
+		clear(key)
+		return nil, nil, err
+	}
+	return h, key, nil
+}
+
+// make adds the digest and the key slot, and encodes the header.
+func (h *Header) make(passphrase, key []byte, o Options) error {
+	d, err := newDigest(key, o)
+	if err != nil {
+		return err
+	}
+	h.digests = []digest{d}
+	s := keyslot{active: true, keySize: len(key), priority: priorityNormal, kdf: o.KDF, afHash: o.Hash}
+	s.area = area{offset: v2KeyslotsOffset, size: roundUp(int64(len(key))*stripes, 4096), encryption: cipherXTS, keySize: len(key)}
+	if o.Version == 1 {
+		s.area = v1Area(0, len(key))
+	}
+	if s.salt, err = randomBytes(o.Rand, saltSize); err != nil {
+		return err
+	}
+	material, err := s.seal(passphrase, key, o.Rand)
+	if err != nil {
+		return err
+	}
+	h.slots = []keyslot{s}
+	if o.Version == 1 {
+		h.encodeV1(material)
+		return nil
+	}
+	return h.encodeV2(material, o.Rand)
+}
+
+// seal returns the key material of s: key, split and encrypted with what the KDF
+// makes of passphrase.
+func (s *keyslot) seal(passphrase, key []byte, rand io.Reader) ([]byte, error) {
+	newHash, err := hashByName(s.afHash)
+	if err != nil {
+		return nil, err
+	}
+	derived, err := s.kdf.derive(passphrase, s.salt, s.area.keySize)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(derived)
+	cipher, err := newCipher(s.area.encryption, derived, sectorSize)
+	if err != nil {
+		return nil, err
+	}
+	defer cipher.Close()
+	material, err := af.Split(key, newHash, rand)
+	if err != nil {
+		return nil, fmt.Errorf("luks: %w", err)
+	}
+	cipher.Encrypt(material, material, 0)
+	return material, nil
+}
+
+// newDigest returns the digest of key. The key is random, so the least number of
+// iterations is enough whatever the passphrase is.
+func newDigest(key []byte, o Options) (digest, error) {
+	newHash, err := hashByName(o.Hash)
+	if err != nil {
+		return digest{}, err
+	}
+	d := digest{hash: o.Hash, iterations: minPBKDF2Iterations, slots: []int{0}, segments: []int{0}}
+	if d.salt, err = randomBytes(o.Rand, saltSize); err != nil {
+		return d, err
+	}
+	n := newHash().Size()
+	if o.Version == 1 {
+		n = v1DigestSize
+	}
+	d.value, err = d.sum(newHash, key, n)
+	return d, err
+}
+
+func randomBytes(r io.Reader, n int) ([]byte, error) {
+	p := make([]byte, n)
+	if _, err := io.ReadFull(r, p); err != nil {
+		return nil, fmt.Errorf("luks: reading random bytes: %w", err)
+	}
+	return p, nil
+}
+
+// WriteTo writes the whole header area, [Header.DataOffset] bytes, in order. The
+// data follow it. It works once the header was made by [New].
+func (h *Header) WriteTo(w io.Writer) (int64, error) {
+	if h.made == nil {
+		return 0, errNotMade
+	}
+	var done int64
+	gap := make([]byte, 64<<10)
+	fill := func(end int64) error {
+		for done < end {
+			n, err := w.Write(gap[:min(int64(len(gap)), end-done)])
+			done += int64(n)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, r := range h.made.regions {
+		if err := fill(r.offset); err != nil {
+			return done, err
+		}
+		n, err := w.Write(r.data)
+		done += int64(n)
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, fill(h.segment.offset)
+}
+
+// WriteHeader writes the header to a file whose data may be there already. What
+// makes the file a LUKS image is written last, after a Sync if w has that method:
+// a file whose writing was cut off is no LUKS image. The gaps between the parts of
+// the header are not written: w must be new, so that they read as zeros. It works
+// once the header was made by [New].
+func (h *Header) WriteHeader(w io.WriterAt) error {
+	if h.made == nil {
+		return errNotMade
+	}
+	for i, r := range h.made.regions {
+		if i == h.made.primary {
+			continue
+		}
+		if _, err := w.WriteAt(r.data, r.offset); err != nil {
+			return err
+		}
+	}
+	if s, ok := w.(interface{ Sync() error }); ok {
+		if err := s.Sync(); err != nil {
+			return err
+		}
+	}
+	r := h.made.regions[h.made.primary]
+	_, err := w.WriteAt(r.data, r.offset)
+	return err
+}
+
+var errNotMade = errors.New("luks: only a header made by New can be written")

@@ -1,0 +1,91 @@
+package luks
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// maxKeySize bounds the length of a key in bytes. The longest that dm-crypt has are
+// 128 bytes; cryptsetup itself stops at 512.
+const maxKeySize = 512
+
+// Detect tells whether the size bytes of r start with the magic of a LUKS header, or
+// hold that of a secondary LUKS2 header. It reads little, and says nothing of
+// whether the header is good.
+func Detect(r io.ReaderAt, size int64) bool {
+	if isMagic(r, size, 0, magic) {
+		return true
+	}
+	for _, n := range v2HeaderSizes {
+		if isMagic(r, size, n, v2SecondMagic) {
+			return true
+		}
+	}
+	return false
+}
+
+// isMagic tells whether a binary header with this magic and a known version is at off.
+func isMagic(r io.ReaderAt, size, off int64, magic [6]byte) bool {
+	var b [8]byte
+	if size < off+int64(len(b)) {
+		return false
+	}
+	if _, err := readFull(r, b[:], off); err != nil {
+		return false
+	}
+	return bytes.Equal(b[:6], magic[:])
+}
+
+// Open reads and checks the header of the LUKS image in r, which has size bytes. If
+// the primary header of a LUKS2 image is damaged, the secondary one is used; see
+// [Info.Warnings]. The header is read once: what was checked is what is used. The
+// key material is read when a key slot is tried, so r must stay open.
+//
+// Errors: [ErrNotLUKS], [ErrFormat] with a [FormatError], [ErrUnsupported], or what
+// r returned.
+func Open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
+	var b [8]byte
+	if size < int64(len(b)) {
+		return nil, fmt.Errorf("luks: %w: %d bytes are too short", ErrNotLUKS, size)
+	}
+	if _, err := readFull(r, b[:], 0); err != nil {
+		return nil, fmt.Errorf("luks: reading the header: %w", err)
+	}
+	if bytes.Equal(b[:6], magic[:]) && binary.BigEndian.Uint16(b[6:]) == 1 {
+		return openV1(r, size, o)
+	}
+	h, err := openV2(r, size)
+	if err != nil {
+		if v := binary.BigEndian.Uint16(b[6:]); bytes.Equal(b[:6], magic[:]) && v != 2 && errors.Is(err, ErrNotLUKS) {
+			return nil, unsupported("LUKS version %d", v)
+		}
+		return nil, err
+	}
+	h.r, h.size, h.opts = r, size, o
+	return h, nil
+}
+
+// A namedArea is an area, and the field to name if it is wrong.
+type namedArea struct {
+	area
+	fieldOffset int64
+	field       string
+}
+
+// overlap reports two areas that share bytes.
+func overlap(areas []namedArea) error {
+	slices.SortStableFunc(areas, func(a, b namedArea) int { return cmp.Compare(a.offset, b.offset) })
+	for i := 1; i < len(areas); i++ {
+		a, b := areas[i-1], areas[i]
+		if a.offset+a.size > b.offset {
+			return &FormatError{Offset: b.fieldOffset, Field: b.field, Value: b.offset,
+				Want: fmt.Sprintf("an area of its own: %s ends at %d", a.field, a.offset+a.size)}
+		}
+	}
+	return nil
+}

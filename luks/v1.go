@@ -1,0 +1,196 @@
+package luks
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// The LUKS1 header. LUKS1 On-Disk Format Specification, section 2.1 (phdr) and 2.2
+// (key slots). All integers are big-endian.
+const (
+	v1HeaderSize    = 592
+	v1DigestSize    = 20
+	v1Slots         = 8
+	v1SlotsOffset   = 208
+	v1SlotSize      = 48
+	v1Active        = 0x00AC71F3
+	v1Inactive      = 0x0000DEAD
+	v1FirstArea     = 8    // in sectors: 4096 bytes, as cryptsetup and QEMU have it
+	v1AreaAlign     = 8    // in sectors
+	v1CipherName    = 8    // offsets of fields
+	v1CipherMode    = 40   //
+	v1HashSpec      = 72   //
+	v1Payload       = 104  //
+	v1KeyBytes      = 108  //
+	v1Digest        = 112  //
+	v1DigestSalt    = 132  //
+	v1DigestIter    = 164  //
+	v1UUID          = 168  //
+	v1LeastMaterial = 1024 // the least offset of key material that cryptsetup takes
+)
+
+var magic = [6]byte{'L', 'U', 'K', 'S', 0xba, 0xbe}
+
+// v1AreaSectors returns the room between two key slots for keys of n bytes.
+func v1AreaSectors(n int) int64 {
+	return roundUp(roundUp(int64(n)*stripes, sectorSize)/sectorSize, v1AreaAlign)
+}
+
+// v1Area returns where key slot i is, as cryptsetup and QEMU lay them out.
+func v1Area(i, keySize int) area {
+	return area{
+		offset:     (v1FirstArea + int64(i)*v1AreaSectors(keySize)) * sectorSize,
+		size:       roundUp(int64(keySize)*stripes, sectorSize),
+		encryption: cipherXTS,
+		keySize:    keySize,
+	}
+}
+
+// v1MaterialEnd returns the end of the last key slot: the least data offset.
+func v1MaterialEnd(keySize int) int64 { return v1Area(v1Slots, keySize).offset }
+
+// encodeV1 makes the bytes of the header with one key slot, whose key material is
+// given.
+func (h *Header) encodeV1(material []byte) {
+	b := make([]byte, v1HeaderSize)
+	be := binary.BigEndian
+	copy(b, magic[:])
+	be.PutUint16(b[6:], 1)
+	name, mode, _ := strings.Cut(h.segment.encryption, "-")
+	copy(b[v1CipherName:], name)
+	copy(b[v1CipherMode:], mode)
+	copy(b[v1HashSpec:], h.segment.hash)
+	be.PutUint32(b[v1Payload:], uint32(h.segment.offset/sectorSize))
+	s, d := h.slots[0], h.digests[0]
+	be.PutUint32(b[v1KeyBytes:], uint32(s.keySize))
+	copy(b[v1Digest:], d.value)
+	copy(b[v1DigestSalt:], d.salt)
+	be.PutUint32(b[v1DigestIter:], uint32(d.iterations))
+	copy(b[v1UUID:], h.uuid)
+	for i := range v1Slots {
+		p := b[v1SlotsOffset+i*v1SlotSize:]
+		be.PutUint32(p, v1Inactive)
+		if i == 0 {
+			be.PutUint32(p, v1Active)
+			be.PutUint32(p[4:], uint32(s.kdf.Iterations))
+			copy(p[8:], s.salt)
+		}
+		be.PutUint32(p[40:], uint32(v1Area(i, s.keySize).offset/sectorSize))
+		be.PutUint32(p[44:], stripes)
+	}
+	h.made = &madeHeader{regions: []region{{0, b}, {s.area.offset, material}}}
+}
+
+// openV1 reads and checks a LUKS1 header. The whole header is validated, also key
+// slots that are not in use: they say where a key may be added.
+func openV1(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
+	b := make([]byte, v1HeaderSize)
+	if _, err := readFull(r, b, 0); err != nil {
+		return nil, fmt.Errorf("luks: reading the LUKS1 header: %w", err)
+	}
+	p := v1Parser{b: b}
+	h := &Header{version: 1, r: r, size: size, opts: o, uuid: p.text(v1UUID, 40, "uuid")}
+	name, mode := p.text(v1CipherName, 32, "cipher-name"), p.text(v1CipherMode, 32, "cipher-mode")
+	h.segment = segment{
+		offset:     int64(p.u32(v1Payload)) * sectorSize,
+		encryption: name + "-" + mode,
+		sectorSize: sectorSize,
+		hash:       p.text(v1HashSpec, 32, "hash-spec"),
+	}
+	keySize := int64(p.u32(v1KeyBytes))
+	p.want(keySize >= 1 && keySize <= maxKeySize, v1KeyBytes, "key-bytes", keySize, "from 1 to 512")
+	iterations := p.u32(v1DigestIter)
+	p.want(iterations >= 1, v1DigestIter, "mk-digest-iter", iterations, "at least 1")
+	if p.err != nil {
+		return nil, p.err
+	}
+	h.digests = []digest{{
+		hash:       h.segment.hash,
+		iterations: iterations,
+		salt:       b[v1DigestSalt:][:saltSize],
+		value:      b[v1Digest:][:v1DigestSize],
+		segments:   []int{0},
+	}}
+	for i := range v1Slots {
+		s := p.slot(i, keySize, h.segment)
+		h.slots = append(h.slots, s)
+		h.digests[0].slots = append(h.digests[0].slots, i)
+	}
+	p.layout(h)
+	if p.err != nil {
+		return nil, p.err
+	}
+	return h, nil
+}
+
+// v1Parser takes fields out of a LUKS1 header and keeps the first error.
+type v1Parser struct {
+	b   []byte
+	err error
+}
+
+func (p *v1Parser) u32(off int) uint32 { return binary.BigEndian.Uint32(p.b[off:]) }
+
+// want notes an error unless ok.
+func (p *v1Parser) want(ok bool, off int, field string, value any, want string) {
+	if !ok && p.err == nil {
+		p.err = &FormatError{Offset: int64(off), Field: field, Value: value, Want: want}
+	}
+}
+
+// text returns a NUL-terminated field of n bytes.
+func (p *v1Parser) text(off, n int, field string) string {
+	s, ok := nulTerminated(p.b[off : off+n])
+	p.want(ok, off, field, fmt.Sprintf("%q", p.b[off:off+n]), "a NUL at its end")
+	return s
+}
+
+// slot returns key slot i.
+func (p *v1Parser) slot(i int, keySize int64, seg segment) keyslot {
+	off := v1SlotsOffset + i*v1SlotSize
+	field := func(name string) string { return fmt.Sprintf("key-slot-%d.%s", i, name) }
+	active, iterations := p.u32(off), p.u32(off+4)
+	p.want(active == v1Active || active == v1Inactive, off, field("active"), fmt.Sprintf("%#x", active),
+		fmt.Sprintf("%#x or %#x", v1Active, v1Inactive))
+	p.want(active != v1Active || iterations >= 1, off+4, field("iterations"), iterations, "at least 1")
+	p.want(p.u32(off+44) == stripes, off+44, field("stripes"), p.u32(off+44), fmt.Sprint(stripes))
+	return keyslot{
+		id:       i,
+		active:   active == v1Active,
+		keySize:  int(keySize),
+		priority: priorityNormal,
+		kdf:      KDF{Type: PBKDF2, Hash: seg.hash, Iterations: iterations},
+		salt:     p.b[off+8:][:saltSize],
+		afHash:   seg.hash,
+		area: area{
+			offset:     int64(p.u32(off+40)) * sectorSize,
+			size:       roundUp(keySize*stripes, sectorSize),
+			encryption: seg.encryption,
+			keySize:    int(keySize),
+		},
+	}
+}
+
+// layout checks that the key material lies past the header, before the data, and
+// nowhere twice.
+func (p *v1Parser) layout(h *Header) {
+	areas := make([]namedArea, 0, v1Slots)
+	for i, s := range h.slots {
+		off := v1SlotsOffset + i*v1SlotSize + 40
+		name := fmt.Sprintf("key-slot-%d.key-material-offset", i)
+		a := s.area
+		p.want(a.offset >= v1LeastMaterial, off, name, a.offset/sectorSize, fmt.Sprintf("at least %d sectors", v1LeastMaterial/sectorSize))
+		if data := h.segment.offset; data != 0 {
+			p.want(a.offset+a.size <= data, off, name, a.offset/sectorSize,
+				fmt.Sprintf("key material that ends before the data, which start at sector %d", data/sectorSize))
+		}
+		p.want(a.offset+a.size <= h.size, off, name, a.offset/sectorSize,
+			fmt.Sprintf("key material inside the file, which has %d bytes", h.size))
+		areas = append(areas, namedArea{a, int64(off), name})
+	}
+	if err := overlap(areas); err != nil && p.err == nil {
+		p.err = err
+	}
+}
