@@ -1,0 +1,121 @@
+package xts
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/subtle"
+	"encoding/binary"
+)
+
+// maskSize is how many bytes of whitening masks are made at a time: those of the
+// most common sector, and little enough to stay in the first-level cache with the
+// data.
+const maskSize = 512
+
+// generic is the portable kernel. crypto/aes gives it AES one block a call, by AES
+// instructions where the CPU has them. Without those crypto/aes uses tables and is
+// not constant-time.
+type generic struct {
+	data, tweak cipher.Block
+}
+
+func newGeneric(key []byte) (kernel, error) {
+	data, err := aes.NewCipher(key[:len(key)/2])
+	if err != nil {
+		return nil, err
+	}
+	tweak, err := aes.NewCipher(key[len(key)/2:])
+	if err != nil {
+		return nil, err
+	}
+	return &generic{data, tweak}, nil
+}
+
+// wipe only lets go: crypto/aes offers no way to overwrite the keys it expanded.
+func (g *generic) wipe() { *g = generic{} }
+
+func (g *generic) encrypt(dst, src []byte, unit int, t tweak) {
+	g.crypt(dst, src, unit, t, encryptBlocks)
+}
+
+func (g *generic) decrypt(dst, src []byte, unit int, t tweak) {
+	g.crypt(dst, src, unit, t, decryptBlocks)
+}
+
+// crypt works a chunk at a time: make the masks, XOR them into all blocks, run AES
+// over all blocks, XOR again. Doing all of it block by block would make each
+// 16-byte load of AES wait for two 8-byte stores just before it, which the CPU
+// cannot forward to one load, and so keep the AES of neighbouring blocks from
+// overlapping.
+func (g *generic) crypt(dst, src []byte, unit int, t tweak, blocks func(cipher.Block, []byte)) {
+	var masks [maskSize]byte
+	for ; len(src) > 0; t = t.next() {
+		lo, hi := g.firstMask(dst, src, t)
+		for left := unit; left > 0; {
+			n := min(left, maskSize)
+			lo, hi = fillMasks(masks[:n], lo, hi)
+			subtle.XORBytes(dst[:n], src[:n], masks[:n])
+			blocks(g.data, dst[:n])
+			subtle.XORBytes(dst[:n], dst[:n], masks[:n])
+			dst, src, left = dst[n:], src[n:], left-n
+		}
+	}
+}
+
+func encryptBlocks(b cipher.Block, buf []byte) {
+	for ; len(buf) >= blockSize; buf = buf[blockSize:] {
+		b.Encrypt(buf[:blockSize], buf[:blockSize])
+	}
+}
+
+func decryptBlocks(b cipher.Block, buf []byte) {
+	for ; len(buf) >= blockSize; buf = buf[blockSize:] {
+		b.Decrypt(buf[:blockSize], buf[:blockSize])
+	}
+}
+
+// firstMask returns the encrypted tweak of the data unit at the start of src, the
+// mask of its first block.
+//
+// It is computed in the first block of dst: a local array would be moved to the
+// heap, since it goes through an interface. dst may be src, so what stood in src
+// is put back; apart from src, dst has nothing to lose.
+func (g *generic) firstMask(dst, src []byte, t tweak) (lo, hi uint64) {
+	b := dst[:blockSize]
+	srcLo, srcHi := load(src)
+	store(b, t.lo, t.hi)
+	g.tweak.Encrypt(b, b)
+	lo, hi = load(b)
+	store(b, srcLo, srcHi)
+	return lo, hi
+}
+
+// fillMasks fills b with the masks of consecutive blocks, the first of which is
+// hi:lo, and returns the one that follows.
+func fillMasks(b []byte, lo, hi uint64) (uint64, uint64) {
+	for len(b) >= blockSize {
+		store(b, lo, hi)
+		lo, hi = double(lo, hi)
+		b = b[blockSize:]
+	}
+	return lo, hi
+}
+
+// double multiplies hi:lo by x in GF(2^128) modulo x^128 + x^7 + x^2 + x + 1. The
+// bit shifted out of hi becomes a mask of all zeros or all ones, as a branch on it
+// would be mispredicted half of the time and leak the bit.
+func double(lo, hi uint64) (uint64, uint64) {
+	carry := uint64(int64(hi) >> 63)
+	return lo<<1 ^ carry&0x87, hi<<1 | lo>>63
+}
+
+func load(b []byte) (lo, hi uint64) {
+	_ = b[blockSize-1]
+	return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+}
+
+func store(b []byte, lo, hi uint64) {
+	_ = b[blockSize-1]
+	binary.LittleEndian.PutUint64(b, lo)
+	binary.LittleEndian.PutUint64(b[8:], hi)
+}
