@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// Exit codes. Scripts rely on them. 2 belongs to the Go runtime.
+const (
+	exitDone       = 0
+	exitFailure    = 1
+	exitMismatch   = 3
+	exitPassphrase = 12
+	exitCancelled  = 130
+)
+
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return exitCancelled
+	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey):
+		return exitPassphrase
+	case errors.Is(err, luksimg.ErrMismatch):
+		return exitMismatch
+	}
+	return exitFailure
+}
+
+// message is what is wrong, for a person.
+func message(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return "cancelled"
+	}
+	return err.Error()
+}
+
+// A hintError is an error with a word on what to do.
+type hintError struct {
+	error
+	hint string
+}
+
+func (e *hintError) Unwrap() error { return e.error }
+
+func withHint(err error, hint string) error { return &hintError{err, hint} }
+
+// hints are for errors wherever they come from. The first that fits is given.
+var hints = []struct {
+	target error
+	hint   string
+}{
+	{luks.ErrPassphrase, "with --key-file every byte counts, a final newline too; --passphrase-file leaves one final newline off"},
+	{luksimg.ErrMismatch, "encrypt the source again; if it is in use, stop what writes to it first"},
+	{luksimg.ErrEncrypted, "decrypt it first: luksimg decrypt SRC DST"},
+	{luksimg.ErrUnsupportedFormat, "convert it to raw or VHD first; if it is a raw disk all the same, say --source-format raw"},
+	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is"},
+	{luks.ErrFormat, "the header is damaged; restore it from a backup, or get the file again"},
+	{luks.ErrUnsupported, "cryptsetup may open this image"},
+	{luks.ErrLimit, "the image asks for more memory than is allowed to open it"},
+	{image.ErrUnsupported, "convert it to a disk that stands alone with the tool that made it"},
+	{image.ErrFormat, "the file is damaged or was cut off: get it again, and compare its checksum"},
+	{luksimg.ErrKey, "luksimg keygen FILE makes a key that fits"},
+	{term.ErrNoTerminal, "give the key with --key-file, --passphrase-file or --key-fd"},
+	{fs.ErrExist, "choose another name, or say --force to replace it"},
+	{fs.ErrPermission, "check the permissions of the file and its folder"},
+	{syscall.ENOSPC, "luksimg needs room for the whole output beside its final name; free some, or write to another disk"},
+}
+
+// hint returns what to do about an error, or "".
+func hint(err error) string {
+	if h := new(hintError); errors.As(err, &h) {
+		return h.hint
+	}
+	for _, h := range hints {
+		if errors.Is(err, h.target) {
+			return h.hint
+		}
+	}
+	return ""
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/vhd"
+)
+
+func newInspect(g *global) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "inspect FILE",
+		Short: "Tell what an image is",
+		Long: `Inspect tells the format of an image, its sizes, and what its header says: for a VHD its
+kind and where it came from, for LUKS the cipher and the key slots. No key is needed.`,
+		Example: `  luksimg inspect disk.vhd
+  luksimg inspect --json disk.luks`,
+		Args: args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			in, err := openInput(args[0])
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			i, err := luksimg.Inspect(in.f, in.size, luksimg.ImageOptions{Format: luksimg.Format(format)})
+			if err != nil {
+				return in.wrap(err)
+			}
+			t := g.talk(c)
+			if !g.json { // where they are members of the object
+				for _, w := range i.Warnings {
+					t.warn("%s", w)
+				}
+			}
+			return t.result(i, inspectText(args[0], i))
+		},
+	}
+	c.Flags().StringVar(&format, "source-format", "", "format of FILE: raw or vhd (default: the content tells)")
+	return c
+}
+
+// A table is lines of "name: value", aligned.
+type table struct {
+	strings.Builder
+	w *tabwriter.Writer
+}
+
+func newTable() *table {
+	t := &table{}
+	t.w = tabwriter.NewWriter(&t.Builder, 0, 0, 2, ' ', 0)
+	return t
+}
+
+func (t *table) row(name, format string, args ...any) {
+	fmt.Fprintf(t.w, "%s:\t%s\n", name, fmt.Sprintf(format, args...))
+}
+
+func (t *table) size(name string, n int64) { t.row(name, "%d bytes (%s)", n, term.Bytes(n)) }
+
+func inspectText(name string, i *luksimg.Info) string {
+	t := newTable()
+	t.row("file", "%s", name)
+	t.row("format", "%s", i.Format)
+	t.row("encrypted", "%s", map[bool]string{true: "yes", false: "no"}[i.Encrypted])
+	t.size("file size", i.FileSize)
+	t.size("virtual size", i.VirtualSize)
+	t.size("data size", i.DataSize)
+	if i.PartitionTable != "" {
+		t.row("partition table", "%s", i.PartitionTable)
+	}
+	if i.VHD != nil {
+		t.vhd(i.VHD)
+	}
+	if i.LUKS != nil {
+		t.luks(i.LUKS)
+	}
+	t.w.Flush()
+	return strings.TrimSuffix(t.String(), "\n")
+}
+
+func (t *table) vhd(v *vhd.Info) {
+	t.row("VHD type", "%s", v.Type)
+	if v.BlockSize > 0 {
+		t.row("blocks", "%d of %d bytes allocated", v.AllocatedBlocks, v.BlockSize)
+	}
+	t.row("created by", "%q %s on %q, %s", v.CreatorApp, v.CreatorVersion, v.CreatorOS, v.Timestamp.Format(time.DateTime))
+	t.row("unique id", "%s", v.UniqueID)
+}
+
+func (t *table) luks(l *luks.Info) {
+	t.row("UUID", "%s", l.UUID)
+	if l.Label != "" {
+		t.row("label", "%s", l.Label)
+	}
+	if l.Subsystem != "" {
+		t.row("subsystem", "%s", l.Subsystem)
+	}
+	t.row("cipher", "%s, %d-bit key", l.Cipher, l.KeyBits)
+	t.row("sector size", "%d bytes", l.SectorSize)
+	t.row("data offset", "%d bytes (sector %d)", l.DataOffset, l.DataOffset/512)
+	t.row("hash", "%s", l.Hash)
+	if l.Version == 2 {
+		t.row("metadata size", "%d bytes", l.MetadataSize)
+		t.row("epoch", "%d", l.Epoch)
+		t.row("tokens", "%d", l.Tokens)
+	}
+	if len(l.Flags) > 0 {
+		t.row("flags", "%s", strings.Join(l.Flags, " "))
+	}
+	for _, s := range l.Keyslots {
+		cost := fmt.Sprintf("%s %s, %d iterations", s.KDF, s.Hash, s.Iterations)
+		if s.KDF != luks.PBKDF2 {
+			cost = fmt.Sprintf("%s, %d KiB, %d passes, %d lanes", s.KDF, s.Memory, s.Iterations, s.Parallel)
+		}
+		if !s.Bound {
+			cost += ", not bound to the data"
+		}
+		if s.Priority != "normal" {
+			cost += ", " + s.Priority
+		}
+		t.row(fmt.Sprintf("key slot %d", s.Slot), "%s", cost)
+	}
+}

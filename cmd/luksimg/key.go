@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/internal/term"
+)
+
+// maxKey bounds the length of a key file, as cryptsetup does.
+const maxKey = 8 << 20
+
+// keyFlags are the ways to give a key. There is none to give it as an argument, which
+// every user of the machine could see.
+type keyFlags struct {
+	keyFile        string
+	passphraseFile string
+	fd             int
+}
+
+func (k *keyFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&k.keyFile, "key-file", "", "`FILE` with the key, or - for standard input; each byte counts, a final newline too")
+	f.StringVar(&k.passphraseFile, "passphrase-file", "", "`FILE` with the passphrase, or -; one final newline is left off")
+	f.IntVar(&k.fd, "key-fd", -1, "read the key from this open file descriptor, as --key-file does")
+	c.MarkFlagsMutuallyExclusive("key-file", "passphrase-file", "key-fd")
+}
+
+// given tells whether any of the flags was used.
+func (k *keyFlags) given() bool { return k.keyFile != "" || k.passphraseFile != "" || k.fd >= 0 }
+
+// stdin tells whether the key comes from standard input.
+func (k *keyFlags) stdin() bool { return k.keyFile == "-" || k.passphraseFile == "-" || k.fd == 0 }
+
+// read returns the key, which the caller wipes. If none was given it asks for a
+// passphrase, twice if it is a new one.
+func (k *keyFlags) read(ctx context.Context, t *talk, name string, isNew bool) ([]byte, error) {
+	var key []byte
+	var err error
+	var from string
+	switch {
+	case k.keyFile != "":
+		from = k.keyFile
+		key, err = readKeyFile(ctx, k.keyFile)
+	case k.passphraseFile != "":
+		from = k.passphraseFile
+		key, err = readKeyFile(ctx, k.passphraseFile)
+		key = bytes.TrimSuffix(bytes.TrimSuffix(key, []byte("\n")), []byte("\r"))
+	case k.fd >= 0:
+		from = fmt.Sprintf("file descriptor %d", k.fd)
+		f := os.NewFile(uintptr(k.fd), from)
+		if f == nil {
+			return nil, fmt.Errorf("--key-fd %d is not an open file descriptor", k.fd)
+		}
+		key, err = readKey(ctx, f)
+		f.Close()
+	default:
+		return prompt(ctx, name, isNew)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(key) == 0 {
+		return nil, fmt.Errorf("the key from %s is empty", stdinName(from))
+	}
+	t.say("key: %d bytes from %s", len(key), stdinName(from))
+	if k.passphraseFile == "" && key[len(key)-1] == '\n' {
+		t.warn("the key ends with a newline, which is a part of it; --passphrase-file leaves it off")
+	}
+	return key, nil
+}
+
+func stdinName(name string) string {
+	if name == "-" {
+		return "standard input"
+	}
+	return name
+}
+
+func readKeyFile(ctx context.Context, name string) ([]byte, error) {
+	if name == "-" {
+		return readKey(ctx, os.Stdin)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	defer f.Close()
+	return readKey(ctx, f)
+}
+
+// readKey reads all of f, or gives up when ctx is done.
+func readKey(ctx context.Context, f *os.File) ([]byte, error) {
+	var key []byte
+	err := await(ctx, func() (err error) {
+		key, err = io.ReadAll(io.LimitReader(f, maxKey+1))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(key) > maxKey {
+		return nil, fmt.Errorf("the key from %s is longer than %d bytes", f.Name(), maxKey)
+	}
+	return key, nil
+}
+
+// prompt asks for a passphrase on the terminal.
+func prompt(ctx context.Context, name string, isNew bool) ([]byte, error) {
+	ask := func(question string) ([]byte, error) {
+		state := term.Save()
+		var secret []byte
+		err := await(ctx, func() (err error) {
+			secret, err = term.ReadSecret(question)
+			return err
+		})
+		if err != nil {
+			state.Restore()
+		}
+		return secret, err
+	}
+	what := "Passphrase for " + name + ": "
+	if isNew {
+		what = "New passphrase for " + name + ": "
+	}
+	p, err := ask(what)
+	switch {
+	case errors.Is(err, term.ErrNoTerminal):
+		return nil, fmt.Errorf("no key was given, and there is %w", err)
+	case err != nil:
+		return nil, err
+	case len(p) == 0:
+		return nil, errors.New("the passphrase is empty")
+	case !isNew:
+		return p, nil
+	}
+	again, err := ask("Repeat it: ")
+	if err != nil {
+		return nil, err
+	}
+	defer clear(again)
+	if subtle.ConstantTimeCompare(p, again) != 1 {
+		clear(p)
+		return nil, errors.New("the two passphrases are not the same")
+	}
+	return p, nil
+}
+
+// await calls f and returns its error, or that of ctx as soon as it is done.
+func await(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/internal/output"
+)
+
+const (
+	// defaultKeyBytes is how much randomness a key has: 256 bits.
+	defaultKeyBytes = 32
+	// maxKeyBytes is what fits the 512 characters that IBM Cloud takes.
+	maxKeyBytes = 384
+)
+
+func newKeygen(g *global) *cobra.Command {
+	var n int
+	var raw bool
+	c := &cobra.Command{
+		Use:   "keygen FILE",
+		Short: "Make a new key",
+		Long: `Keygen writes a new random key to FILE, which only you may read: base64 text, on one
+line without a newline, so that the file is a passphrase with every byte of it, here and
+in cryptsetup, QEMU and IBM Key Protect. A key file is never replaced.
+
+Keep it: without the key there is no way to the data.`,
+		Example: `  luksimg keygen dek.b64
+  luksimg keygen --bytes 64 --raw volume.key`,
+		Args: args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t := g.talk(c)
+			f, key, err := generateKey(args[0], n, raw)
+			if err != nil {
+				return err
+			}
+			clear(key)
+			defer f.Abort()
+			if err := f.Commit(); err != nil {
+				return err
+			}
+			r := keygenResult{Output: args[0], Bytes: n, Encoding: "base64", Length: len(key)}
+			if raw {
+				r.Encoding = "raw"
+			}
+			return t.result(r, fmt.Sprintf("%s: %d random bytes, %d bytes as %s", args[0], n, r.Length, r.Encoding))
+		},
+	}
+	c.Flags().IntVar(&n, "bytes", defaultKeyBytes, fmt.Sprintf("how many random bytes, from 16 to %d", maxKeyBytes))
+	c.Flags().BoolVar(&raw, "raw", false, "write the bytes themselves, not base64 text")
+	return c
+}
+
+// keygenResult is what keygen --json prints.
+type keygenResult struct {
+	Output   string `json:"output"`
+	Bytes    int    `json:"bytes"`    // of randomness
+	Encoding string `json:"encoding"` // "base64" or "raw"
+	Length   int    `json:"length"`   // of the file
+}
+
+// generateKey makes a key of n random bytes and writes it to a file that is yet to be
+// committed. The caller wipes the key, which is what the file holds.
+func generateKey(name string, n int, raw bool) (*output.File, []byte, error) {
+	if n < 16 || n > maxKeyBytes {
+		return nil, nil, fmt.Errorf("a key of %d bytes: want from 16 to %d", n, maxKeyBytes)
+	}
+	f, err := output.Create(name, 0o600, false)
+	if err != nil {
+		return nil, nil, withHint(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
+	}
+	key := make([]byte, n)
+	rand.Read(key) // never fails
+	if !raw {
+		text := make([]byte, base64.StdEncoding.EncodedLen(n))
+		base64.StdEncoding.Encode(text, key)
+		clear(key)
+		key = text
+	}
+	if _, err := f.Write(key); err != nil {
+		clear(key)
+		f.Abort()
+		return nil, nil, err
+	}
+	return f, key, nil
+}

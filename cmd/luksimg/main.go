@@ -1,0 +1,88 @@
+// Command luksimg encrypts disk images of virtual machines with LUKS.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal, which ends the job in an orderly way, a second one
+	// ends the process.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run executes the command and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(stderr, "luksimg: error: %s\n", message(err))
+	if h := hint(err); h != "" {
+		fmt.Fprintf(stderr, "luksimg: hint: %s\n", h)
+	}
+	return exitCode(err)
+}
+
+// global holds the flags that every verb has.
+type global struct {
+	quiet bool
+	json  bool
+}
+
+func newRoot() *cobra.Command {
+	g := &global{}
+	root := &cobra.Command{
+		Use:   "luksimg",
+		Short: "Encrypt disk images of virtual machines with LUKS",
+		Long: `luksimg encrypts disk images of virtual machines with LUKS, and decrypts, verifies
+and inspects them, without root, qemu or cryptsetup.
+
+Results go to standard output; talk, progress and errors to standard error.
+Exit codes: 0 done, 1 failure or usage, 3 the images differ, 12 wrong passphrase,
+130 cancelled.`,
+		Example: `  luksimg keygen dek.b64
+  luksimg encrypt --key-file dek.b64 disk.vhd disk.luks
+  luksimg verify --key-file dek.b64 disk.vhd disk.luks`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.PersistentFlags().BoolVarP(&g.quiet, "quiet", "q", false, "print nothing but errors and the result")
+	root.PersistentFlags().BoolVar(&g.json, "json", false, "print the result as one JSON object")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return withHint(err, "luksimg "+c.Name()+" --help lists the flags")
+	})
+	root.AddCommand(
+		newEncrypt(g),
+		newDecrypt(g),
+		newInspect(g),
+		newVerify(g),
+		newKeygen(g),
+		newVersion(g),
+	)
+	return root
+}
+
+// args returns a check that there are exactly the arguments in usage.
+func args(usage ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, got []string) error {
+		if len(got) == len(usage) {
+			return nil
+		}
+		return withHint(fmt.Errorf("%s takes %d arguments, %d given", c.Name(), len(usage), len(got)),
+			"usage: "+c.UseLine())
+	}
+}

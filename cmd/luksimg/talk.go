@@ -1,0 +1,71 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/internal/term"
+)
+
+// A talk is what a verb says: to the person on standard error, and its result on
+// standard output.
+type talk struct {
+	g        *global
+	out, err io.Writer
+	warnings []string
+}
+
+func (g *global) talk(c *cobra.Command) *talk {
+	return &talk{g: g, out: c.OutOrStdout(), err: c.ErrOrStderr()}
+}
+
+// say tells something that may help.
+func (t *talk) say(format string, args ...any) {
+	if !t.g.quiet {
+		fmt.Fprintf(t.err, "luksimg: "+format+"\n", args...)
+	}
+}
+
+// warn tells of something that may be wrong.
+func (t *talk) warn(format string, args ...any) {
+	w := fmt.Sprintf(format, args...)
+	t.warnings = append(t.warnings, w)
+	t.say("warning: %s", w)
+}
+
+// result prints the result: v as JSON if asked for, else the text.
+func (t *talk) result(v any, text string) error {
+	if t.g.json {
+		e := json.NewEncoder(t.out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(v)
+	}
+	_, err := fmt.Fprintln(t.out, text)
+	return err
+}
+
+// progressFlag is the flag of verbs that take their time.
+type progressFlag struct{ mode string }
+
+func (p *progressFlag) add(c *cobra.Command) {
+	c.Flags().StringVar(&p.mode, "progress", term.Auto, "how to show progress: "+strings.Join(term.Modes, ", "))
+}
+
+// start begins to show progress on standard error.
+func (p *progressFlag) start(t *talk, phase string, total int64) (*term.Progress, error) {
+	if !slices.Contains(term.Modes, p.mode) {
+		return nil, fmt.Errorf("--progress %s: want one of %s", p.mode, strings.Join(term.Modes, ", "))
+	}
+	mode := p.mode
+	if t.g.quiet {
+		mode = term.None
+	}
+	return term.Start(os.Stderr, mode, phase, total), nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/term"
+)
+
+type verifyFlags struct {
+	*global
+	unlock       unlockFlags
+	progress     progressFlag
+	sourceFormat string
+	jobs         int
+}
+
+func newVerify(g *global) *cobra.Command {
+	o := &verifyFlags{global: g}
+	c := &cobra.Command{
+		Use:   "verify SRC ENCRYPTED",
+		Short: "Compare a LUKS image with the disk image it was made of",
+		Long: `Verify decrypts the LUKS image ENCRYPTED and compares it, byte for byte, with the disk image
+SRC. Past the end of SRC there must be zeros only. If they differ it names the first
+offset on the disk and exits with 3.`,
+		Example: `  luksimg verify --key-file dek.b64 disk.vhd disk.luks`,
+		Args:    args("SRC", "ENCRYPTED"),
+		RunE:    func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
+	}
+	o.unlock.add(c)
+	c.Flags().StringVar(&o.sourceFormat, "source-format", "", "format of SRC: raw or vhd (default: the content tells)")
+	c.Flags().IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
+	o.progress.add(c)
+	return c
+}
+
+// verifyResult is what verify --json prints. Mismatch is the first offset that differs.
+type verifyResult struct {
+	Equal      bool     `json:"equal"`
+	Mismatch   *int64   `json:"mismatch,omitempty"`
+	SourceSize int64    `json:"source_size"`
+	VolumeSize int64    `json:"volume_size"`
+	UUID       string   `json:"uuid"`
+	Warnings   []string `json:"warnings,omitempty"`
+}
+
+func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
+	ctx, t := c.Context(), o.talk(c)
+	if src == "-" {
+		return errors.New("verify reads the source at any offset, not from standard input")
+	}
+	source, err := openInput(src)
+	if err != nil {
+		return err
+	}
+	defer source.f.Close()
+	img, err := source.image(o.sourceFormat)
+	if err != nil {
+		return err
+	}
+	in, h, err := openLUKS(t, encrypted)
+	if err != nil {
+		return err
+	}
+	defer in.f.Close()
+	v, err := o.unlock.open(ctx, t, in, h)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	p, err := o.progress.start(t, "verify", v.Size())
+	if err != nil {
+		return err
+	}
+	err = luksimg.Verify(ctx, img, v, luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add})
+	p.Done()
+	if err != nil && !errors.Is(err, luksimg.ErrMismatch) {
+		return err
+	}
+	r := verifyResult{Equal: err == nil, SourceSize: img.Size(), VolumeSize: v.Size(), UUID: h.UUID(), Warnings: t.warnings}
+	if m := new(luksimg.MismatchError); errors.As(err, &m) {
+		r.Mismatch = &m.Offset
+	}
+	if err == nil || t.g.json {
+		if e := t.result(r, fmt.Sprintf("%s: holds %s, %s, byte for byte", encrypted, src, term.Bytes(img.Size()))); e != nil {
+			return e
+		}
+	}
+	return err
+}

@@ -1,0 +1,119 @@
+package luksimg
+
+import (
+	"bytes"
+	"context"
+	"io"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// Unlock opens the LUKS image in r, a file of size bytes, with a passphrase, which
+// may be the content of a key file. It is [luks.Open] and [luks.Header.Unlock], but
+// returns at once when ctx is done. The caller closes the Volume.
+func Unlock(ctx context.Context, r io.ReaderAt, size int64, passphrase []byte) (*luks.Volume, error) {
+	h, err := luks.Open(r, size, luks.OpenOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var v *luks.Volume
+	err = await(ctx, func() (err error) {
+		v, err = h.Unlock(passphrase)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// zeroRun is the least run of zeros that [Decrypt] leaves out, and its alignment.
+const zeroRun = 64 << 10
+
+// Decrypt writes the plaintext of src, most often a [luks.Volume], to dst, which must
+// be new: runs of zeros are left out, so that a file has holes there, and dst gets
+// its length by its method Truncate if it has one.
+func Decrypt(ctx context.Context, dst io.WriterAt, src image.Source, o RunOptions) error {
+	size := src.Size()
+	err := parallel.Run(ctx, o.jobs(), pieceSize, pieces(src, size), func(buf []byte, p piece) error {
+		if !p.zero {
+			b, err := readPiece(src, buf, p)
+			if err != nil {
+				return err
+			}
+			if err := writeSparse(dst, b, p.offset); err != nil {
+				return err
+			}
+		}
+		o.done(p.length)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if t, ok := dst.(interface{ Truncate(int64) error }); ok {
+		return t.Truncate(size)
+	}
+	return nil
+}
+
+// writeSparse writes b, but for its runs of zeros.
+func writeSparse(dst io.WriterAt, b []byte, off int64) error {
+	start := 0 // of what is to be written
+	flush := func(end int) error {
+		if start == end {
+			return nil
+		}
+		_, err := dst.WriteAt(b[start:end], off+int64(start))
+		return err
+	}
+	for i := 0; i < len(b); i += zeroRun {
+		end := min(i+zeroRun, len(b))
+		if !isZero(b[i:end]) {
+			continue
+		}
+		if err := flush(i); err != nil {
+			return err
+		}
+		start = end
+	}
+	return flush(len(b))
+}
+
+var zeros [4096]byte
+
+func isZero(b []byte) bool {
+	for len(b) > len(zeros) {
+		if !bytes.Equal(b[:len(zeros)], zeros[:]) {
+			return false
+		}
+		b = b[len(zeros):]
+	}
+	return bytes.Equal(b, zeros[:len(b)])
+}
+
+// DecryptStream writes the plaintext of src to dst in order. ctx is looked at
+// between reads.
+func DecryptStream(ctx context.Context, dst io.Writer, src image.Source, o RunOptions) error {
+	buf := make([]byte, pieceSize)
+	defer clear(buf)
+	for p, err := range pieces(src, src.Size()) {
+		if err == nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		b, err := readPiece(src, buf, p)
+		if err != nil {
+			return err
+		}
+		if _, err := dst.Write(b); err != nil {
+			return err
+		}
+		o.done(p.length)
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package luksimg
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/vhd"
+)
+
+// Info is what [Inspect] finds out about an image. Its JSON form is stable; members
+// may be added.
+type Info struct {
+	Format   Format `json:"format"`
+	FileSize int64  `json:"file_size"` // bytes
+
+	// VirtualSize is the length of the disk in bytes, in LUKS that of the plaintext.
+	VirtualSize int64 `json:"virtual_size"`
+
+	// DataSize is how much of the disk, or of the file if it is encrypted, is not
+	// known to be zeros, in bytes.
+	DataSize int64 `json:"data_size"`
+
+	// Encrypted tells that the disk can not be seen without a key.
+	Encrypted bool `json:"encrypted"`
+
+	// PartitionTable is that of a disk that is not encrypted.
+	PartitionTable DiskLabel `json:"partition_table,omitempty"`
+
+	VHD  *vhd.Info  `json:"vhd,omitempty"`
+	LUKS *luks.Info `json:"luks,omitempty"`
+
+	// Warnings are all there are, also those of VHD and LUKS.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Inspect tells what the image in r is, a file of size bytes: plain or encrypted. No
+// key is needed, and none of the data are read.
+func Inspect(r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
+	img, err := OpenImage(r, size, o)
+	if errors.Is(err, ErrEncrypted) {
+		return inspectLUKS(r, size)
+	}
+	if err != nil {
+		return nil, err
+	}
+	i := &Info{
+		Format:         img.Format,
+		FileSize:       size,
+		VirtualSize:    img.Size(),
+		PartitionTable: LabelOf(img),
+		Warnings:       img.Warnings,
+	}
+	if d, ok := img.Source.(*vhd.Disk); ok {
+		v := d.Info()
+		i.VHD = &v
+	}
+	i.DataSize, err = dataSize(img.Source)
+	return i, err
+}
+
+func inspectLUKS(r io.ReaderAt, size int64) (*Info, error) {
+	h, err := luks.Open(r, size, luks.OpenOptions{})
+	if err != nil {
+		return nil, err
+	}
+	l := h.Info()
+	i := &Info{Format: LUKS2, FileSize: size, Encrypted: true, LUKS: &l, Warnings: l.Warnings}
+	if l.Version == 1 {
+		i.Format = LUKS1
+	}
+	i.VirtualSize = l.DataSize
+	if l.DataSize == 0 {
+		i.VirtualSize = max(0, size-l.DataOffset)
+		i.VirtualSize -= i.VirtualSize % int64(l.SectorSize)
+	}
+	switch end := l.DataOffset + l.DataSize; {
+	case l.DataOffset == 0:
+		i.Warnings = append(i.Warnings, "this is a detached header: the data are elsewhere")
+	case size < end, l.DataSize == 0 && size <= l.DataOffset:
+		i.Warnings = append(i.Warnings, fmt.Sprintf("the file ends at byte %d, before the data do: it was cut off", size))
+	}
+	if len(l.Keyslots) == 0 {
+		i.Warnings = append(i.Warnings, "there is no key slot: only the volume key opens this image")
+	}
+	src, err := source(r, size)
+	if err != nil {
+		return nil, err
+	}
+	i.DataSize, err = dataSize(src)
+	return i, err
+}
+
+// dataSize returns how many bytes of src are not known to be zeros.
+func dataSize(src image.Source) (int64, error) {
+	var n int64
+	for e, err := range image.Extents(src, 0, src.Size()) {
+		if err != nil {
+			return 0, err
+		}
+		if e.Kind == image.Data {
+			n += e.Length
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,138 @@
+// Package output writes files that appear under their name only when they are whole
+// and on the disk. Until then the bytes are in a temporary file beside it, which a
+// later run removes if this one was killed.
+package output
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// A File is being written. Exactly one of Commit and Abort ends it; Abort after
+// either does nothing.
+type File struct {
+	*os.File
+	name  string // the final one
+	force bool
+	done  bool
+}
+
+const suffix = ".luksimg-partial"
+
+// Create starts a file that will have this name, and the given permissions less the
+// umask. Without force the name must not be taken, now and when the file is whole.
+// Only a regular file is ever replaced.
+func Create(name string, perm fs.FileMode, force bool) (*File, error) {
+	switch fi, err := os.Lstat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	case !fi.Mode().IsRegular() && fi.Mode()&fs.ModeSymlink == 0:
+		return nil, fmt.Errorf("%s: not a regular file, and will not be replaced", name)
+	case !force:
+		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
+	}
+	dir, base := filepath.Split(name)
+	if dir == "" {
+		dir = "."
+	}
+	if base == "" {
+		return nil, fmt.Errorf("%s: not the name of a file", name)
+	}
+	prefix := "." + base[:min(len(base), 200)] + "."
+	removeLeftovers(dir, prefix)
+	for {
+		f, err := createTemp(dir, prefix, perm)
+		if err != nil {
+			return nil, err
+		}
+		ok, err := lock(f)
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			return nil, err
+		}
+		if ok {
+			return &File{File: f, name: name, force: force}, nil
+		}
+		f.Close() // another run took it for a leftover just now
+	}
+}
+
+// removeLeftovers removes the temporary files of runs that were killed: those that
+// nobody holds a lock on.
+func removeLeftovers(dir, prefix string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		n := e.Name()
+		if !e.Type().IsRegular() || !strings.HasPrefix(n, prefix) || !strings.HasSuffix(n, suffix) {
+			continue
+		}
+		if middle := n[len(prefix) : len(n)-len(suffix)]; strings.Trim(middle, "0123456789abcdef") != "" || len(middle) != randomLength {
+			continue // the leftover of a file whose name starts like this one's
+		}
+		removeUnlocked(filepath.Join(dir, n))
+	}
+}
+
+// Commit makes what was written durable and gives the file its name. If it fails,
+// nothing is left, and what had the name before has it still.
+func (f *File) Commit() error {
+	if f.done {
+		return errors.New("output: file was committed or aborted already")
+	}
+	if err := f.Sync(); err != nil {
+		f.Abort()
+		return err
+	}
+	if runtime.GOOS == "windows" { // where an open file can not be renamed
+		f.File.Close()
+	}
+	if err := f.rename(); err != nil {
+		f.Abort()
+		return err
+	}
+	f.done = true
+	// All is on the disk, so closing has nothing to add; it ends the lock.
+	f.File.Close()
+	return syncDir(filepath.Dir(f.name))
+}
+
+// Abort removes what was written.
+func (f *File) Abort() {
+	if f.done {
+		return
+	}
+	f.done = true
+	remove(f.File)
+}
+
+func (f *File) rename() error {
+	if f.force {
+		return os.Rename(f.File.Name(), f.name)
+	}
+	err := renameNew(f.File.Name(), f.name)
+	if errors.Is(err, fs.ErrExist) {
+		return &fs.PathError{Op: "create", Path: f.name, Err: fs.ErrExist}
+	}
+	return err
+}
+
+// renameUnlessThere is renameNew where the system has no such call: there is a moment
+// between the look and the renaming.
+func renameUnlessThere(from, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return fs.ErrExist
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(from, to)
+}

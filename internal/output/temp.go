@@ -1,0 +1,26 @@
+package output
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+const randomLength = 16
+
+// createTemp makes a file with a random name. Unlike os.CreateTemp it has the
+// permissions of the final file from the start.
+func createTemp(dir, prefix string, perm fs.FileMode) (*os.File, error) {
+	for {
+		var b [randomLength / 2]byte
+		rand.Read(b[:])
+		name := filepath.Join(dir, prefix+hex.EncodeToString(b[:])+suffix)
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
+}

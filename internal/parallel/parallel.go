@@ -1,0 +1,51 @@
+// Package parallel shares pieces of work among workers that each have a buffer of
+// their own, and stops all of them at the first error.
+package parallel
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// Run takes pieces from the sequence, one at a time, and calls do for each of them
+// from as many goroutines as workers says (at least one). Each has a buffer of
+// bufSize bytes. It returns when all have stopped: at the end of the sequence, at
+// the first error of the sequence or of do, which it returns, or when ctx is done,
+// whose cause it returns. do must return within a fraction of a second.
+func Run[P any](ctx context.Context, workers, bufSize int, pieces iter.Seq2[P, error], do func(buf []byte, piece P) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next, stop := iter.Pull2(pieces)
+	defer stop()
+	var mu sync.Mutex // for next, which is not safe for concurrent use
+	take := func() (P, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		var none P
+		if ctx.Err() != nil {
+			return none, false
+		}
+		p, err, ok := next()
+		if err != nil {
+			cancel(err)
+			return none, false
+		}
+		return p, ok
+	}
+	var wg sync.WaitGroup
+	for range max(workers, 1) {
+		wg.Go(func() {
+			buf := make([]byte, bufSize)
+			for p, ok := take(); ok; p, ok = take() {
+				if err := do(buf, p); err != nil {
+					cancel(err)
+					return
+				}
+			}
+			clear(buf) // it held plaintext
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}

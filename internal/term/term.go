@@ -1,0 +1,85 @@
+// Package term is how the command talks to the person at the terminal: hidden
+// prompts and a line of progress.
+package term
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/term"
+)
+
+// ErrNoTerminal: there is nobody to ask.
+var ErrNoTerminal = errors.New("no terminal to ask on")
+
+// IsTerminal tells whether f is a terminal.
+func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// ReadSecret asks for a line on the terminal itself, not on standard input, which may
+// be data, and does not show what is typed. Without a terminal it is ErrNoTerminal.
+func ReadSecret(prompt string) ([]byte, error) {
+	in, out, err := open()
+	if err != nil {
+		return nil, ErrNoTerminal
+	}
+	defer in.Close()
+	if out != in {
+		defer out.Close()
+	}
+	if !IsTerminal(in) {
+		return nil, ErrNoTerminal
+	}
+	fmt.Fprint(out, prompt)
+	secret, err := term.ReadPassword(int(in.Fd()))
+	fmt.Fprintln(out)
+	return secret, err
+}
+
+// open opens the terminal of the process for reading and writing.
+func open() (in, out *os.File, err error) {
+	if runtime.GOOS != "windows" {
+		in, err = os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		return in, in, err
+	}
+	if in, err = os.OpenFile("CONIN$", os.O_RDWR, 0); err != nil {
+		return nil, nil, err
+	}
+	if out, err = os.OpenFile("CONOUT$", os.O_RDWR, 0); err != nil {
+		in.Close()
+		return nil, nil, err
+	}
+	return in, out, nil
+}
+
+// State remembers how the terminal was, so that it can be put right when a prompt
+// is interrupted. Restore does nothing without a terminal.
+type State struct {
+	tty   *os.File
+	state *term.State
+}
+
+// Save returns the present state of the terminal.
+func Save() *State {
+	in, out, err := open()
+	if err != nil {
+		return &State{}
+	}
+	if out != in {
+		out.Close()
+	}
+	s, err := term.GetState(int(in.Fd()))
+	if err != nil {
+		in.Close()
+		return &State{}
+	}
+	return &State{in, s}
+}
+
+// Restore puts the terminal back to what it was at Save.
+func (s *State) Restore() {
+	if s.tty != nil {
+		term.Restore(int(s.tty.Fd()), s.state)
+	}
+}

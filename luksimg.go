@@ -1,0 +1,67 @@
+// Package luksimg encrypts disk images of virtual machines, and decrypts,
+// verifies and inspects what it and others made, without root, cryptsetup or qemu.
+//
+// Start with [OpenImage], which finds out what format an image has, and [Encrypt].
+// To get at the plaintext again, open the image with package
+// [github.com/luksimg/luksimg/luks] and give its Volume to [Decrypt] or [Verify].
+//
+// The formats have packages of their own, which can be used without this one:
+// luks, vhd, image for raw files, and xts for the cipher. Nothing here prints,
+// opens a file by name, reads the environment or uses the network.
+package luksimg
+
+import (
+	"errors"
+	"runtime"
+)
+
+// Errors that a caller can act on; others are those of the packages for the
+// formats. Match with [errors.Is].
+var (
+	// ErrEncrypted: the image is encrypted already. To see inside, open it with
+	// its key.
+	ErrEncrypted = errors.New("the image is already encrypted")
+
+	// ErrUnsupportedFormat: the image has a format that is known by name only.
+	ErrUnsupportedFormat = errors.New("unsupported image format")
+
+	// ErrKey: the key does not follow the rule of the profile.
+	ErrKey = errors.New("the key does not fit the profile")
+
+	// ErrMismatch is what every [MismatchError] is.
+	ErrMismatch = errors.New("the images differ")
+)
+
+// A Format is the container format of an image.
+type Format string
+
+// The formats that can be read.
+const (
+	Raw   Format = "raw"
+	VHD   Format = "vhd"
+	LUKS1 Format = "luks1"
+	LUKS2 Format = "luks2"
+)
+
+// RunOptions say how a long job is run. The zero value is right.
+type RunOptions struct {
+	// Jobs is the number of workers; zero is one for each CPU.
+	Jobs int
+
+	// Progress, if not nil, is called with the number of bytes of plaintext done
+	// since the last call, from several goroutines at a time. It must not block.
+	Progress func(n int64)
+}
+
+func (o RunOptions) jobs() int {
+	if o.Jobs > 0 {
+		return o.Jobs
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func (o RunOptions) done(n int) {
+	if o.Progress != nil {
+		o.Progress(int64(n))
+	}
+}

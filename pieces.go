@@ -1,0 +1,66 @@
+package luksimg
+
+import (
+	"iter"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// pieceSize is how much a worker reads, encrypts and writes at a time: a multiple of
+// every sector size, in the cache of a core, and long enough that the system calls
+// cost little.
+const pieceSize = 256 << 10
+
+// A piece is a part of a disk, from a multiple of pieceSize to the next one, or to
+// the end.
+type piece struct {
+	offset int64
+	length int
+	zero   bool // known to be zeros without reading
+}
+
+// pieces cuts the first size bytes of a disk into pieces. Past the end of src all is
+// zeros.
+func pieces(src image.Source, size int64) iter.Seq2[piece, error] {
+	return func(yield func(piece, error) bool) {
+		next, stop := iter.Pull2(image.Extents(src, 0, min(size, src.Size())))
+		defer stop()
+		var e image.Extent // the last one taken
+		for off := int64(0); off < size; off += pieceSize {
+			p := piece{offset: off, length: int(min(pieceSize, size-off)), zero: true}
+			for end := off + int64(p.length); ; {
+				if e.End() > off && e.Kind == image.Data {
+					p.zero = false
+				}
+				if e.End() >= end {
+					break
+				}
+				var err error
+				var ok bool
+				if e, err, ok = next(); err != nil {
+					yield(piece{}, err)
+					return
+				} else if !ok { // zeros to the end
+					e = image.Extent{Offset: e.End(), Length: size - e.End(), Kind: image.Hole}
+				}
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+// readPiece reads p of src into the start of buf, with zeros past the end of src.
+func readPiece(src image.Source, buf []byte, p piece) ([]byte, error) {
+	buf = buf[:p.length]
+	n := 0
+	if !p.zero {
+		n = int(min(int64(p.length), src.Size()-p.offset))
+		if err := readFull(src, buf[:n], p.offset); err != nil {
+			return nil, err
+		}
+	}
+	clear(buf[n:])
+	return buf, nil
+}

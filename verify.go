@@ -1,0 +1,81 @@
+package luksimg
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/parallel"
+)
+
+// A MismatchError is where two images differ first. It matches [ErrMismatch].
+type MismatchError struct {
+	Offset int64 // in the plaintext, in bytes
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("%v: first at byte %d", ErrMismatch, e.Offset)
+}
+
+// Is reports whether target is [ErrMismatch].
+func (e *MismatchError) Is(target error) bool { return target == ErrMismatch }
+
+// Verify compares the plaintext of an encrypted image, most often a [luks.Volume],
+// with the disk that it was made of, byte for byte. Past the end of the disk there
+// must be zeros only. If they differ it returns a [MismatchError].
+func Verify(ctx context.Context, src, encrypted image.Source, o RunOptions) error {
+	size := encrypted.Size()
+	if size < src.Size() {
+		return fmt.Errorf("%w: the encrypted image holds %d bytes, the source has %d", ErrMismatch, size, src.Size())
+	}
+	// The workers are ahead of each other: each piece before the first difference
+	// is to be looked at before that one is known to be the first.
+	var mu sync.Mutex
+	first := int64(math.MaxInt64)
+	differ := func(off int64) {
+		mu.Lock()
+		first = min(first, off)
+		mu.Unlock()
+	}
+	past := func(off int64) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return off > first
+	}
+	todo := func(yield func(piece, error) bool) {
+		for p, err := range pieces(src, size) {
+			if past(p.offset) || !yield(p, err) {
+				return
+			}
+		}
+	}
+	err := parallel.Run(ctx, o.jobs(), 2*pieceSize, todo, func(buf []byte, p piece) error {
+		a, err := readPiece(src, buf[:pieceSize], p)
+		if err != nil {
+			return err
+		}
+		b := buf[pieceSize:][:p.length]
+		if err := readFull(encrypted, b, p.offset); err != nil {
+			return err
+		}
+		if !bytes.Equal(a, b) {
+			i := 0
+			for a[i] == b[i] {
+				i++
+			}
+			differ(p.offset + int64(i))
+		}
+		o.done(p.length)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if first != math.MaxInt64 {
+		return &MismatchError{first}
+	}
+	return nil
+}

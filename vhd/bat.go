@@ -1,0 +1,114 @@
+package vhd
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+const (
+	// absent is the table entry of a block that is not in the file.
+	absent = 0xffffffff
+
+	// maxBlocks bounds the memory of a table to 32 MiB, and again as much while it
+	// is checked. It is eight times what 2040 GiB in blocks of 2 MiB need.
+	maxBlocks = 1 << 23
+)
+
+// readTable reads the entries of the block allocation table that a disk of size
+// bytes needs. Entries past those can never be reached and are not looked at.
+func readTable(r io.ReaderAt, h *header, size int64) ([]uint32, error) {
+	need := size / h.blockSize
+	if size%h.blockSize != 0 {
+		need++
+	}
+	if need > h.entries {
+		return nil, &image.FormatError{Format: "vhd", Offset: h.off + offMaxEntries, Field: "max table entries", Value: h.entries,
+			Want: fmt.Sprintf("at least %d, as the disk has %d bytes in blocks of %d", need, size, h.blockSize)}
+	}
+	if need > maxBlocks {
+		return nil, fmt.Errorf("vhd: the disk has %d blocks of %d bytes, and at most %d blocks are read: %w",
+			need, h.blockSize, maxBlocks, image.ErrUnsupported)
+	}
+	bat := make([]uint32, need)
+	buf := make([]byte, min(4*need, 64<<10))
+	for i := 0; i < len(bat); {
+		b := buf[:min(len(buf), 4*(len(bat)-i))]
+		if _, err := readFull(r, b, h.table+4*int64(i)); err != nil {
+			return nil, err
+		}
+		for ; len(b) > 0; b = b[4:] {
+			bat[i] = binary.BigEndian.Uint32(b)
+			i++
+		}
+	}
+	return bat, nil
+}
+
+// checkTable checks that every block lies whole between the table and the footer,
+// or the end of a file without one, and that no two overlap. It returns the number
+// of blocks that are in the file.
+//
+// The last block of a disk is stored whole too, although the disk may end within
+// it. All known writers do so, and qemu refuses a file that ends earlier.
+func checkTable(bat []uint32, h *header) (allocated int, err error) {
+	fail := func(i int, want string) error {
+		return &image.FormatError{Format: "vhd", Offset: h.table + 4*int64(i),
+			Field: fmt.Sprintf("block allocation table entry %d", i), Value: bat[i], Want: want}
+	}
+	for i, entry := range bat {
+		if entry == absent {
+			continue
+		}
+		start := int64(entry) * sectorSize
+		end := start + h.blockSpan()
+		switch {
+		case start < h.tableEnd():
+			return 0, fail(i, fmt.Sprintf("a sector past the end of the block allocation table at byte %d", h.tableEnd()))
+		case end > h.limit:
+			return 0, fail(i, fmt.Sprintf("a block that ends by byte %d, %s; block %d would take bytes %d to %d",
+				h.limit, limitName(h.footerEnd), i, start, end))
+		case start < h.off+headerSize && h.off < end:
+			return 0, fail(i, fmt.Sprintf("a block that does not overlap the dynamic disk header at byte %d", h.off))
+		}
+		allocated++
+	}
+	if i, j := findOverlap(bat, h, allocated); i >= 0 {
+		return 0, fail(j, fmt.Sprintf("a block that does not overlap block %d, which starts at sector %d", i, bat[i]))
+	}
+	return allocated, nil
+}
+
+// findOverlap returns two blocks that share bytes of the file, or -1.
+func findOverlap(bat []uint32, h *header, allocated int) (i, j int) {
+	// Where there are more blocks than the file has room for, some of the first
+	// room+1 overlap. So the memory taken here is bounded by the size of the file.
+	room := h.limit / h.blockSpan()
+	starts := make([]uint32, 0, min(int64(allocated), room+1))
+	for _, entry := range bat {
+		if len(starts) == cap(starts) {
+			break
+		}
+		if entry != absent {
+			starts = append(starts, entry)
+		}
+	}
+	slices.Sort(starts)
+	span := h.blockSpan() / sectorSize
+	for k := 1; k < len(starts); k++ {
+		a, b := starts[k-1], starts[k]
+		if int64(b)-int64(a) >= span {
+			continue
+		}
+		i = slices.Index(bat, a)
+		j = slices.Index(bat, b)
+		if a == b {
+			j = i + 1 + slices.Index(bat[i+1:], b)
+		}
+		return min(i, j), max(i, j)
+	}
+	return -1, -1
+}

@@ -1,0 +1,186 @@
+package vhd
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// In front of the data of a block lies its bitmap, a bit a sector (section "Data
+// Block"). In a dynamic disk a clear bit is a sector that was never written and so
+// reads as zeros, whatever bytes the block has there.
+//
+// Nearly all bitmaps are all ones. So a bitmap is read and classified once, when
+// its block is first touched, and two bits a block remember the outcome; only a
+// block of both kinds of sectors has its bitmap read again when it is used.
+
+// The states of a block. Two readers that see different bitmaps, which is possible
+// only when the file changes under them, leave the union of their bits: of the two
+// answers the cautious one.
+const (
+	stateUnknown = 0
+	stateFull    = 1 // all sectors are in the block
+	stateEmpty   = 2 // none is
+	stateMixed   = 3
+
+	statesPerWord = 16
+)
+
+// chunkSize is how much of a bitmap is in memory at a time, in bytes. The bitmap of
+// a block of 16 MiB or less is one chunk.
+const (
+	chunkSize    = 4096
+	chunkSectors = chunkSize * 8
+)
+
+var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+
+// state returns the state of an allocated block.
+func (d *Disk) state(block int) (uint32, error) {
+	if d.states == nil {
+		return stateFull, nil
+	}
+	word, shift := &d.states[block/statesPerWord], uint(block%statesPerWord)*2
+	if s := word.Load() >> shift & 3; s != stateUnknown {
+		return s, nil
+	}
+	s, err := d.classify(block)
+	if err != nil {
+		return stateUnknown, err
+	}
+	word.Or(s << shift)
+	return s, nil
+}
+
+// classify reads the bitmap of a block. Bits past the end of the disk do not count.
+func (d *Disk) classify(block int) (uint32, error) {
+	buf := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(buf)
+	var seen uint32
+	end := d.blockLen(block) / sectorSize
+	for s := int64(0); s < end && seen != stateMixed; {
+		m, err := d.readBits(buf, block, s, end)
+		if err != nil {
+			return stateUnknown, err
+		}
+		for s < m.end && seen != stateMixed {
+			next, set := m.run(s)
+			if set {
+				seen |= stateFull
+			} else {
+				seen |= stateEmpty
+			}
+			s = next
+		}
+	}
+	return seen, nil
+}
+
+// blockLen returns how many bytes of a block belong to the disk.
+func (d *Disk) blockLen(block int) int64 {
+	return min(d.blockSize, d.size-int64(block)<<d.blockShift)
+}
+
+// bitmapOffset and dataOffset return where an allocated block lies in the file.
+func (d *Disk) bitmapOffset(block int) int64 { return int64(d.bat[block]) * sectorSize }
+func (d *Disk) dataOffset(block int) int64   { return d.bitmapOffset(block) + d.bitmapSize }
+
+// sectorBits is a part of the bitmap of a block: the bits of the sectors from
+// first, a multiple of 8, to end. The highest bit of a byte is its first sector.
+type sectorBits struct {
+	b          []byte
+	first, end int64
+}
+
+// readBits reads bits into buf for the sectors of a block from start on: up to end,
+// or to the end of the chunk that start is in.
+func (d *Disk) readBits(buf *[chunkSize]byte, block int, start, end int64) (sectorBits, error) {
+	end = min(end, start/chunkSectors*chunkSectors+chunkSectors)
+	m := sectorBits{first: start &^ 7, end: end}
+	m.b = buf[:(end+7)/8-start/8]
+	if _, err := readFull(d.r, m.b, d.bitmapOffset(block)+start/8); err != nil {
+		return m, err
+	}
+	if d.lsbFirst {
+		for i, v := range m.b {
+			m.b[i] = bits.Reverse8(v)
+		}
+	}
+	return m, nil
+}
+
+// run returns the end of the run of equal bits that starts at sector s, and which
+// bits they are.
+func (m sectorBits) run(s int64) (end int64, set bool) {
+	i := s - m.first
+	flip := byte(0) // makes the run one of clear bits
+	if set = m.b[i/8]<<(i%8)&0x80 != 0; set {
+		flip = 0xff
+	}
+	if rest := (m.b[i/8] ^ flip) << (i % 8); rest != 0 {
+		return min(s+int64(bits.LeadingZeros8(rest)), m.end), set
+	}
+	k := i/8 + 1
+	for k < int64(len(m.b)) && m.b[k] == flip {
+		k++
+	}
+	end = m.first + 8*k
+	if k < int64(len(m.b)) {
+		end += int64(bits.LeadingZeros8(m.b[k] ^ flip))
+	}
+	return min(end, m.end), set
+}
+
+// readBlock reads guest-visible bytes from within a block, which p does not leave.
+func (d *Disk) readBlock(p []byte, block int, within int64) (int, error) {
+	if d.bat[block] == absent {
+		clear(p)
+		return len(p), nil
+	}
+	state, err := d.state(block)
+	if err != nil {
+		return 0, err
+	}
+	switch state {
+	case stateFull:
+		return readFull(d.r, p, d.dataOffset(block)+within)
+	case stateEmpty:
+		clear(p)
+		return len(p), nil
+	}
+	return d.readMixed(p, block, within)
+}
+
+// readMixed is readBlock for a block of both kinds of sectors. It reads across the
+// clear ones and zeroes them then: one read is cheaper than many.
+func (d *Disk) readMixed(p []byte, block int, within int64) (int, error) {
+	buf := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(buf)
+	end := (within + int64(len(p)) + sectorSize - 1) / sectorSize
+	done := 0
+	for done < len(p) {
+		pos := within + int64(done)
+		m, err := d.readBits(buf, block, pos/sectorSize, end)
+		if err != nil {
+			return done, err
+		}
+		piece := p[done:min(int64(len(p)), m.end*sectorSize-within)]
+		n, err := readFull(d.r, piece, d.dataOffset(block)+pos)
+		piece = piece[:n]
+		for s := pos / sectorSize; s < m.end; {
+			next, set := m.run(s)
+			if !set {
+				from := max(s*sectorSize-pos, 0)
+				to := min(next*sectorSize-pos, int64(n))
+				if from < to {
+					clear(piece[from:to])
+				}
+			}
+			s = next
+		}
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}

@@ -1,0 +1,64 @@
+package vhd
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"os"
+	"testing"
+)
+
+// The files in testdata were written by qemu; README.md there has the commands.
+func TestGolden(t *testing.T) {
+	type write struct {
+		off, n int
+		b      byte
+	}
+	for _, c := range []struct {
+		name     string
+		size     int64
+		kind     string
+		blocks   int
+		warnings int
+		writes   []write
+	}{
+		// qemu's creator for forced sizes is one that it does not read by geometry.
+		{"dynamic-5m", 5 << 20, "dynamic", 2, 0, []write{{1 << 20, 64 << 10, 0x5a}, {4 << 20, 4096, 0xa5}, {5242368, 512, 0x11}}},
+		{"dynamic-chs", 3168256, "dynamic", 1, 0, []write{{2 << 20, 1024, 0x77}}},
+		{"fixed-64k", 64 << 10, "fixed", 0, 0, []write{{512, 512, 0x33}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := golden(t, c.name)
+			d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+			i := d.Info()
+			if d.Size() != c.size || i.Type != c.kind || i.AllocatedBlocks != c.blocks || len(i.Warnings) != c.warnings {
+				t.Errorf("%+v", i)
+			}
+			guest := make([]byte, d.Size())
+			for _, w := range c.writes {
+				copy(guest[w.off:], bytes.Repeat([]byte{w.b}, w.n))
+			}
+			got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
+			if err != nil || !bytes.Equal(got, guest) {
+				t.Errorf("other bytes, or %v", err)
+			}
+		})
+	}
+}
+
+func golden(t testing.TB, name string) []byte {
+	t.Helper()
+	z, err := os.ReadFile("testdata/" + name + ".vhd.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(z))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

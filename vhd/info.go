@@ -1,0 +1,110 @@
+package vhd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Info describes a disk. The text in it that comes from the file is printable
+// ASCII. The JSON field names are API.
+type Info struct {
+	Type            string    `json:"type"`                       // "fixed" or "dynamic"
+	VirtualSize     int64     `json:"virtual_size"`               // bytes
+	CHSSize         int64     `json:"chs_size"`                   // bytes, by the disk geometry
+	BlockSize       int64     `json:"block_size,omitempty"`       // bytes; dynamic disks only
+	AllocatedBlocks int       `json:"allocated_blocks,omitempty"` // dynamic disks only
+	AllocatedBytes  int64     `json:"allocated_bytes"`            // bytes of the disk that have room in the file
+	CreatorApp      string    `json:"creator_app"`                // as "win", "vpc", "qemu", "tap"
+	CreatorVersion  string    `json:"creator_version"`            // major.minor
+	CreatorOS       string    `json:"creator_os"`                 // as "Wi2k", "Mac"
+	Timestamp       time.Time `json:"timestamp"`                  // of creation, UTC
+	UniqueID        string    `json:"unique_id"`                  // a UUID
+	Encrypted       bool      `json:"encrypted,omitempty"`        // by XenServer's vhd-util; the data is read as ciphertext
+	Warnings        []string  `json:"warnings,omitempty"`         // what is odd but does not prevent reading
+}
+
+// Info returns what the metadata of the disk says. It reads nothing: all of it was
+// found by [Open].
+func (d *Disk) Info() Info {
+	info := d.info
+	info.Warnings = slices.Clone(info.Warnings)
+	return info
+}
+
+func (d *Disk) warnf(format string, args ...any) { d.info.warnf(format, args...) }
+
+func (i *Info) warnf(format string, args ...any) {
+	i.Warnings = append(i.Warnings, fmt.Sprintf(format, args...))
+}
+
+// newInfo describes what the footer alone tells of a disk of size bytes.
+func newInfo(f *footer, size int64) Info {
+	id := f.raw[offUniqueID:][:16]
+	info := Info{
+		Type:           "dynamic",
+		VirtualSize:    size,
+		CHSSize:        f.chsSize(),
+		CreatorApp:     printable(f.creatorApp),
+		CreatorVersion: versionText(f.creatorVer),
+		CreatorOS:      printable(f.creatorOS),
+		Timestamp:      time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(f.timestamp) * time.Second),
+		UniqueID:       fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]),
+	}
+	if f.diskType == typeFixed {
+		info.Type = "fixed"
+	}
+	if f.isCopy {
+		info.warnf("the footer at the end of the file is missing or damaged; its copy at the start was used")
+	}
+	if f.savedState {
+		info.warnf("the disk belongs to a virtual machine in saved state: its file systems may be inconsistent")
+	}
+	if f.hidden {
+		info.warnf("the disk is marked as hidden, as XenServer does with the base of a snapshot")
+	}
+	if n := f.chsSectors(); n < maxCHSSectors && uint64(f.chsSize()) != f.current {
+		note := ""
+		if f.qemuUsesCHS() {
+			note = "; qemu goes by the geometry for this creator"
+		}
+		info.warnf("the disk geometry gives %d bytes and the current size is %d bytes; the disk is read with %d bytes%s",
+			f.chsSize(), f.current, size, note)
+	}
+	if size > maxUsualSize {
+		info.warnf("the disk is larger than 2040 GiB, which Hyper-V and Virtual PC do not accept")
+	}
+	return info
+}
+
+// qemuUsesCHS reports whether qemu takes the size of the disk from its geometry,
+// which it does for all creators but those that are known not to.
+func (f *footer) qemuUsesCHS() bool {
+	switch f.creatorApp {
+	case "win ", "qem2", "d2v ", "CTXS":
+		return false
+	}
+	return !isTap(f.creatorApp)
+}
+
+// describeBlocks fills in what the block allocation table tells.
+func (d *Disk) describeBlocks(allocated int) {
+	d.info.BlockSize = d.blockSize
+	d.info.AllocatedBlocks = allocated
+	d.info.AllocatedBytes = int64(allocated) << d.blockShift
+	if last := len(d.bat) - 1; last >= 0 && d.bat[last] != absent {
+		d.info.AllocatedBytes -= d.blockSize - d.blockLen(last)
+	}
+}
+
+// printable trims the padding of a text field, and replaces what could upset a
+// terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, strings.TrimRight(s, " \x00"))
+}

@@ -1,0 +1,190 @@
+package vhd
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestInfo(t *testing.T) {
+	file, _ := small.build()
+	be.PutUint32(tableEntry(file, 2), absent)
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+	got, err := json.Marshal(d.Info())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"type":"dynamic","virtual_size":18432,"chs_size":18432,"block_size":4096,"allocated_blocks":4,` +
+		`"allocated_bytes":14336,"creator_app":"win","creator_version":"6.1","creator_os":"Wi2k",` +
+		`"timestamp":"2000-01-02T00:00:00Z","unique_id":"01020304-0506-0708-090a-0b0c0d0e0f10"}`
+	if string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+
+	file, _ = disk{size: 4096}.build()
+	d = open(t, bytes.NewReader(file), int64(len(file)), Options{})
+	if i := d.Info(); i.Type != "fixed" || i.AllocatedBytes != 4096 || i.BlockSize != 0 || len(i.Warnings) != 0 {
+		t.Errorf("fixed: %+v", i)
+	}
+}
+
+func TestInfoIsPrintableAndApart(t *testing.T) {
+	file, _ := disk{size: 4096, creator: "\x1b[2J"}.build()
+	editFooters(file, func(f []byte) { copy(f[offCreatorOS:], "\xff\n \x00"); f[offSavedState] = 1 })
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+	i := d.Info()
+	if i.CreatorApp != "?[2J" || i.CreatorOS != "??" {
+		t.Errorf("creator %q of %q", i.CreatorApp, i.CreatorOS)
+	}
+	i.Warnings[0] = ""
+	if d.Info().Warnings[0] == "" {
+		t.Error("the caller's copy shares its warnings with the disk")
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	type edit = func([]byte) []byte
+	footers := func(change func(f []byte)) edit {
+		return func(b []byte) []byte { editFooters(b, change); return b }
+	}
+	size := func(n uint64) edit {
+		return footers(func(f []byte) { be.PutUint64(f[offCurrentSize:], n) })
+	}
+	fixed := disk{size: 8192, seed: 1}
+	sparse := disk{size: 8 * 4096, blockSize: 4096, full: true}
+	for _, c := range []struct {
+		name string
+		disk disk
+		opts Options
+		edit edit
+		want []string // a part of each warning
+		size int64    // 0: that of the disk
+	}{
+		{name: "fixed", disk: fixed},
+		{name: "dynamic", disk: sparse},
+		{name: "V1/no footer at the end", disk: sparse, edit: func(b []byte) []byte { return b[:len(b)-footerSize] }, want: []string{"at the end of the file is missing or damaged"}},
+		{name: "V1/bad footer at the end", disk: sparse, edit: func(b []byte) []byte { b[len(b)-1]++; return b }, want: []string{"at the end of the file is missing or damaged"}},
+		{name: "V1/padded with zeros", disk: sparse, edit: func(b []byte) []byte { return append(b, make([]byte, 5000)...) }, want: []string{"at the end of the file is missing or damaged"}},
+		{name: "V1/bad copy", disk: sparse, edit: func(b []byte) []byte { b[100]++; return b }, want: []string{"the footer copy at the start of the file is damaged"}},
+		{name: "V1/no copy", disk: sparse, edit: func(b []byte) []byte { clear(b[:footerSize]); return b }, want: []string{"the footer copy at the start of the file is damaged"}},
+		{name: "V2/hidden without a new checksum", disk: disk{size: 4096, creator: "tap\x00", version: 1}, edit: func(b []byte) []byte { b[4096+offHidden] = 1; return b }, want: []string{"hidden"}},
+		{name: "V3/data offset of a fixed disk", disk: fixed, edit: footers(func(f []byte) { be.PutUint64(f[offDataOffset:], 512) }), want: []string{"data offset of this fixed disk is 0x200"}},
+		{name: "V3/data offset of 32 bits", disk: fixed, edit: footers(func(f []byte) { be.PutUint64(f[offDataOffset:], noOffset32) })},
+		{name: "V3/data offset of the header", disk: sparse, edit: func(b []byte) []byte {
+			editHeader(b, func(h []byte) { be.PutUint64(h[offNext:], 0) })
+			return b
+		}, want: []string{"data offset of the dynamic disk header is 0x0"}},
+		{name: "V4/fixed disk smaller than its file", disk: disk{size: 8192, chs: &[3]uint16{65535, 16, 255}}, edit: size(4096), want: []string{"4096 bytes between"}, size: 4096},
+		{name: "V4/geometry differs, Hyper-V", disk: fixed, edit: footers(func(f []byte) { f[offGeometry+1] = 15 }), want: []string{"gives 7680 bytes and the current size is 8192 bytes; the disk is read with 8192 bytes"}},
+		{name: "V4/geometry differs, unknown creator", disk: disk{size: 8192, creator: "vbox", chs: &[3]uint16{15, 1, 1}}, want: []string{"8192 bytes; qemu goes by the geometry"}},
+		{name: "V4/geometry wanted, fixed", disk: fixed, opts: Options{SizeByCHS: true}, edit: footers(func(f []byte) { f[offGeometry+1] = 15 }), want: []string{"is read with 7680 bytes", "512 bytes between"}, size: 7680},
+		{name: "V4/geometry wanted, dynamic", disk: sparse, opts: Options{SizeByCHS: true}, edit: size(512), want: []string{"is read with 32768 bytes"}},
+		{name: "V4/geometry wanted, at its maximum", disk: disk{size: 8192, chs: &[3]uint16{65535, 16, 255}}, opts: Options{SizeByCHS: true}},
+		{name: "V4/empty by geometry", disk: disk{size: 0}, opts: Options{SizeByCHS: true}},
+		{name: "V7/bytes under clear bits", disk: sparse, edit: func(b []byte) []byte {
+			b[be.Uint32(tableEntry(b, 3))*sectorSize] &^= 0x08
+			return b
+		}, want: []string{"block 3 has bytes that are not zero in sector 4"}},
+		{name: "V7/bytes under clear bits that are ignored", disk: sparse, opts: Options{IgnoreBitmaps: true}, edit: func(b []byte) []byte {
+			b[be.Uint32(tableEntry(b, 3))*sectorSize] = 0
+			return b
+		}},
+		{name: "V7/zeros under clear bits", disk: sparse, edit: func(b []byte) []byte {
+			clear(b[be.Uint32(tableEntry(b, 3))*sectorSize:][:sectorSize+4096])
+			return b
+		}},
+		{name: "V11/saved state", disk: sparse, edit: footers(func(f []byte) { f[offSavedState] = 1 }), want: []string{"saved state"}},
+		{name: "V11/hidden", disk: sparse, edit: footers(func(f []byte) { f[offHidden] = 1 }), want: []string{"hidden"}},
+		{name: "V11/copy differs", disk: sparse, edit: func(b []byte) []byte {
+			be.PutUint64(b[offCurrentSize:], 512)
+			b[offSavedState] = 1
+			sumFooter(b[:footerSize])
+			return b
+		}, want: []string{"which was used, in: current size, saved state"}},
+		{name: "encrypted by vhd-util", disk: sparse, edit: func(b []byte) []byte {
+			// The batmap header follows the table; the blocks move behind it.
+			at := smallTable + sectorSize
+			b = slices.Insert(b, at, make([]byte, sectorSize)...)
+			copy(b[at:], "tdbatmap")
+			b[at+29] = 1
+			for i := range 8 {
+				be.PutUint32(tableEntry(b, i), be.Uint32(tableEntry(b, i))+1)
+			}
+			return b
+		}, want: []string{"the disk is encrypted"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, _ := c.disk.build()
+			if c.edit != nil {
+				b = c.edit(b)
+			}
+			d := open(t, bytes.NewReader(b), int64(len(b)), c.opts)
+			if want := max(c.size, 0); want != 0 && d.Size() != want || want == 0 && d.Size() != c.disk.size {
+				t.Errorf("size %d", d.Size())
+			}
+			got := d.Info().Warnings
+			if len(got) != len(c.want) {
+				t.Fatalf("warnings %q, want %q", got, c.want)
+			}
+			for i, want := range c.want {
+				if !strings.Contains(got[i], want) {
+					t.Errorf("warning %q, want %q", got[i], want)
+				}
+			}
+			if d.Info().Encrypted != strings.HasPrefix(c.name, "encrypted") {
+				t.Errorf("encrypted: %v", d.Info().Encrypted)
+			}
+		})
+	}
+}
+
+func TestWarnLargeDisk(t *testing.T) {
+	for size, want := range map[int64]int{2040 << 30: 0, 2042 << 30: 1} {
+		s := emptyDisk(size)
+		if d := open(t, s, s.size, Options{}); len(d.Info().Warnings) != want {
+			t.Errorf("%d bytes: %q", size, d.Info().Warnings)
+		}
+	}
+}
+
+// The end footer rules: a fixed disk may hold a file that starts like a VHD.
+func TestFooterAtBothEnds(t *testing.T) {
+	inner, _ := disk{size: 8 * 4096, blockSize: 4096, full: true}.build()
+	file := append(bytes.Clone(inner), disk{size: int64(len(inner))}.footer(typeFixed, noOffset)...)
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+	if d.Info().Type != "fixed" || d.Size() != int64(len(inner)) || len(d.Info().Warnings) != 0 {
+		t.Errorf("%+v", d.Info())
+	}
+}
+
+func TestDetect(t *testing.T) {
+	dynamic, _ := small.build()
+	fixed, _ := disk{size: 8192}.build()
+	for name, c := range map[string]struct {
+		b    []byte
+		want bool
+	}{
+		"dynamic":            {dynamic, true},
+		"truncated dynamic":  {dynamic[:3000], true},
+		"only a footer copy": {dynamic[:512], true},
+		"511 bytes of it":    {dynamic[:511], false},
+		"fixed":              {fixed, true},
+		"truncated fixed":    {fixed[:8192], false},
+		"nothing":            {nil, false},
+		"zeros":              {make([]byte, 4096), false},
+		"a cookie":           {append([]byte(footerCookie), make([]byte, 1000)...), false},
+	} {
+		if got := Detect(bytes.NewReader(c.b), int64(len(c.b))); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if Detect(bytes.NewReader(fixed), int64(len(fixed))+5000) {
+		t.Error("detected beyond the end of the reader")
+	}
+	f := &flaky{ReaderAt: bytes.NewReader(dynamic)}
+	if Detect(f, int64(len(dynamic))) {
+		t.Error("detected in a reader that fails")
+	}
+}

@@ -1,0 +1,124 @@
+package vhd
+
+import (
+	"bytes"
+	"strings"
+)
+
+// What follows reads a little more of a file than is needed to open it, to warn of
+// what a user should know before trusting the result.
+
+// compareCopy warns when the footer copy at the start of a dynamic disk is not what
+// the footer at its end says.
+func (d *Disk) compareCopy(f *footer) error {
+	if f.isCopy {
+		return nil
+	}
+	var raw [footerSize]byte
+	if _, err := readFull(d.r, raw[:], 0); err != nil {
+		return err
+	}
+	if verifyFooter(&raw, 0) != nil {
+		d.warnf("the footer copy at the start of the file is damaged; the footer at its end was used")
+		return nil
+	}
+	var differ []string
+	for _, field := range []struct {
+		name     string
+		from, to int
+	}{
+		{"features", 8, offVersion},
+		{"version", offVersion, offDataOffset},
+		{"data offset", offDataOffset, offTimestamp},
+		{"timestamp", offTimestamp, offCreatorApp},
+		{"creator", offCreatorApp, 40},
+		{"original size", 40, offCurrentSize},
+		{"current size", offCurrentSize, offGeometry},
+		{"geometry", offGeometry, offDiskType},
+		{"disk type", offDiskType, offFooterSum},
+		{"unique id", offUniqueID, offSavedState},
+		{"saved state", offSavedState, offHidden},
+		{"hidden mark", offHidden, footerFieldsEnd},
+		{"reserved bytes", footerFieldsEnd, footerSize},
+	} {
+		if !bytes.Equal(raw[field.from:field.to], f.raw[field.from:field.to]) {
+			differ = append(differ, field.name)
+		}
+	}
+	if len(differ) > 0 {
+		d.warnf("the footer copy at the start of the file differs from the footer at its end, which was used, in: %s",
+			strings.Join(differ, ", "))
+	}
+	return nil
+}
+
+// sampleBitmaps looks at a few blocks spread over the disk for sectors whose bit is
+// clear but whose bytes are not zero. Such a disk may come from a writer that did
+// not maintain bitmaps, and then most of its data would read as zeros unnoticed.
+func (d *Disk) sampleBitmaps(allocated int) error {
+	const samples = 16
+	rank, taken := 0, 0
+	for block, entry := range d.bat {
+		if entry == absent {
+			continue
+		}
+		// The sample number of a block is its rank scaled to the samples; the
+		// first block of each number is taken.
+		if rank*samples/allocated >= taken {
+			taken++
+			sector, err := d.findStray(block)
+			if err != nil {
+				return err
+			}
+			if sector >= 0 {
+				d.warnf("block %d has bytes that are not zero in sector %d, whose bitmap bit is clear: "+
+					"it reads as zeros; if the disk lacks data, its writer did not maintain the bitmaps and they must be ignored", block, sector)
+				return nil
+			}
+		}
+		rank++
+	}
+	return nil
+}
+
+// findStray returns the first sector of a block with a clear bit over bytes that
+// are not zero, or -1. It reads a bounded part of the block.
+func (d *Disk) findStray(block int) (int64, error) {
+	state, err := d.state(block)
+	if err != nil || state == stateFull {
+		return -1, err
+	}
+	const budget = 128 // sectors that are read
+	bitmap := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(bitmap)
+	data := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(data)
+	end := d.blockLen(block) / sectorSize
+	left := int64(budget)
+	for s := int64(0); s < end && left > 0; {
+		m, err := d.readBits(bitmap, block, s, end)
+		if err != nil {
+			return -1, err
+		}
+		for s < m.end && left > 0 {
+			next, set := m.run(s)
+			if set {
+				s = next
+				continue
+			}
+			n := min(next-s, left, chunkSize/sectorSize)
+			b := data[:n*sectorSize]
+			if _, err := readFull(d.r, b, d.dataOffset(block)+s*sectorSize); err != nil {
+				return -1, err
+			}
+			for i, v := range b {
+				if v != 0 {
+					return s + int64(i/sectorSize), nil
+				}
+			}
+			s += n
+			left -= n
+		}
+	}
+	return -1, nil
+}

@@ -1,0 +1,278 @@
+package vhd
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// disks is one of each kind that is read.
+func disks() map[string]disk {
+	m := map[string]disk{
+		"fixed":                      {size: 100 * 512},
+		"fixed, empty":               {size: 0},
+		"fixed, 511-byte footer":     {size: 100 * 512, short: true},
+		"dynamic, empty":             {size: 0, blockSize: 4096},
+		"dynamic, spare entries":     {size: 9*4096 + 512, blockSize: 4096, spare: 1000},
+		"dynamic, 511-byte footer":   {size: 20 * 4096, blockSize: 4096, short: true},
+		"dynamic, footer copy only":  {size: 20 * 4096, blockSize: 4096, noEnd: true},
+		"dynamic, lowest bit first":  {size: 40*4096 - 512, blockSize: 4096, creator: "tap\x00", version: 1},
+		"dynamic, tap 1.3":           {size: 40*4096 - 512, blockSize: 4096, creator: "tap\x00", version: 0x00010003},
+		"dynamic, of whole blocks":   {size: 64 * 8192, blockSize: 8192},
+		"dynamic, size below blocks": {size: 1536, blockSize: 1 << 20},
+	}
+	for shift := 9; shift <= 24; shift++ {
+		bs := int64(1) << shift
+		m[fmt.Sprintf("dynamic, blocks of %d", bs)] = disk{size: min(bs*50, max(bs+bs/2, 1<<20)) &^ 511, blockSize: bs, seed: uint64(shift)}
+	}
+	return m
+}
+
+func open(t testing.TB, r io.ReaderAt, size int64, opts Options) *Disk {
+	t.Helper()
+	d, err := Open(r, size, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestRead(t *testing.T) {
+	for name, c := range disks() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file, guest := c.build()
+			if !Detect(bytes.NewReader(file), int64(len(file))) {
+				t.Error("not detected")
+			}
+			d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+			if d.Size() != c.size {
+				t.Fatalf("size %d, want %d", d.Size(), c.size)
+			}
+			checkReads(t, d, guest, 300)
+			all, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()+1000))
+			if err != nil || !bytes.Equal(all, guest) {
+				t.Errorf("read of all: %d bytes, %v", len(all), err)
+			}
+		})
+	}
+}
+
+// checkReads compares random reads, many of them near edges, with guest.
+func checkReads(t *testing.T, d *Disk, guest []byte, n int) {
+	rnd := rand.New(rand.NewPCG(1, uint64(len(guest))))
+	size := int64(len(guest))
+	for range n {
+		off := rnd.Int64N(size + 1)
+		if rnd.IntN(2) == 0 {
+			off = min(off&^4095+rnd.Int64N(3), size)
+		}
+		p := make([]byte, rnd.Int64N(min(size, 70000)+2))
+		fill(rnd, p)
+		got, err := d.ReadAt(p, off)
+		want := copy(bytes.Clone(p), guest[off:])
+		if got != want || !bytes.Equal(p[:got], guest[off:off+int64(got)]) {
+			t.Fatalf("ReadAt(%d bytes, %d) = %d, %v; want %d; or other bytes", len(p), off, got, err, want)
+		}
+		if got < len(p) && err != io.EOF || got == len(p) && err != nil {
+			t.Fatalf("ReadAt(%d bytes, %d) = %d of size %d with error %v", len(p), off, got, size, err)
+		}
+	}
+}
+
+func TestReadEdges(t *testing.T) {
+	file, guest := small.build()
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+	p := make([]byte, 10)
+	if n, err := d.ReadAt(p, -1); n != 0 || err == nil || err == io.EOF {
+		t.Errorf("at -1: %d, %v", n, err)
+	}
+	if n, err := d.ReadAt(p, d.Size()); n != 0 || err != io.EOF {
+		t.Errorf("at the end: %d, %v", n, err)
+	}
+	if n, err := d.ReadAt(p, 1<<62); n != 0 || err != io.EOF {
+		t.Errorf("far past the end: %d, %v", n, err)
+	}
+	if n, err := d.ReadAt(nil, d.Size()); n != 0 || err != nil {
+		t.Errorf("nothing: %d, %v", n, err)
+	}
+	if n, err := d.ReadAt(p, d.Size()-3); n != 3 || err != io.EOF || !bytes.Equal(p[:3], guest[len(guest)-3:]) {
+		t.Errorf("over the end: %d, %v", n, err)
+	}
+}
+
+// Blocks of 256 MiB have bitmaps of 64 KiB, which are read in chunks.
+func TestReadLargeBlocks(t *testing.T) {
+	const block = 256 << 20
+	c := disk{size: block + block/2, blockSize: block, chs: &[3]uint16{65535, 16, 255}}
+	bitmap := make([]byte, block/sectorSize/8)
+	for i := range bitmap {
+		bitmap[i] = 0xff
+	}
+	bitmap[chunkSize-1], bitmap[chunkSize] = 0xfe, 0x7f // clear on both sides of a chunk's end
+	bitmap[len(bitmap)-1] = 0xfe
+	start := int64(2048)
+	entry := make([]byte, 8)
+	be.PutUint32(entry, uint32(start/sectorSize))
+	be.PutUint32(entry[4:], absent)
+	ones := bytes.Repeat([]byte{1}, 4096)
+	edge := int64(chunkSectors * sectorSize)
+	s := newSparse(start+int64(len(bitmap))+block+footerSize, map[int64][]byte{
+		0:                                        c.footer(typeDynamic, footerSize),
+		footerSize:                               c.header(footerSize+headerSize, 2),
+		footerSize + headerSize:                  entry,
+		start:                                    bitmap,
+		start + int64(len(bitmap)) + edge - 2048: ones,
+		start + int64(len(bitmap)) + block - 4096: ones,
+	})
+	s.put(s.size-footerSize, c.footer(typeDynamic, footerSize))
+	d := open(t, s, s.size, Options{})
+
+	got, want := make([]byte, 8192), make([]byte, 8192)
+	copy(want[2048:], ones)
+	clear(want[4096-512 : 4096+512])
+	if _, err := d.ReadAt(got, edge-4096); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("around the end of a chunk: other bytes, or %v", err)
+	}
+	clear(want)
+	copy(want, ones[:4096-512])
+	if _, err := d.ReadAt(got, block-4096); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("around the end of the block: other bytes, or %v", err)
+	}
+	var text []string
+	for e, err := range image.Extents(d, 0, d.Size()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, fmt.Sprintf("%d %d %s", e.Offset, e.Length, e.Kind))
+	}
+	if got, want := strings.Join(text, "\n"), fmt.Sprintf("0 %d data\n%d 1024 zero\n%d %d data\n%d 512 zero\n%d %d hole",
+		edge-512, edge-512, edge+512, block-512-edge-512, block-512, block, block/2); got != want {
+		t.Errorf("extents:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestIgnoreBitmaps(t *testing.T) {
+	file, guest := disk{size: 30 * 4096, blockSize: 4096, seed: 5}.build()
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{IgnoreBitmaps: true})
+	for block := range 30 {
+		want := make([]byte, 4096)
+		if e := be.Uint32(tableEntry(file, block)); e != absent {
+			copy(want, file[e*sectorSize+sectorSize:])
+		}
+		got := make([]byte, 4096)
+		if _, err := d.ReadAt(got, int64(block)*4096); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("block %d: other bytes, or %v", block, err)
+		}
+	}
+	honest := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+	checkReads(t, honest, guest, 50)
+	for e, err := range d.Extents(0, d.Size()) {
+		if err != nil || e.Kind == image.Zero {
+			t.Errorf("extent %+v, %v", e, err)
+		}
+	}
+}
+
+func TestReadConcurrently(t *testing.T) {
+	file, guest := disk{size: 200*16384 - 512, blockSize: 16384, seed: 9}.build()
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { checkReads(t, d, guest, 100) })
+		wg.Go(func() { checkExtents(t, d, guest, 0, d.Size()) })
+	}
+	wg.Wait()
+}
+
+func TestStingyReader(t *testing.T) {
+	for _, c := range []disk{{size: 20 * 512}, {size: 20 * 4096, blockSize: 4096, short: true, seed: 2}, {size: 20 * 4096, blockSize: 4096, seed: 3, noEnd: true}} {
+		file, guest := c.build()
+		d := open(t, stingy{file, 100}, int64(len(file)), Options{})
+		checkReads(t, d, guest, 50)
+	}
+}
+
+// Wherever a read of the file fails, its error comes out, and what was read up to
+// there is right.
+func TestReadErrors(t *testing.T) {
+	for _, c := range []disk{{size: 50 * 512}, {size: 20 * 4096, blockSize: 4096, seed: 2}} {
+		file, guest := c.build()
+		f := &flaky{ReaderAt: bytes.NewReader(file)}
+		opened := int64(0)
+		var d *Disk
+		for ; d == nil; opened++ {
+			f.left.Store(opened)
+			var err error
+			if d, err = Open(f, int64(len(file)), Options{}); err != nil && !errors.Is(err, errDevice) {
+				t.Fatalf("Open: %v", err)
+			}
+		}
+		for left := int64(0); ; left++ {
+			f.left.Store(left)
+			p := make([]byte, len(guest))
+			n, err := d.ReadAt(p, 0)
+			if !bytes.Equal(p[:n], guest[:n]) {
+				t.Fatalf("other bytes within the %d before the error", n)
+			}
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, errDevice) || n == len(p) {
+				t.Fatalf("ReadAt = %d, %v", n, err)
+			}
+		}
+	}
+	// The bitmap of a block that Open did not sample.
+	file, _ := disk{size: 500 * 4096, blockSize: 4096, full: true}.build()
+	f := &flaky{ReaderAt: bytes.NewReader(file)}
+	f.left.Store(1 << 30)
+	d := open(t, f, int64(len(file)), Options{})
+	f.left.Store(0)
+	var last error
+	for _, err := range d.Extents(0, d.Size()) {
+		if last != nil {
+			t.Error("the sequence goes on after an error")
+		}
+		last = err
+	}
+	if !errors.Is(last, errDevice) {
+		t.Errorf("Extents ends with %v", last)
+	}
+}
+
+// A file that is cut after Open must not look like one that ends.
+func TestCutWhileOpen(t *testing.T) {
+	for _, c := range []disk{{size: 50 * 512}, small} {
+		file, _ := c.build()
+		r := &stingy{file, 1 << 20}
+		d := open(t, r, int64(len(file)), Options{})
+		r.b = file[:2048]
+		_, err := d.ReadAt(make([]byte, d.Size()), 0)
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("got %v", err)
+		}
+	}
+	file, _ := small.build()
+	if _, err := Open(bytes.NewReader(file), int64(len(file))+1000, Options{}); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("size larger than the reader: %v", err)
+	}
+}
+
+func TestReadDoesNotAllocate(t *testing.T) {
+	for _, c := range []disk{{size: 50 * 512}, small} {
+		file, _ := c.build()
+		d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+		p := make([]byte, d.Size())
+		if n := testing.AllocsPerRun(20, func() { d.ReadAt(p, 0) }); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+// Package vhd reads Microsoft VHD disk images, fixed and dynamic, as the "Virtual
+// Hard Disk Image Format Specification" 1.0 describes them and as Hyper-V, Virtual
+// PC, Azure, XenServer and qemu write them.
+//
+// Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
+// tells a VHD by its content. The package never opens a second file and never
+// writes; a differencing disk, which needs a parent, is refused by name.
+package vhd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// sectorSize is what all sector numbers and bitmap bits of a VHD count, in bytes.
+const sectorSize = 512
+
+// Options changes how [Open] reads a disk. The zero value follows the
+// specification and suits disks of Hyper-V, Azure, XenServer and qemu.
+type Options struct {
+	// SizeByCHS takes the virtual size from the disk geometry (cylinders x heads
+	// x sectors per track), as Virtual PC does and qemu does for creators that it
+	// does not know, in place of the footer's current size. A geometry at its
+	// maximum of 65535 x 16 x 255 says nothing of the size and is not used.
+	SizeByCHS bool
+
+	// IgnoreBitmaps reads allocated blocks of a dynamic disk whole, as qemu does,
+	// in place of taking sectors whose bitmap bit is clear for zeros. It is for
+	// disks whose writer did not maintain the sector bitmaps.
+	IgnoreBitmaps bool
+}
+
+// A Disk is an open fixed or dynamic VHD, seen as its guest sees it. It is an
+// image.Source and an image.Extenter, and safe for concurrent use. It holds the
+// block allocation table in memory, 4 bytes a block, and nothing to be closed.
+type Disk struct {
+	r    io.ReaderAt
+	size int64 // virtual size, bytes, a multiple of sectorSize
+	info Info
+
+	// What follows is for dynamic disks only; bat is nil for fixed ones, which
+	// lie in the file from its first byte on.
+
+	bat        []uint32 // by block: the sector of its bitmap, or absent
+	blockSize  int64    // bytes, a power of two
+	blockShift uint     // log2(blockSize)
+	bitmapSize int64    // bytes that precede the data of a block
+	lsbFirst   bool     // the lowest bit of a bitmap byte is its first sector
+
+	// states caches, two bits a block, what the bitmap of the block holds. It is
+	// nil when bitmaps are ignored.
+	states []atomic.Uint32
+}
+
+var (
+	_ image.Source   = (*Disk)(nil)
+	_ image.Extenter = (*Disk)(nil)
+)
+
+// Open reads the metadata of the VHD of size bytes in r and checks it, so that a
+// file that is truncated or inconsistent is refused here and not while its data is
+// read. The Disk keeps r, which must allow concurrent ReadAt if the Disk is used
+// concurrently, and must not change meanwhile. If r is an image.Extenter, such as
+// a raw file with hole detection, a fixed disk passes its extents on.
+//
+// A file that breaks the rules of the format gives an *image.FormatError, which
+// matches image.ErrFormat. A differencing disk, or a disk of more than 8388608
+// blocks, gives an error that matches image.ErrUnsupported. Other errors are those
+// of r. What is odd but readable is in [Info.Warnings].
+func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
+	f, err := findFooter(r, size)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	if f.diskType == typeDifferencing {
+		return nil, differencingError(r, f)
+	}
+	virtual, err := f.virtualSize(opts.SizeByCHS)
+	if err != nil {
+		return nil, err
+	}
+	d := &Disk{r: r, size: virtual, info: newInfo(f, virtual)}
+	if f.diskType == typeFixed {
+		err = d.openFixed(f, opts)
+	} else {
+		err = d.openDynamic(f, opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// openFixed checks that the disk fits in front of its footer.
+func (d *Disk) openFixed(f *footer, opts Options) error {
+	if f.isCopy {
+		return f.formatError(offDiskType, "disk type", typeFixed,
+			"3 (dynamic) in a footer at the start of a file that has none at its end: the file is truncated")
+	}
+	if d.size > f.off {
+		return f.sizeError(opts.SizeByCHS,
+			fmt.Sprintf("at most %d bytes, which is what the file holds in front of its footer", f.off))
+	}
+	if d.size < f.off {
+		d.warnf("the file is larger than its disk: %d bytes between the end of the disk and the footer are not read", f.off-d.size)
+	}
+	if f.dataOffset != noOffset && f.dataOffset != noOffset32 {
+		d.warnf("the data offset of this fixed disk is %#x where %#x is usual; it is not used", f.dataOffset, noOffset)
+	}
+	d.info.AllocatedBytes = d.size
+	return nil
+}
+
+// openDynamic reads and checks the dynamic disk header and the block allocation
+// table.
+func (d *Disk) openDynamic(f *footer, opts Options) error {
+	if err := d.compareCopy(f); err != nil {
+		return err
+	}
+	h, err := readHeader(d.r, f)
+	if err != nil {
+		return err
+	}
+	if h.next != noOffset && h.next != noOffset32 {
+		d.warnf("the data offset of the dynamic disk header is %#x where %#x is usual; it is not used", h.next, noOffset)
+	}
+	d.blockSize = h.blockSize
+	d.blockShift = uint(bits.TrailingZeros64(uint64(h.blockSize)))
+	d.bitmapSize = h.bitmapSize()
+	d.lsbFirst = f.lsbBitmaps()
+	if d.bat, err = readTable(d.r, h, d.size); err != nil {
+		return err
+	}
+	allocated, err := checkTable(d.bat, h)
+	if err != nil {
+		return err
+	}
+	d.describeBlocks(allocated)
+	if err := d.noteKeyHash(h); err != nil {
+		return err
+	}
+	if opts.IgnoreBitmaps {
+		return nil
+	}
+	d.states = make([]atomic.Uint32, (len(d.bat)+statesPerWord-1)/statesPerWord)
+	return d.sampleBitmaps(allocated)
+}
+
+// Size returns the virtual size in bytes, a multiple of 512.
+func (d *Disk) Size() int64 { return d.size }
+
+// ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
+// with io.EOF. A file that ends before the data that its metadata promised, which
+// can happen only when it was cut after Open, gives an error that matches
+// io.ErrUnexpectedEOF.
+func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("vhd: read at a negative offset")
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if off >= d.size {
+		return 0, io.EOF
+	}
+	var end error
+	if int64(len(p)) > d.size-off {
+		p, end = p[:d.size-off], io.EOF
+	}
+	if d.bat == nil {
+		n, err := readFull(d.r, p, off)
+		if err != nil {
+			return n, err
+		}
+		return n, end
+	}
+	done := 0
+	for done < len(p) {
+		pos := off + int64(done)
+		block, within := int(pos>>d.blockShift), pos&(d.blockSize-1)
+		piece := p[done:]
+		if room := d.blockSize - within; int64(len(piece)) > room {
+			piece = piece[:room]
+		}
+		n, err := d.readBlock(piece, block, within)
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, end
+}
+
+// readFull reads len(p) bytes at off of the file. Unlike io.ReaderAt it returns
+// nil whenever p is full, carries on after a short read, and reports a file that
+// ends early as io.ErrUnexpectedEOF: an io.EOF would look like the end of the disk.
+func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := r.ReadAt(p[done:], off+int64(done))
+		done += n
+		if done == len(p) {
+			break
+		}
+		switch {
+		case err == io.EOF:
+			err = io.ErrUnexpectedEOF
+		case err == nil && n == 0:
+			err = io.ErrNoProgress
+		}
+		if err != nil {
+			return done, fmt.Errorf("vhd: read %d bytes at offset %d of the file: %w", len(p), off, err)
+		}
+	}
+	return done, nil
+}
