@@ -113,7 +113,13 @@ type OpenOptions struct {
 	// MaxMemory is what Argon2 may use at most, in bytes; zero is 4 GiB, the
 	// most that cryptsetup makes.
 	MaxMemory int64
+
+	// MaxWork is how many iterations PBKDF2, or blocks of 1 KiB in all passes
+	// Argon2, may take at most; zero is 2^28, about a minute or two.
+	MaxWork uint64
 }
+
+const defaultMaxWork = 1 << 28
 
 // Version returns 1 or 2.
 func (h *Header) Version() int { return h.version }
@@ -194,7 +200,7 @@ func (h *Header) openSlot(s keyslot, passphrase []byte) ([]byte, error) {
 		return nil, err
 	}
 	d := h.digestOf(s)
-	if _, err := hashByName(d.hash); err != nil {
+	if err := h.checkDigest(d); err != nil {
 		return nil, err
 	}
 	c, n := s.area, int64(s.keySize)*stripes
@@ -222,18 +228,24 @@ func (h *Header) openSlot(s keyslot, passphrase []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// checkCost refuses what would take more than the caller allows, or what the
-// implementations of the functions can not take.
+// checkCost refuses what would take more than the caller allows.
 func (h *Header) checkCost(k KDF) error {
-	limit := h.opts.MaxMemory
-	if limit == 0 {
-		limit = maxArgon2Memory << 10
+	memory, work := h.opts.MaxMemory, h.opts.MaxWork
+	if memory == 0 {
+		memory = maxArgon2Memory << 10
 	}
-	if uint64(k.Iterations) > math.MaxInt {
-		return unsupported("%d iterations on a 32-bit machine", k.Iterations)
+	if work == 0 {
+		work = defaultMaxWork
 	}
-	if int64(k.Memory) > limit>>10 {
-		return fmt.Errorf("%w: %s asks for %d KiB of memory, allowed are %d", ErrLimit, k.Type, k.Memory, limit>>10)
+	work = min(work, math.MaxInt) // what crypto/pbkdf2 takes on a 32-bit machine
+	if int64(k.Memory) > memory>>10 {
+		return fmt.Errorf("%w: %s asks for %d KiB of memory, allowed are %d", ErrLimit, k.Type, k.Memory, memory>>10)
+	}
+	if k.Memory == 0 && uint64(k.Iterations) > work {
+		return fmt.Errorf("%w: %s asks for %d iterations, allowed are %d", ErrLimit, k.Type, k.Iterations, work)
+	}
+	if n := uint64(k.Iterations) * uint64(k.Memory); n > work {
+		return fmt.Errorf("%w: %s asks for %d passes over %d KiB, allowed are %d blocks of 1 KiB", ErrLimit, k.Type, k.Iterations, k.Memory, work)
 	}
 	return nil
 }
@@ -255,7 +267,7 @@ func (h *Header) checkVolumeKey(key []byte) error {
 		if !slices.Contains(d.segments, 0) {
 			continue
 		}
-		if _, err := hashByName(d.hash); err != nil {
+		if err := h.checkDigest(&d); err != nil {
 			return err
 		}
 		if len(key) > 0 && d.matches(key) {
@@ -263,6 +275,14 @@ func (h *Header) checkVolumeKey(key []byte) error {
 		}
 	}
 	return fmt.Errorf("luks: %w", ErrVolumeKey)
+}
+
+// checkDigest tells whether d can be computed, within the limits.
+func (h *Header) checkDigest(d *digest) error {
+	if _, err := hashByName(d.hash); err != nil {
+		return err
+	}
+	return h.checkCost(KDF{Type: PBKDF2, Iterations: d.iterations})
 }
 
 // matches tells in constant time whether key is the one that d was made of. Its

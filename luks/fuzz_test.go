@@ -1,0 +1,80 @@
+package luks_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"runtime"
+	"testing"
+
+	"github.com/luksimg/luksimg/luks"
+)
+
+// try opens what may be an image with a right and a wrong passphrase, and reads. Whatever
+// it is, there is an error or plaintext, and little memory is used.
+func try(t *testing.T, img []byte) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	h, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{MaxMemory: 1 << 20, MaxWork: 5000})
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+		t.Errorf("Open allocated %d bytes", n)
+	}
+	if err != nil {
+		if !errors.Is(err, luks.ErrFormat) && !errors.Is(err, luks.ErrNotLUKS) && !errors.Is(err, luks.ErrUnsupported) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("an error of no kind: %v", err)
+		}
+		return
+	}
+	v, err := h.Unlock(passphrase)
+	if err != nil {
+		return
+	}
+	defer v.Close()
+	p := make([]byte, 1000)
+	for _, off := range []int64{0, 1, 511, v.Size() - 1, v.Size(), v.Size() + 1} {
+		if n, err := v.ReadAt(p, max(off, 0)); n < len(p) && err == nil {
+			t.Errorf("ReadAt(%d): %d bytes, and no error", off, n)
+		}
+	}
+}
+
+func FuzzOpenLUKS1(f *testing.F) {
+	for _, o := range []luks.Options{{Version: 1, KDF: cheap}, {Version: 1, KeySize: 32, Hash: "sha1", KDF: cheap}} {
+		f.Add(write(f, nil, o)[:1024], uint16(0))
+	}
+	body := write(f, random(1, 2048), luks.Options{Version: 1, KDF: cheap})
+	f.Fuzz(func(t *testing.T, header []byte, cut uint16) {
+		img := bytes.Clone(body)
+		copy(img, header[:min(len(header), 1024)])
+		try(t, img[:len(img)-int(cut)])
+	})
+}
+
+func FuzzOpenLUKS2(f *testing.F) {
+	body := write(f, random(1, 2048), luks.Options{KDF: cheap, DataOffset: 1 << 20})
+	f.Add(body[:4096], uint16(0), true)
+	f.Add(body[16384:16384+4096], uint16(100), false)
+	f.Fuzz(func(t *testing.T, binaryHeader []byte, cut uint16, sum bool) {
+		img := bytes.Clone(body)
+		copy(img, binaryHeader[:min(len(binaryHeader), 4096)])
+		if sum {
+			img = sumV2(img)
+		}
+		try(t, img[:len(img)-int(cut)])
+	})
+}
+
+func FuzzJSON(f *testing.F) {
+	body := write(f, random(1, 2048), luks.Options{KDF: cheap, DataOffset: 1 << 20})
+	argon := write(f, nil, luks.Options{KDF: luks.KDF{Memory: 32}, DataOffset: 1 << 20})
+	f.Add(bytes.TrimRight(body[4096:16384], "\x00"))
+	f.Add(bytes.TrimRight(argon[4096:16384], "\x00"))
+	f.Add([]byte(`{"keyslots":{},"tokens":{},"segments":{},"digests":{},"config":{"json_size":"12288","keyslots_size":"0"}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if len(text) > 12288 {
+			return
+		}
+		try(t, setJSON(t, body, text))
+	})
+}
