@@ -87,6 +87,10 @@ func TestWarnings(t *testing.T) {
 			b[be.Uint32(tableEntry(b, 3))*sectorSize] &^= 0x08
 			return b
 		}, want: []string{"block 3 has bytes that are not zero in sector 4"}},
+		{name: "V7/bytes under a clear bitmap", disk: sparse, edit: func(b []byte) []byte {
+			b[be.Uint32(tableEntry(b, 0))*sectorSize] = 0
+			return b
+		}, want: []string{"block 0 has bytes that are not zero in sector 0"}},
 		{name: "V7/bytes under clear bits that are ignored", disk: sparse, opts: Options{IgnoreBitmaps: true}, edit: func(b []byte) []byte {
 			b[be.Uint32(tableEntry(b, 3))*sectorSize] = 0
 			return b
@@ -103,17 +107,15 @@ func TestWarnings(t *testing.T) {
 			sumFooter(b[:footerSize])
 			return b
 		}, want: []string{"which was used, in: current size, saved state"}},
-		{name: "encrypted by vhd-util", disk: sparse, edit: func(b []byte) []byte {
-			// The batmap header follows the table; the blocks move behind it.
-			at := smallTable + sectorSize
-			b = slices.Insert(b, at, make([]byte, sectorSize)...)
-			copy(b[at:], "tdbatmap")
-			b[at+29] = 1
-			for i := range 8 {
-				be.PutUint32(tableEntry(b, i), be.Uint32(tableEntry(b, i))+1)
+		{name: "a batmap", disk: sparse, edit: func(b []byte) []byte { return insertBatmap(b, 0) }},
+		{name: "encrypted by vhd-util", disk: sparse, edit: func(b []byte) []byte { return insertBatmap(b, 1) }, want: []string{"the disk is encrypted"}},
+		{name: "nothing behind the table", disk: disk{size: 128 * 4096, blockSize: 4096, full: true}, edit: func(b []byte) []byte {
+			b = b[:smallTable+sectorSize]
+			for i := range b[smallTable:] {
+				b[smallTable+i] = 0xff
 			}
 			return b
-		}, want: []string{"the disk is encrypted"}},
+		}, want: []string{"at the end of the file is missing or damaged"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b, _ := c.disk.build()
@@ -138,6 +140,21 @@ func TestWarnings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// insertBatmap puts the header of a batmap behind a table of one sector; the blocks
+// move on.
+func insertBatmap(b []byte, keyHash byte) []byte {
+	at := smallTable + sectorSize
+	b = slices.Insert(b, at, make([]byte, sectorSize)...)
+	copy(b[at:], "tdbatmap")
+	b[at+29] = keyHash
+	for i := range sectorSize / 4 {
+		if e := tableEntry(b, i); be.Uint32(e) != absent {
+			be.PutUint32(e, be.Uint32(e)+1)
+		}
+	}
+	return b
 }
 
 func TestWarnLargeDisk(t *testing.T) {
@@ -186,5 +203,19 @@ func TestDetect(t *testing.T) {
 	f := &flaky{ReaderAt: bytes.NewReader(dynamic)}
 	if Detect(f, int64(len(dynamic))) {
 		t.Error("detected in a reader that fails")
+	}
+}
+
+// The search for bytes under clear bits is bounded, however large the blocks.
+func TestOpenReadsLittle(t *testing.T) {
+	file, _ := disk{size: 2 << 20, blockSize: 1 << 20, full: true}.build()
+	for i := range 2 {
+		clear(file[be.Uint32(tableEntry(file, i))*sectorSize:][:sectorSize+1<<20])
+	}
+	f := &flaky{ReaderAt: bytes.NewReader(file)}
+	f.left.Store(1000)
+	open(t, f, int64(len(file)), Options{})
+	if n := 1000 - f.left.Load(); n > 60 {
+		t.Errorf("Open made %d reads", n)
 	}
 }

@@ -103,6 +103,9 @@ func TestReadEdges(t *testing.T) {
 	if n, err := d.ReadAt(nil, d.Size()); n != 0 || err != nil {
 		t.Errorf("nothing: %d, %v", n, err)
 	}
+	if n, err := d.ReadAt(p, d.Size()-9); n != 9 || err != io.EOF {
+		t.Errorf("over the end by a byte: %d, %v", n, err)
+	}
 	if n, err := d.ReadAt(p, d.Size()-3); n != 3 || err != io.EOF || !bytes.Equal(p[:3], guest[len(guest)-3:]) {
 		t.Errorf("over the end: %d, %v", n, err)
 	}
@@ -263,6 +266,14 @@ func TestCutWhileOpen(t *testing.T) {
 	file, _ := small.build()
 	if _, err := Open(bytes.NewReader(file), int64(len(file))+1000, Options{}); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("size larger than the reader: %v", err)
+	}
+}
+
+// A reader that breaks the rules of io.ReaderAt must not hang its caller.
+func TestReaderWithoutProgress(t *testing.T) {
+	file, _ := small.build()
+	if _, err := Open(stingy{file, 0}, int64(len(file)), Options{}); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("got %v", err)
 	}
 }
 

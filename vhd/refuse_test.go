@@ -93,6 +93,12 @@ func TestRefuseDynamic(t *testing.T) {
 			}
 			return b
 		}, "block allocation table entry 1", smallTable + 4, "overlap block 0"},
+		{"V9", "one block more than there is room for", func(b []byte) []byte {
+			for i := range 5 {
+				be.PutUint32(tableEntry(b, i), uint32((smallTable+sectorSize+i%4*smallSpan)/sectorSize))
+			}
+			return append(b[:end-smallSpan], b[end:]...)
+		}, "block allocation table entry 4", smallTable + 16, "overlap block 0"},
 		{"V9", "blocks that overlap by a sector", entry(firstInFile, sector(firstInFile)+1), "", -1, "does not overlap block"},
 		{"V9", "block over the header", func(b []byte) []byte {
 			// The header moves to where the data of block 2 is.
