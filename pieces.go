@@ -1,6 +1,8 @@
 package luksimg
 
 import (
+	"fmt"
+	"io"
 	"iter"
 
 	"github.com/luksimg/luksimg/image"
@@ -23,7 +25,8 @@ type piece struct {
 // zeros.
 func pieces(src image.Source, size int64) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
-		next, stop := iter.Pull2(image.Extents(src, 0, min(size, src.Size())))
+		known := min(size, src.Size())
+		next, stop := iter.Pull2(image.Extents(src, 0, known))
 		defer stop()
 		var e image.Extent // the last one taken
 		for off := int64(0); off < size; off += pieceSize {
@@ -35,14 +38,18 @@ func pieces(src image.Source, size int64) iter.Seq2[piece, error] {
 				if e.End() >= end {
 					break
 				}
-				var err error
-				var ok bool
-				if e, err, ok = next(); err != nil {
+				n, err, ok := next()
+				if !ok && e.End() < known {
+					err = fmt.Errorf("the source tells of its data up to byte %d of %d: %w", e.End(), known, io.ErrUnexpectedEOF)
+				}
+				if err != nil {
 					yield(piece{}, err)
 					return
-				} else if !ok { // zeros to the end
-					e = image.Extent{Offset: e.End(), Length: size - e.End(), Kind: image.Hole}
 				}
+				if !ok { // zeros to the end
+					n = image.Extent{Offset: known, Length: size - known, Kind: image.Hole}
+				}
+				e = n
 			}
 			if !yield(p, nil) {
 				return

@@ -73,9 +73,11 @@ func (e Extent) End() int64 { return e.Offset + e.Length }
 // sequence ends.
 func Extents(src Source, off, n int64) iter.Seq2[Extent, error] {
 	size := src.Size()
-	off = min(max(off, 0), size)
-	n = min(max(n, 0), size-off)
-	if n == 0 {
+	if off < 0 {
+		off, n = 0, n+off
+	}
+	n = min(n, size-off)
+	if n <= 0 {
 		return func(func(Extent, error) bool) {}
 	}
 	e, ok := src.(Extenter)

@@ -1,0 +1,239 @@
+package image_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// collect returns all extents of a range, and checks that they cover it.
+func collect(t *testing.T, src image.Source, off, n int64) []image.Extent {
+	t.Helper()
+	var all []image.Extent
+	at := max(off, 0)
+	for e, err := range image.Extents(src, off, n) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Offset != at || e.Length <= 0 {
+			t.Fatalf("extent %+v, expected one at %d", e, at)
+		}
+		if len(all) > 0 && all[len(all)-1].Kind == e.Kind {
+			t.Errorf("extent %+v was not merged with the one before it", e)
+		}
+		at = e.End()
+		all = append(all, e)
+	}
+	return all
+}
+
+// parts is a source made of extents.
+type parts []image.Extent
+
+func (p parts) Size() int64 { return p[len(p)-1].End() }
+
+func (p parts) ReadAt(b []byte, off int64) (int, error) { return 0, io.EOF }
+
+func (p parts) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		for _, e := range p {
+			start, end := max(e.Offset, off), min(e.End(), off+n)
+			if start < end && !yield(image.Extent{Offset: start, Length: end - start, Kind: e.Kind}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestExtents(t *testing.T) {
+	p := parts{{0, 10, image.Data}, {10, 5, image.Data}, {15, 5, image.Zero}, {20, 1, image.Hole}, {21, 9, image.Hole}, {30, 1, image.Data}}
+	for _, c := range []struct {
+		off, n int64
+		want   []image.Extent
+	}{
+		{0, 31, []image.Extent{{0, 15, image.Data}, {15, 5, image.Zero}, {20, 10, image.Hole}, {30, 1, image.Data}}},
+		{3, 9, []image.Extent{{3, 9, image.Data}}},
+		{14, 7, []image.Extent{{14, 1, image.Data}, {15, 5, image.Zero}, {20, 1, image.Hole}}},
+		{25, 1000, []image.Extent{{25, 5, image.Hole}, {30, 1, image.Data}}},
+		{-5, 7, []image.Extent{{0, 2, image.Data}}},
+		{-5, 2, nil},
+		{1 << 62, 1 << 62, nil},
+		{31, 5, nil},
+		{5, 0, nil},
+		{5, -3, nil},
+	} {
+		if got := collect(t, p, c.off, c.n); !slices.Equal(got, c.want) {
+			t.Errorf("Extents(%d, %d) = %v, want %v", c.off, c.n, got, c.want)
+		}
+	}
+	plain := bytes.NewReader(make([]byte, 100))
+	if got := collect(t, plain, 10, 20); !slices.Equal(got, []image.Extent{{10, 20, image.Data}}) {
+		t.Errorf("a source without extents: %v", got)
+	}
+	for e := range image.Extents(p, 0, 31) { // stops when told to
+		if e.Kind == image.Zero {
+			break
+		}
+	}
+}
+
+func TestMergeError(t *testing.T) {
+	boom := errors.New("boom")
+	seq := func(yield func(image.Extent, error) bool) {
+		_ = yield(image.Extent{Length: 1}, nil) && yield(image.Extent{Offset: 1, Length: 1}, nil) && yield(image.Extent{}, boom)
+	}
+	var got []string
+	for e, err := range image.Merge(seq) {
+		got = append(got, fmt.Sprint(e.Length, err))
+	}
+	if want := []string{"2 <nil>", "0 boom"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestKind(t *testing.T) {
+	for k, want := range map[image.Kind]string{image.Data: "data", image.Zero: "zero", image.Hole: "hole", 7: "Kind(7)"} {
+		if got := k.String(); got != want {
+			t.Errorf("%d is %q, want %q", k, got, want)
+		}
+	}
+}
+
+// sparse makes a file with data here and there, and returns its content too.
+func sparse(t *testing.T, size int64, at ...int64) (*os.File, []byte) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	content := make([]byte, size)
+	for _, off := range at {
+		b := content[off:min(off+70_000, size)]
+		rand.NewChaCha8([32]byte{byte(off)}).Read(b)
+		if _, err := f.WriteAt(b, off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	return f, content
+}
+
+func TestFile(t *testing.T) {
+	f, want := sparse(t, 5<<20+123, 0, 1<<20, 1<<20+90_000, 4<<20+1000, 5<<20)
+	src, err := image.NewFile(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if src.Size() != int64(len(want)) {
+		t.Fatalf("size %d, want %d", src.Size(), len(want))
+	}
+	got := make([]byte, len(want)+10)
+	if n, err := src.ReadAt(got, 0); n != len(want) || err != io.EOF {
+		t.Errorf("ReadAt past the end: %d, %v", n, err)
+	}
+	if !bytes.Equal(got[:len(want)], want) {
+		t.Error("content differs")
+	}
+	if n, err := src.ReadAt(got[:100], 1<<20); n != 100 || err != nil {
+		t.Errorf("ReadAt: %d, %v", n, err)
+	}
+	if n, err := src.ReadAt(got[:1], src.Size()); n != 0 || err != io.EOF {
+		t.Errorf("ReadAt at the end: %d, %v", n, err)
+	}
+	if n, err := src.ReadAt(nil, src.Size()); n != 0 || err != nil {
+		t.Errorf("ReadAt of nothing at the end: %d, %v", n, err)
+	}
+	holes := int64(0)
+	for _, r := range [][2]int64{{0, src.Size()}, {1000, 2 << 20}, {1<<20 + 5, 3 << 20}, {3 << 20, 10}} {
+		for _, e := range collect(t, src, r[0], r[1]) {
+			if e.Kind != image.Hole {
+				continue
+			}
+			holes += e.Length
+			if !bytes.Equal(want[e.Offset:e.End()], make([]byte, e.Length)) {
+				t.Errorf("%+v holds data", e)
+			}
+		}
+	}
+	t.Logf("%d bytes in holes", holes)
+}
+
+// TestFileShrinks cuts a file while it is open: an error, and not zeros.
+func TestFileShrinks(t *testing.T) {
+	f, _ := sparse(t, 1<<20, 0)
+	src, err := image.NewFile(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(1000); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := src.ReadAt(make([]byte, 4096), 0); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("ReadAt: %v", err)
+	}
+	var last error
+	for e, err := range image.Extents(src, 0, src.Size()) {
+		if last = err; err == nil && e.Kind == image.Hole {
+			t.Errorf("what was cut off is %+v", e)
+		}
+	}
+	if _, err := src.ReadAt(make([]byte, 1), 1<<19); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("ReadAt past the new end: %v", err)
+	}
+	t.Logf("extents: %v", last)
+}
+
+func TestFileKinds(t *testing.T) {
+	d, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := image.NewFile(d); err == nil {
+		t.Error("a folder was taken")
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if _, err := image.NewFile(null); err == nil {
+		t.Error("a character device was taken")
+	}
+}
+
+func TestFormatError(t *testing.T) {
+	err := error(&image.FormatError{Format: "vhd", Offset: 48, Field: "current size", Value: 513, Want: "a multiple of 512"})
+	if !errors.Is(err, image.ErrFormat) {
+		t.Error("not an ErrFormat")
+	}
+	if want := "vhd: current size at offset 48 is 513, want a multiple of 512"; err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+}
+
+func ExampleExtents() {
+	disk := parts{{0, 1 << 20, image.Data}, {1 << 20, 99 << 20, image.Hole}}
+	for e, err := range image.Extents(disk, 0, disk.Size()) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%9d %9d %v\n", e.Offset, e.Length, e.Kind)
+	}
+	// Output:
+	//         0   1048576 data
+	//   1048576 103809024 hole
+}
