@@ -73,11 +73,10 @@ func removeLeftovers(dir, prefix string) {
 	}
 	for _, e := range entries {
 		n := e.Name()
-		if !e.Type().IsRegular() || !strings.HasPrefix(n, prefix) || !strings.HasSuffix(n, suffix) {
-			continue
-		}
-		if middle := n[len(prefix) : len(n)-len(suffix)]; strings.Trim(middle, "0123456789abcdef") != "" || len(middle) != randomLength {
-			continue // the leftover of a file whose name starts like this one's
+		random, ours := strings.CutPrefix(n, prefix)
+		random, whole := strings.CutSuffix(random, suffix)
+		if !e.Type().IsRegular() || !ours || !whole || len(random) != randomLength || strings.Trim(random, "0123456789abcdef") != "" {
+			continue // perhaps the leftover of a file whose name starts like this one's
 		}
 		removeUnlocked(filepath.Join(dir, n))
 	}

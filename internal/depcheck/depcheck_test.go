@@ -1,0 +1,106 @@
+// Package depcheck holds the arrows of the design: what each package may import,
+// directly or through others, as tests.
+package depcheck
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/luksimg/luksimg"
+
+// core is banned in all packages that read, write or encrypt: nothing that logs, starts a
+// process, uses the network, or belongs to one cloud or to the command.
+var core = []string{
+	"log", "log/slog", "os/exec", "net/http", "testing", "flag",
+	"github.com/IBM/*", "github.com/softlayer/*", "github.com/minio/*",
+	"github.com/spf13/*", "github.com/stretchr/*", "github.com/anatol/*",
+	module + "/cmd/*", module + "/internal/term", module + "/internal/output",
+}
+
+// allowed lists every package of the module that is not a command or a test, with the
+// packages it may reach: of this module, and of others. The standard library is allowed, but for core.
+var allowed = map[string][]string{
+	"":                  {"image", "vhd", "luks", "xts", "internal/af", "internal/parallel", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"image":             {},
+	"xts":               {"golang.org/x/sys/cpu"},
+	"luks":              {"xts", "internal/af", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"vhd":               {"image", "xts", "golang.org/x/sys/cpu"},
+	"internal/af":       {},
+	"internal/parallel": {},
+}
+
+// free are the packages that may import what they like.
+var free = []string{"cmd/luksimg", "internal/depcheck", "internal/interop", "internal/output", "internal/term"}
+
+func list(t *testing.T, args ...string) []string {
+	t.Helper()
+	c := exec.Command("go", append([]string{"list"}, args...)...)
+	c.Dir = "../.."
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	c.Stderr = os.Stderr
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v", strings.Join(args, " "), err)
+	}
+	return strings.Fields(string(out))
+}
+
+func matches(patterns []string, pkg string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		if prefix, ok := strings.CutSuffix(p, "*"); ok {
+			return strings.HasPrefix(pkg, prefix)
+		}
+		return p == pkg
+	})
+}
+
+// TestArrows checks each package of the module against allowed and core.
+func TestArrows(t *testing.T) {
+	for _, pkg := range list(t, "./...") {
+		name := strings.TrimPrefix(strings.TrimPrefix(pkg, module), "/")
+		may, ok := allowed[name]
+		if !ok {
+			if !slices.Contains(free, name) {
+				t.Errorf("%s has no row here: say what it may import", pkg)
+			}
+			continue
+		}
+		for _, dep := range list(t, "-deps", pkg) {
+			if dep == pkg {
+				continue
+			}
+			if matches(core, dep) {
+				t.Errorf("%s reaches %s, which is banned in the core", pkg, dep)
+			}
+			own, isOwn := strings.CutPrefix(dep, module+"/")
+			if isOwn && !slices.Contains(may, own) {
+				t.Errorf("%s reaches %s", pkg, dep)
+			}
+			if !isOwn && strings.Contains(strings.Split(dep, "/")[0], ".") && !matches(may, dep) {
+				t.Errorf("%s reaches %s", pkg, dep)
+			}
+		}
+	}
+}
+
+// TestNoEnvironment checks that only the command and the terminal know the arguments, the
+// environment and the standard streams of the process.
+func TestNoEnvironment(t *testing.T) {
+	for name := range allowed {
+		for _, file := range list(t, "-f", `{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}} {{end}}`, strings.TrimSuffix(module+"/"+name, "/")) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, word := range []string{"os.Args", "os.Getenv", "os.LookupEnv", "os.Environ", "os.Stdin", "os.Stdout", "os.Stderr", "os.Exit", "fmt.Print", "println("} {
+				if strings.Contains(string(text), word) {
+					t.Errorf("%s holds %s", file, word)
+				}
+			}
+		}
+	}
+}
