@@ -206,6 +206,15 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 	return fmt.Errorf("reading at offset %d: %w", off+int64(n), err)
 }
 
+// Check reports what in o [Encrypt] would refuse.
+func (o EncryptOptions) Check() error {
+	lo, err := o.Profile.apply(o.LUKS)
+	if err != nil {
+		return err
+	}
+	return lo.Check()
+}
+
 // Calibrate returns the KDF of o.LUKS with a cost such that deriving the key takes
 // about d on this machine; see [luks.Calibrate].
 func (o EncryptOptions) Calibrate(d time.Duration) (luks.KDF, error) {

@@ -1,6 +1,7 @@
 package luks
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -57,6 +58,13 @@ type Options struct {
 	// Rand is the source of keys, salts and the UUID; nil is [crypto/rand.Reader].
 	// Set it in tests only.
 	Rand io.Reader
+}
+
+// Check reports what in o [New] would refuse.
+func (o Options) Check() error {
+	o.UUID = cmp.Or(o.UUID, uuid.Nil.String()) // instead of a random one
+	_, err := o.resolve()
+	return err
 }
 
 // resolve returns o with every default filled in and every field checked.

@@ -83,7 +83,7 @@ func (o *decryptFlags) run(c *cobra.Command, src, dst string) error {
 		}
 		defer out.Abort()
 	}
-	v, err := o.unlock.open(ctx, t, in, h)
+	v, err := o.unlock.open(c, t, in, h)
 	if err != nil {
 		return err
 	}

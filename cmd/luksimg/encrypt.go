@@ -73,7 +73,6 @@ encryption: LUKS1, the passphrase is the base64 text of the key, 32 to 512 chara
 	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.add(c)
-	c.MarkFlagsMutuallyExclusive("generate-key", "key-file", "passphrase-file", "key-fd")
 	return c
 }
 
@@ -94,6 +93,10 @@ type encryptResult struct {
 
 func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	ctx, t := c.Context(), o.talk(c)
+	if err := errors.Join(atMostOne(c, "generate-key", "key-file", "passphrase-file", "key-fd"),
+		atMostOne(c, "iter-time", "pbkdf-force-iterations")); err != nil {
+		return err
+	}
 	if err := o.check(src, dst); err != nil {
 		return err
 	}
@@ -104,6 +107,10 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), LUKS: lo}
 	opts.Jobs = o.jobs
 	opts.LUKS.GeneratedKey = o.generateKey != ""
+
+	if err := opts.Check(); err != nil {
+		return err
+	}
 
 	// All that can go wrong is tried before the person is asked for a passphrase.
 	s, err := o.source(src)
@@ -366,7 +373,6 @@ func (o *luksFlags) add(c *cobra.Command) {
 	f.IntVar(&o.iterTime, "iter-time", 0, "measure the cost so that deriving the key takes this many milliseconds on this machine")
 	f.StringVar(&o.uuid, "uuid", "", "UUID of the image (default: a random one)")
 	f.StringVar(&o.label, "label", "", "label of the image (LUKS2)")
-	c.MarkFlagsMutuallyExclusive("iter-time", "pbkdf-force-iterations")
 }
 
 // options returns what the flags say, but for the generated key and the cost.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,11 +31,21 @@ func (k *keyFlags) add(c *cobra.Command) {
 	f.StringVar(&k.keyFile, "key-file", "", "`FILE` with the key, or - for standard input; each byte counts, a final newline too")
 	f.StringVar(&k.passphraseFile, "passphrase-file", "", "`FILE` with the passphrase, or -; one final newline is left off")
 	f.IntVar(&k.fd, "key-fd", -1, "read the key from this open file descriptor, as --key-file does")
-	c.MarkFlagsMutuallyExclusive("key-file", "passphrase-file", "key-fd")
 }
 
-// given tells whether any of the flags was used.
-func (k *keyFlags) given() bool { return k.keyFile != "" || k.passphraseFile != "" || k.fd >= 0 }
+// atMostOne refuses flags that stand for the same thing.
+func atMostOne(c *cobra.Command, names ...string) error {
+	var used []string
+	for _, n := range names {
+		if c.Flags().Changed(n) {
+			used = append(used, "--"+n)
+		}
+	}
+	if len(used) > 1 {
+		return fmt.Errorf("%s exclude each other", strings.Join(used, " and "))
+	}
+	return nil
+}
 
 // stdin tells whether the key comes from standard input.
 func (k *keyFlags) stdin() bool { return k.keyFile == "-" || k.passphraseFile == "-" || k.fd == 0 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/luks"
@@ -17,11 +15,14 @@ type unlockFlags struct {
 func (o *unlockFlags) add(c *cobra.Command) {
 	o.key.add(c)
 	c.Flags().StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data itself, as it is; no passphrase is needed")
-	c.MarkFlagsMutuallyExclusive("volume-key-file", "key-file", "passphrase-file", "key-fd")
 }
 
 // open unlocks an image with the key that the flags give.
-func (o *unlockFlags) open(ctx context.Context, t *talk, in *input, h *luks.Header) (*luks.Volume, error) {
+func (o *unlockFlags) open(c *cobra.Command, t *talk, in *input, h *luks.Header) (*luks.Volume, error) {
+	ctx := c.Context()
+	if err := atMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd"); err != nil {
+		return nil, err
+	}
 	unlock := h.Unlock
 	var key []byte
 	var err error

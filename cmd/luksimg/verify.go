@@ -66,7 +66,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 		return err
 	}
 	defer in.f.Close()
-	v, err := o.unlock.open(ctx, t, in, h)
+	v, err := o.unlock.open(c, t, in, h)
 	if err != nil {
 		return err
 	}

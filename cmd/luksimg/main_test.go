@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"luksimg": main})
+}
+
+// TestScripts runs the command as a person would; see testdata.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"disk":        cmdDisk,
+			"gpt":         cmdGPT,
+			"flip":        cmdFlip,
+			"magic":       cmdMagic,
+			"same":        cmdSame,
+			"code":        cmdCode,
+			"json":        cmdJSON,
+			"mode":        cmdMode,
+			"verify-size": cmdSize,
+			"leftovers":   cmdLeftovers,
+			"for-each":    cmdForEach,
+		},
+	})
+}
+
+// cmdCode runs a command that must end with an exit code: "code 12 luksimg decrypt ...".
+func cmdCode(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if e := new(exec.ExitError); errors.As(err, &e) {
+		code = e.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%s: %v", args[1], err)
+	}
+	if code != number(ts, args[0]) {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+func number(ts *testscript.TestScript, s string) int {
+	n, err := strconv.Atoi(s)
+	ts.Check(err)
+	return n
+}
+
+// cmdDisk makes a disk of so many bytes: noise with holes.
+func cmdDisk(ts *testscript.TestScript, _ bool, args []string) {
+	b := make([]byte, number(ts, args[0]))
+	rand.NewChaCha8([32]byte{byte(len(b))}).Read(b)
+	clear(b[:min(len(b), 1000)]) // no magic by chance
+	clear(b[len(b)/3 : len(b)/2])
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
+}
+
+// edit changes a file in place.
+func edit(ts *testscript.TestScript, name string, change func(b []byte)) {
+	b := []byte(ts.ReadFile(name))
+	change(b)
+	ts.Check(os.WriteFile(ts.MkAbs(name), b, 0o644))
+}
+
+func cmdGPT(ts *testscript.TestScript, _ bool, args []string) {
+	edit(ts, args[0], func(b []byte) {
+		copy(b[510:], "\x55\xaaEFI PART")
+	})
+}
+
+// cmdMagic turns a file into what looks like a qcow2 image.
+func cmdMagic(ts *testscript.TestScript, _ bool, args []string) {
+	edit(ts, args[0], func(b []byte) { copy(b, "QFI\xfb") })
+}
+
+func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
+	edit(ts, args[0], func(b []byte) { b[number(ts, args[1])] ^= 1 })
+}
+
+// cmdSame checks that the second file is the first one, and then zeros.
+func cmdSame(ts *testscript.TestScript, _ bool, args []string) {
+	a, b := ts.ReadFile(args[0]), ts.ReadFile(args[1])
+	rest, ok := strings.CutPrefix(b, a)
+	if !ok || strings.Trim(rest, "\x00") != "" {
+		ts.Fatalf("%s is not %s and zeros", args[1], args[0])
+	}
+}
+
+func cmdJSON(ts *testscript.TestScript, _ bool, args []string) {
+	d := json.NewDecoder(bytes.NewReader([]byte(ts.ReadFile(args[0]))))
+	var v map[string]any
+	ts.Check(d.Decode(&v))
+	if d.More() {
+		ts.Fatalf("more than one object")
+	}
+}
+
+func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
+	fi, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := strconv.FormatUint(uint64(fi.Mode().Perm()), 8); got != args[1] {
+		ts.Fatalf("%s has mode %s, want %s", args[0], got, args[1])
+	}
+}
+
+func cmdSize(ts *testscript.TestScript, _ bool, args []string) {
+	fi, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if fi.Size() != int64(number(ts, args[1])) {
+		ts.Fatalf("%s has %d bytes, want %s", args[0], fi.Size(), args[1])
+	}
+}
+
+// cmdLeftovers checks how many files there are, and that none is a partial one.
+func cmdLeftovers(ts *testscript.TestScript, _ bool, args []string) {
+	entries, err := os.ReadDir(ts.MkAbs("."))
+	ts.Check(err)
+	n := 0
+	for _, e := range entries {
+		if e.Name() == ".tmp" { // testscript's own
+			continue
+		}
+		if n++; strings.Contains(e.Name(), "luksimg-partial") {
+			ts.Fatalf("%s was left", e.Name())
+		}
+	}
+	if n != number(ts, args[0]) {
+		ts.Fatalf("%d files, want %s: %v", n, args[0], entries)
+	}
+}
+
+// cmdForEach runs a command for each of some names: "for-each a b: luksimg verify %".
+func cmdForEach(ts *testscript.TestScript, _ bool, args []string) {
+	i := slices.IndexFunc(args, func(a string) bool { return strings.HasSuffix(a, ":") })
+	for _, name := range args[:i+1] {
+		var call []string
+		for _, a := range args[i+1:] {
+			call = append(call, strings.ReplaceAll(a, "%", strings.TrimSuffix(name, ":")))
+		}
+		ts.Check(ts.Exec(call[0], call[1:]...))
+	}
+}

@@ -1,0 +1,147 @@
+#!/bin/bash
+# dmcrypt-open.sh - open LUKS images with the real cryptsetup and the real kernel
+# dm-crypt, in one User-Mode Linux guest, and say what is in them.
+#
+#   dmcrypt-open.sh IMAGE PASSPHRASE-FILE [options] [--next IMAGE PASSPHRASE-FILE [options]]...
+#     --type luks1|luks2   insist on this format (default: whatever it is)
+#     --header FILE        the header is in FILE (detached), the data in IMAGE
+#     --offset BYTES       the LUKS device starts at this byte of IMAGE
+#     --size BYTES         and is this long (default: to the end of IMAGE)
+#     --fs                 look for filesystems inside, also in partitions: check
+#                          ext2/3/4 with e2fsck -fn, mount each read-only, list its files
+#     --dump FILE          write the decrypted device to FILE
+#     --luksdump           print what cryptsetup luksDump says
+#     --open-arg ARG       one more argument for cryptsetup open (may be repeated)
+#
+# PASSPHRASE-FILE is given to cryptsetup as --key-file: every byte counts, a final
+# newline too. IMAGE is opened read-only and stays as it is.
+#
+# Prints "name: value" lines. Those of an image start with "image: IMAGE" and end with
+# "status: N", which is 0 if it was opened and cryptsetup's own exit status otherwise:
+# 2 = no key slot opens with this passphrase, 1 = wrong parameters or not LUKS,
+# 4 = device trouble. What cryptsetup complains of is on "error:" lines.
+# Exit status: the greatest of the images', or 125 if the guest itself failed.
+set -u
+# shellcheck source-path=SCRIPTDIR source=guest.sh
+. "$(dirname "$0")/guest.sh"
+
+[ $# -ge 2 ] || usage
+
+# What the guest does for one image, described by the variables the loop below sets.
+text=$(cat <<'EOF'
+worst=0
+echo "kernel: $(uname -sr)"
+echo "cryptsetup: $(cryptsetup --version)"
+
+# attach OPTION... FILE: make FILE a read-only loop device and print its name.
+attach() { losetup -r --find --show "$@"; }
+
+# look DEVICE: the filesystem on it, its check, its files.
+look() {
+	local t opt=ro
+	t=$(blkid -p -o value -s TYPE "$1")
+	[ -n "$t" ] || { echo "filesystem: none found on ${1##*/}"; return 0; }
+	echo "filesystem: $t label=$(blkid -p -o value -s LABEL "$1") uuid=$(blkid -p -o value -s UUID "$1") on ${1##*/}"
+	case $t in
+	ext*) e2fsck -fn "$1" >/tmp/fsck 2>&1; echo "e2fsck: exit status $?"; sed "s/^/e2fsck: /" /tmp/fsck; opt=ro,noload ;;
+	xfs) opt=ro,norecovery ;;
+	esac
+	mkdir -p /tmp/m; mount -t "$t" -o $opt "$1" /tmp/m || { echo "mount: failed"; return 0; }
+	echo "mount: ok, $(df --output=used -B1 /tmp/m | tail -n 1) bytes used"
+	(cd /tmp/m && find . -xdev -mindepth 1 -printf "file: %y %m %s %P\n" | LC_ALL=C sort -k5)
+	umount /tmp/m
+}
+
+# look_all DEVICE: the same for a whole disk or each of its partitions. The disk gets
+# the sector size of the decrypted device, as the partition table counts in sectors.
+look_all() {
+	local table disk part
+	table=$(blkid -p -o value -s PTTYPE "$1")
+	[ -n "$table" ] || { look "$1"; return; }
+	echo "partitions: $table"
+	disk=$(attach --partscan --sector-size "$(blockdev --getss "$1")" "$1") || return 4
+	for part in "$disk"p*; do look "$part"; done
+	losetup -d "$disk"
+}
+
+# show DEVICE: what the decrypted device is.
+show() {
+	local size from=$1; size=$(blockdev --getsize64 "$1")
+	echo "type: $(cryptsetup status plain | sed -n 's/^ *type: *//p')"
+	echo "table: $(dmsetup table plain)"   # the key is shown as zeroes or a keyring name
+	echo "size: $size"
+	if [ -n "$dump" ]; then
+		dd if="$1" of="$dump" bs=1M conv=sparse status=none && truncate -s "$size" "$dump" || return 4
+		from=$dump
+	fi
+	set -o pipefail
+	echo "sha256: $(sha256sum <"$from" | cut -d' ' -f1)" || return 4
+	[ -z "$fs" ] || look_all "$1"
+}
+
+# open_image: everything about one image. Loop devices go away when they are closed.
+open_image() {
+	local dev hdr rc
+	dev=$(attach -o "$offset" ${size:+--sizelimit "$size"} "$image") || return 4
+	hdr=$dev
+	[ -z "$header" ] || hdr=$(attach "$header") || return 4
+	[ -z "$luksdump" ] || cryptsetup luksDump "$hdr"
+	cryptsetup open --readonly --type "$type" --key-file "$key" ${header:+--header "$hdr"} \
+		"${open_args[@]}" "$dev" plain
+	rc=$?
+	if [ $rc = 0 ]; then show /dev/mapper/plain; rc=$?; cryptsetup close plain; fi
+	losetup -d "$dev"; [ -z "$header" ] || losetup -d "$hdr"
+	return $rc
+}
+
+run() {
+	echo "image: $name"
+	open_image 2>/tmp/errors
+	local rc=$?
+	sed 's/^/error: /' /tmp/errors
+	echo "status: $rc"
+	[ $rc -le $worst ] || worst=$rc
+}
+EOF
+)$'\n'
+
+images=0
+while [ $# -gt 0 ]; do
+	[ $# -ge 2 ] || usage
+	image=$1 key=$2; shift 2
+	type=luks header='' offset=0 size='' fs='' dump='' luksdump='' open_args=''
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--fs) fs=1 ;;
+		--luksdump) luksdump=1 ;;
+		--type) need_arg "$1" $#; type=$2; shift ;;
+		--header) need_arg "$1" $#; header=$(guest_path "$2"); shift ;;
+		--offset) need_arg "$1" $#; offset=$2; shift ;;
+		--size) need_arg "$1" $#; size=$2; shift ;;
+		--dump) need_arg "$1" $#; dump=$(guest_path "$2"); shift ;;
+		--open-arg) need_arg "$1" $#; open_args+=" $(printf %q "$2")"; shift ;;
+		--next) shift; break ;;
+		*) die "unknown option $1" ;;
+		esac
+		shift
+	done
+	[ -r "$image" ] || die "cannot read $image"
+	[ -r "$key" ] || die "cannot read $key"
+	text+=$(
+		assign name "$image"
+		assign image "$(guest_path "$image")"
+		assign key "$(guest_path "$key")"
+		assign type "$type"
+		assign header "$header"
+		assign offset "$offset"
+		assign size "$size"
+		assign fs "$fs"
+		assign dump "$dump"
+		assign luksdump "$luksdump"
+		echo "open_args=($open_args)"
+	)$'\nrun\n'
+	images=$((images + 1))
+done
+
+guest_setup
+guest_run $((90 + 30 * images)) "$text"$'exit "$worst"\n'

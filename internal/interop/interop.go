@@ -1,0 +1,164 @@
+// Package interop drives the programs that luksimg must agree with: cryptsetup,
+// the kernel's dm-crypt in a User-Mode Linux guest, QEMU, and luks.go. It makes
+// disks, has those programs encrypt, decrypt, check and boot images, and says what
+// they said. Only tests use it, its own first of all.
+//
+// Nothing here needs root. A test starts with [Need], [NeedGuest] or [NeedBoot],
+// which skip it where the programs are not installed; scripts/setup.sh installs
+// them. Every program's own failure ends the test, except for exit statuses that
+// are what is asked for, such as that of a wrong passphrase.
+package interop
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Strict makes the Need functions fail a test instead of skipping it. A TestMain
+// sets it where all programs are known to be installed.
+var Strict bool
+
+// Exit statuses of cryptsetup.
+const (
+	CryptsetupOK              = 0
+	CryptsetupInvalid         = 1 // wrong parameters, or not LUKS
+	CryptsetupWrongPassphrase = 2
+)
+
+// Need skips the test if one of the tools is not installed. An absolute
+// path is a file that must be there.
+func Need(t testing.TB, tools ...string) {
+	t.Helper()
+	var missing []string
+	for _, tool := range tools {
+		if _, err := find(tool); err != nil {
+			missing = append(missing, tool)
+		}
+	}
+	lack(t, missing)
+}
+
+// NeedGuest skips the test if the dm-crypt guest cannot be run.
+func NeedGuest(t testing.TB) {
+	t.Helper()
+	Need(t, "linux", "cryptsetup", "dmsetup", "modprobe", "losetup", "blkid", "e2fsck")
+}
+
+// NeedBoot skips the test if no disk can be booted in QEMU.
+func NeedBoot(t testing.TB) {
+	t.Helper()
+	Need(t, "qemu-system-x86_64", "busybox", "syslinux", "/usr/lib/syslinux/mbr/mbr.bin", "mcopy",
+		"mkfs.vfat", "sfdisk", "mke2fs", "modprobe", "cpio", "dpkg-deb")
+	if kernelPackage(t) == "" {
+		lack(t, []string{".cache/linux-image-*-cloud-*.deb"})
+	}
+}
+
+// lack ends the test if something is missing.
+func lack(t testing.TB, missing []string) {
+	t.Helper()
+	if len(missing) == 0 {
+		return
+	}
+	const format = "not installed (scripts/setup.sh does it): %s"
+	if Strict {
+		t.Fatalf(format, strings.Join(missing, ", "))
+	}
+	t.Skipf(format, strings.Join(missing, ", "))
+}
+
+// find returns the path of a tool. Those for administrators are often not on the
+// PATH of others, who may run them on files of their own all the same.
+func find(tool string) (string, error) {
+	if filepath.IsAbs(tool) {
+		_, err := os.Stat(tool)
+		return tool, err
+	}
+	path, err := exec.LookPath(tool)
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if err == nil {
+			break
+		}
+		path, err = exec.LookPath(filepath.Join(dir, tool))
+	}
+	return path, err
+}
+
+// Root returns the top folder of the module.
+func Root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the test's folder")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// script returns the path of one of the scripts in the folder guest.
+func script(t testing.TB, name string) string {
+	t.Helper()
+	return filepath.Join(Root(t), "internal", "interop", "guest", name)
+}
+
+// Result is what a program did.
+type Result struct {
+	Command string
+	Code    int // exit status
+	Stdout  string
+	Stderr  string
+}
+
+// String is for messages of failed tests.
+func (r Result) String() string {
+	return r.Command + "\n" + r.Stdout + r.Stderr
+}
+
+// Run runs a program to its end. Any exit status is a result.
+func Run(t testing.TB, name string, args ...string) Result {
+	t.Helper()
+	path, err := find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runCmd(t, exec.CommandContext(t.Context(), path, args...))
+}
+
+// Must is [Run] for a program that must succeed.
+func Must(t testing.TB, name string, args ...string) Result {
+	t.Helper()
+	r := Run(t, name, args...)
+	if r.Code != 0 {
+		t.Fatalf("exit status %d of %s", r.Code, r)
+	}
+	return r
+}
+
+func runCmd(t testing.TB, cmd *exec.Cmd) Result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	r := Result{Command: cmd.String(), Stdout: stdout.String(), Stderr: stderr.String()}
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.As(err, &exit) && exit.Exited():
+		r.Code = exit.ExitCode()
+	default:
+		t.Fatalf("%v: %s", err, r)
+	}
+	return r
+}

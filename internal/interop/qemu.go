@@ -1,0 +1,86 @@
+package interop
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// QEMUEncrypt lets qemu-img encrypt a disk to LUKS1. It takes only passphrases that
+// are UTF-8 text.
+func QEMUEncrypt(t testing.TB, d Disk, keyFile string) string {
+	t.Helper()
+	Need(t, "qemu-img")
+	out := filepath.Join(t.TempDir(), d.Name+"-qemu.luks")
+	args := []string{"convert", "--object", "secret,id=dek,file=" + keyFile,
+		"-f", "raw", "-O", "luks", "-o", "key-secret=dek,iter-time=10", d.Path, out}
+	// qemu-img measures how long PBKDF2 takes and gives up if the clock of the
+	// process did not move, which on a fast machine happens once in five times.
+	const flaky = "Unable to get accurate CPU usage"
+	for range 10 {
+		r := Run(t, "qemu-img", args...)
+		if r.Code == 0 {
+			return out
+		}
+		if !strings.Contains(r.Stderr, flaky) {
+			t.Fatalf("exit status %d of %s", r.Code, r)
+		}
+	}
+	t.Fatalf("qemu-img says ten times: %s", flaky)
+	return ""
+}
+
+// QEMUDecrypt lets qemu-img decrypt a LUKS1 image to a raw one.
+func QEMUDecrypt(t testing.TB, image, keyFile string) string {
+	t.Helper()
+	Need(t, "qemu-img")
+	out := filepath.Join(t.TempDir(), "qemu.raw")
+	Must(t, "qemu-img", "convert", "--object", "secret,id=dek,file="+keyFile,
+		"--image-opts", "driver=luks,key-secret=dek,file.filename="+image, "-O", "raw", out)
+	return out
+}
+
+// Exit statuses of [QEMUBoot].
+const (
+	Booted    = 0 // and the guest said so
+	NotBooted = 1
+	NotOpened = 3 // wrong passphrase, or no such image
+)
+
+// QEMUBoot boots a LUKS1 image in QEMU, which gets the passphrase as a hypervisor
+// does. Stdout is the line by which the guest tells what it found on its disk; see
+// bootable-make.sh. What the guest writes is dropped. More arguments are those of
+// qemu-boot.sh.
+func QEMUBoot(t testing.TB, image, keyFile string, args ...string) Result {
+	t.Helper()
+	NeedBoot(t)
+	r := Run(t, script(t, "qemu-boot.sh"), append([]string{image, keyFile}, args...)...)
+	if r.Code != Booted && r.Code != NotBooted && r.Code != NotOpened {
+		t.Fatalf("exit status %d of %s", r.Code, r)
+	}
+	return r
+}
+
+// BootableDisk makes a disk that boots a Debian kernel and says so on its serial
+// line, "BOOTED marker=luks-boot-test".
+func BootableDisk(t testing.TB) Disk {
+	t.Helper()
+	NeedBoot(t)
+	path := filepath.Join(t.TempDir(), "bootable.raw")
+	Must(t, script(t, "bootable-make.sh"), path, kernelPackage(t), "80")
+	return Disk{Name: "bootable", Path: path, Size: FileSize(t, path)}
+}
+
+// kernelPackage returns the path of the Debian kernel that scripts/setup.sh has
+// fetched, "" if it has not.
+func kernelPackage(t testing.TB) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(Root(t), ".cache", "linux-image-*-cloud-*.deb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) == 0 {
+		return ""
+	}
+	return found[len(found)-1]
+}
