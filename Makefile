@@ -1,0 +1,56 @@
+# make test   all checks and tests, with their set-up
+# make demo   a disk encrypted, and opened with what is installed
+# make bench  benchmarks
+# make fuzz   every fuzz target for a while: FUZZTIME=30s
+# make build  bin/luksimg
+
+GO       ?= go
+FUZZTIME ?= 30s
+
+.PHONY: build test setup check unit race cross interop demo bench fuzz clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
+
+test: setup check cross race unit interop
+
+# The programs that the interop tests drive, where apt and root can have them.
+setup:
+	@scripts/setup.sh
+
+check:
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) mod verify >/dev/null
+
+# What has no cgo must build everywhere.
+cross:
+	@set -e; for os in linux darwin windows; do for arch in amd64 arm64; do \
+		echo "vet $$os/$$arch"; CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) vet ./... ; done; done
+
+# Where goroutines share something. The race detector needs cgo and a C compiler.
+race:
+	@if command -v $${CC:-cc} >/dev/null; then \
+		$(GO) test -race . ./image ./vhd ./luks ./xts ./internal/parallel ./internal/output ./internal/term; \
+	else echo "skipped: tests with the race detector need a C compiler"; fi
+
+unit:
+	$(GO) test $$($(GO) list ./... | grep -v /internal/interop)
+	$(GO) test -tags purego ./xts ./luks
+
+interop:
+	$(GO) test -timeout 20m ./internal/interop
+
+demo:
+	@scripts/demo.sh
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./xts ./vhd ./luks .
+
+fuzz:
+	@set -e; for p in $$($(GO) list ./... | grep -v /internal/interop); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+clean:
+	rm -rf bin
