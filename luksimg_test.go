@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -522,55 +521,4 @@ func TestCalibrate(t *testing.T) {
 	if _, err := (luksimg.EncryptOptions{Profile: "x"}).Calibrate(1); err == nil {
 		t.Error("an unknown profile was taken")
 	}
-}
-
-func ExampleEncrypt() {
-	// A disk image of a virtual machine, and a new key for it.
-	f, err := os.CreateTemp("", "disk")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer os.Remove(f.Name())
-	f.WriteString("this would be a boot sector")
-	f.Truncate(1 << 20)
-	key := rand.Text()
-
-	// Find out what it is, raw or VHD.
-	src, err := luksimg.OpenImage(f, 1<<20, luksimg.ImageOptions{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	dst, err := os.CreateTemp("", "disk.luks")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer os.Remove(dst.Name())
-
-	// Encrypt it. The key is a generated one, so it needs no stretching.
-	o := luksimg.EncryptOptions{LUKS: luks.Options{GeneratedKey: true}}
-	r, err := luksimg.Encrypt(context.Background(), dst, src, []byte(key), o)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Printf("LUKS%d, %s, %d bytes\n", r.LUKS.Version, r.LUKS.Cipher, r.FileSize)
-
-	// And read it back.
-	volume, err := luksimg.Unlock(context.Background(), dst, r.FileSize, []byte(key))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer volume.Close()
-	p := make([]byte, 27)
-	volume.ReadAt(p, 0)
-	fmt.Printf("%s\n", p)
-	fmt.Println("verify:", luksimg.Verify(context.Background(), src, volume, luksimg.RunOptions{}))
-	// Output:
-	// LUKS2, aes-xts-plain64, 17825792 bytes
-	// this would be a boot sector
-	// verify: <nil>
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +38,34 @@ func TestScripts(t *testing.T) {
 			"for-each":    cmdForEach,
 		},
 	})
+}
+
+// TestReadme looks for every verb in the README's table, and for every verb of the table in
+// the command.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := newRoot()
+	root.InitDefaultCompletionCmd()
+	listed := make(map[string]bool)
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z]+)( [A-Z ]+)?` \\|").FindAllStringSubmatch(string(readme), -1) {
+		listed[m[1]] = true
+	}
+	for _, c := range root.Commands() {
+		if !listed[c.Name()] {
+			t.Errorf("README.md does not have the verb %s", c.Name())
+		}
+		if c.Name() != "completion" && c.Example == "" && c.Name() != "version" {
+			t.Errorf("%s --help has no example", c.Name())
+		}
+	}
+	for _, verb := range []string{"encrypt", "decrypt", "verify", "inspect", "keygen", "version"} {
+		if c, _, err := root.Find([]string{verb}); err != nil || c.Name() != verb {
+			t.Errorf("there is no verb %s", verb)
+		}
+	}
 }
 
 // cmdCode runs a command that must end with an exit code: "code 12 luksimg decrypt ...".

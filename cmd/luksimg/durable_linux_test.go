@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// command returns the command itself, as a program: this one, by another name.
+func command(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "luksimg")
+	if err := os.Symlink(self, name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func must(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// noise makes a file of n random bytes.
+func noise(t *testing.T, name string, n int) {
+	t.Helper()
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{1}).Read(b[512:])
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// names returns the names in a folder.
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+// TestKill kills the command at random moments. There is either no output or a whole one,
+// and the next run clears up.
+func TestKill(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	src, dst, key := filepath.Join(dir, "disk"), filepath.Join(dir, "disk.luks"), filepath.Join(dir, "key")
+	noise(t, src, 48<<20)
+	before, err := os.ReadFile(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"encrypt", "-q", "--format", "luks1", "--generate-key", key, src, dst}
+	start := time.Now()
+	must(t, luksimg, args...)
+	whole := time.Since(start)
+
+	killed, finished := 0, 0
+	for range 10 {
+		os.Remove(dst)
+		os.Remove(key)
+		c := exec.Command(luksimg, args...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(rand.Int64N(int64(whole*3/2) + 1)))
+		c.Process.Kill()
+		if c.Wait() != nil {
+			killed++
+		}
+		_, err := os.Stat(dst)
+		switch {
+		case err == nil:
+			finished++
+			must(t, luksimg, "verify", "-q", "--key-file", key, src, dst)
+		case !errors.Is(err, fs.ErrNotExist):
+			t.Fatal(err)
+		}
+	}
+	t.Logf("killed %d times of 10; %d outputs, each whole", killed, finished)
+	os.Remove(dst)
+	os.Remove(key)
+	must(t, luksimg, args...)
+	must(t, luksimg, "verify", "-q", "--key-file", key, src, dst)
+	if got := names(t, dir); !slices.Equal(got, []string{"disk", "disk.luks", "key"}) {
+		t.Errorf("files after the next run: %q", got)
+	}
+	after, err := os.ReadFile(src)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the source has changed: %v", err)
+	}
+}
+
+// TestInterrupt sends the signals by which a person, or a system that shuts down, ends a
+// job: exit code 130, and nothing is left.
+func TestInterrupt(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	key := filepath.Join(dir, "key")
+	must(t, luksimg, "keygen", key)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		for name, args := range map[string][]string{
+			// Standard input stays open and silent: the job waits for it.
+			"reading":  {"encrypt", "--format", "luks1", "--key-file", key, "-", filepath.Join(dir, "x")},
+			"deriving": {"encrypt", "--format", "luks1", "--pbkdf-force-iterations", "4294967295", "--key-file", key, key, filepath.Join(dir, "x")},
+		} {
+			c := exec.Command(luksimg, args...)
+			in, err := c.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			errPipe, err := c.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			// That the key was read is said before the job starts.
+			if name == "reading" {
+				if _, err := in.Write(make([]byte, peekSize)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b := make([]byte, 1)
+			for !strings.Contains(out.String(), "key: 44 bytes") {
+				if _, err := errPipe.Read(b); err != nil {
+					t.Fatalf("%s: %v: %s", name, err, &out)
+				}
+				out.Write(b)
+			}
+			c.Process.Signal(sig)
+			out.ReadFrom(errPipe)
+			c.Wait()
+			if code := c.ProcessState.ExitCode(); code != exitCancelled {
+				t.Errorf("%s, %v: exit code %d\n%s", name, sig, code, &out)
+			}
+			if !strings.Contains(out.String(), "luksimg: error: cancelled\n") {
+				t.Errorf("%s, %v: %s", name, sig, &out)
+			}
+			if got := names(t, dir); !slices.Equal(got, []string{"key"}) {
+				t.Errorf("%s, %v: files %q", name, sig, got)
+			}
+		}
+	}
+}
+
+// TestFullDisk writes to a small filesystem, made in a namespace of its own.
+func TestFullDisk(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	mnt := filepath.Join(dir, "mnt")
+	if err := os.Mkdir(mnt, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	noise(t, filepath.Join(dir, "disk"), 12<<20)
+	must(t, luksimg, "keygen", filepath.Join(dir, "key"))
+	const script = `mount -t tmpfs -o size=8m tmpfs mnt || exit 99
+"$0" encrypt --key-file key --format luks1 disk mnt/disk.luks
+echo "code $?"
+"$0" encrypt --generate-key mnt/dek --format luks1 disk mnt/disk.luks
+echo "code $?"
+head -c 1m /dev/zero | tee mnt/fits >small
+"$0" encrypt --key-file key --format luks1 small mnt/small.luks
+echo "code $?"
+ls -A mnt`
+	flags := []string{"-rm"}
+	if os.Geteuid() == 0 {
+		flags = []string{"-m"}
+	}
+	c := exec.Command("unshare", append(flags, "sh", "-c", script, luksimg)...)
+	c.Dir = dir
+	out, err := c.CombinedOutput()
+	if e := new(exec.ExitError); errors.As(err, &e) && (e.ExitCode() == 99 || e.ExitCode() == 1) || errors.Is(err, exec.ErrNotFound) {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("no small filesystem can be mounted: %v: %s", err, out)
+		}
+		t.Skipf("no small filesystem can be mounted: %v", err)
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text := string(out)
+	if n := strings.Count(text, "luksimg: error: write mnt/"); n != 2 || strings.Count(text, "no space left on device\nluksimg: hint: luksimg needs room") != 2 {
+		t.Errorf("%d errors, want 2 that say so", n)
+	}
+	if strings.Count(text, "code 1\n") != 2 || !strings.Contains(text, "code 0\nfits\nsmall.luks\n") {
+		t.Errorf("exit codes or files are wrong")
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}

@@ -1,0 +1,126 @@
+package luksimg_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// encryptFile encrypts a raw disk or a VHD into a LUKS2 image.
+func encryptFile(ctx context.Context, src, dst string, key []byte) error {
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	fi, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	disk, err := luksimg.OpenImage(in, fi.Size(), luksimg.ImageOptions{})
+	if err != nil {
+		return err
+	}
+	out, err := os.Create(dst)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if _, err := luksimg.Encrypt(ctx, out, disk, key, luksimg.EncryptOptions{}); err != nil {
+		return err
+	}
+	return out.Sync()
+}
+
+func ExampleEncrypt() {
+	dir, err := os.MkdirTemp("", "luksimg")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	src, dst := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.luks")
+	if err := os.WriteFile(src, []byte("this would be a disk"), 0o600); err != nil {
+		fmt.Println(err)
+		return
+	}
+	key := []byte(rand.Text())
+	if err := encryptFile(context.Background(), src, dst, key); err != nil {
+		fmt.Println(err)
+		return
+	}
+	// And what is in it?
+	f, err := os.Open(dst)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer f.Close()
+	fi, _ := f.Stat()
+	volume, err := luksimg.Unlock(context.Background(), f, fi.Size(), key)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer volume.Close()
+	p := make([]byte, 20)
+	if _, err := volume.ReadAt(p, 0); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%d bytes, %q\n", volume.Size(), p)
+	// Output: 512 bytes, "this would be a disk"
+}
+
+func ExampleEncryptStream() {
+	var image strings.Builder // or os.Stdout, or an upload
+	o := luksimg.EncryptOptions{Profile: luksimg.ClassicLUKS}
+	key := []byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+	r, err := luksimg.EncryptStream(context.Background(), &image, strings.NewReader("a disk"), key, o)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("LUKS%d, %d bytes\n", r.LUKS.Version, image.Len())
+	// Output: LUKS1, 5242880 bytes
+}
+
+func ExampleInspect() {
+	var b strings.Builder
+	o := luksimg.EncryptOptions{LUKS: luks.Options{Version: 1, GeneratedKey: true}}
+	if _, err := luksimg.EncryptStream(context.Background(), &b, strings.NewReader("a disk"), []byte(rand.Text()), o); err != nil {
+		fmt.Println(err)
+		return
+	}
+	i, err := luksimg.Inspect(strings.NewReader(b.String()), int64(b.Len()), luksimg.ImageOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(i.Format, i.LUKS.Cipher, i.LUKS.KeyBits, i.LUKS.Keyslots[0].KDF)
+	// Output: luks1 aes-xts-plain64 512 pbkdf2
+}
+
+// TestReadme keeps the code in the README the code that is tested here.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(string(readme), "```go\n")
+	code, _, ok := strings.Cut(code, "```")
+	if !ok || !strings.Contains(string(source), code) {
+		t.Errorf("the code in README.md is not that of example_test.go:\n%s", code)
+	}
+}
