@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +19,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+// vhdGolden is the folder of VHDs that qemu-img made; scripts run elsewhere.
+var vhdGolden, _ = filepath.Abs("../../vhd/testdata")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"luksimg": main})
@@ -25,17 +32,20 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"disk":        cmdDisk,
-			"gpt":         cmdGPT,
-			"flip":        cmdFlip,
-			"magic":       cmdMagic,
-			"same":        cmdSame,
-			"code":        cmdCode,
-			"json":        cmdJSON,
-			"mode":        cmdMode,
-			"verify-size": cmdSize,
-			"leftovers":   cmdLeftovers,
-			"for-each":    cmdForEach,
+			"disk":         cmdDisk,
+			"gpt":          cmdGPT,
+			"flip":         cmdFlip,
+			"magic":        cmdMagic,
+			"golden":       cmdGolden,
+			"cut":          cmdCut,
+			"differencing": cmdDifferencing,
+			"same":         cmdSame,
+			"code":         cmdCode,
+			"json":         cmdJSON,
+			"mode":         cmdMode,
+			"verify-size":  cmdSize,
+			"leftovers":    cmdLeftovers,
+			"for-each":     cmdForEach,
 		},
 	})
 }
@@ -116,7 +126,50 @@ func cmdMagic(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
-	edit(ts, args[0], func(b []byte) { b[number(ts, args[1])] ^= 1 })
+	edit(ts, args[0], func(b []byte) {
+		i := number(ts, args[1])
+		if i < 0 { // from the end
+			i += len(b)
+		}
+		b[i] ^= 1
+	})
+}
+
+// cmdGolden unpacks a VHD that qemu-img made.
+func cmdGolden(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.Open(filepath.Join(vhdGolden, args[0]+".gz"))
+	ts.Check(err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	ts.Check(err)
+	b, err := io.ReadAll(z)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
+}
+
+// cmdCut leaves a part of a file.
+func cmdCut(ts *testscript.TestScript, _ bool, args []string) {
+	part, err := strconv.ParseFloat(args[1], 64)
+	ts.Check(err)
+	name := ts.MkAbs(args[0])
+	fi, err := os.Stat(name)
+	ts.Check(err)
+	ts.Check(os.Truncate(name, int64(float64(fi.Size())*part)))
+}
+
+// cmdDifferencing makes a dynamic VHD say that it is a differencing one.
+func cmdDifferencing(ts *testscript.TestScript, _ bool, args []string) {
+	edit(ts, args[0], func(b []byte) {
+		for _, footer := range [][]byte{b[:512], b[len(b)-512:]} {
+			footer[63] = 4
+			clear(footer[64:68])
+			var sum uint32
+			for _, c := range footer {
+				sum += uint32(c)
+			}
+			binary.BigEndian.PutUint32(footer[64:], ^sum)
+		}
+	})
 }
 
 // cmdSame checks that the second file is the first one, and then zeros.
