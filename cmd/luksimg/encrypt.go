@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -270,150 +267,4 @@ func (o *encryptFlags) compare(ctx context.Context, t *talk, src image.Source, o
 	err = luksimg.Verify(ctx, src, v, luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add})
 	p.Done()
 	return err
-}
-
-// A diskSource is the disk to encrypt: an image, or a stream of raw bytes.
-type diskSource struct {
-	in       *input         // nil for standard input
-	img      *luksimg.Image // nil for standard input
-	stream   io.Reader
-	size     int64 // zero if it is not known
-	format   string
-	warnings []string
-	head     []byte // the first bytes of standard input
-}
-
-func (s *diskSource) close() {
-	if s.in != nil {
-		s.in.f.Close()
-	}
-}
-
-// peekSize is how much of standard input is looked at.
-const peekSize = 64 << 10
-
-func (o *encryptFlags) source(name string) (*diskSource, error) {
-	if name != "-" {
-		in, err := openInput(name)
-		if err != nil {
-			return nil, err
-		}
-		img, err := in.image(o.sourceFormat)
-		if err != nil {
-			in.f.Close()
-			return nil, err
-		}
-		return &diskSource{in: in, img: img, stream: io.NewSectionReader(img, 0, img.Size()), size: img.Size(),
-			format: string(img.Format), warnings: img.Warnings}, nil
-	}
-	b := bufio.NewReaderSize(os.Stdin, peekSize)
-	head, err := b.Peek(peekSize)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	s := &diskSource{stream: b, format: string(luksimg.Raw), head: bytes.Clone(head)}
-	if o.sourceFormat == string(luksimg.Raw) {
-		return s, nil
-	}
-	format, err := luksimg.Detect(bytes.NewReader(head), int64(len(head)))
-	if err == nil && (format != luksimg.Raw || o.sourceFormat != "") {
-		if o.sourceFormat != "" {
-			format = luksimg.Format(o.sourceFormat)
-		}
-		err = withHint(fmt.Errorf("standard input is taken as a raw disk, but this is %s, which needs seeking", format),
-			"write it to a file first")
-	}
-	return s, err
-}
-
-// label warns of a partition table that does not go with what was made.
-func (s *diskSource) label(t *talk, r *luksimg.Result) {
-	var src image.Source = s.img
-	if s.img == nil {
-		src = io.NewSectionReader(bytes.NewReader(s.head), 0, int64(len(s.head)))
-	}
-	l := luksimg.LabelOf(src)
-	if l == luksimg.GPT && r.VolumeSize > r.SourceSize {
-		t.warn("the disk has a GPT, whose backup header is no longer at the end of the disk: the disk became %d bytes longer. "+
-			"Most systems put that right when they boot; sgdisk --move-second-header does it by hand", r.VolumeSize-r.SourceSize)
-	}
-	if l != luksimg.NoLabel && r.LUKS.SectorSize != 512 {
-		t.warn("the disk has a partition table, which counts in sectors of 512 bytes; with sectors of %d bytes "+
-			"its partitions will not be found", r.LUKS.SectorSize)
-	}
-}
-
-// luksFlags are those that say what the container is like.
-type luksFlags struct {
-	format          string
-	cipher          string
-	keySize         int
-	hash            string
-	sectorSize      int
-	pbkdf           string
-	memory          uint32
-	parallel        uint32
-	forceIterations uint32
-	iterTime        int
-	uuid            string
-	label           string
-}
-
-func (o *luksFlags) add(c *cobra.Command) {
-	f := c.Flags()
-	f.StringVar(&o.format, "format", "", "container: luks1 or luks2 (default luks2, or what the profile says)")
-	f.StringVar(&o.cipher, "cipher", "aes-xts-plain64", "cipher of the data")
-	f.IntVar(&o.keySize, "key-size", 512, "size of the key of the data in bits: 512 for AES-256, 256 for AES-128")
-	f.StringVar(&o.hash, "hash", "sha256", "hash of PBKDF2, the digest and the anti-forensic splitter: sha1, sha256, sha512")
-	f.IntVar(&o.sectorSize, "sector-size", 512, "unit of encryption in bytes; more than 512, LUKS2 only, changes what a partition table means")
-	f.StringVar(&o.pbkdf, "pbkdf", "", "key derivation: argon2id, argon2i or pbkdf2 (see above)")
-	f.Uint32Var(&o.memory, "pbkdf-memory", 0, "memory of Argon2 in KiB")
-	f.Uint32Var(&o.parallel, "pbkdf-parallel", 0, "lanes of Argon2")
-	f.Uint32Var(&o.forceIterations, "pbkdf-force-iterations", 0, "iterations of PBKDF2, or passes of Argon2")
-	f.IntVar(&o.iterTime, "iter-time", 0, "measure the cost so that deriving the key takes this many milliseconds on this machine")
-	f.StringVar(&o.uuid, "uuid", "", "UUID of the image (default: a random one)")
-	f.StringVar(&o.label, "label", "", "label of the image (LUKS2)")
-}
-
-// options returns what the flags say, but for the generated key and the cost.
-func (o *luksFlags) options() (luks.Options, error) {
-	lo := luks.Options{
-		KeySize:    o.keySize / 8,
-		SectorSize: o.sectorSize,
-		Hash:       o.hash,
-		UUID:       o.uuid,
-		Label:      o.label,
-		KDF: luks.KDF{
-			Type:       o.pbkdf,
-			Iterations: o.forceIterations,
-			Memory:     o.memory,
-			Parallel:   o.parallel,
-		},
-	}
-	switch o.format {
-	case "":
-	case "luks1":
-		lo.Version = 1
-	case "luks2":
-		lo.Version = 2
-	default:
-		return lo, fmt.Errorf("--format %s: want luks1 or luks2", o.format)
-	}
-	switch {
-	case o.cipher != "aes-xts-plain64":
-		return lo, fmt.Errorf("--cipher %s: aes-xts-plain64 is the one that is written", o.cipher)
-	case o.keySize != 256 && o.keySize != 512:
-		return lo, fmt.Errorf("--key-size %d: want 512 or 256 bits", o.keySize)
-	case o.iterTime < 0:
-		return lo, fmt.Errorf("--iter-time %d: want a number of milliseconds", o.iterTime)
-	}
-	return lo, nil
-}
-
-// kdf measures the cost of key derivation if that was asked for.
-func (o *luksFlags) kdf(e luksimg.EncryptOptions) (luks.KDF, error) {
-	if o.iterTime == 0 {
-		return e.LUKS.KDF, nil
-	}
-	return e.Calibrate(time.Duration(o.iterTime) * time.Millisecond)
 }

@@ -77,9 +77,10 @@ func Save() *State {
 	return &State{in, s}
 }
 
-// Restore puts the terminal back to what it was at Save.
+// Restore puts the terminal back to what it was at Save, on a new line.
 func (s *State) Restore() {
 	if s.tty != nil {
 		term.Restore(int(s.tty.Fd()), s.state)
+		fmt.Fprintln(s.tty)
 	}
 }
