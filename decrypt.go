@@ -19,7 +19,7 @@ func Unlock(ctx context.Context, r io.ReaderAt, size int64, passphrase []byte) (
 		return nil, err
 	}
 	var v *luks.Volume
-	err = await(ctx, func() (err error) {
+	err = parallel.Await(ctx, func() (err error) {
 		v, err = h.Unlock(passphrase)
 		return err
 	})

@@ -59,7 +59,7 @@ func newEncryption(ctx context.Context, passphrase []byte, o EncryptOptions) (*e
 		return nil, err
 	}
 	e := &encryption{opts: o, luks: lo}
-	err = await(ctx, func() error {
+	err = parallel.Await(ctx, func() error {
 		h, key, err := luks.New(passphrase, lo)
 		if err != nil {
 			return err
@@ -179,19 +179,6 @@ func (e *encryption) write(dst io.Writer, b []byte, off int64) error {
 	e.volume.EncryptSectors(b, b, off)
 	_, err := dst.Write(b)
 	return err
-}
-
-// await calls f and returns its error, or that of ctx as soon as it is done. Then f
-// goes on by itself: deriving a key can not be stopped.
-func await(ctx context.Context, f func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // readFull reads all of p at off; an early end is io.ErrUnexpectedEOF.

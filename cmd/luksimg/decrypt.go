@@ -9,6 +9,7 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 )
@@ -94,7 +95,7 @@ func (o *decryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	run := luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add}
 	if out == nil {
-		err = await(ctx, func() error { return luksimg.DecryptStream(ctx, os.Stdout, v, run) })
+		err = parallel.Await(ctx, func() error { return luksimg.DecryptStream(ctx, os.Stdout, v, run) })
 	} else {
 		err = luksimg.Decrypt(ctx, out, v, run)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 )
@@ -156,7 +157,7 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	} else {
 		// A read from a pipe can not be stopped: when the job is cancelled it goes
 		// on until the process ends.
-		err = await(ctx, func() (err error) {
+		err = parallel.Await(ctx, func() (err error) {
 			r, err = luksimg.EncryptStream(ctx, w, s.stream, key, opts)
 			return err
 		})

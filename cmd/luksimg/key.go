@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/term"
 )
 
@@ -110,7 +111,7 @@ func readKeyFile(ctx context.Context, name string) ([]byte, error) {
 // readKey reads all of f, or gives up when ctx is done.
 func readKey(ctx context.Context, f *os.File) ([]byte, error) {
 	var key []byte
-	err := await(ctx, func() (err error) {
+	err := parallel.Await(ctx, func() (err error) {
 		key, err = io.ReadAll(io.LimitReader(f, maxKey+1))
 		return err
 	})
@@ -128,7 +129,7 @@ func prompt(ctx context.Context, name string, isNew bool) ([]byte, error) {
 	ask := func(question string) ([]byte, error) {
 		state := term.Save()
 		var secret []byte
-		err := await(ctx, func() (err error) {
+		err := parallel.Await(ctx, func() (err error) {
 			secret, err = term.ReadSecret(question)
 			return err
 		})
@@ -162,16 +163,4 @@ func prompt(ctx context.Context, name string, isNew bool) ([]byte, error) {
 		return nil, errors.New("the two passphrases are not the same")
 	}
 	return p, nil
-}
-
-// await calls f and returns its error, or that of ctx as soon as it is done.
-func await(ctx context.Context, f func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

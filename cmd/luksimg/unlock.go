@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -37,7 +38,7 @@ func (o *unlockFlags) open(c *cobra.Command, t *talk, in *input, h *luks.Header)
 	}
 	defer clear(key)
 	var v *luks.Volume
-	err = await(ctx, func() (err error) {
+	err = parallel.Await(ctx, func() (err error) {
 		v, err = unlock(key)
 		return err
 	})

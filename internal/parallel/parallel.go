@@ -1,5 +1,6 @@
 // Package parallel shares pieces of work among workers that each have a buffer of
-// their own, and stops all of them at the first error.
+// their own, and stops all of them at the first error. It also waits for what can not
+// be stopped.
 package parallel
 
 import (
@@ -48,4 +49,18 @@ func Run[P any](ctx context.Context, workers, bufSize int, pieces iter.Seq2[P, e
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// Await calls f and returns its error, or the cause of ctx as soon as that is done. Then
+// f goes on by itself: it is for what can not be stopped, such as deriving a key or
+// reading from a terminal.
+func Await(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -80,3 +80,16 @@ func TestErrors(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+func TestAwait(t *testing.T) {
+	if err := parallel.Await(context.Background(), func() error { return errBoom }); !errors.Is(err, errBoom) {
+		t.Errorf("its own error: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	never := make(chan struct{})
+	defer close(never)
+	err := parallel.Await(ctx, func() error { cancel(); <-never; return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
