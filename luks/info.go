@@ -62,7 +62,6 @@ func (h *Header) Info() Info {
 			i.Hash = d.hash
 		}
 	}
-	priorities := map[int]string{priorityIgnore: "ignored", priorityNormal: "normal", priorityPrefer: "preferred"}
 	for _, s := range h.slots {
 		if !s.active {
 			continue
@@ -74,7 +73,7 @@ func (h *Header) Info() Info {
 		i.Keyslots = append(i.Keyslots, SlotInfo{
 			Slot:       s.id,
 			Bound:      bound,
-			Priority:   priorities[s.priority],
+			Priority:   priorityNames[s.priority],
 			Cipher:     s.area.encryption,
 			KeyBits:    s.keySize * 8,
 			KDF:        s.kdf.Type,

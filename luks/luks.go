@@ -37,6 +37,19 @@ var (
 	// ErrPassphrase: no key slot opens with the passphrase given.
 	ErrPassphrase = errors.New("no key slot opens with this passphrase")
 
+	// ErrNoSlot: there is no key slot of this number, or none is free.
+	ErrNoSlot = errors.New("no such key slot")
+
+	// ErrLastSlot: the last key slot is only removed by force: without it, and
+	// without the volume key, there is no way to the data.
+	ErrLastSlot = errors.New("this is the last key slot")
+
+	// ErrBackup: the backup of a header does not belong to the image.
+	ErrBackup = errors.New("the backup does not belong to this image")
+
+	// ErrChanged: another program has changed the header since it was read.
+	ErrChanged = errors.New("the header was changed by another program")
+
 	// ErrVolumeKey: the volume key given is not the one that the header's digest
 	// was made of.
 	ErrVolumeKey = errors.New("the volume key does not belong to this image")

@@ -15,7 +15,7 @@ import (
 // [Volume.EncryptSectors] for the data.
 func New(passphrase []byte, o Options) (*Header, []byte, error) {
 	if len(passphrase) == 0 {
-		return nil, nil, fmt.Errorf("luks: empty passphrase")
+		return nil, nil, errEmptyPassphrase
 	}
 	o, err := o.resolve()
 	if err != nil {
@@ -96,6 +96,8 @@ func (s *keyslot) seal(passphrase, key []byte, rand io.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("luks: %w", err)
 	}
+	// A key of 24 bytes does not end with a sector.
+	material = append(material, make([]byte, roundUp(int64(len(material)), sectorSize)-int64(len(material)))...)
 	cipher.Encrypt(material, material, 0)
 	return material, nil
 }
@@ -185,4 +187,7 @@ func (h *Header) WriteHeader(w io.WriterAt) error {
 	return err
 }
 
-var errNotMade = errors.New("luks: only a header made by New can be written")
+var (
+	errEmptyPassphrase = errors.New("luks: empty passphrase")
+	errNotMade         = errors.New("luks: only a header made by New can be written")
+)

@@ -91,7 +91,7 @@ func openV1(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 		return nil, fmt.Errorf("luks: reading the LUKS1 header: %w", err)
 	}
 	p := v1Parser{b: b}
-	h := &Header{version: 1, r: r, size: size, opts: o, uuid: p.text(v1UUID, 40, "uuid")}
+	h := &Header{version: 1, r: r, size: size, opts: o, raw: b, uuid: p.text(v1UUID, 40, "uuid")}
 	name, mode := p.text(v1CipherName, 32, "cipher-name"), p.text(v1CipherMode, 32, "cipher-mode")
 	h.segment = segment{
 		offset:     int64(p.u32(v1Payload)) * sectorSize,

@@ -117,15 +117,19 @@ func openV2(r io.ReaderAt, size int64) (*Header, error) {
 		}
 		return nil, errPrimary
 	case primary == nil:
+		secondary.stale[0] = true
 		secondary.warn("the primary header can not be used, the secondary one is: %v", errPrimary)
 		return secondary, nil
 	case secondary == nil:
+		primary.stale[1] = true
 		primary.warn("the secondary header can not be used: %v", errSecondary)
 		return primary, nil
 	case secondary.seqid > primary.seqid:
+		secondary.stale[0] = true
 		secondary.warn("the primary header is older than the secondary one, which is used: %d, %d", primary.seqid, secondary.seqid)
 		return secondary, nil
 	case secondary.seqid < primary.seqid:
+		primary.stale[1] = true
 		primary.warn("the secondary header is older than the primary one: %d, %d", secondary.seqid, primary.seqid)
 	}
 	return primary, nil

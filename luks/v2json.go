@@ -46,6 +46,8 @@ type jsonKeyslot struct {
 	AF      jsonAF   `json:"af"`
 	Area    jsonArea `json:"area"`
 	KDF     jsonKDF  `json:"kdf"`
+
+	Priority *int `json:"priority,omitempty"`
 }
 
 type jsonSegment struct {
@@ -100,19 +102,7 @@ func (h *Header) encodeJSON() ([]byte, error) {
 		},
 	}
 	for _, s := range h.slots {
-		kdf := jsonKDF{Type: s.kdf.Type, Hash: s.kdf.Hash, Salt: base64(s.salt)}
-		if s.kdf.Type == PBKDF2 {
-			kdf.Iterations = s.kdf.Iterations
-		} else {
-			kdf.Time, kdf.Memory, kdf.CPUs = s.kdf.Iterations, s.kdf.Memory, s.kdf.Parallel
-		}
-		m.Keyslots[strconv.Itoa(s.id)] = jsonKeyslot{
-			Type:    "luks2",
-			KeySize: s.keySize,
-			AF:      jsonAF{"luks1", stripes, s.afHash},
-			Area:    jsonArea{"raw", s.area.offset, s.area.size, s.area.encryption, s.area.keySize},
-			KDF:     kdf,
-		}
+		m.Keyslots[strconv.Itoa(s.id)] = s.json()
 	}
 	for _, d := range h.digests {
 		m.Digests[strconv.Itoa(d.id)] = jsonDigest{
@@ -126,6 +116,27 @@ func (h *Header) encodeJSON() ([]byte, error) {
 		}
 	}
 	return json.Marshal(m)
+}
+
+// json returns the object of a key slot.
+func (s *keyslot) json() jsonKeyslot {
+	kdf := jsonKDF{Type: s.kdf.Type, Hash: s.kdf.Hash, Salt: base64.StdEncoding.EncodeToString(s.salt)}
+	if s.kdf.Type == PBKDF2 {
+		kdf.Iterations = s.kdf.Iterations
+	} else {
+		kdf.Time, kdf.Memory, kdf.CPUs = s.kdf.Iterations, s.kdf.Memory, s.kdf.Parallel
+	}
+	j := jsonKeyslot{
+		Type:    "luks2",
+		KeySize: s.keySize,
+		AF:      jsonAF{"luks1", stripes, s.afHash},
+		Area:    jsonArea{"raw", s.area.offset, s.area.size, s.area.encryption, s.area.keySize},
+		KDF:     kdf,
+	}
+	if s.priority != priorityNormal {
+		j.Priority = &s.priority
+	}
+	return j
 }
 
 func names(numbers []int) []string {
@@ -151,7 +162,8 @@ func (h *Header) decodeJSON(jsonArea []byte, base int64) error {
 	if end == 0 || jsonArea[0] != '{' {
 		return &FormatError{Offset: base, Field: "json", Value: shown(string(jsonArea[:min(end, 16)]), true), Want: "an object from the first byte on"}
 	}
-	tree, err := parseJSON(jsonArea[:end])
+	h.raw = jsonArea[:end:end]
+	tree, err := parseJSON(h.raw)
 	if err != nil {
 		return &FormatError{Offset: base, Field: "json", Value: err.Error(), Want: "valid JSON"}
 	}
@@ -171,6 +183,7 @@ func (h *Header) decodeConfig(root object) {
 	config.want(jsonSize == h.hdrSize-v2BinarySize, "json_size", jsonSize, fmt.Sprint(h.hdrSize-v2BinarySize))
 	n := config.size("keyslots_size")
 	config.want(n%4096 == 0 && n <= v2MaxKeyslotsSize, "keyslots_size", n, "a multiple of 4096, at most 134217728")
+	h.keyslots = n
 	if config.has("flags") {
 		h.flags = config.strings("flags")
 	}
@@ -188,8 +201,7 @@ func (h *Header) decodeConfig(root object) {
 
 // decodeObjects reads key slots, tokens, segments and digests.
 func (h *Header) decodeObjects(root object) error {
-	config := root.object("config")
-	first, last := 2*h.hdrSize, 2*h.hdrSize+config.size("keyslots_size")
+	first, last := 2*h.hdrSize, 2*h.hdrSize+h.keyslots
 
 	slots := make(map[int]bool)
 	var areas []namedArea

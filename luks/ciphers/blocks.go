@@ -1,0 +1,37 @@
+package ciphers
+
+import (
+	"crypto/cipher"
+
+	"github.com/aead/serpent"
+	"github.com/dgryski/go-camellia"
+	"golang.org/x/crypto/twofish"
+
+	"github.com/luksimg/luksimg/internal/dmcrypt"
+)
+
+func init() {
+	dmcrypt.RegisterBlock("camellia", camellia.New, 16, 24, 32)
+	dmcrypt.RegisterBlock("twofish", newTwofish, 16, 24, 32)
+	var sizes []int
+	for n := 1; n <= maxSerpentKey; n++ {
+		sizes = append(sizes, n)
+	}
+	dmcrypt.RegisterBlock("serpent", newSerpent, sizes...)
+}
+
+func newTwofish(key []byte) (cipher.Block, error) { return twofish.NewCipher(key) }
+
+const maxSerpentKey = 32
+
+// newSerpent takes keys of any length as the kernel does: those of the 20 bytes of
+// SHA-1 are what an ESSIV may ask for. A shorter key is by definition the same as that
+// key, a one bit, and zeros.
+func newSerpent(key []byte) (cipher.Block, error) {
+	var padded [maxSerpentKey]byte
+	defer clear(padded[:])
+	if copy(padded[:], key) < maxSerpentKey {
+		padded[len(key)] = 1
+	}
+	return serpent.NewCipher(padded[:])
+}

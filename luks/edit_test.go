@@ -1,0 +1,517 @@
+package luks_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/luks"
+)
+
+// A journal is a file in memory that remembers what was written.
+type journal struct {
+	b      []byte
+	writes []write1
+}
+
+type write1 struct {
+	off  int64
+	p    []byte
+	sync bool // a Sync came after it
+}
+
+func (j *journal) ReadAt(p []byte, off int64) (int, error) { return bytes.NewReader(j.b).ReadAt(p, off) }
+
+func (j *journal) WriteAt(p []byte, off int64) (int, error) {
+	j.writes = append(j.writes, write1{off: off, p: bytes.Clone(p)})
+	return copy(j.b[off:], p), nil
+}
+
+func (j *journal) Sync() error {
+	if n := len(j.writes); n > 0 {
+		j.writes[n-1].sync = true
+	}
+	return nil
+}
+
+var (
+	newPassphrase = []byte("another passphrase")
+	third         = []byte("a third one")
+	quick         = luks.KeyOptions{KDF: cheap}
+)
+
+// editable are images of every kind that are edited here, small.
+func editable(t testing.TB) map[string][]byte {
+	return map[string][]byte{
+		"luks1":      write(t, random(1, 1024), luks.Options{Version: 1, KeySize: 32, KDF: cheap}),
+		"luks2":      write(t, random(1, 1024), luks.Options{KeySize: 32, KDF: cheap, DataOffset: 1 << 20}),
+		"luks2-sha1": write(t, random(1, 1024), luks.Options{KDF: cheap, DataOffset: 2 << 20, Hash: "sha1"}),
+	}
+}
+
+func edit(t testing.TB, img []byte) (*luks.Editor, *journal) {
+	t.Helper()
+	j := &journal{b: bytes.Clone(img)}
+	e, err := luks.Edit(j, int64(len(img)), luks.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, j
+}
+
+// opens tells whether a passphrase opens an image with the right plaintext.
+func opens(img, passphrase []byte) bool {
+	h, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{})
+	if err != nil {
+		return false
+	}
+	v, err := h.Unlock(passphrase)
+	if err != nil {
+		return false
+	}
+	defer v.Close()
+	got := make([]byte, 1024)
+	if _, err := v.ReadAt(got, 0); err != nil && err != io.EOF {
+		return false
+	}
+	return bytes.Equal(got, random(1, 1024))
+}
+
+func slotsOf(h *luks.Header) []int {
+	var all []int
+	for _, s := range h.Info().Keyslots {
+		all = append(all, s.Slot)
+	}
+	return all
+}
+
+func volumeKey(t testing.TB, e *luks.Editor, passphrase []byte) []byte {
+	t.Helper()
+	key, err := e.Header().VolumeKey(passphrase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func TestKeySlots(t *testing.T) {
+	for name, img := range editable(t) {
+		t.Run(name, func(t *testing.T) {
+			e, j := edit(t, img)
+			check := func(want []int, good ...[]byte) {
+				t.Helper()
+				if got := slotsOf(e.Header()); !slices.Equal(got, want) {
+					t.Errorf("slots %v, want %v", got, want)
+				}
+				for _, p := range [][]byte{passphrase, newPassphrase, third} {
+					is := slices.ContainsFunc(good, func(g []byte) bool { return bytes.Equal(g, p) })
+					if opens(j.b, p) != is {
+						t.Errorf("%q opens: %v, want %v", p, !is, is)
+					}
+				}
+			}
+			key := volumeKey(t, e, passphrase)
+			if n, err := e.AddKey(key, newPassphrase, luks.AnySlot, quick); n != 1 || err != nil {
+				t.Fatalf("AddKey: %d, %v", n, err)
+			}
+			check([]int{0, 1}, passphrase, newPassphrase)
+			if n, err := e.AddKey(key, third, 5, quick); n != 5 || err != nil {
+				t.Fatalf("AddKey to slot 5: %d, %v", n, err)
+			}
+			check([]int{0, 1, 5}, passphrase, newPassphrase, third)
+			if _, err := e.AddKey(key, third, 5, quick); !errors.Is(err, luks.ErrNoSlot) {
+				t.Errorf("AddKey to a slot in use: %v", err)
+			}
+			if _, err := e.AddKey(make([]byte, len(key)), third, luks.AnySlot, quick); !errors.Is(err, luks.ErrVolumeKey) {
+				t.Errorf("AddKey with a wrong volume key: %v", err)
+			}
+			if _, err := e.AddKey(key, nil, luks.AnySlot, quick); err == nil {
+				t.Error("AddKey with an empty passphrase")
+			}
+			if n, err := e.RemoveKey(newPassphrase, false); n != 1 || err != nil {
+				t.Fatalf("RemoveKey: %d, %v", n, err)
+			}
+			check([]int{0, 5}, passphrase, third)
+			if _, err := e.RemoveKey(newPassphrase, false); !errors.Is(err, luks.ErrPassphrase) {
+				t.Errorf("RemoveKey of what is gone: %v", err)
+			}
+			if err := e.KillSlot(0, false); err != nil {
+				t.Fatal(err)
+			}
+			check([]int{5}, third)
+			if err := e.KillSlot(0, false); !errors.Is(err, luks.ErrNoSlot) {
+				t.Errorf("KillSlot of what is gone: %v", err)
+			}
+			if err := e.KillSlot(5, false); !errors.Is(err, luks.ErrLastSlot) {
+				t.Errorf("KillSlot of the last: %v", err)
+			}
+			if _, err := e.RemoveKey(third, false); !errors.Is(err, luks.ErrLastSlot) {
+				t.Errorf("RemoveKey of the last: %v", err)
+			}
+			check([]int{5}, third)
+			n, err := e.ChangeKey(third, newPassphrase, quick)
+			if want := map[bool]int{true: 0, false: 5}[name == "luks1"]; n != want || err != nil {
+				t.Fatalf("ChangeKey: %d, %v", n, err)
+			}
+			check([]int{n}, newPassphrase)
+			if err := e.KillSlot(n, true); err != nil {
+				t.Fatal(err)
+			}
+			check(nil)
+			if _, err := e.AddKey(key, passphrase, luks.AnySlot, quick); err != nil {
+				t.Fatal(err)
+			}
+			check([]int{0}, passphrase)
+			if err := e.Erase(); err != nil {
+				t.Fatal(err)
+			}
+			check(nil)
+			if _, err := e.Header().UnlockVolumeKey(key); err != nil {
+				t.Errorf("the volume key after Erase: %v", err)
+			}
+		})
+	}
+}
+
+// TestWiped looks for old key material after every way to get rid of a key slot.
+func TestWiped(t *testing.T) {
+	for name, img := range editable(t) {
+		s := open(t, img).Info().Keyslots[0]
+		old := bytes.Clone(img[s.Offset : s.Offset+int64(s.KeyBits/8*4000)])
+		for what, do := range map[string]func(e *luks.Editor) error{
+			"KillSlot":  func(e *luks.Editor) error { return e.KillSlot(0, true) },
+			"RemoveKey": func(e *luks.Editor) error { _, err := e.RemoveKey(passphrase, true); return err },
+			"ChangeKey": func(e *luks.Editor) error { _, err := e.ChangeKey(passphrase, newPassphrase, quick); return err },
+			"Erase":     func(e *luks.Editor) error { return e.Erase() },
+		} {
+			e, j := edit(t, img)
+			if err := do(e); err != nil {
+				t.Fatal(err)
+			}
+			for i := 0; i+512 <= len(old); i += 512 {
+				if bytes.Contains(j.b, old[i:i+512]) {
+					t.Errorf("%s, %s: old key material is still there", name, what)
+					break
+				}
+			}
+		}
+	}
+}
+
+// TestFull uses up all key slots.
+func TestFull(t *testing.T) {
+	for name, want := range map[string]int{"luks1": 8, "luks2": (1<<20 - 32768) / 131072} {
+		e, j := edit(t, editable(t)[name])
+		key := volumeKey(t, e, passphrase)
+		var err error
+		for err == nil {
+			_, err = e.AddKey(key, newPassphrase, luks.AnySlot, quick)
+		}
+		if !errors.Is(err, luks.ErrNoSlot) || len(slotsOf(e.Header())) != want {
+			t.Errorf("%s: %d slots, %v; want %d", name, len(slotsOf(e.Header())), err, want)
+		}
+		if _, err := e.ChangeKey(passphrase, third, quick); !errors.Is(err, luks.ErrNoSlot) {
+			t.Errorf("%s: ChangeKey without room: %v", name, err)
+		}
+		if !opens(j.b, passphrase) {
+			t.Errorf("%s: does not open any more", name)
+		}
+		// What is in the middle is found again.
+		if err := e.KillSlot(3, false); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := e.AddKey(key, third, luks.AnySlot, quick); n != 3 || err != nil {
+			t.Errorf("%s: into the gap: %d, %v", name, n, err)
+		}
+	}
+}
+
+// TestConvertKDF gives the same passphrase another key derivation function, and back.
+func TestConvertKDF(t *testing.T) {
+	e, j := edit(t, editable(t)["luks2"])
+	for _, k := range []luks.KDF{{Type: luks.Argon2id, Memory: 32}, {Type: luks.PBKDF2, Iterations: 2000, Hash: "sha512"}, {Type: luks.Argon2i, Memory: 64, Parallel: 1}} {
+		if _, err := e.ChangeKey(passphrase, passphrase, luks.KeyOptions{KDF: k}); err != nil {
+			t.Fatal(err)
+		}
+		if s := e.Header().Info().Keyslots; len(s) != 1 || s[0].Slot != 0 || s[0].KDF != k.Type || !opens(j.b, passphrase) {
+			t.Errorf("%s: %+v", k.Type, s)
+		}
+	}
+	e, _ = edit(t, editable(t)["luks1"])
+	if _, err := e.ChangeKey(passphrase, passphrase, luks.KeyOptions{KDF: luks.KDF{Type: luks.Argon2id}}); err == nil {
+		t.Error("LUKS1 took Argon2id")
+	}
+}
+
+func TestTokensAndLabels(t *testing.T) {
+	e, j := edit(t, editable(t)["luks2"])
+	token := `{"type":"clevis","keyslots":["0"],"jwe":{"x":[1,2.50,null,"<&>"]}}`
+	if n, err := e.AddToken([]byte(token), luks.AnyToken); n != 0 || err != nil {
+		t.Fatalf("AddToken: %d, %v", n, err)
+	}
+	if n, err := e.AddToken([]byte(`{"type":"x","keyslots":[]}`), 7); n != 7 || err != nil {
+		t.Fatalf("AddToken: %d, %v", n, err)
+	}
+	for _, bad := range []string{"", "[]", "{}", `{"type":"x"}`, `{"type":"x","keyslots":["9"]}`} {
+		if _, err := e.AddToken([]byte(bad), luks.AnyToken); err == nil {
+			t.Errorf("token %q was taken", bad)
+		}
+	}
+	if _, err := e.AddToken([]byte(token), 7); err == nil {
+		t.Error("a token was replaced")
+	}
+	all := e.Header().Tokens()
+	if len(all) != 2 || all[0].Type != "clevis" || all[1].Number != 7 || !slices.Equal(all[0].Keyslots, []int{0}) {
+		t.Fatalf("tokens %+v", all)
+	}
+	var got, want any
+	if json.Unmarshal(all[0].JSON, &got) != nil || json.Unmarshal([]byte(token), &want) != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("token %s, want %s", all[0].JSON, token)
+	}
+	if err := e.SetPriority(0, "preferred"); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.SetPriority(0, "high"); err == nil {
+		t.Error("an unknown priority was taken")
+	}
+	if err := e.SetPriority(1, "normal"); !errors.Is(err, luks.ErrNoSlot) {
+		t.Errorf("SetPriority of no slot: %v", err)
+	}
+	if err := e.SetLabel("root", "test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.SetLabel(strings.Repeat("x", 48), ""); err == nil {
+		t.Error("a long label was taken")
+	}
+	// A removed key slot leaves the tokens, and its priority goes along when it changes.
+	if _, err := e.ChangeKey(passphrase, newPassphrase, quick); err != nil {
+		t.Fatal(err)
+	}
+	i := open(t, j.b).Info()
+	if i.Label != "root" || i.Subsystem != "test" || i.Keyslots[0].Priority != "preferred" || i.Tokens != 2 || len(i.Warnings) > 0 {
+		t.Errorf("%+v", i)
+	}
+	if err := e.KillSlot(0, true); err != nil {
+		t.Fatal(err)
+	}
+	if all := e.Header().Tokens(); len(all) != 2 || len(all[0].Keyslots) != 0 {
+		t.Errorf("tokens %+v", all)
+	}
+	if err := e.RemoveToken(0); err != nil || len(e.Header().Tokens()) != 1 {
+		t.Errorf("RemoveToken: %v", err)
+	}
+	if err := e.RemoveToken(0); err == nil {
+		t.Error("a token was removed twice")
+	}
+
+	e, _ = edit(t, editable(t)["luks1"])
+	if _, err := e.AddToken([]byte(token), 0); !errors.Is(err, luks.ErrUnsupported) {
+		t.Errorf("LUKS1 token: %v", err)
+	}
+	if err := e.SetPriority(0, "normal"); !errors.Is(err, luks.ErrUnsupported) {
+		t.Errorf("LUKS1 priority: %v", err)
+	}
+	if err := e.SetLabel("x", ""); err == nil {
+		t.Error("LUKS1 took a label")
+	}
+}
+
+// TestChanged has another program change the header in between.
+func TestChanged(t *testing.T) {
+	for name, img := range editable(t) {
+		e, j := edit(t, img)
+		other, err := luks.Edit(j, int64(len(j.b)), luks.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := volumeKey(t, e, passphrase)
+		if _, err := other.AddKey(key, newPassphrase, luks.AnySlot, quick); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.AddKey(key, third, luks.AnySlot, quick); !errors.Is(err, luks.ErrChanged) {
+			t.Errorf("%s: AddKey: %v", name, err)
+		}
+		if err := e.KillSlot(0, true); !errors.Is(err, luks.ErrChanged) {
+			t.Errorf("%s: KillSlot: %v", name, err)
+		}
+		if !opens(j.b, passphrase) || !opens(j.b, newPassphrase) {
+			t.Errorf("%s: a key is gone", name)
+		}
+	}
+}
+
+func TestRepair(t *testing.T) {
+	img := editable(t)["luks2"]
+	for _, at := range []int{0, 16384} {
+		broken := bytes.Clone(img)
+		clear(broken[at : at+16384])
+		e, j := edit(t, broken)
+		if did, err := e.Repair(); !did || err != nil {
+			t.Fatalf("copy at %d: %v, %v", at, did, err)
+		}
+		if w := open(t, j.b).Info().Warnings; len(w) > 0 || !opens(j.b, passphrase) {
+			t.Errorf("copy at %d: %q", at, w)
+		}
+		if first := j.writes[0].off; first != int64(at) {
+			t.Errorf("copy at %d: the one at %d was written first", at, first)
+		}
+		if did, err := e.Repair(); did || err != nil {
+			t.Errorf("again: %v, %v", did, err)
+		}
+	}
+}
+
+// TestCrash cuts every operation off after each of its writes, and tears each write at each
+// 512 bytes. Whatever is left opens with the old or with the new passphrase.
+func TestCrash(t *testing.T) {
+	damage := func(at int) func(b []byte) { return func(b []byte) { clear(b[at : at+16384]) } }
+	for _, c := range []struct {
+		name   string
+		v1     bool
+		before func(b []byte)
+		do     func(e *luks.Editor) error
+	}{
+		{"AddKey", true, nil, func(e *luks.Editor) error {
+			_, err := e.AddKey(volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
+			return err
+		}},
+		{"AddKey, primary damaged", false, damage(0), func(e *luks.Editor) error {
+			_, err := e.AddKey(volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
+			return err
+		}},
+		{"AddKey, secondary damaged", false, damage(16384), func(e *luks.Editor) error {
+			_, err := e.AddKey(volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
+			return err
+		}},
+		{"ChangeKey", true, nil, func(e *luks.Editor) error { _, err := e.ChangeKey(passphrase, newPassphrase, quick); return err }},
+		{"SetLabel", false, nil, func(e *luks.Editor) error { return e.SetLabel("x", "y") }},
+		{"AddToken", false, nil, func(e *luks.Editor) error {
+			_, err := e.AddToken([]byte(`{"type":"x","keyslots":["0"]}`), luks.AnyToken)
+			return err
+		}},
+		{"Repair, primary damaged", false, damage(0), func(e *luks.Editor) error { _, err := e.Repair(); return err }},
+		{"Repair, secondary damaged", false, damage(16384), func(e *luks.Editor) error { _, err := e.Repair(); return err }},
+	} {
+		for _, name := range []string{"luks1", "luks2"} {
+			if name == "luks1" && !c.v1 {
+				continue
+			}
+			t.Run(name+"/"+c.name, func(t *testing.T) {
+				start := editable(t)[name]
+				if c.before != nil {
+					c.before(start)
+				}
+				crash(t, start, c.do, passphrase, newPassphrase)
+			})
+		}
+	}
+	// Of two slots one is removed: the other one has to open all the time.
+	for _, name := range []string{"luks1", "luks2"} {
+		e, j := edit(t, editable(t)[name])
+		if _, err := e.AddKey(volumeKey(t, e, passphrase), newPassphrase, luks.AnySlot, quick); err != nil {
+			t.Fatal(err)
+		}
+		for what, do := range map[string]func(e *luks.Editor) error{
+			"RemoveKey": func(e *luks.Editor) error { _, err := e.RemoveKey(passphrase, false); return err },
+			"KillSlot":  func(e *luks.Editor) error { return e.KillSlot(0, false) },
+		} {
+			t.Run(name+"/"+what, func(t *testing.T) { crash(t, j.b, do, newPassphrase, nil) })
+		}
+	}
+}
+
+// crash runs an operation and looks at every state in which it may be cut off.
+func crash(t *testing.T, start []byte, do func(e *luks.Editor) error, old, new []byte) {
+	t.Helper()
+	e, j := edit(t, start)
+	if err := do(e); err != nil {
+		t.Fatal(err)
+	}
+	states := 0
+	img := bytes.Clone(start)
+	look := func(where string) {
+		states++
+		if !opens(img, old) && (new == nil || !opens(img, new)) {
+			t.Fatalf("%s: the image does not open", where)
+		}
+	}
+	for i, w := range j.writes {
+		if !w.sync && len(w.p) < 256<<10 {
+			t.Errorf("write %d of %d bytes at %d is not made durable", i, len(w.p), w.off)
+		}
+		step := 512
+		if len(w.p) > 64<<10 { // key material: most places are alike
+			step = 512 * 29
+		}
+		for n := 0; n < len(w.p); n += step {
+			copy(img[w.off:], w.p[:n])
+			look(fmt.Sprintf("write %d, %d of %d bytes at %d", i, n, len(w.p), w.off))
+		}
+		copy(img[w.off:], w.p)
+		look(fmt.Sprintf("after write %d", i))
+	}
+	if !bytes.Equal(img, j.b) {
+		t.Error("the writes do not add up to the result")
+	}
+	t.Logf("%d writes, %d states", len(j.writes), states)
+}
+
+func TestBackup(t *testing.T) {
+	for name, img := range editable(t) {
+		t.Run(name, func(t *testing.T) {
+			var backup bytes.Buffer
+			h := open(t, img)
+			if err := h.Backup(&backup); err != nil {
+				t.Fatal(err)
+			}
+			if int64(backup.Len()) != h.HeaderSize() || h.HeaderSize() > h.DataOffset() {
+				t.Errorf("%d bytes, header of %d, data at %d", backup.Len(), h.HeaderSize(), h.DataOffset())
+			}
+			restore := func(img []byte, force bool) (*journal, error) {
+				j := &journal{b: bytes.Clone(img)}
+				_, err := luks.Restore(j, int64(len(j.b)), bytes.NewReader(backup.Bytes()), int64(backup.Len()), force)
+				return j, err
+			}
+			// After the passphrase was changed, the backup brings the old one back.
+			e, j := edit(t, img)
+			if _, err := e.ChangeKey(passphrase, newPassphrase, quick); err != nil {
+				t.Fatal(err)
+			}
+			r, err := restore(j.b, false)
+			if err != nil || !opens(r.b, passphrase) || opens(r.b, newPassphrase) {
+				t.Errorf("restored: %v", err)
+			}
+			if w := open(t, r.b).Info().Warnings; len(w) > 0 {
+				t.Errorf("restored: %q", w)
+			}
+			if last := r.writes[len(r.writes)-1].off; last != 0 {
+				t.Errorf("the last write is at %d", last)
+			}
+			// Of an image that has no header any more, and of another one.
+			gone := bytes.Clone(img)
+			clear(gone[:h.HeaderSize()])
+			if _, err := restore(gone, false); !errors.Is(err, luks.ErrBackup) {
+				t.Errorf("no header there: %v", err)
+			}
+			if r, err := restore(gone, true); err != nil || !opens(r.b, passphrase) {
+				t.Errorf("no header there, by force: %v", err)
+			}
+			other := editable(t)[name]
+			if r, err := restore(other, false); !errors.Is(err, luks.ErrBackup) || !bytes.Equal(r.b, other) {
+				t.Errorf("another image: %v", err)
+			}
+			if _, err := restore(img[:4096], true); err == nil {
+				t.Error("restored to a file that is too short")
+			}
+			short := backup.Bytes()[:backup.Len()-1]
+			if _, err := luks.Restore(j, int64(len(j.b)), bytes.NewReader(short), int64(len(short)), true); err == nil {
+				t.Error("a backup that was cut off was restored")
+			}
+		})
+	}
+}

@@ -1,0 +1,227 @@
+package luks
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
+
+// AnySlot lets an [Editor] choose a free key slot.
+const AnySlot = -1
+
+// KeyOptions say how a new key slot is made. The zero value is right for a passphrase.
+type KeyOptions struct {
+	// KDF derives the slot's key; see [KDF] for the defaults.
+	KDF KDF
+
+	// Hash is that of the anti-forensic splitter and, by default, of PBKDF2; "" is
+	// "sha256". LUKS1 has one hash for all, and takes that.
+	Hash string
+
+	// GeneratedKey says that the passphrase is a generated key of full entropy, as in
+	// [Options].
+	GeneratedKey bool
+}
+
+// AddKey adds a key slot for passphrase, given the volume key of the image; see
+// [Header.VolumeKey]. The slot is the one with this number, which must be free, or
+// [AnySlot]. It returns the number.
+func (e *Editor) AddKey(volumeKey, passphrase []byte, slot int, o KeyOptions) (int, error) {
+	if err := e.h.checkVolumeKey(volumeKey); err != nil {
+		return 0, err
+	}
+	s, err := e.newSlot(volumeKey, slot, o)
+	if err != nil {
+		return 0, err
+	}
+	if err := e.writeSlot(s, volumeKey, passphrase); err != nil {
+		return 0, err
+	}
+	return s.id, nil
+}
+
+// ChangeKey replaces the key slot that opens with old by one that opens with passphrase.
+// The new one is written to room that is free, and the old one is wiped when the new one
+// is in place. It returns the number of the new one: LUKS2 keeps the old number, LUKS1
+// takes a free slot. To give a slot another key derivation function, give the same
+// passphrase twice.
+func (e *Editor) ChangeKey(old, passphrase []byte, o KeyOptions) (int, error) {
+	volumeKey, slot, err := e.h.FindSlot(old)
+	if err != nil {
+		return 0, err
+	}
+	defer clear(volumeKey)
+	before := *e.h.slot(slot)
+	if e.h.version == 1 {
+		n, err := e.AddKey(volumeKey, passphrase, AnySlot, o)
+		if err != nil {
+			return 0, err
+		}
+		return n, e.KillSlot(slot, false)
+	}
+	s, err := e.newSlot(volumeKey, AnySlot, o)
+	if err != nil {
+		return 0, err
+	}
+	s.id, s.priority = slot, before.priority
+	if err := e.writeSlot(s, volumeKey, passphrase); err != nil {
+		return 0, err
+	}
+	return slot, e.wipe(before.area.offset, before.area.size)
+}
+
+// RemoveKey removes the key slot that opens with passphrase, and returns its number. The
+// last one for the data stays, and that is [ErrLastSlot], unless force is set.
+func (e *Editor) RemoveKey(passphrase []byte, force bool) (int, error) {
+	key, slot, err := e.h.FindSlot(passphrase)
+	if err != nil {
+		return 0, err
+	}
+	clear(key)
+	return slot, e.KillSlot(slot, force)
+}
+
+// KillSlot removes a key slot without opening it: its key material is overwritten, then
+// it is taken out of the header. The last one for the data stays, and that is
+// [ErrLastSlot], unless force is set.
+func (e *Editor) KillSlot(slot int, force bool) error {
+	s := e.h.slot(slot)
+	if s == nil {
+		return fmt.Errorf("luks: %w: %d", ErrNoSlot, slot)
+	}
+	others := slices.DeleteFunc(e.h.boundSlots(), func(o keyslot) bool { return o.id == slot })
+	if len(others) == 0 && e.h.digestOf(*s) != nil && !force {
+		return fmt.Errorf("luks: key slot %d: %w", slot, ErrLastSlot)
+	}
+	if err := e.checkUnchanged(); err != nil {
+		return err
+	}
+	if err := e.wipe(s.area.offset, s.area.size); err != nil {
+		return err
+	}
+	if e.h.version == 1 {
+		return e.changeV1(func(b []byte) {
+			p := b[v1SlotsOffset+slot*v1SlotSize:][:v1SlotSize]
+			binary.BigEndian.PutUint32(p, v1Inactive)
+			clear(p[4:40]) // iterations and salt
+		})
+	}
+	return e.changeV2(func(m metadata, _ *Header) error { m.removeSlot(slot); return nil })
+}
+
+// Erase removes all key slots. There is no way to the data then but the volume key, or a
+// backup of the header.
+func (e *Editor) Erase() error {
+	for _, s := range e.h.slots {
+		if !s.active {
+			continue
+		}
+		if err := e.KillSlot(s.id, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newSlot returns a key slot with a number and room, but for its salt.
+func (e *Editor) newSlot(volumeKey []byte, slot int, o KeyOptions) (keyslot, error) {
+	hash := cmp.Or(o.Hash, "sha256")
+	if e.h.version == 1 {
+		hash = e.h.segment.hash
+	}
+	kdf, err := o.KDF.resolve(Options{Version: e.h.version, Hash: hash, GeneratedKey: o.GeneratedKey})
+	if err != nil {
+		return keyslot{}, err
+	}
+	s := keyslot{id: slot, active: true, keySize: len(volumeKey), priority: priorityNormal, kdf: kdf, afHash: hash}
+	if e.h.version == 1 {
+		s.id, s.area, err = e.freeV1(slot)
+		return s, err
+	}
+	if slot == AnySlot {
+		m, err := parseJSON(e.h.raw)
+		if err != nil {
+			return s, err
+		}
+		s.id = metadata(m).free("keyslots")
+	}
+	if s.id < 0 || s.id >= maxObjects || e.h.slot(s.id) != nil {
+		return s, fmt.Errorf("luks: %w: %d is not free", ErrNoSlot, s.id)
+	}
+	// The key material is encrypted in user space, as AES whatever the data are, as
+	// cryptsetup does.
+	s.area = area{size: roundUp(int64(s.keySize)*stripes, 4096), encryption: cipherXTS, keySize: 64}
+	if e.h.segment.encryption == cipherXTS {
+		s.area.keySize = s.keySize
+	}
+	s.area.offset, err = e.room(s.area.size)
+	return s, err
+}
+
+// freeV1 returns the number and the room of a LUKS1 key slot that is not in use.
+func (e *Editor) freeV1(slot int) (int, area, error) {
+	for _, s := range e.h.slots {
+		if !s.active && (slot == AnySlot || s.id == slot) {
+			return s.id, s.area, nil
+		}
+	}
+	return 0, area{}, fmt.Errorf("luks: %w: all are in use, or the one asked for is", ErrNoSlot)
+}
+
+// room returns where n bytes are free between the key slots of a LUKS2 header.
+func (e *Editor) room(n int64) (int64, error) {
+	areas := make([]area, 0, len(e.h.slots))
+	for _, s := range e.h.slots {
+		areas = append(areas, s.area)
+	}
+	slices.SortFunc(areas, func(a, b area) int { return cmp.Compare(a.offset, b.offset) })
+	off, end := 2*e.h.hdrSize, 2*e.h.hdrSize+e.h.keyslots
+	for _, a := range areas {
+		if a.offset-off >= n {
+			break
+		}
+		off = roundUp(max(off, a.offset+a.size), 4096)
+	}
+	if end-off < n {
+		return 0, fmt.Errorf("luks: %w: there is no room for %d bytes of key material", ErrNoSlot, n)
+	}
+	return off, nil
+}
+
+// writeSlot seals the volume key into s, writes the key material, and then the header.
+func (e *Editor) writeSlot(s keyslot, volumeKey, passphrase []byte) error {
+	if len(passphrase) == 0 {
+		return errEmptyPassphrase
+	}
+	var err error
+	if s.salt, err = randomBytes(e.rand, saltSize); err != nil {
+		return err
+	}
+	material, err := s.seal(passphrase, volumeKey, e.rand)
+	if err != nil {
+		return err
+	}
+	if err := e.checkUnchanged(); err != nil {
+		return err
+	}
+	if err := e.write(material, s.area.offset); err != nil {
+		return err
+	}
+	if e.h.version == 1 {
+		return e.changeV1(func(b []byte) {
+			p := b[v1SlotsOffset+s.id*v1SlotSize:]
+			binary.BigEndian.PutUint32(p, v1Active)
+			binary.BigEndian.PutUint32(p[4:], s.kdf.Iterations)
+			copy(p[8:40], s.salt)
+		})
+	}
+	return e.changeV2(func(m metadata, _ *Header) error {
+		for i := range e.h.digests {
+			if d := e.h.digests[i]; slices.Contains(d.segments, 0) {
+				m.bind(d.id, s.id)
+			}
+		}
+		return m.set("keyslots", s.id, s.json())
+	})
+}

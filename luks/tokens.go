@@ -1,0 +1,120 @@
+package luks
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// AnyToken lets an [Editor] choose a free token.
+const AnyToken = -1
+
+// A Token is metadata that other software keeps in a LUKS2 header to open a key slot by
+// other means. LUKS2, section 3.4.
+type Token struct {
+	Number   int             `json:"token"`
+	Type     string          `json:"type"`
+	Keyslots []int           `json:"keyslots"`
+	JSON     json.RawMessage `json:"json"` // the whole object
+}
+
+// Tokens returns the tokens of the header in the order of their numbers.
+func (h *Header) Tokens() []Token {
+	if h.version == 1 || h.raw == nil {
+		return nil
+	}
+	tree, err := parseJSON(h.raw)
+	if err != nil {
+		return nil // it was parsed before
+	}
+	var all []Token
+	for name, o := range metadata(tree).objects("tokens") {
+		o := o.(map[string]any)
+		t := Token{}
+		t.Number, _ = number(name)
+		t.Type, _ = o["type"].(string)
+		list, _ := o["keyslots"].([]any)
+		for _, v := range list {
+			if s, ok := v.(string); ok {
+				n, _ := number(s)
+				t.Keyslots = append(t.Keyslots, n)
+			}
+		}
+		t.JSON, _ = json.Marshal(o)
+		all = append(all, t)
+	}
+	slices.SortFunc(all, func(a, b Token) int { return a.Number - b.Number })
+	return all
+}
+
+// AddToken adds a token, a JSON object with at least the members type and keyslots, under
+// this number, which must be free, or [AnyToken]. It returns the number.
+func (e *Editor) AddToken(text []byte, n int) (int, error) {
+	if e.h.version == 1 {
+		return 0, unsupported("LUKS1 has no tokens")
+	}
+	tree, err := parseJSON(text)
+	if err != nil {
+		return 0, fmt.Errorf("luks: token: %w", err)
+	}
+	err = e.changeV2(func(m metadata, _ *Header) error {
+		if n == AnyToken {
+			n = m.free("tokens")
+		}
+		if _, taken := m.objects("tokens")[strconv.Itoa(n)]; taken || n < 0 || n >= maxObjects {
+			return fmt.Errorf("luks: token %d is not free", n)
+		}
+		m.objects("tokens")[strconv.Itoa(n)] = tree
+		return nil
+	})
+	return n, err
+}
+
+// RemoveToken removes a token.
+func (e *Editor) RemoveToken(n int) error {
+	if e.h.version == 1 {
+		return unsupported("LUKS1 has no tokens")
+	}
+	return e.changeV2(func(m metadata, _ *Header) error {
+		if _, there := m.objects("tokens")[strconv.Itoa(n)]; !there {
+			return fmt.Errorf("luks: there is no token %d", n)
+		}
+		delete(m.objects("tokens"), strconv.Itoa(n))
+		return nil
+	})
+}
+
+// SetPriority sets the priority of a key slot of LUKS2: "normal", "preferred", or
+// "ignored" for one that is only tried when it is named.
+func (e *Editor) SetPriority(slot int, priority string) error {
+	if e.h.version == 1 {
+		return unsupported("LUKS1 has no priorities")
+	}
+	value := slices.Index(priorityNames[:], priority)
+	if value < 0 {
+		return fmt.Errorf("luks: priority %q: want one of %q", priority, priorityNames)
+	}
+	if e.h.slot(slot) == nil {
+		return fmt.Errorf("luks: %w: %d", ErrNoSlot, slot)
+	}
+	return e.changeV2(func(m metadata, _ *Header) error {
+		s := m.objects("keyslots")[strconv.Itoa(slot)].(map[string]any)
+		s["priority"] = value
+		return nil
+	})
+}
+
+// SetLabel sets the label and the subsystem of LUKS2, at most 47 bytes each.
+func (e *Editor) SetLabel(label, subsystem string) error {
+	if err := (Options{Version: e.h.version, Label: label, Subsystem: subsystem}).Check(); err != nil {
+		return err
+	}
+	if e.h.version == 1 {
+		return nil // there was nothing to set
+	}
+	return e.changeV2(func(_ metadata, h *Header) error {
+		h.label, h.subsystem = label, subsystem
+		return nil
+	})
+}
