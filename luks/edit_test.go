@@ -25,7 +25,9 @@ type write1 struct {
 	sync bool // a Sync came after it
 }
 
-func (j *journal) ReadAt(p []byte, off int64) (int, error) { return bytes.NewReader(j.b).ReadAt(p, off) }
+func (j *journal) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(j.b).ReadAt(p, off)
+}
 
 func (j *journal) WriteAt(p []byte, off int64) (int, error) {
 	j.writes = append(j.writes, write1{off: off, p: bytes.Clone(p)})

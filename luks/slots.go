@@ -52,7 +52,20 @@ func (e *Editor) ChangeKey(old, passphrase []byte, o KeyOptions) (int, error) {
 		return 0, err
 	}
 	defer clear(volumeKey)
-	before := *e.h.slot(slot)
+	return e.ReplaceSlot(volumeKey, slot, passphrase, o)
+}
+
+// ReplaceSlot is [Editor.ChangeKey] for one who has the volume key and the number of the
+// key slot, as [Header.FindSlot] gives them.
+func (e *Editor) ReplaceSlot(volumeKey []byte, slot int, passphrase []byte, o KeyOptions) (int, error) {
+	if err := e.h.checkVolumeKey(volumeKey); err != nil {
+		return 0, err
+	}
+	old := e.h.slot(slot)
+	if old == nil {
+		return 0, fmt.Errorf("luks: %w: %d", ErrNoSlot, slot)
+	}
+	before := *old
 	if e.h.version == 1 {
 		n, err := e.AddKey(volumeKey, passphrase, AnySlot, o)
 		if err != nil {

@@ -63,7 +63,7 @@ encryption: LUKS1, the passphrase is the base64 text of the key, 32 to 512 chara
 	f := c.Flags()
 	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: classic-luks")
 	f.StringVar(&o.sourceFormat, "source-format", "", "format of SRC: raw or vhd (default: the content tells)")
-	o.key.add(c)
+	o.key.add(c, "")
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
 	o.luks.add(c)
@@ -92,7 +92,7 @@ type encryptResult struct {
 func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	ctx, t := c.Context(), o.talk(c)
 	if err := errors.Join(atMostOne(c, "generate-key", "key-file", "passphrase-file", "key-fd"),
-		atMostOne(c, "iter-time", "pbkdf-force-iterations")); err != nil {
+		o.luks.kdf.check(c)); err != nil {
 		return err
 	}
 	if err := o.check(src, dst); err != nil {
@@ -142,7 +142,7 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 		}
 		defer clear(opts.LUKS.VolumeKey)
 	}
-	if opts.LUKS.KDF, err = o.luks.kdf(opts); err != nil {
+	if opts.LUKS.KDF, err = o.luks.kdf.measure(opts.LUKS.KDF, opts.Calibrate); err != nil {
 		return err
 	}
 

@@ -19,8 +19,10 @@ type input struct {
 	name string
 }
 
-func openInput(name string) (*input, error) {
-	f, err := os.Open(name)
+func openInput(name string) (*input, error) { return openInputFlags(name, os.O_RDONLY) }
+
+func openInputFlags(name string, flags int) (*input, error) {
+	f, err := os.OpenFile(name, flags, 0)
 	if err != nil {
 		return nil, err
 	}

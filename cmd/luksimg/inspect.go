@@ -116,16 +116,21 @@ func (t *table) luks(l *luks.Info) {
 		t.row("flags", "%s", strings.Join(l.Flags, " "))
 	}
 	for _, s := range l.Keyslots {
-		cost := fmt.Sprintf("%s %s, %d iterations", s.KDF, s.Hash, s.Iterations)
-		if s.KDF != luks.PBKDF2 {
-			cost = fmt.Sprintf("%s, %d KiB, %d passes, %d lanes", s.KDF, s.Memory, s.Iterations, s.Parallel)
-		}
-		if !s.Bound {
-			cost += ", not bound to the data"
-		}
-		if s.Priority != "normal" {
-			cost += ", " + s.Priority
-		}
-		t.row(fmt.Sprintf("key slot %d", s.Slot), "%s", cost)
+		t.slot(s)
 	}
+}
+
+// slot describes a key slot in a line.
+func (t *table) slot(s luks.SlotInfo) {
+	cost := fmt.Sprintf("%s %s, %d iterations", s.KDF, s.Hash, s.Iterations)
+	if s.KDF != luks.PBKDF2 {
+		cost = fmt.Sprintf("%s, %d KiB, %d passes, %d lanes", s.KDF, s.Memory, s.Iterations, s.Parallel)
+	}
+	if !s.Bound {
+		cost += ", not bound to the data"
+	}
+	if s.Priority != "normal" {
+		cost += ", " + s.Priority
+	}
+	t.row(fmt.Sprintf("key slot %d", s.Slot), "%s", cost)
 }

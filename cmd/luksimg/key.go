@@ -27,11 +27,17 @@ type keyFlags struct {
 	fd             int
 }
 
-func (k *keyFlags) add(c *cobra.Command) {
+// add adds the flags, with "new-" before their names if the key is a new one beside one
+// that the image has.
+func (k *keyFlags) add(c *cobra.Command, prefix string) {
+	what := "the key"
+	if prefix != "" {
+		what = "the new key"
+	}
 	f := c.Flags()
-	f.StringVar(&k.keyFile, "key-file", "", "`FILE` with the key, or - for standard input; each byte counts, a final newline too")
-	f.StringVar(&k.passphraseFile, "passphrase-file", "", "`FILE` with the passphrase, or -; one final newline is left off")
-	f.IntVar(&k.fd, "key-fd", -1, "read the key from this open file descriptor, as --key-file does")
+	f.StringVar(&k.keyFile, prefix+"key-file", "", "`FILE` with "+what+", or - for standard input; each byte counts, a final newline too")
+	f.StringVar(&k.passphraseFile, prefix+"passphrase-file", "", "`FILE` with "+what+" as text, or -; one final newline is left off")
+	f.IntVar(&k.fd, prefix+"key-fd", -1, "read "+what+" from this open file descriptor, as --"+prefix+"key-file does")
 }
 
 // atMostOne refuses flags that stand for the same thing.
@@ -64,7 +70,9 @@ func (k *keyFlags) read(ctx context.Context, t *talk, name string, isNew bool) (
 	case k.passphraseFile != "":
 		from = k.passphraseFile
 		key, err = readKeyFile(ctx, k.passphraseFile)
-		key = bytes.TrimSuffix(bytes.TrimSuffix(key, []byte("\n")), []byte("\r"))
+		if text, ok := bytes.CutSuffix(key, []byte("\n")); ok {
+			key = bytes.TrimSuffix(text, []byte("\r"))
+		}
 	case k.fd >= 0:
 		from = fmt.Sprintf("file descriptor %d", k.fd)
 		f := os.NewFile(uintptr(k.fd), from)

@@ -71,6 +71,8 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 12 wrong passphrase
 		newInspect(g),
 		newVerify(g),
 		newKeygen(g),
+		newKey(g),
+		newHeader(g),
 		newVersion(g),
 	)
 	return root

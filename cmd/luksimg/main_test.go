@@ -60,7 +60,7 @@ func TestReadme(t *testing.T) {
 	root := newRoot()
 	root.InitDefaultCompletionCmd()
 	listed := make(map[string]bool)
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z]+)( [A-Z ]+)?` \\|").FindAllStringSubmatch(string(readme), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z]+)( [^`]+)?` \\|").FindAllStringSubmatch(string(readme), -1) {
 		listed[m[1]] = true
 	}
 	for _, c := range root.Commands() {

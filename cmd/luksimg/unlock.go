@@ -14,7 +14,7 @@ type unlockFlags struct {
 }
 
 func (o *unlockFlags) add(c *cobra.Command) {
-	o.key.add(c)
+	o.key.add(c, "")
 	c.Flags().StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data itself, as it is; no passphrase is needed")
 }
 

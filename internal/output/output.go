@@ -22,6 +22,9 @@ type File struct {
 	done  bool
 }
 
+// ErrLocked: another process is changing the file.
+var ErrLocked = errors.New("another process is changing this file")
+
 const suffix = ".luksimg-partial"
 
 // Create starts a file that will have this name, and the given permissions less the

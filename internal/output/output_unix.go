@@ -29,6 +29,15 @@ func flock(f *os.File) error {
 	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 }
 
+// Lock keeps other runs from changing an open file. It ends when the file is closed.
+// Where the filesystem has no locks it does nothing.
+func Lock(f *os.File) error {
+	if err := flock(f); errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return nil
+}
+
 // removeUnlocked removes a temporary file unless a run that still goes on has it.
 func removeUnlocked(name string) {
 	f, err := os.OpenFile(name, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)

@@ -10,14 +10,18 @@ import (
 	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
+// adiantumRounds are the constructions, which differ in the rounds of XChaCha.
+var adiantumRounds = map[string]func(key []byte) *hbsh.HBSH{
+	"xchacha12,aes": adiantum.New,
+	"xchacha20,aes": adiantum.New20,
+}
+
 func init() {
-	register := func(name string, newHBSH func(key []byte) *hbsh.HBSH) {
+	for name, newHBSH := range adiantumRounds {
 		dmcrypt.RegisterAdiantum(name, func(key []byte) (dmcrypt.Tweakable, error) {
 			return newWide(key, newHBSH), nil
 		})
 	}
-	register("xchacha12,aes", adiantum.New)
-	register("xchacha20,aes", adiantum.New20)
 }
 
 // wide makes a hbsh.HBSH, which has a buffer in it, safe for concurrent use.

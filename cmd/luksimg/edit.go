@@ -1,0 +1,101 @@
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// openEditor opens the header of an image to change it, and keeps other runs of luksimg
+// from changing it too.
+func openEditor(t *talk, name string) (*luks.Editor, *input, error) {
+	in, err := openInputFlags(name, os.O_RDWR)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := output.Lock(in.f); err != nil {
+		in.f.Close()
+		return nil, nil, in.wrap(err)
+	}
+	e, err := luks.Edit(in.f, in.size, luks.OpenOptions{})
+	if err != nil {
+		in.f.Close()
+		return nil, nil, in.wrap(err)
+	}
+	for _, w := range e.Header().Info().Warnings {
+		t.warn("%s: %s", name, w)
+	}
+	return e, in, nil
+}
+
+// newKeyFlags are the ways to give a new key for an image that has one.
+type newKeyFlags struct {
+	key      keyFlags
+	generate string
+	kdf      kdfFlags
+}
+
+func (o *newKeyFlags) add(c *cobra.Command) {
+	o.key.add(c, "new-")
+	c.Flags().StringVar(&o.generate, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
+	o.kdf.add(c)
+}
+
+func (o *newKeyFlags) check(c *cobra.Command) error {
+	if err := atMostOne(c, "new-key-file", "new-passphrase-file", "new-key-fd", "generate-key"); err != nil {
+		return err
+	}
+	return o.kdf.check(c)
+}
+
+// read returns the new key, and the file that it is being written to if it is generated.
+func (o *newKeyFlags) read(c *cobra.Command, t *talk, name string) (*output.File, []byte, error) {
+	if o.generate != "" {
+		return generateKey(o.generate, defaultKeyBytes, false)
+	}
+	key, err := o.key.read(c.Context(), t, name, true)
+	return nil, key, err
+}
+
+// options returns how the new key slot is made.
+func (o *newKeyFlags) options(h *luks.Header) (luks.KeyOptions, error) {
+	k := luks.KeyOptions{KDF: o.kdf.kdf(), GeneratedKey: o.generate != ""}
+	var err error
+	k.KDF, err = o.kdf.measure(k.KDF, func(d time.Duration) (luks.KDF, error) {
+		i := h.Info()
+		lo := luks.Options{Version: i.Version, KDF: k.KDF, GeneratedKey: k.GeneratedKey}
+		if i.Version == 1 {
+			lo.Hash = i.Hash
+		}
+		return luks.Calibrate(lo, d)
+	})
+	return k, err
+}
+
+// volumeKey returns the volume key, given by the flags or found with the key that they
+// give.
+func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk, name string, h *luks.Header) ([]byte, error) {
+	ctx := c.Context()
+	if err := atMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd"); err != nil {
+		return nil, err
+	}
+	if o.volumeKeyFile != "" {
+		return readKeyFile(ctx, o.volumeKeyFile)
+	}
+	passphrase, err := o.key.read(ctx, t, name, false)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(passphrase)
+	var key []byte
+	err = parallel.Await(ctx, func() (err error) {
+		key, err = h.VolumeKey(passphrase)
+		return err
+	})
+	return key, err
+}

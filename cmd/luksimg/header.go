@@ -1,0 +1,169 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
+)
+
+func newHeader(g *global) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "header",
+		Short: "Back up, restore, repair or erase the header of a LUKS image",
+		Long: `Header saves the header of a LUKS image, with its key slots, writes it back, or removes all
+keys from it. A header that is lost takes the data with it; a backup opens the image with
+each passphrase that was right when it was made.`,
+		Example: `  luksimg header backup disk.luks disk.header
+  luksimg header restore disk.luks disk.header
+  luksimg header erase --force disk.luks`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newHeaderBackup(g), newHeaderRestore(g), newHeaderErase(g), newHeaderRepair(g))
+	return c
+}
+
+// headerResult is what the verbs for headers print with --json.
+type headerResult struct {
+	Output   string   `json:"output"`
+	UUID     string   `json:"uuid"`
+	Size     int64    `json:"size,omitempty"` // of the backup, bytes
+	Changed  bool     `json:"changed"`        // the image
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+func newHeaderBackup(g *global) *cobra.Command {
+	var force bool
+	c := &cobra.Command{
+		Use:     "backup FILE BACKUP",
+		Short:   "Save the header and its key slots to a file that only you may read",
+		Example: `  luksimg header backup disk.luks disk.header`,
+		Args:    args("FILE", "BACKUP"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name, dst := g.talk(c), args[0], args[1]
+			if err := checkApart(name, dst); err != nil {
+				return err
+			}
+			in, h, err := openLUKS(t, name)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			out, err := output.Create(dst, 0o600, force)
+			if err != nil {
+				return err
+			}
+			defer out.Abort()
+			if err := h.Backup(out); err != nil {
+				return err
+			}
+			if err := out.Commit(); err != nil {
+				return err
+			}
+			return t.result(headerResult{Output: dst, UUID: h.UUID(), Size: h.HeaderSize(), Warnings: t.warnings},
+				fmt.Sprintf("%s: header of %s, %s", dst, name, term.Bytes(h.HeaderSize())))
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "replace BACKUP if it is there")
+	return c
+}
+
+func newHeaderRestore(g *global) *cobra.Command {
+	var force bool
+	c := &cobra.Command{
+		Use:   "restore FILE BACKUP",
+		Short: "Write a saved header back",
+		Long: `Restore writes a header that "header backup", or cryptsetup luksHeaderBackup, saved back to
+the image it is from: the same UUID and layout as the header that is there. If there is none
+any more, that can not be told, and --force is needed. All key slots become those of the
+backup. If the command is cut off, repeat it.`,
+		Example: `  luksimg header restore disk.luks disk.header`,
+		Args:    args("FILE", "BACKUP"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name, src := g.talk(c), args[0], args[1]
+			backup, err := openInput(src)
+			if err != nil {
+				return err
+			}
+			defer backup.f.Close()
+			in, err := openInputFlags(name, os.O_RDWR)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			if err := output.Lock(in.f); err != nil {
+				return in.wrap(err)
+			}
+			h, err := luks.Restore(in.f, in.size, backup.f, backup.size, force)
+			if err != nil {
+				return in.wrap(err)
+			}
+			return t.result(headerResult{Output: name, UUID: h.UUID(), Changed: true, Warnings: t.warnings},
+				fmt.Sprintf("%s: header restored from %s", name, src))
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "restore it whatever is in FILE now")
+	return c
+}
+
+func newHeaderErase(g *global) *cobra.Command {
+	var force bool
+	c := &cobra.Command{
+		Use:   "erase FILE",
+		Short: "Remove all keys: nobody opens the image any more",
+		Long: `Erase overwrites all key slots of the image. The data are lost to everybody who has neither a
+backup of the header nor the volume key.`,
+		Example: `  luksimg header erase --force disk.luks`,
+		Args:    args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name := g.talk(c), args[0]
+			if !force {
+				return withHint(errors.New("erasing removes all keys, and with them the data"), "say --force if that is meant")
+			}
+			e, in, err := openEditor(t, name)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			if err := e.Erase(); err != nil {
+				return in.wrap(err)
+			}
+			return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: true, Warnings: t.warnings},
+				fmt.Sprintf("%s: all key slots erased", name))
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "needed, as there is no way back")
+	return c
+}
+
+func newHeaderRepair(g *global) *cobra.Command {
+	return &cobra.Command{
+		Use:     "repair FILE",
+		Short:   "Write a damaged copy of a LUKS2 header anew from the other one",
+		Example: `  luksimg header repair disk.luks`,
+		Args:    args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name := g.talk(c), args[0]
+			e, in, err := openEditor(t, name)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			did, err := e.Repair()
+			if err != nil {
+				return in.wrap(err)
+			}
+			text := name + ": nothing to repair"
+			if did {
+				text = name + ": repaired"
+			}
+			return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: did, Warnings: t.warnings}, text)
+		},
+	}
+}

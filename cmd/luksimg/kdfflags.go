@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/luks"
+)
+
+// kdfFlags say how the key of a key slot is derived.
+type kdfFlags struct {
+	pbkdf           string
+	memory          uint32
+	parallel        uint32
+	forceIterations uint32
+	iterTime        int
+}
+
+func (o *kdfFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.pbkdf, "pbkdf", "", "key derivation: argon2id, argon2i or pbkdf2 (default: see above)")
+	f.Uint32Var(&o.memory, "pbkdf-memory", 0, "memory of Argon2 in KiB (default 65536)")
+	f.Uint32Var(&o.parallel, "pbkdf-parallel", 0, "lanes of Argon2 (default 4)")
+	f.Uint32Var(&o.forceIterations, "pbkdf-force-iterations", 0, "iterations of PBKDF2, or passes of Argon2 (default: see above)")
+	f.IntVar(&o.iterTime, "iter-time", 0, "measure the cost so that deriving the key takes this many milliseconds on this machine")
+}
+
+func (o *kdfFlags) check(c *cobra.Command) error {
+	if o.iterTime < 0 {
+		return fmt.Errorf("--iter-time %d: want a number of milliseconds", o.iterTime)
+	}
+	return atMostOne(c, "iter-time", "pbkdf-force-iterations")
+}
+
+// kdf returns what the flags say, without measuring.
+func (o *kdfFlags) kdf() luks.KDF {
+	return luks.KDF{Type: o.pbkdf, Iterations: o.forceIterations, Memory: o.memory, Parallel: o.parallel}
+}
+
+// measure returns k, or, if that was asked for, what calibrate makes of the time.
+func (o *kdfFlags) measure(k luks.KDF, calibrate func(time.Duration) (luks.KDF, error)) (luks.KDF, error) {
+	if o.iterTime == 0 {
+		return k, nil
+	}
+	return calibrate(time.Duration(o.iterTime) * time.Millisecond)
+}

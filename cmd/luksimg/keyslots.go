@@ -1,0 +1,352 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/luks"
+)
+
+func newKey(g *global) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "key",
+		Short: "List and change the key slots of a LUKS image",
+		Long: `Key lists the key slots of a LUKS image, or changes them in place. Each of them opens the
+image with a key of its own; the data stay as they are. The image opens at each moment, also
+if the command is killed.
+
+Whoever had a key that is removed may have kept the volume key, or a backup of the header.
+Only encrypting anew shuts them out.`,
+		Example: `  luksimg key list disk.luks
+  luksimg key add --key-file dek.b64 --new-passphrase-file recovery.txt disk.luks
+  luksimg key change --key-file old.b64 --generate-key new.b64 disk.luks
+  luksimg key remove --key-file old.b64 disk.luks`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newKeyList(g), newKeyAdd(g), newKeyRemove(g), newKeyKill(g), newKeyChange(g), newKeyConvert(g), newKeyTest(g))
+	return c
+}
+
+// keyResult is what the verbs that change key slots print with --json.
+type keyResult struct {
+	Output   string          `json:"output"`
+	Slot     int             `json:"slot"` // that was added, changed, removed or tested
+	Keyslots []luks.SlotInfo `json:"keyslots"`
+	Warnings []string        `json:"warnings,omitempty"`
+}
+
+func (t *talk) keyResult(name string, slot int, h *luks.Header, format string, args ...any) error {
+	return t.result(keyResult{name, slot, h.Info().Keyslots, t.warnings}, name+": "+fmt.Sprintf(format, args...))
+}
+
+func newKeyList(g *global) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list FILE",
+		Short:   "List the key slots",
+		Example: "  luksimg key list disk.luks",
+		Args:    args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t := g.talk(c)
+			in, h, err := openLUKS(t, args[0])
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			i := h.Info()
+			text := newTable()
+			for _, s := range i.Keyslots {
+				text.slot(s)
+			}
+			text.w.Flush()
+			if len(i.Keyslots) == 0 {
+				text.WriteString("no key slots\n")
+			}
+			return t.result(struct {
+				Keyslots []luks.SlotInfo `json:"keyslots"`
+				Warnings []string        `json:"warnings,omitempty"`
+			}{i.Keyslots, t.warnings}, strings.TrimSuffix(text.String(), "\n"))
+		},
+	}
+}
+
+func newKeyAdd(g *global) *cobra.Command {
+	var unlock unlockFlags
+	var fresh newKeyFlags
+	slot := luks.AnySlot
+	c := &cobra.Command{
+		Use:   "add FILE",
+		Short: "Add a key slot",
+		Example: `  luksimg key add disk.luks
+  luksimg key add --key-file dek.b64 --new-key-file second.b64 disk.luks`,
+		Args: args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name := g.talk(c), args[0]
+			if err := fresh.check(c); err != nil {
+				return err
+			}
+			if unlock.key.stdin() && fresh.key.stdin() {
+				return errors.New("standard input can not be both the key and the new key")
+			}
+			e, in, err := openEditor(t, name)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			volumeKey, err := unlock.volumeKey(c, t, name, e.Header())
+			if err != nil {
+				return in.wrap(err)
+			}
+			defer clear(volumeKey)
+			n, err := fresh.apply(c, t, name, e, func(key []byte, o luks.KeyOptions) (int, error) {
+				return e.AddKey(volumeKey, key, slot, o)
+			})
+			if err != nil {
+				return in.wrap(err)
+			}
+			return t.keyResult(name, n, e.Header(), "key slot %d added", n)
+		},
+	}
+	unlock.add(c)
+	fresh.add(c)
+	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "number of the new key slot (default: the first that is free)")
+	return c
+}
+
+// apply reads the new key and gives it to f. A generated key is on the disk before the
+// header says so.
+func (o *newKeyFlags) apply(c *cobra.Command, t *talk, name string, e *luks.Editor, f func(key []byte, o luks.KeyOptions) (int, error)) (int, error) {
+	file, key, err := o.read(c, t, name)
+	if err != nil {
+		return 0, err
+	}
+	defer clear(key)
+	if file != nil {
+		defer file.Abort()
+		if err := file.Commit(); err != nil {
+			return 0, err
+		}
+	}
+	ko, err := o.options(e.Header())
+	if err == nil {
+		var n int
+		if n, err = f(key, ko); err == nil {
+			if file != nil {
+				t.say("key: written to %s", o.generate)
+			}
+			return n, nil
+		}
+	}
+	if file != nil {
+		os.Remove(o.generate)
+	}
+	return 0, err
+}
+
+func newKeyChange(g *global) *cobra.Command {
+	var old keyFlags
+	var fresh newKeyFlags
+	c := &cobra.Command{
+		Use:   "change FILE",
+		Short: "Replace the key of a key slot by another",
+		Long: `Change replaces the key slot that opens with the key given by one that opens with a new
+key. The new key slot is written to room that is free; the old one is overwritten when the
+new one is in place.`,
+		Example: `  luksimg key change --key-file old.b64 --generate-key new.b64 disk.luks`,
+		Args:    args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name := g.talk(c), args[0]
+			if err := errors.Join(fresh.check(c), atMostOne(c, "key-file", "passphrase-file", "key-fd")); err != nil {
+				return err
+			}
+			if old.stdin() && fresh.key.stdin() {
+				return errors.New("standard input can not be both the key and the new key")
+			}
+			e, in, err := openEditor(t, name)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			key, err := old.read(c.Context(), t, name, false)
+			if err != nil {
+				return err
+			}
+			defer clear(key)
+			var volumeKey []byte
+			var slot int
+			err = parallel.Await(c.Context(), func() (err error) {
+				volumeKey, slot, err = e.Header().FindSlot(key)
+				return err
+			})
+			if err != nil {
+				return in.wrap(err)
+			}
+			defer clear(volumeKey)
+			n, err := fresh.apply(c, t, name, e, func(new []byte, o luks.KeyOptions) (int, error) {
+				return e.ReplaceSlot(volumeKey, slot, new, o)
+			})
+			if err != nil {
+				return in.wrap(err)
+			}
+			return t.keyResult(name, n, e.Header(), "key slot %d has the new key", n)
+		},
+	}
+	old.add(c, "")
+	fresh.add(c)
+	return c
+}
+
+func newKeyConvert(g *global) *cobra.Command {
+	var key keyFlags
+	var kdf newKeyFlags
+	c := &cobra.Command{
+		Use:   "convert FILE",
+		Short: "Give a key slot another key derivation function or cost",
+		Long: `Convert makes the key slot that opens with the key given anew, for the same key, with the key
+derivation function and cost that the flags say.`,
+		Example: `  luksimg key convert --key-file dek.b64 --pbkdf pbkdf2 disk.luks`,
+		Args:    args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name := g.talk(c), args[0]
+			if err := errors.Join(kdf.kdf.check(c), atMostOne(c, "key-file", "passphrase-file", "key-fd")); err != nil {
+				return err
+			}
+			e, in, err := openEditor(t, name)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			k, err := key.read(c.Context(), t, name, false)
+			if err != nil {
+				return err
+			}
+			defer clear(k)
+			o, err := kdf.options(e.Header())
+			if err != nil {
+				return err
+			}
+			n, err := e.ChangeKey(k, k, o)
+			if err != nil {
+				return in.wrap(err)
+			}
+			return t.keyResult(name, n, e.Header(), "key slot %d was made anew", n)
+		},
+	}
+	key.add(c, "")
+	kdf.kdf.add(c)
+	return c
+}
+
+func newKeyRemove(g *global) *cobra.Command {
+	var key keyFlags
+	var force bool
+	c := &cobra.Command{
+		Use:     "remove FILE",
+		Short:   "Remove the key slot that a key opens",
+		Example: `  luksimg key remove --key-file old.b64 disk.luks`,
+		Args:    args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name := g.talk(c), args[0]
+			if err := atMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
+				return err
+			}
+			e, in, err := openEditor(t, name)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			k, err := key.read(c.Context(), t, name, false)
+			if err != nil {
+				return err
+			}
+			defer clear(k)
+			n, err := e.RemoveKey(k, force)
+			if err != nil {
+				return in.wrap(err)
+			}
+			return t.keyResult(name, n, e.Header(), "key slot %d removed", n)
+		},
+	}
+	key.add(c, "")
+	c.Flags().BoolVar(&force, "force", false, "remove it even if it is the last one")
+	return c
+}
+
+func newKeyKill(g *global) *cobra.Command {
+	var force bool
+	c := &cobra.Command{
+		Use:     "kill FILE SLOT",
+		Short:   "Remove a key slot by its number, without its key",
+		Example: `  luksimg key kill disk.luks 1`,
+		Args:    args("FILE", "SLOT"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name := g.talk(c), args[0]
+			n, err := strconv.Atoi(args[1])
+			if err != nil {
+				return fmt.Errorf("SLOT %q is not a number", args[1])
+			}
+			e, in, err := openEditor(t, name)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			if err := e.KillSlot(n, force); err != nil {
+				return in.wrap(err)
+			}
+			return t.keyResult(name, n, e.Header(), "key slot %d removed", n)
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "remove it even if it is the last one")
+	return c
+}
+
+func newKeyTest(g *global) *cobra.Command {
+	var key keyFlags
+	slot := luks.AnySlot
+	c := &cobra.Command{
+		Use:     "test FILE",
+		Short:   "Tell whether a key opens the image, and which key slot",
+		Example: `  luksimg key test --key-file dek.b64 disk.luks`,
+		Args:    args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name := g.talk(c), args[0]
+			if err := atMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
+				return err
+			}
+			in, h, err := openLUKS(t, name)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			k, err := key.read(c.Context(), t, name, false)
+			if err != nil {
+				return err
+			}
+			defer clear(k)
+			n := slot
+			err = parallel.Await(c.Context(), func() (err error) {
+				var volumeKey []byte
+				if slot == luks.AnySlot {
+					volumeKey, n, err = h.FindSlot(k)
+				} else {
+					volumeKey, err = h.OpenSlot(slot, k)
+				}
+				clear(volumeKey)
+				return err
+			})
+			if err != nil {
+				return in.wrap(err)
+			}
+			return t.keyResult(name, n, h, "the key opens key slot %d", n)
+		},
+	}
+	key.add(c, "")
+	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "try this key slot only")
+	return c
+}
