@@ -22,6 +22,10 @@ type EncryptOptions struct {
 	// LUKS are the options of the container.
 	LUKS luks.Options
 
+	// Header, if not nil, gets the header, which is then detached: dst has the data
+	// only, and looks like noise. It must be new.
+	Header io.WriterAt
+
 	RunOptions
 }
 
@@ -51,7 +55,7 @@ type encryption struct {
 
 // newEncryption checks the options and derives the key, which takes its time.
 func newEncryption(ctx context.Context, passphrase []byte, o EncryptOptions) (*encryption, error) {
-	lo, err := o.Profile.apply(o.LUKS)
+	lo, err := o.apply()
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +124,16 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 	if err != nil {
 		return nil, err
 	}
+	if o.Header != nil {
+		return r, e.writeDetached()
+	}
 	return r, e.header.WriteHeader(dst)
+}
+
+// writeDetached writes the header to a file of its own, gaps and all.
+func (e *encryption) writeDetached() error {
+	_, err := e.header.WriteTo(io.NewOffsetWriter(e.opts.Header, 0))
+	return err
 }
 
 // EncryptStream encrypts all that src gives, the bytes of a disk, into a LUKS image
@@ -132,7 +145,12 @@ func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase
 		return nil, err
 	}
 	defer e.volume.Close()
-	if _, err := e.header.WriteTo(dst); err != nil {
+	if o.Header != nil {
+		err = e.writeDetached()
+	} else {
+		_, err = e.header.WriteTo(dst)
+	}
+	if err != nil {
 		return nil, err
 	}
 	buf := make([]byte, pieceSize)
@@ -195,17 +213,29 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 
 // Check reports what in o [Encrypt] would refuse.
 func (o EncryptOptions) Check() error {
-	lo, err := o.Profile.apply(o.LUKS)
+	lo, err := o.apply()
 	if err != nil {
 		return err
 	}
 	return lo.Check()
 }
 
+// apply returns the options of LUKS with what the profile and a detached header ask for.
+func (o EncryptOptions) apply() (luks.Options, error) {
+	lo, err := o.Profile.apply(o.LUKS)
+	if err == nil && o.Header != nil {
+		if o.Profile != "" {
+			return lo, fmt.Errorf("profile %s has its header in front of the data", o.Profile)
+		}
+		lo.Detached = true
+	}
+	return lo, err
+}
+
 // Calibrate returns the KDF of o.LUKS with a cost such that deriving the key takes
 // about d on this machine; see [luks.Calibrate].
 func (o EncryptOptions) Calibrate(d time.Duration) (luks.KDF, error) {
-	lo, err := o.Profile.apply(o.LUKS)
+	lo, err := o.apply()
 	if err != nil {
 		return lo.KDF, err
 	}

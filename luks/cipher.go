@@ -1,20 +1,52 @@
 package luks
 
 import (
+	"errors"
 	"fmt"
+	"hash"
+	"strings"
 
-	"github.com/luksimg/luksimg/xts"
+	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
+
+// DefaultCipher is AES in XTS mode with the sector number as tweak: the cipher of LUKS
+// since 2013, and the fastest here.
+const DefaultCipher = "aes-xts-plain64"
 
 // newCipher returns the cipher that a header calls encryption, for sectors of
 // sectorSize bytes numbered from 0. It keeps no reference to key.
-func newCipher(encryption string, key []byte, sectorSize int) (*xts.Cipher, error) {
-	if encryption != cipherXTS {
-		return nil, unsupported("cipher %q", encryption)
+func newCipher(encryption string, key []byte, sectorSize int, allowNull bool) (dmcrypt.SectorCipher, error) {
+	c, err := dmcrypt.New(encryption, key, dmcrypt.Options{SectorSize: sectorSize, AllowNull: allowNull})
+	return c, cipherError(err)
+}
+
+func hashByName(name string) (func() hash.Hash, error) {
+	h, err := dmcrypt.Hash(name)
+	return h, cipherError(err)
+}
+
+// cipherError gives an error of package dmcrypt the kind that a caller can act on.
+func cipherError(err error) error {
+	kind := ErrUnsupported
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, dmcrypt.ErrNull):
+		kind = ErrNullCipher
+	case errors.Is(err, dmcrypt.ErrKeySize):
+		kind = ErrFormat
 	}
-	c, err := xts.New(key, xts.Options{SectorSize: sectorSize})
-	if err != nil {
-		return nil, fmt.Errorf("luks: %w", err)
+	return fmt.Errorf("luks: %w: %s", kind, strings.TrimPrefix(err.Error(), "dmcrypt: "))
+}
+
+// slotCipher returns the cipher of the key material in a LUKS2 key slot, and the length of
+// its key, for data of the given cipher and key. It is the same, but for ciphers that
+// cryptsetup does not have in user space.
+func slotCipher(encryption string, keySize int) (string, int) {
+	for _, s := range []string{"capi:", "adiantum", "-ecb", "cipher_null"} {
+		if strings.Contains(encryption, s) {
+			return DefaultCipher, 64
+		}
 	}
-	return c, nil
+	return encryption, keySize
 }

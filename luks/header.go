@@ -12,9 +12,6 @@ const (
 	stripes    = af.Stripes
 	saltSize   = 32
 	labelSize  = 48
-
-	// cipherXTS is the one cipher written, and read, here.
-	cipherXTS = "aes-xts-plain64"
 )
 
 // A Header is the header of a LUKS image: how the data are encrypted, and the key
@@ -117,6 +114,12 @@ type OpenOptions struct {
 	// MaxWork is how many iterations PBKDF2, or blocks of 1 KiB in all passes
 	// Argon2, may take at most; zero is 2^28, about a minute or two.
 	MaxWork uint64
+
+	// AllowNullCipher opens images whose data are not encrypted at all, by
+	// cipher_null-ecb, and key slots of that kind. Otherwise they are
+	// [ErrNullCipher]: such an image looks encrypted and is not, and anybody can have
+	// put its content there.
+	AllowNullCipher bool
 }
 
 const defaultMaxWork = 1 << 28

@@ -5,10 +5,14 @@
 // [Volume] that encrypts at any offset. To decrypt, use [Open] and
 // [Header.Unlock]: the Volume it returns is an [io.ReaderAt] of the plaintext.
 //
-// What it writes is AES in XTS mode (aes-xts-plain64) with one key slot, and is
-// accepted by cryptsetup, the Linux kernel and (LUKS1) QEMU. What it reads is
-// the same with any number of key slots; other ciphers are refused by name. XTS
-// keeps data secret but does not notice when somebody changes it.
+// To change key slots, use [Edit].
+//
+// What it writes is accepted by cryptsetup, the Linux kernel and (LUKS1) QEMU: AES in
+// XTS mode (aes-xts-plain64) unless [Options] say otherwise. What it reads is what
+// they write, with AES in every mode that dm-crypt has. For Serpent, Twofish, Camellia,
+// Adiantum and some hashes, import package
+// [github.com/luksimg/luksimg/luks/ciphers] for its side effect. The ciphers keep data
+// secret but do not notice when somebody changes it.
 //
 // The package never prints, opens no file and starts no process.
 //
@@ -33,6 +37,10 @@ var (
 
 	// ErrUnsupported: a valid header with something that this package does not do.
 	ErrUnsupported = errors.New("unsupported LUKS feature")
+
+	// ErrNullCipher: the image, or a key slot, is not encrypted at all; see
+	// [OpenOptions].
+	ErrNullCipher = errors.New("not encrypted")
 
 	// ErrPassphrase: no key slot opens with the passphrase given.
 	ErrPassphrase = errors.New("no key slot opens with this passphrase")

@@ -347,7 +347,21 @@ func TestSecondary(t *testing.T) {
 func TestOptionErrors(t *testing.T) {
 	for _, o := range []luks.Options{
 		{Version: 3},
-		{KeySize: 48},
+		{KeySize: 40},
+		{Cipher: "aes-xts-plain65"},
+		{Cipher: "cipher_null-ecb"},
+		{Cipher: "serpent-xts-plain64"}, // not linked in
+		{Cipher: "aes-cbc-essiv:sha256", KeySize: 64},
+		{Version: 1, Cipher: "capi:xts(aes)-plain64"},
+		{Version: 1, MetadataSize: 16384},
+		{Version: 1, Flags: []string{"allow-discards"}},
+		{MetadataSize: 20000},
+		{MetadataSize: 8 << 20},
+		{KeyslotsSize: 4096},
+		{KeyslotsSize: 1<<20 + 1},
+		{KeyslotsSize: 129 << 20},
+		{KeyslotsSize: 1 << 20, DataOffset: 1 << 20},
+		{Detached: true, DataOffset: 1 << 20},
 		{VolumeKey: make([]byte, 16)},
 		{VolumeKey: make([]byte, 32), KeySize: 64},
 		{SectorSize: 768},
@@ -461,6 +475,103 @@ func TestCalibrate(t *testing.T) {
 		o.KDF = k
 		if _, _, err := luks.New(passphrase, o); err != nil {
 			t.Errorf("%+v: %v", k, err)
+		}
+	}
+}
+
+// TestCiphers writes and reads back what AES alone can do, and the header of LUKS1 too.
+func TestCiphers(t *testing.T) {
+	plain := random(7, 20_000)
+	for _, c := range []struct {
+		cipher  string
+		keySize int
+		offset  int64 // of the data in LUKS1
+	}{
+		{"aes-xts-plain64", 48, 2 << 20},
+		{"aes-xts-plain", 32, 2 << 20},
+		{"aes-cbc-essiv:sha256", 32, 2 << 20},
+		{"aes-cbc-essiv:sha256", 24, 1 << 20},
+		{"aes-cbc-plain64be", 16, 1 << 20},
+		{"aes-ctr-plain64", 32, 2 << 20},
+		{"aes-ecb", 16, 1 << 20},
+	} {
+		for _, version := range []int{1, 2} {
+			img := write(t, plain, luks.Options{Version: version, Cipher: c.cipher, KeySize: c.keySize, KDF: cheap})
+			i := open(t, img).Info()
+			if want := c.cipher; i.Cipher != want || i.KeyBits != 8*c.keySize {
+				t.Errorf("%s in LUKS%d: %s, %d bits", c.cipher, version, i.Cipher, i.KeyBits)
+			}
+			if version == 1 && i.DataOffset != c.offset {
+				t.Errorf("%s, %d bytes: data at %d, want %d", c.cipher, c.keySize, i.DataOffset, c.offset)
+			}
+			got := make([]byte, len(plain))
+			if _, err := unlock(t, img).ReadAt(got, 0); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, plain) {
+				t.Errorf("%s in LUKS%d: plaintext differs", c.cipher, version)
+			}
+		}
+	}
+}
+
+// TestLayouts makes LUKS2 headers of every size, and detached ones.
+func TestLayouts(t *testing.T) {
+	plain := random(8, 1024)
+	for _, c := range []struct {
+		o      luks.Options
+		offset int64
+		area   int64
+	}{
+		{luks.Options{}, 16 << 20, 16 << 20},
+		{luks.Options{MetadataSize: 4 << 20}, 16 << 20, 16 << 20},
+		{luks.Options{MetadataSize: 64 << 10, KeyslotsSize: 1 << 20}, 2 << 20, 1<<20 + 128<<10},
+		{luks.Options{KeyslotsSize: 512 << 10}, 1 << 20, 512<<10 + 32<<10},
+		{luks.Options{KeyslotsSize: 128 << 20}, 129 << 20, 128<<20 + 32<<10},
+		{luks.Options{KeyslotsSize: 512 << 10, DataOffset: 3 << 20}, 3 << 20, 512<<10 + 32<<10},
+		{luks.Options{Flags: []string{"allow-discards"}, DataOffset: 1 << 20}, 1 << 20, 1 << 20},
+	} {
+		c.o.KDF = cheap
+		img := write(t, plain, c.o)
+		h := open(t, img)
+		if i := h.Info(); i.DataOffset != c.offset || h.HeaderSize() != c.area || len(i.Flags) != len(c.o.Flags) {
+			t.Errorf("%+v: data at %d, header of %d", c.o, i.DataOffset, h.HeaderSize())
+		}
+		got := make([]byte, len(plain))
+		if _, err := unlock(t, img).ReadAt(got, 0); err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, plain) {
+			t.Errorf("%+v: plaintext differs", c.o)
+		}
+	}
+	for version, size := range map[int]int{1: 2068480, 2: 16 << 20} {
+		h, key, err := luks.New(passphrase, luks.Options{Version: version, KDF: cheap, Detached: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if _, err := h.WriteTo(&b); err != nil || b.Len() != size {
+			t.Errorf("LUKS%d: detached header of %d bytes, %v", version, b.Len(), err)
+		}
+		w, err := h.Volume(nil, 0, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := bytes.Clone(plain)
+		w.EncryptSectors(data, data, 0)
+		back := open(t, b.Bytes())
+		found, err := back.VolumeKey(passphrase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := back.Volume(bytes.NewReader(data), int64(len(data)), found)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(plain))
+		if _, err := v.ReadAt(got, 0); err != nil && err != io.EOF || !bytes.Equal(got, plain) {
+			t.Errorf("LUKS%d, detached: %v", version, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package luks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -33,10 +34,13 @@ func New(passphrase []byte, o Options) (*Header, []byte, error) {
 		uuid:      o.UUID,
 		label:     o.Label,
 		subsystem: o.Subsystem,
+		hdrSize:   o.MetadataSize,
+		keyslots:  o.KeyslotsSize,
+		flags:     o.Flags,
 		seqid:     1,
 		segment: segment{
 			offset:     o.DataOffset,
-			encryption: cipherXTS,
+			encryption: o.Cipher,
 			sectorSize: o.SectorSize,
 			hash:       o.Hash,
 		},
@@ -56,9 +60,11 @@ func (h *Header) make(passphrase, key []byte, o Options) error {
 	}
 	h.digests = []digest{d}
 	s := keyslot{active: true, keySize: len(key), priority: priorityNormal, kdf: o.KDF, afHash: o.Hash}
-	s.area = area{offset: v2KeyslotsOffset, size: roundUp(int64(len(key))*stripes, 4096), encryption: cipherXTS, keySize: len(key)}
+	s.area = area{offset: 2 * h.hdrSize, size: roundUp(int64(len(key))*stripes, 4096)}
+	s.area.encryption, s.area.keySize = slotCipher(o.Cipher, len(key))
 	if o.Version == 1 {
 		s.area = v1Area(0, len(key))
+		s.area.encryption, s.area.keySize = o.Cipher, len(key)
 	}
 	if s.salt, err = randomBytes(o.Rand, saltSize); err != nil {
 		return err
@@ -69,6 +75,9 @@ func (h *Header) make(passphrase, key []byte, o Options) error {
 	}
 	h.slots = []keyslot{s}
 	if o.Version == 1 {
+		for i := 1; i < v1Slots; i++ { // not in use, but they have their places
+			h.slots = append(h.slots, keyslot{id: i, keySize: len(key), area: v1Area(i, len(key))})
+		}
 		h.encodeV1(material)
 		return nil
 	}
@@ -87,7 +96,7 @@ func (s *keyslot) seal(passphrase, key []byte, rand io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	defer clear(derived)
-	cipher, err := newCipher(s.area.encryption, derived, sectorSize)
+	cipher, err := newCipher(s.area.encryption, derived, sectorSize, false)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +138,9 @@ func randomBytes(r io.Reader, n int) ([]byte, error) {
 	return p, nil
 }
 
-// WriteTo writes the whole header area, [Header.DataOffset] bytes, in order. The
-// data follow it. It works once the header was made by [New].
+// WriteTo writes the whole header area in order: [Header.DataOffset] bytes, and the data
+// follow it; or [Header.HeaderSize] bytes if the header is detached. It works once the
+// header was made by [New].
 func (h *Header) WriteTo(w io.Writer) (int64, error) {
 	if h.made == nil {
 		return 0, errNotMade
@@ -157,7 +167,7 @@ func (h *Header) WriteTo(w io.Writer) (int64, error) {
 			return done, err
 		}
 	}
-	return done, fill(h.segment.offset)
+	return done, fill(cmp.Or(h.segment.offset, h.HeaderSize()))
 }
 
 // WriteHeader writes the header to a file whose data may be there already. What

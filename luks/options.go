@@ -5,8 +5,13 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"math"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
 // Options say what header [New] and [NewWriter] make. The zero value is a safe
@@ -15,8 +20,12 @@ type Options struct {
 	// Version of LUKS, 1 or 2. Zero is 2. QEMU opens only version 1.
 	Version int
 
-	// KeySize is the length of the volume key in bytes: 64 for AES-256-XTS (the
-	// default, also for zero), 32 for AES-128-XTS.
+	// Cipher of the data as dm-crypt names it; "" is [DefaultCipher]. Some need package
+	// luks/ciphers.
+	Cipher string
+
+	// KeySize is the length of the volume key in bytes. Zero is the longest that the
+	// cipher has: 64 for aes-xts-plain64, which is AES-256; 32 makes it AES-128.
 	KeySize int
 
 	// SectorSize is the unit of encryption in bytes: 512 (the default, also for
@@ -48,8 +57,25 @@ type Options struct {
 	// DataOffset is where the encrypted data start, in bytes from the start of
 	// the header: a multiple of 4096 for LUKS2 and of 512 for LUKS1, with room for
 	// the key slots. Zero is cryptsetup's default: 16 MiB for LUKS2, 2 MiB for
-	// LUKS1.
+	// LUKS1 with the longer keys.
 	DataOffset int64
+
+	// Detached makes a header for a file of its own. The data start at byte 0 of
+	// theirs; DataOffset must be zero.
+	Detached bool
+
+	// MetadataSize is the length of each of the two copies of a LUKS2 header in bytes, a
+	// power of two from 16384 (the default, also for zero) to 4194304.
+	MetadataSize int64
+
+	// KeyslotsSize is the length of the area of the key slots of LUKS2 in bytes, a
+	// multiple of 4096, at most 128 MiB. Zero is all up to the data; for a detached
+	// header, up to 16 MiB.
+	KeyslotsSize int64
+
+	// Flags of LUKS2 tell what to use when the image is opened: "allow-discards",
+	// "same-cpu-crypt" and others that cryptsetup --persistent knows.
+	Flags []string
 
 	// VolumeKey, if not nil, is used as the key of the data. It sets KeySize.
 	// The default is a random key.
@@ -81,11 +107,21 @@ func (o Options) resolve() (Options, error) {
 		}
 		o.KeySize = len(o.VolumeKey)
 	}
-	if o.KeySize == 0 {
-		o.KeySize = 64
+	if o.Cipher == "" {
+		o.Cipher = DefaultCipher
 	}
-	if o.KeySize != 32 && o.KeySize != 64 {
-		return o, fmt.Errorf("luks: key of %d bytes: aes-xts has keys of 32 or 64 bytes", o.KeySize)
+	sizes, err := dmcrypt.KeySizes(o.Cipher)
+	if err != nil {
+		return o, cipherError(err)
+	}
+	if o.KeySize == 0 {
+		o.KeySize = sizes[len(sizes)-1]
+	}
+	if !slices.Contains(sizes, o.KeySize) {
+		return o, fmt.Errorf("luks: key of %d bytes: %s has keys of %v bytes", o.KeySize, o.Cipher, sizes)
+	}
+	if name, mode, _ := strings.Cut(o.Cipher, "-"); o.Version == 1 && (len(name) > 31 || len(mode) > 31 || strings.HasPrefix(name, "capi:")) {
+		return o, fmt.Errorf("luks: LUKS1 has no room for the cipher %s", o.Cipher)
 	}
 	if o.SectorSize == 0 {
 		o.SectorSize = 512
@@ -101,6 +137,9 @@ func (o Options) resolve() (Options, error) {
 	}
 	if _, err := hashByName(o.Hash); err != nil {
 		return o, err
+	}
+	if o.Hash != strings.ToLower(o.Hash) {
+		return o, fmt.Errorf("luks: hash %q: names of hashes are lower case", o.Hash)
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
@@ -121,6 +160,9 @@ func (o Options) resolve() (Options, error) {
 	if o.Version == 1 && (o.Label != "" || o.Subsystem != "") {
 		return o, fmt.Errorf("luks: LUKS1 has no label and no subsystem")
 	}
+	if o.Version == 1 && (o.MetadataSize != 0 || o.KeyslotsSize != 0 || len(o.Flags) > 0) {
+		return o, fmt.Errorf("luks: LUKS1 has one layout, and no flags")
+	}
 	for _, f := range []struct{ name, value string }{{"label", o.Label}, {"subsystem", o.Subsystem}} {
 		if len(f.value) > labelSize-1 {
 			return o, fmt.Errorf("luks: %s of %d bytes: at most %d fit", f.name, len(f.value), labelSize-1)
@@ -139,22 +181,44 @@ func (o Options) resolve() (Options, error) {
 	return o, err
 }
 
+// resolveOffset lays the header out.
 func (o *Options) resolveOffset() error {
-	least, align := int64(v2KeyslotsOffset+roundUp(int64(o.KeySize)*stripes, 4096)), int64(4096)
-	def := int64(v2DataOffset)
+	if o.Detached && o.DataOffset != 0 {
+		return fmt.Errorf("luks: a detached header has its data at byte 0 of another file, not at %d", o.DataOffset)
+	}
 	if o.Version == 1 {
-		least, align = v1MaterialEnd(o.KeySize), sectorSize
-		def = roundUp(least, 1<<20)
+		least := v1MaterialEnd(o.KeySize)
+		switch {
+		case o.Detached:
+		case o.DataOffset == 0:
+			o.DataOffset = roundUp(least, 1<<20)
+		case o.DataOffset < least || o.DataOffset%sectorSize != 0 || o.DataOffset/sectorSize > math.MaxUint32:
+			return fmt.Errorf("luks: data offset %d: want a multiple of %d, at least %d", o.DataOffset, sectorSize, least)
+		}
+		return nil
+	}
+	if o.MetadataSize == 0 {
+		o.MetadataSize = v2HdrSize
+	}
+	if !slices.Contains(v2HeaderSizes, o.MetadataSize) {
+		return fmt.Errorf("luks: metadata of %d bytes: want a power of two from 16384 to 4194304", o.MetadataSize)
+	}
+	first := 2 * o.MetadataSize // the key slots start here
+	slot := roundUp(int64(o.KeySize)*stripes, 4096)
+	if o.KeyslotsSize == 0 && o.DataOffset == 0 {
+		o.KeyslotsSize = max(v2DataOffset-first, roundUp(slot, 1<<20))
+	}
+	if o.KeyslotsSize == 0 {
+		o.KeyslotsSize = o.DataOffset - first
+	}
+	if o.DataOffset == 0 && !o.Detached {
+		o.DataOffset = roundUp(first+o.KeyslotsSize, 1<<20)
 	}
 	switch {
-	case o.DataOffset == 0:
-		o.DataOffset = def
-	case o.DataOffset < least || o.DataOffset%align != 0:
-		return fmt.Errorf("luks: data offset %d: want a multiple of %d, at least %d", o.DataOffset, align, least)
-	case o.Version == 1 && o.DataOffset/sectorSize > 1<<32-1:
-		return fmt.Errorf("luks: data offset %d: too far for LUKS1", o.DataOffset)
-	case o.Version == 2 && o.DataOffset-v2KeyslotsOffset > v2MaxKeyslotsSize:
-		return fmt.Errorf("luks: data offset %d: more than 128 MiB of key slots before it", o.DataOffset)
+	case o.KeyslotsSize < slot || o.KeyslotsSize%4096 != 0 || o.KeyslotsSize > v2MaxKeyslotsSize:
+		return fmt.Errorf("luks: %d bytes for key slots: want a multiple of 4096, from %d to %d", o.KeyslotsSize, slot, v2MaxKeyslotsSize)
+	case !o.Detached && (o.DataOffset < first+o.KeyslotsSize || o.DataOffset%4096 != 0):
+		return fmt.Errorf("luks: data offset %d: want a multiple of 4096, at least %d", o.DataOffset, first+o.KeyslotsSize)
 	}
 	return nil
 }

@@ -162,12 +162,8 @@ func (e *Editor) newSlot(volumeKey []byte, slot int, o KeyOptions) (keyslot, err
 	if s.id < 0 || s.id >= maxObjects || e.h.slot(s.id) != nil {
 		return s, fmt.Errorf("luks: %w: %d is not free", ErrNoSlot, s.id)
 	}
-	// The key material is encrypted in user space, as AES whatever the data are, as
-	// cryptsetup does.
-	s.area = area{size: roundUp(int64(s.keySize)*stripes, 4096), encryption: cipherXTS, keySize: 64}
-	if e.h.segment.encryption == cipherXTS {
-		s.area.keySize = s.keySize
-	}
+	s.area.size = roundUp(int64(s.keySize)*stripes, 4096)
+	s.area.encryption, s.area.keySize = slotCipher(e.h.segment.encryption, s.keySize)
 	s.area.offset, err = e.room(s.area.size)
 	return s, err
 }

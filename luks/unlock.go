@@ -130,7 +130,7 @@ func (h *Header) openSlot(s keyslot, passphrase []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer clear(derived)
-	cipher, err := newCipher(c.encryption, derived, sectorSize)
+	cipher, err := newCipher(c.encryption, derived, sectorSize, h.opts.AllowNullCipher)
 	if err != nil {
 		return nil, err
 	}

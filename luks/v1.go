@@ -41,10 +41,8 @@ func v1AreaSectors(n int) int64 {
 // v1Area returns where key slot i is, as cryptsetup and QEMU lay them out.
 func v1Area(i, keySize int) area {
 	return area{
-		offset:     (v1FirstArea + int64(i)*v1AreaSectors(keySize)) * sectorSize,
-		size:       roundUp(int64(keySize)*stripes, sectorSize),
-		encryption: cipherXTS,
-		keySize:    keySize,
+		offset: (v1FirstArea + int64(i)*v1AreaSectors(keySize)) * sectorSize,
+		size:   roundUp(int64(keySize)*stripes, sectorSize),
 	}
 }
 

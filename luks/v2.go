@@ -16,8 +16,7 @@ import (
 // big-endian.
 const (
 	v2BinarySize      = 4096
-	v2HdrSize         = 16 << 10 // of each copy that is written here, with its JSON area
-	v2KeyslotsOffset  = 2 * v2HdrSize
+	v2HdrSize         = 16 << 10 // of each copy with its JSON area, if not asked otherwise
 	v2DataOffset      = 16 << 20
 	v2MaxKeyslotsSize = 128 << 20
 
@@ -43,7 +42,6 @@ var v2HeaderSizes = []int64{16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 
 // encodeV2 makes the bytes of both copies of the header, and lays out the key
 // material.
 func (h *Header) encodeV2(material []byte, rand io.Reader) error {
-	h.hdrSize = v2HdrSize
 	text, err := h.encodeJSON()
 	if err != nil {
 		return err

@@ -72,6 +72,8 @@ type jsonDigest struct {
 type jsonConfig struct {
 	JSONSize     int64 `json:"json_size,string"`
 	KeyslotsSize int64 `json:"keyslots_size,string"`
+
+	Flags []string `json:"flags,omitempty"`
 }
 
 type jsonMetadata struct {
@@ -98,7 +100,8 @@ func (h *Header) encodeJSON() ([]byte, error) {
 		}},
 		Config: jsonConfig{
 			JSONSize:     h.hdrSize - v2BinarySize,
-			KeyslotsSize: h.segment.offset - 2*h.hdrSize,
+			KeyslotsSize: h.keyslots,
+			Flags:        h.flags,
 		},
 	}
 	for _, s := range h.slots {

@@ -6,16 +6,20 @@ import (
 	"io"
 	"sync"
 
-	"github.com/luksimg/luksimg/xts"
+	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
-// A Volume is the plaintext of an unlocked image, an [io.ReaderAt] of Size bytes.
-// It is safe for concurrent use, but for Close.
+// A Volume is the plaintext of an unlocked image, an [io.ReaderAt] and [io.WriterAt] of
+// Size bytes. It is safe for concurrent use, but for Close.
 type Volume struct {
+	// partial is held for writing while a sector is read, changed and written back,
+	// and for reading by all else that touches the data.
+	partial sync.RWMutex
+
 	r      io.ReaderAt
 	offset int64 // of the data in r
 	size   int64
-	cipher *xts.Cipher
+	cipher dmcrypt.SectorCipher
 }
 
 // Volume returns the plaintext of the data in r, a file of size bytes that starts
@@ -31,7 +35,7 @@ func (h *Header) Volume(r io.ReaderAt, size int64, key []byte) (*Volume, error) 
 
 func (h *Header) volume(r io.ReaderAt, size int64, key []byte) (*Volume, error) {
 	s := h.segment
-	c, err := newCipher(s.encryption, key, s.sectorSize)
+	c, err := newCipher(s.encryption, key, s.sectorSize, h.opts.AllowNullCipher)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +114,8 @@ func (v *Volume) ReadAt(p []byte, off int64) (int, error) {
 	if rest := v.size - off; int64(len(p)) > rest {
 		p, end = p[:rest], io.EOF
 	}
+	v.partial.RLock()
+	defer v.partial.RUnlock()
 	size := int64(v.cipher.SectorSize())
 	done := 0
 	for done < len(p) {

@@ -23,8 +23,8 @@ type luksFlags struct {
 func (o *luksFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.format, "format", "", "container: luks1 or luks2 (default luks2, or what the profile says)")
-	f.StringVar(&o.cipher, "cipher", "aes-xts-plain64", "cipher of the data")
-	f.IntVar(&o.keySize, "key-size", 512, "size of the key of the data in bits: 512 for AES-256, 256 for AES-128")
+	f.StringVar(&o.cipher, "cipher", luks.DefaultCipher, "cipher of the data, as dm-crypt names it")
+	f.IntVar(&o.keySize, "key-size", 0, "size of the key of the data in bits: 512 for AES-256 in XTS mode, 256 for AES-128 (default: the longest)")
 	f.StringVar(&o.hash, "hash", "sha256", "hash of PBKDF2, the digest and the anti-forensic splitter: sha1, sha256, sha512")
 	f.IntVar(&o.sectorSize, "sector-size", 512, "unit of encryption in bytes; more than 512, LUKS2 only, changes what a partition table means")
 	o.kdf.add(c)
@@ -35,6 +35,7 @@ func (o *luksFlags) add(c *cobra.Command) {
 // options returns what the flags say, but for the generated key and the cost.
 func (o *luksFlags) options() (luks.Options, error) {
 	lo := luks.Options{
+		Cipher:     o.cipher,
 		KeySize:    o.keySize / 8,
 		SectorSize: o.sectorSize,
 		Hash:       o.hash,
@@ -51,11 +52,8 @@ func (o *luksFlags) options() (luks.Options, error) {
 	default:
 		return lo, fmt.Errorf("--format %s: want luks1 or luks2", o.format)
 	}
-	switch {
-	case o.cipher != "aes-xts-plain64":
-		return lo, fmt.Errorf("--cipher %s: aes-xts-plain64 is the one that is written", o.cipher)
-	case o.keySize != 256 && o.keySize != 512:
-		return lo, fmt.Errorf("--key-size %d: want 512 or 256 bits", o.keySize)
+	if o.keySize%8 != 0 || o.keySize < 0 {
+		return lo, fmt.Errorf("--key-size %d: want a multiple of 8 bits", o.keySize)
 	}
 	return lo, nil
 }

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	_ "github.com/luksimg/luksimg/luks/ciphers" // for images that others made
 )
 
 func main() {

@@ -9,7 +9,7 @@
 # of whole sectors. Prints "NAME ok", or "NAME refused" if the kernel has no such
 # cipher or does not take the key.
 set -u
-# shellcheck source=../../../internal/interop/guest/guest.sh
+# shellcheck source-path=SCRIPTDIR source=../../../internal/interop/guest/guest.sh
 . "$1/internal/interop/guest/guest.sh"
 
 text=$(cat <<'EOF'

@@ -1,0 +1,180 @@
+package dmcrypt
+
+import (
+	"crypto/cipher"
+	"fmt"
+	"hash"
+	"slices"
+
+	"github.com/luksimg/luksimg/xts"
+)
+
+// A design is a specification whose every name is known: all that is needed to make a
+// cipher but for the key.
+type design struct {
+	spec      *spec
+	mode      modeInfo
+	block     blockCipher                         // unless it is Adiantum
+	adiantum  func(key []byte) (Tweakable, error) // for mode adiantum only
+	essivHash func() hash.Hash                    // for IV generator essiv only
+}
+
+// modeInfo is what the kernel says of a mode of operation.
+type modeInfo struct {
+	ivSize int // in bytes; 0 for none
+	unit   int // its block size, which is 1 for a stream
+	keys   int // how many keys of the block cipher's size it has
+}
+
+var modes = map[string]modeInfo{
+	"adiantum": {ivSize: 32, unit: 16, keys: 1},
+	"cbc":      {ivSize: 16, unit: 16, keys: 1},
+	"ctr":      {ivSize: 16, unit: 1, keys: 1},
+	"ecb":      {ivSize: 0, unit: 16, keys: 1},
+	"xts":      {ivSize: 16, unit: 16, keys: 2},
+}
+
+// adiantumKeySize is that of XChaCha.
+const adiantumKeySize = 32
+
+// resolve parses a specification and looks up what it names.
+func resolve(text string) (*design, error) {
+	s, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if s.cipher == nullCipher {
+		return nil, s.refuse(ErrNull)
+	}
+	d := &design{spec: s}
+	var ok bool
+	if d.mode, ok = modes[s.mode]; !ok {
+		return nil, s.unknown("mode %q", s.mode)
+	}
+	if err := d.findCipher(); err != nil {
+		return nil, err
+	}
+	if err := d.findIV(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *design) findCipher() error {
+	s := d.spec
+	var ok bool
+	var optional []string
+	if s.mode == "adiantum" {
+		d.adiantum, ok = lookup(registry.adiantum, s.cipher)
+		optional = optionalAdiantum
+	} else {
+		d.block, ok = lookup(registry.blocks, s.cipher)
+		optional = optionalBlocks
+	}
+	switch {
+	case ok:
+		return nil
+	case slices.Contains(optional, s.cipher):
+		return s.refuse(notRegistered(s.cipher))
+	}
+	return s.unknown("block cipher %q", s.cipher)
+}
+
+func (d *design) findIV() error {
+	s := d.spec
+	switch {
+	case s.iv == "" || slices.Contains(plainIVs, s.iv):
+		return nil
+	case s.iv != "essiv":
+		return s.unknown("IV generator %q", s.iv)
+	case s.ivOpts == "":
+		return s.unknown("no hash for ESSIV")
+	case d.mode.ivSize != 16:
+		return s.unknown("mode %s has no ESSIV", s.mode)
+	}
+	h, err := essivHash(s.ivOpts)
+	if err != nil {
+		return s.refuse(fmt.Errorf("ESSIV: %w", err))
+	}
+	// The whole digest is the key, or the kernel refuses.
+	if n := h().Size(); !slices.Contains(d.block.keySizes, n) {
+		return s.unknown("ESSIV: %s takes no key of the %d bytes of %s", s.cipher, n, s.ivOpts)
+	}
+	d.essivHash = h
+	return nil
+}
+
+func (d *design) keySizes() []int {
+	if d.adiantum != nil {
+		return []int{adiantumKeySize}
+	}
+	sizes := slices.Clone(d.block.keySizes)
+	for i := range sizes {
+		sizes[i] *= d.mode.keys
+	}
+	return sizes
+}
+
+// build makes the cipher for a key of a size that was checked.
+func (d *design) build(key []byte, opts Options) (SectorCipher, error) {
+	s := d.spec
+	if s.mode == "xts" && s.cipher == "aes" && len(key) != 2*24 {
+		return d.buildXTS(key, opts)
+	}
+	m, err := d.newMode(key)
+	if err != nil {
+		return nil, err
+	}
+	return d.newSectors(m, key, opts)
+}
+
+// buildXTS leaves AES-XTS to package xts, as far as that has it: all of it for plain
+// sector numbers, one sector at a time for other IVs, nothing for AES-192.
+func (d *design) buildXTS(key []byte, opts Options) (SectorCipher, error) {
+	plain := d.spec.iv == "plain"
+	c, err := xts.New(key, xts.Options{SectorSize: opts.SectorSize, LargeIV: opts.LargeIV, Plain32: plain})
+	if err != nil {
+		return nil, d.spec.refuse(err)
+	}
+	if plain || d.spec.iv == "plain64" {
+		return c, nil
+	}
+	return d.newSectors(aesXTS{c}, key, opts)
+}
+
+// newMode returns the mode of operation, with the key.
+func (d *design) newMode(key []byte) (mode, error) {
+	if d.adiantum != nil {
+		t, err := d.adiantum(key)
+		if err != nil {
+			return nil, d.spec.refuse(err)
+		}
+		return adiantum{t}, nil
+	}
+	n := len(key) / d.mode.keys
+	b, err := d.newBlock(key[:n])
+	if err != nil {
+		return nil, err
+	}
+	switch d.spec.mode {
+	case "cbc":
+		return cbc{b}, nil
+	case "ctr":
+		return ctr{b}, nil
+	case "ecb":
+		return ecb{b}, nil
+	}
+	tweak, err := d.newBlock(key[n:])
+	if err != nil {
+		return nil, err
+	}
+	return genericXTS{data: b, tweak: tweak}, nil
+}
+
+func (d *design) newBlock(key []byte) (cipher.Block, error) {
+	b, err := d.block.new(key)
+	if err != nil {
+		return nil, d.spec.refuse(err)
+	}
+	return b, nil
+}

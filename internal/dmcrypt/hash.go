@@ -1,0 +1,62 @@
+package dmcrypt
+
+import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha3"
+	"crypto/sha512"
+	"fmt"
+	"hash"
+	"slices"
+	"strings"
+)
+
+// builtinHashes returns the hashes of the standard library by the names that
+// cryptsetup and the kernel give them.
+func builtinHashes() map[string]func() hash.Hash {
+	return map[string]func() hash.Hash{
+		"sha1":       sha1.New,
+		"sha224":     sha256.New224,
+		"sha256":     sha256.New,
+		"sha384":     sha512.New384,
+		"sha512":     sha512.New,
+		"sha512-224": sha512.New512_224,
+		"sha512-256": sha512.New512_256,
+		"sha3-224":   func() hash.Hash { return sha3.New224() },
+		"sha3-256":   func() hash.Hash { return sha3.New256() },
+		"sha3-384":   func() hash.Hash { return sha3.New384() },
+		"sha3-512":   func() hash.Hash { return sha3.New512() },
+	}
+}
+
+// Hash returns the hash that a header names. Case does not matter: cryptsetup writes
+// the name into a LUKS2 header as its user typed it.
+//
+// Errors are [ErrUnknownHash] and [ErrNotRegistered].
+func Hash(name string) (func() hash.Hash, error) {
+	h, err := hashByName(strings.ToLower(name[:min(len(name), maxSpec)]))
+	if err != nil {
+		return nil, fmt.Errorf("dmcrypt: %w", err)
+	}
+	return h, nil
+}
+
+func hashByName(name string) (func() hash.Hash, error) {
+	if h, ok := lookup(registry.hashes, name); ok {
+		return h, nil
+	}
+	if slices.Contains(optionalHashes, name) {
+		return nil, notRegistered("hash " + name)
+	}
+	return nil, fmt.Errorf("%w %q", ErrUnknownHash, name)
+}
+
+// essivHash returns the hash that makes the key of an ESSIV. It is the kernel's, whose
+// names are case-sensitive, and may be MD5, which no header may name as its own hash.
+func essivHash(name string) (func() hash.Hash, error) {
+	if name == "md5" {
+		return md5.New, nil
+	}
+	return hashByName(name)
+}

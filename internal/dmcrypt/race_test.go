@@ -1,0 +1,7 @@
+//go:build race
+
+package dmcrypt
+
+// raceEnabled is for tests of allocations: under the race detector, pools drop some of
+// what they are given.
+const raceEnabled = true

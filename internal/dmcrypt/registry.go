@@ -1,0 +1,89 @@
+package dmcrypt
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"hash"
+	"slices"
+	"sync"
+)
+
+// A blockCipher is a registered block cipher of 16-byte blocks.
+type blockCipher struct {
+	new      func(key []byte) (cipher.Block, error)
+	keySizes []int // ascending
+}
+
+// Tweakable is a cipher that takes a whole sector as one block, together with a tweak.
+// It is safe for concurrent use, Close excepted.
+type Tweakable interface {
+	// Encrypt encrypts src into dst, which are of equal length and the same memory or
+	// apart.
+	Encrypt(dst, src, tweak []byte)
+	// Decrypt is the inverse of Encrypt.
+	Decrypt(dst, src, tweak []byte)
+	// Close wipes the key.
+	Close()
+}
+
+// registry is all that specifications and headers can name, but for modes and IV
+// generators.
+var registry = struct {
+	sync.RWMutex
+	blocks   map[string]blockCipher
+	adiantum map[string]func(key []byte) (Tweakable, error)
+	hashes   map[string]func() hash.Hash
+}{
+	blocks:   map[string]blockCipher{"aes": {aes.NewCipher, []int{16, 24, 32}}},
+	adiantum: map[string]func(key []byte) (Tweakable, error){},
+	hashes:   builtinHashes(),
+}
+
+// What the package luks/ciphers registers.
+var (
+	optionalBlocks   = []string{"camellia", "serpent", "twofish"}
+	optionalAdiantum = []string{"xchacha12,aes", "xchacha20,aes"}
+	optionalHashes   = []string{
+		"blake2b-160", "blake2b-256", "blake2b-384", "blake2b-512", "blake2b512",
+		"blake2s-256", "blake2s256",
+		"ripemd", "ripemd160", "rmd160",
+		"whirlpool", "wp512",
+	}
+)
+
+// RegisterBlock adds a block cipher of 16-byte blocks by the kernel's name, with the
+// sizes in bytes of the keys that it takes. It panics if the name is taken.
+func RegisterBlock(name string, newBlock func(key []byte) (cipher.Block, error), keySizes ...int) {
+	slices.Sort(keySizes)
+	register(registry.blocks, name, blockCipher{newBlock, keySizes})
+}
+
+// RegisterAdiantum adds an Adiantum construction for keys of 32 bytes by the names of
+// its stream cipher and block cipher, such as "xchacha12,aes". It panics if the name
+// is taken.
+func RegisterAdiantum(name string, newCipher func(key []byte) (Tweakable, error)) {
+	register(registry.adiantum, name, newCipher)
+}
+
+// RegisterHash adds a hash by a name that cryptsetup or the kernel has for it, lower
+// case. It panics if the name is taken.
+func RegisterHash(name string, newHash func() hash.Hash) {
+	register(registry.hashes, name, newHash)
+}
+
+func register[T any](m map[string]T, name string, value T) {
+	registry.Lock()
+	defer registry.Unlock()
+	if _, ok := m[name]; ok {
+		panic("dmcrypt: " + name + " is registered twice")
+	}
+	m[name] = value
+}
+
+// lookup returns a registered value.
+func lookup[T any](m map[string]T, name string) (T, bool) {
+	registry.RLock()
+	defer registry.RUnlock()
+	v, ok := m[name]
+	return v, ok
+}

@@ -1,0 +1,104 @@
+package luks
+
+import (
+	"errors"
+	"io"
+	"sync"
+)
+
+// ErrReadOnly: what the image was opened from can not be written to.
+var ErrReadOnly = errors.New("luks: the image is open for reading only")
+
+// chunks holds buffers for ciphertext on its way out: what WriteAt is given is not its own.
+var chunks = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// WriteAt encrypts p to the volume at any offset and length; see [io.WriterAt]. What the
+// image was opened from must be an io.WriterAt too, or it is [ErrReadOnly]. Nothing is
+// written past the end. A part of a sector is written by reading, changing and writing the
+// sector: if the process is killed in between, that sector may be lost, as on a disk
+// whose power fails.
+func (v *Volume) WriteAt(p []byte, off int64) (int, error) {
+	w, ok := v.r.(io.WriterAt)
+	switch {
+	case !ok:
+		return 0, ErrReadOnly
+	case off < 0:
+		return 0, errors.New("luks: negative offset")
+	case off > v.size || int64(len(p)) > v.size-off:
+		return 0, errors.New("luks: write past the end of the volume")
+	}
+	size := int64(v.cipher.SectorSize())
+	done := 0
+	for done < len(p) {
+		at, rest := off+int64(done), p[done:]
+		skip := at % size
+		var n int
+		var err error
+		if skip == 0 && int64(len(rest)) >= size {
+			n, err = v.writeWhole(w, rest[:int64(len(rest))-int64(len(rest))%size], at)
+		} else {
+			n, err = v.writePart(w, rest, at-skip, skip)
+		}
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// writeWhole writes as many of the whole sectors in p as a buffer takes.
+func (v *Volume) writeWhole(w io.WriterAt, p []byte, off int64) (int, error) {
+	buf := chunks.Get().(*[64 << 10]byte)
+	defer chunks.Put(buf)
+	p = p[:min(len(p), len(buf))]
+	v.EncryptSectors(buf[:len(p)], p, off)
+	v.partial.RLock()
+	defer v.partial.RUnlock()
+	return w.WriteAt(buf[:len(p)], v.offset+off)
+}
+
+// writePart writes what p has for the one sector at off, from skip on.
+func (v *Volume) writePart(w io.WriterAt, p []byte, off, skip int64) (int, error) {
+	buf := sectors.Get().(*[4096]byte)
+	defer sectors.Put(buf)
+	sector := buf[:v.cipher.SectorSize()]
+	defer clear(sector)
+	v.partial.Lock()
+	defer v.partial.Unlock()
+	if _, err := readFull(v.r, sector, v.offset+off); err != nil {
+		return 0, err
+	}
+	v.DecryptSectors(sector, sector, off)
+	n := copy(sector[skip:], p)
+	v.EncryptSectors(sector, sector, off)
+	if _, err := w.WriteAt(sector, v.offset+off); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// Format makes a new header with a key slot for passphrase, as [New] does, writes it to
+// the start of f, a file or a device of size bytes, and returns the volume behind it,
+// which holds noise until it is written to. All that was in f is lost.
+func Format(f File, size int64, passphrase []byte, o Options) (*Volume, error) {
+	h, key, err := New(passphrase, o)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	v, err := h.volume(f, size, key)
+	if err != nil {
+		return nil, err
+	}
+	// The gaps too: what was there may be a header that others would find.
+	_, err = h.WriteTo(io.NewOffsetWriter(f, 0))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		v.Close()
+		return nil, err
+	}
+	return v, nil
+}
