@@ -11,7 +11,6 @@ import (
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/term"
-	"github.com/luksimg/luksimg/luks"
 )
 
 type decryptFlags struct {
@@ -41,6 +40,7 @@ profile classic-luks does, that is longer than the disk was.`,
 	}
 	f := c.Flags()
 	o.unlock.add(c)
+	o.unlock.addImage(c)
 	f.StringVar(&o.format, "format", "raw", "format of DST: raw")
 	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
@@ -72,11 +72,16 @@ func (o *decryptFlags) run(c *cobra.Command, src, dst string) error {
 			return err
 		}
 	}
-	in, h, err := openLUKS(t, src)
+	if o.unlock.header != "" && dst != "-" {
+		if err := checkApart(o.unlock.header, dst); err != nil {
+			return err
+		}
+	}
+	in, err := o.unlock.openLUKS(t, src)
 	if err != nil {
 		return err
 	}
-	defer in.f.Close()
+	defer in.close()
 	var out *output.File
 	if dst != "-" {
 		if out, err = output.Create(dst, 0o600, o.force); err != nil {
@@ -84,7 +89,7 @@ func (o *decryptFlags) run(c *cobra.Command, src, dst string) error {
 		}
 		defer out.Abort()
 	}
-	v, err := o.unlock.open(c, t, in, h)
+	v, err := o.unlock.open(c, t, in)
 	if err != nil {
 		return err
 	}
@@ -111,27 +116,7 @@ func (o *decryptFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	return t.result(decryptResult{
-		Output: dst, Format: "raw", SourceFormat: fmt.Sprintf("luks%d", h.Version()),
-		FileSize: v.Size(), UUID: h.UUID(), Warnings: t.warnings,
+		Output: dst, Format: "raw", SourceFormat: fmt.Sprintf("luks%d", in.h.Version()),
+		FileSize: v.Size(), UUID: in.h.UUID(), Warnings: t.warnings,
 	}, text)
-}
-
-// openLUKS opens a LUKS image and tells what is odd about it.
-func openLUKS(t *talk, name string) (*input, *luks.Header, error) {
-	if name == "-" {
-		return nil, nil, withHint(errors.New("an encrypted image can not be read from standard input"), "write it to a file first")
-	}
-	in, err := openInput(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	h, err := luks.Open(in.f, in.size, luks.OpenOptions{})
-	if err != nil {
-		in.f.Close()
-		return nil, nil, in.wrap(err)
-	}
-	for _, w := range h.Info().Warnings {
-		t.warn("%s: %s", name, w)
-	}
-	return in, h, nil
 }

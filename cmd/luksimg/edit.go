@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/internal/output"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -75,27 +74,4 @@ func (o *newKeyFlags) options(h *luks.Header) (luks.KeyOptions, error) {
 		return luks.Calibrate(lo, d)
 	})
 	return k, err
-}
-
-// volumeKey returns the volume key, given by the flags or found with the key that they
-// give.
-func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk, name string, h *luks.Header) ([]byte, error) {
-	ctx := c.Context()
-	if err := atMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd"); err != nil {
-		return nil, err
-	}
-	if o.volumeKeyFile != "" {
-		return readKeyFile(ctx, o.volumeKeyFile)
-	}
-	passphrase, err := o.key.read(ctx, t, name, false)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(passphrase)
-	var key []byte
-	err = parallel.Await(ctx, func() (err error) {
-		key, err = h.VolumeKey(passphrase)
-		return err
-	})
-	return key, err
 }

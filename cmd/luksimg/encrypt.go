@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
-	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/term"
@@ -26,6 +25,7 @@ type encryptFlags struct {
 	sourceFormat  string
 	generateKey   string
 	volumeKeyFile string
+	header        string
 	verify        bool
 	jobs          int
 	force         bool
@@ -67,6 +67,7 @@ encryption: LUKS1, the passphrase is the base64 text of the key, 32 to 512 chara
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
 	o.luks.add(c)
+	f.StringVar(&o.header, "header", "", "write the header to `FILE`, detached from the data; it is needed to open the image")
 	f.BoolVar(&o.verify, "verify", false, "decrypt the result and compare it with SRC before it appears")
 	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
@@ -128,6 +129,14 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 		defer out.Abort()
 		w = out
 	}
+	var headerOut *output.File
+	if o.header != "" {
+		if headerOut, err = output.Create(o.header, 0o600, o.force); err != nil {
+			return err
+		}
+		defer headerOut.Abort()
+		opts.Header = headerOut
+	}
 	keyOut, key, err := o.readKey(ctx, t, dst)
 	if err != nil {
 		return err
@@ -168,26 +177,37 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	s.label(t, r)
 	if o.verify {
-		if err := o.compare(ctx, t, s.img, out, r.FileSize, key); err != nil {
+		if err := o.progress.compare(ctx, t, o.jobs, s.img, out, headerOut, r, key); err != nil {
 			return err
 		}
 	}
-	// The key first: an image whose key is lost is of no use to anybody.
+	// The key first: an image whose key, or header, is lost is of no use to anybody.
+	if err := commit(keyOut, headerOut, out); err != nil {
+		return err
+	}
 	if keyOut != nil {
-		if err := keyOut.Commit(); err != nil {
-			return err
-		}
 		t.say("key: written to %s", o.generateKey)
 	}
-	if out != nil {
-		if err := out.Commit(); err != nil {
-			if keyOut != nil {
-				os.Remove(o.generateKey)
+	return o.report(t, dst, s, r)
+}
+
+// commit gives files their names, in order. If one can not have its own, those before it
+// that are new are removed again.
+func commit(files ...*output.File) error {
+	for i, f := range files {
+		if f == nil {
+			continue
+		}
+		if err := f.Commit(); err != nil {
+			for _, done := range files[:i] {
+				if done != nil {
+					done.Remove()
+				}
 			}
 			return err
 		}
 	}
-	return o.report(t, dst, s, r)
+	return nil
 }
 
 func (o *encryptFlags) report(t *talk, dst string, s *diskSource, r *luksimg.Result) error {
@@ -220,8 +240,8 @@ func (o *encryptFlags) check(src, dst string) error {
 		return withHint(errors.New("the image will not be written to a terminal"), "redirect standard output, or name a file")
 	case o.generateKey == "-":
 		return errors.New("--generate-key needs the name of a file")
-	case o.generateKey != "" && o.generateKey == dst:
-		return errors.New("--generate-key and DST are the same file")
+	case o.generateKey != "" && (o.generateKey == dst || o.generateKey == o.header), o.header != "" && o.header == dst:
+		return errors.New("DST, --header and --generate-key must be different files")
 	}
 	switch luksimg.Format(o.sourceFormat) {
 	case "", luksimg.Raw, luksimg.VHD:
@@ -252,20 +272,4 @@ func stdoutName(name string) string {
 		return "the image"
 	}
 	return name
-}
-
-// compare reads back what was written and compares it with the source.
-func (o *encryptFlags) compare(ctx context.Context, t *talk, src image.Source, out *output.File, size int64, key []byte) error {
-	v, err := luksimg.Unlock(ctx, out, size, key)
-	if err != nil {
-		return fmt.Errorf("reading back what was written: %w", err)
-	}
-	defer v.Close()
-	p, err := o.progress.start(t, "verify", v.Size())
-	if err != nil {
-		return err
-	}
-	err = luksimg.Verify(ctx, src, v, luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add})
-	p.Done()
-	return err
 }

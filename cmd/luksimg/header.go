@@ -50,11 +50,12 @@ func newHeaderBackup(g *global) *cobra.Command {
 			if err := checkApart(name, dst); err != nil {
 				return err
 			}
-			in, h, err := openLUKS(t, name)
+			in, err := openLUKS(t, name, "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}
-			defer in.f.Close()
+			defer in.close()
+			h := in.h
 			out, err := output.Create(dst, 0o600, force)
 			if err != nil {
 				return err

@@ -54,6 +54,9 @@ func atMostOne(c *cobra.Command, names ...string) error {
 	return nil
 }
 
+// given tells whether any of the flags was used.
+func (k *keyFlags) given() bool { return k.keyFile != "" || k.passphraseFile != "" || k.fd >= 0 }
+
 // stdin tells whether the key comes from standard input.
 func (k *keyFlags) stdin() bool { return k.keyFile == "-" || k.passphraseFile == "-" || k.fd == 0 }
 

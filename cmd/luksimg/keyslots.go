@@ -54,11 +54,12 @@ func newKeyList(g *global) *cobra.Command {
 		Args:    args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t := g.talk(c)
-			in, h, err := openLUKS(t, args[0])
+			in, err := openLUKS(t, args[0], "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}
-			defer in.f.Close()
+			defer in.close()
+			h := in.h
 			i := h.Info()
 			text := newTable()
 			for _, s := range i.Keyslots {
@@ -319,11 +320,12 @@ func newKeyTest(g *global) *cobra.Command {
 			if err := atMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
 				return err
 			}
-			in, h, err := openLUKS(t, name)
+			in, err := openLUKS(t, name, "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}
-			defer in.f.Close()
+			defer in.close()
+			h := in.h
 			k, err := key.read(c.Context(), t, name, false)
 			if err != nil {
 				return err

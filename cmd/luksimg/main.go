@@ -70,6 +70,7 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 12 wrong passphrase
 	root.AddCommand(
 		newEncrypt(g),
 		newDecrypt(g),
+		newReencrypt(g),
 		newInspect(g),
 		newVerify(g),
 		newKeygen(g),

@@ -1,46 +1,134 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
+// An encrypted image is one that was opened, and its header.
+type encrypted struct {
+	*input // of the data
+	header *input
+	h      *luks.Header
+}
+
+func (e *encrypted) close() {
+	e.f.Close()
+	if e.header != e.input {
+		e.header.f.Close()
+	}
+}
+
+// openLUKS opens a LUKS image, whose header is in another file unless that is "", and
+// tells what is odd about it.
+func openLUKS(t *talk, name, header string, o luks.OpenOptions) (*encrypted, error) {
+	if name == "-" {
+		return nil, withHint(errors.New("an encrypted image can not be read from standard input"), "write it to a file first")
+	}
+	data, err := openInput(name)
+	if err != nil {
+		return nil, err
+	}
+	e := &encrypted{input: data, header: data}
+	if header != "" {
+		if e.header, err = openInput(header); err != nil {
+			data.f.Close()
+			return nil, err
+		}
+	}
+	if e.h, err = luks.Open(e.header.f, e.header.size, o); err != nil {
+		e.close()
+		return nil, e.header.wrap(err)
+	}
+	for _, w := range e.h.Info().Warnings {
+		t.warn("%s: %s", e.header.name, w)
+	}
+	return e, nil
+}
+
 // unlockFlags are the ways to open an encrypted image.
 type unlockFlags struct {
 	key           keyFlags
 	volumeKeyFile string
+	header        string
+	allowNull     bool
 }
 
+// add adds the flags that give a key.
 func (o *unlockFlags) add(c *cobra.Command) {
 	o.key.add(c, "")
 	c.Flags().StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data itself, as it is; no passphrase is needed")
 }
 
-// open unlocks an image with the key that the flags give.
-func (o *unlockFlags) open(c *cobra.Command, t *talk, in *input, h *luks.Header) (*luks.Volume, error) {
-	ctx := c.Context()
-	if err := atMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd"); err != nil {
+// addImage adds the flags that say what the image is.
+func (o *unlockFlags) addImage(c *cobra.Command) {
+	c.Flags().StringVar(&o.header, "header", "", "`FILE` with the header, if it is detached from the data")
+	c.Flags().BoolVar(&o.allowNull, "allow-null-cipher", false, "take an image that is not encrypted at all, whoever made it")
+}
+
+func (o *unlockFlags) openLUKS(t *talk, name string) (*encrypted, error) {
+	return openLUKS(t, name, o.header, luks.OpenOptions{AllowNullCipher: o.allowNull})
+}
+
+// check refuses more keys than one.
+func (o *unlockFlags) check(c *cobra.Command) error {
+	return atMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd")
+}
+
+// volumeKey returns the volume key, given by the flags or found with the key that they
+// give. The caller wipes it.
+func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk, name string, h *luks.Header) ([]byte, error) {
+	if err := o.check(c); err != nil {
 		return nil, err
 	}
-	unlock := h.Unlock
-	var key []byte
-	var err error
 	if o.volumeKeyFile != "" {
-		unlock = h.UnlockVolumeKey
-		key, err = readKeyFile(ctx, o.volumeKeyFile)
-	} else {
-		key, err = o.key.read(ctx, t, in.name, false)
+		return readKeyFile(c.Context(), o.volumeKeyFile)
 	}
+	passphrase, err := o.key.read(c.Context(), t, name, false)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(key)
-	var v *luks.Volume
-	err = parallel.Await(ctx, func() (err error) {
-		v, err = unlock(key)
+	defer clear(passphrase)
+	var key []byte
+	err = parallel.Await(c.Context(), func() (err error) {
+		key, err = h.VolumeKey(passphrase)
 		return err
 	})
-	return v, in.wrap(err)
+	return key, err
+}
+
+// open unlocks an image with the key that the flags give.
+func (o *unlockFlags) open(c *cobra.Command, t *talk, e *encrypted) (*luks.Volume, error) {
+	if e.header == e.input && e.h.DataOffset() == 0 {
+		return nil, withHint(fmt.Errorf("%s: this is a detached header, without the data", e.name),
+			"name the file with the data, and this one with --header")
+	}
+	key, err := o.volumeKey(c, t, e.name, e.h)
+	if err != nil {
+		return nil, e.header.wrap(err)
+	}
+	defer clear(key)
+	v, err := e.h.Volume(e.f, e.size, key)
+	return v, e.wrap(err)
+}
+
+// luksVolume unlocks an image with a passphrase.
+func luksVolume(ctx context.Context, e *encrypted, passphrase []byte) (*luks.Volume, error) {
+	var v *luks.Volume
+	err := parallel.Await(ctx, func() error {
+		key, err := e.h.VolumeKey(passphrase)
+		if err != nil {
+			return e.header.wrap(err)
+		}
+		defer clear(key)
+		v, err = e.h.Volume(e.f, e.size, key)
+		return e.wrap(err)
+	})
+	return v, err
 }

@@ -31,6 +31,7 @@ offset on the disk and exits with 3.`,
 		RunE:    func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	o.unlock.add(c)
+	o.unlock.addImage(c)
 	c.Flags().StringVar(&o.sourceFormat, "source-format", "", "format of SRC: raw or vhd (default: the content tells)")
 	c.Flags().IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	o.progress.add(c)
@@ -61,12 +62,12 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if err != nil {
 		return err
 	}
-	in, h, err := openLUKS(t, encrypted)
+	in, err := o.unlock.openLUKS(t, encrypted)
 	if err != nil {
 		return err
 	}
-	defer in.f.Close()
-	v, err := o.unlock.open(c, t, in, h)
+	defer in.close()
+	v, err := o.unlock.open(c, t, in)
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if err != nil && !errors.Is(err, luksimg.ErrMismatch) {
 		return err
 	}
-	r := verifyResult{Equal: err == nil, SourceSize: img.Size(), VolumeSize: v.Size(), UUID: h.UUID(), Warnings: t.warnings}
+	r := verifyResult{Equal: err == nil, SourceSize: img.Size(), VolumeSize: v.Size(), UUID: in.h.UUID(), Warnings: t.warnings}
 	if m := new(luksimg.MismatchError); errors.As(err, &m) {
 		r.Mismatch = &m.Offset
 	}

@@ -117,6 +117,13 @@ func (f *File) Abort() {
 	remove(f.File)
 }
 
+// Remove takes back what Commit did, unless it replaced a file.
+func (f *File) Remove() {
+	if f.done && !f.force {
+		os.Remove(f.name)
+	}
+}
+
 func (f *File) rename() error {
 	if f.force {
 		return os.Rename(f.File.Name(), f.name)

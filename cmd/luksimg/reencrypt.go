@@ -1,0 +1,192 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
+)
+
+type reencryptFlags struct {
+	*global
+	unlock      unlockFlags
+	newKey      keyFlags
+	generateKey string
+	addKeyFiles []string
+	progress    progressFlag
+	luks        luksFlags
+	verify      bool
+	jobs        int
+	force       bool
+}
+
+func newReencrypt(g *global) *cobra.Command {
+	o := &reencryptFlags{global: g}
+	c := &cobra.Command{
+		Use:   "reencrypt SRC DST",
+		Short: "Copy a LUKS image to another one with a new volume key",
+		Long: `Reencrypt opens the LUKS image SRC and writes what is in it to DST, a LUKS image with another
+volume key, and if asked for another cipher, version, sector size or key derivation. No
+plaintext touches the disk. SRC stays as it is.
+
+Who had a key of SRC once may have kept its volume key; that of DST is new. DST opens with
+the key that opened SRC, or with the new one that the flags give, and with those of
+--add-key-file.`,
+		Example: `  luksimg reencrypt --key-file old.b64 --generate-key new.b64 disk.luks new.luks
+  luksimg reencrypt --key-file dek.b64 --format luks1 disk.luks disk.luks1`,
+		Args: args("SRC", "DST"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
+	}
+	f := c.Flags()
+	o.unlock.key.add(c, "")
+	o.unlock.addImage(c)
+	o.newKey.add(c, "new-")
+	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
+	f.StringArrayVar(&o.addKeyFiles, "add-key-file", nil, "one more key slot of DST, for the key in `FILE`; may be repeated")
+	o.luks.add(c)
+	f.BoolVar(&o.verify, "verify", false, "decrypt the result and compare it with SRC before it appears")
+	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
+	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
+	o.progress.add(c)
+	return c
+}
+
+// reencryptResult is what reencrypt --json prints.
+type reencryptResult struct {
+	Output       string    `json:"output"`
+	Format       string    `json:"format"`
+	SourceUUID   string    `json:"source_uuid"`
+	VolumeSize   int64     `json:"volume_size"`
+	FileSize     int64     `json:"file_size"`
+	GeneratedKey string    `json:"generated_key,omitempty"`
+	Verified     bool      `json:"verified"`
+	LUKS         luks.Info `json:"luks"`
+	Warnings     []string  `json:"warnings,omitempty"`
+}
+
+func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
+	ctx, t := c.Context(), o.talk(c)
+	if err := errors.Join(atMostOne(c, "generate-key", "new-key-file", "new-passphrase-file", "new-key-fd"),
+		o.unlock.check(c), o.luks.kdf.check(c), checkApart(src, dst)); err != nil {
+		return err
+	}
+	lo, err := o.luks.options()
+	if err != nil {
+		return err
+	}
+	opts := luksimg.EncryptOptions{LUKS: lo}
+	opts.Jobs = o.jobs
+	opts.LUKS.GeneratedKey = o.generateKey != ""
+	if err := opts.Check(); err != nil {
+		return err
+	}
+	in, err := o.unlock.openLUKS(t, src)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	out, err := output.Create(dst, 0o666, o.force)
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
+
+	key, err := o.unlock.key.read(ctx, t, src, false)
+	if err != nil {
+		return err
+	}
+	defer clear(key)
+	v, err := luksVolume(ctx, in, key)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	keyOut, newKey, err := o.readNewKey(c, t, dst, key)
+	if err != nil {
+		return err
+	}
+	defer clear(newKey)
+	if keyOut != nil {
+		defer keyOut.Abort()
+	}
+	if opts.LUKS.KDF, err = o.luks.kdf.measure(opts.LUKS.KDF, opts.Calibrate); err != nil {
+		return err
+	}
+
+	p, err := o.progress.start(t, "reencrypt", v.Size())
+	if err != nil {
+		return err
+	}
+	opts.Progress = p.Add
+	r, err := luksimg.Encrypt(ctx, out, v, newKey, opts)
+	p.Done()
+	if err != nil {
+		return err
+	}
+	if err := o.addKeys(c, out, r, newKey); err != nil {
+		return err
+	}
+	if o.verify {
+		if err := o.progress.compare(ctx, t, o.jobs, v, out, nil, r, newKey); err != nil {
+			return err
+		}
+	}
+	if err := commit(keyOut, out); err != nil {
+		return err
+	}
+	if keyOut != nil {
+		t.say("key: written to %s", o.generateKey)
+	}
+	return t.result(reencryptResult{
+		Output: dst, Format: fmt.Sprintf("luks%d", r.LUKS.Version), SourceUUID: in.h.UUID(),
+		VolumeSize: r.VolumeSize, FileSize: r.FileSize, GeneratedKey: o.generateKey, Verified: o.verify, LUKS: r.LUKS, Warnings: t.warnings,
+	}, fmt.Sprintf("%s: luks%d, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s", dst,
+		r.LUKS.Version, r.LUKS.Cipher, r.LUKS.KeyBits, r.LUKS.SectorSize, term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.LUKS.UUID))
+}
+
+// readNewKey returns the key for the first key slot of DST: the old one if no flag gives
+// another.
+func (o *reencryptFlags) readNewKey(c *cobra.Command, t *talk, dst string, old []byte) (*output.File, []byte, error) {
+	switch {
+	case o.generateKey != "":
+		return generateKey(o.generateKey, defaultKeyBytes, false)
+	case o.newKey.given():
+		key, err := o.newKey.read(c.Context(), t, dst, true)
+		return nil, key, err
+	}
+	return nil, append([]byte(nil), old...), nil
+}
+
+// addKeys adds the key slots of --add-key-file before the image appears.
+func (o *reencryptFlags) addKeys(c *cobra.Command, out *output.File, r *luksimg.Result, key []byte) error {
+	if len(o.addKeyFiles) == 0 {
+		return nil
+	}
+	e, err := luks.Edit(out.File, r.FileSize, luks.OpenOptions{})
+	if err != nil {
+		return err
+	}
+	volumeKey, err := e.Header().VolumeKey(key)
+	if err != nil {
+		return err
+	}
+	defer clear(volumeKey)
+	for _, name := range o.addKeyFiles {
+		k, err := readKeyFile(c.Context(), name)
+		if err != nil {
+			return err
+		}
+		_, err = e.AddKey(volumeKey, k, luks.AnySlot, luks.KeyOptions{Hash: o.luks.hash, KDF: o.luks.kdf.kdf()})
+		clear(k)
+		if err != nil {
+			return err
+		}
+	}
+	r.LUKS = e.Header().Info()
+	return nil
+}
