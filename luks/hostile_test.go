@@ -29,8 +29,17 @@ func refuses(t *testing.T, name string, img []byte, want error, field string) {
 	}
 }
 
-func TestRefuseV1(t *testing.T) {
-	img := write(t, random(1, 512), luks.Options{Version: 1, KDF: cheap})
+// A refusal is a LUKS1 header with a field that breaks the format.
+type refusal struct {
+	name   string
+	change func(b []byte)
+	err    error
+	field  string
+	// cryptsetup says why cryptsetup 2.6.1 takes it nevertheless; "" if it refuses too.
+	cryptsetup string
+}
+
+func refusalsV1() []refusal {
 	u32 := func(off int, v uint32) func(b []byte) {
 		return func(b []byte) { binary.BigEndian.PutUint32(b[off:], v) }
 	}
@@ -38,32 +47,35 @@ func TestRefuseV1(t *testing.T) {
 		return func(b []byte) { copy(b[off:off+n], bytes.Repeat([]byte("a"), n)) }
 	}
 	slot := func(i, field int) int { return 208 + 48*i + field }
-	for _, c := range []struct {
-		name   string
-		change func(b []byte)
-		err    error
-		field  string
-	}{
-		{"magic", fill(0, 6), luks.ErrNotLUKS, ""},
-		{"version 0", func(b []byte) { b[7] = 0 }, luks.ErrUnsupported, ""},
-		{"version 3", func(b []byte) { b[7] = 3 }, luks.ErrUnsupported, ""},
-		{"cipher name without NUL", fill(8, 32), luks.ErrFormat, "cipher-name"},
-		{"cipher mode without NUL", fill(40, 32), luks.ErrFormat, "cipher-mode"},
-		{"hash without NUL", fill(72, 32), luks.ErrFormat, "hash-spec"},
-		{"UUID without NUL", fill(168, 40), luks.ErrFormat, "uuid"},
-		{"no key", u32(108, 0), luks.ErrFormat, "key-bytes"},
-		{"long key", u32(108, 1<<32-1), luks.ErrFormat, "key-bytes"},
-		{"digest without iterations", u32(164, 0), luks.ErrFormat, "mk-digest-iter"},
-		{"slot neither active nor inactive", u32(slot(3, 0), 1), luks.ErrFormat, "key-slot-3.active"},
-		{"slot without iterations", u32(slot(0, 4), 0), luks.ErrFormat, "key-slot-0.iterations"},
-		{"stripes of an active slot", u32(slot(0, 44), 3999), luks.ErrFormat, "key-slot-0.stripes"},
-		{"stripes of an inactive slot", u32(slot(7, 44), 0), luks.ErrFormat, "key-slot-7.stripes"},
-		{"slot in the header", u32(slot(0, 40), 1), luks.ErrFormat, "key-slot-0.key-material-offset"},
-		{"slot in the data", u32(slot(7, 40), 4096), luks.ErrFormat, "key-slot-7.key-material-offset"},
-		{"slot past the file", u32(slot(0, 40), 1<<32-1), luks.ErrFormat, "key-slot-0.key-material-offset"},
-		{"slots overlap", u32(slot(1, 40), 9), luks.ErrFormat, "key-slot-1.key-material-offset"},
-		{"data in the slots", u32(104, 100), luks.ErrFormat, "key-slot-0.key-material-offset"},
-	} {
+	return []refusal{
+		{"magic", fill(0, 6), luks.ErrNotLUKS, "", ""},
+		{"version 0", func(b []byte) { b[7] = 0 }, luks.ErrUnsupported, "", ""},
+		{"version 3", func(b []byte) { b[7] = 3 }, luks.ErrUnsupported, "", ""},
+		{"cipher name without NUL", fill(8, 32), luks.ErrFormat, "cipher-name", ""},
+		{"cipher mode without NUL", fill(40, 32), luks.ErrFormat, "cipher-mode", ""},
+		{"hash without NUL", fill(72, 32), luks.ErrFormat, "hash-spec", ""},
+		{"UUID without NUL", fill(168, 40), luks.ErrFormat, "uuid", "it puts a NUL over the last byte"},
+		{"no key", u32(108, 0), luks.ErrFormat, "key-bytes", ""},
+		{"long key", u32(108, 1<<32-1), luks.ErrFormat, "key-bytes", ""},
+		{"digest without iterations", u32(164, 0), luks.ErrFormat, "mk-digest-iter", ""},
+		{"slot neither active nor inactive", u32(slot(3, 0), 1), luks.ErrFormat, "key-slot-3.active", "it shows the slot as invalid, and tries the others"},
+		{"slot without iterations", u32(slot(0, 4), 0), luks.ErrFormat, "key-slot-0.iterations", ""},
+		{"stripes of an active slot", u32(slot(0, 44), 3999), luks.ErrFormat, "key-slot-0.stripes", ""},
+		{"stripes of an inactive slot", u32(slot(7, 44), 0), luks.ErrFormat, "key-slot-7.stripes", ""},
+		{"slot in the header", u32(slot(0, 40), 1), luks.ErrFormat, "key-slot-0.key-material-offset", ""},
+		{"slot in the data", u32(slot(7, 40), 4096), luks.ErrFormat, "key-slot-7.key-material-offset", ""},
+		{"slot past the file", u32(slot(0, 40), 1<<32-1), luks.ErrFormat, "key-slot-0.key-material-offset", ""},
+		{"slots overlap", u32(slot(1, 40), 9), luks.ErrFormat, "key-slot-1.key-material-offset", ""},
+		{"data in the slots", u32(104, 100), luks.ErrFormat, "key-slot-0.key-material-offset", ""},
+	}
+}
+
+func TestRefuseV1(t *testing.T) {
+	img := write(t, random(1, 512), luks.Options{Version: 1, KDF: cheap})
+	u32 := func(off int, v uint32) func(b []byte) {
+		return func(b []byte) { binary.BigEndian.PutUint32(b[off:], v) }
+	}
+	for _, c := range refusalsV1() {
 		b := bytes.Clone(img)
 		c.change(b)
 		refuses(t, c.name, b, c.err, c.field)
@@ -145,116 +157,135 @@ func at(m tree, path string) tree {
 	return m
 }
 
+// A jsonRefusal is LUKS2 metadata with a member that breaks the format.
+type jsonRefusal struct {
+	path, member string
+	value        any
+	err          error
+	field        string
+	// cryptsetup says why cryptsetup 2.6.1 takes it nevertheless; "" if it refuses too.
+	cryptsetup string
+}
+
+// remove, as a value, takes the member away.
+const remove = "\x00remove"
+
+func refusalsJSON() []jsonRefusal {
+	const slot, seg, dig = "keyslots.0", "segments.0", "digests.0"
+	return []jsonRefusal{
+		{"", "keyslots", remove, luks.ErrFormat, "keyslots", ""},
+		{"", "tokens", remove, luks.ErrFormat, "tokens", ""},
+		{"", "segments", remove, luks.ErrFormat, "segments", ""},
+		{"", "digests", remove, luks.ErrFormat, "digests", ""},
+		{"", "config", remove, luks.ErrFormat, "config", ""},
+		{"", "keyslots", []any{}, luks.ErrFormat, "keyslots", ""},
+		{"", "segments", tree{}, luks.ErrFormat, "segments", ""},
+		{"", "digests", tree{}, luks.ErrFormat, "digests", ""},
+		{"keyslots", "32", tree{}, luks.ErrFormat, "keyslots.32", ""},
+		{"keyslots", "01", tree{}, luks.ErrFormat, "keyslots.01", ""},
+		{"keyslots", "-1", tree{}, luks.ErrFormat, "keyslots.-1", ""},
+		{"keyslots", "x", tree{}, luks.ErrFormat, "keyslots.x", ""},
+		{"keyslots", "0", 1, luks.ErrFormat, "keyslots.0", ""},
+
+		{"config", "json_size", remove, luks.ErrFormat, "config.json_size", ""},
+		{"config", "json_size", "12289", luks.ErrFormat, "config.json_size", ""},
+		{"config", "json_size", 12288, luks.ErrFormat, "config.json_size", ""},
+		{"config", "keyslots_size", "4095", luks.ErrFormat, "config.keyslots_size", ""},
+		{"config", "keyslots_size", "134221824", luks.ErrFormat, "config.keyslots_size", ""},
+		{"config", "keyslots_size", "-4096", luks.ErrFormat, "config.keyslots_size", ""},
+		{"config", "keyslots_size", "4096", luks.ErrFormat, "keyslots.0.area.offset", ""},
+		{"config", "flags", "x", luks.ErrFormat, "config.flags", ""},
+		{"config", "requirements", []any{"x"}, luks.ErrFormat, "config.requirements", ""},
+		{"config", "requirements", tree{"mandatory": "x"}, luks.ErrFormat, "config.requirements.mandatory", ""},
+		{"config", "requirements", tree{"mandatory": []any{"online-reencrypt-v2"}}, luks.ErrUnsupported, "", ""},
+
+		{slot, "type", "reencrypt", luks.ErrUnsupported, "", ""},
+		{slot, "type", 5, luks.ErrFormat, "keyslots.0.type", ""},
+		{slot, "key_size", 0, luks.ErrFormat, "keyslots.0.key_size", ""},
+		{slot, "key_size", 513, luks.ErrFormat, "keyslots.0.key_size", ""},
+		{slot, "key_size", 1 << 32, luks.ErrFormat, "keyslots.0.key_size", ""},
+		{slot, "key_size", 64.5, luks.ErrFormat, "keyslots.0.key_size", ""},
+		{slot, "key_size", "64", luks.ErrFormat, "keyslots.0.key_size", ""},
+		{slot, "key_size", 128, luks.ErrFormat, "keyslots.0.area.size", ""},
+		{slot, "priority", 3, luks.ErrFormat, "keyslots.0.priority", ""},
+		{slot, "af", remove, luks.ErrFormat, "keyslots.0.af", ""},
+		{slot + ".af", "type", "luks2", luks.ErrFormat, "keyslots.0.af.type", ""},
+		{slot + ".af", "stripes", 1_000_000_000, luks.ErrFormat, "keyslots.0.af.stripes", "it uses 4000 stripes whatever stands there"},
+		{slot + ".af", "hash", remove, luks.ErrFormat, "keyslots.0.af.hash", ""},
+		{slot + ".area", "type", "none", luks.ErrFormat, "keyslots.0.area.type", ""},
+		{slot + ".area", "offset", "0", luks.ErrFormat, "keyslots.0.area.offset", ""},
+		{slot + ".area", "offset", "1048576", luks.ErrFormat, "keyslots.0.area.offset", ""},
+		{slot + ".area", "offset", "9223372036854775807", luks.ErrFormat, "keyslots.0.area.offset", ""},
+		{slot + ".area", "size", "255999", luks.ErrFormat, "keyslots.0.area.size", "it reads past the end of the area"},
+		{slot + ".area", "size", "9223372036854775807", luks.ErrFormat, "keyslots.0.area.offset", ""},
+		{slot + ".area", "size", "18446744073709551615", luks.ErrFormat, "keyslots.0.area.size", ""},
+		{slot + ".area", "key_size", 0, luks.ErrFormat, "keyslots.0.area.key_size", ""},
+		{slot + ".area", "key_size", 1 << 30, luks.ErrFormat, "keyslots.0.area.key_size", ""},
+		{slot + ".area", "encryption", remove, luks.ErrFormat, "keyslots.0.area.encryption", ""},
+		{slot + ".kdf", "type", "scrypt", luks.ErrFormat, "keyslots.0.kdf.type", ""},
+		{slot + ".kdf", "time", 0, luks.ErrFormat, "keyslots.0.kdf.time", ""},
+		{slot + ".kdf", "cpus", 0, luks.ErrFormat, "keyslots.0.kdf.cpus", ""},
+		{slot + ".kdf", "cpus", 65, luks.ErrFormat, "keyslots.0.kdf.cpus", ""},
+		{slot + ".kdf", "cpus", 257, luks.ErrFormat, "keyslots.0.kdf.cpus", ""},
+		{slot + ".kdf", "memory", 0, luks.ErrFormat, "keyslots.0.kdf.memory", ""},
+		{slot + ".kdf", "memory", 31, luks.ErrFormat, "keyslots.0.kdf.memory", ""},
+		{slot + ".kdf", "salt", "AAAA", luks.ErrFormat, "keyslots.0.kdf.salt", ""},
+		{slot + ".kdf", "salt", "?", luks.ErrFormat, "keyslots.0.kdf.salt", ""},
+		{slot, "kdf", tree{"type": "pbkdf2", "salt": strings.Repeat("A", 43) + "=", "hash": "sha256", "iterations": 0}, luks.ErrFormat, "keyslots.0.kdf.iterations", ""},
+
+		{"tokens", "0", tree{"type": "x", "keyslots": []any{"1"}}, luks.ErrFormat, "tokens.0.keyslots", ""},
+		{"tokens", "0", tree{"keyslots": []any{}}, luks.ErrFormat, "tokens.0.type", ""},
+
+		{seg, "type", "linear", luks.ErrUnsupported, "", "--test-passphrase does not look at the segment; activation refuses it"},
+		{seg, "offset", "1048577", luks.ErrFormat, "segments.0.offset", ""},
+		{seg, "offset", "65536", luks.ErrFormat, "segments.0.offset", ""},
+		{seg, "size", "0", luks.ErrFormat, "segments.0.size", ""},
+		{seg, "size", "513", luks.ErrFormat, "segments.0.size", ""},
+		{seg, "size", "9223372036854775296", luks.ErrFormat, "segments.0.size", "--test-passphrase does not look at the size; activation of it is longer than the file"},
+		{seg, "size", 512, luks.ErrFormat, "segments.0.size", ""},
+		{seg, "iv_tweak", "1", luks.ErrUnsupported, "", "it does not use the tweak"},
+		{seg, "sector_size", 0, luks.ErrFormat, "segments.0.sector_size", ""},
+		{seg, "sector_size", 513, luks.ErrFormat, "segments.0.sector_size", ""},
+		{seg, "sector_size", 1 << 31, luks.ErrFormat, "segments.0.sector_size", "--test-passphrase does not look at the sector size; dm-crypt refuses it"},
+		{seg, "integrity", tree{"type": "hmac(sha256)"}, luks.ErrUnsupported, "", ""},
+		{seg, "flags", []any{"backup-final"}, luks.ErrUnsupported, "", ""},
+		{"segments", "1", tree{"type": "crypt"}, luks.ErrFormat, "segments", ""},
+
+		{dig, "type", "x", luks.ErrFormat, "digests.0.type", ""},
+		{dig, "keyslots", []any{"7"}, luks.ErrFormat, "digests.0.keyslots", ""},
+		{dig, "keyslots", []any{"0", "0"}, luks.ErrFormat, "digests.0.keyslots", "it does not mind the repetition"},
+		{dig, "keyslots", []any{0}, luks.ErrFormat, "digests.0.keyslots", ""},
+		{dig, "segments", []any{"1"}, luks.ErrFormat, "digests.0.segments", ""},
+		{dig, "segments", []any{}, luks.ErrFormat, "digests", ""},
+		{dig, "iterations", 0, luks.ErrFormat, "digests.0.iterations", ""},
+		{dig, "salt", "AAAAAAAAAAAAAAAAAAAAAA==", luks.ErrFormat, "digests.0.salt", "it skips the comparison, and takes a wrong passphrase too"},
+		{dig, "digest", "", luks.ErrFormat, "digests.0.digest", "it skips the comparison, and takes a wrong passphrase too"},
+		{dig, "digest", "AAAA", luks.ErrFormat, "digests.0.digest", "it skips the comparison, and takes a wrong passphrase too"},
+	}
+}
+
+func (c jsonRefusal) String() string { return fmt.Sprintf("%s.%s = %v", c.path, c.member, c.value) }
+
+// apply makes the change in an image.
+func (c jsonRefusal) apply(t testing.TB, img []byte) []byte {
+	t.Helper()
+	m := getJSON(t, img)
+	o := at(m, c.path)
+	o[c.member] = c.value
+	if c.value == remove {
+		delete(o, c.member)
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return setJSON(t, img, text)
+}
+
 func TestRefuseV2JSON(t *testing.T) {
 	img := write(t, random(1, 512), luks.Options{KDF: luks.KDF{Memory: 32}, DataOffset: 1 << 20})
-	const slot, seg, dig = "keyslots.0", "segments.0", "digests.0"
-	remove := "\x00remove"
-	for _, c := range []struct {
-		path, member string
-		value        any
-		err          error
-		field        string
-	}{
-		{"", "keyslots", remove, luks.ErrFormat, "keyslots"},
-		{"", "tokens", remove, luks.ErrFormat, "tokens"},
-		{"", "segments", remove, luks.ErrFormat, "segments"},
-		{"", "digests", remove, luks.ErrFormat, "digests"},
-		{"", "config", remove, luks.ErrFormat, "config"},
-		{"", "keyslots", []any{}, luks.ErrFormat, "keyslots"},
-		{"", "segments", tree{}, luks.ErrFormat, "segments"},
-		{"", "digests", tree{}, luks.ErrFormat, "digests"},
-		{"keyslots", "32", tree{}, luks.ErrFormat, "keyslots.32"},
-		{"keyslots", "01", tree{}, luks.ErrFormat, "keyslots.01"},
-		{"keyslots", "-1", tree{}, luks.ErrFormat, "keyslots.-1"},
-		{"keyslots", "x", tree{}, luks.ErrFormat, "keyslots.x"},
-		{"keyslots", "0", 1, luks.ErrFormat, "keyslots.0"},
-
-		{"config", "json_size", remove, luks.ErrFormat, "config.json_size"},
-		{"config", "json_size", "12289", luks.ErrFormat, "config.json_size"},
-		{"config", "json_size", 12288, luks.ErrFormat, "config.json_size"},
-		{"config", "keyslots_size", "4095", luks.ErrFormat, "config.keyslots_size"},
-		{"config", "keyslots_size", "134221824", luks.ErrFormat, "config.keyslots_size"},
-		{"config", "keyslots_size", "-4096", luks.ErrFormat, "config.keyslots_size"},
-		{"config", "keyslots_size", "4096", luks.ErrFormat, "keyslots.0.area.offset"},
-		{"config", "flags", "x", luks.ErrFormat, "config.flags"},
-		{"config", "requirements", []any{"x"}, luks.ErrFormat, "config.requirements"},
-		{"config", "requirements", tree{"mandatory": "x"}, luks.ErrFormat, "config.requirements.mandatory"},
-		{"config", "requirements", tree{"mandatory": []any{"online-reencrypt-v2"}}, luks.ErrUnsupported, ""},
-
-		{slot, "type", "reencrypt", luks.ErrUnsupported, ""},
-		{slot, "type", 5, luks.ErrFormat, "keyslots.0.type"},
-		{slot, "key_size", 0, luks.ErrFormat, "keyslots.0.key_size"},
-		{slot, "key_size", 513, luks.ErrFormat, "keyslots.0.key_size"},
-		{slot, "key_size", 1 << 32, luks.ErrFormat, "keyslots.0.key_size"},
-		{slot, "key_size", 64.5, luks.ErrFormat, "keyslots.0.key_size"},
-		{slot, "key_size", "64", luks.ErrFormat, "keyslots.0.key_size"},
-		{slot, "key_size", 128, luks.ErrFormat, "keyslots.0.area.size"},
-		{slot, "priority", 3, luks.ErrFormat, "keyslots.0.priority"},
-		{slot, "af", remove, luks.ErrFormat, "keyslots.0.af"},
-		{slot + ".af", "type", "luks2", luks.ErrFormat, "keyslots.0.af.type"},
-		{slot + ".af", "stripes", 1_000_000_000, luks.ErrFormat, "keyslots.0.af.stripes"},
-		{slot + ".af", "hash", remove, luks.ErrFormat, "keyslots.0.af.hash"},
-		{slot + ".area", "type", "none", luks.ErrFormat, "keyslots.0.area.type"},
-		{slot + ".area", "offset", "0", luks.ErrFormat, "keyslots.0.area.offset"},
-		{slot + ".area", "offset", "1048576", luks.ErrFormat, "keyslots.0.area.offset"},
-		{slot + ".area", "offset", "9223372036854775807", luks.ErrFormat, "keyslots.0.area.offset"},
-		{slot + ".area", "size", "255999", luks.ErrFormat, "keyslots.0.area.size"},
-		{slot + ".area", "size", "9223372036854775807", luks.ErrFormat, "keyslots.0.area.offset"},
-		{slot + ".area", "size", "18446744073709551615", luks.ErrFormat, "keyslots.0.area.size"},
-		{slot + ".area", "key_size", 0, luks.ErrFormat, "keyslots.0.area.key_size"},
-		{slot + ".area", "key_size", 1 << 30, luks.ErrFormat, "keyslots.0.area.key_size"},
-		{slot + ".area", "encryption", remove, luks.ErrFormat, "keyslots.0.area.encryption"},
-		{slot + ".kdf", "type", "scrypt", luks.ErrFormat, "keyslots.0.kdf.type"},
-		{slot + ".kdf", "time", 0, luks.ErrFormat, "keyslots.0.kdf.time"},
-		{slot + ".kdf", "cpus", 0, luks.ErrFormat, "keyslots.0.kdf.cpus"},
-		{slot + ".kdf", "cpus", 65, luks.ErrFormat, "keyslots.0.kdf.cpus"},
-		{slot + ".kdf", "cpus", 257, luks.ErrFormat, "keyslots.0.kdf.cpus"},
-		{slot + ".kdf", "memory", 0, luks.ErrFormat, "keyslots.0.kdf.memory"},
-		{slot + ".kdf", "memory", 31, luks.ErrFormat, "keyslots.0.kdf.memory"},
-		{slot + ".kdf", "salt", "AAAA", luks.ErrFormat, "keyslots.0.kdf.salt"},
-		{slot + ".kdf", "salt", "?", luks.ErrFormat, "keyslots.0.kdf.salt"},
-		{slot, "kdf", tree{"type": "pbkdf2", "salt": strings.Repeat("A", 43) + "=", "hash": "sha256", "iterations": 0}, luks.ErrFormat, "keyslots.0.kdf.iterations"},
-
-		{"tokens", "0", tree{"type": "x", "keyslots": []any{"1"}}, luks.ErrFormat, "tokens.0.keyslots"},
-		{"tokens", "0", tree{"keyslots": []any{}}, luks.ErrFormat, "tokens.0.type"},
-
-		{seg, "type", "linear", luks.ErrUnsupported, ""},
-		{seg, "offset", "1048577", luks.ErrFormat, "segments.0.offset"},
-		{seg, "offset", "65536", luks.ErrFormat, "segments.0.offset"},
-		{seg, "size", "0", luks.ErrFormat, "segments.0.size"},
-		{seg, "size", "513", luks.ErrFormat, "segments.0.size"},
-		{seg, "size", "9223372036854775296", luks.ErrFormat, "segments.0.size"},
-		{seg, "size", 512, luks.ErrFormat, "segments.0.size"},
-		{seg, "iv_tweak", "1", luks.ErrUnsupported, ""},
-		{seg, "sector_size", 0, luks.ErrFormat, "segments.0.sector_size"},
-		{seg, "sector_size", 513, luks.ErrFormat, "segments.0.sector_size"},
-		{seg, "sector_size", 1 << 31, luks.ErrFormat, "segments.0.sector_size"},
-		{seg, "integrity", tree{"type": "hmac(sha256)"}, luks.ErrUnsupported, ""},
-		{seg, "flags", []any{"backup-final"}, luks.ErrUnsupported, ""},
-		{"segments", "1", tree{"type": "crypt"}, luks.ErrFormat, "segments"},
-
-		{dig, "type", "x", luks.ErrFormat, "digests.0.type"},
-		{dig, "keyslots", []any{"7"}, luks.ErrFormat, "digests.0.keyslots"},
-		{dig, "keyslots", []any{"0", "0"}, luks.ErrFormat, "digests.0.keyslots"},
-		{dig, "keyslots", []any{0}, luks.ErrFormat, "digests.0.keyslots"},
-		{dig, "segments", []any{"1"}, luks.ErrFormat, "digests.0.segments"},
-		{dig, "segments", []any{}, luks.ErrFormat, "digests"},
-		{dig, "iterations", 0, luks.ErrFormat, "digests.0.iterations"},
-		{dig, "salt", "AAAAAAAAAAAAAAAAAAAAAA==", luks.ErrFormat, "digests.0.salt"},
-		{dig, "digest", "", luks.ErrFormat, "digests.0.digest"},
-		{dig, "digest", "AAAA", luks.ErrFormat, "digests.0.digest"},
-	} {
-		m := getJSON(t, img)
-		o := at(m, c.path)
-		o[c.member] = c.value
-		if c.value == remove {
-			delete(o, c.member)
-		}
-		text, err := json.Marshal(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		refuses(t, fmt.Sprintf("%s.%s = %v", c.path, c.member, c.value), setJSON(t, img, text), c.err, c.field)
+	for _, c := range refusalsJSON() {
+		refuses(t, c.String(), c.apply(t, img), c.err, c.field)
 	}
 }
 

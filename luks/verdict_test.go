@@ -1,0 +1,64 @@
+package luks_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/luksimg/luksimg/luks"
+)
+
+// cryptsetup tells whether the real one takes an image: whether it shows the header, and
+// opens a key slot with the right passphrase.
+func cryptsetup(t *testing.T, img []byte) bool {
+	t.Helper()
+	dir := t.TempDir()
+	image, key := filepath.Join(dir, "image"), filepath.Join(dir, "key")
+	if err := os.WriteFile(key, passphrase, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"luksDump", image}, {"open", "--test-passphrase", "--key-file", key, image}} {
+		// Each gets a fresh copy: cryptsetup repairs what it is shown.
+		if err := os.WriteFile(image, img, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.Command("cryptsetup", append([]string{"-q", "--disable-locks"}, args...)...)
+		c.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "LC_ALL=C")
+		if c.Run() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// TestVerdicts compares what is refused here, case by case, with what the real cryptsetup
+// refuses. Where they differ the table says why.
+func TestVerdicts(t *testing.T) {
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+	if _, err := exec.LookPath("cryptsetup"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("cryptsetup is not installed (scripts/setup.sh does it)")
+		}
+		t.Skip("cryptsetup is not installed (scripts/setup.sh does it)")
+	}
+	verdict := func(name string, img []byte, why string) {
+		if took := cryptsetup(t, img); took != (why != "") {
+			t.Errorf("%s: cryptsetup takes it: %v; the table says: %q", name, took, why)
+		}
+	}
+	v1 := write(t, random(1, 512), luks.Options{Version: 1, KDF: cheap})
+	v2 := write(t, random(1, 512), luks.Options{KDF: luks.KDF{Memory: 32}, DataOffset: 1 << 20})
+	if !cryptsetup(t, v1) || !cryptsetup(t, v2) {
+		t.Fatal("cryptsetup does not take the images before they are changed")
+	}
+	for _, c := range refusalsV1() {
+		b := bytes.Clone(v1)
+		c.change(b)
+		verdict(c.name, b, c.cryptsetup)
+	}
+	for _, c := range refusalsJSON() {
+		verdict(c.String(), c.apply(t, v2), c.cryptsetup)
+	}
+}
