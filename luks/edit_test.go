@@ -517,3 +517,126 @@ func TestBackup(t *testing.T) {
 		})
 	}
 }
+
+// convertible is a LUKS2 image of a kind that LUKS1 has too.
+func convertible(t testing.TB) []byte {
+	return write(t, random(1, 1024), luks.Options{KeySize: 32, KDF: cheap, DataOffset: 2 << 20})
+}
+
+func TestConvert(t *testing.T) {
+	for name, start := range map[string][]byte{"luks1": editable(t)["luks1"], "luks2": convertible(t)} {
+		t.Run(name, func(t *testing.T) {
+			e, j := edit(t, start)
+			key := volumeKey(t, e, passphrase)
+			for i, p := range [][]byte{newPassphrase, third} {
+				if _, err := e.AddKey(key, p, []int{7, 3}[i], quick); err != nil {
+					t.Fatal(err)
+				}
+			}
+			uuid := e.Header().UUID()
+			version := e.Header().Version()
+			for range 4 { // there and back, twice
+				version = 3 - version
+				if err := e.Convert(version); err != nil {
+					t.Fatal(err)
+				}
+				h := open(t, j.b)
+				if h.Version() != version || h.UUID() != uuid || len(h.Info().Warnings) > 0 {
+					t.Errorf("%+v", h.Info())
+				}
+				if got := slotsOf(h); !slices.Equal(got, []int{0, 3, 7}) {
+					t.Errorf("LUKS%d: slots %v", version, got)
+				}
+				for _, p := range [][]byte{passphrase, newPassphrase, third} {
+					if !opens(j.b, p) {
+						t.Errorf("LUKS%d: %q does not open", version, p)
+					}
+				}
+			}
+			if err := e.Convert(version); err != nil {
+				t.Errorf("to what it is: %v", err)
+			}
+			if err := e.Convert(3); err == nil {
+				t.Error("converted to LUKS3")
+			}
+			// What was changed after it was converted is what counts.
+			if _, err := e.ChangeKey(third, []byte("x"), quick); err != nil || !opens(j.b, []byte("x")) || opens(j.b, third) {
+				t.Errorf("ChangeKey: %v", err)
+			}
+		})
+	}
+}
+
+// TestConvertWipes looks for what the old header left behind.
+func TestConvertWipes(t *testing.T) {
+	img := editable(t)["luks1"]
+	e, j := edit(t, img)
+	if err := e.Convert(2); err != nil {
+		t.Fatal(err)
+	}
+	s := e.Header().Info().Keyslots[0]
+	if !bytes.Equal(j.b[s.Offset:s.Offset+512], img[4096:4096+512]) {
+		t.Error("the key material was not moved as it is")
+	}
+	if bytes.Contains(j.b[32768:s.Offset], img[4096+32768:4096+32768+512]) {
+		t.Error("the old key material is still there")
+	}
+	e, j = edit(t, convertible(t))
+	if err := e.Convert(1); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(j.b, []byte("SKUL")) || bytes.Contains(j.b, []byte(`"keyslots"`)) {
+		t.Error("the old header is still there")
+	}
+}
+
+func TestConvertRefused(t *testing.T) {
+	for name, img := range map[string][]byte{
+		"Argon2":          write(t, nil, luks.Options{KDF: luks.KDF{Memory: 32}}),
+		"sectors of 4096": write(t, nil, luks.Options{KDF: cheap, SectorSize: 4096}),
+		"two hashes":      write(t, nil, luks.Options{KDF: luks.KDF{Type: luks.PBKDF2, Hash: "sha512", Iterations: 1000}}),
+		"no room":         write(t, nil, luks.Options{KDF: cheap, DataOffset: 1 << 20}),
+		"flags":           write(t, nil, luks.Options{KDF: cheap, Flags: []string{"allow-discards"}}),
+		"no slack":        write(t, nil, luks.Options{Version: 1, KDF: cheap, DataOffset: 4040 * 512}),
+	} {
+		e, j := edit(t, img)
+		if err := e.Convert(3 - e.Header().Version()); !errors.Is(err, luks.ErrUnsupported) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !bytes.Equal(j.b, img) {
+			t.Errorf("%s: the image has changed", name)
+		}
+	}
+	e, _ := edit(t, convertible(t))
+	if _, err := e.AddToken([]byte(`{"type":"x","keyslots":[]}`), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Convert(1); !errors.Is(err, luks.ErrUnsupported) {
+		t.Errorf("token: %v", err)
+	}
+	// All eight key slots of LUKS1 in use: there is nowhere to go.
+	e, j := edit(t, editable(t)["luks1"])
+	key := volumeKey(t, e, passphrase)
+	for range 7 {
+		if _, err := e.AddKey(key, third, luks.AnySlot, quick); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Convert(2); !errors.Is(err, luks.ErrNoSlot) || !opens(j.b, passphrase) {
+		t.Errorf("no free slot: %v", err)
+	}
+}
+
+func TestConvertCrash(t *testing.T) {
+	for name, start := range map[string][]byte{"luks1": editable(t)["luks1"], "luks2": convertible(t)} {
+		for damage := range 3 {
+			img := bytes.Clone(start)
+			if name == "luks2" && damage > 0 { // one of the copies
+				clear(img[(damage-1)*16384:][:16384])
+			}
+			t.Run(fmt.Sprintf("%s/%d", name, damage), func(t *testing.T) {
+				crash(t, img, func(e *luks.Editor) error { return e.Convert(3 - e.Header().Version()) }, passphrase, nil)
+			})
+		}
+	}
+}

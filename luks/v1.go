@@ -49,9 +49,13 @@ func v1Area(i, keySize int) area {
 // v1MaterialEnd returns the end of the last key slot: the least data offset.
 func v1MaterialEnd(keySize int) int64 { return v1Area(v1Slots, keySize).offset }
 
-// encodeV1 makes the bytes of the header with one key slot, whose key material is
-// given.
+// encodeV1 makes the bytes to write of a header whose key slot 0 has this key material.
 func (h *Header) encodeV1(material []byte) {
+	h.made = &madeHeader{regions: []region{{0, h.headerV1()}, {h.slots[0].area.offset, material}}}
+}
+
+// headerV1 returns the bytes of the header with its eight key slots.
+func (h *Header) headerV1() []byte {
 	b := make([]byte, v1HeaderSize)
 	be := binary.BigEndian
 	copy(b, magic[:])
@@ -61,24 +65,24 @@ func (h *Header) encodeV1(material []byte) {
 	copy(b[v1CipherMode:], mode)
 	copy(b[v1HashSpec:], h.segment.hash)
 	be.PutUint32(b[v1Payload:], uint32(h.segment.offset/sectorSize))
-	s, d := h.slots[0], h.digests[0]
-	be.PutUint32(b[v1KeyBytes:], uint32(s.keySize))
+	d := h.digests[0]
+	be.PutUint32(b[v1KeyBytes:], uint32(h.slots[0].keySize))
 	copy(b[v1Digest:], d.value)
 	copy(b[v1DigestSalt:], d.salt)
-	be.PutUint32(b[v1DigestIter:], uint32(d.iterations))
+	be.PutUint32(b[v1DigestIter:], d.iterations)
 	copy(b[v1UUID:], h.uuid)
-	for i := range v1Slots {
+	for i, s := range h.slots {
 		p := b[v1SlotsOffset+i*v1SlotSize:]
 		be.PutUint32(p, v1Inactive)
-		if i == 0 {
+		if s.active {
 			be.PutUint32(p, v1Active)
-			be.PutUint32(p[4:], uint32(s.kdf.Iterations))
+			be.PutUint32(p[4:], s.kdf.Iterations)
 			copy(p[8:], s.salt)
 		}
-		be.PutUint32(p[40:], uint32(v1Area(i, s.keySize).offset/sectorSize))
+		be.PutUint32(p[40:], uint32(s.area.offset/sectorSize))
 		be.PutUint32(p[44:], stripes)
 	}
-	h.made = &madeHeader{regions: []region{{0, b}, {s.area.offset, material}}}
+	return b
 }
 
 // openV1 reads and checks a LUKS1 header. The whole header is validated, also key

@@ -1,0 +1,270 @@
+package luks
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Convert makes a LUKS2 header of a LUKS1 one, or the other way round, in place: key slots,
+// their numbers and passphrases, the volume key and the data stay as they are. As with
+// every change the image opens at each moment.
+//
+// LUKS1 to LUKS2 needs one key slot that is not in use, and 28 KiB between the last key slot
+// and the data. LUKS2 to LUKS1 is possible if LUKS1 has all that there is: sectors of 512
+// bytes, PBKDF2 with one hash everywhere, key slots 0 to 7 of one key, no tokens. What
+// stands against it is [ErrUnsupported].
+func (e *Editor) Convert(version int) error {
+	switch {
+	case version == e.h.version:
+		return nil
+	case version == 2:
+		return e.convertToV2()
+	case version == 1:
+		return e.convertToV1()
+	}
+	return fmt.Errorf("luks: no such version: %d", version)
+}
+
+// convertToV2 makes LUKS2 of LUKS1. Where the copies of the new header go, key slot 0 has its
+// key material, so that moves first, to the place of a slot that is not in use. All other
+// key slots stay where they are: LUKS2 has no order for them.
+func (e *Editor) convertToV2() error {
+	h := e.h
+	end, data := h.HeaderSize(), h.segment.offset
+	if data == 0 {
+		return unsupported("a detached LUKS1 header can not be converted in place")
+	}
+	n := &Header{version: 2, hdrSize: v2HdrSize, keyslots: data - 2*v2HdrSize, seqid: 1, uuid: h.uuid, segment: h.segment}
+	for _, s := range h.slots {
+		if s.area.offset%4096 != 0 {
+			return unsupported("key slot %d starts at byte %d, in no block of 4096", s.id, s.area.offset)
+		}
+	}
+	if data%4096 != 0 || n.keyslots%4096 != 0 || data < end+28<<10 || n.keyslots > v2MaxKeyslotsSize {
+		return unsupported("there is no room for a LUKS2 header: the key slots end at byte %d, and the data start at %d", end, data)
+	}
+	// What will be where the header goes.
+	moved := map[int]int{} // number of a slot, and of the one whose place it takes
+	for _, s := range h.slots {
+		if !s.active || s.area.offset >= 2*v2HdrSize {
+			continue
+		}
+		free := slices.IndexFunc(h.slots, func(o keyslot) bool { return !o.active && o.area.offset >= 2*v2HdrSize })
+		if free < 0 {
+			return fmt.Errorf("luks: %w: one that is not in use is needed to convert", ErrNoSlot)
+		}
+		if err := e.copySlotV1(s.id, free); err != nil {
+			return err
+		}
+		moved[free] = s.id
+		h = e.h
+	}
+	for _, s := range h.slots {
+		if !s.active {
+			continue
+		}
+		if id, ok := moved[s.id]; ok {
+			s.id = id
+		}
+		s.area.size = roundUp(s.area.size, 4096)
+		s.priority = priorityNormal
+		n.slots = append(n.slots, s)
+	}
+	d := h.digests[0]
+	d.slots = nil
+	for _, s := range n.slots {
+		d.slots = append(d.slots, s.id)
+	}
+	slices.Sort(d.slots)
+	n.digests = []digest{d}
+	text, err := n.encodeJSON()
+	if err != nil {
+		return err
+	}
+	// The secondary copy means nothing while the file says that it is LUKS1, and is all
+	// there is while the primary one is written.
+	if err := e.checkUnchanged(); err != nil {
+		return err
+	}
+	for _, off := range []int64{n.hdrSize, 0} {
+		b, err := n.encodeCopy(off, text, e.rand)
+		if err != nil {
+			return err
+		}
+		if err := e.write(b, off); err != nil {
+			return err
+		}
+	}
+	if err := e.reread(); err != nil {
+		return err
+	}
+	return e.wipeGaps(end)
+}
+
+// copySlotV1 puts the key slot from, with its key material, into the slot to, which is not in
+// use, and takes it out of its own place, without overwriting that yet.
+func (e *Editor) copySlotV1(from, to int) error {
+	material := make([]byte, e.h.slots[from].area.size)
+	if _, err := readFull(e.f, material, e.h.slots[from].area.offset); err != nil {
+		return fmt.Errorf("luks: reading key material: %w", err)
+	}
+	if err := e.write(material, e.h.slots[to].area.offset); err != nil {
+		return err
+	}
+	field := func(b []byte, i int) []byte { return b[v1SlotsOffset+i*v1SlotSize:][:40] }
+	if err := e.changeV1(func(b []byte) { copy(field(b, to), field(b, from)) }); err != nil {
+		return err
+	}
+	return e.changeV1(func(b []byte) {
+		p := field(b, from)
+		binary.BigEndian.PutUint32(p, v1Inactive)
+		clear(p[4:])
+	})
+}
+
+// wipeGaps overwrites what lies between the key slots up to end: key material that is no
+// longer in use, and copies of the header that was.
+func (e *Editor) wipeGaps(end int64) error {
+	areas := make([]area, 0, len(e.h.slots))
+	for _, s := range e.h.slots {
+		if s.active {
+			areas = append(areas, s.area)
+		}
+	}
+	slices.SortFunc(areas, func(a, b area) int { return cmp.Compare(a.offset, b.offset) })
+	off := int64(4096)
+	if e.h.version == 2 {
+		off = 2 * e.h.hdrSize
+	}
+	for _, a := range append(areas, area{offset: end}) {
+		if a.offset > off {
+			if err := e.wipe(off, a.offset-off); err != nil {
+				return err
+			}
+		}
+		off = max(off, a.offset+a.size)
+	}
+	return nil
+}
+
+// convertToV1 makes LUKS1 of LUKS2. All key slots stay where they are; those that are not in
+// use get places between them.
+func (e *Editor) convertToV1() error {
+	h := e.h
+	d, err := h.fitsV1()
+	if err != nil {
+		return err
+	}
+	keySize := h.slots[0].keySize
+	n := &Header{version: 1, uuid: h.uuid, segment: h.segment, digests: []digest{d}}
+	n.segment.hash = d.hash
+	n.digests[0].value = d.value[:v1DigestSize]
+	need := roundUp(int64(keySize)*stripes, sectorSize)
+	for i := range v1Slots {
+		if s := h.slot(i); s != nil {
+			c := *s
+			c.area.size = need
+			n.slots = append(n.slots, c)
+		} else {
+			n.slots = append(n.slots, keyslot{id: i, keySize: keySize, area: area{size: need}})
+		}
+	}
+	if err := n.placeV1(2 * h.hdrSize); err != nil {
+		return err
+	}
+	b := n.headerV1()
+	if _, err := openV1(overlay{e.f, b}, e.size, e.opts); err != nil {
+		return fmt.Errorf("luks: the change would break the header: %w", err)
+	}
+	if err := e.checkUnchanged(); err != nil {
+		return err
+	}
+	// If the secondary copy is no good it must not be the only one for a moment.
+	if e.h.stale != [2]bool{} {
+		if _, err := e.Repair(); err != nil {
+			return err
+		}
+	}
+	// The header does not fit a sector of the disk, and may be written in part. So what
+	// lies past the first sector goes first: it breaks the primary copy, and the secondary
+	// one still stands. The first sector then makes it LUKS1.
+	if err := e.write(b[sectorSize:], sectorSize); err != nil {
+		return err
+	}
+	if err := e.write(b[:sectorSize], 0); err != nil {
+		return err
+	}
+	if err := e.reread(); err != nil {
+		return err
+	}
+	return e.wipeGaps(2 * h.hdrSize)
+}
+
+// fitsV1 returns the digest of the data, or what of a LUKS2 header LUKS1 does not have.
+func (h *Header) fitsV1() (digest, error) {
+	s := h.segment
+	switch {
+	case s.sectorSize != sectorSize:
+		return digest{}, unsupported("LUKS1 has no sectors of %d bytes", s.sectorSize)
+	case s.size != 0:
+		return digest{}, unsupported("LUKS1 has no data of fixed size")
+	case s.offset == 0 || s.offset/sectorSize > 1<<32-1:
+		return digest{}, unsupported("the data at byte %d can not be told in LUKS1", s.offset)
+	case h.tokens > 0 || len(h.flags) > 0:
+		return digest{}, unsupported("LUKS1 has no tokens and no flags: remove them first")
+	case len(h.digests) != 1:
+		return digest{}, unsupported("LUKS1 has one digest, not %d", len(h.digests))
+	case len(h.slots) == 0:
+		return digest{}, fmt.Errorf("luks: %w: there is none to tell the size of the key", ErrNoSlot)
+	case strings.HasPrefix(s.encryption, "capi:"):
+		return digest{}, unsupported("LUKS1 has no cipher %s", s.encryption)
+	}
+	d := h.digests[0]
+	if len(d.value) < v1DigestSize {
+		return d, unsupported("a digest of %d bytes is too short for LUKS1", len(d.value))
+	}
+	for _, k := range h.slots {
+		switch {
+		case k.id >= v1Slots:
+			return d, unsupported("LUKS1 has no key slot %d", k.id)
+		case k.kdf.Type != PBKDF2:
+			return d, unsupported("key slot %d has %s; LUKS1 has pbkdf2 only: convert it first", k.id, k.kdf.Type)
+		case k.kdf.Hash != d.hash || k.afHash != d.hash:
+			return d, unsupported("key slot %d has the hashes %s and %s, the digest has %s; LUKS1 has one for all", k.id, k.kdf.Hash, k.afHash, d.hash)
+		case k.keySize != h.slots[0].keySize || k.area.keySize != k.keySize || k.area.encryption != s.encryption:
+			return d, unsupported("key slot %d is encrypted in another way than the data", k.id)
+		case k.priority == priorityIgnore:
+			return d, unsupported("key slot %d is to be ignored; LUKS1 has no priorities", k.id)
+		}
+	}
+	return d, nil
+}
+
+// placeV1 gives the key slots that are not in use places from first on.
+func (h *Header) placeV1(first int64) error {
+	taken := slices.DeleteFunc(slices.Clone(h.slots), func(s keyslot) bool { return !s.active })
+	slices.SortFunc(taken, func(a, b keyslot) int { return cmp.Compare(a.area.offset, b.area.offset) })
+	off := first
+	for i := range h.slots {
+		s := &h.slots[i]
+		if s.active {
+			continue
+		}
+		for len(taken) > 0 && off+s.area.size > taken[0].area.offset {
+			off = roundUp(max(off, taken[0].area.offset+taken[0].area.size), 4096)
+			taken = taken[1:]
+		}
+		s.area.offset = off
+		off = roundUp(off+s.area.size, 4096)
+	}
+	if off > h.segment.offset && !h.slots[len(h.slots)-1].active {
+		last := h.slots[len(h.slots)-1].area
+		if last.offset+last.size > h.segment.offset {
+			return unsupported("there is no room for eight key slots before the data")
+		}
+	}
+	return nil
+}
