@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -101,7 +102,54 @@ func (e *Editor) convertToV2() error {
 	if err := e.reread(); err != nil {
 		return err
 	}
-	return e.wipeGaps(end)
+	if err := e.wipeGaps(end); err != nil {
+		return err
+	}
+	return e.align()
+}
+
+// align moves the key slots of LUKS2 to places that follow one another, as cryptsetup lays
+// them out, as far as there is room: what is between them could hold no other.
+func (e *Editor) align() error {
+	for _, s := range e.h.slots {
+		first, step := 2*e.h.hdrSize, s.area.size
+		if step <= 0 || (s.area.offset-first)%step == 0 {
+			continue
+		}
+		for off := first; off+step <= first+e.h.keyslots; off += step {
+			taken := slices.ContainsFunc(e.h.slots, func(o keyslot) bool {
+				return o.area.offset < off+step && off < o.area.offset+o.area.size
+			})
+			if taken {
+				continue
+			}
+			if err := e.move(s, off); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// move gives a key slot of LUKS2 another place, which is free.
+func (e *Editor) move(s keyslot, off int64) error {
+	material := make([]byte, s.area.size)
+	if _, err := readFull(e.f, material, s.area.offset); err != nil {
+		return fmt.Errorf("luks: reading key material: %w", err)
+	}
+	if err := e.write(material, off); err != nil {
+		return err
+	}
+	err := e.changeV2(func(m metadata, _ *Header) error {
+		slot := m.objects("keyslots")[strconv.Itoa(s.id)].(map[string]any)
+		slot["area"].(map[string]any)["offset"] = strconv.FormatInt(off, 10)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return e.wipe(s.area.offset, s.area.size)
 }
 
 // copySlotV1 puts the key slot from, with its key material, into the slot to, which is not in
@@ -153,28 +201,21 @@ func (e *Editor) wipeGaps(end int64) error {
 // convertToV1 makes LUKS1 of LUKS2. All key slots stay where they are; those that are not in
 // use get places between them.
 func (e *Editor) convertToV1() error {
-	h := e.h
-	d, err := h.fitsV1()
+	d, err := e.h.fitsV1()
 	if err != nil {
 		return err
 	}
-	keySize := h.slots[0].keySize
-	n := &Header{version: 1, uuid: h.uuid, segment: h.segment, digests: []digest{d}}
-	n.segment.hash = d.hash
-	n.digests[0].value = d.value[:v1DigestSize]
-	need := roundUp(int64(keySize)*stripes, sectorSize)
-	for i := range v1Slots {
-		if s := h.slot(i); s != nil {
-			c := *s
-			c.area.size = need
-			n.slots = append(n.slots, c)
-		} else {
-			n.slots = append(n.slots, keyslot{id: i, keySize: keySize, area: area{size: need}})
+	n, err := e.h.asV1(d)
+	if err != nil { // there is no room between the key slots; perhaps there is beside them
+		if err := e.align(); err != nil {
+			return err
 		}
+		n, err = e.h.asV1(d)
 	}
-	if err := n.placeV1(2 * h.hdrSize); err != nil {
+	if err != nil {
 		return err
 	}
+	h := e.h
 	b := n.headerV1()
 	if _, err := openV1(overlay{e.f, b}, e.size, e.opts); err != nil {
 		return fmt.Errorf("luks: the change would break the header: %w", err)
@@ -201,6 +242,25 @@ func (e *Editor) convertToV1() error {
 		return err
 	}
 	return e.wipeGaps(2 * h.hdrSize)
+}
+
+// asV1 returns the LUKS1 header for a LUKS2 one whose key slots stay where they are.
+func (h *Header) asV1(d digest) (*Header, error) {
+	keySize := h.slots[0].keySize
+	n := &Header{version: 1, uuid: h.uuid, segment: h.segment, digests: []digest{d}}
+	n.segment.hash = d.hash
+	n.digests[0].value = d.value[:v1DigestSize]
+	need := roundUp(int64(keySize)*stripes, sectorSize)
+	for i := range v1Slots {
+		if s := h.slot(i); s != nil {
+			c := *s
+			c.area.size = need
+			n.slots = append(n.slots, c)
+		} else {
+			n.slots = append(n.slots, keyslot{id: i, keySize: keySize, area: area{size: need}})
+		}
+	}
+	return n, n.placeV1(2 * h.hdrSize)
 }
 
 // fitsV1 returns the digest of the data, or what of a LUKS2 header LUKS1 does not have.
@@ -260,9 +320,8 @@ func (h *Header) placeV1(first int64) error {
 		s.area.offset = off
 		off = roundUp(off+s.area.size, 4096)
 	}
-	if off > h.segment.offset && !h.slots[len(h.slots)-1].active {
-		last := h.slots[len(h.slots)-1].area
-		if last.offset+last.size > h.segment.offset {
+	for _, s := range h.slots {
+		if s.area.offset+s.area.size > h.segment.offset {
 			return unsupported("there is no room for eight key slots before the data")
 		}
 	}

@@ -15,7 +15,7 @@ import (
 func newHeader(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "header",
-		Short: "Back up, restore, repair or erase the header of a LUKS image",
+		Short: "Back up, restore, repair, convert or erase the header of a LUKS image",
 		Long: `Header saves the header of a LUKS image, with its key slots, writes it back, or removes all
 keys from it. A header that is lost takes the data with it; a backup opens the image with
 each passphrase that was right when it was made.`,
@@ -25,7 +25,7 @@ each passphrase that was right when it was made.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newHeaderBackup(g), newHeaderRestore(g), newHeaderErase(g), newHeaderRepair(g))
+	c.AddCommand(newHeaderBackup(g), newHeaderRestore(g), newHeaderErase(g), newHeaderRepair(g), newHeaderConvert(g))
 	return c
 }
 
@@ -167,4 +167,40 @@ func newHeaderRepair(g *global) *cobra.Command {
 			return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: did, Warnings: t.warnings}, text)
 		},
 	}
+}
+
+func newHeaderConvert(g *global) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "convert FILE",
+		Short: "Make a LUKS2 header of a LUKS1 one in place, or the other way round",
+		Long: `Convert makes the header one of the other version. Keys and data stay as they are. LUKS1 has
+less than LUKS2: key derivation by PBKDF2 only ("key convert" changes it), one hash, sectors
+of 512 bytes, no tokens.`,
+		Example: `  luksimg header convert --format luks2 disk.luks`,
+		Args:    args("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, name := g.talk(c), args[0]
+			version, ok := map[string]int{"luks1": 1, "luks2": 2}[format]
+			if !ok {
+				return fmt.Errorf("--format %q: want luks1 or luks2", format)
+			}
+			e, in, err := openEditor(t, name)
+			if err != nil {
+				return err
+			}
+			defer in.f.Close()
+			before := e.Header().Version()
+			if err := e.Convert(version); err != nil {
+				return in.wrap(err)
+			}
+			text := fmt.Sprintf("%s: converted to %s", name, format)
+			if before == version {
+				text = fmt.Sprintf("%s: is %s already", name, format)
+			}
+			return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: before != version, Warnings: t.warnings}, text)
+		},
+	}
+	c.Flags().StringVar(&format, "format", "", "version to convert to: luks1 or luks2")
+	return c
 }

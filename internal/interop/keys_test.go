@@ -176,3 +176,34 @@ func TestLuksimgRepairs(t *testing.T) {
 		assert.Equal(t, interop.CryptsetupOK, interop.TestPassphrase(t, image, keyFile, "luks2"))
 	}
 }
+
+// LUKS1 that luksimg made LUKS2, and LUKS2 that it made LUKS1, opens in cryptsetup, and
+// cryptsetup goes on from there.
+func TestLuksimgConverts(t *testing.T) {
+	t.Parallel()
+	interop.Need(t, "cryptsetup", "mke2fs")
+	cheap := []string{"--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"}
+	for from, to := range map[string]string{"luks1": "luks2", "luks2": "luks1"} {
+		t.Run(from, func(t *testing.T) {
+			disk := interop.WholeDisk(t)
+			k := &keyring{t: t, image: filepath.Join(t.TempDir(), "image"), typ: from,
+				good: map[string]bool{"a": true, "b": true}, files: map[string]string{}}
+			encrypt(t, disk.Path, k.image, k.file("a"), append([]string{"--format", from}, cheap...)...)
+			k.luksimg(append([]string{"key", "add", "--key-file", k.file("a"), "--new-key-file", k.file("b")}, cheap...)...)
+			k.luksimg("header", "convert", "--format", to)
+			k.typ = to
+			k.check("converted")
+			k.cryptsetup(append([]string{"luksAddKey", "--key-file", k.file("b"), k.image, k.file("c")}, cheap...)...)
+			k.good["c"] = true
+			k.check("luksAddKey")
+			k.cryptsetup("luksRemoveKey", "--key-file", k.file("a"), k.image)
+			delete(k.good, "a")
+			k.check("luksRemoveKey")
+			mustLuksimg(t, "verify", "--key-file", k.file("c"), disk.Path, k.image)
+			k.luksimg("header", "convert", "--format", from)
+			k.typ = from
+			k.check("converted back")
+			mustLuksimg(t, "verify", "--key-file", k.file("b"), disk.Path, k.image)
+		})
+	}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/luksimg/luksimg/xts"
+)
+
+func TestBench(t *testing.T) {
+	r, err := bench(t.Context(), time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.CPU == "" {
+		t.Error("no CPU")
+	}
+	count := map[string]int{}
+	for _, x := range r.Results {
+		count[x.Impl]++
+		if x.GBPerS <= 0 {
+			t.Errorf("%+v: no rate", x)
+		}
+		if want := x.Impl == xts.Implementations()[0]; x.Selected != want {
+			t.Errorf("%+v: selected, want %v", x, want)
+		}
+	}
+	for _, name := range xts.Implementations() {
+		if n := count[name]; n != 8 && n != 16 { // 16 with more than one core
+			t.Errorf("%d results for %s", n, name)
+		}
+		if !strings.Contains(benchTable(r), name) {
+			t.Errorf("%s is not in the table", name)
+		}
+		if !strings.Contains(benchLines(r), "/impl="+name+" ") {
+			t.Errorf("%s is not in the benchmark lines", name)
+		}
+	}
+	for line := range strings.Lines(benchLines(r)) {
+		fields := strings.Fields(line)
+		if strings.HasPrefix(line, "Benchmark") && (len(fields) != 6 || fields[3] != "ns/op" || fields[5] != "MB/s") {
+			t.Errorf("not a benchmark line: %s", line)
+		}
+	}
+}
+
+func TestBenchCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := bench(ctx, time.Millisecond); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
+	}
+}
+
+// TestBenchJSON holds on to the names that scripts read.
+func TestBenchJSON(t *testing.T) {
+	var b bytes.Buffer
+	if err := json.NewEncoder(&b).Encode(benchResult{CPU: "c", Results: []benchRate{
+		{"i", "encrypt", 512, 4096, 2, 1.5, true},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"cpu":"c","results":[{"impl":"i","op":"encrypt","key_bits":512,"sector_size":4096,` +
+		`"threads":2,"gb_per_s":1.5,"selected":true}]}`
+	if got := strings.TrimSpace(b.String()); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestBenchRefuses(t *testing.T) {
+	c := newBench(&global{json: true})
+	c.SetArgs([]string{"--benchfmt"})
+	c.SilenceErrors, c.SilenceUsage = true, true
+	if err := c.ExecuteContext(t.Context()); err == nil {
+		t.Error("--benchfmt together with --json is taken")
+	}
+}
