@@ -22,6 +22,17 @@ func checkUnit(dst, src []byte) []byte {
 	return checkOverlap(dst, src)
 }
 
+// checkStealing is checkUnit for ciphertext stealing.
+func checkStealing(dst, src []byte) []byte {
+	if len(src) < blockSize {
+		panic("xts: data unit is shorter than a block")
+	}
+	if len(src) > maxUnitSize {
+		panic("xts: data unit is longer than 16 MiB")
+	}
+	return checkOverlap(dst, src)
+}
+
 func checkOverlap(dst, src []byte) []byte {
 	if len(dst) < len(src) {
 		panic("xts: output is shorter than input")

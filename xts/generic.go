@@ -4,7 +4,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/subtle"
-	"encoding/binary"
 )
 
 // maskSize is how many bytes of whitening masks are made at a time: those of the
@@ -18,6 +17,8 @@ const maskSize = 512
 type generic struct {
 	data, tweak cipher.Block
 }
+
+var genericImplementation = implementation{name: "generic", newKernel: newGeneric}
 
 func newGeneric(key []byte) (kernel, error) {
 	data, err := aes.NewCipher(key[:len(key)/2])
@@ -40,6 +41,25 @@ func (g *generic) encrypt(dst, src []byte, unit int, t tweak) {
 
 func (g *generic) decrypt(dst, src []byte, unit int, t tweak) {
 	g.crypt(dst, src, unit, t, decryptBlocks)
+}
+
+func (g *generic) encryptBlock(dst, src []byte, t tweak, index int) {
+	g.block(dst, src, t, index, encryptBlocks)
+}
+
+func (g *generic) decryptBlock(dst, src []byte, t tweak, index int) {
+	g.block(dst, src, t, index, decryptBlocks)
+}
+
+func (g *generic) block(dst, src []byte, t tweak, index int, blocks func(cipher.Block, []byte)) {
+	dst, src = dst[:blockSize], src[:blockSize]
+	lo, hi := g.firstMask(dst, src, t)
+	lo, hi = timesPower(lo, hi, index)
+	var mask [blockSize]byte
+	store(mask[:], lo, hi)
+	subtle.XORBytes(dst, src, mask[:])
+	blocks(g.data, dst)
+	subtle.XORBytes(dst, dst, mask[:])
 }
 
 // crypt works a chunk at a time: make the masks, XOR them into all blocks, run AES
@@ -99,23 +119,4 @@ func fillMasks(b []byte, lo, hi uint64) (uint64, uint64) {
 		b = b[blockSize:]
 	}
 	return lo, hi
-}
-
-// double multiplies hi:lo by x in GF(2^128) modulo x^128 + x^7 + x^2 + x + 1. The
-// bit shifted out of hi becomes a mask of all zeros or all ones, as a branch on it
-// would be mispredicted half of the time and leak the bit.
-func double(lo, hi uint64) (uint64, uint64) {
-	carry := uint64(int64(hi) >> 63)
-	return lo<<1 ^ carry&0x87, hi<<1 | lo>>63
-}
-
-func load(b []byte) (lo, hi uint64) {
-	_ = b[blockSize-1]
-	return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-}
-
-func store(b []byte, lo, hi uint64) {
-	_ = b[blockSize-1]
-	binary.LittleEndian.PutUint64(b, lo)
-	binary.LittleEndian.PutUint64(b[8:], hi)
 }

@@ -11,6 +11,11 @@ type kernel interface {
 	encrypt(dst, src []byte, unit int, t tweak)
 	decrypt(dst, src []byte, unit int, t tweak)
 
+	// encryptBlock and decryptBlock do one block of a data unit, that of the given
+	// index.
+	encryptBlock(dst, src []byte, t tweak, index int)
+	decryptBlock(dst, src []byte, t tweak, index int)
+
 	// wipe overwrites the expanded keys where the kernel owns them.
 	wipe()
 }
@@ -20,11 +25,6 @@ type kernel interface {
 type implementation struct {
 	name      string
 	newKernel func(key []byte) (kernel, error)
-}
-
-// implementations lists what this machine can run, fastest first.
-var implementations = []implementation{
-	{name: "generic", newKernel: newGeneric},
 }
 
 // tweak is the tweak of a data unit before the tweak key encrypts it, the

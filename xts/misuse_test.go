@@ -22,6 +22,32 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+func TestImplementations(t *testing.T) {
+	names := Implementations()
+	if len(names) == 0 || names[len(names)-1] != "generic" {
+		t.Fatalf("implementations %v, want generic as the last", names)
+	}
+	key, src := randomBytes(t, 64), randomBytes(t, 4096)
+	want := refSectors(t, directions[0], key, Options{}, src, 9)
+	for _, name := range append(names, "") {
+		c, err := New(key, Options{Implementation: name})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got := make([]byte, len(src))
+		c.Encrypt(got, src, 9)
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: wrong output", name)
+		}
+	}
+	if c, err := New(key, Options{Implementation: "abacus"}); err == nil || c != nil {
+		t.Errorf("unknown implementation: Cipher %v, error %v", c, err)
+	} else if !strings.HasPrefix(err.Error(), "xts: ") {
+		t.Errorf("error without the package's name: %v", err)
+	}
+}
+
 func TestSectorSize(t *testing.T) {
 	for opt, want := range map[int]int{0: 512, 512: 512, 1024: 1024, 2048: 2048, 4096: 4096} {
 		c, err := New(make([]byte, 32), Options{SectorSize: opt})

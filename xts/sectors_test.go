@@ -78,6 +78,22 @@ func TestUnits(t *testing.T) {
 	})
 }
 
+// TestLongUnits has data units that are more than an implementation does at a time.
+func TestLongUnits(t *testing.T) {
+	forEachImplementation(t, func(t *testing.T, impl implementation) {
+		key := randomBytes(t, 64)
+		c := mustNew(t, impl, key, Options{})
+		for _, size := range []int{64<<10 - 16, 64 << 10, 64<<10 + 16, 128<<10 + 512, 200<<10 + 272, 1 << 20} {
+			src := randomBytes(t, size)
+			tweak := [16]byte(randomBytes(t, 16))
+			for _, d := range directions {
+				compare(t, fmt.Sprintf("%s of %d bytes", d.name, size), src, refUnit(t, d, key, src, &tweak),
+					func(dst, src []byte) { d.unit(c, dst, src, &tweak) })
+			}
+		}
+	})
+}
+
 // TestEqualKeyHalves has a key that FIPS 140 forbids and New accepts for reading.
 func TestEqualKeyHalves(t *testing.T) {
 	half := randomBytes(t, 32)

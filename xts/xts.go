@@ -13,6 +13,7 @@ package xts
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // blockSize is the AES block size in bytes.
@@ -37,6 +38,10 @@ type Options struct {
 	// after 2^32 tweaks, 2 TiB at 512 bytes each. By default the tweak has 64 bits
 	// (plain64).
 	Plain32 bool
+
+	// Implementation is one of [Implementations], for tests and benchmarks. By
+	// default it is the fastest.
+	Implementation string
 }
 
 // A Cipher encrypts and decrypts sectors under one key. It is safe for concurrent
@@ -56,7 +61,27 @@ type Cipher struct {
 // New accepts it, as dm-crypt does, because a volume that has such a key must
 // stay readable. Code that makes keys should refuse it.
 func New(key []byte, opts Options) (*Cipher, error) {
-	return newCipher(implementations[0], key, opts)
+	if opts.Implementation == "" {
+		return newCipher(implementations[0], key, opts)
+	}
+	for _, impl := range implementations {
+		if impl.name == opts.Implementation {
+			return newCipher(impl, key, opts)
+		}
+	}
+	return nil, fmt.Errorf("xts: implementation %q is unknown or not for this CPU, which has %s",
+		opts.Implementation, strings.Join(Implementations(), ", "))
+}
+
+// Implementations names the implementations that this CPU can run, the fastest
+// first, which is what [New] takes unless told otherwise. The last is "generic", in
+// Go alone, which every CPU runs.
+func Implementations() []string {
+	var names []string
+	for _, impl := range implementations {
+		names = append(names, impl.name)
+	}
+	return names
 }
 
 func newCipher(impl implementation, key []byte, opts Options) (*Cipher, error) {
@@ -111,6 +136,7 @@ func (c *Cipher) Decrypt(dst, src []byte, sector uint64) {
 //
 // EncryptUnit panics if len(src) is not a multiple of 16 or above 16 MiB, the
 // limit of NIST SP 800-38E, and for the same buffer misuse as [Cipher.Encrypt].
+// [Cipher.EncryptStealing] takes other lengths.
 //
 // Most callers want [Cipher.Encrypt].
 func (c *Cipher) EncryptUnit(dst, src []byte, tweak *[16]byte) {
@@ -159,7 +185,8 @@ func (c *Cipher) tweakOf(sector uint64) tweak {
 // stack although kernels are called through an interface.
 func tweakFrom(t *[16]byte) tweak {
 	return tweak{
-		lo: binary.LittleEndian.Uint64(t[:8]),
-		hi: binary.LittleEndian.Uint64(t[8:]),
+		lo:   binary.LittleEndian.Uint64(t[:8]),
+		hi:   binary.LittleEndian.Uint64(t[8:]),
+		mask: 1<<64 - 1,
 	}
 }

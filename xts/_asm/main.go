@@ -1,0 +1,35 @@
+// Command _asm writes the assembly of package xts. Without arguments it writes to
+// the folder above; its test compares what stands there with what it would write.
+//
+// It is text that makes text, rather than avo, because its loops are made by
+// merging two streams of instructions (see merge), because PREFETCHW has to be
+// spelled in bytes, and because the same code makes arm64.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	out := flag.String("out", "..", "folder to write to")
+	flag.Parse()
+	for name, text := range generate() {
+		if err := os.WriteFile(filepath.Join(*out, name), []byte(text), 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// generate returns the text of each file by its name.
+func generate() map[string]string {
+	return map[string]string{
+		"avx512_amd64.s": vaesAVX512(),
+		"avx2_amd64.s":   vaesAVX2(),
+		"avx_amd64.s":    aesniAVX(),
+		"aes_arm64.s":    aesARM64(),
+	}
+}

@@ -1,0 +1,147 @@
+//go:build (amd64 || arm64) && !purego
+
+package xts
+
+const (
+	// pieceSize is the most that assembly does in a call. The scheduler and the
+	// garbage collector cannot stop it before it returns.
+	pieceSize = 64 << 10
+
+	// strideSize is what every path can do a whole number of groups of.
+	strideSize = 512
+
+	// maskBatch is how many masks the assembly writes at a time: it needs room for
+	// a multiple of it.
+	maskBatch = 16
+)
+
+// mask is what is XORed into a block before and after AES: the encrypted tweak of
+// its data unit, times x for each block before it.
+type mask = [blockSize]byte
+
+// simd is the kernel whose loops are assembly. Which of them is the path. It owns
+// its expanded keys.
+type simd struct {
+	enc, dec schedule
+	tweak    roundKeys
+	rounds   int
+	path     path
+}
+
+func newSIMD(p path) func(key []byte) (kernel, error) {
+	return func(key []byte) (kernel, error) {
+		k := &simd{path: p}
+		var enc, dec roundKeys
+		defer clear(enc[:])
+		defer clear(dec[:])
+		k.rounds = expandKey(&enc, key[:len(key)/2])
+		invertKey(&dec, &enc, k.rounds)
+		k.enc.fill(&enc, k.rounds)
+		k.dec.fill(&dec, k.rounds)
+		expandKey(&k.tweak, key[len(key)/2:])
+		return k, nil
+	}
+}
+
+func (k *simd) wipe() { *k = simd{} }
+
+func (k *simd) encrypt(dst, src []byte, unit int, t tweak) { k.crypt(false, dst, src, unit, t) }
+func (k *simd) decrypt(dst, src []byte, unit int, t tweak) { k.crypt(true, dst, src, unit, t) }
+
+func (k *simd) encryptBlock(dst, src []byte, t tweak, index int) {
+	k.block(false, dst, src, t, index)
+}
+
+func (k *simd) decryptBlock(dst, src []byte, t tweak, index int) {
+	k.block(true, dst, src, t, index)
+}
+
+func (k *simd) block(decrypt bool, dst, src []byte, t tweak, index int) {
+	raceReadWrite(src, dst)
+	lo, hi := k.firstMask(t)
+	lo, hi = timesPower(lo, hi, index)
+	k.tail(decrypt, dst[:blockSize], src[:blockSize], lo, hi)
+}
+
+func (k *simd) crypt(decrypt bool, dst, src []byte, unit int, t tweak) {
+	if len(src) == 0 {
+		return
+	}
+	raceReadWrite(src, dst)
+	switch {
+	case unit%strideSize != 0 || unit > pieceSize:
+		for ; len(src) > 0; t = t.next() {
+			k.anyUnit(decrypt, dst[:unit], src[:unit], t)
+			dst, src = dst[unit:], src[unit:]
+		}
+	case len(src) <= maskBatch*unit:
+		// Setting up and wiping room for many masks would take longer than this.
+		var masks [maskBatch]mask
+		k.units(decrypt, dst, src, unit, t, masks[:])
+	default:
+		var masks [pieceSize / strideSize]mask
+		k.units(decrypt, dst, src, unit, t, masks[:])
+	}
+}
+
+// units runs over data units that are whole strides and fit into a piece. It uses
+// masks as room to work and wipes it.
+func (k *simd) units(decrypt bool, dst, src []byte, unit int, t tweak, masks []mask) {
+	var c counters
+	for len(src) > 0 {
+		n := min(len(src)/unit, pieceSize/unit, len(masks))
+		k.makeMasks(masks, n, t, &c)
+		k.run(decrypt, &dst[0], &src[0], &masks[0], n, unit)
+		dst, src = dst[n*unit:], src[n*unit:]
+		t.lo = (t.lo + uint64(n)*t.step) & t.mask
+	}
+	clear(masks)
+}
+
+// anyUnit runs over one data unit of any number of blocks.
+func (k *simd) anyUnit(decrypt bool, dst, src []byte, t tweak) {
+	lo, hi := k.firstMask(t)
+	var m mask
+	for len(src) >= strideSize {
+		n := min(len(src)/strideSize*strideSize, pieceSize)
+		store(m[:], lo, hi)
+		k.run(decrypt, &dst[0], &src[0], &m, 1, n)
+		dst, src = dst[n:], src[n:]
+		lo, hi = timesPower(lo, hi, n/blockSize)
+	}
+	k.tail(decrypt, dst, src, lo, hi)
+	clear(m[:])
+}
+
+// tail runs over less than a stride, with hi:lo as the mask of its first block, on
+// a copy that is filled up.
+func (k *simd) tail(decrypt bool, dst, src []byte, lo, hi uint64) {
+	if len(src) == 0 {
+		return
+	}
+	var stride [strideSize]byte
+	var m mask
+	copy(stride[:], src)
+	store(m[:], lo, hi)
+	k.run(decrypt, &stride[0], &stride[0], &m, 1, strideSize)
+	copy(dst, stride[:len(src)])
+	clear(stride[:])
+	clear(m[:])
+}
+
+// firstMask returns the mask of the first block of the data unit that t is for.
+func (k *simd) firstMask(t tweak) (lo, hi uint64) {
+	var c counters
+	var masks [maskBatch]mask
+	k.makeMasks(masks[:], 1, t, &c)
+	lo, hi = load(masks[0][:])
+	clear(masks[:])
+	return lo, hi
+}
+
+// makeMasks sets the first n of masks to the masks of the first blocks of the data
+// units from t on.
+func (k *simd) makeMasks(masks []mask, n int, t tweak, c *counters) {
+	c.set(t, k.path.lanes())
+	k.runTweaks(&masks[0], n, c)
+}

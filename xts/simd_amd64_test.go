@@ -1,0 +1,77 @@
+//go:build !purego
+
+package xts
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// TestFeatures switches each CPU feature off and looks at which paths are left.
+func TestFeatures(t *testing.T) {
+	all := features{true, true, true, true, true, true, true, true}
+	names := func(f features) []string {
+		list := []string{}
+		for _, impl := range simdImplementations(f) {
+			list = append(list, impl.name)
+		}
+		return list
+	}
+	tests := map[string][]string{
+		"":           {"vaes-avx512", "vaes-avx2", "aesni-avx"},
+		"aes":        {"vaes-avx512", "vaes-avx2"},
+		"pclmulqdq":  {"vaes-avx512", "vaes-avx2"},
+		"avx":        {"vaes-avx512", "vaes-avx2"},
+		"avx2":       {"vaes-avx512", "aesni-avx"},
+		"vaes":       {"aesni-avx"},
+		"vpclmulqdq": {"aesni-avx"},
+		"avx512f":    {"vaes-avx2", "aesni-avx"},
+		"avx512bw":   {"vaes-avx2", "aesni-avx"},
+	}
+	for off, want := range tests {
+		if got := names(without(all, off)); !slices.Equal(got, want) {
+			t.Errorf("without %q: %v, want %v", off, got, want)
+		}
+	}
+	if n := reflect.TypeFor[features]().NumField() + 1; len(tests) != n {
+		t.Errorf("%d cases, want %d: one for each feature", len(tests), n)
+	}
+	if got := names(features{}); len(got) != 0 {
+		t.Errorf("without any feature: %v", got)
+	}
+}
+
+// TestWithoutFeature runs what New would choose if this CPU lacked a feature.
+func TestWithoutFeature(t *testing.T) {
+	present := reflect.ValueOf(detect())
+	for i := range present.NumField() {
+		off := present.Type().Field(i).Name
+		t.Run(off, func(t *testing.T) {
+			if !present.Field(i).Bool() {
+				t.Skip("this CPU lacks it")
+			}
+			impl := append(simdImplementations(without(detect(), off)), genericImplementation)[0]
+			key := randomBytes(t, 64)
+			c := mustNew(t, impl, key, Options{})
+			src := randomBytes(t, 35*512)
+			for _, d := range directions {
+				compare(t, impl.name+" "+d.name, src, refSectors(t, d, key, Options{}, src, 1<<32-3),
+					func(dst, src []byte) { d.sectors(c, dst, src, 1<<32-3) })
+			}
+		})
+	}
+}
+
+// without returns f with the named feature off.
+func without(f features, name string) features {
+	if name == "" {
+		return f
+	}
+	bits := map[string]*bool{
+		"aes": &f.aes, "pclmulqdq": &f.pclmulqdq, "avx": &f.avx, "avx2": &f.avx2,
+		"vaes": &f.vaes, "vpclmulqdq": &f.vpclmulqdq, "avx512f": &f.avx512f, "avx512bw": &f.avx512bw,
+	}
+	*bits[name] = false
+	return f
+}

@@ -1,0 +1,59 @@
+//go:build !purego
+
+package xts
+
+import "golang.org/x/sys/cpu"
+
+// path is a set of instructions that there is assembly for.
+type path int
+
+const neon path = 1 // the AES instructions
+
+//go:generate go -C _asm run .
+
+//go:noescape
+func tweaksARM64(k *roundKeys, rounds int, masks *[16]byte, n int, c *counters)
+
+//go:noescape
+func encryptARM64(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
+
+//go:noescape
+func decryptARM64(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
+
+// lanes is how many blocks a register holds.
+func (p path) lanes() int { return 1 }
+
+// groupSize is how much assembly does at a time, in eight registers.
+func (p path) groupSize() int { return 8 * blockSize }
+
+// runTweaks encrypts the next n tweaks of c to masks, whose length is a multiple of
+// maskBatch.
+func (k *simd) runTweaks(masks *mask, n int, c *counters) {
+	tweaksARM64(&k.tweak, k.rounds, masks, n, c)
+}
+
+// run encrypts or decrypts n data units of unit bytes, which are whole strides, with
+// a mask for each of them.
+func (k *simd) run(decrypt bool, dst, src *byte, masks *mask, n, unit int) {
+	groups := unit / k.path.groupSize()
+	if decrypt {
+		decryptARM64(&k.dec, k.rounds, dst, src, masks, n, groups)
+	} else {
+		encryptARM64(&k.enc, k.rounds, dst, src, masks, n, groups)
+	}
+}
+
+// features are what the path needs of the CPU.
+type features struct{ aes, pmull bool }
+
+func detect() features {
+	return features{cpu.ARM64.HasAES, cpu.ARM64.HasPMULL}
+}
+
+// simdImplementations lists the paths that features allow, fastest first.
+func simdImplementations(f features) []implementation {
+	if f.aes && f.pmull {
+		return []implementation{{"aes-arm64", newSIMD(neon)}}
+	}
+	return nil
+}
