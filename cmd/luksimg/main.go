@@ -76,6 +76,7 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 12 wrong passphrase
 		newKeygen(g),
 		newKey(g),
 		newHeader(g),
+		newBench(g),
 		newVersion(g),
 	)
 	return root

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/xts"
 )
 
 // version is set by the linker in a release; otherwise the build says what it is.
@@ -18,6 +21,9 @@ type versionResult struct {
 	Go      string `json:"go"`
 	OS      string `json:"os"`
 	Arch    string `json:"arch"`
+
+	// XTS are the implementations of AES-XTS that this CPU has. The first is used.
+	XTS []string `json:"xts"`
 }
 
 func newVersion(g *global) *cobra.Command {
@@ -26,7 +32,7 @@ func newVersion(g *global) *cobra.Command {
 		Short: "Tell the version of luksimg",
 		Args:  args(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			r := versionResult{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+			r := versionResult{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, XTS: xts.Implementations()}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				if r.Version == "" {
 					r.Version = info.Main.Version
@@ -40,6 +46,10 @@ func newVersion(g *global) *cobra.Command {
 			text := fmt.Sprintf("luksimg %s, %s, %s/%s", r.Version, r.Go, r.OS, r.Arch)
 			if r.Commit != "" {
 				text += ", commit " + r.Commit
+			}
+			text += "\nAES-XTS by " + r.XTS[0]
+			if others := r.XTS[1:]; len(others) > 0 {
+				text += "; this CPU has also " + strings.Join(others, ", ")
 			}
 			return g.talk(c).result(r, text)
 		},
