@@ -34,6 +34,9 @@ type Info struct {
 
 	// Warnings are all there are, also those of VHD and LUKS.
 	Warnings []string `json:"warnings,omitempty"`
+
+	// Notes are what may be meant so, and is worth a thought.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Inspect tells what the image in r is, a file of size bytes: plain or encrypted. No
@@ -85,12 +88,41 @@ func inspectLUKS(r io.ReaderAt, size int64) (*Info, error) {
 	if len(l.Keyslots) == 0 {
 		i.Warnings = append(i.Warnings, "there is no key slot: only the volume key opens this image")
 	}
+	i.Notes = notes(l)
 	src, err := source(r, size)
 	if err != nil {
 		return nil, err
 	}
 	i.DataSize, err = dataSize(src)
 	return i, err
+}
+
+// What is less than these is weak for a passphrase, by the minimum of OWASP's Password
+// Storage Cheat Sheet.
+const (
+	weakIterations = 210_000
+	weakMemory     = 7 << 10 // KiB
+)
+
+// notes tells what of a LUKS header is worth a thought.
+func notes(l luks.Info) []string {
+	var all []string
+	note := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	for _, s := range l.Keyslots {
+		switch {
+		case s.KDF == luks.PBKDF2 && s.Iterations < weakIterations:
+			note("key slot %d: %d iterations are right for a generated key, and few for a passphrase", s.Slot, s.Iterations)
+		case s.KDF != luks.PBKDF2 && s.Memory < weakMemory:
+			note("key slot %d: %d KiB of memory are right for a generated key, and little for a passphrase", s.Slot, s.Memory)
+		}
+	}
+	if len(l.Keyslots) == 1 {
+		note("there is one key slot: without its key the data are lost")
+	}
+	if l.SectorSize != 512 {
+		note("with sectors of %d bytes a partition table inside must count in those", l.SectorSize)
+	}
+	return all
 }
 
 // dataSize returns how many bytes of src are not known to be zeros.

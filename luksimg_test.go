@@ -435,7 +435,7 @@ func TestInspect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if i.Format != luksimg.LUKS2 || !i.Encrypted || i.VirtualSize != 4096 || i.LUKS.Label != "root" || len(i.Warnings) > 0 {
+	if i.Format != luksimg.LUKS2 || !i.Encrypted || i.VirtualSize != 4096 || i.LUKS.Label != "root" || len(i.Warnings) > 0 || len(i.Notes) != 2 {
 		t.Errorf("%+v", i)
 	}
 	i, err = luksimg.Inspect(bytes.NewReader(b[:16<<20]), 16<<20, luksimg.ImageOptions{})

@@ -78,3 +78,59 @@ func FuzzJSON(f *testing.F) {
 		try(t, setJSON(t, body, text))
 	})
 }
+
+// FuzzVolume reads and writes at any offset and length, and compares with a slice.
+func FuzzVolume(f *testing.F) {
+	for _, sector := range []uint8{0, 1, 2, 3} {
+		f.Add(sector, []byte{0, 0, 1, 2, 0, 1, 255, 3, 1, 4, 4, 200, 9, 9, 9, 1})
+	}
+	type shape struct {
+		o    luks.Options
+		data []byte
+	}
+	var shapes []shape
+	for _, o := range []luks.Options{
+		{DataOffset: 1 << 20},
+		{DataOffset: 1 << 20, SectorSize: 4096},
+		{Version: 1, KeySize: 32, Cipher: "aes-cbc-essiv:sha256"},
+		{DataOffset: 1 << 20, SectorSize: 1024, KeySize: 32},
+	} {
+		o.KDF = cheap
+		shapes = append(shapes, shape{o, write(f, random(1, 20_000), o)})
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, ops []byte) {
+		s := shapes[kind%4]
+		file := &shared{b: bytes.Clone(s.data)}
+		h, err := luks.Open(file, int64(len(file.b)), luks.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := h.Unlock(passphrase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+		want := make([]byte, v.Size())
+		copy(want, random(1, 20_000))
+		for ; len(ops) >= 4; ops = ops[4:] {
+			off := int64(ops[1])<<8 | int64(ops[2])
+			p := random(uint64(ops[3]), int(ops[3])*int(ops[0]&15+1))
+			if ops[0]&128 == 0 {
+				n, err := v.WriteAt(p, off)
+				if fits := off+int64(len(p)) <= v.Size(); fits != (err == nil) || err == nil && n != len(p) {
+					t.Fatalf("WriteAt(%d bytes, %d): %d, %v", len(p), off, n, err)
+				}
+				if err == nil {
+					copy(want[off:], p)
+				}
+				continue
+			}
+			got := make([]byte, len(p))
+			n, err := v.ReadAt(got, off)
+			m, errWant := bytes.NewReader(want).ReadAt(p, off)
+			if n != m || err != errWant || !bytes.Equal(got[:n], p[:n]) {
+				t.Fatalf("ReadAt(%d bytes, %d): %d, %v, want %d, %v", len(p), off, n, err, m, errWant)
+			}
+		}
+	})
+}

@@ -107,8 +107,8 @@ var priorityNames = [...]string{priorityIgnore: "ignored", priorityNormal: "norm
 // OpenOptions bound what reading a header may cost. The zero value is right for
 // images of unknown origin.
 type OpenOptions struct {
-	// MaxMemory is what Argon2 may use at most, in bytes; zero is 4 GiB, the
-	// most that cryptsetup makes.
+	// MaxMemory is what Argon2 may use at most, in bytes. Zero is 4 GiB, the most
+	// that cryptsetup makes, or on Linux what the machine has, if that is less.
 	MaxMemory int64
 
 	// MaxWork is how many iterations PBKDF2, or blocks of 1 KiB in all passes

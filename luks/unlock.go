@@ -149,7 +149,7 @@ func (h *Header) openSlot(s keyslot, passphrase []byte) ([]byte, error) {
 func (h *Header) checkCost(k KDF) error {
 	memory, work := h.opts.MaxMemory, h.opts.MaxWork
 	if memory == 0 {
-		memory = maxArgon2Memory << 10
+		memory = min(maxArgon2Memory<<10, machineMemory())
 	}
 	if work == 0 {
 		work = defaultMaxWork

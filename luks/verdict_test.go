@@ -58,6 +58,12 @@ func TestVerdicts(t *testing.T) {
 		c.change(b)
 		verdict(c.name, b, c.cryptsetup)
 	}
+	for _, c := range refusalsBinary() {
+		b := bytes.Clone(v2)
+		c.change(b[:16384])
+		c.change(b[16384:32768])
+		verdict(c.name, sumCopies(b), c.cryptsetup)
+	}
 	for _, c := range refusalsJSON() {
 		verdict(c.String(), c.apply(t, v2), c.cryptsetup)
 	}

@@ -82,6 +82,9 @@ func inspectText(name string, i *luksimg.Info) string {
 	if i.LUKS != nil {
 		t.luks(i.LUKS)
 	}
+	for _, n := range i.Notes {
+		t.row("note", "%s", n)
+	}
 	t.w.Flush()
 	return strings.TrimSuffix(t.String(), "\n")
 }
