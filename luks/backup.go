@@ -3,6 +3,7 @@ package luks
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 // HeaderSize returns how many bytes from the start of the image the header and its key
@@ -39,8 +40,9 @@ func (h *Header) Backup(w io.Writer) error {
 // layout as the header that is there. Without a header there that can not be told. With
 // force neither is asked.
 //
-// All of the header is overwritten. If that is cut off, the image opens again when
-// Restore was repeated.
+// All of the header becomes that of the backup. The image opens at each moment, with the
+// keys of the one or of the other, if there is a header and room for the key slots of
+// both; if not, and Restore is cut off, it opens again when Restore was repeated.
 func Restore(f File, size int64, backup io.ReaderAt, backupSize int64, force bool) (*Header, error) {
 	b, err := Open(backup, backupSize, OpenOptions{})
 	if err != nil {
@@ -57,35 +59,113 @@ func Restore(f File, size int64, backup io.ReaderAt, backupSize int64, force boo
 			return nil, err
 		}
 	}
-	e := &Editor{f: f, size: size}
-	// The first copy of the header goes last: what is restored is whole when it says so.
-	n := b.HeaderSize()
-	first := int64(4096)
-	if b.version == 2 {
-		first = b.hdrSize
-	}
-	buf := make([]byte, 256<<10)
-	for off := first; off < n; {
-		p := buf[:min(int64(len(buf)), n-off)]
-		if _, err := readFull(backup, p, off); err != nil {
-			return nil, fmt.Errorf("luks: reading the backup: %w", err)
-		}
-		if _, err := f.WriteAt(p, off); err != nil {
+	if e, err := Edit(f, size, OpenOptions{}); err == nil && e.h.version == b.version && e.h.hdrSize == b.hdrSize {
+		if err := e.makeRoom(b); err != nil {
 			return nil, err
 		}
-		off += int64(len(p))
 	}
-	if err := f.Sync(); err != nil {
+	r := restoration{f, backup}
+	for _, s := range b.slots {
+		if s.active {
+			if err := r.copy(s.area.offset, s.area.offset+s.area.size); err != nil {
+				return nil, err
+			}
+		}
+	}
+	first, err := r.header(b)
+	if err != nil {
 		return nil, err
 	}
-	p := make([]byte, first)
-	if _, err := readFull(backup, p, 0); err != nil {
-		return nil, fmt.Errorf("luks: reading the backup: %w", err)
-	}
-	if err := e.write(p, 0); err != nil {
+	// What is left means nothing to the header that is now there.
+	if err := r.copy(first, b.HeaderSize()); err != nil {
 		return nil, err
 	}
 	return Open(f, size, OpenOptions{})
+}
+
+// A restoration copies parts of a backup to their places.
+type restoration struct {
+	f      File
+	backup io.ReaderAt
+}
+
+// copy copies the bytes from off to end and makes them durable.
+func (r restoration) copy(off, end int64) error {
+	buf := make([]byte, min(256<<10, max(0, end-off)))
+	for off < end {
+		p := buf[:min(int64(len(buf)), end-off)]
+		if _, err := readFull(r.backup, p, off); err != nil {
+			return fmt.Errorf("luks: reading the backup: %w", err)
+		}
+		if _, err := r.f.WriteAt(p, off); err != nil {
+			return err
+		}
+		off += int64(len(p))
+	}
+	return r.f.Sync()
+}
+
+// header copies the header itself, and returns where it ends.
+func (r restoration) header(b *Header) (int64, error) {
+	parts := [][2]int64{{b.hdrSize, 2 * b.hdrSize}, {0, b.hdrSize}} // a copy, then the other
+	if b.version == 1 {
+		// It does not fit a sector of the disk, and may be written in part. The first
+		// one has key slots 0 to 5.
+		parts = [][2]int64{{0, sectorSize}, {sectorSize, 4096}}
+		if !slices.ContainsFunc(b.slots[:6], func(s keyslot) bool { return s.active }) {
+			slices.Reverse(parts)
+		}
+	}
+	end := int64(0)
+	for _, p := range parts {
+		if err := r.copy(p[0], p[1]); err != nil {
+			return 0, err
+		}
+		end = max(end, p[1])
+	}
+	return end, nil
+}
+
+// makeRoom moves key slots out of the way of those that another header of the image has, so
+// that both have theirs for a while. What there is no room for stays.
+func (e *Editor) makeRoom(b *Header) error {
+	inTheWay := func(a area) bool {
+		return slices.ContainsFunc(b.slots, func(o keyslot) bool {
+			return o.active && o.area.offset < a.offset+a.size && a.offset < o.area.offset+o.area.size
+		})
+	}
+	for _, s := range e.h.slots {
+		if !s.active || !inTheWay(s.area) {
+			continue
+		}
+		if e.h.version == 1 {
+			to := slices.IndexFunc(e.h.slots, func(o keyslot) bool { return !o.active && !inTheWay(o.area) })
+			if to < 0 {
+				return nil
+			}
+			if err := e.copySlotV1(s.id, to); err != nil {
+				return err
+			}
+			continue
+		}
+		to := s.area
+		first, end := 2*e.h.hdrSize, 2*e.h.hdrSize+e.h.keyslots
+		for to.offset = first; to.offset+to.size <= end; to.offset += 4096 {
+			taken := slices.ContainsFunc(e.h.slots, func(o keyslot) bool {
+				return o.area.offset < to.offset+to.size && to.offset < o.area.offset+o.area.size
+			})
+			if !taken && !inTheWay(to) {
+				break
+			}
+		}
+		if to.offset+to.size > end {
+			return nil
+		}
+		if err := e.move(s, to.offset); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkFits tells whether h, of a backup, belongs to the image in r.

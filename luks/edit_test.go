@@ -434,6 +434,12 @@ func crash(t *testing.T, start []byte, do func(e *luks.Editor) error, old, new [
 	if err := do(e); err != nil {
 		t.Fatal(err)
 	}
+	crashStates(t, start, j, old, new)
+}
+
+// crashStates looks at every state in which what a journal has may be cut off.
+func crashStates(t *testing.T, start []byte, j *journal, old, new []byte) {
+	t.Helper()
 	states := 0
 	img := bytes.Clone(start)
 	look := func(where string) {
@@ -491,8 +497,8 @@ func TestBackup(t *testing.T) {
 			if w := open(t, r.b).Info().Warnings; len(w) > 0 {
 				t.Errorf("restored: %q", w)
 			}
-			if last := r.writes[len(r.writes)-1].off; last != 0 {
-				t.Errorf("the last write is at %d", last)
+			if !bytes.Equal(r.b[:h.HeaderSize()], backup.Bytes()) {
+				t.Error("restored to other bytes than those of the backup")
 			}
 			// Of an image that has no header any more, and of another one.
 			gone := bytes.Clone(img)
@@ -639,5 +645,35 @@ func TestConvertCrash(t *testing.T) {
 				crash(t, img, func(e *luks.Editor) error { return e.Convert(3 - e.Header().Version()) }, passphrase, nil)
 			})
 		}
+	}
+}
+
+// TestRestoreCrash restores the header of before a passphrase was changed: the one or the
+// other opens, at each moment.
+func TestRestoreCrash(t *testing.T) {
+	for name, img := range editable(t) {
+		t.Run(name, func(t *testing.T) {
+			var backup bytes.Buffer
+			if err := open(t, img).Backup(&backup); err != nil {
+				t.Fatal(err)
+			}
+			e, changed := edit(t, img)
+			if _, err := e.ChangeKey(passphrase, newPassphrase, quick); err != nil {
+				t.Fatal(err)
+			}
+			if name != "luks1" { // back to where the old one was
+				if _, err := e.ChangeKey(newPassphrase, newPassphrase, quick); err != nil {
+					t.Fatal(err)
+				}
+			}
+			j := &journal{b: bytes.Clone(changed.b)}
+			if _, err := luks.Restore(j, int64(len(j.b)), bytes.NewReader(backup.Bytes()), int64(backup.Len()), false); err != nil {
+				t.Fatal(err)
+			}
+			crashStates(t, changed.b, j, newPassphrase, passphrase)
+			if !opens(j.b, passphrase) || opens(j.b, newPassphrase) {
+				t.Error("not what the backup has")
+			}
+		})
 	}
 }
