@@ -7,12 +7,12 @@
 GO       ?= go
 FUZZTIME ?= 30s
 
-.PHONY: build test setup check unit race cross interop demo bench fuzz clean
+.PHONY: build test setup check generated unit race cross arm64 kernels interop demo bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
 
-test: setup check cross race unit interop
+test: setup check generated cross race unit arm64 kernels interop
 
 # The programs that the interop tests drive, where apt and root can have them.
 setup:
@@ -22,6 +22,10 @@ check:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) mod verify >/dev/null
+
+# The assembly in the package must be what its generator writes.
+generated:
+	cd xts/_asm && $(GO) vet . && $(GO) test .
 
 # What has no cgo must build everywhere.
 cross:
@@ -38,14 +42,28 @@ unit:
 	$(GO) test $$($(GO) list ./... | grep -v /internal/interop)
 	$(GO) test -tags purego ./xts ./luks
 
+# The packages with code of their own for arm64, and those that stand on it.
+arm64:
+	@if command -v qemu-aarch64 >/dev/null; then \
+		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -exec qemu-aarch64 ./xts ./image ./vhd ./internal/af; \
+	else echo "skipped: tests on arm64 need qemu-aarch64 (scripts/setup.sh installs it)"; test "$$CI" != true; fi
+
+# The module of the benchmarks, and the kernels against OpenSSL's where that is installed.
+kernels:
+	@if echo '#include <openssl/evp.h>' | $${CC:-cc} -E - >/dev/null 2>&1; then tags=openssl; \
+	else echo "skipped: comparing with OpenSSL needs its headers (scripts/setup.sh installs them)"; test "$$CI" != true; fi; \
+	cd benchmarks && $(GO) vet -tags "$$tags" ./... && $(GO) test -tags "$$tags" ./...
+
 interop:
 	$(GO) test -timeout 20m ./internal/interop
 
 demo:
 	@scripts/demo.sh
 
+# The kernels of AES-XTS against others, in turns; and the other hot paths.
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./xts ./vhd ./luks .
+	benchmarks/run.sh
+	$(GO) test -run '^$$' -bench . -benchmem ./vhd
 
 fuzz:
 	@set -e; for p in $$($(GO) list ./... | grep -v /internal/interop); do \

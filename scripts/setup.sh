@@ -43,6 +43,8 @@ wants() {
 		boot       | mkfs.vfat   | dosfstools
 		boot       | modprobe    | kmod
 		boot       | cpio        | cpio
+		arm64      | qemu-aarch64 | qemu-user
+		OpenSSL    | /usr/include/openssl/evp.h | libssl-dev
 	EOF
 }
 
