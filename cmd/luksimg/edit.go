@@ -10,26 +10,25 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// openEditor opens the header of an image to change it, and keeps other runs of luksimg
-// from changing it too.
-func openEditor(t *talk, name string) (*luks.Editor, *input, error) {
+// edit opens the header of an image, has it changed, and keeps other runs of luksimg from
+// changing it meanwhile.
+func edit(t *talk, name string, change func(e *luks.Editor) error) error {
 	in, err := openInputFlags(name, os.O_RDWR)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
+	defer in.f.Close()
 	if err := output.Lock(in.f); err != nil {
-		in.f.Close()
-		return nil, nil, in.wrap(err)
+		return in.wrap(err)
 	}
 	e, err := luks.Edit(in.f, in.size, luks.OpenOptions{})
 	if err != nil {
-		in.f.Close()
-		return nil, nil, in.wrap(err)
+		return in.wrap(err)
 	}
 	for _, w := range e.Header().Info().Warnings {
 		t.warn("%s: %s", name, w)
 	}
-	return e, in, nil
+	return in.wrap(change(e))
 }
 
 // newKeyFlags are the ways to give a new key for an image that has one.

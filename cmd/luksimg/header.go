@@ -127,16 +127,13 @@ backup of the header nor the volume key.`,
 			if !force {
 				return withHint(errors.New("erasing removes all keys, and with them the data"), "say --force if that is meant")
 			}
-			e, in, err := openEditor(t, name)
-			if err != nil {
-				return err
-			}
-			defer in.f.Close()
-			if err := e.Erase(); err != nil {
-				return in.wrap(err)
-			}
-			return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: true, Warnings: t.warnings},
-				fmt.Sprintf("%s: all key slots erased", name))
+			return edit(t, name, func(e *luks.Editor) error {
+				if err := e.Erase(); err != nil {
+					return err
+				}
+				return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: true, Warnings: t.warnings},
+					fmt.Sprintf("%s: all key slots erased", name))
+			})
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "needed, as there is no way back")
@@ -151,20 +148,17 @@ func newHeaderRepair(g *global) *cobra.Command {
 		Args:    args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, name := g.talk(c), args[0]
-			e, in, err := openEditor(t, name)
-			if err != nil {
-				return err
-			}
-			defer in.f.Close()
-			did, err := e.Repair()
-			if err != nil {
-				return in.wrap(err)
-			}
-			text := name + ": nothing to repair"
-			if did {
-				text = name + ": repaired"
-			}
-			return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: did, Warnings: t.warnings}, text)
+			return edit(t, name, func(e *luks.Editor) error {
+				did, err := e.Repair()
+				if err != nil {
+					return err
+				}
+				text := name + ": nothing to repair"
+				if did {
+					text = name + ": repaired"
+				}
+				return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: did, Warnings: t.warnings}, text)
+			})
 		},
 	}
 }
@@ -185,20 +179,17 @@ of 512 bytes, no tokens.`,
 			if !ok {
 				return fmt.Errorf("--format %q: want luks1 or luks2", format)
 			}
-			e, in, err := openEditor(t, name)
-			if err != nil {
-				return err
-			}
-			defer in.f.Close()
-			before := e.Header().Version()
-			if err := e.Convert(version); err != nil {
-				return in.wrap(err)
-			}
-			text := fmt.Sprintf("%s: converted to %s", name, format)
-			if before == version {
-				text = fmt.Sprintf("%s: is %s already", name, format)
-			}
-			return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: before != version, Warnings: t.warnings}, text)
+			return edit(t, name, func(e *luks.Editor) error {
+				before := e.Header().Version()
+				if err := e.Convert(version); err != nil {
+					return err
+				}
+				text := fmt.Sprintf("%s: converted to %s", name, format)
+				if before == version {
+					text = fmt.Sprintf("%s: is %s already", name, format)
+				}
+				return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: before != version, Warnings: t.warnings}, text)
+			})
 		},
 	}
 	c.Flags().StringVar(&format, "format", "", "version to convert to: luks1 or luks2")

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -95,23 +94,20 @@ func newKeyAdd(g *global) *cobra.Command {
 			if unlock.key.stdin() && fresh.key.stdin() {
 				return errors.New("standard input can not be both the key and the new key")
 			}
-			e, in, err := openEditor(t, name)
-			if err != nil {
-				return err
-			}
-			defer in.f.Close()
-			volumeKey, err := unlock.volumeKey(c, t, name, e.Header())
-			if err != nil {
-				return in.wrap(err)
-			}
-			defer clear(volumeKey)
-			n, err := fresh.apply(c, t, name, e, func(key []byte, o luks.KeyOptions) (int, error) {
-				return e.AddKey(volumeKey, key, slot, o)
+			return edit(t, name, func(e *luks.Editor) error {
+				volumeKey, err := unlock.volumeKey(c, t, name, e.Header())
+				if err != nil {
+					return err
+				}
+				defer clear(volumeKey)
+				n, err := fresh.apply(c, t, name, e, func(key []byte, o luks.KeyOptions) (int, error) {
+					return e.AddKey(volumeKey, key, slot, o)
+				})
+				if err != nil {
+					return err
+				}
+				return t.keyResult(name, n, e.Header(), "key slot %d added", n)
 			})
-			if err != nil {
-				return in.wrap(err)
-			}
-			return t.keyResult(name, n, e.Header(), "key slot %d added", n)
 		},
 	}
 	unlock.add(c)
@@ -134,20 +130,19 @@ func (o *newKeyFlags) apply(c *cobra.Command, t *talk, name string, e *luks.Edit
 			return 0, err
 		}
 	}
+	n := 0
 	ko, err := o.options(e.Header())
 	if err == nil {
-		var n int
-		if n, err = f(key, ko); err == nil {
-			if file != nil {
-				t.say("key: written to %s", o.generate)
-			}
-			return n, nil
-		}
+		n, err = f(key, ko)
 	}
-	if file != nil {
-		os.Remove(o.generate)
+	switch {
+	case file == nil:
+	case err != nil:
+		file.Remove()
+	default:
+		t.say("key: written to %s", o.generate)
 	}
-	return 0, err
+	return n, err
 }
 
 func newKeyChange(g *global) *cobra.Command {
@@ -169,33 +164,30 @@ new one is in place.`,
 			if old.stdin() && fresh.key.stdin() {
 				return errors.New("standard input can not be both the key and the new key")
 			}
-			e, in, err := openEditor(t, name)
-			if err != nil {
-				return err
-			}
-			defer in.f.Close()
-			key, err := old.read(c.Context(), t, name, false)
-			if err != nil {
-				return err
-			}
-			defer clear(key)
-			var volumeKey []byte
-			var slot int
-			err = parallel.Await(c.Context(), func() (err error) {
-				volumeKey, slot, err = e.Header().FindSlot(key)
-				return err
+			return edit(t, name, func(e *luks.Editor) error {
+				key, err := old.read(c.Context(), t, name, false)
+				if err != nil {
+					return err
+				}
+				defer clear(key)
+				var volumeKey []byte
+				var slot int
+				err = parallel.Await(c.Context(), func() (err error) {
+					volumeKey, slot, err = e.Header().FindSlot(key)
+					return err
+				})
+				if err != nil {
+					return err
+				}
+				defer clear(volumeKey)
+				n, err := fresh.apply(c, t, name, e, func(new []byte, o luks.KeyOptions) (int, error) {
+					return e.ReplaceSlot(volumeKey, slot, new, o)
+				})
+				if err != nil {
+					return err
+				}
+				return t.keyResult(name, n, e.Header(), "key slot %d has the new key", n)
 			})
-			if err != nil {
-				return in.wrap(err)
-			}
-			defer clear(volumeKey)
-			n, err := fresh.apply(c, t, name, e, func(new []byte, o luks.KeyOptions) (int, error) {
-				return e.ReplaceSlot(volumeKey, slot, new, o)
-			})
-			if err != nil {
-				return in.wrap(err)
-			}
-			return t.keyResult(name, n, e.Header(), "key slot %d has the new key", n)
 		},
 	}
 	old.add(c, "")
@@ -218,25 +210,22 @@ derivation function and cost that the flags say.`,
 			if err := errors.Join(kdf.kdf.check(c), atMostOne(c, "key-file", "passphrase-file", "key-fd")); err != nil {
 				return err
 			}
-			e, in, err := openEditor(t, name)
-			if err != nil {
-				return err
-			}
-			defer in.f.Close()
-			k, err := key.read(c.Context(), t, name, false)
-			if err != nil {
-				return err
-			}
-			defer clear(k)
-			o, err := kdf.options(e.Header())
-			if err != nil {
-				return err
-			}
-			n, err := e.ChangeKey(k, k, o)
-			if err != nil {
-				return in.wrap(err)
-			}
-			return t.keyResult(name, n, e.Header(), "key slot %d was made anew", n)
+			return edit(t, name, func(e *luks.Editor) error {
+				k, err := key.read(c.Context(), t, name, false)
+				if err != nil {
+					return err
+				}
+				defer clear(k)
+				o, err := kdf.options(e.Header())
+				if err != nil {
+					return err
+				}
+				n, err := e.ChangeKey(k, k, o)
+				if err != nil {
+					return err
+				}
+				return t.keyResult(name, n, e.Header(), "key slot %d was made anew", n)
+			})
 		},
 	}
 	key.add(c, "")
@@ -257,21 +246,18 @@ func newKeyRemove(g *global) *cobra.Command {
 			if err := atMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
 				return err
 			}
-			e, in, err := openEditor(t, name)
-			if err != nil {
-				return err
-			}
-			defer in.f.Close()
-			k, err := key.read(c.Context(), t, name, false)
-			if err != nil {
-				return err
-			}
-			defer clear(k)
-			n, err := e.RemoveKey(k, force)
-			if err != nil {
-				return in.wrap(err)
-			}
-			return t.keyResult(name, n, e.Header(), "key slot %d removed", n)
+			return edit(t, name, func(e *luks.Editor) error {
+				k, err := key.read(c.Context(), t, name, false)
+				if err != nil {
+					return err
+				}
+				defer clear(k)
+				n, err := e.RemoveKey(k, force)
+				if err != nil {
+					return err
+				}
+				return t.keyResult(name, n, e.Header(), "key slot %d removed", n)
+			})
 		},
 	}
 	key.add(c, "")
@@ -292,15 +278,12 @@ func newKeyKill(g *global) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("SLOT %q is not a number", args[1])
 			}
-			e, in, err := openEditor(t, name)
-			if err != nil {
-				return err
-			}
-			defer in.f.Close()
-			if err := e.KillSlot(n, force); err != nil {
-				return in.wrap(err)
-			}
-			return t.keyResult(name, n, e.Header(), "key slot %d removed", n)
+			return edit(t, name, func(e *luks.Editor) error {
+				if err := e.KillSlot(n, force); err != nil {
+					return err
+				}
+				return t.keyResult(name, n, e.Header(), "key slot %d removed", n)
+			})
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "remove it even if it is the last one")

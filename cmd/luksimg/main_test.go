@@ -107,26 +107,26 @@ func cmdDisk(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
 }
 
-// edit changes a file in place.
-func edit(ts *testscript.TestScript, name string, change func(b []byte)) {
+// editFile changes a file in place.
+func editFile(ts *testscript.TestScript, name string, change func(b []byte)) {
 	b := []byte(ts.ReadFile(name))
 	change(b)
 	ts.Check(os.WriteFile(ts.MkAbs(name), b, 0o644))
 }
 
 func cmdGPT(ts *testscript.TestScript, _ bool, args []string) {
-	edit(ts, args[0], func(b []byte) {
+	editFile(ts, args[0], func(b []byte) {
 		copy(b[510:], "\x55\xaaEFI PART")
 	})
 }
 
 // cmdMagic turns a file into what looks like a qcow2 image.
 func cmdMagic(ts *testscript.TestScript, _ bool, args []string) {
-	edit(ts, args[0], func(b []byte) { copy(b, "QFI\xfb") })
+	editFile(ts, args[0], func(b []byte) { copy(b, "QFI\xfb") })
 }
 
 func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
-	edit(ts, args[0], func(b []byte) {
+	editFile(ts, args[0], func(b []byte) {
 		i := number(ts, args[1])
 		if i < 0 { // from the end
 			i += len(b)
@@ -159,7 +159,7 @@ func cmdCut(ts *testscript.TestScript, _ bool, args []string) {
 
 // cmdDifferencing makes a dynamic VHD say that it is a differencing one.
 func cmdDifferencing(ts *testscript.TestScript, _ bool, args []string) {
-	edit(ts, args[0], func(b []byte) {
+	editFile(ts, args[0], func(b []byte) {
 		for _, footer := range [][]byte{b[:512], b[len(b)-512:]} {
 			footer[63] = 4
 			clear(footer[64:68])
