@@ -9,6 +9,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
 )
 
@@ -20,7 +21,6 @@ var signatures = []struct {
 	offset int
 	magic  string
 }{
-	{"qcow2", 0, "QFI\xfb"},
 	{"VHDX", 0, "vhdxfile"},
 	{"VMDK", 0, "KDMV"},
 	{"VMDK", 0, "COWD"},
@@ -56,6 +56,9 @@ func Detect(r io.ReaderAt, size int64) (Format, error) {
 	}
 	if vhd.Detect(r, size) {
 		return VHD, nil
+	}
+	if qcow.Detect(r, size) {
+		return QCOW2, nil
 	}
 	for _, s := range signatures {
 		if len(head) > s.offset && bytes.HasPrefix(head[s.offset:], []byte(s.magic)) {
@@ -112,10 +115,27 @@ func OpenImage(r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
 			return nil, fmt.Errorf("%w: a VHD whose blocks are encrypted", ErrEncrypted)
 		}
 		return &Image{Source: d, Format: VHD, Warnings: info.Warnings}, nil
+	case QCOW2:
+		return openQCOW(src, size)
 	case LUKS1, LUKS2:
 		return nil, fmt.Errorf("%w with %s", ErrEncrypted, map[Format]string{LUKS1: "LUKS1", LUKS2: "LUKS2"}[format])
 	}
 	return nil, fmt.Errorf("%w: %q", ErrUnsupportedFormat, format)
+}
+
+// openQCOW opens a qcow2 image that is complete in itself.
+func openQCOW(src image.Source, size int64) (*Image, error) {
+	d, err := qcow.Open(src, size, qcow.Options{MetadataOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	if e := d.Encryption(); e != "" {
+		return nil, fmt.Errorf("%w: a qcow2 image with %s", ErrEncrypted, e)
+	}
+	if d, err = qcow.Open(src, size, qcow.Options{}); err != nil {
+		return nil, err
+	}
+	return &Image{Source: d, Format: QCOW2, Warnings: d.Warnings()}, nil
 }
 
 // source returns r as an image.Source that knows its holes, where it can be had.

@@ -1,12 +1,14 @@
 package luksimg
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
 )
 
@@ -30,6 +32,7 @@ type Info struct {
 	PartitionTable DiskLabel `json:"partition_table,omitempty"`
 
 	VHD  *vhd.Info  `json:"vhd,omitempty"`
+	QCOW *qcow.Info `json:"qcow2,omitempty"`
 	LUKS *luks.Info `json:"luks,omitempty"`
 
 	// Warnings are all there are, also those of VHD and LUKS.
@@ -42,6 +45,9 @@ type Info struct {
 // Inspect tells what the image in r is, a file of size bytes: plain or encrypted. No
 // key is needed, and none of the data are read.
 func Inspect(r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
+	if o.Format == QCOW2 || o.Format == "" && qcow.Detect(r, size) {
+		return inspectQCOW(r, size)
+	}
 	img, err := OpenImage(r, size, o)
 	if errors.Is(err, ErrEncrypted) {
 		return inspectLUKS(r, size)
@@ -62,6 +68,31 @@ func Inspect(r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
 	}
 	i.DataSize, err = dataSize(img.Source)
 	return i, err
+}
+
+// inspectQCOW describes a qcow2 image, also one that is encrypted or needs other files.
+func inspectQCOW(r io.ReaderAt, size int64) (*Info, error) {
+	d, err := qcow.Open(r, size, qcow.Options{MetadataOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	q, err := d.Info(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	i := &Info{
+		Format:      QCOW2,
+		FileSize:    size,
+		VirtualSize: q.VirtualSize,
+		DataSize:    q.AllocatedBytes,
+		Encrypted:   q.Encryption != "",
+		QCOW:        &q,
+		Warnings:    q.Warnings,
+	}
+	if plain, err := qcow.Open(r, size, qcow.Options{}); err == nil && !i.Encrypted {
+		i.PartitionTable = LabelOf(plain)
+	}
+	return i, nil
 }
 
 func inspectLUKS(r io.ReaderAt, size int64) (*Info, error) {

@@ -6,7 +6,7 @@
 // [github.com/luksimg/luksimg/luks] and give its Volume to [Decrypt] or [Verify].
 //
 // The formats have packages of their own, which can be used without this one:
-// luks, vhd, image for raw files, and xts for the cipher. Nothing here prints,
+// luks, vhd, qcow, image for raw files, and xts for the cipher. Nothing here prints,
 // opens a file by name, reads the environment or uses the network.
 package luksimg
 
@@ -39,6 +39,7 @@ type Format string
 const (
 	Raw   Format = "raw"
 	VHD   Format = "vhd"
+	QCOW2 Format = "qcow2"
 	LUKS1 Format = "luks1"
 	LUKS2 Format = "luks2"
 )

@@ -386,7 +386,7 @@ func TestDetect(t *testing.T) {
 		"LUKS1":           {at(1024, 0, "LUKS\xba\xbe\x00\x01"), luksimg.LUKS1, nil},
 		"LUKS2":           {at(1024, 0, "LUKS\xba\xbe\x00\x02"), luksimg.LUKS2, nil},
 		"LUKS2 secondary": {at(40_000, 32768, "SKUL\xba\xbe\x00\x02"), luksimg.LUKS2, nil},
-		"qcow2":           {at(1024, 0, "QFI\xfb"), "", luksimg.ErrUnsupportedFormat},
+		"qcow2":           {at(1024, 0, "QFI\xfb"), luksimg.QCOW2, nil},
 		"VHDX":            {at(1024, 0, "vhdxfile"), "", luksimg.ErrUnsupportedFormat},
 		"VMDK":            {at(1024, 0, "KDMV"), "", luksimg.ErrUnsupportedFormat},
 		"VDI":             {at(1024, 64, "\x7f\x10\xda\xbe"), "", luksimg.ErrUnsupportedFormat},

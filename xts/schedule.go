@@ -12,10 +12,10 @@ import "encoding/binary"
 // an XOR a block. To multiply such a mask by a power of x, that key's own product
 // and the key have to be XORed in: these are the steps.
 type schedule struct {
-	whiten [2][blockSize]byte                    // first round key XOR last
-	last   [2][blockSize]byte                    // last round key
-	steps  [4][2][blockSize]byte                 // for x^8, x^16, x^24, x^32
-	middle [maxRoundKeys - 2 + 1][blockSize]byte // the other round keys; one unused for alignment
+	whiten [2][blockSize]byte                // first round key XOR last
+	last   [2][blockSize]byte                // last round key
+	steps  [4][2][blockSize]byte             // for x^8, x^16, x^24, x^32
+	middle [maxRoundKeys - 1][blockSize]byte // the other round keys, and one unused: 32 divides the size
 }
 
 // fill makes the schedule of the round keys k.
@@ -34,6 +34,7 @@ func (s *schedule) fill(k *roundKeys, rounds int) {
 		for j := range 2 {
 			s.steps[i][j] = xorBlocks(&product, &last)
 		}
+		clear(product[:])
 	}
 	copy(s.middle[:], k[1:rounds])
 }

@@ -36,7 +36,7 @@ func newEncrypt(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "encrypt SRC DST",
 		Short: "Encrypt a disk image into a LUKS image",
-		Long: `Encrypt reads the disk image SRC (raw, or a fixed or dynamic VHD; the content tells) and
+		Long: `Encrypt reads the disk image SRC (raw, qcow2, or a fixed or dynamic VHD; the content tells) and
 writes it, encrypted with LUKS, to DST. DST appears when it is whole and on the disk.
 
 With - for SRC a raw disk is read from standard input, with - for DST the image goes to
@@ -62,7 +62,7 @@ encryption: LUKS1, the passphrase is the base64 text of the key, 32 to 512 chara
 	}
 	f := c.Flags()
 	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: classic-luks")
-	f.StringVar(&o.sourceFormat, "source-format", "", "format of SRC: raw or vhd (default: the content tells)")
+	f.StringVar(&o.sourceFormat, "source-format", "", "format of SRC: raw, vhd or qcow2 (default: the content tells)")
 	o.key.add(c, "")
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
@@ -244,9 +244,9 @@ func (o *encryptFlags) check(src, dst string) error {
 		return errors.New("DST, --header and --generate-key must be different files")
 	}
 	switch luksimg.Format(o.sourceFormat) {
-	case "", luksimg.Raw, luksimg.VHD:
+	case "", luksimg.Raw, luksimg.VHD, luksimg.QCOW2:
 	default:
-		return fmt.Errorf("--source-format %s: want raw or vhd", o.sourceFormat)
+		return fmt.Errorf("--source-format %s: want raw, vhd or qcow2", o.sourceFormat)
 	}
 	if src == "-" || dst == "-" {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/qcow"
 )
 
 // Exit codes. Scripts rely on them. 2 belongs to the Go runtime.
@@ -59,7 +60,7 @@ var hints = []struct {
 	{luks.ErrPassphrase, "with --key-file every byte counts, a final newline too; --passphrase-file leaves one final newline off"},
 	{luksimg.ErrMismatch, "encrypt the source again; if it is in use, stop what writes to it first"},
 	{luksimg.ErrEncrypted, "decrypt it first: luksimg decrypt SRC DST"},
-	{luksimg.ErrUnsupportedFormat, "convert it to raw or VHD first; if it is a raw disk all the same, say --source-format raw"},
+	{luksimg.ErrUnsupportedFormat, "convert it to raw, qcow2 or VHD first; if it is a raw disk all the same, say --source-format raw"},
 	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is"},
 	{luks.ErrFormat, "the header is damaged; restore it from a backup, or get the file again"},
 	{luks.ErrUnsupported, "cryptsetup may open this image"},
@@ -81,6 +82,9 @@ var hints = []struct {
 func hint(err error) string {
 	if h := new(hintError); errors.As(err, &h) {
 		return h.hint
+	}
+	if errors.As(err, new(*qcow.RefusedError)) {
+		return "make one image of it first: qemu-img convert -O qcow2 SRC DST"
 	}
 	for _, h := range hints {
 		if errors.Is(err, h.target) {

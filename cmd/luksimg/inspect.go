@@ -11,6 +11,7 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
 )
 
@@ -43,7 +44,7 @@ kind and where it came from, for LUKS the cipher and the key slots. No key is ne
 			return t.result(i, inspectText(args[0], i))
 		},
 	}
-	c.Flags().StringVar(&format, "source-format", "", "format of FILE: raw or vhd (default: the content tells)")
+	c.Flags().StringVar(&format, "source-format", "", "format of FILE: raw, vhd or qcow2 (default: the content tells)")
 	return c
 }
 
@@ -79,6 +80,9 @@ func inspectText(name string, i *luksimg.Info) string {
 	if i.VHD != nil {
 		t.vhd(i.VHD)
 	}
+	if i.QCOW != nil {
+		t.qcow(i.QCOW)
+	}
 	if i.LUKS != nil {
 		t.luks(i.LUKS)
 	}
@@ -96,6 +100,25 @@ func (t *table) vhd(v *vhd.Info) {
 	}
 	t.row("created by", "%q %s on %q, %s", v.CreatorApp, v.CreatorVersion, v.CreatorOS, v.Timestamp.Format(time.DateTime))
 	t.row("unique id", "%s", v.UniqueID)
+}
+
+func (t *table) qcow(q *qcow.Info) {
+	t.row("qcow2 version", "%d, clusters of %d bytes, reference counts of %d bits, %s", q.Version, q.ClusterSize, q.RefcountBits, q.CompressionType)
+	if q.Encryption != "" {
+		t.row("qcow2 encryption", "%s", q.Encryption)
+	}
+	if q.BackingFile != "" {
+		t.row("backing file", "%q %s", q.BackingFile, q.BackingFormat)
+	}
+	if q.ExternalData {
+		t.row("external data file", "%q", q.DataFile)
+	}
+	for _, s := range q.Snapshots {
+		t.row("snapshot "+s.ID, "%q", s.Name)
+	}
+	if len(q.Features) > 0 {
+		t.row("features", "%s", strings.Join(q.Features, ", "))
+	}
 }
 
 func (t *table) luks(l *luks.Info) {

@@ -120,9 +120,9 @@ func cmdGPT(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// cmdMagic turns a file into what looks like a qcow2 image.
+// cmdMagic turns a file into what looks like a VHDX image.
 func cmdMagic(ts *testscript.TestScript, _ bool, args []string) {
-	editFile(ts, args[0], func(b []byte) { copy(b, "QFI\xfb") })
+	editFile(ts, args[0], func(b []byte) { copy(b, "vhdxfile") })
 }
 
 func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {

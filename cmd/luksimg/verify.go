@@ -32,7 +32,7 @@ offset on the disk and exits with 3.`,
 	}
 	o.unlock.add(c)
 	o.unlock.addImage(c)
-	c.Flags().StringVar(&o.sourceFormat, "source-format", "", "format of SRC: raw or vhd (default: the content tells)")
+	c.Flags().StringVar(&o.sourceFormat, "source-format", "", "format of SRC: raw, vhd or qcow2 (default: the content tells)")
 	c.Flags().IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	o.progress.add(c)
 	return c

@@ -234,3 +234,36 @@ func TestLuksimgClassicKey(t *testing.T) {
 		})
 	}
 }
+
+// qcow2 by qemu-img is the same disk, whether compressed or not. One that needs another file
+// is refused, and says which.
+func TestLuksimgQCOW2(t *testing.T) {
+	t.Parallel()
+	interop.Need(t, "qemu-img", "mke2fs", "sfdisk")
+	d, keyFile, dir := interop.MBRDisk(t), interop.KeyFile(t, dek), t.TempDir()
+	for name, args := range map[string][]string{
+		"plain":    nil,
+		"zlib":     {"-c"},
+		"zstd":     {"-c", "-o", "compression_type=zstd"},
+		"clusters": {"-c", "-o", "cluster_size=4096"},
+		"extended": {"-o", "extended_l2=on"},
+		"v2":       {"-o", "compat=0.10"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src, image := filepath.Join(dir, name+".qcow2"), filepath.Join(dir, name+".luks")
+			interop.Must(t, "qemu-img", append(append([]string{"convert", "-f", "raw", "-O", "qcow2"}, args...), d.Path, src)...)
+			encrypt(t, src, image, keyFile, shapes[0].args...)
+			mustLuksimg(t, "verify", "--key-file", keyFile, d.Path, image)
+			checkPlainExactly(t, interop.QEMUDecrypt(t, image, keyFile), d)
+			assert.Regexp(t, `format: +qcow2`, luksimg(t, "inspect", src).Stdout)
+		})
+	}
+	overlay := filepath.Join(dir, "overlay.qcow2")
+	interop.Must(t, "qemu-img", "create", "-f", "qcow2", "-b", d.Path, "-F", "raw", overlay)
+	image := filepath.Join(dir, "overlay.luks")
+	r := luksimg(t, "encrypt", "--key-file", keyFile, overlay, image)
+	assert.Equal(t, luksimgFailed, r.Code, r)
+	assert.Contains(t, r.Stderr, d.Path)
+	assert.Contains(t, r.Stderr, "hint: make one image of it first")
+	assert.NoFileExists(t, image)
+}

@@ -1,0 +1,56 @@
+// Loops of AES rounds that touch no memory: no kernel can be faster.
+
+//go:build !purego
+
+#include "textflag.h"
+
+// ROUND is one AES round on eight registers.
+#define ROUND(k, a, b, c, d, e, f, g, h) \
+	VAESENC k, a, a \
+	VAESENC k, b, b \
+	VAESENC k, c, c \
+	VAESENC k, d, d \
+	VAESENC k, e, e \
+	VAESENC k, f, f \
+	VAESENC k, g, g \
+	VAESENC k, h, h
+
+#define ROUND512 ROUND(Z8, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7)
+#define ROUND256 ROUND(Y8, Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7)
+#define ROUND128 ROUND(X8, X0, X1, X2, X3, X4, X5, X6, X7)
+
+// func rounds512(n int)
+TEXT ·rounds512(SB), NOSPLIT, $0-8
+	MOVQ n+0(FP), CX
+
+loop:
+	ROUND512
+	ROUND512
+	DECQ CX
+	JNZ  loop
+	VZEROUPPER
+	RET
+
+// func rounds256(n int)
+TEXT ·rounds256(SB), NOSPLIT, $0-8
+	MOVQ n+0(FP), CX
+
+loop:
+	ROUND256
+	ROUND256
+	DECQ CX
+	JNZ  loop
+	VZEROUPPER
+	RET
+
+// func rounds128(n int)
+TEXT ·rounds128(SB), NOSPLIT, $0-8
+	MOVQ n+0(FP), CX
+
+loop:
+	ROUND128
+	ROUND128
+	DECQ CX
+	JNZ  loop
+	VZEROUPPER
+	RET

@@ -1,0 +1,143 @@
+package qcow
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/qcow/internal/inflate"
+)
+
+// errShort: compressed data that give less than a cluster.
+var errShort = errors.New("the data end before the cluster is full")
+
+// zstdDecoder is for all disks: it decodes as many clusters at a time as there are
+// CPUs. Its output is bounded by the slice that it is given.
+var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true))
+})
+
+// compressedRange returns which bytes of the file the L2 entry of a compressed
+// cluster is for. They are whole sectors but at the start; decompression ends
+// somewhere in the last one, which may be cut off at the end of the file.
+func (d *Disk) compressedRange(e uint64, at int64) (off, n int64, err error) {
+	shift := 62 - (d.h.clusterBits - 8)
+	off = int64(e & (1<<shift - 1))
+	n = (int64(e>>shift&(1<<(d.h.clusterBits-8)-1))+1)*512 - off&511
+	if off >= d.h.fileSize {
+		return 0, 0, entryError(at, e, "compressed data inside the file, which has %d bytes; this would be at %d", d.h.fileSize, off)
+	}
+	return off, min(n, d.h.fileSize-off), nil
+}
+
+// buffers hold compressed data while they are decoded.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// decompress fills dst, which is one cluster, with a compressed cluster.
+func (d *Disk) decompress(dst []byte, r run) error {
+	off, n, err := d.compressedRange(r.entry, r.at)
+	if err != nil {
+		return err
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	if int64(cap(*buf)) < n {
+		*buf = make([]byte, n)
+	}
+	src := (*buf)[:n]
+	if _, err := readFull(d.r, src, off); err != nil {
+		return err
+	}
+	if d.h.compression == compressionZstd {
+		err = decodeZstd(dst, src)
+	} else {
+		var got int
+		if got, err = inflate.Decode(dst, src); err == nil && got < len(dst) {
+			err = errShort
+		}
+	}
+	if err != nil {
+		return &image.FormatError{Format: "qcow2", Offset: off, Field: "compressed cluster", Value: fmt.Sprintf("%d bytes (%v)", n, err),
+			Want: fmt.Sprintf("data that give %d bytes", len(dst))}
+	}
+	return nil
+}
+
+// decodeZstd fills dst with what one or more zstd frames give. What follows them may
+// be anything.
+func decodeZstd(dst, src []byte) error {
+	dec, err := zstdDecoder()
+	if err != nil {
+		return err
+	}
+	for done := 0; done < len(dst); {
+		n, err := frameLen(src)
+		if err != nil {
+			return err
+		}
+		out, err := dec.DecodeAll(src[:n], dst[done:done:len(dst)])
+		if err != nil {
+			return err
+		}
+		if len(out) == 0 {
+			return errShort
+		}
+		done += copy(dst[done:], out) // onto itself
+		src = src[n:]
+	}
+	return nil
+}
+
+var errFrame = errors.New("no whole zstd frame")
+
+// frameLen returns the length of the zstd frame that src starts with (RFC 8878,
+// section 3.1.1), as the decoder wants to see nothing of what follows.
+func frameLen(src []byte) (int, error) {
+	if len(src) < 6 || binary.LittleEndian.Uint32(src) != 0xfd2fb528 {
+		return 0, errFrame
+	}
+	desc := src[4]
+	at := 5
+	single := desc>>5&1 == 1
+	if !single {
+		at++ // window descriptor
+	}
+	at += []int{0, 1, 2, 4}[desc&3] // dictionary ID
+	switch desc >> 6 {              // frame content size
+	case 0:
+		if single {
+			at++
+		}
+	default:
+		at += 1 << (desc >> 6)
+	}
+	for {
+		if at+3 > len(src) {
+			return 0, errFrame
+		}
+		block := int(src[at]) | int(src[at+1])<<8 | int(src[at+2])<<16
+		at += 3
+		switch block >> 1 & 3 {
+		case 0, 2: // raw, compressed
+			at += block >> 3
+		case 1: // one byte, repeated
+			at++
+		default:
+			return 0, errFrame
+		}
+		if block&1 == 1 {
+			break
+		}
+	}
+	if desc>>2&1 == 1 {
+		at += 4 // checksum
+	}
+	if at > len(src) {
+		return 0, errFrame
+	}
+	return at, nil
+}

@@ -1,0 +1,93 @@
+package qcow
+
+import (
+	"maps"
+	"math"
+	"slices"
+)
+
+// A use is what a cluster of the file is used for.
+type use uint32
+
+const (
+	useNone  use = iota
+	useData      // guest data, which snapshots and compressed clusters may share
+	useTable     // an L2 table, which snapshots may share
+	useMeta      // other metadata, which is nowhere twice
+)
+
+const (
+	pageClusters = 256
+	maxPages     = 16 << 10 // 16 MiB of counters
+
+	countMask = 1<<30 - 1 // the rest of a counter is the use
+)
+
+// A counter counts references to the clusters of a file, in bounded memory: of the
+// clusters from lo on it counts as many as there is room for, up to hi, which moves
+// towards lo when there is none left. The clusters from hi on are for another round.
+type counter struct {
+	lo, hi   int64 // clusters
+	pages    map[int64]*[pageClusters]uint32
+	maxPages int
+}
+
+func newCounter(lo int64) *counter {
+	return &counter{lo: lo, hi: math.MaxInt64, pages: map[int64]*[pageClusters]uint32{}, maxPages: maxPages}
+}
+
+// add counts references to a cluster, and reports whether it is used for this only.
+func (c *counter) add(cluster int64, u use, times uint32) bool {
+	if cluster < c.lo || cluster >= c.hi {
+		return true
+	}
+	page := c.pages[cluster/pageClusters]
+	if page == nil {
+		if len(c.pages) >= c.maxPages {
+			c.shrink()
+			if cluster >= c.hi {
+				return true
+			}
+		}
+		page = new([pageClusters]uint32)
+		c.pages[cluster/pageClusters] = page
+	}
+	v := &page[cluster%pageClusters]
+	before := use(*v >> 30)
+	*v = uint32(max(before, u))<<30 | min(*v&countMask+min(times, countMask), countMask)
+	return before == useNone || before == u && u != useMeta
+}
+
+// shrink drops the upper half of the pages.
+func (c *counter) shrink() {
+	keys := c.sorted()
+	middle := keys[len(keys)/2]
+	c.hi = middle * pageClusters
+	for _, k := range keys[len(keys)/2:] {
+		delete(c.pages, k)
+	}
+}
+
+func (c *counter) sorted() []int64 { return slices.Sorted(maps.Keys(c.pages)) }
+
+// count returns how many references were counted to a cluster.
+func (c *counter) count(cluster int64) uint32 {
+	if page := c.pages[cluster/pageClusters]; page != nil {
+		return page[cluster%pageClusters] & countMask
+	}
+	return 0
+}
+
+// each visits all clusters with references, in order, until visit fails.
+func (c *counter) each(visit func(cluster int64, count uint32) error) error {
+	for _, k := range c.sorted() {
+		for i, v := range c.pages[k] {
+			if n := v & countMask; n > 0 {
+				if err := visit(k*pageClusters+int64(i), n); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package qcow
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// cryptSector is the unit of encryption in qcow2, bytes.
+const cryptSector = 512
+
+// A sectorCipher decrypts whole sectors in place, given where they are in the file
+// and in the disk.
+type sectorCipher interface {
+	decrypt(b []byte, host, guest int64)
+	wipe()
+}
+
+// Unlock gives the passphrase of an encrypted disk, each byte of it, which is not
+// kept. A wrong one is luks.ErrPassphrase, but for the old AES encryption: there,
+// each passphrase gives a key, and a wrong one gives noise. For a disk that is not
+// encrypted it is an error.
+func (d *Disk) Unlock(passphrase []byte) error {
+	var c sectorCipher
+	var err error
+	switch d.h.crypt {
+	case cryptAES:
+		c, err = newCBC(passphrase)
+	case cryptLUKS:
+		c, err = d.unlockLUKS(passphrase)
+	default:
+		err = errors.New("qcow2: the image is not encrypted")
+	}
+	if err != nil {
+		return err
+	}
+	d.cipher.Store(&c)
+	return nil
+}
+
+// Close wipes the key of an encrypted disk, which is locked then. There is nothing
+// else to close: the file, and those of the resolver, are the caller's.
+func (d *Disk) Close() error {
+	if c := d.cipher.Swap(nil); c != nil {
+		(*c).wipe()
+	}
+	return nil
+}
+
+// luksHeader reads the LUKS header in the image. All offsets in it count from its
+// own start; its payload offset means nothing here.
+func (d *Disk) luksHeader() (*luks.Header, error) {
+	n := d.h.cryptoLength
+	h, err := luks.Open(io.NewSectionReader(d.r, d.h.cryptoOffset, n), n, d.opts.KeyLimits)
+	if err != nil {
+		return nil, d.luksError(err)
+	}
+	if v := h.Version(); v != 1 {
+		return nil, unsupported("the encryption header is LUKS version %d, and qcow2 has version 1", v)
+	}
+	return h, nil
+}
+
+func (d *Disk) unlockLUKS(passphrase []byte) (sectorCipher, error) {
+	h, err := d.luksHeader()
+	if err != nil {
+		return nil, err
+	}
+	key, err := h.VolumeKey(passphrase)
+	if err != nil {
+		return nil, d.luksError(err)
+	}
+	defer clear(key)
+	v, err := h.Volume(nil, 0, key)
+	if err != nil {
+		return nil, d.luksError(err)
+	}
+	return luksCipher{v}, nil
+}
+
+// luksError makes an error of package luks one that also matches what is documented
+// of this package.
+func (d *Disk) luksError(err error) error {
+	var fe *luks.FormatError
+	switch {
+	case errors.As(err, &fe):
+		return fieldError(d.h.cryptoOffset+fe.Offset, "encryption header "+fe.Field, fe.Value, "%s", fe.Want)
+	case errors.Is(err, luks.ErrNotLUKS):
+		return fieldError(d.h.cryptoOffset, "encryption header", "no LUKS header", "one, as crypt_method is 2")
+	case errors.Is(err, luks.ErrUnsupported):
+		return fmt.Errorf("qcow2: %w: %w", image.ErrUnsupported, err)
+	}
+	return fmt.Errorf("qcow2: %w", err)
+}
+
+// luksCipher numbers sectors by their place in the file.
+type luksCipher struct{ v *luks.Volume }
+
+func (c luksCipher) decrypt(b []byte, host, guest int64) { c.v.DecryptSectors(b, b, host) }
+func (c luksCipher) wipe()                               { c.v.Close() }
+
+// cbcCipher is the AES encryption that came before LUKS. It numbers sectors by
+// their place in the disk.
+type cbcCipher struct{ block cipher.Block }
+
+func newCBC(passphrase []byte) (sectorCipher, error) {
+	var key [16]byte
+	copy(key[:], passphrase)
+	defer clear(key[:])
+	b, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("qcow2: %w", err)
+	}
+	return cbcCipher{b}, nil
+}
+
+func (c cbcCipher) decrypt(b []byte, host, guest int64) {
+	var iv [aes.BlockSize]byte
+	for ; len(b) > 0; b, guest = b[cryptSector:], guest+cryptSector {
+		binary.LittleEndian.PutUint64(iv[:], uint64(guest/cryptSector))
+		cipher.NewCBCDecrypter(c.block, iv[:]).CryptBlocks(b[:cryptSector], b[:cryptSector])
+	}
+}
+
+// wipe has nothing that it could do: crypto/aes keeps the key out of reach.
+func (c cbcCipher) wipe() {}
+
+var sectors = sync.Pool{New: func() any { return new([cryptSector]byte) }}
+
+// readEncrypted reads data that are encrypted at host in the data file, at pos in
+// the disk. Sectors that p wants as a whole are decrypted there.
+func (d *Disk) readEncrypted(c sectorCipher, p []byte, host, pos int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		host, pos := host+int64(done), pos+int64(done)
+		skip := int(host % cryptSector) // clusters are whole sectors: it is so in the disk too
+		rest := p[done:]
+		if whole := len(rest) &^ (cryptSector - 1); skip == 0 && whole > 0 {
+			if _, err := readFull(d.data, rest[:whole], host); err != nil {
+				return done, err
+			}
+			c.decrypt(rest[:whole], host, pos)
+			done += whole
+			continue
+		}
+		buf := sectors.Get().(*[cryptSector]byte)
+		_, err := readFull(d.data, buf[:], host-int64(skip))
+		if err == nil {
+			c.decrypt(buf[:], host-int64(skip), pos-int64(skip))
+			done += copy(rest, buf[skip:])
+		}
+		clear(buf[:])
+		sectors.Put(buf)
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}

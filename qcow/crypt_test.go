@@ -1,0 +1,114 @@
+package qcow
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/luks"
+)
+
+func TestAES(t *testing.T) {
+	for _, pass := range []string{"", "short", "exactly16bytes..", "more than sixteen bytes"} {
+		w := img{size: 70_001, kinds: "-hzdc"}.build()
+		be.PutUint32(w.file[offCryptMethod:], cryptAES)
+		var key [16]byte
+		copy(key[:], pass)
+		block, err := aes.NewCipher(key[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		encrypt(t, w, func(b []byte, host, guest int64) {
+			var iv [16]byte
+			binary.LittleEndian.PutUint64(iv[:], uint64(guest/512))
+			cipher.NewCBCEncrypter(block, iv[:]).CryptBlocks(b, b)
+		})
+		d := open(t, w.file, Options{Key: []byte(pass)})
+		got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
+		if err != nil || !bytes.Equal(got, w.guest) {
+			t.Errorf("%q: other bytes, or %v", pass, err)
+		}
+		readMany(t, d, w.guest)
+	}
+}
+
+// encrypt encrypts the data clusters of an image, sector by sector. The clusters are
+// found by reading the image as it is.
+func encrypt(t *testing.T, w *layout, sector func(b []byte, host, guest int64)) {
+	t.Helper()
+	d := open(t, w.file, Options{MetadataOnly: true})
+	for pos := int64(0); pos < d.Size(); {
+		r, err := d.next(pos, d.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for off := int64(0); r.kind == kindData && off < r.n; off += 512 {
+			sector(w.file[r.host+off:][:512], r.host+off, pos+off)
+		}
+		pos += r.n
+	}
+}
+
+func TestLocked(t *testing.T) {
+	w := small.build()
+	be.PutUint32(w.file[offCryptMethod:], cryptAES)
+	d := open(t, w.file, Options{})
+	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrLocked) {
+		t.Errorf("locked: %v", err)
+	}
+	for _, err := range d.Extents(0, d.Size()) {
+		if err != nil {
+			t.Errorf("extents of a locked disk: %v", err)
+		}
+	}
+	if err := open(t, small.build().file, Options{}).Unlock([]byte("x")); err == nil {
+		t.Error("a disk that is not encrypted was unlocked")
+	}
+}
+
+// TestLUKS has the header that package luks makes in a qcow2 image. qemu_test.go has
+// those that QEMU makes.
+func TestLUKS(t *testing.T) {
+	const pass = "correct horse"
+	var head bytes.Buffer
+	h, key, err := luks.New([]byte(pass), luks.Options{Version: 1, KDF: luks.KDF{Iterations: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	volume, err := h.Volume(nil, 0, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.WriteTo(&head); err != nil {
+		t.Fatal(err)
+	}
+	w := img{size: 70_001, bits: 12, exts: ext(extCrypto, string(make([]byte, 16)))}.build()
+	at := (int64(len(w.file)) + 4095) &^ 4095
+	w.file = append(w.file, make([]byte, at-int64(len(w.file)))...)
+	w.file = append(w.file, head.Bytes()...)
+	be.PutUint32(w.file[offCryptMethod:], cryptLUKS)
+	be.PutUint64(w.file[headerSizeV3+8:], uint64(at))
+	be.PutUint64(w.file[headerSizeV3+16:], uint64(head.Len()))
+	encrypt(t, w, func(b []byte, host, guest int64) { volume.EncryptSectors(b, b, host) })
+
+	d := open(t, w.file, Options{Key: []byte(pass)})
+	readMany(t, d, w.guest)
+	d.Close()
+	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrLocked) {
+		t.Errorf("closed: %v", err)
+	}
+	if err := d.Unlock([]byte(pass + "\n")); !errors.Is(err, luks.ErrPassphrase) {
+		t.Errorf("wrong passphrase: %v", err)
+	}
+	w.file[at+208] ^= 1 // the state of key slot 0
+	var fe *image.FormatError
+	_, err = Open(bytes.NewReader(w.file), int64(len(w.file)), Options{Key: []byte(pass)})
+	if !errors.As(err, &fe) || fe.Offset != at+208 {
+		t.Errorf("damaged header: %v", err)
+	}
+}

@@ -1,0 +1,68 @@
+package qcow_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"os"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/qcow"
+)
+
+func ExampleOpen() {
+	file := readGolden("testdata/snap.qcow2.gz") // any io.ReaderAt will do, an *os.File too
+
+	disk, err := qcow.Open(bytes.NewReader(file), int64(len(file)), qcow.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	info, err := disk.Info(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("version %d, %d bytes, snapshot %q\n", info.Version, disk.Size(), info.Snapshots[0].Name)
+	for e, err := range image.Extents(disk, 0, disk.Size()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(e.Offset, e.Length, e.Kind)
+	}
+	before, err := qcow.Open(bytes.NewReader(file), int64(len(file)), qcow.Options{Snapshot: "before"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, d := range []*qcow.Disk{disk, before} {
+		b := make([]byte, 4)
+		if _, err := d.ReadAt(b, 8192); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("% x\n", b)
+	}
+	// Output:
+	// version 3, 1048576 bytes, snapshot "before"
+	// 0 24576 data
+	// 24576 1024000 hole
+	// 22 22 22 22
+	// 11 11 11 11
+}
+
+func readGolden(name string) []byte {
+	f, err := os.Open(name)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,135 @@
+package qcow
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"runtime"
+	"testing"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// FuzzOpen opens, describes, checks and reads files of any content. Bits of flags: 0
+// gives a backing or data file of 3000 bytes, 1 opens a snapshot, 2 gives a key.
+func FuzzOpen(f *testing.F) {
+	for _, m := range []img{
+		// Small ones, as large inputs slow the fuzzer down.
+		{size: 3000},
+		{size: 3000, version: 2, kinds: "-dc", seed: 1},
+		{size: 3000, zstd: true, kinds: "cd", seed: 2},
+		{size: 3000, snapshot: true, kinds: "-zd", seed: 3},
+		{size: 5000, backing: "base", kinds: "-hd", exts: ext(extBackingFormat, "raw"), seed: 4},
+		{size: 2000, kinds: "-", features: incompatDataFile, exts: ext(extDataFile, "data"), seed: 5},
+		{size: 0, exts: ext(extFeatureNames, "\x00\x05future"+string(make([]byte, 40)))},
+	} {
+		w := m.build()
+		f.Add(w.file, byte(0))
+		f.Add(w.file, byte(1|2))
+		f.Add(w.file[:len(w.file)*2/3], byte(1|4))
+	}
+	aes := img{size: 2000, kinds: "d"}.build().file
+	be.PutUint32(aes[offCryptMethod:], cryptAES)
+	f.Add(aes, byte(4))
+	f.Fuzz(func(t *testing.T, file []byte, flags byte) {
+		var opts Options
+		if flags&1 != 0 {
+			opts.Resolve = func(Ref) (image.Source, error) { return bytes.NewReader(make([]byte, 3000)), nil }
+		}
+		if flags&2 != 0 {
+			opts.Snapshot = "1"
+		}
+		if flags&4 != 0 {
+			opts.Key = []byte("key")
+			opts.KeyLimits = luks.OpenOptions{MaxWork: 1000}
+		}
+		fuzzOpen(t, file, opts)
+	})
+}
+
+func fuzzOpen(t *testing.T, file []byte, opts Options) {
+	r, size := bytes.NewReader(file), int64(len(file))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	d, err := Open(r, size, opts)
+	runtime.ReadMemStats(&after)
+	// The first cluster, the L1 table and the snapshots, which grow by appending.
+	if n, bound := after.TotalAlloc-before.TotalAlloc, 20*uint64(size)+256<<10; n > bound {
+		t.Fatalf("Open of %d bytes allocated %d", size, n)
+	}
+	detected := Detect(r, size)
+	if err != nil {
+		if !expected(err) {
+			t.Fatalf("unexpected kind of error: %v", err)
+		}
+		return
+	}
+	if !detected {
+		t.Fatal("opened but not detected")
+	}
+	ctx := context.Background()
+	i, err := d.Info(ctx)
+	if err != nil && !expected(err) {
+		t.Fatalf("Info: %v", err)
+	}
+	if _, err := json.Marshal(i); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Check(ctx); err != nil {
+		t.Fatalf("Check: %v", err)
+	}
+	const window = 1 << 18
+	for _, off := range []int64{0, d.Size()/2 + 7, d.Size() - window} {
+		off = min(max(off, 0), d.Size())
+		fuzzRead(t, d, off, min(window, d.Size()-off))
+	}
+}
+
+// expected tells whether an error is one that is documented for a bad file.
+func expected(err error) bool {
+	var refused *RefusedError
+	return errors.Is(err, image.ErrFormat) || errors.Is(err, image.ErrUnsupported) || errors.Is(err, ErrSnapshot) ||
+		errors.Is(err, ErrLocked) || errors.Is(err, luks.ErrPassphrase) || errors.Is(err, luks.ErrLimit) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &refused)
+}
+
+// fuzzRead checks that a range is covered by extents, that they agree with what is
+// read, and that it does not matter in which pieces it is read.
+func fuzzRead(t *testing.T, d *Disk, off, n int64) {
+	whole := make([]byte, n)
+	got, err := d.ReadAt(whole, off)
+	if err != nil && !expected(err) || err == nil && int64(got) != n {
+		t.Fatalf("ReadAt(%d bytes, %d) = %d, %v", n, off, got, err)
+	}
+	whole = whole[:got]
+	at := off
+	for e, err := range image.Extents(d, off, n) {
+		if err != nil {
+			if !expected(err) {
+				t.Fatalf("extents: %v", err)
+			}
+			return
+		}
+		if e.Offset != at || e.Length <= 0 || e.End() > off+n {
+			t.Fatalf("extent %+v at %d", e, at)
+		}
+		at = e.End()
+		if at > off+int64(len(whole)) {
+			return
+		}
+		b := whole[e.Offset-off : at-off]
+		if e.Kind != image.Data && bytes.Count(b, []byte{0}) != len(b) {
+			t.Fatalf("extent %+v does not read as zeros", e)
+		}
+		piece := make([]byte, min(len(b), 700))
+		if _, err := d.ReadAt(piece, e.Offset); err != nil || !bytes.Equal(piece, b[:len(piece)]) {
+			t.Fatalf("extent %+v reads otherwise than the whole: %v", e, err)
+		}
+	}
+	if at != off+n {
+		t.Fatalf("the extents of %d bytes at %d end at %d", n, off, at)
+	}
+}

@@ -1,0 +1,64 @@
+package qcow
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"os"
+	"testing"
+)
+
+// The files in testdata were written by qemu; README.md there has the commands.
+func TestGolden(t *testing.T) {
+	type write struct {
+		off, n int
+		b      byte
+	}
+	src := []write{{256 << 10, 300 << 10, 0x77}, {2 << 20, 512, 0x33}}
+	for _, c := range []struct {
+		name, file string
+		opts       Options
+		size       int64
+		writes     []write
+	}{
+		{"v2", "v2", Options{}, 2 << 20, []write{{1 << 20, 64 << 10, 0x5a}, {100 << 10, 4096, 0xa5}}},
+		{"current", "snap", Options{}, 1 << 20, []write{{0, 16 << 10, 0x11}, {8 << 10, 16 << 10, 0x22}}},
+		{"snapshot", "snap", Options{Snapshot: "before"}, 1 << 20, []write{{0, 16 << 10, 0x11}}},
+		{"zstd", "zstd", Options{}, 3 << 20, src},
+		{"zlib", "zlib", Options{}, 3 << 20, src},
+		{"aes", "aes", Options{Key: []byte("secret")}, 64 << 10, []write{{8 << 10, 1024, 0x44}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := open(t, golden(t, c.file), c.opts)
+			guest := make([]byte, c.size)
+			for _, w := range c.writes {
+				copy(guest[w.off:], bytes.Repeat([]byte{w.b}, w.n))
+			}
+			got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
+			if err != nil || !bytes.Equal(got, guest) {
+				t.Errorf("other bytes, or %v", err)
+			}
+			if r, err := d.Check(context.Background()); err != nil || r.Corruptions+r.Leaks > 0 {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+}
+
+func golden(t testing.TB, name string) []byte {
+	t.Helper()
+	z, err := os.ReadFile("testdata/" + name + ".qcow2.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(z))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,133 @@
+package inflate
+
+import (
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+)
+
+// texts are inputs of many kinds: what compresses well, badly and not at all.
+func texts() map[string][]byte {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	random := make([]byte, 100_000)
+	for i := range random {
+		random[i] = byte(rnd.Uint32())
+	}
+	few := make([]byte, 300_000)
+	for i := range few {
+		few[i] = "abcdefghij klmno\n"[min(rnd.IntN(17), rnd.IntN(17))]
+	}
+	skewed := make([]byte, 200_000)
+	for i := range skewed {
+		skewed[i] = byte(rnd.ExpFloat64() * 9)
+	}
+	var lines bytes.Buffer
+	for i := range 20_000 {
+		fmt.Fprintf(&lines, "line %d of %x\n", i, rnd.Uint32()>>rnd.UintN(32))
+	}
+	return map[string][]byte{
+		"empty": {}, "one": {7}, "zeros": make([]byte, 1<<20), "random": random, "few": few, "skewed": skewed,
+		"lines": lines.Bytes(), "period": bytes.Repeat([]byte("0123456789abc"), 5000), "mixed": append(append([]byte{}, random[:5000]...), few[:70000]...),
+	}
+}
+
+func deflate(t testing.TB, b []byte, level int) []byte {
+	var z bytes.Buffer
+	w, err := flate.NewWriter(&z, level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(b)
+	w.Close()
+	return z.Bytes()
+}
+
+func TestDecode(t *testing.T) {
+	for name, text := range texts() {
+		for _, level := range []int{flate.HuffmanOnly, 0, 1, 6, 9} {
+			z := deflate(t, text, level)
+			dst := make([]byte, len(text)+100)
+			if n, err := Decode(dst, z); err != nil || !bytes.Equal(dst[:n], text) {
+				t.Errorf("%s, level %d: %d bytes, %v", name, level, n, err)
+			}
+			// Exactly full, with something behind the stream; and full before its end.
+			z = append(z, "and more"...)
+			for _, size := range []int{len(text), len(text) / 2, 1} {
+				size = min(size, len(text))
+				dst := make([]byte, size)
+				if n, err := Decode(dst, z); err != nil || n != size || !bytes.Equal(dst, text[:size]) {
+					t.Errorf("%s, level %d, %d bytes: %d, %v", name, level, size, n, err)
+				}
+			}
+		}
+	}
+}
+
+func TestDecodeTruncated(t *testing.T) {
+	text := texts()["lines"][:4000]
+	for _, level := range []int{0, 1, 9, flate.HuffmanOnly} {
+		z := deflate(t, text, level)
+		dst := make([]byte, len(text)+1)
+		for i := range len(z) - 1 {
+			if n, err := Decode(dst, z[:i]); err == nil && n >= len(text) {
+				t.Fatalf("level %d: %d of %d bytes were enough", level, i, len(z))
+			}
+		}
+	}
+}
+
+// FuzzDecode compares with the standard library: the same bytes, and an error where
+// that has one.
+func FuzzDecode(f *testing.F) {
+	for _, text := range texts() {
+		f.Add(deflate(f, text[:min(len(text), 2000)], 6), uint16(2000))
+		f.Add(deflate(f, text[:min(len(text), 300)], flate.HuffmanOnly), uint16(100))
+	}
+	f.Fuzz(func(t *testing.T, z []byte, size uint16) {
+		want := make([]byte, size)
+		r := flate.NewReader(bytes.NewReader(z))
+		wantN, wantErr := io.ReadFull(r, want)
+		got := make([]byte, size)
+		n, err := Decode(got, z)
+		if !bytes.Equal(got[:min(n, wantN)], want[:min(n, wantN)]) {
+			t.Fatal("other bytes")
+		}
+		if wantErr == io.EOF || wantErr == io.ErrUnexpectedEOF {
+			// The stream ended, or the input did, which is an error here unless dst
+			// was full by then: the standard library is behind with its output.
+			if n < wantN || n != wantN && n < len(got) && err == nil {
+				t.Fatalf("%d bytes, %v, want %d", n, err, wantN)
+			}
+			return
+		}
+		if wantErr != nil {
+			if err == nil {
+				t.Fatalf("%d bytes and no error, want %v", n, wantErr)
+			}
+			return
+		}
+		if err != nil || n != wantN || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes, %v, want %d", n, err, wantN)
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, name := range []string{"lines", "skewed", "zeros"} {
+		text := texts()[name]
+		text = text[:min(len(text), 64<<10)]
+		z := deflate(b, text, 6)
+		dst := make([]byte, len(text))
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				if _, err := Decode(dst, z); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

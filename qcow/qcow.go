@@ -1,0 +1,236 @@
+// Package qcow reads qcow2 disk images of versions 2 and 3, as the qcow2
+// specification (docs/interop/qcow2 in QEMU) describes them: with compressed
+// clusters, extended L2 entries, internal snapshots, encryption, backing files and
+// external data files.
+//
+// Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
+// tells a qcow2 file by its content. The package never opens a file and never
+// writes: an image that is incomplete without other files gets them from
+// [Options.Resolve], and is refused without it.
+package qcow
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// Errors that a caller can act on. Match with [errors.Is].
+var (
+	// ErrLocked: the disk is encrypted, and its data cannot be read before
+	// [Disk.Unlock], or without a key in [Options].
+	ErrLocked = errors.New("the image is encrypted and locked")
+
+	// ErrSnapshot: the image has no internal snapshot of that ID or name.
+	ErrSnapshot = errors.New("no such snapshot")
+)
+
+// Options changes how [Open] reads an image. The zero value is right for images of
+// unknown origin that are complete in themselves.
+type Options struct {
+	// Resolve gives the backing file or the external data file that an image
+	// names. If it is nil, an image that needs one is refused with a
+	// [RefusedError].
+	Resolve func(Ref) (image.Source, error)
+
+	// ID tells this file from all others, as an absolute path or the numbers of
+	// device and inode do. An image whose chain of backing files leads back to the
+	// same ID is refused. If it is empty, only the length of a chain is limited.
+	ID string
+
+	// Key is the passphrase of an encrypted image, each byte of it. It is used
+	// while Open runs and not kept. See also [Disk.Unlock].
+	Key []byte
+
+	// KeyLimits bounds what the key derivation of an image encrypted with LUKS may
+	// cost.
+	KeyLimits luks.OpenOptions
+
+	// Snapshot, if not empty, is the ID or else the name of the internal snapshot
+	// to open in place of the current state of the disk.
+	Snapshot string
+
+	// MetadataOnly opens an image to be described and checked: Resolve is not
+	// called and ReadAt and Extents fail.
+	MetadataOnly bool
+
+	chain []string // the IDs of the images that this one is behind
+	depth int      // how many these are
+}
+
+// A Disk is an open qcow2 image, seen as its guest sees it. It is an image.Source
+// and an image.Extenter, and safe for concurrent use, but for Close. In memory it
+// holds the L1 table, 8 bytes for each L2 table, up to 2 MiB of L2 tables, and a few
+// decompressed clusters.
+type Disk struct {
+	r         io.ReaderAt
+	h         *header
+	opts      Options
+	size      int64 // virtual size, bytes
+	snapshots []Snapshot
+	metaEnd   int64 // of the snapshot table
+	warnings  []string
+
+	l1       []uint64
+	l1Offset int64 // where it is in the file
+	l2       l2Cache
+
+	data    io.ReaderAt  // where data clusters are: r, or the external data file
+	dataEnd int64        // how many bytes it has
+	backing image.Source // nil without one
+
+	compressed compressedCache
+	cipher     atomic.Pointer[sectorCipher] // nil while locked
+}
+
+var (
+	_ image.Source   = (*Disk)(nil)
+	_ image.Extenter = (*Disk)(nil)
+)
+
+// Open reads the header, the snapshot table and the L1 table of the image of size
+// bytes in r. L2 tables are read and checked as they are needed. The Disk keeps r,
+// which must allow concurrent ReadAt if the Disk is used concurrently, and must not
+// change meanwhile. If r is an image.Extenter, such as a raw file with hole
+// detection, holes in the file are holes of the disk.
+//
+// A file that breaks the rules of the format gives an *image.FormatError, which
+// matches image.ErrFormat; one with features that are not known here an error that
+// matches image.ErrUnsupported; one that needs another file a [RefusedError] if
+// there is no [Options.Resolve]. A wrong key is luks.ErrPassphrase. Other errors are
+// those of r and of Resolve. What is odd but readable is in [Info.Warnings].
+func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
+	h, err := readHeader(r, size)
+	if err != nil {
+		return nil, err
+	}
+	d := &Disk{r: r, h: h, opts: opts, size: h.size, data: r, dataEnd: size}
+	d.opts.Key = nil
+	d.l2.init(h)
+	d.compressed.init(h)
+	if d.snapshots, d.metaEnd, err = readSnapshots(r, h); err != nil {
+		return nil, err
+	}
+	l1Offset := h.l1Offset
+	if opts.Snapshot != "" {
+		s, err := findSnapshot(d.snapshots, opts.Snapshot)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.checkL1(h); err != nil {
+			return nil, err
+		}
+		d.size, l1Offset = s.VirtualSize, s.l1Offset
+	}
+	if err := d.readL1(l1Offset); err != nil {
+		return nil, err
+	}
+	d.warn()
+	if opts.MetadataOnly {
+		return d, nil
+	}
+	if err := d.resolve(); err != nil {
+		return nil, err
+	}
+	if opts.Key != nil && h.crypt != cryptNone {
+		if err := d.Unlock(opts.Key); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// Size returns the virtual size in bytes. It need not be a multiple of anything.
+func (d *Disk) Size() int64 { return d.size }
+
+// ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
+// with io.EOF. Clusters that are next to each other in the file are read at once.
+// Of an encrypted disk that is locked nothing can be read: [ErrLocked].
+func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("qcow2: read at a negative offset")
+	}
+	if err := d.readable(); err != nil {
+		return 0, err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if off >= d.size {
+		return 0, io.EOF
+	}
+	var end error
+	if int64(len(p)) > d.size-off {
+		p, end = p[:d.size-off], io.EOF
+	}
+	done := 0
+	for done < len(p) {
+		pos := off + int64(done)
+		run, err := d.next(pos, off+int64(len(p)))
+		if err != nil {
+			return done, err
+		}
+		n, err := d.readRun(p[done:][:run.n], run, pos)
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, end
+}
+
+// readable tells why no data can be read, if so.
+func (d *Disk) readable() error {
+	if d.opts.MetadataOnly {
+		return errors.New("qcow2: the image was opened for its metadata only")
+	}
+	if d.h.crypt != cryptNone && d.cipher.Load() == nil {
+		return fmt.Errorf("qcow2: %w", ErrLocked)
+	}
+	return nil
+}
+
+// readRun reads the start of a run of guest-visible bytes at pos.
+func (d *Disk) readRun(p []byte, run run, pos int64) (int, error) {
+	switch run.kind {
+	case kindData:
+		if c := d.cipher.Load(); c != nil {
+			return d.readEncrypted(*c, p, run.host, pos)
+		}
+		return readFull(d.data, p, run.host)
+	case kindCompressed:
+		return d.readCompressed(p, run, pos)
+	case kindUnallocated:
+		return d.readBacking(p, pos)
+	}
+	clear(p)
+	return len(p), nil
+}
+
+// readFull reads len(p) bytes at off of a file. Unlike io.ReaderAt it returns nil
+// whenever p is full, carries on after a short read, and reports a file that ends
+// early as io.ErrUnexpectedEOF: an io.EOF would look like the end of the disk.
+func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := r.ReadAt(p[done:], off+int64(done))
+		done += n
+		if done == len(p) {
+			break
+		}
+		switch {
+		case err == io.EOF:
+			err = io.ErrUnexpectedEOF
+		case err == nil && n == 0:
+			err = io.ErrNoProgress
+		}
+		if err != nil {
+			return done, fmt.Errorf("qcow2: read %d bytes at offset %d of the file: %w", len(p), off, err)
+		}
+	}
+	return done, nil
+}

@@ -1,0 +1,110 @@
+package qcow
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+)
+
+const (
+	// offsetMask is the part of a table entry that is an offset in the file. All
+	// else in it are flags and reserved bits.
+	offsetMask = 0x00fffffffffffe00
+
+	flagCopied     = 1 << 63
+	flagCompressed = 1 << 62
+	flagZero       = 1
+
+	// L2 tables are read and kept in slices of this many bytes, or whole if they
+	// are smaller: of the 2 MiB that a table may have, a read needs a few bytes.
+	maxSlice = 4096
+
+	sliceSlots = 512 // so all slices are at most 2 MiB
+)
+
+// readL1 reads the entries of the L1 table at off that the disk needs. That they lie
+// in the file has been checked.
+func (d *Disk) readL1(off int64) error {
+	d.l1Offset = off
+	d.l1 = make([]uint64, d.h.l1Needed(d.size))
+	buf := make([]byte, min(8*len(d.l1), 64<<10))
+	tables := int64(0)
+	for i := 0; i < len(d.l1); {
+		b := buf[:min(len(buf), 8*(len(d.l1)-i))]
+		if _, err := readFull(d.r, b, off+8*int64(i)); err != nil {
+			return err
+		}
+		for ; len(b) > 0; b = b[8:] {
+			d.l1[i] = binary.BigEndian.Uint64(b)
+			if d.l1[i]&offsetMask != 0 {
+				tables++
+			}
+			i++
+		}
+	}
+	// A table for more than one place in the disk is always a mistake. This bounds
+	// the time that it takes to go through all of them by the size of the file.
+	if room := d.h.fileSize >> d.h.clusterBits; tables > room {
+		return fieldError(off, "L1 table", fmt.Sprintf("%d L2 tables", tables), "at most %d, as many as the file has clusters", room)
+	}
+	return nil
+}
+
+// l2Table returns where the L2 table of an L1 entry is, 0 if there is none.
+func (d *Disk) l2Table(i int64) (int64, error) {
+	table := int64(d.l1[i] & offsetMask)
+	if table == 0 {
+		return 0, nil
+	}
+	if want := d.h.badCluster(table); want != "" {
+		return 0, fieldError(d.l1Offset+8*i, fmt.Sprintf("L1 entry %d", i), hex(d.l1[i]), "an L2 table %s", want)
+	}
+	return table, nil
+}
+
+// badCluster tells what is wrong with the place of a cluster of metadata, which must
+// lie in the file as a whole; "" if nothing is.
+func (h *header) badCluster(off int64) string {
+	switch {
+	case off&(h.clusterSize()-1) != 0:
+		return fmt.Sprintf("at a multiple of the cluster size %d", h.clusterSize())
+	case off == 0:
+		return "past the header"
+	case off > h.fileSize-h.clusterSize():
+		return fmt.Sprintf("that ends inside the file, which has %d bytes", h.fileSize)
+	}
+	return ""
+}
+
+// l2Cache keeps slices of L2 tables. A slice has one place where it may be, so that
+// a look-up is one atomic load; what was there before is dropped.
+type l2Cache struct {
+	bits  uint // log2 of the size of a slice, bytes
+	slots [sliceSlots]atomic.Pointer[l2Slice]
+}
+
+// An l2Slice is a part of an L2 table, which does not change.
+type l2Slice struct {
+	off int64
+	b   []byte
+}
+
+func (c *l2Cache) init(h *header) { c.bits = log2(min(h.clusterSize(), maxSlice)) }
+
+// slice returns the slice that the entry at off of the file is in.
+func (d *Disk) slice(off int64) (*l2Slice, error) {
+	c := &d.l2
+	start := off &^ (1<<c.bits - 1)
+	// Slices that are used one after the other are next to each other, in a table
+	// or at least in many files: they have different slots.
+	slot := &c.slots[uint64(start)>>c.bits%sliceSlots]
+	if s := slot.Load(); s != nil && s.off == start {
+		return s, nil
+	}
+	s := &l2Slice{start, make([]byte, 1<<c.bits)}
+	if _, err := readFull(d.r, s.b, start); err != nil {
+		return nil, err
+	}
+	slot.Store(s)
+	return s, nil
+}
