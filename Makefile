@@ -35,7 +35,7 @@ cross:
 # Where goroutines share something. The race detector needs cgo and a C compiler.
 race:
 	@if command -v $${CC:-cc} >/dev/null; then \
-		$(GO) test -race . ./image ./vhd ./luks ./xts ./internal/parallel ./internal/output ./internal/term; \
+		$(GO) test -race . ./image ./vhd ./qcow ./luks ./luks/ciphers ./xts ./internal/dmcrypt ./internal/parallel ./internal/output ./internal/term; \
 	else echo "skipped: tests with the race detector need a C compiler"; fi
 
 unit:
