@@ -295,7 +295,7 @@ func TestTokensAndLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := open(t, j.b).Info()
-	if i.Label != "root" || i.Subsystem != "test" || i.Keyslots[0].Priority != "preferred" || i.Tokens != 2 || len(i.Warnings) > 0 {
+	if i.Label != "root" || i.Subsystem != "test" || i.Keyslots[0].Priority != "preferred" || len(i.Tokens) != 2 || len(i.Warnings) > 0 {
 		t.Errorf("%+v", i)
 	}
 	if err := e.KillSlot(0, true); err != nil {

@@ -1,24 +1,39 @@
 package luks
 
-// Info is what a header says, as cryptsetup luksDump shows it: no keys and no
-// salts. Its JSON form is stable; members may be added.
+import "slices"
+
+// Info is what a header says, all that cryptsetup luksDump shows. There is no secret in
+// it. Its JSON form is stable; members may be added.
 type Info struct {
-	Version      int        `json:"version"`
-	UUID         string     `json:"uuid"`
-	Label        string     `json:"label,omitempty"`
-	Subsystem    string     `json:"subsystem,omitempty"`
-	Cipher       string     `json:"cipher"`                  // "aes-xts-plain64"
-	KeyBits      int        `json:"key_bits"`                // of the volume key: 512 for AES-256 in XTS mode
-	Hash         string     `json:"hash"`                    // of the volume key's digest
-	SectorSize   int        `json:"sector_size"`             // bytes
-	DataOffset   int64      `json:"data_offset"`             // bytes; 0 for a detached header
-	DataSize     int64      `json:"data_size,omitempty"`     // bytes; 0: to the end of the file
-	MetadataSize int64      `json:"metadata_size,omitempty"` // LUKS2: bytes of each header copy
-	Epoch        uint64     `json:"epoch,omitempty"`         // LUKS2: the header's sequence number
-	Flags        []string   `json:"flags,omitempty"`
-	Tokens       int        `json:"tokens,omitempty"`
-	Keyslots     []SlotInfo `json:"keyslots"` // those in use
-	Warnings     []string   `json:"warnings,omitempty"`
+	Version      int          `json:"version"`
+	UUID         string       `json:"uuid"`
+	Label        string       `json:"label,omitempty"`
+	Subsystem    string       `json:"subsystem,omitempty"`
+	Cipher       string       `json:"cipher"`                  // "aes-xts-plain64"
+	KeyBits      int          `json:"key_bits"`                // of the volume key: 512 for AES-256 in XTS mode
+	Hash         string       `json:"hash"`                    // of the volume key's digest
+	SectorSize   int          `json:"sector_size"`             // bytes
+	DataOffset   int64        `json:"data_offset"`             // bytes; 0 for a detached header
+	DataSize     int64        `json:"data_size,omitempty"`     // bytes; 0: to the end of the file
+	MetadataSize int64        `json:"metadata_size,omitempty"` // LUKS2: bytes of each header copy
+	KeyslotsSize int64        `json:"keyslots_size,omitempty"` // LUKS2: bytes for all key slots
+	Epoch        uint64       `json:"epoch,omitempty"`         // LUKS2: the header's sequence number
+	Flags        []string     `json:"flags,omitempty"`
+	Keyslots     []SlotInfo   `json:"keyslots"` // those in use
+	Digests      []DigestInfo `json:"digests"`
+	Tokens       []Token      `json:"tokens,omitempty"`
+	Warnings     []string     `json:"warnings,omitempty"`
+}
+
+// DigestInfo is what a header says of a digest of a volume key.
+type DigestInfo struct {
+	Digest     int    `json:"digest"`
+	Hash       string `json:"hash"`       // of PBKDF2
+	Iterations uint32 `json:"iterations"` // of PBKDF2
+	Salt       []byte `json:"salt"`
+	Value      []byte `json:"value"`
+	Keyslots   []int  `json:"keyslots"` // that hold the key
+	Data       bool   `json:"data"`     // whether the key is that of the data
 }
 
 // SlotInfo is what a header says of a key slot.
@@ -33,9 +48,13 @@ type SlotInfo struct {
 	Iterations uint32 `json:"iterations"`         // of PBKDF2, or passes of Argon2
 	Memory     uint32 `json:"memory,omitempty"`   // of Argon2, KiB
 	Parallel   uint32 `json:"parallel,omitempty"` // lanes of Argon2
+	Salt       []byte `json:"salt"`
 	AFHash     string `json:"af_hash"`
-	Offset     int64  `json:"offset"` // of the key material, bytes
-	Size       int64  `json:"size"`   // of its area, bytes
+	AFStripes  int    `json:"af_stripes"`
+	Digest     int    `json:"digest"`        // that the key belongs to; -1 for none
+	CipherBits int    `json:"area_key_bits"` // of the key that the key material is encrypted with
+	Offset     int64  `json:"offset"`        // of the key material, bytes
+	Size       int64  `json:"size"`          // of its area, bytes
 }
 
 // Info returns what the header says.
@@ -53,7 +72,8 @@ func (h *Header) Info() Info {
 		MetadataSize: h.hdrSize,
 		Epoch:        h.seqid,
 		Flags:        h.flags,
-		Tokens:       h.tokens,
+		KeyslotsSize: h.keyslots,
+		Tokens:       h.Tokens(),
 		Keyslots:     []SlotInfo{},
 		Warnings:     h.warnings,
 	}
@@ -61,6 +81,8 @@ func (h *Header) Info() Info {
 		if len(d.segments) > 0 {
 			i.Hash = d.hash
 		}
+		keyslots := slices.DeleteFunc(slices.Clone(d.slots), func(n int) bool { return h.slot(n) == nil })
+		i.Digests = append(i.Digests, DigestInfo{d.id, d.hash, d.iterations, d.salt, d.value, keyslots, len(d.segments) > 0})
 	}
 	for _, s := range h.slots {
 		if !s.active {
@@ -69,6 +91,12 @@ func (h *Header) Info() Info {
 		bound := h.digestOf(s) != nil
 		if bound {
 			i.KeyBits = s.keySize * 8
+		}
+		digest := -1
+		for _, d := range h.digests {
+			if slices.Contains(d.slots, s.id) {
+				digest = d.id
+			}
 		}
 		i.Keyslots = append(i.Keyslots, SlotInfo{
 			Slot:       s.id,
@@ -81,7 +109,11 @@ func (h *Header) Info() Info {
 			Iterations: s.kdf.Iterations,
 			Memory:     s.kdf.Memory,
 			Parallel:   s.kdf.Parallel,
+			Salt:       s.salt,
 			AFHash:     s.afHash,
+			AFStripes:  stripes,
+			Digest:     digest,
+			CipherBits: s.area.keySize * 8,
 			Offset:     s.area.offset,
 			Size:       s.area.size,
 		})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -427,7 +428,7 @@ func TestDefaults(t *testing.T) {
 		}
 		s := i.Keyslots[0]
 		got := luks.SlotInfo{KDF: s.KDF, Hash: s.Hash, Iterations: s.Iterations, Memory: s.Memory, Parallel: s.Parallel, AFHash: s.AFHash}
-		if got != c.want {
+		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%+v:\ngot  %+v\nwant %+v", c.o, got, c.want)
 		}
 	}

@@ -136,13 +136,25 @@ func (t *table) luks(l *luks.Info) {
 	if l.Version == 2 {
 		t.row("metadata size", "%d bytes", l.MetadataSize)
 		t.row("epoch", "%d", l.Epoch)
-		t.row("tokens", "%d", l.Tokens)
+		t.row("key slots size", "%d bytes", l.KeyslotsSize)
 	}
 	if len(l.Flags) > 0 {
 		t.row("flags", "%s", strings.Join(l.Flags, " "))
 	}
 	for _, s := range l.Keyslots {
 		t.slot(s)
+		t.row("  key", "%d bits, digest %d", s.KeyBits, s.Digest)
+		t.row("  key material", "%d bytes at %d, %s with a %d-bit key", s.Size, s.Offset, s.Cipher, s.CipherBits)
+		t.row("  anti-forensic", "%d stripes, %s", s.AFStripes, s.AFHash)
+		t.row("  salt", "%x", s.Salt)
+	}
+	for _, d := range l.Digests {
+		t.row(fmt.Sprintf("digest %d", d.Digest), "pbkdf2 %s, %d iterations", d.Hash, d.Iterations)
+		t.row("  salt", "%x", d.Salt)
+		t.row("  value", "%x", d.Value)
+	}
+	for _, k := range l.Tokens {
+		t.row(fmt.Sprintf("token %d", k.Number), "%q, key slots %v", k.Type, k.Keyslots)
 	}
 }
 

@@ -154,7 +154,7 @@ func TestLuksimgKeepsMetadata(t *testing.T) {
 	inspect := luksimg(t, "inspect", image).Stdout
 	assert.Regexp(t, `label: +root`, inspect)
 	assert.Regexp(t, `subsystem: +vm`, inspect)
-	assert.Regexp(t, `tokens: +1`, inspect)
+	assert.Regexp(t, `token 3: +"someone's", key slots \[0\]`, inspect)
 	assert.Regexp(t, `key slot 0: .*, preferred`, inspect)
 }
 
