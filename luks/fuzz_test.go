@@ -129,6 +129,9 @@ func FuzzVolume(f *testing.F) {
 			n, err := v.ReadAt(got, off)
 			m, errWant := bytes.NewReader(want).ReadAt(p, off)
 			if n != m || err != errWant || !bytes.Equal(got[:n], p[:n]) {
+				if len(p) == 0 && n == 0 && err == nil {
+					continue // past the end nothing can be read in two ways
+				}
 				t.Fatalf("ReadAt(%d bytes, %d): %d, %v, want %d, %v", len(p), off, n, err, m, errWant)
 			}
 		}

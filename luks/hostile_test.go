@@ -125,10 +125,11 @@ func setJSON(t testing.TB, img, text []byte) []byte {
 
 // sumV2 puts the right checksums into both copies of a LUKS2 header.
 func sumV2(img []byte) []byte {
-	size := int(binary.BigEndian.Uint64(img[8:]))
-	if size < 4096 || len(img) < 2*size {
+	n := binary.BigEndian.Uint64(img[8:])
+	if n < 4096 || n > uint64(len(img)/2) {
 		return img
 	}
+	size := int(n)
 	for _, off := range []int{0, size} {
 		clear(img[off+448 : off+512])
 		sum := sha256.Sum256(img[off : off+size])
