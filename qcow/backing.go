@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/chain"
 )
-
-// maxChain is how many images may be behind each other.
-const maxChain = 64
 
 // A Ref names another file that an image is incomplete without. All in it but Depth
 // was chosen by whoever made the image, and may name any file: see that the file is
@@ -54,11 +51,11 @@ func (e *RefusedError) Error() string {
 
 // resolve gets the files that the image needs.
 func (d *Disk) resolve() error {
-	if d.opts.ID != "" && slices.Contains(d.opts.chain, d.opts.ID) {
+	if d.opts.chain.Loops(d.opts.ID) {
 		return fieldError(d.h.backingOffset, "backing file", fmt.Sprintf("%q", d.opts.ID), "an image that is not in the chain already: it is a loop")
 	}
-	if d.opts.depth > maxChain {
-		return unsupported("a chain of more than %d backing files", maxChain)
+	if d.opts.chain.TooLong() {
+		return unsupported("a chain of more than %d backing files", chain.Max)
 	}
 	if d.h.dataFile() {
 		src, err := d.ask(Ref{DataFile: true, Name: d.h.dataFileName, Format: "raw"})
@@ -78,16 +75,12 @@ func (d *Disk) resolve() error {
 }
 
 func (d *Disk) ask(ref Ref) (image.Source, error) {
-	ref.Depth = d.opts.depth + 1
 	ref.options = Options{
 		Resolve:   d.opts.Resolve,
 		KeyLimits: d.opts.KeyLimits,
-		chain:     slices.Clone(d.opts.chain),
-		depth:     ref.Depth,
+		chain:     d.opts.chain.Next(d.opts.ID),
 	}
-	if d.opts.ID != "" {
-		ref.options.chain = append(ref.options.chain, d.opts.ID)
-	}
+	ref.Depth = ref.options.chain.Depth()
 	if d.opts.Resolve == nil {
 		return nil, &RefusedError{ref}
 	}

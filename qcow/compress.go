@@ -9,7 +9,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/qcow/internal/inflate"
+	"github.com/luksimg/luksimg/internal/inflate"
 )
 
 // errShort: compressed data that give less than a cluster.

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/chain"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -58,8 +59,7 @@ type Options struct {
 	// called and ReadAt and Extents fail.
 	MetadataOnly bool
 
-	chain []string // the IDs of the images that this one is behind
-	depth int      // how many these are
+	chain chain.Chain // the images that this one is behind
 }
 
 // A Disk is an open qcow2 image, seen as its guest sees it. It is an image.Source

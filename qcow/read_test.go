@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/chain"
 )
 
 func TestRead(t *testing.T) {
@@ -213,7 +214,7 @@ func TestBackingLoops(t *testing.T) {
 		n++
 		return Open(bytes.NewReader(self), int64(len(self)), r.Options())
 	}
-	if _, err := Open(bytes.NewReader(self), int64(len(self)), Options{Resolve: resolve}); !errors.Is(err, image.ErrUnsupported) || n > maxChain+1 {
+	if _, err := Open(bytes.NewReader(self), int64(len(self)), Options{Resolve: resolve}); !errors.Is(err, image.ErrUnsupported) || n > chain.Max+1 {
 		t.Errorf("%v after %d files", err, n)
 	}
 }

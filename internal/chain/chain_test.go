@@ -1,0 +1,31 @@
+package chain_test
+
+import (
+	"testing"
+
+	"github.com/luksimg/luksimg/internal/chain"
+)
+
+func TestChain(t *testing.T) {
+	var first chain.Chain
+	if first.Depth() != 0 || first.TooLong() || first.Loops("") || first.Loops("a") {
+		t.Errorf("the first image is behind something: %+v", first)
+	}
+	second := first.Next("a")
+	third, other := second.Next(""), second.Next("b")
+	if !second.Loops("a") || !third.Loops("a") || third.Loops("b") || !other.Loops("b") || third.Loops("") || first.Loops("a") {
+		t.Error("loops are not found by the ID")
+	}
+	if third.Depth() != 2 {
+		t.Errorf("depth %d, want 2", third.Depth())
+	}
+	c := first
+	for range chain.Max {
+		if c = c.Next(""); c.TooLong() {
+			t.Fatalf("%d images are too many", c.Depth())
+		}
+	}
+	if !c.Next("").TooLong() {
+		t.Errorf("%d images are not too many", c.Depth()+1)
+	}
+}
