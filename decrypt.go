@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"iter"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
@@ -94,26 +95,24 @@ func isZero(b []byte) bool {
 	return bytes.Equal(b, zeros[:len(b)])
 }
 
-// DecryptStream writes the plaintext of src to dst in order. ctx is looked at
-// between reads.
+// DecryptStream writes the plaintext of src to dst in order. It does not stop while dst
+// does not take what is written.
 func DecryptStream(ctx context.Context, dst io.Writer, src image.Source, o RunOptions) error {
-	buf := make([]byte, pieceSize)
-	defer clear(buf)
-	for p, err := range pieces(src, src.Size()) {
-		if err == nil && ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		if err != nil {
+	next, stop := iter.Pull2(pieces(src, src.Size()))
+	defer stop()
+	return parallel.Ordered(ctx, o.buffers(), pieceSize, parallel.Stages[piece]{
+		Fill: func([]byte) (piece, bool, error) {
+			p, err, ok := next()
+			return p, ok, err
+		},
+		Work: func(buf []byte, p piece) error {
+			_, err := readPiece(src, buf, p)
 			return err
-		}
-		b, err := readPiece(src, buf, p)
-		if err != nil {
+		},
+		Emit: []func([]byte, piece) error{func(buf []byte, p piece) error {
+			_, err := dst.Write(buf[:p.length])
+			o.done(p.length)
 			return err
-		}
-		if _, err := dst.Write(b); err != nil {
-			return err
-		}
-		o.done(p.length)
-	}
-	return nil
+		}},
+	})
 }

@@ -2,12 +2,9 @@ package luksimg
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 
-	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
@@ -66,92 +63,4 @@ func Detect(r io.ReaderAt, size int64) (Format, error) {
 		}
 	}
 	return Raw, nil
-}
-
-// An Image is the plaintext of a disk image, as its guest sees it, whatever the
-// container. It is safe for concurrent use.
-type Image struct {
-	image.Source
-
-	// Format is that of the container.
-	Format Format
-
-	// Warnings say what is odd about the image, a sentence each.
-	Warnings []string
-}
-
-// ImageOptions say how to open an image. The zero value is right.
-type ImageOptions struct {
-	// Format, if not "", is taken for granted: nothing is detected.
-	Format Format
-}
-
-// OpenImage opens the unencrypted image in r, a file of size bytes; see [Detect]
-// for its format. If r is an [os.File] or an [image.Source], its holes are not
-// read. It never opens another file. LUKS is [ErrEncrypted]: for that see package
-// luks.
-func OpenImage(r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
-	format := o.Format
-	if format == "" {
-		var err error
-		if format, err = Detect(r, size); err != nil {
-			return nil, err
-		}
-	}
-	src, err := source(r, size)
-	if err != nil {
-		return nil, err
-	}
-	switch format {
-	case Raw:
-		return &Image{Source: src, Format: Raw}, nil
-	case VHD:
-		d, err := vhd.Open(src, size, vhd.Options{})
-		if err != nil {
-			return nil, err
-		}
-		info := d.Info()
-		if info.Encrypted {
-			return nil, fmt.Errorf("%w: a VHD whose blocks are encrypted", ErrEncrypted)
-		}
-		return &Image{Source: d, Format: VHD, Warnings: info.Warnings}, nil
-	case QCOW2:
-		return openQCOW(src, size)
-	case LUKS1, LUKS2:
-		return nil, fmt.Errorf("%w with %s", ErrEncrypted, map[Format]string{LUKS1: "LUKS1", LUKS2: "LUKS2"}[format])
-	}
-	return nil, fmt.Errorf("%w: %q", ErrUnsupportedFormat, format)
-}
-
-// openQCOW opens a qcow2 image that is complete in itself.
-func openQCOW(src image.Source, size int64) (*Image, error) {
-	d, err := qcow.Open(src, size, qcow.Options{MetadataOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	if e := d.Encryption(); e != "" {
-		return nil, fmt.Errorf("%w: a qcow2 image with %s", ErrEncrypted, e)
-	}
-	if d, err = qcow.Open(src, size, qcow.Options{}); err != nil {
-		return nil, err
-	}
-	return &Image{Source: d, Format: QCOW2, Warnings: d.Warnings()}, nil
-}
-
-// source returns r as an image.Source that knows its holes, where it can be had.
-func source(r io.ReaderAt, size int64) (image.Source, error) {
-	switch r := r.(type) {
-	case *os.File:
-		f, err := image.NewFile(r)
-		if err == nil && f.Size() != size {
-			return nil, fmt.Errorf("%s has %d bytes, not %d", r.Name(), f.Size(), size)
-		}
-		return f, err
-	case image.Source:
-		if r.Size() != size {
-			return nil, errors.New("the source has another size than the one given")
-		}
-		return r, nil
-	}
-	return io.NewSectionReader(r, 0, size), nil
 }

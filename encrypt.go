@@ -2,6 +2,7 @@ package luksimg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -26,6 +27,16 @@ type EncryptOptions struct {
 	// only, and looks like noise. It must be new.
 	Header io.WriterAt
 
+	// DiscardZeros leaves out what is known to be zero in the source: dst gets no data
+	// there, so that a file has holes and takes less room. Those sectors then decrypt to
+	// noise, not to zeros, and the image shows how much of the disk is in use. See
+	// [VerifyOptions.SkipZeros]. It is not for streams.
+	DiscardZeros bool
+
+	// Digest asks for the digests in [Result]. The data are then hashed in order, which
+	// takes longer.
+	Digest bool
+
 	RunOptions
 }
 
@@ -40,6 +51,10 @@ type Result struct {
 	VolumeSize int64
 	// FileSize is the length of the image in bytes.
 	FileSize int64
+
+	// SourceSHA256 and FileSHA256 are the SHA-256 of the disk that was encrypted and of
+	// the image, in hexadecimal, if [EncryptOptions.Digest] asked for them.
+	SourceSHA256, FileSHA256 string
 }
 
 // maxDisk bounds the size of a disk, far above any, so that no sum overflows.
@@ -108,19 +123,11 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 	if err != nil {
 		return nil, err
 	}
-	offset := e.header.DataOffset()
-	err = parallel.Run(ctx, o.jobs(), pieceSize, pieces(src, r.VolumeSize), func(buf []byte, p piece) error {
-		b, err := readPiece(src, buf, p)
-		if err != nil {
-			return err
-		}
-		e.volume.EncryptSectors(b, b, p.offset)
-		if _, err := dst.WriteAt(b, offset+p.offset); err != nil {
-			return err
-		}
-		o.done(int(max(0, min(int64(p.length), r.SourceSize-p.offset))))
-		return nil
-	})
+	if o.Digest {
+		err = e.inOrder(ctx, dst, src, r)
+	} else {
+		err = e.anyOrder(ctx, dst, src, r)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +135,25 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 		return r, e.writeDetached()
 	}
 	return r, e.header.WriteHeader(dst)
+}
+
+// anyOrder encrypts the disk, each piece by a worker that reads it and writes it to its
+// own place.
+func (e *encryption) anyOrder(ctx context.Context, dst io.WriterAt, src image.Source, r *Result) error {
+	o, offset := e.opts, e.header.DataOffset()
+	return parallel.Run(ctx, o.jobs(), pieceSize, pieces(src, r.VolumeSize), func(buf []byte, p piece) error {
+		o.done(p.disk)
+		if p.zero && o.DiscardZeros {
+			return extend(dst, p.end(), r)
+		}
+		b, err := readPiece(src, buf, p)
+		if err != nil {
+			return err
+		}
+		e.volume.EncryptSectors(b, b, p.offset)
+		_, err = dst.WriteAt(b, offset+p.offset)
+		return err
+	})
 }
 
 // writeDetached writes the header to a file of its own, gaps and all.
@@ -145,6 +171,9 @@ func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase
 		return nil, err
 	}
 	defer e.volume.Close()
+	if o.DiscardZeros {
+		return nil, errors.New("zeros can not be left out of a stream")
+	}
 	if o.Header != nil {
 		err = e.writeDetached()
 	} else {
@@ -153,50 +182,7 @@ func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase
 	if err != nil {
 		return nil, err
 	}
-	buf := make([]byte, pieceSize)
-	defer clear(buf)
-	var size int64 // of the disk, as far as it was read
-	for eof := false; !eof; {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		n, err := io.ReadFull(src, buf)
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-			return nil, err
-		}
-		eof = err != nil
-		if n == 0 {
-			break
-		}
-		// Only the last piece may end within a sector.
-		b := buf[:roundUp(int64(n), int64(e.header.SectorSize()))]
-		clear(b[n:])
-		if err := e.write(dst, b, size); err != nil {
-			return nil, err
-		}
-		size += int64(n)
-		o.done(n)
-	}
-	r, err := e.result(size)
-	if err != nil {
-		return nil, err
-	}
-	for off := roundUp(size, int64(e.header.SectorSize())); off < r.VolumeSize; {
-		b := buf[:min(pieceSize, r.VolumeSize-off)]
-		clear(b)
-		if err := e.write(dst, b, off); err != nil {
-			return nil, err
-		}
-		off += int64(len(b))
-	}
-	return r, nil
-}
-
-// write encrypts b, whole sectors at off, where it is, and writes it.
-func (e *encryption) write(dst io.Writer, b []byte, off int64) error {
-	e.volume.EncryptSectors(b, b, off)
-	_, err := dst.Write(b)
-	return err
+	return e.stream(ctx, dst, src)
 }
 
 // readFull reads all of p at off; an early end is io.ErrUnexpectedEOF.

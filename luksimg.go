@@ -22,6 +22,9 @@ var (
 	// its key.
 	ErrEncrypted = errors.New("the image is already encrypted")
 
+	// ErrDetached: the file is a LUKS header whose data are in another file.
+	ErrDetached = errors.New("this is a detached header, without the data")
+
 	// ErrUnsupportedFormat: the image has a format that is known by name only.
 	ErrUnsupportedFormat = errors.New("unsupported image format")
 

@@ -177,7 +177,7 @@ func check(t *testing.T, img []byte, src *disk) {
 	if !bytes.Equal(stream.Bytes(), want) {
 		t.Error("DecryptStream gives something else")
 	}
-	if err := luksimg.Verify(ctx, src, v, luksimg.RunOptions{}); err != nil {
+	if err := luksimg.Verify(ctx, src, v, luksimg.VerifyOptions{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -225,7 +225,7 @@ func TestVerifyMismatch(t *testing.T) {
 		other := newDisk(3 << 20)
 		other.b[off] ^= 1
 		other.b[3<<20-1] ^= 0x80 // later differences do not matter
-		err := luksimg.Verify(ctx, src, other, luksimg.RunOptions{Jobs: 4})
+		err := luksimg.Verify(ctx, src, other, luksimg.VerifyOptions{RunOptions: luksimg.RunOptions{Jobs: 4}})
 		m := new(luksimg.MismatchError)
 		if !errors.As(err, &m) || m.Offset != int64(off) || !errors.Is(err, luksimg.ErrMismatch) {
 			t.Errorf("difference at %d: %v", off, err)
@@ -233,14 +233,14 @@ func TestVerifyMismatch(t *testing.T) {
 	}
 	longer := newDisk(3 << 20)
 	longer.b = append(longer.b, make([]byte, 1000)...)
-	if err := luksimg.Verify(ctx, src, longer, luksimg.RunOptions{}); err != nil {
+	if err := luksimg.Verify(ctx, src, longer, luksimg.VerifyOptions{}); err != nil {
 		t.Errorf("zeros past the end: %v", err)
 	}
 	longer.b[len(longer.b)-1] = 1
-	if err := luksimg.Verify(ctx, src, longer, luksimg.RunOptions{}); !errors.Is(err, luksimg.ErrMismatch) {
+	if err := luksimg.Verify(ctx, src, longer, luksimg.VerifyOptions{}); !errors.Is(err, luksimg.ErrMismatch) {
 		t.Errorf("more than zeros past the end: %v", err)
 	}
-	if err := luksimg.Verify(ctx, src, newDisk(1<<20), luksimg.RunOptions{}); !errors.Is(err, luksimg.ErrMismatch) {
+	if err := luksimg.Verify(ctx, src, newDisk(1<<20), luksimg.VerifyOptions{}); !errors.Is(err, luksimg.ErrMismatch) {
 		t.Errorf("shorter: %v", err)
 	}
 }

@@ -18,8 +18,12 @@ const pieceSize = 256 << 10
 type piece struct {
 	offset int64
 	length int
+	disk   int  // how many bytes of it are the disk's; the others are past its end
 	zero   bool // known to be zeros without reading
 }
+
+// end returns the offset of the first byte past the piece.
+func (p piece) end() int64 { return p.offset + int64(p.length) }
 
 // pieces cuts the first size bytes of a disk into pieces. Past the end of src all is
 // zeros.
@@ -31,7 +35,8 @@ func pieces(src image.Source, size int64) iter.Seq2[piece, error] {
 		var e image.Extent // the last one taken
 		for off := int64(0); off < size; off += pieceSize {
 			p := piece{offset: off, length: int(min(pieceSize, size-off)), zero: true}
-			for end := off + int64(p.length); ; {
+			p.disk = int(max(0, min(int64(p.length), known-off)))
+			for end := p.end(); ; {
 				if e.End() > off && e.Kind == image.Data {
 					p.zero = false
 				}
@@ -63,7 +68,7 @@ func readPiece(src image.Source, buf []byte, p piece) ([]byte, error) {
 	buf = buf[:p.length]
 	n := 0
 	if !p.zero {
-		n = int(min(int64(p.length), src.Size()-p.offset))
+		n = p.disk
 		if err := readFull(src, buf[:n], p.offset); err != nil {
 			return nil, err
 		}

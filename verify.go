@@ -23,10 +23,19 @@ func (e *MismatchError) Error() string {
 // Is reports whether target is [ErrMismatch].
 func (e *MismatchError) Is(target error) bool { return target == ErrMismatch }
 
+// VerifyOptions say how [Verify] compares. The zero value is right.
+type VerifyOptions struct {
+	// SkipZeros does not look at what is known to be zero in the source, nor past its
+	// end: for images made with [EncryptOptions.DiscardZeros].
+	SkipZeros bool
+
+	RunOptions
+}
+
 // Verify compares the plaintext of an encrypted image, most often a [luks.Volume],
 // with the disk that it was made of, byte for byte. Past the end of the disk there
 // must be zeros only. If they differ it returns a [MismatchError].
-func Verify(ctx context.Context, src, encrypted image.Source, o RunOptions) error {
+func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) error {
 	size := encrypted.Size()
 	if size < src.Size() {
 		return fmt.Errorf("%w: the encrypted image holds %d bytes, the source has %d", ErrMismatch, size, src.Size())
@@ -47,7 +56,14 @@ func Verify(ctx context.Context, src, encrypted image.Source, o RunOptions) erro
 	}
 	todo := func(yield func(piece, error) bool) {
 		for p, err := range pieces(src, size) {
-			if past(p.offset) || !yield(p, err) {
+			if past(p.offset) {
+				return
+			}
+			if err == nil && p.zero && o.SkipZeros {
+				o.done(p.length)
+				continue
+			}
+			if !yield(p, err) {
 				return
 			}
 		}

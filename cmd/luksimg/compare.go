@@ -42,7 +42,7 @@ func (p *progressFlag) compare(ctx context.Context, t *talk, jobs int, src image
 	if err != nil {
 		return err
 	}
-	err = luksimg.Verify(ctx, src, v, luksimg.RunOptions{Jobs: jobs, Progress: show.Add})
+	err = luksimg.Verify(ctx, src, v, luksimg.VerifyOptions{RunOptions: luksimg.RunOptions{Jobs: jobs, Progress: show.Add}})
 	show.Done()
 	return err
 }

@@ -22,7 +22,7 @@ type encryptFlags struct {
 	progress      progressFlag
 	luks          luksFlags
 	profile       string
-	sourceFormat  string
+	source        sourceFlags
 	generateKey   string
 	volumeKeyFile string
 	header        string
@@ -36,8 +36,10 @@ func newEncrypt(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "encrypt SRC DST",
 		Short: "Encrypt a disk image into a LUKS image",
-		Long: `Encrypt reads the disk image SRC (raw, qcow2, or a fixed or dynamic VHD; the content tells) and
-writes it, encrypted with LUKS, to DST. DST appears when it is whole and on the disk.
+		Long: `Encrypt reads the disk image SRC (raw, qcow2 or VHD; the content tells) and writes it, encrypted
+with LUKS, to DST. DST appears when it is whole and on the disk. If SRC is encrypted itself,
+--source-key-file opens it. If it needs other files, --allow-backing lets it have those in
+its own folder.
 
 With - for SRC a raw disk is read from standard input, with - for DST the image goes to
 standard output.
@@ -62,7 +64,7 @@ encryption: LUKS1, the passphrase is the base64 text of the key, 32 to 512 chara
 	}
 	f := c.Flags()
 	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: classic-luks")
-	f.StringVar(&o.sourceFormat, "source-format", "", "format of SRC: raw, vhd or qcow2 (default: the content tells)")
+	o.source.addSecond(c, "SRC")
 	o.key.add(c, "")
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
@@ -93,7 +95,7 @@ type encryptResult struct {
 func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	ctx, t := c.Context(), o.talk(c)
 	if err := errors.Join(atMostOne(c, "generate-key", "key-file", "passphrase-file", "key-fd"),
-		o.luks.kdf.check(c)); err != nil {
+		o.luks.kdf.check(c), o.source.check(c)); err != nil {
 		return err
 	}
 	if err := o.check(src, dst); err != nil {
@@ -112,14 +114,11 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 
 	// All that can go wrong is tried before the person is asked for a passphrase.
-	s, err := o.source(src)
+	s, err := o.disk(c, t, src)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	for _, w := range s.warnings {
-		t.warn("%s: %s", src, w)
-	}
 	var out *output.File
 	var w io.Writer = os.Stdout
 	if dst != "-" {
@@ -161,8 +160,8 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	opts.Progress = p.Add
 	var r *luksimg.Result
-	if s.img != nil && out != nil {
-		r, err = luksimg.Encrypt(ctx, out, s.img, key, opts)
+	if disk := s.disk(); disk != nil && out != nil {
+		r, err = luksimg.Encrypt(ctx, out, disk, key, opts)
 	} else {
 		// A read from a pipe can not be stopped: when the job is cancelled it goes
 		// on until the process ends.
@@ -172,12 +171,15 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 		})
 	}
 	p.Done()
+	if err == nil {
+		err = s.unchanged()
+	}
 	if err != nil {
 		return err
 	}
 	s.label(t, r)
 	if o.verify {
-		if err := o.progress.compare(ctx, t, o.jobs, s.img, out, headerOut, r, key); err != nil {
+		if err := o.progress.compare(ctx, t, o.jobs, s.disk(), out, headerOut, r, key); err != nil {
 			return err
 		}
 	}
@@ -242,11 +244,6 @@ func (o *encryptFlags) check(src, dst string) error {
 		return errors.New("--generate-key needs the name of a file")
 	case o.generateKey != "" && (o.generateKey == dst || o.generateKey == o.header), o.header != "" && o.header == dst:
 		return errors.New("DST, --header and --generate-key must be different files")
-	}
-	switch luksimg.Format(o.sourceFormat) {
-	case "", luksimg.Raw, luksimg.VHD, luksimg.QCOW2:
-	default:
-		return fmt.Errorf("--source-format %s: want raw, vhd or qcow2", o.sourceFormat)
 	}
 	if src == "-" || dst == "-" {
 		return nil

@@ -60,6 +60,8 @@ var hints = []struct {
 	{luks.ErrPassphrase, "with --key-file every byte counts, a final newline too; --passphrase-file leaves one final newline off"},
 	{luksimg.ErrMismatch, "encrypt the source again; if it is in use, stop what writes to it first"},
 	{luksimg.ErrEncrypted, "decrypt it first: luksimg decrypt SRC DST"},
+	{luksimg.ErrDetached, "name the file with the data, and this one with --header"},
+	{errChanged, "stop what writes to it, and try again"},
 	{luksimg.ErrUnsupportedFormat, "convert it to raw, qcow2 or VHD first; if it is a raw disk all the same, say --source-format raw"},
 	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is"},
 	{luks.ErrFormat, "the header is damaged; restore it from a backup, or get the file again"},
@@ -84,7 +86,7 @@ func hint(err error) string {
 		return h.hint
 	}
 	if errors.As(err, new(*qcow.RefusedError)) {
-		return "make one image of it first: qemu-img convert -O qcow2 SRC DST"
+		return "--allow-backing opens the files that the image names, if they are in its folder; use it for images that you trust"
 	}
 	for _, h := range hints {
 		if errors.Is(err, h.target) {

@@ -73,6 +73,8 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 12 wrong passphrase
 		newReencrypt(g),
 		newInspect(g),
 		newVerify(g),
+		newConvert(g),
+		newCat(g),
 		newKeygen(g),
 		newKey(g),
 		newHeader(g),

@@ -20,8 +20,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// vhdGolden is the folder of VHDs that qemu-img made; scripts run elsewhere.
-var vhdGolden, _ = filepath.Abs("../../vhd/testdata")
+// The folders of images that qemu-img made; scripts run elsewhere.
+var (
+	vhdGolden, _  = filepath.Abs("../../vhd/testdata")
+	qcowGolden, _ = filepath.Abs("../../qcow/testdata")
+)
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"luksimg": main})
@@ -38,6 +41,8 @@ func TestScripts(t *testing.T) {
 			"magic":        cmdMagic,
 			"golden":       cmdGolden,
 			"cut":          cmdCut,
+			"slice":        cmdSlice,
+			"qcow":         cmdQCOW,
 			"differencing": cmdDifferencing,
 			"same":         cmdSame,
 			"code":         cmdCode,
@@ -135,9 +140,12 @@ func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// cmdGolden unpacks a VHD that qemu-img made.
-func cmdGolden(ts *testscript.TestScript, _ bool, args []string) {
-	f, err := os.Open(filepath.Join(vhdGolden, args[0]+".gz"))
+// cmdGolden unpacks a VHD that qemu-img made, and cmdQCOW a qcow2 image.
+func cmdGolden(ts *testscript.TestScript, _ bool, args []string) { unpack(ts, vhdGolden, args) }
+func cmdQCOW(ts *testscript.TestScript, _ bool, args []string)   { unpack(ts, qcowGolden, args) }
+
+func unpack(ts *testscript.TestScript, dir string, args []string) {
+	f, err := os.Open(filepath.Join(dir, args[0]+".gz"))
 	ts.Check(err)
 	defer f.Close()
 	z, err := gzip.NewReader(f)
@@ -145,6 +153,13 @@ func cmdGolden(ts *testscript.TestScript, _ bool, args []string) {
 	b, err := io.ReadAll(z)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
+}
+
+// cmdSlice copies a part of a file: "slice from offset length to".
+func cmdSlice(ts *testscript.TestScript, _ bool, args []string) {
+	off := number(ts, args[1])
+	part := ts.ReadFile(args[0])[off:][:number(ts, args[2])]
+	ts.Check(os.WriteFile(ts.MkAbs(args[3]), []byte(part), 0o644))
 }
 
 // cmdCut leaves a part of a file.

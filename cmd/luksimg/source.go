@@ -7,43 +7,55 @@ import (
 	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/image"
 )
 
 // A diskSource is the disk to encrypt: an image, or a stream of raw bytes.
 type diskSource struct {
-	in       *input         // nil for standard input
-	img      *luksimg.Image // nil for standard input
-	stream   io.Reader
-	size     int64 // zero if it is not known
-	format   string
-	warnings []string
-	head     []byte // the first bytes of standard input
+	*source // nil for standard input
+	stream  io.Reader
+	size    int64 // zero if it is not known
+	format  string
+	head    []byte // the first bytes of standard input
 }
 
 func (s *diskSource) close() {
-	if s.in != nil {
-		s.in.f.Close()
+	if s.source != nil {
+		s.source.close()
 	}
+}
+
+// unchanged tells whether the source is still what it was.
+func (s *diskSource) unchanged() error {
+	if s.source == nil {
+		return nil
+	}
+	return s.source.unchanged()
+}
+
+// disk returns the disk as an image, nil if it is a stream.
+func (s *diskSource) disk() image.Source {
+	if s.source == nil {
+		return nil
+	}
+	return s.img
 }
 
 // peekSize is how much of standard input is looked at.
 const peekSize = 64 << 10
 
-func (o *encryptFlags) source(name string) (*diskSource, error) {
+// disk opens the disk to encrypt.
+func (o *encryptFlags) disk(c *cobra.Command, t *talk, name string) (*diskSource, error) {
 	if name != "-" {
-		in, err := openInput(name)
+		s, err := o.source.open(c, t, name)
 		if err != nil {
 			return nil, err
 		}
-		img, err := in.image(o.sourceFormat)
-		if err != nil {
-			in.f.Close()
-			return nil, err
-		}
-		return &diskSource{in: in, img: img, stream: io.NewSectionReader(img, 0, img.Size()), size: img.Size(),
-			format: string(img.Format), warnings: img.Warnings}, nil
+		return &diskSource{source: s, stream: io.NewSectionReader(s.img, 0, s.img.Size()), size: s.img.Size(),
+			format: string(s.img.Format)}, nil
 	}
 	b := bufio.NewReaderSize(os.Stdin, peekSize)
 	head, err := b.Peek(peekSize)
@@ -51,13 +63,13 @@ func (o *encryptFlags) source(name string) (*diskSource, error) {
 		return nil, err
 	}
 	s := &diskSource{stream: b, format: string(luksimg.Raw), head: bytes.Clone(head)}
-	if o.sourceFormat == string(luksimg.Raw) {
+	if o.source.format == string(luksimg.Raw) {
 		return s, nil
 	}
 	format, err := luksimg.Detect(bytes.NewReader(head), int64(len(head)))
-	if err == nil && (format != luksimg.Raw || o.sourceFormat != "") {
-		if o.sourceFormat != "" {
-			format = luksimg.Format(o.sourceFormat)
+	if err == nil && (format != luksimg.Raw || o.source.format != "") {
+		if o.source.format != "" {
+			format = luksimg.Format(o.source.format)
 		}
 		err = withHint(fmt.Errorf("standard input is taken as a raw disk, but this is %s, which needs seeking", format),
 			"write it to a file first")
@@ -67,8 +79,8 @@ func (o *encryptFlags) source(name string) (*diskSource, error) {
 
 // label warns of a partition table that does not go with what was made.
 func (s *diskSource) label(t *talk, r *luksimg.Result) {
-	var src image.Source = s.img
-	if s.img == nil {
+	src := s.disk()
+	if src == nil {
 		src = io.NewSectionReader(bytes.NewReader(s.head), 0, int64(len(s.head)))
 	}
 	l := luksimg.LabelOf(src)

@@ -12,10 +12,10 @@ import (
 
 type verifyFlags struct {
 	*global
-	unlock       unlockFlags
-	progress     progressFlag
-	sourceFormat string
-	jobs         int
+	unlock   unlockFlags
+	progress progressFlag
+	source   sourceFlags
+	jobs     int
 }
 
 func newVerify(g *global) *cobra.Command {
@@ -32,7 +32,7 @@ offset on the disk and exits with 3.`,
 	}
 	o.unlock.add(c)
 	o.unlock.addImage(c)
-	c.Flags().StringVar(&o.sourceFormat, "source-format", "", "format of SRC: raw, vhd or qcow2 (default: the content tells)")
+	o.source.addSecond(c, "SRC")
 	c.Flags().IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	o.progress.add(c)
 	return c
@@ -53,15 +53,15 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if src == "-" {
 		return errors.New("verify reads the source at any offset, not from standard input")
 	}
-	source, err := openInput(src)
+	if err := o.source.check(c); err != nil {
+		return err
+	}
+	s, err := o.source.open(c, t, src)
 	if err != nil {
 		return err
 	}
-	defer source.f.Close()
-	img, err := source.image(o.sourceFormat)
-	if err != nil {
-		return err
-	}
+	defer s.close()
+	img := s.img
 	in, err := o.unlock.openLUKS(t, encrypted)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if err != nil {
 		return err
 	}
-	err = luksimg.Verify(ctx, img, v, luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add})
+	err = luksimg.Verify(ctx, img, v, luksimg.VerifyOptions{RunOptions: luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add}})
 	p.Done()
 	if err != nil && !errors.Is(err, luksimg.ErrMismatch) {
 		return err

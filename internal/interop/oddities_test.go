@@ -114,7 +114,7 @@ func TestOddities(t *testing.T) {
 			defer src.Close()
 			img, err := root.OpenImage(src, disk.Size, root.ImageOptions{})
 			require.NoError(t, err)
-			assert.NoError(t, root.Verify(context.Background(), img, v, root.RunOptions{}))
+			assert.NoError(t, root.Verify(context.Background(), img, v, root.VerifyOptions{}))
 		})
 	}
 }

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// convertFlags are those of the verbs that write plaintext.
+type convertFlags struct {
+	*global
+	source   sourceFlags
+	progress progressFlag
+	phase    string
+	format   string
+	jobs     int
+	force    bool
+}
+
+func newConvert(g *global) *cobra.Command {
+	o := &convertFlags{global: g, phase: "convert"}
+	c := &cobra.Command{
+		Use:   "convert SRC DST",
+		Short: "Convert a disk image of any format to a raw one",
+		Long: `Convert writes what the guest of the image SRC sees to DST, a raw disk image, with holes
+where the disk is zero. With - for DST the disk goes to standard output.
+
+An image that needs other files, such as a qcow2 image with a backing file or a differencing
+VHD, is refused unless --allow-backing is given. Then files in the folder of SRC, or below it,
+are opened, and no others: an image may name any file, and a copy of it would be in DST.
+
+If SRC is encrypted, its key is asked for on the terminal unless a flag gives it.`,
+		Example: `  luksimg convert disk.qcow2 disk.raw
+  luksimg convert --allow-backing overlay.qcow2 disk.raw
+  luksimg convert --snapshot before-update disk.qcow2 - | sha256sum`,
+		Args: args("SRC", "DST"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
+	}
+	o.add(c)
+	return c
+}
+
+func newDecrypt(g *global) *cobra.Command {
+	o := &convertFlags{global: g, phase: "decrypt"}
+	c := &cobra.Command{
+		Use:   "decrypt SRC DST",
+		Short: "Decrypt an encrypted image into a raw disk image",
+		Long: `Decrypt opens the encrypted image SRC, LUKS or qcow2, with a key and writes its plaintext
+to DST, a raw disk image that only you may read. Runs of zeros become holes. With - for DST
+the disk goes to standard output.
+
+DST has the length of all that SRC holds. If the image was padded when it was made, as
+profile classic-luks does, that is longer than the disk was.`,
+		Example: `  luksimg decrypt disk.luks disk.raw
+  luksimg decrypt --key-file dek.b64 disk.luks - | sha256sum`,
+		Args: args("SRC", "DST"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
+	}
+	o.add(c)
+	return c
+}
+
+func (o *convertFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	o.source.add(c, "SRC")
+	f.StringVar(&o.format, "format", "raw", "format of DST: raw")
+	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
+	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
+	o.progress.add(c)
+}
+
+// convertResult is what convert and decrypt print with --json.
+type convertResult struct {
+	Output       string   `json:"output"`
+	Format       string   `json:"format"`
+	SourceFormat string   `json:"source_format"`
+	FileSize     int64    `json:"file_size"`
+	UUID         string   `json:"uuid,omitempty"` // of the LUKS header
+	Warnings     []string `json:"warnings,omitempty"`
+}
+
+// check looks at the flags before anything is opened.
+func (o *convertFlags) check(c *cobra.Command, src, dst string) error {
+	if err := o.source.check(c); err != nil {
+		return err
+	}
+	switch {
+	case o.format != "raw":
+		return fmt.Errorf("--format %s: raw is the one that is written", o.format)
+	case src == "-":
+		return withHint(errors.New("an image can not be read from standard input"), "write it to a file first")
+	case dst == "-" && o.json:
+		return errors.New("with - for DST the disk is the result: there is no room for --json")
+	case dst == "-":
+		return notTerminal("the disk")
+	}
+	if h := o.source.unlock.header; h != "" {
+		if err := checkApart(h, dst); err != nil {
+			return err
+		}
+	}
+	return checkApart(src, dst)
+}
+
+// notTerminal refuses to write binary data to a terminal.
+func notTerminal(what string) error {
+	if term.IsTerminal(os.Stdout) {
+		return withHint(fmt.Errorf("%s will not be written to a terminal", what), "redirect standard output, or name a file")
+	}
+	return nil
+}
+
+func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
+	ctx, t := c.Context(), o.talk(c)
+	if err := o.check(c, src, dst); err != nil {
+		return err
+	}
+	// All that can go wrong is tried before the person is asked for a passphrase, but for
+	// a source that needs one.
+	var out *output.File
+	var err error
+	if dst != "-" {
+		if out, err = output.Create(dst, 0o600, o.force); err != nil {
+			return err
+		}
+		defer out.Abort()
+	}
+	s, err := o.source.open(c, t, src)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if o.phase == "decrypt" && !s.img.Encrypted {
+		if s.img.Format == luksimg.Raw {
+			return s.wrap(luks.ErrNotLUKS)
+		}
+		return withHint(fmt.Errorf("%s: not encrypted, but a plain %s image", src, s.img.Format), "luksimg convert SRC DST makes it raw")
+	}
+	p, err := o.progress.start(t, o.phase, s.img.Size())
+	if err != nil {
+		return err
+	}
+	run := luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add}
+	if out == nil {
+		err = parallel.Await(ctx, func() error { return luksimg.DecryptStream(ctx, os.Stdout, s.img, run) })
+	} else {
+		err = luksimg.Decrypt(ctx, out, s.img, run)
+	}
+	p.Done()
+	if err == nil {
+		err = s.unchanged()
+	}
+	if err != nil {
+		return s.wrap(err)
+	}
+	if out == nil {
+		return nil
+	}
+	size, err := out.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if err := out.Commit(); err != nil {
+		return err
+	}
+	return t.result(convertResult{
+		Output: dst, Format: o.format, SourceFormat: string(s.img.Format),
+		FileSize: size, UUID: s.img.UUID, Warnings: t.warnings,
+	}, fmt.Sprintf("%s: raw disk of %s", dst, term.Bytes(s.img.Size())))
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// sourceFlags say how to read an image, of any format.
+type sourceFlags struct {
+	format       string
+	allowBacking bool
+	snapshot     string
+
+	// unlock opens an encrypted image. If it is the only key of the verb, its flags have
+	// no prefix, and a person is asked.
+	unlock unlockFlags
+	prefix string
+}
+
+var sourceFormats = []luksimg.Format{luksimg.Raw, luksimg.VHD, luksimg.QCOW2, luksimg.LUKS1, luksimg.LUKS2}
+
+func formatNames(formats []luksimg.Format) string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, string(f))
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
+
+// add adds the flags for the argument that is called what, all those of a key too.
+func (o *sourceFlags) add(c *cobra.Command, what string) {
+	o.addImage(c, what)
+	o.unlock.add(c)
+	o.unlock.addImage(c)
+}
+
+// addSecond adds the flags of a verb that has another key.
+func (o *sourceFlags) addSecond(c *cobra.Command, what string) {
+	o.addImage(c, what)
+	o.prefix = "source-"
+	o.unlock.key.add(c, o.prefix)
+}
+
+func (o *sourceFlags) addImage(c *cobra.Command, what string) {
+	f := c.Flags()
+	f.StringVar(&o.format, "source-format", "", "format of "+what+": "+formatNames(sourceFormats)+" (default: the content tells)")
+	f.BoolVar(&o.allowBacking, "allow-backing", false, "let "+what+" use other files in its folder, which it names: backing files, parents, extents")
+	f.StringVar(&o.snapshot, "snapshot", "", "read the internal snapshot with this ID or `NAME` of a qcow2 image")
+}
+
+// check looks at the flags before anything is opened.
+func (o *sourceFlags) check(c *cobra.Command) error {
+	if o.format != "" && !slices.Contains(sourceFormats, luksimg.Format(o.format)) {
+		return fmt.Errorf("--source-format %s: want %s", o.format, formatNames(sourceFormats))
+	}
+	if o.prefix != "" {
+		return atMostOne(c, "source-key-file", "source-passphrase-file", "source-key-fd")
+	}
+	return o.unlock.check(c)
+}
+
+// A source is an open image and the files it stands on.
+type source struct {
+	*input
+	img    *luksimg.Image
+	closes []func()
+}
+
+func (s *source) close() {
+	if s.img != nil {
+		s.img.Close()
+	}
+	for _, c := range slices.Backward(s.closes) {
+		c()
+	}
+}
+
+// open opens the image with the key that the flags give, if it needs one.
+func (o *sourceFlags) open(c *cobra.Command, t *talk, name string) (*source, error) {
+	if o.unlock.header != "" || o.unlock.volumeKeyFile != "" {
+		return o.openLUKS(c, t, name)
+	}
+	in, err := openInput(name)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{input: in, closes: []func(){func() { in.f.Close() }}}
+	if err := o.openImage(c, t, s); err != nil {
+		s.close()
+		return nil, in.wrap(err)
+	}
+	for _, w := range s.img.Warnings {
+		t.warn("%s: %s", name, w)
+	}
+	return s, nil
+}
+
+func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
+	opts := luksimg.ImageOptions{
+		Format:   luksimg.Format(o.format),
+		LUKS:     luks.OpenOptions{AllowNullCipher: o.unlock.allowNull},
+		Snapshot: o.snapshot,
+		ID:       filepath.Base(s.name),
+	}
+	if o.allowBacking {
+		r, err := newResolver(s.name)
+		if err != nil {
+			return err
+		}
+		s.closes = append(s.closes, r.close)
+		opts.Resolve = r.resolve
+	}
+	var err error
+	s.img, err = s.image(opts)
+	if !errors.Is(err, luksimg.ErrEncrypted) {
+		return err
+	}
+	if o.prefix != "" && !o.unlock.key.given() {
+		return withHint(err, "give its key with --source-key-file, or decrypt it first: luksimg decrypt SRC DST")
+	}
+	if opts.Key, err = o.unlock.key.read(c.Context(), t, s.name, false); err != nil {
+		return err
+	}
+	defer clear(opts.Key)
+	var img *luksimg.Image // s is not for a goroutine that may outlive this call
+	err = parallel.Await(c.Context(), func() (err error) {
+		img, err = s.image(opts)
+		return err
+	})
+	if err == nil {
+		s.img = img
+	}
+	return err
+}
+
+// openLUKS opens a LUKS image whose header is detached, or with its volume key.
+func (o *sourceFlags) openLUKS(c *cobra.Command, t *talk, name string) (*source, error) {
+	in, err := o.unlock.openLUKS(t, name)
+	if err != nil {
+		return nil, err
+	}
+	v, err := o.unlock.open(c, t, in)
+	if err != nil {
+		in.close()
+		return nil, err
+	}
+	format := luksimg.LUKS2
+	if in.h.Version() == 1 {
+		format = luksimg.LUKS1
+	}
+	return &source{
+		input:  in.input,
+		img:    &luksimg.Image{Source: v, Format: format, Encrypted: true, UUID: in.h.UUID()},
+		closes: []func(){in.close, func() { v.Close() }},
+	}, nil
+}

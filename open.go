@@ -1,0 +1,265 @@
+package luksimg
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/chain"
+	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vhd"
+)
+
+// An Image is the plaintext of a disk image, as its guest sees it, whatever the
+// container. It is safe for concurrent use, but for Close.
+type Image struct {
+	image.Source
+
+	// Format is that of the container.
+	Format Format
+
+	// Encrypted tells that the container is encrypted, and was opened with a key.
+	Encrypted bool
+
+	// UUID is that of the LUKS header, "" without one.
+	UUID string
+
+	// Warnings say what is odd about the image, a sentence each.
+	Warnings []string
+
+	close []func() error
+}
+
+// Close wipes the keys of an encrypted image. There is nothing else to close: files are
+// the caller's.
+func (i *Image) Close() error {
+	var errs []error
+	for _, c := range i.close {
+		errs = append(errs, c())
+	}
+	i.close = nil
+	return errors.Join(errs...)
+}
+
+// ImageOptions say how to open an image. The zero value is right for one of unknown
+// origin that stands alone and is not encrypted.
+type ImageOptions struct {
+	// Format, if not "", is taken for granted: nothing is detected.
+	Format Format
+
+	// Key opens an encrypted image: the passphrase of LUKS, also in qcow2, or the key of
+	// an encrypted VHD, each byte of it. Images behind it that are encrypted must have the
+	// same one. It is used while OpenImage runs and not kept.
+	Key []byte
+
+	// LUKS bounds what opening LUKS may cost, and what it accepts.
+	LUKS luks.OpenOptions
+
+	// Snapshot, if not "", is the ID or the name of the internal snapshot of a qcow2
+	// image to open, in place of the current state.
+	Snapshot string
+
+	// Resolve gives the other files that an image needs: backing files, external data
+	// files, parents of differencing disks, extents. If it is nil such an image is refused,
+	// which is right unless its origin is known.
+	Resolve func(Ref) (*OtherFile, error)
+
+	// ID tells this file from all others, for Resolve and to find loops. It may be "".
+	ID string
+
+	chain chain.Chain // what this image is behind
+	top   *Image      // the first of the chain, nil if it is this one
+}
+
+// A Ref names another file that an image is incomplete without. The names were chosen by
+// whoever made the image and may be those of any file: see that the file is one that
+// the user of the image may read, before opening it.
+type Ref struct {
+	What   string   // "backing file", "external data file", "parent disk" or "extent"
+	Names  []string // as the image has them: paths, most often relative to it; the best one first
+	Format Format   // Raw if the bytes of the file are those of the disk; "" if the image does not say
+	From   string   // the ID of the image that names it
+	Depth  int      // 1 for what the first image names, 2 for what that one names
+}
+
+// An OtherFile is what [ImageOptions.Resolve] gives. The caller closes it, after the image.
+type OtherFile struct {
+	io.ReaderAt
+	Size int64
+	ID   string // as in [ImageOptions]
+}
+
+// OpenImage opens the image in r, a file of size bytes; see [Detect] for its format. If r
+// is an [os.File] or an [image.Source], its holes are not read. An encrypted image is
+// [ErrEncrypted] without a key; a wrong one is [luks.ErrPassphrase].
+func OpenImage(r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
+	if o.chain.TooLong() {
+		return nil, fmt.Errorf("%w: a chain of more than %d images", image.ErrUnsupported, chain.Max)
+	}
+	if o.chain.Loops(o.ID) {
+		return nil, fmt.Errorf("%w: the images that are behind each other come back to %q: it is a loop", image.ErrFormat, o.ID)
+	}
+	format := o.Format
+	if format == "" {
+		var err error
+		if format, err = Detect(r, size); err != nil {
+			return nil, err
+		}
+	}
+	src, err := source(r, size)
+	if err != nil {
+		return nil, err
+	}
+	img := &Image{Source: src, Format: format}
+	if o.top == nil {
+		o.top = img
+	}
+	switch format {
+	case Raw:
+	case VHD:
+		err = img.openVHD(size, o)
+	case QCOW2:
+		err = img.openQCOW(size, o)
+	case LUKS1, LUKS2:
+		err = img.openLUKS(size, o)
+	default:
+		err = fmt.Errorf("%w: %q", ErrUnsupportedFormat, format)
+	}
+	if err == nil && o.Snapshot != "" && format != QCOW2 {
+		err = fmt.Errorf("%w: %s has no internal snapshots", image.ErrUnsupported, format)
+	}
+	if err != nil {
+		img.Close()
+		return nil, err
+	}
+	return img, nil
+}
+
+func (i *Image) openVHD(size int64, o ImageOptions) error {
+	d, err := vhd.Open(i.Source, size, vhd.Options{})
+	if err != nil {
+		return err
+	}
+	info := d.Info()
+	if info.Encrypted {
+		return fmt.Errorf("%w: a VHD whose blocks are encrypted", ErrEncrypted)
+	}
+	i.Source, i.Warnings = d, append(info.Warnings, i.Warnings...)
+	return nil
+}
+
+func (i *Image) openQCOW(size int64, o ImageOptions) error {
+	meta, err := qcow.Open(i.Source, size, qcow.Options{MetadataOnly: true})
+	if err != nil {
+		return err
+	}
+	if e := meta.Encryption(); e != "" && o.Key == nil {
+		return fmt.Errorf("%w: a qcow2 image with %s", ErrEncrypted, e)
+	} else if e != "" {
+		i.Encrypted = true
+	}
+	opts := qcow.Options{Snapshot: o.Snapshot, KeyLimits: o.LUKS}
+	if i.Encrypted {
+		opts.Key = o.Key
+	}
+	if o.Resolve != nil {
+		opts.Resolve = func(r qcow.Ref) (image.Source, error) {
+			ref := Ref{What: "backing file", Names: []string{r.Name}}
+			if r.DataFile {
+				ref.What, ref.Format = "external data file", Raw
+				return o.behind(ref)
+			}
+			var err error
+			if ref.Format, err = formatOf(r.Format); err != nil {
+				return nil, err
+			}
+			return o.behind(ref)
+		}
+	}
+	d, err := qcow.Open(i.Source, size, opts)
+	if err != nil {
+		return err
+	}
+	i.Source, i.Warnings = d, append(d.Warnings(), i.Warnings...)
+	if i.Encrypted {
+		o.top.close = append(o.top.close, d.Close)
+	}
+	return nil
+}
+
+// formatOf translates what qcow2 calls the format of a backing file.
+func formatOf(name string) (Format, error) {
+	switch name {
+	case "", "raw", "qcow2":
+		return Format(name), nil
+	case "host_device", "file":
+		return Raw, nil
+	case "vpc":
+		return VHD, nil
+	case "luks":
+		return LUKS1, nil
+	}
+	return "", fmt.Errorf("%w: a backing file of format %q", ErrUnsupportedFormat, name)
+}
+
+func (i *Image) openLUKS(size int64, o ImageOptions) error {
+	if o.Key == nil {
+		return fmt.Errorf("%w with %s", ErrEncrypted, map[Format]string{LUKS1: "LUKS1", LUKS2: "LUKS2"}[i.Format])
+	}
+	h, err := luks.Open(i.Source, size, o.LUKS)
+	if err != nil {
+		return err
+	}
+	if h.DataOffset() == 0 {
+		return ErrDetached
+	}
+	v, err := h.Unlock(o.Key)
+	if err != nil {
+		return err
+	}
+	i.Source, i.Encrypted, i.UUID, i.Warnings = v, true, h.UUID(), h.Info().Warnings
+	o.top.close = append(o.top.close, v.Close)
+	return nil
+}
+
+// behind opens another file that an image needs.
+func (o ImageOptions) behind(ref Ref) (image.Source, error) {
+	next := ImageOptions{Format: ref.Format, Key: o.Key, LUKS: o.LUKS, Resolve: o.Resolve,
+		chain: o.chain.Next(o.ID), top: o.top}
+	ref.From, ref.Depth = o.ID, next.chain.Depth()
+	f, err := o.Resolve(ref)
+	if err != nil {
+		return nil, err
+	}
+	if f == nil {
+		return nil, fmt.Errorf("the resolver gave neither the %s nor an error", ref.What)
+	}
+	next.ID = f.ID
+	img, err := OpenImage(f.ReaderAt, f.Size, next)
+	if err != nil {
+		return nil, fmt.Errorf("%s %q: %w", ref.What, ref.Names[0], err)
+	}
+	o.top.Warnings = append(o.top.Warnings, img.Warnings...)
+	return img.Source, nil
+}
+
+// source returns r as an image.Source that knows its holes, where it can be had.
+func source(r io.ReaderAt, size int64) (image.Source, error) {
+	switch r := r.(type) {
+	case *os.File:
+		f, err := image.NewFile(r)
+		if err == nil && f.Size() != size {
+			return nil, fmt.Errorf("%s has %d bytes, not %d", r.Name(), f.Size(), size)
+		}
+		return f, err
+	case image.Source:
+		if r.Size() != size {
+			return nil, errors.New("the source has another size than the one given")
+		}
+		return r, nil
+	}
+	return io.NewSectionReader(r, 0, size), nil
+}
