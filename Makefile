@@ -1,13 +1,14 @@
 # make test   all checks and tests, with their set-up
 # make demo   a disk encrypted, and opened with what is installed
 # make bench  benchmarks
+# make docs   manual pages from the command
 # make fuzz   every fuzz target for a while: FUZZTIME=30s
 # make build  bin/luksimg
 
 GO       ?= go
 FUZZTIME ?= 30s
 
-.PHONY: build test setup check generated unit race cross arm64 kernels interop demo bench fuzz clean
+.PHONY: build test setup check generated unit race cross arm64 kernels interop docs demo bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
@@ -56,6 +57,11 @@ kernels:
 
 interop:
 	$(GO) test -timeout 20m ./internal/interop
+
+# The manual pages, and the same as Markdown. A test compares them with the command.
+docs:
+	$(GO) run ./cmd/luksimg man docs/man
+	$(GO) run ./cmd/luksimg man --format markdown docs/cli
 
 demo:
 	@scripts/demo.sh

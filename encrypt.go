@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 
 	"github.com/luksimg/luksimg/image"
@@ -57,9 +56,6 @@ type Result struct {
 	SourceSHA256, FileSHA256 string
 }
 
-// maxDisk bounds the size of a disk, far above any, so that no sum overflows.
-const maxDisk = math.MaxInt64 / 2
-
 // An encryption is a job that was prepared: the header is made, its key derived.
 type encryption struct {
 	header *luks.Header
@@ -96,14 +92,12 @@ func newEncryption(ctx context.Context, passphrase []byte, o EncryptOptions) (*e
 
 // result returns what is made of a disk of size bytes.
 func (e *encryption) result(size int64) (*Result, error) {
-	if size > maxDisk {
-		return nil, fmt.Errorf("a disk of %d bytes is too large", size)
-	}
 	info := e.header.Info()
-	r := &Result{LUKS: info, SourceSize: size}
-	r.FileSize = e.opts.Profile.fileSize(size, luks.Options{DataOffset: info.DataOffset, SectorSize: info.SectorSize})
-	r.VolumeSize = r.FileSize - info.DataOffset
-	return r, nil
+	s, err := e.opts.Profile.sizes(size, luks.Layout{DataOffset: info.DataOffset, SectorSize: info.SectorSize})
+	if err != nil {
+		return nil, err
+	}
+	return &Result{LUKS: info, SourceSize: s.Source, VolumeSize: s.Volume, FileSize: s.File}, nil
 }
 
 // Encrypt encrypts the disk src into a LUKS image in dst, which must be new: nothing

@@ -76,13 +76,4 @@ func (p Profile) CheckKey(key []byte) error {
 	return nil
 }
 
-// fileSize returns the length of the encrypted file of a disk of size bytes.
-func (p Profile) fileSize(size int64, o luks.Options) int64 {
-	if p == ClassicLUKS {
-		return roundUp(size+classicOverhead, classicAlign)
-	}
-	sector := int64(o.SectorSize)
-	return o.DataOffset + roundUp(size, max(sector, 512))
-}
-
 func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }

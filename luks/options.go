@@ -1,7 +1,6 @@
 package luks
 
 import (
-	"cmp"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -88,8 +87,7 @@ type Options struct {
 
 // Check reports what in o [New] would refuse.
 func (o Options) Check() error {
-	o.UUID = cmp.Or(o.UUID, uuid.Nil.String()) // instead of a random one
-	_, err := o.resolve()
+	_, err := o.Layout()
 	return err
 }
 

@@ -12,12 +12,30 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// compare reads back what was written and compares it with the source.
-func (p *progressFlag) compare(ctx context.Context, t *talk, jobs int, src image.Source, out, header *output.File, r *luksimg.Result, key []byte) error {
+// A comparison is of an image that was just written with its source.
+type comparison struct {
+	src         image.Source
+	out, header *output.File // header is nil if it is in front of the data
+	key         []byte
+	skipZeros   bool
+	jobs        int
+}
+
+// compare reads back what was written, from the disk where the system allows, and compares
+// it with the source.
+func (p *progressFlag) compare(ctx context.Context, t *talk, c comparison) error {
+	header := c.header
 	if header == nil {
-		header = out
+		header = c.out
+	}
+	if err := c.out.DropCache(); err != nil {
+		return err
 	}
 	headerSize, err := header.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	size, err := c.out.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
 	}
@@ -25,12 +43,12 @@ func (p *progressFlag) compare(ctx context.Context, t *talk, jobs int, src image
 	h, err := luks.Open(header, headerSize, luks.OpenOptions{})
 	if err == nil {
 		err = parallel.Await(ctx, func() error {
-			volumeKey, err := h.VolumeKey(key)
+			volumeKey, err := h.VolumeKey(c.key)
 			if err != nil {
 				return err
 			}
 			defer clear(volumeKey)
-			v, err = h.Volume(out, r.FileSize, volumeKey)
+			v, err = h.Volume(c.out, size, volumeKey)
 			return err
 		})
 	}
@@ -42,7 +60,9 @@ func (p *progressFlag) compare(ctx context.Context, t *talk, jobs int, src image
 	if err != nil {
 		return err
 	}
-	err = luksimg.Verify(ctx, src, v, luksimg.VerifyOptions{RunOptions: luksimg.RunOptions{Jobs: jobs, Progress: show.Add}})
-	show.Done()
-	return err
+	defer show.Done()
+	return luksimg.Verify(ctx, c.src, v, luksimg.VerifyOptions{
+		SkipZeros:  c.skipZeros,
+		RunOptions: luksimg.RunOptions{Jobs: c.jobs, Progress: show.Add},
+	})
 }

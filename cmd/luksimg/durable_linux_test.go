@@ -76,7 +76,7 @@ func TestKill(t *testing.T) {
 	whole := time.Since(start)
 
 	killed, finished := 0, 0
-	for range 10 {
+	for range 50 {
 		os.Remove(dst)
 		os.Remove(key)
 		c := exec.Command(luksimg, args...)
@@ -97,7 +97,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("killed %d times of 10; %d outputs, each whole", killed, finished)
+	t.Logf("killed %d times of 50; %d outputs, each whole", killed, finished)
 	os.Remove(dst)
 	os.Remove(key)
 	must(t, luksimg, args...)

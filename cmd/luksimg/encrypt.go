@@ -26,6 +26,9 @@ type encryptFlags struct {
 	generateKey   string
 	volumeKeyFile string
 	header        string
+	manifestFile  string
+	sha256        bool
+	discardZeros  bool
 	verify        bool
 	jobs          int
 	force         bool
@@ -70,7 +73,10 @@ encryption: LUKS1, the passphrase is the base64 text of the key, 32 to 512 chara
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
 	o.luks.add(c)
 	f.StringVar(&o.header, "header", "", "write the header to `FILE`, detached from the data; it is needed to open the image")
-	f.BoolVar(&o.verify, "verify", false, "decrypt the result and compare it with SRC before it appears")
+	f.StringVar(&o.manifestFile, "manifest", "", "write what was made, and of what, to `FILE` as JSON; inspect finds it as DST"+manifestSuffix)
+	f.BoolVar(&o.sha256, "sha256", false, "hash the disk and the image, for the result and the manifest; the data are then written in order")
+	f.BoolVar(&o.discardZeros, "discard-zeros", false, "leave holes in DST where SRC is known to be zero: those blocks then read as noise, not as zeros, and everybody sees where they are")
+	f.BoolVar(&o.verify, "verify", false, "read the result back from the disk, decrypt it and compare it with SRC before it appears")
 	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.add(c)
@@ -86,6 +92,9 @@ type encryptResult struct {
 	SourceSize   int64     `json:"source_size"`
 	VolumeSize   int64     `json:"volume_size"`
 	FileSize     int64     `json:"file_size"`
+	SourceSHA256 string    `json:"source_sha256,omitempty"` // of the disk
+	FileSHA256   string    `json:"file_sha256,omitempty"`
+	Manifest     string    `json:"manifest,omitempty"`      // the name of the file
 	GeneratedKey string    `json:"generated_key,omitempty"` // the name of the file
 	Verified     bool      `json:"verified"`
 	LUKS         luks.Info `json:"luks"`
@@ -105,7 +114,7 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), LUKS: lo}
+	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), LUKS: lo, DiscardZeros: o.discardZeros, Digest: o.sha256}
 	opts.Jobs = o.jobs
 	opts.LUKS.GeneratedKey = o.generateKey != ""
 
@@ -135,6 +144,13 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 		}
 		defer headerOut.Abort()
 		opts.Header = headerOut
+	}
+	var manifestOut *output.File
+	if o.manifestFile != "" {
+		if manifestOut, err = output.Create(o.manifestFile, 0o666, o.force); err != nil {
+			return err
+		}
+		defer manifestOut.Abort()
 	}
 	keyOut, key, err := o.readKey(ctx, t, dst)
 	if err != nil {
@@ -179,12 +195,18 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	s.label(t, r)
 	if o.verify {
-		if err := o.progress.compare(ctx, t, o.jobs, s.disk(), out, headerOut, r, key); err != nil {
+		c := comparison{src: s.disk(), out: out, header: headerOut, key: key, skipZeros: o.discardZeros, jobs: o.jobs}
+		if err := o.progress.compare(ctx, t, c); err != nil {
+			return err
+		}
+	}
+	if manifestOut != nil {
+		if err := writeManifest(manifestOut, o.manifest(dst, s, r, key)); err != nil {
 			return err
 		}
 	}
 	// The key first: an image whose key, or header, is lost is of no use to anybody.
-	if err := commit(keyOut, headerOut, out); err != nil {
+	if err := commit(keyOut, headerOut, out, manifestOut); err != nil {
 		return err
 	}
 	if keyOut != nil {
@@ -223,6 +245,7 @@ func (o *encryptFlags) report(t *talk, dst string, s *diskSource, r *luksimg.Res
 	return t.result(encryptResult{
 		Output: dst, Format: format, Profile: o.profile, SourceFormat: s.format,
 		SourceSize: r.SourceSize, VolumeSize: r.VolumeSize, FileSize: r.FileSize,
+		SourceSHA256: r.SourceSHA256, FileSHA256: r.FileSHA256, Manifest: o.manifestFile,
 		GeneratedKey: o.generateKey, Verified: o.verify, LUKS: r.LUKS, Warnings: t.warnings,
 	}, text)
 }
@@ -240,10 +263,17 @@ func (o *encryptFlags) check(src, dst string) error {
 		return errors.New("with - for DST the image is the result: there is no room for --json")
 	case dst == "-" && term.IsTerminal(os.Stdout):
 		return withHint(errors.New("the image will not be written to a terminal"), "redirect standard output, or name a file")
-	case o.generateKey == "-":
-		return errors.New("--generate-key needs the name of a file")
-	case o.generateKey != "" && (o.generateKey == dst || o.generateKey == o.header), o.header != "" && o.header == dst:
-		return errors.New("DST, --header and --generate-key must be different files")
+	case o.generateKey == "-" || o.manifestFile == "-":
+		return errors.New("--generate-key and --manifest need the name of a file")
+	case o.discardZeros && (src == "-" || dst == "-"):
+		return errors.New("--discard-zeros needs a source and an output that can seek, not - ")
+	}
+	outputs := map[string]bool{}
+	for _, name := range []string{dst, o.header, o.generateKey, o.manifestFile} {
+		if name != "" && name != "-" && outputs[name] {
+			return errors.New("DST, --header, --generate-key and --manifest must be different files")
+		}
+		outputs[name] = true
 	}
 	if src == "-" || dst == "-" {
 		return nil

@@ -36,12 +36,18 @@ kind and where it came from, for LUKS the cipher and the key slots. No key is ne
 				return in.wrap(err)
 			}
 			t := g.talk(c)
+			r := inspectResult{Info: i}
+			if r.Manifest, err = readManifest(args[0]); err != nil {
+				i.Warnings = append(i.Warnings, err.Error())
+			} else if r.Manifest != nil {
+				i.Warnings = append(i.Warnings, r.Manifest.compare(i)...)
+			}
 			if !g.json { // where they are members of the object
 				for _, w := range i.Warnings {
 					t.warn("%s", w)
 				}
 			}
-			return t.result(i, inspectText(args[0], i))
+			return t.result(r, inspectText(args[0], r))
 		},
 	}
 	c.Flags().StringVar(&format, "source-format", "", "format of FILE: raw, vhd or qcow2 (default: the content tells)")
@@ -66,7 +72,13 @@ func (t *table) row(name, format string, args ...any) {
 
 func (t *table) size(name string, n int64) { t.row(name, "%d bytes (%s)", n, term.Bytes(n)) }
 
-func inspectText(name string, i *luksimg.Info) string {
+// inspectResult is what inspect --json prints.
+type inspectResult struct {
+	*luksimg.Info
+	Manifest *manifest `json:"manifest,omitempty"` // of the file beside the image
+}
+
+func inspectText(name string, i inspectResult) string {
 	t := newTable()
 	t.row("file", "%s", name)
 	t.row("format", "%s", i.Format)
@@ -86,11 +98,32 @@ func inspectText(name string, i *luksimg.Info) string {
 	if i.LUKS != nil {
 		t.luks(i.LUKS)
 	}
+	if i.Manifest != nil {
+		t.manifest(i.Manifest)
+	}
 	for _, n := range i.Notes {
 		t.row("note", "%s", n)
 	}
 	t.w.Flush()
 	return strings.TrimSuffix(t.String(), "\n")
+}
+
+func (t *table) manifest(m *manifest) {
+	t.row("manifest", "made %s by %s", m.Created.Format(time.DateTime), m.Tool)
+	t.row("  source", "%q, %s, disk of %d bytes", m.Source.Name, m.Source.Format, m.Source.VirtualSize)
+	if m.Source.SHA256 != "" {
+		t.row("  source SHA-256", "%s", m.Source.SHA256)
+	}
+	if m.Image.SHA256 != "" {
+		t.row("  image SHA-256", "%s", m.Image.SHA256)
+	}
+	if m.Profile != "" {
+		t.row("  profile", "%s", m.Profile)
+	}
+	t.row("  key", "%s", m.KeyConvention)
+	if m.KeyFingerprint != "" {
+		t.row("  key fingerprint", "%s", m.KeyFingerprint)
+	}
 }
 
 func (t *table) vhd(v *vhd.Info) {

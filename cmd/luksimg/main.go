@@ -3,10 +3,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -32,11 +34,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
+	// An error in the flags may be in front of --json.
+	if asked, _ := root.PersistentFlags().GetBool("json"); asked || slices.Contains(args, "--json") {
+		json.NewEncoder(stderr).Encode(errorResult{"error", message(err), hint(err), exitCode(err)})
+		return exitCode(err)
+	}
 	fmt.Fprintf(stderr, "luksimg: error: %s\n", message(err))
 	if h := hint(err); h != "" {
 		fmt.Fprintf(stderr, "luksimg: hint: %s\n", h)
 	}
 	return exitCode(err)
+}
+
+// errorResult is what goes to standard error, on a line of its own, if a verb fails with
+// --json.
+type errorResult struct {
+	Type     string `json:"type"` // "error"
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
+	ExitCode int    `json:"exit_code"`
 }
 
 // global holds the flags that every verb has.
@@ -79,6 +95,8 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 12 wrong passphrase
 		newKey(g),
 		newHeader(g),
 		newBench(g),
+		newMeasure(g),
+		newMan(g),
 		newVersion(g),
 	)
 	return root

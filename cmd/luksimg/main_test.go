@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -41,6 +43,9 @@ func TestScripts(t *testing.T) {
 			"magic":        cmdMagic,
 			"golden":       cmdGolden,
 			"cut":          cmdCut,
+			"sha256":       cmdSHA256,
+			"smaller":      cmdSmaller,
+			"measured":     cmdMeasured,
 			"slice":        cmdSlice,
 			"qcow":         cmdQCOW,
 			"differencing": cmdDifferencing,
@@ -153,6 +158,31 @@ func unpack(ts *testscript.TestScript, dir string, args []string) {
 	b, err := io.ReadAll(z)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
+}
+
+// cmdSHA256 checks that the second file holds the SHA-256 of the first one.
+func cmdSHA256(ts *testscript.TestScript, _ bool, args []string) {
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(ts.ReadFile(args[0]))))
+	if !strings.Contains(ts.ReadFile(args[1]), sum) {
+		ts.Fatalf("%s does not have %s, the SHA-256 of %s", args[1], sum, args[0])
+	}
+}
+
+// cmdSmaller checks that the first file takes less room on the disk than the second.
+func cmdSmaller(ts *testscript.TestScript, _ bool, args []string) {
+	a, b := room(ts, args[0]), room(ts, args[1])
+	if a >= b {
+		ts.Fatalf("%s takes %d bytes, %s %d", args[0], a, args[1], b)
+	}
+}
+
+// cmdMeasured checks that the last output starts with the length of a file.
+func cmdMeasured(ts *testscript.TestScript, _ bool, args []string) {
+	fi, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if out := ts.ReadFile("stdout"); !strings.HasPrefix(out, fmt.Sprintf("%d bytes ", fi.Size())) {
+		ts.Fatalf("%s has %d bytes, and what was told is %s", args[0], fi.Size(), out)
+	}
 }
 
 // cmdSlice copies a part of a file: "slice from offset length to".

@@ -125,6 +125,9 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	opts.Progress = p.Add
 	r, err := luksimg.Encrypt(ctx, out, v, newKey, opts)
 	p.Done()
+	if err == nil {
+		err = in.unchanged()
+	}
 	if err != nil {
 		return err
 	}
@@ -132,7 +135,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	if o.verify {
-		if err := o.progress.compare(ctx, t, o.jobs, v, out, nil, r, newKey); err != nil {
+		if err := o.progress.compare(ctx, t, comparison{src: v, out: out, key: newKey, jobs: o.jobs}); err != nil {
 			return err
 		}
 	}

@@ -12,10 +12,11 @@ import (
 
 type verifyFlags struct {
 	*global
-	unlock   unlockFlags
-	progress progressFlag
-	source   sourceFlags
-	jobs     int
+	unlock    unlockFlags
+	progress  progressFlag
+	source    sourceFlags
+	skipZeros bool
+	jobs      int
 }
 
 func newVerify(g *global) *cobra.Command {
@@ -33,6 +34,7 @@ offset on the disk and exits with 3.`,
 	o.unlock.add(c)
 	o.unlock.addImage(c)
 	o.source.addSecond(c, "SRC")
+	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "do not look at what is known to be zero in SRC: ENCRYPTED was made with --discard-zeros")
 	c.Flags().IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	o.progress.add(c)
 	return c
@@ -76,7 +78,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if err != nil {
 		return err
 	}
-	err = luksimg.Verify(ctx, img, v, luksimg.VerifyOptions{RunOptions: luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add}})
+	err = luksimg.Verify(ctx, img, v, luksimg.VerifyOptions{SkipZeros: o.skipZeros, RunOptions: luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add}})
 	p.Done()
 	if err != nil && !errors.Is(err, luksimg.ErrMismatch) {
 		return err

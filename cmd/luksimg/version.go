@@ -26,23 +26,29 @@ type versionResult struct {
 	XTS []string `json:"xts"`
 }
 
+// readVersion asks the build what it is.
+func readVersion() versionResult {
+	r := versionResult{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, XTS: xts.Implementations()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if r.Version == "" {
+			r.Version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				r.Commit = s.Value
+			}
+		}
+	}
+	return r
+}
+
 func newVersion(g *global) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Tell the version of luksimg",
 		Args:  args(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			r := versionResult{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, XTS: xts.Implementations()}
-			if info, ok := debug.ReadBuildInfo(); ok {
-				if r.Version == "" {
-					r.Version = info.Main.Version
-				}
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						r.Commit = s.Value
-					}
-				}
-			}
+			r := readVersion()
 			text := fmt.Sprintf("luksimg %s, %s, %s/%s", r.Version, r.Go, r.OS, r.Arch)
 			if r.Commit != "" {
 				text += ", commit " + r.Commit

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,14 +24,15 @@ const (
 var Modes = []string{Auto, Bar, Plain, JSON, None}
 
 // A Progress counts bytes and tells the person how far a job is. The job adds and
-// never waits; a goroutine looks at the count from time to time.
+// never waits; a goroutine looks at the count from time to time. In every mode SIGUSR1, and
+// SIGINFO where there is one, asks for a line.
 type Progress struct {
 	w     io.Writer
 	mode  string
 	phase string
 	total int64 // zero if it is not known
 	done  atomic.Int64
-	start time.Time
+	rate  rate
 	stop  chan struct{}
 	ended chan struct{}
 	drawn int // length of the line on the terminal
@@ -40,13 +42,22 @@ type Progress struct {
 func Start(w *os.File, mode, phase string, total int64) *Progress {
 	if mode == Auto {
 		mode = Plain
-		if IsTerminal(w) {
+		if IsTerminal(w) && os.Getenv("TERM") != "dumb" {
 			mode = Bar
 		}
 	}
-	p := &Progress{w: w, mode: mode, phase: phase, total: total, start: time.Now(),
+	p := &Progress{w: w, mode: mode, phase: phase, total: total,
 		stop: make(chan struct{}), ended: make(chan struct{})}
-	go p.run(map[string]time.Duration{Bar: time.Second / 5, JSON: time.Second, Plain: 30 * time.Second}[mode])
+	p.rate.add(time.Now(), 0)
+	signals := make(chan os.Signal, 1)
+	if len(statusSignals) > 0 {
+		signal.Notify(signals, statusSignals...)
+	}
+	go func() {
+		defer close(p.ended)
+		defer signal.Stop(signals)
+		p.run(signals)
+	}()
 	return p
 }
 
@@ -59,38 +70,59 @@ func (p *Progress) Done() {
 	<-p.ended
 }
 
-func (p *Progress) run(interval time.Duration) {
-	defer close(p.ended)
-	if interval == 0 {
-		<-p.stop
-		return
-	}
-	tick := time.NewTicker(interval)
+// looks says how often the count is looked at, and after how many looks there is a report.
+var looks = map[string]struct {
+	interval time.Duration
+	report   int
+}{
+	Bar:   {time.Second / 5, 1},
+	JSON:  {time.Second, 1},
+	Plain: {time.Second, 30},
+	None:  {time.Second, 0},
+}
+
+func (p *Progress) run(signals <-chan os.Signal) {
+	every := looks[p.mode]
+	tick := time.NewTicker(every.interval)
 	defer tick.Stop()
-	for {
+	for n := 1; ; {
 		select {
-		case <-tick.C:
-			p.report()
-		case <-p.stop:
-			switch {
-			case p.mode == JSON: // the last object tells the end
-				p.report()
-			case p.drawn > 0:
-				fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.drawn))
+		case now := <-tick.C:
+			p.rate.add(now, p.done.Load())
+			if every.report > 0 && n%every.report == 0 {
+				p.report(p.mode)
 			}
+			n++
+		case <-signals:
+			p.rate.add(time.Now(), p.done.Load())
+			p.clear()
+			p.report(Plain)
+		case <-p.stop:
+			p.rate.add(time.Now(), p.done.Load())
+			if p.mode == JSON { // the last object tells the end
+				p.report(JSON)
+			}
+			p.clear()
 			return
 		}
 	}
 }
 
-func (p *Progress) report() {
-	done, elapsed := p.done.Load(), time.Since(p.start)
-	rate := float64(done) / max(elapsed.Seconds(), 1e-3)
+// clear takes the line off the terminal.
+func (p *Progress) clear() {
+	if p.drawn > 0 {
+		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.drawn))
+		p.drawn = 0
+	}
+}
+
+func (p *Progress) report(mode string) {
+	done, rate := p.done.Load(), p.rate.perSecond()
 	eta := -1.0
-	if p.total > 0 && done > 0 {
+	if p.total > 0 && rate > 0 {
 		eta = float64(max(0, p.total-done)) / rate
 	}
-	switch p.mode {
+	switch mode {
 	case JSON:
 		b, _ := json.Marshal(struct {
 			Type  string  `json:"type"`

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+func newMan(g *global) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "man DIR",
+		Short: "Write the manual pages",
+		Long: `Man writes a manual page for each verb to the folder DIR, which is made if it is not there.
+--format markdown writes the same pages as Markdown.`,
+		Example: `  luksimg man /usr/local/share/man/man1
+  luksimg man --format markdown docs`,
+		Args: args("DIR"),
+		RunE: func(c *cobra.Command, args []string) error {
+			pages, err := manual(c.Root(), format)
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(args[0], 0o777); err != nil {
+				return err
+			}
+			for name, text := range pages {
+				if err := os.WriteFile(filepath.Join(args[0], name), text, 0o666); err != nil {
+					return err
+				}
+			}
+			return g.talk(c).result(manResult{Output: args[0], Format: format, Pages: len(pages)},
+				fmt.Sprintf("%s: %d pages", args[0], len(pages)))
+		},
+	}
+	c.Flags().StringVar(&format, "format", "man", "man or markdown")
+	return c
+}
+
+// manResult is what man --json prints.
+type manResult struct {
+	Output string `json:"output"`
+	Format string `json:"format"`
+	Pages  int    `json:"pages"`
+}
+
+// manual returns the pages of the command and of all verbs, by the name of the file.
+func manual(root *cobra.Command, format string) (map[string][]byte, error) {
+	if format != "man" && format != "markdown" {
+		return nil, fmt.Errorf("--format %s: want man or markdown", format)
+	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	root.DisableAutoGenTag = true // no date: the same command has the same pages
+	pages := make(map[string][]byte)
+	var add func(c *cobra.Command) error
+	add = func(c *cobra.Command) error {
+		if !c.IsAvailableCommand() {
+			return nil
+		}
+		var b bytes.Buffer
+		name := strings.ReplaceAll(c.CommandPath(), " ", "-")
+		var err error
+		if format == "man" {
+			epoch := time.Unix(0, 0)
+			err = doc.GenMan(c, &doc.GenManHeader{Title: strings.ToUpper(name), Section: "1", Source: "luksimg", Manual: "luksimg manual", Date: &epoch}, &b)
+			name += ".1"
+			b = *bytes.NewBuffer(bytes.Replace(b.Bytes(), []byte(`"Jan 1970"`), []byte(`""`), 1))
+		} else {
+			err = doc.GenMarkdownCustom(c, &b, func(link string) string { return strings.ReplaceAll(link, "_", "-") })
+			name += ".md"
+		}
+		if err != nil {
+			return err
+		}
+		pages[name] = b.Bytes()
+		for _, sub := range c.Commands() {
+			if err := add(sub); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return pages, add(root)
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/term"
+)
+
+type measureFlags struct {
+	*global
+	source   sourceFlags
+	luks     luksFlags
+	profile  string
+	detached bool
+	size     sizeFlag
+}
+
+func newMeasure(g *global) *cobra.Command {
+	o := &measureFlags{global: g}
+	c := &cobra.Command{
+		Use:   "measure SRC",
+		Short: "Tell how long the image will be that encrypt makes",
+		Long: `Measure tells the exact length of the file that encrypt would write of SRC with the same
+flags, in bytes, without reading the disk. With --size no SRC is needed.`,
+		Example: `  luksimg measure disk.qcow2
+  luksimg measure --profile classic-luks --size 100G`,
+		Args: func(c *cobra.Command, got []string) error {
+			if c.Flags().Changed("size") {
+				return args()(c, got)
+			}
+			return args("SRC")(c, got)
+		},
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: classic-luks")
+	f.BoolVar(&o.detached, "detached", false, "the header is detached from the data, as with encrypt --header")
+	f.Var(&o.size, "size", "measure for a disk of so many bytes in place of SRC; k, M, G, T are powers of 1024")
+	f.Lookup("size").DefValue = ""
+	o.source.addSecond(c, "SRC")
+	o.luks.add(c)
+	return c
+}
+
+// measureResult is what measure --json prints. Required is as in qemu-img measure.
+type measureResult struct {
+	Required   int64 `json:"required"` // the length of the file
+	Header     int64 `json:"header"`   // of the detached header
+	SourceSize int64 `json:"source_size"`
+	VolumeSize int64 `json:"volume_size"`
+}
+
+func (o *measureFlags) run(c *cobra.Command, args []string) error {
+	if err := o.source.check(c); err != nil {
+		return err
+	}
+	lo, err := o.luks.options()
+	if err != nil {
+		return err
+	}
+	lo.Detached = o.detached
+	t, size := o.talk(c), o.size.n
+	if len(args) > 0 {
+		s, err := o.source.open(c, t, args[0])
+		if err != nil {
+			return err
+		}
+		size = s.img.Size()
+		s.close()
+	}
+	r, err := luksimg.Measure(size, luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), LUKS: lo})
+	if err != nil {
+		return err
+	}
+	return t.result(measureResult{Required: r.File, Header: r.Header, SourceSize: r.Source, VolumeSize: r.Volume},
+		fmt.Sprintf("%d bytes (%s) for a disk of %s", r.File, term.Bytes(r.File), term.Bytes(r.Source)))
+}

@@ -1,0 +1,17 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"syscall"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// room returns how many bytes a file takes on the disk.
+func room(ts *testscript.TestScript, name string) int64 {
+	fi, err := os.Stat(ts.MkAbs(name))
+	ts.Check(err)
+	return int64(fi.Sys().(*syscall.Stat_t).Blocks) * 512
+}

@@ -1,0 +1,35 @@
+package term
+
+import "time"
+
+// window is how far back a rate looks: long enough to be steady, short enough to tell
+// what is going on now.
+const window = 10 * time.Second
+
+// A rate is that of a counter over the last while.
+type rate struct {
+	samples []sample // in order; the first may be older than the window
+}
+
+type sample struct {
+	at   time.Time
+	done int64
+}
+
+// add takes the state of the counter and forgets what is too old.
+func (r *rate) add(at time.Time, done int64) {
+	r.samples = append(r.samples, sample{at, done})
+	for len(r.samples) > 2 && at.Sub(r.samples[1].at) >= window {
+		r.samples = r.samples[1:]
+	}
+}
+
+// perSecond returns how much was added a second.
+func (r *rate) perSecond() float64 {
+	if len(r.samples) < 2 {
+		return 0
+	}
+	first, last := r.samples[0], r.samples[len(r.samples)-1]
+	elapsed := last.at.Sub(first.at).Seconds()
+	return float64(last.done-first.done) / max(elapsed, 1e-3)
+}

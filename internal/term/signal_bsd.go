@@ -1,0 +1,11 @@
+//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+
+package term
+
+import (
+	"os"
+	"syscall"
+)
+
+// infoSignals are what Ctrl-T sends.
+var infoSignals = []os.Signal{syscall.SIGINFO}

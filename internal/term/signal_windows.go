@@ -1,0 +1,5 @@
+package term
+
+import "os"
+
+var statusSignals []os.Signal
