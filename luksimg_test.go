@@ -429,6 +429,27 @@ func encrypted(t *testing.T) []byte {
 	return b.Bytes()
 }
 
+// TestImageExtents looks for the holes of the container in the image.
+func TestImageExtents(t *testing.T) {
+	raw := golden(t, "qcow/testdata/snap.qcow2.gz")
+	img, err := luksimg.OpenImage(bytes.NewReader(raw), int64(len(raw)), luksimg.ImageOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := int64(0)
+	for e, err := range image.Extents(img, 0, img.Size()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind == image.Data {
+			data += e.Length
+		}
+	}
+	if data != 24<<10 {
+		t.Errorf("%d bytes of data, want 24 KiB", data)
+	}
+}
+
 func TestInspect(t *testing.T) {
 	b := encrypted(t)
 	i, err := luksimg.Inspect(bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 
 	"github.com/luksimg/luksimg/image"
@@ -31,6 +32,11 @@ type Image struct {
 	Warnings []string
 
 	close []func() error
+}
+
+// Extents implements [image.Extenter], as far as the container tells.
+func (i *Image) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return image.Extents(i.Source, off, n)
 }
 
 // Close wipes the keys of an encrypted image. There is nothing else to close: files are
