@@ -12,6 +12,7 @@ require (
 require (
 	github.com/aead/serpent v0.0.0-20160714141033-fba169763ea6 // indirect
 	github.com/google/uuid v1.6.0 // indirect
+	github.com/lima-vm/go-qcow2reader v0.7.1 // indirect
 )
 
 replace github.com/luksimg/luksimg => ../

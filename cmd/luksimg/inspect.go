@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -15,43 +16,88 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
+type inspectFlags struct {
+	*global
+	source sourceFlags
+	mapped bool
+}
+
 func newInspect(g *global) *cobra.Command {
-	var format string
+	o := &inspectFlags{global: g}
 	c := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Tell what an image is",
 		Long: `Inspect tells the format of an image, its sizes, and what its header says: for a VHD its
-kind and where it came from, for LUKS the cipher and the key slots. No key is needed.`,
+kind and where it came from, for LUKS the cipher and the key slots. No key is needed; with
+one, it looks into an encrypted image too.
+
+--map lists where the disk has data and where it reads as zeros, as qemu-img map does, and
+draws it in a line.`,
 		Example: `  luksimg inspect disk.vhd
-  luksimg inspect --json disk.luks`,
+  luksimg inspect --json disk.luks
+  luksimg inspect --map disk.qcow2`,
 		Args: args("FILE"),
-		RunE: func(c *cobra.Command, args []string) error {
-			in, err := openInput(args[0])
-			if err != nil {
-				return err
-			}
-			defer in.f.Close()
-			i, err := luksimg.Inspect(in.f, in.size, luksimg.ImageOptions{Format: luksimg.Format(format)})
-			if err != nil {
-				return in.wrap(err)
-			}
-			t := g.talk(c)
-			r := inspectResult{Info: i}
-			if r.Manifest, err = readManifest(args[0]); err != nil {
-				i.Warnings = append(i.Warnings, err.Error())
-			} else if r.Manifest != nil {
-				i.Warnings = append(i.Warnings, r.Manifest.compare(i)...)
-			}
-			if !g.json { // where they are members of the object
-				for _, w := range i.Warnings {
-					t.warn("%s", w)
-				}
-			}
-			return t.result(r, inspectText(args[0], r))
-		},
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
-	c.Flags().StringVar(&format, "source-format", "", "format of FILE: raw, vhd or qcow2 (default: the content tells)")
+	o.source.add(c, "FILE")
+	c.Flags().BoolVar(&o.mapped, "map", false, "list the extents of the disk")
 	return c
+}
+
+// inspectResult is what inspect --json prints.
+type inspectResult struct {
+	*luksimg.Info
+	Manifest *manifest   `json:"manifest,omitempty"` // of the file beside the image
+	Map      []mapExtent `json:"map,omitempty"`
+}
+
+func (o *inspectFlags) run(c *cobra.Command, name string) error {
+	if err := o.source.check(c); err != nil {
+		return err
+	}
+	in, err := openInput(name)
+	if err != nil {
+		return err
+	}
+	defer in.f.Close()
+	t := o.talk(c)
+	r := inspectResult{}
+	if r.Info, err = luksimg.Inspect(in.f, in.size, luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}); err != nil {
+		return in.wrap(err)
+	}
+	if r.Manifest, err = readManifest(name); err != nil {
+		r.Warnings = append(r.Warnings, err.Error())
+	} else if r.Manifest != nil {
+		r.Warnings = append(r.Warnings, r.Manifest.compare(r.Info)...)
+	}
+	if err := o.inside(c, t, name, &r); err != nil {
+		return err
+	}
+	if !o.json { // where they are members of the object
+		for _, w := range r.Warnings {
+			t.warn("%s", w)
+		}
+	}
+	return t.result(r, inspectText(name, r))
+}
+
+// inside looks at the disk in the image, if there is a way to.
+func (o *inspectFlags) inside(c *cobra.Command, t *talk, name string, r *inspectResult) error {
+	if r.Encrypted && !o.source.unlock.given() && !o.mapped {
+		return nil
+	}
+	s, err := o.source.open(c, &talk{g: &global{quiet: true}, out: t.out, err: t.err}, name) // its warnings are known
+	if err != nil {
+		if errors.As(err, new(*qcow.RefusedError)) && !o.mapped {
+			return nil
+		}
+		return err
+	}
+	defer s.close()
+	if o.mapped {
+		r.Map, err = mapOf(s.img)
+	}
+	return s.wrap(err)
 }
 
 // A table is lines of "name: value", aligned.
@@ -71,12 +117,6 @@ func (t *table) row(name, format string, args ...any) {
 }
 
 func (t *table) size(name string, n int64) { t.row(name, "%d bytes (%s)", n, term.Bytes(n)) }
-
-// inspectResult is what inspect --json prints.
-type inspectResult struct {
-	*luksimg.Info
-	Manifest *manifest `json:"manifest,omitempty"` // of the file beside the image
-}
 
 func inspectText(name string, i inspectResult) string {
 	t := newTable()
@@ -104,8 +144,15 @@ func inspectText(name string, i inspectResult) string {
 	for _, n := range i.Notes {
 		t.row("note", "%s", n)
 	}
+	if i.Map != nil {
+		t.row("map", "%s", picture(i.Map, i.VirtualSize))
+	}
 	t.w.Flush()
-	return strings.TrimSuffix(t.String(), "\n")
+	text := strings.TrimSuffix(t.String(), "\n")
+	if i.Map != nil {
+		text += "\n" + mapText(i.Map)
+	}
+	return text
 }
 
 func (t *table) manifest(m *manifest) {

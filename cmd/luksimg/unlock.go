@@ -76,6 +76,9 @@ func (o *unlockFlags) openLUKS(t *talk, name string) (*encrypted, error) {
 	return openLUKS(t, name, o.header, luks.OpenOptions{AllowNullCipher: o.allowNull})
 }
 
+// given tells whether any of the flags was used.
+func (o *unlockFlags) given() bool { return o.key.given() || o.volumeKeyFile != "" }
+
 // check refuses more keys than one.
 func (o *unlockFlags) check(c *cobra.Command) error {
 	return atMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd")

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Files in the fast folder.
+func (c *config) file(name string) string { return filepath.Join(c.fast, name) }
+
+func (c *config) must(args ...string) error {
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%q: %w\n%s", args, err, out)
+	}
+	return nil
+}
+
+// prepare makes the sources: noise, for jobs without compression, and a disk with text that
+// deflate halves, for those with. All data are from a fixed seed.
+func (c *config) prepare() error {
+	c.key = c.file("key")
+	if err := os.WriteFile(c.key, []byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="), 0o600); err != nil {
+		return err
+	}
+	if err := writeNoise(c.file("raw"), c.size); err != nil {
+		return err
+	}
+	if err := writeNoise(c.file("tiny"), 1<<20); err != nil {
+		return err
+	}
+	if err := writeText(c.file("text"), c.size); err != nil {
+		return err
+	}
+	qemu := func(src, dst, format string, more ...string) error {
+		return c.must(append(append([]string{"qemu-img", "convert", "-f", "raw", "-O", format}, more...), c.file(src), c.file(dst))...)
+	}
+	steps := []func() error{
+		func() error { return c.must(c.luksimgEncrypt("raw", "luks1", "luks1")...) },
+		func() error { return c.must(c.luksimgEncrypt("raw", "luks2", "luks2")...) },
+		func() error { return c.must(c.luksimgEncrypt("tiny", "tiny.luks1", "luks1")...) },
+		func() error { return c.must(c.luksimgEncrypt("tiny", "tiny.luks2", "luks2")...) },
+	}
+	for _, err := range []error{
+		qemu("raw", "vhd", "vpc", "-o", "subformat=dynamic,force_size=on"),
+		qemu("tiny", "tiny.vhd", "vpc", "-o", "subformat=dynamic,force_size=on"),
+		qemu("raw", "qcow2", "qcow2"),
+		qemu("tiny", "tiny.qcow2", "qcow2"),
+		qemu("text", "zlib", "qcow2", "-c"),
+		qemu("tiny", "tiny.zlib", "qcow2", "-c"),
+		qemu("text", "zlib2m", "qcow2", "-c", "-o", "cluster_size=2M"),
+		qemu("tiny", "tiny.zlib2m", "qcow2", "-c", "-o", "cluster_size=2M"),
+		qemu("text", "zstd", "qcow2", "-c", "-o", "compression_type=zstd"),
+		qemu("tiny", "tiny.zstd", "qcow2", "-c", "-o", "compression_type=zstd"),
+		c.must("qemu-img", "create", "-f", "qcow2", c.file("empty"), "64T"),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range steps {
+		if err := s(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeNoise(name string, n int64) error {
+	return write(name, n, func(r *rand.ChaCha8, b []byte) { r.Read(b) })
+}
+
+// writeText writes half noise and half of what repeats.
+func writeText(name string, n int64) error {
+	return write(name, n, func(r *rand.ChaCha8, b []byte) {
+		for i := 0; i < len(b); i += 64 {
+			r.Read(b[i : i+32])
+			copy(b[i+32:i+64], "the quick brown fox jumps over a")
+		}
+	})
+}
+
+func write(name string, n int64, fill func(*rand.ChaCha8, []byte)) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r := rand.NewChaCha8([32]byte{1})
+	b := make([]byte, 1<<20)
+	for ; n > 0; n -= int64(len(b)) {
+		b = b[:min(n, int64(len(b)))]
+		fill(r, b)
+		if _, err := f.Write(b); err != nil {
+			return err
+		}
+	}
+	return f.Close()
+}
+
+func (c *config) luksimgEncrypt(src, dst, format string, more ...string) []string {
+	return append([]string{c.luksimg, "encrypt", "-q", "--key-file", c.key, "--format", format, "--pbkdf", "pbkdf2",
+		"--pbkdf-force-iterations", "1000", "--force", c.file(src), c.file(dst)}, more...)
+}
+
+// qemuEncrypt has qemu-img convert to LUKS. Its default is one coroutine in order.
+func (c *config) qemuEncrypt(from, src string, more ...string) []string {
+	return append(append([]string{"qemu-img", "convert", "--object", "secret,id=k,file=" + c.key, "-f", from, "-O", "luks",
+		"-o", "key-secret=k,iter-time=10"}, more...), c.file(src), c.file("out"))
+}
+
+func (c *config) qemuDecrypt(src string, more ...string) []string {
+	return append(append([]string{"qemu-img", "convert", "--object", "secret,id=k,file=" + c.key,
+		"--image-opts", "driver=luks,key-secret=k,file.filename=" + c.file(src), "-O", "raw"}, more...), c.file("out"))
+}
+
+// fast is how qemu-img is fastest.
+var fast = []string{"-W", "-m", "16"}
+
+func one(args ...string) [][]string { return [][]string{args} }
+
+// jobs are all there are. The first contender of each is luksimg.
+func (c *config) jobs() []job {
+	all := append(c.encryptJobs(), c.formatJobs()...)
+	return append(all, c.otherJobs()...)
+}
+
+func (c *config) encryptJobs() []job {
+	out := []string{c.file("out"), c.file("header")}
+	has := func(program string) string {
+		if _, err := exec.LookPath(program); err != nil {
+			return program
+		}
+		return ""
+	}
+	floor := []contender{
+		{name: "cat", cmds: one(shell("cat " + c.file("raw") + " >" + c.file("out"))...), remove: out},
+		{name: "copy-2", cmds: one(c.peers, "copy", "2", c.file("raw"), c.file("out")), remove: out},
+	}
+	encrypt := func(version string) []contender {
+		return []contender{
+			{name: "luksimg", cmds: one(c.luksimgEncrypt("raw", "out", "luks"+version)...), without: one(c.luksimgEncrypt("tiny", "out", "luks"+version)...), remove: out},
+			{name: "luksy", cmds: one(c.peers, "luksy-encrypt", version, c.key, c.file("raw"), c.file("out")),
+				without: one(c.peers, "luksy-encrypt", version, c.key, c.file("tiny"), c.file("out")), remove: out, slow: true},
+		}
+	}
+	reencrypt := func(src string) [][]string {
+		return [][]string{
+			{"cp", "--reflink=never", c.file(src), c.file("out")},
+			{"cryptsetup", "reencrypt", "--encrypt", "--type", "luks2", "-q", "--disable-locks", "--force-offline-reencrypt", "--header", c.file("header"),
+				"--cipher", "aes-xts-plain64", "--key-size", "512", "--sector-size", "512", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000",
+				"--key-file", c.key, c.file("out")},
+		}
+	}
+	luks1 := append(encrypt("1"),
+		contender{name: "qemu-img", cmds: one(c.qemuEncrypt("raw", "raw")...), without: one(c.qemuEncrypt("raw", "tiny")...), remove: out, slow: true, missing: has("qemu-img")},
+		contender{name: "qemu-img-W-m16", cmds: one(c.qemuEncrypt("raw", "raw", fast...)...), without: one(c.qemuEncrypt("raw", "tiny", fast...)...), remove: out, missing: has("qemu-img")},
+		// The filter does not make images: it writes into one that luksimg made.
+		contender{name: "nbdkit", remove: out, missing: has("nbdcopy"),
+			before: func() error { return c.must("cp", c.file("luks1"), c.file("out")) },
+			cmds:   one("nbdcopy", "--", c.file("raw"), "[", "nbdkit", "--exit-with-parent", "file", c.file("out"), "--filter=luks", "passphrase=+"+c.key, "]")},
+	)
+	luks2 := append(encrypt("2"),
+		contender{name: "cp+cryptsetup-reencrypt", cmds: reencrypt("raw"), without: reencrypt("tiny"), remove: out, missing: has("cryptsetup")})
+	decrypt := func(version string) []contender {
+		luks := "luks" + version
+		ours := func(src string) [][]string {
+			return one(c.luksimg, "decrypt", "-q", "--force", "--key-file", c.key, c.file(src), c.file("out"))
+		}
+		return []contender{
+			{name: "luksimg", cmds: ours(luks), without: ours("tiny." + luks), remove: out},
+			{name: "luksy", cmds: one(c.peers, "luksy-decrypt", c.key, c.file(luks), c.file("out")),
+				without: one(c.peers, "luksy-decrypt", c.key, c.file("tiny."+luks), c.file("out")), remove: out, slow: true},
+		}
+	}
+	return []job{
+		{"raw-luks1", c.size, append(luks1, floor...)},
+		{"raw-luks2", c.size, append(luks2, floor...)},
+		{"luks1-raw", c.size, append(append(decrypt("1"),
+			contender{name: "qemu-img", cmds: one(c.qemuDecrypt("luks1")...), without: one(c.qemuDecrypt("tiny.luks1")...), remove: out, slow: true, missing: has("qemu-img")},
+			contender{name: "qemu-img-W-m16", cmds: one(c.qemuDecrypt("luks1", fast...)...), without: one(c.qemuDecrypt("tiny.luks1", fast...)...), remove: out, missing: has("qemu-img")},
+			contender{name: "nbdkit", remove: out, missing: has("nbdcopy"),
+				cmds: one("nbdcopy", "--", "[", "nbdkit", "-r", "--exit-with-parent", "file", c.file("luks1"), "--filter=luks", "passphrase=+"+c.key, "]", c.file("out"))},
+		), floor...)},
+		{"luks2-raw", c.size, append(decrypt("2"), floor...)},
+	}
+}
+
+// formatJobs read other formats, to LUKS and to raw.
+func (c *config) formatJobs() []job {
+	out := []string{c.file("out")}
+	var all []job
+	for _, f := range []struct{ name, qemu string }{{"vhd", "vpc"}, {"qcow2", "qcow2"}, {"zlib", "qcow2"}, {"zlib2m", "qcow2"}, {"zstd", "qcow2"}} {
+		all = append(all, job{f.name + "-luks1", c.size, []contender{
+			{name: "luksimg", cmds: one(c.luksimgEncrypt(f.name, "out", "luks1")...), without: one(c.luksimgEncrypt("tiny."+f.name, "out", "luks1")...), remove: out},
+			{name: "qemu-img-W-m16", cmds: one(c.qemuEncrypt(f.qemu, f.name, fast...)...), without: one(c.qemuEncrypt(f.qemu, "tiny."+f.name, fast...)...), remove: out},
+		}})
+		convert := func(src string) [][]string {
+			return one(c.luksimg, "convert", "-q", "--force", c.file(src), c.file("out"))
+		}
+		raw := []contender{
+			{name: "luksimg", cmds: convert(f.name), remove: out},
+			{name: "qemu-img-W-m16", cmds: one(append(append([]string{"qemu-img", "convert", "-f", f.qemu, "-O", "raw"}, fast...), c.file(f.name), c.file("out"))...), remove: out},
+		}
+		if f.qemu == "qcow2" && f.name != "zstd" { // which it does not read by itself
+			raw = append(raw, contender{name: "go-qcow2reader", cmds: one(c.peers, "go-qcow2reader", c.file(f.name), c.file("out")), remove: out, slow: f.name == "zlib2m"})
+		}
+		all = append(all, job{f.name + "-raw", c.size, raw})
+	}
+	return all
+}
+
+// otherJobs are pipes, disks, maps and sizes.
+func (c *config) otherJobs() []job {
+	pipe := func(middle string) [][]string {
+		return one(shell("cat " + c.file("raw") + " | " + middle + " | cat >/dev/null")...)
+	}
+	stream := c.luksimg + " encrypt -q --key-file " + c.key + " --pbkdf pbkdf2 --pbkdf-force-iterations 1000 - -"
+	big, out := filepath.Join(c.disk, "raw"), filepath.Join(c.disk, "out")
+	all := []job{
+		{"pipe", c.size, []contender{
+			{name: "luksimg", cmds: pipe(stream)},
+			{name: "cat", cmds: pipe("cat")},
+		}},
+		{"map-empty-64T", 64 << 40, []contender{
+			{name: "luksimg", cmds: one(c.luksimg, "inspect", "--map", c.file("empty"))},
+			{name: "qemu-img", cmds: one("qemu-img", "map", "-f", "qcow2", c.file("empty"))},
+		}},
+	}
+	if c.durable > 0 && c.only.MatchString("durable") {
+		before := func() error {
+			if _, err := os.Stat(big); err == nil {
+				return nil
+			}
+			return writeNoise(big, c.durable)
+		}
+		all = append(all, job{"durable", c.durable, []contender{
+			{name: "luksimg", before: before, remove: []string{out},
+				cmds: one(c.luksimg, "encrypt", "-q", "--key-file", c.key, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", big, out)},
+			{name: "dd-fsync", before: before, remove: []string{out},
+				cmds: one("dd", "if="+big, "of="+out, "bs=1M", "conv=fsync", "status=none")},
+			{name: "copy-2+sync", before: before, remove: []string{out},
+				cmds: [][]string{{c.peers, "copy", "2", big, out}, {"sync", out}}},
+			{name: "cat+sync", before: before, remove: []string{out},
+				cmds: [][]string{shell("cat " + big + " >" + out), {"sync", out}}},
+		}})
+	}
+	for n := int64(64 << 20); n <= c.sweep; n *= 4 {
+		name := filepath.Join(c.fast, "sparse")
+		before := func() error {
+			os.Remove(name)
+			f, err := os.Create(name)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			return f.Truncate(n)
+		}
+		all = append(all, job{fmt.Sprintf("sweep-%dMiB", n>>20), n, []contender{
+			{name: "luksimg", before: before, cmds: one(shell(c.luksimg + " encrypt -q --key-file " + c.key + " --pbkdf pbkdf2 --pbkdf-force-iterations 1000 " + name + " - >/dev/null")...)},
+		}})
+	}
+	return all
+}

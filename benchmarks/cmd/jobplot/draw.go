@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"html"
+	"slices"
+	"strings"
+)
+
+// titles are the jobs of the table and the plot, in order.
+var titles = []struct{ job, title string }{
+	{"raw-luks1", "raw to LUKS1"},
+	{"raw-luks2", "raw to LUKS2"},
+	{"luks1-raw", "LUKS1 to raw"},
+	{"luks2-raw", "LUKS2 to raw"},
+	{"vhd-luks1", "VHD to LUKS1"},
+	{"qcow2-luks1", "qcow2 to LUKS1"},
+	{"zlib-luks1", "qcow2 (zlib, 64 KiB) to LUKS1"},
+	{"zlib2m-luks1", "qcow2 (zlib, 2 MiB) to LUKS1"},
+	{"zstd-luks1", "qcow2 (zstd) to LUKS1"},
+	{"vhd-raw", "VHD to raw"},
+	{"qcow2-raw", "qcow2 to raw"},
+	{"zlib-raw", "qcow2 (zlib, 64 KiB) to raw"},
+	{"zlib2m-raw", "qcow2 (zlib, 2 MiB) to raw"},
+	{"zstd-raw", "qcow2 (zstd) to raw"},
+	{"pipe", "through pipes, raw to LUKS2"},
+	{"durable", "4 GiB onto a disk, synced"},
+	{"map-empty-64T", "map of an empty 64 TiB qcow2"},
+}
+
+// columns are the contenders of the table.
+var columns = []string{"luksimg", "qemu-img-W-m16", "qemu-img", "luksy", "cp+cryptsetup-reencrypt", "nbdkit", "go-qcow2reader", "copy-2", "cat", "dd-fsync"}
+
+func (r *results) job(name string) *job {
+	for _, j := range r.jobs {
+		if j.name == name {
+			return j
+		}
+	}
+	return nil
+}
+
+// table is the table of seconds, in Markdown.
+func table(r *results) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "| seconds | %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat(" --- |", len(columns)+1))
+	for _, t := range titles {
+		j := r.job(t.job)
+		if j == nil {
+			continue
+		}
+		row := []string{t.title}
+		for _, c := range columns {
+			cell := ""
+			if i := j.find(c); i != nil {
+				cell = fmt.Sprintf("%.2f", i.seconds())
+				if i.seconds() < 0.1 {
+					cell = fmt.Sprintf("%.3f", i.seconds())
+				}
+			}
+			row = append(row, cell)
+		}
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+	}
+	fmt.Fprintf(&b, "\n%s, %s CPUs, Linux %s; %s; %s; %s (%s); luksy %s; go-qcow2reader %s.\n", r.head["cpu"], r.head["cpus"], r.head["kernel"], r.head["luksimg"],
+		r.head["qemu-img"], r.head["cryptsetup"], r.head["cryptsetup crypto"], r.head["github.com/containers/luksy"], r.head["github.com/lima-vm/go-qcow2reader"])
+	return b.String()
+}
+
+const (
+	width   = 760
+	left    = 250
+	right   = 90
+	top     = 64
+	barSize = 11
+)
+
+// draw makes a plot of rates, a group of bars for each job. Its colours are legible on
+// light and on dark ground.
+func draw(r *results) string {
+	var bars strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&bars, format+"\n", args...) }
+	highest := 0.0
+	for _, t := range titles[:15] {
+		if j := r.job(t.job); j != nil {
+			for _, i := range j.impls {
+				highest = max(highest, i.rate)
+			}
+		}
+	}
+	scale, y := (width-left-right)/highest, top
+	for _, t := range titles[:15] {
+		j := r.job(t.job)
+		if j == nil {
+			continue
+		}
+		p(`<text x="0" y="%d">%s</text>`, y+barSize-1, html.EscapeString(t.title))
+		impls := slices.Clone(j.impls)
+		slices.SortStableFunc(impls, func(a, b *impl) int { return int(b.rate - a.rate) })
+		for _, i := range impls {
+			p(`<text x="%d" y="%d" text-anchor="end" font-size="10">%s</text>`, left-8, y+barSize-2, html.EscapeString(i.name))
+			p(`<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>`, left, y, i.rate*scale, barSize-1, color(i.name))
+			p(`<text x="%.1f" y="%d" font-size="10">%.2f</text>`, left+i.rate*scale+6, y+barSize-2, i.rate/1000)
+			y += barSize + 1
+		}
+		y += 12
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12" fill="#808890">`+"\n", width, y, width, y)
+	fmt.Fprintf(&b, `<text x="0" y="18" font-size="15">File to file, in memory, without key derivation: GB/s of disk (10^9 bytes a second)</text>`+"\n")
+	fmt.Fprintf(&b, `<text x="0" y="36">%s, %s CPUs</text>`+"\n", html.EscapeString(r.head["cpu"]), r.head["cpus"])
+	return b.String() + bars.String() + "</svg>\n"
+}
+
+// color is our own blue, copies without encryption green, others grey.
+func color(name string) string {
+	switch name {
+	case "luksimg":
+		return "#3b82d6"
+	case "cat", "copy-2", "dd-fsync":
+		return "#2e9e6b"
+	}
+	return "#8d939b"
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// copyFile copies with pread and pwrite in pieces of 256 KiB, by so many workers: the floor
+// for whatever reads a file and writes another one.
+func copyFile(workers, src, dst string) error {
+	n, err := strconv.Atoi(workers)
+	if err != nil {
+		return err
+	}
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	fi, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.Create(dst)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	const piece = 256 << 10
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			buf := make([]byte, piece)
+			for failed.Load() == nil {
+				off := next.Add(piece) - piece
+				if off >= fi.Size() {
+					return
+				}
+				b := buf[:min(piece, fi.Size()-off)]
+				_, err := in.ReadAt(b, off)
+				if err == nil {
+					_, err = out.WriteAt(b, off)
+				}
+				if err != nil {
+					failed.Store(&err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}

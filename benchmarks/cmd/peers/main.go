@@ -1,0 +1,42 @@
+// Command peers runs what luksimg is measured against and what has no program of its own
+// that does just this: containers/luksy as its command uses it, lima-vm/go-qcow2reader's
+// converter, and a plain copy by two workers. It is run by the command job.
+//
+//	peers luksy-encrypt 1|2 KEYFILE SRC DST
+//	peers luksy-decrypt KEYFILE SRC DST
+//	peers go-qcow2reader SRC DST
+//	peers go-qcow2reader-map SRC
+//	peers copy WORKERS SRC DST
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	for len(args) < 5 {
+		args = append(args, "")
+	}
+	switch args[0] {
+	case "luksy-encrypt":
+		return luksyEncrypt(args[1], args[2], args[3], args[4])
+	case "luksy-decrypt":
+		return luksyDecrypt(args[1], args[2], args[3])
+	case "go-qcow2reader":
+		return qcow2readerConvert(args[1], args[2])
+	case "go-qcow2reader-map":
+		return qcow2readerMap(args[1])
+	case "copy":
+		return copyFile(args[1], args[2], args[3])
+	}
+	return errors.New("no such peer")
+}
