@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A session is a command on a terminal of its own.
+type session struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	control *os.File       // the other end of the terminal
+	in      io.WriteCloser // standard input, which is a pipe
+	ended   chan struct{}
+
+	mu  sync.Mutex
+	out bytes.Buffer // all that the terminal showed
+}
+
+// start starts the command on a new terminal. Its standard input is not the terminal.
+func start(t *testing.T, dir, name string, args ...string) *session {
+	t.Helper()
+	control, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no pseudo-terminals here: %v", err)
+	}
+	t.Cleanup(func() { control.Close() })
+	if err := unix.IoctlSetPointerInt(int(control.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(control.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	s := &session{t: t, control: control, ended: make(chan struct{})}
+	s.cmd = exec.Command(name, args...)
+	s.cmd.Dir = dir
+	s.cmd.Env = append(os.Environ(), "TERM=xterm")
+	s.cmd.Stdout, s.cmd.Stderr = tty, tty
+	s.cmd.ExtraFiles = []*os.File{tty}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
+	if s.in, err = s.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.in.Close() })
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(s.ended)
+		b := make([]byte, 4096)
+		for {
+			n, err := control.Read(b)
+			s.mu.Lock()
+			s.out.Write(b[:n])
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return s
+}
+
+func (s *session) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.String()
+}
+
+// expect waits until the terminal has shown a text.
+func (s *session) expect(text string) {
+	s.t.Helper()
+	for range 600 {
+		if strings.Contains(s.text(), text) {
+			return
+		}
+		select {
+		case <-s.ended:
+			if !strings.Contains(s.text(), text) {
+				s.t.Fatalf("the terminal never showed %q:\n%s", text, s.text())
+			}
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	s.t.Fatalf("the terminal does not show %q:\n%s", text, s.text())
+}
+
+func (s *session) enter(text string) {
+	if _, err := io.WriteString(s.control, text); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// code waits for the end and returns the exit code.
+func (s *session) code() int {
+	err := s.cmd.Wait()
+	<-s.ended
+	if e := new(exec.ExitError); err != nil && !errors.As(err, &e) {
+		s.t.Fatal(err)
+	}
+	return s.cmd.ProcessState.ExitCode()
+}
+
+func TestTerminal(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	noise(t, filepath.Join(dir, "disk"), 1<<20)
+	encrypt := []string{"encrypt", "--format", "luks1", "--pbkdf-force-iterations", "1000", "disk", "x"}
+
+	t.Run("prompt", func(t *testing.T) {
+		s := start(t, dir, luksimg, encrypt...)
+		s.expect("New passphrase for x: ")
+		s.enter("secret words\n")
+		s.expect("Repeat it: ")
+		s.enter("secret words\n")
+		if code := s.code(); code != 0 || strings.Contains(s.text(), "secret") {
+			t.Errorf("exit code %d, or the passphrase was shown:\n%s", code, s.text())
+		}
+		s = start(t, dir, luksimg, "cat", "x")
+		s.expect("will not be written to a terminal")
+		if code := s.code(); code != exitFailure {
+			t.Errorf("exit code %d", code)
+		}
+		os.Remove(filepath.Join(dir, "x"))
+	})
+	t.Run("mismatch", func(t *testing.T) {
+		s := start(t, dir, luksimg, encrypt...)
+		s.expect("New passphrase")
+		s.enter("secret words\n")
+		s.expect("Repeat it: ")
+		s.enter("secret word\n")
+		if code := s.code(); code != exitFailure || !strings.Contains(s.text(), "the two passphrases are not the same") {
+			t.Errorf("exit code %d:\n%s", code, s.text())
+		}
+	})
+	t.Run("Ctrl-C at the prompt", func(t *testing.T) {
+		s := start(t, dir, luksimg, encrypt...)
+		s.expect("New passphrase")
+		before, err := unix.IoctlGetTermios(int(s.control.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.enter("secr\x03")
+		// The terminal is read while the command still has it: its end is that of the echo.
+		if code := s.code(); code != exitCancelled {
+			t.Errorf("exit code %d:\n%s", code, s.text())
+		}
+		after, err := unix.IoctlGetTermios(int(s.control.Fd()), unix.TCGETS)
+		if err == nil && (before.Lflag&unix.ECHO != 0 || after.Lflag&unix.ECHO == 0) {
+			t.Errorf("the terminal shows what is typed: %v at the prompt, %v after it", before.Lflag&unix.ECHO != 0, after.Lflag&unix.ECHO != 0)
+		}
+	})
+	if got := names(t, dir); !slices.Equal(got, []string{"disk"}) {
+		t.Errorf("files: %q", got)
+	}
+}
+
+// TestBar has a job that waits for standard input, so that the bar has time to be drawn.
+func TestBar(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	must(t, luksimg, "keygen", filepath.Join(dir, "key"))
+	encrypt := []string{"encrypt", "--key-file", "key", "--format", "luks1", "-", "x"}
+	for _, mode := range []string{"auto", "bar"} {
+		s := start(t, dir, luksimg, append(encrypt, "--progress", mode)...)
+		if _, err := s.in.Write(make([]byte, peekSize)); err != nil {
+			t.Fatal(err)
+		}
+		s.expect("\rencrypt ")
+		s.cmd.Process.Signal(syscall.SIGUSR1)
+		s.expect("luksimg: encrypt 0 B")
+		s.enter("\x03")
+		if code := s.code(); code != exitCancelled || !strings.Contains(s.text(), "luksimg: error: cancelled") {
+			t.Errorf("%s: exit code %d:\n%q", mode, code, s.text())
+		}
+	}
+	// In a pipe there are lines, and no carriage return.
+	for _, mode := range []string{"auto", "plain", "json", "none"} {
+		c := exec.Command(luksimg, append(encrypt, "--progress", mode)...)
+		c.Dir = dir
+		in, err := c.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := c.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// That a line was asked for is known when it is there; before the job, the signal ends it.
+		var text bytes.Buffer
+		b := make([]byte, 1)
+		read := func(until string) {
+			for !strings.Contains(text.String(), until) {
+				if _, err := out.Read(b); err != nil {
+					t.Fatalf("%s: %v: %s", mode, err, &text)
+				}
+				text.Write(b)
+			}
+		}
+		// More than the pipe holds: when it is written, the job has begun.
+		if _, err := in.Write(make([]byte, 300<<10)); err != nil {
+			t.Fatal(err)
+		}
+		read("key: 44 bytes")
+		if mode == "json" {
+			read(`"phase":"encrypt"`)
+		} else {
+			c.Process.Signal(syscall.SIGUSR1)
+			read("luksimg: encrypt ")
+		}
+		in.Close()
+		text.ReadFrom(out)
+		if err := c.Wait(); err != nil {
+			t.Errorf("%s: %v", mode, err)
+		}
+		if strings.Contains(text.String(), "\r") {
+			t.Errorf("%s: a carriage return in a pipe: %q", mode, &text)
+		}
+		os.Remove(filepath.Join(dir, "x"))
+	}
+}
+
+// TestChanged changes the source while it is read.
+func TestChanged(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	must(t, luksimg, "keygen", filepath.Join(dir, "key"))
+	disk := filepath.Join(dir, "disk")
+	for name, change := range map[string]func() error{
+		"longer":  func() error { return os.Truncate(disk, 9<<20) },
+		"shorter": func() error { return os.Truncate(disk, 7<<20) },
+		"written": func() error { return os.Chtimes(disk, time.Time{}, time.Now().Add(time.Hour)) },
+	} {
+		noise(t, disk, 8<<20)
+		c := exec.Command(luksimg, "encrypt", "-q", "--key-file", "key", "--format", "luks1", "disk", "-")
+		c.Dir = dir
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var errs bytes.Buffer
+		c.Stderr = &errs
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// The pipe takes less than the image: the job waits in the middle.
+		if _, err := io.CopyN(io.Discard, out, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, out)
+		c.Wait()
+		if code := c.ProcessState.ExitCode(); code != exitFailure || !strings.Contains(errs.String(), "while it was read") {
+			t.Errorf("%s: exit code %d: %s", name, code, &errs)
+		}
+	}
+}
+
+// TestReadOnly writes to a folder where it may not, as a user without rights.
+func TestReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) { // others may look
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What go test built is where others may not.
+	program, err := os.ReadFile(command(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	luksimg := filepath.Join(dir, "luksimg")
+	if err := os.WriteFile(luksimg, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	noise(t, filepath.Join(dir, "disk"), 1<<20)
+	must(t, luksimg, "keygen", filepath.Join(dir, "key"))
+	os.Chmod(filepath.Join(dir, "key"), 0o644)
+	os.Chmod(filepath.Join(dir, "disk"), 0o644)
+	os.Chmod(dir, 0o555)
+	c := exec.Command(luksimg, "encrypt", "--key-file", "key", "--format", "luks1", "disk", "x")
+	c.Dir = dir
+	if os.Geteuid() == 0 {
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	out, err := c.CombinedOutput()
+	os.Chmod(dir, 0o755)
+	if errors.Is(err, os.ErrPermission) && len(out) == 0 {
+		t.Skipf("another user can not run the test: %v", err)
+	}
+	if c.ProcessState.ExitCode() != exitFailure || !strings.Contains(string(out), "permission denied\nluksimg: hint: check the permissions") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if got := names(t, dir); !slices.Equal(got, []string{"disk", "key", "luksimg"}) {
+		t.Errorf("files: %q", got)
+	}
+}
