@@ -11,15 +11,17 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 )
 
 // A File is being written. Exactly one of Commit and Abort ends it; Abort after
 // either does nothing.
 type File struct {
 	*os.File
-	name  string // the final one
-	force bool
-	done  bool
+	name    string // the final one
+	force   bool
+	done    bool
+	written atomic.Int64 // bytes, on systems where that matters
 }
 
 // ErrLocked: another process is changing the file.

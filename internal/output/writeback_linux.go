@@ -1,0 +1,41 @@
+package output
+
+import "golang.org/x/sys/unix"
+
+const (
+	// writebackStep is after how many bytes the system is asked to begin writing to the
+	// disk. Left alone it waits until a tenth of the memory is dirty, and the Sync at the
+	// end waits for all of that.
+	writebackStep = 32 << 20
+
+	// cacheLimit is the length of a file that may stay in the page cache as a whole. What
+	// is longer pushes out what others have there, and is not read again soon.
+	cacheLimit = 4 << 30
+)
+
+// WriteAt is that of the file, and has the system write to the disk meanwhile.
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.File.WriteAt(p, off)
+	f.wrote(int64(n))
+	return n, err
+}
+
+// Write is as WriteAt, at the end of what was written so far.
+func (f *File) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	f.wrote(int64(n))
+	return n, err
+}
+
+func (f *File) wrote(n int64) {
+	total := f.written.Add(n)
+	if total/writebackStep == (total-n)/writebackStep {
+		return
+	}
+	// Both are advice: where a filesystem does not take it, nothing is lost.
+	fd := int(f.Fd())
+	unix.SyncFileRange(fd, 0, 0, unix.SYNC_FILE_RANGE_WRITE)
+	if total > cacheLimit {
+		unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) // what is on the disk already
+	}
+}
