@@ -74,7 +74,7 @@ func (h *header) checkLocator(i int, l locator) error {
 	case int64(l.length) > l.room():
 		return h.formatError(at+offLocatorLength, field("data length"), l.length,
 			fmt.Sprintf("at most %d, as its data space is %d", l.room(), l.space))
-	case l.code != locatorURL && l.length%2 != 0:
+	case (l.code == locatorAbsolute || l.code == locatorRelative) && l.length%2 != 0:
 		return h.formatError(at+offLocatorLength, field("data length"), l.length, "an even number, as the name is in UTF-16")
 	case l.length > 0 && (l.offset < footerSize || l.offset > uint64(h.limit) || int64(l.offset) > h.limit-int64(l.length)):
 		return h.formatError(at+offLocatorData, field("data offset"), l.offset,
