@@ -266,6 +266,15 @@ func (d *Disk) readable() error {
 // nil whenever p is full, carries on after a short read, and reports a file that
 // ends early as io.ErrUnexpectedEOF: an io.EOF would look like the end of the disk.
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
+	n, err := fillFrom(r, p, off)
+	if err != nil {
+		err = fmt.Errorf("vhd: read %d bytes at offset %d of the file: %w", len(p), off, err)
+	}
+	return n, err
+}
+
+// fillFrom is readFull with the error as it is.
+func fillFrom(r io.ReaderAt, p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
 		n, err := r.ReadAt(p[done:], off+int64(done))
@@ -280,7 +289,7 @@ func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
 			err = io.ErrNoProgress
 		}
 		if err != nil {
-			return done, fmt.Errorf("vhd: read %d bytes at offset %d of the file: %w", len(p), off, err)
+			return done, err
 		}
 	}
 	return done, nil

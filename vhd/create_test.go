@@ -1,0 +1,460 @@
+package vhd
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// A memory is a file that Create can write to. It notes the order of writes.
+type memory struct {
+	mu   sync.Mutex
+	b    []byte
+	offs []int64
+	left int // writes before one fails; -1 is no limit
+}
+
+func (m *memory) WriteAt(p []byte, off int64) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.left == 0 {
+		return 0, errDevice
+	}
+	m.left--
+	if n := int(off) + len(p); n > len(m.b) {
+		m.b = append(m.b, make([]byte, n-len(m.b))...)
+	}
+	copy(m.b[off:], p)
+	m.offs = append(m.offs, off)
+	return len(p), nil
+}
+
+// fixedRandom are the bytes 0, 1, 2 and so on.
+type fixedRandom struct{ next byte }
+
+func (f *fixedRandom) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = f.next
+		f.next++
+	}
+	return len(p), nil
+}
+
+var createTime = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func create(t testing.TB, src image.Source, opts CreateOptions) ([]byte, *CreateResult) {
+	t.Helper()
+	if opts.Rand == nil {
+		opts.Rand = &fixedRandom{}
+	}
+	if opts.Timestamp.IsZero() {
+		opts.Timestamp = createTime
+	}
+	m := &memory{left: -1}
+	r, err := Create(context.Background(), m, src, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.FileSize != int64(len(m.b)) || m.offs[len(m.offs)-1] != r.FileSize-footerSize {
+		t.Errorf("%d bytes, want %d; the last write is at %d", len(m.b), r.FileSize, m.offs[len(m.offs)-1])
+	}
+	if n, err := MeasureCreate(src.Size(), r.Blocks, opts); err != nil || n != r.FileSize {
+		t.Errorf("MeasureCreate = %d, %v, want %d", n, err, r.FileSize)
+	}
+	return m.b, r
+}
+
+// patchy is bytes of which some stretches are zeros.
+func patchy(n int64, seed uint64) []byte {
+	b := make([]byte, n)
+	rnd := rand.New(rand.NewPCG(seed, 5))
+	for at := int64(0); at < n; {
+		m := min(1+rnd.Int64N(300<<10), n-at)
+		if rnd.IntN(3) > 0 {
+			fill(rnd, b[at:at+m])
+		} else if rnd.IntN(3) == 0 {
+			m = min(6<<20, n-at)
+		}
+		at += m
+	}
+	return b
+}
+
+func TestCreate(t *testing.T) {
+	for _, size := range []int64{0, 1, 511, 512, 513, 4096, 1<<20 - 1, 1 << 20, 2<<20 - 512, 2 << 20, 2<<20 + 1, 9<<20 + 7} {
+		for name, opts := range map[string]CreateOptions{
+			"dynamic":              {},
+			"dynamic, 4 KiB":       {BlockSize: 4096},
+			"dynamic, 512 KiB":     {BlockSize: 512 << 10},
+			"dynamic, 16 MiB":      {BlockSize: 16 << 20},
+			"fixed":                {Type: Fixed},
+			"encrypted, 32 bytes":  {Key: random(32)},
+			"encrypted, 64 bytes":  {Key: random(64)},
+			"dynamic, one worker":  {Jobs: 1},
+			"dynamic, ten workers": {Jobs: 10, BlockSize: 64 << 10},
+		} {
+			t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
+				t.Parallel()
+				guest := patchy(size, uint64(size))
+				var done atomic.Int64
+				opts.Progress = func(n int64) { done.Add(n) }
+				file, r := create(t, bytes.NewReader(guest), opts)
+				if done.Load() != size {
+					t.Errorf("progress of %d bytes", done.Load())
+				}
+				unit := int64(512)
+				if opts.Type == Fixed {
+					unit = 1 << 20
+				}
+				want := (size + unit - 1) / unit * unit
+				if r.VirtualSize != want {
+					t.Errorf("virtual size %d, want %d", r.VirtualSize, want)
+				}
+				guest = append(guest, make([]byte, want-size)...)
+				d := open(t, bytes.NewReader(file), int64(len(file)), Options{Key: opts.Key})
+				got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
+				if err != nil || !bytes.Equal(got, guest) {
+					t.Errorf("other bytes, or %v", err)
+				}
+				info := d.Info()
+				if len(info.Warnings) > 0 || info.UniqueID != r.UniqueID || !info.Timestamp.Equal(createTime) ||
+					info.Encrypted != (opts.Key != nil) || int64(info.AllocatedBlocks) != r.Blocks {
+					t.Errorf("%+v of %+v", info, r)
+				}
+				if opts.Key != nil && (info.KeyHash != hex.EncodeToString(r.KeyHash[:]) || info.KeyNonce != hex.EncodeToString(r.KeyNonce[:])) {
+					t.Errorf("%+v of %+v", info, r)
+				}
+				if c := check(t, file); c.Corruptions != 0 || c.Leaks != 0 || c.FragmentedBlocks != 0 {
+					t.Errorf("%+v", c)
+				}
+				if opts.Type != Fixed {
+					checkBlocks(t, d, guest, opts.Key != nil)
+				}
+			})
+		}
+	}
+}
+
+// checkBlocks checks that blocks are where they should be: in order, aligned, all bits
+// set, and only those that are not zeros.
+func checkBlocks(t *testing.T, d *Disk, guest []byte, encrypted bool) {
+	last := int64(0)
+	for i, entry := range d.bat {
+		b := guest[int64(i)*d.blockSize:][:d.blockLen(i)]
+		if isZero(b) != (entry == absent) {
+			t.Errorf("block %d: entry %d, zeros %v", i, entry, isZero(b))
+		}
+		if entry == absent {
+			continue
+		}
+		if d.dataOffset(i)%4096 != 0 || d.dataOffset(i) <= last {
+			t.Errorf("block %d has its data at %d, behind %d", i, d.dataOffset(i), last)
+		}
+		last = d.dataOffset(i)
+		if s, err := d.state(i); s != stateFull || err != nil {
+			t.Errorf("block %d is not full", i)
+		}
+		if !encrypted {
+			continue
+		}
+		raw := make([]byte, d.blockSize)
+		if _, err := readFull(d.r, raw, d.dataOffset(i)); err != nil {
+			t.Fatal(err)
+		}
+		for s := range d.blockSize / sectorSize {
+			if isZero(raw[s*sectorSize:][:sectorSize]) {
+				t.Errorf("sector %d of block %d is not encrypted", s, i)
+			}
+		}
+	}
+}
+
+// What is written is the same bytes, whatever the number of workers and their luck.
+func TestCreateIsDeterministic(t *testing.T) {
+	guest := patchy(20<<20, 1)
+	for _, key := range [][]byte{nil, random(64)} {
+		opts := CreateOptions{Key: key, Jobs: 1}
+		if key == nil {
+			opts.BlockSize = 64 << 10
+		}
+		want, _ := create(t, bytes.NewReader(guest), opts)
+		for jobs := range 8 {
+			opts.Jobs = jobs + 1
+			if got, _ := create(t, unsteady{bytes.NewReader(guest)}, opts); !bytes.Equal(got, want) {
+				t.Errorf("%d workers: other bytes", opts.Jobs)
+			}
+		}
+	}
+}
+
+// unsteady takes some reads longer than others.
+type unsteady struct{ *bytes.Reader }
+
+func (u unsteady) ReadAt(p []byte, off int64) (int, error) {
+	for range rand.IntN(4) {
+		io.Copy(io.Discard, io.NewSectionReader(u.Reader, 0, 1<<18))
+	}
+	return u.Reader.ReadAt(p, off)
+}
+
+// The encrypted sectors are those of an AES-XTS that is not ours.
+func TestCreateEncryptedSectors(t *testing.T) {
+	for _, n := range []int64{32, 64} {
+		key := random(n)
+		guest := random(5<<20 + 512)
+		clear(guest[2<<20 : 4<<20])
+		file, r := create(t, bytes.NewReader(guest), CreateOptions{Key: key})
+		want := sha256.Sum256(append(bytes.Clone(r.KeyNonce[:]), key...))
+		if r.KeyHash != want || r.Blocks != 2 {
+			t.Errorf("%+v", r)
+		}
+		guest = append(guest, make([]byte, 1<<20-512)...)
+		for _, block := range []int64{0, 2} {
+			at := int64(be.Uint32(tableEntry(file, int(block)))) * sectorSize
+			if !bytes.Equal(file[at:at+512], bytes.Repeat([]byte{0xff}, 512)) {
+				t.Errorf("bitmap of block %d is not full", block)
+			}
+			for s := range int64(4096) {
+				sector := bytes.Clone(guest[block<<21+s*512:][:512])
+				encryptSector(key, sector, block*4096+s)
+				if !bytes.Equal(sector, file[at+512+s*512:][:512]) {
+					t.Fatalf("sector %d of block %d has other bytes", s, block)
+				}
+			}
+		}
+		if tableEntry(file, 1)[0] != 0xff {
+			t.Error("a block of zeros is in the file")
+		}
+		// What vhd-util looks for.
+		if string(file[offCreatorApp:][:4]) != "tap\x00" || be.Uint32(file[offCreatorVer:]) != 0x00010003 {
+			t.Error("creator")
+		}
+		b := file[2048:]
+		if string(b[:8]) != "tdbatmap" || be.Uint64(b[8:]) != 2560 || be.Uint32(b[16:]) != 1 || be.Uint32(b[20:]) != 0x00010002 ||
+			be.Uint32(b[24:]) != ^uint32(0xa0) || b[28] != 0 || b[29] != 1 || b[512] != 0xa0 {
+			t.Errorf("batmap header % x", b[:100])
+		}
+	}
+}
+
+// The bytes of this version, so that no change to them goes unnoticed.
+func TestCreateGolden(t *testing.T) {
+	guest := patchy(3<<20, 2)
+	for name, c := range map[string]struct {
+		opts CreateOptions
+		want string
+	}{
+		"dynamic":   {CreateOptions{}, goldenDynamic},
+		"fixed":     {CreateOptions{Type: Fixed}, goldenFixed},
+		"encrypted": {CreateOptions{Key: random(64)}, goldenEncrypted},
+	} {
+		file, r := create(t, bytes.NewReader(guest), c.opts)
+		if got := sha256.Sum256(file); hex.EncodeToString(got[:]) != c.want {
+			t.Errorf("%s: %x", name, got)
+		}
+		if want := map[bool]string{true: "20212223-2425-4627-a829-2a2b2c2d2e2f", false: "00010203-0405-4607-8809-0a0b0c0d0e0f"}[c.opts.Key != nil]; r.UniqueID != want {
+			t.Errorf("%s: unique ID %s", name, r.UniqueID)
+		}
+	}
+}
+
+const (
+	goldenDynamic   = "c9c3dcd847e9208f89ce95219dd4f4e98fdf0d10164bcd775e1b89889f804c00"
+	goldenFixed     = "d82f2ca629f6edf88f6607a0161772322877e3164b3fcbb9a73c027c9e3b3ddb"
+	goldenEncrypted = "50ceba88ba931e00ba63ccf6b2f6deaf59638ce1d8dbc1bd4c94b3e142c676bd"
+)
+
+// A sparse source of 2040 GiB costs nothing but its data.
+func TestCreateHuge(t *testing.T) {
+	src := mostlyHole{2040 << 30, map[int64][]byte{1<<40 + 77: []byte("here"), 2040<<30 - 4: []byte("last")}}
+	var done atomic.Int64
+	file, r := create(t, src, CreateOptions{Progress: func(n int64) { done.Add(n) }})
+	if r.Blocks != 2 || r.FileSize > 9<<20 || done.Load() != 2040<<30 {
+		t.Errorf("%+v, progress %d", r, done.Load())
+	}
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+	for off, want := range src.data {
+		got := make([]byte, len(want))
+		if _, err := d.ReadAt(got, off); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("at %d: %q, %v", off, got, err)
+		}
+	}
+	if len(d.Info().Warnings) != 0 || d.Size() != 2040<<30 {
+		t.Errorf("%+v", d.Info())
+	}
+	for _, opts := range []CreateOptions{{}, {Type: Fixed}} {
+		if _, err := Create(context.Background(), &memory{}, mostlyHole{2040<<30 + 1, nil}, opts); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("a byte more: %v", err)
+		}
+	}
+	if n, err := MeasureCreate(2040<<30, 0, CreateOptions{Type: Fixed}); n != 2040<<30+512 || err != nil {
+		t.Errorf("fixed: %d, %v", n, err)
+	}
+	if n, err := MeasureCreate(2040<<30, 1044480, CreateOptions{}); n < 2040<<30 || err != nil {
+		t.Errorf("all blocks: %d, %v", n, err)
+	}
+	if _, err := MeasureCreate(2040<<30, 2040<<12, CreateOptions{BlockSize: 256 << 10}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("all blocks of 256 KiB: %v", err)
+	}
+	if _, err := MeasureCreate(1<<20, 2, CreateOptions{}); err == nil {
+		t.Error("more blocks than there are")
+	}
+}
+
+// mostlyHole is a source with a hole around some bytes.
+type mostlyHole struct {
+	size int64
+	data map[int64][]byte
+}
+
+func (m mostlyHole) Size() int64 { return m.size }
+
+func (m mostlyHole) ReadAt(p []byte, off int64) (int, error) {
+	return (&sparse{size: m.size, parts: m.data}).ReadAt(p, off)
+}
+
+func (m mostlyHole) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		for at := range m.data {
+			if at == 2040<<30-4 {
+				continue
+			}
+			_ = yield(image.Extent{Length: at, Kind: image.Hole}, nil) &&
+				yield(image.Extent{Offset: at, Length: 4}, nil) &&
+				yield(image.Extent{Offset: at + 4, Length: m.size - at - 8, Kind: image.Zero}, nil) &&
+				yield(image.Extent{Offset: m.size - 4, Length: 4}, nil)
+		}
+	}
+}
+
+// Zeros are left out whether the source knows of them or not.
+func TestCreateIsSparse(t *testing.T) {
+	file, r := create(t, bytes.NewReader(make([]byte, 64<<20)), CreateOptions{})
+	if r.Blocks != 0 || len(file) > 4096 {
+		t.Errorf("%+v", r)
+	}
+	m := &memory{left: -1}
+	if _, err := Create(context.Background(), m, bytes.NewReader(make([]byte, 64<<20)), CreateOptions{Type: Fixed}); err != nil || len(m.offs) != 1 {
+		t.Errorf("%d writes, %v", len(m.offs), err)
+	}
+	// In a block with little data, the rest is a hole of the file.
+	guest := make([]byte, 2<<20)
+	guest[1<<20] = 1
+	m = &memory{left: -1}
+	if _, err := Create(context.Background(), m, bytes.NewReader(guest), CreateOptions{}); err != nil || len(m.offs) != 6 {
+		t.Errorf("%d writes, %v", len(m.offs), err)
+	}
+}
+
+func TestCreateRefuses(t *testing.T) {
+	src := bytes.NewReader(make([]byte, 4096))
+	for name, opts := range map[string]CreateOptions{
+		"type":                 {Type: 7},
+		"block size 2048":      {BlockSize: 2048},
+		"block size 12288":     {BlockSize: 12288},
+		"block size 512 MiB":   {BlockSize: 512 << 20},
+		"block size below 0":   {BlockSize: -4096},
+		"fixed with blocks":    {Type: Fixed, BlockSize: 4096},
+		"fixed with a key":     {Type: Fixed, Key: random(64)},
+		"key of 0 bytes":       {Key: []byte{}},
+		"key of 63 bytes":      {Key: random(63)},
+		"key of 48 bytes":      {Key: random(48)},
+		"key of equal halves":  {Key: append(random(32), random(32)...)},
+		"encrypted, 4 MiB":     {Key: random(64), BlockSize: 4 << 20},
+		"timestamp of 1999":    {Timestamp: time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)},
+		"timestamp of 2137":    {Timestamp: time.Date(2137, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"no random unique ID":  {Rand: bytes.NewReader(nil)},
+		"no random nonce":      {Rand: bytes.NewReader(nil), Key: random(64)},
+		"no more random bytes": {Rand: bytes.NewReader(make([]byte, 40)), Key: random(64)},
+	} {
+		m := &memory{left: -1}
+		if _, err := Create(context.Background(), m, src, opts); err == nil || len(m.b) != 0 {
+			t.Errorf("%s: %v, %d bytes written", name, err, len(m.b))
+		}
+	}
+	if _, err := MeasureCreate(64<<30, 0, CreateOptions{BlockSize: 4096}); err == nil {
+		t.Error("more blocks than are read")
+	}
+}
+
+// Errors of the source, the file and the context end it, with no footer written.
+func TestCreateErrors(t *testing.T) {
+	guest := random(20 << 20)
+	for _, opts := range []CreateOptions{{BlockSize: 1 << 20}, {Type: Fixed}, {Key: random(64)}} {
+		for _, jobs := range []int{1, 4} {
+			opts.Jobs = jobs
+			for n := range 12 {
+				f := &flaky{ReaderAt: bytes.NewReader(guest)}
+				f.left.Store(int64(n))
+				m := &memory{left: -1}
+				_, err := Create(context.Background(), m, sized{f, int64(len(guest))}, opts)
+				if n < 10 && (!errors.Is(err, errDevice) || Detect(bytes.NewReader(m.b), int64(len(m.b)))) {
+					t.Errorf("source: %v", err)
+				}
+				m = &memory{left: n}
+				_, err = Create(context.Background(), m, bytes.NewReader(guest), opts)
+				if !errors.Is(err, errDevice) && err != nil || err == nil && n < 10 || err != nil && Detect(bytes.NewReader(m.b), int64(len(m.b))) {
+					t.Errorf("file: %v", err)
+				}
+			}
+			ctx, cancel := context.WithCancelCause(context.Background())
+			o := opts
+			o.Progress = func(int64) { cancel(errDevice) }
+			m := &memory{left: -1}
+			if _, err := Create(ctx, m, bytes.NewReader(guest), o); !errors.Is(err, errDevice) || Detect(bytes.NewReader(m.b), int64(len(m.b))) {
+				t.Errorf("cancelled: %v", err)
+			}
+			if _, err := Create(context.Background(), m, sized{bytes.NewReader(guest), int64(len(guest)) + 1}, opts); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("a source that was cut: %v", err)
+			}
+			if _, err := Create(context.Background(), m, gappy{guest}, opts); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("a source that tells of half its data: %v", err)
+			}
+		}
+	}
+}
+
+// gappy tells of the first half of its data.
+type gappy struct{ b []byte }
+
+func (g gappy) Size() int64                             { return int64(len(g.b)) }
+func (g gappy) ReadAt(p []byte, off int64) (int, error) { return bytes.NewReader(g.b).ReadAt(p, off) }
+func (g gappy) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) { yield(image.Extent{Offset: off, Length: n / 2}, nil) }
+}
+
+// A file of the system is written and read back, and does not take room for zeros.
+func TestCreateFile(t *testing.T) {
+	f, err := os.Create(t.TempDir() + "/disk.vhd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	guest := patchy(8<<20, 3)
+	r, err := Create(context.Background(), f, bytes.NewReader(guest), CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := image.NewFile(f)
+	if err != nil || raw.Size() != r.FileSize {
+		t.Fatal(err)
+	}
+	d := open(t, raw, raw.Size(), Options{})
+	checkReads(t, d, guest, 50)
+	if since := time.Since(d.Info().Timestamp); since < -time.Minute || since > time.Hour {
+		t.Errorf("created %s ago", since)
+	}
+}
