@@ -94,12 +94,12 @@ func patchy(n int64, seed uint64) []byte {
 }
 
 func TestCreate(t *testing.T) {
-	for _, size := range []int64{0, 1, 511, 512, 513, 4096, 1<<20 - 1, 1 << 20, 2<<20 - 512, 2 << 20, 2<<20 + 1, 9<<20 + 7} {
+	for _, size := range []int64{0, 1, 511, 512, 513, 4096, 1<<20 - 1, 1 << 20, 2<<20 - 512, 2 << 20, 2<<20 + 1, 5<<20 + 7} {
 		for name, opts := range map[string]CreateOptions{
 			"dynamic":              {},
 			"dynamic, 4 KiB":       {BlockSize: 4096},
 			"dynamic, 512 KiB":     {BlockSize: 512 << 10},
-			"dynamic, 16 MiB":      {BlockSize: 16 << 20},
+			"dynamic, 8 MiB":       {BlockSize: 8 << 20},
 			"fixed":                {Type: Fixed},
 			"encrypted, 32 bytes":  {Key: random(32)},
 			"encrypted, 64 bytes":  {Key: random(64)},
@@ -184,14 +184,14 @@ func checkBlocks(t *testing.T, d *Disk, guest []byte, encrypted bool) {
 
 // What is written is the same bytes, whatever the number of workers and their luck.
 func TestCreateIsDeterministic(t *testing.T) {
-	guest := patchy(20<<20, 1)
+	guest := patchy(9<<20, 1)
 	for _, key := range [][]byte{nil, random(64)} {
 		opts := CreateOptions{Key: key, Jobs: 1}
 		if key == nil {
 			opts.BlockSize = 64 << 10
 		}
 		want, _ := create(t, bytes.NewReader(guest), opts)
-		for jobs := range 8 {
+		for jobs := range 5 {
 			opts.Jobs = jobs + 1
 			if got, _ := create(t, unsteady{bytes.NewReader(guest)}, opts); !bytes.Equal(got, want) {
 				t.Errorf("%d workers: other bytes", opts.Jobs)
@@ -392,21 +392,24 @@ func TestCreateRefuses(t *testing.T) {
 
 // Errors of the source, the file and the context end it, with no footer written.
 func TestCreateErrors(t *testing.T) {
-	guest := random(20 << 20)
-	for _, opts := range []CreateOptions{{BlockSize: 1 << 20}, {Type: Fixed}, {Key: random(64)}} {
+	for _, opts := range []CreateOptions{{BlockSize: 16 << 10}, {Type: Fixed}, {Key: random(64)}} {
+		guest := random(8 * 16 << 10)
+		if opts.BlockSize == 0 {
+			guest = random(8 << 20)
+		}
 		for _, jobs := range []int{1, 4} {
 			opts.Jobs = jobs
-			for n := range 12 {
+			for n := range 8 {
 				f := &flaky{ReaderAt: bytes.NewReader(guest)}
 				f.left.Store(int64(n))
 				m := &memory{left: -1}
 				_, err := Create(context.Background(), m, sized{f, int64(len(guest))}, opts)
-				if n < 10 && (!errors.Is(err, errDevice) || Detect(bytes.NewReader(m.b), int64(len(m.b)))) {
+				if n < 4 && (!errors.Is(err, errDevice) || Detect(bytes.NewReader(m.b), int64(len(m.b)))) {
 					t.Errorf("source: %v", err)
 				}
 				m = &memory{left: n}
 				_, err = Create(context.Background(), m, bytes.NewReader(guest), opts)
-				if !errors.Is(err, errDevice) && err != nil || err == nil && n < 10 || err != nil && Detect(bytes.NewReader(m.b), int64(len(m.b))) {
+				if !errors.Is(err, errDevice) && err != nil || err == nil && n < 7 || err != nil && Detect(bytes.NewReader(m.b), int64(len(m.b))) {
 					t.Errorf("file: %v", err)
 				}
 			}

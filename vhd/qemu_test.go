@@ -46,7 +46,7 @@ func TestQEMUReadsCreated(t *testing.T) {
 		"fixed":            {Type: Fixed},
 		"encrypted":        {Key: key},
 	} {
-		for _, size := range []int64{512, 1 << 20, 2<<20 + 512, 9440768, 21<<20 + 3} {
+		for _, size := range []int64{512, 1 << 20, 2<<20 + 512, 9440768} {
 			t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
 				t.Parallel()
 				guest := patchy(size, 4)
@@ -102,7 +102,7 @@ func TestReadQEMUDisks(t *testing.T) {
 		t.Run(opts, func(t *testing.T) {
 			dir := t.TempDir()
 			raw, disk, back := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.vhd"), filepath.Join(dir, "back.raw")
-			if err := os.WriteFile(raw, patchy(11<<20, 6), 0o600); err != nil {
+			if err := os.WriteFile(raw, patchy(5<<20, 6), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			qemuImg(t, "convert", "-f", "raw", "-O", "vpc", "-o", opts, raw, disk)
