@@ -296,6 +296,28 @@ type sized struct {
 
 func (s sized) Size() int64 { return s.size }
 
+// Data of the disk and of its parent, next to each other, are one extent of
+// image.Extents, and so are zeros of both.
+func TestExtentsJoinOverParent(t *testing.T) {
+	parent, _ := disk{size: 12 * 4096, blockSize: 4096, id: 2, kinds: []int{kindFull, kindFull, kindFull, kindAbsent}}.build()
+	child, _ := disk{size: 12 * 4096, blockSize: 4096, base: []byte{}, baseID: 2, kinds: []int{kindAbsent, kindFull, kindClear, kindClear}}.build()
+	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
+	at := int64(0)
+	for e, err := range image.Extents(d, 0, d.Size()) {
+		want := image.Extent{Offset: at, Length: 3 * 4096, Kind: image.Data}
+		if at/4096%4 == 3 {
+			want.Length, want.Kind = 4096, image.Hole
+		}
+		if err != nil || e != want {
+			t.Errorf("%+v, %v, want %+v", e, err, want)
+		}
+		at = e.End()
+	}
+	if at != d.Size() {
+		t.Errorf("the extents end at %d", at)
+	}
+}
+
 // A run of absent blocks is one question to the parent, however large.
 func TestAbsentBlocksCostOneLook(t *testing.T) {
 	s := emptyDisk(2040 << 30)

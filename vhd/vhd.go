@@ -4,9 +4,11 @@
 // XenServer's vhd-util has encrypted.
 //
 // Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
-// tells a VHD by its content. The package never opens a file: a differencing disk,
-// which is incomplete without its parent, gets that from [Options.Resolve], and is
-// refused without it.
+// tells a VHD by its content, and [Check] looks for what is wrong with one. The
+// package never opens a file: a differencing disk, which is incomplete without its
+// parent, gets that from [Options.Resolve], and is refused without it.
+//
+// [Create] writes fixed, dynamic and encrypted disks.
 package vhd
 
 import (
