@@ -92,8 +92,8 @@ const (
 // The geometry is the largest that there is, which tells qemu, Hyper-V, Azure and
 // XenServer alike to take the size from the footer.
 //
-// The footer is written last: without an error before, there is no valid VHD in dst.
-// An error is that of src, of dst, the cause of ctx, ErrTooLarge, or about the
+// The footer, and the copy of it in front, are written last: what was left unfinished
+// is no VHD. An error is that of src, of dst, the cause of ctx, ErrTooLarge, or about the
 // options. dst must allow concurrent WriteAt of ranges that do not overlap, as an
 // os.File does.
 func Create(ctx context.Context, dst io.WriterAt, src image.Source, opts CreateOptions) (*CreateResult, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -247,6 +248,18 @@ func TestCreateEncryptedSectors(t *testing.T) {
 			be.Uint32(b[24:]) != ^uint32(0xa0) || b[28] != 0 || b[29] != 1 || b[512] != 0xa0 {
 			t.Errorf("batmap header % x", b[:100])
 		}
+	}
+}
+
+// The example of IBM's documentation of vhd-util, whose nonce is zeros.
+func TestCreateKnownAnswer(t *testing.T) {
+	key, err := base64.StdEncoding.DecodeString(ibmKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, r := create(t, bytes.NewReader(random(1<<20)), CreateOptions{Key: key, Rand: bytes.NewReader(make([]byte, 48))})
+	if hex.EncodeToString(r.KeyHash[:]) != ibmHash || !bytes.Contains(file[:4096], r.KeyHash[:]) {
+		t.Errorf("%x", r.KeyHash)
 	}
 }
 

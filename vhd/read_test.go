@@ -278,11 +278,17 @@ func TestReaderWithoutProgress(t *testing.T) {
 }
 
 func TestReadDoesNotAllocate(t *testing.T) {
-	for _, c := range []disk{{size: 50 * 512}, small} {
+	parent := random(20 * 4096)
+	for _, c := range []disk{
+		{size: 50 * 512},
+		small,
+		{size: 20 * 4096, blockSize: 4096, key: random(64)},
+		{size: 20 * 4096, blockSize: 4096, base: parent},
+	} {
 		file, _ := c.build()
-		d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-		p := make([]byte, d.Size())
-		if n := testing.AllocsPerRun(20, func() { d.ReadAt(p, 0) }); n != 0 {
+		d := open(t, bytes.NewReader(file), int64(len(file)), Options{Key: c.key, Resolve: resolveRaw(parent)})
+		p := make([]byte, d.Size()-100)
+		if n := testing.AllocsPerRun(20, func() { d.ReadAt(p, 50) }); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
 	}
