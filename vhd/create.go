@@ -89,8 +89,9 @@ const (
 // encrypted, also those past the end of the disk. The data of each block begin at a
 // multiple of 4 KiB.
 //
-// The geometry is the largest that there is, which tells qemu, Hyper-V, Azure and
-// XenServer alike to take the size from the footer.
+// The geometry is what the specification makes of the size, which "vhd-util check"
+// wants, and the creator is one for which qemu goes by the size and not by the
+// geometry, as Hyper-V, Azure and XenServer always do: all see the same size.
 //
 // The footer, and the copy of it in front, are written last: what was left unfinished
 // is no VHD. An error is that of src, of dst, the cause of ctx, ErrTooLarge, or about the

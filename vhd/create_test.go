@@ -72,6 +72,7 @@ func create(t testing.TB, src image.Source, opts CreateOptions) ([]byte, *Create
 	if r.FileSize != int64(len(m.b)) || m.offs[len(m.offs)-1] != r.FileSize-footerSize {
 		t.Errorf("%d bytes, want %d; the last write is at %d", len(m.b), r.FileSize, m.offs[len(m.offs)-1])
 	}
+	checkVHDUtil(t, m.b)
 	if n, err := MeasureCreate(src.Size(), r.Blocks, opts); err != nil || n != r.FileSize {
 		t.Errorf("MeasureCreate = %d, %v, want %d", n, err, r.FileSize)
 	}
@@ -263,6 +264,31 @@ func TestCreateKnownAnswer(t *testing.T) {
 	}
 }
 
+// Around each step of the algorithm; qemu is asked in TestReadQEMUDisks.
+func TestGeometry(t *testing.T) {
+	for size, want := range map[int64][3]uint32{
+		0:                        {0, 4, 17},
+		512:                      {0, 4, 17},
+		1 << 20:                  {30, 4, 17},
+		5 << 20:                  {150, 4, 17},
+		64 << 20:                 {963, 8, 17},
+		127 << 30:                {65278, 16, 255}, // the default of Hyper-V
+		1 << 30:                  {2080, 16, 63},
+		40 << 30:                 {20560, 16, 255},
+		2040 << 30:               {65535, 16, 255},
+		65535*16*63*512 - 512:    {65534, 16, 63},
+		65535 * 16 * 63 * 512:    {16191, 16, 255},
+		65535 * 16 * 255 * 512:   {65535, 16, 255},
+		65535*16*255*512 - 10240: {65534, 16, 255},
+	} {
+		g := geometry(size)
+		got := [3]uint32{g >> 16, g >> 8 & 0xff, g & 0xff}
+		if got != want {
+			t.Errorf("%d bytes: %d, want %d", size, got, want)
+		}
+	}
+}
+
 // The bytes of this version, so that no change to them goes unnoticed.
 func TestCreateGolden(t *testing.T) {
 	guest := patchy(3<<20, 2)
@@ -285,9 +311,9 @@ func TestCreateGolden(t *testing.T) {
 }
 
 const (
-	goldenDynamic   = "c9c3dcd847e9208f89ce95219dd4f4e98fdf0d10164bcd775e1b89889f804c00"
-	goldenFixed     = "d82f2ca629f6edf88f6607a0161772322877e3164b3fcbb9a73c027c9e3b3ddb"
-	goldenEncrypted = "50ceba88ba931e00ba63ccf6b2f6deaf59638ce1d8dbc1bd4c94b3e142c676bd"
+	goldenDynamic   = "150d0c8c17f3e3494f09a004f278986d4dd13749e84a9ddad393d1f971f58d58"
+	goldenFixed     = "293ba7024a02ce5cc3a46d123a7477b863a718b7cc6b6a0282777c0957dc636a"
+	goldenEncrypted = "cddf0aa16a7e65380f61a033d904f38fbdba3723ce0f8f460fe2c207a9c1dc87"
 )
 
 // A sparse source of 2040 GiB costs nothing but its data.

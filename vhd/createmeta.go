@@ -46,19 +46,19 @@ func (w *writer) footer() []byte {
 	be.PutUint32(f[offVersion:], 0x00010000)
 	be.PutUint64(f[offDataOffset:], footerSize)
 	be.PutUint32(f[offTimestamp:], uint32(w.opts.Timestamp.Unix()-epoch.Unix()))
-	copy(f[offCreatorApp:], "luks")
-	be.PutUint32(f[offCreatorVer:], 0x00010000)
-	copy(f[offCreatorOS:], "Wi2k") // there is none for others
+	// Hyper-V, one of the creators for which qemu goes by the size.
+	copy(f[offCreatorApp:], "win ")
+	be.PutUint32(f[offCreatorVer:], 0x000a0000)
+	copy(f[offCreatorOS:], "Wi2k")
 	if w.encrypted {
-		// Without this, vhd-util would not look for the batmap.
+		// Another such one; and without it, vhd-util would not look for the batmap.
 		copy(f[offCreatorApp:], "tap\x00")
 		be.PutUint32(f[offCreatorVer:], 0x00010003)
 		clear(f[offCreatorOS:][:4])
 	}
 	be.PutUint64(f[40:], uint64(w.result.VirtualSize)) // original size
 	be.PutUint64(f[offCurrentSize:], uint64(w.result.VirtualSize))
-	be.PutUint16(f[offGeometry:], 65535)
-	f[offGeometry+2], f[offGeometry+3] = 16, 255
+	be.PutUint32(f[offGeometry:], geometry(w.result.VirtualSize))
 	be.PutUint32(f[offDiskType:], typeDynamic)
 	if w.opts.Type == Fixed {
 		be.PutUint64(f[offDataOffset:], noOffset)
@@ -67,6 +67,31 @@ func (w *writer) footer() []byte {
 	copy(f[offUniqueID:], w.opts.UniqueID[:])
 	be.PutUint32(f[offFooterSum:], checksum(f, offFooterSum))
 	return f
+}
+
+// geometry returns the field of a footer for a disk of size bytes, by the algorithm of
+// the specification's appendix "CHS Calculation". It may stand for less than the size.
+// "vhd-util check" refuses any that is larger.
+func geometry(size int64) uint32 {
+	total := min(max(size/sectorSize, 1), maxCHSSectors)
+	var heads, perTrack, tracks int64
+	if total >= 65535*16*63 {
+		heads, perTrack = 16, 255
+		tracks = total / perTrack
+	} else {
+		perTrack = 17
+		tracks = total / perTrack
+		heads = max((tracks+1023)/1024, 4)
+		if tracks >= heads*1024 || heads > 16 {
+			heads, perTrack = 16, 31
+			tracks = total / perTrack
+		}
+		if tracks >= heads*1024 {
+			heads, perTrack = 16, 63
+			tracks = total / perTrack
+		}
+	}
+	return uint32(tracks/heads)<<16 | uint32(heads)<<8 | uint32(perTrack)
 }
 
 // header returns the dynamic disk header.

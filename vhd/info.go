@@ -1,6 +1,7 @@
 package vhd
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,7 +76,7 @@ func newInfo(f *footer, size int64) Info {
 	if f.hidden {
 		info.warnf("the disk is marked as hidden, as XenServer does with the base of a snapshot")
 	}
-	if n := f.chsSectors(); n < maxCHSSectors && uint64(f.chsSize()) != f.current {
+	if n := f.chsSectors(); n < maxCHSSectors && uint64(f.chsSize()) != f.current && !f.usualGeometry(size) {
 		note := ""
 		if f.qemuUsesCHS() {
 			note = "; qemu goes by the geometry for this creator"
@@ -87,6 +88,13 @@ func newInfo(f *footer, size int64) Info {
 		info.warnf("the disk is larger than 2040 GiB, which Hyper-V and Virtual PC do not accept")
 	}
 	return info
+}
+
+// usualGeometry reports whether a geometry that does not give the size misleads
+// nobody: it is the one that writers make of the size of the disk, the size is not
+// taken from it, and qemu does not take it from there either.
+func (f *footer) usualGeometry(size int64) bool {
+	return !f.qemuUsesCHS() && uint64(size) == f.current && binary.BigEndian.Uint32(f.raw[offGeometry:]) == geometry(size)
 }
 
 // epoch is where the seconds of a VHD start to count.

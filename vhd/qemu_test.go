@@ -95,6 +95,24 @@ func ciphertext(file []byte, size int64) []byte {
 	return b
 }
 
+// qemu makes the same of a size that a geometry can have.
+func TestGeometryOfQEMU(t *testing.T) {
+	needQEMU(t)
+	for _, size := range []string{"1M", "3M", "100M", "500M", "1G", "2G", "31G", "127G"} {
+		name := filepath.Join(t.TempDir(), "disk.vhd")
+		qemuImg(t, "create", "-f", "vpc", "-o", "subformat=dynamic", name, size)
+		file, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+		foot := file[len(file)-footerSize:]
+		if got, want := geometry(d.Size()), be.Uint32(foot[offGeometry:]); got != want || d.Size() != d.Info().CHSSize {
+			t.Errorf("%s, %d bytes: %#x, want %#x", size, d.Size(), got, want)
+		}
+	}
+}
+
 // Disks that qemu-img makes read as it reads them, and check clean.
 func TestReadQEMUDisks(t *testing.T) {
 	needQEMU(t)
