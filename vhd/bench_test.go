@@ -2,6 +2,7 @@ package vhd
 
 import (
 	"bytes"
+	"context"
 	"testing"
 )
 
@@ -42,5 +43,23 @@ func BenchmarkExtentsEmpty2040GiB(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	}
+}
+
+type nowhere struct{}
+
+func (nowhere) WriteAt(p []byte, off int64) (int, error) { return len(p), nil }
+
+func BenchmarkCreate(b *testing.B) {
+	guest := random(64 << 20)
+	for name, opts := range map[string]CreateOptions{"dynamic": {}, "fixed": {Type: Fixed}, "encrypted": {Key: random(64)}} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(guest)))
+			for b.Loop() {
+				if _, err := Create(context.Background(), nowhere{}, bytes.NewReader(guest), opts); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -6,8 +6,9 @@ import (
 )
 
 // In front of the data of a block lies its bitmap, a bit a sector (section "Data
-// Block"). In a dynamic disk a clear bit is a sector that was never written and so
-// reads as zeros, whatever bytes the block has there.
+// Block"). A clear bit is a sector that was never written, whatever bytes the block
+// has there: in a dynamic disk it reads as zeros, in a differencing disk as the
+// sector of the parent.
 //
 // Nearly all bitmaps are all ones. So a bitmap is read and classified once, when
 // its block is first touched, and two bits a block remember the outcome; only a
@@ -132,9 +133,9 @@ func (m sectorBits) run(s int64) (end int64, set bool) {
 
 // readBlock reads guest-visible bytes from within a block, which p does not leave.
 func (d *Disk) readBlock(p []byte, block int, within int64) (int, error) {
+	pos := int64(block)<<d.blockShift + within
 	if d.bat[block] == absent {
-		clear(p)
-		return len(p), nil
+		return d.readParent(p, pos)
 	}
 	state, err := d.state(block)
 	if err != nil {
@@ -142,16 +143,14 @@ func (d *Disk) readBlock(p []byte, block int, within int64) (int, error) {
 	}
 	switch state {
 	case stateFull:
-		return readFull(d.r, p, d.dataOffset(block)+within)
+		return d.readOwn(p, block, within)
 	case stateEmpty:
-		clear(p)
-		return len(p), nil
+		return d.readParent(p, pos)
 	}
 	return d.readMixed(p, block, within)
 }
 
-// readMixed is readBlock for a block of both kinds of sectors. It reads across the
-// clear ones and zeroes them then: one read is cheaper than many.
+// readMixed is readBlock for a block of both kinds of sectors.
 func (d *Disk) readMixed(p []byte, block int, within int64) (int, error) {
 	buf := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(buf)
@@ -164,18 +163,11 @@ func (d *Disk) readMixed(p []byte, block int, within int64) (int, error) {
 			return done, err
 		}
 		piece := p[done:min(int64(len(p)), m.end*sectorSize-within)]
-		n, err := readFull(d.r, piece, d.dataOffset(block)+pos)
-		piece = piece[:n]
-		for s := pos / sectorSize; s < m.end; {
-			next, set := m.run(s)
-			if !set {
-				from := max(s*sectorSize-pos, 0)
-				to := min(next*sectorSize-pos, int64(n))
-				if from < to {
-					clear(piece[from:to])
-				}
-			}
-			s = next
+		n := 0
+		if d.differencing {
+			n, err = d.readRuns(piece, m, block, pos)
+		} else {
+			n, err = d.readAcross(piece, m, block, pos)
 		}
 		done += n
 		if err != nil {
@@ -183,4 +175,42 @@ func (d *Disk) readMixed(p []byte, block int, within int64) (int, error) {
 		}
 	}
 	return done, nil
+}
+
+// readAcross reads the part of a block that m is about across the clear sectors and
+// zeroes them then: one read is cheaper than many.
+func (d *Disk) readAcross(p []byte, m sectorBits, block int, within int64) (int, error) {
+	n, err := d.readOwn(p, block, within)
+	for s := within / sectorSize; s < m.end; {
+		next, set := m.run(s)
+		if !set {
+			from := max(s*sectorSize-within, 0)
+			to := min(next*sectorSize-within, int64(n))
+			if from < to {
+				clear(p[from:to])
+			}
+		}
+		s = next
+	}
+	return n, err
+}
+
+// readRuns reads each run of sectors from where it is: in the block or in the parent.
+func (d *Disk) readRuns(p []byte, m sectorBits, block int, within int64) (int, error) {
+	for done := 0; done < len(p); {
+		pos := within + int64(done)
+		next, set := m.run(pos / sectorSize)
+		piece := p[done:min(int64(len(p)), next*sectorSize-within)]
+		n, err := 0, error(nil)
+		if set {
+			n, err = d.readOwn(piece, block, pos)
+		} else {
+			n, err = d.readParent(piece, int64(block)<<d.blockShift+pos)
+		}
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return len(p), nil
 }

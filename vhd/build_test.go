@@ -1,9 +1,14 @@
 package vhd
 
 import (
+	"crypto/aes"
+	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
+	"unicode/utf16"
+
+	xcrypto "golang.org/x/crypto/xts"
 )
 
 // A disk is what the tests build an image of: the zero value of a field takes the
@@ -20,7 +25,33 @@ type disk struct {
 	noEnd     bool // no footer at the end
 	full      bool // every block present, every bit set
 	seed      uint64
+
+	base     []byte // what the parent's guest sees; not nil makes a differencing disk
+	baseID   byte   // the first byte of the parent's unique ID, 1
+	id       byte   // the first byte of the own one, 1
+	locators []name // parent locators
+	batmap   bool   // with bits set for the blocks that are full
+	key      []byte // encrypts, with a batmap
+	align    int    // data of blocks begin at a multiple of it; 512
+	reserved int    // bytes that belong to nothing in front of the blocks
+	kinds    []int  // of the blocks, in place of random ones; see build
 }
+
+// A name is what a parent locator leads to.
+type name struct {
+	code  string
+	text  string
+	bytes bool // data space in bytes, not in sectors
+}
+
+// The kinds of blocks: one that is absent, one of clear bits, one of set bits; above
+// that they are mixed.
+const (
+	kindAbsent = iota
+	kindClear
+	kindFull
+	kindMixed
+)
 
 var be = binary.BigEndian
 
@@ -36,39 +67,65 @@ func (t disk) build() (file, guest []byte) {
 	}
 	blocks := int((t.size + t.blockSize - 1) / t.blockSize)
 	entries := blocks + t.spare
-	table := make([]byte, (4*entries+sectorSize-1)/sectorSize*sectorSize)
+	table := make([]byte, roundUp(4*entries, sectorSize))
 	for i := range table {
 		table[i] = 0xff
 	}
-	f := t.footer(typeDynamic, footerSize)
+	diskType := uint32(typeDynamic)
+	if t.base != nil {
+		diskType = typeDifferencing
+		copy(guest, t.base)
+	}
+	f := t.footer(diskType, footerSize)
 	file = append(file, f[:footerSize-1]...)
 	file = append(file, 0)
 	file = append(file, t.header(footerSize+headerSize, entries)...)
 	file = append(file, table...)
-	span := int((t.blockSize/sectorSize+7)/8+sectorSize-1) / sectorSize * sectorSize
+	batmapAt := len(file)
+	mapSize := roundUp((entries+7)/8, sectorSize)
+	if t.batmap || t.key != nil {
+		file = append(file, make([]byte, sectorSize+mapSize)...)
+	}
+	file = t.addLocators(file)
+	file = append(file, make([]byte, t.reserved)...)
+	bitmapSize := roundUp(int(t.blockSize/sectorSize+7)/8, sectorSize)
 	for _, b := range rnd.Perm(blocks) {
 		kind := rnd.IntN(5)
 		if t.full {
-			kind = 2
+			kind = kindFull
 		}
-		if kind == 0 {
+		if t.kinds != nil {
+			kind = t.kinds[b%len(t.kinds)]
+		}
+		if kind == kindAbsent {
 			continue
 		}
+		if t.align != 0 {
+			file = append(file, make([]byte, roundUp(len(file)+bitmapSize, t.align)-len(file)-bitmapSize)...)
+		}
 		be.PutUint32(file[footerSize+headerSize+4*b:], uint32(len(file)/sectorSize))
-		bitmap, data := make([]byte, span), make([]byte, t.blockSize)
+		bitmap, data := make([]byte, bitmapSize), make([]byte, t.blockSize)
 		fill(rnd, data)
-		set := kind >= 2
+		set := kind >= kindFull
 		for s := range int(t.blockSize / sectorSize) {
-			if kind >= 3 && (s == 0 || rnd.IntN(6) == 0) {
+			if kind >= kindMixed && (s == 0 || rnd.IntN(6) == 0) {
 				set = rnd.IntN(2) == 0
 			}
 			if !set {
 				continue
 			}
 			bitmap[s/8] |= 0x80 >> (s % 8)
-			if at := int64(b)*t.blockSize + int64(s)*sectorSize; at < t.size {
-				copy(guest[at:], data[s*sectorSize:][:sectorSize])
+			at := int64(b)*t.blockSize + int64(s)*sectorSize
+			sector := data[s*sectorSize:][:sectorSize]
+			if at < t.size {
+				copy(guest[at:], sector)
 			}
+			if t.key != nil {
+				encryptSector(t.key, sector, at/sectorSize)
+			}
+		}
+		if kind == kindFull && (t.batmap || t.key != nil) {
+			file[batmapAt+sectorSize+b/8] |= 0x80 >> (b % 8)
 		}
 		if t.creator == "tap\x00" && t.version == 1 {
 			for i, v := range bitmap {
@@ -77,10 +134,68 @@ func (t disk) build() (file, guest []byte) {
 		}
 		file = append(append(file, bitmap...), data...)
 	}
+	if t.batmap || t.key != nil {
+		t.putBatmap(file[batmapAt:], batmapAt, mapSize)
+	}
 	if !t.noEnd {
 		file = append(file, f...)
 	}
 	return file, guest
+}
+
+func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
+
+// encryptSector encrypts with an AES-XTS that is not ours.
+func encryptSector(key, b []byte, sector int64) {
+	c, err := xcrypto.NewCipher(aes.NewCipher, key)
+	if err != nil {
+		panic(err)
+	}
+	c.Encrypt(b, b, uint64(uint32(sector)))
+}
+
+// putBatmap writes the header of a batmap at off of the file; the map itself is behind.
+func (t disk) putBatmap(b []byte, off, mapSize int) {
+	copy(b, batmapCookie)
+	be.PutUint64(b[offBatmapOffset:], uint64(off+sectorSize))
+	be.PutUint32(b[offBatmapSize:], uint32(mapSize/sectorSize))
+	be.PutUint32(b[offBatmapVersion:], batmapVersion)
+	be.PutUint32(b[offBatmapSum:], checksum(b[sectorSize:][:mapSize], mapSize))
+	if t.key != nil {
+		b[offKeyCookie] = 1
+		for i := range 32 {
+			b[offKeyNonce+i] = byte(0xa0 + i)
+		}
+		sum := sha256.Sum256(append(append([]byte{}, b[offKeyNonce:][:32]...), t.key...))
+		copy(b[offKeyHash:], sum[:])
+	}
+}
+
+// addLocators appends the names of the parent, each in whole sectors.
+func (t disk) addLocators(file []byte) []byte {
+	for i, n := range t.locators {
+		b := []byte(n.text)
+		if n.code == locatorAbsolute || n.code == locatorRelative {
+			b = nil
+			for _, u := range utf16.Encode([]rune(n.text)) {
+				b = binary.LittleEndian.AppendUint16(b, u)
+			}
+		}
+		editHeader(file, func(h []byte) {
+			l := h[offLocators+i*locatorSize:]
+			copy(l, n.code)
+			space := roundUp(len(b), sectorSize)
+			if !n.bytes {
+				space /= sectorSize
+			}
+			be.PutUint32(l[offLocatorSpace:], uint32(space))
+			be.PutUint32(l[offLocatorLength:], uint32(len(b)))
+			be.PutUint64(l[offLocatorData:], uint64(len(file)))
+		})
+		file = append(file, b...)
+		file = append(file, make([]byte, roundUp(len(b), sectorSize)-len(b))...)
+	}
+	return file
 }
 
 func (t disk) footer(kind uint32, dataOffset uint64) []byte {
@@ -109,6 +224,7 @@ func (t disk) footer(kind uint32, dataOffset uint64) []byte {
 	for i := range 16 {
 		f[offUniqueID+i] = byte(i + 1)
 	}
+	f[offUniqueID] = max(t.id, 1)
 	sumFooter(f)
 	if t.short {
 		f = f[:footerSize-1]
@@ -124,6 +240,16 @@ func (t disk) header(table uint64, entries int) []byte {
 	be.PutUint32(h[offHeaderVer:], 0x00010000)
 	be.PutUint32(h[offMaxEntries:], uint32(entries))
 	be.PutUint32(h[offBlockSize:], uint32(t.blockSize))
+	if t.base != nil {
+		for i := range 16 {
+			h[offParentID+i] = byte(i + 1)
+		}
+		h[offParentID] = max(t.baseID, 1)
+		be.PutUint32(h[offParentTime:], 86400)
+		for i, u := range utf16.Encode([]rune("bäse.vhd")) {
+			be.PutUint16(h[offParentName+2*i:], u)
+		}
+	}
 	sumHeader(h)
 	return h
 }

@@ -3,10 +3,14 @@ package vhd_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"os"
+	"path/filepath"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/vhd"
@@ -38,6 +42,64 @@ func ExampleOpen() {
 	// 2097152 2097152 hole
 	// 4194304 1048576 data
 	// 5a 5a 5a 5a
+}
+
+// A disk is encrypted as vhd-util does it, and read back with the key.
+func ExampleCreate() {
+	src := bytes.NewReader(bytes.Repeat([]byte("guest "), 1<<20)) // any image.Source will do
+	key := make([]byte, 64)
+	rand.Read(key) // never fails
+	defer clear(key)
+
+	name := filepath.Join(os.TempDir(), "example-create.vhd")
+	f, err := os.Create(name)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.Remove(name)
+	defer f.Close()
+	made, err := vhd.Create(context.Background(), f, src, vhd.CreateOptions{Key: key})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(made.VirtualSize, "bytes in", made.Blocks, "blocks")
+
+	disk, err := vhd.Open(f, made.FileSize, vhd.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	b := make([]byte, 5)
+	_, err = disk.ReadAt(b, 600)
+	fmt.Println(errors.Is(err, vhd.ErrLocked))
+	if err := disk.Unlock(key); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := disk.ReadAt(b, 600); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", b)
+	// Output:
+	// 6291456 bytes in 3 blocks
+	// true
+	// guest
+}
+
+func ExampleCheck() {
+	file := readGolden("testdata/dynamic-5m.vhd.gz")
+	file[100]++ // in the footer copy
+
+	found, err := vhd.Check(context.Background(), bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(found.Corruptions, "wrong,", found.Leaks, "bytes leaked,", found.AllocatedBlocks, "blocks")
+	for _, p := range found.Problems {
+		fmt.Println(p)
+	}
+	// Output:
+	// 1 wrong, 0 bytes leaked, 2 blocks
+	// ERROR the footer copy at the start of the file is damaged; the footer at its end was used
 }
 
 func readGolden(name string) []byte {

@@ -2,6 +2,7 @@ package vhd
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,7 +14,7 @@ import (
 
 // FuzzOpen opens, describes and reads files of any content. The checksums of all
 // structures are made right first if bit 0 of flags is set, so that the fuzzer gets
-// past them; bits 1 and 2 are the options.
+// past them; bits 1 and 2 are the options, and bit 3 makes the key hash right.
 func FuzzOpen(f *testing.F) {
 	for _, c := range []disk{
 		// Small ones, as large inputs slow the fuzzer down.
@@ -24,9 +25,13 @@ func FuzzOpen(f *testing.F) {
 		{size: 4096, blockSize: 4096, creator: "tap\x00", version: 1, seed: 3},
 		{size: 4 * 512, blockSize: 512, noEnd: true, seed: 5},
 		{size: 6 * 512, blockSize: 8192, chs: &[3]uint16{1, 1, 5}, seed: 6},
+		{size: 4 * 1024, blockSize: 1024, batmap: true, seed: 7},
+		{size: 4 * 1024, blockSize: 1024, key: random(32), seed: 8},
+		{size: 4 * 1024, blockSize: 1024, base: random(3000), locators: namedChild.locators, seed: 9},
 	} {
 		file, _ := c.build()
 		f.Add(file, byte(0))
+		f.Add(file, byte(1|8))
 		f.Add(file, byte(1|2))
 		f.Add(file, byte(1|4))
 		f.Add(file[:len(file)/2], byte(1))
@@ -37,6 +42,14 @@ func FuzzOpen(f *testing.F) {
 			fixChecksums(file)
 		}
 		opts := Options{SizeByCHS: flags&2 != 0, IgnoreBitmaps: flags&4 != 0}
+		if flags&8 != 0 {
+			file = bytes.Clone(file)
+			fixKeyHash(file)
+			opts.Key = random(32)
+		}
+		if !opts.SizeByCHS {
+			opts.Resolve = resolveRaw(random(3000))
+		}
 		// The table, its states and its sorted copy are each smaller than the
 		// table in the file; the rest is headers, buffers and messages.
 		fuzzOpen(t, bytes.NewReader(file), int64(len(file)), opts, 4*uint64(len(file))+256<<10)
@@ -101,8 +114,15 @@ func fuzzOpen(t *testing.T, r io.ReaderAt, size int64, opts Options, bound uint6
 		t.Fatalf("Open of %d bytes allocated %d", size, n)
 	}
 	detected := Detect(r, size)
+	check, checkErr := Check(context.Background(), r, size)
+	if checkErr != nil && !errors.Is(checkErr, image.ErrUnsupported) {
+		t.Fatalf("Check: %v", checkErr)
+	}
 	if err != nil {
-		if !errors.Is(err, image.ErrFormat) && !errors.Is(err, image.ErrUnsupported) {
+		if errors.Is(err, image.ErrFormat) && !opts.SizeByCHS && checkErr == nil && check.Corruptions == 0 {
+			t.Fatalf("Check finds nothing: %v", err)
+		}
+		if !errors.Is(err, image.ErrFormat) && !errors.Is(err, image.ErrUnsupported) && !errors.Is(err, ErrKey) {
 			t.Fatalf("error is neither about the format nor about a feature: %v", err)
 		}
 		return
@@ -112,6 +132,12 @@ func fuzzOpen(t *testing.T, r io.ReaderAt, size int64, opts Options, bound uint6
 	}
 	if _, err := json.Marshal(d.Info()); err != nil {
 		t.Fatal(err)
+	}
+	if d.keyHash != nil && opts.Key == nil {
+		if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrLocked) {
+			t.Fatalf("locked: %v", err)
+		}
+		return
 	}
 	const window = 1 << 20
 	for _, off := range []int64{0, d.Size()/2 + 7, d.Size() - window} {
@@ -145,6 +171,103 @@ func fuzzRead(t *testing.T, d *Disk, off, n int64) {
 	if at != off+n {
 		t.Fatalf("the extents of %d bytes at %d end at %d", n, off, at)
 	}
+}
+
+// fixKeyHash makes the key hash in a batmap the one of random(32).
+func fixKeyHash(file []byte) {
+	if len(file) < footerSize+headerSize {
+		return
+	}
+	h := header{table: int64(be.Uint64(file[footerSize+offTableOffset:]) & 0xffffff), entries: int64(be.Uint32(file[footerSize+offMaxEntries:]))}
+	at := h.batmapOffset()
+	if at > int64(len(file)-sectorSize) || string(file[at:][:8]) != batmapCookie {
+		return
+	}
+	b := file[at:]
+	sum := hashKey(b[offKeyNonce:][:32], random(32))
+	copy(b[offKeyHash:], sum[:])
+}
+
+// FuzzDifferencing reads a child and its parent, whose ID is made right and which is a
+// VHD or, if bit 0 of flags is set, a raw disk. A parent that has a parent gets a raw
+// disk for it.
+func FuzzDifferencing(f *testing.F) {
+	for i, c := range []disk{
+		{size: 4 * 1024, blockSize: 1024},
+		{size: 4 * 1024, blockSize: 1024, locators: namedChild.locators},
+		{size: 4 * 1024, blockSize: 1024, kinds: []int{kindMixed}, creator: "tap\x00", version: 1},
+	} {
+		c.seed, c.base = uint64(i), random(3000)
+		child, _ := c.build()
+		for _, p := range []disk{{size: 3 * 1024}, {size: 5 * 1024, blockSize: 512}, {size: 4 * 1024, blockSize: 1024, base: random(500)}} {
+			parent, _ := p.build()
+			f.Add(child, parent, byte(0))
+			f.Add(child, parent, byte(1))
+		}
+	}
+	f.Fuzz(func(t *testing.T, child, parent []byte, flags byte) {
+		child, parent = bytes.Clone(child), bytes.Clone(parent)
+		fixChecksums(parent)
+		if len(child) < footerSize+headerSize || len(parent) < footerSize {
+			return
+		}
+		copy(child[footerSize+offParentID:], parent[len(parent)-footerSize+offUniqueID:][:16])
+		fixChecksums(child)
+		opts := Options{ID: "child", Resolve: func(r Ref) (image.Source, error) {
+			if flags&1 != 0 || r.Depth > 1 {
+				return bytes.NewReader(parent), nil
+			}
+			o := r.Options()
+			o.ID = "parent"
+			return Open(bytes.NewReader(parent), int64(len(parent)), o)
+		}}
+		d, err := Open(bytes.NewReader(child), int64(len(child)), opts)
+		if err != nil {
+			if !errors.Is(err, image.ErrFormat) && !errors.Is(err, image.ErrUnsupported) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if _, err := d.ReadAt(make([]byte, 1), 0); errors.Is(err, ErrLocked) {
+			return
+		}
+		if p, ok := d.parent.(*Disk); ok && p.keyHash != nil {
+			return
+		}
+		const window = 256 << 10
+		for _, off := range []int64{0, d.Size() - window} {
+			off = min(max(off, 0), d.Size())
+			fuzzRead(t, d, off, min(window, d.Size()-off))
+		}
+	})
+}
+
+// FuzzCreate writes disks with patches of data and reads them back.
+func FuzzCreate(f *testing.F) {
+	f.Add(uint32(5000), uint16(3), []byte{1, 0, 200}, byte(0))
+	f.Add(uint32(300000), uint16(40), []byte{0, 0, 200, 7}, byte(1))
+	f.Add(uint32(1<<20), uint16(9000), []byte{1}, byte(2))
+	f.Fuzz(func(t *testing.T, size uint32, step uint16, data []byte, flags byte) {
+		guest := make([]byte, size%(3<<20))
+		for i, v := range data {
+			if at := (i + 1) * int(step); at < len(guest) {
+				guest[at] = v
+			}
+		}
+		opts := CreateOptions{BlockSize: 4096 << (flags >> 2 & 7)}
+		switch flags & 3 {
+		case 1:
+			opts = CreateOptions{Type: Fixed}
+		case 2:
+			opts = CreateOptions{Key: random(64)}
+		}
+		file, r := create(t, bytes.NewReader(guest), opts)
+		d := open(t, bytes.NewReader(file), int64(len(file)), Options{Key: opts.Key})
+		got := make([]byte, r.VirtualSize)
+		if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got[:len(guest)], guest) || !isZero(got[len(guest):]) {
+			t.Fatalf("other bytes, or %v", err)
+		}
+	})
 }
 
 // fixChecksums makes the checksums right wherever a footer or the header that it

@@ -1,27 +1,32 @@
 package vhd
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Info describes a disk. The text in it that comes from the file is printable
-// ASCII. The JSON field names are API.
+// Info describes a disk. The text in it that comes from the file is printable, and
+// ASCII but for the names of a parent. The JSON field names are API.
 type Info struct {
-	Type            string    `json:"type"`                       // "fixed" or "dynamic"
+	Type            string    `json:"type"`                       // "fixed", "dynamic" or "differencing"
 	VirtualSize     int64     `json:"virtual_size"`               // bytes
 	CHSSize         int64     `json:"chs_size"`                   // bytes, by the disk geometry
-	BlockSize       int64     `json:"block_size,omitempty"`       // bytes; dynamic disks only
-	AllocatedBlocks int       `json:"allocated_blocks,omitempty"` // dynamic disks only
+	BlockSize       int64     `json:"block_size,omitempty"`       // bytes; not of fixed disks
+	AllocatedBlocks int       `json:"allocated_blocks,omitempty"` // not of fixed disks
 	AllocatedBytes  int64     `json:"allocated_bytes"`            // bytes of the disk that have room in the file
 	CreatorApp      string    `json:"creator_app"`                // as "win", "vpc", "qemu", "tap"
 	CreatorVersion  string    `json:"creator_version"`            // major.minor
 	CreatorOS       string    `json:"creator_os"`                 // as "Wi2k", "Mac"
 	Timestamp       time.Time `json:"timestamp"`                  // of creation, UTC
 	UniqueID        string    `json:"unique_id"`                  // a UUID
-	Encrypted       bool      `json:"encrypted,omitempty"`        // by XenServer's vhd-util; the data is read as ciphertext
+	Batmap          bool      `json:"batmap,omitempty"`           // XenServer's map of full blocks is there; it is not used
+	Encrypted       bool      `json:"encrypted,omitempty"`        // by XenServer's vhd-util
+	KeyNonce        string    `json:"key_nonce,omitempty"`        // of an encrypted disk, hexadecimal
+	KeyHash         string    `json:"key_hash,omitempty"`         // SHA-256 of the nonce and the key, hexadecimal
+	Parent          *Ref      `json:"parent,omitempty"`           // of a differencing disk
 	Warnings        []string  `json:"warnings,omitempty"`         // what is odd but does not prevent reading
 }
 
@@ -30,6 +35,10 @@ type Info struct {
 func (d *Disk) Info() Info {
 	info := d.info
 	info.Warnings = slices.Clone(info.Warnings)
+	if info.Parent != nil {
+		parent := info.Parent.printable()
+		info.Parent = &parent
+	}
 	return info
 }
 
@@ -49,11 +58,14 @@ func newInfo(f *footer, size int64) Info {
 		CreatorApp:     printable(f.creatorApp),
 		CreatorVersion: versionText(f.creatorVer),
 		CreatorOS:      printable(f.creatorOS),
-		Timestamp:      time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(f.timestamp) * time.Second),
-		UniqueID:       fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]),
+		Timestamp:      fromSeconds(f.timestamp),
+		UniqueID:       uuidText(id),
 	}
-	if f.diskType == typeFixed {
+	switch f.diskType {
+	case typeFixed:
 		info.Type = "fixed"
+	case typeDifferencing:
+		info.Type = "differencing"
 	}
 	if f.isCopy {
 		info.warnf("the footer at the end of the file is missing or damaged; its copy at the start was used")
@@ -64,7 +76,7 @@ func newInfo(f *footer, size int64) Info {
 	if f.hidden {
 		info.warnf("the disk is marked as hidden, as XenServer does with the base of a snapshot")
 	}
-	if n := f.chsSectors(); n < maxCHSSectors && uint64(f.chsSize()) != f.current {
+	if n := f.chsSectors(); n < maxCHSSectors && uint64(f.chsSize()) != f.current && !f.usualGeometry(size) {
 		note := ""
 		if f.qemuUsesCHS() {
 			note = "; qemu goes by the geometry for this creator"
@@ -76,6 +88,22 @@ func newInfo(f *footer, size int64) Info {
 		info.warnf("the disk is larger than 2040 GiB, which Hyper-V and Virtual PC do not accept")
 	}
 	return info
+}
+
+// usualGeometry reports whether a geometry that does not give the size misleads
+// nobody: it is the one that writers make of the size of the disk, the size is not
+// taken from it, and qemu does not take it from there either.
+func (f *footer) usualGeometry(size int64) bool {
+	return !f.qemuUsesCHS() && uint64(size) == f.current && binary.BigEndian.Uint32(f.raw[offGeometry:]) == geometry(size)
+}
+
+// epoch is where the seconds of a VHD start to count.
+var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func fromSeconds(n uint32) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
+
+func uuidText(id []byte) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:16])
 }
 
 // qemuUsesCHS reports whether qemu takes the size of the disk from its geometry,

@@ -3,7 +3,6 @@ package vhd
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -107,8 +106,12 @@ func TestWarnings(t *testing.T) {
 			sumFooter(b[:footerSize])
 			return b
 		}, want: []string{"which was used, in: current size, saved state"}},
-		{name: "a batmap", disk: sparse, edit: func(b []byte) []byte { return insertBatmap(b, 0) }},
-		{name: "encrypted by vhd-util", disk: sparse, edit: func(b []byte) []byte { return insertBatmap(b, 1) }, want: []string{"the disk is encrypted"}},
+		{name: "a batmap", disk: disk{size: 8 * 4096, blockSize: 4096, full: true, batmap: true}},
+		{name: "a batmap with a wrong checksum", disk: disk{size: 8 * 4096, blockSize: 4096, full: true, batmap: true}, edit: func(b []byte) []byte {
+			b[smallTable+sectorSize+offBatmapSum]++
+			return b
+		}, want: []string{"batmap checksum at offset 2072 is 0x00ffff00, want"}},
+		{name: "encrypted by vhd-util", disk: disk{size: 8 * 4096, blockSize: 4096, full: true, key: bytes.Repeat([]byte{1}, 32)}},
 		{name: "nothing behind the table", disk: disk{size: 128 * 4096, blockSize: 4096, full: true}, edit: func(b []byte) []byte {
 			b = b[:smallTable+sectorSize]
 			for i := range b[smallTable:] {
@@ -140,21 +143,6 @@ func TestWarnings(t *testing.T) {
 			}
 		})
 	}
-}
-
-// insertBatmap puts the header of a batmap behind a table of one sector; the blocks
-// move on.
-func insertBatmap(b []byte, keyHash byte) []byte {
-	at := smallTable + sectorSize
-	b = slices.Insert(b, at, make([]byte, sectorSize)...)
-	copy(b[at:], "tdbatmap")
-	b[at+29] = keyHash
-	for i := range sectorSize / 4 {
-		if e := tableEntry(b, i); be.Uint32(e) != absent {
-			be.PutUint32(e, be.Uint32(e)+1)
-		}
-	}
-	return b
 }
 
 func TestWarnLargeDisk(t *testing.T) {

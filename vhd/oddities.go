@@ -18,10 +18,26 @@ func (d *Disk) compareCopy(f *footer) error {
 	if _, err := readFull(d.r, raw[:], 0); err != nil {
 		return err
 	}
-	if verifyFooter(&raw, 0) != nil {
-		d.warnf("the footer copy at the start of the file is damaged; the footer at its end was used")
-		return nil
+	if text := compareFooters(&raw, f); text != "" {
+		d.warnf("%s", text)
 	}
+	return nil
+}
+
+// compareFooters says how the footer copy at the start of a file differs from its
+// footer, "" if it does not.
+func compareFooters(raw *[footerSize]byte, f *footer) string {
+	if verifyFooter(raw, 0) != nil {
+		return "the footer copy at the start of the file is damaged; the footer at its end was used"
+	}
+	if differ := differences(raw, f); differ != "" {
+		return "the footer copy at the start of the file differs from the footer at its end, which was used, in: " + differ
+	}
+	return ""
+}
+
+// differences names the fields in which two footers differ.
+func differences(raw *[footerSize]byte, f *footer) string {
 	var differ []string
 	for _, field := range []struct {
 		name     string
@@ -45,11 +61,7 @@ func (d *Disk) compareCopy(f *footer) error {
 			differ = append(differ, field.name)
 		}
 	}
-	if len(differ) > 0 {
-		d.warnf("the footer copy at the start of the file differs from the footer at its end, which was used, in: %s",
-			strings.Join(differ, ", "))
-	}
-	return nil
+	return strings.Join(differ, ", ")
 }
 
 // sampleBitmaps looks at a few blocks spread over the disk for sectors whose bit is

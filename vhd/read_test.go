@@ -185,14 +185,22 @@ func TestIgnoreBitmaps(t *testing.T) {
 }
 
 func TestReadConcurrently(t *testing.T) {
-	file, guest := disk{size: 200*16384 - 512, blockSize: 16384, seed: 9}.build()
-	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() { checkReads(t, d, guest, 100) })
-		wg.Go(func() { checkExtents(t, d, guest, 0, d.Size()) })
+	c := disk{size: 60*16384 - 512, blockSize: 16384, seed: 9}
+	parent, base := c.build()
+	child := c
+	child.base, child.seed = base, 10
+	locked := c
+	locked.key = random(64)
+	for _, c := range []disk{c, child, locked} {
+		file, guest := c.build()
+		d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: resolveFrom(parent), Key: c.key})
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() { checkReads(t, d, guest, 50) })
+			wg.Go(func() { checkExtents(t, d, guest, 0, d.Size()) })
+		}
+		wg.Wait()
 	}
-	wg.Wait()
 }
 
 func TestStingyReader(t *testing.T) {
@@ -278,11 +286,17 @@ func TestReaderWithoutProgress(t *testing.T) {
 }
 
 func TestReadDoesNotAllocate(t *testing.T) {
-	for _, c := range []disk{{size: 50 * 512}, small} {
+	parent := random(20 * 4096)
+	for _, c := range []disk{
+		{size: 50 * 512},
+		small,
+		{size: 20 * 4096, blockSize: 4096, key: random(64)},
+		{size: 20 * 4096, blockSize: 4096, base: parent},
+	} {
 		file, _ := c.build()
-		d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-		p := make([]byte, d.Size())
-		if n := testing.AllocsPerRun(20, func() { d.ReadAt(p, 0) }); n != 0 {
+		d := open(t, bytes.NewReader(file), int64(len(file)), Options{Key: c.key, Resolve: resolveRaw(parent)})
+		p := make([]byte, d.Size()-100)
+		if n := testing.AllocsPerRun(20, func() { d.ReadAt(p, 50) }); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
 	}

@@ -85,3 +85,17 @@ func (f *flaky) ReadAt(p []byte, off int64) (int, error) {
 	}
 	return f.ReaderAt.ReadAt(p, off)
 }
+
+// counted is a parent that counts how often it is asked for extents.
+type counted struct {
+	holey
+	size  int64
+	asked *int
+}
+
+func (c counted) Size() int64 { return c.size }
+
+func (c counted) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	*c.asked++
+	return c.holey.Extents(off, n)
+}

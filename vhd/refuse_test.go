@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"unicode/utf16"
 
 	"github.com/luksimg/luksimg/image"
 )
@@ -175,33 +174,6 @@ func TestRefuseFixed(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestRefuseDifferencing(t *testing.T) {
-	b, _ := small.build()
-	editFooters(b, func(f []byte) { be.PutUint32(f[offDiskType:], typeDifferencing) })
-	open := func(b []byte) error {
-		_, err := Open(bytes.NewReader(b), int64(len(b)), Options{})
-		if !errors.Is(err, image.ErrUnsupported) || errors.Is(err, image.ErrFormat) {
-			t.Errorf("got %v, want ErrUnsupported", err)
-		}
-		return err
-	}
-	if err := open(b); !strings.Contains(err.Error(), "differencing disk") || !strings.Contains(err.Error(), "merged") {
-		t.Errorf("unhelpful: %v", err)
-	}
-	editHeader(b, func(h []byte) {
-		for i, u := range utf16.Encode([]rune("bäse\x1b.vhd")) {
-			be.PutUint16(h[offParentName+2*i:], u)
-		}
-	})
-	if err := open(b); !strings.Contains(err.Error(), `"bäse\x1b.vhd"`) {
-		t.Errorf("the parent is not named safely: %v", err)
-	}
-	if !Detect(bytes.NewReader(b), int64(len(b))) {
-		t.Error("not detected")
-	}
-	open(b[:footerSize]) // without a header there is no name
 }
 
 // A table that a sparse file of some GiB has room for must not be taken into memory.

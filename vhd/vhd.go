@@ -1,10 +1,14 @@
-// Package vhd reads Microsoft VHD disk images, fixed and dynamic, as the "Virtual
-// Hard Disk Image Format Specification" 1.0 describes them and as Hyper-V, Virtual
-// PC, Azure, XenServer and qemu write them.
+// Package vhd reads Microsoft VHD disk images, fixed, dynamic and differencing, as
+// the "Virtual Hard Disk Image Format Specification" 1.0 describes them and as
+// Hyper-V, Virtual PC, Azure, XenServer and qemu write them, also those that
+// XenServer's vhd-util has encrypted.
 //
 // Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
-// tells a VHD by its content. The package never opens a second file and never
-// writes; a differencing disk, which needs a parent, is refused by name.
+// tells a VHD by its content, and [Check] looks for what is wrong with one. The
+// package never opens a file: a differencing disk, which is incomplete without its
+// parent, gets that from [Options.Resolve], and is refused without it.
+//
+// [Create] writes fixed, dynamic and encrypted disks.
 package vhd
 
 import (
@@ -15,14 +19,35 @@ import (
 	"sync/atomic"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/chain"
+	"github.com/luksimg/luksimg/xts"
 )
 
 // sectorSize is what all sector numbers and bitmap bits of a VHD count, in bytes.
 const sectorSize = 512
 
 // Options changes how [Open] reads a disk. The zero value follows the
-// specification and suits disks of Hyper-V, Azure, XenServer and qemu.
+// specification and suits disks of Hyper-V, Azure, XenServer and qemu that are
+// complete in themselves.
 type Options struct {
+	// Resolve gives the parent of a differencing disk. If it is nil, a disk that
+	// has a parent is refused with a [RefusedError].
+	Resolve func(Ref) (image.Source, error)
+
+	// ID tells this file from all others, as an absolute path or the numbers of
+	// device and inode do. A disk whose chain of parents leads back to the same ID
+	// is refused. If it is empty, only the length of a chain is limited.
+	ID string
+
+	// Key is that of a disk that vhd-util has encrypted: 32 or 64 bytes. It is used
+	// while Open runs and not kept; a disk that is not encrypted does not need it.
+	// See also [Disk.Unlock].
+	Key []byte
+
+	// MetadataOnly opens a disk to be described and checked: Resolve is not called
+	// and ReadAt and Extents fail.
+	MetadataOnly bool
+
 	// SizeByCHS takes the virtual size from the disk geometry (cylinders x heads
 	// x sectors per track), as Virtual PC does and qemu does for creators that it
 	// does not know, in place of the footer's current size. A geometry at its
@@ -31,20 +56,25 @@ type Options struct {
 
 	// IgnoreBitmaps reads allocated blocks of a dynamic disk whole, as qemu does,
 	// in place of taking sectors whose bitmap bit is clear for zeros. It is for
-	// disks whose writer did not maintain the sector bitmaps.
+	// disks whose writer did not maintain the sector bitmaps. The bitmaps of a
+	// differencing disk are always used: they tell its sectors from its parent's.
 	IgnoreBitmaps bool
+
+	chain chain.Chain // the disks that this one is behind
 }
 
-// A Disk is an open fixed or dynamic VHD, seen as its guest sees it. It is an
-// image.Source and an image.Extenter, and safe for concurrent use. It holds the
-// block allocation table in memory, 4 bytes a block, and nothing to be closed.
+// A Disk is an open VHD, seen as its guest sees it. It is an image.Source and an
+// image.Extenter, and safe for concurrent use, but for Close. It holds the block
+// allocation table in memory, 4 bytes a block.
 type Disk struct {
-	r    io.ReaderAt
-	size int64 // virtual size, bytes, a multiple of sectorSize
-	info Info
+	r        io.ReaderAt
+	fileSize int64 // bytes
+	opts     Options
+	size     int64 // virtual size, bytes, a multiple of sectorSize
+	info     Info
 
-	// What follows is for dynamic disks only; bat is nil for fixed ones, which
-	// lie in the file from its first byte on.
+	// What follows is for dynamic and differencing disks only; bat is nil for
+	// fixed ones, which lie in the file from its first byte on.
 
 	bat        []uint32 // by block: the sector of its bitmap, or absent
 	blockSize  int64    // bytes, a power of two
@@ -55,6 +85,12 @@ type Disk struct {
 	// states caches, two bits a block, what the bitmap of the block holds. It is
 	// nil when bitmaps are ignored.
 	states []atomic.Uint32
+
+	differencing bool
+	parent       image.Source // of a differencing disk, unless it has metadata only
+
+	keyHash *keyHash                   // nil if the disk is not encrypted
+	cipher  atomic.Pointer[xts.Cipher] // nil while it is locked
 }
 
 var (
@@ -69,9 +105,11 @@ var (
 // a raw file with hole detection, a fixed disk passes its extents on.
 //
 // A file that breaks the rules of the format gives an *image.FormatError, which
-// matches image.ErrFormat. A differencing disk, or a disk of more than 8388608
-// blocks, gives an error that matches image.ErrUnsupported. Other errors are those
-// of r. What is odd but readable is in [Info.Warnings].
+// matches image.ErrFormat; a differencing disk a [RefusedError] if there is no
+// [Options.Resolve]; a disk of more than 8388608 blocks, or a chain of more than 64
+// parents, an error that matches image.ErrUnsupported. A wrong key is [ErrKey]. Other
+// errors are those of r and of Resolve. What is odd but readable is in
+// [Info.Warnings].
 func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	f, err := findFooter(r, size)
 	if err != nil {
@@ -80,14 +118,15 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	if f.diskType == typeDifferencing {
-		return nil, differencingError(r, f)
-	}
 	virtual, err := f.virtualSize(opts.SizeByCHS)
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{r: r, size: virtual, info: newInfo(f, virtual)}
+	d := &Disk{r: r, fileSize: size, opts: opts, size: virtual, info: newInfo(f, virtual)}
+	d.opts.Key = nil
+	if err := d.checkChain(); err != nil {
+		return nil, err
+	}
 	if f.diskType == typeFixed {
 		err = d.openFixed(f, opts)
 	} else {
@@ -95,6 +134,11 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if opts.Key != nil && d.keyHash != nil && !opts.MetadataOnly {
+		if err := d.Unlock(opts.Key); err != nil {
+			return nil, err
+		}
 	}
 	return d, nil
 }
@@ -120,13 +164,16 @@ func (d *Disk) openFixed(f *footer, opts Options) error {
 }
 
 // openDynamic reads and checks the dynamic disk header and the block allocation
-// table.
+// table, and gets the parent of a differencing disk.
 func (d *Disk) openDynamic(f *footer, opts Options) error {
 	if err := d.compareCopy(f); err != nil {
 		return err
 	}
 	h, err := readHeader(d.r, f)
 	if err != nil {
+		return err
+	}
+	if err := h.check(f); err != nil {
 		return err
 	}
 	if h.next != noOffset && h.next != noOffset32 {
@@ -144,13 +191,16 @@ func (d *Disk) openDynamic(f *footer, opts Options) error {
 		return err
 	}
 	d.describeBlocks(allocated)
-	if err := d.noteKeyHash(h); err != nil {
+	if err := d.readBatmap(h); err != nil {
 		return err
 	}
-	if opts.IgnoreBitmaps {
+	if d.differencing = f.diskType == typeDifferencing; !d.differencing && opts.IgnoreBitmaps {
 		return nil
 	}
 	d.states = make([]atomic.Uint32, (len(d.bat)+statesPerWord-1)/statesPerWord)
+	if d.differencing {
+		return d.openParent(h)
+	}
 	return d.sampleBitmaps(allocated)
 }
 
@@ -160,10 +210,17 @@ func (d *Disk) Size() int64 { return d.size }
 // ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
 // with io.EOF. A file that ends before the data that its metadata promised, which
 // can happen only when it was cut after Open, gives an error that matches
-// io.ErrUnexpectedEOF.
+// io.ErrUnexpectedEOF. Of an encrypted disk that is locked nothing can be read:
+// [ErrLocked].
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("vhd: read at a negative offset")
+	}
+	if err := d.readable(); err != nil {
+		return 0, err
+	}
+	if d.keyHash != nil && d.cipher.Load() == nil {
+		return 0, fmt.Errorf("vhd: %w", ErrLocked)
 	}
 	if len(p) == 0 {
 		return 0, nil
@@ -199,10 +256,27 @@ func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 	return done, end
 }
 
+// readable tells why no data can be read, if so.
+func (d *Disk) readable() error {
+	if d.opts.MetadataOnly {
+		return errors.New("vhd: the disk was opened for its metadata only")
+	}
+	return nil
+}
+
 // readFull reads len(p) bytes at off of the file. Unlike io.ReaderAt it returns
 // nil whenever p is full, carries on after a short read, and reports a file that
 // ends early as io.ErrUnexpectedEOF: an io.EOF would look like the end of the disk.
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
+	n, err := fillFrom(r, p, off)
+	if err != nil {
+		err = fmt.Errorf("vhd: read %d bytes at offset %d of the file: %w", len(p), off, err)
+	}
+	return n, err
+}
+
+// fillFrom is readFull with the error as it is.
+func fillFrom(r io.ReaderAt, p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
 		n, err := r.ReadAt(p[done:], off+int64(done))
@@ -217,7 +291,7 @@ func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
 			err = io.ErrNoProgress
 		}
 		if err != nil {
-			return done, fmt.Errorf("vhd: read %d bytes at offset %d of the file: %w", len(p), off, err)
+			return done, err
 		}
 	}
 	return done, nil

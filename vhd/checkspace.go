@@ -1,0 +1,56 @@
+package vhd
+
+import "slices"
+
+// space looks for blocks that overlap each other, and for room that belongs to
+// nothing. It sorts starts.
+func (c *checker) space(bat, starts []uint32) error {
+	if err := c.active(); err != nil {
+		return err
+	}
+	slices.Sort(starts)
+	span := c.h.blockSpan()
+	for k := 1; k < len(starts); k++ {
+		if a, b := starts[k-1], starts[k]; int64(b-a)*sectorSize < span {
+			c.overlap(bat, a, b)
+		}
+	}
+	slices.SortFunc(c.regions, func(a, b region) int { return int(min(max(a.start-b.start, -1), 1)) })
+	regions := c.regions
+	end := int64(0) // of what is in use so far
+	take := func(start, stop int64) {
+		if start > end {
+			c.leak(end, start)
+		}
+		end = max(end, stop)
+	}
+	for _, s := range starts {
+		start := int64(s) * sectorSize
+		for len(regions) > 0 && regions[0].start <= start {
+			take(regions[0].start, regions[0].end)
+			regions = regions[1:]
+		}
+		take(start, start+span)
+	}
+	for _, r := range regions {
+		take(r.start, r.end)
+	}
+	if c.f.isCopy {
+		take(c.size, c.size)
+	}
+	return nil
+}
+
+// overlap notes two blocks that overlap. To tell which they are takes a search, so
+// that is done no more often than they are described.
+func (c *checker) overlap(bat []uint32, a, b uint32) {
+	if len(c.Problems) >= maxProblems {
+		c.more()
+		return
+	}
+	i, j := slices.Index(bat, a), slices.Index(bat, b)
+	if a == b {
+		j = i + 1 + slices.Index(bat[i+1:], b)
+	}
+	c.corrupt("block %d at byte %d overlaps block %d at byte %d", j, int64(b)*sectorSize, i, int64(a)*sectorSize)
+}

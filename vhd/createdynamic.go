@@ -1,0 +1,98 @@
+package vhd
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/xts"
+)
+
+// dynamic writes a dynamic disk.
+func (w *writer) dynamic(ctx context.Context, key []byte) error {
+	w.table = make([]byte, w.tableBytes())
+	for i := range w.table {
+		w.table[i] = 0xff
+	}
+	w.end = w.metaEnd()
+	if err := w.writeBlocks(ctx, key); err != nil {
+		return err
+	}
+	if err := w.write(w.table, tableStart); err != nil {
+		return err
+	}
+	if w.encrypted {
+		if err := w.write(w.batmap(), tableStart+w.tableBytes()); err != nil {
+			return err
+		}
+	}
+	if err := w.write(w.header(), footerSize); err != nil {
+		return err
+	}
+	footer := w.footer()
+	if err := w.write(footer, 0); err != nil {
+		return err
+	}
+	w.result.FileSize = w.end + footerSize
+	return w.write(footer, w.end)
+}
+
+// writeBlocks writes all blocks that are not all zeros, and fills in the table.
+func (w *writer) writeBlocks(ctx context.Context, key []byte) error {
+	var c *xts.Cipher
+	if w.encrypted {
+		var err error
+		if c, err = newSectorCipher(key); err != nil {
+			return fmt.Errorf("vhd: %w", err)
+		}
+		defer c.Close()
+	}
+	size, bitmap := w.span(), w.bitmapBytes()
+	line := newQueue()
+	return parallel.Run(ctx, w.jobs(size), int(size), w.parts(w.blockSize), func(buf []byte, p part) error {
+		data := buf[bitmap:]
+		off := p.index * w.blockSize
+		n, err := w.read(data, off)
+		if err != nil {
+			return line.fail(err)
+		}
+		place := int64(-1)
+		err = line.turn(p.number, isZero(data), func() error {
+			place = w.place(w.end)
+			if place+size > maxFile {
+				return fmt.Errorf("vhd: a file of more than %d bytes: %w", int64(maxFile), ErrTooLarge)
+			}
+			w.end = place + size
+			binary.BigEndian.PutUint32(w.table[4*p.index:], uint32(place/sectorSize))
+			w.result.Blocks++
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if place >= 0 {
+			if err := w.writeBlock(c, buf, place, off); err != nil {
+				return line.fail(err)
+			}
+		}
+		w.done(n)
+		return nil
+	})
+}
+
+// writeBlock writes a block, which has its data behind the bitmap in buf.
+func (w *writer) writeBlock(c *xts.Cipher, buf []byte, place, off int64) error {
+	bitmap := buf[:w.bitmapBytes()]
+	used := bitmap[:w.blockSize/sectorSize/8]
+	for i := range used {
+		used[i] = 0xff
+	}
+	clear(bitmap[len(used):])
+	if c == nil {
+		return w.writeRuns(buf, place)
+	}
+	data := buf[len(bitmap):]
+	c.Encrypt(data, data, uint64(off/sectorSize))
+	return w.write(buf, place)
+}

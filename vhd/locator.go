@@ -1,0 +1,131 @@
+package vhd
+
+import (
+	"encoding/binary"
+	"fmt"
+	"unicode/utf16"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// The platform codes of parent locators that are read (section "Parent Locator
+// Entries"). Wi2r and Wi2k are deprecated, and "Mac " is an alias of which only that
+// system can make something.
+const (
+	locatorRelative = "W2ru"
+	locatorAbsolute = "W2ku"
+	locatorURL      = "MacX"
+)
+
+const (
+	locatorCount = 8
+	locatorSize  = 24
+
+	// Where the fields of a parent locator lie in it.
+	offLocatorSpace  = 4
+	offLocatorLength = 8
+	offLocatorData   = 16
+
+	// maxLocator is the longest path of Windows in UTF-16, and its end.
+	maxLocator = 2 * 32768
+)
+
+// A locator is an entry of the header that says where in the file a name of the
+// parent is.
+type locator struct {
+	code   string
+	space  uint32 // how much room the name has, in bytes or in sectors
+	length uint32 // bytes
+	offset uint64
+}
+
+func (h *header) locators() [locatorCount]locator {
+	var all [locatorCount]locator
+	be := binary.BigEndian
+	for i := range all {
+		b := h.raw[offLocators+i*locatorSize:][:locatorSize]
+		all[i] = locator{
+			code:   string(b[:4]),
+			space:  be.Uint32(b[offLocatorSpace:]),
+			length: be.Uint32(b[offLocatorLength:]),
+			offset: be.Uint64(b[offLocatorData:]),
+		}
+	}
+	return all
+}
+
+// room returns the bytes that a locator has for its name. The specification has
+// sectors in the field, and many writers have bytes: what is less than a sector must
+// be sectors, as libvhd has it.
+func (l locator) room() int64 {
+	if l.space < sectorSize {
+		return int64(l.space) * sectorSize
+	}
+	return int64(l.space)
+}
+
+// checkLocator checks one locator that is going to be read.
+func (h *header) checkLocator(i int, l locator) error {
+	at := int64(offLocators + i*locatorSize)
+	field := func(name string) string { return fmt.Sprintf("parent locator %d (%s) %s", i, l.code, name) }
+	switch {
+	case l.length > maxLocator:
+		return h.formatError(at+offLocatorLength, field("data length"), l.length, fmt.Sprintf("at most %d", maxLocator))
+	case int64(l.length) > l.room():
+		return h.formatError(at+offLocatorLength, field("data length"), l.length,
+			fmt.Sprintf("at most %d, as its data space is %d", l.room(), l.space))
+	case (l.code == locatorAbsolute || l.code == locatorRelative) && l.length%2 != 0:
+		return h.formatError(at+offLocatorLength, field("data length"), l.length, "an even number, as the name is in UTF-16")
+	case l.length > 0 && (l.offset < footerSize || l.offset > uint64(h.limit) || int64(l.offset) > h.limit-int64(l.length)):
+		return h.formatError(at+offLocatorData, field("data offset"), l.offset,
+			fmt.Sprintf("512 or more with %d bytes up to byte %d, %s", l.length, h.limit, limitName(h.footerEnd)))
+	case l.length > 0 && int64(l.offset) < h.off+headerSize && h.off < l.end():
+		return h.formatError(at+offLocatorData, field("data offset"), l.offset,
+			fmt.Sprintf("a name that does not overlap the dynamic disk header at byte %d", h.off))
+	case l.length > 0 && int64(l.offset) < h.tableEnd() && h.table < l.end():
+		return h.formatError(at+offLocatorData, field("data offset"), l.offset,
+			fmt.Sprintf("a name that does not overlap the block allocation table at byte %d", h.table))
+	}
+	return nil
+}
+
+// end returns the first byte past the name.
+func (l locator) end() int64 { return int64(l.offset) + int64(l.length) }
+
+// read tells whether the locator is one that is read.
+func (l locator) read() bool {
+	return (l.code == locatorAbsolute || l.code == locatorRelative || l.code == locatorURL) && l.length > 0
+}
+
+// checkLocators checks that no block overlaps a name of the parent. The locators
+// themselves have been checked.
+func (h *header) checkLocators(bat []uint32) error {
+	locators := h.locators()
+	for i, l := range locators {
+		if !l.read() {
+			continue
+		}
+		for block, entry := range bat {
+			start := int64(entry) * sectorSize
+			if entry != absent && start < l.end() && int64(l.offset) < start+h.blockSpan() {
+				return &image.FormatError{Format: "vhd", Offset: h.table + 4*int64(block),
+					Field: fmt.Sprintf("block allocation table entry %d", block), Value: entry,
+					Want: fmt.Sprintf("a block that does not overlap parent locator %d (%s) at byte %d", i, l.code, l.offset)}
+			}
+		}
+	}
+	return nil
+}
+
+// utf16Text decodes UTF-16 up to the first zero.
+func utf16Text(b []byte, order binary.ByteOrder) string {
+	units := make([]uint16, 0, len(b)/2)
+	for ; len(b) > 1; b = b[2:] {
+		u := order.Uint16(b)
+		if u == 0 {
+			break
+		}
+		units = append(units, u)
+	}
+	return string(utf16.Decode(units))
+}

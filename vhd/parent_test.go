@@ -1,0 +1,341 @@
+package vhd
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// resolveFrom gives, at depth n of a chain, the n-th of the files as a VHD.
+func resolveFrom(files ...[]byte) func(Ref) (image.Source, error) {
+	return func(r Ref) (image.Source, error) {
+		file := files[r.Depth-1]
+		return Open(bytes.NewReader(file), int64(len(file)), r.Options())
+	}
+}
+
+// resolveRaw gives a raw disk, of which nothing is known but its bytes.
+func resolveRaw(b []byte) func(Ref) (image.Source, error) {
+	return func(Ref) (image.Source, error) { return bytes.NewReader(b), nil }
+}
+
+func random(n int64) []byte {
+	b := make([]byte, n)
+	fill(rand.New(rand.NewPCG(7, uint64(n))), b)
+	return b
+}
+
+func TestReadDifferencing(t *testing.T) {
+	const size = 40*4096 + 512
+	type build struct {
+		child   disk
+		parents []disk // from the nearest on; the last is complete
+		raw     int64  // or the size of a raw parent
+	}
+	for name, c := range map[string]build{
+		"raw parent":                {child: disk{blockSize: 4096}, raw: size},
+		"raw parent, shorter":       {child: disk{blockSize: 4096}, raw: size - 5*4096 - 512},
+		"raw parent, no sectors":    {child: disk{blockSize: 4096}, raw: 4096*20 + 77},
+		"raw parent, longer":        {child: disk{blockSize: 4096}, raw: size + 10000},
+		"raw parent, empty":         {child: disk{blockSize: 4096}, raw: 0},
+		"fixed parent":              {child: disk{blockSize: 8192}, parents: []disk{{size: size}}},
+		"dynamic parent":            {child: disk{blockSize: 4096}, parents: []disk{{size: size, blockSize: 4096}}},
+		"smaller blocks in parent":  {child: disk{blockSize: 8192}, parents: []disk{{size: size, blockSize: 512}}},
+		"larger blocks in parent":   {child: disk{blockSize: 1024}, parents: []disk{{size: size, blockSize: 65536}}},
+		"shorter dynamic parent":    {child: disk{blockSize: 4096}, parents: []disk{{size: size - 7*512, blockSize: 4096}}},
+		"longer dynamic parent":     {child: disk{blockSize: 4096}, parents: []disk{{size: size + 7*4096, blockSize: 4096}}},
+		"chain of 3":                {child: disk{blockSize: 4096}, parents: []disk{{size: size, blockSize: 8192}, {size: size + 512, blockSize: 1024}, {size: size}}},
+		"chain of 3, all one size":  {child: disk{blockSize: 4096}, parents: []disk{{size: size, blockSize: 4096}, {size: size, blockSize: 4096}}},
+		"child all absent":          {child: disk{blockSize: 4096, kinds: []int{kindAbsent}}, parents: []disk{{size: size, blockSize: 4096}}},
+		"child all clear":           {child: disk{blockSize: 4096, kinds: []int{kindClear}}, parents: []disk{{size: size, blockSize: 4096}}},
+		"child all full":            {child: disk{blockSize: 4096, kinds: []int{kindFull}}, parents: []disk{{size: size, blockSize: 4096}}},
+		"child all mixed":           {child: disk{blockSize: 4096, kinds: []int{kindMixed}}, parents: []disk{{size: size, blockSize: 4096}}},
+		"encrypted child":           {child: disk{blockSize: 4096, key: random(32)}, parents: []disk{{size: size, blockSize: 4096}}},
+		"lowest bit first in child": {child: disk{blockSize: 4096, creator: "tap\x00", version: 1}, parents: []disk{{size: size, blockSize: 4096}}},
+		"footer copy only":          {child: disk{blockSize: 4096, noEnd: true}, parents: []disk{{size: size, blockSize: 4096}}},
+	} {
+		for seed := range uint64(3) {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				var files [][]byte
+				guest := random(c.raw)
+				for i := len(c.parents) - 1; i >= 0; i-- {
+					p := c.parents[i]
+					p.seed = seed + uint64(i)
+					p.id = byte(10 + i)
+					if i < len(c.parents)-1 {
+						p.base, p.baseID = append([]byte{}, guest...), byte(11+i)
+					}
+					var file []byte
+					file, guest = p.build()
+					files = append([][]byte{file}, files...)
+				}
+				child := c.child
+				child.size, child.base, child.seed = size, append([]byte{}, guest...), seed
+				child.baseID, child.id = 10, 9
+				resolve := resolveRaw(guest)
+				if files != nil {
+					resolve = resolveFrom(files...)
+				}
+				file, guest := child.build()
+				d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: resolve, IgnoreBitmaps: files == nil, Key: child.key})
+				if i := d.Info(); i.Type != "differencing" || len(i.Warnings) > 0 && !child.noEnd {
+					t.Errorf("%+v", i)
+				}
+				checkReads(t, d, guest, 200)
+				checkExtents(t, d, guest, 0, d.Size())
+				all, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()+1000))
+				if err != nil || !bytes.Equal(all, guest) {
+					t.Errorf("read of all: %d bytes, %v", len(all), err)
+				}
+				rnd := rand.New(rand.NewPCG(2, 2))
+				for range 20 {
+					off := rnd.Int64N(d.Size() + 1)
+					checkExtents(t, d, guest, off, rnd.Int64N(d.Size()-off+1))
+				}
+			})
+		}
+	}
+}
+
+// A child of zeros over a parent of data has blocks whose bits are set.
+func TestZerosOverParent(t *testing.T) {
+	file, _ := disk{size: 4096, blockSize: 4096, full: true, base: random(4096)}.build()
+	clear(file[int64(be.Uint32(tableEntry(file, 0)))*sectorSize+sectorSize:][:4096])
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: resolveRaw(random(4096))})
+	got := make([]byte, 4096)
+	if _, err := d.ReadAt(got, 0); err != nil || bytes.Count(got, []byte{0}) != len(got) {
+		t.Errorf("the parent shows through zeros, or %v", err)
+	}
+}
+
+var namedChild = disk{size: 8 * 4096, blockSize: 4096, base: random(8 * 4096), baseID: 5, locators: []name{
+	{"Wi2k", "old", false},
+	{locatorRelative, `.\bäse.vhd`, true},
+	{locatorAbsolute, `C:\disks\bäse.vhd`, false},
+	{locatorURL, "file://./b%C3%A4se.vhd", true},
+	{locatorRelative, `.\second.vhd`, true},
+	{"Wi2r", "old", true},
+}}
+
+func TestRef(t *testing.T) {
+	file, _ := namedChild.build()
+	asked := 0
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: func(r Ref) (image.Source, error) {
+		asked++
+		if r.Name != "bäse.vhd" || r.RelativePath != `.\bäse.vhd` || r.AbsolutePath != `C:\disks\bäse.vhd` || r.URL != "file://./b%C3%A4se.vhd" ||
+			r.UniqueID != "05020304-0506-0708-090a-0b0c0d0e0f10" || r.Timestamp.Format("2006-01-02") != "2000-01-02" || r.Depth != 1 {
+			t.Errorf("%+v", r)
+		}
+		return bytes.NewReader(namedChild.base), nil
+	}})
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+	got, err := json.Marshal(d.Info().Parent)
+	want := `{"name":"bäse.vhd","absolute_path":"C:\\disks\\bäse.vhd","relative_path":".\\bäse.vhd","url":"file://./b%C3%A4se.vhd",` +
+		`"unique_id":"05020304-0506-0708-090a-0b0c0d0e0f10","timestamp":"2000-01-02T00:00:00Z","depth":1}`
+	if err != nil || string(got) != want {
+		t.Errorf("got  %s\nwant %s, %v", got, want, err)
+	}
+	d.Info().Parent.Name = "x"
+	if d.Info().Parent.Name == "x" {
+		t.Error("the caller's copy is the disk's")
+	}
+}
+
+func TestRefuseParent(t *testing.T) {
+	file, _ := namedChild.build()
+	_, err := Open(bytes.NewReader(file), int64(len(file)), Options{})
+	var refused *RefusedError
+	if !errors.As(err, &refused) || refused.Ref.Name != "bäse.vhd" || !errors.Is(err, image.ErrUnsupported) || errors.Is(err, image.ErrFormat) {
+		t.Fatalf("got %v", err)
+	}
+	if !strings.Contains(err.Error(), `"bäse.vhd"`) || !strings.Contains(err.Error(), "merged") {
+		t.Errorf("unhelpful: %v", err)
+	}
+	if !Detect(bytes.NewReader(file), int64(len(file))) {
+		t.Error("not detected")
+	}
+	editHeader(file, func(h []byte) { be.PutUint16(h[offParentName:], 0x1b) })
+	_, err = Open(bytes.NewReader(file), int64(len(file)), Options{})
+	if err == nil || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("the parent is not named safely: %v", err)
+	}
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{MetadataOnly: true, Resolve: func(Ref) (image.Source, error) {
+		t.Error("asked for the parent")
+		return nil, nil
+	}})
+	if p := d.Info().Parent; p == nil || p.Name[0] != '?' {
+		t.Errorf("parent %+v", p)
+	}
+	if _, err := d.ReadAt(make([]byte, 1), 0); err == nil || err == io.EOF {
+		t.Errorf("read: %v", err)
+	}
+	for _, err := range d.Extents(0, d.Size()) {
+		if err == nil {
+			t.Error("extents without a parent")
+		}
+	}
+	for want, resolve := range map[string]func(Ref) (image.Source, error){
+		"neither":      func(Ref) (image.Source, error) { return nil, nil },
+		"device error": func(Ref) (image.Source, error) { return nil, errDevice },
+	} {
+		if _, err := Open(bytes.NewReader(file), int64(len(file)), Options{Resolve: resolve}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func TestParentIdentity(t *testing.T) {
+	child, _ := namedChild.build()
+	parent, _ := disk{size: 8 * 4096, id: 6}.build()
+	_, err := Open(bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
+	var fe *image.FormatError
+	if !errors.As(err, &fe) || fe.Field != "parent unique ID" || fe.Offset != footerSize+offParentID ||
+		fe.Value != "05020304-0506-0708-090a-0b0c0d0e0f10" || !strings.Contains(fe.Want, "06020304-") {
+		t.Errorf("another parent: %v", err)
+	}
+	parent, guest := disk{size: 8 * 4096, id: 5}.build()
+	editFooters(parent, func(f []byte) { be.PutUint32(f[offTimestamp:], 86401) })
+	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
+	if w := d.Info().Warnings; len(w) != 1 || !strings.Contains(w[0], "2000-01-02T00:00:01Z") {
+		t.Errorf("a parent made later: %q", w)
+	}
+	want := disk(namedChild)
+	want.base = guest
+	_, wantGuest := want.build()
+	checkReads(t, d, wantGuest, 50)
+}
+
+// A chain ends at 64 parents, or where it comes back to itself.
+func TestChainEnds(t *testing.T) {
+	file, _ := disk{size: 4096, blockSize: 4096, base: []byte{}, kinds: []int{kindAbsent}}.build()
+	asked := 0
+	opts := Options{}
+	opts.Resolve = func(r Ref) (image.Source, error) {
+		asked++
+		return Open(bytes.NewReader(file), int64(len(file)), r.Options())
+	}
+	if _, err := Open(bytes.NewReader(file), int64(len(file)), opts); !errors.Is(err, image.ErrUnsupported) || asked != 65 {
+		t.Errorf("after %d parents: %v", asked, err)
+	}
+	asked = 0
+	opts.ID = "a"
+	opts.Resolve = func(r Ref) (image.Source, error) {
+		asked++
+		o := r.Options()
+		o.ID = []string{"b", "c", "a"}[r.Depth-1]
+		return Open(bytes.NewReader(file), int64(len(file)), o)
+	}
+	if _, err := Open(bytes.NewReader(file), int64(len(file)), opts); !errors.Is(err, image.ErrFormat) || !strings.Contains(err.Error(), "loop") || asked != 3 {
+		t.Errorf("after %d parents: %v", asked, err)
+	}
+	asked = 0
+	opts.ID = ""
+	opts.Resolve = func(r Ref) (image.Source, error) {
+		if asked++; r.Depth == 64 {
+			return bytes.NewReader(random(100)), nil
+		}
+		return Open(bytes.NewReader(file), int64(len(file)), r.Options())
+	}
+	d := open(t, bytes.NewReader(file), int64(len(file)), opts)
+	got := make([]byte, 4096)
+	if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got[:100], random(100)) || got[100] != 0 {
+		t.Errorf("through 64 parents: %v", err)
+	}
+	n := 0
+	for range d.Extents(0, d.Size()) {
+		n++
+	}
+	if n != 2 {
+		t.Errorf("%d extents", n)
+	}
+}
+
+// An error of the parent comes out, and what was read up to there is right.
+func TestParentErrors(t *testing.T) {
+	child := disk{size: 40 * 4096, blockSize: 4096, base: random(40 * 4096)}
+	file, guest := child.build()
+	f := &flaky{ReaderAt: bytes.NewReader(child.base)}
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: func(Ref) (image.Source, error) {
+		return sized{f, child.size}, nil
+	}})
+	for left := int64(0); ; left++ {
+		f.left.Store(left)
+		p := make([]byte, len(guest))
+		n, err := d.ReadAt(p, 0)
+		if !bytes.Equal(p[:n], guest[:n]) {
+			t.Fatalf("other bytes within the %d before the error", n)
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errDevice) || n == len(p) {
+			t.Fatalf("ReadAt = %d, %v", n, err)
+		}
+	}
+	short := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: func(Ref) (image.Source, error) {
+		return sized{bytes.NewReader(nil), child.size}, nil
+	}})
+	if _, err := short.ReadAt(make([]byte, len(guest)), 0); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a parent that was cut: %v", err)
+	}
+}
+
+type sized struct {
+	io.ReaderAt
+	size int64
+}
+
+func (s sized) Size() int64 { return s.size }
+
+// Data of the disk and of its parent, next to each other, are one extent of
+// image.Extents, and so are zeros of both.
+func TestExtentsJoinOverParent(t *testing.T) {
+	parent, _ := disk{size: 12 * 4096, blockSize: 4096, id: 2, kinds: []int{kindFull, kindFull, kindFull, kindAbsent}}.build()
+	child, _ := disk{size: 12 * 4096, blockSize: 4096, base: []byte{}, baseID: 2, kinds: []int{kindAbsent, kindFull, kindClear, kindClear}}.build()
+	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
+	at := int64(0)
+	for e, err := range image.Extents(d, 0, d.Size()) {
+		want := image.Extent{Offset: at, Length: 3 * 4096, Kind: image.Data}
+		if at/4096%4 == 3 {
+			want.Length, want.Kind = 4096, image.Hole
+		}
+		if err != nil || e != want {
+			t.Errorf("%+v, %v, want %+v", e, err, want)
+		}
+		at = e.End()
+	}
+	if at != d.Size() {
+		t.Errorf("the extents end at %d", at)
+	}
+}
+
+// A run of absent blocks is one question to the parent, however large.
+func TestAbsentBlocksCostOneLook(t *testing.T) {
+	s := emptyDisk(2040 << 30)
+	foot := s.parts[0]
+	be.PutUint32(foot[offDiskType:], typeDifferencing)
+	sumFooter(foot)
+	s.put(s.size-footerSize, foot)
+	asked := 0
+	d := open(t, s, s.size, Options{Resolve: func(Ref) (image.Source, error) {
+		return counted{holey{bytes.NewReader(nil)}, 1 << 20, &asked}, nil
+	}})
+	n := 0
+	for e, err := range d.Extents(0, d.Size()) {
+		if n++; err != nil || n > 1<<10+1 {
+			t.Fatalf("extent %d: %+v, %v", n, e, err)
+		}
+	}
+	if asked != 1 || n != 1<<10+1 {
+		t.Errorf("asked %d times for %d extents", asked, n)
+	}
+}

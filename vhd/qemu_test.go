@@ -1,0 +1,146 @@
+package vhd
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// What follows compares with the real qemu-img. It is skipped where that is not
+// installed, but for tests of every change, which CI=true tells.
+
+func needQEMU(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("qemu-img"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+}
+
+func qemuImg(t testing.TB, args ...string) []byte {
+	t.Helper()
+	out, err := exec.Command("qemu-img", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("qemu-img %q: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+// qemu-img sees what Create makes with the size that it has, and the same bytes: in an
+// encrypted disk the encrypted ones, and zeros where no block is.
+func TestQEMUReadsCreated(t *testing.T) {
+	needQEMU(t)
+	key := random(64)
+	for name, opts := range map[string]CreateOptions{
+		"dynamic":          {},
+		"dynamic, 4 KiB":   {BlockSize: 4096},
+		"dynamic, 512 KiB": {BlockSize: 512 << 10},
+		"dynamic, 8 MiB":   {BlockSize: 8 << 20},
+		"fixed":            {Type: Fixed},
+		"encrypted":        {Key: key},
+	} {
+		for _, size := range []int64{512, 1 << 20, 2<<20 + 512, 9440768} {
+			t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
+				t.Parallel()
+				guest := patchy(size, 4)
+				file, r := create(t, bytes.NewReader(guest), opts)
+				guest = append(guest, make([]byte, r.VirtualSize-size)...)
+				if opts.Key != nil {
+					guest = ciphertext(file, r.VirtualSize)
+				}
+				dir := t.TempDir()
+				disk, raw := filepath.Join(dir, "disk.vhd"), filepath.Join(dir, "disk.raw")
+				for name, b := range map[string][]byte{disk: file, raw: guest} {
+					if err := os.WriteFile(name, b, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var info struct {
+					Format      string `json:"format"`
+					VirtualSize int64  `json:"virtual-size"`
+				}
+				if err := json.Unmarshal(qemuImg(t, "info", "-f", "vpc", "--output=json", disk), &info); err != nil {
+					t.Fatal(err)
+				}
+				if info.Format != "vpc" || info.VirtualSize != r.VirtualSize {
+					t.Errorf("%+v, want %d bytes", info, r.VirtualSize)
+				}
+				qemuImg(t, "compare", "-f", "vpc", "-F", "raw", disk, raw)
+				back := filepath.Join(dir, "back.raw")
+				qemuImg(t, "convert", "-f", "vpc", "-O", "raw", disk, back)
+				if got, err := os.ReadFile(back); err != nil || !bytes.Equal(got, guest) {
+					t.Errorf("converted: %d bytes, want %d, or other ones; %v", len(got), len(guest), err)
+				}
+			})
+		}
+	}
+}
+
+// ciphertext returns what the blocks of a file of ours have, without a key.
+func ciphertext(file []byte, size int64) []byte {
+	const block = 2 << 20
+	b := make([]byte, size)
+	for i := int64(0); i*block < size; i++ {
+		if e := be.Uint32(tableEntry(file, int(i))); e != absent {
+			copy(b[i*block:], file[int64(e)*sectorSize+sectorSize:][:block])
+		}
+	}
+	return b
+}
+
+// qemu makes the same of a size that a geometry can have.
+func TestGeometryOfQEMU(t *testing.T) {
+	needQEMU(t)
+	for _, size := range []string{"1M", "3M", "100M", "500M", "1G", "2G", "31G", "127G"} {
+		name := filepath.Join(t.TempDir(), "disk.vhd")
+		qemuImg(t, "create", "-f", "vpc", "-o", "subformat=dynamic", name, size)
+		file, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+		foot := file[len(file)-footerSize:]
+		if got, want := geometry(d.Size()), be.Uint32(foot[offGeometry:]); got != want || d.Size() != d.Info().CHSSize {
+			t.Errorf("%s, %d bytes: %#x, want %#x", size, d.Size(), got, want)
+		}
+	}
+}
+
+// Disks that qemu-img makes read as it reads them, and check clean.
+func TestReadQEMUDisks(t *testing.T) {
+	needQEMU(t)
+	for _, opts := range []string{"subformat=dynamic", "subformat=dynamic,force_size=on", "subformat=fixed", "subformat=fixed,force_size=on"} {
+		t.Run(opts, func(t *testing.T) {
+			dir := t.TempDir()
+			raw, disk, back := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.vhd"), filepath.Join(dir, "back.raw")
+			if err := os.WriteFile(raw, patchy(5<<20, 6), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			qemuImg(t, "convert", "-f", "raw", "-O", "vpc", "-o", opts, raw, disk)
+			qemuImg(t, "convert", "-f", "vpc", "-O", "raw", disk, back)
+			file, err := os.ReadFile(disk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := os.ReadFile(back)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+			got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%d bytes, want %d, or other ones; %v", len(got), len(want), err)
+			}
+			if c := check(t, file); c.Corruptions != 0 || c.Leaks != 0 {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+}
