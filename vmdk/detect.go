@@ -59,7 +59,7 @@ func startsAsText(start []byte) bool {
 			continue
 		}
 		key, value, ok := strings.Cut(string(line), "=")
-		value = strings.TrimSpace(value)
+		value = unquote(strings.TrimSpace(value))
 		return ok && strings.EqualFold(strings.TrimSpace(key), "version") && len(value) == 1 && value[0] >= '1' && value[0] <= '9'
 	}
 	return false

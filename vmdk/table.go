@@ -129,4 +129,3 @@ func (x *extent) decode(c *tableSlice, at, pos, end int64) (run, error) {
 	}
 	return r, nil
 }
-
