@@ -326,7 +326,7 @@ func imgs() map[string]img {
 		"stream no end":         with(stream, func(m *img) { m.sectors, m.noEnd, m.seed = 4000, true, 29 }),
 		"stream padded":         with(stream, func(m *img) { m.sectors, m.padding, m.seed = 4000, 10_000, 30 }),
 		"stream no markers":     {version: 3, compress: true, sectors: 3000, seed: 31},
-		"stream big grains":     with(stream, func(m *img) { m.sectors, m.grain, m.seed = 20_000, 4096, 32 }),
+		"stream big grains":     with(stream, func(m *img) { m.sectors, m.grain, m.level, m.seed = 10_000, 4096, 1, 32 }),
 		"stream odd size":       with(stream, func(m *img) { m.sectors, m.seed = 3333, 33 }),
 		"stream rounded":        with(stream, func(m *img) { m.sectors, m.nominal, m.kinds, m.seed = 3328, 3300, "d", 34 }),
 	}
