@@ -113,3 +113,12 @@ func parseSectors(s string) (int64, error) {
 	}
 	return int64(v), err
 }
+
+// String returns the line.
+func (x extentLine) String() string {
+	s := x.access + " " + strconv.FormatInt(x.sectors, 10) + " " + x.typ
+	if x.kind == typeZero {
+		return s
+	}
+	return s + ` "` + x.name + `" ` + strconv.FormatInt(x.offset, 10)
+}

@@ -58,7 +58,7 @@ func compare(t *testing.T, d *Disk, guest []byte) {
 	for g := range 4 {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(g), 9))
-			for range 60 {
+			for range 30 {
 				off := rnd.IntN(len(guest))
 				n := min(rnd.IntN(1<<rnd.IntN(18)+1), len(guest)-off)
 				p := make([]byte, n)
