@@ -17,6 +17,8 @@ type sparse struct {
 	*header
 	r         io.ReaderAt
 	directory []uint32 // by grain table: its sector, 0 for none
+	damage    error    // of one of two grain directories, which is not used
+	second    bool     // the redundant one is good
 
 	// Metadata, which grains must not overlap.
 	regions []region
@@ -96,10 +98,12 @@ func (d *Disk) readDirectories(s *sparse) error {
 	case err != nil && otherErr != nil:
 		return err
 	case err != nil:
+		s.damage = err
 		d.warnf("the grain directory is damaged (%v): the redundant one is used", err)
 		s.use(other, otherTables, s.redundant, "the redundant grain directory")
 		return nil
 	case otherErr != nil:
+		s.damage = otherErr
 		d.warnf("the redundant grain directory is damaged (%v): it is not used", otherErr)
 	default:
 		for i := range other {
@@ -111,6 +115,7 @@ func (d *Disk) readDirectories(s *sparse) error {
 	}
 	s.use(directory, tables, s.header.directory, "the grain directory")
 	if otherErr == nil {
+		s.second = true
 		s.protect(otherTables, s.redundant, "the redundant grain directory")
 	}
 	return nil
@@ -146,6 +151,7 @@ func (s *sparse) readDirectory(field int64, name string, off int64) ([]uint32, t
 		return nil, none, fieldError(s.at+field, name, own.first, "a grain directory past %s", what)
 	}
 	directory := make([]uint32, n)
+	used := 0
 	buf := make([]byte, min(4*n, 64<<10))
 	for i := 0; i < len(directory); {
 		b := buf[:min(len(buf), 4*(len(directory)-i))]
@@ -153,11 +159,13 @@ func (s *sparse) readDirectory(field int64, name string, off int64) ([]uint32, t
 			return nil, none, err
 		}
 		for ; len(b) > 0; b = b[4:] {
-			directory[i] = binary.LittleEndian.Uint32(b)
+			if directory[i] = binary.LittleEndian.Uint32(b); directory[i] != 0 {
+				used++
+			}
 			i++
 		}
 	}
-	set := tableSet{n: s.tableSectors()}
+	set := tableSet{n: s.tableSectors(), starts: make([]uint32, 0, used)}
 	for i, first := range directory {
 		if first == 0 {
 			continue
@@ -184,6 +192,7 @@ func entryName(i int) string { return fmt.Sprintf("grain directory entry %d", i)
 // finish checks the tables of the directory at off against each other.
 func (t *tableSet) finish(off int64) error {
 	if len(t.starts) == 0 {
+		t.starts = nil
 		return nil
 	}
 	slices.Sort(t.starts)

@@ -27,12 +27,22 @@ func (x *extent) wrap(err error) error {
 	return fmt.Errorf("vmdk: extent %s: %w", quote(x.line.name), err)
 }
 
-// openExtent opens an extent in another file. Files that are asked for are in files.
-func (d *Disk) openExtent(x *extent, files map[string]image.Source) error {
+func (x *extent) accessible() error {
 	if x.line.access == accessNone {
 		return unsupported("an extent without access (%s), file %s", accessNone, quote(x.line.name))
 	}
+	return nil
+}
+
+// openExtent opens an extent in another file. Files that are asked for are in files.
+func (d *Disk) openExtent(x *extent, files map[string]image.Source) error {
+	if err := x.accessible(); err != nil {
+		return err
+	}
 	src, ok := files[x.line.name]
+	if ok && x.line.kind == typeSparse {
+		return lineError(x.line.at, "extent file", x.line.name, "a file that is no other extent: a sparse one is only once in a disk")
+	}
 	if !ok {
 		var err error
 		if src, err = d.ask(Ref{Name: x.line.name, Type: x.line.typ}); err != nil {

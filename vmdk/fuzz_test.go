@@ -80,6 +80,9 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	if _, err := json.Marshal(i); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := d.Check(context.Background()); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Fatalf("Check: %v", err)
+	}
 	if opts.MetadataOnly {
 		return
 	}

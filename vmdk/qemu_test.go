@@ -110,6 +110,9 @@ func compareDisk(t *testing.T, d *vmdk.Disk, want []byte) {
 	if at != d.Size() {
 		t.Fatalf("extents end at %d", at)
 	}
+	if r, err := d.Check(context.Background()); err != nil || r.Corruptions != 0 {
+		t.Errorf("Check: %+v, %v", r, err)
+	}
 }
 
 // source makes a raw disk with noise, text and holes.

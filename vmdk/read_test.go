@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -420,9 +421,15 @@ func TestEmptyHuge(t *testing.T) {
 	m.defaults()
 	copy(w.file[sectorSize:], m.text("x", "SPARSE"))
 	c := &counter{r: bytes.NewReader(w.file)}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	d, err := Open(c, int64(len(w.file)), Options{})
+	runtime.ReadMemStats(&after)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got := int64(after.TotalAlloc - before.TotalAlloc); got > 4*n+1<<20 {
+		t.Errorf("Open allocated %d bytes", got)
 	}
 	opened := c.reads
 	i, err := d.Info(context.Background())

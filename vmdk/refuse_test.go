@@ -264,6 +264,9 @@ func readsRight(t *testing.T, w *layout) {
 		}
 		return
 	}
+	if _, err := d.Check(context.Background()); err != nil {
+		t.Fatalf("Check: %v", err)
+	}
 	got := make([]byte, d.Size())
 	n, err := d.ReadAt(got, 0)
 	if !bytes.Equal(got[:n], w.guest[:n]) || err != nil && !errors.Is(err, image.ErrFormat) || err == nil && n != len(w.guest) {
@@ -387,6 +390,8 @@ func TestRefuseDescriptor(t *testing.T) {
 		{"sparse that is too short", line("RW 10 SPARSE \"tiny\""), "file size", 0, "tiny"},
 		{"sparse that is empty", line("RW 10 SPARSE \"none\""), "file size", 0, "none"},
 		{"sparse that is cut", line("RW 1000 SPARSE \"half\""), "grain table entry", -1, "half"},
+		{"sparse twice", line("RW 1000 SPARSE \"sparse\"\nRW 1000 SPARSE \"sparse\""), "descriptor extent file", n + 24, "only once"},
+		{"sparse and flat", line("RW 10 FLAT \"sparse\" 0\nRW 1000 SPARSE \"sparse\""), "descriptor extent file", -1, "only once"},
 		{"NOACCESS", line("NOACCESS 10 FLAT \"flat\" 0"), "", -1, "NOACCESS"},
 		{"a descriptor of more than 1 MiB", good + strings.Repeat("#\n", maxDescriptor/2), "file size", 0, "at most"},
 		{"too many lines", good + strings.Repeat("\n", maxLines), "descriptor line", -1, "at most"},
@@ -407,6 +412,7 @@ func TestRefuseDescriptor(t *testing.T) {
 		{"embedded flat", "SPARSE", "FLAT", "descriptor extent", "SPARSE"},
 		{"embedded zero", "SPARSE", "ZERO", "descriptor extent", "SPARSE"},
 		{"embedded VMFSSPARSE", "SPARSE", "VMFSSPARSE", "", "VMFSSPARSE"},
+		{"embedded NOACCESS", "RW 1000", "NOACCESS 1000", "", "NOACCESS"},
 		{"embedded larger", "RW 1000", "RW 1008", "capacity", "1008"},
 		{"embedded nonsense", "version=1", "\xff\xfe", "descriptor line", "="},
 	} {

@@ -127,6 +127,9 @@ func (d *Disk) openMonolithic(r io.ReaderAt) error {
 		return lineError(line.at, "extent", line.typ, "SPARSE, as the descriptor is in a sparse file")
 	}
 	x := &extent{line: *line, sparse: s}
+	if err := x.accessible(); err != nil && !d.opts.MetadataOnly {
+		return err
+	}
 	if err := d.fit(x, true); err != nil {
 		return err
 	}
