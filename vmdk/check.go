@@ -173,7 +173,7 @@ func (c *checker) length(grain, at int64, e uint32) (int64, error) {
 	case s.flags&flagMarkers == 0:
 		return 1, nil // more is not known
 	}
-	off, size, err := r.compressedRange()
+	off, size, err := r.compressedRange(make([]byte, grainMarker))
 	if err != nil {
 		return 0, err
 	}

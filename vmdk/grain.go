@@ -25,17 +25,17 @@ var (
 func maxCompressed(grain int64) int64 { return grain + grain/8 + sectorSize }
 
 // buffers hold compressed data while they are decoded.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+var buffers = sync.Pool{New: func() any { b := make([]byte, sectorSize); return &b }}
 
 // decompress fills dst, which is one grain, with the compressed grain of a run.
 func (r run) decompress(dst []byte) error {
 	s := r.x.sparse
-	off, n, err := r.compressedRange()
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	off, n, err := r.compressedRange((*buf)[:grainMarker])
 	if err != nil {
 		return err
 	}
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
 	if int64(cap(*buf)) < n {
 		*buf = make([]byte, n)
 	}
@@ -59,8 +59,8 @@ func (r run) decompress(dst []byte) error {
 
 // compressedRange returns which bytes of the file are the zlib data of a grain: by
 // its marker, whose place in the extent must be the one that the grain table says.
-// Without markers it is as much as a grain may have.
-func (r run) compressedRange() (off, n int64, err error) {
+// Without markers it is as much as a grain may have. The marker is read into raw.
+func (r run) compressedRange(raw []byte) (off, n int64, err error) {
 	s := r.x.sparse
 	most := maxCompressed(1 << s.grainBits)
 	if s.flags&flagMarkers == 0 {
@@ -69,12 +69,11 @@ func (r run) compressedRange() (off, n int64, err error) {
 	if r.host > s.fileSize-grainMarker {
 		return 0, 0, fieldError(r.host, "grain marker", s.fileSize-r.host, "%d bytes inside the file", grainMarker)
 	}
-	var raw [grainMarker]byte
-	if _, err := readFull(s.r, raw[:], r.host); err != nil {
+	if _, err := readFull(s.r, raw, r.host); err != nil {
 		return 0, 0, err
 	}
 	first := uint64(r.grain) << s.grainBits / sectorSize
-	if lba := binary.LittleEndian.Uint64(raw[:]); lba != first {
+	if lba := binary.LittleEndian.Uint64(raw); lba != first {
 		return 0, 0, fieldError(r.host, "grain marker", lba, "sector %d, as the grain table says", first)
 	}
 	off, n = r.host+grainMarker, int64(binary.LittleEndian.Uint32(raw[8:]))
