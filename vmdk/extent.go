@@ -68,7 +68,7 @@ func (d *Disk) checkFlat(x *extent, fileSize int64) error {
 
 // openSplit opens a sparse extent in another file.
 func (d *Disk) openSplit(x *extent, src image.Source) error {
-	start := make([]byte, min(src.Size(), int64(len(magicSESparse))))
+	start := make([]byte, min(max(src.Size(), 0), int64(len(magicSESparse))))
 	if _, err := readFull(src, start, 0); err != nil {
 		return err
 	}

@@ -24,7 +24,9 @@ const sectorSize = 512
 // unknown origin that are complete in themselves.
 type Options struct {
 	// Resolve gives the extents and the parent that an image names. If it is nil, an
-	// image that needs one is refused with a [RefusedError].
+	// image that needs one is refused with a [RefusedError]. A parent that is a *Disk
+	// must have the content ID that the image was made on; of another Source that
+	// cannot be told.
 	Resolve func(Ref) (image.Source, error)
 
 	// ID tells this file from all others, as an absolute path or the numbers of
