@@ -49,13 +49,16 @@ func quote(s string) string {
 }
 
 // parseDescriptor parses a text that is at off of its file. It ends with the first
-// NUL. QEMU writes some after a descriptor that is a file of its own, too; other
-// things may only follow in a sparse file.
+// NUL: QEMU writes some after a descriptor that is a file of its own, too, and may
+// leave the end of a longer text behind them.
 func parseDescriptor(text []byte, off int64) (*descriptor, error) {
 	d := &descriptor{parentCID: noParent}
+	whole := text
 	text, rest, _ := bytes.Cut(text, []byte{0})
-	if i := int64(len(text)); off == 0 && !allZero(rest) {
-		return nil, lineError(i, "line", string(rest), "nothing but zeros after a NUL")
+	if off == 0 {
+		if err := checkRest(rest, int64(len(whole)-len(rest))); err != nil {
+			return nil, err
+		}
 	}
 	seen := map[string]string{}
 	for lines := 0; len(text) > 0; lines++ {
@@ -83,6 +86,19 @@ func parseDescriptor(text []byte, off int64) (*descriptor, error) {
 		}
 	}
 	return d, d.check(off)
+}
+
+// checkRest checks that what follows a descriptor, at off of its file, are not more of
+// its extents, which would be the rest of the disk if the NUL were damage.
+func checkRest(rest []byte, off int64) error {
+	for line := range bytes.Lines(rest) {
+		text := strings.Trim(string(line), "\x00 \t\r\n")
+		if first, _ := word(text); extentAccess[first] {
+			return lineError(off, "line", text, "no extents after a NUL")
+		}
+		off += int64(len(line))
+	}
+	return nil
 }
 
 // addExtent takes an extent if the disk does not become too large.

@@ -30,6 +30,9 @@ var otherTypes = map[string]string{
 
 const accessNone = "NOACCESS"
 
+// extentAccess is what lines of extents start with.
+var extentAccess = map[string]bool{"RW": true, "RDONLY": true, accessNone: true}
+
 // An extentLine is a line of a descriptor that describes an extent, such as
 //
 //	RW 4192256 SPARSE "disk-s001.vmdk"
@@ -49,9 +52,7 @@ func parseExtent(line string, at int64) (x extentLine, ok bool, err error) {
 	x.at = at
 	var rest string
 	x.access, rest = word(line)
-	switch x.access {
-	case "RW", "RDONLY", accessNone:
-	default:
+	if !extentAccess[x.access] {
 		return x, false, nil
 	}
 	var size string

@@ -48,6 +48,10 @@ func splits() map[string]func() (string, map[string][]byte, []byte) {
 		"odd names": func() (string, map[string][]byte, []byte) {
 			return head + "RW 1 FLAT \"../../etc/passwd\" 0\nRW 1 FLAT \"name with spaces (1).vmdk\" 0", files, join(flat[:sectorSize], flat[:sectorSize])
 		},
+		// As QEMU leaves it when a text becomes shorter.
+		"after a NUL": func() (string, map[string][]byte, []byte) {
+			return head + "RW 10 FLAT \"flat\" 0\n\x00\n" + string(mib(1)) + "4\"\n", files, flat[:10*sectorSize]
+		},
 		"text oddities": func() (string, map[string][]byte, []byte) {
 			return "\n# a comment\n\n VERSION = \"2\"\r\nEncoding=\"UTF-8\"\r\ncid = 0\nCREATETYPE=\"monolithicFlat\"\nchangeTrackPath=\"x-ctk.vmdk\"\nkey=a=b\nRW 10 FLAT \"flat\"\r\n" +
 				strings.Repeat("#", 2000), files, flat[:10*sectorSize]
