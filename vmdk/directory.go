@@ -59,7 +59,9 @@ func (d *Disk) openSparse(r io.ReaderAt, fileSize int64) (*sparse, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.warnings = append(d.warnings, warnings...)
+	for _, w := range warnings {
+		d.warnf("%s", w)
+	}
 	if d.entries += h.directoryLen(); d.entries > maxDirectory {
 		return nil, unsupported("a disk with more than %d grain tables", maxDirectory)
 	}
