@@ -39,6 +39,7 @@ type img struct {
 	hint    string // parentFileNameHint
 	lines   string // more of the descriptor
 	crlf    bool
+	area    int64 // sectors for the descriptor, 20
 	seed    uint64
 }
 
@@ -75,6 +76,9 @@ func (m *img) defaults() {
 	}
 	if m.level == 0 {
 		m.level = 6
+	}
+	if m.area == 0 {
+		m.area = descriptorSectors
 	}
 	if m.cid == "" {
 		m.cid = "fffffffe"
@@ -136,7 +140,7 @@ func (m img) build() *layout {
 	}
 	alloc(headerSize)
 	if !m.bare {
-		at := alloc(descriptorSectors * sectorSize)
+		at := alloc(m.area * sectorSize)
 		copy(w.file[at:], m.text("disk.vmdk", "SPARSE"))
 	}
 	tableSize := 4 * m.entries
@@ -232,7 +236,7 @@ func (m img) putHeader(w *layout, at, overHead int64) {
 	le.PutUint64(b[offGrainSize:], uint64(m.grain))
 	if !m.bare {
 		le.PutUint64(b[offDescriptor:], 1)
-		le.PutUint64(b[offDescriptorSize:], descriptorSectors)
+		le.PutUint64(b[offDescriptorSize:], uint64(m.area))
 	}
 	le.PutUint32(b[offEntries:], uint32(m.entries))
 	le.PutUint64(b[offRedundant:], uint64(w.redundant/sectorSize))

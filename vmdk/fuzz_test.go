@@ -24,12 +24,12 @@ var fuzzFiles = map[string][]byte{
 func FuzzOpen(f *testing.F) {
 	for _, m := range []img{
 		// Small ones, as large inputs slow the fuzzer down.
-		{sectors: 32, grain: 8, entries: 2},
-		{sectors: 30, grain: 8, entries: 2, version: 2, kinds: "-hd", redundant: true, seed: 1},
-		{sectors: 32, grain: 8, entries: 2, late: true, seed: 2},
-		{sectors: 33, grain: 8, parent: "1", hint: "flat", seed: 3},
-		{sectors: 32, grain: 8, entries: 2, version: 3, compress: true, markers: true, late: true, footer: true, kinds: "d", seed: 4},
-		{sectors: 32, grain: 8, version: 3, compress: true, kinds: "dd-", seed: 5},
+		{area: 1, sectors: 16, grain: 8, entries: 1},
+		{area: 1, sectors: 15, grain: 8, entries: 2, version: 2, kinds: "hd", redundant: true, seed: 1},
+		{area: 1, sectors: 16, grain: 8, entries: 1, late: true, seed: 2},
+		{area: 1, sectors: 17, grain: 8, kinds: "--d", parent: "1", hint: "flat", seed: 3},
+		{area: 1, sectors: 16, grain: 8, entries: 1, version: 3, compress: true, markers: true, late: true, footer: true, kinds: "d", level: 1, seed: 4},
+		{area: 1, sectors: 16, grain: 8, version: 3, compress: true, kinds: "d", level: 1, seed: 5},
 	} {
 		w := m.build()
 		f.Add(w.file, byte(0))
@@ -141,8 +141,8 @@ func fuzzRead(t *testing.T, d *Disk, off, n int64) {
 // FuzzDescriptor parses texts: what is taken can be written again, and means the
 // same.
 func FuzzDescriptor(f *testing.F) {
-	for _, make := range splits() {
-		text, _, _ := make()
+	for _, build := range splits() {
+		text, _, _ := build()
 		f.Add([]byte(text), false)
 	}
 	m := img{sectors: 100, parent: "1", hint: "../base.vmdk", crlf: true}

@@ -60,9 +60,9 @@ func splits() map[string]func() (string, map[string][]byte, []byte) {
 }
 
 func TestReadSplit(t *testing.T) {
-	for name, make := range splits() {
+	for name, build := range splits() {
 		t.Run(name, func(t *testing.T) {
-			text, files, want := make()
+			text, files, want := build()
 			var asked []Ref
 			d := open(t, []byte(text), Options{Resolve: memory(files, &asked)})
 			compare(t, d, want)

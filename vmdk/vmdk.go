@@ -1,6 +1,8 @@
 // Package vmdk reads VMDK disk images, as VMware's "Virtual Disk Format 5.0"
 // describes them and as VMware, VirtualBox and QEMU write them: sparse, flat,
 // stream-optimized (compressed), split into extents, and delta disks on a parent.
+// Sparse extents of ESX servers (COWD and SESPARSE), disks on devices of the host and
+// encrypted ones are refused by name.
 //
 // Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
 // tells a VMDK by its content. The package never opens a file and never writes: the
