@@ -1,0 +1,240 @@
+package vmdk
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// maxProblems is how many problems are described.
+const maxProblems = 100
+
+// CheckResult is what [Disk.Check] found. The JSON field names are API.
+type CheckResult struct {
+	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
+	Problems    []string `json:"problems,omitempty"` // a sentence for each of the first 100
+
+	TotalGrains      int64 `json:"total_grains"`      // of the sparse extents
+	AllocatedGrains  int64 `json:"allocated_grains"`  // of these, in a file
+	CompressedGrains int64 `json:"compressed_grains"` // of these, compressed
+}
+
+// Check looks for grains out of their file, grains that overlap each other or
+// metadata, markers that do not fit their grains, and redundant grain tables that
+// are not the same as the first ones. It reads all of the metadata of sparse extents,
+// within about 16 MiB of memory more than the Disk has, and no data. An error is about
+// reading the files, or the end of ctx; what is wrong with the image is in the
+// result. Sparse extents in other files are not checked if the image was opened with
+// [Options.MetadataOnly].
+func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
+	c := &checker{ctx: ctx, window: windowSectors}
+	err := c.disk(d)
+	return c.CheckResult, err
+}
+
+// disk checks all sparse extents.
+func (c *checker) disk(d *Disk) error {
+	for _, x := range d.extents {
+		if x.sparse == nil {
+			continue
+		}
+		c.x, c.s = x, x.sparse
+		if err := c.extent(); err != nil {
+			return x.wrap(err)
+		}
+	}
+	return nil
+}
+
+// windowSectors is how many sectors of a file have their use noted at once.
+const windowSectors = 128 << 20 // 16 MiB of bits
+
+// A checker is one run of Check.
+type checker struct {
+	CheckResult
+	ctx    context.Context
+	x      *extent
+	s      *sparse
+	window int64    // sectors, a multiple of 64
+	lo     int64    // the first sector of the window
+	used   []uint64 // by sector of the window: a bit
+}
+
+func (c *checker) corrupt(format string, args ...any) {
+	c.Corruptions++
+	if len(c.Problems) == maxProblems {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	if c.x.other {
+		text = fmt.Sprintf("extent %s: %s", quote(c.x.line.name), text)
+	}
+	c.Problems = append(c.Problems, text)
+}
+
+// extent checks a sparse extent, a window of its file after the other.
+func (c *checker) extent() error {
+	s := c.s
+	if s.damage != nil {
+		c.corrupt("%v", s.damage)
+	}
+	c.TotalGrains += s.grains()
+	sectors := (s.fileSize-1)/sectorSize + 1
+	for c.lo = 0; c.lo < sectors; c.lo += c.window {
+		c.used = make([]uint64, (min(c.window, sectors-c.lo)+63)/64)
+		for i, first := range s.directory {
+			if first == 0 {
+				continue
+			}
+			table, err := c.table(i, first)
+			if err != nil {
+				return err
+			}
+			for k := 0; k < len(table); k += 4 {
+				grain := int64(i)<<s.tableBits + int64(k/4)
+				if err := c.grain(grain, int64(first)*sectorSize+int64(k), binary.LittleEndian.Uint32(table[k:])); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if s.second {
+		return c.compare()
+	}
+	return nil
+}
+
+// table reads the table at sector first, the i-th of the extent, as far as it is
+// used.
+func (c *checker) table(i int, first uint32) ([]byte, error) {
+	if c.ctx.Err() != nil {
+		return nil, context.Cause(c.ctx)
+	}
+	b := make([]byte, 4*min(c.s.grains()-int64(i)<<c.s.tableBits, 1<<c.s.tableBits))
+	_, err := readFull(c.s.r, b, int64(first)*sectorSize)
+	return b, err
+}
+
+// grain checks the grain that the entry e at at of the file is for.
+func (c *checker) grain(grain, at int64, e uint32) error {
+	s, pos := c.s, grain<<c.s.grainBits
+	if e == entryNone || e == entryZero && s.flags&flagZeroGrain != 0 || pos >= c.x.size {
+		return nil
+	}
+	// It is told of, and counted, in the one window where it starts. What is past the
+	// end of the file starts in none.
+	first := int64(e)
+	sectors := (s.fileSize-1)/sectorSize + 1
+	here := first >= c.lo && first < c.lo+c.window || c.lo == 0 && first >= sectors
+	if here {
+		c.AllocatedGrains++
+		if s.compressed {
+			c.CompressedGrains++
+		}
+	}
+	most := maxCompressed(1<<s.grainBits)/sectorSize + 2
+	if !here && (first >= c.lo+c.window || first+most <= c.lo) {
+		return nil
+	}
+	n, err := c.length(grain, at, e)
+	var fe *image.FormatError
+	switch {
+	case errors.As(err, &fe):
+		if here {
+			c.corrupt("%v", err)
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	if twice := c.use(first, n); twice {
+		c.corrupt("the grain at sector %d of the extent, which is at sector %d of the file, overlaps another grain", pos/sectorSize, first)
+	}
+	return nil
+}
+
+// length returns how many sectors of the file a grain takes, if nothing is wrong with
+// its place.
+func (c *checker) length(grain, at int64, e uint32) (int64, error) {
+	s, pos := c.s, grain<<c.s.grainBits
+	raw := binary.LittleEndian.AppendUint32(nil, e)
+	r, err := c.x.decode(&tableSlice{s, at, raw}, at, pos, pos+1)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case !s.compressed:
+		n := min(int64(1)<<s.grainBits, c.x.size-pos)
+		return (n + sectorSize - 1) / sectorSize, nil
+	case s.flags&flagMarkers == 0:
+		return 1, nil // more is not known
+	}
+	off, size, err := r.compressedRange(make([]byte, grainMarker))
+	if err != nil {
+		return 0, err
+	}
+	n := (off + size - r.host + sectorSize - 1) / sectorSize
+	if what := s.inMetadata(int64(e), n); what != "" {
+		return 0, fieldError(at, "grain table entry", e, "a grain of %d sectors past %s", n, what)
+	}
+	return n, nil
+}
+
+// use notes that n sectors from first on are used, and reports whether some were
+// before. What is not in the window is for another round.
+func (c *checker) use(first, n int64) (twice bool) {
+	from := max(first-c.lo, 0)
+	to := min(first+n-c.lo, int64(len(c.used))*64)
+	for ; from < to; from++ {
+		w, bit := &c.used[from/64], uint64(1)<<(from%64)
+		twice = twice || *w&bit != 0
+		*w |= bit
+	}
+	return twice
+}
+
+// compare compares the grain tables of the two directories.
+func (c *checker) compare() error {
+	s := c.s
+	buf := make([]byte, min(4*len(s.directory), 64<<10))
+	for i := 0; i < len(s.directory); {
+		b := buf[:min(len(buf), 4*(len(s.directory)-i))]
+		if _, err := readFull(s.r, b, s.redundant+4*int64(i)); err != nil {
+			return err
+		}
+		for ; len(b) > 0; b = b[4:] {
+			if err := c.compareTable(i, s.directory[i], binary.LittleEndian.Uint32(b)); err != nil {
+				return err
+			}
+			i++
+		}
+	}
+	return nil
+}
+
+// compareTable compares the i-th tables of the two directories.
+func (c *checker) compareTable(i int, first, second uint32) error {
+	switch {
+	case first == 0 && second == 0:
+		return nil
+	case first == 0 || second == 0:
+		c.corrupt("grain directory entry %d is %d, and the redundant one is %d", i, first, second)
+		return nil
+	}
+	a, err := c.table(i, first)
+	if err != nil {
+		return err
+	}
+	b, err := c.table(i, second)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(a, b) {
+		c.corrupt("the grain tables of grain directory entry %d, at sectors %d and %d of the file, are not the same", i, first, second)
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package vmdk
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"os"
+	"testing"
+)
+
+// The files in testdata were written by qemu; README.md there has the commands.
+func TestGolden(t *testing.T) {
+	type write struct {
+		off, n int
+		b      byte
+	}
+	files := map[string][]byte{}
+	for _, name := range []string{"sparse", "stream", "split", "split-s001", "delta"} {
+		files[name+".vmdk"] = golden(t, name)
+	}
+	src := []write{{256 << 10, 300 << 10, 0x77}, {2 << 20, 512, 0x33}}
+	delta := append(src[:2:2], write{1 << 20, 4 << 10, 0x44}, write{256 << 10, 64 << 10, 0})
+	for _, c := range []struct {
+		name, createType, adapter string
+		grains                    int64
+		writes                    []write
+	}{
+		{"sparse", "monolithicSparse", "ide", 6, src},
+		{"stream", "streamOptimized", "lsilogic", 6, src},
+		{"split", "twoGbMaxExtentSparse", "ide", 6, src},
+		{"delta", "monolithicSparse", "ide", 1, delta},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var asked []Ref
+			d := open(t, files[c.name+".vmdk"], Options{Resolve: memory(files, &asked)})
+			guest := make([]byte, 3<<20)
+			for _, w := range c.writes {
+				copy(guest[w.off:], bytes.Repeat([]byte{w.b}, w.n))
+			}
+			got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
+			if err != nil || !bytes.Equal(got, guest) {
+				t.Errorf("other bytes, or %v", err)
+			}
+			if r, err := d.Check(context.Background()); err != nil || r.Corruptions > 0 || r.AllocatedGrains != c.grains {
+				t.Errorf("%+v, %v", r, err)
+			}
+			i, err := d.Info(context.Background())
+			if err != nil || i.CreateType != c.createType || i.AdapterType != c.adapter || i.GrainSize != 64<<10 || len(i.Warnings) > 0 {
+				t.Errorf("%+v, %v", i, err)
+			}
+		})
+	}
+}
+
+func golden(t testing.TB, name string) []byte {
+	t.Helper()
+	z, err := os.ReadFile("testdata/" + name + ".vmdk.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(z))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,252 @@
+package vmdk
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/bits"
+)
+
+const (
+	headerSize = sectorSize
+
+	// Where the fields of a SparseExtentHeader lie in it (section "Hosted Sparse
+	// Extent Header").
+	offVersion           = 4
+	offFlags             = 8
+	offCapacity          = 12
+	offGrainSize         = 20
+	offDescriptor        = 28
+	offDescriptorSize    = 36
+	offEntries           = 44
+	offRedundant         = 48
+	offDirectory         = 56
+	offOverHead          = 64
+	offUncleanShutdown   = 72
+	offLineEnds          = 73
+	offCompressAlgorithm = 77
+
+	flagLineEnds   = 1 << 0  // the bytes at offLineEnds are to be checked
+	flagRedundant  = 1 << 1  // there is a second grain directory
+	flagZeroGrain  = 1 << 2  // grain table entry 1 is a grain of zeros
+	flagCompressed = 1 << 16 // grains are compressed
+	flagMarkers    = 1 << 17 // grains and metadata have markers
+
+	// Of the flags that are not known the lower ones change how an extent is read.
+	incompatibleFlags = 0xffff
+
+	// lineEnds tells a file that was transferred as text.
+	lineEnds = "\n \r\n"
+
+	minGrain   = 8    // sectors
+	maxGrain   = 4096 // sectors: 2 MiB
+	maxEntries = 4096 // of a grain table
+
+	// maxDirectory is how many entries all grain directories of a disk may have, at
+	// 32 MiB of the disk each in most: 128 TiB.
+	maxDirectory = 4 << 20
+
+	// directoryAtEnd is the offset of a grain directory that the footer tells.
+	directoryAtEnd = 1<<64 - 1
+)
+
+// A header is a SparseExtentHeader, checked, in bytes where the file has sectors.
+type header struct {
+	at       int64 // where it is in the file: 0, or of the footer
+	fileSize int64
+
+	version    uint32
+	flags      uint32
+	sectors    int64 // capacity
+	grainBits  uint  // log2 of bytes
+	tableBits  uint  // log2 of entries
+	compressed bool
+
+	descriptor     int64
+	descriptorSize int64
+	directory      int64
+	redundant      int64 // 0 without one
+	overHead       int64
+}
+
+// readHeader reads the header of a sparse extent, or its footer if that is where its
+// grain directory is known.
+func readHeader(r io.ReaderAt, fileSize int64) (h *header, warnings []string, err error) {
+	if fileSize < headerSize {
+		return nil, nil, fieldError(0, "file size", fileSize, "at least %d bytes, the size of a header", headerSize)
+	}
+	raw := make([]byte, headerSize)
+	if _, err := readFull(r, raw, 0); err != nil {
+		return nil, nil, err
+	}
+	at := int64(0)
+	if string(raw[:4]) == magicSparse && binary.LittleEndian.Uint64(raw[offDirectory:]) == directoryAtEnd {
+		first := raw
+		if raw, at, warnings, err = readFooter(r, fileSize); err != nil {
+			return nil, nil, err
+		}
+		if !bytes.Equal(first[:offRedundant], raw[:offRedundant]) {
+			warnings = append(warnings, "the header and the footer differ in more than the place of the grain directory: the footer is used")
+		}
+		// Some writers leave this to the header.
+		if binary.LittleEndian.Uint64(raw[offDescriptor:]) == 0 {
+			copy(raw[offDescriptor:offEntries], first[offDescriptor:offEntries])
+		}
+	}
+	h, err = parseHeader(raw, at, fileSize)
+	if err != nil {
+		return nil, nil, err
+	}
+	if raw[offUncleanShutdown] != 0 {
+		warnings = append(warnings, "the disk was not closed properly: what was written last may be missing")
+	}
+	if unknown := h.flags &^ (flagLineEnds | flagRedundant | flagZeroGrain | flagCompressed | flagMarkers); unknown != 0 {
+		warnings = append(warnings, fmt.Sprintf("the header has unknown flags %#x", unknown))
+	}
+	return h, warnings, nil
+}
+
+// readFooter finds the footer of a stream-optimized extent (section
+// "Stream-Optimized Compressed Sparse Extents"): a marker, a copy of the header, and
+// the end-of-stream marker, a sector of zeros, that end the file. More zeros may
+// follow.
+func readFooter(r io.ReaderAt, fileSize int64) (raw []byte, at int64, warnings []string, err error) {
+	const tail = 64 << 10
+	end := fileSize &^ (sectorSize - 1)
+	buf := make([]byte, min(end, tail))
+	start := end - int64(len(buf))
+	if _, err := readFull(r, buf, start); err != nil {
+		return nil, 0, nil, err
+	}
+	n := len(buf)
+	for n > 0 && allZero(buf[n-sectorSize:n]) {
+		n -= sectorSize
+	}
+	at = start + int64(n) - headerSize
+	if n < 2*sectorSize || at < 2*sectorSize || string(buf[n-headerSize:][:4]) != magicSparse {
+		return nil, 0, nil, fieldError(offDirectory, "gdOffset", "at the end of the file", "a footer there: the file is truncated")
+	}
+	m := parseMarker(buf[n-headerSize-sectorSize:])
+	if m.size != 0 || m.kind != markerFooter {
+		return nil, 0, nil, fieldError(at-sectorSize, "footer marker", m.String(), "type %d and size 0", markerFooter)
+	}
+	if n == len(buf) {
+		warnings = append(warnings, "the end-of-stream marker is missing")
+	}
+	return buf[n-headerSize : n], at, warnings, nil
+}
+
+func allZero(b []byte) bool {
+	for len(b) >= 8 {
+		if binary.LittleEndian.Uint64(b) != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	return bytes.Count(b, []byte{0}) == len(b)
+}
+
+// parseHeader takes the fields out of a header that is at at of its file.
+func parseHeader(b []byte, at, fileSize int64) (*header, error) {
+	le := binary.LittleEndian
+	if string(b[:4]) != magicSparse {
+		return nil, fieldError(at, "magicNumber", fmt.Sprintf("%q", b[:4]), "%q", magicSparse)
+	}
+	h := &header{at: at, fileSize: fileSize, version: le.Uint32(b[offVersion:]), flags: le.Uint32(b[offFlags:])}
+	switch {
+	case h.version == 0:
+		return nil, fieldError(at+offVersion, "version", h.version, "from 1 to 3")
+	case h.version > 3:
+		return nil, unsupported("a sparse extent of version %d; versions 1 to 3 are read", h.version)
+	}
+	if unknown := h.flags & incompatibleFlags &^ (flagLineEnds | flagRedundant | flagZeroGrain); unknown != 0 {
+		return nil, unsupported("a sparse extent with unknown flags %#x", unknown)
+	}
+	if h.flags&(flagMarkers|flagCompressed) == flagMarkers {
+		return nil, unsupported("a sparse extent with markers whose grains are not compressed")
+	}
+	if got := b[offLineEnds:][:len(lineEnds)]; h.flags&flagLineEnds != 0 && string(got) != lineEnds {
+		return nil, fieldError(at+offLineEnds, "line end bytes", fmt.Sprintf("%q", got), "%q: the file was transferred as if it were text", lineEnds)
+	}
+	switch algorithm := le.Uint16(b[offCompressAlgorithm:]); {
+	case algorithm > 1:
+		return nil, fieldError(at+offCompressAlgorithm, "compressAlgorithm", algorithm, "0 (none) or 1 (deflate)")
+	case h.flags&flagCompressed == 0:
+	case algorithm == 0:
+		return nil, fieldError(at+offCompressAlgorithm, "compressAlgorithm", algorithm, "1 (deflate), as grains are compressed")
+	default:
+		h.compressed = true
+	}
+	grain := le.Uint64(b[offGrainSize:])
+	if grain < minGrain || grain > maxGrain || bits.OnesCount64(grain) != 1 {
+		return nil, fieldError(at+offGrainSize, "grainSize", grain, "a power of two from %d to %d sectors", minGrain, maxGrain)
+	}
+	h.grainBits = uint(bits.TrailingZeros64(grain * sectorSize))
+	entries := le.Uint32(b[offEntries:])
+	if entries == 0 || entries > maxEntries || bits.OnesCount32(entries) != 1 {
+		return nil, fieldError(at+offEntries, "numGTEsPerGT", entries, "a power of two up to %d, 512 in most", maxEntries)
+	}
+	h.tableBits = uint(bits.TrailingZeros32(entries))
+	capacity := le.Uint64(b[offCapacity:])
+	if capacity == 0 || capacity > maxSectors {
+		return nil, fieldError(at+offCapacity, "capacity", capacity, "from 1 to %d sectors", int64(maxSectors))
+	}
+	h.sectors = int64(capacity)
+	return h, h.parseOffsets(b)
+}
+
+// parseOffsets takes the fields that tell where metadata are in the file.
+func (h *header) parseOffsets(b []byte) error {
+	le := binary.LittleEndian
+	for _, f := range []struct {
+		off  int64
+		name string
+		to   *int64
+	}{
+		{offDescriptor, "descriptorOffset", &h.descriptor},
+		{offDescriptorSize, "descriptorSize", &h.descriptorSize},
+		{offDirectory, "gdOffset", &h.directory},
+		{offOverHead, "overHead", &h.overHead},
+	} {
+		v := le.Uint64(b[f.off:])
+		if most := uint64(h.fileSize / sectorSize); v > most {
+			return fieldError(h.at+f.off, f.name, v, "at most %d sectors, which is what the file has: it is truncated or damaged", most)
+		}
+		*f.to = int64(v) * sectorSize
+	}
+	switch {
+	case h.descriptor == 0:
+		h.descriptorSize = 0
+	case h.descriptorSize == 0 || h.descriptorSize > maxDescriptor:
+		return fieldError(h.at+offDescriptorSize, "descriptorSize", h.descriptorSize/sectorSize, "from 1 to %d sectors", maxDescriptor/sectorSize)
+	case h.descriptorSize > h.fileSize-h.descriptor:
+		return fieldError(h.at+offDescriptor, "descriptorOffset", h.descriptor/sectorSize, "a descriptor of %d sectors inside the file, which has %d",
+			h.descriptorSize/sectorSize, h.fileSize/sectorSize)
+	}
+	if n := h.directoryLen(); n > maxDirectory {
+		return unsupported("a sparse extent with %d grain tables; at most %d are read", n, maxDirectory)
+	}
+	if h.flags&flagRedundant != 0 {
+		// This one is only looked at, and need not be good.
+		if v := le.Uint64(b[offRedundant:]); v <= uint64(h.fileSize/sectorSize) {
+			h.redundant = int64(v) * sectorSize
+		}
+	}
+	return nil
+}
+
+// spanBits is log2 of how many bytes of the disk a grain table is for.
+func (h *header) spanBits() uint { return h.grainBits + h.tableBits }
+
+// size returns how many bytes of a disk the extent can hold.
+func (h *header) size() int64 { return h.sectors * sectorSize }
+
+// grains returns how many grains the extent has.
+func (h *header) grains() int64 { return (h.size()-1)>>h.grainBits + 1 }
+
+// directoryLen returns how many entries the grain directory has.
+func (h *header) directoryLen() int64 { return (h.size()-1)>>h.spanBits() + 1 }
+
+// tableSectors returns how many sectors a grain table takes.
+func (h *header) tableSectors() int64 { return (4<<h.tableBits + sectorSize - 1) / sectorSize }

@@ -1,0 +1,285 @@
+package vmdk_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/vmdk"
+)
+
+// What follows compares with the real qemu-img and qemu-io. It is skipped where they
+// are not installed, but for tests of every change, which CI=true tells.
+
+func needQEMU(t testing.TB) {
+	t.Helper()
+	for _, tool := range []string{"qemu-img", "qemu-io"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+}
+
+func run(t testing.TB, dir, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// openFile opens an image in dir, with holes of files seen. What it names is opened
+// in that folder only.
+func openFile(t testing.TB, dir, name string, opts vmdk.Options) (*vmdk.Disk, error) {
+	t.Helper()
+	file := func(name string) (*image.File, error) {
+		if filepath.Base(name) != name {
+			return nil, fmt.Errorf("%q is not in the folder of the image", name)
+		}
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		t.Cleanup(func() { f.Close() })
+		return image.NewFile(f)
+	}
+	raw, err := file(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.ID = name
+	opts.Resolve = func(ref vmdk.Ref) (image.Source, error) {
+		raw, err := file(ref.Name)
+		if err != nil || !ref.Parent {
+			return raw, err
+		}
+		opts := ref.Options()
+		opts.ID = ref.Name
+		return vmdk.Open(raw, raw.Size(), opts)
+	}
+	return vmdk.Open(raw, raw.Size(), opts)
+}
+
+// compareDisk reads a disk in all ways and compares it with what it must be.
+func compareDisk(t *testing.T, d *vmdk.Disk, want []byte) {
+	t.Helper()
+	if d.Size() != int64(len(want)) {
+		t.Fatalf("size %d, want %d", d.Size(), len(want))
+	}
+	h := sha256.New()
+	if n, err := io.Copy(h, io.NewSectionReader(d, 0, d.Size())); n != d.Size() || err != nil {
+		t.Fatalf("read %d bytes: %v", n, err)
+	}
+	if sum := sha256.Sum256(want); !bytes.Equal(h.Sum(nil), sum[:]) {
+		t.Fatal("another SHA-256")
+	}
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 100 {
+		off := rnd.IntN(len(want))
+		n := min(rnd.IntN(1<<rnd.IntN(20)+1), len(want)-off)
+		p := make([]byte, n)
+		if got, err := d.ReadAt(p, int64(off)); got != n || err != nil || !bytes.Equal(p, want[off:off+n]) {
+			t.Fatalf("ReadAt(%d bytes, %d) = %d, %v, or other bytes", n, off, got, err)
+		}
+	}
+	at := int64(0)
+	for e, err := range image.Extents(d, 0, d.Size()) {
+		if err != nil || e.Offset != at || e.Length <= 0 {
+			t.Fatalf("extent %+v at %d: %v", e, at, err)
+		}
+		at = e.End()
+		if e.Kind != image.Data && bytes.Count(want[e.Offset:at], []byte{0}) != int(e.Length) {
+			t.Fatalf("extent %+v does not read as zeros", e)
+		}
+	}
+	if at != d.Size() {
+		t.Fatalf("extents end at %d", at)
+	}
+	if r, err := d.Check(context.Background()); err != nil || r.Corruptions != 0 {
+		t.Errorf("Check: %+v, %v", r, err)
+	}
+}
+
+// source makes a raw disk with noise, text and holes.
+func source(t testing.TB, dir, name string, size int64, seed uint64) []byte {
+	t.Helper()
+	b := make([]byte, size)
+	rnd := rand.New(rand.NewPCG(seed, 11))
+	for at := int64(0); at < size; {
+		n := min(rnd.Int64N(200_000)+1, size-at)
+		switch rnd.IntN(4) {
+		case 0:
+			for i := range n {
+				b[at+i] = byte(rnd.Uint32())
+			}
+		case 1, 2:
+			for i := range n {
+				b[at+i] = "the quick brown fox\n"[min(rnd.IntN(20), rnd.IntN(20))]
+			}
+		}
+		at += n
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func rawOf(t testing.TB, dir, name string) []byte {
+	t.Helper()
+	run(t, dir, "qemu-img", "convert", "-O", "raw", name, "out.raw")
+	b, err := os.ReadFile(filepath.Join(dir, "out.raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestQEMUConvert reads what qemu-img writes.
+func TestQEMUConvert(t *testing.T) {
+	needQEMU(t)
+	dir := t.TempDir()
+	want := source(t, dir, "in.raw", 9<<20+512, 1)
+	for i, c := range []struct{ opts, createType, adapter, hw string }{
+		{"subformat=monolithicSparse", "monolithicSparse", "ide", "4"},
+		{"subformat=monolithicSparse,compat6", "monolithicSparse", "ide", "6"},
+		{"subformat=monolithicSparse,adapter_type=lsilogic", "monolithicSparse", "lsilogic", "4"},
+		{"subformat=monolithicSparse,adapter_type=buslogic,hwversion=11", "monolithicSparse", "buslogic", "11"},
+		{"subformat=monolithicSparse,zeroed_grain=on", "monolithicSparse", "ide", "4"},
+		{"subformat=monolithicFlat", "monolithicFlat", "ide", "4"},
+		{"subformat=monolithicFlat,adapter_type=legacyESX", "monolithicFlat", "legacyESX", "4"},
+		{"subformat=twoGbMaxExtentSparse", "twoGbMaxExtentSparse", "ide", "4"},
+		{"subformat=twoGbMaxExtentSparse,zeroed_grain=on", "twoGbMaxExtentSparse", "ide", "4"},
+		{"subformat=twoGbMaxExtentFlat", "twoGbMaxExtentFlat", "ide", "4"},
+		{"subformat=streamOptimized", "streamOptimized", "ide", "4"},
+		{"subformat=streamOptimized,compat6", "streamOptimized", "ide", "6"},
+		{"subformat=streamOptimized,adapter_type=lsilogic", "streamOptimized", "lsilogic", "4"},
+	} {
+		t.Run(c.opts, func(t *testing.T) {
+			name := fmt.Sprintf("disk%d.vmdk", i)
+			run(t, dir, "qemu-img", "convert", "-O", "vmdk", "-o", c.opts, "in.raw", name)
+			d, err := openFile(t, dir, name, vmdk.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareDisk(t, d, want)
+			info, err := d.Info(context.Background())
+			if err != nil || info.CreateType != c.createType || info.AdapterType != c.adapter || info.HWVersion != c.hw || len(info.Warnings) > 0 {
+				t.Errorf("%+v, %v", info, err)
+			}
+		})
+	}
+}
+
+// TestQEMUWrites reads disks that a guest wrote to: with more than one extent of 2 GB
+// and with grains of zeros.
+func TestQEMUWrites(t *testing.T) {
+	needQEMU(t)
+	for _, opts := range []string{
+		"subformat=monolithicSparse", "subformat=monolithicSparse,zeroed_grain=on", "subformat=monolithicFlat",
+		"subformat=twoGbMaxExtentSparse,zeroed_grain=on", "subformat=twoGbMaxExtentFlat",
+	} {
+		t.Run(opts, func(t *testing.T) {
+			dir := t.TempDir()
+			const size = 5 << 30
+			run(t, dir, "qemu-img", "create", "-f", "vmdk", "-o", opts, "disk.vmdk", fmt.Sprint(size))
+			rnd := rand.New(rand.NewPCG(7, 7))
+			places := []int64{0, 2<<30 - 65536, 4<<30 - 4096, size - 100_352}
+			args := []string{"-f", "vmdk"}
+			type write struct {
+				off, n int64
+				b      byte
+			}
+			var writes []write
+			for i := range 40 {
+				w := write{places[i%len(places)] + rnd.Int64N(90_000)&^511, 512 * (1 + rnd.Int64N(20)), byte(1 + rnd.IntN(255))}
+				w.n = min(w.n, size-w.off)
+				if i%5 == 4 {
+					w.off, w.n, w.b = w.off&^65535, 65536, 0
+					w.n = min(w.n, size-w.off)
+					args = append(args, "-c", fmt.Sprintf("write -z %d %d", w.off, w.n))
+				} else {
+					args = append(args, "-c", fmt.Sprintf("write -P %d %d %d", w.b, w.off, w.n))
+				}
+				writes = append(writes, w)
+			}
+			run(t, dir, "qemu-io", append(args, "disk.vmdk")...)
+			d, err := openFile(t, dir, "disk.vmdk", vmdk.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Size() != size {
+				t.Fatalf("size %d", d.Size())
+			}
+			for _, at := range places {
+				start := max(at-200_000, 0)
+				want := make([]byte, min(at+300_000, size)-start)
+				for _, w := range writes {
+					from, to := max(w.off, start), min(w.off+w.n, start+int64(len(want)))
+					for p := from; p < to; p++ {
+						want[p-start] = w.b
+					}
+				}
+				got := make([]byte, len(want))
+				if _, err := d.ReadAt(got, start); err != nil && err != io.EOF || !bytes.Equal(got, want) {
+					t.Errorf("other bytes from %d on, or %v", start, err)
+				}
+			}
+			holes := int64(0)
+			for e, err := range image.Extents(d, 0, size) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e.Kind == image.Hole {
+					holes += e.Length
+				}
+			}
+			// Without hole detection all of a flat file is data.
+			if holes < size/2 && !strings.Contains(opts, "Flat") {
+				t.Errorf("%d bytes in holes", holes)
+			}
+		})
+	}
+}
+
+// TestQEMUBacking reads a chain of delta disks.
+func TestQEMUBacking(t *testing.T) {
+	needQEMU(t)
+	dir := t.TempDir()
+	source(t, dir, "in.raw", 7<<20, 3)
+	run(t, dir, "qemu-img", "convert", "-O", "vmdk", "in.raw", "base.vmdk")
+	run(t, dir, "qemu-img", "create", "-f", "vmdk", "-F", "vmdk", "-b", "base.vmdk", "mid.vmdk")
+	run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -P 77 100k 300k", "-c", "write -P 78 3M 1k", "mid.vmdk")
+	run(t, dir, "qemu-img", "create", "-f", "vmdk", "-F", "vmdk", "-b", "mid.vmdk", "-o", "zeroed_grain=on", "top.vmdk")
+	run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -z 128k 256k", "-c", "write -P 79 5M 1M", "top.vmdk")
+	want := rawOf(t, dir, "top.vmdk")
+	d, err := openFile(t, dir, "top.vmdk", vmdk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compareDisk(t, d, want)
+	info, err := d.Info(context.Background())
+	if err != nil || info.ParentFile != "mid.vmdk" || info.ParentCID == "" {
+		t.Errorf("%+v, %v", info, err)
+	}
+	// A parent that was written to since is not what the disk was made on.
+	run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -P 1 0 512", "mid.vmdk")
+	if _, err := openFile(t, dir, "top.vmdk", vmdk.Options{}); err == nil || !strings.Contains(err.Error(), "parentCID") {
+		t.Errorf("changed parent: %v", err)
+	}
+}

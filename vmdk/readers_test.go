@@ -1,0 +1,56 @@
+package vmdk
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestQEMUAgrees has qemu-img read what the tests build, so that a mistake in both
+// the builder and the reader is found.
+func TestQEMUAgrees(t *testing.T) {
+	if _, err := exec.LookPath("qemu-img"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	// What qemu does not read, or reads in another way.
+	differs := map[string]string{
+		"4096 entries":   "a grain table of more than 512 entries",
+		"rounded":        "the capacity of the header counts",
+		"stream rounded": "the capacity of the header counts",
+		"stream no end":  "the end-of-stream marker must be there",
+		"stream padded":  "and the footer at a fixed place",
+	}
+	dir := t.TempDir()
+	seen := 0
+	for name, m := range imgs() {
+		if differs[name] != "" {
+			continue
+		}
+		seen++
+		w := m.build()
+		// qemu asks for the name to be there.
+		in, out := filepath.Join(dir, "disk.vmdk"), filepath.Join(dir, "out.raw")
+		if err := os.WriteFile(in, w.file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if msg, err := exec.Command("qemu-img", "convert", "-f", "vmdk", "-O", "raw", in, out).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, msg)
+			continue
+		}
+		got, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, w.guest) {
+			t.Errorf("%s: qemu reads %d other bytes", name, len(got))
+		}
+	}
+	if seen < 35 {
+		t.Errorf("%d images", seen)
+	}
+}

@@ -1,0 +1,266 @@
+// Package vmdk reads VMDK disk images, as VMware's "Virtual Disk Format 5.0"
+// describes them and as VMware, VirtualBox and QEMU write them: sparse, flat,
+// stream-optimized (compressed), split into extents, and delta disks on a parent.
+// Sparse extents of ESX servers (COWD and SESPARSE), disks on devices of the host and
+// encrypted ones are refused by name.
+//
+// Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
+// tells a VMDK by its content. The package never opens a file and never writes: the
+// extents and the parent that an image names come from [Options.Resolve], and an
+// image that needs them is refused without it.
+package vmdk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/chain"
+)
+
+// sectorSize is what all offsets and sizes in a VMDK count, in bytes.
+const sectorSize = 512
+
+// Options changes how [Open] reads an image. The zero value is right for images of
+// unknown origin that are complete in themselves.
+type Options struct {
+	// Resolve gives the extents and the parent that an image names. If it is nil, an
+	// image that needs one is refused with a [RefusedError]. A parent that is a *Disk
+	// must have the content ID that the image was made on; of another Source that
+	// cannot be told.
+	Resolve func(Ref) (image.Source, error)
+
+	// ID tells this file from all others, as an absolute path or the numbers of
+	// device and inode do. An image whose chain of parents leads back to the same ID
+	// is refused. If it is empty, only the length of a chain is limited.
+	ID string
+
+	// MetadataOnly opens an image to be described: Resolve is not called and ReadAt
+	// and Extents fail.
+	MetadataOnly bool
+
+	chain chain.Chain // the images that this one is behind
+}
+
+// A Disk is an open VMDK, seen as its guest sees it. It is an image.Source and an
+// image.Extenter, and safe for concurrent use. In memory it holds the grain
+// directories, 4 bytes for each 32 MiB of most disks, up to 4 MiB of grain tables,
+// and a few decompressed grains. There is nothing to be closed but what Resolve
+// gave.
+type Disk struct {
+	opts     Options
+	fileSize int64
+	size     int64 // virtual size, bytes
+	desc     *descriptor
+	extents  []*extent // in the order of the disk, without gaps
+	parent   image.Source
+	warnings []string
+
+	entries int64 // of all grain directories
+	tables  tableCache
+	grains  grainCache
+}
+
+var (
+	_ image.Source   = (*Disk)(nil)
+	_ image.Extenter = (*Disk)(nil)
+)
+
+// Open reads the image of size bytes in r: a sparse file that describes itself, or a
+// descriptor, which is a text that names the files with the data. Headers and grain
+// directories are read and checked here, grain tables as they are needed. The Disk
+// keeps r and what Resolve gives, which must allow concurrent ReadAt if the Disk is
+// used concurrently, and must not change meanwhile. If they are image.Extenters, such
+// as raw files with hole detection, holes in them are holes of the disk.
+//
+// A file that breaks the rules of the format gives an *image.FormatError, which
+// matches image.ErrFormat; one of a kind that is not read here an error that matches
+// image.ErrUnsupported; one that needs other files a [RefusedError] if there is no
+// [Options.Resolve]. Other errors are those of r and of Resolve. What is odd but
+// readable is in [Info.Warnings].
+func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
+	d := &Disk{opts: opts, fileSize: size}
+	start := make([]byte, min(max(size, 0), probeBytes))
+	if _, err := readFull(r, start, 0); err != nil {
+		return nil, err
+	}
+	var err error
+	switch kind := probe(start); kind {
+	case fileSparse:
+		err = d.openMonolithic(r)
+	case fileDescriptor:
+		err = d.openDescriptor(r)
+	default:
+		err = notRead(kind, start)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := d.openParent(); err != nil {
+		return nil, err
+	}
+	d.grains.init(d)
+	return d, nil
+}
+
+// openMonolithic opens a sparse file that is a disk by itself: its descriptor, which
+// is in it, names the file itself as the only extent (section "Hosted Sparse
+// Extents").
+func (d *Disk) openMonolithic(r io.ReaderAt) error {
+	s, err := d.openSparse(r, d.fileSize)
+	if err != nil {
+		return err
+	}
+	if s.descriptorSize == 0 {
+		return unsupported("this is one extent of a disk, without a descriptor: open the descriptor file that names it")
+	}
+	text := make([]byte, s.descriptorSize)
+	if _, err := readFull(r, text, s.descriptor); err != nil {
+		return err
+	}
+	if d.desc, err = parseDescriptor(text, s.descriptor); err != nil {
+		return err
+	}
+	d.warnings = append(d.warnings, d.desc.warnings...)
+	if n := len(d.desc.extents); n != 1 {
+		return unsupported("a sparse file whose descriptor has %d extents; with one extent, itself, it would be read", n)
+	}
+	line := &d.desc.extents[0]
+	if line.kind != typeSparse {
+		return lineError(line.at, "extent", line.typ, "SPARSE, as the descriptor is in a sparse file")
+	}
+	x := &extent{line: *line, sparse: s}
+	if err := x.accessible(); err != nil && !d.opts.MetadataOnly {
+		return err
+	}
+	if err := d.fit(x, true); err != nil {
+		return err
+	}
+	d.add(x)
+	return nil
+}
+
+// openDescriptor opens a descriptor file and the extents that it names (section "The
+// Descriptor File").
+func (d *Disk) openDescriptor(r io.ReaderAt) error {
+	if d.fileSize > maxDescriptor {
+		return fieldError(0, "file size", d.fileSize, "at most %d bytes, for a descriptor", maxDescriptor)
+	}
+	text := make([]byte, d.fileSize)
+	_, err := readFull(r, text, 0)
+	if err != nil {
+		return err
+	}
+	if d.desc, err = parseDescriptor(text, 0); err != nil {
+		return err
+	}
+	d.warnings = append(d.warnings, d.desc.warnings...)
+	files := map[string]image.Source{}
+	for i := range d.desc.extents {
+		x := &extent{line: d.desc.extents[i]}
+		if x.line.kind != typeZero && !d.opts.MetadataOnly {
+			if err := d.openExtent(x, files); err != nil {
+				return err
+			}
+		}
+		d.add(x)
+	}
+	return nil
+}
+
+// add puts an extent at the end of the disk. That the sizes of all extents can be
+// added was checked when they were parsed.
+func (d *Disk) add(x *extent) {
+	x.number, x.start, x.size = int64(len(d.extents)), d.size, x.line.sectors*sectorSize
+	d.size += x.size
+	d.extents = append(d.extents, x)
+}
+
+// Size returns the virtual size in bytes, a multiple of 512.
+func (d *Disk) Size() int64 { return d.size }
+
+// ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
+// with io.EOF. Grains that are next to each other in a file are read at once.
+func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("vmdk: read at a negative offset")
+	}
+	if d.opts.MetadataOnly {
+		return 0, errMetadataOnly
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if off >= d.size {
+		return 0, io.EOF
+	}
+	var end error
+	if int64(len(p)) > d.size-off {
+		p, end = p[:d.size-off], io.EOF
+	}
+	done := 0
+	for done < len(p) {
+		pos := off + int64(done)
+		run, err := d.next(pos, off+int64(len(p)))
+		if err != nil {
+			return done, err
+		}
+		n, err := d.readRun(p[done:][:run.n], run, pos)
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, end
+}
+
+var errMetadataOnly = errors.New("vmdk: the image was opened for its metadata only")
+
+// readRun reads the start of a run of guest-visible bytes at pos.
+func (d *Disk) readRun(p []byte, r run, pos int64) (int, error) {
+	switch r.kind {
+	case kindData:
+		n, err := readFull(r.x.src, p, r.host)
+		return n, r.x.wrap(err)
+	case kindCompressed:
+		n, err := d.readCompressed(p, r, pos)
+		return n, r.x.wrap(err)
+	case kindParent:
+		return d.readParent(p, pos)
+	}
+	clear(p)
+	return len(p), nil
+}
+
+// readFull reads len(p) bytes at off of a file. Unlike io.ReaderAt it returns nil
+// whenever p is full, carries on after a short read, and reports a file that ends
+// early as io.ErrUnexpectedEOF: an io.EOF would look like the end of the disk.
+func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := r.ReadAt(p[done:], off+int64(done))
+		done += n
+		if done == len(p) {
+			break
+		}
+		switch {
+		case err == io.EOF:
+			err = io.ErrUnexpectedEOF
+		case err == nil && n == 0:
+			err = io.ErrNoProgress
+		}
+		if err != nil {
+			return done, fmt.Errorf("vmdk: read %d bytes at offset %d of the file: %w", len(p), off, err)
+		}
+	}
+	return done, nil
+}
+
+func fieldError(off int64, field string, value any, want string, args ...any) error {
+	return &image.FormatError{Format: "vmdk", Offset: off, Field: field, Value: value, Want: fmt.Sprintf(want, args...)}
+}
+
+func unsupported(format string, args ...any) error {
+	return fmt.Errorf("vmdk: %w: %s", image.ErrUnsupported, fmt.Sprintf(format, args...))
+}
