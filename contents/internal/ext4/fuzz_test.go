@@ -3,6 +3,7 @@ package ext4
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"testing"
 
 	"github.com/luksimg/luksimg/contents/internal/bounded"
@@ -22,8 +23,8 @@ func (t *tracer) ReadAt(p []byte, off int64) (int, error) {
 
 var fuzzPaths = []string{"/bin/cloud-init", "/etc/os-release", "/links/300", "/links/60", "/files/large", "/files/100", "/files/comb", "/var/many/x"}
 
-// FuzzExt4 changes bytes of golden images in places that are read: four bytes of changes
-// are which read it is (two bytes), which byte of it, and its new value.
+// FuzzExt4 changes bytes of golden images in places that are read: five bytes of changes
+// are which read it is (two bytes), which byte of it (two bytes), and its new value.
 func FuzzExt4(f *testing.F) {
 	type source struct {
 		b     []byte
@@ -40,9 +41,9 @@ func FuzzExt4(f *testing.F) {
 	}
 	for i := range all {
 		f.Add(byte(i), []byte{})
-		f.Add(byte(i), []byte{0, 0, 24, 7})
-		f.Add(byte(i), []byte{0, 2, 40, 0, 0, 5, 1, 255})
-		f.Add(byte(i), []byte{0, 2, 46, 5, 0, 3, 4, 0, 0, 9, 200, 3})
+		f.Add(byte(i), []byte{0, 0, 0, 24, 7})
+		f.Add(byte(i), []byte{0, 2, 0, 40, 0, 0, 5, 0, 4, 255})
+		f.Add(byte(i), []byte{0, 2, 0, 46, 5, 0, 3, 0, 4, 0, 0, 9, 0, 200, 3})
 	}
 	f.Fuzz(func(t *testing.T, which byte, changes []byte) {
 		s := all[int(which)%len(all)]
@@ -51,16 +52,14 @@ func FuzzExt4(f *testing.F) {
 			old byte
 		}
 		var undo []change
-		for ; len(changes) >= 4; changes = changes[4:] {
-			r := s.trace[(int(changes[0])<<8|int(changes[1]))%len(s.trace)]
-			// A superblock and a block have more than 256 bytes: the upper part of the
-			// value says which.
-			at := r[0] + (int64(changes[2])+int64(changes[3]&3)<<8)%r[1]
+		for ; len(changes) >= 5; changes = changes[5:] {
+			r := s.trace[int(binary.BigEndian.Uint16(changes))%len(s.trace)]
+			at := r[0] + int64(binary.BigEndian.Uint16(changes[2:]))%r[1]
 			if at >= int64(len(s.b)) {
 				continue
 			}
 			undo = append(undo, change{at, s.b[at]})
-			s.b[at] = changes[3]
+			s.b[at] = changes[4]
 		}
 		defer func() {
 			for i := len(undo) - 1; i >= 0; i-- {
