@@ -205,7 +205,7 @@ func TestManyPartitions(t *testing.T) {
 	if len(info.Partitions) != maxPartitions || len(info.Warnings) != maxWarnings+1 {
 		t.Errorf("%d partitions, %d warnings", len(info.Partitions), len(info.Warnings))
 	}
-	if info.RootPartition != 0 || info.CloudInit != Unknown || src.bytes < 20<<20 {
+	if info.RootPartition != 0 || info.CloudInit != Unknown || src.bytes < 10<<20 {
 		t.Errorf("root %d, cloud-init %s, %d bytes read", info.RootPartition, info.CloudInit, src.bytes)
 	}
 }
