@@ -119,18 +119,22 @@ func systemTree() sample {
 	}
 }
 
-// many adds a directory with n files of different lengths.
+// many adds a directory with n files, most of them empty.
 func (s sample) many(dir string, n int) sample {
 	for i := range n {
 		name := fmt.Sprintf("%s/%04d-%s", dir, i, strings.Repeat("n", i*7%40))
-		s[name] = name[:i%len(name)]
+		s[name] = ""
+		if i%5 == 0 {
+			s[name] = fmt.Sprint("file ", i%35)
+		}
 	}
 	return s
 }
 
-// write makes the tree below a folder.
+// write makes the tree below a folder. Files with the same content are links to one.
 func (s sample) write(t testing.TB, dir string) {
 	t.Helper()
+	first := map[string]string{}
 	for _, path := range s.paths() {
 		to := filepath.Join(dir, path)
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
@@ -139,7 +143,10 @@ func (s sample) write(t testing.TB, dir string) {
 		var err error
 		if target, ok := strings.CutPrefix(s[path], "-> "); ok {
 			err = os.Symlink(target, to)
+		} else if first[s[path]] != "" {
+			err = os.Link(first[s[path]], to)
 		} else {
+			first[s[path]] = to
 			err = os.WriteFile(to, []byte(s[path]), 0o644)
 		}
 		if err != nil {
