@@ -28,19 +28,24 @@ var direct = []string{"log"}
 // allowed lists every package of the module that is not a command or a test, with the
 // packages it may reach: of this module, and of others. The standard library is allowed, but for core.
 var allowed = map[string][]string{
-	"":                  {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/dmcrypt", "internal/parallel", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"image":             {},
-	"xts":               {"golang.org/x/sys/cpu"},
-	"luks":              {"xts", "internal/af", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"vhd":               {"image", "xts", "internal/chain", "internal/parallel", "golang.org/x/sys/cpu"},
-	"qcow":              {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/af", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"vmdk":              {"image", "internal/chain", "internal/inflate"},
-	"internal/af":       {},
-	"internal/chain":    {},
-	"internal/inflate":  {},
-	"internal/dmcrypt":  {"xts", "golang.org/x/sys/cpu"},
-	"luks/ciphers":      {"internal/dmcrypt", "xts", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/aead/serpent", "github.com/dgryski/go-camellia", "github.com/jzelinskie/whirlpool", "lukechampine.com/adiantum", "lukechampine.com/adiantum/*"},
-	"internal/parallel": {},
+	"":                          {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/dmcrypt", "internal/parallel", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"image":                     {},
+	"xts":                       {"golang.org/x/sys/cpu"},
+	"luks":                      {"xts", "internal/af", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"vhd":                       {"image", "xts", "internal/chain", "internal/parallel", "golang.org/x/sys/cpu"},
+	"qcow":                      {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/af", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"vmdk":                      {"image", "internal/chain", "internal/inflate"},
+	"internal/af":               {},
+	"internal/chain":            {},
+	"internal/inflate":          {},
+	"internal/dmcrypt":          {"xts", "golang.org/x/sys/cpu"},
+	"luks/ciphers":              {"internal/dmcrypt", "xts", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/aead/serpent", "github.com/dgryski/go-camellia", "github.com/jzelinskie/whirlpool", "lukechampine.com/adiantum", "lukechampine.com/adiantum/*"},
+	"internal/parallel":         {},
+	"contents":                  {"image", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
+	"contents/internal/bounded": {},
+	"contents/internal/tree":    {},
+	"contents/internal/ext4":    {"image", "contents/internal/bounded", "contents/internal/tree"},
+	"contents/internal/xfs":     {"image", "contents/internal/bounded", "contents/internal/tree"},
 }
 
 // free are the packages that may import what they like.

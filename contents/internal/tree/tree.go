@@ -1,0 +1,96 @@
+// Package tree finds files by path in a filesystem that is read without mounting it,
+// through symbolic links, as a system booted from it would.
+package tree
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+// Kind is what a [Node] is.
+type Kind uint8
+
+// The kinds that matter here.
+const (
+	Other Kind = iota // a device, a socket, a pipe
+	File
+	Dir
+	Link
+)
+
+// A Node is an inode.
+type Node interface {
+	Kind() Kind
+
+	// Lookup returns the entry of a directory, or [fs.ErrNotExist].
+	Lookup(name string) (Node, error)
+
+	// Content returns what a file holds, at most limit bytes of it, or the target of
+	// a symbolic link.
+	Content(limit int) ([]byte, error)
+}
+
+const (
+	maxLinks  = 40   // as in Linux
+	maxTarget = 4096 // PATH_MAX
+	maxNames  = 256  // path components, with those of links
+	maxDepth  = 64   // directories
+)
+
+// ErrLinks is a path with more symbolic links, or names, than is allowed.
+var ErrLinks = errors.New("too many symbolic links")
+
+// Open returns the node at a path from the root, which is [fs.ErrNotExist] if a part of
+// the path is not there or no directory.
+func Open(root Node, path string) (Node, error) {
+	todo := strings.Split(path, "/")
+	// The directories on the way, as ".." is not stored everywhere, and may be wrong.
+	dirs := []Node{root}
+	for links, names := 0, 0; len(todo) > 0; {
+		name := todo[0]
+		todo = todo[1:]
+		if names++; names > maxNames {
+			return nil, fmt.Errorf("%s: %w", path, ErrLinks)
+		}
+		here := dirs[len(dirs)-1]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			dirs = dirs[:max(len(dirs)-1, 1)]
+			continue
+		}
+		if here.Kind() != Dir {
+			return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+		}
+		node, err := here.Lookup(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if node.Kind() == Link {
+			if links++; links > maxLinks {
+				return nil, fmt.Errorf("%s: %w", path, ErrLinks)
+			}
+			target, err := node.Content(maxTarget)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			if len(target) > 0 && target[0] == '/' {
+				dirs = dirs[:1]
+			}
+			parts := strings.Split(string(target), "/")
+			if len(parts)+len(todo) > maxNames {
+				return nil, fmt.Errorf("%s: %w", path, ErrLinks)
+			}
+			todo = append(parts, todo...)
+			continue
+		}
+		if len(dirs) == maxDepth {
+			return nil, fmt.Errorf("%s: %w", path, ErrLinks)
+		}
+		dirs = append(dirs, node)
+	}
+	return dirs[len(dirs)-1], nil
+}

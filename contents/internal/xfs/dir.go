@@ -1,0 +1,185 @@
+package xfs
+
+import (
+	"fmt"
+	"io/fs"
+
+	"github.com/luksimg/luksimg/contents/internal/bounded"
+	"github.com/luksimg/luksimg/contents/internal/tree"
+)
+
+// maxDir is how much of a directory is read, in bytes.
+const maxDir = 8 << 20
+
+// Lookup returns the entry of a directory, or [fs.ErrNotExist]. It reads the names from
+// the first on and leaves the index alone, so that block, leaf, node and tree
+// directories are one ("Directories").
+func (n *Node) Lookup(name string) (tree.Node, error) {
+	if n.kind != tree.Dir {
+		return nil, fs.ErrNotExist
+	}
+	var ino uint64
+	var err error
+	if n.format == formatLocal {
+		ino, err = n.short(name)
+	} else {
+		ino, err = n.long(name)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case ino == 0:
+		return nil, fs.ErrNotExist
+	}
+	return n.f.inode(ino)
+}
+
+// short looks in a directory inside its inode ("Short Form Directories").
+func (n *Node) short(name string) (uint64, error) {
+	b, err := n.local()
+	if err != nil {
+		return 0, err
+	}
+	const minimum = 6 // count, i8count, parent
+	if len(b) < minimum {
+		return 0, bad(n.at+56, "di_size", len(b), "at least 6 for a directory")
+	}
+	count, inoSize := int(b[0]), 4
+	if b[1] > 0 { // numbers of more than 32 bits
+		inoSize = 8
+	}
+	ftype := 0
+	if n.f.ftype {
+		ftype = 1
+	}
+	i := 2 + inoSize
+	for range count {
+		// Length, a two-byte offset, the name, its type, the inode.
+		if i+3 > len(b) || i+3+int(b[i])+ftype+inoSize > len(b) {
+			return 0, bad(n.forkAt+int64(i), "short form entry", i, fmt.Sprintf("inside the %d bytes of the directory", len(b)))
+		}
+		start, end := i+3, i+3+int(b[i])
+		at := end + ftype
+		i = at + inoSize
+		if string(b[start:end]) != name {
+			continue
+		}
+		if inoSize == 8 {
+			return be.Uint64(b[at:]) & (1<<56 - 1), nil
+		}
+		return uint64(be.Uint32(b[at:])), nil
+	}
+	return 0, nil
+}
+
+// long looks in the blocks of a directory that hold names. They come before its index,
+// and the size counts them only.
+func (n *Node) long(name string) (uint64, error) {
+	f := n.f
+	per := uint64(1) << f.dirBlkLog // blocks in one of the directory
+	dirBlock := int64(per) << f.blockLog
+	const indexAt = 32 << 30
+	end := (uint64(min(n.size, indexAt)) + uint64(dirBlock) - 1) / uint64(dirBlock) * per
+	b := make([]byte, dirBlock)
+	for block := uint64(0); block < end; block += per {
+		if block<<f.blockLog >= maxDir {
+			return 0, fmt.Errorf("xfs: directory of %d bytes: %w", n.size, bounded.ErrLimit)
+		}
+		first, err := n.locate(block)
+		if err != nil {
+			return 0, err
+		}
+		if first.hole {
+			// A hole is as long as whole blocks of the directory, rounded down.
+			block += (max(first.blocks, per)/per - 1) * per
+			continue
+		}
+		if err := n.fill(b, block, first); err != nil {
+			return 0, err
+		}
+		at, err := f.at(first.start)
+		if err != nil {
+			return 0, err
+		}
+		if ino, err := n.scan(b, name, at); ino != 0 || err != nil {
+			return ino, err
+		}
+	}
+	return 0, nil
+}
+
+// fill reads a block of the directory, which need not be in one piece.
+func (n *Node) fill(b []byte, block uint64, r run) error {
+	for {
+		want := min(uint64(len(b)), r.blocks<<n.f.blockLog)
+		if r.hole {
+			return bad(n.at, "directory", fmt.Sprintf("a hole at block %d", block), "whole blocks")
+		}
+		at, err := n.f.at(r.start)
+		if err != nil {
+			return err
+		}
+		if err := n.f.r.Read(b[:want], at); err != nil {
+			return err
+		}
+		b, block = b[want:], block+want>>n.f.blockLog
+		if len(b) == 0 {
+			return nil
+		}
+		if r, err = n.locate(block); err != nil {
+			return err
+		}
+	}
+}
+
+// scan looks for a name in a block of the directory that is at an offset of the disk
+// ("Block Directories", "Leaf Directories").
+func (n *Node) scan(b []byte, name string, at int64) (uint64, error) {
+	i, end := 16, len(b)
+	switch mark := string(b[:4]); {
+	case mark == "XD2D" && !n.f.v5:
+	case mark == "XDD3" && n.f.v5:
+		i = 64
+	case mark == "XD2B" && !n.f.v5, mark == "XDB3" && n.f.v5:
+		if n.f.v5 {
+			i = 64
+		}
+		// The index is at the end of the block, and behind it its length.
+		count := int64(be.Uint32(b[end-8:]))
+		if room := int64(end-8-i) / 8; count > room {
+			return 0, bad(at+int64(end)-8, "count", count, fmt.Sprintf("at most %d", room))
+		}
+		end -= 8 + 8*int(count)
+	default:
+		return 0, bad(at, "directory block magic", fmt.Sprintf("%q", mark), "that of names")
+	}
+	ftype := 0
+	if n.f.ftype {
+		ftype = 1
+	}
+	const least = 16 // of an entry, as it is rounded up; what is unused may have 8
+	for i < end {
+		if be.Uint16(b[i:]) == 0xffff { // unused
+			length := int(be.Uint16(b[i+2:]))
+			if length < 8 || length%8 != 0 || length > end-i {
+				return 0, bad(at+int64(i)+2, "length", length, fmt.Sprintf("a multiple of 8 from 8 to %d", end-i))
+			}
+			i += length
+			continue
+		}
+		// The inode, the name's length, the name, its type, a tag of two bytes.
+		if end-i < least {
+			return 0, bad(at+int64(i), "entry", fmt.Sprintf("%d bytes", end-i), "at least 16 bytes")
+		}
+		nameLen := int(b[i+8])
+		length := (8 + 1 + nameLen + ftype + 2 + 7) &^ 7
+		if nameLen == 0 || length > end-i {
+			return 0, bad(at+int64(i)+8, "namelen", nameLen, "more than 0, and inside the block")
+		}
+		if string(b[i+9:i+9+nameLen]) == name {
+			return be.Uint64(b[i:]), nil
+		}
+		i += length
+	}
+	return 0, nil
+}
