@@ -40,6 +40,8 @@ var allowed = map[string][]string{
 	"internal/dmcrypt":  {"xts", "golang.org/x/sys/cpu"},
 	"luks/ciphers":      {"internal/dmcrypt", "xts", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/aead/serpent", "github.com/dgryski/go-camellia", "github.com/jzelinskie/whirlpool", "lukechampine.com/adiantum", "lukechampine.com/adiantum/*"},
 	"internal/parallel": {},
+	"wrap":              {"github.com/google/uuid"},
+	"wrap/local":        {"wrap", "github.com/google/uuid"},
 }
 
 // free are the packages that may import what they like.
