@@ -76,24 +76,24 @@ func (e *Envelope) Write(w io.Writer) error {
 	if !e.Created.IsZero() {
 		known.Created = e.Created.UTC().Format(time.RFC3339)
 	}
-	text, err := json.Marshal(known)
+	text, err := json.MarshalIndent(known, "", "  ")
 	if err != nil {
 		return err
 	}
-	text = text[:len(text)-1]
+	var out bytes.Buffer
+	out.Write(text[:len(text)-len("\n}")])
 	for _, name := range slices.Sorted(maps.Keys(e.extra)) {
 		quoted, err := json.Marshal(name)
 		if err != nil {
 			return err
 		}
-		text = fmt.Appendf(text, ",%s:%s", quoted, e.extra[name])
+		fmt.Fprintf(&out, ",\n  %s: ", quoted)
+		// Compact: indented, what is nested deep grows with the square of its depth.
+		if err := json.Compact(&out, e.extra[name]); err != nil {
+			return err
+		}
 	}
-	text = append(text, '}')
-	var out bytes.Buffer
-	if err := json.Indent(&out, text, "", "  "); err != nil {
-		return err
-	}
-	out.WriteByte('\n')
+	out.WriteString("\n}\n")
 	if out.Len() > maxEnvelope {
 		return bad("it would have more than %d bytes", maxEnvelope)
 	}

@@ -71,6 +71,19 @@ func TestEnvelopeAdditive(t *testing.T) {
 	}
 }
 
+// TestEnvelopeDeep has a field nested deep, which must not grow when it is written.
+func TestEnvelopeDeep(t *testing.T) {
+	deep := strings.Replace(golden, "\n}", ",\n  \"later\": "+strings.Repeat("[", 9000)+strings.Repeat("]", 9000)+"\n}", 1)
+	e, err := wrap.ReadEnvelope(strings.NewReader(deep))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := e.Write(&out); err != nil || out.String() != deep {
+		t.Errorf("%d bytes became %d, %v", len(deep), out.Len(), err)
+	}
+}
+
 func TestEnvelopeRefuses(t *testing.T) {
 	swap := func(old, new string) string {
 		if !strings.Contains(golden, old) {
@@ -135,7 +148,7 @@ func FuzzReadEnvelope(f *testing.F) {
 		}
 		var out bytes.Buffer
 		if err := e.Write(&out); err != nil {
-			if strings.Contains(err.Error(), "more than") { // indenting made it longer
+			if strings.Contains(err.Error(), "more than") { // escapes made it longer
 				return
 			}
 			t.Fatalf("cannot write what was read: %v", err)

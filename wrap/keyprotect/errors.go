@@ -1,6 +1,7 @@
 package keyprotect
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -177,6 +178,11 @@ func failure(op string, res *rest.Response, correlation string, secrets ...strin
 		e.Message = r.Message
 		if len(r.Reasons) > 0 {
 			e.Code, e.Message = strings.TrimSpace(r.Reasons[0].Code), r.Reasons[0].Message
+		}
+	}
+	for _, s := range secrets { // neither as they were sent, nor decoded
+		if decoded, err := base64.StdEncoding.DecodeString(s); err == nil {
+			secrets = append(secrets, string(decoded))
 		}
 	}
 	e.Code, e.Message = rest.Clean(e.Code, secrets...), rest.Clean(e.Message, secrets...)

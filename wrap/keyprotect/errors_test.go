@@ -266,6 +266,13 @@ func TestFaults(t *testing.T) {
 	expect(t, "always expired", doWrap(), 401, "UNAUTHORIZED_ERR", wrap.ErrAuth)
 	w.faults.Clear()
 
+	// One that has expired by the clock is renewed before it is sent.
+	w.seen()
+	w.advance(2 * time.Hour)
+	if err := doWrap(); err != nil || len(w.seen()) != 1 {
+		t.Errorf("after two hours: %v", err)
+	}
+
 	// Creating is not sent twice: the first may have been done.
 	w.arm(t, fault.Fault{Method: "POST", Path: "/api/v2/keys", DropAfter: true})
 	expect(t, "an answer lost", errOf2(all.CreateRootKey(ctx, "once")), 0, "", wrap.ErrUnavailable)
@@ -398,7 +405,9 @@ func TestSecretsStayOut(t *testing.T) {
 	status := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		echo, _ := json.Marshal(string(body) + r.Header.Get("Authorization"))
+		var sent struct{ Plaintext []byte }
+		json.Unmarshal(body, &sent)
+		echo, _ := json.Marshal(string(body) + r.Header.Get("Authorization") + string(sent.Plaintext))
 		w.WriteHeader(status)
 		fmt.Fprintf(w, `{"plaintext":%s,"ciphertext":%[1]s,"resources":[{"errorMsg":%[1]s,"reasons":[{"code":%[1]s,"message":%[1]s,"moreInfo":%[1]s}]}]}`, echo)
 	}))

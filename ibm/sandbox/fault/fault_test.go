@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,11 +15,11 @@ import (
 )
 
 // serve starts a service that counts its requests and tells if it saw an expired token.
-func serve(t *testing.T, s *fault.Set) (url string, served *int) {
+func serve(t *testing.T, s *fault.Set) (url string, served *atomic.Int32) {
 	t.Helper()
-	served = new(int)
+	served = new(atomic.Int32)
 	server := httptest.NewServer(s.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*served++
+		served.Add(1)
 		if fault.TokenExpired(r.Context()) {
 			w.WriteHeader(401)
 		}
@@ -40,8 +41,8 @@ func get(t *testing.T, url string) (status int, body string, h http.Header, err 
 }
 
 func TestKinds(t *testing.T) {
-	var slept time.Duration
-	s := &fault.Set{Sleep: func(_ context.Context, d time.Duration) { slept += d }}
+	var slept atomic.Int64
+	s := &fault.Set{Sleep: func(_ context.Context, d time.Duration) { slept.Add(int64(d)) }}
 	url, served := serve(t, s)
 	arm := func(f fault.Fault) {
 		t.Helper()
@@ -51,7 +52,7 @@ func TestKinds(t *testing.T) {
 	}
 
 	arm(fault.Fault{Status: 429, RetryAfter: "3", Body: `{"error":"slow down"}`})
-	if status, body, h, _ := get(t, url); status != 429 || body != `{"error":"slow down"}` || h.Get("Retry-After") != "3" || *served != 0 {
+	if status, body, h, _ := get(t, url); status != 429 || body != `{"error":"slow down"}` || h.Get("Retry-After") != "3" || served.Load() != 0 {
 		t.Errorf("429: %d %s %v", status, body, h)
 	}
 	if status, body, _, _ := get(t, url); status != 200 || body != "good" {
@@ -62,21 +63,21 @@ func TestKinds(t *testing.T) {
 		t.Errorf("200 with an error: %d %s", status, body)
 	}
 	arm(fault.Fault{DelayMS: 1500})
-	if status, _, _, _ := get(t, url); status != 200 || slept != 1500*time.Millisecond {
-		t.Errorf("slow: %d after %v", status, slept)
+	if status, _, _, _ := get(t, url); status != 200 || slept.Load() != int64(1500*time.Millisecond) {
+		t.Errorf("slow: %d after %v", status, slept.Load())
 	}
 	arm(fault.Fault{TokenExpired: true})
 	if status, _, _, _ := get(t, url); status != 401 {
 		t.Errorf("expired: %d", status)
 	}
-	*served = 0
+	served.Store(0)
 	arm(fault.Fault{Drop: true})
-	if _, _, _, err := get(t, url); err == nil || *served != 0 {
-		t.Errorf("dropped: %v, %d served", err, *served)
+	if _, _, _, err := get(t, url); err == nil || served.Load() != 0 {
+		t.Errorf("dropped: %v, %d served", err, served.Load())
 	}
 	arm(fault.Fault{DropAfter: true})
-	if _, _, _, err := get(t, url); err == nil || *served != 1 {
-		t.Errorf("dropped after: %v, %d served", err, *served)
+	if _, _, _, err := get(t, url); err == nil || served.Load() != 1 {
+		t.Errorf("dropped after: %v, %d served", err, served.Load())
 	}
 	if s.Hits() != 6 || len(s.Armed()) != 0 {
 		t.Errorf("%d hits, %d armed", s.Hits(), len(s.Armed()))
