@@ -144,3 +144,14 @@ func TestNoEnvironment(t *testing.T) {
 		}
 	}
 }
+
+// TestPinned holds back modules whose later versions must not come in by an update.
+func TestPinned(t *testing.T) {
+	for path, pin := range map[string]struct{ version, why string }{
+		"github.com/IBM/keyprotect-go-client": {"v0.16.0", "from v0.17.0 on it has native libraries inside, and much else"},
+	} {
+		if got := list(t, "-m", "-f", "{{.Version}}", path); len(got) != 1 || got[0] != pin.version {
+			t.Errorf("%s is %v, want %s: %s", path, got, pin.version, pin.why)
+		}
+	}
+}
