@@ -3,6 +3,7 @@ module github.com/luksimg/luksimg
 go 1.26
 
 require (
+	github.com/IBM/keyprotect-go-client v0.16.0
 	github.com/aead/serpent v0.0.0-20160714141033-fba169763ea6
 	github.com/anatol/luks.go v0.0.0-20250316021219-8cd744c3576f
 	github.com/dgryski/go-camellia v0.0.0-20191119043421-69a8a13fb23d
@@ -22,6 +23,8 @@ require (
 	github.com/anatol/devmapper.go v0.0.0-20230829043248-59ac2b9706ba // indirect
 	github.com/cpuguy83/go-md2man/v2 v2.0.6 // indirect
 	github.com/davecgh/go-spew v1.1.1 // indirect
+	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
+	github.com/hashicorp/go-retryablehttp v0.7.8 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/pmezard/go-difflib v1.0.0 // indirect
 	github.com/russross/blackfriday/v2 v2.1.0 // indirect

@@ -3,6 +3,7 @@
 package depcheck
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -21,6 +22,10 @@ var core = []string{
 	module + "/cmd/*", module + "/internal/term", module + "/internal/output",
 }
 
+// network is what is banned in the packages that talk to a cloud: all of core but the
+// network itself.
+var network = slices.DeleteFunc(slices.Clone(core), func(p string) bool { return p == "net/http" })
+
 // direct is banned as an import of the packages themselves. Others may have it: zstd of
 // klauspost/compress imports log for its debug mode, which is off.
 var direct = []string{"log"}
@@ -28,7 +33,7 @@ var direct = []string{"log"}
 // allowed lists every package of the module that is not a command or a test, with the
 // packages it may reach: of this module, and of others. The standard library is allowed, but for core.
 var allowed = map[string][]string{
-	"":                          {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/dmcrypt", "internal/parallel", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"":                          {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/dmcrypt", "internal/parallel", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
 	"luks":                      {"xts", "internal/af", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
@@ -46,6 +51,20 @@ var allowed = map[string][]string{
 	"contents/internal/tree":    {},
 	"contents/internal/ext4":    {"image", "contents/internal/bounded", "contents/internal/tree"},
 	"contents/internal/xfs":     {"image", "contents/internal/bounded", "contents/internal/tree"},
+	"wrap":                      {"github.com/google/uuid"},
+	"wrap/local":                {"wrap", "github.com/google/uuid"},
+}
+
+// services lists the packages that talk to a cloud, or play one, in the same way. They have
+// the network, and no more than the others otherwise.
+var services = map[string][]string{
+	"internal/rest":     {},
+	"ibm/crn":           {},
+	"ibm/iam":           {"internal/rest"},
+	"ibm/sandbox/event": {},
+	"ibm/sandbox/fault": {},
+	"ibm/sandbox/kms":   {"ibm/crn", "ibm/sandbox/event", "ibm/sandbox/fault", "github.com/google/uuid"},
+	"wrap/keyprotect":   {"wrap", "ibm/crn", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
 }
 
 // free are the packages that may import what they like.
@@ -73,11 +92,17 @@ func matches(patterns []string, pkg string) bool {
 	})
 }
 
-// TestArrows checks each package of the module against allowed and core.
+// TestArrows checks each package of the module against allowed and core, or services and
+// network.
 func TestArrows(t *testing.T) {
 	for _, pkg := range list(t, "./...") {
 		name := strings.TrimPrefix(strings.TrimPrefix(pkg, module), "/")
 		may, ok := allowed[name]
+		banned := core
+		if !ok {
+			may, ok = services[name]
+			banned = network
+		}
 		if !ok {
 			if !slices.Contains(free, name) {
 				t.Errorf("%s has no row here: say what it may import", pkg)
@@ -93,8 +118,8 @@ func TestArrows(t *testing.T) {
 			if dep == pkg {
 				continue
 			}
-			if matches(core, dep) {
-				t.Errorf("%s reaches %s, which is banned in the core", pkg, dep)
+			if matches(banned, dep) && !matches(may, dep) {
+				t.Errorf("%s reaches %s, which is banned there", pkg, dep)
 			}
 			own, isOwn := strings.CutPrefix(dep, module+"/")
 			if isOwn && !slices.Contains(may, own) {
@@ -110,7 +135,8 @@ func TestArrows(t *testing.T) {
 // TestNoEnvironment checks that only the command and the terminal know the arguments, the
 // environment and the standard streams of the process.
 func TestNoEnvironment(t *testing.T) {
-	for name := range allowed {
+	names := slices.Concat(slices.Collect(maps.Keys(allowed)), slices.Collect(maps.Keys(services)))
+	for _, name := range names {
 		for _, file := range list(t, "-f", `{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}} {{end}}`, strings.TrimSuffix(module+"/"+name, "/")) {
 			text, err := os.ReadFile(file)
 			if err != nil {
@@ -121,6 +147,17 @@ func TestNoEnvironment(t *testing.T) {
 					t.Errorf("%s holds %s", file, word)
 				}
 			}
+		}
+	}
+}
+
+// TestPinned holds back modules whose later versions must not come in by an update.
+func TestPinned(t *testing.T) {
+	for path, pin := range map[string]struct{ version, why string }{
+		"github.com/IBM/keyprotect-go-client": {"v0.16.0", "from v0.17.0 on it has native libraries inside, and much else"},
+	} {
+		if got := list(t, "-m", "-f", "{{.Version}}", path); len(got) != 1 || got[0] != pin.version {
+			t.Errorf("%s is %v, want %s: %s", path, got, pin.version, pin.why)
 		}
 	}
 }

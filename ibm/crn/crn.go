@@ -1,0 +1,129 @@
+// Package crn reads Cloud Resource Names of IBM Cloud: of root keys and of the service
+// instances that keep them.
+//
+//	crn:v1:bluemix:public:kms:us-south:a/ACCOUNT:INSTANCE:key:KEY
+//
+// Parts of a CRN go into addresses that credentials are sent to. So they are checked
+// strictly: a region that holds a dot or a slash is no region.
+package crn
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrCRN is text that is not a CRN, or not of the kind that was asked for.
+var ErrCRN = errors.New("not a valid CRN")
+
+// Services that keep root keys.
+const (
+	KeyProtect = "kms"
+	HyperCrypt = "hs-crypto" // Hyper Protect Crypto Services
+)
+
+const maxLen = 512
+
+// A CRN is the name of a resource in one service instance.
+type CRN struct {
+	CName        string // "bluemix"
+	CType        string // "public", "dedicated" or "local"
+	Service      string // "kms", "hs-crypto", "cloud-object-storage", ...
+	Region       string // "us-south"; "" or "global" for some services
+	Account      string // without the "a/"
+	Instance     string
+	ResourceType string // "key"; "" for the instance itself
+	Resource     string
+}
+
+// String returns the CRN as text.
+func (c CRN) String() string {
+	scope := ""
+	if c.Account != "" {
+		scope = "a/" + c.Account
+	}
+	return strings.Join([]string{"crn:v1", c.CName, c.CType, c.Service, c.Region, scope, c.Instance, c.ResourceType, c.Resource}, ":")
+}
+
+// Parse reads a CRN of ten parts, each of which is empty or made of letters, digits and
+// what its place allows.
+func Parse(s string) (CRN, error) {
+	if len(s) > maxLen {
+		return CRN{}, fmt.Errorf("%w: it has more than %d characters", ErrCRN, maxLen)
+	}
+	parts := strings.Split(s, ":")
+	if len(parts) != 10 || parts[0] != "crn" || parts[1] != "v1" {
+		return CRN{}, fmt.Errorf("%w: want crn:v1: and eight more parts with colons between", ErrCRN)
+	}
+	c := CRN{parts[2], parts[3], parts[4], parts[5], "", parts[7], parts[8], parts[9]}
+	for _, p := range []struct{ name, value string }{
+		{"cname", c.CName}, {"ctype", c.CType}, {"service name", c.Service}, {"location", c.Region},
+		{"instance", c.Instance}, {"resource type", c.ResourceType},
+	} {
+		if !word(p.value, "-_") {
+			return CRN{}, fmt.Errorf("%w: the %s holds what cannot be there", ErrCRN, p.name)
+		}
+	}
+	if !word(c.Resource, "-_./") || strings.Contains(c.Resource, "..") {
+		return CRN{}, fmt.Errorf("%w: the resource holds what cannot be there", ErrCRN)
+	}
+	if scope := parts[6]; scope != "" {
+		account, ok := strings.CutPrefix(scope, "a/")
+		if !ok || account == "" || !word(account, "-_") {
+			return CRN{}, fmt.Errorf("%w: the scope is not a/ and an account", ErrCRN)
+		}
+		c.Account = account
+	}
+	return c, nil
+}
+
+// ParseRootKey reads the CRN of a key in Key Protect or Hyper Protect Crypto Services,
+// which is complete: region, account, instance and key.
+func ParseRootKey(s string) (CRN, error) {
+	c, err := ParseInstance(s)
+	if err != nil {
+		return CRN{}, err
+	}
+	if c.ResourceType != "key" || c.Resource == "" || !word(c.Resource, "-_") {
+		return CRN{}, fmt.Errorf("%w of a root key: it does not end with :key: and the id of the key", ErrCRN)
+	}
+	return c, nil
+}
+
+// ParseInstance reads the CRN of an instance of Key Protect or Hyper Protect Crypto
+// Services, or of a key in it.
+func ParseInstance(s string) (CRN, error) {
+	c, err := Parse(s)
+	if err != nil {
+		return CRN{}, err
+	}
+	switch {
+	case c.Service != KeyProtect && c.Service != HyperCrypt:
+		return CRN{}, fmt.Errorf("%w of a root key: the service is %.32q, want %s or %s", ErrCRN, c.Service, KeyProtect, HyperCrypt)
+	case c.CName != "bluemix" && c.CName != "staging" || c.CType != "public":
+		return CRN{}, fmt.Errorf("%w of a root key: it does not begin with crn:v1:bluemix:public", ErrCRN)
+	case c.Region == "" || c.Account == "" || c.Instance == "":
+		return CRN{}, fmt.Errorf("%w of a root key: region, account or instance is missing", ErrCRN)
+	}
+	return c, nil
+}
+
+// Key returns the CRN of a key in the same instance.
+func (c CRN) Key(id string) CRN {
+	c.ResourceType, c.Resource = "key", id
+	return c
+}
+
+// word reports whether s has at most 128 letters, digits and characters of more, and no
+// hyphen at its ends.
+func word(s, more string) bool {
+	if len(s) > 128 || strings.HasPrefix(s, "-") || strings.HasSuffix(s, "-") {
+		return false
+	}
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(more, r) {
+			return false
+		}
+	}
+	return true
+}

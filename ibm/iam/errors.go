@@ -1,0 +1,121 @@
+package iam
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/luksimg/luksimg/internal/rest"
+)
+
+// Errors of IAM, for errors.Is with an *[Error].
+var (
+	// ErrRefused is IAM saying no, for whatever reason.
+	ErrRefused = errors.New("refused by IAM")
+	// ErrAuth is an API key or token that is wrong, disabled or expired.
+	ErrAuth = errors.New("not authenticated by IAM")
+	// ErrDenied is an identity that may not do this.
+	ErrDenied = errors.New("not allowed by IAM")
+	// ErrUnavailable is no usable answer, after retries.
+	ErrUnavailable = errors.New("IAM is unavailable")
+)
+
+// An Error is a request to IAM that failed. It holds no credential.
+type Error struct {
+	Op        string // what was asked for: "token", "create policy", ...
+	Status    int    // of HTTP; 0 if there was no answer
+	Code      string // of IAM: "BXNIM0415E"
+	Message   string // of IAM, cleaned
+	RequestID string // what IBM's support asks for
+	Err       error  // one of the errors above, or what happened to the connection
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "iam: %s: %v", e.Op, e.Err)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": HTTP %d", e.Status)
+	}
+	if e.Code != "" {
+		b.WriteString(" " + e.Code)
+	}
+	if e.Message != "" {
+		b.WriteString(": " + e.Message)
+	}
+	if e.RequestID != "" {
+		b.WriteString(" (request " + e.RequestID + ")")
+	}
+	return b.String()
+}
+
+// Unwrap returns e.Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes every answer of IAM that says no match [ErrRefused].
+func (e *Error) Is(target error) bool {
+	return target == ErrRefused && (e.Err == ErrAuth || e.Err == ErrDenied || e.Err == ErrRefused)
+}
+
+// Hint says what to do about it, as one sentence; "" if nothing comes to mind.
+func (e *Error) Hint() string {
+	switch {
+	case e.Code == "BXNIM0415E":
+		return "the API key does not exist, or was deleted: check that it was copied whole, and that it belongs to this IAM endpoint"
+	case errors.Is(e.Err, ErrAuth) && e.Op == "token":
+		return "check the API key: make one with: ibmcloud iam api-key-create NAME"
+	case errors.Is(e.Err, ErrAuth):
+		return "the token has expired or was revoked: log in again"
+	case errors.Is(e.Err, ErrDenied):
+		return "the identity of this API key needs the role Administrator for what it should set up: ask the owner of the account"
+	case e.Status == http.StatusTooManyRequests:
+		return "IAM limits the rate of requests: try again in a minute"
+	case errors.Is(e.Err, ErrUnavailable):
+		return "check the network, and https://cloud.ibm.com/status"
+	}
+	return ""
+}
+
+// failure makes an error of an answer that says no.
+func failure(op string, res *rest.Response, secrets ...string) error {
+	e := &Error{Op: op, Status: res.Status}
+	var body struct {
+		ErrorCode    string `json:"errorCode"`
+		ErrorMessage string `json:"errorMessage"`
+		Context      struct {
+			RequestID string `json:"requestId"`
+		} `json:"context"`
+		Trace  string `json:"trace"`
+		Errors []struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"errors"`
+	}
+	if json.Unmarshal(res.Body, &body) == nil {
+		e.Code, e.Message, e.RequestID = body.ErrorCode, body.ErrorMessage, body.Context.RequestID
+		if e.RequestID == "" {
+			e.RequestID = body.Trace
+		}
+		if e.Code == "" && len(body.Errors) > 0 {
+			e.Code, e.Message = body.Errors[0].Code, body.Errors[0].Message
+		}
+	}
+	if e.RequestID == "" {
+		e.RequestID = res.Header.Get("Transaction-Id")
+	}
+	e.Code = rest.Clean(e.Code, secrets...)
+	e.Message = rest.Clean(e.Message, secrets...)
+	e.RequestID = rest.Clean(e.RequestID, secrets...)
+	switch {
+	case res.Status == http.StatusUnauthorized, op == "token" && res.Status == http.StatusBadRequest:
+		e.Err = ErrAuth
+	case res.Status == http.StatusForbidden:
+		e.Err = ErrDenied
+	case res.Status == http.StatusTooManyRequests, res.Status >= 500:
+		e.Err = ErrUnavailable
+	default:
+		e.Err = ErrRefused
+	}
+	return e
+}

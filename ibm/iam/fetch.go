@@ -1,0 +1,36 @@
+package iam
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// fetch exchanges the API key for a token.
+func (c *Client) fetch(ctx context.Context) (Token, time.Time, error) {
+	asked := c.retry.Clock()()
+	k := call{op: "token", method: http.MethodPost, path: "/identity/token", anonymous: true, idempotent: true, form: url.Values{
+		"grant_type":    {"urn:ibm:params:oauth:grant-type:apikey"},
+		"response_type": {"cloud_iam"},
+		"apikey":        {c.key},
+	}}
+	var body raw
+	if err := c.do(ctx, k, &body); err != nil {
+		return Token{}, time.Time{}, err
+	}
+	defer clear(body)
+	token, renew, err := parseToken(body, asked)
+	if err != nil {
+		return Token{}, time.Time{}, &Error{Op: k.op, Err: ErrUnavailable, Message: err.Error()}
+	}
+	return token, renew, nil
+}
+
+// raw is an answer as it came.
+type raw []byte
+
+func (r *raw) UnmarshalJSON(b []byte) error {
+	*r = append((*r)[:0], b...)
+	return nil
+}

@@ -1,0 +1,68 @@
+package kms
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// A Failure is Key Protect saying no. The codes and texts are those of its documentation.
+type Failure struct {
+	Status  int
+	Code    string // of the reason; "" if there is none
+	Message string
+}
+
+func (f *Failure) Error() string { return fmt.Sprintf("HTTP %d %s: %s", f.Status, f.Code, f.Message) }
+
+func badBody(format string, args ...any) *Failure {
+	return &Failure{400, "BAD_BODY_ERR", "Invalid body data was passed. Please ensure the data passed had valid formatting with no invalid characters: " + fmt.Sprintf(format, args...)}
+}
+
+var (
+	failToken       = &Failure{401, "UNAUTHORIZED_ERR", "Unauthorized: The token is invalid"}
+	failExpired     = &Failure{401, "UNAUTHORIZED_ERR", "Unauthorized: The token has expired"}
+	failAccess      = &Failure{401, "UNAUTHORIZED_ERR", "Unauthorized: The user does not have access to the specified resource"}
+	failNotFound    = &Failure{404, "KEY_NOT_FOUND_ERR", "Key does not exist"}
+	failRootOnly    = &Failure{400, "KEY_ROOT_REQ_ERR", "Requested action can only be completed with a root key."}
+	failKeyExpired  = &Failure{400, "KEY_EXPIRED_ERR", "The key has expired"}
+	failState       = &Failure{409, "KEY_ACTION_INVALID_STATE_ERR", "Key is not in a valid state"}
+	failDeleted     = &Failure{410, "KEY_DELETED_ERR", "Key has already been deleted. Please delete references to this key."}
+	failCiphertext  = &Failure{422, "UNPROCESSABLE_CIPHERTEXT_ERR", "The provided ciphertext is invalid or corrupted"}
+	failNoBody      = &Failure{400, "NO_BODY_ERR", "No body was passed when a body was required"}
+	failNeedPayload = &Failure{400, "KEY_PAYLOAD_REQ_ERR", "This root key was created with user-supplied key material: Key material is required to rotate the key"}
+	failNoPayload   = &Failure{400, "KEY_IMPT_REQ_ERR", "Requested action can only be completed with an imported root key"}
+	failTokenOver   = &Failure{409, "IMPORT_TOKEN_EXPIRED_ERR", "The key import token has expired"}
+	failNonce       = &Failure{400, "INCORRECT_NONCE_ERR", "The nonce that was provided does not match the import token"}
+	failNonceIV     = &Failure{400, "INCORRECT_NONCE_IV_ERR", "Both of encryptedNonce and iv must be given"}
+)
+
+// writeFailure writes the error document. What could not be done is a sentence such as
+// "Key could not be created".
+func writeFailure(w http.ResponseWriter, f *Failure, what string) {
+	type reason struct {
+		Code     string `json:"code"`
+		Message  string `json:"message"`
+		Status   int    `json:"status"`
+		MoreInfo string `json:"moreInfo"`
+	}
+	type resource struct {
+		Message string   `json:"errorMsg"`
+		Reasons []reason `json:"reasons,omitempty"`
+	}
+	res := resource{Message: f.Message}
+	if f.Code != "" {
+		res.Reasons = []reason{{f.Code, f.Message, f.Status, "https://cloud.ibm.com/apidocs/key-protect"}}
+		if f.Status != http.StatusUnauthorized {
+			res.Message = fmt.Sprintf("%s: %s. Please see `reasons` for more details.", http.StatusText(f.Status), what)
+		}
+	}
+	writeJSON(w, f.Status, map[string]any{
+		"metadata":  metadata{"application/vnd.ibm.kms.error+json", 1},
+		"resources": []resource{res},
+	})
+}
+
+type metadata struct {
+	Type  string `json:"collectionType"`
+	Total int    `json:"collectionTotal"`
+}

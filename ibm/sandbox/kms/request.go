@@ -1,0 +1,168 @@
+package kms
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/luksimg/luksimg/ibm/sandbox/event"
+	"github.com/luksimg/luksimg/ibm/sandbox/fault"
+)
+
+// A request is one to Key Protect, once its token and instance are known.
+type request struct {
+	*http.Request
+	who      Identity
+	instance *instance
+	body     []byte
+
+	// What the event of it tells.
+	key     *key
+	version string
+}
+
+// roles says which role each action needs.
+var roles = map[string]string{
+	"wrap": Reader, "unwrap": Reader, "rewrap": Reader, "list": Reader, "readmetadata": Reader,
+	"create": Writer, "read": Writer, "rotate": Writer, "importtoken.create": Writer, "importtoken.read": Writer,
+	"delete": Manager, "disable": Manager, "enable": Manager,
+}
+
+// kms checks who asks, what for, and in which instance; serves it; writes the answer; and
+// tells of it. A handler returns the status and the answer, nil for none.
+func (s *Server) kms(action, what string, h func(*request) (int, any, *Failure)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+		if err != nil {
+			writeFailure(w, badBody("it is too long"), what)
+			return
+		}
+		req := &request{Request: r, body: bytes.TrimSpace(body)}
+		correlation := r.Header.Get("Correlation-Id")
+		if correlation == "" || len(correlation) > 128 {
+			correlation = newID()
+		}
+		w.Header().Set("Correlation-Id", correlation)
+
+		status, answer, failure := s.serve(req, action, h)
+		if failure != nil {
+			status = failure.Status
+		}
+		s.tell(req, action, status, correlation, failure)
+		switch {
+		case failure != nil:
+			writeFailure(w, failure, what)
+		case answer == nil:
+			w.WriteHeader(status)
+		default:
+			writeJSON(w, status, answer)
+		}
+	}
+}
+
+func (s *Server) serve(req *request, action string, h func(*request) (int, any, *Failure)) (int, any, *Failure) {
+	who, err := s.Identify(req.Header.Get("Authorization"))
+	if err == nil && fault.TokenExpired(req.Context()) {
+		err = ErrExpired
+	}
+	if err == ErrExpired {
+		return 0, nil, failExpired
+	} else if err != nil {
+		return 0, nil, failToken
+	}
+	req.who = who
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := req.Header.Get("Bluemix-Instance")
+	if id == "" {
+		return 0, nil, &Failure{400, "MISSING_HEADER_ERR", "The header bluemix-instance is required"}
+	}
+	req.instance = s.st.instance(id)
+	if req.instance == nil {
+		return 0, nil, failNotFound
+	}
+	if !s.allowed(who, req.instance.Service, id, roles[action]) {
+		return 0, nil, failAccess
+	}
+	return h(req)
+}
+
+// tell emits the event of a request.
+func (s *Server) tell(req *request, action string, status int, correlation string, failure *Failure) {
+	if s.events == nil {
+		return
+	}
+	name := "kms.secrets." + action
+	if strings.HasPrefix(action, "importtoken.") {
+		name = "kms." + action
+	}
+	s.mu.Lock()
+	e := event.New(s.now(), name, status)
+	e.CorrelationID = correlation
+	e.DataEvent = true
+	e.Initiator = initiator(req.who, req.RemoteAddr)
+	e.RequestData = map[string]any{"requestURI": req.URL.Path}
+	e.Target.TypeURI = "kms/secrets"
+	if req.instance != nil {
+		e.LogSourceCRN = req.instance.crn("", "")
+		e.Target.ID = e.LogSourceCRN
+		if id := req.PathValue("id"); id != "" {
+			e.Target.ID = req.instance.crn("key", id)
+		}
+	}
+	s.describe(&e, req.key, req.version)
+	s.mu.Unlock()
+	if failure != nil {
+		e.Message = "Key Protect: " + name + " -failure"
+		e.ResponseData["reasonForFailure"] = failure.Code
+	} else {
+		e.Message = "Key Protect: " + name
+	}
+	s.events(e)
+}
+
+// describe fills in what an event tells of a key. The caller holds the lock.
+func (s *Server) describe(e *event.Event, k *key, version string) {
+	e.ResponseData = map[string]any{}
+	if k == nil {
+		return
+	}
+	if i := s.st.instance(k.Instance); i != nil {
+		e.Target.ID = i.crn("key", k.ID)
+		e.LogSourceCRN = i.crn("", "")
+	}
+	e.Target.Name = k.Name
+	e.ResponseData["keyId"] = k.ID
+	e.ResponseData["keyState"] = k.state(s.now())
+	if version != "" {
+		e.ResponseData["keyVersionId"] = version
+	}
+}
+
+func initiator(who Identity, address string) event.Initiator {
+	uri := map[string]string{KindUser: "service/security/account/user", KindServiceID: "service/security/account/serviceid", KindService: "service/security/clientid"}[who.Kind]
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	return event.Initiator{ID: who.IAMID, Name: who.Name, TypeURI: uri, Credential: event.Credential{Type: "token"}, Host: event.Host{Address: host}}
+}
+
+// decode reads the body of a request. Clients send "null", or nothing, where there is
+// nothing to say.
+func (r *request) decode(v any, required bool) *Failure {
+	if len(r.body) == 0 || string(r.body) == "null" {
+		if required {
+			return failNoBody
+		}
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(r.body))
+	if err := d.Decode(v); err != nil {
+		return badBody("it is not the JSON that is expected")
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package kms
+
+import (
+	"context"
+
+	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/ibm/sandbox/event"
+)
+
+// Unwrap unwraps as another service does, such as the import of images or the start of a
+// server: by the CRN of the root key, for an identity that must be allowed to. It returns
+// what was wrapped, decoded from base64. The event of it has the identity as initiator,
+// and the correlation id if that is not "". The error is a *[Failure], or one of ctx.
+func (s *Server) Unwrap(ctx context.Context, who Identity, rootKeyCRN, wdek, correlation string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	plain, k, v, f := s.unwrapFor(who, rootKeyCRN, wdek)
+	status := 200
+	if f != nil {
+		status = f.Status
+	}
+	e := event.New(s.now(), "kms.secrets.unwrap", status)
+	e.CorrelationID, e.DataEvent = correlation, true
+	e.Initiator = initiator(who, "127.0.0.1")
+	e.Target = event.Target{ID: rootKeyCRN, TypeURI: "kms/secrets"}
+	e.Message = "Key Protect: kms.secrets.unwrap"
+	version := ""
+	if v != nil {
+		version = v.ID
+	}
+	s.describe(&e, k, version)
+	s.mu.Unlock()
+	if f != nil {
+		e.Message += " -failure"
+		e.ResponseData["reasonForFailure"] = f.Code
+	}
+	if s.events != nil {
+		s.events(e)
+	}
+	if f != nil {
+		return nil, f
+	}
+	return plain, nil
+}
+
+func (s *Server) unwrapFor(who Identity, rootKeyCRN, wdek string) ([]byte, *key, *version, *Failure) {
+	c, err := crn.ParseRootKey(rootKeyCRN)
+	if err != nil {
+		return nil, nil, nil, &Failure{400, "BAD_CRN", err.Error()}
+	}
+	i := s.st.instance(c.Instance)
+	if i == nil || i.Region != c.Region || i.Service != c.Service || i.Account != c.Account {
+		return nil, nil, nil, failNotFound
+	}
+	if !s.allowed(who, i.Service, i.ID, Reader) {
+		return nil, nil, nil, failAccess
+	}
+	for _, k := range s.st.Keys {
+		if k.Instance != i.ID || k.ID != c.Resource {
+			continue
+		}
+		if f := s.inState(k, true); f != nil {
+			return nil, k, nil, f
+		}
+		plain, v, f := k.open(wdek, nil)
+		return plain, k, v, f
+	}
+	return nil, nil, nil, failNotFound
+}
+
+// AddRootKey makes a root key in an instance and returns its CRN.
+func (s *Server) AddRootKey(instanceCRN, name string) (string, error) {
+	c, err := crn.ParseInstance(instanceCRN)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.st.instance(c.Instance)
+	if i == nil {
+		return "", failNotFound
+	}
+	now := s.now()
+	k := &key{ID: newID(), Instance: i.ID, Name: name, State: active, Created: now, Updated: now, CreatedBy: "sandbox",
+		Versions: []version{{newID(), now, random(32)}}}
+	s.st.Keys = append(s.st.Keys, k)
+	return i.crn("key", k.ID), nil
+}
+
+// Wrap wraps as the service does, for callers that are not about wrapping: plain bytes in,
+// wrapped key out.
+func (s *Server) Wrap(rootKeyCRN string, plain []byte) (string, error) {
+	c, err := crn.ParseRootKey(rootKeyCRN)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.st.Keys {
+		if k.Instance == c.Instance && k.ID == c.Resource {
+			if f := s.inState(k, false); f != nil {
+				return "", f
+			}
+			return k.latest().seal(plain, nil), nil
+		}
+	}
+	return "", failNotFound
+}

@@ -1,0 +1,212 @@
+package wrap
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// A Convention is the rule that says which bytes are wrapped and which bytes open the
+// disk. The encrypted-image formats of IBM Cloud each have their own, and a mix-up gives
+// an image that imports and never boots.
+//
+// The key material is what a key file holds. For each convention:
+//
+//	convention    material                       opens the disk     is wrapped
+//	none          1 to 4096 bytes                the material       base64 of the material
+//	classic-luks  base64 text, 32..512 characters  the text itself  the same text
+//	classic-vhd   32 or 64 bytes                 the material       base64 of the material
+//	vpc-qcow2     UTF-8 text, 1..512 bytes       the text itself    base64 of the text
+type Convention string
+
+// The conventions.
+const (
+	None        Convention = "none"
+	ClassicLUKS Convention = "classic-luks"
+	ClassicVHD  Convention = "classic-vhd"
+	VPCQcow2    Convention = "vpc-qcow2"
+)
+
+// ErrKey is key material that breaks the rule of its convention. The error's text says
+// which rule and holds nothing of the key.
+var ErrKey = errors.New("key material breaks the rule")
+
+const (
+	maxMaterial    = 4096
+	classicMinText = 32
+	maxText        = 512 // characters; the limit of cryptsetup's prompt, and of the classic import
+)
+
+// Keys are the two faces of a data encryption key. Both are secret; the caller wipes
+// them with Clear.
+type Keys struct {
+	Disk      []byte // opens the disk: a passphrase, or the AES-XTS key
+	Plaintext []byte // is what a [Wrapper] takes: base64 text
+}
+
+// Clear wipes both.
+func (k *Keys) Clear() { clear(k.Disk); clear(k.Plaintext) }
+
+// String hides the keys from fmt.
+func (k Keys) String() string { return "wrap.Keys(redacted)" }
+
+// GoString hides the keys from fmt's %#v.
+func (k Keys) GoString() string { return k.String() }
+
+// MarshalJSON refuses: keys belong in no JSON.
+func (k Keys) MarshalJSON() ([]byte, error) { return nil, errors.New("keys are not for JSON") }
+
+// ParseConvention returns the convention of a name. The empty name is [None].
+func ParseConvention(name string) (Convention, error) {
+	switch c := Convention(name); c {
+	case "":
+		return None, nil
+	case None, ClassicLUKS, ClassicVHD, VPCQcow2:
+		return c, nil
+	}
+	return "", fmt.Errorf("no such key convention: %.32q", name)
+}
+
+// Material turns random bytes, as [NewDEK] returns, into key material of the convention:
+// base64 text where the convention wants text, the bytes themselves where not. The
+// result is new memory, which the caller wipes.
+func (c Convention) Material(dek []byte) ([]byte, error) {
+	if len(dek) == 0 {
+		return nil, c.wrong("it is empty")
+	}
+	switch c {
+	case ClassicLUKS, VPCQcow2:
+		return encode(dek), nil
+	case None, "", ClassicVHD:
+		if err := c.Check(dek); err != nil {
+			return nil, err
+		}
+		return bytes.Clone(dek), nil
+	}
+	_, err := ParseConvention(string(c))
+	return nil, err
+}
+
+// Check tells whether key material follows the convention's rule; if not, what is wrong
+// with it, as an [ErrKey].
+func (c Convention) Check(material []byte) error {
+	if len(material) == 0 {
+		return c.wrong("it is empty")
+	}
+	switch c {
+	case None, "":
+		if len(material) > maxMaterial {
+			return c.wrong("it has %d bytes; there may be %d", len(material), maxMaterial)
+		}
+		return nil
+	case ClassicLUKS:
+		if err := c.checkLine(material); err != nil {
+			return err
+		}
+		if n := len(material); n < classicMinText || n > maxText {
+			return c.wrong("it has %d characters; there must be from %d to %d", n, classicMinText, maxText)
+		}
+		decoded, err := decode(material)
+		clear(decoded)
+		if err != nil {
+			return c.wrong("it is not base64 text, as the data encryption key must be here")
+		}
+		return nil
+	case ClassicVHD:
+		if n := len(material); n != 32 && n != 64 {
+			hint := ""
+			if decoded, err := decode(bytes.TrimRight(material, "\r\n")); err == nil && (len(decoded) == 32 || len(decoded) == 64) {
+				clear(decoded)
+				hint = ": it looks like the base64 text of a key, which must be decoded first"
+			}
+			return c.wrong("it has %d bytes; there must be 32 (AES-128-XTS) or 64 (AES-256-XTS)%s", n, hint)
+		}
+		return nil
+	case VPCQcow2:
+		if err := c.checkLine(material); err != nil {
+			return err
+		}
+		if n := len(material); n > maxText {
+			return c.wrong("it has %d bytes; there may be %d", n, maxText)
+		}
+		if !utf8.Valid(material) {
+			return c.wrong("it is not UTF-8 text, as a passphrase must be here")
+		}
+		if bytes.IndexByte(material, 0) >= 0 {
+			return c.wrong("it holds a zero byte")
+		}
+		return nil
+	}
+	_, err := ParseConvention(string(c))
+	return err
+}
+
+// Keys returns what opens the disk and what is to be wrapped, from key material: see the
+// table at [Convention]. It checks the material first.
+func (c Convention) Keys(material []byte) (Keys, error) {
+	if err := c.Check(material); err != nil {
+		return Keys{}, err
+	}
+	if c == ClassicLUKS {
+		return Keys{Disk: bytes.Clone(material), Plaintext: bytes.Clone(material)}, nil
+	}
+	return Keys{Disk: bytes.Clone(material), Plaintext: encode(material)}, nil
+}
+
+// Unwrapped is the way back of Keys: from what an [Unwrapper] returned to what opens the
+// disk. The result is new memory, which the caller wipes.
+func (c Convention) Unwrapped(plaintext []byte) (disk []byte, err error) {
+	if c == ClassicLUKS {
+		disk = bytes.Clone(plaintext)
+	} else if disk, err = decode(plaintext); err != nil {
+		return nil, c.wrong("what was unwrapped is not base64 text")
+	}
+	if err := c.Check(disk); err != nil {
+		clear(disk)
+		return nil, err
+	}
+	return disk, nil
+}
+
+// checkLine refuses line breaks, which are what most often goes wrong with key files.
+func (c Convention) checkLine(material []byte) error {
+	if bytes.HasSuffix(material, []byte("\n")) {
+		return c.wrong("it ends with a newline, which would become a part of the passphrase")
+	}
+	if i := bytes.IndexAny(material, "\r\n"); i >= 0 {
+		return c.wrong("it has a line break after %d bytes; it must be one line", i)
+	}
+	return nil
+}
+
+func (c Convention) wrong(format string, args ...any) error {
+	if c == "" {
+		c = None
+	}
+	return fmt.Errorf("%w of key convention %s: %s", ErrKey, c, fmt.Sprintf(format, args...))
+}
+
+func encode(b []byte) []byte {
+	text := make([]byte, base64.StdEncoding.EncodedLen(len(b)))
+	base64.StdEncoding.Encode(text, b)
+	return text
+}
+
+var errBase64 = errors.New("not base64 text")
+
+// decode is strict: no line breaks, which package base64 skips, no missing padding and
+// no loose bits at the end, so that decoding and encoding again gives the same text.
+func decode(text []byte) ([]byte, error) {
+	if bytes.ContainsAny(text, "\r\n") {
+		return nil, errBase64
+	}
+	b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Strict().Decode(b, text)
+	if err != nil || n == 0 {
+		clear(b)
+		return nil, errBase64 // not err: it tells of a byte of the key
+	}
+	return b[:n], nil
+}

@@ -1,0 +1,27 @@
+package wrap_test
+
+import (
+	"fmt"
+	"log"
+
+	"github.com/luksimg/luksimg/wrap"
+)
+
+// The same passphrase means two things: what opens the disk, and what goes to the keeper
+// of the root key. Each convention has its own idea of both.
+func ExampleConvention_Keys() {
+	keys, err := wrap.VPCQcow2.Keys([]byte("abc123"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer keys.Clear()
+	fmt.Printf("opens the disk: %s\n", keys.Disk)
+	fmt.Printf("is wrapped: %s\n", keys.Plaintext)
+
+	_, err = wrap.VPCQcow2.Keys([]byte("abc123\n"))
+	fmt.Println(err)
+	// Output:
+	// opens the disk: abc123
+	// is wrapped: YWJjMTIz
+	// key material breaks the rule of key convention vpc-qcow2: it ends with a newline, which would become a part of the passphrase
+}

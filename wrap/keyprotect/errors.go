@@ -1,0 +1,191 @@
+package keyprotect
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+// Errors of Key Protect that package wrap has no more particular name for. All but
+// ErrNotRootKey and ErrImport match wrap.ErrKeyState, and all match wrap.ErrRefused.
+var (
+	ErrNotRootKey  = errors.New("not a root key")
+	ErrSuspended   = errors.New("root key is suspended")
+	ErrDeactivated = errors.New("root key has expired")
+	ErrDeleted     = errors.New("root key was deleted")
+	ErrImport      = errors.New("import of key material was not accepted")
+)
+
+// An Error is a request to the service that failed. It holds neither keys nor tokens.
+type Error struct {
+	Op            string // "wrap", "unwrap", "create root key", ...
+	Status        int    // of HTTP; 0 if there was no answer
+	Code          string // the service's reason: "KEY_ROOT_REQ_ERR"
+	Message       string // the service's words, cleaned
+	CorrelationID string // what finds the request in the service's own records
+	// Err is one of the errors above or of package wrap.
+	Err error
+
+	cause error // of the connection, or of the token
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "key protect: %s: %v", e.Op, e.Err)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": HTTP %d", e.Status)
+	}
+	if e.Code != "" {
+		b.WriteString(" " + e.Code)
+	}
+	if e.Message != "" {
+		b.WriteString(": " + e.Message)
+	}
+	if e.cause != nil {
+		fmt.Fprintf(&b, ": %v", e.cause)
+	}
+	if e.CorrelationID != "" {
+		b.WriteString(" (correlation id " + e.CorrelationID + ")")
+	}
+	return b.String()
+}
+
+// Unwrap returns the kind of error, and what caused it.
+func (e *Error) Unwrap() []error {
+	if e.cause != nil {
+		return []error{e.Err, e.cause}
+	}
+	return []error{e.Err}
+}
+
+// Is adds the wider kinds: wrap.ErrRefused for every answer that says no, and
+// wrap.ErrKeyState for a root key that cannot be used now.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case wrap.ErrRefused:
+		return !errors.Is(e.Err, wrap.ErrUnavailable)
+	case wrap.ErrKeyState:
+		return e.Err == ErrSuspended || e.Err == ErrDeactivated || e.Err == ErrDeleted
+	case wrap.ErrAuth:
+		// 401 is also what an identity without a role gets: see kind.
+		return e.Err == wrap.ErrDenied && e.Status == http.StatusUnauthorized
+	}
+	return false
+}
+
+// Hint says what to do about it, as one sentence; "" if nothing comes to mind.
+func (e *Error) Hint() string {
+	var h interface{ Hint() string }
+	if e.cause != nil && errors.As(e.cause, &h) && h.Hint() != "" {
+		return h.Hint()
+	}
+	switch e.Err {
+	case wrap.ErrAuth:
+		return "the credential is wrong or has expired: check the API key, or log in again"
+	case wrap.ErrDenied:
+		return "the identity needs a role for this Key Protect instance: Reader to wrap and unwrap, Writer to create and rotate"
+	case wrap.ErrNotFound:
+		return "check region, instance and key in the CRN: the key must be in that instance, and the instance in that region"
+	case ErrNotRootKey:
+		return "this is a standard key: take the CRN of a root key, or make one"
+	case ErrSuspended:
+		return "the root key is disabled: enable it with: ibmcloud kp key enable"
+	case ErrDeactivated:
+		return "the root key has expired: it still unwraps, but a new root key is needed to wrap"
+	case ErrDeleted:
+		return "the root key was deleted: restore it within 30 days with: ibmcloud kp key restore; after that, what it wrapped is lost"
+	case wrap.ErrWDEK:
+		return "the wrapped key is damaged, or another root key wrapped it: compare root_key_crn in its envelope"
+	case ErrImport:
+		return "try again: an import token is good for five minutes and one use, and a newer one replaces it"
+	case wrap.ErrUnavailable:
+		if e.Status == http.StatusTooManyRequests {
+			return "the service limits the rate of requests: try again in a minute"
+		}
+		return "check the network and the endpoint, and https://cloud.ibm.com/status"
+	}
+	switch e.Code {
+	case "KEY_CREATE_IMPORT_ACCESS_ERR":
+		return "a policy of the instance forbids creating or importing such keys: ask its manager"
+	case "KEY_PAYLOAD_REQ_ERR":
+		return "the root key was imported: rotating it needs new key material"
+	case "KEY_IMPT_REQ_ERR":
+		return "the service made this root key: rotate it without key material"
+	}
+	return ""
+}
+
+// codes says what a reason of the service is.
+var codes = map[string]error{
+	"KEY_ROOT_REQ_ERR":             ErrNotRootKey,
+	"KEY_NOT_FOUND_ERR":            wrap.ErrNotFound,
+	"INSTANCE_NOT_FOUND_ERR":       wrap.ErrNotFound,
+	"KEY_ACTION_INVALID_STATE_ERR": ErrSuspended,
+	"KEY_INVALID_STATE_ERR":        ErrSuspended,
+	"KEY_EXPIRED_ERR":              ErrDeactivated,
+	"KEY_DELETED_ERR":              ErrDeleted,
+	"UNPROCESSABLE_CIPHERTEXT_ERR": wrap.ErrWDEK,
+	"BEARER_SUB_EXTRACTION_ERR":    wrap.ErrAuth,
+	"IMPORT_TOKEN_EXPIRED_ERR":     ErrImport,
+	"INCORRECT_NONCE_ERR":          ErrImport,
+	"INCORRECT_NONCE_IV_ERR":       ErrImport,
+}
+
+// kind returns what sort of error an answer is.
+func kind(status int, code, message string) error {
+	if err, ok := codes[code]; ok {
+		return err
+	}
+	switch {
+	case status == http.StatusUnauthorized && strings.Contains(message, "does not have access"):
+		return wrap.ErrDenied // or the token; the service does not say which
+	case status == http.StatusUnauthorized:
+		return wrap.ErrAuth
+	case status == http.StatusForbidden:
+		return wrap.ErrDenied
+	case status == http.StatusNotFound:
+		return wrap.ErrNotFound
+	case status == http.StatusGone:
+		return ErrDeleted
+	case status == http.StatusUnprocessableEntity:
+		return wrap.ErrWDEK
+	case status == http.StatusTooManyRequests, status >= 500:
+		return wrap.ErrUnavailable
+	}
+	return wrap.ErrRefused
+}
+
+// failure makes an error of an answer that says no.
+func failure(op string, res *rest.Response, correlation string, secrets ...string) *Error {
+	e := &Error{Op: op, Status: res.Status, CorrelationID: correlation}
+	var body struct {
+		Resources []struct {
+			Message string `json:"errorMsg"`
+			Reasons []struct {
+				Code    string `json:"code"`
+				Message string `json:"message"`
+			} `json:"reasons"`
+		} `json:"resources"`
+	}
+	if json.Unmarshal(res.Body, &body) == nil && len(body.Resources) > 0 {
+		r := body.Resources[0]
+		e.Message = r.Message
+		if len(r.Reasons) > 0 {
+			e.Code, e.Message = strings.TrimSpace(r.Reasons[0].Code), r.Reasons[0].Message
+		}
+	}
+	for _, s := range secrets { // neither as they were sent, nor decoded
+		if decoded, err := base64.StdEncoding.DecodeString(s); err == nil {
+			secrets = append(secrets, string(decoded))
+		}
+	}
+	e.Code, e.Message = rest.Clean(e.Code, secrets...), rest.Clean(e.Message, secrets...)
+	e.Err = kind(res.Status, e.Code, e.Message)
+	return e
+}

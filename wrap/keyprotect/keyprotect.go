@@ -1,0 +1,159 @@
+// Package keyprotect wraps data encryption keys with a root key in IBM Key Protect or
+// Hyper Protect Crypto Services, and makes, imports, lists and rotates such root keys.
+//
+// All that it needs to know is in the root key's CRN: service, region, instance and key.
+// A wrapped key that goes to the import of an image has no additional authentication data,
+// for there is no place to give that; so there is none here.
+package keyprotect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	kp "github.com/IBM/keyprotect-go-client"
+	"github.com/google/uuid"
+
+	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/internal/rest"
+)
+
+// Options are the settings of a [Client]. CRN and Tokens must be set.
+type Options struct {
+	// CRN is that of the root key; or of its instance, for what needs no root key:
+	// creating, importing and listing.
+	CRN string
+	// Tokens is where bearer tokens come from: see package iam.
+	Tokens iam.TokenSource
+	// URL is the endpoint, without /api: for the sandbox, and for instances of Hyper
+	// Protect Crypto Services that are reached by host and port. Empty derives it from the
+	// CRN, see Endpoint. It must be https, or http on this machine.
+	URL string
+	// Private derives the endpoint on IBM Cloud's private network.
+	Private bool
+	// KeyRing is the key ring of the root key; empty lets the service look in all.
+	KeyRing string
+	// CorrelationID, a UUID, goes with all requests, and into the service's audit events.
+	// Empty is a new one for each call.
+	CorrelationID string
+	// Client sends the requests; redirects are not followed. Nil is one of its own.
+	Client *http.Client
+	// Retry bounds the attempts.
+	Retry iam.Retry
+}
+
+// api is what is used of the service's own client. The rest of it is unknown here.
+type api interface {
+	WrapV2(ctx context.Context, id string, plaintext []byte, aad *[]string) (*kp.KeyActionResponse, error)
+	UnwrapV2(ctx context.Context, id string, ciphertext []byte, aad *[]string) (plaintext, rewrapped []byte, err error)
+	CreateKeyWithOptions(ctx context.Context, name string, extractable bool, options ...kp.CreateKeyOption) (*kp.Key, error)
+	CreateImportToken(ctx context.Context, expiration, retrievals int) (*kp.ImportTokenMetadata, error)
+	GetImportTokenTransportKey(ctx context.Context) (*kp.ImportTokenKeyResponse, error)
+	ListKeys(ctx context.Context, o *kp.ListKeysOptions) (*kp.Keys, error)
+	GetKey(ctx context.Context, id string) (*kp.Key, error)
+	GetKeyMetadata(ctx context.Context, id string) (*kp.Key, error)
+	RotateV2(ctx context.Context, id string, material *kp.KeyPayload) error
+}
+
+// A Client is one root key, or one instance, as one identity sees it. It is a
+// wrap.Wrapper and a wrap.Unwrapper, and safe for concurrent use.
+//
+// Plaintexts pass through the service's client as strings, which cannot be wiped.
+type Client struct {
+	crn         crn.CRN
+	url         string
+	tokens      iam.TokenSource
+	keyRing     string
+	correlation string
+	send        http.RoundTripper
+	retry       iam.Retry
+	api         api
+}
+
+// New checks the options and returns a client. It sends nothing yet.
+func New(o Options) (*Client, error) {
+	c, err := crn.ParseInstance(o.CRN)
+	if err != nil {
+		return nil, fmt.Errorf("key protect: %w", err)
+	}
+	if c.ResourceType != "" || c.Resource != "" {
+		if c, err = crn.ParseRootKey(o.CRN); err != nil {
+			return nil, fmt.Errorf("key protect: %w", err)
+		}
+	}
+	if o.Tokens == nil {
+		return nil, errors.New("key protect: no source of tokens")
+	}
+	if o.URL == "" {
+		o.URL = Endpoint(c, o.Private)
+	}
+	base, err := rest.CheckURL(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("key protect: %w", err)
+	}
+	if o.CorrelationID != "" {
+		if _, err := uuid.Parse(o.CorrelationID); err != nil {
+			return nil, errors.New("key protect: the correlation id is no UUID")
+		}
+	}
+	client := &Client{crn: c, url: base, tokens: o.Tokens, keyRing: o.KeyRing, correlation: o.CorrelationID,
+		send: rest.Client{Client: rest.NoRedirects(o.Client)}, retry: o.Retry}
+	service, err := kp.New(kp.ClientConfig{BaseURL: base, InstanceID: c.Instance, KeyRing: o.KeyRing, Verbose: kp.VerboseNone}, (*transport)(client))
+	if err != nil {
+		return nil, fmt.Errorf("key protect: %w", err)
+	}
+	service.HttpClient.Timeout = 0 // each attempt has its own
+	client.api = service
+	return client, nil
+}
+
+// Endpoint returns the address of the service that a CRN names. Hyper Protect Crypto
+// Services are reached by the address of the instance; older instances, which only have a
+// port, need Options.URL.
+func Endpoint(c crn.CRN, private bool) string {
+	switch {
+	case c.Service == crn.HyperCrypt && private:
+		return "https://" + c.Instance + ".api.private." + c.Region + ".hs-crypto.appdomain.cloud"
+	case c.Service == crn.HyperCrypt:
+		return "https://" + c.Instance + ".api." + c.Region + ".hs-crypto.appdomain.cloud"
+	case private:
+		return "https://private." + c.Region + ".kms.cloud.ibm.com"
+	}
+	return "https://" + c.Region + ".kms.cloud.ibm.com"
+}
+
+// CRN returns the name of the root key, or of the instance.
+func (c *Client) CRN() crn.CRN { return c.crn }
+
+// String returns the CRN.
+func (c *Client) String() string { return "keyprotect.Client(" + c.crn.String() + ")" }
+
+// GoString returns the CRN: what holds a token is not for fmt's %#v.
+func (c *Client) GoString() string { return c.String() }
+
+// Key returns a client for a root key of the same instance.
+func (c *Client) Key(id string) (*Client, error) {
+	name := c.crn.Key(id)
+	if _, err := crn.ParseRootKey(name.String()); err != nil {
+		return nil, fmt.Errorf("key protect: %w", err)
+	}
+	own := *c
+	own.crn = name
+	service, err := kp.New(kp.ClientConfig{BaseURL: c.url, InstanceID: name.Instance, KeyRing: c.keyRing, Verbose: kp.VerboseNone}, (*transport)(&own))
+	if err != nil {
+		return nil, fmt.Errorf("key protect: %w", err)
+	}
+	service.HttpClient.Timeout = 0
+	own.api = service
+	return &own, nil
+}
+
+// root returns the id of the root key.
+func (c *Client) root(op string) (string, error) {
+	if c.crn.Resource == "" {
+		return "", fmt.Errorf("key protect: %s: the CRN is that of an instance; this needs a root key: %w", op, crn.ErrCRN)
+	}
+	return c.crn.Resource, nil
+}

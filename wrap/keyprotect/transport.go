@@ -1,0 +1,179 @@
+package keyprotect
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	kp "github.com/IBM/keyprotect-go-client"
+	"github.com/google/uuid"
+
+	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+// A call is one use of the service's client, which may not be trusted with what is
+// unusual: it tries again by variables of its package, whatever the request; prints an
+// error that it cannot parse; and panics where an answer should hold a key and does not.
+// So the transport below it does all that: tokens, attempts, and errors.
+type call struct {
+	op         string
+	idempotent bool
+	wantKey    bool     // the answer must hold a key
+	secrets    []string // that must not come back in an error
+
+	cancel context.CancelFunc
+	err    error // of the transport
+}
+
+type callKey struct{}
+
+// call runs f, which uses the service's client with the context that it is given.
+func (c *Client) call(ctx context.Context, k call, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	id, err := uuid.Parse(c.correlation)
+	if err != nil {
+		id = uuid.New()
+	}
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	k.cancel = cancel
+	inner = context.WithValue(inner, callKey{}, &k)
+	inner = kp.NewContextWithCorrelationID(inner, &id)
+	inner = kp.NewContextWithAuth(inner, "Bearer") // the transport puts the real one in
+
+	err = f(inner)
+	switch {
+	case k.err != nil:
+		err = k.err
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	default:
+		// Not err itself: it may quote the answer.
+		err = &Error{Op: k.op, Message: "the answer is not what was expected", Err: wrap.ErrUnavailable}
+	}
+	var e *Error
+	if errors.As(err, &e) && e.CorrelationID == "" {
+		e.CorrelationID = id.String()
+	}
+	return err
+}
+
+// transport is a Client as the service's client sees it.
+type transport Client
+
+// RoundTrip sends a request with a token, as often as it takes. It returns only answers
+// that the service's client can take; all else ends the call.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	k, ok := req.Context().Value(callKey{}).(*call)
+	if !ok {
+		return nil, errors.New("key protect: a request without a call")
+	}
+	res, err := t.roundTrip(req, k)
+	if err != nil {
+		k.err = err
+		k.cancel() // or else the service's client would try again
+		return nil, err
+	}
+	return res, nil
+}
+
+func (t *transport) roundTrip(req *http.Request, k *call) (*http.Response, error) {
+	var body []byte
+	if req.Body != nil {
+		var err error
+		body, err = io.ReadAll(req.Body)
+		req.Body.Close()
+		if err != nil {
+			return nil, &Error{Op: k.op, Err: wrap.ErrUnavailable, cause: err}
+		}
+	}
+	ctx := req.Context()
+	correlation := req.Header.Get("Correlation-Id")
+	if correlation == "" {
+		correlation = kp.GetCorrelationID(ctx).String()
+	}
+	for again := false; ; again = true {
+		token, err := t.tokens.Token(ctx)
+		if err != nil {
+			return nil, tokenError(ctx, k.op, err)
+		}
+		res, err := t.retry.Do(ctx, t.send, k.idempotent, func(ctx context.Context) (*http.Request, error) {
+			r, err := http.NewRequestWithContext(ctx, req.Method, req.URL.String(), bytes.NewReader(body))
+			if err != nil {
+				return nil, err
+			}
+			r.Header = req.Header.Clone()
+			r.Header.Set("Authorization", token.Header())
+			r.Header.Set("Correlation-Id", correlation)
+			if r.Header.Get("Content-Type") == "" && len(body) > 0 {
+				r.Header.Set("Content-Type", "application/json")
+			}
+			return r, nil
+		})
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			return nil, &Error{Op: k.op, CorrelationID: correlation, Err: wrap.ErrUnavailable, cause: err}
+		}
+		if res.OK() {
+			return t.answer(req, k, res, correlation)
+		}
+		e := failure(k.op, res, correlation, append(k.secrets, token.Header()[len("Bearer "):])...)
+		// A token may be refused before its time: once more with another one.
+		if dropper, ok := t.tokens.(iam.Dropper); ok && !again && errors.Is(e, wrap.ErrAuth) {
+			dropper.Drop(token)
+			continue
+		}
+		return nil, e
+	}
+}
+
+// answer checks a good answer, and makes it one for the service's client.
+func (t *transport) answer(req *http.Request, k *call, res *rest.Response, correlation string) (*http.Response, error) {
+	bad := &Error{Op: k.op, Status: res.Status, CorrelationID: correlation, Message: "the answer is not what was expected", Err: wrap.ErrUnavailable}
+	switch res.Status {
+	case http.StatusOK, http.StatusCreated:
+		if !json.Valid(res.Body) {
+			return nil, bad
+		}
+	case http.StatusNoContent:
+		if k.wantKey {
+			return nil, bad
+		}
+	default:
+		return nil, bad
+	}
+	if k.wantKey {
+		var keys struct {
+			Resources []json.RawMessage `json:"resources"`
+		}
+		if json.Unmarshal(res.Body, &keys) != nil || len(keys.Resources) == 0 {
+			return nil, bad
+		}
+	}
+	return &http.Response{
+		Status: http.StatusText(res.Status), StatusCode: res.Status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: res.Header, Body: io.NopCloser(bytes.NewReader(res.Body)), ContentLength: int64(len(res.Body)), Request: req,
+	}, nil
+}
+
+func tokenError(ctx context.Context, op string, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	e := &Error{Op: op, Err: wrap.ErrUnavailable, cause: err}
+	if errors.Is(err, iam.ErrRefused) || errors.Is(err, iam.ErrAuth) {
+		e.Err = wrap.ErrAuth
+	}
+	return e
+}

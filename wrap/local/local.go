@@ -1,0 +1,191 @@
+// Package local keeps a root key in a file, and wraps data encryption keys with it: for
+// images that go to no cloud, for tests, and as a spare beside a cloud's root key.
+//
+// The file holds 32 random bytes and nothing else. Whoever can read it can open every
+// image whose key it wrapped.
+package local
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/luksimg/luksimg/wrap"
+)
+
+const (
+	keySize = 32
+
+	// A wrapped key is base64 of: magic, the check of the root key, RFC 5649.
+	magic       = "LKW1"
+	checkSize   = 8
+	checkDomain = "luksimg local root key check v1"
+	maxWDEK     = 128 << 10
+)
+
+var (
+	// ErrOtherKey is a key that another root key wrapped. It matches [wrap.ErrWDEK].
+	ErrOtherKey = fmt.Errorf("%w: it is from another root key", wrap.ErrWDEK)
+
+	// ErrFile is a file that cannot be a root key: wrong length, no regular file, or
+	// readable by others.
+	ErrFile = errors.New("not a root key file")
+)
+
+// A Key is a root key. It is a [wrap.Wrapper] and a [wrap.Unwrapper], safe for concurrent
+// use until it is closed.
+type Key struct {
+	block cipher.Block
+	check [checkSize]byte
+}
+
+// New returns the root key with these 32 bytes, which it copies.
+func New(key []byte) (*Key, error) {
+	if len(key) != keySize {
+		return nil, fmt.Errorf("%w: it has %d bytes; there must be %d", ErrFile, len(key), keySize)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	k := &Key{block: block}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(checkDomain))
+	copy(k.check[:], mac.Sum(nil))
+	return k, nil
+}
+
+// Open reads a root key from a file: a regular one of exactly 32 bytes that, where the
+// system has such modes, nobody but its owner may read or write.
+func Open(name string) (*Key, error) {
+	// Asked before opening too: opening a pipe waits for its other end.
+	if fi, err := os.Stat(name); err != nil {
+		return nil, err
+	} else if !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w: it is no regular file", name, ErrFile)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w: it is no regular file", name, ErrFile)
+	}
+	if mode := fi.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
+		return nil, fmt.Errorf("%s: %w: its mode is %#o; it must be 0600, so that nobody else can read it", name, ErrFile, mode)
+	}
+	if fi.Size() != keySize {
+		return nil, fmt.Errorf("%s: %w: it has %d bytes; there must be %d", name, ErrFile, fi.Size(), keySize)
+	}
+	key := make([]byte, keySize)
+	defer clear(key)
+	if _, err := f.ReadAt(key, 0); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return New(key)
+}
+
+// Create makes a root key in a new file of mode 0600 and returns it. A file that is there
+// is an error that matches [os.ErrExist].
+func Create(name string) (*Key, error) {
+	key := make([]byte, keySize)
+	defer clear(key)
+	rand.Read(key)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(key)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		os.Remove(name)
+		return nil, err
+	}
+	return New(key)
+}
+
+// ID names the key without telling anything of it: 16 hexadecimal digits. With "local:"
+// in front it is the kms of an envelope.
+func (k *Key) ID() string { return hex.EncodeToString(k.check[:]) }
+
+// String returns the ID.
+func (k *Key) String() string { return "local:" + k.ID() }
+
+// GoString returns the ID.
+func (k *Key) GoString() string { return k.String() }
+
+// Wrap implements [wrap.Wrapper] with AES-256 key wrap with padding (RFC 5649). The same
+// plaintext gives the same wrapped key.
+func (k *Key) Wrap(ctx context.Context, plaintext []byte) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	key, err := decode(plaintext)
+	if err != nil {
+		return "", fmt.Errorf("%w: what is to be wrapped is not base64 text", wrap.ErrKey)
+	}
+	defer clear(key)
+	wrapped, err := kwpWrap(k.block, key)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", wrap.ErrKey, err)
+	}
+	blob := append([]byte(magic), k.check[:]...)
+	return base64.StdEncoding.EncodeToString(append(blob, wrapped...)), nil
+}
+
+// Unwrap implements [wrap.Unwrapper]. A key that another root key wrapped is
+// [ErrOtherKey], a damaged one [wrap.ErrWDEK]. There is no rotation: Rewrapped is empty.
+func (k *Key) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error) {
+	if err := ctx.Err(); err != nil {
+		return wrap.Unwrapped{}, err
+	}
+	if len(wdek) > maxWDEK {
+		return wrap.Unwrapped{}, fmt.Errorf("%w: it is too long", wrap.ErrWDEK)
+	}
+	blob, err := decode([]byte(wdek))
+	if err != nil || !strings.HasPrefix(string(blob), magic) || len(blob) < len(magic)+checkSize {
+		return wrap.Unwrapped{}, fmt.Errorf("%w: it was not made by a local root key", wrap.ErrWDEK)
+	}
+	check, wrapped := blob[len(magic):len(magic)+checkSize], blob[len(magic)+checkSize:]
+	if !hmac.Equal(check, k.check[:]) {
+		return wrap.Unwrapped{}, ErrOtherKey
+	}
+	key, err := kwpUnwrap(k.block, wrapped)
+	if err != nil {
+		return wrap.Unwrapped{}, fmt.Errorf("%w: it is damaged: %w", wrap.ErrWDEK, err)
+	}
+	defer clear(key)
+	text := make([]byte, base64.StdEncoding.EncodedLen(len(key)))
+	base64.StdEncoding.Encode(text, key)
+	return wrap.Unwrapped{Plaintext: text}, nil
+}
+
+// decode takes what encoding would give, and nothing else.
+func decode(text []byte) ([]byte, error) {
+	if bytes.ContainsAny(text, "\r\n") {
+		return nil, errIntegrity
+	}
+	b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Strict().Decode(b, text)
+	if err != nil {
+		clear(b)
+		return nil, errIntegrity
+	}
+	return b[:n], nil
+}
