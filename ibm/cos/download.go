@@ -96,6 +96,9 @@ func (c *Client) Download(ctx context.Context, o Object, dst io.WriterAt, opts D
 	}
 	r := DownloadResult{Info: info, Found: d.found}
 	if r.Verified, err = d.verify(); err != nil {
+		if opts.State != nil { // there is nothing to go on with
+			err = errors.Join(err, opts.State.Remove())
+		}
 		return DownloadResult{}, err
 	}
 	if opts.State != nil {

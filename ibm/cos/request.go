@@ -125,15 +125,19 @@ func passing(err error) bool {
 	return true // a connection that was refused or broke
 }
 
-// send makes one attempt, or two if a token was refused. The caller closes the body of the
+// maxRenewals is how often the token of one attempt is renewed. One that was given just
+// before the other ones expired may be among them.
+const maxRenewals = 3
+
+// send makes one attempt, or more if a token was refused. The caller closes the body of the
 // answer, which is a success.
 func (c *Client) send(ctx context.Context, r *request) (*http.Response, time.Duration, error) {
-	for renewed := false; ; renewed = true {
+	for renewed := 0; ; renewed++ {
 		resp, secret, err := c.sendOnce(ctx, r)
 		if err != nil {
 			return nil, 0, err
 		}
-		if renewed {
+		if renewed > 0 {
 			c.auth.replaced(secret)
 		}
 		if resp.StatusCode/100 == 2 {
@@ -141,7 +145,7 @@ func (c *Client) send(ctx context.Context, r *request) (*http.Response, time.Dur
 		}
 		answer := c.readError(r, resp, secret)
 		resp.Body.Close()
-		if !renewed && answer.Is(ErrAccess) && c.auth.renew(secret, answer.Status) {
+		if renewed < maxRenewals && answer.Is(ErrAccess) && c.auth.renew(secret, answer.Status) {
 			continue
 		}
 		return nil, retryAfter(resp.Header, c.o.Now()), answer
