@@ -51,12 +51,12 @@ type authorizer struct {
 	renewed string // the token that came in place of a refused one
 }
 
-// sign authorizes one request, and returns what must not appear in an error: the token
-// or the secret. payload is the SHA-256 of the body in hexadecimal.
+// sign authorizes one request, and returns the token that it used, if it did. payload is
+// the SHA-256 of the body in hexadecimal.
 func (a *authorizer) sign(r *http.Request, region, payload string) (string, error) {
 	if a.hmac != nil {
 		sigv4.Sign(r, a.hmac.AccessKeyID, a.hmac.SecretAccessKey, region, payload, a.now())
-		return string(a.hmac.SecretAccessKey), nil
+		return "", nil
 	}
 	token, err := a.tokens.Token(r.Context())
 	if err != nil {
@@ -68,6 +68,14 @@ func (a *authorizer) sign(r *http.Request, region, payload string) (string, erro
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	return token, nil
+}
+
+// secret returns what must not appear in an error of a request.
+func (a *authorizer) secret(token string) []byte {
+	if a.hmac != nil {
+		return a.hmac.SecretAccessKey
+	}
+	return []byte(token)
 }
 
 // renew reports whether a request that was refused with a token should be tried with

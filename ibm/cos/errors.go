@@ -1,6 +1,7 @@
 package cos
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -129,10 +130,10 @@ func (e *Error) retryable() bool {
 }
 
 // clean makes text of a server fit for an error: one line, bounded, without secrets.
-func clean(s string, secrets ...string) string {
+func clean(s string, secrets ...[]byte) string {
 	for _, secret := range secrets {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "[redacted]")
+		if len(secret) > 0 {
+			s = string(bytes.ReplaceAll([]byte(s), secret, []byte("[redacted]")))
 		}
 	}
 	s = strings.Map(func(r rune) rune {

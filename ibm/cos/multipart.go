@@ -280,7 +280,7 @@ func (m *multipart) parseComplete(r *request, h http.Header, b []byte) error {
 		return fmt.Errorf("%v: the answer to the end of the upload is cut off", m.at)
 	}
 	if x.XMLName.Local == "Error" {
-		return m.c.parseError(r, &http.Response{StatusCode: http.StatusOK, Header: h}, b, "")
+		return m.c.parseError(r, &http.Response{StatusCode: http.StatusOK, Header: h}, b)
 	}
 	return nil
 }

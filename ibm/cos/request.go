@@ -39,6 +39,8 @@ type request struct {
 	body   *payload // nil for none
 	stall  time.Duration
 	once   bool // must not be repeated blindly
+
+	secret []byte // that the last attempt was authorized with
 }
 
 // A payload is the body of a request: a part of a source, whose sums are known.
@@ -133,19 +135,20 @@ const maxRenewals = 3
 // answer, which is a success.
 func (c *Client) send(ctx context.Context, r *request) (*http.Response, time.Duration, error) {
 	for renewed := 0; ; renewed++ {
-		resp, secret, err := c.sendOnce(ctx, r)
+		resp, token, err := c.sendOnce(ctx, r)
 		if err != nil {
 			return nil, 0, err
 		}
+		r.secret = c.auth.secret(token)
 		if renewed > 0 {
-			c.auth.replaced(secret)
+			c.auth.replaced(token)
 		}
 		if resp.StatusCode/100 == 2 {
 			return resp, 0, nil
 		}
-		answer := c.readError(r, resp, secret)
+		answer := c.readError(r, resp)
 		resp.Body.Close()
-		if renewed < maxRenewals && answer.Is(ErrAccess) && c.auth.renew(secret, answer.Status) {
+		if renewed < maxRenewals && answer.Is(ErrAccess) && c.auth.renew(token, answer.Status) {
 			continue
 		}
 		return nil, retryAfter(resp.Header, c.o.Now()), answer
@@ -154,7 +157,7 @@ func (c *Client) send(ctx context.Context, r *request) (*http.Response, time.Dur
 
 var errStalled = errors.New("no byte moved for too long")
 
-// sendOnce sends a request and returns what came back, whatever its status, and the secret
+// sendOnce sends a request and returns what came back, whatever its status, and the token
 // that it was authorized with.
 func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, string, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -195,7 +198,7 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, stri
 			req.Header.Set("Expect", "100-continue")
 		}
 	}
-	secret, err := c.auth.sign(req, r.at.Region, sum)
+	token, err := c.auth.sign(req, r.at.Region, sum)
 	if err != nil {
 		stop()
 		return nil, "", &permanentError{err}
@@ -232,7 +235,7 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, stri
 		return nil, "", fmt.Errorf("%s %s: %w", r.method, c.redacted(r), err)
 	}
 	resp.Body = &answerReader{ReadCloser: resp.Body, moved: moved, stop: stop, ctx: ctx}
-	return resp, secret, nil
+	return resp, token, nil
 }
 
 // redacted returns the URL of a request without the values of its query.
@@ -258,12 +261,12 @@ func (c *Client) redacted(r *request) string {
 }
 
 // readError makes an [Error] of an answer.
-func (c *Client) readError(r *request, resp *http.Response, secret string) *Error {
+func (c *Client) readError(r *request, resp *http.Response) *Error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
-	return c.parseError(r, resp, b, secret)
+	return c.parseError(r, resp, b)
 }
 
-func (c *Client) parseError(r *request, resp *http.Response, body []byte, secret string) *Error {
+func (c *Client) parseError(r *request, resp *http.Response, body []byte) *Error {
 	var x struct {
 		XMLName                                    xml.Name `xml:"Error"`
 		Code, Message, RequestId, Region, Endpoint string
@@ -273,15 +276,15 @@ func (c *Client) parseError(r *request, resp *http.Response, body []byte, secret
 	}
 	e := &Error{
 		Method: r.method, URL: c.redacted(r), Status: resp.StatusCode, Region: r.at.Region,
-		Code: clean(x.Code, secret), Message: clean(x.Message, secret),
-		RequestID:    clean(resp.Header.Get("X-Amz-Request-Id"), secret),
-		BucketRegion: clean(resp.Header.Get("X-Amz-Bucket-Region"), secret),
+		Code: clean(x.Code, r.secret), Message: clean(x.Message, r.secret),
+		RequestID:    clean(resp.Header.Get("X-Amz-Request-Id"), r.secret),
+		BucketRegion: clean(resp.Header.Get("X-Amz-Bucket-Region"), r.secret),
 	}
 	if e.RequestID == "" {
-		e.RequestID = clean(x.RequestId, secret)
+		e.RequestID = clean(x.RequestId, r.secret)
 	}
 	if e.BucketRegion == "" && e.Is(ErrBucketRegion) {
-		e.BucketRegion = clean(x.Region, secret)
+		e.BucketRegion = clean(x.Region, r.secret)
 		if e.BucketRegion == "" {
 			e.BucketRegion = regionOfHost(x.Endpoint)
 		}
