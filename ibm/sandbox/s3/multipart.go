@@ -203,6 +203,11 @@ func (c *call) complete() error {
 	if xml.Unmarshal(body, &list) != nil || len(list.Part) == 0 || len(list.Part) > maxParts {
 		return refusal("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
 	}
+	for i := range list.Part[1:] {
+		if list.Part[i].PartNumber >= list.Part[i+1].PartNumber {
+			return refusal("InvalidPartOrder", "The list of parts was not in ascending order.")
+		}
+	}
 	var x struct {
 		XMLName                     xml.Name `xml:"CompleteMultipartUploadResult"`
 		NS                          string   `xml:"xmlns,attr"`
@@ -214,8 +219,6 @@ func (c *call) complete() error {
 		for i, l := range list.Part {
 			p, ok := u.parts[l.PartNumber]
 			switch {
-			case i > 0 && l.PartNumber <= list.Part[i-1].PartNumber:
-				return refusal("InvalidPartOrder", "The list of parts was not in ascending order.")
 			case !ok || strings.Trim(l.ETag, `"`) != hexOf(p.md5[:]):
 				return refusal("InvalidPart", "One or more of the specified parts could not be found, or its entity tag did not match.")
 			case p.size < c.s.o.MinPart && i < len(list.Part)-1:
