@@ -104,8 +104,12 @@ func (m *multipart) begin(ctx context.Context, others []string, listed bool) err
 	return m.c.retry(ctx, false, func() (time.Duration, error) {
 		id, err := m.c.createUpload(ctx, m.at, m.partSize)
 		if err != nil && listed && passing(err) && ctx.Err() == nil {
-			if e := m.adopt(ctx, others); e == nil && m.id != "" {
+			e := m.adopt(ctx, others)
+			switch {
+			case m.id != "":
 				return 0, nil
+			case e != nil: // one more could be one too many
+				return 0, &permanentError{fmt.Errorf("%w; and whether it worked all the same is not known: %v", err, e)}
 			}
 		}
 		m.id = id

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 )
 
 // A StateStore keeps what an upload or a download must know to go on after a crash: a
@@ -46,9 +45,13 @@ func (f StateFile) Load() ([]byte, error) {
 	return b, err
 }
 
+// temp is the name of the file beside, which a crash may leave: the next Save or Remove
+// takes care of it.
+func (f StateFile) temp() string { return string(f) + ".tmp" }
+
 // Save implements [StateStore]: it writes a file beside, syncs it, and renames it.
 func (f StateFile) Save(b []byte) error {
-	t, err := os.CreateTemp(filepath.Dir(string(f)), filepath.Base(string(f))+".*.tmp")
+	t, err := os.OpenFile(f.temp(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -60,21 +63,22 @@ func (f StateFile) Save(b []byte) error {
 		err = e
 	}
 	if err == nil {
-		err = os.Rename(t.Name(), string(f))
+		err = os.Rename(f.temp(), string(f))
 	}
 	if err != nil {
-		os.Remove(t.Name())
+		os.Remove(f.temp())
 	}
 	return err
 }
 
 // Remove implements [StateStore].
 func (f StateFile) Remove() error {
-	err := os.Remove(string(f))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	for _, name := range []string{f.temp(), string(f)} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // stateVersion is that of the JSON of both states.
