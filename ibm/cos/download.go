@@ -12,8 +12,6 @@ import (
 	"io"
 	"math/bits"
 	"sync"
-
-	"github.com/luksimg/luksimg/internal/parallel"
 )
 
 // DownloadOptions say how [Client.Download] works. The zero value is right for most.
@@ -176,14 +174,14 @@ func (d *download) run(ctx context.Context) error {
 		jobs = 4
 	}
 	n := len(d.state.MD5)
-	return parallel.Run(ctx, min(jobs, n), 0, numbers(n), func(_ []byte, number int) error {
+	return each(ctx, jobs, n, func(ctx context.Context, buf []byte, number int) error {
 		off := int64(number-1) * d.state.ChunkSize
 		length := min(d.state.ChunkSize, d.info.Size-off)
 		d.mu.Lock()
 		known := d.state.MD5[number-1]
 		d.mu.Unlock()
 		h := md5.New()
-		if known != "" && d.there(h, off, length) == known {
+		if known != "" && d.there(h, off, length, buf) == known {
 			d.mu.Lock()
 			d.found += length
 			d.mu.Unlock()
@@ -211,8 +209,8 @@ func (d *download) run(ctx context.Context) error {
 }
 
 // there returns the sum of what dst has, or "" if it has not that much.
-func (d *download) there(h hash.Hash, off, n int64) string {
-	if k, err := io.CopyBuffer(onlyWriter{h}, io.NewSectionReader(d.back, off, n), make([]byte, hashBuffer)); err != nil || k < n {
+func (d *download) there(h hash.Hash, off, n int64, buf []byte) string {
+	if k, err := io.CopyBuffer(onlyWriter{h}, io.NewSectionReader(d.back, off, n), buf); err != nil || k < n {
 		return ""
 	}
 	return hex.EncodeToString(h.Sum(nil))
@@ -254,7 +252,7 @@ func (d *download) verify() (bool, error) {
 		return true, nil
 	case d.back != nil || d.info.Size == 0:
 		if d.info.Size > 0 {
-			if d.there(h, 0, d.info.Size) == "" {
+			if d.there(h, 0, d.info.Size, make([]byte, hashBuffer)) == "" {
 				return false, fmt.Errorf("%v: what was written cannot be read again: %w", d.at, io.ErrUnexpectedEOF)
 			}
 		}

@@ -163,7 +163,7 @@ func (u *upload) run(ctx context.Context, there map[int]part) error {
 		jobs = 4
 	}
 	n := partCount(u.size, u.partSize)
-	err := parallel.Run(ctx, int(min(int64(jobs), n)), hashBuffer, numbers(int(n)), func(buf []byte, number int) error {
+	err := each(ctx, jobs, int(n), func(ctx context.Context, buf []byte, number int) error {
 		off := int64(number-1) * u.partSize
 		found, err := u.send(ctx, number, u.src, off, min(u.partSize, u.size-off), buf, there)
 		if found {
@@ -175,6 +175,20 @@ func (u *upload) run(ctx context.Context, there map[int]part) error {
 		return err
 	}
 	return u.complete(ctx, u.size)
+}
+
+// each calls do for the numbers from 1 to n, from as many goroutines as jobs says. The
+// first error ends the context of the others.
+func each(ctx context.Context, jobs, n int, do func(ctx context.Context, buf []byte, number int) error) error {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	return parallel.Run(inner, min(jobs, n), hashBuffer, numbers(n), func(buf []byte, number int) error {
+		err := do(inner, buf, number)
+		if err != nil {
+			cancel(err)
+		}
+		return err
+	})
 }
 
 func numbers(n int) iter.Seq2[int, error] {
@@ -272,7 +286,7 @@ func (u *upload) finished(ctx context.Context) (bool, error) {
 	if u.opaque || i.Size != u.size || !hasParts(i.ETag, n) {
 		return false, nil
 	}
-	err = parallel.Run(ctx, 2, hashBuffer, numbers(int(n)), func(buf []byte, number int) error {
+	err = each(ctx, 2, int(n), func(_ context.Context, buf []byte, number int) error {
 		off := int64(number-1) * u.partSize
 		_, sum, err := u.c.sums(u.src, off, min(u.partSize, u.size-off), buf, u.at.Region)
 		u.put(number, sentPart{md5: sum})

@@ -462,6 +462,32 @@ func TestUploadFails(t *testing.T) {
 	})
 }
 
+// TestFirstError checks that an error ends the other parts too, and is the one that is told.
+func TestFirstError(t *testing.T) {
+	s := newService(t)
+	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
+	b := noise(16*mib, 8)
+	hangs := make(chan bool, 1)
+	s.breaks(func(w http.ResponseWriter, r *http.Request) bool {
+		switch r.URL.Query().Get("partNumber") {
+		case "1":
+			io.Copy(io.Discard, r.Body)
+			hangs <- true
+			<-r.Context().Done()
+			return true
+		case "2":
+			<-hangs
+			return answer403(w, r)
+		}
+		return false
+	})
+	if _, err := c.Upload(ctx, object("x"), bytes.NewReader(b), int64(len(b)), cos.UploadOptions{PartSize: 5 * mib, Jobs: 2}); !errors.Is(err, cos.ErrAccess) {
+		t.Errorf("upload: %v", err)
+	}
+	s.breaks(nil)
+	clean(t, c)
+}
+
 type failing struct {
 	r   io.ReaderAt
 	at  int64
