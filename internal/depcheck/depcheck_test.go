@@ -67,6 +67,14 @@ var services = map[string][]string{
 	"wrap/keyprotect":   {"wrap", "ibm/crn", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
 }
 
+// services lists the packages that talk to a cloud, or play one, in the same way. They have
+// the network, and no more than the others otherwise.
+var services = map[string][]string{
+	"internal/sigv4": {}, // names of net/http only
+	"ibm/cos":        {"internal/parallel", "internal/sigv4"},
+	"ibm/sandbox/s3": {"internal/sigv4"},
+}
+
 // free are the packages that may import what they like.
 var free = []string{"cmd/luksimg", "internal/depcheck", "internal/interop", "internal/output", "internal/term"}
 

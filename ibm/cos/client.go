@@ -1,0 +1,194 @@
+// Package cos is a client of IBM Cloud Object Storage, and of other servers that speak
+// the S3 protocol: it carries disk images, which are large, to and fro.
+//
+// Make a [Client] with [New]. [Client.Upload] sends a file in parallel parts and can be
+// resumed after a crash; [Client.UploadStream] and [Client.NewSink] take what is still
+// being made. [Client.Download] and [Client.Open] read. All that arrives is compared
+// with what was sent.
+//
+// The package never prints, and keeps no credentials on disk. For proxies it does what
+// net/http does by default.
+package cos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Options say how to reach the service. Exactly one of Tokens and HMAC must be set.
+type Options struct {
+	Tokens TokenSource
+	HMAC   *HMAC
+
+	// Endpoint is the URL of another server, "http://127.0.0.1:9000", for all regions. The
+	// default is IBM's, by the region of each object. Bearer tokens go over TLS only, or
+	// to this machine.
+	Endpoint string
+
+	// Network chooses among IBM's endpoints: "public", which is the default, "private"
+	// from inside IBM Cloud, or "direct" from inside a VPC.
+	Network string
+
+	// ServiceInstanceID is the CRN or the GUID of the COS instance. Making a bucket
+	// with a token needs it.
+	ServiceInstanceID string
+
+	// Transport, if not nil, carries the requests.
+	Transport http.RoundTripper
+
+	// Attempts is how often a request is sent at most, if it fails in a way that may pass:
+	// status 429 or 5xx, or a broken connection. The default is 10,
+	// with pauses of a minute or so in all.
+	Attempts int
+
+	// Stall is how long a request may go without a byte moving before it counts as
+	// broken. The default is a minute.
+	Stall time.Duration
+
+	// Sleep waits between attempts, and Now tells the time. The defaults are the clock's.
+	Sleep func(context.Context, time.Duration) error
+	Now   func() time.Time
+}
+
+// A Client makes requests. It is safe for concurrent use.
+type Client struct {
+	o        Options
+	endpoint *url.URL // nil for IBM's
+	http     *http.Client
+	auth     *authorizer
+}
+
+// New returns a client. It sends nothing.
+func New(o Options) (*Client, error) {
+	if (o.Tokens == nil) == (o.HMAC == nil) {
+		return nil, errors.New("cos: needs either a token source or HMAC credentials")
+	}
+	if o.HMAC != nil && (o.HMAC.AccessKeyID == "" || len(o.HMAC.SecretAccessKey) == 0) {
+		return nil, errors.New("cos: HMAC credentials need both an access key and a secret")
+	}
+	switch o.Network {
+	case "", "public", "private", "direct":
+	default:
+		return nil, fmt.Errorf("cos: network %q is not public, private or direct", o.Network)
+	}
+	c := &Client{o: o}
+	if o.Endpoint != "" {
+		u, err := parseEndpoint(o.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		if u.Scheme == "http" && o.Tokens != nil && !loopback(u.Hostname()) {
+			return nil, fmt.Errorf("cos: endpoint %s: bearer tokens are sent over https only, or to this machine", u.Redacted())
+		}
+		c.endpoint = u
+	}
+	if c.o.Attempts <= 0 {
+		c.o.Attempts = 10
+	}
+	if c.o.Stall <= 0 {
+		c.o.Stall = time.Minute
+	}
+	if c.o.Now == nil {
+		c.o.Now = time.Now
+	}
+	if c.o.Sleep == nil {
+		c.o.Sleep = sleep
+	}
+	transport := o.Transport
+	if transport == nil {
+		transport = newTransport()
+	}
+	c.http = &http.Client{
+		Transport: transport,
+		// Credentials go to no other host, and a signature is for one path only.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	c.auth = &authorizer{tokens: o.Tokens, hmac: o.HMAC, now: c.o.Now}
+	return c, nil
+}
+
+// String tells the kind of credentials, not the credentials.
+func (o Options) String() string {
+	kind := "bearer token"
+	if o.HMAC != nil {
+		kind = o.HMAC.String()
+	}
+	return fmt.Sprintf("cos client of %q with %s", o.Endpoint, kind)
+}
+
+// GoString is String.
+func (o Options) GoString() string { return o.String() }
+
+func parseEndpoint(endpoint string) (*url.URL, error) {
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil: // its text may hold a password
+		return nil, errors.New("cos: the endpoint is not a URL such as https://s3.us-south.cloud-object-storage.appdomain.cloud")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("cos: endpoint %s: begins neither with https:// nor with http://", u.Redacted())
+	case u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		return nil, fmt.Errorf("cos: endpoint %s: must have a host, and neither user, path nor query", u.Redacted())
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// newTransport returns a transport for a few large bodies: HTTP/1, as many parts over one
+// connection would wait for each other, and larger buffers.
+func newTransport() *http.Transport {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 20 * time.Second, IdleConnTimeout: 90 * time.Second, ExpectContinueTimeout: time.Second}
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.DialContext = (&net.Dialer{Timeout: 20 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	t.MaxIdleConnsPerHost = 64
+	t.WriteBufferSize = 128 << 10
+	t.ReadBufferSize = 128 << 10
+	t.DisableCompression = true
+	return t
+}
+
+// Endpoint returns the URL that serves a region, without a path.
+func (c *Client) Endpoint(region string) string { return c.base(region).String() }
+
+func (c *Client) base(region string) *url.URL {
+	if c.endpoint != nil {
+		u := *c.endpoint
+		return &u
+	}
+	host := "s3."
+	if c.o.Network == "private" || c.o.Network == "direct" {
+		host += c.o.Network + "."
+	}
+	return &url.URL{Scheme: "https", Host: host + region + ".cloud-object-storage.appdomain.cloud"}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// backoff waits before attempt n, counted from 1: 200 ms, doubled each time up to 20 s,
+// and half of that at random. A server that names a time gets it, up to two minutes.
+func (c *Client) backoff(ctx context.Context, n int, after time.Duration) error {
+	d := min(200*time.Millisecond<<min(n-1, 10), 20*time.Second)
+	d = d/2 + rand.N(d/2+1)
+	return c.o.Sleep(ctx, max(d, min(after, 2*time.Minute)))
+}

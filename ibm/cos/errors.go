@@ -1,0 +1,149 @@
+package cos
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+var (
+	// ErrURI is a malformed cos:// URI, or a name that no bucket or object can have.
+	ErrURI = errors.New("malformed object URI")
+	// ErrNotFound is an object or a bucket that is not there.
+	ErrNotFound = errors.New("not found")
+	// ErrAccess is a refusal: credentials that are wrong, or that do not allow this.
+	ErrAccess = errors.New("access denied")
+	// ErrBucketRegion is a bucket that is not in the region it must be in, or a region that is several.
+	ErrBucketRegion = errors.New("wrong region of bucket")
+	// ErrExists is a bucket that cannot be made because there is one.
+	ErrExists = errors.New("bucket exists")
+	// ErrChanged is an object that changed while it was read, or a source of an upload that
+	// is not the one it began with.
+	ErrChanged = errors.New("changed meanwhile")
+	// ErrChecksum is content that did not arrive as it was sent.
+	ErrChecksum = errors.New("checksum mismatch")
+)
+
+// An Error is an answer of the service that is no success. It matches [ErrNotFound],
+// [ErrAccess], [ErrBucketRegion], [ErrExists] or [ErrChanged], as Code and Status say.
+type Error struct {
+	Method    string
+	URL       string // without the values of its query
+	Status    int    // of HTTP; 200 where the answer was an error all the same
+	Code      string // of S3, "NoSuchKey"; "" if the answer had none
+	Message   string
+	RequestID string
+	// Region is the one that was asked, BucketRegion the bucket's, where the answer has it.
+	Region, BucketRegion string
+}
+
+func (e *Error) Error() string {
+	s := e.Method + " " + e.URL + ": "
+	if e.Code != "" {
+		s += e.Code + ": "
+	}
+	switch {
+	case e.regions():
+		s += fmt.Sprintf("the bucket is in %s, not in %s", e.BucketRegion, e.Region)
+	case e.Message != "":
+		s += e.Message
+	default:
+		s += http.StatusText(e.Status)
+	}
+	s += fmt.Sprintf(" (status %d", e.Status)
+	if e.RequestID != "" {
+		s += ", request " + e.RequestID
+	}
+	return s + ")"
+}
+
+// regions reports whether the error is that a bucket is elsewhere, and says where.
+func (e *Error) regions() bool {
+	return e.Is(ErrBucketRegion) && e.BucketRegion != "" && e.BucketRegion != e.Region
+}
+
+// Is reports whether the error is of a kind.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case ErrNotFound:
+		return e.Status == http.StatusNotFound || e.Code == "NoSuchKey" || e.Code == "NoSuchBucket" || e.Code == codeNoSuchUpload
+	case ErrBucketRegion:
+		switch e.Code {
+		case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "InvalidLocationConstraint", "InvalidRegion":
+			return true
+		}
+		return e.Status == http.StatusMovedPermanently || e.Status == http.StatusTemporaryRedirect
+	case ErrAccess:
+		return (e.Status == http.StatusForbidden || e.Status == http.StatusUnauthorized) && !e.Is(ErrBucketRegion)
+	case ErrExists:
+		return e.Code == "BucketAlreadyExists" || e.Code == "BucketAlreadyOwnedByYou"
+	case ErrChanged:
+		return e.Status == http.StatusPreconditionFailed
+	}
+	return false
+}
+
+// Hint says what to do about it, in one sentence, or nothing.
+func (e *Error) Hint() string {
+	switch {
+	case e.regions():
+		return fmt.Sprintf("name the bucket's region: cos://%s/...", e.BucketRegion)
+	case e.Is(ErrBucketRegion):
+		return fmt.Sprintf("the bucket is not in %s: find its region and name it in the URI", e.Region)
+	case e.Code == "NoSuchBucket":
+		return fmt.Sprintf("make the bucket in %s, or check its region: one of another region looks as if it were not there", e.Region)
+	case e.Code == "BucketAlreadyExists":
+		return "names of buckets are shared with all other customers: choose another one"
+	case e.Code == "SignatureDoesNotMatch" || e.Code == "InvalidAccessKeyId":
+		return "check the access key and the secret of the HMAC credentials"
+	case e.Code == "RequestTimeTooSkewed":
+		return "set the clock of this machine"
+	case e.Status == http.StatusUnauthorized:
+		return "the token is not valid any more: check the API key"
+	case e.Is(ErrAccess):
+		return "the credentials need the role Writer to upload, or Reader to download, on the bucket or its service instance"
+	case e.Is(ErrNotFound):
+		return "check the names of the bucket and the object"
+	case e.Is(ErrChanged):
+		return "the object was replaced while it was read: start again"
+	case e.Code == "EntityTooLarge":
+		return "an object of this service is at most 10 TB"
+	case e.Code == "InvalidPart" || e.Code == codeNoSuchUpload:
+		return "the upload is gone from the service: start it again"
+	case e.retryable():
+		return "the service is busy or broken: try again later"
+	}
+	return ""
+}
+
+const codeNoSuchUpload = "NoSuchUpload"
+
+// retryable reports whether the same request may work a moment later.
+func (e *Error) retryable() bool {
+	switch e.Code {
+	case "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted", "Throttling", "TooManyRequests":
+		return true
+	}
+	return e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout || e.Status >= 500 && e.Status != http.StatusNotImplemented
+}
+
+// clean makes text of a server fit for an error: one line, bounded, without secrets.
+func clean(s string, secrets ...[]byte) string {
+	for _, secret := range secrets {
+		if len(secret) > 0 {
+			s = string(bytes.ReplaceAll([]byte(s), secret, []byte("[redacted]")))
+		}
+	}
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > 300 {
+		s = strings.ToValidUTF8(s[:300], "") + "..."
+	}
+	return s
+}

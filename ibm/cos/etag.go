@@ -1,0 +1,29 @@
+package cos
+
+import (
+	"encoding/hex"
+	"strconv"
+	"strings"
+)
+
+// parseETag tells an ETag that is an MD5 sum (parts is 0) or a sum of the sums of parts
+// from those that say nothing.
+func parseETag(etag string) (sum []byte, parts int64, ok bool) {
+	text, number, composite := strings.Cut(etag, "-")
+	sum, err := hex.DecodeString(text)
+	if err != nil || len(sum) != 16 {
+		return nil, 0, false
+	}
+	if composite {
+		parts, err = strconv.ParseInt(number, 10, 32)
+		if err != nil || parts < 1 || parts > MaxParts {
+			return nil, 0, false
+		}
+	}
+	return sum, parts, true
+}
+
+func hasParts(etag string, n int64) bool {
+	_, parts, ok := parseETag(etag)
+	return ok && parts == n
+}

@@ -1,0 +1,219 @@
+package cos_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/luksimg/luksimg/ibm/cos"
+)
+
+// TestMain makes this program the helper of the tests that kill one.
+func TestMain(m *testing.M) {
+	if os.Getenv("COS_TEST_UPLOAD") != "" {
+		if err := uploadHelper(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// uploadHelper uploads a file, and prints a line for each piece of progress.
+func uploadHelper() error {
+	o := cos.Options{Endpoint: os.Getenv("COS_TEST_UPLOAD"), HMAC: hmacKey(), Sleep: noSleep}
+	if os.Getenv("COS_TEST_BEARER") != "" {
+		o.HMAC, o.Tokens = nil, &helperTokens{}
+	}
+	c, err := cos.New(o)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(os.Getenv("COS_TEST_FILE"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if n := os.Getenv("COS_TEST_STREAM"); n != "" {
+		if _, err := c.UploadStream(ctx, object("killed"), f, cos.StreamOptions{}); err != nil {
+			return err
+		}
+		return printPeak()
+	}
+	if os.Getenv("COS_TEST_STATE") == "" {
+		if _, err := c.Upload(ctx, object("killed"), f, fi.Size(), cos.UploadOptions{}); err != nil {
+			return err
+		}
+		return printPeak()
+	}
+	fmt.Println("begins")
+	_, err = c.Upload(ctx, object("killed"), f, fi.Size(), cos.UploadOptions{
+		PartSize: 5 * mib, Jobs: 2, State: cos.StateFile(os.Getenv("COS_TEST_STATE")), Progress: func(n int64) { fmt.Println(n) }})
+	return err
+}
+
+// helperTokens makes tokens that a service accepts until it lets them expire.
+type helperTokens struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (h *helperTokens) Token(context.Context) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.token(), nil
+}
+
+func (h *helperTokens) token() string { return fmt.Sprintf("helper-%d-%d", os.Getpid(), h.n) }
+
+func (h *helperTokens) Invalidate(token string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if token == h.token() {
+		h.n++
+	}
+}
+
+// printPeak prints the most memory that the process had, where the system tells.
+func printPeak() error {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return err
+	}
+	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	var kib int
+	if _, err := fmt.Sscanf(rest, "%d", &kib); err != nil {
+		return err
+	}
+	fmt.Println(kib)
+	return nil
+}
+
+// TestMemory uploads 200 MiB, as a file and as a stream, in a process of its own.
+func TestMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the peak of memory is told on Linux only")
+	}
+	s := newService(t)
+	f, err := os.Create(filepath.Join(t.TempDir(), "source"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(200 * mib); err != nil {
+		t.Fatal(err)
+	}
+	for stream, most := range map[string]int{"": 32 << 10, "yes": 64 << 10} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "COS_TEST_UPLOAD="+s.URL, "COS_TEST_FILE="+f.Name(), "COS_TEST_STATE=", "COS_TEST_STREAM="+stream)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kib int
+		if _, err := fmt.Sscan(string(out), &kib); err != nil || kib < 1000 || kib > most && !raceEnabled {
+			t.Errorf("stream %q: %d KiB at most, want %d: %v", stream, kib, most, err)
+		}
+		t.Logf("stream %q: %d KiB", stream, kib)
+	}
+}
+
+// killAndResume uploads b ten times, killed each time at random, and then to the end.
+func killAndResume(t *testing.T, endpoint, bearer string, c *cos.Client, b []byte, stored func() []byte) {
+	t.Helper()
+	dir := t.TempDir()
+	name, state := filepath.Join(dir, "source"), filepath.Join(dir, "state.json")
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	helper := func() (*exec.Cmd, io.Reader) {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "COS_TEST_UPLOAD="+endpoint, "COS_TEST_FILE="+name, "COS_TEST_STATE="+state, "COS_TEST_BEARER="+bearer)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd, out
+	}
+	killed := 0
+	for i := range 10 {
+		cmd, out := helper()
+		// A life of so many lines: few at first, for the start of the upload.
+		life := rand.IntN(1 + 40*i)
+		lines := bufio.NewScanner(out)
+		for n := 0; lines.Scan() && n < life; n++ {
+		}
+		cmd.Process.Kill()
+		if err := cmd.Wait(); err != nil {
+			killed++
+		}
+	}
+	if killed < 5 {
+		t.Errorf("killed %d times only", killed)
+	}
+	cmd, out := helper()
+	io.Copy(io.Discard, out)
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(stored(), b) {
+		t.Error("the object is not the source")
+	}
+	clean(t, c)
+	if left, _ := filepath.Glob(state + "*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestKill kills an upload to the sandbox with SIGKILL, ten times; and again with a service
+// that does what it should not.
+func TestKill(t *testing.T) {
+	for name, fault := range map[string]func(s *service) func(http.ResponseWriter, *http.Request) bool{
+		"sound":        nil,
+		"500":          func(*service) func(http.ResponseWriter, *http.Request) bool { return badly(7, answer500) },
+		"dropped":      func(*service) func(http.ResponseWriter, *http.Request) bool { return badly(7, drop) },
+		"answers lost": func(s *service) func(http.ResponseWriter, *http.Request) bool { return badly(5, s.dropAnswer) },
+		"expiry": func(s *service) func(http.ResponseWriter, *http.Request) bool {
+			return badly(5, func(http.ResponseWriter, *http.Request) bool { s.expire(); return false })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
+			bearer := ""
+			if fault != nil {
+				s.breaks(fault(s))
+				bearer = "yes"
+			}
+			killAndResume(t, s.URL, bearer, c, noise(41*mib+99, 40), func() []byte { s.breaks(nil); return s.stored(t, "killed") })
+			if name == "expiry" {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if n := len(s.tokens); n < 12 {
+					t.Errorf("%d tokens only", n)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,100 @@
+package cos
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// An Object says where an object is. Its text form, which SoftLayer and VPC take too, is
+// cos://region/bucket/key.
+type Object struct {
+	Region string // of the bucket, "us-south"
+	Bucket string
+	Key    string
+}
+
+const scheme = "cos://"
+
+// ParseURI reads cos://region/bucket/key. The key is all that follows, slashes and
+// percent signs included: nothing in it is decoded.
+func ParseURI(uri string) (Object, error) {
+	rest, ok := strings.CutPrefix(uri, scheme)
+	if !ok {
+		return Object{}, uriError(uri, "it must begin with "+scheme)
+	}
+	var o Object
+	o.Region, rest, _ = strings.Cut(rest, "/")
+	o.Bucket, o.Key, _ = strings.Cut(rest, "/")
+	return o, o.Check()
+}
+
+// String returns the URI.
+func (o Object) String() string { return scheme + o.Region + "/" + o.Bucket + "/" + o.Key }
+
+// Check says what is wrong with the names, if anything is: an error that matches
+// [ErrURI]. It asks no server.
+func (o Object) Check() error {
+	if err := checkBucket(o.Region, o.Bucket); err != nil {
+		return err
+	}
+	switch {
+	case o.Key == "":
+		return uriError(o.String(), "the name of the object is missing: "+scheme+"REGION/BUCKET/OBJECT")
+	case len(o.Key) > 1024:
+		return uriError(o.String(), "the name of the object is longer than 1024 bytes")
+	case !utf8.ValidString(o.Key):
+		return uriError(o.String(), "the name of the object is not UTF-8")
+	case strings.ContainsFunc(o.Key, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return uriError(o.String(), "the name of the object has control characters")
+	}
+	for segment := range strings.SplitSeq(o.Key, "/") {
+		// What is between here and the server may resolve them.
+		if segment == "." || segment == ".." {
+			return uriError(o.String(), "the name of the object has a part that is . or ..")
+		}
+	}
+	return nil
+}
+
+var (
+	regionName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
+)
+
+func checkBucket(region, bucket string) error {
+	uri := scheme + region + "/" + bucket
+	switch {
+	case region == "":
+		return uriError(uri, "the region is missing")
+	case len(region) > 32 || !regionName.MatchString(region):
+		return uriError(uri, "the region is not a name such as us-south")
+	case bucket == "":
+		return uriError(uri, "the bucket is missing")
+	case len(bucket) < 3 || len(bucket) > 63 || !bucketName.MatchString(bucket) || strings.Contains(bucket, ".."):
+		return uriError(uri, "a bucket's name is 3 to 63 lower-case letters, digits, dots and hyphens")
+	}
+	if _, err := netip.ParseAddr(bucket); err == nil {
+		return uriError(uri, "a bucket's name is not an IP address")
+	}
+	return nil
+}
+
+func uriError(uri, what string) error {
+	if len(uri) > 200 {
+		uri = strings.ToValidUTF8(uri[:200], "") + "..."
+	}
+	return fmt.Errorf("%w %q: %s", ErrURI, uri, what)
+}
+
+// CrossRegion reports whether a region is not one but several, "us" or "eu-geo": images
+// in such buckets can not be imported.
+func CrossRegion(region string) bool {
+	switch region {
+	case "us", "eu", "ap":
+		return true
+	}
+	return strings.HasSuffix(region, "-geo")
+}

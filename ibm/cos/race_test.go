@@ -1,0 +1,5 @@
+//go:build race
+
+package cos_test
+
+const raceEnabled = true

@@ -1,0 +1,398 @@
+package cos
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/luksimg/luksimg/internal/sigv4"
+)
+
+const (
+	maxAnswer = 4 << 20  // of XML: a thousand parts take a quarter of a megabyte
+	maxError  = 64 << 10 // of an XML error
+
+	// Above this size the service is asked first whether it will take a body, which saves
+	// sending it with a token that has expired.
+	expectAbove = 1 << 20
+)
+
+// A request is one call of the S3 protocol.
+type request struct {
+	method string
+	at     Object // the key is "" for calls of the bucket
+	query  url.Values
+	header http.Header
+	body   *payload // nil for none
+	stall  time.Duration
+	once   bool // must not be repeated blindly
+
+	secret []byte // that the last attempt was authorized with
+}
+
+// A payload is the body of a request: a part of a source, whose sums are known.
+type payload struct {
+	src       io.ReaderAt
+	off, size int64
+	md5       []byte // 16 bytes
+	sha256    string // hexadecimal, or sigv4.UnsignedPayload
+	sent      func(int64)
+
+	mark int64 // the most that an attempt has sent, for progress
+}
+
+// do sends a request until it is answered, and returns the header and the body of the answer.
+func (c *Client) do(ctx context.Context, r *request) (http.Header, []byte, error) {
+	var header http.Header
+	var body []byte
+	err := c.retry(ctx, r.once, func() (time.Duration, error) {
+		resp, after, err := c.send(ctx, r)
+		if err != nil {
+			return after, err
+		}
+		defer resp.Body.Close()
+		header = resp.Header
+		if r.method == http.MethodHead {
+			return 0, nil
+		}
+		body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+		if err == nil && len(body) > maxAnswer {
+			err = &permanentError{fmt.Errorf("%s %s: the answer is longer than %d bytes", r.method, c.redacted(r), maxAnswer)}
+		}
+		return 0, err
+	})
+	return header, body, err
+}
+
+// retry calls attempt until it works, or fails for good. attempt returns how long the server
+// wants to be left alone.
+func (c *Client) retry(ctx context.Context, once bool, attempt func() (time.Duration, error)) error {
+	for n := 1; ; n++ {
+		after, err := attempt()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if once || n >= c.o.Attempts || !passing(err) {
+			return unwrapPermanent(err)
+		}
+		if err := c.backoff(ctx, n, after); err != nil {
+			return err
+		}
+	}
+}
+
+// A permanentError is one that no further attempt will change.
+type permanentError struct{ error }
+
+func (e *permanentError) Unwrap() error { return e.error }
+
+func unwrapPermanent(err error) error {
+	if p, ok := err.(*permanentError); ok {
+		return p.error
+	}
+	return err
+}
+
+// passing reports whether an error may be gone at the next attempt.
+func passing(err error) bool {
+	var answer *Error
+	var permanent *permanentError
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &permanent), errors.Is(err, context.Canceled), errors.As(err, &certificate), errors.As(err, &authority):
+		return false
+	case errors.As(err, &answer):
+		return answer.retryable()
+	case errors.As(err, &dns):
+		return !dns.IsNotFound
+	}
+	return true // a connection that was refused or broke
+}
+
+// maxRenewals is how often the token of one attempt is renewed. One that was given just
+// before the other ones expired may be among them.
+const maxRenewals = 3
+
+// send makes one attempt, or more if a token was refused. The caller closes the body of the
+// answer, which is a success.
+func (c *Client) send(ctx context.Context, r *request) (*http.Response, time.Duration, error) {
+	for renewed := 0; ; renewed++ {
+		resp, token, err := c.sendOnce(ctx, r)
+		if err != nil {
+			return nil, 0, err
+		}
+		r.secret = c.auth.secret(token)
+		if renewed > 0 {
+			c.auth.replaced(token)
+		}
+		if resp.StatusCode/100 == 2 {
+			return resp, 0, nil
+		}
+		answer := c.readError(r, resp)
+		resp.Body.Close()
+		if renewed < maxRenewals && answer.Is(ErrAccess) && c.auth.renew(token, answer.Status) {
+			continue
+		}
+		return nil, retryAfter(resp.Header, c.o.Now()), answer
+	}
+}
+
+var errStalled = errors.New("no byte moved for too long")
+
+// sendOnce sends a request and returns what came back, whatever its status, and the token
+// that it was authorized with.
+func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, string, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stall := max(r.stall, c.o.Stall)
+	timer := time.AfterFunc(stall, func() { cancel(errStalled) })
+	moved := func() { timer.Reset(stall) }
+	stop := func() { timer.Stop(); cancel(nil) }
+
+	u := c.base(r.at.Region)
+	u.Path = "/" + r.at.Bucket
+	if r.at.Key != "" {
+		u.Path += "/" + r.at.Key
+	}
+	u.RawPath = sigv4.Escape(u.Path, true)
+	u.RawQuery = sigv4.Query(r.query)
+	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), nil)
+	if err != nil {
+		stop()
+		return nil, "", &permanentError{err}
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	req.Header.Set("User-Agent", "luksimg")
+	sum := sigv4.EmptyPayload
+	var body *bodyReader
+	if p := r.body; p != nil {
+		sum = p.sha256
+		req.ContentLength = p.size
+		if p.size > 0 {
+			body = &bodyReader{p: p, moved: moved, closed: make(chan struct{})}
+			req.Body = body
+		}
+		if p.md5 != nil {
+			req.Header.Set("Content-MD5", base64.StdEncoding.EncodeToString(p.md5))
+		}
+		if p.size > expectAbove {
+			req.Header.Set("Expect", "100-continue")
+		}
+	}
+	token, err := c.auth.sign(req, r.at.Region, sum)
+	if err != nil {
+		stop()
+		return nil, "", &permanentError{err}
+	}
+	resp, err := c.http.Do(req)
+	if err == nil && resp.StatusCode/100 != 2 {
+		// A refusal may come before the body is sent, the rest of which nobody wants.
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
+		resp.Body.Close()
+		resp.Body = io.NopCloser(bytes.NewReader(b))
+		cancel(nil)
+	}
+	if body != nil {
+		// The transport may still read the body, of a buffer that the caller will use again.
+		<-body.closed
+		if err := body.failure(); err != nil {
+			if resp != nil {
+				resp.Body.Close()
+			}
+			stop()
+			return nil, "", &permanentError{err}
+		}
+	}
+	if err != nil {
+		cause := context.Cause(ctx)
+		stop()
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err // without the URL, whose query may tell too much
+		}
+		if cause == errStalled {
+			err = errStalled
+		}
+		return nil, "", fmt.Errorf("%s %s: %w", r.method, c.redacted(r), err)
+	}
+	resp.Body = &answerReader{ReadCloser: resp.Body, moved: moved, stop: stop, ctx: ctx}
+	return resp, token, nil
+}
+
+// redacted returns the URL of a request without the values of its query.
+func (c *Client) redacted(r *request) string {
+	u := c.base(r.at.Region)
+	u.Path = "/" + r.at.Bucket
+	if r.at.Key != "" {
+		u.Path += "/" + r.at.Key
+	}
+	s := u.String()
+	sep := "?"
+	for _, name := range []string{"uploads", "uploadId", "partNumber", "location", "prefix"} {
+		if !r.query.Has(name) {
+			continue
+		}
+		s += sep + name
+		if name == "partNumber" {
+			s += "=" + r.query.Get(name)
+		}
+		sep = "&"
+	}
+	return s
+}
+
+// readError makes an [Error] of an answer.
+func (c *Client) readError(r *request, resp *http.Response) *Error {
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
+	return c.parseError(r, resp, b)
+}
+
+func (c *Client) parseError(r *request, resp *http.Response, body []byte) *Error {
+	var x struct {
+		XMLName                                    xml.Name `xml:"Error"`
+		Code, Message, RequestId, Region, Endpoint string
+	}
+	if xml.Unmarshal(body, &x) != nil {
+		x.Code, x.Message = "", ""
+	}
+	e := &Error{
+		Method: r.method, URL: c.redacted(r), Status: resp.StatusCode, Region: r.at.Region,
+		Code: clean(x.Code, r.secret), Message: clean(x.Message, r.secret),
+		RequestID:    clean(resp.Header.Get("X-Amz-Request-Id"), r.secret),
+		BucketRegion: clean(resp.Header.Get("X-Amz-Bucket-Region"), r.secret),
+	}
+	if e.RequestID == "" {
+		e.RequestID = clean(x.RequestId, r.secret)
+	}
+	if e.BucketRegion == "" && e.Is(ErrBucketRegion) {
+		e.BucketRegion = clean(x.Region, r.secret)
+		if e.BucketRegion == "" {
+			e.BucketRegion = regionOfHost(x.Endpoint)
+		}
+	}
+	return e
+}
+
+// regionOfHost returns the region in the name of one of IBM's endpoints, or "".
+func regionOfHost(host string) string {
+	f := strings.Split(strings.TrimPrefix(host, "https://"), ".")
+	for i, label := range f {
+		if label == "cloud-object-storage" && i > 0 && regionName.MatchString(f[i-1]) && len(f[i-1]) <= 32 {
+			return f[i-1]
+		}
+	}
+	return ""
+}
+
+// retryAfter reads the header of that name: seconds, or a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(0, t.Sub(now))
+	}
+	return 0
+}
+
+// A bodyReader is one reading of a payload. It tells what failed, and when the transport
+// is done with it.
+type bodyReader struct {
+	p      *payload
+	moved  func()
+	closed chan struct{}
+
+	mu   sync.Mutex
+	pos  int64
+	done bool
+	err  error
+}
+
+func (b *bodyReader) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.done:
+		return 0, http.ErrBodyReadAfterClose
+	case b.pos == b.p.size:
+		return 0, io.EOF
+	}
+	n, err := b.p.src.ReadAt(p[:min(int64(len(p)), b.p.size-b.pos)], b.p.off+b.pos)
+	if n == 0 && err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		b.err = fmt.Errorf("source at offset %d: %w", b.p.off+b.pos, err)
+		return 0, b.err
+	}
+	b.pos += int64(n)
+	b.moved()
+	if b.pos > b.p.mark {
+		if b.p.sent != nil {
+			b.p.sent(b.pos - b.p.mark)
+		}
+		b.p.mark = b.pos
+	}
+	return n, nil
+}
+
+func (b *bodyReader) Close() error {
+	b.mu.Lock() // not while it is being read
+	defer b.mu.Unlock()
+	if !b.done {
+		b.done = true
+		close(b.closed)
+	}
+	return nil
+}
+
+// failure returns what the source failed with.
+func (b *bodyReader) failure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// An answerReader is the body of an answer, for as long as bytes keep coming.
+type answerReader struct {
+	io.ReadCloser
+	moved, stop func()
+	ctx         context.Context
+}
+
+func (a *answerReader) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if n > 0 {
+		a.moved()
+	}
+	if err != nil && err != io.EOF && context.Cause(a.ctx) == errStalled {
+		err = errStalled
+	}
+	return n, err
+}
+
+func (a *answerReader) Close() error {
+	err := a.ReadCloser.Close()
+	a.stop()
+	return err
+}

@@ -1,0 +1,233 @@
+package cos_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/sandbox/s3"
+)
+
+const (
+	account   = "acct-1"
+	accessKey = "0123456789abcdef"
+	secretKey = "hmac-secret-fedcba9876543210"
+	mib       = 1 << 20
+)
+
+// A service is the sandbox, with what a test wants to go wrong.
+type service struct {
+	*httptest.Server
+	s3 *s3.Server
+
+	mu     sync.Mutex
+	fault  func(w http.ResponseWriter, r *http.Request) bool // true if it has answered
+	tokens map[string]bool                                   // valid ones
+	calls  []string                                          // "PUT partNumber" and so on
+}
+
+func newService(t testing.TB) *service {
+	t.Helper()
+	s := &service{tokens: map[string]bool{}}
+	var err error
+	s.s3, err = s3.New(s3.Options{
+		Dir: t.TempDir(),
+		Token: func(_ context.Context, bearer string) (string, bool) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			valid, seen := s.tokens[bearer]
+			if !seen && strings.HasPrefix(bearer, "helper-") { // of another process
+				valid = true
+				s.tokens[bearer] = true
+			}
+			return account, valid
+		},
+		HMAC: func(key string) ([]byte, string, bool) { return []byte(secretKey), account, key == accessKey },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Server = httptest.NewServer(s)
+	t.Cleanup(func() { s.Server.Close(); s.s3.Close() })
+	if err := s.s3.CreateBucket(account, "images", "us-south-standard"); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	what := r.Method
+	for _, q := range []string{"uploads", "uploadId", "partNumber", "location"} {
+		if r.URL.Query().Has(q) {
+			what += " " + q
+		}
+	}
+	s.calls = append(s.calls, what)
+	fault := s.fault
+	s.mu.Unlock()
+	if fault == nil || !fault(w, r) {
+		s.s3.ServeHTTP(w, r)
+	}
+}
+
+// breaks sets what goes wrong from now on.
+func (s *service) breaks(fault func(w http.ResponseWriter, r *http.Request) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = fault
+}
+
+// count returns how many calls of a kind there were.
+func (s *service) count(what string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.calls {
+		if c == what {
+			n++
+		}
+	}
+	return n
+}
+
+// A tokenSource gives tokens of a service, a new one after each refusal.
+type tokenSource struct {
+	s       *service
+	mu      sync.Mutex
+	n       int
+	current string
+}
+
+func (ts *tokenSource) Token(context.Context) (string, error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if ts.current == "" {
+		ts.n++
+		ts.current = fmt.Sprintf("bearer-secret-%d", ts.n)
+		ts.s.mu.Lock()
+		ts.s.tokens[ts.current] = true
+		ts.s.mu.Unlock()
+	}
+	return ts.current, nil
+}
+
+func (ts *tokenSource) Invalidate(token string) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if token == ts.current {
+		ts.current = ""
+	}
+}
+
+// expire makes the service refuse the tokens that are out.
+func (s *service) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for token := range s.tokens {
+		s.tokens[token] = false
+	}
+}
+
+// noSleep is for clients that need not wait, in tests.
+func noSleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+
+func client(t testing.TB, o cos.Options) *cos.Client {
+	t.Helper()
+	if o.Sleep == nil {
+		o.Sleep = noSleep
+	}
+	c, err := cos.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// both calls a test with a client of each kind of credentials.
+func both(t *testing.T, test func(t *testing.T, s *service, c *cos.Client)) {
+	t.Run("bearer", func(t *testing.T) {
+		s := newService(t)
+		test(t, s, client(t, cos.Options{Endpoint: s.URL, Tokens: &tokenSource{s: s}, ServiceInstanceID: "crn:v1:instance"}))
+	})
+	t.Run("hmac", func(t *testing.T) {
+		s := newService(t)
+		test(t, s, client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()}))
+	})
+}
+
+func hmacKey() *cos.HMAC {
+	return &cos.HMAC{AccessKeyID: accessKey, SecretAccessKey: []byte(secretKey)}
+}
+
+func object(key string) cos.Object { return cos.Object{Region: "us-south", Bucket: "images", Key: key} }
+
+// noise returns bytes that differ everywhere.
+func noise(n int, seed uint64) []byte {
+	var s [32]byte
+	binary.LittleEndian.PutUint64(s[:], seed)
+	b := make([]byte, n)
+	rand.NewChaCha8(s).Read(b)
+	return b
+}
+
+// stored returns what the sandbox has, or fails.
+func (s *service) stored(t testing.TB, key string) []byte {
+	t.Helper()
+	o, err := s.s3.Open(account, "images", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	b, err := io.ReadAll(io.NewSectionReader(o, 0, o.Size()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// clean fails if there are unfinished uploads.
+func clean(t testing.TB, c *cos.Client) {
+	t.Helper()
+	u, err := c.Uploads(context.Background(), "us-south", "images", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(u) > 0 {
+		t.Errorf("left behind: %v", u)
+	}
+}
+
+// writerAt is memory that grows.
+type writerAt struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (w *writerAt) WriteAt(p []byte, off int64) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := int(off) + len(p); n > len(w.b) {
+		w.b = slices.Grow(w.b, n-len(w.b))[:n]
+	}
+	return copy(w.b[off:], p), nil
+}
+
+// file is writerAt that can be read.
+type file struct{ writerAt }
+
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return bytes.NewReader(f.b).ReadAt(p, off)
+}

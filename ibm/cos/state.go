@@ -1,0 +1,143 @@
+package cos
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// A StateStore keeps what an upload or a download must know to go on after a crash: a
+// few lines of JSON, without secrets. It is used from one goroutine at a time.
+type StateStore interface {
+	// Load returns what Save was given last, or nil if there is nothing.
+	Load() ([]byte, error)
+	// Save replaces it, as a whole or not at all.
+	Save([]byte) error
+	// Remove forgets it. It is no error if there is nothing.
+	Remove() error
+}
+
+// A StateFile is a [StateStore] in the file of that name.
+type StateFile string
+
+// maxState bounds a state file: a download keeps 40 bytes a part.
+const maxState = 4 << 20
+
+// Load implements [StateStore].
+func (f StateFile) Load() ([]byte, error) {
+	file, err := os.Open(string(f))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxState+1))
+	if err == nil && len(b) > maxState {
+		err = fmt.Errorf("%s: is not a state file: longer than %d bytes", string(f), maxState)
+	}
+	return b, err
+}
+
+// temp is the name of the file beside, which a crash may leave: the next Save or Remove
+// takes care of it.
+func (f StateFile) temp() string { return string(f) + ".tmp" }
+
+// Save implements [StateStore]: it writes a file beside, syncs it, and renames it.
+func (f StateFile) Save(b []byte) error {
+	t, err := os.OpenFile(f.temp(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = t.Write(b)
+	if err == nil {
+		err = t.Sync()
+	}
+	if e := t.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.temp(), string(f))
+	}
+	if err != nil {
+		os.Remove(f.temp())
+	}
+	return err
+}
+
+// Remove implements [StateStore].
+func (f StateFile) Remove() error {
+	for _, name := range []string{f.temp(), string(f)} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// stateVersion is that of the JSON of both states.
+const stateVersion = 1
+
+// An uploadState is what is known of an upload that is under way.
+type uploadState struct {
+	Version  int    `json:"version"`
+	Object   string `json:"object"`
+	Size     int64  `json:"size"`
+	PartSize int64  `json:"part_size"`
+	Source   string `json:"source"` // a fingerprint, see below
+	// Before it begins, the uploads of the object that were there already; or that they
+	// cannot be listed. An upload that is begun and not known here is the one that a crash
+	// kept from being saved.
+	Others   []string `json:"others,omitempty"`
+	Unlisted bool     `json:"unlisted,omitempty"`
+	UploadID string   `json:"upload_id,omitempty"`
+}
+
+func parseUploadState(b []byte) (*uploadState, error) {
+	s := new(uploadState)
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, fmt.Errorf("state of the upload: %w", err)
+	}
+	if s.Version != stateVersion {
+		return nil, fmt.Errorf("state of the upload: version %d, want %d", s.Version, stateVersion)
+	}
+	if s.Size < 0 || s.PartSize < MinPart || s.PartSize > MaxPart || partCount(s.Size, s.PartSize) > MaxParts {
+		return nil, fmt.Errorf("state of the upload: %d bytes in parts of %d", s.Size, s.PartSize)
+	}
+	return s, nil
+}
+
+func saveState(store StateStore, state any) error {
+	b, err := json.MarshalIndent(state, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := store.Save(append(b, '\n')); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	return nil
+}
+
+// fingerprint tells one source from another without reading all of it: the hash of its
+// length and of samples. The parts themselves are compared one by one.
+func fingerprint(src io.ReaderAt, size int64) (string, error) {
+	const samples, length = 32, 16 << 10
+	h := sha256.New()
+	fmt.Fprintf(h, "luksimg source %d\n", size)
+	for i := range int64(samples) {
+		off := max(0, size-length) / (samples - 1) * i
+		if i == samples-1 {
+			off = max(0, size-length)
+		}
+		if _, err := io.Copy(h, io.NewSectionReader(src, off, min(length, size-off))); err != nil {
+			return "", fmt.Errorf("source: %w", err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,307 @@
+package cos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync/atomic"
+
+	"github.com/luksimg/luksimg/internal/parallel"
+)
+
+// UploadOptions say how [Client.Upload] works. The zero value is right for most.
+type UploadOptions struct {
+	// PartSize in bytes, 5 MiB to 5 GiB. The default is 16 to 64 MiB by the size of the
+	// object, and more where that would be too many parts. An upload that goes on keeps its own.
+	PartSize int64
+	// Jobs is how many parts are sent at a time. The default is 4.
+	Jobs int
+	// State, if not nil, makes the upload resumable: after an error, or a crash, what was
+	// sent is kept by the service, and the same call goes on. [Client.AbortUpload] gives
+	// it up. Without State an upload that fails is given up at once.
+	State StateStore
+	// Progress, if not nil, is called with how many bytes more have been sent, or found
+	// to be there. It must not block, and is called from several goroutines.
+	Progress func(n int64)
+	// OpaqueETags is for buckets of other services whose ETags are not MD5 sums. Parts
+	// are then checked by the service only, and sent again when an upload goes on.
+	OpaqueETags bool
+}
+
+// An UploadResult says what was made.
+type UploadResult struct {
+	Size  int64
+	ETag  string // as the service must have it: without quotes; "" if ETags are opaque
+	Parts int    // how many; 0 if it was sent in one request
+	Found int    // how many of them an earlier attempt had sent
+}
+
+// hashBuffer is what a worker reads at a time to hash.
+const hashBuffer = 128 << 10
+
+// defaultPart returns the size of the parts of a file: larger files, larger parts.
+func defaultPart(size int64) int64 {
+	p := int64(16 << 20)
+	for p < 64<<20 && size/p > 1024 {
+		p *= 2
+	}
+	return p
+}
+
+// Upload sends the size bytes of src to an object, which appears as a whole or not at all.
+// Each part is read twice: to hash it, and to send it; nothing of it is kept in memory.
+// src must not change meanwhile. At the end the service is asked for the size and the
+// ETag of the object, which must be those of what was sent.
+//
+// Where State has another object, or another source, than the one of this call, the error
+// matches [ErrChanged].
+func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int64, opts UploadOptions) (UploadResult, error) {
+	if err := o.Check(); err != nil {
+		return UploadResult{}, err
+	}
+	if err := regional(o.Region, o.Bucket); err != nil {
+		return UploadResult{}, err
+	}
+	partSize, err := choosePart(size, opts.PartSize, defaultPart(size))
+	if err != nil {
+		return UploadResult{}, err
+	}
+	u := &upload{multipart: multipart{c: c, at: o, partSize: partSize, opaque: opts.OpaqueETags, sent: opts.Progress}, src: src, size: size, opts: opts}
+	if size <= partSize {
+		return u.single(ctx)
+	}
+	if opts.State == nil {
+		if err := u.start(ctx); err != nil {
+			return UploadResult{}, err
+		}
+		if err := u.run(ctx, nil); err != nil {
+			return UploadResult{}, u.aborted(ctx, err)
+		}
+		return u.result(), nil
+	}
+	if err := u.resume(ctx); err != nil {
+		return UploadResult{}, err
+	}
+	return u.result(), opts.State.Remove()
+}
+
+// AbortUpload gives up the upload that a [StateStore] knows of, so that the service
+// keeps nothing of it, and removes the state. If there is none, it does nothing.
+func (c *Client) AbortUpload(ctx context.Context, state StateStore) error {
+	b, err := state.Load()
+	if err != nil || b == nil {
+		return err
+	}
+	s, err := parseUploadState(b)
+	if err != nil {
+		return err
+	}
+	o, err := ParseURI(s.Object)
+	if err != nil {
+		return err
+	}
+	m := &multipart{c: c, at: o, id: s.UploadID}
+	if m.id == "" && !s.Unlisted {
+		if err := m.adopt(ctx, s.Others); err != nil {
+			return err
+		}
+	}
+	if m.id != "" {
+		if err := c.Abort(ctx, o, m.id); err != nil {
+			return err
+		}
+	}
+	return state.Remove()
+}
+
+type upload struct {
+	multipart
+	src   io.ReaderAt
+	size  int64
+	opts  UploadOptions
+	found atomic.Int64
+}
+
+func (u *upload) result() UploadResult {
+	r := UploadResult{Size: u.size, Found: int(u.found.Load())}
+	if _, one := u.parts[0]; !one {
+		r.Parts = len(u.parts)
+	}
+	if !u.opaque {
+		r.ETag = u.etag()
+	}
+	return r
+}
+
+// single sends the object in one request.
+func (u *upload) single(ctx context.Context) (UploadResult, error) {
+	if u.opts.State != nil {
+		// One of a larger source would be forgotten, and left behind.
+		if b, err := u.opts.State.Load(); err != nil || b != nil {
+			return UploadResult{}, errors.Join(err, u.changed("the source was larger"))
+		}
+	}
+	if _, err := u.send(ctx, 0, u.src, 0, u.size, make([]byte, hashBuffer), nil); err != nil {
+		return UploadResult{}, err
+	}
+	if err := u.check(ctx, u.size); err != nil {
+		return UploadResult{}, err
+	}
+	return u.result(), nil
+}
+
+func (u *upload) changed(what string) error {
+	return fmt.Errorf("upload of %v: %w: %s when it began; abort it, or go on with what it began with", u.at, ErrChanged, what)
+}
+
+// run sends the parts that are not there, and completes the object.
+func (u *upload) run(ctx context.Context, there map[int]part) error {
+	jobs := u.opts.Jobs
+	if jobs <= 0 {
+		jobs = 4
+	}
+	n := partCount(u.size, u.partSize)
+	err := each(ctx, jobs, int(n), func(ctx context.Context, buf []byte, number int) error {
+		off := int64(number-1) * u.partSize
+		found, err := u.send(ctx, number, u.src, off, min(u.partSize, u.size-off), buf, there)
+		if found {
+			u.found.Add(1)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return u.complete(ctx, u.size)
+}
+
+// each calls do for the numbers from 1 to n, from as many goroutines as jobs says. The
+// first error ends the context of the others.
+func each(ctx context.Context, jobs, n int, do func(ctx context.Context, buf []byte, number int) error) error {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	return parallel.Run(inner, min(jobs, n), hashBuffer, numbers(n), func(buf []byte, number int) error {
+		err := do(inner, buf, number)
+		if err != nil {
+			cancel(err)
+		}
+		return err
+	})
+}
+
+func numbers(n int) iter.Seq2[int, error] {
+	return func(yield func(int, error) bool) {
+		for i := 1; i <= n && yield(i, nil); i++ {
+		}
+	}
+}
+
+// resume begins an upload or goes on with the one that the state tells of.
+func (u *upload) resume(ctx context.Context) error {
+	source, err := fingerprint(u.src, u.size)
+	if err != nil {
+		return err
+	}
+	b, err := u.opts.State.Load()
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	var s *uploadState
+	if b != nil {
+		if s, err = parseUploadState(b); err != nil {
+			return err
+		}
+		switch {
+		case s.Object != u.at.String():
+			return u.changed("the object was " + clean(s.Object))
+		case s.Size != u.size:
+			return u.changed(fmt.Sprintf("the source had %d bytes", s.Size))
+		case s.Source != source:
+			return u.changed("the source was another")
+		}
+		u.partSize = s.PartSize
+	}
+	for try := 1; ; try++ {
+		if s == nil {
+			s = &uploadState{Version: stateVersion, Object: u.at.String(), Size: u.size, PartSize: u.partSize, Source: source}
+			others, err := u.others(ctx)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			s.Others, s.Unlisted = others, err != nil
+			if err := saveState(u.opts.State, s); err != nil {
+				return err
+			}
+		} else if s.UploadID == "" && !s.Unlisted {
+			if err := u.adopt(ctx, s.Others); err != nil {
+				return err
+			}
+		} else {
+			u.id = s.UploadID
+		}
+		if u.id == "" {
+			if err := u.begin(ctx, s.Others, !s.Unlisted); err != nil {
+				return err
+			}
+		}
+		if s.UploadID != u.id {
+			s.UploadID, s.Others = u.id, nil
+			if err := saveState(u.opts.State, s); err != nil {
+				return err
+			}
+		}
+		there, err := u.listParts(ctx)
+		switch {
+		case err == nil:
+			return u.run(ctx, there)
+		case !isNoSuchUpload(err) || try == 3:
+			return err
+		}
+		// Either it was completed, and there was a crash before the state was removed; or
+		// it was aborted, or expired.
+		if done, err := u.finished(ctx); done || err != nil {
+			return err
+		}
+		s, u.id = nil, ""
+	}
+}
+
+func (u *upload) listParts(ctx context.Context) (map[int]part, error) {
+	return u.c.listParts(ctx, u.at, u.id)
+}
+
+// finished reports whether the object is there with the content of the source, which it
+// reads only if it may be.
+func (u *upload) finished(ctx context.Context) (bool, error) {
+	i, err := u.c.Head(ctx, u.at)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	n := partCount(u.size, u.partSize)
+	if u.opaque || i.Size != u.size || !hasParts(i.ETag, n) {
+		return false, nil
+	}
+	err = each(ctx, 2, int(n), func(_ context.Context, buf []byte, number int) error {
+		off := int64(number-1) * u.partSize
+		_, sum, err := u.c.sums(u.src, off, min(u.partSize, u.size-off), buf, u.at.Region)
+		u.put(number, sentPart{md5: sum})
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	if i.ETag == u.etag() {
+		u.found.Store(n)
+		if u.sent != nil {
+			u.sent(u.size)
+		}
+		return true, nil
+	}
+	u.parts = nil
+	return false, nil
+}

@@ -1,0 +1,140 @@
+package s3
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sort"
+	"time"
+)
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }
+
+// A blobFile is a file that holds a part, or all, of an object.
+type blobFile struct {
+	name string
+	size int64
+	md5  [md5.Size]byte
+}
+
+// receive writes what r gives into a file.
+func (s *Server) receive(r io.Reader) (*blobFile, error) {
+	f, err := os.CreateTemp(s.dir, "blob-")
+	if err != nil {
+		return nil, err
+	}
+	h := md5.New()
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(f, h)}, r, make([]byte, 128<<10))
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return nil, err
+	}
+	return &blobFile{f.Name(), n, [md5.Size]byte(h.Sum(nil))}, nil
+}
+
+// An object is content that does not change. The lock of the server is for its readers.
+type object struct {
+	blobs    []*blobFile
+	ends     []int64 // offsets of the ends of the blobs, made when there are more than one
+	size     int64
+	etag     string
+	modified time.Time
+	header   http.Header // X-Amz-Meta- and Content-Type
+
+	readers int
+	removed bool
+}
+
+// remove removes the content, now or when nobody reads it any more. The caller holds
+// the lock, or is the only one to know o, which may be nil.
+func (o *object) remove() {
+	if o == nil {
+		return
+	}
+	o.removed = true
+	if o.readers > 0 {
+		return
+	}
+	for _, b := range o.blobs {
+		os.Remove(b.name)
+	}
+}
+
+// An Object is one that is open: its content as of then, whatever becomes of it.
+// Reading is safe for concurrent use.
+type Object struct {
+	s      *Server
+	o      *object
+	closed bool
+}
+
+// Size returns the length in bytes.
+func (o *Object) Size() int64 { return o.o.size }
+
+// ETag returns the entity tag, without quotes.
+func (o *Object) ETag() string { return o.o.etag }
+
+// Close ends the use of it.
+func (o *Object) Close() error {
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	if o.closed {
+		return os.ErrClosed
+	}
+	o.closed = true
+	o.o.readers--
+	if o.o.removed {
+		o.o.remove()
+	}
+	return nil
+}
+
+// ReadAt implements [io.ReaderAt]. A file is open only while it is read: an object may have
+// ten thousand.
+func (o *Object) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, fmt.Errorf("read at %d", off)
+	}
+	for n < len(p) {
+		if off >= o.o.size {
+			return n, io.EOF
+		}
+		i, start := o.o.find(off)
+		b := o.o.blobs[i]
+		k, err := readFile(b.name, p[n:min(int64(len(p)), int64(n)+b.size-(off-start))], off-start)
+		n += k
+		off += int64(k)
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// find returns the blob that has the byte at off, and where the blob starts.
+func (o *object) find(off int64) (int, int64) {
+	if len(o.blobs) == 1 {
+		return 0, 0
+	}
+	i := sort.Search(len(o.ends), func(i int) bool { return o.ends[i] > off })
+	return i, o.ends[i] - o.blobs[i].size
+}
+
+func readFile(name string, p []byte, off int64) (int, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	n, err := f.ReadAt(p, off)
+	if n == len(p) {
+		return n, nil
+	}
+	return n, err
+}

@@ -1,0 +1,235 @@
+// Package sigv4 is Signature Version 4 of Amazon S3, as other S3 services, IBM Cloud
+// Object Storage among them, know it too: [Sign] for clients, [Parse] and
+// [Authorization.Verify] for a server. See "Authenticating Requests (AWS Signature
+// Version 4)" in the Amazon S3 API Reference.
+package sigv4
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Values of the header X-Amz-Content-Sha256 that are not the hash of a body.
+const (
+	// UnsignedPayload leaves the body out of the signature: for TLS.
+	UnsignedPayload = "UNSIGNED-PAYLOAD"
+	// EmptyPayload is the SHA-256 of nothing.
+	EmptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+)
+
+const (
+	// TimeFormat is that of the header X-Amz-Date, in UTC.
+	TimeFormat = "20060102T150405Z"
+
+	algorithm = "AWS4-HMAC-SHA256"
+	service   = "s3"
+	request   = "aws4_request"
+)
+
+// Sign signs a request with the headers it has then: the host, the content's type and
+// MD5, and all that begin with X-Amz- or Ibm-. It sets X-Amz-Date, X-Amz-Content-Sha256
+// and Authorization. payload is the SHA-256 of the body in hexadecimal, or
+// [UnsignedPayload].
+func Sign(r *http.Request, accessKey string, secret []byte, region, payload string, now time.Time) {
+	now = now.UTC()
+	r.Header.Set("X-Amz-Date", now.Format(TimeFormat))
+	r.Header.Set("X-Amz-Content-Sha256", payload)
+	signed := []string{"host"}
+	for name := range r.Header {
+		name = strings.ToLower(name)
+		if name == "content-md5" || name == "content-type" || strings.HasPrefix(name, "x-amz-") || strings.HasPrefix(name, "ibm-") {
+			signed = append(signed, name)
+		}
+	}
+	slices.Sort(signed)
+	a := Authorization{AccessKey: accessKey, Date: now.Format("20060102"), Region: region, SignedHeaders: signed}
+	a.Signature = a.sign(r, secret, payload)
+	r.Header.Set("Authorization", algorithm+" Credential="+accessKey+"/"+a.Scope()+
+		",SignedHeaders="+strings.Join(signed, ";")+",Signature="+hex.EncodeToString(a.Signature))
+}
+
+// An Authorization is what the header of that name says.
+type Authorization struct {
+	AccessKey     string
+	Date          string // 20060102
+	Region        string
+	SignedHeaders []string // in lower case, sorted
+	Signature     []byte   // 32 bytes
+}
+
+var errMalformed = errors.New("malformed AWS4-HMAC-SHA256 authorization header")
+
+// Parse reads an Authorization header.
+func Parse(header string) (*Authorization, error) {
+	rest, ok := strings.CutPrefix(header, algorithm)
+	if !ok || len(header) > 8<<10 {
+		return nil, errMalformed
+	}
+	a := new(Authorization)
+	seen := map[string]bool{}
+	for part := range strings.SplitSeq(rest, ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if !ok || seen[name] {
+			return nil, errMalformed
+		}
+		seen[name] = true
+		switch name {
+		case "Credential":
+			// The access key may have slashes, the scope has not.
+			f := strings.Split(value, "/")
+			n := len(f)
+			if n < 5 || f[n-1] != request || f[n-2] != service {
+				return nil, errMalformed
+			}
+			a.AccessKey, a.Date, a.Region = strings.Join(f[:n-4], "/"), f[n-4], f[n-3]
+			if _, err := time.Parse("20060102", a.Date); err != nil || a.AccessKey == "" || a.Region == "" {
+				return nil, errMalformed
+			}
+		case "SignedHeaders":
+			a.SignedHeaders = strings.Split(value, ";")
+			if !slices.IsSorted(a.SignedHeaders) || value != strings.ToLower(value) {
+				return nil, errMalformed
+			}
+		case "Signature":
+			sig, err := hex.DecodeString(value)
+			if err != nil || len(sig) != sha256.Size {
+				return nil, errMalformed
+			}
+			a.Signature = sig
+		default:
+			return nil, errMalformed
+		}
+	}
+	if len(seen) != 3 || !slices.Contains(a.SignedHeaders, "host") {
+		return nil, errMalformed
+	}
+	return a, nil
+}
+
+// Scope returns date/region/s3/aws4_request.
+func (a *Authorization) Scope() string {
+	return a.Date + "/" + a.Region + "/" + service + "/" + request
+}
+
+// Verify reports whether the signature is the right one for a request that has come in.
+// What the header X-Amz-Content-Sha256 says of the body is the caller's to check.
+func (a *Authorization) Verify(r *http.Request, secret []byte) bool {
+	date := r.Header.Get("X-Amz-Date")
+	if !strings.HasPrefix(date, a.Date+"T") {
+		return false
+	}
+	// All that changes what a request means must be in the signature.
+	for name := range r.Header {
+		name = strings.ToLower(name)
+		if strings.HasPrefix(name, "x-amz-") && !slices.Contains(a.SignedHeaders, name) {
+			return false
+		}
+	}
+	want := a.sign(r, secret, r.Header.Get("X-Amz-Content-Sha256"))
+	return subtle.ConstantTimeCompare(want, a.Signature) == 1
+}
+
+// sign computes the signature of a request.
+func (a *Authorization) sign(r *http.Request, secret []byte, payload string) []byte {
+	sum := sha256.Sum256([]byte(a.canonical(r, payload)))
+	text := algorithm + "\n" + r.Header.Get("X-Amz-Date") + "\n" + a.Scope() + "\n" + hex.EncodeToString(sum[:])
+	key := a.Key(secret)
+	defer clear(key)
+	return mac(key, text)
+}
+
+// Key derives the key that signs within the scope. The caller clears it.
+func (a *Authorization) Key(secret []byte) []byte {
+	first := append([]byte("AWS4"), secret...)
+	defer clear(first)
+	date := mac(first, a.Date)
+	defer clear(date)
+	region := mac(date, a.Region)
+	defer clear(region)
+	svc := mac(region, service)
+	defer clear(svc)
+	return mac(svc, request)
+}
+
+// Chunk returns the signature of one chunk of a body that is sent in signed chunks
+// ("Signature Calculations ... Transferring Payload in Multiple Chunks"). kind is
+// PAYLOAD or TRAILER, previous the signature before this one, and sum the SHA-256 of
+// the chunk, or of the trailing headers.
+func (a *Authorization) Chunk(key []byte, kind, amzDate, previous string, sum [32]byte) string {
+	text := algorithm + "-" + kind + "\n" + amzDate + "\n" + a.Scope() + "\n" + previous + "\n"
+	if kind == "PAYLOAD" {
+		text += EmptyPayload + "\n"
+	}
+	return hex.EncodeToString(mac(key, text+hex.EncodeToString(sum[:])))
+}
+
+func mac(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+// canonical returns the canonical request.
+func (a *Authorization) canonical(r *http.Request, payload string) string {
+	var b strings.Builder
+	b.WriteString(r.Method + "\n" + Escape(r.URL.Path, true) + "\n" + Query(r.URL.Query()) + "\n")
+	for _, name := range a.SignedHeaders {
+		var values []string
+		switch name {
+		case "host":
+			host := r.Host
+			if host == "" {
+				host = r.URL.Host
+			}
+			values = []string{host}
+		case "content-length":
+			values = []string{strconv.FormatInt(r.ContentLength, 10)}
+		default:
+			for _, v := range r.Header.Values(name) {
+				values = append(values, strings.Join(strings.Fields(v), " "))
+			}
+		}
+		b.WriteString(name + ":" + strings.Join(values, ",") + "\n")
+	}
+	b.WriteString("\n" + strings.Join(a.SignedHeaders, ";") + "\n" + payload)
+	return b.String()
+}
+
+// Query returns a query as it is signed: sorted, and escaped as [Escape] does.
+func Query(q url.Values) string {
+	var pairs []string
+	for name, values := range q {
+		for _, v := range values {
+			pairs = append(pairs, Escape(name, false)+"="+Escape(v, false))
+		}
+	}
+	slices.Sort(pairs)
+	return strings.Join(pairs, "&")
+}
+
+// Escape returns s with all bytes but letters, digits and -._~ escaped as %XX. In a
+// path slashes stay too.
+func Escape(s string, path bool) string {
+	const hexDigits = "0123456789ABCDEF"
+	b := make([]byte, 0, len(s)+8)
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			c == '-', c == '.', c == '_', c == '~', c == '/' && path:
+			b = append(b, c)
+		default:
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	return string(b)
+}
