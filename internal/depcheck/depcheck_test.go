@@ -33,7 +33,7 @@ var direct = []string{"log"}
 // allowed lists every package of the module that is not a command or a test, with the
 // packages it may reach: of this module, and of others. The standard library is allowed, but for core.
 var allowed = map[string][]string{
-	"":                          {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/dmcrypt", "internal/parallel", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"":                          {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/dmcrypt", "internal/parallel", "vhdx", "vmdk", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
 	"luks":                      {"xts", "internal/af", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
@@ -65,14 +65,9 @@ var services = map[string][]string{
 	"ibm/sandbox/fault": {},
 	"ibm/sandbox/kms":   {"ibm/crn", "ibm/sandbox/event", "ibm/sandbox/fault", "github.com/google/uuid"},
 	"wrap/keyprotect":   {"wrap", "ibm/crn", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
-}
-
-// services lists the packages that talk to a cloud, or play one, in the same way. They have
-// the network, and no more than the others otherwise.
-var services = map[string][]string{
-	"internal/sigv4": {}, // names of net/http only
-	"ibm/cos":        {"internal/parallel", "internal/sigv4"},
-	"ibm/sandbox/s3": {"internal/sigv4"},
+	"internal/sigv4":    {}, // names of net/http only
+	"ibm/cos":           {"internal/parallel", "internal/sigv4"},
+	"ibm/sandbox/s3":    {"internal/sigv4"},
 }
 
 // free are the packages that may import what they like.
