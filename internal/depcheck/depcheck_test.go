@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"luks":              {"xts", "internal/af", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhd":               {"image", "xts", "internal/chain", "golang.org/x/sys/cpu"},
 	"qcow":              {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/af", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"vhdx":              {"image", "internal/chain"},
 	"internal/af":       {},
 	"internal/chain":    {},
 	"internal/inflate":  {},
