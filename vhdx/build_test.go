@@ -1,6 +1,7 @@
 package vhdx
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"maps"
@@ -50,6 +51,13 @@ func (f *memFile) put(off int64, b []byte) {
 		}
 		n := copy(part[at:], b)
 		b, off = b[n:], off+int64(n)
+	}
+}
+
+// replace is put that takes no memory for zeros where zeros are.
+func (f *memFile) replace(off int64, b []byte) {
+	if f.parts[off/partSize] != nil || f.parts[(off+int64(len(b))-1)/partSize] != nil || bytes.Count(b, []byte{0}) != len(b) {
+		f.put(off, b)
 	}
 }
 
@@ -366,7 +374,7 @@ func (w *layout) putBlock(i int64, state byte, rnd *rand.Rand) {
 			}
 			for k := s * w.sector; present && k < (s+run)*w.sector; k += partSize {
 				m := min(partSize, (s+run)*w.sector-k)
-				w.want.put(pos+k, w.get(w.blocks[i]+k, m))
+				w.want.replace(pos+k, w.get(w.blocks[i]+k, m))
 			}
 			s += run
 		}

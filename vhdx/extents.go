@@ -49,9 +49,8 @@ func (d *Disk) runExtents(r run, pos int64, yield func(image.Extent, error) bool
 	}
 	switch r.kind {
 	case kindData:
-		src, ok := d.file.(image.Extenter)
-		if ok && (d.log == nil || !d.log.changed(r.host, r.n)) {
-			return pass(src, r.host, r.n, pos, yield)
+		if src, ok := d.file.(image.Extenter); ok {
+			return d.dataExtents(src, r, pos, yield)
 		}
 		return one(image.Data)
 	case kindZero:
@@ -75,6 +74,26 @@ func (d *Disk) runExtents(r run, pos int64, yield func(image.Extent, error) bool
 		return true
 	}
 	return yield(image.Extent{Offset: pos + in, Length: r.n - in, Kind: image.Hole}, nil)
+}
+
+// dataExtents yields the extents that the file has for data at pos. What the log
+// replaces is data.
+func (d *Disk) dataExtents(src image.Extenter, r run, pos int64, yield func(image.Extent, error) bool) bool {
+	if d.log == nil {
+		return pass(src, r.host, r.n, pos, yield)
+	}
+	for r.n > 0 {
+		n, changed := d.log.part(r.host, r.n)
+		if changed {
+			if !yield(image.Extent{Offset: pos, Length: n, Kind: image.Data}, nil) {
+				return false
+			}
+		} else if !pass(src, r.host, n, pos, yield) {
+			return false
+		}
+		r.host, r.n, pos = r.host+n, r.n-n, pos+n
+	}
+	return true
 }
 
 // pass yields the extents of n bytes at off of src as those at pos of the disk.

@@ -78,10 +78,19 @@ func (v *view) after(off int64) int {
 	return i
 }
 
-// changed tells whether any of n bytes at off are not as they are in the file.
-func (v *view) changed(off, n int64) bool {
+// part returns how many of the n bytes at off are alike in this: that they are as
+// they are in the file, or that they are not.
+func (v *view) part(off, n int64) (length int64, changed bool) {
 	i := v.after(off)
-	return off+n > v.fileSize || i < len(v.segments) && v.segments[i].start < off+n
+	switch {
+	case i < len(v.segments) && v.segments[i].start <= off:
+		return min(n, v.segments[i].end-off), true
+	case off >= v.fileSize:
+		return n, true
+	case i < len(v.segments):
+		n = min(n, v.segments[i].start-off)
+	}
+	return min(n, v.fileSize-off), false
 }
 
 // ReadAt reads the file as it is with the changes.
