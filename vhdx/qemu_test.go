@@ -143,11 +143,14 @@ func compareFile(t *testing.T, d *Disk, dir, raw string) {
 func TestQEMU(t *testing.T) {
 	needQEMU(t)
 	n := 0
-	for _, size := range []int64{0, 512, 1 << 20, 3<<20 + 512, 33<<20 + 1024, 300<<20 - 512} {
+	for _, size := range []int64{0, 512, 1 << 20, 3<<20 + 512, 33<<20 + 1024, 70<<20 - 512} {
 		for _, opts := range []string{
 			"subformat=dynamic", "subformat=fixed", "subformat=dynamic,block_size=1M", "subformat=dynamic,block_size=2M,block_state_zero=off",
 			"subformat=dynamic,block_size=256M", "subformat=fixed,block_size=32M", "subformat=dynamic,block_size=16M,log_size=4M",
 		} {
+			if size == 0 && strings.Contains(opts, "256M") {
+				continue // qemu-img fails
+			}
 			n++
 			t.Run(fmt.Sprintf("%d %s", size, opts), func(t *testing.T) {
 				dir := t.TempDir()
@@ -162,7 +165,7 @@ func TestQEMU(t *testing.T) {
 			})
 		}
 	}
-	if n < 42 {
+	if n < 41 {
 		t.Errorf("%d images", n)
 	}
 }
@@ -206,23 +209,62 @@ func (w *layout) writeFile(t testing.TB, dir, name string) {
 	}
 }
 
+// notInQEMU are variants that QEMU 7.2 does not read, or not by the specification.
+var notInQEMU = map[string]string{
+	"empty log of a later version":                     "is refused, although the log is empty",
+	"first region table damaged":                       "only reads the first one",
+	"locator of a disk without a parent":               "refuses any locator",
+	"log: region tables":                               "reads them before the log is replayed",
+	"log: padded entries":                              "looks for the next entry behind the data",
+	"log: more descriptors than a sector has room for": "reads all sectors of descriptors into the first",
+	"log: file grows to LastFileOffset":                "only makes the file longer if the offset is no multiple of 1 MiB",
+	"log: older entries of the same log":               "does not look at the tail of the newest entry",
+	"log: tail in the middle of what is there":         "likewise",
+	"log: torn in its middle":                          "likewise",
+	"log: sequence without its tail is newer":          "likewise",
+	"no log": "needs one",
+}
+
+// TestQEMUDirtyLog reads images that QEMU could not finish to write, so that their log
+// has to be replayed.
+func TestQEMUDirtyLog(t *testing.T) {
+	needQEMU(t)
+	for _, block := range []int{1, 4} {
+		dir := t.TempDir()
+		run1(t, dir, "qemu-img", "create", "-q", "-f", "vhdx", "-o", fmt.Sprintf("block_size=%dM", block), "disk", "20M")
+		run1(t, dir, "qemu-io", "-f", "vhdx", "-c", "write -P 3 0 1M", "disk")
+		// The first write to the table fails once it is in the log.
+		bat := openFile(t, dir, "disk").bat.off
+		cmd := exec.Command("qemu-io", "-c", "open -o driver=vhdx,file.driver=blkdebug,file.image.driver=file,file.image.filename=disk,"+
+			fmt.Sprintf("file.inject-error.0.event=none,file.inject-error.0.iotype=write,file.inject-error.0.sector=%d,file.inject-error.0.once=on", bat/512),
+			"-c", "write -P 5 9M 64k")
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out, []byte("Input/output error")) {
+			t.Fatalf("the write did not fail: %v\n%s", err, out)
+		}
+		d := openFile(t, dir, "disk")
+		i, err := d.Info(context.Background())
+		if err != nil || !i.LogReplayed || len(i.Warnings) != 1 || i.AllocatedBytes != 2*int64(block)*mib {
+			t.Errorf("%+v, %v", i, err)
+		}
+		got := hashOf(t, d, d.Size())
+		run1(t, dir, "qemu-img", "check", "-f", "vhdx", "-r", "all", "disk")
+		run1(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
+		if want := hashFile(t, dir, "raw"); got != want {
+			t.Errorf("SHA-256 %s, and by QEMU %s", got, want)
+		}
+	}
+}
+
 // TestQEMUReads has QEMU read, and its log replayed by QEMU, each of the variants
 // that QEMU can: so what the tests here build is right in its eyes too.
 func TestQEMUReads(t *testing.T) {
 	needQEMU(t)
 	n := 0
 	for _, v := range variants() {
-		switch {
-		case v.img.base != nil: // QEMU reads no differencing disks
+		// QEMU reads no differencing disks, and no logical sectors of 4096 bytes.
+		if v.img.base != nil || v.img.sector == 4096 || v.img.size > gib || v.img.size == 0 || notInQEMU[v.name] != "" {
 			continue
-		case v.img.sector == 4096: // nor these
-			continue
-		case v.img.size > gib || v.img.size == 0:
-			continue
-		}
-		switch v.name {
-		case "empty log of a later version", "no log", "log: region tables":
-			continue // QEMU is stricter, and reads region tables before the log is replayed
 		}
 		w := v.img.build()
 		if v.edit != nil {
