@@ -194,6 +194,17 @@ func (d *Disk) checkEntry(index int64, e uint64) (int64, error) {
 	return n, nil
 }
 
+// keepsPlace tells whether a block without data has room in the file nevertheless, as
+// those of a fixed disk have.
+func (d *Disk) keepsPlace(block int64, e uint64) bool {
+	off := clampInt64(e & offsetMask)
+	switch e & stateMask {
+	case stateUndefined, stateZero, stateUnmapped:
+		return off >= headerEnd && off <= d.fileSize-d.blockLen(block)
+	}
+	return false
+}
+
 // eachEntry calls visit for the entries of the table, but for those of pages that are
 // all zeros.
 func (d *Disk) eachEntry(visit func(index int64, e uint64) error) error {

@@ -34,7 +34,7 @@ func TestInfo(t *testing.T) {
 		img  img
 		want string
 	}{
-		{img{size: 5*mib + 512, states: "d.zU", creator: "Ünit 1"}, "dynamic 5243392 2097152 1048576 512 4096 Ünit 1"},
+		{img{size: 5*mib + 512, states: "d.zU", creator: "Ünit 1"}, "dynamic 5243392 3145728 1048576 512 4096 Ünit 1"},
 		{img{size: 2 * mib, states: "d", fixed: true, sector: 4096}, "fixed 2097152 2097152 1048576 4096 4096 "},
 		{img{size: 3*mib + 1024, states: "d", block: 2 * mib, physical: 512}, "dynamic 3146752 3146752 2097152 512 512 "},
 	} {

@@ -64,9 +64,13 @@ func (d *Disk) Info(ctx context.Context) (Info, error) {
 			return context.Cause(ctx)
 		}
 		n, err := d.checkEntry(index, e)
-		if !m.isBitmap(index) {
-			i.AllocatedBytes += n
+		if m.isBitmap(index) {
+			return err
 		}
+		if block := m.blockAt(index); d.keepsPlace(block, e) {
+			n = d.blockLen(block)
+		}
+		i.AllocatedBytes += n
 		return err
 	})
 	return i, err

@@ -77,9 +77,8 @@ func (d *Disk) locate(pos, end int64) (run, error) {
 	case statePartial:
 		return d.partial(block, within, int64(e&offsetMask), r.n)
 	default:
-		// Zero, undefined and unmapped blocks may have kept their place. What is in
-		// undefined and unmapped ones may be read as zeros.
-		if r.kind = kindHole; e&offsetMask != 0 {
+		// What is in undefined and unmapped blocks may be read as zeros.
+		if r.kind = kindHole; d.keepsPlace(block, e) {
 			r.kind = kindZero
 		}
 	}

@@ -116,7 +116,10 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	if opts.MetadataOnly {
 		return d, nil
 	}
-	return d, d.resolve()
+	if err := d.resolve(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Size returns the virtual size in bytes, a multiple of 512.
