@@ -146,7 +146,7 @@ func TestQEMU(t *testing.T) {
 	for _, size := range []int64{0, 512, 1 << 20, 3<<20 + 512, 33<<20 + 1024, 70<<20 - 512} {
 		for _, opts := range []string{
 			"subformat=dynamic", "subformat=fixed", "subformat=dynamic,block_size=1M", "subformat=dynamic,block_size=2M,block_state_zero=off",
-			"subformat=dynamic,block_size=256M", "subformat=fixed,block_size=32M", "subformat=dynamic,block_size=16M,log_size=4M",
+			"subformat=dynamic,block_size=256M", "subformat=fixed,block_size=32M", "subformat=dynamic,block_size=4M,log_size=4M",
 		} {
 			if size == 0 && strings.Contains(opts, "256M") {
 				continue // qemu-img fails

@@ -41,7 +41,7 @@ func variants() []variant {
 	add("a sector less than a block", img{size: mib - 512, states: "d", tight: true})
 	add("blocks of 2 MiB", img{size: 9*mib + 4096, block: 2 * mib})
 	add("blocks of 32 MiB", img{size: 100 * mib, block: 32 * mib})
-	add("blocks of 256 MiB", img{size: 600*mib + 512, block: 256 * mib, states: "dzd"})
+	add("blocks of 256 MiB", img{size: 260*mib + 512, block: 256 * mib, states: "zd"})
 	add("sectors of 4096", img{size: 5*mib + 4096, sector: 4096})
 	add("sectors of 4096, blocks of 4 MiB", img{size: 17 * mib, sector: 4096, block: 4 * mib, shuffle: true})
 	add("physical sectors of 512", img{size: mib, physical: 512, states: "d"})
@@ -53,7 +53,7 @@ func variants() []variant {
 
 	// Chunks: 4 GiB of 512-byte sectors, so 4096 blocks of 1 MiB or 16 of 256 MiB.
 	far := func(n int, s string) string { return strings.Repeat(".", n) + s }
-	add("second chunk of 16 blocks", img{size: 5 * gib, block: 256 * mib, states: far(15, "dd..")})
+	add("second chunk of 16 blocks", img{size: 4*gib + 40*mib, block: 256 * mib, states: far(15, "zd")})
 	add("second chunk of 4096 blocks", img{size: 4*gib + 3*mib, states: far(4095, "ddzd")})
 	add("third chunk of 128 blocks", img{size: 9 * gib, block: 32 * mib, states: far(255, "d"+far(31, ".d"))[:288]})
 
@@ -99,7 +99,7 @@ func variants() []variant {
 	add("differencing, sectors of 4096", img{size: 6 * mib, base: base, sector: 4096, states: "p"})
 	add("differencing, blocks of 4 MiB", img{size: 6 * mib, base: base, block: 4 * mib, states: "p"})
 	add("differencing, no parent bytes", img{size: 3 * mib, base: newMemFile(0), states: ".pd"})
-	add("differencing, second chunk", img{size: 5 * gib, block: 256 * mib, base: base, states: far(14, "pp.pdp")})
+	add("differencing, second chunk", img{size: 4*gib + 100*mib, block: 32 * mib, base: base, states: far(126, "pp.pdp")})
 	add("differencing, second chunk of 4096 blocks", img{size: 4*gib + 2*mib, base: base, states: "p" + far(4094, "pp.")[:4097]})
 
 	// Logs. The order of sectors in the file is that of build: metadata, then table.
