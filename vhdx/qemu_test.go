@@ -31,7 +31,7 @@ func needQEMU(t testing.TB) {
 	}
 }
 
-func run1(t testing.TB, dir, name string, args ...string) string {
+func command(t testing.TB, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
@@ -155,7 +155,7 @@ func TestQEMU(t *testing.T) {
 			t.Run(fmt.Sprintf("%d %s", size, opts), func(t *testing.T) {
 				dir := t.TempDir()
 				source(t, dir, "raw", size, uint64(size))
-				run1(t, dir, "qemu-img", "convert", "-f", "raw", "-O", "vhdx", "-o", opts, "raw", "disk")
+				command(t, dir, "qemu-img", "convert", "-f", "raw", "-O", "vhdx", "-o", opts, "raw", "disk")
 				d := openFile(t, dir, "disk")
 				compareFile(t, d, dir, "raw")
 				i, err := d.Info(context.Background())
@@ -175,7 +175,7 @@ func TestQEMUWrites(t *testing.T) {
 	needQEMU(t)
 	dir := t.TempDir()
 	const size = 40 << 20
-	run1(t, dir, "qemu-img", "create", "-f", "vhdx", "-o", "block_size=1M", "disk", fmt.Sprint(size))
+	command(t, dir, "qemu-img", "create", "-f", "vhdx", "-o", "block_size=1M", "disk", fmt.Sprint(size))
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 3 {
 		args := []string{"-f", "vhdx"}
@@ -183,8 +183,8 @@ func TestQEMUWrites(t *testing.T) {
 			off, n := rnd.Int64N(size-300_000)&^511, 512+rnd.Int64N(299_000)&^511
 			args = append(args, "-c", fmt.Sprintf("write -P %d %d %d", 1+rnd.IntN(255), off, n))
 		}
-		run1(t, dir, "qemu-io", append(args, "disk")...)
-		run1(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
+		command(t, dir, "qemu-io", append(args, "disk")...)
+		command(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
 		compareFile(t, openFile(t, dir, "disk"), dir, "raw")
 	}
 }
@@ -231,8 +231,8 @@ func TestQEMUDirtyLog(t *testing.T) {
 	needQEMU(t)
 	for _, block := range []int{1, 4} {
 		dir := t.TempDir()
-		run1(t, dir, "qemu-img", "create", "-q", "-f", "vhdx", "-o", fmt.Sprintf("block_size=%dM", block), "disk", "20M")
-		run1(t, dir, "qemu-io", "-f", "vhdx", "-c", "write -P 3 0 1M", "disk")
+		command(t, dir, "qemu-img", "create", "-q", "-f", "vhdx", "-o", fmt.Sprintf("block_size=%dM", block), "disk", "20M")
+		command(t, dir, "qemu-io", "-f", "vhdx", "-c", "write -P 3 0 1M", "disk")
 		// The first write to the table fails once it is in the log.
 		bat := openFile(t, dir, "disk").bat.off
 		cmd := exec.Command("qemu-io", "-c", "open -o driver=vhdx,file.driver=blkdebug,file.image.driver=file,file.image.filename=disk,"+
@@ -248,8 +248,8 @@ func TestQEMUDirtyLog(t *testing.T) {
 			t.Errorf("%+v, %v", i, err)
 		}
 		got := hashOf(t, d, d.Size())
-		run1(t, dir, "qemu-img", "check", "-f", "vhdx", "-r", "all", "disk")
-		run1(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
+		command(t, dir, "qemu-img", "check", "-f", "vhdx", "-r", "all", "disk")
+		command(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
 		if want := hashFile(t, dir, "raw"); got != want {
 			t.Errorf("SHA-256 %s, and by QEMU %s", got, want)
 		}
@@ -277,9 +277,9 @@ func TestQEMUReads(t *testing.T) {
 			d := openFile(t, dir, "disk")
 			got := hashOf(t, d, d.Size())
 			if d.log != nil {
-				run1(t, dir, "qemu-img", "check", "-f", "vhdx", "-r", "all", "disk")
+				command(t, dir, "qemu-img", "check", "-f", "vhdx", "-r", "all", "disk")
 			}
-			run1(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
+			command(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
 			if want := hashFile(t, dir, "raw"); got != want {
 				t.Errorf("SHA-256 %s, and by QEMU %s", got, want)
 			}
