@@ -2,6 +2,7 @@ package vhdx
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -206,9 +207,12 @@ func (d *Disk) keepsPlace(block int64, e uint64) bool {
 }
 
 // eachEntry calls visit for the entries of the table, but for those of pages that are
-// all zeros.
-func (d *Disk) eachEntry(visit func(index int64, e uint64) error) error {
+// all zeros. It looks whether ctx has ended once a page.
+func (d *Disk) eachEntry(ctx context.Context, visit func(index int64, e uint64) error) error {
 	for i := int64(0); i < d.bat.entries; {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		end := min((i/pageEntries+1)*pageEntries, d.bat.entries)
 		empty, err := d.isEmpty(i)
 		if err != nil {
@@ -236,7 +240,7 @@ func (d *Disk) checkTable() error {
 	// the memory taken here is bounded by the size of the file.
 	type block struct{ off, n, index int32 }
 	blocks := make([]block, 0, min(d.bat.entries, d.fileSize/mib+2))
-	err := d.eachEntry(func(index int64, e uint64) error {
+	err := d.eachEntry(context.Background(), func(index int64, e uint64) error {
 		n, err := d.checkEntry(index, e)
 		if err != nil || n == 0 {
 			return err

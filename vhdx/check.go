@@ -50,10 +50,7 @@ func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 	for lo := int64(0); lo < room; {
 		next := room
 		clear(used)
-		err := d.eachEntry(func(index int64, e uint64) error {
-			if index%pageEntries == 0 && ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
+		err := d.eachEntry(ctx, func(index int64, e uint64) error {
 			n, err := d.checkOne(index, e)
 			switch {
 			case errors.Is(err, image.ErrFormat):
@@ -93,7 +90,7 @@ func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 		}
 		lo = next
 	}
-	return c, ctx.Err()
+	return c, nil
 }
 
 // checkOne is checkEntry with what an entry needs of another.

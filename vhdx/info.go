@@ -59,10 +59,7 @@ func (d *Disk) Info(ctx context.Context) (Info, error) {
 	case m.leaveAllocated:
 		i.Type = "fixed"
 	}
-	err := d.eachEntry(func(index int64, e uint64) error {
-		if index%pageEntries == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
+	err := d.eachEntry(ctx, func(index int64, e uint64) error {
 		n, err := d.checkEntry(index, e)
 		if m.isBitmap(index) {
 			return err
