@@ -1,0 +1,276 @@
+package vhdx
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync/atomic"
+)
+
+// The states of a block (section 2.5.1).
+const (
+	stateNotPresent = 0
+	stateUndefined  = 1
+	stateZero       = 2
+	stateUnmapped   = 3
+	statePresent    = 6
+	statePartial    = 7
+
+	stateMask    = 7
+	reservedMask = 0xffff8
+	// All above bit 20 is an offset in MiB: without the lower bits, one in bytes.
+	offsetMask = ^uint64(mib - 1)
+)
+
+const (
+	// The table, and sector bitmaps, are read and kept in pages: of the 512 MiB
+	// that a table may have, a read needs a few bytes.
+	pageSize    = 16 << 10
+	pageEntries = pageSize / 8
+	pageSlots   = 256 // so all pages are at most 4 MiB
+
+	// maxChecked is up to which size a table is read and checked as a whole when
+	// the image is opened: enough for 2 TiB in blocks of 2 MiB, or 32 TiB in those
+	// of 32 MiB.
+	maxChecked = 8 << 20
+)
+
+// A table is the block allocation table.
+type table struct {
+	span
+	entries int64 // as many as the disk needs
+
+	pages [pageSlots]atomic.Pointer[page]
+	empty []atomic.Uint32 // a bit for each page of the table that is known to be all zeros
+}
+
+// A page is a part of the file, which does not change.
+type page struct {
+	off  int64
+	b    []byte
+	zero bool // all of it is
+}
+
+// index returns which entry of the table is that of a payload block: after those of
+// each chunk is one for its sector bitmap (section 2.5).
+func (m *metadata) index(block int64) int64 { return block + block>>m.ratioShift }
+
+// bitmapIndex returns which entry is for the sector bitmap of a chunk.
+func (m *metadata) bitmapIndex(chunk int64) int64 {
+	return chunk<<m.ratioShift + chunk + 1<<m.ratioShift
+}
+
+// blockAt returns the payload block of an entry, or the first after it if the entry
+// is for a sector bitmap.
+func (m *metadata) blockAt(index int64) int64 {
+	per := int64(1)<<m.ratioShift + 1
+	return index/per<<m.ratioShift + min(index%per, per-1)
+}
+
+// isBitmap tells whether an entry is for a sector bitmap.
+func (m *metadata) isBitmap(index int64) bool {
+	per := int64(1)<<m.ratioShift + 1
+	return index%per == per-1
+}
+
+// openTable checks that the table has as many entries as the disk needs.
+func (d *Disk) openTable() error {
+	m := d.m
+	if n := m.blocks(); n > 0 {
+		d.bat.entries = m.index(n-1) + 1
+		if m.hasParent {
+			d.bat.entries = m.bitmapIndex((n-1)>>m.ratioShift) + 1
+		}
+	}
+	d.bat.span = d.regions.bat
+	if d.bat.entries > d.bat.length/8 {
+		return fieldError(d.bat.off, "block allocation table length", d.bat.length,
+			"at least %d bytes, as the disk has %d bytes in blocks of %d", d.bat.entries*8, m.size, m.blockSize)
+	}
+	pages := (d.bat.entries + pageEntries - 1) / pageEntries
+	d.bat.empty = make([]atomic.Uint32, (pages+31)/32)
+	if d.bat.entries*8 > maxChecked {
+		return nil
+	}
+	return d.checkTable()
+}
+
+// page returns the page of the file that off is in.
+func (d *Disk) page(off int64) (*page, error) {
+	start := off &^ (pageSize - 1)
+	// Pages that are used one after the other have different slots.
+	slot := &d.bat.pages[uint64(start)/pageSize%pageSlots]
+	if p := slot.Load(); p != nil && p.off == start {
+		return p, nil
+	}
+	p := &page{off: start, b: make([]byte, pageSize), zero: true}
+	if _, err := readFull(d.r, p.b, start); err != nil {
+		return nil, err
+	}
+	for i := 0; i < pageSize && p.zero; i += 8 {
+		p.zero = binary.LittleEndian.Uint64(p.b[i:]) == 0
+	}
+	slot.Store(p)
+	return p, nil
+}
+
+// isEmpty tells whether the page of the table that an entry is in is all zeros.
+func (d *Disk) isEmpty(index int64) (bool, error) {
+	n := index / pageEntries
+	word, bit := &d.bat.empty[n/32], uint32(1)<<(n%32)
+	if word.Load()&bit != 0 {
+		return true, nil
+	}
+	p, err := d.page(d.bat.off + n*pageSize)
+	if err != nil || !p.zero {
+		return false, err
+	}
+	word.Or(bit)
+	return true, nil
+}
+
+// entry returns an entry of the table.
+func (d *Disk) entry(index int64) (uint64, error) {
+	at := d.bat.off + index*8
+	p, err := d.page(at)
+	if err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint64(p.b[at-p.off:]), nil
+}
+
+// entryError is about an entry of the table.
+func (d *Disk) entryError(index int64, e uint64, want string, args ...any) error {
+	what := "payload"
+	if d.m.isBitmap(index) {
+		what = "sector bitmap"
+	}
+	return fieldError(d.bat.off+index*8, fmt.Sprintf("block allocation table entry %d (%s block)", index, what),
+		fmt.Sprintf("%#x, state %d", e, e&stateMask), want, args...)
+}
+
+// blockLen returns how many bytes of a block belong to the disk.
+func (d *Disk) blockLen(block int64) int64 {
+	return min(d.m.blockSize, d.m.size-block<<d.m.blockShift)
+}
+
+// checkEntry checks one entry by itself, and returns how many bytes of the file it
+// is for. A bitmap has to be in the file whole; of the last block of a disk only what
+// the disk has of it. In a disk without a parent the entries for bitmaps mean nothing.
+func (d *Disk) checkEntry(index int64, e uint64) (int64, error) {
+	n := int64(bitmapBlockSize)
+	if d.m.isBitmap(index) {
+		switch state := e & stateMask; {
+		case !d.m.hasParent || state == stateNotPresent:
+			return 0, nil
+		case state != statePresent:
+			return 0, d.entryError(index, e, "state 0 or 6")
+		}
+	} else {
+		switch e & stateMask {
+		case stateNotPresent, stateUndefined, stateZero, stateUnmapped:
+			return 0, nil
+		case statePresent:
+		case statePartial:
+			if !d.m.hasParent {
+				return 0, d.entryError(index, e, "no partially present block in a disk without a parent")
+			}
+		default:
+			return 0, d.entryError(index, e, "state 0, 1, 2, 3, 6 or 7")
+		}
+		n = d.blockLen(d.m.blockAt(index))
+	}
+	off := clampInt64(e & offsetMask)
+	if e&reservedMask != 0 {
+		return 0, d.entryError(index, e, "bits 3 to 19 clear")
+	}
+	if n > d.fileSize || off > d.fileSize-n {
+		return 0, d.entryError(index, e, "a block inside the file, which has %d bytes; this would be at %d to %d", d.fileSize, off, uint64(off)+uint64(n))
+	}
+	if s, ok := d.regions.overlaps(off, n); ok {
+		return 0, d.entryError(index, e, "a block that does not overlap %s at %d to %d", s.what, s.off, s.end())
+	}
+	return n, nil
+}
+
+// keepsPlace tells whether a block without data has room in the file nevertheless, as
+// those of a fixed disk have.
+func (d *Disk) keepsPlace(block int64, e uint64) bool {
+	off := clampInt64(e & offsetMask)
+	switch e & stateMask {
+	case stateUndefined, stateZero, stateUnmapped:
+		return off >= headerEnd && off <= d.fileSize-d.blockLen(block)
+	}
+	return false
+}
+
+// eachEntry calls visit for the entries of the table, but for those of pages that are
+// all zeros. It looks whether ctx has ended once a page.
+func (d *Disk) eachEntry(ctx context.Context, visit func(index int64, e uint64) error) error {
+	for i := int64(0); i < d.bat.entries; {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		end := min((i/pageEntries+1)*pageEntries, d.bat.entries)
+		empty, err := d.isEmpty(i)
+		if err != nil {
+			return err
+		}
+		for ; !empty && i < end; i++ {
+			e, err := d.entry(i)
+			if err == nil {
+				err = visit(i, e)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		i = end
+	}
+	return nil
+}
+
+// checkTable checks all entries: that each is right by itself, that no two blocks
+// overlap, and that partially present blocks have a sector bitmap.
+func (d *Disk) checkTable() error {
+	// What is compared: the place and the length of a block, in MiB. Where there are
+	// more blocks than the file has room for, some of the first ones overlap. So
+	// the memory taken here is bounded by the size of the file.
+	type block struct{ off, n, index int32 }
+	blocks := make([]block, 0, min(d.bat.entries, d.fileSize/mib+2))
+	err := d.eachEntry(context.Background(), func(index int64, e uint64) error {
+		n, err := d.checkEntry(index, e)
+		if err != nil || n == 0 {
+			return err
+		}
+		if !d.m.isBitmap(index) && e&stateMask == statePartial {
+			if _, err := d.bitmapOf(d.m.blockAt(index)); err != nil {
+				return err
+			}
+		}
+		// Past 2^31 MiB, which no real file is long, blocks are not compared.
+		if off := int64(e&offsetMask) / mib; off < 1<<31-1 && len(blocks) < cap(blocks) {
+			blocks = append(blocks, block{int32(off), int32((n + mib - 1) / mib), int32(index)})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(blocks, func(a, b block) int {
+		return cmp.Or(cmp.Compare(a.off, b.off), cmp.Compare(a.index, b.index))
+	})
+	for i := 1; i < len(blocks); i++ {
+		a, b := blocks[i-1], blocks[i]
+		if int64(b.off) < int64(a.off)+int64(a.n) {
+			e, err := d.entry(int64(b.index))
+			if err != nil {
+				return err
+			}
+			return d.entryError(int64(b.index), e, "a block that does not overlap that of entry %d at %d MiB", a.index, a.off)
+		}
+	}
+	return nil
+}

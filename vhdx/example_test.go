@@ -1,0 +1,92 @@
+package vhdx_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/vhdx"
+)
+
+func ExampleOpen() {
+	file := readGolden("testdata/log.vhdx.gz") // any io.ReaderAt will do, an *os.File too
+
+	disk, err := vhdx.Open(bytes.NewReader(file), int64(len(file)), vhdx.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	info, err := disk.Info(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s, %d bytes, log replayed: %v\n", info.Type, disk.Size(), info.LogReplayed)
+	for e, err := range image.Extents(disk, 0, disk.Size()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(e.Offset, e.Length, e.Kind)
+	}
+	b := make([]byte, 4)
+	if _, err := disk.ReadAt(b, 2<<20); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("% x\n", b)
+	// Output:
+	// dynamic, 5242880 bytes, log replayed: true
+	// 0 1048576 hole
+	// 1048576 2097152 data
+	// 3145728 1048576 hole
+	// 4194304 1048576 data
+	// 05 05 05 05
+}
+
+// A differencing disk names its parent, which the caller opens, here only if it is in
+// the same folder.
+func ExampleOptions_resolve() {
+	var resolve func(ref vhdx.Ref) (image.Source, error)
+	resolve = func(ref vhdx.Ref) (image.Source, error) {
+		name := path.Base(strings.ReplaceAll(ref.RelativePath, `\`, "/"))
+		f, err := os.Open("disks/" + name)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := image.NewFile(f)
+		if err != nil {
+			return nil, err
+		}
+		opts := ref.Options() // with resolve, and the identity that the parent must have
+		opts.ID = name
+		return vhdx.Open(raw, raw.Size(), opts)
+	}
+	raw := bytes.NewReader(readGolden("testdata/dynamic.vhdx.gz"))
+	disk, err := vhdx.Open(raw, raw.Size(), vhdx.Options{Resolve: resolve, ID: "dynamic.vhdx"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(disk.Size(), "bytes, and no parent was needed")
+	// Output: 5242880 bytes, and no parent was needed
+}
+
+func readGolden(name string) []byte {
+	f, err := os.Open(name)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,154 @@
+package vhdx
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"runtime"
+	"testing"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// FuzzOpen opens, describes, checks and reads a file of so many MiB that has these
+// structures, each with a right checksum, where the others say that it is. So the
+// fuzzer changes fields, in files that are far larger than what it can make.
+func FuzzOpen(f *testing.F) {
+	base := newMemFile(3 * mib)
+	base.put(2*mib-100, bytes.Repeat([]byte{7}, 300))
+	seeds := []*layout{}
+	for _, c := range []img{
+		{size: 5*mib + 512},
+		{size: 3 * mib, sector: 4096, block: 2 * mib, states: "d"},
+		{size: 8 * mib, states: ".uzmUZMd", shuffle: true},
+		{size: 4 * mib, base: base, states: "p.dp"},
+		{size: 5 * gib, block: 256 * mib, states: "..............d.", base: base},
+		{size: 2 * mib, fixed: true, states: "d", tight: true, userItem: true, extra: []guid{{3}}},
+		{size: 0},
+	} {
+		seeds = append(seeds, c.build())
+	}
+	for _, steal := range []func(w *layout) []int64{
+		func(w *layout) []int64 { return []int64{w.bat} },
+		func(w *layout) []int64 { return []int64{w.meta, w.meta + metadataTableSize} },
+	} {
+		w := img{size: 3 * mib, base: base, states: "p.d"}.build()
+		w.putLog(0, 7, logEntry{changes: append(w.steal(steal(w)...), change{off: w.bat + 8192, zero: 8192})}, logEntry{})
+		seeds = append(seeds, w)
+	}
+	for _, w := range seeds {
+		bitmap := []byte{0xf0, 0xff, 0}
+		f.Add(uint16(w.memFile.size/mib), w.get(header1Offset, 80), w.get(region1Offset, regionEntries+4*tableEntrySize),
+			w.get(w.meta, metadataEntries+8*tableEntrySize), w.get(w.meta+metadataTableSize, 700), w.get(w.bat, 160), bitmap, w.get(w.logAt, 16384))
+	}
+	f.Fuzz(func(t *testing.T, sizeMiB uint16, header, region, meta, items, bat, bitmap, log []byte) {
+		if len(header) < 80 || len(region) < regionEntries {
+			return
+		}
+		file := newMemFile(int64(sizeMiB) * mib)
+		put := func(off int64, b []byte) {
+			if off >= headerEnd && off <= file.size-int64(len(b)) {
+				file.put(off, b[:min(len(b), 64<<10)])
+			}
+		}
+		clean := bytes.Clone(log)
+		fixLog(clean, header[offLogGUID:][:16])
+		put(clampInt64(le.Uint64(header[offLogOffset:])), clean)
+		for at := regionEntries; at+tableEntrySize <= len(region); at += tableEntrySize {
+			off := clampInt64(le.Uint64(region[at+16:]))
+			switch guid(region[at:][:16]) {
+			case batGUID:
+				put(off, bat)
+				for b := bat; len(b) >= 8; b = b[8:] {
+					if v := le.Uint64(b); v&stateMask == statePresent {
+						put(clampInt64(v&offsetMask), bitmap)
+					}
+				}
+				for i := 0; i < 2; i++ { // sector bitmaps are far away in the table
+					put(off+8*(4096+4097*int64(i)), bat[:min(len(bat), 8)])
+				}
+			case metadataGUID:
+				put(off, meta)
+				put(off+metadataTableSize, items)
+			}
+		}
+		file.put(0, []byte(fileMagic))
+		file.put(header1Offset, header[:80])
+		file.put32(header1Offset, le.Uint32([]byte(headerMagic)))
+		file.sum(header1Offset, headerSize)
+		for _, at := range []int64{region1Offset, region2Offset} {
+			file.put(at, region[:min(len(region), regionTableSize)])
+			file.put32(at, le.Uint32([]byte(regionMagic)))
+			file.sum(at, regionTableSize)
+		}
+		fuzzDisk(t, file, base)
+	})
+}
+
+// fuzzDisk opens a file, within bounds of memory, and tries what it gives.
+func fuzzDisk(t *testing.T, file, base *memFile) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	d, err := Open(file, file.size, Options{Resolve: func(Ref) (image.Source, error) { return base, nil }})
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 40<<20 {
+		t.Fatalf("Open allocated %d bytes", n)
+	}
+	if err != nil {
+		if !errors.Is(err, image.ErrFormat) && !errors.Is(err, image.ErrUnsupported) {
+			t.Fatalf("error is neither about the format nor about a feature: %v", err)
+		}
+		return
+	}
+	if !Detect(file, file.size) {
+		t.Fatal("opened but not detected")
+	}
+	ctx := context.Background()
+	i, err := d.Info(ctx)
+	if err != nil && !errors.Is(err, image.ErrFormat) {
+		t.Fatalf("Info: %v", err)
+	}
+	if _, err := json.Marshal(i); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Check(ctx); err != nil {
+		t.Fatalf("Check: %v", err)
+	}
+	const window = 1 << 20
+	for _, off := range []int64{0, 2 * mib, d.Size()/2 + 7, 4*gib - 50, d.Size() - window} {
+		off = min(max(off, 0), d.Size())
+		fuzzRead(t, d, off, min(window, d.Size()-off))
+	}
+}
+
+// fuzzRead checks that a range is covered by extents, that they agree with what is
+// read, and that it does not matter in which pieces it is read.
+func fuzzRead(t *testing.T, d *Disk, off, n int64) {
+	whole := make([]byte, n)
+	if got, err := d.ReadAt(whole, off); int64(got) != n || err != nil {
+		// Only what was not checked when it was opened may be wrong now.
+		if errors.Is(err, image.ErrFormat) && d.bat.entries*8 > maxChecked {
+			return
+		}
+		t.Fatalf("ReadAt(%d bytes, %d) = %d, %v", n, off, got, err)
+	}
+	at := off
+	for e, err := range image.Extents(d, off, n) {
+		if err != nil || e.Offset != at || e.Length <= 0 {
+			t.Fatalf("extent %+v at %d: %v", e, at, err)
+		}
+		at = e.End()
+		b := whole[e.Offset-off : at-off]
+		if e.Kind != image.Data && bytes.Count(b, []byte{0}) != len(b) {
+			t.Fatalf("extent %+v does not read as zeros", e)
+		}
+		piece := make([]byte, min(len(b), 5000))
+		if _, err := d.ReadAt(piece, e.Offset); err != nil || !bytes.Equal(piece, b[:len(piece)]) {
+			t.Fatalf("extent %+v reads otherwise than the whole: %v", e, err)
+		}
+	}
+	if at != off+n {
+		t.Fatalf("the extents of %d bytes at %d end at %d", n, off, at)
+	}
+}

@@ -1,0 +1,123 @@
+package vhdx
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+const (
+	locatorHeader = 20
+	locatorEntry  = 12
+	offKeyCount   = 18
+
+	// maxKeys bounds the time that a locator takes: the known keys are five.
+	maxKeys = 256
+)
+
+// vhdxLocatorGUID is the one type of parent locator that the specification has.
+var vhdxLocatorGUID = mustGUID("b04aefb7-d19e-4a81-b789-25b8e9445913")
+
+// A locator tells where the parent of a differencing disk is (section 2.6.2.6).
+type locator struct {
+	off      int64 // in the file
+	relative string
+	volume   string
+	absolute string
+	linkage  []guid // the parent has one of these as DataWriteGuid
+}
+
+// name returns the first path in the order that the specification has.
+func (l *locator) name() string {
+	switch {
+	case l.relative != "":
+		return l.relative
+	case l.volume != "":
+		return l.volume
+	}
+	return l.absolute
+}
+
+func parseLocator(b []byte, at int64) (*locator, error) {
+	le := binary.LittleEndian
+	if len(b) < locatorHeader {
+		return nil, fieldError(at, "ParentLocator", fmt.Sprintf("%d bytes", len(b)), "at least %d", locatorHeader)
+	}
+	if kind := guid(b[:16]); kind != vhdxLocatorGUID {
+		return nil, unsupported("a parent locator of type %s at offset %d; only %s is known", kind, at, vhdxLocatorGUID)
+	}
+	n := int(le.Uint16(b[offKeyCount:]))
+	if n > maxKeys || n > (len(b)-locatorHeader)/locatorEntry {
+		return nil, fieldError(at+offKeyCount, "ParentLocator KeyValueCount", n,
+			"at most %d, and entries inside the item, which has %d bytes", maxKeys, len(b))
+	}
+	l := &locator{off: at}
+	seen := make(map[string]bool, n)
+	for i := range n {
+		in := locatorHeader + i*locatorEntry
+		e := b[in:][:locatorEntry]
+		text := func(field string, off, length int) (string, error) {
+			fail := func(want string, args ...any) error {
+				return fieldError(at+int64(in), fmt.Sprintf("ParentLocator entry %d %s", i, field),
+					fmt.Sprintf("%d bytes at %d", length, off), want, args...)
+			}
+			if length == 0 || length%2 != 0 {
+				return "", fail("UTF-16, of which there is some")
+			}
+			if off < locatorHeader || off > len(b)-length {
+				return "", fail("text inside the item, which has %d bytes", len(b))
+			}
+			raw := b[off:][:length]
+			for k := 0; k < len(raw); k += 2 {
+				if bytes.Equal(raw[k:][:2], []byte{0, 0}) {
+					return "", fail("text without NUL characters")
+				}
+			}
+			return utf16Text(raw), nil
+		}
+		key, err := text("key", int(le.Uint32(e)), int(le.Uint16(e[8:])))
+		if err != nil {
+			return nil, err
+		}
+		if seen[key] {
+			return nil, fieldError(at+int64(in), fmt.Sprintf("ParentLocator entry %d key", i), fmt.Sprintf("%q", key), "a key that is not there already")
+		}
+		seen[key] = true
+		value, err := text("value", int(le.Uint32(e[4:])), int(le.Uint16(e[10:])))
+		if err != nil {
+			return nil, err
+		}
+		if err := l.set(key, value, at+int64(in)); err != nil {
+			return nil, err
+		}
+	}
+	if !seen["parent_linkage"] {
+		return nil, fieldError(at, "ParentLocator", fmt.Sprintf("%d entries", n), "one with key parent_linkage")
+	}
+	if l.name() == "" {
+		return nil, fieldError(at, "ParentLocator", fmt.Sprintf("%d entries", n), "one with key relative_path, volume_path or absolute_win32_path")
+	}
+	return l, nil
+}
+
+// set takes a pair whose entry is at at. Keys that are not known are left alone.
+func (l *locator) set(key, value string, at int64) error {
+	switch key {
+	case "parent_linkage", "parent_linkage2":
+		g, ok := parseGUID(value)
+		if !ok {
+			return fieldError(at, "ParentLocator "+key, fmt.Sprintf("%q", value), "a GUID")
+		}
+		l.linkage = append(l.linkage, g)
+		if key == "parent_linkage" { // the one that is told
+			l.linkage[0], l.linkage[len(l.linkage)-1] = g, l.linkage[0]
+		}
+	case "relative_path":
+		l.relative = value
+	case "volume_path":
+		l.volume = value
+	case "absolute_win32_path":
+		l.absolute = value
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+// Package vhdx reads VHDX disk images as [MS-VHDX], "Virtual Hard Disk v2 (VHDX) File
+// Format", describes them and as Hyper-V and QEMU write them: fixed, dynamic and
+// differencing disks, with a log that was not replayed yet.
+//
+// Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
+// tells a VHDX file by its content. The package never opens a file and never writes:
+// the log is replayed in memory, and a differencing disk gets its parent from
+// [Options.Resolve], and is refused without it.
+//
+// [MS-VHDX]: https://learn.microsoft.com/openspecs/windows_protocols/ms-vhdx
+package vhdx
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/chain"
+)
+
+// Options changes how [Open] reads an image. The zero value is right for images of
+// unknown origin that are complete in themselves.
+type Options struct {
+	// Resolve gives the parent that a differencing disk names. If it is nil, such a
+	// disk is refused with a [RefusedError].
+	Resolve func(Ref) (image.Source, error)
+
+	// ID tells this file from all others, as an absolute path or the numbers of
+	// device and inode do. An image whose chain of parents leads back to the same
+	// ID is refused. If it is empty, only the length of a chain is limited.
+	ID string
+
+	// MetadataOnly opens an image to be described and checked: Resolve is not
+	// called and ReadAt and Extents fail.
+	MetadataOnly bool
+
+	chain   chain.Chain // the images that this one is behind
+	linkage []guid      // what the one in front of it says that this one is
+}
+
+// A Disk is an open VHDX image, seen as its guest sees it. It is an image.Source and
+// an image.Extenter, and safe for concurrent use. It holds nothing to be closed, and
+// in memory up to 4 MiB of the block allocation table and of sector bitmaps, a bit
+// for each 16 KiB of the table, and which parts of the file its log replaces.
+type Disk struct {
+	r        io.ReaderAt // the file, with its log replayed
+	file     io.ReaderAt // the file as it is
+	log      *view       // r, if there is a log to be replayed
+	fileSize int64       // of r
+	opts     Options
+	h        *header
+	regions  *regions
+	m        *metadata
+	bat      table
+	parent   image.Source // nil without one
+	warnings []string
+}
+
+var (
+	_ image.Source   = (*Disk)(nil)
+	_ image.Extenter = (*Disk)(nil)
+)
+
+// Detect reports whether r, of size bytes, starts as a VHDX file does. It does not
+// check anything else; an error while reading counts as no.
+func Detect(r io.ReaderAt, size int64) bool {
+	b := make([]byte, len(fileMagic))
+	if size < headerEnd {
+		return false
+	}
+	_, err := readFull(r, b, 0)
+	return err == nil && string(b) == fileMagic
+}
+
+// Open reads the metadata of the image of size bytes in r, and its log if that has
+// to be replayed, and checks them. If the block allocation table is at most 8 MiB
+// long all of it is checked too, so that a damaged file is refused here and not while
+// its data is read; of a longer one each entry is checked when it is used, and
+// [Disk.Check] checks all. The Disk keeps r, which must allow concurrent ReadAt if
+// the Disk is used concurrently, and must not change meanwhile. If r is an
+// image.Extenter, such as a raw file with hole detection, holes in the file are holes
+// of the disk.
+//
+// A file that breaks the rules of the format gives an *image.FormatError, which
+// matches image.ErrFormat; one with features that are not known here an error that
+// matches image.ErrUnsupported; one that needs a parent a [RefusedError] if there is
+// no [Options.Resolve], and [ErrLinkage] if it gets another parent than it was made
+// for. Other errors are those of r and of Resolve. What is odd but readable is in
+// [Info.Warnings].
+func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
+	h, err := readHeader(r, size)
+	if err != nil {
+		return nil, err
+	}
+	d := &Disk{r: r, file: r, fileSize: size, opts: opts, h: h}
+	if err := d.checkLinkage(opts.linkage); err != nil {
+		return nil, err
+	}
+	if h.dirty() {
+		if d.log, err = openLog(r, size, h); err != nil {
+			return nil, err
+		}
+		d.r, d.fileSize = d.log, d.log.size
+	}
+	if d.regions, err = readRegions(d.r, d.fileSize, h); err != nil {
+		return nil, err
+	}
+	if d.m, err = readMetadata(d.r, d.regions.metadata); err != nil {
+		return nil, err
+	}
+	if err := d.openTable(); err != nil {
+		return nil, err
+	}
+	d.warn()
+	if opts.MetadataOnly {
+		return d, nil
+	}
+	if err := d.resolve(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Size returns the virtual size in bytes, a multiple of 512.
+func (d *Disk) Size() int64 { return d.m.size }
+
+// ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends with
+// io.EOF. Blocks that are next to each other in the file are read at once.
+func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("vhdx: read at a negative offset")
+	}
+	if err := d.readable(); err != nil {
+		return 0, err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if off >= d.m.size {
+		return 0, io.EOF
+	}
+	var end error
+	if int64(len(p)) > d.m.size-off {
+		p, end = p[:d.m.size-off], io.EOF
+	}
+	done := 0
+	for done < len(p) {
+		pos := off + int64(done)
+		run, err := d.next(pos, off+int64(len(p)))
+		if err != nil {
+			return done, err
+		}
+		n, err := d.readRun(p[done:][:run.n], run, pos)
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, end
+}
+
+// readable tells why no data can be read, if so.
+func (d *Disk) readable() error {
+	if d.opts.MetadataOnly {
+		return errors.New("vhdx: the image was opened for its metadata only")
+	}
+	return nil
+}
+
+// readRun reads a run of guest-visible bytes at pos.
+func (d *Disk) readRun(p []byte, r run, pos int64) (int, error) {
+	switch r.kind {
+	case kindData:
+		return readFull(d.r, p, r.host)
+	case kindParent:
+		return d.readParent(p, pos)
+	}
+	clear(p)
+	return len(p), nil
+}
+
+// readFull reads len(p) bytes at off of the file. Unlike io.ReaderAt it returns nil
+// whenever p is full, carries on after a short read, and reports a file that ends
+// early as io.ErrUnexpectedEOF: an io.EOF would look like the end of the disk.
+func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := r.ReadAt(p[done:], off+int64(done))
+		done += n
+		if done == len(p) {
+			break
+		}
+		switch {
+		case err == io.EOF:
+			err = io.ErrUnexpectedEOF
+		case err == nil && n == 0:
+			err = io.ErrNoProgress
+		}
+		if err != nil {
+			return done, fmt.Errorf("vhdx: read %d bytes at offset %d of the file: %w", len(p), off, err)
+		}
+	}
+	return done, nil
+}
