@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"luks":                      {"xts", "internal/af", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhd":                       {"image", "xts", "internal/chain", "internal/parallel", "golang.org/x/sys/cpu"},
 	"qcow":                      {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/af", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"vhdx":                      {"image", "internal/chain"},
 	"vmdk":                      {"image", "internal/chain", "internal/inflate"},
 	"internal/af":               {},
 	"internal/chain":            {},
@@ -68,19 +69,6 @@ var services = map[string][]string{
 	"internal/sigv4":    {}, // names of net/http only
 	"ibm/cos":           {"internal/parallel", "internal/sigv4"},
 	"ibm/sandbox/s3":    {"internal/sigv4"},
-	"":                  {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/dmcrypt", "internal/parallel", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"image":             {},
-	"xts":               {"golang.org/x/sys/cpu"},
-	"luks":              {"xts", "internal/af", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"vhd":               {"image", "xts", "internal/chain", "golang.org/x/sys/cpu"},
-	"qcow":              {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/af", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"vhdx":              {"image", "internal/chain"},
-	"internal/af":       {},
-	"internal/chain":    {},
-	"internal/inflate":  {},
-	"internal/dmcrypt":  {"xts", "golang.org/x/sys/cpu"},
-	"luks/ciphers":      {"internal/dmcrypt", "xts", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/aead/serpent", "github.com/dgryski/go-camellia", "github.com/jzelinskie/whirlpool", "lukechampine.com/adiantum", "lukechampine.com/adiantum/*"},
-	"internal/parallel": {},
 }
 
 // free are the packages that may import what they like.
