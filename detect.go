@@ -8,6 +8,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
+	"github.com/luksimg/luksimg/vhdx"
+	"github.com/luksimg/luksimg/vmdk"
 )
 
 // signatures tell formats that can not be read here, so that no such file is taken
@@ -18,10 +20,6 @@ var signatures = []struct {
 	offset int
 	magic  string
 }{
-	{"VHDX", 0, "vhdxfile"},
-	{"VMDK", 0, "KDMV"},
-	{"VMDK", 0, "COWD"},
-	{"VMDK descriptor", 0, "# Disk DescriptorFile"},
 	{"VDI", 64, "\x7f\x10\xda\xbe"},
 	{"QED", 0, "QED\x00"},
 	{"Parallels", 0, "WithoutFreeSpace"},
@@ -56,6 +54,13 @@ func Detect(r io.ReaderAt, size int64) (Format, error) {
 	}
 	if qcow.Detect(r, size) {
 		return QCOW2, nil
+	}
+	// A file that was cut off short is one of these all the same, and not a raw disk.
+	if vhdx.Detect(r, size) || bytes.HasPrefix(head, []byte("vhdxfile")) {
+		return VHDX, nil
+	}
+	if vmdk.Detect(r, size) || bytes.HasPrefix(head, []byte("KDMV")) || bytes.HasPrefix(head, []byte("COWD")) {
+		return VMDK, nil
 	}
 	for _, s := range signatures {
 		if len(head) > s.offset && bytes.HasPrefix(head[s.offset:], []byte(s.magic)) {

@@ -99,7 +99,7 @@ func ExampleInspect() {
 		fmt.Println(err)
 		return
 	}
-	i, err := luksimg.Inspect(strings.NewReader(b.String()), int64(b.Len()), luksimg.ImageOptions{})
+	i, err := luksimg.Inspect(context.Background(), strings.NewReader(b.String()), int64(b.Len()), luksimg.ImageOptions{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -2,7 +2,6 @@ package luksimg
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -10,6 +9,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
+	"github.com/luksimg/luksimg/vhdx"
+	"github.com/luksimg/luksimg/vmdk"
 )
 
 // Info is what [Inspect] finds out about an image. Its JSON form is stable; members
@@ -33,6 +34,8 @@ type Info struct {
 
 	VHD  *vhd.Info  `json:"vhd,omitempty"`
 	QCOW *qcow.Info `json:"qcow2,omitempty"`
+	VHDX *vhdx.Info `json:"vhdx,omitempty"`
+	VMDK *vmdk.Info `json:"vmdk,omitempty"`
 	LUKS *luks.Info `json:"luks,omitempty"`
 
 	// Warnings are all there are, also those of VHD and LUKS.
@@ -42,57 +45,86 @@ type Info struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Inspect tells what the image in r is, a file of size bytes: plain or encrypted. No
-// key is needed, and none of the data are read.
-func Inspect(r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
-	if o.Format == QCOW2 || o.Format == "" && qcow.Detect(r, size) {
-		return inspectQCOW(r, size)
+// Inspect tells what the image in r is, a file of size bytes: plain or encrypted, whole or
+// in need of other files. No key is needed, and next to none of the data are read.
+func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
+	format := o.Format
+	if format == "" {
+		var err error
+		if format, err = Detect(r, size); err != nil {
+			return nil, err
+		}
 	}
-	img, err := OpenImage(r, size, o)
-	if errors.Is(err, ErrEncrypted) {
+	if format == LUKS1 || format == LUKS2 {
 		return inspectLUKS(r, size)
 	}
-	if err != nil {
+	i := &Info{Format: format, FileSize: size}
+	if err := i.describe(ctx, r); err != nil {
 		return nil, err
 	}
-	i := &Info{
-		Format:         img.Format,
-		FileSize:       size,
-		VirtualSize:    img.Size(),
-		PartitionTable: LabelOf(img),
-		Warnings:       img.Warnings,
-	}
-	if d, ok := img.Source.(*vhd.Disk); ok {
-		v := d.Info()
-		i.VHD = &v
-	}
-	i.DataSize, err = dataSize(img.Source)
-	return i, err
-}
-
-// inspectQCOW describes a qcow2 image, also one that is encrypted or needs other files.
-func inspectQCOW(r io.ReaderAt, size int64) (*Info, error) {
-	d, err := qcow.Open(r, size, qcow.Options{MetadataOnly: true})
-	if err != nil {
+	// Where the disk needs no key and no other file, its partition table is seen too.
+	img, err := OpenImage(r, size, ImageOptions{Format: format})
+	switch {
+	case err == nil:
+		defer img.Close()
+		i.PartitionTable = LabelOf(img)
+	case format == Raw:
 		return nil, err
 	}
-	q, err := d.Info(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	i := &Info{
-		Format:      QCOW2,
-		FileSize:    size,
-		VirtualSize: q.VirtualSize,
-		DataSize:    q.AllocatedBytes,
-		Encrypted:   q.Encryption != "",
-		QCOW:        &q,
-		Warnings:    q.Warnings,
-	}
-	if plain, err := qcow.Open(r, size, qcow.Options{}); err == nil && !i.Encrypted {
-		i.PartitionTable = LabelOf(plain)
+	if format == Raw {
+		i.VirtualSize = img.Size()
+		i.DataSize, err = dataSize(img)
+		return i, err
 	}
 	return i, nil
+}
+
+// describe asks the package of the format.
+func (i *Info) describe(ctx context.Context, r io.ReaderAt) error {
+	switch i.Format {
+	case VHD:
+		d, err := vhd.Open(r, i.FileSize, vhd.Options{MetadataOnly: true})
+		if err != nil {
+			return err
+		}
+		v := d.Info()
+		i.VHD, i.Encrypted = &v, v.Encrypted
+		i.VirtualSize, i.DataSize, i.Warnings = v.VirtualSize, v.AllocatedBytes, v.Warnings
+	case QCOW2:
+		d, err := qcow.Open(r, i.FileSize, qcow.Options{MetadataOnly: true})
+		if err != nil {
+			return err
+		}
+		q, err := d.Info(ctx)
+		if err != nil {
+			return err
+		}
+		i.QCOW, i.Encrypted = &q, q.Encryption != ""
+		i.VirtualSize, i.DataSize, i.Warnings = q.VirtualSize, q.AllocatedBytes, q.Warnings
+	case VHDX:
+		d, err := vhdx.Open(r, i.FileSize, vhdx.Options{MetadataOnly: true})
+		if err != nil {
+			return err
+		}
+		v, err := d.Info(ctx)
+		if err != nil {
+			return err
+		}
+		i.VHDX = &v
+		i.VirtualSize, i.DataSize, i.Warnings = v.VirtualSize, v.AllocatedBytes, v.Warnings
+	case VMDK:
+		d, err := vmdk.Open(r, i.FileSize, vmdk.Options{MetadataOnly: true})
+		if err != nil {
+			return err
+		}
+		v, err := d.Info(ctx)
+		if err != nil {
+			return err
+		}
+		i.VMDK = &v
+		i.VirtualSize, i.DataSize, i.Warnings = v.VirtualSize, v.AllocatedBytes, v.Warnings
+	}
+	return nil
 }
 
 func inspectLUKS(r io.ReaderAt, size int64) (*Info, error) {

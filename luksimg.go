@@ -43,6 +43,8 @@ const (
 	Raw   Format = "raw"
 	VHD   Format = "vhd"
 	QCOW2 Format = "qcow2"
+	VHDX  Format = "vhdx"
+	VMDK  Format = "vmdk"
 	LUKS1 Format = "luks1"
 	LUKS2 Format = "luks2"
 )

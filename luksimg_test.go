@@ -387,8 +387,11 @@ func TestDetect(t *testing.T) {
 		"LUKS2":           {at(1024, 0, "LUKS\xba\xbe\x00\x02"), luksimg.LUKS2, nil},
 		"LUKS2 secondary": {at(40_000, 32768, "SKUL\xba\xbe\x00\x02"), luksimg.LUKS2, nil},
 		"qcow2":           {at(1024, 0, "QFI\xfb"), luksimg.QCOW2, nil},
-		"VHDX":            {at(1024, 0, "vhdxfile"), "", luksimg.ErrUnsupportedFormat},
-		"VMDK":            {at(1024, 0, "KDMV"), "", luksimg.ErrUnsupportedFormat},
+		"VHDX, cut off":   {at(1024, 0, "vhdxfile"), luksimg.VHDX, nil},
+		"VHDX":            {at(4<<20, 0, "vhdxfile"), luksimg.VHDX, nil},
+		"VMDK":            {at(1024, 0, "KDMV"), luksimg.VMDK, nil},
+		"VMDK of ESX":     {at(1024, 0, "COWD"), luksimg.VMDK, nil},
+		"VMDK descriptor": {[]byte("# Disk DescriptorFile\nversion=1\n"), luksimg.VMDK, nil},
 		"VDI":             {at(1024, 64, "\x7f\x10\xda\xbe"), "", luksimg.ErrUnsupportedFormat},
 		"gzip":            {at(1024, 0, "\x1f\x8b\x08"), "", luksimg.ErrUnsupportedFormat},
 		"tar":             {at(1024, 257, "ustar\x00"), "", luksimg.ErrUnsupportedFormat},
@@ -452,19 +455,19 @@ func TestImageExtents(t *testing.T) {
 
 func TestInspect(t *testing.T) {
 	b := encrypted(t)
-	i, err := luksimg.Inspect(bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
+	i, err := luksimg.Inspect(context.Background(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if i.Format != luksimg.LUKS2 || !i.Encrypted || i.VirtualSize != 4096 || i.LUKS.Label != "root" || len(i.Warnings) > 0 || len(i.Notes) != 2 {
 		t.Errorf("%+v", i)
 	}
-	i, err = luksimg.Inspect(bytes.NewReader(b[:16<<20]), 16<<20, luksimg.ImageOptions{})
+	i, err = luksimg.Inspect(context.Background(), bytes.NewReader(b[:16<<20]), 16<<20, luksimg.ImageOptions{})
 	if err != nil || len(i.Warnings) != 1 {
 		t.Errorf("cut off: %+v, %v", i, err)
 	}
 	raw := newDisk(1<<20, hole(1000, 500_000))
-	i, err = luksimg.Inspect(raw, raw.Size(), luksimg.ImageOptions{})
+	i, err = luksimg.Inspect(context.Background(), raw, raw.Size(), luksimg.ImageOptions{})
 	if err != nil || i.Format != luksimg.Raw || i.Encrypted || i.DataSize != 1<<20-500_000 || i.PartitionTable != luksimg.NoLabel {
 		t.Errorf("raw: %+v, %v", i, err)
 	}

@@ -10,8 +10,6 @@ import (
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
 	"github.com/luksimg/luksimg/luks"
-	"github.com/luksimg/luksimg/qcow"
-	"github.com/luksimg/luksimg/vhd"
 )
 
 // An Image is the plaintext of a disk image, as its guest sees it, whatever the
@@ -78,6 +76,10 @@ type ImageOptions struct {
 
 	chain chain.Chain // what this image is behind
 	top   *Image      // the first of the chain, nil if it is this one
+
+	// What the format's package says that the image in front asks of this one: options of
+	// that package. Nil if nothing is.
+	asked any
 }
 
 // A Ref names another file that an image is incomplete without. The names were chosen by
@@ -129,6 +131,10 @@ func OpenImage(r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
 		err = img.openVHD(size, o)
 	case QCOW2:
 		err = img.openQCOW(size, o)
+	case VHDX:
+		err = img.openVHDX(size, o)
+	case VMDK:
+		err = img.openVMDK(size, o)
 	case LUKS1, LUKS2:
 		err = img.openLUKS(size, o)
 	default:
@@ -142,114 +148,6 @@ func OpenImage(r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
 		return nil, err
 	}
 	return img, nil
-}
-
-func (i *Image) openVHD(size int64, o ImageOptions) error {
-	d, err := vhd.Open(i.Source, size, vhd.Options{})
-	if err != nil {
-		return err
-	}
-	info := d.Info()
-	if info.Encrypted {
-		return fmt.Errorf("%w: a VHD whose blocks are encrypted", ErrEncrypted)
-	}
-	i.Source, i.Warnings = d, append(info.Warnings, i.Warnings...)
-	return nil
-}
-
-func (i *Image) openQCOW(size int64, o ImageOptions) error {
-	meta, err := qcow.Open(i.Source, size, qcow.Options{MetadataOnly: true})
-	if err != nil {
-		return err
-	}
-	if e := meta.Encryption(); e != "" && o.Key == nil {
-		return fmt.Errorf("%w: a qcow2 image with %s", ErrEncrypted, e)
-	} else if e != "" {
-		i.Encrypted = true
-	}
-	opts := qcow.Options{Snapshot: o.Snapshot, KeyLimits: o.LUKS}
-	if i.Encrypted {
-		opts.Key = o.Key
-	}
-	if o.Resolve != nil {
-		opts.Resolve = func(r qcow.Ref) (image.Source, error) {
-			ref := Ref{What: "backing file", Names: []string{r.Name}}
-			if r.DataFile {
-				ref.What, ref.Format = "external data file", Raw
-				return o.behind(ref)
-			}
-			var err error
-			if ref.Format, err = formatOf(r.Format); err != nil {
-				return nil, err
-			}
-			return o.behind(ref)
-		}
-	}
-	d, err := qcow.Open(i.Source, size, opts)
-	if err != nil {
-		return err
-	}
-	i.Source, i.Warnings = d, append(d.Warnings(), i.Warnings...)
-	if i.Encrypted {
-		o.top.close = append(o.top.close, d.Close)
-	}
-	return nil
-}
-
-// formatOf translates what qcow2 calls the format of a backing file.
-func formatOf(name string) (Format, error) {
-	switch name {
-	case "", "raw", "qcow2":
-		return Format(name), nil
-	case "host_device", "file":
-		return Raw, nil
-	case "vpc":
-		return VHD, nil
-	case "luks":
-		return LUKS1, nil
-	}
-	return "", fmt.Errorf("%w: a backing file of format %q", ErrUnsupportedFormat, name)
-}
-
-func (i *Image) openLUKS(size int64, o ImageOptions) error {
-	if o.Key == nil {
-		return fmt.Errorf("%w with %s", ErrEncrypted, map[Format]string{LUKS1: "LUKS1", LUKS2: "LUKS2"}[i.Format])
-	}
-	h, err := luks.Open(i.Source, size, o.LUKS)
-	if err != nil {
-		return err
-	}
-	if h.DataOffset() == 0 {
-		return ErrDetached
-	}
-	v, err := h.Unlock(o.Key)
-	if err != nil {
-		return err
-	}
-	i.Source, i.Encrypted, i.UUID, i.Warnings = v, true, h.UUID(), h.Info().Warnings
-	o.top.close = append(o.top.close, v.Close)
-	return nil
-}
-
-// behind opens another file that an image needs.
-func (o ImageOptions) behind(ref Ref) (image.Source, error) {
-	next := ImageOptions{Format: ref.Format, Key: o.Key, LUKS: o.LUKS, Resolve: o.Resolve,
-		chain: o.chain.Next(o.ID), top: o.top}
-	ref.From, ref.Depth = o.ID, next.chain.Depth()
-	f, err := o.Resolve(ref)
-	if err != nil {
-		return nil, err
-	}
-	if f == nil {
-		return nil, fmt.Errorf("the resolver gave neither the %s nor an error", ref.What)
-	}
-	next.ID = f.ID
-	img, err := OpenImage(f.ReaderAt, f.Size, next)
-	if err != nil {
-		return nil, fmt.Errorf("%s %q: %w", ref.What, ref.Names[0], err)
-	}
-	o.top.Warnings = append(o.top.Warnings, img.Warnings...)
-	return img.Source, nil
 }
 
 // source returns r as an image.Source that knows its holes, where it can be had.

@@ -128,6 +128,9 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	defer s.close()
+	if o.profile != "" {
+		s.inside(ctx, t)
+	}
 	var out *output.File
 	var w io.Writer = os.Stdout
 	if dst != "-" {

@@ -11,6 +11,9 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vhd"
+	"github.com/luksimg/luksimg/vhdx"
+	"github.com/luksimg/luksimg/vmdk"
 )
 
 // Exit codes. Scripts rely on them. 2 belongs to the Go runtime.
@@ -26,7 +29,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return exitCancelled
-	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey):
+	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey), errors.Is(err, vhd.ErrKey):
 		return exitPassphrase
 	case errors.Is(err, luksimg.ErrMismatch):
 		return exitMismatch
@@ -58,6 +61,7 @@ var hints = []struct {
 	hint   string
 }{
 	{luks.ErrPassphrase, "with --key-file every byte counts, a final newline too; --passphrase-file leaves one final newline off"},
+	{vhd.ErrKey, "the key of an encrypted VHD is its 32 or 64 bytes, not their base64 text"},
 	{luksimg.ErrMismatch, "encrypt the source again; if it is in use, stop what writes to it first"},
 	{luksimg.ErrEncrypted, "decrypt it first: luksimg decrypt SRC DST"},
 	{luksimg.ErrDetached, "name the file with the data, and this one with --header"},
@@ -80,12 +84,18 @@ var hints = []struct {
 	{syscall.ENOSPC, "luksimg needs room for the whole output beside its final name; free some, or write to another disk"},
 }
 
+// needsFile tells whether an image was refused since it needs another file.
+func needsFile(err error) bool {
+	return errors.As(err, new(*qcow.RefusedError)) || errors.As(err, new(*vhd.RefusedError)) ||
+		errors.As(err, new(*vhdx.RefusedError)) || errors.As(err, new(*vmdk.RefusedError))
+}
+
 // hint returns what to do about an error, or "".
 func hint(err error) string {
 	if h := new(hintError); errors.As(err, &h) {
 		return h.hint
 	}
-	if errors.As(err, new(*qcow.RefusedError)) {
+	if needsFile(err) {
 		return "--allow-backing opens the files that the image names, if they are in its folder; use it for images that you trust"
 	}
 	for _, h := range hints {

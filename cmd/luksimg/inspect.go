@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,16 +11,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
+	"github.com/luksimg/luksimg/vhdx"
+	"github.com/luksimg/luksimg/vmdk"
 )
 
 type inspectFlags struct {
 	*global
 	source sourceFlags
 	mapped bool
+	check  bool
 }
 
 func newInspect(g *global) *cobra.Command {
@@ -32,24 +37,34 @@ kind and where it came from, for LUKS the cipher and the key slots. No key is ne
 one, it looks into an encrypted image too.
 
 --map lists where the disk has data and where it reads as zeros, as qemu-img map does, and
-draws it in a line.`,
+draws it in a line. --check looks for what is wrong with the structure of the image, as
+qemu-img check does; if something is, the exit code is 1.
+
+Of a disk that can be seen it also tells the partitions, the filesystems, the operating
+system and whether cloud-init is installed, which clouds ask for. Next to nothing is read.`,
 		Example: `  luksimg inspect disk.vhd
   luksimg inspect --json disk.luks
-  luksimg inspect --map disk.qcow2`,
+  luksimg inspect --map --check disk.qcow2`,
 		Args: args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	o.source.add(c, "FILE")
 	c.Flags().BoolVar(&o.mapped, "map", false, "list the extents of the disk")
+	c.Flags().BoolVar(&o.check, "check", false, "look for what is wrong with the structure of the image")
 	return c
 }
 
 // inspectResult is what inspect --json prints.
 type inspectResult struct {
 	*luksimg.Info
-	Manifest *manifest   `json:"manifest,omitempty"` // of the file beside the image
-	Map      []mapExtent `json:"map,omitempty"`
+	Manifest *manifest            `json:"manifest,omitempty"` // of the file beside the image
+	Contents *contents.Info       `json:"contents,omitempty"` // of a disk that can be seen
+	Check    *luksimg.CheckResult `json:"check,omitempty"`
+	Map      []mapExtent          `json:"map,omitempty"`
 }
+
+// errCorrupt: --check found something.
+var errCorrupt = errors.New("the structure of the image is damaged")
 
 func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	if err := o.source.check(c); err != nil {
@@ -62,13 +77,18 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	defer in.f.Close()
 	t := o.talk(c)
 	r := inspectResult{}
-	if r.Info, err = luksimg.Inspect(in.f, in.size, luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}); err != nil {
+	if r.Info, err = luksimg.Inspect(c.Context(), in.f, in.size, luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}); err != nil {
 		return in.wrap(err)
 	}
 	if r.Manifest, err = readManifest(name); err != nil {
 		r.Warnings = append(r.Warnings, err.Error())
 	} else if r.Manifest != nil {
 		r.Warnings = append(r.Warnings, r.Manifest.compare(r.Info)...)
+	}
+	if o.check {
+		if r.Check, err = luksimg.Check(c.Context(), in.f, in.size, luksimg.ImageOptions{Format: r.Format}); err != nil {
+			return in.wrap(err)
+		}
 	}
 	if err := o.inside(c, t, name, &r); err != nil {
 		return err
@@ -78,7 +98,13 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 			t.warn("%s", w)
 		}
 	}
-	return t.result(r, inspectText(name, r))
+	if err := t.result(r, inspectText(name, r)); err != nil {
+		return err
+	}
+	if r.Check != nil && r.Check.Corruptions > 0 {
+		return in.wrap(errCorrupt)
+	}
+	return nil
 }
 
 // inside looks at the disk in the image, if there is a way to.
@@ -88,16 +114,21 @@ func (o *inspectFlags) inside(c *cobra.Command, t *talk, name string, r *inspect
 	}
 	s, err := o.source.open(c, &talk{g: &global{quiet: true}, out: t.out, err: t.err}, name) // its warnings are known
 	if err != nil {
-		if errors.As(err, new(*qcow.RefusedError)) && !o.mapped {
+		if needsFile(err) && !o.mapped {
 			return nil
 		}
 		return err
 	}
 	defer s.close()
 	if o.mapped {
-		r.Map, err = mapOf(s.img)
+		if r.Map, err = mapOf(s.img); err != nil {
+			return s.wrap(err)
+		}
 	}
-	return s.wrap(err)
+	if r.Contents, err = contents.Inspect(c.Context(), s.img); err != nil {
+		return s.wrap(err)
+	}
+	return nil
 }
 
 // A table is lines of "name: value", aligned.
@@ -138,8 +169,23 @@ func inspectText(name string, i inspectResult) string {
 	if i.LUKS != nil {
 		t.luks(i.LUKS)
 	}
+	if i.VHDX != nil {
+		t.vhdx(i.VHDX)
+	}
+	if i.VMDK != nil {
+		t.vmdk(i.VMDK)
+	}
 	if i.Manifest != nil {
 		t.manifest(i.Manifest)
+	}
+	if i.Contents != nil {
+		t.contents(i.Contents)
+	}
+	if i.Check != nil {
+		t.row("check", "%d corruptions, %d leaks", i.Check.Corruptions, i.Check.Leaks)
+		for _, p := range i.Check.Problems {
+			t.row("  problem", "%s", p)
+		}
 	}
 	for _, n := range i.Notes {
 		t.row("note", "%s", n)
@@ -180,6 +226,67 @@ func (t *table) vhd(v *vhd.Info) {
 	}
 	t.row("created by", "%q %s on %q, %s", v.CreatorApp, v.CreatorVersion, v.CreatorOS, v.Timestamp.Format(time.DateTime))
 	t.row("unique id", "%s", v.UniqueID)
+	if v.Encrypted {
+		t.row("key hash", "%s, nonce %s", v.KeyHash, v.KeyNonce)
+	}
+	if p := v.Parent; p != nil {
+		t.row("parent", "%q, unique id %s", p.Name, p.UniqueID)
+	}
+}
+
+func (t *table) vhdx(v *vhdx.Info) {
+	t.row("VHDX type", "%s, blocks of %d bytes", v.Type, v.BlockSize)
+	t.row("sectors", "%d bytes, physical ones %d", v.LogicalSectorSize, v.PhysicalSectorSize)
+	t.row("created by", "%q", v.Creator)
+	if p := v.Parent; p != nil {
+		t.row("parent", "%q", cmp.Or(p.RelativePath, p.VolumePath, p.AbsolutePath))
+	}
+}
+
+func (t *table) vmdk(v *vmdk.Info) {
+	t.row("VMDK type", "%q, adapter %q", v.CreateType, v.AdapterType)
+	if v.GrainSize > 0 {
+		t.row("grains", "%d bytes%s", v.GrainSize, map[bool]string{true: ", compressed"}[v.Compressed])
+	}
+	for _, e := range v.Extents {
+		t.row("extent", "%s %q, %d bytes", e.Type, e.File, e.Size)
+	}
+	if v.ParentFile != "" {
+		t.row("parent", "%q", v.ParentFile)
+	}
+}
+
+// contents shows what is on the disk.
+func (t *table) contents(c *contents.Info) {
+	show := func(f *contents.Filesystem) string {
+		if f == nil {
+			return ""
+		}
+		text := ", " + f.Type
+		if f.Label != "" {
+			text += fmt.Sprintf(" %q", f.Label)
+		}
+		return text
+	}
+	for _, p := range c.Partitions {
+		t.row(fmt.Sprintf("partition %d", p.Number), "%s at %d, %s%s", term.Bytes(p.Size), p.Start, p.Type, show(p.Filesystem))
+	}
+	if c.Filesystem != nil {
+		t.row("filesystem", "%s", strings.TrimPrefix(show(c.Filesystem), ", "))
+	}
+	if c.OS != nil {
+		t.row("system", "%s", cmp.Or(c.OS.Name, c.OS.ID+" "+c.OS.Version))
+	}
+	if len(c.Partitions) > 0 || c.Filesystem != nil {
+		reason := ""
+		if c.CloudInitReason != "" {
+			reason = ": " + c.CloudInitReason
+		}
+		t.row("cloud-init", "%s%s", c.CloudInit, reason)
+	}
+	for _, w := range c.Warnings {
+		t.row("  note", "%s", w)
+	}
 }
 
 func (t *table) qcow(q *qcow.Info) {

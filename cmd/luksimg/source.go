@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/image"
 )
 
@@ -91,5 +93,23 @@ func (s *diskSource) label(t *talk, r *luksimg.Result) {
 	if l != luksimg.NoLabel && r.LUKS.SectorSize != 512 {
 		t.warn("the disk has a partition table, which counts in sectors of 512 bytes; with sectors of %d bytes "+
 			"its partitions will not be found", r.LUKS.SectorSize)
+	}
+}
+
+// inside warns of what a cloud asks of a disk and this one does not have. Whether that can
+// be found out or not, the job goes on.
+func (s *diskSource) inside(ctx context.Context, t *talk) {
+	if s.source == nil {
+		return
+	}
+	c, err := contents.Inspect(ctx, s.img)
+	if err != nil {
+		return
+	}
+	if c.Encrypted {
+		t.warn("%s: there is something encrypted on the disk already, which the cloud can not start from", s.name)
+	}
+	if c.CloudInit == contents.NotFound {
+		t.warn("%s: cloud-init is not installed on the disk, and the cloud asks for it: a server made of this image will have no network and no user", s.name)
 	}
 }

@@ -1,0 +1,64 @@
+package luksimg
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vhd"
+	"github.com/luksimg/luksimg/vhdx"
+	"github.com/luksimg/luksimg/vmdk"
+)
+
+// A CheckResult is what [Check] found. Its JSON form is stable; members may be added.
+type CheckResult struct {
+	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
+	Leaks       int64    `json:"leaks"`              // qcow2: clusters, VHD: bytes, that belong to nothing
+	Problems    []string `json:"problems,omitempty"` // a sentence for each of the first 100
+}
+
+// Check looks for what is wrong with the structure of the image in r, a file of size
+// bytes: references out of the file, things that overlap, counts and copies that do not
+// agree. It reads metadata only, and no other files. A format without such a structure is
+// [ErrUnsupportedFormat]. An error is about reading the image; what is wrong with it is in
+// the result, if there is one.
+func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*CheckResult, error) {
+	format := o.Format
+	if format == "" {
+		var err error
+		if format, err = Detect(r, size); err != nil {
+			return nil, err
+		}
+	}
+	switch format {
+	case VHD:
+		c, err := vhd.Check(ctx, r, size)
+		if c == nil {
+			return nil, err
+		}
+		return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
+	case QCOW2:
+		d, err := qcow.Open(r, size, qcow.Options{MetadataOnly: true})
+		if err != nil {
+			return nil, err
+		}
+		c, err := d.Check(ctx)
+		return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
+	case VHDX:
+		d, err := vhdx.Open(r, size, vhdx.Options{MetadataOnly: true})
+		if err != nil {
+			return nil, err
+		}
+		c, err := d.Check(ctx)
+		return &CheckResult{c.Corruptions, 0, c.Problems}, err
+	case VMDK:
+		d, err := vmdk.Open(r, size, vmdk.Options{MetadataOnly: true})
+		if err != nil {
+			return nil, err
+		}
+		c, err := d.Check(ctx)
+		return &CheckResult{c.Corruptions, 0, c.Problems}, err
+	}
+	return nil, fmt.Errorf("%w: %s has no structure to check", ErrUnsupportedFormat, format)
+}
