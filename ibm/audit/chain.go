@@ -232,7 +232,7 @@ func mentions(e *Event, id string) bool {
 }
 
 func part(s, id string) bool {
-	for {
+	for id != "" {
 		i := strings.Index(s, id)
 		if i < 0 {
 			return false
@@ -243,6 +243,7 @@ func part(s, id string) bool {
 		}
 		s = s[i+1:]
 	}
+	return false
 }
 
 // service tells whether the initiator is the cloud itself.

@@ -151,7 +151,7 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 	switch {
 	case t.failure != nil:
 		e.Code, e.Message = t.failure.Code, t.failure.Error
-	case errors.As(err, &api) && api.Wrapped == nil:
+	case errors.As(err, &api) && api.Wrapped == nil && t.status >= 300:
 		e.Code, e.Message = api.Exception, api.Message
 	case t.status != 0 && !t.whole:
 		e.Message, e.err = "the answer was cut off", err
