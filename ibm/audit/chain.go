@@ -23,25 +23,35 @@ const (
 // Stages are all stages in their order.
 var Stages = []Stage{Create, Wrap, Import, Unwrap, Provision}
 
+// Actions of luksimg itself, for a [Logger].
+const (
+	ActionRootKey = "luksimg.root-key.create"
+	ActionEncrypt = "luksimg.image.encrypt"
+	ActionWrap    = "luksimg.data-key.wrap"
+	ActionUpload  = "luksimg.image.upload"
+	ActionImport  = "luksimg.image.import"
+	ActionOrder   = "luksimg.server.order"
+)
+
 // stages are by the action of an event. Actions of luksimg are what its [Logger]
 // wrote; there are no events of the cloud for an encrypted import as such.
 var stages = map[string]Stage{
 	"kms.secrets.create":                  Create,
 	"hs-crypto.secrets.create":            Create,
-	"luksimg.root-key.create":             Create,
+	ActionRootKey:                         Create,
 	"kms.secrets.wrap":                    Wrap,
 	"hs-crypto.secrets.wrap":              Wrap,
-	"luksimg.data-key.wrap":               Wrap,
+	ActionWrap:                            Wrap,
 	"audit-log.vsi-image-template.create": Import,
 	"is.image.image.create":               Import,
-	"luksimg.image.import":                Import,
+	ActionImport:                          Import,
 	"kms.secrets.unwrap":                  Unwrap,
 	"hs-crypto.secrets.unwrap":            Unwrap,
 	"kms.secrets.rewrap":                  Wrap,
 	"hs-crypto.secrets.rewrap":            Wrap,
 	"audit-log.vsi.provision":             Provision,
 	"is.instance.instance.create":         Provision,
-	"luksimg.server.order":                Provision,
+	ActionOrder:                           Provision,
 }
 
 // services are the names that the cloud unwraps keys by: Cloud Block Storage in
@@ -148,7 +158,7 @@ func Chain(events []Event, q Query) *Report {
 
 // findGaps says for each stage what is missing.
 func (r *Report) findGaps() {
-	var before *Step // the first good step of the stage before
+	var before *Step // the first good step that this stage must not be ahead of
 	for _, stage := range Stages {
 		var good, last *Step // the first that was done, and the last one
 		others, early := false, false
@@ -165,10 +175,10 @@ func (r *Report) findGaps() {
 			if s.Refused {
 				continue
 			}
-			// An unwrap while the image was imported says nothing of a server, but
-			// one before the import began, or before the key was wrapped, is of
-			// another image.
-			if stage != Import && stage != Unwrap && stage != Provision || before == nil || before.Time.IsZero() || s.Time.IsZero() || !s.Time.Before(before.Time) {
+			// An import before the key was wrapped is of another image. So is an unwrap
+			// before there was the template; the event of a server may come when it is
+			// ordered, which is before its key is unwrapped.
+			if stage == Create || stage == Wrap || before == nil || before.Time.IsZero() || s.Time.IsZero() || !s.Time.Before(before.Time) {
 				if good == nil {
 					good = s
 				}
@@ -183,7 +193,9 @@ func (r *Report) findGaps() {
 		case last != nil && last.Refused:
 			gap("the last attempt was refused: outcome %s, reason %d %s", last.Outcome, last.ReasonCode, last.Reason)
 		case good != nil:
-			before = good
+			if stage != Unwrap {
+				before = good
+			}
 		case early:
 			gap("it happened only before the %s", before.Stage)
 		case others:

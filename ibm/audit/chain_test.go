@@ -117,6 +117,19 @@ func TestChainOrder(t *testing.T) {
 	}
 }
 
+// TestChainOrderEvent: the event of a server comes when it is ordered.
+func TestChainOrderEvent(t *testing.T) {
+	events := story()
+	events[4].Time = start.Add(4 * time.Minute)
+	if r := audit.Chain(events, query); r.Broken() {
+		t.Fatalf("%+v", r)
+	}
+	events[4].Time = start.Add(time.Minute)
+	if r := audit.Chain(events, query); !r.Broken() || r.Gaps[0].Stage != audit.Provision {
+		t.Fatalf("%+v", r)
+	}
+}
+
 func TestChainDuplicates(t *testing.T) {
 	events := story()
 	for i := range events {

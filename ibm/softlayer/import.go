@@ -104,8 +104,9 @@ func rootKeyCRN(s string) bool {
 // at once; [Client.WaitImport] waits for it.
 //
 // If a template of this name and this note is there, it is taken for that of an
-// earlier run and returned; [Template.Created] tells. If one of this name has another
-// note, or the request has none, that is [ErrExists]. If the answer to the call is
+// earlier run and returned; [Template.Created] tells. If that one failed, so does this
+// call, with [ErrFailed]: [Client.Delete] it, or give another name. If one of this name
+// has another note, or the request has none, that is [ErrExists]. If the answer to the call is
 // lost, the template is looked for by its name, and [ErrLost] means that it was not
 // found: the import may be under way nevertheless.
 func (c *Client) Import(ctx context.Context, r ImportRequest) (*Template, error) {
@@ -203,6 +204,18 @@ func lostError(e *Error, hint string) error {
 	}
 	return &Error{Op: e.Op, Status: e.Status, RequestID: e.RequestID, Message: fmt.Sprintf("%v: %v", ErrLost, because), hint: hint,
 		err: errors.Join(ErrLost, e.err)}
+}
+
+// Delete deletes a template, and with it its copies in all datacenters; an import that
+// failed leaves one behind. [ErrNotFound] if there is none.
+func (c *Client) Delete(ctx context.Context, id int) error {
+	if id <= 0 {
+		return &Error{Op: "delete template", Message: "no number of a template", hint: "give the number"}
+	}
+	return c.call(ctx, "delete template", nil, func(s *session.Session) error {
+		_, err := services.GetVirtualGuestBlockDeviceTemplateGroupService(s).Id(id).DeleteObject()
+		return err
+	})
 }
 
 // An ExportRequest says what template to copy to object storage, and where to.

@@ -216,6 +216,12 @@ func TestImportFails(t *testing.T) {
 			if _, err := w.client.Import(t.Context(), r); !errors.Is(err, softlayer.ErrFailed) {
 				t.Errorf("repeated: %v", err)
 			}
+			if err := w.client.Delete(t.Context(), tpl.ID); err != nil {
+				t.Error(err)
+			}
+			if err := w.client.Delete(t.Context(), tpl.ID); !errors.Is(err, softlayer.ErrNotFound) {
+				t.Errorf("deleted twice: %v", err)
+			}
 		})
 	}
 	noSecret(t, "events", marshal(t, w.events))

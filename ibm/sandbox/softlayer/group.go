@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -251,6 +252,20 @@ func (s *Server) getGroup(_ context.Context, c *call) (any, error) {
 		return nil, notFound(c.id)
 	}
 	return c.mask.apply(t.object()), nil
+}
+
+func (s *Server) deleteGroup(_ context.Context, c *call) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.template(c.id)
+	switch {
+	case t == nil:
+		return nil, notFound(c.id)
+	case t.Work != nil && !t.Work.Failed:
+		return nil, public("Another transaction of the template is under way.")
+	}
+	s.state.Templates = slices.DeleteFunc(s.state.Templates, func(x *template) bool { return x == t })
+	return (&transaction{ID: s.newID(), Name: "DELETE_IMAGE", Words: "Delete the image", Created: s.cfg.Clock.Now()}).object(), nil
 }
 
 // getGroupProperty is getStatus, getTransaction and getChildren: null if there is none.

@@ -200,6 +200,8 @@ func parseCall(r *http.Request) (*call, error) {
 		c.method = "createObject"
 	case r.Method == http.MethodGet:
 		c.method = "getObject"
+	case r.Method == http.MethodDelete:
+		c.method = "deleteObject"
 	default:
 		return nil, bad
 	}
@@ -240,6 +242,7 @@ var methods = map[string]func(*Server, context.Context, *call) (any, error){
 	groupService + "::createFromIcos":                        (*Server).createFromIcos,
 	groupService + "::copyToIcos":                            (*Server).copyToIcos,
 	groupService + "::getObject":                             (*Server).getGroup,
+	groupService + "::deleteObject":                          (*Server).deleteGroup,
 	groupService + "::getStatus":                             (*Server).getGroupProperty,
 	groupService + "::getTransaction":                        (*Server).getGroupProperty,
 	groupService + "::getChildren":                           (*Server).getGroupProperty,
