@@ -225,19 +225,19 @@ func mentions(e *Event, id string) bool {
 	if part(e.Target.ID, id) || part(e.Target.Name, id) {
 		return true
 	}
-	todo := []any{e.RequestData, e.ResponseData}
-	for n := 0; n < len(todo) && n < maxParts; n++ {
-		switch v := todo[n].(type) {
+	queue := []any{e.RequestData, e.ResponseData}
+	for n := 0; n < len(queue) && n < maxParts; n++ {
+		switch v := queue[n].(type) {
 		case string:
 			if part(v, id) {
 				return true
 			}
 		case map[string]any:
 			for _, x := range v {
-				todo = append(todo, x)
+				queue = append(queue, x)
 			}
 		case []any:
-			todo = append(todo, v...)
+			queue = append(queue, v...)
 		}
 	}
 	return false

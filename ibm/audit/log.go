@@ -114,10 +114,10 @@ func (l *Logger) redact(e Event) ([]byte, error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return nil, fmt.Errorf("audit: the event %s can not be written: %w", e.Action, err)
 	}
-	todo := []any{m}
-	for len(todo) > 0 {
-		v := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
+	queue := []any{m}
+	for len(queue) > 0 {
+		v := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
 		switch v := v.(type) {
 		case map[string]any:
 			for name, x := range v {
@@ -125,11 +125,11 @@ func (l *Logger) redact(e Event) ([]byte, error) {
 					delete(v, name)
 					name = clean
 				}
-				v[name] = l.value(name, x, &todo)
+				v[name] = l.value(name, x, &queue)
 			}
 		case []any:
 			for i, x := range v {
-				v[i] = l.value("", x, &todo)
+				v[i] = l.value("", x, &queue)
 			}
 		}
 	}
@@ -138,7 +138,7 @@ func (l *Logger) redact(e Event) ([]byte, error) {
 
 const redacted = "[redacted]"
 
-func (l *Logger) value(name string, v any, todo *[]any) any {
+func (l *Logger) value(name string, v any, queue *[]any) any {
 	if secretName(name) && v != nil && v != "" {
 		return redacted
 	}
@@ -146,7 +146,7 @@ func (l *Logger) value(name string, v any, todo *[]any) any {
 	case string:
 		return l.clean(v)
 	case map[string]any, []any:
-		*todo = append(*todo, v)
+		*queue = append(*queue, v)
 	}
 	return v
 }

@@ -238,10 +238,10 @@ func (c *collector) record(text []byte, number int) error {
 		raw   json.RawMessage
 		depth int
 	}
-	todo := []part{{text, 0}}
+	queue := []part{{text, 0}}
 	found := false
-	for n := 0; n < len(todo) && n < maxParts; n++ {
-		p := todo[n]
+	for n := 0; n < len(queue) && n < maxParts; n++ {
+		p := queue[n]
 		raw := bytes.TrimSpace(p.raw)
 		if len(raw) > 0 && raw[0] == '"' {
 			var s string
@@ -258,7 +258,7 @@ func (c *collector) record(text []byte, number int) error {
 			var list []json.RawMessage
 			if json.Unmarshal(raw, &list) == nil {
 				for _, x := range list[:min(len(list), maxParts)] {
-					todo = append(todo, part{x, p.depth + 1})
+					queue = append(queue, part{x, p.depth + 1})
 				}
 			}
 		case '{':
@@ -283,7 +283,7 @@ func (c *collector) record(text []byte, number int) error {
 			}
 			for _, name := range wrappers {
 				if x, ok := m[name]; ok {
-					todo = append(todo, part{x, p.depth + 1})
+					queue = append(queue, part{x, p.depth + 1})
 				}
 			}
 			if _, ok := m["query_id"]; ok && len(m) == 1 {

@@ -129,7 +129,7 @@ func (f *folder) Open(_ context.Context, token, region, bucket, key string) (io.
 	}
 	b, err := os.ReadFile(filepath.Join(f.path, region, bucket, key))
 	if err != nil {
-		return nil, 0, "", errors.New("NoSuchKey: the specified key does not exist")
+		return nil, 0, "", errors.New("NoSuchKey: there is no " + key + " with " + token)
 	}
 	size := int64(len(b))
 	if f.size != 0 {

@@ -15,8 +15,8 @@ var (
 	// ErrNotFound: there is no such image or instance.
 	ErrNotFound = errors.New("not found")
 
-	// ErrExists: an image of this name is there, and of another file or key.
-	ErrExists = errors.New("an image of this name exists")
+	// ErrExists: an image, or an instance, of this name is there.
+	ErrExists = errors.New("there is one of this name")
 
 	// ErrLost: a call that makes something was sent, its answer did not arrive, and
 	// what it should have made was not found. Look before repeating it.

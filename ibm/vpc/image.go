@@ -180,6 +180,12 @@ func (c *Client) images(ctx context.Context, op string, q url.Values) ([]Image, 
 	return all, err
 }
 
+// DeleteImage deletes an image; one that failed stays otherwise, and its name is taken.
+// [ErrNotFound] if there is none.
+func (c *Client) DeleteImage(ctx context.Context, id string) error {
+	return c.call(ctx, "delete image", http.MethodDelete, "images/"+url.PathEscape(id), nil, nil, nil)
+}
+
 // next is the part of a list that says where it goes on.
 type next struct {
 	Next struct {

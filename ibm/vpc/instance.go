@@ -94,7 +94,8 @@ func (r InstanceRequest) GoString() string { return r.String() }
 
 // CreateInstance orders an instance, and returns it at once; [Client.WaitInstance]
 // waits until it runs. If the answer is lost, the instance is looked for by its name,
-// which is unique: [ErrLost] means that it was not found.
+// which is unique: [ErrLost] means that it was not found. If there is one of this name
+// from before, that is [ErrExists].
 func (c *Client) CreateInstance(ctx context.Context, r InstanceRequest) (*Instance, error) {
 	p, err := r.prototype()
 	if err != nil {
@@ -105,7 +106,7 @@ func (c *Client) CreateInstance(ctx context.Context, r InstanceRequest) (*Instan
 		return nil, err
 	}
 	if len(before) > 0 {
-		return nil, fmt.Errorf("vpc: create instance: an instance of this name exists: %q, ID %s", r.Name, before[0].ID)
+		return nil, fmt.Errorf("vpc: create instance: %w: %q, ID %s", ErrExists, r.Name, before[0].ID)
 	}
 	const op = "create instance"
 	i := new(Instance)

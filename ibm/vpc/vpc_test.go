@@ -426,6 +426,22 @@ func TestQEMU(t *testing.T) {
 	}
 }
 
+// TestHints: what can be told has advice.
+func TestHints(t *testing.T) {
+	for name, e := range map[string]*vpc.Error{
+		"API key": {Status: 401}, "role Editor": {Status: 403}, "wait a minute": {Status: 429}, "quota": {Status: 400, Code: "over_quota"},
+		"CRN of the root key": {Status: 400, Target: "encrypted_data_key"}, "cos://": {Status: 400, Target: "file.href"},
+		"redirects": {Status: 307}, "request ID": {Status: 500}, "see https://x": {Status: 400, MoreInfo: "https://x"},
+	} {
+		if !strings.Contains(e.Hint(), name) {
+			t.Errorf("%+v: %q", e, e.Hint())
+		}
+	}
+	if h := (&vpc.Error{Status: 400}).Hint(); h != "" {
+		t.Error(h)
+	}
+}
+
 func TestExplain(t *testing.T) {
 	for _, code := range []string{"encrypted_data_key_invalid", "encryption_key_deleted", "encryption_key_disabled", "image_data_corrupted",
 		"image_provisioned_size_unsupported", "image_request_in_progress", "image_request_queued"} {
@@ -509,6 +525,34 @@ func TestLostAnswer(t *testing.T) {
 			w.srv.Wait()
 			if all, err := w.client.Images(t.Context()); err != nil || len(all) != 1 || all[0].ID != img.ID {
 				t.Errorf("%+v, %v", all, err)
+			}
+			w.after = nil
+			if err := w.client.DeleteImage(t.Context(), img.ID); err != nil {
+				t.Error(err)
+			}
+			if err := w.client.DeleteImage(t.Context(), img.ID); !errors.Is(err, vpc.ErrNotFound) {
+				t.Error(err)
+			}
+			// The same with instances.
+			w.encrypted("good.qcow2", "abc123", disk())
+			w.wrap("wdek", b64("abc123"))
+			if img, err = w.client.CreateImage(t.Context(), w.request("good.qcow2")); err != nil {
+				t.Fatal(err)
+			}
+			w.srv.Wait()
+			order := vpc.InstanceRequest{Name: "web1", Image: img.ID, Zone: "us-south-1", Profile: "bx2-2x8", VPC: "v", Subnet: "s"}
+			w.fault = bad
+			if _, err := w.client.CreateInstance(t.Context(), order); !errors.Is(err, vpc.ErrLost) || hint(err) == "" {
+				t.Error(err)
+			}
+			w.fault, w.after = nil, bad
+			i, err := w.client.CreateInstance(t.Context(), order)
+			if err != nil || i.ID == "" {
+				t.Fatal(err)
+			}
+			w.srv.Wait()
+			if _, err := w.client.CreateInstance(t.Context(), order); !errors.Is(err, vpc.ErrExists) {
+				t.Error(err)
 			}
 		})
 	}

@@ -166,7 +166,7 @@ func (s *Server) runImport(t *template, k *configuration, a address) {
 	}
 	steps = append(steps, o.steps()...)
 	steps = append(steps, step{"REPLICATE_IMAGE", "Copy the image to " + t.Datacenter, func(context.Context) error { return nil }})
-	s.run(t.Work, steps, []string{k.APIKey, token}, func(failure string) audit.Event {
+	s.run(t.Work, steps, func() []string { return []string{k.APIKey, token, string(o.text)} }, func(failure string) audit.Event {
 		o.close()
 		if t.Image != nil {
 			t.Image.Stop()
@@ -219,7 +219,7 @@ func (s *Server) copyToIcos(_ context.Context, c *call) (any, error) {
 			}
 			return nil
 		}},
-	}, []string{k.APIKey}, func(failure string) audit.Event {
+	}, func() []string { return []string{k.APIKey, token} }, func(failure string) audit.Event {
 		if failure == "" {
 			t.Work = nil
 		}

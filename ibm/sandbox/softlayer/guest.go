@@ -121,7 +121,7 @@ func (s *Server) runOrder(g *guest, t *template) {
 	steps := []step{{"ASSIGN_HOST", "Assign a host", func(context.Context) error { return nil }}}
 	steps = append(steps, o.steps()...)
 	steps = append(steps, step{"SERVICE_SETUP", "Set the server up", func(context.Context) error { return nil }})
-	s.run(g.Work, steps, nil, func(failure string) audit.Event {
+	s.run(g.Work, steps, func() []string { return []string{string(o.text)} }, func(failure string) audit.Event {
 		o.close()
 		if failure == "" {
 			g.Work, g.Provisioned = nil, s.cfg.Clock.Now()

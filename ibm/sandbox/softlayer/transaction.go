@@ -21,9 +21,9 @@ func (t *transaction) fail(reason string) {
 }
 
 // run does the steps of t one after the other, in the background. Then it calls end,
-// with the lock held, and hands the event that this returns to the sink. secrets are
-// taken out of the reason of a failure.
-func (s *Server) run(t *transaction, steps []step, secrets []string, end func(failure string) audit.Event) {
+// with the lock held, and hands the event that this returns to the sink. What secrets
+// returns, if it is not nil, is taken out of the reason of a failure.
+func (s *Server) run(t *transaction, steps []step, secrets func() []string, end func(failure string) audit.Event) {
 	t.Name, t.Words = steps[0].name, steps[0].words
 	s.work.Go(func() {
 		failure := ""
@@ -36,7 +36,10 @@ func (s *Server) run(t *transaction, steps []step, secrets []string, end func(fa
 				err = st.do(s.ctx)
 			}
 			if err != nil {
-				failure = redact(err.Error(), secrets)
+				failure = err.Error()
+				if secrets != nil {
+					failure = redact(failure, secrets())
+				}
 				break
 			}
 		}
