@@ -1,0 +1,35 @@
+package softlayer
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/luksimg/luksimg/ibm/audit"
+)
+
+func (t *template) crn() string {
+	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/sandbox::vsi-image-template:%s", t.Datacenter, t.GlobalID)
+}
+
+func (g *guest) crn() string {
+	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/sandbox::vsi:%s", g.Datacenter, g.GlobalID)
+}
+
+// event returns what the cloud tells of an action that is over. A failure "" is a
+// success.
+func (s *Server) event(action, initiator, target, name, failure string, request map[string]any) audit.Event {
+	e := audit.Event{
+		ID: uuid.NewString(), Time: s.cfg.Clock.Now(), Action: action, Outcome: audit.Success, Severity: "normal",
+		Message:     action + " of " + name,
+		ReasonCode:  http.StatusOK,
+		Initiator:   audit.Party{ID: initiator, Name: initiator},
+		Target:      audit.Party{ID: target, Name: name},
+		RequestData: request,
+	}
+	if failure != "" {
+		e.Outcome, e.Severity, e.ReasonCode, e.ReasonType = audit.Failure, "critical", http.StatusInternalServerError, failure
+	}
+	return e
+}

@@ -1,0 +1,164 @@
+package softlayer
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/luksimg/luksimg/ibm/audit"
+)
+
+// guestParameters are those of SoftLayer_Virtual_Guest::createObject that are needed.
+type guestParameters struct {
+	Hostname   string `json:"hostname"`
+	Domain     string `json:"domain"`
+	CPUs       int    `json:"startCpus"`
+	Memory     int    `json:"maxMemory"`
+	Hourly     *bool  `json:"hourlyBillingFlag"`
+	LocalDisk  *bool  `json:"localDiskFlag"`
+	OSCode     string `json:"operatingSystemReferenceCode"`
+	Datacenter struct {
+		Name string `json:"name"`
+	} `json:"datacenter"`
+	Template struct {
+		GlobalIdentifier string `json:"globalIdentifier"`
+	} `json:"blockDeviceTemplateGroup"`
+}
+
+// check is what the API refuses at once. The caller holds the lock.
+func (s *Server) checkParameters(c *call) (*guestParameters, *template, error) {
+	p := new(guestParameters)
+	if err := c.parameter(p); err != nil {
+		return nil, nil, err
+	}
+	missing := ""
+	switch {
+	case p.Hostname == "":
+		missing = "hostname"
+	case p.Domain == "":
+		missing = "domain"
+	case p.CPUs <= 0:
+		missing = "startCpus"
+	case p.Memory <= 0:
+		missing = "maxMemory"
+	case p.Datacenter.Name == "":
+		missing = "datacenter.name"
+	case p.Hourly == nil:
+		missing = "hourlyBillingFlag"
+	case p.LocalDisk == nil:
+		missing = "localDiskFlag"
+	case p.Template.GlobalIdentifier == "" && p.OSCode == "":
+		missing = "operatingSystemReferenceCode' or 'blockDeviceTemplateGroup"
+	}
+	if missing != "" {
+		return nil, nil, &apiError{http.StatusInternalServerError, "SoftLayer_Exception_MissingCreationProperty",
+			"The property '" + missing + "' must be set to create an instance of 'SoftLayer_Virtual_Guest'."}
+	}
+	if p.OSCode != "" {
+		return nil, nil, public("operatingSystemReferenceCode and blockDeviceTemplateGroup conflict: servers are made of templates here.")
+	}
+	for _, t := range s.state.Templates {
+		if t.GlobalID != p.Template.GlobalIdentifier {
+			continue
+		}
+		switch {
+		case !t.Active:
+			return nil, nil, public("The template %d is not ready.", t.ID)
+		case t.Datacenter != p.Datacenter.Name:
+			return nil, nil, public("The template %d is not in datacenter %s but in %s.", t.ID, p.Datacenter.Name, t.Datacenter)
+		}
+		return p, t, nil
+	}
+	return nil, nil, public("There is no template with the global identifier %q.", p.Template.GlobalIdentifier)
+}
+
+// checkGuest is generateOrderTemplate: the order that createObject would place.
+func (s *Server) checkGuest(_ context.Context, c *call) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, t, err := s.checkParameters(c)
+	if err != nil {
+		return nil, err
+	}
+	return object{
+		"complexType":                   "SoftLayer_Container_Product_Order_Virtual_Guest",
+		"packageId":                     835,
+		"quantity":                      1,
+		"location":                      p.Datacenter.Name,
+		"useHourlyPricing":              *p.Hourly,
+		"imageTemplateGlobalIdentifier": t.GlobalID,
+		"prices": []object{
+			{"id": 1000 + p.CPUs, "hourlyRecurringFee": "0.025"},
+			{"id": 2000 + p.Memory/1024, "hourlyRecurringFee": "0.015"},
+		},
+		"virtualGuests": []object{{"hostname": p.Hostname, "domain": p.Domain}},
+	}, nil
+}
+
+func (s *Server) createGuest(_ context.Context, c *call) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, t, err := s.checkParameters(c)
+	if err != nil {
+		return nil, err
+	}
+	g := &guest{
+		ID: s.newID(), GlobalID: uuid.NewString(), Hostname: p.Hostname, Domain: p.Domain, CPUs: p.CPUs, Memory: p.Memory,
+		Datacenter: p.Datacenter.Name, Hourly: *p.Hourly, LocalDisk: *p.LocalDisk, TemplateID: t.ID, Created: s.cfg.Clock.Now(),
+		Work: &transaction{ID: s.newID(), Created: s.cfg.Clock.Now()},
+	}
+	s.state.Guests = append(s.state.Guests, g)
+	s.runOrder(g, t)
+	return created{c.mask.apply(g.object())}, nil
+}
+
+// runOrder does what the cloud does to start a server. The caller holds the lock.
+func (s *Server) runOrder(g *guest, t *template) {
+	o := &opening{s: s, t: t, identity: ServiceIdentity}
+	o.root, _ = parseRootKey(t.RootKeyCRN)
+	steps := []step{{"ASSIGN_HOST", "Assign a host", func(context.Context) error { return nil }}}
+	steps = append(steps, o.steps()...)
+	steps = append(steps, step{"SERVICE_SETUP", "Set the server up", func(context.Context) error { return nil }})
+	s.run(g.Work, steps, func() []string { return []string{string(o.text)} }, func(failure string) audit.Event {
+		o.close()
+		if failure == "" {
+			g.Work, g.Provisioned = nil, s.cfg.Clock.Now()
+		}
+		return s.event("audit-log.vsi.provision", ServiceIdentity, g.crn(), g.Hostname+"."+g.Domain, failure, map[string]any{
+			"imageTemplate": t.GlobalID, "crkCrn": t.RootKeyCRN, "datacenter": g.Datacenter,
+		})
+	})
+}
+
+func (s *Server) getGuest(_ context.Context, c *call) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.guest(c.id)
+	if g == nil {
+		return nil, notFound(c.id)
+	}
+	return c.mask.apply(g.object()), nil
+}
+
+func (s *Server) getGuestProperty(_ context.Context, c *call) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.guest(c.id)
+	if g == nil {
+		return nil, notFound(c.id)
+	}
+	name := strings.TrimPrefix(c.method, "get")
+	return c.mask.apply(g.object()[strings.ToLower(name[:1])+name[1:]]), nil
+}
+
+func (s *Server) listGuests(_ context.Context, c *call) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []object
+	for _, g := range s.state.Guests {
+		list = append(list, g.object())
+	}
+	return c.page(list, "virtualGuests")
+}

@@ -1,0 +1,71 @@
+package softlayer
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/luks"
+)
+
+const (
+	minKeyText = 32  // characters
+	maxKeyText = 512 // characters
+)
+
+// OpenLUKS is the [ImageOpener] of RAW images: LUKS1, aes-xts-plain64, opened with
+// the base64 text itself as passphrase, each character of it. If the image does not
+// open, it tries the mistakes that are usual, to tell which one it is.
+func OpenLUKS(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt, error) {
+	if n := len(text); n < minKeyText || n > maxKeyText {
+		return nil, fmt.Errorf("the unwrapped key has %d characters; a LUKS passphrase must have from %d to %d", n, minKeyText, maxKeyText)
+	}
+	h, err := luks.Open(r, size, luks.OpenOptions{})
+	if errors.Is(err, luks.ErrNotLUKS) {
+		return nil, fmt.Errorf("%s is not a LUKS image: a RAW image must be encrypted with LUKS1", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the LUKS header of %s can not be used: %w", name, err)
+	}
+	if h.Version() != 1 {
+		return nil, fmt.Errorf("%s is LUKS%d: only LUKS1 is accepted, encrypt with profile classic-luks", name, h.Version())
+	}
+	if info := h.Info(); info.Cipher != luks.DefaultCipher || info.Hash != "sha256" {
+		return nil, fmt.Errorf("%s has the cipher %s and the hash %s: want %s and sha256, encrypt with profile classic-luks",
+			name, info.Cipher, info.Hash, luks.DefaultCipher)
+	}
+	key, err := h.VolumeKey(text)
+	if err != nil {
+		return nil, mistake(h, text, err)
+	}
+	defer clear(key)
+	v, err := h.UnlockVolumeKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// mistake says what is wrong with the passphrase, if it is one of the usual mistakes.
+func mistake(h *luks.Header, text []byte, err error) error {
+	if !errors.Is(err, luks.ErrPassphrase) {
+		return fmt.Errorf("the image does not open: %w", err)
+	}
+	opens := func(passphrase []byte) bool {
+		defer clear(passphrase)
+		key, err := h.VolumeKey(passphrase)
+		clear(key)
+		return err == nil
+	}
+	if opens(append(bytes.Clone(text), '\n')) {
+		return errors.New("the image opens only with a newline behind the key text: encrypt it again, with the base64 text alone as passphrase")
+	}
+	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, bad := base64.StdEncoding.Decode(decoded, text)
+	if bad == nil && opens(decoded[:n]) {
+		return errors.New("the image opens with the decoded key: encrypt it again, with the base64 text itself as passphrase")
+	}
+	return fmt.Errorf("the image does not open with the wrapped key: %w", err)
+}

@@ -1,0 +1,287 @@
+// Package softlayer emulates what image import needs of the API of IBM Cloud classic
+// infrastructure (SoftLayer), for tests and for trying things without an account: the
+// REST interface as softlayer-go calls it, templates, servers and their transactions.
+//
+// What it is given it treats as the cloud would: it fetches the object, has the key
+// unwrapped, really opens the image and reads its boot sector, at the import and again
+// when a server is ordered. What is wrong makes the transaction fail at that step, in
+// words that say what to do. Names of steps and words of failures are the emulator's
+// own: the real ones are not documented.
+//
+// Start with [New]; a [Server] is an http.Handler.
+package softlayer
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/luksimg/luksimg/ibm/audit"
+)
+
+// Config says who may call, and what the emulator works with. Tokens, KMS and Store
+// must be set.
+type Config struct {
+	Users map[string]string `json:"-"` // API keys by user name
+
+	Tokens TokenExchanger
+	KMS    KMS
+	Store  ObjectStore
+
+	// Openers are by extension, in lower case: "raw", "vhd". Where there is none
+	// for raw, it is [OpenLUKS]. Encrypted images of other extensions without an
+	// opener are refused.
+	Openers map[string]ImageOpener
+
+	// Events, if not nil, gets an event for each import and each server, when it is
+	// ready or has failed. It is called from many goroutines.
+	Events func(audit.Event)
+
+	// StepTime is how long each step of a transaction takes, beside the work done.
+	StepTime time.Duration
+
+	// Clock is for StepTime and for dates; nil is the clock of the system.
+	Clock Clock
+
+	// AuthorizeLate checks the authorization of Cloud Block Storage only when a server
+	// is ordered, and unwraps as the owner of the API key at the import.
+	AuthorizeLate bool
+}
+
+// A Server is the emulated API. It is an http.Handler that answers below any prefix
+// that ends with /rest/v3 or /rest/v3.1.
+type Server struct {
+	cfg    Config
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup // transactions under way
+
+	mu     sync.Mutex
+	state  state
+	faults map[string][]Fault // by method
+}
+
+// New returns an emulator without templates and servers.
+func New(cfg Config) (*Server, error) {
+	if cfg.Tokens == nil || cfg.KMS == nil || cfg.Store == nil {
+		return nil, errors.New("sandbox/softlayer: Tokens, KMS and Store must be set")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = systemClock{}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Server{cfg: cfg, ctx: ctx, cancel: cancel, state: state{NextID: 1000}, faults: make(map[string][]Fault)}, nil
+}
+
+// Close ends all transactions and waits for them.
+func (s *Server) Close() error {
+	s.cancel()
+	s.work.Wait()
+	return nil
+}
+
+// Wait waits until no transaction is under way.
+func (s *Server) Wait() { s.work.Wait() }
+
+// maxBody bounds the body of a request in bytes.
+const maxBody = 1 << 20
+
+// An apiError is what the API answers in place of a result.
+type apiError struct {
+	status        int
+	code, message string
+}
+
+func (e *apiError) Error() string { return e.message }
+
+// public is the error that the API has for most of what is wrong with a request.
+func public(format string, args ...any) error {
+	return &apiError{http.StatusInternalServerError, "SoftLayer_Exception_Public", fmt.Sprintf(format, args...)}
+}
+
+func notFound(id int) error {
+	return &apiError{http.StatusNotFound, "SoftLayer_Exception_ObjectNotFound", fmt.Sprintf("Unable to find object with id of '%d'.", id)}
+}
+
+// A call is a request, taken apart.
+type call struct {
+	service, method string
+	id              int // zero if there is none
+	mask            mask
+	filter          string
+	offset, limit   int
+	parameters      []json.RawMessage
+}
+
+// ServeHTTP answers one call of the API.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c, err := parseCall(r)
+	if err == nil && !s.signedIn(r) {
+		err = &apiError{http.StatusUnauthorized, "SoftLayer_Exception_Public", "Invalid API token."}
+	}
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	fault := s.takeFault(c.method)
+	if fault != nil && fault.before(w) {
+		return
+	}
+	result, err := s.dispatch(r.Context(), c)
+	if fault != nil && fault.after(w) {
+		return
+	}
+	answer(w, result, err)
+}
+
+// answer writes a result or an error. There is no newline behind it: softlayer-go does
+// not take "true\n" for a boolean.
+func answer(w http.ResponseWriter, result any, err error) {
+	status := http.StatusOK
+	if err != nil {
+		e := new(apiError)
+		if !errors.As(err, &e) {
+			e = &apiError{http.StatusInternalServerError, "SoftLayer_Exception", err.Error()}
+		}
+		status, result = e.status, object{"error": e.message, "code": e.code}
+	}
+	if c, ok := result.(created); ok {
+		status, result = http.StatusCreated, c.value
+	}
+	text, err := json.Marshal(result)
+	if err != nil {
+		status, text = http.StatusInternalServerError, []byte(`{"error":"Internal Error","code":"SoftLayer_Exception"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(text)
+}
+
+// created is a result with status 201.
+type created struct{ value any }
+
+func (s *Server) signedIn(r *http.Request) bool {
+	user, key, ok := r.BasicAuth()
+	want, known := s.cfg.Users[user]
+	a, b := sha256.Sum256([]byte(key)), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && ok && known
+}
+
+// parseCall takes /rest/v3.1/SERVICE[/ID][/METHOD].json apart.
+func parseCall(r *http.Request) (*call, error) {
+	bad := &apiError{http.StatusNotFound, "SoftLayer_Exception_NotFound", "There is no such service or method."}
+	_, path, ok := strings.Cut(r.URL.Path, "/rest/v3")
+	path, isJSON := strings.CutSuffix(path, ".json")
+	parts := strings.Split(path, "/") // "" or ".1", service, ...
+	if !ok || !isJSON || len(parts) < 2 || len(parts) > 4 || parts[0] != "" && parts[0] != ".1" {
+		return nil, bad
+	}
+	c := &call{service: parts[1], limit: maxList}
+	rest := parts[2:]
+	if len(rest) > 0 {
+		if id, err := strconv.Atoi(rest[0]); err == nil && id > 0 {
+			c.id, rest = id, rest[1:]
+		}
+	}
+	switch {
+	case len(rest) == 1:
+		c.method = rest[0]
+	case len(rest) > 1:
+		return nil, bad
+	case r.Method == http.MethodPost:
+		c.method = "createObject"
+	case r.Method == http.MethodGet:
+		c.method = "getObject"
+	case r.Method == http.MethodDelete:
+		c.method = "deleteObject"
+	default:
+		return nil, bad
+	}
+	q := r.URL.Query()
+	var err error
+	if c.mask, err = parseMask(q.Get("objectMask")); err != nil {
+		return nil, public("%v", err)
+	}
+	c.filter = q.Get("objectFilter")
+	if l := q.Get("resultLimit"); l != "" {
+		offset, limit, _ := strings.Cut(l, ",")
+		c.offset, _ = strconv.Atoi(offset)
+		c.limit, _ = strconv.Atoi(limit)
+	}
+	if r.Method == http.MethodPost {
+		var body struct {
+			Parameters []json.RawMessage `json:"parameters"`
+		}
+		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody)).Decode(&body); err != nil {
+			return nil, public("The request body is not understood.")
+		}
+		c.parameters = body.Parameters
+	}
+	return c, nil
+}
+
+// maxList bounds a list that has no resultLimit.
+const maxList = 1000
+
+const (
+	groupService   = "SoftLayer_Virtual_Guest_Block_Device_Template_Group"
+	guestService   = "SoftLayer_Virtual_Guest"
+	accountService = "SoftLayer_Account"
+)
+
+// methods are all methods there are, by service and name.
+var methods = map[string]func(*Server, context.Context, *call) (any, error){
+	groupService + "::createFromIcos":                        (*Server).createFromIcos,
+	groupService + "::copyToIcos":                            (*Server).copyToIcos,
+	groupService + "::getObject":                             (*Server).getGroup,
+	groupService + "::deleteObject":                          (*Server).deleteGroup,
+	groupService + "::getStatus":                             (*Server).getGroupProperty,
+	groupService + "::getTransaction":                        (*Server).getGroupProperty,
+	groupService + "::getChildren":                           (*Server).getGroupProperty,
+	groupService + "::isEncrypted":                           (*Server).groupFlag,
+	groupService + "::isCloudInit":                           (*Server).groupFlag,
+	groupService + "::isByol":                                (*Server).groupFlag,
+	groupService + "::getVhdImportSoftwareDescriptions":      (*Server).osCodes,
+	accountService + "::getBlockDeviceTemplateGroups":        (*Server).listGroups,
+	accountService + "::getPrivateBlockDeviceTemplateGroups": (*Server).listGroups,
+	accountService + "::getVirtualGuests":                    (*Server).listGuests,
+	guestService + "::createObject":                          (*Server).createGuest,
+	guestService + "::generateOrderTemplate":                 (*Server).checkGuest,
+	guestService + "::getObject":                             (*Server).getGuest,
+	guestService + "::getActiveTransaction":                  (*Server).getGuestProperty,
+}
+
+func (s *Server) dispatch(ctx context.Context, c *call) (any, error) {
+	m, ok := methods[c.service+"::"+c.method]
+	if !ok {
+		return nil, &apiError{http.StatusNotFound, "SoftLayer_Exception_NotFound", "There is no such service or method."}
+	}
+	return m(s, ctx, c)
+}
+
+// parameter reads the one parameter of a call.
+func (c *call) parameter(into any) error {
+	if len(c.parameters) != 1 || json.Unmarshal(c.parameters[0], into) != nil {
+		return public("The parameters of %s are not understood.", c.method)
+	}
+	return nil
+}
+
+// page returns the part of a list that a call asks for, masked.
+func (c *call) page(list []object, collection string) (any, error) {
+	list, err := filter(list, c.filter, collection)
+	if err != nil {
+		return nil, public("%v", err)
+	}
+	from := min(max(c.offset, 0), len(list))
+	to := min(from+min(max(c.limit, 0), maxList), len(list))
+	return c.mask.apply(append([]object{}, list[from:to]...)), nil
+}

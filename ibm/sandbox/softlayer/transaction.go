@@ -1,0 +1,80 @@
+package softlayer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/luksimg/luksimg/ibm/audit"
+)
+
+// A step is a part of a transaction.
+type step struct {
+	name, words string
+	do          func(context.Context) error
+}
+
+func (t *transaction) fail(reason string) {
+	t.Failed = true
+	t.Words = fmt.Sprintf("%s: %s", t.Words, reason)
+	t.Name += "_FAILED"
+}
+
+// run does the steps of t one after the other, in the background. Then it calls end,
+// with the lock held, and hands the event that this returns to the sink. What secrets
+// returns, if it is not nil, is taken out of the reason of a failure.
+func (s *Server) run(t *transaction, steps []step, secrets func() []string, end func(failure string) audit.Event) {
+	t.Name, t.Words = steps[0].name, steps[0].words
+	s.work.Go(func() {
+		failure := ""
+		for _, st := range steps {
+			s.mu.Lock()
+			t.Name, t.Words = st.name, st.words
+			s.mu.Unlock()
+			err := s.pause()
+			if err == nil {
+				err = st.do(s.ctx)
+			}
+			if err != nil {
+				failure = err.Error()
+				if secrets != nil {
+					failure = redact(failure, secrets())
+				}
+				break
+			}
+		}
+		s.mu.Lock()
+		if failure != "" {
+			t.fail(failure)
+		}
+		event := end(failure)
+		s.mu.Unlock()
+		if s.cfg.Events != nil {
+			s.cfg.Events(event)
+		}
+	})
+}
+
+func redact(text string, secrets []string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[redacted]")
+		}
+	}
+	return text
+}
+
+// pause is the time that a step takes.
+func (s *Server) pause() error {
+	if s.cfg.StepTime <= 0 {
+		return s.ctx.Err()
+	}
+	select {
+	case <-s.cfg.Clock.After(s.cfg.StepTime):
+		return nil
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+}
+
+func upper(s string) string { return strings.ToUpper(strings.ReplaceAll(s, " ", "_")) }

@@ -1,0 +1,246 @@
+// Package vpc emulates images and instances of IBM Cloud VPC, for tests and for trying
+// things without an account. As the cloud does, it opens what it is given: a qcow2 file
+// with LUKS inside, whose passphrase is the decoded text that the key service unwraps.
+// What is wrong makes the image fail, with a code of status_reasons as documented.
+//
+// Start with [New]; a [Server] is an http.Handler.
+package vpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/luksimg/luksimg/ibm/audit"
+)
+
+// ServiceIdentity is the image and volume service of VPC as IAM names it.
+const ServiceIdentity = "is"
+
+// A TokenChecker is what is needed of IAM.
+type TokenChecker interface {
+	// Identity tells whose a bearer token is.
+	Identity(ctx context.Context, token string) (string, error)
+}
+
+// A KMS is what is needed of the key service.
+type KMS interface {
+	// AuthorizationExists tells whether the service source may use the keys of an
+	// instance of the key service.
+	AuthorizationExists(ctx context.Context, source, instance string) (bool, error)
+
+	// Unwrap unwraps a data key for identity with the root key crn. What it gives is
+	// base64 text, which is wiped after use. Errors that match [ErrKeyDisabled] or
+	// [ErrKeyDeleted] have a code of their own.
+	Unwrap(ctx context.Context, identity, crn, wdek string) ([]byte, error)
+}
+
+// What a KMS may say of a key. Match with errors.Is.
+var (
+	ErrKeyDisabled = errors.New("the root key is disabled")
+	ErrKeyDeleted  = errors.New("the root key was deleted")
+)
+
+// An ObjectStore is what is needed of Cloud Object Storage.
+type ObjectStore interface {
+	Open(ctx context.Context, token, region, bucket, key string) (r io.ReaderAt, size int64, etag string, err error)
+}
+
+// A Clock is what slow work needs of the time.
+type Clock interface {
+	Now() time.Time
+	After(time.Duration) <-chan time.Time
+}
+
+type systemClock struct{}
+
+func (systemClock) Now() time.Time                         { return time.Now() }
+func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+
+// Config says what the emulator works with. Tokens, KMS and Store must be set.
+type Config struct {
+	Region string // "us-south", also for ""
+
+	Tokens TokenChecker
+	KMS    KMS
+	Store  ObjectStore
+
+	// Events, if not nil, gets an event for each image and each instance, when it is
+	// ready or has failed. It is called from many goroutines.
+	Events func(audit.Event)
+
+	WorkTime time.Duration // how long an image or an instance takes, beside the work done
+	Clock    Clock         // for WorkTime and for dates; nil is the clock of the system
+}
+
+// A Server is the emulated API. It is an http.Handler.
+type Server struct {
+	cfg    Config
+	mux    *http.ServeMux
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu    sync.Mutex
+	state state
+}
+
+// New returns an emulator without images and instances.
+func New(cfg Config) (*Server, error) {
+	if cfg.Tokens == nil || cfg.KMS == nil || cfg.Store == nil {
+		return nil, errors.New("sandbox/vpc: Tokens, KMS and Store must be set")
+	}
+	if cfg.Region == "" {
+		cfg.Region = "us-south"
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = systemClock{}
+	}
+	s := &Server{cfg: cfg, mux: http.NewServeMux()}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for pattern, h := range map[string]handler{
+		"POST /v1/images":           s.createImage,
+		"GET /v1/images":            s.listImages,
+		"GET /v1/images/{id}":       s.getImage,
+		"DELETE /v1/images/{id}":    s.deleteImage,
+		"POST /v1/instances":        s.createInstance,
+		"GET /v1/instances":         s.listInstances,
+		"GET /v1/instances/{id}":    s.getInstance,
+		"DELETE /v1/instances/{id}": s.deleteInstance,
+	} {
+		s.mux.HandleFunc(pattern, s.handle(h))
+	}
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.answer(w, r, 0, nil, &apiError{http.StatusNotFound, "not_found", "There is no such resource.", ""})
+	})
+	return s, nil
+}
+
+// ServeHTTP answers one call of the API.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Close ends all work and waits for it.
+func (s *Server) Close() error {
+	s.cancel()
+	s.work.Wait()
+	return nil
+}
+
+// Wait waits until no work is under way.
+func (s *Server) Wait() { s.work.Wait() }
+
+// A handler returns a status and a body. It gets who calls, and the token.
+type handler func(r *http.Request, who, token string) (int, any, error)
+
+// An apiError is what the API answers in place of a result.
+type apiError struct {
+	status        int
+	code, message string
+	field         string
+}
+
+func (e *apiError) Error() string { return e.message }
+
+func invalid(field, format string, args ...any) error {
+	return &apiError{http.StatusBadRequest, "bad_field", fmt.Sprintf(format, args...), field}
+}
+
+var errNotFound = &apiError{http.StatusNotFound, "not_found", "The resource was not found.", "id"}
+
+// maxBody bounds the body of a request in bytes.
+const maxBody = 1 << 20
+
+func (s *Server) handle(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		who, err := "", error(nil)
+		if ok {
+			who, err = s.cfg.Tokens.Identity(r.Context(), token)
+		}
+		if !ok || err != nil {
+			s.answer(w, r, 0, nil, &apiError{http.StatusUnauthorized, "not_authorized", "The request is not authorized.", ""})
+			return
+		}
+		q := r.URL.Query()
+		if _, err := time.Parse(time.DateOnly, q.Get("version")); err != nil {
+			s.answer(w, r, 0, nil, &apiError{http.StatusBadRequest, "missing_version", "The query parameter version must be a date, YYYY-MM-DD.", "version"})
+			return
+		}
+		if q.Get("generation") != "2" {
+			s.answer(w, r, 0, nil, &apiError{http.StatusBadRequest, "invalid_generation", "The query parameter generation must be 2.", "generation"})
+			return
+		}
+		status, body, err := h(r, who, token)
+		s.answer(w, r, status, body, err)
+	}
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body any, err error) {
+	id := uuid.NewString()
+	w.Header().Set("X-Request-Id", id)
+	if c := r.Header.Get("X-Correlation-Id"); c != "" {
+		w.Header().Set("X-Correlation-Id", c)
+	}
+	if err != nil {
+		e := new(apiError)
+		if !errors.As(err, &e) {
+			e = &apiError{http.StatusInternalServerError, "internal_error", "The service has a problem.", ""}
+		}
+		one := map[string]any{"code": e.code, "message": e.message, "more_info": "https://cloud.ibm.com/docs/vpc?topic=vpc-rias-error-messages#" + e.code}
+		if e.field != "" {
+			one["target"] = map[string]any{"type": "field", "name": e.field}
+		}
+		status, body = e.status, map[string]any{"errors": []any{one}, "trace": id}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if body != nil {
+		json.NewEncoder(w).Encode(body)
+	}
+}
+
+// decode reads the body of a request.
+func decode(r *http.Request, into any) error {
+	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
+		return &apiError{http.StatusBadRequest, "bad_json", "The body of the request is not understood.", ""}
+	}
+	return nil
+}
+
+// pause is the time that work takes.
+func (s *Server) pause() error {
+	if s.cfg.WorkTime <= 0 {
+		return s.ctx.Err()
+	}
+	select {
+	case <-s.cfg.Clock.After(s.cfg.WorkTime):
+		return nil
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+}
+
+// event tells of an action that is over. A reason "" is a success.
+func (s *Server) event(action, who, target, name, reason string, request map[string]any) {
+	if s.cfg.Events == nil {
+		return
+	}
+	e := audit.Event{
+		ID: uuid.NewString(), Time: s.cfg.Clock.Now(), Action: action, Outcome: audit.Success, Severity: "normal",
+		Message: action + " of " + name, ReasonCode: http.StatusCreated,
+		Initiator: audit.Party{ID: who, Name: who}, Target: audit.Party{ID: target, Name: name}, RequestData: request,
+	}
+	if reason != "" {
+		e.Outcome, e.Severity, e.ReasonCode, e.ReasonType = audit.Failure, "critical", http.StatusBadRequest, reason
+	}
+	s.cfg.Events(e)
+}

@@ -1,0 +1,149 @@
+package vpc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+type around struct{ disk []byte }
+
+func (around) Identity(_ context.Context, token string) (string, error) {
+	if token != "tok" {
+		return "", errors.New("no")
+	}
+	return "me", nil
+}
+func (around) AuthorizationExists(context.Context, string, string) (bool, error) { return true, nil }
+func (around) Unwrap(context.Context, string, string, string) ([]byte, error) {
+	return nil, errors.New("must not be called")
+}
+func (a around) Open(context.Context, string, string, string, string) (io.ReaderAt, int64, string, error) {
+	return bytes.NewReader(a.disk), int64(len(a.disk)), "", nil
+}
+
+// gate is a clock whose waiters go on when the test lets them.
+type gate chan time.Time
+
+func (gate) Now() time.Time                         { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) }
+func (g gate) After(time.Duration) <-chan time.Time { return g }
+
+func newServer(t *testing.T, cfg Config) func(method, target, body string) (int, map[string]any) {
+	t.Helper()
+	a := around{bytes.Repeat([]byte("x"), 4096)}
+	cfg.Tokens, cfg.KMS, cfg.Store = a, a, a
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return func(method, target, body string) (int, map[string]any) {
+		t.Helper()
+		r := httptest.NewRequest(method, target, strings.NewReader(body))
+		if !strings.Contains(target, "anonymous") {
+			r.Header.Set("Authorization", "Bearer tok")
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if method == "POST" && cfg.WorkTime == 0 {
+			s.Wait()
+		}
+		var m map[string]any
+		if w.Body.Len() > 0 {
+			if err := json.Unmarshal(w.Body.Bytes(), &m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if w.Header().Get("X-Request-Id") == "" {
+			t.Errorf("%s %s: no request ID", method, target)
+		}
+		return w.Code, m
+	}
+}
+
+const v = "?version=2025-06-24&generation=2"
+
+func code(m map[string]any) string {
+	list, _ := m["errors"].([]any)
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0].(map[string]any)["code"].(string)
+}
+
+func TestRequests(t *testing.T) {
+	call := newServer(t, Config{})
+	for _, c := range []struct {
+		method, target, body string
+		status               int
+		code                 string
+	}{
+		{"GET", "/v1/images" + v, "", 200, ""},
+		{"GET", "/v1/images" + v + "&anonymous", "", 401, "not_authorized"},
+		{"GET", "/v1/images?generation=2", "", 400, "missing_version"},
+		{"GET", "/v1/images?version=2025-06-24&generation=1", "", 400, "invalid_generation"},
+		{"GET", "/v1/images" + v + "&start=none", "", 400, "bad_field"},
+		{"GET", "/v1/images/none" + v, "", 404, "not_found"},
+		{"DELETE", "/v1/images/none" + v, "", 404, "not_found"},
+		{"GET", "/v1/instances/none" + v, "", 404, "not_found"},
+		{"DELETE", "/v1/instances/none" + v, "", 404, "not_found"},
+		{"GET", "/v2/images" + v, "", 404, "not_found"},
+		{"POST", "/v1/images" + v, "{", 400, "bad_json"},
+		{"POST", "/v1/images" + v, strings.Repeat(" ", 2<<20) + "{}", 400, "bad_json"},
+		{"POST", "/v1/images" + v, `{"name":"a","operating_system":{"name":"o"},"file":{"href":"cos://us-south/b/k.vhd"},"encrypted_data_key":"x"}`, 400, "bad_field"},
+		{"POST", "/v1/instances" + v, `{"name":"a","image":{"id":"none"}}`, 400, "bad_field"},
+	} {
+		status, m := call(c.method, c.target, c.body)
+		if status != c.status || code(m) != c.code {
+			t.Errorf("%s %s: %d %v", c.method, c.target, status, m)
+		}
+	}
+}
+
+const plain = `{"name":"NAME","operating_system":{"name":"o"},"file":{"href":"cos://us-south/b/k.qcow2"}}`
+
+func TestImageLife(t *testing.T) {
+	call := newServer(t, Config{})
+	status, m := call("POST", "/v1/images"+v, strings.Replace(plain, "NAME", "a", 1))
+	if status != 201 || m["status"] != "pending" {
+		t.Fatalf("%d %v", status, m)
+	}
+	id := m["id"].(string)
+	if _, m = call("GET", "/v1/images/"+id+v, ""); m["status"] != "failed" {
+		t.Errorf("noise became an image: %v", m)
+	}
+	if status, m := call("POST", "/v1/images"+v, strings.Replace(plain, "NAME", "a", 1)); status != 400 || code(m) != "validation_unique_failed" {
+		t.Errorf("%d %v", status, m)
+	}
+	if status, m := call("POST", "/v1/instances"+v, `{"name":"i","image":{"id":"`+id+`"}}`); status != 400 || code(m) != "bad_field" {
+		t.Errorf("an instance of an image that failed: %d %v", status, m)
+	}
+	if status, _ := call("DELETE", "/v1/images/"+id+v, ""); status != 202 {
+		t.Errorf("%d", status)
+	}
+	if _, m := call("GET", "/v1/images"+v, ""); len(m["images"].([]any)) != 0 {
+		t.Errorf("%v", m)
+	}
+}
+
+// TestPending looks at an image while it is made, and saves the state then.
+func TestPending(t *testing.T) {
+	clock := make(gate)
+	call := newServer(t, Config{Clock: clock, WorkTime: time.Hour})
+	_, m := call("POST", "/v1/images"+v, strings.Replace(plain, "NAME", "a", 1))
+	id := m["id"].(string)
+	_, m = call("GET", "/v1/images/"+id+v, "")
+	if reasons, _ := m["status_reasons"].([]any); m["status"] != "pending" || len(reasons) != 1 || reasons[0].(map[string]any)["code"] != "image_request_in_progress" {
+		t.Errorf("%v", m)
+	}
+	if status, m := call("DELETE", "/v1/images/"+id+v, ""); status != 409 {
+		t.Errorf("%d %v", status, m)
+	}
+	clock <- time.Time{}
+}

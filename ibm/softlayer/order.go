@@ -1,0 +1,248 @@
+package softlayer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/softlayer/softlayer-go/datatypes"
+	"github.com/softlayer/softlayer-go/filter"
+	"github.com/softlayer/softlayer-go/services"
+	"github.com/softlayer/softlayer-go/session"
+	"github.com/softlayer/softlayer-go/sl"
+)
+
+// An OrderRequest says what server to order. It costs money.
+type OrderRequest struct {
+	Hostname   string
+	Domain     string
+	CPUs       int    // cores
+	MemoryMB   int    // 1024 for 1 GB
+	Datacenter string // "dal13"
+	Template   string // its global identifier
+
+	Monthly   bool // billed by the month; by the hour if not
+	LocalDisk bool // disks of the host; of the storage network if not
+
+	SSHKeys  []int  // numbers of keys that are known to the account
+	UserData string // for cloud-init
+}
+
+func (r OrderRequest) check(op string) error {
+	missing := ""
+	switch {
+	case r.Hostname == "":
+		missing = "host name"
+	case r.Domain == "":
+		missing = "domain"
+	case r.CPUs <= 0:
+		missing = "number of cores"
+	case r.MemoryMB <= 0:
+		missing = "memory"
+	case r.Datacenter == "":
+		missing = "datacenter"
+	case r.Template == "":
+		missing = "global identifier of the template"
+	default:
+		return nil
+	}
+	return &Error{Op: op, Message: "no " + missing + " given", hint: "give the " + missing}
+}
+
+// guest returns the order as the API has it. The operating system comes from the
+// template, and must not be named along with it.
+func (r OrderRequest) guest() *datatypes.Virtual_Guest {
+	g := &datatypes.Virtual_Guest{
+		Hostname:                 sl.String(r.Hostname),
+		Domain:                   sl.String(r.Domain),
+		StartCpus:                sl.Int(r.CPUs),
+		MaxMemory:                sl.Int(r.MemoryMB),
+		Datacenter:               &datatypes.Location{Name: sl.String(r.Datacenter)},
+		HourlyBillingFlag:        sl.Bool(!r.Monthly),
+		LocalDiskFlag:            sl.Bool(r.LocalDisk),
+		BlockDeviceTemplateGroup: &datatypes.Virtual_Guest_Block_Device_Template_Group{GlobalIdentifier: sl.String(r.Template)},
+	}
+	for _, id := range r.SSHKeys {
+		g.SshKeys = append(g.SshKeys, datatypes.Security_Ssh_Key{Id: sl.Int(id)})
+	}
+	if r.UserData != "" {
+		g.UserData = []datatypes.Virtual_Guest_Attribute{{Value: sl.String(r.UserData)}}
+	}
+	return g
+}
+
+// A Guest is a virtual server.
+type Guest struct {
+	ID          int       `json:"id"`
+	Hostname    string    `json:"hostname"`
+	Domain      string    `json:"domain"`
+	Step        string    `json:"step,omitempty"`   // of the transaction that is under way
+	Reason      string    `json:"reason,omitempty"` // what the service says of the step
+	Provisioned time.Time `json:"provisioned,omitzero"`
+	PublicIP    string    `json:"public_ip,omitempty"`
+	PrivateIP   string    `json:"private_ip,omitempty"`
+}
+
+// Ready reports whether the server is provisioned.
+func (g *Guest) Ready() bool { return !g.Provisioned.IsZero() }
+
+const guestMask = "id,hostname,domain,provisionDate,primaryIpAddress,primaryBackendIpAddress," +
+	"activeTransaction[transactionStatus[name,friendlyName]]"
+
+func newGuest(v datatypes.Virtual_Guest) Guest {
+	g := Guest{
+		ID: value(v.Id), Hostname: value(v.Hostname), Domain: value(v.Domain),
+		Provisioned: date(v.ProvisionDate), PublicIP: value(v.PrimaryIpAddress), PrivateIP: value(v.PrimaryBackendIpAddress),
+	}
+	g.Step, g.Reason = step(v.ActiveTransaction)
+	return g
+}
+
+// Guest returns one server. [ErrNotFound] if there is none.
+func (c *Client) Guest(ctx context.Context, id int) (*Guest, error) {
+	const op = "get server"
+	var v datatypes.Virtual_Guest
+	err := c.call(ctx, op, nil, func(s *session.Session) (err error) {
+		v, err = services.GetVirtualGuestService(s).Id(id).Mask(guestMask).GetObject()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if v.Id == nil {
+		return nil, &Error{Op: op, Status: 200, Message: "the answer has no server", err: errAnswer}
+	}
+	g := newGuest(v)
+	return &g, nil
+}
+
+// guests returns the servers of this name.
+func (c *Client) guests(ctx context.Context, hostname, domain string) ([]Guest, error) {
+	var found []Guest
+	f := filter.Build(filter.Path("virtualGuests.hostname").Eq(equals(hostname)), filter.Path("virtualGuests.domain").Eq(equals(domain)))
+	for page := range maxPages {
+		var vs []datatypes.Virtual_Guest
+		err := c.call(ctx, "find server", nil, func(s *session.Session) (err error) {
+			vs, err = services.GetAccountService(s).Mask(guestMask).Filter(f).
+				Limit(pageSize).Offset(page * pageSize).GetVirtualGuests()
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range vs {
+			if v.Id != nil {
+				found = append(found, newGuest(v))
+			}
+		}
+		if len(vs) < pageSize {
+			break
+		}
+	}
+	return found, nil
+}
+
+// Order orders a server from a template, and returns it at once;
+// [Client.WaitOrder] waits until it is provisioned. If the answer is lost, the server
+// is looked for: [ErrLost] means that it was not found, and may come nevertheless.
+func (c *Client) Order(ctx context.Context, r OrderRequest) (*Guest, error) {
+	if err := r.check("order"); err != nil {
+		return nil, err
+	}
+	before, err := c.guests(ctx, r.Hostname, r.Domain)
+	if err != nil {
+		return nil, err
+	}
+	var v datatypes.Virtual_Guest
+	err = c.call(ctx, "order", []string{r.UserData}, func(s *session.Session) (err error) {
+		v, err = services.GetVirtualGuestService(s).CreateObject(r.guest())
+		return err
+	})
+	if err == nil && v.Id == nil {
+		err = &Error{Op: "order", Status: 200, Message: "the answer has no server", err: errAnswer}
+	}
+	var e *Error
+	if errors.As(err, &e) && e.lost() {
+		return c.findOrdered(ctx, r, before, e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	g := newGuest(v)
+	return &g, nil
+}
+
+// findOrdered looks for the server of a call whose answer was lost: one of this name
+// that was not there before.
+func (c *Client) findOrdered(ctx context.Context, r OrderRequest, before []Guest, lost *Error) (*Guest, error) {
+	for try := range lookups {
+		if try > 0 && c.sleep(ctx, lookupWait) != nil {
+			break
+		}
+		found, err := c.guests(ctx, r.Hostname, r.Domain)
+		if err != nil {
+			continue
+		}
+		found = slices.DeleteFunc(found, func(g Guest) bool {
+			return slices.ContainsFunc(before, func(b Guest) bool { return b.ID == g.ID })
+		})
+		if len(found) == 1 {
+			return &found[0], nil
+		}
+		if len(found) > 1 {
+			break
+		}
+	}
+	return nil, lostError(lost, "look for a server of this name before ordering again: an order costs money")
+}
+
+// A Quote is an order that was checked and not placed.
+type Quote struct {
+	Package   int     `json:"package,omitempty"`    // the number of the package
+	Items     []int   `json:"items,omitempty"`      // the numbers of the prices
+	Monthly   float64 `json:"monthly,omitempty"`    // the fee for a month, if the service tells
+	Hourly    float64 `json:"hourly,omitempty"`     // the fee for an hour, if the service tells
+	Hostname  string  `json:"hostname,omitempty"`   // as the service understood it
+	ImageGUID string  `json:"image_guid,omitempty"` // the global identifier of the template
+}
+
+// CheckOrder asks the service what it would order, and orders nothing.
+func (c *Client) CheckOrder(ctx context.Context, r OrderRequest) (*Quote, error) {
+	const op = "check order"
+	if err := r.check(op); err != nil {
+		return nil, err
+	}
+	var o datatypes.Container_Product_Order
+	err := c.call(ctx, op, []string{r.UserData}, func(s *session.Session) (err error) {
+		o, err = services.GetVirtualGuestService(s).GenerateOrderTemplate(r.guest())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(o.Prices) == 0 && o.PackageId == nil && len(o.VirtualGuests) == 0 {
+		return nil, &Error{Op: op, Status: 200, Message: "the answer has no order", err: errAnswer}
+	}
+	q := &Quote{Package: value(o.PackageId), ImageGUID: value(o.ImageTemplateGlobalIdentifier)}
+	for _, p := range o.Prices {
+		if p.Id != nil {
+			q.Items = append(q.Items, *p.Id)
+		}
+		q.Monthly += float64(value(p.RecurringFee))
+		q.Hourly += float64(value(p.HourlyRecurringFee))
+	}
+	if len(o.VirtualGuests) > 0 {
+		q.Hostname = value(o.VirtualGuests[0].Hostname)
+	}
+	return q, nil
+}
+
+// String tells the request.
+func (r OrderRequest) String() string {
+	return fmt.Sprintf("order of %s.%s in %s from template %s", r.Hostname, r.Domain, r.Datacenter, r.Template)
+}
+
+// GoString is String: user data may hold secrets.
+func (r OrderRequest) GoString() string { return r.String() }

@@ -1,0 +1,212 @@
+package softlayer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/softlayer/softlayer-go/datatypes"
+	"github.com/softlayer/softlayer-go/filter"
+	"github.com/softlayer/softlayer-go/services"
+	"github.com/softlayer/softlayer-go/session"
+)
+
+// A Template is an image that servers are ordered from: a
+// SoftLayer_Virtual_Guest_Block_Device_Template_Group.
+type Template struct {
+	ID               int       `json:"id"`
+	GlobalIdentifier string    `json:"global_identifier"` // for [OrderRequest]
+	Name             string    `json:"name"`
+	Note             string    `json:"note,omitempty"`
+	Status           string    `json:"status,omitempty"` // "Active"
+	Step             string    `json:"step,omitempty"`   // of the transaction that is under way; "" if there is none
+	Reason           string    `json:"reason,omitempty"` // what the service says of the step
+	Datacenters      []string  `json:"datacenters,omitempty"`
+	Created          time.Time `json:"created,omitzero"`
+	DiskSpace        int64     `json:"disk_space,omitempty"` // bytes
+}
+
+// Ready reports whether servers can be ordered from the template: it is active,
+// there is a copy in a datacenter, and nothing is under way.
+func (t *Template) Ready() bool {
+	return strings.EqualFold(t.Status, "active") && len(t.Datacenters) > 0 && t.Step == ""
+}
+
+// failed reports whether the import came to a bad end. The API documents no name for
+// that; those that end in a failure have one of these words in them.
+func (t *Template) failed() bool { return failedStep(t.Status) || failedStep(t.Step) }
+
+func failedStep(name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, "fail") || strings.Contains(name, "error")
+}
+
+const templateMask = "id,globalIdentifier,name,note,createDate,status[name],transaction[transactionStatus[name,friendlyName]]," +
+	"children[id,datacenter[name],blockDevicesDiskSpaceTotal,transaction[transactionStatus[name,friendlyName]]]"
+
+// pageSize is how many objects a list is asked for at once.
+const pageSize = 100
+
+// maxPages bounds a list, should the service not end it.
+const maxPages = 1000
+
+func newTemplate(g datatypes.Virtual_Guest_Block_Device_Template_Group) Template {
+	t := Template{
+		ID: value(g.Id), GlobalIdentifier: value(g.GlobalIdentifier),
+		Name: value(g.Name), Note: value(g.Note), Created: date(g.CreateDate),
+	}
+	if g.Status != nil {
+		t.Status = clean(value(g.Status.Name), nil)
+	}
+	t.Step, t.Reason = step(g.Transaction)
+	for _, c := range g.Children {
+		if c.Datacenter != nil && c.Datacenter.Name != nil {
+			t.Datacenters = append(t.Datacenters, *c.Datacenter.Name)
+		}
+		if c.BlockDevicesDiskSpaceTotal != nil {
+			t.DiskSpace = max(t.DiskSpace, int64(*c.BlockDevicesDiskSpaceTotal))
+		}
+		if t.Step == "" {
+			t.Step, t.Reason = step(c.Transaction)
+		}
+	}
+	return t
+}
+
+// step returns the name of what a transaction does, and the words for it. A
+// transaction without a status is one all the same.
+func step(t *datatypes.Provisioning_Version1_Transaction) (name, words string) {
+	if t == nil {
+		return "", ""
+	}
+	if s := t.TransactionStatus; s != nil {
+		name, words = clean(value(s.Name), nil), clean(value(s.FriendlyName), nil)
+	}
+	if name == "" {
+		name = "UNKNOWN"
+	}
+	return name, words
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+func date(t *datatypes.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.Time
+}
+
+// Template returns one template with its status. [ErrNotFound] if there is none.
+func (c *Client) Template(ctx context.Context, id int) (*Template, error) {
+	const op = "get template"
+	var g datatypes.Virtual_Guest_Block_Device_Template_Group
+	err := c.call(ctx, op, nil, func(s *session.Session) (err error) {
+		g, err = services.GetVirtualGuestBlockDeviceTemplateGroupService(s).Id(id).Mask(templateMask).GetObject()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if g.Id == nil {
+		return nil, &Error{Op: op, Status: 200, Message: "the answer has no template", err: errAnswer}
+	}
+	t := newTemplate(g)
+	return &t, nil
+}
+
+// Templates returns the private templates of the account.
+func (c *Client) Templates(ctx context.Context) ([]Template, error) {
+	return c.templates(ctx, "list templates", "")
+}
+
+func (c *Client) templates(ctx context.Context, op, filter string) ([]Template, error) {
+	var all []Template
+	for page := range maxPages {
+		var gs []datatypes.Virtual_Guest_Block_Device_Template_Group
+		err := c.call(ctx, op, nil, func(s *session.Session) (err error) {
+			gs, err = services.GetAccountService(s).Mask(templateMask).Filter(filter).
+				Limit(pageSize).Offset(page * pageSize).GetPrivateBlockDeviceTemplateGroups()
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range gs {
+			if g.Id != nil {
+				all = append(all, newTemplate(g))
+			}
+		}
+		if len(gs) < pageSize {
+			return all, nil
+		}
+	}
+	return nil, &Error{Op: op, Message: fmt.Sprintf("more than %d templates", maxPages*pageSize)}
+}
+
+// named returns the templates of this name.
+func (c *Client) named(ctx context.Context, name string) ([]Template, error) {
+	all, err := c.templates(ctx, "find template", filter.Path("privateBlockDeviceTemplateGroups.name").Eq(equals(name)).Build())
+	if err != nil {
+		return nil, err
+	}
+	same := all[:0]
+	for _, t := range all {
+		if t.Name == name { // the service does not tell upper case from lower
+			same = append(same, t)
+		}
+	}
+	return same, nil
+}
+
+// FindTemplate returns the template of this name: [ErrNotFound] if there is none,
+// [ErrAmbiguous] if there are more.
+func (c *Client) FindTemplate(ctx context.Context, name string) (*Template, error) {
+	all, err := c.named(ctx, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(all) == 0:
+		return nil, fmt.Errorf("softlayer: template %q: %w", name, ErrNotFound)
+	case len(all) > 1:
+		return nil, fmt.Errorf("softlayer: template %q: %w: numbers %d and %d", name, ErrAmbiguous, all[0].ID, all[1].ID)
+	}
+	return &all[0], nil
+}
+
+// An OSCode is an operating system as an import names it.
+type OSCode struct {
+	Code        string `json:"code"` // "UBUNTU_22_64"
+	Description string `json:"description"`
+}
+
+// OSCodes returns the operating systems that can be imported.
+func (c *Client) OSCodes(ctx context.Context) ([]OSCode, error) {
+	var ds []datatypes.Software_Description
+	err := c.call(ctx, "list operating systems", nil, func(s *session.Session) (err error) {
+		ds, err = services.GetVirtualGuestBlockDeviceTemplateGroupService(s).
+			Mask("referenceCode,longDescription").GetVhdImportSoftwareDescriptions()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var codes []OSCode
+	for _, d := range ds {
+		if d.ReferenceCode != nil {
+			codes = append(codes, OSCode{*d.ReferenceCode, value(d.LongDescription)})
+		}
+	}
+	return codes, nil
+}
+
+// equals is the filter operation for a value, whatever it begins with: without it, a
+// name that begins with ~ or * would be a pattern.
+func equals(value string) string { return "_= " + value }

@@ -1,0 +1,230 @@
+package vpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// A StatusReason is why an image or an instance has its status; see [Explain].
+type StatusReason struct {
+	Code     string `json:"code"`
+	Message  string `json:"message"`
+	MoreInfo string `json:"more_info,omitempty"`
+}
+
+// An Image is a custom image.
+type Image struct {
+	ID         string         `json:"id"`
+	CRN        string         `json:"crn,omitempty"`
+	Name       string         `json:"name"`
+	Status     string         `json:"status"`               // "pending", "available", "failed", "unusable", ...
+	Reasons    []StatusReason `json:"status_reasons"`       //
+	Encryption string         `json:"encryption,omitempty"` // "none" or "user_managed"
+	CreatedAt  time.Time      `json:"created_at,omitzero"`
+	File       struct {
+		Size int64 `json:"size,omitempty"` // GB, rounded up
+	} `json:"file"`
+	EncryptionKey struct {
+		CRN string `json:"crn,omitempty"`
+	} `json:"encryption_key"`
+	MinimumSize int64 `json:"minimum_provisioned_size,omitempty"` // GB
+}
+
+// An ImageRequest says what to make an image of.
+type ImageRequest struct {
+	Name            string // lower case letters, digits and hyphens
+	URI             string // cos://REGION/BUCKET/OBJECT.qcow2
+	OperatingSystem string // "ubuntu-22-04-amd64"
+	ResourceGroup   string // its ID; "" is the default one
+
+	// RootKeyCRN and WrappedDEK tell the key of an encrypted image: the root key, and
+	// the passphrase as the key service wrapped it. Without both it is not encrypted.
+	RootKeyCRN string
+	WrappedDEK string
+}
+
+type identity struct {
+	ID string `json:"id"`
+}
+
+type named struct {
+	Name string `json:"name"`
+}
+
+type byCRN struct {
+	CRN string `json:"crn"`
+}
+
+type imagePrototype struct {
+	Name string `json:"name"`
+	File struct {
+		Href string `json:"href"`
+	} `json:"file"`
+	OperatingSystem  named     `json:"operating_system"`
+	EncryptionKey    *byCRN    `json:"encryption_key,omitempty"`
+	EncryptedDataKey string    `json:"encrypted_data_key,omitempty"`
+	ResourceGroup    *identity `json:"resource_group,omitempty"`
+}
+
+func (r ImageRequest) prototype() (*imagePrototype, error) {
+	bad := func(format string, args ...any) (*imagePrototype, error) {
+		return nil, fmt.Errorf("vpc: create image: "+format, args...)
+	}
+	parts := strings.SplitN(strings.TrimPrefix(r.URI, "cos://"), "/", 3)
+	switch {
+	case r.Name == "":
+		return bad("no name given")
+	case r.OperatingSystem == "":
+		return bad("no operating system given")
+	case !strings.HasPrefix(r.URI, "cos://") || len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "":
+		return bad("the address of the file is not cos://REGION/BUCKET/OBJECT")
+	case (r.RootKeyCRN == "") != (r.WrappedDEK == ""):
+		return bad("an encrypted image needs both the CRN of the root key and the wrapped key; with one of them it would be taken for one that is not encrypted")
+	case r.WrappedDEK != "" && !strings.HasSuffix(strings.ToLower(r.URI), ".qcow2"):
+		return bad("an encrypted image must be qcow2, and its name must end with .qcow2")
+	case strings.ContainsAny(r.WrappedDEK, " \t\r\n"):
+		return bad("the wrapped key has white space in it: give the ciphertext exactly as the key service returned it")
+	}
+	p := &imagePrototype{Name: r.Name, OperatingSystem: named{r.OperatingSystem}, EncryptedDataKey: r.WrappedDEK}
+	p.File.Href = r.URI
+	if r.RootKeyCRN != "" {
+		p.EncryptionKey = &byCRN{r.RootKeyCRN}
+	}
+	if r.ResourceGroup != "" {
+		p.ResourceGroup = &identity{r.ResourceGroup}
+	}
+	return p, nil
+}
+
+// CreateImage asks for an image to be made, and returns it at once;
+// [Client.WaitImage] waits until it is available. If the answer is lost, the image is
+// looked for by its name, which is unique: [ErrLost] means that it was not found. If
+// there is one of this name from before, that is [ErrExists].
+func (c *Client) CreateImage(ctx context.Context, r ImageRequest) (*Image, error) {
+	p, err := r.prototype()
+	if err != nil {
+		return nil, err
+	}
+	if before, err := c.FindImage(ctx, r.Name); err == nil {
+		return nil, fmt.Errorf("vpc: create image: %w: %q, ID %s", ErrExists, r.Name, before.ID)
+	} else if !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	const op = "create image"
+	img := new(Image)
+	err = c.call(ctx, op, http.MethodPost, "images", nil, p, img)
+	if err == nil && img.ID == "" {
+		err = &Error{Op: op, Status: http.StatusCreated, CorrelationID: c.cfg.CorrelationID, Message: "the answer has no image", err: errAnswer}
+	}
+	var e *Error
+	if errors.As(err, &e) && e.lost() {
+		for try := range lookups {
+			if try > 0 && c.sleep(ctx, lookupWait) != nil {
+				break
+			}
+			if found, err := c.FindImage(ctx, r.Name); err == nil {
+				return found, nil
+			}
+		}
+		return nil, e.asLost()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return img, nil
+}
+
+// lookups is how often what a lost call made is looked for, and lookupWait the time
+// between.
+const (
+	lookups    = 3
+	lookupWait = 5 * time.Second
+)
+
+// Image returns one image. [ErrNotFound] if there is none.
+func (c *Client) Image(ctx context.Context, id string) (*Image, error) {
+	img := new(Image)
+	if err := c.call(ctx, "get image", http.MethodGet, "images/"+url.PathEscape(id), nil, nil, img); err != nil {
+		return nil, err
+	}
+	if img.ID == "" {
+		return nil, &Error{Op: "get image", Status: http.StatusOK, Message: "the answer has no image", err: errAnswer}
+	}
+	return img, nil
+}
+
+// Images returns the private images of the region.
+func (c *Client) Images(ctx context.Context) ([]Image, error) {
+	return c.images(ctx, "list images", url.Values{"visibility": {"private"}})
+}
+
+// maxPages bounds a list, should the service not end it.
+const maxPages = 1000
+
+func (c *Client) images(ctx context.Context, op string, q url.Values) ([]Image, error) {
+	type list struct {
+		Images []Image `json:"images"`
+		next
+	}
+	var all []Image
+	err := c.pages(ctx, op, "images", q, func() any { return new(list) }, func(page any) string {
+		p := page.(*list)
+		all = append(all, p.Images...)
+		return p.Next.Href
+	})
+	return all, err
+}
+
+// DeleteImage deletes an image; one that failed stays otherwise, and its name is taken.
+// [ErrNotFound] if there is none.
+func (c *Client) DeleteImage(ctx context.Context, id string) error {
+	return c.call(ctx, "delete image", http.MethodDelete, "images/"+url.PathEscape(id), nil, nil, nil)
+}
+
+// next is the part of a list that says where it goes on.
+type next struct {
+	Next struct {
+		Href string `json:"href"`
+	} `json:"next"`
+}
+
+// pages calls for one page of a list after the other. Of the address of the next page
+// only the mark is used: the token must not be sent to wherever an answer says.
+func (c *Client) pages(ctx context.Context, op, path string, q url.Values, page func() any, take func(any) string) error {
+	q.Set("limit", "100")
+	for range maxPages {
+		p := page()
+		if err := c.call(ctx, op, http.MethodGet, path, q, nil, p); err != nil {
+			return err
+		}
+		href := take(p)
+		if href == "" {
+			return nil
+		}
+		u, err := url.Parse(href)
+		if err != nil || u.Query().Get("start") == "" {
+			return &Error{Op: op, Status: http.StatusOK, Message: "the address of the next page is malformed", err: errAnswer}
+		}
+		q.Set("start", u.Query().Get("start"))
+	}
+	return &Error{Op: op, Message: "the list does not end", err: errAnswer}
+}
+
+// FindImage returns the private image of this name. [ErrNotFound] if there is none.
+func (c *Client) FindImage(ctx context.Context, name string) (*Image, error) {
+	all, err := c.images(ctx, "find image", url.Values{"visibility": {"private"}, "name": {name}})
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].Name == name {
+			return &all[i], nil
+		}
+	}
+	return nil, fmt.Errorf("vpc: image %q: %w", name, ErrNotFound)
+}

@@ -1,0 +1,164 @@
+package vpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// An Instance is a virtual server.
+type Instance struct {
+	ID        string         `json:"id"`
+	CRN       string         `json:"crn,omitempty"`
+	Name      string         `json:"name"`
+	Status    string         `json:"status"` // "pending", "starting", "running", "failed", ...
+	Reasons   []StatusReason `json:"status_reasons"`
+	CreatedAt time.Time      `json:"created_at,omitzero"`
+}
+
+// An InstanceRequest says what instance to order. It costs money.
+type InstanceRequest struct {
+	Name    string
+	Image   string // its ID
+	Zone    string // "us-south-1"
+	Profile string // "bx2-2x8"
+	VPC     string // its ID
+	Subnet  string // its ID
+
+	SSHKeys       []string // IDs of keys that are known to the account
+	UserData      string   // for cloud-init
+	ResourceGroup string   // its ID; "" is the default one
+
+	// BootKeyCRN is the root key of the boot volume; "" is that of the image.
+	BootKeyCRN string
+}
+
+type instancePrototype struct {
+	Name                    string     `json:"name"`
+	Image                   identity   `json:"image"`
+	Zone                    named      `json:"zone"`
+	Profile                 named      `json:"profile"`
+	VPC                     identity   `json:"vpc"`
+	PrimaryNetworkInterface subnetOnly `json:"primary_network_interface"`
+	Keys                    []identity `json:"keys"`
+	UserData                string     `json:"user_data,omitempty"`
+	ResourceGroup           *identity  `json:"resource_group,omitempty"`
+	Boot                    *boot      `json:"boot_volume_attachment,omitempty"`
+}
+
+type subnetOnly struct {
+	Subnet identity `json:"subnet"`
+}
+
+type boot struct {
+	Volume struct {
+		EncryptionKey byCRN `json:"encryption_key"`
+	} `json:"volume"`
+}
+
+func (r InstanceRequest) prototype() (*instancePrototype, error) {
+	for _, f := range []struct{ name, value string }{
+		{"name", r.Name}, {"image", r.Image}, {"zone", r.Zone}, {"profile", r.Profile}, {"VPC", r.VPC}, {"subnet", r.Subnet},
+	} {
+		if f.value == "" {
+			return nil, fmt.Errorf("vpc: create instance: no %s given", f.name)
+		}
+	}
+	p := &instancePrototype{
+		Name: r.Name, Image: identity{r.Image}, Zone: named{r.Zone}, Profile: named{r.Profile}, VPC: identity{r.VPC},
+		PrimaryNetworkInterface: subnetOnly{identity{r.Subnet}}, Keys: []identity{}, UserData: r.UserData,
+	}
+	for _, k := range r.SSHKeys {
+		p.Keys = append(p.Keys, identity{k})
+	}
+	if r.ResourceGroup != "" {
+		p.ResourceGroup = &identity{r.ResourceGroup}
+	}
+	if r.BootKeyCRN != "" {
+		p.Boot = new(boot)
+		p.Boot.Volume.EncryptionKey.CRN = r.BootKeyCRN
+	}
+	return p, nil
+}
+
+// String tells the request; user data may hold secrets.
+func (r InstanceRequest) String() string {
+	return fmt.Sprintf("instance %s of image %s in %s", r.Name, r.Image, r.Zone)
+}
+
+// GoString is String.
+func (r InstanceRequest) GoString() string { return r.String() }
+
+// CreateInstance orders an instance, and returns it at once; [Client.WaitInstance]
+// waits until it runs. If the answer is lost, the instance is looked for by its name,
+// which is unique: [ErrLost] means that it was not found. If there is one of this name
+// from before, that is [ErrExists].
+func (c *Client) CreateInstance(ctx context.Context, r InstanceRequest) (*Instance, error) {
+	p, err := r.prototype()
+	if err != nil {
+		return nil, err
+	}
+	before, err := c.instances(ctx, "find instance", url.Values{"name": {r.Name}})
+	if err != nil {
+		return nil, err
+	}
+	if len(before) > 0 {
+		return nil, fmt.Errorf("vpc: create instance: %w: %q, ID %s", ErrExists, r.Name, before[0].ID)
+	}
+	const op = "create instance"
+	i := new(Instance)
+	err = c.call(ctx, op, http.MethodPost, "instances", nil, p, i)
+	if err == nil && i.ID == "" {
+		err = &Error{Op: op, Status: http.StatusCreated, CorrelationID: c.cfg.CorrelationID, Message: "the answer has no instance", err: errAnswer}
+	}
+	var e *Error
+	if errors.As(err, &e) && e.lost() {
+		for try := range lookups {
+			if try > 0 && c.sleep(ctx, lookupWait) != nil {
+				break
+			}
+			if found, err := c.instances(ctx, "find instance", url.Values{"name": {r.Name}}); err == nil && len(found) == 1 {
+				return &found[0], nil
+			}
+		}
+		return nil, e.asLost()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// Instance returns one instance. [ErrNotFound] if there is none.
+func (c *Client) Instance(ctx context.Context, id string) (*Instance, error) {
+	i := new(Instance)
+	if err := c.call(ctx, "get instance", http.MethodGet, "instances/"+url.PathEscape(id), nil, nil, i); err != nil {
+		return nil, err
+	}
+	if i.ID == "" {
+		return nil, &Error{Op: "get instance", Status: http.StatusOK, Message: "the answer has no instance", err: errAnswer}
+	}
+	return i, nil
+}
+
+// Instances returns the instances of the region.
+func (c *Client) Instances(ctx context.Context) ([]Instance, error) {
+	return c.instances(ctx, "list instances", url.Values{})
+}
+
+func (c *Client) instances(ctx context.Context, op string, q url.Values) ([]Instance, error) {
+	type list struct {
+		Instances []Instance `json:"instances"`
+		next
+	}
+	var all []Instance
+	err := c.pages(ctx, op, "instances", q, func() any { return new(list) }, func(page any) string {
+		p := page.(*list)
+		all = append(all, p.Instances...)
+		return p.Next.Href
+	})
+	return all, err
+}
