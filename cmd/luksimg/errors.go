@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
@@ -14,6 +16,7 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 	"github.com/luksimg/luksimg/vhdx"
 	"github.com/luksimg/luksimg/vmdk"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 // Exit codes. Scripts rely on them. 2 belongs to the Go runtime.
@@ -21,6 +24,8 @@ const (
 	exitDone       = 0
 	exitFailure    = 1
 	exitMismatch   = 3
+	exitRefused    = 4 // by a service: credentials, permission, or the state of what was asked for
+	exitResumable  = 5 // interrupted, and the same command goes on where it stopped
 	exitPassphrase = 12
 	exitCancelled  = 130
 )
@@ -31,6 +36,8 @@ func exitCode(err error) int {
 		return exitCancelled
 	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey), errors.Is(err, vhd.ErrKey):
 		return exitPassphrase
+	case errors.Is(err, wrap.ErrRefused), errors.Is(err, iam.ErrRefused), errors.Is(err, cos.ErrAccess):
+		return exitRefused
 	case errors.Is(err, luksimg.ErrMismatch):
 		return exitMismatch
 	}
@@ -94,6 +101,9 @@ func needsFile(err error) bool {
 func hint(err error) string {
 	if h := new(hintError); errors.As(err, &h) {
 		return h.hint
+	}
+	if h := interface{ Hint() string }(nil); errors.As(err, &h) && h.Hint() != "" { // of a service
+		return h.Hint()
 	}
 	if needsFile(err) {
 		return "--allow-backing opens the files that the image names, if they are in its folder; use it for images that you trust"

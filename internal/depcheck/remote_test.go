@@ -9,7 +9,7 @@ import (
 // inner are the packages that read, write and encrypt images, and what they reach: what
 // is behind a service may open what it is given.
 var inner = []string{
-	"image", "vhd", "qcow", "luks", "xts", "internal/af", "internal/dmcrypt", "internal/chain", "internal/inflate",
+	"image", "vhd", "qcow", "luks", "xts", "internal/af", "internal/dmcrypt", "internal/chain", "internal/inflate", "internal/parallel",
 	"github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid",
 }
 
