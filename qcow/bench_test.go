@@ -2,6 +2,7 @@ package qcow
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"math/rand/v2"
 	"sync/atomic"
@@ -136,5 +137,23 @@ func TestAllocs(t *testing.T) {
 	}
 	if !bytes.Equal(p, w.guest[:1<<20]) {
 		t.Error("other bytes")
+	}
+}
+
+func BenchmarkCreate(b *testing.B) {
+	src := again{mixed(8<<20, 3), 64 << 20}
+	for _, name := range []string{"plain", "zlib", "zstd", "luks"} {
+		o := creations()[name]
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(src.size)
+			for range b.N {
+				if name == "luks" {
+					o.LUKS = cheapLUKS()
+				}
+				if _, err := Create(context.Background(), nowhere{}, src, o); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"encoding/binary"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -34,6 +35,7 @@ var be = binary.BigEndian
 // A layout is where build has put things, in bytes.
 type layout struct {
 	file, guest                               []byte
+	bare                                      []byte // 1 for each byte of the disk that is not in the image
 	l1, reftable, refblock, snapshots, snapL1 int64
 	l2                                        []int64
 	data                                      []int64 // of clusters with data
@@ -81,7 +83,7 @@ func (m img) build() *layout {
 		h.incompatible |= incompatCompression
 	}
 	rnd := rand.New(rand.NewPCG(m.seed, 42))
-	w := &layout{guest: make([]byte, m.size)}
+	w := &layout{guest: make([]byte, m.size), bare: bytes.Repeat([]byte{1}, int(m.size))}
 	refs := map[int64]uint64{}
 	alloc := func(n int64, count uint64) int64 {
 		at := (int64(len(w.file)) + cluster - 1) &^ (cluster - 1)
@@ -119,6 +121,7 @@ func (m img) build() *layout {
 			at := table + (pos-i*span)>>m.bits<<h.entryBits()
 			entry, bitmap := uint64(0), uint64(0)
 			data := make([]byte, cluster)
+			bare := make([]byte, cluster)
 			switch kind := m.kinds[rnd.IntN(len(m.kinds))]; {
 			case kind == 'c':
 				for j := range data {
@@ -149,6 +152,7 @@ func (m img) build() *layout {
 						clear(part)
 					default:
 						clear(part)
+						copy(bare[int64(s)*cluster/32:], bytes.Repeat([]byte{1}, len(part)))
 					}
 				}
 				if uint32(bitmap) != 0 || rnd.IntN(2) == 0 {
@@ -174,12 +178,15 @@ func (m img) build() *layout {
 				entry = uint64(off) | copied | flagZero
 			case kind == 'h':
 				entry = flagZero
+			default:
+				bare = bytes.Repeat([]byte{1}, int(cluster))
 			}
 			be.PutUint64(w.file[at:], entry)
 			if m.extended {
 				be.PutUint64(w.file[at+8:], bitmap)
 			}
 			copy(w.guest[pos:], data)
+			copy(w.bare[pos:], bare)
 		}
 	}
 	w.finish(m, h, refs, alloc)
@@ -259,19 +266,32 @@ func putRefcount(b []byte, i int64, order uint32, n uint64) {
 	}
 }
 
-func compress(b []byte, z bool) []byte {
-	if z {
+// Compressors are large, and clusters are many.
+var (
+	deflaters = sync.Pool{New: func() any {
+		w, err := flate.NewWriter(nil, flate.BestSpeed)
+		if err != nil {
+			panic(err)
+		}
+		return w
+	}}
+	zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
 		w, err := zstd.NewWriter(nil)
 		if err != nil {
 			panic(err)
 		}
-		return w.EncodeAll(b, nil)
+		return w
+	})
+)
+
+func compress(b []byte, z bool) []byte {
+	if z {
+		return zstdEncoder().EncodeAll(b, nil)
 	}
 	var out bytes.Buffer
-	w, err := flate.NewWriter(&out, 6)
-	if err != nil {
-		panic(err)
-	}
+	w := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(w)
+	w.Reset(&out)
 	w.Write(b)
 	w.Close()
 	return out.Bytes()

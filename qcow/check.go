@@ -175,7 +175,7 @@ func (c *checker) readReftable() error {
 
 // refcount returns what the image has as the number of references to a cluster.
 func (c *checker) refcount(cluster int64) (uint64, error) {
-	perBlock := c.perBlock()
+	perBlock := c.h.perBlock()
 	if cluster/perBlock >= int64(len(c.reftable)) {
 		return 0, nil
 	}
@@ -190,9 +190,6 @@ func (c *checker) refcount(cluster int64) (uint64, error) {
 	}
 	return refcountAt(s.b, (block+bit/8-s.off)*8+bit%8, c.h.refcountOrder), nil
 }
-
-// perBlock returns how many clusters a refcount block is for.
-func (c *checker) perBlock() int64 { return c.h.clusterSize() * 8 >> c.h.refcountOrder }
 
 // refcountAt returns the reference count at a bit of b, which is big-endian but
 // within a byte, where the first is lowest.
@@ -232,7 +229,7 @@ func (c *checker) compare() error {
 	if err != nil {
 		return err
 	}
-	perBlock := c.perBlock()
+	perBlock := c.h.perBlock()
 	end := min(c.refs.hi, (c.h.fileSize-1)>>c.h.clusterBits+1)
 	for cluster := c.refs.lo; cluster < end; {
 		i := cluster / perBlock

@@ -2,9 +2,6 @@ package qcow
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
-	"encoding/binary"
 	"errors"
 	"io"
 	"testing"
@@ -16,18 +13,7 @@ import (
 func TestAES(t *testing.T) {
 	for _, pass := range []string{"", "short", "exactly16bytes..", "more than sixteen bytes"} {
 		w := img{size: 70_001, kinds: "-hzdc"}.build()
-		be.PutUint32(w.file[offCryptMethod:], cryptAES)
-		var key [16]byte
-		copy(key[:], pass)
-		block, err := aes.NewCipher(key[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		encrypt(t, w, func(b []byte, host, guest int64) {
-			var iv [16]byte
-			binary.LittleEndian.PutUint64(iv[:], uint64(guest/512))
-			cipher.NewCBCEncrypter(block, iv[:]).CryptBlocks(b, b)
-		})
+		encryptAES(t, w, []byte(pass))
 		d := open(t, w.file, Options{Key: []byte(pass)})
 		got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
 		if err != nil || !bytes.Equal(got, w.guest) {

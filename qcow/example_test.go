@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 )
 
@@ -48,6 +49,39 @@ func ExampleOpen() {
 	// 24576 1024000 hole
 	// 22 22 22 22
 	// 11 11 11 11
+}
+
+func ExampleCreate() {
+	disk := make([]byte, 10<<20) // of zeros but for a few bytes; any image.Source will do
+	copy(disk[5<<20:], "plaintext")
+	file, err := os.CreateTemp("", "*.qcow2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+
+	made, err := qcow.Create(context.Background(), file, bytes.NewReader(disk), qcow.CreateOptions{
+		Passphrase: []byte("correct horse"),
+		LUKS:       luks.Options{KDF: luks.KDF{Iterations: 1000}}, // too few but for an example
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(made.VirtualSize, made.FileSize, made.AllocatedClusters, made.LUKS.Cipher)
+
+	opened, err := qcow.Open(file, made.FileSize, qcow.Options{Key: []byte("correct horse")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	b := make([]byte, 9)
+	if _, err := opened.ReadAt(b, 5<<20); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", b)
+	// Output:
+	// 10485760 2490368 1 aes-xts-plain64
+	// plaintext
 }
 
 func readGolden(name string) []byte {

@@ -16,16 +16,7 @@ import (
 // FuzzOpen opens, describes, checks and reads files of any content. Bits of flags: 0
 // gives a backing or data file of 3000 bytes, 1 opens a snapshot, 2 gives a key.
 func FuzzOpen(f *testing.F) {
-	for _, m := range []img{
-		// Small ones, as large inputs slow the fuzzer down.
-		{size: 3000},
-		{size: 3000, version: 2, kinds: "-dc", seed: 1},
-		{size: 3000, zstd: true, kinds: "cd", seed: 2},
-		{size: 3000, snapshot: true, kinds: "-zd", seed: 3},
-		{size: 5000, backing: "base", kinds: "-hd", exts: ext(extBackingFormat, "raw"), seed: 4},
-		{size: 2000, kinds: "-", features: incompatDataFile, exts: ext(extDataFile, "data"), seed: 5},
-		{size: 0, exts: ext(extFeatureNames, "\x00\x05future"+string(make([]byte, 40)))},
-	} {
+	for _, m := range append(fuzzed(), img{size: 0, exts: ext(extFeatureNames, "\x00\x05future"+string(make([]byte, 40)))}) {
 		w := m.build()
 		f.Add(w.file, byte(0))
 		f.Add(w.file, byte(1|2))
@@ -48,6 +39,97 @@ func FuzzOpen(f *testing.F) {
 		}
 		fuzzOpen(t, file, opts)
 	})
+}
+
+// FuzzRead reads a range of files of any content, and lists its extents.
+func FuzzRead(f *testing.F) {
+	for i, m := range fuzzed() {
+		f.Add(m.build().file, int64(100*i), int64(700))
+		f.Add(m.build().file, int64(-1), int64(1)<<62)
+	}
+	f.Fuzz(func(t *testing.T, file []byte, off, n int64) {
+		d, err := Open(bytes.NewReader(file), int64(len(file)), fuzzOptions())
+		if err != nil {
+			if !expected(err) {
+				t.Fatalf("unexpected kind of error: %v", err)
+			}
+			return
+		}
+		checkRange(t, d, off, n)
+	})
+}
+
+// FuzzExtents puts one word of any value at any place of images that are good otherwise,
+// so that more of what it makes comes past Open than with files of any content.
+func FuzzExtents(f *testing.F) {
+	var files [][]byte
+	for i, m := range fuzzed() {
+		w := m.build()
+		files = append(files, w.file)
+		f.Add(uint8(i), uint32(w.l1), uint64(1)<<63|1<<40, int64(0), int64(1000))
+		if len(w.l2) > 0 {
+			f.Add(uint8(i), uint32(w.l2[0]), uint64(1)<<62|uint64(len(w.file)-100), int64(0), int64(3000))
+			f.Add(uint8(i), uint32(w.l2[0]+8), uint64(1)<<32|1, int64(500), int64(1)<<40)
+			f.Add(uint8(i), uint32(w.l2[0]), uint64(w.l1), int64(0), int64(1)<<62)
+		}
+		f.Add(uint8(i), uint32(offSize), uint64(1)<<50, int64(1)<<49, int64(1)<<50)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, at uint32, word uint64, off, n int64) {
+		file := bytes.Clone(files[int(which)%len(files)])
+		be.PutUint64(file[int(at)%(len(file)-7):], word)
+		d, err := Open(bytes.NewReader(file), int64(len(file)), fuzzOptions())
+		if err != nil {
+			if !expected(err) {
+				t.Fatalf("unexpected kind of error: %v", err)
+			}
+			return
+		}
+		checkRange(t, d, off, n)
+	})
+}
+
+// fuzzed are images that fuzzing starts from: small, as large ones slow it down.
+func fuzzed() []img {
+	return []img{
+		{size: 3000},
+		{size: 3000, version: 2, kinds: "-dc", seed: 1},
+		{size: 3000, zstd: true, kinds: "cd", seed: 2},
+		{size: 3000, snapshot: true, kinds: "-zd", seed: 3},
+		{size: 5000, backing: "base", kinds: "-hd", exts: ext(extBackingFormat, "raw"), seed: 4},
+		{size: 2000, kinds: "-", features: incompatDataFile, exts: ext(extDataFile, "data"), seed: 5},
+		{size: 40_000, bits: 14, extended: true, seed: 6},
+	}
+}
+
+// fuzzOptions give a backing or data file of 3000 bytes, and the key of an image with the
+// old encryption.
+func fuzzOptions() Options {
+	return Options{
+		Resolve:   func(Ref) (image.Source, error) { return bytes.NewReader(make([]byte, 3000)), nil },
+		Key:       []byte("key"),
+		KeyLimits: luks.OpenOptions{MaxWork: 1000},
+	}
+}
+
+// checkRange lists the extents of a range, as it is given, and reads the start of it.
+func checkRange(t *testing.T, d *Disk, off, n int64) {
+	steps := 0
+	for e, err := range d.Extents(off, n) {
+		if err != nil {
+			if !expected(err) {
+				t.Fatalf("extents: %v", err)
+			}
+			break
+		}
+		if e.Offset < max(off, 0) || e.Length <= 0 || e.End() > d.Size() {
+			t.Fatalf("extent %+v of %d bytes at %d of %d", e, n, off, d.Size())
+		}
+		if steps++; steps > 10_000 {
+			break // a disk may have as many as it likes, one after the other
+		}
+	}
+	off = min(max(off, 0), d.Size())
+	fuzzRead(t, d, off, min(max(n, 0), 1<<17, d.Size()-off))
 }
 
 func fuzzOpen(t *testing.T, file []byte, opts Options) {

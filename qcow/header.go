@@ -215,6 +215,9 @@ func (h *header) entryBits() uint {
 	return 3
 }
 
+// perBlock returns how many clusters a refcount block is for.
+func (h *header) perBlock() int64 { return h.clusterSize() * 8 >> h.refcountOrder }
+
 // tableSpanBits is log2 of how many bytes of the disk an L2 table is for.
 func (h *header) tableSpanBits() uint { return 2*h.clusterBits - h.entryBits() }
 

@@ -1,11 +1,12 @@
 // Package qcow reads qcow2 disk images of versions 2 and 3, as the qcow2
 // specification (docs/interop/qcow2 in QEMU) describes them: with compressed
 // clusters, extended L2 entries, internal snapshots, encryption, backing files and
-// external data files.
+// external data files. It makes new images of version 3, which may be compressed or
+// encrypted.
 //
-// Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
-// tells a qcow2 file by its content. The package never opens a file and never
-// writes: an image that is incomplete without other files gets them from
+// To read, start with [Open], which gives a [Disk]: an image.Source with extents.
+// [Detect] tells a qcow2 file by its content. To write, use [Create]. The package never
+// opens a file: an image that is incomplete without other files gets them from
 // [Options.Resolve], and is refused without it.
 package qcow
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vhd"
 )
 
 // What follows compares with the real qemu-img and qemu-io. It is skipped where they
@@ -62,6 +63,9 @@ func resolver(t testing.TB, dir string, key []byte) func(qcow.Ref) (image.Source
 		raw, err := image.NewFile(f)
 		if err != nil || ref.DataFile || ref.Format == "raw" {
 			return raw, err
+		}
+		if ref.Format == "vpc" {
+			return vhd.Open(raw, raw.Size(), vhd.Options{})
 		}
 		opts := ref.Options()
 		opts.ID, opts.Key = ref.Name, key

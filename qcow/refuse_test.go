@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,46 +138,73 @@ func refusals() []refusal {
 	}
 }
 
+// TestRefuse has all images that are malformed: each is refused at once, in little memory,
+// by an error that says what is wrong, and without asking for another file.
 func TestRefuse(t *testing.T) {
-	for _, c := range refusals() {
+	rows := slices.Concat(refusals(), fieldRefusals(), extensionRefusals(), tableRefusals())
+	if len(rows) < 200 {
+		t.Errorf("%d images", len(rows))
+	}
+	seen := map[string]bool{}
+	for _, c := range rows {
+		if seen[c.rule+c.name] {
+			t.Errorf("two are called %s/%s", c.rule, c.name)
+		}
+		seen[c.rule+c.name] = true
 		t.Run(c.rule+"/"+c.name, func(t *testing.T) {
 			w := c.img.build()
 			if c.edit != nil {
 				c.edit(w)
 			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			err := openAndRead(w.file)
-			runtime.ReadMemStats(&after)
-			if err == nil {
-				t.Fatal("no error")
-			}
-			if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
-				t.Errorf("allocated %d bytes", n)
-			}
-			var fe *image.FormatError
-			switch {
-			case c.field == "":
-				if !errors.Is(err, image.ErrUnsupported) {
-					t.Errorf("%v is no ErrUnsupported", err)
-				}
-			case !errors.As(err, &fe) || !errors.Is(err, image.ErrFormat):
-				t.Fatalf("%v is no FormatError", err)
-			case fe.Format != "qcow2" || fe.Field != c.field || c.offset >= 0 && fe.Offset != c.offset:
-				t.Errorf("field %q at %d of %s, want %q at %d: %v", fe.Field, fe.Offset, fe.Format, c.field, c.offset, err)
-			}
-			if !strings.Contains(err.Error(), c.text) {
-				t.Errorf("message %q lacks %q", err, c.text)
-			}
+			checkRefused(t, c, w.file, "")
 		})
 	}
 }
 
-// openAndRead opens an image and reads all of it.
-func openAndRead(file []byte) error {
+// checkRefused opens and reads a file that must be refused as c says.
+func checkRefused(t *testing.T, c refusal, file []byte, snapshot string) {
+	t.Helper()
+	var asked []Ref
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := openAndRead(file, snapshot, &asked)
+	runtime.ReadMemStats(&after)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+		t.Errorf("allocated %d bytes", n)
+	}
+	for _, r := range asked {
+		if !r.DataFile || c.img.features&incompatDataFile == 0 {
+			t.Errorf("asked for %+v", r)
+		}
+	}
+	var fe *image.FormatError
+	switch {
+	case c.field == "":
+		if !errors.Is(err, image.ErrUnsupported) {
+			t.Errorf("%v is no ErrUnsupported", err)
+		}
+	case !errors.As(err, &fe) || !errors.Is(err, image.ErrFormat):
+		t.Fatalf("%v is no FormatError", err)
+	case fe.Format != "qcow2" || fe.Field != c.field || c.offset >= 0 && fe.Offset != c.offset || fe.Value == nil || fe.Want == "":
+		t.Errorf("field %q at %d of %s, want %q at %d: %v", fe.Field, fe.Offset, fe.Format, c.field, c.offset, err)
+	}
+	if !strings.Contains(err.Error(), c.text) {
+		t.Errorf("message %q lacks %q", err, c.text)
+	}
+}
+
+// openAndRead opens an image and reads all of it, noting what other files it asks for.
+func openAndRead(file []byte, snapshot string, asked *[]Ref) error {
 	d, err := Open(bytes.NewReader(file), int64(len(file)), Options{
-		Key:     []byte("key"),
-		Resolve: func(Ref) (image.Source, error) { return bytes.NewReader(nil), nil },
+		Key:      []byte("key"),
+		Snapshot: snapshot,
+		Resolve: func(r Ref) (image.Source, error) {
+			*asked = append(*asked, r)
+			return bytes.NewReader(nil), nil
+		},
 	})
 	if err != nil {
 		return err

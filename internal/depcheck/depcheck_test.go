@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"xts":                       {"golang.org/x/sys/cpu"},
 	"luks":                      {"xts", "internal/af", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhd":                       {"image", "xts", "internal/chain", "internal/parallel", "golang.org/x/sys/cpu"},
-	"qcow":                      {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/af", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"qcow":                      {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/parallel", "internal/af", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhdx":                      {"image", "internal/chain"},
 	"vmdk":                      {"image", "internal/chain", "internal/inflate"},
 	"internal/af":               {},

@@ -1,0 +1,118 @@
+package qcow
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/zstd"
+)
+
+// A part is what one cluster of a batch is stored as.
+type part struct {
+	cluster    int64 // of the batch
+	at, n      int   // where the bytes are in the data of the packer
+	compressed bool
+	host       int64 // their place in the file
+}
+
+// A packer finds the clusters that are stored, and compresses them. It is for one
+// goroutine.
+type packer struct {
+	cluster int
+	parts   []part
+	data    []byte
+	out     []byte // for compressed data, and clusters between them; nil without
+	zlib    *flate.Writer
+	zstd    *zstd.Encoder
+	err     error
+}
+
+// deflateWindow is what QEMU keeps of the data before, in bytes (QCOW2 has no field for
+// it): references must not go further back.
+const deflateWindow = 4096
+
+func newPacker(p *plan, size int) *packer {
+	k := &packer{cluster: int(p.clusterSize())}
+	if !p.compressed {
+		return k
+	}
+	k.out = make([]byte, size)
+	if p.compression == compressionZlib {
+		k.zlib, k.err = flate.NewWriterWindow(nil, deflateWindow)
+	} else {
+		// A cluster has no need of a longer window.
+		k.zstd, k.err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+			zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(max(k.cluster, zstd.MinWindowSize)))
+	}
+	return k
+}
+
+// pack sets parts and data to what of the clusters in p is stored. Without compression
+// data are p itself.
+func (k *packer) pack(p []byte) error {
+	k.parts, k.data = k.parts[:0], p
+	if k.err != nil {
+		return fmt.Errorf("qcow2: %w", k.err)
+	}
+	if k.out != nil {
+		k.data = k.out
+	}
+	used := 0
+	for at := 0; at < len(p); at += k.cluster {
+		b := p[at:][:k.cluster]
+		if allZero(b) {
+			continue
+		}
+		next := part{cluster: int64(at / k.cluster), at: at, n: k.cluster}
+		if k.out != nil {
+			next.at = used
+			if n := k.compress(k.out[used:][:k.cluster], b); n > 0 {
+				next.n, next.compressed = n, true
+			} else {
+				copy(k.out[used:], b)
+			}
+			used += next.n
+		}
+		k.parts = append(k.parts, next)
+	}
+	return nil
+}
+
+// compress compresses src into dst, which is as long. It returns the length, or 0 if it
+// would not be less.
+func (k *packer) compress(dst, src []byte) int {
+	if k.zstd != nil {
+		z := k.zstd.EncodeAll(src, dst[:0])
+		if len(z) >= len(dst) {
+			return 0
+		}
+		return copy(dst, z) // onto itself, or from where there was more room
+	}
+	w := &fixedWriter{b: dst[:len(dst)-1]}
+	k.zlib.Reset(w)
+	if _, err := k.zlib.Write(src); err != nil {
+		return 0
+	}
+	if k.zlib.Close() != nil {
+		return 0
+	}
+	return w.n
+}
+
+// A fixedWriter writes to a slice, and fails when that is full.
+type fixedWriter struct {
+	b []byte
+	n int
+}
+
+var errFull = errors.New("no room left")
+
+func (w *fixedWriter) Write(p []byte) (int, error) {
+	n := copy(w.b[w.n:], p)
+	w.n += n
+	if n < len(p) {
+		return n, errFull
+	}
+	return n, nil
+}
