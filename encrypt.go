@@ -1,6 +1,7 @@
 package luksimg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,13 @@ type EncryptOptions struct {
 	// and checks the key.
 	Profile Profile
 
-	// LUKS are the options of the container.
+	// Format is that of the container: LUKS1, LUKS2, an encrypted VHD or QCOW2 with LUKS1
+	// inside. "" is what the profile, or else LUKS.Version, says. Into a VHD or qcow2 image
+	// what is zero is not written.
+	Format Format
+
+	// LUKS are the options of LUKS, also in qcow2. A VHD has none: its key encrypts the data
+	// itself.
 	LUKS luks.Options
 
 	// Header, if not nil, gets the header, which is then detached: dst has the data
@@ -41,8 +48,15 @@ type EncryptOptions struct {
 
 // A Result says what [Encrypt] or [EncryptStream] made.
 type Result struct {
-	// LUKS is what the header says.
+	// Format is that of the container.
+	Format Format
+	// LUKS is what the header says; that inside of qcow2 too. A VHD has none.
 	LUKS luks.Info
+	// Cipher is that of the data, as dm-crypt names it, and KeyBits the length of its key.
+	Cipher  string
+	KeyBits int
+	// UUID is that of the LUKS header, or of the VHD.
+	UUID string
 	// SourceSize is the length of the disk that was encrypted, in bytes.
 	SourceSize int64
 	// VolumeSize is the length of the plaintext in the image: the disk's, and
@@ -97,17 +111,37 @@ func (e *encryption) result(size int64) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Result{LUKS: info, SourceSize: s.Source, VolumeSize: s.Volume, FileSize: s.File}, nil
+	return &Result{Format: map[int]Format{1: LUKS1, 2: LUKS2}[info.Version], LUKS: info,
+		Cipher: info.Cipher, KeyBits: info.KeyBits, UUID: info.UUID,
+		SourceSize: s.Source, VolumeSize: s.Volume, FileSize: s.File}, nil
 }
 
-// Encrypt encrypts the disk src into a LUKS image in dst, which must be new: nothing
+// Encrypt encrypts the disk src into an image in dst, which must be new: nothing
 // is written where the format leaves gaps. The passphrase may be the content of a
-// key file: each byte counts. Parts of src that are known to be zero are not read;
-// their ciphertext is written all the same, as LUKS knows no holes.
+// key file: each byte counts; for a VHD it is the key itself, 32 or 64 bytes. Parts of
+// src that are known to be zero are not read; into LUKS their ciphertext is written all
+// the same, as it knows no holes.
 //
 // The header is written last, after a Sync if dst has that method. If Encrypt fails,
-// or ctx is done, dst is not a LUKS image, and of no use.
+// or ctx is done, dst is not an image, and of no use.
 func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
+	if err := o.Profile.CheckSize(src.Size()); err != nil {
+		return nil, err
+	}
+	lo, err := o.apply()
+	if err != nil {
+		return nil, err
+	}
+	if format, _ := o.container(); format == VHD || format == QCOW2 {
+		if err := o.Profile.CheckKey(passphrase); err != nil {
+			return nil, err
+		}
+		o.LUKS = lo
+		if format == VHD {
+			return encryptVHD(ctx, dst, src, passphrase, o)
+		}
+		return encryptQCOW2(ctx, dst, src, passphrase, o)
+	}
 	e, err := newEncryption(ctx, passphrase, o)
 	if err != nil {
 		return nil, err
@@ -168,6 +202,9 @@ func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase
 	if o.DiscardZeros {
 		return nil, errors.New("zeros can not be left out of a stream")
 	}
+	if format, err := o.container(); err != nil || format == VHD || format == QCOW2 {
+		return nil, cmp.Or(err, fmt.Errorf("a %s image can not be written as a stream", format))
+	}
 	if o.Header != nil {
 		err = e.writeDetached()
 	} else {
@@ -197,12 +234,26 @@ func (o EncryptOptions) Check() error {
 	if err != nil {
 		return err
 	}
+	if format, _ := o.container(); format == QCOW2 {
+		lo.Version = 1
+	}
 	return lo.Check()
 }
 
 // apply returns the options of LUKS with what the profile and a detached header ask for.
 func (o EncryptOptions) apply() (luks.Options, error) {
-	lo, err := o.Profile.apply(o.LUKS)
+	format, err := o.container()
+	if err != nil {
+		return o.LUKS, err
+	}
+	lo := o.LUKS
+	switch format {
+	case LUKS1:
+		lo.Version = 1
+	case LUKS2:
+		lo.Version = 2
+	}
+	lo, err = o.Profile.apply(lo)
 	if err == nil && o.Header != nil {
 		if o.Profile != "" {
 			return lo, fmt.Errorf("profile %s has its header in front of the data", o.Profile)

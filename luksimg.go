@@ -31,6 +31,9 @@ var (
 	// ErrKey: the key does not follow the rule of the profile.
 	ErrKey = errors.New("the key does not fit the profile")
 
+	// ErrProfile: the cloud does not take an image like this.
+	ErrProfile = errors.New("not what the cloud takes")
+
 	// ErrMismatch is what every [MismatchError] is.
 	ErrMismatch = errors.New("the images differ")
 )

@@ -1,9 +1,17 @@
 package luksimg
 
 import (
+	"context"
 	"fmt"
+	"iter"
+	"math/bits"
+	"sync/atomic"
 
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vhd"
 )
 
 // Sizes are how long things are in an encrypted image, in bytes.
@@ -14,22 +22,101 @@ type Sizes struct {
 	Header int64 // the detached header, 0 if there is none
 }
 
-// Measure returns the exact sizes of what [Encrypt] would make of a disk of size bytes, or
-// what it would refuse. It derives no key and reads nothing.
-func Measure(size int64, o EncryptOptions) (Sizes, error) {
+// Measure returns the exact sizes of what [Encrypt] would make of src, or what it would
+// refuse. It derives no key. For LUKS it reads nothing; what takes room in a VHD or qcow2
+// image is known only when all of the disk was read.
+func Measure(ctx context.Context, src image.Source, o EncryptOptions) (Sizes, error) {
 	lo, err := o.apply()
 	if err != nil {
 		return Sizes{}, err
+	}
+	size := src.Size()
+	s := Sizes{Source: size, Volume: roundUp(size, 512)}
+	if err := o.Profile.CheckSize(size); err != nil {
+		return s, err
+	}
+	switch format, _ := o.container(); format {
+	case VHD:
+		used, err := scan(ctx, src, vhdBlock, o.RunOptions)
+		if err != nil {
+			return s, err
+		}
+		s.File, err = vhd.MeasureCreate(size, used.count(), vhd.CreateOptions{Key: []byte("any key of thirty-two bytes will")})
+		return s, err
+	case QCOW2:
+		used, err := scan(ctx, src, qcowCluster, o.RunOptions)
+		if err != nil {
+			return s, err
+		}
+		s.File, err = qcow.CreateSize(size, used.all(), qcow.CreateOptions{Passphrase: []byte("x"), LUKS: lo})
+		return s, err
 	}
 	l, err := lo.Layout()
 	if err != nil {
 		return Sizes{}, err
 	}
-	s, err := o.Profile.sizes(size, l)
+	s, err = o.Profile.sizes(size, l)
 	if lo.Detached {
 		s.Header = l.HeaderSize
 	}
 	return s, err
+}
+
+// The units of allocation of what is made here, in bytes.
+const (
+	vhdBlock    = 2 << 20
+	qcowCluster = 64 << 10
+)
+
+// units are the parts of a disk that are not all zeros, a bit each.
+type units []atomic.Uint64
+
+func (u units) set(i int64) { u[i/64].Or(1 << (i % 64)) }
+
+func (u units) count() int64 {
+	n := 0
+	for i := range u {
+		n += bits.OnesCount64(u[i].Load())
+	}
+	return int64(n)
+}
+
+// all yields the numbers of those that are set.
+func (u units) all() iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for i := range u {
+			for w := u[i].Load(); w != 0; w &= w - 1 {
+				if !yield(int64(64*i + bits.TrailingZeros64(w))) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// scan reads all data of a disk and returns which of its units, of a power of two of bytes,
+// are not all zeros.
+func scan(ctx context.Context, src image.Source, unit int64, o RunOptions) (units, error) {
+	used := make(units, (src.Size()+unit-1)/unit/64+1)
+	err := parallel.Run(ctx, o.jobs(), pieceSize, pieces(src, src.Size()), func(buf []byte, p piece) error {
+		o.done(p.disk)
+		if p.zero {
+			return nil
+		}
+		b, err := readPiece(src, buf, p)
+		if err != nil {
+			return err
+		}
+		for off := p.offset; len(b) > 0; {
+			n := min(int64(len(b)), unit)
+			if !isZero(b[:n]) {
+				used.set(off / unit)
+			}
+			b, off = b[n:], off+n
+		}
+		return nil
+	})
+	return used, err
 }
 
 // maxDisk bounds the size of a disk, far above any, so that no sum overflows.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -23,16 +24,21 @@ type convertFlags struct {
 	phase    string
 	format   string
 	jobs     int
-	force    bool
+
+	fixed       bool
+	clusterSize sizeFlag
+	compression string
+	force       bool
 }
 
 func newConvert(g *global) *cobra.Command {
 	o := &convertFlags{global: g, phase: "convert"}
 	c := &cobra.Command{
 		Use:   "convert SRC DST",
-		Short: "Convert a disk image of any format to a raw one",
+		Short: "Convert a disk image from any format to another",
 		Long: `Convert writes what the guest of the image SRC sees to DST, a raw disk image, with holes
-where the disk is zero. With - for DST the disk goes to standard output.
+where the disk is zero, or a VHD or qcow2 image. With - for DST a raw disk goes to standard
+output.
 
 An image that needs other files, such as a qcow2 image with a backing file or a differencing
 VHD, is refused unless --allow-backing is given. Then files in the folder of SRC, or below it,
@@ -40,6 +46,7 @@ are opened, and no others: an image may name any file, and a copy of it would be
 
 If SRC is encrypted, its key is asked for on the terminal unless a flag gives it.`,
 		Example: `  luksimg convert disk.qcow2 disk.raw
+  luksimg convert --format qcow2 --compression zstd disk.raw disk.qcow2
   luksimg convert --allow-backing overlay.qcow2 disk.raw
   luksimg convert --snapshot before-update disk.qcow2 - | sha256sum`,
 		Args: args("SRC", "DST"),
@@ -53,10 +60,10 @@ func newDecrypt(g *global) *cobra.Command {
 	o := &convertFlags{global: g, phase: "decrypt"}
 	c := &cobra.Command{
 		Use:   "decrypt SRC DST",
-		Short: "Decrypt an encrypted image into a raw disk image",
-		Long: `Decrypt opens the encrypted image SRC, LUKS or qcow2, with a key and writes its plaintext
-to DST, a raw disk image that only you may read. Runs of zeros become holes. With - for DST
-the disk goes to standard output.
+		Short: "Decrypt an encrypted image into a plain one",
+		Long: `Decrypt opens the encrypted image SRC (LUKS, qcow2 or VHD) with a key and writes its
+plaintext to DST, a raw disk image, or a VHD or qcow2 image, that only you may read. What is
+zero takes no room. With - for DST a raw disk goes to standard output.
 
 DST has the length of all that SRC holds. If the image was padded when it was made, as
 profile classic-luks does, that is longer than the disk was.`,
@@ -72,7 +79,11 @@ profile classic-luks does, that is longer than the disk was.`,
 func (o *convertFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	o.source.add(c, "SRC")
-	f.StringVar(&o.format, "format", "raw", "format of DST: raw")
+	f.StringVar(&o.format, "format", "raw", "format of DST: raw, vhd or qcow2")
+	f.BoolVar(&o.fixed, "fixed", false, "make a fixed VHD, with room for all of the disk")
+	f.Var(&o.clusterSize, "cluster-size", "cluster size of a qcow2 image in bytes (default 64k)")
+	f.StringVar(&o.compression, "compression", "", "compress a qcow2 image: zlib or zstd")
+	f.Lookup("cluster-size").DefValue = ""
 	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.add(c)
@@ -94,8 +105,10 @@ func (o *convertFlags) check(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	switch {
-	case o.format != "raw":
-		return fmt.Errorf("--format %s: raw is the one that is written", o.format)
+	case !slices.Contains([]string{"raw", "vhd", "qcow2"}, o.format):
+		return fmt.Errorf("--format %s: want raw, vhd or qcow2", o.format)
+	case dst == "-" && o.format != "raw":
+		return fmt.Errorf("a %s image can not be written to standard output, where nothing can be changed any more", o.format)
 	case src == "-":
 		return withHint(errors.New("an image can not be read from standard input"), "write it to a file first")
 	case dst == "-" && o.json:
@@ -153,7 +166,9 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if out == nil {
 		err = parallel.Await(ctx, func() error { return luksimg.DecryptStream(ctx, os.Stdout, s.img, run) })
 	} else {
-		err = luksimg.Decrypt(ctx, out, s.img, run)
+		_, err = luksimg.Convert(ctx, out, s.img, luksimg.ConvertOptions{
+			Format: luksimg.Format(o.format), Fixed: o.fixed, ClusterSize: o.clusterSize.n, Compression: o.compression, RunOptions: run,
+		})
 	}
 	p.Done()
 	if err == nil {
@@ -175,5 +190,5 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	return t.result(convertResult{
 		Output: dst, Format: o.format, SourceFormat: string(s.img.Format),
 		FileSize: size, UUID: s.img.UUID, Warnings: t.warnings,
-	}, fmt.Sprintf("%s: raw disk of %s", dst, term.Bytes(s.img.Size())))
+	}, fmt.Sprintf("%s: %s disk of %s", dst, o.format, term.Bytes(s.img.Size())))
 }

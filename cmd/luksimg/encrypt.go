@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -56,17 +57,22 @@ A passphrase is stretched at a fixed cost, whatever machine this is: LUKS2 with 
 key needs no stretching: PBKDF2 with 1000 iterations. --pbkdf and the flags beside it set
 another cost; --iter-time measures one on this machine.
 
---profile classic-luks makes what IBM Cloud classic (SoftLayer) takes for end-to-end
-encryption: LUKS1, the passphrase is the base64 text of the key, 32 to 512 characters.`,
+--profile makes what a cloud takes, and checks the key, the size and the name for it:
+classic-vhd    IBM Cloud classic (SoftLayer): a VHD encrypted as vhd-util does; the key is
+               32 or 64 bytes, whose base64 text is wrapped
+classic-luks   the same cloud as of 2018: LUKS1; the passphrase is the base64 text of the
+               key, 32 to 512 characters
+vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on one line`,
 		Example: `  luksimg encrypt disk.vhd disk.luks
   luksimg encrypt --key-file dek.b64 --format luks1 disk.raw disk.luks
   luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.vhd disk.raw
+  luksimg encrypt --profile vpc-qcow2 --key-file dek.b64 disk.raw disk.qcow2
   zcat disk.raw.gz | luksimg encrypt --key-file dek.b64 - - | ssh host 'cat >disk.luks'`,
 		Args: args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: classic-luks")
+	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: "+profileNames())
 	o.source.addSecond(c, "SRC")
 	o.key.add(c, "")
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
@@ -85,20 +91,20 @@ encryption: LUKS1, the passphrase is the base64 text of the key, 32 to 512 chara
 
 // encryptResult is what encrypt --json prints.
 type encryptResult struct {
-	Output       string    `json:"output"` // "-" for standard output
-	Format       string    `json:"format"`
-	Profile      string    `json:"profile,omitempty"`
-	SourceFormat string    `json:"source_format"`
-	SourceSize   int64     `json:"source_size"`
-	VolumeSize   int64     `json:"volume_size"`
-	FileSize     int64     `json:"file_size"`
-	SourceSHA256 string    `json:"source_sha256,omitempty"` // of the disk
-	FileSHA256   string    `json:"file_sha256,omitempty"`
-	Manifest     string    `json:"manifest,omitempty"`      // the name of the file
-	GeneratedKey string    `json:"generated_key,omitempty"` // the name of the file
-	Verified     bool      `json:"verified"`
-	LUKS         luks.Info `json:"luks"`
-	Warnings     []string  `json:"warnings,omitempty"`
+	Output       string     `json:"output"` // "-" for standard output
+	Format       string     `json:"format"`
+	Profile      string     `json:"profile,omitempty"`
+	SourceFormat string     `json:"source_format"`
+	SourceSize   int64      `json:"source_size"`
+	VolumeSize   int64      `json:"volume_size"`
+	FileSize     int64      `json:"file_size"`
+	SourceSHA256 string     `json:"source_sha256,omitempty"` // of the disk
+	FileSHA256   string     `json:"file_sha256,omitempty"`
+	Manifest     string     `json:"manifest,omitempty"`      // the name of the file
+	GeneratedKey string     `json:"generated_key,omitempty"` // the name of the file
+	Verified     bool       `json:"verified"`
+	LUKS         *luks.Info `json:"luks,omitempty"`
+	Warnings     []string   `json:"warnings,omitempty"`
 }
 
 func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
@@ -114,7 +120,7 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), LUKS: lo, DiscardZeros: o.discardZeros, Digest: o.sha256}
+	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), Format: o.luks.container(), LUKS: lo, DiscardZeros: o.discardZeros, Digest: o.sha256}
 	opts.Jobs = o.jobs
 	opts.LUKS.GeneratedKey = o.generateKey != ""
 
@@ -129,6 +135,9 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	defer s.close()
 	if o.profile != "" {
+		if err := o.checkCloud(t, dst, s.size); err != nil {
+			return err
+		}
 		s.inside(ctx, t)
 	}
 	var out *output.File
@@ -198,7 +207,7 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	s.label(t, r)
 	if o.verify {
-		c := comparison{src: s.disk(), out: out, header: headerOut, key: key, skipZeros: o.discardZeros, jobs: o.jobs}
+		c := comparison{src: s.disk(), out: out, header: headerOut, format: r.Format, key: key, skipZeros: o.discardZeros, jobs: o.jobs}
 		if err := o.progress.compare(ctx, t, c); err != nil {
 			return err
 		}
@@ -238,19 +247,46 @@ func commit(files ...*output.File) error {
 }
 
 func (o *encryptFlags) report(t *talk, dst string, s *diskSource, r *luksimg.Result) error {
-	format := fmt.Sprintf("luks%d", r.LUKS.Version)
 	text := fmt.Sprintf("%s: %s, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s",
-		dst, format, r.LUKS.Cipher, r.LUKS.KeyBits, r.LUKS.SectorSize, term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.LUKS.UUID)
+		dst, r.Format, r.Cipher, r.KeyBits, max(r.LUKS.SectorSize, 512), term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.UUID)
 	if dst == "-" { // where the image itself went
 		t.say("%s", text)
 		return nil
 	}
 	return t.result(encryptResult{
-		Output: dst, Format: format, Profile: o.profile, SourceFormat: s.format,
+		Output: dst, Format: string(r.Format), Profile: o.profile, SourceFormat: s.format,
 		SourceSize: r.SourceSize, VolumeSize: r.VolumeSize, FileSize: r.FileSize,
 		SourceSHA256: r.SourceSHA256, FileSHA256: r.FileSHA256, Manifest: o.manifestFile,
-		GeneratedKey: o.generateKey, Verified: o.verify, LUKS: r.LUKS, Warnings: t.warnings,
+		GeneratedKey: o.generateKey, Verified: o.verify, LUKS: luksInfo(r), Warnings: t.warnings,
 	}, text)
+}
+
+// luksInfo is what the LUKS header says, nil for an image without one.
+func luksInfo(r *luksimg.Result) *luks.Info {
+	if r.LUKS.Version == 0 {
+		return nil
+	}
+	return &r.LUKS
+}
+
+// checkCloud looks at what the cloud of the profile takes, before any work.
+func (o *encryptFlags) checkCloud(t *talk, dst string, size int64) error {
+	p := luksimg.Profile(o.profile)
+	if err := p.CheckSize(size); err != nil {
+		return err
+	}
+	for _, n := range p.Notes(size) {
+		t.say("%s", n)
+	}
+	if dst == "-" {
+		return nil
+	}
+	err := p.CheckName(filepath.Base(dst))
+	if err != nil && p == luksimg.ClassicLUKS { // it may get its name when it is uploaded
+		t.warn("%v", err)
+		return nil
+	}
+	return err
 }
 
 // check looks at the flags before anything is opened.
@@ -287,6 +323,10 @@ func (o *encryptFlags) check(src, dst string) error {
 // readKey returns the key, and the file that it is being written to if it is new.
 func (o *encryptFlags) readKey(ctx context.Context, t *talk, dst string) (*output.File, []byte, error) {
 	if o.generateKey != "" {
+		// Where the key is not text, it is the key of AES-256 in XTS mode itself.
+		if o.profile == string(luksimg.ClassicVHD) || o.luks.container() == luksimg.VHD {
+			return generateKey(o.generateKey, 64, true)
+		}
 		return generateKey(o.generateKey, defaultKeyBytes, false)
 	}
 	key, err := o.key.read(ctx, t, stdoutName(dst), true)

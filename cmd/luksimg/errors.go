@@ -84,7 +84,7 @@ var hints = []struct {
 	{luks.ErrLimit, "the image asks for more memory than is allowed to open it"},
 	{image.ErrUnsupported, "convert it to a disk that stands alone with the tool that made it"},
 	{image.ErrFormat, "the file is damaged or was cut off: get it again, and compare its checksum"},
-	{luksimg.ErrKey, "luksimg keygen FILE makes a key that fits; --passphrase-file leaves a final newline off"},
+	{luksimg.ErrKey, "encrypt --generate-key FILE makes a key that fits; --passphrase-file leaves a final newline off"},
 	{term.ErrNoTerminal, "give the key with --key-file, --passphrase-file or --key-fd"},
 	{fs.ErrExist, "choose another name, or say --force to replace it"},
 	{fs.ErrPermission, "check the permissions of the file and its folder"},

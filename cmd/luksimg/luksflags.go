@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -18,15 +20,19 @@ type luksFlags struct {
 	kdf        kdfFlags
 	uuid       string
 	label      string
+
+	metadataSize, keyslotsSize int64
 }
 
 func (o *luksFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.format, "format", "", "container: luks1 or luks2 (default luks2, or what the profile says)")
-	f.StringVar(&o.cipher, "cipher", luks.DefaultCipher, "cipher of the data, as dm-crypt names it")
+	f.StringVar(&o.format, "format", "", "container: luks1, luks2, an encrypted vhd, or qcow2 with LUKS1 inside (default luks2, or what the profile says)")
+	f.StringVar(&o.cipher, "cipher", "", "cipher of the data, as dm-crypt names it (default "+luks.DefaultCipher+")")
 	f.IntVar(&o.keySize, "key-size", 0, "size of the key of the data in bits: 512 for AES-256 in XTS mode, 256 for AES-128 (default: the longest)")
-	f.StringVar(&o.hash, "hash", "sha256", "hash of PBKDF2, the digest and the anti-forensic splitter: sha1, sha256, sha512")
+	f.StringVar(&o.hash, "hash", "", "hash of PBKDF2, the digest and the anti-forensic splitter: sha1, sha256, sha512 (default sha256)")
 	f.IntVar(&o.sectorSize, "sector-size", 512, "unit of encryption in bytes; more than 512, LUKS2 only, changes what a partition table means")
+	f.Int64Var(&o.metadataSize, "luks2-metadata-size", 0, "bytes of each of the two headers of LUKS2, from 16384 to 4194304 (default 16384)")
+	f.Int64Var(&o.keyslotsSize, "luks2-keyslots-size", 0, "bytes of the area of the key slots of LUKS2 (default: to the data at 16 MiB)")
 	o.kdf.add(c)
 	f.StringVar(&o.uuid, "uuid", "", "UUID of the image (default: a random one)")
 	f.StringVar(&o.label, "label", "", "label of the image (LUKS2)")
@@ -41,19 +47,30 @@ func (o *luksFlags) options() (luks.Options, error) {
 		Hash:       o.hash,
 		UUID:       o.uuid,
 		Label:      o.label,
-		KDF:        o.kdf.kdf(),
+
+		MetadataSize: o.metadataSize,
+		KeyslotsSize: o.keyslotsSize,
+		KDF:          o.kdf.kdf(),
 	}
-	switch o.format {
-	case "":
-	case "luks1":
-		lo.Version = 1
-	case "luks2":
-		lo.Version = 2
+	switch o.container() {
+	case "", luksimg.LUKS1, luksimg.LUKS2, luksimg.VHD, luksimg.QCOW2:
 	default:
-		return lo, fmt.Errorf("--format %s: want luks1 or luks2", o.format)
+		return lo, fmt.Errorf("--format %s: want luks1, luks2, vhd or qcow2", o.format)
 	}
 	if o.keySize%8 != 0 || o.keySize < 0 {
 		return lo, fmt.Errorf("--key-size %d: want a multiple of 8 bits", o.keySize)
 	}
 	return lo, nil
+}
+
+// container is the format that the flag --format says, "" without it.
+func (o *luksFlags) container() luksimg.Format { return luksimg.Format(o.format) }
+
+// profileNames are the names of all profiles, for a help text.
+func profileNames() string {
+	var names []string
+	for _, p := range luksimg.Profiles {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, ", ")
 }

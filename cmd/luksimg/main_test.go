@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 			"golden":       cmdGolden,
 			"cut":          cmdCut,
 			"sha256":       cmdSHA256,
+			"sparse":       cmdSparse,
 			"smaller":      cmdSmaller,
 			"measured":     cmdMeasured,
 			"slice":        cmdSlice,
@@ -158,6 +159,14 @@ func unpack(ts *testscript.TestScript, dir string, args []string) {
 	b, err := io.ReadAll(z)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
+}
+
+// cmdSparse makes a file that is one hole.
+func cmdSparse(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.Create(ts.MkAbs(args[1]))
+	ts.Check(err)
+	defer f.Close()
+	ts.Check(f.Truncate(int64(number(ts, args[0]))))
 }
 
 // cmdSHA256 checks that the second file holds the SHA-256 of the first one.

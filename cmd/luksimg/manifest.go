@@ -75,6 +75,8 @@ type manifestKDF struct {
 var keyConventions = map[luksimg.Profile]string{
 	"":                  "the passphrase is the content of the key file, each byte of it",
 	luksimg.ClassicLUKS: "the passphrase is the base64 text of the data encryption key, without a newline; the same text is wrapped",
+	luksimg.ClassicVHD:  "the key of the data is the content of the key file, 32 or 64 bytes; the base64 text of it is wrapped",
+	luksimg.VPCQCOW2:    "the passphrase is the text in the key file, without a newline; the base64 text of it is wrapped",
 }
 
 func (o *encryptFlags) manifest(dst string, s *diskSource, r *luksimg.Result, key []byte) manifest {
@@ -85,9 +87,9 @@ func (o *encryptFlags) manifest(dst string, s *diskSource, r *luksimg.Result, ke
 		Tool:    "luksimg " + readVersion().Version,
 		Source:  manifestFile{Format: s.format, VirtualSize: r.SourceSize, SHA256: r.SourceSHA256},
 		Image: manifestImage{
-			Name: filepath.Base(dst), Container: fmt.Sprintf("luks%d", l.Version), UUID: l.UUID,
+			Name: filepath.Base(dst), Container: string(r.Format), UUID: r.UUID,
 			FileSize: r.FileSize, VolumeSize: r.VolumeSize, SHA256: r.FileSHA256,
-			Cipher: l.Cipher, KeyBits: l.KeyBits, SectorSize: l.SectorSize, DataOffset: l.DataOffset,
+			Cipher: r.Cipher, KeyBits: r.KeyBits, SectorSize: max(l.SectorSize, 512), DataOffset: l.DataOffset,
 			ZerosDiscarded: o.discardZeros,
 		},
 		Profile:       o.profile,

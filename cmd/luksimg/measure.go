@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"iter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/term"
 )
 
@@ -24,7 +27,8 @@ func newMeasure(g *global) *cobra.Command {
 		Use:   "measure SRC",
 		Short: "Tell how long the image will be that encrypt makes",
 		Long: `Measure tells the exact length of the file that encrypt would write of SRC with the same
-flags, in bytes, without reading the disk. With --size no SRC is needed.`,
+flags, in bytes. For LUKS nothing of the disk is read. With --size no SRC is needed: a VHD or
+qcow2 image is then measured as if the disk were empty.`,
 		Example: `  luksimg measure disk.qcow2
   luksimg measure --profile classic-luks --size 100G`,
 		Args: func(c *cobra.Command, got []string) error {
@@ -36,7 +40,7 @@ flags, in bytes, without reading the disk. With --size no SRC is needed.`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: classic-luks")
+	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: "+profileNames())
 	f.BoolVar(&o.detached, "detached", false, "the header is detached from the data, as with encrypt --header")
 	f.Var(&o.size, "size", "measure for a disk of so many bytes in place of SRC; k, M, G, T are powers of 1024")
 	f.Lookup("size").DefValue = ""
@@ -62,19 +66,41 @@ func (o *measureFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	lo.Detached = o.detached
-	t, size := o.talk(c), o.size.n
+	t := o.talk(c)
+	var src image.Source = zeros(o.size.n)
 	if len(args) > 0 {
 		s, err := o.source.open(c, t, args[0])
 		if err != nil {
 			return err
 		}
-		size = s.img.Size()
-		s.close()
+		defer s.close()
+		src = s.img
 	}
-	r, err := luksimg.Measure(size, luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), LUKS: lo})
+	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), Format: o.luks.container(), LUKS: lo}
+	r, err := luksimg.Measure(c.Context(), src, opts)
 	if err != nil {
 		return err
 	}
 	return t.result(measureResult{Required: r.File, Header: r.Header, SourceSize: r.Source, VolumeSize: r.Volume},
 		fmt.Sprintf("%d bytes (%s) for a disk of %s", r.File, term.Bytes(r.File), term.Bytes(r.Source)))
+}
+
+// zeros is an empty disk.
+type zeros int64
+
+func (z zeros) Size() int64 { return int64(z) }
+
+func (z zeros) ReadAt(p []byte, off int64) (int, error) {
+	n := max(0, min(int64(len(p)), int64(z)-off))
+	clear(p[:n])
+	if n < int64(len(p)) {
+		return int(n), io.EOF
+	}
+	return int(n), nil
+}
+
+func (z zeros) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		yield(image.Extent{Offset: off, Length: n, Kind: image.Hole}, nil)
+	}
 }

@@ -79,7 +79,10 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	opts := luksimg.EncryptOptions{LUKS: lo}
+	opts := luksimg.EncryptOptions{Format: o.luks.container(), LUKS: lo}
+	if opts.Format == luksimg.VHD || opts.Format == luksimg.QCOW2 {
+		return fmt.Errorf("--format %s: reencrypt makes luks1 and luks2; luksimg encrypt --source-key-file makes others", opts.Format)
+	}
 	opts.Jobs = o.jobs
 	opts.LUKS.GeneratedKey = o.generateKey != ""
 	if err := opts.Check(); err != nil {
@@ -135,7 +138,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	if o.verify {
-		if err := o.progress.compare(ctx, t, comparison{src: v, out: out, key: newKey, jobs: o.jobs}); err != nil {
+		if err := o.progress.compare(ctx, t, comparison{src: v, out: out, format: r.Format, key: newKey, jobs: o.jobs}); err != nil {
 			return err
 		}
 	}

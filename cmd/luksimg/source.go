@@ -90,7 +90,7 @@ func (s *diskSource) label(t *talk, r *luksimg.Result) {
 		t.warn("the disk has a GPT, whose backup header is no longer at the end of the disk: the disk became %d bytes longer. "+
 			"Most systems put that right when they boot; sgdisk --move-second-header does it by hand", r.VolumeSize-r.SourceSize)
 	}
-	if l != luksimg.NoLabel && r.LUKS.SectorSize != 512 {
+	if l != luksimg.NoLabel && r.LUKS.SectorSize > 512 {
 		t.warn("the disk has a partition table, which counts in sectors of 512 bytes; with sectors of %d bytes "+
 			"its partitions will not be found", r.LUKS.SectorSize)
 	}

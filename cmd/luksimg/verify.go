@@ -12,7 +12,7 @@ import (
 
 type verifyFlags struct {
 	*global
-	unlock    unlockFlags
+	encrypted sourceFlags
 	progress  progressFlag
 	source    sourceFlags
 	skipZeros bool
@@ -23,16 +23,16 @@ func newVerify(g *global) *cobra.Command {
 	o := &verifyFlags{global: g}
 	c := &cobra.Command{
 		Use:   "verify SRC ENCRYPTED",
-		Short: "Compare a LUKS image with the disk image it was made of",
-		Long: `Verify decrypts the LUKS image ENCRYPTED and compares it, byte for byte, with the disk image
+		Short: "Compare an encrypted image with the disk image it was made of",
+		Long: `Verify decrypts the image ENCRYPTED (LUKS, qcow2 or VHD) and compares it, byte for byte, with the disk image
 SRC. Past the end of SRC there must be zeros only. If they differ it names the first
 offset on the disk and exits with 3.`,
 		Example: `  luksimg verify --key-file dek.b64 disk.vhd disk.luks`,
 		Args:    args("SRC", "ENCRYPTED"),
 		RunE:    func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
-	o.unlock.add(c)
-	o.unlock.addImage(c)
+	o.encrypted.unlock.add(c)
+	o.encrypted.unlock.addImage(c)
 	o.source.addSecond(c, "SRC")
 	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "do not look at what is known to be zero in SRC: ENCRYPTED was made with --discard-zeros")
 	c.Flags().IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
@@ -46,7 +46,7 @@ type verifyResult struct {
 	Mismatch   *int64   `json:"mismatch,omitempty"`
 	SourceSize int64    `json:"source_size"`
 	VolumeSize int64    `json:"volume_size"`
-	UUID       string   `json:"uuid"`
+	UUID       string   `json:"uuid,omitempty"`
 	Warnings   []string `json:"warnings,omitempty"`
 }
 
@@ -55,7 +55,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if src == "-" {
 		return errors.New("verify reads the source at any offset, not from standard input")
 	}
-	if err := o.source.check(c); err != nil {
+	if err := errors.Join(o.source.check(c), o.encrypted.check(c)); err != nil {
 		return err
 	}
 	s, err := o.source.open(c, t, src)
@@ -64,16 +64,15 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	}
 	defer s.close()
 	img := s.img
-	in, err := o.unlock.openLUKS(t, encrypted)
+	in, err := o.encrypted.open(c, t, encrypted)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	v, err := o.unlock.open(c, t, in)
-	if err != nil {
-		return err
+	v := in.img
+	if !v.Encrypted {
+		return withHint(in.wrap(fmt.Errorf("not encrypted, but a plain %s image", v.Format)), "luksimg inspect FILE tells what it is")
 	}
-	defer v.Close()
 	p, err := o.progress.start(t, "verify", v.Size())
 	if err != nil {
 		return err
@@ -83,7 +82,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if err != nil && !errors.Is(err, luksimg.ErrMismatch) {
 		return err
 	}
-	r := verifyResult{Equal: err == nil, SourceSize: img.Size(), VolumeSize: v.Size(), UUID: in.h.UUID(), Warnings: t.warnings}
+	r := verifyResult{Equal: err == nil, SourceSize: img.Size(), VolumeSize: v.Size(), UUID: v.UUID, Warnings: t.warnings}
 	if m := new(luksimg.MismatchError); errors.As(err, &m) {
 		r.Mismatch = &m.Offset
 	}
