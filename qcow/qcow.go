@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync/atomic"
 
 	"github.com/luksimg/luksimg/image"
@@ -132,6 +133,9 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	}
 	d.warn()
 	if opts.MetadataOnly {
+		if h.dataFile() { // whose length is not known
+			d.dataEnd = math.MaxInt64
+		}
 		return d, nil
 	}
 	if err := d.resolve(); err != nil {
