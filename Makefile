@@ -18,6 +18,7 @@ test: setup check generated cross race unit arm64 kernels interop
 # The programs that the interop tests drive, where apt and root can have them.
 setup:
 	@scripts/setup.sh
+	@scripts/versitygw.sh || echo "skipped: tests against a real S3 server need it"
 
 check:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -33,14 +34,17 @@ cross:
 	@set -e; for os in linux darwin windows; do for arch in amd64 arm64; do \
 		echo "vet $$os/$$arch"; CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) vet ./... ; done; done
 
-# Where goroutines share something. The race detector needs cgo and a C compiler.
+# Where goroutines share something. The race detector needs cgo and a C compiler; the tests
+# that have other programs judge run without it, in unit.
+RACE = . ./image ./vhd ./vhdx ./vmdk ./qcow ./luks ./luks/ciphers ./xts ./internal/dmcrypt ./internal/parallel \
+	./internal/output ./internal/term ./ibm/iam ./wrap/... ./ibm/sandbox/...
 race:
 	@if command -v $${CC:-cc} >/dev/null; then \
-		$(GO) test -race . ./image ./vhd ./qcow ./luks ./luks/ciphers ./xts ./internal/dmcrypt ./internal/parallel ./internal/output ./internal/term; \
+		$(GO) test -race -short $(RACE); \
 	else echo "skipped: tests with the race detector need a C compiler"; fi
 
 unit:
-	$(GO) test $$($(GO) list ./... | grep -v /internal/interop)
+	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v /internal/interop)
 	$(GO) test -tags purego ./xts ./luks
 
 # The packages with code of their own for arm64, and those that stand on it.

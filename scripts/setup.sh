@@ -24,6 +24,11 @@ wants() {
 		qemu-img   | qemu-img    | qemu-utils
 		disk       | mke2fs      | e2fsprogs
 		disk       | sfdisk      | fdisk
+		7-Zip      | 7z          | p7zip-full
+		contents   | mkfs.xfs    | xfsprogs
+		contents   | mkfs.btrfs  | btrfs-progs
+		contents   | mkfs.vfat   | dosfstools
+		contents   | e2fsck      | e2fsprogs
 	EOF
 	[ "$machine" = x86_64 ] || return 0
 	cat <<-'EOF'

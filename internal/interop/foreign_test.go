@@ -139,14 +139,14 @@ func TestForeignBoots(t *testing.T) {
 }
 
 // checkBoots fails the test unless the image boots with its passphrase and is not
-// opened with another.
-func checkBoots(t *testing.T, image, keyFile string) {
+// opened with another. More arguments are those of qemu-boot.sh.
+func checkBoots(t *testing.T, image, keyFile string, args ...string) {
 	t.Helper()
-	r := interop.QEMUBoot(t, image, keyFile)
+	r := interop.QEMUBoot(t, image, keyFile, args...)
 	require.Equal(t, interop.Booted, r.Code, r)
 	assert.Contains(t, r.Stdout, "BOOTED marker=luks-boot-test root=/dev/vda2")
 
-	r = interop.QEMUBoot(t, image, interop.KeyFile(t, "wrong"))
+	r = interop.QEMUBoot(t, image, interop.KeyFile(t, "wrong"), args...)
 	assert.Equal(t, interop.NotOpened, r.Code, r)
 	assert.Contains(t, r.Stderr, "Invalid password")
 }

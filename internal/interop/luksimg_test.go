@@ -264,6 +264,6 @@ func TestLuksimgQCOW2(t *testing.T) {
 	r := luksimg(t, "encrypt", "--key-file", keyFile, overlay, image)
 	assert.Equal(t, luksimgFailed, r.Code, r)
 	assert.Contains(t, r.Stderr, d.Path)
-	assert.Contains(t, r.Stderr, "hint: make one image of it first")
+	assert.Contains(t, r.Stderr, "hint: --allow-backing")
 	assert.NoFileExists(t, image)
 }
