@@ -159,6 +159,11 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 	if err != nil {
 		return nil, err
 	}
+	if r.VolumeSize == 0 { // nothing was written behind the header
+		if err := extend(dst, 0, r); err != nil {
+			return nil, err
+		}
+	}
 	if o.Header != nil {
 		return r, e.writeDetached()
 	}

@@ -101,7 +101,7 @@ func (e *encryption) inOrder(ctx context.Context, dst io.WriterAt, src image.Sou
 // extend gives dst its length if the piece that ends at end, which is not written, is
 // its last one.
 func extend(dst io.WriterAt, end int64, r *Result) error {
-	if end < r.VolumeSize {
+	if end < r.VolumeSize || r.FileSize == 0 {
 		return nil
 	}
 	if t, ok := dst.(interface{ Truncate(int64) error }); ok {
