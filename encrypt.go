@@ -223,14 +223,11 @@ func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase
 
 // readFull reads all of p at off; an early end is io.ErrUnexpectedEOF.
 func readFull(r io.ReaderAt, p []byte, off int64) error {
-	n, err := r.ReadAt(p, off)
-	if n == len(p) {
-		return nil
+	n, err := image.ReadFull(r, p, off)
+	if err != nil {
+		return fmt.Errorf("reading at offset %d: %w", off+int64(n), err)
 	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("reading at offset %d: %w", off+int64(n), err)
+	return nil
 }
 
 // Check reports what in o [Encrypt] would refuse.

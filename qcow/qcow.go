@@ -216,26 +216,11 @@ func (d *Disk) readRun(p []byte, run run, pos int64) (int, error) {
 	return len(p), nil
 }
 
-// readFull reads len(p) bytes at off of a file. Unlike io.ReaderAt it returns nil
-// whenever p is full, carries on after a short read, and reports a file that ends
-// early as io.ErrUnexpectedEOF: an io.EOF would look like the end of the disk.
+// readFull is [image.ReadFull] of a file, with an error that says where.
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
-	done := 0
-	for done < len(p) {
-		n, err := r.ReadAt(p[done:], off+int64(done))
-		done += n
-		if done == len(p) {
-			break
-		}
-		switch {
-		case err == io.EOF:
-			err = io.ErrUnexpectedEOF
-		case err == nil && n == 0:
-			err = io.ErrNoProgress
-		}
-		if err != nil {
-			return done, fmt.Errorf("qcow2: read %d bytes at offset %d of the file: %w", len(p), off, err)
-		}
+	n, err := image.ReadFull(r, p, off)
+	if err != nil {
+		err = fmt.Errorf("qcow2: read %d bytes at offset %d of the file: %w", len(p), off, err)
 	}
-	return done, nil
+	return n, err
 }

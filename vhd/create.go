@@ -260,7 +260,7 @@ func (w *writer) done(n int64) {
 // how many bytes of the source there were.
 func (w *writer) read(p []byte, off int64) (int64, error) {
 	n := max(min(int64(len(p)), w.src.Size()-off), 0)
-	if got, err := fillFrom(w.src, p[:n], off); err != nil {
+	if got, err := image.ReadFull(w.src, p[:n], off); err != nil {
 		return 0, fmt.Errorf("vhd: read the source at %d: %w", off+int64(got), err)
 	}
 	clear(p[n:])

@@ -264,35 +264,11 @@ func (d *Disk) readable() error {
 	return nil
 }
 
-// readFull reads len(p) bytes at off of the file. Unlike io.ReaderAt it returns
-// nil whenever p is full, carries on after a short read, and reports a file that
-// ends early as io.ErrUnexpectedEOF: an io.EOF would look like the end of the disk.
+// readFull is [image.ReadFull] of a file, with an error that says where.
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
-	n, err := fillFrom(r, p, off)
+	n, err := image.ReadFull(r, p, off)
 	if err != nil {
 		err = fmt.Errorf("vhd: read %d bytes at offset %d of the file: %w", len(p), off, err)
 	}
 	return n, err
-}
-
-// fillFrom is readFull with the error as it is.
-func fillFrom(r io.ReaderAt, p []byte, off int64) (int, error) {
-	done := 0
-	for done < len(p) {
-		n, err := r.ReadAt(p[done:], off+int64(done))
-		done += n
-		if done == len(p) {
-			break
-		}
-		switch {
-		case err == io.EOF:
-			err = io.ErrUnexpectedEOF
-		case err == nil && n == 0:
-			err = io.ErrNoProgress
-		}
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, nil
 }
