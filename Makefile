@@ -50,7 +50,9 @@ unit:
 # The packages with code of their own for arm64, and those that stand on it.
 arm64:
 	@if command -v qemu-aarch64 >/dev/null; then \
-		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -exec qemu-aarch64 ./xts ./image ./vhd ./internal/af; \
+		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 ./xts ./image ./vhd ./internal/af \
+			./internal/inflate ./internal/parallel ./internal/dmcrypt && \
+		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -exec qemu-aarch64 -run Golden ./luks ./qcow ./vhdx ./vmdk; \
 	else echo "skipped: tests on arm64 need qemu-aarch64 (scripts/setup.sh installs it)"; test "$$CI" != true; fi
 
 # The module of the benchmarks, and the kernels against OpenSSL's where that is installed.
