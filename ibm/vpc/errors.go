@@ -200,6 +200,9 @@ func (e *StatusError) Error() string {
 		if r.Code != meaning {
 			s += " (" + r.Code + ")"
 		}
+		if m := clean(r.Message, ""); m != "" {
+			s += ": " + m
+		}
 	}
 	return s
 }

@@ -13,7 +13,7 @@ import (
 // Why an image failed is explained.
 func ExampleClient_WaitImage() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, `{"id":"r006-1","name":"web","status":"failed","status_reasons":[{"code":"encryption_key_disabled","message":"x"}]}`)
+		io.WriteString(w, `{"id":"r006-1","name":"web","status":"failed","status_reasons":[{"code":"encryption_key_disabled","message":"The root key is disabled."}]}`)
 	}))
 	defer srv.Close()
 	client, err := vpc.New(vpc.Config{Endpoint: srv.URL, Tokens: tokens("a token of IAM")})
@@ -27,6 +27,6 @@ func ExampleClient_WaitImage() {
 		fmt.Println(e.Hint())
 	}
 	// Output:
-	// vpc: image r006-1: failed, status failed: the root key is disabled (encryption_key_disabled)
+	// vpc: image r006-1: failed, status failed: the root key is disabled (encryption_key_disabled): The root key is disabled.
 	// enable the root key; while it is disabled no instance of the image starts
 }

@@ -21,7 +21,9 @@ var remote = map[string][]string{
 	"ibm/vpc":                        {"github.com/google/uuid"},
 	"ibm/sandbox/internal/guestdisk": {},
 	"ibm/sandbox/softlayer":          append([]string{"ibm/audit", "ibm/sandbox/internal/guestdisk"}, inner...),
-	"ibm/sandbox/vpc":                append([]string{"ibm/audit", "ibm/sandbox/internal/guestdisk"}, inner...),
+	"ibm/sandbox": append([]string{"ibm/audit", "ibm/crn", "ibm/sandbox/internal/guestdisk", "ibm/sandbox/event", "ibm/sandbox/fault", "ibm/sandbox/kms",
+		"ibm/sandbox/s3", "ibm/sandbox/softlayer", "ibm/sandbox/vpc", "internal/sigv4"}, inner...),
+	"ibm/sandbox/vpc": append([]string{"ibm/audit", "ibm/sandbox/internal/guestdisk"}, inner...),
 }
 
 // outside is banned in the packages of remote.

@@ -29,13 +29,13 @@ func (s *Server) authenticate(r *http.Request) (*identity, error) {
 	if !validPayload(payload) {
 		return nil, refusal("InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-..., or a valid sha256 value.")
 	}
-	scheme, token, _ := strings.Cut(header, " ")
+	scheme, _, _ := strings.Cut(header, " ")
 	switch {
 	case header == "":
 		return nil, refusal("AccessDenied", "Access Denied")
 	case strings.EqualFold(scheme, "bearer"):
 		if s.o.Token != nil {
-			if account, ok := s.o.Token(r.Context(), strings.TrimSpace(token)); ok {
+			if account, ok := s.o.Token(r.Context(), bearer(r)); ok {
 				return &identity{account: account, bearer: true, payload: payload}, nil
 			}
 		}
@@ -66,6 +66,12 @@ func (s *Server) authenticate(r *http.Request) (*identity, error) {
 		return nil, refusal("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.")
 	}
 	return &identity{account: account, payload: payload, auth: a, key: a.Key(secret)}, nil
+}
+
+// bearer returns the token of a request that has one.
+func bearer(r *http.Request) string {
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(token)
 }
 
 func validPayload(payload string) bool {

@@ -4,7 +4,7 @@
 // and sizes that clients of the service would be refused for.
 //
 // A [Server] is an http.Handler. What it stores is in files of one folder, and what it
-// knows of them in memory: it is gone when the server is closed.
+// knows of them in memory: it is gone when the server is closed, unless it is kept.
 package s3
 
 import (
@@ -31,9 +31,16 @@ type Options struct {
 	// HMAC looks an access key up: its secret, and whose it is. nil refuses all.
 	HMAC func(accessKey string) (secret []byte, account string, ok bool)
 
+	// Access tells whether a bearer token that is valid may read, or write. nil lets it.
+	Access func(ctx context.Context, bearer string, write bool) bool
+
 	// Dir is the folder for the content of the objects. The default is a temporary one.
-	// Close removes what was put there.
+	// Close removes what was put there, without Keep.
 	Dir string
+
+	// Keep uses Dir, which then must be set, for what is stored between runs: New loads
+	// what [Server.Save] wrote there.
+	Keep bool
 
 	// Location is where buckets are that are made without one. The default is
 	// "us-south-standard".
@@ -50,7 +57,7 @@ type Options struct {
 // A Server stores objects. It is safe for concurrent use.
 type Server struct {
 	o   Options
-	dir string // made by New, or below Options.Dir
+	dir string // made by New below Options.Dir, or that itself
 
 	mu      sync.Mutex
 	buckets map[string]*bucket
@@ -86,15 +93,31 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	dir, err := os.MkdirTemp(o.Dir, "s3-sandbox-")
+	s := &Server{o: o, buckets: map[string]*bucket{}}
+	var err error
+	switch {
+	case !o.Keep:
+		s.dir, err = os.MkdirTemp(o.Dir, "s3-sandbox-")
+	case o.Dir == "":
+		err = errors.New("sandbox/s3: Keep needs a folder")
+	default:
+		if s.dir, err = o.Dir, os.MkdirAll(o.Dir, 0o700); err == nil {
+			err = s.load()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &Server{o: o, dir: dir, buckets: map[string]*bucket{}}, nil
+	return s, nil
 }
 
-// Close removes all content.
-func (s *Server) Close() error { return os.RemoveAll(s.dir) }
+// Close removes all content, or saves it if it is to be kept.
+func (s *Server) Close() error {
+	if s.o.Keep {
+		return s.Save()
+	}
+	return os.RemoveAll(s.dir)
+}
 
 var (
 	// ErrNoBucket is a bucket that is not there.
@@ -215,6 +238,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.authenticate(r)
 	if err != nil {
 		return err
+	}
+	if write := r.Method != http.MethodGet && r.Method != http.MethodHead; who.bearer && s.o.Access != nil && !s.o.Access(r.Context(), bearer(r), write) {
+		return refusal("AccessDenied", "Access Denied")
 	}
 	c := &call{s: s, w: w, r: r, who: who, q: r.URL.Query()}
 	c.bucket, c.key, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")

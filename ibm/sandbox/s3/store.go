@@ -13,6 +13,8 @@ import (
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
 
+const blobPrefix = "blob-"
+
 // A blobFile is a file that holds a part, or all, of an object.
 type blobFile struct {
 	name string
@@ -22,7 +24,7 @@ type blobFile struct {
 
 // receive writes what r gives into a file.
 func (s *Server) receive(r io.Reader) (*blobFile, error) {
-	f, err := os.CreateTemp(s.dir, "blob-")
+	f, err := os.CreateTemp(s.dir, blobPrefix)
 	if err != nil {
 		return nil, err
 	}

@@ -9,12 +9,12 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 )
 
-func (t *template) crn() string {
-	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/sandbox::vsi-image-template:%s", t.Datacenter, t.GlobalID)
+func (s *Server) templateCRN(t *template) string {
+	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/%s::vsi-image-template:%s", t.Datacenter, s.cfg.Account, t.GlobalID)
 }
 
-func (g *guest) crn() string {
-	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/sandbox::vsi:%s", g.Datacenter, g.GlobalID)
+func (s *Server) guestCRN(g *guest) string {
+	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/%s::vsi:%s", g.Datacenter, s.cfg.Account, g.GlobalID)
 }
 
 // event returns what the cloud tells of an action that is over. A failure "" is a

@@ -174,7 +174,7 @@ func (s *Server) runImport(t *template, k *configuration, a address) {
 		if failure == "" {
 			t.Active, t.Work = true, nil
 		}
-		return s.event("audit-log.vsi-image-template.create", owner, t.crn(), t.Name, failure, map[string]any{
+		return s.event("audit-log.vsi-image-template.create", owner, s.templateCRN(t), t.Name, failure, map[string]any{
 			"globalIdentifier": t.GlobalID, "uri": k.URI, "crkCrn": t.RootKeyCRN, "isEncrypted": t.Encrypted,
 		})
 	})
@@ -223,7 +223,7 @@ func (s *Server) copyToIcos(_ context.Context, c *call) (any, error) {
 		if failure == "" {
 			t.Work = nil
 		}
-		return s.event("audit-log.vsi-image-template.export", owner, t.crn(), t.Name, failure, map[string]any{
+		return s.event("audit-log.vsi-image-template.export", owner, s.templateCRN(t), t.Name, failure, map[string]any{
 			"globalIdentifier": t.GlobalID, "uri": k.URI,
 		})
 	})

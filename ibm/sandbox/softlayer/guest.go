@@ -126,7 +126,7 @@ func (s *Server) runOrder(g *guest, t *template) {
 		if failure == "" {
 			g.Work, g.Provisioned = nil, s.cfg.Clock.Now()
 		}
-		return s.event("audit-log.vsi.provision", ServiceIdentity, g.crn(), g.Hostname+"."+g.Domain, failure, map[string]any{
+		return s.event("audit-log.vsi.provision", ServiceIdentity, s.guestCRN(g), g.Hostname+"."+g.Domain, failure, map[string]any{
 			"imageTemplate": t.GlobalID, "crkCrn": t.RootKeyCRN, "datacenter": g.Datacenter,
 		})
 	})

@@ -127,17 +127,24 @@ func (o *opening) open(context.Context) (err error) {
 	ext := extension(o.t.File)
 	if opener := o.s.cfg.Openers[ext]; o.t.Encrypted && opener != nil {
 		o.disk, err = opener(r, size, o.t.File, o.text)
-		return err
+	} else {
+		o.disk, err = o.openOwn(r, size, ext)
 	}
-	switch {
-	case o.t.Encrypted && ext == "raw":
-		o.disk, err = OpenLUKS(r, size, o.t.File, o.text)
-	case o.t.Encrypted:
-		err = fmt.Errorf("encrypted images of type %s are not accepted here: use profile classic-luks", ext)
-	default:
-		o.disk, err = vhd.Open(r, size, vhd.Options{})
+	if err != nil {
+		o.disk = nil // it may be a pointer that is nil, which is not to be closed
 	}
 	return err
+}
+
+// openOwn opens an image that has no opener of the caller.
+func (o *opening) openOwn(r io.ReaderAt, size int64, ext string) (io.ReaderAt, error) {
+	switch {
+	case o.t.Encrypted && ext == "raw":
+		return OpenLUKS(r, size, o.t.File, o.text)
+	case o.t.Encrypted:
+		return nil, fmt.Errorf("encrypted images of type %s are not accepted here: use profile classic-luks", ext)
+	}
+	return vhd.Open(r, size, vhd.Options{})
 }
 
 func (o *opening) checkBoot(context.Context) error {

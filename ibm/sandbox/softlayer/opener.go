@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/vhd"
 )
 
 const (
@@ -68,4 +69,26 @@ func mistake(h *luks.Header, text []byte, err error) error {
 		return errors.New("the image opens with the decoded key: encrypt it again, with the base64 text itself as passphrase")
 	}
 	return fmt.Errorf("the image does not open with the wrapped key: %w", err)
+}
+
+// OpenVHD is an [ImageOpener] of VHD images as vhd-util encrypts them: the key is the
+// decoded text, of 32 or 64 bytes, and the file has a hash of it.
+func OpenVHD(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt, error) {
+	key := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	defer clear(key)
+	n, err := base64.StdEncoding.Decode(key, text)
+	if err != nil {
+		return nil, errors.New("the unwrapped key is not base64 text")
+	}
+	if n != 32 && n != 64 {
+		return nil, fmt.Errorf("the unwrapped key has %d bytes: a VHD image is encrypted with 32 or 64", n)
+	}
+	d, err := vhd.Open(r, size, vhd.Options{Key: key[:n]})
+	if err != nil {
+		return nil, fmt.Errorf("%s does not open with the wrapped key: %w", name, err)
+	}
+	if !d.Info().Encrypted {
+		return nil, fmt.Errorf("%s is not encrypted, and a key was given for it: encrypt it with profile classic-vhd", name)
+	}
+	return d, nil
 }

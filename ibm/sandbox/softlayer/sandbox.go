@@ -30,7 +30,8 @@ import (
 // Config says who may call, and what the emulator works with. Tokens, KMS and Store
 // must be set.
 type Config struct {
-	Users map[string]string `json:"-"` // API keys by user name
+	Users   map[string]string `json:"-"` // API keys by user name
+	Account string            // in CRNs; "" is "sandbox"
 
 	Tokens TokenExchanger
 	KMS    KMS
@@ -42,7 +43,8 @@ type Config struct {
 	Openers map[string]ImageOpener
 
 	// Events, if not nil, gets an event for each import and each server, when it is
-	// ready or has failed. It is called from many goroutines.
+	// ready or has failed. It is called from many goroutines, and must not call the
+	// server.
 	Events func(audit.Event)
 
 	// StepTime is how long each step of a transaction takes, beside the work done.
@@ -73,6 +75,9 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	if cfg.Tokens == nil || cfg.KMS == nil || cfg.Store == nil {
 		return nil, errors.New("sandbox/softlayer: Tokens, KMS and Store must be set")
+	}
+	if cfg.Account == "" {
+		cfg.Account = "sandbox"
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = systemClock{}

@@ -95,7 +95,7 @@ func (s *Server) Load(r io.Reader) error {
 	}
 	interrupt := func(t *transaction) {
 		if t != nil && !t.Failed {
-			t.fail("the emulator was stopped: import or order again")
+			t.fail(stopped)
 		}
 	}
 	for _, t := range st.Templates {

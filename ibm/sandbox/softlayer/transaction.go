@@ -14,6 +14,9 @@ type step struct {
 	do          func(context.Context) error
 }
 
+// stopped is why a transaction failed that was under way when the emulator ended.
+const stopped = "the emulator was stopped: import or order again"
+
 func (t *transaction) fail(reason string) {
 	t.Failed = true
 	t.Words = fmt.Sprintf("%s: %s", t.Words, reason)
@@ -37,6 +40,9 @@ func (s *Server) run(t *transaction, steps []step, secrets func() []string, end 
 			}
 			if err != nil {
 				failure = err.Error()
+				if s.ctx.Err() != nil {
+					failure = stopped
+				}
 				if secrets != nil {
 					failure = redact(failure, secrets())
 				}
@@ -48,10 +54,11 @@ func (s *Server) run(t *transaction, steps []step, secrets func() []string, end 
 			t.fail(failure)
 		}
 		event := end(failure)
-		s.mu.Unlock()
+		// Who sees the end of a transaction also finds its event.
 		if s.cfg.Events != nil {
 			s.cfg.Events(event)
 		}
+		s.mu.Unlock()
 	})
 }
 

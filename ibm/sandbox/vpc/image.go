@@ -111,6 +111,7 @@ func (s *Server) createImage(r *http.Request, who, token string) (int, any, erro
 	s.work.Go(func() {
 		failed := s.importImage(i, token)
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		i.Status, i.Reasons = "available", []reason{}
 		if failed != nil {
 			i.Status, i.Reasons = "failed", []reason{{failed.Code, strings.ReplaceAll(failed.Message, token, "[redacted]")}}
@@ -119,7 +120,7 @@ func (s *Server) createImage(r *http.Request, who, token string) (int, any, erro
 		if failed != nil {
 			why = failed.Code
 		}
-		s.mu.Unlock()
+		// Who sees the end of it also finds its event.
 		s.event("is.image.image.create", who, s.crn("image", i.ID), i.Name, why, map[string]any{"encryption_key": map[string]any{"crn": i.RootKeyCRN}, "file": i.Href})
 	})
 	return http.StatusCreated, s.imageJSON(i), nil
@@ -238,7 +239,7 @@ func (s *Server) mistake(i *image, passphrase []byte) *reason {
 }
 
 func (s *Server) crn(kind, id string) string {
-	return fmt.Sprintf("crn:v1:bluemix:public:is:%s:a/sandbox::%s:%s", s.cfg.Region, kind, id)
+	return fmt.Sprintf("crn:v1:bluemix:public:is:%s:a/%s::%s:%s", s.cfg.Region, s.cfg.Account, kind, id)
 }
 
 // imageJSON is an image as the API shows it.

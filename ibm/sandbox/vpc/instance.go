@@ -69,11 +69,11 @@ func (s *Server) createInstance(r *http.Request, who, _ string) (int, any, error
 		}
 		why := ""
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		i.Status = "running"
 		if failed != nil {
 			i.Status, i.Reasons, why = "failed", []reason{*failed}, failed.Code
 		}
-		s.mu.Unlock()
 		s.event("is.instance.instance.create", who, s.crn("instance", i.ID), i.Name, why, map[string]any{"image": map[string]any{"id": img.ID}})
 	})
 	return http.StatusCreated, s.instanceJSON(i), nil

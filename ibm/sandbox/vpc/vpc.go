@@ -67,14 +67,16 @@ func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d
 
 // Config says what the emulator works with. Tokens, KMS and Store must be set.
 type Config struct {
-	Region string // "us-south", also for ""
+	Region  string // "us-south", also for ""
+	Account string // in CRNs; "" is "sandbox"
 
 	Tokens TokenChecker
 	KMS    KMS
 	Store  ObjectStore
 
 	// Events, if not nil, gets an event for each image and each instance, when it is
-	// ready or has failed. It is called from many goroutines.
+	// ready or has failed. It is called from many goroutines, and must not call the
+	// server.
 	Events func(audit.Event)
 
 	WorkTime time.Duration // how long an image or an instance takes, beside the work done
@@ -100,6 +102,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Region == "" {
 		cfg.Region = "us-south"
+	}
+	if cfg.Account == "" {
+		cfg.Account = "sandbox"
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = systemClock{}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/ibm/sandbox"
+)
+
+// run runs the program until it has printed its settings, gives them to f, and ends it.
+func run(t *testing.T, f func(out []byte), args ...string) (stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, w := io.Pipe()
+	var errs bytes.Buffer
+	done := make(chan error, 1)
+	go func() {
+		c := command(w, &errs)
+		c.SetArgs(args)
+		err := c.ExecuteContext(ctx)
+		w.CloseWithError(err)
+		done <- err
+	}()
+	// All of it comes in one write.
+	b := make([]byte, 1<<16)
+	n, err := r.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f(b[:n])
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	return errs.String()
+}
+
+// TestLines reads the settings as a shell does, and asks for the events.
+func TestLines(t *testing.T) {
+	stderr := run(t, func(out []byte) {
+		line := regexp.MustCompile(`^export [A-Z_]+='[^' ]+'$`)
+		env := map[string]string{}
+		for l := range strings.Lines(string(out)) {
+			l = strings.TrimSuffix(l, "\n")
+			if !line.MatchString(l) {
+				t.Errorf("%q", l)
+				continue
+			}
+			name, value, _ := strings.Cut(strings.TrimPrefix(l, "export "), "=")
+			env[name] = strings.Trim(value, "'")
+		}
+		if env["LUKSIMG_BUCKET"] != "luksimg-images" || env["IBMCLOUD_API_KEY"] == "" {
+			t.Errorf("%s", out)
+		}
+		answer, err := http.Get(env["LUKSIMG_SANDBOX_URL"] + "/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != 200 {
+			t.Error(answer.Status)
+		}
+	}, "--ready", "-v")
+	if !strings.Contains(stderr, "iam GET /_sandbox/events 200") {
+		t.Errorf("told %q", stderr)
+	}
+}
+
+// TestJSON starts it twice on one folder: it is the same account.
+func TestJSON(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	var s [2]sandbox.Settings
+	for i := range s {
+		run(t, func(out []byte) {
+			if err := json.Unmarshal(out, &s[i]); err != nil {
+				t.Errorf("%s: %v", out, err)
+			}
+		}, "--dir", dir, "--json")
+	}
+	if s[0].APIKey == "" || s[0].APIKey != s[1].APIKey || s[0].RootKey != s[1].RootKey {
+		t.Error("another account after a restart")
+	}
+}
+
+// TestUsage has what cannot be started.
+func TestUsage(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"more"}, {"--dir", file}, {"--port", "-1"}, {"--port", "65535"}, {"--bucket", "NO"}, {"--env", filepath.Join(file, "env")}} {
+		c := command(io.Discard, io.Discard)
+		c.SetArgs(args)
+		if err := c.ExecuteContext(t.Context()); err == nil {
+			t.Errorf("%q was taken", args)
+		}
+	}
+}

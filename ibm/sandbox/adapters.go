@@ -1,0 +1,217 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/luksimg/luksimg/ibm/sandbox/event"
+	"github.com/luksimg/luksimg/ibm/sandbox/fault"
+	"github.com/luksimg/luksimg/ibm/sandbox/kms"
+	"github.com/luksimg/luksimg/ibm/sandbox/softlayer"
+	"github.com/luksimg/luksimg/ibm/sandbox/vpc"
+)
+
+type kmsEvent = event.Event
+
+const objectStorage = "cloud-object-storage"
+
+// clock is the time as the services want it.
+type clock func() time.Time
+
+func (c clock) Now() time.Time                         { return c() }
+func (c clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+
+// identify returns whose a bearer token is, unless a fault lets it be expired.
+func (s *Sandbox) identify(ctx context.Context, bearer string) (kms.Identity, error) {
+	if fault.TokenExpired(ctx) {
+		return kms.Identity{}, kms.ErrExpired
+	}
+	return s.kms.Identify(bearer)
+}
+
+// bearer is [s3.Options.Token]: the account of a token. Buckets belong to the account.
+func (s *Sandbox) bearer(ctx context.Context, token string) (string, bool) {
+	id, err := s.identify(ctx, token)
+	return id.Account, err == nil
+}
+
+// mayStore is [s3.Options.Access]: a user may do everything, a service id what its
+// policies say.
+func (s *Sandbox) mayStore(_ context.Context, token string, write bool) bool {
+	id, err := s.kms.Identify(token)
+	if err != nil {
+		return false
+	}
+	role := kms.Reader
+	if write {
+		role = kms.Writer
+	}
+	return s.kms.Allowed(id, objectStorage, s.seed.COSInstanceID, role)
+}
+
+func (s *Sandbox) hmac(accessKey string) ([]byte, string, bool) {
+	if accessKey != s.seed.AccessKeyID {
+		return nil, "", false
+	}
+	return []byte(s.seed.SecretAccessKey), s.kms.Account(), true
+}
+
+// exchanger is IAM as SoftLayer sees it.
+type exchanger struct{ *Sandbox }
+
+func (x exchanger) Exchange(ctx context.Context, apiKey string) (token, identity string, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", "", err
+	}
+	id, err := x.kms.Exchange(apiKey)
+	if err != nil {
+		return "", "", fmt.Errorf("BXNIM0415E: %w: make a new one, and see that it was not deleted", err)
+	}
+	return x.kms.Token(id, time.Hour), id.IAMID, nil
+}
+
+// checker is IAM as VPC sees it.
+type checker struct{ *Sandbox }
+
+func (x checker) Identity(ctx context.Context, token string) (string, error) {
+	id, err := x.identify(ctx, token)
+	if err != nil {
+		return "", err
+	}
+	if id.Kind != kms.KindUser && !x.kms.Allowed(id, vpc.ServiceIdentity, "", kms.Writer) {
+		return "", kms.ErrToken
+	}
+	return id.IAMID, nil
+}
+
+// authorized tells whether a service may use the keys of an instance, of either kind.
+func (s *Sandbox) authorized(ctx context.Context, source, instance string) (bool, error) {
+	account := s.kms.Account()
+	return s.kms.Authorized(source, account, "kms", instance) || s.kms.Authorized(source, account, "hs-crypto", instance), ctx.Err()
+}
+
+// unwrap unwraps for a service, or for the owner of an API key, and returns base64 text.
+func (s *Sandbox) unwrap(ctx context.Context, service, identity, crn, wdek string) ([]byte, error) {
+	who, ok := kms.Service(service, s.kms.Account()), true
+	if identity != service {
+		who, ok = s.kms.Lookup(identity)
+	}
+	if !ok {
+		return nil, kms.ErrToken
+	}
+	plain, err := s.kms.Unwrap(ctx, who, crn, wdek, "")
+	if err != nil {
+		return nil, err
+	}
+	defer clear(plain)
+	return base64.StdEncoding.AppendEncode(nil, plain), nil
+}
+
+// classicKeys is Key Protect as SoftLayer sees it.
+type classicKeys struct{ *Sandbox }
+
+func (k classicKeys) AuthorizationExists(ctx context.Context, source, instance string) (bool, error) {
+	return k.authorized(ctx, source, instance)
+}
+
+// advice is what to do about what Key Protect says no to.
+var advice = map[string]string{
+	"UNPROCESSABLE_CIPHERTEXT_ERR": "the data key was wrapped with another root key, or is damaged: give the CRN of the root key that it was wrapped with, or wrap it again",
+	"KEY_ACTION_INVALID_STATE_ERR": "the root key is suspended or deactivated: enable it, and import again",
+	"KEY_DELETED_ERR":              "the root key was deleted, and with it all that it wrapped",
+	"KEY_EXPIRED_ERR":              "the root key has expired: wrap the data key with another one",
+	"KEY_NOT_FOUND_ERR":            "there is no such root key: check the CRN",
+	"UNAUTHORIZED_ERR":             "grant the role Reader for the instance of the key service",
+}
+
+func (k classicKeys) Unwrap(ctx context.Context, identity, crn, wdek string) ([]byte, error) {
+	text, err := k.unwrap(ctx, softlayer.ServiceIdentity, identity, crn, wdek)
+	if f := (*kms.Failure)(nil); errors.As(err, &f) && advice[f.Code] != "" {
+		err = fmt.Errorf("%w: %s", err, advice[f.Code])
+	}
+	return text, err
+}
+
+// vpcKeys is Key Protect as VPC sees it.
+type vpcKeys struct{ *Sandbox }
+
+func (k vpcKeys) AuthorizationExists(ctx context.Context, source, instance string) (bool, error) {
+	return k.authorized(ctx, source, instance)
+}
+
+func (k vpcKeys) Unwrap(ctx context.Context, identity, crn, wdek string) ([]byte, error) {
+	text, err := k.unwrap(ctx, vpc.ServiceIdentity, identity, crn, wdek)
+	f := (*kms.Failure)(nil)
+	if !errors.As(err, &f) {
+		return text, err
+	}
+	switch f.Code {
+	case "KEY_ACTION_INVALID_STATE_ERR":
+		return nil, fmt.Errorf("%w: %w", vpc.ErrKeyDisabled, err)
+	case "KEY_DELETED_ERR":
+		return nil, fmt.Errorf("%w: %w", vpc.ErrKeyDeleted, err)
+	}
+	if advice[f.Code] != "" {
+		err = fmt.Errorf("%w: %s", err, advice[f.Code])
+	}
+	return nil, err
+}
+
+// objects is Cloud Object Storage as SoftLayer sees it, with the rights of a token.
+type objects struct{ *Sandbox }
+
+// bucket checks that a token may use a bucket, and that this is in the region.
+func (o objects) bucket(ctx context.Context, token, region, bucket string, write bool) (account string, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	id, err := o.kms.Identify(token)
+	if err != nil {
+		return "", err
+	}
+	if !o.mayStore(ctx, token, write) {
+		return "", fmt.Errorf("AccessDenied: %s has no role for Cloud Object Storage that allows it: grant it Reader, or Writer for an export", id.Name)
+	}
+	where, err := o.store.Region(id.Account, bucket)
+	if err != nil {
+		return "", err
+	}
+	if where != region {
+		return "", fmt.Errorf("the bucket %s is in %s, not in %s: name its region in the address, or use a regional bucket of %s", bucket, where, region, region)
+	}
+	return id.Account, nil
+}
+
+func (o objects) Open(ctx context.Context, token, region, bucket, key string) (io.ReaderAt, int64, string, error) {
+	account, err := o.bucket(ctx, token, region, bucket, false)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	x, err := o.store.Open(account, bucket, key)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	return x, x.Size(), x.ETag(), nil
+}
+
+func (o objects) Put(ctx context.Context, token, region, bucket, key string, r io.Reader, size int64) error {
+	account, err := o.bucket(ctx, token, region, bucket, true)
+	if err != nil {
+		return err
+	}
+	return o.store.Put(account, bucket, key, io.LimitReader(r, size))
+}
+
+// vpcObjects is Cloud Object Storage as VPC sees it: a service of its own reads it.
+type vpcObjects struct{ *Sandbox }
+
+func (o vpcObjects) Open(ctx context.Context, token, region, bucket, key string) (io.ReaderAt, int64, string, error) {
+	if !o.kms.Authorized(vpc.ServiceIdentity, o.kms.Account(), objectStorage, o.seed.COSInstanceID) {
+		return nil, 0, "", errors.New("there is no authorization of VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role Reader")
+	}
+	return objects(o).Open(ctx, token, region, bucket, key)
+}

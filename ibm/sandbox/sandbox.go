@@ -1,0 +1,255 @@
+// Package sandbox is the services that the import of an encrypted image needs, on this
+// machine: IAM, Key Protect, Cloud Object Storage, SoftLayer, VPC and the audit log, each
+// on a port of the loopback interface. It is for tests and for trying things without an
+// account: the cryptography in it is real, and images are really opened.
+//
+// [Start] makes an account with an API key, a root key and all else that is there before
+// an image is, and [Sandbox.Settings] says how to reach it. The packages below can be
+// used one by one; this one joins them: what a service knows of another one's tokens,
+// authorizations, keys and objects goes through here.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/luksimg/luksimg/ibm/audit"
+	"github.com/luksimg/luksimg/ibm/sandbox/fault"
+	"github.com/luksimg/luksimg/ibm/sandbox/kms"
+	"github.com/luksimg/luksimg/ibm/sandbox/s3"
+	"github.com/luksimg/luksimg/ibm/sandbox/softlayer"
+	"github.com/luksimg/luksimg/ibm/sandbox/vpc"
+)
+
+// Region is where the sandbox is: its Key Protect instance, its VPC, and the buckets that
+// it makes by itself.
+const Region = "us-south"
+
+// Options are the settings of a [Sandbox]; the zero value is right.
+type Options struct {
+	// Dir is the folder of the state, which is made if it is not there, and which only
+	// one sandbox may use at a time. What is there is loaded by Start, and saved a second
+	// after each change and by [Sandbox.Close]. It holds root keys and credentials: see
+	// [Secret]. Empty keeps the state in memory, and objects in a temporary folder.
+	Dir string
+
+	// Port is the port of the first service; the others have the next ones. Zero is any
+	// that are free.
+	Port int
+
+	// Bucket, if not "", is the name of a bucket in [Region] that is there from the start.
+	Bucket string
+
+	// Authorize grants from the start what Cloud Block Storage and VPC need of Key
+	// Protect, and VPC of Object Storage. Else that is for the user to do.
+	Authorize bool
+
+	// StepTime is how long each step of an import or an order takes, beside the work done.
+	StepTime time.Duration
+
+	// AuthorizeLate lets classic infrastructure check the authorization of Cloud Block
+	// Storage only when a server is ordered.
+	AuthorizeLate bool
+
+	// Faults are those that may be armed; nil is a set of the sandbox's own. They happen
+	// in front of all services.
+	Faults *fault.Set
+
+	// Now is the clock; nil is the real one.
+	Now func() time.Time
+
+	// Log, if not nil, is called with each request and the status of its answer, 0 if there
+	// was none, from many goroutines. The path is without the query, which may have
+	// secrets in it.
+	Log func(service, method, path string, status int)
+}
+
+// A Sandbox is the services, while they run. It is safe for concurrent use.
+type Sandbox struct {
+	o       Options
+	faults  *fault.Set
+	journal *journal
+	seed    seed
+
+	kms       *kms.Server
+	store     *s3.Server
+	softlayer *softlayer.Server
+	vpc       *vpc.Server
+
+	settings Settings
+	servers  []*http.Server
+	serving  sync.WaitGroup
+
+	saving  sync.Mutex    // of the files
+	dirty   chan struct{} // see changed
+	ending  chan struct{} // closed when Close begins
+	stop    func() bool   // of the context of Start
+	closing sync.Once
+	closed  error
+	done    chan struct{}
+}
+
+// Start starts all services. They run until [Sandbox.Close], or the end of ctx.
+func Start(ctx context.Context, o Options) (*Sandbox, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Sandbox{o: o, faults: o.Faults, dirty: make(chan struct{}, 1), ending: make(chan struct{}), done: make(chan struct{})}
+	if s.faults == nil {
+		s.faults = &fault.Set{}
+	}
+	if err := s.open(); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	s.stop = context.AfterFunc(ctx, func() { s.Close() })
+	return s, nil
+}
+
+// open makes or loads the services, and lets them listen.
+func (s *Sandbox) open() error {
+	if s.o.Dir != "" {
+		if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
+			return err
+		}
+	}
+	s.journal = newJournal(s.path(eventsFile), s.changed)
+	if err := s.journal.load(); err != nil {
+		return err
+	}
+	s.kms = kms.New(kms.Options{Now: s.o.Now, Events: func(e kmsEvent) { s.journal.add(e) }})
+	if err := s.plant(); err != nil {
+		return err
+	}
+	var err error
+	if s.store, err = s3.New(s3.Options{
+		Token: s.bearer, Access: s.mayStore, HMAC: s.hmac, Dir: s.path(objectsDir), Keep: s.o.Dir != "", Now: s.o.Now,
+	}); err != nil {
+		return err
+	}
+	if s.softlayer, err = softlayer.New(softlayer.Config{
+		Users: map[string]string{s.seed.User: s.seed.UserKey, "apikey": s.seed.APIKey}, Account: s.kms.Account(),
+		Tokens: exchanger{s}, KMS: classicKeys{s}, Store: objects{s}, Events: func(e audit.Event) { s.journal.add(e) },
+		Openers:  map[string]softlayer.ImageOpener{"vhd": softlayer.OpenVHD},
+		StepTime: s.o.StepTime, Clock: clock(s.o.Now), AuthorizeLate: s.o.AuthorizeLate,
+	}); err != nil {
+		return err
+	}
+	if s.vpc, err = vpc.New(vpc.Config{
+		Region: Region, Account: s.kms.Account(), Tokens: checker{s}, KMS: vpcKeys{s}, Store: vpcObjects{s}, Events: func(e audit.Event) { s.journal.add(e) },
+		WorkTime: s.o.StepTime, Clock: clock(s.o.Now),
+	}); err != nil {
+		return err
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	if err := s.Save(); err != nil {
+		return err
+	}
+	return s.listen()
+}
+
+// listen starts a server for each service.
+func (s *Sandbox) listen() error {
+	for i, x := range []struct {
+		name    string
+		handler http.Handler
+		url     *string
+	}{
+		{"iam", s.kms.IAM(), &s.settings.IAM},
+		{"kms", s.kms.KeyProtect(), &s.settings.KMS},
+		{"cos", s.store, &s.settings.COS},
+		{"softlayer", s.softlayer, &s.settings.SoftLayer},
+		{"vpc", s.vpc, &s.settings.VPC},
+		{"logs", http.HandlerFunc(s.query), &s.settings.Logs},
+	} {
+		port := 0
+		if s.o.Port != 0 {
+			port = s.o.Port + i
+		}
+		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			return fmt.Errorf("%s: %w", x.name, err)
+		}
+		*x.url = "http://" + l.Addr().String()
+		srv := &http.Server{Handler: s.front(x.name, x.handler), ReadHeaderTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+		s.servers = append(s.servers, srv)
+		s.serving.Go(func() { srv.Serve(l) })
+	}
+	if s.o.Dir != "" {
+		s.serving.Go(s.saver)
+	}
+	s.settings.Control = s.settings.IAM + "/_sandbox"
+	s.settings.SoftLayer += "/rest/v3.1"
+	return nil
+}
+
+// Faults is what makes the services go wrong, on request.
+func (s *Sandbox) Faults() *fault.Set { return s.faults }
+
+// KMS is IAM and Key Protect, to make things in them that have no API here.
+func (s *Sandbox) KMS() *kms.Server { return s.kms }
+
+// Objects is Cloud Object Storage.
+func (s *Sandbox) Objects() *s3.Server { return s.store }
+
+// SoftLayer is the classic infrastructure.
+func (s *Sandbox) SoftLayer() *softlayer.Server { return s.softlayer }
+
+// Wait waits until no import and no order is under way.
+func (s *Sandbox) Wait() {
+	s.softlayer.Wait()
+	s.vpc.Wait()
+}
+
+// Done is closed when the sandbox is.
+func (s *Sandbox) Done() <-chan struct{} { return s.done }
+
+// Close ends all services, saves the state if there is a folder for it, and removes all
+// that was temporary. Imports and orders that are under way fail.
+func (s *Sandbox) Close() error {
+	s.closing.Do(func() {
+		defer close(s.done)
+		close(s.ending)
+		if s.stop != nil {
+			s.stop()
+		}
+		var errs []error
+		for _, srv := range s.servers {
+			errs = append(errs, srv.Close())
+		}
+		s.serving.Wait()
+		if s.softlayer != nil {
+			errs = append(errs, s.softlayer.Close())
+		}
+		if s.vpc != nil {
+			errs = append(errs, s.vpc.Close())
+		}
+		if s.servers != nil { // all was well once
+			errs = append(errs, s.Save())
+		}
+		if s.store != nil {
+			errs = append(errs, s.store.Close())
+		}
+		if s.journal != nil {
+			errs = append(errs, s.journal.close())
+		}
+		s.closed = errors.Join(errs...)
+	})
+	<-s.done
+	return s.closed
+}

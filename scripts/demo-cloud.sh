@@ -1,0 +1,140 @@
+#!/bin/bash
+# demo-cloud.sh - the whole way from a disk to a server with an encrypted disk, step by step
+# and then with one command, against the services that luksimg-sandbox plays on this machine.
+#
+#   scripts/demo-cloud.sh
+#
+# Needs Go, and neither root nor an account. The sandbox really unwraps the key and opens the
+# image, as the cloud does. The files go into a temporary folder that is removed at the end,
+# or into $DEMO_DIR, an empty or new folder, which is kept. $LUKSIMG_BIN is a folder with
+# both programs, if they are not to be built.
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+bin=${LUKSIMG_BIN:-$top/bin}
+PATH=$bin:$PATH
+
+bold='' plain='' faint=''
+if [ -t 1 ]; then bold=$'\e[1m' faint=$'\e[2m' plain=$'\e[0m'; fi
+
+# title TEXT, note TEXT: what comes, and what is to be seen.
+title() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
+note() { printf '# %s\n' "$*"; }
+
+# fail TEXT: the end, if something did not go as it must.
+fail() { printf '\ndemo-cloud: FAILED: %s\n' "$*"; exit 1; }
+
+# show COMMAND...: print a command, run it, show indented what it says; its status. What a
+# user would write as a variable is shown as one.
+show() {
+	local line="$*"
+	line=${line//"$LUKSIMG_ROOT_KEY_CRN"/\$LUKSIMG_ROOT_KEY_CRN}
+	line=${line//"$LUKSIMG_COS_INSTANCE_CRN"/\$LUKSIMG_COS_INSTANCE_CRN}
+	printf '%s$ %s%s\n' "$bold" "$line" "$plain"
+	set -o pipefail
+	"$@" 2>&1 | sed "s/^/   $faint/; s/\$/$plain/"
+	local status=$?
+	set +o pipefail
+	return $status
+}
+
+# must COMMAND...: show one that must succeed.
+must() { show "$@" || fail "$1 $2 ended with status $?"; }
+
+LUKSIMG_ROOT_KEY_CRN=none LUKSIMG_COS_INSTANCE_CRN=none
+if [ -z "${LUKSIMG_BIN:-}" ]; then
+	title 'luksimg and its sandbox are built'
+	command -v go >/dev/null || fail 'Go is not installed (https://go.dev/dl)'
+	cd "$top" || exit 1
+	must env CGO_ENABLED=0 go build -o bin/ ./cmd/luksimg ./cmd/luksimg-sandbox
+fi
+
+if [ -n "${DEMO_DIR:-}" ]; then
+	mkdir -p "$DEMO_DIR" || fail "cannot make the folder $DEMO_DIR"
+	[ -z "$(ls -A "$DEMO_DIR")" ] || fail "the folder $DEMO_DIR is not empty"
+	dir=$(cd "$DEMO_DIR" && pwd)
+else
+	dir=$(mktemp -d) || fail 'cannot make a temporary folder'
+fi
+sandbox=''
+finish() {
+	if [ -n "$sandbox" ]; then kill "$sandbox" 2>/dev/null; wait "$sandbox" 2>/dev/null; fi
+	[ -n "${DEMO_DIR:-}" ] || rm -rf "$dir"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+cd "$dir" || exit 1
+
+title 'The cloud: IAM, Key Protect, Object Storage, SoftLayer, VPC and the audit log on 127.0.0.1'
+note 'luksimg-sandbox --env cloud.env &'
+luksimg-sandbox --env cloud.env --step-time 50ms &
+sandbox=$!
+for _ in $(seq 100); do
+	[ -s cloud.env ] && break
+	kill -0 $sandbox 2>/dev/null || fail 'the sandbox did not start'
+	sleep 0.1
+done
+[ -s cloud.env ] || fail 'the sandbox did not start'
+. ./cloud.env
+note 'cloud.env has the addresses, and credentials that are worth nothing elsewhere:'
+sed -E "s/(KEY|SECRET_ACCESS_KEY)='[^']*'/\1='...'/; s/^/   /" cloud.env | grep -E 'URL|API_KEY|ROOT_KEY'
+
+title 'A disk: 24 MiB, a partition table and a file'
+truncate -s 24M disk.raw
+# The MBR's first entry: a Linux partition (131 = 0x83) of 45056 sectors at sector 2048.
+printf '\0\0\0\0\203\0\0\0\0\10\0\0\0\260\0\0' | dd of=disk.raw bs=1 seek=446 conv=notrunc status=none
+printf '\125\252' | dd of=disk.raw bs=1 seek=510 conv=notrunc status=none
+yes 'The quick brown fox jumps over the lazy dog.' | head -c 4M | dd of=disk.raw bs=1M seek=1 conv=notrunc iflag=fullblock status=none
+must luksimg inspect disk.raw
+
+title 'What the account must have: a bucket, a service id for the import, authorizations'
+must luksimg setup --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cos-instance-crn "$LUKSIMG_COS_INSTANCE_CRN" --bucket images --api-key-file importer.key
+note 'a second run has nothing to do:'
+must luksimg setup --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cos-instance-crn "$LUKSIMG_COS_INSTANCE_CRN" --bucket images
+
+title 'Step by step: encrypted with a new key'
+must luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.raw web.raw
+must luksimg verify --key-file dek.b64 disk.raw web.raw
+
+title 'The key wrapped by the root key; the wrapped one is no secret'
+must luksimg wrap --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --key-file dek.b64 --profile classic-luks --image web.raw --envelope web.envelope.json
+note 'the key itself is not needed any more:'
+must rm dek.b64
+
+title 'Uploaded'
+must luksimg upload --envelope web.envelope.json web.raw cos://us-south/images/web.raw
+
+title 'Imported: SoftLayer unwraps the key, opens the image and looks at its boot sector'
+must luksimg import --name web --envelope web.envelope.json --os-code UBUNTU_22_64 --cloud-init \
+	--ibm-api-key-file importer.key --poll 100ms cos://us-south/images/web.raw
+
+title 'Ordered: a server with an encrypted disk'
+must luksimg order --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 --poll 100ms web
+
+title 'Audited: who did what with the root key'
+must luksimg audit --root-key-crn "$LUKSIMG_ROOT_KEY_CRN"
+
+title 'What goes wrong is found out, at the step where it does'
+note 'another key in the envelope than the one of the image:'
+must luksimg keygen other.b64
+must luksimg wrap --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --key-file other.b64 --profile classic-luks --envelope other.envelope.json
+show luksimg import --name other --envelope other.envelope.json --os-code UBUNTU_22_64 --cloud-init \
+	--ibm-api-key-file importer.key --poll 100ms cos://us-south/images/web.raw &&
+	fail 'an image was imported with another key than its own'
+
+title 'And all of it with one command'
+deploy=(luksimg deploy --name shop --os-code UBUNTU_22_64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cloud-init --ibm-api-key-file importer.key
+	--object cos://us-south/images/ --order --hostname shop1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 --poll 100ms disk.raw)
+must "${deploy[@]}"
+note 'it is done, and a second run only says so:'
+must "${deploy[@]}"
+
+title 'The same as a VHD, the format that the cloud takes now'
+must luksimg deploy --profile classic-vhd --name now --os-code UBUNTU_22_64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cloud-init \
+	--ibm-api-key-file importer.key --object cos://us-south/images/ --poll 100ms disk.raw
+
+title 'And for VPC, as a qcow2'
+must luksimg setup --target vpc --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cos-instance-crn "$LUKSIMG_COS_INSTANCE_CRN" --bucket images
+must luksimg deploy --profile vpc-qcow2 --name gen2 --os-code ubuntu-22-04-amd64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cloud-init \
+	--object cos://us-south/images/ --order --hostname gen2 --zone us-south-1 --vpc-profile bx2-2x8 --vpc demo --subnet demo --poll 100ms disk.raw
+
+title 'Done: a disk became three servers, and its key was on no disk in clear when it was over'
