@@ -15,24 +15,26 @@ import (
 // A comparison is of an image that was just written with its source.
 type comparison struct {
 	src         image.Source
-	out, header *output.File // header is nil if it is in front of the data
+	out, header image.Source // header is nil if it is in front of the data
 	format      luksimg.Format
 	key         []byte
 	skipZeros   bool
 	jobs        int
 }
 
-// compare reads back what was written, from the disk where the system allows, and compares
-// it with the source.
+// written returns what was written to a file, to read it back from the disk where the
+// system allows.
+func written(f *output.File) (image.Source, error) {
+	if err := f.DropCache(); err != nil {
+		return nil, err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	return io.NewSectionReader(f, 0, size), err
+}
+
+// compare reads back what was written, and compares it with the source.
 func (p *progressFlag) compare(ctx context.Context, t *talk, c comparison) error {
-	header := c.header
-	if header == nil {
-		header = c.out
-	}
-	if err := c.out.DropCache(); err != nil {
-		return err
-	}
-	v, err := c.open(ctx, header)
+	v, err := c.open(ctx)
 	if err != nil {
 		return fmt.Errorf("reading back what was written: %w", err)
 	}
@@ -49,24 +51,16 @@ func (p *progressFlag) compare(ctx context.Context, t *talk, c comparison) error
 }
 
 // open opens what was written with its key.
-func (c *comparison) open(ctx context.Context, header *output.File) (v *luksimg.Image, err error) {
-	size, err := c.out.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	if header == c.out {
+func (c *comparison) open(ctx context.Context) (v *luksimg.Image, err error) {
+	if c.header == nil {
 		err = parallel.Await(ctx, func() error {
-			img, err := luksimg.OpenImage(c.out, size, luksimg.ImageOptions{Format: c.format, Key: c.key})
+			img, err := luksimg.OpenImage(c.out, c.out.Size(), luksimg.ImageOptions{Format: c.format, Key: c.key})
 			v = img
 			return err
 		})
 		return v, err
 	}
-	headerSize, err := header.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	h, err := luks.Open(header, headerSize, luks.OpenOptions{})
+	h, err := luks.Open(c.header, c.header.Size(), luks.OpenOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +70,7 @@ func (c *comparison) open(ctx context.Context, header *output.File) (v *luksimg.
 			return err
 		}
 		defer clear(volumeKey)
-		volume, err := h.Volume(c.out, size, volumeKey)
+		volume, err := h.Volume(c.out, c.out.Size(), volumeKey)
 		v = &luksimg.Image{Source: volume}
 		return err
 	})

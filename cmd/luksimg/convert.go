@@ -87,6 +87,7 @@ func (o *convertFlags) add(c *cobra.Command) {
 	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.add(c)
+	o.cloud.add(c, serviceCOS)
 }
 
 // convertResult is what convert and decrypt print with --json.

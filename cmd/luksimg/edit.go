@@ -17,7 +17,7 @@ func edit(t *talk, name string, change func(e *luks.Editor) error) error {
 	if err != nil {
 		return err
 	}
-	defer in.f.Close()
+	defer in.close()
 	if err := output.Lock(in.f); err != nil {
 		return in.wrap(err)
 	}

@@ -46,7 +46,9 @@ with LUKS, to DST. DST appears when it is whole and on the disk. If SRC is encry
 its own folder.
 
 With - for SRC a raw disk is read from standard input, with - for DST the image goes to
-standard output.
+standard output. cos://REGION/BUCKET/OBJECT is an object in IBM Cloud Object Storage: as SRC
+it is read where it is, as DST the image is sent as it is made, and takes no room here. The
+object appears when it is whole; --verify then reads it back, and removes it if it differs.
 
 The key is asked for on the terminal unless a flag gives it. --key-file takes a file as
 it is, with every byte; --passphrase-file leaves one final newline off, as a text file
@@ -67,6 +69,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
   luksimg encrypt --key-file dek.b64 --format luks1 disk.raw disk.luks
   luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.vhd disk.raw
   luksimg encrypt --profile vpc-qcow2 --key-file dek.b64 disk.raw disk.qcow2
+  luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.vhd cos://us-south/images/disk.raw
   zcat disk.raw.gz | luksimg encrypt --key-file dek.b64 - - | ssh host 'cat >disk.luks'`,
 		Args: args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
@@ -86,6 +89,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.add(c)
+	g.cloud.add(c, serviceCOS)
 	return c
 }
 
@@ -140,15 +144,6 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 		}
 		s.inside(ctx, t)
 	}
-	var out *output.File
-	var w io.Writer = os.Stdout
-	if dst != "-" {
-		if out, err = output.Create(dst, 0o666, o.force); err != nil {
-			return err
-		}
-		defer out.Abort()
-		w = out
-	}
 	var headerOut *output.File
 	if o.header != "" {
 		if headerOut, err = output.Create(o.header, 0o600, o.force); err != nil {
@@ -157,6 +152,11 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 		defer headerOut.Abort()
 		opts.Header = headerOut
 	}
+	out, err := o.destination(ctx, t, dst, s, opts)
+	if err != nil {
+		return err
+	}
+	defer out.abort()
 	var manifestOut *output.File
 	if o.manifestFile != "" {
 		if manifestOut, err = output.Create(o.manifestFile, 0o666, o.force); err != nil {
@@ -188,27 +188,51 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	opts.Progress = p.Add
 	var r *luksimg.Result
-	if disk := s.disk(); disk != nil && out != nil {
-		r, err = luksimg.Encrypt(ctx, out, disk, key, opts)
+	if disk := s.disk(); disk != nil && out.at != nil {
+		r, err = luksimg.Encrypt(ctx, out.at, disk, key, opts)
 	} else {
 		// A read from a pipe can not be stopped: when the job is cancelled it goes
 		// on until the process ends.
 		err = parallel.Await(ctx, func() (err error) {
-			r, err = luksimg.EncryptStream(ctx, w, s.stream, key, opts)
+			r, err = luksimg.EncryptStream(ctx, out.stream, s.stream, key, opts)
 			return err
 		})
 	}
 	p.Done()
 	if err == nil {
-		err = s.unchanged()
+		err = errors.Join(s.unchanged(), out.check(r))
 	}
 	if err != nil {
 		return err
 	}
 	s.label(t, r)
-	if o.verify {
-		c := comparison{src: s.disk(), out: out, header: headerOut, format: r.Format, key: key, skipZeros: o.discardZeros, jobs: o.jobs}
-		if err := o.progress.compare(ctx, t, c); err != nil {
+	verify := func() error {
+		if !o.verify {
+			return nil
+		}
+		c := comparison{src: s.disk(), format: r.Format, key: key, skipZeros: o.discardZeros, jobs: o.jobs}
+		if headerOut != nil && out.late { // closed by then
+			h, err := openInputFlags(o.header, os.O_RDONLY)
+			if err != nil {
+				return err
+			}
+			defer h.close()
+			c.header = io.NewSectionReader(h.r, 0, h.size)
+		} else if headerOut != nil {
+			if c.header, err = written(headerOut); err != nil {
+				return err
+			}
+		}
+		back, closeBack, err := out.readBack()
+		if err != nil {
+			return err
+		}
+		defer closeBack()
+		c.out = back
+		return o.progress.compare(ctx, t, c)
+	}
+	if !out.late {
+		if err := verify(); err != nil {
 			return err
 		}
 	}
@@ -218,7 +242,23 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 		}
 	}
 	// The key first: an image whose key, or header, is lost is of no use to anybody.
-	if err := commit(keyOut, headerOut, out, manifestOut); err != nil {
+	if err := commit(keyOut, headerOut); err != nil {
+		return err
+	}
+	err = out.commit()
+	if err == nil {
+		if out.late {
+			err = verify()
+		}
+		if err == nil {
+			err = commit(manifestOut)
+		}
+		if err != nil {
+			err = errors.Join(err, out.remove())
+		}
+	}
+	if err != nil {
+		takeBack(keyOut, headerOut)
 		return err
 	}
 	if keyOut != nil {
@@ -235,15 +275,20 @@ func commit(files ...*output.File) error {
 			continue
 		}
 		if err := f.Commit(); err != nil {
-			for _, done := range files[:i] {
-				if done != nil {
-					done.Remove()
-				}
-			}
+			takeBack(files[:i]...)
 			return err
 		}
 	}
 	return nil
+}
+
+// takeBack removes files that were committed, and are new.
+func takeBack(files ...*output.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Remove()
+		}
+	}
 }
 
 func (o *encryptFlags) report(t *talk, dst string, s *diskSource, r *luksimg.Result) error {
@@ -304,8 +349,10 @@ func (o *encryptFlags) check(src, dst string) error {
 		return withHint(errors.New("the image will not be written to a terminal"), "redirect standard output, or name a file")
 	case o.generateKey == "-" || o.manifestFile == "-":
 		return errors.New("--generate-key and --manifest need the name of a file")
-	case o.discardZeros && (src == "-" || dst == "-"):
-		return errors.New("--discard-zeros needs a source and an output that can seek, not - ")
+	case o.discardZeros && (src == "-" || dst == "-" || isCOS(dst)):
+		return errors.New("--discard-zeros needs a source and an output that can seek and has holes: a file")
+	case isCOS(o.header) || isCOS(o.generateKey) || isCOS(o.manifestFile):
+		return errors.New("--header, --generate-key and --manifest are files, not cos://")
 	}
 	outputs := map[string]bool{}
 	for _, name := range []string{dst, o.header, o.generateKey, o.manifestFile} {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/crn"
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/term"
@@ -17,6 +18,7 @@ import (
 	"github.com/luksimg/luksimg/vhdx"
 	"github.com/luksimg/luksimg/vmdk"
 	"github.com/luksimg/luksimg/wrap"
+	"github.com/luksimg/luksimg/wrap/local"
 )
 
 // Exit codes. Scripts rely on them. 2 belongs to the Go runtime.
@@ -32,11 +34,13 @@ const (
 
 func exitCode(err error) int {
 	switch {
+	case errors.As(err, new(*resumableError)):
+		return exitResumable
 	case errors.Is(err, context.Canceled):
 		return exitCancelled
 	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey), errors.Is(err, vhd.ErrKey):
 		return exitPassphrase
-	case errors.Is(err, wrap.ErrRefused), errors.Is(err, iam.ErrRefused), errors.Is(err, cos.ErrAccess):
+	case errors.Is(err, wrap.ErrRefused), errors.Is(err, wrap.ErrWDEK), errors.Is(err, iam.ErrRefused), refusedByCOS(err):
 		return exitRefused
 	case errors.Is(err, luksimg.ErrMismatch):
 		return exitMismatch
@@ -44,8 +48,23 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
+// refusedByCOS tells whether Object Storage answered, and said no.
+func refusedByCOS(err error) bool {
+	e := new(cos.Error)
+	return errors.As(err, &e) && (e.Is(cos.ErrAccess) || e.Is(cos.ErrNotFound) || e.Is(cos.ErrBucketRegion) || e.Is(cos.ErrExists))
+}
+
+// A resumableError ended a job that goes on where it stopped when the same command is
+// given again.
+type resumableError struct{ error }
+
+func (e *resumableError) Unwrap() error { return e.error }
+
 // message is what is wrong, for a person.
 func message(err error) string {
+	if errors.As(err, new(*resumableError)) && errors.Is(err, context.Canceled) {
+		return "interrupted"
+	}
 	if errors.Is(err, context.Canceled) {
 		return "cancelled"
 	}
@@ -85,6 +104,15 @@ var hints = []struct {
 	{image.ErrUnsupported, "convert it to a disk that stands alone with the tool that made it"},
 	{image.ErrFormat, "the file is damaged or was cut off: get it again, and compare its checksum"},
 	{luksimg.ErrKey, "encrypt --generate-key FILE makes a key that fits; --passphrase-file leaves a final newline off"},
+	{wrap.ErrKey, "--profile says what the cloud makes of the key: classic-luks wants base64 text of 32 to 512 characters without a newline, as keygen writes it"},
+	{wrap.ErrEnvelope, "luksimg wrap --envelope FILE writes one"},
+	{wrap.ErrWDEK, "the wrapped key is damaged, or another root key wrapped it: the envelope names its root key"},
+	{wrap.ErrUnavailable, "check the network and the address of the service, and try again"},
+	{local.ErrFile, "luksimg keygen --kms local:FILE makes a root key"},
+	{crn.ErrCRN, "a root key is named crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY; ibmcloud kp key show prints it"},
+	{cos.ErrURI, "an object is named cos://REGION/BUCKET/OBJECT"},
+	{cos.ErrBucketRegion, "images are imported from a regional bucket, in the region of the root key"},
+	{cos.ErrChecksum, "try again: what arrived is not what was sent"},
 	{term.ErrNoTerminal, "give the key with --key-file, --passphrase-file or --key-fd"},
 	{fs.ErrExist, "choose another name, or say --force to replace it"},
 	{fs.ErrPermission, "check the permissions of the file and its folder"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,34 +12,59 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/ibm/cos"
 )
 
-// An input is a source file that was opened.
+// An input is a source that was opened: a file, or an object of Object Storage.
 type input struct {
-	f     *os.File
+	r     io.ReaderAt
+	f     *os.File // r, or nil for an object
+	close func()
 	size  int64
 	name  string
-	mtime time.Time // zero for a device, which has none that means anything
+	mtime time.Time // zero for a device and an object, which have none that means anything
 }
 
-func openInput(name string) (*input, error) { return openInputFlags(name, os.O_RDONLY) }
+// openInput opens a file, or the object of a cos:// name.
+func openInput(ctx context.Context, g *global, name string) (*input, error) {
+	if !isCOS(name) {
+		return openInputFlags(name, os.O_RDONLY)
+	}
+	at, err := cos.ParseURI(name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := g.cloud.cos("")
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.Open(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return &input{r: r, close: func() { r.Close() }, size: r.Size(), name: name}, nil
+}
 
 func openInputFlags(name string, flags int) (*input, error) {
+	if isCOS(name) {
+		return nil, withHint(fmt.Errorf("%s: an object can not be changed in place", name), "luksimg download fetches it")
+	}
 	f, err := os.OpenFile(name, flags, 0)
 	if err != nil {
 		return nil, err
 	}
+	in := &input{r: f, f: f, close: func() { f.Close() }, name: name}
 	fi, err := f.Stat()
 	if err == nil {
 		switch mode := fi.Mode(); {
 		case mode.IsRegular():
-			return &input{f, fi.Size(), name, fi.ModTime()}, nil
+			in.size, in.mtime = fi.Size(), fi.ModTime()
+			return in, nil
 		case mode.IsDir():
 			err = fmt.Errorf("%s is a folder", name)
 		case mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0:
-			var size int64
-			if size, err = f.Seek(0, io.SeekEnd); err == nil {
-				return &input{f: f, size: size, name: name}, nil
+			if in.size, err = f.Seek(0, io.SeekEnd); err == nil {
+				return in, nil
 			}
 		default:
 			err = withHint(fmt.Errorf("%s can only be read in order, and this needs seeking", name),
@@ -53,7 +79,7 @@ func openInputFlags(name string, flags int) (*input, error) {
 // marks are not there means a file that was cut off, or is no image: it is not taken
 // for a raw disk.
 func (in *input) image(o luksimg.ImageOptions) (*luksimg.Image, error) {
-	img, err := luksimg.OpenImage(in.f, in.size, o)
+	img, err := luksimg.OpenImage(in.r, in.size, o)
 	if err != nil {
 		return nil, in.wrap(err)
 	}
@@ -74,7 +100,7 @@ var containerNames = map[string]string{
 var errChanged = errors.New("the file changed while it was read")
 
 // unchanged tells whether the file is still what it was when it was opened, as far as the
-// filesystem knows.
+// filesystem knows. Of an object only that version is ever read.
 func (in *input) unchanged() error {
 	if in.mtime.IsZero() {
 		return nil
@@ -96,6 +122,9 @@ func (in *input) wrap(err error) error {
 
 // checkApart refuses a destination that is the source, by whatever name.
 func checkApart(src, dst string) error {
+	if isCOS(src) && src == dst {
+		return withHint(fmt.Errorf("SRC and DST are the same object: %s", dst), "the source is never changed: give another name for DST")
+	}
 	a, errA := os.Stat(src)
 	b, errB := os.Stat(dst)
 	if errA == nil && errB == nil && os.SameFile(a, b) {

@@ -50,7 +50,7 @@ func newHeaderBackup(g *global) *cobra.Command {
 			if err := checkApart(name, dst); err != nil {
 				return err
 			}
-			in, err := openLUKS(t, name, "", luks.OpenOptions{})
+			in, err := openLUKS(c.Context(), t, name, "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}
@@ -88,20 +88,20 @@ backup. If the command is cut off, repeat it.`,
 		Args:    args("FILE", "BACKUP"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, name, src := g.talk(c), args[0], args[1]
-			backup, err := openInput(src)
+			backup, err := openInput(c.Context(), t.g, src)
 			if err != nil {
 				return err
 			}
-			defer backup.f.Close()
+			defer backup.close()
 			in, err := openInputFlags(name, os.O_RDWR)
 			if err != nil {
 				return err
 			}
-			defer in.f.Close()
+			defer in.close()
 			if err := output.Lock(in.f); err != nil {
 				return in.wrap(err)
 			}
-			h, err := luks.Restore(in.f, in.size, backup.f, backup.size, force)
+			h, err := luks.Restore(in.f, in.size, backup.r, backup.size, force)
 			if err != nil {
 				return in.wrap(err)
 			}

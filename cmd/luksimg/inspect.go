@@ -50,6 +50,7 @@ system and whether cloud-init is installed, which clouds ask for. Next to nothin
 	}
 	o.source.add(c, "FILE")
 	c.Flags().BoolVar(&o.mapped, "map", false, "list the extents of the disk")
+	o.cloud.add(c, serviceCOS)
 	c.Flags().BoolVar(&o.check, "check", false, "look for what is wrong with the structure of the image")
 	return c
 }
@@ -70,14 +71,14 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	if err := o.source.check(c); err != nil {
 		return err
 	}
-	in, err := openInput(name)
+	in, err := openInput(c.Context(), o.global, name)
 	if err != nil {
 		return err
 	}
-	defer in.f.Close()
+	defer in.close()
 	t := o.talk(c)
 	r := inspectResult{}
-	if r.Info, err = luksimg.Inspect(c.Context(), in.f, in.size, luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}); err != nil {
+	if r.Info, err = luksimg.Inspect(c.Context(), in.r, in.size, luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}); err != nil {
 		return in.wrap(err)
 	}
 	if r.Manifest, err = readManifest(name); err != nil {
@@ -86,7 +87,7 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 		r.Warnings = append(r.Warnings, r.Manifest.compare(r.Info)...)
 	}
 	if o.check {
-		if r.Check, err = luksimg.Check(c.Context(), in.f, in.size, luksimg.ImageOptions{Format: r.Format}); err != nil {
+		if r.Check, err = luksimg.Check(c.Context(), in.r, in.size, luksimg.ImageOptions{Format: r.Format}); err != nil {
 			return in.wrap(err)
 		}
 	}
@@ -112,7 +113,7 @@ func (o *inspectFlags) inside(c *cobra.Command, t *talk, name string, r *inspect
 	if r.Encrypted && !o.source.unlock.given() && !o.mapped {
 		return nil
 	}
-	s, err := o.source.open(c, &talk{g: &global{quiet: true}, out: t.out, err: t.err}, name) // its warnings are known
+	s, err := o.source.open(c, &talk{g: &global{quiet: true, cloud: t.g.cloud}, out: t.out, err: t.err}, name) // its warnings are known
 	if err != nil {
 		if needsFile(err) && !o.mapped {
 			return nil

@@ -3,11 +3,13 @@ package main
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/wrap/local"
 )
 
 const (
@@ -20,19 +22,32 @@ const (
 func newKeygen(g *global) *cobra.Command {
 	var n int
 	var raw bool
+	var kms string
 	c := &cobra.Command{
-		Use:   "keygen FILE",
+		Use:   "keygen [FILE]",
 		Short: "Make a new key",
 		Long: `Keygen writes a new random key to FILE, which only you may read: base64 text, on one
 line without a newline, so that the file is a passphrase with every byte of it, here and
 in cryptsetup, QEMU and IBM Key Protect. A key file is never replaced.
 
-Keep it: without the key there is no way to the data.`,
+Keep it: without the key there is no way to the data.
+
+With --kms local:FILE it makes a root key in that file instead, for wrap: 32 random bytes.
+Who has a root key can open every image whose key it wrapped.`,
 		Example: `  luksimg keygen dek.b64
-  luksimg keygen --bytes 64 --raw volume.key`,
-		Args: args("FILE"),
+  luksimg keygen --bytes 64 --raw volume.key
+  luksimg keygen --kms local:root.key`,
+		Args: func(c *cobra.Command, got []string) error {
+			if kms != "" {
+				return args()(c, got)
+			}
+			return args("FILE")(c, got)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			t := g.talk(c)
+			if kms != "" {
+				return localRootKey(c, t, kms)
+			}
 			f, key, err := generateKey(args[0], n, raw)
 			if err != nil {
 				return err
@@ -51,15 +66,34 @@ Keep it: without the key there is no way to the data.`,
 	}
 	c.Flags().IntVar(&n, "bytes", defaultKeyBytes, fmt.Sprintf("how many random bytes, from 16 to %d", maxKeyBytes))
 	c.Flags().BoolVar(&raw, "raw", false, "write the bytes themselves, not base64 text")
+	c.Flags().StringVar(&kms, "kms", "", "make a root key in a file: local:`FILE`")
 	return c
 }
 
 // keygenResult is what keygen --json prints.
 type keygenResult struct {
 	Output   string `json:"output"`
-	Bytes    int    `json:"bytes"`    // of randomness
-	Encoding string `json:"encoding"` // "base64" or "raw"
-	Length   int    `json:"length"`   // of the file
+	Bytes    int    `json:"bytes"`         // of randomness
+	Encoding string `json:"encoding"`      // "base64" or "raw"
+	Length   int    `json:"length"`        // of the file
+	KMS      string `json:"kms,omitempty"` // the name of a root key in envelopes
+}
+
+// localRootKey makes a root key in the file that a value of --kms names.
+func localRootKey(c *cobra.Command, t *talk, kms string) error {
+	if c.Flags().Changed("bytes") || c.Flags().Changed("raw") {
+		return errors.New("--bytes and --raw are not for root keys, which have 32 bytes")
+	}
+	name, err := localFile(kms)
+	if err != nil {
+		return err
+	}
+	k, err := local.Create(name)
+	if err != nil {
+		return withHint(fmt.Errorf("root key: %w", err), "a key file is never replaced: choose another name")
+	}
+	return t.result(keygenResult{Output: name, Bytes: 32, Encoding: "raw", Length: 32, KMS: k.String()},
+		fmt.Sprintf("%s: a root key, %s", name, k))
 }
 
 // generateKey makes a key of n random bytes and writes it to a file that is yet to be

@@ -53,7 +53,7 @@ func newKeyList(g *global) *cobra.Command {
 		Args:    args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t := g.talk(c)
-			in, err := openLUKS(t, args[0], "", luks.OpenOptions{})
+			in, err := openLUKS(c.Context(), t, args[0], "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}
@@ -303,7 +303,7 @@ func newKeyTest(g *global) *cobra.Command {
 			if err := atMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
 				return err
 			}
-			in, err := openLUKS(t, name, "", luks.OpenOptions{})
+			in, err := openLUKS(c.Context(), t, name, "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}

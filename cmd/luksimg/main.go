@@ -59,6 +59,7 @@ type errorResult struct {
 type global struct {
 	quiet bool
 	json  bool
+	cloud cloudFlags // the same for all names of a verb that may be cos://
 }
 
 func newRoot() *cobra.Command {
@@ -70,7 +71,8 @@ func newRoot() *cobra.Command {
 and inspects them, without root, qemu or cryptsetup.
 
 Results go to standard output; talk, progress and errors to standard error.
-Exit codes: 0 done, 1 failure or usage, 3 the images differ, 12 wrong passphrase,
+Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a service,
+5 interrupted and the same command goes on where it stopped, 12 wrong passphrase,
 130 cancelled.`,
 		Example: `  luksimg keygen dek.b64
   luksimg encrypt --key-file dek.b64 disk.vhd disk.luks
@@ -92,6 +94,11 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 12 wrong passphrase
 		newConvert(g),
 		newCat(g),
 		newKeygen(g),
+		newWrap(g),
+		newUnwrap(g),
+		newRewrap(g),
+		newUpload(g),
+		newDownload(g),
 		newKey(g),
 		newHeader(g),
 		newBench(g),

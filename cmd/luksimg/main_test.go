@@ -34,31 +34,31 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command as a person would; see testdata.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"disk":         cmdDisk,
-			"gpt":          cmdGPT,
-			"flip":         cmdFlip,
-			"magic":        cmdMagic,
-			"golden":       cmdGolden,
-			"cut":          cmdCut,
-			"sha256":       cmdSHA256,
-			"sparse":       cmdSparse,
-			"smaller":      cmdSmaller,
-			"measured":     cmdMeasured,
-			"slice":        cmdSlice,
-			"qcow":         cmdQCOW,
-			"differencing": cmdDifferencing,
-			"same":         cmdSame,
-			"code":         cmdCode,
-			"json":         cmdJSON,
-			"mode":         cmdMode,
-			"verify-size":  cmdSize,
-			"leftovers":    cmdLeftovers,
-			"for-each":     cmdForEach,
-		},
-	})
+	testscript.Run(t, testscript.Params{Dir: "testdata", Cmds: scriptCommands})
+}
+
+// scriptCommands are what scripts have besides the commands of testscript.
+var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"disk":         cmdDisk,
+	"gpt":          cmdGPT,
+	"flip":         cmdFlip,
+	"magic":        cmdMagic,
+	"golden":       cmdGolden,
+	"cut":          cmdCut,
+	"sha256":       cmdSHA256,
+	"sparse":       cmdSparse,
+	"smaller":      cmdSmaller,
+	"measured":     cmdMeasured,
+	"slice":        cmdSlice,
+	"qcow":         cmdQCOW,
+	"differencing": cmdDifferencing,
+	"same":         cmdSame,
+	"code":         cmdCode,
+	"json":         cmdJSON,
+	"mode":         cmdMode,
+	"verify-size":  cmdSize,
+	"leftovers":    cmdLeftovers,
+	"for-each":     cmdForEach,
 }
 
 // TestReadme looks for every verb in the README's table, and for every verb of the table in

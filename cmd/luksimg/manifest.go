@@ -12,6 +12,7 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 // manifestVersion changes when a member changes its meaning. New members do not change it.
@@ -83,8 +84,8 @@ func (o *encryptFlags) manifest(dst string, s *diskSource, r *luksimg.Result, ke
 	l := r.LUKS
 	m := manifest{
 		Version: manifestVersion,
-		Created: time.Now().UTC().Truncate(time.Second),
-		Tool:    "luksimg " + readVersion().Version,
+		Created: now(),
+		Tool:    toolName(),
 		Source:  manifestFile{Format: s.format, VirtualSize: r.SourceSize, SHA256: r.SourceSHA256},
 		Image: manifestImage{
 			Name: filepath.Base(dst), Container: string(r.Format), UUID: r.UUID,
@@ -94,6 +95,9 @@ func (o *encryptFlags) manifest(dst string, s *diskSource, r *luksimg.Result, ke
 		},
 		Profile:       o.profile,
 		KeyConvention: keyConventions[luksimg.Profile(o.profile)],
+	}
+	if o.generateKey != "" || isDEK(wrap.Convention(o.profile)) {
+		m.KeyFingerprint = wrap.Fingerprint(key)
 	}
 	if s.source != nil {
 		m.Source.Name, m.Source.FileSize = filepath.Base(s.name), s.source.size

@@ -46,6 +46,7 @@ qcow2 image is then measured as if the disk were empty.`,
 	f.Lookup("size").DefValue = ""
 	o.source.addSecond(c, "SRC")
 	o.luks.add(c)
+	o.cloud.add(c, serviceCOS)
 	return c
 }
 

@@ -88,7 +88,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	if err := opts.Check(); err != nil {
 		return err
 	}
-	in, err := o.unlock.openLUKS(t, src)
+	in, err := o.unlock.openLUKS(ctx, t, src)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,11 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	if o.verify {
-		if err := o.progress.compare(ctx, t, comparison{src: v, out: out, format: r.Format, key: newKey, jobs: o.jobs}); err != nil {
+		back, err := written(out)
+		if err != nil {
+			return err
+		}
+		if err := o.progress.compare(ctx, t, comparison{src: v, out: back, format: r.Format, key: newKey, jobs: o.jobs}); err != nil {
 			return err
 		}
 	}

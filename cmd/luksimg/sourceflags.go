@@ -89,11 +89,11 @@ func (o *sourceFlags) open(c *cobra.Command, t *talk, name string) (*source, err
 	if o.unlock.header != "" || o.unlock.volumeKeyFile != "" {
 		return o.openLUKS(c, t, name)
 	}
-	in, err := openInput(name)
+	in, err := openInput(c.Context(), t.g, name)
 	if err != nil {
 		return nil, err
 	}
-	s := &source{input: in, closes: []func(){func() { in.f.Close() }}}
+	s := &source{input: in, closes: []func(){in.close}}
 	if err := o.openImage(c, t, s); err != nil {
 		s.close()
 		return nil, in.wrap(err)
@@ -110,6 +110,9 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 		LUKS:     luks.OpenOptions{AllowNullCipher: o.unlock.allowNull},
 		Snapshot: o.snapshot,
 		ID:       filepath.Base(s.name),
+	}
+	if o.allowBacking && s.f == nil {
+		return errors.New("--allow-backing is for files: an object stands alone")
 	}
 	if o.allowBacking {
 		r, err := newResolver(s.name)
@@ -144,7 +147,7 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 
 // openLUKS opens a LUKS image whose header is detached, or with its volume key.
 func (o *sourceFlags) openLUKS(c *cobra.Command, t *talk, name string) (*source, error) {
-	in, err := o.unlock.openLUKS(t, name)
+	in, err := o.unlock.openLUKS(c.Context(), t, name)
 	if err != nil {
 		return nil, err
 	}

@@ -121,6 +121,16 @@ func (s *session) code() int {
 	return s.cmd.ProcessState.ExitCode()
 }
 
+// TestUnwrapTerminal: a key is not written to a terminal.
+func TestUnwrapTerminal(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	s := start(t, dir, luksimg, "unwrap", "--envelope", "absent", "-")
+	s.expect("the key will not be written to a terminal")
+	if code := s.code(); code != exitFailure {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func TestTerminal(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	noise(t, filepath.Join(dir, "disk"), 1<<20)

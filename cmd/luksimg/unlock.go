@@ -19,30 +19,30 @@ type encrypted struct {
 }
 
 func (e *encrypted) close() {
-	e.f.Close()
+	e.input.close()
 	if e.header != e.input {
-		e.header.f.Close()
+		e.header.close()
 	}
 }
 
 // openLUKS opens a LUKS image, whose header is in another file unless that is "", and
 // tells what is odd about it.
-func openLUKS(t *talk, name, header string, o luks.OpenOptions) (*encrypted, error) {
+func openLUKS(ctx context.Context, t *talk, name, header string, o luks.OpenOptions) (*encrypted, error) {
 	if name == "-" {
 		return nil, withHint(errors.New("an encrypted image can not be read from standard input"), "write it to a file first")
 	}
-	data, err := openInput(name)
+	data, err := openInput(ctx, t.g, name)
 	if err != nil {
 		return nil, err
 	}
 	e := &encrypted{input: data, header: data}
 	if header != "" {
-		if e.header, err = openInput(header); err != nil {
-			data.f.Close()
+		if e.header, err = openInput(ctx, t.g, header); err != nil {
+			data.close()
 			return nil, err
 		}
 	}
-	if e.h, err = luks.Open(e.header.f, e.header.size, o); err != nil {
+	if e.h, err = luks.Open(e.header.r, e.header.size, o); err != nil {
 		e.close()
 		return nil, e.header.wrap(err)
 	}
@@ -72,8 +72,8 @@ func (o *unlockFlags) addImage(c *cobra.Command) {
 	c.Flags().BoolVar(&o.allowNull, "allow-null-cipher", false, "take an image that is not encrypted at all, whoever made it")
 }
 
-func (o *unlockFlags) openLUKS(t *talk, name string) (*encrypted, error) {
-	return openLUKS(t, name, o.header, luks.OpenOptions{AllowNullCipher: o.allowNull})
+func (o *unlockFlags) openLUKS(ctx context.Context, t *talk, name string) (*encrypted, error) {
+	return openLUKS(ctx, t, name, o.header, luks.OpenOptions{AllowNullCipher: o.allowNull})
 }
 
 // given tells whether any of the flags was used.
@@ -117,7 +117,7 @@ func (o *unlockFlags) open(c *cobra.Command, t *talk, e *encrypted) (*luks.Volum
 		return nil, e.header.wrap(err)
 	}
 	defer clear(key)
-	v, err := e.h.Volume(e.f, e.size, key)
+	v, err := e.h.Volume(e.r, e.size, key)
 	return v, e.wrap(err)
 }
 
@@ -130,7 +130,7 @@ func luksVolume(ctx context.Context, e *encrypted, passphrase []byte) (*luks.Vol
 			return e.header.wrap(err)
 		}
 		defer clear(key)
-		v, err = e.h.Volume(e.f, e.size, key)
+		v, err = e.h.Volume(e.r, e.size, key)
 		return e.wrap(err)
 	})
 	return v, err

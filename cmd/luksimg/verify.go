@@ -37,6 +37,7 @@ offset on the disk and exits with 3.`,
 	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "do not look at what is known to be zero in SRC: ENCRYPTED was made with --discard-zeros")
 	c.Flags().IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
 	o.progress.add(c)
+	o.cloud.add(c, serviceCOS)
 	return c
 }
 

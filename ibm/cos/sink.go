@@ -17,6 +17,11 @@ type SinkOptions struct {
 	// Open is how many parts may be written in part at a time. The default is 16. Together with
 	// those being sent they are in memory.
 	Open int
+	// Gaps is for objects that have many small gaps, which nothing is ever written to. When
+	// Open parts are incomplete the earliest of them is then taken as it is and sent, but for
+	// the first part, where headers are that come last. A write to a part that was sent is an
+	// error: what is written must be in order within Open less two parts.
+	Gaps bool
 	// Progress, if not nil, is called with how many bytes more were sent. It must not block.
 	Progress func(n int64)
 	// OpaqueETags is as in [UploadOptions].
@@ -34,6 +39,7 @@ type Sink struct {
 	size     int64
 	partSize int64
 	limit    int
+	gaps     bool
 
 	mu   sync.Mutex
 	open map[int64]*openPart // by index: number less one
@@ -77,7 +83,7 @@ func (c *Client) NewSink(ctx context.Context, o Object, size int64, opts SinkOpt
 		return nil, err
 	}
 	s.partSize = p
-	k := &Sink{s: s, size: size, partSize: p, limit: opts.Open, open: map[int64]*openPart{}, gone: map[int64]bool{}}
+	k := &Sink{s: s, size: size, partSize: p, limit: opts.Open, gaps: opts.Gaps, open: map[int64]*openPart{}, gone: map[int64]bool{}}
 	if k.limit <= 0 {
 		k.limit = 16
 	}
@@ -97,13 +103,13 @@ func (k *Sink) WriteAt(p []byte, off int64) (n int, err error) {
 		index := (off + int64(n)) / k.partSize
 		from := (off + int64(n)) % k.partSize
 		part := p[n:min(int64(len(p)), int64(n)+k.partSize-from)]
-		whole, err := k.write(index, part, from)
+		ready, err := k.write(index, part, from)
 		if err != nil {
 			return n, err
 		}
 		n += len(part)
-		if whole != nil {
-			if err := k.send(index, whole); err != nil {
+		for _, r := range ready {
+			if err := k.send(r.index, r.b); err != nil {
 				return n, err
 			}
 		}
@@ -111,8 +117,15 @@ func (k *Sink) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// write copies to one part, and returns the part if all of it has been written now.
-func (k *Sink) write(index int64, p []byte, from int64) ([]byte, error) {
+// A readyPart is to be sent.
+type readyPart struct {
+	index int64
+	b     []byte
+}
+
+// write copies to one part, and returns what is to be sent now: the part if all of it has
+// been written, and one that made room for it.
+func (k *Sink) write(index int64, p []byte, from int64) (ready []readyPart, err error) {
 	if err := k.s.failure(); err != nil {
 		return nil, err
 	}
@@ -126,6 +139,9 @@ func (k *Sink) write(index int64, p []byte, from int64) ([]byte, error) {
 	}
 	part := k.open[index]
 	if part == nil {
+		if len(k.open) == k.limit && k.gaps {
+			ready = k.early(index)
+		}
 		if len(k.open) == k.limit {
 			return nil, fmt.Errorf("%v: write at %d: %d parts are incomplete already: write in ascending order", k.s.at, index*k.partSize+from, k.limit)
 		}
@@ -134,12 +150,33 @@ func (k *Sink) write(index int64, p []byte, from int64) ([]byte, error) {
 	}
 	// Under the lock: a copy of memory is nothing beside sending it.
 	copy(part.b[from:], p)
-	if !part.add(span{from, from + int64(len(p))}) {
-		return nil, nil
+	if part.add(span{from, from + int64(len(p))}) {
+		ready = append(ready, k.take(index))
 	}
+	return ready, nil
+}
+
+// take takes an open part, to send it.
+func (k *Sink) take(index int64) readyPart {
+	part := k.open[index]
 	delete(k.open, index)
 	k.gone[index] = true
-	return part.b, nil
+	return readyPart{index, part.b}
+}
+
+// early takes the earliest part but the first that is in front of a new one, if there is
+// any.
+func (k *Sink) early(index int64) []readyPart {
+	first := index
+	for i := range k.open {
+		if i > 0 && i < first {
+			first = i
+		}
+	}
+	if first == index {
+		return nil
+	}
+	return []readyPart{k.take(first)}
 }
 
 // fresh returns a part of zeros.

@@ -33,14 +33,8 @@ const suffix = ".luksimg-partial"
 // umask. Without force the name must not be taken, now and when the file is whole.
 // Only a regular file is ever replaced.
 func Create(name string, perm fs.FileMode, force bool) (*File, error) {
-	switch fi, err := os.Lstat(name); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	if err := free(name, force); err != nil {
 		return nil, err
-	case !fi.Mode().IsRegular() && fi.Mode()&fs.ModeSymlink == 0:
-		return nil, fmt.Errorf("%s: not a regular file, and will not be replaced", name)
-	case !force:
-		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
 	}
 	dir, base := filepath.Split(name)
 	if dir == "" {
@@ -67,6 +61,20 @@ func Create(name string, perm fs.FileMode, force bool) (*File, error) {
 		}
 		f.Close() // another run took it for a leftover just now
 	}
+}
+
+// free refuses a name that is taken, but by a regular file that may be replaced.
+func free(name string, force bool) error {
+	switch fi, err := os.Lstat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !fi.Mode().IsRegular() && fi.Mode()&fs.ModeSymlink == 0:
+		return fmt.Errorf("%s: not a regular file, and will not be replaced", name)
+	case !force:
+		return &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
+	}
+	return nil
 }
 
 // removeLeftovers removes the temporary files of runs that were killed: those that

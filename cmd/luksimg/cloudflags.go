@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/wrap/keyprotect"
+)
+
+// Names of the services whose address a flag may set.
+const (
+	serviceIAM       = "iam"
+	serviceKMS       = "kms"
+	serviceCOS       = "cos"
+	serviceSoftLayer = "softlayer"
+	serviceVPC       = "vpc"
+	serviceLogs      = "logs"
+)
+
+// endpoints are the environment variables for the addresses of services; the flags are
+// --iam-url and so on.
+var endpoints = map[string]string{
+	serviceIAM:       "IBMCLOUD_IAM_URL",
+	serviceKMS:       "LUKSIMG_KMS_URL",
+	serviceCOS:       "LUKSIMG_COS_URL",
+	serviceSoftLayer: "SL_ENDPOINT_URL",
+	serviceVPC:       "LUKSIMG_VPC_URL",
+	serviceLogs:      "LUKSIMG_LOGS_URL",
+}
+
+var serviceNames = map[string]string{
+	serviceIAM:       "IAM",
+	serviceKMS:       "Key Protect",
+	serviceCOS:       "Object Storage",
+	serviceSoftLayer: "the SoftLayer API",
+	serviceVPC:       "VPC",
+	serviceLogs:      "Cloud Logs",
+}
+
+// Environment variables with credentials. There is no flag for a secret: every user of
+// the machine could see it.
+const (
+	envAPIKey = "IBMCLOUD_API_KEY"
+	envSLUser = "SL_USERNAME"
+	envSLKey  = "SL_API_KEY"
+)
+
+// hmacNames are the pairs of names for HMAC credentials: those of a service credential of
+// Object Storage, and those that all programs which speak S3 know.
+var hmacNames = [][2]string{
+	{"COS_HMAC_ACCESS_KEY_ID", "COS_HMAC_SECRET_ACCESS_KEY"},
+	{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
+}
+
+// privateIAM is IAM on IBM Cloud's private network.
+const privateIAM = "https://private.iam.cloud.ibm.com"
+
+// envRootKey names a root key, which is no secret.
+const envRootKey = "LUKSIMG_ROOT_KEY_CRN"
+
+// cosHelp is a part of the help of the verbs that are about Object Storage.
+const cosHelp = cloudHelp + ` Without one, COS_HMAC_ACCESS_KEY_ID and COS_HMAC_SECRET_ACCESS_KEY are HMAC
+credentials, or the same names with AWS in place of COS_HMAC.`
+
+// cloudHelp is a part of the help of all verbs that use IBM Cloud.
+const cloudHelp = `
+
+Credentials are in the environment: IBMCLOUD_API_KEY has an API key, or @FILE to read it
+from a file.`
+
+// cloudFlags say how to reach the services of IBM Cloud.
+type cloudFlags struct {
+	urls    map[string]*string
+	private bool
+
+	identity *iam.Client
+}
+
+// add adds the flags for some services, and for IAM, unless the verb has them.
+func (o *cloudFlags) add(c *cobra.Command, services ...string) {
+	f := c.Flags()
+	if o.urls == nil {
+		o.urls = map[string]*string{}
+	}
+	if f.Lookup("private") == nil {
+		f.BoolVar(&o.private, "private", false, "reach IBM Cloud by the endpoints on its private network")
+	}
+	for _, s := range append([]string{serviceIAM}, services...) {
+		if o.urls[s] == nil {
+			o.urls[s] = new(string)
+		}
+		if name := s + "-url"; f.Lookup(name) == nil {
+			f.StringVar(o.urls[s], name, "", "another `URL` for "+serviceNames[s]+" (default: $"+endpoints[s]+", else IBM's)")
+		}
+	}
+}
+
+// url returns the address of a service: what the flag says, or the environment, or "".
+func (o *cloudFlags) url(service string) string {
+	if u := o.urls[service]; u != nil && *u != "" {
+		return *u
+	}
+	return os.Getenv(endpoints[service])
+}
+
+// credential returns the value of an environment variable, or the content of the file
+// that it names as @FILE, without the space around it. The caller wipes it.
+func credential(name string) ([]byte, error) {
+	value := os.Getenv(name)
+	if value == "" {
+		return nil, withHint(fmt.Errorf("there are no credentials: %s is not set", name),
+			"set "+name+" to the API key, or to @FILE for a file that holds it")
+	}
+	file, ok := strings.CutPrefix(value, "@")
+	if !ok {
+		return []byte(strings.TrimSpace(value)), nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	defer clear(b)
+	key := bytes.Clone(bytes.TrimSpace(b))
+	if len(key) == 0 {
+		return nil, fmt.Errorf("%s: %s is empty", name, file)
+	}
+	return key, nil
+}
+
+// iam returns the identity whose API key is in the environment: one for all services.
+func (o *cloudFlags) iam() (*iam.Client, error) {
+	if o.identity != nil {
+		return o.identity, nil
+	}
+	key, err := credential(envAPIKey)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	url := o.url(serviceIAM)
+	if url == "" && o.private {
+		url = privateIAM
+	}
+	o.identity, err = iam.New(iam.Options{URL: url, APIKey: key})
+	return o.identity, err
+}
+
+// keyProtect returns the client of a root key, or of an instance, by its CRN.
+func (o *cloudFlags) keyProtect(crn string) (*keyprotect.Client, error) {
+	tokens, err := o.iam()
+	if err != nil {
+		return nil, err
+	}
+	return keyprotect.New(keyprotect.Options{CRN: crn, Tokens: tokens, URL: o.url(serviceKMS), Private: o.private})
+}
+
+// cos returns a client of Object Storage, with the API key, or with HMAC credentials where
+// there is none. instance is the CRN of the service instance, which only making a bucket
+// needs.
+func (o *cloudFlags) cos(instance string) (*cos.Client, error) {
+	opts := cos.Options{Endpoint: o.url(serviceCOS), ServiceInstanceID: instance}
+	if o.private {
+		opts.Network = "private"
+	}
+	for _, names := range hmacNames {
+		if os.Getenv(envAPIKey) != "" || os.Getenv(names[0]) == "" {
+			continue
+		}
+		secret, err := credential(names[1])
+		if err != nil {
+			return nil, err
+		}
+		// The client needs it as long as the process lives.
+		opts.HMAC = &cos.HMAC{AccessKeyID: os.Getenv(names[0]), SecretAccessKey: secret}
+		return cos.New(opts)
+	}
+	identity, err := o.iam()
+	if err != nil {
+		return nil, err
+	}
+	opts.Tokens = &cosTokens{source: identity}
+	return cos.New(opts)
+}
+
+// cosTokens gives Object Storage the tokens of IAM.
+type cosTokens struct {
+	source *iam.Client
+
+	mu   sync.Mutex
+	last iam.Token
+}
+
+func (s *cosTokens) value(t iam.Token) string { return strings.TrimPrefix(t.Header(), "Bearer ") }
+
+func (s *cosTokens) Token(ctx context.Context) (string, error) {
+	t, err := s.source.Token(ctx)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = t
+	return s.value(t), nil
+}
+
+// Invalidate drops a token that the service refused, unless there is a newer one already.
+func (s *cosTokens) Invalidate(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.value(s.last) == token {
+		s.source.Drop(s.last)
+	}
+}
+
+// isCOS tells whether the name of a file is that of an object.
+func isCOS(name string) bool { return strings.HasPrefix(name, "cos://") }
+
+// softLayer returns the credentials of classic infrastructure: the name of a user, and the
+// API key, which the caller wipes.
+func (o *cloudFlags) softLayer() (user string, key []byte, err error) {
+	if user = os.Getenv(envSLUser); user == "" {
+		return "", nil, withHint(errors.New("there are no credentials: SL_USERNAME is not set"),
+			"set SL_USERNAME and SL_API_KEY to those of classic infrastructure: cloud.ibm.com, Manage, Access (IAM), API keys")
+	}
+	key, err = credential(envSLKey)
+	return user, key, err
+}

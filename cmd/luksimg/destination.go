@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/output"
+)
+
+// A destination is what encrypt writes to: a file, standard output, or an object.
+type destination struct {
+	at     io.WriterAt // nil for what is written in order
+	stream io.Writer   // nil for what is not
+
+	commit func() error
+	abort  func()
+	remove func() error // takes back what commit did, unless it replaced a file
+
+	// readBack opens what was written; that of an object is late: after commit.
+	readBack func() (r image.Source, close func(), err error)
+	late     bool
+
+	size int64 // what was promised of the length, or 0
+}
+
+// check tells whether the image is as long as was promised.
+func (d *destination) check(r *luksimg.Result) error {
+	if d.size != 0 && r.FileSize != d.size {
+		return errChanged
+	}
+	return nil
+}
+
+// destination opens DST. Of an object, the length must be known before it begins, unless it
+// is written in order: for a VHD or qcow2 image SRC is then read twice.
+func (o *encryptFlags) destination(ctx context.Context, t *talk, dst string, s *diskSource, opts luksimg.EncryptOptions) (*destination, error) {
+	if dst == "-" {
+		return &destination{stream: os.Stdout, commit: func() error { return nil }, abort: func() {}, remove: func() error { return nil }}, nil
+	}
+	if isCOS(dst) {
+		return o.object(ctx, t, dst, s, opts)
+	}
+	f, err := output.Create(dst, 0o666, o.force)
+	if err != nil {
+		return nil, err
+	}
+	return &destination{
+		at: f, stream: f, commit: f.Commit, abort: f.Abort,
+		remove: func() error { f.Remove(); return nil },
+		readBack: func() (image.Source, func(), error) {
+			r, err := written(f)
+			return r, func() {}, err
+		},
+	}, nil
+}
+
+func (o *encryptFlags) object(ctx context.Context, t *talk, dst string, s *diskSource, opts luksimg.EncryptOptions) (*destination, error) {
+	at, err := cos.ParseURI(dst)
+	if err != nil {
+		return nil, err
+	}
+	client, err := o.cloud.cos("")
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBucket(ctx, t, client, at, ""); err != nil {
+		return nil, err
+	}
+	if err := checkFree(ctx, client, at, o.force); err != nil {
+		return nil, err
+	}
+	// Those of a run that was killed: they cost money, and are in no list of objects.
+	if ids, err := unfinished(ctx, client, at); err == nil && len(ids) > 0 {
+		t.warn("%s: there are %d unfinished uploads of this object, which take room; luksimg upload --abort - %s gives them up", at, len(ids), at)
+	}
+	d := &destination{
+		late: true,
+		// Also if the job was cancelled.
+		remove: func() error { return client.Delete(context.WithoutCancel(ctx), at) },
+		readBack: func() (image.Source, func(), error) {
+			r, err := client.Open(ctx, at)
+			if err != nil {
+				return nil, nil, err
+			}
+			return r, func() { r.Close() }, nil
+		},
+	}
+	if s.disk() == nil {
+		w, err := client.NewWriter(ctx, at, cos.StreamOptions{})
+		if err != nil {
+			return nil, err
+		}
+		d.stream, d.commit, d.abort = w, w.Close, func() { w.Abort() }
+		return d, nil
+	}
+	sizes, err := luksimg.Measure(ctx, s.disk(), opts)
+	if err != nil {
+		return nil, err
+	}
+	d.size = sizes.File
+	jobs := opts.Jobs
+	if jobs <= 0 {
+		jobs = runtime.GOMAXPROCS(0)
+	}
+	// Each worker may have a part of its own under way, or two, and the header comes last.
+	sink := cos.SinkOptions{Open: max(16, 2*jobs+4)}
+	// The blocks of a VHD have gaps between.
+	sink.Gaps = opts.Profile == luksimg.ClassicVHD || opts.Format == luksimg.VHD
+	k, err := client.NewSink(ctx, at, d.size, sink)
+	if err != nil {
+		return nil, err
+	}
+	d.at, d.commit, d.abort = k, k.Close, func() { k.Abort() }
+	return d, nil
+}

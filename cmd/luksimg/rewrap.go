@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+type rewrapFlags struct {
+	*global
+	root     rootKeyFlags
+	newKMS   string
+	newCRN   string
+	envelope string
+}
+
+func newRewrap(g *global) *cobra.Command {
+	o := &rewrapFlags{global: g}
+	c := &cobra.Command{
+		Use:   "rewrap",
+		Short: "Wrap the key in an envelope anew, after a rotation or by another root key",
+		Long: `Rewrap replaces the wrapped key in an envelope, all at once: by one of the newest version
+of the same root key, which the service makes without showing the key; or by one of another
+root key, which --new-root-key-crn or --new-kms names. The image stays as it is. Where the
+old wrapped key was given to a cloud, give it the new one.
+
+A root key in the cloud is the one that the envelope names; one in a file is named by
+--kms local:FILE.` + cloudHelp,
+		Example: `  luksimg rewrap --envelope disk.raw.envelope.json
+  luksimg rewrap --envelope disk.envelope.json --kms local:root.key --new-root-key-crn "$CRN"`,
+		Args: args(),
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
+	}
+	f := c.Flags()
+	o.root.add(c, &g.cloud)
+	f.StringVar(&o.newKMS, "new-kms", "", "another root key in a file to wrap with: local:`FILE`")
+	f.StringVar(&o.newCRN, "new-root-key-crn", "", "another root key in the cloud to wrap with: its `CRN`")
+	f.StringVar(&o.envelope, "envelope", "", "`FILE` with the wrapped key, as wrap wrote it")
+	return c
+}
+
+// A rewrapper is a root key with versions.
+type rewrapper interface {
+	Rewrap(ctx context.Context, wdek string) (string, error)
+}
+
+func (o *rewrapFlags) run(c *cobra.Command) error {
+	ctx, t := c.Context(), o.talk(c)
+	e, err := readEnvelope(o.envelope)
+	if err != nil {
+		return err
+	}
+	root, err := o.root.openFor(e)
+	if err != nil {
+		return err
+	}
+	out, err := output.Create(o.envelope, 0o666, true)
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
+	to := rootKeyFlags{cloud: o.root.cloud, kms: o.newKMS, crn: o.newCRN}
+	if to.given() {
+		next, err := to.open()
+		if err != nil {
+			return err
+		}
+		if err := moveKey(ctx, t, e, root, next); err != nil {
+			return err
+		}
+		root = next
+	} else {
+		r, ok := root.Wrapper.(rewrapper)
+		if !ok {
+			return withHint(errors.New("a root key in a file has no versions"), "name another root key with --new-kms or --new-root-key-crn")
+		}
+		if e.WDEK, err = r.Rewrap(ctx, e.WDEK); err != nil {
+			return err
+		}
+	}
+	if err := e.Write(out); err != nil {
+		return err
+	}
+	if err := out.Commit(); err != nil {
+		return err
+	}
+	t.say("%s: wrapped anew by %s", o.envelope, root.name())
+	return t.envelope(e)
+}
+
+// moveKey wraps the key of an envelope by another root key.
+func moveKey(ctx context.Context, t *talk, e *wrap.Envelope, from, to *rootKey) error {
+	u, err := from.Unwrap(ctx, e.WDEK)
+	if err != nil {
+		return err
+	}
+	defer u.Clear()
+	wdek, err := to.Wrap(ctx, u.Plaintext)
+	if err != nil {
+		return err
+	}
+	checked, err := checkWrapped(ctx, to, wdek, u.Plaintext)
+	if err != nil {
+		return fmt.Errorf("the envelope was left as it was: %w", err)
+	}
+	if !checked {
+		t.warn("this identity may not unwrap with the new root key, so that the result was not checked: keep the old root key until it was")
+	}
+	e.WDEK, e.RootKeyCRN, e.KMS = wdek, to.crn, to.kms
+	return nil
+}

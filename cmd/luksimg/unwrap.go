@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/internal/output"
+)
+
+type unwrapFlags struct {
+	*global
+	root     rootKeyFlags
+	envelope string
+	image    string
+}
+
+func newUnwrap(g *global) *cobra.Command {
+	o := &unwrapFlags{global: g}
+	c := &cobra.Command{
+		Use:   "unwrap KEYFILE",
+		Short: "Get the key of an image back from its envelope",
+		Long: `Unwrap has the root key turn the wrapped key of an envelope back, and writes what opens the
+disk to KEYFILE, a new file that only you may read: it is the --key-file of decrypt. A key
+file is never replaced. With - for KEYFILE the key goes to standard output, if that is a
+pipe or a file.
+
+A root key in the cloud is the one that the envelope names; one in a file is named by
+--kms local:FILE.` + cloudHelp,
+		Example: `  luksimg unwrap --envelope disk.raw.envelope.json dek.b64
+  luksimg unwrap --envelope disk.envelope.json --kms local:root.key - |
+      luksimg decrypt --key-file - disk.luks disk.raw`,
+		Args: args("KEYFILE"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
+	}
+	f := c.Flags()
+	o.root.add(c, &g.cloud)
+	g.cloud.add(c, serviceCOS)
+	f.StringVar(&o.envelope, "envelope", "", "`FILE` with the wrapped key, as wrap wrote it")
+	f.StringVar(&o.image, "image", "", "the encrypted image, a `FILE` or cos://: the key must open it, or it is not written")
+	return c
+}
+
+// unwrapResult is what unwrap --json prints.
+type unwrapResult struct {
+	Output        string   `json:"output"`
+	Bytes         int      `json:"bytes"`
+	KeyConvention string   `json:"key_convention"`
+	RootKey       string   `json:"root_key"`
+	Rotated       bool     `json:"rotated"` // the root key, since the key was wrapped
+	Warnings      []string `json:"warnings,omitempty"`
+}
+
+func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
+	ctx, t := c.Context(), o.talk(c)
+	switch {
+	case dst == "-" && o.json:
+		return errors.New("with - for KEYFILE the key is the result: there is no room for --json")
+	case dst == "-":
+		if err := notTerminal("the key"); err != nil {
+			return err
+		}
+	}
+	e, err := readEnvelope(o.envelope)
+	if err != nil {
+		return err
+	}
+	root, err := o.root.openFor(e)
+	if err != nil {
+		return err
+	}
+	var out *output.File
+	var w io.Writer = os.Stdout
+	if dst != "-" {
+		if out, err = output.Create(dst, 0o600, false); err != nil {
+			return withHint(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
+		}
+		defer out.Abort()
+		w = out
+	}
+	disk, rotated, err := unwrapKey(ctx, root, e)
+	if err != nil {
+		return err
+	}
+	defer clear(disk)
+	if o.image != "" {
+		uuid, err := imageUUID(ctx, o.global, o.image, disk)
+		if err != nil {
+			return err
+		}
+		if e.ImageUUID != "" && uuid != e.ImageUUID {
+			t.warn("the key opens %s, but the envelope is of the image with UUID %s, not %s", o.image, e.ImageUUID, uuid)
+		}
+	}
+	if rotated {
+		t.warn("the root key was rotated since this key was wrapped: luksimg rewrap --envelope %s wraps it by the newest version", o.envelope)
+	}
+	if _, err := w.Write(disk); err != nil {
+		return err
+	}
+	if out == nil {
+		return nil
+	}
+	if err := out.Commit(); err != nil {
+		return err
+	}
+	return t.result(unwrapResult{
+		Output: dst, Bytes: len(disk), KeyConvention: string(e.Convention), RootKey: root.name(), Rotated: rotated, Warnings: t.warnings,
+	}, fmt.Sprintf("%s: the key, %d bytes", dst, len(disk)))
+}

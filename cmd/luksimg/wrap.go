@@ -1,0 +1,126 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+type wrapFlags struct {
+	*global
+	root     rootKeyFlags
+	key      keyFlags
+	profile  string
+	envelope string
+	image    string
+	force    bool
+}
+
+func newWrap(g *global) *cobra.Command {
+	o := &wrapFlags{global: g}
+	c := &cobra.Command{
+		Use:   "wrap",
+		Short: "Wrap a data encryption key with a root key",
+		Long: `Wrap encrypts the key of an image with a root key and prints the wrapped key (WDEK), which
+is no secret: only the keeper of the root key can turn it back. With --envelope it also
+writes a file with all that is needed to use the wrapped key.
+
+--root-key-crn names a root key in IBM Key Protect or Hyper Protect Crypto Services: service,
+region, instance and key are in its CRN. --kms local:FILE is a root key in a file; luksimg
+keygen --kms local:FILE makes one.
+
+The key is given as to encrypt. --profile says what the cloud makes of it: for classic-luks
+it is base64 text, which is wrapped as it is; for classic-vhd its 32 or 64 bytes are, and for
+vpc-qcow2 the text of the passphrase. Then the wrapped key is unwrapped again and compared,
+if that is allowed. With --image it is also tried on the image.` + cloudHelp,
+		Example: `  luksimg wrap --kms local:root.key --key-file dek.b64 --envelope disk.envelope.json
+  luksimg wrap --root-key-crn "$CRN" --key-file dek.b64 --profile classic-luks \
+      --image disk.raw --envelope disk.raw.envelope.json`,
+		Args: args(),
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
+	}
+	f := c.Flags()
+	o.root.add(c, &g.cloud)
+	g.cloud.add(c, serviceCOS)
+	o.key.add(c, "")
+	f.StringVar(&o.profile, "profile", "", "what the cloud makes of the key: classic-luks, classic-vhd or vpc-qcow2")
+	f.StringVar(&o.envelope, "envelope", "", "write the wrapped key, and what is needed to use it, to `FILE` as JSON")
+	f.StringVar(&o.image, "image", "", "the encrypted image, a `FILE` or cos://: the key must open it; its UUID goes to the envelope")
+	f.BoolVar(&o.force, "force", false, "replace the envelope if it is there")
+	return c
+}
+
+func (o *wrapFlags) run(c *cobra.Command) error {
+	ctx, t := c.Context(), o.talk(c)
+	if err := atMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
+		return err
+	}
+	convention, err := wrap.ParseConvention(o.profile)
+	if err != nil {
+		return err
+	}
+	root, err := o.root.open()
+	if err != nil {
+		return err
+	}
+	var out *output.File // tried before the person is asked for a passphrase
+	if o.envelope != "" {
+		if out, err = output.Create(o.envelope, 0o666, o.force); err != nil {
+			return err
+		}
+		defer out.Abort()
+	}
+	material, err := o.key.read(ctx, t, "the image", false)
+	if err != nil {
+		return err
+	}
+	defer clear(material)
+	if err := convention.Check(material); err != nil {
+		return err
+	}
+	var uuid string
+	if o.image != "" {
+		if uuid, err = imageUUID(ctx, o.global, o.image, material); err != nil {
+			return err
+		}
+	}
+	e, checked, err := wrapKey(ctx, root, convention, material)
+	if err != nil {
+		return err
+	}
+	e.ImageUUID = uuid
+	if isDEK(convention) {
+		e.KeyFingerprint = wrap.Fingerprint(material)
+	}
+	if checked {
+		t.say("wrapped by %s, and unwrapped again: it is the same key", root.name())
+	} else {
+		t.say("wrapped by %s; this identity may not unwrap, so that it was not checked", root.name())
+	}
+	if out != nil {
+		if err := e.Write(out); err != nil {
+			return err
+		}
+		if err := out.Commit(); err != nil {
+			return err
+		}
+	}
+	return t.envelope(e)
+}
+
+// envelope prints a wrapped key, or with --json its envelope.
+func (t *talk) envelope(e *wrap.Envelope) error {
+	if t.g.json {
+		return e.Write(t.out)
+	}
+	return t.result(nil, e.WDEK)
+}
+
+// now is the time that is written to files.
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
+
+// toolName is what files have as that which made them.
+func toolName() string { return "luksimg " + readVersion().Version }
