@@ -1,5 +1,5 @@
 # make test   all checks and tests, with their set-up
-# make demo   a disk encrypted, and opened with what is installed
+# make demo   a disk encrypted, opened with what is installed, and brought to a server in the sandbox
 # make bench  benchmarks
 # make docs   manual pages from the command
 # make fuzz   every fuzz target for a while: FUZZTIME=30s
@@ -61,7 +61,8 @@ arm64:
 kernels:
 	@if echo '#include <openssl/evp.h>' | $${CC:-cc} -E - >/dev/null 2>&1; then tags=openssl; \
 	else echo "skipped: comparing with OpenSSL needs its headers (scripts/setup.sh installs them)"; test "$$CI" != true; fi; \
-	cd benchmarks && $(GO) vet -tags "$$tags" ./... && $(GO) test -tags "$$tags" ./...
+	cd benchmarks && $(GO) vet -tags "$$tags" ./... && $(GO) test -tags "$$tags" ./... && \
+	cd s3 && $(GO) vet ./... && $(GO) test ./...
 
 interop:
 	$(GO) test -timeout 20m ./internal/interop
@@ -71,12 +72,17 @@ docs:
 	$(GO) run ./cmd/luksimg man docs/man
 	$(GO) run ./cmd/luksimg man --format markdown docs/cli
 
+# What is installed opens what is encrypted; and the whole way to a running server, against the
+# sandbox on this machine.
 demo:
 	@scripts/demo.sh
+	@scripts/demo-cloud.sh
 
-# The kernels of AES-XTS against others, in turns; and the other hot paths.
+# The kernels of AES-XTS against others, in turns; the whole job against other programs; and
+# the other hot paths.
 bench:
 	benchmarks/run.sh
+	benchmarks/run-job.sh
 	$(GO) test -run '^$$' -bench . -benchmem ./vhd
 
 fuzz:
