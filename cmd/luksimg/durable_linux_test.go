@@ -36,30 +36,6 @@ func must(t *testing.T, name string, args ...string) {
 	}
 }
 
-// noise makes a file of n random bytes.
-func noise(t *testing.T, name string, n int) {
-	t.Helper()
-	b := make([]byte, n)
-	rand.NewChaCha8([32]byte{1}).Read(b[512:])
-	if err := os.WriteFile(name, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// names returns the names in a folder.
-func names(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, e := range entries {
-		all = append(all, e.Name())
-	}
-	return all
-}
-
 // TestKill kills the command at random moments. There is either no output or a whole one,
 // and the next run clears up.
 func TestKill(t *testing.T) {

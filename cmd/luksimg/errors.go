@@ -9,7 +9,8 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/crn"
-	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/ibm/vpc"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
@@ -40,18 +41,12 @@ func exitCode(err error) int {
 		return exitCancelled
 	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey), errors.Is(err, vhd.ErrKey):
 		return exitPassphrase
-	case errors.Is(err, wrap.ErrRefused), errors.Is(err, wrap.ErrWDEK), errors.Is(err, iam.ErrRefused), refusedByCOS(err):
+	case refused(err):
 		return exitRefused
 	case errors.Is(err, luksimg.ErrMismatch):
 		return exitMismatch
 	}
 	return exitFailure
-}
-
-// refusedByCOS tells whether Object Storage answered, and said no.
-func refusedByCOS(err error) bool {
-	e := new(cos.Error)
-	return errors.As(err, &e) && (e.Is(cos.ErrAccess) || e.Is(cos.ErrNotFound) || e.Is(cos.ErrBucketRegion) || e.Is(cos.ErrExists))
 }
 
 // A resumableError ended a job that goes on where it stopped when the same command is
@@ -113,6 +108,9 @@ var hints = []struct {
 	{cos.ErrURI, "an object is named cos://REGION/BUCKET/OBJECT"},
 	{cos.ErrBucketRegion, "images are imported from a regional bucket, in the region of the root key"},
 	{cos.ErrChecksum, "try again: what arrived is not what was sent"},
+	{softlayer.ErrExists, "give another name with --name, or the note of the run that made it with --note"},
+	{softlayer.ErrAmbiguous, "name it by its number or its global identifier"},
+	{vpc.ErrExists, "names are unique in VPC: give another one"},
 	{term.ErrNoTerminal, "give the key with --key-file, --passphrase-file or --key-fd"},
 	{fs.ErrExist, "choose another name, or say --force to replace it"},
 	{fs.ErrPermission, "check the permissions of the file and its folder"},

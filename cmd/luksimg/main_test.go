@@ -29,7 +29,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"luksimg": main})
+	testscript.Main(m, map[string]func(){"luksimg": main, "luksimg-killed": mainKilled})
 }
 
 // TestScripts runs the command as a person would; see testdata.

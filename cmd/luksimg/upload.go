@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/crn"
 	"github.com/luksimg/luksimg/internal/term"
@@ -20,6 +21,7 @@ const uploadSuffix = ".upload.json"
 type uploadFlags struct {
 	*global
 	progress progressFlag
+	audit    auditFlags
 	envelope string
 	partSize sizeFlag
 	jobs     int
@@ -64,6 +66,7 @@ it goes with the image and the bucket is in the region of its root key. It holds
 	f.BoolVar(&o.abort, "abort", false, "give up an upload that was interrupted")
 	f.BoolVar(&o.force, "force", false, "replace the object if it is there")
 	o.progress.add(c)
+	o.audit.add(c)
 	g.cloud.add(c, serviceCOS)
 	return c
 }
@@ -124,6 +127,11 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	} else if err := checkFree(ctx, client, at, o.force); err != nil {
 		return err
 	}
+	log, err := o.audit.open("")
+	if err != nil {
+		return err
+	}
+	defer log.close()
 	p, err := o.progress.start(t, "upload", in.size)
 	if err != nil {
 		return err
@@ -134,7 +142,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	}
 	r, err := client.Upload(ctx, at, in.r, in.size, opts)
 	p.Done()
-	if err != nil {
+	if err := log.did(audit.ActionUpload, at.String(), map[string]any{"size": in.size}, err); err != nil {
 		return resumable(err, opts.State, "--abort gives the upload up")
 	}
 	if err := in.unchanged(); err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/wrap"
 )
@@ -13,6 +14,7 @@ type wrapFlags struct {
 	*global
 	root     rootKeyFlags
 	key      keyFlags
+	audit    auditFlags
 	profile  string
 	envelope string
 	image    string
@@ -50,6 +52,7 @@ if that is allowed. With --image it is also tried on the image.` + cloudHelp,
 	f.StringVar(&o.envelope, "envelope", "", "write the wrapped key, and what is needed to use it, to `FILE` as JSON")
 	f.StringVar(&o.image, "image", "", "the encrypted image, a `FILE` or cos://: the key must open it; its UUID goes to the envelope")
 	f.BoolVar(&o.force, "force", false, "replace the envelope if it is there")
+	o.audit.add(c)
 	return c
 }
 
@@ -87,8 +90,14 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 			return err
 		}
 	}
-	e, checked, err := wrapKey(ctx, root, convention, material)
+	log, err := o.audit.open("")
 	if err != nil {
+		return err
+	}
+	defer log.close()
+	log.hide(material)
+	e, checked, err := wrapKey(ctx, root, convention, material)
+	if err := log.did(audit.ActionWrap, root.name(), nil, err); err != nil {
 		return err
 	}
 	e.ImageUUID = uuid

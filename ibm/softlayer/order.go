@@ -118,6 +118,11 @@ func (c *Client) Guest(ctx context.Context, id int) (*Guest, error) {
 	return &g, nil
 }
 
+// Servers returns the servers of this name, of which there may be any number.
+func (c *Client) Servers(ctx context.Context, hostname, domain string) ([]Guest, error) {
+	return c.guests(ctx, hostname, domain)
+}
+
 // guests returns the servers of this name.
 func (c *Client) guests(ctx context.Context, hostname, domain string) ([]Guest, error) {
 	var found []Guest

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/ibm/audit"
+	"github.com/luksimg/luksimg/internal/parallel"
+)
+
+type auditVerbFlags struct {
+	*global
+	rootKey  string
+	image    string
+	server   string
+	services []string
+	query    string
+	syntax   string
+	tier     string
+	since    time.Duration
+}
+
+// errBroken: the events do not tell the whole story of the image.
+var errBroken = errors.New("the chain of events is broken")
+
+func newAudit(g *global) *cobra.Command {
+	o := &auditVerbFlags{global: g}
+	c := &cobra.Command{
+		Use:   "audit [FILE...]",
+		Short: "Tell the story of an encrypted image from audit events: wrap, import, unwrap, provision",
+		Long: `Audit reads audit events (CADF: exports of Activity Tracker and Cloud Logs, and what --audit-log
+wrote) from files, from standard input with -, or, without any, from IBM Cloud Logs at --logs-url. It
+shows what happened to one image: root key made, data key wrapped, image imported, key
+unwrapped by the cloud, server provisioned; and what is missing, out of order or was refused.
+
+The exit code is 1 if the chain is broken.` + cloudHelp,
+		Example: `  luksimg audit --root-key-crn CRN --image GLOBAL_IDENTIFIER events.json deploy.audit
+  luksimg audit --root-key-crn CRN --logs-url https://INSTANCE.api.us-south.logs.cloud.ibm.com --since 72h`,
+		RunE: func(c *cobra.Command, files []string) error { return o.run(c, files) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.rootKey, "root-key-crn", "", "the `CRN` of the root key")
+	f.StringVar(&o.image, "image", "", "the global identifier of the template, or the `ID` of the VPC image")
+	f.StringVar(&o.server, "server", "", "the `ID` of the server")
+	f.StringSliceVar(&o.services, "service", nil, "a further `NAME` that the cloud unwraps keys by; may be repeated")
+	f.StringVar(&o.query, "query", "", "what to ask Cloud Logs for (default: all audit events)")
+	f.StringVar(&o.syntax, "syntax", "dataprime", "of --query: dataprime or lucene")
+	f.StringVar(&o.tier, "tier", "frequent_search", "where Cloud Logs looks: frequent_search or archive")
+	f.DurationVar(&o.since, "since", 24*time.Hour, "how far back Cloud Logs looks")
+	o.cloud.add(c, serviceLogs)
+	return c
+}
+
+// auditResult is what audit --json prints.
+type auditResult struct {
+	*audit.Report
+	Broken  bool          `json:"broken"`
+	Events  int           `json:"events"` // that were read
+	Skipped audit.Skipped `json:"skipped"`
+}
+
+func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
+	ctx, t := c.Context(), o.talk(c)
+	if o.rootKey == "" && o.image == "" && o.server == "" {
+		return withHint(errors.New("whose story is to be told was not said"), "give --root-key-crn, --image or --server")
+	}
+	r := auditResult{}
+	read := func(events []audit.Event, skipped audit.Skipped) []audit.Event {
+		r.Events += len(events)
+		r.Skipped.Records += skipped.Records
+		r.Skipped.NoTime += skipped.NoTime
+		r.Skipped.Lines = append(r.Skipped.Lines, skipped.Lines...)
+		return events
+	}
+	var all []audit.Event
+	if len(files) == 0 {
+		events, skipped, err := o.ask(ctx)
+		if err != nil {
+			return err
+		}
+		all = read(events, skipped)
+	}
+	for _, name := range files {
+		events, skipped, err := readEvents(ctx, name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", stdinName(name), err)
+		}
+		all = append(all, read(events, skipped)...)
+	}
+	if r.Skipped.Records > 0 {
+		t.warn("%d records are no events, and were skipped", r.Skipped.Records)
+	}
+	if r.Skipped.NoTime > 0 {
+		t.warn("%d events have no time that can be read", r.Skipped.NoTime)
+	}
+	r.Report = audit.Chain(all, audit.Query{RootKeyCRN: o.rootKey, ImageID: o.image, ServerID: o.server, Services: o.services})
+	r.Broken = r.Report.Broken()
+	if err := t.result(r, columns(r.Table())); err != nil {
+		return err
+	}
+	if r.Broken {
+		var missing []string
+		for _, g := range r.Gaps {
+			if !g.Minor {
+				missing = append(missing, fmt.Sprintf("%s: %s", g.Stage, g.Reason))
+			}
+		}
+		return withHint(fmt.Errorf("%w: %s", errBroken, strings.Join(missing, "; ")), "events may come minutes later, and only of the services whose events are collected")
+	}
+	return nil
+}
+
+// ask queries Cloud Logs.
+func (o *auditVerbFlags) ask(ctx context.Context) ([]audit.Event, audit.Skipped, error) {
+	var none audit.Skipped
+	endpoint := o.cloud.url(serviceLogs)
+	if endpoint == "" {
+		return nil, none, withHint(errors.New("no events were named"), "name a file, - for standard input, or Cloud Logs with --logs-url")
+	}
+	identity, err := o.cloud.iam()
+	if err != nil {
+		return nil, none, err
+	}
+	cl, err := audit.NewClient(audit.ClientConfig{Endpoint: endpoint, Tokens: &cosTokens{source: identity}})
+	if err != nil {
+		return nil, none, err
+	}
+	end := time.Now()
+	return cl.Query(ctx, audit.QueryRequest{Query: o.query, Syntax: o.syntax, Tier: o.tier, Start: end.Add(-o.since), End: end})
+}
+
+// readEvents reads the events of a file, or of standard input.
+func readEvents(ctx context.Context, name string) (events []audit.Event, skipped audit.Skipped, err error) {
+	var r io.Reader = os.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, skipped, err
+		}
+		defer f.Close()
+		r = f
+	}
+	err = parallel.Await(ctx, func() (err error) {
+		events, skipped, err = audit.Read(r, audit.ReadOptions{})
+		return err
+	})
+	return events, skipped, err
+}
+
+// columns sets rows in columns.
+func columns(rows [][]string) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(r, "\t"), "\t"))
+	}
+	w.Flush()
+	return strings.TrimRight(b.String(), "\n")
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/ibm/vpc"
+)
+
+// Targets: where an image goes.
+const (
+	targetClassic = "classic"
+	targetVPC     = "vpc"
+)
+
+// classicClient returns the client of classic infrastructure.
+func (o *cloudFlags) classicClient() (*softlayer.Client, error) {
+	user, key, err := o.softLayer()
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	cfg := softlayer.Config{Endpoint: o.url(serviceSoftLayer), User: user, APIKey: string(key)}
+	if cfg.Endpoint == "" && o.private {
+		cfg.Endpoint = "https://api.service.softlayer.com/rest/v3.1"
+	}
+	return softlayer.New(cfg)
+}
+
+// vpcClient returns the client of VPC in a region.
+func (o *cloudFlags) vpcClient(region string) (*vpc.Client, error) {
+	identity, err := o.iam()
+	if err != nil {
+		return nil, err
+	}
+	cfg := vpc.Config{Region: region, Endpoint: o.url(serviceVPC), Tokens: &cosTokens{source: identity}}
+	if cfg.Endpoint == "" && o.private {
+		cfg.Endpoint = "https://" + region + ".private.iaas.cloud.ibm.com"
+	}
+	return vpc.New(cfg)
+}
+
+// regionOf returns the region of the root key, or "" if crn is none.
+func regionOf(name string) string {
+	c, err := crn.ParseRootKey(name)
+	if err != nil {
+		return ""
+	}
+	return c.Region
+}
+
+// handoverFlags give the API key that the importer uses, which is best one of a service id
+// that can do no more than that.
+type handoverFlags struct{ file string }
+
+func (o *handoverFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&o.file, "ibm-api-key-file", "", "`FILE` with the API key that the cloud itself uses for the object and the root key, such as setup makes (default: that of $"+envAPIKey+")")
+}
+
+// read returns the API key, which the caller wipes.
+func (o *handoverFlags) read() ([]byte, error) {
+	if o.file == "" {
+		return credential(envAPIKey)
+	}
+	b, err := os.ReadFile(o.file)
+	if err != nil {
+		return nil, fmt.Errorf("--ibm-api-key-file: %w", err)
+	}
+	defer clear(b)
+	key := bytes.Clone(bytes.TrimSpace(b))
+	if len(key) == 0 {
+		return nil, fmt.Errorf("--ibm-api-key-file: %s is empty", o.file)
+	}
+	return key, nil
+}
+
+// waitFlags say how to wait for what takes the cloud minutes.
+type waitFlags struct {
+	timeout time.Duration
+	poll    time.Duration
+	noWait  bool
+}
+
+func (o *waitFlags) add(c *cobra.Command, canSkip bool) {
+	f := c.Flags()
+	f.DurationVar(&o.timeout, "timeout", 2*time.Hour, "how long to wait for the cloud")
+	f.DurationVar(&o.poll, "poll", 10*time.Second, "how often to ask meanwhile")
+	if canSkip {
+		f.BoolVar(&o.noWait, "no-wait", false, "do not wait: end when the cloud has accepted it")
+	}
+}
+
+func (o *waitFlags) check() error {
+	if o.timeout <= 0 || o.poll <= 0 {
+		return errors.New("--timeout and --poll must be more than zero")
+	}
+	return nil
+}
+
+// told returns a function that says how a transaction goes: each step once.
+func told(t *talk, what string) func(status, detail string, elapsed time.Duration) {
+	last := ""
+	return func(status, detail string, elapsed time.Duration) {
+		now := status
+		if detail != "" && detail != status {
+			now = strings.TrimPrefix(status+": "+detail, ": ")
+		}
+		if now != "" && now != last {
+			t.say("%s: %s (%v)", what, now, elapsed.Round(time.Second))
+			last = now
+		}
+	}
+}
+
+// classic returns the options to wait for classic infrastructure.
+func (o *waitFlags) classic(t *talk, what string) softlayer.WaitOptions {
+	tell := told(t, what)
+	return softlayer.WaitOptions{Interval: o.poll, Timeout: o.timeout, Progress: func(p softlayer.Progress) {
+		step := p.Step
+		if step == "" {
+			step = p.Status
+		}
+		tell(step, p.Detail, p.Elapsed)
+	}}
+}
+
+// vpc returns the options to wait for VPC.
+func (o *waitFlags) vpc(t *talk, what string) vpc.WaitOptions {
+	tell := told(t, what)
+	return vpc.WaitOptions{Interval: o.poll, Timeout: o.timeout, Progress: func(p vpc.Progress) {
+		detail := ""
+		if len(p.Reasons) > 0 {
+			detail = p.Reasons[0].Message
+		}
+		tell(p.Status, detail, p.Elapsed)
+	}}
+}
+
+// checkTarget looks at a value of --target.
+func checkTarget(target string) error {
+	if target != targetClassic && target != targetVPC {
+		return fmt.Errorf("--target %s: want %s or %s", target, targetClassic, targetVPC)
+	}
+	return nil
+}

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/ibm/cos"
+)
+
+type deployFlags struct {
+	*global
+	source   sourceFlags
+	template templateFlags
+	handover handoverFlags
+	server   serverFlags
+	place    vpcFlags
+	wait     waitFlags
+	audit    auditFlags
+	progress progressFlag
+
+	profile   string
+	object    string
+	rootKey   string
+	envelope  string
+	image     string
+	keepImage bool
+	keyFile   string
+	keepKey   string
+	state     string
+	order     bool
+	settle    time.Duration
+	jobs      int
+}
+
+func newDeploy(g *global) *cobra.Command {
+	o := &deployFlags{global: g}
+	c := &cobra.Command{
+		Use:   "deploy SRC",
+		Short: "Encrypt an image, upload and import it, and order a server: one command, which can be continued",
+		Long: `Deploy does all that it takes to run servers in classic infrastructure (SoftLayer), or with
+--profile vpc-qcow2 in VPC, from the disk image SRC, encrypted: it makes a data key, has it
+wrapped by the root key and checks that it unwraps, encrypts the image, uploads it, has a
+template made of it, and with --order orders a server from that, which costs money.
+
+What is done is written to a file, NAME.deploy.json. If the run ends early, for whatever
+reason, the same command goes on where it stopped: nothing is made twice. The exit code is 5
+then if it may simply be run again. If it is interrupted while the answer to an import or an
+order is under way, what that made is looked for, for as long as --settle says, before it is
+sent again. A finished deployment does nothing when it is run again, but tell the result.
+
+The data key is on no disk, but wrapped in the envelope, NAME.envelope.json; without the
+root key that opens nothing. --keep-key writes it to a file.` + cloudHelp + `
+SL_USERNAME and SL_API_KEY are those of classic infrastructure. luksimg setup makes what must
+be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
+		Example: `  luksimg deploy --name web --os-code UBUNTU_22_64 --root-key-crn CRN --object cos://us-south/images/ disk.vhd
+  luksimg deploy --name web --os-code UBUNTU_22_64 --root-key-crn CRN --object cos://us-south/images/web.raw \
+    --order --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 disk.vhd
+  luksimg deploy --profile vpc-qcow2 --name web --os-code ubuntu-22-04-amd64 --root-key-crn CRN --object cos://us-south/images/ disk.vhd`,
+		Args: args("SRC"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.profile, "profile", string(luksimg.ClassicLUKS), "what the image is to be: classic-luks, classic-vhd or vpc-qcow2")
+	f.StringVar(&o.object, "object", "", "where to upload the image: cos://REGION/BUCKET/OBJECT, or with a slash at the end, for NAME.raw, NAME.vhd-0.vhd or NAME.qcow2 in there")
+	f.StringVar(&o.rootKey, "root-key-crn", "", "the `CRN` of the root key")
+	o.template.add(c)
+	f.Lookup("name").Usage = "the name of the template (default: that of SRC)"
+	f.Lookup("cloud-init").DefValue, o.template.cloudInit = "true", true
+	f.StringVar(&o.envelope, "envelope", "", "`FILE` for the wrapped data key (default: NAME.envelope.json)")
+	f.StringVar(&o.image, "image", "", "`FILE` for the encrypted image, which is removed when it was imported (default: NAME.encrypted.raw, .vhd or .qcow2)")
+	f.BoolVar(&o.keepImage, "keep-image", false, "keep the encrypted image here too")
+	f.StringVar(&o.keyFile, "key-file", "", "`FILE` with a data key to use, as keygen makes it, rather than a new one")
+	f.StringVar(&o.keepKey, "keep-key", "", "write the new data key to `FILE`, which must not exist")
+	f.StringVar(&o.state, "state", "", "`FILE` for what was done (default: NAME.deploy.json)")
+	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
+	f.DurationVar(&o.settle, "settle", 2*time.Minute, "how long to look for what an interrupted import or order made, before it is sent again")
+	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
+	o.server.add(c)
+	o.place.add(c)
+	o.source.addSecond(c, "SRC")
+	o.handover.add(c)
+	o.wait.add(c, false)
+	o.cloud.add(c, serviceKMS, serviceCOS, serviceSoftLayer, serviceVPC)
+	o.audit.add(c)
+	o.progress.add(c)
+	return c
+}
+
+// templateName is what the name of a template may be, for files are named by it.
+var templateName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$`)
+
+// plan completes the flags, and returns what must not change between runs.
+func (o *deployFlags) plan(src string) (deployPlan, error) {
+	if o.template.name == "" {
+		o.template.name = strings.TrimSuffix(filepath.Base(src), filepath.Ext(src))
+	}
+	if !templateName.MatchString(o.template.name) {
+		return deployPlan{}, withHint(fmt.Errorf("%q can not be the name of a template: want letters, digits, dots and hyphens", o.template.name), "give one with --name")
+	}
+	kind, ok := deployKinds[o.profile]
+	if !ok {
+		return deployPlan{}, fmt.Errorf("--profile %s: want classic-luks, classic-vhd or vpc-qcow2", o.profile)
+	}
+	for value, def := range map[*string]string{&o.state: ".deploy.json", &o.envelope: ".envelope.json", &o.image: ".encrypted" + path.Ext(kind.extension)} {
+		if *value == "" {
+			*value = o.template.name + def
+		}
+	}
+	if strings.HasSuffix(o.object, "/") {
+		o.object += o.template.name + kind.extension
+	}
+	object, err := cos.ParseURI(o.object)
+	switch {
+	case o.object == "":
+		return deployPlan{}, withHint(errors.New("no --object was given"), "name the bucket: --object cos://REGION/BUCKET/")
+	case err != nil:
+		return deployPlan{}, withHint(fmt.Errorf("--object: %w", err), "it is cos://REGION/BUCKET/OBJECT")
+	case luksimg.Profile(o.profile).CheckName(path.Base(object.Key)) != nil:
+		return deployPlan{}, fmt.Errorf("--object %s: %w", object, luksimg.Profile(o.profile).CheckName(path.Base(object.Key)))
+	case regionOf(o.rootKey) == "":
+		return deployPlan{}, withHint(errors.New("--root-key-crn: not the CRN of a root key"), "luksimg setup prints it; it is crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY")
+	case o.template.osCode == "":
+		return deployPlan{}, withHint(errors.New("no --os-code was given"), "luksimg import --list-os-codes lists them")
+	case strings.HasPrefix(strings.ToUpper(o.template.osCode), "REDHAT") && !o.template.byol:
+		return deployPlan{}, withHint(errors.New("an encrypted Red Hat image needs a license of your own"), "say --byol if you have one")
+	case !o.template.cloudInit:
+		return deployPlan{}, errors.New("an encrypted image must have cloud-init")
+	case o.settle < 0:
+		return deployPlan{}, errors.New("--settle must not be less than zero")
+	}
+	if !isCOS(src) {
+		if src, err = filepath.Abs(src); err != nil {
+			return deployPlan{}, err
+		}
+	}
+	return deployPlan{
+		Source: src, Profile: o.profile, Image: o.image, Envelope: o.envelope, Object: object.String(),
+		RootKeyCRN: o.rootKey, Name: o.template.name, Note: o.template.note, OSCode: o.template.osCode, BYOL: o.template.byol,
+	}, nil
+}
+
+func (o *deployFlags) run(c *cobra.Command, src string) error {
+	ctx, t := c.Context(), o.talk(c)
+	plan, err := o.plan(src)
+	if err := errors.Join(err, o.wait.check(), o.source.check(c), atMostOne(c, "key-file", "keep-key")); err != nil {
+		return err
+	}
+	if err := (luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile)}).Check(); err != nil {
+		return err
+	}
+	if o.order {
+		if err := o.checkServer(); err != nil {
+			return err
+		}
+	}
+	unlock, err := lockDeploy(o.state)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := o.begin(c, t, src, plan)
+	if err != nil {
+		return err
+	}
+	log, err := o.audit.open(s.ID)
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	d := &deployment{deployFlags: o, deployState: s, c: c, t: t, log: log, src: src}
+	if d.object, err = cos.ParseURI(plan.Object); err != nil {
+		return err
+	}
+	if err := d.connect(); err != nil {
+		return err
+	}
+	if err := d.steps(ctx); err != nil {
+		return err
+	}
+	return d.report()
+}
+
+// checkServer looks at the flags of the server, before anything is done.
+func (o *deployFlags) checkServer() (err error) {
+	if deployKinds[o.profile].target == targetVPC {
+		_, err = o.place.request(&o.server)
+	} else {
+		_, err = o.server.request()
+	}
+	return err
+}
+
+// begin returns the state of the run that is to be continued, or a new one.
+func (o *deployFlags) begin(c *cobra.Command, t *talk, src string, plan deployPlan) (*deployState, error) {
+	s, err := loadState(o.state)
+	if err != nil {
+		return nil, err
+	}
+	// The source is needed until it was encrypted.
+	if s != nil && s.done(stepEncrypt) {
+		plan.SourceSize, plan.SourceTime = s.Plan.SourceSize, s.Plan.SourceTime
+	} else {
+		in, err := openInput(c.Context(), o.global, src)
+		if err != nil {
+			return nil, err
+		}
+		plan.SourceSize, plan.SourceTime = in.size, in.mtime.UTC()
+		in.close()
+	}
+	if s == nil {
+		s = newState(o.state, plan)
+		return s, s.save()
+	}
+	if names := s.Plan.differs(plan); len(names) > 0 {
+		return nil, withHint(fmt.Errorf("%s is of a deployment that began with another %s", o.state, strings.Join(names, ", ")),
+			"give the same flags to go on with it; --name or --state begins another one")
+	}
+	if o.order && s.Order != nil && (s.Order.Hostname != o.server.hostname || s.Order.Domain != "" && s.Order.Domain != o.server.domain) {
+		return nil, withHint(fmt.Errorf("%s is of a deployment that ordered the server %s", o.state, s.Order.Hostname),
+			"give the same --hostname and --domain to go on with it; luksimg order orders more servers")
+	}
+	if s.done(stepWaitImport) && (!o.order || s.done(stepWaitOrder)) {
+		t.say("deploy: %s has nothing left to do", o.state)
+	} else {
+		t.say("deploy: goes on with %s", o.state)
+	}
+	return s, nil
+}
+
+// steps does what is left to do, in order.
+func (d *deployment) steps(ctx context.Context) error {
+	type step struct {
+		name string
+		do   func(ctx context.Context, before time.Time) error
+	}
+	all := []step{{stepCheck, d.check}, {stepKey, d.makeKey}, {stepEncrypt, d.encrypt}, {stepUpload, d.upload}}
+	if d.kind().target == targetVPC {
+		all = append(all, step{stepImport, d.importVPC}, step{stepWaitImport, d.waitImportVPC},
+			step{stepOrder, d.placeOrderVPC}, step{stepWaitOrder, d.waitOrderVPC})
+	} else {
+		all = append(all, step{stepImport, d.importImage}, step{stepWaitImport, d.waitImport},
+			step{stepOrder, d.placeOrder}, step{stepWaitOrder, d.waitOrder})
+	}
+	for _, s := range all {
+		if d.done(s.name) || !d.deployFlags.order && (s.name == stepOrder || s.name == stepWaitOrder) {
+			continue
+		}
+		before, err := d.deployState.begin(s.name)
+		if err == nil {
+			d.t.say("deploy: %s", s.name)
+			err = s.do(ctx, before)
+		}
+		if err == nil {
+			err = d.end(s.name)
+		}
+		switch {
+		case err == nil:
+		case ctx.Err() != nil, passing(err) && !refused(err):
+			h := "the same command goes on where this one stopped"
+			if first := hint(err); first != "" {
+				h = first + "; " + h
+			}
+			return withHint(&resumableError{fmt.Errorf("%s: %w", s.name, err)}, h)
+		default:
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
