@@ -25,6 +25,9 @@ func (c *config) prepare() error {
 	if err := os.WriteFile(c.key, []byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="), 0o600); err != nil {
 		return err
 	}
+	if err := writeNoise(c.file("key64"), 64); err != nil {
+		return err
+	}
 	if err := writeNoise(c.file("raw"), c.size); err != nil {
 		return err
 	}
@@ -124,7 +127,41 @@ func one(args ...string) [][]string { return [][]string{args} }
 // jobs are all there are. The first contender of each is luksimg.
 func (c *config) jobs() []job {
 	all := append(c.encryptJobs(), c.formatJobs()...)
+	all = append(all, c.containerJobs()...)
 	return append(all, c.otherJobs()...)
+}
+
+// containerJobs write other formats: encrypted ones, and plain ones.
+func (c *config) containerJobs() []job {
+	out := []string{c.file("out"), c.file("out.qcow2")}
+	qemuPlain := func(format string, more ...string) [][]string {
+		return one(append(append(append([]string{"qemu-img", "convert", "-f", "raw", "-O", format}, more...), fast...), c.file("raw"), c.file("out"))...)
+	}
+	qemuQCOW := func(src string) [][]string {
+		return one(append(append([]string{"qemu-img", "convert", "--object", "secret,id=k,file=" + c.key, "-f", "qcow2", "-O", "qcow2",
+			"-o", "encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10"}, fast...), c.file(src), c.file("out"))...)
+	}
+	convert := func(format string) [][]string {
+		return one(c.luksimg, "convert", "-q", "--force", "--format", format, c.file("raw"), c.file("out"))
+	}
+	return []job{
+		{"qcow2-qcow2luks", c.size, []contender{
+			{name: "luksimg", cmds: one(c.luksimgEncrypt("qcow2", "out", "qcow2")...), without: one(c.luksimgEncrypt("tiny.qcow2", "out", "qcow2")...), remove: out},
+			{name: "qemu-img-W-m16", cmds: qemuQCOW("qcow2"), without: qemuQCOW("tiny.qcow2"), remove: out},
+		}},
+		{"raw-vhdenc", c.size, []contender{
+			{name: "luksimg", cmds: one(c.luksimg, "encrypt", "-q", "--force", "--format", "vhd", "--key-file", c.file("key64"), c.file("raw"), c.file("out")), remove: out},
+			{name: "qemu-img-plain", cmds: qemuPlain("vpc", "-o", "subformat=dynamic,force_size=on"), remove: out},
+		}},
+		{"raw-vhd", c.size, []contender{
+			{name: "luksimg", cmds: convert("vhd"), remove: out},
+			{name: "qemu-img-W-m16", cmds: qemuPlain("vpc", "-o", "subformat=dynamic,force_size=on"), remove: out},
+		}},
+		{"raw-qcow2", c.size, []contender{
+			{name: "luksimg", cmds: convert("qcow2"), remove: out},
+			{name: "qemu-img-W-m16", cmds: qemuPlain("qcow2"), remove: out},
+		}},
+	}
 }
 
 func (c *config) encryptJobs() []job {

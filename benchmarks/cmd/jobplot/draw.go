@@ -23,13 +23,17 @@ var titles = []struct{ job, title string }{
 	{"zlib-raw", "qcow2 (zlib, 64 KiB) to raw"},
 	{"zlib2m-raw", "qcow2 (zlib, 2 MiB) to raw"},
 	{"zstd-raw", "qcow2 (zstd) to raw"},
+	{"qcow2-qcow2luks", "qcow2 to qcow2 with LUKS"},
+	{"raw-vhdenc", "raw to encrypted VHD"},
+	{"raw-vhd", "raw to VHD"},
+	{"raw-qcow2", "raw to qcow2"},
 	{"pipe", "through pipes, raw to LUKS2"},
 	{"durable", "4 GiB onto a disk, synced"},
 	{"map-empty-64T", "map of an empty 64 TiB qcow2"},
 }
 
 // columns are the contenders of the table.
-var columns = []string{"luksimg", "qemu-img-W-m16", "qemu-img", "luksy", "cp+cryptsetup-reencrypt", "nbdkit", "go-qcow2reader", "copy-2", "cat", "dd-fsync"}
+var columns = []string{"luksimg", "qemu-img-W-m16", "qemu-img", "qemu-img-plain", "luksy", "cp+cryptsetup-reencrypt", "nbdkit", "go-qcow2reader", "copy-2", "cat", "dd-fsync"}
 
 func (r *results) job(name string) *job {
 	for _, j := range r.jobs {
@@ -81,7 +85,7 @@ func draw(r *results) string {
 	var bars strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&bars, format+"\n", args...) }
 	highest := 0.0
-	for _, t := range titles[:15] {
+	for _, t := range titles[:19] {
 		if j := r.job(t.job); j != nil {
 			for _, i := range j.impls {
 				highest = max(highest, i.rate)
@@ -89,7 +93,7 @@ func draw(r *results) string {
 		}
 	}
 	scale, y := (width-left-right)/highest, top
-	for _, t := range titles[:15] {
+	for _, t := range titles[:19] {
 		j := r.job(t.job)
 		if j == nil {
 			continue
