@@ -66,9 +66,28 @@ func table(r *results) string {
 		}
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
 	}
+	fmt.Fprintf(&b, "\nPeak resident memory over these jobs: %s.\n", strings.Join(peaks(r), ", "))
 	fmt.Fprintf(&b, "\n%s, %s CPUs, Linux %s; %s; %s; %s (%s); luksy %s; go-qcow2reader %s.\n", r.head["cpu"], r.head["cpus"], r.head["kernel"], r.head["luksimg"],
 		r.head["qemu-img"], r.head["cryptsetup"], r.head["cryptsetup crypto"], r.head["github.com/containers/luksy"], r.head["github.com/lima-vm/go-qcow2reader"])
 	return b.String()
+}
+
+// peaks are the largest resident sets of the contenders that encrypt, over the jobs of the
+// table.
+func peaks(r *results) []string {
+	var all []string
+	for _, c := range columns {
+		most := int64(0)
+		for _, t := range titles {
+			if j := r.job(t.job); j != nil && j.find(c) != nil {
+				most = max(most, j.find(c).rss)
+			}
+		}
+		if most > 0 && c != "cat" && c != "copy-2" && c != "dd-fsync" && c != "qemu-img-plain" {
+			all = append(all, fmt.Sprintf("%s %d MB", c, most/1e6))
+		}
+	}
+	return all
 }
 
 const (
