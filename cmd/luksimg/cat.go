@@ -96,6 +96,7 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 	if n < s.img.Size() {
 		src = io.NewSectionReader(s.img, start, n)
 	}
+	widen(os.Stdout)
 	err = parallel.Await(ctx, func() error {
 		return luksimg.DecryptStream(ctx, os.Stdout, src, luksimg.RunOptions{Jobs: o.jobs})
 	})

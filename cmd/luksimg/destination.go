@@ -40,6 +40,7 @@ func (d *destination) check(r *luksimg.Result) error {
 // is written in order: for a VHD or qcow2 image SRC is then read twice.
 func (o *encryptFlags) destination(ctx context.Context, t *talk, dst string, s *diskSource, opts luksimg.EncryptOptions) (*destination, error) {
 	if dst == "-" {
+		widen(os.Stdout)
 		return &destination{stream: os.Stdout, commit: func() error { return nil }, abort: func() {}, remove: func() error { return nil }}, nil
 	}
 	if isCOS(dst) {

@@ -59,6 +59,7 @@ func (o *encryptFlags) disk(c *cobra.Command, t *talk, name string) (*diskSource
 		return &diskSource{source: s, stream: io.NewSectionReader(s.img, 0, s.img.Size()), size: s.img.Size(),
 			format: string(s.img.Format)}, nil
 	}
+	widen(os.Stdin)
 	b := bufio.NewReaderSize(os.Stdin, peekSize)
 	head, err := b.Peek(peekSize)
 	if err != nil && err != io.EOF {
