@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"net/url"
@@ -139,27 +137,18 @@ func (m *multipart) start(ctx context.Context) error {
 	return m.begin(ctx, others, err == nil)
 }
 
-// sums reads part of a source for its MD5, and the SHA-256 if that must be signed.
-func (c *Client) sums(src io.ReaderAt, off, size int64, buf []byte, region string) (*payload, [md5.Size]byte, error) {
+// sums reads part of a source for its MD5, which is signed with the request and so stands
+// for the part, also where the way to the service is not encrypted.
+func (c *Client) sums(src io.ReaderAt, off, size int64, buf []byte) (*payload, [md5.Size]byte, error) {
 	m := md5.New()
-	w := io.Writer(m)
-	p := &payload{src: src, off: off, size: size, sha256: sigv4.UnsignedPayload}
-	var s hash.Hash
-	if c.o.HMAC != nil && c.base(region).Scheme == "http" {
-		s = sha256.New()
-		w = io.MultiWriter(m, s)
-	}
-	n, err := io.CopyBuffer(onlyWriter{w}, io.NewSectionReader(src, off, size), buf)
+	n, err := io.CopyBuffer(onlyWriter{m}, io.NewSectionReader(src, off, size), buf)
 	if err == nil && n < size {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
 		return nil, [md5.Size]byte{}, fmt.Errorf("source at offset %d: %w", off+n, err)
 	}
-	p.md5 = m.Sum(nil)
-	if s != nil {
-		p.sha256 = hex.EncodeToString(s.Sum(nil))
-	}
+	p := &payload{src: src, off: off, size: size, md5: m.Sum(nil), sha256: sigv4.UnsignedPayload}
 	return p, [md5.Size]byte(p.md5), nil
 }
 
@@ -170,7 +159,7 @@ type onlyWriter struct{ io.Writer }
 func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, size int64, buf []byte, there map[int]part) (skipped bool, err error) {
 	var mark int64
 	for try := 1; ; try++ {
-		p, sum, err := m.c.sums(src, off, size, buf, m.at.Region)
+		p, sum, err := m.c.sums(src, off, size, buf)
 		if err != nil {
 			return false, err
 		}

@@ -288,7 +288,7 @@ func (u *upload) finished(ctx context.Context) (bool, error) {
 	}
 	err = each(ctx, 2, int(n), func(_ context.Context, buf []byte, number int) error {
 		off := int64(number-1) * u.partSize
-		_, sum, err := u.c.sums(u.src, off, min(u.partSize, u.size-off), buf, u.at.Region)
+		_, sum, err := u.c.sums(u.src, off, min(u.partSize, u.size-off), buf)
 		u.put(number, sentPart{md5: sum})
 		return err
 	})
