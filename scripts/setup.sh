@@ -25,6 +25,8 @@ wants() {
 		disk       | mke2fs      | e2fsprogs
 		disk       | sfdisk      | fdisk
 		7-Zip      | 7z          | p7zip-full
+		key-wrap   | openssl     | openssl
+		contents   | mkswap      | util-linux
 		contents   | mkfs.xfs    | xfsprogs
 		contents   | mkfs.btrfs  | btrfs-progs
 		contents   | mkfs.vfat   | dosfstools
