@@ -37,8 +37,8 @@ const zeroRun = 64 << 10
 // be new: runs of zeros are left out, so that a file has holes there, and dst gets
 // its length by its method Truncate if it has one.
 func Decrypt(ctx context.Context, dst io.WriterAt, src image.Source, o RunOptions) error {
-	size := src.Size()
-	err := parallel.Run(ctx, o.jobs(), pieceSize, pieces(src, size), func(buf []byte, p piece) error {
+	size, long := src.Size(), longPieceSize(o.jobs())
+	err := parallel.Run(ctx, o.jobs(), long, joined(pieces(src, size), long), func(buf []byte, p piece) error {
 		if !p.zero {
 			b, err := readPiece(src, buf, p)
 			if err != nil {

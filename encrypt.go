@@ -174,7 +174,8 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 // own place.
 func (e *encryption) anyOrder(ctx context.Context, dst io.WriterAt, src image.Source, r *Result) error {
 	o, offset := e.opts, e.header.DataOffset()
-	return parallel.Run(ctx, o.jobs(), pieceSize, pieces(src, r.VolumeSize), func(buf []byte, p piece) error {
+	size := longPieceSize(o.jobs())
+	return parallel.Run(ctx, o.jobs(), size, joined(pieces(src, r.VolumeSize), size), func(buf []byte, p piece) error {
 		o.done(p.disk)
 		if p.zero && o.DiscardZeros {
 			return extend(dst, p.end(), r)

@@ -8,13 +8,30 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// pieceSize is how much a worker reads, encrypts and writes at a time: a multiple of
-// every sector size, in the cache of a core, and long enough that the system calls
-// cost little.
+// pieceSize is how much a worker reads at a time: a multiple of every sector size, in
+// the cache of a core, and long enough that the system calls cost little. What is zero is
+// told apart in steps of this size.
 const pieceSize = 256 << 10
 
-// A piece is a part of a disk, from a multiple of pieceSize to the next one, or to
-// the end.
+// Workers that write to one file wait for each other: most systems let in one at a time.
+// Longer pieces make for fewer such waits, each of which costs a switch or two in the
+// scheduler. All workers together have writeBuffers of memory for them.
+const (
+	longPiece    = 1 << 20
+	writeBuffers = 16 << 20
+)
+
+// longPieceSize returns the size of the pieces of so many workers that write to a file.
+func longPieceSize(workers int) int {
+	size := longPiece
+	for size > pieceSize && size*workers > writeBuffers {
+		size /= 2
+	}
+	return size
+}
+
+// A piece is a part of a disk. It starts at a multiple of pieceSize, and ends at one or
+// at the end of the disk.
 type piece struct {
 	offset int64
 	length int
@@ -59,6 +76,32 @@ func pieces(src image.Source, size int64) iter.Seq2[piece, error] {
 			if !yield(p, nil) {
 				return
 			}
+		}
+	}
+}
+
+// joined joins pieces that follow each other, and are alike, to pieces that are no longer
+// than size and do not cross a multiple of it.
+func joined(pieces iter.Seq2[piece, error], size int) iter.Seq2[piece, error] {
+	return func(yield func(piece, error) bool) {
+		var long piece
+		for p, err := range pieces {
+			if err != nil {
+				yield(piece{}, err)
+				return
+			}
+			if long.length > 0 && p.zero == long.zero && p.offset%int64(size) != 0 {
+				long.length += p.length
+				long.disk += p.disk
+				continue
+			}
+			if long.length > 0 && !yield(long, nil) {
+				return
+			}
+			long = p
+		}
+		if long.length > 0 {
+			yield(long, nil)
 		}
 	}
 }
