@@ -6,6 +6,10 @@ import "encoding/binary"
 // for a length and one for a distance take 48 bits at most, which so is what must be
 // in the bit buffer before them.
 func (d *decoder) block(in *input, dst []byte, out int) (int, error) {
+	out, end, err := d.fast(in, dst, out)
+	if end || err != nil {
+		return out, err
+	}
 	src, pos, b, n := in.src, in.pos, in.b, in.n
 	for out < len(dst) {
 		if n < 48 {

@@ -47,7 +47,7 @@ func build(table []uint32, tableBits uint, lens []uint8, value func(sym int) (ui
 		next[n]++
 		e, extra := value(int(sym))
 		if n <= tableBits {
-			e |= uint32(n)<<8 | uint32(n+uint(extra))
+			e |= entry(e, n, extra)
 			for i := code; i < size; i += 1 << n {
 				table[i] = e
 			}
@@ -64,7 +64,7 @@ func build(table []uint32, tableBits uint, lens []uint8, value func(sym int) (ui
 		}
 		count[n]--
 		k := n - tableBits
-		e |= uint32(k)<<8 | uint32(k+uint(extra))
+		e |= entry(e, k, extra)
 		for i := code >> tableBits; i < 1<<subBits; i += 1 << k {
 			table[sub+i] = e
 		}
@@ -85,4 +85,13 @@ func subtableBits(count *[maxBits + 1]int, n, tableBits uint) uint {
 		left <<= 1
 	}
 	return k
+}
+
+// entry returns the lengths in the entry of a symbol whose code has n bits, and the number
+// of literals in that of one.
+func entry(e uint32, n uint, extra uint8) uint32 {
+	if e&flagLiteral != 0 {
+		return 1<<8 | uint32(n)
+	}
+	return uint32(n)<<8 | uint32(n+uint(extra))
 }

@@ -25,9 +25,9 @@ const (
 )
 
 // A table entry is 32 bits: the low 8 are how many bits of input it takes in all,
-// code and extra bits; the next 4 how many of these are the code; then flags; the
-// upper 16 are the literal, the base of a length or distance, or the start of a
-// subtable, whose index bits are then in the low 8.
+// code and extra bits; the next 4 how many of these are the code, or how many literals
+// there are; then flags; the upper 16 are the literals, the base of a length or distance,
+// or the start of a subtable, whose index bits are then in the low 8.
 const (
 	flagLiteral  = 1 << 15
 	flagSubtable = 1 << 14
@@ -48,6 +48,8 @@ var (
 type decoder struct {
 	litLen [1<<litLenBits + 1024]uint32
 	dist   [1<<distBits + 512]uint32
+	pairs  [1 << litLenBits]uint32 // if paired
+	paired bool
 	pre    [1 << preBits]uint32
 	lens   [litLenCodes + distCodes]uint8
 }
@@ -254,5 +256,6 @@ func (d *decoder) codes(litLen, dist []uint8) error {
 	if !ok {
 		return ErrCorrupt
 	}
+	d.paired = pairing(litLen[:256])
 	return nil
 }

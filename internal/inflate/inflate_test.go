@@ -24,13 +24,17 @@ func texts() map[string][]byte {
 	for i := range skewed {
 		skewed[i] = byte(rnd.ExpFloat64() * 9)
 	}
+	half := bytes.Clone(random[:1<<16])
+	for i := 0; i < len(half); i += 64 {
+		copy(half[i+32:], "the quick brown fox jumps over a")
+	}
 	var lines bytes.Buffer
 	for i := range 20_000 {
 		fmt.Fprintf(&lines, "line %d of %x\n", i, rnd.Uint32()>>rnd.UintN(32))
 	}
 	return map[string][]byte{
 		"empty": {}, "one": {7}, "zeros": make([]byte, 1<<20), "random": random, "few": few, "skewed": skewed,
-		"lines": lines.Bytes(), "period": bytes.Repeat([]byte("0123456789abc"), 5000), "mixed": append(append([]byte{}, random[:5000]...), few[:70000]...),
+		"lines": lines.Bytes(), "half": half, "period": bytes.Repeat([]byte("0123456789abc"), 5000), "mixed": append(append([]byte{}, random[:5000]...), few[:70000]...),
 	}
 }
 
@@ -85,6 +89,7 @@ func FuzzDecode(f *testing.F) {
 	for _, text := range texts() {
 		f.Add(deflate(f, text[:min(len(text), 2000)], 6), uint16(2000))
 		f.Add(deflate(f, text[:min(len(text), 300)], flate.HuffmanOnly), uint16(100))
+		f.Add(deflate(f, text[:min(len(text), 20_000)], 9), uint16(20_000))
 	}
 	f.Fuzz(func(t *testing.T, z []byte, size uint16) {
 		want := make([]byte, size)
@@ -116,7 +121,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	for _, name := range []string{"lines", "skewed", "zeros"} {
+	for _, name := range []string{"lines", "skewed", "half", "few", "zeros"} {
 		text := texts()[name]
 		text = text[:min(len(text), 64<<10)]
 		z := deflate(b, text, 6)
