@@ -38,7 +38,7 @@ const zeroRun = 64 << 10
 // its length by its method Truncate if it has one.
 func Decrypt(ctx context.Context, dst io.WriterAt, src image.Source, o RunOptions) error {
 	size, long := src.Size(), longPieceSize(o.jobs())
-	err := parallel.Run(ctx, o.jobs(), long, joined(pieces(src, size), long), func(buf []byte, p piece) error {
+	err := eachPiece(ctx, o.jobs(), long, joined(pieces(src, size), long), func(buf []byte, p piece) error {
 		if !p.zero {
 			b, err := readPiece(src, buf, p)
 			if err != nil {

@@ -175,7 +175,7 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 func (e *encryption) anyOrder(ctx context.Context, dst io.WriterAt, src image.Source, r *Result) error {
 	o, offset := e.opts, e.header.DataOffset()
 	size := longPieceSize(o.jobs())
-	return parallel.Run(ctx, o.jobs(), size, joined(pieces(src, r.VolumeSize), size), func(buf []byte, p piece) error {
+	return eachPiece(ctx, o.jobs(), size, joined(pieces(src, r.VolumeSize), size), func(buf []byte, p piece) error {
 		o.done(p.disk)
 		if p.zero && o.DiscardZeros {
 			return extend(dst, p.end(), r)

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
@@ -98,7 +97,7 @@ func (u units) all() iter.Seq[int64] {
 // are not all zeros.
 func scan(ctx context.Context, src image.Source, unit int64, o RunOptions) (units, error) {
 	used := make(units, (src.Size()+unit-1)/unit/64+1)
-	err := parallel.Run(ctx, o.jobs(), pieceSize, pieces(src, src.Size()), func(buf []byte, p piece) error {
+	err := eachPiece(ctx, o.jobs(), pieceSize, pieces(src, src.Size()), func(buf []byte, p piece) error {
 		o.done(p.disk)
 		if p.zero {
 			return nil

@@ -1,11 +1,13 @@
 package luksimg
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"iter"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/parallel"
 )
 
 // pieceSize is how much a worker reads at a time: a multiple of every sector size, in
@@ -29,6 +31,11 @@ func longPieceSize(workers int) int {
 	}
 	return size
 }
+
+// groupSize is how much of a disk a worker takes at a time, piece after piece: the largest
+// cluster of qcow2. Two workers that read from one compressed cluster would wait for one
+// another.
+const groupSize = 2 << 20
 
 // A piece is a part of a disk. It starts at a multiple of pieceSize, and ends at one or
 // at the end of the disk.
@@ -102,6 +109,45 @@ func joined(pieces iter.Seq2[piece, error], size int) iter.Seq2[piece, error] {
 		}
 		if long.length > 0 {
 			yield(long, nil)
+		}
+	}
+}
+
+// eachPiece calls do for each of the pieces, from so many workers that each have a buffer
+// of bufSize bytes; see [parallel.Run].
+func eachPiece(ctx context.Context, workers, bufSize int, pieces iter.Seq2[piece, error], do func(buf []byte, p piece) error) error {
+	return parallel.Run(ctx, workers, bufSize, groups(pieces), func(buf []byte, group []piece) error {
+		for _, p := range group {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			if err := do(buf, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// groups puts pieces together that start in the same groupSize bytes of the disk.
+func groups(pieces iter.Seq2[piece, error]) iter.Seq2[[]piece, error] {
+	return func(yield func([]piece, error) bool) {
+		var group []piece
+		for p, err := range pieces {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(group) > 0 && group[0].offset/groupSize != p.offset/groupSize {
+				if !yield(group, nil) {
+					return
+				}
+				group = nil // the worker has it
+			}
+			group = append(group, p)
+		}
+		if len(group) > 0 {
+			yield(group, nil)
 		}
 	}
 }

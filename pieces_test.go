@@ -1,8 +1,10 @@
 package luksimg
 
 import (
+	"context"
 	"errors"
 	"iter"
+	"reflect"
 	"testing"
 )
 
@@ -62,6 +64,43 @@ func TestJoined(t *testing.T) {
 	}
 	if !errors.Is(got, boom) {
 		t.Errorf("error %v", got)
+	}
+}
+
+func TestGroups(t *testing.T) {
+	var in []piece
+	for _, off := range []int64{0, 1, 4, 7, 8, 16, 31, 40} { // in pieces; a group has 8
+		in = append(in, piece{offset: off * pieceSize, length: pieceSize})
+	}
+	var got [][]int64
+	for g, err := range groups(sequence(in, nil)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var offsets []int64
+		for _, p := range g {
+			offsets = append(offsets, p.offset/pieceSize)
+		}
+		got = append(got, offsets)
+	}
+	if want := [][]int64{{0, 1, 4, 7}, {8}, {16}, {31}, {40}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	boom := errors.New("boom")
+	for g, err := range groups(sequence(in[:1], boom)) {
+		if g != nil || !errors.Is(err, boom) {
+			t.Errorf("%v, %v", g, err)
+		}
+	}
+	cancelled, cancel := context.WithCancelCause(context.Background())
+	count := 0
+	err := eachPiece(cancelled, 1, 1, sequence(in[:4], nil), func([]byte, piece) error {
+		count++
+		cancel(boom)
+		return nil
+	})
+	if count != 1 || !errors.Is(err, boom) {
+		t.Errorf("cancelled: %d pieces, %v", count, err)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/parallel"
 )
 
 // A MismatchError is where two images differ first. It matches [ErrMismatch].
@@ -68,7 +67,7 @@ func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) e
 			}
 		}
 	}
-	err := parallel.Run(ctx, o.jobs(), 2*pieceSize, todo, func(buf []byte, p piece) error {
+	err := eachPiece(ctx, o.jobs(), 2*pieceSize, todo, func(buf []byte, p piece) error {
 		a, err := readPiece(src, buf[:pieceSize], p)
 		if err != nil {
 			return err
