@@ -145,19 +145,19 @@ func (c *config) containerJobs() []job {
 		return one(c.luksimg, "convert", "-q", "--force", "--format", format, c.file("raw"), c.file("out"))
 	}
 	return []job{
-		{"qcow2-qcow2luks", c.size, []contender{
+		{name: "qcow2-qcow2luks", bytes: c.size, contenders: []contender{
 			{name: "luksimg", cmds: one(c.luksimgEncrypt("qcow2", "out", "qcow2")...), without: one(c.luksimgEncrypt("tiny.qcow2", "out", "qcow2")...), remove: out},
 			{name: "qemu-img-W-m16", cmds: qemuQCOW("qcow2"), without: qemuQCOW("tiny.qcow2"), remove: out},
 		}},
-		{"raw-vhdenc", c.size, []contender{
+		{name: "raw-vhdenc", bytes: c.size, contenders: []contender{
 			{name: "luksimg", cmds: one(c.luksimg, "encrypt", "-q", "--force", "--format", "vhd", "--key-file", c.file("key64"), c.file("raw"), c.file("out")), remove: out},
 			{name: "qemu-img-plain", cmds: qemuPlain("vpc", "-o", "subformat=dynamic,force_size=on"), remove: out},
 		}},
-		{"raw-vhd", c.size, []contender{
+		{name: "raw-vhd", bytes: c.size, contenders: []contender{
 			{name: "luksimg", cmds: convert("vhd"), remove: out},
 			{name: "qemu-img-W-m16", cmds: qemuPlain("vpc", "-o", "subformat=dynamic,force_size=on"), remove: out},
 		}},
-		{"raw-qcow2", c.size, []contender{
+		{name: "raw-qcow2", bytes: c.size, contenders: []contender{
 			{name: "luksimg", cmds: convert("qcow2"), remove: out},
 			{name: "qemu-img-W-m16", cmds: qemuPlain("qcow2"), remove: out},
 		}},
@@ -213,15 +213,15 @@ func (c *config) encryptJobs() []job {
 		}
 	}
 	return []job{
-		{"raw-luks1", c.size, append(luks1, floor...)},
-		{"raw-luks2", c.size, append(luks2, floor...)},
-		{"luks1-raw", c.size, append(append(decrypt("1"),
+		{name: "raw-luks1", bytes: c.size, contenders: append(luks1, floor...)},
+		{name: "raw-luks2", bytes: c.size, contenders: append(luks2, floor...)},
+		{name: "luks1-raw", bytes: c.size, contenders: append(append(decrypt("1"),
 			contender{name: "qemu-img", cmds: one(c.qemuDecrypt("luks1")...), without: one(c.qemuDecrypt("tiny.luks1")...), remove: out, slow: true, missing: has("qemu-img")},
 			contender{name: "qemu-img-W-m16", cmds: one(c.qemuDecrypt("luks1", fast...)...), without: one(c.qemuDecrypt("tiny.luks1", fast...)...), remove: out, missing: has("qemu-img")},
 			contender{name: "nbdkit", remove: out, missing: has("nbdcopy"),
 				cmds: one("nbdcopy", "--", "[", "nbdkit", "-r", "--exit-with-parent", "file", c.file("luks1"), "--filter=luks", "passphrase=+"+c.key, "]", c.file("out"))},
 		), floor...)},
-		{"luks2-raw", c.size, append(decrypt("2"), floor...)},
+		{name: "luks2-raw", bytes: c.size, contenders: append(decrypt("2"), floor...)},
 	}
 }
 
@@ -230,7 +230,7 @@ func (c *config) formatJobs() []job {
 	out := []string{c.file("out")}
 	var all []job
 	for _, f := range []struct{ name, qemu string }{{"vhd", "vpc"}, {"qcow2", "qcow2"}, {"zlib", "qcow2"}, {"zlib2m", "qcow2"}, {"zstd", "qcow2"}} {
-		all = append(all, job{f.name + "-luks1", c.size, []contender{
+		all = append(all, job{name: f.name + "-luks1", bytes: c.size, contenders: []contender{
 			{name: "luksimg", cmds: one(c.luksimgEncrypt(f.name, "out", "luks1")...), without: one(c.luksimgEncrypt("tiny."+f.name, "out", "luks1")...), remove: out},
 			{name: "qemu-img-W-m16", cmds: one(c.qemuEncrypt(f.qemu, f.name, fast...)...), without: one(c.qemuEncrypt(f.qemu, "tiny."+f.name, fast...)...), remove: out},
 		}})
@@ -244,7 +244,7 @@ func (c *config) formatJobs() []job {
 		if f.qemu == "qcow2" && f.name != "zstd" { // which it does not read by itself
 			raw = append(raw, contender{name: "go-qcow2reader", cmds: one(c.peers, "go-qcow2reader", c.file(f.name), c.file("out")), remove: out, slow: f.name == "zlib2m"})
 		}
-		all = append(all, job{f.name + "-raw", c.size, raw})
+		all = append(all, job{name: f.name + "-raw", bytes: c.size, contenders: raw})
 	}
 	return all
 }
@@ -257,11 +257,11 @@ func (c *config) otherJobs() []job {
 	stream := c.luksimg + " encrypt -q --key-file " + c.key + " --pbkdf pbkdf2 --pbkdf-force-iterations 1000 - -"
 	big, out := filepath.Join(c.disk, "raw"), filepath.Join(c.disk, "out")
 	all := []job{
-		{"pipe", c.size, []contender{
+		{name: "pipe", bytes: c.size, contenders: []contender{
 			{name: "luksimg", cmds: pipe(stream)},
 			{name: "cat", cmds: pipe("cat")},
 		}},
-		{"map-empty-64T", 64 << 40, []contender{
+		{name: "map-empty-64T", bytes: 64 << 40, contenders: []contender{
 			{name: "luksimg", cmds: one(c.luksimg, "inspect", "--map", c.file("empty"))},
 			{name: "qemu-img", cmds: one("qemu-img", "map", "-f", "qcow2", c.file("empty"))},
 		}},
@@ -273,7 +273,7 @@ func (c *config) otherJobs() []job {
 			}
 			return writeNoise(big, c.durable)
 		}
-		all = append(all, job{"durable", c.durable, []contender{
+		all = append(all, job{name: "durable", bytes: c.durable, contenders: []contender{
 			{name: "luksimg", before: before, remove: []string{out},
 				cmds: one(c.luksimg, "encrypt", "-q", "--key-file", c.key, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", big, out)},
 			{name: "dd-fsync", before: before, remove: []string{out},
@@ -295,7 +295,7 @@ func (c *config) otherJobs() []job {
 			defer f.Close()
 			return f.Truncate(n)
 		}
-		all = append(all, job{fmt.Sprintf("sweep-%dMiB", n>>20), n, []contender{
+		all = append(all, job{name: fmt.Sprintf("sweep-%dMiB", n>>20), bytes: n, once: n > 16<<30, contenders: []contender{
 			{name: "luksimg", before: before, cmds: one(shell(c.luksimg + " encrypt -q --key-file " + c.key + " --pbkdf pbkdf2 --pbkdf-force-iterations 1000 " + name + " - >/dev/null")...)},
 		}})
 	}

@@ -22,8 +22,10 @@ type contender struct {
 
 	remove  []string     // before each run
 	before  func() error // as well; not measured
-	slow    bool         // runs in the first rounds only
+	slow    bool         // runs in the first slowRounds only
 	missing string       // a program that is not here
+
+	net []float64 // seconds of each run, without what is not the job's
 }
 
 // A job is what contenders do in turns.
@@ -31,6 +33,7 @@ type job struct {
 	name       string
 	bytes      int64 // of the disk
 	contenders []contender
+	once       bool // takes too long for more than one round
 }
 
 // A run is what was measured.
@@ -39,48 +42,59 @@ type measured struct {
 	rss  int64 // the largest of all programs, bytes
 }
 
+// slowRounds is in how many rounds slow contenders run.
 const slowRounds = 2
 
-func (j *job) run(c *config, say func(string, ...any)) error {
-	here := slices.DeleteFunc(slices.Clone(j.contenders), func(x contender) bool {
+// leaveOut takes out the contenders whose program is not here.
+func (j *job) leaveOut(say func(string, ...any)) {
+	j.contenders = slices.DeleteFunc(j.contenders, func(x contender) bool {
 		if x.missing != "" {
 			say("# %s: without %s: no %s", j.name, x.name, x.missing)
 		}
 		return x.missing != ""
 	})
-	net := make(map[string][]float64)
-	for round := -1; round < c.rounds; round++ {
-		for i := range here {
-			// Another order each round, so that none always follows the same one.
-			x := &here[(i+max(round, 0))%len(here)]
-			if x.slow && round >= slowRounds {
-				continue
-			}
-			m, err := x.measure(x.cmds)
-			if err != nil {
-				return fmt.Errorf("%s: %w", x.name, err)
-			}
-			var w measured
-			if x.without != nil {
-				if w, err = x.measure(x.without); err != nil {
-					return fmt.Errorf("%s, without data: %w", x.name, err)
-				}
-			}
-			if round < 0 {
-				continue // it touched memory for the first time
-			}
-			n := max(m.wall-w.wall, 0).Seconds()
-			net[x.name] = append(net[x.name], n)
-			say("BenchmarkJob/job=%s/impl=%s 1 %d ns/op %d fixed-ns %d net-ns %.1f MB/s %d RSS-bytes", j.name, x.name,
-				m.wall.Nanoseconds(), w.wall.Nanoseconds(), int64(n*1e9), float64(j.bytes)/max(n, 1e-9)/1e6, m.rss)
-		}
+}
+
+// round runs each contender once, in another order each time, so that none always follows
+// the same one. What round -1 measures does not count: it touches programs and memory for
+// the first time.
+func (j *job) round(round int, say func(string, ...any)) error {
+	if j.once && round != 0 {
+		return nil
 	}
-	ours := median(net[here[0].name])
-	for _, x := range here {
-		m := median(net[x.name])
-		say("# %-18s %-24s net %7.3f s  ours is %.2f times as fast", j.name, x.name, m, m/ours)
+	for i := range j.contenders {
+		x := &j.contenders[(i+max(round, 0))%len(j.contenders)]
+		if x.slow && (round < 0 || round >= slowRounds) {
+			continue
+		}
+		m, err := x.measure(x.cmds)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", j.name, x.name, err)
+		}
+		var w measured
+		if x.without != nil {
+			if w, err = x.measure(x.without); err != nil {
+				return fmt.Errorf("%s: %s, without data: %w", j.name, x.name, err)
+			}
+		}
+		if round < 0 {
+			continue
+		}
+		n := max(m.wall-w.wall, 0).Seconds()
+		x.net = append(x.net, n)
+		say("BenchmarkJob/job=%s/impl=%s 1 %d ns/op %d fixed-ns %d net-ns %.1f MB/s %d RSS-bytes", j.name, x.name,
+			m.wall.Nanoseconds(), w.wall.Nanoseconds(), int64(n*1e9), float64(j.bytes)/max(n, 1e-9)/1e6, m.rss)
 	}
 	return nil
+}
+
+// ratios says how the medians compare.
+func (j *job) ratios(say func(string, ...any)) {
+	ours := median(j.contenders[0].net)
+	for _, x := range j.contenders {
+		m := median(x.net)
+		say("# %-18s %-24s net %7.3f s  ours is %.2f times as fast", j.name, x.name, m, m/ours)
+	}
 }
 
 func median(x []float64) float64 {
