@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -18,8 +20,9 @@ func (c *config) must(args ...string) error {
 	return nil
 }
 
-// prepare makes the sources: noise, for jobs without compression, and a disk with text that
-// deflate halves, for those with. All data are from a fixed seed.
+// prepare makes the sources: noise, for jobs without compression; for those with, a disk
+// of noise and text that deflate halves, which is hard to decode, both from a fixed seed,
+// and one of this system's files, as they are on the disk of a server.
 func (c *config) prepare() error {
 	c.key = c.file("key")
 	if err := os.WriteFile(c.key, []byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="), 0o600); err != nil {
@@ -35,6 +38,9 @@ func (c *config) prepare() error {
 		return err
 	}
 	if err := writeText(c.file("text"), c.size); err != nil {
+		return err
+	}
+	if err := writeFiles(c.file("system"), c.size); err != nil {
 		return err
 	}
 	qemu := func(src, dst, format string, more ...string) error {
@@ -53,11 +59,15 @@ func (c *config) prepare() error {
 		qemu("tiny", "tiny.qcow2", "qcow2"),
 		qemu("text", "zlib", "qcow2", "-c"),
 		qemu("tiny", "tiny.zlib", "qcow2", "-c"),
+		qemu("system", "files", "qcow2", "-c"),
+		qemu("tiny", "tiny.files", "qcow2", "-c"),
 		qemu("text", "zlib2m", "qcow2", "-c", "-o", "cluster_size=2M"),
 		qemu("tiny", "tiny.zlib2m", "qcow2", "-c", "-o", "cluster_size=2M"),
 		qemu("text", "zstd", "qcow2", "-c", "-o", "compression_type=zstd"),
 		qemu("tiny", "tiny.zstd", "qcow2", "-c", "-o", "compression_type=zstd"),
 		c.must("qemu-img", "create", "-f", "qcow2", c.file("empty"), "64T"),
+		os.Remove(c.file("text")),
+		os.Remove(c.file("system")),
 	} {
 		if err != nil {
 			return err
@@ -82,6 +92,56 @@ func writeText(name string, n int64) error {
 			r.Read(b[i : i+32])
 			copy(b[i+32:i+64], "the quick brown fox jumps over a")
 		}
+	})
+}
+
+// writeFiles writes what is in files of this system, n bytes in all: a quarter from each of
+// four folders, again from the start where one has less.
+func writeFiles(name string, n int64) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	dirs := []string{"/etc", "/usr/bin", "/usr/lib", "/usr/share"}
+	for i, dir := range dirs {
+		for end := n * int64(i+1) / int64(len(dirs)); ; {
+			at, err := f.Seek(0, io.SeekCurrent)
+			if err != nil {
+				return err
+			}
+			if at == end {
+				break
+			}
+			if err := copyTree(f, dir, end-at); err != nil {
+				return err
+			}
+			if now, err := f.Seek(0, io.SeekCurrent); err != nil {
+				return err
+			} else if now == at {
+				return fmt.Errorf("no data in %s", dir)
+			}
+		}
+	}
+	return f.Close()
+}
+
+// copyTree writes the regular files below dir to w, up to n bytes of them.
+func copyTree(w io.Writer, dir string, n int64) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		done, err := io.Copy(w, io.LimitReader(f, n))
+		if n -= done; err == nil && n == 0 {
+			return fs.SkipAll
+		}
+		return err
 	})
 }
 
@@ -229,7 +289,7 @@ func (c *config) encryptJobs() []job {
 func (c *config) formatJobs() []job {
 	out := []string{c.file("out")}
 	var all []job
-	for _, f := range []struct{ name, qemu string }{{"vhd", "vpc"}, {"qcow2", "qcow2"}, {"zlib", "qcow2"}, {"zlib2m", "qcow2"}, {"zstd", "qcow2"}} {
+	for _, f := range []struct{ name, qemu string }{{"vhd", "vpc"}, {"qcow2", "qcow2"}, {"zlib", "qcow2"}, {"files", "qcow2"}, {"zlib2m", "qcow2"}, {"zstd", "qcow2"}} {
 		all = append(all, job{name: f.name + "-luks1", bytes: c.size, contenders: []contender{
 			{name: "luksimg", cmds: one(c.luksimgEncrypt(f.name, "out", "luks1")...), without: one(c.luksimgEncrypt("tiny."+f.name, "out", "luks1")...), remove: out},
 			{name: "qemu-img-W-m16", cmds: one(c.qemuEncrypt(f.qemu, f.name, fast...)...), without: one(c.qemuEncrypt(f.qemu, "tiny."+f.name, fast...)...), remove: out},

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"slices"
+	"strconv"
 	"strings"
 )
 
+type title struct{ job, title string }
+
 // titles are the jobs of the table and the plot, in order.
-var titles = []struct{ job, title string }{
+var titles = []title{
 	{"raw-luks1", "raw to LUKS1"},
 	{"raw-luks2", "raw to LUKS2"},
 	{"luks1-raw", "LUKS1 to raw"},
@@ -16,11 +20,13 @@ var titles = []struct{ job, title string }{
 	{"vhd-luks1", "VHD to LUKS1"},
 	{"qcow2-luks1", "qcow2 to LUKS1"},
 	{"zlib-luks1", "qcow2 (zlib, 64 KiB) to LUKS1"},
+	{"files-luks1", "qcow2 (zlib, 64 KiB, files) to LUKS1"},
 	{"zlib2m-luks1", "qcow2 (zlib, 2 MiB) to LUKS1"},
 	{"zstd-luks1", "qcow2 (zstd) to LUKS1"},
 	{"vhd-raw", "VHD to raw"},
 	{"qcow2-raw", "qcow2 to raw"},
 	{"zlib-raw", "qcow2 (zlib, 64 KiB) to raw"},
+	{"files-raw", "qcow2 (zlib, 64 KiB, files) to raw"},
 	{"zlib2m-raw", "qcow2 (zlib, 2 MiB) to raw"},
 	{"zstd-raw", "qcow2 (zstd) to raw"},
 	{"qcow2-qcow2luks", "qcow2 to qcow2 with LUKS"},
@@ -31,6 +37,9 @@ var titles = []struct{ job, title string }{
 	{"durable", "4 GiB onto a disk, synced"},
 	{"map-empty-64T", "map of an empty 64 TiB qcow2"},
 }
+
+// plotted are those of the plot: the others are no matter of rates in memory.
+func plotted() []title { return titles[:len(titles)-2] }
 
 // columns are the contenders of the table.
 var columns = []string{"luksimg", "qemu-img-W-m16", "qemu-img", "qemu-img-plain", "luksy", "cp+cryptsetup-reencrypt", "nbdkit", "go-qcow2reader", "copy-2", "cat", "dd-fsync"}
@@ -56,7 +65,7 @@ func table(r *results) string {
 		row := []string{t.title}
 		for _, c := range columns {
 			cell := ""
-			if i := j.find(c); i != nil {
+			if i := cmp.Or(j.find(c), j.find(c+"+sync")); i != nil {
 				cell = fmt.Sprintf("%.2f", i.seconds())
 				if i.seconds() < 0.1 {
 					cell = fmt.Sprintf("%.3f", i.seconds())
@@ -66,9 +75,31 @@ func table(r *results) string {
 		}
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
 	}
+	b.WriteString(sweep(r))
 	fmt.Fprintf(&b, "\nPeak resident memory over these jobs: %s.\n", strings.Join(peaks(r), ", "))
 	fmt.Fprintf(&b, "\n%s, %s CPUs, Linux %s; %s; %s; %s (%s); luksy %s; go-qcow2reader %s.\n", r.head["cpu"], r.head["cpus"], r.head["kernel"], r.head["luksimg"],
 		r.head["qemu-img"], r.head["cryptsetup"], r.head["cryptsetup crypto"], r.head["github.com/containers/luksy"], r.head["github.com/lima-vm/go-qcow2reader"])
+	return b.String()
+}
+
+// sweep is the table of time and memory against the size of a sparse disk, or nothing.
+func sweep(r *results) string {
+	var b strings.Builder
+	for _, j := range r.jobs {
+		mib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimPrefix(j.name, "sweep-"), "MiB"), 10, 64)
+		if err != nil {
+			continue
+		}
+		if b.Len() == 0 {
+			b.WriteString("\n| sparse disk, to /dev/null | seconds | GB/s | peak MB |\n| --- | --- | --- | --- |\n")
+		}
+		size := fmt.Sprintf("%d MiB", mib)
+		if mib >= 1024 {
+			size = fmt.Sprintf("%d GiB", mib>>10)
+		}
+		i := j.impls[0]
+		fmt.Fprintf(&b, "| %s | %.2f | %.1f | %d |\n", size, i.seconds(), i.rate/1000, i.rss/1e6)
+	}
 	return b.String()
 }
 
@@ -104,7 +135,7 @@ func draw(r *results) string {
 	var bars strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&bars, format+"\n", args...) }
 	highest := 0.0
-	for _, t := range titles[:19] {
+	for _, t := range plotted() {
 		if j := r.job(t.job); j != nil {
 			for _, i := range j.impls {
 				highest = max(highest, i.rate)
@@ -112,7 +143,7 @@ func draw(r *results) string {
 		}
 	}
 	scale, y := (width-left-right)/highest, top
-	for _, t := range titles[:19] {
+	for _, t := range plotted() {
 		j := r.job(t.job)
 		if j == nil {
 			continue

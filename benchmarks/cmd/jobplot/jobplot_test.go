@@ -15,6 +15,9 @@ BenchmarkJob/job=raw-luks1/impl=luksimg 1 500000000 ns/op 100000000 fixed-ns 400
 BenchmarkJob/job=raw-luks1/impl=luksimg 1 300000000 ns/op 100000000 fixed-ns 200000000 net-ns 5000.0 MB/s 9000000 RSS-bytes
 BenchmarkJob/job=raw-luks1/impl=luksimg 1 900000000 ns/op 100000000 fixed-ns 800000000 net-ns 1250.0 MB/s 7000000 RSS-bytes
 BenchmarkJob/job=raw-luks1/impl=cat 1 500000000 ns/op 0 fixed-ns 500000000 net-ns 2000.0 MB/s 2000000 RSS-bytes
+BenchmarkJob/job=durable/impl=cat+sync 1 700000000 ns/op 0 fixed-ns 700000000 net-ns 1000.0 MB/s 2000000 RSS-bytes
+BenchmarkJob/job=sweep-64MiB/impl=luksimg 1 100000000 ns/op 0 fixed-ns 100000000 net-ns 671.1 MB/s 9000000 RSS-bytes
+BenchmarkJob/job=sweep-4096MiB/impl=luksimg 1 2000000000 ns/op 0 fixed-ns 2000000000 net-ns 2147.5 MB/s 9500000 RSS-bytes
 # raw-luks1 luksimg net: 0.4
 `
 
@@ -32,6 +35,11 @@ func TestResults(t *testing.T) {
 	}
 	if got := table(r); !strings.Contains(got, "| raw to LUKS1 | 0.40 |  |") || !strings.Contains(got, "| 0.50 |") {
 		t.Errorf("table:\n%s", got)
+	}
+	for _, want := range []string{"| 64 MiB | 0.10 | 0.7 | 9 |\n| 4 GiB | 2.00 | 2.1 | 9 |\n", "synced |  |  |  |  |  |  |  |  |  | 0.70 |"} {
+		if got := table(r); !strings.Contains(got, want) {
+			t.Errorf("no %q in the table:\n%s", want, got)
+		}
 	}
 	d := xml.NewDecoder(strings.NewReader(draw(r)))
 	for {
