@@ -3,14 +3,17 @@ package inflate
 import "encoding/binary"
 
 const (
-	// fastIn is how much input a round of fast looks at, at most: eight bytes for each of
-	// its two refills.
-	fastIn = 16
+	// fastIn is how much input a round of fast looks at, at most: each of two refills takes
+	// up to seven bytes, of eight that it reads.
+	fastIn = 7 + 8
 
 	// fastOut is how much output it touches, at most: three pairs of literals and a match,
-	// which is copied in steps of eight bytes.
-	fastOut = 6 + 258 + 8
+	// which is copied in steps that most are no longer than: where the end of a short match
+	// is, is hard to predict.
+	fastOut = 6 + 258 + step
 )
+
+const step = 32
 
 // worthPairs is the least share of pairs among literals, one in so many, that a table of
 // pairs is made for. A code of k bits stands for a share of 2^-k of all symbols.
@@ -52,17 +55,19 @@ func (d *decoder) pair() {
 // one of the others. There are at least 56 bits after a refill. Literals of the first
 // lookup take 33 for three of them, which leaves enough for the 20 of a length; a distance
 // may take 28.
+//
+// It works on arrays whose lengths are known, so that the compiler has few bounds to check.
 func (d *decoder) fast(in *input, dst []byte, out int) (_ int, end bool, err error) {
-	src, pos, b, n := in.src, in.pos, in.b, in.n
-	lastIn, lastOut := len(src)-fastIn, len(dst)-fastOut
-	if pos > lastIn || out > lastOut {
+	src, pos, b, n := in.src, in.pos, in.b, in.n // of n, the low byte counts
+	if len(src)-pos < fastIn || len(dst)-out < fastOut {
 		return out, false, nil
 	}
-	table := (*[1 << litLenBits]uint32)(d.litLen[:])
 	if d.paired {
 		d.pair()
-		table = &d.pairs
+	} else {
+		copy(d.pairs[:], d.litLen[:])
 	}
+	src, dst = src[:len(src):len(src)], dst[:len(dst):len(dst)]
 	// Each round starts with a full bit buffer and the first entry, which the last one
 	// began to look up before it copied.
 	// The bits above n, if there are any, are those of the bytes at pos; adding them again
@@ -70,39 +75,43 @@ func (d *decoder) fast(in *input, dst []byte, out int) (_ int, end bool, err err
 	b |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
 	pos += int((63 - n) >> 3 & 7)
 	n |= 56
-	e := table[b&(1<<litLenBits-1)]
-	for pos <= lastIn && out <= lastOut {
+	e := d.pairs[b&(1<<litLenBits-1)]
+	for len(src)-pos >= fastIn && len(dst)-out >= fastOut {
+		s := (*[fastIn]byte)(src[pos:])
+		w := (*[fastOut]byte)(dst[out:])
+		i, j := uint(0), uint(0) // in s and w
 		if e&flagLiteral != 0 {
 			b >>= e & 63
-			n -= uint(e & 63)
-			binary.LittleEndian.PutUint16(dst[out:], uint16(e>>16))
-			out += int(e >> 8 & 15)
-			e = table[b&(1<<litLenBits-1)]
+			n -= uint(e)
+			binary.LittleEndian.PutUint16(w[0:], uint16(e>>16))
+			j = uint(e >> 8 & 3)
+			e = d.pairs[b&(1<<litLenBits-1)]
 			if e&flagLiteral != 0 {
 				b >>= e & 63
-				n -= uint(e & 63)
-				binary.LittleEndian.PutUint16(dst[out:], uint16(e>>16))
-				out += int(e >> 8 & 15)
-				e = table[b&(1<<litLenBits-1)]
+				n -= uint(e)
+				binary.LittleEndian.PutUint16(w[j:], uint16(e>>16))
+				j += uint(e >> 8 & 3)
+				e = d.pairs[b&(1<<litLenBits-1)]
 				if e&flagLiteral != 0 {
 					b >>= e & 63
-					n -= uint(e & 63)
-					binary.LittleEndian.PutUint16(dst[out:], uint16(e>>16))
-					out += int(e >> 8 & 15)
-					e = table[b&(1<<litLenBits-1)]
-					if e&flagLiteral != 0 {
-						b >>= e & 63
-						n -= uint(e & 63)
-						binary.LittleEndian.PutUint16(dst[out:], uint16(e>>16))
-						out += int(e >> 8 & 15)
-						b |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
-						pos += int((63 - n) >> 3 & 7)
-						n |= 56
-						e = table[b&(1<<litLenBits-1)]
-						continue
-					}
+					n -= uint(e)
+					binary.LittleEndian.PutUint16(w[j:], uint16(e>>16))
+					j += uint(e >> 8 & 3)
+					e = d.pairs[b&(1<<litLenBits-1)]
 				}
 			}
+			if e&flagLiteral != 0 {
+				b >>= e & 63
+				n -= uint(e)
+				binary.LittleEndian.PutUint16(w[j:], uint16(e>>16))
+				out += int(j + uint(e>>8&3))
+				b |= binary.LittleEndian.Uint64(s[0:]) << (n & 63)
+				pos += int((63 - n) >> 3 & 7)
+				n |= 56
+				e = d.pairs[b&(1<<litLenBits-1)]
+				continue
+			}
+			out += int(j)
 		}
 		if e&(flagSubtable|flagEnd|flagBad) != 0 {
 			if e&flagSubtable != 0 {
@@ -111,13 +120,13 @@ func (d *decoder) fast(in *input, dst []byte, out int) (_ int, end bool, err err
 				e = d.litLen[e>>16+uint32(b)&(1<<(e&15)-1)]
 				if e&flagLiteral != 0 {
 					b >>= e & 63
-					n -= uint(e & 63)
+					n -= uint(e)
 					dst[out] = byte(e >> 16)
 					out++
-					b |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
+					b |= binary.LittleEndian.Uint64(s[0:]) << (n & 63)
 					pos += int((63 - n) >> 3 & 7)
 					n |= 56
-					e = table[b&(1<<litLenBits-1)]
+					e = d.pairs[b&(1<<litLenBits-1)]
 					continue
 				}
 			}
@@ -126,39 +135,37 @@ func (d *decoder) fast(in *input, dst []byte, out int) (_ int, end bool, err err
 			}
 			if e&flagEnd != 0 {
 				b >>= e & 63
-				n -= uint(e & 63)
+				n -= uint(e)
 				end = true
 				break
 			}
 		}
-		k := uint(e & 63)
-		length := int(e>>16) + int(b&(1<<k-1)>>(e>>8&15))
-		b >>= k
-		n -= k
-		if n < 28 {
-			b |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
-			pos += int((63 - n) >> 3 & 7)
+		length := int(e>>16) + int(b&(1<<(e&63)-1)>>(e>>8&15))
+		b >>= e & 63
+		n -= uint(e)
+		if n&0xff < 28 {
+			b |= binary.LittleEndian.Uint64(s[0:]) << (n & 63)
+			i = (63 - n) >> 3 & 7
 			n |= 56
 		}
-		f := d.dist[b&(1<<distBits-1)]
-		if f&(flagSubtable|flagBad) != 0 {
-			if f&flagSubtable != 0 {
+		e = d.dist[b&(1<<distBits-1)]
+		if e&(flagSubtable|flagBad) != 0 {
+			if e&flagSubtable != 0 {
 				b >>= distBits
 				n -= distBits
-				f = d.dist[f>>16+uint32(b)&(1<<(f&15)-1)]
+				e = d.dist[e>>16+uint32(b)&(1<<(e&15)-1)]
 			}
-			if f&flagBad != 0 {
+			if e&flagBad != 0 {
 				return out, false, ErrCorrupt
 			}
 		}
-		k = uint(f & 63)
-		dist := int(f>>16) + int(b&(1<<k-1)>>(f>>8&15))
-		b >>= k
-		n -= k
-		b |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
-		pos += int((63 - n) >> 3 & 7)
+		dist := int(e>>16) + int(b&(1<<(e&63)-1)>>(e>>8&15))
+		b >>= e & 63
+		n -= uint(e)
+		b |= binary.LittleEndian.Uint64(s[i:]) << (n & 63)
+		pos += int(i + (63-n)>>3&7)
 		n |= 56
-		e = table[b&(1<<litLenBits-1)]
+		e = d.pairs[b&(1<<litLenBits-1)]
 		from := out - dist
 		if from < 0 {
 			return out, false, ErrCorrupt
@@ -167,9 +174,12 @@ func (d *decoder) fast(in *input, dst []byte, out int) (_ int, end bool, err err
 		switch {
 		case dist >= 8:
 			for {
-				binary.LittleEndian.PutUint64(dst[out:], binary.LittleEndian.Uint64(dst[from:]))
-				out, from = out+8, from+8
-				if out >= stop {
+				to, match := (*[step]byte)(dst[out:]), (*[step]byte)(dst[from:])
+				binary.LittleEndian.PutUint64(to[0:], binary.LittleEndian.Uint64(match[0:]))
+				binary.LittleEndian.PutUint64(to[8:], binary.LittleEndian.Uint64(match[8:]))
+				binary.LittleEndian.PutUint64(to[16:], binary.LittleEndian.Uint64(match[16:]))
+				binary.LittleEndian.PutUint64(to[24:], binary.LittleEndian.Uint64(match[24:]))
+				if out, from = out+step, from+step; out >= stop {
 					break
 				}
 			}
@@ -189,6 +199,7 @@ func (d *decoder) fast(in *input, dst []byte, out int) (_ int, end bool, err err
 		}
 		out = stop
 	}
+	n &= 63
 	in.pos, in.b, in.n = pos, b&(1<<n-1), n
 	return out, end, nil
 }

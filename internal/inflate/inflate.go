@@ -48,8 +48,8 @@ var (
 type decoder struct {
 	litLen [1<<litLenBits + 1024]uint32
 	dist   [1<<distBits + 512]uint32
-	pairs  [1 << litLenBits]uint32 // if paired
-	paired bool
+	pairs  [1 << litLenBits]uint32 // the first lookup of fast
+	paired bool // whether it is worth having pairs there
 	pre    [1 << preBits]uint32
 	lens   [litLenCodes + distCodes]uint8
 }
