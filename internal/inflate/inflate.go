@@ -49,7 +49,7 @@ type decoder struct {
 	litLen [1<<litLenBits + 1024]uint32
 	dist   [1<<distBits + 512]uint32
 	pairs  [1 << litLenBits]uint32 // the first lookup of fast
-	paired bool // whether it is worth having pairs there
+	paired bool                    // whether it is worth having pairs there
 	pre    [1 << preBits]uint32
 	lens   [litLenCodes + distCodes]uint8
 }
