@@ -46,7 +46,8 @@ func (d *Disk) decompress(dst []byte, r run) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	if int64(cap(*buf)) < n {
-		*buf = make([]byte, n)
+		// Few clusters are longer than this, so that most buffers are made once.
+		*buf = make([]byte, max(n, d.h.clusterSize()))
 	}
 	src := (*buf)[:n]
 	if _, err := readFull(d.r, src, off); err != nil {

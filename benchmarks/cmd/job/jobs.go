@@ -333,7 +333,7 @@ func (c *config) otherJobs() []job {
 			}
 			return writeNoise(big, c.durable)
 		}
-		all = append(all, job{name: "durable", bytes: c.durable, contenders: []contender{
+		all = append(all, job{name: "durable", bytes: c.durable, twice: true, contenders: []contender{
 			{name: "luksimg", before: before, remove: []string{out},
 				cmds: one(c.luksimg, "encrypt", "-q", "--key-file", c.key, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", big, out)},
 			{name: "dd-fsync", before: before, remove: []string{out},
