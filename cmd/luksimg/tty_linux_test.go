@@ -237,8 +237,9 @@ func TestBar(t *testing.T) {
 				text.Write(b)
 			}
 		}
-		// More than the pipe holds: when it is written, the job has begun.
-		if _, err := in.Write(make([]byte, 300<<10)); err != nil {
+		// More than the pipe holds, also when it was made wider: when it is written, the
+		// job has begun.
+		if _, err := in.Write(make([]byte, 3<<20)); err != nil {
 			t.Fatal(err)
 		}
 		read("key: 44 bytes")
