@@ -60,7 +60,7 @@ func TestDownloadFaults(t *testing.T) {
 	}
 	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
 		"500":    badly(2, answer500),
-		"expiry": badly(4, func(http.ResponseWriter, *http.Request) bool { s.expire(); return false }),
+		"expiry": badly(4, s.expire),
 		"broken bodies": func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method != "GET" {
 				return false

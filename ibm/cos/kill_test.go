@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 // uploadHelper uploads a file, and prints a line for each piece of progress.
 func uploadHelper() error {
 	o := cos.Options{Endpoint: os.Getenv("COS_TEST_UPLOAD"), HMAC: hmacKey(), Sleep: noSleep}
-	if os.Getenv("COS_TEST_BEARER") != "" {
-		o.HMAC, o.Tokens = nil, &helperTokens{}
+	if name := os.Getenv("COS_TEST_BEARER"); name != "" {
+		o.HMAC, o.Tokens = nil, &helperTokens{name: name}
 	}
 	c, err := cos.New(o)
 	if err != nil {
@@ -70,8 +70,9 @@ func uploadHelper() error {
 
 // helperTokens makes tokens that a service accepts until it lets them expire.
 type helperTokens struct {
-	mu sync.Mutex
-	n  int
+	name string
+	mu   sync.Mutex
+	n    int
 }
 
 func (h *helperTokens) Token(context.Context) (string, error) {
@@ -80,7 +81,7 @@ func (h *helperTokens) Token(context.Context) (string, error) {
 	return h.token(), nil
 }
 
-func (h *helperTokens) token() string { return fmt.Sprintf("helper-%d-%d", os.Getpid(), h.n) }
+func (h *helperTokens) token() string { return fmt.Sprintf("helper-%s-%d", h.name, h.n) }
 
 func (h *helperTokens) Invalidate(token string) {
 	h.mu.Lock()
@@ -135,17 +136,21 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// killAndResume uploads b ten times, killed each time at random, and then to the end.
-func killAndResume(t *testing.T, endpoint, bearer string, c *cos.Client, b []byte, stored func() []byte) {
+// killAndResume uploads b ten times, killed each time at random, and then to the end. With
+// bearer, the tokens of the run i are helper-i-0, helper-i-1 and so on; the last i is 10.
+func killAndResume(t *testing.T, endpoint string, bearer bool, c *cos.Client, b []byte, stored func() []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	name, state := filepath.Join(dir, "source"), filepath.Join(dir, "state.json")
 	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	helper := func() (*exec.Cmd, io.Reader) {
+	helper := func(run int) (*exec.Cmd, io.Reader) {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "COS_TEST_UPLOAD="+endpoint, "COS_TEST_FILE="+name, "COS_TEST_STATE="+state, "COS_TEST_BEARER="+bearer)
+		cmd.Env = append(os.Environ(), "COS_TEST_UPLOAD="+endpoint, "COS_TEST_FILE="+name, "COS_TEST_STATE="+state)
+		if bearer {
+			cmd.Env = append(cmd.Env, fmt.Sprint("COS_TEST_BEARER=", run))
+		}
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -158,7 +163,7 @@ func killAndResume(t *testing.T, endpoint, bearer string, c *cos.Client, b []byt
 	}
 	killed := 0
 	for i := range 10 {
-		cmd, out := helper()
+		cmd, out := helper(i)
 		// A life of so many lines: few at first, for the start of the upload.
 		life := rand.IntN(1 + 40*i)
 		lines := bufio.NewScanner(out)
@@ -172,7 +177,7 @@ func killAndResume(t *testing.T, endpoint, bearer string, c *cos.Client, b []byt
 	if killed < 5 {
 		t.Errorf("killed %d times only", killed)
 	}
-	cmd, out := helper()
+	cmd, out := helper(10)
 	io.Copy(io.Discard, out)
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
@@ -194,24 +199,32 @@ func TestKill(t *testing.T) {
 		"500":          func(*service) func(http.ResponseWriter, *http.Request) bool { return badly(7, answer500) },
 		"dropped":      func(*service) func(http.ResponseWriter, *http.Request) bool { return badly(7, drop) },
 		"answers lost": func(s *service) func(http.ResponseWriter, *http.Request) bool { return badly(5, s.dropAnswer) },
+		// Whatever happens to the runs before, the first token of the last is good for one request only.
 		"expiry": func(s *service) func(http.ResponseWriter, *http.Request) bool {
-			return badly(5, func(http.ResponseWriter, *http.Request) bool { s.expire(); return false })
+			often, once := badly(5, s.expire), badly(2, s.expire)
+			return func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("Authorization") == "Bearer helper-10-0" {
+					return once(w, r)
+				}
+				return often(w, r)
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t)
 			c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
-			bearer := ""
 			if fault != nil {
 				s.breaks(fault(s))
-				bearer = "yes"
 			}
-			killAndResume(t, s.URL, bearer, c, noise(41*mib+99, 40), func() []byte { s.breaks(nil); return s.stored(t, "killed") })
+			killAndResume(t, s.URL, fault != nil, c, noise(41*mib+99, 40), func() []byte { s.breaks(nil); return s.stored(t, "killed") })
 			if name == "expiry" {
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				if n := len(s.tokens); n < 12 {
-					t.Errorf("%d tokens only", n)
+				if valid, ok := s.tokens["helper-10-0"]; valid || !ok {
+					t.Error("no token of the last run expired")
+				}
+				if _, ok := s.tokens["helper-10-1"]; !ok {
+					t.Error("the last run had one token only")
 				}
 			}
 		})

@@ -130,13 +130,14 @@ func (ts *tokenSource) Invalidate(token string) {
 	}
 }
 
-// expire makes the service refuse the tokens that are out.
-func (s *service) expire() {
+// expire is the fault that the tokens that are out are refused from now on.
+func (s *service) expire(http.ResponseWriter, *http.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for token := range s.tokens {
 		s.tokens[token] = false
 	}
+	return false
 }
 
 // noSleep is for clients that need not wait, in tests.

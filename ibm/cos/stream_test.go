@@ -232,7 +232,7 @@ func TestStreamFaults(t *testing.T) {
 	both(t, func(t *testing.T, s *service, c *cos.Client) {
 		b := noise(22*mib, 13)
 		for i, fault := range []func(http.ResponseWriter, *http.Request) bool{badly(3, answer500), badly(3, drop), badly(3, s.dropAnswer),
-			badly(5, func(http.ResponseWriter, *http.Request) bool { s.expire(); return false })} {
+			badly(5, s.expire)} {
 			s.breaks(fault)
 			o := object(fmt.Sprint("x", i))
 			if _, err := c.UploadStream(ctx, o, bytes.NewReader(b), cos.StreamOptions{PartSize: 5 * mib}); err != nil {

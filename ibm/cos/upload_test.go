@@ -105,7 +105,7 @@ func TestUploadFaults(t *testing.T) {
 			"500":          badly(3, answer500),
 			"dropped":      badly(3, drop),
 			"answers lost": badly(3, s.dropAnswer),
-			"expiry":       badly(5, func(http.ResponseWriter, *http.Request) bool { s.expire(); return false }),
+			"expiry":       badly(5, s.expire),
 			"busy": badly(3, func(w http.ResponseWriter, r *http.Request) bool {
 				w.Header().Set("Retry-After", "1")
 				w.WriteHeader(503)

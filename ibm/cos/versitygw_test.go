@@ -158,7 +158,7 @@ func TestGateway(t *testing.T) {
 
 func TestGatewayKill(t *testing.T) {
 	c, endpoint, dir := gateway(t, nil)
-	killAndResume(t, endpoint, "", c, noise(61*mib+99, 52), func() []byte {
+	killAndResume(t, endpoint, false, c, noise(61*mib+99, 52), func() []byte {
 		b, err := os.ReadFile(filepath.Join(dir, "images", "killed"))
 		if err != nil {
 			t.Fatal(err)
