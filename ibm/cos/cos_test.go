@@ -158,6 +158,8 @@ func TestRegions(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
 		},
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		// A refusal comes before the body: if that were on its way, the connection could break first.
+		ExpectContinueTimeout: time.Minute,
 	}
 	defer tr.CloseIdleConnections()
 	for name, o := range map[string]cos.Options{"bearer": {Tokens: &tokenSource{s: s}, Transport: tr}, "hmac": {HMAC: hmacKey(), Transport: tr}} {
