@@ -41,7 +41,9 @@ type Options struct {
 	// with a token needs it.
 	ServiceInstanceID string
 
-	// Transport, if not nil, carries the requests.
+	// Transport, if not nil, carries the requests. Large bodies are announced: an
+	// [http.Transport] without ExpectContinueTimeout sends them at once all the same, and
+	// where they are refused the connection may break before the reason is read.
 	Transport http.RoundTripper
 
 	// Attempts is how often a request is sent at most, if it fails in a way that may pass:
