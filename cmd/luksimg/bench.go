@@ -72,8 +72,8 @@ core and on all. It takes less than 20 seconds.`,
 func bench(ctx context.Context, d time.Duration) (*benchResult, error) {
 	r := &benchResult{CPU: cpuName()}
 	threads := []int{1}
-	if n := runtime.GOMAXPROCS(0); n > 1 {
-		threads = append(threads, n)
+	if cpus > 1 {
+		threads = append(threads, cpus)
 	}
 	for _, n := range threads {
 		for _, keySize := range []int{64, 32} {

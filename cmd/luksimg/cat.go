@@ -40,7 +40,7 @@ type catFlags struct {
 	*global
 	source         sourceFlags
 	offset, length sizeFlag
-	jobs           int
+	jobs           jobsFlag
 }
 
 func newCat(g *global) *cobra.Command {
@@ -63,7 +63,7 @@ does, it opens other files only with --allow-backing, and only in the folder of 
 	o.cloud.add(c, serviceCOS)
 	f.Var(&o.offset, "offset", "where to start, in bytes; k, M, G, T are powers of 1024")
 	f.Var(&o.length, "length", "how many bytes (default: all to the end)")
-	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
+	o.jobs.add(c)
 	f.Lookup("length").DefValue = ""
 	return c
 }
@@ -98,7 +98,7 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 	}
 	widen(os.Stdout)
 	err = parallel.Await(ctx, func() error {
-		return luksimg.DecryptStream(ctx, os.Stdout, src, luksimg.RunOptions{Jobs: o.jobs})
+		return luksimg.DecryptStream(ctx, os.Stdout, src, luksimg.RunOptions{Jobs: int(o.jobs)})
 	})
 	if err != nil {
 		return s.wrap(err)

@@ -23,7 +23,7 @@ type convertFlags struct {
 	progress progressFlag
 	phase    string
 	format   string
-	jobs     int
+	jobs     jobsFlag
 
 	fixed       bool
 	clusterSize sizeFlag
@@ -84,7 +84,7 @@ func (o *convertFlags) add(c *cobra.Command) {
 	f.Var(&o.clusterSize, "cluster-size", "cluster size of a qcow2 image in bytes (default 64k)")
 	f.StringVar(&o.compression, "compression", "", "compress a qcow2 image: zlib or zstd")
 	f.Lookup("cluster-size").DefValue = ""
-	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
+	o.jobs.add(c)
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.add(c)
 	o.cloud.add(c, serviceCOS)
@@ -163,11 +163,12 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	run := luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add}
+	run := luksimg.RunOptions{Jobs: int(o.jobs), Progress: p.Add}
 	if out == nil {
 		widen(os.Stdout)
 		err = parallel.Await(ctx, func() error { return luksimg.DecryptStream(ctx, os.Stdout, s.img, run) })
 	} else {
+		spareProcessor()
 		_, err = luksimg.Convert(ctx, out, s.img, luksimg.ConvertOptions{
 			Format: luksimg.Format(o.format), Fixed: o.fixed, ClusterSize: o.clusterSize.n, Compression: o.compression, RunOptions: run,
 		})

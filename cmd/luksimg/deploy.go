@@ -38,7 +38,7 @@ type deployFlags struct {
 	state     string
 	order     bool
 	settle    time.Duration
-	jobs      int
+	jobs      jobsFlag
 }
 
 func newDeploy(g *global) *cobra.Command {
@@ -83,7 +83,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.StringVar(&o.state, "state", "", "`FILE` for what was done (default: NAME.deploy.json)")
 	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
 	f.DurationVar(&o.settle, "settle", 2*time.Minute, "how long to look for what an interrupted import or order made, before it is sent again")
-	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
+	o.jobs.add(c)
 	o.server.add(c)
 	o.place.add(c)
 	o.source.addSecond(c, "SRC")

@@ -134,6 +134,7 @@ func (d *deployment) encryptImage(ctx context.Context, dst *output.File, src ima
 		// A key that was given may be a passphrase, which needs stretching.
 		opts.LUKS = luks.Options{UUID: d.ImageUUID, GeneratedKey: !d.KeyGiven}
 	}
+	spareProcessor()
 	return luksimg.Encrypt(ctx, dst, src, key, opts)
 }
 
@@ -169,7 +170,7 @@ func (d *deployment) encrypt(ctx context.Context, before time.Time) error {
 	if err != nil {
 		return err
 	}
-	r, err := d.encryptImage(ctx, out, s.img, key, luksimg.RunOptions{Jobs: d.jobs, Progress: p.Add})
+	r, err := d.encryptImage(ctx, out, s.img, key, luksimg.RunOptions{Jobs: int(d.jobs), Progress: p.Add})
 	p.Done()
 	if err == nil {
 		err = s.unchanged()

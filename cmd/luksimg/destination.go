@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"runtime"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/cos"
@@ -104,12 +103,8 @@ func (o *encryptFlags) object(ctx context.Context, t *talk, dst string, s *diskS
 		return nil, err
 	}
 	d.size = sizes.File
-	jobs := opts.Jobs
-	if jobs <= 0 {
-		jobs = runtime.GOMAXPROCS(0)
-	}
 	// Each worker may have a part of its own under way, or two, and the header comes last.
-	sink := cos.SinkOptions{Open: max(16, 2*jobs+4)}
+	sink := cos.SinkOptions{Open: max(16, 2*opts.Jobs+4)}
 	// The blocks of a VHD have gaps between.
 	sink.Gaps = opts.Profile == luksimg.ClassicVHD || opts.Format == luksimg.VHD
 	k, err := client.NewSink(ctx, at, d.size, sink)

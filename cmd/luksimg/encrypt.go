@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -12,7 +11,6 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/internal/output"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 )
@@ -31,7 +29,7 @@ type encryptFlags struct {
 	sha256        bool
 	discardZeros  bool
 	verify        bool
-	jobs          int
+	jobs          jobsFlag
 	force         bool
 }
 
@@ -40,7 +38,7 @@ func newEncrypt(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "encrypt SRC DST",
 		Short: "Encrypt a disk image into a LUKS image",
-		Long: `Encrypt reads the disk image SRC (raw, qcow2 or VHD; the content tells) and writes it, encrypted
+		Long: `Encrypt reads the disk image SRC (raw, qcow2, VHD, VHDX or VMDK; the content tells) and writes it, encrypted
 with LUKS, to DST. DST appears when it is whole and on the disk. If SRC is encrypted itself,
 --source-key-file opens it. If it needs other files, --allow-backing lets it have those in
 its own folder.
@@ -86,7 +84,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	f.BoolVar(&o.sha256, "sha256", false, "hash the disk and the image, for the result and the manifest; the data are then written in order")
 	f.BoolVar(&o.discardZeros, "discard-zeros", false, "leave holes in DST where SRC is known to be zero: those blocks then read as noise, not as zeros, and everybody sees where they are")
 	f.BoolVar(&o.verify, "verify", false, "read the result back from the disk, decrypt it and compare it with SRC before it appears")
-	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
+	o.jobs.add(c)
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.add(c)
 	g.cloud.add(c, serviceCOS)
@@ -112,7 +110,6 @@ type encryptResult struct {
 }
 
 func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
-	ctx, t := c.Context(), o.talk(c)
 	if err := errors.Join(atMostOne(c, "generate-key", "key-file", "passphrase-file", "key-fd"),
 		o.luks.kdf.check(c), o.source.check(c)); err != nil {
 		return err
@@ -120,175 +117,39 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	if err := o.check(src, dst); err != nil {
 		return err
 	}
-	lo, err := o.luks.options()
+	opts, err := o.options()
 	if err != nil {
 		return err
 	}
-	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), Format: o.luks.container(), LUKS: lo, DiscardZeros: o.discardZeros, Digest: o.sha256}
-	opts.Jobs = o.jobs
-	opts.LUKS.GeneratedKey = o.generateKey != ""
-
-	if err := opts.Check(); err != nil {
-		return err
-	}
-
+	j := &encryptJob{o: o, t: o.talk(c), dst: dst, opts: opts}
+	defer j.close()
 	// All that can go wrong is tried before the person is asked for a passphrase.
-	s, err := o.disk(c, t, src)
+	if err := j.open(c, src); err != nil {
+		return err
+	}
+	if err := j.keys(c.Context()); err != nil {
+		return err
+	}
+	r, err := j.encrypt(c.Context())
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	if o.profile != "" {
-		if err := o.checkCloud(t, dst, s.size); err != nil {
-			return err
-		}
-		s.inside(ctx, t)
-	}
-	var headerOut *output.File
-	if o.header != "" {
-		if headerOut, err = output.Create(o.header, 0o600, o.force); err != nil {
-			return err
-		}
-		defer headerOut.Abort()
-		opts.Header = headerOut
-	}
-	out, err := o.destination(ctx, t, dst, s, opts)
-	if err != nil {
+	if err := j.finish(c.Context(), r); err != nil {
 		return err
 	}
-	defer out.abort()
-	var manifestOut *output.File
-	if o.manifestFile != "" {
-		if manifestOut, err = output.Create(o.manifestFile, 0o666, o.force); err != nil {
-			return err
-		}
-		defer manifestOut.Abort()
-	}
-	keyOut, key, err := o.readKey(ctx, t, dst)
-	if err != nil {
-		return err
-	}
-	defer clear(key)
-	if keyOut != nil {
-		defer keyOut.Abort()
-	}
-	if o.volumeKeyFile != "" {
-		if opts.LUKS.VolumeKey, err = readKeyFile(ctx, o.volumeKeyFile); err != nil {
-			return err
-		}
-		defer clear(opts.LUKS.VolumeKey)
-	}
-	if opts.LUKS.KDF, err = o.luks.kdf.measure(opts.LUKS.KDF, opts.Calibrate); err != nil {
-		return err
-	}
-
-	p, err := o.progress.start(t, "encrypt", s.size)
-	if err != nil {
-		return err
-	}
-	opts.Progress = p.Add
-	var r *luksimg.Result
-	if disk := s.disk(); disk != nil && out.at != nil {
-		r, err = luksimg.Encrypt(ctx, out.at, disk, key, opts)
-	} else {
-		// A read from a pipe can not be stopped: when the job is cancelled it goes
-		// on until the process ends.
-		err = parallel.Await(ctx, func() (err error) {
-			r, err = luksimg.EncryptStream(ctx, out.stream, s.stream, key, opts)
-			return err
-		})
-	}
-	p.Done()
-	if err == nil {
-		err = errors.Join(s.unchanged(), out.check(r))
-	}
-	if err != nil {
-		return err
-	}
-	s.label(t, r)
-	verify := func() error {
-		if !o.verify {
-			return nil
-		}
-		c := comparison{src: s.disk(), format: r.Format, key: key, skipZeros: o.discardZeros, jobs: o.jobs}
-		if headerOut != nil && out.late { // closed by then
-			h, err := openInputFlags(o.header, os.O_RDONLY)
-			if err != nil {
-				return err
-			}
-			defer h.close()
-			c.header = io.NewSectionReader(h.r, 0, h.size)
-		} else if headerOut != nil {
-			if c.header, err = written(headerOut); err != nil {
-				return err
-			}
-		}
-		back, closeBack, err := out.readBack()
-		if err != nil {
-			return err
-		}
-		defer closeBack()
-		c.out = back
-		return o.progress.compare(ctx, t, c)
-	}
-	if !out.late {
-		if err := verify(); err != nil {
-			return err
-		}
-	}
-	if manifestOut != nil {
-		if err := writeManifest(manifestOut, o.manifest(dst, s, r, key)); err != nil {
-			return err
-		}
-	}
-	// The key first: an image whose key, or header, is lost is of no use to anybody.
-	if err := commit(keyOut, headerOut); err != nil {
-		return err
-	}
-	err = out.commit()
-	if err == nil {
-		if out.late {
-			err = verify()
-		}
-		if err == nil {
-			err = commit(manifestOut)
-		}
-		if err != nil {
-			err = errors.Join(err, out.remove())
-		}
-	}
-	if err != nil {
-		takeBack(keyOut, headerOut)
-		return err
-	}
-	if keyOut != nil {
-		t.say("key: written to %s", o.generateKey)
-	}
-	return o.report(t, dst, s, r)
+	return o.report(j.t, dst, j.source, r)
 }
 
-// commit gives files their names, in order. If one can not have its own, those before it
-// that are new are removed again.
-func commit(files ...*output.File) error {
-	for i, f := range files {
-		if f == nil {
-			continue
-		}
-		if err := f.Commit(); err != nil {
-			takeBack(files[:i]...)
-			return err
-		}
+// options returns what the flags say.
+func (o *encryptFlags) options() (luksimg.EncryptOptions, error) {
+	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), Format: o.luks.container(), DiscardZeros: o.discardZeros, Digest: o.sha256}
+	opts.Jobs = int(o.jobs)
+	var err error
+	if opts.LUKS, err = o.luks.options(); err != nil {
+		return opts, err
 	}
-	return nil
-}
-
-// takeBack removes files that were committed, and are new.
-func takeBack(files ...*output.File) {
-	for _, f := range files {
-		if f != nil {
-			f.Remove()
-		}
-	}
+	opts.LUKS.GeneratedKey = o.generateKey != ""
+	return opts, opts.Check()
 }
 
 func (o *encryptFlags) report(t *talk, dst string, s *diskSource, r *luksimg.Result) error {

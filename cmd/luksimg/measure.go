@@ -78,6 +78,7 @@ func (o *measureFlags) run(c *cobra.Command, args []string) error {
 		src = s.img
 	}
 	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), Format: o.luks.container(), LUKS: lo}
+	opts.Jobs = cpus
 	r, err := luksimg.Measure(c.Context(), src, opts)
 	if err != nil {
 		return err

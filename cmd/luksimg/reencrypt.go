@@ -21,7 +21,7 @@ type reencryptFlags struct {
 	progress    progressFlag
 	luks        luksFlags
 	verify      bool
-	jobs        int
+	jobs        jobsFlag
 	force       bool
 }
 
@@ -50,7 +50,7 @@ the key that opened SRC, or with the new one that the flags give, and with those
 	f.StringArrayVar(&o.addKeyFiles, "add-key-file", nil, "one more key slot of DST, for the key in `FILE`; may be repeated")
 	o.luks.add(c)
 	f.BoolVar(&o.verify, "verify", false, "decrypt the result and compare it with SRC before it appears")
-	f.IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
+	o.jobs.add(c)
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.add(c)
 	return c
@@ -83,7 +83,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	if opts.Format == luksimg.VHD || opts.Format == luksimg.QCOW2 {
 		return fmt.Errorf("--format %s: reencrypt makes luks1 and luks2; luksimg encrypt --source-key-file makes others", opts.Format)
 	}
-	opts.Jobs = o.jobs
+	opts.Jobs = int(o.jobs)
 	opts.LUKS.GeneratedKey = o.generateKey != ""
 	if err := opts.Check(); err != nil {
 		return err
@@ -126,6 +126,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	opts.Progress = p.Add
+	spareProcessor()
 	r, err := luksimg.Encrypt(ctx, out, v, newKey, opts)
 	p.Done()
 	if err == nil {
@@ -142,7 +143,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		if err != nil {
 			return err
 		}
-		if err := o.progress.compare(ctx, t, comparison{src: v, out: back, format: r.Format, key: newKey, jobs: o.jobs}); err != nil {
+		if err := o.progress.compare(ctx, t, comparison{src: v, out: back, format: r.Format, key: newKey, jobs: int(o.jobs)}); err != nil {
 			return err
 		}
 	}

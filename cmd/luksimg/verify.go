@@ -16,7 +16,7 @@ type verifyFlags struct {
 	progress  progressFlag
 	source    sourceFlags
 	skipZeros bool
-	jobs      int
+	jobs      jobsFlag
 }
 
 func newVerify(g *global) *cobra.Command {
@@ -35,7 +35,7 @@ offset on the disk and exits with 3.`,
 	o.encrypted.unlock.addImage(c)
 	o.source.addSecond(c, "SRC")
 	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "do not look at what is known to be zero in SRC: ENCRYPTED was made with --discard-zeros")
-	c.Flags().IntVar(&o.jobs, "jobs", 0, "number of workers (default: one for each CPU)")
+	o.jobs.add(c)
 	o.progress.add(c)
 	o.cloud.add(c, serviceCOS)
 	return c
@@ -78,7 +78,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if err != nil {
 		return err
 	}
-	err = luksimg.Verify(ctx, img, v, luksimg.VerifyOptions{SkipZeros: o.skipZeros, RunOptions: luksimg.RunOptions{Jobs: o.jobs, Progress: p.Add}})
+	err = luksimg.Verify(ctx, img, v, luksimg.VerifyOptions{SkipZeros: o.skipZeros, RunOptions: luksimg.RunOptions{Jobs: int(o.jobs), Progress: p.Add}})
 	p.Done()
 	if err != nil && !errors.Is(err, luksimg.ErrMismatch) {
 		return err

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/parallel"
+)
+
+// An encryptJob is one run of encrypt: the disk, the keys, and the files that it makes. They
+// appear under their names when all of them are whole.
+type encryptJob struct {
+	o    *encryptFlags
+	t    *talk
+	dst  string
+	opts luksimg.EncryptOptions
+
+	source *diskSource
+	out    *destination
+	key    []byte
+
+	// These are nil unless a flag asks for them.
+	header, manifest, newKey *output.File
+}
+
+// close removes what was not finished, and forgets the keys.
+func (j *encryptJob) close() {
+	for _, f := range []*output.File{j.header, j.manifest, j.newKey} {
+		if f != nil {
+			f.Abort()
+		}
+	}
+	if j.out != nil {
+		j.out.abort()
+	}
+	if j.source != nil {
+		j.source.close()
+	}
+	clear(j.key)
+	clear(j.opts.LUKS.VolumeKey)
+}
+
+// open opens the disk, and begins all outputs but the key.
+func (j *encryptJob) open(c *cobra.Command, src string) (err error) {
+	ctx := c.Context()
+	if j.source, err = j.o.disk(c, j.t, src); err != nil {
+		return err
+	}
+	if j.o.profile != "" {
+		if err := j.o.checkCloud(j.t, j.dst, j.source.size); err != nil {
+			return err
+		}
+		j.source.inside(ctx, j.t)
+	}
+	if j.o.header != "" {
+		if j.header, err = output.Create(j.o.header, 0o600, j.o.force); err != nil {
+			return err
+		}
+		j.opts.Header = j.header
+	}
+	if j.out, err = j.o.destination(ctx, j.t, j.dst, j.source, j.opts); err != nil {
+		return err
+	}
+	if j.o.manifestFile != "" {
+		j.manifest, err = output.Create(j.o.manifestFile, 0o666, j.o.force)
+	}
+	return err
+}
+
+// keys reads or makes the keys, and measures what deriving one costs if that is asked for.
+func (j *encryptJob) keys(ctx context.Context) (err error) {
+	if j.newKey, j.key, err = j.o.readKey(ctx, j.t, j.dst); err != nil {
+		return err
+	}
+	if j.o.volumeKeyFile != "" {
+		if j.opts.LUKS.VolumeKey, err = readKeyFile(ctx, j.o.volumeKeyFile); err != nil {
+			return err
+		}
+	}
+	j.opts.LUKS.KDF, err = j.o.luks.kdf.measure(j.opts.LUKS.KDF, j.opts.Calibrate)
+	return err
+}
+
+// encrypt does the work. What it wrote has no name yet.
+func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error) {
+	p, err := j.o.progress.start(j.t, "encrypt", j.source.size)
+	if err != nil {
+		return nil, err
+	}
+	j.opts.Progress = p.Add
+	if disk := j.source.disk(); disk != nil && j.out.at != nil {
+		if !j.opts.Digest {
+			spareProcessor()
+		}
+		r, err = luksimg.Encrypt(ctx, j.out.at, disk, j.key, j.opts)
+	} else {
+		// A read from a pipe can not be stopped: when the job is cancelled it goes
+		// on until the process ends.
+		err = parallel.Await(ctx, func() (err error) {
+			r, err = luksimg.EncryptStream(ctx, j.out.stream, j.source.stream, j.key, j.opts)
+			return err
+		})
+	}
+	p.Done()
+	if err == nil {
+		err = errors.Join(j.source.unchanged(), j.out.check(r))
+	}
+	if err != nil {
+		return nil, err
+	}
+	j.source.label(j.t, r)
+	return r, nil
+}
+
+// finish has the result verified, if that is asked for, and gives all outputs their names.
+func (j *encryptJob) finish(ctx context.Context, r *luksimg.Result) error {
+	if !j.out.late {
+		if err := j.compare(ctx, r); err != nil {
+			return err
+		}
+	}
+	if j.manifest != nil {
+		if err := writeManifest(j.manifest, j.o.manifest(j.dst, j.source, r, j.key)); err != nil {
+			return err
+		}
+	}
+	// The key first: an image whose key, or header, is lost is of no use to anybody.
+	if err := commit(j.newKey, j.header); err != nil {
+		return err
+	}
+	if err := j.commitImage(ctx, r); err != nil {
+		takeBack(j.newKey, j.header)
+		return err
+	}
+	if j.newKey != nil {
+		j.t.say("key: written to %s", j.o.generateKey)
+	}
+	return nil
+}
+
+// commitImage gives the image its name, and then the manifest. If it fails, neither is there.
+func (j *encryptJob) commitImage(ctx context.Context, r *luksimg.Result) error {
+	if err := j.out.commit(); err != nil {
+		return err
+	}
+	var err error
+	if j.out.late {
+		err = j.compare(ctx, r)
+	}
+	if err == nil {
+		err = commit(j.manifest)
+	}
+	if err != nil {
+		err = errors.Join(err, j.out.remove())
+	}
+	return err
+}
+
+// compare compares what was written with the disk, if --verify is there.
+func (j *encryptJob) compare(ctx context.Context, r *luksimg.Result) error {
+	if !j.o.verify {
+		return nil
+	}
+	c := comparison{src: j.source.disk(), format: r.Format, key: j.key, skipZeros: j.o.discardZeros, jobs: int(j.o.jobs)}
+	var err error
+	if j.header != nil && j.out.late { // closed by then
+		h, err := openInputFlags(j.o.header, os.O_RDONLY)
+		if err != nil {
+			return err
+		}
+		defer h.close()
+		c.header = io.NewSectionReader(h.r, 0, h.size)
+	} else if j.header != nil {
+		if c.header, err = written(j.header); err != nil {
+			return err
+		}
+	}
+	back, closeBack, err := j.out.readBack()
+	if err != nil {
+		return err
+	}
+	defer closeBack()
+	c.out = back
+	return j.o.progress.compare(ctx, j.t, c)
+}
+
+// commit gives files their names, in order. If one can not have its own, those before it
+// that are new are removed again.
+func commit(files ...*output.File) error {
+	for i, f := range files {
+		if f == nil {
+			continue
+		}
+		if err := f.Commit(); err != nil {
+			takeBack(files[:i]...)
+			return err
+		}
+	}
+	return nil
+}
+
+// takeBack removes files that were committed, and are new.
+func takeBack(files ...*output.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Remove()
+		}
+	}
+}
