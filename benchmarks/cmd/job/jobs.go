@@ -235,6 +235,7 @@ func (c *config) encryptJobs() []job {
 	floor := []contender{
 		{name: "cat", cmds: one(shell("cat " + c.file("raw") + " >" + c.file("out"))...), remove: out},
 		{name: "copy-2", cmds: one(c.peers, "copy", "2", c.file("raw"), c.file("out")), remove: out},
+		c.writeOnly(),
 	}
 	encrypt := func(version string) []contender {
 		return []contender{
@@ -285,6 +286,11 @@ func (c *config) encryptJobs() []job {
 	}
 }
 
+// writeOnly reads nothing.
+func (c *config) writeOnly() contender {
+	return contender{name: "write-only", cmds: one(c.peers, "write", c.file("raw"), c.file("out")), remove: []string{c.file("out")}}
+}
+
 // formatJobs read other formats, to LUKS and to raw.
 func (c *config) formatJobs() []job {
 	out := []string{c.file("out")}
@@ -303,6 +309,9 @@ func (c *config) formatJobs() []job {
 		}
 		if f.qemu == "qcow2" && f.name != "zstd" { // which it does not read by itself
 			raw = append(raw, contender{name: "go-qcow2reader", cmds: one(c.peers, "go-qcow2reader", c.file(f.name), c.file("out")), remove: out, slow: f.name == "zlib2m"})
+		}
+		if f.name == "qcow2" {
+			raw = append(raw, c.writeOnly())
 		}
 		all = append(all, job{name: f.name + "-raw", bytes: c.size, contenders: raw})
 	}

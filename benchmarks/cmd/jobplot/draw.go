@@ -42,7 +42,7 @@ var titles = []title{
 func plotted() []title { return titles[:len(titles)-2] }
 
 // columns are the contenders of the table.
-var columns = []string{"luksimg", "qemu-img-W-m16", "qemu-img", "qemu-img-plain", "luksy", "cp+cryptsetup-reencrypt", "nbdkit", "go-qcow2reader", "copy-2", "cat", "dd-fsync"}
+var columns = []string{"luksimg", "qemu-img-W-m16", "qemu-img", "qemu-img-plain", "luksy", "cp+cryptsetup-reencrypt", "nbdkit", "go-qcow2reader", "copy-2", "cat", "write-only", "dd-fsync"}
 
 func (r *results) job(name string) *job {
 	for _, j := range r.jobs {
@@ -114,7 +114,7 @@ func peaks(r *results) []string {
 				most = max(most, j.find(c).rss)
 			}
 		}
-		if most > 0 && c != "cat" && c != "copy-2" && c != "dd-fsync" && c != "qemu-img-plain" {
+		if most > 0 && c != "cat" && c != "copy-2" && c != "write-only" && c != "dd-fsync" && c != "qemu-img-plain" {
 			all = append(all, fmt.Sprintf("%s %d MB", c, most/1e6))
 		}
 	}
@@ -171,7 +171,7 @@ func color(name string) string {
 	switch name {
 	case "luksimg":
 		return "#3b82d6"
-	case "cat", "copy-2", "dd-fsync":
+	case "cat", "copy-2", "write-only", "dd-fsync":
 		return "#2e9e6b"
 	}
 	return "#8d939b"

@@ -1,12 +1,13 @@
 // Command peers runs what luksimg is measured against and what has no program of its own
 // that does just this: containers/luksy as its command uses it, lima-vm/go-qcow2reader's
-// converter, and a plain copy by two workers. It is run by the command job.
+// converter, a plain copy by some workers, and writing alone. It is run by the command job.
 //
 //	peers luksy-encrypt 1|2 KEYFILE SRC DST
 //	peers luksy-decrypt KEYFILE SRC DST
 //	peers go-qcow2reader SRC DST
 //	peers go-qcow2reader-map SRC
 //	peers copy WORKERS SRC DST
+//	peers write SRC DST
 package main
 
 import (
@@ -37,6 +38,8 @@ func run(args []string) error {
 		return qcow2readerMap(args[1])
 	case "copy":
 		return copyFile(args[1], args[2], args[3])
+	case "write":
+		return writeFile(args[1], args[2])
 	}
 	return errors.New("no such peer")
 }
