@@ -19,6 +19,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
+	"github.com/luksimg/luksimg/internal/decoded"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -85,7 +86,7 @@ type Disk struct {
 	dataEnd int64        // how many bytes it has
 	backing image.Source // nil without one
 
-	compressed compressedCache
+	compressed *decoded.Cache[uint64]       // clusters by their L2 entry
 	cipher     atomic.Pointer[sectorCipher] // nil while locked
 }
 
@@ -113,7 +114,7 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	d := &Disk{r: r, h: h, opts: opts, size: h.size, data: r, dataEnd: size}
 	d.opts.Key = nil
 	d.l2.init(h)
-	d.compressed.init(h)
+	d.compressed = decoded.New[uint64](h.clusterSize())
 	if d.snapshots, d.metaEnd, err = readSnapshots(r, h); err != nil {
 		return nil, err
 	}
@@ -208,7 +209,8 @@ func (d *Disk) readRun(p []byte, run run, pos int64) (int, error) {
 		}
 		return readFull(d.data, p, run.host)
 	case kindCompressed:
-		return d.readCompressed(p, run, pos)
+		size := d.h.clusterSize()
+		return d.compressed.Read(p, run.entry, pos&(size-1), size, func(dst []byte) error { return d.decompress(dst, run) })
 	case kindUnallocated:
 		return d.readBacking(p, pos)
 	}

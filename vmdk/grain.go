@@ -24,6 +24,23 @@ var (
 // compressed grow a little.
 func maxCompressed(grain int64) int64 { return grain + grain/8 + sectorSize }
 
+// A grainKey tells the grains of all extents apart.
+type grainKey struct {
+	x     *extent
+	grain int64
+}
+
+// grainBytes returns how long the longest grain of the disk is.
+func (d *Disk) grainBytes() int64 {
+	n := int64(minGrain * sectorSize)
+	for _, x := range d.extents {
+		if x.sparse != nil {
+			n = max(n, 1<<x.sparse.grainBits)
+		}
+	}
+	return n
+}
+
 // buffers hold compressed data while they are decoded.
 var buffers = sync.Pool{New: func() any { b := make([]byte, sectorSize); return &b }}
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
+	"github.com/luksimg/luksimg/internal/decoded"
 )
 
 // sectorSize is what all offsets and sizes in a VMDK count, in bytes.
@@ -59,7 +60,7 @@ type Disk struct {
 
 	entries int64 // of all grain directories
 	tables  tableCache
-	grains  grainCache
+	grains  *decoded.Cache[grainKey] // that are compressed
 }
 
 var (
@@ -100,7 +101,7 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	if err := d.openParent(); err != nil {
 		return nil, err
 	}
-	d.grains.init(d)
+	d.grains = decoded.New[grainKey](d.grainBytes())
 	return d, nil
 }
 
@@ -224,7 +225,8 @@ func (d *Disk) readRun(p []byte, r run, pos int64) (int, error) {
 		n, err := readFull(r.x.src, p, r.host)
 		return n, r.x.wrap(err)
 	case kindCompressed:
-		n, err := d.readCompressed(p, r, pos)
+		size := int64(1) << r.x.sparse.grainBits
+		n, err := d.grains.Read(p, grainKey{r.x, r.grain}, (pos-r.x.start)&(size-1), size, r.decompress)
 		return n, r.x.wrap(err)
 	case kindParent:
 		return d.readParent(p, pos)

@@ -1,0 +1,120 @@
+package decoded
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// fill returns a decode function for units that hold their number, and counts its calls.
+func fill(n int, calls *atomic.Int64) func([]byte) error {
+	return func(dst []byte) error {
+		calls.Add(1)
+		copy(dst, bytes.Repeat([]byte{byte(n)}, len(dst)))
+		return nil
+	}
+}
+
+func TestRead(t *testing.T) {
+	const size = 1 << 20
+	c := New[int](size)
+	var calls atomic.Int64
+	read := func(unit int, off int64, n, want int, decodes int64) {
+		t.Helper()
+		calls.Store(0)
+		p := make([]byte, n)
+		got, err := c.Read(p, unit, off, size, fill(unit, &calls))
+		if err != nil || got != want || bytes.Count(p[:got], []byte{byte(unit)}) != want || calls.Load() != decodes {
+			t.Errorf("unit %d at %d: %d bytes, %v, decoded %d times; want %d bytes, %d times", unit, off, got, err, calls.Load(), want, decodes)
+		}
+	}
+	read(1, 5, 10, 10, 1)
+	read(1, 5, 10, 10, 0)
+	read(1, size-4, 10, 4, 0) // to its end only
+	read(1, 0, size, size, 1) // all of it goes right to where it is wanted
+	for unit := 2; unit < 2+c.limit; unit++ {
+		read(unit, 0, 1, 1, 1)
+	}
+	if len(c.units) != c.limit {
+		t.Errorf("%d units are kept, want %d", len(c.units), c.limit)
+	}
+	read(1+c.limit, 9, 1, 1, 0) // used last
+	read(1, 0, 1, 1, 1)         // it made room
+}
+
+// TestSize has units of several sizes, whose buffers are used again.
+func TestSize(t *testing.T) {
+	c := New[int](1 << 20)
+	var calls atomic.Int64
+	for unit := range 3 * c.limit {
+		size := int64(4096 << (unit % 3))
+		p := make([]byte, size)
+		if n, err := c.Read(p, unit, 1, size, fill(unit, &calls)); err != nil || int64(n) != size-1 || bytes.Count(p[:n], []byte{byte(unit)}) != n {
+			t.Errorf("unit %d: %d bytes, %v", unit, n, err)
+		}
+	}
+}
+
+func TestError(t *testing.T) {
+	c := New[string](4096)
+	broken := errors.New("broken")
+	for _, n := range []int{1, 4096} {
+		if _, err := c.Read(make([]byte, n), "x", 0, 4096, func([]byte) error { return broken }); err != broken {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+	if len(c.units) != 0 {
+		t.Error("what failed is kept")
+	}
+	var calls atomic.Int64
+	if n, err := c.Read(make([]byte, 1), "x", 0, 4096, fill(7, &calls)); n != 1 || err != nil {
+		t.Errorf("after the failure: %d, %v", n, err)
+	}
+}
+
+// TestConcurrent has more readers than the cache has places: each unit is decoded by one of
+// those who want it at a time, and nobody sees another one's bytes.
+func TestConcurrent(t *testing.T) {
+	const size = 1 << 20
+	c := New[int](size)
+	readers := 4 * c.limit
+	var calls atomic.Int64
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range readers {
+		wg.Go(func() {
+			<-start
+			p := make([]byte, 100)
+			for round := range 20 {
+				unit := (i/2 + round) % (2 * c.limit)
+				if n, err := c.Read(p, unit, 50, size, fill(unit, &calls)); err != nil || n != 100 || bytes.Count(p, []byte{byte(unit)}) != 100 {
+					t.Errorf("unit %d: %d bytes, %v", unit, n, err)
+				}
+			}
+		})
+	}
+	close(start)
+	wg.Wait()
+	if len(c.units) > c.limit {
+		t.Errorf("%d units are kept, want %d at most", len(c.units), c.limit)
+	}
+	for _, u := range c.units {
+		if u.users != 0 {
+			t.Errorf("unit %d has %d users", u.key, u.users)
+		}
+	}
+	calls.Store(0)
+	held := make(chan struct{})
+	for range 8 { // all want the same
+		wg.Go(func() {
+			c.Read(make([]byte, 1), -1, 0, size, func([]byte) error { <-held; calls.Add(1); return nil })
+		})
+	}
+	close(held)
+	wg.Wait()
+	if n := calls.Load(); n != 1 {
+		t.Errorf("decoded %d times for eight readers", n)
+	}
+}
