@@ -95,7 +95,7 @@ func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error)
 	}
 	j.opts.Progress = p.Add
 	if disk := j.source.disk(); disk != nil && j.out.at != nil {
-		if !j.opts.Digest {
+		if !j.opts.Digest && !isCOS(j.dst) {
 			spareProcessor()
 		}
 		r, err = luksimg.Encrypt(ctx, j.out.at, disk, j.key, j.opts)

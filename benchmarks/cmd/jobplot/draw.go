@@ -114,7 +114,7 @@ func peaks(r *results) []string {
 				most = max(most, j.find(c).rss)
 			}
 		}
-		if most > 0 && c != "cat" && c != "copy-2" && c != "write-only" && c != "dd-fsync" && c != "qemu-img-plain" {
+		if most > 0 && !plain(c) && c != "qemu-img-plain" {
 			all = append(all, fmt.Sprintf("%s %d MB", c, most/1e6))
 		}
 	}
@@ -166,12 +166,17 @@ func draw(r *results) string {
 	return b.String() + bars.String() + "</svg>\n"
 }
 
+// plain tells the contenders that only copy or write.
+func plain(name string) bool {
+	return slices.Contains([]string{"cat", "copy-2", "write-only", "dd-fsync"}, name)
+}
+
 // color is our own blue, copies without encryption green, others grey.
 func color(name string) string {
-	switch name {
-	case "luksimg":
+	switch {
+	case name == "luksimg":
 		return "#3b82d6"
-	case "cat", "copy-2", "write-only", "dd-fsync":
+	case plain(name):
 		return "#2e9e6b"
 	}
 	return "#8d939b"
