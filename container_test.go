@@ -158,11 +158,16 @@ func TestDigest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var ordered bytes.Buffer
+			i, err := luksimg.EncryptInOrder(ctx, &ordered, d, key, o)
+			if err != nil {
+				t.Fatal(err)
+			}
 			disk := fmt.Sprintf("%x", sha256.Sum256(d.b))
 			for name, c := range map[string]struct {
 				r *luksimg.Result
 				b []byte
-			}{"file": {r, f.b}, "stream": {s, b.Bytes()}} {
+			}{"file": {r, f.b}, "stream": {s, b.Bytes()}, "in order": {i, ordered.Bytes()}} {
 				if c.r.SourceSHA256 != disk || c.r.FileSHA256 != fmt.Sprintf("%x", sha256.Sum256(c.b)) {
 					t.Errorf("%s of %d bytes: %s and %s", name, size, c.r.SourceSHA256, c.r.FileSHA256)
 				}
@@ -206,7 +211,12 @@ func TestDiscardZeros(t *testing.T) {
 			t.Errorf("what reads as noise is not seen: %v", err)
 		}
 	}
-	if _, err := luksimg.EncryptStream(ctx, io.Discard, bytes.NewReader(nil), key, luksimg.EncryptOptions{DiscardZeros: true}); err == nil {
-		t.Error("a stream can not have holes")
+	for _, o := range []luksimg.EncryptOptions{{DiscardZeros: true}, {Format: luksimg.VHD}, {Profile: luksimg.VPCQCOW2}} {
+		if _, err := luksimg.EncryptStream(ctx, io.Discard, bytes.NewReader(nil), key, o); err == nil {
+			t.Errorf("%+v: a stream was promised", o)
+		}
+		if _, err := luksimg.EncryptInOrder(ctx, io.Discard, d, key, o); err == nil {
+			t.Errorf("%+v, in order: a stream was promised", o)
+		}
 	}
 }

@@ -198,28 +198,67 @@ func (e *encryption) writeDetached() error {
 
 // EncryptStream encrypts all that src gives, the bytes of a disk, into a LUKS image
 // that is written to dst in order. If it fails, what was written is not whole.
-// ctx is looked at between reads.
+// ctx is looked at between reads. Of an image, [EncryptInOrder] does not read the zeros.
 func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase []byte, o EncryptOptions) (*Result, error) {
-	e, err := newEncryption(ctx, passphrase, o)
+	e, err := newStream(ctx, passphrase, o)
 	if err != nil {
 		return nil, err
 	}
 	defer e.volume.Close()
+	if err := e.writeHeader(dst); err != nil {
+		return nil, err
+	}
+	return e.stream(ctx, dst, src)
+}
+
+// EncryptInOrder encrypts the disk src into a LUKS image that is written to dst in order,
+// as [EncryptStream] does. As with [Encrypt], workers read the disk, parts of it that are
+// known to be zero are not read, and nothing is written if the disk is of a size that the
+// profile refuses. It does not stop while dst does not take what is written.
+func EncryptInOrder(ctx context.Context, dst io.Writer, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
+	if err := o.Profile.CheckSize(src.Size()); err != nil {
+		return nil, err
+	}
+	e, err := newStream(ctx, passphrase, o)
+	if err != nil {
+		return nil, err
+	}
+	defer e.volume.Close()
+	r, err := e.result(src.Size())
+	if err != nil {
+		return nil, err
+	}
+	if err := e.writeHeader(dst); err != nil {
+		return nil, err
+	}
+	err = e.pieces(ctx, src, r, func(b []byte, _ piece) error {
+		_, err := dst.Write(b)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// newStream is newEncryption of an image that is written in order.
+func newStream(ctx context.Context, passphrase []byte, o EncryptOptions) (*encryption, error) {
 	if o.DiscardZeros {
 		return nil, errors.New("zeros can not be left out of a stream")
 	}
 	if format, err := o.container(); err != nil || format == VHD || format == QCOW2 {
 		return nil, cmp.Or(err, fmt.Errorf("a %s image can not be written as a stream", format))
 	}
-	if o.Header != nil {
-		err = e.writeDetached()
-	} else {
-		_, err = e.header.WriteTo(dst)
+	return newEncryption(ctx, passphrase, o)
+}
+
+// writeHeader writes the header in front of the data, or to its own file.
+func (e *encryption) writeHeader(dst io.Writer) error {
+	if e.opts.Header != nil {
+		return e.writeDetached()
 	}
-	if err != nil {
-		return nil, err
-	}
-	return e.stream(ctx, dst, src)
+	_, err := e.header.WriteTo(dst)
+	return err
 }
 
 // readFull reads all of p at off; an early end is io.ErrUnexpectedEOF.

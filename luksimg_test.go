@@ -118,20 +118,33 @@ func TestEncryptDecrypt(t *testing.T) {
 					check(t, dst.b, src)
 				})
 			}
-			t.Run(fmt.Sprintf("%s/luks%d/%d/%d bytes/stream", o.Profile, o.LUKS.Version, o.LUKS.SectorSize, n), func(t *testing.T) {
-				src := newDisk(n)
-				var dst bytes.Buffer
-				o.Jobs, o.Progress = 0, nil
-				r, err := luksimg.EncryptStream(ctx, &dst, iotestHalf{bytes.NewReader(src.b)}, key, o)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if r.FileSize != int64(dst.Len()) {
-					t.Errorf("%d bytes written, %d in the result", dst.Len(), r.FileSize)
-				}
-				checkSizes(t, o, r, int64(n))
-				check(t, dst.Bytes(), src)
-			})
+			for way, encrypt := range map[string]func(dst io.Writer, src *disk) (*luksimg.Result, error){
+				"stream": func(dst io.Writer, src *disk) (*luksimg.Result, error) {
+					return luksimg.EncryptStream(ctx, dst, iotestHalf{bytes.NewReader(src.b)}, key, o)
+				},
+				"in order": func(dst io.Writer, src *disk) (*luksimg.Result, error) {
+					return luksimg.EncryptInOrder(ctx, dst, src, key, o)
+				},
+			} {
+				t.Run(fmt.Sprintf("%s/luks%d/%d/%d bytes/%s", o.Profile, o.LUKS.Version, o.LUKS.SectorSize, n, way), func(t *testing.T) {
+					src := newDisk(n)
+					var dst bytes.Buffer
+					var done atomic.Int64
+					o.Jobs, o.Progress = 0, func(n int64) { done.Add(n) }
+					r, err := encrypt(&dst, src)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if done.Load() != int64(n) {
+						t.Errorf("progress of %d bytes, want %d", done.Load(), n)
+					}
+					if r.FileSize != int64(dst.Len()) {
+						t.Errorf("%d bytes written, %d in the result", dst.Len(), r.FileSize)
+					}
+					checkSizes(t, o, r, int64(n))
+					check(t, dst.Bytes(), src)
+				})
+			}
 		}
 	}
 }
@@ -198,6 +211,11 @@ func TestHoles(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, dst.b[:r.FileSize], src)
+		var stream bytes.Buffer
+		if _, err := luksimg.EncryptInOrder(context.Background(), &stream, src, key, luksimg.EncryptOptions{LUKS: luks.Options{Version: 1, KDF: cheap}}); err != nil {
+			t.Fatal(err)
+		}
+		check(t, stream.Bytes(), src)
 	}
 }
 
@@ -264,6 +282,11 @@ func (b broken) ReadAt(p []byte, off int64) (int, error) {
 
 func (b broken) WriteAt(p []byte, off int64) (int, error) { return b.ReadAt(p, off) }
 
+// full takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errBroken }
+
 func TestErrors(t *testing.T) {
 	ctx := context.Background()
 	o := luksimg.EncryptOptions{LUKS: luks.Options{Version: 1, KDF: cheap}}
@@ -273,6 +296,12 @@ func TestErrors(t *testing.T) {
 	}
 	if luks.Detect(bytes.NewReader(dst.b), int64(len(dst.b))) {
 		t.Error("a failed job left a LUKS image")
+	}
+	if _, err := luksimg.EncryptInOrder(ctx, io.Discard, broken{4 << 20, 3 << 20}, key, o); !errors.Is(err, errBroken) {
+		t.Errorf("broken source, in order: %v", err)
+	}
+	if _, err := luksimg.EncryptInOrder(ctx, full{}, newDisk(4<<20), key, o); !errors.Is(err, errBroken) {
+		t.Errorf("broken stream: %v", err)
 	}
 	if _, err := luksimg.Encrypt(ctx, broken{0, 3 << 20}, newDisk(4<<20), key, o); !errors.Is(err, errBroken) {
 		t.Errorf("broken destination: %v", err)
@@ -291,6 +320,9 @@ func TestErrors(t *testing.T) {
 	o.Progress = func(int64) { cancel() }
 	if _, err := luksimg.Encrypt(stop, dst, newDisk(4<<20), key, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled on the way: %v", err)
+	}
+	if _, err := luksimg.EncryptInOrder(stop, io.Discard, newDisk(4<<20), key, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("in order, cancelled: %v", err)
 	}
 	if err := luksimg.Decrypt(cancelled, dst, newDisk(4<<20), luksimg.RunOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("decrypt, cancelled: %v", err)

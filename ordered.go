@@ -40,9 +40,9 @@ func (d digests) finish(r *Result) {
 	}
 }
 
-// stages returns the work on pieces whose plaintext is in a buffer: hash it, encrypt it,
-// hash it again, and write it.
-func (e *encryption) stages(d digests, write func(b []byte, p piece) error) parallel.Stages[piece] {
+// stages returns the work on pieces: read the plaintext, hash it, encrypt it, hash it again,
+// and write it. read is nil if the plaintext is in the buffer already.
+func (e *encryption) stages(d digests, read, write func(buf []byte, p piece) error) parallel.Stages[piece] {
 	encrypt := func(buf []byte, p piece) error {
 		if b := buf[:p.length]; !p.zero || !e.opts.DiscardZeros {
 			e.volume.EncryptSectors(b, b, p.offset)
@@ -56,42 +56,58 @@ func (e *encryption) stages(d digests, write func(b []byte, p piece) error) para
 		}
 		return write(b, p)
 	}
-	if d.source == nil {
-		return parallel.Stages[piece]{Work: encrypt, Emit: []func([]byte, piece) error{out}}
+	if d.source != nil {
+		in := func(buf []byte, p piece) error {
+			d.source.Write(buf[:p.disk])
+			return nil
+		}
+		return parallel.Stages[piece]{Work: read, Emit: []func([]byte, piece) error{in, out}, Between: encrypt}
 	}
-	in := func(buf []byte, p piece) error {
-		d.source.Write(buf[:p.disk])
-		return nil
+	work := encrypt
+	if read != nil {
+		work = func(buf []byte, p piece) error {
+			if err := read(buf, p); err != nil {
+				return err
+			}
+			return encrypt(buf, p)
+		}
 	}
-	return parallel.Stages[piece]{Emit: []func([]byte, piece) error{in, out}, Between: encrypt}
+	return parallel.Stages[piece]{Work: work, Emit: []func([]byte, piece) error{out}}
 }
 
-// inOrder encrypts the disk in order, with digests.
+// inOrder encrypts the disk into a file in order, with digests.
 func (e *encryption) inOrder(ctx context.Context, dst io.WriterAt, src image.Source, r *Result) error {
-	d, err := e.startDigests()
-	if err != nil {
-		return err
-	}
 	offset := e.header.DataOffset()
-	s := e.stages(d, func(b []byte, p piece) error {
+	return e.pieces(ctx, src, r, func(b []byte, p piece) error {
 		if p.zero && e.opts.DiscardZeros {
 			return extend(dst, p.end(), r)
 		}
 		_, err := dst.WriteAt(b, offset+p.offset)
 		return err
 	})
-	next, stop := iter.Pull2(pieces(src, r.VolumeSize))
+}
+
+// pieces encrypts the disk, each piece by a worker that reads it, and calls write for one
+// after the other, in order.
+func (e *encryption) pieces(ctx context.Context, src image.Source, r *Result, write func(b []byte, p piece) error) error {
+	d, err := e.startDigests()
+	if err != nil {
+		return err
+	}
+	read := func(buf []byte, p piece) error {
+		_, err := readPiece(src, buf, p)
+		e.opts.done(p.disk)
+		return err
+	}
+	s := e.stages(d, read, write)
+	size := longPieceSize(e.opts.buffers())
+	next, stop := iter.Pull2(joined(pieces(src, r.VolumeSize), size))
 	defer stop()
 	s.Fill = func([]byte) (piece, bool, error) {
 		p, err, ok := next()
 		return p, ok, err
 	}
-	s.Work = func(buf []byte, p piece) error {
-		_, err := readPiece(src, buf, p)
-		e.opts.done(p.disk)
-		return err
-	}
-	if err := parallel.Ordered(ctx, e.opts.buffers(), pieceSize, s); err != nil {
+	if err := parallel.Ordered(ctx, e.opts.buffers(), size, s); err != nil {
 		return err
 	}
 	d.finish(r)
@@ -147,7 +163,7 @@ func (e *encryption) stream(ctx context.Context, dst io.Writer, src io.Reader) (
 		off = p.end()
 		return p, p.length > 0, nil
 	}
-	s := e.stages(d, func(b []byte, _ piece) error {
+	s := e.stages(d, nil, func(b []byte, _ piece) error {
 		_, err := dst.Write(b)
 		return err
 	})

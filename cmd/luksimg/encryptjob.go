@@ -94,19 +94,7 @@ func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error)
 		return nil, err
 	}
 	j.opts.Progress = p.Add
-	if disk := j.source.disk(); disk != nil && j.out.at != nil {
-		if !j.opts.Digest && !isCOS(j.dst) {
-			spareProcessor()
-		}
-		r, err = luksimg.Encrypt(ctx, j.out.at, disk, j.key, j.opts)
-	} else {
-		// A read from a pipe can not be stopped: when the job is cancelled it goes
-		// on until the process ends.
-		err = parallel.Await(ctx, func() (err error) {
-			r, err = luksimg.EncryptStream(ctx, j.out.stream, j.source.stream, j.key, j.opts)
-			return err
-		})
-	}
+	r, err = j.run(ctx)
 	p.Done()
 	if err == nil {
 		err = errors.Join(j.source.unchanged(), j.out.check(r))
@@ -116,6 +104,28 @@ func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error)
 	}
 	j.source.label(j.t, r)
 	return r, nil
+}
+
+// run does the work in the way that suits what it reads and writes.
+func (j *encryptJob) run(ctx context.Context) (r *luksimg.Result, err error) {
+	disk := j.source.disk()
+	if disk != nil && j.out.at != nil {
+		if !j.opts.Digest && !isCOS(j.dst) {
+			spareProcessor()
+		}
+		return luksimg.Encrypt(ctx, j.out.at, disk, j.key, j.opts)
+	}
+	// What waits for a pipe can not be stopped: when the job is cancelled it goes on until
+	// the process ends.
+	err = parallel.Await(ctx, func() (err error) {
+		if disk != nil {
+			r, err = luksimg.EncryptInOrder(ctx, j.out.stream, disk, j.key, j.opts)
+		} else {
+			r, err = luksimg.EncryptStream(ctx, j.out.stream, j.source.stream, j.key, j.opts)
+		}
+		return err
+	})
+	return r, err
 }
 
 // finish has the result verified, if that is asked for, and gives all outputs their names.

@@ -17,9 +17,9 @@ import (
 
 // A diskSource is the disk to encrypt: an image, or a stream of raw bytes.
 type diskSource struct {
-	*source // nil for standard input
-	stream  io.Reader
-	size    int64 // zero if it is not known
+	*source           // nil for standard input
+	stream  io.Reader // nil for an image
+	size    int64     // zero if it is not known
 	format  string
 	head    []byte // the first bytes of standard input
 }
@@ -56,8 +56,7 @@ func (o *encryptFlags) disk(c *cobra.Command, t *talk, name string) (*diskSource
 		if err != nil {
 			return nil, err
 		}
-		return &diskSource{source: s, stream: io.NewSectionReader(s.img, 0, s.img.Size()), size: s.img.Size(),
-			format: string(s.img.Format)}, nil
+		return &diskSource{source: s, size: s.img.Size(), format: string(s.img.Format)}, nil
 	}
 	widen(os.Stdin)
 	b := bufio.NewReaderSize(os.Stdin, peekSize)
