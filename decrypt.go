@@ -98,9 +98,10 @@ func isZero(b []byte) bool {
 // DecryptStream writes the plaintext of src to dst in order. It does not stop while dst
 // does not take what is written.
 func DecryptStream(ctx context.Context, dst io.Writer, src image.Source, o RunOptions) error {
-	next, stop := iter.Pull2(pieces(src, src.Size()))
+	size := longPieceSize(o.buffers())
+	next, stop := iter.Pull2(joined(pieces(src, src.Size()), size))
 	defer stop()
-	return parallel.Ordered(ctx, o.buffers(), pieceSize, parallel.Stages[piece]{
+	return parallel.Ordered(ctx, o.buffers(), size, parallel.Stages[piece]{
 		Fill: func([]byte) (piece, bool, error) {
 			p, err, ok := next()
 			return p, ok, err
