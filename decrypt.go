@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"iter"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
@@ -99,21 +98,16 @@ func isZero(b []byte) bool {
 // does not take what is written.
 func DecryptStream(ctx context.Context, dst io.Writer, src image.Source, o RunOptions) error {
 	size := longPieceSize(o.buffers())
-	next, stop := iter.Pull2(joined(pieces(src, src.Size()), size))
+	fill, stop := oneByOne(joined(pieces(src, src.Size()), size))
 	defer stop()
-	return parallel.Ordered(ctx, o.buffers(), size, parallel.Stages[piece]{
-		Fill: func([]byte) (piece, bool, error) {
-			p, err, ok := next()
-			return p, ok, err
-		},
-		Work: func(buf []byte, p piece) error {
-			_, err := readPiece(src, buf, p)
-			return err
-		},
-		Emit: []func([]byte, piece) error{func(buf []byte, p piece) error {
-			_, err := dst.Write(buf[:p.length])
-			o.done(p.length)
-			return err
-		}},
-	})
+	read := func(buf []byte, p piece) error {
+		_, err := readPiece(src, buf, p)
+		return err
+	}
+	write := func(buf []byte, p piece) error {
+		_, err := dst.Write(buf[:p.length])
+		o.done(p.length)
+		return err
+	}
+	return parallel.Ordered(ctx, o.buffers(), size, fill, step{Do: read}, step{Do: write, InOrder: true})
 }

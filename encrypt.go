@@ -152,7 +152,7 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 		return nil, err
 	}
 	if o.Digest {
-		err = e.inOrder(ctx, dst, src, r)
+		err = e.inOrder(ctx, src, r, e.toPlace(dst, r))
 	} else {
 		err = e.anyOrder(ctx, dst, src, r)
 	}
@@ -231,11 +231,7 @@ func EncryptInOrder(ctx context.Context, dst io.Writer, src image.Source, passph
 	if err := e.writeHeader(dst); err != nil {
 		return nil, err
 	}
-	err = e.pieces(ctx, src, r, func(b []byte, _ piece) error {
-		_, err := dst.Write(b)
-		return err
-	})
-	if err != nil {
+	if err := e.inOrder(ctx, src, r, toStream(dst)); err != nil {
 		return nil, err
 	}
 	return r, nil

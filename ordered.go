@@ -7,6 +7,7 @@ import (
 	"hash"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
@@ -40,78 +41,81 @@ func (d digests) finish(r *Result) {
 	}
 }
 
-// stages returns the work on pieces: read the plaintext, hash it, encrypt it, hash it again,
-// and write it. read is nil if the plaintext is in the buffer already.
-func (e *encryption) stages(d digests, read, write func(buf []byte, p piece) error) parallel.Stages[piece] {
-	encrypt := func(buf []byte, p piece) error {
+type step = parallel.Step[piece]
+
+// encrypted returns the steps from plaintext in a buffer to ciphertext, with the digests
+// of both.
+func (e *encryption) encrypted(d digests) []step {
+	encrypt := step{Do: func(buf []byte, p piece) error {
 		if b := buf[:p.length]; !p.zero || !e.opts.DiscardZeros {
 			e.volume.EncryptSectors(b, b, p.offset)
 		}
 		return nil
+	}}
+	if d.source == nil {
+		return []step{encrypt}
+	}
+	in := func(buf []byte, p piece) error {
+		d.source.Write(buf[:p.disk])
+		return nil
 	}
 	out := func(buf []byte, p piece) error {
-		b := buf[:p.length]
-		if d.file != nil {
-			d.file.Write(b)
-		}
-		return write(b, p)
+		d.file.Write(buf[:p.length])
+		return nil
 	}
-	if d.source != nil {
-		in := func(buf []byte, p piece) error {
-			d.source.Write(buf[:p.disk])
-			return nil
-		}
-		return parallel.Stages[piece]{Work: read, Emit: []func([]byte, piece) error{in, out}, Between: encrypt}
-	}
-	work := encrypt
-	if read != nil {
-		work = func(buf []byte, p piece) error {
-			if err := read(buf, p); err != nil {
-				return err
-			}
-			return encrypt(buf, p)
-		}
-	}
-	return parallel.Stages[piece]{Work: work, Emit: []func([]byte, piece) error{out}}
+	return []step{{Do: in, InOrder: true}, encrypt, {Do: out, InOrder: true}}
 }
 
-// inOrder encrypts the disk into a file in order, with digests.
-func (e *encryption) inOrder(ctx context.Context, dst io.WriterAt, src image.Source, r *Result) error {
-	offset := e.header.DataOffset()
-	return e.pieces(ctx, src, r, func(b []byte, p piece) error {
-		if p.zero && e.opts.DiscardZeros {
-			return extend(dst, p.end(), r)
-		}
-		_, err := dst.WriteAt(b, offset+p.offset)
-		return err
-	})
-}
-
-// pieces encrypts the disk, each piece by a worker that reads it, and calls write for one
-// after the other, in order.
-func (e *encryption) pieces(ctx context.Context, src image.Source, r *Result, write func(b []byte, p piece) error) error {
+// inOrder encrypts the disk, each piece by a worker that reads it, with digests if they are
+// wanted. The last step writes.
+func (e *encryption) inOrder(ctx context.Context, src image.Source, r *Result, write step) error {
 	d, err := e.startDigests()
 	if err != nil {
 		return err
 	}
-	read := func(buf []byte, p piece) error {
+	size := longPieceSize(e.opts.buffers())
+	fill, stop := oneByOne(joined(pieces(src, r.VolumeSize), size))
+	defer stop()
+	read := step{Do: func(buf []byte, p piece) error {
 		_, err := readPiece(src, buf, p)
 		e.opts.done(p.disk)
 		return err
-	}
-	s := e.stages(d, read, write)
-	size := longPieceSize(e.opts.buffers())
-	next, stop := iter.Pull2(joined(pieces(src, r.VolumeSize), size))
-	defer stop()
-	s.Fill = func([]byte) (piece, bool, error) {
-		p, err, ok := next()
-		return p, ok, err
-	}
-	if err := parallel.Ordered(ctx, e.opts.buffers(), size, s); err != nil {
+	}}
+	steps := slices.Concat([]step{read}, e.encrypted(d), []step{write})
+	if err := parallel.Ordered(ctx, e.opts.buffers(), size, fill, steps...); err != nil {
 		return err
 	}
 	d.finish(r)
 	return nil
+}
+
+// oneByOne has [parallel.Ordered] take pieces whose data are not read yet.
+func oneByOne(pieces iter.Seq2[piece, error]) (fill func([]byte) (piece, bool, error), stop func()) {
+	next, stop := iter.Pull2(pieces)
+	return func([]byte) (piece, bool, error) {
+		p, err, ok := next()
+		return p, ok, err
+	}, stop
+}
+
+// toPlace is the step that writes a piece to its place in a file.
+func (e *encryption) toPlace(dst io.WriterAt, r *Result) step {
+	offset := e.header.DataOffset()
+	return step{Do: func(buf []byte, p piece) error {
+		if p.zero && e.opts.DiscardZeros {
+			return extend(dst, p.end(), r)
+		}
+		_, err := dst.WriteAt(buf[:p.length], offset+p.offset)
+		return err
+	}}
+}
+
+// toStream is the step that writes a piece behind those before it.
+func toStream(dst io.Writer) step {
+	return step{InOrder: true, Do: func(buf []byte, p piece) error {
+		_, err := dst.Write(buf[:p.length])
+		return err
+	}}
 }
 
 // extend gives dst its length if the piece that ends at end, which is not written, is
@@ -163,12 +167,8 @@ func (e *encryption) stream(ctx context.Context, dst io.Writer, src io.Reader) (
 		off = p.end()
 		return p, p.length > 0, nil
 	}
-	s := e.stages(d, nil, func(b []byte, _ piece) error {
-		_, err := dst.Write(b)
-		return err
-	})
-	s.Fill = fill
-	if err := parallel.Ordered(ctx, e.opts.buffers(), pieceSize, s); err != nil {
+	steps := append(e.encrypted(d), toStream(dst))
+	if err := parallel.Ordered(ctx, e.opts.buffers(), pieceSize, fill, steps...); err != nil {
 		return nil, err
 	}
 	d.finish(r)

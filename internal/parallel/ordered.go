@@ -5,41 +5,33 @@ import (
 	"sync"
 )
 
-// Stages are what [Ordered] does with each buffer. Fill and Emit are called by one
-// goroutine at a time and in order; Work by several at a time.
-type Stages[P any] struct {
-	// Fill takes the next piece, into buf if it has data; ok is false at the end.
-	Fill func(buf []byte) (piece P, ok bool, err error)
-	// Work does with buf what needs no order. It may be nil.
-	Work func(buf []byte, piece P) error
-	// Emit is called in the order of the pieces. Stages after each other are in order
-	// each by itself: one piece may be in the second when the next is in the first.
-	Emit []func(buf []byte, piece P) error
-	// Between, if not nil, is Work between two stages of Emit: after the first of them.
-	Between func(buf []byte, piece P) error
+// A Step is what [Ordered] does with each piece after the one before it.
+type Step[P any] struct {
+	Do func(buf []byte, piece P) error
+	// InOrder has Do called by one goroutine at a time, in the order of the pieces;
+	// otherwise several call it. Each such step has an order of its own: one piece may be
+	// in the second of them when the next is in the first.
+	InOrder bool
 }
 
-// Ordered takes pieces in order, works on them in as many goroutines as workers says,
-// each with a buffer of bufSize bytes, and emits them in order. It returns as [Run]
-// does; an error of a piece ends the job before any later piece is emitted. What blocks
-// in a stage can not be stopped: see [Await].
-func Ordered[P any](ctx context.Context, workers, bufSize int, s Stages[P]) error {
+// Ordered takes pieces in order with fill, and does the steps with them in as many
+// goroutines as workers says, each with a buffer of bufSize bytes. fill puts the data into
+// the buffer, if there are any before the first step; it is false at the end. Ordered
+// returns as [Run] does; an error of a piece ends the job before a later piece passes the
+// next step that is in order. What blocks in a step can not be stopped: see [Await].
+func Ordered[P any](ctx context.Context, workers, bufSize int, fill func(buf []byte) (P, bool, error), steps ...Step[P]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	fill := newTurns(ctx)
-	turns := make([]*turns, len(s.Emit))
-	for i := range turns {
-		turns[i] = newTurns(ctx)
-	}
+	var filling sync.Mutex
 	var number int
 	var ended bool
 	take := func(buf []byte) (n int, p P, ok bool) {
-		fill.mu.Lock()
-		defer fill.mu.Unlock()
+		filling.Lock()
+		defer filling.Unlock()
 		if ended || ctx.Err() != nil {
 			return 0, p, false
 		}
-		p, ok, err := s.Fill(buf)
+		p, ok, err := fill(buf)
 		if err != nil {
 			cancel(err)
 		}
@@ -50,29 +42,25 @@ func Ordered[P any](ctx context.Context, workers, bufSize int, s Stages[P]) erro
 		number++
 		return number - 1, p, true
 	}
+	order := make([]*turns, len(steps))
+	for i := range order {
+		order[i] = newTurns(ctx)
+	}
 	one := func(buf []byte) (more bool, err error) {
 		n, p, ok := take(buf)
 		if !ok {
 			return false, nil
 		}
-		if s.Work != nil {
-			if err := s.Work(buf, p); err != nil {
-				return false, err
-			}
-		}
-		for i, emit := range s.Emit {
-			if i == 1 && s.Between != nil {
-				if err := s.Between(buf, p); err != nil {
-					return false, err
-				}
-			}
-			if !turns[i].wait(n) {
+		for i, s := range steps {
+			if s.InOrder && !order[i].wait(n) {
 				return false, nil
 			}
-			if err := emit(buf, p); err != nil {
+			if err := s.Do(buf, p); err != nil {
 				return false, err
 			}
-			turns[i].next()
+			if s.InOrder {
+				order[i].next()
+			}
 		}
 		return true, nil
 	}

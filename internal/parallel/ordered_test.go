@@ -43,10 +43,7 @@ func TestOrdered(t *testing.T) {
 				buf[0]++
 				return nil
 			}
-			err := parallel.Ordered(context.Background(), workers, 1, parallel.Stages[int]{
-				Fill: fill(n, nil), Work: work, Between: work,
-				Emit: []func([]byte, int) error{emit(0), emit(1)},
-			})
+			err := parallel.Ordered(context.Background(), workers, 1, fill(n, nil), free(work), ordered(emit(0)), free(work), ordered(emit(1)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,40 +58,51 @@ func TestOrdered(t *testing.T) {
 
 func TestOrderedErrors(t *testing.T) {
 	ctx := context.Background()
-	none := func([]byte, int) error { return nil }
-	for name, s := range map[string]parallel.Stages[int]{
-		"fill":    {Fill: fill(5, errBoom)},
-		"work":    {Fill: fill(1000, nil), Work: func(_ []byte, p int) error { return failAt(p, 5) }},
-		"between": {Fill: fill(1000, nil), Emit: []func([]byte, int) error{none, none}, Between: func(_ []byte, p int) error { return failAt(p, 5) }},
+	none := ordered(func([]byte, int) error { return nil })
+	failing := free(func(_ []byte, p int) error { return failAt(p, 5) })
+	type steps []parallel.Step[int]
+	for name, c := range map[string]struct {
+		fill  func([]byte) (int, bool, error)
+		steps steps
+	}{
+		"fill":    {fill(5, errBoom), nil},
+		"first":   {fill(1000, nil), steps{failing}},
+		"between": {fill(1000, nil), steps{none, failing}},
 	} {
 		last := -1
-		s.Emit = append(s.Emit, func(_ []byte, p int) error { last = p; return nil })
-		if err := parallel.Ordered(ctx, 4, 1, s); !errors.Is(err, errBoom) {
+		emit := ordered(func(_ []byte, p int) error { last = p; return nil })
+		if err := parallel.Ordered(ctx, 4, 1, c.fill, append(c.steps, emit)...); !errors.Is(err, errBoom) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if last > 4 {
 			t.Errorf("%s: piece %d was emitted after the error of piece 5", name, last)
 		}
 	}
-	err := parallel.Ordered(ctx, 4, 1, parallel.Stages[int]{Fill: fill(1000, nil),
-		Emit: []func([]byte, int) error{func(_ []byte, p int) error { return failAt(p, 7) }}})
-	if !errors.Is(err, errBoom) {
-		t.Errorf("emit: %v", err)
+	for name, step := range map[string]func(func([]byte, int) error) parallel.Step[int]{"in order": ordered, "last": free} {
+		err := parallel.Ordered(ctx, 4, 1, fill(1000, nil), none, step(func(_ []byte, p int) error { return failAt(p, 7) }))
+		if !errors.Is(err, errBoom) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	cancelled, cancel := context.WithCancelCause(ctx)
-	err = parallel.Ordered(cancelled, 4, 1, parallel.Stages[int]{Fill: fill(1_000_000, nil),
-		Emit: []func([]byte, int) error{func(_ []byte, p int) error {
-			if p == 10 {
-				cancel(errBoom)
-			}
-			if p > 10 {
-				t.Errorf("piece %d was emitted after the end", p)
-			}
-			return nil
-		}}})
+	err := parallel.Ordered(cancelled, 4, 1, fill(1_000_000, nil), ordered(func(_ []byte, p int) error {
+		if p == 10 {
+			cancel(errBoom)
+		}
+		if p > 10 {
+			t.Errorf("piece %d was emitted after the end", p)
+		}
+		return nil
+	}))
 	if !errors.Is(err, errBoom) {
 		t.Errorf("cancelled: %v", err)
 	}
+}
+
+func free(do func([]byte, int) error) parallel.Step[int] { return parallel.Step[int]{Do: do} }
+
+func ordered(do func([]byte, int) error) parallel.Step[int] {
+	return parallel.Step[int]{Do: do, InOrder: true}
 }
 
 func failAt(p, bad int) error {
