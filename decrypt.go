@@ -34,9 +34,14 @@ const zeroRun = 64 << 10
 
 // Decrypt writes the plaintext of src, most often a [luks.Volume], to dst, which must
 // be new: runs of zeros are left out, so that a file has holes there, and dst gets
-// its length by its method Truncate if it has one.
+// its length by its method Truncate if it has one. If it has a method
+// Expect(size int64, dense bool) error, that is called first, with false for dense; an error
+// ends the job.
 func Decrypt(ctx context.Context, dst io.WriterAt, src image.Source, o RunOptions) error {
 	size, long := src.Size(), longPieceSize(o.jobs())
+	if err := expect(dst, size, false); err != nil {
+		return err
+	}
 	err := eachPiece(ctx, o.jobs(), long, joined(pieces(src, size), long), func(buf []byte, p piece) error {
 		if !p.zero {
 			b, err := readPiece(src, buf, p)

@@ -123,7 +123,9 @@ func (e *encryption) result(size int64) (*Result, error) {
 // the same, as it knows no holes.
 //
 // The header is written last, after a Sync if dst has that method. If Encrypt fails,
-// or ctx is done, dst is not an image, and of no use.
+// or ctx is done, dst is not an image, and of no use. If dst has a method
+// Expect(size int64, dense bool) error, a LUKS image tells it first how long it will be,
+// and whether all of that will be written; an error ends the job.
 func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
 	if err := o.Profile.CheckSize(src.Size()); err != nil {
 		return nil, err
@@ -151,6 +153,9 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 	if err != nil {
 		return nil, err
 	}
+	if err := expect(dst, r.FileSize, !o.DiscardZeros); err != nil {
+		return nil, err
+	}
 	if o.Digest {
 		err = e.inOrder(ctx, src, r, e.toPlace(dst, r))
 	} else {
@@ -168,6 +173,14 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 		return r, e.writeDetached()
 	}
 	return r, e.header.WriteHeader(dst)
+}
+
+// expect tells dst what is to come, if it wants to know.
+func expect(dst io.WriterAt, size int64, dense bool) error {
+	if d, ok := dst.(interface{ Expect(int64, bool) error }); ok {
+		return d.Expect(size, dense)
+	}
+	return nil
 }
 
 // anyOrder encrypts the disk, each piece by a worker that reads it and writes it to its

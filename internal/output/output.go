@@ -22,6 +22,7 @@ type File struct {
 	force   bool
 	done    bool
 	written atomic.Int64 // bytes, on systems where that matters
+	direct  *direct      // nil unless it is to be used
 }
 
 // ErrLocked: another process is changing the file.
@@ -105,6 +106,7 @@ func (f *File) Commit() error {
 		f.Abort()
 		return err
 	}
+	f.closeDirect()
 	if runtime.GOOS == "windows" { // where an open file can not be renamed
 		f.File.Close()
 	}
@@ -124,6 +126,7 @@ func (f *File) Abort() {
 		return
 	}
 	f.done = true
+	f.closeDirect()
 	remove(f.File)
 }
 

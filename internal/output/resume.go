@@ -47,5 +47,6 @@ func (f *File) Keep() error {
 		return nil
 	}
 	f.done = true
+	f.closeDirect()
 	return f.File.Close()
 }

@@ -1,6 +1,10 @@
 package output
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 const (
 	// writebackStep is after how many bytes the system is asked to begin writing to the
@@ -13,11 +17,19 @@ const (
 	cacheLimit = 4 << 30
 )
 
-// WriteAt is that of the file, and has the system write to the disk meanwhile.
-func (f *File) WriteAt(p []byte, off int64) (int, error) {
-	n, err := f.File.WriteAt(p, off)
-	f.wrote(int64(n))
-	return n, err
+// WriteAt is that of the file. It goes past the page cache if the file is long, see
+// [File.Expect]; if not, it has the system write to the disk meanwhile.
+func (f *File) WriteAt(p []byte, off int64) (n int, err error) {
+	if f.direct.takes(p, off) {
+		n, err = f.direct.WriteAt(p, off)
+		if !errors.Is(err, unix.EINVAL) {
+			return n, err
+		}
+		// The filesystem wants it otherwise than it told.
+	}
+	m, err := f.File.WriteAt(p[n:], off+int64(n))
+	f.wrote(int64(m))
+	return n + m, err
 }
 
 // Write is as WriteAt, at the end of what was written so far.

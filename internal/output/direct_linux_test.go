@@ -1,0 +1,117 @@
+package output
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+// shortFiles has files of any length go past the page cache.
+func shortFiles(t *testing.T) {
+	old := longFile
+	longFile = 0
+	t.Cleanup(func() { longFile = old })
+}
+
+// expecting returns a new file that was told its length.
+func expecting(t *testing.T, name string, size int64, dense bool) *File {
+	t.Helper()
+	f, err := Create(name, 0o600, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Abort)
+	if alignment(f.File) == 0 {
+		t.Skip("no writing past the page cache on this filesystem")
+	}
+	if err := f.Expect(size, dense); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// TestDirect writes in pieces that may go past the cache, and in such as may not, from
+// several goroutines, into the same file.
+func TestDirect(t *testing.T) {
+	shortFiles(t)
+	const size = 9<<20 + 700
+	want := make([]byte, size)
+	r := rand.NewChaCha8([32]byte{})
+	r.Read(want)
+	clear(want[3<<20 : 5<<20])
+	for _, dense := range []bool{true, false} {
+		for _, piece := range []int{1 << 20, directWrite, 64 << 10, 1<<20 + 512, 777_777} {
+			name := filepath.Join(t.TempDir(), "disk")
+			f := expecting(t, name, size, dense)
+			var wg sync.WaitGroup
+			for off := 0; off < size; off += piece {
+				p := want[off:min(off+piece, size)]
+				if !dense && bytes.Count(p, []byte{0}) == len(p) {
+					continue
+				}
+				wg.Go(func() {
+					if n, err := f.WriteAt(p, int64(off)); err != nil || n != len(p) {
+						t.Errorf("%d bytes at %d: %d, %v", len(p), off, n, err)
+					}
+				})
+			}
+			wg.Wait()
+			if err := f.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("dense %v, pieces of %d: there is something else, %v", dense, piece, err)
+			}
+		}
+	}
+}
+
+// TestDirectUsed checks that pieces as jobs write them do go past the cache.
+func TestDirectUsed(t *testing.T) {
+	shortFiles(t)
+	f := expecting(t, filepath.Join(t.TempDir(), "disk"), 2<<20, true)
+	b := make([]byte, 1<<20)
+	if !f.direct.takes(b, 1<<20) {
+		t.Errorf("memory at %p, alignment %d", unsafe.SliceData(b), f.direct.align)
+	}
+	if !f.direct.takes(b[64<<10:], 0) {
+		t.Error("a part of a piece")
+	}
+	for name, taken := range map[string]bool{
+		"memory":      f.direct.takes(b[512:512+512<<10], 0),
+		"length":      f.direct.takes(b[:512<<10+512], 0),
+		"offset":      f.direct.takes(b, 512),
+		"short write": f.direct.takes(b[:64<<10], 0),
+		"no write":    f.direct.takes(nil, 0),
+	} {
+		if taken {
+			t.Errorf("%s: goes past the cache", name)
+		}
+	}
+	// What the system refuses goes through the cache.
+	f.direct.align = 1
+	if n, err := f.WriteAt(b[1:], 7); err != nil || n != len(b)-1 {
+		t.Errorf("a write that is not aligned: %d, %v", n, err)
+	}
+}
+
+// TestExpect: a short file has nothing of it, one that does not fit is refused.
+func TestExpect(t *testing.T) {
+	f := expecting(t, filepath.Join(t.TempDir(), "disk"), longFile-1, true)
+	if fi, err := f.Stat(); err != nil || fi.Size() != 0 || f.direct != nil {
+		t.Errorf("a short file: %v, %v, %v", fi.Size(), f.direct, err)
+	}
+	err := f.Expect(1<<62, true)
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EFBIG) {
+		t.Errorf("a file that does not fit: %v", err)
+	}
+	if fi, err := f.Stat(); err != nil || fi.Size() != 0 {
+		t.Errorf("its length is %d, %v", fi.Size(), err)
+	}
+}
