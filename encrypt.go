@@ -193,14 +193,33 @@ func (e *encryption) anyOrder(ctx context.Context, dst io.WriterAt, src image.So
 		if p.zero && o.DiscardZeros {
 			return extend(dst, p.end(), r)
 		}
-		b, err := readPiece(src, buf, p)
-		if err != nil {
+		if err := e.encryptPiece(src, buf, p); err != nil {
 			return err
 		}
-		e.volume.EncryptSectors(b, b, p.offset)
-		_, err = dst.WriteAt(b, offset+p.offset)
+		_, err := dst.WriteAt(buf[:p.length], offset+p.offset)
 		return err
 	})
+}
+
+// zeroSectors are the plaintext of what is known to be zero. They stay in the cache.
+var zeroSectors [64 << 10]byte
+
+// encryptPiece reads p and leaves its ciphertext in the start of buf.
+func (e *encryption) encryptPiece(src image.Source, buf []byte, p piece) error {
+	b, off := buf[:p.length], p.offset
+	if !p.zero {
+		if _, err := readPiece(src, buf, p); err != nil {
+			return err
+		}
+		e.volume.EncryptSectors(b, b, off)
+		return nil
+	}
+	for len(b) > 0 {
+		n := min(len(b), len(zeroSectors))
+		e.volume.EncryptSectors(b[:n], zeroSectors[:n], off)
+		b, off = b[n:], off+int64(n)
+	}
+	return nil
 }
 
 // writeDetached writes the header to a file of its own, gaps and all.

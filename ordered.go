@@ -7,7 +7,6 @@ import (
 	"hash"
 	"io"
 	"iter"
-	"slices"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
@@ -43,18 +42,18 @@ func (d digests) finish(r *Result) {
 
 type step = parallel.Step[piece]
 
-// encrypted returns the steps from plaintext in a buffer to ciphertext, with the digests
-// of both.
-func (e *encryption) encrypted(d digests) []step {
-	encrypt := step{Do: func(buf []byte, p piece) error {
+// encrypt is the step from plaintext in a buffer to ciphertext.
+func (e *encryption) encrypt() step {
+	return step{Do: func(buf []byte, p piece) error {
 		if b := buf[:p.length]; !p.zero || !e.opts.DiscardZeros {
 			e.volume.EncryptSectors(b, b, p.offset)
 		}
 		return nil
 	}}
-	if d.source == nil {
-		return []step{encrypt}
-	}
+}
+
+// between puts encrypting between the digests of plaintext and ciphertext.
+func (d digests) between(encrypt step) []step {
 	in := func(buf []byte, p piece) error {
 		d.source.Write(buf[:p.disk])
 		return nil
@@ -73,16 +72,24 @@ func (e *encryption) inOrder(ctx context.Context, src image.Source, r *Result, w
 	if err != nil {
 		return err
 	}
+	var steps []step
+	if d.source == nil {
+		steps = []step{{Do: func(buf []byte, p piece) error {
+			e.opts.done(p.disk)
+			return e.encryptPiece(src, buf, p)
+		}}}
+	} else {
+		read := step{Do: func(buf []byte, p piece) error {
+			e.opts.done(p.disk)
+			_, err := readPiece(src, buf, p)
+			return err
+		}}
+		steps = append([]step{read}, d.between(e.encrypt())...)
+	}
 	size := longPieceSize(e.opts.buffers())
 	fill, stop := oneByOne(joined(pieces(src, r.VolumeSize), size))
 	defer stop()
-	read := step{Do: func(buf []byte, p piece) error {
-		_, err := readPiece(src, buf, p)
-		e.opts.done(p.disk)
-		return err
-	}}
-	steps := slices.Concat([]step{read}, e.encrypted(d), []step{write})
-	if err := parallel.Ordered(ctx, e.opts.buffers(), size, fill, steps...); err != nil {
+	if err := parallel.Ordered(ctx, e.opts.buffers(), size, fill, append(steps, write)...); err != nil {
 		return err
 	}
 	d.finish(r)
@@ -167,8 +174,11 @@ func (e *encryption) stream(ctx context.Context, dst io.Writer, src io.Reader) (
 		off = p.end()
 		return p, p.length > 0, nil
 	}
-	steps := append(e.encrypted(d), toStream(dst))
-	if err := parallel.Ordered(ctx, e.opts.buffers(), pieceSize, fill, steps...); err != nil {
+	steps := []step{e.encrypt()}
+	if d.source != nil {
+		steps = d.between(steps[0])
+	}
+	if err := parallel.Ordered(ctx, e.opts.buffers(), pieceSize, fill, append(steps, toStream(dst))...); err != nil {
 		return nil, err
 	}
 	d.finish(r)

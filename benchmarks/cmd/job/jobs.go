@@ -337,16 +337,21 @@ func (c *config) otherJobs() []job {
 	}
 	if c.durable > 0 && c.only.MatchString("durable") {
 		before := func() error {
-			if _, err := os.Stat(big); err == nil {
-				return nil
+			if _, err := os.Stat(big); err != nil {
+				if err := writeNoise(big, c.durable); err != nil {
+					return err
+				}
 			}
-			return writeNoise(big, c.durable)
+			// The disk has work of its own after a file was removed, which is not the job's.
+			return c.must("sync")
 		}
 		all = append(all, job{name: "durable", bytes: c.durable, twice: true, contenders: []contender{
 			{name: "luksimg", before: before, remove: []string{out},
 				cmds: one(c.luksimg, "encrypt", "-q", "--key-file", c.key, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", big, out)},
 			{name: "dd-fsync", before: before, remove: []string{out},
 				cmds: one("dd", "if="+big, "of="+out, "bs=1M", "conv=fsync", "status=none")},
+			{name: "dd-direct-fsync", before: before, remove: []string{out},
+				cmds: one("dd", "if="+big, "of="+out, "bs=4M", "oflag=direct", "conv=fsync", "status=none")},
 			{name: "copy-2+sync", before: before, remove: []string{out},
 				cmds: [][]string{{c.peers, "copy", "2", big, out}, {"sync", out}}},
 			{name: "cat+sync", before: before, remove: []string{out},

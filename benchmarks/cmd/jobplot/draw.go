@@ -42,7 +42,7 @@ var titles = []title{
 func plotted() []title { return titles[:len(titles)-2] }
 
 // columns are the contenders of the table.
-var columns = []string{"luksimg", "qemu-img-W-m16", "qemu-img", "qemu-img-plain", "luksy", "cp+cryptsetup-reencrypt", "nbdkit", "go-qcow2reader", "copy-2", "cat", "write-only", "dd-fsync"}
+var columns = []string{"luksimg", "qemu-img-W-m16", "qemu-img", "qemu-img-plain", "luksy", "cp+cryptsetup-reencrypt", "nbdkit", "go-qcow2reader", "copy-2", "cat", "write-only", "dd-fsync", "dd-direct-fsync"}
 
 func (r *results) job(name string) *job {
 	for _, j := range r.jobs {
@@ -168,7 +168,7 @@ func draw(r *results) string {
 
 // plain tells the contenders that only copy or write.
 func plain(name string) bool {
-	return slices.Contains([]string{"cat", "copy-2", "write-only", "dd-fsync"}, name)
+	return slices.Contains([]string{"cat", "copy-2", "write-only", "dd-fsync", "dd-direct-fsync"}, name)
 }
 
 // color is our own blue, copies without encryption green, others grey.
