@@ -92,6 +92,19 @@ func ExampleEncryptStream() {
 	// Output: LUKS1, 5242880 bytes
 }
 
+func ExampleEncryptInOrder() {
+	disk := strings.NewReader("a disk") // or what OpenImage returns, of any format
+	var image strings.Builder
+	o := luksimg.EncryptOptions{LUKS: luks.Options{Version: 1, GeneratedKey: true}, Digest: true}
+	r, err := luksimg.EncryptInOrder(context.Background(), &image, disk, []byte(rand.Text()), o)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(r.SourceSize, r.SourceSHA256)
+	// Output: 6 d614d695eb483126af8a5376433956a60f472ea41b5147893a461e1823006387
+}
+
 func ExampleInspect() {
 	var b strings.Builder
 	o := luksimg.EncryptOptions{LUKS: luks.Options{Version: 1, GeneratedKey: true}}
