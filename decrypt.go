@@ -87,14 +87,16 @@ func writeSparse(dst io.WriterAt, b []byte, off int64) error {
 	return flush(len(b))
 }
 
-var zeros [4096]byte
+// zeros are to compare with, and the plaintext of what is known to be zero.
+var zeros [64 << 10]byte
 
 func isZero(b []byte) bool {
-	for len(b) > len(zeros) {
-		if !bytes.Equal(b[:len(zeros)], zeros[:]) {
+	const page = 4096 // most data differ at once, and zeros stay in the cache
+	for len(b) > page {
+		if !bytes.Equal(b[:page], zeros[:page]) {
 			return false
 		}
-		b = b[len(zeros):]
+		b = b[page:]
 	}
 	return bytes.Equal(b, zeros[:len(b)])
 }

@@ -201,9 +201,6 @@ func (e *encryption) anyOrder(ctx context.Context, dst io.WriterAt, src image.So
 	})
 }
 
-// zeroSectors are the plaintext of what is known to be zero. They stay in the cache.
-var zeroSectors [64 << 10]byte
-
 // encryptPiece reads p and leaves its ciphertext in the start of buf.
 func (e *encryption) encryptPiece(src image.Source, buf []byte, p piece) error {
 	b, off := buf[:p.length], p.offset
@@ -215,8 +212,8 @@ func (e *encryption) encryptPiece(src image.Source, buf []byte, p piece) error {
 		return nil
 	}
 	for len(b) > 0 {
-		n := min(len(b), len(zeroSectors))
-		e.volume.EncryptSectors(b[:n], zeroSectors[:n], off)
+		n := min(len(b), len(zeros))
+		e.volume.EncryptSectors(b[:n], zeros[:n], off)
 		b, off = b[n:], off+int64(n)
 	}
 	return nil

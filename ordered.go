@@ -75,13 +75,14 @@ func (e *encryption) inOrder(ctx context.Context, src image.Source, r *Result, w
 	var steps []step
 	if d.source == nil {
 		steps = []step{{Do: func(buf []byte, p piece) error {
+			err := e.encryptPiece(src, buf, p)
 			e.opts.done(p.disk)
-			return e.encryptPiece(src, buf, p)
+			return err
 		}}}
 	} else {
 		read := step{Do: func(buf []byte, p piece) error {
-			e.opts.done(p.disk)
 			_, err := readPiece(src, buf, p)
+			e.opts.done(p.disk)
 			return err
 		}}
 		steps = append([]step{read}, d.between(e.encrypt())...)

@@ -52,13 +52,21 @@ func (f *File) Expect(size int64, dense bool) error {
 
 // allocate takes room for a file of size bytes.
 func allocate(f *os.File, size int64) error {
+	fd := int(f.Fd())
+	full := func(err error) error { return &fs.PathError{Op: "write", Path: f.Name(), Err: err} }
+	// A filesystem may take what there is before it finds that it is too little, and then
+	// other programs have none.
+	var s unix.Statfs_t
+	if err := unix.Fstatfs(fd, &s); err == nil && s.Bsize > 0 && uint64(size)/uint64(s.Bsize) > s.Bfree {
+		return full(unix.ENOSPC)
+	}
 	for {
-		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
+		err := unix.Fallocate(fd, 0, 0, size)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG):
-			return &fs.PathError{Op: "write", Path: f.Name(), Err: err}
+			return full(err)
 		}
 		return nil // not every filesystem can
 	}
