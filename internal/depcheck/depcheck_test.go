@@ -41,6 +41,9 @@ var allowed = map[string][]string{
 	"qcow":                      {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/decoded", "internal/parallel", "internal/af", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhdx":                      {"image", "internal/chain"},
 	"vmdk":                      {"image", "internal/chain", "internal/decoded", "internal/inflate"},
+	"vdi":                       {"image", "internal/disk", "internal/decoded", "internal/guid"},
+	"internal/disk":             {"image", "internal/decoded"},
+	"internal/guid":             {},
 	"internal/af":               {},
 	"internal/chain":            {},
 	"internal/decoded":          {},
@@ -89,7 +92,7 @@ var services = map[string][]string{
 }
 
 // free are the packages that may import what they like.
-var free = []string{"cmd/luksimg", "cmd/luksimg-sandbox", "internal/depcheck", "internal/interop", "internal/output", "internal/term"}
+var free = []string{"cmd/luksimg", "cmd/luksimg-sandbox", "internal/depcheck", "internal/imagetest", "internal/interop", "internal/output", "internal/term"}
 
 func list(t *testing.T, args ...string) []string {
 	t.Helper()

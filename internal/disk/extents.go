@@ -1,0 +1,80 @@
+package disk
+
+import (
+	"iter"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// Extents yields what the n bytes at off of the disk hold, clipped to the disk.
+//
+// What is not in the image is as the parent has it, and a Hole past its end or without one.
+// Data that lie in a hole of their file, if its reader can tell, are a Hole too. Neighbouring
+// extents may be of one kind; [image.Extents] joins them. An error ends the sequence, which
+// may be used more than once, and concurrently.
+func (d *Disk) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	off = min(max(off, 0), d.Size)
+	end := off + min(max(n, 0), d.Size-off)
+	return func(yield func(image.Extent, error) bool) {
+		if err := d.readable(); err != nil {
+			yield(image.Extent{}, err)
+			return
+		}
+		for pos := off; pos < end; {
+			r, err := d.next(pos, end)
+			if err != nil {
+				yield(image.Extent{}, err)
+				return
+			}
+			if !d.runExtents(r, pos, yield) {
+				return
+			}
+			pos += r.N
+		}
+	}
+}
+
+// runExtents yields the extents of the run at pos, and reports whether the sequence goes on.
+func (d *Disk) runExtents(r Run, pos int64, yield func(image.Extent, error) bool) bool {
+	one := func(pos, n int64, kind image.Kind) bool {
+		return yield(image.Extent{Offset: pos, Length: n, Kind: kind}, nil)
+	}
+	switch r.Kind {
+	case Data:
+		if r.File.Opaque {
+			return one(pos, r.N, image.Data)
+		}
+		return pass(r.File.R, r.Host, r.N, pos, r.File.wrap, yield)
+	case Packed:
+		return one(pos, r.N, image.Data)
+	case Zero:
+		return one(pos, r.N, image.Zero)
+	case Hole:
+		return one(pos, r.N, image.Hole)
+	}
+	in := d.inParent(pos, r.N)
+	if in > 0 && !pass(d.Parent, pos, in, pos, func(err error) error { return err }, yield) {
+		return false
+	}
+	return in == r.N || one(pos+in, r.N-in, image.Hole)
+}
+
+// pass yields the extents of n bytes at off of src as those at pos of the disk. What src
+// cannot tell is data.
+func pass(src any, off, n, pos int64, wrap func(error) error, yield func(image.Extent, error) bool) bool {
+	e, ok := src.(image.Extenter)
+	if !ok {
+		return yield(image.Extent{Offset: pos, Length: n, Kind: image.Data}, nil)
+	}
+	for e, err := range e.Extents(off, n) {
+		if err != nil {
+			yield(image.Extent{}, wrap(err))
+			return false
+		}
+		from, to := max(e.Offset, off), min(e.End(), off+n)
+		if from < to && !yield(image.Extent{Offset: from - off + pos, Length: to - from, Kind: e.Kind}, nil) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,47 @@
+// Package guid reads and writes the GUIDs of Microsoft's and VirtualBox's disk formats.
+package guid
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// A GUID is as it lies in a file: the first three of its parts are little-endian.
+type GUID [16]byte
+
+// Must parses a constant.
+func Must(s string) GUID {
+	g, ok := Parse(s)
+	if !ok {
+		panic("not a GUID: " + s)
+	}
+	return g
+}
+
+// Parse reads the text form of a GUID, of either case, with braces or without.
+func Parse(s string) (g GUID, ok bool) {
+	if strings.HasPrefix(s, "{") && strings.HasSuffix(s, "}") {
+		s = s[1 : len(s)-1]
+	}
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return g, false
+	}
+	b, err := hex.DecodeString(s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:])
+	if err != nil {
+		return g, false
+	}
+	be, le := binary.BigEndian, binary.LittleEndian
+	le.PutUint32(g[0:], be.Uint32(b))
+	le.PutUint16(g[4:], be.Uint16(b[4:]))
+	le.PutUint16(g[6:], be.Uint16(b[6:]))
+	copy(g[8:], b[8:])
+	return g, true
+}
+
+// String returns the text form, in lower case and without braces.
+func (g GUID) String() string {
+	le := binary.LittleEndian
+	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", le.Uint32(g[0:]), le.Uint16(g[4:]), le.Uint16(g[6:]), g[8:10], g[10:])
+}

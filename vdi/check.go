@@ -1,0 +1,78 @@
+package vdi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+const (
+	// maxProblems is how many problems are described.
+	maxProblems = 100
+
+	// checkWindow is for how many blocks of the file Check remembers at a time whether they
+	// are in use: a bit each, 8 MiB.
+	checkWindow = 64 << 20
+)
+
+// CheckResult is what [Disk.Check] found. The JSON field names are API.
+type CheckResult struct {
+	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
+	Problems    []string `json:"problems,omitempty"` // a sentence for each of the first 100
+
+	ImageEnd        int64 `json:"image_end_offset"` // bytes: past the last block
+	TotalBlocks     int64 `json:"total_blocks"`     // of the disk
+	AllocatedBlocks int64 `json:"allocated_blocks"` // of these, in the file
+}
+
+func (c *CheckResult) corrupt(what string, args ...any) {
+	c.Corruptions++
+	if len(c.Problems) < maxProblems {
+		c.Problems = append(c.Problems, fmt.Sprintf("ERROR "+what, args...))
+	}
+}
+
+// Check checks all of the block map: that blocks are inside the file, that they overlap
+// neither each other nor the map, and that the header has their number. It takes up to 8 MiB
+// of memory, and reads no data. An error is about reading the file, or the end of ctx; what is
+// wrong with the image is in the result.
+func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
+	c := CheckResult{TotalBlocks: d.h.blocks(), ImageEnd: d.h.mapEnd()}
+	room := min(max(d.fileSize-d.h.dataOff, 0)/d.h.stride()+1, entryZero)
+	used := make([]uint64, (min(room, checkWindow)+63)/64)
+	for lo := int64(0); lo < room; lo += checkWindow {
+		clear(used)
+		err := d.eachBlock(ctx, func(block int64, e uint32) error {
+			bad := d.checkEntry(block, e)
+			if bad != nil && !errors.Is(bad, image.ErrFormat) {
+				return bad
+			}
+			if lo == 0 {
+				c.AllocatedBlocks++
+				if bad != nil {
+					c.corrupt("%v", bad)
+				} else {
+					c.ImageEnd = max(c.ImageEnd, d.place(e)+d.h.stride())
+				}
+			}
+			i := int64(e) - lo
+			if bad != nil || i < 0 || i >= checkWindow {
+				return nil
+			}
+			if used[i/64]&(1<<(i%64)) != 0 {
+				c.corrupt("block %d of the disk has block %d of the file, which another one has already", block, e)
+			}
+			used[i/64] |= 1 << (i % 64)
+			return nil
+		})
+		if err != nil {
+			return c, err
+		}
+	}
+	if d.h.allocated != c.AllocatedBlocks {
+		c.corrupt("cBlocksAllocated at offset %d is %d, and %d blocks are in the file", offAllocated, d.h.allocated, c.AllocatedBlocks)
+	}
+	return c, nil
+}
