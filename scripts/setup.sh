@@ -25,6 +25,7 @@ wants() {
 		disk       | mke2fs      | e2fsprogs
 		disk       | sfdisk      | fdisk
 		7-Zip      | 7z          | p7zip-full
+		libyal     | vhdiinfo    | libvhdi-utils
 		key-wrap   | openssl     | openssl
 		contents   | mkswap      | util-linux
 		contents   | mkfs.xfs    | xfsprogs

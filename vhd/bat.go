@@ -48,9 +48,10 @@ func readTable(r io.ReaderAt, h *header, size int64) ([]uint32, error) {
 	return bat, nil
 }
 
-// checkTable checks that every block lies whole between the table and the footer,
-// or the end of a file without one, and that no two overlap. It returns the number
-// of blocks that are in the file.
+// checkTable checks that every block lies whole in front of the footer, or of the end
+// of a file without one, and overlaps neither metadata nor another block. The table
+// may be anywhere, also behind the blocks. It returns the number of blocks that are in
+// the file.
 //
 // The last block of a disk is stored whole too, although the disk may end within
 // it. All known writers do so, and qemu refuses a file that ends earlier.
@@ -59,20 +60,21 @@ func checkTable(bat []uint32, h *header) (allocated int, err error) {
 		return &image.FormatError{Format: "vhd", Offset: h.table + 4*int64(i),
 			Field: fmt.Sprintf("block allocation table entry %d", i), Value: bat[i], Want: want}
 	}
+	metadata := h.regions()
 	for i, entry := range bat {
 		if entry == absent {
 			continue
 		}
 		start := int64(entry) * sectorSize
 		end := start + h.blockSpan()
-		switch {
-		case start < h.tableEnd():
-			return 0, fail(i, fmt.Sprintf("a sector past the end of the block allocation table at byte %d", h.tableEnd()))
-		case end > h.limit:
+		if end > h.limit {
 			return 0, fail(i, fmt.Sprintf("a block that ends by byte %d, %s; block %d would take bytes %d to %d",
 				h.limit, limitName(h.footerEnd), i, start, end))
-		case start < h.off+headerSize && h.off < end:
-			return 0, fail(i, fmt.Sprintf("a block that does not overlap the dynamic disk header at byte %d", h.off))
+		}
+		for _, r := range metadata {
+			if r.overlaps(start, end) {
+				return 0, fail(i, fmt.Sprintf("a block that does not overlap %s at byte %d", r.name, r.start))
+			}
 		}
 		allocated++
 	}

@@ -60,12 +60,6 @@ type checker struct {
 	regions []region
 }
 
-// A region is a part of the file that metadata take.
-type region struct {
-	start, end int64
-	name       string
-}
-
 func (c *checker) corrupt(format string, args ...any) {
 	c.Corruptions++
 	c.note("ERROR "+format, args...)
@@ -227,7 +221,7 @@ func (c *checker) dynamic(virtual int64) error {
 // use notes a region of the file that metadata take.
 func (c *checker) use(start, end int64, name string) {
 	for _, o := range c.regions {
-		if start < o.end && o.start < end {
+		if o.overlaps(start, end) {
 			c.corrupt("%s at byte %d overlaps %s at byte %d", name, start, o.name, o.start)
 		}
 	}
@@ -309,7 +303,7 @@ func (c *checker) blocks(bat []uint32, need int64) ([]uint32, error) {
 			continue
 		}
 		for _, r := range c.regions {
-			if start >= r.end || r.start >= end {
+			if !r.overlaps(start, end) {
 				continue
 			}
 			if c.more() {

@@ -93,8 +93,8 @@ const (
 // wants, and the creator is one for which qemu goes by the size and not by the
 // geometry, as Hyper-V, Azure and XenServer always do: all see the same size.
 //
-// The footer, and the copy of it in front, are written last: what was left unfinished
-// is no VHD. An error is that of src, of dst, the cause of ctx, ErrTooLarge, or about the
+// The footer, and the copy of it in front, are written last, after a Sync if dst has that
+// method: what was left unfinished is no VHD, also if the power fails. An error is that of src, of dst, the cause of ctx, ErrTooLarge, or about the
 // options. dst must allow concurrent WriteAt of ranges that do not overlap, as an
 // os.File does.
 func Create(ctx context.Context, dst io.WriterAt, src image.Source, opts CreateOptions) (*CreateResult, error) {
@@ -275,6 +275,18 @@ func (w *writer) write(p []byte, off int64) error {
 	}
 	if err != nil {
 		return fmt.Errorf("vhd: write at %d: %w", off, err)
+	}
+	return nil
+}
+
+// sync waits until what was written is on the disk, if dst can do that.
+func (w *writer) sync() error {
+	s, ok := w.dst.(interface{ Sync() error })
+	if !ok {
+		return nil
+	}
+	if err := s.Sync(); err != nil {
+		return fmt.Errorf("vhd: %w", err)
 	}
 	return nil
 }

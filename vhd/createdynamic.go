@@ -30,6 +30,9 @@ func (w *writer) dynamic(ctx context.Context, key []byte) error {
 	if err := w.write(w.header(), footerSize); err != nil {
 		return err
 	}
+	if err := w.sync(); err != nil {
+		return err
+	}
 	footer := w.footer()
 	if err := w.write(footer, 0); err != nil {
 		return err

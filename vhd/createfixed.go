@@ -23,6 +23,9 @@ func (w *writer) fixed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := w.sync(); err != nil {
+		return err
+	}
 	w.result.FileSize = w.result.VirtualSize + footerSize
 	return w.write(w.footer(), w.result.VirtualSize)
 }

@@ -115,6 +115,25 @@ func (h *header) checkLayout(f *footer) error {
 // tableEnd returns the offset of the first byte past the block allocation table.
 func (h *header) tableEnd() int64 { return h.table + 4*h.entries }
 
+// A region is a part of the file that metadata take.
+type region struct {
+	start, end int64
+	name       string
+}
+
+// overlaps reports whether the region has some of the bytes from start to end.
+func (r region) overlaps(start, end int64) bool { return start < r.end && r.start < end }
+
+// regions returns what of the file no block may have: the specification says only that
+// structures do not overlap, not in which order they are.
+func (h *header) regions() []region {
+	return []region{
+		{0, footerSize, "the footer copy"},
+		{h.off, h.off + headerSize, "the dynamic disk header"},
+		{h.table, h.tableEnd(), "the block allocation table"},
+	}
+}
+
 // bitmapSize returns the bytes of the bitmap that precedes the data of a block: a
 // bit a sector, padded to whole sectors.
 func (h *header) bitmapSize() int64 {

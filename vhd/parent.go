@@ -31,9 +31,10 @@ type Ref struct {
 	URL string `json:"url,omitempty"`
 
 	// UniqueID is the UUID that the parent has, and Timestamp when it was last
-	// changed, as of when the differencing disk was made.
+	// changed, as of when the differencing disk was made. Some writers do not set
+	// the time: then it is zero.
 	UniqueID  string    `json:"unique_id"`
-	Timestamp time.Time `json:"timestamp"`
+	Timestamp time.Time `json:"timestamp,omitzero"`
 
 	// Depth is 1 for what the first disk of a chain names, 2 for what that names.
 	Depth int `json:"depth"`
@@ -142,7 +143,7 @@ func (d *Disk) checkParent(h *header, ref Ref, src image.Source) error {
 	}
 	// The header has the time at which the parent was last changed, of which the
 	// parent itself says nothing; but it can not have been before it was made.
-	if ref.Timestamp.Before(info.Timestamp) {
+	if !ref.Timestamp.IsZero() && ref.Timestamp.Before(info.Timestamp) {
 		d.warnf("the parent disk was last changed at %s by this disk and made at %s by itself: it may be another than it was",
 			ref.Timestamp.Format(time.RFC3339), info.Timestamp.Format(time.RFC3339))
 	}
@@ -172,9 +173,11 @@ func (d *Disk) readParent(p []byte, pos int64) (int, error) {
 // readRef reads what the header and the parent locators say of the parent.
 func readRef(r io.ReaderAt, h *header) (Ref, error) {
 	ref := Ref{
-		Name:      utf16Text(h.raw[offParentName:][:parentNameSize], binary.BigEndian),
-		UniqueID:  uuidText(h.raw[offParentID:][:16]),
-		Timestamp: fromSeconds(binary.BigEndian.Uint32(h.raw[offParentTime:])),
+		Name:     utf16Text(h.raw[offParentName:][:parentNameSize], binary.BigEndian),
+		UniqueID: uuidText(h.raw[offParentID:][:16]),
+	}
+	if n := binary.BigEndian.Uint32(h.raw[offParentTime:]); n != 0 {
+		ref.Timestamp = fromSeconds(n)
 	}
 	for i, l := range h.locators() {
 		to := (*string)(nil)

@@ -1,0 +1,67 @@
+package vhd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// A journal is a file that notes the order of what is done to it.
+type journal struct {
+	memory
+	mu     sync.Mutex
+	events []string
+	fail   error // of Sync
+}
+
+func (j *journal) note(event string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events = append(j.events, event)
+}
+
+func (j *journal) WriteAt(p []byte, off int64) (int, error) {
+	event := "write"
+	if bytes.HasPrefix(p, []byte(footerCookie)) {
+		event = fmt.Sprintf("footer at %d", off)
+	}
+	j.note(event)
+	return j.memory.WriteAt(p, off)
+}
+
+func (j *journal) Sync() error {
+	j.note("sync")
+	return j.fail
+}
+
+// All that a footer leads to is on the disk before the footer is written: without that, a
+// disk that lost its power may have a footer, and no data.
+func TestCreateSyncsBeforeFooters(t *testing.T) {
+	guest := random(5 << 19)
+	for name, opts := range map[string]CreateOptions{"dynamic": {}, "fixed": {Type: Fixed}, "encrypted": {Key: random(64)}} {
+		t.Run(name, func(t *testing.T) {
+			j := &journal{memory: memory{left: -1}}
+			r, err := Create(context.Background(), j, bytes.NewReader(guest), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{"sync", "footer at 0", fmt.Sprintf("footer at %d", r.FileSize-footerSize)}
+			if opts.Type == Fixed {
+				want = slices.Delete(want, 1, 2)
+			}
+			last := j.events[max(0, len(j.events)-len(want)):]
+			if !slices.Equal(last, want) || slices.Index(j.events, "sync") != len(j.events)-len(want) {
+				t.Errorf("it ends with %q, want %q", last, want)
+			}
+			j = &journal{memory: memory{left: -1}, fail: errDevice}
+			_, err = Create(context.Background(), j, bytes.NewReader(guest), opts)
+			if !errors.Is(err, errDevice) || Detect(bytes.NewReader(j.b), int64(len(j.b))) {
+				t.Errorf("a Sync that fails: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,129 @@
+package vhd
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// tableLast moves the block allocation table, and the batmap that follows it, from in
+// front of the blocks to behind them. Nothing is in the old place.
+func tableLast(file []byte, tableBytes, batmapBytes int) []byte {
+	n := tableBytes
+	if batmapBytes > 0 {
+		n += sectorSize + batmapBytes
+	}
+	end := len(file) - footerSize
+	moved := bytes.Clone(file[smallTable:][:n])
+	if batmapBytes > 0 {
+		be.PutUint64(moved[tableBytes+offBatmapOffset:], uint64(end+tableBytes+sectorSize))
+	}
+	for i := range n {
+		file[smallTable+i] = 0x5a
+	}
+	editHeader(file, func(h []byte) { be.PutUint64(h[offTableOffset:], uint64(end)) })
+	return append(append(bytes.Clone(file[:end]), moved...), file[end:]...)
+}
+
+// The table may be behind the blocks: the specification gives its place, and no order.
+func TestTableBehindBlocks(t *testing.T) {
+	base := random(8 * 4096)
+	for name, c := range map[string]struct {
+		disk
+		batmap int
+	}{
+		"dynamic":      {disk{size: 8 * 4096, blockSize: 4096, seed: 3}, 0},
+		"batmap":       {disk{size: 8 * 4096, blockSize: 4096, seed: 3, batmap: true}, sectorSize},
+		"encrypted":    {disk{size: 8 * 4096, blockSize: 4096, seed: 3, key: random(64)}, sectorSize},
+		"differencing": {disk{size: 8 * 4096, blockSize: 4096, seed: 3, base: base}, 0},
+		"no end":       {disk{size: 8 * 4096, blockSize: 4096, seed: 3}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, guest := c.build()
+			file = tableLast(file, sectorSize, c.batmap)
+			if name == "no end" {
+				file = file[:len(file)-footerSize]
+			}
+			opts := Options{Key: c.key}
+			if c.base != nil {
+				parent, _ := disk{size: 8 * 4096, id: c.id}.build()
+				copy(parent, base)
+				opts.Resolve = resolveFrom(parent)
+			}
+			d := open(t, bytes.NewReader(file), int64(len(file)), opts)
+			checkReads(t, d, guest, 50)
+			if d.Info().Batmap != (c.batmap > 0) {
+				t.Error("the batmap was not found")
+			}
+			r, err := d.Check(context.Background())
+			if err != nil || name != "no end" && r.Corruptions > 0 {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+}
+
+// A table behind the blocks may not overlap them, nor a name of the parent it.
+func TestTableBehindBlocksOverlaps(t *testing.T) {
+	file, _ := small.build()
+	file = tableLast(file, sectorSize, 0)
+	table := len(file) - footerSize - sectorSize
+	be.PutUint32(file[table+4:], uint32((table-4096)/sectorSize))
+	_, err := Open(bytes.NewReader(file), int64(len(file)), Options{})
+	if err == nil || !strings.Contains(err.Error(), "block allocation table entry 1 at offset") || !strings.Contains(err.Error(), "does not overlap the block allocation table at byte") {
+		t.Errorf("%v", err)
+	}
+}
+
+// qemu-img and libvhdi read a disk of qemu-img's with its table last as we do.
+func TestOthersReadTableBehindBlocks(t *testing.T) {
+	needQEMU(t)
+	dir := t.TempDir()
+	name, moved := filepath.Join(dir, "disk.vhd"), filepath.Join(dir, "moved.vhd")
+	raw := filepath.Join(dir, "disk.raw")
+	guest := make([]byte, 32<<20)
+	copy(guest[1<<20:], random(1<<20))
+	if err := os.WriteFile(raw, guest, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	qemuImg(t, "convert", "-f", "raw", "-O", "vpc", "-o", "force_size=on", raw, name)
+	file, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = tableLast(file, sectorSize, 0)
+	if err := os.WriteFile(moved, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	qemuImg(t, "compare", "-f", "vpc", "-F", "raw", moved, raw)
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
+	got := make([]byte, len(guest))
+	if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, guest) {
+		t.Errorf("other bytes; %v", err)
+	}
+	if _, err := exec.LookPath("vhdiinfo"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	out, err := exec.Command("vhdiinfo", moved).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "33554432 bytes") {
+		t.Errorf("vhdiinfo: %v\n%s", err, out)
+	}
+}
+
+// A parent timestamp of 0 is one that was not set: nothing to warn of.
+func TestParentTimestampNotSet(t *testing.T) {
+	child, _ := namedChild.build()
+	editHeader(child, func(h []byte) { be.PutUint32(h[offParentTime:], 0) })
+	parent, _ := disk{size: 8 * 4096, id: 5}.build()
+	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
+	if i := d.Info(); len(i.Warnings) > 0 || !i.Parent.Timestamp.IsZero() {
+		t.Errorf("%q, %v", i.Warnings, i.Parent.Timestamp)
+	}
+}
