@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // A TokenSource gives bearer tokens of IAM.
@@ -20,7 +21,8 @@ type TokenSource interface {
 
 // ClientConfig says where an instance of IBM Cloud Logs is.
 type ClientConfig struct {
-	// Endpoint is https://INSTANCE.api.REGION.logs.cloud.ibm.com.
+	// Endpoint is https://INSTANCE.api.REGION.logs.cloud.ibm.com. It must be https, or http
+	// on this machine.
 	Endpoint string
 
 	Tokens TokenSource
@@ -36,31 +38,26 @@ type ClientConfig struct {
 // A Client queries IBM Cloud Logs. It is safe for concurrent use.
 type Client struct {
 	cfg  ClientConfig
-	http http.Client
+	http *http.Client
 }
 
 // NewClient checks the configuration. It makes no call.
 func NewClient(cfg ClientConfig) (*Client, error) {
-	u, err := url.Parse(strings.TrimRight(cfg.Endpoint, "/"))
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" {
-		return nil, fmt.Errorf("audit: the endpoint must be a plain address such as https://INSTANCE.api.REGION.logs.cloud.ibm.com")
+	base, err := rest.CheckURL(cfg.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("audit: endpoint: %w", err)
 	}
 	if cfg.Tokens == nil {
 		return nil, fmt.Errorf("audit: a query needs a source of tokens")
 	}
-	cfg.Endpoint = strings.TrimSuffix(u.String(), "/v1")
+	cfg.Endpoint = strings.TrimSuffix(base, "/v1")
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 5 * time.Minute
 	}
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "luksimg"
 	}
-	c := &Client{cfg: cfg}
-	if cfg.HTTP != nil {
-		c.http = *cfg.HTTP
-	}
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return c, nil
+	return &Client{cfg: cfg, http: rest.HTTPClient(cfg.HTTP)}, nil
 }
 
 // A QueryRequest says what to look for. The zero value is all audit events of the last

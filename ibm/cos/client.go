@@ -17,10 +17,10 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strings"
 	"time"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // Options say how to reach the service. Exactly one of Tokens and HMAC must be set.
@@ -29,8 +29,8 @@ type Options struct {
 	HMAC   *HMAC
 
 	// Endpoint is the URL of another server, "http://127.0.0.1:9000", for all regions. The
-	// default is IBM's, by the region of each object. Bearer tokens go over TLS only, or
-	// to this machine.
+	// default is IBM's, by the region of each object. It must be https, or http on this
+	// machine.
 	Endpoint string
 
 	// Network chooses among IBM's endpoints: "public", which is the default, "private"
@@ -87,9 +87,6 @@ func New(o Options) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		if u.Scheme == "http" && o.Tokens != nil && !loopback(u.Hostname()) {
-			return nil, fmt.Errorf("cos: endpoint %s: bearer tokens are sent over https only, or to this machine", u.Redacted())
-		}
 		c.endpoint = u
 	}
 	if c.o.Attempts <= 0 {
@@ -108,11 +105,7 @@ func New(o Options) (*Client, error) {
 	if transport == nil {
 		transport = newTransport()
 	}
-	c.http = &http.Client{
-		Transport: transport,
-		// Credentials go to no other host, and a signature is for one path only.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	c.http = rest.HTTPClient(&http.Client{Transport: transport})
 	c.auth = &authorizer{tokens: o.Tokens, hmac: o.HMAC, now: c.o.Now}
 	return c, nil
 }
@@ -130,21 +123,15 @@ func (o Options) String() string {
 func (o Options) GoString() string { return o.String() }
 
 func parseEndpoint(endpoint string) (*url.URL, error) {
-	u, err := url.Parse(endpoint)
-	switch {
-	case err != nil: // its text may hold a password
-		return nil, errors.New("cos: the endpoint is not a URL such as https://s3.us-south.cloud-object-storage.appdomain.cloud")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("cos: endpoint %s: begins neither with https:// nor with http://", u.Redacted())
-	case u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-		return nil, fmt.Errorf("cos: endpoint %s: must have a host, and neither user, path nor query", u.Redacted())
+	base, err := rest.CheckURL(endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("cos: endpoint: %w", err)
 	}
-	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
-}
-
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	u, err := url.Parse(base)
+	if err != nil || u.Path != "" {
+		return nil, fmt.Errorf("cos: endpoint: %w: it must have no path", rest.ErrAddress)
+	}
+	return u, nil
 }
 
 // newTransport returns a transport for a few large bodies: HTTP/1, as many parts over one

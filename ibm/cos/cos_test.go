@@ -70,6 +70,7 @@ func TestNewRefuses(t *testing.T) {
 		"no secret":           {HMAC: &cos.HMAC{AccessKeyID: "x"}},
 		"no access key":       {HMAC: &cos.HMAC{SecretAccessKey: []byte("x")}},
 		"network":             {Tokens: ts, Network: "secret"},
+		"HMAC over http":      {HMAC: hmacKey(), Endpoint: "http://s3.example.com"},
 		"token over http":     {Tokens: ts, Endpoint: "http://s3.example.com"},
 		"endpoint":            {Tokens: ts, Endpoint: "s3.example.com"},
 		"endpoint of ftp":     {Tokens: ts, Endpoint: "ftp://s3.example.com"},
@@ -86,7 +87,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 	for _, o := range []cos.Options{
 		{Tokens: ts, Endpoint: "http://127.0.0.1:9000"}, {Tokens: ts, Endpoint: "http://[::1]:9000/"}, {Tokens: ts, Endpoint: "https://s3.example.com"},
-		{HMAC: hmacKey(), Endpoint: "http://s3.example.com"},
+		{HMAC: hmacKey(), Endpoint: "http://127.0.0.1:9000"},
 	} {
 		if _, err := cos.New(o); err != nil {
 			t.Errorf("%s: %v", o.Endpoint, err)

@@ -61,7 +61,7 @@ func New(o Options) (*Client, error) {
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, &Error{Op: "new", Err: ErrAuth, Message: "the API key is not one word of printable characters"}
 	}
-	return &Client{url: base, key: key, send: rest.Client{Client: rest.NoRedirects(o.Client)}, retry: o.Retry}, nil
+	return &Client{url: base, key: key, send: rest.Client{Client: rest.HTTPClient(o.Client)}, retry: o.Retry}, nil
 }
 
 // String hides the API key from fmt.

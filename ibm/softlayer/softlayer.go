@@ -16,12 +16,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/softlayer/softlayer-go/session"
 	"github.com/softlayer/softlayer-go/sl"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // DefaultEndpoint is the public REST API. The private network has
@@ -30,7 +31,8 @@ const DefaultEndpoint = "https://api.softlayer.com/rest/v3.1"
 
 // Config says how to reach the API.
 type Config struct {
-	// Endpoint is the base address of the REST API; "" is [DefaultEndpoint].
+	// Endpoint is the base address of the REST API; "" is [DefaultEndpoint]. It must be
+	// https, or http on this machine.
 	Endpoint string
 
 	// User and APIKey are those of classic infrastructure. With an API key of IAM
@@ -85,19 +87,17 @@ type Client struct {
 
 // New checks the configuration. It makes no call.
 func New(cfg Config) (*Client, error) {
-	u, err := url.Parse(cfg.endpoint())
+	base, err := rest.CheckURL(cfg.endpoint())
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("softlayer: the endpoint is not an http or https address")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("softlayer: the endpoint must be a plain address, without a user or a query")
-	case strings.Contains(u.Path, "/xmlrpc/"):
+	case err != nil:
+		return nil, fmt.Errorf("softlayer: endpoint: %w", err)
+	case strings.Contains(base, "/xmlrpc/"):
 		// By this the library would choose another protocol.
 		return nil, errors.New("softlayer: the endpoint is that of XML-RPC: give the one that ends with /rest/v3.1")
 	case cfg.User == "" || cfg.APIKey == "":
 		return nil, &Error{Op: "sign in", Message: "no user or no API key given", hint: hintCredentials}
 	}
-	cfg.Endpoint = cfg.endpoint()
+	cfg.Endpoint = base
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = session.DefaultTimeout
 	}
@@ -123,18 +123,14 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	h := http.Client{}
-	if c.cfg.HTTP != nil {
-		h = *c.cfg.HTTP
-	}
+	h := rest.HTTPClient(c.cfg.HTTP)
 	t := &transport{next: h.Transport}
 	h.Transport = t
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	s := &session.Session{
 		UserName:         c.cfg.User,
 		APIKey:           c.cfg.APIKey,
 		Endpoint:         c.cfg.Endpoint,
-		HTTPClient:       &h,
+		HTTPClient:       h,
 		Timeout:          c.cfg.Timeout,
 		Context:          ctx,
 		TransportHandler: &session.RestTransport{},

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // DefaultVersion is the date of the API that the package is written for.
@@ -46,7 +48,8 @@ func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d
 type Config struct {
 	Region string // "us-south"; it gives the endpoint if there is none
 
-	// Endpoint is the base address, https://REGION.iaas.cloud.ibm.com if "".
+	// Endpoint is the base address, https://REGION.iaas.cloud.ibm.com if "". It must be
+	// https, or http on this machine.
 	Endpoint string
 
 	Tokens TokenSource
@@ -64,7 +67,7 @@ type Config struct {
 // A Client calls the API. It is safe for concurrent use.
 type Client struct {
 	cfg  Config
-	http http.Client
+	http *http.Client
 }
 
 var region = regexp.MustCompile(`^[a-z0-9-]+$`)
@@ -77,14 +80,14 @@ func New(cfg Config) (*Client, error) {
 		}
 		cfg.Endpoint = "https://" + cfg.Region + ".iaas.cloud.ibm.com"
 	}
-	u, err := url.Parse(strings.TrimRight(cfg.Endpoint, "/"))
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" {
-		return nil, errors.New("vpc: the endpoint must be a plain address such as https://us-south.iaas.cloud.ibm.com")
+	base, err := rest.CheckURL(cfg.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("vpc: endpoint: %w", err)
 	}
 	if cfg.Tokens == nil {
 		return nil, errors.New("vpc: calls need a source of tokens")
 	}
-	cfg.Endpoint = strings.TrimSuffix(u.String(), "/v1")
+	cfg.Endpoint = strings.TrimSuffix(base, "/v1")
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 2 * time.Minute
 	}
@@ -100,12 +103,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = systemClock{}
 	}
-	c := &Client{cfg: cfg}
-	if cfg.HTTP != nil {
-		c.http = *cfg.HTTP
-	}
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return c, nil
+	return &Client{cfg: cfg, http: rest.HTTPClient(cfg.HTTP)}, nil
 }
 
 // CorrelationID returns what ties the calls together in the logs of the service.

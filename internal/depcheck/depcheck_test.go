@@ -78,16 +78,16 @@ var services = map[string][]string{
 	"ibm/sandbox/kms":   {"ibm/crn", "ibm/sandbox/event", "ibm/sandbox/fault", "github.com/google/uuid"},
 	"wrap/keyprotect":   {"wrap", "ibm/crn", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
 	"internal/sigv4":    {}, // names of net/http only
-	"ibm/cos":           {"internal/parallel", "internal/sigv4"},
+	"ibm/cos":           {"internal/rest", "internal/parallel", "internal/sigv4"},
 	"ibm/sandbox/s3":    {"internal/sigv4"},
-	"ibm/audit":         {"github.com/google/uuid"},
-	"ibm/softlayer":     {"github.com/softlayer/*", "golang.org/x/text/*"},
-	"ibm/vpc":           {"github.com/google/uuid"},
+	"ibm/audit":         {"internal/rest", "github.com/google/uuid"},
+	"ibm/softlayer":     {"internal/rest", "github.com/softlayer/*", "golang.org/x/text/*"},
+	"ibm/vpc":           {"internal/rest", "github.com/google/uuid"},
 
 	"ibm/sandbox/internal/guestdisk": {},
-	"ibm/sandbox/softlayer":          append([]string{"ibm/audit", "ibm/sandbox/internal/guestdisk"}, inner...),
-	"ibm/sandbox/vpc":                append([]string{"ibm/audit", "ibm/sandbox/internal/guestdisk"}, inner...),
-	"ibm/sandbox": append([]string{"ibm/audit", "ibm/crn", "ibm/sandbox/internal/guestdisk", "ibm/sandbox/event", "ibm/sandbox/fault", "ibm/sandbox/kms",
+	"ibm/sandbox/softlayer":          append([]string{"ibm/audit", "internal/rest", "ibm/sandbox/internal/guestdisk"}, inner...),
+	"ibm/sandbox/vpc":                append([]string{"ibm/audit", "internal/rest", "ibm/sandbox/internal/guestdisk"}, inner...),
+	"ibm/sandbox": append([]string{"ibm/audit", "internal/rest", "ibm/crn", "ibm/sandbox/internal/guestdisk", "ibm/sandbox/event", "ibm/sandbox/fault", "ibm/sandbox/kms",
 		"ibm/sandbox/s3", "ibm/sandbox/softlayer", "ibm/sandbox/vpc", "internal/sigv4"}, inner...),
 }
 

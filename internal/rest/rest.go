@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -20,44 +18,6 @@ import (
 
 // MaxBody bounds the answer of a service, in bytes.
 const MaxBody = 4 << 20
-
-// ErrAddress is an address that no credential may be sent to.
-var ErrAddress = errors.New("address not allowed")
-
-// CheckURL checks the address of a service: https, or http on the loopback of this
-// machine; a host; no user, query or fragment. It returns it without a slash at the end.
-func CheckURL(raw string) (string, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" {
-		return "", fmt.Errorf("%w: want https://host, without user, query and fragment", ErrAddress)
-	}
-	switch {
-	case u.Scheme == "https":
-	case u.Scheme == "http" && loopback(u.Hostname()):
-	default:
-		return "", fmt.Errorf("%w: %s://%s: want https (http is for this machine only)", ErrAddress, u.Scheme, u.Host)
-	}
-	return strings.TrimRight(u.String(), "/"), nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
-
-// NoRedirects returns a copy of a client that follows no redirects, so that credentials
-// go where they were meant to go only. A nil client is a new one.
-func NoRedirects(c *http.Client) *http.Client {
-	var own http.Client
-	if c != nil {
-		own = *c
-	}
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &own
-}
 
 // Retry says how often, and after which waits, a request is tried again. The zero value
 // is right.

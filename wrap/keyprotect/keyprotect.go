@@ -99,7 +99,7 @@ func New(o Options) (*Client, error) {
 		}
 	}
 	client := &Client{crn: c, url: base, tokens: o.Tokens, keyRing: o.KeyRing, correlation: o.CorrelationID,
-		send: rest.Client{Client: rest.NoRedirects(o.Client)}, retry: o.Retry}
+		send: rest.Client{Client: rest.HTTPClient(o.Client)}, retry: o.Retry}
 	service, err := kp.New(kp.ClientConfig{BaseURL: base, InstanceID: c.Instance, KeyRing: o.KeyRing, Verbose: kp.VerboseNone}, (*transport)(client))
 	if err != nil {
 		return nil, fmt.Errorf("key protect: %w", err)

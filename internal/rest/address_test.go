@@ -1,0 +1,127 @@
+package rest_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/luksimg/luksimg/ibm/audit"
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/ibm/vpc"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap/keyprotect"
+)
+
+const rootKey = "crn:v1:bluemix:public:kms:us-south:a/ea998d3389c3473aa0987652b46fb146:a192d603-0b8d-452f-aac3-f9e1f95e7411:key:88d649f8-41b8-4426-b52b-45c88953d5b8"
+
+type word string
+
+func (w word) Token(context.Context) (string, error) { return string(w), nil }
+
+// clients are all clients that send a credential: each makes one call of the service at
+// url.
+var clients = map[string]func(ctx context.Context, url string) error{
+	"iam": func(ctx context.Context, url string) error {
+		c, err := iam.New(iam.Options{URL: url, APIKey: []byte("secret"), Retry: iam.Retry{Attempts: 1}})
+		if err == nil {
+			_, err = c.Token(ctx)
+		}
+		return err
+	},
+	"cos with a token": func(ctx context.Context, url string) error {
+		c, err := cos.New(cos.Options{Endpoint: url, Tokens: word("secret"), Attempts: 1})
+		if err == nil {
+			_, err = c.Bucket(ctx, "us-south", "images")
+		}
+		return err
+	},
+	"cos with HMAC": func(ctx context.Context, url string) error {
+		c, err := cos.New(cos.Options{Endpoint: url, HMAC: &cos.HMAC{AccessKeyID: "id", SecretAccessKey: []byte("secret")}, Attempts: 1})
+		if err == nil {
+			_, err = c.Bucket(ctx, "us-south", "images")
+		}
+		return err
+	},
+	"softlayer": func(ctx context.Context, url string) error {
+		c, err := softlayer.New(softlayer.Config{Endpoint: url, User: "user", APIKey: "secret"})
+		if err == nil {
+			_, err = c.Guest(ctx, 1)
+		}
+		return err
+	},
+	"vpc": func(ctx context.Context, url string) error {
+		c, err := vpc.New(vpc.Config{Endpoint: url, Tokens: word("secret")})
+		if err == nil {
+			_, err = c.Image(ctx, "x")
+		}
+		return err
+	},
+	"audit": func(ctx context.Context, url string) error {
+		c, err := audit.NewClient(audit.ClientConfig{Endpoint: url, Tokens: word("secret")})
+		if err == nil {
+			_, _, err = c.Query(ctx, audit.QueryRequest{})
+		}
+		return err
+	},
+	"keyprotect": func(ctx context.Context, url string) error {
+		c, err := keyprotect.New(keyprotect.Options{CRN: rootKey, URL: url, Tokens: iam.Static("secret"), Retry: iam.Retry{Attempts: 1}})
+		if err == nil {
+			_, err = c.Metadata(ctx)
+		}
+		return err
+	},
+}
+
+// TestClearText: no client sends a credential in clear text to another machine, neither
+// because it was told to nor because it was redirected.
+func TestClearText(t *testing.T) {
+	var asked, redirected atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { redirected.Add(1) }))
+	defer other.Close()
+	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	defer first.Close()
+	for name, call := range clients {
+		for _, url := range []string{"http://example.com", "http://10.0.0.1", "http://127.0.0.1.example.com", "http://[fe80::1]:80", "ftp://localhost", "https://u:p@example.com"} {
+			err := call(t.Context(), url)
+			if !errors.Is(err, rest.ErrAddress) || strings.Contains(err.Error(), "u:p") || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%s to %s: %v", name, url, err)
+			}
+		}
+		before := asked.Load()
+		if err := call(t.Context(), first.URL); err == nil || errors.Is(err, rest.ErrAddress) {
+			t.Errorf("%s to this machine, with a redirect: %v", name, err)
+		}
+		if asked.Load() == before {
+			t.Errorf("%s: this machine was not asked", name)
+		}
+	}
+	if n := redirected.Load(); n > 0 {
+		t.Errorf("%d redirects were followed", n)
+	}
+}
+
+// TestHTTPClient: what a client is asked to send later is looked at too.
+func TestHTTPClient(t *testing.T) {
+	sent := false
+	c := rest.HTTPClient(&http.Client{Transport: sender(func(*http.Request) (*http.Response, error) {
+		sent = true
+		return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
+	})})
+	if _, err := c.Post("http://example.com", "", strings.NewReader("secret")); !errors.Is(err, rest.ErrAddress) || sent {
+		t.Errorf("%v, sent: %v", err, sent)
+	}
+	if res, err := c.Get("https://example.com"); err != nil || !sent {
+		t.Error(err)
+	} else {
+		res.Body.Close()
+	}
+}
