@@ -16,7 +16,11 @@ func (h *Header) HeaderSize() int64 {
 	for _, s := range h.slots {
 		end = max(end, s.area.offset+s.area.size)
 	}
-	return roundUp(end, 4096)
+	end = roundUp(end, 4096)
+	if data := h.segment.offset; data != 0 {
+		end = min(end, data) // of LUKS1, whose data start with any sector
+	}
+	return end
 }
 
 // Backup writes the header that was read from an image, with its key slots, to w, as
@@ -26,19 +30,27 @@ func (h *Header) Backup(w io.Writer) error {
 	if h.r == nil {
 		return fmt.Errorf("luks: this header was not read from an image")
 	}
-	n, err := io.Copy(w, io.NewSectionReader(h.r, 0, h.HeaderSize()))
-	if err == nil && n < h.HeaderSize() {
+	size := h.backupSize()
+	n, err := io.Copy(w, io.NewSectionReader(h.r, 0, size))
+	if err == nil && n < size {
 		// A LUKS1 file may end with its last key slot, within the last 4096 bytes.
-		_, err = w.Write(make([]byte, h.HeaderSize()-n))
+		_, err = w.Write(make([]byte, size-n))
 	}
 	return err
 }
+
+// backupSize returns how many bytes a backup has: whole blocks of 4096, as cryptsetup wants
+// it. Where the data start within the last one, the backup has their first sectors too, which
+// [Restore] does not write back.
+func (h *Header) backupSize() int64 { return roundUp(h.HeaderSize(), 4096) }
 
 // Restore writes a header that [Header.Backup] or cryptsetup saved, of backupSize bytes,
 // back to the image in f, of size bytes. The backup must be whole, and its data must start
 // inside the image. It must also be one of this image: of the same UUID, version and
 // layout as the header that is there. Without a header there that can not be told. With
-// force neither is asked.
+// force neither is asked. But whatever force is, the data must start where they do in the
+// header that is there, or that is [ErrBackup]: nothing is ever written to the data. An image
+// that is [ErrAmbiguous] is repaired first.
 //
 // All of the header becomes that of the backup. The image opens at each moment, with the
 // keys of the one or of the other, if there is a header and room for the key slots of
@@ -54,10 +66,8 @@ func Restore(f File, size int64, backup io.ReaderAt, backupSize int64, force boo
 	if b.segment.offset != 0 && size < b.segment.offset {
 		return nil, fmt.Errorf("luks: the image has %d bytes, and by the backup its data start at %d", size, b.segment.offset)
 	}
-	if !force {
-		if err := b.checkFits(f, size); err != nil {
-			return nil, err
-		}
+	if err := b.checkFits(f, size, force); err != nil {
+		return nil, err
 	}
 	if e, err := Edit(f, size, OpenOptions{}); err == nil && e.h.version == b.version && e.h.hdrSize == b.hdrSize {
 		if err := e.makeRoom(b); err != nil {
@@ -168,11 +178,26 @@ func (e *Editor) makeRoom(b *Header) error {
 	return nil
 }
 
-// checkFits tells whether h, of a backup, belongs to the image in r.
-func (h *Header) checkFits(r io.ReaderAt, size int64) error {
+// checkFits tells whether h, of a backup, belongs to the image in r; with force, only whether
+// it can be written there without harm to the data.
+func (h *Header) checkFits(r io.ReaderAt, size int64, force bool) error {
 	now, err := Open(r, size, OpenOptions{})
-	if err != nil {
-		return fmt.Errorf("luks: %w: whether it belongs there can not be told, as there is no header: %w", ErrBackup, err)
+	switch {
+	case err != nil && force:
+		return nil
+	case err != nil:
+		other := ""
+		if name, off, _ := foreignSignature(r, size); name != "" {
+			other = fmt.Sprintf(", and there is a %s, by its signature at byte %d", name, off)
+		}
+		return fmt.Errorf("luks: %w: whether it belongs there can not be told, as there is no header%s: %w", ErrBackup, other, err)
+	case now.ambiguous != nil:
+		return now.ambiguous
+	case h.segment.offset != now.segment.offset:
+		return fmt.Errorf("luks: %w: by the backup the data start at byte %d, by the header that is there at byte %d; restoring it could overwrite data",
+			ErrDataOffset, h.segment.offset, now.segment.offset)
+	case force:
+		return nil
 	}
 	for _, c := range []struct {
 		what      string
@@ -180,7 +205,6 @@ func (h *Header) checkFits(r io.ReaderAt, size int64) error {
 	}{
 		{"version", h.version, now.version},
 		{"UUID", h.uuid, now.uuid},
-		{"data offset", h.segment.offset, now.segment.offset},
 		{"cipher", h.segment.encryption, now.segment.encryption},
 		{"sector size", h.segment.sectorSize, now.segment.sectorSize},
 		{"header size", h.HeaderSize(), now.HeaderSize()},

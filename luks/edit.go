@@ -31,11 +31,15 @@ type Editor struct {
 }
 
 // Edit opens the header of the image in f, a file of size bytes, to change it. If a copy
-// of a LUKS2 header is damaged, the first change repairs it.
+// of a LUKS2 header is damaged, the first change repairs it. If something else is where the
+// primary copy should be, that is [ErrAmbiguous].
 func Edit(f File, size int64, o OpenOptions) (*Editor, error) {
 	h, err := Open(f, size, o)
 	if err != nil {
 		return nil, err
+	}
+	if h.ambiguous != nil && !o.OverwriteSignature {
+		return nil, h.ambiguous
 	}
 	return &Editor{f: f, size: size, opts: o, h: h, rand: rand.Reader}, nil
 }

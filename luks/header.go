@@ -36,6 +36,8 @@ type Header struct {
 	keyslots int64   // LUKS2: length of the area of the key slots
 	stale    [2]bool // LUKS2: which copy, primary and secondary, is damaged or older
 
+	ambiguous error // LUKS2: what else is where the primary copy should be; nil if nothing is
+
 	opts OpenOptions
 	r    io.ReaderAt // where key material is read from; nil for a header just made
 	size int64       // of r
@@ -120,6 +122,10 @@ type OpenOptions struct {
 	// [ErrNullCipher]: such an image looks encrypted and is not, and anybody can have
 	// put its content there.
 	AllowNullCipher bool
+
+	// OverwriteSignature lets [Edit] change an image that is [ErrAmbiguous]: its header is
+	// written over what is there now, which is lost.
+	OverwriteSignature bool
 }
 
 const defaultMaxWork = 1 << 28

@@ -55,6 +55,10 @@ var (
 	// ErrBackup: the backup of a header does not belong to the image.
 	ErrBackup = errors.New("the backup does not belong to this image")
 
+	// ErrDataOffset: by the backup of a header the data start elsewhere than by the header
+	// that is there, so it is never restored. It is an [ErrBackup] too.
+	ErrDataOffset = fmt.Errorf("%w: another data offset", ErrBackup)
+
 	// ErrChanged: another program has changed the header since it was read.
 	ErrChanged = errors.New("the header was changed by another program")
 

@@ -15,30 +15,35 @@ import (
 const maxKeySize = 512
 
 // Detect tells whether the size bytes of r start with the magic of a LUKS header, or
-// hold that of a secondary LUKS2 header. It reads little, and says nothing of
+// hold a secondary LUKS2 header, by its magic and the offset that it names. It reads little, and says nothing of
 // whether the header is good.
 func Detect(r io.ReaderAt, size int64) bool {
-	if isMagic(r, size, 0, magic) {
+	if isCopy(r, size, 0, magic) {
 		return true
 	}
 	for _, n := range v2HeaderSizes {
-		if isMagic(r, size, n, v2SecondMagic) {
+		if isCopy(r, size, n, v2SecondMagic) {
 			return true
 		}
 	}
 	return false
 }
 
-// isMagic tells whether a binary header with this magic and a known version is at off.
-func isMagic(r io.ReaderAt, size, off int64, magic [6]byte) bool {
-	var b [8]byte
+// isCopy tells whether a binary header with this magic is at off. A secondary header must
+// say so itself: one that names another offset was made for another image, or is a piece of
+// a file.
+func isCopy(r io.ReaderAt, size, off int64, magic [6]byte) bool {
+	b := make([]byte, v2HdrOffsetAt+8)
+	if off == 0 {
+		b = b[:8]
+	}
 	if size < off+int64(len(b)) {
 		return false
 	}
-	if _, err := readFull(r, b[:], off); err != nil {
+	if _, err := readFull(r, b, off); err != nil {
 		return false
 	}
-	return bytes.Equal(b[:6], magic[:])
+	return bytes.HasPrefix(b, magic[:]) && (off == 0 || binary.BigEndian.Uint64(b[v2HdrOffsetAt:]) == uint64(off))
 }
 
 // Open reads and checks the header of the LUKS image in r, which has size bytes. If

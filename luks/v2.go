@@ -117,7 +117,7 @@ func openV2(r io.ReaderAt, size int64) (*Header, error) {
 	case primary == nil:
 		secondary.stale[0] = true
 		secondary.warn("the primary header can not be used, the secondary one is: %v", errPrimary)
-		return secondary, nil
+		return secondary, secondary.lookForOthers(r, size)
 	case secondary == nil:
 		primary.stale[1] = true
 		primary.warn("the secondary header can not be used: %v", errSecondary)
@@ -146,7 +146,7 @@ func readCopy(r io.ReaderAt, size, offset int64) (*Header, error) {
 	if offset != 0 {
 		want = v2SecondMagic
 	}
-	if !isMagic(r, size, offset, want) {
+	if !isCopy(r, size, offset, want) {
 		return nil, errNoCopy
 	}
 	bin := make([]byte, v2BinarySize)

@@ -13,6 +13,11 @@ import (
 // edit opens the header of an image, has it changed, and keeps other runs of luksimg from
 // changing it meanwhile.
 func edit(t *talk, name string, change func(e *luks.Editor) error) error {
+	return editWith(t, name, luks.OpenOptions{}, change)
+}
+
+// editWith is edit with options.
+func editWith(t *talk, name string, o luks.OpenOptions, change func(e *luks.Editor) error) error {
 	in, err := openInputFlags(name, os.O_RDWR)
 	if err != nil {
 		return err
@@ -21,7 +26,7 @@ func edit(t *talk, name string, change func(e *luks.Editor) error) error {
 	if err := output.Lock(in.f); err != nil {
 		return in.wrap(err)
 	}
-	e, err := luks.Edit(in.f, in.size, luks.OpenOptions{})
+	e, err := luks.Edit(in.f, in.size, o)
 	if err != nil {
 		return in.wrap(err)
 	}

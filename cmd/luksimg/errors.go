@@ -93,6 +93,8 @@ var hints = []struct {
 	{luks.ErrUnsupported, "cryptsetup may open this image"},
 	{luks.ErrLastSlot, "without a key slot only the volume key, or a backup of the header, opens the image; --force removes it all the same"},
 	{luks.ErrNoSlot, "luksimg key list FILE shows the key slots"},
+	{luks.ErrAmbiguous, "luksimg header repair --overwrite-signature FILE makes it a LUKS image again; what is there now is lost"},
+	{luks.ErrDataOffset, "it is the backup of another image, or of this one before it was made anew"},
 	{luks.ErrBackup, "if it is the right one all the same, --force restores it"},
 	{luks.ErrChanged, "make sure that no other program changes the image, and try again"},
 	{luks.ErrLimit, "the image asks for more memory than is allowed to open it"},

@@ -83,7 +83,10 @@ func newHeaderRestore(g *global) *cobra.Command {
 		Long: `Restore writes a header that "header backup", or cryptsetup luksHeaderBackup, saved back to
 the image it is from: the same UUID and layout as the header that is there. If there is none
 any more, that can not be told, and --force is needed. All key slots become those of the
-backup. If the command is cut off, repeat it.`,
+backup. If the command is cut off, repeat it.
+
+Where the data of the image start elsewhere than those of the backup, it is not restored, with
+--force neither: nothing is ever written to the data.`,
 		Example: `  luksimg header restore disk.luks disk.header`,
 		Args:    args("FILE", "BACKUP"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -141,14 +144,21 @@ backup of the header nor the volume key.`,
 }
 
 func newHeaderRepair(g *global) *cobra.Command {
-	return &cobra.Command{
-		Use:     "repair FILE",
-		Short:   "Write a damaged copy of a LUKS2 header anew from the other one",
+	var o luks.OpenOptions
+	c := &cobra.Command{
+		Use:   "repair FILE",
+		Short: "Write a damaged copy of a LUKS2 header anew from the other one",
+		Long: `Repair writes a copy of a LUKS2 header that is damaged or out of date anew from the other one.
+
+If something else is where the primary copy should be, such as a filesystem, a swap area or a
+partition table, somebody may have made that on purpose, and the secondary copy is what was
+left of a LUKS image. That is an error, and nothing is written, unless --overwrite-signature
+says that the file is a LUKS image all the same.`,
 		Example: `  luksimg header repair disk.luks`,
 		Args:    args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, name := g.talk(c), args[0]
-			return edit(t, name, func(e *luks.Editor) error {
+			return editWith(t, name, o, func(e *luks.Editor) error {
 				did, err := e.Repair()
 				if err != nil {
 					return err
@@ -161,6 +171,8 @@ func newHeaderRepair(g *global) *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&o.OverwriteSignature, "overwrite-signature", false, "write the primary copy over the start of something else")
+	return c
 }
 
 func newHeaderConvert(g *global) *cobra.Command {

@@ -43,6 +43,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"gpt":          cmdGPT,
 	"flip":         cmdFlip,
 	"magic":        cmdMagic,
+	"put":          cmdPut,
 	"golden":       cmdGolden,
 	"cut":          cmdCut,
 	"sha256":       cmdSHA256,
@@ -134,6 +135,11 @@ func cmdGPT(ts *testscript.TestScript, _ bool, args []string) {
 // cmdMagic turns a file into what looks like a VHDX image.
 func cmdMagic(ts *testscript.TestScript, _ bool, args []string) {
 	editFile(ts, args[0], func(b []byte) { copy(b, "vhdxfile") })
+}
+
+// cmdPut writes a text at an offset into a file.
+func cmdPut(ts *testscript.TestScript, _ bool, args []string) {
+	editFile(ts, args[0], func(b []byte) { copy(b[number(ts, args[1]):], args[2]) })
 }
 
 func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {

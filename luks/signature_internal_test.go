@@ -1,0 +1,46 @@
+package luks
+
+import (
+	"bytes"
+	"testing"
+)
+
+// TestSignatures puts each signature into an empty file, in which there was none.
+func TestSignatures(t *testing.T) {
+	find := func(b []byte) string {
+		name, _, err := foreignSignature(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	if name := find(make([]byte, 1<<20)); name != "" {
+		t.Errorf("an empty file is a %s", name)
+	}
+	if name := find(nil); name != "" {
+		t.Errorf("a file of no bytes is a %s", name)
+	}
+	all := signatures
+	for page := int64(4096); page <= 65536; page *= 2 {
+		for _, m := range swapMarks {
+			all = append(all, signature{"swap area", page - 10, m})
+		}
+	}
+	all = append(all, signature{"ZFS pool", 128<<10 + 7*1024, "\x0c\xb1\xba\x00\x00\x00\x00\x00"},
+		signature{"MBR partition table", 450, "\x83" + string(make([]byte, 59)) + "\x55\xaa"})
+	for _, s := range all {
+		b := make([]byte, 1<<20)
+		copy(b[s.offset:], s.bytes)
+		if name := find(b); name != s.name {
+			t.Errorf("%q at %d is a %q, want a %s", s.bytes, s.offset, name, s.name)
+		}
+		if name := find(b[:s.offset]); name == s.name {
+			t.Errorf("a file that ends before %q at %d is a %s", s.bytes, s.offset, s.name)
+		}
+	}
+	b := make([]byte, 512)
+	copy(b[510:], "\x55\xaa")
+	if name := find(b); name != "" {
+		t.Errorf("a boot sector without partitions is a %s", name)
+	}
+}
