@@ -1,0 +1,5 @@
+//go:build !linux
+
+package fsys
+
+func (system) RenameNew(from, to string) error { return renameUnlessThere(from, to) }
