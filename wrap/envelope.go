@@ -16,9 +16,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// EnvelopeVersion is the version that is written and read. Fields may be added within a
-// version; a reader skips those that it does not know, and keeps them when it writes.
-const EnvelopeVersion = 1
+// EnvelopeVersion is the version of the envelopes that [Seal] makes. Those of version 1,
+// which are not bound, are read too. Fields may be added within a version; a reader skips
+// those that it does not know, and keeps them when it writes.
+const EnvelopeVersion = 2
 
 const (
 	maxEnvelope = 64 << 10
@@ -34,7 +35,7 @@ var ErrEnvelope = errors.New("malformed key envelope")
 //
 // As JSON it is one object:
 //
-//	version          1
+//	version          2, or 1 if it is not bound
 //	wdek             the wrapped key, as the keeper of the root key returned it
 //	root_key_crn     the root key in Key Protect or Hyper Protect Crypto Services, or
 //	kms              another keeper of the root key: "local:" and the id of its key file
@@ -43,6 +44,11 @@ var ErrEnvelope = errors.New("malformed key envelope")
 //	key_fingerprint  16 hexadecimal digits, see [Fingerprint]; optional
 //	created          when it was made, RFC 3339, UTC
 //	tool             what made it
+//	binding          64 hexadecimal digits: a MAC over the fields before created
+//	binding_salt     32 hexadecimal digits
+//	binding_iterations  how a key that was not generated is stretched; optional
+//
+// [Seal] makes one, [Open] gets the key out of it. docs/envelope.md has the format.
 type Envelope struct {
 	WDEK           string
 	RootKeyCRN     string // this or KMS, never both
@@ -53,7 +59,8 @@ type Envelope struct {
 	Created        time.Time // zero is not written
 	Tool           string
 
-	extra map[string]json.RawMessage // fields of a later tool, kept
+	binding *binding                   // nil in version 1
+	extra   map[string]json.RawMessage // fields of a later tool, kept
 }
 
 // Write writes the envelope, checked, as indented JSON with a newline at the end.
@@ -72,7 +79,15 @@ func (e *Envelope) Write(w io.Writer) error {
 		Fingerprint string     `json:"key_fingerprint,omitempty"`
 		Created     string     `json:"created,omitempty"`
 		Tool        string     `json:"tool,omitempty"`
-	}{EnvelopeVersion, e.WDEK, e.RootKeyCRN, e.KMS, convention, e.ImageUUID, e.KeyFingerprint, "", e.Tool}
+		Binding     string     `json:"binding,omitempty"`
+		Salt        string     `json:"binding_salt,omitempty"`
+		Iterations  int        `json:"binding_iterations,omitempty"`
+	}{Version: 1, WDEK: e.WDEK, RootKeyCRN: e.RootKeyCRN, KMS: e.KMS, Convention: convention, ImageUUID: e.ImageUUID,
+		Fingerprint: e.KeyFingerprint, Tool: e.Tool}
+	if b := e.binding; b != nil {
+		known.Version = EnvelopeVersion
+		known.Binding, known.Salt, known.Iterations = hex.EncodeToString(b.mac), hex.EncodeToString(b.salt), b.iterations
+	}
 	if !e.Created.IsZero() {
 		known.Created = e.Created.UTC().Format(time.RFC3339)
 	}
@@ -131,8 +146,8 @@ func ReadEnvelope(r io.Reader) (*Envelope, error) {
 		return nil
 	}
 	var e Envelope
-	var version int
-	var created string
+	var version, iterations int
+	var created, mac, salt string
 	for _, f := range []struct {
 		name string
 		v    any
@@ -140,13 +155,21 @@ func ReadEnvelope(r io.Reader) (*Envelope, error) {
 		{"version", &version}, {"wdek", &e.WDEK}, {"root_key_crn", &e.RootKeyCRN}, {"kms", &e.KMS},
 		{"key_convention", (*string)(&e.Convention)}, {"image_uuid", &e.ImageUUID},
 		{"key_fingerprint", &e.KeyFingerprint}, {"created", &created}, {"tool", &e.Tool},
+		{"binding", &mac}, {"binding_salt", &salt}, {"binding_iterations", &iterations},
 	} {
 		if err := take(f.name, f.v); err != nil {
 			return nil, err
 		}
 	}
-	if version != EnvelopeVersion {
-		return nil, bad("version is %d, want %d", version, EnvelopeVersion)
+	switch {
+	case version < 1 || version > EnvelopeVersion:
+		return nil, bad("version is %d, want 1 to %d", version, EnvelopeVersion)
+	case version > 1:
+		if e.binding, err = parseBinding(mac, salt, iterations); err != nil {
+			return nil, err
+		}
+	case mac != "" || salt != "" || iterations != 0:
+		return nil, bad("version is 1, and it has a binding as from version 2")
 	}
 	if created != "" {
 		if e.Created, err = time.Parse(time.RFC3339, created); err != nil {

@@ -56,12 +56,15 @@ func (d *deployment) makeKey(ctx context.Context, _ time.Time) error {
 	if d.kind().uuid {
 		e.ImageUUID = d.ImageUUID
 	}
-	disk, err := d.unwrap(ctx, e)
+	key, err := d.open(ctx, e)
 	if err != nil {
 		return fmt.Errorf("the wrapped key was checked by unwrapping it: %w", err)
 	}
-	defer clear(disk)
-	if err := d.saveKey(disk); err != nil {
+	defer key.Clear()
+	if err := d.saveKey(key.Disk); err != nil {
+		return err
+	}
+	if err := e.Bind(key.Disk); err != nil {
 		return err
 	}
 	f, err := output.Create(d.Plan.Envelope, 0o644, false)
@@ -133,23 +136,20 @@ func (d *deployment) saveKey(disk []byte) error {
 	return f.Commit()
 }
 
-// unwrap returns what opens the disk, and checks that it is the key of the envelope.
-func (d *deployment) unwrap(ctx context.Context, e *wrap.Envelope) ([]byte, error) {
-	u, err := d.root.Unwrap(ctx, e.WDEK)
+// open unwraps the key of an envelope, which is in no audit log.
+func (d *deployment) open(ctx context.Context, e *wrap.Envelope) (*wrap.Opened, error) {
+	key, err := wrap.Open(ctx, d.root, e)
 	if err != nil {
 		return nil, err
 	}
-	defer u.Clear()
-	d.log.hide(u.Plaintext)
-	disk, err := e.Convention.Unwrapped(u.Plaintext)
+	d.log.hide(key.Disk)
+	keys, err := e.Convention.Keys(key.Disk)
 	if err != nil {
 		return nil, err
 	}
-	if e.KeyFingerprint != "" && !wrap.SameKey(disk, e.KeyFingerprint) {
-		clear(disk)
-		return nil, fmt.Errorf("%w: it gives another key", wrap.ErrWDEK)
-	}
-	return disk, nil
+	defer keys.Clear()
+	d.log.hide(keys.Plaintext)
+	return key, nil
 }
 
 // openedEnvelope returns the envelope of this deployment.

@@ -161,16 +161,16 @@ func (d *deployment) encrypt(ctx context.Context, before time.Time) error {
 		return withHint(err, "move it away, or name another file with --image")
 	}
 	defer out.Abort()
-	key, err := d.unwrap(ctx, e)
+	key, err := d.open(ctx, e)
 	if err != nil {
 		return err
 	}
-	defer clear(key)
+	defer key.Clear()
 	p, err := d.progress.start(d.t, "encrypt", disk.size)
 	if err != nil {
 		return err
 	}
-	r, err := d.encryptImage(ctx, out, s.img, key, luksimg.RunOptions{Jobs: int(d.jobs), Progress: p.Add})
+	r, err := d.encryptImage(ctx, out, s.img, key.Disk, luksimg.RunOptions{Jobs: int(d.jobs), Progress: p.Add})
 	p.Done()
 	if err == nil {
 		err = s.unchanged()

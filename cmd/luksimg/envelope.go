@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"os"
@@ -45,59 +44,18 @@ func writeEnvelope(name string, e *wrap.Envelope, force bool) error {
 	return f.Commit()
 }
 
-// wrapKey wraps key material by a root key, and unwraps the result to see that it is the
-// same, if this identity may. checked tells whether it could.
-func wrapKey(ctx context.Context, root *rootKey, c wrap.Convention, material []byte) (e *wrap.Envelope, checked bool, err error) {
-	keys, err := c.Keys(material)
+// openEnvelope returns the key in an envelope, which the caller wipes. name is that of its
+// file.
+func openEnvelope(ctx context.Context, t *talk, root wrap.Unwrapper, name string, e *wrap.Envelope) (*wrap.Opened, error) {
+	o, err := wrap.Open(ctx, root, e)
 	if err != nil {
-		return nil, false, err
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	defer keys.Clear()
-	wdek, err := root.Wrap(ctx, keys.Plaintext)
-	if err != nil {
-		return nil, false, err
+	if !e.Bound() {
+		t.warn("%s has version 1, which does not tell whether it was exchanged for another one: luksimg rewrap --envelope %s makes it version %d",
+			name, name, wrap.EnvelopeVersion)
 	}
-	if checked, err = checkWrapped(ctx, root, wdek, keys.Plaintext); err != nil {
-		return nil, false, err
-	}
-	return &wrap.Envelope{WDEK: wdek, RootKeyCRN: root.crn, KMS: root.kms, Convention: c,
-		Created: now(), Tool: toolName()}, checked, nil
-}
-
-// checkWrapped unwraps a key that was just wrapped. An identity that may wrap and not
-// unwrap is no error.
-func checkWrapped(ctx context.Context, root wrap.Unwrapper, wdek string, plaintext []byte) (bool, error) {
-	u, err := root.Unwrap(ctx, wdek)
-	if errors.Is(err, wrap.ErrDenied) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("checking the wrapped key: %w", err)
-	}
-	defer u.Clear()
-	if subtle.ConstantTimeCompare(u.Plaintext, plaintext) != 1 {
-		return false, errors.New("the wrapped key unwraps to another key than the one that was wrapped")
-	}
-	return true, nil
-}
-
-// unwrapKey returns what opens the disk, from an envelope. The caller wipes it. stale
-// tells that the root key was rotated since.
-func unwrapKey(ctx context.Context, root wrap.Unwrapper, e *wrap.Envelope) (disk []byte, stale bool, err error) {
-	u, err := root.Unwrap(ctx, e.WDEK)
-	if err != nil {
-		return nil, false, err
-	}
-	defer u.Clear()
-	if disk, err = e.Convention.Unwrapped(u.Plaintext); err != nil {
-		return nil, false, err
-	}
-	if e.KeyFingerprint != "" && !wrap.SameKey(disk, e.KeyFingerprint) {
-		clear(disk)
-		return nil, false, withHint(errors.New("the key that was unwrapped is not the one whose fingerprint the envelope has"),
-			"the envelope was changed, or is of two images: wrap the key again")
-	}
-	return disk, u.Rewrapped != "", nil
+	return o, nil
 }
 
 // imageUUID opens an encrypted image with a key, which so is known to fit, and returns

@@ -27,7 +27,8 @@ func newRewrap(g *global) *cobra.Command {
 		Long: `Rewrap replaces the wrapped key in an envelope, all at once: by one of the newest version
 of the same root key, which the service makes without showing the key; or by one of another
 root key, which --new-root-key-crn or --new-kms names. The image stays as it is. Where the
-old wrapped key was given to a cloud, give it the new one.
+old wrapped key was given to a cloud, give it the new one. An envelope of version 1, which
+is not bound to its image, becomes one of version 2.
 
 A root key in the cloud is the one that the envelope names; one in a file is named by
 --kms local:FILE.` + cloudHelp,
@@ -64,24 +65,23 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 		return err
 	}
 	defer out.Abort()
+	key, err := openEnvelope(ctx, t, root, o.envelope, e)
+	if err != nil {
+		return err
+	}
+	defer key.Clear()
 	to := rootKeyFlags{cloud: o.root.cloud, kms: o.newKMS, crn: o.newCRN}
 	if to.given() {
 		next, err := to.open()
 		if err != nil {
 			return err
 		}
-		if err := moveKey(ctx, t, e, root, next); err != nil {
+		if err := moveKey(ctx, t, e, key, next); err != nil {
 			return err
 		}
 		root = next
-	} else {
-		r, ok := root.Wrapper.(rewrapper)
-		if !ok {
-			return withHint(errors.New("a root key in a file has no versions"), "name another root key with --new-kms or --new-root-key-crn")
-		}
-		if e.WDEK, err = r.Rewrap(ctx, e.WDEK); err != nil {
-			return err
-		}
+	} else if err := renewKey(ctx, e, key, root); err != nil {
+		return err
 	}
 	if err := e.Write(out); err != nil {
 		return err
@@ -93,24 +93,35 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 	return t.envelope(e)
 }
 
+// renewKey has the key of an envelope wrapped by the newest version of its root key.
+func renewKey(ctx context.Context, e *wrap.Envelope, key *wrap.Opened, root *rootKey) (err error) {
+	if r, ok := root.Wrapper.(rewrapper); ok {
+		if e.WDEK, err = r.Rewrap(ctx, e.WDEK); err != nil {
+			return err
+		}
+	} else if e.Bound() {
+		return withHint(errors.New("a root key in a file has no versions"), "name another root key with --new-kms or --new-root-key-crn")
+	}
+	if err := e.Bind(key.Disk); err != nil {
+		return err
+	}
+	again, err := wrap.Open(ctx, root, e)
+	if err != nil {
+		return fmt.Errorf("the envelope was left as it was: %w", err)
+	}
+	again.Clear()
+	return nil
+}
+
 // moveKey wraps the key of an envelope by another root key.
-func moveKey(ctx context.Context, t *talk, e *wrap.Envelope, from, to *rootKey) error {
-	u, err := from.Unwrap(ctx, e.WDEK)
-	if err != nil {
-		return err
-	}
-	defer u.Clear()
-	wdek, err := to.Wrap(ctx, u.Plaintext)
-	if err != nil {
-		return err
-	}
-	checked, err := checkWrapped(ctx, to, wdek, u.Plaintext)
+func moveKey(ctx context.Context, t *talk, e *wrap.Envelope, key *wrap.Opened, to *rootKey) error {
+	moved, checked, err := wrap.Seal(ctx, to, key.Disk, wrap.SealOptions{Convention: e.Convention, RootKeyCRN: to.crn, KMS: to.kms, Unwrapper: to})
 	if err != nil {
 		return fmt.Errorf("the envelope was left as it was: %w", err)
 	}
 	if !checked {
 		t.warn("this identity may not unwrap with the new root key, so that the result was not checked: keep the old root key until it was")
 	}
-	e.WDEK, e.RootKeyCRN, e.KMS = wdek, to.crn, to.kms
-	return nil
+	e.WDEK, e.RootKeyCRN, e.KMS = moved.WDEK, to.crn, to.kms
+	return e.Bind(key.Disk)
 }

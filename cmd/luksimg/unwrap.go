@@ -81,17 +81,23 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 		defer out.Abort()
 		w = out
 	}
-	disk, rotated, err := unwrapKey(ctx, root, e)
+	key, err := openEnvelope(ctx, t, root, o.envelope, e)
 	if err != nil {
 		return err
 	}
-	defer clear(disk)
+	defer key.Clear()
+	disk, rotated := key.Disk, key.Rewrapped != ""
 	if o.image != "" {
 		uuid, err := imageUUID(ctx, o.global, o.image, disk)
 		if err != nil {
 			return err
 		}
-		if e.ImageUUID != "" && uuid != e.ImageUUID {
+		switch {
+		case e.ImageUUID == "" || uuid == e.ImageUUID:
+		case e.Bound():
+			return withHint(fmt.Errorf("the key opens %s, but the envelope is of the image with UUID %s, not %s", o.image, e.ImageUUID, uuid),
+				"name the envelope of this image; without --image the key is written all the same")
+		default:
 			t.warn("the key opens %s, but the envelope is of the image with UUID %s, not %s", o.image, e.ImageUUID, uuid)
 		}
 	}

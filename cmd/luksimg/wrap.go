@@ -96,13 +96,12 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 	}
 	defer log.close()
 	log.hide(material)
-	e, checked, err := wrapKey(ctx, root, convention, material)
+	e, checked, err := wrap.Seal(ctx, root, material, wrap.SealOptions{
+		Convention: convention, RootKeyCRN: root.crn, KMS: root.kms, ImageUUID: uuid, Fingerprint: isDEK(convention),
+		Created: now(), Tool: toolName(), Unwrapper: root,
+	})
 	if err := log.did(audit.ActionWrap, root.name(), nil, err); err != nil {
 		return err
-	}
-	e.ImageUUID = uuid
-	if isDEK(convention) {
-		e.KeyFingerprint = wrap.Fingerprint(material)
 	}
 	if checked {
 		t.say("wrapped by %s, and unwrapped again: it is the same key", root.name())

@@ -1,0 +1,147 @@
+package wrap
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// ErrBinding is an envelope whose parts do not belong together: the wrapped key is that of
+// another image, or a field was changed.
+var ErrBinding = errors.New("the key envelope does not belong together")
+
+const (
+	bindingDomain  = "luksimg key envelope v2"
+	bindingSalt    = 16 // bytes
+	bindingStretch = 500_000
+	maxStretch     = 4_000_000
+)
+
+// A binding is what ties the fields of an envelope together: a MAC whose key comes from
+// the wrapped key, so that only who has that key can make one.
+type binding struct {
+	salt       []byte
+	iterations int // of PBKDF2 before HKDF, for a key that could be guessed
+	mac        []byte
+}
+
+// Bound reports whether the envelope has version 2: then [Open] finds out whether it was
+// put together of several. One of version 1 that was exchanged, or changed, is not noticed.
+func (e *Envelope) Bound() bool { return e.binding != nil }
+
+// Bind ties the fields of e together as they are, by the key that opens the disk: after a
+// change, as when the key was wrapped anew. It believes what e says: one from elsewhere
+// must be opened with [Open] first.
+func (e *Envelope) Bind(disk []byte) error {
+	if err := e.check(); err != nil {
+		return err
+	}
+	if e.KeyFingerprint != "" && !SameKey(disk, e.KeyFingerprint) {
+		return fmt.Errorf("%w: the key is not the one whose fingerprint it has", ErrBinding)
+	}
+	b := &binding{salt: make([]byte, bindingSalt)}
+	rand.Read(b.salt) // never fails: see crypto/rand
+	if !generated(e.Convention, disk) {
+		b.iterations = bindingStretch
+	}
+	var err error
+	if b.mac, err = e.mac(b, disk); err != nil {
+		return err
+	}
+	e.binding = b
+	return nil
+}
+
+func (e *Envelope) checkBinding(disk []byte) error {
+	mac, err := e.mac(e.binding, disk)
+	if err != nil {
+		return err
+	}
+	if !hmac.Equal(mac, e.binding.mac) {
+		return fmt.Errorf("%w: it is put together of several envelopes, or was changed", ErrBinding)
+	}
+	return nil
+}
+
+// mac returns HMAC-SHA-256 over all fields that say what the key is and belongs to, each
+// behind its length: so no two envelopes give the same text.
+func (e *Envelope) mac(b *binding, disk []byte) ([]byte, error) {
+	secret := disk
+	if b.iterations > 0 {
+		secret = stretch(disk, b.salt, b.iterations)
+		defer clear(secret)
+	}
+	key, err := hkdf.Key(sha256.New, secret, b.salt, bindingDomain, sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	convention, err := ParseConvention(string(e.Convention))
+	if err != nil {
+		return nil, err
+	}
+	h := hmac.New(sha256.New, key)
+	for _, field := range []string{string(convention), e.WDEK, e.RootKeyCRN, e.KMS, strings.ToLower(e.ImageUUID), e.KeyFingerprint} {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(field)))
+		h.Write(n[:])
+		h.Write([]byte(field))
+	}
+	return h.Sum(nil), nil
+}
+
+// generated reports whether a key has the form of one that was generated: at least 32
+// bytes that are no text, or the base64 text of as many. Of any other a fast MAC would let
+// guesses be tried without the slow derivation that the key slots of the image ask for.
+func generated(c Convention, disk []byte) bool {
+	if c == ClassicVHD {
+		return true
+	}
+	decoded, err := decode(disk)
+	defer clear(decoded)
+	return err == nil && len(decoded) >= fingerprintMinKey || len(disk) >= fingerprintMinKey && !utf8.Valid(disk)
+}
+
+// stretch is PBKDF2 (RFC 8018) with HMAC-SHA-512, its first block. That of the standard
+// library takes a string, which cannot be wiped.
+func stretch(secret, salt []byte, iterations int) []byte {
+	h := hmac.New(sha512.New, secret)
+	h.Write(salt)
+	h.Write([]byte{0, 0, 0, 1})
+	u := h.Sum(nil)
+	out := append([]byte(nil), u...)
+	for range iterations - 1 {
+		h.Reset()
+		h.Write(u)
+		u = h.Sum(u[:0])
+		for i := range out {
+			out[i] ^= u[i]
+		}
+	}
+	clear(u)
+	return out
+}
+
+// parseBinding reads the fields of a binding.
+func parseBinding(mac, salt string, iterations int) (*binding, error) {
+	b := &binding{iterations: iterations}
+	var err error
+	if b.mac, err = hex.DecodeString(mac); err != nil || len(b.mac) != sha256.Size || hex.EncodeToString(b.mac) != mac {
+		return nil, bad("binding is not %d hexadecimal digits", 2*sha256.Size)
+	}
+	if b.salt, err = hex.DecodeString(salt); err != nil || len(b.salt) != bindingSalt || hex.EncodeToString(b.salt) != salt {
+		return nil, bad("binding_salt is not %d hexadecimal digits", 2*bindingSalt)
+	}
+	if iterations < 0 || iterations > maxStretch {
+		return nil, bad("binding_iterations is %d, want at most %d", iterations, maxStretch)
+	}
+	return b, nil
+}
