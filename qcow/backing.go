@@ -3,7 +3,6 @@ package qcow
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
@@ -62,14 +61,14 @@ func (d *Disk) resolve() error {
 		if err != nil {
 			return err
 		}
-		d.data, d.dataEnd = src, src.Size()
+		d.data.R, d.dataEnd = src, src.Size()
 	}
 	if d.h.backingName != "" {
 		src, err := d.ask(Ref{Name: d.h.backingName, Format: d.h.backingFormat})
 		if err != nil {
 			return err
 		}
-		d.backing = src
+		d.disk.Parent, d.disk.ParentName = src, fmt.Sprintf("backing file %q", d.h.backingName)
 	}
 	return nil
 }
@@ -89,24 +88,4 @@ func (d *Disk) ask(ref Ref) (image.Source, error) {
 		err = errors.New("qcow2: the resolver gave neither a file nor an error")
 	}
 	return src, err
-}
-
-// readBacking reads what is not in this image. What the backing file is too short
-// for is zeros.
-func (d *Disk) readBacking(p []byte, pos int64) (int, error) {
-	n := 0
-	if d.backing != nil {
-		n = int(max(min(int64(len(p)), d.backing.Size()-pos), 0))
-	}
-	if n > 0 {
-		got, err := d.backing.ReadAt(p[:n], pos)
-		if got < n {
-			if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			return got, fmt.Errorf("qcow2: backing file %q: %w", d.h.backingName, err)
-		}
-	}
-	clear(p[n:])
-	return len(p), nil
 }

@@ -87,7 +87,7 @@ func (c *checker) words(off, n int64, visit func(i int64, v uint64) error) error
 			return context.Cause(c.ctx)
 		}
 		b := buf[:min(int64(len(buf)), 8*(n-i))]
-		if _, err := readFull(c.d.r, b, off+8*i); err != nil {
+		if _, err := readFull(c.d.file.R, b, off+8*i); err != nil {
 			return err
 		}
 		for ; len(b) > 0; b = b[8:] {
@@ -184,11 +184,11 @@ func (c *checker) refcount(cluster int64) (uint64, error) {
 		return 0, nil
 	}
 	bit := cluster % perBlock << c.h.refcountOrder
-	s, err := c.d.slice(block + bit/8)
+	p, err := c.d.page(block + bit/8)
 	if err != nil {
 		return 0, err
 	}
-	return refcountAt(s.b, (block+bit/8-s.off)*8+bit%8, c.h.refcountOrder), nil
+	return refcountAt(p.B, (block+bit/8-p.Off)*8+bit%8, c.h.refcountOrder), nil
 }
 
 // refcountAt returns the reference count at a bit of b, which is big-endian but

@@ -236,7 +236,7 @@ func (c *checker) bitmaps() error {
 			c.bad("bitmap %d is not in the directory, which ends at %#x", i, end)
 			return nil
 		}
-		if _, err := readFull(c.d.r, b[:], off); err != nil {
+		if _, err := readFull(c.d.file.R, b[:], off); err != nil {
 			return err
 		}
 		table, n := clampInt64(be.Uint64(b[:])), int64(be.Uint32(b[8:]))

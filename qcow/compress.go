@@ -9,6 +9,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/internal/inflate"
 )
 
@@ -38,8 +39,8 @@ func (d *Disk) compressedRange(e uint64, at int64) (off, n int64, err error) {
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // decompress fills dst, which is one cluster, with a compressed cluster.
-func (d *Disk) decompress(dst []byte, r run) error {
-	off, n, err := d.compressedRange(r.entry, r.at)
+func (d *Disk) decompress(dst []byte, r disk.Run) error {
+	off, n, err := d.compressedRange(r.Key, r.At)
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (d *Disk) decompress(dst []byte, r run) error {
 		*buf = make([]byte, max(n, d.h.clusterSize()))
 	}
 	src := (*buf)[:n]
-	if _, err := readFull(d.r, src, off); err != nil {
+	if _, err := readFull(d.file.R, src, off); err != nil {
 		return err
 	}
 	if d.h.compression == compressionZstd {

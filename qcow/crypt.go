@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -58,7 +59,7 @@ func (d *Disk) Close() error {
 // own start; its payload offset means nothing here.
 func (d *Disk) luksHeader() (*luks.Header, error) {
 	n := d.h.cryptoLength
-	h, err := luks.Open(io.NewSectionReader(d.r, d.h.cryptoOffset, n), n, d.opts.KeyLimits)
+	h, err := luks.Open(io.NewSectionReader(d.file.R, d.h.cryptoOffset, n), n, d.opts.KeyLimits)
 	if err != nil {
 		return nil, d.luksError(err)
 	}
@@ -134,16 +135,21 @@ func (c cbcCipher) wipe() {}
 
 var sectors = sync.Pool{New: func() any { return new([cryptSector]byte) }}
 
-// readEncrypted reads data that are encrypted at host in the data file, at pos in
-// the disk. Sectors that p wants as a whole are decrypted there.
-func (d *Disk) readEncrypted(c sectorCipher, p []byte, host, pos int64) (int, error) {
+// readEncrypted reads data of a run that starts at pos of the disk. Sectors that p wants
+// as a whole are decrypted there.
+func (d *Disk) readEncrypted(p []byte, r disk.Run, pos int64) (int, error) {
+	cipher := d.cipher.Load()
+	if cipher == nil { // closed meanwhile
+		return 0, d.locked()
+	}
+	c, host := *cipher, r.Host
 	done := 0
 	for done < len(p) {
 		host, pos := host+int64(done), pos+int64(done)
 		skip := int(host % cryptSector) // clusters are whole sectors: it is so in the disk too
 		rest := p[done:]
 		if whole := len(rest) &^ (cryptSector - 1); skip == 0 && whole > 0 {
-			if _, err := readFull(d.data, rest[:whole], host); err != nil {
+			if _, err := readFull(r.File.R, rest[:whole], host); err != nil {
 				return done, err
 			}
 			c.decrypt(rest[:whole], host, pos)
@@ -151,7 +157,7 @@ func (d *Disk) readEncrypted(c sectorCipher, p []byte, host, pos int64) (int, er
 			continue
 		}
 		buf := sectors.Get().(*[cryptSector]byte)
-		_, err := readFull(d.data, buf[:], host-int64(skip))
+		_, err := readFull(r.File.R, buf[:], host-int64(skip))
 		if err == nil {
 			c.decrypt(buf[:], host-int64(skip), pos-int64(skip))
 			done += copy(rest, buf[skip:])

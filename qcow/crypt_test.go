@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -29,14 +30,14 @@ func encrypt(t *testing.T, w *layout, sector func(b []byte, host, guest int64)) 
 	t.Helper()
 	d := open(t, w.file, Options{MetadataOnly: true})
 	for pos := int64(0); pos < d.Size(); {
-		r, err := d.next(pos, d.Size())
+		r, err := d.disk.Next(pos, d.Size())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for off := int64(0); r.kind == kindData && off < r.n; off += 512 {
-			sector(w.file[r.host+off:][:512], r.host+off, pos+off)
+		for off := int64(0); r.Kind == disk.Data && off < r.N; off += 512 {
+			sector(w.file[r.Host+off:][:512], r.Host+off, pos+off)
 		}
-		pos += r.n
+		pos += r.N
 	}
 }
 

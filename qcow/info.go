@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 // Info describes an image. Its names come from the file as they are: quote them for
@@ -36,7 +38,7 @@ func (d *Disk) Info(ctx context.Context) (Info, error) {
 	h := d.h
 	i := Info{
 		Version:         int(h.version),
-		VirtualSize:     d.size,
+		VirtualSize:     d.disk.Size,
 		FileSize:        h.fileSize,
 		ClusterSize:     h.clusterSize(),
 		RefcountBits:    1 << h.refcountOrder,
@@ -55,19 +57,19 @@ func (d *Disk) Info(ctx context.Context) (Info, error) {
 		i.CompressionType = "zstd"
 	}
 	i.Encryption = d.Encryption()
-	for pos := int64(0); pos < d.size; {
+	for pos := int64(0); pos < d.disk.Size; {
 		if err := ctx.Err(); err != nil {
 			return i, context.Cause(ctx)
 		}
-		run, err := d.locate(pos, d.size)
+		run, err := d.locate(pos, d.disk.Size)
 		if err != nil {
 			return i, err
 		}
-		switch run.kind {
-		case kindData, kindZero, kindCompressed:
-			i.AllocatedBytes += run.n
+		switch run.Kind {
+		case disk.Data, disk.Zero, disk.Packed:
+			i.AllocatedBytes += run.N
 		}
-		pos += run.n
+		pos += run.N
 	}
 	return i, nil
 }
@@ -108,8 +110,8 @@ func (d *Disk) warn() {
 	if h.autoclear&autoclearRawData != 0 && !h.dataFile() {
 		d.warnf("the image is marked to have raw external data, but has no external data file")
 	}
-	if len(d.opts.Snapshot) == 0 && d.size%512 != 0 {
-		d.warnf("the disk has %d bytes, which is no whole number of sectors: QEMU reads it longer", d.size)
+	if len(d.opts.Snapshot) == 0 && d.disk.Size%512 != 0 {
+		d.warnf("the disk has %d bytes, which is no whole number of sectors: QEMU reads it longer", d.disk.Size)
 	}
 	if seen := duplicateNames(d.snapshots); seen != "" {
 		d.warnf("several snapshots have the ID %s; the first is used", seen)

@@ -285,7 +285,7 @@ func TestExtentsOfEmpty(t *testing.T) {
 		}
 		kinds++
 	}
-	if n := len(r.reads) - opening; n > int(65536/maxSlice) {
+	if n := len(r.reads) - opening; n > int(65536/maxPage) {
 		t.Errorf("an L2 table took %d reads", n)
 	}
 	if kinds > 3 {

@@ -20,6 +20,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
 	"github.com/luksimg/luksimg/internal/decoded"
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -70,24 +71,21 @@ type Options struct {
 // holds the L1 table, 8 bytes for each L2 table, up to 2 MiB of L2 tables, and a few
 // decompressed clusters.
 type Disk struct {
-	r         io.ReaderAt
+	disk      disk.Disk
+	file      disk.File // the image
+	data      disk.File // where data clusters are: the image, or the external data file
+	dataEnd   int64     // how many bytes it has
 	h         *header
 	opts      Options
-	size      int64 // virtual size, bytes
 	snapshots []Snapshot
 	metaEnd   int64 // of the snapshot table
 	warnings  []string
 
 	l1       []uint64
-	l1Offset int64 // where it is in the file
-	l2       l2Cache
+	l1Offset int64      // where it is in the file
+	pages    disk.Pages // of L2 tables
 
-	data    io.ReaderAt  // where data clusters are: r, or the external data file
-	dataEnd int64        // how many bytes it has
-	backing image.Source // nil without one
-
-	compressed *decoded.Cache[uint64]       // clusters by their L2 entry
-	cipher     atomic.Pointer[sectorCipher] // nil while locked
+	cipher atomic.Pointer[sectorCipher] // nil while locked
 }
 
 var (
@@ -111,10 +109,15 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{r: r, h: h, opts: opts, size: h.size, data: r, dataEnd: size}
+	d := &Disk{h: h, opts: opts, file: disk.File{R: r}, dataEnd: size}
 	d.opts.Key = nil
-	d.l2.init(h)
-	d.compressed = decoded.New[uint64](h.clusterSize())
+	d.data = disk.File{R: r, Opaque: h.crypt != cryptNone}
+	d.pages = disk.Pages{Format: "qcow2", Size: min(h.clusterSize(), maxPage)}
+	d.disk = disk.Disk{Format: "qcow2", Size: h.size, Locate: d.locate, MetadataOnly: opts.MetadataOnly,
+		Unpack: d.decompress, Units: decoded.New[disk.Unit](h.clusterSize())}
+	if h.crypt != cryptNone {
+		d.disk.Locked, d.disk.ReadData = d.locked, d.readEncrypted
+	}
 	if d.snapshots, d.metaEnd, err = readSnapshots(r, h); err != nil {
 		return nil, err
 	}
@@ -127,7 +130,7 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 		if err := s.checkL1(h); err != nil {
 			return nil, err
 		}
-		d.size, l1Offset = s.VirtualSize, s.l1Offset
+		d.disk.Size, l1Offset = s.VirtualSize, s.l1Offset
 	}
 	if err := d.readL1(l1Offset); err != nil {
 		return nil, err
@@ -151,78 +154,21 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 }
 
 // Size returns the virtual size in bytes. It need not be a multiple of anything.
-func (d *Disk) Size() int64 { return d.size }
+func (d *Disk) Size() int64 { return d.disk.Size }
 
 // ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
 // with io.EOF. Clusters that are next to each other in the file are read at once.
 // Of an encrypted disk that is locked nothing can be read: [ErrLocked].
-func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, errors.New("qcow2: read at a negative offset")
-	}
-	if err := d.readable(); err != nil {
-		return 0, err
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if off >= d.size {
-		return 0, io.EOF
-	}
-	var end error
-	if int64(len(p)) > d.size-off {
-		p, end = p[:d.size-off], io.EOF
-	}
-	done := 0
-	for done < len(p) {
-		pos := off + int64(done)
-		run, err := d.next(pos, off+int64(len(p)))
-		if err != nil {
-			return done, err
-		}
-		n, err := d.readRun(p[done:][:run.n], run, pos)
-		done += n
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, end
-}
+func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 
-// readable tells why no data can be read, if so.
-func (d *Disk) readable() error {
-	if d.opts.MetadataOnly {
-		return errors.New("qcow2: the image was opened for its metadata only")
-	}
-	if d.h.crypt != cryptNone && d.cipher.Load() == nil {
+// locked tells whether the key of an encrypted disk is missing.
+func (d *Disk) locked() error {
+	if d.cipher.Load() == nil {
 		return fmt.Errorf("qcow2: %w", ErrLocked)
 	}
 	return nil
 }
 
-// readRun reads the start of a run of guest-visible bytes at pos.
-func (d *Disk) readRun(p []byte, run run, pos int64) (int, error) {
-	switch run.kind {
-	case kindData:
-		if c := d.cipher.Load(); c != nil {
-			return d.readEncrypted(*c, p, run.host, pos)
-		}
-		return readFull(d.data, p, run.host)
-	case kindCompressed:
-		size := d.h.clusterSize()
-		return d.compressed.Read(p, run.entry, pos&(size-1), size, func(dst []byte) error { return d.decompress(dst, run) })
-	case kindUnallocated:
-		return d.readBacking(p, pos)
-	}
-	clear(p)
-	return len(p), nil
-}
-
-// readFull is [image.ReadFull] of a file, with an error that says where.
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
-	n, err := image.ReadFull(r, p, off)
-	if err != nil {
-		err = fmt.Errorf("qcow2: read %d bytes at offset %d of the file: %w", len(p), off, err)
-	}
-	return n, err
+	return disk.ReadFull("qcow2", r, p, off)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 func TestRead(t *testing.T) {
@@ -153,14 +154,14 @@ func TestBacking(t *testing.T) {
 		d := open(t, top.file, Options{Resolve: memory(map[string][]byte{"base": base}, &asked)})
 		want := bytes.Clone(top.guest)
 		for pos := int64(0); pos < d.Size(); {
-			r, err := d.next(pos, d.Size())
+			r, err := d.disk.Next(pos, d.Size())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.kind == kindUnallocated && pos < baseSize {
-				copy(want[pos:pos+r.n], base[pos:])
+			if r.Kind == disk.Absent && pos < baseSize {
+				copy(want[pos:pos+r.N], base[pos:])
 			}
-			pos += r.n
+			pos += r.N
 		}
 		got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
 		if err != nil || !bytes.Equal(got, want) {

@@ -3,7 +3,8 @@ package qcow
 import (
 	"encoding/binary"
 	"fmt"
-	"sync/atomic"
+
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 const (
@@ -15,23 +16,21 @@ const (
 	flagCompressed = 1 << 62
 	flagZero       = 1
 
-	// L2 tables are read and kept in slices of this many bytes, or whole if they
-	// are smaller: of the 2 MiB that a table may have, a read needs a few bytes.
-	maxSlice = 4096
-
-	sliceSlots = 512 // so all slices are at most 2 MiB
+	// L2 tables are read and kept in pages of this many bytes, or whole if they are
+	// smaller.
+	maxPage = 4096
 )
 
 // readL1 reads the entries of the L1 table at off that the disk needs. That they lie
 // in the file has been checked.
 func (d *Disk) readL1(off int64) error {
 	d.l1Offset = off
-	d.l1 = make([]uint64, d.h.l1Needed(d.size))
+	d.l1 = make([]uint64, d.h.l1Needed(d.disk.Size))
 	buf := make([]byte, min(8*len(d.l1), 64<<10))
 	tables := int64(0)
 	for i := 0; i < len(d.l1); {
 		b := buf[:min(len(buf), 8*(len(d.l1)-i))]
-		if _, err := readFull(d.r, b, off+8*int64(i)); err != nil {
+		if _, err := readFull(d.file.R, b, off+8*int64(i)); err != nil {
 			return err
 		}
 		for ; len(b) > 0; b = b[8:] {
@@ -76,35 +75,5 @@ func (h *header) badCluster(off int64) string {
 	return ""
 }
 
-// l2Cache keeps slices of L2 tables. A slice has one place where it may be, so that
-// a look-up is one atomic load; what was there before is dropped.
-type l2Cache struct {
-	bits  uint // log2 of the size of a slice, bytes
-	slots [sliceSlots]atomic.Pointer[l2Slice]
-}
-
-// An l2Slice is a part of an L2 table, which does not change.
-type l2Slice struct {
-	off int64
-	b   []byte
-}
-
-func (c *l2Cache) init(h *header) { c.bits = log2(min(h.clusterSize(), maxSlice)) }
-
-// slice returns the slice that the entry at off of the file is in.
-func (d *Disk) slice(off int64) (*l2Slice, error) {
-	c := &d.l2
-	start := off &^ (1<<c.bits - 1)
-	// Slices that are used one after the other are next to each other, in a table
-	// or at least in many files: they have different slots.
-	slot := &c.slots[uint64(start)>>c.bits%sliceSlots]
-	if s := slot.Load(); s != nil && s.off == start {
-		return s, nil
-	}
-	s := &l2Slice{start, make([]byte, 1<<c.bits)}
-	if _, err := readFull(d.r, s.b, start); err != nil {
-		return nil, err
-	}
-	slot.Store(s)
-	return s, nil
-}
+// page returns the page of an L2 table, or of another table, that off is in.
+func (d *Disk) page(off int64) (*disk.Page, error) { return d.pages.Page(&d.file, d.h.fileSize, off) }

@@ -99,7 +99,7 @@ func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 	}
 	for done := 0; done < len(p); {
 		pos := off + int64(done)
-		r, err := d.next(pos, off+int64(len(p)))
+		r, err := d.Next(pos, off+int64(len(p)))
 		if err != nil {
 			return done, err
 		}

@@ -21,7 +21,7 @@ func (d *Disk) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 			return
 		}
 		for pos := off; pos < end; {
-			r, err := d.next(pos, end)
+			r, err := d.Next(pos, end)
 			if err != nil {
 				yield(image.Extent{}, err)
 				return

@@ -41,8 +41,8 @@ func (r *Run) Joins(next Run) bool {
 // cancelled does not wait long for the next one.
 const maxSteps = 4096
 
-// next returns the run at pos, up to end. A run that ends before end may go on.
-func (d *Disk) next(pos, end int64) (Run, error) {
+// Next returns the run at pos, up to end. A run that ends before end may go on.
+func (d *Disk) Next(pos, end int64) (Run, error) {
 	r, err := d.Locate(pos, end)
 	for i := 0; err == nil && pos+r.N < end && r.Kind != Packed && i < maxSteps; i++ {
 		// An error is found again when the bytes that it is about are asked for.
