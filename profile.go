@@ -16,13 +16,13 @@ type Profile string
 
 const (
 	// ClassicLUKS is IBM Cloud classic infrastructure (SoftLayer) with end-to-end
-	// encryption as of 2018: a raw LUKS1 file, aes-xts-plain64 and sha256, data at 2 MiB,
+	// encryption: a raw LUKS1 file, aes-xts-plain64 and sha256, data at 2 MiB,
 	// the file 4 MiB longer than the disk and rounded up to the next MiB. The passphrase is
 	// the base64 text of the data encryption key: 32 to 512 characters, one line, without a
 	// newline. Encrypted zeros fill what is past the end of the disk.
 	ClassicLUKS Profile = "classic-luks"
 
-	// ClassicVHD is what IBM Cloud classic infrastructure takes since 2019: a dynamic VHD
+	// ClassicVHD is what is documented for the same cloud since 2019: a dynamic VHD
 	// whose sectors are encrypted as vhd-util of XenServer does. The key is the 32 bytes
 	// (AES-128) or 64 bytes (AES-256) themselves; their base64 text is wrapped.
 	ClassicVHD Profile = "classic-vhd"

@@ -128,7 +128,7 @@ must "${deploy[@]}"
 note 'it is done, and a second run only says so:'
 must "${deploy[@]}"
 
-title 'The same as a VHD, the format that the cloud takes now'
+title 'The same as an encrypted VHD, as it is documented for this cloud since 2019'
 must luksimg deploy --profile classic-vhd --name now --os-code UBUNTU_22_64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cloud-init \
 	--ibm-api-key-file importer.key --object cos://us-south/images/ --poll 100ms disk.raw
 

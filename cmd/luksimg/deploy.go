@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -38,6 +39,8 @@ type deployFlags struct {
 	state     string
 	order     bool
 	settle    time.Duration
+	changed   string
+	anyDisk   bool
 	jobs      jobsFlag
 }
 
@@ -59,6 +62,16 @@ sent again. A finished deployment does nothing when it is run again, but tell th
 
 The data key is on no disk, but wrapped in the envelope, NAME.envelope.json; without the
 root key that opens nothing. --keep-key writes it to a file.` + cloudHelp + `
+
+The disk is looked at before a key is made: it must not be larger than the cloud takes, must
+have a boot signature and, if that can be told, cloud-init. If SRC is not what it was when
+the deployment began, by its size, its time or, of an object, its ETag, that is an error, until
+--changed-source says what to do.
+
+--profile classic-luks, the default, is the format of SoftLayer's end-to-end encryption, a raw
+LUKS1 file. classic-vhd is the encrypted VHD that IBM has documented for the same cloud since
+2019. vpc-qcow2 is for VPC.
+
 SL_USERNAME and SL_API_KEY are those of classic infrastructure. luksimg setup makes what must
 be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 		Example: `  luksimg deploy --name web --os-code UBUNTU_22_64 --root-key-crn CRN --object cos://us-south/images/ disk.vhd
@@ -83,6 +96,8 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.StringVar(&o.state, "state", "", "`FILE` for what was done (default: NAME.deploy.json)")
 	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
 	f.DurationVar(&o.settle, "settle", 2*time.Minute, "how long to look for what an interrupted import or order made, before it is sent again")
+	f.StringVar(&o.changed, "changed-source", sourceRefuse, "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
+	f.BoolVar(&o.anyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
 	o.jobs.add(c)
 	o.server.add(c)
 	o.place.add(c)
@@ -134,6 +149,8 @@ func (o *deployFlags) plan(src string) (deployPlan, error) {
 		return deployPlan{}, withHint(errors.New("an encrypted Red Hat image needs a license of your own"), "say --byol if you have one")
 	case !o.template.cloudInit:
 		return deployPlan{}, errors.New("an encrypted image must have cloud-init")
+	case o.changed != sourceRefuse && o.changed != sourceKeep && o.changed != sourceEncrypt:
+		return deployPlan{}, fmt.Errorf("--changed-source %s: want refuse, encrypt or keep", o.changed)
 	case o.settle < 0:
 		return deployPlan{}, errors.New("--settle must not be less than zero")
 	}
@@ -205,16 +222,16 @@ func (o *deployFlags) begin(c *cobra.Command, t *talk, src string, plan deployPl
 	if err != nil {
 		return nil, err
 	}
-	// The source is needed until it was encrypted.
-	if s != nil && s.done(stepEncrypt) {
-		plan.SourceSize, plan.SourceTime = s.Plan.SourceSize, s.Plan.SourceTime
-	} else {
-		in, err := openInput(c.Context(), o.global, src)
-		if err != nil {
-			return nil, err
-		}
-		plan.SourceSize, plan.SourceTime = in.size, in.mtime.UTC()
+	// The source is needed until it was encrypted. Later it may be gone.
+	in, err := openInput(c.Context(), o.global, src)
+	switch {
+	case err == nil:
+		plan.SourceSize, plan.SourceTime, plan.SourceETag = in.size, in.mtime.UTC(), in.etag
 		in.close()
+	case s != nil && s.done(stepEncrypt) && !s.Anew && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, cos.ErrNotFound)):
+		plan.takeSource(s.Plan)
+	default:
+		return nil, err
 	}
 	if s == nil {
 		s = newState(o.state, plan)
@@ -223,6 +240,11 @@ func (o *deployFlags) begin(c *cobra.Command, t *talk, src string, plan deployPl
 	if names := s.Plan.differs(plan); len(names) > 0 {
 		return nil, withHint(fmt.Errorf("%s is of a deployment that began with another %s", o.state, strings.Join(names, ", ")),
 			"give the same flags to go on with it; --name or --state begins another one")
+	}
+	if !s.Plan.sameSource(plan) {
+		if err := o.changedSource(t, s, plan); err != nil {
+			return nil, err
+		}
 	}
 	if o.order && s.Order != nil && (s.Order.Hostname != o.server.hostname || s.Order.Domain != "" && s.Order.Domain != o.server.domain) {
 		return nil, withHint(fmt.Errorf("%s is of a deployment that ordered the server %s", o.state, s.Order.Hostname),
@@ -236,11 +258,48 @@ func (o *deployFlags) begin(c *cobra.Command, t *talk, src string, plan deployPl
 	return s, nil
 }
 
+// What --changed-source may say.
+const (
+	sourceRefuse  = "refuse"
+	sourceKeep    = "keep"
+	sourceEncrypt = "encrypt"
+)
+
+// changedSource does what --changed-source says of a source that is not what it was when
+// the deployment began.
+func (o *deployFlags) changedSource(t *talk, s *deployState, plan deployPlan) error {
+	encrypted, asked := s.done(stepEncrypt), s.step(stepImport) != nil
+	changed := fmt.Errorf("%s has changed since the deployment of %s began", plan.Source, o.state)
+	switch {
+	case o.changed == sourceEncrypt && !asked:
+		t.say("deploy: %v: it is encrypted as it is now", changed)
+		s.Plan.takeSource(plan)
+		s.Anew = true
+		return s.save()
+	case o.changed == sourceKeep && encrypted:
+		t.warn("%v: the image is of what it was before", changed)
+		return nil
+	case asked:
+		return withHint(changed, "there may be an image in the cloud already: --name and --object begin another deployment of what it is now; "+
+			"--changed-source keep goes on with this one, whose image is of what it was before")
+	}
+	h := "--changed-source encrypt encrypts what it is now, with a new key"
+	if encrypted {
+		h += "; --changed-source keep goes on with the image of what it was before"
+	}
+	return withHint(changed, h)
+}
+
 // steps does what is left to do, in order.
 func (d *deployment) steps(ctx context.Context) error {
 	type step struct {
 		name string
 		do   func(ctx context.Context, before time.Time) error
+	}
+	if d.Anew {
+		if err := d.startAnew(ctx); err != nil {
+			return err
+		}
 	}
 	all := []step{{stepCheck, d.check}, {stepKey, d.makeKey}, {stepEncrypt, d.encrypt}, {stepUpload, d.upload}}
 	if d.kind().target == targetVPC {

@@ -40,6 +40,9 @@ type deployState struct {
 	Image          *imageMade    `json:"image,omitempty"`    // in VPC
 	Order          *orderPlaced  `json:"order,omitempty"`
 
+	Anew     bool   `json:"anew,omitempty"`     // what was made of a source that changed is to be removed first
+	Replaces string `json:"replaces,omitempty"` // the ETag of such an object
+
 	store cos.StateFile
 }
 
@@ -48,6 +51,7 @@ type deployPlan struct {
 	Source     string    `json:"source"`
 	SourceSize int64     `json:"source_size"`
 	SourceTime time.Time `json:"source_time,omitzero"`
+	SourceETag string    `json:"source_etag,omitempty"` // of an object
 	Profile    string    `json:"profile"`
 	Image      string    `json:"image"`
 	Envelope   string    `json:"envelope"`
@@ -159,21 +163,29 @@ func newState(name string, plan deployPlan) *deployState {
 	}
 }
 
-// differs tells which parts of a plan are not those of the run that began.
+// differs tells which parts of a plan are not those of the run that began, besides the
+// source, which may change in place: see sameSource.
 func (p deployPlan) differs(q deployPlan) []string {
 	var names []string
+	p.takeSource(q)
 	a, b := reflect.ValueOf(p), reflect.ValueOf(q)
 	for i := range a.NumField() {
-		name := a.Type().Field(i).Tag.Get("json")
-		if t, ok := a.Field(i).Interface().(time.Time); ok {
-			if !t.Equal(q.SourceTime) {
-				names = append(names, "source")
-			}
-		} else if !a.Field(i).Equal(b.Field(i)) {
-			names = append(names, name)
+		if !a.Field(i).Equal(b.Field(i)) {
+			names = append(names, a.Type().Field(i).Tag.Get("json"))
 		}
 	}
 	return names
+}
+
+// takeSource takes from another plan what the source was like.
+func (p *deployPlan) takeSource(q deployPlan) {
+	p.SourceSize, p.SourceTime, p.SourceETag = q.SourceSize, q.SourceTime, q.SourceETag
+}
+
+// sameSource tells whether the source is what it was, as far as its size, its time and,
+// for an object, its ETag tell.
+func (p deployPlan) sameSource(q deployPlan) bool {
+	return p.SourceSize == q.SourceSize && p.SourceTime.Equal(q.SourceTime) && p.SourceETag == q.SourceETag
 }
 
 func (s *deployState) step(name string) *stepTime {

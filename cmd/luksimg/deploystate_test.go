@@ -46,10 +46,20 @@ func TestPlanDiffers(t *testing.T) {
 	p := deployPlan{Source: "a", SourceTime: time.Unix(1, 0), Name: "n"}
 	q := p
 	q.SourceTime = q.SourceTime.UTC()
-	if d := p.differs(q); d != nil {
+	if d := p.differs(q); d != nil || !p.sameSource(q) {
 		t.Errorf("the same plan differs in %q", d)
 	}
-	q.Name, q.BYOL, q.SourceTime = "m", true, time.Unix(2, 0)
+	for name, change := range map[string]func(*deployPlan){
+		"time": func(q *deployPlan) { q.SourceTime = time.Unix(2, 0) },
+		"size": func(q *deployPlan) { q.SourceSize++ },
+		"ETag": func(q *deployPlan) { q.SourceETag = "x" },
+	} {
+		r := q
+		if change(&r); p.sameSource(r) || p.differs(r) != nil {
+			t.Errorf("%s: same source: %v, differs in %q", name, p.sameSource(r), p.differs(r))
+		}
+	}
+	q.Name, q.BYOL, q.Source = "m", true, "b"
 	if d := p.differs(q); !slices.Equal(d, []string{"source", "name", "byol"}) {
 		t.Errorf("%q", d)
 	}

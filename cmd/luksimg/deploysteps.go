@@ -87,6 +87,9 @@ func (d *deployment) check(ctx context.Context, _ time.Time) error {
 		}
 		clear(secret)
 	}
+	if err := d.checkDisk(ctx); err != nil {
+		return err
+	}
 	b, err := d.store.Bucket(ctx, d.object.Region, d.object.Bucket)
 	if err == nil {
 		if err = b.CheckImages(key.Region); err != nil {
@@ -155,7 +158,6 @@ func (d *deployment) encrypt(ctx context.Context, before time.Time) error {
 	}
 	defer s.close()
 	disk := &diskSource{source: s, size: s.img.Size(), format: string(s.img.Format)}
-	disk.inside(ctx, d.t)
 	out, err := output.Create(d.Plan.Image, 0o600, false)
 	if err != nil {
 		return withHint(err, "move it away, or name another file with --image")
@@ -211,7 +213,8 @@ func (d *deployment) upload(ctx context.Context, before time.Time) error {
 		return fmt.Errorf("%s: has %d bytes, and %d were written", d.Plan.Image, in.size, d.ImageSize)
 	}
 	if before.IsZero() {
-		switch _, err := d.store.Head(ctx, d.object); {
+		switch info, err := d.store.Head(ctx, d.object); {
+		case err == nil && d.Replaces != "" && info.ETag == d.Replaces:
 		case err == nil:
 			return withHint(fmt.Errorf("%s: %w", d.object, cos.ErrExists), "give another name with --object, or remove it")
 		case !errors.Is(err, cos.ErrNotFound):

@@ -58,10 +58,10 @@ key needs no stretching: PBKDF2 with 1000 iterations. --pbkdf and the flags besi
 another cost; --iter-time measures one on this machine.
 
 --profile makes what a cloud takes, and checks the key, the size and the name for it:
-classic-vhd    IBM Cloud classic (SoftLayer): a VHD encrypted as vhd-util does; the key is
-               32 or 64 bytes, whose base64 text is wrapped
-classic-luks   the same cloud as of 2018: LUKS1; the passphrase is the base64 text of the
-               key, 32 to 512 characters
+classic-luks   IBM Cloud classic (SoftLayer), end-to-end encryption: LUKS1; the passphrase is
+               the base64 text of the key, 32 to 512 characters
+classic-vhd    the same cloud, as documented since 2019: a VHD encrypted as vhd-util does;
+               the key is 32 or 64 bytes, whose base64 text is wrapped
 vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on one line`,
 		Example: `  luksimg encrypt disk.vhd disk.luks
   luksimg encrypt --key-file dek.b64 --format luks1 disk.raw disk.luks

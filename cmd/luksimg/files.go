@@ -23,6 +23,7 @@ type input struct {
 	size  int64
 	name  string
 	mtime time.Time // zero for a device and an object, which have none that means anything
+	etag  string    // of an object
 }
 
 // openInput opens a file, or the object of a cos:// name.
@@ -42,7 +43,7 @@ func openInput(ctx context.Context, g *global, name string) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &input{r: r, close: func() { r.Close() }, size: r.Size(), name: name}, nil
+	return &input{r: r, close: func() { r.Close() }, size: r.Size(), name: name, etag: r.Info().ETag}, nil
 }
 
 func openInputFlags(name string, flags int) (*input, error) {
