@@ -63,11 +63,11 @@ func Restore(f File, size int64, backup io.ReaderAt, backupSize int64, force boo
 	if backupSize < b.HeaderSize() {
 		return nil, fmt.Errorf("luks: the backup has %d bytes, its header needs %d: %w", backupSize, b.HeaderSize(), io.ErrUnexpectedEOF)
 	}
-	if b.segment.offset != 0 && size < b.segment.offset {
-		return nil, fmt.Errorf("luks: the image has %d bytes, and by the backup its data start at %d", size, b.segment.offset)
-	}
 	if err := b.checkFits(f, size, force); err != nil {
 		return nil, err
+	}
+	if b.segment.offset != 0 && size < b.segment.offset {
+		return nil, fmt.Errorf("luks: the image has %d bytes, and by the backup its data start at %d", size, b.segment.offset)
 	}
 	if e, err := Edit(f, size, OpenOptions{}); err == nil && e.h.version == b.version && e.h.hdrSize == b.hdrSize {
 		if err := e.makeRoom(b); err != nil {

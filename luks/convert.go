@@ -134,11 +134,7 @@ func (e *Editor) align() error {
 
 // move gives a key slot of LUKS2 another place, which is free.
 func (e *Editor) move(s keyslot, off int64) error {
-	material := make([]byte, s.area.size)
-	if _, err := readFull(e.f, material, s.area.offset); err != nil {
-		return fmt.Errorf("luks: reading key material: %w", err)
-	}
-	if err := e.write(material, off); err != nil {
+	if err := e.copyMaterial(s.area, off); err != nil {
 		return err
 	}
 	err := e.changeV2(func(m metadata, _ *Header) error {
@@ -155,11 +151,7 @@ func (e *Editor) move(s keyslot, off int64) error {
 // copySlotV1 puts the key slot from, with its key material, into the slot to, which is not in
 // use, and takes it out of its own place, without overwriting that yet.
 func (e *Editor) copySlotV1(from, to int) error {
-	material := make([]byte, e.h.slots[from].area.size)
-	if _, err := readFull(e.f, material, e.h.slots[from].area.offset); err != nil {
-		return fmt.Errorf("luks: reading key material: %w", err)
-	}
-	if err := e.write(material, e.h.slots[to].area.offset); err != nil {
+	if err := e.copyMaterial(e.h.slots[from].area, e.h.slots[to].area.offset); err != nil {
 		return err
 	}
 	field := func(b []byte, i int) []byte { return b[v1SlotsOffset+i*v1SlotSize:][:40] }

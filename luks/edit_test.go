@@ -217,10 +217,13 @@ func TestFull(t *testing.T) {
 		if !errors.Is(err, luks.ErrNoSlot) || len(slotsOf(e.Header())) != want {
 			t.Errorf("%s: %d slots, %v; want %d", name, len(slotsOf(e.Header())), err, want)
 		}
-		if _, err := e.ChangeKey(passphrase, third, quick); !errors.Is(err, luks.ErrNoSlot) {
-			t.Errorf("%s: ChangeKey without room: %v", name, err)
+		if n, err := e.ChangeKey(passphrase, third, quick); n != 0 || err != nil {
+			t.Errorf("%s: ChangeKey without room: %d, %v", name, n, err)
 		}
-		if !opens(j.b, passphrase) {
+		if n, err := e.ChangeKey(third, passphrase, quick); n != 0 || err != nil {
+			t.Errorf("%s: ChangeKey back: %d, %v", name, n, err)
+		}
+		if !opens(j.b, passphrase) || !opens(j.b, newPassphrase) || opens(j.b, third) {
 			t.Errorf("%s: does not open any more", name)
 		}
 		// What is in the middle is found again.

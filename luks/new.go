@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/luksimg/luksimg/internal/af"
+	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
 // New makes a header with one key slot for passphrase, and the volume key, which
@@ -91,12 +92,7 @@ func (s *keyslot) seal(passphrase, key []byte, rand io.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	derived, err := s.kdf.derive(passphrase, s.salt, s.area.keySize)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(derived)
-	cipher, err := newCipher(s.area.encryption, derived, sectorSize, false)
+	cipher, err := s.cipher(passphrase)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +105,16 @@ func (s *keyslot) seal(passphrase, key []byte, rand io.Reader) ([]byte, error) {
 	material = append(material, make([]byte, roundUp(int64(len(material)), sectorSize)-int64(len(material)))...)
 	cipher.Encrypt(material, material, 0)
 	return material, nil
+}
+
+// cipher returns the cipher of the key material of s, with what the KDF makes of passphrase.
+func (s *keyslot) cipher(passphrase []byte) (dmcrypt.SectorCipher, error) {
+	derived, err := s.kdf.derive(passphrase, s.salt, s.area.keySize)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(derived)
+	return newCipher(s.area.encryption, derived, sectorSize, false)
 }
 
 // newDigest returns the digest of key. The key is random, so the least number of

@@ -28,7 +28,7 @@ type KeyOptions struct {
 // [Header.VolumeKey]. The slot is the one with this number, which must be free, or
 // [AnySlot]. It returns the number.
 func (e *Editor) AddKey(volumeKey, passphrase []byte, slot int, o KeyOptions) (int, error) {
-	if err := e.h.checkVolumeKey(volumeKey); err != nil {
+	if err := e.checkKeys(volumeKey, passphrase); err != nil {
 		return 0, err
 	}
 	s, err := e.newSlot(volumeKey, slot, o)
@@ -41,47 +41,12 @@ func (e *Editor) AddKey(volumeKey, passphrase []byte, slot int, o KeyOptions) (i
 	return s.id, nil
 }
 
-// ChangeKey replaces the key slot that opens with old by one that opens with passphrase.
-// The new one is written to room that is free, and the old one is wiped when the new one
-// is in place. It returns the number of the new one: LUKS2 keeps the old number, LUKS1
-// takes a free slot. To give a slot another key derivation function, give the same
-// passphrase twice.
-func (e *Editor) ChangeKey(old, passphrase []byte, o KeyOptions) (int, error) {
-	volumeKey, slot, err := e.h.FindSlot(old)
-	if err != nil {
-		return 0, err
+// checkKeys refuses what no key slot is made of.
+func (e *Editor) checkKeys(volumeKey, passphrase []byte) error {
+	if len(passphrase) == 0 {
+		return errEmptyPassphrase
 	}
-	defer clear(volumeKey)
-	return e.ReplaceSlot(volumeKey, slot, passphrase, o)
-}
-
-// ReplaceSlot is [Editor.ChangeKey] for one who has the volume key and the number of the
-// key slot, as [Header.FindSlot] gives them.
-func (e *Editor) ReplaceSlot(volumeKey []byte, slot int, passphrase []byte, o KeyOptions) (int, error) {
-	if err := e.h.checkVolumeKey(volumeKey); err != nil {
-		return 0, err
-	}
-	old := e.h.slot(slot)
-	if old == nil {
-		return 0, fmt.Errorf("luks: %w: %d", ErrNoSlot, slot)
-	}
-	before := *old
-	if e.h.version == 1 {
-		n, err := e.AddKey(volumeKey, passphrase, AnySlot, o)
-		if err != nil {
-			return 0, err
-		}
-		return n, e.KillSlot(slot, false)
-	}
-	s, err := e.newSlot(volumeKey, AnySlot, o)
-	if err != nil {
-		return 0, err
-	}
-	s.id, s.priority = slot, before.priority
-	if err := e.writeSlot(s, volumeKey, passphrase); err != nil {
-		return 0, err
-	}
-	return slot, e.wipe(before.area.offset, before.area.size)
+	return e.h.checkVolumeKey(volumeKey)
 }
 
 // RemoveKey removes the key slot that opens with passphrase, and returns its number. The
@@ -139,19 +104,15 @@ func (e *Editor) Erase() error {
 
 // newSlot returns a key slot with a number and room, but for its salt.
 func (e *Editor) newSlot(volumeKey []byte, slot int, o KeyOptions) (keyslot, error) {
-	hash := cmp.Or(o.Hash, "sha256")
-	if e.h.version == 1 {
-		hash = e.h.segment.hash
-	}
-	kdf, err := o.KDF.resolve(Options{Version: e.h.version, Hash: hash, GeneratedKey: o.GeneratedKey})
+	s, err := e.freshSlot(volumeKey, o)
 	if err != nil {
-		return keyslot{}, err
+		return s, err
 	}
-	s := keyslot{id: slot, active: true, keySize: len(volumeKey), priority: priorityNormal, kdf: kdf, afHash: hash}
 	if e.h.version == 1 {
 		s.id, s.area, err = e.freeV1(slot)
 		return s, err
 	}
+	s.id = slot
 	if slot == AnySlot {
 		m, err := parseJSON(e.h.raw)
 		if err != nil {
@@ -162,10 +123,26 @@ func (e *Editor) newSlot(volumeKey []byte, slot int, o KeyOptions) (keyslot, err
 	if s.id < 0 || s.id >= maxObjects || e.h.slot(s.id) != nil {
 		return s, fmt.Errorf("luks: %w: %d is not free", ErrNoSlot, s.id)
 	}
-	s.area.size = roundUp(int64(s.keySize)*stripes, 4096)
-	s.area.encryption, s.area.keySize = slotCipher(e.h.segment.encryption, s.keySize)
 	s.area.offset, err = e.room(s.area.size)
 	return s, err
+}
+
+// freshSlot returns a key slot without a number, a place and a salt.
+func (e *Editor) freshSlot(volumeKey []byte, o KeyOptions) (keyslot, error) {
+	hash := cmp.Or(o.Hash, "sha256")
+	if e.h.version == 1 {
+		hash = e.h.segment.hash
+	}
+	kdf, err := o.KDF.resolve(Options{Version: e.h.version, Hash: hash, GeneratedKey: o.GeneratedKey})
+	if err != nil {
+		return keyslot{}, err
+	}
+	s := keyslot{active: true, keySize: len(volumeKey), priority: priorityNormal, kdf: kdf, afHash: hash}
+	if e.h.version == 2 {
+		s.area.size = roundUp(int64(s.keySize)*stripes, 4096)
+		s.area.encryption, s.area.keySize = slotCipher(e.h.segment.encryption, s.keySize)
+	}
+	return s, nil
 }
 
 // freeV1 returns the number and the room of a LUKS1 key slot that is not in use.
@@ -178,14 +155,14 @@ func (e *Editor) freeV1(slot int) (int, area, error) {
 	return 0, area{}, fmt.Errorf("luks: %w: all are in use, or the one asked for is", ErrNoSlot)
 }
 
-// room returns where n bytes are free between the key slots of a LUKS2 header.
+// room returns where n bytes are free between the key slots, or behind them.
 func (e *Editor) room(n int64) (int64, error) {
 	areas := make([]area, 0, len(e.h.slots))
 	for _, s := range e.h.slots {
 		areas = append(areas, s.area)
 	}
 	slices.SortFunc(areas, func(a, b area) int { return cmp.Compare(a.offset, b.offset) })
-	off, end := 2*e.h.hdrSize, 2*e.h.hdrSize+e.h.keyslots
+	off, end := e.materialBounds()
 	for _, a := range areas {
 		if a.offset-off >= n {
 			break
@@ -196,41 +173,4 @@ func (e *Editor) room(n int64) (int64, error) {
 		return 0, fmt.Errorf("luks: %w: there is no room for %d bytes of key material", ErrNoSlot, n)
 	}
 	return off, nil
-}
-
-// writeSlot seals the volume key into s, writes the key material, and then the header.
-func (e *Editor) writeSlot(s keyslot, volumeKey, passphrase []byte) error {
-	if len(passphrase) == 0 {
-		return errEmptyPassphrase
-	}
-	var err error
-	if s.salt, err = randomBytes(e.rand, saltSize); err != nil {
-		return err
-	}
-	material, err := s.seal(passphrase, volumeKey, e.rand)
-	if err != nil {
-		return err
-	}
-	if err := e.checkUnchanged(); err != nil {
-		return err
-	}
-	if err := e.write(material, s.area.offset); err != nil {
-		return err
-	}
-	if e.h.version == 1 {
-		return e.changeV1(func(b []byte) {
-			p := b[v1SlotsOffset+s.id*v1SlotSize:]
-			binary.BigEndian.PutUint32(p, v1Active)
-			binary.BigEndian.PutUint32(p[4:], s.kdf.Iterations)
-			copy(p[8:40], s.salt)
-		})
-	}
-	return e.changeV2(func(m metadata, _ *Header) error {
-		for i := range e.h.digests {
-			if d := e.h.digests[i]; slices.Contains(d.segments, 0) {
-				m.bind(d.id, s.id)
-			}
-		}
-		return m.set("keyslots", s.id, s.json())
-	})
 }

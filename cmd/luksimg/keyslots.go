@@ -153,7 +153,10 @@ func newKeyChange(g *global) *cobra.Command {
 		Short: "Replace the key of a key slot by another",
 		Long: `Change replaces the key slot that opens with the key given by one that opens with a new
 key. The new key slot is written to room that is free; the old one is overwritten when the
-new one is in place.`,
+new one is in place. If there is no room for another one, as in LUKS1 with all eight in use,
+the two share their key material but for the first and the last block of it. Either the old
+or the new key opens the image at each moment, unless not even a block is free: then, as with
+cryptsetup, a command that is killed may leave that key slot with neither.`,
 		Example: `  luksimg key change --key-file old.b64 --generate-key new.b64 disk.luks`,
 		Args:    args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
