@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 // The states of a block (section 2.5.1).
@@ -25,11 +27,9 @@ const (
 )
 
 const (
-	// The table, and sector bitmaps, are read and kept in pages: of the 512 MiB
-	// that a table may have, a read needs a few bytes.
-	pageSize    = 16 << 10
+	// The table, and sector bitmaps, are read and kept in pages of this many bytes.
+	pageSize    = 8 << 10
 	pageEntries = pageSize / 8
-	pageSlots   = 256 // so all pages are at most 4 MiB
 
 	// maxChecked is up to which size a table is read and checked as a whole when
 	// the image is opened: enough for 2 TiB in blocks of 2 MiB, or 32 TiB in those
@@ -42,15 +42,7 @@ type table struct {
 	span
 	entries int64 // as many as the disk needs
 
-	pages [pageSlots]atomic.Pointer[page]
 	empty []atomic.Uint32 // a bit for each page of the table that is known to be all zeros
-}
-
-// A page is a part of the file, which does not change.
-type page struct {
-	off  int64
-	b    []byte
-	zero bool // all of it is
 }
 
 // index returns which entry of the table is that of a payload block: after those of
@@ -98,23 +90,7 @@ func (d *Disk) openTable() error {
 }
 
 // page returns the page of the file that off is in.
-func (d *Disk) page(off int64) (*page, error) {
-	start := off &^ (pageSize - 1)
-	// Pages that are used one after the other have different slots.
-	slot := &d.bat.pages[uint64(start)/pageSize%pageSlots]
-	if p := slot.Load(); p != nil && p.off == start {
-		return p, nil
-	}
-	p := &page{off: start, b: make([]byte, pageSize), zero: true}
-	if _, err := readFull(d.r, p.b, start); err != nil {
-		return nil, err
-	}
-	for i := 0; i < pageSize && p.zero; i += 8 {
-		p.zero = binary.LittleEndian.Uint64(p.b[i:]) == 0
-	}
-	slot.Store(p)
-	return p, nil
-}
+func (d *Disk) page(off int64) (*disk.Page, error) { return d.pages.Page(&d.file, d.fileSize, off) }
 
 // isEmpty tells whether the page of the table that an entry is in is all zeros.
 func (d *Disk) isEmpty(index int64) (bool, error) {
@@ -124,7 +100,7 @@ func (d *Disk) isEmpty(index int64) (bool, error) {
 		return true, nil
 	}
 	p, err := d.page(d.bat.off + n*pageSize)
-	if err != nil || !p.zero {
+	if err != nil || !p.Zero {
 		return false, err
 	}
 	word.Or(bit)
@@ -138,7 +114,7 @@ func (d *Disk) entry(index int64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return binary.LittleEndian.Uint64(p.b[at-p.off:]), nil
+	return binary.LittleEndian.Uint64(p.B[at-p.Off:]), nil
 }
 
 // entryError is about an entry of the table.

@@ -1,6 +1,10 @@
 package vhdx
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/luksimg/luksimg/internal/disk"
+)
 
 // bitmapOf returns where in the file the sector bitmap of a block starts, which is a
 // part of the bitmap block of its chunk.
@@ -26,19 +30,19 @@ func (d *Disk) bitmapOf(block int64) (int64, error) {
 // sectors whose bit is set are in this file and others in the parent (section 2.4).
 // The lowest bit of a byte is its first sector. The run ends where the page of the
 // bitmap does at the latest.
-func (d *Disk) partial(block, within, host, n int64) (run, error) {
+func (d *Disk) partial(block, within, host, n int64) (disk.Run, error) {
 	bitmap, err := d.bitmapOf(block)
 	if err != nil {
-		return run{}, err
+		return disk.Run{}, err
 	}
 	size := d.m.logicalSector
 	first := within / size
 	last := (within + n - 1) / size
 	p, err := d.page(bitmap + first/8)
 	if err != nil {
-		return run{}, err
+		return disk.Run{}, err
 	}
-	b := p.b[bitmap+first/8-p.off:]
+	b := p.B[bitmap+first/8-p.Off:]
 	set := b[0]>>(first%8)&1 != 0
 	flip := byte(0) // makes the run one of clear bits
 	if set {
@@ -55,9 +59,9 @@ func (d *Disk) partial(block, within, host, n int64) (run, error) {
 			}
 		}
 	}
-	r := run{kind: kindParent, n: min(s*size-within, n)}
+	r := disk.Run{N: min(s*size-within, n)}
 	if set {
-		r.kind, r.host = kindData, host+within
+		r.Kind, r.File, r.Host = disk.Data, &d.file, host+within
 	}
 	return r, nil
 }

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"unicode/utf16"
+
+	guids "github.com/luksimg/luksimg/internal/guid"
 )
 
 var le = binary.LittleEndian
@@ -123,7 +125,7 @@ type layout struct {
 	m       *metadata      // to find entries of the table with
 }
 
-var testID = mustGUID("01234567-89ab-cdef-0123-456789abcdef")
+var testID = guids.Must("01234567-89ab-cdef-0123-456789abcdef")
 
 // build makes an image. States are '.' for blocks that are not present, 'u', 'z' and
 // 'm' for undefined, zero and unmapped ones, 'U', 'Z' and 'M' for the same with a
@@ -240,8 +242,8 @@ func (w *layout) putMetadata() {
 	add(physicalSectorGUID, 6, le.AppendUint32(nil, uint32(w.physical)))
 	add(fileParametersGUID, 4, le.AppendUint32(le.AppendUint32(nil, uint32(w.block)), flags))
 	if w.userItem {
-		add(mustGUID("11111111-0000-0000-0000-000000000000"), 1, []byte("of the user"))
-		add(mustGUID("22222222-0000-0000-0000-000000000000"), 0, nil)
+		add(guids.Must("11111111-0000-0000-0000-000000000000"), 1, []byte("of the user"))
+		add(guids.Must("22222222-0000-0000-0000-000000000000"), 0, nil)
 	}
 	add(diskSizeGUID, 6, le.AppendUint64(nil, uint64(w.img.size)))
 	add(diskIDGUID, 6, testID[:])

@@ -1,6 +1,10 @@
 package vhdx
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	guids "github.com/luksimg/luksimg/internal/guid"
+)
 
 // A change is what a log entry writes: a sector of data, or zeros.
 type change struct {
@@ -69,7 +73,7 @@ func (e logEntry) bytes() []byte {
 	return b
 }
 
-var logID = mustGUID("feedf00d-0000-1111-2222-333344445555")
+var logID = guids.Must("feedf00d-0000-1111-2222-333344445555")
 
 // putLog writes entries one after the other from a position of the log on, each as
 // part of the sequence that starts with the first. It returns where each of them is.

@@ -1,45 +1,6 @@
 package vhdx
 
-import (
-	"encoding/binary"
-	"encoding/hex"
-	"fmt"
-	"strings"
-)
+import guids "github.com/luksimg/luksimg/internal/guid"
 
-// A guid is as it lies in a file: the first three of its parts are little-endian.
-type guid [16]byte
-
-// mustGUID parses a constant.
-func mustGUID(s string) guid {
-	g, ok := parseGUID(s)
-	if !ok {
-		panic("vhdx: not a GUID: " + s)
-	}
-	return g
-}
-
-// parseGUID reads the text form of a GUID, of either case, with braces or without.
-func parseGUID(s string) (g guid, ok bool) {
-	if strings.HasPrefix(s, "{") && strings.HasSuffix(s, "}") {
-		s = s[1 : len(s)-1]
-	}
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return g, false
-	}
-	b, err := hex.DecodeString(s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:])
-	if err != nil {
-		return g, false
-	}
-	be, le := binary.BigEndian, binary.LittleEndian
-	le.PutUint32(g[0:], be.Uint32(b))
-	le.PutUint16(g[4:], be.Uint16(b[4:]))
-	le.PutUint16(g[6:], be.Uint16(b[6:]))
-	copy(g[8:], b[8:])
-	return g, true
-}
-
-func (g guid) String() string {
-	le := binary.LittleEndian
-	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", le.Uint32(g[0:]), le.Uint16(g[4:]), le.Uint16(g[6:]), g[8:10], g[10:])
-}
+// A guid is as it lies in a file.
+type guid = guids.GUID

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+
+	guids "github.com/luksimg/luksimg/internal/guid"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 )
 
 // vhdxLocatorGUID is the one type of parent locator that the specification has.
-var vhdxLocatorGUID = mustGUID("b04aefb7-d19e-4a81-b789-25b8e9445913")
+var vhdxLocatorGUID = guids.Must("b04aefb7-d19e-4a81-b789-25b8e9445913")
 
 // A locator tells where the parent of a differencing disk is (section 2.6.2.6).
 type locator struct {
@@ -104,7 +106,7 @@ func parseLocator(b []byte, at int64) (*locator, error) {
 func (l *locator) set(key, value string, at int64) error {
 	switch key {
 	case "parent_linkage", "parent_linkage2":
-		g, ok := parseGUID(value)
+		g, ok := guids.Parse(value)
 		if !ok {
 			return fieldError(at, "ParentLocator "+key, fmt.Sprintf("%q", value), "a GUID")
 		}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/bits"
 	"slices"
+
+	guids "github.com/luksimg/luksimg/internal/guid"
 )
 
 const (
@@ -34,12 +36,12 @@ const (
 )
 
 var (
-	fileParametersGUID = mustGUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b")
-	diskSizeGUID       = mustGUID("2fa54224-cd1b-4876-b211-5dbed83bf4b8")
-	diskIDGUID         = mustGUID("beca12ab-b2e6-4523-93ef-c309e000c746")
-	logicalSectorGUID  = mustGUID("8141bf1d-a96f-4709-ba47-f233a8faab5f")
-	physicalSectorGUID = mustGUID("cda348c7-445d-4471-9cc9-e9885251c556")
-	parentLocatorGUID  = mustGUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c")
+	fileParametersGUID = guids.Must("caa16737-fa36-4d43-b3b6-33f0aa44e76b")
+	diskSizeGUID       = guids.Must("2fa54224-cd1b-4876-b211-5dbed83bf4b8")
+	diskIDGUID         = guids.Must("beca12ab-b2e6-4523-93ef-c309e000c746")
+	logicalSectorGUID  = guids.Must("8141bf1d-a96f-4709-ba47-f233a8faab5f")
+	physicalSectorGUID = guids.Must("cda348c7-445d-4471-9cc9-e9885251c556")
+	parentLocatorGUID  = guids.Must("a8d35f2d-b30b-454d-abf7-d3d84834ab0c")
 )
 
 // metadata is what the metadata region (section 2.6) says of a disk, checked.

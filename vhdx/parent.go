@@ -3,7 +3,6 @@ package vhdx
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/luksimg/luksimg/internal/chain"
@@ -95,28 +94,11 @@ func (d *Disk) resolve() error {
 			return fieldError(d.m.logicalSectorAt, "LogicalSectorSize", d.m.logicalSector, "%d, which its parent has", p.m.logicalSector)
 		}
 	}
-	d.parent = src
+	d.disk.Parent, d.disk.ParentName = src, fmt.Sprintf("parent %q", l.name())
 	return nil
 }
 
 // ref returns what the locator says.
 func (l *locator) ref() Ref {
 	return Ref{Name: l.name(), RelativePath: l.relative, VolumePath: l.volume, AbsolutePath: l.absolute, Linkage: l.linkage[0].String()}
-}
-
-// readParent reads what is not in this image. What the parent is too short for is
-// zeros.
-func (d *Disk) readParent(p []byte, pos int64) (int, error) {
-	n := int(max(min(int64(len(p)), d.parent.Size()-pos), 0))
-	if n > 0 {
-		got, err := d.parent.ReadAt(p[:n], pos)
-		if got < n {
-			if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			return got, fmt.Errorf("vhdx: parent %q: %w", d.m.locator.name(), err)
-		}
-	}
-	clear(p[n:])
-	return len(p), nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	guids "github.com/luksimg/luksimg/internal/guid"
 )
 
 const (
@@ -19,8 +21,8 @@ const (
 )
 
 var (
-	batGUID      = mustGUID("2dc27766-f623-4200-9d64-115e9bfd4a08")
-	metadataGUID = mustGUID("8b7ca206-4790-4b9a-b8fe-575f050f886e")
+	batGUID      = guids.Must("2dc27766-f623-4200-9d64-115e9bfd4a08")
+	metadataGUID = guids.Must("8b7ca206-4790-4b9a-b8fe-575f050f886e")
 )
 
 // A span is a part of the file that is in use for something.

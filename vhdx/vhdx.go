@@ -11,12 +11,11 @@
 package vhdx
 
 import (
-	"errors"
-	"fmt"
 	"io"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 // Options changes how [Open] reads an image. The zero value is right for images of
@@ -42,18 +41,18 @@ type Options struct {
 // A Disk is an open VHDX image, seen as its guest sees it. It is an image.Source and
 // an image.Extenter, and safe for concurrent use. It holds nothing to be closed, and
 // in memory up to 4 MiB of the block allocation table and of sector bitmaps, a bit
-// for each 16 KiB of the table, and which parts of the file its log replaces.
+// for each 8 KiB of the table, and which parts of the file its log replaces.
 type Disk struct {
-	r        io.ReaderAt // the file, with its log replayed
-	file     io.ReaderAt // the file as it is
-	log      *view       // r, if there is a log to be replayed
-	fileSize int64       // of r
+	disk     disk.Disk
+	file     disk.File // with its log replayed
+	fileSize int64     // likewise
+	log      *view     // nil if there is no log to be replayed
+	pages    disk.Pages
 	opts     Options
 	h        *header
 	regions  *regions
 	m        *metadata
 	bat      table
-	parent   image.Source // nil without one
 	warnings []string
 }
 
@@ -93,7 +92,7 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{r: r, file: r, fileSize: size, opts: opts, h: h}
+	d := &Disk{file: disk.File{R: r}, fileSize: size, opts: opts, h: h, pages: disk.Pages{Format: "vhdx", Size: pageSize}}
 	if err := d.checkLinkage(opts.linkage); err != nil {
 		return nil, err
 	}
@@ -101,14 +100,15 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 		if d.log, err = openLog(r, size, h); err != nil {
 			return nil, err
 		}
-		d.r, d.fileSize = d.log, d.log.size
+		d.file.R, d.fileSize = d.log, d.log.size
 	}
-	if d.regions, err = readRegions(d.r, d.fileSize, h); err != nil {
+	if d.regions, err = readRegions(d.file.R, d.fileSize, h); err != nil {
 		return nil, err
 	}
-	if d.m, err = readMetadata(d.r, d.regions.metadata); err != nil {
+	if d.m, err = readMetadata(d.file.R, d.regions.metadata); err != nil {
 		return nil, err
 	}
+	d.disk = disk.Disk{Format: "vhdx", Size: d.m.size, Locate: d.locate, MetadataOnly: opts.MetadataOnly}
 	if err := d.openTable(); err != nil {
 		return nil, err
 	}
@@ -127,64 +127,8 @@ func (d *Disk) Size() int64 { return d.m.size }
 
 // ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends with
 // io.EOF. Blocks that are next to each other in the file are read at once.
-func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, errors.New("vhdx: read at a negative offset")
-	}
-	if err := d.readable(); err != nil {
-		return 0, err
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if off >= d.m.size {
-		return 0, io.EOF
-	}
-	var end error
-	if int64(len(p)) > d.m.size-off {
-		p, end = p[:d.m.size-off], io.EOF
-	}
-	done := 0
-	for done < len(p) {
-		pos := off + int64(done)
-		run, err := d.next(pos, off+int64(len(p)))
-		if err != nil {
-			return done, err
-		}
-		n, err := d.readRun(p[done:][:run.n], run, pos)
-		done += n
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, end
-}
+func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 
-// readable tells why no data can be read, if so.
-func (d *Disk) readable() error {
-	if d.opts.MetadataOnly {
-		return errors.New("vhdx: the image was opened for its metadata only")
-	}
-	return nil
-}
-
-// readRun reads a run of guest-visible bytes at pos.
-func (d *Disk) readRun(p []byte, r run, pos int64) (int, error) {
-	switch r.kind {
-	case kindData:
-		return readFull(d.r, p, r.host)
-	case kindParent:
-		return d.readParent(p, pos)
-	}
-	clear(p)
-	return len(p), nil
-}
-
-// readFull is [image.ReadFull] of a file, with an error that says where.
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
-	n, err := image.ReadFull(r, p, off)
-	if err != nil {
-		err = fmt.Errorf("vhdx: read %d bytes at offset %d of the file: %w", len(p), off, err)
-	}
-	return n, err
+	return disk.ReadFull("vhdx", r, p, off)
 }

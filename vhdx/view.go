@@ -3,8 +3,12 @@ package vhdx
 import (
 	"cmp"
 	"io"
+	"iter"
 	"slices"
 	"sync"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 // A segment is a part of the file that the log replaces: a sector of data, or any
@@ -129,6 +133,20 @@ func (v *view) ReadAt(p []byte, off int64) (int, error) {
 		}
 	}
 	return done, end
+}
+
+// Extents implements image.Extenter: what the log replaces, or adds, is data.
+func (v *view) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		for end := off + n; off < end; {
+			n, changed := v.part(off, end-off)
+			f := disk.File{R: v.r, Opaque: changed}
+			if !f.Extents(off, n, off, yield) {
+				return
+			}
+			off += n
+		}
+	}
 }
 
 var sectors = sync.Pool{New: func() any { return new([logSector]byte) }}

@@ -41,10 +41,7 @@ func (d *Disk) runExtents(r Run, pos int64, yield func(image.Extent, error) bool
 	}
 	switch r.Kind {
 	case Data:
-		if r.File.Opaque {
-			return one(pos, r.N, image.Data)
-		}
-		return pass(r.File.R, r.Host, r.N, pos, r.File.wrap, yield)
+		return r.File.Extents(r.Host, r.N, pos, yield)
 	case Packed:
 		return one(pos, r.N, image.Data)
 	case Zero:
@@ -53,22 +50,22 @@ func (d *Disk) runExtents(r Run, pos int64, yield func(image.Extent, error) bool
 		return one(pos, r.N, image.Hole)
 	}
 	in := d.inParent(pos, r.N)
-	if in > 0 && !pass(d.Parent, pos, in, pos, func(err error) error { return err }, yield) {
+	if in > 0 && !(&File{R: d.Parent}).Extents(pos, in, pos, yield) {
 		return false
 	}
 	return in == r.N || one(pos+in, r.N-in, image.Hole)
 }
 
-// pass yields the extents of n bytes at off of src as those at pos of the disk. What src
-// cannot tell is data.
-func pass(src any, off, n, pos int64, wrap func(error) error, yield func(image.Extent, error) bool) bool {
-	e, ok := src.(image.Extenter)
-	if !ok {
+// Extents yields the extents of n bytes at off of the file as those at pos of the disk, and
+// reports whether the sequence goes on. What the reader of the file cannot tell is data.
+func (f *File) Extents(off, n, pos int64, yield func(image.Extent, error) bool) bool {
+	src, ok := f.R.(image.Extenter)
+	if !ok || f.Opaque {
 		return yield(image.Extent{Offset: pos, Length: n, Kind: image.Data}, nil)
 	}
-	for e, err := range e.Extents(off, n) {
+	for e, err := range src.Extents(off, n) {
 		if err != nil {
-			yield(image.Extent{}, wrap(err))
+			yield(image.Extent{}, f.wrap(err))
 			return false
 		}
 		from, to := max(e.Offset, off), min(e.End(), off+n)

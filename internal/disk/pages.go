@@ -1,6 +1,9 @@
 package disk
 
-import "sync/atomic"
+import (
+	"bytes"
+	"sync/atomic"
+)
 
 // pageSlots is how many pages a cache keeps at most.
 const pageSlots = 512
@@ -18,9 +21,10 @@ type Pages struct {
 // A Page is a part of a file, which does not change. At the end of a file it may be cut
 // short.
 type Page struct {
-	f   *File
-	Off int64 // in the file
-	B   []byte
+	f    *File
+	Off  int64 // in the file
+	B    []byte
+	Zero bool // all of B is zeros
 }
 
 // Page returns the page of f, a file of size bytes, that off is in.
@@ -32,10 +36,11 @@ func (c *Pages) Page(f *File, size, off int64) (*Page, error) {
 	if p := slot.Load(); p != nil && p.Off == start && p.f == f {
 		return p, nil
 	}
-	p := &Page{f, start, make([]byte, min(c.Size, size-start))}
+	p := &Page{f: f, Off: start, B: make([]byte, min(c.Size, size-start))}
 	if _, err := ReadFull(c.Format, f.R, p.B, start); err != nil {
 		return nil, err
 	}
+	p.Zero = len(bytes.TrimLeft(p.B, "\x00")) == 0
 	slot.Store(p)
 	return p, nil
 }
