@@ -39,7 +39,7 @@ func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Che
 		}
 		return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
 	case QCOW2:
-		d, err := qcow.Open(r, size, qcow.Options{MetadataOnly: true})
+		d, err := qcow.Open(ctx, r, size, qcow.Options{MetadataOnly: true})
 		if err != nil {
 			return nil, err
 		}

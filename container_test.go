@@ -84,10 +84,10 @@ func TestContainers(t *testing.T) {
 			if s.File != int64(len(f.b)) || r.FileSize != s.File || r.VolumeSize != s.Volume || r.SourceSize != s.Source {
 				t.Errorf("%s: measured %+v, the file has %d bytes, the result says %+v", name, s, len(f.b), r)
 			}
-			if _, err := luksimg.OpenImage(bytes.NewReader(f.b), int64(len(f.b)), luksimg.ImageOptions{}); !errors.Is(err, luksimg.ErrEncrypted) {
+			if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(f.b), int64(len(f.b)), luksimg.ImageOptions{}); !errors.Is(err, luksimg.ErrEncrypted) {
 				t.Errorf("%s: without a key: %v", name, err)
 			}
-			img, err := luksimg.OpenImage(bytes.NewReader(f.b), int64(len(f.b)), luksimg.ImageOptions{Key: c.key})
+			img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(f.b), int64(len(f.b)), luksimg.ImageOptions{Key: c.key})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -116,7 +116,7 @@ func TestConvert(t *testing.T) {
 		if err != nil || n != int64(len(f.b)) {
 			t.Fatalf("%+v: %d bytes of %d, %v", o, n, len(f.b), err)
 		}
-		img, err := luksimg.OpenImage(bytes.NewReader(f.b), n, luksimg.ImageOptions{})
+		img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(f.b), n, luksimg.ImageOptions{})
 		if err != nil {
 			t.Fatalf("%+v: %v", o, err)
 		}
@@ -200,7 +200,7 @@ func TestDiscardZeros(t *testing.T) {
 		if digest && r.FileSHA256 != fmt.Sprintf("%x", sha256.Sum256(f.b)) {
 			t.Error("the digest is of another file")
 		}
-		img, err := luksimg.OpenImage(bytes.NewReader(f.b), r.FileSize, luksimg.ImageOptions{Key: key})
+		img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(f.b), r.FileSize, luksimg.ImageOptions{Key: key})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,22 +11,13 @@ import (
 )
 
 // Unlock opens the LUKS image in r, a file of size bytes, with a passphrase, which
-// may be the content of a key file. It is [luks.Open] and [luks.Header.Unlock], but
-// returns at once when ctx is done. The caller closes the Volume.
+// may be the content of a key file. It is [luks.Open] and [luks.Header.Unlock]. The caller closes the Volume.
 func Unlock(ctx context.Context, r io.ReaderAt, size int64, passphrase []byte) (*luks.Volume, error) {
 	h, err := luks.Open(r, size, luks.OpenOptions{})
 	if err != nil {
 		return nil, err
 	}
-	var v *luks.Volume
-	err = parallel.Await(ctx, func() (err error) {
-		v, err = h.Unlock(passphrase)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return v, nil
+	return h.Unlock(ctx, passphrase)
 }
 
 // zeroRun is the least run of zeros that [Decrypt] leaves out, and its alignment.

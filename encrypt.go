@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -87,21 +86,16 @@ func newEncryption(ctx context.Context, passphrase []byte, o EncryptOptions) (*e
 	if err := o.Profile.CheckKey(passphrase); err != nil {
 		return nil, err
 	}
-	e := &encryption{opts: o, luks: lo}
-	err = parallel.Await(ctx, func() error {
-		h, key, err := luks.New(passphrase, lo)
-		if err != nil {
-			return err
-		}
-		defer clear(key)
-		e.header = h
-		e.volume, err = h.Volume(nil, 0, key)
-		return err
-	})
+	h, key, err := luks.New(ctx, passphrase, lo)
 	if err != nil {
 		return nil, err
 	}
-	return e, nil
+	defer clear(key)
+	v, err := h.Volume(ctx, nil, 0, key)
+	if err != nil {
+		return nil, err
+	}
+	return &encryption{header: h, volume: v, opts: o, luks: lo}, nil
 }
 
 // result returns what is made of a disk of size bytes.
@@ -332,10 +326,10 @@ func (o EncryptOptions) apply() (luks.Options, error) {
 
 // Calibrate returns the KDF of o.LUKS with a cost such that deriving the key takes
 // about d on this machine; see [luks.Calibrate].
-func (o EncryptOptions) Calibrate(d time.Duration) (luks.KDF, error) {
+func (o EncryptOptions) Calibrate(ctx context.Context, d time.Duration) (luks.KDF, error) {
 	lo, err := o.apply()
 	if err != nil {
 		return lo.KDF, err
 	}
-	return luks.Calibrate(lo, d)
+	return luks.Calibrate(ctx, lo, d)
 }

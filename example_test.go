@@ -24,7 +24,7 @@ func encryptFile(ctx context.Context, src, dst string, key []byte) error {
 	if err != nil {
 		return err
 	}
-	disk, err := luksimg.OpenImage(in, fi.Size(), luksimg.ImageOptions{})
+	disk, err := luksimg.OpenImage(context.Background(), in, fi.Size(), luksimg.ImageOptions{})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package luksimg
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/luksimg/luksimg/image"
@@ -15,7 +16,7 @@ import (
 // disk in it afterwards. Identities, such as that of the parent of a differencing disk,
 // are checked by the packages of the formats; chains and loops by all of them and here.
 
-func (i *Image) openVHD(size int64, o ImageOptions) error {
+func (i *Image) openVHD(ctx context.Context, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhd.Options)
 	opts.MetadataOnly = true
 	meta, err := vhd.Open(i.Source, size, opts)
@@ -31,7 +32,7 @@ func (i *Image) openVHD(size int64, o ImageOptions) error {
 	}
 	if o.Resolve != nil {
 		opts.Resolve = func(r vhd.Ref) (image.Source, error) {
-			return o.behind(Ref{What: "parent disk", Names: names(r.RelativePath, r.AbsolutePath, r.Name), Format: VHD}, r.Options())
+			return o.behind(ctx, Ref{What: "parent disk", Names: names(r.RelativePath, r.AbsolutePath, r.Name), Format: VHD}, r.Options())
 		}
 	}
 	d, err := vhd.Open(i.Source, size, opts)
@@ -45,12 +46,12 @@ func (i *Image) openVHD(size int64, o ImageOptions) error {
 	return nil
 }
 
-func (i *Image) openVHDX(size int64, o ImageOptions) error {
+func (i *Image) openVHDX(ctx context.Context, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhdx.Options)
 	opts.ID, opts.Resolve = o.ID, nil
 	if o.Resolve != nil {
 		opts.Resolve = func(r vhdx.Ref) (image.Source, error) {
-			return o.behind(Ref{What: "parent disk", Names: names(r.RelativePath, r.VolumePath, r.AbsolutePath), Format: VHDX}, r.Options())
+			return o.behind(ctx, Ref{What: "parent disk", Names: names(r.RelativePath, r.VolumePath, r.AbsolutePath), Format: VHDX}, r.Options())
 		}
 	}
 	d, err := vhdx.Open(i.Source, size, opts)
@@ -61,15 +62,15 @@ func (i *Image) openVHDX(size int64, o ImageOptions) error {
 	return nil
 }
 
-func (i *Image) openVMDK(size int64, o ImageOptions) error {
+func (i *Image) openVMDK(ctx context.Context, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vmdk.Options)
 	opts.ID, opts.Resolve = o.ID, nil
 	if o.Resolve != nil {
 		opts.Resolve = func(r vmdk.Ref) (image.Source, error) {
 			if r.Parent {
-				return o.behind(Ref{What: "parent disk", Names: names(r.Name), Format: VMDK}, r.Options())
+				return o.behind(ctx, Ref{What: "parent disk", Names: names(r.Name), Format: VMDK}, r.Options())
 			}
-			return o.behind(Ref{What: "extent", Names: names(r.Name), Format: Raw}, nil)
+			return o.behind(ctx, Ref{What: "extent", Names: names(r.Name), Format: Raw}, nil)
 		}
 	}
 	d, err := vmdk.Open(i.Source, size, opts)
@@ -80,8 +81,8 @@ func (i *Image) openVMDK(size int64, o ImageOptions) error {
 	return nil
 }
 
-func (i *Image) openQCOW(size int64, o ImageOptions) error {
-	meta, err := qcow.Open(i.Source, size, qcow.Options{MetadataOnly: true})
+func (i *Image) openQCOW(ctx context.Context, size int64, o ImageOptions) error {
+	meta, err := qcow.Open(ctx, i.Source, size, qcow.Options{MetadataOnly: true})
 	if err != nil {
 		return err
 	}
@@ -95,16 +96,16 @@ func (i *Image) openQCOW(size int64, o ImageOptions) error {
 	if o.Resolve != nil {
 		opts.Resolve = func(r qcow.Ref) (image.Source, error) {
 			if r.DataFile {
-				return o.behind(Ref{What: "external data file", Names: names(r.Name), Format: Raw}, nil)
+				return o.behind(ctx, Ref{What: "external data file", Names: names(r.Name), Format: Raw}, nil)
 			}
 			format, err := formatOf(r.Format)
 			if err != nil {
 				return nil, err
 			}
-			return o.behind(Ref{What: "backing file", Names: names(r.Name), Format: format}, nil)
+			return o.behind(ctx, Ref{What: "backing file", Names: names(r.Name), Format: format}, nil)
 		}
 	}
-	d, err := qcow.Open(i.Source, size, opts)
+	d, err := qcow.Open(ctx, i.Source, size, opts)
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func formatOf(name string) (Format, error) {
 	return "", fmt.Errorf("%w: a backing file of format %q", ErrUnsupportedFormat, name)
 }
 
-func (i *Image) openLUKS(size int64, o ImageOptions) error {
+func (i *Image) openLUKS(ctx context.Context, size int64, o ImageOptions) error {
 	if o.Key == nil {
 		return fmt.Errorf("%w with %s", ErrEncrypted, map[Format]string{LUKS1: "LUKS1", LUKS2: "LUKS2"}[i.Format])
 	}
@@ -141,7 +142,7 @@ func (i *Image) openLUKS(size int64, o ImageOptions) error {
 	if h.DataOffset() == 0 {
 		return ErrDetached
 	}
-	v, err := h.Unlock(o.Key)
+	v, err := h.Unlock(ctx, o.Key)
 	if err != nil {
 		return err
 	}
@@ -170,7 +171,7 @@ func names(all ...string) []string {
 
 // behind opens another file that an image needs. What the package of the format asks of it
 // are options of that package, or nil.
-func (o ImageOptions) behind(ref Ref, asked any) (image.Source, error) {
+func (o ImageOptions) behind(ctx context.Context, ref Ref, asked any) (image.Source, error) {
 	next := ImageOptions{Format: ref.Format, Key: o.Key, LUKS: o.LUKS, Resolve: o.Resolve,
 		chain: o.chain.Next(o.ID), top: o.top, asked: asked}
 	ref.From, ref.Depth = o.ID, next.chain.Depth()
@@ -182,7 +183,7 @@ func (o ImageOptions) behind(ref Ref, asked any) (image.Source, error) {
 		return nil, fmt.Errorf("the resolver gave neither the %s nor an error", ref.What)
 	}
 	next.ID = f.ID
-	img, err := OpenImage(f.ReaderAt, f.Size, next)
+	img, err := OpenImage(ctx, f.ReaderAt, f.Size, next)
 	if err != nil {
 		return nil, fmt.Errorf("%s %q: %w", ref.What, f.ID, err)
 	}

@@ -63,7 +63,7 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*I
 		return nil, err
 	}
 	// Where the disk needs no key and no other file, its partition table is seen too.
-	img, err := OpenImage(r, size, ImageOptions{Format: format})
+	img, err := OpenImage(ctx, r, size, ImageOptions{Format: format})
 	switch {
 	case err == nil:
 		defer img.Close()
@@ -91,7 +91,7 @@ func (i *Info) describe(ctx context.Context, r io.ReaderAt) error {
 		i.VHD, i.Encrypted = &v, v.Encrypted
 		i.VirtualSize, i.DataSize, i.Warnings = v.VirtualSize, v.AllocatedBytes, v.Warnings
 	case QCOW2:
-		d, err := qcow.Open(r, i.FileSize, qcow.Options{MetadataOnly: true})
+		d, err := qcow.Open(ctx, r, i.FileSize, qcow.Options{MetadataOnly: true})
 		if err != nil {
 			return err
 		}

@@ -441,15 +441,15 @@ func TestDetect(t *testing.T) {
 func TestOpenImage(t *testing.T) {
 	enc := encrypted(t)
 	for _, o := range []luksimg.ImageOptions{{}, {Format: luksimg.LUKS2}} {
-		if _, err := luksimg.OpenImage(bytes.NewReader(enc), int64(len(enc)), o); !errors.Is(err, luksimg.ErrEncrypted) {
+		if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(enc), int64(len(enc)), o); !errors.Is(err, luksimg.ErrEncrypted) {
 			t.Errorf("LUKS: %v", err)
 		}
 	}
-	img, err := luksimg.OpenImage(bytes.NewReader(enc), int64(len(enc)), luksimg.ImageOptions{Format: luksimg.Raw})
+	img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(enc), int64(len(enc)), luksimg.ImageOptions{Format: luksimg.Raw})
 	if err != nil || img.Size() != int64(len(enc)) {
 		t.Errorf("LUKS taken as raw: %v", err)
 	}
-	if _, err := luksimg.OpenImage(bytes.NewReader(enc), int64(len(enc)), luksimg.ImageOptions{Format: "x"}); !errors.Is(err, luksimg.ErrUnsupportedFormat) {
+	if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(enc), int64(len(enc)), luksimg.ImageOptions{Format: "x"}); !errors.Is(err, luksimg.ErrUnsupportedFormat) {
 		t.Errorf("unknown format: %v", err)
 	}
 }
@@ -467,7 +467,7 @@ func encrypted(t *testing.T) []byte {
 // TestImageExtents looks for the holes of the container in the image.
 func TestImageExtents(t *testing.T) {
 	raw := golden(t, "qcow/testdata/snap.qcow2.gz")
-	img, err := luksimg.OpenImage(bytes.NewReader(raw), int64(len(raw)), luksimg.ImageOptions{})
+	img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(raw), int64(len(raw)), luksimg.ImageOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -545,7 +545,7 @@ func TestVHD(t *testing.T) {
 	}
 	for _, name := range files {
 		b := golden(t, name)
-		img, err := luksimg.OpenImage(bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
+		img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
 		if err != nil || img.Format != luksimg.VHD {
 			t.Fatalf("%s: %v, %v", name, img, err)
 		}
@@ -570,11 +570,11 @@ func TestVHD(t *testing.T) {
 }
 
 func TestCalibrate(t *testing.T) {
-	k, err := luksimg.EncryptOptions{Profile: luksimg.ClassicLUKS}.Calibrate(1)
+	k, err := luksimg.EncryptOptions{Profile: luksimg.ClassicLUKS}.Calibrate(t.Context(), 1)
 	if err != nil || k.Type != luks.PBKDF2 || k.Iterations != 1000 {
 		t.Errorf("%+v, %v", k, err)
 	}
-	if _, err := (luksimg.EncryptOptions{Profile: "x"}).Calibrate(1); err == nil {
+	if _, err := (luksimg.EncryptOptions{Profile: "x"}).Calibrate(t.Context(), 1); err == nil {
 		t.Error("an unknown profile was taken")
 	}
 }

@@ -1,6 +1,7 @@
 package luksimg
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -102,8 +103,9 @@ type OtherFile struct {
 
 // OpenImage opens the image in r, a file of size bytes; see [Detect] for its format. If r
 // is an [os.File] or an [image.Source], its holes are not read. An encrypted image is
-// [ErrEncrypted] without a key; a wrong one is [luks.ErrPassphrase].
-func OpenImage(r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
+// [ErrEncrypted] without a key; a wrong one is [luks.ErrPassphrase]. If ctx is done while
+// a key is derived, its cause is returned.
+func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
 	if o.chain.TooLong() {
 		return nil, fmt.Errorf("%w: a chain of more than %d images", image.ErrUnsupported, chain.Max)
 	}
@@ -128,15 +130,15 @@ func OpenImage(r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
 	switch format {
 	case Raw:
 	case VHD:
-		err = img.openVHD(size, o)
+		err = img.openVHD(ctx, size, o)
 	case QCOW2:
-		err = img.openQCOW(size, o)
+		err = img.openQCOW(ctx, size, o)
 	case VHDX:
-		err = img.openVHDX(size, o)
+		err = img.openVHDX(ctx, size, o)
 	case VMDK:
-		err = img.openVMDK(size, o)
+		err = img.openVMDK(ctx, size, o)
 	case LUKS1, LUKS2:
-		err = img.openLUKS(size, o)
+		err = img.openLUKS(ctx, size, o)
 	default:
 		err = fmt.Errorf("%w: %q", ErrUnsupportedFormat, format)
 	}

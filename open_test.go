@@ -59,7 +59,7 @@ func (f *folder) resolve(r luksimg.Ref) (*luksimg.OtherFile, error) {
 
 func (f *folder) open(name string) (*luksimg.Image, error) {
 	b := f.files[name]
-	return luksimg.OpenImage(bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{Resolve: f.resolve, ID: name})
+	return luksimg.OpenImage(context.Background(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{Resolve: f.resolve, ID: name})
 }
 
 func TestDifferencingVHD(t *testing.T) {
@@ -92,7 +92,7 @@ func TestDifferencingVHD(t *testing.T) {
 		t.Errorf("asked %+v", f.asked)
 	}
 	b := f.files["top"]
-	if _, err := luksimg.OpenImage(bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{}); !errors.As(err, new(*vhd.RefusedError)) {
+	if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{}); !errors.As(err, new(*vhd.RefusedError)) {
 		t.Errorf("without a resolver: %v", err)
 	}
 	if i, err := luksimg.Inspect(ctx, bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{}); err != nil || i.VHD.Parent == nil || i.VHD.Parent.Name != "middle" {
@@ -126,7 +126,7 @@ func TestVMDK(t *testing.T) {
 	ctx := context.Background()
 	split := golden(t, "vmdk/testdata/split.vmdk.gz")
 	f := &folder{files: map[string][]byte{"split": split}}
-	if _, err := luksimg.OpenImage(bytes.NewReader(split), int64(len(split)), luksimg.ImageOptions{}); !errors.As(err, new(*vmdk.RefusedError)) {
+	if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(split), int64(len(split)), luksimg.ImageOptions{}); !errors.As(err, new(*vmdk.RefusedError)) {
 		t.Errorf("without a resolver: %v", err)
 	}
 	if _, err := f.open("split"); !errors.Is(err, errBroken) {
@@ -151,7 +151,7 @@ func TestVMDK(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, i, err)
 		}
 		var out file
-		img, err := luksimg.OpenImage(bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
+		img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

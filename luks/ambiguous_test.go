@@ -27,7 +27,7 @@ func TestAmbiguous(t *testing.T) {
 		b := bytes.Clone(img)
 		clear(b[:16384])
 		copy(b[c.offset:], c.bytes)
-		if !opens(b, passphrase) {
+		if !opens(t, b, passphrase) {
 			t.Errorf("%s: does not open by its secondary header", c.name)
 		}
 		if w := strings.Join(open(t, b).Info().Warnings, "\n"); !strings.Contains(w, c.name) {
@@ -52,7 +52,7 @@ func TestAmbiguous(t *testing.T) {
 		if did, err := e.Repair(); !did || err != nil {
 			t.Errorf("%s: Repair: %v, %v", c.name, did, err)
 		}
-		if w := open(t, j.b).Info().Warnings; len(w) > 0 || !opens(j.b, passphrase) {
+		if w := open(t, j.b).Info().Warnings; len(w) > 0 || !opens(t, j.b, passphrase) {
 			t.Errorf("%s: after Repair: %q", c.name, w)
 		}
 	}
@@ -145,7 +145,7 @@ func TestRestoreSparesData(t *testing.T) {
 	if err != nil || !bytes.Equal(j.b[data:], after[data:]) {
 		t.Errorf("restored over data: %v", err)
 	}
-	if _, err := open(t, j.b).VolumeKey(passphrase); err != nil {
+	if _, err := open(t, j.b).VolumeKey(t.Context(), passphrase); err != nil {
 		t.Error(err)
 	}
 }

@@ -19,7 +19,8 @@ type File interface {
 // An Editor changes the header of an image in place: its key slots, tokens and labels.
 // The data stay as they are. Every change is written so that the image opens at each
 // moment, also if the process is killed: key material first, then one copy of the
-// header, then the other, each made durable before the next. It is not safe for
+// header, then the other, each made durable before the next. A context ends the derivation
+// of keys, and nothing that is being written. It is not safe for
 // concurrent use, and no other program must change the header meanwhile; if one did,
 // that is [ErrChanged].
 type Editor struct {

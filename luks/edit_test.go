@@ -67,12 +67,13 @@ func edit(t testing.TB, img []byte) (*luks.Editor, *journal) {
 }
 
 // opens tells whether a passphrase opens an image with the right plaintext.
-func opens(img, passphrase []byte) bool {
+func opens(t testing.TB, img, passphrase []byte) bool {
+	t.Helper()
 	h, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{})
 	if err != nil {
 		return false
 	}
-	v, err := h.Unlock(passphrase)
+	v, err := h.Unlock(t.Context(), passphrase)
 	if err != nil {
 		return false
 	}
@@ -94,7 +95,7 @@ func slotsOf(h *luks.Header) []int {
 
 func volumeKey(t testing.TB, e *luks.Editor, passphrase []byte) []byte {
 	t.Helper()
-	key, err := e.Header().VolumeKey(passphrase)
+	key, err := e.Header().VolumeKey(t.Context(), passphrase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,34 +113,34 @@ func TestKeySlots(t *testing.T) {
 				}
 				for _, p := range [][]byte{passphrase, newPassphrase, third} {
 					is := slices.ContainsFunc(good, func(g []byte) bool { return bytes.Equal(g, p) })
-					if opens(j.b, p) != is {
+					if opens(t, j.b, p) != is {
 						t.Errorf("%q opens: %v, want %v", p, !is, is)
 					}
 				}
 			}
 			key := volumeKey(t, e, passphrase)
-			if n, err := e.AddKey(key, newPassphrase, luks.AnySlot, quick); n != 1 || err != nil {
+			if n, err := e.AddKey(t.Context(), key, newPassphrase, luks.AnySlot, quick); n != 1 || err != nil {
 				t.Fatalf("AddKey: %d, %v", n, err)
 			}
 			check([]int{0, 1}, passphrase, newPassphrase)
-			if n, err := e.AddKey(key, third, 5, quick); n != 5 || err != nil {
+			if n, err := e.AddKey(t.Context(), key, third, 5, quick); n != 5 || err != nil {
 				t.Fatalf("AddKey to slot 5: %d, %v", n, err)
 			}
 			check([]int{0, 1, 5}, passphrase, newPassphrase, third)
-			if _, err := e.AddKey(key, third, 5, quick); !errors.Is(err, luks.ErrNoSlot) {
+			if _, err := e.AddKey(t.Context(), key, third, 5, quick); !errors.Is(err, luks.ErrNoSlot) {
 				t.Errorf("AddKey to a slot in use: %v", err)
 			}
-			if _, err := e.AddKey(make([]byte, len(key)), third, luks.AnySlot, quick); !errors.Is(err, luks.ErrVolumeKey) {
+			if _, err := e.AddKey(t.Context(), make([]byte, len(key)), third, luks.AnySlot, quick); !errors.Is(err, luks.ErrVolumeKey) {
 				t.Errorf("AddKey with a wrong volume key: %v", err)
 			}
-			if _, err := e.AddKey(key, nil, luks.AnySlot, quick); err == nil {
+			if _, err := e.AddKey(t.Context(), key, nil, luks.AnySlot, quick); err == nil {
 				t.Error("AddKey with an empty passphrase")
 			}
-			if n, err := e.RemoveKey(newPassphrase, false); n != 1 || err != nil {
+			if n, err := e.RemoveKey(t.Context(), newPassphrase, false); n != 1 || err != nil {
 				t.Fatalf("RemoveKey: %d, %v", n, err)
 			}
 			check([]int{0, 5}, passphrase, third)
-			if _, err := e.RemoveKey(newPassphrase, false); !errors.Is(err, luks.ErrPassphrase) {
+			if _, err := e.RemoveKey(t.Context(), newPassphrase, false); !errors.Is(err, luks.ErrPassphrase) {
 				t.Errorf("RemoveKey of what is gone: %v", err)
 			}
 			if err := e.KillSlot(0, false); err != nil {
@@ -152,11 +153,11 @@ func TestKeySlots(t *testing.T) {
 			if err := e.KillSlot(5, false); !errors.Is(err, luks.ErrLastSlot) {
 				t.Errorf("KillSlot of the last: %v", err)
 			}
-			if _, err := e.RemoveKey(third, false); !errors.Is(err, luks.ErrLastSlot) {
+			if _, err := e.RemoveKey(t.Context(), third, false); !errors.Is(err, luks.ErrLastSlot) {
 				t.Errorf("RemoveKey of the last: %v", err)
 			}
 			check([]int{5}, third)
-			n, err := e.ChangeKey(third, newPassphrase, quick)
+			n, err := e.ChangeKey(t.Context(), third, newPassphrase, quick)
 			if want := map[bool]int{true: 0, false: 5}[name == "luks1"]; n != want || err != nil {
 				t.Fatalf("ChangeKey: %d, %v", n, err)
 			}
@@ -165,7 +166,7 @@ func TestKeySlots(t *testing.T) {
 				t.Fatal(err)
 			}
 			check(nil)
-			if _, err := e.AddKey(key, passphrase, luks.AnySlot, quick); err != nil {
+			if _, err := e.AddKey(t.Context(), key, passphrase, luks.AnySlot, quick); err != nil {
 				t.Fatal(err)
 			}
 			check([]int{0}, passphrase)
@@ -173,7 +174,7 @@ func TestKeySlots(t *testing.T) {
 				t.Fatal(err)
 			}
 			check(nil)
-			if _, err := e.Header().UnlockVolumeKey(key); err != nil {
+			if _, err := e.Header().UnlockVolumeKey(t.Context(), key); err != nil {
 				t.Errorf("the volume key after Erase: %v", err)
 			}
 		})
@@ -187,9 +188,12 @@ func TestWiped(t *testing.T) {
 		old := bytes.Clone(img[s.Offset : s.Offset+int64(s.KeyBits/8*4000)])
 		for what, do := range map[string]func(e *luks.Editor) error{
 			"KillSlot":  func(e *luks.Editor) error { return e.KillSlot(0, true) },
-			"RemoveKey": func(e *luks.Editor) error { _, err := e.RemoveKey(passphrase, true); return err },
-			"ChangeKey": func(e *luks.Editor) error { _, err := e.ChangeKey(passphrase, newPassphrase, quick); return err },
-			"Erase":     func(e *luks.Editor) error { return e.Erase() },
+			"RemoveKey": func(e *luks.Editor) error { _, err := e.RemoveKey(t.Context(), passphrase, true); return err },
+			"ChangeKey": func(e *luks.Editor) error {
+				_, err := e.ChangeKey(t.Context(), passphrase, newPassphrase, quick)
+				return err
+			},
+			"Erase": func(e *luks.Editor) error { return e.Erase() },
 		} {
 			e, j := edit(t, img)
 			if err := do(e); err != nil {
@@ -212,25 +216,25 @@ func TestFull(t *testing.T) {
 		key := volumeKey(t, e, passphrase)
 		var err error
 		for err == nil {
-			_, err = e.AddKey(key, newPassphrase, luks.AnySlot, quick)
+			_, err = e.AddKey(t.Context(), key, newPassphrase, luks.AnySlot, quick)
 		}
 		if !errors.Is(err, luks.ErrNoSlot) || len(slotsOf(e.Header())) != want {
 			t.Errorf("%s: %d slots, %v; want %d", name, len(slotsOf(e.Header())), err, want)
 		}
-		if n, err := e.ChangeKey(passphrase, third, quick); n != 0 || err != nil {
+		if n, err := e.ChangeKey(t.Context(), passphrase, third, quick); n != 0 || err != nil {
 			t.Errorf("%s: ChangeKey without room: %d, %v", name, n, err)
 		}
-		if n, err := e.ChangeKey(third, passphrase, quick); n != 0 || err != nil {
+		if n, err := e.ChangeKey(t.Context(), third, passphrase, quick); n != 0 || err != nil {
 			t.Errorf("%s: ChangeKey back: %d, %v", name, n, err)
 		}
-		if !opens(j.b, passphrase) || !opens(j.b, newPassphrase) || opens(j.b, third) {
+		if !opens(t, j.b, passphrase) || !opens(t, j.b, newPassphrase) || opens(t, j.b, third) {
 			t.Errorf("%s: does not open any more", name)
 		}
 		// What is in the middle is found again.
 		if err := e.KillSlot(3, false); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := e.AddKey(key, third, luks.AnySlot, quick); n != 3 || err != nil {
+		if n, err := e.AddKey(t.Context(), key, third, luks.AnySlot, quick); n != 3 || err != nil {
 			t.Errorf("%s: into the gap: %d, %v", name, n, err)
 		}
 	}
@@ -240,15 +244,15 @@ func TestFull(t *testing.T) {
 func TestConvertKDF(t *testing.T) {
 	e, j := edit(t, editable(t)["luks2"])
 	for _, k := range []luks.KDF{{Type: luks.Argon2id, Memory: 32}, {Type: luks.PBKDF2, Iterations: 2000, Hash: "sha512"}, {Type: luks.Argon2i, Memory: 64, Parallel: 1}} {
-		if _, err := e.ChangeKey(passphrase, passphrase, luks.KeyOptions{KDF: k}); err != nil {
+		if _, err := e.ChangeKey(t.Context(), passphrase, passphrase, luks.KeyOptions{KDF: k}); err != nil {
 			t.Fatal(err)
 		}
-		if s := e.Header().Info().Keyslots; len(s) != 1 || s[0].Slot != 0 || s[0].KDF != k.Type || !opens(j.b, passphrase) {
+		if s := e.Header().Info().Keyslots; len(s) != 1 || s[0].Slot != 0 || s[0].KDF != k.Type || !opens(t, j.b, passphrase) {
 			t.Errorf("%s: %+v", k.Type, s)
 		}
 	}
 	e, _ = edit(t, editable(t)["luks1"])
-	if _, err := e.ChangeKey(passphrase, passphrase, luks.KeyOptions{KDF: luks.KDF{Type: luks.Argon2id}}); err == nil {
+	if _, err := e.ChangeKey(t.Context(), passphrase, passphrase, luks.KeyOptions{KDF: luks.KDF{Type: luks.Argon2id}}); err == nil {
 		t.Error("LUKS1 took Argon2id")
 	}
 }
@@ -294,7 +298,7 @@ func TestTokensAndLabels(t *testing.T) {
 		t.Error("a long label was taken")
 	}
 	// A removed key slot leaves the tokens, and its priority goes along when it changes.
-	if _, err := e.ChangeKey(passphrase, newPassphrase, quick); err != nil {
+	if _, err := e.ChangeKey(t.Context(), passphrase, newPassphrase, quick); err != nil {
 		t.Fatal(err)
 	}
 	i := open(t, j.b).Info()
@@ -335,16 +339,16 @@ func TestChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		key := volumeKey(t, e, passphrase)
-		if _, err := other.AddKey(key, newPassphrase, luks.AnySlot, quick); err != nil {
+		if _, err := other.AddKey(t.Context(), key, newPassphrase, luks.AnySlot, quick); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.AddKey(key, third, luks.AnySlot, quick); !errors.Is(err, luks.ErrChanged) {
+		if _, err := e.AddKey(t.Context(), key, third, luks.AnySlot, quick); !errors.Is(err, luks.ErrChanged) {
 			t.Errorf("%s: AddKey: %v", name, err)
 		}
 		if err := e.KillSlot(0, true); !errors.Is(err, luks.ErrChanged) {
 			t.Errorf("%s: KillSlot: %v", name, err)
 		}
-		if !opens(j.b, passphrase) || !opens(j.b, newPassphrase) {
+		if !opens(t, j.b, passphrase) || !opens(t, j.b, newPassphrase) {
 			t.Errorf("%s: a key is gone", name)
 		}
 	}
@@ -359,7 +363,7 @@ func TestRepair(t *testing.T) {
 		if did, err := e.Repair(); !did || err != nil {
 			t.Fatalf("copy at %d: %v, %v", at, did, err)
 		}
-		if w := open(t, j.b).Info().Warnings; len(w) > 0 || !opens(j.b, passphrase) {
+		if w := open(t, j.b).Info().Warnings; len(w) > 0 || !opens(t, j.b, passphrase) {
 			t.Errorf("copy at %d: %q", at, w)
 		}
 		if first := j.writes[0].off; first != int64(at) {
@@ -382,18 +386,21 @@ func TestCrash(t *testing.T) {
 		do     func(e *luks.Editor) error
 	}{
 		{"AddKey", true, nil, func(e *luks.Editor) error {
-			_, err := e.AddKey(volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
+			_, err := e.AddKey(t.Context(), volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
 			return err
 		}},
 		{"AddKey, primary damaged", false, damage(0), func(e *luks.Editor) error {
-			_, err := e.AddKey(volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
+			_, err := e.AddKey(t.Context(), volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
 			return err
 		}},
 		{"AddKey, secondary damaged", false, damage(16384), func(e *luks.Editor) error {
-			_, err := e.AddKey(volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
+			_, err := e.AddKey(t.Context(), volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
 			return err
 		}},
-		{"ChangeKey", true, nil, func(e *luks.Editor) error { _, err := e.ChangeKey(passphrase, newPassphrase, quick); return err }},
+		{"ChangeKey", true, nil, func(e *luks.Editor) error {
+			_, err := e.ChangeKey(t.Context(), passphrase, newPassphrase, quick)
+			return err
+		}},
 		{"SetLabel", false, nil, func(e *luks.Editor) error { return e.SetLabel("x", "y") }},
 		{"AddToken", false, nil, func(e *luks.Editor) error {
 			_, err := e.AddToken([]byte(`{"type":"x","keyslots":["0"]}`), luks.AnyToken)
@@ -418,11 +425,11 @@ func TestCrash(t *testing.T) {
 	// Of two slots one is removed: the other one has to open all the time.
 	for _, name := range []string{"luks1", "luks2"} {
 		e, j := edit(t, editable(t)[name])
-		if _, err := e.AddKey(volumeKey(t, e, passphrase), newPassphrase, luks.AnySlot, quick); err != nil {
+		if _, err := e.AddKey(t.Context(), volumeKey(t, e, passphrase), newPassphrase, luks.AnySlot, quick); err != nil {
 			t.Fatal(err)
 		}
 		for what, do := range map[string]func(e *luks.Editor) error{
-			"RemoveKey": func(e *luks.Editor) error { _, err := e.RemoveKey(passphrase, false); return err },
+			"RemoveKey": func(e *luks.Editor) error { _, err := e.RemoveKey(t.Context(), passphrase, false); return err },
 			"KillSlot":  func(e *luks.Editor) error { return e.KillSlot(0, false) },
 		} {
 			t.Run(name+"/"+what, func(t *testing.T) { crash(t, j.b, do, newPassphrase, nil) })
@@ -448,7 +455,7 @@ func crashStates(t *testing.T, start []byte, j *journal, old, new []byte) {
 	img := bytes.Clone(start)
 	look := func(where string, ask bool) {
 		states++
-		if !opens(img, old) && (new == nil || !opens(img, new)) {
+		if !opens(t, img, old) && (new == nil || !opens(t, img, new)) {
 			t.Fatalf("%s: the image does not open", where)
 		}
 		if ask && real {
@@ -498,11 +505,11 @@ func TestBackup(t *testing.T) {
 			}
 			// After the passphrase was changed, the backup brings the old one back.
 			e, j := edit(t, img)
-			if _, err := e.ChangeKey(passphrase, newPassphrase, quick); err != nil {
+			if _, err := e.ChangeKey(t.Context(), passphrase, newPassphrase, quick); err != nil {
 				t.Fatal(err)
 			}
 			r, err := restore(j.b, false)
-			if err != nil || !opens(r.b, passphrase) || opens(r.b, newPassphrase) {
+			if err != nil || !opens(t, r.b, passphrase) || opens(t, r.b, newPassphrase) {
 				t.Errorf("restored: %v", err)
 			}
 			if w := open(t, r.b).Info().Warnings; len(w) > 0 {
@@ -517,7 +524,7 @@ func TestBackup(t *testing.T) {
 			if _, err := restore(gone, false); !errors.Is(err, luks.ErrBackup) {
 				t.Errorf("no header there: %v", err)
 			}
-			if r, err := restore(gone, true); err != nil || !opens(r.b, passphrase) {
+			if r, err := restore(gone, true); err != nil || !opens(t, r.b, passphrase) {
 				t.Errorf("no header there, by force: %v", err)
 			}
 			other := editable(t)[name]
@@ -546,7 +553,7 @@ func TestConvert(t *testing.T) {
 			e, j := edit(t, start)
 			key := volumeKey(t, e, passphrase)
 			for i, p := range [][]byte{newPassphrase, third} {
-				if _, err := e.AddKey(key, p, []int{7, 3}[i], quick); err != nil {
+				if _, err := e.AddKey(t.Context(), key, p, []int{7, 3}[i], quick); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -565,7 +572,7 @@ func TestConvert(t *testing.T) {
 					t.Errorf("LUKS%d: slots %v", version, got)
 				}
 				for _, p := range [][]byte{passphrase, newPassphrase, third} {
-					if !opens(j.b, p) {
+					if !opens(t, j.b, p) {
 						t.Errorf("LUKS%d: %q does not open", version, p)
 					}
 				}
@@ -577,7 +584,7 @@ func TestConvert(t *testing.T) {
 				t.Error("converted to LUKS3")
 			}
 			// What was changed after it was converted is what counts.
-			if _, err := e.ChangeKey(third, []byte("x"), quick); err != nil || !opens(j.b, []byte("x")) || opens(j.b, third) {
+			if _, err := e.ChangeKey(t.Context(), third, []byte("x"), quick); err != nil || !opens(t, j.b, []byte("x")) || opens(t, j.b, third) {
 				t.Errorf("ChangeKey: %v", err)
 			}
 		})
@@ -636,11 +643,11 @@ func TestConvertRefused(t *testing.T) {
 	e, j := edit(t, editable(t)["luks1"])
 	key := volumeKey(t, e, passphrase)
 	for range 7 {
-		if _, err := e.AddKey(key, third, luks.AnySlot, quick); err != nil {
+		if _, err := e.AddKey(t.Context(), key, third, luks.AnySlot, quick); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := e.Convert(2); !errors.Is(err, luks.ErrNoSlot) || !opens(j.b, passphrase) {
+	if err := e.Convert(2); !errors.Is(err, luks.ErrNoSlot) || !opens(t, j.b, passphrase) {
 		t.Errorf("no free slot: %v", err)
 	}
 }
@@ -669,11 +676,11 @@ func TestRestoreCrash(t *testing.T) {
 				t.Fatal(err)
 			}
 			e, changed := edit(t, img)
-			if _, err := e.ChangeKey(passphrase, newPassphrase, quick); err != nil {
+			if _, err := e.ChangeKey(t.Context(), passphrase, newPassphrase, quick); err != nil {
 				t.Fatal(err)
 			}
 			if name != "luks1" { // back to where the old one was
-				if _, err := e.ChangeKey(newPassphrase, newPassphrase, quick); err != nil {
+				if _, err := e.ChangeKey(t.Context(), newPassphrase, newPassphrase, quick); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -682,7 +689,7 @@ func TestRestoreCrash(t *testing.T) {
 				t.Fatal(err)
 			}
 			crashStates(t, changed.b, j, newPassphrase, passphrase)
-			if !opens(j.b, passphrase) || opens(j.b, newPassphrase) {
+			if !opens(t, j.b, passphrase) || opens(t, j.b, newPassphrase) {
 				t.Error("not what the backup has")
 			}
 		})

@@ -26,7 +26,7 @@ func try(t *testing.T, img []byte) {
 		}
 		return
 	}
-	v, err := h.Unlock(passphrase)
+	v, err := h.Unlock(t.Context(), passphrase)
 	if err != nil {
 		return
 	}
@@ -105,7 +105,7 @@ func FuzzVolume(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := h.Unlock(passphrase)
+		v, err := h.Unlock(t.Context(), passphrase)
 		if err != nil {
 			t.Fatal(err)
 		}

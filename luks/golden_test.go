@@ -3,6 +3,7 @@ package luks_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -83,7 +84,7 @@ func TestGolden(t *testing.T) {
 			if len(s.Salt) != 32 || !reflect.DeepEqual(s, c.slot) {
 				t.Errorf("key slot\ngot  %+v\nwant %+v", s, c.slot)
 			}
-			v, err := h.Unlock([]byte("golden passphrase"))
+			v, err := h.Unlock(t.Context(), []byte("golden passphrase"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +96,7 @@ func TestGolden(t *testing.T) {
 			if !bytes.Equal(got, goldenPlain()) {
 				t.Error("plaintext differs")
 			}
-			if _, err := h.Unlock([]byte("golden passphrase\n")); !errors.Is(err, luks.ErrPassphrase) {
+			if _, err := h.Unlock(t.Context(), []byte("golden passphrase\n")); !errors.Is(err, luks.ErrPassphrase) {
 				t.Errorf("wrong passphrase: %v", err)
 			}
 		})
@@ -123,7 +124,7 @@ func TestGoldenBytes(t *testing.T) {
 
 func ExampleNewWriter() {
 	var img bytes.Buffer
-	w, err := luks.NewWriter(&img, []byte("a passphrase"), luks.Options{})
+	w, err := luks.NewWriter(context.Background(), &img, []byte("a passphrase"), luks.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -142,7 +143,7 @@ func ExampleNewWriter() {
 
 func ExampleOpen() {
 	var img bytes.Buffer // most often an *os.File
-	w, _ := luks.NewWriter(&img, []byte("a passphrase"), luks.Options{})
+	w, _ := luks.NewWriter(context.Background(), &img, []byte("a passphrase"), luks.Options{})
 	io.WriteString(w, "the bytes of a disk")
 	w.Close()
 
@@ -151,7 +152,7 @@ func ExampleOpen() {
 		fmt.Println(err)
 		return
 	}
-	v, err := h.Unlock([]byte("a passphrase"))
+	v, err := h.Unlock(context.Background(), []byte("a passphrase"))
 	if errors.Is(err, luks.ErrPassphrase) {
 		fmt.Println("wrong passphrase")
 		return

@@ -88,18 +88,18 @@ func TestRefuseV1(t *testing.T) {
 		if c.name == "null" {
 			want = luks.ErrNullCipher
 		}
-		if _, err := open(t, b).Unlock(passphrase); !errors.Is(err, want) {
+		if _, err := open(t, b).Unlock(t.Context(), passphrase); !errors.Is(err, want) {
 			t.Errorf("cipher %s: %v", c.name, err)
 		}
 	}
 	b := bytes.Clone(img)
 	copy(b[72:], "whirlpool\x00")
-	if _, err := open(t, b).Unlock(passphrase); !errors.Is(err, luks.ErrUnsupported) {
+	if _, err := open(t, b).Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrUnsupported) {
 		t.Errorf("unknown hash: %v", err)
 	}
 	b = bytes.Clone(img)
 	u32(108, 48)(b) // a length that AES-XTS does not have
-	if _, err := open(t, b).Unlock(passphrase); err == nil {
+	if _, err := open(t, b).Unlock(t.Context(), passphrase); err == nil {
 		t.Error("a key of 48 bytes was taken")
 	}
 }
@@ -351,27 +351,27 @@ func TestLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Unlock(passphrase); !errors.Is(err, luks.ErrLimit) {
+	if _, err := h.Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrLimit) {
 		t.Errorf("with less memory than needed: %v", err)
 	}
 	m := getJSON(t, img)
 	at(m, "keyslots.0.kdf")["memory"] = 1<<32 - 1
 	text, _ := json.Marshal(m)
-	if _, err := open(t, setJSON(t, img, text)).Unlock(passphrase); !errors.Is(err, luks.ErrLimit) {
+	if _, err := open(t, setJSON(t, img, text)).Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrLimit) {
 		t.Errorf("4 TiB of memory: %v", err)
 	}
 	for path, member := range map[string]string{"keyslots.0.kdf": "time", "digests.0": "iterations"} {
 		m := getJSON(t, img)
 		at(m, path)[member] = 1<<32 - 1
 		text, _ := json.Marshal(m)
-		if _, err := open(t, setJSON(t, img, text)).Unlock(passphrase); !errors.Is(err, luks.ErrLimit) {
+		if _, err := open(t, setJSON(t, img, text)).Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrLimit) {
 			t.Errorf("%s.%s: %v", path, member, err)
 		}
 	}
 	for _, off := range []int{164, 208 + 4} {
 		img := write(t, nil, luks.Options{Version: 1, KDF: cheap})
 		binary.BigEndian.PutUint32(img[off:], 1<<32-1)
-		if _, err := open(t, img).Unlock(passphrase); !errors.Is(err, luks.ErrLimit) {
+		if _, err := open(t, img).Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrLimit) {
 			t.Errorf("iterations at %d: %v", off, err)
 		}
 	}
@@ -402,23 +402,23 @@ func TestSlots(t *testing.T) {
 	unlock(t, with(func(m tree) { at(m, "segments.0")["size"] = "512" }))
 
 	none := with(func(m tree) { at(m, "keyslots.0")["priority"] = 0 })
-	if _, err := open(t, none).Unlock(passphrase); !errors.Is(err, luks.ErrPassphrase) {
+	if _, err := open(t, none).Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrPassphrase) {
 		t.Errorf("ignored slot: %v", err)
 	}
 	unbound := with(func(m tree) { at(m, "digests.0")["keyslots"] = []any{} })
-	if _, err := open(t, unbound).Unlock(passphrase); !errors.Is(err, luks.ErrPassphrase) {
+	if _, err := open(t, unbound).Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrPassphrase) {
 		t.Errorf("unbound slot: %v", err)
 	}
 	short := with(func(m tree) { at(m, "segments.0")["size"] = "1024" })
-	if _, err := open(t, short).Unlock(passphrase); err == nil {
+	if _, err := open(t, short).Unlock(t.Context(), passphrase); err == nil {
 		t.Error("a segment longer than the file was opened")
 	}
 	serpent := with(func(m tree) { at(m, "segments.0")["encryption"] = "serpent-xts-plain64" })
-	if _, err := open(t, serpent).Unlock(passphrase); !errors.Is(err, luks.ErrUnsupported) {
+	if _, err := open(t, serpent).Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrUnsupported) {
 		t.Errorf("serpent: %v", err)
 	}
 	slot := with(func(m tree) { at(m, "keyslots.0.area")["encryption"] = "cipher_null-ecb" })
-	if _, err := open(t, slot).Unlock(passphrase); !errors.Is(err, luks.ErrNullCipher) {
+	if _, err := open(t, slot).Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrNullCipher) {
 		t.Errorf("null cipher in the slot: %v", err)
 	}
 }

@@ -1,12 +1,15 @@
 package luks
 
 import (
-	"crypto/pbkdf2"
+	"bytes"
+	"context"
 	"fmt"
 	"math"
 	"time"
 
 	"golang.org/x/crypto/argon2"
+
+	"github.com/luksimg/luksimg/internal/pbkdf2"
 )
 
 // The key derivation functions of LUKS, by the names in a LUKS2 header.
@@ -131,28 +134,52 @@ func (k KDF) check() error {
 	return fmt.Errorf("luks: no such key derivation function: %q", k.Type)
 }
 
-// derive returns n bytes of key made from passphrase and salt. k has been checked.
-func (k KDF) derive(passphrase, salt []byte, n int) ([]byte, error) {
+// derive returns n bytes of key made from passphrase and salt, or the cause of ctx as soon
+// as that is done. k has been checked.
+func (k KDF) derive(ctx context.Context, passphrase, salt []byte, n int) ([]byte, error) {
 	switch k.Type {
 	case PBKDF2:
 		h, err := hashByName(k.Hash)
 		if err != nil {
 			return nil, err
 		}
-		return pbkdf2.Key(h, asString(passphrase), salt, int(k.Iterations), n)
+		return pbkdf2.Key(ctx, h, passphrase, salt, uint64(k.Iterations), n)
 	case Argon2i:
-		return argon2.Key(passphrase, salt, k.Iterations, k.Memory, uint8(k.Parallel), uint32(n)), nil
+		return k.argon2(ctx, argon2.Key, passphrase, salt, n)
 	case Argon2id:
-		return argon2.IDKey(passphrase, salt, k.Iterations, k.Memory, uint8(k.Parallel), uint32(n)), nil
+		return k.argon2(ctx, argon2.IDKey, passphrase, salt, n)
 	}
 	return nil, unsupported("key derivation function %q", k.Type)
+}
+
+// argon2 calls a function of package argon2, which can not be stopped: when ctx is done,
+// argon2 returns at once, and the function goes on with a copy of the passphrase until it has
+// its key, and wipes both.
+func (k KDF) argon2(ctx context.Context, f func(passphrase, salt []byte, time, memory uint32, threads uint8, n uint32) []byte, passphrase, salt []byte, n int) ([]byte, error) {
+	passphrase = bytes.Clone(passphrase)
+	result := make(chan []byte) // not buffered: what nobody takes is wiped
+	go func() {
+		defer clear(passphrase)
+		key := f(passphrase, salt, k.Iterations, k.Memory, uint8(k.Parallel), uint32(n))
+		select {
+		case result <- key:
+		case <-ctx.Done():
+			clear(key)
+		}
+	}()
+	select {
+	case key := <-result:
+		return key, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // Calibrate returns o.KDF, with the defaults that [New] would fill in, and with
 // Iterations such that deriving a key takes about d on this machine, as
 // cryptsetup's --iter-time does. Iterations are never fewer than LUKS allows, so
-// Argon2 may take longer.
-func Calibrate(o Options, d time.Duration) (KDF, error) {
+// Argon2 may take longer. It returns early, with the cause of ctx, when that is done.
+func Calibrate(ctx context.Context, o Options, d time.Duration) (KDF, error) {
 	o.KDF.Iterations = 0
 	o, err := o.resolve()
 	if err != nil {
@@ -165,7 +192,7 @@ func Calibrate(o Options, d time.Duration) (KDF, error) {
 	// Double until the time is long enough to be measured, then scale.
 	for probe.Iterations = least; ; probe.Iterations *= 2 {
 		start := time.Now()
-		if _, err := probe.derive([]byte("calibrate"), make([]byte, saltSize), o.KeySize); err != nil {
+		if _, err := probe.derive(ctx, []byte("calibrate"), make([]byte, saltSize), o.KeySize); err != nil {
 			return o.KDF, err
 		}
 		took := time.Since(start)

@@ -24,7 +24,7 @@ func TestLayout(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.KDF = luks.KDF{Type: luks.PBKDF2, Iterations: 1000}
-		h, key, err := luks.New([]byte("key"), o)
+		h, key, err := luks.New(t.Context(), []byte("key"), o)
 		if err != nil {
 			t.Fatal(err)
 		}

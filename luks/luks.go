@@ -7,6 +7,10 @@
 //
 // To change key slots, use [Edit].
 //
+// Deriving a key may take minutes and gigabytes. What derives one takes a context, and
+// returns its cause within a tenth of a second when it is done. Argon2 alone can not be
+// stopped: it goes on behind the scenes until it has its key, and wipes it.
+//
 // What it writes is accepted by cryptsetup, the Linux kernel and (LUKS1) QEMU: AES in
 // XTS mode (aes-xts-plain64) unless [Options] say otherwise. What it reads is what
 // they write, with AES in every mode that dm-crypt has. For Serpent, Twofish, Camellia,

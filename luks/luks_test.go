@@ -35,7 +35,7 @@ func random(seed uint64, n int) []byte {
 func write(t testing.TB, plain []byte, o luks.Options) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := luks.NewWriter(&b, passphrase, o)
+	w, err := luks.NewWriter(t.Context(), &b, passphrase, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func open(t testing.TB, img []byte) *luks.Header {
 
 func unlock(t testing.TB, img []byte) *luks.Volume {
 	t.Helper()
-	v, err := open(t, img).Unlock(passphrase)
+	v, err := open(t, img).Unlock(t.Context(), passphrase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestWritePieces(t *testing.T) {
 	want := write(t, plain, o)
 	o.Rand = rand.NewChaCha8([32]byte{})
 	var b bytes.Buffer
-	w, err := luks.NewWriter(&b, passphrase, o)
+	w, err := luks.NewWriter(t.Context(), &b, passphrase, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func (l *limited) Write(p []byte) (int, error) {
 
 func TestWriterErrors(t *testing.T) {
 	for _, n := range []int{0, 1000, 2 << 20, 2<<20 + 300<<10} {
-		w, err := luks.NewWriter(&limited{n}, passphrase, luks.Options{Version: 1, KDF: cheap})
+		w, err := luks.NewWriter(t.Context(), &limited{n}, passphrase, luks.Options{Version: 1, KDF: cheap})
 		if err == nil {
 			if _, err = w.Write(make([]byte, 600<<10)); err == nil {
 				t.Errorf("%d bytes: Write did not fail", n)
@@ -202,7 +202,7 @@ func TestWriterErrors(t *testing.T) {
 // what makes the file a LUKS image comes last.
 func TestHeader(t *testing.T) {
 	for _, version := range []int{1, 2} {
-		h, key, err := luks.New(passphrase, luks.Options{Version: version, KDF: cheap})
+		h, key, err := luks.New(t.Context(), passphrase, luks.Options{Version: version, KDF: cheap})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,14 +223,14 @@ func TestHeader(t *testing.T) {
 		if n := len(f.offsets); f.syncedAfter != n-1 {
 			t.Errorf("LUKS%d: synced after %d of %d writes", version, f.syncedAfter, n)
 		}
-		if _, err := open(t, f.b).UnlockVolumeKey(key); err != nil {
+		if _, err := open(t, f.b).UnlockVolumeKey(t.Context(), key); err != nil {
 			t.Errorf("LUKS%d: %v", version, err)
 		}
 		key[0] ^= 1
-		if _, err := open(t, f.b).UnlockVolumeKey(key); !errors.Is(err, luks.ErrVolumeKey) {
+		if _, err := open(t, f.b).UnlockVolumeKey(t.Context(), key); !errors.Is(err, luks.ErrVolumeKey) {
 			t.Errorf("LUKS%d: wrong volume key: %v", version, err)
 		}
-		if _, err := open(t, f.b).UnlockVolumeKey(nil); !errors.Is(err, luks.ErrVolumeKey) {
+		if _, err := open(t, f.b).UnlockVolumeKey(t.Context(), nil); !errors.Is(err, luks.ErrVolumeKey) {
 			t.Errorf("LUKS%d: no volume key: %v", version, err)
 		}
 	}
@@ -253,7 +253,7 @@ func TestWrongPassphrase(t *testing.T) {
 	for _, version := range []int{1, 2} {
 		h := open(t, write(t, nil, luks.Options{Version: version, KDF: cheap}))
 		for _, p := range []string{"", "x", string(passphrase) + "\n", string(passphrase[1:])} {
-			if _, err := h.Unlock([]byte(p)); !errors.Is(err, luks.ErrPassphrase) {
+			if _, err := h.Unlock(t.Context(), []byte(p)); !errors.Is(err, luks.ErrPassphrase) {
 				t.Errorf("LUKS%d, %q: %v", version, p, err)
 			}
 		}
@@ -299,7 +299,7 @@ func TestTruncated(t *testing.T) {
 			if err != nil {
 				continue // refused at once
 			}
-			if v, err := h.Unlock(passphrase); err == nil {
+			if v, err := h.Unlock(t.Context(), passphrase); err == nil {
 				t.Errorf("LUKS%d, %d bytes of %d: opens with %d bytes of data", version, n, len(img), v.Size())
 			}
 		}
@@ -390,14 +390,14 @@ func TestOptionErrors(t *testing.T) {
 		{KDF: luks.KDF{Type: luks.Argon2id, Memory: 4<<20 + 1}},
 		{KDF: luks.KDF{Type: luks.Argon2id, Parallel: 5}},
 	} {
-		if _, _, err := luks.New(passphrase, o); err == nil {
+		if _, _, err := luks.New(t.Context(), passphrase, o); err == nil {
 			t.Errorf("%+v was taken", o)
 		}
 	}
-	if _, _, err := luks.New(nil, luks.Options{}); err == nil {
+	if _, _, err := luks.New(t.Context(), nil, luks.Options{}); err == nil {
 		t.Error("an empty passphrase was taken")
 	}
-	if _, _, err := luks.New(passphrase, luks.Options{Rand: bytes.NewReader(make([]byte, 100))}); err == nil {
+	if _, _, err := luks.New(t.Context(), passphrase, luks.Options{Rand: bytes.NewReader(make([]byte, 100))}); err == nil {
 		t.Error("a source of randomness that ends was taken")
 	}
 }
@@ -415,7 +415,7 @@ func TestDefaults(t *testing.T) {
 		{luks.Options{Version: 1, Hash: "sha1"}, luks.SlotInfo{KDF: luks.PBKDF2, Hash: "sha1", Iterations: 1_300_000, AFHash: "sha1"}},
 		{luks.Options{Version: 1, GeneratedKey: true}, luks.SlotInfo{KDF: luks.PBKDF2, Hash: "sha256", Iterations: 1000, AFHash: "sha256"}},
 	} {
-		h, _, err := luks.New(passphrase, c.o)
+		h, _, err := luks.New(t.Context(), passphrase, c.o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -462,7 +462,7 @@ func TestCalibrate(t *testing.T) {
 		{KDF: luks.KDF{Memory: 32}},
 		{KDF: luks.KDF{Type: luks.Argon2i, Memory: 64, Iterations: 9}},
 	} {
-		k, err := luks.Calibrate(o, 1)
+		k, err := luks.Calibrate(t.Context(), o, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -474,7 +474,7 @@ func TestCalibrate(t *testing.T) {
 			t.Errorf("%+v: %d iterations for no time at all, want %d", o, k.Iterations, least)
 		}
 		o.KDF = k
-		if _, _, err := luks.New(passphrase, o); err != nil {
+		if _, _, err := luks.New(t.Context(), passphrase, o); err != nil {
 			t.Errorf("%+v: %v", k, err)
 		}
 	}
@@ -547,7 +547,7 @@ func TestLayouts(t *testing.T) {
 		}
 	}
 	for version, size := range map[int]int{1: 2068480, 2: 16 << 20} {
-		h, key, err := luks.New(passphrase, luks.Options{Version: version, KDF: cheap, Detached: true})
+		h, key, err := luks.New(t.Context(), passphrase, luks.Options{Version: version, KDF: cheap, Detached: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -555,18 +555,18 @@ func TestLayouts(t *testing.T) {
 		if _, err := h.WriteTo(&b); err != nil || b.Len() != size {
 			t.Errorf("LUKS%d: detached header of %d bytes, %v", version, b.Len(), err)
 		}
-		w, err := h.Volume(nil, 0, key)
+		w, err := h.Volume(t.Context(), nil, 0, key)
 		if err != nil {
 			t.Fatal(err)
 		}
 		data := bytes.Clone(plain)
 		w.EncryptSectors(data, data, 0)
 		back := open(t, b.Bytes())
-		found, err := back.VolumeKey(passphrase)
+		found, err := back.VolumeKey(t.Context(), passphrase)
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := back.Volume(bytes.NewReader(data), int64(len(data)), found)
+		v, err := back.Volume(t.Context(), bytes.NewReader(data), int64(len(data)), found)
 		if err != nil {
 			t.Fatal(err)
 		}

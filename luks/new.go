@@ -2,6 +2,7 @@ package luks
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 // each byte counts. Nothing is written yet: see [Header.WriteTo] and
 // [Header.WriteHeader] for the header, [Header.Volume] and
 // [Volume.EncryptSectors] for the data.
-func New(passphrase []byte, o Options) (*Header, []byte, error) {
+func New(ctx context.Context, passphrase []byte, o Options) (*Header, []byte, error) {
 	if len(passphrase) == 0 {
 		return nil, nil, errEmptyPassphrase
 	}
@@ -46,7 +47,7 @@ func New(passphrase []byte, o Options) (*Header, []byte, error) {
 			hash:       o.Hash,
 		},
 	}
-	if err := h.make(passphrase, key, o); err != nil {
+	if err := h.make(ctx, passphrase, key, o); err != nil {
 		clear(key)
 		return nil, nil, err
 	}
@@ -54,8 +55,8 @@ func New(passphrase []byte, o Options) (*Header, []byte, error) {
 }
 
 // make adds the digest and the key slot, and encodes the header.
-func (h *Header) make(passphrase, key []byte, o Options) error {
-	d, err := newDigest(key, o)
+func (h *Header) make(ctx context.Context, passphrase, key []byte, o Options) error {
+	d, err := newDigest(ctx, key, o)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (h *Header) make(passphrase, key []byte, o Options) error {
 	if s.salt, err = randomBytes(o.Rand, saltSize); err != nil {
 		return err
 	}
-	material, err := s.seal(passphrase, key, o.Rand)
+	material, err := s.seal(ctx, passphrase, key, o.Rand)
 	if err != nil {
 		return err
 	}
@@ -87,12 +88,12 @@ func (h *Header) make(passphrase, key []byte, o Options) error {
 
 // seal returns the key material of s: key, split and encrypted with what the KDF
 // makes of passphrase.
-func (s *keyslot) seal(passphrase, key []byte, rand io.Reader) ([]byte, error) {
+func (s *keyslot) seal(ctx context.Context, passphrase, key []byte, rand io.Reader) ([]byte, error) {
 	newHash, err := hashByName(s.afHash)
 	if err != nil {
 		return nil, err
 	}
-	cipher, err := s.cipher(passphrase)
+	cipher, err := s.cipher(ctx, passphrase)
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +109,8 @@ func (s *keyslot) seal(passphrase, key []byte, rand io.Reader) ([]byte, error) {
 }
 
 // cipher returns the cipher of the key material of s, with what the KDF makes of passphrase.
-func (s *keyslot) cipher(passphrase []byte) (dmcrypt.SectorCipher, error) {
-	derived, err := s.kdf.derive(passphrase, s.salt, s.area.keySize)
+func (s *keyslot) cipher(ctx context.Context, passphrase []byte) (dmcrypt.SectorCipher, error) {
+	derived, err := s.kdf.derive(ctx, passphrase, s.salt, s.area.keySize)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (s *keyslot) cipher(passphrase []byte) (dmcrypt.SectorCipher, error) {
 
 // newDigest returns the digest of key. The key is random, so the least number of
 // iterations is enough whatever the passphrase is.
-func newDigest(key []byte, o Options) (digest, error) {
+func newDigest(ctx context.Context, key []byte, o Options) (digest, error) {
 	newHash, err := hashByName(o.Hash)
 	if err != nil {
 		return digest{}, err
@@ -132,7 +133,7 @@ func newDigest(key []byte, o Options) (digest, error) {
 	if o.Version == 1 {
 		n = v1DigestSize
 	}
-	d.value, err = d.sum(newHash, key, n)
+	d.value, err = d.sum(ctx, newHash, key, n)
 	return d, err
 }
 

@@ -2,6 +2,7 @@ package luks
 
 import (
 	"bytes"
+	"context"
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
@@ -15,13 +16,13 @@ import (
 // ChangeKey replaces the key slot that opens with old by one that opens with passphrase;
 // see [Editor.ReplaceSlot]. To give a slot another key derivation function, give the same
 // passphrase twice.
-func (e *Editor) ChangeKey(old, passphrase []byte, o KeyOptions) (int, error) {
-	volumeKey, slot, err := e.h.FindSlot(old)
+func (e *Editor) ChangeKey(ctx context.Context, old, passphrase []byte, o KeyOptions) (int, error) {
+	volumeKey, slot, err := e.h.FindSlot(ctx, old)
 	if err != nil {
 		return 0, err
 	}
 	defer clear(volumeKey)
-	return e.ReplaceSlot(volumeKey, slot, passphrase, o)
+	return e.ReplaceSlot(ctx, volumeKey, slot, passphrase, o)
 }
 
 // ReplaceSlot replaces a key slot by one that opens with passphrase, given the volume key
@@ -36,8 +37,8 @@ func (e *Editor) ChangeKey(old, passphrase []byte, o KeyOptions) (int, error) {
 // is worth nothing. Only if there is not even room for a block is the old material
 // overwritten before the header is changed, as cryptsetup does; if that is cut off, neither
 // the old nor the new passphrase opens, and all other key slots do.
-func (e *Editor) ReplaceSlot(volumeKey []byte, slot int, passphrase []byte, o KeyOptions) (int, error) {
-	if err := e.checkKeys(volumeKey, passphrase); err != nil {
+func (e *Editor) ReplaceSlot(ctx context.Context, volumeKey []byte, slot int, passphrase []byte, o KeyOptions) (int, error) {
+	if err := e.checkKeys(ctx, volumeKey, passphrase); err != nil {
 		return 0, err
 	}
 	old := e.h.slot(slot)
@@ -46,7 +47,7 @@ func (e *Editor) ReplaceSlot(volumeKey []byte, slot int, passphrase []byte, o Ke
 	}
 	before := *old
 	if e.h.version == 1 {
-		n, err := e.AddKey(volumeKey, passphrase, AnySlot, o)
+		n, err := e.AddKey(ctx, volumeKey, passphrase, AnySlot, o)
 		if err == nil {
 			return n, e.KillSlot(slot, false)
 		}
@@ -63,17 +64,17 @@ func (e *Editor) ReplaceSlot(volumeKey []byte, slot int, passphrase []byte, o Ke
 		s.area = before.area
 	}
 	if s.area.offset, err = e.room(s.area.size); err == nil {
-		return slot, e.replaceElsewhere(s, before, volumeKey, passphrase)
+		return slot, e.replaceElsewhere(ctx, s, before, volumeKey, passphrase)
 	}
 	if before.keySize != s.keySize || before.area.size < s.area.size {
 		return 0, err
 	}
-	return slot, e.replaceHere(s, before, volumeKey, passphrase)
+	return slot, e.replaceHere(ctx, s, before, volumeKey, passphrase)
 }
 
 // replaceElsewhere gives slot s its own key material where there is room.
-func (e *Editor) replaceElsewhere(s, before keyslot, volumeKey, passphrase []byte) error {
-	if err := e.writeSlot(s, volumeKey, passphrase); err != nil {
+func (e *Editor) replaceElsewhere(ctx context.Context, s, before keyslot, volumeKey, passphrase []byte) error {
+	if err := e.writeSlot(ctx, s, volumeKey, passphrase); err != nil {
 		return err
 	}
 	if err := e.wipe(before.area.offset, before.area.size); err != nil {
@@ -100,7 +101,7 @@ func (e *Editor) moveV1(s keyslot, off int64) error {
 }
 
 // replaceHere gives slot s key material where that of the slot that it replaces is.
-func (e *Editor) replaceHere(s, before keyslot, volumeKey, passphrase []byte) error {
+func (e *Editor) replaceHere(ctx context.Context, s, before keyslot, volumeKey, passphrase []byte) error {
 	block := int64(sectorSize)
 	if e.h.version == 2 {
 		block = 4096 // what cryptsetup asks for
@@ -111,7 +112,7 @@ func (e *Editor) replaceHere(s, before keyslot, volumeKey, passphrase []byte) er
 		if down := s.area.offset &^ 4095; e.roomBefore(before.area) >= s.area.offset-down {
 			s.area.offset = down // where it was before it was replaced for the first time
 		}
-		return e.writeSlot(s, volumeKey, passphrase)
+		return e.writeSlot(ctx, s, volumeKey, passphrase)
 	}
 	s.area.offset = before.area.offset + block
 	if err := e.newSalt(&s, before); err != nil {
@@ -122,7 +123,7 @@ func (e *Editor) replaceHere(s, before keyslot, volumeKey, passphrase []byte) er
 	if _, err := readFull(e.f, shared, s.area.offset); err != nil {
 		return fmt.Errorf("luks: reading key material: %w", err)
 	}
-	material, err := s.sealBehind(shared, passphrase, volumeKey, e.rand)
+	material, err := s.sealBehind(ctx, shared, passphrase, volumeKey, e.rand)
 	if err != nil {
 		return err
 	}
@@ -196,12 +197,12 @@ func (e *Editor) materialBounds() (first, end int64) {
 // sealBehind returns key material of s that starts with shared, which other material has too:
 // what it says is random to who does not have both passphrases. All that the key asks for is
 // in the last stripe, which lies behind shared.
-func (s *keyslot) sealBehind(shared, passphrase, key []byte, rand io.Reader) ([]byte, error) {
+func (s *keyslot) sealBehind(ctx context.Context, shared, passphrase, key []byte, rand io.Reader) ([]byte, error) {
 	newHash, err := hashByName(s.afHash)
 	if err != nil {
 		return nil, err
 	}
-	cipher, err := s.cipher(passphrase)
+	cipher, err := s.cipher(ctx, passphrase)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +234,7 @@ func (e *Editor) copyMaterial(a area, to int64) error {
 }
 
 // writeSlot seals the volume key into s, writes the key material, and then the header.
-func (e *Editor) writeSlot(s keyslot, volumeKey, passphrase []byte) error {
+func (e *Editor) writeSlot(ctx context.Context, s keyslot, volumeKey, passphrase []byte) error {
 	before := keyslot{id: -1}
 	if b := e.h.slot(s.id); b != nil {
 		before = *b
@@ -241,7 +242,7 @@ func (e *Editor) writeSlot(s keyslot, volumeKey, passphrase []byte) error {
 	if err := e.newSalt(&s, before); err != nil {
 		return err
 	}
-	material, err := s.seal(passphrase, volumeKey, e.rand)
+	material, err := s.seal(ctx, passphrase, volumeKey, e.rand)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package luks
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -27,32 +28,32 @@ type KeyOptions struct {
 // AddKey adds a key slot for passphrase, given the volume key of the image; see
 // [Header.VolumeKey]. The slot is the one with this number, which must be free, or
 // [AnySlot]. It returns the number.
-func (e *Editor) AddKey(volumeKey, passphrase []byte, slot int, o KeyOptions) (int, error) {
-	if err := e.checkKeys(volumeKey, passphrase); err != nil {
+func (e *Editor) AddKey(ctx context.Context, volumeKey, passphrase []byte, slot int, o KeyOptions) (int, error) {
+	if err := e.checkKeys(ctx, volumeKey, passphrase); err != nil {
 		return 0, err
 	}
 	s, err := e.newSlot(volumeKey, slot, o)
 	if err != nil {
 		return 0, err
 	}
-	if err := e.writeSlot(s, volumeKey, passphrase); err != nil {
+	if err := e.writeSlot(ctx, s, volumeKey, passphrase); err != nil {
 		return 0, err
 	}
 	return s.id, nil
 }
 
 // checkKeys refuses what no key slot is made of.
-func (e *Editor) checkKeys(volumeKey, passphrase []byte) error {
+func (e *Editor) checkKeys(ctx context.Context, volumeKey, passphrase []byte) error {
 	if len(passphrase) == 0 {
 		return errEmptyPassphrase
 	}
-	return e.h.checkVolumeKey(volumeKey)
+	return e.h.checkVolumeKey(ctx, volumeKey)
 }
 
 // RemoveKey removes the key slot that opens with passphrase, and returns its number. The
 // last one for the data stays, and that is [ErrLastSlot], unless force is set.
-func (e *Editor) RemoveKey(passphrase []byte, force bool) (int, error) {
-	key, slot, err := e.h.FindSlot(passphrase)
+func (e *Editor) RemoveKey(ctx context.Context, passphrase []byte, force bool) (int, error) {
+	key, slot, err := e.h.FindSlot(ctx, passphrase)
 	if err != nil {
 		return 0, err
 	}

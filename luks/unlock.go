@@ -1,16 +1,16 @@
 package luks
 
 import (
-	"crypto/pbkdf2"
+	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
 	"hash"
 	"math"
 	"slices"
-	"unsafe"
 
 	"github.com/luksimg/luksimg/internal/af"
+	"github.com/luksimg/luksimg/internal/pbkdf2"
 )
 
 // Unlock opens the image that h was read from with a passphrase, which may also
@@ -19,9 +19,9 @@ import (
 // [ErrPassphrase] if none opens. The caller closes the Volume.
 //
 // It takes as long, and as much memory, as the key derivation functions of the
-// key slots ask for, within the limits of [OpenOptions].
-func (h *Header) Unlock(passphrase []byte) (*Volume, error) {
-	key, err := h.VolumeKey(passphrase)
+// key slots ask for, within the limits of [OpenOptions], unless ctx is done earlier.
+func (h *Header) Unlock(ctx context.Context, passphrase []byte) (*Volume, error) {
+	key, err := h.VolumeKey(ctx, passphrase)
 	if err != nil {
 		return nil, err
 	}
@@ -31,20 +31,20 @@ func (h *Header) Unlock(passphrase []byte) (*Volume, error) {
 
 // UnlockVolumeKey opens the image that h was read from with its volume key, or
 // returns [ErrVolumeKey].
-func (h *Header) UnlockVolumeKey(key []byte) (*Volume, error) {
-	return h.Volume(h.r, h.size, key)
+func (h *Header) UnlockVolumeKey(ctx context.Context, key []byte) (*Volume, error) {
+	return h.Volume(ctx, h.r, h.size, key)
 }
 
 // VolumeKey returns the key of the data, which the caller wipes after use. Most
 // callers want [Header.Unlock].
-func (h *Header) VolumeKey(passphrase []byte) ([]byte, error) {
-	key, _, err := h.FindSlot(passphrase)
+func (h *Header) VolumeKey(ctx context.Context, passphrase []byte) ([]byte, error) {
+	key, _, err := h.FindSlot(ctx, passphrase)
 	return key, err
 }
 
 // FindSlot returns the key of the data, as [Header.VolumeKey] does, and the number of
 // the key slot that passphrase opens.
-func (h *Header) FindSlot(passphrase []byte) (key []byte, slot int, err error) {
+func (h *Header) FindSlot(ctx context.Context, passphrase []byte) (key []byte, slot int, err error) {
 	slots := slices.DeleteFunc(h.boundSlots(), func(s keyslot) bool { return s.priority == priorityIgnore })
 	slices.SortStableFunc(slots, func(a, b keyslot) int { return b.priority - a.priority })
 	if len(slots) == 0 {
@@ -52,7 +52,10 @@ func (h *Header) FindSlot(passphrase []byte) (key []byte, slot int, err error) {
 	}
 	var failed error
 	for _, s := range slots {
-		key, err := h.openSlot(s, passphrase)
+		key, err := h.openSlot(ctx, s, passphrase)
+		if err != nil && ctx.Err() != nil {
+			return nil, 0, context.Cause(ctx)
+		}
 		if err != nil && failed == nil {
 			failed = fmt.Errorf("key slot %d was not tried: %w", s.id, err)
 		}
@@ -68,7 +71,7 @@ func (h *Header) FindSlot(passphrase []byte) (key []byte, slot int, err error) {
 
 // OpenSlot returns the key that passphrase opens in one key slot, of whatever priority,
 // or [ErrPassphrase]. The caller wipes it after use.
-func (h *Header) OpenSlot(slot int, passphrase []byte) ([]byte, error) {
+func (h *Header) OpenSlot(ctx context.Context, slot int, passphrase []byte) ([]byte, error) {
 	s := h.slot(slot)
 	if s == nil {
 		return nil, fmt.Errorf("luks: %w: %d", ErrNoSlot, slot)
@@ -76,7 +79,7 @@ func (h *Header) OpenSlot(slot int, passphrase []byte) ([]byte, error) {
 	if h.digestOf(*s) == nil {
 		return nil, unsupported("key slot %d is not for the data of the image", slot)
 	}
-	key, err := h.openSlot(*s, passphrase)
+	key, err := h.openSlot(ctx, *s, passphrase)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("luks: key slot %d: %w", slot, err)
@@ -105,7 +108,7 @@ func (h *Header) boundSlots() []keyslot {
 
 // openSlot returns the volume key in slot s, nil if passphrase is not the slot's,
 // or an error if the slot could not be tried.
-func (h *Header) openSlot(s keyslot, passphrase []byte) ([]byte, error) {
+func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte) ([]byte, error) {
 	if h.r == nil {
 		return nil, errors.New("this header was not read from an image")
 	}
@@ -125,7 +128,7 @@ func (h *Header) openSlot(s keyslot, passphrase []byte) ([]byte, error) {
 	if _, err := readFull(h.r, material, c.offset); err != nil {
 		return nil, fmt.Errorf("reading key material: %w", err)
 	}
-	derived, err := s.kdf.derive(passphrase, s.salt, c.keySize)
+	derived, err := s.kdf.derive(ctx, passphrase, s.salt, c.keySize)
 	if err != nil {
 		return nil, err
 	}
@@ -138,11 +141,11 @@ func (h *Header) openSlot(s keyslot, passphrase []byte) ([]byte, error) {
 	cipher.Decrypt(material, material, 0)
 	defer clear(material)
 	key := af.Merge(material[:n], s.keySize, newHash)
-	if d.matches(key) {
-		return key, nil
+	if ok, err := d.matches(ctx, key); !ok {
+		clear(key)
+		return nil, err
 	}
-	clear(key)
-	return nil, nil
+	return key, nil
 }
 
 // checkCost refuses what would take more than the caller allows.
@@ -179,7 +182,7 @@ func (h *Header) digestOf(s keyslot) *digest {
 }
 
 // checkVolumeKey compares key with the digest of the data.
-func (h *Header) checkVolumeKey(key []byte) error {
+func (h *Header) checkVolumeKey(ctx context.Context, key []byte) error {
 	for _, d := range h.digests {
 		if !slices.Contains(d.segments, 0) {
 			continue
@@ -187,8 +190,11 @@ func (h *Header) checkVolumeKey(key []byte) error {
 		if err := h.checkDigest(&d); err != nil {
 			return err
 		}
-		if len(key) > 0 && d.matches(key) {
-			return nil
+		if len(key) == 0 {
+			break
+		}
+		if ok, err := d.matches(ctx, key); ok || err != nil {
+			return err
 		}
 	}
 	return fmt.Errorf("luks: %w", ErrVolumeKey)
@@ -204,20 +210,16 @@ func (h *Header) checkDigest(d *digest) error {
 
 // matches tells in constant time whether key is the one that d was made of. Its
 // hash and the length of its value have been checked.
-func (d *digest) matches(key []byte) bool {
+func (d *digest) matches(ctx context.Context, key []byte) (bool, error) {
 	newHash, err := hashByName(d.hash)
 	if err != nil || len(d.value) == 0 {
-		return false
+		return false, err
 	}
-	sum, err := d.sum(newHash, key, len(d.value))
-	return err == nil && subtle.ConstantTimeCompare(sum, d.value) == 1
+	sum, err := d.sum(ctx, newHash, key, len(d.value))
+	return err == nil && subtle.ConstantTimeCompare(sum, d.value) == 1, err
 }
 
 // sum returns the first n bytes of the digest of key.
-func (d *digest) sum(newHash func() hash.Hash, key []byte, n int) ([]byte, error) {
-	return pbkdf2.Key(newHash, asString(key), d.salt, int(d.iterations), n)
+func (d *digest) sum(ctx context.Context, newHash func() hash.Hash, key []byte, n int) ([]byte, error) {
+	return pbkdf2.Key(ctx, newHash, key, d.salt, uint64(d.iterations), n)
 }
-
-// asString returns p as the string that the standard library's PBKDF2 asks for. A
-// copy could not be wiped; nobody changes p meanwhile.
-func asString(p []byte) string { return unsafe.String(unsafe.SliceData(p), len(p)) }

@@ -1,6 +1,7 @@
 package luks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,8 +27,8 @@ type Volume struct {
 // with h, given the volume key, which is compared with the header's digest and
 // copied. If all that is wanted is [Volume.EncryptSectors], r may be nil.
 // It is what a detached header needs; for others see [Header.Unlock].
-func (h *Header) Volume(r io.ReaderAt, size int64, key []byte) (*Volume, error) {
-	if err := h.checkVolumeKey(key); err != nil {
+func (h *Header) Volume(ctx context.Context, r io.ReaderAt, size int64, key []byte) (*Volume, error) {
+	if err := h.checkVolumeKey(ctx, key); err != nil {
 		return nil, err
 	}
 	return h.volume(r, size, key)

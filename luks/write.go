@@ -1,6 +1,7 @@
 package luks
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -81,8 +82,8 @@ func (v *Volume) writePart(w io.WriterAt, p []byte, off, skip int64) (int, error
 // Format makes a new header with a key slot for passphrase, as [New] does, writes it to
 // the start of f, a file or a device of size bytes, and returns the volume behind it,
 // which holds noise until it is written to. All that was in f is lost.
-func Format(f File, size int64, passphrase []byte, o Options) (*Volume, error) {
-	h, key, err := New(passphrase, o)
+func Format(ctx context.Context, f File, size int64, passphrase []byte, o Options) (*Volume, error) {
+	h, key, err := New(ctx, passphrase, o)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func format(t testing.TB, size int, o luks.Options) (*luks.Volume, *shared) {
 	t.Helper()
 	f := &shared{b: random(9, size)} // what was there before
 	o.KDF = cheap
-	v, err := luks.Format(f, int64(size), passphrase, o)
+	v, err := luks.Format(t.Context(), f, int64(size), passphrase, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestFormat(t *testing.T) {
 	if i := open(t, f.b).Info(); i.Version != 1 || len(i.Warnings) > 0 {
 		t.Errorf("%+v", i)
 	}
-	if _, err := luks.Format(f, 1<<20, passphrase, luks.Options{Version: 1, KDF: cheap}); err == nil {
+	if _, err := luks.Format(t.Context(), f, 1<<20, passphrase, luks.Options{Version: 1, KDF: cheap}); err == nil {
 		t.Error("a file that is too short was formatted")
 	}
 }

@@ -1,6 +1,7 @@
 package luks
 
 import (
+	"context"
 	"errors"
 	"io"
 )
@@ -20,8 +21,8 @@ const writerBuffer = 256 << 10
 
 // NewWriter makes a header with a key slot for passphrase, as [New] does, writes
 // it to w, and returns a Writer of the data behind it.
-func NewWriter(w io.Writer, passphrase []byte, o Options) (*Writer, error) {
-	h, key, err := New(passphrase, o)
+func NewWriter(ctx context.Context, w io.Writer, passphrase []byte, o Options) (*Writer, error) {
+	h, key, err := New(ctx, passphrase, o)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func BenchmarkReadAtRandom4k(b *testing.B) {
 
 func BenchmarkExtentsEmpty16TiB(b *testing.B) {
 	s := emptyDisk(16 << 40)
-	d, err := Open(s, s.size, Options{})
+	d, err := Open(b.Context(), s, s.size, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func BenchmarkOpenEmpty64TiB(b *testing.B) {
 	s := emptyDisk(64 << 40)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Open(s, s.size, Options{}); err != nil {
+		if _, err := Open(b.Context(), s, s.size, Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -308,7 +308,7 @@ func fill(rnd *rand.Rand, b []byte) {
 
 func open(t testing.TB, file []byte, opts Options) *Disk {
 	t.Helper()
-	d, err := Open(bytes.NewReader(file), int64(len(file)), opts)
+	d, err := Open(t.Context(), bytes.NewReader(file), int64(len(file)), opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"runtime"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -197,29 +196,14 @@ type creation struct {
 
 // encryption makes the encryption header and writes it.
 func (c *creation) encryption(ctx context.Context) error {
-	var h *luks.Header
-	var v *luks.Volume
-	err := parallel.Await(ctx, func() error {
-		made, key, err := luks.New(c.opts.Passphrase, c.plan.luks)
-		if err != nil {
-			return err
-		}
-		defer clear(key)
-		volume, err := made.Volume(nil, 0, key)
-		if err != nil {
-			return err
-		}
-		if ctx.Err() != nil { // nobody waits for it
-			volume.Close()
-			return context.Cause(ctx)
-		}
-		h, v = made, volume
-		return nil
-	})
+	h, key, err := luks.New(ctx, c.opts.Passphrase, c.plan.luks)
 	if err != nil {
 		return err
 	}
-	c.volume = v
+	defer clear(key)
+	if c.volume, err = h.Volume(ctx, nil, 0, key); err != nil {
+		return err
+	}
 	info := h.Info()
 	c.result.LUKS = &info
 	return h.WriteHeader(io.NewOffsetWriter(c.dst, c.alloc.luksOffset))

@@ -303,7 +303,7 @@ func TestCreateSparse(t *testing.T) {
 			if r.FileSize > c.most || src.read.Load() > 16<<20 || r.FileSize != f.size {
 				t.Errorf("%+v, %d bytes read", r, src.read.Load())
 			}
-			d, err := Open(f, f.size, Options{Key: o.Passphrase})
+			d, err := Open(t.Context(), f, f.size, Options{Key: o.Passphrase})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package qcow
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
@@ -28,14 +29,14 @@ type sectorCipher interface {
 // kept. A wrong one is luks.ErrPassphrase, but for the old AES encryption: there,
 // each passphrase gives a key, and a wrong one gives noise. For a disk that is not
 // encrypted it is an error.
-func (d *Disk) Unlock(passphrase []byte) error {
+func (d *Disk) Unlock(ctx context.Context, passphrase []byte) error {
 	var c sectorCipher
 	var err error
 	switch d.h.crypt {
 	case cryptAES:
 		c, err = newCBC(passphrase)
 	case cryptLUKS:
-		c, err = d.unlockLUKS(passphrase)
+		c, err = d.unlockLUKS(ctx, passphrase)
 	default:
 		err = errors.New("qcow2: the image is not encrypted")
 	}
@@ -69,17 +70,17 @@ func (d *Disk) luksHeader() (*luks.Header, error) {
 	return h, nil
 }
 
-func (d *Disk) unlockLUKS(passphrase []byte) (sectorCipher, error) {
+func (d *Disk) unlockLUKS(ctx context.Context, passphrase []byte) (sectorCipher, error) {
 	h, err := d.luksHeader()
 	if err != nil {
 		return nil, err
 	}
-	key, err := h.VolumeKey(passphrase)
+	key, err := h.VolumeKey(ctx, passphrase)
 	if err != nil {
 		return nil, d.luksError(err)
 	}
 	defer clear(key)
-	v, err := h.Volume(nil, 0, key)
+	v, err := h.Volume(ctx, nil, 0, key)
 	if err != nil {
 		return nil, d.luksError(err)
 	}

@@ -53,7 +53,7 @@ func TestLocked(t *testing.T) {
 			t.Errorf("extents of a locked disk: %v", err)
 		}
 	}
-	if err := open(t, small.build().file, Options{}).Unlock([]byte("x")); err == nil {
+	if err := open(t, small.build().file, Options{}).Unlock(t.Context(), []byte("x")); err == nil {
 		t.Error("a disk that is not encrypted was unlocked")
 	}
 }
@@ -63,11 +63,11 @@ func TestLocked(t *testing.T) {
 func TestLUKS(t *testing.T) {
 	const pass = "correct horse"
 	var head bytes.Buffer
-	h, key, err := luks.New([]byte(pass), luks.Options{Version: 1, KDF: luks.KDF{Iterations: 1000}})
+	h, key, err := luks.New(t.Context(), []byte(pass), luks.Options{Version: 1, KDF: luks.KDF{Iterations: 1000}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	volume, err := h.Volume(nil, 0, key)
+	volume, err := h.Volume(t.Context(), nil, 0, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,12 +89,12 @@ func TestLUKS(t *testing.T) {
 	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrLocked) {
 		t.Errorf("closed: %v", err)
 	}
-	if err := d.Unlock([]byte(pass + "\n")); !errors.Is(err, luks.ErrPassphrase) {
+	if err := d.Unlock(t.Context(), []byte(pass+"\n")); !errors.Is(err, luks.ErrPassphrase) {
 		t.Errorf("wrong passphrase: %v", err)
 	}
 	w.file[at+208] ^= 1 // the state of key slot 0
 	var fe *image.FormatError
-	_, err = Open(bytes.NewReader(w.file), int64(len(w.file)), Options{Key: []byte(pass)})
+	_, err = Open(t.Context(), bytes.NewReader(w.file), int64(len(w.file)), Options{Key: []byte(pass)})
 	if !errors.As(err, &fe) || fe.Offset != at+208 {
 		t.Errorf("damaged header: %v", err)
 	}

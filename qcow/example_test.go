@@ -17,7 +17,7 @@ import (
 func ExampleOpen() {
 	file := readGolden("testdata/snap.qcow2.gz") // any io.ReaderAt will do, an *os.File too
 
-	disk, err := qcow.Open(bytes.NewReader(file), int64(len(file)), qcow.Options{})
+	disk, err := qcow.Open(context.Background(), bytes.NewReader(file), int64(len(file)), qcow.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func ExampleOpen() {
 		}
 		fmt.Println(e.Offset, e.Length, e.Kind)
 	}
-	before, err := qcow.Open(bytes.NewReader(file), int64(len(file)), qcow.Options{Snapshot: "before"})
+	before, err := qcow.Open(context.Background(), bytes.NewReader(file), int64(len(file)), qcow.Options{Snapshot: "before"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func ExampleCreate() {
 	}
 	fmt.Println(made.VirtualSize, made.FileSize, made.AllocatedClusters, made.LUKS.Cipher)
 
-	opened, err := qcow.Open(file, made.FileSize, qcow.Options{Key: []byte("correct horse")})
+	opened, err := qcow.Open(context.Background(), file, made.FileSize, qcow.Options{Key: []byte("correct horse")})
 	if err != nil {
 		log.Fatal(err)
 	}

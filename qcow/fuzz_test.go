@@ -48,7 +48,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(m.build().file, int64(-1), int64(1)<<62)
 	}
 	f.Fuzz(func(t *testing.T, file []byte, off, n int64) {
-		d, err := Open(bytes.NewReader(file), int64(len(file)), fuzzOptions())
+		d, err := Open(t.Context(), bytes.NewReader(file), int64(len(file)), fuzzOptions())
 		if err != nil {
 			if !expected(err) {
 				t.Fatalf("unexpected kind of error: %v", err)
@@ -77,7 +77,7 @@ func FuzzExtents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which uint8, at uint32, word uint64, off, n int64) {
 		file := bytes.Clone(files[int(which)%len(files)])
 		be.PutUint64(file[int(at)%(len(file)-7):], word)
-		d, err := Open(bytes.NewReader(file), int64(len(file)), fuzzOptions())
+		d, err := Open(t.Context(), bytes.NewReader(file), int64(len(file)), fuzzOptions())
 		if err != nil {
 			if !expected(err) {
 				t.Fatalf("unexpected kind of error: %v", err)
@@ -136,7 +136,7 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	r, size := bytes.NewReader(file), int64(len(file))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	d, err := Open(r, size, opts)
+	d, err := Open(t.Context(), r, size, opts)
 	runtime.ReadMemStats(&after)
 	// The first cluster, the L1 table and the snapshots, which grow by appending.
 	if n, bound := after.TotalAlloc-before.TotalAlloc, 20*uint64(size)+256<<10; n > bound {

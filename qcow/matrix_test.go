@@ -202,7 +202,7 @@ func resolveLayers(t *testing.T, layers []img) func(Ref) (image.Source, error) {
 		}
 		o := r.Options()
 		o.ID = r.Name
-		return Open(bytes.NewReader(file), int64(len(file)), o)
+		return Open(t.Context(), bytes.NewReader(file), int64(len(file)), o)
 	}
 }
 
@@ -246,7 +246,7 @@ func encryptAES(t *testing.T, w *layout, pass []byte) {
 func TestExtentsOfEmpty(t *testing.T) {
 	file := emptyDisk(64 << 40)
 	r := &counting{r: file}
-	d, err := Open(r, file.size, Options{})
+	d, err := Open(t.Context(), r, file.size, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,5 +85,5 @@ func oneCluster(w *layout) {
 }
 
 func openMetadata(file []byte) (*Disk, error) {
-	return Open(bytes.NewReader(file), int64(len(file)), Options{MetadataOnly: true})
+	return Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{MetadataOnly: true})
 }

@@ -11,6 +11,7 @@
 package qcow
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -102,9 +103,9 @@ var (
 // A file that breaks the rules of the format gives an *image.FormatError, which
 // matches image.ErrFormat; one with features that are not known here an error that
 // matches image.ErrUnsupported; one that needs another file a [RefusedError] if
-// there is no [Options.Resolve]. A wrong key is luks.ErrPassphrase. Other errors are
-// those of r and of Resolve. What is odd but readable is in [Info.Warnings].
-func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
+// there is no [Options.Resolve]. A wrong key is luks.ErrPassphrase. The context ends the
+// derivation of a key. Other errors are those of r and of Resolve. What is odd but readable is in [Info.Warnings].
+func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	h, err := readHeader(r, size)
 	if err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 		return nil, err
 	}
 	if opts.Key != nil && h.crypt != cryptNone {
-		if err := d.Unlock(opts.Key); err != nil {
+		if err := d.Unlock(ctx, opts.Key); err != nil {
 			return nil, err
 		}
 	}

@@ -79,7 +79,7 @@ func TestQEMUDataFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			var refused *qcow.RefusedError
-			if _, err := qcow.Open(bytes.NewReader(b), int64(len(b)), qcow.Options{}); !errors.As(err, &refused) || !refused.Ref.DataFile || refused.Ref.Name != "data" {
+			if _, err := qcow.Open(t.Context(), bytes.NewReader(b), int64(len(b)), qcow.Options{}); !errors.As(err, &refused) || !refused.Ref.DataFile || refused.Ref.Name != "data" {
 				t.Errorf("without a resolver: %v", err)
 			}
 		})
@@ -118,11 +118,11 @@ func TestQEMUEncrypted(t *testing.T) {
 				t.Errorf("locked: %v", err)
 			}
 			if strings.Contains(opts, "luks") {
-				if err := d.Unlock([]byte("wrong")); !errors.Is(err, luks.ErrPassphrase) {
+				if err := d.Unlock(t.Context(), []byte("wrong")); !errors.Is(err, luks.ErrPassphrase) {
 					t.Errorf("wrong passphrase: %v", err)
 				}
 			}
-			if err := d.Unlock([]byte("correct horse")); err != nil {
+			if err := d.Unlock(t.Context(), []byte("correct horse")); err != nil {
 				t.Fatal(err)
 			}
 			compareDisk(t, d, want)

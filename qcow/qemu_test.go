@@ -72,7 +72,7 @@ func resolver(t testing.TB, dir string, key []byte) func(qcow.Ref) (image.Source
 		}
 		opts := ref.Options()
 		opts.ID, opts.Key = ref.Name, key
-		return qcow.Open(raw, raw.Size(), opts)
+		return qcow.Open(t.Context(), raw, raw.Size(), opts)
 	}
 }
 
@@ -89,7 +89,7 @@ func openFile(t testing.TB, dir, name string, opts qcow.Options) (*qcow.Disk, er
 		t.Fatal(err)
 	}
 	opts.Resolve, opts.ID = resolver(t, dir, opts.Key), name
-	return qcow.Open(raw, raw.Size(), opts)
+	return qcow.Open(t.Context(), raw, raw.Size(), opts)
 }
 
 // compareDisk reads a disk in all ways and compares it with what it must be.

@@ -123,7 +123,7 @@ func TestSnapshot(t *testing.T) {
 			t.Errorf("%s: other bytes, or %v", s, err)
 		}
 	}
-	if _, err := Open(bytes.NewReader(w.file), int64(len(w.file)), Options{Snapshot: "x"}); !errors.Is(err, ErrSnapshot) {
+	if _, err := Open(t.Context(), bytes.NewReader(w.file), int64(len(w.file)), Options{Snapshot: "x"}); !errors.Is(err, ErrSnapshot) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -141,7 +141,7 @@ func memory(files map[string][]byte, asked *[]Ref) func(Ref) (image.Source, erro
 		}
 		opts := r.Options()
 		opts.ID = r.Name
-		return Open(bytes.NewReader(b), int64(len(b)), opts)
+		return Open(context.Background(), bytes.NewReader(b), int64(len(b)), opts)
 	}
 }
 
@@ -176,7 +176,7 @@ func TestBacking(t *testing.T) {
 
 func TestBackingRefused(t *testing.T) {
 	top := img{size: 70_000, bits: 12, backing: "/etc/passwd", exts: ext(extBackingFormat, "raw")}.build()
-	_, err := Open(bytes.NewReader(top.file), int64(len(top.file)), Options{})
+	_, err := Open(t.Context(), bytes.NewReader(top.file), int64(len(top.file)), Options{})
 	var refused *RefusedError
 	if !errors.As(err, &refused) || refused.Ref.Name != "/etc/passwd" || refused.Ref.Format != "raw" {
 		t.Fatalf("got %v", err)
@@ -203,7 +203,7 @@ func TestBackingLoops(t *testing.T) {
 	files := map[string][]byte{"a": a, "b": b, "self": self}
 	for name, file := range files {
 		asked = nil
-		_, err := Open(bytes.NewReader(file), int64(len(file)), Options{ID: name, Resolve: memory(files, &asked)})
+		_, err := Open(t.Context(), bytes.NewReader(file), int64(len(file)), Options{ID: name, Resolve: memory(files, &asked)})
 		if !errors.Is(err, image.ErrFormat) || len(asked) > 3 {
 			t.Errorf("%s: %v, asked %d times", name, err, len(asked))
 		}
@@ -213,9 +213,9 @@ func TestBackingLoops(t *testing.T) {
 	var resolve func(r Ref) (image.Source, error)
 	resolve = func(r Ref) (image.Source, error) {
 		n++
-		return Open(bytes.NewReader(self), int64(len(self)), r.Options())
+		return Open(t.Context(), bytes.NewReader(self), int64(len(self)), r.Options())
 	}
-	if _, err := Open(bytes.NewReader(self), int64(len(self)), Options{Resolve: resolve}); !errors.Is(err, image.ErrUnsupported) || n > chain.Max+1 {
+	if _, err := Open(t.Context(), bytes.NewReader(self), int64(len(self)), Options{Resolve: resolve}); !errors.Is(err, image.ErrUnsupported) || n > chain.Max+1 {
 		t.Errorf("%v after %d files", err, n)
 	}
 }
@@ -224,7 +224,7 @@ func TestReadErrors(t *testing.T) {
 	w := img{size: 60_000, kinds: "dc"}.build()
 	for left := range int64(40) {
 		f := &flaky{r: bytes.NewReader(w.file), left: left}
-		d, err := Open(f, int64(len(w.file)), Options{})
+		d, err := Open(t.Context(), f, int64(len(w.file)), Options{})
 		if err == nil {
 			_, err = d.ReadAt(make([]byte, 60_000), 0)
 		}

@@ -198,7 +198,7 @@ func checkRefused(t *testing.T, c refusal, file []byte, snapshot string) {
 
 // openAndRead opens an image and reads all of it, noting what other files it asks for.
 func openAndRead(file []byte, snapshot string, asked *[]Ref) error {
-	d, err := Open(bytes.NewReader(file), int64(len(file)), Options{
+	d, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{
 		Key:      []byte("key"),
 		Snapshot: snapshot,
 		Resolve: func(r Ref) (image.Source, error) {
@@ -224,7 +224,7 @@ func TestTruncated(t *testing.T) {
 			be.PutUint32(w.file[offReftableSize:], 0)
 			step := max(len(w.file)/300&^255, 256)
 			for n := 0; n < len(w.file); n += step {
-				d, err := Open(bytes.NewReader(w.file[:n]), int64(n), Options{})
+				d, err := Open(t.Context(), bytes.NewReader(w.file[:n]), int64(n), Options{})
 				if err != nil {
 					if !errors.Is(err, image.ErrFormat) {
 						t.Fatalf("cut at %d: %v", n, err)

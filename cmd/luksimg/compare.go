@@ -8,7 +8,6 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -51,28 +50,22 @@ func (p *progressFlag) compare(ctx context.Context, t *talk, c comparison) error
 }
 
 // open opens what was written with its key.
-func (c *comparison) open(ctx context.Context) (v *luksimg.Image, err error) {
+func (c *comparison) open(ctx context.Context) (*luksimg.Image, error) {
 	if c.header == nil {
-		err = parallel.Await(ctx, func() error {
-			img, err := luksimg.OpenImage(c.out, c.out.Size(), luksimg.ImageOptions{Format: c.format, Key: c.key})
-			v = img
-			return err
-		})
-		return v, err
+		return luksimg.OpenImage(ctx, c.out, c.out.Size(), luksimg.ImageOptions{Format: c.format, Key: c.key})
 	}
 	h, err := luks.Open(c.header, c.header.Size(), luks.OpenOptions{})
 	if err != nil {
 		return nil, err
 	}
-	err = parallel.Await(ctx, func() error {
-		volumeKey, err := h.VolumeKey(c.key)
-		if err != nil {
-			return err
-		}
-		defer clear(volumeKey)
-		volume, err := h.Volume(c.out, c.out.Size(), volumeKey)
-		v = &luksimg.Image{Source: volume}
-		return err
-	})
-	return v, err
+	volumeKey, err := h.VolumeKey(ctx, c.key)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(volumeKey)
+	volume, err := h.Volume(ctx, c.out, c.out.Size(), volumeKey)
+	if err != nil {
+		return nil, err
+	}
+	return &luksimg.Image{Source: volume}, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -66,16 +67,16 @@ func (o *newKeyFlags) read(c *cobra.Command, t *talk, name string) (*output.File
 }
 
 // options returns how the new key slot is made.
-func (o *newKeyFlags) options(h *luks.Header) (luks.KeyOptions, error) {
+func (o *newKeyFlags) options(ctx context.Context, h *luks.Header) (luks.KeyOptions, error) {
 	k := luks.KeyOptions{KDF: o.kdf.kdf(), GeneratedKey: o.generate != ""}
 	var err error
-	k.KDF, err = o.kdf.measure(k.KDF, func(d time.Duration) (luks.KDF, error) {
+	k.KDF, err = o.kdf.measure(ctx, k.KDF, func(ctx context.Context, d time.Duration) (luks.KDF, error) {
 		i := h.Info()
 		lo := luks.Options{Version: i.Version, KDF: k.KDF, GeneratedKey: k.GeneratedKey}
 		if i.Version == 1 {
 			lo.Hash = i.Hash
 		}
-		return luks.Calibrate(lo, d)
+		return luks.Calibrate(ctx, lo, d)
 	})
 	return k, err
 }

@@ -83,7 +83,7 @@ func (j *encryptJob) keys(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	j.opts.LUKS.KDF, err = j.o.luks.kdf.measure(j.opts.LUKS.KDF, j.opts.Calibrate)
+	j.opts.LUKS.KDF, err = j.o.luks.kdf.measure(ctx, j.opts.LUKS.KDF, j.opts.Calibrate)
 	return err
 }
 

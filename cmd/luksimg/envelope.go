@@ -8,7 +8,6 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/internal/output"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/wrap"
 )
 
@@ -66,20 +65,15 @@ func imageUUID(ctx context.Context, g *global, name string, disk []byte) (string
 		return "", err
 	}
 	defer in.close()
-	var uuid string
-	err = parallel.Await(ctx, func() error {
-		img, err := in.image(luksimg.ImageOptions{Key: disk})
-		if err != nil {
-			return err
-		}
-		defer img.Close()
-		if !img.Encrypted {
-			return withHint(in.wrap(errors.New("not encrypted")), "name the image that was encrypted with this key")
-		}
-		uuid = img.UUID
-		return nil
-	})
-	return uuid, err
+	img, err := in.image(ctx, luksimg.ImageOptions{Key: disk})
+	if err != nil {
+		return "", err
+	}
+	defer img.Close()
+	if !img.Encrypted {
+		return "", withHint(in.wrap(errors.New("not encrypted")), "name the image that was encrypted with this key")
+	}
+	return img.UUID, nil
 }
 
 // isDEK tells whether a key was made by a generator, as the profiles of classic

@@ -79,8 +79,8 @@ func openInputFlags(name string, flags int) (*input, error) {
 // image opens the image in the file. A name that promises a container whose
 // marks are not there means a file that was cut off, or is no image: it is not taken
 // for a raw disk.
-func (in *input) image(o luksimg.ImageOptions) (*luksimg.Image, error) {
-	img, err := luksimg.OpenImage(in.r, in.size, o)
+func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Image, error) {
+	img, err := luksimg.OpenImage(ctx, in.r, in.size, o)
 	if err != nil {
 		return nil, in.wrap(err)
 	}

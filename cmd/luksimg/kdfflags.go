@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -40,9 +41,9 @@ func (o *kdfFlags) kdf() luks.KDF {
 }
 
 // measure returns k, or, if that was asked for, what calibrate makes of the time.
-func (o *kdfFlags) measure(k luks.KDF, calibrate func(time.Duration) (luks.KDF, error)) (luks.KDF, error) {
+func (o *kdfFlags) measure(ctx context.Context, k luks.KDF, calibrate func(context.Context, time.Duration) (luks.KDF, error)) (luks.KDF, error) {
 	if o.iterTime == 0 {
 		return k, nil
 	}
-	return calibrate(time.Duration(o.iterTime) * time.Millisecond)
+	return calibrate(ctx, time.Duration(o.iterTime)*time.Millisecond)
 }

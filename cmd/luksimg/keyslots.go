@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -101,7 +100,7 @@ func newKeyAdd(g *global) *cobra.Command {
 				}
 				defer clear(volumeKey)
 				n, err := fresh.apply(c, t, name, e, func(key []byte, o luks.KeyOptions) (int, error) {
-					return e.AddKey(volumeKey, key, slot, o)
+					return e.AddKey(c.Context(), volumeKey, key, slot, o)
 				})
 				if err != nil {
 					return err
@@ -131,7 +130,7 @@ func (o *newKeyFlags) apply(c *cobra.Command, t *talk, name string, e *luks.Edit
 		}
 	}
 	n := 0
-	ko, err := o.options(e.Header())
+	ko, err := o.options(c.Context(), e.Header())
 	if err == nil {
 		n, err = f(key, ko)
 	}
@@ -173,18 +172,13 @@ cryptsetup, a command that is killed may leave that key slot with neither.`,
 					return err
 				}
 				defer clear(key)
-				var volumeKey []byte
-				var slot int
-				err = parallel.Await(c.Context(), func() (err error) {
-					volumeKey, slot, err = e.Header().FindSlot(key)
-					return err
-				})
+				volumeKey, slot, err := e.Header().FindSlot(c.Context(), key)
 				if err != nil {
 					return err
 				}
 				defer clear(volumeKey)
 				n, err := fresh.apply(c, t, name, e, func(new []byte, o luks.KeyOptions) (int, error) {
-					return e.ReplaceSlot(volumeKey, slot, new, o)
+					return e.ReplaceSlot(c.Context(), volumeKey, slot, new, o)
 				})
 				if err != nil {
 					return err
@@ -219,11 +213,11 @@ derivation function and cost that the flags say.`,
 					return err
 				}
 				defer clear(k)
-				o, err := kdf.options(e.Header())
+				o, err := kdf.options(c.Context(), e.Header())
 				if err != nil {
 					return err
 				}
-				n, err := e.ChangeKey(k, k, o)
+				n, err := e.ChangeKey(c.Context(), k, k, o)
 				if err != nil {
 					return err
 				}
@@ -255,7 +249,7 @@ func newKeyRemove(g *global) *cobra.Command {
 					return err
 				}
 				defer clear(k)
-				n, err := e.RemoveKey(k, force)
+				n, err := e.RemoveKey(c.Context(), k, force)
 				if err != nil {
 					return err
 				}
@@ -318,16 +312,13 @@ func newKeyTest(g *global) *cobra.Command {
 			}
 			defer clear(k)
 			n := slot
-			err = parallel.Await(c.Context(), func() (err error) {
-				var volumeKey []byte
-				if slot == luks.AnySlot {
-					volumeKey, n, err = h.FindSlot(k)
-				} else {
-					volumeKey, err = h.OpenSlot(slot, k)
-				}
-				clear(volumeKey)
-				return err
-			})
+			var volumeKey []byte
+			if slot == luks.AnySlot {
+				volumeKey, n, err = h.FindSlot(c.Context(), k)
+			} else {
+				volumeKey, err = h.OpenSlot(c.Context(), slot, k)
+			}
+			clear(volumeKey)
 			if err != nil {
 				return in.wrap(err)
 			}

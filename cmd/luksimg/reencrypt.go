@@ -117,7 +117,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	if keyOut != nil {
 		defer keyOut.Abort()
 	}
-	if opts.LUKS.KDF, err = o.luks.kdf.measure(opts.LUKS.KDF, opts.Calibrate); err != nil {
+	if opts.LUKS.KDF, err = o.luks.kdf.measure(c.Context(), opts.LUKS.KDF, opts.Calibrate); err != nil {
 		return err
 	}
 
@@ -182,7 +182,7 @@ func (o *reencryptFlags) addKeys(c *cobra.Command, out *output.File, r *luksimg.
 	if err != nil {
 		return err
 	}
-	volumeKey, err := e.Header().VolumeKey(key)
+	volumeKey, err := e.Header().VolumeKey(c.Context(), key)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (o *reencryptFlags) addKeys(c *cobra.Command, out *output.File, r *luksimg.
 		if err != nil {
 			return err
 		}
-		_, err = e.AddKey(volumeKey, k, luks.AnySlot, luks.KeyOptions{Hash: o.luks.hash, KDF: o.luks.kdf.kdf()})
+		_, err = e.AddKey(c.Context(), volumeKey, k, luks.AnySlot, luks.KeyOptions{Hash: o.luks.hash, KDF: o.luks.kdf.kdf()})
 		clear(k)
 		if err != nil {
 			return err

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -123,7 +122,7 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 		opts.Resolve = r.resolve
 	}
 	var err error
-	s.img, err = s.image(opts)
+	s.img, err = s.image(c.Context(), opts)
 	if !errors.Is(err, luksimg.ErrEncrypted) {
 		return err
 	}
@@ -134,14 +133,7 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 		return err
 	}
 	defer clear(opts.Key)
-	var img *luksimg.Image // s is not for a goroutine that may outlive this call
-	err = parallel.Await(c.Context(), func() (err error) {
-		img, err = s.image(opts)
-		return err
-	})
-	if err == nil {
-		s.img = img
-	}
+	s.img, err = s.image(c.Context(), opts)
 	return err
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -98,12 +97,7 @@ func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk, name string, h *luks.
 		return nil, err
 	}
 	defer clear(passphrase)
-	var key []byte
-	err = parallel.Await(c.Context(), func() (err error) {
-		key, err = h.VolumeKey(passphrase)
-		return err
-	})
-	return key, err
+	return h.VolumeKey(c.Context(), passphrase)
 }
 
 // open unlocks an image with the key that the flags give.
@@ -117,21 +111,17 @@ func (o *unlockFlags) open(c *cobra.Command, t *talk, e *encrypted) (*luks.Volum
 		return nil, e.header.wrap(err)
 	}
 	defer clear(key)
-	v, err := e.h.Volume(e.r, e.size, key)
+	v, err := e.h.Volume(c.Context(), e.r, e.size, key)
 	return v, e.wrap(err)
 }
 
 // luksVolume unlocks an image with a passphrase.
 func luksVolume(ctx context.Context, e *encrypted, passphrase []byte) (*luks.Volume, error) {
-	var v *luks.Volume
-	err := parallel.Await(ctx, func() error {
-		key, err := e.h.VolumeKey(passphrase)
-		if err != nil {
-			return e.header.wrap(err)
-		}
-		defer clear(key)
-		v, err = e.h.Volume(e.r, e.size, key)
-		return e.wrap(err)
-	})
-	return v, err
+	key, err := e.h.VolumeKey(ctx, passphrase)
+	if err != nil {
+		return nil, e.header.wrap(err)
+	}
+	defer clear(key)
+	v, err := e.h.Volume(ctx, e.r, e.size, key)
+	return v, e.wrap(err)
 }

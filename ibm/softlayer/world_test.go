@@ -223,7 +223,7 @@ func (w *world) newClient(key string) *softlayer.Client {
 // luks returns the disk, encrypted as the profile classic-luks does.
 func (w *world) luks(passphrase []byte) []byte {
 	var out bytes.Buffer
-	e, err := luks.NewWriter(&out, passphrase, luks.Options{Version: 1, DataOffset: 2 << 20, GeneratedKey: true})
+	e, err := luks.NewWriter(w.t.Context(), &out, passphrase, luks.Options{Version: 1, DataOffset: 2 << 20, GeneratedKey: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -178,11 +178,11 @@ func disk() []byte {
 func (w *world) encrypted(name, passphrase string, raw []byte) {
 	w.t.Helper()
 	const cluster = 64 << 10
-	h, key, err := luks.New([]byte(passphrase), luks.Options{Version: 1, GeneratedKey: true})
+	h, key, err := luks.New(context.Background(), []byte(passphrase), luks.Options{Version: 1, GeneratedKey: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	v, err := h.Volume(nil, 0, key)
+	v, err := h.Volume(context.Background(), nil, 0, key)
 	if err != nil {
 		w.t.Fatal(err)
 	}

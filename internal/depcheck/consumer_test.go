@@ -12,6 +12,7 @@ const consumer = `package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log"
 
@@ -20,7 +21,7 @@ import (
 
 func main() {
 	var b bytes.Buffer
-	h, key, err := luks.New([]byte("a passphrase"), luks.Options{Version: 1, KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}})
+	h, key, err := luks.New(context.Background(), []byte("a passphrase"), luks.Options{Version: 1, KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}})
 	if err != nil {
 		log.Fatal(err)
 	}

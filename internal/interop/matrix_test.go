@@ -187,7 +187,7 @@ func TestMatrixFromCryptsetup(t *testing.T) {
 			f, err := os.Open(jobs[i].Out)
 			require.NoError(t, err)
 			defer f.Close()
-			vol, err := root.Unlock(context.Background(), f, jobs[i].Size, []byte(dek))
+			vol, err := root.Unlock(t.Context(), f, jobs[i].Size, []byte(dek))
 			require.NoError(t, err)
 			defer vol.Close()
 			// LUKS1 with short keys has its data at 1 MiB, and so a longer disk.

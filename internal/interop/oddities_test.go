@@ -97,7 +97,7 @@ func TestOddities(t *testing.T) {
 			var v *luks.Volume
 			if err == nil {
 				assert.Len(t, h.Info().Warnings, c.warnings)
-				v, err = h.Unlock([]byte(dek))
+				v, err = h.Unlock(t.Context(), []byte(dek))
 			}
 			if c.err != nil {
 				require.ErrorIs(t, err, c.err)
@@ -112,7 +112,7 @@ func TestOddities(t *testing.T) {
 			src, err := os.Open(disk.Path)
 			require.NoError(t, err)
 			defer src.Close()
-			img, err := root.OpenImage(src, disk.Size, root.ImageOptions{})
+			img, err := root.OpenImage(t.Context(), src, disk.Size, root.ImageOptions{})
 			require.NoError(t, err)
 			assert.NoError(t, root.Verify(context.Background(), img, v, root.VerifyOptions{}))
 		})

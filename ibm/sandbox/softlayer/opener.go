@@ -2,6 +2,7 @@ package softlayer
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -37,12 +38,12 @@ func OpenLUKS(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt,
 		return nil, fmt.Errorf("%s has the cipher %s and the hash %s: want %s and sha256, encrypt with profile classic-luks",
 			name, info.Cipher, info.Hash, luks.DefaultCipher)
 	}
-	key, err := h.VolumeKey(text)
+	key, err := h.VolumeKey(context.Background(), text)
 	if err != nil {
 		return nil, mistake(h, text, err)
 	}
 	defer clear(key)
-	v, err := h.UnlockVolumeKey(key)
+	v, err := h.UnlockVolumeKey(context.Background(), key)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +57,7 @@ func mistake(h *luks.Header, text []byte, err error) error {
 	}
 	opens := func(passphrase []byte) bool {
 		defer clear(passphrase)
-		key, err := h.VolumeKey(passphrase)
+		key, err := h.VolumeKey(context.Background(), passphrase)
 		clear(key)
 		return err == nil
 	}

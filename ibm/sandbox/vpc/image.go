@@ -162,7 +162,7 @@ func (s *Server) openImage(ctx context.Context, i *image) *reason {
 			return failed
 		}
 		defer clear(passphrase)
-		d, err := qcow.Open(i.File, i.File.Size(), qcow.Options{Key: passphrase})
+		d, err := qcow.Open(context.Background(), i.File, i.File.Size(), qcow.Options{Key: passphrase})
 		switch {
 		case errors.Is(err, luks.ErrPassphrase):
 			return s.mistake(i, passphrase)
@@ -177,7 +177,7 @@ func (s *Server) openImage(ctx context.Context, i *image) *reason {
 	case strings.HasSuffix(strings.ToLower(i.Href), ".vhd"):
 		disk, err = vhd.Open(i.File, i.File.Size(), vhd.Options{})
 	default:
-		disk, err = qcow.Open(i.File, i.File.Size(), qcow.Options{})
+		disk, err = qcow.Open(context.Background(), i.File, i.File.Size(), qcow.Options{})
 	}
 	if err != nil {
 		return fail("image_data_corrupted", "The file can not be opened: %v", err)
@@ -223,7 +223,7 @@ func (s *Server) unwrap(ctx context.Context, i *image) ([]byte, *reason) {
 func (s *Server) mistake(i *image, passphrase []byte) *reason {
 	opens := func(key []byte) bool {
 		defer clear(key)
-		d, err := qcow.Open(i.File, i.File.Size(), qcow.Options{Key: key})
+		d, err := qcow.Open(context.Background(), i.File, i.File.Size(), qcow.Options{Key: key})
 		if err == nil {
 			d.Close()
 		}

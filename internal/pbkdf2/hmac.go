@@ -1,0 +1,106 @@
+package pbkdf2
+
+import (
+	"encoding"
+	"hash"
+)
+
+// An hmacState is HMAC (RFC 2104) with one key. In place of the key it holds what a
+// hash is after the first block, if the hash can tell that; crypto/hmac does the same, but
+// keeps the blocks, and with a key longer than one the end of the key.
+type hmacState struct {
+	inner, outer hash.Hash
+	// The states of inner and outer after the key's block, or nil.
+	innerKeyed, outerKeyed []byte
+	// The key's blocks themselves, for a hash that can not tell its state.
+	innerPad, outerPad []byte
+	digest             []byte // of the inner hash
+}
+
+func newHMAC(newHash func() hash.Hash, key []byte) *hmacState {
+	m := &hmacState{inner: newHash(), outer: newHash()}
+	size := m.inner.BlockSize()
+	m.innerPad, m.outerPad = make([]byte, size), make([]byte, size)
+	m.digest = make([]byte, m.inner.Size())
+	if len(key) > size {
+		m.inner.Write(key)
+		key = m.inner.Sum(m.digest[:0])
+	}
+	copy(m.innerPad, key)
+	copy(m.outerPad, key)
+	for i := range size {
+		m.innerPad[i] ^= 0x36
+		m.outerPad[i] ^= 0x5c
+	}
+	clear(m.digest)
+	scrub(m.inner)
+	m.innerKeyed = keyed(m.inner, m.innerPad)
+	m.outerKeyed = keyed(m.outer, m.outerPad)
+	if m.innerKeyed != nil && m.outerKeyed != nil {
+		clear(m.innerPad)
+		clear(m.outerPad)
+	} else {
+		m.innerKeyed, m.outerKeyed = nil, nil
+	}
+	return m
+}
+
+// keyed returns the state of h after a block, or nil if h does not tell it.
+func keyed(h hash.Hash, block []byte) []byte {
+	m, ok := h.(encoding.BinaryMarshaler)
+	if _, back := h.(encoding.BinaryUnmarshaler); !ok || !back {
+		return nil
+	}
+	h.Reset()
+	h.Write(block)
+	state, err := m.MarshalBinary()
+	if err != nil {
+		return nil
+	}
+	return state
+}
+
+// begin makes h what it is after the key's block.
+func begin(h hash.Hash, state, pad []byte) {
+	if state != nil {
+		if h.(encoding.BinaryUnmarshaler).UnmarshalBinary(state) == nil {
+			return
+		}
+		panic("pbkdf2: a hash does not take back its own state")
+	}
+	h.Reset()
+	h.Write(pad)
+}
+
+func (m *hmacState) size() int { return len(m.digest) }
+
+// sum puts the MAC of all parts into dst, which has the length of a digest.
+func (m *hmacState) sum(dst []byte, parts ...[]byte) {
+	begin(m.inner, m.innerKeyed, m.innerPad)
+	for _, p := range parts {
+		m.inner.Write(p)
+	}
+	m.digest = m.inner.Sum(m.digest[:0])
+	begin(m.outer, m.outerKeyed, m.outerPad)
+	m.outer.Write(m.digest)
+	m.outer.Sum(dst[:0])
+}
+
+// wipe overwrites all that depends on the key.
+func (m *hmacState) wipe() {
+	for _, p := range [][]byte{m.innerKeyed, m.outerKeyed, m.innerPad, m.outerPad, m.digest} {
+		clear(p)
+	}
+	scrub(m.inner)
+	scrub(m.outer)
+}
+
+// scrub overwrites the buffer of h, where the end of what was written stays after a
+// Reset, with zeros.
+func scrub(h hash.Hash) {
+	h.Reset()
+	zeros := make([]byte, h.BlockSize())
+	h.Write(zeros[1:])
+	h.Write(zeros[:1])
+	h.Reset()
+}
