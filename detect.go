@@ -1,10 +1,13 @@
 package luksimg
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/signature"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
@@ -12,60 +15,124 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// signatures tell formats that can not be read here, so that no such file is taken
-// for a raw disk. A disk may start with any bytes, but one that can be booted, or
-// has a filesystem, does not start with these.
-var signatures = []struct {
-	name   string
-	offset int
-	magic  string
-}{
-	{"VDI", 64, "\x7f\x10\xda\xbe"},
-	{"QED", 0, "QED\x00"},
-	{"Parallels", 0, "WithoutFreeSpace"},
-	{"Parallels", 0, "WithouFreSpacExt"},
-	{"gzip-compressed", 0, "\x1f\x8b\x08"},
-	{"xz-compressed", 0, "\xfd7zXZ\x00"},
-	{"zstd-compressed", 0, "\x28\xb5\x2f\xfd"},
-	{"bzip2-compressed", 0, "BZh91AY&SY"},
-	{"zip", 0, "PK\x03\x04"},
-	{"tar or OVA", 257, "ustar"},
-}
-
-// Detect tells the format of the image in r, a file of size bytes, from its
-// content. What has no signature is [Raw]. A format that is known by name only is
-// [ErrUnsupportedFormat].
+// Detect tells the format of the image in r, a file of size bytes, from its content. What
+// has no signature is [Raw], also a disk with a filesystem and no partition table, such as
+// an ISO image. A file that is recognised as something else is a [ForeignError], one that
+// can be read as two formats an [AmbiguousError]. It reads 32 KiB at most.
 func Detect(r io.ReaderAt, size int64) (Format, error) {
-	head := make([]byte, min(512, max(size, 0)))
-	if n, err := r.ReadAt(head, 0); n < len(head) {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
+	if size <= 0 {
+		return "", &ForeignError{Name: "an empty file", Advice: DownloadIt}
+	}
+	head := make([]byte, min(512, size))
+	if _, err := image.ReadFull(r, head, 0); err != nil {
 		return "", fmt.Errorf("reading the start of the image: %w", err)
 	}
-	if luks.Detect(r, size) {
-		if bytes.HasPrefix(head, []byte("LUKS\xba\xbe\x00\x01")) {
-			return LUKS1, nil
-		}
+	found := known(r, size, string(head))
+	s, off, err := signature.Find(r, size)
+	if err != nil {
+		return "", fmt.Errorf("looking for the signatures of other files: %w", err)
+	}
+	iso := isOptical(r, size)
+	if s != nil && !(s.Weak && (iso || len(found) > 0)) {
+		found = append(found, Found{Name: s.Name, Offset: off})
+	}
+	if iso && len(found) > 0 {
+		found = append(found, Found{Name: "an ISO image", Format: Raw, Offset: opticalStart})
+	}
+	switch {
+	case len(found) > 1:
+		return "", &AmbiguousError{found}
+	case len(found) == 1 && found[0].Format != "":
+		return found[0].Format, nil
+	case len(found) == 1:
+		return "", &ForeignError{Name: s.Name, Offset: off, Advice: Advice(s.Advice), Tool: s.Tool}
+	case luks.Detect(r, size): // the secondary header of LUKS2 alone
 		return LUKS2, nil
-	}
-	if vhd.Detect(r, size) {
-		return VHD, nil
-	}
-	if qcow.Detect(r, size) {
-		return QCOW2, nil
-	}
-	// A file that was cut off short is one of these all the same, and not a raw disk.
-	if vhdx.Detect(r, size) || bytes.HasPrefix(head, []byte("vhdxfile")) {
-		return VHDX, nil
-	}
-	if vmdk.Detect(r, size) || bytes.HasPrefix(head, []byte("KDMV")) || bytes.HasPrefix(head, []byte("COWD")) {
-		return VMDK, nil
-	}
-	for _, s := range signatures {
-		if len(head) > s.offset && bytes.HasPrefix(head[s.offset:], []byte(s.magic)) {
-			return "", fmt.Errorf("%w: this is a %s file", ErrUnsupportedFormat, s.name)
-		}
 	}
 	return Raw, nil
 }
+
+// known returns the formats that have a reader and a signature in the file.
+func known(r io.ReaderAt, size int64, head string) []Found {
+	var found []Found
+	add := func(format Format, name string, off int64) {
+		found = append(found, Found{Name: name, Format: format, Offset: off})
+	}
+	switch {
+	case strings.HasPrefix(head, "LUKS\xba\xbe\x00\x01"):
+		add(LUKS1, "a LUKS1 image", 0)
+	case strings.HasPrefix(head, "LUKS\xba\xbe"):
+		add(LUKS2, "a LUKS2 image", 0)
+	case qcow.Detect(r, size) && !strings.HasPrefix(head, "QFI\xfb\x00\x00\x00\x01"): // of another format
+		add(QCOW2, "a qcow2 image", 0)
+	// A file that was cut off short is one of these all the same, and not a raw disk.
+	case vhdx.Detect(r, size), strings.HasPrefix(head, "vhdxfile"):
+		add(VHDX, "a VHDX image", 0)
+	case vmdk.Detect(r, size):
+		add(VMDK, "a VMDK image", 0)
+	}
+	if off, ok := vhd.Find(r, size); ok {
+		add(VHD, "a VHD image", off)
+	}
+	return found
+}
+
+// ErrAmbiguous is what every [AmbiguousError] is.
+var ErrAmbiguous = errors.New("the file can be read as more than one format")
+
+// An AmbiguousError says that a file has the signatures of several formats. Whoever made it
+// may want two programs to see two different disks in it. [ImageOptions.Format] says which
+// is meant.
+type AmbiguousError struct {
+	Found []Found // two or more
+}
+
+// A Found is a signature in a file.
+type Found struct {
+	Name   string // with its article: "a qcow2 image"
+	Format Format // "" if it has no reader here
+	Offset int64  // of the signature in the file, in bytes
+}
+
+func (e *AmbiguousError) Error() string {
+	var all []string
+	for _, f := range e.Found {
+		all = append(all, fmt.Sprintf("%s (signature at byte %d)", f.Name, f.Offset))
+	}
+	return fmt.Sprintf("%v: %s", ErrAmbiguous, strings.Join(all, ", "))
+}
+
+// Is reports whether target is [ErrAmbiguous].
+func (e *AmbiguousError) Is(target error) bool { return target == ErrAmbiguous }
+
+// A ForeignError says that a file is not a disk image, or one of a format that has no reader
+// here. It matches [ErrUnsupportedFormat].
+type ForeignError struct {
+	Name   string // with its article: "a 7z archive"
+	Offset int64  // of its signature in the file, in bytes
+	Advice Advice
+	Tool   string // a command that does what is advised; it may be ""
+}
+
+func (e *ForeignError) Error() string {
+	if e.Advice == ConvertIt {
+		return fmt.Sprintf("this is %s, a format that can not be read here", e.Name)
+	}
+	return fmt.Sprintf("this is %s, not a disk image", e.Name)
+}
+
+// Is reports whether target is [ErrUnsupportedFormat].
+func (e *ForeignError) Is(target error) bool { return target == ErrUnsupportedFormat }
+
+// Advice is what to do with a file that has no reader here, to get at a disk image.
+type Advice string
+
+// The kinds of advice.
+const (
+	DecompressIt Advice = "decompress"
+	ExtractIt    Advice = "extract"  // the image is one of the files in it
+	DownloadIt   Advice = "download" // again: this is what came in place of the image
+	ConvertIt    Advice = "convert"  // it is a disk image of another format
+	DecryptIt    Advice = "decrypt"  // with the program that encrypted it
+	NoDisk       Advice = "no disk"  // nothing in it is a disk
+)

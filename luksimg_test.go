@@ -401,43 +401,6 @@ func golden(t *testing.T, name string) []byte {
 	return b
 }
 
-func TestDetect(t *testing.T) {
-	at := func(n, off int, magic string) []byte {
-		b := make([]byte, n)
-		copy(b[off:], magic)
-		return b
-	}
-	for name, c := range map[string]struct {
-		b    []byte
-		want luksimg.Format
-		err  error
-	}{
-		"empty":           {nil, luksimg.Raw, nil},
-		"a byte":          {[]byte{1}, luksimg.Raw, nil},
-		"zeros":           {make([]byte, 10_000), luksimg.Raw, nil},
-		"LUKS1":           {at(1024, 0, "LUKS\xba\xbe\x00\x01"), luksimg.LUKS1, nil},
-		"LUKS2":           {at(1024, 0, "LUKS\xba\xbe\x00\x02"), luksimg.LUKS2, nil},
-		"LUKS2 secondary": {at(40_000, 32768, "SKUL\xba\xbe\x00\x02"), luksimg.LUKS2, nil},
-		"qcow2":           {at(1024, 0, "QFI\xfb"), luksimg.QCOW2, nil},
-		"VHDX, cut off":   {at(1024, 0, "vhdxfile"), luksimg.VHDX, nil},
-		"VHDX":            {at(4<<20, 0, "vhdxfile"), luksimg.VHDX, nil},
-		"VMDK":            {at(1024, 0, "KDMV"), luksimg.VMDK, nil},
-		"VMDK of ESX":     {at(1024, 0, "COWD"), luksimg.VMDK, nil},
-		"VMDK descriptor": {[]byte("# Disk DescriptorFile\nversion=1\n"), luksimg.VMDK, nil},
-		"VDI":             {at(1024, 64, "\x7f\x10\xda\xbe"), "", luksimg.ErrUnsupportedFormat},
-		"gzip":            {at(1024, 0, "\x1f\x8b\x08"), "", luksimg.ErrUnsupportedFormat},
-		"tar":             {at(1024, 257, "ustar\x00"), "", luksimg.ErrUnsupportedFormat},
-	} {
-		got, err := luksimg.Detect(bytes.NewReader(c.b), int64(len(c.b)))
-		if got != c.want || !errors.Is(err, c.err) {
-			t.Errorf("%s: %q, %v", name, got, err)
-		}
-	}
-	if _, err := luksimg.Detect(bytes.NewReader(nil), 512); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("a reader that ends early: %v", err)
-	}
-}
-
 func TestOpenImage(t *testing.T) {
 	enc := encrypted(t)
 	for _, o := range []luksimg.ImageOptions{{}, {Format: luksimg.LUKS2}} {

@@ -87,7 +87,7 @@ func findFooter(r io.ReaderAt, size int64) (*footer, error) {
 	if _, err := readFull(r, start[:], 0); err != nil {
 		return nil, err
 	}
-	var worst error
+	var worst *image.FormatError
 	for _, c := range []struct {
 		raw    *[footerSize]byte
 		off    int64
@@ -109,30 +109,37 @@ func findFooter(r io.ReaderAt, size int64) (*footer, error) {
 			return f, nil
 		}
 		// A footer that is there but damaged says more than one that is absent.
-		if worst == nil || err.Field == "checksum" && worst.(*image.FormatError).Field != "checksum" {
+		if worst == nil || err.Field == "checksum" && worst.Field != "checksum" {
 			worst = err
 		}
+	}
+	if worst.Field == "checksum" {
+		return nil, fmt.Errorf("the footer checksum is wrong: %w", worst)
 	}
 	return nil, worst
 }
 
-// Detect reports whether the size bytes in r are a VHD of any type: a footer with
-// the right cookie and checksum lies at the end, or at offset 0 as in a dynamic
-// disk that has lost its end. It reads 1024 bytes at most; what cannot be read is
-// no VHD.
+// Detect reports whether the size bytes in r are a VHD of any type: the cookie of a footer
+// is at the end, or at offset 0 as in a dynamic disk that has lost its end. The footer may be
+// damaged: [Open] says so. Detect reads 1024 bytes at most; what cannot be read is no VHD.
 func Detect(r io.ReaderAt, size int64) bool {
-	if size < footerSize {
-		return false
-	}
-	var buf, short [footerSize]byte
-	if _, err := readFull(r, buf[:], size-footerSize); err == nil {
-		copy(short[:], buf[1:])
-		if verifyFooter(&buf, 0) == nil || verifyFooter(&short, 0) == nil {
-			return true
+	_, ok := Find(r, size)
+	return ok
+}
+
+// Find returns the offset of the cookie that [Detect] looks for, and whether there is one.
+// Of two it is the one at the end.
+func Find(r io.ReaderAt, size int64) (off int64, ok bool) {
+	for _, off := range []int64{size - footerSize, size - footerSize + 1, 0} { // where findFooter looks
+		var cookie [len(footerCookie)]byte
+		if off < 0 || off > size-int64(len(cookie)) {
+			continue
+		}
+		if _, err := readFull(r, cookie[:], off); err == nil && string(cookie[:]) == footerCookie {
+			return off, true
 		}
 	}
-	_, err := readFull(r, buf[:], 0)
-	return err == nil && verifyFooter(&buf, 0) == nil
+	return 0, false
 }
 
 // verifyFooter checks the cookie and the checksum of a footer at off.

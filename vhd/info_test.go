@@ -174,12 +174,13 @@ func TestDetect(t *testing.T) {
 		"dynamic":            {dynamic, true},
 		"truncated dynamic":  {dynamic[:3000], true},
 		"only a footer copy": {dynamic[:512], true},
-		"511 bytes of it":    {dynamic[:511], false},
+		"511 bytes of it":    {dynamic[:511], true},
 		"fixed":              {fixed, true},
 		"truncated fixed":    {fixed[:8192], false},
 		"nothing":            {nil, false},
 		"zeros":              {make([]byte, 4096), false},
-		"a cookie":           {append([]byte(footerCookie), make([]byte, 1000)...), false},
+		"a cookie":           {append([]byte(footerCookie), make([]byte, 1000)...), true}, // a damaged footer is one
+		"seven bytes of it":  {dynamic[:7], false},
 	} {
 		if got := Detect(bytes.NewReader(c.b), int64(len(c.b))); got != c.want {
 			t.Errorf("%s: %v", name, got)

@@ -87,7 +87,8 @@ var hints = []struct {
 	{luksimg.ErrEncrypted, "decrypt it first: luksimg decrypt SRC DST"},
 	{luksimg.ErrDetached, "name the file with the data, and this one with --header"},
 	{errChanged, "stop what writes to it, and try again"},
-	{luksimg.ErrUnsupportedFormat, "convert it to raw, qcow2 or VHD first; if it is a raw disk all the same, say --source-format raw"},
+	{luksimg.ErrUnsupportedFormat, "convert it to raw, qcow2 or VHD first"},
+	{luksimg.ErrAmbiguous, "--source-format says which format is meant; if the origin of the file is not known, do not trust it"},
 	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is"},
 	{luks.ErrFormat, "the header is damaged; restore it from a backup, or get the file again"},
 	{luks.ErrUnsupported, "cryptsetup may open this image"},
@@ -132,6 +133,9 @@ func hint(err error) string {
 	}
 	if h := interface{ Hint() string }(nil); errors.As(err, &h) && h.Hint() != "" { // of a service
 		return h.Hint()
+	}
+	if f := new(luksimg.ForeignError); errors.As(err, &f) {
+		return foreignHint(f)
 	}
 	if needsFile(err) {
 		return "--allow-backing opens the files that the image names, if they are in its folder; use it for images that you trust"

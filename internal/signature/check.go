@@ -1,0 +1,228 @@
+package signature
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
+	"strings"
+)
+
+// What follows looks a second time where a magic number is short, or is none.
+
+var le, be = binary.LittleEndian, binary.BigEndian
+
+// at returns n bytes of the head, zeros if it is shorter.
+func (f *file) at(off, n int) []byte {
+	if off < 0 || off+n > len(f.head) {
+		return make([]byte, n)
+	}
+	return f.head[off : off+n]
+}
+
+func (f *file) byte(off int) byte { return f.at(off, 1)[0] }
+
+// gzip: RFC 1952, 2.3.1: three bits of the flags are reserved.
+func gzip(f *file) bool { return f.byte(3)&0xe0 == 0 }
+
+// lzw: the third byte has the most bits of a code, 9 to 16. The first codes have 9: a byte, or
+// one of those that were defined by the codes before it.
+func lzw(f *file) bool {
+	if b := f.byte(2); b&0x60 != 0 || b&0x1f < 9 || b&0x1f > 16 {
+		return false
+	}
+	const codes, bits = 64, 9
+	for i := range codes {
+		at := i * bits
+		if 3+at/8+2 > len(f.head) {
+			return i > 0
+		}
+		if code := le.Uint16(f.head[3+at/8:]) >> (at % 8) & (1<<bits - 1); int(code) > 256+i || i == 0 && code > 255 {
+			return false
+		}
+	}
+	return true
+}
+
+// bzip2: the level is followed by the mark of a block, or that of the end.
+func bzip2(f *file) bool {
+	mark := string(f.at(4, 6))
+	return f.byte(3) >= '1' && f.byte(3) <= '9' && (mark == "1AY&SY" || mark == "\x17\x72\x45\x38\x50\x90")
+}
+
+// lzma has no magic number. As in XZ Utils: the properties are valid, the dictionary is of
+// 2^n or 2^n + 2^(n-1) bytes, and the length is unknown or below 256 GiB. The range coder
+// starts with a zero.
+func lzma(f *file) bool {
+	if len(f.head) < 18 || f.byte(0) >= 225 || f.byte(13) != 0 {
+		return false
+	}
+	lc, lp := f.byte(0)%9, f.byte(0)/9%5
+	dict, size := le.Uint32(f.at(1, 4)), le.Uint64(f.at(5, 8))
+	top := uint32(1) << 31
+	for top > dict && top > 1 {
+		top >>= 1
+	}
+	return lc+lp <= 4 && dict >= 4096 && (dict == top || dict == top|top>>1 || dict == 1<<32-1) &&
+		size != 0 && (size == 1<<64-1 || size < 256<<30)
+}
+
+// zstd: 0x28, and 0x22 to 0x27 in the versions before 0.8.
+func zstd(f *file) bool { return f.byte(0) >= 0x22 && f.byte(0) <= 0x28 }
+
+// skippable: sixteen numbers are for frames that hold something else, which end in the file.
+func skippable(f *file) bool {
+	return f.byte(0)&0xf0 == 0x50 && int64(le.Uint32(f.at(4, 4))) <= f.size-8
+}
+
+// ova: the first file of an OVA is its OVF descriptor.
+func ova(f *file) bool {
+	name, _, _ := strings.Cut(string(f.at(0, 100)), "\x00")
+	return strings.HasSuffix(strings.ToLower(name), ".ovf")
+}
+
+// oldTar: the header of the seventh edition of Unix, 512 bytes, has a sum of all of its
+// bytes, as if those of the sum were spaces.
+func oldTar(f *file) bool {
+	if len(f.head) < 512 || f.byte(0) == 0 {
+		return false
+	}
+	const offSum, sumSize = 148, 8
+	want, ok := octal(f.at(offSum, sumSize))
+	for _, field := range [][]byte{f.at(100, 8), f.at(124, 12)} { // mode, size
+		_, valid := octal(field)
+		ok = ok && valid
+	}
+	sum := int64(sumSize * ' ')
+	for i, b := range f.head[:512] {
+		if i < offSum || i >= offSum+sumSize {
+			sum += int64(b)
+		}
+	}
+	return ok && sum == want
+}
+
+// octal reads a field of octal digits, with spaces before them and a space or NUL after.
+func octal(b []byte) (n int64, ok bool) {
+	b = bytes.TrimRight(bytes.TrimLeft(b, " "), " \x00")
+	for _, c := range b {
+		if c < '0' || c > '7' {
+			return 0, false
+		}
+		n = n<<3 | int64(c-'0')
+	}
+	return n, len(b) > 0
+}
+
+func cpioLittle(f *file) bool { return cpio(f, le) }
+func cpioBig(f *file) bool    { return cpio(f, be) }
+
+// cpio: the mode says what kind of file it is, and the name ends with its only NUL.
+func cpio(f *file, order binary.ByteOrder) bool {
+	mode, n := order.Uint16(f.at(6, 2)), int(order.Uint16(f.at(20, 2)))
+	if n < 2 || n > 1024 || !slices.Contains([]uint16{1, 2, 4, 6, 8, 10, 12}, mode>>12) {
+		return false
+	}
+	return bytes.IndexByte(f.at(26, n), 0) == n-1
+}
+
+// arj: the first header has a checksum.
+func arj(f *file) bool {
+	n := int(le.Uint16(f.at(2, 2)))
+	return n >= 30 && n <= 2600 && crc32.ChecksumIEEE(f.at(4, n)) == le.Uint32(f.at(4+n, 4))
+}
+
+// lha: the method is "-lh5-", "-lzs-", ...
+func lha(f *file) bool { return f.byte(6) == '-' && strings.IndexByte("01234567ds", f.byte(5)) >= 0 }
+
+// bootMark: the header of a Linux kernel is behind what was a boot sector once.
+func bootMark(f *file) bool { return hasAt(f.head, 510, "\x55\xaa") }
+
+// ghost: the fourth byte is the compression.
+func ghost(f *file) bool { return f.byte(3) <= 10 }
+
+// json: what follows a brace is a name, what follows a bracket a value.
+func json(f *file) bool {
+	rest := strings.TrimLeft(f.text[1:], " \t\r\n")
+	if f.text[0] == '{' {
+		return strings.HasPrefix(rest, `"`) || strings.HasPrefix(rest, "}")
+	}
+	return strings.HasPrefix(rest, "{") || strings.HasPrefix(rest, `"`) || strings.HasPrefix(rest, "]")
+}
+
+// checksums: a line starts with a digest in hexadecimal and a space.
+func checksums(f *file) bool {
+	n := strings.IndexFunc(f.text, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) })
+	return slices.Contains([]int{32, 40, 56, 64, 96, 128}, n) && strings.IndexByte(" *", f.text[n]) >= 0
+}
+
+// aesCrypt: the version is 0 to 3, and in all but version 0 a zero follows.
+func aesCrypt(f *file) bool { return f.byte(3) >= 1 && f.byte(3) <= 3 && f.byte(4) == 0 }
+
+// pgp: RFC 9580: a packet with a session key, encrypted with a passphrase (5.3) or with a
+// public key (5.1), is the first one.
+func pgp(f *file) bool {
+	var length, at int
+	tag := f.byte(0)
+	switch n := f.at(1, 2); {
+	case tag == 0x84 || tag == 0x8c: // old format, one byte of length
+		length, at = int(n[0]), 2
+	case tag == 0x85: // old format, two bytes
+		length, at = int(be.Uint16(n)), 3
+	case (tag == 0xc1 || tag == 0xc3) && n[0] < 192:
+		length, at = int(n[0]), 2
+	case tag == 0xc1 && n[0] < 224:
+		length, at = int(n[0]-192)<<8+int(n[1])+192, 3
+	default:
+		return false
+	}
+	if b := f.at(at, 16); tag == 0x8c || tag == 0xc3 {
+		known := b[1] >= 1 && b[1] <= 13 && (b[2] == 0 || b[2] == 1 || b[2] == 3) && b[3] >= 1 && b[3] <= 14
+		return b[0] == 4 && known && length == map[byte]int{0: 4, 1: 12, 3: 13}[b[2]]
+	} else {
+		bits := int(be.Uint16(b[10:]))
+		switch b[9] {
+		case 1, 2: // RSA: one number
+			return b[0] == 3 && length == 10+2+(bits+7)/8
+		case 16: // ElGamal: two
+			return b[0] == 3 && bits > 0 && length > 10+2+(bits+7)/8
+		case 18: // ECDH: a point
+			return b[0] == 3 && bits > 0 && length > 10+2+(bits+7)/8 && length < 256
+		}
+	}
+	return false
+}
+
+// elf: the classes and byte orders that there are.
+func elf(f *file) bool {
+	return (f.byte(4) == 1 || f.byte(4) == 2) && (f.byte(5) == 1 || f.byte(5) == 2) && f.byte(6) == 1
+}
+
+// pe: the stub for MS-DOS says where the header is.
+func pe(f *file) bool {
+	off := le.Uint32(f.at(60, 4))
+	return off >= 64 && hasAt(f.head, int64(off), "PE\x00\x00")
+}
+
+// jpeg: the next marker, and in most a name.
+func jpeg(f *file) bool {
+	name := string(f.at(6, 4))
+	return name == "JFIF" || name == "Exif" || f.byte(3) == 0xdb && f.byte(4) == 0 || f.byte(3) == 0xee && name == "Adob"
+}
+
+// bmp: the length of the file, and two fields that are zero.
+func bmp(f *file) bool {
+	return int64(le.Uint32(f.at(2, 4))) == f.size && le.Uint32(f.at(6, 4)) == 0 && f.size > 26
+}
+
+func riff(f *file) bool {
+	return slices.Contains([]string{"WAVE", "AVI ", "WEBP", "CDDA", "RMID"}, string(f.at(8, 4)))
+}
+
+// id3: the length has seven bits a byte.
+func id3(f *file) bool {
+	return f.byte(3) >= 2 && f.byte(3) <= 4 && be.Uint32(f.at(6, 4))&0x80808080 == 0 && f.byte(5)&0x0f == 0
+}
+
+// parquet ends as it starts.
+func parquet(f *file) bool { return hasAt(f.tail, int64(len(f.tail))-4, "PAR1") }
