@@ -58,12 +58,12 @@ func TestDetect(t *testing.T) {
 func TestForeignError(t *testing.T) {
 	b := append(make([]byte, 10_000), "koly"...)
 	b = append(b, make([]byte, 508)...)
-	_, err := luksimg.OpenImage(bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
+	_, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
 	f := new(luksimg.ForeignError)
 	if !errors.As(err, &f) || f.Offset != 10_000 || f.Advice != luksimg.ConvertIt || !strings.Contains(f.Name, "DMG") || !strings.Contains(f.Tool, "qemu-img") {
 		t.Errorf("%v: %+v", err, f)
 	}
-	img, err := luksimg.OpenImage(bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{Format: luksimg.Raw})
+	img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{Format: luksimg.Raw})
 	if err != nil || img.Size() != int64(len(b)) {
 		t.Errorf("taken as raw: %v", err)
 	}
@@ -129,7 +129,7 @@ func TestAmbiguous(t *testing.T) {
 	// The format that is given decides.
 	b := file("VHD", "ISO")
 	for _, f := range []luksimg.Format{luksimg.Raw, luksimg.VHD} {
-		if _, err := luksimg.OpenImage(bytes.NewReader(b), size, luksimg.ImageOptions{Format: f}); errors.Is(err, luksimg.ErrAmbiguous) {
+		if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), size, luksimg.ImageOptions{Format: f}); errors.Is(err, luksimg.ErrAmbiguous) {
 			t.Errorf("%s was asked for: %v", f, err)
 		}
 	}
@@ -147,7 +147,7 @@ func TestDamagedVHD(t *testing.T) {
 			}
 			at += 1 + next
 		}
-		_, err := luksimg.OpenImage(bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
+		_, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
 		if err == nil || !strings.Contains(err.Error(), "footer checksum is wrong") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 
@@ -46,9 +44,6 @@ func (s *diskSource) disk() image.Source {
 	return s.img
 }
 
-// peekSize is how much of standard input is looked at.
-const peekSize = 64 << 10
-
 // disk opens the disk to encrypt.
 func (o *encryptFlags) disk(c *cobra.Command, t *talk, name string) (*diskSource, error) {
 	if name != "-" {
@@ -59,24 +54,11 @@ func (o *encryptFlags) disk(c *cobra.Command, t *talk, name string) (*diskSource
 		return &diskSource{source: s, size: s.img.Size(), format: string(s.img.Format)}, nil
 	}
 	widen(os.Stdin)
-	b := bufio.NewReaderSize(os.Stdin, peekSize)
-	head, err := b.Peek(peekSize)
-	if err != nil && err != io.EOF {
+	stream, err := newRawStream(os.Stdin, luksimg.Format(o.source.format))
+	if err != nil {
 		return nil, err
 	}
-	s := &diskSource{stream: b, format: string(luksimg.Raw), head: bytes.Clone(head)}
-	if o.source.format == string(luksimg.Raw) {
-		return s, nil
-	}
-	format, err := luksimg.Detect(bytes.NewReader(head), int64(len(head)))
-	if err == nil && (format != luksimg.Raw || o.source.format != "") {
-		if o.source.format != "" {
-			format = luksimg.Format(o.source.format)
-		}
-		err = withHint(fmt.Errorf("standard input is taken as a raw disk, but this is %s, which needs seeking", format),
-			"write it to a file first")
-	}
-	return s, err
+	return &diskSource{stream: stream, format: string(luksimg.Raw), head: stream.head}, nil
 }
 
 // label warns of a partition table that does not go with what was made.

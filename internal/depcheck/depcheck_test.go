@@ -33,7 +33,7 @@ var direct = []string{"log"}
 // allowed lists every package of the module that is not a command or a test, with the
 // packages it may reach: of this module, and of others. The standard library is allowed, but for core.
 var allowed = map[string][]string{
-	"":                          {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/guid", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/pbkdf2", "internal/dmcrypt", "internal/parallel", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"":                          {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/guid", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/pbkdf2", "internal/dmcrypt", "internal/parallel", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
 	"luks":                      {"xts", "internal/af", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
@@ -52,6 +52,7 @@ var allowed = map[string][]string{
 	"luks/ciphers":              {"internal/dmcrypt", "xts", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/aead/serpent", "github.com/dgryski/go-camellia", "github.com/jzelinskie/whirlpool", "lukechampine.com/adiantum", "lukechampine.com/adiantum/*"},
 	"internal/pbkdf2":           {},
 	"internal/parallel":         {},
+	"internal/signature":        {"image"},
 	"contents":                  {"image", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
 	"contents/internal/bounded": {},
 	"contents/internal/tree":    {},

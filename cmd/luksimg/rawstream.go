@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/luksimg/luksimg"
+)
+
+const (
+	peekSize = 64 << 10 // of the start of a stream is looked at before anything is made of it
+	tailSize = 512      // of its end, afterwards: there are the signatures of some formats
+)
+
+// A rawStream is a stream of the bytes of a raw disk. Where an io.EOF would be, it is an
+// error if the stream turns out to be something else.
+type rawStream struct {
+	r    *bufio.Reader
+	head []byte // the first peekSize bytes, or all there are
+	tail []byte // the last tailSize bytes that were read
+	size int64  // what was read
+	any  bool   // it is taken as it is
+}
+
+// newRawStream reads the start of r, which it looks at unless the format was given.
+func newRawStream(r io.Reader, format luksimg.Format) (*rawStream, error) {
+	s := &rawStream{r: bufio.NewReaderSize(r, peekSize), any: format == luksimg.Raw}
+	head, err := s.r.Peek(peekSize)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	s.head = bytes.Clone(head)
+	switch {
+	case s.any:
+		return s, nil
+	case format != "":
+		return nil, needsSeeking(format)
+	case err == io.EOF: // this is all
+		return s, s.check(head[max(0, len(head)-tailSize):], int64(len(head)))
+	}
+	return s, s.check(nil, math.MaxInt64)
+}
+
+// check looks for signatures in the first bytes, and in the last ones of size.
+func (s *rawStream) check(tail []byte, size int64) error {
+	format, err := luksimg.Detect(&ends{s.head, tail, size}, size)
+	if err == nil && format != luksimg.Raw {
+		err = needsSeeking(format)
+	}
+	return err
+}
+
+func needsSeeking(format luksimg.Format) error {
+	return withHint(fmt.Errorf("standard input is taken as a raw disk, but this is %s, which needs seeking", format),
+		"write it to a file first; if it is a raw disk all the same, say --source-format raw")
+}
+
+func (s *rawStream) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.size += int64(n)
+	s.tail = append(s.tail, p[max(0, n-tailSize):n]...)
+	s.tail = append(s.tail[:0], s.tail[max(0, len(s.tail)-tailSize):]...)
+	if err == io.EOF && !s.any {
+		if wrong := s.check(s.tail, s.size); wrong != nil {
+			return n, wrong
+		}
+	}
+	return n, err
+}
+
+// ends is a file of which the start and the end are known. What is between reads as zeros.
+type ends struct {
+	head, tail []byte
+	size       int64
+}
+
+func (e *ends) ReadAt(p []byte, off int64) (int, error) {
+	if off >= e.size {
+		return 0, io.EOF
+	}
+	n := int(min(int64(len(p)), e.size-off))
+	clear(p[:n])
+	if off < int64(len(e.head)) {
+		copy(p[:n], e.head[off:])
+	}
+	start := e.size - int64(len(e.tail))
+	switch {
+	case off >= start:
+		copy(p[:n], e.tail[off-start:])
+	case off+int64(n) > start:
+		copy(p[start-off:n], e.tail)
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}

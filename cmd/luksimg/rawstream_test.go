@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"github.com/luksimg/luksimg"
+)
+
+// TestRawStream looks for the signature at the end of streams of many lengths, however they
+// arrive.
+func TestRawStream(t *testing.T) {
+	for _, size := range []int{512, 513, 1000, peekSize - 1, peekSize, peekSize + 1, peekSize + 511, peekSize + 512, 3*peekSize + 7} {
+		for name, reader := range map[string]func(io.Reader) io.Reader{
+			"whole":   func(r io.Reader) io.Reader { return r },
+			"in bits": func(r io.Reader) io.Reader { return iotest.HalfReader(r) },
+			"EOF":     iotest.DataErrReader,
+		} {
+			disk := make([]byte, size)
+			read := func(format luksimg.Format) ([]byte, error) {
+				s, err := newRawStream(reader(bytes.NewReader(disk)), format)
+				if err != nil {
+					return nil, err
+				}
+				return io.ReadAll(reader(s))
+			}
+			if b, err := read(""); err != nil || !bytes.Equal(b, disk) {
+				t.Errorf("%d bytes, %s: %d bytes, %v", size, name, len(b), err)
+			}
+			copy(disk[size-512:], "conectix")
+			if b, err := read(""); err == nil {
+				t.Errorf("%d bytes, %s: the footer was not seen in %d bytes", size, name, len(b))
+			}
+			if b, err := read(luksimg.Raw); err != nil || !bytes.Equal(b, disk) {
+				t.Errorf("%d bytes, %s: taken as raw: %d bytes, %v", size, name, len(b), err)
+			}
+			if _, err := read(luksimg.VHD); err == nil {
+				t.Errorf("%d bytes, %s: a VHD was read as a stream", size, name)
+			}
+		}
+	}
+	// What would be a footer if the stream ended after the first look.
+	disk := make([]byte, 2*peekSize)
+	copy(disk[peekSize-512:], "conectix")
+	if _, err := newRawStream(bytes.NewReader(disk), ""); err != nil {
+		t.Error(err)
+	}
+}
