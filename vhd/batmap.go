@@ -161,7 +161,7 @@ func (b *batmap) chunks(r io.ReaderAt, visit func(at int64, p []byte) error) err
 
 // readBatmap notes the batmap of the disk, and its key hash.
 func (d *Disk) readBatmap(h *header) error {
-	b, err := findBatmap(d.r, h, d.bat)
+	b, err := findBatmap(d.file.R, h, d.bat)
 	if b == nil || err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (d *Disk) readBatmap(h *header) error {
 	if k != nil {
 		d.encrypted(k)
 	}
-	err = b.check(d.r, h, d.bat)
+	err = b.check(d.file.R, h, d.bat)
 	if _, ok := err.(*image.FormatError); ok {
 		d.warnf("the batmap, which is not used, is not valid: %v", err)
 		return nil

@@ -9,7 +9,7 @@ import (
 func BenchmarkReadAt(b *testing.B) {
 	for name, full := range map[string]bool{"full": true, "mixed": false} {
 		b.Run(name, func(b *testing.B) {
-			file, _ := disk{size: 64 << 20, blockSize: 2 << 20, full: full}.build()
+			file, _ := testDisk{size: 64 << 20, blockSize: 2 << 20, full: full}.build()
 			d := open(b, bytes.NewReader(file), int64(len(file)), Options{})
 			p := make([]byte, 1<<20)
 			b.SetBytes(int64(len(p)))

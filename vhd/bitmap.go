@@ -26,12 +26,8 @@ const (
 	statesPerWord = 16
 )
 
-// chunkSize is how much of a bitmap is in memory at a time, in bytes. The bitmap of
-// a block of 16 MiB or less is one chunk.
-const (
-	chunkSize    = 4096
-	chunkSectors = chunkSize * 8
-)
+// chunkSize is how much of a bitmap is looked at at a time, in bytes.
+const chunkSize = 4096
 
 var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
@@ -78,7 +74,7 @@ func (d *Disk) classify(block int) (uint32, error) {
 
 // blockLen returns how many bytes of a block belong to the disk.
 func (d *Disk) blockLen(block int) int64 {
-	return min(d.blockSize, d.size-int64(block)<<d.blockShift)
+	return min(d.blockSize, d.disk.Size-int64(block)<<d.blockShift)
 }
 
 // bitmapOffset and dataOffset return where an allocated block lies in the file.
@@ -92,19 +88,22 @@ type sectorBits struct {
 	first, end int64
 }
 
-// readBits reads bits into buf for the sectors of a block from start on: up to end,
-// or to the end of the chunk that start is in.
+// readBits returns bits for the sectors of a block from start on: up to end, or to the
+// end of a page of the file.
 func (d *Disk) readBits(buf *[chunkSize]byte, block int, start, end int64) (sectorBits, error) {
-	end = min(end, start/chunkSectors*chunkSectors+chunkSectors)
-	m := sectorBits{first: start &^ 7, end: end}
-	m.b = buf[:(end+7)/8-start/8]
-	if _, err := readFull(d.r, m.b, d.bitmapOffset(block)+start/8); err != nil {
-		return m, err
+	off := d.bitmapOffset(block) + start/8
+	p, err := d.bitmaps.Page(&d.file, d.fileSize, off)
+	if err != nil {
+		return sectorBits{}, err
 	}
+	b := p.B[off-p.Off:]
+	m := sectorBits{first: start &^ 7, end: min(end, start&^7+8*int64(len(b)))}
+	m.b = b[:(m.end-m.first+7)/8]
 	if d.lsbFirst {
 		for i, v := range m.b {
-			m.b[i] = bits.Reverse8(v)
+			buf[i] = bits.Reverse8(v)
 		}
+		m.b = buf[:len(m.b)]
 	}
 	return m, nil
 }
@@ -129,88 +128,4 @@ func (m sectorBits) run(s int64) (end int64, set bool) {
 		end += int64(bits.LeadingZeros8(m.b[k] ^ flip))
 	}
 	return min(end, m.end), set
-}
-
-// readBlock reads guest-visible bytes from within a block, which p does not leave.
-func (d *Disk) readBlock(p []byte, block int, within int64) (int, error) {
-	pos := int64(block)<<d.blockShift + within
-	if d.bat[block] == absent {
-		return d.readParent(p, pos)
-	}
-	state, err := d.state(block)
-	if err != nil {
-		return 0, err
-	}
-	switch state {
-	case stateFull:
-		return d.readOwn(p, block, within)
-	case stateEmpty:
-		return d.readParent(p, pos)
-	}
-	return d.readMixed(p, block, within)
-}
-
-// readMixed is readBlock for a block of both kinds of sectors.
-func (d *Disk) readMixed(p []byte, block int, within int64) (int, error) {
-	buf := chunks.Get().(*[chunkSize]byte)
-	defer chunks.Put(buf)
-	end := (within + int64(len(p)) + sectorSize - 1) / sectorSize
-	done := 0
-	for done < len(p) {
-		pos := within + int64(done)
-		m, err := d.readBits(buf, block, pos/sectorSize, end)
-		if err != nil {
-			return done, err
-		}
-		piece := p[done:min(int64(len(p)), m.end*sectorSize-within)]
-		n := 0
-		if d.differencing {
-			n, err = d.readRuns(piece, m, block, pos)
-		} else {
-			n, err = d.readAcross(piece, m, block, pos)
-		}
-		done += n
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, nil
-}
-
-// readAcross reads the part of a block that m is about across the clear sectors and
-// zeroes them then: one read is cheaper than many.
-func (d *Disk) readAcross(p []byte, m sectorBits, block int, within int64) (int, error) {
-	n, err := d.readOwn(p, block, within)
-	for s := within / sectorSize; s < m.end; {
-		next, set := m.run(s)
-		if !set {
-			from := max(s*sectorSize-within, 0)
-			to := min(next*sectorSize-within, int64(n))
-			if from < to {
-				clear(p[from:to])
-			}
-		}
-		s = next
-	}
-	return n, err
-}
-
-// readRuns reads each run of sectors from where it is: in the block or in the parent.
-func (d *Disk) readRuns(p []byte, m sectorBits, block int, within int64) (int, error) {
-	for done := 0; done < len(p); {
-		pos := within + int64(done)
-		next, set := m.run(pos / sectorSize)
-		piece := p[done:min(int64(len(p)), next*sectorSize-within)]
-		n, err := 0, error(nil)
-		if set {
-			n, err = d.readOwn(piece, block, pos)
-		} else {
-			n, err = d.readParent(piece, int64(block)<<d.blockShift+pos)
-		}
-		done += n
-		if err != nil {
-			return done, err
-		}
-	}
-	return len(p), nil
 }

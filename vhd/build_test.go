@@ -11,10 +11,10 @@ import (
 	xcrypto "golang.org/x/crypto/xts"
 )
 
-// A disk is what the tests build an image of: the zero value of a field takes the
+// A testDisk is what the tests build an image of: the zero value of a field takes the
 // default that it names. A table or footer at odd places is made by editing the
 // bytes that build returns.
-type disk struct {
+type testDisk struct {
 	size      int64  // virtual size, bytes; as current size and, if chs is nil, geometry
 	blockSize int64  // bytes; 0 makes a fixed disk
 	spare     int    // table entries more than the size needs
@@ -58,7 +58,7 @@ var be = binary.BigEndian
 // build returns the file and what the guest sees. Blocks are absent, empty, full or
 // mixed at random and lie in random order; sectors with clear bits have bytes that
 // the guest must not see.
-func (t disk) build() (file, guest []byte) {
+func (t testDisk) build() (file, guest []byte) {
 	rnd := rand.New(rand.NewPCG(t.seed, 42))
 	guest = make([]byte, t.size)
 	if t.blockSize == 0 {
@@ -155,7 +155,7 @@ func encryptSector(key, b []byte, sector int64) {
 }
 
 // putBatmap writes the header of a batmap at off of the file; the map itself is behind.
-func (t disk) putBatmap(b []byte, off, mapSize int) {
+func (t testDisk) putBatmap(b []byte, off, mapSize int) {
 	copy(b, batmapCookie)
 	be.PutUint64(b[offBatmapOffset:], uint64(off+sectorSize))
 	be.PutUint32(b[offBatmapSize:], uint32(mapSize/sectorSize))
@@ -172,7 +172,7 @@ func (t disk) putBatmap(b []byte, off, mapSize int) {
 }
 
 // addLocators appends the names of the parent, each in whole sectors.
-func (t disk) addLocators(file []byte) []byte {
+func (t testDisk) addLocators(file []byte) []byte {
 	for i, n := range t.locators {
 		b := []byte(n.text)
 		if n.code == locatorAbsolute || n.code == locatorRelative {
@@ -198,7 +198,7 @@ func (t disk) addLocators(file []byte) []byte {
 	return file
 }
 
-func (t disk) footer(kind uint32, dataOffset uint64) []byte {
+func (t testDisk) footer(kind uint32, dataOffset uint64) []byte {
 	f := make([]byte, footerSize)
 	copy(f, footerCookie)
 	be.PutUint32(f[8:], 2)
@@ -232,7 +232,7 @@ func (t disk) footer(kind uint32, dataOffset uint64) []byte {
 	return f
 }
 
-func (t disk) header(table uint64, entries int) []byte {
+func (t testDisk) header(table uint64, entries int) []byte {
 	h := make([]byte, headerSize)
 	copy(h, headerCookie)
 	be.PutUint64(h[offNext:], noOffset)

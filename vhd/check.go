@@ -8,6 +8,7 @@ import (
 	"math/bits"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 // maxProblems is how many problems are described.
@@ -28,7 +29,7 @@ type CheckResult struct {
 
 // Check checks the file that the disk was opened with; see [Check].
 func (d *Disk) Check(ctx context.Context) (*CheckResult, error) {
-	return Check(ctx, d.r, d.fileSize)
+	return Check(ctx, d.file.R, d.fileSize)
 }
 
 // Check looks for what is wrong with the VHD of size bytes in r: structures that are
@@ -345,8 +346,10 @@ func (c *checker) batmap(bat []uint32) error {
 		return nil // blocks overlap, and there may be far more of them than bytes to read
 	}
 	c.disk = &Disk{
-		r:          c.r,
-		size:       int64(len(bat)) * h.blockSize,
+		disk:       disk.Disk{Format: "vhd", Size: int64(len(bat)) * h.blockSize},
+		file:       disk.File{R: c.r},
+		fileSize:   c.size,
+		bitmaps:    disk.Pages{Format: "vhd", Size: chunkSize},
 		bat:        bat,
 		blockSize:  h.blockSize,
 		blockShift: uint(bits.TrailingZeros64(uint64(h.blockSize))),

@@ -30,7 +30,7 @@ func TestCheckFindsNothing(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	for name, c := range map[string]disk{
+	for name, c := range map[string]testDisk{
 		"batmap":       {size: 50 * 4096, blockSize: 4096, batmap: true},
 		"encrypted":    {size: 50 * 4096, blockSize: 4096, key: random(32)},
 		"differencing": namedChild,
@@ -54,94 +54,94 @@ func TestCheckFindsNothing(t *testing.T) {
 }
 
 func TestCheckFinds(t *testing.T) {
-	sparse := disk{size: 20 * 4096, blockSize: 4096, full: true, batmap: true}
+	sparse := testDisk{size: 20 * 4096, blockSize: 4096, full: true, batmap: true}
 	at := smallTable + sectorSize
 	mapSum := func(b []byte) {
 		be.PutUint32(b[at+offBatmapSum:], checksum(b[at+sectorSize:][:sectorSize], sectorSize))
 	}
 	for _, c := range []struct {
 		name        string
-		disk        disk
+		testDisk    testDisk
 		edit        func(b []byte) []byte
 		corruptions int64
 		leaks       int64
 		text        string // in the first problem
 	}{
-		{name: "fixed with room behind", disk: disk{size: 8192}, edit: func(b []byte) []byte {
+		{name: "fixed with room behind", testDisk: testDisk{size: 8192}, edit: func(b []byte) []byte {
 			editFooters(b, func(f []byte) { be.PutUint64(f[offCurrentSize:], 2048) })
 			return b
 		}, leaks: 6144, text: "Leaked bytes 2048 to 8192"},
-		{name: "fixed, cut", disk: disk{size: 8192}, edit: func(b []byte) []byte { return b[1024:] }, corruptions: 1, text: "the disk has 8192 bytes and the file 7168"},
-		{name: "no VHD", disk: disk{size: 8192}, edit: func(b []byte) []byte { return b[:8192] }, corruptions: 1, text: "cookie"},
-		{name: "nothing", disk: disk{size: 8192}, edit: func(b []byte) []byte { return nil }, corruptions: 1, text: "file size"},
-		{name: "footer damaged", disk: sparse, edit: func(b []byte) []byte { b[len(b)-100]++; return b }, corruptions: 1, leaks: 0, text: "footer at the end of the file is missing or damaged"},
-		{name: "both footers damaged", disk: sparse, edit: func(b []byte) []byte { b[len(b)-100]++; b[200]++; return b }, corruptions: 2, text: "checksum"},
-		{name: "copy damaged", disk: sparse, edit: func(b []byte) []byte { b[200]++; return b }, corruptions: 1, text: "footer copy at the start of the file is damaged"},
-		{name: "copy differs", disk: sparse, edit: func(b []byte) []byte { b[offUniqueID]++; sumFooter(b[:512]); return b }, corruptions: 1, text: "unique id"},
-		{name: "header checksum, and goes on", disk: sparse, edit: func(b []byte) []byte {
+		{name: "fixed, cut", testDisk: testDisk{size: 8192}, edit: func(b []byte) []byte { return b[1024:] }, corruptions: 1, text: "the disk has 8192 bytes and the file 7168"},
+		{name: "no VHD", testDisk: testDisk{size: 8192}, edit: func(b []byte) []byte { return b[:8192] }, corruptions: 1, text: "cookie"},
+		{name: "nothing", testDisk: testDisk{size: 8192}, edit: func(b []byte) []byte { return nil }, corruptions: 1, text: "file size"},
+		{name: "footer damaged", testDisk: sparse, edit: func(b []byte) []byte { b[len(b)-100]++; return b }, corruptions: 1, leaks: 0, text: "footer at the end of the file is missing or damaged"},
+		{name: "both footers damaged", testDisk: sparse, edit: func(b []byte) []byte { b[len(b)-100]++; b[200]++; return b }, corruptions: 2, text: "checksum"},
+		{name: "copy damaged", testDisk: sparse, edit: func(b []byte) []byte { b[200]++; return b }, corruptions: 1, text: "footer copy at the start of the file is damaged"},
+		{name: "copy differs", testDisk: sparse, edit: func(b []byte) []byte { b[offUniqueID]++; sumFooter(b[:512]); return b }, corruptions: 1, text: "unique id"},
+		{name: "header checksum, and goes on", testDisk: sparse, edit: func(b []byte) []byte {
 			b[footerSize+900]++
 			be.PutUint32(tableEntry(b, 3), be.Uint32(tableEntry(b, 4)))
 			return b
 		}, corruptions: 2, leaks: 4608, text: "header checksum"},
-		{name: "table offset", disk: sparse, edit: func(b []byte) []byte {
+		{name: "table offset", testDisk: sparse, edit: func(b []byte) []byte {
 			editHeader(b, func(h []byte) { be.PutUint64(h[offTableOffset:], 0) })
 			return b
 		}, corruptions: 1, text: "table offset"},
-		{name: "too few entries", disk: sparse, edit: func(b []byte) []byte {
+		{name: "too few entries", testDisk: sparse, edit: func(b []byte) []byte {
 			editFooters(b, func(f []byte) { be.PutUint64(f[offCurrentSize:], 21*4096) })
 			return b
 		}, corruptions: 1, text: "has 20 entries, and the disk needs 21"},
-		{name: "a block past the end of the disk", disk: sparse, edit: func(b []byte) []byte {
+		{name: "a block past the end of the disk", testDisk: sparse, edit: func(b []byte) []byte {
 			editFooters(b, func(f []byte) { be.PutUint64(f[offCurrentSize:], 19*4096) })
 			return b
 		}, corruptions: 1, text: "entry 19 at offset 1612"},
-		{name: "all blocks at one place", disk: disk{size: 20 * 4096, blockSize: 4096, full: true}, edit: func(b []byte) []byte {
+		{name: "all blocks at one place", testDisk: testDisk{size: 20 * 4096, blockSize: 4096, full: true}, edit: func(b []byte) []byte {
 			for i := range 20 {
 				copy(tableEntry(b, i), tableEntry(b, 0))
 			}
 			return b
 		}, corruptions: 19, leaks: -1, text: "block 1 at byte "},
-		{name: "block out of the file", disk: sparse, edit: func(b []byte) []byte {
+		{name: "block out of the file", testDisk: sparse, edit: func(b []byte) []byte {
 			be.PutUint32(tableEntry(b, 2), 1<<31)
 			return b
 		}, corruptions: 2, leaks: 4608, text: "entry 2 at offset 1544 is 2147483648: the block would end at"},
-		{name: "block in the header", disk: disk{size: 20 * 4096, blockSize: 4096, full: true}, edit: func(b []byte) []byte {
+		{name: "block in the header", testDisk: testDisk{size: 20 * 4096, blockSize: 4096, full: true}, edit: func(b []byte) []byte {
 			be.PutUint32(tableEntry(b, 2), 1)
 			return b
 		}, corruptions: 2, leaks: 4608, text: "overlaps the dynamic disk header at byte 512"},
-		{name: "block in a locator", disk: namedChild, edit: func(b []byte) []byte {
+		{name: "block in a locator", testDisk: namedChild, edit: func(b []byte) []byte {
 			be.PutUint64(b[footerSize+offLocators+locatorSize+offLocatorData:], uint64(be.Uint32(tableEntry(b, 1)))*sectorSize+512)
 			sumHeader(b[footerSize:][:headerSize])
 			return b
 		}, corruptions: 1, text: "overlaps parent locator 1 (W2ru)"},
-		{name: "locator out of the file", disk: namedChild, edit: func(b []byte) []byte {
+		{name: "locator out of the file", testDisk: namedChild, edit: func(b []byte) []byte {
 			be.PutUint64(b[footerSize+offLocators+locatorSize+offLocatorData:], 1<<60)
 			sumHeader(b[footerSize:][:headerSize])
 			return b
 		}, corruptions: 1, text: "parent locator 1 (W2ru) data offset"},
-		{name: "room in front of blocks", disk: disk{size: 20 * 4096, blockSize: 4096, reserved: 8192}, edit: func(b []byte) []byte { return b }, leaks: 8192, text: "Leaked bytes 2048 to 10240"},
-		{name: "room in front of the footer", disk: sparse, edit: func(b []byte) []byte {
+		{name: "room in front of blocks", testDisk: testDisk{size: 20 * 4096, blockSize: 4096, reserved: 8192}, edit: func(b []byte) []byte { return b }, leaks: 8192, text: "Leaked bytes 2048 to 10240"},
+		{name: "room in front of the footer", testDisk: sparse, edit: func(b []byte) []byte {
 			return append(append(b[:len(b)-512:len(b)-512], make([]byte, 4096)...), b[len(b)-512:]...)
 		}, leaks: 4096, text: "Leaked bytes"},
-		{name: "batmap checksum", disk: sparse, edit: func(b []byte) []byte { b[at+offBatmapSum]++; return b }, corruptions: 1, text: "batmap checksum"},
-		{name: "batmap size", disk: sparse, edit: func(b []byte) []byte { b[at+offBatmapSize]++; return b }, corruptions: 1, text: "batmap size"},
-		{name: "batmap key hash", disk: sparse, edit: func(b []byte) []byte { b[at+offKeyCookie] = 9; return b }, corruptions: 1, text: "batmap key hash cookie"},
-		{name: "batmap has a block too many", disk: sparse, edit: func(b []byte) []byte {
+		{name: "batmap checksum", testDisk: sparse, edit: func(b []byte) []byte { b[at+offBatmapSum]++; return b }, corruptions: 1, text: "batmap checksum"},
+		{name: "batmap size", testDisk: sparse, edit: func(b []byte) []byte { b[at+offBatmapSize]++; return b }, corruptions: 1, text: "batmap size"},
+		{name: "batmap key hash", testDisk: sparse, edit: func(b []byte) []byte { b[at+offKeyCookie] = 9; return b }, corruptions: 1, text: "batmap key hash cookie"},
+		{name: "batmap has a block too many", testDisk: sparse, edit: func(b []byte) []byte {
 			b[at+sectorSize+2] |= 8
 			mapSum(b)
 			return b
 		}, corruptions: 1, text: "block 20 as full, and there is no such block"},
-		{name: "batmap has an absent block", disk: sparse, edit: func(b []byte) []byte {
+		{name: "batmap has an absent block", testDisk: sparse, edit: func(b []byte) []byte {
 			be.PutUint32(tableEntry(b, 5), absent)
 			return b
 		}, corruptions: 1, leaks: 4608, text: "block 5 as full, and it is not in the file"},
-		{name: "batmap has a block with clear bits", disk: sparse, edit: func(b []byte) []byte {
+		{name: "batmap has a block with clear bits", testDisk: sparse, edit: func(b []byte) []byte {
 			b[int64(be.Uint32(tableEntry(b, 7)))*sectorSize] &^= 1
 			return b
 		}, corruptions: 1, text: "block 7 as full, and bits in its bitmap are clear"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			file, _ := c.disk.build()
+			file, _ := c.testDisk.build()
 			file = c.edit(file)
 			got := check(t, file)
 			if got.Corruptions != c.corruptions || c.leaks >= 0 && got.Leaks != c.leaks || len(got.Problems) == 0 || !strings.Contains(got.Problems[0], c.text) {
@@ -174,7 +174,7 @@ func TestCheckOfDisk(t *testing.T) {
 
 // Check of a file that fails gives its error, wherever that is.
 func TestCheckErrors(t *testing.T) {
-	file, _ := disk{size: 20 * 4096, blockSize: 4096, full: true, batmap: true}.build()
+	file, _ := testDisk{size: 20 * 4096, blockSize: 4096, full: true, batmap: true}.build()
 	f := &flaky{ReaderAt: bytes.NewReader(file)}
 	for left := int64(0); ; left++ {
 		f.left.Store(left)
@@ -193,7 +193,7 @@ func TestCheckErrors(t *testing.T) {
 
 // Blocks that all overlap do not take more memory than the table.
 func TestCheckManyOverlaps(t *testing.T) {
-	c := disk{size: maxBlocks * 512, blockSize: 512, chs: &[3]uint16{65535, 16, 255}}
+	c := testDisk{size: maxBlocks * 512, blockSize: 512, chs: &[3]uint16{65535, 16, 255}}
 	foot := c.footer(typeDynamic, footerSize)
 	s := newSparse(footerSize+headerSize+4*maxBlocks+1<<20, map[int64][]byte{
 		0:          foot,

@@ -171,7 +171,7 @@ func checkBlocks(t *testing.T, d *Disk, guest []byte, encrypted bool) {
 			continue
 		}
 		raw := make([]byte, d.blockSize)
-		if _, err := readFull(d.r, raw, d.dataOffset(i)); err != nil {
+		if _, err := readFull(d.file.R, raw, d.dataOffset(i)); err != nil {
 			t.Fatal(err)
 		}
 		for s := range d.blockSize / sectorSize {

@@ -52,7 +52,7 @@ func checkExtents(t *testing.T, d *Disk, guest []byte, off, n int64) {
 }
 
 func TestExtentsAreClipped(t *testing.T) {
-	for _, c := range []disk{{size: 50 * 512}, small} {
+	for _, c := range []testDisk{{size: 50 * 512}, small} {
 		file, _ := c.build()
 		d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 		for _, r := range [][2]int64{{-5, 10}, {0, 1 << 62}, {d.Size(), 1}, {d.Size() + 5, 1}, {3, -1}, {-1 << 63, -1 << 63}, {1<<63 - 1, 1<<63 - 1}} {
@@ -68,7 +68,7 @@ func TestExtentsAreClipped(t *testing.T) {
 // A caller that stops early is not called again, and one that reads the disk inside
 // the loop does not disturb it.
 func TestExtentsStopAndNest(t *testing.T) {
-	file, guest := disk{size: 40 * 8192, blockSize: 8192, seed: 4}.build()
+	file, guest := testDisk{size: 40 * 8192, blockSize: 8192, seed: 4}.build()
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 	total := 0
 	for range d.Extents(0, d.Size()) {
@@ -89,7 +89,7 @@ func TestExtentsStopAndNest(t *testing.T) {
 }
 
 func TestFixedPassesExtents(t *testing.T) {
-	file, _ := disk{size: 11 * 512}.build()
+	file, _ := testDisk{size: 11 * 512}.build()
 	d := open(t, holey{bytes.NewReader(file)}, int64(len(file)), Options{})
 	var got []image.Extent
 	for e, err := range d.Extents(512, d.Size()-512) {
@@ -129,7 +129,7 @@ func TestExtentsOfEmptyDisk(t *testing.T) {
 // emptyDisk is a dynamic disk with blocks of 2 MiB, all absent.
 func emptyDisk(size int64) *sparse {
 	const block = 2 << 20
-	c := disk{size: size, blockSize: block, chs: &[3]uint16{65535, 16, 255}}
+	c := testDisk{size: size, blockSize: block, chs: &[3]uint16{65535, 16, 255}}
 	entries := size / block
 	s := newSparse(footerSize+headerSize+4*entries+footerSize, map[int64][]byte{
 		0:                       c.footer(typeDynamic, footerSize),

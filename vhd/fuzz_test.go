@@ -16,7 +16,7 @@ import (
 // structures are made right first if bit 0 of flags is set, so that the fuzzer gets
 // past them; bits 1 and 2 are the options, and bit 3 makes the key hash right.
 func FuzzOpen(f *testing.F) {
-	for _, c := range []disk{
+	for _, c := range []testDisk{
 		// Small ones, as large inputs slow the fuzzer down.
 		{size: 1024},
 		{size: 1024, short: true},
@@ -69,7 +69,7 @@ func FuzzFields(f *testing.F) {
 		if size < footerSize {
 			return
 		}
-		c := disk{blockSize: int64(blockSize), chs: &[3]uint16{uint16(current >> 9), 16, 63}}
+		c := testDisk{blockSize: int64(blockSize), chs: &[3]uint16{uint16(current >> 9), 16, 63}}
 		if flags&1 != 0 {
 			c.creator, c.version = "tap\x00", 1
 		}
@@ -192,14 +192,14 @@ func fixKeyHash(file []byte) {
 // VHD or, if bit 0 of flags is set, a raw disk. A parent that has a parent gets a raw
 // disk for it.
 func FuzzDifferencing(f *testing.F) {
-	for i, c := range []disk{
+	for i, c := range []testDisk{
 		{size: 4 * 1024, blockSize: 1024},
 		{size: 4 * 1024, blockSize: 1024, locators: namedChild.locators},
 		{size: 4 * 1024, blockSize: 1024, kinds: []int{kindMixed}, creator: "tap\x00", version: 1},
 	} {
 		c.seed, c.base = uint64(i), random(3000)
 		child, _ := c.build()
-		for _, p := range []disk{{size: 3 * 1024}, {size: 5 * 1024, blockSize: 512}, {size: 4 * 1024, blockSize: 1024, base: random(500)}} {
+		for _, p := range []testDisk{{size: 3 * 1024}, {size: 5 * 1024, blockSize: 512}, {size: 4 * 1024, blockSize: 1024, base: random(500)}} {
 			parent, _ := p.build()
 			f.Add(child, parent, byte(0))
 			f.Add(child, parent, byte(1))
@@ -231,7 +231,7 @@ func FuzzDifferencing(f *testing.F) {
 		if _, err := d.ReadAt(make([]byte, 1), 0); errors.Is(err, ErrLocked) {
 			return
 		}
-		if p, ok := d.parent.(*Disk); ok && p.keyHash != nil {
+		if p, ok := d.disk.Parent.(*Disk); ok && p.keyHash != nil {
 			return
 		}
 		const window = 256 << 10

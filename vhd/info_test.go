@@ -22,7 +22,7 @@ func TestInfo(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 
-	file, _ = disk{size: 4096}.build()
+	file, _ = testDisk{size: 4096}.build()
 	d = open(t, bytes.NewReader(file), int64(len(file)), Options{})
 	if i := d.Info(); i.Type != "fixed" || i.AllocatedBytes != 4096 || i.BlockSize != 0 || len(i.Warnings) != 0 {
 		t.Errorf("fixed: %+v", i)
@@ -30,7 +30,7 @@ func TestInfo(t *testing.T) {
 }
 
 func TestInfoIsPrintableAndApart(t *testing.T) {
-	file, _ := disk{size: 4096, creator: "\x1b[2J"}.build()
+	file, _ := testDisk{size: 4096, creator: "\x1b[2J"}.build()
 	editFooters(file, func(f []byte) { copy(f[offCreatorOS:], "\xff\n \x00"); f[offSavedState] = 1 })
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 	i := d.Info()
@@ -51,68 +51,68 @@ func TestWarnings(t *testing.T) {
 	size := func(n uint64) edit {
 		return footers(func(f []byte) { be.PutUint64(f[offCurrentSize:], n) })
 	}
-	fixed := disk{size: 8192, seed: 1}
-	sparse := disk{size: 8 * 4096, blockSize: 4096, full: true}
+	fixed := testDisk{size: 8192, seed: 1}
+	sparse := testDisk{size: 8 * 4096, blockSize: 4096, full: true}
 	for _, c := range []struct {
-		name string
-		disk disk
-		opts Options
-		edit edit
-		want []string // a part of each warning
-		size int64    // 0: that of the disk
+		name     string
+		testDisk testDisk
+		opts     Options
+		edit     edit
+		want     []string // a part of each warning
+		size     int64    // 0: that of the disk
 	}{
-		{name: "fixed", disk: fixed},
-		{name: "dynamic", disk: sparse},
-		{name: "V1/no footer at the end", disk: sparse, edit: func(b []byte) []byte { return b[:len(b)-footerSize] }, want: []string{"at the end of the file is missing or damaged"}},
-		{name: "V1/bad footer at the end", disk: sparse, edit: func(b []byte) []byte { b[len(b)-1]++; return b }, want: []string{"at the end of the file is missing or damaged"}},
-		{name: "V1/padded with zeros", disk: sparse, edit: func(b []byte) []byte { return append(b, make([]byte, 5000)...) }, want: []string{"at the end of the file is missing or damaged"}},
-		{name: "V1/bad copy", disk: sparse, edit: func(b []byte) []byte { b[100]++; return b }, want: []string{"the footer copy at the start of the file is damaged"}},
-		{name: "V1/no copy", disk: sparse, edit: func(b []byte) []byte { clear(b[:footerSize]); return b }, want: []string{"the footer copy at the start of the file is damaged"}},
-		{name: "V2/hidden without a new checksum", disk: disk{size: 4096, creator: "tap\x00", version: 1}, edit: func(b []byte) []byte { b[4096+offHidden] = 1; return b }, want: []string{"hidden"}},
-		{name: "V3/data offset of a fixed disk", disk: fixed, edit: footers(func(f []byte) { be.PutUint64(f[offDataOffset:], 512) }), want: []string{"data offset of this fixed disk is 0x200"}},
-		{name: "V3/data offset of 32 bits", disk: fixed, edit: footers(func(f []byte) { be.PutUint64(f[offDataOffset:], noOffset32) })},
-		{name: "V3/data offset of the header", disk: sparse, edit: func(b []byte) []byte {
+		{name: "fixed", testDisk: fixed},
+		{name: "dynamic", testDisk: sparse},
+		{name: "V1/no footer at the end", testDisk: sparse, edit: func(b []byte) []byte { return b[:len(b)-footerSize] }, want: []string{"at the end of the file is missing or damaged"}},
+		{name: "V1/bad footer at the end", testDisk: sparse, edit: func(b []byte) []byte { b[len(b)-1]++; return b }, want: []string{"at the end of the file is missing or damaged"}},
+		{name: "V1/padded with zeros", testDisk: sparse, edit: func(b []byte) []byte { return append(b, make([]byte, 5000)...) }, want: []string{"at the end of the file is missing or damaged"}},
+		{name: "V1/bad copy", testDisk: sparse, edit: func(b []byte) []byte { b[100]++; return b }, want: []string{"the footer copy at the start of the file is damaged"}},
+		{name: "V1/no copy", testDisk: sparse, edit: func(b []byte) []byte { clear(b[:footerSize]); return b }, want: []string{"the footer copy at the start of the file is damaged"}},
+		{name: "V2/hidden without a new checksum", testDisk: testDisk{size: 4096, creator: "tap\x00", version: 1}, edit: func(b []byte) []byte { b[4096+offHidden] = 1; return b }, want: []string{"hidden"}},
+		{name: "V3/data offset of a fixed disk", testDisk: fixed, edit: footers(func(f []byte) { be.PutUint64(f[offDataOffset:], 512) }), want: []string{"data offset of this fixed disk is 0x200"}},
+		{name: "V3/data offset of 32 bits", testDisk: fixed, edit: footers(func(f []byte) { be.PutUint64(f[offDataOffset:], noOffset32) })},
+		{name: "V3/data offset of the header", testDisk: sparse, edit: func(b []byte) []byte {
 			editHeader(b, func(h []byte) { be.PutUint64(h[offNext:], 0) })
 			return b
 		}, want: []string{"data offset of the dynamic disk header is 0x0"}},
-		{name: "V4/fixed disk smaller than its file", disk: disk{size: 8192, chs: &[3]uint16{65535, 16, 255}}, edit: size(4096), want: []string{"4096 bytes between"}, size: 4096},
-		{name: "V4/geometry differs, Hyper-V", disk: fixed, edit: footers(func(f []byte) { f[offGeometry+1] = 15 }), want: []string{"gives 7680 bytes and the current size is 8192 bytes; the disk is read with 8192 bytes"}},
-		{name: "V4/geometry differs, unknown creator", disk: disk{size: 8192, creator: "vbox", chs: &[3]uint16{15, 1, 1}}, want: []string{"8192 bytes; qemu goes by the geometry"}},
-		{name: "V4/geometry wanted, fixed", disk: fixed, opts: Options{SizeByCHS: true}, edit: footers(func(f []byte) { f[offGeometry+1] = 15 }), want: []string{"is read with 7680 bytes", "512 bytes between"}, size: 7680},
-		{name: "V4/geometry wanted, dynamic", disk: sparse, opts: Options{SizeByCHS: true}, edit: size(512), want: []string{"is read with 32768 bytes"}},
-		{name: "V4/geometry wanted, at its maximum", disk: disk{size: 8192, chs: &[3]uint16{65535, 16, 255}}, opts: Options{SizeByCHS: true}},
-		{name: "V4/empty by geometry", disk: disk{size: 0}, opts: Options{SizeByCHS: true}},
-		{name: "V7/bytes under clear bits", disk: sparse, edit: func(b []byte) []byte {
+		{name: "V4/fixed disk smaller than its file", testDisk: testDisk{size: 8192, chs: &[3]uint16{65535, 16, 255}}, edit: size(4096), want: []string{"4096 bytes between"}, size: 4096},
+		{name: "V4/geometry differs, Hyper-V", testDisk: fixed, edit: footers(func(f []byte) { f[offGeometry+1] = 15 }), want: []string{"gives 7680 bytes and the current size is 8192 bytes; the disk is read with 8192 bytes"}},
+		{name: "V4/geometry differs, unknown creator", testDisk: testDisk{size: 8192, creator: "vbox", chs: &[3]uint16{15, 1, 1}}, want: []string{"8192 bytes; qemu goes by the geometry"}},
+		{name: "V4/geometry wanted, fixed", testDisk: fixed, opts: Options{SizeByCHS: true}, edit: footers(func(f []byte) { f[offGeometry+1] = 15 }), want: []string{"is read with 7680 bytes", "512 bytes between"}, size: 7680},
+		{name: "V4/geometry wanted, dynamic", testDisk: sparse, opts: Options{SizeByCHS: true}, edit: size(512), want: []string{"is read with 32768 bytes"}},
+		{name: "V4/geometry wanted, at its maximum", testDisk: testDisk{size: 8192, chs: &[3]uint16{65535, 16, 255}}, opts: Options{SizeByCHS: true}},
+		{name: "V4/empty by geometry", testDisk: testDisk{size: 0}, opts: Options{SizeByCHS: true}},
+		{name: "V7/bytes under clear bits", testDisk: sparse, edit: func(b []byte) []byte {
 			b[be.Uint32(tableEntry(b, 3))*sectorSize] &^= 0x08
 			return b
 		}, want: []string{"block 3 has bytes that are not zero in sector 4"}},
-		{name: "V7/bytes under a clear bitmap", disk: sparse, edit: func(b []byte) []byte {
+		{name: "V7/bytes under a clear bitmap", testDisk: sparse, edit: func(b []byte) []byte {
 			b[be.Uint32(tableEntry(b, 0))*sectorSize] = 0
 			return b
 		}, want: []string{"block 0 has bytes that are not zero in sector 0"}},
-		{name: "V7/bytes under clear bits that are ignored", disk: sparse, opts: Options{IgnoreBitmaps: true}, edit: func(b []byte) []byte {
+		{name: "V7/bytes under clear bits that are ignored", testDisk: sparse, opts: Options{IgnoreBitmaps: true}, edit: func(b []byte) []byte {
 			b[be.Uint32(tableEntry(b, 3))*sectorSize] = 0
 			return b
 		}},
-		{name: "V7/zeros under clear bits", disk: sparse, edit: func(b []byte) []byte {
+		{name: "V7/zeros under clear bits", testDisk: sparse, edit: func(b []byte) []byte {
 			clear(b[be.Uint32(tableEntry(b, 3))*sectorSize:][:sectorSize+4096])
 			return b
 		}},
-		{name: "V11/saved state", disk: sparse, edit: footers(func(f []byte) { f[offSavedState] = 1 }), want: []string{"saved state"}},
-		{name: "V11/hidden", disk: sparse, edit: footers(func(f []byte) { f[offHidden] = 1 }), want: []string{"hidden"}},
-		{name: "V11/copy differs", disk: sparse, edit: func(b []byte) []byte {
+		{name: "V11/saved state", testDisk: sparse, edit: footers(func(f []byte) { f[offSavedState] = 1 }), want: []string{"saved state"}},
+		{name: "V11/hidden", testDisk: sparse, edit: footers(func(f []byte) { f[offHidden] = 1 }), want: []string{"hidden"}},
+		{name: "V11/copy differs", testDisk: sparse, edit: func(b []byte) []byte {
 			be.PutUint64(b[offCurrentSize:], 512)
 			b[offSavedState] = 1
 			sumFooter(b[:footerSize])
 			return b
 		}, want: []string{"which was used, in: current size, saved state"}},
-		{name: "a batmap", disk: disk{size: 8 * 4096, blockSize: 4096, full: true, batmap: true}},
-		{name: "a batmap with a wrong checksum", disk: disk{size: 8 * 4096, blockSize: 4096, full: true, batmap: true}, edit: func(b []byte) []byte {
+		{name: "a batmap", testDisk: testDisk{size: 8 * 4096, blockSize: 4096, full: true, batmap: true}},
+		{name: "a batmap with a wrong checksum", testDisk: testDisk{size: 8 * 4096, blockSize: 4096, full: true, batmap: true}, edit: func(b []byte) []byte {
 			b[smallTable+sectorSize+offBatmapSum]++
 			return b
 		}, want: []string{"batmap checksum at offset 2072 is 0x00ffff00, want"}},
-		{name: "encrypted by vhd-util", disk: disk{size: 8 * 4096, blockSize: 4096, full: true, key: bytes.Repeat([]byte{1}, 32)}},
-		{name: "nothing behind the table", disk: disk{size: 128 * 4096, blockSize: 4096, full: true}, edit: func(b []byte) []byte {
+		{name: "encrypted by vhd-util", testDisk: testDisk{size: 8 * 4096, blockSize: 4096, full: true, key: bytes.Repeat([]byte{1}, 32)}},
+		{name: "nothing behind the table", testDisk: testDisk{size: 128 * 4096, blockSize: 4096, full: true}, edit: func(b []byte) []byte {
 			b = b[:smallTable+sectorSize]
 			for i := range b[smallTable:] {
 				b[smallTable+i] = 0xff
@@ -121,12 +121,12 @@ func TestWarnings(t *testing.T) {
 		}, want: []string{"at the end of the file is missing or damaged"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b, _ := c.disk.build()
+			b, _ := c.testDisk.build()
 			if c.edit != nil {
 				b = c.edit(b)
 			}
 			d := open(t, bytes.NewReader(b), int64(len(b)), c.opts)
-			if want := max(c.size, 0); want != 0 && d.Size() != want || want == 0 && d.Size() != c.disk.size {
+			if want := max(c.size, 0); want != 0 && d.Size() != want || want == 0 && d.Size() != c.testDisk.size {
 				t.Errorf("size %d", d.Size())
 			}
 			got := d.Info().Warnings
@@ -156,8 +156,8 @@ func TestWarnLargeDisk(t *testing.T) {
 
 // The end footer rules: a fixed disk may hold a file that starts like a VHD.
 func TestFooterAtBothEnds(t *testing.T) {
-	inner, _ := disk{size: 8 * 4096, blockSize: 4096, full: true}.build()
-	file := append(bytes.Clone(inner), disk{size: int64(len(inner))}.footer(typeFixed, noOffset)...)
+	inner, _ := testDisk{size: 8 * 4096, blockSize: 4096, full: true}.build()
+	file := append(bytes.Clone(inner), testDisk{size: int64(len(inner))}.footer(typeFixed, noOffset)...)
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 	if d.Info().Type != "fixed" || d.Size() != int64(len(inner)) || len(d.Info().Warnings) != 0 {
 		t.Errorf("%+v", d.Info())
@@ -166,7 +166,7 @@ func TestFooterAtBothEnds(t *testing.T) {
 
 func TestDetect(t *testing.T) {
 	dynamic, _ := small.build()
-	fixed, _ := disk{size: 8192}.build()
+	fixed, _ := testDisk{size: 8192}.build()
 	for name, c := range map[string]struct {
 		b    []byte
 		want bool
@@ -197,7 +197,7 @@ func TestDetect(t *testing.T) {
 
 // The search for bytes under clear bits is bounded, however large the blocks.
 func TestOpenReadsLittle(t *testing.T) {
-	file, _ := disk{size: 2 << 20, blockSize: 1 << 20, full: true}.build()
+	file, _ := testDisk{size: 2 << 20, blockSize: 1 << 20, full: true}.build()
 	for i := range 2 {
 		clear(file[be.Uint32(tableEntry(file, i))*sectorSize:][:sectorSize+1<<20])
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/xts"
 )
 
@@ -82,27 +83,31 @@ func (d *Disk) Close() error {
 // encrypted notes the key hash of the disk.
 func (d *Disk) encrypted(k *keyHash) {
 	d.keyHash = k
+	d.file.Opaque, d.disk.Locked, d.disk.ReadData = true, d.locked, d.readEncrypted
 	d.info.Encrypted = true
 	d.info.KeyNonce = hex.EncodeToString(k.nonce[:])
 	d.info.KeyHash = hex.EncodeToString(k.hash[:])
 }
 
-// readOwn reads bytes of an allocated block, as its guest wrote them.
-func (d *Disk) readOwn(p []byte, block int, within int64) (int, error) {
-	off := d.dataOffset(block)
-	if d.keyHash == nil {
-		return readFull(d.r, p, off+within)
+// locked tells whether the key of an encrypted disk is missing.
+func (d *Disk) locked() error {
+	if d.cipher.Load() == nil {
+		return fmt.Errorf("vhd: %w", ErrLocked)
 	}
+	return nil
+}
+
+// readEncrypted reads data of a run that starts at pos of the disk.
+func (d *Disk) readEncrypted(p []byte, r disk.Run, pos int64) (int, error) {
 	c := d.cipher.Load()
-	if c == nil {
-		return 0, fmt.Errorf("vhd: %w", ErrLocked)
+	if c == nil { // closed meanwhile
+		return 0, d.locked()
 	}
-	first := uint64(int64(block) << d.blockShift / sectorSize)
 	for done := 0; done < len(p); {
-		pos := within + int64(done)
-		sector := first + uint64(pos/sectorSize)
-		if skip := pos % sectorSize; skip != 0 || len(p)-done < sectorSize {
-			n, err := d.readPart(c, p[done:], off+pos-skip, sector, skip)
+		at, off := pos+int64(done), r.Host+int64(done)
+		sector := uint64(at / sectorSize)
+		if skip := at % sectorSize; skip != 0 || len(p)-done < sectorSize {
+			n, err := d.readPart(c, p[done:], off-skip, sector, skip)
 			done += n
 			if err != nil {
 				return done, err
@@ -111,7 +116,7 @@ func (d *Disk) readOwn(p []byte, block int, within int64) (int, error) {
 		}
 		b := p[done:]
 		b = b[:len(b)&^(sectorSize-1)]
-		n, err := readFull(d.r, b, off+pos)
+		n, err := readFull(d.file.R, b, off)
 		n &^= sectorSize - 1
 		c.Decrypt(b[:n], b[:n], sector)
 		done += n
@@ -128,7 +133,7 @@ func (d *Disk) readPart(c *xts.Cipher, p []byte, off int64, sector uint64, skip 
 	buf := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(buf)
 	b := buf[:sectorSize]
-	if _, err := readFull(d.r, b, off); err != nil {
+	if _, err := readFull(d.file.R, b, off); err != nil {
 		return 0, err
 	}
 	c.Decrypt(b, b, sector)

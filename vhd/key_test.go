@@ -29,7 +29,7 @@ func TestKeyHashKnownAnswer(t *testing.T) {
 		t.Errorf("got %x", sum)
 	}
 	// The same in a disk: a nonce of zeros and that hash.
-	file, guest := disk{size: 8 * 4096, blockSize: 4096, key: key}.build()
+	file, guest := testDisk{size: 8 * 4096, blockSize: 4096, key: key}.build()
 	at := smallTable + sectorSize
 	clear(file[at+offKeyNonce:][:32])
 	hash, _ := hex.DecodeString(ibmHash)
@@ -46,7 +46,7 @@ func TestKeyHashKnownAnswer(t *testing.T) {
 }
 
 func TestReadEncrypted(t *testing.T) {
-	for _, c := range []disk{
+	for _, c := range []testDisk{
 		{size: 40*4096 + 512, blockSize: 4096, key: random(32)},
 		{size: 40*4096 - 512, blockSize: 4096, key: random(64), creator: "tap\x00", version: 0x00010003, seed: 1},
 		{size: 5 << 20, blockSize: 2 << 20, key: random(64), align: 4096, seed: 2},
@@ -87,7 +87,7 @@ func TestReadEncrypted(t *testing.T) {
 
 func TestWrongKey(t *testing.T) {
 	key := random(64)
-	file, _ := disk{size: 8 * 4096, blockSize: 4096, key: key}.build()
+	file, _ := testDisk{size: 8 * 4096, blockSize: 4096, key: key}.build()
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 	other := slices.Clone(key)
 	other[63] ^= 1
@@ -119,7 +119,7 @@ func TestWrongKey(t *testing.T) {
 func TestEncryptedPast2TiB(t *testing.T) {
 	const block = 2 << 20
 	key := random(64)
-	c := disk{size: 2<<40 + 4*block, blockSize: block, chs: &[3]uint16{65535, 16, 255}, key: key}
+	c := testDisk{size: 2<<40 + 4*block, blockSize: block, chs: &[3]uint16{65535, 16, 255}, key: key}
 	blocks := c.size / block
 	h := header{table: footerSize + headerSize, entries: blocks}
 	at := int(h.batmapOffset())
@@ -151,7 +151,7 @@ func TestEncryptedPast2TiB(t *testing.T) {
 
 // Wherever a read of an encrypted file fails, what was read up to there is right.
 func TestReadErrorsEncrypted(t *testing.T) {
-	c := disk{size: 20 * 4096, blockSize: 4096, seed: 2, key: random(32)}
+	c := testDisk{size: 20 * 4096, blockSize: 4096, seed: 2, key: random(32)}
 	file, guest := c.build()
 	f := &flaky{ReaderAt: bytes.NewReader(file)}
 	f.left.Store(1 << 30)
@@ -174,13 +174,13 @@ func TestReadErrorsEncrypted(t *testing.T) {
 
 // What the guest writes where a batmap would be is no batmap.
 func TestBatmapInBlock(t *testing.T) {
-	c := disk{size: 128 * 4096, blockSize: 4096, full: true}
+	c := testDisk{size: 128 * 4096, blockSize: 4096, full: true}
 	file, _ := c.build()
 	// The first block is right behind the table, so its bitmap is where a batmap
 	// header would be.
 	at := smallTable + sectorSize
 	fake := make([]byte, 512)
-	disk{key: random(32)}.putBatmap(append(fake, make([]byte, 512)...)[:512:1024], at, 512)
+	testDisk{key: random(32)}.putBatmap(append(fake, make([]byte, 512)...)[:512:1024], at, 512)
 	copy(file[at:], fake)
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 	if i := d.Info(); i.Batmap || i.Encrypted {
@@ -192,7 +192,7 @@ func TestBatmapInBlock(t *testing.T) {
 }
 
 func TestBatmapWarnings(t *testing.T) {
-	c := disk{size: 20 * 4096, blockSize: 4096, full: true, batmap: true}
+	c := testDisk{size: 20 * 4096, blockSize: 4096, full: true, batmap: true}
 	at := smallTable + sectorSize
 	for name, edit := range map[string]func(b, file []byte){
 		"batmap version":                     func(b, _ []byte) { be.PutUint32(b[offBatmapVersion:], 0x00010003) },
@@ -232,8 +232,8 @@ func TestBatmapWarnings(t *testing.T) {
 
 func TestEncryptedParent(t *testing.T) {
 	key := random(32)
-	parent, guest := disk{size: 20 * 4096, blockSize: 4096, key: key}.build()
-	child, want := disk{size: 20 * 4096, blockSize: 8192, base: guest, id: 2}.build()
+	parent, guest := testDisk{size: 20 * 4096, blockSize: 4096, key: key}.build()
+	child, want := testDisk{size: 20 * 4096, blockSize: 8192, base: guest, id: 2}.build()
 	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: func(r Ref) (image.Source, error) {
 		o := r.Options()
 		o.Key = key

@@ -32,7 +32,7 @@ type base struct {
 	end         int64 // of all but the footer
 }
 
-func newBase(name string, c disk) *base {
+func newBase(name string, c testDisk) *base {
 	b := &base{name: name, opts: Options{Key: c.key}}
 	b.file, b.guest = c.build()
 	b.end = int64(len(b.file) - footerSize)
@@ -90,10 +90,10 @@ const max32, max64 = 1<<32 - 1, 1<<64 - 1
 func malformed() []fault {
 	f := &faults{}
 	dynamic := newBase("dynamic", small)
-	fixed := newBase("fixed", disk{size: 8192, seed: 3})
+	fixed := newBase("fixed", testDisk{size: 8192, seed: 3})
 	child := newBase("child", namedChild)
-	mapped := newBase("batmap", disk{size: 20 * 4096, blockSize: 4096, full: true, batmap: true})
-	locked := newBase("encrypted", disk{size: 20 * 4096, blockSize: 4096, full: true, key: random(64)})
+	mapped := newBase("batmap", testDisk{size: 20 * 4096, blockSize: 4096, full: true, batmap: true})
+	locked := newBase("encrypted", testDisk{size: 20 * 4096, blockSize: 4096, full: true, key: random(64)})
 	for _, b := range []*base{dynamic, fixed, child, mapped, locked} {
 		f.footers(b)
 	}

@@ -15,7 +15,7 @@ func (d *Disk) compareCopy(f *footer) error {
 		return nil
 	}
 	var raw [footerSize]byte
-	if _, err := readFull(d.r, raw[:], 0); err != nil {
+	if _, err := readFull(d.file.R, raw[:], 0); err != nil {
 		return err
 	}
 	if text := compareFooters(&raw, f); text != "" {
@@ -120,7 +120,7 @@ func (d *Disk) findStray(block int) (int64, error) {
 			}
 			n := min(next-s, left, chunkSize/sectorSize)
 			b := data[:n*sectorSize]
-			if _, err := readFull(d.r, b, d.dataOffset(block)+s*sectorSize); err != nil {
+			if _, err := readFull(d.file.R, b, d.dataOffset(block)+s*sectorSize); err != nil {
 				return -1, err
 			}
 			for i, v := range b {

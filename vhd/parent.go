@@ -97,7 +97,7 @@ func (d *Disk) checkChain() error {
 
 // openParent gets the parent of a differencing disk.
 func (d *Disk) openParent(h *header) error {
-	ref, err := readRef(d.r, h)
+	ref, err := readRef(d.file.R, h)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (d *Disk) openParent(h *header) error {
 	if err != nil {
 		return err
 	}
-	d.parent = src
+	d.disk.Parent, d.disk.ParentName = src, fmt.Sprintf("parent disk %q", ref.Name)
 	return d.checkParent(h, ref, src)
 }
 
@@ -148,26 +148,6 @@ func (d *Disk) checkParent(h *header, ref Ref, src image.Source) error {
 			ref.Timestamp.Format(time.RFC3339), info.Timestamp.Format(time.RFC3339))
 	}
 	return nil
-}
-
-// readParent reads what is not in this disk: zeros if it is no differencing disk, and
-// past the end of the parent.
-func (d *Disk) readParent(p []byte, pos int64) (int, error) {
-	n := 0
-	if d.parent != nil {
-		n = int(max(min(int64(len(p)), d.parent.Size()-pos), 0))
-	}
-	if n > 0 {
-		got, err := d.parent.ReadAt(p[:n], pos)
-		if got < n {
-			if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			return max(got, 0), fmt.Errorf("vhd: parent disk %q: %w", d.info.Parent.Name, err)
-		}
-	}
-	clear(p[n:])
-	return len(p), nil
 }
 
 // readRef reads what the header and the parent locators say of the parent.

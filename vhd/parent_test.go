@@ -34,31 +34,31 @@ func random(n int64) []byte {
 func TestReadDifferencing(t *testing.T) {
 	const size = 40*4096 + 512
 	type build struct {
-		child   disk
-		parents []disk // from the nearest on; the last is complete
-		raw     int64  // or the size of a raw parent
+		child   testDisk
+		parents []testDisk // from the nearest on; the last is complete
+		raw     int64      // or the size of a raw parent
 	}
 	for name, c := range map[string]build{
-		"raw parent":                {child: disk{blockSize: 4096}, raw: size},
-		"raw parent, shorter":       {child: disk{blockSize: 4096}, raw: size - 5*4096 - 512},
-		"raw parent, no sectors":    {child: disk{blockSize: 4096}, raw: 4096*20 + 77},
-		"raw parent, longer":        {child: disk{blockSize: 4096}, raw: size + 10000},
-		"raw parent, empty":         {child: disk{blockSize: 4096}, raw: 0},
-		"fixed parent":              {child: disk{blockSize: 8192}, parents: []disk{{size: size}}},
-		"dynamic parent":            {child: disk{blockSize: 4096}, parents: []disk{{size: size, blockSize: 4096}}},
-		"smaller blocks in parent":  {child: disk{blockSize: 8192}, parents: []disk{{size: size, blockSize: 512}}},
-		"larger blocks in parent":   {child: disk{blockSize: 1024}, parents: []disk{{size: size, blockSize: 65536}}},
-		"shorter dynamic parent":    {child: disk{blockSize: 4096}, parents: []disk{{size: size - 7*512, blockSize: 4096}}},
-		"longer dynamic parent":     {child: disk{blockSize: 4096}, parents: []disk{{size: size + 7*4096, blockSize: 4096}}},
-		"chain of 3":                {child: disk{blockSize: 4096}, parents: []disk{{size: size, blockSize: 8192}, {size: size + 512, blockSize: 1024}, {size: size}}},
-		"chain of 3, all one size":  {child: disk{blockSize: 4096}, parents: []disk{{size: size, blockSize: 4096}, {size: size, blockSize: 4096}}},
-		"child all absent":          {child: disk{blockSize: 4096, kinds: []int{kindAbsent}}, parents: []disk{{size: size, blockSize: 4096}}},
-		"child all clear":           {child: disk{blockSize: 4096, kinds: []int{kindClear}}, parents: []disk{{size: size, blockSize: 4096}}},
-		"child all full":            {child: disk{blockSize: 4096, kinds: []int{kindFull}}, parents: []disk{{size: size, blockSize: 4096}}},
-		"child all mixed":           {child: disk{blockSize: 4096, kinds: []int{kindMixed}}, parents: []disk{{size: size, blockSize: 4096}}},
-		"encrypted child":           {child: disk{blockSize: 4096, key: random(32)}, parents: []disk{{size: size, blockSize: 4096}}},
-		"lowest bit first in child": {child: disk{blockSize: 4096, creator: "tap\x00", version: 1}, parents: []disk{{size: size, blockSize: 4096}}},
-		"footer copy only":          {child: disk{blockSize: 4096, noEnd: true}, parents: []disk{{size: size, blockSize: 4096}}},
+		"raw parent":                {child: testDisk{blockSize: 4096}, raw: size},
+		"raw parent, shorter":       {child: testDisk{blockSize: 4096}, raw: size - 5*4096 - 512},
+		"raw parent, no sectors":    {child: testDisk{blockSize: 4096}, raw: 4096*20 + 77},
+		"raw parent, longer":        {child: testDisk{blockSize: 4096}, raw: size + 10000},
+		"raw parent, empty":         {child: testDisk{blockSize: 4096}, raw: 0},
+		"fixed parent":              {child: testDisk{blockSize: 8192}, parents: []testDisk{{size: size}}},
+		"dynamic parent":            {child: testDisk{blockSize: 4096}, parents: []testDisk{{size: size, blockSize: 4096}}},
+		"smaller blocks in parent":  {child: testDisk{blockSize: 8192}, parents: []testDisk{{size: size, blockSize: 512}}},
+		"larger blocks in parent":   {child: testDisk{blockSize: 1024}, parents: []testDisk{{size: size, blockSize: 65536}}},
+		"shorter dynamic parent":    {child: testDisk{blockSize: 4096}, parents: []testDisk{{size: size - 7*512, blockSize: 4096}}},
+		"longer dynamic parent":     {child: testDisk{blockSize: 4096}, parents: []testDisk{{size: size + 7*4096, blockSize: 4096}}},
+		"chain of 3":                {child: testDisk{blockSize: 4096}, parents: []testDisk{{size: size, blockSize: 8192}, {size: size + 512, blockSize: 1024}, {size: size}}},
+		"chain of 3, all one size":  {child: testDisk{blockSize: 4096}, parents: []testDisk{{size: size, blockSize: 4096}, {size: size, blockSize: 4096}}},
+		"child all absent":          {child: testDisk{blockSize: 4096, kinds: []int{kindAbsent}}, parents: []testDisk{{size: size, blockSize: 4096}}},
+		"child all clear":           {child: testDisk{blockSize: 4096, kinds: []int{kindClear}}, parents: []testDisk{{size: size, blockSize: 4096}}},
+		"child all full":            {child: testDisk{blockSize: 4096, kinds: []int{kindFull}}, parents: []testDisk{{size: size, blockSize: 4096}}},
+		"child all mixed":           {child: testDisk{blockSize: 4096, kinds: []int{kindMixed}}, parents: []testDisk{{size: size, blockSize: 4096}}},
+		"encrypted child":           {child: testDisk{blockSize: 4096, key: random(32)}, parents: []testDisk{{size: size, blockSize: 4096}}},
+		"lowest bit first in child": {child: testDisk{blockSize: 4096, creator: "tap\x00", version: 1}, parents: []testDisk{{size: size, blockSize: 4096}}},
+		"footer copy only":          {child: testDisk{blockSize: 4096, noEnd: true}, parents: []testDisk{{size: size, blockSize: 4096}}},
 	} {
 		for seed := range uint64(3) {
 			t.Run(name, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestReadDifferencing(t *testing.T) {
 
 // A child of zeros over a parent of data has blocks whose bits are set.
 func TestZerosOverParent(t *testing.T) {
-	file, _ := disk{size: 4096, blockSize: 4096, full: true, base: random(4096)}.build()
+	file, _ := testDisk{size: 4096, blockSize: 4096, full: true, base: random(4096)}.build()
 	clear(file[int64(be.Uint32(tableEntry(file, 0)))*sectorSize+sectorSize:][:4096])
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: resolveRaw(random(4096))})
 	got := make([]byte, 4096)
@@ -115,7 +115,7 @@ func TestZerosOverParent(t *testing.T) {
 	}
 }
 
-var namedChild = disk{size: 8 * 4096, blockSize: 4096, base: random(8 * 4096), baseID: 5, locators: []name{
+var namedChild = testDisk{size: 8 * 4096, blockSize: 4096, base: random(8 * 4096), baseID: 5, locators: []name{
 	{"Wi2k", "old", false},
 	{locatorRelative, `.\bäse.vhd`, true},
 	{locatorAbsolute, `C:\disks\bäse.vhd`, false},
@@ -195,20 +195,20 @@ func TestRefuseParent(t *testing.T) {
 
 func TestParentIdentity(t *testing.T) {
 	child, _ := namedChild.build()
-	parent, _ := disk{size: 8 * 4096, id: 6}.build()
+	parent, _ := testDisk{size: 8 * 4096, id: 6}.build()
 	_, err := Open(bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
 	var fe *image.FormatError
 	if !errors.As(err, &fe) || fe.Field != "parent unique ID" || fe.Offset != footerSize+offParentID ||
 		fe.Value != "05020304-0506-0708-090a-0b0c0d0e0f10" || !strings.Contains(fe.Want, "06020304-") {
 		t.Errorf("another parent: %v", err)
 	}
-	parent, guest := disk{size: 8 * 4096, id: 5}.build()
+	parent, guest := testDisk{size: 8 * 4096, id: 5}.build()
 	editFooters(parent, func(f []byte) { be.PutUint32(f[offTimestamp:], 86401) })
 	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
 	if w := d.Info().Warnings; len(w) != 1 || !strings.Contains(w[0], "2000-01-02T00:00:01Z") {
 		t.Errorf("a parent made later: %q", w)
 	}
-	want := disk(namedChild)
+	want := testDisk(namedChild)
 	want.base = guest
 	_, wantGuest := want.build()
 	checkReads(t, d, wantGuest, 50)
@@ -216,7 +216,7 @@ func TestParentIdentity(t *testing.T) {
 
 // A chain ends at 64 parents, or where it comes back to itself.
 func TestChainEnds(t *testing.T) {
-	file, _ := disk{size: 4096, blockSize: 4096, base: []byte{}, kinds: []int{kindAbsent}}.build()
+	file, _ := testDisk{size: 4096, blockSize: 4096, base: []byte{}, kinds: []int{kindAbsent}}.build()
 	asked := 0
 	opts := Options{}
 	opts.Resolve = func(r Ref) (image.Source, error) {
@@ -261,7 +261,7 @@ func TestChainEnds(t *testing.T) {
 
 // An error of the parent comes out, and what was read up to there is right.
 func TestParentErrors(t *testing.T) {
-	child := disk{size: 40 * 4096, blockSize: 4096, base: random(40 * 4096)}
+	child := testDisk{size: 40 * 4096, blockSize: 4096, base: random(40 * 4096)}
 	file, guest := child.build()
 	f := &flaky{ReaderAt: bytes.NewReader(child.base)}
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: func(Ref) (image.Source, error) {
@@ -299,8 +299,8 @@ func (s sized) Size() int64 { return s.size }
 // Data of the disk and of its parent, next to each other, are one extent of
 // image.Extents, and so are zeros of both.
 func TestExtentsJoinOverParent(t *testing.T) {
-	parent, _ := disk{size: 12 * 4096, blockSize: 4096, id: 2, kinds: []int{kindFull, kindFull, kindFull, kindAbsent}}.build()
-	child, _ := disk{size: 12 * 4096, blockSize: 4096, base: []byte{}, baseID: 2, kinds: []int{kindAbsent, kindFull, kindClear, kindClear}}.build()
+	parent, _ := testDisk{size: 12 * 4096, blockSize: 4096, id: 2, kinds: []int{kindFull, kindFull, kindFull, kindAbsent}}.build()
+	child, _ := testDisk{size: 12 * 4096, blockSize: 4096, base: []byte{}, baseID: 2, kinds: []int{kindAbsent, kindFull, kindClear, kindClear}}.build()
 	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
 	at := int64(0)
 	for e, err := range image.Extents(d, 0, d.Size()) {

@@ -33,14 +33,14 @@ func tableLast(file []byte, tableBytes, batmapBytes int) []byte {
 func TestTableBehindBlocks(t *testing.T) {
 	base := random(8 * 4096)
 	for name, c := range map[string]struct {
-		disk
+		testDisk
 		batmap int
 	}{
-		"dynamic":      {disk{size: 8 * 4096, blockSize: 4096, seed: 3}, 0},
-		"batmap":       {disk{size: 8 * 4096, blockSize: 4096, seed: 3, batmap: true}, sectorSize},
-		"encrypted":    {disk{size: 8 * 4096, blockSize: 4096, seed: 3, key: random(64)}, sectorSize},
-		"differencing": {disk{size: 8 * 4096, blockSize: 4096, seed: 3, base: base}, 0},
-		"no end":       {disk{size: 8 * 4096, blockSize: 4096, seed: 3}, 0},
+		"dynamic":      {testDisk{size: 8 * 4096, blockSize: 4096, seed: 3}, 0},
+		"batmap":       {testDisk{size: 8 * 4096, blockSize: 4096, seed: 3, batmap: true}, sectorSize},
+		"encrypted":    {testDisk{size: 8 * 4096, blockSize: 4096, seed: 3, key: random(64)}, sectorSize},
+		"differencing": {testDisk{size: 8 * 4096, blockSize: 4096, seed: 3, base: base}, 0},
+		"no end":       {testDisk{size: 8 * 4096, blockSize: 4096, seed: 3}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file, guest := c.build()
@@ -50,7 +50,7 @@ func TestTableBehindBlocks(t *testing.T) {
 			}
 			opts := Options{Key: c.key}
 			if c.base != nil {
-				parent, _ := disk{size: 8 * 4096, id: c.id}.build()
+				parent, _ := testDisk{size: 8 * 4096, id: c.id}.build()
 				copy(parent, base)
 				opts.Resolve = resolveFrom(parent)
 			}
@@ -121,7 +121,7 @@ func TestOthersReadTableBehindBlocks(t *testing.T) {
 func TestParentTimestampNotSet(t *testing.T) {
 	child, _ := namedChild.build()
 	editHeader(child, func(h []byte) { be.PutUint32(h[offParentTime:], 0) })
-	parent, _ := disk{size: 8 * 4096, id: 5}.build()
+	parent, _ := testDisk{size: 8 * 4096, id: 5}.build()
 	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
 	if i := d.Info(); len(i.Warnings) > 0 || !i.Parent.Timestamp.IsZero() {
 		t.Errorf("%q, %v", i.Warnings, i.Parent.Timestamp)

@@ -59,8 +59,8 @@ func TestQEMUReadsCreated(t *testing.T) {
 					guest = ciphertext(file, r.VirtualSize)
 				}
 				dir := t.TempDir()
-				disk, raw := filepath.Join(dir, "disk.vhd"), filepath.Join(dir, "disk.raw")
-				for name, b := range map[string][]byte{disk: file, raw: guest} {
+				testDisk, raw := filepath.Join(dir, "disk.vhd"), filepath.Join(dir, "disk.raw")
+				for name, b := range map[string][]byte{testDisk: file, raw: guest} {
 					if err := os.WriteFile(name, b, 0o600); err != nil {
 						t.Fatal(err)
 					}
@@ -69,15 +69,15 @@ func TestQEMUReadsCreated(t *testing.T) {
 					Format      string `json:"format"`
 					VirtualSize int64  `json:"virtual-size"`
 				}
-				if err := json.Unmarshal(qemuImg(t, "info", "-f", "vpc", "--output=json", disk), &info); err != nil {
+				if err := json.Unmarshal(qemuImg(t, "info", "-f", "vpc", "--output=json", testDisk), &info); err != nil {
 					t.Fatal(err)
 				}
 				if info.Format != "vpc" || info.VirtualSize != r.VirtualSize {
 					t.Errorf("%+v, want %d bytes", info, r.VirtualSize)
 				}
-				qemuImg(t, "compare", "-f", "vpc", "-F", "raw", disk, raw)
+				qemuImg(t, "compare", "-f", "vpc", "-F", "raw", testDisk, raw)
 				back := filepath.Join(dir, "back.raw")
-				qemuImg(t, "convert", "-f", "vpc", "-O", "raw", disk, back)
+				qemuImg(t, "convert", "-f", "vpc", "-O", "raw", testDisk, back)
 				if got, err := os.ReadFile(back); err != nil || !bytes.Equal(got, guest) {
 					t.Errorf("converted: %d bytes, want %d, or other ones; %v", len(got), len(guest), err)
 				}
@@ -122,13 +122,13 @@ func TestReadQEMUDisks(t *testing.T) {
 	for _, opts := range []string{"subformat=dynamic", "subformat=dynamic,force_size=on", "subformat=fixed", "subformat=fixed,force_size=on"} {
 		t.Run(opts, func(t *testing.T) {
 			dir := t.TempDir()
-			raw, disk, back := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.vhd"), filepath.Join(dir, "back.raw")
+			raw, testDisk, back := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.vhd"), filepath.Join(dir, "back.raw")
 			if err := os.WriteFile(raw, patchy(5<<20, 6), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			qemuImg(t, "convert", "-f", "raw", "-O", "vpc", "-o", opts, raw, disk)
-			qemuImg(t, "convert", "-f", "vpc", "-O", "raw", disk, back)
-			file, err := os.ReadFile(disk)
+			qemuImg(t, "convert", "-f", "raw", "-O", "vpc", "-o", opts, raw, testDisk)
+			qemuImg(t, "convert", "-f", "vpc", "-O", "raw", testDisk, back)
+			file, err := os.ReadFile(testDisk)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,8 +14,8 @@ import (
 )
 
 // disks is one of each kind that is read.
-func disks() map[string]disk {
-	m := map[string]disk{
+func disks() map[string]testDisk {
+	m := map[string]testDisk{
 		"fixed":                      {size: 100 * 512},
 		"fixed, empty":               {size: 0},
 		"fixed, 511-byte footer":     {size: 100 * 512, short: true},
@@ -30,7 +30,7 @@ func disks() map[string]disk {
 	}
 	for shift := 9; shift <= 24; shift++ {
 		bs := int64(1) << shift
-		m[fmt.Sprintf("dynamic, blocks of %d", bs)] = disk{size: min(bs*50, max(bs+bs/2, 1<<20)) &^ 511, blockSize: bs, seed: uint64(shift)}
+		m[fmt.Sprintf("dynamic, blocks of %d", bs)] = testDisk{size: min(bs*50, max(bs+bs/2, 1<<20)) &^ 511, blockSize: bs, seed: uint64(shift)}
 	}
 	return m
 }
@@ -114,7 +114,7 @@ func TestReadEdges(t *testing.T) {
 // Blocks of 256 MiB have bitmaps of 64 KiB, which are read in chunks.
 func TestReadLargeBlocks(t *testing.T) {
 	const block = 256 << 20
-	c := disk{size: block + block/2, blockSize: block, chs: &[3]uint16{65535, 16, 255}}
+	c := testDisk{size: block + block/2, blockSize: block, chs: &[3]uint16{65535, 16, 255}}
 	bitmap := make([]byte, block/sectorSize/8)
 	for i := range bitmap {
 		bitmap[i] = 0xff
@@ -126,7 +126,7 @@ func TestReadLargeBlocks(t *testing.T) {
 	be.PutUint32(entry, uint32(start/sectorSize))
 	be.PutUint32(entry[4:], absent)
 	ones := bytes.Repeat([]byte{1}, 4096)
-	edge := int64(chunkSectors * sectorSize)
+	edge := int64(chunkSize * 8 * sectorSize)
 	s := newSparse(start+int64(len(bitmap))+block+footerSize, map[int64][]byte{
 		0:                                        c.footer(typeDynamic, footerSize),
 		footerSize:                               c.header(footerSize+headerSize, 2),
@@ -163,7 +163,7 @@ func TestReadLargeBlocks(t *testing.T) {
 }
 
 func TestIgnoreBitmaps(t *testing.T) {
-	file, guest := disk{size: 30 * 4096, blockSize: 4096, seed: 5}.build()
+	file, guest := testDisk{size: 30 * 4096, blockSize: 4096, seed: 5}.build()
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{IgnoreBitmaps: true})
 	for block := range 30 {
 		want := make([]byte, 4096)
@@ -185,13 +185,13 @@ func TestIgnoreBitmaps(t *testing.T) {
 }
 
 func TestReadConcurrently(t *testing.T) {
-	c := disk{size: 60*16384 - 512, blockSize: 16384, seed: 9}
+	c := testDisk{size: 60*16384 - 512, blockSize: 16384, seed: 9}
 	parent, base := c.build()
 	child := c
 	child.base, child.seed = base, 10
 	locked := c
 	locked.key = random(64)
-	for _, c := range []disk{c, child, locked} {
+	for _, c := range []testDisk{c, child, locked} {
 		file, guest := c.build()
 		d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: resolveFrom(parent), Key: c.key})
 		var wg sync.WaitGroup
@@ -204,7 +204,7 @@ func TestReadConcurrently(t *testing.T) {
 }
 
 func TestStingyReader(t *testing.T) {
-	for _, c := range []disk{{size: 20 * 512}, {size: 20 * 4096, blockSize: 4096, short: true, seed: 2}, {size: 20 * 4096, blockSize: 4096, seed: 3, noEnd: true}} {
+	for _, c := range []testDisk{{size: 20 * 512}, {size: 20 * 4096, blockSize: 4096, short: true, seed: 2}, {size: 20 * 4096, blockSize: 4096, seed: 3, noEnd: true}} {
 		file, guest := c.build()
 		d := open(t, stingy{file, 100}, int64(len(file)), Options{})
 		checkReads(t, d, guest, 50)
@@ -214,7 +214,7 @@ func TestStingyReader(t *testing.T) {
 // Wherever a read of the file fails, its error comes out, and what was read up to
 // there is right.
 func TestReadErrors(t *testing.T) {
-	for _, c := range []disk{{size: 50 * 512}, {size: 20 * 4096, blockSize: 4096, seed: 2}} {
+	for _, c := range []testDisk{{size: 50 * 512}, {size: 20 * 4096, blockSize: 4096, seed: 2}} {
 		file, guest := c.build()
 		f := &flaky{ReaderAt: bytes.NewReader(file)}
 		opened := int64(0)
@@ -242,7 +242,7 @@ func TestReadErrors(t *testing.T) {
 		}
 	}
 	// The bitmap of a block that Open did not sample.
-	file, _ := disk{size: 500 * 4096, blockSize: 4096, full: true}.build()
+	file, _ := testDisk{size: 500 * 4096, blockSize: 4096, full: true}.build()
 	f := &flaky{ReaderAt: bytes.NewReader(file)}
 	f.left.Store(1 << 30)
 	d := open(t, f, int64(len(file)), Options{})
@@ -261,7 +261,7 @@ func TestReadErrors(t *testing.T) {
 
 // A file that is cut after Open must not look like one that ends.
 func TestCutWhileOpen(t *testing.T) {
-	for _, c := range []disk{{size: 50 * 512}, small} {
+	for _, c := range []testDisk{{size: 50 * 512}, small} {
 		file, _ := c.build()
 		r := &stingy{file, 1 << 20}
 		d := open(t, r, int64(len(file)), Options{})
@@ -287,7 +287,7 @@ func TestReaderWithoutProgress(t *testing.T) {
 
 func TestReadDoesNotAllocate(t *testing.T) {
 	parent := random(20 * 4096)
-	for _, c := range []disk{
+	for _, c := range []testDisk{
 		{size: 50 * 512},
 		small,
 		{size: 20 * 4096, blockSize: 4096, key: random(64)},

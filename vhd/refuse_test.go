@@ -11,7 +11,7 @@ import (
 )
 
 // The disk that refusals start from: 5 blocks of 4 KiB, the last one half used.
-var small = disk{size: 4*4096 + 2048, blockSize: 4096, full: true, seed: 1}
+var small = testDisk{size: 4*4096 + 2048, blockSize: 4096, full: true, seed: 1}
 
 const (
 	smallTable = footerSize + headerSize
@@ -165,7 +165,7 @@ func TestRefuseFixed(t *testing.T) {
 		{"V2/checksum", Options{}, func(b []byte) []byte { b[8192+100]++; return b }, "checksum"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b, _ := disk{size: 8192, seed: 3}.build()
+			b, _ := testDisk{size: 8192, seed: 3}.build()
 			b = c.edit(b)
 			_, err := Open(bytes.NewReader(b), int64(len(b)), c.opts)
 			var fe *image.FormatError
@@ -179,7 +179,7 @@ func TestRefuseFixed(t *testing.T) {
 // A table that a sparse file of some GiB has room for must not be taken into memory.
 func TestRefuseHugeTable(t *testing.T) {
 	const entries = 1 << 30
-	f := disk{size: 0, chs: &[3]uint16{}, blockSize: 512}
+	f := testDisk{size: 0, chs: &[3]uint16{}, blockSize: 512}
 	foot := f.footer(typeDynamic, footerSize)
 	be.PutUint64(foot[offCurrentSize:], entries*512)
 	sumFooter(foot)

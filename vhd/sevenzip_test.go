@@ -48,13 +48,13 @@ func TestSevenZip(t *testing.T) {
 				t.Errorf("%s in blocks of %d: %d bytes, want %d, or other ones; %v", name, blockSize, len(got), len(want), err)
 			}
 		}
-		first, guest := disk{size: size, id: 3, seed: uint64(seed)}.build()
+		first, guest := testDisk{size: size, id: 3, seed: uint64(seed)}.build()
 		put("first.vhd", "", first)
 		compare("first.vhd", guest)
-		second, guest := disk{size: size, blockSize: blockSize, base: guest, baseID: 3, id: 4, seed: uint64(seed)}.build()
+		second, guest := testDisk{size: size, blockSize: blockSize, base: guest, baseID: 3, id: 4, seed: uint64(seed)}.build()
 		put("second.vhd", "first.vhd", second)
 		compare("second.vhd", guest)
-		third, guest := disk{size: size, blockSize: 2 << 20, base: guest, baseID: 4, id: 5, seed: uint64(seed) + 10}.build()
+		third, guest := testDisk{size: size, blockSize: 2 << 20, base: guest, baseID: 4, id: 5, seed: uint64(seed) + 10}.build()
 		put("third.vhd", "second.vhd", third)
 		compare("third.vhd", guest)
 

@@ -20,7 +20,7 @@ type variant struct {
 	bad   int64 // corruptions that Check finds although it can be read
 }
 
-func fromDisk(c disk, opts Options) variant {
+func fromDisk(c testDisk, opts Options) variant {
 	file, guest := c.build()
 	opts.Key = c.key
 	v := variant{r: bytes.NewReader(file), size: int64(len(file)), guest: guest, opts: opts}
@@ -42,20 +42,20 @@ func variants() map[string]variant {
 		m[name] = v
 	}
 	for _, size := range []int64{0, 512, 1024, 1 << 20, 1<<20 + 512} {
-		add(fromDisk(disk{size: size}, Options{}), "fixed/%d", size)
+		add(fromDisk(testDisk{size: size}, Options{}), "fixed/%d", size)
 		if size > 0 { // a file shorter than a footer is none
-			add(fromDisk(disk{size: size, short: true}, Options{}), "fixed/%d/511-byte footer", size)
+			add(fromDisk(testDisk{size: size, short: true}, Options{}), "fixed/%d/511-byte footer", size)
 		}
 	}
 	for shift := 9; shift <= 23; shift++ {
 		bs := int64(1) << shift
-		add(fromDisk(disk{size: (bs*5/2 + 100<<10) &^ 511, blockSize: bs, seed: uint64(shift)}, Options{}), "dynamic/blocks of %d", bs)
+		add(fromDisk(testDisk{size: (bs*5/2 + 100<<10) &^ 511, blockSize: bs, seed: uint64(shift)}, Options{}), "dynamic/blocks of %d", bs)
 	}
 	for shift := 24; shift <= 28; shift++ {
 		add(largeBlock(1<<shift), "dynamic/blocks of %d", 1<<shift)
 	}
 	for name, kind := range map[string]int{"absent": kindAbsent, "clear": kindClear, "full": kindFull, "mixed": kindMixed} {
-		for order, c := range map[string]disk{
+		for order, c := range map[string]testDisk{
 			"highest bit first": {creator: "tap\x00", version: 0x00010001},
 			"lowest bit first":  {creator: "tap\x00", version: 1},
 		} {
@@ -64,12 +64,12 @@ func variants() map[string]variant {
 		}
 	}
 	for _, creator := range []string{"win ", "vpc ", "qemu", "qem2", "d2v ", "CTXS", "vbox", "vs  ", "wa  ", "tap\x00", "\x00\x00\x00\x00"} {
-		c := disk{size: 20*4096 - 512, blockSize: 4096, creator: creator, version: 0x00050003}
+		c := testDisk{size: 20*4096 - 512, blockSize: 4096, creator: creator, version: 0x00050003}
 		add(fromDisk(c, Options{}), "dynamic/creator %q", creator)
 		c.chs = &[3]uint16{65535, 16, 255}
 		add(fromDisk(c, Options{SizeByCHS: true}), "dynamic/creator %q, by a geometry at its maximum", creator)
 	}
-	for name, c := range map[string]disk{
+	for name, c := range map[string]testDisk{
 		"511-byte footer": {short: true},
 		"footer copy":     {noEnd: true},
 		"spare entries":   {spare: 777},
@@ -82,7 +82,7 @@ func variants() map[string]variant {
 		add(fromDisk(c, Options{}), "dynamic/%s", name)
 	}
 	for _, n := range []int64{32, 64} {
-		for name, c := range map[string]disk{
+		for name, c := range map[string]testDisk{
 			"full":         {full: true},
 			"random":       {},
 			"mixed":        {kinds: []int{kindMixed}},
@@ -101,11 +101,11 @@ func variants() map[string]variant {
 	}
 	for _, bs := range []int64{512, 4096, 64 << 10, 2 << 20} {
 		for name, kinds := range map[string][]int{"random": nil, "absent": {kindAbsent}, "clear": {kindClear}, "full": {kindFull}, "mixed": {kindMixed}} {
-			c := disk{size: bs*3 + 512, blockSize: bs, kinds: kinds, base: random(bs*2 + 100)}
+			c := testDisk{size: bs*3 + 512, blockSize: bs, kinds: kinds, base: random(bs*2 + 100)}
 			add(fromDisk(c, Options{Resolve: resolveRaw(c.base)}), "differencing/blocks of %d/%s", bs, name)
 		}
 	}
-	for name, parent := range map[string]disk{
+	for name, parent := range map[string]testDisk{
 		"fixed": {}, "fixed, shorter": {size: 4096}, "dynamic": {blockSize: 4096}, "larger blocks": {blockSize: 64 << 10},
 		"longer": {size: 40 * 4096, blockSize: 8192}, "lowest bit first": {blockSize: 4096, creator: "tap\x00", version: 1},
 	} {
@@ -114,7 +114,7 @@ func variants() map[string]variant {
 		}
 		parent.id, parent.seed = 77, 5
 		file, guest := parent.build()
-		c := disk{size: 21 * 4096, blockSize: 4096, base: guest, baseID: 77, locators: namedChild.locators}
+		c := testDisk{size: 21 * 4096, blockSize: 4096, base: guest, baseID: 77, locators: namedChild.locators}
 		add(fromDisk(c, Options{Resolve: resolveFrom(file)}), "differencing/parent %s", name)
 	}
 	for name, opts := range map[string]CreateOptions{"fixed": {Type: Fixed}, "dynamic": {}, "encrypted": {Key: random(64)}} {
@@ -131,7 +131,7 @@ func variants() map[string]variant {
 
 // largeBlock is a disk of 2 MiB in one block that is larger.
 func largeBlock(block int64) variant {
-	c := disk{size: 2 << 20, blockSize: block, chs: &[3]uint16{65535, 16, 255}}
+	c := testDisk{size: 2 << 20, blockSize: block, chs: &[3]uint16{65535, 16, 255}}
 	bitmap := make([]byte, block/sectorSize/8)
 	for i := range bitmap {
 		bitmap[i] = 0xf3

@@ -12,7 +12,6 @@
 package vhd
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/xts"
 )
 
@@ -67,10 +67,10 @@ type Options struct {
 // image.Extenter, and safe for concurrent use, but for Close. It holds the block
 // allocation table in memory, 4 bytes a block.
 type Disk struct {
-	r        io.ReaderAt
+	disk     disk.Disk // its Size is a multiple of sectorSize
+	file     disk.File
 	fileSize int64 // bytes
 	opts     Options
-	size     int64 // virtual size, bytes, a multiple of sectorSize
 	info     Info
 
 	// What follows is for dynamic and differencing disks only; bat is nil for
@@ -84,10 +84,10 @@ type Disk struct {
 
 	// states caches, two bits a block, what the bitmap of the block holds. It is
 	// nil when bitmaps are ignored.
-	states []atomic.Uint32
+	states  []atomic.Uint32
+	bitmaps disk.Pages // of blocks of both kinds of sectors
 
 	differencing bool
-	parent       image.Source // of a differencing disk, unless it has metadata only
 
 	keyHash *keyHash                   // nil if the disk is not encrypted
 	cipher  atomic.Pointer[xts.Cipher] // nil while it is locked
@@ -122,7 +122,9 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{r: r, fileSize: size, opts: opts, size: virtual, info: newInfo(f, virtual)}
+	d := &Disk{fileSize: size, opts: opts, file: disk.File{R: r}, info: newInfo(f, virtual)}
+	d.disk = disk.Disk{Format: "vhd", Size: virtual, Locate: d.locate, MetadataOnly: opts.MetadataOnly}
+	d.bitmaps = disk.Pages{Format: "vhd", Size: chunkSize}
 	d.opts.Key = nil
 	if err := d.checkChain(); err != nil {
 		return nil, err
@@ -149,17 +151,17 @@ func (d *Disk) openFixed(f *footer, opts Options) error {
 		return f.formatError(offDiskType, "disk type", typeFixed,
 			"3 (dynamic) in a footer at the start of a file that has none at its end: the file is truncated")
 	}
-	if d.size > f.off {
+	if d.disk.Size > f.off {
 		return f.sizeError(opts.SizeByCHS,
 			fmt.Sprintf("at most %d bytes, which is what the file holds in front of its footer", f.off))
 	}
-	if d.size < f.off {
-		d.warnf("the file is larger than its disk: %d bytes between the end of the disk and the footer are not read", f.off-d.size)
+	if d.disk.Size < f.off {
+		d.warnf("the file is larger than its disk: %d bytes between the end of the disk and the footer are not read", f.off-d.disk.Size)
 	}
 	if f.dataOffset != noOffset && f.dataOffset != noOffset32 {
 		d.warnf("the data offset of this fixed disk is %#x where %#x is usual; it is not used", f.dataOffset, noOffset)
 	}
-	d.info.AllocatedBytes = d.size
+	d.info.AllocatedBytes = d.disk.Size
 	return nil
 }
 
@@ -169,7 +171,7 @@ func (d *Disk) openDynamic(f *footer, opts Options) error {
 	if err := d.compareCopy(f); err != nil {
 		return err
 	}
-	h, err := readHeader(d.r, f)
+	h, err := readHeader(d.file.R, f)
 	if err != nil {
 		return err
 	}
@@ -183,7 +185,7 @@ func (d *Disk) openDynamic(f *footer, opts Options) error {
 	d.blockShift = uint(bits.TrailingZeros64(uint64(h.blockSize)))
 	d.bitmapSize = h.bitmapSize()
 	d.lsbFirst = f.lsbBitmaps()
-	if d.bat, err = readTable(d.r, h, d.size); err != nil {
+	if d.bat, err = readTable(d.file.R, h, d.disk.Size); err != nil {
 		return err
 	}
 	allocated, err := checkTable(d.bat, h)
@@ -205,70 +207,15 @@ func (d *Disk) openDynamic(f *footer, opts Options) error {
 }
 
 // Size returns the virtual size in bytes, a multiple of 512.
-func (d *Disk) Size() int64 { return d.size }
+func (d *Disk) Size() int64 { return d.disk.Size }
 
 // ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
 // with io.EOF. A file that ends before the data that its metadata promised, which
 // can happen only when it was cut after Open, gives an error that matches
 // io.ErrUnexpectedEOF. Of an encrypted disk that is locked nothing can be read:
 // [ErrLocked].
-func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, errors.New("vhd: read at a negative offset")
-	}
-	if err := d.readable(); err != nil {
-		return 0, err
-	}
-	if d.keyHash != nil && d.cipher.Load() == nil {
-		return 0, fmt.Errorf("vhd: %w", ErrLocked)
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if off >= d.size {
-		return 0, io.EOF
-	}
-	var end error
-	if int64(len(p)) > d.size-off {
-		p, end = p[:d.size-off], io.EOF
-	}
-	if d.bat == nil {
-		n, err := readFull(d.r, p, off)
-		if err != nil {
-			return n, err
-		}
-		return n, end
-	}
-	done := 0
-	for done < len(p) {
-		pos := off + int64(done)
-		block, within := int(pos>>d.blockShift), pos&(d.blockSize-1)
-		piece := p[done:]
-		if room := d.blockSize - within; int64(len(piece)) > room {
-			piece = piece[:room]
-		}
-		n, err := d.readBlock(piece, block, within)
-		done += n
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, end
-}
+func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 
-// readable tells why no data can be read, if so.
-func (d *Disk) readable() error {
-	if d.opts.MetadataOnly {
-		return errors.New("vhd: the disk was opened for its metadata only")
-	}
-	return nil
-}
-
-// readFull is [image.ReadFull] of a file, with an error that says where.
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
-	n, err := image.ReadFull(r, p, off)
-	if err != nil {
-		err = fmt.Errorf("vhd: read %d bytes at offset %d of the file: %w", len(p), off, err)
-	}
-	return n, err
+	return disk.ReadFull("vhd", r, p, off)
 }

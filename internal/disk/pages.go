@@ -2,6 +2,8 @@ package disk
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"sync/atomic"
 )
 
@@ -29,6 +31,9 @@ type Page struct {
 
 // Page returns the page of f, a file of size bytes, that off is in.
 func (c *Pages) Page(f *File, size, off int64) (*Page, error) {
+	if off < 0 || off >= size {
+		return nil, fmt.Errorf("%s: read at offset %d of the file, which has %d bytes: %w", c.Format, off, size, io.ErrUnexpectedEOF)
+	}
 	start := off &^ (c.Size - 1)
 	// Pages that are used one after the other are next to each other in most files: they
 	// have different slots.
