@@ -179,6 +179,9 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 			return err
 		}
 	}
+	if err := o.claim(); err != nil {
+		return err
+	}
 	unlock, err := lockDeploy(o.state)
 	if err != nil {
 		return err
@@ -204,6 +207,14 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 		return err
 	}
 	return d.report()
+}
+
+// claim claims the files whose names no flag gave.
+func (o *deployFlags) claim() error {
+	return errors.Join(
+		o.files.write("--state", o.state), o.files.write("the lock of --state", o.state+".lock"), o.files.write("the state of the upload", o.state+".upload"),
+		o.files.write("--envelope", o.envelope), o.files.write("--image", o.image),
+	)
 }
 
 // checkServer looks at the flags of the server, before anything is done.

@@ -79,7 +79,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
 	o.luks.add(c)
-	f.StringVar(&o.header, "header", "", "write the header to `FILE`, detached from the data; it is needed to open the image")
+	f.StringVar(&o.header, "header", "", "write the header to `FILE`, which must not exist, detached from the data; it is needed to open the image")
 	f.StringVar(&o.manifestFile, "manifest", "", "write what was made, and of what, to `FILE` as JSON; inspect finds it as DST"+manifestSuffix)
 	f.BoolVar(&o.sha256, "sha256", false, "hash the disk and the image, for the result and the manifest; the data are then written in order")
 	f.BoolVar(&o.discardZeros, "discard-zeros", false, "leave holes in DST where SRC is known to be zero: those blocks then read as noise, not as zeros, and everybody sees where they are")
@@ -208,24 +208,12 @@ func (o *encryptFlags) check(src, dst string) error {
 		return errors.New("with - for DST the image is the result: there is no room for --json")
 	case dst == "-" && term.IsTerminal(os.Stdout):
 		return withHint(errors.New("the image will not be written to a terminal"), "redirect standard output, or name a file")
-	case o.generateKey == "-" || o.manifestFile == "-":
-		return errors.New("--generate-key and --manifest need the name of a file")
 	case o.discardZeros && (src == "-" || dst == "-" || isCOS(dst)):
 		return errors.New("--discard-zeros needs a source and an output that can seek and has holes: a file")
 	case isCOS(o.header) || isCOS(o.generateKey) || isCOS(o.manifestFile):
 		return errors.New("--header, --generate-key and --manifest are files, not cos://")
 	}
-	outputs := map[string]bool{}
-	for _, name := range []string{dst, o.header, o.generateKey, o.manifestFile} {
-		if name != "" && name != "-" && outputs[name] {
-			return errors.New("DST, --header, --generate-key and --manifest must be different files")
-		}
-		outputs[name] = true
-	}
-	if src == "-" || dst == "-" {
-		return nil
-	}
-	return checkApart(src, dst)
+	return nil
 }
 
 // readKey returns the key, and the file that it is being written to if it is new.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -59,8 +60,8 @@ func (j *encryptJob) open(c *cobra.Command, src string) (err error) {
 		j.source.inside(ctx, j.t)
 	}
 	if j.o.header != "" {
-		if j.header, err = output.Create(j.o.header, 0o600, j.o.force); err != nil {
-			return err
+		if j.header, err = output.Create(j.o.header, 0o600, false); err != nil {
+			return withHint(fmt.Errorf("header: %w", err), "a header is never replaced, with --force neither: choose another name")
 		}
 		j.opts.Header = j.header
 	}

@@ -120,16 +120,3 @@ func (in *input) wrap(err error) error {
 	}
 	return fmt.Errorf("%s: %w", in.name, err)
 }
-
-// checkApart refuses a destination that is the source, by whatever name.
-func checkApart(src, dst string) error {
-	if isCOS(src) && src == dst {
-		return withHint(fmt.Errorf("SRC and DST are the same object: %s", dst), "the source is never changed: give another name for DST")
-	}
-	a, errA := os.Stat(src)
-	b, errB := os.Stat(dst)
-	if errA == nil && errB == nil && os.SameFile(a, b) {
-		return withHint(fmt.Errorf("SRC and DST are the same file: %s", dst), "the source is never changed: give another name for DST")
-	}
-	return nil
-}

@@ -47,9 +47,6 @@ func newHeaderBackup(g *global) *cobra.Command {
 		Args:    args("FILE", "BACKUP"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, name, dst := g.talk(c), args[0], args[1]
-			if err := checkApart(name, dst); err != nil {
-				return err
-			}
 			in, err := openLUKS(c.Context(), t, name, "", luks.OpenOptions{})
 			if err != nil {
 				return err
@@ -71,7 +68,7 @@ func newHeaderBackup(g *global) *cobra.Command {
 				fmt.Sprintf("%s: header of %s, %s", dst, name, term.Bytes(h.HeaderSize())))
 		},
 	}
-	c.Flags().BoolVar(&force, "force", false, "replace BACKUP if it is there")
+	c.Flags().BoolVar(&force, "force", false, "replace BACKUP if it is there and is no LUKS header")
 	return c
 }
 

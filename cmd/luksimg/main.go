@@ -60,6 +60,7 @@ type global struct {
 	quiet bool
 	json  bool
 	cloud cloudFlags // the same for all names of a verb that may be cos://
+	files claims
 }
 
 func newRoot() *cobra.Command {
@@ -77,8 +78,9 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 		Example: `  luksimg keygen dek.b64
   luksimg encrypt --key-file dek.b64 disk.vhd disk.luks
   luksimg verify --key-file dek.b64 disk.vhd disk.luks`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		PersistentPreRunE: func(c *cobra.Command, args []string) error { return g.files.claim(c, args) },
+		SilenceErrors:     true,
+		SilenceUsage:      true,
 	}
 	root.PersistentFlags().BoolVarP(&g.quiet, "quiet", "q", false, "print nothing but errors and the result")
 	root.PersistentFlags().BoolVar(&g.json, "json", false, "print the result as one JSON object")

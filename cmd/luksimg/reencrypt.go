@@ -72,7 +72,7 @@ type reencryptResult struct {
 func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	ctx, t := c.Context(), o.talk(c)
 	if err := errors.Join(atMostOne(c, "generate-key", "new-key-file", "new-passphrase-file", "new-key-fd"),
-		o.unlock.check(c), o.luks.kdf.check(c), checkApart(src, dst)); err != nil {
+		o.unlock.check(c), o.luks.kdf.check(c)); err != nil {
 		return err
 	}
 	lo, err := o.luks.options()

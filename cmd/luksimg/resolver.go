@@ -16,12 +16,13 @@ import (
 // image or below it. The names in an image are not to be trusted: no path, and no link,
 // leads out of the folder.
 type resolver struct {
-	root  *os.Root
-	dir   string // the folder, as an absolute path
-	files []*os.File
+	claims *claims
+	root   *os.Root
+	dir    string // the folder, as an absolute path
+	files  []*os.File
 }
 
-func newResolver(image string) (*resolver, error) {
+func newResolver(image string, claims *claims) (*resolver, error) {
 	dir, err := filepath.Abs(filepath.Dir(image))
 	if err != nil {
 		return nil, err
@@ -30,7 +31,7 @@ func newResolver(image string) (*resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &resolver{root: root, dir: dir}, nil
+	return &resolver{claims: claims, root: root, dir: dir}, nil
 }
 
 func (r *resolver) close() {
@@ -114,5 +115,8 @@ func (r *resolver) open(from, path string) (*luksimg.OtherFile, error) {
 		return nil, err
 	}
 	r.files = append(r.files, f)
+	if err := r.claims.readFile("a file that the image needs", f); err != nil {
+		return nil, err
+	}
 	return &luksimg.OtherFile{ReaderAt: f, Size: fi.Size(), ID: rel}, nil
 }

@@ -114,7 +114,7 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 		return errors.New("--allow-backing is for files: an object stands alone")
 	}
 	if o.allowBacking {
-		r, err := newResolver(s.name)
+		r, err := newResolver(s.name, &t.g.files)
 		if err != nil {
 			return err
 		}

@@ -105,6 +105,9 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	if o.abort {
 		return o.giveUp(ctx, t, client, at, state)
 	}
+	if err := o.files.write("--state", string(state)); err != nil {
+		return err
+	}
 	in, err := openInputFlags(name, 0)
 	if err != nil {
 		return err
