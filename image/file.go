@@ -46,6 +46,9 @@ func (f *File) Size() int64 { return f.size }
 
 // ReadAt reads from the file; see [io.ReaderAt].
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("%s: read at a negative offset", f.f.Name())
+	}
 	if off >= f.size {
 		if len(p) == 0 {
 			return 0, nil

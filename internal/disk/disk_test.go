@@ -1,0 +1,184 @@
+package disk
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/decoded"
+	"github.com/luksimg/luksimg/internal/imagetest"
+)
+
+const unit = 1000 // bytes, so that nothing is aligned by chance
+
+// build returns a disk of units of these kinds: "-" absent, "h" hole, "z" zero, "d" data,
+// "c" packed; and what its guest sees. Data are in the file in the order of the disk.
+func build(kinds string, parent []byte) (*Disk, []byte) {
+	size := int64(len(kinds))*unit - 7
+	rnd := rand.NewChaCha8([32]byte{7})
+	host := make([]byte, len(kinds)*unit)
+	rnd.Read(host)
+	file := &File{R: bytes.NewReader(host)}
+	want := make([]byte, size)
+	d := &Disk{Format: "test", Size: size, Units: decoded.New[Unit](unit), ParentName: "parent"}
+	if parent != nil {
+		d.Parent = bytes.NewReader(parent)
+	}
+	d.Unpack = func(dst []byte, r Run) error {
+		copy(dst, host[r.Key*unit:][:unit])
+		return nil
+	}
+	d.Locate = func(pos, end int64) (Run, error) {
+		i, within := pos/unit, pos%unit
+		r := Run{N: min(unit-within, end-pos)}
+		switch kinds[i] {
+		case 'h':
+			r.Kind = Hole
+		case 'z':
+			r.Kind = Zero
+		case 'd':
+			r.Kind, r.File, r.Host = Data, file, pos
+		case 'c':
+			r.Kind, r.File, r.Key, r.Within, r.UnitSize = Packed, file, uint64(i), within, unit
+		}
+		return r, nil
+	}
+	for i, k := range kinds {
+		lo, hi := int64(i)*unit, min(int64(i+1)*unit, size)
+		switch k {
+		case 'd', 'c':
+			copy(want[lo:hi], host[lo:])
+		case '-':
+			copy(want[lo:hi], parent[min(lo, int64(len(parent))):])
+		}
+	}
+	return d, want
+}
+
+func TestDisk(t *testing.T) {
+	parent := bytes.Repeat([]byte("parent"), 1000)
+	for _, kinds := range []string{"d", "-", "h", "zz", "c", "ddd", "d-d-hz", "hzdc-ddcc--zzhh", strings.Repeat("d", 50) + "-"} {
+		for name, p := range map[string][]byte{"no parent": nil, "short parent": parent[:2500], "parent": parent} {
+			t.Run(kinds+" "+name, func(t *testing.T) {
+				d, want := build(kinds, p)
+				imagetest.Source(t, source{d}, want)
+			})
+		}
+	}
+}
+
+// source gives a Disk the shape of an image.Source.
+type source struct{ *Disk }
+
+func (s source) Size() int64 { return s.Disk.Size }
+
+func TestRefuse(t *testing.T) {
+	d, _ := build("dd", nil)
+	d.MetadataOnly = true
+	if _, err := d.ReadAt(make([]byte, 1), 0); err == nil || !strings.Contains(err.Error(), "test: the image was opened for its metadata only") {
+		t.Error(err)
+	}
+	for _, err := range d.Extents(0, 10) {
+		if err == nil {
+			t.Error("extents of metadata")
+		}
+	}
+	d.MetadataOnly = false
+	locked := errors.New("locked")
+	d.Locked = func() error { return locked }
+	if _, err := d.ReadAt(make([]byte, 1), 0); err != locked {
+		t.Error(err)
+	}
+	for _, err := range d.Extents(0, 10) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// holed is a file that says that all of it is a hole, and tells more than it is asked for.
+type holed struct{ io.ReaderAt }
+
+func (holed) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		yield(image.Extent{Offset: off - 5, Length: n + 10, Kind: image.Hole}, nil)
+	}
+}
+
+func TestFileExtents(t *testing.T) {
+	for opaque, want := range map[bool]image.Kind{false: image.Hole, true: image.Data} {
+		f := File{R: holed{strings.NewReader("")}, Opaque: opaque}
+		n := 0
+		f.Extents(100, 20, 7, func(e image.Extent, err error) bool {
+			if n++; err != nil || e != (image.Extent{Offset: 7, Length: 20, Kind: want}) {
+				t.Errorf("opaque %v: %+v, %v", opaque, e, err)
+			}
+			return true
+		})
+		if n != 1 {
+			t.Errorf("opaque %v: %d extents", opaque, n)
+		}
+	}
+}
+
+// TestErrors has errors say where they come from, and what was read in front of them.
+func TestErrors(t *testing.T) {
+	broken := errors.New("broken")
+	d, want := build("ddhd", nil)
+	locate := d.Locate
+	d.Locate = func(pos, end int64) (Run, error) {
+		if pos >= 2*unit {
+			return Run{}, broken
+		}
+		return locate(pos, end)
+	}
+	p := make([]byte, 3*unit)
+	if n, err := d.ReadAt(p, 0); n != 2*unit || err != broken || !bytes.Equal(p[:n], want[:n]) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+
+	d, _ = build("d", nil)
+	file := &File{R: strings.NewReader("short"), Wrap: func(err error) error { return errors.Join(errors.New("the second file"), err) }}
+	d.Locate = func(pos, end int64) (Run, error) { return Run{Kind: Data, N: end - pos, File: file, Host: pos}, nil }
+	if _, err := d.ReadAt(make([]byte, 10), 0); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "the second file") || !strings.Contains(err.Error(), "test: read 10 bytes at offset 0 of the file") {
+		t.Error(err)
+	}
+
+	d, _ = build("-", []byte("short"))
+	d.Parent = lying{d.Parent}
+	if _, err := d.ReadAt(make([]byte, 10), 0); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "test: parent:") {
+		t.Error(err)
+	}
+}
+
+// lying is a source that is shorter than it says.
+type lying struct{ image.Source }
+
+func (lying) Size() int64 { return 1 << 20 }
+
+// TestPages reads a file through a cache of a few pages.
+func TestPages(t *testing.T) {
+	b := make([]byte, 3*pageSlots*16+5)
+	rand.NewChaCha8([32]byte{}).Read(b)
+	clear(b[160:176])
+	f := &File{R: bytes.NewReader(b)}
+	c := Pages{Format: "test", Size: 16}
+	for range 2 {
+		for off := int64(0); off < int64(len(b)); off += 7 {
+			p, err := c.Page(f, int64(len(b)), off)
+			if err != nil || p.B[off-p.Off] != b[off] || p.Off%16 != 0 || p.Zero != (p.Off == 160) {
+				t.Fatalf("at %d: %+v, %v", off, p, err)
+			}
+		}
+	}
+	for _, off := range []int64{-1, int64(len(b)), 1 << 40} {
+		if _, err := c.Page(f, int64(len(b)), off); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("at %d: %v", off, err)
+		}
+	}
+}
