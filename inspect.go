@@ -173,6 +173,7 @@ func notes(l luks.Info) []string {
 	note := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	for _, s := range l.Keyslots {
 		switch {
+		case s.Problem != "":
 		case s.KDF == luks.PBKDF2 && s.Iterations < weakIterations:
 			note("key slot %d: %d iterations are right for a generated key, and few for a passphrase", s.Slot, s.Iterations)
 		case s.KDF != luks.PBKDF2 && s.Memory < weakMemory:

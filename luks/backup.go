@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // HeaderSize returns how many bytes from the start of the image the header and its key
@@ -178,9 +179,17 @@ func (e *Editor) makeRoom(b *Header) error {
 	return nil
 }
 
+// inReencryption tells whether the data are being encrypted with another key.
+func (h *Header) inReencryption() bool {
+	return slices.ContainsFunc(h.requirements, func(s string) bool { return strings.Contains(s, "reencrypt") })
+}
+
 // checkFits tells whether h, of a backup, belongs to the image in r; with force, only whether
 // it can be written there without harm to the data.
 func (h *Header) checkFits(r io.ReaderAt, size int64, force bool) error {
+	if h.inReencryption() {
+		return unsupported("the backup was made while the data were being encrypted anew: they are not what it says any more")
+	}
 	now, err := Open(r, size, OpenOptions{})
 	switch {
 	case err != nil && force:
@@ -193,11 +202,17 @@ func (h *Header) checkFits(r io.ReaderAt, size int64, force bool) error {
 		return fmt.Errorf("luks: %w: whether it belongs there can not be told, as there is no header%s: %w", ErrBackup, other, err)
 	case now.ambiguous != nil:
 		return now.ambiguous
+	case now.inReencryption():
+		return unsupported("the data are being encrypted anew; a header of before does not fit them")
 	case h.segment.offset != now.segment.offset:
 		return fmt.Errorf("luks: %w: by the backup the data start at byte %d, by the header that is there at byte %d; restoring it could overwrite data",
 			ErrDataOffset, h.segment.offset, now.segment.offset)
 	case force:
 		return nil
+	case h.refused != nil:
+		return fmt.Errorf("luks: %w: not all of the backup is known here: %w", ErrBackup, h.refused)
+	case now.refused != nil:
+		return fmt.Errorf("luks: %w: not all of the header that is there is known here: %w", ErrBackup, now.refused)
 	}
 	for _, c := range []struct {
 		what      string

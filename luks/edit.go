@@ -33,7 +33,8 @@ type Editor struct {
 
 // Edit opens the header of the image in f, a file of size bytes, to change it. If a copy
 // of a LUKS2 header is damaged, the first change repairs it. If something else is where the
-// primary copy should be, that is [ErrAmbiguous].
+// primary copy should be, that is [ErrAmbiguous]. A header with anything that is not known here,
+// or not as it should be, is not changed: the error says what that is.
 func Edit(f File, size int64, o OpenOptions) (*Editor, error) {
 	h, err := Open(f, size, o)
 	if err != nil {
@@ -41,6 +42,9 @@ func Edit(f File, size int64, o OpenOptions) (*Editor, error) {
 	}
 	if h.ambiguous != nil && !o.OverwriteSignature {
 		return nil, h.ambiguous
+	}
+	if h.refused != nil {
+		return nil, fmt.Errorf("luks: the header is not changed, as not all of it can be used here: %w", h.refused)
 	}
 	return &Editor{f: f, size: size, opts: o, h: h, rand: rand.Reader}, nil
 }
@@ -154,7 +158,11 @@ func (e *Editor) changeV2(change func(m metadata, h *Header) error) error {
 		return fmt.Errorf("luks: the metadata would take %d bytes, more than the JSON area has", len(text))
 	}
 	copy(area, text)
-	if err := h.decodeJSON(area, v2BinarySize); err != nil {
+	err = h.decodeJSON(area, v2BinarySize)
+	if err == nil {
+		err = h.refused
+	}
+	if err != nil {
 		return fmt.Errorf("luks: the change would break the header: %w", err)
 	}
 	// The copy that is no good goes first: the other one is not touched before there

@@ -28,9 +28,15 @@ type Header struct {
 	tokens    int
 	warnings  []string
 
-	segment segment
-	slots   []keyslot
-	digests []digest
+	segment  segment   // that of the data
+	segments []segment // LUKS2: all that were read
+	slots    []keyslot
+	digests  []digest
+
+	// What of the header is not known here, or not as it should be, and so is not used.
+	requirements []string // LUKS2: what software has to know to read the data
+	dataProblem  error    // why the data can not be read
+	refused      error    // why the header is not changed: the first problem that there is
 
 	raw      []byte  // LUKS1: the header's bytes; LUKS2: its JSON text
 	keyslots int64   // LUKS2: length of the area of the key slots
@@ -59,6 +65,9 @@ type region struct {
 
 // A segment is where and how the data are encrypted.
 type segment struct {
+	id         int
+	kind       string // LUKS2: its type, "crypt"
+	flags      []string
 	offset     int64
 	size       int64 // bytes; 0 for "dynamic", to the end
 	encryption string
@@ -68,6 +77,8 @@ type segment struct {
 
 // A keyslot is one way to the volume key.
 type keyslot struct {
+	kind     string // LUKS2: its type, "luks2"
+	problem  error  // why it can not be used
 	id       int
 	active   bool // LUKS1: a slot not in use has its place all the same
 	keySize  int  // of the volume key in it, in bytes
@@ -87,6 +98,7 @@ type area struct {
 
 // A digest tells whether a volume key is the right one.
 type digest struct {
+	problem    error // why it can not be used
 	id         int
 	hash       string
 	iterations uint32
@@ -156,11 +168,9 @@ func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// nulTerminated returns the text before the first NUL of a field.
-func nulTerminated(field []byte) (string, bool) {
-	i := bytes.IndexByte(field, 0)
-	if i < 0 {
-		return "", false
-	}
-	return string(field[:i]), true
+// fixedText returns the text in a field of fixed length: up to the first NUL, or all of it.
+// Some software fills the field up.
+func fixedText(field []byte) string {
+	text, _, _ := bytes.Cut(field, []byte{0})
+	return string(text)
 }

@@ -13,10 +13,23 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// refuses checks that an image is refused for the right field.
+// refuses checks that an image is refused for the right field: its header, or if that can be
+// shown, its data, and every change.
 func refuses(t *testing.T, name string, img []byte, want error, field string) {
 	t.Helper()
-	_, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{})
+	h, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{})
+	if err == nil {
+		var v *luks.Volume
+		if v, err = h.Unlock(t.Context(), passphrase); err == nil {
+			v.Close()
+		}
+		if h.Info().Refused != "" {
+			_, err2 := luks.Edit(&journal{b: img}, int64(len(img)), luks.OpenOptions{})
+			if !errors.Is(err2, want) {
+				t.Errorf("%s: Edit: %v, want %v", name, err2, want)
+			}
+		}
+	}
 	if !errors.Is(err, want) {
 		t.Errorf("%s: %v, want %v", name, err, want)
 		return
@@ -51,14 +64,12 @@ func refusalsV1() []refusal {
 		{"magic", fill(0, 6), luks.ErrNotLUKS, "", ""},
 		{"version 0", func(b []byte) { b[7] = 0 }, luks.ErrUnsupported, "", ""},
 		{"version 3", func(b []byte) { b[7] = 3 }, luks.ErrUnsupported, "", ""},
-		{"cipher name without NUL", fill(8, 32), luks.ErrFormat, "cipher-name", ""},
-		{"cipher mode without NUL", fill(40, 32), luks.ErrFormat, "cipher-mode", ""},
-		{"hash without NUL", fill(72, 32), luks.ErrFormat, "hash-spec", ""},
-		{"UUID without NUL", fill(168, 40), luks.ErrFormat, "uuid", "it puts a NUL over the last byte"},
+		{"cipher name without NUL", fill(8, 32), luks.ErrUnsupported, "", ""},
+		{"cipher mode without NUL", fill(40, 32), luks.ErrUnsupported, "", ""},
+		{"hash without NUL", fill(72, 32), luks.ErrUnsupported, "", ""},
 		{"no key", u32(108, 0), luks.ErrFormat, "key-bytes", ""},
 		{"long key", u32(108, 1<<32-1), luks.ErrFormat, "key-bytes", ""},
 		{"digest without iterations", u32(164, 0), luks.ErrFormat, "mk-digest-iter", ""},
-		{"slot neither active nor inactive", u32(slot(3, 0), 1), luks.ErrFormat, "key-slot-3.active", "it shows the slot as invalid, and tries the others"},
 		{"slot without iterations", u32(slot(0, 4), 0), luks.ErrFormat, "key-slot-0.iterations", ""},
 		{"stripes of an active slot", u32(slot(0, 44), 3999), luks.ErrFormat, "key-slot-0.stripes", ""},
 		{"stripes of an inactive slot", u32(slot(7, 44), 0), luks.ErrFormat, "key-slot-7.stripes", ""},
@@ -250,11 +261,10 @@ func refusalsJSON() []jsonRefusal {
 		{seg, "sector_size", 1 << 31, luks.ErrFormat, "segments.0.sector_size", "--test-passphrase does not look at the sector size"},
 		{seg, "integrity", tree{"type": "hmac(sha256)"}, luks.ErrUnsupported, "", ""},
 		{seg, "flags", []any{"backup-final"}, luks.ErrUnsupported, "", ""},
-		{"segments", "1", tree{"type": "crypt"}, luks.ErrFormat, "segments", ""},
+		{"segments", "1", tree{"type": "crypt"}, luks.ErrFormat, "segments.1.offset", ""},
 
 		{dig, "type", "x", luks.ErrFormat, "digests.0.type", ""},
 		{dig, "keyslots", []any{"7"}, luks.ErrFormat, "digests.0.keyslots", ""},
-		{dig, "keyslots", []any{"0", "0"}, luks.ErrFormat, "digests.0.keyslots", "it does not mind the repetition"},
 		{dig, "keyslots", []any{0}, luks.ErrFormat, "digests.0.keyslots", ""},
 		{dig, "segments", []any{"1"}, luks.ErrFormat, "digests.0.segments", ""},
 		{dig, "segments", []any{}, luks.ErrFormat, "digests", ""},
@@ -313,9 +323,6 @@ func refusalsBinary() []refusal {
 		{"hdr_size 2^63", func(b []byte) { binary.BigEndian.PutUint64(b[8:], 1<<63) }, luks.ErrFormat, "hdr_size", ""},
 		{"hdr_offset", func(b []byte) { binary.BigEndian.PutUint64(b[256:], 7) }, luks.ErrFormat, "hdr_offset", ""},
 		{"csum_alg", func(b []byte) { copy(b[72:], "sha512") }, luks.ErrFormat, "csum_alg", ""},
-		{"label", func(b []byte) { copy(b[24:], bytes.Repeat([]byte("x"), 48)) }, luks.ErrFormat, "label", "it does not ask for the NUL before 2.8.2"},
-		{"uuid", func(b []byte) { copy(b[168:], bytes.Repeat([]byte("x"), 40)) }, luks.ErrFormat, "uuid", "it does not ask for the NUL before 2.8.2"},
-		{"subsystem", func(b []byte) { copy(b[208:], bytes.Repeat([]byte("x"), 48)) }, luks.ErrFormat, "subsystem", "it does not ask for the NUL before 2.8.2"},
 	}
 }
 

@@ -1,6 +1,9 @@
 package luks
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Info is what a header says, all that cryptsetup luksDump shows. There is no secret in
 // it. Its JSON form is stable; members may be added.
@@ -19,10 +22,30 @@ type Info struct {
 	KeyslotsSize int64        `json:"keyslots_size,omitempty"` // LUKS2: bytes for all key slots
 	Epoch        uint64       `json:"epoch,omitempty"`         // LUKS2: the header's sequence number
 	Flags        []string     `json:"flags,omitempty"`
-	Keyslots     []SlotInfo   `json:"keyslots"` // those in use
+	Requirements []string     `json:"requirements,omitempty"` // LUKS2: mandatory ones, none of which is known here
+	Keyslots     []SlotInfo   `json:"keyslots"`               // those in use
 	Digests      []DigestInfo `json:"digests"`
 	Tokens       []Token      `json:"tokens,omitempty"`
-	Warnings     []string     `json:"warnings,omitempty"`
+
+	// Segments are those of LUKS2, if they are not one that is encrypted.
+	Segments []SegmentInfo `json:"segments,omitempty"`
+
+	// Refused says why the header is not changed: something in it is not known here, or not
+	// as it should be. It is in Warnings too.
+	Refused string `json:"refused,omitempty"`
+
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// SegmentInfo is what a header says of a part of the data.
+type SegmentInfo struct {
+	Segment    int      `json:"segment"`
+	Type       string   `json:"type"`
+	Offset     int64    `json:"offset"`           // bytes
+	Size       int64    `json:"size,omitempty"`   // bytes; 0: to the end
+	Cipher     string   `json:"cipher,omitempty"` // "" if it is not encrypted
+	SectorSize int      `json:"sector_size,omitempty"`
+	Flags      []string `json:"flags,omitempty"`
 }
 
 // DigestInfo is what a header says of a digest of a volume key.
@@ -32,14 +55,17 @@ type DigestInfo struct {
 	Iterations uint32 `json:"iterations"` // of PBKDF2
 	Salt       []byte `json:"salt"`
 	Value      []byte `json:"value"`
-	Keyslots   []int  `json:"keyslots"` // that hold the key
-	Data       bool   `json:"data"`     // whether the key is that of the data
+	Keyslots   []int  `json:"keyslots"`          // that hold the key
+	Data       bool   `json:"data"`              // whether the key is that of the data
+	Problem    string `json:"problem,omitempty"` // why it can not be used
 }
 
 // SlotInfo is what a header says of a key slot.
 type SlotInfo struct {
 	Slot       int    `json:"slot"`
-	Bound      bool   `json:"bound"` // to the data of the image
+	Type       string `json:"type,omitempty"`    // if it is not that of all: "reencrypt"
+	Problem    string `json:"problem,omitempty"` // why it can not be used
+	Bound      bool   `json:"bound"`             // to the data of the image
 	Priority   string `json:"priority"`
 	Cipher     string `json:"cipher"`             // of the key material
 	KeyBits    int    `json:"key_bits"`           // of the key in the slot
@@ -72,17 +98,20 @@ func (h *Header) Info() Info {
 		MetadataSize: h.hdrSize,
 		Epoch:        h.seqid,
 		Flags:        h.flags,
+		Requirements: h.requirements,
+		Refused:      problemText(h.refused),
 		KeyslotsSize: h.keyslots,
 		Tokens:       h.Tokens(),
 		Keyslots:     []SlotInfo{},
 		Warnings:     h.warnings,
 	}
 	for _, d := range h.digests {
-		if len(d.segments) > 0 {
+		data := slices.Contains(d.segments, s.id)
+		if data {
 			i.Hash = d.hash
 		}
 		keyslots := slices.DeleteFunc(slices.Clone(d.slots), func(n int) bool { return h.slot(n) == nil })
-		i.Digests = append(i.Digests, DigestInfo{d.id, d.hash, d.iterations, d.salt, d.value, keyslots, len(d.segments) > 0})
+		i.Digests = append(i.Digests, DigestInfo{d.id, d.hash, d.iterations, d.salt, d.value, keyslots, data, problemText(d.problem)})
 	}
 	for _, s := range h.slots {
 		if !s.active {
@@ -92,7 +121,10 @@ func (h *Header) Info() Info {
 		if bound {
 			i.KeyBits = s.keySize * 8
 		}
-		digest := -1
+		digest, kind := -1, s.kind
+		if kind == "luks2" {
+			kind = ""
+		}
 		for _, d := range h.digests {
 			if slices.Contains(d.slots, s.id) {
 				digest = d.id
@@ -100,6 +132,8 @@ func (h *Header) Info() Info {
 		}
 		i.Keyslots = append(i.Keyslots, SlotInfo{
 			Slot:       s.id,
+			Type:       kind,
+			Problem:    problemText(s.problem),
 			Bound:      bound,
 			Priority:   priorityNames[s.priority],
 			Cipher:     s.area.encryption,
@@ -118,5 +152,18 @@ func (h *Header) Info() Info {
 			Size:       s.area.size,
 		})
 	}
+	if len(h.segments) > 1 || s.kind != "" && s.kind != "crypt" {
+		for _, s := range h.segments {
+			i.Segments = append(i.Segments, SegmentInfo{s.id, s.kind, s.offset, s.size, s.encryption, s.sectorSize, s.flags})
+		}
+	}
 	return i
+}
+
+// problemText is a problem as a member of [Info], "" for nil.
+func problemText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.TrimPrefix(err.Error(), "luks: ")
 }

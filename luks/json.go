@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 )
 
@@ -88,8 +89,9 @@ func parseValue(dec *json.Decoder, depth int) (any, error) {
 type object struct {
 	path    string
 	members map[string]any
-	base    int64 // the offset of the JSON area, for errors
-	err     *error
+	base    int64  // the offset of the JSON area, for errors
+	err     *error // what makes the whole header worthless
+	problem *error // what makes this object of no use, and hides no other
 }
 
 func (o object) fail(name string, value any, want string) {
@@ -110,6 +112,26 @@ func (o object) want(ok bool, name string, value any, want string) {
 	if !ok {
 		o.fail(name, value, want)
 	}
+}
+
+// doubt notes a problem unless ok.
+func (o object) doubt(ok bool, name string, value any, want string) {
+	if !ok {
+		o.refuse(&FormatError{Offset: o.base, Field: o.name(name), Value: value, Want: want})
+	}
+}
+
+// refuse notes a problem.
+func (o object) refuse(err error) {
+	if *o.problem == nil {
+		*o.problem = err
+	}
+}
+
+// inDoubt is the object with all that is wrong in it taken for a problem.
+func (o object) inDoubt() object {
+	o.err = o.problem
+	return o
 }
 
 // shown is how a value that has the wrong type stands in an error.
@@ -143,7 +165,7 @@ func (o object) has(name string) bool {
 
 func (o object) object(name string) object {
 	m, _ := member[map[string]any](o, name, "an object")
-	return object{o.name(name), m, o.base, o.err}
+	return object{o.name(name), m, o.base, o.err, o.problem}
 }
 
 func (o object) str(name string) string {
@@ -217,15 +239,15 @@ func number(s string) (int, bool) {
 	return n, err == nil && n >= 0 && n < maxObjects && strconv.Itoa(n) == s
 }
 
-// numbers returns an array of object names as numbers, each there once.
+// numbers returns an array of object names as numbers, each once.
 func (o object) numbers(name string, there map[int]bool) []int {
 	var out []int
-	seen := make(map[int]bool)
 	for _, s := range o.strings(name) {
 		n, ok := number(s)
-		o.want(ok && there[n] && !seen[n], name, strconv.Quote(s), "the name of an object that is there, once")
-		seen[n] = true
-		out = append(out, n)
+		o.want(ok && there[n], name, strconv.Quote(s), "the name of an object that is there")
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
 	}
 	return out
 }

@@ -51,6 +51,9 @@ func isCopy(r io.ReaderAt, size, off int64, magic [6]byte) bool {
 // [Info.Warnings]. The header is read once: what was checked is what is used. The
 // key material is read when a key slot is tried, so r must stay open.
 //
+// A part of a header that is not known here, or can not be used, hides nothing else: it is
+// in [Info.Warnings], and the error of what needs it. [Header.Unlock] opens what does not.
+//
 // Errors: [ErrNotLUKS], [ErrFormat] with a [FormatError], [ErrUnsupported], or what
 // r returned.
 func Open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {

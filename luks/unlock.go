@@ -38,12 +38,16 @@ func (h *Header) UnlockVolumeKey(ctx context.Context, key []byte) (*Volume, erro
 // VolumeKey returns the key of the data, which the caller wipes after use. Most
 // callers want [Header.Unlock].
 func (h *Header) VolumeKey(ctx context.Context, passphrase []byte) ([]byte, error) {
+	if h.dataProblem != nil {
+		return nil, h.dataProblem
+	}
 	key, _, err := h.FindSlot(ctx, passphrase)
 	return key, err
 }
 
 // FindSlot returns the key of the data, as [Header.VolumeKey] does, and the number of
-// the key slot that passphrase opens.
+// the key slot that passphrase opens. It also tells of images whose data can not be read
+// here which slot opens.
 func (h *Header) FindSlot(ctx context.Context, passphrase []byte) (key []byte, slot int, err error) {
 	slots := slices.DeleteFunc(h.boundSlots(), func(s keyslot) bool { return s.priority == priorityIgnore })
 	slices.SortStableFunc(slots, func(a, b keyslot) int { return b.priority - a.priority })
@@ -112,6 +116,9 @@ func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte) ([]
 	if h.r == nil {
 		return nil, errors.New("this header was not read from an image")
 	}
+	if s.problem != nil {
+		return nil, s.problem
+	}
 	newHash, err := hashByName(s.afHash)
 	if err != nil {
 		return nil, err
@@ -170,11 +177,12 @@ func (h *Header) checkCost(k KDF) error {
 	return nil
 }
 
-// digestOf returns the digest that is for both slot s and the data.
+// digestOf returns the digest that is for both slot s and the data, also those that are being
+// encrypted anew.
 func (h *Header) digestOf(s keyslot) *digest {
 	for i := range h.digests {
 		d := &h.digests[i]
-		if slices.Contains(d.slots, s.id) && slices.Contains(d.segments, 0) {
+		if slices.Contains(d.slots, s.id) && len(d.segments) > 0 {
 			return d
 		}
 	}
@@ -184,7 +192,7 @@ func (h *Header) digestOf(s keyslot) *digest {
 // checkVolumeKey compares key with the digest of the data.
 func (h *Header) checkVolumeKey(ctx context.Context, key []byte) error {
 	for _, d := range h.digests {
-		if !slices.Contains(d.segments, 0) {
+		if !slices.Contains(d.segments, h.segment.id) {
 			continue
 		}
 		if err := h.checkDigest(&d); err != nil {
@@ -202,6 +210,9 @@ func (h *Header) checkVolumeKey(ctx context.Context, key []byte) error {
 
 // checkDigest tells whether d can be computed, within the limits.
 func (h *Header) checkDigest(d *digest) error {
+	if d.problem != nil {
+		return d.problem
+	}
 	if _, err := hashByName(d.hash); err != nil {
 		return err
 	}

@@ -93,22 +93,25 @@ func openV1(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 		return nil, fmt.Errorf("luks: reading the LUKS1 header: %w", err)
 	}
 	p := v1Parser{b: b}
-	h := &Header{version: 1, r: r, size: size, opts: o, raw: b, uuid: p.text(v1UUID, 40, "uuid")}
-	name, mode := p.text(v1CipherName, 32, "cipher-name"), p.text(v1CipherMode, 32, "cipher-mode")
+	h := &Header{version: 1, r: r, size: size, opts: o, raw: b, uuid: fixedText(b[v1UUID:][:40])}
+	name, mode := fixedText(b[v1CipherName:][:32]), fixedText(b[v1CipherMode:][:32])
 	h.segment = segment{
 		offset:     int64(p.u32(v1Payload)) * sectorSize,
 		encryption: name + "-" + mode,
 		sectorSize: sectorSize,
-		hash:       p.text(v1HashSpec, 32, "hash-spec"),
+		hash:       fixedText(b[v1HashSpec:][:32]),
 	}
 	keySize := int64(p.u32(v1KeyBytes))
 	p.want(keySize >= 1 && keySize <= maxKeySize, v1KeyBytes, "key-bytes", keySize, "from 1 to 512")
 	iterations := p.u32(v1DigestIter)
-	p.want(iterations >= 1, v1DigestIter, "mk-digest-iter", iterations, "at least 1")
+	if iterations < 1 {
+		h.dataProblem = &FormatError{Offset: v1DigestIter, Field: "mk-digest-iter", Value: iterations, Want: "at least 1"}
+	}
 	if p.err != nil {
 		return nil, p.err
 	}
 	h.digests = []digest{{
+		problem:    h.dataProblem,
 		hash:       h.segment.hash,
 		iterations: iterations,
 		salt:       b[v1DigestSalt:][:saltSize],
@@ -124,6 +127,7 @@ func openV1(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
+	h.noteProblems()
 	return h, nil
 }
 
@@ -142,25 +146,24 @@ func (p *v1Parser) want(ok bool, off int, field string, value any, want string) 
 	}
 }
 
-// text returns a NUL-terminated field of n bytes.
-func (p *v1Parser) text(off, n int, field string) string {
-	s, ok := nulTerminated(p.b[off : off+n])
-	p.want(ok, off, field, fmt.Sprintf("%q", p.b[off:off+n]), "a NUL at its end")
-	return s
-}
-
 // slot returns key slot i.
 func (p *v1Parser) slot(i int, keySize int64, seg segment) keyslot {
 	off := v1SlotsOffset + i*v1SlotSize
 	field := func(name string) string { return fmt.Sprintf("key-slot-%d.%s", i, name) }
 	active, iterations := p.u32(off), p.u32(off+4)
-	p.want(active == v1Active || active == v1Inactive, off, field("active"), fmt.Sprintf("%#x", active),
-		fmt.Sprintf("%#x or %#x", v1Active, v1Inactive))
-	p.want(active != v1Active || iterations >= 1, off+4, field("iterations"), iterations, "at least 1")
+	var problem error
+	if active != v1Active && active != v1Inactive {
+		problem = &FormatError{Offset: int64(off), Field: field("active"), Value: fmt.Sprintf("%#x", active),
+			Want: fmt.Sprintf("%#x or %#x", v1Active, v1Inactive)}
+	}
+	if active == v1Active && iterations < 1 {
+		problem = &FormatError{Offset: int64(off + 4), Field: field("iterations"), Value: iterations, Want: "at least 1"}
+	}
 	p.want(p.u32(off+44) == stripes, off+44, field("stripes"), p.u32(off+44), fmt.Sprint(stripes))
 	return keyslot{
 		id:       i,
-		active:   active == v1Active,
+		problem:  problem,
+		active:   active != v1Inactive,
 		keySize:  int(keySize),
 		priority: priorityNormal,
 		kdf:      KDF{Type: PBKDF2, Hash: seg.hash, Iterations: iterations},

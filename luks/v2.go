@@ -172,22 +172,9 @@ func readCopy(r io.ReaderAt, size, offset int64) (*Header, error) {
 		return nil, wrong(v2HdrOffsetAt, "hdr_offset", v, fmt.Sprint(offset))
 	}
 	h := &Header{version: 2, hdrSize: hdrSize, seqid: be.Uint64(bin[v2SeqidAt:])}
-	var ok bool
-	for _, f := range []struct {
-		at, n int
-		name  string
-		to    *string
-	}{
-		{v2LabelAt, labelSize, "label", &h.label},
-		{v2SubsystemAt, labelSize, "subsystem", &h.subsystem},
-		{v2UUIDAt, 40, "uuid", &h.uuid},
-	} {
-		field := bin[f.at : f.at+f.n]
-		if *f.to, ok = nulTerminated(field); !ok {
-			return nil, wrong(f.at, f.name, fmt.Sprintf("%q", field), "a NUL at its end")
-		}
-	}
-	if alg, ok := nulTerminated(bin[v2CsumAlgAt:][:32]); !ok || !strings.EqualFold(alg, "sha256") {
+	h.label, h.subsystem = fixedText(bin[v2LabelAt:][:labelSize]), fixedText(bin[v2SubsystemAt:][:labelSize])
+	h.uuid = fixedText(bin[v2UUIDAt:][:40])
+	if alg := fixedText(bin[v2CsumAlgAt:][:32]); !strings.EqualFold(alg, "sha256") {
 		return nil, wrong(v2CsumAlgAt, "csum_alg", fmt.Sprintf("%q", alg), `"sha256"`)
 	}
 	if size < offset+hdrSize {

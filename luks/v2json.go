@@ -2,12 +2,15 @@ package luks
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strconv"
+	"strings"
 )
 
 // The metadata of LUKS2. LUKS2 On-Disk Format Specification, section 3.
@@ -170,16 +173,41 @@ func (h *Header) decodeJSON(jsonArea []byte, base int64) error {
 	if err != nil {
 		return &FormatError{Offset: base, Field: "json", Value: err.Error(), Want: "valid JSON"}
 	}
-	root := object{members: tree, base: base, err: &err}
+	root := object{members: tree, base: base, err: &err, problem: &h.dataProblem}
 	h.decodeConfig(root)
 	if err == nil {
 		err = h.decodeObjects(root)
 	}
+	if err == nil {
+		h.noteProblems()
+	}
 	return err
 }
 
-// decodeConfig reads the object "config" and refuses what it requires and is not
-// known here.
+// noteProblems says what of the header is not known here, or not as it should be.
+func (h *Header) noteProblems() {
+	note := func(err error) {
+		if err == nil {
+			return
+		}
+		if h.refused == nil {
+			h.refused = err
+		}
+		h.warn("%s", problemText(err))
+	}
+	note(h.dataProblem)
+	for _, s := range h.slots {
+		note(s.problem)
+	}
+	for _, d := range h.digests {
+		if d.problem != h.dataProblem {
+			note(d.problem)
+		}
+	}
+}
+
+// decodeConfig reads the object "config". What it requires changes how the data are read, and
+// none of it is known here.
 func (h *Header) decodeConfig(root object) {
 	config := root.object("config")
 	jsonSize := config.size("json_size")
@@ -191,12 +219,11 @@ func (h *Header) decodeConfig(root object) {
 		h.flags = config.strings("flags")
 	}
 	if config.has("requirements") {
-		// An object; only "mandatory" is specified, and none of its members is known
-		// here: each changes how the data are read.
+		// An object; only "mandatory" is specified.
 		requirements := config.object("requirements")
 		if requirements.has("mandatory") {
-			if m := requirements.strings("mandatory"); len(m) > 0 && *root.err == nil {
-				*root.err = unsupported("mandatory requirement %q", m[0])
+			if h.requirements = requirements.strings("mandatory"); len(h.requirements) > 0 {
+				root.refuse(unsupported("mandatory requirement %q", h.requirements[0]))
 			}
 		}
 	}
@@ -209,7 +236,10 @@ func (h *Header) decodeObjects(root object) error {
 	slots := make(map[int]bool)
 	var areas []namedArea
 	root.each("keyslots", func(n int, o object) {
+		var problem error
+		o.problem = &problem
 		s := decodeKeyslot(n, o)
+		s.problem = problem
 		a := o.object("area")
 		a.want(s.area.offset >= first && s.area.offset <= last && s.area.size <= last-s.area.offset, "offset", s.area.offset,
 			fmt.Sprintf("an area within %d and %d", first, last))
@@ -224,26 +254,48 @@ func (h *Header) decodeObjects(root object) error {
 	})
 	segments := make(map[int]bool)
 	root.each("segments", func(n int, o object) {
+		s := decodeSegment(n, o)
+		o.want(s.offset == 0 || s.offset >= last, "offset", s.offset, fmt.Sprintf("at least %d, the end of the key slots", last))
 		segments[n] = true
-		if len(segments) == 1 {
-			h.segment = decodeSegment(o)
-		}
+		h.segments = append(h.segments, s)
 	})
-	root.want(segments[0] && len(segments) == 1, "segments", fmt.Sprintf("%d segments", len(segments)), "one, with the name 0")
+	root.want(segments[0], "segments", fmt.Sprintf("%d segments", len(segments)), "one with the name 0")
+	if len(segments) > 1 {
+		root.refuse(unsupported("%d segments", len(segments)))
+	}
 	root.each("digests", func(n int, o object) {
-		h.digests = append(h.digests, decodeDigest(n, o, slots, segments))
+		var problem error
+		o.problem = &problem
+		d := decodeDigest(n, o, slots, segments)
+		if d.problem = problem; slices.Contains(d.segments, 0) {
+			h.dataProblem = cmp.Or(h.dataProblem, problem)
+		}
+		h.digests = append(h.digests, d)
 	})
 	if *root.err != nil {
 		return *root.err
 	}
+	h.chooseSegment()
 	if err := overlap(areas); err != nil {
 		return err
 	}
-	s := h.segment
-	if s.offset != 0 && s.offset < last {
-		return &FormatError{Offset: root.base, Field: "segments.0.offset", Value: s.offset, Want: fmt.Sprintf("at least %d, the end of the key slots", last)}
-	}
 	return h.checkDigests(root)
+}
+
+// chooseSegment chooses the segment that stands for the data: the first one, but for those
+// that are kept while the encryption is being changed. The data start where the first
+// segment of any kind does.
+func (h *Header) chooseSegment() {
+	h.segment = h.segments[0]
+	for _, s := range h.segments {
+		if s.kind == "crypt" && !slices.ContainsFunc(s.flags, func(f string) bool { return strings.HasPrefix(f, "backup-") }) {
+			h.segment = s
+			break
+		}
+	}
+	for _, s := range h.segments {
+		h.segment.offset = min(h.segment.offset, s.offset)
+	}
 }
 
 // each calls f for every member of the object with this name, in the order of their
@@ -265,79 +317,98 @@ func (o object) each(name string, f func(n int, o object)) {
 	}
 }
 
-// decodeKeyslot reads one key slot. Section 3.2.
+// decodeKeyslot reads one key slot. Section 3.2. Of a type that is not known here only what
+// all have is read.
 func decodeKeyslot(n int, o object) keyslot {
-	s := keyslot{id: n, active: true, priority: priorityNormal}
-	if t := o.str("type"); t != "luks2" && *o.err == nil {
-		// "reencrypt" marks an image whose encryption is being changed.
-		*o.err = unsupported("%s of type %q", o.path, t)
-	}
+	s := keyslot{id: n, active: true, priority: priorityNormal, kind: o.str("type")}
 	s.keySize = int(o.uint32("key_size"))
-	o.want(s.keySize >= 1 && s.keySize <= maxKeySize, "key_size", s.keySize, "from 1 to 512")
 	if o.has("priority") {
-		p := o.uint32("priority")
-		o.want(p <= priorityPrefer, "priority", p, "0, 1 or 2")
-		s.priority = int(p)
+		p := o.inDoubt().uint32("priority")
+		o.doubt(p <= priorityPrefer, "priority", p, "0, 1 or 2")
+		s.priority = int(min(p, priorityPrefer))
 	}
 	a := o.object("area")
+	s.area = area{offset: a.size("offset"), size: a.size("size")}
+	if s.kind != "luks2" {
+		// "reencrypt" marks an image whose encryption is being changed.
+		o.refuse(unsupported("%s of type %q", o.path, s.kind))
+		a.str("type")
+		return s
+	}
+	o.doubt(s.keySize >= 1 && s.keySize <= maxKeySize, "key_size", s.keySize, "from 1 to 512")
 	a.is("type", "raw")
-	s.area = area{offset: a.size("offset"), size: a.size("size"), encryption: a.str("encryption"), keySize: int(a.uint32("key_size"))}
-	a.want(s.area.keySize >= 1 && s.area.keySize <= maxKeySize, "key_size", s.area.keySize, "from 1 to 512")
+	s.area.encryption, s.area.keySize = a.str("encryption"), int(a.uint32("key_size"))
+	a.doubt(s.area.keySize >= 1 && s.area.keySize <= maxKeySize, "key_size", s.area.keySize, "from 1 to 512")
 	need := roundUp(int64(s.keySize)*stripes, sectorSize)
-	a.want(s.area.size >= need, "size", s.area.size, fmt.Sprintf("at least %d, for %d stripes of the key", need, stripes))
+	a.doubt(s.area.size >= need, "size", s.area.size, fmt.Sprintf("at least %d, for %d stripes of the key", need, stripes))
 
 	f := o.object("af")
 	f.is("type", "luks1")
-	f.want(f.uint32("stripes") == stripes, "stripes", shown(f.members["stripes"], true), fmt.Sprint(stripes))
+	f.doubt(f.uint32("stripes") == stripes, "stripes", shown(f.members["stripes"], true), fmt.Sprint(stripes))
 	s.afHash = f.str("hash")
 
-	k := o.object("kdf")
-	s.salt = k.base64("salt")
-	k.want(len(s.salt) == saltSize, "salt", fmt.Sprintf("%d bytes", len(s.salt)), fmt.Sprintf("%d bytes", saltSize))
-	s.kdf.Type = k.str("type")
-	switch s.kdf.Type {
-	case PBKDF2:
-		s.kdf.Hash = k.str("hash")
-		s.kdf.Iterations = k.uint32("iterations")
-		k.want(s.kdf.Iterations >= 1, "iterations", s.kdf.Iterations, "at least 1")
-	case Argon2i, Argon2id:
-		s.kdf.Iterations, s.kdf.Memory, s.kdf.Parallel = k.uint32("time"), k.uint32("memory"), k.uint32("cpus")
-		k.want(s.kdf.Iterations >= 1, "time", s.kdf.Iterations, "at least 1")
-		k.want(s.kdf.Parallel >= 1 && s.kdf.Parallel <= maxArgon2LanesRead, "cpus", s.kdf.Parallel, fmt.Sprintf("from 1 to %d", maxArgon2LanesRead))
-		// RFC 9106, section 3.1: at least 8 blocks of 1 KiB a lane.
-		k.want(s.kdf.Memory >= 8*s.kdf.Parallel, "memory", s.kdf.Memory, "at least 8 for each of cpus")
-	default:
-		k.fail("type", strconv.Quote(s.kdf.Type), `"pbkdf2", "argon2i" or "argon2id"`)
-	}
+	s.kdf, s.salt = decodeKDF(o.object("kdf"))
 	return s
 }
 
-// decodeSegment reads the one segment of the data. Section 3.3.
-func decodeSegment(o object) segment {
-	var s segment
-	if t := o.str("type"); t != "crypt" && *o.err == nil {
-		*o.err = unsupported("%s of type %q", o.path, t)
+// decodeKDF reads how the key of a key slot is derived. Section 3.2.3.
+func decodeKDF(k object) (KDF, []byte) {
+	salt := k.inDoubt().base64("salt")
+	k.doubt(len(salt) == saltSize, "salt", fmt.Sprintf("%d bytes", len(salt)), fmt.Sprintf("%d bytes", saltSize))
+	f := KDF{Type: k.str("type")}
+	switch f.Type {
+	case PBKDF2:
+		f.Hash = k.str("hash")
+		f.Iterations = k.uint32("iterations")
+		k.doubt(f.Iterations >= 1, "iterations", f.Iterations, "at least 1")
+	case Argon2i, Argon2id:
+		f.Iterations, f.Memory, f.Parallel = k.uint32("time"), k.uint32("memory"), k.uint32("cpus")
+		k.doubt(f.Iterations >= 1, "time", f.Iterations, "at least 1")
+		k.doubt(f.Parallel >= 1 && f.Parallel <= maxArgon2LanesRead, "cpus", f.Parallel, fmt.Sprintf("from 1 to %d", maxArgon2LanesRead))
+		// RFC 9106, section 3.1: at least 8 blocks of 1 KiB a lane.
+		k.doubt(f.Memory >= 8*min(f.Parallel, maxArgon2LanesRead), "memory", f.Memory, "at least 8 for each of cpus")
+	default:
+		k.doubt(false, "type", strconv.Quote(f.Type), `"pbkdf2", "argon2i" or "argon2id"`)
 	}
-	if o.has("integrity") && *o.err == nil {
-		*o.err = unsupported("%s has integrity protection: %s", o.path, shown(o.members["integrity"], true))
-	}
-	if o.has("flags") && *o.err == nil {
-		if flags := o.strings("flags"); len(flags) > 0 {
-			*o.err = unsupported("%s has the flag %q", o.path, flags[0])
+	return f, salt
+}
+
+// decodeSegment reads a segment of the data. Section 3.3. What is not known of it, or not
+// done here, is a problem of the data as a whole.
+func decodeSegment(n int, o object) segment {
+	s := segment{id: n, kind: o.str("type"), sectorSize: sectorSize, offset: o.size("offset")}
+	o.want(s.offset%sectorSize == 0, "offset", s.offset, "a multiple of 512")
+	if o.has("flags") {
+		if s.flags = o.strings("flags"); len(s.flags) > 0 {
+			o.refuse(unsupported("%s has the flag %q", o.path, s.flags[0]))
 		}
 	}
-	s.offset = o.size("offset")
-	o.want(s.offset%sectorSize == 0, "offset", s.offset, "a multiple of 512")
-	sector := o.uint32("sector_size")
-	o.want(sector <= 4096 && validSectorSize(int(sector)), "sector_size", sector, "512, 1024, 2048 or 4096")
-	s.sectorSize = int(sector)
 	if size, _ := o.members["size"].(string); size != "dynamic" {
 		s.size = o.size("size")
-		o.want(s.size > 0 && s.size%max(1, int64(s.sectorSize)) == 0, "size", s.size, `"dynamic", or a multiple of sector_size`)
-		o.want(s.size <= math.MaxInt64-s.offset, "size", s.size, "an end below 2^63")
 	}
-	if t := o.str("iv_tweak"); t != "0" && *o.err == nil {
-		*o.err = unsupported("%s.iv_tweak is %q: cryptsetup itself does not use it", o.path, t)
+	if s.kind != "crypt" {
+		o.refuse(unsupported("%s of type %q", o.path, s.kind))
+		if t, _ := o.members["encryption"].(string); t != "" {
+			s.encryption = t
+		}
+		return s
+	}
+	if o.has("integrity") {
+		o.refuse(unsupported("%s has integrity protection: %s", o.path, shown(o.members["integrity"], true)))
+	}
+	sector := o.uint32("sector_size")
+	o.want(sector > 0 && sector%sectorSize == 0, "sector_size", sector, "512, 1024, 2048 or 4096")
+	o.doubt(sector <= 4096 && validSectorSize(int(sector)), "sector_size", sector, "512, 1024, 2048 or 4096")
+	s.sectorSize = max(sectorSize, int(min(sector, 1<<20)))
+	if size := o.members["size"]; size != "dynamic" {
+		o.want(s.size > 0 && (s.size%int64(s.sectorSize) == 0 || *o.problem != nil), "size", s.size, `"dynamic", or a multiple of sector_size`)
+		o.doubt(s.size <= math.MaxInt64-s.offset, "size", s.size, "an end below 2^63")
+		if s.size > math.MaxInt64-s.offset {
+			s.size = 0
+		}
+	}
+	if t := o.str("iv_tweak"); t != "0" {
+		o.refuse(unsupported("%s.iv_tweak is %q: cryptsetup itself does not use it", o.path, t))
 	}
 	s.encryption = o.str("encryption")
 	return s
@@ -345,16 +416,14 @@ func decodeSegment(o object) segment {
 
 // decodeDigest reads one digest. Section 3.4.
 func decodeDigest(n int, o object, slots, segments map[int]bool) digest {
-	o.is("type", "pbkdf2")
-	d := digest{
-		id:         n,
-		hash:       o.str("hash"),
-		iterations: o.uint32("iterations"),
-		salt:       o.base64("salt"),
-		value:      o.base64("digest"),
-		slots:      o.numbers("keyslots", slots),
-		segments:   o.numbers("segments", segments),
+	d := digest{id: n, slots: o.numbers("keyslots", slots), segments: o.numbers("segments", segments)}
+	if t := o.str("type"); t != "pbkdf2" {
+		o.doubt(false, "type", strconv.Quote(t), `"pbkdf2"`)
+		return d
 	}
+	o = o.inDoubt()
+	d.hash, d.iterations = o.str("hash"), o.uint32("iterations")
+	d.salt, d.value = o.base64("salt"), o.base64("digest")
 	o.want(d.iterations >= 1, "iterations", d.iterations, "at least 1")
 	o.want(len(d.salt) == saltSize, "salt", fmt.Sprintf("%d bytes", len(d.salt)), fmt.Sprintf("%d bytes", saltSize))
 	// A shorter value would fit more keys than one, an empty one all.
@@ -362,28 +431,29 @@ func decodeDigest(n int, o object, slots, segments map[int]bool) digest {
 	if newHash, err := hashByName(d.hash); err == nil {
 		want = append(want, newHash().Size())
 	}
-	ok := false
-	for _, w := range want {
-		ok = ok || len(d.value) == w
-	}
-	o.want(ok || len(want) == 1, "digest", fmt.Sprintf("%d bytes", len(d.value)), fmt.Sprintf("one of %v bytes", want))
+	o.want(slices.Contains(want, len(d.value)) || len(want) == 1, "digest", fmt.Sprintf("%d bytes", len(d.value)), fmt.Sprintf("one of %v bytes", want))
 	return d
 }
 
-// checkDigests checks that the data have one digest and no key slot has two.
+// checkDigests checks that all data that are encrypted have one digest, and no key slot has
+// two.
 func (h *Header) checkDigests(root object) error {
-	seen, data := make(map[int]bool), 0
+	slots, segments := make(map[int]bool), make(map[int]int)
 	for _, d := range h.digests {
-		data += len(d.segments)
+		for _, s := range d.segments {
+			segments[s]++
+		}
 		for _, s := range d.slots {
-			if seen[s] {
+			if slots[s] {
 				return &FormatError{Offset: root.base, Field: "digests", Value: fmt.Sprintf("key slot %d in two", s), Want: "each key slot in one"}
 			}
-			seen[s] = true
+			slots[s] = true
 		}
 	}
-	if data != 1 {
-		return &FormatError{Offset: root.base, Field: "digests", Value: fmt.Sprintf("%d for segment 0", data), Want: "one"}
+	for _, s := range h.segments {
+		if n := segments[s.id]; n > 1 || n == 0 && s.kind == "crypt" {
+			return &FormatError{Offset: root.base, Field: "digests", Value: fmt.Sprintf("%d for segment %d", n, s.id), Want: "one"}
+		}
 	}
 	return nil
 }

@@ -26,22 +26,26 @@ func haveCryptsetup(t *testing.T) bool {
 // opens a key slot with a passphrase.
 func cryptsetup(t *testing.T, img, passphrase []byte) bool {
 	t.Helper()
+	return cryptsetupRun(t, img, nil, "luksDump") == nil && cryptsetupRun(t, img, passphrase, "open", "--test-passphrase") == nil
+}
+
+// cryptsetupRun runs the real one on a fresh copy of an image, since it repairs what it is
+// shown, with a passphrase unless that is nil.
+func cryptsetupRun(t *testing.T, img, passphrase []byte, args ...string) error {
+	t.Helper()
 	dir := t.TempDir()
 	image, key := filepath.Join(dir, "image"), filepath.Join(dir, "key")
-	if err := os.WriteFile(key, passphrase, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, args := range [][]string{{"luksDump", image}, {"open", "--test-passphrase", "--key-file", key, image}} {
-		// Each gets a fresh copy: cryptsetup repairs what it is shown.
-		if err := os.WriteFile(image, img, 0o600); err != nil {
+	args = append([]string{"-q", "--disable-locks"}, args...)
+	if passphrase != nil {
+		if err := os.WriteFile(key, passphrase, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c := exec.Command("cryptsetup", append([]string{"-q", "--disable-locks"}, args...)...)
-		if c.Run() != nil {
-			return false
-		}
+		args = append(args, "--key-file", key)
 	}
-	return true
+	if err := os.WriteFile(image, img, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return exec.Command("cryptsetup", append(args, image)...).Run()
 }
 
 // TestVerdicts compares what is refused here, case by case, with what the real cryptsetup
@@ -73,5 +77,19 @@ func TestVerdicts(t *testing.T) {
 	}
 	for _, c := range refusalsJSON() {
 		verdict(c.String(), c.apply(t, v2), c.cryptsetup)
+	}
+	// What it shows is shown here too.
+	shown := func(name string, img []byte) {
+		if _, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{}); err != nil && cryptsetupRun(t, img, nil, "luksDump") == nil {
+			t.Errorf("%s: cryptsetup shows the header: %v", name, err)
+		}
+	}
+	for _, c := range append(refusalsJSON(), oddParts()...) {
+		shown(c.String(), c.apply(t, v2))
+	}
+	for _, c := range refusalsV1() {
+		b := bytes.Clone(v1)
+		c.change(b)
+		shown(c.name, b)
 	}
 }

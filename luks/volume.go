@@ -35,6 +35,9 @@ func (h *Header) Volume(ctx context.Context, r io.ReaderAt, size int64, key []by
 }
 
 func (h *Header) volume(r io.ReaderAt, size int64, key []byte) (*Volume, error) {
+	if h.dataProblem != nil {
+		return nil, h.dataProblem
+	}
 	s := h.segment
 	c, err := newCipher(s.encryption, key, s.sectorSize, h.opts.AllowNullCipher)
 	if err != nil {

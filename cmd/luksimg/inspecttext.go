@@ -213,14 +213,28 @@ func (t *table) luks(l *luks.Info) {
 	if len(l.Flags) > 0 {
 		t.row("flags", "%s", strings.Join(l.Flags, " "))
 	}
+	if len(l.Requirements) > 0 {
+		t.row("requirements", "%s", strings.Join(l.Requirements, " "))
+	}
+	for _, s := range l.Segments {
+		t.row(fmt.Sprintf("segment %d", s.Segment), "%s at byte %d, %s %s", s.Type, s.Offset, s.Cipher, strings.Join(s.Flags, " "))
+	}
 	for _, s := range l.Keyslots {
 		t.slot(s)
+		if s.Type != "" {
+			t.row("  area", "%d bytes at %d", s.Size, s.Offset)
+			continue
+		}
 		t.row("  key", "%d bits, digest %d", s.KeyBits, s.Digest)
 		t.row("  key material", "%d bytes at %d, %s with a %d-bit key", s.Size, s.Offset, s.Cipher, s.CipherBits)
 		t.row("  anti-forensic", "%d stripes, %s", s.AFStripes, s.AFHash)
 		t.row("  salt", "%x", s.Salt)
 	}
 	for _, d := range l.Digests {
+		if d.Problem != "" {
+			t.row(fmt.Sprintf("digest %d", d.Digest), "can not be used")
+			continue
+		}
 		t.row(fmt.Sprintf("digest %d", d.Digest), "pbkdf2 %s, %d iterations", d.Hash, d.Iterations)
 		t.row("  salt", "%x", d.Salt)
 		t.row("  value", "%x", d.Value)
@@ -235,6 +249,12 @@ func (t *table) slot(s luks.SlotInfo) {
 	cost := fmt.Sprintf("%s %s, %d iterations", s.KDF, s.Hash, s.Iterations)
 	if s.KDF != luks.PBKDF2 {
 		cost = fmt.Sprintf("%s, %d KiB, %d passes, %d lanes", s.KDF, s.Memory, s.Iterations, s.Parallel)
+	}
+	if s.Type != "" {
+		cost = fmt.Sprintf("of type %q", s.Type)
+	}
+	if s.Problem != "" {
+		cost += ", can not be used"
 	}
 	if !s.Bound {
 		cost += ", not bound to the data"
