@@ -26,6 +26,7 @@ wants() {
 		disk       | sfdisk      | fdisk
 		7-Zip      | 7z          | p7zip-full
 		libyal     | vhdiinfo    | libvhdi-utils
+		libyal     | vmdkinfo    | libvmdk-utils
 		key-wrap   | openssl     | openssl
 		contents   | mkswap      | util-linux
 		contents   | mkfs.xfs    | xfsprogs

@@ -20,6 +20,7 @@ const (
 type descriptor struct {
 	version     string
 	encoding    string
+	charset     charset
 	cid         uint32
 	hasCID      bool
 	parentCID   uint32 // noParent without one
@@ -30,8 +31,8 @@ type descriptor struct {
 	extents     []extentLine
 	warnings    []string
 
-	sectors int64          // of all extents
-	at      map[string]int // the line of each key that may be there once
+	sectors      int64 // of all extents
+	parentHintAt int64 // where the line of parentHint is
 }
 
 // lineError is about a line of a descriptor that starts at offset at of its file.
@@ -48,7 +49,8 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// parseDescriptor parses a text that is at off of its file. It ends with the first
+// parseDescriptor parses a text that is at off of its file, in the encoding that it
+// says. It ends with the first
 // NUL: QEMU writes some after a descriptor that is a file of its own, too, and may
 // leave the end of a longer text behind them.
 func parseDescriptor(text []byte, off int64) (*descriptor, error) {
@@ -60,6 +62,10 @@ func parseDescriptor(text []byte, off int64) (*descriptor, error) {
 			return nil, err
 		}
 	}
+	d.charset = charsetOf(text)
+	if after, ok := bytes.CutPrefix(text, []byte(byteOrderMark)); ok {
+		text, off = after, off+int64(len(byteOrderMark))
+	}
 	seen := map[string]string{}
 	for lines := 0; len(text) > 0; lines++ {
 		if lines == maxLines {
@@ -69,7 +75,7 @@ func parseDescriptor(text []byte, off int64) (*descriptor, error) {
 		at := off
 		off += int64(len(text) - len(rest))
 		text = rest
-		line := strings.TrimSpace(string(raw))
+		line := strings.TrimSpace(d.charset.decode(raw))
 		if line == "" || line[0] == '#' {
 			continue
 		}
@@ -135,6 +141,9 @@ func (d *descriptor) parseEntry(line string, at int64, seen map[string]string) e
 	switch {
 	case to != nil:
 		*to = value
+		if to == &d.parentHint {
+			d.parentHintAt = at
+		}
 	case key == "cid":
 		d.hasCID = true
 		d.cid, err = parseCID(at, name, value)

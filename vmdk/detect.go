@@ -48,6 +48,7 @@ func probe(start []byte) fileKind {
 // number for it.
 func startsAsText(start []byte) bool {
 	const title = "# disk descriptorfile"
+	start = bytes.TrimPrefix(start, []byte(byteOrderMark))
 	if len(start) >= len(title) && strings.EqualFold(string(start[:len(title)]), title) {
 		return true
 	}

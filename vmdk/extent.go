@@ -44,7 +44,10 @@ func (d *Disk) openExtent(x *extent, files map[string]image.Source) error {
 		return lineError(x.line.at, "extent file", x.line.name, "a file that is no other extent: a sparse one is only once in a disk")
 	}
 	if !ok {
-		var err error
+		err := d.desc.charset.check(x.line.at, x.line.name)
+		if err != nil {
+			return err
+		}
 		if src, err = d.ask(Ref{Name: x.line.name, Type: x.line.typ}); err != nil {
 			return err
 		}

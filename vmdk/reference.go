@@ -17,8 +17,9 @@ type Ref struct {
 	// of which the bytes of the file itself are asked for.
 	Parent bool
 
-	// Name is as the image has it: a path that is absolute or relative to the image,
-	// in the encoding that the descriptor says. It is empty if a delta disk does not
+	// Name is as the image has it: a path that is absolute or relative to the image. It
+	// is in UTF-8 if the descriptor says which encoding it has, or is in UTF-8 itself;
+	// of one that says neither it has the bytes. It is empty if a delta disk does not
 	// name its parent.
 	Name string
 
@@ -73,6 +74,9 @@ func (d *Disk) openParent() error {
 	}
 	if d.opts.chain.TooLong() {
 		return unsupported("a chain of more than %d parents", chain.Max)
+	}
+	if err := d.desc.charset.check(d.desc.parentHintAt, d.desc.parentHint); err != nil {
+		return err
 	}
 	src, err := d.ask(Ref{Parent: true, Name: d.desc.parentHint})
 	if err != nil {

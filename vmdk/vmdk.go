@@ -7,7 +7,10 @@
 // Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
 // tells a VMDK by its content. The package never opens a file and never writes: the
 // extents and the parent that an image names come from [Options.Resolve], and an
-// image that needs them is refused without it.
+// image that needs them is refused without it. Their names are decoded from the encoding
+// that the descriptor gives: those of the IANA index that golang.org/x/text has, which
+// are nearly all that VMware writes. A name in another one that is not ASCII is refused
+// when its file is needed.
 package vmdk
 
 import (
