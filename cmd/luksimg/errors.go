@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/luksimg/luksimg"
@@ -64,6 +65,26 @@ func message(err error) string {
 		return "cancelled"
 	}
 	return err.Error()
+}
+
+// messages are what is wrong, one for each of several errors that were joined.
+func messages(err error) []string {
+	text := message(err)
+	for text == err.Error() {
+		if all, ok := err.(interface{ Unwrap() []error }); ok {
+			var each []string
+			for _, e := range all.Unwrap() {
+				each = append(each, messages(e)...)
+			}
+			if strings.Join(each, "\n") == text {
+				return each
+			}
+		}
+		if err = errors.Unwrap(err); err == nil {
+			break
+		}
+	}
+	return []string{text}
 }
 
 // A hintError is an error with a word on what to do.

@@ -29,7 +29,7 @@ func newTable() *table {
 }
 
 func (t *table) row(name, format string, args ...any) {
-	fmt.Fprintf(t.w, "%s:\t%s\n", name, fmt.Sprintf(format, args...))
+	fmt.Fprintf(t.w, "%s:\t%s\n", term.Visible(name), term.Visible(fmt.Sprintf(format, args...)))
 }
 
 func (t *table) size(name string, n int64) { t.row(name, "%d bytes (%s)", n, term.Bytes(n)) }

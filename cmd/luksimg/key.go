@@ -146,6 +146,7 @@ func prompt(ctx context.Context, name string, isNew bool) ([]byte, error) {
 		}
 		return secret, err
 	}
+	name = term.Visible(name)
 	what := "Passphrase for " + name + ": "
 	if isNew {
 		what = "New passphrase for " + name + ": "

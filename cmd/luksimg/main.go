@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/internal/term"
 	_ "github.com/luksimg/luksimg/luks/ciphers" // for images that others made
 )
 
@@ -36,12 +37,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	// An error in the flags may be in front of --json.
 	if asked, _ := root.PersistentFlags().GetBool("json"); asked || slices.Contains(args, "--json") {
-		json.NewEncoder(stderr).Encode(errorResult{"error", message(err), hint(err), exitCode(err)})
+		b, _ := json.Marshal(errorResult{"error", message(err), hint(err), exitCode(err)})
+		fmt.Fprintf(stderr, "%s\n", term.VisibleJSON(b))
 		return exitCode(err)
 	}
-	fmt.Fprintf(stderr, "luksimg: error: %s\n", message(err))
+	for _, m := range messages(err) {
+		fmt.Fprintf(stderr, "luksimg: error: %s\n", term.Visible(m))
+	}
 	if h := hint(err); h != "" {
-		fmt.Fprintf(stderr, "luksimg: hint: %s\n", h)
+		fmt.Fprintf(stderr, "luksimg: hint: %s\n", term.Visible(h))
 	}
 	return exitCode(err)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,8 +29,27 @@ func (g *global) talk(c *cobra.Command) *talk {
 // say tells something that may help.
 func (t *talk) say(format string, args ...any) {
 	if !t.g.quiet {
-		fmt.Fprintf(t.err, "luksimg: "+format+"\n", args...)
+		fmt.Fprintln(t.err, "luksimg: "+term.VisibleLines(fmt.Sprintf(format, visible(args)...)))
 	}
+}
+
+// visible returns the arguments of a format with all text in them as a terminal may have it,
+// on one line: it may be from a file.
+func visible(args []any) []any {
+	all := make([]any, len(args))
+	for i, a := range args {
+		switch a := a.(type) {
+		case string:
+			all[i] = term.Visible(a)
+		case error:
+			all[i] = term.Visible(a.Error())
+		case fmt.Stringer:
+			all[i] = term.Visible(a.String())
+		default:
+			all[i] = a
+		}
+	}
+	return all
 }
 
 // warn tells of something that may be wrong.
@@ -42,12 +62,24 @@ func (t *talk) warn(format string, args ...any) {
 // result prints the result: v as JSON if asked for, else the text.
 func (t *talk) result(v any, text string) error {
 	if t.g.json {
-		e := json.NewEncoder(t.out)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(v)
+		return t.json(func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			e.SetEscapeHTML(false)
+			return e.Encode(v)
+		})
 	}
-	_, err := fmt.Fprintln(t.out, text)
+	_, err := fmt.Fprintln(t.out, term.VisibleLines(text))
+	return err
+}
+
+// json prints the JSON that encode writes.
+func (t *talk) json(encode func(w io.Writer) error) error {
+	var b bytes.Buffer
+	if err := encode(&b); err != nil {
+		return err
+	}
+	_, err := t.out.Write(term.VisibleJSON(b.Bytes()))
 	return err
 }
 

@@ -122,7 +122,7 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 // envelope prints a wrapped key, or with --json its envelope.
 func (t *talk) envelope(e *wrap.Envelope) error {
 	if t.g.json {
-		return e.Write(t.out)
+		return t.json(e.Write)
 	}
 	return t.result(nil, e.WDEK)
 }

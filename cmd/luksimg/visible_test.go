@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/internal/term"
+)
+
+// hostile is text that a terminal would act on: a title and a color, a bell, C1, and a mark
+// that turns the direction of what follows.
+const hostile = "\x1b]0;x\a\x1b[31m\u009b2J\u202e\nluksimg: error: no"
+
+// shows runs the command and fails if it writes anything that is not to be shown as it is.
+func shows(t *testing.T, line ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	run(context.Background(), line, &out, &err)
+	for _, text := range []string{out.String(), err.String()} {
+		if want := term.VisibleLines(text); text != want {
+			t.Fatalf("%v: %q", line, text)
+		}
+	}
+	if strings.Contains(out.String()+err.String(), "\nluksimg: error: no") {
+		t.Fatalf("%v: the file wrote a line of its own: %s%s", line, out.String(), err.String())
+	}
+	if line[0] == "--json" {
+		for _, text := range []string{out.String(), err.String()} {
+			if i := strings.Index(text, "{"); i >= 0 && !json.Valid([]byte(text[i:])) {
+				t.Fatalf("%v: no JSON: %s", line, text)
+			}
+		}
+	}
+	return out.String(), err.String()
+}
+
+// evilLUKS2 is a LUKS2 image with hostile text in a field of its JSON, and in those of its
+// binary headers.
+func evilLUKS2(t *testing.T, good []byte, change func(j map[string]any)) []byte {
+	t.Helper()
+	b := bytes.Clone(good)
+	size := int(binary.BigEndian.Uint64(b[8:]))
+	var j map[string]any
+	if err := json.Unmarshal(bytes.TrimRight(b[4096:size], "\x00"), &j); err != nil {
+		t.Fatal(err)
+	}
+	change(j)
+	text, err := json.Marshal(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range []int{0, 1} {
+		h := b[at*size : (at+1)*size]
+		for field, n := range map[int]int{24: 48, 208: 48} { // label, subsystem
+			clear(h[field : field+n])
+			copy(h[field:field+n-1], "x\xff"+hostile)
+		}
+		clear(h[4096:])
+		copy(h[4096:], text)
+		clear(h[448:512])
+		sum := sha256.Sum256(h)
+		copy(h[448:], sum[:])
+	}
+	return b
+}
+
+func TestEscapesOfLUKS2(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write := func(name string, b []byte) {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("disk", make([]byte, 8192))
+	write("key", []byte("secret"))
+	shows(t, "encrypt", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--key-file", "key", "disk", "good")
+	good, err := os.ReadFile("good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(j map[string]any, path ...string) map[string]any {
+		for _, p := range path {
+			j = j[p].(map[string]any)
+		}
+		return j
+	}
+	for name, change := range map[string]func(j map[string]any){
+		"binary": func(map[string]any) {},
+		"token": func(j map[string]any) {
+			j["tokens"] = map[string]any{"0": map[string]any{"type": hostile, "keyslots": []string{}}}
+		},
+		"flag": func(j map[string]any) { in(j, "config")["flags"] = []string{hostile} },
+		"requirement": func(j map[string]any) {
+			in(j, "config")["requirements"] = map[string]any{"mandatory": []string{hostile}}
+		},
+		"cipher":    func(j map[string]any) { in(j, "segments", "0")["encryption"] = "aes-" + hostile },
+		"segment":   func(j map[string]any) { in(j, "segments", "0")["type"] = hostile },
+		"kdf":       func(j map[string]any) { in(j, "keyslots", "0", "kdf")["type"] = hostile },
+		"kdf hash":  func(j map[string]any) { in(j, "keyslots", "0", "kdf")["hash"] = hostile },
+		"af":        func(j map[string]any) { in(j, "keyslots", "0", "af")["hash"] = hostile },
+		"area":      func(j map[string]any) { in(j, "keyslots", "0", "area")["encryption"] = hostile },
+		"offset":    func(j map[string]any) { in(j, "keyslots", "0", "area")["offset"] = hostile },
+		"digest":    func(j map[string]any) { in(j, "digests", "0")["hash"] = hostile },
+		"salt":      func(j map[string]any) { in(j, "digests", "0")["salt"] = hostile },
+		"name":      func(j map[string]any) { j[hostile] = 1 },
+		"slot name": func(j map[string]any) { in(j, "keyslots")[hostile] = in(j, "keyslots", "0") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			write("evil", evilLUKS2(t, good, change))
+			shows(t, "inspect", "evil")
+			shows(t, "--json", "inspect", "evil")
+			shows(t, "key", "list", "evil")
+			shows(t, "--json", "key", "list", "evil")
+			shows(t, "key", "test", "--key-file", "key", "evil")
+			shows(t, "decrypt", "--force", "--key-file", "key", "evil", "plain")
+			if name == "binary" {
+				if out, _ := shows(t, "inspect", "evil"); !strings.Contains(out, `x\xff\x1b]0;x\x07`) {
+					t.Errorf("the label is not shown: %s", out)
+				}
+			}
+		})
+	}
+}
+
+// TestEscapesOfFormats puts hostile text in the place of each text in the headers of images
+// of all formats: names, versions, descriptors, partitions, filesystems.
+func TestEscapesOfFormats(t *testing.T) {
+	var all []string
+	for _, pattern := range []string{"../../vhd/testdata/*.gz", "../../qcow/testdata/*.gz", "../../vhdx/testdata/*.gz", "../../vmdk/testdata/*.gz", "../../contents/testdata/*.gz"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, found...)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d images", len(all))
+	}
+	for i := range all {
+		all[i], _ = filepath.Abs(all[i])
+	}
+	t.Chdir(t.TempDir())
+	tried := 0
+	for _, name := range all {
+		good := unzipped(t, name)
+		file := strings.TrimSuffix(filepath.Base(name), ".gz")
+		evil := bytes.Clone(good)
+		for _, at := range texts(good) {
+			tried++
+			copy(evil[at[0]:at[1]], hostile)
+			if err := os.WriteFile(file, evil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			shows(t, "inspect", file)
+			shows(t, "--json", "inspect", "--check", file)
+			copy(evil[at[0]:at[1]], good[at[0]:at[1]])
+		}
+	}
+	if tried < 100 {
+		t.Errorf("only %d texts were tried", tried)
+	}
+}
+
+// texts finds where there is text in the first and the last bytes of a file: the first runs
+// of letters in each.
+func texts(b []byte) (all [][2]int) {
+	const look, most = 1 << 20, 20
+	run := func(from, to int) {
+		start, found := from, 0
+		for i := from; i <= to && found < most; i++ {
+			if i < to && (b[i] >= ' ' && b[i] < 0x7f || i > start && b[i] == 0 && b[i-1] != 0) {
+				continue
+			}
+			if i-start >= 6 {
+				all = append(all, [2]int{start + 3, i}) // what begins like the right thing
+				found++
+			}
+			start = i + 1
+		}
+	}
+	run(0, min(look, len(b)))
+	if len(b) > look {
+		run(max(look, len(b)-look), len(b))
+	}
+	return all
+}
+
+func unzipped(t *testing.T, name string) []byte {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestEscapesOfNames: the names of files are not ours either.
+func TestEscapesOfNames(t *testing.T) {
+	t.Chdir(t.TempDir())
+	name := "x\x1b[31m\a\u202ename"
+	if err := os.WriteFile(name, make([]byte, 4096), 0o600); err != nil {
+		t.Skip(err)
+	}
+	shows(t, "inspect", name)
+	shows(t, "--json", "inspect", name)
+	shows(t, "decrypt", name, "y")
+	shows(t, "--json", "decrypt", "--key-file", name+"2", name, "y")
+	shows(t, "encrypt", "--key-file", name, "--format", hostile, name, "y")
+	shows(t, "--"+hostile)
+	if _, stderr := shows(t, "encrypt", "--generate-key", "a", "--key-file", "b", "--pbkdf", hostile, name, "y"); !strings.Contains(stderr, "exclude") {
+		t.Error(stderr)
+	}
+}
+
+// TestMessages: errors that were joined have a line each.
+func TestMessages(t *testing.T) {
+	a, b := fmt.Errorf("a"), fmt.Errorf("b\n\x1b")
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{a, 1}, {b, 1}, {errors.Join(a, b), 2}, {withHint(errors.Join(a, b), "h"), 2}, {fmt.Errorf("x: %w", errors.Join(a, b)), 1},
+	} {
+		if got := messages(c.err); len(got) != c.want {
+			t.Errorf("%q: %q", c.err, got)
+		}
+	}
+}
