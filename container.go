@@ -88,15 +88,28 @@ type ConvertOptions struct {
 	RunOptions
 }
 
+// A ConvertResult says what [Convert] made.
+type ConvertResult struct {
+	// VirtualSize is the length of the disk in bytes. It is more than that of the source
+	// where the format has no disk of such a length: a VHD and a qcow2 image have whole
+	// sectors of 512 bytes, a fixed VHD has whole MiB. Zeros fill the rest.
+	VirtualSize int64
+	// FileSize is the length of dst in bytes.
+	FileSize int64
+}
+
 // Convert writes the disk src, not encrypted, to dst, which must be new. What is zero takes
-// no room, as far as the format has a way to say so. It returns the length of dst in bytes.
-func Convert(ctx context.Context, dst io.WriterAt, src image.Source, o ConvertOptions) (int64, error) {
+// no room, as far as the format has a way to say so.
+func Convert(ctx context.Context, dst io.WriterAt, src image.Source, o ConvertOptions) (*ConvertResult, error) {
 	if o.Fixed && o.Format != VHD || (o.ClusterSize != 0 || o.Compression != "") && o.Format != QCOW2 {
-		return 0, fmt.Errorf("options that do not go with format %q", o.Format)
+		return nil, fmt.Errorf("options that do not go with format %q", o.Format)
 	}
 	switch o.Format {
 	case "", Raw:
-		return src.Size(), Decrypt(ctx, dst, src, o.RunOptions)
+		if err := Decrypt(ctx, dst, src, o.RunOptions); err != nil {
+			return nil, err
+		}
+		return &ConvertResult{src.Size(), src.Size()}, nil
 	case VHD:
 		opts := vhd.CreateOptions{Jobs: o.jobs(), Progress: o.Progress}
 		if o.Fixed {
@@ -104,15 +117,15 @@ func Convert(ctx context.Context, dst io.WriterAt, src image.Source, o ConvertOp
 		}
 		c, err := vhd.Create(ctx, dst, src, opts)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		return c.FileSize, nil
+		return &ConvertResult{c.VirtualSize, c.FileSize}, nil
 	case QCOW2:
 		c, err := qcow.Create(ctx, dst, src, qcow.CreateOptions{ClusterSize: o.ClusterSize, Compression: o.Compression, Jobs: o.jobs(), Progress: o.Progress})
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		return c.FileSize, nil
+		return &ConvertResult{c.VirtualSize, c.FileSize}, nil
 	}
-	return 0, fmt.Errorf("%w: %q can not be written", ErrUnsupportedFormat, o.Format)
+	return nil, fmt.Errorf("%w: %q can not be written", ErrUnsupportedFormat, o.Format)
 }

@@ -112,9 +112,17 @@ func TestConvert(t *testing.T) {
 		{Format: luksimg.QCOW2, Compression: "zlib", ClusterSize: 4096}, {Format: luksimg.QCOW2, Compression: "zstd"},
 	} {
 		var f file
-		n, err := luksimg.Convert(ctx, &f, d, o)
-		if err != nil || n != int64(len(f.b)) {
-			t.Fatalf("%+v: %d bytes of %d, %v", o, n, len(f.b), err)
+		r, err := luksimg.Convert(ctx, &f, d, o)
+		if err != nil {
+			t.Fatalf("%+v: %v", o, err)
+		}
+		n := int64(len(f.b))
+		want := d.Size()
+		if o.Fixed {
+			want = 4 << 20
+		}
+		if r.FileSize != n || r.VirtualSize != want {
+			t.Errorf("%+v: %+v, want a disk of %d in %d bytes", o, r, want, n)
 		}
 		img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(f.b), n, luksimg.ImageOptions{})
 		if err != nil {

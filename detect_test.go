@@ -26,7 +26,7 @@ func TestDetect(t *testing.T) {
 		"zeros":           {make([]byte, 10_000), luksimg.Raw, nil},
 		"LUKS1":           {at(1024, 0, "LUKS\xba\xbe\x00\x01"), luksimg.LUKS1, nil},
 		"LUKS2":           {at(1024, 0, "LUKS\xba\xbe\x00\x02"), luksimg.LUKS2, nil},
-		"LUKS2 secondary": {at(40_000, 32768, "SKUL\xba\xbe\x00\x02"), luksimg.LUKS2, nil},
+		"LUKS2 secondary": {at(40_000, 32768, "SKUL\xba\xbe\x00\x02"+strings.Repeat("\x00", 256-8+6)+"\x80\x00"), luksimg.LUKS2, nil},
 		"qcow2":           {at(1024, 0, "QFI\xfb"), luksimg.QCOW2, nil},
 		"VHDX, cut off":   {at(1024, 0, "vhdxfile"), luksimg.VHDX, nil},
 		"VHDX":            {at(4<<20, 0, "vhdxfile"), luksimg.VHDX, nil},

@@ -20,33 +20,57 @@ const (
 // LabelOf returns the kind of partition table on a disk. It looks at the first
 // sectors only; what can not be read is NoLabel.
 func LabelOf(src image.Source) DiskLabel {
+	label, _ := labelOf(src)
+	return label
+}
+
+// LabelSectorSize returns the size of the sectors that the partition table of a disk counts
+// in, 512 or 4096 bytes, and 0 if it has none. What counts in sectors of another size does
+// not find the partitions. A GPT is found by its place. An MBR does not tell: it is that of
+// [Image.SectorSize], or else 512.
+func LabelSectorSize(src image.Source) int {
+	_, size := labelOf(src)
+	return size
+}
+
+func labelOf(src image.Source) (label DiskLabel, sectorSize int) {
 	b := make([]byte, 4096+8)
 	n, err := src.ReadAt(b, 0)
 	if err != nil && err != io.EOF || n < 512 {
-		return NoLabel
+		return NoLabel, 0
 	}
 	b = b[:n]
+	mbr, protective := mbrOf(b)
 	// UEFI 2.10, section 5.3.2: the header is in the second sector, of 512 or of
-	// 4096 bytes.
+	// 4096 bytes. Beside an MBR that does not tell of it, one of 4096 is left over.
 	for _, off := range []int{512, 4096} {
-		if len(b) >= off+8 && bytes.Equal(b[off:off+8], []byte("EFI PART")) {
-			return GPT
+		if len(b) >= off+8 && bytes.Equal(b[off:off+8], []byte("EFI PART")) && (off == 512 || !mbr || protective) {
+			return GPT, off
 		}
 	}
+	if !mbr {
+		return NoLabel, 0
+	}
+	if i, ok := src.(*Image); ok && i.SectorSize != 0 {
+		return MBR, i.SectorSize
+	}
+	return MBR, 512
+}
+
+// mbrOf tells whether the first sector has a table of partitions, and one that stands for a
+// GPT.
+func mbrOf(b []byte) (mbr, protective bool) {
 	if b[510] != 0x55 || b[511] != 0xaa {
-		return NoLabel
+		return false, false
 	}
 	// A boot sector of a filesystem ends with the same mark; a partition table has
 	// entries with an active flag that is clear or set, and one that is in use.
-	used := false
 	for i := 446; i < 510; i += 16 {
 		if b[i] != 0 && b[i] != 0x80 {
-			return NoLabel
+			return false, false
 		}
-		used = used || b[i+4] != 0 && !bytes.Equal(b[i+8:i+16], make([]byte, 8))
+		mbr = mbr || b[i+4] != 0 && !bytes.Equal(b[i+8:i+16], make([]byte, 8))
+		protective = protective || b[i+4] == 0xee
 	}
-	if used {
-		return MBR
-	}
-	return NoLabel
+	return mbr, mbr && protective
 }

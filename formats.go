@@ -58,6 +58,7 @@ func (i *Image) openVHDX(ctx context.Context, size int64, o ImageOptions) error 
 	if err != nil {
 		return err
 	}
+	i.SectorSize = int(d.SectorSize())
 	i.use(d, d.Warnings())
 	return nil
 }

@@ -68,6 +68,9 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*I
 	case err == nil:
 		defer img.Close()
 		i.PartitionTable = LabelOf(img)
+		if LabelSectorSize(img) == 4096 {
+			i.Notes = append(i.Notes, "the partition table counts in sectors of 4096 bytes, and will not be found where the disk has sectors of 512")
+		}
 	case format == Raw:
 		return nil, err
 	}

@@ -468,38 +468,6 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-func TestLabelOf(t *testing.T) {
-	b := make([]byte, 8192)
-	label := func() luksimg.DiskLabel { return luksimg.LabelOf(bytes.NewReader(b)) }
-	if got := label(); got != luksimg.NoLabel {
-		t.Errorf("zeros: %s", got)
-	}
-	b[510], b[511] = 0x55, 0xaa
-	if got := label(); got != luksimg.NoLabel {
-		t.Errorf("boot sector without partitions: %s", got)
-	}
-	b[446], b[450], b[454], b[458] = 0x80, 0x83, 1, 1
-	if got := label(); got != luksimg.MBR {
-		t.Errorf("a partition: %s", got)
-	}
-	b[462] = 7 // no flag of a partition: the code of a filesystem's boot sector
-	if got := label(); got != luksimg.NoLabel {
-		t.Errorf("boot sector of a filesystem: %s", got)
-	}
-	copy(b[512:], "EFI PART")
-	if got := label(); got != luksimg.GPT {
-		t.Errorf("GPT: %s", got)
-	}
-	clear(b[512:520])
-	copy(b[4096:], "EFI PART")
-	if got := label(); got != luksimg.GPT {
-		t.Errorf("GPT in sectors of 4096 bytes: %s", got)
-	}
-	if got := luksimg.LabelOf(bytes.NewReader(b[:100])); got != luksimg.NoLabel {
-		t.Errorf("100 bytes: %s", got)
-	}
-}
-
 // TestVHD encrypts a VHD that qemu-img made; the result must be that of the raw disk.
 func TestVHD(t *testing.T) {
 	files, err := filepath.Glob("vhd/testdata/*.vhd.gz")

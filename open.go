@@ -24,6 +24,10 @@ type Image struct {
 	// Encrypted tells that the container is encrypted, and was opened with a key.
 	Encrypted bool
 
+	// SectorSize is that of the disk's logical sectors in bytes, 0 if the container does not
+	// tell. Only VHDX does: 512 or 4096.
+	SectorSize int
+
 	// UUID is that of the LUKS header, "" without one.
 	UUID string
 

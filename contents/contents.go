@@ -64,7 +64,7 @@ type Partition struct {
 // A Filesystem is what a partition, or a disk, is formatted as.
 type Filesystem struct {
 	// Type is "ext2", "ext3", "ext4", "xfs", "btrfs", "fat12", "fat16", "fat32",
-	// "exfat", "ntfs", "squashfs", "iso9660", "zfs", "swap", "lvm2", "mdraid", "luks1",
+	// "exfat", "ntfs", "squashfs", "iso9660", "udf", "zfs", "swap", "lvm2", "mdraid", "luks1",
 	// "luks2" or "bitlocker".
 	Type  string `json:"type"`
 	Label string `json:"label,omitempty"`
@@ -74,6 +74,11 @@ type Filesystem struct {
 // Encrypted reports whether the content needs a key.
 func (f *Filesystem) Encrypted() bool {
 	return f != nil && (f.Type == "luks1" || f.Type == "luks2" || f.Type == "bitlocker")
+}
+
+// Optical reports whether it is that of a CD, a DVD or a Blu-ray disc.
+func (f *Filesystem) Optical() bool {
+	return f != nil && (f.Type == "iso9660" || f.Type == "udf")
 }
 
 // OS is what /etc/os-release says, see os-release(5).
@@ -144,7 +149,7 @@ func (i *inspection) part(p *Partition, bytes int64, reads int) *bounded.Reader 
 // filesystems finds out how the disk, or each of its partitions, is formatted.
 func (i *inspection) filesystems() {
 	// An image of an installation medium has both a table and a filesystem.
-	if i.info.PartitionTable == NoTable || i.whole != nil && i.whole.Type == "iso9660" {
+	if i.info.PartitionTable == NoTable || i.whole.Optical() {
 		i.info.Filesystem = i.whole
 		i.info.Encrypted = i.whole.Encrypted()
 	}

@@ -22,7 +22,7 @@ type signature func(b []byte) *Filesystem
 
 // signatures are in an order: what is encrypted must be found even where a mark of a
 // filesystem is left over, and FAT, which is recognised by little, comes last.
-var signatures = []signature{luks, bitlocker, lvm, mdraid, swap, xfsMark, extMark, btrfs, squashfs, iso9660, ntfs, exfat, fat}
+var signatures = []signature{luks, bitlocker, lvm, mdraid, swap, xfsMark, extMark, btrfs, squashfs, iso9660, udf, ntfs, exfat, fat}
 
 // identify returns what a partition or disk is formatted as, or nil if that is not
 // known.
@@ -194,6 +194,19 @@ func iso9660(b []byte) *Filesystem {
 		return nil
 	}
 	return &Filesystem{Type: "iso9660", Label: text(b, descriptor+40, 32)}
+}
+
+// udf: ECMA-167, 2/9: a volume recognition sequence of structures in sectors of 2048 bytes,
+// or more. Where one of ISO 9660 is in it too, that is the filesystem.
+func udf(b []byte) *Filesystem {
+	const sequence = 32 << 10
+	for _, sector := range []int{2048, 4096} {
+		next := sequence + sector + 1
+		if has(b, sequence+1, "BEA01") && (has(b, next, "NSR02") || has(b, next, "NSR03")) {
+			return &Filesystem{Type: "udf"}
+		}
+	}
+	return nil
 }
 
 func ntfs(b []byte) *Filesystem {

@@ -83,7 +83,7 @@ func notLookedInto(kind string) string {
 	switch kind {
 	case "lvm2":
 		return "is LVM, which is not looked into"
-	case "btrfs", "zfs", "mdraid", "squashfs", "iso9660":
+	case "btrfs", "zfs", "mdraid", "squashfs", "iso9660", "udf":
 		return "is " + kind + ", which is not looked into"
 	case "luks1", "luks2", "bitlocker":
 		return "is encrypted"

@@ -23,7 +23,7 @@ func (i *inspection) table() {
 	if whole != nil && slices.Contains([]string{"luks1", "luks2", "xfs", "bitlocker", "ntfs", "exfat"}, whole.Type) {
 		return
 	}
-	free := whole == nil || whole.Type == "iso9660"
+	free := whole == nil || whole.Optical()
 	protective := m != nil && m.protective
 	g, damage := i.gpt(protective || m == nil && free)
 	switch {

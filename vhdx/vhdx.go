@@ -125,6 +125,10 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 // Size returns the virtual size in bytes, a multiple of 512.
 func (d *Disk) Size() int64 { return d.m.size }
 
+// SectorSize returns the size of the disk's logical sectors in bytes, 512 or 4096 (MS-VHDX,
+// 2.6.2.4): what a partition table on it counts in.
+func (d *Disk) SectorSize() int64 { return d.m.logicalSector }
+
 // ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends with
 // io.EOF. Blocks that are next to each other in the file are read at once.
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/term"
@@ -80,7 +81,7 @@ func (o *convertFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	o.source.add(c, "SRC")
 	f.StringVar(&o.format, "format", "raw", "format of DST: raw, vhd or qcow2")
-	f.BoolVar(&o.fixed, "fixed", false, "make a fixed VHD, with room for all of the disk")
+	f.BoolVar(&o.fixed, "fixed", false, "make a fixed VHD, with room for all of the disk, whose length is rounded up to a MiB")
 	f.Var(&o.clusterSize, "cluster-size", "cluster size of a qcow2 image in bytes (default 64k)")
 	f.StringVar(&o.compression, "compression", "", "compress a qcow2 image: zlib or zstd")
 	f.Lookup("cluster-size").DefValue = ""
@@ -95,6 +96,8 @@ type convertResult struct {
 	Output       string   `json:"output"`
 	Format       string   `json:"format"`
 	SourceFormat string   `json:"source_format"`
+	SourceSize   int64    `json:"source_size"`  // of the disk, as is VirtualSize
+	VirtualSize  int64    `json:"virtual_size"` // more, if the format has no disk of the length of the source
 	FileSize     int64    `json:"file_size"`
 	UUID         string   `json:"uuid,omitempty"` // of the LUKS header
 	Warnings     []string `json:"warnings,omitempty"`
@@ -158,13 +161,14 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
+	made := &luksimg.ConvertResult{VirtualSize: s.img.Size()}
 	run := luksimg.RunOptions{Jobs: int(o.jobs), Progress: p.Add}
 	if out == nil {
 		widen(os.Stdout)
 		err = parallel.Await(ctx, func() error { return luksimg.DecryptStream(ctx, os.Stdout, s.img, run) })
 	} else {
 		spareProcessor()
-		_, err = luksimg.Convert(ctx, out, s.img, luksimg.ConvertOptions{
+		made, err = luksimg.Convert(ctx, out, s.img, luksimg.ConvertOptions{
 			Format: luksimg.Format(o.format), Fixed: o.fixed, ClusterSize: o.clusterSize.n, Compression: o.compression, RunOptions: run,
 		})
 	}
@@ -175,6 +179,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return s.wrap(err)
 	}
+	o.label(t, s.img, made)
 	if out == nil {
 		return nil
 	}
@@ -187,6 +192,15 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	return t.result(convertResult{
 		Output: dst, Format: o.format, SourceFormat: string(s.img.Format),
-		FileSize: size, UUID: s.img.UUID, Warnings: t.warnings,
-	}, fmt.Sprintf("%s: %s disk of %s", dst, o.format, term.Bytes(s.img.Size())))
+		SourceSize: s.img.Size(), VirtualSize: made.VirtualSize, FileSize: size, UUID: s.img.UUID, Warnings: t.warnings,
+	}, fmt.Sprintf("%s: %s disk of %s", dst, o.format, term.Bytes(made.VirtualSize)))
+}
+
+// label warns of a partition table that does not go with the disk that was made.
+func (o *convertFlags) label(t *talk, src image.Source, made *luksimg.ConvertResult) {
+	c := change{sectorSize: 512, longer: made.VirtualSize - src.Size(), why: "the disk of a " + o.format + " image has whole sectors of 512 bytes"}
+	if o.fixed {
+		c.why = "that of a fixed VHD has whole MiB"
+	}
+	c.label(t, src)
 }

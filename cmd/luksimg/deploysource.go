@@ -46,9 +46,7 @@ func (d *deployment) checkDisk(ctx context.Context) error {
 	if err != nil {
 		return nil // nothing can be told of it
 	}
-	if c.Encrypted {
-		d.t.warn("%s: there is something encrypted on the disk already, which the cloud can not start from", d.src)
-	}
+	warnInside(d.t, d.src, c)
 	if c.CloudInit == contents.NotFound {
 		return refuse("cloud-init is not installed on the disk, and an encrypted image must have it: its server would have no network and no user",
 			"install cloud-init in the image")

@@ -135,6 +135,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
+	change{sectorSize: r.LUKS.SectorSize, longer: r.VolumeSize - r.SourceSize}.label(t, v)
 	if err := o.addKeys(c, out, r, newKey); err != nil {
 		return err
 	}

@@ -61,37 +61,37 @@ func (o *encryptFlags) disk(c *cobra.Command, t *talk, name string) (*diskSource
 	return &diskSource{stream: stream, format: string(luksimg.Raw), head: stream.head}, nil
 }
 
-// label warns of a partition table that does not go with what was made.
-func (s *diskSource) label(t *talk, r *luksimg.Result) {
-	src := s.disk()
-	if src == nil {
-		src = io.NewSectionReader(bytes.NewReader(s.head), 0, int64(len(s.head)))
+// looked returns what there is to look at: the disk, or the start of a stream.
+func (s *diskSource) looked() image.Source {
+	if s.source == nil {
+		return io.NewSectionReader(bytes.NewReader(s.head), 0, int64(len(s.head)))
 	}
-	l := luksimg.LabelOf(src)
-	if l == luksimg.GPT && r.VolumeSize > r.SourceSize {
-		t.warn("the disk has a GPT, whose backup header is no longer at the end of the disk: the disk became %d bytes longer. "+
-			"Most systems put that right when they boot; sgdisk --move-second-header does it by hand", r.VolumeSize-r.SourceSize)
-	}
-	if l != luksimg.NoLabel && r.LUKS.SectorSize > 512 {
-		t.warn("the disk has a partition table, which counts in sectors of 512 bytes; with sectors of %d bytes "+
-			"its partitions will not be found", r.LUKS.SectorSize)
-	}
+	return s.img
 }
 
 // inside warns of what a cloud asks of a disk and this one does not have. Whether that can
 // be found out or not, the job goes on.
 func (s *diskSource) inside(ctx context.Context, t *talk) {
-	if s.source == nil {
-		return
+	name := "standard input"
+	if s.source != nil {
+		name = s.name
 	}
-	c, err := contents.Inspect(ctx, s.img)
+	c, err := contents.Inspect(ctx, s.looked())
 	if err != nil {
 		return
 	}
-	if c.Encrypted {
-		t.warn("%s: there is something encrypted on the disk already, which the cloud can not start from", s.name)
+	warnInside(t, name, c)
+	if s.source != nil && c.CloudInit == contents.NotFound {
+		t.warn("%s: cloud-init is not installed on the disk, and the cloud asks for it: a server made of this image will have no network and no user", name)
 	}
-	if c.CloudInit == contents.NotFound {
-		t.warn("%s: cloud-init is not installed on the disk, and the cloud asks for it: a server made of this image will have no network and no user", s.name)
+}
+
+// warnInside warns of disks that no server starts from.
+func warnInside(t *talk, name string, c *contents.Info) {
+	if c.Encrypted {
+		t.warn("%s: there is something encrypted on the disk already, which the cloud can not start from", name)
+	}
+	if f := c.Filesystem; f.Optical() {
+		t.warn("%s: this is an ISO image (%s), the medium of an installer, and not the disk of a server: install the system on a disk first", name, f.Type)
 	}
 }
