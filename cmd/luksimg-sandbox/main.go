@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/ibm/sandbox"
+	"github.com/luksimg/luksimg/internal/output"
 )
 
 func main() {
@@ -65,7 +66,7 @@ Credentials and keys in it are real, and worth nothing elsewhere.`,
 			}
 			text, err := show(s.Settings(), o.json)
 			if err == nil && o.env != "" {
-				err = os.WriteFile(o.env, text, 0o600)
+				err = output.WriteFile(o.env, text, 0o600)
 			} else if err == nil {
 				_, err = stdout.Write(text)
 			}

@@ -142,7 +142,7 @@ func (o *auditVerbFlags) ask(ctx context.Context) ([]audit.Event, audit.Skipped,
 func readEvents(ctx context.Context, name string) (events []audit.Event, skipped audit.Skipped, err error) {
 	var r io.Reader = os.Stdin
 	if name != "-" {
-		f, err := os.Open(name)
+		f, err := openFile(ctx, name, os.O_RDONLY)
 		if err != nil {
 			return nil, skipped, err
 		}

@@ -33,7 +33,7 @@ func (c *cloud) secrets(envelope string) [][]byte {
 	if b, err := os.ReadFile(filepath.Join(c.dir, "importer.key")); err == nil {
 		all = append(all, b)
 	}
-	e, err := readEnvelope(filepath.Join(c.dir, envelope))
+	e, err := readEnvelope(c.t.Context(), filepath.Join(c.dir, envelope))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestImportOrder(t *testing.T) {
 		t.Errorf("codes: %s", out)
 	}
 	// The two halves of an envelope, as slcli has them.
-	e, err := readEnvelope(filepath.Join(c.dir, "web.envelope.json"))
+	e, err := readEnvelope(t.Context(), filepath.Join(c.dir, "web.envelope.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +319,7 @@ func TestImportRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := readEnvelope(filepath.Join(c.dir, "web.envelope.json"))
+	e, err := readEnvelope(t.Context(), filepath.Join(c.dir, "web.envelope.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -219,7 +219,7 @@ func (c *cloud) one(out string, servers int) deployResult {
 	if obj.Size() != r.ObjectSize {
 		c.t.Errorf("the object has %d bytes, want %d", obj.Size(), r.ObjectSize)
 	}
-	e, err := readEnvelope(filepath.Join(c.dir, r.Envelope))
+	e, err := readEnvelope(c.t.Context(), filepath.Join(c.dir, r.Envelope))
 	if err != nil || e.RootKeyCRN != c.RootKey || e.ImageUUID != r.ImageUUID {
 		c.t.Errorf("envelope: %+v, %v", e, err)
 	}

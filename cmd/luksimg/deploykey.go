@@ -35,7 +35,7 @@ func (d *deployment) kind() deployKind { return deployKinds[d.Plan.Profile] }
 // envelope. The wrapped key is in the state before it is in the envelope, so that there
 // is one only.
 func (d *deployment) makeKey(ctx context.Context, _ time.Time) error {
-	e, err := readEnvelope(d.Plan.Envelope)
+	e, err := readEnvelope(d.c.Context(), d.Plan.Envelope)
 	switch {
 	case err == nil && e.WDEK == d.WDEK:
 		return nil
@@ -154,7 +154,7 @@ func (d *deployment) open(ctx context.Context, e *wrap.Envelope) (*wrap.Opened, 
 
 // openedEnvelope returns the envelope of this deployment.
 func (d *deployment) openedEnvelope() (*wrap.Envelope, error) {
-	e, err := readEnvelope(d.Plan.Envelope)
+	e, err := readEnvelope(d.c.Context(), d.Plan.Envelope)
 	switch {
 	case err != nil:
 		return nil, withHint(err, "without the envelope nobody can open the image: get it back, or begin another deployment")

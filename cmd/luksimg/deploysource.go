@@ -80,7 +80,7 @@ func (d *deployment) startAnew(ctx context.Context) error {
 			return err
 		}
 	}
-	e, err := readEnvelope(d.Plan.Envelope)
+	e, err := readEnvelope(ctx, d.Plan.Envelope)
 	switch {
 	case err == nil && d.WDEK != "" && e.WDEK == d.WDEK:
 		if err := os.Remove(d.Plan.Envelope); err != nil {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"reflect"
 	"slices"
 	"time"
@@ -223,31 +221,9 @@ func (s *deployState) end(name string) error {
 // lockDeploy keeps other runs from working on the same deployment until the returned
 // function is called.
 func lockDeploy(state string) (unlock func(), err error) {
-	name := state + ".lock"
-	for {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if err := output.Lock(f); err != nil {
-			f.Close()
-			if errors.Is(err, output.ErrLocked) {
-				err = withHint(fmt.Errorf("%s: another process works on this deployment", state), "wait until it has ended")
-			}
-			return nil, err
-		}
-		// Who had the lock before may have removed the file meanwhile.
-		mine, errMine := f.Stat()
-		there, errThere := os.Stat(name)
-		if errMine == nil && errThere == nil && os.SameFile(mine, there) {
-			return func() {
-				os.Remove(name)
-				f.Close()
-			}, nil
-		}
-		f.Close()
-		if errThere != nil && !errors.Is(errThere, fs.ErrNotExist) {
-			return nil, errThere
-		}
+	unlock, err = output.LockName(state + ".lock")
+	if errors.Is(err, output.ErrLocked) {
+		err = withHint(fmt.Errorf("%s: another process works on this deployment", state), "wait until it has ended")
 	}
+	return unlock, err
 }

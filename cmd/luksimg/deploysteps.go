@@ -190,7 +190,7 @@ func (d *deployment) encrypt(ctx context.Context, before time.Time) error {
 
 // imageThere tells whether the file with the image is there, and its length.
 func (d *deployment) imageThere() (int64, bool) {
-	in, err := openInputFlags(d.Plan.Image, os.O_RDONLY)
+	in, err := openInputFlags(d.c.Context(), d.Plan.Image, os.O_RDONLY)
 	if err != nil {
 		return 0, false
 	}
@@ -204,7 +204,7 @@ func (d *deployment) imageThere() (int64, bool) {
 
 // upload sends the image, and goes on with an upload that was interrupted.
 func (d *deployment) upload(ctx context.Context, before time.Time) error {
-	in, err := openInputFlags(d.Plan.Image, os.O_RDONLY)
+	in, err := openInputFlags(d.c.Context(), d.Plan.Image, os.O_RDONLY)
 	if err != nil {
 		return withHint(err, "the encrypted image is gone: get it back, or begin another deployment")
 	}

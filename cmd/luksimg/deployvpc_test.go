@@ -46,7 +46,7 @@ func (c *cloud) oneVPC(out string, servers int) deployResult {
 	if n := c.called("/actions/wrap"); n != 1 {
 		c.t.Errorf("wrapped %d times", n)
 	}
-	if e, err := readEnvelope(filepath.Join(c.dir, r.Envelope)); err != nil || e.ImageUUID != r.ImageUUID {
+	if e, err := readEnvelope(c.t.Context(), filepath.Join(c.dir, r.Envelope)); err != nil || e.ImageUUID != r.ImageUUID {
 		c.t.Errorf("envelope: %+v, %v", e, err)
 	}
 	if got := names(c.t, c.dir); !slices.Equal(got, []string{"disk.raw", "web.deploy.json", "web.envelope.json"}) {

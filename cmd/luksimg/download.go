@@ -139,12 +139,7 @@ func (o *downloadFlags) stopped(err error, out *output.File, state cos.StateFile
 }
 
 func (o *downloadFlags) giveUp(t *talk, name string, state cos.StateFile) error {
-	out, err := output.Resume(name, 0o666, true)
-	if err != nil {
-		return err
-	}
-	out.Abort()
-	if err := state.Remove(); err != nil {
+	if err := errors.Join(output.Discard(name), state.Remove()); err != nil {
 		return err
 	}
 	return t.result(map[string]any{"output": name, "aborted": true}, fmt.Sprintf("%s: the download was given up", name))

@@ -93,7 +93,7 @@ func TestInterrupt(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	key := filepath.Join(dir, "key")
 	must(t, luksimg, "keygen", key)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		for name, args := range map[string][]string{
 			// Standard input stays open and silent: the job waits for it.
 			"reading":  {"encrypt", "--format", "luks1", "--key-file", key, "-", filepath.Join(dir, "x")},

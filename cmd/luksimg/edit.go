@@ -13,13 +13,13 @@ import (
 
 // edit opens the header of an image, has it changed, and keeps other runs of luksimg from
 // changing it meanwhile.
-func edit(t *talk, name string, change func(e *luks.Editor) error) error {
-	return editWith(t, name, luks.OpenOptions{}, change)
+func edit(ctx context.Context, t *talk, name string, change func(e *luks.Editor) error) error {
+	return editWith(ctx, t, name, luks.OpenOptions{}, change)
 }
 
 // editWith is edit with options.
-func editWith(t *talk, name string, o luks.OpenOptions, change func(e *luks.Editor) error) error {
-	in, err := openInputFlags(name, os.O_RDWR)
+func editWith(ctx context.Context, t *talk, name string, o luks.OpenOptions, change func(e *luks.Editor) error) error {
+	in, err := openInputFlags(ctx, name, os.O_RDWR)
 	if err != nil {
 		return err
 	}

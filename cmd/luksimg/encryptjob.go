@@ -181,7 +181,7 @@ func (j *encryptJob) compare(ctx context.Context, r *luksimg.Result) error {
 	c := comparison{src: j.source.disk(), format: r.Format, key: j.key, skipZeros: j.o.discardZeros, jobs: int(j.o.jobs)}
 	var err error
 	if j.header != nil && j.out.late { // closed by then
-		h, err := openInputFlags(j.o.header, os.O_RDONLY)
+		h, err := openInputFlags(ctx, j.o.header, os.O_RDONLY)
 		if err != nil {
 			return err
 		}

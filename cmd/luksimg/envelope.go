@@ -8,22 +8,27 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/wrap"
 )
 
 // envelopeSuffix is what goes after the name of an image for that of its envelope.
 const envelopeSuffix = ".envelope.json"
 
-func readEnvelope(name string) (*wrap.Envelope, error) {
+func readEnvelope(ctx context.Context, name string) (*wrap.Envelope, error) {
 	if name == "" {
 		return nil, withHint(errors.New("no envelope was named"), "name it with --envelope FILE")
 	}
-	f, err := os.Open(name)
+	f, err := openFile(ctx, name, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	e, err := wrap.ReadEnvelope(f)
+	var e *wrap.Envelope
+	err = parallel.Await(ctx, func() (err error) {
+		e, err = wrap.ReadEnvelope(f)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
@@ -136,6 +137,8 @@ var hints = []struct {
 	{softlayer.ErrAmbiguous, "name it by its number or its global identifier"},
 	{vpc.ErrExists, "names are unique in VPC: give another one"},
 	{term.ErrNoTerminal, "give the key with --key-file, --passphrase-file or --key-fd"},
+	{output.ErrNotRegular, "for standard output, a pipe or a device write to -, and redirect that: luksimg ... - >FILE"},
+	{output.ErrNotOurs, "remove it, or work in a folder that only you can write to"},
 	{fs.ErrExist, "choose another name, or say --force to replace it"},
 	{fs.ErrPermission, "check the permissions of the file and its folder"},
 	{syscall.ENOSPC, "luksimg needs room for the whole output beside its final name; free some, or write to another disk"},

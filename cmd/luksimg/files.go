@@ -29,7 +29,7 @@ type input struct {
 // openInput opens a file, or the object of a cos:// name.
 func openInput(ctx context.Context, g *global, name string) (*input, error) {
 	if !isCOS(name) {
-		return openInputFlags(name, os.O_RDONLY)
+		return openInputFlags(ctx, name, os.O_RDONLY)
 	}
 	at, err := cos.ParseURI(name)
 	if err != nil {
@@ -46,11 +46,11 @@ func openInput(ctx context.Context, g *global, name string) (*input, error) {
 	return &input{r: r, close: func() { r.Close() }, size: r.Size(), name: name, etag: r.Info().ETag}, nil
 }
 
-func openInputFlags(name string, flags int) (*input, error) {
+func openInputFlags(ctx context.Context, name string, flags int) (*input, error) {
 	if isCOS(name) {
 		return nil, withHint(fmt.Errorf("%s: an object can not be changed in place", name), "luksimg download fetches it")
 	}
-	f, err := os.OpenFile(name, flags, 0)
+	f, err := openFile(ctx, name, flags)
 	if err != nil {
 		return nil, err
 	}

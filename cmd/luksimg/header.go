@@ -93,7 +93,7 @@ Where the data of the image start elsewhere than those of the backup, it is not 
 				return err
 			}
 			defer backup.close()
-			in, err := openInputFlags(name, os.O_RDWR)
+			in, err := openInputFlags(c.Context(), name, os.O_RDWR)
 			if err != nil {
 				return err
 			}
@@ -127,7 +127,7 @@ backup of the header nor the volume key.`,
 			if !force {
 				return withHint(errors.New("erasing removes all keys, and with them the data"), "say --force if that is meant")
 			}
-			return edit(t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), t, name, func(e *luks.Editor) error {
 				if err := e.Erase(); err != nil {
 					return err
 				}
@@ -155,7 +155,7 @@ says that the file is a LUKS image all the same.`,
 		Args:    args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, name := g.talk(c), args[0]
-			return editWith(t, name, o, func(e *luks.Editor) error {
+			return editWith(c.Context(), t, name, o, func(e *luks.Editor) error {
 				did, err := e.Repair()
 				if err != nil {
 					return err
@@ -188,7 +188,7 @@ of 512 bytes, no tokens.`,
 			if !ok {
 				return fmt.Errorf("--format %q: want luks1 or luks2", format)
 			}
-			return edit(t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), t, name, func(e *luks.Editor) error {
 				before := e.Header().Version()
 				if err := e.Convert(version); err != nil {
 					return err

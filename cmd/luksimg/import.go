@@ -115,7 +115,7 @@ func (o *importFlags) run(c *cobra.Command, uri string) error {
 	if err := errors.Join(o.wait.check(), checkTarget(o.target), atMostOne(c, "envelope", "wrapped-dek"), atMostOne(c, "envelope", "root-key-crn")); err != nil {
 		return err
 	}
-	if err := o.readEnvelope(object); err != nil {
+	if err := o.readEnvelope(ctx, object); err != nil {
 		return err
 	}
 	if o.encrypted && (o.wdek == "" || o.rootKey == "") {
@@ -141,12 +141,12 @@ var conventions = map[string]wrap.Convention{".raw": wrap.ClassicLUKS, ".vhd": w
 
 // readEnvelope takes the wrapped key from the envelope, and compares its convention with
 // the kind of the image.
-func (o *importFlags) readEnvelope(object cos.Object) error {
+func (o *importFlags) readEnvelope(ctx context.Context, object cos.Object) error {
 	o.encrypted = o.encrypted || o.envelope != "" || o.wdek != "" || o.rootKey != ""
 	if o.envelope == "" {
 		return nil
 	}
-	e, err := readEnvelope(o.envelope)
+	e, err := readEnvelope(ctx, o.envelope)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	if r.Info, err = luksimg.Inspect(c.Context(), in.r, in.size, luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}); err != nil {
 		return in.wrap(err)
 	}
-	if r.Manifest, err = readManifest(name); err != nil {
+	if r.Manifest, err = readManifest(c.Context(), name); err != nil {
 		r.Warnings = append(r.Warnings, err.Error())
 	} else if r.Manifest != nil {
 		r.Warnings = append(r.Warnings, r.Manifest.compare(r.Info)...)

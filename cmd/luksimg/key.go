@@ -108,7 +108,7 @@ func readKeyFile(ctx context.Context, name string) ([]byte, error) {
 	if name == "-" {
 		return readKey(ctx, os.Stdin)
 	}
-	f, err := os.Open(name)
+	f, err := openFile(ctx, name, os.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
 	}

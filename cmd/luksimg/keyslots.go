@@ -93,7 +93,7 @@ func newKeyAdd(g *global) *cobra.Command {
 			if unlock.key.stdin() && fresh.key.stdin() {
 				return errors.New("standard input can not be both the key and the new key")
 			}
-			return edit(t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), t, name, func(e *luks.Editor) error {
 				volumeKey, err := unlock.volumeKey(c, t, name, e.Header())
 				if err != nil {
 					return err
@@ -166,7 +166,7 @@ cryptsetup, a command that is killed may leave that key slot with neither.`,
 			if old.stdin() && fresh.key.stdin() {
 				return errors.New("standard input can not be both the key and the new key")
 			}
-			return edit(t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), t, name, func(e *luks.Editor) error {
 				key, err := old.read(c.Context(), t, name, false)
 				if err != nil {
 					return err
@@ -207,7 +207,7 @@ derivation function and cost that the flags say.`,
 			if err := errors.Join(kdf.kdf.check(c), atMostOne(c, "key-file", "passphrase-file", "key-fd")); err != nil {
 				return err
 			}
-			return edit(t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), t, name, func(e *luks.Editor) error {
 				k, err := key.read(c.Context(), t, name, false)
 				if err != nil {
 					return err
@@ -243,7 +243,7 @@ func newKeyRemove(g *global) *cobra.Command {
 			if err := atMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
 				return err
 			}
-			return edit(t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), t, name, func(e *luks.Editor) error {
 				k, err := key.read(c.Context(), t, name, false)
 				if err != nil {
 					return err
@@ -275,7 +275,7 @@ func newKeyKill(g *global) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("SLOT %q is not a number", args[1])
 			}
-			return edit(t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), t, name, func(e *luks.Editor) error {
 				if err := e.KillSlot(n, force); err != nil {
 					return err
 				}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"github.com/luksimg/luksimg/internal/output"
 )
 
 func newMan(g *global) *cobra.Command {
@@ -31,7 +33,7 @@ func newMan(g *global) *cobra.Command {
 				return err
 			}
 			for name, text := range pages {
-				if err := os.WriteFile(filepath.Join(args[0], name), text, 0o666); err != nil {
+				if err := output.WriteFile(filepath.Join(args[0], name), text, 0o666); err != nil {
 					return err
 				}
 			}

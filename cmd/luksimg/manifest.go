@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,9 +126,9 @@ func writeManifest(f *output.File, m manifest) error {
 }
 
 // readManifest reads the manifest beside an image, nil if there is none.
-func readManifest(image string) (*manifest, error) {
+func readManifest(ctx context.Context, image string) (*manifest, error) {
 	name := image + manifestSuffix
-	f, err := os.Open(name)
+	f, err := openFile(ctx, name, os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

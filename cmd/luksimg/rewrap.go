@@ -52,7 +52,7 @@ type rewrapper interface {
 
 func (o *rewrapFlags) run(c *cobra.Command) error {
 	ctx, t := c.Context(), o.talk(c)
-	e, err := readEnvelope(o.envelope)
+	e, err := readEnvelope(ctx, o.envelope)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 			return err
 		}
 	}
-	e, err := readEnvelope(o.envelope)
+	e, err := readEnvelope(ctx, o.envelope)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	if err := o.files.write("--state", string(state)); err != nil {
 		return err
 	}
-	in, err := openInputFlags(name, 0)
+	in, err := openInputFlags(ctx, name, 0)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	var keyRegion string
 	var envelope []byte
 	if o.envelope != "" {
-		if envelope, keyRegion, err = imageEnvelope(o.envelope, in); err != nil {
+		if envelope, keyRegion, err = imageEnvelope(ctx, o.envelope, in); err != nil {
 			return err
 		}
 	}
@@ -198,8 +198,8 @@ type abortResult struct {
 }
 
 // imageEnvelope reads the envelope of an image, and tells the region of its root key.
-func imageEnvelope(name string, in *input) (text []byte, region string, err error) {
-	e, err := readEnvelope(name)
+func imageEnvelope(ctx context.Context, name string, in *input) (text []byte, region string, err error) {
+	e, err := readEnvelope(ctx, name)
 	if err != nil {
 		return nil, "", err
 	}

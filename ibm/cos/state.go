@@ -4,11 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
+
+	"github.com/luksimg/luksimg/internal/output"
 )
 
 // A StateStore keeps what an upload or a download must know to go on after a crash: a
@@ -28,58 +27,15 @@ type StateFile string
 // maxState bounds a state file: a download keeps 40 bytes a part.
 const maxState = 4 << 20
 
-// Load implements [StateStore].
-func (f StateFile) Load() ([]byte, error) {
-	file, err := os.Open(string(f))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	b, err := io.ReadAll(io.LimitReader(file, maxState+1))
-	if err == nil && len(b) > maxState {
-		err = fmt.Errorf("%s: is not a state file: longer than %d bytes", string(f), maxState)
-	}
-	return b, err
-}
+// Load implements [StateStore]. A file that somebody else wrote, or could have changed, is an
+// error.
+func (f StateFile) Load() ([]byte, error) { return output.ReadOurs(string(f), maxState) }
 
-// temp is the name of the file beside, which a crash may leave: the next Save or Remove
-// takes care of it.
-func (f StateFile) temp() string { return string(f) + ".tmp" }
-
-// Save implements [StateStore]: it writes a file beside, syncs it, and renames it.
-func (f StateFile) Save(b []byte) error {
-	t, err := os.OpenFile(f.temp(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = t.Write(b)
-	if err == nil {
-		err = t.Sync()
-	}
-	if e := t.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.temp(), string(f))
-	}
-	if err != nil {
-		os.Remove(f.temp())
-	}
-	return err
-}
+// Save implements [StateStore].
+func (f StateFile) Save(b []byte) error { return output.WriteFile(string(f), b, 0o600) }
 
 // Remove implements [StateStore].
-func (f StateFile) Remove() error {
-	for _, name := range []string{f.temp(), string(f)} {
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
+func (f StateFile) Remove() error { return output.Remove(string(f)) }
 
 // stateVersion is that of the JSON of both states.
 const stateVersion = 1

@@ -27,14 +27,18 @@ type direct struct {
 // Expect says how long the file will be, before the first WriteAt. If it will have no holes
 // it is dense: then there is an error if it does not fit on the disk. Advice otherwise.
 func (f *File) Expect(size int64, dense bool) error {
-	align := alignment(f.File)
+	file, ok := f.File.(*os.File)
+	if !ok {
+		return nil
+	}
+	align := alignment(file)
 	if size < longFile || align == 0 || f.direct != nil {
 		return nil
 	}
 	if dense {
 		// Writes behind the end of a file wait for each other, and each of them for the
 		// filesystem to find room.
-		if err := allocate(f.File, size); err != nil {
+		if err := allocate(file, size); err != nil {
 			return err
 		}
 	}
@@ -42,7 +46,7 @@ func (f *File) Expect(size int64, dense bool) error {
 	if err != nil {
 		return nil // then through the cache
 	}
-	if !same(f.File, f.Name()) || !same(d, f.Name()) { // it was moved just now
+	if !system.IsNamed(f.File, f.Name()) || !system.IsNamed(d, f.Name()) { // it was moved just now
 		d.Close()
 		return nil
 	}

@@ -36,7 +36,7 @@ func expecting(t *testing.T, name string, size int64, dense bool) *File {
 // needDirect skips a test where no file can be written past the cache.
 func needDirect(t *testing.T, f *File) {
 	t.Helper()
-	if alignment(f.File) == 0 {
+	if alignment(f.File.(*os.File)) == 0 {
 		t.Skip("no writing past the page cache on this filesystem")
 	}
 }
@@ -119,7 +119,7 @@ func TestExpect(t *testing.T) {
 		t.Errorf("a file that does not fit: %v", err)
 	}
 	var st syscall.Stat_t
-	if err := syscall.Fstat(int(f.Fd()), &st); err != nil || st.Size != 0 || st.Blocks != 0 {
+	if err := syscall.Fstat(int(f.File.(*os.File).Fd()), &st); err != nil || st.Size != 0 || st.Blocks != 0 {
 		t.Errorf("it has %d bytes and %d blocks, %v", st.Size, st.Blocks, err)
 	}
 	if err := f.Expect(1<<62, false); err != nil {

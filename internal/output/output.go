@@ -12,27 +12,42 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+
+	"github.com/luksimg/luksimg/internal/fsys"
 )
+
+// system is where files are made.
+var system = fsys.OS
+
+// Use has files made on another filesystem, until the returned function is called. It is for
+// tests, one at a time.
+func Use(other fsys.FS) (restore func()) {
+	before := system
+	system = other
+	return func() { system = before }
+}
 
 // A File is being written. Exactly one of Commit and Abort ends it; Abort after
 // either does nothing.
 type File struct {
-	*os.File
-	name    string // the final one
-	force   bool
-	done    bool
-	written atomic.Int64 // bytes, on systems where that matters
-	direct  *direct      // nil unless it is to be used
+	fsys.File
+	name     string // the final one
+	force    bool
+	replaced bool // another file, which had the name
+	done     bool
+	written  atomic.Int64 // bytes, on systems where that matters
+	direct   *direct      // nil unless it is to be used
 }
-
-// ErrLocked: another process is changing the file.
-var ErrLocked = errors.New("another process is changing this file")
 
 const suffix = ".luksimg-partial"
 
+// ErrNotRegular: the name is that of a device, a pipe or a folder, or of a link to one, and
+// will not be replaced.
+var ErrNotRegular = errors.New("not a regular file, and will not be replaced")
+
 // Create starts a file that will have this name, and the given permissions less the
 // umask. Without force the name must not be taken, now and when the file is whole.
-// Only a regular file is ever replaced.
+// Only a regular file is ever replaced, or a link to one; see [ErrNotRegular].
 func Create(name string, perm fs.FileMode, force bool) (*File, error) {
 	if err := free(name, force); err != nil {
 		return nil, err
@@ -51,13 +66,13 @@ func Create(name string, perm fs.FileMode, force bool) (*File, error) {
 		if err != nil {
 			return nil, err
 		}
-		ok, err := lock(f)
+		ok, err := system.TryLock(f)
 		if err != nil {
 			f.Close()
-			os.Remove(f.Name())
+			system.Remove(f.Name())
 			return nil, err
 		}
-		if ok {
+		if ok && system.IsNamed(f, f.Name()) {
 			return &File{File: f, name: name, force: force}, nil
 		}
 		f.Close() // another run took it for a leftover just now
@@ -66,12 +81,12 @@ func Create(name string, perm fs.FileMode, force bool) (*File, error) {
 
 // free refuses a name that is taken, but by a regular file that may be replaced.
 func free(name string, force bool) error {
-	switch fi, err := os.Lstat(name); {
+	switch fi, err := system.Lstat(name); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return err
-	case !fi.Mode().IsRegular() && fi.Mode()&fs.ModeSymlink == 0:
-		return fmt.Errorf("%s: not a regular file, and will not be replaced", name)
+	case !fi.Mode().IsRegular() && (fi.Mode()&fs.ModeSymlink == 0 || leadsToDevice(name)):
+		return fmt.Errorf("%s: %w", name, ErrNotRegular)
 	case !force:
 		return &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
 	}
@@ -81,7 +96,7 @@ func free(name string, force bool) error {
 // removeLeftovers removes the temporary files of runs that were killed: those that
 // nobody holds a lock on.
 func removeLeftovers(dir, prefix string) {
-	entries, err := os.ReadDir(dir)
+	entries, err := system.ReadDir(dir)
 	if err != nil {
 		return
 	}
@@ -96,8 +111,9 @@ func removeLeftovers(dir, prefix string) {
 	}
 }
 
-// Commit makes what was written durable and gives the file its name. If it fails,
-// nothing is left, and what had the name before has it still.
+// Commit makes what was written durable and gives the file its name. If it fails, nothing
+// is left, and what had the name before has it still; but if the name itself can not be made
+// durable, and replaced another file, the error says so.
 func (f *File) Commit() error {
 	if f.done {
 		return errors.New("output: file was committed or aborted already")
@@ -117,7 +133,25 @@ func (f *File) Commit() error {
 	f.done = true
 	// All is on the disk, so closing has nothing to add; it ends the lock.
 	f.File.Close()
-	return syncDir(filepath.Dir(f.name))
+	return f.syncName()
+}
+
+// syncName makes the name durable. If that fails a new file is taken back: nobody knows
+// what the folder has after the next power failure.
+func (f *File) syncName() error {
+	dir := filepath.Dir(f.name)
+	err := system.SyncDir(dir)
+	switch {
+	case err == nil:
+		return nil
+	case f.replaced:
+		return fmt.Errorf("%s: is the new file, whole, but after a power failure the old one may be back: %w", f.name, err)
+	}
+	if e := system.Remove(f.name); e != nil {
+		return fmt.Errorf("%s: is there, whole, but after a power failure it may be gone: %w", f.name, errors.Join(err, e))
+	}
+	system.SyncDir(dir)
+	return err
 }
 
 // Abort removes what was written.
@@ -127,34 +161,51 @@ func (f *File) Abort() {
 	}
 	f.done = true
 	f.closeDirect()
-	remove(f.File)
+	discard(f.File)
 }
 
 // Remove takes back what Commit did, unless it replaced a file.
 func (f *File) Remove() {
-	if f.done && !f.force {
-		os.Remove(f.name)
+	if f.done && !f.replaced {
+		system.Remove(f.name)
+		system.SyncDir(filepath.Dir(f.name))
 	}
 }
 
+// rename gives the file its name, and finds out whether another one had it.
 func (f *File) rename() error {
-	if f.force {
-		return os.Rename(f.File.Name(), f.name)
-	}
-	err := renameNew(f.File.Name(), f.name)
-	if errors.Is(err, fs.ErrExist) {
-		return &fs.PathError{Op: "create", Path: f.name, Err: fs.ErrExist}
-	}
-	return err
-}
-
-// renameUnlessThere is renameNew where the system has no such call: there is a moment
-// between the look and the renaming.
-func renameUnlessThere(from, to string) error {
-	if _, err := os.Lstat(to); err == nil {
-		return fs.ErrExist
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	err := system.RenameNew(f.File.Name(), f.name)
+	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return os.Rename(from, to)
+	if !f.force {
+		return &fs.PathError{Op: "create", Path: f.name, Err: fs.ErrExist}
+	}
+	f.replaced = true
+	return system.Rename(f.File.Name(), f.name)
+}
+
+// removeUnlocked removes a temporary file unless a run that still goes on has it.
+func removeUnlocked(name string) {
+	f, err := system.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	if ok, err := system.TryLock(f); ok && err == nil {
+		discard(f)
+		return
+	}
+	f.Close()
+}
+
+// discard removes an open file: before it is closed, so that no other run finds it
+// unlocked, but on Windows, which does not remove what is open.
+func discard(f fsys.File) {
+	if runtime.GOOS == "windows" {
+		f.Close()
+		system.Remove(f.Name())
+		return
+	}
+	system.Remove(f.Name())
+	f.Close()
 }

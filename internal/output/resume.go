@@ -2,6 +2,7 @@ package output
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 )
@@ -9,22 +10,35 @@ import (
 // partial is what the name of a file ends with that is fetched bit by bit.
 const partial = ".download"
 
+// ErrNotOurs: a file that an earlier run should have left is of somebody else, or somebody
+// else could have changed it.
+var ErrNotOurs = errors.New("it was not left by a run of yours, or others can change it")
+
 // Resume is as [Create], for a job that goes on where an earlier one stopped: what was
 // written is in a file beside, of a name that does not change, until Commit, or Abort.
-// [File.Keep] leaves it for the next run.
+// [File.Keep] leaves it for the next run. A file beside that is not surely of an earlier run
+// of this user is an error that matches [ErrNotOurs]; [Discard] removes it. Nobody else may
+// write to what it makes, whatever perm is.
 func Resume(name string, perm fs.FileMode, force bool) (*File, error) {
 	if err := free(name, force); err != nil {
 		return nil, err
 	}
-	if fi, err := os.Lstat(name + partial); err == nil && !fi.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "open", Path: name + partial, Err: errors.New("not a regular file")}
+	f, err := system.OpenFile(name+partial, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm&^0o022)
+	if errors.Is(err, fs.ErrExist) {
+		if f, err = system.OpenFile(name+partial, os.O_RDWR, 0); err == nil {
+			err = checkOurs(f, name+partial)
+			if err != nil {
+				f.Close()
+			}
+		} else if fi, e := system.Lstat(name + partial); e == nil && !fi.Mode().IsRegular() {
+			err = notOurs(name+partial, errors.New("it is not a regular file"))
+		}
 	}
-	f, err := os.OpenFile(name+partial, os.O_RDWR|os.O_CREATE, perm)
 	if err != nil {
 		return nil, err
 	}
-	err = Lock(f)
-	if err == nil && !same(f, name+partial) { // it got its name, or was removed, just now
+	err = tryLock(system, f)
+	if err == nil && !system.IsNamed(f, name+partial) { // it got its name, or was removed, just now
 		err = ErrLocked
 	}
 	if err != nil {
@@ -34,11 +48,39 @@ func Resume(name string, perm fs.FileMode, force bool) (*File, error) {
 	return &File{File: f, name: name, force: force}, nil
 }
 
-// same tells whether an open file is still the one that has the name.
-func same(f *os.File, name string) bool {
-	a, errA := f.Stat()
-	b, errB := os.Lstat(name)
-	return errA == nil && errB == nil && os.SameFile(a, b)
+// Discard removes what Resume of the same name left, unless a run has it that still goes on.
+func Discard(name string) error {
+	f, err := system.OpenFile(name+partial, os.O_RDWR, 0)
+	if err != nil { // of somebody else, or a link
+		if err := system.Remove(name + partial); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	if err := tryLock(system, f); err != nil {
+		f.Close()
+		return &fs.PathError{Op: "remove", Path: name + partial, Err: err}
+	}
+	discard(f)
+	return nil
+}
+
+func checkOurs(f interface{ Stat() (fs.FileInfo, error) }, name string) error {
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !fi.Mode().IsRegular() {
+		return notOurs(name, errors.New("it is not a regular file"))
+	}
+	if err := ours(fi); err != nil {
+		return notOurs(name, err)
+	}
+	return nil
+}
+
+func notOurs(name string, why error) error {
+	return fmt.Errorf("%s: %w: %w", name, ErrNotOurs, why)
 }
 
 // Keep ends the use of the file and leaves what was written for the next Resume.

@@ -7,18 +7,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/luksimg/luksimg/internal/fsys"
 )
 
 const randomLength = 16
 
 // createTemp makes a file with a random name. Unlike os.CreateTemp it has the
 // permissions of the final file from the start.
-func createTemp(dir, prefix string, perm fs.FileMode) (*os.File, error) {
+func createTemp(dir, prefix string, perm fs.FileMode) (fsys.File, error) {
 	for {
 		var b [randomLength / 2]byte
 		rand.Read(b[:])
 		name := filepath.Join(dir, prefix+hex.EncodeToString(b[:])+suffix)
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+		f, err := system.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}

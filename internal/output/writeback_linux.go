@@ -2,6 +2,7 @@ package output
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,8 +45,12 @@ func (f *File) wrote(n int64) {
 	if total/writebackStep == (total-n)/writebackStep {
 		return
 	}
+	file, ok := f.File.(*os.File)
+	if !ok {
+		return
+	}
 	// Both are advice: where a filesystem does not take it, nothing is lost.
-	fd := int(f.Fd())
+	fd := int(file.Fd())
 	unix.SyncFileRange(fd, 0, 0, unix.SYNC_FILE_RANGE_WRITE)
 	if total > cacheLimit {
 		unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) // what is on the disk already

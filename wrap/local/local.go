@@ -21,6 +21,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/wrap"
 )
 
@@ -101,20 +102,13 @@ func Open(name string) (*Key, error) {
 	return New(key)
 }
 
-// Create makes a root key in a new file of mode 0600 and returns it. A file that is there
-// is an error that matches [os.ErrExist].
+// Create makes a root key in a new file of mode 0600, which appears when the key is in it and
+// on the disk, and returns it. A file that is there is an error that matches [os.ErrExist].
 func Create(name string) (*Key, error) {
 	key := make([]byte, keySize)
 	defer clear(key)
 	rand.Read(key)
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	_, err = f.Write(key)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		os.Remove(name)
+	if err := output.WriteNew(name, key, 0o600); err != nil {
 		return nil, err
 	}
 	return New(key)

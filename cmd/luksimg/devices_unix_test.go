@@ -1,0 +1,166 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// quickLUKS are arguments of encrypt for an image that is made, and opened, in no time.
+var quickLUKS = []string{"-q", "--format", "luks1", "--pbkdf-force-iterations", "1000"}
+
+// runIn runs the command in this process.
+func runIn(ctx context.Context, args ...string) (code int, output string) {
+	var out bytes.Buffer
+	code = run(ctx, args, &out, &out)
+	return code, out.String()
+}
+
+// encryptedDisk makes a key, a disk and an image of it in a folder.
+func encryptedDisk(t *testing.T, dir string) (key, disk, image string) {
+	t.Helper()
+	key, disk, image = filepath.Join(dir, "key"), filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.luks")
+	noise(t, disk, 20480)
+	for _, args := range [][]string{{"keygen", key}, slices.Concat([]string{"encrypt", "--key-file", key}, quickLUKS, []string{disk, image})} {
+		if code, out := runIn(t.Context(), args...); code != exitDone {
+			t.Fatal(out)
+		}
+	}
+	return key, disk, image
+}
+
+// TestDevices has every verb write to what is no file, or a link to such: refused, with
+// --force too, and nothing is made. The hint names -.
+func TestDevices(t *testing.T) {
+	dir := t.TempDir()
+	key, disk, image := encryptedDisk(t, dir)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, err := range []error{
+		syscall.Mkfifo(at("pipe"), 0o600), os.Symlink("pipe", at("to-pipe")),
+		os.Symlink("/dev/null", at("null")), os.Symlink("/dev/stdout", at("stdout")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := names(t, dir)
+	encrypt := slices.Concat([]string{"encrypt", "--force"}, quickLUKS)
+	for _, dst := range []string{at("pipe"), at("to-pipe"), at("null"), at("stdout"), "/dev/null", "/dev/stdout", "/dev/fd/1"} {
+		mode := func() fs.FileMode {
+			fi, err := os.Lstat(dst)
+			if err != nil {
+				return 0
+			}
+			return fi.Mode()
+		}
+		was := mode()
+		for _, args := range [][]string{
+			slices.Concat(encrypt, []string{"--key-file", key, disk, dst}),
+			slices.Concat(encrypt, []string{"--generate-key", at("new.key"), disk, dst}),
+			slices.Concat(encrypt, []string{"--key-file", key, "--header", dst, disk, at("x")}),
+			slices.Concat(encrypt, []string{"--key-file", key, "--manifest", dst, disk, at("x")}),
+			slices.Concat(encrypt, []string{"--generate-key", dst, disk, at("x")}),
+			{"decrypt", "--force", "--key-file", key, image, dst},
+			{"convert", "--force", disk, dst},
+			{"reencrypt", "--force", "--key-file", key, "--generate-key", at("new.key"), image, dst},
+			{"header", "backup", "--force", image, dst},
+			{"keygen", dst},
+			{"keygen", "--kms", "local:" + dst},
+			{"key", "add", "--key-file", key, "--generate-key", dst, image},
+		} {
+			code, out := runIn(t.Context(), args...)
+			if code != exitFailure || !strings.Contains(out, "not a regular file, and will not be replaced") {
+				t.Errorf("%q: code %d: %s", args, code, out)
+			}
+			// What is no DST has a hint of its own.
+			crypt := slices.Contains([]string{"encrypt", "decrypt", "convert", "reencrypt"}, args[0])
+			if crypt && args[len(args)-1] == dst && !strings.Contains(out, "hint: for standard output, a pipe or a device write to -") {
+				t.Errorf("%q: the hint does not name -: %s", args, out)
+			}
+		}
+		if mode() != was {
+			t.Fatalf("%s is something else now", dst)
+		}
+	}
+	if after := names(t, dir); !slices.Equal(before, after) {
+		t.Errorf("files %q, before %q", after, before)
+	}
+}
+
+// TestOpeningCancelled has named pipes for all that is read, whose other end nobody opens: a
+// signal ends the wait.
+func TestOpeningCancelled(t *testing.T) {
+	dir := t.TempDir()
+	key, disk, image := encryptedDisk(t, dir)
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(image+manifestSuffix, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	root := filepath.Join(dir, "root.key")
+	if code, out := runIn(t.Context(), "keygen", "--kms", "local:"+root); code != exitDone {
+		t.Fatal(out)
+	}
+	x := filepath.Join(dir, "x")
+	for _, args := range [][]string{
+		{"encrypt", "--key-file", key, pipe, x},
+		{"encrypt", "--key-file", pipe, disk, x},
+		{"encrypt", "--passphrase-file", pipe, disk, x},
+		{"encrypt", "--key-file", key, "--volume-key-file", pipe, disk, x},
+		{"decrypt", "--key-file", pipe, image, x},
+		{"decrypt", "--key-file", key, "--header", pipe, image, x},
+		{"decrypt", "--key-file", key, pipe, x},
+		{"verify", "--key-file", key, pipe, image},
+		{"verify", "--key-file", key, disk, pipe},
+		{"inspect", pipe},
+		{"inspect", image}, // its manifest
+		{"header", "backup", pipe, x},
+		{"header", "restore", image, pipe},
+		{"key", "list", pipe},
+		{"key", "test", "--key-file", pipe, image},
+		{"unwrap", "--envelope", pipe, "--kms", "local:" + root, x},
+		{"rewrap", "--envelope", pipe, "--kms", "local:" + root},
+		{"audit", "--image", "x", pipe},
+	} {
+		if code, out := runIn(ctx, args...); code != exitCancelled {
+			t.Errorf("%q: code %d: %s", args, code, out)
+		}
+		if _, err := os.Stat(x); err == nil {
+			t.Fatalf("%q: made a file", args)
+		}
+	}
+	// Lets go what still waits.
+	for _, name := range []string{pipe, image + manifestSuffix} {
+		if f, err := os.OpenFile(name, os.O_RDWR, 0); err == nil {
+			f.Close()
+		}
+	}
+}
+
+// TestEndSignals: all that ends a session ends a job in an orderly way, but what nohup, or a
+// shell that starts it in the background, has ignored.
+func TestEndSignals(t *testing.T) {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !slices.Contains(endSignals(), s) && !signal.Ignored(s) {
+			t.Errorf("%v does not end a job", s)
+		}
+	}
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
+	if slices.Contains(endSignals(), os.Signal(syscall.SIGHUP)) {
+		t.Error("nohup is of no use")
+	}
+}
