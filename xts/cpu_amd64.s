@@ -2,10 +2,13 @@
 
 #include "textflag.h"
 
-// func cpuid7() (ecx uint32)
-TEXT ·cpuid7(SB), NOSPLIT, $0-4
-	MOVL $7, AX
-	XORL CX, CX
+// func cpuid(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32)
+TEXT ·cpuid(SB), NOSPLIT, $0-24
+	MOVL leaf+0(FP), AX
+	MOVL subleaf+4(FP), CX
 	CPUID
-	MOVL CX, ecx+0(FP)
+	MOVL AX, eax+8(FP)
+	MOVL BX, ebx+12(FP)
+	MOVL CX, ecx+16(FP)
+	MOVL DX, edx+20(FP)
 	RET

@@ -78,6 +78,34 @@ func TestUnits(t *testing.T) {
 	})
 }
 
+// TestGroupCounts has every number of what assembly does at a time, in one data unit and
+// in many: its loops go from group to group and from unit to unit.
+func TestGroupCounts(t *testing.T) {
+	forEachImplementation(t, func(t *testing.T, impl implementation) {
+		for _, keySize := range []int{32, 64} {
+			key := randomBytes(t, keySize)
+			for n := 1; n <= 40; n++ {
+				for _, sectorSize := range []int{512, 1024, 4096} {
+					opts := Options{SectorSize: sectorSize}
+					c := mustNew(t, impl, key, opts)
+					src := randomBytes(t, n*sectorSize)
+					for _, d := range directions {
+						compare(t, fmt.Sprintf("%s of %d sectors of %d bytes", d.name, n, sectorSize), src,
+							refSectors(t, d, key, opts, src, 77), func(dst, src []byte) { d.sectors(c, dst, src, 77) })
+					}
+				}
+				c := mustNew(t, impl, key, Options{})
+				src := randomBytes(t, n*512+16*(n%3))
+				tweak := [16]byte(randomBytes(t, 16))
+				for _, d := range directions {
+					compare(t, fmt.Sprintf("%s of a unit of %d bytes", d.name, len(src)), src,
+						refUnit(t, d, key, src, &tweak), func(dst, src []byte) { d.unit(c, dst, src, &tweak) })
+				}
+			}
+		}
+	})
+}
+
 // TestLongUnits has data units that are more than an implementation does at a time.
 func TestLongUnits(t *testing.T) {
 	forEachImplementation(t, func(t *testing.T, impl implementation) {

@@ -10,8 +10,8 @@ const (
 	// strideSize is what every path can do a whole number of groups of.
 	strideSize = 512
 
-	// maskBatch is how many masks the assembly writes at a time: it needs room for
-	// a multiple of it.
+	// maskBatch is how many masks the assembly writes at a time, or twice as many
+	// where it is to make more: it needs room for a multiple of that.
 	maskBatch = 16
 )
 
@@ -26,6 +26,7 @@ type simd struct {
 	tweak    roundKeys
 	rounds   int
 	path     path
+	wide     *wide // what the path needs besides
 }
 
 func newSIMD(p path) func(key []byte) (kernel, error) {
@@ -39,11 +40,17 @@ func newSIMD(p path) func(key []byte) (kernel, error) {
 		k.enc.fill(&enc, k.rounds)
 		k.dec.fill(&dec, k.rounds)
 		expandKey(&k.tweak, key[len(key)/2:])
+		if p.needsWide() {
+			k.wide = newWide(&k.enc, &k.dec)
+		}
 		return k, nil
 	}
 }
 
-func (k *simd) wipe() { *k = simd{} }
+func (k *simd) wipe() {
+	k.wide.wipe()
+	*k = simd{}
+}
 
 func (k *simd) encrypt(dst, src []byte, unit int, t tweak) { k.crypt(false, dst, src, unit, t) }
 func (k *simd) decrypt(dst, src []byte, unit int, t tweak) { k.crypt(true, dst, src, unit, t) }

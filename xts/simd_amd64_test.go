@@ -3,14 +3,17 @@
 package xts
 
 import (
+	"bytes"
+	"os"
 	"reflect"
 	"slices"
 	"testing"
 )
 
-// TestFeatures switches each CPU feature off and looks at which paths are left.
+// TestFeatures switches each CPU feature off and looks at which paths are left, and in
+// which order.
 func TestFeatures(t *testing.T) {
-	all := features{true, true, true, true, true, true, true, true}
+	all := features{true, true, true, true, true, true, true, true, true}
 	names := func(f features) []string {
 		list := []string{}
 		for _, impl := range simdImplementations(f) {
@@ -19,15 +22,16 @@ func TestFeatures(t *testing.T) {
 		return list
 	}
 	tests := map[string][]string{
-		"":           {"vaes-avx512", "vaes-avx2", "aesni-avx"},
-		"aes":        {"vaes-avx512", "vaes-avx2"},
-		"pclmulqdq":  {"vaes-avx512", "vaes-avx2"},
-		"avx":        {"vaes-avx512", "vaes-avx2"},
-		"avx2":       {"vaes-avx512", "aesni-avx"},
+		"":           {"vaes-avx512-skewed", "vaes-avx512", "vaes-avx2", "aesni-avx"},
+		"aes":        {"vaes-avx512-skewed", "vaes-avx512", "vaes-avx2"},
+		"pclmulqdq":  {"vaes-avx512-skewed", "vaes-avx512", "vaes-avx2"},
+		"avx":        {"vaes-avx512-skewed", "vaes-avx512", "vaes-avx2"},
+		"avx2":       {"vaes-avx512-skewed", "vaes-avx512", "aesni-avx"},
 		"vaes":       {"aesni-avx"},
 		"vpclmulqdq": {"aesni-avx"},
 		"avx512f":    {"vaes-avx2", "aesni-avx"},
 		"avx512bw":   {"vaes-avx2", "aesni-avx"},
+		"amd":        {"vaes-avx512", "vaes-avx512-skewed", "vaes-avx2", "aesni-avx"},
 	}
 	for off, want := range tests {
 		if got := names(without(all, off)); !slices.Equal(got, want) {
@@ -63,6 +67,17 @@ func TestWithoutFeature(t *testing.T) {
 	}
 }
 
+// TestMaker compares with what the operating system says.
+func TestMaker(t *testing.T) {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		t.Skip("no /proc/cpuinfo")
+	}
+	if got, want := detect().amd, bytes.Contains(text, []byte("AuthenticAMD")); got != want {
+		t.Errorf("AMD: %v, want %v", got, want)
+	}
+}
+
 // without returns f with the named feature off.
 func without(f features, name string) features {
 	if name == "" {
@@ -71,6 +86,7 @@ func without(f features, name string) features {
 	bits := map[string]*bool{
 		"aes": &f.aes, "pclmulqdq": &f.pclmulqdq, "avx": &f.avx, "avx2": &f.avx2,
 		"vaes": &f.vaes, "vpclmulqdq": &f.vpclmulqdq, "avx512f": &f.avx512f, "avx512bw": &f.avx512bw,
+		"amd": &f.amd,
 	}
 	*bits[name] = false
 	return f

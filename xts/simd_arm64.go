@@ -20,6 +20,14 @@ func encryptARM64(s *schedule, rounds int, dst, src *byte, masks *[16]byte, unit
 //go:noescape
 func decryptARM64(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
 
+// wide is what no path here needs.
+type wide struct{}
+
+func newWide(_, _ *schedule) *wide { return nil }
+func (w *wide) wipe()              {}
+
+func (p path) needsWide() bool { return false }
+
 // lanes is how many blocks a register holds.
 func (p path) lanes() int { return 1 }
 

@@ -23,7 +23,7 @@ func narrow(w width, suffix, requires string) string {
 	f := newFile()
 	f.table("powers"+suffix, powers(8)...)
 	f.table("reduction"+suffix, reduction, 0, reduction, 0)
-	f.function(tweaksDeclaration(suffix), requires, 0, tweaksArgs, w.tweaks(8))
+	f.function(tweaksDeclaration(suffix), requires, 0, tweaksArgs, w.tweaks())
 	n := narrowKernel{w, suffix}
 	for _, d := range directions {
 		f.function(cryptDeclaration(d.name, suffix), requires, 2*n.maskSize()+n.size(), cryptArgs, n.crypt(d.aes))

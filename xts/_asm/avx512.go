@@ -17,7 +17,7 @@ func vaesAVX512() string {
 	const requires = "AVX512F, AVX512BW, VAES, VPCLMULQDQ"
 	f := newFile()
 	f.table("powers512", powers(8)...)
-	f.function(tweaksDeclaration("AVX512"), requires, 0, tweaksArgs, zmm.tweaks(4))
+	f.function(tweaksDeclaration("AVX512"), requires, 0, tweaksArgs, zmm.tweaks())
 	for _, d := range directions {
 		f.function(cryptDeclaration(d.name, "AVX512"), requires, 0, cryptArgs, cryptAVX512(d.aes))
 	}

@@ -28,6 +28,7 @@ func main() {
 func generate() map[string]string {
 	return map[string]string{
 		"avx512_amd64.s": vaesAVX512(),
+		"skewed_amd64.s": skewedAVX512(),
 		"avx2_amd64.s":   vaesAVX2(),
 		"avx_amd64.s":    aesniAVX(),
 		"aes_arm64.s":    aesARM64(),

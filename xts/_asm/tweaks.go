@@ -3,15 +3,15 @@ package main
 import "fmt"
 
 // tweaks makes the body of a function that encrypts counters to the masks of the
-// first blocks of data units, a batch of registers at a time to keep the AES unit
-// busy:
+// first blocks of data units, eight registers at a time to keep the AES unit busy:
 //
 //	(k *roundKeys, rounds int, masks *[16]byte, n int, c *counters)
 //
-// It writes whole batches, so up to 16 masks more than n.
-func (w width) tweaks(batch int) code {
+// It writes a multiple of 16 masks, or of 32 where eight registers hold as many and
+// there are more than 16.
+func (w width) tweaks() code {
 	const keys, masks, n, c = "AX", "DI", "CX", "SI"
-	counter, increment, mask, key := w.r(15), w.r(14), w.r(13), w.r(12)
+	counter, increment, mask := w.r(15), w.r(14), w.r(13)
 	var b code
 	b.op("MOVQ k+0(FP), %s", keys)
 	b.op("MOVQ masks+16(FP), %s", masks)
@@ -23,28 +23,51 @@ func (w width) tweaks(batch int) code {
 	b.op("CMPQ rounds+8(FP), $14")
 	b.op("JEQ aes256")
 	for _, rounds := range []int{10, 14} {
-		b.op("aes%d:", keyBits(rounds))
-		b.op("%s (%s), %s", w.broadcast, keys, key)
-		for i := range batch {
-			b.op("%s %s, %s, %s", w.and, mask, counter, w.r(i))
-			b.op("VPADDQ %s, %s, %s", increment, counter, counter)
-			b.op("%s %s, %s, %s", w.xor, key, w.r(i), w.r(i))
+		bits := keyBits(rounds)
+		b.op("aes%d:", bits)
+		if 8*w.blocks > maskBatch {
+			b.op("CMPQ %s, $%d", n, maskBatch)
+			b.op("JLE few%d", bits)
 		}
-		for round := 1; round <= rounds; round++ {
-			b.op("%s %d(%s), %s", w.broadcast, 16*round, keys, key)
-			for i := range batch {
-				b.op("VAESENC%s %s, %s, %s", last(round, rounds), key, w.r(i), w.r(i))
-			}
-		}
-		for i := range batch {
-			b.op("%s %s, %d(%s)", w.move, w.r(i), w.size()*i, masks)
-		}
-		b.op("ADDQ $%d, %s", w.size()*batch, masks)
-		b.op("SUBQ $%d, %s", w.blocks*batch, n)
-		b.op("JG aes%d", keyBits(rounds))
+		b = append(b, w.tweakBatch(8, rounds)...)
+		b.op("SUBQ $%d, %s", w.blocks*8, n)
+		b.op("JG aes%d", bits)
 		b.op("VZEROUPPER")
 		b.op("RET")
+		if 8*w.blocks > maskBatch {
+			b.op("few%d:", bits)
+			b = append(b, w.tweakBatch(maskBatch/w.blocks, rounds)...)
+			b.op("VZEROUPPER")
+			b.op("RET")
+		}
 	}
+	return b
+}
+
+// maskBatch is how many masks the Go code has room for at least.
+const maskBatch = 16
+
+// tweakBatch encrypts the counters in batch registers, and moves on past their masks.
+func (w width) tweakBatch(batch, rounds int) code {
+	const keys, masks = "AX", "DI"
+	counter, increment, mask, key := w.r(15), w.r(14), w.r(13), w.r(12)
+	var b code
+	b.op("%s (%s), %s", w.broadcast, keys, key)
+	for i := range batch {
+		b.op("%s %s, %s, %s", w.and, mask, counter, w.r(i))
+		b.op("VPADDQ %s, %s, %s", increment, counter, counter)
+		b.op("%s %s, %s, %s", w.xor, key, w.r(i), w.r(i))
+	}
+	for round := 1; round <= rounds; round++ {
+		b.op("%s %d(%s), %s", w.broadcast, 16*round, keys, key)
+		for i := range batch {
+			b.op("VAESENC%s %s, %s, %s", last(round, rounds), key, w.r(i), w.r(i))
+		}
+	}
+	for i := range batch {
+		b.op("%s %s, %d(%s)", w.move, w.r(i), w.size()*i, masks)
+	}
+	b.op("ADDQ $%d, %s", w.size()*batch, masks)
 	return b
 }
 

@@ -1,0 +1,283 @@
+package main
+
+import "fmt"
+
+// skewedAVX512 makes the second kernel for VAES with AVX-512, for CPUs that look less
+// far ahead than what vaesAVX512 relies on: AMD's Zen 4 and Zen 5.
+//
+// Those execute AES on two pipes (Zen 4 each on half a register at a time), four
+// cycles from input to output, so that only eight registers in flight keep Zen 5's
+// busy. A kernel that loads, does the rounds, and stores, one after the other, has
+// fewer in flight at every seam. Here there is no seam: the eight registers are four
+// pairs, the phases, and each phase is a quarter of the rounds ahead of the next
+// one. Where one phase ends its blocks and begins the next, the others are amid
+// their rounds. The masks of the next blocks of a phase are made in the quarter
+// before, spread between the rounds.
+//
+// The loop goes round once more than there are groups. The first time the registers
+// hold nothing, and what the phases end goes to a place on the stack; the last time
+// what they begin is never ended. So the skew needs no code before and after the loop.
+//
+// On Zen 5 byte shuffles take AES pipes, and so do broadcasts from memory, in part;
+// shifts of words, shuffles of words and logic do not. (Measured: 64 AES instructions
+// on eight registers with 64 others between them took 1.00 times as long with VPSLLQ,
+// VPSHUFD, VPTERNLOGQ, and 1.35 times with VPSHUFB, VPSLLDQ, VBROADCASTI32X4.) Hence
+// round keys are there as wide as a register, and no byte is shuffled.
+func skewedAVX512() string {
+	const requires = "AVX512F, AVX512BW, VAES, VPCLMULQDQ"
+	f := newFile()
+	for _, d := range directions {
+		declaration := fmt.Sprintf("func %sSkewed(s *wideSchedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)", d.name)
+		f.function(declaration, requires, groupSize+64, cryptArgs, skewed{d.aes}.crypt())
+	}
+	return f.String()
+}
+
+// Offsets in the Go struct wideSchedule.
+const (
+	wideWhiten = 0   // first round key XOR last
+	wideLast   = 64  // last round key
+	wideStep   = 128 // correction for multiplying by x^32
+	wideLeft   = 192 // exponents of the first four blocks: 0, 1, 2, 3
+	wideRight  = 256 // and 64 less those
+	wideMiddle = 320
+)
+
+const (
+	groupSize  = 512
+	phases     = 4
+	phaseWidth = 8 / phases // registers
+)
+
+// Vector registers of a skewed kernel. Blocks are in Z0 to Z7, their masks, XORed with
+// the last round key, in Z8 to Z15.
+const (
+	sWhiten    = "Z16"
+	sLast      = "Z17"
+	sStep      = "Z18"
+	sKey       = "Z19"
+	sFirst     = "Z20" // masks of the first four blocks of a unit
+	sSwapped   = "Z21" // the same with their halves swapped
+	sTemp0     = "Z22"
+	sTemp1     = "Z23"
+	sReduction = sTemp1 // where it is multiplied by, which saves the other temporary
+	sParts     = 24     // and the seven after it: what masks are about to be made of
+)
+
+// Mask registers of a skewed kernel.
+const (
+	sLowHalves = "K1" // the lower quadword of each block
+	sLowWords  = "K2" // the lowest doubleword of each block
+)
+
+// A skewed is a kernel for one direction, named by its AES instruction.
+type skewed struct{ aes string }
+
+func (k skewed) crypt() code {
+	var b code
+	b.op("MOVQ s+0(FP), AX")
+	b.op("MOVQ dst+16(FP), R10") // where the next group goes
+	b.op("MOVQ src+24(FP), SI")
+	b.op("MOVQ masks+32(FP), BX")
+	b.op("MOVQ units+40(FP), R9") // groups that are not begun, of all units
+	b.op("MOVQ groups+48(FP), R8")
+	b.op("IMULQ R8, R9")
+	b.op("LEAQ 63(SP), DI")
+	b.op("ANDQ $-64, DI")
+	b.op("MOVQ DI, R11")
+	b.op("MOVL $0x55, DX")
+	b.op("KMOVQ DX, %s", sLowHalves)
+	b.op("MOVL $0x1111, DX")
+	b.op("KMOVQ DX, %s", sLowWords)
+	b.op("VMOVDQA64 %d(AX), %s", wideWhiten, sWhiten)
+	b.op("VMOVDQA64 %d(AX), %s", wideLast, sLast)
+	b.op("VMOVDQA64 %d(AX), %s", wideStep, sStep)
+	for i := range 16 {
+		b.op("VPXORQ Z%d, Z%d, Z%d", i, i, i)
+	}
+	b.op("CMPQ rounds+8(FP), $14")
+	b.op("JEQ start256")
+	for _, rounds := range []int{10, 14} {
+		g := skewedGroup{k.aes, rounds}
+		bits := keyBits(rounds)
+		if g.multiplies() {
+			// The lowest bit of the product is there already, see start and step.
+			b.op("MOVQ $%#x, DX", reduction&^1)
+			b.op("VPBROADCASTQ DX, %s", sReduction)
+		}
+		b.op("start%d:", bits)
+		b.op("MOVQ R8, CX")
+		b = append(b, g.code(g.start)...)
+		b = append(b, advance(bits)...)
+		b.op("JZ start%d", bits)
+		b.op("step%d:", bits)
+		b = append(b, g.code(g.step)...)
+		b = append(b, advance(bits)...)
+		b.op("JNZ step%d", bits)
+		b.op("JMP start%d", bits)
+
+		// Once more after the last group. What is read then is that group again.
+		b.op("end%d:", bits)
+		b.op("JLT wipe")
+		b.op("SUBQ $%d, SI", groupSize)
+		b.op("JMP step%d", bits)
+	}
+	b.op("wipe:")
+	b.op("VPXORQ Z0, Z0, Z0")
+	for i := range 8 {
+		b.op("VMOVDQA64 Z0, %d(R11)", 64*i)
+	}
+	b.op("VZEROUPPER")
+	b.op("RET")
+	return b
+}
+
+// advance moves on to the next group, and tells by the zero flag whether it begins a
+// unit.
+func advance(bits int) code {
+	var b code
+	b.op("ADDQ $%d, SI", groupSize)
+	b.op("MOVQ R10, DI")
+	b.op("ADDQ $%d, R10", groupSize)
+	b.op("DECQ R9")
+	b.op("JLE end%d", bits)
+	b.op("DECQ CX")
+	return b
+}
+
+// A skewedGroup makes one turn of the loop: all rounds of 512 bytes, half of them on
+// average on the group that ends and half on the one that begins.
+type skewedGroup struct {
+	aes    string
+	rounds int
+}
+
+// ending returns at which step of the turn phase p ends its blocks. There are as many
+// steps as rounds, and the last phase ends with the last of them.
+func (g skewedGroup) ending(p int) int { return ((p+1)*g.rounds+phases-1)/phases - 1 }
+
+// code is the turn. masks is how the masks of register i of the next group are made.
+func (g skewedGroup) code(masks func(i int) (before, after code)) code {
+	var b, main, before code
+	var after [8]code
+	ahead := prefetch(groupSize)
+	prepare := func(p int) {
+		before = nil
+		for i := p * phaseWidth; i < (p+1)*phaseWidth; i++ {
+			var first code
+			first, after[i] = masks(i)
+			before = append(before, first...)
+		}
+		n := len(ahead) / (phases - p)
+		before, ahead = merge(before, ahead[:n]), ahead[n:]
+	}
+	prepare(0)
+	for step := range g.rounds {
+		for p := range phases {
+			round := (step - g.ending(p) + g.rounds) % g.rounds
+			if round > 0 {
+				main.op("VMOVDQA64 %d(AX), %s", wideMiddle+64*(round-1), sKey)
+				for i := p * phaseWidth; i < (p+1)*phaseWidth; i++ {
+					main.op("%s %s, Z%d, Z%d", g.aes, sKey, i, i)
+				}
+				continue
+			}
+			b = append(b, merge(main, before)...)
+			main = nil
+			for i := p * phaseWidth; i < (p+1)*phaseWidth; i++ {
+				main.op("%sLAST Z%d, Z%d, Z%d", g.aes, 8+i, i, i)
+				main.op("VMOVDQU64 Z%d, %d(DI)", i, 64*i)
+				main = append(main, after[i]...)
+				main.op("VMOVDQA64 %s, Z%d", sWhiten, i)
+				main.op("VPTERNLOGQ $0x96, %d(SI), Z%d, Z%d", 64*i, 8+i, i)
+			}
+			if p+1 < phases {
+				prepare(p + 1)
+			}
+		}
+	}
+	return append(b, main...)
+}
+
+// multiplies reports whether masks are made with carry-less multiplications. Shifts in
+// place of one are three or four instructions more, which AES-256 has room for between
+// its rounds. AES-128 has not: there the multiplication is faster, although it takes
+// AES pipes on Zen 4.
+func (g skewedGroup) multiplies() bool { return g.rounds == 10 }
+
+// parts names the two registers that hold what the masks of register i are made of
+// when the last round of the present blocks has used the present ones. While those of
+// one phase are in use those of the next one are filled.
+func parts(i int) (string, string) {
+	n := sParts + i%(2*phaseWidth)
+	return fmt.Sprintf("Z%d", n), fmt.Sprintf("Z%d", n+2*phaseWidth)
+}
+
+// start makes masks of the first group of a unit: those of register i by multiplying
+// the masks of the first four blocks by x^4i, in halves of 64 bits. The bits that fall
+// out of a lower half go to the upper one; those that fall out of an upper half are
+// multiplied by the reduction and go to the lower one.
+func (g skewedGroup) start(i int) (before, after code) {
+	product, rest := parts(i)
+	if i > 0 {
+		before.op("VPSLLQ $%d, %s, %s", 4*i, sFirst, product)
+		before.op("VPSRLQ $%d, %s, %s", 64-4*i, sSwapped, sTemp0)
+		before = append(before, g.reduce(sTemp0, product, rest)...)
+		if g.multiplies() {
+			after.op("VPXORQ %s, %s, Z%d", product, sLast, 8+i)
+			return before, after
+		}
+		before.op("VPTERNLOGQ $0x96, %s, %s, %s", sLast, sTemp0, rest)
+		after.op("VPXORQ %s, %s, Z%d", product, rest, 8+i)
+		return before, after
+	}
+	before.op("VBROADCASTI32X4 (BX), %s", sFirst)
+	before.op("ADDQ $16, BX")
+	before.op("VPSHUFD $0x4e, %s, %s", sFirst, sTemp0)
+	before.op("VPSLLVQ %d(AX), %s, %s", wideLeft, sFirst, sFirst)
+	before.op("VPSRLVQ %d(AX), %s, %s", wideRight, sTemp0, sTemp0)
+	before = append(before, g.reduce(sTemp0, sFirst, rest)...)
+	if !g.multiplies() {
+		before.op("VPTERNLOGQ $0x96, %s, %s, %s", sTemp0, rest, sFirst)
+	}
+	before.op("VPSHUFD $0x4e, %s, %s", sFirst, sSwapped)
+	after.op("VPXORQ %s, %s, Z8", sFirst, sLast)
+	return before, after
+}
+
+// reduce adds to product the bits in fallen, where lower halves are to be multiplied
+// by the reduction x^7 + x^2 + x + 1. With shifts two terms are left to add: they are
+// in fallen and in rest.
+func (g skewedGroup) reduce(fallen, product, rest string) code {
+	var b code
+	if g.multiplies() {
+		b.op("VPCLMULQDQ $0x00, %s, %s, %s", sReduction, fallen, rest)
+		b.op("VPTERNLOGQ $0x96, %s, %s, %s", fallen, rest, product)
+		return b
+	}
+	b.op("VPADDQ.Z %s, %s, %s, %s", fallen, fallen, sLowHalves, sTemp1)
+	b.op("VPSLLQ.Z $2, %s, %s, %s", fallen, sLowHalves, rest)
+	b.op("VPTERNLOGQ $0x96, %s, %s, %s", fallen, sTemp1, product)
+	b.op("VPSLLQ.Z $7, %s, %s, %s", fallen, sLowHalves, fallen)
+	return b
+}
+
+// step makes the masks of register i from those of the group before in the same unit,
+// multiplying by x^32: each doubleword moves up by one, the highest comes in at the
+// bottom, and to it is added what else the reduction makes of it.
+func (g skewedGroup) step(i int) (before, after code) {
+	_, rest := parts(i)
+	if g.multiplies() {
+		before.op("VPSRLQ $32, Z%d, %s", 8+i, sTemp0)
+		before.op("VPCLMULQDQ $0x01, %s, %s, %s", sReduction, sTemp0, rest)
+	} else {
+		before.op("VPSHUFD.Z $0x03, Z%d, %s, %s", 8+i, sLowWords, sTemp0)
+		before.op("VPADDQ %s, %s, %s", sTemp0, sTemp0, sTemp1)
+		before.op("VPSLLQ $2, %s, %s", sTemp0, rest)
+		before.op("VPSLLQ $7, %s, %s", sTemp0, sTemp0)
+		before.op("VPTERNLOGQ $0x96, %s, %s, %s", sTemp0, sTemp1, rest)
+	}
+	after.op("VPSHUFD $0x93, Z%d, Z%d", 8+i, 8+i)
+	after.op("VPTERNLOGQ $0x96, %s, %s, Z%d", sStep, rest, 8+i)
+	return before, after
+}

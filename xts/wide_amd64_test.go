@@ -1,0 +1,54 @@
+//go:build !purego
+
+package xts
+
+import (
+	"bytes"
+	"testing"
+	"unsafe"
+)
+
+// TestWideLayout has the offsets that xts/_asm knows.
+func TestWideLayout(t *testing.T) {
+	var s wideSchedule
+	for _, test := range []struct {
+		name      string
+		got, want uintptr
+	}{
+		{"whiten", unsafe.Offsetof(s.whiten), 0},
+		{"last", unsafe.Offsetof(s.last), 64},
+		{"step", unsafe.Offsetof(s.step), 128},
+		{"left", unsafe.Offsetof(s.left), 192},
+		{"right", unsafe.Offsetof(s.right), 256},
+		{"middle", unsafe.Offsetof(s.middle), 320},
+	} {
+		if test.got != test.want {
+			t.Errorf("%s is at %d, the assembly has it at %d", test.name, test.got, test.want)
+		}
+	}
+}
+
+// TestWide looks at where the schedules are, which the assembly loads with
+// instructions that fault elsewhere, and at whether they are wiped.
+func TestWide(t *testing.T) {
+	made, err := newSIMD(skewed)(randomBytes(t, 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := made.(*simd)
+	w := k.wide
+	for _, s := range []*wideSchedule{w.enc(), w.dec()} {
+		if p := uintptr(unsafe.Pointer(s)); p%wideAlign != 0 {
+			t.Errorf("a schedule at %#x", p)
+		}
+	}
+	if got, want := w.dec().middle[12][3], k.enc.middle[0]; got == want {
+		t.Error("the schedule that decrypts has the round keys of the other one")
+	}
+	k.wipe()
+	for i := range w.rooms {
+		if !bytes.Equal(w.rooms[i].bytes[:], make([]byte, len(w.rooms[i].bytes))) {
+			t.Error("round keys are left after wiping")
+		}
+	}
+}
