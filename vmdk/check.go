@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 // maxProblems is how many problems are described.
@@ -162,7 +163,7 @@ func (c *checker) grain(grain, at int64, e uint32) error {
 func (c *checker) length(grain, at int64, e uint32) (int64, error) {
 	s, pos := c.s, grain<<c.s.grainBits
 	raw := binary.LittleEndian.AppendUint32(nil, e)
-	r, err := c.x.decode(&tableSlice{s, at, raw}, at, pos, pos+1)
+	r, err := c.x.decode(&disk.Page{Off: at, B: raw}, at, pos, pos+1)
 	if err != nil {
 		return 0, err
 	}
@@ -173,11 +174,11 @@ func (c *checker) length(grain, at int64, e uint32) (int64, error) {
 	case s.flags&flagMarkers == 0:
 		return 1, nil // more is not known
 	}
-	off, size, err := r.compressedRange(make([]byte, grainMarker))
+	off, size, err := c.x.compressedRange(grain, r.Host, make([]byte, grainMarker))
 	if err != nil {
 		return 0, err
 	}
-	n := (off + size - r.host + sectorSize - 1) / sectorSize
+	n := (off + size - r.Host + sectorSize - 1) / sectorSize
 	if what := s.inMetadata(int64(e), n); what != "" {
 		return 0, fieldError(at, "grain table entry", e, "a grain of %d sectors past %s", n, what)
 	}

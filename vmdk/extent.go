@@ -2,21 +2,20 @@ package vmdk
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 // An extent is a part of the disk.
 type extent struct {
-	line   extentLine
-	number int64
-	other  bool // it is in another file than the descriptor
+	line  extentLine
+	other bool // it is in another file than the descriptor
 
-	start, size int64       // in the disk, bytes
-	src         io.ReaderAt // where data are; nil for zeros
-	sparse      *sparse     // for a sparse one
+	start, size int64     // in the disk, bytes
+	file        disk.File // where data are, but for zeros
+	sparse      *sparse   // for a sparse one
 }
 
 // wrap says which extent an error is about, unless the disk has only one file.
@@ -53,7 +52,7 @@ func (d *Disk) openExtent(x *extent, files map[string]image.Source) error {
 		}
 		files[x.line.name] = src
 	}
-	x.other, x.src = true, src
+	x.other, x.file = true, disk.File{R: src, Wrap: x.wrap}
 	if x.line.kind == typeFlat {
 		return d.checkFlat(x, src.Size())
 	}
@@ -90,7 +89,7 @@ func (d *Disk) openSplit(x *extent, src image.Source) error {
 // file, which may have been rounded up to whole grains: what the guest sees is then
 // in the descriptor.
 func (d *Disk) fit(x *extent, only bool) error {
-	x.src = x.sparse.r
+	x.file.R = x.sparse.r
 	want, have := x.line.sectors, x.sparse.sectors
 	if want == have {
 		return nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/internal/inflate"
 )
 
@@ -23,12 +24,6 @@ var (
 // maxCompressed is how many bytes a compressed grain may have: data that cannot be
 // compressed grow a little.
 func maxCompressed(grain int64) int64 { return grain + grain/8 + sectorSize }
-
-// A grainKey tells the grains of all extents apart.
-type grainKey struct {
-	x     *extent
-	grain int64
-}
 
 // grainBytes returns how long the longest grain of the disk is.
 func (d *Disk) grainBytes() int64 {
@@ -45,11 +40,14 @@ func (d *Disk) grainBytes() int64 {
 var buffers = sync.Pool{New: func() any { b := make([]byte, sectorSize); return &b }}
 
 // decompress fills dst, which is one grain, with the compressed grain of a run.
-func (r run) decompress(dst []byte) error {
-	s := r.x.sparse
+func (d *Disk) decompress(dst []byte, r disk.Run) error {
+	start := int64(r.Key) // of the grain, in the disk
+	x := d.extentAt(start)
+	s := x.sparse
+	number := (start - x.start) >> s.grainBits
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	off, n, err := r.compressedRange((*buf)[:grainMarker])
+	off, n, err := x.compressedRange(number, r.Host, (*buf)[:grainMarker])
 	if err != nil {
 		return err
 	}
@@ -61,7 +59,7 @@ func (r run) decompress(dst []byte) error {
 		return err
 	}
 	// The last grain of an extent may be as short as what the guest can see of it.
-	need := min(int64(len(dst)), r.x.size-r.grain<<s.grainBits)
+	need := min(int64(len(dst)), x.size-number<<s.grainBits)
 	got, err := inflateGrain(dst, src, s.flags&flagMarkers != 0)
 	if err == nil && int64(got) < need {
 		err = errShort
@@ -74,31 +72,31 @@ func (r run) decompress(dst []byte) error {
 	return nil
 }
 
-// compressedRange returns which bytes of the file are the zlib data of a grain: by
+// compressedRange returns which bytes of the file are the zlib data of a grain at host: by
 // its marker, whose place in the extent must be the one that the grain table says.
 // Without markers it is as much as a grain may have. The marker is read into raw.
-func (r run) compressedRange(raw []byte) (off, n int64, err error) {
-	s := r.x.sparse
+func (x *extent) compressedRange(number, host int64, raw []byte) (off, n int64, err error) {
+	s := x.sparse
 	most := maxCompressed(1 << s.grainBits)
 	if s.flags&flagMarkers == 0 {
-		return r.host, min(most, s.fileSize-r.host), nil
+		return host, min(most, s.fileSize-host), nil
 	}
-	if r.host > s.fileSize-grainMarker {
-		return 0, 0, fieldError(r.host, "grain marker", s.fileSize-r.host, "%d bytes inside the file", grainMarker)
+	if host > s.fileSize-grainMarker {
+		return 0, 0, fieldError(host, "grain marker", s.fileSize-host, "%d bytes inside the file", grainMarker)
 	}
-	if _, err := readFull(s.r, raw, r.host); err != nil {
+	if _, err := readFull(s.r, raw, host); err != nil {
 		return 0, 0, err
 	}
-	first := uint64(r.grain) << s.grainBits / sectorSize
+	first := uint64(number) << s.grainBits / sectorSize
 	if lba := binary.LittleEndian.Uint64(raw); lba != first {
-		return 0, 0, fieldError(r.host, "grain marker", lba, "sector %d, as the grain table says", first)
+		return 0, 0, fieldError(host, "grain marker", lba, "sector %d, as the grain table says", first)
 	}
-	off, n = r.host+grainMarker, int64(binary.LittleEndian.Uint32(raw[8:]))
+	off, n = host+grainMarker, int64(binary.LittleEndian.Uint32(raw[8:]))
 	switch {
 	case n == 0 || n > most:
-		return 0, 0, fieldError(r.host+8, "grain marker size", n, "from 1 to %d bytes", most)
+		return 0, 0, fieldError(host+8, "grain marker size", n, "from 1 to %d bytes", most)
 	case n > s.fileSize-off:
-		return 0, 0, fieldError(r.host+8, "grain marker size", n, "at most %d bytes, to the end of the file", s.fileSize-off)
+		return 0, 0, fieldError(host+8, "grain marker size", n, "at most %d bytes, to the end of the file", s.fileSize-off)
 	}
 	return off, n, nil
 }

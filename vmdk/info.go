@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 // maxWarnings is how many warnings are kept.
@@ -45,7 +47,7 @@ type ExtentInfo struct {
 func (d *Disk) Info(ctx context.Context) (Info, error) {
 	i := Info{
 		CreateType:  d.desc.createType,
-		VirtualSize: d.size,
+		VirtualSize: d.disk.Size,
 		FileSize:    d.fileSize,
 		ParentFile:  d.desc.parentHint,
 		AdapterType: d.desc.adapterType,
@@ -93,10 +95,10 @@ func (d *Disk) sum(ctx context.Context, x *extent, bytes *int64) error {
 		if err != nil {
 			return x.wrap(err)
 		}
-		if r.kind == kindData || r.kind == kindCompressed {
-			*bytes += r.n
+		if r.Kind == disk.Data || r.Kind == disk.Packed {
+			*bytes += r.N
 		}
-		pos += r.n
+		pos += r.N
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package vmdk
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
@@ -86,28 +85,8 @@ func (d *Disk) openParent() error {
 		return fieldError(0, "descriptor parentCID", hexCID(d.desc.parentCID), "%s, the CID of the parent %s: it was changed since, or is another disk",
 			hexCID(p.desc.cid), quote(d.desc.parentHint))
 	}
-	d.parent = src
+	d.disk.Parent, d.disk.ParentName = src, "parent "+quote(d.desc.parentHint)
 	return nil
-}
-
-// readParent reads what is not in this image. What the parent is too short for is
-// zeros.
-func (d *Disk) readParent(p []byte, pos int64) (int, error) {
-	n := 0
-	if d.parent != nil {
-		n = int(max(min(int64(len(p)), d.parent.Size()-pos), 0))
-	}
-	if n > 0 {
-		got, err := d.parent.ReadAt(p[:n], pos)
-		if got < n {
-			if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			return got, fmt.Errorf("vmdk: parent %s: %w", quote(d.desc.parentHint), err)
-		}
-	}
-	clear(p[n:])
-	return len(p), nil
 }
 
 // hexCID writes a content ID as descriptors do.

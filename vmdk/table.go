@@ -2,56 +2,21 @@ package vmdk
 
 import (
 	"encoding/binary"
-	"sync/atomic"
+
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
-const (
-	// Grain tables are read and kept in slices of this many bytes, or whole if they
-	// are smaller.
-	maxSlice = 4096
+// pageSize is how much of a grain table is read and kept at a time, in bytes.
+const pageSize = 4096
 
-	sliceSlots = 1024 // so all slices are at most 4 MiB
-)
-
-// tableCache keeps slices of grain tables, of all extents. A slice has one place
-// where it may be, so that a look-up is one atomic load; what was there before is
-// dropped.
-type tableCache struct {
-	slots [sliceSlots]atomic.Pointer[tableSlice]
-}
-
-// A tableSlice is a part of a grain table, which does not change. At the end of a
-// file it may be cut short.
-type tableSlice struct {
-	s   *sparse
-	off int64 // in the file
-	b   []byte
-}
-
-// slice returns entries from i on of a grain table at off, at most so many as are in
-// a slice.
-func (d *Disk) slice(x *extent, off, i int64) (*tableSlice, error) {
-	s := x.sparse
-	size := min(int64(4)<<s.tableBits, maxSlice)
-	start := off + 4*i&^(size-1)
-	// Slices that are used one after the other are next to each other in most files,
-	// and files one after the other: they have different slots.
-	n := max(size, sectorSize)
-	slot := &d.tables.slots[uint64(start/n+x.number*61)%sliceSlots]
-	if c := slot.Load(); c != nil && c.s == s && c.off == start {
-		return c, nil
-	}
-	c := &tableSlice{s, start, make([]byte, min(size, s.fileSize-start))}
-	if _, err := readFull(s.r, c.b, start); err != nil {
-		return nil, err
-	}
-	slot.Store(c)
-	return c, nil
+// page returns the page of the file of a sparse extent that a table entry is in.
+func (d *Disk) page(x *extent, at int64) (*disk.Page, error) {
+	return d.pages.Page(&x.file, x.sparse.fileSize, at)
 }
 
 // locateSparse returns the run at pos of a sparse extent, up to end: with one step
-// for each directory entry without a table, and at most one slice of a table.
-func (d *Disk) locateSparse(x *extent, pos, end int64) (run, error) {
+// for each directory entry without a table, and at most one page of a table.
+func (d *Disk) locateSparse(x *extent, pos, end int64) (disk.Run, error) {
 	s := x.sparse
 	span := s.spanBits()
 	i, last := pos>>span, (end-1)>>span
@@ -64,30 +29,30 @@ func (d *Disk) locateSparse(x *extent, pos, end int64) (run, error) {
 		if j < last {
 			end = (j + 1) << span
 		}
-		return run{kind: kindParent, n: end - pos, x: x}, nil
+		return disk.Run{N: end - pos}, nil
 	}
 	if i < last {
 		end = (i + 1) << span
 	}
 	index := func(pos int64) int64 { return pos >> s.grainBits & (1<<s.tableBits - 1) }
-	c, err := d.slice(x, table, index(pos))
+	p, err := d.page(x, table+4*index(pos))
 	if err != nil {
-		return run{}, err
+		return disk.Run{}, err
 	}
-	r, err := x.decode(c, table+4*index(pos), pos, end)
+	r, err := x.decode(p, table+4*index(pos), pos, end)
 	if err != nil {
-		return run{}, err
+		return disk.Run{}, err
 	}
-	for pos+r.n < end && r.kind != kindCompressed {
-		at := table + 4*index(pos+r.n)
-		if at-c.off >= int64(len(c.b)) {
+	for pos+r.N < end && r.Kind != disk.Packed {
+		at := table + 4*index(pos+r.N)
+		if at-p.Off+4 > int64(len(p.B)) {
 			break
 		}
-		more, err := x.decode(c, at, pos+r.n, end)
-		if err != nil || !r.joins(more) {
+		more, err := x.decode(p, at, pos+r.N, end)
+		if err != nil || !r.Joins(more) {
 			break
 		}
-		r.n += more.n
+		r.N += more.N
 	}
 	return r, nil
 }
@@ -99,26 +64,26 @@ const (
 )
 
 // decode returns the run at pos of the extent that the entry at at of its file gives.
-func (x *extent) decode(c *tableSlice, at, pos, end int64) (run, error) {
+func (x *extent) decode(p *disk.Page, at, pos, end int64) (disk.Run, error) {
 	s := x.sparse
-	e := binary.LittleEndian.Uint32(c.b[at-c.off:])
+	e := binary.LittleEndian.Uint32(p.B[at-p.Off:])
 	grain := int64(1) << s.grainBits
 	within := pos & (grain - 1)
-	r := run{n: min(grain-within, end-pos), x: x}
+	r := disk.Run{N: min(grain-within, end-pos)}
 	switch {
 	case e == entryNone:
 		return r, nil
 	case e == entryZero && s.flags&flagZeroGrain != 0:
-		r.kind = kindHole
+		r.Kind = disk.Hole
 		return r, nil
 	}
 	// Of the last grain the file has to have what the guest can see.
 	need := min(grain, x.size-(pos-within))
 	sectors := (need + sectorSize - 1) / sectorSize
-	r.kind, r.host = kindData, int64(e)*sectorSize+within
+	r.Kind, r.File, r.Host = disk.Data, &x.file, int64(e)*sectorSize+within
 	if s.compressed {
-		r.kind, r.host = kindCompressed, int64(e)*sectorSize
-		r.grain = pos >> s.grainBits
+		r.Kind, r.File, r.Host = disk.Packed, &x.file, int64(e)*sectorSize
+		r.Key, r.Within, r.UnitSize = uint64(x.start+pos-within), within, grain
 		need, sectors = 1, 1
 	}
 	if int64(e)*sectorSize > s.fileSize-need {

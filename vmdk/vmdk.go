@@ -14,13 +14,13 @@
 package vmdk
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
 	"github.com/luksimg/luksimg/internal/decoded"
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 // sectorSize is what all offsets and sizes in a VMDK count, in bytes.
@@ -49,21 +49,19 @@ type Options struct {
 
 // A Disk is an open VMDK, seen as its guest sees it. It is an image.Source and an
 // image.Extenter, and safe for concurrent use. In memory it holds the grain
-// directories, 4 bytes for each 32 MiB of most disks, up to 4 MiB of grain tables,
+// directories, 4 bytes for each 32 MiB of most disks, up to 2 MiB of grain tables,
 // and a few decompressed grains. There is nothing to be closed but what Resolve
 // gave.
 type Disk struct {
+	disk     disk.Disk
 	opts     Options
 	fileSize int64
-	size     int64 // virtual size, bytes
 	desc     *descriptor
 	extents  []*extent // in the order of the disk, without gaps
-	parent   image.Source
 	warnings []string
 
-	entries int64 // of all grain directories
-	tables  tableCache
-	grains  *decoded.Cache[grainKey] // that are compressed
+	entries int64      // of all grain directories
+	pages   disk.Pages // of grain tables
 }
 
 var (
@@ -84,7 +82,8 @@ var (
 // [Options.Resolve]. Other errors are those of r and of Resolve. What is odd but
 // readable is in [Info.Warnings].
 func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
-	d := &Disk{opts: opts, fileSize: size}
+	d := &Disk{opts: opts, fileSize: size, pages: disk.Pages{Format: "vmdk", Size: pageSize}}
+	d.disk = disk.Disk{Format: "vmdk", Locate: d.locate, Unpack: d.decompress, MetadataOnly: opts.MetadataOnly}
 	start := make([]byte, min(max(size, 0), probeBytes))
 	if _, err := readFull(r, start, 0); err != nil {
 		return nil, err
@@ -104,7 +103,7 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	if err := d.openParent(); err != nil {
 		return nil, err
 	}
-	d.grains = decoded.New[grainKey](d.grainBytes())
+	d.disk.Units = decoded.New[disk.Unit](d.grainBytes())
 	return d, nil
 }
 
@@ -176,75 +175,20 @@ func (d *Disk) openDescriptor(r io.ReaderAt) error {
 // add puts an extent at the end of the disk. That the sizes of all extents can be
 // added was checked when they were parsed.
 func (d *Disk) add(x *extent) {
-	x.number, x.start, x.size = int64(len(d.extents)), d.size, x.line.sectors*sectorSize
-	d.size += x.size
+	x.start, x.size = d.disk.Size, x.line.sectors*sectorSize
+	d.disk.Size += x.size
 	d.extents = append(d.extents, x)
 }
 
 // Size returns the virtual size in bytes, a multiple of 512.
-func (d *Disk) Size() int64 { return d.size }
+func (d *Disk) Size() int64 { return d.disk.Size }
 
 // ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
 // with io.EOF. Grains that are next to each other in a file are read at once.
-func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, errors.New("vmdk: read at a negative offset")
-	}
-	if d.opts.MetadataOnly {
-		return 0, errMetadataOnly
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if off >= d.size {
-		return 0, io.EOF
-	}
-	var end error
-	if int64(len(p)) > d.size-off {
-		p, end = p[:d.size-off], io.EOF
-	}
-	done := 0
-	for done < len(p) {
-		pos := off + int64(done)
-		run, err := d.next(pos, off+int64(len(p)))
-		if err != nil {
-			return done, err
-		}
-		n, err := d.readRun(p[done:][:run.n], run, pos)
-		done += n
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, end
-}
+func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 
-var errMetadataOnly = errors.New("vmdk: the image was opened for its metadata only")
-
-// readRun reads the start of a run of guest-visible bytes at pos.
-func (d *Disk) readRun(p []byte, r run, pos int64) (int, error) {
-	switch r.kind {
-	case kindData:
-		n, err := readFull(r.x.src, p, r.host)
-		return n, r.x.wrap(err)
-	case kindCompressed:
-		size := int64(1) << r.x.sparse.grainBits
-		n, err := d.grains.Read(p, grainKey{r.x, r.grain}, (pos-r.x.start)&(size-1), size, r.decompress)
-		return n, r.x.wrap(err)
-	case kindParent:
-		return d.readParent(p, pos)
-	}
-	clear(p)
-	return len(p), nil
-}
-
-// readFull is [image.ReadFull] of a file, with an error that says where.
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
-	n, err := image.ReadFull(r, p, off)
-	if err != nil {
-		err = fmt.Errorf("vmdk: read %d bytes at offset %d of the file: %w", len(p), off, err)
-	}
-	return n, err
+	return disk.ReadFull("vmdk", r, p, off)
 }
 
 func fieldError(off int64, field string, value any, want string, args ...any) error {

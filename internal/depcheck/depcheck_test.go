@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 	"vhd":                       {"image", "xts", "internal/chain", "internal/disk", "internal/decoded", "internal/parallel", "golang.org/x/sys/cpu"},
 	"qcow":                      {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/parallel", "internal/af", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhdx":                      {"image", "internal/chain", "internal/disk", "internal/decoded", "internal/guid"},
-	"vmdk":                      {"image", "internal/chain", "internal/decoded", "internal/inflate", "golang.org/x/text/*"},
+	"vmdk":                      {"image", "internal/chain", "internal/decoded", "internal/disk", "internal/inflate", "golang.org/x/text/*"},
 	"vdi":                       {"image", "internal/disk", "internal/decoded", "internal/guid"},
 	"internal/disk":             {"image", "internal/decoded"},
 	"internal/guid":             {},
