@@ -28,6 +28,13 @@ wants() {
 		libyal     | vhdiinfo    | libvhdi-utils
 		libyal     | vmdkinfo    | libvmdk-utils
 		key-wrap   | openssl     | openssl
+		detect     | bzip2       | bzip2
+		detect     | xz          | xz-utils
+		detect     | zstd        | zstd
+		detect     | lz4         | lz4
+		detect     | zip         | zip
+		detect     | cpio        | cpio
+		detect     | gpg         | gpg
 		contents   | mkswap      | util-linux
 		contents   | mkfs.xfs    | xfsprogs
 		contents   | mkfs.btrfs  | btrfs-progs
