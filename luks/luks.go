@@ -13,7 +13,7 @@
 //
 // What it writes is accepted by cryptsetup, the Linux kernel and (LUKS1) QEMU: AES in
 // XTS mode (aes-xts-plain64) unless [Options] say otherwise. What it reads is what
-// they write, with AES in every mode that dm-crypt has. For Serpent, Twofish, Camellia,
+// they write, with AES in every mode that dm-crypt has. For Serpent, Twofish, Camellia, CAST5,
 // Adiantum and some hashes, import package
 // [github.com/luksimg/luksimg/luks/ciphers] for its side effect. The ciphers keep data
 // secret but do not notice when somebody changes it.

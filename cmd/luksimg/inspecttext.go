@@ -240,8 +240,12 @@ func (t *table) luks(l *luks.Info) {
 		t.row("  value", "%x", d.Value)
 	}
 	for _, k := range l.Tokens {
-		t.row(fmt.Sprintf("token %d", k.Number), "%q, key slots %v", k.Type, k.Keyslots)
+		t.token(k)
 	}
+}
+
+func (t *table) token(k luks.Token) {
+	t.row(fmt.Sprintf("token %d", k.Number), "%q, key slots %v", k.Type, k.Keyslots)
 }
 
 // slot describes a key slot in a line.

@@ -113,6 +113,7 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 		newDownload(g),
 		newKey(g),
 		newHeader(g),
+		newToken(g),
 		newSetup(g),
 		newExport(g),
 		newImport(g),

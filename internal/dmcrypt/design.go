@@ -72,12 +72,24 @@ func (d *design) findCipher() error {
 		optional = optionalBlocks
 	}
 	switch {
+	case ok && s.mode != "adiantum" && d.block.size != blockSize:
+		return d.shorten()
 	case ok:
 		return nil
 	case slices.Contains(optional, s.cipher):
 		return s.refuse(notRegistered(s.cipher))
 	}
 	return s.unknown("block cipher %q", s.cipher)
+}
+
+// shorten makes the mode one for blocks that are shorter than others.
+func (d *design) shorten() error {
+	if d.spec.mode == "xts" {
+		return d.spec.unknown("XTS has no blocks of %d bytes", d.block.size)
+	}
+	d.mode.ivSize = min(d.mode.ivSize, d.block.size)
+	d.mode.unit = min(d.mode.unit, d.block.size)
+	return nil
 }
 
 func (d *design) findIV() error {
@@ -89,7 +101,7 @@ func (d *design) findIV() error {
 		return s.unknown("IV generator %q", s.iv)
 	case s.ivOpts == "":
 		return s.unknown("no hash for ESSIV")
-	case d.mode.ivSize != 16:
+	case d.mode.ivSize == 0 || d.adiantum != nil:
 		return s.unknown("mode %s has no ESSIV", s.mode)
 	}
 	h, err := essivHash(s.ivOpts)

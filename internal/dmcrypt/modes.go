@@ -5,21 +5,23 @@ import (
 	"crypto/subtle"
 )
 
-// blockSize is that of every block cipher here.
+// blockSize is that of most block ciphers, and the largest.
 const blockSize = 16
 
 // ecb encrypts each block by itself.
 type ecb struct{ block cipher.Block }
 
 func (m ecb) encrypt(dst, src []byte, _ *scratch) {
-	for i := 0; i < len(src); i += blockSize {
-		m.block.Encrypt(dst[i:i+blockSize], src[i:i+blockSize])
+	size := m.block.BlockSize()
+	for i := 0; i < len(src); i += size {
+		m.block.Encrypt(dst[i:i+size], src[i:i+size])
 	}
 }
 
 func (m ecb) decrypt(dst, src []byte, _ *scratch) {
-	for i := 0; i < len(src); i += blockSize {
-		m.block.Decrypt(dst[i:i+blockSize], src[i:i+blockSize])
+	size := m.block.BlockSize()
+	for i := 0; i < len(src); i += size {
+		m.block.Decrypt(dst[i:i+size], src[i:i+size])
 	}
 }
 
@@ -29,10 +31,11 @@ func (ecb) close() {}
 type cbc struct{ block cipher.Block }
 
 func (m cbc) encrypt(dst, src []byte, s *scratch) {
-	prev := s.iv[:blockSize]
-	for i := 0; i < len(src); i += blockSize {
-		b := dst[i : i+blockSize]
-		subtle.XORBytes(b, src[i:i+blockSize], prev)
+	size := m.block.BlockSize()
+	prev := s.iv[:size]
+	for i := 0; i < len(src); i += size {
+		b := dst[i : i+size]
+		subtle.XORBytes(b, src[i:i+size], prev)
 		m.block.Encrypt(b, b)
 		prev = b
 	}
@@ -41,13 +44,14 @@ func (m cbc) encrypt(dst, src []byte, s *scratch) {
 // decrypt starts at the end, so that in place the ciphertext before a block is still
 // there when the block needs it.
 func (m cbc) decrypt(dst, src []byte, s *scratch) {
-	for i := len(src) - blockSize; i >= 0; i -= blockSize {
-		prev := s.iv[:blockSize]
+	size := m.block.BlockSize()
+	for i := len(src) - size; i >= 0; i -= size {
+		prev := s.iv[:size]
 		if i > 0 {
-			prev = src[i-blockSize : i]
+			prev = src[i-size : i]
 		}
-		b := dst[i : i+blockSize]
-		m.block.Decrypt(b, src[i:i+blockSize])
+		b := dst[i : i+size]
+		m.block.Decrypt(b, src[i:i+size])
 		subtle.XORBytes(b, b, prev)
 	}
 }
@@ -58,11 +62,12 @@ func (cbc) close() {}
 type ctr struct{ block cipher.Block }
 
 func (m ctr) encrypt(dst, src []byte, s *scratch) {
-	counter := s.iv[:blockSize]
-	for i := 0; i < len(src); i += blockSize {
-		m.block.Encrypt(s.block[:], counter)
-		subtle.XORBytes(dst[i:i+blockSize], src[i:i+blockSize], s.block[:])
-		for j := blockSize - 1; j >= 0; j-- {
+	size := m.block.BlockSize()
+	counter, stream := s.iv[:size], s.block[:size]
+	for i := 0; i < len(src); i += size {
+		m.block.Encrypt(stream, counter)
+		subtle.XORBytes(dst[i:i+size], src[i:i+size], stream)
+		for j := size - 1; j >= 0; j-- {
 			if counter[j]++; counter[j] != 0 {
 				break
 			}

@@ -8,9 +8,10 @@ import (
 	"sync"
 )
 
-// A blockCipher is a registered block cipher of 16-byte blocks.
+// A blockCipher is a registered block cipher.
 type blockCipher struct {
 	new      func(key []byte) (cipher.Block, error)
+	size     int   // of a block in bytes: 16 or 8
 	keySizes []int // ascending
 }
 
@@ -34,14 +35,14 @@ var registry = struct {
 	adiantum map[string]func(key []byte) (Tweakable, error)
 	hashes   map[string]func() hash.Hash
 }{
-	blocks:   map[string]blockCipher{"aes": {aes.NewCipher, []int{16, 24, 32}}},
+	blocks:   map[string]blockCipher{"aes": {aes.NewCipher, aes.BlockSize, []int{16, 24, 32}}},
 	adiantum: map[string]func(key []byte) (Tweakable, error){},
 	hashes:   builtinHashes(),
 }
 
 // What the package luks/ciphers registers.
 var (
-	optionalBlocks   = []string{"camellia", "serpent", "twofish"}
+	optionalBlocks   = []string{"camellia", "cast5", "serpent", "twofish"}
 	optionalAdiantum = []string{"xchacha12,aes", "xchacha20,aes"}
 	optionalHashes   = []string{
 		"blake2b-160", "blake2b-256", "blake2b-384", "blake2b-512", "blake2b512",
@@ -55,7 +56,14 @@ var (
 // sizes in bytes of the keys that it takes. It panics if the name is taken.
 func RegisterBlock(name string, newBlock func(key []byte) (cipher.Block, error), keySizes ...int) {
 	slices.Sort(keySizes)
-	register(registry.blocks, name, blockCipher{newBlock, keySizes})
+	register(registry.blocks, name, blockCipher{newBlock, blockSize, keySizes})
+}
+
+// RegisterShortBlock is [RegisterBlock] for a cipher of 8-byte blocks, which XTS does not
+// take.
+func RegisterShortBlock(name string, newBlock func(key []byte) (cipher.Block, error), keySizes ...int) {
+	slices.Sort(keySizes)
+	register(registry.blocks, name, blockCipher{newBlock, 8, keySizes})
 }
 
 // RegisterAdiantum adds an Adiantum construction for keys of 32 bytes by the names of

@@ -148,7 +148,15 @@ func TestLuksimgKeepsMetadata(t *testing.T) {
 	exported := filepath.Join(t.TempDir(), "exported.json")
 	k.cryptsetup("token", "export", "--json-file", exported, "--token-id", "3", image)
 	assert.JSONEq(t, readFile(t, token), readFile(t, exported))
+	// Tokens by one are understood by the other.
+	mustLuksimg(t, "token", "add", "--json-file", token, "--token-id", "5", image)
+	k.cryptsetup("token", "export", "--json-file", exported+"5", "--token-id", "5", image)
+	assert.JSONEq(t, readFile(t, token), readFile(t, exported+"5"))
+	assert.JSONEq(t, readFile(t, token), luksimg(t, "token", "export", "--token-id", "3", image).Stdout)
+	mustLuksimg(t, "token", "remove", "--token-id", "5", image)
+	interop.CheckHeaders(t, image)
 	dump := interop.LUKSDump(t, image)
+	assert.NotRegexp(t, `5: someone's`, dump)
 	assert.Regexp(t, `Label: +\troot`, dump)
 	assert.Regexp(t, `Priority: +preferred`, dump)
 	inspect := luksimg(t, "inspect", image).Stdout

@@ -5,6 +5,7 @@ import (
 
 	"github.com/aead/serpent"
 	"github.com/dgryski/go-camellia"
+	"golang.org/x/crypto/cast5" //lint:ignore SA1019 images that have it want to be read
 	"golang.org/x/crypto/twofish"
 
 	"github.com/luksimg/luksimg/internal/dmcrypt"
@@ -13,6 +14,7 @@ import (
 func init() {
 	dmcrypt.RegisterBlock("camellia", camellia.New, 16, 24, 32)
 	dmcrypt.RegisterBlock("twofish", newTwofish, 16, 24, 32)
+	dmcrypt.RegisterShortBlock("cast5", newCAST5, cast5.KeySize)
 	var sizes []int
 	for n := 1; n <= maxSerpentKey; n++ {
 		sizes = append(sizes, n)
@@ -21,6 +23,9 @@ func init() {
 }
 
 func newTwofish(key []byte) (cipher.Block, error) { return twofish.NewCipher(key) }
+
+// newCAST5 takes keys of 128 bits only, as QEMU does, and as is common.
+func newCAST5(key []byte) (cipher.Block, error) { return cast5.NewCipher(key) }
 
 const maxSerpentKey = 32
 

@@ -1,5 +1,5 @@
 // Package ciphers adds to package luks what it does not have built in: the block
-// ciphers Serpent, Twofish and Camellia, Adiantum, and the hashes RIPEMD-160,
+// ciphers Serpent, Twofish, Camellia and CAST5, Adiantum, and the hashes RIPEMD-160,
 // Whirlpool, BLAKE2b and BLAKE2s. Import it for its side effect:
 //
 //	import _ "github.com/luksimg/luksimg/luks/ciphers"
