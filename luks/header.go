@@ -122,11 +122,16 @@ var priorityNames = [...]string{priorityIgnore: "ignored", priorityNormal: "norm
 // images of unknown origin.
 type OpenOptions struct {
 	// MaxMemory is what Argon2 may use at most, in bytes. Zero is 4 GiB, the most
-	// that cryptsetup makes, or on Linux what the machine has, if that is less.
+	// that cryptsetup makes. Whatever is allowed here, a key is only derived if
+	// the machine, the limits of the process and its control groups have the memory at
+	// the time: see [ErrMemory].
 	MaxMemory int64
 
-	// MaxWork is how many iterations PBKDF2, or blocks of 1 KiB in all passes
-	// Argon2, may take at most; zero is 2^28, about a minute or two.
+	// MaxWork is how much work all key slots and digests together may take in one
+	// unlocking. A unit is an iteration of PBKDF2 with SHA-256 or SHA-1 for each block
+	// that is derived, as long as the hash; SHA-512 counts twice, slower hashes six times.
+	// With Argon2 it is 1 KiB of memory in each pass. Zero is 2^28, a minute or two. Key
+	// slots that would take more than is left are not tried.
 	MaxWork uint64
 
 	// AllowNullCipher opens images whose data are not encrypted at all, by
@@ -139,8 +144,6 @@ type OpenOptions struct {
 	// written over what is there now, which is lost.
 	OverwriteSignature bool
 }
-
-const defaultMaxWork = 1 << 28
 
 // Version returns 1 or 2.
 func (h *Header) Version() int { return h.version }

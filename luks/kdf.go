@@ -156,6 +156,9 @@ func (k KDF) derive(ctx context.Context, passphrase, salt []byte, n int) ([]byte
 // argon2 returns at once, and the function goes on with a copy of the passphrase until it has
 // its key, and wipes both.
 func (k KDF) argon2(ctx context.Context, f func(passphrase, salt []byte, time, memory uint32, threads uint8, n uint32) []byte, passphrase, salt []byte, n int) ([]byte, error) {
+	if err := k.checkRoom(); err != nil {
+		return nil, err
+	}
 	passphrase = bytes.Clone(passphrase)
 	result := make(chan []byte) // not buffered: what nobody takes is wiped
 	go func() {

@@ -27,6 +27,8 @@ package luks
 import (
 	"errors"
 	"fmt"
+
+	"github.com/luksimg/luksimg/internal/memory"
 )
 
 // Errors that a caller can act on. Match with [errors.Is]; the error at hand says
@@ -46,8 +48,14 @@ var (
 	// [OpenOptions].
 	ErrNullCipher = errors.New("not encrypted")
 
-	// ErrPassphrase: no key slot opens with the passphrase given.
+	// ErrPassphrase: no key slot opens with the passphrase given, and one at least was
+	// tried.
 	ErrPassphrase = errors.New("no key slot opens with this passphrase")
+
+	// ErrNotTried: no key slot could be tried, so that nothing is known of the
+	// passphrase. The error says why, and matches that too: [ErrLimit], [ErrMemory],
+	// [ErrUnsupported] and others.
+	ErrNotTried = errors.New("no key slot could be tried")
 
 	// ErrNoSlot: there is no key slot of this number, or none is free.
 	ErrNoSlot = errors.New("no such key slot")
@@ -69,6 +77,11 @@ var (
 	// ErrVolumeKey: the volume key given is not the one that the header's digest
 	// was made of.
 	ErrVolumeKey = errors.New("the volume key does not belong to this image")
+
+	// ErrMemory: there is not enough memory to derive a key. Allocating it would end the
+	// process, so the limits of the process (RLIMIT_AS, RLIMIT_DATA), its control groups and
+	// the free memory of the machine are looked at before, on Linux.
+	ErrMemory = memory.ErrShort
 
 	// ErrLimit: deriving the key would take more than [OpenOptions] allow.
 	ErrLimit = errors.New("key derivation beyond the limit")

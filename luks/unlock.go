@@ -6,8 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/luksimg/luksimg/internal/af"
 	"github.com/luksimg/luksimg/internal/pbkdf2"
@@ -15,8 +16,8 @@ import (
 
 // Unlock opens the image that h was read from with a passphrase, which may also
 // be the content of a key file: each byte counts. It tries the key slots in
-// their order, or only those of higher priority first, and returns
-// [ErrPassphrase] if none opens. The caller closes the Volume.
+// their order, those of higher priority first, and returns [ErrPassphrase] if none of
+// them opens, or [ErrNotTried] if there was none to try. The caller closes the Volume.
 //
 // It takes as long, and as much memory, as the key derivation functions of the
 // key slots ask for, within the limits of [OpenOptions], unless ctx is done earlier.
@@ -47,34 +48,86 @@ func (h *Header) VolumeKey(ctx context.Context, passphrase []byte) ([]byte, erro
 
 // FindSlot returns the key of the data, as [Header.VolumeKey] does, and the number of
 // the key slot that passphrase opens. It also tells of images whose data can not be read
-// here which slot opens.
+// here which slot opens. [ErrPassphrase] means that key slots were tried; [ErrNotTried],
+// that none could be. Both say which ones were left out, and why.
 func (h *Header) FindSlot(ctx context.Context, passphrase []byte) (key []byte, slot int, err error) {
-	slots := slices.DeleteFunc(h.boundSlots(), func(s keyslot) bool { return s.priority == priorityIgnore })
-	slices.SortStableFunc(slots, func(a, b keyslot) int { return b.priority - a.priority })
+	slots := h.boundSlots()
 	if len(slots) == 0 {
-		return nil, 0, fmt.Errorf("luks: the image has no key slot for its data: %w", ErrPassphrase)
+		return nil, 0, fmt.Errorf("luks: %w: the image has none for its data", ErrNoSlot)
 	}
-	var failed error
+	slices.SortStableFunc(slots, func(a, b keyslot) int { return b.priority - a.priority })
+	budget := h.opts.budget()
+	tried := false
+	var left leftOut
 	for _, s := range slots {
-		key, err := h.openSlot(ctx, s, passphrase)
-		if err != nil && ctx.Err() != nil {
-			return nil, 0, context.Cause(ctx)
+		if s.priority == priorityIgnore {
+			left.add(s.id, fmt.Errorf("priority %q", priorityNames[s.priority]))
+			continue
 		}
-		if err != nil && failed == nil {
-			failed = fmt.Errorf("key slot %d was not tried: %w", s.id, err)
-		}
-		if key != nil {
+		key, err := h.openSlot(ctx, s, passphrase, budget)
+		switch {
+		case key != nil:
 			return key, s.id, nil
+		case err == nil:
+			tried = true
+		case ctx.Err() != nil:
+			return nil, 0, context.Cause(ctx)
+		default:
+			left.add(s.id, err)
 		}
 	}
-	if failed != nil {
-		return nil, 0, fmt.Errorf("luks: %w; %w", ErrPassphrase, failed)
+	kind := ErrNotTried
+	if tried {
+		kind = ErrPassphrase
 	}
-	return nil, 0, fmt.Errorf("luks: %w", ErrPassphrase)
+	if len(left) > 0 {
+		return nil, 0, fmt.Errorf("luks: %w; %w", kind, left)
+	}
+	return nil, 0, fmt.Errorf("luks: %w", kind)
+}
+
+// leftOut are the key slots that were not tried, with the same reason or another.
+type leftOut []struct {
+	slots []string
+	err   error
+}
+
+func (l *leftOut) add(slot int, err error) {
+	for i := range *l {
+		if r := &(*l)[i]; r.err.Error() == err.Error() {
+			r.slots = append(r.slots, strconv.Itoa(slot))
+			return
+		}
+	}
+	*l = append(*l, struct {
+		slots []string
+		err   error
+	}{[]string{strconv.Itoa(slot)}, err})
+}
+
+func (l leftOut) Error() string {
+	var text []string
+	for _, r := range l {
+		what := "key slot " + r.slots[0] + " was"
+		if len(r.slots) > 1 {
+			what = "key slots " + strings.Join(r.slots, ", ") + " were"
+		}
+		text = append(text, what+" left out: "+strings.TrimPrefix(r.err.Error(), "luks: "))
+	}
+	return strings.Join(text, "; ")
+}
+
+// Unwrap returns the reasons.
+func (l leftOut) Unwrap() []error {
+	var all []error
+	for _, r := range l {
+		all = append(all, r.err)
+	}
+	return all
 }
 
 // OpenSlot returns the key that passphrase opens in one key slot, of whatever priority,
-// or [ErrPassphrase]. The caller wipes it after use.
+// or [ErrPassphrase], or why it could not be tried. The caller wipes it after use.
 func (h *Header) OpenSlot(ctx context.Context, slot int, passphrase []byte) ([]byte, error) {
 	s := h.slot(slot)
 	if s == nil {
@@ -83,7 +136,7 @@ func (h *Header) OpenSlot(ctx context.Context, slot int, passphrase []byte) ([]b
 	if h.digestOf(*s) == nil {
 		return nil, unsupported("key slot %d is not for the data of the image", slot)
 	}
-	key, err := h.openSlot(ctx, *s, passphrase)
+	key, err := h.openSlot(ctx, *s, passphrase, h.opts.budget())
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("luks: key slot %d: %w", slot, err)
@@ -111,11 +164,12 @@ func (h *Header) boundSlots() []keyslot {
 }
 
 // openSlot returns the volume key in slot s, nil if passphrase is not the slot's,
-// or an error if the slot could not be tried.
-func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte) ([]byte, error) {
+// or an error if the slot could not be tried. What it does is taken off left.
+func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte, left *budget) ([]byte, error) {
 	if h.r == nil {
 		return nil, errors.New("this header was not read from an image")
 	}
+	// All that can be known is looked at before the work begins.
 	if s.problem != nil {
 		return nil, s.problem
 	}
@@ -123,15 +177,21 @@ func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte) ([]
 	if err != nil {
 		return nil, err
 	}
-	if err := h.checkCost(s.kdf); err != nil {
+	c, d := s.area, h.digestOf(s)
+	if err := h.checkKey(c.encryption, c.keySize); err != nil {
 		return nil, err
 	}
-	d := h.digestOf(s)
-	if err := h.checkDigest(d); err != nil {
+	if h.dataProblem == nil {
+		if err := h.checkKey(h.segment.encryption, s.keySize); err != nil {
+			return nil, err
+		}
+	}
+	if err := h.spend(s, d, left); err != nil {
 		return nil, err
 	}
-	c, n := s.area, int64(s.keySize)*stripes
+	n := int64(s.keySize) * stripes
 	material := make([]byte, roundUp(n, sectorSize))
+	defer clear(material)
 	if _, err := readFull(h.r, material, c.offset); err != nil {
 		return nil, fmt.Errorf("reading key material: %w", err)
 	}
@@ -146,7 +206,6 @@ func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte) ([]
 	}
 	defer cipher.Close()
 	cipher.Decrypt(material, material, 0)
-	defer clear(material)
 	key := af.Merge(material[:n], s.keySize, newHash)
 	if ok, err := d.matches(ctx, key); !ok {
 		clear(key)
@@ -155,26 +214,21 @@ func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte) ([]
 	return key, nil
 }
 
-// checkCost refuses what would take more than the caller allows.
-func (h *Header) checkCost(k KDF) error {
-	memory, work := h.opts.MaxMemory, h.opts.MaxWork
-	if memory == 0 {
-		memory = min(maxArgon2Memory<<10, machineMemory())
+// spend takes what opening slot s costs, with the digest d of its key, off left.
+func (h *Header) spend(s keyslot, d *digest, left *budget) error {
+	if err := left.checkMemory(s.kdf); err != nil {
+		return err
 	}
-	if work == 0 {
-		work = defaultMaxWork
+	kdf, err := s.kdf.work(s.area.keySize)
+	if err != nil {
+		return err
 	}
-	work = min(work, math.MaxInt) // what crypto/pbkdf2 takes on a 32-bit machine
-	if int64(k.Memory) > memory>>10 {
-		return fmt.Errorf("%w: %s asks for %d KiB of memory, allowed are %d", ErrLimit, k.Type, k.Memory, memory>>10)
+	check, err := d.work()
+	if err != nil {
+		return err
 	}
-	if k.Memory == 0 && uint64(k.Iterations) > work {
-		return fmt.Errorf("%w: %s asks for %d iterations, allowed are %d", ErrLimit, k.Type, k.Iterations, work)
-	}
-	if n := uint64(k.Iterations) * uint64(k.Memory); n > work {
-		return fmt.Errorf("%w: %s asks for %d passes over %d KiB, allowed are %d blocks of 1 KiB", ErrLimit, k.Type, k.Iterations, k.Memory, work)
-	}
-	return nil
+	// Neither is more than 2^32 iterations of 26 blocks at most.
+	return left.take(kdf+check, fmt.Sprintf("%s with %d iterations for %d bytes, and a digest with %d,", s.kdf.Type, s.kdf.Iterations, s.area.keySize, d.iterations))
 }
 
 // digestOf returns the digest that is for both slot s and the data, also those that are being
@@ -191,12 +245,17 @@ func (h *Header) digestOf(s keyslot) *digest {
 
 // checkVolumeKey compares key with the digest of the data.
 func (h *Header) checkVolumeKey(ctx context.Context, key []byte) error {
+	left := h.opts.budget()
 	for _, d := range h.digests {
 		if !slices.Contains(d.segments, h.segment.id) {
 			continue
 		}
-		if err := h.checkDigest(&d); err != nil {
-			return err
+		work, err := d.work()
+		if err == nil {
+			err = left.take(work, fmt.Sprintf("a digest with %d iterations", d.iterations))
+		}
+		if err != nil {
+			return fmt.Errorf("luks: %w", err)
 		}
 		if len(key) == 0 {
 			break
@@ -206,17 +265,6 @@ func (h *Header) checkVolumeKey(ctx context.Context, key []byte) error {
 		}
 	}
 	return fmt.Errorf("luks: %w", ErrVolumeKey)
-}
-
-// checkDigest tells whether d can be computed, within the limits.
-func (h *Header) checkDigest(d *digest) error {
-	if d.problem != nil {
-		return d.problem
-	}
-	if _, err := hashByName(d.hash); err != nil {
-		return err
-	}
-	return h.checkCost(KDF{Type: PBKDF2, Iterations: d.iterations})
 }
 
 // matches tells in constant time whether key is the one that d was made of. Its

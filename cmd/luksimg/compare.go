@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/image"
@@ -49,12 +50,15 @@ func (p *progressFlag) compare(ctx context.Context, t *talk, c comparison) error
 	})
 }
 
+// made is for what luksimg itself has just made: its cost was asked for.
+var made = luks.OpenOptions{MaxWork: math.MaxUint64}
+
 // open opens what was written with its key.
 func (c *comparison) open(ctx context.Context) (*luksimg.Image, error) {
 	if c.header == nil {
-		return luksimg.OpenImage(ctx, c.out, c.out.Size(), luksimg.ImageOptions{Format: c.format, Key: c.key})
+		return luksimg.OpenImage(ctx, c.out, c.out.Size(), luksimg.ImageOptions{Format: c.format, Key: c.key, LUKS: made})
 	}
-	h, err := luks.Open(c.header, c.header.Size(), luks.OpenOptions{})
+	h, err := luks.Open(c.header, c.header.Size(), made)
 	if err != nil {
 		return nil, err
 	}

@@ -102,6 +102,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	o.server.add(c)
 	o.place.add(c)
 	o.source.addSecond(c, "SRC")
+	g.kdf.add(c)
 	o.handover.add(c)
 	o.wait.add(c, false)
 	o.cloud.add(c, serviceKMS, serviceCOS, serviceSoftLayer, serviceVPC)

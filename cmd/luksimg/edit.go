@@ -27,7 +27,7 @@ func editWith(ctx context.Context, t *talk, name string, o luks.OpenOptions, cha
 	if err := output.Lock(in.f); err != nil {
 		return in.wrap(err)
 	}
-	e, err := luks.Edit(in.f, in.size, o)
+	e, err := luks.Edit(in.f, in.size, t.g.kdf.apply(o))
 	if err != nil {
 		return in.wrap(err)
 	}

@@ -75,6 +75,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	f := c.Flags()
 	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: "+profileNames())
 	o.source.addSecond(c, "SRC")
+	g.kdf.add(c)
 	o.key.add(c, "")
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")

@@ -9,6 +9,7 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/wrap"
 )
 
@@ -70,7 +71,7 @@ func imageUUID(ctx context.Context, g *global, name string, disk []byte) (string
 		return "", err
 	}
 	defer in.close()
-	img, err := in.image(ctx, luksimg.ImageOptions{Key: disk})
+	img, err := in.image(ctx, luksimg.ImageOptions{Key: disk, LUKS: g.kdf.apply(luks.OpenOptions{})})
 	if err != nil {
 		return "", err
 	}

@@ -38,6 +38,7 @@ system and whether cloud-init is installed, which clouds ask for. Next to nothin
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	o.source.add(c, "FILE")
+	g.kdf.add(c)
 	c.Flags().BoolVar(&o.mapped, "map", false, "list the extents of the disk")
 	o.cloud.add(c, serviceCOS)
 	c.Flags().BoolVar(&o.check, "check", false, "look for what is wrong with the structure of the image")

@@ -110,6 +110,7 @@ func newKeyAdd(g *global) *cobra.Command {
 		},
 	}
 	unlock.add(c)
+	g.kdf.add(c)
 	fresh.add(c)
 	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "number of the new key slot (default: the first that is free)")
 	return c
@@ -188,6 +189,7 @@ cryptsetup, a command that is killed may leave that key slot with neither.`,
 		},
 	}
 	old.add(c, "")
+	g.kdf.add(c)
 	fresh.add(c)
 	return c
 }
@@ -226,6 +228,7 @@ derivation function and cost that the flags say.`,
 		},
 	}
 	key.add(c, "")
+	g.kdf.add(c)
 	kdf.kdf.add(c)
 	return c
 }
@@ -258,6 +261,7 @@ func newKeyRemove(g *global) *cobra.Command {
 		},
 	}
 	key.add(c, "")
+	g.kdf.add(c)
 	c.Flags().BoolVar(&force, "force", false, "remove it even if it is the last one")
 	return c
 }
@@ -326,6 +330,7 @@ func newKeyTest(g *global) *cobra.Command {
 		},
 	}
 	key.add(c, "")
+	g.kdf.add(c)
 	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "try this key slot only")
 	return c
 }

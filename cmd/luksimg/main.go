@@ -69,6 +69,7 @@ type errorResult struct {
 type global struct {
 	quiet bool
 	json  bool
+	kdf   kdfLimits
 	cloud cloudFlags // the same for all names of a verb that may be cos://
 	files claims
 }

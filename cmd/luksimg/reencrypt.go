@@ -45,6 +45,7 @@ the key that opened SRC, or with the new one that the flags give, and with those
 	f := c.Flags()
 	o.unlock.key.add(c, "")
 	o.unlock.addImage(c)
+	g.kdf.add(c)
 	o.newKey.add(c, "new-")
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringArrayVar(&o.addKeyFiles, "add-key-file", nil, "one more key slot of DST, for the key in `FILE`; may be repeated")
@@ -179,7 +180,7 @@ func (o *reencryptFlags) addKeys(c *cobra.Command, out *output.File, r *luksimg.
 	if len(o.addKeyFiles) == 0 {
 		return nil
 	}
-	e, err := luks.Edit(out.File, r.FileSize, luks.OpenOptions{})
+	e, err := luks.Edit(out.File, r.FileSize, made)
 	if err != nil {
 		return err
 	}

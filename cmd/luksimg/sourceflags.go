@@ -106,7 +106,7 @@ func (o *sourceFlags) open(c *cobra.Command, t *talk, name string) (*source, err
 func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 	opts := luksimg.ImageOptions{
 		Format:   luksimg.Format(o.format),
-		LUKS:     luks.OpenOptions{AllowNullCipher: o.unlock.allowNull},
+		LUKS:     t.g.kdf.apply(luks.OpenOptions{AllowNullCipher: o.unlock.allowNull}),
 		Snapshot: o.snapshot,
 		ID:       filepath.Base(s.name),
 	}

@@ -41,7 +41,7 @@ func openLUKS(ctx context.Context, t *talk, name, header string, o luks.OpenOpti
 			return nil, err
 		}
 	}
-	if e.h, err = luks.Open(e.header.r, e.header.size, o); err != nil {
+	if e.h, err = luks.Open(e.header.r, e.header.size, t.g.kdf.apply(o)); err != nil {
 		e.close()
 		return nil, e.header.wrap(err)
 	}

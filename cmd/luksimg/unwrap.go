@@ -40,6 +40,7 @@ A root key in the cloud is the one that the envelope names; one in a file is nam
 	o.root.add(c, &g.cloud)
 	g.cloud.add(c, serviceCOS)
 	f.StringVar(&o.envelope, "envelope", "", "`FILE` with the wrapped key, as wrap wrote it")
+	g.kdf.add(c)
 	f.StringVar(&o.image, "image", "", "the encrypted image, a `FILE` or cos://: the key must open it, or it is not written")
 	return c
 }

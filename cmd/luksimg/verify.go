@@ -34,6 +34,7 @@ offset on the disk and exits with 3.`,
 	o.encrypted.unlock.add(c)
 	o.encrypted.unlock.addImage(c)
 	o.source.addSecond(c, "SRC")
+	g.kdf.add(c)
 	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "do not look at what is known to be zero in SRC: ENCRYPTED was made with --discard-zeros")
 	o.jobs.add(c)
 	o.progress.add(c)

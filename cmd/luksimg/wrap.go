@@ -48,6 +48,7 @@ if that is allowed. With --image it is also tried on the image.` + cloudHelp,
 	o.root.add(c, &g.cloud)
 	g.cloud.add(c, serviceCOS)
 	o.key.add(c, "")
+	g.kdf.add(c)
 	f.StringVar(&o.profile, "profile", "", "what the cloud makes of the key: classic-luks, classic-vhd or vpc-qcow2")
 	f.StringVar(&o.envelope, "envelope", "", "write the wrapped key, and what is needed to use it, to `FILE` as JSON")
 	f.StringVar(&o.image, "image", "", "the encrypted image, a `FILE` or cos://: the key must open it; its UUID goes to the envelope")

@@ -33,12 +33,12 @@ var direct = []string{"log"}
 // allowed lists every package of the module that is not a command or a test, with the
 // packages it may reach: of this module, and of others. The standard library is allowed, but for core.
 var allowed = map[string][]string{
-	"":                          {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/guid", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/pbkdf2", "internal/dmcrypt", "internal/parallel", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"},
+	"":                          {"image", "vhd", "qcow", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/guid", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/parallel", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"},
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
-	"luks":                      {"xts", "internal/af", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"luks":                      {"xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhd":                       {"image", "xts", "internal/chain", "internal/disk", "internal/decoded", "internal/parallel", "golang.org/x/sys/cpu"},
-	"qcow":                      {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/parallel", "internal/af", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"qcow":                      {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhdx":                      {"image", "internal/chain", "internal/disk", "internal/decoded", "internal/guid"},
 	"vmdk":                      {"image", "internal/chain", "internal/decoded", "internal/disk", "internal/inflate", "golang.org/x/text/*"},
 	"vdi":                       {"image", "internal/disk", "internal/decoded", "internal/guid"},
@@ -51,6 +51,7 @@ var allowed = map[string][]string{
 	"internal/dmcrypt":          {"xts", "golang.org/x/sys/cpu"},
 	"luks/ciphers":              {"internal/dmcrypt", "xts", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/aead/serpent", "github.com/dgryski/go-camellia", "github.com/jzelinskie/whirlpool", "lukechampine.com/adiantum", "lukechampine.com/adiantum/*"},
 	"internal/pbkdf2":           {},
+	"internal/memory":           {},
 	"internal/parallel":         {},
 	"internal/signature":        {"image"},
 	"contents":                  {"image", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
@@ -65,7 +66,7 @@ var allowed = map[string][]string{
 // inner are the packages that read, write and encrypt images, and what they reach: what
 // is behind a service may open what it is given.
 var inner = []string{
-	"image", "vhd", "qcow", "luks", "xts", "internal/af", "internal/pbkdf2", "internal/dmcrypt", "internal/chain", "internal/decoded", "internal/disk", "internal/inflate", "internal/parallel",
+	"image", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/chain", "internal/decoded", "internal/disk", "internal/inflate", "internal/parallel",
 	"github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid",
 }
 
