@@ -3,6 +3,7 @@ package inflate
 import (
 	"bytes"
 	"compress/flate"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -134,5 +135,31 @@ func BenchmarkDecode(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestTooFar has matches that reach to before the start of what was decoded, in streams that
+// are short, so that no fast loop sees them, and long; with a code of each kind.
+func TestTooFar(t *testing.T) {
+	for name, z := range map[string][]byte{
+		// Fixed codes: a match of 3 bytes at distance 1, the end of the block.
+		"first": {0x03, 0x02, 0x00},
+		// The literal a, a match of 3 bytes at distance 2, the end.
+		"second": {0x4b, 0x04, 0x42, 0x00},
+		// The same with a match at distance 32768.
+		"farthest": {0x4b, 0x04, 0xde, 0xff, 0x0f, 0x00},
+	} {
+		for _, more := range []int{0, 7, 8, 1000} {
+			for _, room := range []int{1, 2, 4, 5, 300, 5000} {
+				src := append(bytes.Clone(z), make([]byte, more)...)
+				n, err := Decode(make([]byte, room), src)
+				if room > 1 && !errors.Is(err, ErrCorrupt) {
+					t.Errorf("%s, %d bytes behind, room for %d: %d bytes, %v", name, more, room, n, err)
+				}
+				if _, err := io.ReadAll(flate.NewReader(bytes.NewReader(src))); err == nil {
+					t.Fatalf("%s: the standard library reads it", name)
+				}
+			}
+		}
 	}
 }

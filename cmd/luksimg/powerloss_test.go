@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/faultfs"
+	"github.com/luksimg/luksimg/internal/output"
+)
+
+// runOn runs the command with what it writes on a filesystem in memory. What it reads is on
+// that of the system.
+func runOn(d *faultfs.FS, args ...string) (code int, out string) {
+	defer output.Use(d)()
+	return runIn(context.Background(), args...)
+}
+
+// same returns a check of an image: with this key it is this disk. What was looked at before
+// is not looked at again.
+func same(disk []byte) func(img, key []byte) error {
+	type result struct{ err error }
+	seen := map[[32]byte]result{}
+	return func(img, key []byte) error {
+		sum := sha256.Sum256(slices.Concat(img, []byte{0}, key))
+		if r, ok := seen[sum]; ok {
+			return r.err
+		}
+		err := func() error {
+			i, err := luksimg.OpenImage(context.Background(), bytes.NewReader(img), int64(len(img)), luksimg.ImageOptions{Key: key})
+			if err != nil {
+				return err
+			}
+			defer i.Close()
+			return luksimg.Verify(context.Background(), bytes.NewReader(disk), i, luksimg.VerifyOptions{})
+		}()
+		seen[sum] = result{err}
+		return err
+	}
+}
+
+// TestPowerLoss loses the power at each moment while files are made: under the final name
+// there is what was there before, or nothing, or all of the new file; when the command has
+// ended, that. And whenever there is an image, its key is there too.
+func TestPowerLoss(t *testing.T) {
+	dir := t.TempDir()
+	key, disk, image := encryptedDisk(t, dir)
+	at := func(name string) string { return filepath.Join(dir, "made", name) }
+	plain, err := os.ReadFile(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyText, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := same(plain)
+	opens := func(c *faultfs.FS, key []byte) error {
+		if b := c.ReadFile(at("disk")); b != nil {
+			return check(b, key)
+		}
+		return nil
+	}
+	opensByFile := func(c *faultfs.FS) error { return opens(c, c.ReadFile(at("key"))) }
+	equals := func(name string, want []byte) func(c *faultfs.FS) error {
+		return func(c *faultfs.FS) error {
+			if b := c.ReadFile(at(name)); b != nil && !bytes.Equal(b, want) {
+				return errors.New(name + " is something else")
+			}
+			return nil
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "made"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	luks2 := []string{"-q", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"}
+	for name, c := range map[string]struct {
+		args  []string
+		right func(c *faultfs.FS) error
+		made  []string // in order of their names
+	}{
+		"encrypt": {slices.Concat([]string{"encrypt", "--generate-key", at("key")}, quickLUKS, []string{disk, at("disk")}),
+			opensByFile, []string{"disk", "key"}},
+		"encrypt, LUKS2, verified": {slices.Concat([]string{"encrypt", "--verify", "--manifest", at("manifest"), "--generate-key", at("key")}, luks2, []string{disk, at("disk")}),
+			opensByFile, []string{"disk", "key", "manifest"}},
+		"encrypt, detached": {slices.Concat([]string{"encrypt", "--header", at("header"), "--key-file", key}, quickLUKS, []string{disk, at("disk")}),
+			func(c *faultfs.FS) error {
+				if c.ReadFile(at("disk")) != nil && len(c.ReadFile(at("header"))) == 0 {
+					return errors.New("an image without its header")
+				}
+				return nil
+			}, []string{"disk", "header"}},
+		"encrypt, replaced": {slices.Concat([]string{"encrypt", "--force", "--key-file", key}, quickLUKS, []string{disk, at("disk")}),
+			func(c *faultfs.FS) error {
+				if b := c.ReadFile(at("disk")); string(b) == "old" {
+					return nil
+				} else if b == nil {
+					return errors.New("neither old nor new")
+				}
+				return opens(c, keyText)
+			}, []string{"disk"}},
+		"VHD":   {[]string{"encrypt", "-q", "--format", "vhd", "--generate-key", at("key"), disk, at("disk")}, opensByFile, []string{"disk", "key"}},
+		"qcow2": {slices.Concat([]string{"encrypt", "-q", "--format", "qcow2", "--pbkdf-force-iterations", "1000", "--generate-key", at("key"), disk, at("disk")}), opensByFile, []string{"disk", "key"}},
+		"reencrypt": {slices.Concat([]string{"reencrypt", "-q", "--key-file", key, "--generate-key", at("key"), image, at("disk")}),
+			opensByFile, []string{"disk", "key"}},
+		"decrypt":  {[]string{"decrypt", "-q", "--key-file", key, image, at("raw")}, equals("raw", plain), []string{"raw"}},
+		"convert":  {[]string{"convert", "-q", "--format", "qcow2", disk, at("disk")}, func(c *faultfs.FS) error { return opens(c, nil) }, []string{"disk"}},
+		"keygen":   {[]string{"keygen", at("key")}, func(c *faultfs.FS) error { return lengths(c.ReadFile(at("key")), 44) }, []string{"key"}},
+		"root key": {[]string{"keygen", "--kms", "local:" + at("root")}, func(c *faultfs.FS) error { return lengths(c.ReadFile(at("root")), 32) }, []string{"root"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := faultfs.New()
+			if name == "encrypt, replaced" {
+				d.WriteFile(at("disk"), []byte("old"))
+			}
+			if code, out := runOn(d, c.args...); code != exitDone {
+				t.Fatal(out)
+			}
+			n := 0
+			for moment, crashed := range d.Crashes(2) {
+				n++
+				if err := c.right(crashed); err != nil {
+					t.Fatalf("%v: %v", moment, err)
+				}
+				if !moment.End {
+					continue
+				}
+				var want []string
+				for _, m := range c.made {
+					want = append(want, at(m))
+				}
+				if got := crashed.Names(); !slices.Equal(got, want) {
+					t.Fatalf("%v: there is %q", moment, got)
+				}
+				if slices.Equal(crashed.ReadFile(at("disk")), []byte("old")) {
+					t.Fatalf("%v: the old file is back", moment)
+				}
+			}
+			if n < 6 {
+				t.Errorf("%d states only", n)
+			}
+		})
+	}
+}
+
+// lengths tells whether a file is there as a whole, if it is there.
+func lengths(b []byte, n int) error {
+	if b != nil && len(b) != n {
+		return errors.New("a part of a key")
+	}
+	return nil
+}
+
+// TestStatePowerLoss loses the power while the state of a deployment is saved again and
+// again: it is what it was before, or what it is to be, and always one that is read.
+func TestStatePowerLoss(t *testing.T) {
+	d := faultfs.New()
+	defer output.Use(d)()
+	s := newState("dir/state", deployPlan{Profile: string(luksimg.ClassicLUKS)})
+	steps := []func() error{
+		func() error { _, err := s.begin(stepCheck); return err },
+		func() error { return s.end(stepCheck) },
+		func() error { _, err := s.begin(stepKey); return err },
+		func() error { s.WDEK = "wrapped"; return s.save() },
+		func() error { return s.end(stepKey) },
+		func() error { return s.store.Remove() },
+	}
+	var before []byte
+	for i, step := range steps {
+		d.Settle()
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+		after := d.ReadFile("dir/state")
+		if i < len(steps)-1 && bytes.Equal(before, after) {
+			t.Fatalf("step %d saves nothing", i)
+		}
+		for moment, crashed := range d.Crashes(3) {
+			b := crashed.ReadFile("dir/state")
+			if !bytes.Equal(b, after) && (moment.End || !bytes.Equal(b, before)) {
+				t.Errorf("step %d, %v: the state is %q", i, moment, b)
+			}
+			restore := output.Use(crashed)
+			if _, err := loadState("dir/state"); err != nil {
+				t.Errorf("step %d, %v: %v", i, moment, err)
+			}
+			restore()
+		}
+		before = after
+	}
+	for f := range faultfs.Failures(faultfs.New, func(d *faultfs.FS) error {
+		defer output.Use(d)()
+		return s.save()
+	}, faultfs.Write, faultfs.Sync, faultfs.Rename, faultfs.SyncDir) {
+		if f.Err == nil || len(f.FS.Names()) != 0 {
+			t.Errorf("%s: %v, %q", f.Call.Op, f.Err, f.FS.Names())
+		}
+	}
+}
+
+// TestOutputFailures has each write, Sync, renaming and so on of a job fail: the exit code is
+// 1, and no image, key or header is left, whichever could be made.
+func TestOutputFailures(t *testing.T) {
+	dir := t.TempDir()
+	key, disk, image := encryptedDisk(t, dir)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for name, args := range map[string][]string{
+		"encrypt": slices.Concat([]string{"encrypt", "--header", at("header"), "--manifest", at("manifest"), "--generate-key", at("new.key")}, quickLUKS, []string{disk, at("new")}),
+		"VHD":     {"encrypt", "-q", "--format", "vhd", "--generate-key", at("new.key"), disk, at("new")},
+		"qcow2":   {"encrypt", "-q", "--format", "qcow2", "--pbkdf-force-iterations", "1000", "--generate-key", at("new.key"), disk, at("new")},
+		"decrypt": {"decrypt", "-q", "--key-file", key, image, at("new")},
+	} {
+		n := 0
+		for f := range faultfs.Failures(faultfs.New, func(d *faultfs.FS) error {
+			if code, out := runOn(d, args...); code != exitDone {
+				return errors.New(out)
+			}
+			return nil
+		}, faultfs.Open, faultfs.Write, faultfs.Sync, faultfs.Truncate, faultfs.Rename, faultfs.SyncDir) {
+			n++
+			if f.Err == nil {
+				t.Errorf("%s: %s of %s (%d): not an error", name, f.Call.Op, f.Call.Name, f.Call.N)
+			}
+			if left := f.FS.Names(); len(left) > 0 {
+				t.Errorf("%s: %s of %s (%d): there is %q", name, f.Call.Op, f.Call.Name, f.Call.N, left)
+			}
+		}
+		if n < 6 {
+			t.Errorf("%s: %d calls only", name, n)
+		}
+	}
+}
