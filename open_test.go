@@ -122,6 +122,40 @@ func TestLoop(t *testing.T) {
 	}
 }
 
+// onItself returns a qcow2 image whose backing file is the file loop, in that format.
+func onItself(t *testing.T, format string) []byte {
+	t.Helper()
+	var d file
+	if _, err := luksimg.Convert(context.Background(), &d, newDisk(4096), luksimg.ConvertOptions{Format: luksimg.QCOW2}); err != nil {
+		t.Fatal(err)
+	}
+	be := binary.BigEndian
+	ext := d.b[be.Uint32(d.b[100:]):512]
+	clear(ext)
+	be.PutUint32(ext, 0xe2792aca) // the format of the backing file; then the end of the extensions
+	be.PutUint32(ext[4:], uint32(len(format)))
+	copy(ext[8:], format)
+	copy(d.b[512:], "loop")
+	be.PutUint64(d.b[8:], 512)
+	be.PutUint32(d.b[16:], 4)
+	return d.b
+}
+
+// TestLoopOtherFormat has images that are behind themselves, where the second time the file
+// is taken for another format, or for the same.
+func TestLoopOtherFormat(t *testing.T) {
+	for _, format := range []string{"raw", "qcow2"} {
+		f := &folder{files: map[string][]byte{"loop": onItself(t, format)}}
+		_, err := f.open("loop")
+		if !errors.Is(err, image.ErrFormat) || !strings.Contains(err.Error(), "loop") || len(f.asked) > 2 {
+			t.Errorf("%s: %v, after %d files", format, err, len(f.asked))
+		}
+		if format == "raw" && len(f.asked) != 1 {
+			t.Errorf("the file was asked for %d times", len(f.asked))
+		}
+	}
+}
+
 func TestVMDK(t *testing.T) {
 	ctx := context.Background()
 	split := golden(t, "vmdk/testdata/split.vmdk.gz")
