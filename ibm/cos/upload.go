@@ -139,8 +139,10 @@ func (u *upload) result() UploadResult {
 func (u *upload) single(ctx context.Context) (UploadResult, error) {
 	if u.opts.State != nil {
 		// One of a larger source would be forgotten, and left behind.
-		if b, err := u.opts.State.Load(); err != nil || b != nil {
-			return UploadResult{}, errors.Join(err, u.changed("the source was larger"))
+		if b, err := u.opts.State.Load(); err != nil {
+			return UploadResult{}, fmt.Errorf("state: %w", err)
+		} else if b != nil {
+			return UploadResult{}, u.changed("the source was larger")
 		}
 	}
 	if _, err := u.send(ctx, 0, u.src, 0, u.size, make([]byte, hashBuffer), nil); err != nil {

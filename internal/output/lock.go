@@ -28,11 +28,11 @@ func tryLock(where fsys.FS, f fsys.File) error {
 // must be this user's own, see [ErrNotOurs].
 func LockName(name string) (unlock func(), err error) {
 	for {
-		f, err := system.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		f, err := openOurs(name, os.O_RDWR|os.O_CREATE)
 		if err != nil {
 			return nil, err
 		}
-		if err := errors.Join(checkOurs(f, name), tryLock(system, f)); err != nil {
+		if err := tryLock(system, f); err != nil {
 			f.Close()
 			return nil, err
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/luksimg/luksimg/internal/fsys"
 )
 
 // partial is what the name of a file ends with that is fetched bit by bit.
@@ -25,14 +27,7 @@ func Resume(name string, perm fs.FileMode, force bool) (*File, error) {
 	}
 	f, err := system.OpenFile(name+partial, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm&^0o022)
 	if errors.Is(err, fs.ErrExist) {
-		if f, err = system.OpenFile(name+partial, os.O_RDWR, 0); err == nil {
-			err = checkOurs(f, name+partial)
-			if err != nil {
-				f.Close()
-			}
-		} else if fi, e := system.Lstat(name + partial); e == nil && !fi.Mode().IsRegular() {
-			err = notOurs(name+partial, errors.New("it is not a regular file"))
-		}
+		f, err = openOurs(name+partial, os.O_RDWR)
 	}
 	if err != nil {
 		return nil, err
@@ -65,22 +60,34 @@ func Discard(name string) error {
 	return nil
 }
 
-func checkOurs(f interface{ Stat() (fs.FileInfo, error) }, name string) error {
+// openOurs opens what an earlier run of this user left, or a new file for it alone. Where
+// that is something else the error matches [ErrNotOurs].
+func openOurs(name string, flag int) (fsys.File, error) {
+	notOurs := func(why error) (fsys.File, error) {
+		return nil, fmt.Errorf("%s: %w: %w", name, ErrNotOurs, why)
+	}
+	irregular := errors.New("it is not a regular file")
+	f, err := system.OpenFile(name, flag, 0o600)
+	if err != nil {
+		if fi, e := system.Lstat(name); e == nil && !fi.Mode().IsRegular() {
+			return notOurs(irregular)
+		}
+		return nil, err
+	}
 	fi, err := f.Stat()
 	if err != nil {
-		return err
+		f.Close()
+		return nil, err
 	}
 	if !fi.Mode().IsRegular() {
-		return notOurs(name, errors.New("it is not a regular file"))
+		f.Close()
+		return notOurs(irregular)
 	}
 	if err := ours(fi); err != nil {
-		return notOurs(name, err)
+		f.Close()
+		return notOurs(err)
 	}
-	return nil
-}
-
-func notOurs(name string, why error) error {
-	return fmt.Errorf("%s: %w: %w", name, ErrNotOurs, why)
+	return f, nil
 }
 
 // Keep ends the use of the file and leaves what was written for the next Resume.

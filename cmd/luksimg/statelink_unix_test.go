@@ -1,0 +1,92 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestStateLink plants, in a folder that others may write to, links to a file of this user
+// and files of others where transfers and deployments keep what they know: nothing is written
+// through a link, and nothing is gone on with that another user could have made.
+func TestStateLink(t *testing.T) {
+	c := ready(t)
+	object := "cos://us-south/" + testBucket + "/disk.raw"
+	c.ok("upload", "-q", "disk.raw", object)
+	at := func(name string) string { return filepath.Join(c.dir, name) }
+	precious := at("precious")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	download := []string{"download", object, "d"}
+	upload := []string{"upload", "--force", "disk.raw", object}
+	deploy := c.deploy("--state", "state")
+	for _, v := range []struct {
+		name string
+		args []string
+		free bool // nothing of luksimg has that name
+	}{
+		{"d.download.json.tmp", download, true},
+		{"d.download.json", download, false},
+		{"d.download", download, false},
+		{"disk.raw.upload.json.tmp", upload, true},
+		{"disk.raw.upload.json", upload, false},
+		{"state", deploy, false},
+		{"state.lock", deploy, false},
+		{"state.upload", deploy, false},
+	} {
+		for what, plant := range map[string]func(name string) error{
+			"a link":        func(name string) error { return os.Symlink(precious, name) },
+			"a dead link":   func(name string) error { return os.Symlink(precious+".none", name) },
+			"a second name": func(name string) error { return os.Link(precious, name) },
+			"for all": func(name string) error {
+				if err := os.WriteFile(name, []byte("{}"), 0o600); err != nil {
+					return err
+				}
+				return os.Chmod(name, 0o666)
+			},
+			"a pipe": func(name string) error { return syscall.Mkfifo(name, 0o600) },
+		} {
+			if v.free && what != "a link" || v.name == "state.upload" && what != "a link" {
+				continue
+			}
+			if err := plant(at(v.name)); err != nil {
+				t.Fatal(err)
+			}
+			if v.free {
+				c.ok(v.args...)
+			} else {
+				code := exitFailure
+				if errs := c.fails(code, "it was not left by a run of yours", v.args...); !strings.Contains(errs, "remove it, or work in a folder") {
+					t.Errorf("%s: no hint: %s", v.name, errs)
+				}
+			}
+			if b, err := os.ReadFile(precious); err != nil || string(b) != "precious" {
+				t.Fatalf("%s, %s: the other file is %q, %v", v.name, what, b, err)
+			}
+			if _, err := os.Stat(precious + ".none"); err == nil {
+				t.Fatalf("%s: a file was made through a link", v.name)
+			}
+			for _, name := range []string{v.name, "d"} {
+				if err := os.Remove(at(name)); err != nil && !os.IsNotExist(err) {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	// --abort removes what was planted, and not what it leads to.
+	if err := os.Symlink(precious, at("d.download")); err != nil {
+		t.Fatal(err)
+	}
+	c.ok("download", "--abort", object, "d")
+	if b, err := os.ReadFile(precious); err != nil || string(b) != "precious" {
+		t.Errorf("after --abort: %q, %v", b, err)
+	}
+	if got := names(t, c.dir); strings.Contains(strings.Join(got, " "), "download") {
+		t.Errorf("files: %q", got)
+	}
+}
