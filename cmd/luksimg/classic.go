@@ -28,7 +28,7 @@ func (o *cloudFlags) classicClient() (*softlayer.Client, error) {
 		return nil, err
 	}
 	defer clear(key)
-	cfg := softlayer.Config{Endpoint: o.url(serviceSoftLayer), User: user, APIKey: string(key)}
+	cfg := softlayer.Config{Endpoint: o.url(serviceSoftLayer), User: user, APIKey: string(key), Settle: o.settle}
 	if cfg.Endpoint == "" && o.private {
 		cfg.Endpoint = "https://api.service.softlayer.com/rest/v3.1"
 	}
@@ -41,7 +41,7 @@ func (o *cloudFlags) vpcClient(region string) (*vpc.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := vpc.Config{Region: region, Endpoint: o.url(serviceVPC), Tokens: &cosTokens{source: identity}}
+	cfg := vpc.Config{Region: region, Endpoint: o.url(serviceVPC), Tokens: identity, Settle: o.settle}
 	if cfg.Endpoint == "" && o.private {
 		cfg.Endpoint = "https://" + region + ".private.iaas.cloud.ibm.com"
 	}
@@ -120,8 +120,8 @@ func told(t *talk, what string) func(status, detail string, elapsed time.Duratio
 	}
 }
 
-// classic returns the options to wait for classic infrastructure.
-func (o *waitFlags) classic(t *talk, what string) softlayer.WaitOptions {
+// options returns the options to wait for what.
+func (o *waitFlags) options(t *talk, what string) softlayer.WaitOptions {
 	tell := told(t, what)
 	return softlayer.WaitOptions{Interval: o.poll, Timeout: o.timeout, Progress: func(p softlayer.Progress) {
 		step := p.Step
@@ -129,18 +129,6 @@ func (o *waitFlags) classic(t *talk, what string) softlayer.WaitOptions {
 			step = p.Status
 		}
 		tell(step, p.Detail, p.Elapsed)
-	}}
-}
-
-// vpc returns the options to wait for VPC.
-func (o *waitFlags) vpc(t *talk, what string) vpc.WaitOptions {
-	tell := told(t, what)
-	return vpc.WaitOptions{Interval: o.poll, Timeout: o.timeout, Progress: func(p vpc.Progress) {
-		detail := ""
-		if len(p.Reasons) > 0 {
-			detail = p.Reasons[0].Message
-		}
-		tell(p.Status, detail, p.Elapsed)
 	}}
 }
 

@@ -2,12 +2,11 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -81,6 +80,7 @@ from a file.`
 type cloudFlags struct {
 	urls    map[string]*string
 	private bool
+	settle  time.Duration // how long to look for what a call made whose answer was lost; 0 is the clients' own
 
 	identity *iam.Client
 }
@@ -102,6 +102,11 @@ func (o *cloudFlags) add(c *cobra.Command, services ...string) {
 			f.StringVar(o.urls[s], name, "", "another `URL` for "+serviceNames[s]+" (default: $"+endpoints[s]+", else IBM's)")
 		}
 	}
+}
+
+// addSettle adds the flag of the verbs that make what must not be made twice.
+func (o *cloudFlags) addSettle(c *cobra.Command) {
+	c.Flags().DurationVar(&o.settle, "settle", 2*time.Minute, "how long to look for what a call made whose answer was lost, before it is sent again, and for an authorization that was just made")
 }
 
 // url returns the address of a service: what the flag says, or the environment, or "".
@@ -187,38 +192,8 @@ func (o *cloudFlags) cos(instance string) (*cos.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts.Tokens = &cosTokens{source: identity}
+	opts.Tokens = identity
 	return cos.New(opts)
-}
-
-// cosTokens gives Object Storage the tokens of IAM.
-type cosTokens struct {
-	source *iam.Client
-
-	mu   sync.Mutex
-	last iam.Token
-}
-
-func (s *cosTokens) value(t iam.Token) string { return strings.TrimPrefix(t.Header(), "Bearer ") }
-
-func (s *cosTokens) Token(ctx context.Context) (string, error) {
-	t, err := s.source.Token(ctx)
-	if err != nil {
-		return "", err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.last = t
-	return s.value(t), nil
-}
-
-// Invalidate drops a token that the service refused, unless there is a newer one already.
-func (s *cosTokens) Invalidate(token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.value(s.last) == token {
-		s.source.Drop(s.last)
-	}
 }
 
 // isCOS tells whether the name of a file is that of an object.

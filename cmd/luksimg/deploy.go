@@ -38,7 +38,6 @@ type deployFlags struct {
 	keepKey   string
 	state     string
 	order     bool
-	settle    time.Duration
 	changed   string
 	anyDisk   bool
 	jobs      jobsFlag
@@ -95,7 +94,6 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.StringVar(&o.keepKey, "keep-key", "", "write the new data key to `FILE`, which must not exist")
 	f.StringVar(&o.state, "state", "", "`FILE` for what was done (default: NAME.deploy.json)")
 	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
-	f.DurationVar(&o.settle, "settle", 2*time.Minute, "how long to look for what an interrupted import or order made, before it is sent again")
 	f.StringVar(&o.changed, "changed-source", sourceRefuse, "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
 	f.BoolVar(&o.anyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
 	o.jobs.add(c)
@@ -105,6 +103,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	g.kdf.add(c)
 	o.handover.add(c)
 	o.wait.add(c, false)
+	o.cloud.addSettle(c)
 	o.cloud.add(c, serviceKMS, serviceCOS, serviceSoftLayer, serviceVPC)
 	o.audit.add(c)
 	o.progress.add(c)
@@ -152,8 +151,8 @@ func (o *deployFlags) plan(src string) (deployPlan, error) {
 		return deployPlan{}, errors.New("an encrypted image must have cloud-init")
 	case o.changed != sourceRefuse && o.changed != sourceKeep && o.changed != sourceEncrypt:
 		return deployPlan{}, fmt.Errorf("--changed-source %s: want refuse, encrypt or keep", o.changed)
-	case o.settle < 0:
-		return deployPlan{}, errors.New("--settle must not be less than zero")
+	case o.cloud.settle <= 0:
+		return deployPlan{}, errors.New("--settle must be more than zero")
 	}
 	if !isCOS(src) {
 		if src, err = filepath.Abs(src); err != nil {

@@ -311,7 +311,7 @@ func TestDeployLost(t *testing.T) {
 func TestDeployInterrupted(t *testing.T) {
 	c := ready(t)
 	args := c.deploy()
-	if err := c.Faults().Arm(fault.Fault{Path: "/rest/v3.1/SoftLayer_Virtual_Guest_Block_Device_Template_Group/*", Method: http.MethodGet, Count: 20, Status: 503, Body: "busy"}); err != nil {
+	if err := c.Faults().Arm(fault.Fault{Path: "/rest/v3.1/SoftLayer_Virtual_Guest_Block_Device_Template_Group/*", Method: http.MethodGet, Count: -1, Status: 503, RetryAfter: "0", Body: "busy"}); err != nil {
 		t.Fatal(err)
 	}
 	errs := c.fails(5, "the same command goes on", args...)

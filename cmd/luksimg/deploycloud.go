@@ -25,7 +25,7 @@ func (d *deployment) settled(ctx context.Context, begun time.Time, look func() (
 	}
 	for said := false; ; said = true {
 		found, err := look()
-		left := d.settle - time.Since(begun)
+		left := d.cloud.settle - time.Since(begun)
 		if found || err != nil || left <= 0 {
 			return found, err
 		}
@@ -116,7 +116,7 @@ func (d *deployment) removeTemplate(ctx context.Context) error {
 
 // waitImport waits for the template. If it failed, the next run asks for it again.
 func (d *deployment) waitImport(ctx context.Context, _ time.Time) error {
-	made, err := d.classic.WaitImport(ctx, d.Template.ID, d.wait.classic(d.t, "import"))
+	made, err := d.classic.WaitImport(ctx, d.Template.ID, d.wait.options(d.t, "import"))
 	switch {
 	case errors.Is(err, softlayer.ErrFailed):
 		d.Template.Failed = true
@@ -192,7 +192,7 @@ func (d *deployment) placeOrder(ctx context.Context, before time.Time) error {
 
 // waitOrder waits for the server.
 func (d *deployment) waitOrder(ctx context.Context, _ time.Time) error {
-	_, err := d.classic.WaitOrder(ctx, d.Order.ID, d.wait.classic(d.t, "order"))
+	_, err := d.classic.WaitOrder(ctx, d.Order.ID, d.wait.options(d.t, "order"))
 	switch id := d.Order.ID; {
 	case errors.Is(err, softlayer.ErrFailed):
 		h := fmt.Sprintf("cancel server %d, and the same command orders another one", id)

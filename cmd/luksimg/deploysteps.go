@@ -18,6 +18,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/vpc"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
@@ -117,7 +118,7 @@ func (d *deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error
 		need = append(need, imageAuthorizations(key.Account, key, "")[:1]...)
 	}
 	for _, a := range need {
-		switch _, ok, err := d.identity.FindPolicy(ctx, key.Account, a.policy); {
+		switch ok, err := d.findPolicy(ctx, key.Account, a); {
 		case errors.Is(err, iam.ErrDenied):
 			d.t.warn("this API key may not list authorizations: whether there is that %s will show at the import", a.name)
 		case err != nil:
@@ -128,6 +129,24 @@ func (d *deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error
 		}
 	}
 	return nil
+}
+
+// findPolicy looks for an authorization, for as long as one that was just made may take
+// to be seen.
+func (d *deployment) findPolicy(ctx context.Context, account string, a authorization) (found bool, err error) {
+	said := false
+	o := rest.WaitOptions{Interval: min(d.wait.poll, 5*time.Second), Timeout: d.cloud.settle}
+	_, err = rest.Poll(ctx, nil, o, func() (rest.Progress, bool, error) {
+		if _, found, err = d.identity.FindPolicy(ctx, account, a.policy); err == nil && !found && !said {
+			said = true
+			d.t.say("check: there is no authorization %s yet: one that was just made may take up to %v to be seen", a.name, d.cloud.settle)
+		}
+		return rest.Progress{}, found, err
+	})
+	if errors.Is(err, rest.ErrTimeout) {
+		err = nil
+	}
+	return found, err
 }
 
 // encryptImage writes the image of the profile that the key opens.

@@ -40,7 +40,7 @@ func (d *deployment) importVPC(ctx context.Context, before time.Time) error {
 		}
 		if err != nil {
 			d.Image = nil
-			return withHint(err, "give another name with --name")
+			return taken(err, "give another name with --name")
 		}
 		if err := d.save(); err != nil {
 			return err
@@ -64,6 +64,14 @@ func (d *deployment) importVPC(ctx context.Context, before time.Time) error {
 		return errors.Join(err, d.save())
 	}
 	return nil
+}
+
+// taken gives a hint for a name that is taken, and for no other error.
+func taken(err error, hint string) error {
+	if errors.Is(err, vpc.ErrExists) {
+		return withHint(err, hint)
+	}
+	return err
 }
 
 // removeVPC removes the image whose import failed, which has the name, and waits until it
@@ -92,7 +100,7 @@ func (d *deployment) removeVPC(ctx context.Context) error {
 
 // waitImportVPC waits for the image. If it failed, the next run asks for it again.
 func (d *deployment) waitImportVPC(ctx context.Context, _ time.Time) error {
-	_, err := d.vpc.WaitImage(ctx, d.Image.ID, d.wait.vpc(d.t, "import"))
+	_, err := d.vpc.WaitImage(ctx, d.Image.ID, d.wait.options(d.t, "import"))
 	switch {
 	case errors.Is(err, vpc.ErrFailed):
 		d.Image.Failed = true
@@ -135,7 +143,7 @@ func (d *deployment) placeOrderVPC(ctx context.Context, before time.Time) error 
 		}
 		if err != nil {
 			d.Order = nil
-			return withHint(err, "give another name with --hostname")
+			return taken(err, "give another name with --hostname")
 		}
 		if err := d.save(); err != nil {
 			return err
@@ -162,7 +170,7 @@ func (d *deployment) placeOrderVPC(ctx context.Context, before time.Time) error 
 // waitOrderVPC waits for the server.
 func (d *deployment) waitOrderVPC(ctx context.Context, _ time.Time) error {
 	id := d.Order.Instance
-	_, err := d.vpc.WaitInstance(ctx, id, d.wait.vpc(d.t, "order"))
+	_, err := d.vpc.WaitInstance(ctx, id, d.wait.options(d.t, "order"))
 	switch {
 	case errors.Is(err, vpc.ErrFailed):
 		return withHint(err, "delete instance "+id+", and the same command orders another one")

@@ -99,7 +99,7 @@ func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
 }
 
 func (o *exportFlags) waitFor(ctx context.Context, t *talk, cl *softlayer.Client, id int) error {
-	_, err := cl.WaitImport(ctx, id, o.wait.classic(t, "export"))
+	_, err := cl.WaitImport(ctx, id, o.wait.options(t, "export"))
 	return err
 }
 

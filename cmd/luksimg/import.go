@@ -62,7 +62,8 @@ An encrypted image needs its data key, wrapped by a root key: --envelope names t
 that wrap made, or --wrapped-dek and --root-key-crn give both. It goes to the cloud with
 an API key that can read the object and use the root key; see --ibm-api-key-file.
 
-A call that makes something is not repeated: if its answer is lost, the image is looked for.
+If the answer to a call that makes something is lost, the image is looked for, as long as
+--settle says, before the call is sent again.
 The same --name and --note find the template of an earlier run.` + cloudHelp + `
 SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 		Example: `  luksimg import --envelope disk.envelope.json --os-code UBUNTU_22_64 --cloud-init cos://us-south/images/disk.raw
@@ -92,6 +93,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 	f.BoolVar(&o.list, "list-os-codes", false, "list the codes for --os-code of classic infrastructure, and end")
 	o.handover.add(c)
 	o.wait.add(c, true)
+	o.cloud.addSettle(c)
 	o.cloud.add(c, serviceSoftLayer, serviceVPC)
 	o.audit.add(c)
 	return c
@@ -187,7 +189,7 @@ func (o *importFlags) classic(ctx context.Context, t *talk, object cos.Object, l
 	}
 	t.say("import: template %d was accepted", made.ID)
 	if !o.wait.noWait {
-		if made, err = cl.WaitImport(ctx, made.ID, o.wait.classic(t, "import")); err != nil {
+		if made, err = cl.WaitImport(ctx, made.ID, o.wait.options(t, "import")); err != nil {
 			return err
 		}
 	}
@@ -215,7 +217,7 @@ func (o *importFlags) vpc(ctx context.Context, t *talk, object cos.Object, log *
 	}
 	t.say("import: image %s was accepted", img.ID)
 	if !o.wait.noWait {
-		if img, err = cl.WaitImage(ctx, img.ID, o.wait.vpc(t, "import")); err != nil {
+		if img, err = cl.WaitImage(ctx, img.ID, o.wait.options(t, "import")); err != nil {
 			return err
 		}
 	}

@@ -50,6 +50,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 	f.StringVar(&o.region, "region", "", "VPC: the region, such as us-south")
 	o.place.add(c)
 	o.wait.add(c, true)
+	o.cloud.addSettle(c)
 	o.cloud.add(c, serviceSoftLayer, serviceVPC)
 	o.audit.add(c)
 	return c
@@ -106,7 +107,7 @@ func (o *orderFlags) run(c *cobra.Command, image string) error {
 	}
 	t.say("order: server %d was ordered", g.ID)
 	if !o.wait.noWait {
-		if g, err = cl.WaitOrder(ctx, g.ID, o.wait.classic(t, "order")); err != nil {
+		if g, err = cl.WaitOrder(ctx, g.ID, o.wait.options(t, "order")); err != nil {
 			return err
 		}
 	}
@@ -171,7 +172,7 @@ func (o *orderFlags) vpc(ctx context.Context, t *talk, image string, log *auditL
 	}
 	t.say("order: instance %s was ordered", i.ID)
 	if !o.wait.noWait {
-		if i, err = cl.WaitInstance(ctx, i.ID, o.wait.vpc(t, "order")); err != nil {
+		if i, err = cl.WaitInstance(ctx, i.ID, o.wait.options(t, "order")); err != nil {
 			return err
 		}
 	}

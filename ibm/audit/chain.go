@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // A Stage is a part of the story of an encrypted image.
@@ -301,4 +304,11 @@ func (r *Report) Table() [][]string {
 }
 
 // plain makes text of an event fit for a terminal.
-func plain(s string) string { return line(s, "") }
+func plain(s string) string {
+	return rest.Clean(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s))
+}

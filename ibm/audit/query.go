@@ -5,19 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// A TokenSource gives bearer tokens of IAM.
-type TokenSource interface {
-	Token(ctx context.Context) (string, error)
-}
+// A TokenSource gives bearer tokens of IAM: package iam has some.
+type TokenSource = rest.TokenSource
 
 // ClientConfig says where an instance of IBM Cloud Logs is.
 type ClientConfig struct {
@@ -33,12 +29,13 @@ type ClientConfig struct {
 	Timeout   time.Duration // of one query; zero is 5 minutes
 	UserAgent string        // "" is "luksimg"
 	Read      ReadOptions   // bounds of the answer
+	Clock     rest.Clock    // for waiting between attempts; nil is that of the system
 }
 
 // A Client queries IBM Cloud Logs. It is safe for concurrent use.
 type Client struct {
 	cfg  ClientConfig
-	http *http.Client
+	send *rest.Transport
 }
 
 // NewClient checks the configuration. It makes no call.
@@ -57,7 +54,9 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "luksimg"
 	}
-	return &Client{cfg: cfg, http: rest.HTTPClient(cfg.HTTP)}, nil
+	c := &Client{cfg: cfg, send: &rest.Transport{Tokens: cfg.Tokens, Retry: rest.Retry{Timeout: cfg.Timeout, Clock: cfg.Clock}}}
+	rest.NewClient(cfg.HTTP, c.send)
+	return c, nil
 }
 
 // A QueryRequest says what to look for. The zero value is all audit events of the last
@@ -91,7 +90,7 @@ func (c *Client) Query(ctx context.Context, q QueryRequest) ([]Event, Skipped, e
 	if q.Limit <= 0 {
 		q.Limit = 12000
 	}
-	body, err := json.Marshal(map[string]any{
+	req, err := rest.NewJSON(rest.Idempotent(ctx), http.MethodPost, c.cfg.Endpoint+"/v1/query", map[string]any{
 		"query": q.Query,
 		"metadata": map[string]any{
 			"start_date": q.Start.UTC().Format(time.RFC3339), "end_date": q.End.UTC().Format(time.RFC3339),
@@ -101,30 +100,16 @@ func (c *Client) Query(ctx context.Context, q QueryRequest) ([]Event, Skipped, e
 	if err != nil {
 		return nil, Skipped{}, fmt.Errorf("audit: query: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	token, err := c.cfg.Tokens.Token(ctx)
-	if err != nil {
-		return nil, Skipped{}, fmt.Errorf("audit: query: no token: %w", err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.Endpoint+"/v1/query", bytes.NewReader(body))
-	if err != nil {
-		return nil, Skipped{}, fmt.Errorf("audit: query: %w", err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("User-Agent", c.cfg.UserAgent)
-	resp, err := c.http.Do(req)
+	res, err := c.send.Send(req)
 	if err != nil {
-		return nil, Skipped{}, &QueryError{err: err}
+		return nil, Skipped{}, &QueryError{Service: "audit", Op: "query", Err: err}
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		return nil, Skipped{}, newQueryError(resp, text, token)
+	if res.Status != http.StatusOK {
+		return nil, Skipped{}, newQueryError(res)
 	}
-	events, skipped, err := Read(resp.Body, c.cfg.Read)
+	events, skipped, err := Read(bytes.NewReader(res.Body), c.cfg.Read)
 	if err != nil {
 		return events, skipped, fmt.Errorf("audit: query: the answer: %w", err)
 	}
@@ -132,80 +117,31 @@ func (c *Client) Query(ctx context.Context, q QueryRequest) ([]Event, Skipped, e
 }
 
 // A QueryError is a query that Cloud Logs refused, or that was not answered: then
-// Status is zero and Unwrap has the reason.
-type QueryError struct {
-	Status    int
-	Message   string // the service's words
-	RequestID string // if the service gave one
+// Status is zero and Err has the reason.
+type QueryError = rest.Error
 
-	err error
-}
-
-func newQueryError(resp *http.Response, text []byte, token string) *QueryError {
-	e := &QueryError{Status: resp.StatusCode, RequestID: line(resp.Header.Get("X-Request-Id"), token)}
+func newQueryError(res *rest.Response) *QueryError {
+	e := &QueryError{Service: "audit", Op: "query", Status: res.Status, RequestID: rest.Clean(res.Header.Get("X-Request-Id"), res.Secret)}
 	var j struct {
 		Message string `json:"message"`
 		Errors  []struct {
 			Message string `json:"message"`
 		} `json:"errors"`
 	}
-	if json.Unmarshal(text, &j) == nil {
+	if json.Unmarshal(res.Body, &j) == nil {
 		e.Message = j.Message
 		if len(j.Errors) > 0 {
 			e.Message = j.Errors[0].Message
 		}
 	}
-	e.Message = line(e.Message, token)
+	e.Message = rest.Clean(e.Message, res.Secret)
+	switch e.Status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		e.Advice = "the API key needs the role Reader for the instance of IBM Cloud Logs"
+	case http.StatusNotFound:
+		e.Advice = "check the instance and the region in the endpoint"
+	case http.StatusBadRequest:
+		e.Advice = "check the query and its syntax"
+	}
 	return e
-}
-
-// line returns s as one line, without the token.
-func line(s, token string) string {
-	if token != "" {
-		s = strings.ReplaceAll(s, token, redacted)
-	}
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
-	return strings.TrimSpace(s[:min(len(s), 600)])
-}
-
-func (e *QueryError) Error() string {
-	s := "audit: query: "
-	switch {
-	case e.err != nil:
-		return s + e.err.Error()
-	case e.Message != "":
-		s += e.Message
-	default:
-		s += "refused"
-	}
-	s += fmt.Sprintf(" (HTTP %d", e.Status)
-	if e.RequestID != "" {
-		s += ", request " + e.RequestID
-	}
-	return s + ")"
-}
-
-// Unwrap returns what an error without an answer is about, or nil.
-func (e *QueryError) Unwrap() error { return e.err }
-
-// Hint says what to do about it, or is empty.
-func (e *QueryError) Hint() string {
-	switch {
-	case e.err != nil:
-		return "there was no answer: check the endpoint and the network"
-	case e.Status == 401 || e.Status == 403:
-		return "the API key needs the role Reader for the instance of IBM Cloud Logs"
-	case e.Status == 404:
-		return "check the instance and the region in the endpoint"
-	case e.Status == 400:
-		return "check the query and its syntax"
-	case e.Status == 429:
-		return "too many queries: wait a minute and repeat"
-	}
-	return ""
 }

@@ -2,26 +2,21 @@ package cos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
 
-// A TokenSource gives IAM bearer tokens, without the word Bearer. It is called before
-// each request, from several goroutines, and so should keep a token while it is valid.
-type TokenSource interface {
-	Token(ctx context.Context) (string, error)
-}
-
-// An Invalidator is a [TokenSource] that can be told that a token was refused: Token
-// must give another one from then on.
-type Invalidator interface {
-	Invalidate(token string)
-}
+// A TokenSource gives IAM bearer tokens: package iam has some. It is called before
+// each request, from several goroutines, and so should keep a token while it is valid. If
+// it can be told that a token was refused (Drop), it gives another one from then on.
+type TokenSource = rest.TokenSource
 
 // HMAC are credentials of the kind that a COS service credential has when it is made
 // with "Include HMAC credential".
@@ -51,53 +46,61 @@ type authorizer struct {
 	renewed string // the token that came in place of a refused one
 }
 
-// sign authorizes one request, and returns the token that it used, if it did. payload is
+// sign authorizes one request, with the token unless the credentials are HMAC. payload is
 // the SHA-256 of the body in hexadecimal.
-func (a *authorizer) sign(r *http.Request, region, payload string) (string, error) {
+func (a *authorizer) sign(r *http.Request, region, payload string, token rest.Token) {
 	if a.hmac != nil {
 		sigv4.Sign(r, a.hmac.AccessKeyID, a.hmac.SecretAccessKey, region, payload, a.now())
-		return "", nil
+		return
 	}
-	token, err := a.tokens.Token(r.Context())
+	r.Header.Set("Authorization", token.Header())
+}
+
+// token returns the token for a request, none for HMAC.
+func (a *authorizer) token(ctx context.Context) (rest.Token, error) {
+	if a.hmac != nil {
+		return rest.Token{}, nil
+	}
+	token, err := a.tokens.Token(ctx)
 	if err != nil {
-		return "", fmt.Errorf("cos: token: %w", err)
+		return rest.Token{}, fmt.Errorf("cos: token: %w", err)
 	}
-	token = strings.TrimPrefix(token, "Bearer ")
-	if token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return "", fmt.Errorf("cos: token: the source gave none, or one that no header can hold")
+	if strings.ContainsFunc(secretOf(token), func(c rune) bool { return c <= ' ' || c > '~' }) || token.IsZero() {
+		return rest.Token{}, errors.New("cos: token: the source gave none, or one that no header can hold")
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
 	return token, nil
 }
 
+func secretOf(t rest.Token) string { return strings.TrimPrefix(t.Header(), "Bearer ") }
+
 // secret returns what must not appear in an error of a request.
-func (a *authorizer) secret(token string) []byte {
+func (a *authorizer) secret(token rest.Token) []byte {
 	if a.hmac != nil {
 		return a.hmac.SecretAccessKey
 	}
-	return []byte(token)
+	return []byte(secretOf(token))
 }
 
 // renew reports whether a request that was refused with a token should be tried with
 // another one, and sees to it that there is one. COS says 401 or 403 of an expired token,
 // and 403 also of one that is good and not allowed: a new one is not replaced for that.
-func (a *authorizer) renew(token string, status int) bool {
-	inv, ok := a.tokens.(Invalidator)
+func (a *authorizer) renew(token rest.Token, status int) bool {
+	dropper, ok := a.tokens.(rest.Dropper)
 	if a.hmac != nil || !ok || status != http.StatusUnauthorized && status != http.StatusForbidden {
 		return false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if status == http.StatusForbidden && token == a.renewed {
+	if status == http.StatusForbidden && secretOf(token) == a.renewed {
 		return false
 	}
-	inv.Invalidate(token)
+	dropper.Drop(token)
 	return true
 }
 
 // replaced notes that token came in place of a refused one.
-func (a *authorizer) replaced(token string) {
+func (a *authorizer) replaced(token rest.Token) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.renewed = token
+	a.renewed = secretOf(token)
 }

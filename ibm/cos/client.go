@@ -55,9 +55,8 @@ type Options struct {
 	// broken. The default is a minute.
 	Stall time.Duration
 
-	// Sleep waits between attempts, and Now tells the time. The defaults are the clock's.
-	Sleep func(context.Context, time.Duration) error
-	Now   func() time.Time
+	// Clock is what waits between attempts; nil is that of the system.
+	Clock rest.Clock
 }
 
 // A Client makes requests. It is safe for concurrent use.
@@ -95,18 +94,13 @@ func New(o Options) (*Client, error) {
 	if c.o.Stall <= 0 {
 		c.o.Stall = time.Minute
 	}
-	if c.o.Now == nil {
-		c.o.Now = time.Now
-	}
-	if c.o.Sleep == nil {
-		c.o.Sleep = sleep
-	}
+	c.o.Clock = rest.ClockOr(c.o.Clock)
 	transport := o.Transport
 	if transport == nil {
 		transport = newTransport()
 	}
 	c.http = rest.HTTPClient(&http.Client{Transport: transport})
-	c.auth = &authorizer{tokens: o.Tokens, hmac: o.HMAC, now: c.o.Now}
+	c.auth = &authorizer{tokens: o.Tokens, hmac: o.HMAC, now: c.o.Clock.Now}
 	return c, nil
 }
 
@@ -163,21 +157,10 @@ func (c *Client) base(region string) *url.URL {
 	return &url.URL{Scheme: "https", Host: host + region + ".cloud-object-storage.appdomain.cloud"}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // backoff waits before attempt n, counted from 1: 200 ms, doubled each time up to 20 s,
 // and half of that at random. A server that names a time gets it, up to two minutes.
 func (c *Client) backoff(ctx context.Context, n int, after time.Duration) error {
 	d := min(200*time.Millisecond<<min(n-1, 10), 20*time.Second)
 	d = d/2 + rand.N(d/2+1)
-	return c.o.Sleep(ctx, max(d, min(after, 2*time.Minute)))
+	return rest.Sleep(ctx, c.o.Clock, max(d, min(after, 2*time.Minute)))
 }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
 func TestParseURI(t *testing.T) {
@@ -262,8 +264,6 @@ func TestErrors(t *testing.T) {
 
 // TestBackoff checks the pauses between attempts: they grow, are bounded, and obey the server.
 func TestBackoff(t *testing.T) {
-	var pauses []time.Duration
-	pause := func(_ context.Context, d time.Duration) error { pauses = append(pauses, d); return nil }
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, c := range []struct {
 		after    string
@@ -275,12 +275,13 @@ func TestBackoff(t *testing.T) {
 		{now.Add(40 * time.Second).Format(http.TimeFormat), 40 * time.Second, 40 * time.Second},
 		{"-5", 0, 20 * time.Second},
 	} {
-		pauses = nil
+		clock := resttest.Still(now)
 		a := &answering{status: 429, header: http.Header{"Retry-After": {c.after}}}
-		cl := client(t, cos.Options{HMAC: hmacKey(), Transport: a, Sleep: pause, Now: func() time.Time { return now }, Attempts: 12})
+		cl := client(t, cos.Options{HMAC: hmacKey(), Transport: a, Clock: clock, Attempts: 12})
 		if _, err := cl.Bucket(ctx, "us-south", "images"); err == nil {
 			t.Fatal("no error")
 		}
+		pauses := clock.Waits()
 		if a.n != 12 || len(pauses) != 11 {
 			t.Errorf("%d attempts, %d pauses", a.n, len(pauses))
 		}
@@ -296,8 +297,10 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 	enough := errors.New("enough")
-	cl := client(t, cos.Options{HMAC: hmacKey(), Transport: &answering{status: 500}, Sleep: func(context.Context, time.Duration) error { return enough }})
-	if _, err := cl.Bucket(ctx, "us-south", "images"); err != enough {
+	stopped, cancel := context.WithCancelCause(ctx)
+	cancel(enough)
+	cl := client(t, cos.Options{HMAC: hmacKey(), Transport: &answering{status: 500}})
+	if _, err := cl.Bucket(stopped, "us-south", "images"); err != enough {
 		t.Errorf("%v", err)
 	}
 }
@@ -332,7 +335,24 @@ func TestForbiddenToken(t *testing.T) {
 
 type tokenFunc func() (string, error)
 
-func (f tokenFunc) Token(context.Context) (string, error) { return f() }
+func (f tokenFunc) Token(context.Context) (rest.Token, error) {
+	t, err := f()
+	return rest.NewToken(t, time.Time{}), err
+}
+
+// TestSlowToken: the time that a token takes is not that of the request, which may stall
+// for less.
+func TestSlowToken(t *testing.T) {
+	slow := tokenFunc(func() (string, error) {
+		<-time.After(60 * time.Millisecond)
+		return "token", nil
+	})
+	a := &answering{status: 404}
+	c := client(t, cos.Options{Tokens: slow, Transport: a, Stall: 20 * time.Millisecond})
+	if _, err := c.Head(ctx, object("x")); !errors.Is(err, cos.ErrNotFound) || a.n != 1 {
+		t.Errorf("%v after %d requests", err, a.n)
+	}
+}
 
 // TestSecrets looks for the credentials in all that is made of them, when the service
 // gives them back too.

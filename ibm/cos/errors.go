@@ -85,6 +85,14 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
+// Refused reports whether the service said no.
+func (e *Error) Refused() bool {
+	return e.Is(ErrAccess) || e.Is(ErrNotFound) || e.Is(ErrExists) || e.Is(ErrBucketRegion)
+}
+
+// Temporary reports whether the same request may work later.
+func (e *Error) Temporary() bool { return e.retryable() }
+
 // Hint says what to do about it, in one sentence, or nothing.
 func (e *Error) Hint() string {
 	switch {

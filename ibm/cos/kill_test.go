@@ -15,8 +15,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
 // TestMain makes this program the helper of the tests that kill one.
@@ -33,7 +36,7 @@ func TestMain(m *testing.M) {
 
 // uploadHelper uploads a file, and prints a line for each piece of progress.
 func uploadHelper() error {
-	o := cos.Options{Endpoint: os.Getenv("COS_TEST_UPLOAD"), HMAC: hmacKey(), Sleep: noSleep}
+	o := cos.Options{Endpoint: os.Getenv("COS_TEST_UPLOAD"), HMAC: hmacKey(), Clock: resttest.Still(time.Now())}
 	if name := os.Getenv("COS_TEST_BEARER"); name != "" {
 		o.HMAC, o.Tokens = nil, &helperTokens{name: name}
 	}
@@ -75,18 +78,18 @@ type helperTokens struct {
 	n    int
 }
 
-func (h *helperTokens) Token(context.Context) (string, error) {
+func (h *helperTokens) Token(context.Context) (rest.Token, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.token(), nil
+	return rest.NewToken(h.token(), time.Time{}), nil
 }
 
 func (h *helperTokens) token() string { return fmt.Sprintf("helper-%s-%d", h.name, h.n) }
 
-func (h *helperTokens) Invalidate(token string) {
+func (h *helperTokens) Drop(token rest.Token) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if token == h.token() {
+	if token.Header() == "Bearer "+h.token() {
 		h.n++
 	}
 }
@@ -97,9 +100,9 @@ func printPeak() error {
 	if err != nil {
 		return err
 	}
-	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	_, tail, _ := strings.Cut(string(b), "VmHWM:")
 	var kib int
-	if _, err := fmt.Sscanf(rest, "%d", &kib); err != nil {
+	if _, err := fmt.Sscanf(tail, "%d", &kib); err != nil {
 		return err
 	}
 	fmt.Println(kib)

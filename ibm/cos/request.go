@@ -13,11 +13,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
 
@@ -151,7 +151,8 @@ func (c *Client) send(ctx context.Context, r *request) (*http.Response, time.Dur
 		if renewed < maxRenewals && answer.Is(ErrAccess) && c.auth.renew(token, answer.Status) {
 			continue
 		}
-		return nil, retryAfter(resp.Header, c.o.Now()), answer
+		after, _ := rest.RetryAfter(resp.Header, c.o.Clock.Now())
+		return nil, after, answer
 	}
 }
 
@@ -159,7 +160,13 @@ var errStalled = errors.New("no byte moved for too long")
 
 // sendOnce sends a request and returns what came back, whatever its status, and the token
 // that it was authorized with.
-func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, string, error) {
+func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest.Token, error) {
+	// The time that a token takes is not that of the request: the source of tokens has
+	// attempts and a patience of its own, and gives up by itself.
+	token, err := c.auth.token(ctx)
+	if err != nil {
+		return nil, token, &permanentError{err}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	stall := max(r.stall, c.o.Stall)
 	timer := time.AfterFunc(stall, func() { cancel(errStalled) })
@@ -176,7 +183,7 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, stri
 	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), nil)
 	if err != nil {
 		stop()
-		return nil, "", &permanentError{err}
+		return nil, token, &permanentError{err}
 	}
 	for name, values := range r.header {
 		req.Header[name] = values
@@ -198,11 +205,7 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, stri
 			req.Header.Set("Expect", "100-continue")
 		}
 	}
-	token, err := c.auth.sign(req, r.at.Region, sum)
-	if err != nil {
-		stop()
-		return nil, "", &permanentError{err}
-	}
+	c.auth.sign(req, r.at.Region, sum, token)
 	resp, err := c.http.Do(req)
 	if err == nil && resp.StatusCode/100 != 2 {
 		// A refusal may come before the body is sent, the rest of which nobody wants.
@@ -219,7 +222,7 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, stri
 				resp.Body.Close()
 			}
 			stop()
-			return nil, "", &permanentError{err}
+			return nil, token, &permanentError{err}
 		}
 	}
 	if err != nil {
@@ -232,7 +235,7 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, stri
 		if cause == errStalled {
 			err = errStalled
 		}
-		return nil, "", fmt.Errorf("%s %s: %w", r.method, c.redacted(r), err)
+		return nil, token, fmt.Errorf("%s %s: %w", r.method, c.redacted(r), err)
 	}
 	resp.Body = &answerReader{ReadCloser: resp.Body, moved: moved, stop: stop, ctx: ctx}
 	return resp, token, nil
@@ -301,18 +304,6 @@ func regionOfHost(host string) string {
 		}
 	}
 	return ""
-}
-
-// retryAfter reads the header of that name: seconds, or a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	v := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now))
-	}
-	return 0
 }
 
 // A bodyReader is one reading of a payload. It tells what failed, and when the transport

@@ -17,6 +17,8 @@ import (
 
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/sandbox/s3"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
 const (
@@ -109,7 +111,7 @@ type tokenSource struct {
 	current string
 }
 
-func (ts *tokenSource) Token(context.Context) (string, error) {
+func (ts *tokenSource) Token(context.Context) (rest.Token, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if ts.current == "" {
@@ -119,13 +121,13 @@ func (ts *tokenSource) Token(context.Context) (string, error) {
 		ts.s.tokens[ts.current] = true
 		ts.s.mu.Unlock()
 	}
-	return ts.current, nil
+	return rest.NewToken(ts.current, time.Time{}), nil
 }
 
-func (ts *tokenSource) Invalidate(token string) {
+func (ts *tokenSource) Drop(token rest.Token) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if token == ts.current {
+	if token.Header() == "Bearer "+ts.current {
 		ts.current = ""
 	}
 }
@@ -140,13 +142,10 @@ func (s *service) expire(http.ResponseWriter, *http.Request) bool {
 	return false
 }
 
-// noSleep is for clients that need not wait, in tests.
-func noSleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
-
 func client(t testing.TB, o cos.Options) *cos.Client {
 	t.Helper()
-	if o.Sleep == nil {
-		o.Sleep = noSleep
+	if o.Clock == nil {
+		o.Clock = resttest.Still(time.Now())
 	}
 	c, err := cos.New(o)
 	if err != nil {

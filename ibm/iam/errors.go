@@ -5,61 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // Errors of IAM, for errors.Is with an *[Error].
 var (
-	// ErrRefused is IAM saying no, for whatever reason.
-	ErrRefused = errors.New("refused by IAM")
+	// ErrRefused is IAM saying no, for whatever reason. Those below match it too.
+	ErrRefused = rest.NewRefusal("refused by IAM", nil)
 	// ErrAuth is an API key or token that is wrong, disabled or expired.
-	ErrAuth = errors.New("not authenticated by IAM")
+	ErrAuth = rest.NewRefusal("not authenticated by IAM", ErrRefused)
 	// ErrDenied is an identity that may not do this.
-	ErrDenied = errors.New("not allowed by IAM")
+	ErrDenied = rest.NewRefusal("not allowed by IAM", ErrRefused)
 	// ErrUnavailable is no usable answer, after retries.
 	ErrUnavailable = errors.New("IAM is unavailable")
 )
 
-// An Error is a request to IAM that failed. It holds no credential.
-type Error struct {
-	Op        string // what was asked for: "token", "create policy", ...
-	Status    int    // of HTTP; 0 if there was no answer
-	Code      string // of IAM: "BXNIM0415E"
-	Message   string // of IAM, cleaned
-	RequestID string // what IBM's support asks for
-	Err       error  // one of the errors above, or what happened to the connection
-}
+// An Error is a request to IAM that failed. It holds no credential. Err is one of the
+// errors above, and for a request without an answer what happened to the connection.
+type Error = rest.Error
 
-func (e *Error) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "iam: %s: %v", e.Op, e.Err)
-	if e.Status != 0 {
-		fmt.Fprintf(&b, ": HTTP %d", e.Status)
-	}
-	if e.Code != "" {
-		b.WriteString(" " + e.Code)
-	}
-	if e.Message != "" {
-		b.WriteString(": " + e.Message)
-	}
-	if e.RequestID != "" {
-		b.WriteString(" (request " + e.RequestID + ")")
-	}
-	return b.String()
-}
-
-// Unwrap returns e.Err.
-func (e *Error) Unwrap() error { return e.Err }
-
-// Is makes every answer of IAM that says no match [ErrRefused].
-func (e *Error) Is(target error) bool {
-	return target == ErrRefused && (e.Err == ErrAuth || e.Err == ErrDenied || e.Err == ErrRefused)
-}
-
-// Hint says what to do about it, as one sentence; "" if nothing comes to mind.
-func (e *Error) Hint() string {
+// advice says what to do about an error.
+func advice(e *Error) string {
 	switch {
 	case e.Code == "BXNIM0415E":
 		return "the API key does not exist, or was deleted: check that it was copied whole, and that it belongs to this IAM endpoint"
@@ -77,9 +44,21 @@ func (e *Error) Hint() string {
 	return ""
 }
 
+// unavailable is an error without a usable answer.
+func unavailable(e *Error) *Error {
+	e.Service = "iam"
+	if e.Err == nil {
+		e.Err = ErrUnavailable
+	} else {
+		e.Err = fmt.Errorf("%w: %w", ErrUnavailable, e.Err)
+	}
+	e.Advice = advice(e)
+	return e
+}
+
 // failure makes an error of an answer that says no.
 func failure(op string, res *rest.Response, secrets ...string) error {
-	e := &Error{Op: op, Status: res.Status}
+	e := &Error{Service: "iam", Op: op, Status: res.Status}
 	var body struct {
 		ErrorCode    string `json:"errorCode"`
 		ErrorMessage string `json:"errorMessage"`
@@ -117,5 +96,6 @@ func failure(op string, res *rest.Response, secrets ...string) error {
 	default:
 		e.Err = ErrRefused
 	}
+	e.Advice = advice(e)
 	return e
 }

@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // fetch exchanges the API key for a token.
 func (c *Client) fetch(ctx context.Context) (Token, time.Time, error) {
-	asked := c.retry.Clock()()
+	asked := rest.ClockOr(c.retry.Clock).Now()
 	k := call{op: "token", method: http.MethodPost, path: "/identity/token", anonymous: true, idempotent: true, form: url.Values{
 		"grant_type":    {"urn:ibm:params:oauth:grant-type:apikey"},
 		"response_type": {"cloud_iam"},
@@ -22,7 +24,7 @@ func (c *Client) fetch(ctx context.Context) (Token, time.Time, error) {
 	defer clear(body)
 	token, renew, err := parseToken(body, asked)
 	if err != nil {
-		return Token{}, time.Time{}, &Error{Op: k.op, Err: ErrUnavailable, Message: err.Error()}
+		return Token{}, time.Time{}, unavailable(&Error{Op: k.op, Message: err.Error()})
 	}
 	return token, renew, nil
 }

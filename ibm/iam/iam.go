@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,7 +29,7 @@ type Options struct {
 	APIKey []byte
 	// Client sends the requests; redirects are not followed. Nil is one of its own.
 	Client *http.Client
-	// Retry bounds the attempts. Its Now is the clock of the tokens.
+	// Retry bounds the attempts. Its Clock is that of the tokens.
 	Retry Retry
 }
 
@@ -40,7 +41,8 @@ type Retry = rest.Retry
 type Client struct {
 	url   string
 	key   string
-	send  http.RoundTripper
+	send  *rest.Transport // with the tokens of the client itself
+	plain *rest.Transport // for what needs none
 	retry Retry
 	cache cache
 }
@@ -56,12 +58,16 @@ func New(o Options) (*Client, error) {
 	}
 	key := string(bytes.TrimSpace(o.APIKey))
 	if key == "" {
-		return nil, &Error{Op: "new", Err: ErrAuth, Message: "the API key is empty"}
+		return nil, &Error{Service: "iam", Op: "new", Err: ErrAuth, Message: "the API key is empty"}
 	}
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, &Error{Op: "new", Err: ErrAuth, Message: "the API key is not one word of printable characters"}
+		return nil, &Error{Service: "iam", Op: "new", Err: ErrAuth, Message: "the API key is not one word of printable characters"}
 	}
-	return &Client{url: base, key: key, send: rest.Client{Client: rest.HTTPClient(o.Client)}, retry: o.Retry}, nil
+	c := &Client{url: base, key: key, retry: o.Retry, plain: &rest.Transport{Retry: o.Retry}, send: &rest.Transport{Retry: o.Retry}}
+	c.send.Tokens = c
+	rest.NewClient(o.Client, c.plain)
+	rest.NewClient(o.Client, c.send)
+	return c, nil
 }
 
 // String hides the API key from fmt.
@@ -74,7 +80,7 @@ func (c *Client) GoString() string { return c.String() }
 // expires. Callers that need a new one at the same time share one request. Errors are
 // *[Error].
 func (c *Client) Token(ctx context.Context) (Token, error) {
-	return c.cache.get(ctx, c.retry.Clock()(), c.fetch)
+	return c.cache.get(ctx, rest.ClockOr(c.retry.Clock).Now(), c.fetch)
 }
 
 // Drop tells that a service refused a token. The next call of Token gets another one.
@@ -92,42 +98,42 @@ type call struct {
 	secrets          []string // not to be shown, should they come back in an error
 }
 
-// do sends a request, once more with a new token if the first was refused, and decodes the
-// answer into v.
+// do sends a request, and decodes the answer into v.
 func (c *Client) do(ctx context.Context, k call, v any) error {
-	for again := false; ; again = true {
-		var token Token
-		if !k.anonymous {
-			var err error
-			if token, err = c.Token(ctx); err != nil {
-				return err
-			}
+	if k.idempotent {
+		ctx = rest.Idempotent(ctx)
+	}
+	req, err := c.request(ctx, k)
+	if err != nil {
+		return err
+	}
+	send := c.send
+	if k.anonymous {
+		send = c.plain
+	}
+	res, err := send.Send(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		res, err := c.retry.Do(ctx, c.send, k.idempotent, func(ctx context.Context) (*http.Request, error) { return c.request(ctx, k, token) })
-		if err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return &Error{Op: k.op, Err: fmt.Errorf("%w: %w", ErrUnavailable, err)}
+		if e := new(Error); errors.Is(err, rest.ErrToken) && errors.As(err, &e) {
+			return e
 		}
-		if res.Status == http.StatusUnauthorized && !k.anonymous && !again {
-			c.Drop(token)
-			continue
-		}
-		if !res.OK() {
-			return failure(k.op, res, append(k.secrets, c.key, token.secret())...)
-		}
-		if v == nil {
-			return nil
-		}
-		if err := json.Unmarshal(res.Body, v); err != nil {
-			return &Error{Op: k.op, Status: res.Status, Err: ErrUnavailable, Message: "the answer is not the JSON that was expected"}
-		}
+		return unavailable(&Error{Op: k.op, Err: err})
+	}
+	if !res.OK() {
+		return failure(k.op, res, append(k.secrets, c.key, res.Secret)...)
+	}
+	if v == nil {
 		return nil
 	}
+	if err := json.Unmarshal(res.Body, v); err != nil {
+		return unavailable(&Error{Op: k.op, Status: res.Status, Message: "the answer is not the JSON that was expected"})
+	}
+	return nil
 }
 
-func (c *Client) request(ctx context.Context, k call, token Token) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	address := c.url + k.path
 	if len(k.query) > 0 {
 		address += "?" + k.query.Encode()
@@ -154,9 +160,6 @@ func (c *Client) request(ctx context.Context, k call, token Token) (*http.Reques
 	req.Header.Set("Accept", "application/json")
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
-	}
-	if !k.anonymous {
-		req.Header.Set("Authorization", token.Header())
 	}
 	return req, nil
 }

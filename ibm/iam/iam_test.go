@@ -24,6 +24,15 @@ type clock struct {
 	t  time.Time
 }
 
+// Now and After make it a clock on which nobody waits.
+func (c *clock) Now() time.Time { return c.now() }
+
+func (c *clock) After(time.Duration) <-chan time.Time {
+	ch := make(chan time.Time, 1)
+	ch <- c.now()
+	return ch
+}
+
 func (c *clock) now() time.Time          { c.mu.Lock(); defer c.mu.Unlock(); return c.t }
 func (c *clock) advance(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.t = c.t.Add(d) }
 
@@ -62,8 +71,7 @@ func start(t *testing.T) *world {
 
 func (w *world) as(t *testing.T, key string) *iam.Client {
 	t.Helper()
-	c, err := iam.New(iam.Options{URL: w.url, APIKey: []byte(key + "\n"), Retry: iam.Retry{Now: w.now,
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}})
+	c, err := iam.New(iam.Options{URL: w.url, APIKey: []byte(key + "\n"), Retry: iam.Retry{Clock: w.clock}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func (c *Client) CreateAPIKey(ctx context.Context, account, iamID, name, descrip
 		"account_id": account, "iam_id": iamID, "name": name, "description": description, "store_value": false,
 	}}, &answer)
 	if err == nil && answer.Value == "" {
-		err = &Error{Op: "create API key", Err: ErrUnavailable, Message: "the answer holds no API key"}
+		err = unavailable(&Error{Op: "create API key", Message: "the answer holds no API key"})
 	}
 	return NewAPIKey{answer.APIKey, Secret(answer.Value)}, err
 }
@@ -130,9 +130,9 @@ func (c *Client) pages(ctx context.Context, op, path string, query url.Values, p
 		}
 		u, err := url.Parse(next)
 		if err != nil || u.Query().Get("pagetoken") == "" || u.Query().Get("pagetoken") == query.Get("pagetoken") {
-			return &Error{Op: op, Err: ErrUnavailable, Message: "the answer does not say where its next page is"}
+			return unavailable(&Error{Op: op, Message: "the answer does not say where its next page is"})
 		}
 		query.Set("pagetoken", u.Query().Get("pagetoken"))
 	}
-	return &Error{Op: op, Err: ErrUnavailable, Message: "the list has too many pages"}
+	return unavailable(&Error{Op: op, Message: "the list has too many pages"})
 }

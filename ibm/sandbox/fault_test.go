@@ -183,6 +183,10 @@ func TestQuery(t *testing.T) {
 		t.Error(err)
 	}
 	w.arm(fault.Fault{Path: "/v1/query", TokenExpired: true})
+	if _, _, err := w.logs.Query(t.Context(), audit.QueryRequest{}); err != nil {
+		t.Errorf("with a token that was renewed: %v", err)
+	}
+	w.arm(fault.Fault{Path: "/v1/query", TokenExpired: true, Count: -1})
 	if _, _, err := w.logs.Query(t.Context(), audit.QueryRequest{}); !errors.As(err, &e) || e.Status != 401 {
 		t.Error(err)
 	}

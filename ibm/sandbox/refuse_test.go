@@ -297,7 +297,7 @@ func TestServiceID(t *testing.T) {
 	}
 
 	// It may read, and nothing else.
-	reader, err := cos.New(cos.Options{Endpoint: w.COS, Tokens: &tokens{iam: w.identity(string(key.Value))}, Sleep: nap})
+	reader, err := cos.New(cos.Options{Endpoint: w.COS, Tokens: w.identity(string(key.Value)), Clock: fastClock{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package sandbox_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -67,24 +65,22 @@ func start(t *testing.T, o sandbox.Options) *world {
 	w := &world{Sandbox: s, t: t, Settings: s.Settings(), plain: disk(4 << 20)}
 	w.iam = w.identity(w.APIKey)
 	w.kp = w.root(w.RootKey)
-	if w.cos, err = cos.New(cos.Options{Endpoint: w.COS, Tokens: &tokens{iam: w.iam}, ServiceInstanceID: w.COSInstance, Sleep: nap}); err != nil {
+	if w.cos, err = cos.New(cos.Options{Endpoint: w.COS, Tokens: w.iam, ServiceInstanceID: w.COSInstance, Clock: fastClock{}}); err != nil {
 		t.Fatal(err)
 	}
-	if w.sl, err = softlayer.New(softlayer.Config{Endpoint: w.Settings.SoftLayer, User: w.User, APIKey: w.UserKey, Clock: fastClock{}}); err != nil {
+	if w.sl, err = softlayer.New(softlayer.Config{Endpoint: w.Settings.SoftLayer, User: w.User, APIKey: w.UserKey, Clock: fastClock{}, Settle: 50 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
-	if w.vpc, err = vpc.New(vpc.Config{Endpoint: w.VPC, Tokens: &tokens{iam: w.iam}, Clock: fastClock{}}); err != nil {
+	if w.vpc, err = vpc.New(vpc.Config{Endpoint: w.VPC, Tokens: w.iam, Clock: fastClock{}, Settle: 50 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
-	if w.logs, err = audit.NewClient(audit.ClientConfig{Endpoint: w.Logs, Tokens: &tokens{iam: w.iam}}); err != nil {
+	if w.logs, err = audit.NewClient(audit.ClientConfig{Endpoint: w.Logs, Tokens: w.iam, Clock: fastClock{}}); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-func nap(ctx context.Context, _ time.Duration) error { return ctx.Err() }
-
-var quick = iam.Retry{Sleep: nap}
+var quick = iam.Retry{Clock: fastClock{}}
 
 func (w *world) identity(key string) *iam.Client {
 	w.t.Helper()
@@ -103,31 +99,6 @@ func (w *world) root(crn string) *keyprotect.Client {
 		w.t.Fatal(err)
 	}
 	return c
-}
-
-// tokens gives other clients the tokens of iam.
-type tokens struct {
-	iam *iam.Client
-
-	mu   sync.Mutex
-	last iam.Token
-}
-
-func (s *tokens) Token(ctx context.Context) (string, error) {
-	t, err := s.iam.Token(ctx)
-	if err != nil {
-		return "", err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.last = t
-	return strings.TrimPrefix(t.Header(), "Bearer "), nil
-}
-
-func (s *tokens) Invalidate(string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.iam.Drop(s.last)
 }
 
 // fastClock is a clock on which nobody waits long.

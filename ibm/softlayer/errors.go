@@ -3,16 +3,16 @@ package softlayer
 import (
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // Errors that a caller can act on. Match with errors.Is; the error at hand says more.
 var (
 	// ErrNotFound: there is no template, or no server, of this name or number.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = rest.ErrNotFound
 
 	// ErrAmbiguous: there is more than one template of this name.
 	ErrAmbiguous = errors.New("more than one of this name")
@@ -23,101 +23,26 @@ var (
 
 	// ErrLost: a call that makes something was sent, its answer did not arrive, and
 	// it could not be found out whether it was done. Look before repeating it.
-	ErrLost = errors.New("the answer was lost")
+	ErrLost = rest.ErrLost
 
 	// ErrFailed: the transaction of an import or an order ended with a failure; see
 	// [TransactionError].
-	ErrFailed = errors.New("the transaction failed")
+	ErrFailed = rest.ErrFailed
 
 	// ErrTimeout: a transaction took longer than the caller waits. It goes on.
-	ErrTimeout = errors.New("still not ready")
+	ErrTimeout = rest.ErrTimeout
 )
 
 // An Error is a call that failed: the API said so, or there was no answer, and then
-// Status is zero and Unwrap has the reason. It holds no secret.
-type Error struct {
-	Op        string // what was to be done: "import"
-	Status    int    // of HTTP; 200 is possible
-	Code      string // the exception, "SoftLayer_Exception_Public"
-	Message   string // the API's words
-	RequestID string // if the service gave one
+// Status is zero and Err has the reason. It holds no secret.
+type Error = rest.Error
 
-	hint string
-	err  error
-}
-
-func (e *Error) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "softlayer: %s: ", e.Op)
-	switch {
-	case e.Message != "":
-		b.WriteString(e.Message)
-	case e.err != nil:
-		b.WriteString(e.err.Error())
-	case e.Code != "":
-		b.WriteString(e.Code)
-	default:
-		b.WriteString("failed")
+// advised puts advice into an error.
+func advised(e *Error) *Error {
+	if e.Advice = hintFor(e.Message + " " + e.Code); e.Advice == "" && (e.Status == 401 || e.Status == 403) {
+		e.Advice = hintCredentials
 	}
-	var more []string
-	if e.Code != "" && e.Message != "" {
-		more = append(more, e.Code)
-	}
-	if e.Status != 0 {
-		more = append(more, fmt.Sprintf("HTTP %d", e.Status))
-	}
-	if e.RequestID != "" {
-		more = append(more, "request "+e.RequestID)
-	}
-	if len(more) > 0 {
-		fmt.Fprintf(&b, " (%s)", strings.Join(more, ", "))
-	}
-	return b.String()
-}
-
-// Unwrap returns what an error without an answer is about, or nil.
-func (e *Error) Unwrap() error { return e.err }
-
-// Is reports whether the API says that there is no such object, for [ErrNotFound].
-func (e *Error) Is(target error) bool {
-	return target == ErrNotFound && (e.Status == 404 || e.Code == "SoftLayer_Exception_ObjectNotFound")
-}
-
-// Hint says what to do about it, or is empty.
-func (e *Error) Hint() string {
-	if e.hint != "" {
-		return e.hint
-	}
-	if h := hintFor(e.Message + " " + e.Code); h != "" {
-		return h
-	}
-	switch {
-	case e.Status == 401 || e.Status == 403:
-		return hintCredentials
-	case e.Status == 429:
-		return "the service limits how often it is called: wait a minute and repeat"
-	case e.Status == 0 && e.err != nil:
-		return "there was no answer: check the endpoint and the network"
-	case e.Status >= 300 && e.Status < 400:
-		return "the endpoint redirects, and that is not followed with keys in the call: give the address it redirects to"
-	case e.Status >= 500:
-		return "the service has a problem: repeat later, and give its support the request ID"
-	}
-	return ""
-}
-
-// lost reports whether the call may have been done all the same: it was sent, and
-// there was no answer, or none of the API. An error that the API has words for is an
-// answer; a connection that was never made is none.
-func (e *Error) lost() bool {
-	var op *net.OpError
-	switch {
-	case e.Status == 0:
-		return e.err != nil && !(errors.As(e.err, &op) && op.Op == "dial")
-	case e.Status < 300:
-		return e.err != nil
-	}
-	return e.Status >= 500 && e.Code == ""
+	return e
 }
 
 // A TransactionError is an import or an order that was accepted and did not come to a
@@ -133,7 +58,7 @@ type TransactionError struct {
 }
 
 func (e *TransactionError) Error() string {
-	s := fmt.Sprintf("softlayer: %s %d: %v", e.Op, e.ID, e.err)
+	s := fmt.Sprintf("softlayer: %s %d: the transaction: %v", e.Op, e.ID, e.err)
 	if e.err == ErrTimeout {
 		s += fmt.Sprintf(" after %v", e.Elapsed.Round(time.Second))
 	}
@@ -194,28 +119,4 @@ func hintFor(text string) string {
 		}
 	}
 	return ""
-}
-
-// clean makes what a service said fit for an error: one line of at most 600
-// characters, without secrets, should the service repeat them.
-func clean(s string, secrets []string) string {
-	for _, secret := range secrets {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "[redacted]")
-		}
-	}
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, s)
-	s = strings.TrimSpace(s)
-	if r := []rune(s); len(r) > 600 {
-		s = string(r[:600]) + "..."
-	}
-	return s
 }

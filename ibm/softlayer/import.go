@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/softlayer/softlayer-go/datatypes"
 	"github.com/softlayer/softlayer-go/services"
 	"github.com/softlayer/softlayer-go/session"
 	"github.com/softlayer/softlayer-go/sl"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // An ImportRequest says what image to make a template of.
@@ -49,7 +50,7 @@ func (r ImportRequest) GoString() string { return r.String() }
 // check says what the service would refuse, or accept and never start.
 func (r ImportRequest) check() error {
 	bad := func(message, hint string) error {
-		return &Error{Op: "import", Message: message, hint: hint}
+		return unsent("import", message, hint)
 	}
 	switch {
 	case r.Name == "":
@@ -88,7 +89,7 @@ func checkURI(op, uri string) error {
 	rest, ok := strings.CutPrefix(uri, "cos://")
 	parts := strings.SplitN(rest, "/", 3)
 	if !ok || len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
-		return &Error{Op: op, Message: "the address of the image is not cos://REGION/BUCKET/OBJECT", hint: "the address of the image must be cos://REGION/BUCKET/OBJECT"}
+		return unsent(op, "the address of the image is not cos://REGION/BUCKET/OBJECT", "the address of the image must be cos://REGION/BUCKET/OBJECT")
 	}
 	return nil
 }
@@ -132,23 +133,36 @@ func (c *Client) Import(ctx context.Context, r ImportRequest) (*Template, error)
 	default:
 		return nil, fmt.Errorf("softlayer: import: template %q: %w: numbers %d and %d", r.Name, ErrAmbiguous, before[0].ID, before[1].ID)
 	}
-	var g datatypes.Virtual_Guest_Block_Device_Template_Group
-	err = c.call(ctx, "import", []string{r.APIKey}, func(s *session.Session) (err error) {
-		g, err = services.GetVirtualGuestBlockDeviceTemplateGroupService(s).CreateFromIcos(r.configuration())
-		return err
+	return rest.Create(ctx, c.once("look for a template of this name before importing again: the import may be under way"), func() (*Template, error) {
+		var g datatypes.Virtual_Guest_Block_Device_Template_Group
+		err := c.call(ctx, "import", []string{r.APIKey}, func(s *session.Session) (err error) {
+			g, err = services.GetVirtualGuestBlockDeviceTemplateGroupService(s).CreateFromIcos(r.configuration())
+			return err
+		})
+		if err == nil && (g.Id == nil || value(g.GlobalIdentifier) == "") {
+			err = badAnswer("import", "the answer has no template")
+		}
+		if err != nil {
+			return nil, err
+		}
+		t := newTemplate(g)
+		return &t, nil
+	}, func() (*Template, error) {
+		// There was none of this name before the call.
+		found, err := c.named(ctx, r.Name)
+		switch {
+		case err != nil || len(found) == 0:
+			return nil, err
+		case len(found) > 1 || found[0].Note != r.Note:
+			return nil, fmt.Errorf("softlayer: import: template %q: %w", r.Name, ErrAmbiguous)
+		}
+		return &found[0], nil
 	})
-	if err == nil && (g.Id == nil || value(g.GlobalIdentifier) == "") {
-		err = &Error{Op: "import", Status: 200, Message: "the answer has no template", err: errAnswer}
-	}
-	var e *Error
-	if errors.As(err, &e) && e.lost() {
-		return c.findImported(ctx, r, e)
-	}
-	if err != nil {
-		return nil, err
-	}
-	t := newTemplate(g)
-	return &t, nil
+}
+
+// once says how a template or a server is made.
+func (c *Client) once(advice string) rest.Once {
+	return rest.Once{Clock: c.cfg.Clock, Settle: c.cfg.Settle, Advice: advice}
 }
 
 func (r ImportRequest) configuration() *datatypes.Container_Virtual_Guest_Block_Device_Template_Configuration {
@@ -168,49 +182,11 @@ func (r ImportRequest) configuration() *datatypes.Container_Virtual_Guest_Block_
 	return cfg
 }
 
-// lookups is how often what a lost call made is looked for, and lookupWait the time
-// between.
-const (
-	lookups    = 3
-	lookupWait = 5 * time.Second
-)
-
-// findImported looks for the template of a call whose answer was lost. There was none
-// of this name before the call.
-func (c *Client) findImported(ctx context.Context, r ImportRequest, lost *Error) (*Template, error) {
-	for try := range lookups {
-		if try > 0 && c.sleep(ctx, lookupWait) != nil {
-			break
-		}
-		found, err := c.named(ctx, r.Name)
-		if err != nil {
-			continue
-		}
-		if len(found) == 1 && found[0].Note == r.Note {
-			return &found[0], nil
-		}
-		if len(found) > 0 {
-			break
-		}
-	}
-	return nil, lostError(lost, "look for a template of this name before importing again: the import may be under way")
-}
-
-// lostError says that a call may have been done.
-func lostError(e *Error, hint string) error {
-	because := e.err
-	if because == nil {
-		because = errors.New(e.Message)
-	}
-	return &Error{Op: e.Op, Status: e.Status, RequestID: e.RequestID, Message: fmt.Sprintf("%v: %v", ErrLost, because), hint: hint,
-		err: errors.Join(ErrLost, e.err)}
-}
-
 // Delete deletes a template, and with it its copies in all datacenters; an import that
 // failed leaves one behind. [ErrNotFound] if there is none.
 func (c *Client) Delete(ctx context.Context, id int) error {
 	if id <= 0 {
-		return &Error{Op: "delete template", Message: "no number of a template", hint: "give the number"}
+		return unsent("delete template", "no number of a template", "give the number")
 	}
 	return c.call(ctx, "delete template", nil, func(s *session.Session) error {
 		_, err := services.GetVirtualGuestBlockDeviceTemplateGroupService(s).Id(id).DeleteObject()
@@ -245,7 +221,7 @@ func (c *Client) Export(ctx context.Context, r ExportRequest) error {
 		return err
 	}
 	if r.TemplateID <= 0 || r.APIKey == "" {
-		return &Error{Op: "export", Message: "no number of a template, or no API key of IAM", hint: "give both"}
+		return unsent("export", "no number of a template, or no API key of IAM", "give both")
 	}
 	done := false
 	err := c.call(ctx, "export", []string{r.APIKey}, func(s *session.Session) (err error) {
@@ -257,12 +233,12 @@ func (c *Client) Export(ctx context.Context, r ExportRequest) error {
 	})
 	var e *Error
 	switch {
-	case errors.As(err, &e) && e.lost():
-		return lostError(e, "look at the transaction of the template, and into the bucket, before exporting again")
+	case errors.As(err, &e) && e.Lost():
+		return rest.Lost(e, "look at the transaction of the template, and into the bucket, before exporting again")
 	case err != nil:
 		return err
 	case !done:
-		return &Error{Op: "export", Status: 200, Message: "the service did not begin the export", hint: "look whether another transaction of the template is under way"}
+		return &Error{Service: "softlayer", Op: "export", Status: 200, Answered: true, Message: "the service did not begin the export", Advice: "look whether another transaction of the template is under way"}
 	}
 	return nil
 }

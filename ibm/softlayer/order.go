@@ -2,7 +2,6 @@ package softlayer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,6 +11,8 @@ import (
 	"github.com/softlayer/softlayer-go/services"
 	"github.com/softlayer/softlayer-go/session"
 	"github.com/softlayer/softlayer-go/sl"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // An OrderRequest says what server to order. It costs money.
@@ -48,7 +49,7 @@ func (r OrderRequest) check(op string) error {
 	default:
 		return nil
 	}
-	return &Error{Op: op, Message: "no " + missing + " given", hint: "give the " + missing}
+	return unsent(op, "no "+missing+" given", "give the "+missing)
 }
 
 // guest returns the order as the API has it. The operating system comes from the
@@ -112,7 +113,7 @@ func (c *Client) Guest(ctx context.Context, id int) (*Guest, error) {
 		return nil, err
 	}
 	if v.Id == nil {
-		return nil, &Error{Op: op, Status: 200, Message: "the answer has no server", err: errAnswer}
+		return nil, badAnswer(op, "the answer has no server")
 	}
 	g := newGuest(v)
 	return &g, nil
@@ -160,47 +161,36 @@ func (c *Client) Order(ctx context.Context, r OrderRequest) (*Guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	var v datatypes.Virtual_Guest
-	err = c.call(ctx, "order", []string{r.UserData}, func(s *session.Session) (err error) {
-		v, err = services.GetVirtualGuestService(s).CreateObject(r.guest())
-		return err
-	})
-	if err == nil && v.Id == nil {
-		err = &Error{Op: "order", Status: 200, Message: "the answer has no server", err: errAnswer}
-	}
-	var e *Error
-	if errors.As(err, &e) && e.lost() {
-		return c.findOrdered(ctx, r, before, e)
-	}
-	if err != nil {
-		return nil, err
-	}
-	g := newGuest(v)
-	return &g, nil
-}
-
-// findOrdered looks for the server of a call whose answer was lost: one of this name
-// that was not there before.
-func (c *Client) findOrdered(ctx context.Context, r OrderRequest, before []Guest, lost *Error) (*Guest, error) {
-	for try := range lookups {
-		if try > 0 && c.sleep(ctx, lookupWait) != nil {
-			break
+	return rest.Create(ctx, c.once("look for a server of this name before ordering again: an order costs money"), func() (*Guest, error) {
+		var v datatypes.Virtual_Guest
+		err := c.call(ctx, "order", []string{r.UserData}, func(s *session.Session) (err error) {
+			v, err = services.GetVirtualGuestService(s).CreateObject(r.guest())
+			return err
+		})
+		if err == nil && v.Id == nil {
+			err = badAnswer("order", "the answer has no server")
 		}
+		if err != nil {
+			return nil, err
+		}
+		g := newGuest(v)
+		return &g, nil
+	}, func() (*Guest, error) {
 		found, err := c.guests(ctx, r.Hostname, r.Domain)
 		if err != nil {
-			continue
+			return nil, err
 		}
 		found = slices.DeleteFunc(found, func(g Guest) bool {
 			return slices.ContainsFunc(before, func(b Guest) bool { return b.ID == g.ID })
 		})
-		if len(found) == 1 {
+		switch len(found) {
+		case 0:
+			return nil, nil
+		case 1:
 			return &found[0], nil
 		}
-		if len(found) > 1 {
-			break
-		}
-	}
-	return nil, lostError(lost, "look for a server of this name before ordering again: an order costs money")
+		return nil, fmt.Errorf("softlayer: order: more than one new server %s.%s", r.Hostname, r.Domain)
+	})
 }
 
 // A Quote is an order that was checked and not placed.
@@ -220,7 +210,7 @@ func (c *Client) CheckOrder(ctx context.Context, r OrderRequest) (*Quote, error)
 		return nil, err
 	}
 	var o datatypes.Container_Product_Order
-	err := c.call(ctx, op, []string{r.UserData}, func(s *session.Session) (err error) {
+	err := c.again(ctx, op, []string{r.UserData}, func(s *session.Session) (err error) {
 		o, err = services.GetVirtualGuestService(s).GenerateOrderTemplate(r.guest())
 		return err
 	})
@@ -228,7 +218,7 @@ func (c *Client) CheckOrder(ctx context.Context, r OrderRequest) (*Quote, error)
 		return nil, err
 	}
 	if len(o.Prices) == 0 && o.PackageId == nil && len(o.VirtualGuests) == 0 {
-		return nil, &Error{Op: op, Status: 200, Message: "the answer has no order", err: errAnswer}
+		return nil, badAnswer(op, "the answer has no order")
 	}
 	q := &Quote{Package: value(o.PackageId), ImageGUID: value(o.ImageTemplateGlobalIdentifier)}
 	for _, p := range o.Prices {

@@ -50,8 +50,12 @@ type Config struct {
 	// UserAgent names the program; "" is "luksimg".
 	UserAgent string
 
-	// Clock is for waiting between polls; nil is the clock of the system.
+	// Clock is for waiting; nil is the clock of the system.
 	Clock Clock
+
+	// Settle is how long what a call whose answer was lost may have made is looked for,
+	// before the call is sent again; zero is 2 minutes.
+	Settle time.Duration
 }
 
 // String tells the configuration without the API key.
@@ -70,19 +74,12 @@ func (c Config) endpoint() string {
 }
 
 // A Clock is what waiting needs of the time, so that tests need not wait.
-type Clock interface {
-	Now() time.Time
-	After(time.Duration) <-chan time.Time
-}
-
-type systemClock struct{}
-
-func (systemClock) Now() time.Time                         { return time.Now() }
-func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+type Clock = rest.Clock
 
 // A Client calls the API. It is safe for concurrent use.
 type Client struct {
-	cfg Config
+	cfg  Config
+	send *rest.Transport
 }
 
 // New checks the configuration. It makes no call.
@@ -95,7 +92,7 @@ func New(cfg Config) (*Client, error) {
 		// By this the library would choose another protocol.
 		return nil, errors.New("softlayer: the endpoint is that of XML-RPC: give the one that ends with /rest/v3.1")
 	case cfg.User == "" || cfg.APIKey == "":
-		return nil, &Error{Op: "sign in", Message: "no user or no API key given", hint: hintCredentials}
+		return nil, &Error{Service: "softlayer", Op: "sign in", Message: "no user or no API key given", Advice: hintCredentials}
 	}
 	cfg.Endpoint = base
 	if cfg.Timeout <= 0 {
@@ -104,10 +101,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "luksimg"
 	}
-	if cfg.Clock == nil {
-		cfg.Clock = systemClock{}
-	}
-	return &Client{cfg: cfg}, nil
+	c := &Client{cfg: cfg, send: &rest.Transport{Class: class, Retry: rest.Retry{Timeout: cfg.Timeout, Clock: cfg.Clock}}}
+	rest.NewClient(cfg.HTTP, c.send)
+	return c, nil
 }
 
 // String tells where the client is connected to, without the API key.
@@ -123,15 +119,13 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	h := rest.HTTPClient(c.cfg.HTTP)
-	t := &transport{next: h.Transport}
-	h.Transport = t
+	t := &transport{next: c.send}
 	s := &session.Session{
 		UserName:         c.cfg.User,
 		APIKey:           c.cfg.APIKey,
 		Endpoint:         c.cfg.Endpoint,
-		HTTPClient:       h,
-		Timeout:          c.cfg.Timeout,
+		HTTPClient:       rest.HTTPClient(&http.Client{Transport: t}),
+		Timeout:          time.Hour, // of all attempts
 		Context:          ctx,
 		TransportHandler: &session.RestTransport{},
 		// The library takes a part of its own from the environment.
@@ -139,34 +133,48 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 	}
 	err := f(s)
 	s.LastCall, s.APIKey = "", ""
-	if err == nil && t.failure == nil {
+	if err == nil && t.failure.Error == "" {
 		return nil
 	}
-	e := &Error{Op: op, Status: t.status, RequestID: t.requestID}
+	e := &Error{Service: "softlayer", Op: op, Status: t.status, RequestID: t.requestID}
 	var api sl.Error
 	switch {
-	case t.failure != nil:
-		e.Code, e.Message = t.failure.Code, t.failure.Error
+	case ctx.Err() != nil:
+		e.Err = context.Cause(ctx)
+	case t.err != nil:
+		e.Err = t.err
+	case t.failure.Error != "":
+		e.Code, e.Message, e.Answered = t.failure.Code, t.failure.Error, true
 	case errors.As(err, &api) && api.Wrapped == nil && t.status >= 300:
 		e.Code, e.Message = api.Exception, api.Message
-	case t.status != 0 && !t.whole:
-		e.Message, e.err = "the answer was cut off", err
 	case t.status != 0:
-		e.Message, e.err = "the answer is not what the API gives", errAnswer
+		e.Message, e.Err = "the answer is not what the API gives", rest.ErrAnswer
 	default:
-		// No answer. An error of net/http names the address, which has no secret.
-		if errors.As(err, &api) && api.Wrapped != nil {
-			err = api.Wrapped
-		}
-		e.err = err
-		if ctx.Err() != nil {
-			e.err = context.Cause(ctx)
-		}
+		e.Err = err
 	}
 	basic := base64.StdEncoding.EncodeToString([]byte(c.cfg.User + ":" + c.cfg.APIKey))
-	e.Message = clean(e.Message, append(secrets, c.cfg.APIKey, basic))
-	e.Code = clean(e.Code, append(secrets, c.cfg.APIKey, basic))
-	return e
+	secrets = append(secrets, c.cfg.APIKey, basic)
+	e.Message, e.Code = rest.Clean(e.Message, secrets...), rest.Clean(e.Code, secrets...)
+	if e.Code == "SoftLayer_Exception_ObjectNotFound" {
+		e.Err = ErrNotFound
+	}
+	return advised(e)
 }
 
-var errAnswer = errors.New("unexpected answer")
+// again is call for what may be sent twice without harm, though it is a POST.
+func (c *Client) again(ctx context.Context, op string, secrets []string, f func(*session.Session) error) error {
+	return c.call(rest.Idempotent(ctx), op, secrets, f)
+}
+
+// badAnswer makes the error of an answer that is none of the API.
+func badAnswer(op, what string) error {
+	return &Error{Service: "softlayer", Op: op, Status: http.StatusOK, Message: what, Err: rest.ErrAnswer}
+}
+
+// unsent makes the error of a call that was not sent.
+func unsent(op, message, advice string) error {
+	if advice == "" {
+		advice = hintFor(message)
+	}
+	return &Error{Service: "softlayer", Op: op, Message: message, Advice: advice}
+}

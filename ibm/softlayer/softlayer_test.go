@@ -15,6 +15,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 	sandbox "github.com/luksimg/luksimg/ibm/sandbox/softlayer"
 	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
 // TestWholeWay imports an encrypted image, orders a server from it, and finds the
@@ -375,7 +376,8 @@ func TestLostAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.srv.Fail("createFromIcos", f)
+			// Nothing was made, however often it is tried.
+			w.srv.Fail("createFromIcos", f, f, f)
 			_, err := w.client.Import(t.Context(), w.request())
 			if !errors.Is(err, softlayer.ErrLost) || !strings.Contains(hint(err), "before importing again") {
 				t.Errorf("import: %v (%s)", err, hint(err))
@@ -402,11 +404,30 @@ func TestLostAnswer(t *testing.T) {
 				t.Errorf("order that was done: %+v, %v", g, err)
 			}
 			f.Done = false
-			w.srv.Fail("createObject", f)
+			w.srv.Fail("createObject", f, f, f)
 			if _, err := w.client.Order(t.Context(), w.order(tpl)); !errors.Is(err, softlayer.ErrLost) || !strings.Contains(hint(err), "costs money") {
 				t.Errorf("order: %v", err)
 			}
 			w.srv.Wait()
+			// Nothing was made at first: it is looked for, and asked for again, once.
+			w.srv.Fail("createObject", f)
+			if g, err := w.client.Order(t.Context(), w.order(tpl)); err != nil || g.ID == 0 {
+				t.Errorf("order again: %+v, %v", g, err)
+			}
+			w.srv.Wait()
+			if all, err := w.client.Servers(t.Context(), w.order(tpl).Hostname, w.order(tpl).Domain); err != nil || len(all) != 3 {
+				t.Errorf("%+v, %v", all, err)
+			}
+			w.srv.Fail("createFromIcos", f)
+			r := w.request()
+			r.Name = "another"
+			if _, err := w.client.Import(t.Context(), r); err != nil {
+				t.Errorf("import again: %v", err)
+			}
+			w.srv.Wait()
+			if all, err := w.client.Templates(t.Context()); err != nil || len(all) != 2 {
+				t.Errorf("%+v, %v", all, err)
+			}
 		})
 	}
 }
@@ -515,7 +536,7 @@ func TestPollErrors(t *testing.T) {
 	if tpl, err := w.client.WaitImport(t.Context(), tpl.ID, softlayer.WaitOptions{}); err != nil || !tpl.Ready() {
 		t.Error(err)
 	}
-	for range 5 {
+	for range 25 {
 		w.srv.Fail("getObject", sandbox.Fault{Status: 503, Body: "<html>"})
 	}
 	_, err := w.client.WaitImport(t.Context(), tpl.ID, softlayer.WaitOptions{})
@@ -640,7 +661,7 @@ func TestTransport(t *testing.T) {
 	}))
 	defer srv.Close()
 	list := func(path string) error {
-		c, err := softlayer.New(softlayer.Config{Endpoint: srv.URL + path, User: user, APIKey: userKey, HTTP: srv.Client()})
+		c, err := softlayer.New(softlayer.Config{Endpoint: srv.URL + path, User: user, APIKey: userKey, HTTP: srv.Client(), Clock: resttest.NewClock(time.Now())})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -662,7 +683,7 @@ func TestTransport(t *testing.T) {
 		t.Error("the client that was given was changed")
 	}
 	// What was never sent is not lost.
-	c, err := softlayer.New(softlayer.Config{Endpoint: srv.URL + "/rest/v3.1", User: user, APIKey: userKey, Clock: &fastClock{}})
+	c, err := softlayer.New(softlayer.Config{Endpoint: srv.URL + "/rest/v3.1", User: user, APIKey: userKey, Clock: resttest.NewClock(time.Now())})
 	if err != nil {
 		t.Fatal(err)
 	}

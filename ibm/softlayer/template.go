@@ -10,6 +10,8 @@ import (
 	"github.com/softlayer/softlayer-go/filter"
 	"github.com/softlayer/softlayer-go/services"
 	"github.com/softlayer/softlayer-go/session"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // A Template is an image that servers are ordered from: a
@@ -57,7 +59,7 @@ func newTemplate(g datatypes.Virtual_Guest_Block_Device_Template_Group) Template
 		Name: value(g.Name), Note: value(g.Note), Created: date(g.CreateDate),
 	}
 	if g.Status != nil {
-		t.Status = clean(value(g.Status.Name), nil)
+		t.Status = rest.Clean(value(g.Status.Name))
 	}
 	t.Step, t.Reason = step(g.Transaction)
 	for _, c := range g.Children {
@@ -81,7 +83,7 @@ func step(t *datatypes.Provisioning_Version1_Transaction) (name, words string) {
 		return "", ""
 	}
 	if s := t.TransactionStatus; s != nil {
-		name, words = clean(value(s.Name), nil), clean(value(s.FriendlyName), nil)
+		name, words = rest.Clean(value(s.Name)), rest.Clean(value(s.FriendlyName))
 	}
 	if name == "" {
 		name = "UNKNOWN"
@@ -116,7 +118,7 @@ func (c *Client) Template(ctx context.Context, id int) (*Template, error) {
 		return nil, err
 	}
 	if g.Id == nil {
-		return nil, &Error{Op: op, Status: 200, Message: "the answer has no template", err: errAnswer}
+		return nil, badAnswer(op, "the answer has no template")
 	}
 	t := newTemplate(g)
 	return &t, nil
@@ -148,7 +150,7 @@ func (c *Client) templates(ctx context.Context, op, filter string) ([]Template, 
 			return all, nil
 		}
 	}
-	return nil, &Error{Op: op, Message: fmt.Sprintf("more than %d templates", maxPages*pageSize)}
+	return nil, unsent(op, fmt.Sprintf("more than %d templates", maxPages*pageSize), "")
 }
 
 // named returns the templates of this name.

@@ -3,24 +3,21 @@ package softlayer
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
-)
 
-// maxAnswer bounds the body of an answer in bytes.
-const maxAnswer = 32 << 20
+	"github.com/luksimg/luksimg/internal/rest"
+)
 
 // A transport reads the answer of one call before the library does. The library
 // takes an error that comes with status 200 for an object without fields, and a
 // newline behind a boolean for an error.
 type transport struct {
-	next http.RoundTripper
+	next *rest.Transport
 
 	status    int    // of the answer; zero if there was none
 	requestID string // as the service gave it
-	whole     bool   // the body was read to its end
-	failure   *failure
+	failure   failure
+	err       error // there was no answer
 }
 
 // A failure is the body of an error of the API.
@@ -29,34 +26,39 @@ type failure struct {
 	Code  string `json:"code"`
 }
 
+// said returns what the API says went wrong, if it does.
+func said(body []byte) (f failure, ok bool) {
+	return f, json.Unmarshal(body, &f) == nil && f.Error != ""
+}
+
+// class tells refusals, which come with status 500 too, from a service that is broken.
+func class(r *rest.Response) rest.Class {
+	f, ok := said(r.Body)
+	switch {
+	case ok && f.Code == codeRateLimit:
+		return rest.NotBegun
+	case ok && r.Status >= 500:
+		return rest.Final
+	}
+	return rest.Classify(r)
+}
+
+const codeRateLimit = "SoftLayer_Exception_WebService_RateLimitExceeded"
+
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.next.RoundTrip(r)
-	if err != nil {
+	res, err := t.next.Send(r)
+	if t.err = err; err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	t.status = resp.StatusCode
+	t.status = res.Status
 	for _, name := range []string{"X-Request-Id", "Softlayer-Request-Id", "X-Correlation-Id"} {
-		if id := resp.Header.Get(name); id != "" && t.requestID == "" {
-			t.requestID = clean(id, nil)
+		if id := res.Header.Get(name); id != "" && t.requestID == "" {
+			t.requestID = rest.Clean(id)
 		}
 	}
 	// The library logs what it can not parse here.
-	resp.Header.Del("Softlayer-Total-Items")
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
-	}
-	t.whole = true
-	body = bytes.TrimSpace(body)
-	var f failure
-	if json.Unmarshal(body, &f) == nil && f.Error != "" {
-		t.failure = &f
-	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	resp.ContentLength = int64(len(body))
-	return resp, nil
+	res.Header.Del("Softlayer-Total-Items")
+	res.Body = bytes.TrimSpace(res.Body)
+	t.failure, _ = said(res.Body)
+	return res.HTTP(r), nil
 }

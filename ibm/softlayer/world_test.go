@@ -24,6 +24,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 	sandbox "github.com/luksimg/luksimg/ibm/sandbox/softlayer"
 	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/internal/rest/resttest"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -213,7 +214,7 @@ func newWorld(t *testing.T, change ...func(*sandbox.Config)) *world {
 }
 
 func (w *world) newClient(key string) *softlayer.Client {
-	c, err := softlayer.New(softlayer.Config{Endpoint: w.http.URL + "/rest/v3.1/", User: user, APIKey: key, Clock: &fastClock{now: time.Now()}})
+	c, err := softlayer.New(softlayer.Config{Endpoint: w.http.URL + "/rest/v3.1/", User: user, APIKey: key, Clock: resttest.NewClock(time.Now())})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -272,27 +273,6 @@ func (w *world) imported() *softlayer.Template {
 		w.t.Fatal(err)
 	}
 	return t
-}
-
-// fastClock is a clock whose time passes as soon as somebody waits for it.
-type fastClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *fastClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *fastClock) After(d time.Duration) <-chan time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-	ch := make(chan time.Time, 1)
-	ch <- c.now
-	return ch
 }
 
 // slowClock is a clock whose waiters the test lets go, one at a time.

@@ -71,10 +71,10 @@ func TestErrorShape(t *testing.T) {
 	}
 	_, err := w.client.Images(t.Context())
 	var e *vpc.Error
-	if !errors.As(err, &e) || e.Code != "not_authorized" || e.RequestID != "trace-1" || e.Target != "file" || e.Status != 403 || e.Hint() == "" {
+	if !errors.As(err, &e) || e.Code != "not_authorized" || e.RequestID != "trace-1" || e.Field != "file" || e.Status != 403 || e.Hint() == "" {
 		t.Fatal(err)
 	}
-	if want := "vpc: list images: not with [redacted][2J (not_authorized, field file, request trace-1, correlation corr-1, HTTP 403)"; err.Error() != want {
+	if want := "vpc: list images: not with [redacted][2J (not_authorized, field file, HTTP 403, request trace-1, correlation corr-1)"; err.Error() != want {
 		t.Errorf("%q", err)
 	}
 }

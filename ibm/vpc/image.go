@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // A StatusReason is why an image or an instance has its status; see [Explain].
@@ -116,35 +118,24 @@ func (c *Client) CreateImage(ctx context.Context, r ImageRequest) (*Image, error
 		return nil, err
 	}
 	const op = "create image"
-	img := new(Image)
-	err = c.call(ctx, op, http.MethodPost, "images", nil, p, img)
-	if err == nil && img.ID == "" {
-		err = &Error{Op: op, Status: http.StatusCreated, CorrelationID: c.cfg.CorrelationID, Message: "the answer has no image", err: errAnswer}
-	}
-	var e *Error
-	if errors.As(err, &e) && e.lost() {
-		for try := range lookups {
-			if try > 0 && c.sleep(ctx, lookupWait) != nil {
-				break
-			}
-			if found, err := c.FindImage(ctx, r.Name); err == nil {
-				return found, nil
-			}
+	return rest.Create(ctx, c.once(), func() (*Image, error) {
+		img := new(Image)
+		err := c.call(ctx, op, http.MethodPost, "images", nil, p, img)
+		if err == nil && img.ID == "" {
+			err = badAnswer(&Error{Op: op, Status: http.StatusCreated, CorrelationID: c.cfg.CorrelationID}, "the answer has no image")
 		}
-		return nil, e.asLost()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return img, nil
+		if err != nil {
+			return nil, err
+		}
+		return img, nil
+	}, func() (*Image, error) {
+		found, err := c.FindImage(ctx, r.Name)
+		if errors.Is(err, ErrNotFound) {
+			return nil, nil
+		}
+		return found, err
+	})
 }
-
-// lookups is how often what a lost call made is looked for, and lookupWait the time
-// between.
-const (
-	lookups    = 3
-	lookupWait = 5 * time.Second
-)
 
 // Image returns one image. [ErrNotFound] if there is none.
 func (c *Client) Image(ctx context.Context, id string) (*Image, error) {
@@ -153,7 +144,7 @@ func (c *Client) Image(ctx context.Context, id string) (*Image, error) {
 		return nil, err
 	}
 	if img.ID == "" {
-		return nil, &Error{Op: "get image", Status: http.StatusOK, Message: "the answer has no image", err: errAnswer}
+		return nil, badAnswer(&Error{Op: "get image", Status: http.StatusOK}, "the answer has no image")
 	}
 	return img, nil
 }
@@ -208,11 +199,11 @@ func (c *Client) pages(ctx context.Context, op, path string, q url.Values, page 
 		}
 		u, err := url.Parse(href)
 		if err != nil || u.Query().Get("start") == "" {
-			return &Error{Op: op, Status: http.StatusOK, Message: "the address of the next page is malformed", err: errAnswer}
+			return badAnswer(&Error{Op: op, Status: http.StatusOK}, "the address of the next page is malformed")
 		}
 		q.Set("start", u.Query().Get("start"))
 	}
-	return &Error{Op: op, Message: "the list does not end", err: errAnswer}
+	return badAnswer(&Error{Op: op}, "the list does not end")
 }
 
 // FindImage returns the private image of this name. [ErrNotFound] if there is none.

@@ -2,11 +2,12 @@ package vpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // An Instance is a virtual server.
@@ -109,27 +110,23 @@ func (c *Client) CreateInstance(ctx context.Context, r InstanceRequest) (*Instan
 		return nil, fmt.Errorf("vpc: create instance: %w: %q, ID %s", ErrExists, r.Name, before[0].ID)
 	}
 	const op = "create instance"
-	i := new(Instance)
-	err = c.call(ctx, op, http.MethodPost, "instances", nil, p, i)
-	if err == nil && i.ID == "" {
-		err = &Error{Op: op, Status: http.StatusCreated, CorrelationID: c.cfg.CorrelationID, Message: "the answer has no instance", err: errAnswer}
-	}
-	var e *Error
-	if errors.As(err, &e) && e.lost() {
-		for try := range lookups {
-			if try > 0 && c.sleep(ctx, lookupWait) != nil {
-				break
-			}
-			if found, err := c.instances(ctx, "find instance", url.Values{"name": {r.Name}}); err == nil && len(found) == 1 {
-				return &found[0], nil
-			}
+	return rest.Create(ctx, c.once(), func() (*Instance, error) {
+		i := new(Instance)
+		err := c.call(ctx, op, http.MethodPost, "instances", nil, p, i)
+		if err == nil && i.ID == "" {
+			err = badAnswer(&Error{Op: op, Status: http.StatusCreated, CorrelationID: c.cfg.CorrelationID}, "the answer has no instance")
 		}
-		return nil, e.asLost()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return i, nil
+		if err != nil {
+			return nil, err
+		}
+		return i, nil
+	}, func() (*Instance, error) {
+		found, err := c.instances(ctx, "find instance", url.Values{"name": {r.Name}})
+		if err != nil || len(found) == 0 {
+			return nil, err
+		}
+		return &found[0], nil
+	})
 }
 
 // Instance returns one instance. [ErrNotFound] if there is none.
@@ -139,7 +136,7 @@ func (c *Client) Instance(ctx context.Context, id string) (*Instance, error) {
 		return nil, err
 	}
 	if i.ID == "" {
-		return nil, &Error{Op: "get instance", Status: http.StatusOK, Message: "the answer has no instance", err: errAnswer}
+		return nil, badAnswer(&Error{Op: "get instance", Status: http.StatusOK}, "the answer has no instance")
 	}
 	return i, nil
 }

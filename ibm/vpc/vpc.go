@@ -8,12 +8,10 @@
 package vpc
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -28,21 +26,11 @@ import (
 // DefaultVersion is the date of the API that the package is written for.
 const DefaultVersion = "2025-06-24"
 
-// A TokenSource gives bearer tokens of IAM.
-type TokenSource interface {
-	Token(ctx context.Context) (string, error)
-}
+// A TokenSource gives bearer tokens of IAM: package iam has some.
+type TokenSource = rest.TokenSource
 
 // A Clock is what waiting needs of the time, so that tests need not wait.
-type Clock interface {
-	Now() time.Time
-	After(time.Duration) <-chan time.Time
-}
-
-type systemClock struct{}
-
-func (systemClock) Now() time.Time                         { return time.Now() }
-func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+type Clock = rest.Clock
 
 // Config says how to reach the API of a region.
 type Config struct {
@@ -61,13 +49,17 @@ type Config struct {
 	Version       string        // date of the API; "" is [DefaultVersion]
 	UserAgent     string        // "" is "luksimg"
 	CorrelationID string        // of all calls; "" is a random one
-	Clock         Clock         // for waiting between polls; nil is that of the system
+	Clock         Clock         // for waiting; nil is that of the system
+
+	// Settle is how long what a call whose answer was lost may have made is looked for,
+	// before the call is sent again; zero is 2 minutes.
+	Settle time.Duration
 }
 
 // A Client calls the API. It is safe for concurrent use.
 type Client struct {
 	cfg  Config
-	http *http.Client
+	send *rest.Transport
 }
 
 var region = regexp.MustCompile(`^[a-z0-9-]+$`)
@@ -100,93 +92,54 @@ func New(cfg Config) (*Client, error) {
 	if cfg.CorrelationID == "" {
 		cfg.CorrelationID = uuid.NewString()
 	}
-	if cfg.Clock == nil {
-		cfg.Clock = systemClock{}
-	}
-	return &Client{cfg: cfg, http: rest.HTTPClient(cfg.HTTP)}, nil
+	c := &Client{cfg: cfg, send: &rest.Transport{Tokens: cfg.Tokens, Retry: rest.Retry{Timeout: cfg.Timeout, Clock: cfg.Clock}}}
+	rest.NewClient(cfg.HTTP, c.send)
+	return c, nil
 }
 
 // CorrelationID returns what ties the calls together in the logs of the service.
 func (c *Client) CorrelationID() string { return c.cfg.CorrelationID }
 
-// maxAnswer bounds the body of an answer in bytes.
-const maxAnswer = 16 << 20
-
 // call makes one call and reads its answer into out.
 func (c *Client) call(ctx context.Context, op, method, path string, query url.Values, in, out any) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	token, err := c.cfg.Tokens.Token(ctx)
-	if err != nil {
-		return fmt.Errorf("vpc: %s: no token: %w", op, err)
-	}
-	var body []byte
-	if in != nil {
-		if body, err = json.Marshal(in); err != nil {
-			return fmt.Errorf("vpc: %s: %w", op, err)
-		}
-	}
 	if query == nil {
 		query = url.Values{}
 	}
 	query.Set("version", c.cfg.Version)
 	query.Set("generation", "2")
-	whole := ctx
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, c.cfg.Endpoint+"/v1/"+path+"?"+query.Encode(), bytes.NewReader(body))
+	req, err := rest.NewJSON(ctx, method, c.cfg.Endpoint+"/v1/"+path+"?"+query.Encode(), in)
 	if err != nil {
 		return fmt.Errorf("vpc: %s: %w", op, err)
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Accept", "application/json")
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
 	req.Header.Set("User-Agent", c.cfg.UserAgent)
 	req.Header.Set("X-Correlation-Id", c.cfg.CorrelationID)
-	e := &Error{Op: op, CorrelationID: c.cfg.CorrelationID}
-	resp, err := c.http.Do(req)
+	e := &Error{Service: "vpc", Op: op, CorrelationID: c.cfg.CorrelationID}
+	res, err := c.send.Send(req)
 	if err != nil {
-		if e.err = err; whole.Err() != nil {
-			e.err = context.Cause(whole)
-		}
-		return e
+		e.Err = err
+		return advised(e)
 	}
-	defer resp.Body.Close()
-	e.Status = resp.StatusCode
-	e.RequestID = clean(resp.Header.Get("X-Request-Id"), token)
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil || len(text) > maxAnswer {
-		e.Message, e.err = "the answer was cut off", errAnswer
-		return e
-	}
-	known := e.read(text, token)
-	if resp.StatusCode < 200 || resp.StatusCode > 299 || known {
-		if !known {
-			e.err = errAnswer
-		}
-		return e
-	}
-	if out == nil {
+	e.Status = res.Status
+	e.RequestID = rest.Clean(res.Header.Get("X-Request-Id"), res.Secret)
+	known := read(e, res.Body, res.Secret)
+	switch {
+	case !res.OK() || known:
+		return advised(e)
+	case out == nil:
 		return nil
-	}
-	if err := json.Unmarshal(text, out); err != nil {
-		e.Message, e.err = "the answer is not what the API gives", errAnswer
-		return e
+	case json.Unmarshal(res.Body, out) != nil:
+		return badAnswer(e, "the answer is not what the API gives")
 	}
 	return nil
 }
 
-var errAnswer = errors.New("unexpected answer")
+// badAnswer makes e the error of an answer that is none of the API.
+func badAnswer(e *Error, what string) error {
+	e.Service, e.Message, e.Err = "vpc", what, rest.ErrAnswer
+	return advised(e)
+}
 
-// sleep waits for d of the clock, or for ctx.
-func (c *Client) sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-c.cfg.Clock.After(d):
-		return nil
-	}
+// once says how an image or an instance is made.
+func (c *Client) once() rest.Once {
+	return rest.Once{Clock: c.cfg.Clock, Settle: c.cfg.Settle, Advice: "look whether it was made before repeating the call"}
 }

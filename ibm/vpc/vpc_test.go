@@ -22,6 +22,8 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 	sandbox "github.com/luksimg/luksimg/ibm/sandbox/vpc"
 	"github.com/luksimg/luksimg/ibm/vpc"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/rest/resttest"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -32,7 +34,9 @@ const (
 
 type tokens string
 
-func (s tokens) Token(context.Context) (string, error) { return string(s), nil }
+func (s tokens) Token(context.Context) (rest.Token, error) {
+	return rest.NewToken(string(s), time.Time{}), nil
+}
 
 type iam struct{}
 
@@ -84,26 +88,6 @@ func (f folder) Open(_ context.Context, t, region, bucket, key string) (io.Reade
 	return bytes.NewReader(b), int64(len(b)), "etag", nil
 }
 
-type fastClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *fastClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *fastClock) After(d time.Duration) <-chan time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-	ch := make(chan time.Time, 1)
-	ch <- c.now
-	return ch
-}
-
 type world struct {
 	t      *testing.T
 	kms    *keys
@@ -153,7 +137,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) newClient(t string) *vpc.Client {
-	c, err := vpc.New(vpc.Config{Endpoint: w.http.URL, Tokens: tokens(t), CorrelationID: "corr-1", Clock: &fastClock{now: time.Now()}})
+	c, err := vpc.New(vpc.Config{Endpoint: w.http.URL, Tokens: tokens(t), CorrelationID: "corr-1", Clock: resttest.NewClock(time.Now())})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -429,11 +413,11 @@ func TestQEMU(t *testing.T) {
 // TestHints: what can be told has advice.
 func TestHints(t *testing.T) {
 	for name, e := range map[string]*vpc.Error{
-		"API key": {Status: 401}, "role Editor": {Status: 403}, "wait a minute": {Status: 429}, "quota": {Status: 400, Code: "over_quota"},
-		"CRN of the root key": {Status: 400, Target: "encrypted_data_key"}, "cos://": {Status: 400, Target: "file.href"},
-		"redirects": {Status: 307}, "request ID": {Status: 500}, "see https://x": {Status: 400, MoreInfo: "https://x"},
+		"API key": {Status: 401}, "role Editor": {Status: 403}, "wait a minute": {Status: 429}, "quota": {Status: 400, Code: "over_quota", Answered: true},
+		"CRN of the root key": {Status: 400, Field: "encrypted_data_key"}, "cos://": {Status: 400, Field: "file.href"},
+		"redirects": {Status: 307}, "request ID": {Status: 500}, "see https://x": {Status: 400, Advice: "see https://x"},
 	} {
-		if !strings.Contains(e.Hint(), name) {
+		if vpc.Advised(e); !strings.Contains(e.Hint(), name) {
 			t.Errorf("%+v: %q", e, e.Hint())
 		}
 	}
@@ -477,7 +461,7 @@ func TestRefused(t *testing.T) {
 		change(&r)
 		_, err := w.client.CreateImage(t.Context(), r)
 		var e *vpc.Error
-		if !errors.As(err, &e) || e.Status != 400 || e.Target != field || e.Code != "bad_field" || e.RequestID == "" || e.CorrelationID != "corr-1" || e.Hint() == "" {
+		if !errors.As(err, &e) || e.Status != 400 || e.Field != field || e.Code != "bad_field" || e.RequestID == "" || e.CorrelationID != "corr-1" || e.Hint() == "" {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
@@ -576,11 +560,11 @@ func TestWaiting(t *testing.T) {
 	if !errors.As(err, &e) || !errors.Is(err, vpc.ErrTimeout) || e.Elapsed != time.Minute || !strings.Contains(err.Error(), "image_request_queued") {
 		t.Error(err)
 	}
-	if len(seen) != 4 || seen[0].Elapsed != 30*time.Second || seen[3].Status != "pending" {
+	if len(seen) != 7 || seen[0].Elapsed > 5*time.Second || seen[3].Status != "pending" || seen[3].Detail != "m" {
 		t.Errorf("%+v", seen)
 	}
 	polls, broken = 0, 99
-	if _, err := w.client.WaitImage(t.Context(), "i", vpc.WaitOptions{}); err == nil || polls != 5 {
+	if _, err := w.client.WaitImage(t.Context(), "i", vpc.WaitOptions{}); err == nil || polls != 25 {
 		t.Errorf("%d polls, %v", polls, err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -87,6 +87,7 @@ var services = map[string][]string{
 	"ibm/softlayer":     {"internal/rest", "github.com/softlayer/*", "golang.org/x/text/*"},
 	"ibm/vpc":           {"internal/rest", "github.com/google/uuid"},
 
+	"internal/rest/resttest":         {},
 	"ibm/sandbox/internal/guestdisk": {},
 	"ibm/sandbox/softlayer":          append([]string{"ibm/audit", "internal/rest", "ibm/sandbox/internal/guestdisk"}, inner...),
 	"ibm/sandbox/vpc":                append([]string{"ibm/audit", "internal/rest", "ibm/sandbox/internal/guestdisk"}, inner...),

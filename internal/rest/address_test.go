@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/cos"
@@ -22,7 +23,9 @@ const rootKey = "crn:v1:bluemix:public:kms:us-south:a/ea998d3389c3473aa0987652b4
 
 type word string
 
-func (w word) Token(context.Context) (string, error) { return string(w), nil }
+func (w word) Token(context.Context) (rest.Token, error) {
+	return rest.NewToken(string(w), time.Time{}), nil
+}
 
 // clients are all clients that send a credential: each makes one call of the service at
 // url.
@@ -123,5 +126,18 @@ func TestHTTPClient(t *testing.T) {
 		t.Error(err)
 	} else {
 		res.Body.Close()
+	}
+}
+
+func TestCheckURL(t *testing.T) {
+	for _, good := range []string{"https://iam.cloud.ibm.com", "https://x:8443/path", "http://127.0.0.1:1234", "http://localhost", "http://[::1]:5"} {
+		if got, err := rest.CheckURL(good + "/"); err != nil || got != good {
+			t.Errorf("%s: %s, %v", good, got, err)
+		}
+	}
+	for _, bad := range []string{"", "iam.cloud.ibm.com", "http://iam.cloud.ibm.com", "http://127.0.0.1.evil.com", "https://u:p@x", "https://x?q", "https://x#f", "ftp://x", "https:x", "https://", "http://10.0.0.1", "://"} {
+		if got, err := rest.CheckURL(bad); !errors.Is(err, rest.ErrAddress) {
+			t.Errorf("%s: %s, %v", bad, got, err)
+		}
 	}
 }

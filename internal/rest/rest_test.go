@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -11,20 +12,8 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
-
-func TestCheckURL(t *testing.T) {
-	for _, good := range []string{"https://iam.cloud.ibm.com", "https://x:8443/path", "http://127.0.0.1:1234", "http://localhost", "http://[::1]:5"} {
-		if got, err := rest.CheckURL(good + "/"); err != nil || got != good {
-			t.Errorf("%s: %s, %v", good, got, err)
-		}
-	}
-	for _, bad := range []string{"", "iam.cloud.ibm.com", "http://iam.cloud.ibm.com", "http://127.0.0.1.evil.com", "https://u:p@x", "https://x?q", "https://x#f", "ftp://x", "https:x", "https://", "http://10.0.0.1", "://"} {
-		if got, err := rest.CheckURL(bad); !errors.Is(err, rest.ErrAddress) {
-			t.Errorf("%s: %s, %v", bad, got, err)
-		}
-	}
-}
 
 // answers gives one answer after the other: a status with a Retry-After, or an error.
 type answers struct {
@@ -75,11 +64,9 @@ func TestRetry(t *testing.T) {
 		"no connection, for ever": {make([]answer, 9), true, 0, 5, []time.Duration{-1, -1, -1, -1}},
 	} {
 		a := &answers{list: c.list}
-		var waits []time.Duration
-		r := rest.Retry{Now: func() time.Time { return now }, Sleep: func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }}
-		res, err := r.Do(context.Background(), a, c.idempotent, func(ctx context.Context) (*http.Request, error) {
-			return http.NewRequestWithContext(ctx, "POST", "https://x", nil)
-		})
+		clock := resttest.Still(now)
+		res, err := ask(t.Context(), &rest.Transport{Next: a, Retry: rest.Retry{Clock: clock}}, c.idempotent)
+		waits := clock.Waits()
 		if (err != nil) != (c.status == 0) || err == nil && res.Status != c.status || a.n != c.tries || len(waits) != len(c.waits) {
 			t.Errorf("%s: %+v, %v after %d tries, waits %v", name, res, err, a.n, waits)
 			continue
@@ -93,15 +80,92 @@ func TestRetry(t *testing.T) {
 	}
 }
 
+// ask sends a POST.
+func ask(ctx context.Context, send *rest.Transport, idempotent bool) (*rest.Response, error) {
+	if idempotent {
+		ctx = rest.Idempotent(ctx)
+	}
+	req, err := http.NewRequestWithContext(ctx, "POST", "https://x", strings.NewReader("body"))
+	if err != nil {
+		return nil, err
+	}
+	return send.Send(req)
+}
+
 func TestRetryCancelled(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	a := &answers{list: make([]answer, 9)}
-	_, err := rest.Retry{Sleep: func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }}.Do(ctx, a, true,
-		func(ctx context.Context) (*http.Request, error) {
-			return http.NewRequestWithContext(ctx, "GET", "https://x", nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	enough := errors.New("enough")
+	n := 0
+	broken := sender(func(*http.Request) (*http.Response, error) {
+		n++
+		cancel(enough)
+		return nil, errors.New("connection reset")
+	})
+	if _, err := ask(ctx, &rest.Transport{Next: broken}, true); err != enough || n != 1 {
+		t.Errorf("%v after %d tries", err, n)
+	}
+}
+
+// TestMethods: what may be sent twice by its method is.
+func TestMethods(t *testing.T) {
+	for method, want := range map[string]int{"GET": 2, "HEAD": 2, "PUT": 2, "DELETE": 2, "POST": 1, "PATCH": 1} {
+		a := &answers{list: []answer{{503, ""}, {200, ""}}}
+		req, err := http.NewRequest(method, "https://x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (&rest.Transport{Next: a, Retry: rest.Retry{Clock: resttest.NewClock(time.Now())}}).Send(req); err != nil || a.n != want {
+			t.Errorf("%s: sent %d times, %v", method, a.n, err)
+		}
+	}
+}
+
+// TestBodyAgain: each attempt has the whole body, and a header of its own.
+func TestBodyAgain(t *testing.T) {
+	var got []string
+	send := sender(func(r *http.Request) (*http.Response, error) {
+		b, _ := io.ReadAll(r.Body)
+		got = append(got, string(b)+" "+r.Header.Get("Authorization"))
+		status := 503
+		if len(got) == 3 {
+			status = 200
+		}
+		return &http.Response{StatusCode: status, Body: http.NoBody}, nil
+	})
+	tokens := &renewing{}
+	res, err := ask(t.Context(), &rest.Transport{Next: send, Tokens: tokens, Retry: rest.Retry{Clock: resttest.NewClock(time.Now())}}, true)
+	if err != nil || !res.OK() || res.Secret != "t1" || !slices.Equal(got, []string{"body Bearer t1", "body Bearer t1", "body Bearer t1"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// renewing gives another token after each that was dropped.
+type renewing struct{ n int }
+
+func (r *renewing) Token(context.Context) (rest.Token, error) {
+	return rest.NewToken(fmt.Sprintf("t%d", r.n+1), time.Time{}), nil
+}
+func (r *renewing) Drop(rest.Token) { r.n++ }
+
+// TestRenew: a token that is refused is renewed once, whatever the method.
+func TestRenew(t *testing.T) {
+	for _, c := range []struct {
+		good   string
+		status int
+		sent   int
+	}{{"t1", 200, 1}, {"t2", 200, 2}, {"t3", 401, 2}} {
+		n := 0
+		send := sender(func(r *http.Request) (*http.Response, error) {
+			n++
+			if r.Header.Get("Authorization") == "Bearer "+c.good {
+				return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+			}
+			return &http.Response{StatusCode: 401, Body: http.NoBody}, nil
 		})
-	if !errors.Is(err, context.Canceled) || a.n != 1 {
-		t.Errorf("%v after %d tries", err, a.n)
+		res, err := ask(t.Context(), &rest.Transport{Next: send, Tokens: &renewing{}}, false)
+		if err != nil || res.Status != c.status || n != c.sent {
+			t.Errorf("%s: %+v after %d requests, %v", c.good, res, n, err)
+		}
 	}
 }
 
@@ -109,10 +173,7 @@ func TestLongAnswer(t *testing.T) {
 	long := sender(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(endless{})}, nil
 	})
-	_, err := rest.Retry{Attempts: 1}.Do(context.Background(), long, true, func(ctx context.Context) (*http.Request, error) {
-		return http.NewRequestWithContext(ctx, "GET", "https://x", nil)
-	})
-	if err == nil || !strings.Contains(err.Error(), "more than") {
+	if _, err := ask(t.Context(), &rest.Transport{Next: long, Retry: rest.Retry{Attempts: 1}}, true); err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Error(err)
 	}
 }
@@ -126,8 +187,8 @@ type endless struct{}
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestClean(t *testing.T) {
-	got := rest.Clean("no\nsuch \x1b[31mkey c2VjcmV0 "+strings.Repeat("x", 400), "c2VjcmV0", "")
-	if !strings.HasPrefix(got, "no such [31mkey [redacted] xxx") || len(got) > 310 {
+	got := rest.Clean("no\nsuch \x1b[31mkey c2VjcmV0 "+strings.Repeat("x", 700), "c2VjcmV0", "")
+	if !strings.HasPrefix(got, "no such [31mkey [redacted] xxx") || len(got) > 610 {
 		t.Errorf("%q", got)
 	}
 }

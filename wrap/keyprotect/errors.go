@@ -79,6 +79,12 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
+// Refused reports whether the service said no.
+func (e *Error) Refused() bool { return e.Is(wrap.ErrRefused) }
+
+// Temporary reports whether the same call may work later.
+func (e *Error) Temporary() bool { return !e.Refused() }
+
 // Hint says what to do about it, as one sentence; "" if nothing comes to mind.
 func (e *Error) Hint() string {
 	var h interface{ Hint() string }

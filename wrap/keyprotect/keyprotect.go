@@ -64,11 +64,9 @@ type api interface {
 type Client struct {
 	crn         crn.CRN
 	url         string
-	tokens      iam.TokenSource
 	keyRing     string
 	correlation string
-	send        http.RoundTripper
-	retry       iam.Retry
+	send        *rest.Transport
 	api         api
 }
 
@@ -98,8 +96,9 @@ func New(o Options) (*Client, error) {
 			return nil, errors.New("key protect: the correlation id is no UUID")
 		}
 	}
-	client := &Client{crn: c, url: base, tokens: o.Tokens, keyRing: o.KeyRing, correlation: o.CorrelationID,
-		send: rest.Client{Client: rest.HTTPClient(o.Client)}, retry: o.Retry}
+	client := &Client{crn: c, url: base, keyRing: o.KeyRing, correlation: o.CorrelationID,
+		send: &rest.Transport{Tokens: o.Tokens, Retry: o.Retry, Expired: expired}}
+	rest.NewClient(o.Client, client.send)
 	service, err := kp.New(kp.ClientConfig{BaseURL: base, InstanceID: c.Instance, KeyRing: o.KeyRing, Verbose: kp.VerboseNone}, (*transport)(client))
 	if err != nil {
 		return nil, fmt.Errorf("key protect: %w", err)

@@ -1,7 +1,6 @@
 package keyprotect_test
 
 import (
-	"context"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -36,12 +35,19 @@ func (w *world) now() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.t }
 func (w *world) advance(d time.Duration) { w.mu.Lock(); defer w.mu.Unlock(); w.t = w.t.Add(d) }
 
 func (w *world) retry() iam.Retry {
-	return iam.Retry{Now: w.now, Sleep: func(ctx context.Context, d time.Duration) error {
-		w.mu.Lock()
-		w.slept = append(w.slept, d)
-		w.mu.Unlock()
-		return ctx.Err()
-	}}
+	return iam.Retry{Clock: w}
+}
+
+// Now and After make a world a clock on which nobody waits.
+func (w *world) Now() time.Time { return w.now() }
+
+func (w *world) After(d time.Duration) <-chan time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slept = append(w.slept, d)
+	ch := make(chan time.Time, 1)
+	ch <- w.t
+	return ch
 }
 
 // seen returns the events since the last call.

@@ -101,41 +101,35 @@ func (t *transport) roundTrip(req *http.Request, k *call) (*http.Response, error
 	if correlation == "" {
 		correlation = kp.GetCorrelationID(ctx).String()
 	}
-	for again := false; ; again = true {
-		token, err := t.tokens.Token(ctx)
-		if err != nil {
-			return nil, tokenError(ctx, k.op, err)
-		}
-		res, err := t.retry.Do(ctx, t.send, k.idempotent, func(ctx context.Context) (*http.Request, error) {
-			r, err := http.NewRequestWithContext(ctx, req.Method, req.URL.String(), bytes.NewReader(body))
-			if err != nil {
-				return nil, err
-			}
-			r.Header = req.Header.Clone()
-			r.Header.Set("Authorization", token.Header())
-			r.Header.Set("Correlation-Id", correlation)
-			if r.Header.Get("Content-Type") == "" && len(body) > 0 {
-				r.Header.Set("Content-Type", "application/json")
-			}
-			return r, nil
-		})
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			return nil, &Error{Op: k.op, CorrelationID: correlation, Err: wrap.ErrUnavailable, cause: err}
-		}
-		if res.OK() {
-			return t.answer(req, k, res, correlation)
-		}
-		e := failure(k.op, res, correlation, append(k.secrets, token.Header()[len("Bearer "):])...)
-		// A token may be refused before its time: once more with another one.
-		if dropper, ok := t.tokens.(iam.Dropper); ok && !again && errors.Is(e, wrap.ErrAuth) {
-			dropper.Drop(token)
-			continue
-		}
-		return nil, e
+	if k.idempotent {
+		ctx = rest.Idempotent(ctx)
 	}
+	r, err := http.NewRequestWithContext(ctx, req.Method, req.URL.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, &Error{Op: k.op, Err: wrap.ErrUnavailable, cause: err}
+	}
+	r.Header = req.Header.Clone()
+	r.Header.Set("Correlation-Id", correlation)
+	if r.Header.Get("Content-Type") == "" && len(body) > 0 {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	res, err := t.send.Send(r)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, rest.ErrToken):
+		return nil, tokenError(ctx, k.op, err)
+	case err != nil:
+		return nil, &Error{Op: k.op, CorrelationID: correlation, Err: wrap.ErrUnavailable, cause: err}
+	case !res.OK():
+		return nil, failure(k.op, res, correlation, append(k.secrets, res.Secret)...)
+	}
+	return t.answer(req, k, res, correlation)
+}
+
+// expired reports whether a token may have been refused before its time.
+func expired(res *rest.Response) bool {
+	return !res.OK() && errors.Is(failure("", res, ""), wrap.ErrAuth)
 }
 
 // answer checks a good answer, and makes it one for the service's client.

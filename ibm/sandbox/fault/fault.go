@@ -28,6 +28,9 @@ type Fault struct {
 	Skip int `json:"skip,omitempty"`
 	// Count is how many matching requests it happens to: 0 is one, less than 0 is all.
 	Count int `json:"count,omitempty"`
+	// Each has it happen to the first request of each method and path that matches, so
+	// that every call fails once. Skip and Count are not looked at.
+	Each bool `json:"each,omitempty"`
 
 	DelayMS      int64  `json:"delay_ms,omitempty"`      // the answer comes later by this
 	TokenExpired bool   `json:"token_expired,omitempty"` // the service finds the token expired
@@ -36,6 +39,8 @@ type Fault struct {
 	Status       int    `json:"status,omitempty"`        // this is the answer, with Body
 	RetryAfter   string `json:"retry_after,omitempty"`   // a header of that answer
 	Body         string `json:"body,omitempty"`
+
+	had []string // the calls that it happened to, if Each
 }
 
 // ErrFault is a fault that cannot be armed.
@@ -123,6 +128,15 @@ func (s *Set) take(r *http.Request) (Fault, bool) {
 		f := &s.armed[i]
 		if !f.matches(r) {
 			continue
+		}
+		if f.Each {
+			call := r.Method + " " + r.URL.Path
+			if slices.Contains(f.had, call) {
+				continue
+			}
+			f.had = append(f.had, call)
+			s.hits++
+			return *f, true
 		}
 		if f.Skip > 0 {
 			f.Skip--

@@ -1,0 +1,3 @@
+package vpc
+
+var Advised = advised
