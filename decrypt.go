@@ -92,9 +92,9 @@ func isZero(b []byte) bool {
 	return bytes.Equal(b, zeros[:len(b)])
 }
 
-// DecryptStream writes the plaintext of src to dst in order. It does not stop while dst
+// DecryptInOrder writes the plaintext of src to dst in order. It does not stop while dst
 // does not take what is written.
-func DecryptStream(ctx context.Context, dst io.Writer, src image.Source, o RunOptions) error {
+func DecryptInOrder(ctx context.Context, dst io.Writer, src image.Source, o RunOptions) error {
 	size := longPieceSize(o.buffers())
 	fill, stop := oneByOne(joined(pieces(src, src.Size()), size))
 	defer stop()

@@ -184,11 +184,11 @@ func check(t *testing.T, img []byte, src *disk) {
 		t.Error("Decrypt gives something else")
 	}
 	var stream bytes.Buffer
-	if err := luksimg.DecryptStream(ctx, &stream, v, luksimg.RunOptions{}); err != nil {
+	if err := luksimg.DecryptInOrder(ctx, &stream, v, luksimg.RunOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(stream.Bytes(), want) {
-		t.Error("DecryptStream gives something else")
+		t.Error("DecryptInOrder gives something else")
 	}
 	if err := luksimg.Verify(ctx, src, v, luksimg.VerifyOptions{}); err != nil {
 		t.Error(err)
@@ -327,7 +327,7 @@ func TestErrors(t *testing.T) {
 	if err := luksimg.Decrypt(cancelled, dst, newDisk(4<<20), luksimg.RunOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("decrypt, cancelled: %v", err)
 	}
-	if err := luksimg.DecryptStream(cancelled, io.Discard, newDisk(4<<20), luksimg.RunOptions{}); !errors.Is(err, context.Canceled) {
+	if err := luksimg.DecryptInOrder(cancelled, io.Discard, newDisk(4<<20), luksimg.RunOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("decrypt a stream, cancelled: %v", err)
 	}
 }

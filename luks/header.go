@@ -156,6 +156,10 @@ func (h *Header) UUID() string { return h.uuid }
 // header is detached from its data.
 func (h *Header) DataOffset() int64 { return h.segment.offset }
 
+// DataSize returns the length of the data in bytes, or zero if they go on to the end of
+// the file, as nearly always.
+func (h *Header) DataSize() int64 { return h.segment.size }
+
 // SectorSize returns the unit of encryption in bytes.
 func (h *Header) SectorSize() int { return h.segment.sectorSize }
 

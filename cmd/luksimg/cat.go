@@ -99,7 +99,7 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 	}
 	widen(os.Stdout)
 	err = parallel.Await(ctx, func() error {
-		return luksimg.DecryptStream(ctx, os.Stdout, src, luksimg.RunOptions{Jobs: int(o.jobs)})
+		return luksimg.DecryptInOrder(ctx, os.Stdout, src, luksimg.RunOptions{Jobs: int(o.jobs)})
 	})
 	if err != nil {
 		return s.wrap(err)

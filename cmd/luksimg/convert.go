@@ -166,7 +166,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	run := luksimg.RunOptions{Jobs: int(o.jobs), Progress: p.Add}
 	if out == nil {
 		widen(os.Stdout)
-		err = parallel.Await(ctx, func() error { return luksimg.DecryptStream(ctx, os.Stdout, s.img, run) })
+		err = parallel.Await(ctx, func() error { return luksimg.DecryptInOrder(ctx, os.Stdout, s.img, run) })
 	} else {
 		spareProcessor()
 		made, err = luksimg.Convert(ctx, out, s.img, luksimg.ConvertOptions{
