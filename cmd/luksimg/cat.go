@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -73,9 +72,6 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 	ctx, t := c.Context(), o.talk(c)
 	if err := o.source.check(c); err != nil {
 		return err
-	}
-	if name == "-" {
-		return withHint(errors.New("an image can not be read from standard input"), "write it to a file first")
 	}
 	if o.json {
 		return fmt.Errorf("what is in the image is the result: there is no room for --json")

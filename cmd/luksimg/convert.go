@@ -66,10 +66,15 @@ func newDecrypt(g *global) *cobra.Command {
 plaintext to DST, a raw disk image, or a VHD or qcow2 image, that only you may read. What is
 zero takes no room. With - for DST a raw disk goes to standard output.
 
+With - for SRC a LUKS image is read from standard input as it comes: its header first, and
+then the data. If it ends early that is an error, and nothing is left; but where it was cut
+between two sectors only its sender can know.
+
 DST has the length of all that SRC holds. If the image was padded when it was made, as
 profile classic-luks does, that is longer than the disk was.`,
 		Example: `  luksimg decrypt disk.luks disk.raw
-  luksimg decrypt --key-file dek.b64 disk.luks - | sha256sum`,
+  luksimg decrypt --key-file dek.b64 disk.luks - | sha256sum
+  ssh host cat disk.luks | luksimg decrypt --key-file dek.b64 - disk.raw`,
 		Args: args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
@@ -114,8 +119,6 @@ func (o *convertFlags) check(c *cobra.Command, src, dst string) error {
 		return fmt.Errorf("--format %s: want raw, vhd or qcow2", o.format)
 	case dst == "-" && o.format != "raw":
 		return fmt.Errorf("a %s image can not be written to standard output, where nothing can be changed any more", o.format)
-	case src == "-":
-		return withHint(errors.New("an image can not be read from standard input"), "write it to a file first")
 	case dst == "-" && o.json:
 		return errors.New("with - for DST the disk is the result: there is no room for --json")
 	case dst == "-":
@@ -146,6 +149,9 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 			return err
 		}
 		defer out.Abort()
+	}
+	if o.phase == "decrypt" && isStream(src) {
+		return o.decryptStream(c, t, src, dst, out)
 	}
 	s, err := o.source.open(c, t, src)
 	if err != nil {

@@ -31,6 +31,7 @@ type encryptFlags struct {
 	verify        bool
 	jobs          jobsFlag
 	force         bool
+	allowEmpty    bool
 }
 
 func newEncrypt(g *global) *cobra.Command {
@@ -86,6 +87,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	f.BoolVar(&o.discardZeros, "discard-zeros", false, "leave holes in DST where SRC is known to be zero: those blocks then read as noise, not as zeros, and everybody sees where they are")
 	f.BoolVar(&o.verify, "verify", false, "read the result back from the disk, decrypt it and compare it with SRC before it appears")
 	o.jobs.add(c)
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "take standard input for a disk even if nothing comes from it")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.add(c)
 	g.cloud.add(c, serviceCOS)
@@ -198,18 +200,19 @@ func (o *encryptFlags) checkCloud(t *talk, dst string, size int64) error {
 
 // check looks at the flags before anything is opened.
 func (o *encryptFlags) check(src, dst string) error {
+	inOrder := src == "-" || isStream(src)
 	switch {
-	case src == "-" && o.key.stdin():
+	case isStdin(src) && o.key.stdin():
 		return errors.New("standard input can not be both the disk and the key")
 	case dst == "-" && o.verify:
 		return errors.New("--verify needs an output that can be read again, not standard output")
-	case src == "-" && o.verify:
+	case inOrder && o.verify:
 		return errors.New("--verify needs a source that can be read again, not standard input")
 	case dst == "-" && o.json:
 		return errors.New("with - for DST the image is the result: there is no room for --json")
 	case dst == "-" && term.IsTerminal(os.Stdout):
 		return withHint(errors.New("the image will not be written to a terminal"), "redirect standard output, or name a file")
-	case o.discardZeros && (src == "-" || dst == "-" || isCOS(dst)):
+	case o.discardZeros && (inOrder || dst == "-" || isCOS(dst)):
 		return errors.New("--discard-zeros needs a source and an output that can seek and has holes: a file")
 	case isCOS(o.header) || isCOS(o.generateKey) || isCOS(o.manifestFile):
 		return errors.New("--header, --generate-key and --manifest are files, not cos://")

@@ -50,11 +50,15 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 	if isCOS(name) {
 		return nil, withHint(fmt.Errorf("%s: an object can not be changed in place", name), "luksimg download fetches it")
 	}
+	if isStream(name) { // opening it could wait for ever
+		return nil, withHint(fmt.Errorf("%s can only be read in order, and this needs seeking", stdinName(name)),
+			"luksimg encrypt takes a raw disk in order, and decrypt a LUKS image, with - for SRC; write others to a file first")
+	}
 	f, err := openFile(ctx, name, flags)
 	if err != nil {
 		return nil, err
 	}
-	in := &input{r: f, f: f, close: func() { f.Close() }, name: name}
+	in := &input{r: f, f: f, close: func() { f.Close() }, name: stdinName(name)}
 	fi, err := f.Stat()
 	if err == nil {
 		switch mode := fi.Mode(); {
@@ -68,8 +72,7 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 				return in, nil
 			}
 		default:
-			err = withHint(fmt.Errorf("%s can only be read in order, and this needs seeking", name),
-				"luksimg encrypt takes a raw disk on standard input, with - for SRC; write others to a file first")
+			err = fmt.Errorf("%s is not a file with an image", stdinName(name))
 		}
 	}
 	f.Close()

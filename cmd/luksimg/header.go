@@ -42,7 +42,7 @@ func newHeaderBackup(g *global) *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use:     "backup FILE BACKUP",
-		Short:   "Save the header and its key slots to a file that only you may read",
+		Short:   "Save the header and its key slots to a file that only you may read, or with - to standard output",
 		Example: `  luksimg header backup disk.luks disk.header`,
 		Args:    args("FILE", "BACKUP"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -53,6 +53,15 @@ func newHeaderBackup(g *global) *cobra.Command {
 			}
 			defer in.close()
 			h := in.h
+			if dst == "-" {
+				if g.json {
+					return errors.New("with - for BACKUP the header is the result: there is no room for --json")
+				}
+				if err := notTerminal("the header"); err != nil {
+					return err
+				}
+				return h.Backup(os.Stdout)
+			}
 			out, err := output.Create(dst, 0o600, force)
 			if err != nil {
 				return err
@@ -88,7 +97,7 @@ Where the data of the image start elsewhere than those of the backup, it is not 
 		Args:    args("FILE", "BACKUP"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, name, src := g.talk(c), args[0], args[1]
-			backup, err := openInput(c.Context(), t.g, src)
+			backup, err := openHeader(c.Context(), t.g, src)
 			if err != nil {
 				return err
 			}

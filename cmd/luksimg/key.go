@@ -55,7 +55,7 @@ func atMostOne(c *cobra.Command, names ...string) error {
 func (k *keyFlags) given() bool { return k.keyFile != "" || k.passphraseFile != "" || k.fd >= 0 }
 
 // stdin tells whether the key comes from standard input.
-func (k *keyFlags) stdin() bool { return k.keyFile == "-" || k.passphraseFile == "-" || k.fd == 0 }
+func (k *keyFlags) stdin() bool { return isStdin(k.keyFile) || isStdin(k.passphraseFile) || k.fd == 0 }
 
 // read returns the key, which the caller wipes. If none was given it asks for a
 // passphrase, twice if it is a new one.

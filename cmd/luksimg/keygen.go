@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,8 @@ func newKeygen(g *global) *cobra.Command {
 		Short: "Make a new key",
 		Long: `Keygen writes a new random key to FILE, which only you may read: base64 text, on one
 line without a newline, so that the file is a passphrase with every byte of it, here and
-in cryptsetup, QEMU and IBM Key Protect. A key file is never replaced.
+in cryptsetup, QEMU and IBM Key Protect. A key file is never replaced. With - for FILE the key
+goes to standard output, if that is a pipe or a file.
 
 Keep it: without the key there is no way to the data.
 
@@ -47,6 +49,9 @@ Who has a root key can open every image whose key it wrapped.`,
 			t := g.talk(c)
 			if kms != "" {
 				return localRootKey(c, t, kms)
+			}
+			if args[0] == "-" {
+				return printKey(g, n, raw)
 			}
 			f, key, err := generateKey(args[0], n, raw)
 			if err != nil {
@@ -96,23 +101,50 @@ func localRootKey(c *cobra.Command, t *talk, kms string) error {
 		fmt.Sprintf("%s: a root key, %s", name, k))
 }
 
-// generateKey makes a key of n random bytes and writes it to a file that is yet to be
-// committed. The caller wipes the key, which is what the file holds.
-func generateKey(name string, n int, raw bool) (*output.File, []byte, error) {
-	if n < 16 || n > maxKeyBytes {
-		return nil, nil, fmt.Errorf("a key of %d bytes: want from 16 to %d", n, maxKeyBytes)
+// printKey makes a key and writes it to standard output.
+func printKey(g *global, n int, raw bool) error {
+	if g.json {
+		return errors.New("with - for FILE the key is the result: there is no room for --json")
 	}
-	f, err := output.Create(name, 0o600, false)
+	if err := notTerminal("the key"); err != nil {
+		return err
+	}
+	key, err := randomKey(n, raw)
 	if err != nil {
-		return nil, nil, withHint(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
+		return err
+	}
+	defer clear(key)
+	_, err = os.Stdout.Write(key)
+	return err
+}
+
+// randomKey makes a key of n random bytes. The caller wipes it.
+func randomKey(n int, raw bool) ([]byte, error) {
+	if n < 16 || n > maxKeyBytes {
+		return nil, fmt.Errorf("a key of %d bytes: want from 16 to %d", n, maxKeyBytes)
 	}
 	key := make([]byte, n)
 	rand.Read(key) // never fails
-	if !raw {
-		text := make([]byte, base64.StdEncoding.EncodedLen(n))
-		base64.StdEncoding.Encode(text, key)
+	if raw {
+		return key, nil
+	}
+	defer clear(key)
+	text := make([]byte, base64.StdEncoding.EncodedLen(n))
+	base64.StdEncoding.Encode(text, key)
+	return text, nil
+}
+
+// generateKey makes a key of n random bytes and writes it to a file that is yet to be
+// committed. The caller wipes the key, which is what the file holds.
+func generateKey(name string, n int, raw bool) (*output.File, []byte, error) {
+	key, err := randomKey(n, raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := output.Create(name, 0o600, false)
+	if err != nil {
 		clear(key)
-		key = text
+		return nil, nil, withHint(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
 	}
 	if _, err := f.Write(key); err != nil {
 		clear(key)

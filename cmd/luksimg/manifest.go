@@ -127,6 +127,9 @@ func writeManifest(f *output.File, m manifest) error {
 
 // readManifest reads the manifest beside an image, nil if there is none.
 func readManifest(ctx context.Context, image string) (*manifest, error) {
+	if isStdin(image) {
+		return nil, nil
+	}
 	name := image + manifestSuffix
 	f, err := openFile(ctx, name, os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {

@@ -33,6 +33,10 @@ func newRawStream(r io.Reader, format luksimg.Format) (*rawStream, error) {
 		return nil, err
 	}
 	s.head = bytes.Clone(head)
+	if len(head) == 0 { // which is for the caller to judge
+		s.any = true
+		return s, nil
+	}
 	switch {
 	case s.any:
 		return s, nil

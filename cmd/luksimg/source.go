@@ -3,14 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/parallel"
 )
 
 // A diskSource is the disk to encrypt: an image, or a stream of raw bytes.
@@ -46,17 +47,27 @@ func (s *diskSource) disk() image.Source {
 
 // disk opens the disk to encrypt.
 func (o *encryptFlags) disk(c *cobra.Command, t *talk, name string) (*diskSource, error) {
-	if name != "-" {
+	if name != "-" && !isStream(name) {
 		s, err := o.source.open(c, t, name)
 		if err != nil {
 			return nil, err
 		}
 		return &diskSource{source: s, size: s.img.Size(), format: string(s.img.Format)}, nil
 	}
-	widen(os.Stdin)
-	stream, err := newRawStream(os.Stdin, luksimg.Format(o.source.format))
+	f, err := openStream(c.Context(), name)
 	if err != nil {
 		return nil, err
+	}
+	var stream *rawStream
+	err = parallel.Await(c.Context(), func() (err error) { // for the first bytes
+		stream, err = newRawStream(f, luksimg.Format(o.source.format))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(stream.head) == 0 && !o.allowEmpty {
+		return nil, withHint(fmt.Errorf("%s is empty: what should have written to it has failed", stdinName(name)), "if an empty disk is what you want, say --allow-empty")
 	}
 	return &diskSource{stream: stream, format: string(luksimg.Raw), head: stream.head}, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -110,8 +111,8 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 		Snapshot: o.snapshot,
 		ID:       filepath.Base(s.name),
 	}
-	if o.allowBacking && s.f == nil {
-		return errors.New("--allow-backing is for files: an object stands alone")
+	if o.allowBacking && (s.f == nil || s.f == os.Stdin) {
+		return errors.New("--allow-backing is for files that have a folder: an object, and standard input, stand alone")
 	}
 	if o.allowBacking {
 		r, err := newResolver(s.name, &t.g.files)

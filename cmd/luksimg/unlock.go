@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -27,16 +26,13 @@ func (e *encrypted) close() {
 // openLUKS opens a LUKS image, whose header is in another file unless that is "", and
 // tells what is odd about it.
 func openLUKS(ctx context.Context, t *talk, name, header string, o luks.OpenOptions) (*encrypted, error) {
-	if name == "-" {
-		return nil, withHint(errors.New("an encrypted image can not be read from standard input"), "write it to a file first")
-	}
 	data, err := openInput(ctx, t.g, name)
 	if err != nil {
 		return nil, err
 	}
 	e := &encrypted{input: data, header: data}
 	if header != "" {
-		if e.header, err = openInput(ctx, t.g, header); err != nil {
+		if e.header, err = openHeader(ctx, t.g, header); err != nil {
 			data.close()
 			return nil, err
 		}

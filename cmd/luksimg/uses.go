@@ -73,7 +73,7 @@ var flagUses = map[string]use{
 	"deploy envelope":        changes,
 	"deploy image":           changes,
 	"encrypt header":         writes,
-	"envelope":               reads,
+	"envelope":               reads | stream,
 	"generate-key":           writes,
 	"header":                 reads | stream,
 	"ibm-api-key-file":       reads,

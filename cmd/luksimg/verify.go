@@ -54,9 +54,6 @@ type verifyResult struct {
 
 func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	ctx, t := c.Context(), o.talk(c)
-	if src == "-" {
-		return errors.New("verify reads the source at any offset, not from standard input")
-	}
 	if err := errors.Join(o.source.check(c), o.encrypted.check(c)); err != nil {
 		return err
 	}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// decryptStream is decrypt for a source that can be read in order only. out is nil for
+// standard output.
+func (o *convertFlags) decryptStream(c *cobra.Command, t *talk, src, dst string, out *output.File) error {
+	ctx, name := c.Context(), stdinName(src)
+	switch {
+	case o.format != "raw":
+		return withHint(fmt.Errorf("a %s image can not be made of what is read in order: it needs seeking", o.format), "make a raw disk, and convert that")
+	case o.source.snapshot != "" || o.source.allowBacking:
+		return errors.New("--snapshot and --allow-backing are for images that need seeking, not for what is read in order")
+	case isStdin(src) && o.source.unlock.key.stdin():
+		return errors.New("standard input can not be both the image and the key")
+	}
+	opts := luksimg.DecryptStreamOptions{LUKS: luks.OpenOptions{AllowNullCipher: o.source.unlock.allowNull}}
+	if h := o.source.unlock.header; h != "" {
+		in, err := openHeader(ctx, t.g, h)
+		if err != nil {
+			return err
+		}
+		defer in.close()
+		if opts.Header, err = luks.Open(in.r, in.size, opts.LUKS); err != nil {
+			return in.wrap(err)
+		}
+	}
+	f, err := openStream(ctx, src)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var p *term.Progress
+	opts.VolumeKey = func(ctx context.Context, h *luks.Header) ([]byte, error) {
+		for _, w := range h.Info().Warnings {
+			t.warn("%s: %s", name, w)
+		}
+		key, err := o.source.unlock.volumeKey(c, t, name, h)
+		if err == nil {
+			p, err = o.progress.start(t, o.phase, h.DataSize())
+		}
+		return key, err
+	}
+	opts.Jobs, opts.Progress = int(o.jobs), func(n int64) { p.Add(n) }
+	var w io.Writer = os.Stdout
+	if out == nil {
+		widen(os.Stdout)
+	} else {
+		w = &sparse{f: out}
+	}
+	var r *luksimg.StreamResult
+	err = parallel.Await(ctx, func() (err error) {
+		r, err = luksimg.DecryptStream(ctx, w, f, nil, opts)
+		return err
+	})
+	if ctx.Err() == nil && p != nil { // else the job may still be at it
+		p.Done()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := out.Truncate(r.Size); err != nil {
+		return err
+	}
+	if err := out.Commit(); err != nil {
+		return err
+	}
+	return t.result(convertResult{
+		Output: dst, Format: o.format, SourceFormat: fmt.Sprintf("luks%d", r.Header.Version()),
+		FileSize: r.Size, UUID: r.Header.UUID(), Warnings: t.warnings,
+	}, fmt.Sprintf("%s: %s disk of %s", dst, o.format, term.Bytes(r.Size)))
+}
+
+// A sparse writer leaves holes in a new file where there are zeros.
+type sparse struct {
+	f  io.WriterAt
+	at int64
+}
+
+// hole is the least run of zeros that is left out, and its alignment.
+const hole = 64 << 10
+
+func (s *sparse) Write(p []byte) (int, error) {
+	for done := 0; done < len(p); {
+		n := min(len(p)-done, hole-int(s.at%hole))
+		b := p[done : done+n]
+		if !allZero(b) {
+			if _, err := s.f.WriteAt(b, s.at); err != nil {
+				return done, err
+			}
+		}
+		done += n
+		s.at += int64(n)
+	}
+	return len(p), nil
+}
+
+var emptyHole [hole]byte
+
+func allZero(b []byte) bool { return bytes.Equal(b, emptyHole[:len(b)]) }
