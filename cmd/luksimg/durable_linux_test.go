@@ -186,3 +186,34 @@ ls -A mnt`
 		t.Log(text)
 	}
 }
+
+// TestFullOutput has the image go where there is no room, from a file and from a pipe: the
+// key that was made for it is not left.
+func TestFullOutput(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	noise(t, filepath.Join(dir, "disk"), 20480)
+	for _, src := range []string{"disk", "-"} {
+		for _, format := range []string{"luks1", "luks2"} {
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			if err != nil {
+				t.Skip(err)
+			}
+			disk, err := os.Open(filepath.Join(dir, "disk"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var errs bytes.Buffer
+			c := exec.Command(luksimg, "encrypt", "--source-format", "raw", "--format", format, "--generate-key", "key", src, "-")
+			c.Dir, c.Stdin, c.Stdout, c.Stderr = dir, disk, full, &errs
+			c.Run()
+			full.Close()
+			disk.Close()
+			if code := c.ProcessState.ExitCode(); code != exitFailure || !strings.Contains(errs.String(), "no space left on device") {
+				t.Errorf("%s from %s: exit code %d\n%s", format, src, code, &errs)
+			}
+			if got := names(t, dir); !slices.Equal(got, []string{"disk"}) {
+				t.Errorf("%s from %s: files %q", format, src, got)
+			}
+		}
+	}
+}
