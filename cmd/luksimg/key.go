@@ -120,7 +120,7 @@ func readKeyFile(ctx context.Context, name string) ([]byte, error) {
 func readKey(ctx context.Context, f *os.File) ([]byte, error) {
 	var key []byte
 	err := parallel.Await(ctx, func() (err error) {
-		key, err = io.ReadAll(io.LimitReader(f, maxKey+1))
+		key, err = readSecret(io.LimitReader(f, maxKey+1))
 		return err
 	})
 	if err != nil {
@@ -130,6 +130,28 @@ func readKey(ctx context.Context, f *os.File) ([]byte, error) {
 		return nil, fmt.Errorf("the key from %s is longer than %d bytes", f.Name(), maxKey)
 	}
 	return key, nil
+}
+
+// readSecret is io.ReadAll, but wipes the buffers that became too small.
+func readSecret(r io.Reader) ([]byte, error) {
+	buf := make([]byte, 0, 4096)
+	for {
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			clear(buf)
+			return nil, err
+		}
+		if len(buf) == cap(buf) {
+			more := make([]byte, len(buf), 2*len(buf))
+			copy(more, buf)
+			clear(buf)
+			buf = more
+		}
+	}
 }
 
 // prompt asks for a passphrase on the terminal.

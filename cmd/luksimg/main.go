@@ -18,6 +18,7 @@ import (
 )
 
 func main() {
+	hideMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	// After the first signal, which ends the job in an orderly way, a second one
 	// ends the process.

@@ -38,13 +38,13 @@ func Run[P any](ctx context.Context, workers, bufSize int, pieces iter.Seq2[P, e
 	for range max(workers, 1) {
 		wg.Go(func() {
 			buf := make([]byte, bufSize)
+			defer clear(buf) // it held plaintext
 			for p, ok := take(); ok; p, ok = take() {
 				if err := do(buf, p); err != nil {
 					cancel(err)
 					return
 				}
 			}
-			clear(buf) // it held plaintext
 		})
 	}
 	wg.Wait()

@@ -93,3 +93,17 @@ func TestAwait(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// TestWipedOnError looks at the buffers of workers that ended with an error.
+func TestWipedOnError(t *testing.T) {
+	broken := errors.New("broken")
+	var seen []byte
+	err := parallel.Run(t.Context(), 1, 16, func(yield func(int, error) bool) { yield(0, nil) }, func(buf []byte, _ int) error {
+		seen = buf
+		copy(buf, "plaintext")
+		return broken
+	})
+	if err != broken || string(seen) != string(make([]byte, 16)) {
+		t.Errorf("%q, %v", seen, err)
+	}
+}
