@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vdi"
 	"github.com/luksimg/luksimg/vhd"
 	"github.com/luksimg/luksimg/vhdx"
 	"github.com/luksimg/luksimg/vmdk"
@@ -24,41 +25,56 @@ type CheckResult struct {
 // [ErrUnsupportedFormat]. An error is about reading the image; what is wrong with it is in
 // the result, if there is one.
 func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*CheckResult, error) {
-	format := o.Format
-	if format == "" {
-		var err error
-		if format, err = Detect(r, size); err != nil {
-			return nil, err
-		}
+	f, err := formatOf(o.Format, r, size)
+	if err != nil {
+		return nil, err
 	}
-	switch format {
-	case VHD:
-		c, err := vhd.Check(ctx, r, size)
-		if c == nil {
-			return nil, err
-		}
-		return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
-	case QCOW2:
-		d, err := qcow.Open(ctx, r, size, qcow.Options{MetadataOnly: true})
-		if err != nil {
-			return nil, err
-		}
-		c, err := d.Check(ctx)
-		return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
-	case VHDX:
-		d, err := vhdx.Open(r, size, vhdx.Options{MetadataOnly: true})
-		if err != nil {
-			return nil, err
-		}
-		c, err := d.Check(ctx)
-		return &CheckResult{c.Corruptions, 0, c.Problems}, err
-	case VMDK:
-		d, err := vmdk.Open(r, size, vmdk.Options{MetadataOnly: true})
-		if err != nil {
-			return nil, err
-		}
-		c, err := d.Check(ctx)
-		return &CheckResult{c.Corruptions, 0, c.Problems}, err
+	if f.check == nil {
+		return nil, fmt.Errorf("%w: %s has no structure to check", ErrUnsupportedFormat, f.name)
 	}
-	return nil, fmt.Errorf("%w: %s has no structure to check", ErrUnsupportedFormat, format)
+	return f.check(ctx, r, size)
+}
+
+func checkVHD(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
+	c, err := vhd.Check(ctx, r, size)
+	if c == nil {
+		return nil, err
+	}
+	return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
+}
+
+func checkQCOW(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
+	d, err := qcow.Open(ctx, r, size, qcow.Options{MetadataOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.Check(ctx)
+	return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
+}
+
+func checkVHDX(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
+	d, err := vhdx.Open(r, size, vhdx.Options{MetadataOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.Check(ctx)
+	return &CheckResult{c.Corruptions, 0, c.Problems}, err
+}
+
+func checkVMDK(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
+	d, err := vmdk.Open(r, size, vmdk.Options{MetadataOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.Check(ctx)
+	return &CheckResult{c.Corruptions, 0, c.Problems}, err
+}
+
+func checkVDI(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
+	d, err := vdi.Open(r, size, vdi.Options{})
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.Check(ctx)
+	return &CheckResult{c.Corruptions, 0, c.Problems}, err
 }

@@ -9,10 +9,6 @@ import (
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/signature"
 	"github.com/luksimg/luksimg/luks"
-	"github.com/luksimg/luksimg/qcow"
-	"github.com/luksimg/luksimg/vhd"
-	"github.com/luksimg/luksimg/vhdx"
-	"github.com/luksimg/luksimg/vmdk"
 )
 
 // Detect tells the format of the image in r, a file of size bytes, from its content. What
@@ -27,7 +23,7 @@ func Detect(r io.ReaderAt, size int64) (Format, error) {
 	if _, err := image.ReadFull(r, head, 0); err != nil {
 		return "", fmt.Errorf("reading the start of the image: %w", err)
 	}
-	found := known(r, size, string(head))
+	found := known(r, size)
 	s, off, err := signature.Find(r, size)
 	if err != nil {
 		return "", fmt.Errorf("looking for the signatures of other files: %w", err)
@@ -53,26 +49,12 @@ func Detect(r io.ReaderAt, size int64) (Format, error) {
 }
 
 // known returns the formats that have a reader and a signature in the file.
-func known(r io.ReaderAt, size int64, head string) []Found {
+func known(r io.ReaderAt, size int64) []Found {
 	var found []Found
-	add := func(format Format, name string, off int64) {
-		found = append(found, Found{Name: name, Format: format, Offset: off})
-	}
-	switch {
-	case strings.HasPrefix(head, "LUKS\xba\xbe\x00\x01"):
-		add(LUKS1, "a LUKS1 image", 0)
-	case strings.HasPrefix(head, "LUKS\xba\xbe"):
-		add(LUKS2, "a LUKS2 image", 0)
-	case qcow.Detect(r, size) && !strings.HasPrefix(head, "QFI\xfb\x00\x00\x00\x01"): // of another format
-		add(QCOW2, "a qcow2 image", 0)
-	// A file that was cut off short is one of these all the same, and not a raw disk.
-	case vhdx.Detect(r, size), strings.HasPrefix(head, "vhdxfile"):
-		add(VHDX, "a VHDX image", 0)
-	case vmdk.Detect(r, size):
-		add(VMDK, "a VMDK image", 0)
-	}
-	if off, ok := vhd.Find(r, size); ok {
-		add(VHD, "a VHD image", off)
+	for _, f := range formats() {
+		if off, ok := f.find(r, size); ok {
+			found = append(found, Found{Name: f.text, Format: f.name, Offset: off})
+		}
 	}
 	return found
 }

@@ -38,7 +38,7 @@ func TestDetect(t *testing.T) {
 		"VHD, cut off":    {at(4096, 0, "conectix"), luksimg.VHD, nil},
 		"a short VHD":     {[]byte("conectix"), luksimg.VHD, nil},
 		"cookie inside":   {at(4096, 512, "conectix"), luksimg.Raw, nil},
-		"VDI":             {at(1024, 64, "\x7f\x10\xda\xbe"), "", luksimg.ErrUnsupportedFormat},
+		"VDI":             {at(1024, 64, "\x7f\x10\xda\xbe"), luksimg.VDI, nil},
 		"qcow 1":          {at(1024, 0, "QFI\xfb\x00\x00\x00\x01"), "", luksimg.ErrUnsupportedFormat},
 		"gzip":            {at(1024, 0, "\x1f\x8b\x08"), "", luksimg.ErrUnsupportedFormat},
 		"tar":             {at(1024, 257, "ustar\x00"), "", luksimg.ErrUnsupportedFormat},

@@ -7,6 +7,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vdi"
 	"github.com/luksimg/luksimg/vhd"
 	"github.com/luksimg/luksimg/vhdx"
 	"github.com/luksimg/luksimg/vmdk"
@@ -16,20 +17,9 @@ import (
 // disk in it afterwards. Identities, such as that of the parent of a differencing disk,
 // are checked by the packages of the formats; chains and loops by all of them and here.
 
-func (i *Image) openVHD(ctx context.Context, size int64, o ImageOptions) error {
+func openVHD(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhd.Options)
-	opts.MetadataOnly = true
-	meta, err := vhd.Open(i.Source, size, opts)
-	if err != nil {
-		return err
-	}
-	opts.MetadataOnly, opts.ID, opts.Resolve = false, o.ID, nil
-	if i.Encrypted = meta.Info().Encrypted; i.Encrypted {
-		if o.Key == nil {
-			return fmt.Errorf("%w: a VHD whose blocks are encrypted", ErrEncrypted)
-		}
-		opts.Key = o.Key
-	}
+	opts.ID, opts.Resolve = o.ID, nil
 	if o.Resolve != nil {
 		opts.Resolve = func(r vhd.Ref) (image.Source, error) {
 			return o.behind(ctx, Ref{What: "parent disk", Names: names(r.RelativePath, r.AbsolutePath, r.Name), Format: VHD}, r.Options())
@@ -39,14 +29,21 @@ func (i *Image) openVHD(ctx context.Context, size int64, o ImageOptions) error {
 	if err != nil {
 		return err
 	}
-	i.use(d, d.Info().Warnings)
-	if i.Encrypted {
+	info := d.Info()
+	if i.Encrypted = info.Encrypted; i.Encrypted {
+		if o.Key == nil {
+			return fmt.Errorf("%w: a VHD whose blocks are encrypted", ErrEncrypted)
+		}
+		if err := d.Unlock(o.Key); err != nil {
+			return err
+		}
 		o.top.close = append(o.top.close, d.Close)
 	}
+	i.use(d, info.Warnings)
 	return nil
 }
 
-func (i *Image) openVHDX(ctx context.Context, size int64, o ImageOptions) error {
+func openVHDX(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhdx.Options)
 	opts.ID, opts.Resolve = o.ID, nil
 	if o.Resolve != nil {
@@ -63,7 +60,7 @@ func (i *Image) openVHDX(ctx context.Context, size int64, o ImageOptions) error 
 	return nil
 }
 
-func (i *Image) openVMDK(ctx context.Context, size int64, o ImageOptions) error {
+func openVMDK(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vmdk.Options)
 	opts.ID, opts.Resolve = o.ID, nil
 	if o.Resolve != nil {
@@ -82,24 +79,14 @@ func (i *Image) openVMDK(ctx context.Context, size int64, o ImageOptions) error 
 	return nil
 }
 
-func (i *Image) openQCOW(ctx context.Context, size int64, o ImageOptions) error {
-	meta, err := qcow.Open(ctx, i.Source, size, qcow.Options{MetadataOnly: true})
-	if err != nil {
-		return err
-	}
+func openQCOW(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts := qcow.Options{Snapshot: o.Snapshot, KeyLimits: o.LUKS}
-	if e := meta.Encryption(); e != "" {
-		if o.Key == nil {
-			return fmt.Errorf("%w: a qcow2 image with %s", ErrEncrypted, e)
-		}
-		i.Encrypted, opts.Key = true, o.Key
-	}
 	if o.Resolve != nil {
 		opts.Resolve = func(r qcow.Ref) (image.Source, error) {
 			if r.DataFile {
 				return o.behind(ctx, Ref{What: "external data file", Names: names(r.Name), Format: Raw}, nil)
 			}
-			format, err := formatOf(r.Format)
+			format, err := backingFormat(r.Format)
 			if err != nil {
 				return nil, err
 			}
@@ -110,29 +97,33 @@ func (i *Image) openQCOW(ctx context.Context, size int64, o ImageOptions) error 
 	if err != nil {
 		return err
 	}
-	i.use(d, d.Warnings())
-	if i.Encrypted {
+	if e := d.Encryption(); e != "" {
+		if o.Key == nil {
+			return fmt.Errorf("%w: a qcow2 image with %s", ErrEncrypted, e)
+		}
+		if err := d.Unlock(ctx, o.Key); err != nil {
+			return err
+		}
+		i.Encrypted = true
 		o.top.close = append(o.top.close, d.Close)
 	}
+	i.use(d, d.Warnings())
 	return nil
 }
 
-// formatOf translates what qcow2 calls the format of a backing file.
-func formatOf(name string) (Format, error) {
-	switch name {
-	case "", "raw", "qcow2", "vhdx", "vmdk":
-		return Format(name), nil
-	case "host_device", "file":
-		return Raw, nil
-	case "vpc":
-		return VHD, nil
-	case "luks":
-		return LUKS1, nil
+func openVDI(_ context.Context, i *Image, size int64, _ ImageOptions) error {
+	d, err := vdi.Open(i.Source, size, vdi.Options{})
+	if err != nil {
+		return err
 	}
-	return "", fmt.Errorf("%w: a backing file of format %q", ErrUnsupportedFormat, name)
+	i.use(d, d.Warnings())
+	return nil
 }
 
-func (i *Image) openLUKS(ctx context.Context, size int64, o ImageOptions) error {
+// openRaw leaves the file as it is.
+func openRaw(context.Context, *Image, int64, ImageOptions) error { return nil }
+
+func openLUKS(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	if o.Key == nil {
 		return fmt.Errorf("%w with %s", ErrEncrypted, map[Format]string{LUKS1: "LUKS1", LUKS2: "LUKS2"}[i.Format])
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vdi"
 	"github.com/luksimg/luksimg/vhd"
 	"github.com/luksimg/luksimg/vhdx"
 	"github.com/luksimg/luksimg/vmdk"
@@ -36,6 +37,7 @@ type Info struct {
 	QCOW *qcow.Info `json:"qcow2,omitempty"`
 	VHDX *vhdx.Info `json:"vhdx,omitempty"`
 	VMDK *vmdk.Info `json:"vmdk,omitempty"`
+	VDI  *vdi.Info  `json:"vdi,omitempty"`
 	LUKS *luks.Info `json:"luks,omitempty"`
 
 	// Warnings are all there are, also those of VHD and LUKS.
@@ -48,89 +50,91 @@ type Info struct {
 // Inspect tells what the image in r is, a file of size bytes: plain or encrypted, whole or
 // in need of other files. No key is needed, and next to none of the data are read.
 func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
-	format := o.Format
-	if format == "" {
-		var err error
-		if format, err = Detect(r, size); err != nil {
-			return nil, err
-		}
-	}
-	if format == LUKS1 || format == LUKS2 {
-		return inspectLUKS(r, size)
-	}
-	i := &Info{Format: format, FileSize: size}
-	if err := i.describe(ctx, r); err != nil {
+	f, err := formatOf(o.Format, r, size)
+	if err != nil {
 		return nil, err
 	}
-	// Where the disk needs no key and no other file, its partition table is seen too.
-	img, err := OpenImage(ctx, r, size, ImageOptions{Format: format})
-	switch {
-	case err == nil:
-		defer img.Close()
-		i.PartitionTable = LabelOf(img)
-		if LabelSectorSize(img) == 4096 {
-			i.Notes = append(i.Notes, "the partition table counts in sectors of 4096 bytes, and will not be found where the disk has sectors of 512")
-		}
-	case format == Raw:
+	i, err := f.inspect(ctx, r, size)
+	if err != nil {
 		return nil, err
 	}
-	if format == Raw {
-		i.VirtualSize = img.Size()
-		i.DataSize, err = dataSize(img)
-		return i, err
+	if i.Encrypted {
+		return i, nil
+	}
+	// Where the disk needs no other file, its partition table is seen too.
+	img, err := OpenImage(ctx, r, size, ImageOptions{Format: f.name})
+	if err != nil {
+		return i, nil
+	}
+	defer img.Close()
+	i.PartitionTable = LabelOf(img)
+	if LabelSectorSize(img) == 4096 {
+		i.Notes = append(i.Notes, "the partition table counts in sectors of 4096 bytes, and will not be found where the disk has sectors of 512")
 	}
 	return i, nil
 }
 
-// describe asks the package of the format.
-func (i *Info) describe(ctx context.Context, r io.ReaderAt) error {
-	switch i.Format {
-	case VHD:
-		d, err := vhd.Open(r, i.FileSize, vhd.Options{MetadataOnly: true})
-		if err != nil {
-			return err
-		}
-		v := d.Info()
-		i.VHD, i.Encrypted = &v, v.Encrypted
-		i.VirtualSize, i.DataSize, i.Warnings = v.VirtualSize, v.AllocatedBytes, v.Warnings
-	case QCOW2:
-		d, err := qcow.Open(ctx, r, i.FileSize, qcow.Options{MetadataOnly: true})
-		if err != nil {
-			return err
-		}
-		q, err := d.Info(ctx)
-		if err != nil {
-			return err
-		}
-		i.QCOW, i.Encrypted = &q, q.Encryption != ""
-		i.VirtualSize, i.DataSize, i.Warnings = q.VirtualSize, q.AllocatedBytes, q.Warnings
-	case VHDX:
-		d, err := vhdx.Open(r, i.FileSize, vhdx.Options{MetadataOnly: true})
-		if err != nil {
-			return err
-		}
-		v, err := d.Info(ctx)
-		if err != nil {
-			return err
-		}
-		i.VHDX = &v
-		i.VirtualSize, i.DataSize, i.Warnings = v.VirtualSize, v.AllocatedBytes, v.Warnings
-	case VMDK:
-		d, err := vmdk.Open(r, i.FileSize, vmdk.Options{MetadataOnly: true})
-		if err != nil {
-			return err
-		}
-		v, err := d.Info(ctx)
-		if err != nil {
-			return err
-		}
-		i.VMDK = &v
-		i.VirtualSize, i.DataSize, i.Warnings = v.VirtualSize, v.AllocatedBytes, v.Warnings
+func inspectRaw(_ context.Context, r io.ReaderAt, size int64) (*Info, error) {
+	src, err := source(r, size)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	i := &Info{Format: Raw, FileSize: size, VirtualSize: src.Size()}
+	i.DataSize, err = dataSize(src)
+	return i, err
 }
 
-func inspectLUKS(r io.ReaderAt, size int64) (*Info, error) {
+func inspectVHD(_ context.Context, r io.ReaderAt, size int64) (*Info, error) {
+	d, err := vhd.Open(r, size, vhd.Options{MetadataOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	v := d.Info()
+	return &Info{Format: VHD, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
+		Encrypted: v.Encrypted, VHD: &v, Warnings: v.Warnings}, nil
+}
+
+func inspectQCOW(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
+	d, err := qcow.Open(ctx, r, size, qcow.Options{MetadataOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	q, err := d.Info(ctx)
+	return &Info{Format: QCOW2, FileSize: size, VirtualSize: q.VirtualSize, DataSize: q.AllocatedBytes,
+		Encrypted: q.Encryption != "", QCOW: &q, Warnings: q.Warnings}, err
+}
+
+func inspectVHDX(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
+	d, err := vhdx.Open(r, size, vhdx.Options{MetadataOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	v, err := d.Info(ctx)
+	return &Info{Format: VHDX, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
+		VHDX: &v, Warnings: v.Warnings}, err
+}
+
+func inspectVMDK(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
+	d, err := vmdk.Open(r, size, vmdk.Options{MetadataOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	v, err := d.Info(ctx)
+	return &Info{Format: VMDK, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
+		VMDK: &v, Warnings: v.Warnings}, err
+}
+
+func inspectVDI(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
+	d, err := vdi.Open(r, size, vdi.Options{})
+	if err != nil {
+		return nil, err
+	}
+	v, err := d.Info(ctx)
+	return &Info{Format: VDI, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
+		VDI: &v, Warnings: v.Warnings}, err
+}
+
+func inspectLUKS(_ context.Context, r io.ReaderAt, size int64) (*Info, error) {
 	h, err := luks.Open(r, size, luks.OpenOptions{})
 	if err != nil {
 		return nil, err

@@ -48,6 +48,7 @@ const (
 	QCOW2 Format = "qcow2"
 	VHDX  Format = "vhdx"
 	VMDK  Format = "vmdk"
+	VDI   Format = "vdi"
 	LUKS1 Format = "luks1"
 	LUKS2 Format = "luks2"
 )

@@ -116,38 +116,21 @@ func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (
 	if o.chain.Loops(o.ID) {
 		return nil, fmt.Errorf("%w: the images that are behind each other come back to %q: it is a loop", image.ErrFormat, o.ID)
 	}
-	format := o.Format
-	if format == "" {
-		var err error
-		if format, err = Detect(r, size); err != nil {
-			return nil, err
-		}
+	f, err := formatOf(o.Format, r, size)
+	if err != nil {
+		return nil, err
 	}
 	src, err := source(r, size)
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Source: src, Format: format}
+	img := &Image{Source: src, Format: f.name}
 	if o.top == nil {
 		o.top = img
 	}
-	switch format {
-	case Raw:
-	case VHD:
-		err = img.openVHD(ctx, size, o)
-	case QCOW2:
-		err = img.openQCOW(ctx, size, o)
-	case VHDX:
-		err = img.openVHDX(ctx, size, o)
-	case VMDK:
-		err = img.openVMDK(ctx, size, o)
-	case LUKS1, LUKS2:
-		err = img.openLUKS(ctx, size, o)
-	default:
-		err = fmt.Errorf("%w: %q", ErrUnsupportedFormat, format)
-	}
-	if err == nil && o.Snapshot != "" && format != QCOW2 {
-		err = fmt.Errorf("%w: %s has no internal snapshots", image.ErrUnsupported, format)
+	err = f.open(ctx, img, size, o)
+	if err == nil && o.Snapshot != "" && f.name != QCOW2 {
+		err = fmt.Errorf("%w: %s has no internal snapshots", image.ErrUnsupported, f.name)
 	}
 	if err != nil {
 		img.Close()

@@ -39,7 +39,7 @@ func newEncrypt(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "encrypt SRC DST",
 		Short: "Encrypt a disk image into a LUKS image",
-		Long: `Encrypt reads the disk image SRC (raw, qcow2, VHD, VHDX or VMDK; the content tells) and writes it, encrypted
+		Long: `Encrypt reads the disk image SRC (raw, qcow2, VHD, VHDX, VMDK or VDI; the content tells) and writes it, encrypted
 with LUKS, to DST. DST appears when it is whole and on the disk. If SRC is encrypted itself,
 --source-key-file opens it. If it needs other files, --allow-backing lets it have those in
 its own folder.

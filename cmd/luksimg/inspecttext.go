@@ -11,6 +11,7 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vdi"
 	"github.com/luksimg/luksimg/vhd"
 	"github.com/luksimg/luksimg/vhdx"
 	"github.com/luksimg/luksimg/vmdk"
@@ -59,6 +60,9 @@ func inspectText(name string, i inspectResult) string {
 	}
 	if i.VMDK != nil {
 		t.vmdk(i.VMDK)
+	}
+	if i.VDI != nil {
+		t.vdi(i.VDI)
 	}
 	if i.Manifest != nil {
 		t.manifest(i.Manifest)
@@ -125,6 +129,14 @@ func (t *table) vhdx(v *vhdx.Info) {
 	t.row("created by", "%q", v.Creator)
 	if p := v.Parent; p != nil {
 		t.row("parent", "%q", cmp.Or(p.RelativePath, p.VolumePath, p.AbsolutePath))
+	}
+}
+
+func (t *table) vdi(v *vdi.Info) {
+	t.row("VDI type", "%s, blocks of %d bytes", v.Type, v.BlockSize)
+	t.row("id", "%s", v.ID)
+	if v.Comment != "" {
+		t.row("comment", "%q", v.Comment)
 	}
 }
 

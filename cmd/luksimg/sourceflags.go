@@ -26,7 +26,7 @@ type sourceFlags struct {
 	prefix string
 }
 
-var sourceFormats = []luksimg.Format{luksimg.Raw, luksimg.VHD, luksimg.VHDX, luksimg.VMDK, luksimg.QCOW2, luksimg.LUKS1, luksimg.LUKS2}
+var sourceFormats = luksimg.Formats()
 
 func formatNames(formats []luksimg.Format) string {
 	var names []string

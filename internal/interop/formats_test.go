@@ -44,7 +44,7 @@ func layers(t *testing.T, formats ...string) (dir, last, raw string) {
 func TestChains(t *testing.T) {
 	t.Parallel()
 	for _, formats := range [][]string{
-		{"raw", "qcow2"}, {"vpc", "qcow2"}, {"vhdx", "qcow2"}, {"vmdk", "qcow2"}, {"qcow2", "qcow2", "qcow2"}, {"raw", "qcow2", "qcow2", "qcow2"},
+		{"raw", "qcow2"}, {"vpc", "qcow2"}, {"vhdx", "qcow2"}, {"vmdk", "qcow2"}, {"vdi", "qcow2"}, {"qcow2", "qcow2", "qcow2"}, {"raw", "qcow2", "qcow2", "qcow2"},
 	} {
 		t.Run(strings.Join(formats, "-"), func(t *testing.T) {
 			t.Parallel()

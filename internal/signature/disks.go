@@ -2,7 +2,6 @@ package signature
 
 // disks are images of disks in formats that have no reader here.
 var disks = []Signature{
-	{At: 64, Magic: "\x7f\x10\xda\xbe", Name: "a VDI disk image", Advice: Convert, Tool: convert},
 	{Magic: "QED\x00", Name: "a QED disk image", Advice: Convert, Tool: convert},
 	{Magic: "QFI\xfb\x00\x00\x00\x01", Name: "a qcow disk image (version 1)", Advice: Convert, Tool: convert},
 	{Magic: "WithoutFreeSpace", Name: "a Parallels disk image", Advice: Convert, Tool: convert},

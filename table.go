@@ -1,0 +1,114 @@
+package luksimg
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vhd"
+	"github.com/luksimg/luksimg/vmdk"
+)
+
+// A format is what this package knows of one format that it reads. To add one, write its
+// package and add an entry to [formats]: detecting, opening, inspecting and checking walk that.
+type format struct {
+	name Format
+	text string // with its article: "a VHD image"
+
+	// find returns where the signature of the format is in a file of size bytes. A file
+	// that was cut off short has the format all the same.
+	find func(r io.ReaderAt, size int64) (off int64, ok bool)
+
+	// open makes the disk in the container the source of i, whose source is the file.
+	open func(ctx context.Context, i *Image, size int64, o ImageOptions) error
+
+	// inspect describes the container in r, without its key and without other files.
+	inspect func(ctx context.Context, r io.ReaderAt, size int64) (*Info, error)
+
+	// check checks its structure. It is nil for a format without one.
+	check func(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error)
+
+	// backing are the names that qcow2 headers have for the format of a backing file.
+	backing []string
+}
+
+// formats returns the table of all formats, in the order in which people know them.
+func formats() []format {
+	return []format{
+		{Raw, "a raw disk", never, openRaw, inspectRaw, nil, []string{"raw", "host_device", "file"}},
+		{VHD, "a VHD image", vhd.Find, openVHD, inspectVHD, checkVHD, []string{"vpc"}},
+		{VHDX, "a VHDX image", at(0, "vhdxfile"), openVHDX, inspectVHDX, checkVHDX, []string{"vhdx"}},
+		{VMDK, "a VMDK image", findVMDK, openVMDK, inspectVMDK, checkVMDK, []string{"vmdk"}},
+		{VDI, "a VDI image", at(64, "\x7f\x10\xda\xbe"), openVDI, inspectVDI, checkVDI, []string{"vdi"}},
+		{QCOW2, "a qcow2 image", findQCOW2, openQCOW, inspectQCOW, checkQCOW, []string{"qcow2"}},
+		{LUKS1, "a LUKS1 image", at(0, "LUKS\xba\xbe\x00\x01"), openLUKS, inspectLUKS, nil, []string{"luks"}},
+		{LUKS2, "a LUKS2 image", findLUKS2, openLUKS, inspectLUKS, nil, nil},
+	}
+}
+
+// Formats returns the formats that can be read, each by the name that [ImageOptions.Format] takes.
+func Formats() []Format {
+	var all []Format
+	for _, f := range formats() {
+		all = append(all, f.name)
+	}
+	return all
+}
+
+// formatOf returns the entry of a format, or of the one that a file of size bytes has if name
+// is "".
+func formatOf(name Format, r io.ReaderAt, size int64) (*format, error) {
+	if name == "" {
+		var err error
+		if name, err = Detect(r, size); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range formats() {
+		if f.name == name {
+			return &f, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", ErrUnsupportedFormat, name)
+}
+
+// backingFormat translates what qcow2 calls the format of a backing file; "" is not known.
+func backingFormat(name string) (Format, error) {
+	if name == "" {
+		return "", nil
+	}
+	for _, f := range formats() {
+		for _, b := range f.backing {
+			if b == name {
+				return f.name, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%w: a backing file of format %q", ErrUnsupportedFormat, name)
+}
+
+func never(io.ReaderAt, int64) (int64, bool) { return 0, false }
+
+// at is for formats that have their signature at off.
+func at(off int64, signature string) func(io.ReaderAt, int64) (int64, bool) {
+	return func(r io.ReaderAt, size int64) (int64, bool) {
+		b := make([]byte, len(signature))
+		return off, size >= off+int64(len(b)) && readFull(r, b, off) == nil && string(b) == signature
+	}
+}
+
+func findVMDK(r io.ReaderAt, size int64) (int64, bool) { return 0, vmdk.Detect(r, size) }
+
+// findLUKS2 leaves the later versions of LUKS, if there will be any, to the package luks.
+func findLUKS2(r io.ReaderAt, size int64) (int64, bool) {
+	_, is := at(0, "LUKS\xba\xbe")(r, size)
+	_, one := at(0, "LUKS\xba\xbe\x00\x01")(r, size)
+	return 0, is && !one
+}
+
+// findQCOW2 leaves out version 1, which is another format.
+func findQCOW2(r io.ReaderAt, size int64) (int64, bool) {
+	_, old := at(0, "QFI\xfb\x00\x00\x00\x01")(r, size)
+	return 0, !old && qcow.Detect(r, size)
+}
