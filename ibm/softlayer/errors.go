@@ -58,7 +58,11 @@ type TransactionError struct {
 }
 
 func (e *TransactionError) Error() string {
-	s := fmt.Sprintf("softlayer: %s %d: the transaction: %v", e.Op, e.ID, e.err)
+	s := fmt.Sprintf("softlayer: %s %d: ", e.Op, e.ID)
+	if e.err == ErrFailed {
+		s += "the transaction "
+	}
+	s += e.err.Error()
 	if e.err == ErrTimeout {
 		s += fmt.Sprintf(" after %v", e.Elapsed.Round(time.Second))
 	}

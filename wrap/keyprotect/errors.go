@@ -22,76 +22,74 @@ var (
 	ErrImport      = errors.New("import of key material was not accepted")
 )
 
-// An Error is a request to the service that failed. It holds neither keys nor tokens.
-type Error struct {
-	Op            string // "wrap", "unwrap", "create root key", ...
-	Status        int    // of HTTP; 0 if there was no answer
-	Code          string // the service's reason: "KEY_ROOT_REQ_ERR"
-	Message       string // the service's words, cleaned
-	CorrelationID string // what finds the request in the service's own records
-	// Err is one of the errors above or of package wrap.
-	Err error
+// An Error is a request to the service that failed. It holds neither keys nor tokens. It
+// matches one of the errors above or of package wrap, and what happened to the connection.
+type Error = rest.Error
 
+// A kind is the sort of an error, and all that it matches.
+type kind struct {
+	error
+	wider []error
 	cause error // of the connection, or of the token
 }
 
-func (e *Error) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "key protect: %s: %v", e.Op, e.Err)
-	if e.Status != 0 {
-		fmt.Fprintf(&b, ": HTTP %d", e.Status)
+func (k *kind) Error() string {
+	if k.cause != nil {
+		return fmt.Sprintf("%v: %v", k.error, k.cause)
 	}
-	if e.Code != "" {
-		b.WriteString(" " + e.Code)
-	}
-	if e.Message != "" {
-		b.WriteString(": " + e.Message)
-	}
-	if e.cause != nil {
-		fmt.Fprintf(&b, ": %v", e.cause)
-	}
-	if e.CorrelationID != "" {
-		b.WriteString(" (correlation id " + e.CorrelationID + ")")
-	}
-	return b.String()
+	return k.error.Error()
 }
 
-// Unwrap returns the kind of error, and what caused it.
-func (e *Error) Unwrap() []error {
-	if e.cause != nil {
-		return []error{e.Err, e.cause}
+func (k *kind) Unwrap() []error {
+	all := append([]error{k.error}, k.wider...)
+	if k.cause != nil {
+		all = append(all, k.cause)
 	}
-	return []error{e.Err}
-}
-
-// Is adds the wider kinds: wrap.ErrRefused for every answer that says no, and
-// wrap.ErrKeyState for a root key that cannot be used now.
-func (e *Error) Is(target error) bool {
-	switch target {
-	case wrap.ErrRefused:
-		return !errors.Is(e.Err, wrap.ErrUnavailable)
-	case wrap.ErrKeyState:
-		return e.Err == ErrSuspended || e.Err == ErrDeactivated || e.Err == ErrDeleted
-	case wrap.ErrAuth:
-		// 401 is also what an identity without a role gets: see kind.
-		return e.Err == wrap.ErrDenied && e.Status == http.StatusUnauthorized
-	}
-	return false
+	return all
 }
 
 // Refused reports whether the service said no.
-func (e *Error) Refused() bool { return e.Is(wrap.ErrRefused) }
+func (k *kind) Refused() bool { return k.error != wrap.ErrUnavailable }
 
-// Temporary reports whether the same call may work later.
-func (e *Error) Temporary() bool { return !e.Refused() }
-
-// Hint says what to do about it, as one sentence; "" if nothing comes to mind.
-func (e *Error) Hint() string {
-	var h interface{ Hint() string }
-	if e.cause != nil && errors.As(e.cause, &h) && h.Hint() != "" {
-		return h.Hint()
+// kindOf returns the sort of an error with the wider ones: wrap.ErrRefused for every answer
+// that says no, and wrap.ErrKeyState for a root key that cannot be used now.
+func kindOf(err error, status int, cause error) *kind {
+	k := &kind{error: err, cause: cause}
+	switch err {
+	case wrap.ErrUnavailable:
+		return k
+	case ErrSuspended, ErrDeactivated, ErrDeleted:
+		k.wider = append(k.wider, wrap.ErrKeyState)
+	case wrap.ErrDenied:
+		if status == http.StatusUnauthorized { // also what an identity without a role gets: see sort
+			k.wider = append(k.wider, wrap.ErrAuth)
+		}
 	}
-	switch e.Err {
+	k.wider = append(k.wider, wrap.ErrRefused)
+	return k
+}
+
+// unavailable makes the error of a call without a usable answer.
+func unavailable(op, message string, cause error) *Error {
+	return (&call{op: op}).failed(wrap.ErrUnavailable, &Error{Message: message}, cause)
+}
+
+// failed completes an error of a call.
+func (k *call) failed(err error, e *Error, cause error) *Error {
+	e.Service, e.Op = "key protect", k.op
+	e.Err = kindOf(err, e.Status, cause)
+	e.Answered = e.Status != 0 && err != wrap.ErrUnavailable
+	e.Advice = advice(e, err)
+	var h interface{ Hint() string }
+	if cause != nil && errors.As(cause, &h) && h.Hint() != "" {
+		e.Advice = h.Hint()
+	}
+	return e
+}
+
+// advice says what to do about an error, as one sentence; "" if nothing comes to mind.
+func advice(e *Error, err error) string {
+	switch err {
 	case wrap.ErrAuth:
 		return "the credential is wrong or has expired: check the API key, or log in again"
 	case wrap.ErrDenied:
@@ -143,8 +141,8 @@ var codes = map[string]error{
 	"INCORRECT_NONCE_IV_ERR":       ErrImport,
 }
 
-// kind returns what sort of error an answer is.
-func kind(status int, code, message string) error {
+// sort returns what sort of error an answer is.
+func sort(status int, code, message string) error {
 	if err, ok := codes[code]; ok {
 		return err
 	}
@@ -168,8 +166,8 @@ func kind(status int, code, message string) error {
 }
 
 // failure makes an error of an answer that says no.
-func failure(op string, res *rest.Response, correlation string, secrets ...string) *Error {
-	e := &Error{Op: op, Status: res.Status, CorrelationID: correlation}
+func failure(k *call, res *rest.Response, correlation string, secrets ...string) *Error {
+	e := &Error{Status: res.Status, CorrelationID: correlation}
 	var body struct {
 		Resources []struct {
 			Message string `json:"errorMsg"`
@@ -192,6 +190,5 @@ func failure(op string, res *rest.Response, correlation string, secrets ...strin
 		}
 	}
 	e.Code, e.Message = rest.Clean(e.Code, secrets...), rest.Clean(e.Message, secrets...)
-	e.Err = kind(res.Status, e.Code, e.Message)
-	return e
+	return k.failed(sort(res.Status, e.Code, e.Message), e, nil)
 }

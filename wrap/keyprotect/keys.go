@@ -10,7 +10,6 @@ import (
 	kp "github.com/IBM/keyprotect-go-client"
 
 	"github.com/luksimg/luksimg/ibm/crn"
-	"github.com/luksimg/luksimg/wrap"
 )
 
 // A State is what may be done with a key.
@@ -152,7 +151,7 @@ func (c *Client) RootKeys(ctx context.Context) ([]Key, error) {
 			return all, nil
 		}
 	}
-	return nil, &Error{Op: "list keys", Message: "the list has too many keys", Err: wrap.ErrUnavailable}
+	return nil, unavailable("list keys", "the list has too many keys", nil)
 }
 
 // key does a call whose answer is one key.
@@ -167,7 +166,7 @@ func (c *Client) key(ctx context.Context, k call, f func(context.Context) (*kp.K
 		return err
 	})
 	if err == nil && key.ID == "" {
-		err = &Error{Op: k.op, Message: "the answer holds no key", Err: wrap.ErrUnavailable}
+		err = unavailable(k.op, "the answer holds no key", nil)
 	}
 	return key, err
 }

@@ -90,7 +90,7 @@ func (c *Client) seal(ctx context.Context, op string, material []byte) (sealed, 
 	}
 	if err != nil {
 		// Not err itself, which might quote what it was given.
-		return sealed{}, &Error{Op: op, Message: "the import token of the service cannot be used", Err: wrap.ErrUnavailable}
+		return sealed{}, unavailable(op, "the import token of the service cannot be used", nil)
 	}
 	return sealed{payload, nonce, iv}, nil
 }

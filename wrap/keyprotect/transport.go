@@ -58,7 +58,7 @@ func (c *Client) call(ctx context.Context, k call, f func(context.Context) error
 		return context.Cause(ctx)
 	default:
 		// Not err itself: it may quote the answer.
-		err = &Error{Op: k.op, Message: "the answer is not what was expected", Err: wrap.ErrUnavailable}
+		err = unavailable(k.op, "the answer is not what was expected", nil)
 	}
 	var e *Error
 	if errors.As(err, &e) && e.CorrelationID == "" {
@@ -93,7 +93,7 @@ func (t *transport) roundTrip(req *http.Request, k *call) (*http.Response, error
 		body, err = io.ReadAll(req.Body)
 		req.Body.Close()
 		if err != nil {
-			return nil, &Error{Op: k.op, Err: wrap.ErrUnavailable, cause: err}
+			return nil, unavailable(k.op, "", err)
 		}
 	}
 	ctx := req.Context()
@@ -106,7 +106,7 @@ func (t *transport) roundTrip(req *http.Request, k *call) (*http.Response, error
 	}
 	r, err := http.NewRequestWithContext(ctx, req.Method, req.URL.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, &Error{Op: k.op, Err: wrap.ErrUnavailable, cause: err}
+		return nil, unavailable(k.op, "", err)
 	}
 	r.Header = req.Header.Clone()
 	r.Header.Set("Correlation-Id", correlation)
@@ -118,23 +118,23 @@ func (t *transport) roundTrip(req *http.Request, k *call) (*http.Response, error
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, rest.ErrToken):
-		return nil, tokenError(ctx, k.op, err)
+		return nil, k.tokenError(ctx, err)
 	case err != nil:
-		return nil, &Error{Op: k.op, CorrelationID: correlation, Err: wrap.ErrUnavailable, cause: err}
+		return nil, k.failed(wrap.ErrUnavailable, &Error{CorrelationID: correlation}, err)
 	case !res.OK():
-		return nil, failure(k.op, res, correlation, append(k.secrets, res.Secret)...)
+		return nil, failure(k, res, correlation, append(k.secrets, res.Secret)...)
 	}
 	return t.answer(req, k, res, correlation)
 }
 
 // expired reports whether a token may have been refused before its time.
 func expired(res *rest.Response) bool {
-	return !res.OK() && errors.Is(failure("", res, ""), wrap.ErrAuth)
+	return !res.OK() && errors.Is(failure(&call{}, res, ""), wrap.ErrAuth)
 }
 
 // answer checks a good answer, and makes it one for the service's client.
 func (t *transport) answer(req *http.Request, k *call, res *rest.Response, correlation string) (*http.Response, error) {
-	bad := &Error{Op: k.op, Status: res.Status, CorrelationID: correlation, Message: "the answer is not what was expected", Err: wrap.ErrUnavailable}
+	bad := k.failed(wrap.ErrUnavailable, &Error{Status: res.Status, CorrelationID: correlation, Message: "the answer is not what was expected"}, rest.ErrAnswer)
 	switch res.Status {
 	case http.StatusOK, http.StatusCreated:
 		if !json.Valid(res.Body) {
@@ -161,13 +161,12 @@ func (t *transport) answer(req *http.Request, k *call, res *rest.Response, corre
 	}, nil
 }
 
-func tokenError(ctx context.Context, op string, err error) error {
+func (k *call) tokenError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	e := &Error{Op: op, Err: wrap.ErrUnavailable, cause: err}
-	if errors.Is(err, iam.ErrRefused) || errors.Is(err, iam.ErrAuth) {
-		e.Err = wrap.ErrAuth
+	if errors.Is(err, iam.ErrRefused) {
+		return k.failed(wrap.ErrAuth, &Error{}, err)
 	}
-	return e
+	return unavailable(k.op, "", err)
 }

@@ -33,7 +33,7 @@ func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 		return nil
 	})
 	if err == nil && !isWDEK(wdek) {
-		return "", &Error{Op: "wrap", Message: "the answer holds no ciphertext", Err: wrap.ErrUnavailable}
+		return "", unavailable("wrap", "the answer holds no ciphertext", nil)
 	}
 	return wdek, err
 }
@@ -54,7 +54,7 @@ func (c *Client) NewDEK(ctx context.Context) (plaintext []byte, wdek string, err
 		return nil
 	})
 	if err == nil && (!isBase64(plaintext) || !isWDEK(wdek)) {
-		err = &Error{Op: "new key", Message: "the answer holds no key", Err: wrap.ErrUnavailable}
+		err = unavailable("new key", "the answer holds no key", nil)
 	}
 	if err != nil {
 		clear(plaintext)
@@ -81,7 +81,7 @@ func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error
 		return err
 	})
 	if err == nil && (!isBase64(u.Plaintext) || u.Rewrapped != "" && !isWDEK(u.Rewrapped)) {
-		err = &Error{Op: "unwrap", Message: "the answer holds no key", Err: wrap.ErrUnavailable}
+		err = unavailable("unwrap", "the answer holds no key", nil)
 	}
 	if err != nil {
 		u.Clear()
@@ -127,7 +127,7 @@ func (c *Client) Rewrap(ctx context.Context, wdek string) (string, error) {
 		return json.NewDecoder(res.Body).Decode(&answer)
 	})
 	if err == nil && !isWDEK(answer.Ciphertext) {
-		return "", &Error{Op: "rewrap", Message: "the answer holds no ciphertext", Err: wrap.ErrUnavailable}
+		return "", unavailable("rewrap", "the answer holds no ciphertext", nil)
 	}
 	return answer.Ciphertext, err
 }
