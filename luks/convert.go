@@ -13,8 +13,8 @@ import (
 // their numbers and passphrases, the volume key and the data stay as they are. As with
 // every change the image opens at each moment.
 //
-// LUKS1 to LUKS2 needs one key slot that is not in use, and 28 KiB between the last key slot
-// and the data. LUKS2 to LUKS1 is possible if LUKS1 has all that there is: sectors of 512
+// LUKS1 to LUKS2 needs one key slot that is not in use, and, unless the header is detached,
+// 28 KiB between the last key slot and the data. LUKS2 to LUKS1 is possible if LUKS1 has all that there is: sectors of 512
 // bytes, PBKDF2 with one hash everywhere, key slots 0 to 7 of one key, no tokens. What
 // stands against it is [ErrUnsupported].
 func (e *Editor) Convert(version int) error {
@@ -35,16 +35,17 @@ func (e *Editor) Convert(version int) error {
 func (e *Editor) convertToV2() error {
 	h := e.h
 	end, data := h.HeaderSize(), h.segment.offset
-	if data == 0 {
-		return unsupported("a detached LUKS1 header can not be converted in place")
+	detached := data == 0
+	if detached { // the header has all of its file
+		data = max(end, e.size&^4095)
 	}
-	n := &Header{version: 2, hdrSize: v2HdrSize, keyslots: data - 2*v2HdrSize, seqid: 1, uuid: h.uuid, segment: h.segment}
+	n := &Header{version: 2, hdrSize: v2HdrSize, keyslots: min(data-2*v2HdrSize, v2MaxKeyslotsSize), seqid: 1, uuid: h.uuid, segment: h.segment}
 	for _, s := range h.slots {
 		if s.area.offset%4096 != 0 {
 			return unsupported("key slot %d starts at byte %d, in no block of 4096", s.id, s.area.offset)
 		}
 	}
-	if data%4096 != 0 || n.keyslots%4096 != 0 || data < end+28<<10 || n.keyslots > v2MaxKeyslotsSize {
+	if data%4096 != 0 || n.keyslots%4096 != 0 || !detached && data < end+28<<10 || n.keyslots > v2MaxKeyslotsSize {
 		return unsupported("there is no room for a LUKS2 header: the key slots end at byte %d, and the data start at %d", end, data)
 	}
 	// What will be where the header goes.
@@ -252,7 +253,7 @@ func (h *Header) asV1(d digest) (*Header, error) {
 			n.slots = append(n.slots, keyslot{id: i, keySize: keySize, area: area{size: need}})
 		}
 	}
-	return n, n.placeV1(2 * h.hdrSize)
+	return n, n.placeV1(2*h.hdrSize, cmp.Or(h.segment.offset, h.HeaderSize()))
 }
 
 // fitsV1 returns the digest of the data, or what of a LUKS2 header LUKS1 does not have.
@@ -263,7 +264,7 @@ func (h *Header) fitsV1() (digest, error) {
 		return digest{}, unsupported("LUKS1 has no sectors of %d bytes", s.sectorSize)
 	case s.size != 0:
 		return digest{}, unsupported("LUKS1 has no data of fixed size")
-	case s.offset == 0 || s.offset/sectorSize > 1<<32-1:
+	case s.offset/sectorSize > 1<<32-1:
 		return digest{}, unsupported("the data at byte %d can not be told in LUKS1", s.offset)
 	case h.tokens > 0 || len(h.flags) > 0:
 		return digest{}, unsupported("LUKS1 has no tokens and no flags: remove them first")
@@ -295,8 +296,8 @@ func (h *Header) fitsV1() (digest, error) {
 	return d, nil
 }
 
-// placeV1 gives the key slots that are not in use places from first on.
-func (h *Header) placeV1(first int64) error {
+// placeV1 gives the key slots that are not in use places from first on, up to end.
+func (h *Header) placeV1(first, end int64) error {
 	taken := slices.DeleteFunc(slices.Clone(h.slots), func(s keyslot) bool { return !s.active })
 	slices.SortFunc(taken, func(a, b keyslot) int { return cmp.Compare(a.area.offset, b.area.offset) })
 	off := first
@@ -313,7 +314,7 @@ func (h *Header) placeV1(first int64) error {
 		off = roundUp(off+s.area.size, 4096)
 	}
 	for _, s := range h.slots {
-		if s.area.offset+s.area.size > h.segment.offset {
+		if s.area.offset+s.area.size > end {
 			return unsupported("there is no room for eight key slots before the data")
 		}
 	}

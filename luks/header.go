@@ -140,6 +140,10 @@ type OpenOptions struct {
 	// put its content there.
 	AllowNullCipher bool
 
+	// AllowTruncated opens images that end within a sector, which were cut off: what is left
+	// of that sector is not read. Otherwise they are [ErrTruncated].
+	AllowTruncated bool
+
 	// OverwriteSignature lets [Edit] change an image that is [ErrAmbiguous]: its header is
 	// written over what is there now, which is lost.
 	OverwriteSignature bool

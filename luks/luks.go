@@ -71,6 +71,9 @@ var (
 	// that is there, so it is never restored. It is an [ErrBackup] too.
 	ErrDataOffset = fmt.Errorf("%w: another data offset", ErrBackup)
 
+	// ErrTruncated: the image ends within a sector of its data, so it was cut off.
+	ErrTruncated = errors.New("the image was cut off")
+
 	// ErrChanged: another program has changed the header since it was read.
 	ErrChanged = errors.New("the header was changed by another program")
 

@@ -61,11 +61,11 @@ func (h *Header) make(ctx context.Context, passphrase, key []byte, o Options) er
 		return err
 	}
 	h.digests = []digest{d}
-	s := keyslot{active: true, keySize: len(key), priority: priorityNormal, kdf: o.KDF, afHash: o.Hash}
+	s := keyslot{id: o.KeySlot, active: true, keySize: len(key), priority: priorityNormal, kdf: o.KDF, afHash: o.Hash}
 	s.area = area{offset: 2 * h.hdrSize, size: roundUp(int64(len(key))*stripes, 4096)}
 	s.area.encryption, s.area.keySize = slotCipher(o.Cipher, len(key))
 	if o.Version == 1 {
-		s.area = v1Area(0, len(key))
+		s.area = v1Area(s.id, len(key))
 		s.area.encryption, s.area.keySize = o.Cipher, len(key)
 	}
 	if s.salt, err = randomBytes(o.Rand, saltSize); err != nil {
@@ -75,14 +75,15 @@ func (h *Header) make(ctx context.Context, passphrase, key []byte, o Options) er
 	if err != nil {
 		return err
 	}
-	h.slots = []keyslot{s}
 	if o.Version == 1 {
-		for i := 1; i < v1Slots; i++ { // not in use, but they have their places
+		for i := range v1Slots { // those not in use have their places too
 			h.slots = append(h.slots, keyslot{id: i, keySize: len(key), area: v1Area(i, len(key))})
 		}
-		h.encodeV1(material)
+		h.slots[s.id] = s
+		h.encodeV1(s, material)
 		return nil
 	}
+	h.slots = []keyslot{s}
 	return h.encodeV2(material, o.Rand)
 }
 
@@ -125,7 +126,7 @@ func newDigest(ctx context.Context, key []byte, o Options) (digest, error) {
 	if err != nil {
 		return digest{}, err
 	}
-	d := digest{hash: o.Hash, iterations: minPBKDF2Iterations, slots: []int{0}, segments: []int{0}}
+	d := digest{hash: o.Hash, iterations: minPBKDF2Iterations, slots: []int{o.KeySlot}, segments: []int{0}}
 	if d.salt, err = randomBytes(o.Rand, saltSize); err != nil {
 		return d, err
 	}

@@ -65,7 +65,11 @@ func Open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 		return nil, fmt.Errorf("luks: reading the header: %w", err)
 	}
 	if bytes.Equal(b[:6], magic[:]) && binary.BigEndian.Uint16(b[6:]) == 1 {
-		return openV1(r, size, o)
+		h, err := openV1(r, size, o)
+		if err == nil {
+			h.noteTruncated()
+		}
+		return h, err
 	}
 	h, err := openV2(r, size)
 	if err != nil {
@@ -75,7 +79,19 @@ func Open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 		return nil, err
 	}
 	h.r, h.size, h.opts = r, size, o
+	h.noteTruncated()
 	return h, nil
+}
+
+// noteTruncated warns of an image that ends within a sector.
+func (h *Header) noteTruncated() {
+	s := h.segment
+	if s.offset == 0 || s.size != 0 || h.size < s.offset {
+		return
+	}
+	if part := (h.size - s.offset) % int64(s.sectorSize); part != 0 {
+		h.warn("the file ends %d bytes into a sector of %d: it was cut off", part, s.sectorSize)
+	}
 }
 
 // A namedArea is an area, and the field to name if it is wrong.

@@ -53,6 +53,9 @@ type Options struct {
 	// Label and Subsystem are free text for LUKS2, at most 47 bytes each.
 	Label, Subsystem string
 
+	// KeySlot is the number of the key slot, from 0 to 7 in LUKS1 and to 31 in LUKS2.
+	KeySlot int
+
 	// DataOffset is where the encrypted data start, in bytes from the start of
 	// the header: a multiple of 4096 for LUKS2 and of 512 for LUKS1, with room for
 	// the key slots. Zero is cryptsetup's default: 16 MiB for LUKS2, 2 MiB for
@@ -138,6 +141,9 @@ func (o Options) resolve() (Options, error) {
 	}
 	if o.Hash != strings.ToLower(o.Hash) {
 		return o, fmt.Errorf("luks: hash %q: names of hashes are lower case", o.Hash)
+	}
+	if most := map[int]int{1: v1Slots, 2: maxObjects}[o.Version] - 1; o.KeySlot < 0 || o.KeySlot > most {
+		return o, fmt.Errorf("luks: key slot %d: want one from 0 to %d", o.KeySlot, most)
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader

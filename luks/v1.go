@@ -49,9 +49,9 @@ func v1Area(i, keySize int) area {
 // v1MaterialEnd returns the end of the last key slot: the least data offset.
 func v1MaterialEnd(keySize int) int64 { return v1Area(v1Slots, keySize).offset }
 
-// encodeV1 makes the bytes to write of a header whose key slot 0 has this key material.
-func (h *Header) encodeV1(material []byte) {
-	h.made = &madeHeader{regions: []region{{0, h.headerV1()}, {h.slots[0].area.offset, material}}}
+// encodeV1 makes the bytes to write of a header whose one key slot has this key material.
+func (h *Header) encodeV1(s keyslot, material []byte) {
+	h.made = &madeHeader{regions: []region{{0, h.headerV1()}, {s.area.offset, material}}}
 }
 
 // headerV1 returns the bytes of the header with its eight key slots.

@@ -61,7 +61,13 @@ func (h *Header) volume(r io.ReaderAt, size int64, key []byte) (*Volume, error) 
 		}
 		v.size = s.size
 	}
-	v.size -= v.size % int64(s.sectorSize) // a part of a sector is not data
+	if part := v.size % int64(s.sectorSize); part != 0 {
+		if h.made == nil && !h.opts.AllowTruncated {
+			c.Close()
+			return nil, fmt.Errorf("luks: %w: it ends %d bytes into a sector of %d", ErrTruncated, part, s.sectorSize)
+		}
+		v.size -= part // a part of a sector is not data
+	}
 	return v, nil
 }
 

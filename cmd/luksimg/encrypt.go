@@ -81,6 +81,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
 	o.luks.add(c)
+	f.IntVar(&o.luks.keySlot, "key-slot", 0, "number of the key slot to make")
 	f.StringVar(&o.header, "header", "", "write the header to `FILE`, which must not exist, detached from the data; it is needed to open the image")
 	f.StringVar(&o.manifestFile, "manifest", "", "write what was made, and of what, to `FILE` as JSON; inspect finds it as DST"+manifestSuffix)
 	f.BoolVar(&o.sha256, "sha256", false, "hash the disk and the image, for the result and the manifest; the data are then written in order")

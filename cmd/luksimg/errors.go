@@ -116,6 +116,7 @@ var hints = []struct {
 	{luks.ErrUnsupported, "cryptsetup may open this image"},
 	{luks.ErrLastSlot, "without a key slot only the volume key, or a backup of the header, opens the image; --force removes it all the same"},
 	{luks.ErrNoSlot, "luksimg key list FILE shows the key slots"},
+	{luks.ErrTruncated, "get the file again; --allow-truncated reads it up to the last whole sector"},
 	{luks.ErrAmbiguous, "luksimg header repair --overwrite-signature FILE makes it a LUKS image again; what is there now is lost"},
 	{luks.ErrDataOffset, "it is the backup of another image, or of this one before it was made anew"},
 	{luks.ErrBackup, "if it is the right one all the same, --force restores it"},

@@ -87,11 +87,11 @@ func (k *keyFlags) read(ctx context.Context, t *talk, name string, isNew bool) (
 	if err != nil {
 		return nil, err
 	}
-	if len(key) == 0 {
+	if len(key) == 0 && isNew {
 		return nil, fmt.Errorf("the key from %s is empty", stdinName(from))
 	}
 	t.say("key: %d bytes from %s", len(key), stdinName(from))
-	if k.passphraseFile == "" && key[len(key)-1] == '\n' {
+	if k.passphraseFile == "" && bytes.HasSuffix(key, []byte("\n")) {
 		t.warn("the key ends with a newline, which is a part of it; --passphrase-file leaves it off")
 	}
 	return key, nil

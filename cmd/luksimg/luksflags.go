@@ -20,6 +20,8 @@ type luksFlags struct {
 	kdf        kdfFlags
 	uuid       string
 	label      string
+	subsystem  string
+	keySlot    int
 
 	metadataSize, keyslotsSize int64
 }
@@ -36,6 +38,7 @@ func (o *luksFlags) add(c *cobra.Command) {
 	o.kdf.add(c)
 	f.StringVar(&o.uuid, "uuid", "", "UUID of the image (default: a random one)")
 	f.StringVar(&o.label, "label", "", "label of the image (LUKS2)")
+	f.StringVar(&o.subsystem, "subsystem", "", "subsystem label of the image (LUKS2)")
 }
 
 // options returns what the flags say, but for the generated key and the cost.
@@ -47,6 +50,8 @@ func (o *luksFlags) options() (luks.Options, error) {
 		Hash:       o.hash,
 		UUID:       o.uuid,
 		Label:      o.label,
+		Subsystem:  o.subsystem,
+		KeySlot:    o.keySlot,
 
 		MetadataSize: o.metadataSize,
 		KeyslotsSize: o.keyslotsSize,

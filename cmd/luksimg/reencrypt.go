@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +39,8 @@ plaintext touches the disk. SRC stays as it is.
 
 Who had a key of SRC once may have kept its volume key; that of DST is new. DST opens with
 the key that opened SRC, or with the new one that the flags give, and with those of
---add-key-file.`,
+--add-key-file. It keeps the label, the subsystem, the flags and the sector size of SRC, but not
+its other key slots, which can not be opened, and its tokens: what is left out is named.`,
 		Example: `  luksimg reencrypt --key-file old.b64 --generate-key new.b64 disk.luks new.luks
   luksimg reencrypt --key-file dek.b64 --format luks1 disk.luks disk.luks1`,
 		Args: args("SRC", "DST"),
@@ -67,6 +71,7 @@ type reencryptResult struct {
 	GeneratedKey string    `json:"generated_key,omitempty"`
 	Verified     bool      `json:"verified"`
 	LUKS         luks.Info `json:"luks"`
+	Dropped      []string  `json:"dropped,omitempty"` // of SRC: what DST does not have
 	Warnings     []string  `json:"warnings,omitempty"`
 }
 
@@ -86,14 +91,15 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	opts.Jobs = int(o.jobs)
 	opts.LUKS.GeneratedKey = o.generateKey != ""
-	if err := opts.Check(); err != nil {
-		return err
-	}
 	in, err := o.unlock.openLUKS(ctx, t, src)
 	if err != nil {
 		return err
 	}
 	defer in.close()
+	dropped := o.keep(c, &opts, in.h.Info())
+	if err := opts.Check(); err != nil {
+		return err
+	}
 	out, err := output.Create(dst, 0o666, o.force)
 	if err != nil {
 		return err
@@ -105,11 +111,16 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	defer clear(key)
-	v, err := luksVolume(ctx, in, key)
+	v, slot, err := o.volume(ctx, in, key)
 	if err != nil {
 		return err
 	}
 	defer v.Close()
+	for _, s := range in.h.Info().Keyslots {
+		if s.Slot != slot {
+			dropped = append(dropped, fmt.Sprintf("key slot %d", s.Slot))
+		}
+	}
 	keyOut, newKey, err := o.readNewKey(c, t, dst, key)
 	if err != nil {
 		return err
@@ -155,11 +166,66 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	if keyOut != nil {
 		t.say("key: written to %s", o.generateKey)
 	}
+	if len(dropped) > 0 {
+		t.warn("%s has this, and %s has not: %s", src, dst, strings.Join(dropped, ", "))
+	}
 	return t.result(reencryptResult{
-		Output: dst, Format: fmt.Sprintf("luks%d", r.LUKS.Version), SourceUUID: in.h.UUID(),
+		Dropped: dropped,
+		Output:  dst, Format: fmt.Sprintf("luks%d", r.LUKS.Version), SourceUUID: in.h.UUID(),
 		VolumeSize: r.VolumeSize, FileSize: r.FileSize, GeneratedKey: o.generateKey, Verified: o.verify, LUKS: r.LUKS, Warnings: t.warnings,
 	}, fmt.Sprintf("%s: luks%d, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s", dst,
 		r.LUKS.Version, r.LUKS.Cipher, r.LUKS.KeyBits, r.LUKS.SectorSize, term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.LUKS.UUID))
+}
+
+// keep makes of DST what SRC is, as far as no flag says otherwise, and returns what is not
+// kept.
+func (o *reencryptFlags) keep(c *cobra.Command, opts *luksimg.EncryptOptions, src luks.Info) (dropped []string) {
+	for _, k := range src.Tokens {
+		dropped = append(dropped, fmt.Sprintf("token %d (%q)", k.Number, k.Type))
+	}
+	lo := &opts.LUKS
+	if opts.Format == luksimg.LUKS1 {
+		for name, value := range map[string]string{"label": src.Label, "subsystem": src.Subsystem, "flags": strings.Join(src.Flags, " ")} {
+			if value != "" {
+				dropped = append(dropped, fmt.Sprintf("%s %q", name, value))
+			}
+		}
+		if src.SectorSize != lo.SectorSize {
+			dropped = append(dropped, fmt.Sprintf("sectors of %d bytes", src.SectorSize))
+		}
+		slices.Sort(dropped)
+		return dropped
+	}
+	if !c.Flags().Changed("sector-size") {
+		lo.SectorSize = src.SectorSize
+	}
+	if !c.Flags().Changed("label") {
+		lo.Label = src.Label
+	}
+	if !c.Flags().Changed("subsystem") {
+		lo.Subsystem = src.Subsystem
+	}
+	lo.Flags = src.Flags
+	return dropped
+}
+
+// volume opens SRC and tells which key slot the key opens.
+func (o *reencryptFlags) volume(ctx context.Context, in *encrypted, passphrase []byte) (*luks.Volume, int, error) {
+	var key []byte
+	var slot int
+	var err error
+	if o.unlock.oneSlot() {
+		slot = *o.unlock.keySlot
+		key, err = in.h.OpenSlot(ctx, slot, passphrase)
+	} else {
+		key, slot, err = in.h.FindSlot(ctx, passphrase)
+	}
+	if err != nil {
+		return nil, 0, in.header.wrap(err)
+	}
+	defer clear(key)
+	v, err := in.h.Volume(ctx, in.r, in.size, key)
+	return v, slot, in.wrap(err)
 }
 
 // readNewKey returns the key for the first key slot of DST: the old one if no flag gives

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
-	"github.com/luksimg/luksimg/luks"
 )
 
 // sourceFlags say how to read an image, of any format.
@@ -86,7 +85,7 @@ func (s *source) close() {
 
 // open opens the image with the key that the flags give, if it needs one.
 func (o *sourceFlags) open(c *cobra.Command, t *talk, name string) (*source, error) {
-	if o.unlock.header != "" || o.unlock.volumeKeyFile != "" {
+	if o.unlock.header != "" || o.unlock.volumeKeyFile != "" || o.unlock.oneSlot() {
 		return o.openLUKS(c, t, name)
 	}
 	in, err := openInput(c.Context(), t.g, name)
@@ -107,7 +106,7 @@ func (o *sourceFlags) open(c *cobra.Command, t *talk, name string) (*source, err
 func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 	opts := luksimg.ImageOptions{
 		Format:   luksimg.Format(o.format),
-		LUKS:     t.g.kdf.apply(luks.OpenOptions{AllowNullCipher: o.unlock.allowNull}),
+		LUKS:     t.g.kdf.apply(o.unlock.openOptions()),
 		Snapshot: o.snapshot,
 		ID:       filepath.Base(s.name),
 	}

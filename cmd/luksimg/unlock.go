@@ -53,6 +53,8 @@ type unlockFlags struct {
 	volumeKeyFile string
 	header        string
 	allowNull     bool
+	allowCut      bool
+	keySlot       *int // luks.AnySlot for all; nil without the flag
 }
 
 // add adds the flags that give a key.
@@ -64,11 +66,31 @@ func (o *unlockFlags) add(c *cobra.Command) {
 // addImage adds the flags that say what the image is.
 func (o *unlockFlags) addImage(c *cobra.Command) {
 	c.Flags().StringVar(&o.header, "header", "", "`FILE` with the header, if it is detached from the data")
+	c.Flags().BoolVar(&o.allowCut, "allow-truncated", false, "read an image that ends within a sector, which was cut off, up to there")
+	o.keySlot = c.Flags().Int("key-slot", luks.AnySlot, "try this key slot only")
+	c.Flags().Lookup("key-slot").DefValue = ""
 	c.Flags().BoolVar(&o.allowNull, "allow-null-cipher", false, "take an image that is not encrypted at all, whoever made it")
 }
 
 func (o *unlockFlags) openLUKS(ctx context.Context, t *talk, name string) (*encrypted, error) {
-	return openLUKS(ctx, t, name, o.header, luks.OpenOptions{AllowNullCipher: o.allowNull})
+	return openLUKS(ctx, t, name, o.header, o.openOptions())
+}
+
+// openOptions are what the flags say of opening LUKS.
+func (o *unlockFlags) openOptions() luks.OpenOptions {
+	return luks.OpenOptions{AllowNullCipher: o.allowNull, AllowTruncated: o.allowCut}
+}
+
+// oneSlot tells whether only one key slot is to be tried.
+func (o *unlockFlags) oneSlot() bool { return o.keySlot != nil && *o.keySlot != luks.AnySlot }
+
+// openSlot returns the volume key that a passphrase opens in the key slots that the flags
+// allow.
+func (o *unlockFlags) openSlot(ctx context.Context, h *luks.Header, passphrase []byte) ([]byte, error) {
+	if o.oneSlot() {
+		return h.OpenSlot(ctx, *o.keySlot, passphrase)
+	}
+	return h.VolumeKey(ctx, passphrase)
 }
 
 // given tells whether any of the flags was used.
@@ -93,7 +115,7 @@ func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk, name string, h *luks.
 		return nil, err
 	}
 	defer clear(passphrase)
-	return h.VolumeKey(c.Context(), passphrase)
+	return o.openSlot(c.Context(), h, passphrase)
 }
 
 // open unlocks an image with the key that the flags give.
@@ -108,16 +130,5 @@ func (o *unlockFlags) open(c *cobra.Command, t *talk, e *encrypted) (*luks.Volum
 	}
 	defer clear(key)
 	v, err := e.h.Volume(c.Context(), e.r, e.size, key)
-	return v, e.wrap(err)
-}
-
-// luksVolume unlocks an image with a passphrase.
-func luksVolume(ctx context.Context, e *encrypted, passphrase []byte) (*luks.Volume, error) {
-	key, err := e.h.VolumeKey(ctx, passphrase)
-	if err != nil {
-		return nil, e.header.wrap(err)
-	}
-	defer clear(key)
-	v, err := e.h.Volume(ctx, e.r, e.size, key)
 	return v, e.wrap(err)
 }
