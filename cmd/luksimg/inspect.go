@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/contents"
+	"github.com/luksimg/luksimg/luks"
 )
 
 type inspectFlags struct {
@@ -68,8 +71,8 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	defer in.close()
 	t := o.talk(c)
 	r := inspectResult{}
-	if r.Info, err = luksimg.Inspect(c.Context(), in.r, in.size, luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}); err != nil {
-		return in.wrap(err)
+	if r.Info, err = o.info(c.Context(), t, in); err != nil {
+		return err
 	}
 	if r.Manifest, err = readManifest(c.Context(), name); err != nil {
 		r.Warnings = append(r.Warnings, err.Error())
@@ -96,6 +99,38 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 		return in.wrap(errCorrupt)
 	}
 	return nil
+}
+
+// info is what the image says, or its header, if that is in a file of its own.
+func (o *inspectFlags) info(ctx context.Context, t *talk, in *input) (*luksimg.Info, error) {
+	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}
+	if o.source.unlock.header == "" {
+		i, err := luksimg.Inspect(ctx, in.r, in.size, opts)
+		return i, in.wrap(err)
+	}
+	header, err := openHeader(ctx, t.g, o.source.unlock.header)
+	if err != nil {
+		return nil, err
+	}
+	defer header.close()
+	h, err := luks.Open(header.r, header.size, luks.OpenOptions{AllowNullCipher: o.source.unlock.allowNull})
+	if err != nil {
+		return nil, header.wrap(err)
+	}
+	i, err := luksimg.Inspect(ctx, header.r, header.size, opts)
+	if err != nil {
+		return nil, header.wrap(err)
+	}
+	size := in.size - h.DataOffset()
+	if size < max(h.DataSize(), int64(h.SectorSize())) {
+		return nil, fmt.Errorf("%s: %s is not its header: by that the data start at %d and have %d bytes at least, and the file has %d",
+			in.name, header.name, h.DataOffset(), max(h.DataSize(), int64(h.SectorSize())), in.size)
+	}
+	if h.DataSize() > 0 {
+		size = h.DataSize()
+	}
+	i.FileSize, i.DataSize, i.VirtualSize = in.size, size, size-size%int64(h.SectorSize())
+	return i, nil
 }
 
 // inside looks at the disk in the image, if there is a way to.

@@ -91,9 +91,11 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
   luksimg encrypt --key-file dek.b64 disk.vhd disk.luks
   luksimg verify --key-file dek.b64 disk.vhd disk.luks`,
 		PersistentPreRunE: func(c *cobra.Command, args []string) error { return g.files.claim(c, args) },
+		Version:           readVersion().Version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 	}
+	root.SetVersionTemplate("luksimg {{.Version}}\n")
 	root.PersistentFlags().BoolVarP(&g.quiet, "quiet", "q", false, "print nothing but errors and the result")
 	root.PersistentFlags().BoolVar(&g.json, "json", false, "print the result as one JSON object")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

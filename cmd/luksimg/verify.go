@@ -90,5 +90,9 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 			return e
 		}
 	}
+	if r.Mismatch != nil && *r.Mismatch >= img.Size() {
+		return withHint(fmt.Errorf("%s holds all %d bytes of %s, and is longer: %w", encrypted, img.Size(), src, err),
+			"an image on a device that is longer than it ends where its disk ends; what is behind it there is not its own")
+	}
 	return err
 }
