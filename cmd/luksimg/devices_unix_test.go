@@ -97,7 +97,7 @@ func TestDevices(t *testing.T) {
 }
 
 // TestOpeningCancelled has named pipes for all that is read, whose other end nobody opens: a
-// signal ends the wait.
+// signal ends the wait, and what needs seeking does not wait at all.
 func TestOpeningCancelled(t *testing.T) {
 	dir := t.TempDir()
 	key, disk, image := encryptedDisk(t, dir)
@@ -135,7 +135,9 @@ func TestOpeningCancelled(t *testing.T) {
 		{"rewrap", "--envelope", pipe, "--kms", "local:" + root},
 		{"audit", "--image", "x", pipe},
 	} {
-		if code, out := runIn(ctx, args...); code != exitCancelled {
+		code, out := runIn(ctx, args...)
+		atOnce := code == exitFailure && strings.Contains(out, "pipe can only be read in order, and this needs seeking")
+		if code != exitCancelled && !atOnce {
 			t.Errorf("%q: code %d: %s", args, code, out)
 		}
 		if _, err := os.Stat(x); err == nil {
