@@ -74,11 +74,11 @@ func (a *authorizer) token(ctx context.Context) (rest.Token, error) {
 func secretOf(t rest.Token) string { return strings.TrimPrefix(t.Header(), "Bearer ") }
 
 // secret returns what must not appear in an error of a request.
-func (a *authorizer) secret(token rest.Token) []byte {
+func (a *authorizer) secret(token rest.Token) string {
 	if a.hmac != nil {
-		return a.hmac.SecretAccessKey
+		return string(a.hmac.SecretAccessKey)
 	}
-	return []byte(secretOf(token))
+	return secretOf(token)
 }
 
 // renew reports whether a request that was refused with a token should be tried with

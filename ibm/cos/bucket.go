@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // BucketOptions say what [Client.CreateBucket] makes. The zero value is a bucket of the
@@ -117,7 +119,7 @@ func parseLocation(b []byte) (string, error) {
 		location = strings.TrimSpace(x.Inner)
 	}
 	if location != "" && (len(location) > 64 || !regionName.MatchString(strings.ReplaceAll(location, "_", "-"))) {
-		return "", fmt.Errorf("%q is none", clean(location))
+		return "", fmt.Errorf("%q is none", rest.Clean(location))
 	}
 	return location, nil
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // Info is what the service says of an object.
@@ -262,7 +264,7 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 	default:
 		resp.Body.Close()
 		return nil, 0, &permanentError{fmt.Errorf("%v: asked for bytes %d to %d of %d and got status %d, range %q, length %d", o, off, end-1, size,
-			resp.StatusCode, clean(resp.Header.Get("Content-Range")), resp.ContentLength)}
+			resp.StatusCode, rest.Clean(resp.Header.Get("Content-Range")), resp.ContentLength)}
 	}
 	if got := unquote(resp.Header.Get("Etag")); etag != "" && got != "" && got != etag {
 		resp.Body.Close()

@@ -12,6 +12,8 @@ import (
 	"io"
 	"math/bits"
 	"sync"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // DownloadOptions say how [Client.Download] works. The zero value is right for most.
@@ -63,7 +65,7 @@ func parseDownloadState(b []byte) (*downloadState, error) {
 	}
 	for _, sum := range s.MD5 {
 		if b, err := hex.DecodeString(sum); err != nil || len(b) != 0 && len(b) != md5.Size {
-			return nil, fmt.Errorf("state of the download: %q is no MD5 sum", clean(sum))
+			return nil, fmt.Errorf("state of the download: %q is no MD5 sum", rest.Clean(sum))
 		}
 	}
 	return s, nil
@@ -269,5 +271,5 @@ func (d *download) verify() (bool, error) {
 }
 
 func (d *download) mismatch() error {
-	return fmt.Errorf("%v: %w: its content is not what its ETag %s tells", d.at, ErrChecksum, clean(d.info.ETag))
+	return fmt.Errorf("%v: %w: its content is not what its ETag %s tells", d.at, ErrChecksum, rest.Clean(d.info.ETag))
 }

@@ -1,11 +1,9 @@
 package cos
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 )
 
 var (
@@ -135,23 +133,4 @@ func (e *Error) retryable() bool {
 		return true
 	}
 	return e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout || e.Status >= 500 && e.Status != http.StatusNotImplemented
-}
-
-// clean makes text of a server fit for an error: one line, bounded, without secrets.
-func clean(s string, secrets ...[]byte) string {
-	for _, secret := range secrets {
-		if len(secret) > 0 {
-			s = string(bytes.ReplaceAll([]byte(s), secret, []byte("[redacted]")))
-		}
-	}
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	if len(s) > 300 {
-		s = strings.ToValidUTF8(s[:300], "") + "..."
-	}
-	return s
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
 
@@ -191,7 +192,7 @@ func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, 
 			m.put(number, sentPart{etag, sum})
 			return false, nil
 		default:
-			err = fmt.Errorf("%v: part %d: %w: the service has %s, and %s was sent", m.at, number, ErrChecksum, clean(etag), want)
+			err = fmt.Errorf("%v: part %d: %w: the service has %s, and %s was sent", m.at, number, ErrChecksum, rest.Clean(etag), want)
 		}
 		if try == 3 {
 			return false, err
@@ -288,7 +289,7 @@ func (m *multipart) check(ctx context.Context, size int64) error {
 		return fmt.Errorf("%v: %w: the service has %d bytes, and %d were sent", m.at, ErrChecksum, i.Size, size)
 	}
 	if want := m.etag(); !m.opaque && i.ETag != want {
-		return fmt.Errorf("%v: %w: the service has %s, and %s was sent", m.at, ErrChecksum, clean(i.ETag), want)
+		return fmt.Errorf("%v: %w: the service has %s, and %s was sent", m.at, ErrChecksum, rest.Clean(i.ETag), want)
 	}
 	return nil
 }

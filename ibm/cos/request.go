@@ -3,14 +3,11 @@ package cos
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -40,7 +37,7 @@ type request struct {
 	stall  time.Duration
 	once   bool // must not be repeated blindly
 
-	secret []byte // that the last attempt was authorized with
+	secret string // that the last attempt was authorized with
 }
 
 // A payload is the body of a request: a part of a source, whose sums are known.
@@ -113,16 +110,11 @@ func unwrapPermanent(err error) error {
 func passing(err error) bool {
 	var answer *Error
 	var permanent *permanentError
-	var dns *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
 	switch {
-	case errors.As(err, &permanent), errors.Is(err, context.Canceled), errors.As(err, &certificate), errors.As(err, &authority):
+	case errors.As(err, &permanent), errors.Is(err, context.Canceled), rest.Permanent(err):
 		return false
 	case errors.As(err, &answer):
 		return answer.retryable()
-	case errors.As(err, &dns):
-		return !dns.IsNotFound
 	}
 	return true // a connection that was refused or broke
 }
@@ -279,15 +271,15 @@ func (c *Client) parseError(r *request, resp *http.Response, body []byte) *Error
 	}
 	e := &Error{
 		Method: r.method, URL: c.redacted(r), Status: resp.StatusCode, Region: r.at.Region,
-		Code: clean(x.Code, r.secret), Message: clean(x.Message, r.secret),
-		RequestID:    clean(resp.Header.Get("X-Amz-Request-Id"), r.secret),
-		BucketRegion: clean(resp.Header.Get("X-Amz-Bucket-Region"), r.secret),
+		Code: rest.Clean(x.Code, r.secret), Message: rest.Clean(x.Message, r.secret),
+		RequestID:    rest.Clean(resp.Header.Get("X-Amz-Request-Id"), r.secret),
+		BucketRegion: rest.Clean(resp.Header.Get("X-Amz-Bucket-Region"), r.secret),
 	}
 	if e.RequestID == "" {
-		e.RequestID = clean(x.RequestId, r.secret)
+		e.RequestID = rest.Clean(x.RequestId, r.secret)
 	}
 	if e.BucketRegion == "" && e.Is(ErrBucketRegion) {
-		e.BucketRegion = clean(x.Region, r.secret)
+		e.BucketRegion = rest.Clean(x.Region, r.secret)
 		if e.BucketRegion == "" {
 			e.BucketRegion = regionOfHost(x.Endpoint)
 		}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // UploadOptions say how [Client.Upload] works. The zero value is right for most.
@@ -217,7 +218,7 @@ func (u *upload) resume(ctx context.Context) error {
 		}
 		switch {
 		case s.Object != u.at.String():
-			return u.changed("the object was " + clean(s.Object))
+			return u.changed("the object was " + rest.Clean(s.Object))
 		case s.Size != u.size:
 			return u.changed(fmt.Sprintf("the source had %d bytes", s.Size))
 		case s.Source != source:

@@ -116,7 +116,7 @@ func (r Retry) do(ctx context.Context, send http.RoundTripper, class func(*Respo
 		var header http.Header
 		again := false
 		if err != nil {
-			again = idempotent && !errors.Is(err, errBuild) && !errors.Is(err, ErrAddress) && !permanent(err)
+			again = idempotent && !errors.Is(err, errBuild) && !errors.Is(err, ErrAddress) && !Permanent(err)
 		} else {
 			header = res.Header
 			switch class(res) {

@@ -135,8 +135,8 @@ func (t *Transport) Send(req *http.Request) (*Response, error) {
 	}
 }
 
-// permanent reports whether no further attempt will change an error of a connection.
-func permanent(err error) bool {
+// Permanent reports whether no further attempt will change an error of a connection.
+func Permanent(err error) bool {
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
@@ -152,7 +152,7 @@ func permanent(err error) bool {
 // neverSent reports whether an error is one of a request that never left.
 func neverSent(err error) bool {
 	var op *net.OpError
-	return errors.Is(err, errBuild) || errors.Is(err, ErrAddress) || errors.Is(err, ErrToken) || permanent(err) ||
+	return errors.Is(err, errBuild) || errors.Is(err, ErrAddress) || errors.Is(err, ErrToken) || Permanent(err) ||
 		errors.As(err, &op) && op.Op == "dial"
 }
 
