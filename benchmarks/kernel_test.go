@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/benchmarks/contender"
-	"github.com/luksimg/luksimg/benchmarks/limit"
+	"github.com/luksimg/luksimg/internal/aeslimit"
 )
 
 func BenchmarkXTS(b *testing.B) {
@@ -49,7 +49,7 @@ func benchmark(b *testing.B, c contender.Contender, op string, keySize, sectorSi
 
 func BenchmarkLimit(b *testing.B) {
 	const size = 64 << 10
-	for _, l := range limit.Loops() {
+	for _, l := range aeslimit.Loops() {
 		for _, bits := range []int{128, 256} {
 			b.Run(fmt.Sprintf("key=%d/impl=%s", 2*bits, l.Name), func(b *testing.B) {
 				b.SetBytes(size)

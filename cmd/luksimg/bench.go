@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/internal/aeslimit"
 	"github.com/luksimg/luksimg/xts"
 )
 
@@ -32,6 +33,10 @@ type benchRate struct {
 	Threads    int     `json:"threads"`
 	GBPerS     float64 `json:"gb_per_s"` // 10^9 bytes a second
 	Selected   bool    `json:"selected"`
+
+	// LimitShare is the rate as a share of what AES rounds on registers alone reach, in
+	// turns with it. It is 0 where there is no loop for that.
+	LimitShare float64 `json:"limit_share,omitempty"`
 }
 
 // benchTime is how long each setting is measured, all implementations together.
@@ -45,7 +50,9 @@ func newBench(g *global) *cobra.Command {
 		Short: "Measure how fast this computer encrypts",
 		Long: `Bench lists the ways to encrypt that the program has for this CPU, which of them it uses,
 and how fast each is with data that is in the cache, in GB/s (10^9 bytes a second), on one
-core and on all. It takes less than 20 seconds.`,
+core and on all. Beside that is the share of what the AES units of this CPU can do, which is
+measured with a loop of AES instructions that uses registers only (x86). It takes less than
+20 seconds.`,
 		Example: `  luksimg bench
   luksimg bench --benchfmt > new.txt && benchstat old.txt new.txt`,
 		Args: args(),
@@ -89,8 +96,8 @@ func bench(ctx context.Context, d time.Duration) (*benchResult, error) {
 	return r, nil
 }
 
-// measure adds the rates of all implementations in one setting. They take turns, as
-// the clock rate of a CPU changes with time, and the median turn counts.
+// measure adds the rates of all implementations in one setting. They take turns, with
+// the limit too, as the clock rate of a CPU changes with time, and the median turn counts.
 func (r *benchResult) measure(ctx context.Context, d time.Duration, op string, keySize, sectorSize, threads int) error {
 	const turns = 7
 	names := xts.Implementations()
@@ -102,7 +109,12 @@ func (r *benchResult) measure(ctx context.Context, d time.Duration, op string, k
 		}
 		defer jobs[i].cipher.Close()
 	}
-	turn := d / time.Duration(turns*len(names))
+	var limit *benchJob
+	if loops := aeslimit.Loops(); len(loops) > 0 {
+		limit = newBenchLimit(loops[0], keySize, threads)
+		jobs = append(jobs, limit)
+	}
+	turn := d / time.Duration(turns*len(jobs))
 	for range turns {
 		for _, j := range jobs {
 			if err := ctx.Err(); err != nil {
@@ -111,12 +123,15 @@ func (r *benchResult) measure(ctx context.Context, d time.Duration, op string, k
 			j.rates = append(j.rates, j.run(turn))
 		}
 	}
-	for i, j := range jobs {
-		slices.Sort(j.rates)
-		r.Results = append(r.Results, benchRate{
-			Impl: names[i], Op: op, KeyBits: 8 * keySize, SectorSize: sectorSize, Threads: threads,
-			GBPerS: j.rates[turns/2] / 1e9, Selected: i == 0,
-		})
+	for i, name := range names {
+		rate := benchRate{
+			Impl: name, Op: op, KeyBits: 8 * keySize, SectorSize: sectorSize, Threads: threads,
+			GBPerS: jobs[i].median() / 1e9, Selected: i == 0,
+		}
+		if limit != nil {
+			rate.LimitShare = jobs[i].median() / limit.median()
+		}
+		r.Results = append(r.Results, rate)
 	}
 	return nil
 }
@@ -136,15 +151,32 @@ func newBenchJob(impl, op string, keySize, sectorSize, threads int) (*benchJob, 
 	if err != nil {
 		return nil, err
 	}
-	j := &benchJob{cipher: c, crypt: c.Encrypt}
+	j := &benchJob{cipher: c, crypt: c.Encrypt, buffers: benchBuffers(threads)}
 	if op == "decrypt" {
 		j.crypt = c.Decrypt
 	}
-	for range threads {
-		// What a worker of encrypt has at a time, and less than any second-level cache.
-		j.buffers = append(j.buffers, make([]byte, 128<<10))
-	}
 	return j, nil
+}
+
+// newBenchLimit does the AES rounds of the same work, and nothing else.
+func newBenchLimit(l aeslimit.Loop, keySize, threads int) *benchJob {
+	crypt := func(_, src []byte, _ uint64) { l.Run(len(src), 4*keySize) }
+	return &benchJob{crypt: crypt, buffers: benchBuffers(threads)}
+}
+
+// benchBuffers makes for each thread what a worker of encrypt has at a time, which is less
+// than any second-level cache.
+func benchBuffers(threads int) [][]byte {
+	buffers := make([][]byte, threads)
+	for i := range buffers {
+		buffers[i] = make([]byte, 128<<10)
+	}
+	return buffers
+}
+
+// median is that of an odd number of turns.
+func (j *benchJob) median() float64 {
+	return slices.Sorted(slices.Values(j.rates))[len(j.rates)/2]
 }
 
 // run works on all buffers in place for about the time d and returns the rate in
@@ -173,7 +205,7 @@ func (j *benchJob) run(d time.Duration) float64 {
 // and number of threads, a column for each key and sector size.
 func benchTable(r *benchResult) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "cpu: %s\nused: %s\n\nGB/s (10^9 bytes a second), AES-XTS, data in the cache\n\n", r.CPU, xts.Implementations()[0])
+	fmt.Fprintf(&b, "cpu: %s\nused: %s\n\nGB/s (10^9 bytes a second), AES-XTS, data in the cache%s\n\n", r.CPU, xts.Implementations()[0], limitNote(r))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	type line struct {
 		impl, op string
@@ -181,29 +213,40 @@ func benchTable(r *benchResult) string {
 	}
 	var lines []line
 	columns := []string{}
-	rates := map[line]map[string]float64{}
+	rates := map[line]map[string]string{}
 	for _, x := range r.Results {
 		l := line{x.Impl, x.Op, x.Threads}
 		column := fmt.Sprintf("AES-%d %d B", x.KeyBits/2, x.SectorSize)
 		if rates[l] == nil {
-			rates[l] = map[string]float64{}
+			rates[l] = map[string]string{}
 			lines = append(lines, l)
 		}
 		if !slices.Contains(columns, column) {
 			columns = append(columns, column)
 		}
-		rates[l][column] = x.GBPerS
+		rates[l][column] = fmt.Sprintf("%.2f", x.GBPerS)
+		if x.LimitShare > 0 {
+			rates[l][column] += fmt.Sprintf(" %3.0f%%", 100*x.LimitShare)
+		}
 	}
 	fmt.Fprintf(w, "path\toperation\tthreads\t%s\t\n", strings.Join(columns, "\t"))
 	for _, l := range lines {
 		fmt.Fprintf(w, "%s\t%s\t%d\t", l.impl, l.op, l.threads)
 		for _, column := range columns {
-			fmt.Fprintf(w, "%.2f\t", rates[l][column])
+			fmt.Fprintf(w, "%s\t", rates[l][column])
 		}
 		fmt.Fprintln(w)
 	}
 	w.Flush()
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// limitNote says what the shares in the table are.
+func limitNote(r *benchResult) string {
+	if len(r.Results) == 0 || r.Results[0].LimitShare == 0 {
+		return ""
+	}
+	return ", and the share of\nwhat AES instructions on registers alone reach"
 }
 
 // benchLines is the result in the format of Go benchmarks.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/luksimg/luksimg/internal/aeslimit"
 	"github.com/luksimg/luksimg/xts"
 )
 
@@ -25,6 +26,9 @@ func TestBench(t *testing.T) {
 		count[x.Impl]++
 		if x.GBPerS <= 0 {
 			t.Errorf("%+v: no rate", x)
+		}
+		if limited := len(aeslimit.Loops()) > 0; limited != (x.LimitShare > 0) {
+			t.Errorf("%+v: a share of the limit, want one: %v", x, limited)
 		}
 		if want := x.Impl == xts.Implementations()[0]; x.Selected != want {
 			t.Errorf("%+v: selected, want %v", x, want)
@@ -61,14 +65,26 @@ func TestBenchCancelled(t *testing.T) {
 func TestBenchJSON(t *testing.T) {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(benchResult{CPU: "c", Results: []benchRate{
-		{"i", "encrypt", 512, 4096, 2, 1.5, true},
+		{"i", "encrypt", 512, 4096, 2, 1.5, true, 0.5},
 	}}); err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"cpu":"c","results":[{"impl":"i","op":"encrypt","key_bits":512,"sector_size":4096,` +
-		`"threads":2,"gb_per_s":1.5,"selected":true}]}`
+		`"threads":2,"gb_per_s":1.5,"selected":true,"limit_share":0.5}]}`
 	if got := strings.TrimSpace(b.String()); got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestBenchTable has the share beside the rate, and no word of it where there is no limit.
+func TestBenchTable(t *testing.T) {
+	r := &benchResult{Results: []benchRate{{"i", "encrypt", 512, 4096, 2, 1.5, true, 0.93}}}
+	if got := benchTable(r); !strings.Contains(got, "1.50  93%") || !strings.Contains(got, "share") {
+		t.Errorf("no share in\n%s", got)
+	}
+	r.Results[0].LimitShare = 0
+	if got := benchTable(r); !strings.Contains(got, "1.50") || strings.ContainsAny(got, "%") || strings.Contains(got, "share") {
+		t.Errorf("a share in\n%s", got)
 	}
 }
 

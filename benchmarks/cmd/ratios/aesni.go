@@ -44,5 +44,5 @@ func (r *report) aesni(rounds int) {
 		fmt.Printf("  %s: aesni-avx %.2f GB/s, openssl %.2f GB/s\n", s, ours.Median()/1e9, other.Median()/1e9)
 		r.ratios[fmt.Sprintf("%s %s:%s", s, ours.Name, other.Name)] = ours.Ratio(other)
 	}
-	r.verdicts(aesniTargets)
+	r.verdicts(aesniTargets, 64)
 }

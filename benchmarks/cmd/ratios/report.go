@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/luksimg/luksimg/benchmarks/contender"
-	"github.com/luksimg/luksimg/benchmarks/limit"
 	"github.com/luksimg/luksimg/benchmarks/measure"
+	"github.com/luksimg/luksimg/internal/aeslimit"
 	"github.com/luksimg/luksimg/xts"
 )
 
@@ -95,7 +95,7 @@ func cpuName() string {
 // limits, ready to run on buffers of their own.
 func jobs(s setting, size int, names ...string) ([]measure.Job, error) {
 	var list []measure.Job
-	for _, l := range limit.Loops() {
+	for _, l := range aeslimit.Loops() {
 		list = append(list, measure.Job{Name: l.Name, Bytes: size, Run: func() { l.Run(size, 4*s.keySize) }})
 	}
 	key := make([]byte, s.keySize)

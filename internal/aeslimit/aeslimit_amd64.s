@@ -4,8 +4,9 @@
 
 #include "textflag.h"
 
-// ROUND is one AES round on eight registers.
-#define ROUND(k, a, b, c, d, e, f, g, h) \
+// ROUND is one AES round on twelve registers: Zen 5 begins two a cycle that take four
+// cycles each, so that eight would have to follow each other without a gap.
+#define ROUND(k, a, b, c, d, e, f, g, h, i, j, l, m) \
 	VAESENC k, a, a \
 	VAESENC k, b, b \
 	VAESENC k, c, c \
@@ -13,11 +14,15 @@
 	VAESENC k, e, e \
 	VAESENC k, f, f \
 	VAESENC k, g, g \
-	VAESENC k, h, h
+	VAESENC k, h, h \
+	VAESENC k, i, i \
+	VAESENC k, j, j \
+	VAESENC k, l, l \
+	VAESENC k, m, m
 
-#define ROUND512 ROUND(Z8, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7)
-#define ROUND256 ROUND(Y8, Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7)
-#define ROUND128 ROUND(X8, X0, X1, X2, X3, X4, X5, X6, X7)
+#define ROUND512 ROUND(Z12, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11)
+#define ROUND256 ROUND(Y12, Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11)
+#define ROUND128 ROUND(X12, X0, X1, X2, X3, X4, X5, X6, X7, X8, X9, X10, X11)
 
 // func rounds512(n int)
 TEXT ·rounds512(SB), NOSPLIT, $0-8

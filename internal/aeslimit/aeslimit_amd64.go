@@ -1,0 +1,28 @@
+//go:build !purego
+
+package aeslimit
+
+import "golang.org/x/sys/cpu"
+
+// Each does 2n rounds on twelve registers.
+
+//go:noescape
+func rounds512(n int)
+
+//go:noescape
+func rounds256(n int)
+
+//go:noescape
+func rounds128(n int)
+
+// loops lists those that this CPU can run, the fastest first.
+func loops() []Loop {
+	var list []Loop
+	if cpu.X86.HasAVX512VAES && cpu.X86.HasAVX512F {
+		list = append(list, Loop{"limit-vaes512", rounds512, 12 * 64}, Loop{"limit-vaes256", rounds256, 12 * 32})
+	}
+	if cpu.X86.HasAES && cpu.X86.HasAVX {
+		list = append(list, Loop{"limit-aesni", rounds128, 12 * 16})
+	}
+	return list
+}

@@ -1,0 +1,6 @@
+//go:build !amd64 || purego
+
+package aeslimit
+
+// loops lists none: the loops are assembly for amd64.
+func loops() []Loop { return nil }
