@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs all contenders in turns, prints their ratios, and keeps the raw results and
 # the plot made from them. OpenSSL and libgcrypt take part if their headers are there
-# (apt: libssl-dev libgcrypt20-dev). Arguments go to the command ratios.
+# (apt: libssl-dev libgcrypt20-dev). PEERS names programs that measure others and print
+# Go benchmark lines, see README.md. Arguments go to the command ratios.
 set -e
 cd "$(dirname "$0")"
 
@@ -21,5 +22,13 @@ family=$(sed -n 's/^model[^:n]*: *//p' /proc/cpuinfo 2>/dev/null | head -1)
 name="${cpu:-unknown}${family:+-model$family}-$(go env GOVERSION)"
 mkdir -p results
 go run -tags "${tags#,}" ./cmd/ratios -raw "results/$name.txt" "$@" | tee "results/$name-ratios.txt"
-go run ./cmd/plot "results/$name.txt" "results/$name.svg"
-echo "wrote results/$name.txt, -ratios.txt and .svg"
+for peer in $PEERS; do
+	"$peer" >> "results/$name.txt"
+done
+# One plot has the results of all CPUs; those of whole jobs have a plot of their own.
+set --
+for f in results/*.txt; do
+	case $f in *-ratios.txt|*-job.txt) ;; *) set -- "$@" "$f" ;; esac
+done
+go run ./cmd/plot "$@" results/kernels.svg
+echo "wrote results/$name.txt and -ratios.txt, and results/kernels.svg"

@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"vdi":                       {"image", "internal/disk", "internal/decoded", "internal/guid"},
 	"internal/disk":             {"image", "internal/decoded"},
 	"internal/guid":             {},
+	"internal/aeslimit":         {"golang.org/x/sys/cpu"},
 	"internal/af":               {},
 	"internal/chain":            {},
 	"internal/decoded":          {},

@@ -1,5 +1,5 @@
-// Command plot draws the rates in a file that the command ratios wrote as bars, in
-// SVG: encryption with AES-256 on one core with data in the cache.
+// Command plot draws the rates in files that the command ratios wrote as bars, in SVG:
+// encryption with AES-256 on one core with data in the cache, a panel for each file.
 package main
 
 import (
@@ -8,24 +8,29 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: plot RESULTS.txt PLOT.svg")
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: plot RESULTS.txt... PLOT.svg")
 		os.Exit(1)
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	last := len(os.Args) - 1
+	if err := run(os.Args[1:last], os.Args[last]); err != nil {
 		fmt.Fprintln(os.Stderr, "plot:", err)
 		os.Exit(1)
 	}
 }
 
-func run(in, out string) error {
-	text, err := os.ReadFile(in)
-	if err != nil {
-		return err
+func run(in []string, out string) error {
+	var cpus []*results
+	for _, name := range in {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		r, err := parse(string(text))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		cpus = append(cpus, r)
 	}
-	r, err := parse(string(text))
-	if err != nil {
-		return fmt.Errorf("%s: %w", in, err)
-	}
-	return os.WriteFile(out, []byte(draw(r)), 0o644)
+	return os.WriteFile(out, []byte(draw(cpus)), 0o644)
 }

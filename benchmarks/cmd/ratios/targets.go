@@ -23,8 +23,6 @@ var targets = []target{
 	{"selected", "openssl", 4096, 2.5},
 	{"selected", "libgcrypt", 512, 2.8},
 	{"selected", "libgcrypt", 4096, 1.4},
-	{"selected", "isa-l", 512, 1.5},
-	{"selected", "isa-l", 4096, 1},
 	{"selected", "x/crypto", 0, 28},
 	{"luksimg/generic", "x/crypto", 0, 1.6},
 }
