@@ -121,7 +121,7 @@ func (e *encryption) result(size int64) (*Result, error) {
 // Expect(size int64, dense bool) error, a LUKS image tells it first how long it will be,
 // and whether all of that will be written; an error ends the job.
 func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
-	if err := o.Profile.CheckSize(src.Size()); err != nil {
+	if err := o.CheckSize(src.Size()); err != nil {
 		return nil, err
 	}
 	lo, err := o.apply()
@@ -239,7 +239,7 @@ func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase
 // known to be zero are not read, and nothing is written if the disk is of a size that the
 // profile refuses. It does not stop while dst does not take what is written.
 func EncryptInOrder(ctx context.Context, dst io.Writer, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
-	if err := o.Profile.CheckSize(src.Size()); err != nil {
+	if err := o.CheckSize(src.Size()); err != nil {
 		return nil, err
 	}
 	e, err := newStream(ctx, passphrase, o)

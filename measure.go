@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"math/bits"
-	"sync/atomic"
+	"slices"
+	"sync"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/luks"
@@ -31,23 +33,15 @@ func Measure(ctx context.Context, src image.Source, o EncryptOptions) (Sizes, er
 	}
 	size := src.Size()
 	s := Sizes{Source: size, Volume: roundUp(size, 512)}
-	if err := o.Profile.CheckSize(size); err != nil {
+	if err := o.CheckSize(size); err != nil {
 		return s, err
 	}
-	switch format, _ := o.container(); format {
-	case VHD:
-		used, err := scan(ctx, src, vhdBlock, o.RunOptions)
+	if unit := o.unit(); unit > 0 {
+		used, err := scan(ctx, src, unit, o.RunOptions)
 		if err != nil {
 			return s, err
 		}
-		s.File, err = vhd.MeasureCreate(size, used.count(), vhd.CreateOptions{Key: []byte("any key of thirty-two bytes will")})
-		return s, err
-	case QCOW2:
-		used, err := scan(ctx, src, qcowCluster, o.RunOptions)
-		if err != nil {
-			return s, err
-		}
-		s.File, err = qcow.CreateSize(size, used.all(), qcow.CreateOptions{Passphrase: []byte("x"), LUKS: lo})
+		s.File, err = o.fileSize(size, used, lo)
 		return s, err
 	}
 	l, err := lo.Layout()
@@ -61,32 +55,94 @@ func Measure(ctx context.Context, src image.Source, o EncryptOptions) (Sizes, er
 	return s, err
 }
 
-// The units of allocation of what is made here, in bytes.
-const (
-	vhdBlock    = 2 << 20
-	qcowCluster = 64 << 10
-)
+// CheckSize reports whether [Encrypt] would refuse a disk of size bytes, whatever is in it,
+// because the profile or the format has no room for it.
+func (o EncryptOptions) CheckSize(size int64) error {
+	lo, err := o.apply()
+	if err != nil {
+		return err
+	}
+	if err := o.Profile.CheckSize(size); err != nil {
+		return err
+	}
+	if o.unit() > 0 {
+		_, err := o.fileSize(size, &units{}, lo)
+		return err
+	}
+	l, err := lo.Layout()
+	if err != nil {
+		return err
+	}
+	_, err = o.Profile.sizes(size, l)
+	return err
+}
 
-// units are the parts of a disk that are not all zeros, a bit each.
-type units []atomic.Uint64
+// unit returns what a VHD or qcow2 image allocates at a time in bytes, 0 for LUKS, which
+// has room for all.
+func (o EncryptOptions) unit() int64 {
+	switch format, _ := o.container(); format {
+	case VHD:
+		return 2 << 20
+	case QCOW2:
+		return 64 << 10
+	}
+	return 0
+}
 
-func (u units) set(i int64) { u[i/64].Or(1 << (i % 64)) }
+// fileSize returns how long a VHD or qcow2 image of a disk of size bytes is, of which these
+// units are in use.
+func (o EncryptOptions) fileSize(size int64, used *units, lo luks.Options) (int64, error) {
+	if format, _ := o.container(); format == VHD {
+		return vhd.MeasureCreate(size, used.count(), vhd.CreateOptions{Key: []byte("any key of thirty-two bytes will")})
+	}
+	return qcow.CreateSize(size, used.all(), qcow.CreateOptions{Passphrase: []byte("x"), LUKS: lo})
+}
 
-func (u units) count() int64 {
+// units are the parts of a disk that are not all zeros. They take memory by how many these
+// are, not by the size of the disk. The zero value has none.
+type units struct {
+	mu    sync.Mutex
+	pages map[int64]*unitPage // by the number of the first unit / pageUnits
+}
+
+// A unitPage has a bit for each of so many units.
+type unitPage [pageUnits / 64]uint64
+
+const pageUnits = 4096
+
+func (u *units) set(i int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	p := u.pages[i/pageUnits]
+	if p == nil {
+		if u.pages == nil {
+			u.pages = map[int64]*unitPage{}
+		}
+		p = new(unitPage)
+		u.pages[i/pageUnits] = p
+	}
+	p[i%pageUnits/64] |= 1 << (i % 64)
+}
+
+func (u *units) count() int64 {
 	n := 0
-	for i := range u {
-		n += bits.OnesCount64(u[i].Load())
+	for _, p := range u.pages {
+		for _, w := range p {
+			n += bits.OnesCount64(w)
+		}
 	}
 	return int64(n)
 }
 
-// all yields the numbers of those that are set.
-func (u units) all() iter.Seq[int64] {
+// all yields the numbers of those that are set, in ascending order.
+func (u *units) all() iter.Seq[int64] {
 	return func(yield func(int64) bool) {
-		for i := range u {
-			for w := u[i].Load(); w != 0; w &= w - 1 {
-				if !yield(int64(64*i + bits.TrailingZeros64(w))) {
-					return
+		for _, k := range slices.Sorted(maps.Keys(u.pages)) {
+			for i, w := range u.pages[k] {
+				for ; w != 0; w &= w - 1 {
+					if !yield(k*pageUnits + int64(64*i+bits.TrailingZeros64(w))) {
+						return
+					}
 				}
 			}
 		}
@@ -95,8 +151,8 @@ func (u units) all() iter.Seq[int64] {
 
 // scan reads all data of a disk and returns which of its units, of a power of two of bytes,
 // are not all zeros.
-func scan(ctx context.Context, src image.Source, unit int64, o RunOptions) (units, error) {
-	used := make(units, (src.Size()+unit-1)/unit/64+1)
+func scan(ctx context.Context, src image.Source, unit int64, o RunOptions) (*units, error) {
+	used := &units{}
 	err := eachPiece(ctx, o.jobs(), pieceSize, pieces(src, src.Size()), func(buf []byte, p piece) error {
 		o.done(p.disk)
 		if p.zero {

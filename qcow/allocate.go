@@ -2,7 +2,7 @@ package qcow
 
 import (
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"io"
 )
 
@@ -39,7 +39,7 @@ type allocator struct {
 // maxHostOffset bounds offsets of clusters (section "L2 table entries").
 const maxHostOffset = 1 << 56
 
-var errGrown = errors.New("qcow2: the image is too large for its cluster size")
+var errGrown = fmt.Errorf("qcow2: the file outgrows its cluster size: %w", ErrTooLarge)
 
 func newAllocator(w io.WriterAt, p *plan) *allocator {
 	a := &allocator{plan: p, w: w}

@@ -53,6 +53,11 @@ func (j *encryptJob) open(c *cobra.Command, src string) (err error) {
 	if j.source, err = j.o.disk(c, j.t, src); err != nil {
 		return err
 	}
+	if j.source.disk() != nil {
+		if err := j.opts.CheckSize(j.source.size); err != nil {
+			return err
+		}
+	}
 	if j.o.profile != "" {
 		if err := j.o.checkCloud(j.t, j.dst, j.source.size); err != nil {
 			return err

@@ -1,0 +1,91 @@
+package luksimg
+
+import (
+	"errors"
+	"io"
+	"iter"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vhd"
+)
+
+// unread is a disk of so many bytes that nothing may ask for.
+type unread struct {
+	t    *testing.T
+	size int64
+}
+
+func (u unread) Size() int64 { return u.size }
+
+func (u unread) ReadAt([]byte, int64) (int, error) {
+	u.t.Error("the disk is read")
+	return 0, io.ErrUnexpectedEOF
+}
+
+func (u unread) Extents(int64, int64) iter.Seq2[image.Extent, error] {
+	u.t.Error("the disk is asked for its extents")
+	return func(func(image.Extent, error) bool) {}
+}
+
+// TestTooLarge gives a disk that the format has no room for: that is said before anything of
+// it is looked at, and before a key is derived.
+func TestTooLarge(t *testing.T) {
+	src := unread{t, 1 << 56}
+	for _, c := range []struct {
+		o    EncryptOptions
+		want error
+	}{
+		{EncryptOptions{Format: QCOW2}, qcow.ErrTooLarge},
+		{EncryptOptions{Format: VHD}, vhd.ErrTooLarge},
+	} {
+		if err := c.o.CheckSize(src.size); !errors.Is(err, c.want) {
+			t.Errorf("CheckSize, %s: %v", c.o.Format, err)
+		}
+		if err := c.o.CheckSize(1 << 40); err != nil {
+			t.Errorf("CheckSize of 1 TiB, %s: %v", c.o.Format, err)
+		}
+		if _, err := Measure(t.Context(), src, c.o); !errors.Is(err, c.want) {
+			t.Errorf("Measure, %s: %v", c.o.Format, err)
+		}
+		if _, err := Encrypt(t.Context(), nil, src, []byte("x"), c.o); !errors.Is(err, c.want) {
+			t.Errorf("Encrypt, %s: %v", c.o.Format, err)
+		}
+		if _, err := Convert(t.Context(), nil, src, ConvertOptions{Format: c.o.Format}); !errors.Is(err, c.want) {
+			t.Errorf("Convert, %s: %v", c.o.Format, err)
+		}
+	}
+	if err := (EncryptOptions{}).CheckSize(1 << 56); err != nil {
+		t.Errorf("LUKS2: %v", err)
+	}
+}
+
+// TestUnits sets units that are far apart: they take memory by their number.
+func TestUnits(t *testing.T) {
+	want := []int64{0, 1, 63, 64, pageUnits - 1, pageUnits, 1 << 30, 1<<35 - 1}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var u units
+	for _, i := range []int{3, 7, 0, 5, 1, 6, 2, 4, 3} {
+		u.set(want[i])
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("%d units took %d bytes", len(want), n)
+	}
+	if got := slices.Collect(u.all()); !slices.Equal(got, want) {
+		t.Errorf("%d, want %d", got, want)
+	}
+	if n := u.count(); n != int64(len(want)) {
+		t.Errorf("%d units, want %d", n, len(want))
+	}
+	for i := range u.all() { // stops
+		if i != 0 {
+			t.Errorf("unit %d first", i)
+		}
+		break
+	}
+}
