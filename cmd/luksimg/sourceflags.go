@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/image/folder"
 )
 
 // sourceFlags say how to read an image, of any format.
@@ -114,12 +115,14 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 		return errors.New("--allow-backing is for files that have a folder: an object, and standard input, stand alone")
 	}
 	if o.allowBacking {
-		r, err := newResolver(s.name, &t.g.files)
+		root, err := os.OpenRoot(filepath.Dir(s.name))
 		if err != nil {
 			return err
 		}
-		s.closes = append(s.closes, r.close)
-		opts.Resolve = r.resolve
+		d := folder.New(root)
+		d.Opened = func(f *os.File) error { return t.g.files.readFile("a file that the image needs", f) }
+		s.closes = append(s.closes, func() { d.Close() })
+		opts.Resolve = d.Resolve
 	}
 	var err error
 	s.img, err = s.image(c.Context(), opts)
