@@ -24,16 +24,17 @@ func Unlock(ctx context.Context, r io.ReaderAt, size int64, passphrase []byte) (
 const zeroRun = 64 << 10
 
 // Decrypt writes the plaintext of src, most often a [luks.Volume], to dst, which must
-// be new: runs of zeros are left out, so that a file has holes there, and dst gets
-// its length by its method Truncate if it has one. If it has a method
-// Expect(size int64, dense bool) error, that is called first, with false for dense; an error
-// ends the job.
+// be new: runs of zeros are left out, so that a file has holes there. Before anything is
+// written, dst gets its length by its method Truncate if it has one, so that a file that
+// cannot be so long is an error at once. If it has a method
+// Expect(size int64, dense bool) error, that is called before, with false for dense; an
+// error of either ends the job.
 func Decrypt(ctx context.Context, dst io.WriterAt, src image.Source, o RunOptions) error {
 	size, long := src.Size(), longPieceSize(o.jobs())
 	if err := expect(dst, size, false); err != nil {
 		return err
 	}
-	err := eachPiece(ctx, o.jobs(), long, joined(pieces(src, size), long), func(buf []byte, p piece) error {
+	return eachPiece(ctx, o.jobs(), long, joined(pieces(src, size), long), func(buf []byte, p piece) error {
 		if !p.zero {
 			b, err := readPiece(src, buf, p)
 			if err != nil {
@@ -46,13 +47,6 @@ func Decrypt(ctx context.Context, dst io.WriterAt, src image.Source, o RunOption
 		o.done(p.length)
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	if t, ok := dst.(interface{ Truncate(int64) error }); ok {
-		return t.Truncate(size)
-	}
-	return nil
 }
 
 // writeSparse writes b, but for its runs of zeros.

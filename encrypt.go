@@ -119,7 +119,8 @@ func (e *encryption) result(size int64) (*Result, error) {
 // The header is written last, after a Sync if dst has that method. If Encrypt fails,
 // or ctx is done, dst is not an image, and of no use. If dst has a method
 // Expect(size int64, dense bool) error, a LUKS image tells it first how long it will be,
-// and whether all of that will be written; an error ends the job.
+// and whether all of that will be written; if it has a method Truncate(size int64) error, it
+// then gets that length. An error of either ends the job.
 func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
 	if err := o.CheckSize(src.Size()); err != nil {
 		return nil, err
@@ -169,13 +170,22 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 	return r, e.header.WriteHeader(dst)
 }
 
-// expect tells dst what is to come, if it wants to know.
+// expect tells dst what is to come, if it wants to know, and gives it its length: what is
+// too long for a filesystem is found before the work and not after it.
 func expect(dst io.WriterAt, size int64, dense bool) error {
 	if d, ok := dst.(interface{ Expect(int64, bool) error }); ok {
-		return d.Expect(size, dense)
+		if err := d.Expect(size, dense); err != nil {
+			return err
+		}
+	}
+	if t, ok := dst.(truncater); ok {
+		return t.Truncate(size)
 	}
 	return nil
 }
+
+// A truncater is a destination that can be given its length.
+type truncater interface{ Truncate(size int64) error }
 
 // anyOrder encrypts the disk, each piece by a worker that reads it and writes it to its
 // own place.

@@ -36,7 +36,10 @@ func (f *buffer) WriteAt(p []byte, off int64) (int, error) {
 	return copy(f.b[off:], p), nil
 }
 
-func (f *buffer) Truncate(n int64) error { f.b = f.b[:n]; return nil }
+func (f *buffer) Truncate(n int64) error {
+	f.b = append(f.b[:min(n, int64(len(f.b)))], make([]byte, max(n-int64(len(f.b)), 0))...)
+	return nil
+}
 
 // disk is a source with holes that must not be read.
 type disk struct {

@@ -1,6 +1,7 @@
 package luksimg
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"iter"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
 )
@@ -87,5 +89,65 @@ func TestUnits(t *testing.T) {
 			t.Errorf("unit %d first", i)
 		}
 		break
+	}
+}
+
+// A limited is a file that can be so many bytes long.
+type limited struct {
+	t       *testing.T
+	max     int64
+	size    int64
+	expects bool
+}
+
+var errLimit = errors.New("file too large")
+
+func (f *limited) Expect(int64, bool) error { f.expects = true; return nil }
+
+func (f *limited) Truncate(n int64) error {
+	if n > f.max {
+		return errLimit
+	}
+	f.size = n
+	return nil
+}
+
+func (f *limited) WriteAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > f.size {
+		f.t.Errorf("%d bytes written at %d of a file that has %d", len(p), off, f.size)
+	}
+	return len(p), nil
+}
+
+// TestLengthFirst: the file gets its length before anything is written, and one that cannot
+// have it is the end of the job before the disk is read.
+func TestLengthFirst(t *testing.T) {
+	o := EncryptOptions{LUKS: luks.Options{KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}}}
+	discard, digest := o, o
+	discard.DiscardZeros, digest.Digest = true, true
+	for name, job := range map[string]func(dst io.WriterAt, src image.Source) error{
+		"decrypt": func(dst io.WriterAt, src image.Source) error {
+			return Decrypt(t.Context(), dst, src, RunOptions{})
+		},
+		"encrypt": func(dst io.WriterAt, src image.Source) error {
+			_, err := Encrypt(t.Context(), dst, src, []byte("x"), o)
+			return err
+		},
+		"encrypt, no zeros": func(dst io.WriterAt, src image.Source) error {
+			_, err := Encrypt(t.Context(), dst, src, []byte("x"), discard)
+			return err
+		},
+		"encrypt, with digests": func(dst io.WriterAt, src image.Source) error {
+			_, err := Encrypt(t.Context(), dst, src, []byte("x"), digest)
+			return err
+		},
+	} {
+		if err := job(&limited{t: t, max: 1 << 44}, unread{t, 1 << 56}); !errors.Is(err, errLimit) {
+			t.Errorf("%s: %v", name, err)
+		}
+		f := &limited{t: t, max: 1 << 44}
+		if err := job(f, bytes.NewReader(make([]byte, 1<<20))); err != nil || f.size < 1<<20 || !f.expects {
+			t.Errorf("%s: %v, a file of %d bytes", name, err, f.size)
+		}
 	}
 }

@@ -127,13 +127,10 @@ func toStream(dst io.Writer) step {
 }
 
 // extend gives dst its length if the piece that ends at end, which is not written, is
-// its last one.
+// its last one, and expect could not.
 func extend(dst io.WriterAt, end int64, r *Result) error {
-	if end < r.VolumeSize || r.FileSize == 0 {
+	if _, ok := dst.(truncater); ok || end < r.VolumeSize || r.FileSize == 0 {
 		return nil
-	}
-	if t, ok := dst.(interface{ Truncate(int64) error }); ok {
-		return t.Truncate(r.FileSize)
 	}
 	// The last byte is as good as any other that says where the end is.
 	_, err := dst.WriteAt([]byte{0}, r.FileSize-1)

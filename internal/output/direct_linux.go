@@ -38,7 +38,7 @@ func (f *File) Expect(size int64, dense bool) error {
 	if dense {
 		// Writes behind the end of a file wait for each other, and each of them for the
 		// filesystem to find room.
-		if err := allocate(file, size); err != nil {
+		if err := allocate(file, size, f.name); err != nil {
 			return err
 		}
 	}
@@ -54,10 +54,10 @@ func (f *File) Expect(size int64, dense bool) error {
 	return nil
 }
 
-// allocate takes room for a file of size bytes.
-func allocate(f *os.File, size int64) error {
+// allocate takes room for a file of size bytes, which errors call by this name.
+func allocate(f *os.File, size int64, name string) error {
 	fd := int(f.Fd())
-	full := func(err error) error { return &fs.PathError{Op: "write", Path: f.Name(), Err: err} }
+	full := func(err error) error { return &fs.PathError{Op: "write", Path: name, Err: err} }
 	// A filesystem may take what there is before it finds that it is too little, and then
 	// other programs have none.
 	var s unix.Statfs_t

@@ -154,6 +154,17 @@ func (f *File) syncName() error {
 	return err
 }
 
+// Truncate gives the file its length. An error has that length, and the name that the file
+// will have.
+func (f *File) Truncate(size int64) error {
+	err := f.File.Truncate(size)
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return fmt.Errorf("a file of %d bytes: %w", size, &fs.PathError{Op: p.Op, Path: f.name, Err: p.Err})
+	}
+	return err
+}
+
 // Abort removes what was written.
 func (f *File) Abort() {
 	if f.done {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -167,5 +168,19 @@ func TestLeftovers(t *testing.T) {
 	}
 	if err := running.Commit(); err != nil {
 		t.Errorf("the run that went on: %v", err)
+	}
+}
+
+// TestTruncateError: an error names the file as it will be called, and the length.
+func TestTruncateError(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "disk")
+	f := create(t, name, false)
+	err := f.Truncate(-1)
+	var p *fs.PathError
+	if !errors.As(err, &p) || p.Path != name || !strings.Contains(err.Error(), "-1 bytes") {
+		t.Errorf("%v", err)
+	}
+	if err := f.Truncate(2); err != nil {
+		t.Error(err)
 	}
 }
