@@ -34,7 +34,7 @@ func Decrypt(ctx context.Context, dst io.WriterAt, src image.Source, o RunOption
 	if err := expect(dst, size, false); err != nil {
 		return err
 	}
-	return eachPiece(ctx, o.jobs(), long, joined(pieces(src, size), long), func(buf []byte, p piece) error {
+	return eachPiece(ctx, o.jobs(), long, joined(pieces(ctx, src, size), long), func(buf []byte, p piece) error {
 		if !p.zero {
 			b, err := readPiece(src, buf, p)
 			if err != nil {
@@ -90,7 +90,7 @@ func isZero(b []byte) bool {
 // does not take what is written.
 func DecryptInOrder(ctx context.Context, dst io.Writer, src image.Source, o RunOptions) error {
 	size := longPieceSize(o.buffers())
-	fill, stop := oneByOne(joined(pieces(src, src.Size()), size))
+	fill, stop := oneByOne(joined(pieces(ctx, src, src.Size()), size))
 	defer stop()
 	read := func(buf []byte, p piece) error {
 		_, err := readPiece(src, buf, p)

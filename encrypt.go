@@ -192,7 +192,7 @@ type truncater interface{ Truncate(size int64) error }
 func (e *encryption) anyOrder(ctx context.Context, dst io.WriterAt, src image.Source, r *Result) error {
 	o, offset := e.opts, e.header.DataOffset()
 	size := longPieceSize(o.jobs())
-	return eachPiece(ctx, o.jobs(), size, joined(pieces(src, r.VolumeSize), size), func(buf []byte, p piece) error {
+	return eachPiece(ctx, o.jobs(), size, joined(pieces(ctx, src, r.VolumeSize), size), func(buf []byte, p piece) error {
 		o.done(p.disk)
 		if p.zero && o.DiscardZeros {
 			return extend(dst, p.end(), r)

@@ -74,13 +74,13 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*I
 	return i, nil
 }
 
-func inspectRaw(_ context.Context, r io.ReaderAt, size int64) (*Info, error) {
+func inspectRaw(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
 	src, err := source(r, size)
 	if err != nil {
 		return nil, err
 	}
 	i := &Info{Format: Raw, FileSize: size, VirtualSize: src.Size()}
-	i.DataSize, err = dataSize(src)
+	i.DataSize, err = dataSize(ctx, src)
 	return i, err
 }
 
@@ -134,7 +134,7 @@ func inspectVDI(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
 		VDI: &v, Warnings: v.Warnings}, err
 }
 
-func inspectLUKS(_ context.Context, r io.ReaderAt, size int64) (*Info, error) {
+func inspectLUKS(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
 	h, err := luks.Open(r, size, luks.OpenOptions{})
 	if err != nil {
 		return nil, err
@@ -163,7 +163,7 @@ func inspectLUKS(_ context.Context, r io.ReaderAt, size int64) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.DataSize, err = dataSize(src)
+	i.DataSize, err = dataSize(ctx, src)
 	return i, err
 }
 
@@ -197,9 +197,9 @@ func notes(l luks.Info) []string {
 }
 
 // dataSize returns how many bytes of src are not known to be zeros.
-func dataSize(src image.Source) (int64, error) {
+func dataSize(ctx context.Context, src image.Source) (int64, error) {
 	var n int64
-	for e, err := range image.Extents(src, 0, src.Size()) {
+	for e, err := range image.ExtentsContext(ctx, src, 0, src.Size()) {
 		if err != nil {
 			return 0, err
 		}

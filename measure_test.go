@@ -2,6 +2,7 @@ package luksimg
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"iter"
@@ -149,5 +150,77 @@ func TestLengthFirst(t *testing.T) {
 		if err := job(f, bytes.NewReader(make([]byte, 1<<20))); err != nil || f.size < 1<<20 || !f.expects {
 			t.Errorf("%s: %v, a file of %d bytes", name, err, f.size)
 		}
+	}
+}
+
+// slow is a disk of one hole that is told a sector at a time. After 100 of them the job is
+// cancelled.
+type slow struct {
+	unread
+	cancel context.CancelCauseFunc
+}
+
+var errStop = errors.New("stop")
+
+func (s slow) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		for i := range n / 512 {
+			if i == 100 {
+				s.cancel(errStop)
+			}
+			if i > 200 {
+				s.t.Error("the walk goes on after the job was cancelled")
+				return
+			}
+			if !yield(image.Extent{Offset: off + 512*i, Length: 512, Kind: image.Hole}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestWalksStop cancels all that walks over a disk while it looks for the end of a hole.
+func TestWalksStop(t *testing.T) {
+	o := EncryptOptions{LUKS: luks.Options{KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}}, RunOptions: RunOptions{Jobs: 1}}
+	encrypt := func(ctx context.Context, src image.Source, f Format) error {
+		o := o
+		o.Format = f
+		_, err := Encrypt(ctx, &limited{t: t, max: 1 << 62, size: 1 << 62}, src, []byte("x"), o)
+		return err
+	}
+	convert := func(ctx context.Context, src image.Source, o ConvertOptions) error {
+		_, err := Convert(ctx, &limited{t: t, max: 1 << 62, size: 1 << 62}, src, o)
+		return err
+	}
+	for name, walk := range map[string]func(ctx context.Context, src image.Source) error{
+		"luks2": func(ctx context.Context, src image.Source) error { return encrypt(ctx, src, LUKS2) },
+		"qcow2": func(ctx context.Context, src image.Source) error { return encrypt(ctx, src, QCOW2) },
+		"raw":   func(ctx context.Context, src image.Source) error { return convert(ctx, src, ConvertOptions{}) },
+		"vhd": func(ctx context.Context, src image.Source) error {
+			return convert(ctx, src, ConvertOptions{Format: VHD})
+		},
+		"fixed vhd": func(ctx context.Context, src image.Source) error {
+			return convert(ctx, src, ConvertOptions{Format: VHD, Fixed: true})
+		},
+		"verify": func(ctx context.Context, src image.Source) error {
+			return Verify(ctx, src, src, VerifyOptions{SkipZeros: true})
+		},
+		"stream": func(ctx context.Context, src image.Source) error {
+			return DecryptInOrder(ctx, io.Discard, src, RunOptions{})
+		},
+		"measure": func(ctx context.Context, src image.Source) error {
+			_, err := Measure(ctx, src, EncryptOptions{Format: QCOW2})
+			return err
+		},
+		"inspect": func(ctx context.Context, src image.Source) error {
+			_, err := dataSize(ctx, src)
+			return err
+		},
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		if err := walk(ctx, slow{unread{t, 1 << 40}, cancel}); !errors.Is(err, errStop) {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel(nil)
 	}
 }

@@ -88,7 +88,7 @@ func (e *encryption) inOrder(ctx context.Context, src image.Source, r *Result, w
 		steps = append([]step{read}, d.between(e.encrypt())...)
 	}
 	size := longPieceSize(e.opts.buffers())
-	fill, stop := oneByOne(joined(pieces(src, r.VolumeSize), size))
+	fill, stop := oneByOne(joined(pieces(ctx, src, r.VolumeSize), size))
 	defer stop()
 	if err := parallel.Ordered(ctx, e.opts.buffers(), size, fill, append(steps, write)...); err != nil {
 		return err

@@ -50,11 +50,11 @@ type piece struct {
 func (p piece) end() int64 { return p.offset + int64(p.length) }
 
 // pieces cuts the first size bytes of a disk into pieces. Past the end of src all is
-// zeros.
-func pieces(src image.Source, size int64) iter.Seq2[piece, error] {
+// zeros. When ctx is done, its cause is the error.
+func pieces(ctx context.Context, src image.Source, size int64) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
 		known := min(size, src.Size())
-		next, stop := iter.Pull2(image.Extents(src, 0, known))
+		next, stop := iter.Pull2(image.ExtentsContext(ctx, src, 0, known))
 		defer stop()
 		var e image.Extent // the last one taken
 		for off := int64(0); off < size; off += pieceSize {

@@ -54,7 +54,7 @@ func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) e
 		return off > first
 	}
 	todo := func(yield func(piece, error) bool) {
-		for p, err := range pieces(src, size) {
+		for p, err := range pieces(ctx, src, size) {
 			if past(p.offset) {
 				return
 			}

@@ -8,6 +8,7 @@
 package image
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -85,6 +86,41 @@ func Extents(src Source, off, n int64) iter.Seq2[Extent, error] {
 		return func(yield func(Extent, error) bool) { yield(Extent{off, n, Data}, nil) }
 	}
 	return Merge(e.Extents(off, n))
+}
+
+// ExtentsContext is [Extents] for a job that can be cancelled: when ctx is done, its cause is
+// the error. ctx is looked at before each extent that the source yields, also one that is
+// merged with those before it, as a source with large tables may yield many that are one.
+func ExtentsContext(ctx context.Context, src Source, off, n int64) iter.Seq2[Extent, error] {
+	e, ok := src.(Extenter)
+	if !ok {
+		return Extents(src, off, n)
+	}
+	return Extents(cancellable{src, e, ctx}, off, n)
+}
+
+// A cancellable is a source whose extents end when ctx is done.
+type cancellable struct {
+	Source
+	extenter Extenter
+	ctx      context.Context
+}
+
+func (c cancellable) Extents(off, n int64) iter.Seq2[Extent, error] {
+	return func(yield func(Extent, error) bool) {
+		if err := context.Cause(c.ctx); err != nil {
+			yield(Extent{}, err)
+			return
+		}
+		for e, err := range c.extenter.Extents(off, n) {
+			if err == nil {
+				err = context.Cause(c.ctx)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // Merge joins neighbouring extents of one kind. Implementations of [Extenter]

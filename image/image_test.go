@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -236,4 +237,52 @@ func ExampleExtents() {
 	// Output:
 	//         0   1048576 data
 	//   1048576 103809024 hole
+}
+
+// endless is a source of 2^56 bytes whose holes are told a sector at a time.
+type endless struct {
+	image.Source
+	yields int
+	each   func(n int) bool // whether it goes on
+}
+
+func (s *endless) Size() int64 { return 1 << 56 }
+
+func (s *endless) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		for at := off; at < off+n; at += 512 {
+			s.yields++
+			if !s.each(s.yields) || !yield(image.Extent{Offset: at, Length: 512, Kind: image.Hole}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestExtentsContext cancels a walk over extents that all are one: it ends at the next.
+func TestExtentsContext(t *testing.T) {
+	boom := errors.New("boom")
+	for _, after := range []int{0, 1, 100} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		src := &endless{each: func(n int) bool {
+			if n == after {
+				cancel(boom)
+			}
+			if n > after {
+				t.Error("the walk goes on")
+			}
+			return n <= after
+		}}
+		if after == 0 {
+			cancel(boom)
+		}
+		var got error
+		for _, err := range image.ExtentsContext(ctx, src, 0, src.Size()) {
+			got = err
+		}
+		if !errors.Is(got, boom) || src.yields != after {
+			t.Errorf("cancelled after %d: %v after %d", after, got, src.yields)
+		}
+		cancel(nil)
+	}
 }

@@ -44,10 +44,7 @@ func (c *creation) batches(ctx context.Context) iter.Seq2[batch, error] {
 			return ok
 		}
 		var at int64
-		for e, err := range image.Extents(c.src, 0, size) {
-			if err == nil && ctx.Err() != nil {
-				return // its cause is what the job ends with
-			}
+		for e, err := range image.ExtentsContext(ctx, c.src, 0, size) {
 			if err == nil && (e.Offset != at || e.Length <= 0 || e.Length > size-at) {
 				err = fmt.Errorf("qcow2: the source has an extent of %d bytes at %d, where one from %d on was due", e.Length, e.Offset, at)
 			}

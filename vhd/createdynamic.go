@@ -53,7 +53,7 @@ func (w *writer) writeBlocks(ctx context.Context, key []byte) error {
 	}
 	size, bitmap := w.span(), w.bitmapBytes()
 	line := newQueue()
-	return parallel.Run(ctx, w.jobs(size), int(size), w.parts(w.blockSize), func(buf []byte, p part) error {
+	return parallel.Run(ctx, w.jobs(size), int(size), w.parts(ctx, w.blockSize), func(buf []byte, p part) error {
 		data := buf[bitmap:]
 		off := p.index * w.blockSize
 		n, err := w.read(data, off)

@@ -9,7 +9,7 @@ import (
 // fixed writes a fixed disk.
 func (w *writer) fixed(ctx context.Context) error {
 	const stretch = 1 << 20
-	err := parallel.Run(ctx, w.jobs(stretch), stretch, w.parts(stretch), func(buf []byte, p part) error {
+	err := parallel.Run(ctx, w.jobs(stretch), stretch, w.parts(ctx, stretch), func(buf []byte, p part) error {
 		n, err := w.read(buf, p.index*stretch)
 		if err != nil {
 			return err

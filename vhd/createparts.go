@@ -2,6 +2,7 @@ package vhd
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"iter"
@@ -19,13 +20,13 @@ type part struct {
 
 // parts yields the parts of the disk, of size bytes each, that have data as far as the
 // extents of the source tell, and counts the others as done.
-func (w *writer) parts(size int64) iter.Seq2[part, error] {
+func (w *writer) parts(ctx context.Context, size int64) iter.Seq2[part, error] {
 	return func(yield func(part, error) bool) {
 		end := w.src.Size()
 		next := part{}
 		at := int64(0)    // of the extents
 		known := int64(0) // what was counted, or will be
-		for e, err := range image.Extents(w.src, 0, end) {
+		for e, err := range image.ExtentsContext(ctx, w.src, 0, end) {
 			if err == nil && e.Offset != at {
 				err = fmt.Errorf("vhd: the source has an extent at %d, want one at %d", e.Offset, at)
 			}

@@ -147,7 +147,7 @@ func (o *inspectFlags) inside(c *cobra.Command, t *talk, name string, r *inspect
 	}
 	defer s.close()
 	if o.mapped {
-		if r.Map, err = mapOf(s.img); err != nil {
+		if r.Map, err = mapOf(c.Context(), s.img); err != nil {
 			return s.wrap(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -18,9 +19,9 @@ type mapExtent struct {
 }
 
 // mapOf returns the extents of a disk.
-func mapOf(src image.Source) ([]mapExtent, error) {
+func mapOf(ctx context.Context, src image.Source) ([]mapExtent, error) {
 	all := []mapExtent{}
-	for e, err := range image.Extents(src, 0, src.Size()) {
+	for e, err := range image.ExtentsContext(ctx, src, 0, src.Size()) {
 		if err != nil {
 			return nil, err
 		}

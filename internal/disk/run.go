@@ -38,8 +38,8 @@ func (r *Run) Joins(next Run) bool {
 }
 
 // maxSteps bounds how many runs are joined, so that a caller who looks whether a job was
-// cancelled does not wait long for the next one.
-const maxSteps = 4096
+// cancelled does not wait long for the next one: each may take the read of a page of a table.
+const maxSteps = 256
 
 // Next returns the run at pos, up to end. A run that ends before end may go on.
 func (d *Disk) Next(pos, end int64) (Run, error) {
