@@ -204,7 +204,7 @@ func (s sample) check(t *testing.T, root tree.Node) {
 
 // generous is a reader of a whole image without the limits of Inspect.
 func generous(src image.Source) *bounded.Reader {
-	return bounded.New(context.Background(), src, src.Size(), 1<<50, 1<<40)
+	return bounded.New(context.Background(), src, src.Size(), 1<<50, 1<<30)
 }
 
 // noise is data that is nowhere zero.

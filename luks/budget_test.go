@@ -45,7 +45,7 @@ func manySlots(t *testing.T, n int, change func(slot tree)) []byte {
 	return setJSON(t, img, b)
 }
 
-func pbkdf2With(hash string, iterations, keySize int) func(tree) {
+func pbkdf2With(hash string, iterations int64, keySize int) func(tree) {
 	return func(s tree) {
 		at(s, "kdf")["hash"], at(s, "kdf")["iterations"] = hash, iterations
 		at(s, "area")["key_size"] = keySize

@@ -79,7 +79,7 @@ func (t testDisk) build() (file, guest []byte) {
 	f := t.footer(diskType, footerSize)
 	file = append(file, f[:footerSize-1]...)
 	file = append(file, 0)
-	file = append(file, t.header(footerSize+headerSize, entries)...)
+	file = append(file, t.header(footerSize+headerSize, int64(entries))...)
 	file = append(file, table...)
 	batmapAt := len(file)
 	mapSize := roundUp((entries+7)/8, sectorSize)
@@ -232,7 +232,7 @@ func (t testDisk) footer(kind uint32, dataOffset uint64) []byte {
 	return f
 }
 
-func (t testDisk) header(table uint64, entries int) []byte {
+func (t testDisk) header(table uint64, entries int64) []byte {
 	h := make([]byte, headerSize)
 	copy(h, headerCookie)
 	be.PutUint64(h[offNext:], noOffset)

@@ -90,7 +90,7 @@ func FuzzFields(f *testing.F) {
 			return at <= end && n <= end-at
 		}
 		if free(dataOffset, headerSize) {
-			s.put(int64(dataOffset), c.header(tableOffset, int(entries)))
+			s.put(int64(dataOffset), c.header(tableOffset, int64(entries)))
 		}
 		if free(tableOffset, uint64(len(table))) {
 			s.put(int64(tableOffset), table)

@@ -199,7 +199,7 @@ func TestQEMUWrites(t *testing.T) {
 	} {
 		t.Run(opts, func(t *testing.T) {
 			dir := t.TempDir()
-			const size = 5 << 30
+			const size = int64(5 << 30)
 			run(t, dir, "qemu-img", "create", "-f", "vmdk", "-o", opts, "disk.vmdk", fmt.Sprint(size))
 			rnd := rand.New(rand.NewPCG(7, 7))
 			places := []int64{0, 2<<30 - 65536, 4<<30 - 4096, size - 100_352}
