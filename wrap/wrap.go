@@ -58,7 +58,7 @@ func (u Unwrapped) MarshalJSON() ([]byte, error) {
 var (
 	// ErrRefused is a service that answered, and said no. More particular errors
 	// ([ErrAuth], [ErrDenied], [ErrNotFound], [ErrKeyState]) match it too.
-	ErrRefused = errors.New("refused by the service")
+	ErrRefused error = &kind{text: "refused by the service", refused: true}
 	// ErrAuth is a credential that is wrong or has expired.
 	ErrAuth = errors.New("not authenticated")
 	// ErrDenied is an identity that may not do this.
@@ -70,11 +70,22 @@ var (
 	ErrKeyState = errors.New("root key is not in a usable state")
 	// ErrWDEK is a wrapped key that the root key cannot turn back: damaged, or wrapped by
 	// another root key.
-	ErrWDEK = errors.New("wrapped key does not unwrap")
+	ErrWDEK error = &kind{text: "wrapped key does not unwrap", refused: true}
 	// ErrUnavailable is a service that gave no usable answer, after retries: no
 	// connection, too many requests, an error of its own. Trying later may help.
-	ErrUnavailable = errors.New("service unavailable")
+	ErrUnavailable error = &kind{text: "service unavailable", temporary: true}
 )
+
+// A kind is an error that tells whether it is a refusal, and whether the same call may work
+// later.
+type kind struct {
+	text               string
+	refused, temporary bool
+}
+
+func (k *kind) Error() string   { return k.text }
+func (k *kind) Refused() bool   { return k.refused }
+func (k *kind) Temporary() bool { return k.temporary }
 
 // A Size is the length of a DEK in bytes.
 type Size int

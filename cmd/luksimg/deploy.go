@@ -15,6 +15,8 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/cos"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 type deployFlags struct {
@@ -334,7 +336,7 @@ func (d *deployment) steps(ctx context.Context) error {
 		}
 		switch {
 		case err == nil:
-		case ctx.Err() != nil, passing(err) && !refused(err):
+		case ctx.Err() != nil, rest.Temporary(err) && !rest.Refused(err):
 			h := "the same command goes on where this one stopped"
 			if first := hint(err); first != "" {
 				h = first + "; " + h

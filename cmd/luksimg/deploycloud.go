@@ -10,6 +10,8 @@ import (
 
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/softlayer"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // note is the note of the template, by which it is known again.
@@ -59,7 +61,7 @@ func (d *deployment) importImage(ctx context.Context, before time.Time) error {
 		return err
 	}
 	defer clear(key)
-	d.log.hide(key)
+	d.log.AddSecret(string(key))
 	if d.Template != nil && d.Template.Failed {
 		if err := d.removeTemplate(ctx); err != nil {
 			return err
@@ -82,7 +84,7 @@ func (d *deployment) importImage(ctx context.Context, before time.Time) error {
 	})
 	if f := new(softlayer.TransactionError); errors.As(err, &f) { // that of an earlier run
 		d.Template = &templateMade{ID: f.ID, Failed: true}
-	} else if err != nil && refused(err) {
+	} else if err != nil && rest.Refused(err) {
 		d.forget(stepImport)
 	}
 	target := d.Plan.Name
@@ -90,7 +92,7 @@ func (d *deployment) importImage(ctx context.Context, before time.Time) error {
 		target = made.GlobalIdentifier
 		d.Template = &templateMade{ID: made.ID, GlobalIdentifier: made.GlobalIdentifier}
 	}
-	err = d.log.did(audit.ActionImport, target, map[string]any{"uri": d.Plan.Object, "crkCrn": d.Plan.RootKeyCRN, "name": d.Plan.Name}, err)
+	err = d.log.Did(audit.ActionImport, target, map[string]any{"uri": d.Plan.Object, "crkCrn": d.Plan.RootKeyCRN, "name": d.Plan.Name}, err)
 	if err != nil {
 		return errors.Join(err, d.save())
 	}
@@ -179,11 +181,11 @@ func (d *deployment) placeOrder(ctx context.Context, before time.Time) error {
 	if g != nil {
 		d.Order.ID = g.ID
 	}
-	if err != nil && refused(err) && !errors.Is(err, softlayer.ErrLost) {
+	if err != nil && rest.Refused(err) && !errors.Is(err, softlayer.ErrLost) {
 		d.Order = nil
 		d.forget(stepOrder)
 	}
-	err = d.log.did(audit.ActionOrder, r.Hostname+"."+r.Domain, map[string]any{"imageTemplate": r.Template, "crkCrn": d.Plan.RootKeyCRN, "datacenter": r.Datacenter}, err)
+	err = d.log.Did(audit.ActionOrder, r.Hostname+"."+r.Domain, map[string]any{"imageTemplate": r.Template, "crkCrn": d.Plan.RootKeyCRN, "datacenter": r.Datacenter}, err)
 	if err != nil {
 		return errors.Join(err, d.save())
 	}

@@ -90,10 +90,10 @@ func (d *deployment) wrapKey(ctx context.Context) error {
 		return withHint(err, "luksimg keygen FILE makes a key that fits")
 	}
 	defer keys.Clear()
-	d.log.hide(keys.Plaintext)
-	d.log.hide(keys.Disk)
+	d.log.AddSecret(string(keys.Plaintext))
+	d.log.AddSecret(string(keys.Disk))
 	wdek, err := d.root.Wrap(ctx, keys.Plaintext)
-	if err := d.log.did(audit.ActionWrap, d.Plan.RootKeyCRN, nil, err); err != nil {
+	if err := d.log.Did(audit.ActionWrap, d.Plan.RootKeyCRN, nil, err); err != nil {
 		return err
 	}
 	d.WDEK, d.KeyFingerprint, d.KeyGiven = wdek, wrap.Fingerprint(keys.Disk), d.keyFile != ""
@@ -142,13 +142,13 @@ func (d *deployment) open(ctx context.Context, e *wrap.Envelope) (*wrap.Opened, 
 	if err != nil {
 		return nil, err
 	}
-	d.log.hide(key.Disk)
+	d.log.AddSecret(string(key.Disk))
 	keys, err := e.Convention.Keys(key.Disk)
 	if err != nil {
 		return nil, err
 	}
 	defer keys.Clear()
-	d.log.hide(keys.Plaintext)
+	d.log.AddSecret(string(keys.Plaintext))
 	return key, nil
 }
 

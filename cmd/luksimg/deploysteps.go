@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/luksimg/luksimg/ibm/account"
 	"os"
 	"time"
 
@@ -94,7 +95,7 @@ func (d *deployment) check(ctx context.Context, _ time.Time) error {
 	b, err := d.store.Bucket(ctx, d.object.Region, d.object.Bucket)
 	if err == nil {
 		if err = b.CheckImages(key.Region); err != nil {
-			err = fmt.Errorf("%w: %w", errRefused, err)
+			err = fmt.Errorf("%w: %w", errWouldRefuse, err)
 		}
 	}
 	switch {
@@ -106,26 +107,25 @@ func (d *deployment) check(ctx context.Context, _ time.Time) error {
 	return d.checkAuthorizations(ctx, key)
 }
 
+var errWouldRefuse = rest.NewRefusal("the cloud would refuse it", nil)
+
 // checkAuthorizations looks for what the services of the cloud need. An image imports
 // without some of them, and no server starts from it.
 func (d *deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error {
-	need := []authorization{{
-		iam.Authorization(key.Account, iam.BlockStorage, key.Service, key.Instance), "of Cloud Block Storage to use the root key",
-		fmt.Sprintf("ibmcloud iam authorization-policy-create %s %s Reader --target-service-instance-id %s", iam.BlockStorage, key.Service, key.Instance),
-	}}
+	// The instance of Object Storage is not known here: one for any will do.
+	need := account.Authorizations(key.Account, key, d.kind().target == targetVPC, "")
 	if d.kind().target == targetVPC {
-		// The instance of Object Storage is not known here: one for any will do.
-		need = append(need, imageAuthorizations(key.Account, key, "")[:1]...)
+		need = need[:2]
 	}
 	for _, a := range need {
 		switch ok, err := d.findPolicy(ctx, key.Account, a); {
 		case errors.Is(err, iam.ErrDenied):
-			d.t.warn("this API key may not list authorizations: whether there is that %s will show at the import", a.name)
+			d.t.warn("this API key may not list authorizations: whether there is that %s will show at the import", a.Name)
 		case err != nil:
 			return err
 		case !ok:
-			return withHint(fmt.Errorf("%w: there is no authorization %s, without which no server starts", errRefused, a.name),
-				"luksimg setup --target "+d.kind().target+" makes it, or: "+a.command)
+			return withHint(fmt.Errorf("%w: there is no authorization %s, without which no server starts", errWouldRefuse, a.Name),
+				"luksimg setup --target "+d.kind().target+" makes it, or: "+a.Command)
 		}
 	}
 	return nil
@@ -133,13 +133,13 @@ func (d *deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error
 
 // findPolicy looks for an authorization, for as long as one that was just made may take
 // to be seen.
-func (d *deployment) findPolicy(ctx context.Context, account string, a authorization) (found bool, err error) {
+func (d *deployment) findPolicy(ctx context.Context, account string, a account.Authorization) (found bool, err error) {
 	said := false
 	o := rest.WaitOptions{Interval: min(d.wait.poll, 5*time.Second), Timeout: d.cloud.settle}
 	_, err = rest.Poll(ctx, nil, o, func() (rest.Progress, bool, error) {
-		if _, found, err = d.identity.FindPolicy(ctx, account, a.policy); err == nil && !found && !said {
+		if _, found, err = d.identity.FindPolicy(ctx, account, a.Policy); err == nil && !found && !said {
 			said = true
-			d.t.say("check: there is no authorization %s yet: one that was just made may take up to %v to be seen", a.name, d.cloud.settle)
+			d.t.say("check: there is no authorization %s yet: one that was just made may take up to %v to be seen", a.Name, d.cloud.settle)
 		}
 		return rest.Progress{}, found, err
 	})
@@ -200,7 +200,7 @@ func (d *deployment) encrypt(ctx context.Context, before time.Time) error {
 		disk.label(d.t, r)
 		err = out.Commit()
 	}
-	if err := d.log.did(audit.ActionEncrypt, d.ImageUUID, map[string]any{"crkCrn": d.Plan.RootKeyCRN, "profile": d.Plan.Profile}, err); err != nil {
+	if err := d.log.Did(audit.ActionEncrypt, d.ImageUUID, map[string]any{"crkCrn": d.Plan.RootKeyCRN, "profile": d.Plan.Profile}, err); err != nil {
 		return err
 	}
 	d.ImageSize = r.FileSize
@@ -246,7 +246,7 @@ func (d *deployment) upload(ctx context.Context, before time.Time) error {
 	}
 	r, err := d.store.Upload(ctx, d.object, in.f, in.size, cos.UploadOptions{State: d.uploadState(), Progress: p.Add})
 	p.Done()
-	if err := d.log.did(audit.ActionUpload, d.object.String(), map[string]any{"size": in.size, "image": d.ImageUUID}, err); err != nil {
+	if err := d.log.Did(audit.ActionUpload, d.object.String(), map[string]any{"size": in.size, "image": d.ImageUUID}, err); err != nil {
 		return err
 	}
 	d.ETag = r.ETag

@@ -9,6 +9,8 @@ import (
 
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/vpc"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // importVPC asks for the image, unless an earlier run has done so.
@@ -55,11 +57,11 @@ func (d *deployment) importVPC(ctx context.Context, before time.Time) error {
 	target := d.Plan.Name
 	if img != nil {
 		target, d.Image.ID = img.ID, img.ID
-	} else if refused(err) && !errors.Is(err, vpc.ErrExists) {
+	} else if rest.Refused(err) && !errors.Is(err, vpc.ErrExists) {
 		d.Image = nil
 		d.forget(stepImport)
 	}
-	err = d.log.did(audit.ActionImport, target, map[string]any{"uri": d.Plan.Object, "crkCrn": d.Plan.RootKeyCRN, "name": d.Plan.Name}, err)
+	err = d.log.Did(audit.ActionImport, target, map[string]any{"uri": d.Plan.Object, "crkCrn": d.Plan.RootKeyCRN, "name": d.Plan.Name}, err)
 	if err != nil {
 		return errors.Join(err, d.save())
 	}
@@ -156,11 +158,11 @@ func (d *deployment) placeOrderVPC(ctx context.Context, before time.Time) error 
 	i, err := d.vpc.CreateInstance(ctx, r)
 	if i != nil {
 		d.Order.Instance = i.ID
-	} else if refused(err) && !errors.Is(err, vpc.ErrExists) {
+	} else if rest.Refused(err) && !errors.Is(err, vpc.ErrExists) {
 		d.Order = nil
 		d.forget(stepOrder)
 	}
-	err = d.log.did(audit.ActionOrder, r.Name, map[string]any{"image": r.Image, "crkCrn": d.Plan.RootKeyCRN, "zone": r.Zone}, err)
+	err = d.log.Did(audit.ActionOrder, r.Name, map[string]any{"image": r.Image, "crkCrn": d.Plan.RootKeyCRN, "zone": r.Zone}, err)
 	if err != nil {
 		return errors.Join(err, d.save())
 	}

@@ -22,6 +22,8 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 	"github.com/luksimg/luksimg/wrap"
 	"github.com/luksimg/luksimg/wrap/local"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // Exit codes. Scripts rely on them. 2 belongs to the Go runtime.
@@ -43,7 +45,7 @@ func exitCode(err error) int {
 		return exitCancelled
 	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey), errors.Is(err, vhd.ErrKey):
 		return exitPassphrase
-	case refused(err):
+	case rest.Refused(err):
 		return exitRefused
 	case errors.Is(err, luksimg.ErrMismatch):
 		return exitMismatch
@@ -88,15 +90,8 @@ func messages(err error) []string {
 	return []string{text}
 }
 
-// A hintError is an error with a word on what to do.
-type hintError struct {
-	error
-	hint string
-}
-
-func (e *hintError) Unwrap() error { return e.error }
-
-func withHint(err error, hint string) error { return &hintError{err, hint} }
+// withHint returns err with a word on what to do.
+func withHint(err error, hint string) error { return rest.WithHint(err, hint) }
 
 // hints are for errors wherever they come from. The first that fits is given.
 var hints = []struct {
@@ -154,11 +149,8 @@ func needsFile(err error) bool {
 
 // hint returns what to do about an error, or "".
 func hint(err error) string {
-	if h := new(hintError); errors.As(err, &h) {
-		return h.hint
-	}
-	if h := interface{ Hint() string }(nil); errors.As(err, &h) && h.Hint() != "" { // of a service
-		return h.Hint()
+	if h := rest.Hint(err); h != "" {
+		return h
 	}
 	if f := new(luksimg.ForeignError); errors.As(err, &f) {
 		return foreignHint(f)

@@ -75,7 +75,7 @@ func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
 		return err
 	}
 	defer log.close()
-	log.hide(key)
+	log.AddSecret(string(key))
 	tpl, err := findTemplate(ctx, cl, template)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
 		t.warn("the name of the template, %q, has characters that mean something in addresses: the export may fail", tpl.Name)
 	}
 	err = cl.Export(ctx, softlayer.ExportRequest{TemplateID: tpl.ID, URI: object.String(), APIKey: string(key)})
-	if err := log.did(actionExport, tpl.GlobalIdentifier, map[string]any{"uri": object.String()}, err); err != nil {
+	if err := log.Did(actionExport, tpl.GlobalIdentifier, map[string]any{"uri": object.String()}, err); err != nil {
 		return err
 	}
 	t.say("export: of template %d to %s was accepted", tpl.ID, object)

@@ -175,7 +175,7 @@ func (o *importFlags) classic(ctx context.Context, t *talk, object cos.Object, l
 		return err
 	}
 	defer clear(key)
-	log.hide(key)
+	log.AddSecret(string(key))
 	made, err := cl.Import(ctx, softlayer.ImportRequest{
 		Name: o.template.name, Note: o.template.note, OSCode: o.template.osCode, URI: object.String(), APIKey: string(key),
 		RootKeyCRN: o.rootKey, WrappedDEK: o.wdek, CloudInit: o.template.cloudInit, BYOL: o.template.byol, Encrypted: o.encrypted,
@@ -184,7 +184,7 @@ func (o *importFlags) classic(ctx context.Context, t *talk, object cos.Object, l
 	if made != nil {
 		target = made.GlobalIdentifier
 	}
-	if err := log.did(audit.ActionImport, target, map[string]any{"uri": object.String(), "crkCrn": o.rootKey, "name": o.template.name}, err); err != nil {
+	if err := log.Did(audit.ActionImport, target, map[string]any{"uri": object.String(), "crkCrn": o.rootKey, "name": o.template.name}, err); err != nil {
 		return err
 	}
 	t.say("import: template %d was accepted", made.ID)
@@ -212,7 +212,7 @@ func (o *importFlags) vpc(ctx context.Context, t *talk, object cos.Object, log *
 	if img != nil {
 		target = img.ID
 	}
-	if err := log.did(audit.ActionImport, target, map[string]any{"uri": object.String(), "crkCrn": o.rootKey, "name": o.template.name}, err); err != nil {
+	if err := log.Did(audit.ActionImport, target, map[string]any{"uri": object.String(), "crkCrn": o.rootKey, "name": o.template.name}, err); err != nil {
 		return err
 	}
 	t.say("import: image %s was accepted", img.ID)

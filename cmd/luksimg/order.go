@@ -102,7 +102,7 @@ func (o *orderFlags) run(c *cobra.Command, image string) error {
 	}
 	g, err := cl.Order(ctx, r)
 	target := r.Hostname + "." + r.Domain
-	if err := log.did(audit.ActionOrder, target, map[string]any{"imageTemplate": r.Template, "datacenter": r.Datacenter}, err); err != nil {
+	if err := log.Did(audit.ActionOrder, target, map[string]any{"imageTemplate": r.Template, "datacenter": r.Datacenter}, err); err != nil {
 		return err
 	}
 	t.say("order: server %d was ordered", g.ID)
@@ -167,7 +167,7 @@ func (o *orderFlags) vpc(ctx context.Context, t *talk, image string, log *auditL
 	}
 	r.Image = img.ID
 	i, err := cl.CreateInstance(ctx, r)
-	if err := log.did(audit.ActionOrder, o.server.hostname, map[string]any{"image": img.ID, "zone": o.place.zone}, err); err != nil {
+	if err := log.Did(audit.ActionOrder, o.server.hostname, map[string]any{"image": img.ID, "zone": o.place.zone}, err); err != nil {
 		return err
 	}
 	t.say("order: instance %s was ordered", i.ID)

@@ -14,6 +14,8 @@ import (
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
 	"github.com/luksimg/luksimg/wrap"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 func TestRefused(t *testing.T) {
@@ -47,8 +49,8 @@ func TestRefused(t *testing.T) {
 		{&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, false, false},
 	} {
 		err := fmt.Errorf("step: %w", c.err)
-		if refused(err) != c.refused || passing(err) != c.passing {
-			t.Errorf("%v: refused %v, passing %v; want %v, %v", c.err, refused(err), passing(err), c.refused, c.passing)
+		if rest.Refused(err) != c.refused || rest.Temporary(err) != c.passing {
+			t.Errorf("%v: refused %v, passing %v; want %v, %v", c.err, rest.Refused(err), rest.Temporary(err), c.refused, c.passing)
 		}
 	}
 }

@@ -1,17 +1,17 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/luksimg/luksimg/ibm/cos"
-	"github.com/luksimg/luksimg/ibm/crn"
-	"github.com/luksimg/luksimg/ibm/iam"
-	"github.com/luksimg/luksimg/wrap/keyprotect"
+	"github.com/luksimg/luksimg/ibm/account"
+	"github.com/luksimg/luksimg/internal/output"
 )
 
 type setupFlags struct {
@@ -76,148 +76,88 @@ and prints the requests, and the ibmcloud commands that do the same.` + cloudHel
 	return c
 }
 
-// A thing is something that setup makes if it is missing.
-type thing struct {
-	What    string `json:"what"`
-	Name    string `json:"name"`
-	Exists  bool   `json:"exists"`
-	Made    bool   `json:"made"`
-	Request string `json:"request,omitempty"` // if it is missing: method, address and body
-	Command string `json:"command,omitempty"` // of ibmcloud
-
-	make func(ctx context.Context) error
-}
-
 // setupResult is what setup --json prints.
 type setupResult struct {
-	DryRun     bool     `json:"dry_run"`
-	RootKeyCRN string   `json:"root_key_crn,omitempty"`
-	Bucket     string   `json:"bucket,omitempty"`
-	Region     string   `json:"region"`
-	ServiceID  string   `json:"service_id,omitempty"` // its IAM id
-	APIKeyFile string   `json:"api_key_file,omitempty"`
-	Things     []*thing `json:"things"`
+	DryRun     bool             `json:"dry_run"`
+	RootKeyCRN string           `json:"root_key_crn,omitempty"`
+	Bucket     string           `json:"bucket,omitempty"`
+	Region     string           `json:"region"`
+	ServiceID  string           `json:"service_id,omitempty"` // its IAM id
+	APIKeyFile string           `json:"api_key_file,omitempty"`
+	Things     []*account.Thing `json:"things"`
 }
 
-// A setting is one run of setup.
-type setting struct {
-	*setupFlags
-	t        *talk
-	identity *iam.Client
-	store    *cos.Client
-	keys     *keyprotect.Client
-	log      *auditLog
-
-	account  string
-	instance crn.CRN // of the key service
-	root     string  // the CRN of the root key, "" if it is yet to be made
-	iamID    string  // of the service id, "" if it is yet to be made
-	cosID    string  // the instance of Object Storage
-	things   []*thing
+// options returns what the flags ask for, and the clients.
+func (o *setupFlags) options() (account.Options, error) {
+	opts := account.Options{
+		Account: o.account, RootKeyCRN: o.rootKey, KMSInstance: o.kmsInstance, RootKeyName: o.rootKeyName,
+		COSInstance: o.cosInstance, Bucket: o.bucket, Region: o.region, Class: o.class, BucketKey: o.bucketKey,
+		ServiceID: o.serviceID, APIKeyName: o.apiKeyName, VPC: o.target == targetVPC,
+		IAMURL: o.cloud.url(serviceIAM), KMSURL: o.cloud.url(serviceKMS), Private: o.cloud.private,
+	}
+	if o.apiKeyFile != "" {
+		_, err := os.Lstat(o.apiKeyFile)
+		opts.APIKey = &account.KeyFile{Name: o.apiKeyFile, There: !errors.Is(err, fs.ErrNotExist), Create: func() (account.Output, error) {
+			return output.Create(o.apiKeyFile, 0o600, false)
+		}}
+	}
+	if err := errors.Join(opts.Check(), checkTarget(o.target)); err != nil {
+		return opts, err
+	}
+	if o.apiKeyFile == "-" {
+		return opts, errors.New("--api-key-file needs the name of a file")
+	}
+	var err error
+	if opts.Identity, err = o.cloud.iam(); err != nil {
+		return opts, err
+	}
+	if opts.Store, err = o.cloud.cos(o.cosInstance); err != nil {
+		return opts, err
+	}
+	opts.Keys, err = o.cloud.keyProtect(cmp.Or(o.rootKey, o.kmsInstance))
+	return opts, err
 }
 
 func (o *setupFlags) run(c *cobra.Command) error {
-	ctx := c.Context()
-	s := &setting{setupFlags: o, t: o.talk(c), root: o.rootKey, account: o.account}
-	if err := s.check(); err != nil {
+	ctx, t := c.Context(), o.talk(c)
+	opts, err := o.options()
+	if err != nil {
 		return err
 	}
-	var err error
-	if s.identity, err = o.cloud.iam(); err != nil {
+	log, err := o.audit.open("")
+	if err != nil {
 		return err
 	}
-	if s.account == "" {
-		self, err := s.identity.Self(ctx)
-		if err != nil {
-			return fmt.Errorf("which account this is, which --account tells too: %w", err)
-		}
-		s.account = self.AccountID
-	}
-	if s.store, err = o.cloud.cos(o.cosInstance); err != nil {
+	defer log.close()
+	opts.Log = log.Logger
+	r, err := account.Look(ctx, opts)
+	if err != nil {
 		return err
 	}
-	if s.keys, err = o.cloud.keyProtect(s.instance.String()); err != nil {
-		return err
+	for _, n := range r.Notes {
+		t.say("%s", n)
 	}
-	if s.log, err = o.audit.open(""); err != nil {
-		return err
-	}
-	defer s.log.close()
-	for _, look := range []func(context.Context) error{s.rootKeyThing, s.bucketThing, s.serviceIDThing, s.policyThings, s.apiKeyThing} {
-		if err := look(ctx); err != nil {
-			return err
-		}
-	}
-	for _, x := range s.things {
+	for _, x := range r.Things {
 		state := "is there"
 		if !x.Exists {
 			state = "is missing"
 		}
-		s.t.say("%s %s: %s", x.What, x.Name, state)
+		t.say("%s %s: %s", x.What, x.Name, state)
 	}
 	if !o.dryRun {
-		for _, x := range s.things {
-			if x.Exists {
-				continue
-			}
-			if err := x.make(ctx); err != nil {
-				return fmt.Errorf("%s %s: %w", x.What, x.Name, err)
-			}
-			x.Made = true
-			s.t.say("%s %s: made", x.What, x.Name)
+		if err := r.Make(ctx, func(x *account.Thing) { t.say("%s %s: made", x.What, x.Name) }); err != nil {
+			return err
 		}
 	}
-	return s.report()
+	return t.result(setupResult{
+		DryRun: o.dryRun, RootKeyCRN: r.RootKeyCRN, Bucket: o.bucket, Region: r.Region, ServiceID: r.ServiceID, APIKeyFile: o.apiKeyFile, Things: r.Things,
+	}, setupText(r))
 }
 
-func (s *setting) check() error {
-	var err error
-	switch {
-	case s.root == "" && s.kmsInstance == "":
-		return withHint(errors.New("no key service was named"), "name a root key with --root-key-crn, or the instance with --kms-instance-crn")
-	case s.root != "" && s.kmsInstance != "":
-		return errors.New("--root-key-crn and --kms-instance-crn exclude each other")
-	case s.root != "":
-		s.instance, err = crn.ParseRootKey(s.root)
-	default:
-		s.instance, err = crn.ParseInstance(s.kmsInstance)
-	}
-	if err != nil {
-		return err
-	}
-	if s.root != "" {
-		s.instance.ResourceType, s.instance.Resource = "", ""
-	}
-	if s.region == "" {
-		s.region = s.instance.Region
-	}
-	if s.cosInstance != "" {
-		c, err := crn.Parse(s.cosInstance)
-		if err != nil || c.Service != iam.COS {
-			return errors.New("--cos-instance-crn: not the CRN of an instance of Object Storage")
-		}
-		s.cosID = c.Instance
-	}
-	switch {
-	case checkTarget(s.target) != nil:
-		return checkTarget(s.target)
-	case s.target == targetVPC && s.cosInstance == "":
-		return errors.New("--target vpc needs --cos-instance-crn")
-	case s.bucket != "" && s.cosInstance == "":
-		return withHint(errors.New("--bucket needs --cos-instance-crn"), "ibmcloud resource service-instance NAME shows it")
-	case s.bucket != "" && s.region != s.instance.Region:
-		return withHint(fmt.Errorf("the bucket would be in %s, and the root key is in %s: %w", s.region, s.instance.Region, cos.ErrBucketRegion), "images need both in one region")
-	case s.apiKeyFile == "-":
-		return errors.New("--api-key-file needs the name of a file")
-	}
-	return nil
-}
-
-// report prints what there is, or what would be made.
-func (s *setting) report() error {
-	r := setupResult{DryRun: s.dryRun, RootKeyCRN: s.root, Bucket: s.bucket, Region: s.region, ServiceID: s.iamID, APIKeyFile: s.apiKeyFile, Things: s.things}
+// setupText tells what there is, or what would be made.
+func setupText(r *account.Report) string {
 	var lines []string
-	for _, x := range s.things {
+	for _, x := range r.Things {
 		switch {
 		case x.Exists:
 			lines = append(lines, fmt.Sprintf("there    %s %s", x.What, x.Name))
@@ -227,10 +167,8 @@ func (s *setting) report() error {
 			lines = append(lines, fmt.Sprintf("missing  %s %s\n         %s\n         %s", x.What, x.Name, strings.ReplaceAll(x.Request, "\n", "\n         "), x.Command))
 		}
 	}
-	if s.root != "" {
-		lines = append(lines, "root key "+s.root)
+	if r.RootKeyCRN != "" {
+		lines = append(lines, "root key "+r.RootKeyCRN)
 	}
-	return s.t.result(r, strings.Join(lines, "\n"))
+	return strings.Join(lines, "\n")
 }
-
-func (s *setting) add(x thing) { s.things = append(s.things, &x) }

@@ -145,7 +145,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	}
 	r, err := client.Upload(ctx, at, in.r, in.size, opts)
 	p.Done()
-	if err := log.did(audit.ActionUpload, at.String(), map[string]any{"size": in.size}, err); err != nil {
+	if err := log.Did(audit.ActionUpload, at.String(), map[string]any{"size": in.size}, err); err != nil {
 		return resumable(err, opts.State, "--abort gives the upload up")
 	}
 	if err := in.unchanged(); err != nil {

@@ -96,12 +96,12 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 		return err
 	}
 	defer log.close()
-	log.hide(material)
+	log.AddSecret(string(material))
 	e, checked, err := wrap.Seal(ctx, root, material, wrap.SealOptions{
 		Convention: convention, RootKeyCRN: root.crn, KMS: root.kms, ImageUUID: uuid, Fingerprint: isDEK(convention),
 		Created: now(), Tool: toolName(), Unwrapper: root,
 	})
-	if err := log.did(audit.ActionWrap, root.name(), nil, err); err != nil {
+	if err := log.Did(audit.ActionWrap, root.name(), nil, err); err != nil {
 		return err
 	}
 	if checked {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,8 +54,12 @@ func NewLogger(w io.Writer, o LoggerOptions) *Logger {
 // CorrelationID returns what ties the events together, for the headers of calls.
 func (l *Logger) CorrelationID() string { return l.o.CorrelationID }
 
-// AddSecret adds a text that must not appear in an event.
+// AddSecret adds a text that must not appear in an event, should a service repeat it in a
+// message. A nil Logger takes it too.
 func (l *Logger) AddSecret(secret string) {
+	if l == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.o.Secrets = append(l.o.Secrets, secret)
@@ -101,6 +106,23 @@ func (l *Logger) Log(e Event) error {
 		return fmt.Errorf("audit: writing the event %s: %w", e.Action, err)
 	}
 	return nil
+}
+
+// Did writes an action on a target down, and returns err: that of the action, joined with that of
+// the writing, since what is not written down must not look as if it had been. A nil Logger
+// writes nothing.
+func (l *Logger) Did(action, target string, details map[string]any, err error) error {
+	if l == nil {
+		return err
+	}
+	e := Event{Action: action, Target: Party{ID: target}, RequestData: details}
+	switch {
+	case errors.Is(err, context.Canceled):
+		e.Outcome, e.Message = Failure, "cancelled"
+	case err != nil:
+		e.Outcome, e.Message = Failure, err.Error()
+	}
+	return errors.Join(err, l.Log(e))
 }
 
 // redact returns the event as JSON without secrets. It works on the values as they

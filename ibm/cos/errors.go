@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 var (
@@ -12,7 +14,7 @@ var (
 	// ErrNotFound is an object or a bucket that is not there.
 	ErrNotFound = errors.New("not found")
 	// ErrAccess is a refusal: credentials that are wrong, or that do not allow this.
-	ErrAccess = errors.New("access denied")
+	ErrAccess = rest.NewRefusal("access denied", nil)
 	// ErrBucketRegion is a bucket that is not in the region it must be in, or a region that is several.
 	ErrBucketRegion = errors.New("wrong region of bucket")
 	// ErrExists is a bucket that cannot be made because there is one.

@@ -18,7 +18,7 @@ var (
 	// ErrDenied is an identity that may not do this.
 	ErrDenied = rest.NewRefusal("not allowed by IAM", ErrRefused)
 	// ErrUnavailable is no usable answer, after retries.
-	ErrUnavailable = errors.New("IAM is unavailable")
+	ErrUnavailable = rest.NewTemporary("IAM is unavailable")
 )
 
 // An Error is a request to IAM that failed. It holds no credential. Err is one of the

@@ -19,7 +19,7 @@ var (
 
 	// ErrExists: a template of this name is there, and not from an earlier run of
 	// this import.
-	ErrExists = errors.New("a template of this name exists")
+	ErrExists = rest.NewRefusal("a template of this name exists", nil)
 
 	// ErrLost: a call that makes something was sent, its answer did not arrive, and
 	// it could not be found out whether it was done. Look before repeating it.

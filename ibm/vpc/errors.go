@@ -2,7 +2,6 @@ package vpc
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,7 +12,7 @@ import (
 // Errors for errors.Is; the error at hand says more.
 var (
 	// ErrExists: an image, or an instance, of this name is there.
-	ErrExists = errors.New("there is one of this name")
+	ErrExists = rest.NewRefusal("there is one of this name", nil)
 
 	// ErrNotFound: there is no such image or instance.
 	ErrNotFound = rest.ErrNotFound

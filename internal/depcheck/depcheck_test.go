@@ -75,11 +75,19 @@ var inner = []string{
 	"github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid",
 }
 
+// clients is what the clients of the services reach besides.
+var clients = []string{
+	"internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "golang.org/x/text/*",
+	"github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp",
+	"github.com/hashicorp/go-cleanhttp", "github.com/softlayer/*",
+}
+
 // services lists the packages that talk to a cloud, or play one, in the same way. They have
 // the network, and no more than the others otherwise.
 var services = map[string][]string{
 	"internal/rest":     {},
 	"ibm/crn":           {},
+	"ibm/account":       append([]string{"ibm/audit", "ibm/cos", "ibm/crn", "ibm/iam", "internal/rest", "wrap", "wrap/keyprotect"}, clients...),
 	"ibm/iam":           {"internal/rest"},
 	"ibm/sandbox/event": {},
 	"ibm/sandbox/fault": {},

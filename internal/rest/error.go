@@ -11,17 +11,17 @@ import (
 // Errors of all services, for errors.Is.
 var (
 	// ErrNotFound: there is no such thing.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = NewRefusal("not found", nil)
 
 	// ErrLost: a call that makes something was sent, its answer did not arrive, and
 	// it could not be found out whether it was done. Look before repeating it.
-	ErrLost = errors.New("the answer was lost")
+	ErrLost = NewTemporary("the answer was lost")
 
 	// ErrFailed: what was accepted did not come to a good end.
-	ErrFailed = errors.New("failed")
+	ErrFailed = NewRefusal("failed", nil)
 
 	// ErrTimeout: it took longer than the caller waits. It goes on.
-	ErrTimeout = errors.New("still not ready")
+	ErrTimeout = NewTemporary("still not ready")
 
 	// ErrAnswer is an answer that is not one of the service.
 	ErrAnswer = errors.New("unexpected answer")

@@ -1,0 +1,188 @@
+// Package account finds what an account of IBM Cloud lacks for the import of encrypted images,
+// and makes it: a root key, a bucket, a service id with its policies and its API key, and the
+// authorizations without which images import and their servers do not start.
+//
+// [Look] finds what is there and what is missing, and makes nothing. [Report.Make] makes what is
+// missing. What is there already is left as it is. The package prints nothing, and opens no
+// files.
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/ibm/audit"
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap/keyprotect"
+)
+
+// Options say what is to be there. Of RootKeyCRN and KMSInstance one must be set.
+type Options struct {
+	Identity *iam.Client
+	Store    *cos.Client        // of COSInstance
+	Keys     *keyprotect.Client // of RootKeyCRN, or of KMSInstance
+
+	Account string // its ID; "" is that of Identity
+
+	RootKeyCRN  string // a root key that is there
+	KMSInstance string // the CRN of the key service, to find a root key in or make it
+	RootKeyName string
+
+	COSInstance string // the CRN of the instance of Object Storage
+	Bucket      string // "" is none
+	Region      string // of the bucket; "" is that of the root key
+	Class       string // of a new bucket; "" is standard
+	BucketKey   bool   // the root key protects a new bucket too
+
+	ServiceID  string // the name of the importer's
+	APIKeyName string
+	APIKey     *KeyFile // where a new API key goes; nil makes none
+
+	VPC bool // images go to VPC too
+
+	Log *audit.Logger // takes what is made; may be nil
+
+	// The addresses of the services in the requests that a report shows; "" is IBM's.
+	IAMURL, KMSURL string
+	Private        bool // IBM's addresses are those of its private network
+}
+
+// A KeyFile is where the API key goes, which IAM shows only once.
+type KeyFile struct {
+	Name  string
+	There bool // it holds the key that an earlier run made
+	// Create begins the file before the key is made. It must not replace a file.
+	Create func() (Output, error)
+}
+
+// An Output is a file that appears with Commit. Abort after it does nothing.
+type Output interface {
+	io.Writer
+	Commit() error
+	Abort()
+}
+
+// A Report says what there is.
+type Report struct {
+	Account    string
+	RootKeyCRN string // "" if it is yet to be made
+	Region     string // of the bucket
+	ServiceID  string // its IAM ID; "" if it is yet to be made
+	Things     []*Thing
+	Notes      []string // what was left out, and why
+
+	o        Options
+	instance crn.CRN // of the key service
+	cosID    string  // of the instance of Object Storage
+}
+
+// A Thing is there, or is missing, or was made.
+type Thing struct {
+	What    string `json:"what"`
+	Name    string `json:"name"`
+	Exists  bool   `json:"exists"`
+	Made    bool   `json:"made"`
+	Request string `json:"request,omitempty"` // if it is missing: method, address and body
+	Command string `json:"command,omitempty"` // of ibmcloud
+
+	make func(ctx context.Context) error
+}
+
+// Check looks at the options, but for the clients.
+func (o Options) Check() error {
+	_, err := o.report()
+	return err
+}
+
+func (o Options) report() (*Report, error) {
+	r := &Report{Account: o.Account, RootKeyCRN: o.RootKeyCRN, Region: o.Region, o: o}
+	var err error
+	switch {
+	case o.RootKeyCRN == "" && o.KMSInstance == "":
+		return nil, rest.WithHint(errors.New("no key service was named"), "name a root key with --root-key-crn, or the instance with --kms-instance-crn")
+	case o.RootKeyCRN != "" && o.KMSInstance != "":
+		return nil, errors.New("--root-key-crn and --kms-instance-crn exclude each other")
+	case o.RootKeyCRN != "":
+		r.instance, err = crn.ParseRootKey(o.RootKeyCRN)
+		r.instance.ResourceType, r.instance.Resource = "", ""
+	default:
+		r.instance, err = crn.ParseInstance(o.KMSInstance)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.Region == "" {
+		r.Region = r.instance.Region
+	}
+	if o.COSInstance != "" {
+		c, err := crn.Parse(o.COSInstance)
+		if err != nil || c.Service != iam.COS {
+			return nil, errors.New("--cos-instance-crn: not the CRN of an instance of Object Storage")
+		}
+		r.cosID = c.Instance
+	}
+	switch {
+	case o.VPC && o.COSInstance == "":
+		return nil, errors.New("--target vpc needs --cos-instance-crn")
+	case o.Bucket != "" && o.COSInstance == "":
+		return nil, rest.WithHint(errors.New("--bucket needs --cos-instance-crn"), "ibmcloud resource service-instance NAME shows it")
+	case o.Bucket != "" && r.Region != r.instance.Region:
+		return nil, rest.WithHint(fmt.Errorf("the bucket would be in %s, and the root key is in %s: %w", r.Region, r.instance.Region, cos.ErrBucketRegion), "images need both in one region")
+	}
+	if r.o.Class == "" {
+		r.o.Class = "standard"
+	}
+	if r.o.IAMURL == "" {
+		r.o.IAMURL = iam.DefaultURL
+	}
+	if r.o.KMSURL == "" {
+		r.o.KMSURL = keyprotect.Endpoint(r.instance, o.Private)
+	}
+	return r, nil
+}
+
+// Look finds what is there, and makes nothing.
+func Look(ctx context.Context, o Options) (*Report, error) {
+	r, err := o.report()
+	if err != nil {
+		return nil, err
+	}
+	if r.Account == "" {
+		self, err := o.Identity.Self(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("which account this is, which --account tells too: %w", err)
+		}
+		r.Account = self.AccountID
+	}
+	for _, look := range []func(context.Context) error{r.rootKey, r.bucket, r.serviceID, r.policies, r.apiKey} {
+		if err := look(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// Make makes what is missing, in order, and calls made, if that is not nil, after each. After an
+// error Look and Make go on where this one ended.
+func (r *Report) Make(ctx context.Context, made func(*Thing)) error {
+	for _, x := range r.Things {
+		if x.Exists || x.Made {
+			continue
+		}
+		if err := x.make(ctx); err != nil {
+			return fmt.Errorf("%s %s: %w", x.What, x.Name, err)
+		}
+		x.Made = true
+		if made != nil {
+			made(x)
+		}
+	}
+	return nil
+}
+
+func (r *Report) add(x Thing) { r.Things = append(r.Things, &x) }

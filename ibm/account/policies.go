@@ -1,0 +1,204 @@
+package account
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/internal/rest"
+)
+
+const (
+	serviceIDText = "reads encrypted images and their root key when they are imported"
+	apiKeyText    = "made by luksimg setup"
+)
+
+// post is a request as text.
+func (r *Report) post(path string, body any) string {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return err.Error() // of types that always marshal
+	}
+	return "POST " + r.o.IAMURL + path + " " + string(b)
+}
+
+// serviceID looks for the service id.
+func (r *Report) serviceID(ctx context.Context) error {
+	all, err := r.o.Identity.ServiceIDs(ctx, r.Account, r.o.ServiceID)
+	if err != nil {
+		return err
+	}
+	if len(all) > 1 {
+		return rest.WithHint(fmt.Errorf("there are %d service ids %s", len(all), r.o.ServiceID), "name another one with --service-id")
+	}
+	x := Thing{
+		What: "service id", Name: r.o.ServiceID, Exists: len(all) == 1,
+		Request: r.post("/v1/serviceids", map[string]string{"account_id": r.Account, "name": r.o.ServiceID, "description": serviceIDText}),
+		Command: fmt.Sprintf("ibmcloud iam service-id-create %s --description %q", r.o.ServiceID, serviceIDText),
+		make: func(ctx context.Context) error {
+			made, err := r.o.Identity.CreateServiceID(ctx, r.Account, r.o.ServiceID, serviceIDText)
+			r.ServiceID = made.IAMID
+			return r.o.Log.Did("luksimg.service-id.create", made.IAMID, map[string]any{"name": r.o.ServiceID}, err)
+		},
+	}
+	if x.Exists {
+		r.ServiceID, x.Request, x.Command = all[0].IAMID, "", ""
+	}
+	r.add(x)
+	return nil
+}
+
+// policies looks for the policies of the service id, and for the authorization of Cloud
+// Block Storage.
+func (r *Report) policies(ctx context.Context) error {
+	for _, p := range []struct{ service, instance, name string }{
+		{iam.COS, r.cosID, "of the service id to read Object Storage"},
+		{r.instance.Service, r.instance.Instance, "of the service id to use the root key"},
+	} {
+		if p.instance == "" { // which would be all instances of the account
+			r.Notes = append(r.Notes, "no --cos-instance-crn: the service id is not allowed to read Object Storage")
+			continue
+		}
+		command := fmt.Sprintf("ibmcloud iam service-policy-create %s --roles Reader --service-name %s", r.o.ServiceID, p.service)
+		command += " --service-instance " + p.instance
+		// The service id may not be known before it was made.
+		want := func() iam.Policy {
+			return iam.Access(r.Account, r.known(r.ServiceID, "IAM_ID"), p.service, p.instance, iam.RoleReader)
+		}
+		if err := r.laterPolicy(ctx, want, "policy", p.name, command, r.ServiceID != ""); err != nil {
+			return err
+		}
+	}
+	for _, a := range Authorizations(r.Account, r.instance, r.o.VPC, r.cosID) {
+		if err := r.authorization(ctx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// An Authorization is one that a service needs.
+type Authorization struct {
+	Policy  iam.Policy
+	Name    string // what it is for
+	Command string // of ibmcloud, which makes it
+}
+
+// Authorizations returns what the services of the cloud need to start servers from images
+// whose keys a root key wrapped: Cloud Block Storage, and with vpc the image service of VPC,
+// which reads the instance of Object Storage too; all instances if cosInstance is "".
+func Authorizations(account string, key crn.CRN, vpc bool, cosInstance string) []Authorization {
+	all := []Authorization{keyAuthorization(account, key, iam.BlockStorage, "of Cloud Block Storage to use the root key")}
+	if vpc {
+		all = append(all, imageAuthorizations(account, key, cosInstance)...)
+	}
+	return all
+}
+
+// keyAuthorization lets a service use root keys.
+func keyAuthorization(account string, key crn.CRN, service, name string) Authorization {
+	return Authorization{
+		iam.Authorization(account, service, key.Service, key.Instance), name,
+		fmt.Sprintf("ibmcloud iam authorization-policy-create %s %s Reader --target-service-instance-id %s", service, key.Service, key.Instance),
+	}
+}
+
+// vpcService is VPC as IAM names it; its images are of a type of resource.
+const vpcService = "is"
+
+// imageAuthorizations are what the image service of VPC needs: the root key, and the instance
+// of Object Storage; all instances if that is "".
+func imageAuthorizations(account string, key crn.CRN, cosInstance string) []Authorization {
+	var all []Authorization
+	for _, a := range []struct{ service, instance, name string }{
+		{key.Service, key.Instance, "of the image service of VPC to use the root key"},
+		{iam.COS, cosInstance, "of the image service of VPC to read Object Storage"},
+	} {
+		p := iam.Authorization(account, vpcService, a.service, a.instance)
+		p.Subjects[0].Attributes = append(p.Subjects[0].Attributes, iam.Attribute{Name: "resourceType", Value: "image"})
+		command := fmt.Sprintf("ibmcloud iam authorization-policy-create %s %s Reader --source-resource-type image", vpcService, a.service)
+		if a.instance != "" {
+			command += " --target-service-instance-id " + a.instance
+		}
+		all = append(all, Authorization{p, a.name, command})
+	}
+	return all
+}
+
+func (r *Report) authorization(ctx context.Context, a Authorization) error {
+	return r.laterPolicy(ctx, func() iam.Policy { return a.Policy }, "authorization", a.Name, a.Command, true)
+}
+
+// laterPolicy looks for a policy, unless its subject is not there yet.
+func (r *Report) laterPolicy(ctx context.Context, want func() iam.Policy, what, name, command string, look bool) error {
+	x := Thing{What: what, Name: name, Request: r.post("/v1/policies", want()), Command: command, make: func(ctx context.Context) error {
+		made, err := r.o.Identity.CreatePolicy(ctx, want())
+		return r.o.Log.Did("luksimg.policy.create", made.ID, map[string]any{"name": name}, err)
+	}}
+	if look {
+		_, ok, err := r.o.Identity.FindPolicy(ctx, r.Account, want())
+		if err != nil {
+			return err
+		}
+		if ok {
+			x.Exists, x.Request, x.Command = true, "", ""
+		}
+	}
+	r.add(x)
+	return nil
+}
+
+// apiKey looks for the API key and its file. IAM shows the key only once, so that one
+// without the file is of no use.
+func (r *Report) apiKey(ctx context.Context) error {
+	f := r.o.APIKey
+	if f == nil {
+		return nil
+	}
+	there, file := false, f.There
+	if r.ServiceID != "" {
+		all, err := r.o.Identity.APIKeys(ctx, r.Account, r.ServiceID)
+		if err != nil {
+			return err
+		}
+		there = slices.ContainsFunc(all, func(k iam.APIKey) bool { return k.Name == r.o.APIKeyName })
+	}
+	switch {
+	case there && !file:
+		return rest.WithHint(fmt.Errorf("there is an API key %s, and not the file %s: IAM shows a key only when it is made", r.o.APIKeyName, f.Name),
+			"find the file, or make another key with --api-key-name, or delete the old one: ibmcloud iam service-api-key-delete "+r.o.APIKeyName+" "+r.o.ServiceID)
+	case file && !there:
+		return rest.WithHint(fmt.Errorf("%s is there, and no API key %s", f.Name, r.o.APIKeyName), "a key file is never replaced: choose another name")
+	}
+	x := Thing{
+		What: "API key", Name: r.o.APIKeyName, Exists: there,
+		Request: r.post("/v1/apikeys", map[string]any{"account_id": r.Account, "iam_id": r.known(r.ServiceID, "IAM_ID"), "name": r.o.APIKeyName, "description": apiKeyText}),
+		Command: fmt.Sprintf("ibmcloud iam service-api-key-create %s %s --file %s", r.o.APIKeyName, r.o.ServiceID, f.Name),
+		make:    r.makeAPIKey,
+	}
+	if there {
+		x.Request, x.Command = "", ""
+	}
+	r.add(x)
+	return nil
+}
+
+// makeAPIKey makes the API key and its file.
+func (r *Report) makeAPIKey(ctx context.Context) error {
+	f, err := r.o.APIKey.Create() // what can go wrong goes wrong before the key is made
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	made, err := r.o.Identity.CreateAPIKey(ctx, r.Account, r.ServiceID, r.o.APIKeyName, apiKeyText)
+	if err := r.o.Log.Did("luksimg.api-key.create", made.ID, map[string]any{"name": r.o.APIKeyName}, err); err != nil {
+		return err
+	}
+	defer clear(made.Value)
+	_, err = f.Write(made.Value)
+	return errors.Join(err, f.Commit())
+}
