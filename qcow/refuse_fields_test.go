@@ -177,7 +177,8 @@ func luksRefusals() (rows []refusal) {
 	add("LUKS key material in the header", put32(at+208+40, 0), "encryption header key-slot-0.key-material-offset", 248, "at least 2 sectors")
 	add("LUKS key material past the file", put32(at+208+40, 1<<32-1), "encryption header key-slot-0.key-material-offset", 248, "before the data")
 	add("LUKS key material that overlaps", put32(at+208+48+40, 9), "encryption header key-slot-1.key-material-offset", 208+48+40, "")
-	add("LUKS cipher without an end", func(w *layout) { copy(w.file[at+8:], strings.Repeat("a", 32)) }, "encryption header cipher-name", 8, "NUL")
+	// Text may fill its field: cryptsetup reads it so. The key slot is then left out for the cipher.
+	add("LUKS cipher without an end", func(w *layout) { copy(w.file[at+8:], strings.Repeat("a", 32)) }, "", -1, `key slot 0 was left out: unsupported LUKS feature: cipher "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-xts-plain64"`)
 	add("LUKS hash that is unknown", func(w *layout) { copy(w.file[at+72:], "md4\x00\x00\x00\x00") }, "", -1, "md4")
 	add("LUKS version 7", func(w *layout) { w.file[at+7] = 7 }, "", -1, "version 7")
 	return rows
