@@ -20,6 +20,8 @@ import (
 
 	"github.com/luksimg/luksimg/ibm/sandbox"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
+
+	"github.com/luksimg/luksimg/ibm/deploy"
 )
 
 // setup returns the arguments of setup.
@@ -251,7 +253,7 @@ func TestSetup(t *testing.T) {
 // wrapped puts an image and its envelope in place, without deploy.
 func (c *cloud) wrapped(object string) {
 	c.t.Helper()
-	code, _, errs := c.run("luksimg-killed", append([]string{stepUpload, "done"}, c.deploy("--object", "cos://us-south/"+testBucket+"/"+object)...)...)
+	code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepUpload, "done"}, c.deploy("--object", "cos://us-south/"+testBucket+"/"+object)...)...)
 	if code > 0 {
 		c.t.Fatal(errs)
 	}

@@ -4,19 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path"
 	"path/filepath"
-	"regexp"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/cos"
-
-	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/ibm/deploy"
+	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/ibm/vpc"
+	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
 type deployFlags struct {
@@ -96,7 +93,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.StringVar(&o.keepKey, "keep-key", "", "write the new data key to `FILE`, which must not exist")
 	f.StringVar(&o.state, "state", "", "`FILE` for what was done (default: NAME.deploy.json)")
 	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
-	f.StringVar(&o.changed, "changed-source", sourceRefuse, "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
+	f.StringVar(&o.changed, "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
 	f.BoolVar(&o.anyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
 	o.jobs.add(c)
 	o.server.add(c)
@@ -112,239 +109,213 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	return c
 }
 
-// templateName is what the name of a template may be, for files are named by it.
-var templateName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$`)
-
-// plan completes the flags, and returns what must not change between runs.
-func (o *deployFlags) plan(src string) (deployPlan, error) {
-	if o.template.name == "" {
-		o.template.name = strings.TrimSuffix(filepath.Base(src), filepath.Ext(src))
-	}
-	if !templateName.MatchString(o.template.name) {
-		return deployPlan{}, withHint(fmt.Errorf("%q can not be the name of a template: want letters, digits, dots and hyphens", o.template.name), "give one with --name")
-	}
-	kind, ok := deployKinds[o.profile]
-	if !ok {
-		return deployPlan{}, fmt.Errorf("--profile %s: want classic-luks, classic-vhd or vpc-qcow2", o.profile)
-	}
-	for value, def := range map[*string]string{&o.state: ".deploy.json", &o.envelope: ".envelope.json", &o.image: ".encrypted" + path.Ext(kind.extension)} {
-		if *value == "" {
-			*value = o.template.name + def
-		}
-	}
-	if strings.HasSuffix(o.object, "/") {
-		o.object += o.template.name + kind.extension
-	}
-	object, err := cos.ParseURI(o.object)
-	switch {
-	case o.object == "":
-		return deployPlan{}, withHint(errors.New("no --object was given"), "name the bucket: --object cos://REGION/BUCKET/")
-	case err != nil:
-		return deployPlan{}, withHint(fmt.Errorf("--object: %w", err), "it is cos://REGION/BUCKET/OBJECT")
-	case luksimg.Profile(o.profile).CheckName(path.Base(object.Key)) != nil:
-		return deployPlan{}, fmt.Errorf("--object %s: %w", object, luksimg.Profile(o.profile).CheckName(path.Base(object.Key)))
-	case regionOf(o.rootKey) == "":
-		return deployPlan{}, withHint(errors.New("--root-key-crn: not the CRN of a root key"), "luksimg setup prints it; it is crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY")
-	case o.template.osCode == "":
-		return deployPlan{}, withHint(errors.New("no --os-code was given"), "luksimg import --list-os-codes lists them")
-	case strings.HasPrefix(strings.ToUpper(o.template.osCode), "REDHAT") && !o.template.byol:
-		return deployPlan{}, withHint(errors.New("an encrypted Red Hat image needs a license of your own"), "say --byol if you have one")
-	case !o.template.cloudInit:
-		return deployPlan{}, errors.New("an encrypted image must have cloud-init")
-	case o.changed != sourceRefuse && o.changed != sourceKeep && o.changed != sourceEncrypt:
-		return deployPlan{}, fmt.Errorf("--changed-source %s: want refuse, encrypt or keep", o.changed)
-	case o.cloud.settle <= 0:
-		return deployPlan{}, errors.New("--settle must be more than zero")
-	}
+// options returns what the flags ask for.
+func (o *deployFlags) options(c *cobra.Command, t *talk, src string) (opts deploy.Options, err error) {
+	name := src
 	if !isCOS(src) {
-		if src, err = filepath.Abs(src); err != nil {
-			return deployPlan{}, err
+		if name, err = filepath.Abs(src); err != nil {
+			return opts, err
 		}
 	}
-	return deployPlan{
-		Source: src, Profile: o.profile, Image: o.image, Envelope: o.envelope, Object: object.String(),
-		RootKeyCRN: o.rootKey, Name: o.template.name, Note: o.template.note, OSCode: o.template.osCode, BYOL: o.template.byol,
-	}, nil
-}
-
-func (o *deployFlags) run(c *cobra.Command, src string) error {
-	ctx, t := c.Context(), o.talk(c)
-	plan, err := o.plan(src)
-	if err := errors.Join(err, o.wait.check(), o.source.check(c), atMostOne(c, "key-file", "keep-key")); err != nil {
-		return err
+	plan, err := deploy.Plan{
+		Source: name, Profile: o.profile, Image: o.image, Envelope: o.envelope, Object: o.object, RootKeyCRN: o.rootKey,
+		Name: o.template.name, Note: o.template.note, OSCode: o.template.osCode, BYOL: o.template.byol,
+	}.Complete()
+	if err != nil {
+		return opts, err
 	}
-	if err := (luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile)}).Check(); err != nil {
-		return err
+	if o.state == "" {
+		o.state = plan.Name + ".deploy.json"
+	}
+	opts = deploy.Options{
+		Plan: plan, Source: o.disk(c, t, src), State: stateStore(cos.StateFile(o.state)), Upload: cos.StateFile(o.state + ".upload"), Files: deploy.Local{},
+		KeepKey: o.keepKey, KeepImage: o.keepImage, AnyDisk: o.anyDisk, Changed: deploy.Changed(o.changed), Jobs: int(o.jobs), Tool: toolName(),
+		Settle: o.cloud.settle,
+		Wait:   func(what string) softlayer.WaitOptions { return o.wait.options(t, what) },
+		Event: func(e deploy.Event) {
+			if e.Warning {
+				t.warn("%s", e.Text)
+			} else {
+				t.say("%s", e.Text)
+			}
+		},
+		Progress: func(phase string, total int64) (func(int64), func()) {
+			if phase == "encrypt" {
+				spareProcessor()
+			}
+			p, err := o.progress.start(t, phase, total)
+			if err != nil { // the flag was checked
+				return nil, func() {}
+			}
+			return p.Add, p.Done
+		},
+	}
+	if o.keyFile != "" {
+		opts.Key = func(ctx context.Context) ([]byte, error) { return readKeyFile(ctx, o.keyFile) }
 	}
 	if o.order {
-		if err := o.checkServer(); err != nil {
-			return err
+		opts.Order = &deploy.Server{Hostname: o.server.hostname}
+		if plan.Target() == targetClassic {
+			opts.Order.Domain = o.server.domain
 		}
 	}
-	if err := o.claim(); err != nil {
-		return err
-	}
-	unlock, err := lockDeploy(o.state)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	s, err := o.begin(c, t, src, plan)
-	if err != nil {
-		return err
-	}
-	log, err := o.audit.open(s.ID)
-	if err != nil {
-		return err
-	}
-	defer log.close()
-	d := &deployment{deployFlags: o, deployState: s, c: c, t: t, log: log, src: src}
-	if d.object, err = cos.ParseURI(plan.Object); err != nil {
-		return err
-	}
-	if err := d.connect(); err != nil {
-		return err
-	}
-	if err := d.steps(ctx); err != nil {
-		return err
-	}
-	return d.report()
+	return opts, nil
 }
 
-// claim claims the files whose names no flag gave.
-func (o *deployFlags) claim() error {
-	return errors.Join(
-		o.files.write("--state", o.state), o.files.write("the lock of --state", o.state+".lock"), o.files.write("the state of the upload", o.state+".upload"),
-		o.files.write("--envelope", o.envelope), o.files.write("--image", o.image),
-	)
+// stateStore is where the state is kept, in a file of that name; tests look at what is saved.
+var stateStore = func(f cos.StateFile) cos.StateStore { return f }
+
+// disk is SRC, which the flags say how to read.
+func (o *deployFlags) disk(c *cobra.Command, t *talk, src string) deploy.Source {
+	return deploy.Source{
+		Name: src,
+		Stat: func(ctx context.Context) (deploy.Stamp, error) {
+			in, err := openInput(ctx, o.global, src)
+			if err != nil {
+				return deploy.Stamp{}, err
+			}
+			defer in.close()
+			return deploy.Stamp{Size: in.size, Time: in.mtime, ETag: in.etag}, nil
+		},
+		Open: func(context.Context) (*deploy.Disk, error) {
+			s, err := o.source.open(c, t, src)
+			if err != nil {
+				return nil, err
+			}
+			label := func(r *luksimg.Result) { (&diskSource{source: s}).label(t, r) }
+			return &deploy.Disk{Image: s.img, Unchanged: s.unchanged, Encrypted: label, Close: s.close}, nil
+		},
+	}
+}
+
+// clients returns the clients of a deployment. It sends nothing.
+func (o *deployFlags) clients(d *deploy.Deployment, log *auditLog) (cl deploy.Clients, err error) {
+	cl.Log = log.Logger
+	if cl.Identity, err = o.cloud.iam(); err != nil {
+		return cl, err
+	}
+	// The correlation is in the events of the key service too.
+	cl.RootKey, err = keyprotect.New(keyprotect.Options{
+		CRN: d.Plan.RootKeyCRN, Tokens: cl.Identity, URL: o.cloud.url(serviceKMS), Private: o.cloud.private, CorrelationID: d.ID,
+	})
+	if err != nil {
+		return cl, err
+	}
+	if cl.Store, err = o.cloud.cos(""); err != nil {
+		return cl, err
+	}
+	cl.Cloud, err = o.driver(d.Plan, log)
+	return cl, err
+}
+
+// driver returns the cloud that the plan is for, with the server that the flags say.
+func (o *deployFlags) driver(plan deploy.Plan, log *auditLog) (deploy.Driver, error) {
+	if plan.Target() == targetVPC {
+		var order vpc.InstanceRequest
+		object, err := cos.ParseURI(plan.Object)
+		if err == nil && o.order {
+			order, err = o.place.request(&o.server)
+		}
+		if err != nil {
+			return nil, err
+		}
+		client, err := o.cloud.vpcClient(object.Region)
+		return deploy.NewVPC(client, order), err
+	}
+	var order softlayer.OrderRequest
+	var err error
+	if o.order {
+		if order, err = o.server.request(); err != nil {
+			return nil, err
+		}
+	}
+	client, err := o.cloud.classicClient()
+	return deploy.NewClassic(client, func() ([]byte, error) {
+		key, err := o.handover.read()
+		log.AddSecret(string(key))
+		return key, err
+	}, order), err
 }
 
 // checkServer looks at the flags of the server, before anything is done.
-func (o *deployFlags) checkServer() (err error) {
-	if deployKinds[o.profile].target == targetVPC {
+func (o *deployFlags) checkServer(target string) (err error) {
+	switch {
+	case !o.order:
+	case target == targetVPC:
 		_, err = o.place.request(&o.server)
-	} else {
+	default:
 		_, err = o.server.request()
 	}
 	return err
 }
 
-// begin returns the state of the run that is to be continued, or a new one.
-func (o *deployFlags) begin(c *cobra.Command, t *talk, src string, plan deployPlan) (*deployState, error) {
-	s, err := loadState(o.state)
+func (o *deployFlags) run(c *cobra.Command, src string) error {
+	ctx, t := c.Context(), o.talk(c)
+	opts, err := o.options(c, t, src)
+	if !o.template.cloudInit {
+		err = errors.Join(err, errors.New("an encrypted image must have cloud-init"))
+	}
+	if o.cloud.settle <= 0 {
+		err = errors.Join(err, errors.New("--settle must be more than zero"))
+	}
+	if err := errors.Join(err, o.wait.check(), o.progress.check(), o.source.check(c), atMostOne(c, "key-file", "keep-key")); err != nil {
+		return err
+	}
+	if err := errors.Join(opts.Check(), o.checkServer(opts.Plan.Target()), o.claim(opts.Plan)); err != nil {
+		return err
+	}
+	unlock, err := deploy.Local{}.Lock(o.state)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	// The source is needed until it was encrypted. Later it may be gone.
-	in, err := openInput(c.Context(), o.global, src)
-	switch {
-	case err == nil:
-		plan.SourceSize, plan.SourceTime, plan.SourceETag = in.size, in.mtime.UTC(), in.etag
-		in.close()
-	case s != nil && s.done(stepEncrypt) && !s.Anew && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, cos.ErrNotFound)):
-		plan.takeSource(s.Plan)
-	default:
-		return nil, err
+	defer unlock()
+	d, err := deploy.Begin(ctx, opts)
+	if err != nil {
+		return err
 	}
-	if s == nil {
-		s = newState(o.state, plan)
-		return s, s.save()
+	log, err := o.audit.open(d.ID)
+	if err != nil {
+		return err
 	}
-	if names := s.Plan.differs(plan); len(names) > 0 {
-		return nil, withHint(fmt.Errorf("%s is of a deployment that began with another %s", o.state, strings.Join(names, ", ")),
-			"give the same flags to go on with it; --name or --state begins another one")
+	defer log.close()
+	clients, err := o.clients(d, log)
+	if err != nil {
+		return err
 	}
-	if !s.Plan.sameSource(plan) {
-		if err := o.changedSource(t, s, plan); err != nil {
-			return nil, err
-		}
+	r, err := d.Run(ctx, clients)
+	if err != nil {
+		return err
 	}
-	if o.order && s.Order != nil && (s.Order.Hostname != o.server.hostname || s.Order.Domain != "" && s.Order.Domain != o.server.domain) {
-		return nil, withHint(fmt.Errorf("%s is of a deployment that ordered the server %s", o.state, s.Order.Hostname),
-			"give the same --hostname and --domain to go on with it; luksimg order orders more servers")
-	}
-	if s.done(stepWaitImport) && (!o.order || s.done(stepWaitOrder)) {
-		t.say("deploy: %s has nothing left to do", o.state)
-	} else {
-		t.say("deploy: goes on with %s", o.state)
-	}
-	return s, nil
+	return t.result(deployResult{Result: *r, KeyFile: o.keepKey, State: o.state, Warnings: t.warnings}, deployText(r))
 }
 
-// What --changed-source may say.
-const (
-	sourceRefuse  = "refuse"
-	sourceKeep    = "keep"
-	sourceEncrypt = "encrypt"
-)
-
-// changedSource does what --changed-source says of a source that is not what it was when
-// the deployment began.
-func (o *deployFlags) changedSource(t *talk, s *deployState, plan deployPlan) error {
-	encrypted, asked := s.done(stepEncrypt), s.step(stepImport) != nil
-	changed := fmt.Errorf("%s has changed since the deployment of %s began", plan.Source, o.state)
-	switch {
-	case o.changed == sourceEncrypt && !asked:
-		t.say("deploy: %v: it is encrypted as it is now", changed)
-		s.Plan.takeSource(plan)
-		s.Anew = true
-		return s.save()
-	case o.changed == sourceKeep && encrypted:
-		t.warn("%v: the image is of what it was before", changed)
-		return nil
-	case asked:
-		return withHint(changed, "there may be an image in the cloud already: --name and --object begin another deployment of what it is now; "+
-			"--changed-source keep goes on with this one, whose image is of what it was before")
-	}
-	h := "--changed-source encrypt encrypts what it is now, with a new key"
-	if encrypted {
-		h += "; --changed-source keep goes on with the image of what it was before"
-	}
-	return withHint(changed, h)
+// claim claims the files whose names no flag gave.
+func (o *deployFlags) claim(plan deploy.Plan) error {
+	return errors.Join(
+		o.files.write("--state", o.state), o.files.write("the lock of --state", o.state+".lock"), o.files.write("the state of the upload", o.state+".upload"),
+		o.files.write("--envelope", plan.Envelope), o.files.write("--image", plan.Image),
+	)
 }
 
-// steps does what is left to do, in order.
-func (d *deployment) steps(ctx context.Context) error {
-	type step struct {
-		name string
-		do   func(ctx context.Context, before time.Time) error
+// deployResult is what deploy --json prints.
+type deployResult struct {
+	deploy.Result
+	KeyFile  string   `json:"key_file,omitempty"`
+	State    string   `json:"state"` // the name of the file
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+func deployText(r *deploy.Result) string {
+	text := fmt.Sprintf("template  %d, %s, global identifier %s", r.TemplateID, r.Name, r.GlobalIdentifier)
+	if r.Target == targetVPC {
+		text = fmt.Sprintf("image     %s, %s", r.ImageID, r.Name)
 	}
-	if d.Anew {
-		if err := d.startAnew(ctx); err != nil {
-			return err
-		}
+	text += fmt.Sprintf("\nobject    %s\nenvelope  %s\nroot key  %s", r.Object, r.Envelope, r.RootKeyCRN)
+	switch {
+	case r.ServerID != 0:
+		text += fmt.Sprintf("\nserver    %s, %d", r.Server, r.ServerID)
+	case r.InstanceID != "":
+		text += fmt.Sprintf("\nserver    %s, %s", r.Server, r.InstanceID)
 	}
-	all := []step{{stepCheck, d.check}, {stepKey, d.makeKey}, {stepEncrypt, d.encrypt}, {stepUpload, d.upload}}
-	if d.kind().target == targetVPC {
-		all = append(all, step{stepImport, d.importVPC}, step{stepWaitImport, d.waitImportVPC},
-			step{stepOrder, d.placeOrderVPC}, step{stepWaitOrder, d.waitOrderVPC})
-	} else {
-		all = append(all, step{stepImport, d.importImage}, step{stepWaitImport, d.waitImport},
-			step{stepOrder, d.placeOrder}, step{stepWaitOrder, d.waitOrder})
-	}
-	for _, s := range all {
-		if d.done(s.name) || !d.deployFlags.order && (s.name == stepOrder || s.name == stepWaitOrder) {
-			continue
-		}
-		before, err := d.deployState.begin(s.name)
-		if err == nil {
-			d.t.say("deploy: %s", s.name)
-			err = s.do(ctx, before)
-		}
-		if err == nil {
-			err = d.end(s.name)
-		}
-		switch {
-		case err == nil:
-		case ctx.Err() != nil, rest.Temporary(err) && !rest.Refused(err):
-			h := "the same command goes on where this one stopped"
-			if first := hint(err); first != "" {
-				h = first + "; " + h
-			}
-			return withHint(&resumableError{fmt.Errorf("%s: %w", s.name, err)}, h)
-		default:
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-	}
-	return nil
+	return text
 }

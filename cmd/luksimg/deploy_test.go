@@ -18,9 +18,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/sandbox"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
 	"github.com/luksimg/luksimg/ibm/softlayer"
+
+	"github.com/luksimg/luksimg/ibm/deploy"
 )
 
 // mainKilled is the command, but for being killed at a point of a deployment: the first
@@ -30,27 +33,46 @@ func mainKilled() {
 	step, at := os.Args[1], os.Args[2]
 	os.Args = append(os.Args[:1], os.Args[3:]...)
 	saves := 0
-	stateHook = func(s *deployState, saved bool) {
-		t := s.step(step)
-		if t == nil {
-			return
-		}
-		done := !t.Done.IsZero()
-		if saved {
-			saves++
-		}
-		if saved && !done && at == "between" && saves == 2 || saved && !done && at == "begun" || !saved && done && at == "unsaved" || saved && done && at == "done" {
-			p, err := os.FindProcess(os.Getpid())
-			if err == nil {
-				err = p.Kill()
+	stateStore = func(f cos.StateFile) cos.StateStore {
+		return watched{f, func(s *deploy.State, saved bool) {
+			i := slices.IndexFunc(s.Steps, func(t deploy.StepTime) bool { return t.Step == step })
+			if i < 0 {
+				return
 			}
-			if err != nil {
-				panic(err)
+			done := !s.Steps[i].Done.IsZero()
+			if saved {
+				saves++
 			}
-			select {}
-		}
+			if saved && !done && at == "between" && saves == 2 || saved && !done && at == "begun" || !saved && done && at == "unsaved" || saved && done && at == "done" {
+				p, err := os.FindProcess(os.Getpid())
+				if err == nil {
+					err = p.Kill()
+				}
+				if err != nil {
+					panic(err)
+				}
+				select {}
+			}
+		}}
 	}
 	main()
+}
+
+// A watched state calls see before it is saved, and after it was.
+type watched struct {
+	cos.StateFile
+	see func(s *deploy.State, saved bool)
+}
+
+func (w watched) Save(b []byte) error {
+	s := new(deploy.State)
+	if err := json.Unmarshal(b, s); err != nil {
+		return err
+	}
+	w.see(s, false)
+	err := w.StateFile.Save(b)
+	w.see(s, true)
+	return err
 }
 
 // A cloud is a sandbox, the folder that the command runs in, and all that it said.
@@ -266,10 +288,10 @@ func TestDeployOrderLater(t *testing.T) {
 // TestDeployKilled kills the command at each point, once and then again at the same one, and
 // lets it go on.
 func TestDeployKilled(t *testing.T) {
-	steps := []string{stepCheck, stepKey, stepEncrypt, stepUpload, stepImport, stepWaitImport, stepOrder, stepWaitOrder}
+	steps := []string{deploy.StepCheck, deploy.StepKey, deploy.StepEncrypt, deploy.StepUpload, deploy.StepImport, deploy.StepWaitImport, deploy.StepOrder, deploy.StepWaitOrder}
 	for _, step := range steps {
 		for _, at := range []string{"begun", "between", "unsaved", "done"} {
-			if at == "between" && step != stepKey && step != stepOrder { // which save nothing
+			if at == "between" && step != deploy.StepKey && step != deploy.StepOrder { // which save nothing
 				continue
 			}
 			t.Run(step+" "+at, func(t *testing.T) {
@@ -339,7 +361,7 @@ func TestDeploySignal(t *testing.T) {
 	var said strings.Builder
 	for lines := bufio.NewScanner(errs); lines.Scan(); {
 		said.WriteString(lines.Text() + "\n")
-		if lines.Text() == "luksimg: deploy: "+stepWaitImport {
+		if lines.Text() == "luksimg: deploy: "+deploy.StepWaitImport {
 			if err := cmd.Process.Signal(os.Interrupt); err != nil {
 				t.Fatal(err)
 			}
@@ -428,7 +450,7 @@ func TestDeployFails(t *testing.T) {
 	})
 	t.Run("envelope of another root key", func(t *testing.T) {
 		c := ready(t)
-		code, _, errs := c.run("luksimg-killed", append([]string{stepKey, "done"}, c.deploy()...)...)
+		code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepKey, "done"}, c.deploy()...)...)
 		if code > 0 {
 			t.Fatal(errs)
 		}
@@ -450,7 +472,7 @@ func TestDeployFails(t *testing.T) {
 	})
 	t.Run("changed object", func(t *testing.T) {
 		c := ready(t)
-		code, _, errs := c.run("luksimg-killed", append([]string{stepUpload, "done"}, c.deploy()...)...)
+		code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepUpload, "done"}, c.deploy()...)...)
 		if code > 0 {
 			t.Fatal(errs)
 		}
@@ -472,7 +494,7 @@ func TestDeployFails(t *testing.T) {
 	})
 	t.Run("two at a time", func(t *testing.T) {
 		c := ready(t)
-		unlock, err := lockDeploy(filepath.Join(c.dir, "web.deploy.json"))
+		unlock, err := deploy.Local{}.Lock(filepath.Join(c.dir, "web.deploy.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -482,7 +504,7 @@ func TestDeployFails(t *testing.T) {
 	})
 	t.Run("import fails, then not", func(t *testing.T) {
 		c := ready(t)
-		code, _, errs := c.run("luksimg-killed", append([]string{stepImport, "begun"}, c.deploy()...)...)
+		code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepImport, "begun"}, c.deploy()...)...)
 		if code > 0 {
 			t.Fatal(errs)
 		}

@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/ibm/cos"
+
+	"github.com/luksimg/luksimg/ibm/deploy"
 )
 
 // TestDeployChangedSource: a disk that changed after the deployment began is not passed
 // over in silence, however far it came.
 func TestDeployChangedSource(t *testing.T) {
 	for step, c := range map[string]struct{ encrypt, keep bool }{
-		stepKey: {encrypt: true}, stepEncrypt: {true, true}, stepUpload: {true, true}, stepImport: {keep: true},
+		deploy.StepKey: {encrypt: true}, deploy.StepEncrypt: {true, true}, deploy.StepUpload: {true, true}, deploy.StepImport: {keep: true},
 	} {
 		for _, how := range []string{"size", "time"} {
 			t.Run(step+" "+how, func(t *testing.T) {
@@ -62,7 +64,7 @@ func TestDeployChangedSource(t *testing.T) {
 // Storage is known by its ETag.
 func TestDeployGoneSource(t *testing.T) {
 	c := ready(t)
-	if code, _, errs := c.run("luksimg-killed", append([]string{stepEncrypt, "done"}, c.deploy()...)...); code > 0 {
+	if code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepEncrypt, "done"}, c.deploy()...)...); code > 0 {
 		t.Fatal(errs)
 	}
 	if err := os.Rename(filepath.Join(c.dir, "disk.raw"), filepath.Join(c.dir, "gone")); err != nil {
@@ -76,7 +78,7 @@ func TestDeployGoneSource(t *testing.T) {
 			args[i] = "cos://us-south/" + testBucket + "/source.raw"
 		}
 	}
-	if code, _, errs := c.run("luksimg-killed", append([]string{stepEncrypt, "done"}, args...)...); code > 0 {
+	if code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepEncrypt, "done"}, args...)...); code > 0 {
 		t.Fatal(errs)
 	}
 	bootDisk(t, filepath.Join(c.dir, "gone"), 6<<20)

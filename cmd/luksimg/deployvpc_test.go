@@ -11,6 +11,8 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
 	"github.com/luksimg/luksimg/ibm/vpc"
+
+	"github.com/luksimg/luksimg/ibm/deploy"
 )
 
 func (c *cloud) deployVPC(more ...string) []string {
@@ -66,9 +68,9 @@ func TestDeployVPC(t *testing.T) {
 }
 
 func TestDeployVPCKilled(t *testing.T) {
-	for _, step := range []string{stepEncrypt, stepImport, stepWaitImport, stepOrder, stepWaitOrder} {
+	for _, step := range []string{deploy.StepEncrypt, deploy.StepImport, deploy.StepWaitImport, deploy.StepOrder, deploy.StepWaitOrder} {
 		for _, at := range []string{"begun", "between", "unsaved", "done"} {
-			if at == "between" && step != stepImport && step != stepOrder { // which save nothing
+			if at == "between" && step != deploy.StepImport && step != deploy.StepOrder { // which save nothing
 				continue
 			}
 			t.Run(step+" "+at, func(t *testing.T) {
@@ -103,7 +105,7 @@ func TestDeployVPCFails(t *testing.T) {
 	c := newCloud(t, sandbox.Options{Bucket: testBucket})
 	c.fails(4, "luksimg setup --target vpc makes it", c.deployVPC()...)
 	c.ok("setup", "--target", "vpc", "--root-key-crn", c.RootKey, "--cos-instance-crn", c.COSInstance)
-	code, _, errs := c.run("luksimg-killed", append([]string{stepImport, "begun"}, c.deployVPC()...)...)
+	code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepImport, "begun"}, c.deployVPC()...)...)
 	if code >= 0 {
 		t.Fatal(errs)
 	}
@@ -119,7 +121,7 @@ func TestDeployVPCFails(t *testing.T) {
 func TestDeployVHD(t *testing.T) {
 	c := ready(t)
 	args := append(c.deploy(server...), "--profile", "classic-vhd", "--keep-key", "dek", "--keep-image")
-	code, _, errs := c.run("luksimg-killed", append([]string{stepKey, "unsaved"}, args...)...)
+	code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepKey, "unsaved"}, args...)...)
 	if code >= 0 {
 		t.Fatal(errs)
 	}

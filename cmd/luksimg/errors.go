@@ -10,6 +10,7 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
 	"github.com/luksimg/luksimg/image"
@@ -39,7 +40,7 @@ const (
 
 func exitCode(err error) int {
 	switch {
-	case errors.As(err, new(*resumableError)):
+	case goesOn(err):
 		return exitResumable
 	case errors.Is(err, context.Canceled):
 		return exitCancelled
@@ -59,9 +60,14 @@ type resumableError struct{ error }
 
 func (e *resumableError) Unwrap() error { return e.error }
 
+// goesOn tells whether the job goes on when the same command is given again.
+func goesOn(err error) bool {
+	return errors.As(err, new(*resumableError)) || errors.As(err, new(*deploy.InterruptedError))
+}
+
 // message is what is wrong, for a person.
 func message(err error) string {
-	if errors.As(err, new(*resumableError)) && errors.Is(err, context.Canceled) {
+	if goesOn(err) && errors.Is(err, context.Canceled) {
 		return "interrupted"
 	}
 	if errors.Is(err, context.Canceled) {

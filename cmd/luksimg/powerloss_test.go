@@ -157,53 +157,6 @@ func lengths(b []byte, n int) error {
 	return nil
 }
 
-// TestStatePowerLoss loses the power while the state of a deployment is saved again and
-// again: it is what it was before, or what it is to be, and always one that is read.
-func TestStatePowerLoss(t *testing.T) {
-	d := faultfs.New()
-	defer output.Use(d)()
-	s := newState("dir/state", deployPlan{Profile: string(luksimg.ClassicLUKS)})
-	steps := []func() error{
-		func() error { _, err := s.begin(stepCheck); return err },
-		func() error { return s.end(stepCheck) },
-		func() error { _, err := s.begin(stepKey); return err },
-		func() error { s.WDEK = "wrapped"; return s.save() },
-		func() error { return s.end(stepKey) },
-		func() error { return s.store.Remove() },
-	}
-	var before []byte
-	for i, step := range steps {
-		d.Settle()
-		if err := step(); err != nil {
-			t.Fatal(err)
-		}
-		after := d.ReadFile("dir/state")
-		if i < len(steps)-1 && bytes.Equal(before, after) {
-			t.Fatalf("step %d saves nothing", i)
-		}
-		for moment, crashed := range d.Crashes(3) {
-			b := crashed.ReadFile("dir/state")
-			if !bytes.Equal(b, after) && (moment.End || !bytes.Equal(b, before)) {
-				t.Errorf("step %d, %v: the state is %q", i, moment, b)
-			}
-			restore := output.Use(crashed)
-			if _, err := loadState("dir/state"); err != nil {
-				t.Errorf("step %d, %v: %v", i, moment, err)
-			}
-			restore()
-		}
-		before = after
-	}
-	for f := range faultfs.Failures(faultfs.New, func(d *faultfs.FS) error {
-		defer output.Use(d)()
-		return s.save()
-	}, faultfs.Write, faultfs.Sync, faultfs.Rename, faultfs.SyncDir) {
-		if f.Err == nil || len(f.FS.Names()) != 0 {
-			t.Errorf("%s: %v, %q", f.Call.Op, f.Err, f.FS.Names())
-		}
-	}
-}
-
 // TestOutputFailures has each write, Sync, renaming and so on of a job fail: the exit code is
 // 1, and no image, key or header is left, whichever could be made.
 func TestOutputFailures(t *testing.T) {

@@ -99,10 +99,7 @@ func (s *diskSource) inside(ctx context.Context, t *talk) {
 
 // warnInside warns of disks that no server starts from.
 func warnInside(t *talk, name string, c *contents.Info) {
-	if c.Encrypted {
-		t.warn("%s: there is something encrypted on the disk already, which the cloud can not start from", name)
-	}
-	if f := c.Filesystem; f.Optical() {
-		t.warn("%s: this is an ISO image (%s), the medium of an installer, and not the disk of a server: install the system on a disk first", name, f.Type)
+	for _, text := range c.Obstacles() {
+		t.warn("%s: %s", name, text)
 	}
 }

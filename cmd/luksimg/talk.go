@@ -90,10 +90,18 @@ func (p *progressFlag) add(c *cobra.Command) {
 	c.Flags().StringVar(&p.mode, "progress", term.Auto, "how to show progress: "+strings.Join(term.Modes, ", "))
 }
 
+// check looks at the value of the flag.
+func (p *progressFlag) check() error {
+	if !slices.Contains(term.Modes, p.mode) {
+		return fmt.Errorf("--progress %s: want one of %s", p.mode, strings.Join(term.Modes, ", "))
+	}
+	return nil
+}
+
 // start begins to show progress on standard error.
 func (p *progressFlag) start(t *talk, phase string, total int64) (*term.Progress, error) {
-	if !slices.Contains(term.Modes, p.mode) {
-		return nil, fmt.Errorf("--progress %s: want one of %s", p.mode, strings.Join(term.Modes, ", "))
+	if err := p.check(); err != nil {
+		return nil, err
 	}
 	mode := p.mode
 	if t.g.quiet {

@@ -82,11 +82,17 @@ var clients = []string{
 	"github.com/hashicorp/go-cleanhttp", "github.com/softlayer/*",
 }
 
+// way is what the way from a disk to a server reaches: images, and all services.
+var way = slices.Concat(root, clients, allowed["contents"], []string{
+	module, "contents", "ibm/account", "ibm/audit", "ibm/cos", "ibm/crn", "ibm/iam", "ibm/softlayer", "ibm/vpc", "internal/rest", "wrap", "wrap/keyprotect",
+})
+
 // services lists the packages that talk to a cloud, or play one, in the same way. They have
 // the network, and no more than the others otherwise.
 var services = map[string][]string{
 	"internal/rest":     {},
 	"ibm/crn":           {},
+	"ibm/deploy":        way,
 	"ibm/account":       append([]string{"ibm/audit", "ibm/cos", "ibm/crn", "ibm/iam", "internal/rest", "wrap", "wrap/keyprotect"}, clients...),
 	"ibm/iam":           {"internal/rest"},
 	"ibm/sandbox/event": {},

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestMain runs the program for TestDeploy in a process of its own.
+func TestMain(m *testing.M) {
+	if os.Getenv("EXAMPLE") == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestDeploy runs the program with a disk that has a partition table.
+func TestDeploy(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "disk.raw")
+	disk := make([]byte, 4<<20)
+	copy(disk[446:], []byte{0x80, 0, 2, 0, 0x83, 0, 0, 0, 8, 0, 0, 0, 0, 0x10, 0, 0})
+	disk[510], disk[511] = 0x55, 0xaa
+	if err := os.WriteFile(name, disk, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(self, name)
+	c.Env = append(os.Environ(), "EXAMPLE=1")
+	out, err := c.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "server web1.example.com of template web") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -1,0 +1,140 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/contents"
+	"github.com/luksimg/luksimg/ibm/account"
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/rest"
+)
+
+// errRefused: the cloud would refuse, as its own records tell: a bucket in the wrong place, an
+// authorization that is missing.
+var errRefused = rest.NewRefusal("the cloud would refuse it", nil)
+
+// check finds what would make a later step fail, before hours are spent on those between.
+func (d *Deployment) check(ctx context.Context, _ time.Time) error {
+	key, err := crn.ParseRootKey(d.Plan.RootKeyCRN)
+	if err != nil {
+		return err
+	}
+	if err := d.Cloud.Check(); err != nil {
+		return err
+	}
+	if err := d.checkDisk(ctx); err != nil {
+		return err
+	}
+	b, err := d.Store.Bucket(ctx, d.object.Region, d.object.Bucket)
+	if err == nil {
+		if err = b.CheckImages(key.Region); err != nil {
+			err = fmt.Errorf("%w: %w", errRefused, err)
+		}
+	}
+	switch {
+	case errors.Is(err, cos.ErrBucketRegion):
+		return rest.WithHint(err, "bucket and root key must be in one region: make a regional bucket in "+key.Region+" with luksimg setup")
+	case err != nil:
+		return err
+	}
+	return d.checkAuthorizations(ctx, key)
+}
+
+// checkAuthorizations looks for what the services of the cloud need. An image imports
+// without some of them, and no server starts from it.
+func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error {
+	// The instance of Object Storage is not known here: one for any will do.
+	need := account.Authorizations(key.Account, key, d.kind.target == VPC, "")
+	if d.kind.target == VPC {
+		need = need[:2]
+	}
+	for _, a := range need {
+		switch ok, err := d.findPolicy(ctx, key.Account, a); {
+		case errors.Is(err, iam.ErrDenied):
+			d.warn("this API key may not list authorizations: whether there is that %s will show at the import", a.Name)
+		case err != nil:
+			return err
+		case !ok:
+			return rest.WithHint(fmt.Errorf("%w: there is no authorization %s, without which no server starts", errRefused, a.Name),
+				"luksimg setup --target "+d.kind.target+" makes it, or: "+a.Command)
+		}
+	}
+	return nil
+}
+
+// findPolicy looks for an authorization, for as long as one that was just made may take
+// to be seen.
+func (d *Deployment) findPolicy(ctx context.Context, account string, a account.Authorization) (found bool, err error) {
+	said := false
+	o := rest.WaitOptions{Interval: min(d.wait("").Interval, 5*time.Second), Timeout: d.settle()}
+	_, err = rest.Poll(ctx, nil, o, func() (rest.Progress, bool, error) {
+		if _, found, err = d.Identity.FindPolicy(ctx, account, a.Policy); err == nil && !found && !said {
+			said = true
+			d.say("check: there is no authorization %s yet: one that was just made may take up to %v to be seen", a.Name, d.settle())
+		}
+		return rest.Progress{}, found, err
+	})
+	if errors.Is(err, rest.ErrTimeout) {
+		err = nil
+	}
+	return found, err
+}
+
+// checkDisk looks at the disk: whether the cloud takes one of its size, and whether a
+// server could start from it.
+func (d *Deployment) checkDisk(ctx context.Context) error {
+	disk, err := d.o.Source.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer disk.Close()
+	if err := luksimg.Profile(d.Plan.Profile).CheckSize(disk.Size()); err != nil {
+		return rest.WithHint(err, "make the disk smaller first")
+	}
+	refuse := func(what, hint string) error {
+		if d.o.AnyDisk {
+			d.warn("%s: %s", d.o.Source.Name, what)
+			return nil
+		}
+		return rest.WithHint(fmt.Errorf("%s: %s", d.o.Source.Name, what), hint+"; --any-disk goes on all the same")
+	}
+	if !bootable(disk.Image) {
+		if err := refuse("the disk has no boot signature: no server starts from it",
+			"check that this is the image of a whole disk, and not of a partition or a file"); err != nil {
+			return err
+		}
+	}
+	c, err := contents.Inspect(ctx, disk.Image)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return nil // nothing can be told of it
+	}
+	for _, text := range c.Obstacles() {
+		d.warn("%s: %s", d.o.Source.Name, text)
+	}
+	if c.CloudInit == contents.NotFound {
+		return refuse("cloud-init is not installed on the disk, and an encrypted image must have it: its server would have no network and no user",
+			"install cloud-init in the image")
+	}
+	return nil
+}
+
+// bootable tells whether a disk has a partition table, or the mark at the end of its first
+// sector that a BIOS looks for.
+func bootable(src image.Source) bool {
+	b := make([]byte, 2)
+	if _, err := src.ReadAt(b, 510); err != nil && err != io.EOF {
+		return false
+	}
+	return b[0] == 0x55 && b[1] == 0xaa || luksimg.LabelOf(src) != luksimg.NoLabel
+}

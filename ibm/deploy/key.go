@@ -1,0 +1,177 @@
+package deploy
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/luksimg/luksimg/ibm/audit"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+// makeKey makes the data key, has it wrapped, checks that it unwraps, and writes the
+// envelope. The wrapped key is in the state before it is in the envelope, so that there
+// is one only.
+func (d *Deployment) makeKey(ctx context.Context, _ time.Time) error {
+	e, err := d.readEnvelope()
+	switch {
+	case err == nil && e.WDEK == d.WDEK:
+		return nil
+	case err == nil:
+		return rest.WithHint(fmt.Errorf("%s is there, and is of another image", d.Plan.Envelope), "move it away, or name another file with --envelope")
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if d.WDEK == "" {
+		if err := d.wrapKey(ctx); err != nil {
+			return err
+		}
+	}
+	e = &wrap.Envelope{
+		WDEK: d.WDEK, RootKeyCRN: d.Plan.RootKeyCRN, Convention: d.kind.convention,
+		KeyFingerprint: d.KeyFingerprint, Created: time.Now(), Tool: d.Tool,
+	}
+	if d.kind.uuid {
+		e.ImageUUID = d.ImageUUID
+	}
+	key, err := d.open(ctx, e)
+	if err != nil {
+		return fmt.Errorf("the wrapped key was checked by unwrapping it: %w", err)
+	}
+	defer key.Clear()
+	if err := d.saveKey(key.Disk); err != nil {
+		return err
+	}
+	if err := e.Bind(key.Disk); err != nil {
+		return err
+	}
+	f, err := d.o.Files.Create(d.Plan.Envelope, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if err := e.Write(f); err != nil {
+		return err
+	}
+	return f.Commit()
+}
+
+// wrapKey makes the data key, or takes the one that was given, and has it wrapped.
+func (d *Deployment) wrapKey(ctx context.Context) error {
+	material, err := d.material(ctx)
+	if err != nil {
+		return err
+	}
+	defer clear(material)
+	keys, err := d.kind.convention.Keys(material)
+	if err != nil {
+		return rest.WithHint(err, "luksimg keygen FILE makes a key that fits")
+	}
+	defer keys.Clear()
+	d.Log.AddSecret(string(keys.Plaintext))
+	d.Log.AddSecret(string(keys.Disk))
+	wdek, err := d.RootKey.Wrap(ctx, keys.Plaintext)
+	if err := d.Log.Did(audit.ActionWrap, d.Plan.RootKeyCRN, nil, err); err != nil {
+		return err
+	}
+	d.WDEK, d.KeyFingerprint, d.KeyGiven = wdek, wrap.Fingerprint(keys.Disk), d.o.Key != nil
+	return d.save()
+}
+
+// material returns the key that was given, or a new one.
+func (d *Deployment) material(ctx context.Context) ([]byte, error) {
+	if d.o.Key != nil {
+		return d.o.Key(ctx)
+	}
+	dek, err := wrap.NewDEK(wrap.Size64)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(dek)
+	return d.kind.convention.Material(dek)
+}
+
+// saveKey writes the key to --keep-key, unless an earlier run has done so.
+func (d *Deployment) saveKey(disk []byte) error {
+	if d.o.KeepKey == "" {
+		return nil
+	}
+	f, err := d.o.Files.Create(d.o.KeepKey, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		there, err := d.readFile(d.o.KeepKey, int64(len(disk)))
+		defer clear(there)
+		if err == nil && subtle.ConstantTimeCompare(there, disk) == 1 {
+			return nil
+		}
+	}
+	if err != nil {
+		return rest.WithHint(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
+	}
+	defer f.Abort()
+	if _, err := f.Write(disk); err != nil {
+		return err
+	}
+	return f.Commit()
+}
+
+// open unwraps the key of an envelope, which is in no audit log.
+func (d *Deployment) open(ctx context.Context, e *wrap.Envelope) (*wrap.Opened, error) {
+	key, err := wrap.Open(ctx, d.RootKey, e)
+	if err != nil {
+		return nil, err
+	}
+	d.Log.AddSecret(string(key.Disk))
+	keys, err := e.Convention.Keys(key.Disk)
+	if err != nil {
+		return nil, err
+	}
+	defer keys.Clear()
+	d.Log.AddSecret(string(keys.Plaintext))
+	return key, nil
+}
+
+// openedEnvelope returns the envelope of this deployment.
+func (d *Deployment) openedEnvelope() (*wrap.Envelope, error) {
+	e, err := d.readEnvelope()
+	switch {
+	case err != nil:
+		return nil, rest.WithHint(err, "without the envelope nobody can open the image: get it back, or begin another deployment")
+	case e.WDEK != d.WDEK || e.RootKeyCRN != d.Plan.RootKeyCRN || e.Convention != d.kind.convention:
+		return nil, rest.WithHint(fmt.Errorf("%s is not the envelope of this image", d.Plan.Envelope), "get it back, or begin another deployment")
+	}
+	return e, nil
+}
+
+// readEnvelope reads the file of the envelope.
+func (d *Deployment) readEnvelope() (*wrap.Envelope, error) {
+	f, err := d.o.Files.Open(d.Plan.Envelope)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	e, err := wrap.ReadEnvelope(io.NewSectionReader(f, 0, f.Size()))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.Plan.Envelope, err)
+	}
+	return e, nil
+}
+
+// readFile returns the content of a file of n bytes; that of another one is nil.
+func (d *Deployment) readFile(name string, n int64) ([]byte, error) {
+	f, err := d.o.Files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if f.Size() != n {
+		return nil, nil
+	}
+	b := make([]byte, n)
+	_, err = io.ReadFull(io.NewSectionReader(f, 0, n), b)
+	return b, err
+}

@@ -1,0 +1,42 @@
+package deploy
+
+// A Result is what there is when a run has ended well.
+type Result struct {
+	Name             string `json:"name"`
+	Target           string `json:"target"` // [Classic] or [VPC]
+	TemplateID       int    `json:"template_id,omitempty"`
+	GlobalIdentifier string `json:"global_identifier,omitempty"`
+	ImageID          string `json:"image_id,omitempty"` // in VPC
+	Profile          string `json:"profile"`
+	Object           string `json:"object"`
+	ObjectSize       int64  `json:"object_size"`
+	ImageUUID        string `json:"image_uuid"`
+	Envelope         string `json:"envelope"` // the name of the file
+	RootKeyCRN       string `json:"root_key_crn"`
+	Image            string `json:"image,omitempty"` // the name of the file, if it was kept
+	ServerID         int    `json:"server_id,omitempty"`
+	InstanceID       string `json:"instance_id,omitempty"` // in VPC
+	Server           string `json:"server,omitempty"`
+	CorrelationID    string `json:"correlation_id"`
+}
+
+// result tells what there is now.
+func (d *Deployment) result() *Result {
+	r := &Result{
+		Name: d.Plan.Name, Target: d.kind.target, Profile: d.Plan.Profile, Object: d.Plan.Object, ObjectSize: d.ImageSize,
+		ImageUUID: d.ImageUUID, Envelope: d.Plan.Envelope, RootKeyCRN: d.Plan.RootKeyCRN, CorrelationID: d.ID,
+	}
+	if _, ok := d.imageThere(); ok && d.o.KeepImage {
+		r.Image = d.Plan.Image
+	}
+	if d.Image != nil {
+		r.ImageID = d.Image.ID
+	} else {
+		r.TemplateID, r.GlobalIdentifier = d.Template.ID, d.Template.GlobalIdentifier
+	}
+	if o := d.Order; o != nil && d.done(StepWaitOrder) {
+		r.ServerID, r.InstanceID = o.ID, o.Instance
+		r.Server = (&Server{o.Hostname, o.Domain}).name()
+	}
+	return r
+}
