@@ -25,9 +25,10 @@ check:
 	$(GO) vet ./...
 	$(GO) mod verify >/dev/null
 
-# The assembly in the package must be what its generator writes.
+# The assembly in a package must be what its generator writes.
 generated:
 	cd xts/_asm && $(GO) vet . && $(GO) test .
+	cd internal/inflate/_asm && $(GO) vet . && $(GO) test .
 
 # What has no cgo must build everywhere; each system is vetted on one of its machines.
 cross:

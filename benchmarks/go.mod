@@ -12,7 +12,8 @@ require (
 require (
 	github.com/aead/serpent v0.0.0-20160714141033-fba169763ea6 // indirect
 	github.com/google/uuid v1.6.0 // indirect
-	github.com/lima-vm/go-qcow2reader v0.7.1 // indirect
+	github.com/klauspost/compress v1.20.3
+	github.com/lima-vm/go-qcow2reader v0.7.1
 )
 
 replace github.com/luksimg/luksimg => ../

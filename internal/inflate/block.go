@@ -2,15 +2,15 @@ package inflate
 
 import "encoding/binary"
 
-// block decodes the symbols of a block, up to its end or until dst is full. A code
-// for a length and one for a distance take 48 bits at most, which so is what must be
-// in the bit buffer before them.
-func (d *decoder) block(in *input, dst []byte, out int) (int, error) {
-	out, end, err := d.fast(in, dst, out)
-	if end || err != nil {
-		return out, err
-	}
+// slow decodes symbols of a block that fast left: up to its end, or until dst is full or
+// fast can go on. A code for a length and one for a distance take 48 bits at most, which so
+// is what must be in the bit buffer before them.
+func (s *stream) slow() {
+	d, dst, out, in := &s.decoder, s.dst, s.out, &s.in
 	src, pos, b, n := in.src, in.pos, in.b, in.n
+	defer func() {
+		in.pos, in.b, in.n, s.out = pos, b, n, out
+	}()
 	for out < len(dst) {
 		if n < 48 {
 			if len(src)-pos >= 8 {
@@ -29,54 +29,49 @@ func (d *decoder) block(in *input, dst []byte, out int) (int, error) {
 		}
 		e := d.litLen[b&(1<<litLenBits-1)]
 		if e&flagSubtable != 0 {
-			if n < litLenBits {
-				return out, ErrCorrupt
-			}
-			b >>= litLenBits
-			n -= litLenBits
-			e = d.litLen[(e>>16)+uint32(b&(1<<(e&0xff)-1))]
+			e = d.litLen[e>>16&0x7fff+uint32(b>>litLenBits)&(1<<(e&15)-1)]
 		}
-		k := uint(e & 0xff)
+		k := uint(e & 63)
 		if k > n {
-			return out, ErrCorrupt
+			s.err = ErrCorrupt
+			return
 		}
-		if e&flagLiteral != 0 {
-			b >>= k & 63
+		if e&flagSpecial != 0 {
+			if e&flagEnd == 0 {
+				s.err = ErrCorrupt
+				return
+			}
+			b >>= k
 			n -= k
-			dst[out] = byte(e >> 16)
+			s.block = false
+			return
+		}
+		if e&flagMatch == 0 {
+			b >>= k
+			n -= k
+			dst[out] = byte(e >> 14)
 			out++
 			continue
 		}
-		if e&(flagEnd|flagBad) != 0 {
-			if e&flagBad != 0 {
-				return out, ErrCorrupt
-			}
-			b >>= k & 63
-			n -= k
-			break
-		}
-		length := int(e>>16) + int(b&(1<<k-1)>>(e>>8&0xf))
-		b >>= k & 63
+		length := int(e>>22&511) + int(b&(1<<k-1)>>(e>>8&15))
+		b >>= k
 		n -= k
 
 		e = d.dist[b&(1<<distBits-1)]
 		if e&flagSubtable != 0 {
-			if n < distBits {
-				return out, ErrCorrupt
-			}
-			b >>= distBits
-			n -= distBits
-			e = d.dist[(e>>16)+uint32(b&(1<<(e&0xff)-1))]
+			e = d.dist[e>>16&0x7fff+uint32(b>>distBits)&(1<<(e&15)-1)]
 		}
-		k = uint(e & 0xff)
-		if k > n || e&flagBad != 0 {
-			return out, ErrCorrupt
+		k = uint(e & 63)
+		if k > n || e&flagSpecial != 0 {
+			s.err = ErrCorrupt
+			return
 		}
-		dist := int(e>>16) + int(b&(1<<k-1)>>(e>>8&0xf))
-		b >>= k & 63
+		dist := int(e>>16) + int(b&(1<<k-1)>>(e>>8&15))
+		b >>= k
 		n -= k
 		if dist > out {
-			return out, ErrCorrupt
+			s.err = ErrCorrupt
+			return
 		}
 		end := out + length
 		if dist >= 8 && end+8 <= len(dst) {
@@ -94,6 +89,5 @@ func (d *decoder) block(in *input, dst []byte, out int) (int, error) {
 			out += copy(dst[out:end], dst[from:out])
 		}
 	}
-	in.pos, in.b, in.n = pos, b, n
-	return out, nil
+	s.block = false // for dst is full
 }

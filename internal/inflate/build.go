@@ -2,71 +2,92 @@ package inflate
 
 import "math/bits"
 
-// build makes a lookup table for canonical codes of these lengths, 0 for symbols
-// without one. value gives the entry of a symbol without its lengths, and the
-// number of its extra bits. A set of codes that is not complete is taken only if it
-// is a single code of one bit or none at all, as zlib does.
-func build(table []uint32, tableBits uint, lens []uint8, value func(sym int) (uint32, uint8)) bool {
-	var count [maxBits + 1]int
+// build makes a lookup table for canonical codes of these lengths, 0 for symbols without one. values are
+// the entries of the symbols but for the lengths of their codes. A set of codes that is not
+// complete is taken only if it is a single code of one bit or none at all, as zlib does.
+//
+// It leaves in sorted the symbols in the order of their codes, and in count how many have a
+// code of so many bits.
+func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []uint32) bool {
+	d.count = [maxBits + 1]int{}
+	count := &d.count
+	var next [maxBits + 2]int // where the next symbol of a length goes in sorted
 	for _, n := range lens {
-		count[n]++
+		count[n&15]++
 	}
+	codes := len(lens) - count[0]
 	count[0] = 0
-	left, codes := 1, 0
-	var next [maxBits + 2]int // by length: the next code
-	var start [maxBits + 2]int
+	left := 1
 	for n := 1; n <= maxBits; n++ {
 		if left = left<<1 - count[n]; left < 0 {
 			return false
 		}
-		codes += count[n]
-		next[n+1] = (next[n] + count[n]) << 1
-		start[n+1] = start[n] + count[n]
+		next[n+1] = next[n] + count[n]
 	}
-	if left > 0 && (codes > 1 || codes == 1 && count[1] != 1) {
-		return false
-	}
-	var sorted [litLenCodes]uint16 // symbols in the order of their codes
+	sorted := &d.sorted
 	for sym, n := range lens {
 		if n > 0 {
-			sorted[start[n]] = uint16(sym)
-			start[n]++
+			sorted[next[n&15]] = uint16(sym)
+			next[n&15]++
 		}
 	}
-	size := 1 << tableBits
 	if left > 0 {
-		for i := range table[:size] {
-			table[i] = flagBad
+		return buildIncomplete(table[:1<<tableBits], codes, count[1], sorted[0], values)
+	}
+
+	// The first lookup doubles with each bit: what is there is the same whatever the next
+	// bit is, and what is not there yet are longer codes.
+	code, size, syms := uint16(0), 1, sorted[:codes]
+	table[0] = 0
+	for n := uint(1); n <= tableBits; n++ {
+		copy(table[size:2*size], table[:size])
+		size *= 2
+		code <<= 1
+		for _, sym := range syms[:count[n]] {
+			table[bits.Reverse16(code)>>(16-n)] = values[sym] + uint32(n)*codeLen
+			code++
 		}
+		syms = syms[count[n]:]
+	}
+	if len(syms) == 0 {
+		return true
 	}
 	free := size // where the next subtable goes
 	prefix, sub, subBits := -1, 0, uint(0)
-	for _, sym := range sorted[:codes] {
-		n := uint(lens[sym])
-		code := int(bits.Reverse16(uint16(next[n])) >> (16 - n))
-		next[n]++
-		e, extra := value(int(sym))
-		if n <= tableBits {
-			e |= entry(e, n, extra)
-			for i := code; i < size; i += 1 << n {
-				table[i] = e
-			}
-			count[n]--
-			continue
+	n, rest := tableBits, *count
+	for _, sym := range syms {
+		for rest[n] == 0 || n == tableBits {
+			n++
+			code <<= 1
 		}
-		if code&(size-1) != prefix {
-			prefix, sub = code&(size-1), free
-			subBits = subtableBits(&count, n, tableBits)
+		r := int(bits.Reverse16(code) >> (16 - n))
+		code++
+		if r&(size-1) != prefix {
+			prefix, sub = r&(size-1), free
+			subBits = subtableBits(&rest, n, tableBits)
 			if free += 1 << subBits; free > len(table) {
 				return false
 			}
-			table[prefix] = uint32(sub)<<16 | flagSubtable | uint32(subBits)
+			table[prefix] = uint32(sub)<<16 | entrySubtable | uint32(subBits)
 		}
-		count[n]--
-		k := n - tableBits
-		e |= entry(e, k, extra)
-		for i := code >> tableBits; i < 1<<subBits; i += 1 << k {
+		rest[n]--
+		e := values[sym] + uint32(n)*codeLen
+		for i := r >> tableBits; i < 1<<subBits; i += 1 << (n - tableBits) {
 			table[sub+i] = e
+		}
+	}
+	return true
+}
+
+// buildIncomplete makes the table of a single code, of one bit, or of none.
+func buildIncomplete(table []uint32, codes, ofOneBit int, sym uint16, values []uint32) bool {
+	if codes > 1 || codes != ofOneBit {
+		return false
+	}
+	for i := range table {
+		table[i] = entryBad
+		if codes == 1 && i&1 == 0 {
+			table[i] = values[sym] + codeLen
 		}
 	}
 	return true
@@ -87,11 +108,45 @@ func subtableBits(count *[maxBits + 1]int, n, tableBits uint) uint {
 	return k
 }
 
-// entry returns the lengths in the entry of a symbol whose code has n bits, and the number
-// of literals in that of one.
-func entry(e uint32, n uint, extra uint8) uint32 {
-	if e&flagLiteral != 0 {
-		return 1<<8 | uint32(n)
+// join makes the table of joined entries: as the first lookup in litLen, but where a literal
+// is followed by the whole code of another one, or of a length, in the same bits, the entry
+// has both.
+func (d *decoder) join() {
+	copy(d.joined[:], d.litLen[:])
+	var first [litLenBits + 1]uint16 // the first code of a length
+	var start [litLenBits + 2]int    // where its symbols are in sorted
+	for n := 1; n <= litLenBits; n++ {
+		first[n] = (first[n-1] + uint16(d.count[n-1])) << 1
+		start[n+1] = start[n] + d.count[n]
 	}
-	return uint32(n)<<8 | uint32(n+uint(extra))
+	// after doubles as in build, so that it has at the end of each round what follows a
+	// literal with so many bits less than all. A code that is longer adds nothing.
+	var after [1 << (litLenBits - 1)]uint32
+	for n, size := uint(1), 2; n < litLenBits; n, size = n+1, 2*size {
+		copy(after[size/2:size], after[:size/2])
+		code := first[n]
+		for _, sym := range d.sorted[start[n]:start[n+1]] {
+			if sym != endOfBlock {
+				after[bits.Reverse16(code)>>(16-n)] = afterValues[sym] + uint32(n)*codeLen
+			}
+			code++
+		}
+		if start[n+1] == 0 {
+			continue
+		}
+		k := litLenBits - n
+		code = first[k]
+		for _, sym := range d.sorted[start[k]:start[k+1]] {
+			if sym >= endOfBlock {
+				break
+			}
+			e := litLenValues[sym] + uint32(k)*codeLen
+			i := int(bits.Reverse16(code) >> (16 - k))
+			for _, more := range after[:size] {
+				d.joined[i&(1<<litLenBits-1)] = e + more
+				i += 1 << k
+			}
+			code++
+		}
+	}
 }

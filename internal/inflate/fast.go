@@ -5,201 +5,161 @@ import "encoding/binary"
 const (
 	// fastIn is how much input a round of fast looks at, at most: each of two refills takes
 	// up to seven bytes, of eight that it reads.
-	fastIn = 7 + 8
+	fastIn = 16
 
-	// fastOut is how much output it touches, at most: three pairs of literals and a match,
-	// which is copied in steps that most are no longer than: where the end of a short match
-	// is, is hard to predict.
-	fastOut = 6 + 258 + step
+	// fastOut is how much output it touches, at most: six literals, two bytes of an entry
+	// without, and a match, which is copied in steps that most are no longer than: where the
+	// end of a short match is, is hard to predict.
+	fastOut = 8 + 258 + step
+	step    = 32
 )
 
-const step = 32
-
-// worthPairs is the least share of pairs among literals, one in so many, that a table of
-// pairs is made for. A code of k bits stands for a share of 2^-k of all symbols.
-const worthPairs = 8
-
-// pairing reports whether pairs of literals are common, by the lengths of their codes.
-func pairing(lens []uint8) bool {
-	var count [maxBits + 1]int
-	for _, n := range lens {
-		count[n]++
-	}
-	share := 0 // in units of 2^-litLenBits
-	for j := 1; j < litLenBits; j++ {
-		for k := 1; j+k <= litLenBits; k++ {
-			share += count[j] * count[k] << (litLenBits - j - k)
-		}
-	}
-	return share >= 1<<litLenBits/worthPairs
-}
-
-// pair makes the table of pairs: as the first lookup in litLen, but where the code of a
-// second literal is in the same bits the entry has both.
-func (d *decoder) pair() {
-	for i := range d.pairs {
-		e := d.litLen[i]
-		if e&flagLiteral != 0 {
-			k := e & 63
-			next := d.litLen[i>>k]
-			if next&flagLiteral != 0 && next&63 <= litLenBits-k {
-				e = e&0x00ff0000 | next&0x00ff0000<<8 | flagLiteral | 2<<8 | (k + next&63)
-			}
-		}
-		d.pairs[i] = e
-	}
-}
-
-// fast decodes the symbols of a block as block does, without looking at the ends of input
-// and output: it returns at the end of the block, which it reports, or when it comes near
-// one of the others. There are at least 56 bits after a refill. Literals of the first
-// lookup take 33 for three of them, which leaves enough for the 20 of a length; a distance
-// may take 28.
+// fastGeneric decodes the symbols of a block as slow does, without looking at the ends of
+// input and output. It returns at the end of the block, or at what is none of its symbols, or
+// when it comes near one of the other ends: in front of that, for slow to look at it. There
+// are at least 56 bits after a refill. Literals of the first lookup take 33 for three
+// entries, which leaves enough for the 20 of a length; a distance may take 28.
 //
 // It works on arrays whose lengths are known, so that the compiler has few bounds to check.
-func (d *decoder) fast(in *input, dst []byte, out int) (_ int, end bool, err error) {
-	src, pos, b, n := in.src, in.pos, in.b, in.n // of n, the low byte counts
-	if len(src)-pos < fastIn || len(dst)-out < fastOut {
-		return out, false, nil
-	}
-	if d.paired {
-		d.pair()
-	} else {
-		copy(d.pairs[:], d.litLen[:])
-	}
-	src, dst = src[:len(src):len(src)], dst[:len(dst):len(dst)]
-	// Each round starts with a full bit buffer and the first entry, which the last one
-	// began to look up before it copied.
-	// The bits above n, if there are any, are those of the bytes at pos; adding them again
-	// changes nothing.
+func (s *stream) fastGeneric() {
+	src, pos, b, n := s.in.src, s.in.pos, s.in.b, s.in.n // of n, the low 6 bits count
+	dst, out, d := s.dst, s.out, &s.decoder
+	// Each round starts with a full bit buffer and the first entry, which the last one began
+	// to look up before it copied. The bits above n, if there are any, are those of the bytes
+	// at pos; adding them again changes nothing.
 	b |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
-	pos += int((63 - n) >> 3 & 7)
+	pos += int(^n >> 3 & 7)
 	n |= 56
-	e := d.pairs[b&(1<<litLenBits-1)]
+	e := d.joined[b&(1<<litLenBits-1)]
 	for len(src)-pos >= fastIn && len(dst)-out >= fastOut {
-		s := (*[fastIn]byte)(src[pos:])
+		r := (*[fastIn]byte)(src[pos:])
 		w := (*[fastOut]byte)(dst[out:])
-		i, j := uint(0), uint(0) // in s and w
-		if e&flagLiteral != 0 {
+		i, j := uint(0), 0 // in r and w
+		if e&flagMatch == 0 {
 			b >>= e & 63
 			n -= uint(e)
-			binary.LittleEndian.PutUint16(w[0:], uint16(e>>16))
-			j = uint(e >> 8 & 3)
-			e = d.pairs[b&(1<<litLenBits-1)]
-			if e&flagLiteral != 0 {
+			binary.LittleEndian.PutUint16(w[0:], uint16(e>>14))
+			j = int(e >> 12 & 3)
+			e = d.joined[b&(1<<litLenBits-1)]
+			if e&flagMatch == 0 {
 				b >>= e & 63
 				n -= uint(e)
-				binary.LittleEndian.PutUint16(w[j:], uint16(e>>16))
-				j += uint(e >> 8 & 3)
-				e = d.pairs[b&(1<<litLenBits-1)]
-				if e&flagLiteral != 0 {
+				binary.LittleEndian.PutUint16(w[j:], uint16(e>>14))
+				j += int(e >> 12 & 3)
+				e = d.joined[b&(1<<litLenBits-1)]
+				if e&flagMatch == 0 {
+					// Enough bits may not be left for what follows.
 					b >>= e & 63
 					n -= uint(e)
-					binary.LittleEndian.PutUint16(w[j:], uint16(e>>16))
-					j += uint(e >> 8 & 3)
-					e = d.pairs[b&(1<<litLenBits-1)]
-				}
-			}
-			if e&flagLiteral != 0 {
-				b >>= e & 63
-				n -= uint(e)
-				binary.LittleEndian.PutUint16(w[j:], uint16(e>>16))
-				out += int(j + uint(e>>8&3))
-				b |= binary.LittleEndian.Uint64(s[0:]) << (n & 63)
-				pos += int((63 - n) >> 3 & 7)
-				n |= 56
-				e = d.pairs[b&(1<<litLenBits-1)]
-				continue
-			}
-			out += int(j)
-		}
-		if e&(flagSubtable|flagEnd|flagBad) != 0 {
-			if e&flagSubtable != 0 {
-				b >>= litLenBits
-				n -= litLenBits
-				e = d.litLen[e>>16+uint32(b)&(1<<(e&15)-1)]
-				if e&flagLiteral != 0 {
-					b >>= e & 63
-					n -= uint(e)
-					dst[out] = byte(e >> 16)
-					out++
-					b |= binary.LittleEndian.Uint64(s[0:]) << (n & 63)
-					pos += int((63 - n) >> 3 & 7)
+					binary.LittleEndian.PutUint16(w[j:], uint16(e>>14))
+					j += int(e >> 12 & 3)
+					out += j
+					b |= binary.LittleEndian.Uint64(r[0:]) << (n & 63)
+					pos += int(^n >> 3 & 7)
 					n |= 56
-					e = d.pairs[b&(1<<litLenBits-1)]
+					e = d.joined[b&(1<<litLenBits-1)]
 					continue
 				}
 			}
-			if e&flagBad != 0 {
-				return out, false, ErrCorrupt
-			}
-			if e&flagEnd != 0 {
-				b >>= e & 63
-				n -= uint(e)
-				end = true
+			out += j
+		}
+		if e&flagSpecial != 0 {
+			if e&flagSubtable == 0 {
+				s.stuck = true
 				break
 			}
+			e = d.litLen[e>>16&0x7fff+uint32(b>>litLenBits)&(1<<(e&15)-1)]
+			if e&flagSpecial != 0 {
+				s.stuck = true
+				break
+			}
+			if e&flagMatch == 0 {
+				b >>= e & 63
+				n -= uint(e)
+				w[j] = byte(e >> 14)
+				out++
+				b |= binary.LittleEndian.Uint64(r[0:]) << (n & 63)
+				pos += int(^n >> 3 & 7)
+				n |= 56
+				e = d.joined[b&(1<<litLenBits-1)]
+				continue
+			}
 		}
-		length := int(e>>16) + int(b&(1<<(e&63)-1)>>(e>>8&15))
+		w[j] = byte(e >> 14) // if there is a literal in front of the length
+		out += int(e >> 12 & 3)
+		length := int(e>>22&511) + int(b&(1<<(e&63)-1)>>(e>>8&15))
 		b >>= e & 63
 		n -= uint(e)
-		if n&0xff < 28 {
-			b |= binary.LittleEndian.Uint64(s[0:]) << (n & 63)
-			i = (63 - n) >> 3 & 7
+		if n&63 < 28 {
+			b |= binary.LittleEndian.Uint64(r[i:]) << (n & 63)
+			i = ^n >> 3 & 7
 			n |= 56
 		}
 		e = d.dist[b&(1<<distBits-1)]
-		if e&(flagSubtable|flagBad) != 0 {
+		if e&flagSpecial != 0 {
 			if e&flagSubtable != 0 {
-				b >>= distBits
-				n -= distBits
-				e = d.dist[e>>16+uint32(b)&(1<<(e&15)-1)]
+				e = d.dist[e>>16&0x7fff+uint32(b>>distBits)&(1<<(e&15)-1)]
 			}
-			if e&flagBad != 0 {
-				return out, false, ErrCorrupt
+			if e&flagSpecial != 0 {
+				s.bad = true
+				break
 			}
 		}
 		dist := int(e>>16) + int(b&(1<<(e&63)-1)>>(e>>8&15))
 		b >>= e & 63
 		n -= uint(e)
-		b |= binary.LittleEndian.Uint64(s[i:]) << (n & 63)
-		pos += int(i + (63-n)>>3&7)
+		b |= binary.LittleEndian.Uint64(r[i:]) << (n & 63)
+		pos += int(i + ^n>>3&7)
 		n |= 56
-		e = d.pairs[b&(1<<litLenBits-1)]
+		e = d.joined[b&(1<<litLenBits-1)]
 		from := out - dist
 		if from < 0 {
-			return out, false, ErrCorrupt
+			s.bad = true
+			break
 		}
 		stop := out + length
-		switch {
-		case dist >= 8:
-			for {
-				to, match := (*[step]byte)(dst[out:]), (*[step]byte)(dst[from:])
-				binary.LittleEndian.PutUint64(to[0:], binary.LittleEndian.Uint64(match[0:]))
-				binary.LittleEndian.PutUint64(to[8:], binary.LittleEndian.Uint64(match[8:]))
-				binary.LittleEndian.PutUint64(to[16:], binary.LittleEndian.Uint64(match[16:]))
-				binary.LittleEndian.PutUint64(to[24:], binary.LittleEndian.Uint64(match[24:]))
-				if out, from = out+step, from+step; out >= stop {
-					break
-				}
-			}
-		case dist == 1 && length <= 32:
-			v := uint64(dst[from]) * 0x0101010101010101
-			for {
-				binary.LittleEndian.PutUint64(dst[out:], v)
-				if out += 8; out >= stop {
-					break
-				}
-			}
-		default:
-			// Each round there is twice as much to copy from.
-			for out < stop {
-				out += copy(dst[out:stop], dst[from:out])
+		if dist < 16 {
+			repeat(dst, out, dist, length)
+			out = stop
+			continue
+		}
+		for {
+			to, match := (*[step]byte)(dst[out:]), (*[step]byte)(dst[from:])
+			*(*[16]byte)(to[:]) = *(*[16]byte)(match[:])
+			*(*[16]byte)(to[16:]) = *(*[16]byte)(match[16:])
+			if out, from = out+step, from+step; out >= stop {
+				break
 			}
 		}
 		out = stop
 	}
 	n &= 63
-	in.pos, in.b, in.n = pos, b&(1<<n-1), n
-	return out, end, nil
+	s.in.pos, s.in.b, s.in.n, s.out = pos, b&(1<<n-1), n, out
+}
+
+// room reports whether fast has room to start.
+func (s *stream) room() bool { return len(s.in.src)-s.in.pos >= fastIn && len(s.dst)-s.out >= fastOut }
+
+// repeats has for a distance of less than 8 the factor that repeats so many bytes, and how
+// many of 8 bytes are whole repetitions.
+var repeats = [8]struct {
+	factor uint64
+	whole  int
+}{1: {0x0101010101010101, 8}, 2: {0x0001000100010001, 8}, 3: {0x0001000001000001, 6}, 4: {0x0000000100000001, 8},
+	5: {0x0000010000000001, 5}, 6: {0x0001000000000001, 6}, 7: {0x0100000000000001, 7}}
+
+// repeat copies a match at a distance of less than 16 to out, and up to 8 bytes more.
+func repeat(dst []byte, out, dist, length int) {
+	from, stop := out-dist, out+length
+	if dist >= 8 {
+		for ; out < stop; from, out = from+8, out+8 {
+			binary.LittleEndian.PutUint64(dst[out:], binary.LittleEndian.Uint64(dst[from:]))
+		}
+		return
+	}
+	r := &repeats[dist&7]
+	v := binary.LittleEndian.Uint64(dst[from:]) & (1<<(8*dist&63) - 1) * r.factor
+	for ; out < stop; out += r.whole {
+		binary.LittleEndian.PutUint64(dst[out:], v)
+	}
 }

@@ -1,7 +1,8 @@
 // Package inflate decompresses raw deflate streams (RFC 1951) from memory to
 // memory. The output is one slice whose length is known beforehand, so matches are
 // copied within it and no window is kept; that, and a bit buffer of 64 bits, makes
-// it faster than a decompressor of streams.
+// it faster than a decompressor of streams. Two streams are decoded in turns faster than
+// one after the other.
 package inflate
 
 import (
@@ -18,21 +19,36 @@ const (
 	litLenCodes = 288
 	distCodes   = 32
 	lenCodes    = 19
+	endOfBlock  = 256 // a symbol
 
 	litLenBits = 11 // of the first lookup
 	distBits   = 9
 	preBits    = 7
 )
 
-// A table entry is 32 bits: the low 8 are how many bits of input it takes in all,
-// code and extra bits; the next 4 how many of these are the code, or how many literals
-// there are; then flags; the upper 16 are the literals, the base of a length or distance,
-// or the start of a subtable, whose index bits are then in the low 8.
+// A table entry is 32 bits. The low 6 are how many bits of input it takes in all, codes and
+// extra bits, also those of a lookup before; 4 from bit 8 on are how many of these are codes.
+//
+//   - In the tables of literals and lengths, 2 bits from 12 on are how many literals there
+//     are. From bit 14 on is a literal, from bit 22 on another one or, with flagMatch, the
+//     base of a length. A literal may be followed by a length in one entry.
+//   - In the table of distances, the upper 16 bits are the base of a distance.
+//   - With flagSpecial it is neither. With flagSubtable the upper 16 bits are where the
+//     subtable starts, and the low 4 the bits of its index. Else it is the end of the block
+//     with flagEnd, and no code of this format without. It comes with flagMatch, which so
+//     is in all entries that are not literals alone.
+//
+// The assembly knows this.
 const (
-	flagLiteral  = 1 << 15
-	flagSubtable = 1 << 14
-	flagEnd      = 1 << 13
-	flagBad      = 1 << 12
+	codeLen       = 1<<8 | 1 // a bit of a code
+	flagSubtable  = 1 << 6
+	flagSpecial   = 1 << 7
+	oneLiteral    = 1 << 12
+	flagEnd       = 1 << 12 // with flagSpecial
+	flagMatch     = 1 << 31
+	entryBad      = flagSpecial | flagMatch
+	entryEnd      = flagSpecial | flagMatch | flagEnd
+	entrySubtable = flagSpecial | flagMatch | flagSubtable
 )
 
 var (
@@ -46,49 +62,128 @@ var (
 // A decoder holds the tables of one block. Subtables follow the first lookup: their
 // room is what zlib's "enough" computes for these sizes, rounded up.
 type decoder struct {
-	litLen [1<<litLenBits + 1024]uint32
-	dist   [1<<distBits + 512]uint32
-	pairs  [1 << litLenBits]uint32 // the first lookup of fast
-	paired bool                    // whether it is worth having pairs there
-	pre    [1 << preBits]uint32
-	lens   [litLenCodes + distCodes]uint8
+	litLen  [1<<litLenBits + 1024]uint32
+	dist    [1<<distBits + 512]uint32
+	joined  [1 << litLenBits]uint32 // the first lookup of fast
+	pre     [1 << preBits]uint32
+	lens    [litLenCodes + distCodes]uint8
+	literal bool                // most symbols are literals
+	sorted  [litLenCodes]uint16 // what build leaves
+	count   [maxBits + 1]int
 }
-
-var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 // Decode fills dst with what the deflate stream at the start of src gives, and
 // returns how many bytes that are: less than len(dst) if the stream ends before. It
 // stops when dst is full, and does not look at what follows.
 func Decode(dst, src []byte) (int, error) {
-	d := decoders.Get().(*decoder)
-	defer decoders.Put(d)
-	in := input{src: src}
-	out := 0
-	for out < len(dst) {
-		in.refill()
-		if in.n < 3 {
-			return out, ErrCorrupt
-		}
-		final, kind := in.take(1), in.take(2)
-		var err error
-		switch kind {
-		case 0:
-			out, err = in.stored(dst, out)
-		case 1:
-			d.fixed()
-			out, err = d.block(&in, dst, out)
-		case 2:
-			if err = d.dynamic(&in); err == nil {
-				out, err = d.block(&in, dst, out)
-			}
-		default:
-			err = ErrCorrupt
-		}
-		if err != nil || final == 1 {
-			return out, err
-		}
+	p := pairs.Get().(*pair)
+	defer p.free()
+	s := &p[0]
+	s.start(dst, src)
+	for s.next() {
+		s.fast()
 	}
-	return out, nil
+	return s.out, s.err
+}
+
+// DecodePair is Decode of two streams, which are decoded in turns: while one waits for
+// memory or for a result, the other goes on. The destinations must not overlap.
+func DecodePair(dstA, srcA, dstB, srcB []byte) (nA, nB int, errA, errB error) {
+	p := pairs.Get().(*pair)
+	defer p.free()
+	a, b := &p[0], &p[1]
+	a.start(dstA, srcA)
+	b.start(dstB, srcB)
+	moreA, moreB := a.next(), b.next()
+	for moreA && moreB {
+		p.fast()
+		moreA, moreB = a.next(), b.next()
+	}
+	for ; moreA; moreA = a.next() {
+		a.fast()
+	}
+	for ; moreB; moreB = b.next() {
+		b.fast()
+	}
+	return a.out, b.out, a.err, b.err
+}
+
+// A pair is two streams that may be decoded in turns.
+type pair [2]stream
+
+var pairs = sync.Pool{New: func() any { return new(pair) }}
+
+// free gives p back, without what it was made for.
+func (p *pair) free() {
+	for i := range p {
+		p[i].in, p[i].dst = input{}, nil
+	}
+	pairs.Put(p)
+}
+
+// A stream is what is decoded and how far that is.
+type stream struct {
+	decoder
+	in    input
+	dst   []byte
+	out   int
+	block bool // in a block of codes
+	stuck bool // fast is at what is no symbol for it
+	bad   bool // fast found an error
+	final bool // in the last block
+	err   error
+}
+
+func (s *stream) start(dst, src []byte) {
+	s.in, s.dst, s.out, s.err = input{src: src}, dst, 0, nil
+	s.block, s.stuck, s.bad, s.final = false, false, false, false
+}
+
+// next goes on to where fast can go on, and reports whether there is such a place: else
+// the stream ended, or dst is full, or there is an error.
+func (s *stream) next() bool {
+	for s.err == nil {
+		if s.bad {
+			s.err = ErrCorrupt
+			return false
+		}
+		if s.block {
+			if !s.stuck && s.room() {
+				return true
+			}
+			s.stuck = false
+			s.slow()
+			continue
+		}
+		if s.final || s.out == len(s.dst) {
+			return false
+		}
+		s.header()
+	}
+	return false
+}
+
+// header reads the start of a block, and all of one that is not compressed.
+func (s *stream) header() {
+	in := &s.in
+	in.refill()
+	if in.n < 3 {
+		s.err = ErrCorrupt
+		return
+	}
+	s.final = in.take(1) == 1
+	switch in.take(2) {
+	case 0:
+		s.out, s.err = in.stored(s.dst, s.out)
+	case 1:
+		s.fixed()
+		s.block = true
+	case 2:
+		s.err = s.dynamic(in)
+		s.block = true
+	default:
+		s.err = ErrCorrupt
+	}
 }
 
 // input is the bits that were not used yet: n in b, lowest first, and then src from
@@ -167,15 +262,17 @@ func (d *decoder) dynamic(in *input) error {
 		}
 		lens[lenOrder[i]] = uint8(in.take(3))
 	}
-	if !build(d.pre[:], preBits, lens[:], func(sym int) (uint32, uint8) { return uint32(sym) << 16, 0 }) {
+	if !d.build(d.pre[:], preBits, lens[:], preValues[:]) {
 		return ErrCorrupt
 	}
 	all := d.lens[:nlit+ndist]
 	for i := 0; i < len(all); {
-		in.refill()
+		if in.n < preBits+7 {
+			in.refill()
+		}
 		e := d.pre[in.b&(1<<preBits-1)]
-		k := uint(e & 0xff)
-		if e&flagBad != 0 || in.n < k {
+		k := uint(e & 63)
+		if e&flagSpecial != 0 || in.n < k {
 			return ErrCorrupt
 		}
 		in.take(k)
@@ -236,26 +333,60 @@ func (d *decoder) fixed() {
 
 // codes makes the tables of the codes with these lengths.
 func (d *decoder) codes(litLen, dist []uint8) error {
-	ok := build(d.litLen[:], litLenBits, litLen, func(sym int) (uint32, uint8) {
-		switch {
-		case sym < 256:
-			return uint32(sym)<<16 | flagLiteral, 0
-		case sym == 256:
-			return flagEnd, 0
-		case sym-257 < len(lengthBase):
-			return uint32(lengthBase[sym-257]) << 16, lengthBits[sym-257]
-		}
-		return flagBad, 0
-	})
-	ok = ok && build(d.dist[:], distBits, dist, func(sym int) (uint32, uint8) {
-		if sym < len(distBase) {
-			return uint32(distBase[sym]) << 16, distExtra[sym]
-		}
-		return flagBad, 0
-	})
-	if !ok {
+	if !d.build(d.litLen[:], litLenBits, litLen, litLenValues[:]) {
 		return ErrCorrupt
 	}
-	d.paired = pairing(litLen[:256])
+	d.join()
+	d.literal = mostlyLiterals(litLen)
+	if !d.build(d.dist[:], distBits, dist, distValues[:]) {
+		return ErrCorrupt
+	}
 	return nil
+}
+
+// mostlyLiterals reports whether seven of eight symbols or more are literals, by the lengths
+// of the codes: one of n bits is for a share of 2^-n of all symbols.
+func mostlyLiterals(lens []uint8) bool {
+	share := 0
+	for _, n := range lens[:endOfBlock] {
+		share += 1 << maxBits >> n & (1<<maxBits - 1)
+	}
+	return share >= 1<<maxBits*7/8
+}
+
+// The entries of the symbols, without the lengths of their codes.
+var preValues, litLenValues, distValues = values()
+
+// afterValues are what the symbols add to the entry of a literal in front of them.
+var afterValues = func() (after [litLenCodes]uint32) {
+	after = litLenValues
+	for i := range endOfBlock {
+		after[i] = uint32(i)<<22 | oneLiteral
+	}
+	return
+}()
+
+func values() (pre [lenCodes]uint32, litLen [litLenCodes]uint32, dist [distCodes]uint32) {
+	for i := range pre {
+		pre[i] = uint32(i) << 16
+	}
+	for i := range litLen {
+		switch {
+		case i < 256:
+			litLen[i] = uint32(i)<<14 | oneLiteral
+		case i == 256:
+			litLen[i] = entryEnd
+		case i-257 < len(lengthBase):
+			litLen[i] = flagMatch | uint32(lengthBase[i-257])<<22 | uint32(lengthBits[i-257])
+		default:
+			litLen[i] = entryBad
+		}
+	}
+	for i := range dist {
+		dist[i] = entryBad
+		if i < len(distBase) {
+			dist[i] = uint32(distBase[i])<<16 | uint32(distExtra[i])
+		}
+	}
+	return
 }

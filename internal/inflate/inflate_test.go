@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -50,7 +52,9 @@ func deflate(t testing.TB, b []byte, level int) []byte {
 	return z.Bytes()
 }
 
-func TestDecode(t *testing.T) {
+func TestDecode(t *testing.T) { paths(func(string) { testDecode(t) }) }
+
+func testDecode(t *testing.T) {
 	for name, text := range texts() {
 		for _, level := range []int{flate.HuffmanOnly, 0, 1, 6, 9} {
 			z := deflate(t, text, level)
@@ -84,40 +88,144 @@ func TestDecodeTruncated(t *testing.T) {
 	}
 }
 
-// FuzzDecode compares with the standard library: the same bytes, and an error where
-// that has one.
-func FuzzDecode(f *testing.F) {
-	for _, text := range texts() {
-		f.Add(deflate(f, text[:min(len(text), 2000)], 6), uint16(2000))
-		f.Add(deflate(f, text[:min(len(text), 300)], flate.HuffmanOnly), uint16(100))
-		f.Add(deflate(f, text[:min(len(text), 20_000)], 9), uint16(20_000))
+// paths runs f with the assembly, if there is any, and without.
+func paths(f func(path string)) {
+	f("default")
+	if useAssembly {
+		useAssembly = false
+		defer func() { useAssembly = true }()
+		f("generic")
 	}
-	f.Fuzz(func(t *testing.T, z []byte, size uint16) {
-		want := make([]byte, size)
-		r := flate.NewReader(bytes.NewReader(z))
-		wantN, wantErr := io.ReadFull(r, want)
+}
+
+// TestMalformed flips each bit of streams, and cuts them off at each byte: what the standard
+// library takes for an error is one, and nothing else is.
+func TestMalformed(t *testing.T) {
+	all := texts()
+	for _, name := range []string{"lines", "half", "period"} {
+		text := all[name][:400]
+		for _, level := range []int{flate.HuffmanOnly, 9} {
+			z := deflate(t, text, level)
+			for i := range 8 * len(z) {
+				z[i/8] ^= 1 << (i % 8)
+				compare(t, z, z, len(text)+400)
+				z[i/8] ^= 1 << (i % 8)
+			}
+			for i := range z {
+				compare(t, z[:i], z, len(text)+400)
+			}
+		}
+	}
+}
+
+// TestDecodePair decodes each text beside each other one.
+func TestDecodePair(t *testing.T) {
+	type packed struct{ text, z []byte }
+	var all []packed
+	for _, text := range texts() {
+		text = text[:min(len(text), 1<<16)]
+		all = append(all, packed{text, deflate(t, text, 6)}, packed{text[:len(text)/2], deflate(t, text, 1)})
+	}
+	paths(func(path string) {
+		for _, a := range all {
+			for _, b := range all {
+				dstA, dstB := make([]byte, len(a.text)), make([]byte, len(b.text))
+				nA, nB, errA, errB := DecodePair(dstA, a.z, dstB, b.z)
+				if nA != len(dstA) || nB != len(dstB) || errA != nil || errB != nil || !bytes.Equal(dstA, a.text) || !bytes.Equal(dstB, b.text) {
+					t.Fatalf("%s: %d and %d bytes, %v, %v; want %d and %d", path, nA, nB, errA, errB, len(dstA), len(dstB))
+				}
+			}
+		}
+	})
+}
+
+// TestBounds has what is behind the destination, which is written to in wide steps, stay.
+func TestBounds(t *testing.T) {
+	paths(func(path string) {
+		for name, text := range texts() {
+			text = text[:min(len(text), 3000)]
+			z := deflate(t, text, 6)
+			for size := max(len(text)-400, 0); size <= len(text); size++ {
+				a, b := bytes.Repeat([]byte{0xa5}, size+600), bytes.Repeat([]byte{0xa5}, size+600)
+				DecodePair(a[:size], z, b[:size], z)
+				Decode(a[:size], z)
+				for _, dst := range [][]byte{a, b} {
+					if !bytes.Equal(dst[:size], text[:size]) || len(bytes.Trim(dst[size:], "\xa5")) > 0 {
+						t.Fatalf("%s, %s: other bytes at %d", path, name, size)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestAllocations(t *testing.T) {
+	text := texts()["lines"][:1<<16]
+	z := deflate(t, text, 6)
+	a, b := make([]byte, len(text)), make([]byte, len(text))
+	DecodePair(a, z, b, z)
+	if n := testing.AllocsPerRun(100, func() { Decode(a, z); DecodePair(a, z, b, z) }); n >= 1 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// compare checks what Decode and DecodePair, beside another stream, make of z by the standard
+// library: the same bytes, and an error where that has one.
+func compare(t *testing.T, z, other []byte, size int) {
+	want := make([]byte, size)
+	wantN, wantErr := io.ReadFull(flate.NewReader(bytes.NewReader(z)), want)
+	paths(func(path string) {
 		got := make([]byte, size)
 		n, err := Decode(got, z)
-		if !bytes.Equal(got[:min(n, wantN)], want[:min(n, wantN)]) {
-			t.Fatal("other bytes")
+		verdict(t, path, got, n, err, want, wantN, wantErr)
+		first, second, beside := make([]byte, size), make([]byte, size), make([]byte, size)
+		nA, nO, errA, errO := DecodePair(first, z, beside, other)
+		verdict(t, path+", first", first, nA, errA, want, wantN, wantErr)
+		nP, nB, errP, errB := DecodePair(beside, other, second, z)
+		verdict(t, path+", second", second, nB, errB, want, wantN, wantErr)
+		if nO != nP || errO != errP {
+			t.Fatalf("%s: %d bytes, %v of the other one, or %d, %v", path, nO, errO, nP, errP)
 		}
-		if wantErr == io.EOF || wantErr == io.ErrUnexpectedEOF {
-			// The stream ended, or the input did, which is an error here unless dst
-			// was full by then: the standard library is behind with its output.
-			if n < wantN || n != wantN && n < len(got) && err == nil {
-				t.Fatalf("%d bytes, %v, want %d", n, err, wantN)
-			}
-			return
+	})
+}
+
+func verdict(t *testing.T, path string, got []byte, n int, err error, want []byte, wantN int, wantErr error) {
+	t.Helper()
+	if !bytes.Equal(got[:min(n, wantN)], want[:min(n, wantN)]) {
+		t.Fatalf("%s: other bytes", path)
+	}
+	if wantErr == io.EOF || wantErr == io.ErrUnexpectedEOF {
+		// The stream ended, or the input did, which is an error here unless dst
+		// was full by then: the standard library is behind with its output.
+		if n < wantN || n != wantN && n < len(got) && err == nil {
+			t.Fatalf("%s: %d bytes, %v, want %d", path, n, err, wantN)
 		}
-		if wantErr != nil {
-			if err == nil {
-				t.Fatalf("%d bytes and no error, want %v", n, wantErr)
-			}
-			return
+		return
+	}
+	if wantErr != nil {
+		if err == nil {
+			t.Fatalf("%s: %d bytes and no error, want %v", path, n, wantErr)
 		}
-		if err != nil || n != wantN || !bytes.Equal(got, want) {
-			t.Fatalf("%d bytes, %v, want %d", n, err, wantN)
-		}
+		return
+	}
+	if err != nil || n != wantN || !bytes.Equal(got, want) {
+		t.Fatalf("%s: %d bytes, %v, want %d", path, n, err, wantN)
+	}
+}
+
+// FuzzDecode compares with the standard library, one stream alone and both in turns.
+func FuzzDecode(f *testing.F) {
+	all := texts()
+	names := slices.Sorted(maps.Keys(all))
+	for i, name := range names {
+		text, other := all[name], all[names[(i+1)%len(names)]]
+		other = other[:min(len(other), 5000)]
+		f.Add(deflate(f, text[:min(len(text), 2000)], 6), deflate(f, other, 6), uint16(2000))
+		f.Add(deflate(f, text[:min(len(text), 300)], flate.HuffmanOnly), deflate(f, other, 9), uint16(100))
+		f.Add(deflate(f, text[:min(len(text), 20_000)], 9), deflate(f, other, 1), uint16(20_000))
+	}
+	f.Fuzz(func(t *testing.T, z, other []byte, size uint16) {
+		compare(t, z, other, int(size))
 	})
 }
 
