@@ -51,10 +51,9 @@ func (d *Deployment) check(ctx context.Context, _ time.Time) error {
 // checkAuthorizations looks for what the services of the cloud need. An image imports
 // without some of them, and no server starts from it.
 func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error {
-	// The instance of Object Storage is not known here: one for any will do.
 	need := account.Authorizations(key.Account, key, d.kind.target == VPC, "")
 	if d.kind.target == VPC {
-		need = need[:2]
+		need = need[:2] // the last is to read Object Storage, whose instance is not known here
 	}
 	for _, a := range need {
 		switch ok, err := d.findPolicy(ctx, key.Account, a); {
