@@ -38,35 +38,72 @@ func (d *Disk) compressedRange(e uint64, at int64) (off, n int64, err error) {
 // buffers hold compressed data while they are decoded.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// decompress fills dst, which is one cluster, with a compressed cluster.
-func (d *Disk) decompress(dst []byte, r disk.Run) error {
+// readCompressed returns the bytes of a compressed cluster, in a buffer that the caller gives
+// back, and where they are in the file.
+func (d *Disk) readCompressed(r disk.Run) (buf *[]byte, src []byte, off int64, err error) {
 	off, n, err := d.compressedRange(r.Key, r.At)
 	if err != nil {
-		return err
+		return nil, nil, 0, err
 	}
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	buf = buffers.Get().(*[]byte)
 	if int64(cap(*buf)) < n {
 		// Few clusters are longer than this, so that most buffers are made once.
 		*buf = make([]byte, max(n, d.h.clusterSize()))
 	}
-	src := (*buf)[:n]
+	src = (*buf)[:n]
 	if _, err := readFull(d.file.R, src, off); err != nil {
+		buffers.Put(buf)
+		return nil, nil, 0, err
+	}
+	return buf, src, off, nil
+}
+
+// decompress fills dst, which is one cluster, with a compressed cluster.
+func (d *Disk) decompress(dst []byte, r disk.Run) error {
+	buf, src, off, err := d.readCompressed(r)
+	if err != nil {
 		return err
 	}
+	defer buffers.Put(buf)
 	if d.h.compression == compressionZstd {
-		err = decodeZstd(dst, src)
-	} else {
-		var got int
-		if got, err = inflate.Decode(dst, src); err == nil && got < len(dst) {
-			err = errShort
-		}
+		return clusterError(decodeZstd(dst, src), dst, src, off)
 	}
+	got, err := inflate.Decode(dst, src)
+	return inflated(got, err, dst, src, off)
+}
+
+// inflatePair is decompress of two clusters, which are of zlib.
+func (d *Disk) inflatePair(dstA []byte, a disk.Run, dstB []byte, b disk.Run) (errA, errB error) {
+	bufA, srcA, offA, err := d.readCompressed(a)
 	if err != nil {
-		return &image.FormatError{Format: "qcow2", Offset: off, Field: "compressed cluster", Value: fmt.Sprintf("%d bytes (%v)", n, err),
-			Want: fmt.Sprintf("data that give %d bytes", len(dst))}
+		return err, nil
 	}
-	return nil
+	defer buffers.Put(bufA)
+	bufB, srcB, offB, err := d.readCompressed(b)
+	if err != nil {
+		got, errA := inflate.Decode(dstA, srcA)
+		return inflated(got, errA, dstA, srcA, offA), err
+	}
+	defer buffers.Put(bufB)
+	gotA, gotB, errA, errB := inflate.DecodePair(dstA, srcA, dstB, srcB)
+	return inflated(gotA, errA, dstA, srcA, offA), inflated(gotB, errB, dstB, srcB, offB)
+}
+
+// inflated returns the error of a cluster that gave got bytes, which are to fill it.
+func inflated(got int, err error, dst, src []byte, off int64) error {
+	if err == nil && got < len(dst) {
+		err = errShort
+	}
+	return clusterError(err, dst, src, off)
+}
+
+// clusterError tells which cluster err, if it is one, is about.
+func clusterError(err error, dst, src []byte, off int64) error {
+	if err == nil {
+		return nil
+	}
+	return &image.FormatError{Format: "qcow2", Offset: off, Field: "compressed cluster", Value: fmt.Sprintf("%d bytes (%v)", len(src), err),
+		Want: fmt.Sprintf("data that give %d bytes", len(dst))}
 }
 
 // decodeZstd fills dst with what one or more zstd frames give. What follows them may

@@ -116,6 +116,9 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, 
 	d.pages = disk.Pages{Format: "qcow2", Size: min(h.clusterSize(), maxPage)}
 	d.disk = disk.Disk{Format: "qcow2", Size: h.size, Locate: d.locate, MetadataOnly: opts.MetadataOnly,
 		Unpack: d.decompress, Units: decoded.New[disk.Unit](h.clusterSize())}
+	if h.compression != compressionZstd {
+		d.disk.UnpackPair = d.inflatePair
+	}
 	if h.crypt != cryptNone {
 		d.disk.Locked, d.disk.ReadData = d.locked, d.readEncrypted
 	}

@@ -44,6 +44,10 @@ type Disk struct {
 	// Unpack decompresses the unit that a run of [Packed] is part of into dst.
 	Unpack func(dst []byte, r Run) error
 
+	// UnpackPair is Unpack of two units, for a format that has both sooner at once. It may be
+	// nil.
+	UnpackPair func(dstA []byte, a Run, dstB []byte, b Run) (errA, errB error)
+
 	// Units keeps the units that were decompressed last. It is nil for a format without.
 	Units *decoded.Cache[Unit]
 }
@@ -103,7 +107,7 @@ func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 		if err != nil {
 			return done, err
 		}
-		n, err := d.read(p[done:][:r.N], r, pos)
+		n, err := d.readSome(p[done:], r, pos, off+int64(len(p)))
 		done += n
 		if err != nil {
 			return done, err
@@ -118,6 +122,26 @@ func (d *Disk) readable() error {
 		return fmt.Errorf("%s: the image was opened for its metadata only", d.Format)
 	}
 	return nil
+}
+
+// readSome reads the run at pos into the start of p, and the one after it, which ends at end
+// or before, if both are whole units that can be decompressed at once.
+func (d *Disk) readSome(p []byte, r Run, pos, end int64) (int, error) {
+	if d.UnpackPair == nil || !r.wholeUnit() || pos+r.N >= end {
+		return d.read(p[:r.N], r, pos)
+	}
+	next, err := d.Next(pos+r.N, end)
+	if err != nil || !next.wholeUnit() {
+		return d.read(p[:r.N], r, pos) // an error is found again
+	}
+	errA, errB := d.UnpackPair(p[:r.N], r, p[r.N:][:next.N], next)
+	if errA != nil {
+		return 0, r.File.wrap(errA)
+	}
+	if errB != nil {
+		return int(r.N), next.File.wrap(errB)
+	}
+	return int(r.N + next.N), nil
 }
 
 // read reads the run at pos.

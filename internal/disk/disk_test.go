@@ -33,6 +33,9 @@ func build(kinds string, parent []byte) (*Disk, []byte) {
 		copy(dst, host[r.Key*unit:][:unit])
 		return nil
 	}
+	d.UnpackPair = func(dstA []byte, a Run, dstB []byte, b Run) (errA, errB error) {
+		return d.Unpack(dstA, a), d.Unpack(dstB, b)
+	}
 	d.Locate = func(pos, end int64) (Run, error) {
 		i, within := pos/unit, pos%unit
 		r := Run{N: min(unit-within, end-pos)}
@@ -179,6 +182,34 @@ func TestPages(t *testing.T) {
 	for _, off := range []int64{-1, int64(len(b)), 1 << 40} {
 		if _, err := c.Page(f, int64(len(b)), off); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("at %d: %v", off, err)
+		}
+	}
+}
+
+// TestUnpackPair reads units in pairs, one of which is corrupt: what is before it is read.
+func TestUnpackPair(t *testing.T) {
+	corrupt := errors.New("corrupt")
+	for bad := range uint64(6) {
+		d, want := build("ccccdcc", nil)
+		pairs, unpack := 0, d.Unpack
+		d.Unpack = func(dst []byte, r Run) error {
+			if r.Key == bad {
+				return corrupt
+			}
+			return unpack(dst, r)
+		}
+		d.UnpackPair = func(dstA []byte, a Run, dstB []byte, b Run) (errA, errB error) {
+			pairs++
+			return d.Unpack(dstA, a), d.Unpack(dstB, b)
+		}
+		p := make([]byte, d.Size)
+		n, err := d.ReadAt(p, 0)
+		wantN, wantErr, wantPairs := int(bad)*unit, corrupt, 1+int(min(bad, 2)/2)
+		if bad == 4 { // which is not packed
+			wantN, wantErr = len(p), nil
+		}
+		if n != wantN || !errors.Is(err, wantErr) || !bytes.Equal(p[:n], want[:n]) || pairs != wantPairs {
+			t.Errorf("%d is corrupt: %d bytes, %v, in %d pairs; want %d, %v, %d", bad, n, err, pairs, wantN, wantErr, wantPairs)
 		}
 	}
 }

@@ -37,6 +37,9 @@ func (r *Run) Joins(next Run) bool {
 	return true
 }
 
+// wholeUnit reports whether r is all of a unit that is compressed.
+func (r *Run) wholeUnit() bool { return r.Kind == Packed && r.N == r.UnitSize }
+
 // maxSteps bounds how many runs are joined, so that a caller who looks whether a job was
 // cancelled does not wait long for the next one: each may take the read of a page of a table.
 const maxSteps = 256
