@@ -47,7 +47,9 @@ func ExampleEncrypt() {
 	}
 	defer os.RemoveAll(dir)
 	src, dst := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.luks")
-	if err := os.WriteFile(src, []byte("this would be a disk"), 0o600); err != nil {
+	disk := make([]byte, 512)
+	copy(disk, "this would be a disk")
+	if err := os.WriteFile(src, disk, 0o600); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -27,9 +27,18 @@ type StateFile string
 // maxState bounds a state file: a download keeps 40 bytes a part.
 const maxState = 4 << 20
 
+// oldTemporary is what a StateFile that was being written ended with in earlier versions. A
+// link of that name is there to have one of them write elsewhere.
+const oldTemporary = ".tmp"
+
 // Load implements [StateStore]. A file that somebody else wrote, or could have changed, is an
-// error.
-func (f StateFile) Load() ([]byte, error) { return output.ReadOurs(string(f), maxState) }
+// error, and so is a link that was planted for the file while it is written.
+func (f StateFile) Load() ([]byte, error) {
+	if err := output.RefuseLink(string(f) + oldTemporary); err != nil {
+		return nil, err
+	}
+	return output.ReadOurs(string(f), maxState)
+}
 
 // Save implements [StateStore].
 func (f StateFile) Save(b []byte) error { return output.WriteFile(string(f), b, 0o600) }

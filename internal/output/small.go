@@ -50,6 +50,14 @@ func ReadOurs(name string, limit int64) ([]byte, error) {
 	return b, err
 }
 
+// RefuseLink returns an error that matches [ErrNotOurs] if name is a link, wherever it leads.
+func RefuseLink(name string) error {
+	if fi, err := system.Lstat(name); err == nil && fi.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("%s: %w: it is a symbolic link", name, ErrNotOurs)
+	}
+	return nil
+}
+
 // Remove removes a file, durably. It is no error if there is none.
 func Remove(name string) error {
 	if err := system.Remove(name); err != nil {

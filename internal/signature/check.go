@@ -2,10 +2,13 @@ package signature
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"hash/crc32"
+	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // What follows looks a second time where a magic number is short, or is none.
@@ -155,6 +158,90 @@ func checksums(f *file) bool {
 	n := strings.IndexFunc(f.text, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) })
 	return slices.Contains([]int{32, 40, 56, 64, 96, 128}, n) && strings.IndexByte(" *", f.text[n]) >= 0
 }
+
+// uuencoded: three digits of the file's mode follow.
+func uuencoded(f *file) bool {
+	mode := start(strings.TrimPrefix(f.text, "begin "), 4)
+	_, ok := octal([]byte(mode))
+	return ok && len(mode) == 4 && mode[3] == ' '
+}
+
+// plainText: the file is text at its start and its end. A disk has whole sectors, and may be
+// full of text; a file of text ends where the text does.
+func plainText(f *file) bool {
+	const sector = 512
+	return f.size%sector != 0 && isText(f.head) && isText(f.tail)
+}
+
+// isText tells whether b is text in ASCII or UTF-8, of which the first and the last character
+// may be cut off.
+func isText(b []byte) bool {
+	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	for i := 0; i < utf8.UTFMax-1 && len(b) > 0 && !utf8.RuneStart(b[0]); i++ {
+		b = b[1:]
+	}
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			return !utf8.FullRune(b)
+		case r < ' ' && !strings.ContainsRune("\t\r\n\f", r), r == 0x7f:
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// zlib: RFC 1950: deflate in a window of 32 KiB, without a dictionary, and a sum of five bits.
+// The first block of the stream must decode, as far as it is here.
+func zlib(f *file) bool {
+	h := be.Uint16(f.at(0, 2))
+	if h>>8 != 0x78 || h&0x20 != 0 || h%31 != 0 {
+		return false
+	}
+	const enough = 64 // bytes that chance does not decode to
+	n, err := io.CopyN(io.Discard, flate.NewReader(bytes.NewReader(f.head[2:])), enough)
+	return n == enough && err == nil
+}
+
+// zipEnd: the file ends with the record of the end of the directory, and with its comment.
+func zipEnd(f *file) bool {
+	at := bytes.LastIndex(f.tail, []byte("PK\x05\x06"))
+	const size = 22
+	if at < 0 || at+size > len(f.tail) {
+		return false
+	}
+	end := f.tail[at:]
+	entries, length, off := le.Uint16(end[10:]), le.Uint32(end[12:]), le.Uint32(end[16:])
+	return int(le.Uint16(end[20:])) == len(end)-size && entries > 0 && int64(length) < f.size && (length >= 46 || off == 1<<32-1)
+}
+
+// der: the outer sequence has the length of the file, and starts with the name of a CMS
+// content type or another sequence.
+func der(f *file) bool {
+	var length int64
+	var in []byte
+	switch f.byte(1) {
+	case 0x80:
+		length, in = f.size-2, f.at(2, len(pkcs7)) // indefinite
+		if !hasAt(f.head, 2, pkcs7) {
+			return false
+		}
+	case 0x82:
+		length, in = int64(be.Uint16(f.at(2, 2)))+2, f.at(4, len(pkcs7))
+	case 0x83:
+		length, in = int64(be.Uint32(f.at(1, 4))&0xffffff)+3, f.at(5, len(pkcs7))
+	case 0x84:
+		length, in = int64(be.Uint32(f.at(2, 4)))+4, f.at(6, len(pkcs7))
+	default:
+		return false
+	}
+	return length+2 == f.size && (string(in) == pkcs7 || in[0] == 0x30)
+}
+
+// pkcs7 is the start of the identifier of a CMS content type, RFC 5652: 1.2.840.113549.1.7.
+const pkcs7 = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"
 
 // aesCrypt: the version is 0 to 3, and in all but version 0 a zero follows.
 func aesCrypt(f *file) bool { return f.byte(3) >= 1 && f.byte(3) <= 3 && f.byte(4) == 0 }

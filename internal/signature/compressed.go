@@ -26,6 +26,7 @@ var compressed = []Signature{
 	{Magic: "\xff\x06\x00\x00sNaPpY", Name: "a Snappy-compressed file", Advice: Decompress, Tool: "snzip -d"},
 	{Magic: "SZDD\x88\xf0\x27\x33", Name: "a file compressed by MS-DOS compress", Advice: Decompress, Tool: "msexpand"},
 	{Magic: "KWAJ\x88\xf0\x27\xd1", Name: "a file compressed by MS-DOS compress", Advice: Decompress, Tool: "msexpand"},
+	{Magic: "\x78", Name: "a zlib-compressed stream", Advice: Decompress, Tool: "zlib-flate -uncompress", Weak: true, check: zlib},
 	{Magic: "\x37\xe4\x53\x96\xc9\xdb\xd6\x07", Name: "a zisofs-compressed file", Advice: Decompress, Tool: "mkzftree -u"},
 }
 
@@ -35,6 +36,7 @@ var archives = []Signature{
 	{Magic: "PK\x05\x06", Name: "an empty zip archive", Advice: NoDisk},
 	{Magic: "PK\x07\x08PK", Name: "a zip archive in parts", Advice: Extract, Tool: "7z x"},
 	{Magic: "PK00PK\x03\x04", Name: "a zip archive", Advice: Extract, Tool: "unzip"},
+	{Magic: "", Name: "the last part of a zip archive", Advice: Extract, Tool: "7z x", Weak: true, check: zipEnd},
 	{Magic: "7z\xbc\xaf\x27\x1c", Name: "a 7z archive", Advice: Extract, Tool: "7z x"},
 	{Magic: "Rar!\x1a\x07\x00", Name: "a RAR archive (version 4)", Advice: Extract, Tool: "unrar x"},
 	{Magic: "Rar!\x1a\x07\x01\x00", Name: "a RAR archive (version 5)", Advice: Extract, Tool: "unrar x"},

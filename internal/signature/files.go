@@ -57,6 +57,9 @@ var texts = []Signature{
 	{Text: true, Magic: "#!/", Name: "a script", Advice: NoDisk},
 	{Text: true, Magic: "#! /", Name: "a script", Advice: NoDisk},
 	{Text: true, Magic: `{\rtf`, Name: "an RTF document", Advice: NoDisk},
+	{Text: true, Magic: "begin ", Name: "a uuencoded file", Advice: Extract, Tool: "uudecode", check: uuencoded},
+	{Text: true, Magic: "mime-version:", Name: "a MIME message", Advice: Extract, Tool: "munpack"},
+	{Magic: "bplist00", Name: "a property list", Advice: NoDisk},
 	{Text: true, Magic: "ssh-rsa ", Name: "an SSH key", Advice: NoDisk},
 	{Text: true, Magic: "ssh-ed25519 ", Name: "an SSH key", Advice: NoDisk},
 }
@@ -71,6 +74,8 @@ var encrypted = []Signature{
 	{Text: true, Magic: "-----begin ", Name: "a PEM file: a key or a certificate", Advice: NoDisk},
 	{Text: true, Magic: "age-encryption.org/v1", Name: "a file encrypted with age", Advice: Decrypt, Tool: "age -d"},
 	{Text: true, Magic: "$ansible_vault;", Name: "a file of Ansible Vault", Advice: Decrypt, Tool: "ansible-vault decrypt"},
+	{Text: true, Magic: "u2fsdgvkx1", Name: "a file encrypted with openssl enc -a", Advice: Decrypt, Tool: "openssl enc -d -a"},
+	{Magic: "\x30", Name: "a CMS message or a certificate (DER)", Advice: NoDisk, Weak: true, check: der},
 	{Magic: "Salted__", Name: "a file encrypted with openssl enc", Advice: Decrypt, Tool: "openssl enc -d"},
 	{Magic: "AEA1", Name: "an Apple encrypted archive", Advice: Decrypt, Tool: "aea decrypt"},
 	{Magic: "AES", Name: "a file encrypted with AES Crypt", Advice: Decrypt, Tool: "aescrypt -d", Weak: true, check: aesCrypt},

@@ -157,4 +157,7 @@ func start(s string, n int) string {
 }
 
 // All are the signatures, those that say more before those that say less.
-var All = slices.Concat(compressed, disks, archives, encrypted, machines, texts, files)
+var All = slices.Concat(compressed, disks, archives, encrypted, machines, texts, files, anyText)
+
+// anyText is for a text of which nothing else is known.
+var anyText = []Signature{{Magic: "", Name: "a text file", Advice: NoDisk, Weak: true, check: plainText}}

@@ -2,6 +2,7 @@ package signature
 
 import (
 	"bytes"
+	compress "compress/zlib"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,6 +21,18 @@ func pad(at int, mark string) []byte {
 	}
 	copy(b[at:], mark)
 	return b
+}
+
+// zlibOf is a stream of a compression level.
+func zlibOf(level int) []byte {
+	var b bytes.Buffer
+	w, err := compress.NewWriterLevel(&b, level)
+	if err != nil {
+		panic(err)
+	}
+	w.Write(bytes.Repeat([]byte("disk"), 4000))
+	w.Close()
+	return b.Bytes()
 }
 
 // examples are starts and ends of files that the table finds by more than a plain mark.
@@ -59,6 +72,19 @@ var examples = []struct {
 	{"a file encrypted with PGP", pad(0, "\x85\x01\x0c\x0312345678\x01\x08\x00")},
 	{"a file encrypted with PGP", pad(0, "\x84\x5e\x0312345678\x12\x01\x07")},
 	{"a file encrypted with PGP", pad(0, "\xc1\xc1\x4c\x0312345678\x01\x10\x00")},
+
+	{"a zlib-compressed stream", zlibOf(6)},
+	{"a zlib-compressed stream", zlibOf(9)},
+	{"the last part of a zip archive", append(pad(0, ""), "PK\x05\x06\x03\x00\x03\x00\x01\x00\x01\x00\x50\x00\x00\x00\x10\x00\x00\x00\x02\x00hi"...)},
+	{"a CMS message or a certificate (DER)", append([]byte("\x30\x82\x01\x00"+pkcs7), make([]byte, 246)...)},
+	{"a CMS message or a certificate (DER)", append([]byte("\x30\x83\x01\x00\x00\x30\x82"), make([]byte, 65534)...)},
+	{"a CMS message or a certificate (DER)", append([]byte("\x30\x84\x00\x01\x00\x00\x30\x82"), make([]byte, 65534)...)},
+	{"a CMS message or a certificate (DER)", []byte("\x30\x80" + pkcs7 + "\x03\xa0\x80")},
+	{"a uuencoded file", []byte("begin 644 disk.raw\nM....")},
+	{"a text file", []byte("\n")},
+	{"a text file", []byte("Sorry, the page could not be found.")},
+	{"a text file", bytes.Repeat([]byte("H4sIAAAAAAAA\n"), 1000)},
+	{"a text file", bytes.Repeat([]byte("Gr\xc3\xb6\xc3\x9fe\r\n"), 1001)},
 
 	{"a git-lfs pointer", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")},
 	{"a git-annex pointer", []byte("/annex/objects/SHA256E-s1048576--abc.img\n")},
@@ -178,7 +204,13 @@ func TestFindNothing(t *testing.T) {
 		"a brace":                   pad(0, "{"),
 		"a brace in binary":         pad(0, "{\"\x00"),
 		"a tag in binary":           pad(0, "<html>\x01\x02"),
-		"text":                      bytes.Repeat([]byte("some text of a disk\n"), 400),
+		"text":                      bytes.Repeat([]byte("text of a disk\n\n"), 512),
+		"a script and zeros":        text("#!/bin/sh\nexit\n")[:512],
+		"text and a byte":           append(bytes.Repeat([]byte("text\n"), 99), 0),
+		"text, cut off at random":   append(bytes.Repeat([]byte("text\n"), 99), 0xe0, 0x80),
+		"DER of another length":     append([]byte("\x30\x82\x01\x00\x30"), make([]byte, 256)...),
+		"zlib and no deflate":       pad(0, "\x78\x9c\xff\xff"),
+		"an end of a zip elsewhere": pad(-40, "PK\x05\x06\x03\x00\x03\x00\x01\x00\x01\x00\x50"),
 		"the letter y":              bytes.Repeat([]byte("y\n"), 4096),
 		"a word of an error":        text("error: " + strings.Repeat("x", 100)),
 		"a tar header without name": oldTarOf(""),
