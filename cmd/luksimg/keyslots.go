@@ -168,12 +168,12 @@ cryptsetup, a command that is killed may leave that key slot with neither.`,
 				return errors.New("standard input can not be both the key and the new key")
 			}
 			return edit(c.Context(), t, name, func(e *luks.Editor) error {
-				key, err := old.read(c.Context(), t, name, false)
-				if err != nil {
+				var volumeKey []byte
+				var slot int
+				err := old.unlock(c.Context(), t, name, func(key []byte) (err error) {
+					volumeKey, slot, err = e.Header().FindSlot(c.Context(), key)
 					return err
-				}
-				defer clear(key)
-				volumeKey, slot, err := e.Header().FindSlot(c.Context(), key)
+				})
 				if err != nil {
 					return err
 				}
@@ -210,16 +210,15 @@ derivation function and cost that the flags say.`,
 				return err
 			}
 			return edit(c.Context(), t, name, func(e *luks.Editor) error {
-				k, err := key.read(c.Context(), t, name, false)
-				if err != nil {
+				var n int
+				err := key.unlock(c.Context(), t, name, func(k []byte) error {
+					o, err := kdf.options(c.Context(), e.Header())
+					if err != nil {
+						return err
+					}
+					n, err = e.ChangeKey(c.Context(), k, k, o)
 					return err
-				}
-				defer clear(k)
-				o, err := kdf.options(c.Context(), e.Header())
-				if err != nil {
-					return err
-				}
-				n, err := e.ChangeKey(c.Context(), k, k, o)
+				})
 				if err != nil {
 					return err
 				}
@@ -247,12 +246,11 @@ func newKeyRemove(g *global) *cobra.Command {
 				return err
 			}
 			return edit(c.Context(), t, name, func(e *luks.Editor) error {
-				k, err := key.read(c.Context(), t, name, false)
-				if err != nil {
+				var n int
+				err := key.unlock(c.Context(), t, name, func(k []byte) (err error) {
+					n, err = e.RemoveKey(c.Context(), k, force)
 					return err
-				}
-				defer clear(k)
-				n, err := e.RemoveKey(c.Context(), k, force)
+				})
 				if err != nil {
 					return err
 				}
@@ -310,19 +308,17 @@ func newKeyTest(g *global) *cobra.Command {
 			}
 			defer in.close()
 			h := in.h
-			k, err := key.read(c.Context(), t, name, false)
-			if err != nil {
-				return err
-			}
-			defer clear(k)
 			n := slot
-			var volumeKey []byte
-			if slot == luks.AnySlot {
-				volumeKey, n, err = h.FindSlot(c.Context(), k)
-			} else {
-				volumeKey, err = h.OpenSlot(c.Context(), slot, k)
-			}
-			clear(volumeKey)
+			err = key.unlock(c.Context(), t, name, func(k []byte) (err error) {
+				var volumeKey []byte
+				if slot == luks.AnySlot {
+					volumeKey, n, err = h.FindSlot(c.Context(), k)
+				} else {
+					volumeKey, err = h.OpenSlot(c.Context(), slot, k)
+				}
+				clear(volumeKey)
+				return err
+			})
 			if err != nil {
 				return in.wrap(err)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -106,15 +107,19 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	defer out.Abort()
 
-	key, err := o.unlock.key.read(ctx, t, src, false)
+	var key []byte
+	var v *luks.Volume
+	var slot int
+	err = o.unlock.key.unlock(ctx, t, src, func(k []byte) (err error) {
+		if v, slot, err = o.volume(ctx, in, k); err == nil {
+			key = bytes.Clone(k)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer clear(key)
-	v, slot, err := o.volume(ctx, in, key)
-	if err != nil {
-		return err
-	}
 	defer v.Close()
 	for _, s := range in.h.Info().Keyslots {
 		if s.Slot != slot {

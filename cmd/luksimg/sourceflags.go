@@ -132,12 +132,11 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 	if o.prefix != "" && !o.unlock.key.given() {
 		return withHint(err, "give its key with --source-key-file, or decrypt it first: luksimg decrypt SRC DST")
 	}
-	if opts.Key, err = o.unlock.key.read(c.Context(), t, s.name, false); err != nil {
+	return o.unlock.key.unlock(c.Context(), t, s.name, func(key []byte) (err error) {
+		opts.Key = key
+		s.img, err = s.image(c.Context(), opts)
 		return err
-	}
-	defer clear(opts.Key)
-	s.img, err = s.image(c.Context(), opts)
-	return err
+	})
 }
 
 // openLUKS opens a LUKS image whose header is detached, or with its volume key.

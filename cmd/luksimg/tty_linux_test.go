@@ -98,13 +98,19 @@ func (s *session) text() string {
 // expect waits until the terminal has shown a text.
 func (s *session) expect(text string) {
 	s.t.Helper()
+	s.expectTimes(text, 1)
+}
+
+// expectTimes waits until the terminal has shown a text n times.
+func (s *session) expectTimes(text string, n int) {
+	s.t.Helper()
 	for range 600 {
-		if strings.Contains(s.text(), text) {
+		if strings.Count(s.text(), text) >= n {
 			return
 		}
 		select {
 		case <-s.ended:
-			if !strings.Contains(s.text(), text) {
+			if strings.Count(s.text(), text) < n {
 				s.t.Fatalf("the terminal never showed %q:\n%s", text, s.text())
 			}
 			return
@@ -261,6 +267,31 @@ func TestBar(t *testing.T) {
 	}
 }
 
+// TestBarNarrow gives the terminal of a running job other widths.
+func TestBarNarrow(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	must(t, luksimg, "keygen", filepath.Join(dir, "key"))
+	s := start(t, dir, luksimg, "encrypt", "--key-file", "key", "--format", "luks1", "--pbkdf-force-iterations", "1000", "-", "x")
+	if _, err := s.in.Write(make([]byte, peekSize)); err != nil {
+		t.Fatal(err)
+	}
+	s.expect("\rencrypt ")
+	for _, width := range []uint16{20, 10, 40} {
+		if err := unix.IoctlSetWinsize(int(s.control.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: width}); err != nil {
+			t.Fatal(err)
+		}
+		// The first drawing after this one knows the width.
+		n := strings.Count(s.text(), "\r")
+		s.expectTimes("\r", n+3)
+		lines := strings.Split(s.text(), "\r")
+		if last := lines[n+2]; len(last) == 0 || len(last) >= int(width) {
+			t.Errorf("%d columns: %q", width, last)
+		}
+	}
+	s.enter("\x03")
+	s.code()
+}
+
 // TestChanged changes the source while it is read.
 func TestChanged(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
@@ -335,5 +366,78 @@ func TestReadOnly(t *testing.T) {
 	}
 	if got := names(t, dir); !slices.Equal(got, []string{"disk", "key", "luksimg"}) {
 		t.Errorf("files: %q", got)
+	}
+}
+
+// TestTries types wrong passphrases for images that are there: there are three tries.
+func TestTries(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	const right, again = "0123456789abcdefghijklmnopqrstuv", "No key available with this passphrase."
+	disk := filepath.Join(dir, "disk")
+	noise(t, disk, 1<<20)
+	if err := os.WriteFile(filepath.Join(dir, "key"), []byte(right), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	encrypted := map[string][]byte{}
+	for _, format := range []string{"luks1", "qcow2", "vhd"} {
+		name := filepath.Join(dir, format)
+		args := []string{"encrypt", "-q", "--key-file", filepath.Join(dir, "key"), "--format", format}
+		if format != "vhd" {
+			args = append(args, "--pbkdf-force-iterations", "1000")
+		}
+		must(t, luksimg, append(args, disk, name)...)
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		encrypted[format] = b
+	}
+	fast := []string{"--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"}
+	newKey := append([]string{"--new-key-file", "key"}, fast...)
+	for _, verb := range [][]string{
+		{"decrypt", "--force", "luks1", "out"},
+		{"decrypt", "--force", "qcow2", "out"},
+		{"decrypt", "--force", "vhd", "out"},
+		{"decrypt", "--force", "--key-slot", "0", "luks1", "out"},
+		append([]string{"key", "add", "luks1"}, newKey...),
+		append([]string{"key", "change", "luks1"}, newKey...),
+		append([]string{"key", "convert", "luks1"}, fast...),
+		{"key", "remove", "--force", "luks1"},
+		{"key", "test", "luks1"},
+		append([]string{"reencrypt", "--force", "luks1", "out"}, fast...),
+		{"verify", "disk", "luks1"},
+	} {
+		for _, good := range []bool{true, false} {
+			for name, b := range encrypted {
+				if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := start(t, dir, luksimg, verb...)
+			for n := range 3 {
+				s.expectTimes("Passphrase for ", n+1)
+				if n == 2 && good {
+					s.enter(right + "\n")
+				} else {
+					s.enter("wrong" + right[5:] + "\n")
+				}
+			}
+			want := exitPassphrase
+			if good {
+				want = 0
+			}
+			code, text := s.code(), s.text()
+			if code != want || strings.Count(text, again) != 2 || strings.Count(text, "Passphrase for ") != 3 {
+				t.Errorf("%q, right at last %v: exit code %d:\n%s", verb, good, code, text)
+			}
+		}
+	}
+	// A key from a file would be the same one again.
+	if err := os.WriteFile(filepath.Join(dir, "bad"), []byte("wrong"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, dir, luksimg, "key", "test", "--key-file", "bad", "luks1")
+	if code := s.code(); code != exitPassphrase || strings.Contains(s.text(), again) {
+		t.Errorf("key file: exit code %d:\n%s", code, s.text())
 	}
 }

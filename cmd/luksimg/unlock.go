@@ -110,12 +110,12 @@ func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk, name string, h *luks.
 	if o.volumeKeyFile != "" {
 		return readKeyFile(c.Context(), o.volumeKeyFile)
 	}
-	passphrase, err := o.key.read(c.Context(), t, name, false)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(passphrase)
-	return o.openSlot(c.Context(), h, passphrase)
+	var key []byte
+	err := o.key.unlock(c.Context(), t, name, func(passphrase []byte) (err error) {
+		key, err = o.openSlot(c.Context(), h, passphrase)
+		return err
+	})
+	return key, err
 }
 
 // open unlocks an image with the key that the flags give.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strings"
@@ -28,6 +29,7 @@ var Modes = []string{Auto, Bar, Plain, JSON, None}
 // SIGINFO where there is one, asks for a line.
 type Progress struct {
 	w     io.Writer
+	width func() int // of the terminal now; zero if it is not known
 	mode  string
 	phase string
 	total int64 // zero if it is not known
@@ -46,7 +48,7 @@ func Start(w *os.File, mode, phase string, total int64) *Progress {
 			mode = Bar
 		}
 	}
-	p := &Progress{w: w, mode: mode, phase: phase, total: total,
+	p := &Progress{w: w, width: func() int { return width(w) }, mode: mode, phase: phase, total: total,
 		stop: make(chan struct{}), ended: make(chan struct{})}
 	p.rate.add(time.Now(), 0)
 	signals := make(chan os.Signal, 1)
@@ -111,7 +113,7 @@ func (p *Progress) run(signals <-chan os.Signal) {
 // clear takes the line off the terminal.
 func (p *Progress) clear() {
 	if p.drawn > 0 {
-		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.drawn))
+		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", min(p.drawn, p.room())))
 		p.drawn = 0
 	}
 }
@@ -136,10 +138,21 @@ func (p *Progress) report(mode string) {
 	case Plain:
 		fmt.Fprintf(p.w, "luksimg: %s\n", p.line(done, rate, eta))
 	case Bar:
-		line := p.line(done, rate, eta)
-		fmt.Fprintf(p.w, "\r%-*s", p.drawn, line)
+		line, room := p.line(done, rate, eta), p.room()
+		line = line[:min(len(line), room)]
+		fmt.Fprintf(p.w, "\r%-*s", min(p.drawn, room), line)
 		p.drawn = max(p.drawn, len(line))
 	}
+}
+
+// room is how long the line on the terminal may be, which is ASCII. The last column stays
+// free: a terminal may go to the next line when it is written. The width is asked for at each
+// drawing, since it can change.
+func (p *Progress) room() int {
+	if w := p.width(); w > 0 {
+		return max(1, w-1)
+	}
+	return math.MaxInt
 }
 
 // line is a state of the job in words: "encrypt 42 %, 420 MB of 1.0 GB, 2.1 GB/s, 3 s left".

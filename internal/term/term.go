@@ -17,6 +17,15 @@ var ErrNoTerminal = errors.New("no terminal to ask on")
 // IsTerminal tells whether f is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// width returns the number of columns of the terminal f, or zero if f is none or does not say.
+func width(f *os.File) int {
+	w, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return w
+}
+
 // ReadSecret asks for a line on the terminal itself, not on standard input, which may
 // be data, and does not show what is typed. Without a terminal it is ErrNoTerminal.
 func ReadSecret(prompt string) ([]byte, error) {
