@@ -1,7 +1,7 @@
 package wrap
 
 import (
-	"crypto/hkdf"
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/luksimg/luksimg/internal/pbkdf2"
 )
 
 // ErrBinding is an envelope whose parts do not belong together: the wrapped key is that of
@@ -76,13 +78,17 @@ func (e *Envelope) checkBinding(disk []byte) error {
 func (e *Envelope) mac(b *binding, disk []byte) ([]byte, error) {
 	secret := disk
 	if b.iterations > 0 {
-		secret = stretch(disk, b.salt, b.iterations)
+		var err error
+		if secret, err = pbkdf2.Key(context.Background(), sha512.New, disk, b.salt, uint64(b.iterations), sha512.Size); err != nil {
+			return nil, err
+		}
 		defer clear(secret)
 	}
-	key, err := hkdf.Key(sha256.New, secret, b.salt, bindingDomain, sha256.Size)
-	if err != nil {
-		return nil, err
-	}
+	// HKDF with SHA-256 (RFC 5869): extract, and expand to one block. That of the standard
+	// library leaves the secret in the buffer of a hash.
+	extracted := pbkdf2.MAC(sha256.New, b.salt, secret)
+	defer clear(extracted)
+	key := pbkdf2.MAC(sha256.New, extracted, []byte(bindingDomain), []byte{1})
 	defer clear(key)
 	convention, err := ParseConvention(string(e.Convention))
 	if err != nil {
@@ -108,26 +114,6 @@ func generated(c Convention, disk []byte) bool {
 	decoded, err := decode(disk)
 	defer clear(decoded)
 	return err == nil && len(decoded) >= fingerprintMinKey || len(disk) >= fingerprintMinKey && !utf8.Valid(disk)
-}
-
-// stretch is PBKDF2 (RFC 8018) with HMAC-SHA-512, its first block. That of the standard
-// library takes a string, which cannot be wiped.
-func stretch(secret, salt []byte, iterations int) []byte {
-	h := hmac.New(sha512.New, secret)
-	h.Write(salt)
-	h.Write([]byte{0, 0, 0, 1})
-	u := h.Sum(nil)
-	out := append([]byte(nil), u...)
-	for range iterations - 1 {
-		h.Reset()
-		h.Write(u)
-		u = h.Sum(u[:0])
-		for i := range out {
-			out[i] ^= u[i]
-		}
-	}
-	clear(u)
-	return out
 }
 
 // parseBinding reads the fields of a binding.

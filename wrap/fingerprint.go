@@ -4,6 +4,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+
+	"github.com/luksimg/luksimg/internal/pbkdf2"
 )
 
 const (
@@ -23,9 +25,8 @@ func Fingerprint(disk []byte) string {
 	if len(disk) < fingerprintMinKey {
 		return ""
 	}
-	mac := hmac.New(sha256.New, disk)
-	mac.Write([]byte(fingerprintDomain))
-	return hex.EncodeToString(mac.Sum(nil)[:fingerprintBytes])
+	mac := pbkdf2.MAC(sha256.New, disk, []byte(fingerprintDomain))
+	return hex.EncodeToString(mac[:fingerprintBytes])
 }
 
 // SameKey reports whether a disk key has the fingerprint, in constant time. An empty

@@ -64,8 +64,9 @@ var allowed = map[string][]string{
 	"contents/internal/tree":    {},
 	"contents/internal/ext4":    {"image", "contents/internal/bounded", "contents/internal/tree"},
 	"contents/internal/xfs":     {"image", "contents/internal/bounded", "contents/internal/tree"},
-	"wrap":                      {"github.com/google/uuid"},
-	"wrap/local":                {"wrap", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/google/uuid"},
+	"wrap":                      {"internal/pbkdf2", "github.com/google/uuid"},
+	"internal/memscan":          {"golang.org/x/sys/unix"},
+	"wrap/local":                {"wrap", "internal/pbkdf2", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/google/uuid"},
 }
 
 // inner are the packages that read, write and encrypt images, and what they reach: what
@@ -93,12 +94,12 @@ var services = map[string][]string{
 	"internal/rest":     {},
 	"ibm/crn":           {},
 	"ibm/deploy":        way,
-	"ibm/account":       append([]string{"ibm/audit", "ibm/cos", "ibm/crn", "ibm/iam", "internal/rest", "wrap", "wrap/keyprotect"}, clients...),
+	"ibm/account":       append([]string{"ibm/audit", "ibm/cos", "ibm/crn", "ibm/iam", "internal/rest", "internal/pbkdf2", "wrap", "wrap/keyprotect"}, clients...),
 	"ibm/iam":           {"internal/rest"},
 	"ibm/sandbox/event": {},
 	"ibm/sandbox/fault": {},
 	"ibm/sandbox/kms":   {"ibm/crn", "ibm/sandbox/event", "ibm/sandbox/fault", "github.com/google/uuid"},
-	"wrap/keyprotect":   {"wrap", "ibm/crn", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
+	"wrap/keyprotect":   {"wrap", "internal/pbkdf2", "ibm/crn", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
 	"internal/sigv4":    {}, // names of net/http only
 	"ibm/cos":           {"internal/rest", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix"},
 	"ibm/sandbox/s3":    {"internal/sigv4"},

@@ -104,3 +104,13 @@ func scrub(h hash.Hash) {
 	h.Write(zeros[:1])
 	h.Reset()
 }
+
+// MAC returns HMAC of the parts, one behind the other. Nothing of key and parts is left in
+// memory besides.
+func MAC(newHash func() hash.Hash, key []byte, parts ...[]byte) []byte {
+	m := newHMAC(newHash, key)
+	defer m.wipe()
+	out := make([]byte, m.size())
+	m.sum(out, parts...)
+	return out
+}

@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/pbkdf2"
 	"github.com/luksimg/luksimg/wrap"
 )
 
@@ -61,9 +62,7 @@ func New(key []byte) (*Key, error) {
 		return nil, err
 	}
 	k := &Key{block: block}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(checkDomain))
-	copy(k.check[:], mac.Sum(nil))
+	copy(k.check[:], pbkdf2.MAC(sha256.New, key, []byte(checkDomain)))
 	return k, nil
 }
 
