@@ -17,7 +17,8 @@ import (
 type DecryptStreamOptions struct {
 	RunOptions
 
-	// LUKS bounds what opening the header may cost, and what it accepts.
+	// LUKS bounds what opening the header may cost, and what it accepts. With AllowTruncated
+	// what is left of a sector at the end of the stream is left out.
 	LUKS luks.OpenOptions
 
 	// Header, if not nil, is the header of the image, which is detached: the stream has the
@@ -76,7 +77,7 @@ func DecryptStream(ctx context.Context, dst io.Writer, src io.Reader, key []byte
 	if err != nil {
 		return nil, err
 	}
-	size, err := decryptStream(ctx, dst, data, v, h, o.RunOptions)
+	size, err := decryptStream(ctx, dst, data, v, h, o)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func DecryptStream(ctx context.Context, dst io.Writer, src io.Reader, key []byte
 }
 
 // decryptStream decrypts the data of an image.
-func decryptStream(ctx context.Context, dst io.Writer, data io.Reader, v *luks.Volume, h *luks.Header, o RunOptions) (size int64, err error) {
+func decryptStream(ctx context.Context, dst io.Writer, data io.Reader, v *luks.Volume, h *luks.Header, o DecryptStreamOptions) (size int64, err error) {
 	ended := false
 	whole := h.DataSize() // zero if that is all there is
 	fill := func(buf []byte) (piece, bool, error) {
@@ -99,6 +100,9 @@ func decryptStream(ctx context.Context, dst io.Writer, data io.Reader, v *luks.V
 		ended = err != nil
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 			return p, false, err
+		}
+		if part := n % h.SectorSize(); o.LUKS.AllowTruncated && whole == 0 {
+			n -= part // as in a [luks.Volume], a part of a sector is not data
 		}
 		p.length = n
 		size += int64(n)

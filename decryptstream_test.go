@@ -59,6 +59,12 @@ func TestDecryptStream(t *testing.T) {
 					t.Errorf("the first %d bytes: %v", n, err)
 				}
 			}
+			var cut bytes.Buffer
+			allow := luksimg.DecryptStreamOptions{LUKS: luks.OpenOptions{AllowTruncated: true}}
+			sector := h.SectorSize()
+			if _, err := luksimg.DecryptStream(ctx, &cut, bytes.NewReader(whole[:data+5*sector-1]), key, allow); err != nil || !bytes.Equal(cut.Bytes(), disk[:4*sector]) {
+				t.Errorf("cut within a sector, which is allowed: %d bytes, %v", cut.Len(), err)
+			}
 			if _, err := luksimg.DecryptStream(ctx, io.Discard, bytes.NewReader(whole), []byte("wrong"), luksimg.DecryptStreamOptions{}); !errors.Is(err, luks.ErrPassphrase) {
 				t.Errorf("a wrong key: %v", err)
 			}

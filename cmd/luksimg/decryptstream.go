@@ -29,7 +29,7 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk, src, dst string,
 	case isStdin(src) && o.source.unlock.key.stdin():
 		return errors.New("standard input can not be both the image and the key")
 	}
-	opts := luksimg.DecryptStreamOptions{LUKS: luks.OpenOptions{AllowNullCipher: o.source.unlock.allowNull}}
+	opts := luksimg.DecryptStreamOptions{LUKS: t.g.kdf.apply(o.source.unlock.openOptions())}
 	if h := o.source.unlock.header; h != "" {
 		in, err := openHeader(ctx, t.g, h)
 		if err != nil {

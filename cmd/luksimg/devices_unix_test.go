@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io/fs"
 	"os"
@@ -14,29 +13,6 @@ import (
 	"syscall"
 	"testing"
 )
-
-// quickLUKS are arguments of encrypt for an image that is made, and opened, in no time.
-var quickLUKS = []string{"-q", "--format", "luks1", "--pbkdf-force-iterations", "1000"}
-
-// runIn runs the command in this process.
-func runIn(ctx context.Context, args ...string) (code int, output string) {
-	var out bytes.Buffer
-	code = run(ctx, args, &out, &out)
-	return code, out.String()
-}
-
-// encryptedDisk makes a key, a disk and an image of it in a folder.
-func encryptedDisk(t *testing.T, dir string) (key, disk, image string) {
-	t.Helper()
-	key, disk, image = filepath.Join(dir, "key"), filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.luks")
-	noise(t, disk, 20480)
-	for _, args := range [][]string{{"keygen", key}, slices.Concat([]string{"encrypt", "--key-file", key}, quickLUKS, []string{disk, image})} {
-		if code, out := runIn(t.Context(), args...); code != exitDone {
-			t.Fatal(out)
-		}
-	}
-	return key, disk, image
-}
 
 // TestDevices has every verb write to what is no file, or a link to such: refused, with
 // --force too, and nothing is made. The hint names -.
