@@ -50,12 +50,10 @@ func (d *Disk) state(block int) (uint32, error) {
 
 // classify reads the bitmap of a block. Bits past the end of the disk do not count.
 func (d *Disk) classify(block int) (uint32, error) {
-	buf := chunks.Get().(*[chunkSize]byte)
-	defer chunks.Put(buf)
 	var seen uint32
 	end := d.blockLen(block) / sectorSize
 	for s := int64(0); s < end && seen != stateMixed; {
-		m, err := d.readBits(buf, block, s, end)
+		m, err := d.readBits(block, s, end)
 		if err != nil {
 			return stateUnknown, err
 		}
@@ -82,29 +80,32 @@ func (d *Disk) bitmapOffset(block int) int64 { return int64(d.bat[block]) * sect
 func (d *Disk) dataOffset(block int) int64   { return d.bitmapOffset(block) + d.bitmapSize }
 
 // sectorBits is a part of the bitmap of a block: the bits of the sectors from
-// first, a multiple of 8, to end. The highest bit of a byte is its first sector.
+// first, a multiple of 8, to end.
 type sectorBits struct {
 	b          []byte
 	first, end int64
+	lsbFirst   bool // the lowest bit of a byte is its first sector, not the highest
+}
+
+// at returns a byte whose highest bit is its first sector.
+func (m sectorBits) at(i int64) byte {
+	if m.lsbFirst {
+		return bits.Reverse8(m.b[i])
+	}
+	return m.b[i]
 }
 
 // readBits returns bits for the sectors of a block from start on: up to end, or to the
 // end of a page of the file.
-func (d *Disk) readBits(buf *[chunkSize]byte, block int, start, end int64) (sectorBits, error) {
+func (d *Disk) readBits(block int, start, end int64) (sectorBits, error) {
 	off := d.bitmapOffset(block) + start/8
 	p, err := d.bitmaps.Page(&d.file, d.fileSize, off)
 	if err != nil {
 		return sectorBits{}, err
 	}
 	b := p.B[off-p.Off:]
-	m := sectorBits{first: start &^ 7, end: min(end, start&^7+8*int64(len(b)))}
+	m := sectorBits{first: start &^ 7, end: min(end, start&^7+8*int64(len(b))), lsbFirst: d.lsbFirst}
 	m.b = b[:(m.end-m.first+7)/8]
-	if d.lsbFirst {
-		for i, v := range m.b {
-			buf[i] = bits.Reverse8(v)
-		}
-		m.b = buf[:len(m.b)]
-	}
 	return m, nil
 }
 
@@ -113,10 +114,10 @@ func (d *Disk) readBits(buf *[chunkSize]byte, block int, start, end int64) (sect
 func (m sectorBits) run(s int64) (end int64, set bool) {
 	i := s - m.first
 	flip := byte(0) // makes the run one of clear bits
-	if set = m.b[i/8]<<(i%8)&0x80 != 0; set {
+	if set = m.at(i/8)<<(i%8)&0x80 != 0; set {
 		flip = 0xff
 	}
-	if rest := (m.b[i/8] ^ flip) << (i % 8); rest != 0 {
+	if rest := (m.at(i/8) ^ flip) << (i % 8); rest != 0 {
 		return min(s+int64(bits.LeadingZeros8(rest)), m.end), set
 	}
 	k := i/8 + 1
@@ -125,7 +126,7 @@ func (m sectorBits) run(s int64) (end int64, set bool) {
 	}
 	end = m.first + 8*k
 	if k < int64(len(m.b)) {
-		end += int64(bits.LeadingZeros8(m.b[k] ^ flip))
+		end += int64(bits.LeadingZeros8(m.at(k) ^ flip))
 	}
 	return min(end, m.end), set
 }

@@ -101,14 +101,12 @@ func (d *Disk) findStray(block int) (int64, error) {
 		return -1, err
 	}
 	const budget = 128 // sectors that are read
-	bitmap := chunks.Get().(*[chunkSize]byte)
-	defer chunks.Put(bitmap)
 	data := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(data)
 	end := d.blockLen(block) / sectorSize
 	left := int64(budget)
 	for s := int64(0); s < end && left > 0; {
-		m, err := d.readBits(bitmap, block, s, end)
+		m, err := d.readBits(block, s, end)
 		if err != nil {
 			return -1, err
 		}

@@ -31,9 +31,7 @@ func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	case state == stateEmpty:
 		return unwritten, nil
 	}
-	buf := chunks.Get().(*[chunkSize]byte)
-	defer chunks.Put(buf)
-	m, err := d.readBits(buf, block, within/sectorSize, (within+data.N+sectorSize-1)/sectorSize)
+	m, err := d.readBits(block, within/sectorSize, (within+data.N+sectorSize-1)/sectorSize)
 	if err != nil {
 		return disk.Run{}, err
 	}
