@@ -36,6 +36,7 @@ func (o *auditFlags) open(correlation string) (*auditLog, error) {
 }
 
 func (l *auditLog) close() {
+	l.Forget()
 	if l.f != nil {
 		l.f.Close()
 	}

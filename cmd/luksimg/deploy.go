@@ -232,7 +232,7 @@ func (o *deployFlags) driver(plan deploy.Plan, log *auditLog) (deploy.Driver, er
 	client, err := o.cloud.classicClient()
 	return deploy.NewClassic(client, func() ([]byte, error) {
 		key, err := o.handover.read()
-		log.AddSecret(string(key))
+		log.AddSecret(key)
 		return key, err
 	}, order), err
 }

@@ -93,11 +93,13 @@ func TestInterrupt(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	key := filepath.Join(dir, "key")
 	must(t, luksimg, "keygen", key)
+	disk := filepath.Join(t.TempDir(), "disk")
+	noise(t, disk, 20480)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		for name, args := range map[string][]string{
 			// Standard input stays open and silent: the job waits for it.
 			"reading":  {"encrypt", "--format", "luks1", "--key-file", key, "-", filepath.Join(dir, "x")},
-			"deriving": {"encrypt", "--format", "luks1", "--pbkdf-force-iterations", "4294967295", "--key-file", key, key, filepath.Join(dir, "x")},
+			"deriving": {"encrypt", "--format", "luks1", "--pbkdf-force-iterations", "4294967295", "--key-file", key, disk, filepath.Join(dir, "x")},
 		} {
 			c := exec.Command(luksimg, args...)
 			in, err := c.StdinPipe()

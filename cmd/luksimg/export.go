@@ -75,7 +75,7 @@ func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
 		return err
 	}
 	defer log.close()
-	log.AddSecret(string(key))
+	log.AddSecret(key)
 	tpl, err := findTemplate(ctx, cl, template)
 	if err != nil {
 		return err

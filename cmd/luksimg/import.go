@@ -175,7 +175,7 @@ func (o *importFlags) classic(ctx context.Context, t *talk, object cos.Object, l
 		return err
 	}
 	defer clear(key)
-	log.AddSecret(string(key))
+	log.AddSecret(key)
 	made, err := cl.Import(ctx, softlayer.ImportRequest{
 		Name: o.template.name, Note: o.template.note, OSCode: o.template.osCode, URI: object.String(), APIKey: string(key),
 		RootKeyCRN: o.rootKey, WrappedDEK: o.wdek, CloudInit: o.template.cloudInit, BYOL: o.template.byol, Encrypted: o.encrypted,

@@ -96,7 +96,7 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 		return err
 	}
 	defer log.close()
-	log.AddSecret(string(material))
+	log.AddSecret(material)
 	e, checked, err := wrap.Seal(ctx, root, material, wrap.SealOptions{
 		Convention: convention, RootKeyCRN: root.crn, KMS: root.kms, ImageUUID: uuid, Fingerprint: isDEK(convention),
 		Created: now(), Tool: toolName(), Unwrapper: root,

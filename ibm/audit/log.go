@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,9 +36,10 @@ type LoggerOptions struct {
 
 // A Logger writes events, one line of JSON each. It is safe for concurrent use.
 type Logger struct {
-	mu sync.Mutex
-	w  io.Writer
-	o  LoggerOptions
+	mu      sync.Mutex
+	w       io.Writer
+	o       LoggerOptions
+	secrets [][]byte // those that were added
 }
 
 // NewLogger returns a Logger that writes each event with one call of w.Write.
@@ -54,15 +56,28 @@ func NewLogger(w io.Writer, o LoggerOptions) *Logger {
 // CorrelationID returns what ties the events together, for the headers of calls.
 func (l *Logger) CorrelationID() string { return l.o.CorrelationID }
 
-// AddSecret adds a text that must not appear in an event, should a service repeat it in a
-// message. A nil Logger takes it too.
-func (l *Logger) AddSecret(secret string) {
+// AddSecret adds what must not appear in an event, should a service repeat it in a message.
+// The Logger has a copy until [Logger.Forget]. A nil Logger takes it too, and copies nothing.
+func (l *Logger) AddSecret(secret []byte) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.o.Secrets = append(l.o.Secrets, secret)
+	l.secrets = append(l.secrets, bytes.Clone(secret))
+}
+
+// Forget wipes what AddSecret was given. No event may be logged afterwards.
+func (l *Logger) Forget() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.secrets {
+		clear(s)
+	}
+	l.secrets = nil
 }
 
 // Log writes an event. What e leaves empty is filled in: identifier, time, outcome,
@@ -177,6 +192,11 @@ func (l *Logger) clean(s string) string {
 	for _, secret := range l.o.Secrets {
 		if secret != "" {
 			s = strings.ReplaceAll(s, secret, redacted)
+		}
+	}
+	for _, secret := range l.secrets {
+		if len(secret) > 0 {
+			s = string(bytes.ReplaceAll([]byte(s), secret, []byte(redacted)))
 		}
 	}
 	return s

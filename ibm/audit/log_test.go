@@ -57,7 +57,7 @@ func TestLoggerRedacts(t *testing.T) {
 	const secret = `s3<cr>et"\key`
 	var out bytes.Buffer
 	l := audit.NewLogger(&out, audit.LoggerOptions{Secrets: []string{secret}})
-	l.AddSecret("later")
+	l.AddSecret([]byte("later"))
 	err := l.Log(audit.Event{
 		Action: "luksimg.image.import", Message: "used " + secret + " for it", ReasonType: "later",
 		RequestData: map[string]any{

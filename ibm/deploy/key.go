@@ -73,8 +73,8 @@ func (d *Deployment) wrapKey(ctx context.Context) error {
 		return rest.WithHint(err, "luksimg keygen FILE makes a key that fits")
 	}
 	defer keys.Clear()
-	d.Log.AddSecret(string(keys.Plaintext))
-	d.Log.AddSecret(string(keys.Disk))
+	d.Log.AddSecret(keys.Plaintext)
+	d.Log.AddSecret(keys.Disk)
 	wdek, err := d.RootKey.Wrap(ctx, keys.Plaintext)
 	if err := d.Log.Did(audit.ActionWrap, d.Plan.RootKeyCRN, nil, err); err != nil {
 		return err
@@ -125,13 +125,13 @@ func (d *Deployment) open(ctx context.Context, e *wrap.Envelope) (*wrap.Opened, 
 	if err != nil {
 		return nil, err
 	}
-	d.Log.AddSecret(string(key.Disk))
+	d.Log.AddSecret(key.Disk)
 	keys, err := e.Convention.Keys(key.Disk)
 	if err != nil {
 		return nil, err
 	}
 	defer keys.Clear()
-	d.Log.AddSecret(string(keys.Plaintext))
+	d.Log.AddSecret(keys.Plaintext)
 	return key, nil
 }
 
