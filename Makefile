@@ -49,7 +49,7 @@ race:
 	else echo "skipped: tests with the race detector need a C compiler"; fi
 
 unit:
-	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v /internal/interop)
+	$(GO) test -timeout 30m $$($(GO) list ./... | grep -v /internal/interop)
 	$(GO) test -tags purego ./xts ./luks
 
 # The packages with code of their own for arm64, and those that stand on it.
@@ -68,7 +68,7 @@ kernels:
 	cd s3 && $(GO) vet ./... && $(GO) test ./...
 
 interop:
-	$(GO) test -timeout 20m ./internal/interop
+	$(GO) test -timeout 45m ./internal/interop
 
 # The manual pages, and the same as Markdown. A test compares them with the command.
 docs:

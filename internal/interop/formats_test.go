@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -185,6 +186,23 @@ func TestMap(t *testing.T) {
 		require.Equal(t, luksimgOK, r.Code, r)
 		var got struct{ Map json.RawMessage }
 		require.NoError(t, json.Unmarshal([]byte(r.Stdout), &got))
-		assert.Equal(t, want, ranges(string(got.Map)), "%s %s", f.format, f.opts)
+		have := ranges(string(got.Map))
+		if f.format != "vpc" {
+			assert.Equal(t, want, have, "%s %s", f.format, f.opts)
+			continue
+		}
+		// QEMU says of a block of a VHD that all of it is data, and does not look for holes of
+		// the file in it.
+		data := 0
+		for _, e := range have {
+			if !e.Data {
+				continue
+			}
+			data++
+			assert.True(t, slices.ContainsFunc(want, func(w extent) bool {
+				return w.Data && w.Start <= e.Start && e.Start+e.Length <= w.Start+w.Length
+			}), "%+v is not in %+v", e, want)
+		}
+		assert.GreaterOrEqual(t, data, 3)
 	}
 }

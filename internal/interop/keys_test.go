@@ -117,7 +117,8 @@ func TestLuksimgKeys(t *testing.T) {
 			k.luksimg("header", "erase", "--force")
 			k.good = nil
 			for p := range k.files {
-				assert.Equal(t, luksimgWrongPassphrase, luksimg(t, "key", "test", "--key-file", k.file(p), k.image).Code)
+				// No key slot is left that a passphrase could be wrong for.
+				assert.Equal(t, luksimgFailed, luksimg(t, "key", "test", "--key-file", k.file(p), k.image).Code)
 			}
 			assert.NotRegexp(t, `ENABLED|luks2\n`, interop.LUKSDump(t, k.image))
 			mustLuksimg(t, "header", "restore", k.image, theirs)
