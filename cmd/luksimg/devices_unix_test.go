@@ -137,7 +137,8 @@ func TestEndSignals(t *testing.T) {
 		}
 	}
 	signal.Ignore(syscall.SIGHUP)
-	defer signal.Reset(syscall.SIGHUP)
+	// Reset does not undo Ignore; a process started later would ignore the signal too.
+	defer signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	if slices.Contains(endSignals(), os.Signal(syscall.SIGHUP)) {
 		t.Error("nohup is of no use")
 	}
