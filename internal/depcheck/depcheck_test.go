@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"internal/disk":             {"image", "internal/decoded"},
 	"internal/guid":             {},
 	"internal/aeslimit":         {"golang.org/x/sys/cpu"},
+	"internal/bench":            {"internal/aeslimit", "xts", "golang.org/x/sys/cpu"},
 	"internal/af":               {},
 	"internal/chain":            {},
 	"internal/decoded":          {},
