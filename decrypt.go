@@ -30,11 +30,11 @@ const zeroRun = 64 << 10
 // Expect(size int64, dense bool) error, that is called before, with false for dense; an
 // error of either ends the job.
 func Decrypt(ctx context.Context, dst io.WriterAt, src image.Source, o RunOptions) error {
-	size, long := src.Size(), longPieceSize(o.jobs())
-	if err := expect(dst, size, false); err != nil {
+	long := longPieceSize(o.jobs())
+	if err := expect(dst, src.Size(), false); err != nil {
 		return err
 	}
-	return eachPiece(ctx, o.jobs(), long, joined(pieces(ctx, src, size), long), func(buf []byte, p piece) error {
+	return eachPiece(ctx, o.jobs(), long, joined(pieces(ctx, src, 0, src.Size()), int64(long)), func(buf []byte, p piece) error {
 		if !p.zero {
 			b, err := readPiece(src, buf, p)
 			if err != nil {
@@ -90,7 +90,7 @@ func isZero(b []byte) bool {
 // does not take what is written.
 func DecryptInOrder(ctx context.Context, dst io.Writer, src image.Source, o RunOptions) error {
 	size := longPieceSize(o.buffers())
-	fill, stop := oneByOne(joined(pieces(ctx, src, src.Size()), size))
+	fill, stop := oneByOne(dense(joined(pieces(ctx, src, 0, src.Size()), int64(size)), int64(size)))
 	defer stop()
 	read := func(buf []byte, p piece) error {
 		_, err := readPiece(src, buf, p)

@@ -104,7 +104,7 @@ func decryptStream(ctx context.Context, dst io.Writer, data io.Reader, v *luks.V
 		if part := n % h.SectorSize(); o.LUKS.AllowTruncated && whole == 0 {
 			n -= part // as in a [luks.Volume], a part of a sector is not data
 		}
-		p.length = n
+		p.length = int64(n)
 		size += int64(n)
 		switch {
 		case n%h.SectorSize() != 0:

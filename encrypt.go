@@ -192,7 +192,11 @@ type truncater interface{ Truncate(size int64) error }
 func (e *encryption) anyOrder(ctx context.Context, dst io.WriterAt, src image.Source, r *Result) error {
 	o, offset := e.opts, e.header.DataOffset()
 	size := longPieceSize(o.jobs())
-	return eachPiece(ctx, o.jobs(), size, joined(pieces(ctx, src, r.VolumeSize), size), func(buf []byte, p piece) error {
+	todo := joined(pieces(ctx, src, 0, r.VolumeSize), int64(size))
+	if !o.DiscardZeros {
+		todo = dense(todo, int64(size))
+	}
+	return eachPiece(ctx, o.jobs(), size, todo, func(buf []byte, p piece) error {
 		o.done(p.disk)
 		if p.zero && o.DiscardZeros {
 			return extend(dst, p.end(), r)

@@ -72,8 +72,8 @@ func (o RunOptions) jobs() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-func (o RunOptions) done(n int) {
+func (o RunOptions) done(n int64) {
 	if o.Progress != nil {
-		o.Progress(int64(n))
+		o.Progress(n)
 	}
 }

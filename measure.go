@@ -153,7 +153,7 @@ func (u *units) all() iter.Seq[int64] {
 // are not all zeros.
 func scan(ctx context.Context, src image.Source, unit int64, o RunOptions) (*units, error) {
 	used := &units{}
-	err := eachPiece(ctx, o.jobs(), pieceSize, pieces(ctx, src, src.Size()), func(buf []byte, p piece) error {
+	err := eachPiece(ctx, o.jobs(), pieceSize, pieces(ctx, src, 0, src.Size()), func(buf []byte, p piece) error {
 		o.done(p.disk)
 		if p.zero {
 			return nil

@@ -168,7 +168,7 @@ func (s slow) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 			if i == 100 {
 				s.cancel(errStop)
 			}
-			if i > 200 {
+			if i > 100 {
 				s.t.Error("the walk goes on after the job was cancelled")
 				return
 			}
@@ -204,6 +204,9 @@ func TestWalksStop(t *testing.T) {
 		},
 		"verify": func(ctx context.Context, src image.Source) error {
 			return Verify(ctx, src, src, VerifyOptions{SkipZeros: true})
+		},
+		"verify all": func(ctx context.Context, src image.Source) error {
+			return Verify(ctx, src, src, VerifyOptions{})
 		},
 		"stream": func(ctx context.Context, src image.Source) error {
 			return DecryptInOrder(ctx, io.Discard, src, RunOptions{})

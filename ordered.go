@@ -88,7 +88,7 @@ func (e *encryption) inOrder(ctx context.Context, src image.Source, r *Result, w
 		steps = append([]step{read}, d.between(e.encrypt())...)
 	}
 	size := longPieceSize(e.opts.buffers())
-	fill, stop := oneByOne(joined(pieces(ctx, src, r.VolumeSize), size))
+	fill, stop := oneByOne(dense(joined(pieces(ctx, src, 0, r.VolumeSize), int64(size)), int64(size)))
 	defer stop()
 	if err := parallel.Ordered(ctx, e.opts.buffers(), size, fill, append(steps, write)...); err != nil {
 		return err
@@ -154,11 +154,11 @@ func (e *encryption) stream(ctx context.Context, dst io.Writer, src io.Reader) (
 				return p, false, err
 			}
 			size += int64(n)
-			p.disk = n
+			p.disk = int64(n)
 			// Only the last piece may end within a sector.
-			p.length = int(roundUp(int64(n), int64(e.header.SectorSize())))
+			p.length = roundUp(int64(n), int64(e.header.SectorSize()))
 			clear(buf[n:p.length])
-			e.opts.done(n)
+			e.opts.done(int64(n))
 			if err != nil {
 				if r, err = e.result(size); err != nil {
 					return p, false, err
@@ -166,7 +166,7 @@ func (e *encryption) stream(ctx context.Context, dst io.Writer, src io.Reader) (
 			}
 		}
 		if p.length == 0 && off < r.VolumeSize {
-			p.length = int(min(pieceSize, r.VolumeSize-off))
+			p.length = min(pieceSize, r.VolumeSize-off)
 			clear(buf[:p.length])
 		}
 		off = p.end()

@@ -37,59 +37,71 @@ func longPieceSize(workers int) int {
 // another.
 const groupSize = 2 << 20
 
-// A piece is a part of a disk. It starts at a multiple of pieceSize, and ends at one or
-// at the end of the disk.
+// A piece is a part of a disk: data of at most pieceSize bytes, or a run of zeros of any
+// length. It starts at a multiple of pieceSize, and ends at one or at the end of the disk.
 type piece struct {
 	offset int64
-	length int
-	disk   int  // how many bytes of it are the disk's; the others are past its end
-	zero   bool // known to be zeros without reading
+	length int64
+	disk   int64 // how many bytes of it are the disk's; the others are past its end
+	zero   bool  // known to be zeros without reading
 }
 
 // end returns the offset of the first byte past the piece.
-func (p piece) end() int64 { return p.offset + int64(p.length) }
+func (p piece) end() int64 { return p.offset + p.length }
 
-// pieces cuts the first size bytes of a disk into pieces. Past the end of src all is
-// zeros. When ctx is done, its cause is the error.
-func pieces(ctx context.Context, src image.Source, size int64) iter.Seq2[piece, error] {
+// part returns the part of p up to end.
+func (p piece) part(end int64) piece {
+	p.length = min(p.length, end-p.offset)
+	p.disk = min(p.disk, p.length)
+	return p
+}
+
+// pieces cuts the bytes of a disk from one offset, a multiple of pieceSize, to another into
+// pieces. A run of zeros is one piece, however long it is, so that they cost by what is on
+// the disk and not by its size. Past the end of src all is zeros. When ctx is done, its
+// cause is the error.
+func pieces(ctx context.Context, src image.Source, from, to int64) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
-		known := min(size, src.Size())
-		next, stop := iter.Pull2(image.ExtentsContext(ctx, src, 0, known))
-		defer stop()
-		var e image.Extent // the last one taken
-		for off := int64(0); off < size; off += pieceSize {
-			p := piece{offset: off, length: int(min(pieceSize, size-off)), zero: true}
-			p.disk = int(max(0, min(int64(p.length), known-off)))
-			for end := p.end(); ; {
-				if e.End() > off && e.Kind == image.Data {
-					p.zero = false
-				}
-				if e.End() >= end {
-					break
-				}
-				n, err, ok := next()
-				if !ok && e.End() < known {
-					err = fmt.Errorf("the source tells of its data up to byte %d of %d: %w", e.End(), known, io.ErrUnexpectedEOF)
-				}
-				if err != nil {
-					yield(piece{}, err)
-					return
-				}
-				if !ok { // zeros to the end
-					n = image.Extent{Offset: known, Length: size - known, Kind: image.Hole}
-				}
-				e = n
+		known := min(to, src.Size())
+		at := from // where the next piece starts
+		until := func(end int64, zero bool) bool {
+			p := piece{offset: at, length: end - at, disk: max(0, min(end, known)-at), zero: zero}
+			at = end
+			return p.length == 0 || yield(p, nil)
+		}
+		pos := from // where the next extent starts
+		for e, err := range image.ExtentsContext(ctx, src, from, known-from) {
+			if err == nil && (e.Offset != pos || e.Length <= 0 || e.Length > known-pos) {
+				err = fmt.Errorf("the source has an extent of %d bytes at %d, where one from %d on was due", e.Length, e.Offset, pos)
 			}
-			if !yield(p, nil) {
+			if err != nil {
+				yield(piece{}, err)
 				return
 			}
+			pos = e.End()
+			if e.Kind != image.Data || pos <= at {
+				continue
+			}
+			if first := e.Offset - e.Offset%pieceSize; first > at && !until(first, true) {
+				return
+			}
+			for at < pos {
+				if !until(min(at+pieceSize, to), false) {
+					return
+				}
+			}
 		}
+		if pos < known {
+			yield(piece{}, fmt.Errorf("the source tells of its data up to byte %d of %d: %w", pos, known, io.ErrUnexpectedEOF))
+			return
+		}
+		until(to, true)
 	}
 }
 
-// joined joins pieces that follow each other, and are alike, to pieces that are no longer
-// than size and do not cross a multiple of it.
-func joined(pieces iter.Seq2[piece, error], size int) iter.Seq2[piece, error] {
+// joined joins data pieces that follow each other to pieces that are no longer than size and
+// do not cross a multiple of it. Runs of zeros stay as they are.
+func joined(pieces iter.Seq2[piece, error], size int64) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
 		var long piece
 		for p, err := range pieces {
@@ -97,7 +109,7 @@ func joined(pieces iter.Seq2[piece, error], size int) iter.Seq2[piece, error] {
 				yield(piece{}, err)
 				return
 			}
-			if long.length > 0 && p.zero == long.zero && p.offset%int64(size) != 0 {
+			if long.length > 0 && !p.zero && !long.zero && p.offset%size != 0 {
 				long.length += p.length
 				long.disk += p.disk
 				continue
@@ -109,6 +121,25 @@ func joined(pieces iter.Seq2[piece, error], size int) iter.Seq2[piece, error] {
 		}
 		if long.length > 0 {
 			yield(long, nil)
+		}
+	}
+}
+
+// dense cuts runs of zeros, for a job that writes or hashes them: no piece crosses a multiple
+// of size.
+func dense(pieces iter.Seq2[piece, error], size int64) iter.Seq2[piece, error] {
+	return func(yield func(piece, error) bool) {
+		for p, err := range pieces {
+			for err == nil && p.zero && p.end() > p.offset-p.offset%size+size {
+				head := p.part(p.offset - p.offset%size + size)
+				if !yield(head, nil) {
+					return
+				}
+				p.offset, p.length, p.disk = head.end(), p.length-head.length, p.disk-head.disk
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
 		}
 	}
 }
@@ -155,7 +186,7 @@ func groups(pieces iter.Seq2[piece, error]) iter.Seq2[[]piece, error] {
 // readPiece reads p of src into the start of buf, with zeros past the end of src.
 func readPiece(src image.Source, buf []byte, p piece) ([]byte, error) {
 	buf = buf[:p.length]
-	n := 0
+	n := int64(0)
 	if !p.zero {
 		n = p.disk
 		if err := readFull(src, buf[:n], p.offset); err != nil {

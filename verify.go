@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"sync"
 
@@ -54,15 +55,8 @@ func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) e
 		return off > first
 	}
 	todo := func(yield func(piece, error) bool) {
-		for p, err := range pieces(ctx, src, size) {
-			if past(p.offset) {
-				return
-			}
-			if err == nil && p.zero && o.SkipZeros {
-				o.done(p.length)
-				continue
-			}
-			if !yield(p, err) {
+		for p, err := range unsure(ctx, src, encrypted, size, o) {
+			if past(p.offset) || !yield(p, err) {
 				return
 			}
 		}
@@ -77,11 +71,11 @@ func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) e
 			return err
 		}
 		if !bytes.Equal(a, b) {
-			i := 0
+			i := int64(0)
 			for a[i] == b[i] {
 				i++
 			}
-			differ(p.offset + int64(i))
+			differ(p.offset + i)
 		}
 		o.done(p.length)
 		return nil
@@ -93,4 +87,32 @@ func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) e
 		return &MismatchError{first}
 	}
 	return nil
+}
+
+// unsure yields the pieces that are to be read: not those that both images know to be zeros,
+// nor those of the source if they are to be skipped.
+func unsure(ctx context.Context, src, encrypted image.Source, size int64, o VerifyOptions) iter.Seq2[piece, error] {
+	return func(yield func(piece, error) bool) {
+		for p, err := range pieces(ctx, src, 0, size) {
+			switch {
+			case err == nil && p.zero && o.SkipZeros:
+				o.done(p.length)
+			case err == nil && p.zero:
+				for q, err := range pieces(ctx, encrypted, p.offset, p.end()) {
+					if err == nil && q.zero {
+						o.done(q.length)
+						continue
+					}
+					q.zero = true // in the source
+					if !yield(q, err) || err != nil {
+						return
+					}
+				}
+			default:
+				if !yield(p, err) {
+					return
+				}
+			}
+		}
+	}
 }
