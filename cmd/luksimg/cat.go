@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -76,7 +77,7 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 	if o.json {
 		return fmt.Errorf("what is in the image is the result: there is no room for --json")
 	}
-	if err := notTerminal("the disk"); err != nil {
+	if err := checkStdout("the disk"); err != nil {
 		return err
 	}
 	s, err := o.source.open(c, t, name)
@@ -100,5 +101,5 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return s.wrap(err)
 	}
-	return s.wrap(s.unchanged())
+	return errors.Join(s.wrap(s.unchanged()), syncStdout())
 }

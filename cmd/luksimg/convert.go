@@ -122,15 +122,7 @@ func (o *convertFlags) check(c *cobra.Command, src, dst string) error {
 	case dst == "-" && o.json:
 		return errors.New("with - for DST the disk is the result: there is no room for --json")
 	case dst == "-":
-		return notTerminal("the disk")
-	}
-	return nil
-}
-
-// notTerminal refuses to write binary data to a terminal.
-func notTerminal(what string) error {
-	if term.IsTerminal(os.Stdout) {
-		return withHint(fmt.Errorf("%s will not be written to a terminal", what), "redirect standard output, or name a file")
+		return checkStdout("the disk")
 	}
 	return nil
 }
@@ -188,7 +180,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	o.label(t, s.img, made)
 	if out == nil {
-		return nil
+		return syncStdout()
 	}
 	size, err := out.Seek(0, io.SeekEnd)
 	if err != nil {

@@ -75,7 +75,7 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk, src, dst string,
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if out == nil {
-		return nil
+		return syncStdout()
 	}
 	if err := out.Truncate(r.Size); err != nil {
 		return err

@@ -40,7 +40,7 @@ func (d *destination) check(r *luksimg.Result) error {
 func (o *encryptFlags) destination(ctx context.Context, t *talk, dst string, s *diskSource, opts luksimg.EncryptOptions) (*destination, error) {
 	if dst == "-" {
 		widen(os.Stdout)
-		return &destination{stream: os.Stdout, commit: func() error { return nil }, abort: func() {}, remove: func() error { return nil }}, nil
+		return &destination{stream: os.Stdout, commit: syncStdout, abort: func() {}, remove: func() error { return nil }}, nil
 	}
 	if isCOS(dst) {
 		return o.object(ctx, t, dst, s, opts)

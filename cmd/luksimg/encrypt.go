@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -211,12 +210,12 @@ func (o *encryptFlags) check(src, dst string) error {
 		return errors.New("--verify needs a source that can be read again, not standard input")
 	case dst == "-" && o.json:
 		return errors.New("with - for DST the image is the result: there is no room for --json")
-	case dst == "-" && term.IsTerminal(os.Stdout):
-		return withHint(errors.New("the image will not be written to a terminal"), "redirect standard output, or name a file")
 	case o.discardZeros && (inOrder || dst == "-" || isCOS(dst)):
 		return errors.New("--discard-zeros needs a source and an output that can seek and has holes: a file")
 	case isCOS(o.header) || isCOS(o.generateKey) || isCOS(o.manifestFile):
 		return errors.New("--header, --generate-key and --manifest are files, not cos://")
+	case dst == "-":
+		return checkStdout("the image")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 
@@ -163,6 +164,9 @@ func hint(err error) string {
 	}
 	if needsFile(err) {
 		return "--allow-backing opens the files that the image names, if they are in its folder; use it for images that you trust"
+	}
+	if e := new(fs.PathError); errors.As(err, &e) && e.Path == os.Stdout.Name() && errors.Is(err, syscall.ENOSPC) {
+		return "there is no room where standard output goes: what was written is not whole"
 	}
 	for _, h := range hints {
 		if errors.Is(err, h.target) {

@@ -57,10 +57,13 @@ func newHeaderBackup(g *global) *cobra.Command {
 				if g.json {
 					return errors.New("with - for BACKUP the header is the result: there is no room for --json")
 				}
-				if err := notTerminal("the header"); err != nil {
+				if err := checkStdout("the header"); err != nil {
 					return err
 				}
-				return h.Backup(os.Stdout)
+				if err := h.Backup(os.Stdout); err != nil {
+					return err
+				}
+				return syncStdout()
 			}
 			out, err := output.Create(dst, 0o600, force)
 			if err != nil {

@@ -106,7 +106,7 @@ func printKey(g *global, n int, raw bool) error {
 	if g.json {
 		return errors.New("with - for FILE the key is the result: there is no room for --json")
 	}
-	if err := notTerminal("the key"); err != nil {
+	if err := checkStdout("the key"); err != nil {
 		return err
 	}
 	key, err := randomKey(n, raw)
@@ -114,8 +114,10 @@ func printKey(g *global, n int, raw bool) error {
 		return err
 	}
 	defer clear(key)
-	_, err = os.Stdout.Write(key)
-	return err
+	if _, err := os.Stdout.Write(key); err != nil {
+		return err
+	}
+	return syncStdout()
 }
 
 // randomKey makes a key of n random bytes. The caller wipes it.

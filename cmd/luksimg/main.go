@@ -23,7 +23,11 @@ func main() {
 	// After the first signal, which ends the job in an orderly way, a second one
 	// ends the process.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err := os.Stdout.Close(); err != nil && code == exitDone {
+		code = fail(err, os.Stderr, false)
+	}
+	os.Exit(code)
 }
 
 // endSignals are those that end a job in an orderly way. One that was ignored when the
@@ -36,14 +40,24 @@ func endSignals() []os.Signal {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	out := &resultWriter{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return exitDone
 	}
 	// An error in the flags may be in front of --json.
-	if asked, _ := root.PersistentFlags().GetBool("json"); asked || slices.Contains(args, "--json") {
+	asked, _ := root.PersistentFlags().GetBool("json")
+	return fail(err, stderr, asked || slices.Contains(args, "--json"))
+}
+
+// fail prints an error and returns the exit code that goes with it.
+func fail(err error, stderr io.Writer, asJSON bool) int {
+	if asJSON {
 		b, _ := json.Marshal(errorResult{"error", message(err), hint(err), exitCode(err)})
 		fmt.Fprintf(stderr, "%s\n", term.VisibleJSON(b))
 		return exitCode(err)

@@ -61,7 +61,7 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 	case dst == "-" && o.json:
 		return errors.New("with - for KEYFILE the key is the result: there is no room for --json")
 	case dst == "-":
-		if err := notTerminal("the key"); err != nil {
+		if err := checkStdout("the key"); err != nil {
 			return err
 		}
 	}
@@ -109,7 +109,7 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 		return err
 	}
 	if out == nil {
-		return nil
+		return syncStdout()
 	}
 	if err := out.Commit(); err != nil {
 		return err

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestStandardOutputFails writes keys, headers and images to a standard output that is
+// closed, and each result to one that takes nothing: that is an error, also of a help text.
+func TestStandardOutputFails(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	key, disk, image := encryptedDisk(t, dir)
+	envelope, root := filepath.Join(dir, "envelope"), "local:"+filepath.Join(dir, "root")
+	for _, args := range [][]string{{"keygen", "--kms", root}, {"wrap", "--kms", root, "--key-file", key, "--envelope", envelope}} {
+		if code, out := runIn(t.Context(), args...); code != exitDone {
+			t.Fatal(out)
+		}
+	}
+	sh := func(redirect string, args []string) (int, string) {
+		c := exec.Command("sh", append([]string{"-c", `exec "$0" "$@" ` + redirect, luksimg}, args...)...)
+		c.Dir = dir
+		out, err := c.CombinedOutput()
+		if e := new(exec.ExitError); err != nil && !errors.As(err, &e) {
+			t.Fatal(err)
+		}
+		return c.ProcessState.ExitCode(), string(out)
+	}
+	data := [][]string{
+		{"keygen", "-"},
+		{"unwrap", "-q", "--kms", root, "--envelope", envelope, "-"},
+		{"header", "backup", image, "-"},
+		{"convert", "-q", disk, "-"},
+		{"cat", "-q", disk},
+		{"decrypt", "-q", "--key-file", key, image, "-"},
+		append(append([]string{"encrypt", "--key-file", key}, quickLUKS...), disk, "-"),
+	}
+	for _, args := range data {
+		if code, out := sh(">&-", args); code != exitFailure || !strings.Contains(out, "standard output is closed") {
+			t.Errorf("%q, closed: exit code %d, %s", args, code, out)
+		}
+		if code, out := sh(">/dev/null", args); code != exitDone {
+			t.Errorf("%q, dropped: exit code %d, %s", args, code, out)
+		}
+	}
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	for _, args := range append(data,
+		[]string{"inspect", image}, []string{"--json", "inspect", image}, []string{"key", "list", image}, []string{"version"},
+		[]string{"--version"}, []string{"--help"}, []string{"help", "key"}, []string{"key"}, []string{"completion", "bash"},
+	) {
+		if code, out := sh(">/dev/full", args); code != exitFailure || !strings.Contains(out, "no room where standard output goes") {
+			t.Errorf("%q, full: exit code %d, %s", args, code, out)
+		}
+	}
+}

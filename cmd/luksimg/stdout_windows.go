@@ -1,0 +1,9 @@
+package main
+
+import "os"
+
+// stdoutClosed tells whether the process began without a standard output.
+func stdoutClosed() bool {
+	_, err := os.Stdout.Stat()
+	return err != nil
+}
