@@ -179,7 +179,7 @@ func TestSavedByItself(t *testing.T) {
 	dir := t.TempDir()
 	w := start(t, sandbox.Options{Dir: dir, Bucket: bucket})
 	w.upload("web.raw", []byte("an object"))
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		text, err := os.ReadFile(filepath.Join(dir, "objects", "index.json"))
 		if err != nil {
 			t.Fatal(err)

@@ -116,4 +116,4 @@ while [ $# -gt 0 ]; do
 done
 
 guest_setup
-guest_run $((90 + 60 * images)) "$text"$'exit "$worst"\n'
+guest_run $((600 + 60 * images)) "$text"$'exit "$worst"\n'

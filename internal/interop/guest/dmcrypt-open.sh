@@ -144,4 +144,4 @@ while [ $# -gt 0 ]; do
 done
 
 guest_setup
-guest_run $((90 + 30 * images)) "$text"$'exit "$worst"\n'
+guest_run $((600 + 30 * images)) "$text"$'exit "$worst"\n'

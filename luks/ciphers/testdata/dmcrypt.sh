@@ -33,7 +33,7 @@ EOF
 
 guest_setup
 cat >"$guest_dir/jobs"
-guest_run 120 "$(
+guest_run 900 "$(
 	assign plain "$(guest_path "$2")"
 	assign out "$(guest_path "$3")"
 	assign jobs /mnt/jobs
