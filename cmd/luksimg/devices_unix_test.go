@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/luksimg/luksimg/manifest"
 )
 
 // TestDevices has every verb write to what is no file, or a link to such: refused, with
@@ -81,7 +83,7 @@ func TestOpeningCancelled(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mkfifo(image+manifestSuffix, 0o600); err != nil {
+	if err := syscall.Mkfifo(image+manifest.Suffix, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -121,7 +123,7 @@ func TestOpeningCancelled(t *testing.T) {
 		}
 	}
 	// Lets go what still waits.
-	for _, name := range []string{pipe, image + manifestSuffix} {
+	for _, name := range []string{pipe, image + manifest.Suffix} {
 		if f, err := os.OpenFile(name, os.O_RDWR, 0); err == nil {
 			f.Close()
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/manifest"
 )
 
 type encryptFlags struct {
@@ -82,7 +83,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	o.luks.add(c)
 	f.IntVar(&o.luks.keySlot, "key-slot", 0, "number of the key slot to make")
 	f.StringVar(&o.header, "header", "", "write the header to `FILE`, which must not exist, detached from the data; it is needed to open the image")
-	f.StringVar(&o.manifestFile, "manifest", "", "write what was made, and of what, to `FILE` as JSON; inspect finds it as DST"+manifestSuffix)
+	f.StringVar(&o.manifestFile, "manifest", "", "write what was made, and of what, to `FILE` as JSON; inspect finds it as DST"+manifest.Suffix)
 	f.BoolVar(&o.sha256, "sha256", false, "hash the disk and the image, for the result and the manifest; the data are then written in order")
 	f.BoolVar(&o.discardZeros, "discard-zeros", false, "leave holes in DST where SRC is known to be zero: those blocks then read as noise, not as zeros, and everybody sees where they are")
 	f.BoolVar(&o.verify, "verify", false, "read the result back from the disk, decrypt it and compare it with SRC before it appears")

@@ -142,7 +142,7 @@ func (j *encryptJob) finish(ctx context.Context, r *luksimg.Result) error {
 		}
 	}
 	if j.manifest != nil {
-		if err := writeManifest(j.manifest, j.o.manifest(j.dst, j.source, r, j.key)); err != nil {
+		if err := j.o.manifestOf(j.dst, j.source, r, j.key).Write(j.manifest); err != nil {
 			return err
 		}
 	}

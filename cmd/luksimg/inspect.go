@@ -10,6 +10,7 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/manifest"
 )
 
 type inspectFlags struct {
@@ -51,7 +52,7 @@ system and whether cloud-init is installed, which clouds ask for. Next to nothin
 // inspectResult is what inspect --json prints.
 type inspectResult struct {
 	*luksimg.Info
-	Manifest *manifest            `json:"manifest,omitempty"` // of the file beside the image
+	Manifest *manifest.Manifest   `json:"manifest,omitempty"` // of the file beside the image
 	Contents *contents.Info       `json:"contents,omitempty"` // of a disk that can be seen
 	Check    *luksimg.CheckResult `json:"check,omitempty"`
 	Map      []mapExtent          `json:"map,omitempty"`
@@ -77,7 +78,7 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	if r.Manifest, err = readManifest(c.Context(), name); err != nil {
 		r.Warnings = append(r.Warnings, err.Error())
 	} else if r.Manifest != nil {
-		r.Warnings = append(r.Warnings, r.Manifest.compare(r.Info)...)
+		r.Warnings = append(r.Warnings, r.Manifest.Compare(r.Info)...)
 	}
 	if o.check {
 		if r.Check, err = luksimg.Check(c.Context(), in.r, in.size, luksimg.ImageOptions{Format: r.Format}); err != nil {

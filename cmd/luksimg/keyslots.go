@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -57,20 +56,15 @@ func newKeyList(g *global) *cobra.Command {
 				return err
 			}
 			defer in.close()
-			h := in.h
-			i := h.Info()
+			i := in.h.Info()
 			text := newTable()
 			for _, s := range i.Keyslots {
-				text.slot(s)
-			}
-			text.w.Flush()
-			if len(i.Keyslots) == 0 {
-				text.WriteString("no key slots\n")
+				text.row(fmt.Sprintf("key slot %d", s.Slot), "%v", s)
 			}
 			return t.result(struct {
 				Keyslots []luks.SlotInfo `json:"keyslots"`
 				Warnings []string        `json:"warnings,omitempty"`
-			}{i.Keyslots, t.warnings}, strings.TrimSuffix(text.String(), "\n"))
+			}{i.Keyslots, t.warnings}, text.text("no key slots"))
 		},
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -68,16 +67,12 @@ func newTokenList(g *global) *cobra.Command {
 			all := tokensOf(in.h)
 			text := newTable()
 			for _, k := range all {
-				text.token(k)
-			}
-			text.w.Flush()
-			if len(all) == 0 {
-				text.WriteString("no tokens\n")
+				text.row(fmt.Sprintf("token %d", k.Number), "%v", k)
 			}
 			return t.result(struct {
 				Tokens   []luks.Token `json:"tokens"`
 				Warnings []string     `json:"warnings,omitempty"`
-			}{all, t.warnings}, strings.TrimSuffix(text.String(), "\n"))
+			}{all, t.warnings}, text.text("no tokens"))
 		},
 	}
 }

@@ -38,6 +38,7 @@ var root = []string{"image", "vhd", "qcow", "internal/inflate", "internal/chain"
 var allowed = map[string][]string{
 	"":                          root,
 	"image/folder":              append([]string{module}, root...),
+	"manifest":                  append([]string{module, "wrap"}, root...),
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
 	"luks":                      {"xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
