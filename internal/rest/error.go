@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -172,12 +173,27 @@ func (e *Error) Hint() string {
 	return ""
 }
 
+// Redact replaces secrets in the message of a service. No copy of them is made.
+func Redact(message string, secrets ...[]byte) string {
+	for _, s := range secrets {
+		if text := []byte(message); len(s) >= shortest && bytes.Contains(text, s) {
+			message = string(bytes.ReplaceAll(text, s, []byte("[redacted]")))
+			clear(text)
+		}
+	}
+	return message
+}
+
+// shortest is the length of the shortest secret that is looked for: what is shorter is in
+// any text.
+const shortest = 4
+
 // Clean makes the message of a service fit for an error: one line of printable
 // characters, at most 600 of them, and no secret that was sent to the service, which might
 // have come back in it.
 func Clean(message string, secrets ...string) string {
 	for _, s := range secrets {
-		if len(s) >= 4 {
+		if len(s) >= shortest {
 			message = strings.ReplaceAll(message, s, "[redacted]")
 		}
 	}

@@ -124,3 +124,24 @@ func TestPoll(t *testing.T) {
 		}
 	}
 }
+
+func TestRedact(t *testing.T) {
+	for _, c := range []struct {
+		message string
+		secrets []string
+		want    string
+	}{
+		{"no", []string{"abcd"}, "no"},
+		{"key abcd, abcd", []string{"abcd", "xyz!"}, "key [redacted], [redacted]"},
+		{"abc", []string{"abc", ""}, "abc"}, // too short to be one
+		{"a\xff\x00bc", []string{"\xff\x00bc"}, "a[redacted]"},
+	} {
+		var secrets [][]byte
+		for _, s := range c.secrets {
+			secrets = append(secrets, []byte(s))
+		}
+		if got := rest.Redact(c.message, secrets...); got != c.want {
+			t.Errorf("%q: %q, want %q", c.message, got, c.want)
+		}
+	}
+}

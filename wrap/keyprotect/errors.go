@@ -166,7 +166,7 @@ func sort(status int, code, message string) error {
 }
 
 // failure makes an error of an answer that says no.
-func failure(k *call, res *rest.Response, correlation string, secrets ...string) *Error {
+func failure(k *call, res *rest.Response, correlation string) *Error {
 	e := &Error{Status: res.Status, CorrelationID: correlation}
 	var body struct {
 		Resources []struct {
@@ -184,11 +184,15 @@ func failure(k *call, res *rest.Response, correlation string, secrets ...string)
 			e.Code, e.Message = strings.TrimSpace(r.Reasons[0].Code), r.Reasons[0].Message
 		}
 	}
-	for _, s := range secrets { // neither as they were sent, nor decoded
-		if decoded, err := base64.StdEncoding.DecodeString(s); err == nil {
-			secrets = append(secrets, string(decoded))
-		}
+	// The key neither as it was sent, nor decoded.
+	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(k.secret)))
+	defer clear(decoded)
+	n, err := base64.StdEncoding.Decode(decoded, k.secret)
+	if err != nil {
+		n = 0
 	}
-	e.Code, e.Message = rest.Clean(e.Code, secrets...), rest.Clean(e.Message, secrets...)
+	for _, text := range []*string{&e.Code, &e.Message} {
+		*text = rest.Clean(rest.Redact(*text, k.secret, decoded[:n]), res.Secret)
+	}
 	return k.failed(sort(res.Status, e.Code, e.Message), e, nil)
 }

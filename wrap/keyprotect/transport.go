@@ -23,8 +23,8 @@ import (
 type call struct {
 	op         string
 	idempotent bool
-	wantKey    bool     // the answer must hold a key
-	secrets    []string // that must not come back in an error
+	wantKey    bool   // the answer must hold a key
+	secret     []byte // the key as base64 text, which must not come back in an error
 
 	cancel context.CancelFunc
 	err    error // of the transport
@@ -122,7 +122,7 @@ func (t *transport) roundTrip(req *http.Request, k *call) (*http.Response, error
 	case err != nil:
 		return nil, k.failed(wrap.ErrUnavailable, &Error{CorrelationID: correlation}, err)
 	case !res.OK():
-		return nil, failure(k, res, correlation, append(k.secrets, res.Secret)...)
+		return nil, failure(k, res, correlation)
 	}
 	return t.answer(req, k, res, correlation)
 }
@@ -157,8 +157,20 @@ func (t *transport) answer(req *http.Request, k *call, res *rest.Response, corre
 	}
 	return &http.Response{
 		Status: http.StatusText(res.Status), StatusCode: res.Status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: res.Header, Body: io.NopCloser(bytes.NewReader(res.Body)), ContentLength: int64(len(res.Body)), Request: req,
+		Header: res.Header, Body: &wiped{bytes.NewReader(res.Body), res.Body}, ContentLength: int64(len(res.Body)), Request: req,
 	}, nil
+}
+
+// wiped is the body of an answer, in which there may be a key: it is overwritten when the
+// service's client has read it.
+type wiped struct {
+	*bytes.Reader
+	body []byte
+}
+
+func (w *wiped) Close() error {
+	clear(w.body)
+	return nil
 }
 
 func (k *call) tokenError(ctx context.Context, err error) error {

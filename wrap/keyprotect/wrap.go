@@ -24,7 +24,7 @@ func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 		return "", fmt.Errorf("key protect: wrap: %w: what is to be wrapped is not base64 text on one line", wrap.ErrKey)
 	}
 	var wdek string
-	err = c.call(ctx, call{op: "wrap", idempotent: true, secrets: []string{string(plaintext)}}, func(ctx context.Context) error {
+	err = c.call(ctx, call{op: "wrap", idempotent: true, secret: plaintext}, func(ctx context.Context) error {
 		res, err := c.api.WrapV2(ctx, id, plaintext, nil)
 		if err != nil {
 			return err
