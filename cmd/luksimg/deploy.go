@@ -292,8 +292,8 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 // claim claims the files whose names no flag gave.
 func (o *deployFlags) claim(plan deploy.Plan) error {
 	return errors.Join(
-		o.files.write("--state", o.state), o.files.write("the lock of --state", o.state+".lock"), o.files.write("the state of the upload", o.state+".upload"),
-		o.files.write("--envelope", plan.Envelope), o.files.write("--image", plan.Image),
+		o.files.Write("--state", o.state), o.files.Write("the lock of --state", o.state+".lock"), o.files.Write("the state of the upload", o.state+".upload"),
+		o.files.Write("--envelope", plan.Envelope), o.files.Write("--image", plan.Image),
 	)
 }
 

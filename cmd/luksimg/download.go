@@ -72,7 +72,7 @@ func (o *downloadFlags) run(c *cobra.Command, uri, name string) error {
 		return withHint(errors.New("download writes a file"), "luksimg cat writes an image to standard output")
 	}
 	state := cos.StateFile(name + downloadSuffix)
-	if err := errors.Join(o.files.write("the state of the download", string(state)), o.files.write("what came of FILE", name+".download")); err != nil {
+	if err := errors.Join(o.files.Write("the state of the download", string(state)), o.files.Write("what came of FILE", name+".download")); err != nil {
 		return err
 	}
 	if o.abort {

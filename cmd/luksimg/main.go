@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/internal/claims"
 	"github.com/luksimg/luksimg/internal/term"
 	_ "github.com/luksimg/luksimg/luks/ciphers" // for images that others made
 )
@@ -86,7 +87,7 @@ type global struct {
 	json  bool
 	kdf   kdfLimits
 	cloud cloudFlags // the same for all names of a verb that may be cos://
-	files claims
+	files claims.Set
 }
 
 func newRoot() *cobra.Command {
@@ -104,7 +105,7 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 		Example: `  luksimg keygen dek.b64
   luksimg encrypt --key-file dek.b64 disk.vhd disk.luks
   luksimg verify --key-file dek.b64 disk.vhd disk.luks`,
-		PersistentPreRunE: func(c *cobra.Command, args []string) error { return g.files.claim(c, args) },
+		PersistentPreRunE: func(c *cobra.Command, args []string) error { return g.claim(c, args) },
 		Version:           readVersion().Version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,

@@ -120,7 +120,7 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 			return err
 		}
 		d := folder.New(root)
-		d.Opened = func(f *os.File) error { return t.g.files.readFile("a file that the image needs", f) }
+		d.Opened = func(f *os.File) error { return t.g.files.ReadFile("a file that the image needs", f) }
 		s.closes = append(s.closes, func() { d.Close() })
 		opts.Resolve = d.Resolve
 	}

@@ -105,7 +105,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	if o.abort {
 		return o.giveUp(ctx, t, client, at, state)
 	}
-	if err := o.files.write("--state", string(state)); err != nil {
+	if err := o.files.Write("--state", string(state)); err != nil {
 		return err
 	}
 	in, err := openInputFlags(ctx, name, 0)

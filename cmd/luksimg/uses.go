@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -134,10 +133,10 @@ func argUse(c *cobra.Command, i int) (use, string) {
 
 // claim claims all files that the command line and the environment name. It is called before
 // the verb runs.
-func (s *claims) claim(c *cobra.Command, args []string) error {
+func (g *global) claim(c *cobra.Command, args []string) error {
 	for i, name := range args {
 		u, what := argUse(c, i)
-		if err := s.use(u, what, name); err != nil {
+		if err := g.use(u, what, name); err != nil {
 			return err
 		}
 	}
@@ -150,7 +149,7 @@ func (s *claims) claim(c *cobra.Command, args []string) error {
 		}
 		for _, name := range values {
 			if err == nil {
-				err = s.use(u, "--"+f.Name, name)
+				err = g.use(u, "--"+f.Name, name)
 			}
 		}
 	})
@@ -159,27 +158,25 @@ func (s *claims) claim(c *cobra.Command, args []string) error {
 	}
 	for _, name := range []string{envAPIKey, envSLKey, hmacNames[0][1], hmacNames[1][1]} {
 		if file, ok := strings.CutPrefix(os.Getenv(name), "@"); ok {
-			if err := s.read("$"+name, file); err != nil {
+			if err := g.files.Read("$"+name, file); err != nil {
 				return err
 			}
 		}
 	}
-	for _, c := range s.all {
-		if err := c.checkHeader(); err != nil {
-			return err
-		}
+	if err := g.files.CheckHeaders(); err != nil {
+		return err
 	}
 	// What the shell opened is an output too; by another name it is one already.
-	if !slices.ContainsFunc(s.all, func(c claim) bool { return c.out && c.name == "-" }) {
+	if !g.files.Writes("-") {
 		if fi, err := os.Stdout.Stat(); err == nil && fi.Mode().IsRegular() {
-			return s.write("standard output", "-")
+			return g.files.Write("standard output", "-")
 		}
 	}
 	return nil
 }
 
 // use claims a file that is named on the command line.
-func (s *claims) use(u use, what, name string) error {
+func (g *global) use(u use, what, name string) error {
 	switch {
 	case u&(reads|writes) == 0 || name == "":
 		return nil
@@ -195,8 +192,11 @@ func (s *claims) use(u use, what, name string) error {
 	case name == "-" && u&stream == 0:
 		return fmt.Errorf("%s needs the name of a file, not -", what)
 	}
-	if u&writes == 0 {
-		return s.read(what, name)
+	switch u & changes {
+	case reads:
+		return g.files.Read(what, name)
+	case writes:
+		return g.files.Replace(what, name)
 	}
-	return s.add(claim{what: what, name: name, out: true, whole: u&reads == 0})
+	return g.files.Write(what, name)
 }

@@ -1,4 +1,7 @@
-package main
+// Package claims holds that no output of a run is ever an input of it, nor another output, by
+// whatever name: a link, another path, a device. Each file that is read or written is claimed
+// before anything is written; one that can not be claimed is an error.
+package claims
 
 import (
 	"errors"
@@ -6,14 +9,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/luks"
 )
 
-// claims are the files that one run of a verb reads and writes. Each is claimed before the
-// run writes anything, and one that can not be claimed ends the run: no output is ever an
-// input, nor another output, by whatever name.
-type claims struct{ all []claim }
+// A Set is the files that one run reads and writes. The zero value has none. A name is that of a
+// file, an object of Object Storage that begins with "cos://", or "-" for standard input or output.
+type Set struct{ all []claim }
 
 // A claim is one use of a file.
 type claim struct {
@@ -28,16 +33,21 @@ type claim struct {
 	base string
 }
 
-// read claims a file that is read. what says which it is, for a message.
-func (s *claims) read(what, name string) error { return s.add(claim{what: what, name: name}) }
+// Read claims a file that is read. what says which it is, for a message: "SRC", "--key-file".
+func (s *Set) Read(what, name string) error { return s.add(claim{what: what, name: name}) }
 
-// write claims a file that is written.
-func (s *claims) write(what, name string) error {
+// Write claims a file that is written, or changed in place.
+func (s *Set) Write(what, name string) error {
 	return s.add(claim{what: what, name: name, out: true})
 }
 
-// readFile claims a file that is open for reading.
-func (s *claims) readFile(what string, f *os.File) error {
+// Replace claims a file that is made anew, in place of one that may be there.
+func (s *Set) Replace(what, name string) error {
+	return s.add(claim{what: what, name: name, out: true, whole: true})
+}
+
+// ReadFile claims a file that is open for reading.
+func (s *Set) ReadFile(what string, f *os.File) error {
 	fi, err := f.Stat()
 	if err != nil {
 		return err
@@ -45,8 +55,24 @@ func (s *claims) readFile(what string, f *os.File) error {
 	return s.add(claim{what: what, name: f.Name(), file: fi})
 }
 
+// Writes reports whether a name is claimed to be written.
+func (s *Set) Writes(name string) bool {
+	return slices.ContainsFunc(s.all, func(c claim) bool { return c.out && c.name == name })
+}
+
+// CheckHeaders refuses to write over a LUKS header that is a file of its own, detached or
+// saved: the data of an image may be lost with it.
+func (s *Set) CheckHeaders() error {
+	for _, c := range s.all {
+		if err := c.checkHeader(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // add adds a claim, unless it is there already, or there is one that it does not go with.
-func (s *claims) add(c claim) error {
+func (s *Set) add(c claim) error {
 	c.find()
 	for _, other := range s.all {
 		if other.what == c.what && other.name == c.name && other.out == c.out {
@@ -62,7 +88,7 @@ func (s *claims) add(c claim) error {
 
 // find looks the file up. One that can not be looked up can not be opened either.
 func (c *claim) find() {
-	if c.file != nil || isCOS(c.name) {
+	if c.file != nil || isObject(c.name) {
 		return
 	}
 	if c.name == "-" {
@@ -82,10 +108,19 @@ func (c *claim) find() {
 	}
 }
 
+func isObject(name string) bool { return strings.HasPrefix(name, "cos://") }
+
+func streamName(name string) string {
+	if name == "-" {
+		return "standard input"
+	}
+	return name
+}
+
 // same tells whether two claims are of one file, or one object.
 func (c *claim) same(o claim) bool {
 	switch {
-	case isCOS(c.name) || isCOS(o.name):
+	case isObject(c.name) || isObject(o.name):
 		return c.name == o.name
 	case c.file != nil && o.file != nil:
 		return os.SameFile(c.file, o.file) || sameDevice(c.file, o.file)
@@ -104,7 +139,7 @@ func (c *claim) against(o claim) error {
 		switch mode := c.file.Mode(); {
 		case mode.IsRegular(), mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0:
 		case mode&(fs.ModeNamedPipe|fs.ModeSocket) != 0 && !c.out && !o.out:
-			return fmt.Errorf("%s can not be both %s and %s: what is read from it is gone", stdinName(c.name), o.what, c.what)
+			return fmt.Errorf("%s can not be both %s and %s: what is read from it is gone", streamName(c.name), o.what, c.what)
 		default: // a terminal, or /dev/null
 			return nil
 		}
@@ -113,7 +148,7 @@ func (c *claim) against(o claim) error {
 		return nil
 	}
 	kind := "file"
-	if isCOS(c.name) {
+	if isObject(c.name) {
 		kind = "object"
 	}
 	out := c
@@ -124,11 +159,9 @@ func (c *claim) against(o claim) error {
 	if c.out && o.out {
 		why = ""
 	}
-	return withHint(fmt.Errorf("%s and %s are the same %s: %s", o.what, c.what, kind, c.name), why+"give another name for "+out.what)
+	return rest.WithHint(fmt.Errorf("%s and %s are the same %s: %s", o.what, c.what, kind, c.name), why+"give another name for "+out.what)
 }
 
-// checkHeader refuses to write over a LUKS header that is a file of its own, detached or
-// saved: the data of an image may be lost with it.
 func (c *claim) checkHeader() error {
 	if !c.whole || c.name == "-" || c.file == nil || !c.file.Mode().IsRegular() {
 		return nil // there is nothing to lose, or it is refused for what it is
@@ -142,6 +175,6 @@ func (c *claim) checkHeader() error {
 	if err != nil || h.DataOffset() != 0 && c.file.Size() > max(h.DataOffset(), h.HeaderSize()) {
 		return nil
 	}
-	return withHint(fmt.Errorf("%s: %s is a LUKS header, which is never replaced", c.what, c.name),
+	return rest.WithHint(fmt.Errorf("%s: %s is a LUKS header, which is never replaced", c.what, c.name),
 		"choose another name, or remove it if no image needs it")
 }

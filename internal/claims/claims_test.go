@@ -1,0 +1,88 @@
+package claims
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/luks"
+)
+
+func TestClaims(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(name, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link("a", "hard"); err != nil {
+		t.Skip(err)
+	}
+	const same = "are the same"
+	for name, c := range map[string]struct {
+		claim func(s *Set) error
+		want  string
+	}{
+		"two that are read":         {func(s *Set) error { return s.Read("Y", "a") }, ""},
+		"another":                   {func(s *Set) error { return s.Write("Y", "b") }, ""},
+		"the same again":            {func(s *Set) error { return s.Read("X", "a") }, ""},
+		"written":                   {func(s *Set) error { return s.Write("Y", "a") }, same + " file: a"},
+		"by another name":           {func(s *Set) error { return s.Replace("Y", "hard") }, same + " file: hard"},
+		"two that are not there":    {func(s *Set) error { return s.Write("Y", "./new") }, same + " file: ./new"},
+		"objects":                   {func(s *Set) error { return s.Write("Y", "cos://r/b/o") }, same + " object"},
+		"an object and another one": {func(s *Set) error { return s.Write("Y", "cos://r/b/p") }, ""},
+	} {
+		s := new(Set)
+		for _, err := range []error{s.Read("X", "a"), s.Write("Z", "new"), s.Read("O", "cos://r/b/o")} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := c.claim(s)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || rest.Hint(err) == "") {
+			t.Errorf("%s: %v, want %q with a hint", name, err, c.want)
+		}
+		if !s.Writes("new") || s.Writes("a") && c.want == "" {
+			t.Errorf("%s: new is not written, or a is", name)
+		}
+	}
+}
+
+// TestHeaders: a header that is a file of its own may be changed, but not replaced.
+func TestHeaders(t *testing.T) {
+	t.Chdir(t.TempDir())
+	h, key, err := luks.New(t.Context(), []byte("passphrase"), luks.Options{Detached: true, KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(key)
+	f, err := os.Create("header")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := h.WriteTo(f); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("text", []byte("no header"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		claim func(s *Set) error
+		ok    bool
+	}{
+		"changed":      {func(s *Set) error { return s.Write("X", "header") }, true},
+		"replaced":     {func(s *Set) error { return s.Replace("X", "header") }, false},
+		"another file": {func(s *Set) error { return s.Replace("X", "text") }, true},
+		"none":         {func(s *Set) error { return s.Replace("X", "new") }, true},
+	} {
+		s := new(Set)
+		if err := c.claim(s); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.CheckHeaders(); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
