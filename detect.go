@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/luksimg/luksimg/image"
@@ -35,6 +36,12 @@ func Detect(r io.ReaderAt, size int64) (Format, error) {
 	if iso && len(found) > 0 {
 		found = append(found, Found{Name: "an ISO image", Format: Raw, Offset: opticalStart})
 	}
+	if len(found) == 1 && headed(found[0]) {
+		// A disk that has a container's header in front of its partitions is made for two readers.
+		if label, at := partitionTable(r, size); label != NoLabel {
+			found = append(found, Found{Name: label.text(), Format: Raw, Offset: at})
+		}
+	}
 	switch {
 	case len(found) > 1:
 		return "", &AmbiguousError{found}
@@ -46,6 +53,12 @@ func Detect(r io.ReaderAt, size int64) (Format, error) {
 		return LUKS2, nil
 	}
 	return Raw, nil
+}
+
+// headed tells whether a signature is that of a container whose first sector belongs to it,
+// and holds nothing of a disk.
+func headed(f Found) bool {
+	return f.Offset < 512 && slices.Contains([]Format{QCOW2, VMDK, VHDX, VDI}, f.Format)
 }
 
 // known returns the formats that have a reader and a signature in the file.
@@ -116,5 +129,6 @@ const (
 	DownloadIt   Advice = "download" // again: this is what came in place of the image
 	ConvertIt    Advice = "convert"  // it is a disk image of another format
 	DecryptIt    Advice = "decrypt"  // with the program that encrypted it
+	FinishIt     Advice = "finish"   // with the program whose change of it was cut off
 	NoDisk       Advice = "no disk"  // nothing in it is a disk
 )

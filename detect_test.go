@@ -93,6 +93,8 @@ func TestAmbiguous(t *testing.T) {
 		"PE, weak": {0, "MZ" + strings.Repeat("\x00", 58) + "\x80\x00\x00\x00" + strings.Repeat("\x00", 64) + "PE\x00\x00"},
 		"MBR, no":  {510, "\x55\xaa"},
 		"GPT, no":  {512, "EFI PART"},
+		"MBR":      {446, "\x80\x00\x00\x00\x83\x00\x00\x00\x00\x08\x00\x00\x00\x10\x00\x00" + strings.Repeat("\x00", 48) + "\x55\xaa"},
+		"GPT":      {512, "EFI PART\x00\x00\x01\x00\x5c\x00\x00\x00"},
 		"nothing":  {0, ""},
 	}
 	file := func(names ...string) []byte {
@@ -109,6 +111,8 @@ func TestAmbiguous(t *testing.T) {
 		{"qcow2", "VHD", ""}, {"VMDK", "VHD", ""}, {"VHDX", "VHD", ""}, {"LUKS1", "VHD", ""}, {"LUKS2", "VHD", ""},
 		{"qcow2", "ISO", ""}, {"VMDK", "ISO", ""}, {"VHDX", "ISO", ""}, {"LUKS2", "ISO", ""}, {"VHD", "ISO", ""},
 		{"qcow2", "UDF", ""}, {"qcow2", "VDI", ""}, {"VHD", "VDI", ""}, {"qcow2", "DMG", ""}, {"tar", "VHD", ""},
+		{"qcow2", "MBR", ""}, {"VMDK", "MBR", ""}, {"VHDX", "MBR", ""}, {"VDI", "MBR", ""}, {"qcow2", "GPT", ""}, {"VHDX", "GPT", ""}, {"VDI", "GPT", ""},
+		{"VHD", "MBR", luksimg.VHD}, {"VHD", "GPT", luksimg.VHD}, {"ISO", "MBR", luksimg.Raw}, {"LUKS2", "MBR", luksimg.LUKS2},
 		{"ISO", "7z", ""}, {"ISO", "DMG", ""}, {"ISO", "tar", ""},
 		{"qcow2", "MBR, no", luksimg.QCOW2}, {"VHDX", "GPT, no", luksimg.VHDX}, {"VHD", "MBR, no", luksimg.VHD}, {"VHD", "GPT, no", luksimg.VHD},
 		{"ISO", "MBR, no", luksimg.Raw}, {"ISO", "GPT, no", luksimg.Raw}, {"MBR, no", "GPT, no", luksimg.Raw}, {"ISO", "UDF", luksimg.Raw},

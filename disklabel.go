@@ -57,6 +57,29 @@ func labelOf(src image.Source) (label DiskLabel, sectorSize int) {
 	return MBR, 512
 }
 
+// text is what a disk with the label has, with its article.
+func (l DiskLabel) text() string {
+	return map[DiskLabel]string{NoLabel: "no partition table", MBR: "a raw disk with an MBR", GPT: "a raw disk with a GPT"}[l]
+}
+
+// partitionTable returns the kind of the partition table in the first two sectors of a file,
+// and where its mark is. It is more strict than [LabelOf]: a header of GPT has its revision and
+// its length, too.
+func partitionTable(r io.ReaderAt, size int64) (DiskLabel, int64) {
+	const gptHeader = "EFI PART\x00\x00\x01\x00\x5c\x00\x00\x00" // UEFI 2.10, table 5-5
+	b := make([]byte, 512+len(gptHeader))
+	if size < int64(len(b)) || readFull(r, b, 0) != nil {
+		return NoLabel, 0
+	}
+	if string(b[512:]) == gptHeader {
+		return GPT, 512
+	}
+	if mbr, _ := mbrOf(b); mbr {
+		return MBR, 510
+	}
+	return NoLabel, 0
+}
+
 // mbrOf tells whether the first sector has a table of partitions, and one that stands for a
 // GPT.
 func mbrOf(b []byte) (mbr, protective bool) {

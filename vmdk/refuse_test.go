@@ -123,7 +123,7 @@ func refusals() []refusal {
 		{"descriptorSize 0", small, put64(offDescriptorSize, 0), "descriptorSize", offDescriptorSize, "from 1"},
 		{"descriptorSize 2^64-1", small, put64(offDescriptorSize, 1<<64-1), "descriptorSize", offDescriptorSize, "truncated"},
 		{"descriptorSize of more than 1 MiB", small, both(func(w *layout) { w.file = append(w.file, make([]byte, 2<<20)...) }, put64(offDescriptorSize, 2049)), "descriptorSize", offDescriptorSize, "2048"},
-		{"descriptor of zeros", small, func(w *layout) { clear(w.file[sectorSize:gd]) }, "descriptor version", -1, "none"},
+		{"descriptor of zeros", small, func(w *layout) { clear(w.file[sectorSize:gd]) }, "", -1, "without a descriptor"},
 		{"gdOffset 0", small, put64(offDirectory, 0), "gdOffset", offDirectory, "inside"},
 		{"gdOffset past the end", small, put64(offDirectory, sectors+1), "gdOffset", offDirectory, "truncated"},
 		{"gdOffset at the end", small, put64(offDirectory, sectors), "gdOffset", offDirectory, "inside"},

@@ -14,6 +14,7 @@
 package vmdk
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -115,12 +116,13 @@ func (d *Disk) openMonolithic(r io.ReaderAt) error {
 	if err != nil {
 		return err
 	}
-	if s.descriptorSize == 0 {
-		return unsupported("this is one extent of a disk, without a descriptor: open the descriptor file that names it")
-	}
 	text := make([]byte, s.descriptorSize)
 	if _, err := readFull(r, text, s.descriptor); err != nil {
 		return err
+	}
+	// QEMU leaves room for a descriptor in the extents of a disk of several files.
+	if len(bytes.Trim(text, "\x00")) == 0 {
+		return unsupported("this is one extent of a disk, without a descriptor: open the descriptor file that names it")
 	}
 	if d.desc, err = parseDescriptor(text, s.descriptor); err != nil {
 		return err

@@ -9,6 +9,7 @@ var advice = map[luksimg.Advice]string{
 	luksimg.DownloadIt:   "this came in place of the image: download it again",
 	luksimg.ConvertIt:    "convert it to raw first",
 	luksimg.DecryptIt:    "decrypt it first",
+	luksimg.FinishIt:     "finish that first",
 	luksimg.NoDisk:       "name the file that has the disk",
 }
 

@@ -196,12 +196,15 @@ func isText(b []byte) bool {
 // zlib: RFC 1950: deflate in a window of 32 KiB, without a dictionary, and a sum of five bits.
 // The first block of the stream must decode, as far as it is here.
 func zlib(f *file) bool {
-	h := be.Uint16(f.at(0, 2))
-	if h>>8 != 0x78 || h&0x20 != 0 || h%31 != 0 {
-		return false
-	}
+	return zlibHeader(be.Uint16(f.at(0, 2))) && inflates(f.head[2:])
+}
+
+func zlibHeader(h uint16) bool { return h>>8 == 0x78 && h&0x20 == 0 && h%31 == 0 }
+
+// inflates tells whether b starts a stream of deflate.
+func inflates(b []byte) bool {
 	const enough = 64 // bytes that chance does not decode to
-	n, err := io.CopyN(io.Discard, flate.NewReader(bytes.NewReader(f.head[2:])), enough)
+	n, err := io.CopyN(io.Discard, flate.NewReader(bytes.NewReader(b)), enough)
 	return n == enough && err == nil
 }
 
@@ -278,6 +281,56 @@ func pgp(f *file) bool {
 		}
 	}
 	return false
+}
+
+// pgpSigned: RFC 9580, 5.6 and 5.4: a packet of compressed data of no stated length, or one
+// that announces a signature behind the data.
+func pgpSigned(f *file) bool {
+	b := f.at(0, 15)
+	switch b[0] {
+	case 0xa3: // compressed data: ZIP, ZLIB or bzip2
+		return b[1] == 1 && inflates(f.head[2:]) || b[1] == 2 && zlibHeader(be.Uint16(b[2:])) && inflates(f.head[4:]) || b[1] == 3 && hasAt(f.head, 2, "BZh")
+	case 0x90: // one-pass signature, version 3
+		return b[1] == 13 && b[2] == 3 && b[3] <= 1 && b[4] >= 1 && b[4] <= 14 && b[14] <= 1
+	}
+	return false
+}
+
+// pgpAlone: RFC 9580, 5.2 and 5.5: a first packet of version 3 to 6 that is a signature, which
+// is the whole file, or a key.
+func pgpAlone(f *file) bool {
+	var length int64
+	var b []byte
+	switch f.byte(0) {
+	case 0x88, 0x98, 0x94: // one byte of length
+		length, b = int64(f.byte(1))+2, f.at(2, 6)
+	case 0x89, 0x99, 0x95: // two bytes
+		length, b = int64(be.Uint16(f.at(1, 2)))+3, f.at(3, 6)
+	default:
+		return false
+	}
+	if f.byte(0) <= 0x89 { // a type of signature, a public-key algorithm and a hash
+		return length == f.size && b[0] >= 3 && b[0] <= 6 && (b[2] >= 1 && b[2] <= 28) && (b[3] >= 1 && b[3] <= 14)
+	}
+	// A user ID or a signature of the key follows.
+	return length < f.size && b[0] >= 4 && b[0] <= 6 && b[5] >= 1 && b[5] <= 28 &&
+		length < headSize && strings.IndexByte("\xb4\xb5\xcd\x88\x89\xc2", f.byte(int(length))) >= 0
+}
+
+// dar: a label of ten bytes, and two flags: the end of the archive or not, and an extension.
+func dar(f *file) bool {
+	return strings.IndexByte("TNE", f.byte(14)) >= 0 && strings.IndexByte("TNS", f.byte(15)) >= 0
+}
+
+// markup: what follows is the name of an element, and that ends.
+func markup(f *file) bool {
+	const most = 64
+	s := start(f.text[1:], most)
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return false
+	}
+	n := strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789:._-", r) })
+	return n > 0 && strings.IndexByte(" \t\r\n/>", s[n]) >= 0
 }
 
 // elf: the classes and byte orders that there are.

@@ -8,6 +8,7 @@ var texts = []Signature{
 	{Text: true, Magic: "outs:", With: "md5:", Below: pointerSize, Name: "a DVC pointer", Advice: Download, Tool: "dvc pull"},
 	{Text: true, Magic: "d8:announce", Name: "a BitTorrent file", Advice: Download, Tool: "a BitTorrent client"},
 	{Text: true, Magic: "d13:announce-list", Name: "a BitTorrent file", Advice: Download, Tool: "a BitTorrent client"},
+	{Text: true, Magic: "d10:created by", Name: "a BitTorrent file", Advice: Download, Tool: "a BitTorrent client"},
 	{Text: true, Magic: "zsync:", Name: "a zsync file", Advice: Download, Tool: "zsync"},
 
 	{Text: true, Magic: "<?xml", With: "<error>", Name: "an XML error message", Advice: Download},
@@ -32,6 +33,8 @@ var texts = []Signature{
 	{Text: true, Magic: "<h1", Name: "an HTML page", Advice: Download},
 	{Text: true, Magic: "<pre>", Name: "an HTML page", Advice: Download},
 	{Text: true, Magic: "<!--", Name: "an HTML or XML page", Advice: Download},
+	{Text: true, Magic: "<", With: "schemas.dmtf.org/ovf", Name: "an OVF descriptor", Advice: NoDisk, check: markup},
+	{Text: true, Magic: "<", Name: "an HTML or XML page", Advice: Download, check: markup},
 	{Text: true, Magic: "http/1.", Name: "an HTTP response", Advice: Download},
 	{Text: true, Magic: "http/2", Name: "an HTTP response", Advice: Download},
 	{Text: true, Magic: "not found", Below: pointerSize, Name: "an error message", Advice: Download},
@@ -80,6 +83,8 @@ var encrypted = []Signature{
 	{Magic: "AEA1", Name: "an Apple encrypted archive", Advice: Decrypt, Tool: "aea decrypt"},
 	{Magic: "AES", Name: "a file encrypted with AES Crypt", Advice: Decrypt, Tool: "aescrypt -d", Weak: true, check: aesCrypt},
 	{Magic: "", Name: "a file encrypted with PGP", Advice: Decrypt, Tool: "gpg -d", Weak: true, check: pgp},
+	{Magic: "", Name: "a file signed with PGP", Advice: Decrypt, Tool: "gpg -d", Weak: true, check: pgpSigned},
+	{Magic: "", Name: "a PGP signature or key", Advice: NoDisk, Weak: true, check: pgpAlone},
 	{Magic: "\x03\xd9\xa2\x9a", Name: "a KeePass database", Advice: NoDisk},
 	{Magic: "\xfe\xed\xfe\xed", Name: "a Java key store", Advice: NoDisk},
 }
@@ -116,6 +121,8 @@ var files = []Signature{
 	{Magic: "\x1a\x45\xdf\xa3", Name: "a Matroska or WebM file", Advice: NoDisk},
 
 	{Magic: "SQLite format 3\x00", Name: "an SQLite database", Advice: NoDisk},
+	{Magic: "\x00\x05\x16\x07\x00\x02\x00\x00", Name: "an AppleDouble file, with what macOS keeps beside another file", Advice: NoDisk},
+	{Magic: "\x00\x00\x00\x01Bud1", Name: "a file of the Finder of macOS (.DS_Store)", Advice: NoDisk},
 	{Magic: "regf", Name: "a hive of the Windows registry", Advice: NoDisk},
 	{Magic: "ElfFile\x00", Name: "a Windows event log", Advice: NoDisk},
 	{Magic: "L\x00\x00\x00\x01\x14\x02\x00", Name: "a Windows shortcut", Advice: NoDisk},

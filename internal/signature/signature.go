@@ -25,6 +25,7 @@ const (
 	Download   Advice = "download" // again: this is what came in place of the image
 	Convert    Advice = "convert"  // it is a disk in a format that is not read here
 	Decrypt    Advice = "decrypt"
+	Finish     Advice = "finish"  // what changes it was cut off
 	NoDisk     Advice = "no disk" // nothing in it is a disk
 )
 
