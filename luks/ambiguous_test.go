@@ -23,7 +23,7 @@ func TestAmbiguous(t *testing.T) {
 		name   string
 		offset int
 		bytes  string
-	}{{"swap area", 4086, "SWAPSPACE2"}, {"ext2", 1080, "\x53\xef"}, {"LVM2", 512, "LABELONE"}, {"GUID", 512, "EFI PART"}, {"RAID", 4096, "\xfc\x4e\x2b\xa9"}} {
+	}{{"swap area", 4086, "SWAPSPACE2"}, {"ext2", 1080, "\x53\xef"}, {"LVM2", 512, "LABELONE"}, {"GUID", 512, "EFI PART"}, {"RAID", 4096, "\xfc\x4e\x2b\xa9"}, {"LZ4", 0, "\x04\x22\x4d\x18"}} {
 		b := bytes.Clone(img)
 		clear(b[:16384])
 		copy(b[c.offset:], c.bytes)

@@ -197,7 +197,7 @@ func (h *Header) checkFits(r io.ReaderAt, size int64, force bool) error {
 	case err != nil:
 		other := ""
 		if name, off, _ := foreignSignature(r, size); name != "" {
-			other = fmt.Sprintf(", and there is a %s, by its signature at byte %d", name, off)
+			other = fmt.Sprintf(", and there is %s, by its signature at byte %d", name, off)
 		}
 		return fmt.Errorf("luks: %w: whether it belongs there can not be told, as there is no header%s: %w", ErrBackup, other, err)
 	case now.ambiguous != nil:

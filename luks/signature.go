@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	file "github.com/luksimg/luksimg/internal/signature"
 )
 
 // ErrAmbiguous: where the primary header should be there is something else, known by its
@@ -14,104 +16,96 @@ var ErrAmbiguous = errors.New("ambiguous: something else is where the primary he
 
 // A signature tells what starts in a file by bytes at a fixed place.
 type signature struct {
-	name   string
+	name   string // with its article
 	offset int64
 	bytes  string
 }
 
 // signatures are those of what people make on a disk that was LUKS: filesystems, swap
 // areas, volume managers, RAID members, partition tables and images, as libblkid knows
-// them. All lie before the least place of the data in most images.
+// them. All lie before the least place of the data in most images. What is no disk, such as
+// an archive, package signature knows.
 var signatures = []signature{
-	{"LVM2 physical volume", 0, "LABELONE"},
-	{"LVM2 physical volume", 512, "LABELONE"},
-	{"LVM2 physical volume", 1024, "LABELONE"},
-	{"LVM2 physical volume", 1536, "LABELONE"},
-	{"LVM1 physical volume", 0, "HM\x01\x00"},
-	{"LVM1 physical volume", 0, "HM\x02\x00"},
-	{"GUID partition table", 512, "EFI PART"},
-	{"GUID partition table", 4096, "EFI PART"},
-	{"Apple partition map", 512, "PM\x00\x00"},
-	{"BSD disklabel", 64, "WEV\x82"},
-	{"BSD disklabel", 512, "WEV\x82"},
-	{"Sun disklabel", 508, "\xda\xbe"},
-	{"SGI disklabel", 0, "\x0b\xe5\xa9\x41"},
-	{"ext2, ext3 or ext4 filesystem", 1080, "\x53\xef"},
-	{"XFS filesystem", 0, "XFSB"},
-	{"Btrfs filesystem", 65600, "_BHRfS_M"},
-	{"F2FS filesystem", 1024, "\x10\x20\xf5\xf2"},
-	{"NTFS filesystem", 3, "NTFS    "},
-	{"exFAT filesystem", 3, "EXFAT   "},
-	{"FAT filesystem", 54, "FAT12   "},
-	{"FAT filesystem", 54, "FAT16   "},
-	{"FAT filesystem", 82, "FAT32   "},
-	{"ReFS filesystem", 3, "ReFS\x00"},
-	{"HPFS filesystem", 8192, "\x49\xe8\x95\xf9"},
-	{"BitLocker volume", 3, "-FVE-FS-"},
-	{"SquashFS filesystem", 0, "hsqs"},
-	{"SquashFS filesystem", 0, "sqsh"},
-	{"EROFS filesystem", 1024, "\xe2\xe1\xf5\xe0"},
-	{"cramfs filesystem", 0, "\x45\x3d\xcd\x28"},
-	{"romfs filesystem", 0, "-rom1fs-"},
-	{"ISO 9660 filesystem", 32769, "CD001"},
-	{"UDF filesystem", 32769, "BEA01"},
-	{"JFS filesystem", 32768, "JFS1"},
-	{"ReiserFS filesystem", 65588, "ReIsEr"},
-	{"ReiserFS filesystem", 8244, "ReIsEr"},
-	{"Reiser4 filesystem", 65536, "ReIsEr4"},
-	{"NILFS2 filesystem", 1030, "\x34\x34"},
-	{"Minix filesystem", 1040, "\x7f\x13"},
-	{"Minix filesystem", 1040, "\x8f\x13"},
-	{"Minix filesystem", 1040, "\x68\x24"},
-	{"Minix filesystem", 1040, "\x78\x24"},
-	{"Minix filesystem", 1048, "\x5a\x4d"},
-	{"HFS filesystem", 1024, "BD"},
-	{"HFS+ filesystem", 1024, "H+\x00"},
-	{"HFS+ filesystem", 1024, "HX\x00"},
-	{"APFS container", 32, "NXSB"},
-	{"UFS filesystem", 9564, "\x54\x19\x01\x00"},
-	{"UFS filesystem", 66908, "\x19\x01\x54\x19"},
-	{"GFS2 filesystem", 65536, "\x01\x16\x19\x70"},
-	{"OCFS2 filesystem", 1024, "OCFSV2"},
-	{"OCFS2 filesystem", 2048, "OCFSV2"},
-	{"OCFS2 filesystem", 4096, "OCFSV2"},
-	{"OCFS2 filesystem", 8192, "OCFSV2"},
-	{"VxFS filesystem", 1024, "\xf5\xfc\x01\xa5"},
-	{"VxFS filesystem", 8192, "\xf5\xfc\x01\xa5"},
-	{"BeFS filesystem", 32, "1SFB"},
-	{"BeFS filesystem", 544, "1SFB"},
-	{"UBI volume", 0, "UBI#"},
-	{"UBIFS filesystem", 0, "\x31\x18\x10\x06"},
-	{"bcache device", 4120, "\xc6\x85\x73\xf6\x4e\x1a\x45\xca"},
-	{"bcachefs filesystem", 4120, "\xc6\x85\x73\xf6\x66\xce\x90\xa9"},
-	{"Stratis pool", 516, "!Stra0tis\x86\xff\x02^\x41rh"},
-	{"Stratis pool", 4612, "!Stra0tis\x86\xff\x02^\x41rh"},
-	{"VDO volume", 0, "dmvdo001"},
-	{"dm-verity device", 0, "verity\x00\x00"},
-	{"dm-integrity device", 0, "integrt\x00"},
-	{"snapshot of device-mapper", 0, "SnAp"},
-	{"member of a Linux RAID", 0, "\xfc\x4e\x2b\xa9"},
-	{"member of a Linux RAID", 4096, "\xfc\x4e\x2b\xa9"},
-	{"Ceph BlueStore device", 0, "bluestore block device"},
-	{"hibernation image", 0, "\xed\xc3\x02\xe9\x98\x56\xe5\x0c"},
-	{"qcow2 image", 0, "QFI\xfb"},
-	{"QED image", 0, "QED\x00"},
-	{"VHD", 0, "conectix"},
-	{"VHDX", 0, "vhdxfile"},
-	{"VMDK", 0, "KDMV"},
-	{"VMDK", 0, "COWD"},
-	{"VMDK descriptor", 0, "# Disk DescriptorFile"},
-	{"VDI", 64, "\x7f\x10\xda\xbe"},
-	{"Parallels image", 0, "WithoutFreeSpace"},
-	{"Parallels image", 0, "WithouFreSpacExt"},
-	{"gzip-compressed file", 0, "\x1f\x8b\x08"},
-	{"xz-compressed file", 0, "\xfd7zXZ\x00"},
-	{"zstd-compressed file", 0, "\x28\xb5\x2f\xfd"},
-	{"bzip2-compressed file", 0, "BZh"},
-	{"zip archive", 0, "PK\x03\x04"},
-	{"7z archive", 0, "7z\xbc\xaf\x27\x1c"},
-	{"tar archive", 257, "ustar"},
-	{"ELF file", 0, "\x7fELF"},
+	{"an LVM2 physical volume", 0, "LABELONE"},
+	{"an LVM2 physical volume", 512, "LABELONE"},
+	{"an LVM2 physical volume", 1024, "LABELONE"},
+	{"an LVM2 physical volume", 1536, "LABELONE"},
+	{"an LVM1 physical volume", 0, "HM\x01\x00"},
+	{"an LVM1 physical volume", 0, "HM\x02\x00"},
+	{"a GUID partition table", 512, "EFI PART"},
+	{"a GUID partition table", 4096, "EFI PART"},
+	{"an Apple partition map", 512, "PM\x00\x00"},
+	{"a BSD disklabel", 64, "WEV\x82"},
+	{"a BSD disklabel", 512, "WEV\x82"},
+	{"a Sun disklabel", 508, "\xda\xbe"},
+	{"an SGI disklabel", 0, "\x0b\xe5\xa9\x41"},
+	{"an ext2, ext3 or ext4 filesystem", 1080, "\x53\xef"},
+	{"an XFS filesystem", 0, "XFSB"},
+	{"a Btrfs filesystem", 65600, "_BHRfS_M"},
+	{"an F2FS filesystem", 1024, "\x10\x20\xf5\xf2"},
+	{"an NTFS filesystem", 3, "NTFS    "},
+	{"an exFAT filesystem", 3, "EXFAT   "},
+	{"a FAT filesystem", 54, "FAT12   "},
+	{"a FAT filesystem", 54, "FAT16   "},
+	{"a FAT filesystem", 82, "FAT32   "},
+	{"a ReFS filesystem", 3, "ReFS\x00"},
+	{"an HPFS filesystem", 8192, "\x49\xe8\x95\xf9"},
+	{"a BitLocker volume", 3, "-FVE-FS-"},
+	{"a SquashFS filesystem", 0, "hsqs"},
+	{"a SquashFS filesystem", 0, "sqsh"},
+	{"an EROFS filesystem", 1024, "\xe2\xe1\xf5\xe0"},
+	{"a cramfs filesystem", 0, "\x45\x3d\xcd\x28"},
+	{"a romfs filesystem", 0, "-rom1fs-"},
+	{"an ISO 9660 filesystem", 32769, "CD001"},
+	{"a UDF filesystem", 32769, "BEA01"},
+	{"a JFS filesystem", 32768, "JFS1"},
+	{"a ReiserFS filesystem", 65588, "ReIsEr"},
+	{"a ReiserFS filesystem", 8244, "ReIsEr"},
+	{"a Reiser4 filesystem", 65536, "ReIsEr4"},
+	{"a NILFS2 filesystem", 1030, "\x34\x34"},
+	{"a Minix filesystem", 1040, "\x7f\x13"},
+	{"a Minix filesystem", 1040, "\x8f\x13"},
+	{"a Minix filesystem", 1040, "\x68\x24"},
+	{"a Minix filesystem", 1040, "\x78\x24"},
+	{"a Minix filesystem", 1048, "\x5a\x4d"},
+	{"an HFS filesystem", 1024, "BD"},
+	{"an HFS+ filesystem", 1024, "H+\x00"},
+	{"an HFS+ filesystem", 1024, "HX\x00"},
+	{"an APFS container", 32, "NXSB"},
+	{"a UFS filesystem", 9564, "\x54\x19\x01\x00"},
+	{"a UFS filesystem", 66908, "\x19\x01\x54\x19"},
+	{"a GFS2 filesystem", 65536, "\x01\x16\x19\x70"},
+	{"an OCFS2 filesystem", 1024, "OCFSV2"},
+	{"an OCFS2 filesystem", 2048, "OCFSV2"},
+	{"an OCFS2 filesystem", 4096, "OCFSV2"},
+	{"an OCFS2 filesystem", 8192, "OCFSV2"},
+	{"a VxFS filesystem", 1024, "\xf5\xfc\x01\xa5"},
+	{"a VxFS filesystem", 8192, "\xf5\xfc\x01\xa5"},
+	{"a BeFS filesystem", 32, "1SFB"},
+	{"a BeFS filesystem", 544, "1SFB"},
+	{"a boot filesystem (BFS)", 0, "\xce\xfa\xad\x1b"},
+	{"a UBI volume", 0, "UBI#"},
+	{"a UBIFS filesystem", 0, "\x31\x18\x10\x06"},
+	{"a bcache device", 4120, "\xc6\x85\x73\xf6\x4e\x1a\x45\xca"},
+	{"a bcachefs filesystem", 4120, "\xc6\x85\x73\xf6\x66\xce\x90\xa9"},
+	{"a Stratis pool", 516, "!Stra0tis\x86\xff\x02^\x41rh"},
+	{"a Stratis pool", 4612, "!Stra0tis\x86\xff\x02^\x41rh"},
+	{"a VDO volume", 0, "dmvdo001"},
+	{"a dm-verity device", 0, "verity\x00\x00"},
+	{"a dm-integrity device", 0, "integrt\x00"},
+	{"a snapshot of device-mapper", 0, "SnAp"},
+	{"a member of a Linux RAID", 0, "\xfc\x4e\x2b\xa9"},
+	{"a member of a Linux RAID", 4096, "\xfc\x4e\x2b\xa9"},
+	{"a Ceph BlueStore device", 0, "bluestore block device"},
+	{"a hibernation image", 0, "\xed\xc3\x02\xe9\x98\x56\xe5\x0c"},
+	{"a qcow2 image", 0, "QFI\xfb\x00\x00\x00\x02"},
+	{"a qcow2 image", 0, "QFI\xfb\x00\x00\x00\x03"},
+	{"a VHD", 0, "conectix"},
+	{"a VHDX", 0, "vhdxfile"},
+	{"a VMDK", 0, "KDMV"},
+	{"a VMDK", 0, "COWD"},
+	{"a VMDK descriptor", 0, "# Disk DescriptorFile"},
+	{"a VDI", 64, "\x7f\x10\xda\xbe"},
 }
 
 // swapMarks stand in the last ten bytes of the first page of a swap area, whatever the size
@@ -136,19 +130,23 @@ func foreignSignature(r io.ReaderAt, size int64) (string, int64, error) {
 	for page := int64(4096); page <= 65536; page *= 2 {
 		for _, m := range swapMarks {
 			if is(page-10, m) {
-				return "swap area", page - 10, nil
+				return "a swap area", page - 10, nil
 			}
 		}
 	}
 	for off := int64(zfsFirst); off < zfsEnd; off += 1024 {
 		if is(off, "\x0c\xb1\xba\x00\x00\x00\x00\x00") || is(off, "\x00\x00\x00\x00\x00\xba\xb1\x0c") {
-			return "ZFS pool", off, nil
+			return "a ZFS pool", off, nil
 		}
 	}
 	if hasMBR(b) {
-		return "MBR partition table", 510, nil
+		return "an MBR partition table", 510, nil
 	}
-	return "", 0, nil
+	s, off, err := file.Find(r, size)
+	if err != nil || s == nil {
+		return "", 0, err
+	}
+	return s.Name, off, nil
 }
 
 // The uberblocks of a ZFS label.
@@ -180,7 +178,7 @@ func (h *Header) lookForOthers(r io.ReaderAt, size int64) error {
 	if err != nil || name == "" {
 		return err
 	}
-	h.ambiguous = fmt.Errorf("luks: %w: a %s, by its signature at byte %d", ErrAmbiguous, name, off)
-	h.warn("this may not be a LUKS image any more: where its primary header should be there is a %s, by its signature at byte %d", name, off)
+	h.ambiguous = fmt.Errorf("luks: %w: %s, by its signature at byte %d", ErrAmbiguous, name, off)
+	h.warn("this may not be a LUKS image any more: where its primary header should be there is %s, by its signature at byte %d", name, off)
 	return nil
 }

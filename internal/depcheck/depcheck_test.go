@@ -41,9 +41,9 @@ var allowed = map[string][]string{
 	"manifest":                  append([]string{module, "wrap"}, root...),
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
-	"luks":                      {"xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"luks":                      {"image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhd":                       {"image", "xts", "internal/chain", "internal/disk", "internal/decoded", "internal/parallel", "golang.org/x/sys/cpu"},
-	"qcow":                      {"image", "luks", "xts", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"qcow":                      {"image", "internal/signature", "luks", "xts", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhdx":                      {"image", "internal/chain", "internal/disk", "internal/decoded", "internal/guid"},
 	"vmdk":                      {"image", "internal/chain", "internal/decoded", "internal/disk", "internal/inflate", "golang.org/x/text/*"},
 	"vdi":                       {"image", "internal/disk", "internal/decoded", "internal/guid"},
@@ -74,7 +74,7 @@ var allowed = map[string][]string{
 // inner are the packages that read, write and encrypt images, and what they reach: what
 // is behind a service may open what it is given.
 var inner = []string{
-	"image", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/chain", "internal/decoded", "internal/disk", "internal/inflate", "internal/parallel",
+	"image", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/chain", "internal/decoded", "internal/disk", "internal/inflate", "internal/parallel",
 	"github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid",
 }
 
