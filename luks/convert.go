@@ -56,7 +56,7 @@ func (e *Editor) convertToV2() error {
 		}
 		free := slices.IndexFunc(h.slots, func(o keyslot) bool { return !o.active && o.area.offset >= 2*v2HdrSize })
 		if free < 0 {
-			return fmt.Errorf("luks: %w: one that is not in use is needed to convert", ErrNoSlot)
+			return noSlot("converting needs a key slot that is not in use")
 		}
 		if err := e.copySlotV1(s.id, free); err != nil {
 			return err
@@ -271,7 +271,7 @@ func (h *Header) fitsV1() (digest, error) {
 	case len(h.digests) != 1:
 		return digest{}, unsupported("LUKS1 has one digest, not %d", len(h.digests))
 	case len(h.slots) == 0:
-		return digest{}, fmt.Errorf("luks: %w: there is none to tell the size of the key", ErrNoSlot)
+		return digest{}, noSlot("there is no key slot that tells the size of the key")
 	case strings.HasPrefix(s.encryption, "capi:"):
 		return digest{}, unsupported("LUKS1 has no cipher %s", s.encryption)
 	}

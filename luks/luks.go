@@ -106,6 +106,20 @@ func (e *FormatError) Error() string {
 // Is reports whether target is [ErrFormat].
 func (e *FormatError) Is(target error) bool { return target == ErrFormat }
 
+// A slotError says in its own words what is wrong with a key slot that was asked for.
+type slotError struct {
+	text string
+	kind error
+}
+
+func (e *slotError) Error() string { return "luks: " + e.text }
+
+func (e *slotError) Unwrap() error { return e.kind }
+
+func noSlot(format string, args ...any) error {
+	return &slotError{fmt.Sprintf(format, args...), ErrNoSlot}
+}
+
 func unsupported(format string, args ...any) error {
 	return fmt.Errorf("luks: %w: %s", ErrUnsupported, fmt.Sprintf(format, args...))
 }

@@ -122,7 +122,7 @@ func (e *Editor) newSlot(volumeKey []byte, slot int, o KeyOptions) (keyslot, err
 		s.id = metadata(m).free("keyslots")
 	}
 	if s.id < 0 || s.id >= maxObjects || e.h.slot(s.id) != nil {
-		return s, fmt.Errorf("luks: %w: %d is not free", ErrNoSlot, s.id)
+		return s, notFree(slot, maxObjects)
 	}
 	s.area.offset, err = e.room(s.area.size)
 	return s, err
@@ -153,7 +153,18 @@ func (e *Editor) freeV1(slot int) (int, area, error) {
 			return s.id, s.area, nil
 		}
 	}
-	return 0, area{}, fmt.Errorf("luks: %w: all are in use, or the one asked for is", ErrNoSlot)
+	return 0, area{}, notFree(slot, v1Slots)
+}
+
+// notFree is why none of n key slots, or not the one with this number, can be taken.
+func notFree(slot, n int) error {
+	switch {
+	case slot == AnySlot:
+		return noSlot("none of the %d key slots is free", n)
+	case slot < 0 || slot >= n:
+		return noSlot("no such key slot: %d; they are 0 to %d", slot, n-1)
+	}
+	return noSlot("key slot %d is not free", slot)
 }
 
 // room returns where n bytes are free between the key slots, or behind them.
@@ -171,7 +182,7 @@ func (e *Editor) room(n int64) (int64, error) {
 		off = roundUp(max(off, a.offset+a.size), 4096)
 	}
 	if end-off < n {
-		return 0, fmt.Errorf("luks: %w: there is no room for %d bytes of key material", ErrNoSlot, n)
+		return 0, noSlot("there is no room for another key slot, which takes %d bytes", n)
 	}
 	return off, nil
 }

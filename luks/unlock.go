@@ -53,7 +53,7 @@ func (h *Header) VolumeKey(ctx context.Context, passphrase []byte) ([]byte, erro
 func (h *Header) FindSlot(ctx context.Context, passphrase []byte) (key []byte, slot int, err error) {
 	slots := h.boundSlots()
 	if len(slots) == 0 {
-		return nil, 0, fmt.Errorf("luks: %w: the image has none for its data", ErrNoSlot)
+		return nil, 0, noSlot("the image has no key slot for its data")
 	}
 	slices.SortStableFunc(slots, func(a, b keyslot) int { return b.priority - a.priority })
 	budget := h.opts.budget()
@@ -141,7 +141,7 @@ func (h *Header) OpenSlot(ctx context.Context, slot int, passphrase []byte) ([]b
 	case err != nil:
 		return nil, fmt.Errorf("luks: key slot %d: %w", slot, err)
 	case key == nil:
-		return nil, fmt.Errorf("luks: key slot %d: %w", slot, ErrPassphrase)
+		return nil, &slotError{fmt.Sprintf("key slot %d does not open with this passphrase", slot), ErrPassphrase}
 	}
 	return key, nil
 }

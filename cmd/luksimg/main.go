@@ -114,7 +114,7 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 	root.PersistentFlags().BoolVarP(&g.quiet, "quiet", "q", false, "print nothing but errors and the result")
 	root.PersistentFlags().BoolVar(&g.json, "json", false, "print the result as one JSON object")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return withHint(err, "luksimg "+c.Name()+" --help lists the flags")
+		return withHint(err, c.CommandPath()+" --help lists the flags")
 	})
 	root.AddCommand(
 		newEncrypt(g),
