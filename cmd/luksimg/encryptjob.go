@@ -66,7 +66,7 @@ func (j *encryptJob) open(c *cobra.Command, src string) (err error) {
 	}
 	if j.o.header != "" {
 		if j.header, err = output.Create(j.o.header, 0o600, false); err != nil {
-			return withHint(fmt.Errorf("header: %w", err), "a header is never replaced, with --force neither: choose another name")
+			return hintKept(fmt.Errorf("header: %w", err), "a header is never replaced, with --force neither: choose another name")
 		}
 		j.opts.Header = j.header
 	}

@@ -100,6 +100,15 @@ func messages(err error) []string {
 // withHint returns err with a word on what to do.
 func withHint(err error, hint string) error { return rest.WithHint(err, hint) }
 
+// hintKept gives the hint if err is about what is there under the name that was asked for, and
+// is never replaced.
+func hintKept(err error, hint string) error {
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, output.ErrNotRegular) {
+		return withHint(err, hint)
+	}
+	return err
+}
+
 // hints are for errors wherever they come from. The first that fits is given.
 var hints = []struct {
 	target error

@@ -95,7 +95,7 @@ func localRootKey(c *cobra.Command, t *talk, kms string) error {
 	}
 	k, err := local.Create(name)
 	if err != nil {
-		return withHint(fmt.Errorf("root key: %w", err), "a key file is never replaced: choose another name")
+		return hintKept(fmt.Errorf("root key: %w", err), "a key file is never replaced: choose another name")
 	}
 	return t.result(keygenResult{Output: name, Bytes: 32, Encoding: "raw", Length: 32, KMS: k.String()},
 		fmt.Sprintf("%s: a root key, %s", name, k))
@@ -146,7 +146,7 @@ func generateKey(name string, n int, raw bool) (*output.File, []byte, error) {
 	f, err := output.Create(name, 0o600, false)
 	if err != nil {
 		clear(key)
-		return nil, nil, withHint(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
+		return nil, nil, hintKept(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
 	}
 	if _, err := f.Write(key); err != nil {
 		clear(key)

@@ -68,7 +68,7 @@ func (o *unlockFlags) addImage(c *cobra.Command) {
 	c.Flags().StringVar(&o.header, "header", "", "`FILE` with the header, if it is detached from the data")
 	c.Flags().BoolVar(&o.allowCut, "allow-truncated", false, "read an image that ends within a sector, which was cut off, up to there")
 	o.keySlot = c.Flags().Int("key-slot", luks.AnySlot, "try this key slot only")
-	c.Flags().Lookup("key-slot").DefValue = ""
+	c.Flags().Lookup("key-slot").DefValue = "0" // which help leaves out
 	c.Flags().BoolVar(&o.allowNull, "allow-null-cipher", false, "take an image that is not encrypted at all, whoever made it")
 }
 

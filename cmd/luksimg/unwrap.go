@@ -77,7 +77,7 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 	var w io.Writer = os.Stdout
 	if dst != "-" {
 		if out, err = output.Create(dst, 0o600, false); err != nil {
-			return withHint(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
+			return hintKept(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
 		}
 		defer out.Abort()
 		w = out

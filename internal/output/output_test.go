@@ -132,6 +132,15 @@ func TestNotRegular(t *testing.T) {
 	}
 }
 
+// TestNoFolder names the folder that is not there, and not a file that nobody asked for.
+func TestNoFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	_, err := Create(filepath.Join(dir, "disk"), 0o600, false)
+	if e := new(fs.PathError); !errors.As(err, &e) || e.Path != dir || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestLeftovers has files as killed runs leave them, one that a run still writes, and
 // others whose names are alike.
 func TestLeftovers(t *testing.T) {
