@@ -101,6 +101,9 @@ func TestDeployDisk(t *testing.T) {
 	if errs := c.fails(1, "no boot signature", c.deploy()...); !strings.Contains(errs, "--any-disk") {
 		t.Error(errs)
 	}
+	// Nothing was made, so that another disk may take its place.
+	noise(t, disk, 7<<20)
+	c.fails(1, "no boot signature", c.deploy()...)
 	// A hole that is larger than the cloud takes costs nothing to look at.
 	if err := os.Truncate(disk, 101<<30); err != nil {
 		t.Fatal(err)

@@ -150,7 +150,7 @@ func Begin(ctx context.Context, o Options) (*Deployment, error) {
 	default:
 		return nil, err
 	}
-	if d.State == nil {
+	if d.State == nil || !d.keyed() && (len(d.Plan.differs(plan)) > 0 || !d.Plan.sameSource(plan)) {
 		d.State = newState(o.State, o.Tool, plan)
 		return d, d.save()
 	}

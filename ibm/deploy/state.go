@@ -161,6 +161,12 @@ func (s *State) done(name string) bool {
 	return t != nil && !t.Done.IsZero()
 }
 
+// keyed tells whether a key was made, or may have been, and what comes after it. Before, the
+// source was only looked at, and nothing keeps another one from taking its place.
+func (s *State) keyed() bool {
+	return s.step(StepKey) != nil || s.Anew || s.Replaces != "" || s.ETag != ""
+}
+
 // begin records that a step begins, and returns when it began in an earlier run: zero if
 // it did not.
 func (s *State) begin(name string) (before time.Time, err error) {
