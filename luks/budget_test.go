@@ -68,7 +68,7 @@ func TestBudget(t *testing.T) {
 		{"a hash that costs more", 1, pbkdf2With("sha512", 5000, 64), 11000, 1},
 		{"Argon2", 2, func(s tree) {
 			s["kdf"] = tree{"type": "argon2id", "salt": at(s, "kdf")["salt"], "time": 4, "memory": 64, "cpus": 1}
-		}, 2 * (4*64 + 1000), 1},
+		}, 2 * (4*4*64 + 1000), 1},
 	} {
 		img := manySlots(t, c.slots, c.change)
 		for _, less := range []uint64{0, 1} {

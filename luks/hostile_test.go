@@ -362,14 +362,14 @@ func TestLimit(t *testing.T) {
 		t.Errorf("with less memory than needed: %v", err)
 	}
 	m := getJSON(t, img)
-	at(m, "keyslots.0.kdf")["memory"] = 1<<32 - 1
+	at(m, "keyslots.0.kdf")["memory"] = int64(1<<32 - 1)
 	text, _ := json.Marshal(m)
 	if _, err := open(t, setJSON(t, img, text)).Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrLimit) {
 		t.Errorf("4 TiB of memory: %v", err)
 	}
 	for path, member := range map[string]string{"keyslots.0.kdf": "time", "digests.0": "iterations"} {
 		m := getJSON(t, img)
-		at(m, path)[member] = 1<<32 - 1
+		at(m, path)[member] = int64(1<<32 - 1)
 		text, _ := json.Marshal(m)
 		if _, err := open(t, setJSON(t, img, text)).Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrLimit) {
 			t.Errorf("%s.%s: %v", path, member, err)

@@ -16,7 +16,7 @@ type kdfLimits struct {
 func (l *kdfLimits) add(c *cobra.Command) {
 	f := c.Flags()
 	f.Var(&l.memory, "kdf-memory-limit", "memory that opening a key slot may take; k, M, G are powers of 1024 (default 4G)")
-	f.Uint64Var(&l.work, "kdf-work-limit", 0, "work that opening an image may take, all key slots together: iterations of PBKDF2 for each block of the key, or KiB of Argon2 in each pass (default 268435456)")
+	f.Uint64Var(&l.work, "kdf-work-limit", 0, "work that opening an image may take, all key slots together: iterations of PBKDF2 for each block of the key, or a quarter of a KiB of Argon2 in each pass (default 160000000)")
 }
 
 // apply returns o with the limits.
