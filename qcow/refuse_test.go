@@ -101,6 +101,10 @@ func refusals() []refusal {
 		{"Q5", "L2 past the file", small, put64(w.l1, end), "L1 entry 0", w.l1, "ends inside the file"},
 		{"Q5", "L2 far past the file", small, put64(w.l1, offsetMask), "L1 entry 0", w.l1, "ends inside the file"},
 		{"Q5", "L2 unaligned", img{size: 40_000, bits: 12, kinds: "d"}, put64(4096, 4096+512), "L1 entry 0", 4096, "multiple of the cluster size"},
+		{"Q5", "an L2 table twice", img{size: 1 << 20, seed: 1}, func(w *layout) {
+			i := slices.IndexFunc(w.l2, func(t int64) bool { return t != 0 })
+			be.PutUint64(w.file[w.l1+8*31:], be.Uint64(w.file[w.l1+8*int64(i):])^flagCopied) // the flag makes no difference
+		}, "L1 entry 31", -1, "an L2 table that is not that of L1 entry"},
 		{"Q5", "too many L2 tables", img{size: 1 << 22, kinds: "-"}, func(w *layout) {
 			for i := range w.l2 {
 				be.PutUint64(w.file[w.l1+8*int64(i):], uint64(w.l1))

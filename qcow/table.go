@@ -3,6 +3,7 @@ package qcow
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/luksimg/luksimg/internal/disk"
 )
@@ -41,10 +42,43 @@ func (d *Disk) readL1(off int64) error {
 			i++
 		}
 	}
-	// A table for more than one place in the disk is always a mistake. This bounds
-	// the time that it takes to go through all of them by the size of the file.
 	if room := d.h.fileSize >> d.h.clusterBits; tables > room {
 		return fieldError(off, "L1 table", fmt.Sprintf("%d L2 tables", tables), "at most %d, as many as the file has clusters", room)
+	}
+	return d.distinctTables(tables)
+}
+
+// distinctTables refuses an L2 table, of so many, that stands in more than one L1 entry. That is
+// always a mistake: snapshots share tables, each with an L1 table of its own. It bounds what it
+// takes to go through all of the disk by the tables that are in the file.
+func (d *Disk) distinctTables(tables int64) error {
+	// Most tables are in the file in the order of the disk: then nothing is to be sorted.
+	last, sorted := int64(0), true
+	for _, e := range d.l1 {
+		if t := int64(e & offsetMask); t != 0 {
+			sorted = sorted && t > last
+			last = t
+		}
+	}
+	if sorted {
+		return nil
+	}
+	all := make([]int64, 0, tables)
+	for _, e := range d.l1 {
+		// What is no table is told of where it is used.
+		if t := int64(e & offsetMask); t != 0 && d.h.badCluster(t) == "" {
+			all = append(all, t)
+		}
+	}
+	slices.Sort(all)
+	for k := 1; k < len(all); k++ {
+		if all[k] != all[k-1] {
+			continue
+		}
+		is := func(e uint64) bool { return int64(e&offsetMask) == all[k] }
+		i := slices.IndexFunc(d.l1, is)
+		j := i + 1 + slices.IndexFunc(d.l1[i+1:], is)
+		return fieldError(d.l1Offset+8*int64(j), fmt.Sprintf("L1 entry %d", j), hex(d.l1[j]), "an L2 table that is not that of L1 entry %d", i)
 	}
 	return nil
 }
