@@ -25,6 +25,7 @@ type CheckResult struct {
 // [ErrUnsupportedFormat]. An error is about reading the image; what is wrong with it is in
 // the result, if there is one.
 func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*CheckResult, error) {
+	r = holes(r, size)
 	f, err := formatOf(o.Format, r, size)
 	if err != nil {
 		return nil, err

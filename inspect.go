@@ -50,6 +50,7 @@ type Info struct {
 // Inspect tells what the image in r is, a file of size bytes: plain or encrypted, whole or
 // in need of other files. No key is needed, and next to none of the data are read.
 func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
+	r = holes(r, size)
 	f, err := formatOf(o.Format, r, size)
 	if err != nil {
 		return nil, err

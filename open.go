@@ -139,6 +139,14 @@ func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (
 	return img, nil
 }
 
+// holes returns r so that it knows its holes, where it can: tables that lie in them are not read.
+func holes(r io.ReaderAt, size int64) io.ReaderAt {
+	if src, err := source(r, size); err == nil {
+		return src
+	}
+	return r
+}
+
 // source returns r as an image.Source that knows its holes, where it can be had.
 func source(r io.ReaderAt, size int64) (image.Source, error) {
 	switch r := r.(type) {

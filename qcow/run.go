@@ -39,6 +39,10 @@ func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	if err != nil {
 		return disk.Run{}, err
 	}
+	if page.Zero { // no clusters up to the end of the page
+		next := pos>>d.h.clusterBits + (page.Off+int64(len(page.B))-at)>>entryBits
+		return disk.Run{Kind: disk.Absent, N: min(next<<d.h.clusterBits, end) - pos}, nil
+	}
 	r, err := d.decode(page, at, pos, end)
 	if err != nil {
 		return disk.Run{}, err

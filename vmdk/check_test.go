@@ -11,7 +11,7 @@ import (
 
 // checkIn is Check with a small window of the file at a time.
 func checkIn(d *Disk, window int64) (CheckResult, error) {
-	c := &checker{ctx: context.Background(), window: window}
+	c := &checker{ctx: context.Background(), pages: &d.pages, window: window}
 	err := c.disk(d)
 	return c.CheckResult, err
 }

@@ -39,6 +39,10 @@ func (d *Disk) locateSparse(x *extent, pos, end int64) (disk.Run, error) {
 	if err != nil {
 		return disk.Run{}, err
 	}
+	if p.Zero { // no grains up to the end of the page
+		next := pos>>s.grainBits + (p.Off+int64(len(p.B))-table)/4 - index(pos)
+		return disk.Run{N: min(next<<s.grainBits, end) - pos}, nil
+	}
 	r, err := x.decode(p, table+4*index(pos), pos, end)
 	if err != nil {
 		return disk.Run{}, err

@@ -186,6 +186,83 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// gappy is a file that has data in every second stretch of 64 bytes. Reading from a hole fails
+// the test.
+type gappy struct {
+	t    *testing.T
+	data []byte
+}
+
+func (g gappy) isHole(off int64) bool { return off/64%2 == 1 }
+
+func (g gappy) ReadAt(p []byte, off int64) (int, error) {
+	if g.isHole(off) {
+		g.t.Errorf("a hole at %d is read", off)
+	}
+	return bytes.NewReader(g.data).ReadAt(p, off)
+}
+
+func (g gappy) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		for end := off + n; off < end; {
+			e := image.Extent{Offset: off, Length: min(64-off%64, end-off)}
+			if g.isHole(off) {
+				e.Kind = image.Hole
+			}
+			if !yield(e, nil) {
+				return
+			}
+			off = e.End()
+		}
+	}
+}
+
+// TestPagesInHoles has pages in holes of a file, which are not read, in any order.
+func TestPagesInHoles(t *testing.T) {
+	data := make([]byte, 64*64+7)
+	for i := range data {
+		if i/64%2 == 0 {
+			data[i] = 1
+		}
+	}
+	g := gappy{t, data}
+	f, size := &File{R: g}, int64(len(data))
+	c := Pages{Format: "test", Size: 16}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		off := rnd.Int64N(size)
+		p, err := c.Page(f, size, off)
+		if err != nil || p.B[off-p.Off] != data[off] || p.Zero != g.isHole(off) || p.Off != off&^15 || int64(len(p.B)) != min(16, size-p.Off) {
+			t.Fatalf("at %d: %+v, %v", off, p, err)
+		}
+	}
+	for _, h := range []struct {
+		off, n int64
+		want   bool
+	}{{64, 64, true}, {64, 65, false}, {63, 1, false}, {127, 1, true}, {127, 2, false}, {-1, 1, false}, {64, 0, false}, {64, size, false}, {size, 1, false}} {
+		if got := c.Hole(f, size, h.off, h.n); got != h.want {
+			t.Errorf("%d bytes at %d: a hole: %v", h.n, h.off, got)
+		}
+	}
+	if c.Hole(&File{R: bytes.NewReader(data)}, size, 64, 1) {
+		t.Error("a hole of a file that does not tell")
+	}
+	failing := func(yield func(image.Extent, error) bool) {
+		yield(image.Extent{Length: 1, Kind: image.Hole}, errors.New("x"))
+	}
+	if c.Hole(&File{R: extenter{bytes.NewReader(data), failing}}, size, 0, 1) {
+		t.Error("a hole where there is an error")
+	}
+}
+
+// extenter is a file with the same extents whatever is asked for.
+type extenter struct {
+	io.ReaderAt
+	seq iter.Seq2[image.Extent, error]
+}
+
+func (e extenter) Extents(int64, int64) iter.Seq2[image.Extent, error] { return e.seq }
+
 // TestUnpackPair reads units in pairs, one of which is corrupt: what is before it is read.
 func TestUnpackPair(t *testing.T) {
 	corrupt := errors.New("corrupt")

@@ -5,19 +5,33 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+
+	"github.com/luksimg/luksimg/image"
 )
 
-// pageSlots is how many pages a cache keeps at most.
-const pageSlots = 512
+const (
+	pageSlots = 512 // pages that a cache keeps at most
+	spanSlots = 4   // spans; two tables may be gone through side by side
+)
 
 // Pages reads the tables of images in pages and keeps those that were used last: of the
 // megabytes that a table may have, a read needs a few bytes. A page has one place where it
-// may be, so that a look-up is one atomic load; what was there before is dropped. It is safe
-// for concurrent use.
+// may be, so that a look-up is one atomic load; what was there before is dropped. Where the
+// file has a hole, if its reader can tell, nothing is read. It is safe for concurrent use.
 type Pages struct {
 	Format string // how errors call the format
 	Size   int64  // of a page, in bytes: a power of two
 	slots  [pageSlots]atomic.Pointer[Page]
+	spans  [spanSlots]atomic.Pointer[span] // that were asked for last
+	spanAt atomic.Uint32                   // of the last of them
+	zeros  atomic.Pointer[[]byte]          // the content of all pages in holes
+}
+
+// A span is a part of a file that is a hole, or is none.
+type span struct {
+	f        *File
+	from, to int64
+	hole     bool
 }
 
 // A Page is a part of a file, which does not change. At the end of a file it may be cut
@@ -41,11 +55,48 @@ func (c *Pages) Page(f *File, size, off int64) (*Page, error) {
 	if p := slot.Load(); p != nil && p.Off == start && p.f == f {
 		return p, nil
 	}
-	p := &Page{f: f, Off: start, B: make([]byte, min(c.Size, size-start))}
+	n := min(c.Size, size-start)
+	if c.Hole(f, size, start, n) {
+		return &Page{f: f, Off: start, B: c.zeroPage()[:n], Zero: true}, nil
+	}
+	p := &Page{f: f, Off: start, B: make([]byte, n)}
 	if _, err := ReadFull(c.Format, f.R, p.B, start); err != nil {
 		return nil, err
 	}
 	p.Zero = len(bytes.TrimLeft(p.B, "\x00")) == 0
 	slot.Store(p)
 	return p, nil
+}
+
+// Hole reports whether n bytes at off of f, a file of size bytes, are known to lie in a hole.
+func (c *Pages) Hole(f *File, size, off, n int64) bool {
+	src, ok := f.R.(image.Extenter)
+	if !ok || off < 0 || n <= 0 || n > size-off {
+		return false
+	}
+	for i := range c.spans {
+		if s := c.spans[i].Load(); s != nil && s.f == f && off >= s.from && off < s.to {
+			return s.hole && n <= s.to-off
+		}
+	}
+	s := &span{f: f, from: off, to: size}
+	// One extent is asked for. Where that is an error reading will tell.
+	for e, err := range src.Extents(off, size-off) {
+		if err == nil && e.Offset <= off && e.End() > off {
+			s.to, s.hole = e.End(), e.Kind != image.Data
+		}
+		break
+	}
+	c.spans[c.spanAt.Add(1)%spanSlots].Store(s)
+	return s.hole && n <= s.to-off
+}
+
+// zeroPage returns a page of zeros, which nobody writes to.
+func (c *Pages) zeroPage() []byte {
+	if b := c.zeros.Load(); b != nil {
+		return *b
+	}
+	b := make([]byte, c.Size)
+	c.zeros.Store(&b)
+	return b
 }
