@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/contents"
+	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/manifest"
 )
@@ -55,7 +57,33 @@ type inspectResult struct {
 	Manifest *manifest.Manifest   `json:"manifest,omitempty"` // of the file beside the image
 	Contents *contents.Info       `json:"contents,omitempty"` // of a disk that can be seen
 	Check    *luksimg.CheckResult `json:"check,omitempty"`
-	Map      []mapExtent          `json:"map,omitempty"`
+	Map      *diskMap             `json:"-"` // the member map, an array of mapExtent, which is written as it comes
+}
+
+// print prints the result, and the map behind it.
+func (r inspectResult) print(t *talk, name string) error {
+	if r.Map == nil || t.g.json && r.Map.extents == 0 {
+		return t.result(r, inspectText(name, r))
+	}
+	if !t.g.json {
+		if err := t.result(r, inspectText(name, r)); err != nil {
+			return err
+		}
+		return r.Map.writeText(t.out)
+	}
+	var b bytes.Buffer
+	if err := encodeJSON(&b, r); err != nil {
+		return err
+	}
+	object, end := term.VisibleJSON(b.Bytes()), []byte("\n}\n")
+	if _, err := fmt.Fprintf(t.out, "%s,\n  \"map\": ", bytes.TrimSuffix(object, end)); err != nil {
+		return err
+	}
+	if err := r.Map.writeJSON(t.out); err != nil {
+		return err
+	}
+	_, err := t.out.Write(end)
+	return err
 }
 
 // errCorrupt: --check found something.
@@ -85,15 +113,19 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 			return in.wrap(err)
 		}
 	}
-	if err := o.inside(c, t, name, &r); err != nil {
+	s, err := o.inside(c, t, name, &r)
+	if err != nil {
 		return err
+	}
+	if s != nil {
+		defer s.close()
 	}
 	if !o.json { // where they are members of the object
 		for _, w := range r.Warnings {
 			t.warn("%s", w)
 		}
 	}
-	if err := t.result(r, inspectText(name, r)); err != nil {
+	if err := r.print(t, name); err != nil {
 		return err
 	}
 	if r.Check != nil && r.Check.Corruptions > 0 {
@@ -134,26 +166,31 @@ func (o *inspectFlags) info(ctx context.Context, t *talk, in *input) (*luksimg.I
 	return i, nil
 }
 
-// inside looks at the disk in the image, if there is a way to.
-func (o *inspectFlags) inside(c *cobra.Command, t *talk, name string, r *inspectResult) error {
+// inside looks at the disk in the image, if there is a way to. The source that it returns is
+// open for the map; it is nil if there is none.
+func (o *inspectFlags) inside(c *cobra.Command, t *talk, name string, r *inspectResult) (*source, error) {
 	if r.Encrypted && !o.source.unlock.given() && !o.mapped {
-		return nil
+		return nil, nil
 	}
 	s, err := o.source.open(c, &talk{g: &global{quiet: true, cloud: t.g.cloud}, out: t.out, err: t.err}, name) // its warnings are known
 	if err != nil {
 		if needsFile(err) && !o.mapped {
-			return nil
+			return nil, nil
 		}
-		return err
+		return nil, err
 	}
-	defer s.close()
 	if o.mapped {
-		if r.Map, err = mapOf(c.Context(), s.img); err != nil {
-			return s.wrap(err)
-		}
+		r.Map, err = mapOf(c.Context(), s.img)
 	}
-	if r.Contents, err = contents.Inspect(c.Context(), s.img); err != nil {
-		return s.wrap(err)
+	if err == nil {
+		r.Contents, err = contents.Inspect(c.Context(), s.img)
 	}
-	return nil
+	if err != nil {
+		defer s.close()
+		return nil, s.wrap(err)
+	}
+	if r.Map != nil {
+		r.Map.wrap = s.wrap
+	}
+	return s, nil
 }

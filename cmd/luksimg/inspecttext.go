@@ -70,13 +70,9 @@ func inspectText(name string, i inspectResult) string {
 		t.row("note", "%s", n)
 	}
 	if i.Map != nil {
-		t.row("map", "%s", picture(i.Map, i.VirtualSize))
+		t.row("map", "%s", &i.Map.picture)
 	}
-	text := t.text("")
-	if i.Map != nil {
-		text += "\n" + mapText(i.Map)
-	}
-	return text
+	return t.text("")
 }
 
 // contents shows what is on the disk.

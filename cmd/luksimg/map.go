@@ -1,10 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
-	"strings"
-	"text/tabwriter"
+	"io"
 
 	"github.com/luksimg/luksimg/image"
 )
@@ -18,47 +19,136 @@ type mapExtent struct {
 	Data    bool  `json:"data"`    // it must be read to be known
 }
 
-// mapOf returns the extents of a disk.
-func mapOf(ctx context.Context, src image.Source) ([]mapExtent, error) {
-	all := []mapExtent{}
-	for e, err := range image.ExtentsContext(ctx, src, 0, src.Size()) {
-		if err != nil {
-			return nil, err
+// A diskMap is the extents of a disk. There may be any number of them: they are gone through
+// once to know what is to be said of all, and again to be printed, and are never all in memory.
+type diskMap struct {
+	ctx     context.Context
+	src     image.Source
+	wrap    func(error) error // for errors of src, if not nil
+	picture picture
+	extents int64
+	offset  int // the width of the longest offset, and of the longest length
+	length  int
+}
+
+// mapOf goes through the extents of a disk.
+func mapOf(ctx context.Context, src image.Source) (*diskMap, error) {
+	m := &diskMap{ctx: ctx, src: src, picture: picture{size: src.Size()}, offset: len("Offset"), length: len("Length")}
+	err := m.each(func(e mapExtent) error {
+		m.picture.add(e)
+		m.extents++
+		m.offset = max(m.offset, len(base16(e.Start)))
+		m.length = max(m.length, len(base16(e.Length)))
+		return nil
+	})
+	return m, err
+}
+
+func base16(n int64) string { return fmt.Sprintf("%#x", n) }
+
+// each calls f for each extent.
+func (m *diskMap) each(f func(mapExtent) error) error {
+	for e, err := range image.ExtentsContext(m.ctx, m.src, 0, m.src.Size()) {
+		if err != nil && m.wrap != nil {
+			err = m.wrap(err)
 		}
-		all = append(all, mapExtent{e.Offset, e.Length, e.Kind != image.Hole, e.Kind != image.Data, e.Kind == image.Data})
+		if err == nil {
+			err = f(mapExtent{e.Offset, e.Length, e.Kind != image.Hole, e.Kind != image.Data, e.Kind == image.Data})
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return all, nil
+	return nil
+}
+
+// writeText writes the map as qemu-img map prints it, but for where in the file things are.
+func (m *diskMap) writeText(out io.Writer) error {
+	const gap = 4
+	w := bufio.NewWriter(out)
+	fmt.Fprintf(w, "%-*s%-*s%s\n", m.offset+gap, "Offset", m.length+gap, "Length", "Kind")
+	err := m.each(func(e mapExtent) error {
+		kind := "data"
+		switch {
+		case e.Zero && e.Present:
+			kind = "zero"
+		case e.Zero:
+			kind = "hole"
+		}
+		_, err := fmt.Fprintf(w, "%-*s%-*s%s\n", m.offset+gap, base16(e.Start), m.length+gap, base16(e.Length), kind)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// writeJSON writes the map as an array, which is a member of an object.
+func (m *diskMap) writeJSON(out io.Writer) error {
+	w := bufio.NewWriter(out)
+	before := "["
+	err := m.each(func(e mapExtent) error {
+		b, err := json.MarshalIndent(e, "    ", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%s\n    %s", before, b)
+		before = ","
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	w.WriteString("\n  ]")
+	return w.Flush()
 }
 
 // pictureWidth is how many characters the picture of a disk has.
 const pictureWidth = 64
 
-// picture draws where the data of a disk lie, in one line: # all data, + some, . none.
-func picture(extents []mapExtent, size int64) string {
-	if size == 0 {
+// A picture draws where the data of a disk lie, in one line: # all data, + some, . none. A
+// character stands for a part of the disk; the parts may differ by a byte.
+type picture struct {
+	size int64
+	data [pictureWidth]int64 // bytes, by part
+	at   int                 // the first part that does not end before the next extent
+}
+
+// part returns where a part of the disk starts and ends.
+func (p *picture) part(i int) (start, end int64) {
+	edge := func(i int) int64 { return int64(float64(p.size) / pictureWidth * float64(i)) }
+	start, end = edge(i), max(edge(i+1), edge(i)+1)
+	if i == pictureWidth-1 {
+		end = max(p.size, start+1)
+	}
+	return start, end
+}
+
+// add adds an extent. They come in the order of the disk.
+func (p *picture) add(e mapExtent) {
+	for i := p.at; i < pictureWidth; i++ {
+		start, end := p.part(i)
+		if end <= e.Start {
+			p.at = i + 1
+			continue
+		}
+		if start >= e.Start+e.Length {
+			return
+		}
+		if e.Data {
+			p.data[i] += min(end, e.Start+e.Length) - max(start, e.Start)
+		}
+	}
+}
+
+func (p *picture) String() string {
+	if p.size == 0 {
 		return ""
 	}
-	// A character stands for a part of the disk; the parts may differ by a byte.
-	edge := func(i int) int64 { return int64(float64(size) / pictureWidth * float64(i)) }
 	var line [pictureWidth]byte
-	at := 0 // of the extents
-	for i := range line {
-		start, end := edge(i), max(edge(i+1), edge(i)+1)
-		if i == pictureWidth-1 {
-			end = max(size, start+1)
-		}
-		data := int64(0)
-		for at < len(extents) && extents[at].Start+extents[at].Length <= start {
-			at++
-		}
-		for _, e := range extents[at:] {
-			if e.Start >= end {
-				break
-			}
-			if e.Data {
-				data += min(end, e.Start+e.Length) - max(start, e.Start)
-			}
-		}
+	for i, data := range p.data {
+		start, end := p.part(i)
 		switch {
 		case data == 0:
 			line[i] = '.'
@@ -69,23 +159,4 @@ func picture(extents []mapExtent, size int64) string {
 		}
 	}
 	return string(line[:])
-}
-
-// mapText is the map as qemu-img map prints it, but for where in the file things are.
-func mapText(extents []mapExtent) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 4, ' ', 0)
-	fmt.Fprintln(w, "Offset\tLength\tKind")
-	for _, e := range extents {
-		kind := "data"
-		switch {
-		case e.Zero && e.Present:
-			kind = "zero"
-		case e.Zero:
-			kind = "hole"
-		}
-		fmt.Fprintf(w, "%#x\t%#x\t%s\n", e.Start, e.Length, kind)
-	}
-	w.Flush()
-	return strings.TrimSuffix(b.String(), "\n")
 }

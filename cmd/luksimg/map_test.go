@@ -1,8 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"iter"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/image"
 )
 
 func TestPicture(t *testing.T) {
@@ -14,16 +20,86 @@ func TestPicture(t *testing.T) {
 		size    int64
 		want    string
 	}{
-		"empty":      {nil, 0, ""},
-		"all data":   {[]mapExtent{part(0, 6400, true)}, 6400, strings.Repeat("#", 64)},
-		"no data":    {[]mapExtent{part(0, 6400, false)}, 6400, strings.Repeat(".", 64)},
-		"halves":     {[]mapExtent{part(0, 3200, true), part(3200, 3200, false)}, 6400, strings.Repeat("#", 32) + strings.Repeat(".", 32)},
-		"a byte":     {[]mapExtent{part(0, 6399, false), part(6399, 1, true)}, 6400, strings.Repeat(".", 63) + "+"},
-		"very large": {[]mapExtent{part(0, 1<<61, true), part(1<<61, 1<<61, false)}, 1 << 62, strings.Repeat("#", 32) + strings.Repeat(".", 32)},
+		"empty":       {nil, 0, ""},
+		"all data":    {[]mapExtent{part(0, 6400, true)}, 6400, strings.Repeat("#", 64)},
+		"no data":     {[]mapExtent{part(0, 6400, false)}, 6400, strings.Repeat(".", 64)},
+		"halves":      {[]mapExtent{part(0, 3200, true), part(3200, 3200, false)}, 6400, strings.Repeat("#", 32) + strings.Repeat(".", 32)},
+		"a byte":      {[]mapExtent{part(0, 6399, false), part(6399, 1, true)}, 6400, strings.Repeat(".", 63) + "+"},
+		"three bytes": {[]mapExtent{part(0, 1, true), part(1, 1, false), part(2, 1, true)}, 3, strings.Repeat("#", 22) + strings.Repeat(".", 21) + strings.Repeat("#", 21)},
+		"very large":  {[]mapExtent{part(0, 1<<61, true), part(1<<61, 1<<61, false)}, 1 << 62, strings.Repeat("#", 32) + strings.Repeat(".", 32)},
 	} {
-		got := picture(c.extents, c.size)
+		p := picture{size: c.size}
+		for _, e := range c.extents {
+			p.add(e)
+		}
+		got := p.String()
 		if got != c.want {
 			t.Errorf("%s:\n%s, want\n%s", name, got, c.want)
+		}
+	}
+}
+
+// striped is a disk of sectors that are data and holes in turns. It counts those that it told.
+type striped struct {
+	sectors int64
+	told    *int64
+}
+
+func (s striped) Size() int64                           { return 512 * s.sectors }
+func (s striped) ReadAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (s striped) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		for at := off; at < off+n; at += 512 {
+			*s.told++
+			kind := image.Data
+			if at/512%2 == 1 {
+				kind = image.Hole
+			}
+			if !yield(image.Extent{Offset: at, Length: 512, Kind: kind}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// first notes how many sectors were told when the first byte was written.
+type first struct {
+	bytes.Buffer
+	told *int64
+	when int64
+}
+
+func (f *first) Write(p []byte) (int, error) {
+	if f.Len() == 0 {
+		f.when = *f.told
+	}
+	return f.Buffer.Write(p)
+}
+
+// TestMapAsItComes has the extents of a map printed while they are told.
+func TestMapAsItComes(t *testing.T) {
+	told := int64(0)
+	s := striped{20_000, &told}
+	m, err := mapOf(t.Context(), s)
+	if err != nil || m.extents != s.sectors || m.picture.String() != strings.Repeat("+", 64) {
+		t.Fatalf("%d extents, %s, %v", m.extents, &m.picture, err)
+	}
+	for name, write := range map[string]func(io.Writer) error{"text": m.writeText, "JSON": m.writeJSON} {
+		told = 0
+		out := &first{told: &told}
+		if err := write(out); err != nil || out.when > 1000 || told != s.sectors {
+			t.Errorf("%s: first written after %d extents of %d, %v", name, out.when, told, err)
+		}
+		switch name {
+		case "text":
+			if n := strings.Count(out.String(), "\n"); n != 20_001 || !strings.Contains(out.String(), "\n0x200       0x200     hole\n") {
+				t.Errorf("text of %d lines: %.200s", n, out)
+			}
+		case "JSON":
+			var all []mapExtent
+			if err := json.Unmarshal(out.Bytes(), &all); err != nil || len(all) != 20_000 || all[3] != (mapExtent{Start: 1536, Length: 512, Zero: true}) {
+				t.Errorf("JSON: %d extents, %v", len(all), err)
+			}
 		}
 	}
 }

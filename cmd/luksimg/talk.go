@@ -62,15 +62,18 @@ func (t *talk) warn(format string, args ...any) {
 // result prints the result: v as JSON if asked for, else the text.
 func (t *talk) result(v any, text string) error {
 	if t.g.json {
-		return t.json(func(w io.Writer) error {
-			e := json.NewEncoder(w)
-			e.SetIndent("", "  ")
-			e.SetEscapeHTML(false)
-			return e.Encode(v)
-		})
+		return t.json(func(w io.Writer) error { return encodeJSON(w, v) })
 	}
 	_, err := fmt.Fprintln(t.out, term.VisibleLines(text))
 	return err
+}
+
+// encodeJSON writes v as the verbs print it.
+func encodeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
 }
 
 // json prints the JSON that encode writes.
