@@ -26,26 +26,6 @@ func width(f *os.File) int {
 	return w
 }
 
-// ReadSecret asks for a line on the terminal itself, not on standard input, which may
-// be data, and does not show what is typed. Without a terminal it is ErrNoTerminal.
-func ReadSecret(prompt string) ([]byte, error) {
-	in, out, err := open()
-	if err != nil {
-		return nil, ErrNoTerminal
-	}
-	defer in.Close()
-	if out != in {
-		defer out.Close()
-	}
-	if !IsTerminal(in) {
-		return nil, ErrNoTerminal
-	}
-	fmt.Fprint(out, prompt)
-	secret, err := term.ReadPassword(int(in.Fd()))
-	fmt.Fprintln(out)
-	return secret, err
-}
-
 // open opens the terminal of the process for reading and writing.
 func open() (in, out *os.File, err error) {
 	if runtime.GOOS != "windows" {
