@@ -192,7 +192,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	return t.result(convertResult{
 		Output: dst, Format: o.format, SourceFormat: string(s.img.Format),
 		SourceSize: s.img.Size(), VirtualSize: made.VirtualSize, FileSize: size, UUID: s.img.UUID, Warnings: t.warnings,
-	}, fmt.Sprintf("%s: %s disk of %s", dst, o.format, term.Bytes(made.VirtualSize)))
+	}, line("%s: %s disk of %s", dst, o.format, term.Bytes(made.VirtualSize)))
 }
 
 // label warns of a partition table that does not go with the disk that was made.

@@ -86,7 +86,7 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk, src, dst string,
 	return t.result(convertResult{
 		Output: dst, Format: o.format, SourceFormat: fmt.Sprintf("luks%d", r.Header.Version()),
 		FileSize: r.Size, UUID: r.Header.UUID(), Warnings: t.warnings,
-	}, fmt.Sprintf("%s: %s disk of %s", dst, o.format, term.Bytes(r.Size)))
+	}, line("%s: %s disk of %s", dst, o.format, term.Bytes(r.Size)))
 }
 
 // A sparse writer leaves holes in a new file where there are zeros.

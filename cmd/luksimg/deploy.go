@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -306,16 +305,16 @@ type deployResult struct {
 }
 
 func deployText(r *deploy.Result) string {
-	text := fmt.Sprintf("template  %d, %s, global identifier %s", r.TemplateID, r.Name, r.GlobalIdentifier)
+	text := line("template  %d, %s, global identifier %s", r.TemplateID, r.Name, r.GlobalIdentifier)
 	if r.Target == targetVPC {
-		text = fmt.Sprintf("image     %s, %s", r.ImageID, r.Name)
+		text = line("image     %s, %s", r.ImageID, r.Name)
 	}
-	text += fmt.Sprintf("\nobject    %s\nenvelope  %s\nroot key  %s", r.Object, r.Envelope, r.RootKeyCRN)
+	text += line("\nobject    %s\nenvelope  %s\nroot key  %s", r.Object, r.Envelope, r.RootKeyCRN)
 	switch {
 	case r.ServerID != 0:
-		text += fmt.Sprintf("\nserver    %s, %d", r.Server, r.ServerID)
+		text += line("\nserver    %s, %d", r.Server, r.ServerID)
 	case r.InstanceID != "":
-		text += fmt.Sprintf("\nserver    %s, %s", r.Server, r.InstanceID)
+		text += line("\nserver    %s, %s", r.Server, r.InstanceID)
 	}
 	return text
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -120,7 +119,7 @@ func (o *downloadFlags) run(c *cobra.Command, uri, name string) error {
 	}
 	return t.result(downloadResult{
 		Output: name, Object: at.String(), Size: r.Size, ETag: r.ETag, Resumed: r.Found, Verified: r.Verified, Warnings: t.warnings,
-	}, fmt.Sprintf("%s: %s, ETag %s", name, term.Bytes(r.Size), r.ETag))
+	}, line("%s: %s, ETag %s", name, term.Bytes(r.Size), r.ETag))
 }
 
 // stopped ends a download that failed. What came is kept if there is a state that tells
@@ -142,7 +141,7 @@ func (o *downloadFlags) giveUp(t *talk, name string, state cos.StateFile) error 
 	if err := errors.Join(output.Discard(name), state.Remove()); err != nil {
 		return err
 	}
-	return t.result(map[string]any{"output": name, "aborted": true}, fmt.Sprintf("%s: the download was given up", name))
+	return t.result(map[string]any{"output": name, "aborted": true}, line("%s: the download was given up", name))
 }
 
 // lengthOf returns the length of a file that is open for writing.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -157,7 +156,7 @@ func (o *encryptFlags) options() (luksimg.EncryptOptions, error) {
 }
 
 func (o *encryptFlags) report(t *talk, dst string, s *diskSource, r *luksimg.Result) error {
-	text := fmt.Sprintf("%s: %s, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s",
+	text := line("%s: %s, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s",
 		dst, r.Format, r.Cipher, r.KeyBits, max(r.LUKS.SectorSize, 512), term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.UUID)
 	if dst == "-" { // where the image itself went
 		t.say("%s", text)

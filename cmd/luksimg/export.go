@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,7 +94,7 @@ func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
 	}
 	first := firstDisk(object)
 	return t.result(exportResult{TemplateID: tpl.ID, Template: tpl.Name, Object: object.String(), First: first.String(), Ready: !o.wait.noWait},
-		fmt.Sprintf("%s: of template %d, %s", first, tpl.ID, tpl.Name))
+		line("%s: of template %d, %s", first, tpl.ID, tpl.Name))
 }
 
 func (o *exportFlags) waitFor(ctx context.Context, t *talk, cl *softlayer.Client, id int) error {

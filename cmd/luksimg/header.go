@@ -77,7 +77,7 @@ func newHeaderBackup(g *global) *cobra.Command {
 				return err
 			}
 			return t.result(headerResult{Output: dst, UUID: h.UUID(), Size: h.HeaderSize(), Warnings: t.warnings},
-				fmt.Sprintf("%s: header of %s, %s", dst, name, term.Bytes(h.HeaderSize())))
+				line("%s: header of %s, %s", dst, name, term.Bytes(h.HeaderSize())))
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "replace BACKUP if it is there and is no LUKS header")
@@ -118,7 +118,7 @@ Where the data of the image start elsewhere than those of the backup, it is not 
 				return in.wrap(err)
 			}
 			return t.result(headerResult{Output: name, UUID: h.UUID(), Changed: true, Warnings: t.warnings},
-				fmt.Sprintf("%s: header restored from %s", name, src))
+				line("%s: header restored from %s", name, src))
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "restore it whatever is in FILE now")
@@ -144,7 +144,7 @@ backup of the header nor the volume key.`,
 					return err
 				}
 				return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: true, Warnings: t.warnings},
-					fmt.Sprintf("%s: all key slots erased", name))
+					line("%s: all key slots erased", name))
 			})
 		},
 	}
@@ -172,9 +172,9 @@ says that the file is a LUKS image all the same.`,
 				if err != nil {
 					return err
 				}
-				text := name + ": nothing to repair"
+				text := line("%s: nothing to repair", name)
 				if did {
-					text = name + ": repaired"
+					text = line("%s: repaired", name)
 				}
 				return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: did, Warnings: t.warnings}, text)
 			})
@@ -205,9 +205,9 @@ of 512 bytes, no tokens.`,
 				if err := e.Convert(version); err != nil {
 					return err
 				}
-				text := fmt.Sprintf("%s: converted to %s", name, format)
+				text := line("%s: converted to %s", name, format)
 				if before == version {
-					text = fmt.Sprintf("%s: is %s already", name, format)
+					text = line("%s: is %s already", name, format)
 				}
 				return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: before != version, Warnings: t.warnings}, text)
 			})

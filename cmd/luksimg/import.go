@@ -194,7 +194,7 @@ func (o *importFlags) classic(ctx context.Context, t *talk, object cos.Object, l
 		}
 	}
 	return t.result(importResult{Target: o.target, Object: object.String(), Ready: made.Ready(), Template: made},
-		fmt.Sprintf("template %d, %s, global identifier %s", made.ID, made.Name, made.GlobalIdentifier))
+		line("template %d, %s, global identifier %s", made.ID, made.Name, made.GlobalIdentifier))
 }
 
 func (o *importFlags) vpc(ctx context.Context, t *talk, object cos.Object, log *auditLog) error {
@@ -222,7 +222,7 @@ func (o *importFlags) vpc(ctx context.Context, t *talk, object cos.Object, log *
 		}
 	}
 	return t.result(importResult{Target: o.target, Object: object.String(), Ready: img.Status == "available", Image: img},
-		fmt.Sprintf("image %s, %s", img.ID, img.Name))
+		line("image %s, %s", img.ID, img.Name))
 }
 
 // listCodes prints the operating systems that can be imported.
@@ -237,7 +237,7 @@ func (o *importFlags) listCodes(c *cobra.Command) error {
 	}
 	var lines []string
 	for _, code := range codes {
-		lines = append(lines, fmt.Sprintf("%-24s %s", code.Code, code.Description))
+		lines = append(lines, line("%-24s %s", code.Code, code.Description))
 	}
 	return o.talk(c).result(struct {
 		Codes []softlayer.OSCode `json:"os_codes"`

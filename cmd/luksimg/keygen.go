@@ -66,7 +66,7 @@ Who has a root key can open every image whose key it wrapped.`,
 			if raw {
 				r.Encoding = "raw"
 			}
-			return t.result(r, fmt.Sprintf("%s: %d random bytes, %d bytes as %s", args[0], n, r.Length, r.Encoding))
+			return t.result(r, line("%s: %d random bytes, %d bytes as %s", args[0], n, r.Length, r.Encoding))
 		},
 	}
 	c.Flags().IntVar(&n, "bytes", defaultKeyBytes, fmt.Sprintf("how many random bytes, from 16 to %d", maxKeyBytes))
@@ -98,7 +98,7 @@ func localRootKey(c *cobra.Command, t *talk, kms string) error {
 		return hintKept(fmt.Errorf("root key: %w", err), "a key file is never replaced: choose another name")
 	}
 	return t.result(keygenResult{Output: name, Bytes: 32, Encoding: "raw", Length: 32, KMS: k.String()},
-		fmt.Sprintf("%s: a root key, %s", name, k))
+		line("%s: a root key, %s", name, k))
 }
 
 // printKey makes a key and writes it to standard output.

@@ -40,7 +40,7 @@ type keyResult struct {
 }
 
 func (t *talk) keyResult(name string, slot int, h *luks.Header, format string, args ...any) error {
-	return t.result(keyResult{name, slot, h.Info().Keyslots, t.warnings}, name+": "+fmt.Sprintf(format, args...))
+	return t.result(keyResult{name, slot, h.Info().Keyslots, t.warnings}, line("%s: ", name)+line(format, args...))
 }
 
 func newKeyList(g *global) *cobra.Command {

@@ -38,7 +38,7 @@ func newMan(g *global) *cobra.Command {
 				}
 			}
 			return g.talk(c).result(manResult{Output: args[0], Format: format, Pages: len(pages)},
-				fmt.Sprintf("%s: %d pages", args[0], len(pages)))
+				line("%s: %d pages", args[0], len(pages)))
 		},
 	}
 	c.Flags().StringVar(&format, "format", "man", "man or markdown")

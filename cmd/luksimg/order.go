@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -98,7 +97,7 @@ func (o *orderFlags) run(c *cobra.Command, image string) error {
 			return err
 		}
 		return t.result(orderResult{Target: o.target, DryRun: true, Quote: q},
-			fmt.Sprintf("would order %s.%s from %s: %.3f an hour, %.2f a month", r.Hostname, r.Domain, tpl.Name, q.Hourly, q.Monthly))
+			line("would order %s.%s from %s: %.3f an hour, %.2f a month", r.Hostname, r.Domain, tpl.Name, q.Hourly, q.Monthly))
 	}
 	g, err := cl.Order(ctx, r)
 	target := r.Hostname + "." + r.Domain
@@ -115,7 +114,7 @@ func (o *orderFlags) run(c *cobra.Command, image string) error {
 }
 
 func serverText(g *softlayer.Guest) string {
-	s := fmt.Sprintf("server %d, %s.%s", g.ID, g.Hostname, g.Domain)
+	s := line("server %d, %s.%s", g.ID, g.Hostname, g.Domain)
 	if g.PublicIP != "" {
 		s += ", " + g.PublicIP
 	}
@@ -176,5 +175,5 @@ func (o *orderFlags) vpc(ctx context.Context, t *talk, image string, log *auditL
 			return err
 		}
 	}
-	return t.result(orderResult{Target: o.target, Ready: i.Status == "running", Instance: i}, fmt.Sprintf("instance %s, %s", i.ID, i.Name))
+	return t.result(orderResult{Target: o.target, Ready: i.Status == "running", Instance: i}, line("instance %s, %s", i.ID, i.Name))
 }

@@ -178,7 +178,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		Dropped: dropped,
 		Output:  dst, Format: fmt.Sprintf("luks%d", r.LUKS.Version), SourceUUID: in.h.UUID(),
 		VolumeSize: r.VolumeSize, FileSize: r.FileSize, GeneratedKey: o.generateKey, Verified: o.verify, LUKS: r.LUKS, Warnings: t.warnings,
-	}, fmt.Sprintf("%s: luks%d, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s", dst,
+	}, line("%s: luks%d, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s", dst,
 		r.LUKS.Version, r.LUKS.Cipher, r.LUKS.KeyBits, r.LUKS.SectorSize, term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.LUKS.UUID))
 }
 

@@ -160,9 +160,9 @@ func setupText(r *account.Report) string {
 	for _, x := range r.Things {
 		switch {
 		case x.Exists:
-			lines = append(lines, fmt.Sprintf("there    %s %s", x.What, x.Name))
+			lines = append(lines, line("there    %s %s", x.What, x.Name))
 		case x.Made:
-			lines = append(lines, fmt.Sprintf("made     %s %s", x.What, x.Name))
+			lines = append(lines, line("made     %s %s", x.What, x.Name))
 		default:
 			lines = append(lines, fmt.Sprintf("missing  %s %s\n         %s\n         %s", x.What, x.Name, strings.ReplaceAll(x.Request, "\n", "\n         "), x.Command))
 		}

@@ -29,9 +29,13 @@ func (g *global) talk(c *cobra.Command) *talk {
 // say tells something that may help.
 func (t *talk) say(format string, args ...any) {
 	if !t.g.quiet {
-		fmt.Fprintln(t.err, "luksimg: "+term.VisibleLines(fmt.Sprintf(format, visible(args)...)))
+		fmt.Fprintln(t.err, "luksimg: "+term.VisibleLines(line(format, args...)))
 	}
 }
+
+// line formats a line of text. What an argument holds, such as the name of a file, stays on
+// that line.
+func line(format string, args ...any) string { return fmt.Sprintf(format, visible(args)...) }
 
 // visible returns the arguments of a format with all text in them as a terminal may have it,
 // on one line: it may be from a file.
@@ -54,9 +58,8 @@ func visible(args []any) []any {
 
 // warn tells of something that may be wrong.
 func (t *talk) warn(format string, args ...any) {
-	w := fmt.Sprintf(format, args...)
-	t.warnings = append(t.warnings, w)
-	t.say("warning: %s", w)
+	t.warnings = append(t.warnings, fmt.Sprintf(format, args...))
+	t.say("warning: "+format, args...)
 }
 
 // result prints the result: v as JSON if asked for, else the text.

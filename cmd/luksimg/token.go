@@ -45,7 +45,7 @@ type tokenResult struct {
 }
 
 func (t *talk) tokenResult(name string, n int, h *luks.Header, did string) error {
-	return t.result(tokenResult{name, n, tokensOf(h), t.warnings}, fmt.Sprintf("%s: token %d %s", name, n, did))
+	return t.result(tokenResult{name, n, tokensOf(h), t.warnings}, line("%s: token %d %s", name, n, did))
 }
 
 // tokensOf are the tokens for a JSON array, which is never null.

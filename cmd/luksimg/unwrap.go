@@ -116,5 +116,5 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 	}
 	return t.result(unwrapResult{
 		Output: dst, Bytes: len(disk), KeyConvention: string(e.Convention), RootKey: root.name(), Rotated: rotated, Warnings: t.warnings,
-	}, fmt.Sprintf("%s: the key, %d bytes", dst, len(disk)))
+	}, line("%s: the key, %d bytes", dst, len(disk)))
 }

@@ -160,7 +160,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 		}
 		result.Envelope = beside.String()
 	}
-	return t.result(result, fmt.Sprintf("%s: %s, ETag %s", at, term.Bytes(r.Size), r.ETag))
+	return t.result(result, line("%s: %s, ETag %s", at, term.Bytes(r.Size), r.ETag))
 }
 
 func (o *uploadFlags) giveUp(ctx context.Context, t *talk, client *cos.Client, at cos.Object, state cos.StateFile) error {
@@ -174,7 +174,7 @@ func (o *uploadFlags) giveUp(ctx context.Context, t *talk, client *cos.Client, a
 	if err := client.AbortUpload(ctx, state); err != nil {
 		return err
 	}
-	return t.result(abortResult{at.String(), 1}, fmt.Sprintf("%s: the upload was given up", at))
+	return t.result(abortResult{at.String(), 1}, line("%s: the upload was given up", at))
 }
 
 // giveUpAll gives up what anybody has begun to upload to an object.
@@ -188,7 +188,7 @@ func (o *uploadFlags) giveUpAll(ctx context.Context, t *talk, client *cos.Client
 			return err
 		}
 	}
-	return t.result(abortResult{at.String(), len(ids)}, fmt.Sprintf("%s: %d uploads were given up", at, len(ids)))
+	return t.result(abortResult{at.String(), len(ids)}, line("%s: %d uploads were given up", at, len(ids)))
 }
 
 // abortResult is what upload --abort --json prints.

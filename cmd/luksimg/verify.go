@@ -86,7 +86,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 		r.Mismatch = &m.Offset
 	}
 	if err == nil || t.g.json {
-		if e := t.result(r, fmt.Sprintf("%s: holds %s, %s, byte for byte", encrypted, src, term.Bytes(img.Size()))); e != nil {
+		if e := t.result(r, line("%s: holds %s, %s, byte for byte", encrypted, src, term.Bytes(img.Size()))); e != nil {
 			return e
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,6 +135,73 @@ func TestEscapesOfLUKS2(t *testing.T) {
 	}
 }
 
+// TestEscapesOfLUKS1 puts hostile text in each text field of the header (LUKS1 On-Disk Format
+// Specification 1.2.3, figure 1).
+func TestEscapesOfLUKS1(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write := func(name string, b []byte) {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("disk", make([]byte, 8192))
+	write("key", []byte("secret"))
+	shows(t, "encrypt", "--format", "luks1", "--pbkdf-force-iterations", "1000", "--key-file", "key", "disk", "good")
+	good, err := os.ReadFile("good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, field := range map[string][2]int{"cipher": {8, 32}, "mode": {40, 32}, "hash": {72, 32}, "UUID": {168, 40}} {
+		t.Run(name, func(t *testing.T) {
+			evil := bytes.Clone(good)
+			f := evil[field[0] : field[0]+field[1]]
+			clear(f)
+			copy(f[:len(f)-1], "x"+hostile)
+			write("evil", evil)
+			out, stderr := shows(t, "inspect", "evil")
+			if !strings.Contains(out+stderr, `\x1b]0;x\x07`) {
+				t.Errorf("the text is not shown: %s%s", out, stderr)
+			}
+			shows(t, "--json", "inspect", "--check", "evil")
+			shows(t, "key", "list", "evil")
+			shows(t, "key", "test", "--key-file", "key", "evil")
+			shows(t, "decrypt", "--force", "--key-file", "key", "evil", "plain")
+		})
+	}
+}
+
+// TestEscapesOfAudit puts hostile text in the place of each text of an event.
+func TestEscapesOfAudit(t *testing.T) {
+	all, err := filepath.Glob("../../ibm/audit/testdata/*")
+	if err != nil || len(all) < 5 {
+		t.Fatalf("%q, %v", all, err)
+	}
+	value := regexp.MustCompile(`"[^"\\]*"`)
+	evil, err := json.Marshal(hostile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "log")
+	tried := 0
+	for _, name := range all {
+		good, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range value.FindAllIndex(good, 200) {
+			tried++
+			if err := os.WriteFile(file, slices.Concat(good[:at[0]], evil, good[at[1]:]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			shows(t, "audit", file)
+			shows(t, "--json", "audit", file)
+		}
+	}
+	if tried < 200 {
+		t.Errorf("only %d texts were tried", tried)
+	}
+}
+
 // TestEscapesOfFormats puts hostile text in the place of each text in the headers of images
 // of all formats: names, versions, descriptors, partitions, filesystems.
 func TestEscapesOfFormats(t *testing.T) {
@@ -230,6 +299,37 @@ func TestEscapesOfNames(t *testing.T) {
 	if _, stderr := shows(t, "encrypt", "--generate-key", "a", "--key-file", "b", "--pbkdf", hostile, name, "y"); !strings.Contains(stderr, "exclude") {
 		t.Error(stderr)
 	}
+}
+
+// TestLinesOfNames has names with a line feed in what the verbs say and in their results.
+func TestLinesOfNames(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const key, disk, x, y = "key\nluksimg: error: no", "disk\nluksimg: error: no", "x\nluksimg: error: no", "y\nluksimg: error: no"
+	if err := os.WriteFile(disk, bytes.Repeat([]byte("d"), 8192), 0o600); err != nil {
+		t.Skip(err)
+	}
+	for _, line := range [][]string{
+		{"keygen", key},
+		{"encrypt", "--format", "luks1", "--pbkdf-force-iterations", "1000", "--key-file", key, "--source-format", "raw", disk, x},
+		{"inspect", x},
+		{"verify", "--key-file", key, "--source-format", "raw", disk, x},
+		{"decrypt", "--key-file", key, x, y},
+		{"convert", "--format", "vhd", "--source-format", "raw", disk, "vhd\n"},
+		{"header", "backup", x, "h\nluksimg: error: no"},
+		{"header", "restore", x, "h\nluksimg: error: no"},
+		{"header", "repair", x},
+		{"key", "add", "--pbkdf-force-iterations", "1000", "--key-file", key, "--new-key-file", disk, x},
+		{"key", "remove", "--key-file", disk, x},
+		{"header", "convert", "--format", "luks2", x},
+		{"header", "erase", "--yes", x},
+		{"decrypt", "--key-file", key, x, "nothing\n"},
+	} {
+		out, _ := shows(t, line...)
+		if n := strings.Count(out, "\n"); line[0] != "inspect" && n > 1 {
+			t.Errorf("%q: %d lines: %s", line, n, out)
+		}
+	}
+	shows(t, "--json", "inspect", x)
 }
 
 // TestMessages: errors that were joined have a line each.
