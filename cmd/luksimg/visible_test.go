@@ -206,7 +206,7 @@ func TestEscapesOfAudit(t *testing.T) {
 // of all formats: names, versions, descriptors, partitions, filesystems.
 func TestEscapesOfFormats(t *testing.T) {
 	var all []string
-	for _, pattern := range []string{"../../vhd/testdata/*.gz", "../../qcow/testdata/*.gz", "../../vhdx/testdata/*.gz", "../../vmdk/testdata/*.gz", "../../contents/testdata/*.gz"} {
+	for _, pattern := range []string{"../../vhd/testdata/*.gz", "../../qcow/testdata/*.gz", "../../vhdx/testdata/*.gz", "../../vdi/testdata/*.gz", "../../vmdk/testdata/*.gz", "../../contents/testdata/*.gz"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
