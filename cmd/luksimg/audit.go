@@ -126,7 +126,7 @@ func (o *auditVerbFlags) ask(ctx context.Context) ([]audit.Event, audit.Skipped,
 	if endpoint == "" {
 		return nil, none, withHint(errors.New("no events were named"), "name a file, - for standard input, or Cloud Logs with --logs-url")
 	}
-	identity, err := o.cloud.iam()
+	identity, err := o.cloud.iam(ctx)
 	if err != nil {
 		return nil, none, err
 	}

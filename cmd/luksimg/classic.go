@@ -1,10 +1,9 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -22,8 +21,8 @@ const (
 )
 
 // classicClient returns the client of classic infrastructure.
-func (o *cloudFlags) classicClient() (*softlayer.Client, error) {
-	user, key, err := o.softLayer()
+func (o *cloudFlags) classicClient(ctx context.Context) (*softlayer.Client, error) {
+	user, key, err := o.softLayer(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -36,8 +35,8 @@ func (o *cloudFlags) classicClient() (*softlayer.Client, error) {
 }
 
 // vpcClient returns the client of VPC in a region.
-func (o *cloudFlags) vpcClient(region string) (*vpc.Client, error) {
-	identity, err := o.iam()
+func (o *cloudFlags) vpcClient(ctx context.Context, region string) (*vpc.Client, error) {
+	identity, err := o.iam(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -66,20 +65,11 @@ func (o *handoverFlags) add(c *cobra.Command) {
 }
 
 // read returns the API key, which the caller wipes.
-func (o *handoverFlags) read() ([]byte, error) {
+func (o *handoverFlags) read(ctx context.Context) ([]byte, error) {
 	if o.file == "" {
-		return credential(envAPIKey)
+		return credential(ctx, envAPIKey)
 	}
-	b, err := os.ReadFile(o.file)
-	if err != nil {
-		return nil, fmt.Errorf("--ibm-api-key-file: %w", err)
-	}
-	defer clear(b)
-	key := bytes.Clone(bytes.TrimSpace(b))
-	if len(key) == 0 {
-		return nil, fmt.Errorf("--ibm-api-key-file: %s is empty", o.file)
-	}
-	return key, nil
+	return readAPIKey(ctx, "--ibm-api-key-file", o.file)
 }
 
 // waitFlags say how to wait for what takes the cloud minutes.

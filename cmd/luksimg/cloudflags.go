@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -119,7 +119,7 @@ func (o *cloudFlags) url(service string) string {
 
 // credential returns the value of an environment variable, or the content of the file
 // that it names as @FILE, without the space around it. The caller wipes it.
-func credential(name string) ([]byte, error) {
+func credential(ctx context.Context, name string) ([]byte, error) {
 	value := os.Getenv(name)
 	if value == "" {
 		return nil, withHint(fmt.Errorf("there are no credentials: %s is not set", name),
@@ -129,24 +129,15 @@ func credential(name string) ([]byte, error) {
 	if !ok {
 		return []byte(strings.TrimSpace(value)), nil
 	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	defer clear(b)
-	key := bytes.Clone(bytes.TrimSpace(b))
-	if len(key) == 0 {
-		return nil, fmt.Errorf("%s: %s is empty", name, file)
-	}
-	return key, nil
+	return readAPIKey(ctx, name, file)
 }
 
 // iam returns the identity whose API key is in the environment: one for all services.
-func (o *cloudFlags) iam() (*iam.Client, error) {
+func (o *cloudFlags) iam(ctx context.Context) (*iam.Client, error) {
 	if o.identity != nil {
 		return o.identity, nil
 	}
-	key, err := credential(envAPIKey)
+	key, err := credential(ctx, envAPIKey)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +151,8 @@ func (o *cloudFlags) iam() (*iam.Client, error) {
 }
 
 // keyProtect returns the client of a root key, or of an instance, by its CRN.
-func (o *cloudFlags) keyProtect(crn string) (*keyprotect.Client, error) {
-	tokens, err := o.iam()
+func (o *cloudFlags) keyProtect(ctx context.Context, crn string) (*keyprotect.Client, error) {
+	tokens, err := o.iam(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +162,7 @@ func (o *cloudFlags) keyProtect(crn string) (*keyprotect.Client, error) {
 // cos returns a client of Object Storage, with the API key, or with HMAC credentials where
 // there is none. instance is the CRN of the service instance, which only making a bucket
 // needs.
-func (o *cloudFlags) cos(instance string) (*cos.Client, error) {
+func (o *cloudFlags) cos(ctx context.Context, instance string) (*cos.Client, error) {
 	opts := cos.Options{Endpoint: o.url(serviceCOS), ServiceInstanceID: instance}
 	if o.private {
 		opts.Network = "private"
@@ -180,7 +171,7 @@ func (o *cloudFlags) cos(instance string) (*cos.Client, error) {
 		if os.Getenv(envAPIKey) != "" || os.Getenv(names[0]) == "" {
 			continue
 		}
-		secret, err := credential(names[1])
+		secret, err := credential(ctx, names[1])
 		if err != nil {
 			return nil, err
 		}
@@ -188,7 +179,7 @@ func (o *cloudFlags) cos(instance string) (*cos.Client, error) {
 		opts.HMAC = &cos.HMAC{AccessKeyID: os.Getenv(names[0]), SecretAccessKey: secret}
 		return cos.New(opts)
 	}
-	identity, err := o.iam()
+	identity, err := o.iam(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -201,11 +192,11 @@ func isCOS(name string) bool { return strings.HasPrefix(name, "cos://") }
 
 // softLayer returns the credentials of classic infrastructure: the name of a user, and the
 // API key, which the caller wipes.
-func (o *cloudFlags) softLayer() (user string, key []byte, err error) {
+func (o *cloudFlags) softLayer(ctx context.Context) (user string, key []byte, err error) {
 	if user = os.Getenv(envSLUser); user == "" {
 		return "", nil, withHint(errors.New("there are no credentials: SL_USERNAME is not set"),
 			"set SL_USERNAME and SL_API_KEY to those of classic infrastructure: cloud.ibm.com, Manage, Access (IAM), API keys")
 	}
-	key, err = credential(envSLKey)
+	key, err = credential(ctx, envSLKey)
 	return user, key, err
 }

@@ -188,9 +188,9 @@ func (o *deployFlags) disk(c *cobra.Command, t *talk, src string) deploy.Source 
 }
 
 // clients returns the clients of a deployment. It sends nothing.
-func (o *deployFlags) clients(d *deploy.Deployment, log *auditLog) (cl deploy.Clients, err error) {
+func (o *deployFlags) clients(ctx context.Context, d *deploy.Deployment, log *auditLog) (cl deploy.Clients, err error) {
 	cl.Log = log.Logger
-	if cl.Identity, err = o.cloud.iam(); err != nil {
+	if cl.Identity, err = o.cloud.iam(ctx); err != nil {
 		return cl, err
 	}
 	// The correlation is in the events of the key service too.
@@ -200,50 +200,50 @@ func (o *deployFlags) clients(d *deploy.Deployment, log *auditLog) (cl deploy.Cl
 	if err != nil {
 		return cl, err
 	}
-	if cl.Store, err = o.cloud.cos(""); err != nil {
+	if cl.Store, err = o.cloud.cos(ctx, ""); err != nil {
 		return cl, err
 	}
-	cl.Cloud, err = o.driver(d.Plan, log)
+	cl.Cloud, err = o.driver(ctx, d.Plan, log)
 	return cl, err
 }
 
 // driver returns the cloud that the plan is for, with the server that the flags say.
-func (o *deployFlags) driver(plan deploy.Plan, log *auditLog) (deploy.Driver, error) {
+func (o *deployFlags) driver(ctx context.Context, plan deploy.Plan, log *auditLog) (deploy.Driver, error) {
 	if plan.Target() == targetVPC {
 		var order vpc.InstanceRequest
 		object, err := cos.ParseURI(plan.Object)
 		if err == nil && o.order {
-			order, err = o.place.request(&o.server)
+			order, err = o.place.request(ctx, &o.server)
 		}
 		if err != nil {
 			return nil, err
 		}
-		client, err := o.cloud.vpcClient(object.Region)
+		client, err := o.cloud.vpcClient(ctx, object.Region)
 		return deploy.NewVPC(client, order), err
 	}
 	var order softlayer.OrderRequest
 	var err error
 	if o.order {
-		if order, err = o.server.request(); err != nil {
+		if order, err = o.server.request(ctx); err != nil {
 			return nil, err
 		}
 	}
-	client, err := o.cloud.classicClient()
+	client, err := o.cloud.classicClient(ctx)
 	return deploy.NewClassic(client, func() ([]byte, error) {
-		key, err := o.handover.read()
+		key, err := o.handover.read(ctx)
 		log.AddSecret(key)
 		return key, err
 	}, order), err
 }
 
 // checkServer looks at the flags of the server, before anything is done.
-func (o *deployFlags) checkServer(target string) (err error) {
+func (o *deployFlags) checkServer(ctx context.Context, target string) (err error) {
 	switch {
 	case !o.order:
 	case target == targetVPC:
-		_, err = o.place.request(&o.server)
+		_, err = o.place.request(ctx, &o.server)
 	default:
-		_, err = o.server.request()
+		_, err = o.server.request(ctx)
 	}
 	return err
 }
@@ -260,7 +260,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 	if err := errors.Join(err, o.wait.check(), o.progress.check(), o.source.check(c), atMostOne(c, "key-file", "keep-key")); err != nil {
 		return err
 	}
-	if err := errors.Join(opts.Check(), o.checkServer(opts.Plan.Target()), o.claim(opts.Plan)); err != nil {
+	if err := errors.Join(opts.Check(), o.checkServer(ctx, opts.Plan.Target()), o.claim(opts.Plan)); err != nil {
 		return err
 	}
 	unlock, err := deploy.Local{}.Lock(o.state)
@@ -277,7 +277,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 		return err
 	}
 	defer log.close()
-	clients, err := o.clients(d, log)
+	clients, err := o.clients(ctx, d, log)
 	if err != nil {
 		return err
 	}

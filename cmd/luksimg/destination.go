@@ -64,7 +64,7 @@ func (o *encryptFlags) object(ctx context.Context, t *talk, dst string, s *diskS
 	if err != nil {
 		return nil, err
 	}
-	client, err := o.cloud.cos("")
+	client, err := o.cloud.cos(ctx, "")
 	if err != nil {
 		return nil, err
 	}

@@ -93,6 +93,13 @@ func TestOpeningCancelled(t *testing.T) {
 		t.Fatal(out)
 	}
 	x := filepath.Join(dir, "x")
+	other := filepath.Join(dir, "other")
+	if err := syscall.Mkfifo(other, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(envAPIKey, "@"+other)
+	t.Setenv(envSLUser, "user")
+	t.Setenv(envSLKey, "key")
 	for _, args := range [][]string{
 		{"encrypt", "--key-file", key, pipe, x},
 		{"encrypt", "--key-file", pipe, disk, x},
@@ -112,6 +119,9 @@ func TestOpeningCancelled(t *testing.T) {
 		{"unwrap", "--envelope", pipe, "--kms", "local:" + root, x},
 		{"rewrap", "--envelope", pipe, "--kms", "local:" + root},
 		{"audit", "--image", "x", pipe},
+		{"token", "add", "--json-file", pipe, image},
+		{"download", "cos://us-south/bucket/object", x},
+		{"import", "--ibm-api-key-file", pipe, "--os-code", "UBUNTU_22_64", "cos://us-south/bucket/object.vhd"},
 	} {
 		code, out := runIn(ctx, args...)
 		atOnce := code == exitFailure && strings.Contains(out, "pipe can only be read in order, and this needs seeking")
@@ -123,7 +133,7 @@ func TestOpeningCancelled(t *testing.T) {
 		}
 	}
 	// Lets go what still waits.
-	for _, name := range []string{pipe, image + manifest.Suffix} {
+	for _, name := range []string{pipe, other, image + manifest.Suffix} {
 		if f, err := os.OpenFile(name, os.O_RDWR, 0); err == nil {
 			f.Close()
 		}

@@ -77,7 +77,7 @@ func (o *downloadFlags) run(c *cobra.Command, uri, name string) error {
 	if o.abort {
 		return o.giveUp(t, name, state)
 	}
-	client, err := o.cloud.cos("")
+	client, err := o.cloud.cos(ctx, "")
 	if err != nil {
 		return err
 	}

@@ -60,11 +60,11 @@ func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
 	if err := o.wait.check(); err != nil {
 		return err
 	}
-	cl, err := o.cloud.classicClient()
+	cl, err := o.cloud.classicClient(ctx)
 	if err != nil {
 		return err
 	}
-	key, err := o.handover.read()
+	key, err := o.handover.read(ctx)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func openInput(ctx context.Context, g *global, name string) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := g.cloud.cos("")
+	c, err := g.cloud.cos(ctx, "")
 	if err != nil {
 		return nil, err
 	}

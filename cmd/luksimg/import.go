@@ -166,11 +166,11 @@ func (o *importFlags) readEnvelope(ctx context.Context, object cos.Object) error
 }
 
 func (o *importFlags) classic(ctx context.Context, t *talk, object cos.Object, log *auditLog) error {
-	cl, err := o.cloud.classicClient()
+	cl, err := o.cloud.classicClient(ctx)
 	if err != nil {
 		return err
 	}
-	key, err := o.handover.read()
+	key, err := o.handover.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (o *importFlags) vpc(ctx context.Context, t *talk, object cos.Object, log *
 	if o.region == "" {
 		o.region = object.Region
 	}
-	cl, err := o.cloud.vpcClient(o.region)
+	cl, err := o.cloud.vpcClient(ctx, o.region)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (o *importFlags) vpc(ctx context.Context, t *talk, object cos.Object, log *
 
 // listCodes prints the operating systems that can be imported.
 func (o *importFlags) listCodes(c *cobra.Command) error {
-	cl, err := o.cloud.classicClient()
+	cl, err := o.cloud.classicClient(c.Context())
 	if err != nil {
 		return err
 	}

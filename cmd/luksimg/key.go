@@ -105,32 +105,29 @@ func stdinName(name string) string {
 }
 
 func readKeyFile(ctx context.Context, name string) ([]byte, error) {
-	if name == "-" {
-		return readKey(ctx, os.Stdin)
-	}
-	f, err := openFile(ctx, name, os.O_RDONLY)
+	key, err := readFile(ctx, name, maxKey)
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
 	}
-	defer f.Close()
-	return readKey(ctx, f)
+	return key, nil
 }
 
-// readKey reads all of f, or gives up when ctx is done.
-func readKey(ctx context.Context, f *os.File) ([]byte, error) {
-	var key []byte
-	err := parallel.Await(ctx, func() (err error) {
-		key, err = readSecret(io.LimitReader(f, maxKey+1))
-		return err
-	})
+// readAPIKey reads an API key from a file, without the space around it. The caller wipes it.
+func readAPIKey(ctx context.Context, what, name string) ([]byte, error) {
+	b, err := readFile(ctx, name, maxKey)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if len(key) > maxKey {
-		return nil, fmt.Errorf("the key from %s is longer than %d bytes", f.Name(), maxKey)
+	defer clear(b)
+	key := bytes.Clone(bytes.TrimSpace(b))
+	if len(key) == 0 {
+		return nil, fmt.Errorf("%s: %s is empty", what, name)
 	}
 	return key, nil
 }
+
+// readKey reads all of f, or gives up when ctx is done.
+func readKey(ctx context.Context, f *os.File) ([]byte, error) { return readAll(ctx, f, maxKey) }
 
 // readSecret is io.ReadAll, but wipes the buffers that became too small.
 func readSecret(r io.Reader) ([]byte, error) {

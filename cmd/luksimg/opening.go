@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"os"
 
 	"github.com/luksimg/luksimg/internal/parallel"
@@ -25,4 +27,35 @@ func openFile(ctx context.Context, name string, flags int) (*os.File, error) {
 		return nil, err
 	}
 	return <-opened, nil
+}
+
+// readFile reads a file, a named pipe, or for "-" standard input, of at most so many bytes. The
+// end of ctx ends that. What it read on the way is wiped.
+func readFile(ctx context.Context, name string, most int) ([]byte, error) {
+	f, err := openFile(ctx, name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	if f != os.Stdin {
+		defer f.Close()
+	}
+	return readAll(ctx, f, most)
+}
+
+func readAll(ctx context.Context, f *os.File, most int) ([]byte, error) {
+	read := make(chan []byte, 1)
+	err := parallel.Await(ctx, func() error {
+		b, err := readSecret(io.LimitReader(f, int64(most)+1))
+		read <- b
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	b := <-read
+	if len(b) > most {
+		clear(b)
+		return nil, fmt.Errorf("%s: more than %d bytes", f.Name(), most)
+	}
+	return b, nil
 }

@@ -78,11 +78,11 @@ func (o *orderFlags) run(c *cobra.Command, image string) error {
 	if o.target == targetVPC {
 		return o.vpc(ctx, t, image, log)
 	}
-	r, err := o.server.request()
+	r, err := o.server.request(ctx)
 	if err != nil {
 		return err
 	}
-	cl, err := o.cloud.classicClient()
+	cl, err := o.cloud.classicClient(ctx)
 	if err != nil {
 		return err
 	}
@@ -149,11 +149,11 @@ func (o *orderFlags) vpc(ctx context.Context, t *talk, image string, log *auditL
 	case o.region == "":
 		return errors.New("a server in VPC needs --region")
 	}
-	r, err := o.place.request(&o.server)
+	r, err := o.place.request(ctx, &o.server)
 	if err != nil {
 		return err
 	}
-	cl, err := o.cloud.vpcClient(o.region)
+	cl, err := o.cloud.vpcClient(ctx, o.region)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	root, err := o.root.openFor(e)
+	root, err := o.root.openFor(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 	defer key.Clear()
 	to := rootKeyFlags{cloud: o.root.cloud, kms: o.newKMS, crn: o.newCRN}
 	if to.given() {
-		next, err := to.open()
+		next, err := to.open(ctx)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -53,18 +54,18 @@ func localFile(kms string) (string, error) {
 }
 
 // open returns the root key that the flags name.
-func (o *rootKeyFlags) open() (*rootKey, error) {
+func (o *rootKeyFlags) open(ctx context.Context) (*rootKey, error) {
 	switch {
 	case o.kms != "" && o.crn != "":
 		return nil, errors.New("--kms and --root-key-crn exclude each other")
 	case o.crn != "":
-		k, err := o.cloud.keyProtect(o.crn)
+		k, err := o.cloud.keyProtect(ctx, o.crn)
 		if err != nil {
 			return nil, err
 		}
 		return &rootKey{Wrapper: k, Unwrapper: k, crn: k.CRN().String()}, nil
 	case o.kms == "" && os.Getenv(envRootKey) != "":
-		return (&rootKeyFlags{cloud: o.cloud, crn: os.Getenv(envRootKey)}).open()
+		return (&rootKeyFlags{cloud: o.cloud, crn: os.Getenv(envRootKey)}).open(ctx)
 	case o.kms == "":
 		return nil, withHint(errors.New("no root key was named"), "name it with --kms local:FILE or --root-key-crn CRN")
 	}
@@ -84,14 +85,14 @@ func (o *rootKeyFlags) open() (*rootKey, error) {
 
 // openFor returns the root key of an envelope. One in the cloud need not be named, as its
 // CRN is in the envelope.
-func (o *rootKeyFlags) openFor(e *wrap.Envelope) (*rootKey, error) {
+func (o *rootKeyFlags) openFor(ctx context.Context, e *wrap.Envelope) (*rootKey, error) {
 	own := *o
 	if !own.given() {
 		if own.crn = e.RootKeyCRN; own.crn == "" {
 			return nil, withHint(fmt.Errorf("the root key of the envelope is %s", e.KMS), "name its file with --kms local:FILE")
 		}
 	}
-	k, err := own.open()
+	k, err := own.open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -38,7 +38,7 @@ func (o *serverFlags) add(c *cobra.Command) {
 }
 
 // request returns the order, but for the template.
-func (o *serverFlags) request() (r softlayer.OrderRequest, err error) {
+func (o *serverFlags) request(ctx context.Context) (r softlayer.OrderRequest, err error) {
 	switch {
 	case o.billing != "hourly" && o.billing != "monthly":
 		return r, fmt.Errorf("--billing %s: want hourly or monthly", o.billing)
@@ -59,21 +59,18 @@ func (o *serverFlags) request() (r softlayer.OrderRequest, err error) {
 		}
 		r.SSHKeys = append(r.SSHKeys, n)
 	}
-	r.UserData, err = o.userData()
+	r.UserData, err = o.userData(ctx)
 	return r, err
 }
 
 // maxUserData bounds what a file for cloud-init may have.
 const maxUserData = 64 << 10
 
-func (o *serverFlags) userData() (string, error) {
+func (o *serverFlags) userData(ctx context.Context) (string, error) {
 	if o.userFile == "" {
 		return "", nil
 	}
-	b, err := os.ReadFile(o.userFile)
-	if err == nil && len(b) > maxUserData {
-		err = fmt.Errorf("%s: more than %d bytes", o.userFile, maxUserData)
-	}
+	b, err := readFile(ctx, o.userFile, maxUserData)
 	return string(b), err
 }
 
@@ -92,11 +89,11 @@ func (o *vpcFlags) add(c *cobra.Command) {
 }
 
 // request returns the order of a server, but for the image.
-func (o *vpcFlags) request(server *serverFlags) (r vpc.InstanceRequest, err error) {
+func (o *vpcFlags) request(ctx context.Context, server *serverFlags) (r vpc.InstanceRequest, err error) {
 	if server.hostname == "" || o.zone == "" || o.profile == "" || o.vpcID == "" || o.subnet == "" {
 		return r, errors.New("a server in VPC needs --hostname, --zone, --vpc-profile, --vpc and --subnet")
 	}
-	userData, err := server.userData()
+	userData, err := server.userData(ctx)
 	return vpc.InstanceRequest{
 		Name: server.hostname, Zone: o.zone, Profile: o.profile, VPC: o.vpcID, Subnet: o.subnet,
 		SSHKeys: server.sshKeys, UserData: userData, BootKeyCRN: o.bootKey,

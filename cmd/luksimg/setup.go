@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -88,7 +89,7 @@ type setupResult struct {
 }
 
 // options returns what the flags ask for, and the clients.
-func (o *setupFlags) options() (account.Options, error) {
+func (o *setupFlags) options(ctx context.Context) (account.Options, error) {
 	opts := account.Options{
 		Account: o.account, RootKeyCRN: o.rootKey, KMSInstance: o.kmsInstance, RootKeyName: o.rootKeyName,
 		COSInstance: o.cosInstance, Bucket: o.bucket, Region: o.region, Class: o.class, BucketKey: o.bucketKey,
@@ -108,19 +109,19 @@ func (o *setupFlags) options() (account.Options, error) {
 		return opts, errors.New("--api-key-file needs the name of a file")
 	}
 	var err error
-	if opts.Identity, err = o.cloud.iam(); err != nil {
+	if opts.Identity, err = o.cloud.iam(ctx); err != nil {
 		return opts, err
 	}
-	if opts.Store, err = o.cloud.cos(o.cosInstance); err != nil {
+	if opts.Store, err = o.cloud.cos(ctx, o.cosInstance); err != nil {
 		return opts, err
 	}
-	opts.Keys, err = o.cloud.keyProtect(cmp.Or(o.rootKey, o.kmsInstance))
+	opts.Keys, err = o.cloud.keyProtect(ctx, cmp.Or(o.rootKey, o.kmsInstance))
 	return opts, err
 }
 
 func (o *setupFlags) run(c *cobra.Command) error {
 	ctx, t := c.Context(), o.talk(c)
-	opts, err := o.options()
+	opts, err := o.options(ctx)
 	if err != nil {
 		return err
 	}

@@ -5,15 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/internal/output"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -120,19 +117,7 @@ const maxToken = 4 << 20
 
 // readToken reads a token and adds key slots to those that it names.
 func readToken(ctx context.Context, name string, slots []int) ([]byte, error) {
-	f := os.Stdin
-	if name != "-" {
-		var err error
-		if f, err = os.Open(name); err != nil {
-			return nil, err
-		}
-		defer f.Close()
-	}
-	var text []byte
-	err := parallel.Await(ctx, func() (err error) {
-		text, err = io.ReadAll(io.LimitReader(f, maxToken))
-		return err
-	})
+	text, err := readFile(ctx, name, maxToken)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 	if err != nil {
 		return err
 	}
-	root, err := o.root.openFor(e)
+	root, err := o.root.openFor(ctx, e)
 	if err != nil {
 		return err
 	}

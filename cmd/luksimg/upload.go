@@ -91,7 +91,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	if isCOS(name) || name == "-" && !o.abort {
 		return withHint(errors.New("upload sends a file"), "luksimg encrypt writes to cos:// itself, also from standard input")
 	}
-	client, err := o.cloud.cos("")
+	client, err := o.cloud.cos(ctx, "")
 	if err != nil {
 		return err
 	}

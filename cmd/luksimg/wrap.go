@@ -66,7 +66,7 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	root, err := o.root.open()
+	root, err := o.root.open(ctx)
 	if err != nil {
 		return err
 	}
