@@ -101,9 +101,10 @@ func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 	if int64(len(p)) > d.Size-off {
 		p, end = p[:d.Size-off], io.EOF
 	}
+	var known Run
 	for done := 0; done < len(p); {
 		pos := off + int64(done)
-		r, err := d.Next(pos, off+int64(len(p)))
+		r, after, err := d.next(pos, off+int64(len(p)), known)
 		if err != nil {
 			return done, err
 		}
@@ -111,6 +112,9 @@ func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 		done += n
 		if err != nil {
 			return done, err
+		}
+		if known = after; int64(n) != r.N {
+			known = Run{} // it was read too
 		}
 	}
 	return len(p), end

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	pageSlots = 512 // pages that a cache keeps at most
-	spanSlots = 4   // spans; two tables may be gone through side by side
+	pageSlotBits = 9
+	pageSlots    = 1 << pageSlotBits // pages that a cache keeps at most
+	spanSlots    = 4                 // spans; two tables may be gone through side by side
 )
 
 // Pages reads the tables of images in pages and keeps those that were used last: of the
@@ -49,17 +50,18 @@ func (c *Pages) Page(f *File, size, off int64) (*Page, error) {
 		return nil, fmt.Errorf("%s: read at offset %d of the file, which has %d bytes: %w", c.Format, off, size, io.ErrUnexpectedEOF)
 	}
 	start := off &^ (c.Size - 1)
-	// Pages that are used one after the other are next to each other in most files: they
-	// have different slots.
-	slot := &c.slots[uint64(start/c.Size)%pageSlots]
+	// Pages that are used one after the other are next to each other in most files, or as far
+	// apart as the blocks of an image are. Multiplying by 2^64 over the golden ratio spreads
+	// both over the slots (Knuth, The Art of Computer Programming, 6.4).
+	slot := &c.slots[uint64(start/c.Size)*0x9e3779b97f4a7c15>>(64-pageSlotBits)]
 	if p := slot.Load(); p != nil && p.Off == start && p.f == f {
 		return p, nil
 	}
-	n := min(c.Size, size-start)
-	if c.Hole(f, size, start, n) {
-		return &Page{f: f, Off: start, B: c.zeroPage()[:n], Zero: true}, nil
+	length := min(c.Size, size-start)
+	if c.Hole(f, size, start, length) {
+		return &Page{f: f, Off: start, B: c.zeroPage()[:length], Zero: true}, nil
 	}
-	p := &Page{f: f, Off: start, B: make([]byte, n)}
+	p := &Page{f: f, Off: start, B: make([]byte, length)}
 	if _, err := ReadFull(c.Format, f.R, p.B, start); err != nil {
 		return nil, err
 	}

@@ -46,14 +46,28 @@ const maxSteps = 256
 
 // Next returns the run at pos, up to end. A run that ends before end may go on.
 func (d *Disk) Next(pos, end int64) (Run, error) {
-	r, err := d.Locate(pos, end)
-	for i := 0; err == nil && pos+r.N < end && r.Kind != Packed && i < maxSteps; i++ {
+	r, _, err := d.next(pos, end, Run{})
+	return r, err
+}
+
+// next is Next, for who goes on: it also returns the run after that, if it has come upon it,
+// else one without bytes. That is the known one of the next call, which need not locate it again.
+func (d *Disk) next(pos, end int64, known Run) (r, after Run, err error) {
+	if r = known; r.N == 0 {
+		if r, err = d.Locate(pos, end); err != nil {
+			return r, after, err
+		}
+	}
+	for i := 0; pos+r.N < end && r.Kind != Packed && i < maxSteps; i++ {
 		// An error is found again when the bytes that it is about are asked for.
 		more, err := d.Locate(pos+r.N, end)
-		if err != nil || !r.Joins(more) {
+		if err != nil {
 			break
+		}
+		if !r.Joins(more) {
+			return r, more, nil
 		}
 		r.N += more.N
 	}
-	return r, err
+	return r, after, nil
 }
