@@ -26,7 +26,7 @@ const (
 	None        Convention = "none"
 	ClassicLUKS Convention = "classic-luks"
 	ClassicVHD  Convention = "classic-vhd"
-	VPCQcow2    Convention = "vpc-qcow2"
+	VPCQCOW2    Convention = "vpc-qcow2"
 )
 
 // ErrKey is key material that breaks the rule of its convention. The error's text says
@@ -63,7 +63,7 @@ func ParseConvention(name string) (Convention, error) {
 	switch c := Convention(name); c {
 	case "":
 		return None, nil
-	case None, ClassicLUKS, ClassicVHD, VPCQcow2:
+	case None, ClassicLUKS, ClassicVHD, VPCQCOW2:
 		return c, nil
 	}
 	return "", fmt.Errorf("no such key convention: %.32q", name)
@@ -77,7 +77,7 @@ func (c Convention) Material(dek []byte) ([]byte, error) {
 		return nil, c.wrong("it is empty")
 	}
 	switch c {
-	case ClassicLUKS, VPCQcow2:
+	case ClassicLUKS, VPCQCOW2:
 		return encode(dek), nil
 	case None, "", ClassicVHD:
 		if err := c.Check(dek); err != nil {
@@ -124,7 +124,7 @@ func (c Convention) Check(material []byte) error {
 			return c.wrong("it has %d bytes; there must be 32 (AES-128-XTS) or 64 (AES-256-XTS)%s", n, hint)
 		}
 		return nil
-	case VPCQcow2:
+	case VPCQCOW2:
 		if err := c.checkLine(material); err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func TestConventionsDocumented(t *testing.T) {
 		convention              wrap.Convention
 		material, disk, wrapped string
 	}{
-		{wrap.VPCQcow2, "abc123", "abc123", "YWJjMTIz"},
+		{wrap.VPCQCOW2, "abc123", "abc123", "YWJjMTIz"},
 		{wrap.ClassicVHD, string(vhdKey), string(vhdKey), "Nrfen98EpMxF2B+wdgLfagzrqvgUZfMK4vL2T0NsT20ihrsNC9pUUHtizF6218pze8RLCgQ6kwxuE58IWLzgDA=="},
 		{wrap.ClassicLUKS, luksText, luksText, luksText},
 		{wrap.None, "\x00\n", "\x00\n", "AAo="},
@@ -79,10 +79,10 @@ func TestConventionsDiffer(t *testing.T) {
 	if err != nil || !bytes.Equal(asVHD, dek) || bytes.Equal(asVHD, keys.Disk) {
 		t.Errorf("as classic-vhd: %x, %v", asVHD, err)
 	}
-	if _, err := wrap.VPCQcow2.Unwrapped(keys.Plaintext); !errors.Is(err, wrap.ErrKey) {
+	if _, err := wrap.VPCQCOW2.Unwrapped(keys.Plaintext); !errors.Is(err, wrap.ErrKey) {
 		t.Errorf("as vpc-qcow2, random bytes are no text: %v", err)
 	}
-	vpc, err := wrap.VPCQcow2.Keys(material(t, wrap.VPCQcow2, dek))
+	vpc, err := wrap.VPCQCOW2.Keys(material(t, wrap.VPCQCOW2, dek))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func material(t *testing.T, c wrap.Convention, dek []byte) []byte {
 
 // TestMaterial checks that what is generated passes the convention's own check.
 func TestMaterial(t *testing.T) {
-	for _, c := range []wrap.Convention{wrap.None, wrap.ClassicLUKS, wrap.ClassicVHD, wrap.VPCQcow2} {
+	for _, c := range []wrap.Convention{wrap.None, wrap.ClassicLUKS, wrap.ClassicVHD, wrap.VPCQCOW2} {
 		for _, size := range []wrap.Size{32, 48, 64} {
 			dek, err := wrap.NewDEK(size)
 			if err != nil {
@@ -150,12 +150,12 @@ func TestCheckRefuses(t *testing.T) {
 		{wrap.ClassicVHD, secret + "\n", "decoded first"},
 		{wrap.ClassicVHD, "x1y2z3w4v5u6t7s8r9q0p1o2n3m4l5k6\n", "33 bytes"},
 		{wrap.ClassicVHD, strings.Repeat("x", 48), "48 bytes"},
-		{wrap.VPCQcow2, "abc123\n", "newline"},
-		{wrap.VPCQcow2, "abc\n123", "line break after 3"},
-		{wrap.VPCQcow2, "abc\xff123", "UTF-8"},
-		{wrap.VPCQcow2, "abc\x00123", "zero byte"},
-		{wrap.VPCQcow2, strings.Repeat("x", 513), "513 bytes"},
-		{wrap.VPCQcow2, "", "empty"},
+		{wrap.VPCQCOW2, "abc123\n", "newline"},
+		{wrap.VPCQCOW2, "abc\n123", "line break after 3"},
+		{wrap.VPCQCOW2, "abc\xff123", "UTF-8"},
+		{wrap.VPCQCOW2, "abc\x00123", "zero byte"},
+		{wrap.VPCQCOW2, strings.Repeat("x", 513), "513 bytes"},
+		{wrap.VPCQCOW2, "", "empty"},
 	} {
 		err := c.convention.Check([]byte(c.material))
 		if !errors.Is(err, wrap.ErrKey) || !strings.Contains(err.Error(), c.want) {
@@ -181,7 +181,7 @@ func TestCheckRefuses(t *testing.T) {
 
 func TestUnwrappedRefuses(t *testing.T) {
 	for _, plaintext := range []string{"", "\n", "QUJD\n", "QUI", "QUJ=", "QU JD"} {
-		for _, c := range []wrap.Convention{wrap.None, wrap.ClassicLUKS, wrap.ClassicVHD, wrap.VPCQcow2} {
+		for _, c := range []wrap.Convention{wrap.None, wrap.ClassicLUKS, wrap.ClassicVHD, wrap.VPCQCOW2} {
 			if disk, err := c.Unwrapped([]byte(plaintext)); !errors.Is(err, wrap.ErrKey) {
 				t.Errorf("%s: %q gives %q, %v", c, plaintext, disk, err)
 			}
@@ -207,7 +207,7 @@ func TestFingerprint(t *testing.T) {
 
 // TestSecretsStayOut checks what fmt and JSON make of the types with secrets.
 func TestSecretsStayOut(t *testing.T) {
-	keys, err := wrap.VPCQcow2.Keys([]byte("abc123secret"))
+	keys, err := wrap.VPCQCOW2.Keys([]byte("abc123secret"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 // The same passphrase means two things: what opens the disk, and what goes to the keeper
 // of the root key. Each convention has its own idea of both.
 func ExampleConvention_Keys() {
-	keys, err := wrap.VPCQcow2.Keys([]byte("abc123"))
+	keys, err := wrap.VPCQCOW2.Keys([]byte("abc123"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -18,7 +18,7 @@ func ExampleConvention_Keys() {
 	fmt.Printf("opens the disk: %s\n", keys.Disk)
 	fmt.Printf("is wrapped: %s\n", keys.Plaintext)
 
-	_, err = wrap.VPCQcow2.Keys([]byte("abc123\n"))
+	_, err = wrap.VPCQCOW2.Keys([]byte("abc123\n"))
 	fmt.Println(err)
 	// Output:
 	// opens the disk: abc123

@@ -64,7 +64,7 @@ func again(t *testing.T, e *wrap.Envelope) *wrap.Envelope {
 // TestSealOpen: the key comes out again, under every convention, whatever was read.
 func TestSealOpen(t *testing.T) {
 	for c, material := range map[wrap.Convention]string{
-		wrap.None: "a short passphrase", wrap.ClassicLUKS: text, wrap.ClassicVHD: strings.Repeat("k", 32), wrap.VPCQcow2: "abc123",
+		wrap.None: "a short passphrase", wrap.ClassicLUKS: text, wrap.ClassicVHD: strings.Repeat("k", 32), wrap.VPCQCOW2: "abc123",
 	} {
 		e := sealed(t, c, material, imageID)
 		o, err := wrap.Open(t.Context(), keeper{}, e)
@@ -127,7 +127,7 @@ func TestBinding(t *testing.T) {
 		"no image":       func(e *wrap.Envelope) { e.ImageUUID = "" },
 		"root key":       func(e *wrap.Envelope) { e.KMS = "local:0123456789abcdee" },
 		"kind of keeper": func(e *wrap.Envelope) { e.KMS, e.RootKeyCRN = "", "crn:x" },
-		"convention":     func(e *wrap.Envelope) { e.Convention = wrap.VPCQcow2 },
+		"convention":     func(e *wrap.Envelope) { e.Convention = wrap.VPCQCOW2 },
 		"fingerprint":    func(e *wrap.Envelope) { e.KeyFingerprint = "0123456789abcdef" },
 		"fingerprint of the key": func(e *wrap.Envelope) {
 			e.KeyFingerprint = wrap.Fingerprint([]byte(text))

@@ -130,7 +130,7 @@ func (o *auditVerbFlags) ask(ctx context.Context) ([]audit.Event, audit.Skipped,
 	if err != nil {
 		return nil, none, err
 	}
-	cl, err := audit.NewClient(audit.ClientConfig{Endpoint: endpoint, Tokens: identity})
+	cl, err := audit.NewClient(audit.ClientOptions{Endpoint: endpoint, Tokens: identity})
 	if err != nil {
 		return nil, none, err
 	}

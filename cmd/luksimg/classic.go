@@ -27,11 +27,11 @@ func (o *cloudFlags) classicClient(ctx context.Context) (*softlayer.Client, erro
 		return nil, err
 	}
 	defer clear(key)
-	cfg := softlayer.Config{Endpoint: o.url(serviceSoftLayer), User: user, APIKey: string(key), Settle: o.settle}
-	if cfg.Endpoint == "" && o.private {
-		cfg.Endpoint = "https://api.service.softlayer.com/rest/v3.1"
+	opts := softlayer.Options{Endpoint: o.url(serviceSoftLayer), User: user, APIKey: string(key), Settle: o.settle}
+	if opts.Endpoint == "" && o.private {
+		opts.Endpoint = "https://api.service.softlayer.com/rest/v3.1"
 	}
-	return softlayer.New(cfg)
+	return softlayer.New(opts)
 }
 
 // vpcClient returns the client of VPC in a region.
@@ -40,11 +40,11 @@ func (o *cloudFlags) vpcClient(ctx context.Context, region string) (*vpc.Client,
 	if err != nil {
 		return nil, err
 	}
-	cfg := vpc.Config{Region: region, Endpoint: o.url(serviceVPC), Tokens: identity, Settle: o.settle}
-	if cfg.Endpoint == "" && o.private {
-		cfg.Endpoint = "https://" + region + ".private.iaas.cloud.ibm.com"
+	opts := vpc.Options{Region: region, Endpoint: o.url(serviceVPC), Tokens: identity, Settle: o.settle}
+	if opts.Endpoint == "" && o.private {
+		opts.Endpoint = "https://" + region + ".private.iaas.cloud.ibm.com"
 	}
-	return vpc.New(cfg)
+	return vpc.New(opts)
 }
 
 // regionOf returns the region of the root key, or "" if crn is none.

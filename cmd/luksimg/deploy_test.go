@@ -210,7 +210,7 @@ func (c *cloud) called(path string) int {
 
 func (c *cloud) client() *softlayer.Client {
 	c.t.Helper()
-	cl, err := softlayer.New(softlayer.Config{Endpoint: c.Settings.SoftLayer, User: c.User, APIKey: c.UserKey})
+	cl, err := softlayer.New(softlayer.Options{Endpoint: c.Settings.SoftLayer, User: c.User, APIKey: c.UserKey})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func (c *cloud) oneVPC(out string, servers int) deployResult {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	cl, err := vpc.New(vpc.Config{Endpoint: c.VPC, Tokens: identity})
+	cl, err := vpc.New(vpc.Options{Endpoint: c.VPC, Tokens: identity})
 	if err != nil {
 		c.t.Fatal(err)
 	}

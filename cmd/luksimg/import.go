@@ -139,7 +139,7 @@ func (o *importFlags) run(c *cobra.Command, uri string) error {
 
 // conventions are the key conventions of images, by the extension that the importer tells
 // their kind by.
-var conventions = map[string]wrap.Convention{".raw": wrap.ClassicLUKS, ".vhd": wrap.ClassicVHD, ".qcow2": wrap.VPCQcow2}
+var conventions = map[string]wrap.Convention{".raw": wrap.ClassicLUKS, ".vhd": wrap.ClassicVHD, ".qcow2": wrap.VPCQCOW2}
 
 // readEnvelope takes the wrapped key from the envelope, and compares its convention with
 // the kind of the image.

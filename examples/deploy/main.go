@@ -43,7 +43,7 @@ func main() {
 	check(err)
 	c.Store, err = cos.New(cos.Options{Endpoint: at.COS, Tokens: c.Identity})
 	check(err)
-	classic, err := softlayer.New(softlayer.Config{Endpoint: at.SoftLayer, User: at.User, APIKey: at.UserKey})
+	classic, err := softlayer.New(softlayer.Options{Endpoint: at.SoftLayer, User: at.User, APIKey: at.UserKey})
 	check(err)
 	c.Cloud = deploy.NewClassic(classic, func() ([]byte, error) { return []byte(at.APIKey), nil },
 		softlayer.OrderRequest{Hostname: "web1", Domain: "example.com", CPUs: 2, MemoryMB: 4096, Datacenter: "dal13"})

@@ -15,8 +15,8 @@ import (
 // A TokenSource gives bearer tokens of IAM: package iam has some.
 type TokenSource = rest.TokenSource
 
-// ClientConfig says where an instance of IBM Cloud Logs is.
-type ClientConfig struct {
+// ClientOptions say where an instance of IBM Cloud Logs is.
+type ClientOptions struct {
 	// Endpoint is https://INSTANCE.api.REGION.logs.cloud.ibm.com. It must be https, or http
 	// on this machine.
 	Endpoint string
@@ -34,28 +34,28 @@ type ClientConfig struct {
 
 // A Client queries IBM Cloud Logs. It is safe for concurrent use.
 type Client struct {
-	cfg  ClientConfig
+	opts ClientOptions
 	send *rest.Transport
 }
 
 // NewClient checks the configuration. It makes no call.
-func NewClient(cfg ClientConfig) (*Client, error) {
-	base, err := rest.CheckURL(cfg.Endpoint)
+func NewClient(opts ClientOptions) (*Client, error) {
+	base, err := rest.CheckURL(opts.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("audit: endpoint: %w", err)
 	}
-	if cfg.Tokens == nil {
+	if opts.Tokens == nil {
 		return nil, fmt.Errorf("audit: a query needs a source of tokens")
 	}
-	cfg.Endpoint = strings.TrimSuffix(base, "/v1")
-	if cfg.Timeout <= 0 {
-		cfg.Timeout = 5 * time.Minute
+	opts.Endpoint = strings.TrimSuffix(base, "/v1")
+	if opts.Timeout <= 0 {
+		opts.Timeout = 5 * time.Minute
 	}
-	if cfg.UserAgent == "" {
-		cfg.UserAgent = "luksimg"
+	if opts.UserAgent == "" {
+		opts.UserAgent = "luksimg"
 	}
-	c := &Client{cfg: cfg, send: &rest.Transport{Tokens: cfg.Tokens, Retry: rest.Retry{Timeout: cfg.Timeout, Clock: cfg.Clock}}}
-	rest.NewClient(cfg.HTTP, c.send)
+	c := &Client{opts: opts, send: &rest.Transport{Tokens: opts.Tokens, Retry: rest.Retry{Timeout: opts.Timeout, Clock: opts.Clock}}}
+	rest.NewClient(opts.HTTP, c.send)
 	return c, nil
 }
 
@@ -90,7 +90,7 @@ func (c *Client) Query(ctx context.Context, q QueryRequest) ([]Event, Skipped, e
 	if q.Limit <= 0 {
 		q.Limit = 12000
 	}
-	req, err := rest.NewJSON(rest.Idempotent(ctx), http.MethodPost, c.cfg.Endpoint+"/v1/query", map[string]any{
+	req, err := rest.NewJSON(rest.Idempotent(ctx), http.MethodPost, c.opts.Endpoint+"/v1/query", map[string]any{
 		"query": q.Query,
 		"metadata": map[string]any{
 			"start_date": q.Start.UTC().Format(time.RFC3339), "end_date": q.End.UTC().Format(time.RFC3339),
@@ -101,27 +101,27 @@ func (c *Client) Query(ctx context.Context, q QueryRequest) ([]Event, Skipped, e
 		return nil, Skipped{}, fmt.Errorf("audit: query: %w", err)
 	}
 	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set("User-Agent", c.cfg.UserAgent)
+	req.Header.Set("User-Agent", c.opts.UserAgent)
 	res, err := c.send.Send(req)
 	if err != nil {
-		return nil, Skipped{}, &QueryError{Service: "audit", Op: "query", Err: err}
+		return nil, Skipped{}, &Error{Service: "audit", Op: "query", Err: err}
 	}
 	if res.Status != http.StatusOK {
-		return nil, Skipped{}, newQueryError(res)
+		return nil, Skipped{}, newError(res)
 	}
-	events, skipped, err := Read(bytes.NewReader(res.Body), c.cfg.Read)
+	events, skipped, err := Read(bytes.NewReader(res.Body), c.opts.Read)
 	if err != nil {
 		return events, skipped, fmt.Errorf("audit: query: the answer: %w", err)
 	}
 	return events, skipped, nil
 }
 
-// A QueryError is a query that Cloud Logs refused, or that was not answered: then
+// An Error is a query that Cloud Logs refused, or that was not answered: then
 // Status is zero and Err has the reason.
-type QueryError = rest.Error
+type Error = rest.Error
 
-func newQueryError(res *rest.Response) *QueryError {
-	e := &QueryError{Service: "audit", Op: "query", Status: res.Status, RequestID: rest.Clean(res.Header.Get("X-Request-Id"), res.Secret)}
+func newError(res *rest.Response) *Error {
+	e := &Error{Service: "audit", Op: "query", Status: res.Status, RequestID: rest.Clean(res.Header.Get("X-Request-Id"), res.Secret)}
 	var j struct {
 		Message string `json:"message"`
 		Errors  []struct {

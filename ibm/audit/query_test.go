@@ -53,7 +53,7 @@ func TestQuery(t *testing.T) {
 		w.Write(answer)
 	}))
 	defer srv.Close()
-	c, err := audit.NewClient(audit.ClientConfig{Endpoint: srv.URL + "/v1", Tokens: token("tok")})
+	c, err := audit.NewClient(audit.ClientOptions{Endpoint: srv.URL + "/v1", Tokens: token("tok")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,13 +73,13 @@ func TestQueryErrors(t *testing.T) {
 		w.WriteHeader(status)
 		w.Write([]byte(`{"errors":[{"message":"not with tok-secret\u001b[2J"}]}`))
 	}))
-	c, err := audit.NewClient(audit.ClientConfig{Endpoint: srv.URL, Tokens: token("tok-secret"), Clock: resttest.NewClock(time.Now())})
+	c, err := audit.NewClient(audit.ClientOptions{Endpoint: srv.URL, Tokens: token("tok-secret"), Clock: resttest.NewClock(time.Now())})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, status = range []int{302, 400, 401, 404, 429, 500} {
 		_, _, err := c.Query(t.Context(), audit.QueryRequest{})
-		var e *audit.QueryError
+		var e *audit.Error
 		if !errors.As(err, &e) || e.Status != status || e.RequestID != "req-1" || strings.Contains(err.Error(), "tok-secret") || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%d: %v", status, err)
 			continue
@@ -89,18 +89,18 @@ func TestQueryErrors(t *testing.T) {
 		}
 	}
 	srv.Close()
-	var e *audit.QueryError
+	var e *audit.Error
 	if _, _, err := c.Query(t.Context(), audit.QueryRequest{}); !errors.As(err, &e) || e.Status != 0 || e.Hint() == "" {
 		t.Errorf("%v", err)
 	}
-	if c, err = audit.NewClient(audit.ClientConfig{Endpoint: srv.URL, Tokens: noToken{}}); err != nil {
+	if c, err = audit.NewClient(audit.ClientOptions{Endpoint: srv.URL, Tokens: noToken{}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := c.Query(t.Context(), audit.QueryRequest{}); err == nil || !strings.Contains(err.Error(), "no token today") {
 		t.Error(err)
 	}
 	for _, endpoint := range []string{"", "ftp://x", "https://user:pw@x", "https://x?a=b", ":"} {
-		if _, err := audit.NewClient(audit.ClientConfig{Endpoint: endpoint, Tokens: token("t")}); err == nil || strings.Contains(err.Error(), "pw") {
+		if _, err := audit.NewClient(audit.ClientOptions{Endpoint: endpoint, Tokens: token("t")}); err == nil || strings.Contains(err.Error(), "pw") {
 			t.Errorf("%q: %v", endpoint, err)
 		}
 	}

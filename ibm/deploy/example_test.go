@@ -58,7 +58,7 @@ func Example() {
 		check(err)
 		c.Store, err = cos.New(cos.Options{Endpoint: set.COS, Tokens: c.Identity})
 		check(err)
-		classic, err := softlayer.New(softlayer.Config{Endpoint: set.SoftLayer, User: set.User, APIKey: set.UserKey})
+		classic, err := softlayer.New(softlayer.Options{Endpoint: set.SoftLayer, User: set.User, APIKey: set.UserKey})
 		check(err)
 		c.Cloud = deploy.NewClassic(classic, func() ([]byte, error) { return []byte(set.APIKey), nil }, softlayer.OrderRequest{})
 		r, err := d.Run(ctx, c)

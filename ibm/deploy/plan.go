@@ -45,7 +45,7 @@ type kind struct {
 var kinds = map[string]kind{
 	string(luksimg.ClassicLUKS): {wrap.ClassicLUKS, Classic, ".raw", true},
 	string(luksimg.ClassicVHD):  {wrap.ClassicVHD, Classic, ".vhd-0.vhd", false},
-	string(luksimg.VPCQCOW2):    {wrap.VPCQcow2, VPC, ".qcow2", true},
+	string(luksimg.VPCQCOW2):    {wrap.VPCQCOW2, VPC, ".qcow2", true},
 }
 
 // Target returns the cloud that the profile is for, [Classic] or [VPC]; "" if there is none.

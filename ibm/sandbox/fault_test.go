@@ -178,7 +178,7 @@ func TestQuery(t *testing.T) {
 			t.Errorf("%+v: %d events, %v", c.q, len(e), err)
 		}
 	}
-	var e *audit.QueryError
+	var e *audit.Error
 	if _, _, err := w.logs.Query(t.Context(), audit.QueryRequest{Query: "source logs | count"}); !errors.As(err, &e) || e.Status != 400 {
 		t.Error(err)
 	}

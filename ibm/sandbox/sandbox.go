@@ -137,7 +137,7 @@ func (s *Sandbox) open() error {
 	}); err != nil {
 		return err
 	}
-	if s.softlayer, err = softlayer.New(softlayer.Config{
+	if s.softlayer, err = softlayer.New(softlayer.Options{
 		Users: map[string]string{s.seed.User: s.seed.UserKey, "apikey": s.seed.APIKey}, Account: s.kms.Account(),
 		Tokens: exchanger{s}, KMS: classicKeys{s}, Store: objects{s}, Events: func(e audit.Event) { s.journal.add(e) },
 		Openers:  map[string]softlayer.ImageOpener{"vhd": softlayer.OpenVHD},
@@ -145,7 +145,7 @@ func (s *Sandbox) open() error {
 	}); err != nil {
 		return err
 	}
-	if s.vpc, err = vpc.New(vpc.Config{
+	if s.vpc, err = vpc.New(vpc.Options{
 		Region: Region, Account: s.kms.Account(), Tokens: checker{s}, KMS: vpcKeys{s}, Store: vpcObjects{s}, Events: func(e audit.Event) { s.journal.add(e) },
 		WorkTime: s.o.StepTime, Clock: clock(s.o.Now),
 	}); err != nil {

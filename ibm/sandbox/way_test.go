@@ -110,7 +110,7 @@ func TestHMAC(t *testing.T) {
 func TestIAMUser(t *testing.T) {
 	w := ready(t)
 	for key, ok := range map[string]bool{w.APIKey: true, w.UserKey: false} {
-		c, err := softlayer.New(softlayer.Config{Endpoint: w.Settings.SoftLayer, User: "apikey", APIKey: key})
+		c, err := softlayer.New(softlayer.Options{Endpoint: w.Settings.SoftLayer, User: "apikey", APIKey: key})
 		if err != nil {
 			t.Fatal(err)
 		}

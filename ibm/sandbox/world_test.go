@@ -68,13 +68,13 @@ func start(t *testing.T, o sandbox.Options) *world {
 	if w.cos, err = cos.New(cos.Options{Endpoint: w.COS, Tokens: w.iam, ServiceInstanceID: w.COSInstance, Clock: fastClock{}}); err != nil {
 		t.Fatal(err)
 	}
-	if w.sl, err = softlayer.New(softlayer.Config{Endpoint: w.Settings.SoftLayer, User: w.User, APIKey: w.UserKey, Clock: fastClock{}, Settle: 50 * time.Millisecond}); err != nil {
+	if w.sl, err = softlayer.New(softlayer.Options{Endpoint: w.Settings.SoftLayer, User: w.User, APIKey: w.UserKey, Clock: fastClock{}, Settle: 50 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
-	if w.vpc, err = vpc.New(vpc.Config{Endpoint: w.VPC, Tokens: w.iam, Clock: fastClock{}, Settle: 50 * time.Millisecond}); err != nil {
+	if w.vpc, err = vpc.New(vpc.Options{Endpoint: w.VPC, Tokens: w.iam, Clock: fastClock{}, Settle: 50 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
-	if w.logs, err = audit.NewClient(audit.ClientConfig{Endpoint: w.Logs, Tokens: w.iam, Clock: fastClock{}}); err != nil {
+	if w.logs, err = audit.NewClient(audit.ClientOptions{Endpoint: w.Logs, Tokens: w.iam, Clock: fastClock{}}); err != nil {
 		t.Fatal(err)
 	}
 	return w

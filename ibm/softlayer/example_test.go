@@ -11,7 +11,7 @@ import (
 
 // An encrypted image in object storage becomes a template.
 func ExampleClient_Import() {
-	client, err := softlayer.New(softlayer.Config{User: "SL1234", APIKey: "the key of classic infrastructure"})
+	client, err := softlayer.New(softlayer.Options{User: "SL1234", APIKey: "the key of classic infrastructure"})
 	if err != nil {
 		fmt.Println(err)
 		return

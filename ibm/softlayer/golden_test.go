@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // TestGolden compares what goes over the wire, in both directions, with files that
 // were checked against the documentation of the API.
 func TestGolden(t *testing.T) {
-	w := newWorld(t, func(c *sandbox.Config) { c.Clock = still{} })
+	w := newWorld(t, func(c *sandbox.Options) { c.Clock = still{} })
 	type exchange struct {
 		Method string          `json:"method"`
 		Path   string          `json:"path"`
@@ -56,7 +56,7 @@ func TestGolden(t *testing.T) {
 		rw.Write(rec.Body.Bytes())
 	}))
 	defer srv.Close()
-	c, err := softlayer.New(softlayer.Config{Endpoint: srv.URL + "/rest/v3.1", User: user, APIKey: userKey})
+	c, err := softlayer.New(softlayer.Options{Endpoint: srv.URL + "/rest/v3.1", User: user, APIKey: userKey})
 	if err != nil {
 		t.Fatal(err)
 	}

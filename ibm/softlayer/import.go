@@ -162,7 +162,7 @@ func (c *Client) Import(ctx context.Context, r ImportRequest) (*Template, error)
 
 // once says how a template or a server is made.
 func (c *Client) once(advice string) rest.Once {
-	return rest.Once{Clock: c.cfg.Clock, Settle: c.cfg.Settle, Advice: advice}
+	return rest.Once{Clock: c.opts.Clock, Settle: c.opts.Settle, Advice: advice}
 }
 
 func (r ImportRequest) configuration() *datatypes.Container_Virtual_Guest_Block_Device_Template_Configuration {

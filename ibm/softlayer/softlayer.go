@@ -29,8 +29,8 @@ import (
 // https://api.service.softlayer.com/rest/v3.1.
 const DefaultEndpoint = "https://api.softlayer.com/rest/v3.1"
 
-// Config says how to reach the API.
-type Config struct {
+// Options say how to reach the API.
+type Options struct {
 	// Endpoint is the base address of the REST API; "" is [DefaultEndpoint]. It must be
 	// https, or http on this machine.
 	Endpoint string
@@ -59,14 +59,14 @@ type Config struct {
 }
 
 // String tells the configuration without the API key.
-func (c Config) String() string {
+func (c Options) String() string {
 	return fmt.Sprintf("SoftLayer API %s, user %s", c.endpoint(), c.User)
 }
 
 // GoString is String, so that no verb of package fmt shows the API key.
-func (c Config) GoString() string { return c.String() }
+func (c Options) GoString() string { return c.String() }
 
-func (c Config) endpoint() string {
+func (c Options) endpoint() string {
 	if c.Endpoint == "" {
 		return DefaultEndpoint
 	}
@@ -78,39 +78,39 @@ type Clock = rest.Clock
 
 // A Client calls the API. It is safe for concurrent use.
 type Client struct {
-	cfg  Config
+	opts Options
 	send *rest.Transport
 }
 
 // New checks the configuration. It makes no call.
-func New(cfg Config) (*Client, error) {
-	base, err := rest.CheckURL(cfg.endpoint())
+func New(opts Options) (*Client, error) {
+	base, err := rest.CheckURL(opts.endpoint())
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("softlayer: endpoint: %w", err)
 	case strings.Contains(base, "/xmlrpc/"):
 		// By this the library would choose another protocol.
 		return nil, errors.New("softlayer: the endpoint is that of XML-RPC: give the one that ends with /rest/v3.1")
-	case cfg.User == "" || cfg.APIKey == "":
+	case opts.User == "" || opts.APIKey == "":
 		return nil, &Error{Service: "softlayer", Op: "sign in", Message: "no user or no API key given", Advice: hintCredentials}
 	}
-	cfg.Endpoint = base
-	if cfg.Timeout <= 0 {
-		cfg.Timeout = session.DefaultTimeout
+	opts.Endpoint = base
+	if opts.Timeout <= 0 {
+		opts.Timeout = session.DefaultTimeout
 	}
-	if cfg.UserAgent == "" {
-		cfg.UserAgent = "luksimg"
+	if opts.UserAgent == "" {
+		opts.UserAgent = "luksimg"
 	}
-	c := &Client{cfg: cfg, send: &rest.Transport{Class: class, Retry: rest.Retry{Timeout: cfg.Timeout, Clock: cfg.Clock}}}
-	rest.NewClient(cfg.HTTP, c.send)
+	c := &Client{opts: opts, send: &rest.Transport{Class: class, Retry: rest.Retry{Timeout: opts.Timeout, Clock: opts.Clock}}}
+	rest.NewClient(opts.HTTP, c.send)
 	return c, nil
 }
 
 // String tells where the client is connected to, without the API key.
-func (c *Client) String() string { return c.cfg.String() }
+func (c *Client) String() string { return c.opts.String() }
 
 // GoString is String, so that no verb of package fmt shows the API key.
-func (c *Client) GoString() string { return c.cfg.String() }
+func (c *Client) GoString() string { return c.opts.String() }
 
 // call runs f with a session that lives for one call: the library changes its
 // session and the HTTP client in it, and keeps the parameters of the last call,
@@ -121,15 +121,15 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 	}
 	t := &transport{next: c.send}
 	s := &session.Session{
-		UserName:         c.cfg.User,
-		APIKey:           c.cfg.APIKey,
-		Endpoint:         c.cfg.Endpoint,
+		UserName:         c.opts.User,
+		APIKey:           c.opts.APIKey,
+		Endpoint:         c.opts.Endpoint,
 		HTTPClient:       rest.HTTPClient(&http.Client{Transport: t}),
 		Timeout:          time.Hour, // of all attempts
 		Context:          ctx,
 		TransportHandler: &session.RestTransport{},
 		// The library takes a part of its own from the environment.
-		Headers: map[string]string{"User-Agent": c.cfg.UserAgent},
+		Headers: map[string]string{"User-Agent": c.opts.UserAgent},
 	}
 	err := f(s)
 	s.LastCall, s.APIKey = "", ""
@@ -152,8 +152,8 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 	default:
 		e.Err = err
 	}
-	basic := base64.StdEncoding.EncodeToString([]byte(c.cfg.User + ":" + c.cfg.APIKey))
-	secrets = append(secrets, c.cfg.APIKey, basic)
+	basic := base64.StdEncoding.EncodeToString([]byte(c.opts.User + ":" + c.opts.APIKey))
+	secrets = append(secrets, c.opts.APIKey, basic)
 	e.Message, e.Code = rest.Clean(e.Message, secrets...), rest.Clean(e.Code, secrets...)
 	if e.Code == "SoftLayer_Exception_ObjectNotFound" {
 		e.Err = ErrNotFound

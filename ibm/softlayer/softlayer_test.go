@@ -293,7 +293,7 @@ func TestAuthorization(t *testing.T) {
 
 // TestAuthorizeLate: the import works without the authorization, the server does not.
 func TestAuthorizeLate(t *testing.T) {
-	w := newWorld(t, func(c *sandbox.Config) { c.AuthorizeLate = true })
+	w := newWorld(t, func(c *sandbox.Options) { c.AuthorizeLate = true })
 	w.kms.set(false, false)
 	tpl := w.imported()
 	g, err := w.client.Order(t.Context(), w.order(tpl))
@@ -490,7 +490,7 @@ func TestBooleanWithNewline(t *testing.T) {
 // TestSlow looks at a transaction that goes step by step.
 func TestSlow(t *testing.T) {
 	clock := &slowClock{waiting: make(chan chan time.Time)}
-	w := newWorld(t, func(c *sandbox.Config) { c.Clock, c.StepTime = clock, time.Minute })
+	w := newWorld(t, func(c *sandbox.Options) { c.Clock, c.StepTime = clock, time.Minute })
 	tpl, err := w.client.Import(t.Context(), w.request())
 	if err != nil {
 		t.Fatal(err)
@@ -565,7 +565,7 @@ func TestSaveLoad(t *testing.T) {
 	if err := os.RemoveAll(w.store.path + "/us-south"); err != nil {
 		t.Fatal(err)
 	}
-	next, err := sandbox.New(sandbox.Config{Users: map[string]string{user: userKey}, Tokens: fakeIAM{}, KMS: w.kms, Store: w.store})
+	next, err := sandbox.New(sandbox.Options{Users: map[string]string{user: userKey}, Tokens: fakeIAM{}, KMS: w.kms, Store: w.store})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -623,7 +623,7 @@ func TestSignIn(t *testing.T) {
 		t.Error(err)
 	}
 	noSecret(t, "the error", err.Error())
-	c := softlayer.Config{User: user, APIKey: "x-SECRET"}
+	c := softlayer.Options{User: user, APIKey: "x-SECRET"}
 	client, err := softlayer.New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -632,13 +632,13 @@ func TestSignIn(t *testing.T) {
 	x := softlayer.ExportRequest{APIKey: iamKey}
 	noSecret(t, "text", fmt.Sprintf("%v %+v %#v %v %+v %#v %v %+v %#v %v %#v", c, c, c, client, client, client, r, r, r, x, x)+marshal(t, c)+marshal(t, r)+marshal(t, x))
 	for _, endpoint := range []string{"x", "ftp://x", "https://u:SECRET@x/rest/v3.1", "https://api.softlayer.com/xmlrpc/v3.1", "https://x?y", "\x00"} {
-		if _, err := softlayer.New(softlayer.Config{Endpoint: endpoint, User: "u", APIKey: "k"}); err == nil {
+		if _, err := softlayer.New(softlayer.Options{Endpoint: endpoint, User: "u", APIKey: "k"}); err == nil {
 			t.Errorf("%q was taken", endpoint)
 		} else {
 			noSecret(t, "the error", err.Error())
 		}
 	}
-	if _, err := softlayer.New(softlayer.Config{User: "u"}); hint(err) == "" {
+	if _, err := softlayer.New(softlayer.Options{User: "u"}); hint(err) == "" {
 		t.Error(err)
 	}
 }
@@ -661,7 +661,7 @@ func TestTransport(t *testing.T) {
 	}))
 	defer srv.Close()
 	list := func(path string) error {
-		c, err := softlayer.New(softlayer.Config{Endpoint: srv.URL + path, User: user, APIKey: userKey, HTTP: srv.Client(), Clock: resttest.NewClock(time.Now())})
+		c, err := softlayer.New(softlayer.Options{Endpoint: srv.URL + path, User: user, APIKey: userKey, HTTP: srv.Client(), Clock: resttest.NewClock(time.Now())})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -683,7 +683,7 @@ func TestTransport(t *testing.T) {
 		t.Error("the client that was given was changed")
 	}
 	// What was never sent is not lost.
-	c, err := softlayer.New(softlayer.Config{Endpoint: srv.URL + "/rest/v3.1", User: user, APIKey: userKey, Clock: resttest.NewClock(time.Now())})
+	c, err := softlayer.New(softlayer.Options{Endpoint: srv.URL + "/rest/v3.1", User: user, APIKey: userKey, Clock: resttest.NewClock(time.Now())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func (c closing) Close() error { *c.closed++; return nil }
 func TestOpener(t *testing.T) {
 	var texts [][]byte
 	seen, closed := "", 0
-	w := newWorld(t, func(c *sandbox.Config) {
+	w := newWorld(t, func(c *sandbox.Options) {
 		c.Openers = map[string]sandbox.ImageOpener{"vhd": func(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt, error) {
 			texts = append(texts, text)
 			seen += string(text) + " " + name + "\n"

@@ -18,7 +18,7 @@ type Progress = rest.Progress
 // wait looks until a transaction has come to an end.
 func (c *Client) wait(ctx context.Context, op string, id int, o WaitOptions, look func() (p Progress, done, failed bool, err error)) error {
 	last := &TransactionError{Op: op, ID: id}
-	elapsed, err := rest.Poll(ctx, c.cfg.Clock, o, func() (Progress, bool, error) {
+	elapsed, err := rest.Poll(ctx, c.opts.Clock, o, func() (Progress, bool, error) {
 		p, done, failed, err := look()
 		if err != nil {
 			return p, false, err

@@ -185,10 +185,10 @@ func (w *world) sink(e audit.Event) {
 	w.events = append(w.events, e)
 }
 
-func newWorld(t *testing.T, change ...func(*sandbox.Config)) *world {
+func newWorld(t *testing.T, change ...func(*sandbox.Options)) *world {
 	w := &world{t: t, kms: newKMS(t), store: &folder{t: t, path: t.TempDir()}, plain: disk(4 << 20)}
 	w.kms.events = w.sink
-	cfg := sandbox.Config{
+	cfg := sandbox.Options{
 		Users: map[string]string{user: userKey}, Tokens: fakeIAM{}, KMS: w.kms, Store: w.store, Events: w.sink,
 	}
 	for _, f := range change {
@@ -214,7 +214,7 @@ func newWorld(t *testing.T, change ...func(*sandbox.Config)) *world {
 }
 
 func (w *world) newClient(key string) *softlayer.Client {
-	c, err := softlayer.New(softlayer.Config{Endpoint: w.http.URL + "/rest/v3.1/", User: user, APIKey: key, Clock: resttest.NewClock(time.Now())})
+	c, err := softlayer.New(softlayer.Options{Endpoint: w.http.URL + "/rest/v3.1/", User: user, APIKey: key, Clock: resttest.NewClock(time.Now())})
 	if err != nil {
 		w.t.Fatal(err)
 	}

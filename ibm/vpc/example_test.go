@@ -16,7 +16,7 @@ func ExampleClient_WaitImage() {
 		io.WriteString(w, `{"id":"r006-1","name":"web","status":"failed","status_reasons":[{"code":"encryption_key_disabled","message":"The root key is disabled."}]}`)
 	}))
 	defer srv.Close()
-	client, err := vpc.New(vpc.Config{Endpoint: srv.URL, Tokens: tokens("a token of IAM")})
+	client, err := vpc.New(vpc.Options{Endpoint: srv.URL, Tokens: tokens("a token of IAM")})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -122,7 +122,7 @@ func (c *Client) CreateImage(ctx context.Context, r ImageRequest) (*Image, error
 		img := new(Image)
 		err := c.call(ctx, op, http.MethodPost, "images", nil, p, img)
 		if err == nil && img.ID == "" {
-			err = badAnswer(&Error{Op: op, Status: http.StatusCreated, CorrelationID: c.cfg.CorrelationID}, "the answer has no image")
+			err = badAnswer(&Error{Op: op, Status: http.StatusCreated, CorrelationID: c.opts.CorrelationID}, "the answer has no image")
 		}
 		if err != nil {
 			return nil, err

@@ -114,7 +114,7 @@ func (c *Client) CreateInstance(ctx context.Context, r InstanceRequest) (*Instan
 		i := new(Instance)
 		err := c.call(ctx, op, http.MethodPost, "instances", nil, p, i)
 		if err == nil && i.ID == "" {
-			err = badAnswer(&Error{Op: op, Status: http.StatusCreated, CorrelationID: c.cfg.CorrelationID}, "the answer has no instance")
+			err = badAnswer(&Error{Op: op, Status: http.StatusCreated, CorrelationID: c.opts.CorrelationID}, "the answer has no instance")
 		}
 		if err != nil {
 			return nil, err

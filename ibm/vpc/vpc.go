@@ -32,8 +32,8 @@ type TokenSource = rest.TokenSource
 // A Clock is what waiting needs of the time, so that tests need not wait.
 type Clock = rest.Clock
 
-// Config says how to reach the API of a region.
-type Config struct {
+// Options say how to reach the API of a region.
+type Options struct {
 	Region string // "us-south"; it gives the endpoint if there is none
 
 	// Endpoint is the base address, https://REGION.iaas.cloud.ibm.com if "". It must be
@@ -58,62 +58,62 @@ type Config struct {
 
 // A Client calls the API. It is safe for concurrent use.
 type Client struct {
-	cfg  Config
+	opts Options
 	send *rest.Transport
 }
 
 var region = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 // New checks the configuration. It makes no call.
-func New(cfg Config) (*Client, error) {
-	if cfg.Endpoint == "" {
-		if !region.MatchString(cfg.Region) {
+func New(opts Options) (*Client, error) {
+	if opts.Endpoint == "" {
+		if !region.MatchString(opts.Region) {
 			return nil, errors.New("vpc: no endpoint and no region given")
 		}
-		cfg.Endpoint = "https://" + cfg.Region + ".iaas.cloud.ibm.com"
+		opts.Endpoint = "https://" + opts.Region + ".iaas.cloud.ibm.com"
 	}
-	base, err := rest.CheckURL(cfg.Endpoint)
+	base, err := rest.CheckURL(opts.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("vpc: endpoint: %w", err)
 	}
-	if cfg.Tokens == nil {
+	if opts.Tokens == nil {
 		return nil, errors.New("vpc: calls need a source of tokens")
 	}
-	cfg.Endpoint = strings.TrimSuffix(base, "/v1")
-	if cfg.Timeout <= 0 {
-		cfg.Timeout = 2 * time.Minute
+	opts.Endpoint = strings.TrimSuffix(base, "/v1")
+	if opts.Timeout <= 0 {
+		opts.Timeout = 2 * time.Minute
 	}
-	if cfg.Version == "" {
-		cfg.Version = DefaultVersion
+	if opts.Version == "" {
+		opts.Version = DefaultVersion
 	}
-	if cfg.UserAgent == "" {
-		cfg.UserAgent = "luksimg"
+	if opts.UserAgent == "" {
+		opts.UserAgent = "luksimg"
 	}
-	if cfg.CorrelationID == "" {
-		cfg.CorrelationID = uuid.NewString()
+	if opts.CorrelationID == "" {
+		opts.CorrelationID = uuid.NewString()
 	}
-	c := &Client{cfg: cfg, send: &rest.Transport{Tokens: cfg.Tokens, Retry: rest.Retry{Timeout: cfg.Timeout, Clock: cfg.Clock}}}
-	rest.NewClient(cfg.HTTP, c.send)
+	c := &Client{opts: opts, send: &rest.Transport{Tokens: opts.Tokens, Retry: rest.Retry{Timeout: opts.Timeout, Clock: opts.Clock}}}
+	rest.NewClient(opts.HTTP, c.send)
 	return c, nil
 }
 
 // CorrelationID returns what ties the calls together in the logs of the service.
-func (c *Client) CorrelationID() string { return c.cfg.CorrelationID }
+func (c *Client) CorrelationID() string { return c.opts.CorrelationID }
 
 // call makes one call and reads its answer into out.
 func (c *Client) call(ctx context.Context, op, method, path string, query url.Values, in, out any) error {
 	if query == nil {
 		query = url.Values{}
 	}
-	query.Set("version", c.cfg.Version)
+	query.Set("version", c.opts.Version)
 	query.Set("generation", "2")
-	req, err := rest.NewJSON(ctx, method, c.cfg.Endpoint+"/v1/"+path+"?"+query.Encode(), in)
+	req, err := rest.NewJSON(ctx, method, c.opts.Endpoint+"/v1/"+path+"?"+query.Encode(), in)
 	if err != nil {
 		return fmt.Errorf("vpc: %s: %w", op, err)
 	}
-	req.Header.Set("User-Agent", c.cfg.UserAgent)
-	req.Header.Set("X-Correlation-Id", c.cfg.CorrelationID)
-	e := &Error{Service: "vpc", Op: op, CorrelationID: c.cfg.CorrelationID}
+	req.Header.Set("User-Agent", c.opts.UserAgent)
+	req.Header.Set("X-Correlation-Id", c.opts.CorrelationID)
+	e := &Error{Service: "vpc", Op: op, CorrelationID: c.opts.CorrelationID}
 	res, err := c.send.Send(req)
 	if err != nil {
 		e.Err = err
@@ -141,5 +141,5 @@ func badAnswer(e *Error, what string) error {
 
 // once says how an image or an instance is made.
 func (c *Client) once() rest.Once {
-	return rest.Once{Clock: c.cfg.Clock, Settle: c.cfg.Settle, Advice: "look whether it was made before repeating the call"}
+	return rest.Once{Clock: c.opts.Clock, Settle: c.opts.Settle, Advice: "look whether it was made before repeating the call"}
 }

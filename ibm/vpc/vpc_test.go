@@ -105,7 +105,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, dir: t.TempDir(), kms: &keys{authorized: true, wrapped: map[string]string{}}}
 	var err error
-	w.srv, err = sandbox.New(sandbox.Config{Tokens: iam{}, KMS: w.kms, Store: folder(w.dir), Events: func(e audit.Event) {
+	w.srv, err = sandbox.New(sandbox.Options{Tokens: iam{}, KMS: w.kms, Store: folder(w.dir), Events: func(e audit.Event) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.events = append(w.events, e)
@@ -137,7 +137,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) newClient(t string) *vpc.Client {
-	c, err := vpc.New(vpc.Config{Endpoint: w.http.URL, Tokens: tokens(t), CorrelationID: "corr-1", Clock: resttest.NewClock(time.Now())})
+	c, err := vpc.New(vpc.Options{Endpoint: w.http.URL, Tokens: tokens(t), CorrelationID: "corr-1", Clock: resttest.NewClock(time.Now())})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -606,14 +606,14 @@ func TestPages(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	for _, c := range []vpc.Config{
+	for _, c := range []vpc.Options{
 		{}, {Region: "us-south"}, {Region: "x/../y", Tokens: tokens("")}, {Endpoint: "ftp://x", Tokens: tokens("")}, {Endpoint: "https://u:SECRET@x", Tokens: tokens("")},
 	} {
 		if _, err := vpc.New(c); err == nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
-	c, err := vpc.New(vpc.Config{Region: "eu-de", Tokens: tokens("")})
+	c, err := vpc.New(vpc.Options{Region: "eu-de", Tokens: tokens("")})
 	if err != nil || c.CorrelationID() == "" {
 		t.Error(err)
 	}

@@ -16,7 +16,7 @@ type Progress = rest.Progress
 // wait looks until the status is one of an end.
 func (c *Client) wait(ctx context.Context, op, id string, o WaitOptions, good string, bad []string, look func() (status string, reasons []StatusReason, err error)) error {
 	last := &StatusError{Op: op, ID: id}
-	elapsed, err := rest.Poll(ctx, c.cfg.Clock, o, func() (Progress, bool, error) {
+	elapsed, err := rest.Poll(ctx, c.opts.Clock, o, func() (Progress, bool, error) {
 		status, reasons, err := look()
 		if err != nil {
 			return Progress{}, false, err

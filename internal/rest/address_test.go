@@ -52,21 +52,21 @@ var clients = map[string]func(ctx context.Context, url string) error{
 		return err
 	},
 	"softlayer": func(ctx context.Context, url string) error {
-		c, err := softlayer.New(softlayer.Config{Endpoint: url, User: "user", APIKey: "secret"})
+		c, err := softlayer.New(softlayer.Options{Endpoint: url, User: "user", APIKey: "secret"})
 		if err == nil {
 			_, err = c.Guest(ctx, 1)
 		}
 		return err
 	},
 	"vpc": func(ctx context.Context, url string) error {
-		c, err := vpc.New(vpc.Config{Endpoint: url, Tokens: word("secret")})
+		c, err := vpc.New(vpc.Options{Endpoint: url, Tokens: word("secret")})
 		if err == nil {
 			_, err = c.Image(ctx, "x")
 		}
 		return err
 	},
 	"audit": func(ctx context.Context, url string) error {
-		c, err := audit.NewClient(audit.ClientConfig{Endpoint: url, Tokens: word("secret")})
+		c, err := audit.NewClient(audit.ClientOptions{Endpoint: url, Tokens: word("secret")})
 		if err == nil {
 			_, _, err = c.Query(ctx, audit.QueryRequest{})
 		}

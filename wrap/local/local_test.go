@@ -34,7 +34,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	keys, err := wrap.VPCQcow2.Keys([]byte("abc123"))
+	keys, err := wrap.VPCQCOW2.Keys([]byte("abc123"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer back.Clear()
-	disk, err := wrap.VPCQcow2.Unwrapped(back.Plaintext)
+	disk, err := wrap.VPCQCOW2.Unwrapped(back.Plaintext)
 	if err != nil {
 		log.Fatal(err)
 	}

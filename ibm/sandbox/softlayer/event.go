@@ -10,18 +10,18 @@ import (
 )
 
 func (s *Server) templateCRN(t *template) string {
-	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/%s::vsi-image-template:%s", t.Datacenter, s.cfg.Account, t.GlobalID)
+	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/%s::vsi-image-template:%s", t.Datacenter, s.opts.Account, t.GlobalID)
 }
 
 func (s *Server) guestCRN(g *guest) string {
-	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/%s::vsi:%s", g.Datacenter, s.cfg.Account, g.GlobalID)
+	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/%s::vsi:%s", g.Datacenter, s.opts.Account, g.GlobalID)
 }
 
 // event returns what the cloud tells of an action that is over. A failure "" is a
 // success.
 func (s *Server) event(action, initiator, target, name, failure string, request map[string]any) audit.Event {
 	e := audit.Event{
-		ID: uuid.NewString(), Time: s.cfg.Clock.Now(), Action: action, Outcome: audit.Success, Severity: "normal",
+		ID: uuid.NewString(), Time: s.opts.Clock.Now(), Action: action, Outcome: audit.Success, Severity: "normal",
 		Message:     action + " of " + name,
 		ReasonCode:  http.StatusOK,
 		Initiator:   audit.Party{ID: initiator, Name: initiator},

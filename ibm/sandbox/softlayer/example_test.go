@@ -28,7 +28,7 @@ func (nothing) Put(context.Context, string, string, string, string, io.Reader, i
 // An emulator is a handler for net/http, and the client is pointed to it. What is not an
 // image fails as it does in the cloud.
 func Example() {
-	cloud, err := sandbox.New(sandbox.Config{
+	cloud, err := sandbox.New(sandbox.Options{
 		Users: map[string]string{"me": "key"}, Tokens: nothing{}, KMS: nothing{}, Store: nothing{},
 	})
 	if err != nil {
@@ -39,7 +39,7 @@ func Example() {
 	srv := httptest.NewServer(cloud)
 	defer srv.Close()
 
-	client, err := softlayer.New(softlayer.Config{Endpoint: srv.URL + "/rest/v3.1", User: "me", APIKey: "key"})
+	client, err := softlayer.New(softlayer.Options{Endpoint: srv.URL + "/rest/v3.1", User: "me", APIKey: "key"})
 	if err != nil {
 		fmt.Println(err)
 		return

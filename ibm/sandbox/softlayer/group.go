@@ -114,9 +114,9 @@ func (s *Server) createFromIcos(_ context.Context, c *call) (any, error) {
 	a, _ := parseAddress(k.URI)
 	t := &template{
 		ID: s.newID(), ChildID: s.newID(), GlobalID: uuid.NewString(), Name: k.Name, Note: k.Note, OSCode: k.OSCode,
-		Datacenter: datacenters[a.region], Created: s.cfg.Clock.Now(), Encrypted: k.Encrypted, CloudInit: k.CloudInit, BYOL: k.BYOL,
+		Datacenter: datacenters[a.region], Created: s.opts.Clock.Now(), Encrypted: k.Encrypted, CloudInit: k.CloudInit, BYOL: k.BYOL,
 		RootKeyCRN: k.RootKeyCRN, WrappedDEK: k.WrappedDEK, File: path.Base(a.key),
-		Work: &transaction{ID: s.newID(), Created: s.cfg.Clock.Now()},
+		Work: &transaction{ID: s.newID(), Created: s.opts.Clock.Now()},
 	}
 	s.state.Templates = append(s.state.Templates, t)
 	s.runImport(t, &k, a)
@@ -131,16 +131,16 @@ func (s *Server) runImport(t *template, k *configuration, a address) {
 	steps := []step{
 		{"CHECK_FILE_NAME", "Check the name of the object", func(context.Context) error { return checkName(t.File, t.Encrypted) }},
 		{"GET_TOKEN", "Sign in with the API key", func(ctx context.Context) (err error) {
-			if token, owner, err = s.cfg.Tokens.Exchange(ctx, k.APIKey); err != nil {
+			if token, owner, err = s.opts.Tokens.Exchange(ctx, k.APIKey); err != nil {
 				return fmt.Errorf("IAM does not take the API key: %w", err)
 			}
-			if s.cfg.AuthorizeLate {
+			if s.opts.AuthorizeLate {
 				o.identity = owner
 			}
 			return nil
 		}},
 		{"FETCH_OBJECT", "Fetch the object", func(ctx context.Context) error {
-			r, size, _, err := s.cfg.Store.Open(ctx, token, a.region, a.bucket, a.key)
+			r, size, _, err := s.opts.Store.Open(ctx, token, a.region, a.bucket, a.key)
 			if err != nil {
 				return fmt.Errorf("the object can not be read with the API key: %w", err)
 			}
@@ -204,17 +204,17 @@ func (s *Server) copyToIcos(_ context.Context, c *call) (any, error) {
 	ext := path.Ext(a.key)
 	key := strings.TrimSuffix(a.key, ext) + "-0" + ext
 	token, owner := "", ""
-	t.Work = &transaction{ID: s.newID(), Created: s.cfg.Clock.Now()}
+	t.Work = &transaction{ID: s.newID(), Created: s.opts.Clock.Now()}
 	s.run(t.Work, []step{
 		{"GET_TOKEN", "Sign in with the API key", func(ctx context.Context) (err error) {
-			if token, owner, err = s.cfg.Tokens.Exchange(ctx, k.APIKey); err != nil {
+			if token, owner, err = s.opts.Tokens.Exchange(ctx, k.APIKey); err != nil {
 				return fmt.Errorf("IAM does not take the API key: %w", err)
 			}
 			return nil
 		}},
 		{"COPY_TO_OBJECT", "Copy the image to object storage", func(ctx context.Context) error {
 			r := io.NewSectionReader(t.source, 0, t.source.Size())
-			if err := s.cfg.Store.Put(ctx, token, a.region, a.bucket, key, r, r.Size()); err != nil {
+			if err := s.opts.Store.Put(ctx, token, a.region, a.bucket, key, r, r.Size()); err != nil {
 				return fmt.Errorf("the object can not be written with the API key: %w", err)
 			}
 			return nil
@@ -238,7 +238,7 @@ func (s *Server) AddTemplate(name, osCode, datacenter, file string, image io.Rea
 	rec := guestdisk.Record(image, size)
 	t := &template{
 		ID: s.newID(), ChildID: s.newID(), GlobalID: uuid.NewString(), Name: name, OSCode: osCode, Datacenter: datacenter,
-		Created: s.cfg.Clock.Now(), File: file, DiskSize: size, Active: true, Image: rec, source: io.NewSectionReader(image, 0, size),
+		Created: s.opts.Clock.Now(), File: file, DiskSize: size, Active: true, Image: rec, source: io.NewSectionReader(image, 0, size),
 	}
 	s.state.Templates = append(s.state.Templates, t)
 	return t.ID
@@ -265,7 +265,7 @@ func (s *Server) deleteGroup(_ context.Context, c *call) (any, error) {
 		return nil, public("Another transaction of the template is under way.")
 	}
 	s.state.Templates = slices.DeleteFunc(s.state.Templates, func(x *template) bool { return x == t })
-	return (&transaction{ID: s.newID(), Name: "DELETE_IMAGE", Words: "Delete the image", Created: s.cfg.Clock.Now()}).object(), nil
+	return (&transaction{ID: s.newID(), Name: "DELETE_IMAGE", Words: "Delete the image", Created: s.opts.Clock.Now()}).object(), nil
 }
 
 // getGroupProperty is getStatus, getTransaction and getChildren: null if there is none.

@@ -106,8 +106,8 @@ func (s *Server) createGuest(_ context.Context, c *call) (any, error) {
 	}
 	g := &guest{
 		ID: s.newID(), GlobalID: uuid.NewString(), Hostname: p.Hostname, Domain: p.Domain, CPUs: p.CPUs, Memory: p.Memory,
-		Datacenter: p.Datacenter.Name, Hourly: *p.Hourly, LocalDisk: *p.LocalDisk, TemplateID: t.ID, Created: s.cfg.Clock.Now(),
-		Work: &transaction{ID: s.newID(), Created: s.cfg.Clock.Now()},
+		Datacenter: p.Datacenter.Name, Hourly: *p.Hourly, LocalDisk: *p.LocalDisk, TemplateID: t.ID, Created: s.opts.Clock.Now(),
+		Work: &transaction{ID: s.newID(), Created: s.opts.Clock.Now()},
 	}
 	s.state.Guests = append(s.state.Guests, g)
 	s.runOrder(g, t)
@@ -124,7 +124,7 @@ func (s *Server) runOrder(g *guest, t *template) {
 	s.run(g.Work, steps, func() []string { return []string{string(o.text)} }, func(failure string) audit.Event {
 		o.close()
 		if failure == "" {
-			g.Work, g.Provisioned = nil, s.cfg.Clock.Now()
+			g.Work, g.Provisioned = nil, s.opts.Clock.Now()
 		}
 		return s.event("audit-log.vsi.provision", ServiceIdentity, s.guestCRN(g), g.Hostname+"."+g.Domain, failure, map[string]any{
 			"imageTemplate": t.GlobalID, "crkCrn": t.RootKeyCRN, "datacenter": g.Datacenter,

@@ -102,7 +102,7 @@ func (o *opening) checkAuthorization(ctx context.Context) error {
 	if o.identity != ServiceIdentity {
 		return nil
 	}
-	ok, err := o.s.cfg.KMS.AuthorizationExists(ctx, ServiceIdentity, o.root.instance)
+	ok, err := o.s.opts.KMS.AuthorizationExists(ctx, ServiceIdentity, o.root.instance)
 	if err != nil {
 		return fmt.Errorf("the authorization can not be checked: %w", err)
 	}
@@ -114,7 +114,7 @@ func (o *opening) checkAuthorization(ctx context.Context) error {
 }
 
 func (o *opening) unwrap(ctx context.Context) error {
-	text, err := o.s.cfg.KMS.Unwrap(ctx, o.identity, o.t.RootKeyCRN, o.t.WrappedDEK)
+	text, err := o.s.opts.KMS.Unwrap(ctx, o.identity, o.t.RootKeyCRN, o.t.WrappedDEK)
 	if err != nil {
 		return fmt.Errorf("the key service refuses to unwrap the data key: %w", err)
 	}
@@ -125,7 +125,7 @@ func (o *opening) unwrap(ctx context.Context) error {
 func (o *opening) open(context.Context) (err error) {
 	r, size := o.t.Image, o.t.Image.Size()
 	ext := extension(o.t.File)
-	if opener := o.s.cfg.Openers[ext]; o.t.Encrypted && opener != nil {
+	if opener := o.s.opts.Openers[ext]; o.t.Encrypted && opener != nil {
 		o.disk, err = opener(r, size, o.t.File, o.text)
 	} else {
 		o.disk, err = o.openOwn(r, size, ext)

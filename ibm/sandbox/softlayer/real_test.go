@@ -20,7 +20,7 @@ type configuration = datatypes.Container_Virtual_Guest_Block_Device_Template_Con
 // newCloud returns an emulator and a session of the real library.
 func newCloud(t *testing.T) (*sandbox.Server, *session.Session) {
 	t.Helper()
-	cloud, err := sandbox.New(sandbox.Config{Users: map[string]string{"me": "key"}, Tokens: nothing{}, KMS: nothing{}, Store: nothing{}})
+	cloud, err := sandbox.New(sandbox.Options{Users: map[string]string{"me": "key"}, Tokens: nothing{}, KMS: nothing{}, Store: nothing{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,9 +27,9 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 )
 
-// Config says who may call, and what the emulator works with. Tokens, KMS and Store
+// Options say who may call, and what the emulator works with. Tokens, KMS and Store
 // must be set.
-type Config struct {
+type Options struct {
 	Users   map[string]string `json:"-"` // API keys by user name
 	Account string            // in CRNs; "" is "sandbox"
 
@@ -61,7 +61,7 @@ type Config struct {
 // A Server is the emulated API. It is an http.Handler that answers below any prefix
 // that ends with /rest/v3 or /rest/v3.1.
 type Server struct {
-	cfg    Config
+	opts   Options
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup // transactions under way
@@ -72,18 +72,18 @@ type Server struct {
 }
 
 // New returns an emulator without templates and servers.
-func New(cfg Config) (*Server, error) {
-	if cfg.Tokens == nil || cfg.KMS == nil || cfg.Store == nil {
+func New(opts Options) (*Server, error) {
+	if opts.Tokens == nil || opts.KMS == nil || opts.Store == nil {
 		return nil, errors.New("sandbox/softlayer: Tokens, KMS and Store must be set")
 	}
-	if cfg.Account == "" {
-		cfg.Account = "sandbox"
+	if opts.Account == "" {
+		opts.Account = "sandbox"
 	}
-	if cfg.Clock == nil {
-		cfg.Clock = systemClock{}
+	if opts.Clock == nil {
+		opts.Clock = systemClock{}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Server{cfg: cfg, ctx: ctx, cancel: cancel, state: state{NextID: 1000}, faults: make(map[string][]Fault)}, nil
+	return &Server{opts: opts, ctx: ctx, cancel: cancel, state: state{NextID: 1000}, faults: make(map[string][]Fault)}, nil
 }
 
 // Close ends all transactions and waits for them.
@@ -175,7 +175,7 @@ type created struct{ value any }
 
 func (s *Server) signedIn(r *http.Request) bool {
 	user, key, ok := r.BasicAuth()
-	want, known := s.cfg.Users[user]
+	want, known := s.opts.Users[user]
 	a, b := sha256.Sum256([]byte(key)), sha256.Sum256([]byte(want))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && ok && known
 }

@@ -55,8 +55,8 @@ func (s *Server) run(t *transaction, steps []step, secrets func() []string, end 
 		}
 		event := end(failure)
 		// Who sees the end of a transaction also finds its event.
-		if s.cfg.Events != nil {
-			s.cfg.Events(event)
+		if s.opts.Events != nil {
+			s.opts.Events(event)
 		}
 		s.mu.Unlock()
 	})
@@ -73,11 +73,11 @@ func redact(text string, secrets []string) string {
 
 // pause is the time that a step takes.
 func (s *Server) pause() error {
-	if s.cfg.StepTime <= 0 {
+	if s.opts.StepTime <= 0 {
 		return s.ctx.Err()
 	}
 	select {
-	case <-s.cfg.Clock.After(s.cfg.StepTime):
+	case <-s.opts.Clock.After(s.opts.StepTime):
 		return nil
 	case <-s.ctx.Done():
 		return s.ctx.Err()

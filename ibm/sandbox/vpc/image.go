@@ -82,10 +82,10 @@ func (s *Server) checkImage(p *imageParameters) error {
 		return invalid("encryption_key.crn", "The CRN is not that of a root key.")
 	case p.encrypted() && ext != ".qcow2":
 		return invalid("file.href", "An encrypted image must be qcow2.")
-	case p.encrypted() && keyRegion != s.cfg.Region:
-		return invalid("encryption_key.crn", "The root key is in %s: it must be in %s, the region of the image.", keyRegion, s.cfg.Region)
-	case region != s.cfg.Region:
-		return invalid("file.href", "The bucket is in %s: it must be in %s, the region of the image.", region, s.cfg.Region)
+	case p.encrypted() && keyRegion != s.opts.Region:
+		return invalid("encryption_key.crn", "The root key is in %s: it must be in %s, the region of the image.", keyRegion, s.opts.Region)
+	case region != s.opts.Region:
+		return invalid("file.href", "The bucket is in %s: it must be in %s, the region of the image.", region, s.opts.Region)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (s *Server) createImage(r *http.Request, who, token string) (int, any, erro
 	}
 	i := &image{
 		ID: "r006-" + uuid.NewString(), Name: p.Name, OS: p.OS.Name, Href: p.File.Href, RootKeyCRN: p.EncryptionKey.CRN, WrappedDEK: p.EncryptedDataKey,
-		Status: "pending", Reasons: []reason{{"image_request_in_progress", "The image is being made."}}, Created: s.cfg.Clock.Now(),
+		Status: "pending", Reasons: []reason{{"image_request_in_progress", "The image is being made."}}, Created: s.opts.Clock.Now(),
 	}
 	s.state.Images = append(s.state.Images, i)
 	s.work.Go(func() {
@@ -136,7 +136,7 @@ func (s *Server) importImage(i *image, token string) *reason {
 		return fail("image_data_corrupted", "The emulator was stopped.")
 	}
 	region, bucket, key, _ := address(i.Href)
-	r, size, _, err := s.cfg.Store.Open(s.ctx, token, region, bucket, key)
+	r, size, _, err := s.opts.Store.Open(s.ctx, token, region, bucket, key)
 	if err != nil {
 		return fail("image_data_corrupted", "The file can not be read: %v", err)
 	}
@@ -197,11 +197,11 @@ func (s *Server) openImage(ctx context.Context, i *image) *reason {
 // unwrap returns the passphrase: what the unwrapped text stands for.
 func (s *Server) unwrap(ctx context.Context, i *image) ([]byte, *reason) {
 	_, instance, _ := rootKey(i.RootKeyCRN)
-	ok, err := s.cfg.KMS.AuthorizationExists(ctx, ServiceIdentity, instance)
+	ok, err := s.opts.KMS.AuthorizationExists(ctx, ServiceIdentity, instance)
 	if err != nil || !ok {
 		return nil, fail("encrypted_data_key_invalid", "There is no authorization of VPC Infrastructure Services (is) for instance %s of the key service: grant it the role Reader.", instance)
 	}
-	text, err := s.cfg.KMS.Unwrap(ctx, ServiceIdentity, i.RootKeyCRN, i.WrappedDEK)
+	text, err := s.opts.KMS.Unwrap(ctx, ServiceIdentity, i.RootKeyCRN, i.WrappedDEK)
 	defer clear(text)
 	switch {
 	case errors.Is(err, ErrKeyDisabled):
@@ -239,7 +239,7 @@ func (s *Server) mistake(i *image, passphrase []byte) *reason {
 }
 
 func (s *Server) crn(kind, id string) string {
-	return fmt.Sprintf("crn:v1:bluemix:public:is:%s:a/%s::%s:%s", s.cfg.Region, s.cfg.Account, kind, id)
+	return fmt.Sprintf("crn:v1:bluemix:public:is:%s:a/%s::%s:%s", s.opts.Region, s.opts.Account, kind, id)
 }
 
 // imageJSON is an image as the API shows it.

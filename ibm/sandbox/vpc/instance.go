@@ -48,8 +48,8 @@ func (s *Server) createInstance(r *http.Request, who, _ string) (int, any, error
 		return 0, nil, invalid("image.id", "The image was not found.")
 	case img.Status != "available":
 		return 0, nil, invalid("image.id", "The image is %s.", img.Status)
-	case !strings.HasPrefix(p.Zone.Name, s.cfg.Region+"-"):
-		return 0, nil, invalid("zone.name", "The zone is not in the region %s.", s.cfg.Region)
+	case !strings.HasPrefix(p.Zone.Name, s.opts.Region+"-"):
+		return 0, nil, invalid("zone.name", "The zone is not in the region %s.", s.opts.Region)
 	case p.Profile.Name == "":
 		return 0, nil, invalid("profile.name", "The profile must be given.")
 	case p.VPC.ID == "":
@@ -59,7 +59,7 @@ func (s *Server) createInstance(r *http.Request, who, _ string) (int, any, error
 	}
 	i := &instance{
 		ID: "0717_" + uuid.NewString(), Name: p.Name, ImageID: img.ID, Zone: p.Zone.Name, Profile: p.Profile.Name, VPC: p.VPC.ID,
-		Status: "starting", Reasons: []reason{}, Created: s.cfg.Clock.Now(),
+		Status: "starting", Reasons: []reason{}, Created: s.opts.Clock.Now(),
 	}
 	s.state.Instances = append(s.state.Instances, i)
 	s.work.Go(func() {

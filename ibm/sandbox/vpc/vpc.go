@@ -65,8 +65,8 @@ type systemClock struct{}
 func (systemClock) Now() time.Time                         { return time.Now() }
 func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
-// Config says what the emulator works with. Tokens, KMS and Store must be set.
-type Config struct {
+// Options say what the emulator works with. Tokens, KMS and Store must be set.
+type Options struct {
 	Region  string // "us-south", also for ""
 	Account string // in CRNs; "" is "sandbox"
 
@@ -85,7 +85,7 @@ type Config struct {
 
 // A Server is the emulated API. It is an http.Handler.
 type Server struct {
-	cfg    Config
+	opts   Options
 	mux    *http.ServeMux
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -96,20 +96,20 @@ type Server struct {
 }
 
 // New returns an emulator without images and instances.
-func New(cfg Config) (*Server, error) {
-	if cfg.Tokens == nil || cfg.KMS == nil || cfg.Store == nil {
+func New(opts Options) (*Server, error) {
+	if opts.Tokens == nil || opts.KMS == nil || opts.Store == nil {
 		return nil, errors.New("sandbox/vpc: Tokens, KMS and Store must be set")
 	}
-	if cfg.Region == "" {
-		cfg.Region = "us-south"
+	if opts.Region == "" {
+		opts.Region = "us-south"
 	}
-	if cfg.Account == "" {
-		cfg.Account = "sandbox"
+	if opts.Account == "" {
+		opts.Account = "sandbox"
 	}
-	if cfg.Clock == nil {
-		cfg.Clock = systemClock{}
+	if opts.Clock == nil {
+		opts.Clock = systemClock{}
 	}
-	s := &Server{cfg: cfg, mux: http.NewServeMux()}
+	s := &Server{opts: opts, mux: http.NewServeMux()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for pattern, h := range map[string]handler{
 		"POST /v1/images":           s.createImage,
@@ -169,7 +169,7 @@ func (s *Server) handle(h handler) http.HandlerFunc {
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		who, err := "", error(nil)
 		if ok {
-			who, err = s.cfg.Tokens.Identity(r.Context(), token)
+			who, err = s.opts.Tokens.Identity(r.Context(), token)
 		}
 		if !ok || err != nil {
 			s.answer(w, r, 0, nil, &apiError{http.StatusUnauthorized, "not_authorized", "The request is not authorized.", ""})
@@ -223,11 +223,11 @@ func decode(r *http.Request, into any) error {
 
 // pause is the time that work takes.
 func (s *Server) pause() error {
-	if s.cfg.WorkTime <= 0 {
+	if s.opts.WorkTime <= 0 {
 		return s.ctx.Err()
 	}
 	select {
-	case <-s.cfg.Clock.After(s.cfg.WorkTime):
+	case <-s.opts.Clock.After(s.opts.WorkTime):
 		return nil
 	case <-s.ctx.Done():
 		return s.ctx.Err()
@@ -236,16 +236,16 @@ func (s *Server) pause() error {
 
 // event tells of an action that is over. A reason "" is a success.
 func (s *Server) event(action, who, target, name, reason string, request map[string]any) {
-	if s.cfg.Events == nil {
+	if s.opts.Events == nil {
 		return
 	}
 	e := audit.Event{
-		ID: uuid.NewString(), Time: s.cfg.Clock.Now(), Action: action, Outcome: audit.Success, Severity: "normal",
+		ID: uuid.NewString(), Time: s.opts.Clock.Now(), Action: action, Outcome: audit.Success, Severity: "normal",
 		Message: action + " of " + name, ReasonCode: http.StatusCreated,
 		Initiator: audit.Party{ID: who, Name: who}, Target: audit.Party{ID: target, Name: name}, RequestData: request,
 	}
 	if reason != "" {
 		e.Outcome, e.Severity, e.ReasonCode, e.ReasonType = audit.Failure, "critical", http.StatusBadRequest, reason
 	}
-	s.cfg.Events(e)
+	s.opts.Events(e)
 }

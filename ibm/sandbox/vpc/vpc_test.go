@@ -34,11 +34,11 @@ type gate chan time.Time
 func (gate) Now() time.Time                         { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) }
 func (g gate) After(time.Duration) <-chan time.Time { return g }
 
-func newServer(t *testing.T, cfg Config) func(method, target, body string) (int, map[string]any) {
+func newServer(t *testing.T, opts Options) func(method, target, body string) (int, map[string]any) {
 	t.Helper()
 	a := around{bytes.Repeat([]byte("x"), 4096)}
-	cfg.Tokens, cfg.KMS, cfg.Store = a, a, a
-	s, err := New(cfg)
+	opts.Tokens, opts.KMS, opts.Store = a, a, a
+	s, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func newServer(t *testing.T, cfg Config) func(method, target, body string) (int,
 		}
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
-		if method == "POST" && cfg.WorkTime == 0 {
+		if method == "POST" && opts.WorkTime == 0 {
 			s.Wait()
 		}
 		var m map[string]any
@@ -78,7 +78,7 @@ func code(m map[string]any) string {
 }
 
 func TestRequests(t *testing.T) {
-	call := newServer(t, Config{})
+	call := newServer(t, Options{})
 	for _, c := range []struct {
 		method, target, body string
 		status               int
@@ -109,7 +109,7 @@ func TestRequests(t *testing.T) {
 const plain = `{"name":"NAME","operating_system":{"name":"o"},"file":{"href":"cos://us-south/b/k.qcow2"}}`
 
 func TestImageLife(t *testing.T) {
-	call := newServer(t, Config{})
+	call := newServer(t, Options{})
 	status, m := call("POST", "/v1/images"+v, strings.Replace(plain, "NAME", "a", 1))
 	if status != 201 || m["status"] != "pending" {
 		t.Fatalf("%d %v", status, m)
@@ -135,7 +135,7 @@ func TestImageLife(t *testing.T) {
 // TestPending looks at an image while it is made, and saves the state then.
 func TestPending(t *testing.T) {
 	clock := make(gate)
-	call := newServer(t, Config{Clock: clock, WorkTime: time.Hour})
+	call := newServer(t, Options{Clock: clock, WorkTime: time.Hour})
 	_, m := call("POST", "/v1/images"+v, strings.Replace(plain, "NAME", "a", 1))
 	id := m["id"].(string)
 	_, m = call("GET", "/v1/images/"+id+v, "")
