@@ -15,11 +15,18 @@ func rounds256(n int)
 //go:noescape
 func rounds128(n int)
 
+// hasVAES reports whether the CPU has VAES, which the package cpu knows only together
+// with AVX-512. The CPU must have AVX2.
+func hasVAES() bool
+
 // loops lists those that this CPU can run, the fastest first.
 func loops() []Loop {
 	var list []Loop
 	if cpu.X86.HasAVX512VAES && cpu.X86.HasAVX512F {
-		list = append(list, Loop{"limit-vaes512", rounds512, 12 * 64}, Loop{"limit-vaes256", rounds256, 12 * 32})
+		list = append(list, Loop{"limit-vaes512", rounds512, 12 * 64})
+	}
+	if cpu.X86.HasAVX2 && hasVAES() {
+		list = append(list, Loop{"limit-vaes256", rounds256, 12 * 32})
 	}
 	if cpu.X86.HasAES && cpu.X86.HasAVX {
 		list = append(list, Loop{"limit-aesni", rounds128, 12 * 16})

@@ -59,3 +59,12 @@ loop:
 	JNZ  loop
 	VZEROUPPER
 	RET
+
+// func hasVAES() bool
+TEXT ·hasVAES(SB), NOSPLIT, $0-1
+	MOVL  $7, AX
+	XORL  CX, CX
+	CPUID
+	BTL   $9, CX
+	SETCS ret+0(FP)
+	RET

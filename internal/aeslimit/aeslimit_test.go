@@ -1,6 +1,11 @@
 package aeslimit
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/xts"
+)
 
 // TestRun counts rounds.
 func TestRun(t *testing.T) {
@@ -15,9 +20,17 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestLoops runs what this CPU can run.
+// TestLoops runs what this CPU can run. There is a loop as wide as the kernel in use.
 func TestLoops(t *testing.T) {
+	widest := 0
 	for _, l := range Loops() {
 		l.Run(64<<10, 256)
+		widest = max(widest, l.bytes/12)
+	}
+	inUse := xts.Implementations()[0]
+	for prefix, width := range map[string]int{"vaes-avx512": 64, "vaes-avx2": 32, "aesni-avx": 16} {
+		if strings.HasPrefix(inUse, prefix) && widest != width {
+			t.Errorf("registers of up to %d bytes, %s uses %d", widest, inUse, width)
+		}
 	}
 }
