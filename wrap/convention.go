@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/luksimg/luksimg/internal/advice"
 )
 
 // A Convention is the rule that says which bytes are wrapped and which bytes open the
@@ -31,7 +33,16 @@ const (
 
 // ErrKey is key material that breaks the rule of its convention. The error's text says
 // which rule and holds nothing of the key.
-var ErrKey = errors.New("key material breaks the rule")
+var ErrKey = advice.New("key material breaks the rule",
+	"--profile says what the cloud makes of the key: classic-luks wants base64 text of 32 to 512 characters without a newline, as keygen writes it")
+
+// Generated reports whether the keys of the convention are made by a generator, as the
+// profiles of classic infrastructure ask for.
+//
+// Only such a key has a [Fingerprint] in files that stand beside an image. That is a fast
+// hash: of a passphrase that a person chose it would let others try guesses without the
+// slow derivation that the key slots of the image ask for.
+func (c Convention) Generated() bool { return c == ClassicLUKS || c == ClassicVHD }
 
 const (
 	maxMaterial    = 4096

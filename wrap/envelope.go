@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/luksimg/luksimg/internal/advice"
 )
 
 // EnvelopeVersion is the version of the envelopes that [Seal] makes. Those of version 1,
@@ -28,7 +29,7 @@ const (
 )
 
 // ErrEnvelope is a file that is not a key envelope.
-var ErrEnvelope = errors.New("malformed key envelope")
+var ErrEnvelope = advice.New("malformed key envelope", "luksimg wrap --envelope FILE writes one")
 
 // An Envelope is the file that stands beside an encrypted image: the wrapped key and
 // what is needed to use it. It holds no secret: without the root key it opens nothing.

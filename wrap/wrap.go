@@ -10,8 +10,11 @@ package wrap
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
+
+	"github.com/luksimg/luksimg/internal/advice"
 )
 
 // A Wrapper encrypts a data encryption key under a root key. It is separate from
@@ -70,10 +73,12 @@ var (
 	ErrKeyState = errors.New("root key is not in a usable state")
 	// ErrWDEK is a wrapped key that the root key cannot turn back: damaged, or wrapped by
 	// another root key.
-	ErrWDEK error = &kind{text: "wrapped key does not unwrap", refused: true}
+	ErrWDEK = advice.With(&kind{text: "wrapped key does not unwrap", refused: true},
+		"the wrapped key is damaged, or another root key wrapped it: the envelope names its root key")
 	// ErrUnavailable is a service that gave no usable answer, after retries: no
 	// connection, too many requests, an error of its own. Trying later may help.
-	ErrUnavailable error = &kind{text: "service unavailable", temporary: true}
+	ErrUnavailable = advice.With(&kind{text: "service unavailable", temporary: true},
+		"check the network and the address of the service, and try again")
 )
 
 // A kind is an error that tells whether it is a refusal, and whether the same call may work
@@ -109,4 +114,24 @@ func NewDEK(size Size) ([]byte, error) {
 	dek := make([]byte, size)
 	rand.Read(dek) // never fails: see crypto/rand
 	return dek, nil
+}
+
+// MaxRandom is how many random bytes fit the 512 characters that IBM Cloud takes, as base64.
+const MaxRandom = 384
+
+// NewMaterial returns key material of n random bytes, 16 to [MaxRandom]: their base64 text,
+// without a newline, or with raw the bytes themselves. The caller wipes it.
+func NewMaterial(n int, raw bool) ([]byte, error) {
+	if n < 16 || n > MaxRandom {
+		return nil, fmt.Errorf("a key of %d bytes: want from 16 to %d", n, MaxRandom)
+	}
+	key := make([]byte, n)
+	rand.Read(key)
+	if raw {
+		return key, nil
+	}
+	defer clear(key)
+	text := make([]byte, base64.StdEncoding.EncodedLen(n))
+	base64.StdEncoding.Encode(text, key)
+	return text, nil
 }

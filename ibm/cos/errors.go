@@ -5,25 +5,26 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
 var (
 	// ErrURI is a malformed cos:// URI, or a name that no bucket or object can have.
-	ErrURI = errors.New("malformed object URI")
+	ErrURI = advice.New("malformed object URI", "an object is named cos://REGION/BUCKET/OBJECT")
 	// ErrNotFound is an object or a bucket that is not there.
 	ErrNotFound = errors.New("not found")
 	// ErrAccess is a refusal: credentials that are wrong, or that do not allow this.
 	ErrAccess = rest.NewRefusal("access denied", nil)
 	// ErrBucketRegion is a bucket that is not in the region it must be in, or a region that is several.
-	ErrBucketRegion = errors.New("wrong region of bucket")
+	ErrBucketRegion = advice.New("wrong region of bucket", "images are imported from a regional bucket, in the region of the root key")
 	// ErrExists is a bucket that cannot be made because there is one.
 	ErrExists = errors.New("bucket exists")
 	// ErrChanged is an object that changed while it was read, or a source of an upload that
 	// is not the one it began with.
 	ErrChanged = errors.New("changed meanwhile")
 	// ErrChecksum is content that did not arrive as it was sent.
-	ErrChecksum = errors.New("checksum mismatch")
+	ErrChecksum = advice.New("checksum mismatch", "try again: what arrived is not what was sent")
 )
 
 // An Error is an answer of the service that is no success. It matches [ErrNotFound],

@@ -8,13 +8,15 @@
 package crn
 
 import (
-	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/luksimg/luksimg/internal/advice"
 )
 
 // ErrCRN is text that is not a CRN, or not of the kind that was asked for.
-var ErrCRN = errors.New("not a valid CRN")
+var ErrCRN = advice.New("not a valid CRN",
+	"a root key is named crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY; ibmcloud kp key show prints it")
 
 // Services that keep root keys.
 const (

@@ -1,11 +1,11 @@
 package softlayer
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
@@ -15,11 +15,12 @@ var (
 	ErrNotFound = rest.ErrNotFound
 
 	// ErrAmbiguous: there is more than one template of this name.
-	ErrAmbiguous = errors.New("more than one of this name")
+	ErrAmbiguous = advice.New("more than one of this name", "name it by its number or its global identifier")
 
 	// ErrExists: a template of this name is there, and not from an earlier run of
 	// this import.
-	ErrExists = rest.NewRefusal("a template of this name exists", nil)
+	ErrExists = advice.With(rest.NewRefusal("a template of this name exists", nil),
+		"give another name with --name, or the note of the run that made it with --note")
 
 	// ErrLost: a call that makes something was sent, its answer did not arrive, and
 	// it could not be found out whether it was done. Look before repeating it.

@@ -6,13 +6,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // Errors for errors.Is; the error at hand says more.
 var (
 	// ErrExists: an image, or an instance, of this name is there.
-	ErrExists = rest.NewRefusal("there is one of this name", nil)
+	ErrExists = advice.With(rest.NewRefusal("there is one of this name", nil), "names are unique in VPC: give another one")
 
 	// ErrNotFound: there is no such image or instance.
 	ErrNotFound = rest.ErrNotFound

@@ -38,7 +38,7 @@ var root = []string{"image", "vhd", "qcow", "internal/inflate", "internal/chain"
 var allowed = map[string][]string{
 	"":                          root,
 	"image/folder":              append([]string{module}, root...),
-	"manifest":                  append([]string{module, "wrap"}, root...),
+	"manifest":                  append([]string{module, "wrap", "internal/advice"}, root...),
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
 	"luks":                      {"image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
@@ -66,9 +66,10 @@ var allowed = map[string][]string{
 	"contents/internal/tree":    {},
 	"contents/internal/ext4":    {"image", "contents/internal/bounded", "contents/internal/tree"},
 	"contents/internal/xfs":     {"image", "contents/internal/bounded", "contents/internal/tree"},
-	"wrap":                      {"internal/pbkdf2", "github.com/google/uuid"},
+	"internal/advice":           {},
+	"wrap":                      {"internal/advice", "internal/pbkdf2", "github.com/google/uuid"},
 	"internal/memscan":          {"golang.org/x/sys/unix"},
-	"wrap/local":                {"wrap", "internal/pbkdf2", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/google/uuid"},
+	"wrap/local":                {"wrap", "internal/advice", "internal/pbkdf2", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/google/uuid"},
 }
 
 // inner are the packages that read, write and encrypt images, and what they reach: what
@@ -80,7 +81,7 @@ var inner = []string{
 
 // clients is what the clients of the services reach besides.
 var clients = []string{
-	"internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "golang.org/x/text/*",
+	"internal/advice", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "golang.org/x/text/*",
 	"github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp",
 	"github.com/hashicorp/go-cleanhttp", "github.com/softlayer/*",
 }
@@ -93,27 +94,27 @@ var way = slices.Concat(root, clients, allowed["contents"], []string{
 // services lists the packages that talk to a cloud, or play one, in the same way. They have
 // the network, and no more than the others otherwise.
 var services = map[string][]string{
-	"internal/rest":     {},
-	"ibm/crn":           {},
+	"internal/rest":     {"internal/advice"},
+	"ibm/crn":           {"internal/advice"},
 	"ibm/deploy":        way,
 	"ibm/account":       append([]string{"ibm/audit", "ibm/cos", "ibm/crn", "ibm/iam", "internal/rest", "internal/pbkdf2", "wrap", "wrap/keyprotect"}, clients...),
-	"ibm/iam":           {"internal/rest"},
+	"ibm/iam":           {"internal/advice", "internal/rest"},
 	"ibm/sandbox/event": {},
 	"ibm/sandbox/fault": {},
-	"ibm/sandbox/kms":   {"ibm/crn", "ibm/sandbox/event", "ibm/sandbox/fault", "github.com/google/uuid"},
-	"wrap/keyprotect":   {"wrap", "internal/pbkdf2", "ibm/crn", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
+	"ibm/sandbox/kms":   {"internal/advice", "ibm/crn", "ibm/sandbox/event", "ibm/sandbox/fault", "github.com/google/uuid"},
+	"wrap/keyprotect":   {"internal/advice", "wrap", "internal/pbkdf2", "ibm/crn", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
 	"internal/sigv4":    {}, // names of net/http only
-	"ibm/cos":           {"internal/rest", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix"},
+	"ibm/cos":           {"internal/advice", "internal/rest", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix"},
 	"ibm/sandbox/s3":    {"internal/sigv4"},
-	"ibm/audit":         {"internal/rest", "github.com/google/uuid"},
-	"ibm/softlayer":     {"internal/rest", "github.com/softlayer/*", "golang.org/x/text/*"},
-	"ibm/vpc":           {"internal/rest", "github.com/google/uuid"},
+	"ibm/audit":         {"internal/advice", "internal/rest", "github.com/google/uuid"},
+	"ibm/softlayer":     {"internal/advice", "internal/rest", "github.com/softlayer/*", "golang.org/x/text/*"},
+	"ibm/vpc":           {"internal/advice", "internal/rest", "github.com/google/uuid"},
 
 	"internal/rest/resttest":         {},
 	"ibm/sandbox/internal/guestdisk": {},
-	"ibm/sandbox/softlayer":          append([]string{"ibm/audit", "internal/rest", "ibm/sandbox/internal/guestdisk"}, inner...),
-	"ibm/sandbox/vpc":                append([]string{"ibm/audit", "internal/rest", "ibm/sandbox/internal/guestdisk"}, inner...),
-	"ibm/sandbox": append([]string{"ibm/audit", "internal/rest", "ibm/crn", "ibm/sandbox/internal/guestdisk", "ibm/sandbox/event", "ibm/sandbox/fault", "ibm/sandbox/kms",
+	"ibm/sandbox/softlayer":          append([]string{"internal/advice", "ibm/audit", "internal/rest", "ibm/sandbox/internal/guestdisk"}, inner...),
+	"ibm/sandbox/vpc":                append([]string{"internal/advice", "ibm/audit", "internal/rest", "ibm/sandbox/internal/guestdisk"}, inner...),
+	"ibm/sandbox": append([]string{"internal/advice", "ibm/audit", "internal/rest", "ibm/crn", "ibm/sandbox/internal/guestdisk", "ibm/sandbox/event", "ibm/sandbox/fault", "ibm/sandbox/kms",
 		"ibm/sandbox/s3", "ibm/sandbox/softlayer", "ibm/sandbox/vpc", "internal/sigv4"}, inner...),
 }
 

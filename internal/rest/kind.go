@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/url"
+
+	"github.com/luksimg/luksimg/internal/advice"
 )
 
 // Refused reports whether an error is a service's no: for the credentials, for what they may
@@ -26,24 +28,11 @@ func Temporary(err error) bool {
 
 // Hint returns what an error says about what to do, "" if it says nothing.
 func Hint(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
+	return advice.Of(err)
 }
-
-// An advised is an error with a word on what to do.
-type advised struct {
-	error
-	hint string
-}
-
-func (e *advised) Unwrap() error { return e.error }
-func (e *advised) Hint() string  { return e.hint }
 
 // WithHint returns err with a word on what to do about it, which its method Hint returns.
-func WithHint(err error, hint string) error { return &advised{err, hint} }
+func WithHint(err error, hint string) error { return advice.With(err, hint) }
 
 // A passing is an error that the same call may not have later.
 type passing struct{ text string }

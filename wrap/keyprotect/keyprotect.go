@@ -18,6 +18,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/crn"
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 // Options are the settings of a [Client]. CRN and Tokens must be set.
@@ -106,6 +107,11 @@ func New(o Options) (*Client, error) {
 	service.HttpClient.Timeout = 0 // each attempt has its own
 	client.api = service
 	return client, nil
+}
+
+// RootKey returns the client as the root key of its CRN.
+func (c *Client) RootKey() *wrap.RootKey {
+	return &wrap.RootKey{Wrapper: c, Unwrapper: c, CRN: c.crn.String()}
 }
 
 // Endpoint returns the address of the service that a CRN names. Hyper Protect Crypto

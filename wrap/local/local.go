@@ -21,6 +21,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/pbkdf2"
 	"github.com/luksimg/luksimg/wrap"
@@ -42,7 +43,7 @@ var (
 
 	// ErrFile is a file that cannot be a root key: wrong length, no regular file, or
 	// readable by others.
-	ErrFile = errors.New("not a root key file")
+	ErrFile = advice.New("not a root key file", "luksimg keygen --kms local:FILE makes a root key")
 )
 
 // A Key is a root key. It is a [wrap.Wrapper] and a [wrap.Unwrapper], safe for concurrent
@@ -113,12 +114,40 @@ func Create(name string) (*Key, error) {
 	return New(key)
 }
 
+// Prefix is that of the name of a root key in a file, and of the kms of an envelope.
+const Prefix = "local:"
+
+// FileOf returns the name of the file in local:FILE.
+func FileOf(kms string) (string, error) {
+	name, ok := strings.CutPrefix(kms, Prefix)
+	if !ok || name == "" {
+		return "", advice.With(fmt.Errorf("--kms %s: want local:FILE", kms), "a root key in Key Protect is named by --root-key-crn")
+	}
+	return name, nil
+}
+
+// RootKey opens the root key in the file that local:FILE names.
+func RootKey(kms string) (*wrap.RootKey, error) {
+	name, err := FileOf(kms)
+	if err != nil {
+		return nil, err
+	}
+	k, err := Open(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, advice.With(err, "luksimg keygen --kms "+kms+" makes one")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &wrap.RootKey{Wrapper: k, Unwrapper: k, KMS: k.String()}, nil
+}
+
 // ID names the key without telling anything of it: 16 hexadecimal digits. With "local:"
 // in front it is the kms of an envelope.
 func (k *Key) ID() string { return hex.EncodeToString(k.check[:]) }
 
 // String returns the ID.
-func (k *Key) String() string { return "local:" + k.ID() }
+func (k *Key) String() string { return Prefix + k.ID() }
 
 // GoString returns the ID.
 func (k *Key) GoString() string { return k.String() }

@@ -186,3 +186,23 @@ func TestOpenRefuses(t *testing.T) {
 		t.Errorf("16 bytes: %v", err)
 	}
 }
+
+func TestRootKey(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "root.key")
+	if _, err := local.RootKey("local:" + name); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	made, err := local.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := local.RootKey("local:" + name)
+	if err != nil || k.KMS != made.String() || k.CRN != "" || k.String() != made.String() {
+		t.Errorf("%+v, %v", k, err)
+	}
+	for _, kms := range []string{"", name, "local:", "crn:v1"} {
+		if _, err := local.RootKey(kms); err == nil || !strings.Contains(err.Error(), "want local:FILE") {
+			t.Errorf("%q: %v", kms, err)
+		}
+	}
+}

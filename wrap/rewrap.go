@@ -1,0 +1,73 @@
+package wrap
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/luksimg/luksimg/internal/advice"
+)
+
+// A RootKey is a root key with the name that envelopes have for it.
+type RootKey struct {
+	Wrapper
+	Unwrapper
+
+	CRN string // the root key of a cloud, or
+	KMS string // that of another keeper, as in [Envelope]
+}
+
+// String returns the name.
+func (k *RootKey) String() string { return k.CRN + k.KMS }
+
+// Opens returns an error for an envelope that is of another root key.
+func (k *RootKey) Opens(e *Envelope) error {
+	if is := e.RootKeyCRN + e.KMS; is != k.String() {
+		return advice.With(fmt.Errorf("the envelope is of the root key %s, not of %s", is, k), "name the root key that wrapped it")
+	}
+	return nil
+}
+
+// A renewer is a root key with versions.
+type renewer interface {
+	Rewrap(ctx context.Context, wdek string) (string, error)
+}
+
+// Renew returns an envelope whose key, which [Open] got out of e, is wrapped by the newest
+// version of its root key. One of version 1 is bound to its image by that.
+func Renew(ctx context.Context, e *Envelope, key *Opened, root *RootKey) (*Envelope, error) {
+	renewed := *e
+	if r, ok := root.Wrapper.(renewer); ok {
+		var err error
+		if renewed.WDEK, err = r.Rewrap(ctx, e.WDEK); err != nil {
+			return nil, err
+		}
+	} else if e.Bound() {
+		return nil, advice.New("a root key in a file has no versions", "name another root key with --new-kms or --new-root-key-crn")
+	}
+	if err := renewed.Bind(key.Disk); err != nil {
+		return nil, err
+	}
+	again, err := Open(ctx, root, &renewed)
+	if err != nil {
+		return nil, unchanged(err)
+	}
+	again.Clear()
+	return &renewed, nil
+}
+
+// Rewrap returns an envelope whose key, which [Open] got out of e, is wrapped by another root
+// key. checked is as in [Seal]: keep the old root key until somebody has unwrapped the result.
+func Rewrap(ctx context.Context, e *Envelope, key *Opened, to *RootKey) (moved *Envelope, checked bool, err error) {
+	by, checked, err := Seal(ctx, to, key.Disk, SealOptions{Convention: e.Convention, RootKeyCRN: to.CRN, KMS: to.KMS, Unwrapper: to})
+	if err != nil {
+		return nil, false, unchanged(err)
+	}
+	m := *e
+	m.WDEK, m.RootKeyCRN, m.KMS = by.WDEK, to.CRN, to.KMS
+	if err := m.Bind(key.Disk); err != nil {
+		return nil, false, err
+	}
+	return &m, checked, nil
+}
+
+func unchanged(err error) error { return fmt.Errorf("the envelope was left as it was: %w", err) }
