@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
 func TestDetect(t *testing.T) {
@@ -71,7 +72,7 @@ func TestForeignError(t *testing.T) {
 
 // TestAmbiguous puts the signatures of two formats into one file.
 func TestAmbiguous(t *testing.T) {
-	footer := string(golden(t, "vhd/testdata/fixed-64k.vhd.gz"))
+	footer := string(golden.Read("testdata/vhd/fixed-64k.vhd.gz"))
 	footer = footer[len(footer)-512:]
 	const size = 64 << 10
 	marks := map[string]struct {
@@ -142,7 +143,7 @@ func TestAmbiguous(t *testing.T) {
 // TestDamagedVHD changes a byte of every footer: it is a VHD all the same.
 func TestDamagedVHD(t *testing.T) {
 	for _, name := range []string{"fixed-64k", "dynamic-5m"} {
-		b := golden(t, "vhd/testdata/"+name+".vhd.gz")
+		b := golden.Read("testdata/vhd/" + name + ".vhd.gz")
 		for at := bytes.Index(b, []byte("conectix")); at < len(b) && at >= 0; {
 			b[at+68]++
 			next := bytes.Index(b[at+1:], []byte("conectix"))

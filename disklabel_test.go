@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
 func TestLabelOf(t *testing.T) {
@@ -80,7 +81,7 @@ func TestLabelSectorSize(t *testing.T) {
 // TestVHDXSectors has an MBR on a VHDX of both sizes of sectors.
 func TestVHDXSectors(t *testing.T) {
 	for _, size := range []int{512, 4096} {
-		b := golden(t, "vhdx/testdata/fixed.vhdx.gz")
+		b := golden.Read("testdata/vhdx/fixed.vhdx.gz")
 		// The disk has 0x33 in its second sector.
 		first := bytes.Index(b, bytes.Repeat([]byte{0x33}, 512)) - 512
 		copy(b[first+446:], "\x00\x00\x00\x00\x83\x00\x00\x00\x01\x00\x00\x00\x01")

@@ -2,7 +2,6 @@ package luksimg_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"io"
 	"iter"
 	mathrand "math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -385,25 +384,6 @@ func TestProfileConflicts(t *testing.T) {
 	}
 }
 
-// golden returns an image of another tool.
-func golden(t *testing.T, name string) []byte {
-	t.Helper()
-	f, err := os.Open(filepath.FromSlash(name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 func TestOpenImage(t *testing.T) {
 	enc := encrypted(t)
 	for _, o := range []luksimg.ImageOptions{{}, {Format: luksimg.LUKS2}} {
@@ -432,7 +412,7 @@ func encrypted(t *testing.T) []byte {
 
 // TestImageExtents looks for the holes of the container in the image.
 func TestImageExtents(t *testing.T) {
-	raw := golden(t, "qcow/testdata/snap.qcow2.gz")
+	raw := golden.Read("testdata/qcow/snap.qcow2.gz")
 	img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(raw), int64(len(raw)), luksimg.ImageOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -473,12 +453,12 @@ func TestInspect(t *testing.T) {
 
 // TestVHD encrypts a VHD that qemu-img made; the result must be that of the raw disk.
 func TestVHD(t *testing.T) {
-	files, err := filepath.Glob("vhd/testdata/*.vhd.gz")
+	files, err := filepath.Glob("testdata/vhd/*.vhd.gz")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no golden VHD:", err)
 	}
 	for _, name := range files {
-		b := golden(t, name)
+		b := golden.Read(name)
 		img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
 		if err != nil || img.Format != luksimg.VHD {
 			t.Fatalf("%s: %v, %v", name, img, err)

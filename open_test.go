@@ -11,6 +11,7 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/luksimg/luksimg/vhd"
 	"github.com/luksimg/luksimg/vmdk"
 )
@@ -158,7 +159,7 @@ func TestLoopOtherFormat(t *testing.T) {
 
 func TestVMDK(t *testing.T) {
 	ctx := context.Background()
-	split := golden(t, "vmdk/testdata/split.vmdk.gz")
+	split := golden.Read("testdata/vmdk/split.vmdk.gz")
 	f := &folder{files: map[string][]byte{"split": split}}
 	if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(split), int64(len(split)), luksimg.ImageOptions{}); !errors.As(err, new(*vmdk.RefusedError)) {
 		t.Errorf("without a resolver: %v", err)
@@ -166,7 +167,7 @@ func TestVMDK(t *testing.T) {
 	if _, err := f.open("split"); !errors.Is(err, errBroken) {
 		t.Errorf("an extent that is not there: %v", err)
 	}
-	f.files[f.asked[0].Names[0]] = golden(t, "vmdk/testdata/split-s001.vmdk.gz")
+	f.files[f.asked[0].Names[0]] = golden.Read("testdata/vmdk/split-s001.vmdk.gz")
 	img, err := f.open("split")
 	if err != nil {
 		t.Fatal(err)
@@ -174,12 +175,12 @@ func TestVMDK(t *testing.T) {
 	if img.Format != luksimg.VMDK || img.Size() == 0 {
 		t.Errorf("%s of %d bytes", img.Format, img.Size())
 	}
-	whole := golden(t, "vmdk/testdata/sparse.vmdk.gz")
+	whole := golden.Read("testdata/vmdk/sparse.vmdk.gz")
 	if c, err := luksimg.Check(ctx, bytes.NewReader(whole), int64(len(whole)), luksimg.ImageOptions{}); err != nil || c.Corruptions != 0 {
 		t.Errorf("check: %+v, %v", c, err)
 	}
-	for _, name := range []string{"vhdx/testdata/dynamic.vhdx.gz", "vmdk/testdata/stream.vmdk.gz"} {
-		b := golden(t, name)
+	for _, name := range []string{"testdata/vhdx/dynamic.vhdx.gz", "testdata/vmdk/stream.vmdk.gz"} {
+		b := golden.Read(name)
 		i, err := luksimg.Inspect(ctx, bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
 		if err != nil || i.VirtualSize == 0 || i.DataSize == 0 || i.VHDX == nil && i.VMDK == nil {
 			t.Errorf("%s: %+v, %v", name, i, err)

@@ -2,18 +2,16 @@ package contents_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"log"
-	"os"
 
 	"github.com/luksimg/luksimg/contents"
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
 func ExampleInspect() {
-	disk := bytes.NewReader(readGolden("testdata/gpt.img.gz")) // any image.Source will do
+	disk := bytes.NewReader(golden.Read("../testdata/contents/gpt.img.gz")) // any image.Source will do
 
 	info, err := contents.Inspect(context.Background(), disk)
 	if err != nil {
@@ -36,21 +34,4 @@ func ExampleInspect() {
 	// encrypted already: false
 	// system: rhel 9.4
 	// cloud-init: found (/usr/bin/cloud-init)
-}
-
-func readGolden(name string) []byte {
-	f, err := os.Open(name)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		log.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		log.Fatal(err)
-	}
-	return b
 }

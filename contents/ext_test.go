@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/contents/internal/ext4"
+	"github.com/luksimg/luksimg/internal/need"
 )
 
 // extTree has what is stored in different ways: links in the inode and out of it, files
@@ -59,7 +60,7 @@ func holes(t *testing.T, dir string, block int) sample {
 }
 
 func TestExtFromMke2fs(t *testing.T) {
-	needTools(t, "mke2fs", "e2fsck")
+	need.Program(t, "mke2fs", "e2fsck")
 	s := extTree()
 	dirs, trees, t2 := map[int]string{}, map[int]sample{}, t
 	for _, c := range []struct {
@@ -104,7 +105,7 @@ func TestExtFromMke2fs(t *testing.T) {
 				size = nil
 			}
 			args := append(size, "-q", "-F", "-N", "6000", "-L", "root", "-U", "6f1c7a5e-3b0e-4d53-8a54-0f5a2c1b9d00", "-d", dir)
-			run(t, "", "", "mke2fs", append(append(args, c.args...), path)...)
+			need.Run(t, "", "mke2fs", append(append(args, c.args...), path)...)
 			if c.index {
 				optimise(t, path)
 			}
@@ -133,7 +134,7 @@ func TestExtFromMke2fs(t *testing.T) {
 // optimise lets e2fsck make hash trees of directories. It says 1 if it changed anything.
 func optimise(t *testing.T, path string) {
 	t.Helper()
-	run(t, "", "", "sh", "-c", `PATH=$PATH:/usr/sbin:/sbin; e2fsck -fyD "$1"; test $? -le 1`, "sh", path)
+	need.Run(t, "", "sh", "-c", `PATH=$PATH:/usr/sbin:/sbin; e2fsck -fyD "$1"; test $? -le 1`, "sh", path)
 }
 
 // checkSystem checks what is in [systemTree].

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
 // A tracer notes where a source is read.
@@ -46,7 +48,7 @@ func FuzzInspect(f *testing.F) {
 	}
 	var all []source
 	for i, name := range []string{"gpt", "mbr", "ext4", "xfs5"} {
-		tr := &tracer{counting: counting{b: golden(f, name)}}
+		tr := &tracer{counting: counting{b: golden.Read("../testdata/contents/" + name + ".img.gz")}}
 		inspect(f, tr)
 		all = append(all, source{tr.b, tr.at})
 		f.Add(byte(2+i), []byte{0, 0, 1, 0xc2, 5, 0, 9, 0, 40, 1})

@@ -2,35 +2,16 @@ package contents
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/luksimg/luksimg/contents/internal/ext4"
 	"github.com/luksimg/luksimg/contents/internal/tree"
 	"github.com/luksimg/luksimg/contents/internal/xfs"
+	"github.com/luksimg/luksimg/internal/golden"
 )
-
-// golden returns an image of testdata; README.md there says what it has.
-func golden(t testing.TB, name string) []byte {
-	t.Helper()
-	z, err := os.ReadFile("testdata/" + name + ".img.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := gzip.NewReader(bytes.NewReader(z))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // goldenTree is what make.sh puts into all of them.
 func goldenTree() sample {
@@ -55,7 +36,7 @@ func TestGoldenTrees(t *testing.T) {
 	for _, name := range []string{"ext2", "ext4", "comb", "xfs5", "xfs4"} {
 		t.Run(name, func(t *testing.T) {
 			s := goldenTree()
-			r := generous(bytes.NewReader(golden(t, name)))
+			r := generous(bytes.NewReader(golden.Read("../testdata/contents/" + name + ".img.gz")))
 			var root tree.Node
 			if strings.HasPrefix(name, "xfs") {
 				s.numbered("/var/scattered", 400, 230).numbered("/var/leaf", 70, 40).numbered("/var/block", 10, 40)
@@ -120,7 +101,7 @@ func TestGoldenDisks(t *testing.T) {
 		{"xfs4", NoTable, 0, "", nil, &Filesystem{"xfs", "root", goldenID + "0"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			src := &counting{b: golden(t, c.name)}
+			src := &counting{b: golden.Read("../testdata/contents/" + c.name + ".img.gz")}
 			info := inspect(t, src)
 			checkSystem(t, info)
 			if info.PartitionTable != c.table || info.RootPartition != c.root || info.DiskID != c.id || len(info.Warnings) > 0 || info.Encrypted {

@@ -9,6 +9,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/golden"
+	"github.com/luksimg/luksimg/internal/need"
 )
 
 // rename changes names in the directories of an image, to others of the same length.
@@ -21,7 +24,7 @@ func rename(b []byte, names ...string) []byte {
 }
 
 func TestSystem(t *testing.T) {
-	ext2, gpt := golden(t, "ext2"), golden(t, "gpt")
+	ext2, gpt := golden.Read("../testdata/contents/ext2.img.gz"), golden.Read("../testdata/contents/gpt.img.gz")
 	const rootAt = 3 << 20
 	for _, c := range []struct {
 		name   string
@@ -78,7 +81,7 @@ func changedAt(b []byte, at int, values ...byte) []byte {
 
 // cloud-init is found also by its configuration, and told to be disabled.
 func TestCloudInitFromMke2fs(t *testing.T) {
-	needTools(t, "mke2fs")
+	need.Program(t, "mke2fs")
 	for _, c := range []struct {
 		name   string
 		s      sample
@@ -91,7 +94,7 @@ func TestCloudInitFromMke2fs(t *testing.T) {
 		dir := t.TempDir()
 		c.s.write(t, dir)
 		path := blank(t, 4<<20)
-		run(t, "", "", "mke2fs", "-q", "-F", "-t", "ext4", "-d", dir, path)
+		need.Run(t, "", "mke2fs", "-q", "-F", "-t", "ext4", "-d", dir, path)
 		info := inspect(t, openImage(t, path))
 		if info.CloudInit != Found || info.CloudInitReason != c.reason || !strings.Contains(fmt.Sprint(info.Warnings), c.text) {
 			t.Errorf("%s: %+v", c.name, info)
@@ -130,7 +133,7 @@ func TestFstab(t *testing.T) {
 
 // The names in JSON are API.
 func TestJSON(t *testing.T) {
-	info := bound(t, &counting{b: golden(t, "gpt")})
+	info := bound(t, &counting{b: golden.Read("../testdata/contents/gpt.img.gz")})
 	info.Warnings = []string{"w"}
 	info.Filesystem = &Filesystem{Type: "iso9660"}
 	b, err := json.Marshal(info)
@@ -164,7 +167,7 @@ func (f *failing) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func TestFailures(t *testing.T) {
-	b := golden(t, "gpt")
+	b := golden.Read("../testdata/contents/gpt.img.gz")
 	whole := &counting{b: b}
 	bound(t, whole)
 	boom := errors.New("boom")
@@ -191,7 +194,7 @@ func TestFailures(t *testing.T) {
 
 // An image in the terabytes is read no more than a small one.
 func TestLarge(t *testing.T) {
-	src := &counting{b: golden(t, "ext2"), size: 1 << 50}
+	src := &counting{b: golden.Read("../testdata/contents/ext2.img.gz"), size: 1 << 50}
 	checkSystem(t, bound(t, src))
 	if src.bytes > 1<<20 {
 		t.Errorf("%d bytes were read", src.bytes)

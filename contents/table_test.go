@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
 // starts lists the numbers, starts and sizes of partitions, in sectors.
@@ -188,7 +190,7 @@ func TestManyPartitions(t *testing.T) {
 	// 1000 entries that are the whole disk, which is ext2: each is looked into.
 	g := gptDisk(512, 8192)
 	// Without what makes it a root.
-	ext2 := bytes.ReplaceAll(golden(t, "ext2"), []byte("os-release"), []byte("xx-release"))
+	ext2 := bytes.ReplaceAll(golden.Read("../testdata/contents/ext2.img.gz"), []byte("os-release"), []byte("xx-release"))
 	copy(g.b[1<<20:], bytes.ReplaceAll(ext2, []byte("fstab"), []byte("xxtab")))
 	h := g.header(1)
 	le.PutUint32(h[80:], 1000)

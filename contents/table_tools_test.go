@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/need"
 )
 
 // sfdiskTable is what sfdisk says of a disk.
@@ -31,7 +33,7 @@ type sfdiskTable struct {
 
 func sfdisk(t *testing.T, path string) sfdiskTable {
 	t.Helper()
-	tool, err := lookPath("sfdisk")
+	tool, err := need.Path("sfdisk")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,7 @@ func sfdisk(t *testing.T, path string) sfdiskTable {
 }
 
 func TestTablesOfSfdisk(t *testing.T) {
-	needTools(t, "sfdisk")
+	need.Program(t, "sfdisk")
 	for _, c := range []struct{ name, script, types string }{
 		{"MBR", "label: dos\nsize=2M, type=ef, bootable\nsize=4M, type=82\ntype=83\n", "efi linux-swap linux"},
 		{"MBR with logical partitions", "label: dos\nlabel-id: 0x1234abcd\nsize=2M, type=c\nsize=100M, type=5\nsize=1M, type=8e\n" + strings.Repeat("size=3M, type=83\n", 12), "fat32 extended linux-lvm linux linux linux linux linux linux linux linux linux linux linux linux"},
@@ -57,7 +59,7 @@ func TestTablesOfSfdisk(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := blank(t, 200<<20)
-			run(t, "", c.script, "sfdisk", "-q", path)
+			need.Input(t, "", c.script, "sfdisk", "-q", path)
 			want := sfdisk(t, path).Table
 			info := inspect(t, openImage(t, path))
 			want.SectorSize = 512 // which old versions do not tell
@@ -113,9 +115,9 @@ func TestFilesystemsOfTools(t *testing.T) {
 		{"cryptsetup", 20 << 20, []string{"-q", "luksFormat", "--type", "luks2", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--uuid", id, "--label", "secret disk", "--key-file", "-"}, Filesystem{"luks2", "secret disk", id}},
 	} {
 		t.Run(c.tool+" "+c.want.Type, func(t *testing.T) {
-			needTools(t, c.tool)
+			need.Program(t, c.tool)
 			path := blank(t, c.size)
-			run(t, "", "passphrase", c.tool, append(c.args, path)...)
+			need.Input(t, "", "passphrase", c.tool, append(c.args, path)...)
 			info := inspect(t, openImage(t, path))
 			if info.Filesystem == nil || *info.Filesystem != c.want || info.PartitionTable != NoTable {
 				t.Errorf("table %s, filesystem %+v, want %+v", info.PartitionTable, info.Filesystem, c.want)
@@ -132,10 +134,10 @@ func TestFilesystemsOfTools(t *testing.T) {
 
 // A disk as an installer makes it: the root is an XFS in the last of four partitions.
 func TestDisk(t *testing.T) {
-	needTools(t, "sfdisk", "mkfs.xfs", "mke2fs", "mkfs.vfat", "mkswap")
+	need.Program(t, "sfdisk", "mkfs.xfs", "mke2fs", "mkfs.vfat", "mkswap")
 	dir := t.TempDir()
 	path := blank(t, 512<<20)
-	run(t, "", "label: gpt\nsize=10M, type=U\nsize=20M, type=L\nsize=10M, type=S\ntype=L\n", "sfdisk", "-q", path)
+	need.Input(t, "", "label: gpt\nsize=10M, type=U\nsize=20M, type=L\nsize=10M, type=S\ntype=L\n", "sfdisk", "-q", path)
 	disk, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +153,7 @@ func TestDisk(t *testing.T) {
 	for i, c := range [][]string{{"mkfs.vfat"}, {"mke2fs", "-q", "-F", "-t", "ext4", "-L", "boot"}, {"mkswap", "-L", "SWAP-xvdb1"}, {"mkfs.xfs", "-q", "-L", "root", "-p", dir + "/proto"}} {
 		p := table.Partitions[i]
 		part := blank(t, p.Size)
-		run(t, "", "", c[0], append(c[1:], part)...)
+		need.Run(t, "", c[0], append(c[1:], part)...)
 		copyInto(t, disk, part, p.Start)
 	}
 	info := inspect(t, openImage(t, path))

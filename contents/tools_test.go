@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,52 +17,6 @@ import (
 	"github.com/luksimg/luksimg/contents/internal/tree"
 	"github.com/luksimg/luksimg/image"
 )
-
-// What follows reads what the real programs write. It is skipped where they are not
-// installed, but for tests of every change, which CI=true tells.
-
-func needTools(t testing.TB, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := lookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-	}
-}
-
-// lookPath finds programs also where only root looks for them.
-func lookPath(tool string) (string, error) {
-	path, err := exec.LookPath(tool)
-	for _, dir := range []string{"/usr/sbin", "/sbin"} {
-		if err == nil {
-			break
-		}
-		var err2 error
-		if path, err2 = exec.LookPath(filepath.Join(dir, tool)); err2 == nil {
-			err = nil
-		}
-	}
-	return path, err
-}
-
-// run runs a program in a folder, with an input.
-func run(t testing.TB, dir, stdin, name string, args ...string) {
-	t.Helper()
-	path, err := lookPath(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Dir = dir
-	cmd.Stdin = strings.NewReader(stdin)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-}
 
 // blank makes a file of zeros.
 func blank(t testing.TB, size int64) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/luksimg/luksimg/contents/internal/tree"
 	"github.com/luksimg/luksimg/contents/internal/xfs"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/need"
 )
 
 // prototype returns the text of mkfs(8) from which mkfs.xfs makes the tree: contents are
@@ -84,7 +85,7 @@ func xfsTree() sample {
 }
 
 func TestXFSFromMkfs(t *testing.T) {
-	needTools(t, "mkfs.xfs")
+	need.Program(t, "mkfs.xfs")
 	dir := t.TempDir()
 	s := xfsTree()
 	proto := filepath.Join(dir, "proto")
@@ -110,7 +111,7 @@ func TestXFSFromMkfs(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := blank(t, 320<<20)
-			run(t, "", "", "mkfs.xfs", append(append([]string{"-q", "-L", "root", "-p", proto}, c.args...), p)...)
+			need.Run(t, "", "mkfs.xfs", append(append([]string{"-q", "-L", "root", "-p", proto}, c.args...), p)...)
 			for _, path := range s.paths() {
 				if strings.HasPrefix(path, "/links/") {
 					mendLink(t, p, path, strings.TrimPrefix(s[path], "-> "))

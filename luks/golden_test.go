@@ -2,7 +2,6 @@ package luks_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,33 +9,13 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/luksimg/luksimg/luks"
 )
-
-// goldenImage returns an image that qemu-img or cryptsetup made; see testdata/make.sh.
-func goldenImage(t testing.TB, name string) []byte {
-	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name+".gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // goldenPlain is what the golden images hold.
 func goldenPlain() []byte {
@@ -68,7 +47,7 @@ func TestGolden(t *testing.T) {
 			slot: luks.SlotInfo{KDF: "argon2i", Iterations: 4, Memory: 64, Parallel: 1, AFHash: "sha256", Offset: 32768, Size: 131072}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			img := goldenImage(t, c.name)
+			img := golden.Read("testdata/" + c.name + ".gz")
 			h := open(t, img)
 			i := h.Info()
 			if i.Version != c.version || i.KeyBits != c.keyBits || i.SectorSize != c.sector || i.DataOffset != c.offset || i.Cipher != "aes-xts-plain64" ||

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -14,9 +15,8 @@ import (
 // it must be.
 func haveCryptsetup(t *testing.T) bool {
 	t.Helper()
-	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	_, err := exec.LookPath("cryptsetup")
-	if err != nil && os.Getenv("CI") == "true" {
+	_, err := need.Path("cryptsetup")
+	if err != nil && need.All() {
 		t.Fatal("cryptsetup is not installed (scripts/setup.sh does it)")
 	}
 	return err == nil
@@ -45,15 +45,17 @@ func cryptsetupRun(t *testing.T, img, passphrase []byte, args ...string) error {
 	if err := os.WriteFile(image, img, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return exec.Command("cryptsetup", append(args, image)...).Run()
+	program, err := need.Path("cryptsetup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exec.Command(program, append(args, image)...).Run()
 }
 
 // TestVerdicts compares what is refused here, case by case, with what the real cryptsetup
 // refuses. Where they differ the table says why.
 func TestVerdicts(t *testing.T) {
-	if !haveCryptsetup(t) {
-		t.Skip("cryptsetup is not installed (scripts/setup.sh does it)")
-	}
+	need.Program(t, "cryptsetup")
 	verdict := func(name string, img []byte, why string) {
 		if took := cryptsetup(t, img, passphrase); took != (why != "") {
 			t.Errorf("%s: cryptsetup takes it: %v; the table says: %q", name, took, why)

@@ -2,20 +2,19 @@ package qcow_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"os"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 )
 
 func ExampleOpen() {
-	file := readGolden("testdata/snap.qcow2.gz") // any io.ReaderAt will do, an *os.File too
+	file := golden.Read("../testdata/qcow/snap.qcow2.gz") // any io.ReaderAt will do, an *os.File too
 
 	disk, err := qcow.Open(context.Background(), bytes.NewReader(file), int64(len(file)), qcow.Options{})
 	if err != nil {
@@ -82,21 +81,4 @@ func ExampleCreate() {
 	// Output:
 	// 10485760 2490368 1 aes-xts-plain64
 	// plaintext
-}
-
-func readGolden(name string) []byte {
-	f, err := os.Open(name)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		log.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		log.Fatal(err)
-	}
-	return b
 }

@@ -2,14 +2,14 @@ package qcow
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"io"
-	"os"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// The files in testdata were written by qemu; README.md there has the commands.
+// The files in testdata/qcow were written by qemu; README.md there has the commands.
 func TestGolden(t *testing.T) {
 	type write struct {
 		off, n int
@@ -30,7 +30,7 @@ func TestGolden(t *testing.T) {
 		{"aes", "aes", Options{Key: []byte("secret")}, 64 << 10, []write{{8 << 10, 1024, 0x44}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := open(t, golden(t, c.file), c.opts)
+			d := open(t, golden.Read("../testdata/qcow/"+c.file+".qcow2.gz"), c.opts)
 			guest := make([]byte, c.size)
 			for _, w := range c.writes {
 				copy(guest[w.off:], bytes.Repeat([]byte{w.b}, w.n))
@@ -44,21 +44,4 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
-}
-
-func golden(t testing.TB, name string) []byte {
-	t.Helper()
-	z, err := os.ReadFile("testdata/" + name + ".qcow2.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := gzip.NewReader(bytes.NewReader(z))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

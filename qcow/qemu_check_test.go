@@ -12,19 +12,20 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/qcow"
 )
 
 // TestQEMUCheck damages images and compares what Check counts with what qemu-img
 // check does.
 func TestQEMUCheck(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
 	const size = 4 << 20
-	run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", "a", fmt.Sprint(size))
-	run(t, dir, "qemu-io", append(writes(size, 3, "w"), "-f", "qcow2", "a")...)
-	run(t, dir, "qemu-img", "snapshot", "-c", "s", "a")
-	run(t, dir, "qemu-io", append(writes(size, 4, "wz"), "-f", "qcow2", "a")...)
+	need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", "a", fmt.Sprint(size))
+	need.Run(t, dir, "qemu-io", append(writes(size, 3, "w"), "-f", "qcow2", "a")...)
+	need.Run(t, dir, "qemu-img", "snapshot", "-c", "s", "a")
+	need.Run(t, dir, "qemu-io", append(writes(size, 4, "wz"), "-f", "qcow2", "a")...)
 	good, err := os.ReadFile(filepath.Join(dir, "a"))
 	if err != nil {
 		t.Fatal(err)

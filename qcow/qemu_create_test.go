@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/luks"
 	_ "github.com/luksimg/luksimg/luks/ciphers"
 	"github.com/luksimg/luksimg/qcow"
@@ -55,15 +56,15 @@ func verifyQEMU(t testing.TB, dir string, encrypted bool) {
 		Leaks       int64
 		CheckErrors int64 `json:"check-errors"`
 	}
-	out := run(t, dir, "qemu-img", append(append([]string{"check", "--output=json"}, object...), "--image-opts", img)...)
+	out := need.Run(t, dir, "qemu-img", append(append([]string{"check", "--output=json"}, object...), "--image-opts", img)...)
 	if err := json.Unmarshal([]byte(out), &check); err != nil || check.Corruptions+check.Leaks+check.CheckErrors != 0 {
 		t.Errorf("qemu-img check: %+v, %v", check, err)
 	}
-	run(t, dir, "qemu-img", append(append([]string{"compare"}, object...), "--image-opts", "driver=raw,file.filename=src", img)...)
+	need.Run(t, dir, "qemu-img", append(append([]string{"compare"}, object...), "--image-opts", "driver=raw,file.filename=src", img)...)
 }
 
 func TestQEMUReadsCreated(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	n := 0
 	for bits := 9; bits <= 21; bits++ {
 		for _, how := range []string{"", "zlib", "zstd", "luks"} {
@@ -104,7 +105,7 @@ func TestQEMUReadsCreated(t *testing.T) {
 
 // Sizes of all kinds: what qemu-img compares with is whole sectors.
 func TestQEMUReadsCreatedSizes(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for _, size := range []int64{0, 1, 511, 512, 513, 65535, 65536, 65537, 1<<20 + 1, 33<<20 + 77} {
 		for _, how := range []string{"", "zlib", "luks"} {
 			t.Run(fmt.Sprintf("%d,%s", size, how), func(t *testing.T) {
@@ -143,7 +144,7 @@ func TestQEMUReadsCreatedSizes(t *testing.T) {
 // TestQEMUReadsCreatedLUKS has what qemu-img info says of the encryption of an image
 // that is made here with what it says of its own.
 func TestQEMUReadsCreatedLUKS(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for _, c := range []struct {
 		cipher, hash string
 		key          int
@@ -165,7 +166,7 @@ func TestQEMUReadsCreatedLUKS(t *testing.T) {
 			lo.Cipher, lo.Hash, lo.KeySize = c.cipher, c.hash, c.key
 			create(t, dir, bytes.NewReader(want), qcow.CreateOptions{Passphrase: []byte(createKey), LUKS: lo})
 			verifyQEMU(t, dir, true)
-			run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "--object", createSecret, "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10,"+c.qemu, "theirs", "3M")
+			need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "--object", createSecret, "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10,"+c.qemu, "theirs", "3M")
 			if ours, theirs := infoOf(t, dir, "a"), infoOf(t, dir, "theirs"); ours != theirs {
 				t.Errorf("qemu-img info of ours:\n%s\nof theirs:\n%s", ours, theirs)
 			}
@@ -174,7 +175,7 @@ func TestQEMUReadsCreatedLUKS(t *testing.T) {
 	t.Run("plain", func(t *testing.T) {
 		dir := t.TempDir()
 		create(t, dir, bytes.NewReader(make([]byte, 3<<20)), qcow.CreateOptions{})
-		run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "theirs", "3M")
+		need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "theirs", "3M")
 		if ours, theirs := infoOf(t, dir, "a"), infoOf(t, dir, "theirs"); ours != theirs {
 			t.Errorf("qemu-img info of ours:\n%s\nof theirs:\n%s", ours, theirs)
 		}
@@ -186,7 +187,7 @@ func TestQEMUReadsCreatedLUKS(t *testing.T) {
 func infoOf(t *testing.T, dir, name string) string {
 	t.Helper()
 	var v map[string]any
-	if err := json.Unmarshal([]byte(run(t, dir, "qemu-img", "info", "--output=json", name)), &v); err != nil {
+	if err := json.Unmarshal([]byte(need.Run(t, dir, "qemu-img", "info", "--output=json", name)), &v); err != nil {
 		t.Fatal(err)
 	}
 	delete(v, "filename")
@@ -208,13 +209,13 @@ func infoOf(t *testing.T, dir, name string) string {
 
 // TestQEMUWritesToCreated has qemu-io write into an image that is made here.
 func TestQEMUWritesToCreated(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
 	const size = 4<<20 + 512
 	want := source(t, dir, "src", size, 12)
 	create(t, dir, bytes.NewReader(want), qcow.CreateOptions{Passphrase: []byte(createKey), LUKS: cheap, ClusterSize: 4096})
 	args := append([]string{"--object", createSecret}, writes(size, 9, "wwzu")...)
-	run(t, dir, "qemu-io", append(args, "--image-opts", createImg)...)
+	need.Run(t, dir, "qemu-io", append(args, "--image-opts", createImg)...)
 	d, err := openFile(t, dir, "a", qcow.Options{Key: []byte(createKey)})
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +227,7 @@ func TestQEMUWritesToCreated(t *testing.T) {
 // TestQEMUReadsCreatedSparse makes an image of a disk of 100 GiB with a little data in
 // a file with holes.
 func TestQEMUReadsCreatedSparse(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for _, how := range []string{"", "zstd", "luks"} {
 		t.Run(how, func(t *testing.T) {
 			dir := t.TempDir()

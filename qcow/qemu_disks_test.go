@@ -8,11 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/qcow"
 )
 
 func TestQEMUWritten(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for bits := 9; bits <= 21; bits++ {
 		for i, opts := range []string{"compat=0.10", "compat=1.1", "compat=1.1,lazy_refcounts=on,refcount_bits=1",
 			"preallocation=metadata", "preallocation=falloc", "preallocation=full,refcount_bits=64", "extended_l2=on", "extended_l2=on,preallocation=metadata"} {
@@ -28,12 +29,12 @@ func TestQEMUWritten(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()
-				run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "-o", fmt.Sprintf("cluster_size=%d,%s", 1<<bits, opts), "a", fmt.Sprint(size))
+				need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "-o", fmt.Sprintf("cluster_size=%d,%s", 1<<bits, opts), "a", fmt.Sprint(size))
 				kinds := "wwzud"
 				if strings.Contains(opts, "0.10") {
 					kinds = "wwd"
 				}
-				run(t, dir, "qemu-io", append(writes(size, uint64(bits), kinds), "-f", "qcow2", "a")...)
+				need.Run(t, dir, "qemu-io", append(writes(size, uint64(bits), kinds), "-f", "qcow2", "a")...)
 				d, err := openFile(t, dir, "a", qcow.Options{})
 				if err != nil {
 					t.Fatal(err)
@@ -46,7 +47,7 @@ func TestQEMUWritten(t *testing.T) {
 }
 
 func TestQEMUCompressed(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for bits := 9; bits <= 21; bits++ {
 		for _, opts := range []string{"compat=0.10", "compression_type=zlib", "compression_type=zstd", "compression_type=zstd,extended_l2=on"} {
 			if strings.Contains(opts, "extended") && bits < 14 {
@@ -57,7 +58,7 @@ func TestQEMUCompressed(t *testing.T) {
 				dir := t.TempDir()
 				size := int64(5<<20 - 512*3)
 				want := source(t, dir, "src", size, uint64(bits))
-				run(t, dir, "qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", fmt.Sprintf("cluster_size=%d,%s", 1<<bits, opts), "src", "a")
+				need.Run(t, dir, "qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", fmt.Sprintf("cluster_size=%d,%s", 1<<bits, opts), "src", "a")
 				d, err := openFile(t, dir, "a", qcow.Options{})
 				if err != nil {
 					t.Fatal(err)
@@ -65,7 +66,7 @@ func TestQEMUCompressed(t *testing.T) {
 				compareDisk(t, d, want)
 				checkClean(t, d)
 				// Some of it written over.
-				run(t, dir, "qemu-io", append(writes(size, 5, "w"), "-f", "qcow2", "a")...)
+				need.Run(t, dir, "qemu-io", append(writes(size, 5, "w"), "-f", "qcow2", "a")...)
 				if d, err = openFile(t, dir, "a", qcow.Options{}); err != nil {
 					t.Fatal(err)
 				}
@@ -77,14 +78,14 @@ func TestQEMUCompressed(t *testing.T) {
 }
 
 func TestQEMUSizes(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for _, size := range []int64{0, 512, 1024, 65536 - 512, 65536, 65536 + 512, 1<<20 + 512, 32<<20 + 1536} {
 		for _, bits := range []int{9, 16, 21} {
 			t.Run(fmt.Sprintf("%d/%d", size, 1<<bits), func(t *testing.T) {
 				dir := t.TempDir()
-				run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "-o", fmt.Sprintf("cluster_size=%d", 1<<bits), "a", fmt.Sprint(size))
+				need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "-o", fmt.Sprintf("cluster_size=%d", 1<<bits), "a", fmt.Sprint(size))
 				if size > 0 {
-					run(t, dir, "qemu-io", "-f", "qcow2", "-c", fmt.Sprintf("write -P 9 %d 512", size-512), "a")
+					need.Run(t, dir, "qemu-io", "-f", "qcow2", "-c", fmt.Sprintf("write -P 9 %d 512", size-512), "a")
 				}
 				d, err := openFile(t, dir, "a", qcow.Options{})
 				if err != nil {
@@ -102,21 +103,21 @@ func TestQEMUSizes(t *testing.T) {
 }
 
 func TestQEMUSnapshots(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for _, opts := range []string{"compat=0.10", "compat=1.1", "extended_l2=on", "cluster_size=512", "cluster_size=2M"} {
 		t.Run(opts, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			const size = 4<<20 + 512
-			run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "-o", opts, "a", fmt.Sprint(size))
+			need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "-o", opts, "a", fmt.Sprint(size))
 			var states [][]byte
 			for i := range 4 {
-				run(t, dir, "qemu-io", append(writes(size, uint64(i), "w"), "-f", "qcow2", "a")...)
+				need.Run(t, dir, "qemu-io", append(writes(size, uint64(i), "w"), "-f", "qcow2", "a")...)
 				states = append(states, rawOf(t, dir, "-f", "qcow2", "a"))
-				run(t, dir, "qemu-img", "snapshot", "-c", fmt.Sprintf("state %d", i), "a")
+				need.Run(t, dir, "qemu-img", "snapshot", "-c", fmt.Sprintf("state %d", i), "a")
 			}
-			run(t, dir, "qemu-img", "snapshot", "-d", "state 1", "a")
-			run(t, dir, "qemu-io", append(writes(size, 77, "w"), "-f", "qcow2", "a")...)
+			need.Run(t, dir, "qemu-img", "snapshot", "-d", "state 1", "a")
+			need.Run(t, dir, "qemu-io", append(writes(size, 77, "w"), "-f", "qcow2", "a")...)
 			d, err := openFile(t, dir, "a", qcow.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -143,13 +144,13 @@ func TestQEMUSnapshots(t *testing.T) {
 // TestQEMUSnapshotSize has a snapshot of another size than the disk. qemu-img itself
 // reads it with the size of the disk, so the reference is made here.
 func TestQEMUSnapshotSize(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
-	run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "a", "1M")
-	run(t, dir, "qemu-io", "-f", "qcow2", "-c", "write -P 5 0 1M", "a")
-	run(t, dir, "qemu-img", "snapshot", "-c", "small", "a")
-	run(t, dir, "qemu-img", "resize", "-q", "a", "600M")
-	run(t, dir, "qemu-io", "-f", "qcow2", "-c", "write -P 6 599M 1M", "a")
+	need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "a", "1M")
+	need.Run(t, dir, "qemu-io", "-f", "qcow2", "-c", "write -P 5 0 1M", "a")
+	need.Run(t, dir, "qemu-img", "snapshot", "-c", "small", "a")
+	need.Run(t, dir, "qemu-img", "resize", "-q", "a", "600M")
+	need.Run(t, dir, "qemu-io", "-f", "qcow2", "-c", "write -P 6 599M 1M", "a")
 	d, err := openFile(t, dir, "a", qcow.Options{Snapshot: "small"})
 	if err != nil {
 		t.Fatal(err)

@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 )
 
 func TestQEMUBacking(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	type layer struct {
 		format, opts string
 		size         int64
@@ -32,7 +33,7 @@ func TestQEMUBacking(t *testing.T) {
 			dir := t.TempDir()
 			source(t, dir, "0", chain[0].size, uint64(i))
 			if chain[0].format == "qcow2" {
-				run(t, dir, "qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", "compat=1.1,"+chain[0].opts, "0", "1")
+				need.Run(t, dir, "qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", "compat=1.1,"+chain[0].opts, "0", "1")
 				os.Rename(filepath.Join(dir, "1"), filepath.Join(dir, "0"))
 			}
 			for j, l := range chain[1:] {
@@ -41,12 +42,12 @@ func TestQEMUBacking(t *testing.T) {
 				if l.opts != "" {
 					args = append(args, "-o", l.opts)
 				}
-				run(t, dir, "qemu-img", append(args, name, fmt.Sprint(l.size))...)
+				need.Run(t, dir, "qemu-img", append(args, name, fmt.Sprint(l.size))...)
 				kinds := "wwzu"
 				if strings.Contains(l.opts, "0.10") {
 					kinds = "w"
 				}
-				run(t, dir, "qemu-io", append(writes(l.size, uint64(j+i), kinds)[:12], "-f", "qcow2", name)...)
+				need.Run(t, dir, "qemu-io", append(writes(l.size, uint64(j+i), kinds)[:12], "-f", "qcow2", name)...)
 			}
 			last := fmt.Sprint(len(chain) - 1)
 			d, err := openFile(t, dir, last, qcow.Options{})
@@ -60,14 +61,14 @@ func TestQEMUBacking(t *testing.T) {
 }
 
 func TestQEMUDataFile(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for _, opts := range []string{"data_file_raw=on", "data_file_raw=off", "data_file_raw=on,cluster_size=4k", "data_file_raw=off,extended_l2=on"} {
 		t.Run(opts, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			const size = 3<<20 + 512
-			run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "-o", "data_file=data,"+opts, "a", fmt.Sprint(size))
-			run(t, dir, "qemu-io", append(writes(size, 8, "wwzu"), "-f", "qcow2", "a")...)
+			need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "-o", "data_file=data,"+opts, "a", fmt.Sprint(size))
+			need.Run(t, dir, "qemu-io", append(writes(size, 8, "wwzu"), "-f", "qcow2", "a")...)
 			d, err := openFile(t, dir, "a", qcow.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -87,7 +88,7 @@ func TestQEMUDataFile(t *testing.T) {
 }
 
 func TestQEMUEncrypted(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for _, opts := range []string{
 		"encrypt.format=aes", "encrypt.format=aes,cluster_size=512",
 		"encrypt.format=luks,encrypt.iter-time=10", "encrypt.format=luks,encrypt.iter-time=10,cluster_size=512",
@@ -99,10 +100,10 @@ func TestQEMUEncrypted(t *testing.T) {
 			dir := t.TempDir()
 			const size = 3<<20 + 512
 			const secret = "secret,id=s,data=correct horse"
-			run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "--object", secret, "-o", "encrypt.key-secret=s,"+opts, "a", fmt.Sprint(size))
+			need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "--object", secret, "-o", "encrypt.key-secret=s,"+opts, "a", fmt.Sprint(size))
 			img := "driver=qcow2,encrypt.key-secret=s,file.filename=a"
 			args := append([]string{"--object", secret}, writes(size, 9, "wwzu")...)
-			run(t, dir, "qemu-io", append(args, "--image-opts", img)...)
+			need.Run(t, dir, "qemu-io", append(args, "--image-opts", img)...)
 			want := rawOf(t, dir, "--object", secret, "--image-opts", img)
 			d, err := openFile(t, dir, "a", qcow.Options{Key: []byte("correct horse")})
 			if err != nil {

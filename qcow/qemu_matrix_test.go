@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/qcow"
 )
 
@@ -153,8 +154,8 @@ func makeBase(t *testing.T, dir string, b []base, depth int, seed uint64) []byte
 	name := fmt.Sprint(depth)
 	if len(b) > 1 {
 		guest := overlay(makeBase(t, dir, b[1:], depth+1, seed), b[0].size)
-		run(t, dir, "qemu-img", "create", "-q", "-f", b[0].format, "-o", b[0].opts, "-b", fmt.Sprint(depth+1), "-F", b[1].format, name, fmt.Sprint(b[0].size))
-		run(t, dir, "qemu-io", append(model(guest, "wwz", clusterOf(b[0].opts), seed+3), "-f", b[0].format, name)...)
+		need.Run(t, dir, "qemu-img", "create", "-q", "-f", b[0].format, "-o", b[0].opts, "-b", fmt.Sprint(depth+1), "-F", b[1].format, name, fmt.Sprint(b[0].size))
+		need.Run(t, dir, "qemu-io", append(model(guest, "wwz", clusterOf(b[0].opts), seed+3), "-f", b[0].format, name)...)
 		return guest
 	}
 	guest := source(t, dir, "raw", b[0].size, seed)
@@ -168,7 +169,7 @@ func makeBase(t *testing.T, dir string, b []base, depth int, seed uint64) []byte
 	if strings.Contains(b[0].opts, "compression") {
 		args = append(args[:1], append([]string{"-c"}, args[1:]...)...)
 	}
-	run(t, dir, "qemu-img", args...)
+	need.Run(t, dir, "qemu-img", args...)
 	return guest
 }
 
@@ -185,7 +186,7 @@ func (m made) build(t *testing.T, dir string, seed uint64) []byte {
 		create(t, dir, bytes.NewReader(guest), qcow.CreateOptions{ClusterSize: cluster, Passphrase: []byte(createKey), LUKS: cheap})
 	case m.from == "convert":
 		guest = source(t, dir, "src", m.size, seed)
-		run(t, dir, "qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", m.opts, "src", "a")
+		need.Run(t, dir, "qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", m.opts, "src", "a")
 	default:
 		args := []string{"create", "-q", "-f", "qcow2", "-o", m.opts}
 		if len(m.bases) > 0 {
@@ -196,14 +197,14 @@ func (m made) build(t *testing.T, dir string, seed uint64) []byte {
 		if strings.Contains(m.opts, "key-secret") {
 			args = append(args, "--object", createSecret)
 		}
-		run(t, dir, "qemu-img", append(args, "a", fmt.Sprint(m.size))...)
+		need.Run(t, dir, "qemu-img", append(args, "a", fmt.Sprint(m.size))...)
 	}
 	if m.encrypted() {
 		img, object = createImg, []string{"--object", createSecret}
 	}
 	if m.ops != "" {
 		args := append(object, model(guest, m.ops, cluster, seed+1)...)
-		run(t, dir, "qemu-io", append(args, "--image-opts", img)...)
+		need.Run(t, dir, "qemu-io", append(args, "--image-opts", img)...)
 	}
 	return guest
 }
@@ -213,7 +214,7 @@ func (m made) encrypted() bool { return m.from == "luks" || strings.Contains(m.o
 // TestQEMUMatrix reads each image of the matrix and compares the hash of what the guest
 // sees with what the commands must have made.
 func TestQEMUMatrix(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	all := madeMatrix()
 	if len(all) < 130 {
 		t.Errorf("%d images", len(all))

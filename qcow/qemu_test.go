@@ -7,50 +7,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
 )
-
-// What follows compares with the real qemu-img and qemu-io. It is skipped where they
-// are not installed, but for tests of every change, which CI=true tells.
-
-func needQEMU(t testing.TB) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("other programs judge without -short")
-	}
-	for _, tool := range []string{"qemu-img", "qemu-io"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-	}
-}
-
-// run runs a program in a folder. qemu-img gives up creating LUKS, now and then, if
-// the clock of the process did not move while it measured PBKDF2.
-func run(t testing.TB, dir, name string, args ...string) string {
-	t.Helper()
-	for try := 0; ; try++ {
-		cmd := exec.Command(name, args...)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		if err == nil {
-			return string(out)
-		}
-		if try == 10 || !bytes.Contains(out, []byte("Unable to get accurate CPU usage")) {
-			t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-		}
-	}
-}
 
 // resolver opens what an image in dir names, in that folder only.
 func resolver(t testing.TB, dir string, key []byte) func(qcow.Ref) (image.Source, error) {
@@ -200,7 +164,7 @@ func source(t testing.TB, dir, name string, size int64, seed uint64) []byte {
 
 func rawOf(t testing.TB, dir string, args ...string) []byte {
 	t.Helper()
-	run(t, dir, "qemu-img", append(append([]string{"convert", "-O", "raw"}, args...), "out.raw")...)
+	need.Run(t, dir, "qemu-img", append(append([]string{"convert", "-O", "raw"}, args...), "out.raw")...)
 	b, err := os.ReadFile(filepath.Join(dir, "out.raw"))
 	if err != nil {
 		t.Fatal(err)

@@ -2,28 +2,15 @@ package vdi
 
 import (
 	"bytes"
-	"compress/gzip"
 	"io"
-	"os"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// TestGolden reads what qemu wrote; testdata/README.md has the commands.
+// TestGolden reads what qemu wrote; testdata/vdi/README.md has the commands.
 func TestGolden(t *testing.T) {
-	f, err := os.Open("testdata/dynamic.vdi.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := open(file)
+	d, err := open(golden.Read("../testdata/vdi/dynamic.vdi.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}

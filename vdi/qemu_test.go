@@ -5,42 +5,22 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/imagetest"
+	"github.com/luksimg/luksimg/internal/need"
 )
-
-// qemu runs one of QEMU's programs in dir. The test is skipped where QEMU is not installed, but
-// for tests of every change, which CI=true tells.
-func qemu(t *testing.T, dir, name string, args ...string) {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
-	}
-}
 
 // TestQEMU reads what QEMU writes, and compares with what QEMU reads of it.
 func TestQEMU(t *testing.T) {
-	if testing.Short() {
-		t.Skip("other programs judge without -short")
-	}
+	need.Judge(t, "qemu-img", "qemu-io")
 	for _, static := range []string{"off", "on"} {
 		for _, size := range []int64{0, 512, mib, 3*mib + 512, 9 * mib} {
 			t.Run(fmt.Sprintf("static=%s %d", static, size), func(t *testing.T) {
 				dir := t.TempDir()
-				qemu(t, dir, "qemu-img", "create", "-q", "-f", "vdi", "-o", "static="+static, "disk", fmt.Sprint(size))
+				need.Run(t, dir, "qemu-img", "create", "-q", "-f", "vdi", "-o", "static="+static, "disk", fmt.Sprint(size))
 				rnd := rand.New(rand.NewPCG(uint64(size), 5))
 				args := []string{"-f", "vdi"}
 				for range 5 {
@@ -49,8 +29,8 @@ func TestQEMU(t *testing.T) {
 						args = append(args, "-c", fmt.Sprintf("write -q -P %d %d %d", 1+rnd.IntN(255), off, 512+rnd.Int64N(min(size-off, 300_000)-511)&^511))
 					}
 				}
-				qemu(t, dir, "qemu-io", append(args, "disk")...)
-				qemu(t, dir, "qemu-img", "convert", "-f", "vdi", "-O", "raw", "disk", "raw")
+				need.Run(t, dir, "qemu-io", append(args, "disk")...)
+				need.Run(t, dir, "qemu-img", "convert", "-f", "vdi", "-O", "raw", "disk", "raw")
 				want, err := os.ReadFile(filepath.Join(dir, "raw"))
 				if err != nil {
 					t.Fatal(err)

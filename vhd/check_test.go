@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
 func check(t *testing.T, file []byte) *CheckResult {
@@ -47,7 +48,7 @@ func TestCheckFindsNothing(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	for _, name := range []string{"dynamic-5m", "dynamic-chs", "fixed-64k"} {
-		if c := check(t, golden(t, name)); c.Corruptions != 0 || c.Leaks != 0 {
+		if c := check(t, golden.Read("../testdata/vhd/"+name+".vhd.gz")); c.Corruptions != 0 || c.Leaks != 0 {
 			t.Errorf("%s of qemu: %+v", name, c)
 		}
 	}

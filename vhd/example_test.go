@@ -2,22 +2,21 @@ package vhd_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"path/filepath"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/luksimg/luksimg/vhd"
 )
 
 func ExampleOpen() {
-	file := readGolden("testdata/dynamic-5m.vhd.gz") // any io.ReaderAt will do, an *os.File too
+	file := golden.Read("../testdata/vhd/dynamic-5m.vhd.gz") // any io.ReaderAt will do, an *os.File too
 
 	disk, err := vhd.Open(bytes.NewReader(file), int64(len(file)), vhd.Options{})
 	if err != nil {
@@ -86,7 +85,7 @@ func ExampleCreate() {
 }
 
 func ExampleCheck() {
-	file := readGolden("testdata/dynamic-5m.vhd.gz")
+	file := golden.Read("../testdata/vhd/dynamic-5m.vhd.gz")
 	file[100]++ // in the footer copy
 
 	found, err := vhd.Check(context.Background(), bytes.NewReader(file), int64(len(file)))
@@ -100,21 +99,4 @@ func ExampleCheck() {
 	// Output:
 	// 1 wrong, 0 bytes leaked, 2 blocks
 	// ERROR the footer copy at the start of the file is damaged; the footer at its end was used
-}
-
-func readGolden(name string) []byte {
-	f, err := os.Open(name)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		log.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		log.Fatal(err)
-	}
-	return b
 }

@@ -2,13 +2,13 @@ package vhd
 
 import (
 	"bytes"
-	"compress/gzip"
 	"io"
-	"os"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// The files in testdata were written by qemu; README.md there has the commands.
+// The files in testdata/vhd were written by qemu; README.md there has the commands.
 func TestGolden(t *testing.T) {
 	type write struct {
 		off, n int
@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 		{"fixed-64k", 64 << 10, "fixed", 0, 0, []write{{512, 512, 0x33}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			file := golden(t, c.name)
+			file := golden.Read("../testdata/vhd/" + c.name + ".vhd.gz")
 			d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 			i := d.Info()
 			if d.Size() != c.size || i.Type != c.kind || i.AllocatedBlocks != c.blocks || len(i.Warnings) != c.warnings {
@@ -44,21 +44,4 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
-}
-
-func golden(t testing.TB, name string) []byte {
-	t.Helper()
-	z, err := os.ReadFile("testdata/" + name + ".vhd.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := gzip.NewReader(bytes.NewReader(z))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

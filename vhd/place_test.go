@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/need"
 )
 
 // tableLast moves the block allocation table, and the batmap that follows it, from in
@@ -81,7 +82,7 @@ func TestTableBehindBlocksOverlaps(t *testing.T) {
 
 // qemu-img and libvhdi read a disk of qemu-img's with its table last as we do.
 func TestOthersReadTableBehindBlocks(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img")
 	dir := t.TempDir()
 	name, moved := filepath.Join(dir, "disk.vhd"), filepath.Join(dir, "moved.vhd")
 	raw := filepath.Join(dir, "disk.raw")
@@ -90,7 +91,7 @@ func TestOthersReadTableBehindBlocks(t *testing.T) {
 	if err := os.WriteFile(raw, guest, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	qemuImg(t, "convert", "-f", "raw", "-O", "vpc", "-o", "force_size=on", raw, name)
+	need.Run(t, "", "qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", "force_size=on", raw, name)
 	file, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -99,21 +100,15 @@ func TestOthersReadTableBehindBlocks(t *testing.T) {
 	if err := os.WriteFile(moved, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	qemuImg(t, "compare", "-f", "vpc", "-F", "raw", moved, raw)
+	need.Run(t, "", "qemu-img", "compare", "-f", "vpc", "-F", "raw", moved, raw)
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 	got := make([]byte, len(guest))
 	if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, guest) {
 		t.Errorf("other bytes; %v", err)
 	}
-	if _, err := exec.LookPath("vhdiinfo"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	out, err := exec.Command("vhdiinfo", moved).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "33554432 bytes") {
-		t.Errorf("vhdiinfo: %v\n%s", err, out)
+	need.Program(t, "vhdiinfo")
+	if out := need.Run(t, "", "vhdiinfo", moved); !strings.Contains(out, "33554432 bytes") {
+		t.Errorf("vhdiinfo: %s", out)
 	}
 }
 

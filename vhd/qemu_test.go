@@ -6,40 +6,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/need"
 )
-
-// What follows compares with the real qemu-img. It is skipped where that is not
-// installed, but for tests of every change, which CI=true tells.
-
-func needQEMU(t testing.TB) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("other programs judge without -short")
-	}
-	if _, err := exec.LookPath("qemu-img"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-}
-
-func qemuImg(t testing.TB, args ...string) []byte {
-	t.Helper()
-	out, err := exec.Command("qemu-img", args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("qemu-img %q: %v\n%s", args, err, out)
-	}
-	return out
-}
 
 // qemu-img sees what Create makes with the size that it has, and the same bytes: in an
 // encrypted disk the encrypted ones, and zeros where no block is.
 func TestQEMUReadsCreated(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img")
 	key := random(64)
 	for name, opts := range map[string]CreateOptions{
 		"dynamic":          {},
@@ -69,15 +45,15 @@ func TestQEMUReadsCreated(t *testing.T) {
 					Format      string `json:"format"`
 					VirtualSize int64  `json:"virtual-size"`
 				}
-				if err := json.Unmarshal(qemuImg(t, "info", "-f", "vpc", "--output=json", testDisk), &info); err != nil {
+				if err := json.Unmarshal([]byte(need.Run(t, "", "qemu-img", "info", "-f", "vpc", "--output=json", testDisk)), &info); err != nil {
 					t.Fatal(err)
 				}
 				if info.Format != "vpc" || info.VirtualSize != r.VirtualSize {
 					t.Errorf("%+v, want %d bytes", info, r.VirtualSize)
 				}
-				qemuImg(t, "compare", "-f", "vpc", "-F", "raw", testDisk, raw)
+				need.Run(t, "", "qemu-img", "compare", "-f", "vpc", "-F", "raw", testDisk, raw)
 				back := filepath.Join(dir, "back.raw")
-				qemuImg(t, "convert", "-f", "vpc", "-O", "raw", testDisk, back)
+				need.Run(t, "", "qemu-img", "convert", "-f", "vpc", "-O", "raw", testDisk, back)
 				if got, err := os.ReadFile(back); err != nil || !bytes.Equal(got, guest) {
 					t.Errorf("converted: %d bytes, want %d, or other ones; %v", len(got), len(guest), err)
 				}
@@ -100,10 +76,10 @@ func ciphertext(file []byte, size int64) []byte {
 
 // qemu makes the same of a size that a geometry can have.
 func TestGeometryOfQEMU(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img")
 	for _, size := range []string{"1M", "3M", "100M", "500M", "1G", "2G", "31G", "127G"} {
 		name := filepath.Join(t.TempDir(), "disk.vhd")
-		qemuImg(t, "create", "-f", "vpc", "-o", "subformat=dynamic", name, size)
+		need.Run(t, "", "qemu-img", "create", "-f", "vpc", "-o", "subformat=dynamic", name, size)
 		file, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +94,7 @@ func TestGeometryOfQEMU(t *testing.T) {
 
 // Disks that qemu-img makes read as it reads them, and check clean.
 func TestReadQEMUDisks(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img")
 	for _, opts := range []string{"subformat=dynamic", "subformat=dynamic,force_size=on", "subformat=fixed", "subformat=fixed,force_size=on"} {
 		t.Run(opts, func(t *testing.T) {
 			dir := t.TempDir()
@@ -126,8 +102,8 @@ func TestReadQEMUDisks(t *testing.T) {
 			if err := os.WriteFile(raw, patchy(5<<20, 6), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			qemuImg(t, "convert", "-f", "raw", "-O", "vpc", "-o", opts, raw, testDisk)
-			qemuImg(t, "convert", "-f", "vpc", "-O", "raw", testDisk, back)
+			need.Run(t, "", "qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", opts, raw, testDisk)
+			need.Run(t, "", "qemu-img", "convert", "-f", "vpc", "-O", "raw", testDisk, back)
 			file, err := os.ReadFile(testDisk)
 			if err != nil {
 				t.Fatal(err)

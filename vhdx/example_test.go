@@ -2,21 +2,20 @@ package vhdx_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"path"
 	"strings"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/luksimg/luksimg/vhdx"
 )
 
 func ExampleOpen() {
-	file := readGolden("testdata/log.vhdx.gz") // any io.ReaderAt will do, an *os.File too
+	file := golden.Read("../testdata/vhdx/log.vhdx.gz") // any io.ReaderAt will do, an *os.File too
 
 	disk, err := vhdx.Open(bytes.NewReader(file), int64(len(file)), vhdx.Options{})
 	if err != nil {
@@ -65,28 +64,11 @@ func ExampleOptions_resolve() {
 		opts.ID = name
 		return vhdx.Open(raw, raw.Size(), opts)
 	}
-	raw := bytes.NewReader(readGolden("testdata/dynamic.vhdx.gz"))
+	raw := bytes.NewReader(golden.Read("../testdata/vhdx/dynamic.vhdx.gz"))
 	disk, err := vhdx.Open(raw, raw.Size(), vhdx.Options{Resolve: resolve, ID: "dynamic.vhdx"})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(disk.Size(), "bytes, and no parent was needed")
 	// Output: 5242880 bytes, and no parent was needed
-}
-
-func readGolden(name string) []byte {
-	f, err := os.Open(name)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		log.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		log.Fatal(err)
-	}
-	return b
 }

@@ -2,14 +2,14 @@ package vhdx
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"io"
-	"os"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// The files in testdata were written by qemu; README.md there has the commands.
+// The files in testdata/vhdx were written by qemu; README.md there has the commands.
 func TestGolden(t *testing.T) {
 	type write struct {
 		off, n int
@@ -30,7 +30,7 @@ func TestGolden(t *testing.T) {
 		{"log", 5 << 20, "dynamic", 3 << 20, true, append([]write{{2 << 20, 64 << 10, 5}}, dynamic...)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			file := golden(t, c.name)
+			file := golden.Read("../testdata/vhdx/" + c.name + ".vhdx.gz")
 			d, err := Open(bytes.NewReader(file), int64(len(file)), Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -55,23 +55,6 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
-}
-
-func golden(t testing.TB, name string) []byte {
-	t.Helper()
-	z, err := os.ReadFile("testdata/" + name + ".vhdx.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := gzip.NewReader(bytes.NewReader(z))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 // TestNoAllocation: once the table is in memory a read takes no memory.

@@ -14,36 +14,8 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/need"
 )
-
-// What follows compares with the real qemu-img and qemu-io. It is skipped where they
-// are not installed, but for tests of every change, which CI=true tells.
-
-func needQEMU(t testing.TB) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("other programs judge without -short")
-	}
-	for _, tool := range []string{"qemu-img", "qemu-io"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-	}
-}
-
-func command(t testing.TB, dir, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
 
 // source makes a raw disk with noise and holes.
 func source(t testing.TB, dir, name string, size int64, seed uint64) {
@@ -144,7 +116,7 @@ func compareFile(t *testing.T, d *Disk, dir, raw string) {
 
 // TestQEMU reads what qemu-img writes.
 func TestQEMU(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	n := 0
 	for _, size := range []int64{0, 512, 1 << 20, 3<<20 + 512, 33<<20 + 1024, 70<<20 - 512} {
 		for _, opts := range []string{
@@ -158,7 +130,7 @@ func TestQEMU(t *testing.T) {
 			t.Run(fmt.Sprintf("%d %s", size, opts), func(t *testing.T) {
 				dir := t.TempDir()
 				source(t, dir, "raw", size, uint64(size))
-				command(t, dir, "qemu-img", "convert", "-f", "raw", "-O", "vhdx", "-o", opts, "raw", "disk")
+				need.Run(t, dir, "qemu-img", "convert", "-f", "raw", "-O", "vhdx", "-o", opts, "raw", "disk")
 				d := openFile(t, dir, "disk")
 				compareFile(t, d, dir, "raw")
 				i, err := d.Info(context.Background())
@@ -175,10 +147,10 @@ func TestQEMU(t *testing.T) {
 
 // TestQEMUWrites reads what a guest of QEMU wrote, over and over.
 func TestQEMUWrites(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
 	const size = 40 << 20
-	command(t, dir, "qemu-img", "create", "-f", "vhdx", "-o", "block_size=1M", "disk", fmt.Sprint(size))
+	need.Run(t, dir, "qemu-img", "create", "-f", "vhdx", "-o", "block_size=1M", "disk", fmt.Sprint(size))
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 3 {
 		args := []string{"-f", "vhdx"}
@@ -186,8 +158,8 @@ func TestQEMUWrites(t *testing.T) {
 			off, n := rnd.Int64N(size-300_000)&^511, 512+rnd.Int64N(299_000)&^511
 			args = append(args, "-c", fmt.Sprintf("write -P %d %d %d", 1+rnd.IntN(255), off, n))
 		}
-		command(t, dir, "qemu-io", append(args, "disk")...)
-		command(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
+		need.Run(t, dir, "qemu-io", append(args, "disk")...)
+		need.Run(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
 		compareFile(t, openFile(t, dir, "disk"), dir, "raw")
 	}
 }
@@ -231,11 +203,11 @@ var notInQEMU = map[string]string{
 // TestQEMUDirtyLog reads images that QEMU could not finish to write, so that their log
 // has to be replayed.
 func TestQEMUDirtyLog(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for _, block := range []int{1, 4} {
 		dir := t.TempDir()
-		command(t, dir, "qemu-img", "create", "-q", "-f", "vhdx", "-o", fmt.Sprintf("block_size=%dM", block), "disk", "20M")
-		command(t, dir, "qemu-io", "-f", "vhdx", "-c", "write -P 3 0 1M", "disk")
+		need.Run(t, dir, "qemu-img", "create", "-q", "-f", "vhdx", "-o", fmt.Sprintf("block_size=%dM", block), "disk", "20M")
+		need.Run(t, dir, "qemu-io", "-f", "vhdx", "-c", "write -P 3 0 1M", "disk")
 		// The first write to the table fails once it is in the log.
 		bat := openFile(t, dir, "disk").bat.off
 		cmd := exec.Command("qemu-io", "-c", "open -o driver=vhdx,file.driver=blkdebug,file.image.driver=file,file.image.filename=disk,"+
@@ -251,8 +223,8 @@ func TestQEMUDirtyLog(t *testing.T) {
 			t.Errorf("%+v, %v", i, err)
 		}
 		got := hashOf(t, d, d.Size())
-		command(t, dir, "qemu-img", "check", "-f", "vhdx", "-r", "all", "disk")
-		command(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
+		need.Run(t, dir, "qemu-img", "check", "-f", "vhdx", "-r", "all", "disk")
+		need.Run(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
 		if want := hashFile(t, dir, "raw"); got != want {
 			t.Errorf("SHA-256 %s, and by QEMU %s", got, want)
 		}
@@ -262,7 +234,7 @@ func TestQEMUDirtyLog(t *testing.T) {
 // TestQEMUReads has QEMU read, and its log replayed by QEMU, each of the variants
 // that QEMU can: so what the tests here build is right in its eyes too.
 func TestQEMUReads(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	n := 0
 	for _, v := range variants() {
 		// QEMU reads no differencing disks, and no logical sectors of 4096 bytes.
@@ -280,9 +252,9 @@ func TestQEMUReads(t *testing.T) {
 			d := openFile(t, dir, "disk")
 			got := hashOf(t, d, d.Size())
 			if d.log != nil {
-				command(t, dir, "qemu-img", "check", "-f", "vhdx", "-r", "all", "disk")
+				need.Run(t, dir, "qemu-img", "check", "-f", "vhdx", "-r", "all", "disk")
 			}
-			command(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
+			need.Run(t, dir, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", "disk", "raw")
 			if want := hashFile(t, dir, "raw"); got != want {
 				t.Errorf("SHA-256 %s, and by QEMU %s", got, want)
 			}

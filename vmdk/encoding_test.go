@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/text/encoding/traditionalchinese"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/need"
 )
 
 func encodedDescriptor(name, file string) string {
@@ -140,15 +140,7 @@ func TestEncodingRefuses(t *testing.T) {
 
 // vmdkinfo finds the same names.
 func TestVmdkinfoDecodes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("other programs judge without -short")
-	}
-	if _, err := exec.LookPath("vmdkinfo"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	need.Judge(t, "vmdkinfo")
 	for name, c := range map[string]struct {
 		e    encoding.Encoding
 		file string
@@ -166,10 +158,8 @@ func TestVmdkinfoDecodes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		cmd := exec.Command("vmdkinfo", disk)
-		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
-		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), c.file) {
-			t.Errorf("%s: %v, lacks %q\n%s", name, err, c.file, out)
+		if out := need.Run(t, "", "vmdkinfo", disk); !strings.Contains(out, c.file) {
+			t.Errorf("%s: lacks %q\n%s", name, c.file, out)
 		}
 	}
 }

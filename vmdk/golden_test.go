@@ -2,14 +2,14 @@ package vmdk
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"io"
-	"os"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// The files in testdata were written by qemu; README.md there has the commands.
+// The files in testdata/vmdk were written by qemu; README.md there has the commands.
 func TestGolden(t *testing.T) {
 	type write struct {
 		off, n int
@@ -17,7 +17,7 @@ func TestGolden(t *testing.T) {
 	}
 	files := map[string][]byte{}
 	for _, name := range []string{"sparse", "stream", "split", "split-s001", "delta"} {
-		files[name+".vmdk"] = golden(t, name)
+		files[name+".vmdk"] = golden.Read("../testdata/vmdk/" + name + ".vmdk.gz")
 	}
 	src := []write{{256 << 10, 300 << 10, 0x77}, {2 << 20, 512, 0x33}}
 	delta := append(src[:2:2], write{1 << 20, 4 << 10, 0x44}, write{256 << 10, 64 << 10, 0})
@@ -51,21 +51,4 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
-}
-
-func golden(t testing.TB, name string) []byte {
-	t.Helper()
-	z, err := os.ReadFile("testdata/" + name + ".vmdk.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := gzip.NewReader(bytes.NewReader(z))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

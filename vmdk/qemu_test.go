@@ -8,43 +8,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/vmdk"
 )
-
-// What follows compares with the real qemu-img and qemu-io. It is skipped where they
-// are not installed, but for tests of every change, which CI=true tells.
-
-func needQEMU(t testing.TB) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("other programs judge without -short")
-	}
-	for _, tool := range []string{"qemu-img", "qemu-io"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-	}
-}
-
-func run(t testing.TB, dir, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
 
 // openFile opens an image in dir, with holes of files seen. What it names is opened
 // in that folder only.
@@ -145,7 +116,7 @@ func source(t testing.TB, dir, name string, size int64, seed uint64) []byte {
 
 func rawOf(t testing.TB, dir, name string) []byte {
 	t.Helper()
-	run(t, dir, "qemu-img", "convert", "-O", "raw", name, "out.raw")
+	need.Run(t, dir, "qemu-img", "convert", "-O", "raw", name, "out.raw")
 	b, err := os.ReadFile(filepath.Join(dir, "out.raw"))
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +126,7 @@ func rawOf(t testing.TB, dir, name string) []byte {
 
 // TestQEMUConvert reads what qemu-img writes.
 func TestQEMUConvert(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
 	want := source(t, dir, "in.raw", 9<<20+512, 1)
 	for i, c := range []struct{ opts, createType, adapter, hw string }{
@@ -175,7 +146,7 @@ func TestQEMUConvert(t *testing.T) {
 	} {
 		t.Run(c.opts, func(t *testing.T) {
 			name := fmt.Sprintf("disk%d.vmdk", i)
-			run(t, dir, "qemu-img", "convert", "-O", "vmdk", "-o", c.opts, "in.raw", name)
+			need.Run(t, dir, "qemu-img", "convert", "-O", "vmdk", "-o", c.opts, "in.raw", name)
 			d, err := openFile(t, dir, name, vmdk.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -192,7 +163,7 @@ func TestQEMUConvert(t *testing.T) {
 // TestQEMUWrites reads disks that a guest wrote to: with more than one extent of 2 GB
 // and with grains of zeros.
 func TestQEMUWrites(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	for _, opts := range []string{
 		"subformat=monolithicSparse", "subformat=monolithicSparse,zeroed_grain=on", "subformat=monolithicFlat",
 		"subformat=twoGbMaxExtentSparse,zeroed_grain=on", "subformat=twoGbMaxExtentFlat",
@@ -200,7 +171,7 @@ func TestQEMUWrites(t *testing.T) {
 		t.Run(opts, func(t *testing.T) {
 			dir := t.TempDir()
 			const size = int64(5 << 30)
-			run(t, dir, "qemu-img", "create", "-f", "vmdk", "-o", opts, "disk.vmdk", fmt.Sprint(size))
+			need.Run(t, dir, "qemu-img", "create", "-f", "vmdk", "-o", opts, "disk.vmdk", fmt.Sprint(size))
 			rnd := rand.New(rand.NewPCG(7, 7))
 			places := []int64{0, 2<<30 - 65536, 4<<30 - 4096, size - 100_352}
 			args := []string{"-f", "vmdk"}
@@ -221,7 +192,7 @@ func TestQEMUWrites(t *testing.T) {
 				}
 				writes = append(writes, w)
 			}
-			run(t, dir, "qemu-io", append(args, "disk.vmdk")...)
+			need.Run(t, dir, "qemu-io", append(args, "disk.vmdk")...)
 			d, err := openFile(t, dir, "disk.vmdk", vmdk.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -262,14 +233,14 @@ func TestQEMUWrites(t *testing.T) {
 
 // TestQEMUBacking reads a chain of delta disks.
 func TestQEMUBacking(t *testing.T) {
-	needQEMU(t)
+	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
 	source(t, dir, "in.raw", 7<<20, 3)
-	run(t, dir, "qemu-img", "convert", "-O", "vmdk", "in.raw", "base.vmdk")
-	run(t, dir, "qemu-img", "create", "-f", "vmdk", "-F", "vmdk", "-b", "base.vmdk", "mid.vmdk")
-	run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -P 77 100k 300k", "-c", "write -P 78 3M 1k", "mid.vmdk")
-	run(t, dir, "qemu-img", "create", "-f", "vmdk", "-F", "vmdk", "-b", "mid.vmdk", "-o", "zeroed_grain=on", "top.vmdk")
-	run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -z 128k 256k", "-c", "write -P 79 5M 1M", "top.vmdk")
+	need.Run(t, dir, "qemu-img", "convert", "-O", "vmdk", "in.raw", "base.vmdk")
+	need.Run(t, dir, "qemu-img", "create", "-f", "vmdk", "-F", "vmdk", "-b", "base.vmdk", "mid.vmdk")
+	need.Run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -P 77 100k 300k", "-c", "write -P 78 3M 1k", "mid.vmdk")
+	need.Run(t, dir, "qemu-img", "create", "-f", "vmdk", "-F", "vmdk", "-b", "mid.vmdk", "-o", "zeroed_grain=on", "top.vmdk")
+	need.Run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -z 128k 256k", "-c", "write -P 79 5M 1M", "top.vmdk")
 	want := rawOf(t, dir, "top.vmdk")
 	d, err := openFile(t, dir, "top.vmdk", vmdk.Options{})
 	if err != nil {
@@ -281,7 +252,7 @@ func TestQEMUBacking(t *testing.T) {
 		t.Errorf("%+v, %v", info, err)
 	}
 	// A parent that was written to since is not what the disk was made on.
-	run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -P 1 0 512", "mid.vmdk")
+	need.Run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -P 1 0 512", "mid.vmdk")
 	if _, err := openFile(t, dir, "top.vmdk", vmdk.Options{}); err == nil || !strings.Contains(err.Error(), "parentCID") {
 		t.Errorf("changed parent: %v", err)
 	}

@@ -3,20 +3,16 @@ package vmdk
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/need"
 )
 
 // TestQEMUAgrees has qemu-img read what the tests build, so that a mistake in both
 // the builder and the reader is found.
 func TestQEMUAgrees(t *testing.T) {
-	if _, err := exec.LookPath("qemu-img"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	need.Program(t, "qemu-img")
 	// What qemu does not read, or reads in another way.
 	differs := map[string]string{
 		"4096 entries":   "a grain table of more than 512 entries",
@@ -38,10 +34,7 @@ func TestQEMUAgrees(t *testing.T) {
 		if err := os.WriteFile(in, w.file, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if msg, err := exec.Command("qemu-img", "convert", "-f", "vmdk", "-O", "raw", in, out).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", name, err, msg)
-			continue
-		}
+		need.Run(t, "", "qemu-img", "convert", "-f", "vmdk", "-O", "raw", in, out)
 		got, err := os.ReadFile(out)
 		if err != nil {
 			t.Fatal(err)

@@ -2,13 +2,11 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -19,13 +17,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // The folders of images that qemu-img made; scripts run elsewhere.
 var (
-	vhdGolden, _  = filepath.Abs("../../vhd/testdata")
-	qcowGolden, _ = filepath.Abs("../../qcow/testdata")
+	vhdGolden, _  = filepath.Abs("../../testdata/vhd")
+	qcowGolden, _ = filepath.Abs("../../testdata/qcow")
 )
 
 func TestMain(m *testing.M) {
@@ -157,13 +156,7 @@ func cmdGolden(ts *testscript.TestScript, _ bool, args []string) { unpack(ts, vh
 func cmdQCOW(ts *testscript.TestScript, _ bool, args []string)   { unpack(ts, qcowGolden, args) }
 
 func unpack(ts *testscript.TestScript, dir string, args []string) {
-	f, err := os.Open(filepath.Join(dir, args[0]+".gz"))
-	ts.Check(err)
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	ts.Check(err)
-	b, err := io.ReadAll(z)
-	ts.Check(err)
+	b := golden.Read(filepath.Join(dir, args[0]+".gz"))
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
 }
 

@@ -2,14 +2,12 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/luksimg/luksimg/internal/term"
 )
 
@@ -206,7 +205,7 @@ func TestEscapesOfAudit(t *testing.T) {
 // of all formats: names, versions, descriptors, partitions, filesystems.
 func TestEscapesOfFormats(t *testing.T) {
 	var all []string
-	for _, pattern := range []string{"../../vhd/testdata/*.gz", "../../qcow/testdata/*.gz", "../../vhdx/testdata/*.gz", "../../vdi/testdata/*.gz", "../../vmdk/testdata/*.gz", "../../contents/testdata/*.gz"} {
+	for _, pattern := range []string{"../../testdata/vhd/*.gz", "../../testdata/qcow/*.gz", "../../testdata/vhdx/*.gz", "../../testdata/vdi/*.gz", "../../testdata/vmdk/*.gz", "../../testdata/contents/*.gz"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -222,7 +221,7 @@ func TestEscapesOfFormats(t *testing.T) {
 	t.Chdir(t.TempDir())
 	tried := 0
 	for _, name := range all {
-		good := unzipped(t, name)
+		good := golden.Read(name)
 		file := strings.TrimSuffix(filepath.Base(name), ".gz")
 		evil := bytes.Clone(good)
 		for _, at := range texts(good) {
@@ -263,24 +262,6 @@ func texts(b []byte) (all [][2]int) {
 		run(max(look, len(b)-look), len(b))
 	}
 	return all
-}
-
-func unzipped(t *testing.T, name string) []byte {
-	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 // TestEscapesOfNames: the names of files are not ours either.

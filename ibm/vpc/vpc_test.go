@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 	sandbox "github.com/luksimg/luksimg/ibm/sandbox/vpc"
 	"github.com/luksimg/luksimg/ibm/vpc"
+	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/rest/resttest"
 	"github.com/luksimg/luksimg/luks"
@@ -204,34 +204,15 @@ func (w *world) encrypted(name, passphrase string, raw []byte) {
 // qemu makes name, a qcow2 with LUKS inside, by the documented commands.
 func (w *world) qemu(name, passphrase string, raw []byte) {
 	w.t.Helper()
-	if _, err := exec.LookPath("qemu-img"); err != nil {
-		if os.Getenv("CI") == "true" {
-			w.t.Fatal(err)
-		}
-		w.t.Skip(err)
-	}
+	need.Program(w.t, "qemu-img")
 	dir := w.t.TempDir()
 	for file, b := range map[string][]byte{"raw": raw, "secret": []byte(passphrase)} {
 		if err := os.WriteFile(filepath.Join(dir, file), b, 0o600); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	run := func(args ...string) {
-		w.t.Helper()
-		for try := 0; ; try++ {
-			cmd := exec.Command("qemu-img", args...)
-			cmd.Dir = dir
-			out, err := cmd.CombinedOutput()
-			if err == nil {
-				return
-			}
-			if try == 10 || !bytes.Contains(out, []byte("Unable to get accurate CPU usage")) {
-				w.t.Fatalf("%v\n%s", err, out)
-			}
-		}
-	}
-	run("create", "-q", "--object", "secret,id=s,file=secret", "-f", "qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "out", fmt.Sprint(len(raw)))
-	run("convert", "--object", "secret,id=s,file=secret", "-n", "--image-opts", "driver=raw,file.filename=raw",
+	need.Run(w.t, dir, "qemu-img", "create", "-q", "--object", "secret,id=s,file=secret", "-f", "qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "out", fmt.Sprint(len(raw)))
+	need.Run(w.t, dir, "qemu-img", "convert", "--object", "secret,id=s,file=secret", "-n", "--image-opts", "driver=raw,file.filename=raw",
 		"--target-image-opts", "driver=qcow2,encrypt.key-secret=s,file.filename=out")
 	b, err := os.ReadFile(filepath.Join(dir, "out"))
 	if err != nil {

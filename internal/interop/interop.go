@@ -4,7 +4,7 @@
 // they said. Only tests use it, its own first of all.
 //
 // Nothing here needs root. A test starts with [Need], [NeedGuest] or [NeedBoot],
-// which skip it where the programs are not installed; scripts/setup.sh installs
+// which skip it, or fail, where the programs are not installed, as package need does; scripts/setup.sh installs
 // them. Every program's own failure ends the test, except for exit statuses that
 // are what is asked for, such as that of a wrong passphrase.
 package interop
@@ -17,11 +17,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// Strict makes the Need functions fail a test instead of skipping it. A TestMain
-// sets it where all programs are known to be installed.
-var Strict bool
+	"github.com/luksimg/luksimg/internal/need"
+)
 
 // Exit statuses of cryptsetup.
 const (
@@ -36,7 +34,7 @@ func Need(t testing.TB, tools ...string) {
 	t.Helper()
 	var missing []string
 	for _, tool := range tools {
-		if _, err := find(tool); err != nil {
+		if _, err := need.Path(tool); err != nil {
 			missing = append(missing, tool)
 		}
 	}
@@ -62,31 +60,9 @@ func NeedBoot(t testing.TB) {
 // lack ends the test if something is missing.
 func lack(t testing.TB, missing []string) {
 	t.Helper()
-	if len(missing) == 0 {
-		return
+	if len(missing) > 0 {
+		need.Lack(t, "not installed (scripts/setup.sh does it): "+strings.Join(missing, ", "))
 	}
-	const format = "not installed (scripts/setup.sh does it): %s"
-	if Strict {
-		t.Fatalf(format, strings.Join(missing, ", "))
-	}
-	t.Skipf(format, strings.Join(missing, ", "))
-}
-
-// find returns the path of a tool. Those for administrators are often not on the
-// PATH of others, who may run them on files of their own all the same.
-func find(tool string) (string, error) {
-	if filepath.IsAbs(tool) {
-		_, err := os.Stat(tool)
-		return tool, err
-	}
-	path, err := exec.LookPath(tool)
-	for _, dir := range []string{"/usr/sbin", "/sbin"} {
-		if err == nil {
-			break
-		}
-		path, err = exec.LookPath(filepath.Join(dir, tool))
-	}
-	return path, err
 }
 
 // Root returns the top folder of the module.
@@ -129,7 +105,7 @@ func (r Result) String() string {
 // Run runs a program to its end. Any exit status is a result.
 func Run(t testing.TB, name string, args ...string) Result {
 	t.Helper()
-	path, err := find(name)
+	path, err := need.Path(name)
 	if err != nil {
 		t.Fatal(err)
 	}

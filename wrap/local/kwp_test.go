@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/need"
 )
 
 // vectors: RFC 5649 section 6, then OpenSSL's for the other key lengths
@@ -142,12 +144,7 @@ func TestChecks(t *testing.T) {
 
 // TestOpenSSL has the openssl command turn back what was wrapped here.
 func TestOpenSSL(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	need.Program(t, "openssl")
 	key := bytes.Repeat([]byte{0x5c}, 32)
 	block, _ := aes.NewCipher(key)
 	for _, n := range []int{5, 16, 32, 44, 64} {

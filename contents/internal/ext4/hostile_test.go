@@ -2,36 +2,18 @@ package ext4
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/luksimg/luksimg/contents/internal/bounded"
 	"github.com/luksimg/luksimg/contents/internal/tree"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/golden"
 )
-
-func golden(t testing.TB, name string) []byte {
-	t.Helper()
-	z, err := os.ReadFile("../../testdata/" + name + ".img.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := gzip.NewReader(bytes.NewReader(z))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // A counter counts what is read.
 type counter struct {
@@ -297,7 +279,7 @@ var errAny = errors.New("any error, or none")
 func TestHostile(t *testing.T) {
 	images := map[string][]byte{}
 	for _, name := range []string{"comb", "ext2", "ext4"} {
-		images[name] = golden(t, name)
+		images[name] = golden.Read("../../../testdata/contents/" + name + ".img.gz")
 	}
 	for _, c := range hostile {
 		t.Run(c.name, func(t *testing.T) {
@@ -357,7 +339,7 @@ func TestWarnings(t *testing.T) {
 		{func(d *disk) { d.b = d.b[:len(d.b)/2] }, "has only 1048576"},
 		{func(d *disk) {}, ""},
 	} {
-		d := &disk{t, golden(t, "ext2")}
+		d := &disk{t, golden.Read("../../../testdata/contents/ext2.img.gz")}
 		c.edit(d)
 		f, err := Open(bounded.New(context.Background(), bytes.NewReader(d.b), int64(len(d.b)), 1<<20, 100))
 		if err != nil {

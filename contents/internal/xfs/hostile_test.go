@@ -2,36 +2,18 @@ package xfs
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/luksimg/luksimg/contents/internal/bounded"
 	"github.com/luksimg/luksimg/contents/internal/tree"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/golden"
 )
-
-func golden(t testing.TB, name string) []byte {
-	t.Helper()
-	z, err := os.ReadFile("../../testdata/" + name + ".img.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := gzip.NewReader(bytes.NewReader(z))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // A counter counts what is read.
 type counter struct {
@@ -328,7 +310,7 @@ var hostile = []struct {
 var errAny = errors.New("any error, or none")
 
 func TestHostile(t *testing.T) {
-	images := map[string][]byte{"xfs5": golden(t, "xfs5"), "xfs4": golden(t, "xfs4")}
+	images := map[string][]byte{"xfs5": golden.Read("../../../testdata/contents/xfs5.img.gz"), "xfs4": golden.Read("../../../testdata/contents/xfs4.img.gz")}
 	for _, c := range hostile {
 		t.Run(c.name, func(t *testing.T) {
 			d := &disk{t, bytes.Clone(images[c.image])}
@@ -370,7 +352,7 @@ func read(r *bounded.Reader, path string) ([]byte, error) {
 
 // A link of version 5 has a header in each of its blocks.
 func TestLongLink(t *testing.T) {
-	d := &disk{t, golden(t, "xfs5")}
+	d := &disk{t, golden.Read("../../../testdata/contents/xfs5.img.gz")}
 	n := d.inode("/links/300")
 	target := strings.Repeat("0123456789", 100)
 	n[5] = formatExtents
@@ -447,7 +429,7 @@ func TestWarnings(t *testing.T) {
 		{"needs repair", set32(offIncompat, 0x1b), "needing repair"},
 		{"disk cut", func(d *disk) { d.b = d.b[:10<<20] }, "has only 10485760"},
 	} {
-		d := &disk{t, golden(t, "xfs5")}
+		d := &disk{t, golden.Read("../../../testdata/contents/xfs5.img.gz")}
 		c.edit(d)
 		f, err := Open(bounded.New(context.Background(), bytes.NewReader(d.b), int64(len(d.b)), 1<<20, 1000))
 		if err != nil {
