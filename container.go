@@ -53,7 +53,7 @@ func (o EncryptOptions) container() (Format, error) {
 
 // encryptVHD makes a dynamic VHD that is encrypted as vhd-util does.
 func encryptVHD(ctx context.Context, dst io.WriterAt, src image.Source, key []byte, o EncryptOptions) (*Result, error) {
-	c, err := vhd.Create(ctx, dst, src, vhd.CreateOptions{Key: key, Jobs: o.jobs(), Progress: o.Progress})
+	c, err := vhd.Create(ctx, dst, src, vhd.CreateOptions{Key: key, Jobs: o.Jobs, Progress: o.Progress})
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func encryptVHD(ctx context.Context, dst io.WriterAt, src image.Source, key []by
 
 // encryptQCOW2 makes a qcow2 image with LUKS1 inside, as QEMU does.
 func encryptQCOW2(ctx context.Context, dst io.WriterAt, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
-	c, err := qcow.Create(ctx, dst, src, qcow.CreateOptions{Passphrase: passphrase, LUKS: o.LUKS, Jobs: o.jobs(), Progress: o.Progress})
+	c, err := qcow.Create(ctx, dst, src, qcow.CreateOptions{Passphrase: passphrase, LUKS: o.LUKS, Jobs: o.Jobs, Progress: o.Progress})
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func Convert(ctx context.Context, dst io.WriterAt, src image.Source, o ConvertOp
 		}
 		return &ConvertResult{src.Size(), src.Size()}, nil
 	case VHD:
-		opts := vhd.CreateOptions{Jobs: o.jobs(), Progress: o.Progress}
+		opts := vhd.CreateOptions{Jobs: o.Jobs, Progress: o.Progress}
 		if o.Fixed {
 			opts.Type = vhd.Fixed
 		}
@@ -121,7 +121,7 @@ func Convert(ctx context.Context, dst io.WriterAt, src image.Source, o ConvertOp
 		}
 		return &ConvertResult{c.VirtualSize, c.FileSize}, nil
 	case QCOW2:
-		c, err := qcow.Create(ctx, dst, src, qcow.CreateOptions{ClusterSize: o.ClusterSize, Compression: o.Compression, Jobs: o.jobs(), Progress: o.Progress})
+		c, err := qcow.Create(ctx, dst, src, qcow.CreateOptions{ClusterSize: o.ClusterSize, Compression: o.Compression, Jobs: o.Jobs, Progress: o.Progress})
 		if err != nil {
 			return nil, err
 		}

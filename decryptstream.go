@@ -8,7 +8,7 @@ import (
 	"io"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/engine"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -77,56 +77,13 @@ func DecryptStream(ctx context.Context, dst io.Writer, src io.Reader, key []byte
 	if err != nil {
 		return nil, err
 	}
-	size, err := decryptStream(ctx, dst, data, v, h, o)
+	job := engine.Decryption{Data: data, Volume: v, Length: h.DataSize(), Offset: h.DataOffset(), Sector: h.SectorSize(),
+		Truncated: o.LUKS.AllowTruncated, Workers: o.workers()}
+	size, err := job.WriteStream(ctx, dst)
 	if err != nil {
 		return nil, err
 	}
 	return &StreamResult{Header: h, Size: size}, nil
-}
-
-// decryptStream decrypts the data of an image.
-func decryptStream(ctx context.Context, dst io.Writer, data io.Reader, v *luks.Volume, h *luks.Header, o DecryptStreamOptions) (size int64, err error) {
-	ended := false
-	whole := h.DataSize() // zero if that is all there is
-	fill := func(buf []byte) (piece, bool, error) {
-		p := piece{offset: size}
-		if whole > 0 {
-			buf = buf[:min(int64(len(buf)), whole-size)]
-		}
-		if ended || len(buf) == 0 {
-			return p, false, nil
-		}
-		n, err := io.ReadFull(data, buf)
-		ended = err != nil
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-			return p, false, err
-		}
-		if part := n % h.SectorSize(); o.LUKS.AllowTruncated && whole == 0 {
-			n -= part // as in a [luks.Volume], a part of a sector is not data
-		}
-		p.length = int64(n)
-		size += int64(n)
-		switch {
-		case n%h.SectorSize() != 0:
-			return p, false, fmt.Errorf("the stream ends within a sector, after %d bytes of data: %w", size, io.ErrUnexpectedEOF)
-		case ended && whole > size:
-			return p, false, fmt.Errorf("the stream ends after %d of %d bytes of data: %w", size, whole, io.ErrUnexpectedEOF)
-		case size == 0:
-			return p, false, fmt.Errorf("the stream ends where the data begin, at byte %d: %w", h.DataOffset(), io.ErrUnexpectedEOF)
-		}
-		return p, n > 0, nil
-	}
-	decrypt := step{Do: func(buf []byte, p piece) error {
-		v.DecryptSectors(buf[:p.length], buf[:p.length], p.offset)
-		return nil
-	}}
-	write := step{InOrder: true, Do: func(buf []byte, p piece) error {
-		_, err := dst.Write(buf[:p.length])
-		o.done(p.length)
-		return err
-	}}
-	err = parallel.Ordered(ctx, o.buffers(), longPieceSize(o.buffers()), fill, decrypt, write)
-	return size, err
 }
 
 // A head is the start of a stream, as much of it as was asked for.

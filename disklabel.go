@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/pieces"
 )
 
 // A DiskLabel is the kind of a disk's partition table.
@@ -68,7 +69,7 @@ func (l DiskLabel) text() string {
 func partitionTable(r io.ReaderAt, size int64) (DiskLabel, int64) {
 	const gptHeader = "EFI PART\x00\x00\x01\x00\x5c\x00\x00\x00" // UEFI 2.10, table 5-5
 	b := make([]byte, 512+len(gptHeader))
-	if size < int64(len(b)) || readFull(r, b, 0) != nil {
+	if size < int64(len(b)) || pieces.ReadFull(r, b, 0) != nil {
 		return NoLabel, 0
 	}
 	if string(b[512:]) == gptHeader {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/engine"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -148,83 +149,40 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 	if err != nil {
 		return nil, err
 	}
-	if err := expect(dst, r.FileSize, !o.DiscardZeros); err != nil {
-		return nil, err
-	}
-	if o.Digest {
-		err = e.inOrder(ctx, src, r, e.toPlace(dst, r))
-	} else {
-		err = e.anyOrder(ctx, dst, src, r)
-	}
+	d, err := e.digests()
 	if err != nil {
 		return nil, err
 	}
-	if r.VolumeSize == 0 { // nothing was written behind the header
-		if err := extend(dst, 0, r); err != nil {
-			return nil, err
-		}
+	if err := e.job(src, r, d).WriteFile(ctx, dst); err != nil {
+		return nil, err
 	}
+	r.SourceSHA256, r.FileSHA256 = d.Sums()
 	if o.Header != nil {
 		return r, e.writeDetached()
 	}
 	return r, e.header.WriteHeader(dst)
 }
 
-// expect tells dst what is to come, if it wants to know, and gives it its length: what is
-// too long for a filesystem is found before the work and not after it.
-func expect(dst io.WriterAt, size int64, dense bool) error {
-	if d, ok := dst.(interface{ Expect(int64, bool) error }); ok {
-		if err := d.Expect(size, dense); err != nil {
-			return err
-		}
+// job returns what the engine is to do.
+func (e *encryption) job(src image.Source, r *Result, d *engine.Digests) engine.Encryption {
+	j := engine.Encryption{Source: src, Volume: e.volume, Offset: e.header.DataOffset(), Sparse: e.opts.DiscardZeros, Digests: d, Workers: e.opts.workers()}
+	if r != nil {
+		j.Length, j.Size = r.VolumeSize, r.FileSize
 	}
-	if t, ok := dst.(truncater); ok {
-		return t.Truncate(size)
-	}
-	return nil
+	return j
 }
 
-// A truncater is a destination that can be given its length.
-type truncater interface{ Truncate(size int64) error }
-
-// anyOrder encrypts the disk, each piece by a worker that reads it and writes it to its
-// own place.
-func (e *encryption) anyOrder(ctx context.Context, dst io.WriterAt, src image.Source, r *Result) error {
-	o, offset := e.opts, e.header.DataOffset()
-	size := longPieceSize(o.jobs())
-	todo := joined(pieces(ctx, src, 0, r.VolumeSize), int64(size))
-	if !o.DiscardZeros {
-		todo = dense(todo, int64(size))
+// digests returns those that are wanted, with the header if it is a part of the file.
+func (e *encryption) digests() (*engine.Digests, error) {
+	if !e.opts.Digest {
+		return nil, nil
 	}
-	return eachPiece(ctx, o.jobs(), size, todo, func(buf []byte, p piece) error {
-		o.done(p.disk)
-		if p.zero && o.DiscardZeros {
-			return extend(dst, p.end(), r)
-		}
-		if err := e.encryptPiece(src, buf, p); err != nil {
-			return err
-		}
-		_, err := dst.WriteAt(buf[:p.length], offset+p.offset)
-		return err
-	})
-}
-
-// encryptPiece reads p and leaves its ciphertext in the start of buf.
-func (e *encryption) encryptPiece(src image.Source, buf []byte, p piece) error {
-	b, off := buf[:p.length], p.offset
-	if !p.zero {
-		if _, err := readPiece(src, buf, p); err != nil {
-			return err
-		}
-		e.volume.EncryptSectors(b, b, off)
-		return nil
+	d := engine.NewDigests()
+	if e.opts.Header != nil {
+		return d, nil
 	}
-	for len(b) > 0 {
-		n := min(len(b), len(zeros))
-		e.volume.EncryptSectors(b[:n], zeros[:n], off)
-		b, off = b[n:], off+int64(n)
-	}
-	return nil
+	_, err := e.header.WriteTo(d.File())
+	return d, err
 }
 
 // writeDetached writes the header to a file of its own, gaps and all.
@@ -245,7 +203,22 @@ func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase
 	if err := e.writeHeader(dst); err != nil {
 		return nil, err
 	}
-	return e.stream(ctx, dst, src)
+	d, err := e.digests()
+	if err != nil {
+		return nil, err
+	}
+	var r *Result
+	err = e.job(nil, nil, d).Copy(ctx, dst, src, e.header.SectorSize(), func(size int64) (_ int64, err error) {
+		if r, err = e.result(size); err != nil {
+			return 0, err
+		}
+		return r.VolumeSize, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.SourceSHA256, r.FileSHA256 = d.Sums()
+	return r, nil
 }
 
 // EncryptInOrder encrypts the disk src into a LUKS image that is written to dst in order,
@@ -268,9 +241,14 @@ func EncryptInOrder(ctx context.Context, dst io.Writer, src image.Source, passph
 	if err := e.writeHeader(dst); err != nil {
 		return nil, err
 	}
-	if err := e.inOrder(ctx, src, r, toStream(dst)); err != nil {
+	d, err := e.digests()
+	if err != nil {
 		return nil, err
 	}
+	if err := e.job(src, r, d).WriteStream(ctx, dst); err != nil {
+		return nil, err
+	}
+	r.SourceSHA256, r.FileSHA256 = d.Sums()
 	return r, nil
 }
 
@@ -292,15 +270,6 @@ func (e *encryption) writeHeader(dst io.Writer) error {
 	}
 	_, err := e.header.WriteTo(dst)
 	return err
-}
-
-// readFull reads all of p at off; an early end is io.ErrUnexpectedEOF.
-func readFull(r io.ReaderAt, p []byte, off int64) error {
-	n, err := image.ReadFull(r, p, off)
-	if err != nil {
-		return fmt.Errorf("reading at offset %d: %w", off+int64(n), err)
-	}
-	return nil
 }
 
 // Check reports what in o [Encrypt] would refuse.

@@ -1,13 +1,13 @@
 package luksimg
 
 import (
-	"bytes"
 	"errors"
 	"iter"
 	"sync/atomic"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/engine"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -98,8 +98,8 @@ func TestHuge(t *testing.T) {
 		done.Store(0)
 	}
 
-	if used, err := scan(ctx, h, 64<<10, run); err != nil || used.count() != 16 {
-		t.Errorf("scan: %d units, %v", used.count(), err)
+	if used, err := (engine.Scan{Source: h, Unit: 64 << 10, Workers: run.workers()}).Run(ctx); err != nil || used.Len() != 16 {
+		t.Errorf("scan: %d units, %v", used.Len(), err)
 	}
 	check("scan", hugeSize, h)
 
@@ -110,30 +110,4 @@ func TestHuge(t *testing.T) {
 		t.Errorf("Encrypt: %+v, first write at %d, %v", r, out.first.Load(), err)
 	}
 	check("Encrypt", hugeSize, h)
-}
-
-// TestVerifyHoles has an encrypted image that knows zeros where the source has data, and the
-// other way around: a hole in one of them is as good as zeros that are read.
-func TestVerifyHoles(t *testing.T) {
-	const size = 3 * pieceSize
-	zeros := make([]byte, size)
-	data := bytes.Clone(zeros)
-	data[2*pieceSize+5] = 1
-	holes := sized{extents{{Length: size, Kind: image.Hole}}, size}
-	for name, c := range map[string]struct {
-		src, encrypted image.Source
-		want           int64 // -1 for none
-	}{
-		"hole, zeros": {holes, bytes.NewReader(zeros), -1},
-		"hole, data":  {holes, bytes.NewReader(data), 2*pieceSize + 5},
-		"zeros, hole": {bytes.NewReader(zeros), holes, -1},
-		"data, hole":  {bytes.NewReader(data), holes, 2*pieceSize + 5},
-		"hole, hole":  {holes, holes, -1},
-	} {
-		err := Verify(t.Context(), c.src, c.encrypted, VerifyOptions{})
-		var mismatch *MismatchError
-		if errors.As(err, &mismatch); (c.want < 0) != (err == nil) || err != nil && (mismatch == nil || mismatch.Offset != c.want) {
-			t.Errorf("%s: %v, want %d", name, err, c.want)
-		}
-	}
 }

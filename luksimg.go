@@ -13,6 +13,8 @@ package luksimg
 import (
 	"errors"
 	"runtime"
+
+	"github.com/luksimg/luksimg/internal/engine"
 )
 
 // Errors that a caller can act on; others are those of the packages for the
@@ -65,15 +67,14 @@ type RunOptions struct {
 	Progress func(n int64)
 }
 
-func (o RunOptions) jobs() int {
-	if o.Jobs > 0 {
-		return o.Jobs
+// workers are those that the options say.
+func (o RunOptions) workers() engine.Workers {
+	w := engine.Workers{Count: o.Jobs, Done: o.Progress}
+	if w.Count <= 0 {
+		w.Count = runtime.GOMAXPROCS(0)
 	}
-	return runtime.GOMAXPROCS(0)
-}
-
-func (o RunOptions) done(n int64) {
-	if o.Progress != nil {
-		o.Progress(n)
+	if w.Done == nil {
+		w.Done = func(int64) {}
 	}
+	return w
 }

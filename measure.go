@@ -3,13 +3,9 @@ package luksimg
 import (
 	"context"
 	"fmt"
-	"iter"
-	"maps"
-	"math/bits"
-	"slices"
-	"sync"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/engine"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
@@ -37,7 +33,7 @@ func Measure(ctx context.Context, src image.Source, o EncryptOptions) (Sizes, er
 		return s, err
 	}
 	if unit := o.unit(); unit > 0 {
-		used, err := scan(ctx, src, unit, o.RunOptions)
+		used, err := engine.Scan{Source: src, Unit: unit, Workers: o.workers()}.Run(ctx)
 		if err != nil {
 			return s, err
 		}
@@ -66,7 +62,7 @@ func (o EncryptOptions) CheckSize(size int64) error {
 		return err
 	}
 	if o.unit() > 0 {
-		_, err := o.fileSize(size, &units{}, lo)
+		_, err := o.fileSize(size, &engine.Units{}, lo)
 		return err
 	}
 	l, err := lo.Layout()
@@ -91,87 +87,11 @@ func (o EncryptOptions) unit() int64 {
 
 // fileSize returns how long a VHD or qcow2 image of a disk of size bytes is, of which these
 // units are in use.
-func (o EncryptOptions) fileSize(size int64, used *units, lo luks.Options) (int64, error) {
+func (o EncryptOptions) fileSize(size int64, used *engine.Units, lo luks.Options) (int64, error) {
 	if format, _ := o.container(); format == VHD {
-		return vhd.MeasureCreate(size, used.count(), vhd.CreateOptions{Key: []byte("any key of thirty-two bytes will")})
+		return vhd.MeasureCreate(size, used.Len(), vhd.CreateOptions{Key: []byte("any key of thirty-two bytes will")})
 	}
-	return qcow.CreateSize(size, used.all(), qcow.CreateOptions{Passphrase: []byte("x"), LUKS: lo})
-}
-
-// units are the parts of a disk that are not all zeros. They take memory by how many these
-// are, not by the size of the disk. The zero value has none.
-type units struct {
-	mu    sync.Mutex
-	pages map[int64]*unitPage // by the number of the first unit / pageUnits
-}
-
-// A unitPage has a bit for each of so many units.
-type unitPage [pageUnits / 64]uint64
-
-const pageUnits = 4096
-
-func (u *units) set(i int64) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	p := u.pages[i/pageUnits]
-	if p == nil {
-		if u.pages == nil {
-			u.pages = map[int64]*unitPage{}
-		}
-		p = new(unitPage)
-		u.pages[i/pageUnits] = p
-	}
-	p[i%pageUnits/64] |= 1 << (i % 64)
-}
-
-func (u *units) count() int64 {
-	n := 0
-	for _, p := range u.pages {
-		for _, w := range p {
-			n += bits.OnesCount64(w)
-		}
-	}
-	return int64(n)
-}
-
-// all yields the numbers of those that are set, in ascending order.
-func (u *units) all() iter.Seq[int64] {
-	return func(yield func(int64) bool) {
-		for _, k := range slices.Sorted(maps.Keys(u.pages)) {
-			for i, w := range u.pages[k] {
-				for ; w != 0; w &= w - 1 {
-					if !yield(k*pageUnits + int64(64*i+bits.TrailingZeros64(w))) {
-						return
-					}
-				}
-			}
-		}
-	}
-}
-
-// scan reads all data of a disk and returns which of its units, of a power of two of bytes,
-// are not all zeros.
-func scan(ctx context.Context, src image.Source, unit int64, o RunOptions) (*units, error) {
-	used := &units{}
-	err := eachPiece(ctx, o.jobs(), pieceSize, pieces(ctx, src, 0, src.Size()), func(buf []byte, p piece) error {
-		o.done(p.disk)
-		if p.zero {
-			return nil
-		}
-		b, err := readPiece(src, buf, p)
-		if err != nil {
-			return err
-		}
-		for off := p.offset; len(b) > 0; {
-			n := min(int64(len(b)), unit)
-			if !isZero(b[:n]) {
-				used.set(off / unit)
-			}
-			b, off = b[n:], off+n
-		}
-		return nil
-	})
-	return used, err
+	return qcow.CreateSize(size, used.All(), qcow.CreateOptions{Passphrase: []byte("x"), LUKS: lo})
 }
 
 // maxDisk bounds the size of a disk, far above any, so that no sum overflows.

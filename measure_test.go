@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"runtime"
-	"slices"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
@@ -63,33 +61,6 @@ func TestTooLarge(t *testing.T) {
 	}
 	if err := (EncryptOptions{}).CheckSize(1 << 56); err != nil {
 		t.Errorf("LUKS2: %v", err)
-	}
-}
-
-// TestUnits sets units that are far apart: they take memory by their number.
-func TestUnits(t *testing.T) {
-	want := []int64{0, 1, 63, 64, pageUnits - 1, pageUnits, 1 << 30, 1<<35 - 1}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	var u units
-	for _, i := range []int{3, 7, 0, 5, 1, 6, 2, 4, 3} {
-		u.set(want[i])
-	}
-	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
-		t.Errorf("%d units took %d bytes", len(want), n)
-	}
-	if got := slices.Collect(u.all()); !slices.Equal(got, want) {
-		t.Errorf("%d, want %d", got, want)
-	}
-	if n := u.count(); n != int64(len(want)) {
-		t.Errorf("%d units, want %d", n, len(want))
-	}
-	for i := range u.all() { // stops
-		if i != 0 {
-			t.Errorf("unit %d first", i)
-		}
-		break
 	}
 }
 

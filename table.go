@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/luksimg/luksimg/internal/pieces"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
 	"github.com/luksimg/luksimg/vmdk"
@@ -94,7 +95,7 @@ func never(io.ReaderAt, int64) (int64, bool) { return 0, false }
 func at(off int64, signature string) func(io.ReaderAt, int64) (int64, bool) {
 	return func(r io.ReaderAt, size int64) (int64, bool) {
 		b := make([]byte, len(signature))
-		return off, size >= off+int64(len(b)) && readFull(r, b, off) == nil && string(b) == signature
+		return off, size >= off+int64(len(b)) && pieces.ReadFull(r, b, off) == nil && string(b) == signature
 	}
 }
 

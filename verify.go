@@ -1,14 +1,11 @@
 package luksimg
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"iter"
-	"math"
-	"sync"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/engine"
 )
 
 // A MismatchError is where two images differ first. It matches [ErrMismatch].
@@ -40,79 +37,9 @@ func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) e
 	if size < src.Size() {
 		return fmt.Errorf("%w: the encrypted image holds %d bytes, the source has %d", ErrMismatch, size, src.Size())
 	}
-	// The workers are ahead of each other: each piece before the first difference
-	// is to be looked at before that one is known to be the first.
-	var mu sync.Mutex
-	first := int64(math.MaxInt64)
-	differ := func(off int64) {
-		mu.Lock()
-		first = min(first, off)
-		mu.Unlock()
+	first, err := engine.Comparison{Source: src, Other: encrypted, SkipZeros: o.SkipZeros, Workers: o.workers()}.Run(ctx)
+	if err == nil && first >= 0 {
+		err = &MismatchError{first}
 	}
-	past := func(off int64) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return off > first
-	}
-	todo := func(yield func(piece, error) bool) {
-		for p, err := range unsure(ctx, src, encrypted, size, o) {
-			if past(p.offset) || !yield(p, err) {
-				return
-			}
-		}
-	}
-	err := eachPiece(ctx, o.jobs(), 2*pieceSize, todo, func(buf []byte, p piece) error {
-		a, err := readPiece(src, buf[:pieceSize], p)
-		if err != nil {
-			return err
-		}
-		b := buf[pieceSize:][:p.length]
-		if err := readFull(encrypted, b, p.offset); err != nil {
-			return err
-		}
-		if !bytes.Equal(a, b) {
-			i := int64(0)
-			for a[i] == b[i] {
-				i++
-			}
-			differ(p.offset + i)
-		}
-		o.done(p.length)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if first != math.MaxInt64 {
-		return &MismatchError{first}
-	}
-	return nil
-}
-
-// unsure yields the pieces that are to be read: not those that both images know to be zeros,
-// nor those of the source if they are to be skipped.
-func unsure(ctx context.Context, src, encrypted image.Source, size int64, o VerifyOptions) iter.Seq2[piece, error] {
-	return func(yield func(piece, error) bool) {
-		for p, err := range pieces(ctx, src, 0, size) {
-			switch {
-			case err == nil && p.zero && o.SkipZeros:
-				o.done(p.length)
-			case err == nil && p.zero:
-				for q, err := range pieces(ctx, encrypted, p.offset, p.end()) {
-					if err == nil && q.zero {
-						o.done(q.length)
-						continue
-					}
-					q.zero = true // in the source
-					if !yield(q, err) || err != nil {
-						return
-					}
-				}
-			default:
-				if !yield(p, err) {
-					return
-				}
-			}
-		}
-	}
+	return err
 }

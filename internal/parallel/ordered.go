@@ -2,8 +2,19 @@ package parallel
 
 import (
 	"context"
+	"iter"
 	"sync"
 )
+
+// InOrder is [Ordered] for pieces whose data are not read yet.
+func InOrder[P any](ctx context.Context, workers, bufSize int, pieces iter.Seq2[P, error], steps ...Step[P]) error {
+	next, stop := iter.Pull2(pieces)
+	defer stop()
+	return Ordered(ctx, workers, bufSize, func([]byte) (P, bool, error) {
+		p, err, ok := next()
+		return p, ok, err
+	}, steps...)
+}
 
 // A Step is what [Ordered] does with each piece after the one before it.
 type Step[P any] struct {

@@ -1,4 +1,4 @@
-package luksimg
+package pieces
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 )
+
+const pieceSize = 256 << 10
 
 // kinds is a source of parts of pieceSize/2 bytes, each with a letter: data (d), hole (h) or
 // zero (z). It has no bytes.
@@ -43,37 +45,38 @@ func TestPieces(t *testing.T) {
 				return !strings.Contains(string(k[min(i, len(k)):min(i+2, len(k))]), "d")
 			}
 			for name, c := range map[string]struct {
-				pieces iter.Seq2[piece, error]
-				data   int64 // the most in a piece, and what it does not cross a multiple of
-				zeros  int64 // the same of a run of zeros; 0 for any length
+				cut   Cut
+				data  int64 // the most in a Piece, and what it does not cross a multiple of
+				zeros int64 // the same of a run of zeros; 0 for any length
 			}{
-				"pieces": {pieces(t.Context(), k, 0, end), pieceSize, 0},
-				"joined": {joined(pieces(t.Context(), k, 0, end), size), size, 0},
-				"dense":  {dense(joined(pieces(t.Context(), k, 0, end), size), size), size, size},
+				"pieces":      {Cut{Unit: pieceSize, Most: pieceSize}, pieceSize, 0},
+				"joined":      {Cut{Unit: pieceSize, Most: size}, size, 0},
+				"dense":       {Cut{Unit: pieceSize, Most: size, Dense: true}, size, size},
+				"dense units": {Cut{Unit: pieceSize, Most: pieceSize, Dense: true}, pieceSize, pieceSize},
 			} {
 				var next, disk int64
-				var last piece
-				for p, err := range c.pieces {
+				var last Piece
+				for p, err := range c.cut.Pieces(t.Context(), k, 0, end) {
 					if err != nil {
 						t.Fatal(err)
 					}
 					most := c.data
-					if p.zero {
+					if p.Zero {
 						most = c.zeros
 					}
-					if p.offset != next || p.length <= 0 || p.offset%pieceSize != 0 || most > 0 && p.offset/most != (p.end()-1)/most {
-						t.Errorf("%s of %q: piece at %d of %d bytes after the one that ends at %d", name, k, p.offset, p.length, next)
+					if p.Offset != next || p.Length <= 0 || p.Offset%pieceSize != 0 || most > 0 && p.Offset/most != (p.End()-1)/most {
+						t.Errorf("%s of %q: piece at %d of %d bytes after the one that ends at %d", name, k, p.Offset, p.Length, next)
 					}
-					if p.offset > 0 && p.zero == last.zero && (most == 0 || p.offset%most != 0) {
-						t.Errorf("%s of %q: two pieces of one kind meet at %d", name, k, p.offset)
+					if p.Offset > 0 && p.Zero == last.Zero && (most == 0 || p.Offset%most != 0) {
+						t.Errorf("%s of %q: two pieces of one kind meet at %d", name, k, p.Offset)
 					}
-					for off := p.offset; off < p.end(); off += pieceSize {
-						if isZero(off) != p.zero {
-							t.Errorf("%s of %q: zero at %d: %v, want %v", name, k, off, p.zero, isZero(off))
+					for off := p.Offset; off < p.End(); off += pieceSize {
+						if isZero(off) != p.Zero {
+							t.Errorf("%s of %q: zero at %d: %v, want %v", name, k, off, p.Zero, isZero(off))
 						}
 					}
-					next, last = p.end(), p
-					disk += p.disk
+					next, last = p.End(), p
+					disk += p.Disk
 				}
 				if next != end || disk != k.Size() {
 					t.Errorf("%s of %q: %d bytes, %d of the disk, want %d, %d", name, k, next, disk, end, k.Size())
@@ -83,15 +86,19 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// TestPiecesError has an error in front of the pieces, or behind a piece that is complete.
+// TestPiecesError has an error in the extents, behind data that may go on, and extents that do
+// not fit.
 func TestPiecesError(t *testing.T) {
 	boom := errors.New("boom")
-	for name, pieces := range map[string]iter.Seq2[piece, error]{
-		"joined": joined(sequence([]piece{{length: pieceSize}}, boom), 4*pieceSize),
-		"dense":  dense(sequence(nil, boom), 4*pieceSize),
+	for name, c := range map[string]struct {
+		before extents
+		cut    Cut
+	}{
+		"joined": {extents{{Length: pieceSize}}, Cut{Unit: pieceSize, Most: 4 * pieceSize}},
+		"dense":  {nil, Cut{Unit: pieceSize, Most: 4 * pieceSize, Dense: true}},
 	} {
 		var got error
-		for p, err := range pieces {
+		for p, err := range c.cut.Pieces(t.Context(), failing{sized{c.before, 8 * pieceSize}, boom}, 0, 8*pieceSize) {
 			if err == nil {
 				t.Errorf("%s: a piece %v before the error", name, p)
 			}
@@ -109,7 +116,7 @@ func TestPiecesError(t *testing.T) {
 		"nothing":   {},
 	} {
 		var got error
-		for _, err := range pieces(t.Context(), sized{e, 1000}, 0, 1000) {
+		for _, err := range (Cut{Unit: pieceSize, Most: pieceSize}).Pieces(t.Context(), sized{e, 1000}, 0, 1000) {
 			got = err
 		}
 		if got == nil {
@@ -139,10 +146,27 @@ type sized struct {
 
 func (s sized) Size() int64 { return s.size }
 
+// A failing source has an error behind its extents.
+type failing struct {
+	sized
+	err error
+}
+
+func (f failing) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		for e := range f.sized.Extents(off, n) {
+			if !yield(e, nil) {
+				return
+			}
+		}
+		yield(image.Extent{}, f.err)
+	}
+}
+
 func TestGroups(t *testing.T) {
-	var in []piece
+	var in []Piece
 	for _, off := range []int64{0, 1, 4, 7, 8, 16, 31, 40} { // in pieces; a group has 8
-		in = append(in, piece{offset: off * pieceSize, length: pieceSize})
+		in = append(in, Piece{Offset: off * pieceSize, Length: pieceSize})
 	}
 	var got [][]int64
 	for g, err := range groups(sequence(in, nil)) {
@@ -151,7 +175,7 @@ func TestGroups(t *testing.T) {
 		}
 		var offsets []int64
 		for _, p := range g {
-			offsets = append(offsets, p.offset/pieceSize)
+			offsets = append(offsets, p.Offset/pieceSize)
 		}
 		got = append(got, offsets)
 	}
@@ -166,7 +190,7 @@ func TestGroups(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancelCause(context.Background())
 	count := 0
-	err := eachPiece(cancelled, 1, 1, sequence(in[:4], nil), func([]byte, piece) error {
+	err := Each(cancelled, 1, 1, sequence(in[:4], nil), func([]byte, Piece) error {
 		count++
 		cancel(boom)
 		return nil
@@ -177,23 +201,15 @@ func TestGroups(t *testing.T) {
 }
 
 // sequence gives the pieces, and then the error if there is one.
-func sequence(in []piece, err error) iter.Seq2[piece, error] {
-	return func(yield func(piece, error) bool) {
+func sequence(in []Piece, err error) iter.Seq2[Piece, error] {
+	return func(yield func(Piece, error) bool) {
 		for _, p := range in {
 			if !yield(p, nil) {
 				return
 			}
 		}
 		if err != nil {
-			yield(piece{}, err)
-		}
-	}
-}
-
-func TestLongPieceSize(t *testing.T) {
-	for _, c := range [][2]int{{1, 1 << 20}, {16, 1 << 20}, {17, 512 << 10}, {32, 512 << 10}, {64, 256 << 10}, {1000, 256 << 10}} {
-		if got := longPieceSize(c[0]); got != c[1] {
-			t.Errorf("%d workers: %d bytes, want %d", c[0], got, c[1])
+			yield(Piece{}, err)
 		}
 	}
 }
