@@ -4,7 +4,7 @@
 //
 // [Look] finds what is there and what is missing, and makes nothing. [Report.Make] makes what is
 // missing. What is there already is left as it is. The package prints nothing, and opens no
-// files.
+// file but that of [LocalKeyFile].
 package account
 
 import (
@@ -12,11 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/crn"
 	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
@@ -60,6 +63,15 @@ type KeyFile struct {
 	Create func() (Output, error)
 }
 
+// LocalKeyFile is the file of that name on the disks of this machine, which only its owner can
+// read.
+func LocalKeyFile(name string) *KeyFile {
+	_, err := os.Lstat(name)
+	return &KeyFile{Name: name, There: !errors.Is(err, fs.ErrNotExist), Create: func() (Output, error) {
+		return output.Create(name, 0o600, false)
+	}}
+}
+
 // An Output is a file that appears with Commit. Abort after it does nothing.
 type Output interface {
 	io.Writer
@@ -69,12 +81,15 @@ type Output interface {
 
 // A Report says what there is.
 type Report struct {
-	Account    string
-	RootKeyCRN string // "" if it is yet to be made
-	Region     string // of the bucket
-	ServiceID  string // its IAM ID; "" if it is yet to be made
-	Things     []*Thing
-	Notes      []string // what was left out, and why
+	Account    string   `json:"-"`
+	DryRun     bool     `json:"dry_run"`                // nothing was to be made
+	RootKeyCRN string   `json:"root_key_crn,omitempty"` // "" if it is yet to be made
+	Bucket     string   `json:"bucket,omitempty"`
+	Region     string   `json:"region"`               // of the bucket
+	ServiceID  string   `json:"service_id,omitempty"` // its IAM ID; "" if it is yet to be made
+	APIKeyFile string   `json:"api_key_file,omitempty"`
+	Things     []*Thing `json:"things"`
+	Notes      []string `json:"-"` // what was left out, and why
 
 	o        Options
 	instance crn.CRN // of the key service
@@ -100,7 +115,10 @@ func (o Options) Check() error {
 }
 
 func (o Options) report() (*Report, error) {
-	r := &Report{Account: o.Account, RootKeyCRN: o.RootKeyCRN, Region: o.Region, o: o}
+	r := &Report{Account: o.Account, RootKeyCRN: o.RootKeyCRN, Bucket: o.Bucket, Region: o.Region, o: o}
+	if o.APIKey != nil {
+		r.APIKeyFile = o.APIKey.Name
+	}
 	var err error
 	switch {
 	case o.RootKeyCRN == "" && o.KMSInstance == "":

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -117,6 +118,23 @@ type Report struct {
 // Broken reports whether a stage is missing, out of order, or was refused in the end.
 func (r *Report) Broken() bool {
 	return slices.ContainsFunc(r.Gaps, func(g Gap) bool { return !g.Minor })
+}
+
+// ErrBroken: the events do not tell the whole story of the image.
+var ErrBroken = errors.New("the chain of events is broken")
+
+// Err returns an error that matches [ErrBroken] and says what is missing, if something is.
+func (r *Report) Err() error {
+	if !r.Broken() {
+		return nil
+	}
+	var missing []string
+	for _, g := range r.Gaps {
+		if !g.Minor {
+			missing = append(missing, fmt.Sprintf("%s: %s", g.Stage, g.Reason))
+		}
+	}
+	return rest.WithHint(fmt.Errorf("%w: %s", ErrBroken, strings.Join(missing, "; ")), "events may come minutes later, and only of the services whose events are collected")
 }
 
 // Chain finds the story of one image in events, which may be in any order and of any

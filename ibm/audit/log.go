@@ -40,6 +40,7 @@ type Logger struct {
 	w       io.Writer
 	o       LoggerOptions
 	secrets [][]byte // those that were added
+	file    *os.File // of OpenLog
 }
 
 // NewLogger returns a Logger that writes each event with one call of w.Write.
@@ -51,6 +52,30 @@ func NewLogger(w io.Writer, o LoggerOptions) *Logger {
 		o.Now = time.Now
 	}
 	return &Logger{w: w, o: o}
+}
+
+// OpenLog returns a Logger that appends to a file, as [AppendFile] opens it. Close ends it. With
+// "" for the name it is nil, which drops the events.
+func OpenLog(name string, o LoggerOptions) (*Logger, error) {
+	if name == "" {
+		return nil, nil
+	}
+	f, err := AppendFile(name)
+	if err != nil {
+		return nil, err
+	}
+	l := NewLogger(f, o)
+	l.file = f
+	return l, nil
+}
+
+// Close wipes what AddSecret was given, and closes the file of [OpenLog].
+func (l *Logger) Close() error {
+	l.Forget()
+	if l == nil || l.file == nil {
+		return nil
+	}
+	return l.file.Close()
 }
 
 // CorrelationID returns what ties the events together, for the headers of calls.

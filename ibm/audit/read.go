@@ -40,6 +40,13 @@ type Skipped struct {
 	NoTime  int   `json:"no_time"`         // events whose time could not be read
 }
 
+// Join adds what another call of [Read] skipped.
+func (s *Skipped) Join(o Skipped) {
+	s.Records += o.Records
+	s.NoTime += o.NoTime
+	s.Lines = append(s.Lines, o.Lines...)
+}
+
 func (s *Skipped) add(line int) {
 	s.Records++
 	if len(s.Lines) < 10 {

@@ -20,11 +20,15 @@ import (
 // DefaultURL is the public endpoint of IAM, the same for all regions.
 const DefaultURL = "https://iam.cloud.ibm.com"
 
+// PrivateURL is IAM on IBM Cloud's private network.
+const PrivateURL = "https://private.iam.cloud.ibm.com"
+
 // Options are the settings of a [Client]. Only the API key must be set.
 type Options struct {
-	// URL is the endpoint: another one for the sandbox, or a private network. Empty is
-	// DefaultURL. It must be https, or http on this machine.
-	URL string
+	// URL is the endpoint, such as that of the sandbox. Empty is DefaultURL, or with Private
+	// PrivateURL. It must be https, or http on this machine.
+	URL     string
+	Private bool
 	// APIKey is the credential. It is copied; spaces and a newline at its ends are removed.
 	APIKey []byte
 	// Client sends the requests; redirects are not followed. Nil is one of its own.
@@ -49,7 +53,9 @@ type Client struct {
 
 // New returns a client. It sends nothing yet.
 func New(o Options) (*Client, error) {
-	if o.URL == "" {
+	if o.URL == "" && o.Private {
+		o.URL = PrivateURL
+	} else if o.URL == "" {
 		o.URL = DefaultURL
 	}
 	base, err := rest.CheckURL(o.URL)

@@ -491,3 +491,11 @@ func TestSecretsStayOut(t *testing.T) {
 		t.Error("a token has become JSON")
 	}
 }
+
+// TestPrivate: IAM has another address on the private network.
+func TestPrivate(t *testing.T) {
+	c, err := iam.New(iam.Options{APIKey: []byte("key"), Private: true})
+	if err != nil || !strings.Contains(c.String(), iam.PrivateURL) {
+		t.Errorf("%v, %v", c, err)
+	}
+}

@@ -25,15 +25,18 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// DefaultEndpoint is the public REST API. The private network has
-// https://api.service.softlayer.com/rest/v3.1.
-const DefaultEndpoint = "https://api.softlayer.com/rest/v3.1"
+// DefaultEndpoint is the public REST API, PrivateEndpoint that of the private network.
+const (
+	DefaultEndpoint = "https://api.softlayer.com/rest/v3.1"
+	PrivateEndpoint = "https://api.service.softlayer.com/rest/v3.1"
+)
 
 // Options say how to reach the API.
 type Options struct {
-	// Endpoint is the base address of the REST API; "" is [DefaultEndpoint]. It must be
-	// https, or http on this machine.
+	// Endpoint is the base address of the REST API; "" is [DefaultEndpoint], or with Private
+	// [PrivateEndpoint]. It must be https, or http on this machine.
 	Endpoint string
+	Private  bool
 
 	// User and APIKey are those of classic infrastructure. With an API key of IAM
 	// the user is "apikey".
@@ -67,7 +70,10 @@ func (c Options) String() string {
 func (c Options) GoString() string { return c.String() }
 
 func (c Options) endpoint() string {
-	if c.Endpoint == "" {
+	switch {
+	case c.Endpoint == "" && c.Private:
+		return PrivateEndpoint
+	case c.Endpoint == "":
 		return DefaultEndpoint
 	}
 	return strings.TrimRight(c.Endpoint, "/")

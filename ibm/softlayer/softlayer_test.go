@@ -693,3 +693,11 @@ func TestTransport(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestPrivate: the API has another address on the private network.
+func TestPrivate(t *testing.T) {
+	c, err := softlayer.New(softlayer.Options{User: "u", APIKey: "key", Private: true})
+	if err != nil || !strings.Contains(c.String(), softlayer.PrivateEndpoint) {
+		t.Errorf("%v, %v", c, err)
+	}
+}

@@ -2,7 +2,9 @@ package softlayer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -181,6 +183,28 @@ func (c *Client) FindTemplate(ctx context.Context, name string) (*Template, erro
 		return nil, fmt.Errorf("softlayer: template %q: %w: numbers %d and %d", name, ErrAmbiguous, all[0].ID, all[1].ID)
 	}
 	return &all[0], nil
+}
+
+// LookUp returns the template of a number, a global identifier or a name. Errors are as with
+// [Client.FindTemplate].
+func (c *Client) LookUp(ctx context.Context, name string) (*Template, error) {
+	if n, err := strconv.Atoi(name); err == nil && n > 0 {
+		return c.Template(ctx, n)
+	}
+	t, err := c.FindTemplate(ctx, name)
+	if !errors.Is(err, ErrNotFound) {
+		return t, err
+	}
+	all, listErr := c.Templates(ctx)
+	if listErr != nil {
+		return nil, listErr
+	}
+	for i := range all {
+		if all[i].GlobalIdentifier == name {
+			return &all[i], nil
+		}
+	}
+	return nil, err
 }
 
 // An OSCode is an operating system as an import names it.

@@ -37,6 +37,9 @@ type Image struct {
 	MinimumSize int64 `json:"minimum_provisioned_size,omitempty"` // GB
 }
 
+// Ready reports whether instances can be made of it.
+func (i *Image) Ready() bool { return i.Status == "available" }
+
 // An ImageRequest says what to make an image of.
 type ImageRequest struct {
 	Name            string // lower case letters, digits and hyphens
@@ -218,4 +221,13 @@ func (c *Client) FindImage(ctx context.Context, name string) (*Image, error) {
 		}
 	}
 	return nil, fmt.Errorf("vpc: image %q: %w", name, ErrNotFound)
+}
+
+// LookUp returns the private image of a name or an ID. [ErrNotFound] if there is none.
+func (c *Client) LookUp(ctx context.Context, name string) (*Image, error) {
+	img, err := c.FindImage(ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		return c.Image(ctx, name)
+	}
+	return img, err
 }

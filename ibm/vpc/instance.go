@@ -20,6 +20,9 @@ type Instance struct {
 	CreatedAt time.Time      `json:"created_at,omitzero"`
 }
 
+// Ready reports whether it runs.
+func (i *Instance) Ready() bool { return i.Status == "running" }
+
 // An InstanceRequest says what instance to order. It costs money.
 type InstanceRequest struct {
 	Name    string

@@ -36,9 +36,10 @@ type Clock = rest.Clock
 type Options struct {
 	Region string // "us-south"; it gives the endpoint if there is none
 
-	// Endpoint is the base address, https://REGION.iaas.cloud.ibm.com if "". It must be
-	// https, or http on this machine.
+	// Endpoint is the base address, https://REGION.iaas.cloud.ibm.com if "", or with Private
+	// https://REGION.private.iaas.cloud.ibm.com. It must be https, or http on this machine.
 	Endpoint string
+	Private  bool
 
 	Tokens TokenSource
 
@@ -70,7 +71,11 @@ func New(opts Options) (*Client, error) {
 		if !region.MatchString(opts.Region) {
 			return nil, errors.New("vpc: no endpoint and no region given")
 		}
-		opts.Endpoint = "https://" + opts.Region + ".iaas.cloud.ibm.com"
+		network := ""
+		if opts.Private {
+			network = ".private"
+		}
+		opts.Endpoint = "https://" + opts.Region + network + ".iaas.cloud.ibm.com"
 	}
 	base, err := rest.CheckURL(opts.Endpoint)
 	if err != nil {
