@@ -158,6 +158,9 @@ var (
 
 	// ErrUnsupported is a valid image with a feature that is not read here.
 	ErrUnsupported = errors.New("unsupported image feature")
+
+	// ErrChanged: somebody wrote to the file since it was opened.
+	ErrChanged = errors.New("the file changed while it was read")
 )
 
 // A FormatError says which field of an image file is wrong, and how. It matches

@@ -14,6 +14,8 @@ import (
 
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
 )
 
@@ -69,9 +71,9 @@ type auditResult struct {
 }
 
 func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	if o.rootKey == "" && o.image == "" && o.server == "" {
-		return withHint(errors.New("whose story is to be told was not said"), "give --root-key-crn, --image or --server")
+		return rest.WithHint(errors.New("whose story is to be told was not said"), "give --root-key-crn, --image or --server")
 	}
 	r := auditResult{}
 	read := func(events []audit.Event, skipped audit.Skipped) []audit.Event {
@@ -92,19 +94,19 @@ func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 	for _, name := range files {
 		events, skipped, err := readEvents(ctx, name)
 		if err != nil {
-			return fmt.Errorf("%s: %w", stdinName(name), err)
+			return fmt.Errorf("%s: %w", stdio.Name(name), err)
 		}
 		all = append(all, read(events, skipped)...)
 	}
 	if r.Skipped.Records > 0 {
-		t.warn("%d records are no events, and were skipped", r.Skipped.Records)
+		t.Warn("%d records are no events, and were skipped", r.Skipped.Records)
 	}
 	if r.Skipped.NoTime > 0 {
-		t.warn("%d events have no time that can be read", r.Skipped.NoTime)
+		t.Warn("%d events have no time that can be read", r.Skipped.NoTime)
 	}
 	r.Report = audit.Chain(all, audit.Query{RootKeyCRN: o.rootKey, ImageID: o.image, ServerID: o.server, Services: o.services})
 	r.Broken = r.Report.Broken()
-	if err := t.result(r, columns(r.Table())); err != nil {
+	if err := t.Result(r, columns(r.Table())); err != nil {
 		return err
 	}
 	if r.Broken {
@@ -114,7 +116,7 @@ func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 				missing = append(missing, fmt.Sprintf("%s: %s", g.Stage, g.Reason))
 			}
 		}
-		return withHint(fmt.Errorf("%w: %s", errBroken, strings.Join(missing, "; ")), "events may come minutes later, and only of the services whose events are collected")
+		return rest.WithHint(fmt.Errorf("%w: %s", errBroken, strings.Join(missing, "; ")), "events may come minutes later, and only of the services whose events are collected")
 	}
 	return nil
 }
@@ -124,7 +126,7 @@ func (o *auditVerbFlags) ask(ctx context.Context) ([]audit.Event, audit.Skipped,
 	var none audit.Skipped
 	endpoint := o.cloud.url(serviceLogs)
 	if endpoint == "" {
-		return nil, none, withHint(errors.New("no events were named"), "name a file, - for standard input, or Cloud Logs with --logs-url")
+		return nil, none, rest.WithHint(errors.New("no events were named"), "name a file, - for standard input, or Cloud Logs with --logs-url")
 	}
 	identity, err := o.cloud.iam(ctx)
 	if err != nil {
@@ -142,7 +144,7 @@ func (o *auditVerbFlags) ask(ctx context.Context) ([]audit.Event, audit.Skipped,
 func readEvents(ctx context.Context, name string) (events []audit.Event, skipped audit.Skipped, err error) {
 	var r io.Reader = os.Stdin
 	if name != "-" {
-		f, err := openFile(ctx, name, os.O_RDONLY)
+		f, err := stdio.Open(ctx, name, os.O_RDONLY)
 		if err != nil {
 			return nil, skipped, err
 		}

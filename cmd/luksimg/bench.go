@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/internal/bench"
 )
 
@@ -25,12 +26,12 @@ measured with a loop of AES instructions that uses registers only (x86). It take
 20 seconds.`,
 		Example: `  luksimg bench
   luksimg bench --benchfmt > new.txt && benchstat old.txt new.txt`,
-		Args: args(),
+		Args: flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if benchfmt && g.json {
+			if benchfmt && g.AsJSON {
 				return errors.New("--benchfmt and --json exclude each other")
 			}
-			r, err := bench.Run(c.Context(), benchTime, cpus)
+			r, err := bench.Run(c.Context(), benchTime, flags.CPUs)
 			if err != nil {
 				return err
 			}
@@ -38,7 +39,7 @@ measured with a loop of AES instructions that uses registers only (x86). It take
 			if benchfmt {
 				text = r.Lines()
 			}
-			return g.talk(c).result(r, text)
+			return g.Result(r, text)
 		},
 	}
 	c.Flags().BoolVar(&benchfmt, "benchfmt", false, "print lines as Go benchmarks do, for benchstat")

@@ -1,9 +1,13 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+)
 
 func TestBenchRefuses(t *testing.T) {
-	c := newBench(&global{json: true})
+	c := newBench(&global{Talk: talk.Talk{AsJSON: true}})
 	c.SetArgs([]string{"--benchfmt"})
 	c.SilenceErrors, c.SilenceUsage = true, true
 	if err := c.ExecuteContext(t.Context()); err == nil {

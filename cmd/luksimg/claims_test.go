@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
 // notFiles are the flags whose value is text that names no file.
@@ -193,7 +195,7 @@ func TestNoOutputIsAnInput(t *testing.T) {
 						line := withFiles(t, c, files)
 						var stdout, stderr bytes.Buffer
 						code := run(context.Background(), line, &stdout, &stderr)
-						if code != exitFailure || !strings.Contains(stderr.String(), "are the same file") && verbOf(c) != "keygen" {
+						if code != exit.Failure || !strings.Contains(stderr.String(), "are the same file") && verbOf(c) != "keygen" {
 							t.Errorf("%s and %s: %v: exit code %d, %s", a, b, line, code, stderr.String())
 						}
 						if after := contentsOf(t); len(after) != len(before) {
@@ -249,7 +251,7 @@ func TestStandardStreamsAreFilesToo(t *testing.T) {
 		os.Stdin, os.Stdout = c.in, c.out
 		var stdout, stderr bytes.Buffer
 		code := run(context.Background(), strings.Fields(c.line), &stdout, &stderr)
-		if code != exitFailure || !strings.Contains(stderr.String(), "are the same file") {
+		if code != exit.Failure || !strings.Contains(stderr.String(), "are the same file") {
 			t.Errorf("%s: exit code %d, %s", c.line, code, stderr.String())
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/crn"
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
@@ -69,7 +71,7 @@ func (o *handoverFlags) read(ctx context.Context) ([]byte, error) {
 	if o.file == "" {
 		return credential(ctx, envAPIKey)
 	}
-	return readAPIKey(ctx, "--ibm-api-key-file", o.file)
+	return keys.ReadAPIKey(ctx, "--ibm-api-key-file", o.file)
 }
 
 // waitFlags say how to wait for what takes the cloud minutes.
@@ -96,7 +98,7 @@ func (o *waitFlags) check() error {
 }
 
 // told returns a function that says how a transaction goes: each step once.
-func told(t *talk, what string) func(status, detail string, elapsed time.Duration) {
+func told(t *talk.Talk, what string) func(status, detail string, elapsed time.Duration) {
 	last := ""
 	return func(status, detail string, elapsed time.Duration) {
 		now := status
@@ -104,14 +106,14 @@ func told(t *talk, what string) func(status, detail string, elapsed time.Duratio
 			now = strings.TrimPrefix(status+": "+detail, ": ")
 		}
 		if now != "" && now != last {
-			t.say("%s: %s (%v)", what, now, elapsed.Round(time.Second))
+			t.Say("%s: %s (%v)", what, now, elapsed.Round(time.Second))
 			last = now
 		}
 	}
 }
 
 // options returns the options to wait for what.
-func (o *waitFlags) options(t *talk, what string) softlayer.WaitOptions {
+func (o *waitFlags) options(t *talk.Talk, what string) softlayer.WaitOptions {
 	tell := told(t, what)
 	return softlayer.WaitOptions{Interval: o.poll, Timeout: o.timeout, Progress: func(p softlayer.Progress) {
 		step := p.Step

@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
@@ -122,14 +124,14 @@ func (o *cloudFlags) url(service string) string {
 func credential(ctx context.Context, name string) ([]byte, error) {
 	value := os.Getenv(name)
 	if value == "" {
-		return nil, withHint(fmt.Errorf("there are no credentials: %s is not set", name),
+		return nil, rest.WithHint(fmt.Errorf("there are no credentials: %s is not set", name),
 			"set "+name+" to the API key, or to @FILE for a file that holds it")
 	}
 	file, ok := strings.CutPrefix(value, "@")
 	if !ok {
 		return []byte(strings.TrimSpace(value)), nil
 	}
-	return readAPIKey(ctx, name, file)
+	return keys.ReadAPIKey(ctx, name, file)
 }
 
 // iam returns the identity whose API key is in the environment: one for all services.
@@ -194,7 +196,7 @@ func isCOS(name string) bool { return strings.HasPrefix(name, "cos://") }
 // API key, which the caller wipes.
 func (o *cloudFlags) softLayer(ctx context.Context) (user string, key []byte, err error) {
 	if user = os.Getenv(envSLUser); user == "" {
-		return "", nil, withHint(errors.New("there are no credentials: SL_USERNAME is not set"),
+		return "", nil, rest.WithHint(errors.New("there are no credentials: SL_USERNAME is not set"),
 			"set SL_USERNAME and SL_API_KEY to those of classic infrastructure: cloud.ibm.com, Manage, Access (IAM), API keys")
 	}
 	key, err = credential(ctx, envSLKey)

@@ -18,10 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/ibm/sandbox"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
-
-	"github.com/luksimg/luksimg/ibm/deploy"
 )
 
 // setup returns the arguments of setup.

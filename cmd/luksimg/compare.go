@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/luks"
@@ -32,14 +33,14 @@ func written(f *output.File) (image.Source, error) {
 	return io.NewSectionReader(f, 0, size), err
 }
 
-// compare reads back what was written, and compares it with the source.
-func (p *progressFlag) compare(ctx context.Context, t *talk, c comparison) error {
+// run reads back what was written, and compares it with the source.
+func (c *comparison) run(ctx context.Context, t *talk.Talk, p *talk.Progress) error {
 	v, err := c.open(ctx)
 	if err != nil {
 		return fmt.Errorf("reading back what was written: %w", err)
 	}
 	defer v.Close()
-	show, err := p.start(t, "verify", v.Size())
+	show, err := p.Start(t, "verify", v.Size())
 	if err != nil {
 		return err
 	}

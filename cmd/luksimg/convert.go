@@ -10,9 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 )
@@ -21,13 +25,13 @@ import (
 type convertFlags struct {
 	*global
 	source   sourceFlags
-	progress progressFlag
+	progress talk.Progress
 	phase    string
 	format   string
-	jobs     jobsFlag
+	jobs     flags.Jobs
 
 	fixed       bool
-	clusterSize sizeFlag
+	clusterSize flags.Size
 	compression string
 	force       bool
 }
@@ -50,7 +54,7 @@ If SRC is encrypted, its key is asked for on the terminal unless a flag gives it
   luksimg convert --format qcow2 --compression zstd disk.raw disk.qcow2
   luksimg convert --allow-backing overlay.qcow2 disk.raw
   luksimg convert --snapshot before-update disk.qcow2 - | sha256sum`,
-		Args: args("SRC", "DST"),
+		Args: flags.Args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	o.add(c)
@@ -75,7 +79,7 @@ profile classic-luks does, that is longer than the disk was.`,
 		Example: `  luksimg decrypt disk.luks disk.raw
   luksimg decrypt --key-file dek.b64 disk.luks - | sha256sum
   ssh host cat disk.luks | luksimg decrypt --key-file dek.b64 - disk.raw`,
-		Args: args("SRC", "DST"),
+		Args: flags.Args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	o.add(c)
@@ -91,9 +95,9 @@ func (o *convertFlags) add(c *cobra.Command) {
 	f.Var(&o.clusterSize, "cluster-size", "cluster size of a qcow2 image in bytes (default 64k)")
 	f.StringVar(&o.compression, "compression", "", "compress a qcow2 image: zlib or zstd")
 	f.Lookup("cluster-size").DefValue = ""
-	o.jobs.add(c)
+	o.jobs.Add(c)
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
-	o.progress.add(c)
+	o.progress.Add(c)
 	o.cloud.add(c, serviceCOS)
 }
 
@@ -119,16 +123,16 @@ func (o *convertFlags) check(c *cobra.Command, src, dst string) error {
 		return fmt.Errorf("--format %s: want raw, vhd or qcow2", o.format)
 	case dst == "-" && o.format != "raw":
 		return fmt.Errorf("a %s image can not be written to standard output, where nothing can be changed any more", o.format)
-	case dst == "-" && o.json:
+	case dst == "-" && o.AsJSON:
 		return errors.New("with - for DST the disk is the result: there is no room for --json")
 	case dst == "-":
-		return checkStdout("the disk")
+		return stdio.CheckStdout("the disk")
 	}
 	return nil
 }
 
 func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	if err := o.check(c, src, dst); err != nil {
 		return err
 	}
@@ -142,10 +146,10 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 		}
 		defer out.Abort()
 	}
-	if o.phase == "decrypt" && isStream(src) {
+	if o.phase == "decrypt" && stdio.IsStream(src) {
 		return o.decryptStream(c, t, src, dst, out)
 	}
-	s, err := o.source.open(c, t, src)
+	s, err := o.source.open(c, o.global, src)
 	if err != nil {
 		return err
 	}
@@ -154,21 +158,21 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 		if s.img.Format == luksimg.Raw {
 			return s.wrap(luks.ErrNotLUKS)
 		}
-		return withHint(fmt.Errorf("%s: not encrypted, but a plain %s image", src, s.img.Format), "luksimg convert SRC DST makes it raw")
+		return rest.WithHint(fmt.Errorf("%s: not encrypted, but a plain %s image", src, s.img.Format), "luksimg convert SRC DST makes it raw")
 	}
-	p, err := o.progress.start(t, o.phase, s.img.Size())
+	p, err := o.progress.Start(t, o.phase, s.img.Size())
 	if err != nil {
 		return err
 	}
 	made := &luksimg.ConvertResult{VirtualSize: s.img.Size()}
 	run := luksimg.RunOptions{Jobs: int(o.jobs), Progress: p.Add}
 	if out == nil {
-		widen(os.Stdout)
+		stdio.Widen(os.Stdout)
 		err = parallel.Await(ctx, func() error { return luksimg.DecryptInOrder(ctx, os.Stdout, s.img, run) })
 	} else {
-		spareProcessor()
+		flags.SpareProcessor()
 		made, err = luksimg.Convert(ctx, out, s.img, luksimg.ConvertOptions{
-			Format: luksimg.Format(o.format), Fixed: o.fixed, ClusterSize: o.clusterSize.n, Compression: o.compression, RunOptions: run,
+			Format: luksimg.Format(o.format), Fixed: o.fixed, ClusterSize: o.clusterSize.N, Compression: o.compression, RunOptions: run,
 		})
 	}
 	p.Done()
@@ -180,7 +184,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	o.label(t, s.img, made)
 	if out == nil {
-		return syncStdout()
+		return stdio.SyncStdout()
 	}
 	size, err := out.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -189,14 +193,14 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if err := out.Commit(); err != nil {
 		return err
 	}
-	return t.result(convertResult{
+	return t.Result(convertResult{
 		Output: dst, Format: o.format, SourceFormat: string(s.img.Format),
-		SourceSize: s.img.Size(), VirtualSize: made.VirtualSize, FileSize: size, UUID: s.img.UUID, Warnings: t.warnings,
-	}, line("%s: %s disk of %s", dst, o.format, term.Bytes(made.VirtualSize)))
+		SourceSize: s.img.Size(), VirtualSize: made.VirtualSize, FileSize: size, UUID: s.img.UUID, Warnings: t.Warnings,
+	}, talk.Line("%s: %s disk of %s", dst, o.format, term.Bytes(made.VirtualSize)))
 }
 
 // label warns of a partition table that does not go with the disk that was made.
-func (o *convertFlags) label(t *talk, src image.Source, made *luksimg.ConvertResult) {
+func (o *convertFlags) label(t *talk.Talk, src image.Source, made *luksimg.ConvertResult) {
 	c := change{sectorSize: 512, longer: made.VirtualSize - src.Size(), why: "the disk of a " + o.format + " image has whole sectors of 512 bytes"}
 	if o.fixed {
 		c.why = "that of a fixed VHD has whole MiB"

@@ -11,27 +11,30 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 )
 
 // decryptStream is decrypt for a source that can be read in order only. out is nil for
 // standard output.
-func (o *convertFlags) decryptStream(c *cobra.Command, t *talk, src, dst string, out *output.File) error {
-	ctx, name := c.Context(), stdinName(src)
+func (o *convertFlags) decryptStream(c *cobra.Command, t *talk.Talk, src, dst string, out *output.File) error {
+	ctx, name := c.Context(), stdio.Name(src)
 	switch {
 	case o.format != "raw":
-		return withHint(fmt.Errorf("a %s image can not be made of what is read in order: it needs seeking", o.format), "make a raw disk, and convert that")
+		return rest.WithHint(fmt.Errorf("a %s image can not be made of what is read in order: it needs seeking", o.format), "make a raw disk, and convert that")
 	case o.source.snapshot != "" || o.source.allowBacking:
 		return errors.New("--snapshot and --allow-backing are for images that need seeking, not for what is read in order")
-	case isStdin(src) && o.source.unlock.key.stdin():
+	case stdio.IsStdin(src) && o.source.unlock.key.Stdin():
 		return errors.New("standard input can not be both the image and the key")
 	}
-	opts := luksimg.DecryptStreamOptions{LUKS: t.g.kdf.apply(o.source.unlock.openOptions())}
+	opts := luksimg.DecryptStreamOptions{LUKS: o.kdf.apply(o.source.unlock.openOptions())}
 	if h := o.source.unlock.header; h != "" {
-		in, err := openHeader(ctx, t.g, h)
+		in, err := openHeader(ctx, o.global, h)
 		if err != nil {
 			return err
 		}
@@ -40,7 +43,7 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk, src, dst string,
 			return in.wrap(err)
 		}
 	}
-	f, err := openStream(ctx, src)
+	f, err := stdio.OpenStream(ctx, src)
 	if err != nil {
 		return err
 	}
@@ -48,18 +51,18 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk, src, dst string,
 	var p *term.Progress
 	opts.VolumeKey = func(ctx context.Context, h *luks.Header) ([]byte, error) {
 		for _, w := range h.Info().Warnings {
-			t.warn("%s: %s", name, w)
+			t.Warn("%s: %s", name, w)
 		}
 		key, err := o.source.unlock.volumeKey(c, t, name, h)
 		if err == nil {
-			p, err = o.progress.start(t, o.phase, h.DataSize())
+			p, err = o.progress.Start(t, o.phase, h.DataSize())
 		}
 		return key, err
 	}
 	opts.Jobs, opts.Progress = int(o.jobs), func(n int64) { p.Add(n) }
 	var w io.Writer = os.Stdout
 	if out == nil {
-		widen(os.Stdout)
+		stdio.Widen(os.Stdout)
 	} else {
 		w = &sparse{f: out}
 	}
@@ -75,7 +78,7 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk, src, dst string,
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if out == nil {
-		return syncStdout()
+		return stdio.SyncStdout()
 	}
 	if err := out.Truncate(r.Size); err != nil {
 		return err
@@ -83,10 +86,10 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk, src, dst string,
 	if err := out.Commit(); err != nil {
 		return err
 	}
-	return t.result(convertResult{
+	return t.Result(convertResult{
 		Output: dst, Format: o.format, SourceFormat: fmt.Sprintf("luks%d", r.Header.Version()),
-		FileSize: r.Size, UUID: r.Header.UUID(), Warnings: t.warnings,
-	}, line("%s: %s disk of %s", dst, o.format, term.Bytes(r.Size)))
+		FileSize: r.Size, UUID: r.Header.UUID(), Warnings: t.Warnings,
+	}, talk.Line("%s: %s disk of %s", dst, o.format, term.Bytes(r.Size)))
 }
 
 // A sparse writer leaves holes in a new file where there are zeros.

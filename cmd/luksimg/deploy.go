@@ -8,6 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/ibm/softlayer"
@@ -24,7 +27,7 @@ type deployFlags struct {
 	place    vpcFlags
 	wait     waitFlags
 	audit    auditFlags
-	progress progressFlag
+	progress talk.Progress
 
 	profile   string
 	object    string
@@ -38,7 +41,7 @@ type deployFlags struct {
 	order     bool
 	changed   string
 	anyDisk   bool
-	jobs      jobsFlag
+	jobs      flags.Jobs
 }
 
 func newDeploy(g *global) *cobra.Command {
@@ -75,7 +78,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
   luksimg deploy --name web --os-code UBUNTU_22_64 --root-key-crn CRN --object cos://us-south/images/web.raw \
     --order --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 disk.vhd
   luksimg deploy --profile vpc-qcow2 --name web --os-code ubuntu-22-04-amd64 --root-key-crn CRN --object cos://us-south/images/ disk.vhd`,
-		Args: args("SRC"),
+		Args: flags.Args("SRC"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	f := c.Flags()
@@ -94,7 +97,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
 	f.StringVar(&o.changed, "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
 	f.BoolVar(&o.anyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
-	o.jobs.add(c)
+	o.jobs.Add(c)
 	o.server.add(c)
 	o.place.add(c)
 	o.source.addSecond(c, "SRC")
@@ -104,12 +107,12 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	o.cloud.addSettle(c)
 	o.cloud.add(c, serviceKMS, serviceCOS, serviceSoftLayer, serviceVPC)
 	o.audit.add(c)
-	o.progress.add(c)
+	o.progress.Add(c)
 	return c
 }
 
 // options returns what the flags ask for.
-func (o *deployFlags) options(c *cobra.Command, t *talk, src string) (opts deploy.Options, err error) {
+func (o *deployFlags) options(c *cobra.Command, t *talk.Talk, src string) (opts deploy.Options, err error) {
 	name := src
 	if !isCOS(src) {
 		if name, err = filepath.Abs(src); err != nil {
@@ -133,16 +136,16 @@ func (o *deployFlags) options(c *cobra.Command, t *talk, src string) (opts deplo
 		Wait:   func(what string) softlayer.WaitOptions { return o.wait.options(t, what) },
 		Event: func(e deploy.Event) {
 			if e.Warning {
-				t.warn("%s", e.Text)
+				t.Warn("%s", e.Text)
 			} else {
-				t.say("%s", e.Text)
+				t.Say("%s", e.Text)
 			}
 		},
 		Progress: func(phase string, total int64) (func(int64), func()) {
 			if phase == "encrypt" {
-				spareProcessor()
+				flags.SpareProcessor()
 			}
-			p, err := o.progress.start(t, phase, total)
+			p, err := o.progress.Start(t, phase, total)
 			if err != nil { // the flag was checked
 				return nil, func() {}
 			}
@@ -150,7 +153,7 @@ func (o *deployFlags) options(c *cobra.Command, t *talk, src string) (opts deplo
 		},
 	}
 	if o.keyFile != "" {
-		opts.Key = func(ctx context.Context) ([]byte, error) { return readKeyFile(ctx, o.keyFile) }
+		opts.Key = func(ctx context.Context) ([]byte, error) { return keys.ReadFile(ctx, o.keyFile) }
 	}
 	if o.order {
 		opts.Order = &deploy.Server{Hostname: o.server.hostname}
@@ -165,7 +168,7 @@ func (o *deployFlags) options(c *cobra.Command, t *talk, src string) (opts deplo
 var stateStore = func(f cos.StateFile) cos.StateStore { return f }
 
 // disk is SRC, which the flags say how to read.
-func (o *deployFlags) disk(c *cobra.Command, t *talk, src string) deploy.Source {
+func (o *deployFlags) disk(c *cobra.Command, t *talk.Talk, src string) deploy.Source {
 	return deploy.Source{
 		Name: src,
 		Stat: func(ctx context.Context) (deploy.Stamp, error) {
@@ -177,7 +180,7 @@ func (o *deployFlags) disk(c *cobra.Command, t *talk, src string) deploy.Source 
 			return deploy.Stamp{Size: in.size, Time: in.mtime, ETag: in.etag}, nil
 		},
 		Open: func(context.Context) (*deploy.Disk, error) {
-			s, err := o.source.open(c, t, src)
+			s, err := o.source.open(c, o.global, src)
 			if err != nil {
 				return nil, err
 			}
@@ -249,7 +252,7 @@ func (o *deployFlags) checkServer(ctx context.Context, target string) (err error
 }
 
 func (o *deployFlags) run(c *cobra.Command, src string) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	opts, err := o.options(c, t, src)
 	if !o.template.cloudInit {
 		err = errors.Join(err, errors.New("an encrypted image must have cloud-init"))
@@ -257,7 +260,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 	if o.cloud.settle <= 0 {
 		err = errors.Join(err, errors.New("--settle must be more than zero"))
 	}
-	if err := errors.Join(err, o.wait.check(), o.progress.check(), o.source.check(c), atMostOne(c, "key-file", "keep-key")); err != nil {
+	if err := errors.Join(err, o.wait.check(), o.progress.Check(), o.source.check(c), flags.AtMostOne(c, "key-file", "keep-key")); err != nil {
 		return err
 	}
 	if err := errors.Join(opts.Check(), o.checkServer(ctx, opts.Plan.Target()), o.claim(opts.Plan)); err != nil {
@@ -285,7 +288,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 	if err != nil {
 		return err
 	}
-	return t.result(deployResult{Result: *r, KeyFile: o.keepKey, State: o.state, Warnings: t.warnings}, deployText(r))
+	return t.Result(deployResult{Result: *r, KeyFile: o.keepKey, State: o.state, Warnings: t.Warnings}, deployText(r))
 }
 
 // claim claims the files whose names no flag gave.
@@ -305,16 +308,16 @@ type deployResult struct {
 }
 
 func deployText(r *deploy.Result) string {
-	text := line("template  %d, %s, global identifier %s", r.TemplateID, r.Name, r.GlobalIdentifier)
+	text := talk.Line("template  %d, %s, global identifier %s", r.TemplateID, r.Name, r.GlobalIdentifier)
 	if r.Target == targetVPC {
-		text = line("image     %s, %s", r.ImageID, r.Name)
+		text = talk.Line("image     %s, %s", r.ImageID, r.Name)
 	}
-	text += line("\nobject    %s\nenvelope  %s\nroot key  %s", r.Object, r.Envelope, r.RootKeyCRN)
+	text += talk.Line("\nobject    %s\nenvelope  %s\nroot key  %s", r.Object, r.Envelope, r.RootKeyCRN)
 	switch {
 	case r.ServerID != 0:
-		text += line("\nserver    %s, %d", r.Server, r.ServerID)
+		text += talk.Line("\nserver    %s, %d", r.Server, r.ServerID)
 	case r.InstanceID != "":
-		text += line("\nserver    %s, %s", r.Server, r.InstanceID)
+		text += talk.Line("\nserver    %s, %s", r.Server, r.InstanceID)
 	}
 	return text
 }

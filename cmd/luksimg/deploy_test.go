@@ -19,11 +19,10 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/ibm/sandbox"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
 	"github.com/luksimg/luksimg/ibm/softlayer"
-
-	"github.com/luksimg/luksimg/ibm/deploy"
 )
 
 // mainKilled is the command, but for being killed at a point of a deployment: the first

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/ibm/cos"
-
 	"github.com/luksimg/luksimg/ibm/deploy"
 )
 

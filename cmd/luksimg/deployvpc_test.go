@@ -7,12 +7,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/ibm/sandbox"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
 	"github.com/luksimg/luksimg/ibm/vpc"
-
-	"github.com/luksimg/luksimg/ibm/deploy"
 )
 
 func (c *cloud) deployVPC(more ...string) []string {

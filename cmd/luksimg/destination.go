@@ -6,9 +6,11 @@ import (
 	"os"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/stdio"
 )
 
 // A destination is what encrypt writes to: a file, standard output, or an object.
@@ -30,17 +32,17 @@ type destination struct {
 // check tells whether the image is as long as was promised.
 func (d *destination) check(r *luksimg.Result) error {
 	if d.size != 0 && r.FileSize != d.size {
-		return errChanged
+		return image.ErrChanged
 	}
 	return nil
 }
 
 // destination opens DST. Of an object, the length must be known before it begins, unless it
 // is written in order: for a VHD or qcow2 image SRC is then read twice.
-func (o *encryptFlags) destination(ctx context.Context, t *talk, dst string, s *diskSource, opts luksimg.EncryptOptions) (*destination, error) {
+func (o *encryptFlags) destination(ctx context.Context, t *talk.Talk, dst string, s *diskSource, opts luksimg.EncryptOptions) (*destination, error) {
 	if dst == "-" {
-		widen(os.Stdout)
-		return &destination{stream: os.Stdout, commit: syncStdout, abort: func() {}, remove: func() error { return nil }}, nil
+		stdio.Widen(os.Stdout)
+		return &destination{stream: os.Stdout, commit: stdio.SyncStdout, abort: func() {}, remove: func() error { return nil }}, nil
 	}
 	if isCOS(dst) {
 		return o.object(ctx, t, dst, s, opts)
@@ -59,7 +61,7 @@ func (o *encryptFlags) destination(ctx context.Context, t *talk, dst string, s *
 	}, nil
 }
 
-func (o *encryptFlags) object(ctx context.Context, t *talk, dst string, s *diskSource, opts luksimg.EncryptOptions) (*destination, error) {
+func (o *encryptFlags) object(ctx context.Context, t *talk.Talk, dst string, s *diskSource, opts luksimg.EncryptOptions) (*destination, error) {
 	at, err := cos.ParseURI(dst)
 	if err != nil {
 		return nil, err
@@ -76,7 +78,7 @@ func (o *encryptFlags) object(ctx context.Context, t *talk, dst string, s *diskS
 	}
 	// Those of a run that was killed: they cost money, and are in no list of objects.
 	if ids, err := unfinished(ctx, client, at); err == nil && len(ids) > 0 {
-		t.warn("%s: there are %d unfinished uploads of this object, which take room; luksimg upload --abort - %s gives them up", at, len(ids), at)
+		t.Warn("%s: there are %d unfinished uploads of this object, which take room; luksimg upload --abort - %s gives them up", at, len(ids), at)
 	}
 	d := &destination{
 		late: true,

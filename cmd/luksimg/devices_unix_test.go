@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/manifest"
 )
 
@@ -56,7 +57,7 @@ func TestDevices(t *testing.T) {
 			{"key", "add", "--key-file", key, "--generate-key", dst, image},
 		} {
 			code, out := runIn(t.Context(), args...)
-			if code != exitFailure || !strings.Contains(out, "not a regular file, and will not be replaced") {
+			if code != exit.Failure || !strings.Contains(out, "not a regular file, and will not be replaced") {
 				t.Errorf("%q: code %d: %s", args, code, out)
 			}
 			// What is no DST has a hint of its own.
@@ -89,7 +90,7 @@ func TestOpeningCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	root := filepath.Join(dir, "root.key")
-	if code, out := runIn(t.Context(), "keygen", "--kms", "local:"+root); code != exitDone {
+	if code, out := runIn(t.Context(), "keygen", "--kms", "local:"+root); code != exit.Done {
 		t.Fatal(out)
 	}
 	x := filepath.Join(dir, "x")
@@ -124,8 +125,8 @@ func TestOpeningCancelled(t *testing.T) {
 		{"import", "--ibm-api-key-file", pipe, "--os-code", "UBUNTU_22_64", "cos://us-south/bucket/object.vhd"},
 	} {
 		code, out := runIn(ctx, args...)
-		atOnce := code == exitFailure && strings.Contains(out, "pipe can only be read in order, and this needs seeking")
-		if code != exitCancelled && !atOnce {
+		atOnce := code == exit.Failure && strings.Contains(out, "pipe can only be read in order, and this needs seeking")
+		if code != exit.Cancelled && !atOnce {
 			t.Errorf("%q: code %d: %s", args, code, out)
 		}
 		if _, err := os.Stat(x); err == nil {

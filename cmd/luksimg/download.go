@@ -5,8 +5,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/term"
 )
 
@@ -16,7 +19,7 @@ const downloadSuffix = ".download.json"
 
 type downloadFlags struct {
 	*global
-	progress progressFlag
+	progress talk.Progress
 	jobs     int
 	resume   bool
 	abort    bool
@@ -37,7 +40,7 @@ download is interrupted the exit code is 5, and the same command goes on where i
 exit code 130.` + cosHelp,
 		Example: `  luksimg download cos://us-south/images/disk.raw disk.raw
   luksimg download --abort cos://us-south/images/disk.raw disk.raw`,
-		Args: args("cos://REGION/BUCKET/OBJECT", "FILE"),
+		Args: flags.Args("cos://REGION/BUCKET/OBJECT", "FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	f := c.Flags()
@@ -45,7 +48,7 @@ exit code 130.` + cosHelp,
 	f.BoolVar(&o.resume, "resume", true, "keep what came if the download is interrupted, and go on with it")
 	f.BoolVar(&o.abort, "abort", false, "remove what came of a download that was interrupted")
 	f.BoolVar(&o.force, "force", false, "replace FILE if it is there")
-	o.progress.add(c)
+	o.progress.Add(c)
 	g.cloud.add(c, serviceCOS)
 	return c
 }
@@ -62,13 +65,13 @@ type downloadResult struct {
 }
 
 func (o *downloadFlags) run(c *cobra.Command, uri, name string) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	at, err := cos.ParseURI(uri)
 	if err != nil {
 		return err
 	}
 	if name == "-" || isCOS(name) {
-		return withHint(errors.New("download writes a file"), "luksimg cat writes an image to standard output")
+		return rest.WithHint(errors.New("download writes a file"), "luksimg cat writes an image to standard output")
 	}
 	state := cos.StateFile(name + downloadSuffix)
 	if err := errors.Join(o.files.Write("the state of the download", string(state)), o.files.Write("what came of FILE", name+".download")); err != nil {
@@ -101,7 +104,7 @@ func (o *downloadFlags) run(c *cobra.Command, uri, name string) error {
 	if err := out.Truncate(min(info.Size, lengthOf(out))); err != nil {
 		return err
 	}
-	p, err := o.progress.start(t, "download", info.Size)
+	p, err := o.progress.Start(t, "download", info.Size)
 	if err != nil {
 		return err
 	}
@@ -112,14 +115,14 @@ func (o *downloadFlags) run(c *cobra.Command, uri, name string) error {
 		return o.stopped(err, out, state)
 	}
 	if !r.Verified {
-		t.warn("%s: only its length was checked: the ETag does not tell what the content is", at)
+		t.Warn("%s: only its length was checked: the ETag does not tell what the content is", at)
 	}
 	if err := out.Commit(); err != nil {
 		return err
 	}
-	return t.result(downloadResult{
-		Output: name, Object: at.String(), Size: r.Size, ETag: r.ETag, Resumed: r.Found, Verified: r.Verified, Warnings: t.warnings,
-	}, line("%s: %s, ETag %s", name, term.Bytes(r.Size), r.ETag))
+	return t.Result(downloadResult{
+		Output: name, Object: at.String(), Size: r.Size, ETag: r.ETag, Resumed: r.Found, Verified: r.Verified, Warnings: t.Warnings,
+	}, talk.Line("%s: %s, ETag %s", name, term.Bytes(r.Size), r.ETag))
 }
 
 // stopped ends a download that failed. What came is kept if there is a state that tells
@@ -137,11 +140,11 @@ func (o *downloadFlags) stopped(err error, out *output.File, state cos.StateFile
 	return resumable(err, state, "--abort removes what came")
 }
 
-func (o *downloadFlags) giveUp(t *talk, name string, state cos.StateFile) error {
+func (o *downloadFlags) giveUp(t *talk.Talk, name string, state cos.StateFile) error {
 	if err := errors.Join(output.Discard(name), state.Remove()); err != nil {
 		return err
 	}
-	return t.result(map[string]any{"output": name, "aborted": true}, line("%s: the download was given up", name))
+	return t.Result(map[string]any{"output": name, "aborted": true}, talk.Line("%s: the download was given up", name))
 }
 
 // lengthOf returns the length of a file that is open for writing.

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
 // command returns the command itself, as a program: this one, by another name.
@@ -133,7 +135,7 @@ func TestInterrupt(t *testing.T) {
 			c.Process.Signal(sig)
 			out.ReadFrom(errPipe)
 			c.Wait()
-			if code := c.ProcessState.ExitCode(); code != exitCancelled {
+			if code := c.ProcessState.ExitCode(); code != exit.Cancelled {
 				t.Errorf("%s, %v: exit code %d\n%s", name, sig, code, &out)
 			}
 			if !strings.Contains(out.String(), "luksimg: error: cancelled\n") {
@@ -213,7 +215,7 @@ func TestFullOutput(t *testing.T) {
 			c.Run()
 			full.Close()
 			disk.Close()
-			if code := c.ProcessState.ExitCode(); code != exitFailure || !strings.Contains(errs.String(), "no space left on device") {
+			if code := c.ProcessState.ExitCode(); code != exit.Failure || !strings.Contains(errs.String(), "no space left on device") {
 				t.Errorf("%s from %s: exit code %d\n%s", format, src, code, &errs)
 			}
 			if got := names(t, dir); !slices.Equal(got, []string{"disk"}) {

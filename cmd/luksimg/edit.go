@@ -7,18 +7,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/luks"
 )
 
 // edit opens the header of an image, has it changed, and keeps other runs of luksimg from
 // changing it meanwhile.
-func edit(ctx context.Context, t *talk, name string, change func(e *luks.Editor) error) error {
-	return editWith(ctx, t, name, luks.OpenOptions{}, change)
+func edit(ctx context.Context, g *global, name string, change func(e *luks.Editor) error) error {
+	return editWith(ctx, g, name, luks.OpenOptions{}, change)
 }
 
 // editWith is edit with options.
-func editWith(ctx context.Context, t *talk, name string, o luks.OpenOptions, change func(e *luks.Editor) error) error {
+func editWith(ctx context.Context, g *global, name string, o luks.OpenOptions, change func(e *luks.Editor) error) error {
 	in, err := openInputFlags(ctx, name, os.O_RDWR)
 	if err != nil {
 		return err
@@ -27,42 +30,40 @@ func editWith(ctx context.Context, t *talk, name string, o luks.OpenOptions, cha
 	if err := output.Lock(in.f); err != nil {
 		return in.wrap(err)
 	}
-	e, err := luks.Edit(in.f, in.size, t.g.kdf.apply(o))
+	e, err := luks.Edit(in.f, in.size, g.kdf.apply(o))
 	if err != nil {
 		return in.wrap(err)
 	}
-	for _, w := range e.Header().Info().Warnings {
-		t.warn("%s: %s", name, w)
-	}
+	g.WarnAll(name, e.Header().Info().Warnings)
 	return in.wrap(change(e))
 }
 
 // newKeyFlags are the ways to give a new key for an image that has one.
 type newKeyFlags struct {
-	key      keyFlags
+	key      keys.Flags
 	generate string
 	kdf      kdfFlags
 }
 
 func (o *newKeyFlags) add(c *cobra.Command) {
-	o.key.add(c, "new-")
+	o.key.Add(c, "new-")
 	c.Flags().StringVar(&o.generate, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	o.kdf.add(c)
 }
 
 func (o *newKeyFlags) check(c *cobra.Command) error {
-	if err := atMostOne(c, "new-key-file", "new-passphrase-file", "new-key-fd", "generate-key"); err != nil {
+	if err := flags.AtMostOne(c, "new-key-file", "new-passphrase-file", "new-key-fd", "generate-key"); err != nil {
 		return err
 	}
 	return o.kdf.check(c)
 }
 
 // read returns the new key, and the file that it is being written to if it is generated.
-func (o *newKeyFlags) read(c *cobra.Command, t *talk, name string) (*output.File, []byte, error) {
+func (o *newKeyFlags) read(c *cobra.Command, t *talk.Talk, name string) (*output.File, []byte, error) {
 	if o.generate != "" {
 		return generateKey(o.generate, defaultKeyBytes, false)
 	}
-	key, err := o.key.read(c.Context(), t, name, true)
+	key, err := o.key.Read(c.Context(), t, name, true)
 	return nil, key, err
 }
 

@@ -8,7 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/manifest"
@@ -16,8 +20,8 @@ import (
 
 type encryptFlags struct {
 	*global
-	key           keyFlags
-	progress      progressFlag
+	key           keys.Flags
+	progress      talk.Progress
 	luks          luksFlags
 	profile       string
 	source        sourceFlags
@@ -28,7 +32,7 @@ type encryptFlags struct {
 	sha256        bool
 	discardZeros  bool
 	verify        bool
-	jobs          jobsFlag
+	jobs          flags.Jobs
 	force         bool
 	allowEmpty    bool
 }
@@ -69,14 +73,14 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
   luksimg encrypt --profile vpc-qcow2 --key-file dek.b64 disk.raw disk.qcow2
   luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.vhd cos://us-south/images/disk.raw
   zcat disk.raw.gz | luksimg encrypt --key-file dek.b64 - - | ssh host 'cat >disk.luks'`,
-		Args: args("SRC", "DST"),
+		Args: flags.Args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: "+profileNames())
 	o.source.addSecond(c, "SRC")
 	g.kdf.add(c)
-	o.key.add(c, "")
+	o.key.Add(c, "")
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
 	o.luks.add(c)
@@ -86,10 +90,10 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	f.BoolVar(&o.sha256, "sha256", false, "hash the disk and the image, for the result and the manifest; the data are then written in order")
 	f.BoolVar(&o.discardZeros, "discard-zeros", false, "leave holes in DST where SRC is known to be zero: those blocks then read as noise, not as zeros, and everybody sees where they are")
 	f.BoolVar(&o.verify, "verify", false, "read the result back from the disk, decrypt it and compare it with SRC before it appears")
-	o.jobs.add(c)
+	o.jobs.Add(c)
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "take standard input for a disk even if nothing comes from it")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
-	o.progress.add(c)
+	o.progress.Add(c)
 	g.cloud.add(c, serviceCOS)
 	return c
 }
@@ -113,7 +117,7 @@ type encryptResult struct {
 }
 
 func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
-	if err := errors.Join(atMostOne(c, "generate-key", "key-file", "passphrase-file", "key-fd"),
+	if err := errors.Join(flags.AtMostOne(c, "generate-key", "key-file", "passphrase-file", "key-fd"),
 		o.luks.kdf.check(c), o.source.check(c)); err != nil {
 		return err
 	}
@@ -124,7 +128,7 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	j := &encryptJob{o: o, t: o.talk(c), dst: dst, opts: opts}
+	j := &encryptJob{o: o, t: &o.Talk, dst: dst, opts: opts}
 	defer j.close()
 	// All that can go wrong is tried before the person is asked for a passphrase.
 	if err := j.open(c, src); err != nil {
@@ -155,18 +159,18 @@ func (o *encryptFlags) options() (luksimg.EncryptOptions, error) {
 	return opts, opts.Check()
 }
 
-func (o *encryptFlags) report(t *talk, dst string, s *diskSource, r *luksimg.Result) error {
-	text := line("%s: %s, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s",
+func (o *encryptFlags) report(t *talk.Talk, dst string, s *diskSource, r *luksimg.Result) error {
+	text := talk.Line("%s: %s, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s",
 		dst, r.Format, r.Cipher, r.KeyBits, max(r.LUKS.SectorSize, 512), term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.UUID)
 	if dst == "-" { // where the image itself went
-		t.say("%s", text)
+		t.Say("%s", text)
 		return nil
 	}
-	return t.result(encryptResult{
+	return t.Result(encryptResult{
 		Output: dst, Format: string(r.Format), Profile: o.profile, SourceFormat: s.format,
 		SourceSize: r.SourceSize, VolumeSize: r.VolumeSize, FileSize: r.FileSize,
 		SourceSHA256: r.SourceSHA256, FileSHA256: r.FileSHA256, Manifest: o.manifestFile,
-		GeneratedKey: o.generateKey, Verified: o.verify, LUKS: luksInfo(r), Warnings: t.warnings,
+		GeneratedKey: o.generateKey, Verified: o.verify, LUKS: luksInfo(r), Warnings: t.Warnings,
 	}, text)
 }
 
@@ -179,20 +183,20 @@ func luksInfo(r *luksimg.Result) *luks.Info {
 }
 
 // checkCloud looks at what the cloud of the profile takes, before any work.
-func (o *encryptFlags) checkCloud(t *talk, dst string, size int64) error {
+func (o *encryptFlags) checkCloud(t *talk.Talk, dst string, size int64) error {
 	p := luksimg.Profile(o.profile)
 	if err := p.CheckSize(size); err != nil {
 		return err
 	}
 	for _, n := range p.Notes(size) {
-		t.say("%s", n)
+		t.Say("%s", n)
 	}
 	if dst == "-" {
 		return nil
 	}
 	err := p.CheckName(filepath.Base(dst))
 	if err != nil && p == luksimg.ClassicLUKS { // it may get its name when it is uploaded
-		t.warn("%v", err)
+		t.Warn("%v", err)
 		return nil
 	}
 	return err
@@ -200,28 +204,28 @@ func (o *encryptFlags) checkCloud(t *talk, dst string, size int64) error {
 
 // check looks at the flags before anything is opened.
 func (o *encryptFlags) check(src, dst string) error {
-	inOrder := src == "-" || isStream(src)
+	inOrder := src == "-" || stdio.IsStream(src)
 	switch {
-	case isStdin(src) && o.key.stdin():
+	case stdio.IsStdin(src) && o.key.Stdin():
 		return errors.New("standard input can not be both the disk and the key")
 	case dst == "-" && o.verify:
 		return errors.New("--verify needs an output that can be read again, not standard output")
 	case inOrder && o.verify:
 		return errors.New("--verify needs a source that can be read again, not standard input")
-	case dst == "-" && o.json:
+	case dst == "-" && o.AsJSON:
 		return errors.New("with - for DST the image is the result: there is no room for --json")
 	case o.discardZeros && (inOrder || dst == "-" || isCOS(dst)):
 		return errors.New("--discard-zeros needs a source and an output that can seek and has holes: a file")
 	case isCOS(o.header) || isCOS(o.generateKey) || isCOS(o.manifestFile):
 		return errors.New("--header, --generate-key and --manifest are files, not cos://")
 	case dst == "-":
-		return checkStdout("the image")
+		return stdio.CheckStdout("the image")
 	}
 	return nil
 }
 
 // readKey returns the key, and the file that it is being written to if it is new.
-func (o *encryptFlags) readKey(ctx context.Context, t *talk, dst string) (*output.File, []byte, error) {
+func (o *encryptFlags) readKey(ctx context.Context, t *talk.Talk, dst string) (*output.File, []byte, error) {
 	if o.generateKey != "" {
 		// Where the key is not text, it is the key of AES-256 in XTS mode itself.
 		if o.profile == string(luksimg.ClassicVHD) || o.luks.container() == luksimg.VHD {
@@ -229,7 +233,7 @@ func (o *encryptFlags) readKey(ctx context.Context, t *talk, dst string) (*outpu
 		}
 		return generateKey(o.generateKey, defaultKeyBytes, false)
 	}
-	key, err := o.key.read(ctx, t, stdoutName(dst), true)
+	key, err := o.key.Read(ctx, t, stdoutName(dst), true)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,6 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
 )
@@ -18,7 +22,7 @@ import (
 // appear under their names when all of them are whole.
 type encryptJob struct {
 	o    *encryptFlags
-	t    *talk
+	t    *talk.Talk
 	dst  string
 	opts luksimg.EncryptOptions
 
@@ -50,7 +54,7 @@ func (j *encryptJob) close() {
 // open opens the disk, and begins all outputs but the key.
 func (j *encryptJob) open(c *cobra.Command, src string) (err error) {
 	ctx := c.Context()
-	if j.source, err = j.o.disk(c, j.t, src); err != nil {
+	if j.source, err = j.o.disk(c, src); err != nil {
 		return err
 	}
 	if j.source.disk() != nil {
@@ -66,7 +70,7 @@ func (j *encryptJob) open(c *cobra.Command, src string) (err error) {
 	}
 	if j.o.header != "" {
 		if j.header, err = output.Create(j.o.header, 0o600, false); err != nil {
-			return hintKept(fmt.Errorf("header: %w", err), "a header is never replaced, with --force neither: choose another name")
+			return exit.HintKept(fmt.Errorf("header: %w", err), "a header is never replaced, with --force neither: choose another name")
 		}
 		j.opts.Header = j.header
 	}
@@ -85,7 +89,7 @@ func (j *encryptJob) keys(ctx context.Context) (err error) {
 		return err
 	}
 	if j.o.volumeKeyFile != "" {
-		if j.opts.LUKS.VolumeKey, err = readKeyFile(ctx, j.o.volumeKeyFile); err != nil {
+		if j.opts.LUKS.VolumeKey, err = keys.ReadFile(ctx, j.o.volumeKeyFile); err != nil {
 			return err
 		}
 	}
@@ -95,7 +99,7 @@ func (j *encryptJob) keys(ctx context.Context) (err error) {
 
 // encrypt does the work. What it wrote has no name yet.
 func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error) {
-	p, err := j.o.progress.start(j.t, "encrypt", j.source.size)
+	p, err := j.o.progress.Start(j.t, "encrypt", j.source.size)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +121,7 @@ func (j *encryptJob) run(ctx context.Context) (r *luksimg.Result, err error) {
 	disk := j.source.disk()
 	if disk != nil && j.out.at != nil {
 		if !j.opts.Digest && !isCOS(j.dst) {
-			spareProcessor()
+			flags.SpareProcessor()
 		}
 		return luksimg.Encrypt(ctx, j.out.at, disk, j.key, j.opts)
 	}
@@ -155,7 +159,7 @@ func (j *encryptJob) finish(ctx context.Context, r *luksimg.Result) error {
 		return err
 	}
 	if j.newKey != nil {
-		j.t.say("key: written to %s", j.o.generateKey)
+		j.t.Say("key: written to %s", j.o.generateKey)
 	}
 	return nil
 }
@@ -203,7 +207,7 @@ func (j *encryptJob) compare(ctx context.Context, r *luksimg.Result) error {
 	}
 	defer closeBack()
 	c.out = back
-	return j.o.progress.compare(ctx, j.t, c)
+	return c.run(ctx, j.t, &j.o.progress)
 }
 
 // commit gives files their names, in order. If one can not have its own, those before it

@@ -7,8 +7,11 @@ import (
 	"os"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/wrap"
 )
@@ -18,9 +21,9 @@ const envelopeSuffix = ".envelope.json"
 
 func readEnvelope(ctx context.Context, name string) (*wrap.Envelope, error) {
 	if name == "" {
-		return nil, withHint(errors.New("no envelope was named"), "name it with --envelope FILE")
+		return nil, rest.WithHint(errors.New("no envelope was named"), "name it with --envelope FILE")
 	}
-	f, err := openFile(ctx, name, os.O_RDONLY)
+	f, err := stdio.Open(ctx, name, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -51,13 +54,13 @@ func writeEnvelope(name string, e *wrap.Envelope, force bool) error {
 
 // openEnvelope returns the key in an envelope, which the caller wipes. name is that of its
 // file.
-func openEnvelope(ctx context.Context, t *talk, root wrap.Unwrapper, name string, e *wrap.Envelope) (*wrap.Opened, error) {
+func openEnvelope(ctx context.Context, t *talk.Talk, root wrap.Unwrapper, name string, e *wrap.Envelope) (*wrap.Opened, error) {
 	o, err := wrap.Open(ctx, root, e)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if !e.Bound() {
-		t.warn("%s has version 1, which does not tell whether it was exchanged for another one: luksimg rewrap --envelope %s makes it version %d",
+		t.Warn("%s has version 1, which does not tell whether it was exchanged for another one: luksimg rewrap --envelope %s makes it version %d",
 			name, name, wrap.EnvelopeVersion)
 	}
 	return o, nil
@@ -77,7 +80,7 @@ func imageUUID(ctx context.Context, g *global, name string, disk []byte) (string
 	}
 	defer img.Close()
 	if !img.Encrypted {
-		return "", withHint(in.wrap(errors.New("not encrypted")), "name the image that was encrypted with this key")
+		return "", rest.WithHint(in.wrap(errors.New("not encrypted")), "name the image that was encrypted with this key")
 	}
 	return img.UUID, nil
 }

@@ -6,8 +6,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // actionExport is the action of an export in the log of our own actions.
@@ -32,7 +35,7 @@ disk of it becomes an object of its own: of image.vhd, image-0.vhd, image-1.vhd 
 The cloud writes with an API key that it is given; see --ibm-api-key-file.` + cloudHelp + `
 SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 		Example: `  luksimg export my-template cos://us-south/images/my-template.vhd`,
-		Args:    args("TEMPLATE", "OBJECT"),
+		Args:    flags.Args("TEMPLATE", "OBJECT"),
 		RunE:    func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	o.handover.add(c)
@@ -52,10 +55,10 @@ type exportResult struct {
 }
 
 func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	object, err := cos.ParseURI(uri)
 	if err != nil {
-		return withHint(err, "the object is cos://REGION/BUCKET/OBJECT")
+		return rest.WithHint(err, "the object is cos://REGION/BUCKET/OBJECT")
 	}
 	if err := o.wait.check(); err != nil {
 		return err
@@ -80,24 +83,24 @@ func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
 		return err
 	}
 	if strings.ContainsAny(tpl.Name, "/?#%&+ ") {
-		t.warn("the name of the template, %q, has characters that mean something in addresses: the export may fail", tpl.Name)
+		t.Warn("the name of the template, %q, has characters that mean something in addresses: the export may fail", tpl.Name)
 	}
 	err = cl.Export(ctx, softlayer.ExportRequest{TemplateID: tpl.ID, URI: object.String(), APIKey: string(key)})
 	if err := log.Did(actionExport, tpl.GlobalIdentifier, map[string]any{"uri": object.String()}, err); err != nil {
 		return err
 	}
-	t.say("export: of template %d to %s was accepted", tpl.ID, object)
+	t.Say("export: of template %d to %s was accepted", tpl.ID, object)
 	if !o.wait.noWait {
 		if err := o.waitFor(ctx, t, cl, tpl.ID); err != nil {
 			return err
 		}
 	}
 	first := firstDisk(object)
-	return t.result(exportResult{TemplateID: tpl.ID, Template: tpl.Name, Object: object.String(), First: first.String(), Ready: !o.wait.noWait},
-		line("%s: of template %d, %s", first, tpl.ID, tpl.Name))
+	return t.Result(exportResult{TemplateID: tpl.ID, Template: tpl.Name, Object: object.String(), First: first.String(), Ready: !o.wait.noWait},
+		talk.Line("%s: of template %d, %s", first, tpl.ID, tpl.Name))
 }
 
-func (o *exportFlags) waitFor(ctx context.Context, t *talk, cl *softlayer.Client, id int) error {
+func (o *exportFlags) waitFor(ctx context.Context, t *talk.Talk, cl *softlayer.Client, id int) error {
 	_, err := cl.WaitImport(ctx, id, o.wait.options(t, "export"))
 	return err
 }

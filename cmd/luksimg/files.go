@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,10 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 )
 
 // An input is a source that was opened: a file, or an object of Object Storage.
@@ -48,17 +53,17 @@ func openInput(ctx context.Context, g *global, name string) (*input, error) {
 
 func openInputFlags(ctx context.Context, name string, flags int) (*input, error) {
 	if isCOS(name) {
-		return nil, withHint(fmt.Errorf("%s: an object can not be changed in place", name), "luksimg download fetches it")
+		return nil, rest.WithHint(fmt.Errorf("%s: an object can not be changed in place", name), "luksimg download fetches it")
 	}
-	if isStream(name) { // opening it could wait for ever
-		return nil, withHint(fmt.Errorf("%s can only be read in order, and this needs seeking", stdinName(name)),
+	if stdio.IsStream(name) { // opening it could wait for ever
+		return nil, rest.WithHint(fmt.Errorf("%s can only be read in order, and this needs seeking", stdio.Name(name)),
 			"luksimg encrypt takes a raw disk in order, and decrypt a LUKS image, with - for SRC; write others to a file first")
 	}
-	f, err := openFile(ctx, name, flags)
+	f, err := stdio.Open(ctx, name, flags)
 	if err != nil {
 		return nil, err
 	}
-	in := &input{r: f, f: f, close: func() { f.Close() }, name: stdinName(name)}
+	in := &input{r: f, f: f, close: func() { f.Close() }, name: stdio.Name(name)}
 	fi, err := f.Stat()
 	if err == nil {
 		switch mode := fi.Mode(); {
@@ -72,7 +77,7 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 				return in, nil
 			}
 		default:
-			err = fmt.Errorf("%s is not a file with an image", stdinName(name))
+			err = fmt.Errorf("%s is not a file with an image", stdio.Name(name))
 		}
 	}
 	f.Close()
@@ -89,7 +94,7 @@ func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Im
 	}
 	if o.Format == "" && img.Format == luksimg.Raw {
 		if kind, ok := containerNames[strings.ToLower(filepath.Ext(in.name))]; ok {
-			return nil, withHint(fmt.Errorf("%s: named like a %s file, but without the marks of one: it may have been cut off", in.name, kind),
+			return nil, rest.WithHint(fmt.Errorf("%s: named like a %s file, but without the marks of one: it may have been cut off", in.name, kind),
 				"get it again, and compare its checksum; if it is a raw disk all the same, say --source-format raw")
 		}
 	}
@@ -100,9 +105,6 @@ var containerNames = map[string]string{
 	".vhd": "VHD", ".vpc": "VHD", ".vhdx": "VHDX", ".qcow2": "qcow2", ".qcow": "qcow2", ".vmdk": "VMDK", ".vdi": "VDI", ".ova": "OVA",
 }
 
-// errChanged: somebody wrote to a source while it was read.
-var errChanged = errors.New("the file changed while it was read")
-
 // unchanged tells whether the file is still what it was when it was opened, as far as the
 // filesystem knows. Of an object only that version is ever read.
 func (in *input) unchanged() error {
@@ -111,7 +113,7 @@ func (in *input) unchanged() error {
 	}
 	fi, err := in.f.Stat()
 	if err == nil && (fi.Size() != in.size || !fi.ModTime().Equal(in.mtime)) {
-		err = errChanged
+		err = image.ErrChanged
 	}
 	return in.wrap(err)
 }
@@ -122,4 +124,31 @@ func (in *input) wrap(err error) error {
 		return err
 	}
 	return fmt.Errorf("%s: %w", in.name, err)
+}
+
+// maxHeaderFile bounds a header that is read from a stream: those of LUKS2 have no more.
+const maxHeaderFile = 256 << 20
+
+// openHeader opens a file that is a header: also one that comes from a stream.
+func openHeader(ctx context.Context, g *global, name string) (*input, error) {
+	if !stdio.IsStream(name) {
+		return openInput(ctx, g, name)
+	}
+	f, err := stdio.OpenStream(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var b []byte
+	err = parallel.Await(ctx, func() (err error) {
+		b, err = io.ReadAll(io.LimitReader(f, maxHeaderFile+1))
+		return err
+	})
+	if err == nil && len(b) > maxHeaderFile {
+		err = fmt.Errorf("%s: %w: longer than any LUKS header", stdio.Name(name), image.ErrUnsupported)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &input{r: bytes.NewReader(b), close: func() {}, size: int64(len(b)), name: stdio.Name(name)}, nil
 }

@@ -7,7 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 )
@@ -44,26 +48,26 @@ func newHeaderBackup(g *global) *cobra.Command {
 		Use:     "backup FILE BACKUP",
 		Short:   "Save the header and its key slots to a file that only you may read, or with - to standard output",
 		Example: `  luksimg header backup disk.luks disk.header`,
-		Args:    args("FILE", "BACKUP"),
+		Args:    flags.Args("FILE", "BACKUP"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name, dst := g.talk(c), args[0], args[1]
-			in, err := openLUKS(c.Context(), t, name, "", luks.OpenOptions{})
+			t, name, dst := &g.Talk, args[0], args[1]
+			in, err := openLUKS(c.Context(), g, name, "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}
 			defer in.close()
 			h := in.h
 			if dst == "-" {
-				if g.json {
+				if g.AsJSON {
 					return errors.New("with - for BACKUP the header is the result: there is no room for --json")
 				}
-				if err := checkStdout("the header"); err != nil {
+				if err := stdio.CheckStdout("the header"); err != nil {
 					return err
 				}
 				if err := h.Backup(os.Stdout); err != nil {
 					return err
 				}
-				return syncStdout()
+				return stdio.SyncStdout()
 			}
 			out, err := output.Create(dst, 0o600, force)
 			if err != nil {
@@ -76,8 +80,8 @@ func newHeaderBackup(g *global) *cobra.Command {
 			if err := out.Commit(); err != nil {
 				return err
 			}
-			return t.result(headerResult{Output: dst, UUID: h.UUID(), Size: h.HeaderSize(), Warnings: t.warnings},
-				line("%s: header of %s, %s", dst, name, term.Bytes(h.HeaderSize())))
+			return t.Result(headerResult{Output: dst, UUID: h.UUID(), Size: h.HeaderSize(), Warnings: t.Warnings},
+				talk.Line("%s: header of %s, %s", dst, name, term.Bytes(h.HeaderSize())))
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "replace BACKUP if it is there and is no LUKS header")
@@ -97,10 +101,10 @@ backup. If the command is cut off, repeat it.
 Where the data of the image start elsewhere than those of the backup, it is not restored, with
 --force neither: nothing is ever written to the data.`,
 		Example: `  luksimg header restore disk.luks disk.header`,
-		Args:    args("FILE", "BACKUP"),
+		Args:    flags.Args("FILE", "BACKUP"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name, src := g.talk(c), args[0], args[1]
-			backup, err := openHeader(c.Context(), t.g, src)
+			t, name, src := &g.Talk, args[0], args[1]
+			backup, err := openHeader(c.Context(), g, src)
 			if err != nil {
 				return err
 			}
@@ -117,8 +121,8 @@ Where the data of the image start elsewhere than those of the backup, it is not 
 			if err != nil {
 				return in.wrap(err)
 			}
-			return t.result(headerResult{Output: name, UUID: h.UUID(), Changed: true, Warnings: t.warnings},
-				line("%s: header restored from %s", name, src))
+			return t.Result(headerResult{Output: name, UUID: h.UUID(), Changed: true, Warnings: t.Warnings},
+				talk.Line("%s: header restored from %s", name, src))
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "restore it whatever is in FILE now")
@@ -133,18 +137,18 @@ func newHeaderErase(g *global) *cobra.Command {
 		Long: `Erase overwrites all key slots of the image. The data are lost to everybody who has neither a
 backup of the header nor the volume key.`,
 		Example: `  luksimg header erase --force disk.luks`,
-		Args:    args("FILE"),
+		Args:    flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
+			t, name := &g.Talk, args[0]
 			if !force {
-				return withHint(errors.New("erasing removes all keys, and with them the data"), "say --force if that is meant")
+				return rest.WithHint(errors.New("erasing removes all keys, and with them the data"), "say --force if that is meant")
 			}
-			return edit(c.Context(), t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), g, name, func(e *luks.Editor) error {
 				if err := e.Erase(); err != nil {
 					return err
 				}
-				return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: true, Warnings: t.warnings},
-					line("%s: all key slots erased", name))
+				return t.Result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: true, Warnings: t.Warnings},
+					talk.Line("%s: all key slots erased", name))
 			})
 		},
 	}
@@ -164,19 +168,19 @@ partition table, somebody may have made that on purpose, and the secondary copy 
 left of a LUKS image. That is an error, and nothing is written, unless --overwrite-signature
 says that the file is a LUKS image all the same.`,
 		Example: `  luksimg header repair disk.luks`,
-		Args:    args("FILE"),
+		Args:    flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
-			return editWith(c.Context(), t, name, o, func(e *luks.Editor) error {
+			t, name := &g.Talk, args[0]
+			return editWith(c.Context(), g, name, o, func(e *luks.Editor) error {
 				did, err := e.Repair()
 				if err != nil {
 					return err
 				}
-				text := line("%s: nothing to repair", name)
+				text := talk.Line("%s: nothing to repair", name)
 				if did {
-					text = line("%s: repaired", name)
+					text = talk.Line("%s: repaired", name)
 				}
-				return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: did, Warnings: t.warnings}, text)
+				return t.Result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: did, Warnings: t.Warnings}, text)
 			})
 		},
 	}
@@ -193,23 +197,23 @@ func newHeaderConvert(g *global) *cobra.Command {
 less than LUKS2: key derivation by PBKDF2 only ("key convert" changes it), one hash, sectors
 of 512 bytes, no tokens.`,
 		Example: `  luksimg header convert --format luks2 disk.luks`,
-		Args:    args("FILE"),
+		Args:    flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
+			t, name := &g.Talk, args[0]
 			version, ok := map[string]int{"luks1": 1, "luks2": 2}[format]
 			if !ok {
 				return fmt.Errorf("--format %q: want luks1 or luks2", format)
 			}
-			return edit(c.Context(), t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), g, name, func(e *luks.Editor) error {
 				before := e.Header().Version()
 				if err := e.Convert(version); err != nil {
 					return err
 				}
-				text := line("%s: converted to %s", name, format)
+				text := talk.Line("%s: converted to %s", name, format)
 				if before == version {
-					text = line("%s: is %s already", name, format)
+					text = talk.Line("%s: is %s already", name, format)
 				}
-				return t.result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: before != version, Warnings: t.warnings}, text)
+				return t.Result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: before != version, Warnings: t.Warnings}, text)
 			})
 		},
 	}

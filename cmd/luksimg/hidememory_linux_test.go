@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
 // TestHideMemory looks at the process from outside while it waits for its input.
@@ -32,7 +34,7 @@ func TestHideMemory(t *testing.T) {
 		}
 	}
 	s.enter("\x03")
-	if code := s.code(); code != exitCancelled {
+	if code := s.code(); code != exit.Cancelled {
 		t.Errorf("exit code %d:\n%s", code, s.text())
 	}
 }

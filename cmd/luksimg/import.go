@@ -9,10 +9,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap"
 )
 
@@ -71,9 +74,9 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
   luksimg import --list-os-codes`,
 		Args: func(c *cobra.Command, got []string) error {
 			if o.list {
-				return args()(c, got)
+				return flags.Args()(c, got)
 			}
-			return args("OBJECT")(c, got)
+			return flags.Args("OBJECT")(c, got)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.list {
@@ -109,19 +112,19 @@ type importResult struct {
 }
 
 func (o *importFlags) run(c *cobra.Command, uri string) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	object, err := cos.ParseURI(uri)
 	if err != nil {
-		return withHint(err, "the object is cos://REGION/BUCKET/OBJECT")
+		return rest.WithHint(err, "the object is cos://REGION/BUCKET/OBJECT")
 	}
-	if err := errors.Join(o.wait.check(), checkTarget(o.target), atMostOne(c, "envelope", "wrapped-dek"), atMostOne(c, "envelope", "root-key-crn")); err != nil {
+	if err := errors.Join(o.wait.check(), checkTarget(o.target), flags.AtMostOne(c, "envelope", "wrapped-dek"), flags.AtMostOne(c, "envelope", "root-key-crn")); err != nil {
 		return err
 	}
 	if err := o.readEnvelope(ctx, object); err != nil {
 		return err
 	}
 	if o.encrypted && (o.wdek == "" || o.rootKey == "") {
-		return withHint(errors.New("an encrypted image needs its wrapped data key and the root key"), "give --envelope FILE, or --wrapped-dek and --root-key-crn")
+		return rest.WithHint(errors.New("an encrypted image needs its wrapped data key and the root key"), "give --envelope FILE, or --wrapped-dek and --root-key-crn")
 	}
 	if o.template.name == "" {
 		o.template.name = strings.TrimSuffix(path.Base(object.Key), path.Ext(object.Key))
@@ -153,19 +156,19 @@ func (o *importFlags) readEnvelope(ctx context.Context, object cos.Object) error
 		return err
 	}
 	if e.RootKeyCRN == "" {
-		return withHint(fmt.Errorf("%s: the root key of the envelope is %s, which the cloud does not have", o.envelope, e.KMS),
+		return rest.WithHint(fmt.Errorf("%s: the root key of the envelope is %s, which the cloud does not have", o.envelope, e.KMS),
 			"wrap the key again with a root key in Key Protect: luksimg rewrap")
 	}
 	want := conventions[strings.ToLower(path.Ext(object.Key))]
 	if want != "" && e.Convention != want {
-		return withHint(fmt.Errorf("%s: the key follows the convention %q, and %s is taken for an image of %s by its name: it would import and never start",
+		return rest.WithHint(fmt.Errorf("%s: the key follows the convention %q, and %s is taken for an image of %s by its name: it would import and never start",
 			o.envelope, e.Convention, object.Key, want), "encrypt the image with --profile "+string(want)+", and wrap that key with the same convention")
 	}
 	o.wdek, o.rootKey = e.WDEK, e.RootKeyCRN
 	return nil
 }
 
-func (o *importFlags) classic(ctx context.Context, t *talk, object cos.Object, log *auditLog) error {
+func (o *importFlags) classic(ctx context.Context, t *talk.Talk, object cos.Object, log *auditLog) error {
 	cl, err := o.cloud.classicClient(ctx)
 	if err != nil {
 		return err
@@ -187,17 +190,17 @@ func (o *importFlags) classic(ctx context.Context, t *talk, object cos.Object, l
 	if err := log.Did(audit.ActionImport, target, map[string]any{"uri": object.String(), "crkCrn": o.rootKey, "name": o.template.name}, err); err != nil {
 		return err
 	}
-	t.say("import: template %d was accepted", made.ID)
+	t.Say("import: template %d was accepted", made.ID)
 	if !o.wait.noWait {
 		if made, err = cl.WaitImport(ctx, made.ID, o.wait.options(t, "import")); err != nil {
 			return err
 		}
 	}
-	return t.result(importResult{Target: o.target, Object: object.String(), Ready: made.Ready(), Template: made},
-		line("template %d, %s, global identifier %s", made.ID, made.Name, made.GlobalIdentifier))
+	return t.Result(importResult{Target: o.target, Object: object.String(), Ready: made.Ready(), Template: made},
+		talk.Line("template %d, %s, global identifier %s", made.ID, made.Name, made.GlobalIdentifier))
 }
 
-func (o *importFlags) vpc(ctx context.Context, t *talk, object cos.Object, log *auditLog) error {
+func (o *importFlags) vpc(ctx context.Context, t *talk.Talk, object cos.Object, log *auditLog) error {
 	if o.region == "" {
 		o.region = object.Region
 	}
@@ -215,14 +218,14 @@ func (o *importFlags) vpc(ctx context.Context, t *talk, object cos.Object, log *
 	if err := log.Did(audit.ActionImport, target, map[string]any{"uri": object.String(), "crkCrn": o.rootKey, "name": o.template.name}, err); err != nil {
 		return err
 	}
-	t.say("import: image %s was accepted", img.ID)
+	t.Say("import: image %s was accepted", img.ID)
 	if !o.wait.noWait {
 		if img, err = cl.WaitImage(ctx, img.ID, o.wait.options(t, "import")); err != nil {
 			return err
 		}
 	}
-	return t.result(importResult{Target: o.target, Object: object.String(), Ready: img.Status == "available", Image: img},
-		line("image %s, %s", img.ID, img.Name))
+	return t.Result(importResult{Target: o.target, Object: object.String(), Ready: img.Status == "available", Image: img},
+		talk.Line("image %s, %s", img.ID, img.Name))
 }
 
 // listCodes prints the operating systems that can be imported.
@@ -237,9 +240,9 @@ func (o *importFlags) listCodes(c *cobra.Command) error {
 	}
 	var lines []string
 	for _, code := range codes {
-		lines = append(lines, line("%-24s %s", code.Code, code.Description))
+		lines = append(lines, talk.Line("%-24s %s", code.Code, code.Description))
 	}
-	return o.talk(c).result(struct {
+	return o.Result(struct {
 		Codes []softlayer.OSCode `json:"os_codes"`
 	}{codes}, strings.Join(lines, "\n"))
 }

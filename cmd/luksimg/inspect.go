@@ -9,6 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
@@ -40,7 +43,7 @@ system and whether cloud-init is installed, which clouds ask for. Next to nothin
 		Example: `  luksimg inspect disk.vhd
   luksimg inspect --json disk.luks
   luksimg inspect --map --check disk.qcow2`,
-		Args: args("FILE"),
+		Args: flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	o.source.add(c, "FILE")
@@ -61,28 +64,28 @@ type inspectResult struct {
 }
 
 // print prints the result, and the map behind it.
-func (r inspectResult) print(t *talk, name string) error {
-	if r.Map == nil || t.g.json && r.Map.extents == 0 {
-		return t.result(r, inspectText(name, r))
+func (r inspectResult) print(t *talk.Talk, name string) error {
+	if r.Map == nil || t.AsJSON && r.Map.extents == 0 {
+		return t.Result(r, inspectText(name, r))
 	}
-	if !t.g.json {
-		if err := t.result(r, inspectText(name, r)); err != nil {
+	if !t.AsJSON {
+		if err := t.Result(r, inspectText(name, r)); err != nil {
 			return err
 		}
-		return r.Map.writeText(t.out)
+		return r.Map.writeText(t.Out)
 	}
 	var b bytes.Buffer
-	if err := encodeJSON(&b, r); err != nil {
+	if err := talk.EncodeJSON(&b, r); err != nil {
 		return err
 	}
 	object, end := term.VisibleJSON(b.Bytes()), []byte("\n}\n")
-	if _, err := fmt.Fprintf(t.out, "%s,\n  \"map\": ", bytes.TrimSuffix(object, end)); err != nil {
+	if _, err := fmt.Fprintf(t.Out, "%s,\n  \"map\": ", bytes.TrimSuffix(object, end)); err != nil {
 		return err
 	}
-	if err := r.Map.writeJSON(t.out); err != nil {
+	if err := r.Map.writeJSON(t.Out); err != nil {
 		return err
 	}
-	_, err := t.out.Write(end)
+	_, err := t.Out.Write(end)
 	return err
 }
 
@@ -98,7 +101,7 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 		return err
 	}
 	defer in.close()
-	t := o.talk(c)
+	t := &o.Talk
 	r := inspectResult{}
 	if r.Info, err = o.info(c.Context(), t, in); err != nil {
 		return err
@@ -113,16 +116,16 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 			return in.wrap(err)
 		}
 	}
-	s, err := o.inside(c, t, name, &r)
+	s, err := o.inside(c, name, &r)
 	if err != nil {
 		return err
 	}
 	if s != nil {
 		defer s.close()
 	}
-	if !o.json { // where they are members of the object
+	if !o.AsJSON { // where they are members of the object
 		for _, w := range r.Warnings {
-			t.warn("%s", w)
+			t.Warn("%s", w)
 		}
 	}
 	if err := r.print(t, name); err != nil {
@@ -135,13 +138,13 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 }
 
 // info is what the image says, or its header, if that is in a file of its own.
-func (o *inspectFlags) info(ctx context.Context, t *talk, in *input) (*luksimg.Info, error) {
+func (o *inspectFlags) info(ctx context.Context, t *talk.Talk, in *input) (*luksimg.Info, error) {
 	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}
 	if o.source.unlock.header == "" {
 		i, err := luksimg.Inspect(ctx, in.r, in.size, opts)
 		return i, in.wrap(err)
 	}
-	header, err := openHeader(ctx, t.g, o.source.unlock.header)
+	header, err := openHeader(ctx, o.global, o.source.unlock.header)
 	if err != nil {
 		return nil, err
 	}
@@ -168,13 +171,15 @@ func (o *inspectFlags) info(ctx context.Context, t *talk, in *input) (*luksimg.I
 
 // inside looks at the disk in the image, if there is a way to. The source that it returns is
 // open for the map; it is nil if there is none.
-func (o *inspectFlags) inside(c *cobra.Command, t *talk, name string, r *inspectResult) (*source, error) {
+func (o *inspectFlags) inside(c *cobra.Command, name string, r *inspectResult) (*source, error) {
 	if r.Encrypted && !o.source.unlock.given() && !o.mapped {
 		return nil, nil
 	}
-	s, err := o.source.open(c, &talk{g: &global{quiet: true, cloud: t.g.cloud}, out: t.out, err: t.err}, name) // its warnings are known
+	quiet := *o.global
+	quiet.Quiet = true // its warnings are known
+	s, err := o.source.open(c, &quiet, name)
 	if err != nil {
-		if needsFile(err) && !o.mapped {
+		if exit.NeedsFile(err) && !o.mapped {
 			return nil, nil
 		}
 		return nil, err

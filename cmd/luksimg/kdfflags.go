@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -32,7 +33,7 @@ func (o *kdfFlags) check(c *cobra.Command) error {
 	if o.iterTime < 0 {
 		return fmt.Errorf("--iter-time %d: want a number of milliseconds", o.iterTime)
 	}
-	return atMostOne(c, "iter-time", "pbkdf-force-iterations")
+	return flags.AtMostOne(c, "iter-time", "pbkdf-force-iterations")
 }
 
 // kdf returns what the flags say, without measuring.

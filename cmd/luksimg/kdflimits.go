@@ -3,13 +3,14 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/luks"
 )
 
 // kdfLimits bound what opening an image may cost. They are the same for all images of a
 // verb that a key opens.
 type kdfLimits struct {
-	memory sizeFlag
+	memory flags.Size
 	work   uint64
 }
 
@@ -21,6 +22,6 @@ func (l *kdfLimits) add(c *cobra.Command) {
 
 // apply returns o with the limits.
 func (l *kdfLimits) apply(o luks.OpenOptions) luks.OpenOptions {
-	o.MaxMemory, o.MaxWork = l.memory.n, l.work
+	o.MaxMemory, o.MaxWork = l.memory.N, l.work
 	return o
 }

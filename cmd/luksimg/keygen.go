@@ -9,7 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
@@ -41,12 +45,12 @@ Who has a root key can open every image whose key it wrapped.`,
   luksimg keygen --kms local:root.key`,
 		Args: func(c *cobra.Command, got []string) error {
 			if kms != "" {
-				return args()(c, got)
+				return flags.Args()(c, got)
 			}
-			return args("FILE")(c, got)
+			return flags.Args("FILE")(c, got)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			t := g.talk(c)
+			t := &g.Talk
 			if kms != "" {
 				return localRootKey(c, t, kms)
 			}
@@ -66,7 +70,7 @@ Who has a root key can open every image whose key it wrapped.`,
 			if raw {
 				r.Encoding = "raw"
 			}
-			return t.result(r, line("%s: %d random bytes, %d bytes as %s", args[0], n, r.Length, r.Encoding))
+			return t.Result(r, talk.Line("%s: %d random bytes, %d bytes as %s", args[0], n, r.Length, r.Encoding))
 		},
 	}
 	c.Flags().IntVar(&n, "bytes", defaultKeyBytes, fmt.Sprintf("how many random bytes, from 16 to %d", maxKeyBytes))
@@ -85,7 +89,7 @@ type keygenResult struct {
 }
 
 // localRootKey makes a root key in the file that a value of --kms names.
-func localRootKey(c *cobra.Command, t *talk, kms string) error {
+func localRootKey(c *cobra.Command, t *talk.Talk, kms string) error {
 	if c.Flags().Changed("bytes") || c.Flags().Changed("raw") {
 		return errors.New("--bytes and --raw are not for root keys, which have 32 bytes")
 	}
@@ -95,18 +99,18 @@ func localRootKey(c *cobra.Command, t *talk, kms string) error {
 	}
 	k, err := local.Create(name)
 	if err != nil {
-		return hintKept(fmt.Errorf("root key: %w", err), "a key file is never replaced: choose another name")
+		return exit.HintKept(fmt.Errorf("root key: %w", err), "a key file is never replaced: choose another name")
 	}
-	return t.result(keygenResult{Output: name, Bytes: 32, Encoding: "raw", Length: 32, KMS: k.String()},
-		line("%s: a root key, %s", name, k))
+	return t.Result(keygenResult{Output: name, Bytes: 32, Encoding: "raw", Length: 32, KMS: k.String()},
+		talk.Line("%s: a root key, %s", name, k))
 }
 
 // printKey makes a key and writes it to standard output.
 func printKey(g *global, n int, raw bool) error {
-	if g.json {
+	if g.AsJSON {
 		return errors.New("with - for FILE the key is the result: there is no room for --json")
 	}
-	if err := checkStdout("the key"); err != nil {
+	if err := stdio.CheckStdout("the key"); err != nil {
 		return err
 	}
 	key, err := randomKey(n, raw)
@@ -117,7 +121,7 @@ func printKey(g *global, n int, raw bool) error {
 	if _, err := os.Stdout.Write(key); err != nil {
 		return err
 	}
-	return syncStdout()
+	return stdio.SyncStdout()
 }
 
 // randomKey makes a key of n random bytes. The caller wipes it.
@@ -146,7 +150,7 @@ func generateKey(name string, n int, raw bool) (*output.File, []byte, error) {
 	f, err := output.Create(name, 0o600, false)
 	if err != nil {
 		clear(key)
-		return nil, nil, hintKept(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
+		return nil, nil, exit.HintKept(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
 	}
 	if _, err := f.Write(key); err != nil {
 		clear(key)

@@ -7,6 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -39,8 +42,8 @@ type keyResult struct {
 	Warnings []string        `json:"warnings,omitempty"`
 }
 
-func (t *talk) keyResult(name string, slot int, h *luks.Header, format string, args ...any) error {
-	return t.result(keyResult{name, slot, h.Info().Keyslots, t.warnings}, line("%s: ", name)+line(format, args...))
+func printSlot(t *talk.Talk, name string, slot int, h *luks.Header, format string, args ...any) error {
+	return t.Result(keyResult{name, slot, h.Info().Keyslots, t.Warnings}, talk.Line("%s: ", name)+talk.Line(format, args...))
 }
 
 func newKeyList(g *global) *cobra.Command {
@@ -48,23 +51,23 @@ func newKeyList(g *global) *cobra.Command {
 		Use:     "list FILE",
 		Short:   "List the key slots",
 		Example: "  luksimg key list disk.luks",
-		Args:    args("FILE"),
+		Args:    flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t := g.talk(c)
-			in, err := openLUKS(c.Context(), t, args[0], "", luks.OpenOptions{})
+			t := &g.Talk
+			in, err := openLUKS(c.Context(), g, args[0], "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}
 			defer in.close()
 			i := in.h.Info()
-			text := newTable()
+			text := talk.NewTable()
 			for _, s := range i.Keyslots {
-				text.row(fmt.Sprintf("key slot %d", s.Slot), "%v", s)
+				text.Row(fmt.Sprintf("key slot %d", s.Slot), "%v", s)
 			}
-			return t.result(struct {
+			return t.Result(struct {
 				Keyslots []luks.SlotInfo `json:"keyslots"`
 				Warnings []string        `json:"warnings,omitempty"`
-			}{i.Keyslots, t.warnings}, text.text("no key slots"))
+			}{i.Keyslots, t.Warnings}, text.Text("no key slots"))
 		},
 	}
 }
@@ -78,16 +81,16 @@ func newKeyAdd(g *global) *cobra.Command {
 		Short: "Add a key slot",
 		Example: `  luksimg key add disk.luks
   luksimg key add --key-file dek.b64 --new-key-file second.b64 disk.luks`,
-		Args: args("FILE"),
+		Args: flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
+			t, name := &g.Talk, args[0]
 			if err := fresh.check(c); err != nil {
 				return err
 			}
-			if unlock.key.stdin() && fresh.key.stdin() {
+			if unlock.key.Stdin() && fresh.key.Stdin() {
 				return errors.New("standard input can not be both the key and the new key")
 			}
-			return edit(c.Context(), t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), g, name, func(e *luks.Editor) error {
 				volumeKey, err := unlock.volumeKey(c, t, name, e.Header())
 				if err != nil {
 					return err
@@ -99,7 +102,7 @@ func newKeyAdd(g *global) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return t.keyResult(name, n, e.Header(), "key slot %d added", n)
+				return printSlot(t, name, n, e.Header(), "key slot %d added", n)
 			})
 		},
 	}
@@ -112,7 +115,7 @@ func newKeyAdd(g *global) *cobra.Command {
 
 // apply reads the new key and gives it to f. A generated key is on the disk before the
 // header says so.
-func (o *newKeyFlags) apply(c *cobra.Command, t *talk, name string, e *luks.Editor, f func(key []byte, o luks.KeyOptions) (int, error)) (int, error) {
+func (o *newKeyFlags) apply(c *cobra.Command, t *talk.Talk, name string, e *luks.Editor, f func(key []byte, o luks.KeyOptions) (int, error)) (int, error) {
 	file, key, err := o.read(c, t, name)
 	if err != nil {
 		return 0, err
@@ -134,13 +137,13 @@ func (o *newKeyFlags) apply(c *cobra.Command, t *talk, name string, e *luks.Edit
 	case err != nil:
 		file.Remove()
 	default:
-		t.say("key: written to %s", o.generate)
+		t.Say("key: written to %s", o.generate)
 	}
 	return n, err
 }
 
 func newKeyChange(g *global) *cobra.Command {
-	var old keyFlags
+	var old keys.Flags
 	var fresh newKeyFlags
 	c := &cobra.Command{
 		Use:   "change FILE",
@@ -152,19 +155,19 @@ the two share their key material but for the first and the last block of it. Eit
 or the new key opens the image at each moment, unless not even a block is free: then, as with
 cryptsetup, a command that is killed may leave that key slot with neither.`,
 		Example: `  luksimg key change --key-file old.b64 --generate-key new.b64 disk.luks`,
-		Args:    args("FILE"),
+		Args:    flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
-			if err := errors.Join(fresh.check(c), atMostOne(c, "key-file", "passphrase-file", "key-fd")); err != nil {
+			t, name := &g.Talk, args[0]
+			if err := errors.Join(fresh.check(c), flags.AtMostOne(c, "key-file", "passphrase-file", "key-fd")); err != nil {
 				return err
 			}
-			if old.stdin() && fresh.key.stdin() {
+			if old.Stdin() && fresh.key.Stdin() {
 				return errors.New("standard input can not be both the key and the new key")
 			}
-			return edit(c.Context(), t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), g, name, func(e *luks.Editor) error {
 				var volumeKey []byte
 				var slot int
-				err := old.unlock(c.Context(), t, name, func(key []byte) (err error) {
+				err := old.Unlock(c.Context(), t, name, func(key []byte) (err error) {
 					volumeKey, slot, err = e.Header().FindSlot(c.Context(), key)
 					return err
 				})
@@ -178,18 +181,18 @@ cryptsetup, a command that is killed may leave that key slot with neither.`,
 				if err != nil {
 					return err
 				}
-				return t.keyResult(name, n, e.Header(), "key slot %d has the new key", n)
+				return printSlot(t, name, n, e.Header(), "key slot %d has the new key", n)
 			})
 		},
 	}
-	old.add(c, "")
+	old.Add(c, "")
 	g.kdf.add(c)
 	fresh.add(c)
 	return c
 }
 
 func newKeyConvert(g *global) *cobra.Command {
-	var key keyFlags
+	var key keys.Flags
 	var kdf newKeyFlags
 	c := &cobra.Command{
 		Use:   "convert FILE",
@@ -197,15 +200,15 @@ func newKeyConvert(g *global) *cobra.Command {
 		Long: `Convert makes the key slot that opens with the key given anew, for the same key, with the key
 derivation function and cost that the flags say.`,
 		Example: `  luksimg key convert --key-file dek.b64 --pbkdf pbkdf2 disk.luks`,
-		Args:    args("FILE"),
+		Args:    flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
-			if err := errors.Join(kdf.kdf.check(c), atMostOne(c, "key-file", "passphrase-file", "key-fd")); err != nil {
+			t, name := &g.Talk, args[0]
+			if err := errors.Join(kdf.kdf.check(c), flags.AtMostOne(c, "key-file", "passphrase-file", "key-fd")); err != nil {
 				return err
 			}
-			return edit(c.Context(), t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), g, name, func(e *luks.Editor) error {
 				var n int
-				err := key.unlock(c.Context(), t, name, func(k []byte) error {
+				err := key.Unlock(c.Context(), t, name, func(k []byte) error {
 					o, err := kdf.options(c.Context(), e.Header())
 					if err != nil {
 						return err
@@ -216,43 +219,43 @@ derivation function and cost that the flags say.`,
 				if err != nil {
 					return err
 				}
-				return t.keyResult(name, n, e.Header(), "key slot %d was made anew", n)
+				return printSlot(t, name, n, e.Header(), "key slot %d was made anew", n)
 			})
 		},
 	}
-	key.add(c, "")
+	key.Add(c, "")
 	g.kdf.add(c)
 	kdf.kdf.add(c)
 	return c
 }
 
 func newKeyRemove(g *global) *cobra.Command {
-	var key keyFlags
+	var key keys.Flags
 	var force bool
 	c := &cobra.Command{
 		Use:     "remove FILE",
 		Short:   "Remove the key slot that a key opens",
 		Example: `  luksimg key remove --key-file old.b64 disk.luks`,
-		Args:    args("FILE"),
+		Args:    flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
-			if err := atMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
+			t, name := &g.Talk, args[0]
+			if err := flags.AtMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
 				return err
 			}
-			return edit(c.Context(), t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), g, name, func(e *luks.Editor) error {
 				var n int
-				err := key.unlock(c.Context(), t, name, func(k []byte) (err error) {
+				err := key.Unlock(c.Context(), t, name, func(k []byte) (err error) {
 					n, err = e.RemoveKey(c.Context(), k, force)
 					return err
 				})
 				if err != nil {
 					return err
 				}
-				return t.keyResult(name, n, e.Header(), "key slot %d removed", n)
+				return printSlot(t, name, n, e.Header(), "key slot %d removed", n)
 			})
 		},
 	}
-	key.add(c, "")
+	key.Add(c, "")
 	g.kdf.add(c)
 	c.Flags().BoolVar(&force, "force", false, "remove it even if it is the last one")
 	return c
@@ -264,18 +267,18 @@ func newKeyKill(g *global) *cobra.Command {
 		Use:     "kill FILE SLOT",
 		Short:   "Remove a key slot by its number, without its key",
 		Example: `  luksimg key kill disk.luks 1`,
-		Args:    args("FILE", "SLOT"),
+		Args:    flags.Args("FILE", "SLOT"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
+			t, name := &g.Talk, args[0]
 			n, err := strconv.Atoi(args[1])
 			if err != nil {
 				return fmt.Errorf("SLOT %q is not a number", args[1])
 			}
-			return edit(c.Context(), t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), g, name, func(e *luks.Editor) error {
 				if err := e.KillSlot(n, force); err != nil {
 					return err
 				}
-				return t.keyResult(name, n, e.Header(), "key slot %d removed", n)
+				return printSlot(t, name, n, e.Header(), "key slot %d removed", n)
 			})
 		},
 	}
@@ -284,26 +287,26 @@ func newKeyKill(g *global) *cobra.Command {
 }
 
 func newKeyTest(g *global) *cobra.Command {
-	var key keyFlags
+	var key keys.Flags
 	slot := luks.AnySlot
 	c := &cobra.Command{
 		Use:     "test FILE",
 		Short:   "Tell whether a key opens the image, and which key slot",
 		Example: `  luksimg key test --key-file dek.b64 disk.luks`,
-		Args:    args("FILE"),
+		Args:    flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
-			if err := atMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
+			t, name := &g.Talk, args[0]
+			if err := flags.AtMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
 				return err
 			}
-			in, err := openLUKS(c.Context(), t, name, "", luks.OpenOptions{})
+			in, err := openLUKS(c.Context(), g, name, "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}
 			defer in.close()
 			h := in.h
 			n := slot
-			err = key.unlock(c.Context(), t, name, func(k []byte) (err error) {
+			err = key.Unlock(c.Context(), t, name, func(k []byte) (err error) {
 				var volumeKey []byte
 				if slot == luks.AnySlot {
 					volumeKey, n, err = h.FindSlot(c.Context(), k)
@@ -316,10 +319,10 @@ func newKeyTest(g *global) *cobra.Command {
 			if err != nil {
 				return in.wrap(err)
 			}
-			return t.keyResult(name, n, h, "the key opens key slot %d", n)
+			return printSlot(t, name, n, h, "the key opens key slot %d", n)
 		},
 	}
-	key.add(c, "")
+	key.Add(c, "")
 	g.kdf.add(c)
 	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "try this key slot only")
 	return c

@@ -3,8 +3,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -13,8 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/claims"
-	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 	_ "github.com/luksimg/luksimg/luks/ciphers" // for images that others made
 )
 
@@ -25,8 +26,8 @@ func main() {
 	// ends the process.
 	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	if err := os.Stdout.Close(); err != nil && code == exitDone {
-		code = fail(err, os.Stderr, false)
+	if err := os.Stdout.Close(); err != nil && code == exit.Done {
+		code = exit.Print(err, os.Stderr, false)
 	}
 	os.Exit(code)
 }
@@ -41,50 +42,24 @@ func endSignals() []os.Signal {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
-	out := &resultWriter{Writer: stdout}
+	out := &stdio.ResultWriter{Writer: stdout}
 	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
-		err = out.err
+		err = out.Err
 	}
 	if err == nil {
-		return exitDone
+		return exit.Done
 	}
 	// An error in the flags may be in front of --json.
 	asked, _ := root.PersistentFlags().GetBool("json")
-	return fail(err, stderr, asked || slices.Contains(args, "--json"))
-}
-
-// fail prints an error and returns the exit code that goes with it.
-func fail(err error, stderr io.Writer, asJSON bool) int {
-	if asJSON {
-		b, _ := json.Marshal(errorResult{"error", message(err), hint(err), exitCode(err)})
-		fmt.Fprintf(stderr, "%s\n", term.VisibleJSON(b))
-		return exitCode(err)
-	}
-	for _, m := range messages(err) {
-		fmt.Fprintf(stderr, "luksimg: error: %s\n", term.Visible(m))
-	}
-	if h := hint(err); h != "" {
-		fmt.Fprintf(stderr, "luksimg: hint: %s\n", term.Visible(h))
-	}
-	return exitCode(err)
-}
-
-// errorResult is what goes to standard error, on a line of its own, if a verb fails with
-// --json.
-type errorResult struct {
-	Type     string `json:"type"` // "error"
-	Message  string `json:"message"`
-	Hint     string `json:"hint,omitempty"`
-	ExitCode int    `json:"exit_code"`
+	return exit.Print(err, stderr, asked || slices.Contains(args, "--json"))
 }
 
 // global holds the flags that every verb has.
 type global struct {
-	quiet bool
-	json  bool
+	talk.Talk
 	kdf   kdfLimits
 	cloud cloudFlags // the same for all names of a verb that may be cos://
 	files claims.Set
@@ -105,16 +80,19 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 		Example: `  luksimg keygen dek.b64
   luksimg encrypt --key-file dek.b64 disk.vhd disk.luks
   luksimg verify --key-file dek.b64 disk.vhd disk.luks`,
-		PersistentPreRunE: func(c *cobra.Command, args []string) error { return g.claim(c, args) },
-		Version:           readVersion().Version,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
+		PersistentPreRunE: func(c *cobra.Command, args []string) error {
+			g.Out, g.Err = c.OutOrStdout(), c.ErrOrStderr()
+			return g.claim(c, args)
+		},
+		Version:       readVersion().Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("luksimg {{.Version}}\n")
-	root.PersistentFlags().BoolVarP(&g.quiet, "quiet", "q", false, "print nothing but errors and the result")
-	root.PersistentFlags().BoolVar(&g.json, "json", false, "print the result as one JSON object")
+	root.PersistentFlags().BoolVarP(&g.Quiet, "quiet", "q", false, "print nothing but errors and the result")
+	root.PersistentFlags().BoolVar(&g.AsJSON, "json", false, "print the result as one JSON object")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return withHint(err, c.CommandPath()+" --help lists the flags")
+		return rest.WithHint(err, c.CommandPath()+" --help lists the flags")
 	})
 	root.AddCommand(
 		newEncrypt(g),
@@ -145,15 +123,4 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 		newVersion(g),
 	)
 	return root
-}
-
-// args returns a check that there are exactly the arguments in usage.
-func args(usage ...string) cobra.PositionalArgs {
-	return func(c *cobra.Command, got []string) error {
-		if len(got) == len(usage) {
-			return nil
-		}
-		return withHint(fmt.Errorf("%s takes %d arguments, %d given", c.Name(), len(usage), len(got)),
-			"usage: "+c.UseLine())
-	}
 }

@@ -17,8 +17,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/luksimg/luksimg/internal/golden"
 )
 
 // The folders of images that qemu-img made; scripts run elsewhere.

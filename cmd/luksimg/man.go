@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 )
 
@@ -23,7 +25,7 @@ func newMan(g *global) *cobra.Command {
 --format markdown writes the same pages as Markdown.`,
 		Example: `  luksimg man /usr/local/share/man/man1
   luksimg man --format markdown docs`,
-		Args: args("DIR"),
+		Args: flags.Args("DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			pages, err := manual(c.Root(), format)
 			if err != nil {
@@ -37,8 +39,8 @@ func newMan(g *global) *cobra.Command {
 					return err
 				}
 			}
-			return g.talk(c).result(manResult{Output: args[0], Format: format, Pages: len(pages)},
-				line("%s: %d pages", args[0], len(pages)))
+			return g.Result(manResult{Output: args[0], Format: format, Pages: len(pages)},
+				talk.Line("%s: %d pages", args[0], len(pages)))
 		},
 	}
 	c.Flags().StringVar(&format, "format", "man", "man or markdown")

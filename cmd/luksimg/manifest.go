@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/manifest"
 	"github.com/luksimg/luksimg/wrap"
 )
@@ -32,11 +33,11 @@ func (o *encryptFlags) manifestOf(dst string, s *diskSource, r *luksimg.Result, 
 
 // readManifest reads the manifest beside an image, nil if there is none.
 func readManifest(ctx context.Context, image string) (*manifest.Manifest, error) {
-	if isStdin(image) {
+	if stdio.IsStdin(image) {
 		return nil, nil
 	}
 	name := image + manifest.Suffix
-	f, err := openFile(ctx, name, os.O_RDONLY)
+	f, err := stdio.Open(ctx, name, os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/term"
 )
@@ -18,7 +19,7 @@ type measureFlags struct {
 	luks     luksFlags
 	profile  string
 	detached bool
-	size     sizeFlag
+	size     flags.Size
 }
 
 func newMeasure(g *global) *cobra.Command {
@@ -33,9 +34,9 @@ qcow2 image is then measured as if the disk were empty.`,
   luksimg measure --profile classic-luks --size 100G`,
 		Args: func(c *cobra.Command, got []string) error {
 			if c.Flags().Changed("size") {
-				return args()(c, got)
+				return flags.Args()(c, got)
 			}
-			return args("SRC")(c, got)
+			return flags.Args("SRC")(c, got)
 		},
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
@@ -68,10 +69,9 @@ func (o *measureFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	lo.Detached = o.detached
-	t := o.talk(c)
-	var src image.Source = zeros(o.size.n)
+	var src image.Source = zeros(o.size.N)
 	if len(args) > 0 {
-		s, err := o.source.open(c, t, args[0])
+		s, err := o.source.open(c, o.global, args[0])
 		if err != nil {
 			return err
 		}
@@ -79,12 +79,12 @@ func (o *measureFlags) run(c *cobra.Command, args []string) error {
 		src = s.img
 	}
 	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), Format: o.luks.container(), LUKS: lo}
-	opts.Jobs = cpus
+	opts.Jobs = flags.CPUs
 	r, err := luksimg.Measure(c.Context(), src, opts)
 	if err != nil {
 		return err
 	}
-	return t.result(measureResult{Required: r.File, Header: r.Header, SourceSize: r.Source, VolumeSize: r.Volume},
+	return o.Result(measureResult{Required: r.File, Header: r.Header, SourceSize: r.Source, VolumeSize: r.Volume},
 		fmt.Sprintf("%d bytes (%s) for a disk of %s", r.File, term.Bytes(r.File), term.Bytes(r.Source)))
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/internal/fsys"
 	"github.com/luksimg/luksimg/internal/memscan"
 	"github.com/luksimg/luksimg/internal/output"
@@ -196,7 +197,7 @@ func (s *scanner) run(secrets []memscan.Needle, args ...string) {
 	restore := output.Use(&scanning{fsys.OS, during})
 	code, out := runIn(s.t.Context(), args...)
 	restore()
-	if code != exitDone {
+	if code != exit.Done {
 		s.t.Fatal(out)
 	}
 	if found, err := memscan.Count(secrets...); err != nil || slices.Max(found) > 0 {

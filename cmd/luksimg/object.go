@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/luks"
 )
@@ -13,13 +14,13 @@ import (
 // checkBucket refuses a bucket that images can not be imported from: of several regions, or
 // not of the one that the root key is in, if that is not "". An identity that may not ask
 // is no error.
-func checkBucket(ctx context.Context, t *talk, client *cos.Client, at cos.Object, keyRegion string) error {
+func checkBucket(ctx context.Context, t *talk.Talk, client *cos.Client, at cos.Object, keyRegion string) error {
 	if cos.CrossRegion(at.Region) {
 		return fmt.Errorf("%s: %w: %s is several regions", at, cos.ErrBucketRegion, at.Region)
 	}
 	b, err := client.Bucket(ctx, at.Region, at.Bucket)
 	if errors.Is(err, cos.ErrAccess) {
-		t.say("%s: this identity may not ask where the bucket is, so that it was not checked", at.Bucket)
+		t.Say("%s: this identity may not ask where the bucket is, so that it was not checked", at.Bucket)
 		return nil
 	}
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
@@ -39,7 +41,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 		Example: `  luksimg order --dry-run --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 my-image
   luksimg order --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 my-image
   luksimg order --target vpc --region us-south --hostname web1 --zone us-south-1 --vpc-profile bx2-2x8 --vpc VPC --subnet SUBNET my-image`,
-		Args: args("IMAGE"),
+		Args: flags.Args("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	o.server.add(c)
@@ -66,7 +68,7 @@ type orderResult struct {
 }
 
 func (o *orderFlags) run(c *cobra.Command, image string) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	if err := errors.Join(o.wait.check(), checkTarget(o.target)); err != nil {
 		return err
 	}
@@ -96,25 +98,25 @@ func (o *orderFlags) run(c *cobra.Command, image string) error {
 		if err != nil {
 			return err
 		}
-		return t.result(orderResult{Target: o.target, DryRun: true, Quote: q},
-			line("would order %s.%s from %s: %.3f an hour, %.2f a month", r.Hostname, r.Domain, tpl.Name, q.Hourly, q.Monthly))
+		return t.Result(orderResult{Target: o.target, DryRun: true, Quote: q},
+			talk.Line("would order %s.%s from %s: %.3f an hour, %.2f a month", r.Hostname, r.Domain, tpl.Name, q.Hourly, q.Monthly))
 	}
 	g, err := cl.Order(ctx, r)
 	target := r.Hostname + "." + r.Domain
 	if err := log.Did(audit.ActionOrder, target, map[string]any{"imageTemplate": r.Template, "datacenter": r.Datacenter}, err); err != nil {
 		return err
 	}
-	t.say("order: server %d was ordered", g.ID)
+	t.Say("order: server %d was ordered", g.ID)
 	if !o.wait.noWait {
 		if g, err = cl.WaitOrder(ctx, g.ID, o.wait.options(t, "order")); err != nil {
 			return err
 		}
 	}
-	return t.result(orderResult{Target: o.target, Ready: g.Ready(), Server: g}, serverText(g))
+	return t.Result(orderResult{Target: o.target, Ready: g.Ready(), Server: g}, serverText(g))
 }
 
 func serverText(g *softlayer.Guest) string {
-	s := line("server %d, %s.%s", g.ID, g.Hostname, g.Domain)
+	s := talk.Line("server %d, %s.%s", g.ID, g.Hostname, g.Domain)
 	if g.PublicIP != "" {
 		s += ", " + g.PublicIP
 	}
@@ -142,7 +144,7 @@ func findTemplate(ctx context.Context, cl *softlayer.Client, image string) (*sof
 	return nil, err
 }
 
-func (o *orderFlags) vpc(ctx context.Context, t *talk, image string, log *auditLog) error {
+func (o *orderFlags) vpc(ctx context.Context, t *talk.Talk, image string, log *auditLog) error {
 	switch {
 	case o.dryRun:
 		return errors.New("VPC has no --dry-run: it checks nothing without ordering it")
@@ -169,11 +171,11 @@ func (o *orderFlags) vpc(ctx context.Context, t *talk, image string, log *auditL
 	if err := log.Did(audit.ActionOrder, o.server.hostname, map[string]any{"image": img.ID, "zone": o.place.zone}, err); err != nil {
 		return err
 	}
-	t.say("order: instance %s was ordered", i.ID)
+	t.Say("order: instance %s was ordered", i.ID)
 	if !o.wait.noWait {
 		if i, err = cl.WaitInstance(ctx, i.ID, o.wait.options(t, "order")); err != nil {
 			return err
 		}
 	}
-	return t.result(orderResult{Target: o.target, Ready: i.Status == "running", Instance: i}, line("instance %s, %s", i.ID, i.Name))
+	return t.Result(orderResult{Target: o.target, Ready: i.Status == "running", Instance: i}, talk.Line("instance %s, %s", i.ID, i.Name))
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/internal/faultfs"
 	"github.com/luksimg/luksimg/internal/output"
 )
@@ -119,7 +120,7 @@ func TestPowerLoss(t *testing.T) {
 			if name == "encrypt, replaced" {
 				d.WriteFile(at("disk"), []byte("old"))
 			}
-			if code, out := runOn(d, c.args...); code != exitDone {
+			if code, out := runOn(d, c.args...); code != exit.Done {
 				t.Fatal(out)
 			}
 			n := 0
@@ -171,7 +172,7 @@ func TestOutputFailures(t *testing.T) {
 	} {
 		n := 0
 		for f := range faultfs.Failures(faultfs.New, func(d *faultfs.FS) error {
-			if code, out := runOn(d, args...); code != exitDone {
+			if code, out := runOn(d, args...); code != exit.Done {
 				return errors.New(out)
 			}
 			return nil

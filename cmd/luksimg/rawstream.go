@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 const (
@@ -58,7 +59,7 @@ func (s *rawStream) check(tail []byte, size int64) error {
 }
 
 func needsSeeking(format luksimg.Format) error {
-	return withHint(fmt.Errorf("standard input is taken as a raw disk, but this is %s, which needs seeking", format),
+	return rest.WithHint(fmt.Errorf("standard input is taken as a raw disk, but this is %s, which needs seeking", format),
 		"write it to a file first; if it is a raw disk all the same, say --source-format raw")
 }
 

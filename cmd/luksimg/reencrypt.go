@@ -11,6 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
@@ -19,13 +22,13 @@ import (
 type reencryptFlags struct {
 	*global
 	unlock      unlockFlags
-	newKey      keyFlags
+	newKey      keys.Flags
 	generateKey string
 	addKeyFiles []string
-	progress    progressFlag
+	progress    talk.Progress
 	luks        luksFlags
 	verify      bool
-	jobs        jobsFlag
+	jobs        flags.Jobs
 	force       bool
 }
 
@@ -44,21 +47,21 @@ the key that opened SRC, or with the new one that the flags give, and with those
 its other key slots, which can not be opened, and its tokens: what is left out is named.`,
 		Example: `  luksimg reencrypt --key-file old.b64 --generate-key new.b64 disk.luks new.luks
   luksimg reencrypt --key-file dek.b64 --format luks1 disk.luks disk.luks1`,
-		Args: args("SRC", "DST"),
+		Args: flags.Args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	f := c.Flags()
-	o.unlock.key.add(c, "")
+	o.unlock.key.Add(c, "")
 	o.unlock.addImage(c)
 	g.kdf.add(c)
-	o.newKey.add(c, "new-")
+	o.newKey.Add(c, "new-")
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringArrayVar(&o.addKeyFiles, "add-key-file", nil, "one more key slot of DST, for the key in `FILE`; may be repeated")
 	o.luks.add(c)
 	f.BoolVar(&o.verify, "verify", false, "decrypt the result and compare it with SRC before it appears")
-	o.jobs.add(c)
+	o.jobs.Add(c)
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
-	o.progress.add(c)
+	o.progress.Add(c)
 	return c
 }
 
@@ -77,8 +80,8 @@ type reencryptResult struct {
 }
 
 func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
-	ctx, t := c.Context(), o.talk(c)
-	if err := errors.Join(atMostOne(c, "generate-key", "new-key-file", "new-passphrase-file", "new-key-fd"),
+	ctx, t := c.Context(), &o.Talk
+	if err := errors.Join(flags.AtMostOne(c, "generate-key", "new-key-file", "new-passphrase-file", "new-key-fd"),
 		o.unlock.check(c), o.luks.kdf.check(c)); err != nil {
 		return err
 	}
@@ -92,7 +95,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	opts.Jobs = int(o.jobs)
 	opts.LUKS.GeneratedKey = o.generateKey != ""
-	in, err := o.unlock.openLUKS(ctx, t, src)
+	in, err := o.unlock.openLUKS(ctx, o.global, src)
 	if err != nil {
 		return err
 	}
@@ -110,7 +113,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	var key []byte
 	var v *luks.Volume
 	var slot int
-	err = o.unlock.key.unlock(ctx, t, src, func(k []byte) (err error) {
+	err = o.unlock.key.Unlock(ctx, t, src, func(k []byte) (err error) {
 		if v, slot, err = o.volume(ctx, in, k); err == nil {
 			key = bytes.Clone(k)
 		}
@@ -138,12 +141,12 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 
-	p, err := o.progress.start(t, "reencrypt", v.Size())
+	p, err := o.progress.Start(t, "reencrypt", v.Size())
 	if err != nil {
 		return err
 	}
 	opts.Progress = p.Add
-	spareProcessor()
+	flags.SpareProcessor()
 	r, err := luksimg.Encrypt(ctx, out, v, newKey, opts)
 	p.Done()
 	if err == nil {
@@ -161,7 +164,8 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		if err != nil {
 			return err
 		}
-		if err := o.progress.compare(ctx, t, comparison{src: v, out: back, format: r.Format, key: newKey, jobs: int(o.jobs)}); err != nil {
+		c := comparison{src: v, out: back, format: r.Format, key: newKey, jobs: int(o.jobs)}
+		if err := c.run(ctx, t, &o.progress); err != nil {
 			return err
 		}
 	}
@@ -169,16 +173,16 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	if keyOut != nil {
-		t.say("key: written to %s", o.generateKey)
+		t.Say("key: written to %s", o.generateKey)
 	}
 	if len(dropped) > 0 {
-		t.warn("%s has this, and %s has not: %s", src, dst, strings.Join(dropped, ", "))
+		t.Warn("%s has this, and %s has not: %s", src, dst, strings.Join(dropped, ", "))
 	}
-	return t.result(reencryptResult{
+	return t.Result(reencryptResult{
 		Dropped: dropped,
 		Output:  dst, Format: fmt.Sprintf("luks%d", r.LUKS.Version), SourceUUID: in.h.UUID(),
-		VolumeSize: r.VolumeSize, FileSize: r.FileSize, GeneratedKey: o.generateKey, Verified: o.verify, LUKS: r.LUKS, Warnings: t.warnings,
-	}, line("%s: luks%d, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s", dst,
+		VolumeSize: r.VolumeSize, FileSize: r.FileSize, GeneratedKey: o.generateKey, Verified: o.verify, LUKS: r.LUKS, Warnings: t.Warnings,
+	}, talk.Line("%s: luks%d, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s", dst,
 		r.LUKS.Version, r.LUKS.Cipher, r.LUKS.KeyBits, r.LUKS.SectorSize, term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.LUKS.UUID))
 }
 
@@ -235,12 +239,12 @@ func (o *reencryptFlags) volume(ctx context.Context, in *encrypted, passphrase [
 
 // readNewKey returns the key for the first key slot of DST: the old one if no flag gives
 // another.
-func (o *reencryptFlags) readNewKey(c *cobra.Command, t *talk, dst string, old []byte) (*output.File, []byte, error) {
+func (o *reencryptFlags) readNewKey(c *cobra.Command, t *talk.Talk, dst string, old []byte) (*output.File, []byte, error) {
 	switch {
 	case o.generateKey != "":
 		return generateKey(o.generateKey, defaultKeyBytes, false)
-	case o.newKey.given():
-		key, err := o.newKey.read(c.Context(), t, dst, true)
+	case o.newKey.Given():
+		key, err := o.newKey.Read(c.Context(), t, dst, true)
 		return nil, key, err
 	}
 	return nil, append([]byte(nil), old...), nil
@@ -261,7 +265,7 @@ func (o *reencryptFlags) addKeys(c *cobra.Command, out *output.File, r *luksimg.
 	}
 	defer clear(volumeKey)
 	for _, name := range o.addKeyFiles {
-		k, err := readKeyFile(c.Context(), name)
+		k, err := keys.ReadFile(c.Context(), name)
 		if err != nil {
 			return err
 		}

@@ -13,9 +13,8 @@ import (
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
-	"github.com/luksimg/luksimg/wrap"
-
 	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 func TestRefused(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/iam"
 )
@@ -27,7 +28,7 @@ func TestResumable(t *testing.T) {
 			fmt.Errorf("download: %w", cos.ErrChecksum),
 		} {
 			got := resumable(err, state, "--abort gives it up")
-			if code := exitCode(got); code != want(err) {
+			if code := exit.Code(got); code != want(err) {
 				t.Errorf("%v: exit code %d, want %d", err, code, want(err))
 			}
 			if !errors.Is(got, err) {
@@ -35,17 +36,17 @@ func TestResumable(t *testing.T) {
 			}
 		}
 	}
-	codes(exitCode) // as they are: there is no state
+	codes(exit.Code) // as they are: there is no state
 	if err := state.Save([]byte("{}")); err != nil {
 		t.Fatal(err)
 	}
 	codes(func(err error) int {
 		switch {
-		case exitCode(err) == exitRefused:
-			return exitRefused
+		case exit.Code(err) == exit.Refused:
+			return exit.Refused
 		case errors.Is(err, cos.ErrChanged), errors.Is(err, cos.ErrChecksum):
-			return exitFailure
+			return exit.Failure
 		}
-		return exitResumable
+		return exit.Resumable
 	})
 }

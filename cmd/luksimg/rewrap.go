@@ -7,7 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap"
 )
 
@@ -34,7 +37,7 @@ A root key in the cloud is the one that the envelope names; one in a file is nam
 --kms local:FILE.` + cloudHelp,
 		Example: `  luksimg rewrap --envelope disk.raw.envelope.json
   luksimg rewrap --envelope disk.envelope.json --kms local:root.key --new-root-key-crn "$CRN"`,
-		Args: args(),
+		Args: flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
 	f := c.Flags()
@@ -51,7 +54,7 @@ type rewrapper interface {
 }
 
 func (o *rewrapFlags) run(c *cobra.Command) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	e, err := readEnvelope(ctx, o.envelope)
 	if err != nil {
 		return err
@@ -89,8 +92,8 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 	if err := out.Commit(); err != nil {
 		return err
 	}
-	t.say("%s: wrapped anew by %s", o.envelope, root.name())
-	return t.envelope(e)
+	t.Say("%s: wrapped anew by %s", o.envelope, root.name())
+	return printEnvelope(t, e)
 }
 
 // renewKey has the key of an envelope wrapped by the newest version of its root key.
@@ -100,7 +103,7 @@ func renewKey(ctx context.Context, e *wrap.Envelope, key *wrap.Opened, root *roo
 			return err
 		}
 	} else if e.Bound() {
-		return withHint(errors.New("a root key in a file has no versions"), "name another root key with --new-kms or --new-root-key-crn")
+		return rest.WithHint(errors.New("a root key in a file has no versions"), "name another root key with --new-kms or --new-root-key-crn")
 	}
 	if err := e.Bind(key.Disk); err != nil {
 		return err
@@ -114,13 +117,13 @@ func renewKey(ctx context.Context, e *wrap.Envelope, key *wrap.Opened, root *roo
 }
 
 // moveKey wraps the key of an envelope by another root key.
-func moveKey(ctx context.Context, t *talk, e *wrap.Envelope, key *wrap.Opened, to *rootKey) error {
+func moveKey(ctx context.Context, t *talk.Talk, e *wrap.Envelope, key *wrap.Opened, to *rootKey) error {
 	moved, checked, err := wrap.Seal(ctx, to, key.Disk, wrap.SealOptions{Convention: e.Convention, RootKeyCRN: to.crn, KMS: to.kms, Unwrapper: to})
 	if err != nil {
 		return fmt.Errorf("the envelope was left as it was: %w", err)
 	}
 	if !checked {
-		t.warn("this identity may not unwrap with the new root key, so that the result was not checked: keep the old root key until it was")
+		t.Warn("this identity may not unwrap with the new root key, so that the result was not checked: keep the old root key until it was")
 	}
 	e.WDEK, e.RootKeyCRN, e.KMS = moved.WDEK, to.crn, to.kms
 	return e.Bind(key.Disk)

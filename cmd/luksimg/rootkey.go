@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap"
 	"github.com/luksimg/luksimg/wrap/local"
 )
@@ -48,7 +49,7 @@ const localPrefix = "local:"
 func localFile(kms string) (string, error) {
 	name, ok := strings.CutPrefix(kms, localPrefix)
 	if !ok || name == "" {
-		return "", withHint(fmt.Errorf("--kms %s: want local:FILE", kms), "a root key in Key Protect is named by --root-key-crn")
+		return "", rest.WithHint(fmt.Errorf("--kms %s: want local:FILE", kms), "a root key in Key Protect is named by --root-key-crn")
 	}
 	return name, nil
 }
@@ -67,7 +68,7 @@ func (o *rootKeyFlags) open(ctx context.Context) (*rootKey, error) {
 	case o.kms == "" && os.Getenv(envRootKey) != "":
 		return (&rootKeyFlags{cloud: o.cloud, crn: os.Getenv(envRootKey)}).open(ctx)
 	case o.kms == "":
-		return nil, withHint(errors.New("no root key was named"), "name it with --kms local:FILE or --root-key-crn CRN")
+		return nil, rest.WithHint(errors.New("no root key was named"), "name it with --kms local:FILE or --root-key-crn CRN")
 	}
 	name, err := localFile(o.kms)
 	if err != nil {
@@ -75,7 +76,7 @@ func (o *rootKeyFlags) open(ctx context.Context) (*rootKey, error) {
 	}
 	k, err := local.Open(name)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, withHint(err, "luksimg keygen --kms "+o.kms+" makes one")
+		return nil, rest.WithHint(err, "luksimg keygen --kms "+o.kms+" makes one")
 	}
 	if err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (o *rootKeyFlags) openFor(ctx context.Context, e *wrap.Envelope) (*rootKey,
 	own := *o
 	if !own.given() {
 		if own.crn = e.RootKeyCRN; own.crn == "" {
-			return nil, withHint(fmt.Errorf("the root key of the envelope is %s", e.KMS), "name its file with --kms local:FILE")
+			return nil, rest.WithHint(fmt.Errorf("the root key of the envelope is %s", e.KMS), "name its file with --kms local:FILE")
 		}
 	}
 	k, err := own.open(ctx)
@@ -97,7 +98,7 @@ func (o *rootKeyFlags) openFor(ctx context.Context, e *wrap.Envelope) (*rootKey,
 		return nil, err
 	}
 	if is := e.RootKeyCRN + e.KMS; is != k.name() {
-		return nil, withHint(fmt.Errorf("the envelope is of the root key %s, not of %s", is, k.name()), "name the root key that wrapped it")
+		return nil, rest.WithHint(fmt.Errorf("the envelope is of the root key %s, not of %s", is, k.name()), "name the root key that wrapped it")
 	}
 	return k, nil
 }

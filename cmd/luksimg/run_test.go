@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
 // quickLUKS are arguments of encrypt for an image that is made, and opened, in no time.
@@ -24,7 +26,7 @@ func encryptedDisk(t *testing.T, dir string) (key, disk, image string) {
 	key, disk, image = filepath.Join(dir, "key"), filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.luks")
 	noise(t, disk, 20480)
 	for _, args := range [][]string{{"keygen", key}, slices.Concat([]string{"encrypt", "--key-file", key}, quickLUKS, []string{disk, image})} {
-		if code, out := runIn(t.Context(), args...); code != exitDone {
+		if code, out := runIn(t.Context(), args...); code != exit.Done {
 			t.Fatal(out)
 		}
 	}

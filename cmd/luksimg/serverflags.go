@@ -10,6 +10,8 @@ import (
 
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 )
 
 // serverFlags describe a server in classic infrastructure, by the names of slcli vs create.
@@ -45,7 +47,7 @@ func (o *serverFlags) request(ctx context.Context) (r softlayer.OrderRequest, er
 	case o.disk != "san" && o.disk != "local":
 		return r, fmt.Errorf("--disk %s: want san or local", o.disk)
 	case o.hostname == "" || o.domain == "" || o.cpus <= 0 || o.memory <= 0 || o.datacenter == "":
-		return r, withHint(errors.New("a server needs --hostname, --domain, --cpu, --memory and --datacenter"),
+		return r, rest.WithHint(errors.New("a server needs --hostname, --domain, --cpu, --memory and --datacenter"),
 			"for example: --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13")
 	}
 	r = softlayer.OrderRequest{
@@ -70,7 +72,7 @@ func (o *serverFlags) userData(ctx context.Context) (string, error) {
 	if o.userFile == "" {
 		return "", nil
 	}
-	b, err := readFile(ctx, o.userFile, maxUserData)
+	b, err := stdio.ReadFile(ctx, o.userFile, maxUserData)
 	return string(b), err
 }
 

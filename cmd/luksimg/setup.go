@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/account"
 	"github.com/luksimg/luksimg/internal/output"
 )
@@ -54,7 +56,7 @@ What is there already is left as it is: a second run changes nothing. --dry-run 
 and prints the requests, and the ibmcloud commands that do the same.` + cloudHelp,
 		Example: `  luksimg setup --dry-run --kms-instance-crn CRN --cos-instance-crn CRN --bucket images --api-key-file importer.key
   luksimg setup --root-key-crn CRN --cos-instance-crn CRN --bucket images --api-key-file importer.key`,
-		Args: args(),
+		Args: flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
 	f := c.Flags()
@@ -120,7 +122,7 @@ func (o *setupFlags) options(ctx context.Context) (account.Options, error) {
 }
 
 func (o *setupFlags) run(c *cobra.Command) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	opts, err := o.options(ctx)
 	if err != nil {
 		return err
@@ -136,21 +138,21 @@ func (o *setupFlags) run(c *cobra.Command) error {
 		return err
 	}
 	for _, n := range r.Notes {
-		t.say("%s", n)
+		t.Say("%s", n)
 	}
 	for _, x := range r.Things {
 		state := "is there"
 		if !x.Exists {
 			state = "is missing"
 		}
-		t.say("%s %s: %s", x.What, x.Name, state)
+		t.Say("%s %s: %s", x.What, x.Name, state)
 	}
 	if !o.dryRun {
-		if err := r.Make(ctx, func(x *account.Thing) { t.say("%s %s: made", x.What, x.Name) }); err != nil {
+		if err := r.Make(ctx, func(x *account.Thing) { t.Say("%s %s: made", x.What, x.Name) }); err != nil {
 			return err
 		}
 	}
-	return t.result(setupResult{
+	return t.Result(setupResult{
 		DryRun: o.dryRun, RootKeyCRN: r.RootKeyCRN, Bucket: o.bucket, Region: r.Region, ServiceID: r.ServiceID, APIKeyFile: o.apiKeyFile, Things: r.Things,
 	}, setupText(r))
 }
@@ -161,9 +163,9 @@ func setupText(r *account.Report) string {
 	for _, x := range r.Things {
 		switch {
 		case x.Exists:
-			lines = append(lines, line("there    %s %s", x.What, x.Name))
+			lines = append(lines, talk.Line("there    %s %s", x.What, x.Name))
 		case x.Made:
-			lines = append(lines, line("made     %s %s", x.What, x.Name))
+			lines = append(lines, talk.Line("made     %s %s", x.What, x.Name))
 		default:
 			lines = append(lines, fmt.Sprintf("missing  %s %s\n         %s\n         %s", x.What, x.Name, strings.ReplaceAll(x.Request, "\n", "\n         "), x.Command))
 		}

@@ -9,9 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 )
 
 // A diskSource is the disk to encrypt: an image, or a stream of raw bytes.
@@ -46,15 +49,15 @@ func (s *diskSource) disk() image.Source {
 }
 
 // disk opens the disk to encrypt.
-func (o *encryptFlags) disk(c *cobra.Command, t *talk, name string) (*diskSource, error) {
-	if name != "-" && !isStream(name) {
-		s, err := o.source.open(c, t, name)
+func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) {
+	if name != "-" && !stdio.IsStream(name) {
+		s, err := o.source.open(c, o.global, name)
 		if err != nil {
 			return nil, err
 		}
 		return &diskSource{source: s, size: s.img.Size(), format: string(s.img.Format)}, nil
 	}
-	f, err := openStream(c.Context(), name)
+	f, err := stdio.OpenStream(c.Context(), name)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +70,7 @@ func (o *encryptFlags) disk(c *cobra.Command, t *talk, name string) (*diskSource
 		return nil, err
 	}
 	if len(stream.head) == 0 && !o.allowEmpty {
-		return nil, withHint(fmt.Errorf("%s is empty: what should have written to it has failed", stdinName(name)), "if an empty disk is what you want, say --allow-empty")
+		return nil, rest.WithHint(fmt.Errorf("%s is empty: what should have written to it has failed", stdio.Name(name)), "if an empty disk is what you want, say --allow-empty")
 	}
 	return &diskSource{stream: stream, format: string(luksimg.Raw), head: stream.head}, nil
 }
@@ -82,7 +85,7 @@ func (s *diskSource) looked() image.Source {
 
 // inside warns of what a cloud asks of a disk and this one does not have. Whether that can
 // be found out or not, the job goes on.
-func (s *diskSource) inside(ctx context.Context, t *talk) {
+func (s *diskSource) inside(ctx context.Context, t *talk.Talk) {
 	name := "standard input"
 	if s.source != nil {
 		name = s.name
@@ -93,13 +96,13 @@ func (s *diskSource) inside(ctx context.Context, t *talk) {
 	}
 	warnInside(t, name, c)
 	if s.source != nil && c.CloudInit == contents.NotFound {
-		t.warn("%s: cloud-init is not installed on the disk, and the cloud asks for it: a server made of this image will have no network and no user", name)
+		t.Warn("%s: cloud-init is not installed on the disk, and the cloud asks for it: a server made of this image will have no network and no user", name)
 	}
 }
 
 // warnInside warns of disks that no server starts from.
-func warnInside(t *talk, name string, c *contents.Info) {
+func warnInside(t *talk.Talk, name string, c *contents.Info) {
 	for _, text := range c.Obstacles() {
-		t.warn("%s: %s", name, text)
+		t.Warn("%s: %s", name, text)
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/image/folder"
+	"github.com/luksimg/luksimg/internal/rest"
 )
 
 // sourceFlags say how to read an image, of any format.
@@ -47,7 +49,7 @@ func (o *sourceFlags) add(c *cobra.Command, what string) {
 func (o *sourceFlags) addSecond(c *cobra.Command, what string) {
 	o.addImage(c, what)
 	o.prefix = "source-"
-	o.unlock.key.add(c, o.prefix)
+	o.unlock.key.Add(c, o.prefix)
 }
 
 func (o *sourceFlags) addImage(c *cobra.Command, what string) {
@@ -63,7 +65,7 @@ func (o *sourceFlags) check(c *cobra.Command) error {
 		return fmt.Errorf("--source-format %s: want %s", o.format, formatNames(sourceFormats))
 	}
 	if o.prefix != "" {
-		return atMostOne(c, "source-key-file", "source-passphrase-file", "source-key-fd")
+		return flags.AtMostOne(c, "source-key-file", "source-passphrase-file", "source-key-fd")
 	}
 	return o.unlock.check(c)
 }
@@ -85,29 +87,27 @@ func (s *source) close() {
 }
 
 // open opens the image with the key that the flags give, if it needs one.
-func (o *sourceFlags) open(c *cobra.Command, t *talk, name string) (*source, error) {
+func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, error) {
 	if o.unlock.header != "" || o.unlock.volumeKeyFile != "" || o.unlock.oneSlot() {
-		return o.openLUKS(c, t, name)
+		return o.openLUKS(c, g, name)
 	}
-	in, err := openInput(c.Context(), t.g, name)
+	in, err := openInput(c.Context(), g, name)
 	if err != nil {
 		return nil, err
 	}
 	s := &source{input: in, closes: []func(){in.close}}
-	if err := o.openImage(c, t, s); err != nil {
+	if err := o.openImage(c, g, s); err != nil {
 		s.close()
 		return nil, in.wrap(err)
 	}
-	for _, w := range s.img.Warnings {
-		t.warn("%s: %s", name, w)
-	}
+	g.WarnAll(name, s.img.Warnings)
 	return s, nil
 }
 
-func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
+func (o *sourceFlags) openImage(c *cobra.Command, g *global, s *source) error {
 	opts := luksimg.ImageOptions{
 		Format:   luksimg.Format(o.format),
-		LUKS:     t.g.kdf.apply(o.unlock.openOptions()),
+		LUKS:     g.kdf.apply(o.unlock.openOptions()),
 		Snapshot: o.snapshot,
 		ID:       filepath.Base(s.name),
 	}
@@ -120,7 +120,7 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 			return err
 		}
 		d := folder.New(root)
-		d.Opened = func(f *os.File) error { return t.g.files.ReadFile("a file that the image needs", f) }
+		d.Opened = func(f *os.File) error { return g.files.ReadFile("a file that the image needs", f) }
 		s.closes = append(s.closes, func() { d.Close() })
 		opts.Resolve = d.Resolve
 	}
@@ -129,10 +129,10 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 	if !errors.Is(err, luksimg.ErrEncrypted) {
 		return err
 	}
-	if o.prefix != "" && !o.unlock.key.given() {
-		return withHint(err, "give its key with --source-key-file, or decrypt it first: luksimg decrypt SRC DST")
+	if o.prefix != "" && !o.unlock.key.Given() {
+		return rest.WithHint(err, "give its key with --source-key-file, or decrypt it first: luksimg decrypt SRC DST")
 	}
-	return o.unlock.key.unlock(c.Context(), t, s.name, func(key []byte) (err error) {
+	return o.unlock.key.Unlock(c.Context(), &g.Talk, s.name, func(key []byte) (err error) {
 		opts.Key = key
 		s.img, err = s.image(c.Context(), opts)
 		return err
@@ -140,12 +140,12 @@ func (o *sourceFlags) openImage(c *cobra.Command, t *talk, s *source) error {
 }
 
 // openLUKS opens a LUKS image whose header is detached, or with its volume key.
-func (o *sourceFlags) openLUKS(c *cobra.Command, t *talk, name string) (*source, error) {
-	in, err := o.unlock.openLUKS(c.Context(), t, name)
+func (o *sourceFlags) openLUKS(c *cobra.Command, g *global, name string) (*source, error) {
+	in, err := o.unlock.openLUKS(c.Context(), g, name)
 	if err != nil {
 		return nil, err
 	}
-	v, err := o.unlock.open(c, t, in)
+	v, err := o.unlock.open(c, &g.Talk, in)
 	if err != nil {
 		in.close()
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
 // TestStandardOutputFails writes keys, headers and images to a standard output that is
@@ -16,7 +18,7 @@ func TestStandardOutputFails(t *testing.T) {
 	key, disk, image := encryptedDisk(t, dir)
 	envelope, root := filepath.Join(dir, "envelope"), "local:"+filepath.Join(dir, "root")
 	for _, args := range [][]string{{"keygen", "--kms", root}, {"wrap", "--kms", root, "--key-file", key, "--envelope", envelope}} {
-		if code, out := runIn(t.Context(), args...); code != exitDone {
+		if code, out := runIn(t.Context(), args...); code != exit.Done {
 			t.Fatal(out)
 		}
 	}
@@ -39,10 +41,10 @@ func TestStandardOutputFails(t *testing.T) {
 		append(append([]string{"encrypt", "--key-file", key}, quickLUKS...), disk, "-"),
 	}
 	for _, args := range data {
-		if code, out := sh(">&-", args); code != exitFailure || !strings.Contains(out, "standard output is closed") {
+		if code, out := sh(">&-", args); code != exit.Failure || !strings.Contains(out, "standard output is closed") {
 			t.Errorf("%q, closed: exit code %d, %s", args, code, out)
 		}
-		if code, out := sh(">/dev/null", args); code != exitDone {
+		if code, out := sh(">/dev/null", args); code != exit.Done {
 			t.Errorf("%q, dropped: exit code %d, %s", args, code, out)
 		}
 	}
@@ -53,7 +55,7 @@ func TestStandardOutputFails(t *testing.T) {
 		[]string{"inspect", image}, []string{"--json", "inspect", image}, []string{"key", "list", image}, []string{"version"},
 		[]string{"--version"}, []string{"--help"}, []string{"help", "key"}, []string{"key"}, []string{"completion", "bash"},
 	) {
-		if code, out := sh(">/dev/full", args); code != exitFailure || !strings.Contains(out, "no room where standard output goes") {
+		if code, out := sh(">/dev/full", args); code != exit.Failure || !strings.Contains(out, "no room where standard output goes") {
 			t.Errorf("%q, full: exit code %d, %s", args, code, out)
 		}
 	}

@@ -10,7 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -41,8 +44,8 @@ type tokenResult struct {
 	Warnings []string     `json:"warnings,omitempty"`
 }
 
-func (t *talk) tokenResult(name string, n int, h *luks.Header, did string) error {
-	return t.result(tokenResult{name, n, tokensOf(h), t.warnings}, line("%s: token %d %s", name, n, did))
+func printToken(t *talk.Talk, name string, n int, h *luks.Header, did string) error {
+	return t.Result(tokenResult{name, n, tokensOf(h), t.Warnings}, talk.Line("%s: token %d %s", name, n, did))
 }
 
 // tokensOf are the tokens for a JSON array, which is never null.
@@ -53,23 +56,23 @@ func newTokenList(g *global) *cobra.Command {
 		Use:     "list FILE",
 		Short:   "List the tokens",
 		Example: "  luksimg token list disk.luks",
-		Args:    args("FILE"),
+		Args:    flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t := g.talk(c)
-			in, err := openLUKS(c.Context(), t, args[0], "", luks.OpenOptions{})
+			t := &g.Talk
+			in, err := openLUKS(c.Context(), g, args[0], "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}
 			defer in.close()
 			all := tokensOf(in.h)
-			text := newTable()
+			text := talk.NewTable()
 			for _, k := range all {
-				text.row(fmt.Sprintf("token %d", k.Number), "%v", k)
+				text.Row(fmt.Sprintf("token %d", k.Number), "%v", k)
 			}
-			return t.result(struct {
+			return t.Result(struct {
 				Tokens   []luks.Token `json:"tokens"`
 				Warnings []string     `json:"warnings,omitempty"`
-			}{all, t.warnings}, text.text("no tokens"))
+			}{all, t.Warnings}, text.Text("no tokens"))
 		},
 	}
 }
@@ -86,9 +89,9 @@ write it, into the header. The key slots that it is for are those that it names,
 --key-slot.`,
 		Example: `  luksimg token add --json-file token.json disk.luks
   luksimg token add --token-id 3 --key-slot 1 disk.luks <token.json`,
-		Args: args("FILE"),
+		Args: flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
+			t, name := &g.Talk, args[0]
 			if c.Flags().Changed("token-id") && n < 0 {
 				return fmt.Errorf("--token-id %d: want a number from 0 to 31", n)
 			}
@@ -96,12 +99,12 @@ write it, into the header. The key slots that it is for are those that it names,
 			if err != nil {
 				return err
 			}
-			return edit(c.Context(), t, name, func(e *luks.Editor) error {
+			return edit(c.Context(), g, name, func(e *luks.Editor) error {
 				n, err := e.AddToken(text, n)
 				if err != nil {
 					return err
 				}
-				return t.tokenResult(name, n, e.Header(), "added")
+				return printToken(t, name, n, e.Header(), "added")
 			})
 		},
 	}
@@ -117,7 +120,7 @@ const maxToken = 4 << 20
 
 // readToken reads a token and adds key slots to those that it names.
 func readToken(ctx context.Context, name string, slots []int) ([]byte, error) {
-	text, err := readFile(ctx, name, maxToken)
+	text, err := stdio.ReadFile(ctx, name, maxToken)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +128,7 @@ func readToken(ctx context.Context, name string, slots []int) ([]byte, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if err := d.Decode(&o); err != nil {
-		return nil, fmt.Errorf("%s: a token is a JSON object: %w", stdinName(name), err)
+		return nil, fmt.Errorf("%s: a token is a JSON object: %w", stdio.Name(name), err)
 	}
 	if _, there := o["keyslots"]; len(slots) == 0 && there {
 		return text, nil // as it is
@@ -155,10 +158,10 @@ func newTokenExport(g *global) *cobra.Command {
 		Short: "Write a token as JSON",
 		Example: `  luksimg token export --token-id 0 disk.luks
   luksimg token export --token-id 0 --json-file token.json disk.luks`,
-		Args: args("FILE"),
+		Args: flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t := g.talk(c)
-			in, err := openLUKS(c.Context(), t, args[0], "", luks.OpenOptions{})
+			t := &g.Talk
+			in, err := openLUKS(c.Context(), g, args[0], "", luks.OpenOptions{})
 			if err != nil {
 				return err
 			}
@@ -184,7 +187,7 @@ func newTokenExport(g *global) *cobra.Command {
 			if err := out.Commit(); err != nil {
 				return err
 			}
-			return t.tokenResult(file, n, in.h, "exported")
+			return printToken(t, file, n, in.h, "exported")
 		},
 	}
 	f := c.Flags()
@@ -201,14 +204,14 @@ func newTokenRemove(g *global) *cobra.Command {
 		Use:     "remove FILE",
 		Short:   "Remove a token",
 		Example: `  luksimg token remove --token-id 0 disk.luks`,
-		Args:    args("FILE"),
+		Args:    flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name := g.talk(c), args[0]
-			return edit(c.Context(), t, name, func(e *luks.Editor) error {
+			t, name := &g.Talk, args[0]
+			return edit(c.Context(), g, name, func(e *luks.Editor) error {
 				if err := e.RemoveToken(n); err != nil {
 					return err
 				}
-				return t.tokenResult(name, n, e.Header(), "removed")
+				return printToken(t, name, n, e.Header(), "removed")
 			})
 		},
 	}

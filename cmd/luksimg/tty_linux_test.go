@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
 // A session is a command on a terminal of its own.
@@ -141,7 +143,7 @@ func TestUnwrapTerminal(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	s := start(t, dir, luksimg, "unwrap", "--envelope", "absent", "-")
 	s.expect("the key will not be written to a terminal")
-	if code := s.code(); code != exitFailure {
+	if code := s.code(); code != exit.Failure {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -162,7 +164,7 @@ func TestTerminal(t *testing.T) {
 		}
 		s = start(t, dir, luksimg, "cat", "x")
 		s.expect("will not be written to a terminal")
-		if code := s.code(); code != exitFailure {
+		if code := s.code(); code != exit.Failure {
 			t.Errorf("exit code %d", code)
 		}
 		os.Remove(filepath.Join(dir, "x"))
@@ -173,7 +175,7 @@ func TestTerminal(t *testing.T) {
 		s.enter("secret words\n")
 		s.expect("Repeat it: ")
 		s.enter("secret word\n")
-		if code := s.code(); code != exitFailure || !strings.Contains(s.text(), "the two passphrases are not the same") {
+		if code := s.code(); code != exit.Failure || !strings.Contains(s.text(), "the two passphrases are not the same") {
 			t.Errorf("exit code %d:\n%s", code, s.text())
 		}
 	})
@@ -186,7 +188,7 @@ func TestTerminal(t *testing.T) {
 		}
 		s.enter("secr\x03")
 		// The terminal is read while the command still has it: its end is that of the echo.
-		if code := s.code(); code != exitCancelled {
+		if code := s.code(); code != exit.Cancelled {
 			t.Errorf("exit code %d:\n%s", code, s.text())
 		}
 		after, err := unix.IoctlGetTermios(int(s.control.Fd()), unix.TCGETS)
@@ -213,7 +215,7 @@ func TestBar(t *testing.T) {
 		s.cmd.Process.Signal(syscall.SIGUSR1)
 		s.expect("luksimg: encrypt 0 B")
 		s.enter("\x03")
-		if code := s.code(); code != exitCancelled || !strings.Contains(s.text(), "luksimg: error: cancelled") {
+		if code := s.code(); code != exit.Cancelled || !strings.Contains(s.text(), "luksimg: error: cancelled") {
 			t.Errorf("%s: exit code %d:\n%q", mode, code, s.text())
 		}
 	}
@@ -323,7 +325,7 @@ func TestChanged(t *testing.T) {
 		}
 		io.Copy(io.Discard, out)
 		c.Wait()
-		if code := c.ProcessState.ExitCode(); code != exitFailure || !strings.Contains(errs.String(), "while it was read") {
+		if code := c.ProcessState.ExitCode(); code != exit.Failure || !strings.Contains(errs.String(), "while it was read") {
 			t.Errorf("%s: exit code %d: %s", name, code, &errs)
 		}
 	}
@@ -361,7 +363,7 @@ func TestReadOnly(t *testing.T) {
 	if errors.Is(err, os.ErrPermission) && len(out) == 0 {
 		skip(t, "another user can not run the test", err)
 	}
-	if c.ProcessState.ExitCode() != exitFailure || !strings.Contains(string(out), "permission denied\nluksimg: hint: check the permissions") {
+	if c.ProcessState.ExitCode() != exit.Failure || !strings.Contains(string(out), "permission denied\nluksimg: hint: check the permissions") {
 		t.Errorf("%v: %s", err, out)
 	}
 	if got := names(t, dir); !slices.Equal(got, []string{"disk", "key", "luksimg"}) {
@@ -422,7 +424,7 @@ func TestTries(t *testing.T) {
 					s.enter("wrong" + right[5:] + "\n")
 				}
 			}
-			want := exitPassphrase
+			want := exit.WrongKey
 			if good {
 				want = 0
 			}
@@ -437,7 +439,7 @@ func TestTries(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := start(t, dir, luksimg, "key", "test", "--key-file", "bad", "luks1")
-	if code := s.code(); code != exitPassphrase || strings.Contains(s.text(), again) {
+	if code := s.code(); code != exit.WrongKey || strings.Contains(s.text(), again) {
 		t.Errorf("key file: exit code %d:\n%s", code, s.text())
 	}
 }

@@ -6,6 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -25,31 +29,29 @@ func (e *encrypted) close() {
 
 // openLUKS opens a LUKS image, whose header is in another file unless that is "", and
 // tells what is odd about it.
-func openLUKS(ctx context.Context, t *talk, name, header string, o luks.OpenOptions) (*encrypted, error) {
-	data, err := openInput(ctx, t.g, name)
+func openLUKS(ctx context.Context, g *global, name, header string, o luks.OpenOptions) (*encrypted, error) {
+	data, err := openInput(ctx, g, name)
 	if err != nil {
 		return nil, err
 	}
 	e := &encrypted{input: data, header: data}
 	if header != "" {
-		if e.header, err = openHeader(ctx, t.g, header); err != nil {
+		if e.header, err = openHeader(ctx, g, header); err != nil {
 			data.close()
 			return nil, err
 		}
 	}
-	if e.h, err = luks.Open(e.header.r, e.header.size, t.g.kdf.apply(o)); err != nil {
+	if e.h, err = luks.Open(e.header.r, e.header.size, g.kdf.apply(o)); err != nil {
 		e.close()
 		return nil, e.header.wrap(err)
 	}
-	for _, w := range e.h.Info().Warnings {
-		t.warn("%s: %s", e.header.name, w)
-	}
+	g.WarnAll(e.header.name, e.h.Info().Warnings)
 	return e, nil
 }
 
 // unlockFlags are the ways to open an encrypted image.
 type unlockFlags struct {
-	key           keyFlags
+	key           keys.Flags
 	volumeKeyFile string
 	header        string
 	allowNull     bool
@@ -59,7 +61,7 @@ type unlockFlags struct {
 
 // add adds the flags that give a key.
 func (o *unlockFlags) add(c *cobra.Command) {
-	o.key.add(c, "")
+	o.key.Add(c, "")
 	c.Flags().StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data itself, as it is; no passphrase is needed")
 }
 
@@ -72,8 +74,8 @@ func (o *unlockFlags) addImage(c *cobra.Command) {
 	c.Flags().BoolVar(&o.allowNull, "allow-null-cipher", false, "take an image that is not encrypted at all, whoever made it")
 }
 
-func (o *unlockFlags) openLUKS(ctx context.Context, t *talk, name string) (*encrypted, error) {
-	return openLUKS(ctx, t, name, o.header, o.openOptions())
+func (o *unlockFlags) openLUKS(ctx context.Context, g *global, name string) (*encrypted, error) {
+	return openLUKS(ctx, g, name, o.header, o.openOptions())
 }
 
 // openOptions are what the flags say of opening LUKS.
@@ -94,24 +96,24 @@ func (o *unlockFlags) openSlot(ctx context.Context, h *luks.Header, passphrase [
 }
 
 // given tells whether any of the flags was used.
-func (o *unlockFlags) given() bool { return o.key.given() || o.volumeKeyFile != "" }
+func (o *unlockFlags) given() bool { return o.key.Given() || o.volumeKeyFile != "" }
 
 // check refuses more keys than one.
 func (o *unlockFlags) check(c *cobra.Command) error {
-	return atMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd")
+	return flags.AtMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd")
 }
 
 // volumeKey returns the volume key, given by the flags or found with the key that they
 // give. The caller wipes it.
-func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk, name string, h *luks.Header) ([]byte, error) {
+func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk.Talk, name string, h *luks.Header) ([]byte, error) {
 	if err := o.check(c); err != nil {
 		return nil, err
 	}
 	if o.volumeKeyFile != "" {
-		return readKeyFile(c.Context(), o.volumeKeyFile)
+		return keys.ReadFile(c.Context(), o.volumeKeyFile)
 	}
 	var key []byte
-	err := o.key.unlock(c.Context(), t, name, func(passphrase []byte) (err error) {
+	err := o.key.Unlock(c.Context(), t, name, func(passphrase []byte) (err error) {
 		key, err = o.openSlot(c.Context(), h, passphrase)
 		return err
 	})
@@ -119,9 +121,9 @@ func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk, name string, h *luks.
 }
 
 // open unlocks an image with the key that the flags give.
-func (o *unlockFlags) open(c *cobra.Command, t *talk, e *encrypted) (*luks.Volume, error) {
+func (o *unlockFlags) open(c *cobra.Command, t *talk.Talk, e *encrypted) (*luks.Volume, error) {
 	if e.header == e.input && e.h.DataOffset() == 0 {
-		return nil, withHint(fmt.Errorf("%s: this is a detached header, without the data", e.name),
+		return nil, rest.WithHint(fmt.Errorf("%s: this is a detached header, without the data", e.name),
 			"name the file with the data, and this one with --header")
 	}
 	key, err := o.volumeKey(c, t, e.name, e.h)

@@ -8,7 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 )
 
 type unwrapFlags struct {
@@ -33,7 +38,7 @@ A root key in the cloud is the one that the envelope names; one in a file is nam
 		Example: `  luksimg unwrap --envelope disk.raw.envelope.json dek.b64
   luksimg unwrap --envelope disk.envelope.json --kms local:root.key - |
       luksimg decrypt --key-file - disk.luks disk.raw`,
-		Args: args("KEYFILE"),
+		Args: flags.Args("KEYFILE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	f := c.Flags()
@@ -56,12 +61,12 @@ type unwrapResult struct {
 }
 
 func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	switch {
-	case dst == "-" && o.json:
+	case dst == "-" && o.AsJSON:
 		return errors.New("with - for KEYFILE the key is the result: there is no room for --json")
 	case dst == "-":
-		if err := checkStdout("the key"); err != nil {
+		if err := stdio.CheckStdout("the key"); err != nil {
 			return err
 		}
 	}
@@ -77,7 +82,7 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 	var w io.Writer = os.Stdout
 	if dst != "-" {
 		if out, err = output.Create(dst, 0o600, false); err != nil {
-			return hintKept(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
+			return exit.HintKept(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
 		}
 		defer out.Abort()
 		w = out
@@ -96,25 +101,25 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 		switch {
 		case e.ImageUUID == "" || uuid == e.ImageUUID:
 		case e.Bound():
-			return withHint(fmt.Errorf("the key opens %s, but the envelope is of the image with UUID %s, not %s", o.image, e.ImageUUID, uuid),
+			return rest.WithHint(fmt.Errorf("the key opens %s, but the envelope is of the image with UUID %s, not %s", o.image, e.ImageUUID, uuid),
 				"name the envelope of this image; without --image the key is written all the same")
 		default:
-			t.warn("the key opens %s, but the envelope is of the image with UUID %s, not %s", o.image, e.ImageUUID, uuid)
+			t.Warn("the key opens %s, but the envelope is of the image with UUID %s, not %s", o.image, e.ImageUUID, uuid)
 		}
 	}
 	if rotated {
-		t.warn("the root key was rotated since this key was wrapped: luksimg rewrap --envelope %s wraps it by the newest version", o.envelope)
+		t.Warn("the root key was rotated since this key was wrapped: luksimg rewrap --envelope %s wraps it by the newest version", o.envelope)
 	}
 	if _, err := w.Write(disk); err != nil {
 		return err
 	}
 	if out == nil {
-		return syncStdout()
+		return stdio.SyncStdout()
 	}
 	if err := out.Commit(); err != nil {
 		return err
 	}
-	return t.result(unwrapResult{
-		Output: dst, Bytes: len(disk), KeyConvention: string(e.Convention), RootKey: root.name(), Rotated: rotated, Warnings: t.warnings,
-	}, line("%s: the key, %d bytes", dst, len(disk)))
+	return t.Result(unwrapResult{
+		Output: dst, Bytes: len(disk), KeyConvention: string(e.Convention), RootKey: root.name(), Rotated: rotated, Warnings: t.Warnings,
+	}, talk.Line("%s: the key, %d bytes", dst, len(disk)))
 }

@@ -8,9 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/wrap"
 )
@@ -20,10 +24,10 @@ const uploadSuffix = ".upload.json"
 
 type uploadFlags struct {
 	*global
-	progress progressFlag
+	progress talk.Progress
 	audit    auditFlags
 	envelope string
-	partSize sizeFlag
+	partSize flags.Size
 	jobs     int
 	resume   bool
 	state    string
@@ -53,7 +57,7 @@ it goes with the image and the bucket is in the region of its root key. It holds
   luksimg upload --envelope disk.raw.envelope.json disk.raw cos://us-south/images/disk.raw
   luksimg upload --abort disk.raw cos://us-south/images/disk.raw
   luksimg upload --abort - cos://us-south/images/disk.raw`,
-		Args: args("FILE", "cos://REGION/BUCKET/OBJECT"),
+		Args: flags.Args("FILE", "cos://REGION/BUCKET/OBJECT"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	f := c.Flags()
@@ -65,7 +69,7 @@ it goes with the image and the bucket is in the region of its root key. It holds
 	f.StringVar(&o.state, "state", "", "keep how far it came in this `FILE` (default: FILE"+uploadSuffix+")")
 	f.BoolVar(&o.abort, "abort", false, "give up an upload that was interrupted")
 	f.BoolVar(&o.force, "force", false, "replace the object if it is there")
-	o.progress.add(c)
+	o.progress.Add(c)
 	o.audit.add(c)
 	g.cloud.add(c, serviceCOS)
 	return c
@@ -83,13 +87,13 @@ type uploadResult struct {
 }
 
 func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	at, err := cos.ParseURI(uri)
 	if err != nil {
 		return err
 	}
 	if isCOS(name) || name == "-" && !o.abort {
-		return withHint(errors.New("upload sends a file"), "luksimg encrypt writes to cos:// itself, also from standard input")
+		return rest.WithHint(errors.New("upload sends a file"), "luksimg encrypt writes to cos:// itself, also from standard input")
 	}
 	client, err := o.cloud.cos(ctx, "")
 	if err != nil {
@@ -126,7 +130,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	if before, err := state.Load(); err != nil {
 		return err
 	} else if before != nil && o.resume {
-		t.say("going on with the upload of %s", state)
+		t.Say("going on with the upload of %s", state)
 	} else if err := checkFree(ctx, client, at, o.force); err != nil {
 		return err
 	}
@@ -135,11 +139,11 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 		return err
 	}
 	defer log.close()
-	p, err := o.progress.start(t, "upload", in.size)
+	p, err := o.progress.Start(t, "upload", in.size)
 	if err != nil {
 		return err
 	}
-	opts := cos.UploadOptions{PartSize: o.partSize.n, Jobs: o.jobs, Progress: p.Add}
+	opts := cos.UploadOptions{PartSize: o.partSize.N, Jobs: o.jobs, Progress: p.Add}
 	if o.resume {
 		opts.State = state
 	}
@@ -149,9 +153,9 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 		return resumable(err, opts.State, "--abort gives the upload up")
 	}
 	if err := in.unchanged(); err != nil {
-		return withHint(err, "the object may be a mix of both: upload it again with --force")
+		return rest.WithHint(err, "the object may be a mix of both: upload it again with --force")
 	}
-	result := uploadResult{Object: at.String(), Size: r.Size, ETag: r.ETag, Parts: r.Parts, Resumed: r.Found, Warnings: t.warnings}
+	result := uploadResult{Object: at.String(), Size: r.Size, ETag: r.ETag, Parts: r.Parts, Resumed: r.Found, Warnings: t.Warnings}
 	if envelope != nil {
 		beside := at
 		beside.Key += envelopeSuffix
@@ -160,25 +164,25 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 		}
 		result.Envelope = beside.String()
 	}
-	return t.result(result, line("%s: %s, ETag %s", at, term.Bytes(r.Size), r.ETag))
+	return t.Result(result, talk.Line("%s: %s, ETag %s", at, term.Bytes(r.Size), r.ETag))
 }
 
-func (o *uploadFlags) giveUp(ctx context.Context, t *talk, client *cos.Client, at cos.Object, state cos.StateFile) error {
+func (o *uploadFlags) giveUp(ctx context.Context, t *talk.Talk, client *cos.Client, at cos.Object, state cos.StateFile) error {
 	b, err := state.Load()
 	if err != nil {
 		return err
 	}
 	if b == nil {
-		return withHint(fmt.Errorf("%s: there is no upload to give up", state), "--state names the file that tells of it")
+		return rest.WithHint(fmt.Errorf("%s: there is no upload to give up", state), "--state names the file that tells of it")
 	}
 	if err := client.AbortUpload(ctx, state); err != nil {
 		return err
 	}
-	return t.result(abortResult{at.String(), 1}, line("%s: the upload was given up", at))
+	return t.Result(abortResult{at.String(), 1}, talk.Line("%s: the upload was given up", at))
 }
 
 // giveUpAll gives up what anybody has begun to upload to an object.
-func (o *uploadFlags) giveUpAll(ctx context.Context, t *talk, client *cos.Client, at cos.Object) error {
+func (o *uploadFlags) giveUpAll(ctx context.Context, t *talk.Talk, client *cos.Client, at cos.Object) error {
 	ids, err := unfinished(ctx, client, at)
 	if err != nil {
 		return err
@@ -188,7 +192,7 @@ func (o *uploadFlags) giveUpAll(ctx context.Context, t *talk, client *cos.Client
 			return err
 		}
 	}
-	return t.result(abortResult{at.String(), len(ids)}, line("%s: %d uploads were given up", at, len(ids)))
+	return t.Result(abortResult{at.String(), len(ids)}, talk.Line("%s: %d uploads were given up", at, len(ids)))
 }
 
 // abortResult is what upload --abort --json prints.
@@ -204,7 +208,7 @@ func imageEnvelope(ctx context.Context, name string, in *input) (text []byte, re
 		return nil, "", err
 	}
 	if uuid := headerUUID(in); e.ImageUUID != "" && uuid != "" && uuid != e.ImageUUID {
-		return nil, "", withHint(fmt.Errorf("%s is the envelope of the image with UUID %s, and %s has %s", name, e.ImageUUID, in.name, uuid),
+		return nil, "", rest.WithHint(fmt.Errorf("%s is the envelope of the image with UUID %s, and %s has %s", name, e.ImageUUID, in.name, uuid),
 			"name the envelope of this image")
 	}
 	var b bytes.Buffer
@@ -228,10 +232,10 @@ func resumable(err error, state cos.StateStore, giveUp string) error {
 		return err
 	}
 	if errors.Is(err, cos.ErrChanged) {
-		return withHint(err, giveUp)
+		return rest.WithHint(err, giveUp)
 	}
-	if code := exitCode(err); code != exitFailure && code != exitCancelled {
+	if code := exit.Code(err); code != exit.Failure && code != exit.Cancelled {
 		return err
 	}
-	return &resumableError{withHint(err, "the same command goes on where it stopped; "+giveUp)}
+	return exit.GoesOn(rest.WithHint(err, "the same command goes on where it stopped; "+giveUp))
 }

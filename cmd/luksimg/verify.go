@@ -7,16 +7,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/term"
 )
 
 type verifyFlags struct {
 	*global
 	encrypted sourceFlags
-	progress  progressFlag
+	progress  talk.Progress
 	source    sourceFlags
 	skipZeros bool
-	jobs      jobsFlag
+	jobs      flags.Jobs
 }
 
 func newVerify(g *global) *cobra.Command {
@@ -28,7 +31,7 @@ func newVerify(g *global) *cobra.Command {
 SRC. Past the end of SRC there must be zeros only. If they differ it names the first
 offset on the disk and exits with 3.`,
 		Example: `  luksimg verify --key-file dek.b64 disk.vhd disk.luks`,
-		Args:    args("SRC", "ENCRYPTED"),
+		Args:    flags.Args("SRC", "ENCRYPTED"),
 		RunE:    func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	o.encrypted.unlock.add(c)
@@ -36,8 +39,8 @@ offset on the disk and exits with 3.`,
 	o.source.addSecond(c, "SRC")
 	g.kdf.add(c)
 	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "do not look at what is known to be zero in SRC: ENCRYPTED was made with --discard-zeros")
-	o.jobs.add(c)
-	o.progress.add(c)
+	o.jobs.Add(c)
+	o.progress.Add(c)
 	o.cloud.add(c, serviceCOS)
 	return c
 }
@@ -53,26 +56,26 @@ type verifyResult struct {
 }
 
 func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
-	ctx, t := c.Context(), o.talk(c)
+	ctx, t := c.Context(), &o.Talk
 	if err := errors.Join(o.source.check(c), o.encrypted.check(c)); err != nil {
 		return err
 	}
-	s, err := o.source.open(c, t, src)
+	s, err := o.source.open(c, o.global, src)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	img := s.img
-	in, err := o.encrypted.open(c, t, encrypted)
+	in, err := o.encrypted.open(c, o.global, encrypted)
 	if err != nil {
 		return err
 	}
 	defer in.close()
 	v := in.img
 	if !v.Encrypted {
-		return withHint(in.wrap(fmt.Errorf("not encrypted, but a plain %s image", v.Format)), "luksimg inspect FILE tells what it is")
+		return rest.WithHint(in.wrap(fmt.Errorf("not encrypted, but a plain %s image", v.Format)), "luksimg inspect FILE tells what it is")
 	}
-	p, err := o.progress.start(t, "verify", v.Size())
+	p, err := o.progress.Start(t, "verify", v.Size())
 	if err != nil {
 		return err
 	}
@@ -81,17 +84,17 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if err != nil && !errors.Is(err, luksimg.ErrMismatch) {
 		return err
 	}
-	r := verifyResult{Equal: err == nil, SourceSize: img.Size(), VolumeSize: v.Size(), UUID: v.UUID, Warnings: t.warnings}
+	r := verifyResult{Equal: err == nil, SourceSize: img.Size(), VolumeSize: v.Size(), UUID: v.UUID, Warnings: t.Warnings}
 	if m := new(luksimg.MismatchError); errors.As(err, &m) {
 		r.Mismatch = &m.Offset
 	}
-	if err == nil || t.g.json {
-		if e := t.result(r, line("%s: holds %s, %s, byte for byte", encrypted, src, term.Bytes(img.Size()))); e != nil {
+	if err == nil || t.AsJSON {
+		if e := t.Result(r, talk.Line("%s: holds %s, %s, byte for byte", encrypted, src, term.Bytes(img.Size()))); e != nil {
 			return e
 		}
 	}
 	if r.Mismatch != nil && *r.Mismatch >= img.Size() {
-		return withHint(fmt.Errorf("%s holds all %d bytes of %s, and is longer: %w", encrypted, img.Size(), src, err),
+		return rest.WithHint(fmt.Errorf("%s holds all %d bytes of %s, and is longer: %w", encrypted, img.Size(), src, err),
 			"an image on a device that is longer than it ends where its disk ends; what is behind it there is not its own")
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/xts"
 )
 
@@ -46,7 +47,7 @@ func newVersion(g *global) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Tell the version of luksimg",
-		Args:  args(),
+		Args:  flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			r := readVersion()
 			text := fmt.Sprintf("luksimg %s, %s, %s/%s", r.Version, r.Go, r.OS, r.Arch)
@@ -57,7 +58,7 @@ func newVersion(g *global) *cobra.Command {
 			if others := r.XTS[1:]; len(others) > 0 {
 				text += "; this CPU has also " + strings.Join(others, ", ")
 			}
-			return g.talk(c).result(r, text)
+			return g.Result(r, text)
 		},
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -311,19 +309,4 @@ func TestLinesOfNames(t *testing.T) {
 		}
 	}
 	shows(t, "--json", "inspect", x)
-}
-
-// TestMessages: errors that were joined have a line each.
-func TestMessages(t *testing.T) {
-	a, b := fmt.Errorf("a"), fmt.Errorf("b\n\x1b")
-	for _, c := range []struct {
-		err  error
-		want int
-	}{
-		{a, 1}, {b, 1}, {errors.Join(a, b), 2}, {withHint(errors.Join(a, b), "h"), 2}, {fmt.Errorf("x: %w", errors.Join(a, b)), 1},
-	} {
-		if got := messages(c.err); len(got) != c.want {
-			t.Errorf("%q: %q", c.err, got)
-		}
-	}
 }

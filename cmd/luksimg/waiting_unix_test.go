@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
 // TestWaitingForInput ends runs that wait for standard input, or for a pipe that nobody
@@ -48,7 +50,7 @@ func TestWaitingForInput(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			time.AfterFunc(20*time.Millisecond, cancel)
 			var stdout, stderr bytes.Buffer
-			if code := run(ctx, strings.Fields(line), &stdout, &stderr); code != exitCancelled {
+			if code := run(ctx, strings.Fields(line), &stdout, &stderr); code != exit.Cancelled {
 				t.Errorf("exit code %d, %s", code, stderr.String())
 			}
 			if entries, _ := os.ReadDir("."); len(entries) != 3 {

@@ -5,6 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/wrap"
@@ -13,7 +16,7 @@ import (
 type wrapFlags struct {
 	*global
 	root     rootKeyFlags
-	key      keyFlags
+	key      keys.Flags
 	audit    auditFlags
 	profile  string
 	envelope string
@@ -41,13 +44,13 @@ if that is allowed. With --image it is also tried on the image.` + cloudHelp,
 		Example: `  luksimg wrap --kms local:root.key --key-file dek.b64 --envelope disk.envelope.json
   luksimg wrap --root-key-crn "$CRN" --key-file dek.b64 --profile classic-luks \
       --image disk.raw --envelope disk.raw.envelope.json`,
-		Args: args(),
+		Args: flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
 	f := c.Flags()
 	o.root.add(c, &g.cloud)
 	g.cloud.add(c, serviceCOS)
-	o.key.add(c, "")
+	o.key.Add(c, "")
 	g.kdf.add(c)
 	f.StringVar(&o.profile, "profile", "", "what the cloud makes of the key: classic-luks, classic-vhd or vpc-qcow2")
 	f.StringVar(&o.envelope, "envelope", "", "write the wrapped key, and what is needed to use it, to `FILE` as JSON")
@@ -58,8 +61,8 @@ if that is allowed. With --image it is also tried on the image.` + cloudHelp,
 }
 
 func (o *wrapFlags) run(c *cobra.Command) error {
-	ctx, t := c.Context(), o.talk(c)
-	if err := atMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
+	ctx, t := c.Context(), &o.Talk
+	if err := flags.AtMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
 		return err
 	}
 	convention, err := wrap.ParseConvention(o.profile)
@@ -77,7 +80,7 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 		}
 		defer out.Abort()
 	}
-	material, err := o.key.read(ctx, t, "the image", false)
+	material, err := o.key.Read(ctx, t, "the image", false)
 	if err != nil {
 		return err
 	}
@@ -105,9 +108,9 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 		return err
 	}
 	if checked {
-		t.say("wrapped by %s, and unwrapped again: it is the same key", root.name())
+		t.Say("wrapped by %s, and unwrapped again: it is the same key", root.name())
 	} else {
-		t.say("wrapped by %s; this identity may not unwrap, so that it was not checked", root.name())
+		t.Say("wrapped by %s; this identity may not unwrap, so that it was not checked", root.name())
 	}
 	if out != nil {
 		if err := e.Write(out); err != nil {
@@ -117,15 +120,15 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 			return err
 		}
 	}
-	return t.envelope(e)
+	return printEnvelope(t, e)
 }
 
 // envelope prints a wrapped key, or with --json its envelope.
-func (t *talk) envelope(e *wrap.Envelope) error {
-	if t.g.json {
-		return t.json(e.Write)
+func printEnvelope(t *talk.Talk, e *wrap.Envelope) error {
+	if t.AsJSON {
+		return t.JSON(e.Write)
 	}
-	return t.result(nil, e.WDEK)
+	return t.Result(nil, e.WDEK)
 }
 
 // now is the time that is written to files.

@@ -1,21 +1,19 @@
-package main
+package exit
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
-	"strings"
 	"syscall"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/crn"
-	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
@@ -24,90 +22,7 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 	"github.com/luksimg/luksimg/wrap"
 	"github.com/luksimg/luksimg/wrap/local"
-
-	"github.com/luksimg/luksimg/internal/rest"
 )
-
-// Exit codes. Scripts rely on them. 2 belongs to the Go runtime.
-const (
-	exitDone       = 0
-	exitFailure    = 1
-	exitMismatch   = 3
-	exitRefused    = 4 // by a service: credentials, permission, or the state of what was asked for
-	exitResumable  = 5 // interrupted, and the same command goes on where it stopped
-	exitPassphrase = 12
-	exitCancelled  = 130
-)
-
-func exitCode(err error) int {
-	switch {
-	case goesOn(err):
-		return exitResumable
-	case errors.Is(err, context.Canceled):
-		return exitCancelled
-	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey), errors.Is(err, vhd.ErrKey):
-		return exitPassphrase
-	case rest.Refused(err):
-		return exitRefused
-	case errors.Is(err, luksimg.ErrMismatch):
-		return exitMismatch
-	}
-	return exitFailure
-}
-
-// A resumableError ended a job that goes on where it stopped when the same command is
-// given again.
-type resumableError struct{ error }
-
-func (e *resumableError) Unwrap() error { return e.error }
-
-// goesOn tells whether the job goes on when the same command is given again.
-func goesOn(err error) bool {
-	return errors.As(err, new(*resumableError)) || errors.As(err, new(*deploy.InterruptedError))
-}
-
-// message is what is wrong, for a person.
-func message(err error) string {
-	if goesOn(err) && errors.Is(err, context.Canceled) {
-		return "interrupted"
-	}
-	if errors.Is(err, context.Canceled) {
-		return "cancelled"
-	}
-	return err.Error()
-}
-
-// messages are what is wrong, one for each of several errors that were joined.
-func messages(err error) []string {
-	text := message(err)
-	for text == err.Error() {
-		if all, ok := err.(interface{ Unwrap() []error }); ok {
-			var each []string
-			for _, e := range all.Unwrap() {
-				each = append(each, messages(e)...)
-			}
-			if strings.Join(each, "\n") == text {
-				return each
-			}
-		}
-		if err = errors.Unwrap(err); err == nil {
-			break
-		}
-	}
-	return []string{text}
-}
-
-// withHint returns err with a word on what to do.
-func withHint(err error, hint string) error { return rest.WithHint(err, hint) }
-
-// hintKept gives the hint if err is about what is there under the name that was asked for, and
-// is never replaced.
-func hintKept(err error, hint string) error {
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, output.ErrNotRegular) {
-		return withHint(err, hint)
-	}
-	return err
-}
 
 // hints are for errors wherever they come from. The first that fits is given.
 var hints = []struct {
@@ -119,7 +34,7 @@ var hints = []struct {
 	{luksimg.ErrMismatch, "encrypt the source again; if it is in use, stop what writes to it first"},
 	{luksimg.ErrEncrypted, "decrypt it first: luksimg decrypt SRC DST"},
 	{luksimg.ErrDetached, "name the file with the data, and this one with --header"},
-	{errChanged, "stop what writes to it, and try again"},
+	{image.ErrChanged, "stop what writes to it, and try again"},
 	{luksimg.ErrUnsupportedFormat, "convert it to raw, qcow2 or VHD first"},
 	{luksimg.ErrAmbiguous, "--source-format says which format is meant; if the origin of the file is not known, do not trust it"},
 	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is"},
@@ -157,8 +72,8 @@ var hints = []struct {
 	{syscall.ENOSPC, "luksimg needs room for the whole output beside its final name; free some, or write to another disk"},
 }
 
-// needsFile tells whether an image was refused since it needs another file.
-func needsFile(err error) bool {
+// NeedsFile tells whether an image was refused since it needs another file.
+func NeedsFile(err error) bool {
 	return errors.As(err, new(*qcow.RefusedError)) || errors.As(err, new(*vhd.RefusedError)) ||
 		errors.As(err, new(*vhdx.RefusedError)) || errors.As(err, new(*vmdk.RefusedError))
 }
@@ -171,7 +86,7 @@ func hint(err error) string {
 	if f := new(luksimg.ForeignError); errors.As(err, &f) {
 		return foreignHint(f)
 	}
-	if needsFile(err) {
+	if NeedsFile(err) {
 		return "--allow-backing opens the files that the image names, if they are in its folder; use it for images that you trust"
 	}
 	if e := new(fs.PathError); errors.As(err, &e) && e.Path == os.Stdout.Name() && errors.Is(err, syscall.ENOSPC) {
@@ -183,4 +98,24 @@ func hint(err error) string {
 		}
 	}
 	return ""
+}
+
+// advice is what to do with a file that is no disk image, as the start of a sentence.
+var advice = map[luksimg.Advice]string{
+	luksimg.DecompressIt: "decompress it first",
+	luksimg.ExtractIt:    "extract the disk image from it first",
+	luksimg.DownloadIt:   "this came in place of the image: download it again",
+	luksimg.ConvertIt:    "convert it to raw first",
+	luksimg.DecryptIt:    "decrypt it first",
+	luksimg.FinishIt:     "finish that first",
+	luksimg.NoDisk:       "name the file that has the disk",
+}
+
+// foreignHint tells what to do with a file that was recognised, and how to overrule that.
+func foreignHint(e *luksimg.ForeignError) string {
+	text := advice[e.Advice]
+	if e.Tool != "" {
+		text += ", for example with " + e.Tool
+	}
+	return text + "; if it is a raw disk all the same, say --source-format raw"
 }

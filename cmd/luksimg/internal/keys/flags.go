@@ -1,4 +1,5 @@
-package main
+// Package keys has the ways to give a key on the command line.
+package keys
 
 import (
 	"bytes"
@@ -6,30 +7,30 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
 )
 
-// maxKey bounds the length of a key file, as cryptsetup does.
-const maxKey = 8 << 20
+// MaxSize bounds the length of a key file, as cryptsetup does.
+const MaxSize = 8 << 20
 
-// keyFlags are the ways to give a key. There is none to give it as an argument, which
+// Flags are the ways to give a key. There is none to give it as an argument, which
 // every user of the machine could see.
-type keyFlags struct {
+type Flags struct {
 	keyFile        string
 	passphraseFile string
 	fd             int
 }
 
-// add adds the flags, with "new-" before their names if the key is a new one beside one
+// Add adds the flags, with "new-" before their names if the key is a new one beside one
 // that the image has, and "source-" if it is that of SRC beside that of DST.
-func (k *keyFlags) add(c *cobra.Command, prefix string) {
+func (k *Flags) Add(c *cobra.Command, prefix string) {
 	what := map[string]string{"": "the key", "new-": "the new key", "source-": "the key of SRC, if that is encrypted"}[prefix]
 	f := c.Flags()
 	f.StringVar(&k.keyFile, prefix+"key-file", "", "`FILE` with "+what+", or - for standard input; each byte counts, a final newline too")
@@ -37,39 +38,27 @@ func (k *keyFlags) add(c *cobra.Command, prefix string) {
 	f.IntVar(&k.fd, prefix+"key-fd", -1, "read "+what+" from this open file descriptor, as --"+prefix+"key-file does")
 }
 
-// atMostOne refuses flags that stand for the same thing.
-func atMostOne(c *cobra.Command, names ...string) error {
-	var used []string
-	for _, n := range names {
-		if c.Flags().Changed(n) {
-			used = append(used, "--"+n)
-		}
-	}
-	if len(used) > 1 {
-		return fmt.Errorf("%s exclude each other", strings.Join(used, " and "))
-	}
-	return nil
+// Given tells whether any of the flags was used.
+func (k *Flags) Given() bool { return k.keyFile != "" || k.passphraseFile != "" || k.fd >= 0 }
+
+// Stdin tells whether the key comes from standard input.
+func (k *Flags) Stdin() bool {
+	return stdio.IsStdin(k.keyFile) || stdio.IsStdin(k.passphraseFile) || k.fd == 0
 }
 
-// given tells whether any of the flags was used.
-func (k *keyFlags) given() bool { return k.keyFile != "" || k.passphraseFile != "" || k.fd >= 0 }
-
-// stdin tells whether the key comes from standard input.
-func (k *keyFlags) stdin() bool { return isStdin(k.keyFile) || isStdin(k.passphraseFile) || k.fd == 0 }
-
-// read returns the key, which the caller wipes. If none was given it asks for a
+// Read returns the key, which the caller wipes. If none was given it asks for a
 // passphrase, twice if it is a new one.
-func (k *keyFlags) read(ctx context.Context, t *talk, name string, isNew bool) ([]byte, error) {
+func (k *Flags) Read(ctx context.Context, t *talk.Talk, name string, isNew bool) ([]byte, error) {
 	var key []byte
 	var err error
 	var from string
 	switch {
 	case k.keyFile != "":
 		from = k.keyFile
-		key, err = readKeyFile(ctx, k.keyFile)
+		key, err = ReadFile(ctx, k.keyFile)
 	case k.passphraseFile != "":
 		from = k.passphraseFile
-		key, err = readKeyFile(ctx, k.passphraseFile)
+		key, err = ReadFile(ctx, k.passphraseFile)
 		if text, ok := bytes.CutSuffix(key, []byte("\n")); ok {
 			key = bytes.TrimSuffix(text, []byte("\r"))
 		}
@@ -79,7 +68,7 @@ func (k *keyFlags) read(ctx context.Context, t *talk, name string, isNew bool) (
 		if f == nil {
 			return nil, fmt.Errorf("--key-fd %d is not an open file descriptor", k.fd)
 		}
-		key, err = readKey(ctx, f)
+		key, err = stdio.ReadAll(ctx, f, MaxSize)
 		f.Close()
 	default:
 		return prompt(ctx, name, isNew)
@@ -88,33 +77,27 @@ func (k *keyFlags) read(ctx context.Context, t *talk, name string, isNew bool) (
 		return nil, err
 	}
 	if len(key) == 0 && isNew {
-		return nil, fmt.Errorf("the key from %s is empty", stdinName(from))
+		return nil, fmt.Errorf("the key from %s is empty", stdio.Name(from))
 	}
-	t.say("key: %d bytes from %s", len(key), stdinName(from))
+	t.Say("key: %d bytes from %s", len(key), stdio.Name(from))
 	if k.passphraseFile == "" && bytes.HasSuffix(key, []byte("\n")) {
-		t.warn("the key ends with a newline, which is a part of it; --passphrase-file leaves it off")
+		t.Warn("the key ends with a newline, which is a part of it; --passphrase-file leaves it off")
 	}
 	return key, nil
 }
 
-func stdinName(name string) string {
-	if name == "-" {
-		return "standard input"
-	}
-	return name
-}
-
-func readKeyFile(ctx context.Context, name string) ([]byte, error) {
-	key, err := readFile(ctx, name, maxKey)
+// ReadFile reads a key file, a pipe, or for "-" standard input. The caller wipes the key.
+func ReadFile(ctx context.Context, name string) ([]byte, error) {
+	key, err := stdio.ReadFile(ctx, name, MaxSize)
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
 	}
 	return key, nil
 }
 
-// readAPIKey reads an API key from a file, without the space around it. The caller wipes it.
-func readAPIKey(ctx context.Context, what, name string) ([]byte, error) {
-	b, err := readFile(ctx, name, maxKey)
+// ReadAPIKey reads an API key from a file, without the space around it. The caller wipes it.
+func ReadAPIKey(ctx context.Context, what, name string) ([]byte, error) {
+	b, err := stdio.ReadFile(ctx, name, MaxSize)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
@@ -124,31 +107,6 @@ func readAPIKey(ctx context.Context, what, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %s is empty", what, name)
 	}
 	return key, nil
-}
-
-// readKey reads all of f, or gives up when ctx is done.
-func readKey(ctx context.Context, f *os.File) ([]byte, error) { return readAll(ctx, f, maxKey) }
-
-// readSecret is io.ReadAll, but wipes the buffers that became too small.
-func readSecret(r io.Reader) ([]byte, error) {
-	buf := make([]byte, 0, 4096)
-	for {
-		n, err := r.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if err == io.EOF {
-			return buf, nil
-		}
-		if err != nil {
-			clear(buf)
-			return nil, err
-		}
-		if len(buf) == cap(buf) {
-			more := make([]byte, len(buf), 2*len(buf))
-			copy(more, buf)
-			clear(buf)
-			buf = more
-		}
-	}
 }
 
 // prompt asks for a passphrase on the terminal.

@@ -1,4 +1,4 @@
-package main
+package stdio
 
 import (
 	"os"
@@ -9,8 +9,8 @@ import (
 // pipeSize is what fits in a pipe without a privilege, on a system as it comes.
 const pipeSize = 1 << 20
 
-// widen lets more fit in a pipe than the usual 64 KiB, so that the programs at its ends wait
+// Widen lets more fit in a pipe than the usual 64 KiB, so that the programs at its ends wait
 // less for each other. What is no pipe stays as it is.
-func widen(f *os.File) {
+func Widen(f *os.File) {
 	unix.FcntlInt(f.Fd(), unix.F_SETPIPE_SZ, pipeSize) // a pipe that stays small is slower, and no more
 }

@@ -1,0 +1,126 @@
+// Package exit is how a run of the command ends: the exit code of an error, and what is said of it.
+package exit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/ibm/deploy"
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/vhd"
+)
+
+// The exit codes. Scripts rely on them. 2 belongs to the Go runtime.
+const (
+	Done      = 0
+	Failure   = 1
+	Mismatch  = 3
+	Refused   = 4 // by a service: credentials, permission, or the state of what was asked for
+	Resumable = 5 // interrupted, and the same command goes on where it stopped
+	WrongKey  = 12
+	Cancelled = 130
+)
+
+// Code returns the exit code of an error.
+func Code(err error) int {
+	switch {
+	case goesOn(err):
+		return Resumable
+	case errors.Is(err, context.Canceled):
+		return Cancelled
+	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey), errors.Is(err, vhd.ErrKey):
+		return WrongKey
+	case rest.Refused(err):
+		return Refused
+	case errors.Is(err, luksimg.ErrMismatch):
+		return Mismatch
+	}
+	return Failure
+}
+
+// A goingOn ended a job that goes on where it stopped when the same command is given again.
+type goingOn struct{ error }
+
+func (e *goingOn) Unwrap() error { return e.error }
+
+// GoesOn marks the error of a job that goes on where it stopped when the same command is given
+// again.
+func GoesOn(err error) error { return &goingOn{err} }
+
+// goesOn tells whether the job goes on when the same command is given again.
+func goesOn(err error) bool {
+	return errors.As(err, new(*goingOn)) || errors.As(err, new(*deploy.InterruptedError))
+}
+
+// message is what is wrong, for a person.
+func message(err error) string {
+	if goesOn(err) && errors.Is(err, context.Canceled) {
+		return "interrupted"
+	}
+	if errors.Is(err, context.Canceled) {
+		return "cancelled"
+	}
+	return err.Error()
+}
+
+// messages are what is wrong, for a person: one for each of several errors that were joined.
+func messages(err error) []string {
+	text := message(err)
+	for text == err.Error() {
+		if all, ok := err.(interface{ Unwrap() []error }); ok {
+			var each []string
+			for _, e := range all.Unwrap() {
+				each = append(each, messages(e)...)
+			}
+			if strings.Join(each, "\n") == text {
+				return each
+			}
+		}
+		if err = errors.Unwrap(err); err == nil {
+			break
+		}
+	}
+	return []string{text}
+}
+
+// HintKept gives the hint if err is about what is there under the name that was asked for, and
+// is never replaced.
+func HintKept(err error, hint string) error {
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, output.ErrNotRegular) {
+		return rest.WithHint(err, hint)
+	}
+	return err
+}
+
+// Print prints an error, as JSON on a line of its own if asked for, and returns its exit code.
+func Print(err error, stderr io.Writer, asJSON bool) int {
+	if asJSON {
+		b, _ := json.Marshal(result{"error", message(err), hint(err), Code(err)})
+		fmt.Fprintf(stderr, "%s\n", term.VisibleJSON(b))
+		return Code(err)
+	}
+	for _, m := range messages(err) {
+		fmt.Fprintf(stderr, "luksimg: error: %s\n", term.Visible(m))
+	}
+	if h := hint(err); h != "" {
+		fmt.Fprintf(stderr, "luksimg: hint: %s\n", term.Visible(h))
+	}
+	return Code(err)
+}
+
+// A result is what a verb that fails prints with --json.
+type result struct {
+	Type     string `json:"type"` // "error"
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
+	ExitCode int    `json:"exit_code"`
+}
