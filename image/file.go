@@ -71,11 +71,13 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// Extents implements [Extenter]. On systems, and filesystems, that do not tell
-// where a file's holes are, all is one extent of [Data].
+// Extents implements [Extenter], clipped to the file. On systems, and filesystems, that do
+// not tell where a file's holes are, all is one extent of [Data].
 func (f *File) Extents(off, n int64) iter.Seq2[Extent, error] {
+	off = min(max(off, 0), f.size)
+	end := off + min(max(n, 0), f.size-off)
 	return func(yield func(Extent, error) bool) {
-		for end := off + n; off < end; {
+		for off := off; off < end; {
 			e, err := f.extentAt(off, end)
 			if err != nil {
 				yield(Extent{}, err)

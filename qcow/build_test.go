@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // An img is what the tests build an image of: the zero value of a field takes the
@@ -141,7 +142,7 @@ func (m img) build() *layout {
 					refs[k] += shared
 				}
 			case m.extended:
-				fill(rnd, data)
+				imagetest.Fill(rnd, data)
 				for s := range subclusters {
 					part := data[int64(s)*cluster/32:][:cluster/32]
 					switch kind = m.kinds[rnd.IntN(len(m.kinds))]; kind {
@@ -158,7 +159,7 @@ func (m img) build() *layout {
 				if uint32(bitmap) != 0 || rnd.IntN(2) == 0 {
 					entry = uint64(alloc(cluster, shared)) | copied
 					noise := w.file[entry&offsetMask:][:cluster]
-					fill(rnd, noise)
+					imagetest.Fill(rnd, noise)
 					for j, v := range data {
 						if v != 0 {
 							noise[j] = v
@@ -166,14 +167,14 @@ func (m img) build() *layout {
 					}
 				}
 			case kind == 'd':
-				fill(rnd, data)
+				imagetest.Fill(rnd, data)
 				off := alloc(cluster, shared)
 				copy(w.file[off:], data)
 				w.data = append(w.data, off)
 				entry = uint64(off) | copied
 			case kind == 'z':
 				off := alloc(cluster, shared)
-				fill(rnd, w.file[off:][:cluster])
+				imagetest.Fill(rnd, w.file[off:][:cluster])
 				clear(data)
 				entry = uint64(off) | copied | flagZero
 			case kind == 'h':
@@ -295,15 +296,6 @@ func compress(b []byte, z bool) []byte {
 	w.Write(b)
 	w.Close()
 	return out.Bytes()
-}
-
-// fill writes random bytes, none of them zero.
-func fill(rnd *rand.Rand, b []byte) {
-	var word [8]byte
-	for len(b) > 0 {
-		be.PutUint64(word[:], rnd.Uint64()|0x0101010101010101)
-		b = b[copy(b, word[:]):]
-	}
 }
 
 func open(t testing.TB, file []byte, opts Options) *Disk {

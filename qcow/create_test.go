@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -67,7 +68,7 @@ func mixed(size int, seed uint64) []byte {
 		n := min(rnd.IntN(60_000)+1, size-at)
 		switch rnd.IntN(4) {
 		case 0:
-			fill(rnd, b[at:at+n])
+			imagetest.Fill(rnd, b[at:at+n])
 		case 1, 2:
 			for i := range n {
 				b[at+i] = "abcdefgh"[rnd.IntN(1<<rnd.IntN(4))]

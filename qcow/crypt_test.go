@@ -8,6 +8,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/disk"
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -20,7 +21,7 @@ func TestAES(t *testing.T) {
 		if err != nil || !bytes.Equal(got, w.guest) {
 			t.Errorf("%q: other bytes, or %v", pass, err)
 		}
-		readMany(t, d, w.guest)
+		imagetest.Source(t, d, w.guest)
 	}
 }
 
@@ -84,7 +85,7 @@ func TestLUKS(t *testing.T) {
 	encrypt(t, w, func(b []byte, host, guest int64) { volume.EncryptSectors(b, b, host) })
 
 	d := open(t, w.file, Options{Key: []byte(pass)})
-	readMany(t, d, w.guest)
+	imagetest.Source(t, d, w.guest)
 	d.Close()
 	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrLocked) {
 		t.Errorf("closed: %v", err)

@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"runtime"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -129,19 +129,15 @@ func checkRange(t *testing.T, d *Disk, off, n int64) {
 		}
 	}
 	off = min(max(off, 0), d.Size())
-	fuzzRead(t, d, off, min(max(n, 0), 1<<17, d.Size()-off))
+	imagetest.HostileRange(t, d, off, min(max(n, 0), 1<<17, d.Size()-off), expected)
 }
 
 func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	r, size := bytes.NewReader(file), int64(len(file))
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	d, err := Open(t.Context(), r, size, opts)
-	runtime.ReadMemStats(&after)
+	var d *Disk
+	var err error
 	// The first cluster, the L1 table and the snapshots, which grow by appending.
-	if n, bound := after.TotalAlloc-before.TotalAlloc, 20*uint64(size)+256<<10; n > bound {
-		t.Fatalf("Open of %d bytes allocated %d", size, n)
-	}
+	imagetest.Bounded(t, 20*uint64(size)+256<<10, func() { d, err = Open(t.Context(), r, size, opts) })
 	detected := Detect(r, size)
 	if err != nil {
 		if !expected(err) {
@@ -163,11 +159,7 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	if _, err := d.Check(ctx); err != nil {
 		t.Fatalf("Check: %v", err)
 	}
-	const window = 1 << 18
-	for _, off := range []int64{0, d.Size()/2 + 7, d.Size() - window} {
-		off = min(max(off, 0), d.Size())
-		fuzzRead(t, d, off, min(window, d.Size()-off))
-	}
+	imagetest.Hostile(t, d, 1<<18, expected)
 }
 
 // expected tells whether an error is one that is documented for a bad file.
@@ -176,42 +168,4 @@ func expected(err error) bool {
 	return errors.Is(err, image.ErrFormat) || errors.Is(err, image.ErrUnsupported) || errors.Is(err, ErrSnapshot) ||
 		errors.Is(err, ErrLocked) || errors.Is(err, luks.ErrPassphrase) || errors.Is(err, luks.ErrLimit) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &refused)
-}
-
-// fuzzRead checks that a range is covered by extents, that they agree with what is
-// read, and that it does not matter in which pieces it is read.
-func fuzzRead(t *testing.T, d *Disk, off, n int64) {
-	whole := make([]byte, n)
-	got, err := d.ReadAt(whole, off)
-	if err != nil && !expected(err) || err == nil && int64(got) != n {
-		t.Fatalf("ReadAt(%d bytes, %d) = %d, %v", n, off, got, err)
-	}
-	whole = whole[:got]
-	at := off
-	for e, err := range image.Extents(d, off, n) {
-		if err != nil {
-			if !expected(err) {
-				t.Fatalf("extents: %v", err)
-			}
-			return
-		}
-		if e.Offset != at || e.Length <= 0 || e.End() > off+n {
-			t.Fatalf("extent %+v at %d", e, at)
-		}
-		at = e.End()
-		if at > off+int64(len(whole)) {
-			return
-		}
-		b := whole[e.Offset-off : at-off]
-		if e.Kind != image.Data && bytes.Count(b, []byte{0}) != len(b) {
-			t.Fatalf("extent %+v does not read as zeros", e)
-		}
-		piece := make([]byte, min(len(b), 700))
-		if _, err := d.ReadAt(piece, e.Offset); err != nil || !bytes.Equal(piece, b[:len(piece)]) {
-			t.Fatalf("extent %+v reads otherwise than the whole: %v", e, err)
-		}
-	}
-	if at != off+n {
-		t.Fatalf("the extents of %d bytes at %d end at %d", n, off, at)
-	}
 }

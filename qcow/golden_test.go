@@ -1,20 +1,16 @@
 package qcow
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"testing"
 
 	"github.com/luksimg/luksimg/internal/golden"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // The files in testdata/qcow were written by qemu; README.md there has the commands.
 func TestGolden(t *testing.T) {
-	type write struct {
-		off, n int
-		b      byte
-	}
+	type write = imagetest.Write
 	src := []write{{256 << 10, 300 << 10, 0x77}, {2 << 20, 512, 0x33}}
 	for _, c := range []struct {
 		name, file string
@@ -31,14 +27,7 @@ func TestGolden(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := open(t, golden.Read("../testdata/qcow/"+c.file+".qcow2.gz"), c.opts)
-			guest := make([]byte, c.size)
-			for _, w := range c.writes {
-				copy(guest[w.off:], bytes.Repeat([]byte{w.b}, w.n))
-			}
-			got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
-			if err != nil || !bytes.Equal(got, guest) {
-				t.Errorf("other bytes, or %v", err)
-			}
+			imagetest.Source(t, d, imagetest.Written(c.size, c.writes...))
 			if r, err := d.Check(context.Background()); err != nil || r.Corruptions+r.Leaks > 0 {
 				t.Errorf("%+v, %v", r, err)
 			}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // A built is one valid image of the matrix, and the files that it needs, the nearest
@@ -134,32 +134,17 @@ func TestMatrix(t *testing.T) {
 				encryptAES(t, w, opts.Key)
 			}
 			d := open(t, w.file, opts)
-			h, wanted := sha256.New(), sha256.Sum256(want)
-			// Pieces of a length that fits nothing, to meet all edges.
-			if n, err := io.CopyBuffer(h, onlyReader{io.NewSectionReader(d, 0, d.Size())}, make([]byte, 7919)); err != nil || n != int64(len(want)) {
-				t.Fatalf("%d bytes, %v", n, err)
-			}
-			if !bytes.Equal(h.Sum(nil), wanted[:]) {
-				t.Errorf("sha256 %x, want %x", h.Sum(nil), wanted)
-			}
+			imagetest.Source(t, d, want)
 			if b.img.snapshot {
 				opts.Snapshot = "snap"
-				s := open(t, w.file, opts)
-				got := make([]byte, s.Size())
-				if _, err := s.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
-					t.Errorf("snapshot: other bytes, or %v", err)
-				}
+				imagetest.Source(t, open(t, w.file, opts), want)
 			}
-			coverExtents(t, d, want)
 			if r, err := d.Check(context.Background()); err != nil || r.Corruptions+r.Leaks != 0 {
 				t.Errorf("Check: %+v, %v", r, err)
 			}
 		})
 	}
 }
-
-// onlyReader hides all methods but Read.
-type onlyReader struct{ io.Reader }
 
 // layerBytes returns the file of the first layer and what a guest would see of it without
 // those below.
@@ -168,7 +153,7 @@ func layerBytes(layers []img) (file, guest, bare []byte) {
 	m.seed = uint64(len(layers)) + 1000
 	if m.bits == 0 {
 		raw := make([]byte, m.size)
-		fill(rand.New(rand.NewPCG(m.seed, 5)), raw)
+		imagetest.Fill(rand.New(rand.NewPCG(m.seed, 5)), raw)
 		return raw, raw, make([]byte, m.size)
 	}
 	w := m.build()
@@ -203,24 +188,6 @@ func resolveLayers(t *testing.T, layers []img) func(Ref) (image.Source, error) {
 		o := r.Options()
 		o.ID = r.Name
 		return Open(t.Context(), bytes.NewReader(file), int64(len(file)), o)
-	}
-}
-
-// coverExtents checks that extents cover a disk and never call data zeros.
-func coverExtents(t *testing.T, d *Disk, want []byte) {
-	t.Helper()
-	at := int64(0)
-	for e, err := range image.Extents(d, 0, d.Size()) {
-		if err != nil || e.Offset != at || e.Length <= 0 {
-			t.Fatalf("extent %+v at %d: %v", e, at, err)
-		}
-		at = e.End()
-		if e.Kind != image.Data && !allZero(want[e.Offset:at]) {
-			t.Fatalf("extent %+v has data", e)
-		}
-	}
-	if at != d.Size() {
-		t.Errorf("extents end at %d of %d", at, d.Size())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/luks"
 	_ "github.com/luksimg/luksimg/luks/ciphers"
@@ -73,7 +74,7 @@ func TestQEMUReadsCreated(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()
 				size := int64(5<<20 + 512*(bits-7))
-				want := source(t, dir, "src", size, uint64(bits))
+				want := imagetest.Mixed(t, dir, "src", size, uint64(bits))
 				o := qcow.CreateOptions{ClusterSize: 1 << bits, Jobs: 3}
 				if how == "luks" {
 					o.Passphrase, o.LUKS = []byte(createKey), cheap
@@ -86,7 +87,7 @@ func TestQEMUReadsCreated(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				compareDisk(t, d, want)
+				imagetest.Source(t, d, want)
 				checkClean(t, d)
 				c, err := d.Check(context.Background())
 				if err != nil || c.AllocatedClusters != r.AllocatedClusters || c.CompressedClusters != r.CompressedClusters || c.ImageEnd != r.FileSize {
@@ -111,7 +112,7 @@ func TestQEMUReadsCreatedSizes(t *testing.T) {
 			t.Run(fmt.Sprintf("%d,%s", size, how), func(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()
-				want := source(t, dir, "src", size, uint64(size)+5)
+				want := imagetest.Mixed(t, dir, "src", size, uint64(size)+5)
 				if size > 0 {
 					want[size-1] = 7
 				}
@@ -134,7 +135,7 @@ func TestQEMUReadsCreatedSizes(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				compareDisk(t, d, want)
+				imagetest.Source(t, d, want)
 				checkClean(t, d)
 			})
 		}
@@ -161,7 +162,7 @@ func TestQEMUReadsCreatedLUKS(t *testing.T) {
 		t.Run(c.qemu, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			want := source(t, dir, "src", 3<<20, 8)
+			want := imagetest.Mixed(t, dir, "src", 3<<20, 8)
 			lo := cheap
 			lo.Cipher, lo.Hash, lo.KeySize = c.cipher, c.hash, c.key
 			create(t, dir, bytes.NewReader(want), qcow.CreateOptions{Passphrase: []byte(createKey), LUKS: lo})
@@ -212,7 +213,7 @@ func TestQEMUWritesToCreated(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
 	const size = 4<<20 + 512
-	want := source(t, dir, "src", size, 12)
+	want := imagetest.Mixed(t, dir, "src", size, 12)
 	create(t, dir, bytes.NewReader(want), qcow.CreateOptions{Passphrase: []byte(createKey), LUKS: cheap, ClusterSize: 4096})
 	args := append([]string{"--object", createSecret}, writes(size, 9, "wwzu")...)
 	need.Run(t, dir, "qemu-io", append(args, "--image-opts", createImg)...)
@@ -220,7 +221,7 @@ func TestQEMUWritesToCreated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compareDisk(t, d, rawOf(t, dir, "--object", createSecret, "--image-opts", createImg))
+	imagetest.Source(t, d, rawOf(t, dir, "--object", createSecret, "--image-opts", createImg))
 	checkClean(t, d)
 }
 

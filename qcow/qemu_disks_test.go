@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/qcow"
 )
@@ -39,7 +40,7 @@ func TestQEMUWritten(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				compareDisk(t, d, rawOf(t, dir, "-f", "qcow2", "a"))
+				imagetest.Source(t, d, rawOf(t, dir, "-f", "qcow2", "a"))
 				checkClean(t, d)
 			})
 		}
@@ -57,20 +58,20 @@ func TestQEMUCompressed(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()
 				size := int64(5<<20 - 512*3)
-				want := source(t, dir, "src", size, uint64(bits))
+				want := imagetest.Mixed(t, dir, "src", size, uint64(bits))
 				need.Run(t, dir, "qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", fmt.Sprintf("cluster_size=%d,%s", 1<<bits, opts), "src", "a")
 				d, err := openFile(t, dir, "a", qcow.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				compareDisk(t, d, want)
+				imagetest.Source(t, d, want)
 				checkClean(t, d)
 				// Some of it written over.
 				need.Run(t, dir, "qemu-io", append(writes(size, 5, "w"), "-f", "qcow2", "a")...)
 				if d, err = openFile(t, dir, "a", qcow.Options{}); err != nil {
 					t.Fatal(err)
 				}
-				compareDisk(t, d, rawOf(t, dir, "-f", "qcow2", "a"))
+				imagetest.Source(t, d, rawOf(t, dir, "-f", "qcow2", "a"))
 				checkClean(t, d)
 			})
 		}
@@ -95,7 +96,7 @@ func TestQEMUSizes(t *testing.T) {
 				if size > 0 {
 					copy(want[size-512:], bytes.Repeat([]byte{9}, 512))
 				}
-				compareDisk(t, d, want)
+				imagetest.Source(t, d, want)
 				checkClean(t, d)
 			})
 		}
@@ -122,7 +123,7 @@ func TestQEMUSnapshots(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareDisk(t, d, rawOf(t, dir, "-f", "qcow2", "a"))
+			imagetest.Source(t, d, rawOf(t, dir, "-f", "qcow2", "a"))
 			checkClean(t, d)
 			info, _ := d.Info(context.Background())
 			if len(info.Snapshots) != 3 {
@@ -132,7 +133,7 @@ func TestQEMUSnapshots(t *testing.T) {
 				if d, err = openFile(t, dir, "a", qcow.Options{Snapshot: s}); err != nil {
 					t.Fatal(err)
 				}
-				compareDisk(t, d, states[i])
+				imagetest.Source(t, d, states[i])
 			}
 			if _, err := openFile(t, dir, "a", qcow.Options{Snapshot: "state 1"}); !errors.Is(err, qcow.ErrSnapshot) {
 				t.Errorf("a snapshot that was deleted: %v", err)
@@ -155,6 +156,6 @@ func TestQEMUSnapshotSize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compareDisk(t, d, bytes.Repeat([]byte{5}, 1<<20))
+	imagetest.Source(t, d, bytes.Repeat([]byte{5}, 1<<20))
 	checkClean(t, d)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
@@ -31,7 +32,7 @@ func TestQEMUBacking(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			source(t, dir, "0", chain[0].size, uint64(i))
+			imagetest.Mixed(t, dir, "0", chain[0].size, uint64(i))
 			if chain[0].format == "qcow2" {
 				need.Run(t, dir, "qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", "compat=1.1,"+chain[0].opts, "0", "1")
 				os.Rename(filepath.Join(dir, "1"), filepath.Join(dir, "0"))
@@ -54,7 +55,7 @@ func TestQEMUBacking(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareDisk(t, d, rawOf(t, dir, "-f", "qcow2", last))
+			imagetest.Source(t, d, rawOf(t, dir, "-f", "qcow2", last))
 			checkClean(t, d)
 		})
 	}
@@ -73,7 +74,7 @@ func TestQEMUDataFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareDisk(t, d, rawOf(t, dir, "-f", "qcow2", "a"))
+			imagetest.Source(t, d, rawOf(t, dir, "-f", "qcow2", "a"))
 			checkClean(t, d)
 			b, err := os.ReadFile(filepath.Join(dir, "a"))
 			if err != nil {
@@ -109,7 +110,7 @@ func TestQEMUEncrypted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareDisk(t, d, want)
+			imagetest.Source(t, d, want)
 			checkClean(t, d)
 
 			if d, err = openFile(t, dir, "a", qcow.Options{}); err != nil {
@@ -126,7 +127,7 @@ func TestQEMUEncrypted(t *testing.T) {
 			if err := d.Unlock(t.Context(), []byte("correct horse")); err != nil {
 				t.Fatal(err)
 			}
-			compareDisk(t, d, want)
+			imagetest.Source(t, d, want)
 			d.Close()
 			if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, qcow.ErrLocked) {
 				t.Errorf("closed: %v", err)

@@ -2,16 +2,14 @@ package qcow_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/qcow"
 )
@@ -158,7 +156,7 @@ func makeBase(t *testing.T, dir string, b []base, depth int, seed uint64) []byte
 		need.Run(t, dir, "qemu-io", append(model(guest, "wwz", clusterOf(b[0].opts), seed+3), "-f", b[0].format, name)...)
 		return guest
 	}
-	guest := source(t, dir, "raw", b[0].size, seed)
+	guest := imagetest.Mixed(t, dir, "raw", b[0].size, seed)
 	if b[0].format == "raw" {
 		if err := os.Rename(filepath.Join(dir, "raw"), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
@@ -181,11 +179,11 @@ func (m made) build(t *testing.T, dir string, seed uint64) []byte {
 	cluster := clusterOf(m.opts)
 	switch {
 	case m.from == "luks":
-		guest = source(t, dir, "src", m.size, seed)
+		guest = imagetest.Mixed(t, dir, "src", m.size, seed)
 		cluster = clusterOf("cluster_size=" + m.opts)
 		create(t, dir, bytes.NewReader(guest), qcow.CreateOptions{ClusterSize: cluster, Passphrase: []byte(createKey), LUKS: cheap})
 	case m.from == "convert":
-		guest = source(t, dir, "src", m.size, seed)
+		guest = imagetest.Mixed(t, dir, "src", m.size, seed)
 		need.Run(t, dir, "qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", m.opts, "src", "a")
 	default:
 		args := []string{"create", "-q", "-f", "qcow2", "-o", m.opts}
@@ -232,21 +230,7 @@ func TestQEMUMatrix(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, wanted := sha256.New(), sha256.Sum256(want)
-			if n, err := io.CopyBuffer(h, struct{ io.Reader }{io.NewSectionReader(d, 0, d.Size())}, make([]byte, 100_003)); err != nil || n != int64(len(want)) {
-				t.Fatalf("%d bytes of %d, %v", n, len(want), err)
-			}
-			if !bytes.Equal(h.Sum(nil), wanted[:]) {
-				t.Errorf("sha256 %x, want %x", h.Sum(nil), wanted)
-			}
-			for e, err := range image.Extents(d, 0, d.Size()) {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if e.Kind != image.Data && bytes.Count(want[e.Offset:e.End()], []byte{0}) != int(e.Length) {
-					t.Errorf("extent %+v has data", e)
-				}
-			}
+			imagetest.Source(t, d, want)
 			checkClean(t, d)
 		})
 	}

@@ -1,11 +1,10 @@
 package vdi
 
 import (
-	"bytes"
-	"io"
 	"testing"
 
 	"github.com/luksimg/luksimg/internal/golden"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // TestGolden reads what qemu wrote; testdata/vdi/README.md has the commands.
@@ -14,11 +13,5 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := make([]byte, 3<<20)
-	copy(want[1<<20:], bytes.Repeat([]byte{0x5a}, 64<<10))
-	copy(want[3145216:], bytes.Repeat([]byte{0x11}, 512))
-	got := make([]byte, len(want))
-	if n, err := d.ReadAt(got, 0); n != len(got) || err != nil && err != io.EOF || d.Size() != int64(len(want)) || !bytes.Equal(got, want) {
-		t.Errorf("%d bytes of %d, %v", n, d.Size(), err)
-	}
+	imagetest.Source(t, d, imagetest.Written(3<<20, imagetest.Write{1 << 20, 64 << 10, 0x5a}, imagetest.Write{3145216, 512, 0x11}))
 }

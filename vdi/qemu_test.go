@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/internal/need"
 )
@@ -35,12 +34,7 @@ func TestQEMU(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				f, err := os.Open(filepath.Join(dir, "disk"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer f.Close()
-				raw, err := image.NewFile(f)
+				raw, err := imagetest.File(t, dir, "disk")
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -182,19 +183,14 @@ func TestLongMap(t *testing.T) {
 	}
 }
 
-type failing struct{}
-
-var errDevice = errors.New("device error")
-
-func (failing) ReadAt([]byte, int64) (int, error) { return 0, errDevice }
-
 func TestReadErrors(t *testing.T) {
-	if Detect(failing{}, mib) || Detect(strings.NewReader("<<< "), 4) {
+	if Detect(imagetest.Failing{}, mib) || Detect(strings.NewReader("<<< "), 4) {
 		t.Error("detected")
 	}
-	if _, err := Open(failing{}, mib, Options{}); !errors.Is(err, errDevice) {
-		t.Error(err)
-	}
+	file, guest := img{size: 3 * mib, entries: []uint32{2, free, 0}}.build()
+	imagetest.ReadErrors(t, bytes.NewReader(file), guest, 3, func(r io.ReaderAt) (image.Source, error) {
+		return Open(r, int64(len(file)), Options{})
+	})
 }
 
 func FuzzOpen(f *testing.F) {
@@ -217,22 +213,6 @@ func FuzzOpen(f *testing.F) {
 		}
 		d.Info(t.Context())
 		d.Check(t.Context())
-		p := make([]byte, 4096)
-		for _, off := range []int64{0, 4095, d.Size() / 2, d.Size() - 1} {
-			d.ReadAt(p, off)
-		}
-		at := int64(0)
-		for e, err := range image.Extents(d, 0, d.Size()) {
-			if err != nil {
-				return
-			}
-			if e.Offset != at || e.Length <= 0 {
-				t.Fatalf("%+v at %d", e, at)
-			}
-			at = e.End()
-		}
-		if at != d.Size() {
-			t.Fatalf("extents end at %d of %d", at, d.Size())
-		}
+		imagetest.Hostile(t, d, 64<<10, func(err error) bool { return errors.Is(err, image.ErrFormat) })
 	})
 }

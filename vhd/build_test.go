@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"unicode/utf16"
 
+	"github.com/luksimg/luksimg/internal/imagetest"
 	xcrypto "golang.org/x/crypto/xts"
 )
 
@@ -62,7 +63,7 @@ func (t testDisk) build() (file, guest []byte) {
 	rnd := rand.New(rand.NewPCG(t.seed, 42))
 	guest = make([]byte, t.size)
 	if t.blockSize == 0 {
-		fill(rnd, guest)
+		imagetest.Fill(rnd, guest)
 		return append(append(file, guest...), t.footer(typeFixed, noOffset)...), guest
 	}
 	blocks := int((t.size + t.blockSize - 1) / t.blockSize)
@@ -105,7 +106,7 @@ func (t testDisk) build() (file, guest []byte) {
 		}
 		be.PutUint32(file[footerSize+headerSize+4*b:], uint32(len(file)/sectorSize))
 		bitmap, data := make([]byte, bitmapSize), make([]byte, t.blockSize)
-		fill(rnd, data)
+		imagetest.Fill(rnd, data)
 		set := kind >= kindFull
 		for s := range int(t.blockSize / sectorSize) {
 			if kind >= kindMixed && (s == 0 || rnd.IntN(6) == 0) {
@@ -256,15 +257,6 @@ func (t testDisk) header(table uint64, entries int64) []byte {
 
 func sumFooter(f []byte) { be.PutUint32(f[offFooterSum:], checksum(f, offFooterSum)) }
 func sumHeader(h []byte) { be.PutUint32(h[offHeaderSum:], checksum(h, offHeaderSum)) }
-
-// fill writes random bytes, none of them zero.
-func fill(rnd *rand.Rand, b []byte) {
-	var word [8]byte
-	for len(b) > 0 {
-		be.PutUint64(word[:], rnd.Uint64()|0x0101010101010101)
-		b = b[copy(b, word[:]):]
-	}
-}
 
 // editFooters changes all footers of a file and makes their checksums right.
 func editFooters(file []byte, edit func(f []byte)) {

@@ -6,12 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/golden"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 func check(t *testing.T, file []byte) *CheckResult {
@@ -167,8 +167,8 @@ func TestCheckOfDisk(t *testing.T) {
 		t.Errorf("got  %s\nwant %s, %v", got, want, err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	cancel(errDevice)
-	if _, err := d.Check(ctx); !errors.Is(err, errDevice) {
+	cancel(imagetest.ErrDevice)
+	if _, err := d.Check(ctx); !errors.Is(err, imagetest.ErrDevice) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -176,9 +176,9 @@ func TestCheckOfDisk(t *testing.T) {
 // Check of a file that fails gives its error, wherever that is.
 func TestCheckErrors(t *testing.T) {
 	file, _ := testDisk{size: 20 * 4096, blockSize: 4096, full: true, batmap: true}.build()
-	f := &flaky{ReaderAt: bytes.NewReader(file)}
+	f := imagetest.NewFlaky(bytes.NewReader(file), 0)
 	for left := int64(0); ; left++ {
-		f.left.Store(left)
+		f.Left.Store(left)
 		c, err := Check(context.Background(), f, int64(len(file)))
 		if err == nil {
 			if c.Corruptions != 0 || left < 10 {
@@ -186,7 +186,7 @@ func TestCheckErrors(t *testing.T) {
 			}
 			break
 		}
-		if !errors.Is(err, errDevice) {
+		if !errors.Is(err, imagetest.ErrDevice) {
 			t.Fatal(err)
 		}
 	}
@@ -202,15 +202,11 @@ func TestCheckManyOverlaps(t *testing.T) {
 	})
 	s.put(s.size-footerSize, foot)
 	s.byte = 1 // block 0x01010101 each: out of the file
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	got, err := Check(context.Background(), s, s.size)
-	runtime.ReadMemStats(&after)
+	var got *CheckResult
+	var err error
+	imagetest.Bounded(t, 65<<20, func() { got, err = Check(context.Background(), s, s.size) })
 	if err != nil || got.Corruptions < maxBlocks || len(got.Problems) != maxProblems {
 		t.Errorf("%d corruptions, %v", got.Corruptions, err)
-	}
-	if n := after.TotalAlloc - before.TotalAlloc; n > 65<<20 {
-		t.Errorf("allocated %d bytes", n)
 	}
 	huge := newSparse(1<<36, map[int64][]byte{})
 	foot = c.footer(typeDynamic, footerSize)

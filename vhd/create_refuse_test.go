@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 func TestCreateRefuses(t *testing.T) {
@@ -53,24 +54,24 @@ func TestCreateErrors(t *testing.T) {
 		for _, jobs := range []int{1, 4} {
 			opts.Jobs = jobs
 			for n := range 8 {
-				f := &flaky{ReaderAt: bytes.NewReader(guest)}
-				f.left.Store(int64(n))
+				f := imagetest.NewFlaky(bytes.NewReader(guest), 0)
+				f.Left.Store(int64(n))
 				m := &memory{left: -1}
 				_, err := Create(context.Background(), m, sized{f, int64(len(guest))}, opts)
-				if n < 4 && (!errors.Is(err, errDevice) || Detect(bytes.NewReader(m.b), int64(len(m.b)))) {
+				if n < 4 && (!errors.Is(err, imagetest.ErrDevice) || Detect(bytes.NewReader(m.b), int64(len(m.b)))) {
 					t.Errorf("source: %v", err)
 				}
 				m = &memory{left: n}
 				_, err = Create(context.Background(), m, bytes.NewReader(guest), opts)
-				if !errors.Is(err, errDevice) && err != nil || err == nil && n < 7 || err != nil && Detect(bytes.NewReader(m.b), int64(len(m.b))) {
+				if !errors.Is(err, imagetest.ErrDevice) && err != nil || err == nil && n < 7 || err != nil && Detect(bytes.NewReader(m.b), int64(len(m.b))) {
 					t.Errorf("file: %v", err)
 				}
 			}
 			ctx, cancel := context.WithCancelCause(context.Background())
 			o := opts
-			o.Progress = func(int64) { cancel(errDevice) }
+			o.Progress = func(int64) { cancel(imagetest.ErrDevice) }
 			m := &memory{left: -1}
-			if _, err := Create(ctx, m, bytes.NewReader(guest), o); !errors.Is(err, errDevice) || Detect(bytes.NewReader(m.b), int64(len(m.b))) {
+			if _, err := Create(ctx, m, bytes.NewReader(guest), o); !errors.Is(err, imagetest.ErrDevice) || Detect(bytes.NewReader(m.b), int64(len(m.b))) {
 				t.Errorf("cancelled: %v", err)
 			}
 			if _, err := Create(context.Background(), m, sized{bytes.NewReader(guest), int64(len(guest)) + 1}, opts); !errors.Is(err, io.ErrUnexpectedEOF) {

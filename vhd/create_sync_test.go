@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // A journal is a file that notes the order of what is done to it.
@@ -57,9 +59,9 @@ func TestCreateSyncsBeforeFooters(t *testing.T) {
 			if !slices.Equal(last, want) || slices.Index(j.events, "sync") != len(j.events)-len(want) {
 				t.Errorf("it ends with %q, want %q", last, want)
 			}
-			j = &journal{memory: memory{left: -1}, fail: errDevice}
+			j = &journal{memory: memory{left: -1}, fail: imagetest.ErrDevice}
 			_, err = Create(context.Background(), j, bytes.NewReader(guest), opts)
-			if !errors.Is(err, errDevice) || Detect(bytes.NewReader(j.b), int64(len(j.b))) {
+			if !errors.Is(err, imagetest.ErrDevice) || Detect(bytes.NewReader(j.b), int64(len(j.b))) {
 				t.Errorf("a Sync that fails: %v", err)
 			}
 		})

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // A memory is a file that Create can write to. It notes the order of writes.
@@ -30,7 +31,7 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.left == 0 {
-		return 0, errDevice
+		return 0, imagetest.ErrDevice
 	}
 	m.left--
 	if n := int(off) + len(p); n > len(m.b) {
@@ -84,7 +85,7 @@ func patchy(n int64, seed uint64) []byte {
 	for at := int64(0); at < n; {
 		m := min(1+rnd.Int64N(300<<10), n-at)
 		if rnd.IntN(3) > 0 {
-			fill(rnd, b[at:at+m])
+			imagetest.Fill(rnd, b[at:at+m])
 		} else if rnd.IntN(3) == 0 {
 			m = min(6<<20, n-at)
 		}
@@ -331,7 +332,7 @@ func TestCreateFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := open(t, raw, raw.Size(), Options{})
-	checkReads(t, d, guest, 50)
+	imagetest.Source(t, d, guest)
 	if since := time.Since(d.Info().Timestamp); since < -time.Minute || since > time.Hour {
 		t.Errorf("created %s ago", since)
 	}

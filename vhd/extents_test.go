@@ -2,68 +2,11 @@ package vhd
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
-
-func TestExtents(t *testing.T) {
-	for name, c := range disks() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			file, guest := c.build()
-			d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-			checkExtents(t, d, guest, 0, d.Size())
-			rnd := rand.New(rand.NewPCG(2, 2))
-			for range 50 {
-				off := rnd.Int64N(d.Size() + 1)
-				checkExtents(t, d, guest, off, rnd.Int64N(d.Size()-off+1))
-			}
-		})
-	}
-}
-
-// checkExtents checks that the extents of a range cover it exactly and tell data
-// from zeros. The data of the builder has no zero bytes, so it can be exact.
-func checkExtents(t *testing.T, d *Disk, guest []byte, off, n int64) {
-	at := off
-	for e, err := range d.Extents(off, n) {
-		if err != nil {
-			t.Errorf("Extents(%d, %d): %v", off, n, err)
-			return
-		}
-		if e.Offset != at || e.Length <= 0 || e.End() > off+n {
-			t.Errorf("Extents(%d, %d): extent %+v, want one from %d on", off, n, e, at)
-			return
-		}
-		if b := guest[e.Offset:e.End()]; e.Kind == image.Data {
-			if bytes.IndexByte(b, 0) >= 0 {
-				t.Errorf("Extents(%d, %d): %+v has zeros", off, n, e)
-			}
-		} else if bytes.Count(b, []byte{0}) != len(b) {
-			t.Errorf("Extents(%d, %d): %+v has data", off, n, e)
-		}
-		at = e.End()
-	}
-	if at != off+n {
-		t.Errorf("Extents(%d, %d) end at %d", off, n, at)
-	}
-}
-
-func TestExtentsAreClipped(t *testing.T) {
-	for _, c := range []testDisk{{size: 50 * 512}, small} {
-		file, _ := c.build()
-		d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-		for _, r := range [][2]int64{{-5, 10}, {0, 1 << 62}, {d.Size(), 1}, {d.Size() + 5, 1}, {3, -1}, {-1 << 63, -1 << 63}, {1<<63 - 1, 1<<63 - 1}} {
-			for e, err := range d.Extents(r[0], r[1]) {
-				if err != nil || e.Offset < 0 || e.Length <= 0 || e.End() > d.Size() {
-					t.Errorf("Extents(%d, %d): %+v, %v", r[0], r[1], e, err)
-				}
-			}
-		}
-	}
-}
 
 // A caller that stops early is not called again, and one that reads the disk inside
 // the loop does not disturb it.
@@ -83,8 +26,7 @@ func TestExtentsStopAndNest(t *testing.T) {
 		}
 	}
 	for range d.Extents(0, d.Size()) {
-		checkReads(t, d, guest, 1)
-		checkExtents(t, d, guest, 0, 3*8192)
+		imagetest.Exact(t, d, guest)
 	}
 }
 
@@ -138,4 +80,15 @@ func emptyDisk(size int64) *sparse {
 	})
 	s.put(s.size-footerSize, c.footer(typeDynamic, footerSize))
 	return s
+}
+
+func extents(t testing.TB, d *Disk) (all []image.Extent) {
+	t.Helper()
+	for e, err := range image.Extents(d, 0, d.Size()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
 }

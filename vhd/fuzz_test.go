@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"runtime"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // FuzzOpen opens, describes and reads files of any content. The checksums of all
@@ -106,13 +106,9 @@ func FuzzFields(f *testing.F) {
 
 // fuzzOpen opens a file, within bound bytes of memory, and tries what it gives.
 func fuzzOpen(t *testing.T, r io.ReaderAt, size int64, opts Options, bound uint64) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	d, err := Open(r, size, opts)
-	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; n > bound {
-		t.Fatalf("Open of %d bytes allocated %d", size, n)
-	}
+	var d *Disk
+	var err error
+	imagetest.Bounded(t, bound, func() { d, err = Open(r, size, opts) })
 	detected := Detect(r, size)
 	check, checkErr := Check(context.Background(), r, size)
 	if checkErr != nil && !errors.Is(checkErr, image.ErrUnsupported) {
@@ -139,39 +135,11 @@ func fuzzOpen(t *testing.T, r io.ReaderAt, size int64, opts Options, bound uint6
 		}
 		return
 	}
-	const window = 1 << 20
-	for _, off := range []int64{0, d.Size()/2 + 7, d.Size() - window} {
-		off = min(max(off, 0), d.Size())
-		fuzzRead(t, d, off, min(window, d.Size()-off))
-	}
+	imagetest.Hostile(t, d, 1<<20, never)
 }
 
-// fuzzRead checks that a range is covered by extents, that they agree with what is
-// read, and that it does not matter in which pieces it is read.
-func fuzzRead(t *testing.T, d *Disk, off, n int64) {
-	whole := make([]byte, n)
-	if got, err := d.ReadAt(whole, off); int64(got) != n || err != nil {
-		t.Fatalf("ReadAt(%d bytes, %d) = %d, %v", n, off, got, err)
-	}
-	at := off
-	for e, err := range image.Extents(d, off, n) {
-		if err != nil || e.Offset != at || e.Length <= 0 {
-			t.Fatalf("extent %+v at %d: %v", e, at, err)
-		}
-		at = e.End()
-		b := whole[e.Offset-off : at-off]
-		if e.Kind != image.Data && bytes.Count(b, []byte{0}) != len(b) {
-			t.Fatalf("extent %+v does not read as zeros", e)
-		}
-		piece := make([]byte, min(len(b), 5000))
-		if _, err := d.ReadAt(piece, e.Offset); err != nil || !bytes.Equal(piece, b[:len(piece)]) {
-			t.Fatalf("extent %+v reads otherwise than the whole: %v", e, err)
-		}
-	}
-	if at != off+n {
-		t.Fatalf("the extents of %d bytes at %d end at %d", n, off, at)
-	}
-}
+// never: what opens can be read.
+func never(error) bool { return false }
 
 // fixKeyHash makes the key hash in a batmap the one of random(32).
 func fixKeyHash(file []byte) {
@@ -234,11 +202,7 @@ func FuzzDifferencing(f *testing.F) {
 		if p, ok := d.disk.Parent.(*Disk); ok && p.keyHash != nil {
 			return
 		}
-		const window = 256 << 10
-		for _, off := range []int64{0, d.Size() - window} {
-			off = min(max(off, 0), d.Size())
-			fuzzRead(t, d, off, min(window, d.Size()-off))
-		}
+		imagetest.Hostile(t, d, 256<<10, never)
 	})
 }
 

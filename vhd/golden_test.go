@@ -2,18 +2,15 @@ package vhd
 
 import (
 	"bytes"
-	"io"
 	"testing"
 
 	"github.com/luksimg/luksimg/internal/golden"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // The files in testdata/vhd were written by qemu; README.md there has the commands.
 func TestGolden(t *testing.T) {
-	type write struct {
-		off, n int
-		b      byte
-	}
+	type write = imagetest.Write
 	for _, c := range []struct {
 		name     string
 		size     int64
@@ -34,14 +31,7 @@ func TestGolden(t *testing.T) {
 			if d.Size() != c.size || i.Type != c.kind || i.AllocatedBlocks != c.blocks || len(i.Warnings) != c.warnings {
 				t.Errorf("%+v", i)
 			}
-			guest := make([]byte, d.Size())
-			for _, w := range c.writes {
-				copy(guest[w.off:], bytes.Repeat([]byte{w.b}, w.n))
-			}
-			got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
-			if err != nil || !bytes.Equal(got, guest) {
-				t.Errorf("other bytes, or %v", err)
-			}
+			imagetest.Source(t, d, imagetest.Written(c.size, c.writes...))
 		})
 	}
 }

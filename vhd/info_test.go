@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 func TestInfo(t *testing.T) {
@@ -189,7 +191,7 @@ func TestDetect(t *testing.T) {
 	if Detect(bytes.NewReader(fixed), int64(len(fixed))+5000) {
 		t.Error("detected beyond the end of the reader")
 	}
-	f := &flaky{ReaderAt: bytes.NewReader(dynamic)}
+	f := imagetest.NewFlaky(bytes.NewReader(dynamic), 0)
 	if Detect(f, int64(len(dynamic))) {
 		t.Error("detected in a reader that fails")
 	}
@@ -201,10 +203,10 @@ func TestOpenReadsLittle(t *testing.T) {
 	for i := range 2 {
 		clear(file[be.Uint32(tableEntry(file, i))*sectorSize:][:sectorSize+1<<20])
 	}
-	f := &flaky{ReaderAt: bytes.NewReader(file)}
-	f.left.Store(1000)
+	f := imagetest.NewFlaky(bytes.NewReader(file), 0)
+	f.Left.Store(1000)
 	open(t, f, int64(len(file)), Options{})
-	if n := 1000 - f.left.Load(); n > 60 {
+	if n := 1000 - f.Left.Load(); n > 60 {
 		t.Errorf("Open made %d reads", n)
 	}
 }

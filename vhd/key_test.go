@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // The example in IBM Cloud's documentation of vhd-util.
@@ -38,7 +39,7 @@ func TestKeyHashKnownAnswer(t *testing.T) {
 	if i := d.Info(); !i.Encrypted || i.KeyHash != ibmHash || i.KeyNonce != strings.Repeat("00", 32) {
 		t.Errorf("%+v", i)
 	}
-	checkReads(t, d, guest, 50)
+	imagetest.Exact(t, d, guest)
 	text, err := json.Marshal(d.Info())
 	if err != nil || !strings.Contains(string(text), `"key_nonce":"0000`) || !strings.Contains(string(text), `"key_hash":"21681bba`) {
 		t.Errorf("JSON: %s, %v", text, err)
@@ -58,11 +59,14 @@ func TestReadEncrypted(t *testing.T) {
 		if n, err := d.ReadAt(p, 0); n != 0 || !errors.Is(err, ErrLocked) {
 			t.Fatalf("locked: %d, %v", n, err)
 		}
-		checkExtents(t, d, guest, 0, d.Size())
+		locked := extents(t, d)
 		if err := d.Unlock(c.key); err != nil {
 			t.Fatal(err)
 		}
-		checkReads(t, d, guest, 200)
+		imagetest.Exact(t, d, guest)
+		if !slices.Equal(locked, extents(t, d)) {
+			t.Error("other extents without the key")
+		}
 		if err := d.Unlock(c.key); err != nil {
 			t.Errorf("twice: %v", err)
 		}
@@ -109,7 +113,7 @@ func TestWrongKey(t *testing.T) {
 	}
 	plain, guest := small.build()
 	p := open(t, bytes.NewReader(plain), int64(len(plain)), Options{Key: key})
-	checkReads(t, p, guest, 10)
+	imagetest.Exact(t, p, guest)
 	if err := p.Unlock(key); err == nil || errors.Is(err, ErrKey) {
 		t.Errorf("a disk that is not encrypted: %v", err)
 	}
@@ -153,23 +157,9 @@ func TestEncryptedPast2TiB(t *testing.T) {
 func TestReadErrorsEncrypted(t *testing.T) {
 	c := testDisk{size: 20 * 4096, blockSize: 4096, seed: 2, key: random(32)}
 	file, guest := c.build()
-	f := &flaky{ReaderAt: bytes.NewReader(file)}
-	f.left.Store(1 << 30)
-	d := open(t, f, int64(len(file)), Options{Key: c.key})
-	for left := int64(0); ; left++ {
-		f.left.Store(left)
-		p := make([]byte, len(guest)-3)
-		n, err := d.ReadAt(p, 3)
-		if !bytes.Equal(p[:n], guest[3:3+n]) {
-			t.Fatalf("other bytes within the %d before the error", n)
-		}
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, errDevice) || n == len(p) {
-			t.Fatalf("ReadAt = %d, %v", n, err)
-		}
-	}
+	imagetest.ReadErrors(t, bytes.NewReader(file), guest, 2, func(r io.ReaderAt) (image.Source, error) {
+		return Open(r, int64(len(file)), Options{Key: c.key})
+	})
 }
 
 // What the guest writes where a batmap would be is no batmap.
@@ -211,7 +201,7 @@ func TestBatmapWarnings(t *testing.T) {
 		if i := d.Info(); !i.Batmap || i.Encrypted || len(i.Warnings) != 1 || !strings.Contains(i.Warnings[0], strings.TrimSpace(name)) {
 			t.Errorf("%s: %+v", name, i)
 		}
-		checkReads(t, d, guest, 5)
+		imagetest.Exact(t, d, guest)
 	}
 	// Version 1.1 adds up its bytes as signed ones.
 	file, _ := c.build()
@@ -239,7 +229,7 @@ func TestEncryptedParent(t *testing.T) {
 		o.Key = key
 		return Open(bytes.NewReader(parent), int64(len(parent)), o)
 	}})
-	checkReads(t, d, want, 100)
+	imagetest.Exact(t, d, want)
 	d = open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
 	if _, err := io.Copy(io.Discard, io.NewSectionReader(d, 0, d.Size())); !errors.Is(err, ErrLocked) {
 		t.Errorf("locked parent: %v", err)

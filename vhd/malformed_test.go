@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // A fault is a file with a value in it that is at its bounds or beyond. Either it is
@@ -281,7 +282,7 @@ func TestMalformed(t *testing.T) {
 			opts.Resolve = func(r Ref) (image.Source, error) {
 				asked = true
 				if f.opts.Resolve == nil {
-					return nil, errDevice
+					return nil, imagetest.ErrDevice
 				}
 				return f.opts.Resolve(r)
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // resolveFrom gives, at depth n of a chain, the n-th of the files as a VHD.
@@ -27,7 +28,7 @@ func resolveRaw(b []byte) func(Ref) (image.Source, error) {
 
 func random(n int64) []byte {
 	b := make([]byte, n)
-	fill(rand.New(rand.NewPCG(7, uint64(n))), b)
+	imagetest.Fill(rand.New(rand.NewPCG(7, uint64(n))), b)
 	return b
 }
 
@@ -88,17 +89,7 @@ func TestReadDifferencing(t *testing.T) {
 				if i := d.Info(); i.Type != "differencing" || len(i.Warnings) > 0 && !child.noEnd {
 					t.Errorf("%+v", i)
 				}
-				checkReads(t, d, guest, 200)
-				checkExtents(t, d, guest, 0, d.Size())
-				all, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()+1000))
-				if err != nil || !bytes.Equal(all, guest) {
-					t.Errorf("read of all: %d bytes, %v", len(all), err)
-				}
-				rnd := rand.New(rand.NewPCG(2, 2))
-				for range 20 {
-					off := rnd.Int64N(d.Size() + 1)
-					checkExtents(t, d, guest, off, rnd.Int64N(d.Size()-off+1))
-				}
+				imagetest.Exact(t, d, guest)
 			})
 		}
 	}
@@ -185,7 +176,7 @@ func TestRefuseParent(t *testing.T) {
 	}
 	for want, resolve := range map[string]func(Ref) (image.Source, error){
 		"neither":      func(Ref) (image.Source, error) { return nil, nil },
-		"device error": func(Ref) (image.Source, error) { return nil, errDevice },
+		"device error": func(Ref) (image.Source, error) { return nil, imagetest.ErrDevice },
 	} {
 		if _, err := Open(bytes.NewReader(file), int64(len(file)), Options{Resolve: resolve}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
@@ -211,7 +202,7 @@ func TestParentIdentity(t *testing.T) {
 	want := testDisk(namedChild)
 	want.base = guest
 	_, wantGuest := want.build()
-	checkReads(t, d, wantGuest, 50)
+	imagetest.Exact(t, d, wantGuest)
 }
 
 // A chain ends at 64 parents, or where it comes back to itself.
@@ -263,24 +254,11 @@ func TestChainEnds(t *testing.T) {
 func TestParentErrors(t *testing.T) {
 	child := testDisk{size: 40 * 4096, blockSize: 4096, base: random(40 * 4096)}
 	file, guest := child.build()
-	f := &flaky{ReaderAt: bytes.NewReader(child.base)}
-	d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: func(Ref) (image.Source, error) {
-		return sized{f, child.size}, nil
-	}})
-	for left := int64(0); ; left++ {
-		f.left.Store(left)
-		p := make([]byte, len(guest))
-		n, err := d.ReadAt(p, 0)
-		if !bytes.Equal(p[:n], guest[:n]) {
-			t.Fatalf("other bytes within the %d before the error", n)
-		}
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, errDevice) || n == len(p) {
-			t.Fatalf("ReadAt = %d, %v", n, err)
-		}
-	}
+	imagetest.ReadErrors(t, bytes.NewReader(child.base), guest, 2, func(r io.ReaderAt) (image.Source, error) {
+		return Open(bytes.NewReader(file), int64(len(file)), Options{Resolve: func(Ref) (image.Source, error) {
+			return sized{r, child.size}, nil
+		}})
+	})
 	short := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: func(Ref) (image.Source, error) {
 		return sized{bytes.NewReader(nil), child.size}, nil
 	}})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/internal/need"
 )
 
@@ -56,7 +57,7 @@ func TestTableBehindBlocks(t *testing.T) {
 				opts.Resolve = resolveFrom(parent)
 			}
 			d := open(t, bytes.NewReader(file), int64(len(file)), opts)
-			checkReads(t, d, guest, 50)
+			imagetest.Exact(t, d, guest)
 			if d.Info().Batmap != (c.batmap > 0) {
 				t.Error("the batmap was not found")
 			}

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // disks is one of each kind that is read.
@@ -53,61 +52,8 @@ func TestRead(t *testing.T) {
 				t.Error("not detected")
 			}
 			d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-			if d.Size() != c.size {
-				t.Fatalf("size %d, want %d", d.Size(), c.size)
-			}
-			checkReads(t, d, guest, 300)
-			all, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()+1000))
-			if err != nil || !bytes.Equal(all, guest) {
-				t.Errorf("read of all: %d bytes, %v", len(all), err)
-			}
+			imagetest.Exact(t, d, guest)
 		})
-	}
-}
-
-// checkReads compares random reads, many of them near edges, with guest.
-func checkReads(t *testing.T, d *Disk, guest []byte, n int) {
-	rnd := rand.New(rand.NewPCG(1, uint64(len(guest))))
-	size := int64(len(guest))
-	for range n {
-		off := rnd.Int64N(size + 1)
-		if rnd.IntN(2) == 0 {
-			off = min(off&^4095+rnd.Int64N(3), size)
-		}
-		p := make([]byte, rnd.Int64N(min(size, 70000)+2))
-		fill(rnd, p)
-		got, err := d.ReadAt(p, off)
-		want := copy(bytes.Clone(p), guest[off:])
-		if got != want || !bytes.Equal(p[:got], guest[off:off+int64(got)]) {
-			t.Fatalf("ReadAt(%d bytes, %d) = %d, %v; want %d; or other bytes", len(p), off, got, err, want)
-		}
-		if got < len(p) && err != io.EOF || got == len(p) && err != nil {
-			t.Fatalf("ReadAt(%d bytes, %d) = %d of size %d with error %v", len(p), off, got, size, err)
-		}
-	}
-}
-
-func TestReadEdges(t *testing.T) {
-	file, guest := small.build()
-	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-	p := make([]byte, 10)
-	if n, err := d.ReadAt(p, -1); n != 0 || err == nil || err == io.EOF {
-		t.Errorf("at -1: %d, %v", n, err)
-	}
-	if n, err := d.ReadAt(p, d.Size()); n != 0 || err != io.EOF {
-		t.Errorf("at the end: %d, %v", n, err)
-	}
-	if n, err := d.ReadAt(p, 1<<62); n != 0 || err != io.EOF {
-		t.Errorf("far past the end: %d, %v", n, err)
-	}
-	if n, err := d.ReadAt(nil, d.Size()); n != 0 || err != nil {
-		t.Errorf("nothing: %d, %v", n, err)
-	}
-	if n, err := d.ReadAt(p, d.Size()-9); n != 9 || err != io.EOF {
-		t.Errorf("over the end by a byte: %d, %v", n, err)
-	}
-	if n, err := d.ReadAt(p, d.Size()-3); n != 3 || err != io.EOF || !bytes.Equal(p[:3], guest[len(guest)-3:]) {
-		t.Errorf("over the end: %d, %v", n, err)
 	}
 }
 
@@ -176,7 +122,7 @@ func TestIgnoreBitmaps(t *testing.T) {
 		}
 	}
 	honest := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-	checkReads(t, honest, guest, 50)
+	imagetest.Exact(t, honest, guest)
 	for e, err := range d.Extents(0, d.Size()) {
 		if err != nil || e.Kind == image.Zero {
 			t.Errorf("extent %+v, %v", e, err)
@@ -194,12 +140,7 @@ func TestReadConcurrently(t *testing.T) {
 	for _, c := range []testDisk{c, child, locked} {
 		file, guest := c.build()
 		d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: resolveFrom(parent), Key: c.key})
-		var wg sync.WaitGroup
-		for range 6 {
-			wg.Go(func() { checkReads(t, d, guest, 50) })
-			wg.Go(func() { checkExtents(t, d, guest, 0, d.Size()) })
-		}
-		wg.Wait()
+		imagetest.Exact(t, d, guest)
 	}
 }
 
@@ -207,7 +148,7 @@ func TestStingyReader(t *testing.T) {
 	for _, c := range []testDisk{{size: 20 * 512}, {size: 20 * 4096, blockSize: 4096, short: true, seed: 2}, {size: 20 * 4096, blockSize: 4096, seed: 3, noEnd: true}} {
 		file, guest := c.build()
 		d := open(t, stingy{file, 100}, int64(len(file)), Options{})
-		checkReads(t, d, guest, 50)
+		imagetest.Exact(t, d, guest)
 	}
 }
 
@@ -216,37 +157,16 @@ func TestStingyReader(t *testing.T) {
 func TestReadErrors(t *testing.T) {
 	for _, c := range []testDisk{{size: 50 * 512}, {size: 20 * 4096, blockSize: 4096, seed: 2}} {
 		file, guest := c.build()
-		f := &flaky{ReaderAt: bytes.NewReader(file)}
-		opened := int64(0)
-		var d *Disk
-		for ; d == nil; opened++ {
-			f.left.Store(opened)
-			var err error
-			if d, err = Open(f, int64(len(file)), Options{}); err != nil && !errors.Is(err, errDevice) {
-				t.Fatalf("Open: %v", err)
-			}
-		}
-		for left := int64(0); ; left++ {
-			f.left.Store(left)
-			p := make([]byte, len(guest))
-			n, err := d.ReadAt(p, 0)
-			if !bytes.Equal(p[:n], guest[:n]) {
-				t.Fatalf("other bytes within the %d before the error", n)
-			}
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, errDevice) || n == len(p) {
-				t.Fatalf("ReadAt = %d, %v", n, err)
-			}
-		}
+		imagetest.ReadErrors(t, bytes.NewReader(file), guest, 2, func(r io.ReaderAt) (image.Source, error) {
+			return Open(r, int64(len(file)), Options{})
+		})
 	}
 	// The bitmap of a block that Open did not sample.
 	file, _ := testDisk{size: 500 * 4096, blockSize: 4096, full: true}.build()
-	f := &flaky{ReaderAt: bytes.NewReader(file)}
-	f.left.Store(1 << 30)
+	f := imagetest.NewFlaky(bytes.NewReader(file), 0)
+	f.Left.Store(1 << 30)
 	d := open(t, f, int64(len(file)), Options{})
-	f.left.Store(0)
+	f.Left.Store(0)
 	var last error
 	for _, err := range d.Extents(0, d.Size()) {
 		if last != nil {
@@ -254,7 +174,7 @@ func TestReadErrors(t *testing.T) {
 		}
 		last = err
 	}
-	if !errors.Is(last, errDevice) {
+	if !errors.Is(last, imagetest.ErrDevice) {
 		t.Errorf("Extents ends with %v", last)
 	}
 }

@@ -1,10 +1,8 @@
 package vhd
 
 import (
-	"errors"
 	"io"
 	"iter"
-	"sync/atomic"
 
 	"github.com/luksimg/luksimg/image"
 )
@@ -69,21 +67,6 @@ func (s stingy) ReadAt(p []byte, off int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
-}
-
-var errDevice = errors.New("device error")
-
-// flaky fails once its reads are used up.
-type flaky struct {
-	io.ReaderAt
-	left atomic.Int64
-}
-
-func (f *flaky) ReadAt(p []byte, off int64) (int, error) {
-	if f.left.Add(-1) < 0 {
-		return 0, errDevice
-	}
-	return f.ReaderAt.ReadAt(p, off)
 }
 
 // counted is a parent that counts how often it is asked for extents.

@@ -3,12 +3,11 @@ package vhd
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"testing"
 
-	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // A variant is a valid file and what its guest sees.
@@ -166,24 +165,7 @@ func TestVariants(t *testing.T) {
 				t.Error("not detected")
 			}
 			d := open(t, v.r, v.size, v.opts)
-			h := sha256.New()
-			n, err := io.Copy(h, io.NewSectionReader(d, 0, d.Size()+512))
-			if want := sha256.Sum256(v.guest); err != nil || n != int64(len(v.guest)) || !bytes.Equal(h.Sum(nil), want[:]) {
-				t.Errorf("%d bytes, want %d, or other ones; %v", n, len(v.guest), err)
-			}
-			at := int64(0)
-			for e, err := range image.Extents(d, 0, d.Size()) {
-				if err != nil || e.Offset != at {
-					t.Fatalf("extent %+v at %d: %v", e, at, err)
-				}
-				at = e.End()
-				if e.Kind != image.Data && !isZero(v.guest[e.Offset:at]) {
-					t.Errorf("extent %+v has data", e)
-				}
-			}
-			if at != d.Size() {
-				t.Errorf("extents end at %d", at)
-			}
+			imagetest.Source(t, d, v.guest)
 			c, err := d.Check(context.Background())
 			if err != nil || c.Corruptions != v.bad || c.Leaks != 0 {
 				t.Errorf("%+v, %v", c, err)

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"unicode/utf16"
 
+	"github.com/luksimg/luksimg/image"
 	guids "github.com/luksimg/luksimg/internal/guid"
 )
 
@@ -41,6 +43,35 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// written is a disk whose parts that were never written are holes.
+type written struct{ *memFile }
+
+func (f written) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return func(yield func(image.Extent, error) bool) {
+		written := func(part int64) bool { return f.parts[part] != nil }
+		for end := off + n; off < end; {
+			k := off / partSize
+			e := image.Extent{Offset: off}
+			if !written(k) {
+				e.Kind = image.Hole
+				// The next part that was written, which may be far away.
+				next := (end-1)/partSize + 1
+				for p := range f.parts {
+					if p > k {
+						next = min(next, p)
+					}
+				}
+				k = next - 1
+			}
+			e.Length = min((k+1)*partSize, end) - off
+			if !yield(e, nil) {
+				return
+			}
+			off = e.End()
+		}
+	}
 }
 
 func (f *memFile) put(off int64, b []byte) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // long is an image whose table is too large for Open to check all of it, in a file
@@ -99,13 +101,13 @@ func TestCheck(t *testing.T) {
 // An error of the device is no problem of the image.
 func TestCheckDeviceError(t *testing.T) {
 	w := long(false)
-	f := &flaky{w.memFile, 1 << 30}
-	d, err := Open(f, f.size, Options{})
+	f := imagetest.NewFlaky(w.memFile, 1<<30)
+	d, err := Open(f, w.memFile.size, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.left = 3
-	if r, err := d.Check(context.Background()); !errors.Is(err, errDevice) || r.Corruptions != 0 {
+	f.Left.Store(3)
+	if r, err := d.Check(context.Background()); !errors.Is(err, imagetest.ErrDevice) || r.Corruptions != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }

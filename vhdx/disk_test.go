@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 func TestDetect(t *testing.T) {
@@ -18,16 +19,10 @@ func TestDetect(t *testing.T) {
 	if !Detect(w, w.memFile.size) {
 		t.Error("not detected")
 	}
-	if Detect(w, mib-1) || Detect(strings.NewReader("vhdxfile"), 8) || Detect(newMemFile(mib), mib) || Detect(failing{}, mib) {
+	if Detect(w, mib-1) || Detect(strings.NewReader("vhdxfile"), 8) || Detect(newMemFile(mib), mib) || Detect(imagetest.Failing{}, mib) {
 		t.Error("detected")
 	}
 }
-
-type failing struct{}
-
-var errDevice = errors.New("device error")
-
-func (failing) ReadAt([]byte, int64) (int, error) { return 0, errDevice }
 
 func TestInfo(t *testing.T) {
 	for _, c := range []struct {
@@ -155,22 +150,9 @@ func TestConcurrent(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for range 4 {
-		wg.Go(func() { compare(t, d, w.want) })
+		wg.Go(func() { imagetest.Like(t, d, written{w.want}) })
 	}
 	wg.Wait()
-}
-
-// flaky fails once its reads are used up.
-type flaky struct {
-	*memFile
-	left int
-}
-
-func (f *flaky) ReadAt(p []byte, off int64) (int, error) {
-	if f.left--; f.left < 0 {
-		return 0, errDevice
-	}
-	return f.memFile.ReadAt(p, off)
 }
 
 // TestReadErrors fails each read in turn: the error is that of the device, and not one
@@ -179,22 +161,9 @@ func TestReadErrors(t *testing.T) {
 	base := newMemFile(3 * mib)
 	w := img{size: 3 * mib, base: base, states: "pd"}.build()
 	w.putLog(mib-4096, 9, logEntry{changes: w.steal(w.bat, w.bitmaps[0])}, logEntry{})
-	for n := 0; ; n++ {
-		f := &flaky{w.memFile, n}
-		d, err := Open(f, f.size, Options{Resolve: func(Ref) (image.Source, error) { return base, nil }})
-		if err == nil {
-			_, err = io.Copy(io.Discard, io.NewSectionReader(d, 0, d.Size()))
-		}
-		if err == nil {
-			if n < 15 {
-				t.Errorf("%d reads were enough", n)
-			}
-			return
-		}
-		if !errors.Is(err, errDevice) || errors.Is(err, image.ErrFormat) {
-			t.Fatalf("read %d: %v", n, err)
-		}
-	}
+	imagetest.ReadErrors(t, w.memFile, w.want.get(0, 3*mib), 15, func(r io.ReaderAt) (image.Source, error) {
+		return Open(r, w.memFile.size, Options{Resolve: func(Ref) (image.Source, error) { return base, nil }})
+	})
 }
 
 // A file that is cut while it is open is an error, and not the end of the disk.

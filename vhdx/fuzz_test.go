@@ -5,10 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"runtime"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // FuzzOpen opens, describes, checks and reads a file of so many MiB that has these
@@ -88,13 +88,11 @@ func FuzzOpen(f *testing.F) {
 
 // fuzzDisk opens a file, within bounds of memory, and tries what it gives.
 func fuzzDisk(t *testing.T, file, base *memFile) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	d, err := Open(file, file.size, Options{Resolve: func(Ref) (image.Source, error) { return base, nil }})
-	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; n > 40<<20 {
-		t.Fatalf("Open allocated %d bytes", n)
-	}
+	var d *Disk
+	var err error
+	imagetest.Bounded(t, 40<<20, func() {
+		d, err = Open(file, file.size, Options{Resolve: func(Ref) (image.Source, error) { return base, nil }})
+	})
 	if err != nil {
 		if !errors.Is(err, image.ErrFormat) && !errors.Is(err, image.ErrUnsupported) {
 			t.Fatalf("error is neither about the format nor about a feature: %v", err)
@@ -115,40 +113,8 @@ func fuzzDisk(t *testing.T, file, base *memFile) {
 	if _, err := d.Check(ctx); err != nil {
 		t.Fatalf("Check: %v", err)
 	}
-	const window = 1 << 20
-	for _, off := range []int64{0, 2 * mib, d.Size()/2 + 7, 4*gib - 50, d.Size() - window} {
-		off = min(max(off, 0), d.Size())
-		fuzzRead(t, d, off, min(window, d.Size()-off))
-	}
-}
-
-// fuzzRead checks that a range is covered by extents, that they agree with what is
-// read, and that it does not matter in which pieces it is read.
-func fuzzRead(t *testing.T, d *Disk, off, n int64) {
-	whole := make([]byte, n)
-	if got, err := d.ReadAt(whole, off); int64(got) != n || err != nil {
+	imagetest.Hostile(t, d, 1<<20, func(err error) bool {
 		// Only what was not checked when it was opened may be wrong now.
-		if errors.Is(err, image.ErrFormat) && d.bat.entries*8 > maxChecked {
-			return
-		}
-		t.Fatalf("ReadAt(%d bytes, %d) = %d, %v", n, off, got, err)
-	}
-	at := off
-	for e, err := range image.Extents(d, off, n) {
-		if err != nil || e.Offset != at || e.Length <= 0 {
-			t.Fatalf("extent %+v at %d: %v", e, at, err)
-		}
-		at = e.End()
-		b := whole[e.Offset-off : at-off]
-		if e.Kind != image.Data && bytes.Count(b, []byte{0}) != len(b) {
-			t.Fatalf("extent %+v does not read as zeros", e)
-		}
-		piece := make([]byte, min(len(b), 5000))
-		if _, err := d.ReadAt(piece, e.Offset); err != nil || !bytes.Equal(piece, b[:len(piece)]) {
-			t.Fatalf("extent %+v reads otherwise than the whole: %v", e, err)
-		}
-	}
-	if at != off+n {
-		t.Fatalf("the extents of %d bytes at %d end at %d", n, off, at)
-	}
+		return errors.Is(err, image.ErrFormat) && d.bat.entries*8 > maxChecked
+	}, 2*mib, 4*gib-50)
 }

@@ -3,18 +3,15 @@ package vhdx
 import (
 	"bytes"
 	"context"
-	"io"
 	"testing"
 
 	"github.com/luksimg/luksimg/internal/golden"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // The files in testdata/vhdx were written by qemu; README.md there has the commands.
 func TestGolden(t *testing.T) {
-	type write struct {
-		off, n int
-		b      byte
-	}
+	type write = imagetest.Write
 	dynamic := []write{{1 << 20, 64 << 10, 0x5a}, {4 << 20, 4096, 0xa5}, {5242368, 512, 0x11}}
 	for _, c := range []struct {
 		name      string
@@ -39,20 +36,13 @@ func TestGolden(t *testing.T) {
 			if err != nil || d.Size() != c.size || i.Type != c.kind || i.AllocatedBytes != c.allocated || i.LogReplayed != c.log || i.Creator != "QEMU v7.2.22" {
 				t.Errorf("%+v, %v", i, err)
 			}
-			guest := make([]byte, d.Size())
-			for _, w := range c.writes {
-				copy(guest[w.off:], bytes.Repeat([]byte{w.b}, w.n))
-			}
-			got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
-			if err != nil {
-				t.Fatal(err)
-			}
+			guest := imagetest.Written(c.size, c.writes...)
 			if c.log { // what is in the block behind what was written was never written
-				copy(got[2<<20+64<<10:3<<20], guest[2<<20+64<<10:])
+				if _, err := d.ReadAt(guest[2<<20+64<<10:3<<20], 2<<20+64<<10); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if !bytes.Equal(got, guest) {
-				t.Error("other bytes")
-			}
+			imagetest.Source(t, d, guest)
 		})
 	}
 }

@@ -1,14 +1,11 @@
 package vhdx
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"runtime"
-	"strings"
 	"testing"
 
-	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // refusal is an edit of an image and the error that it must give, when it is opened
@@ -145,30 +142,9 @@ func TestRefuse(t *testing.T) {
 			if c.edit != nil {
 				c.edit(w)
 			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			err := openAndRead(w)
-			runtime.ReadMemStats(&after)
-			if err == nil {
-				t.Fatal("no error")
-			}
-			if n := after.TotalAlloc - before.TotalAlloc; n > 20<<20 {
-				t.Errorf("allocated %d bytes", n)
-			}
-			var fe *image.FormatError
-			switch {
-			case c.field == "":
-				if !errors.Is(err, image.ErrUnsupported) || errors.Is(err, image.ErrFormat) {
-					t.Errorf("%v is no ErrUnsupported", err)
-				}
-			case !errors.As(err, &fe) || !errors.Is(err, image.ErrFormat):
-				t.Fatalf("%v is no FormatError", err)
-			case fe.Format != "vhdx" || fe.Field != c.field || c.offset >= 0 && fe.Offset != c.offset:
-				t.Errorf("field %q at %d of %s, want %q at %d: %v", fe.Field, fe.Offset, fe.Format, c.field, c.offset, err)
-			}
-			if !strings.Contains(err.Error(), c.text) {
-				t.Errorf("message %q lacks %q", err, c.text)
-			}
+			var err error
+			imagetest.Bounded(t, 20<<20, func() { err = openAndRead(w) })
+			imagetest.Refused(t, err, "vhdx", c.field, c.offset, c.text)
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // An img is what the tests build a sparse extent of: the zero value of a field takes
@@ -171,7 +172,7 @@ func (m img) build() *layout {
 				e = entryZero
 			case 'd':
 				data := make([]byte, grainSize)
-				if fill(rnd, data); m.compress && rnd.IntN(4) > 0 {
+				if imagetest.Fill(rnd, data); m.compress && rnd.IntN(4) > 0 {
 					for j := range data {
 						data[j] = "abcd"[rnd.IntN(4)]
 					}
@@ -260,22 +261,6 @@ func deflate(b []byte, level int) []byte {
 	z.Write(b)
 	z.Close()
 	return out.Bytes()
-}
-
-// fill writes random bytes, none of them zero.
-func fill(rnd *rand.Rand, b []byte) {
-	var word [8]byte
-	for len(b) > 0 {
-		le.PutUint64(word[:], rnd.Uint64()|0x0101010101010101)
-		b = b[copy(b, word[:]):]
-	}
-}
-
-// noise returns n bytes, none of them zero.
-func noise(n int64, seed uint64) []byte {
-	b := make([]byte, n)
-	fill(rand.New(rand.NewPCG(seed, 1)), b)
-	return b
 }
 
 func open(t testing.TB, file []byte, opts Options) *Disk {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // checkIn is Check with a small window of the file at a time.
@@ -122,13 +124,13 @@ func TestCheckSplit(t *testing.T) {
 	if r, err := d.Check(context.Background()); err != nil || r.Corruptions != 1 || !strings.Contains(r.Problems[0], `extent "s001"`) {
 		t.Errorf("%+v, %v", r, err)
 	}
-	flaky := &flaky{bytes.NewReader(small.build().file), 5}
+	flaky := imagetest.NewFlaky(bytes.NewReader(small.build().file), 5)
 	d, err := Open(flaky, int64(len(small.build().file)), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	flaky.left = 1
-	if _, err := d.Check(context.Background()); !errors.Is(err, errDevice) {
+	flaky.Left.Store(1)
+	if _, err := d.Check(context.Background()); !errors.Is(err, imagetest.ErrDevice) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // TestRefuseDescriptor is about texts: where a line is not given, they have what a
@@ -14,7 +16,7 @@ func TestRefuseDescriptor(t *testing.T) {
 	n := int64(len(head))
 	sparse := img{sectors: 1000, bare: true}.build().file
 	cowd := append([]byte("COWD"), make([]byte, 2000)...)
-	files := map[string][]byte{"flat": noise(10*sectorSize, 1), "sparse": sparse, "cowd": cowd, "text": []byte(good), "tiny": []byte("KDMV"), "none": nil,
+	files := map[string][]byte{"flat": imagetest.Noise(10*sectorSize, 1), "sparse": sparse, "cowd": cowd, "text": []byte(good), "tiny": []byte("KDMV"), "none": nil,
 		"half": sparse[:len(sparse)/2&^511], "se": append([]byte(magicSESparse), make([]byte, 600)...)}
 	line := func(l string) string { return head + l + "\n" }
 	all := []struct {
@@ -127,7 +129,7 @@ func TestNames(t *testing.T) {
 		"-rf", "json:{}", "a b", "\t", strings.Repeat("x", 100_000)} {
 		text := "version=1\nCID=1\nparentCID=2\nparentFileNameHint=\"" + name + "\"\nRW 1 FLAT \"" + name + "\" 0\n"
 		var asked []Ref
-		d := open(t, []byte(text), Options{Resolve: memory(map[string][]byte{name: noise(sectorSize, 1)}, &asked)})
+		d := open(t, []byte(text), Options{Resolve: memory(map[string][]byte{name: imagetest.Noise(sectorSize, 1)}, &asked)})
 		if len(asked) != 2 || asked[0].Name != name || asked[0].Parent || asked[1].Name != name || !asked[1].Parent {
 			t.Errorf("%.20q: asked for %.100q", name, fmt.Sprint(asked))
 		}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/encoding/traditionalchinese"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/internal/need"
 )
 
@@ -28,7 +29,7 @@ func encodedDescriptor(name, file string) string {
 // one system or another. The names for Shift_JIS, GBK and Big5 have a backslash and a |
 // as second bytes of characters.
 func TestEncodings(t *testing.T) {
-	flat := noise(10*sectorSize, 1)
+	flat := imagetest.Noise(10*sectorSize, 1)
 	for _, c := range []struct {
 		name string
 		e    encoding.Encoding
@@ -79,7 +80,7 @@ func TestEncodings(t *testing.T) {
 
 // A byte order mark makes a descriptor UTF-8, and is no part of its first line.
 func TestByteOrderMark(t *testing.T) {
-	flat := noise(10*sectorSize, 1)
+	flat := imagetest.Noise(10*sectorSize, 1)
 	for _, first := range []string{"# Disk DescriptorFile\n", "", "\n"} {
 		text := byteOrderMark + first + strings.TrimPrefix(encodedDescriptor("windows-1252", "Größe"), "# Disk DescriptorFile\n")
 		if !Detect(strings.NewReader(text), int64(len(text))) {
@@ -153,7 +154,7 @@ func TestVmdkinfoDecodes(t *testing.T) {
 		text = strings.Replace(text, "RW", "\n# Extent description\nRW", 1) + "\n# The Disk Data Base\n#DDB\n\nddb.adapterType = \"ide\"\n"
 		dir := t.TempDir()
 		disk := filepath.Join(dir, "disk.vmdk")
-		for path, b := range map[string][]byte{disk: []byte(text), filepath.Join(dir, c.file): noise(10*sectorSize, 1)} {
+		for path, b := range map[string][]byte{disk: []byte(text), filepath.Join(dir, c.file): imagetest.Noise(10*sectorSize, 1)} {
 			if err := os.WriteFile(path, b, 0o600); err != nil {
 				t.Fatal(err)
 			}

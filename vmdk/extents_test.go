@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // holey is a file whose sectors of zeros are holes, or that fails to tell.
@@ -30,7 +31,7 @@ func (h holey) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 			}
 			var err error
 			if h.fail && pos > off {
-				e, err = image.Extent{}, errDevice
+				e, err = image.Extent{}, imagetest.ErrDevice
 			}
 			if !yield(e, err) || err != nil {
 				return
@@ -42,7 +43,7 @@ func (h holey) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 
 // punched returns noise with holes.
 func punched(sectors int64) []byte {
-	b := noise(sectors*sectorSize, 3)
+	b := imagetest.Noise(sectors*sectorSize, 3)
 	for i := int64(0); i < sectors; i += 7 {
 		clear(b[i*sectorSize:][:sectorSize])
 	}
@@ -79,14 +80,14 @@ func TestExtentsPassed(t *testing.T) {
 			return holey{bytes.NewReader(b), b, r.Name == fail}, nil
 		}})
 		if fail == "" {
-			compare(t, d, want)
+			imagetest.Exact(t, d, want)
 			continue
 		}
 		var last error
 		for _, err := range image.Extents(d, 0, d.Size()) {
 			last = err
 		}
-		if !errors.Is(last, errDevice) {
+		if !errors.Is(last, imagetest.ErrDevice) {
 			t.Errorf("%s fails: %v", fail, last)
 		}
 	}

@@ -7,15 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"runtime"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // fuzzFiles are the files that an image may name while it is fuzzed.
 var fuzzFiles = map[string][]byte{
-	"flat": noise(20*sectorSize, 1),
+	"flat": imagetest.Noise(20*sectorSize, 1),
 	"s001": img{sectors: 32, grain: 8, entries: 2, bare: true}.build().file,
 }
 
@@ -55,14 +55,10 @@ func FuzzOpen(f *testing.F) {
 
 func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	r, size := bytes.NewReader(file), int64(len(file))
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	d, err := Open(r, size, opts)
-	runtime.ReadMemStats(&after)
+	var d *Disk
+	var err error
 	// The descriptor and what its lines are, both grain directories, and the footer.
-	if n, bound := after.TotalAlloc-before.TotalAlloc, 400*uint64(size)+512<<10; n > bound {
-		t.Fatalf("Open of %d bytes allocated %d", size, n)
-	}
+	imagetest.Bounded(t, 400*uint64(size)+512<<10, func() { d, err = Open(r, size, opts) })
 	detected := Detect(r, size)
 	if err != nil {
 		if !expected(err) {
@@ -86,11 +82,7 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	if opts.MetadataOnly {
 		return
 	}
-	const window = 1 << 18
-	for _, off := range []int64{0, d.Size()/2 + 7, d.Size() - window} {
-		off = min(max(off, 0), d.Size())
-		fuzzRead(t, d, off, min(window, d.Size()-off))
-	}
+	imagetest.Hostile(t, d, 1<<18, expected)
 }
 
 // expected tells whether an error is one that is documented for a bad file.
@@ -98,44 +90,6 @@ func expected(err error) bool {
 	var refused *RefusedError
 	return errors.Is(err, image.ErrFormat) || errors.Is(err, image.ErrUnsupported) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &refused)
-}
-
-// fuzzRead checks that a range is covered by extents, that they agree with what is
-// read, and that it does not matter in which pieces it is read.
-func fuzzRead(t *testing.T, d *Disk, off, n int64) {
-	whole := make([]byte, n)
-	got, err := d.ReadAt(whole, off)
-	if err != nil && !expected(err) || err == nil && int64(got) != n {
-		t.Fatalf("ReadAt(%d bytes, %d) = %d, %v", n, off, got, err)
-	}
-	whole = whole[:got]
-	at := off
-	for e, err := range image.Extents(d, off, n) {
-		if err != nil {
-			if !expected(err) {
-				t.Fatalf("extents: %v", err)
-			}
-			return
-		}
-		if e.Offset != at || e.Length <= 0 || e.End() > off+n {
-			t.Fatalf("extent %+v at %d", e, at)
-		}
-		at = e.End()
-		if at > off+int64(len(whole)) {
-			return
-		}
-		b := whole[e.Offset-off : at-off]
-		if e.Kind != image.Data && bytes.Count(b, []byte{0}) != len(b) {
-			t.Fatalf("extent %+v does not read as zeros", e)
-		}
-		piece := make([]byte, min(len(b), 700))
-		if _, err := d.ReadAt(piece, e.Offset); err != nil || !bytes.Equal(piece, b[:len(piece)]) {
-			t.Fatalf("extent %+v reads otherwise than the whole: %v", e, err)
-		}
-	}
-	if at != off+n {
-		t.Fatalf("the extents of %d bytes at %d end at %d", n, off, at)
-	}
 }
 
 // FuzzDescriptor parses texts: what is taken can be written again, and means the
@@ -189,7 +143,7 @@ func FuzzDescriptor(f *testing.F) {
 // FuzzGrain decompresses any data and compares with the standard library.
 func FuzzGrain(f *testing.F) {
 	for _, level := range []int{-2, 0, 1, 6, 9} {
-		z := deflate(noise(3000, 1), level)
+		z := deflate(imagetest.Noise(3000, 1), level)
 		f.Add(z, uint16(3000), true)
 		f.Add(z, uint16(2999), true)
 		f.Add(append(z, "more"...), uint16(4096), false)

@@ -1,20 +1,16 @@
 package vmdk
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"testing"
 
 	"github.com/luksimg/luksimg/internal/golden"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // The files in testdata/vmdk were written by qemu; README.md there has the commands.
 func TestGolden(t *testing.T) {
-	type write struct {
-		off, n int
-		b      byte
-	}
+	type write = imagetest.Write
 	files := map[string][]byte{}
 	for _, name := range []string{"sparse", "stream", "split", "split-s001", "delta"} {
 		files[name+".vmdk"] = golden.Read("../testdata/vmdk/" + name + ".vmdk.gz")
@@ -34,14 +30,7 @@ func TestGolden(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var asked []Ref
 			d := open(t, files[c.name+".vmdk"], Options{Resolve: memory(files, &asked)})
-			guest := make([]byte, 3<<20)
-			for _, w := range c.writes {
-				copy(guest[w.off:], bytes.Repeat([]byte{w.b}, w.n))
-			}
-			got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
-			if err != nil || !bytes.Equal(got, guest) {
-				t.Errorf("other bytes, or %v", err)
-			}
+			imagetest.Source(t, d, imagetest.Written(3<<20, c.writes...))
 			if r, err := d.Check(context.Background()); err != nil || r.Corruptions > 0 || r.AllocatedGrains != c.grains {
 				t.Errorf("%+v, %v", r, err)
 			}

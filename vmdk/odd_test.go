@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // TestOdd: what is odd, but not wrong, is read, with a warning.
@@ -48,7 +50,7 @@ func TestOdd(t *testing.T) {
 			w := c.img.build()
 			c.edit(w)
 			d := open(t, w.file, Options{})
-			compare(t, d, w.guest)
+			imagetest.Exact(t, d, w.guest)
 			i, err := d.Info(context.Background())
 			if err != nil || !strings.Contains(fmt.Sprint(i.Warnings), c.text) {
 				t.Errorf("%q, %v: no %q", i.Warnings, err, c.text)

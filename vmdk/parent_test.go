@@ -8,6 +8,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/chain"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 func TestParent(t *testing.T) {
@@ -22,7 +23,7 @@ func TestParent(t *testing.T) {
 		m.defaults()
 		for _, sectors := range []int64{1, 777, 3000, 5000} {
 			base := img{sectors: sectors, cid: "12AB", kinds: "-d", grain: 16, seed: 9}.build()
-			raw := noise(sectors*sectorSize, 4)
+			raw := imagetest.Noise(sectors*sectorSize, 4)
 			for kind, file := range map[string][]byte{"vmdk": base.file, "raw": raw} {
 				content := base.guest
 				if kind == "raw" {
@@ -37,7 +38,7 @@ func TestParent(t *testing.T) {
 				}
 				var asked []Ref
 				d := open(t, top.file, Options{ID: "top", Resolve: memory(map[string][]byte{"base": file}, &asked)})
-				t.Run(name+" on "+kind, func(t *testing.T) { compare(t, d, want) })
+				t.Run(name+" on "+kind, func(t *testing.T) { imagetest.Exact(t, d, want) })
 				if len(asked) != 1 || !asked[0].Parent || asked[0].Name != "base" || asked[0].Depth != 1 {
 					t.Errorf("asked for %+v", asked)
 				}
@@ -50,7 +51,7 @@ func TestParent(t *testing.T) {
 func TestParentSplit(t *testing.T) {
 	a := img{sectors: 1000, bare: true, seed: 1}.build()
 	b := img{sectors: 1000, bare: true, seed: 2}.build()
-	base := noise(2000*sectorSize, 3)
+	base := imagetest.Noise(2000*sectorSize, 3)
 	want := append(bytes.Clone(a.guest), b.guest...)
 	for i, v := range want {
 		if v == 0 {
@@ -59,7 +60,7 @@ func TestParentSplit(t *testing.T) {
 	}
 	text := "version=1\nCID=1\nparentCID=2\nparentFileNameHint=\"base\"\ncreateType=\"twoGbMaxExtentSparse\"\nRW 1000 SPARSE \"a\"\nRW 1000 SPARSE \"b\"\n"
 	var asked []Ref
-	compare(t, open(t, []byte(text), Options{Resolve: memory(map[string][]byte{"a": a.file, "b": b.file, "base": base}, &asked)}), want)
+	imagetest.Exact(t, open(t, []byte(text), Options{Resolve: memory(map[string][]byte{"a": a.file, "b": b.file, "base": base}, &asked)}), want)
 }
 
 func TestParentMismatch(t *testing.T) {

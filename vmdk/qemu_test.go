@@ -3,7 +3,6 @@ package vmdk_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/vmdk"
 )
@@ -21,24 +21,13 @@ import (
 // in that folder only.
 func openFile(t testing.TB, dir, name string, opts vmdk.Options) (*vmdk.Disk, error) {
 	t.Helper()
-	file := func(name string) (*image.File, error) {
-		if filepath.Base(name) != name {
-			return nil, fmt.Errorf("%q is not in the folder of the image", name)
-		}
-		f, err := os.Open(filepath.Join(dir, name))
-		if err != nil {
-			return nil, err
-		}
-		t.Cleanup(func() { f.Close() })
-		return image.NewFile(f)
-	}
-	raw, err := file(name)
+	raw, err := imagetest.File(t, dir, name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	opts.ID = name
 	opts.Resolve = func(ref vmdk.Ref) (image.Source, error) {
-		raw, err := file(ref.Name)
+		raw, err := imagetest.File(t, dir, ref.Name)
 		if err != nil || !ref.Parent {
 			return raw, err
 		}
@@ -49,69 +38,11 @@ func openFile(t testing.TB, dir, name string, opts vmdk.Options) (*vmdk.Disk, er
 	return vmdk.Open(raw, raw.Size(), opts)
 }
 
-// compareDisk reads a disk in all ways and compares it with what it must be.
-func compareDisk(t *testing.T, d *vmdk.Disk, want []byte) {
+func checkClean(t testing.TB, d *vmdk.Disk) {
 	t.Helper()
-	if d.Size() != int64(len(want)) {
-		t.Fatalf("size %d, want %d", d.Size(), len(want))
-	}
-	h := sha256.New()
-	if n, err := io.Copy(h, io.NewSectionReader(d, 0, d.Size())); n != d.Size() || err != nil {
-		t.Fatalf("read %d bytes: %v", n, err)
-	}
-	if sum := sha256.Sum256(want); !bytes.Equal(h.Sum(nil), sum[:]) {
-		t.Fatal("another SHA-256")
-	}
-	rnd := rand.New(rand.NewPCG(3, 4))
-	for range 100 {
-		off := rnd.IntN(len(want))
-		n := min(rnd.IntN(1<<rnd.IntN(20)+1), len(want)-off)
-		p := make([]byte, n)
-		if got, err := d.ReadAt(p, int64(off)); got != n || err != nil || !bytes.Equal(p, want[off:off+n]) {
-			t.Fatalf("ReadAt(%d bytes, %d) = %d, %v, or other bytes", n, off, got, err)
-		}
-	}
-	at := int64(0)
-	for e, err := range image.Extents(d, 0, d.Size()) {
-		if err != nil || e.Offset != at || e.Length <= 0 {
-			t.Fatalf("extent %+v at %d: %v", e, at, err)
-		}
-		at = e.End()
-		if e.Kind != image.Data && bytes.Count(want[e.Offset:at], []byte{0}) != int(e.Length) {
-			t.Fatalf("extent %+v does not read as zeros", e)
-		}
-	}
-	if at != d.Size() {
-		t.Fatalf("extents end at %d", at)
-	}
 	if r, err := d.Check(context.Background()); err != nil || r.Corruptions != 0 {
 		t.Errorf("Check: %+v, %v", r, err)
 	}
-}
-
-// source makes a raw disk with noise, text and holes.
-func source(t testing.TB, dir, name string, size int64, seed uint64) []byte {
-	t.Helper()
-	b := make([]byte, size)
-	rnd := rand.New(rand.NewPCG(seed, 11))
-	for at := int64(0); at < size; {
-		n := min(rnd.Int64N(200_000)+1, size-at)
-		switch rnd.IntN(4) {
-		case 0:
-			for i := range n {
-				b[at+i] = byte(rnd.Uint32())
-			}
-		case 1, 2:
-			for i := range n {
-				b[at+i] = "the quick brown fox\n"[min(rnd.IntN(20), rnd.IntN(20))]
-			}
-		}
-		at += n
-	}
-	if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 func rawOf(t testing.TB, dir, name string) []byte {
@@ -128,7 +59,7 @@ func rawOf(t testing.TB, dir, name string) []byte {
 func TestQEMUConvert(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
-	want := source(t, dir, "in.raw", 9<<20+512, 1)
+	want := imagetest.Mixed(t, dir, "in.raw", 9<<20+512, 1)
 	for i, c := range []struct{ opts, createType, adapter, hw string }{
 		{"subformat=monolithicSparse", "monolithicSparse", "ide", "4"},
 		{"subformat=monolithicSparse,compat6", "monolithicSparse", "ide", "6"},
@@ -151,7 +82,8 @@ func TestQEMUConvert(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareDisk(t, d, want)
+			imagetest.Source(t, d, want)
+			checkClean(t, d)
 			info, err := d.Info(context.Background())
 			if err != nil || info.CreateType != c.createType || info.AdapterType != c.adapter || info.HWVersion != c.hw || len(info.Warnings) > 0 {
 				t.Errorf("%+v, %v", info, err)
@@ -235,7 +167,7 @@ func TestQEMUWrites(t *testing.T) {
 func TestQEMUBacking(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
-	source(t, dir, "in.raw", 7<<20, 3)
+	imagetest.Mixed(t, dir, "in.raw", 7<<20, 3)
 	need.Run(t, dir, "qemu-img", "convert", "-O", "vmdk", "in.raw", "base.vmdk")
 	need.Run(t, dir, "qemu-img", "create", "-f", "vmdk", "-F", "vmdk", "-b", "base.vmdk", "mid.vmdk")
 	need.Run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -P 77 100k 300k", "-c", "write -P 78 3M 1k", "mid.vmdk")
@@ -246,7 +178,8 @@ func TestQEMUBacking(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compareDisk(t, d, want)
+	imagetest.Source(t, d, want)
+	checkClean(t, d)
 	info, err := d.Info(context.Background())
 	if err != nil || info.ParentFile != "mid.vmdk" || info.ParentCID == "" {
 		t.Errorf("%+v, %v", info, err)

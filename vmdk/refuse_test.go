@@ -5,11 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // refusal is an edit of an image and the error that it must give, when it is opened
@@ -191,8 +190,8 @@ func refusals() []refusal {
 		{"zlib dictionary", stream, put(sGrain+12, "\x78\xbb"), "compressed grain", sGrain + 12, "no zlib header"},
 		{"deflate block type 3", stream, put(sGrain+14, "\x07"), "compressed grain", sGrain + 12, "zlib"},
 		{"Adler-32", stream, func(w *layout) { w.file[sGrain+12+int64(le.Uint32(w.file[sGrain+8:]))-1] ^= 1 }, "compressed grain", sGrain + 12, "checksum"},
-		{"stored data changed", stream, func(w *layout) { putZ(w, sGrain, flipped(deflate(noise(8192, 1), -2)), 0) }, "compressed grain", sGrain + 12, ""},
-		{"grain too short", stream, func(w *layout) { putZ(w, sGrain, deflate(noise(8191, 1), 1), 0) }, "compressed grain", sGrain + 12, "before the grain is full"},
+		{"stored data changed", stream, func(w *layout) { putZ(w, sGrain, flipped(deflate(imagetest.Noise(8192, 1), -2)), 0) }, "compressed grain", sGrain + 12, ""},
+		{"grain too short", stream, func(w *layout) { putZ(w, sGrain, deflate(imagetest.Noise(8191, 1), 1), 0) }, "compressed grain", sGrain + 12, "before the grain is full"},
 		{"grain of nothing", stream, func(w *layout) { putZ(w, sGrain, deflate(nil, 1), 0) }, "compressed grain", sGrain + 12, "before the grain is full"},
 		{"grain too long", stream, func(w *layout) { putZ(w, sGrain, deflate(make([]byte, 8193), 1), 0) }, "compressed grain", sGrain + 12, "more than a grain"},
 		{"bomb", stream, func(w *layout) { putZ(w, sGrain, deflate(make([]byte, 4<<20), 9), 0) }, "compressed grain", sGrain + 12, "more than a grain"},
@@ -277,34 +276,12 @@ func readsRight(t *testing.T, w *layout) {
 func check(t *testing.T, c refusal, file []byte, files map[string][]byte) {
 	t.Helper()
 	var asked []Ref
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	d, err := Open(bytes.NewReader(file), int64(len(file)), Options{Resolve: memory(files, &asked)})
-	if err == nil {
-		_, err = io.Copy(io.Discard, io.NewSectionReader(d, 0, d.Size()))
-	}
-	runtime.ReadMemStats(&after)
-	if err == nil {
-		t.Fatal("no error")
-	}
-	if n, bound := after.TotalAlloc-before.TotalAlloc, uint64(8<<20+8*len(file)); n > bound {
-		t.Errorf("allocated %d bytes", n)
-	}
-	var fe *image.FormatError
-	switch {
-	case c.field == "":
-		if !errors.Is(err, image.ErrUnsupported) {
-			t.Errorf("%v is no ErrUnsupported", err)
+	var err error
+	imagetest.Bounded(t, uint64(8<<20+8*len(file)), func() {
+		var d *Disk
+		if d, err = Open(bytes.NewReader(file), int64(len(file)), Options{Resolve: memory(files, &asked)}); err == nil {
+			_, err = io.Copy(io.Discard, io.NewSectionReader(d, 0, d.Size()))
 		}
-	case !errors.As(err, &fe) || !errors.Is(err, image.ErrFormat):
-		t.Fatalf("%v is no FormatError", err)
-	case fe.Format != "vmdk" || fe.Field != c.field || c.offset >= 0 && fe.Offset != c.offset:
-		t.Errorf("field %q at %d of %s, want %q at %d: %v", fe.Field, fe.Offset, fe.Format, c.field, c.offset, err)
-	}
-	if !strings.Contains(err.Error(), c.text) {
-		t.Errorf("message %q lacks %q", err, c.text)
-	}
-	if len(err.Error()) > 1000 {
-		t.Errorf("a message of %d bytes", len(err.Error()))
-	}
+	})
+	imagetest.Refused(t, err, "vmdk", c.field, c.offset, c.text)
 }

@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
 // splits are disks of many files: the descriptor, the files, and the content.
 func splits() map[string]func() (string, map[string][]byte, []byte) {
 	head := "# Disk DescriptorFile\nversion=1\nCID=123a\nparentCID=ffffffff\ncreateType=\"custom\"\n"
-	flat := noise(10_000*sectorSize, 5)
+	flat := imagetest.Noise(10_000*sectorSize, 5)
 	sparse := img{sectors: 5000, bare: true, kinds: "-d", seed: 6}.build()
 	small := img{sectors: 3000, bare: true, grain: 8, entries: 16, kinds: "-hd", redundant: true, seed: 7}.build()
 	packed := img{version: 3, sectors: 2000, compress: true, markers: true, late: true, footer: true, seed: 8}.build()
@@ -65,7 +66,7 @@ func TestReadSplit(t *testing.T) {
 			text, files, want := build()
 			var asked []Ref
 			d := open(t, []byte(text), Options{Resolve: memory(files, &asked)})
-			compare(t, d, want)
+			imagetest.Exact(t, d, want)
 			names := map[string]bool{}
 			for _, r := range asked {
 				if r.Parent || r.Depth != 1 || names[r.Name] || r.Type == "" {

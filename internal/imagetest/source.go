@@ -1,5 +1,6 @@
 // Package imagetest holds what all implementations of image.Source must do, as tests that
-// each of them runs. It is the counterpart of testing/fstest.
+// each of them runs. It is the counterpart of testing/fstest. What tests of several of them need
+// besides is here too: files that fail, bounds of memory, disks to write and to compare with.
 package imagetest
 
 import (
@@ -15,25 +16,65 @@ import (
 )
 
 // Source tests that src is a disk of the bytes in want: sizes, reads at every alignment and
-// across the end, extents against reads, ranges that are clipped, and concurrent use. A disk
-// of a few megabytes takes a fraction of a second.
+// across the end, extents against reads, ranges that are clipped, offsets that cannot be, and
+// concurrent use. A disk of a few megabytes takes a fraction of a second.
 func Source(t *testing.T, src image.Source, want []byte) {
 	t.Helper()
-	if src.Size() != int64(len(want)) {
-		t.Fatalf("Size is %d, want %d", src.Size(), len(want))
-	}
-	t.Run("Read", func(t *testing.T) { testReads(t, src, want) })
-	t.Run("End", func(t *testing.T) { testEnd(t, src, want) })
-	t.Run("Extents", func(t *testing.T) { testExtents(t, src, want) })
-	t.Run("Concurrent", func(t *testing.T) { testConcurrent(t, src, want) })
+	suite{src: src, want: bytes.NewReader(want)}.run(t)
 }
 
-// checkRead reads n bytes at off, and compares what comes with want.
-func checkRead(src image.Source, want []byte, off, n int64) error {
+// Exact is [Source] of a disk whose extents tell data from zeros to the byte: those of data have
+// no zeros. See [Fill].
+func Exact(t *testing.T, src image.Source, want []byte) {
+	t.Helper()
+	suite{src: src, want: bytes.NewReader(want), exact: true}.run(t)
+}
+
+// Like is [Source] of a disk that may be too large for memory. If want tells its extents, only what
+// is data in one of the two is read whole.
+func Like(t *testing.T, src, want image.Source) {
+	t.Helper()
+	suite{src: src, want: want}.run(t)
+}
+
+// small is the size of a disk, in bytes, of which everything is read.
+const small = 64 << 20
+
+// A suite is one disk, and what it must be.
+type suite struct {
+	src, want image.Source
+	exact     bool
+}
+
+func (s suite) run(t *testing.T) {
+	t.Helper()
+	if s.src.Size() != s.want.Size() {
+		t.Fatalf("Size is %d, want %d", s.src.Size(), s.want.Size())
+	}
+	t.Run("Read", s.testReads)
+	t.Run("End", s.testEnd)
+	t.Run("Extents", s.testExtents)
+	t.Run("Concurrent", s.testConcurrent)
+}
+
+// wanted returns up to n bytes at off.
+func (s suite) wanted(off, n int64) []byte {
+	size := s.want.Size()
+	if off >= size {
+		return nil
+	}
+	b := make([]byte, min(n, size-off))
+	if got, err := s.want.ReadAt(b, off); got < len(b) {
+		panic(fmt.Sprintf("what the disk is compared with: %d bytes at %d: %v", len(b), off, err))
+	}
+	return b
+}
+
+// checkRead reads n bytes at off, and compares what comes with what is wanted.
+func (s suite) checkRead(off, n int64) error {
 	p := bytes.Repeat([]byte{0xa5}, int(n))
-	got, err := src.ReadAt(p, off)
-	size := int64(len(want))
-	rest := want[min(off, size):min(off+n, size)]
+	got, err := s.src.ReadAt(p, off)
+	rest := s.wanted(off, n)
 	switch {
 	case got != len(rest):
 		return fmt.Errorf("read of %d bytes at %d: %d bytes, %v; want %d", n, off, got, err, len(rest))
@@ -45,7 +86,7 @@ func checkRead(src image.Source, want []byte, off, n int64) error {
 		return fmt.Errorf("read of %d bytes at %d: byte %d is %#x, want %#x", n, off, off+int64(i), p[i], rest[i])
 	case int64(got) < n && err != io.EOF:
 		return fmt.Errorf("read of %d bytes at %d, %d past the end: %v, want io.EOF", n, off, n-int64(got), err)
-	case int64(got) == n && err != nil && (err != io.EOF || off+n < size):
+	case int64(got) == n && err != nil && (err != io.EOF || off+n < s.src.Size()):
 		return fmt.Errorf("read of %d bytes at %d: %v", n, off, err)
 	}
 	return nil
@@ -53,11 +94,16 @@ func checkRead(src image.Source, want []byte, off, n int64) error {
 
 // testReads reads all of the disk in pieces of several lengths, and around places where
 // formats change from one unit to the next.
-func testReads(t *testing.T, src image.Source, want []byte) {
-	size := int64(len(want))
-	for _, n := range []int64{size, 1 << 20, 65537, 4095} {
+func (s suite) testReads(t *testing.T) {
+	size := s.src.Size()
+	lengths := []int64{size, 1 << 20, 65537, 4095}
+	if size > small {
+		lengths = nil
+		s.testData(t)
+	}
+	for _, n := range lengths {
 		for off := int64(0); off < size && n > 0; off += n {
-			if err := checkRead(src, want, off, n); err != nil {
+			if err := s.checkRead(off, n); err != nil {
 				t.Fatal(err)
 			}
 			if n < 65537 && off > 256<<10 {
@@ -72,7 +118,7 @@ func testReads(t *testing.T, src image.Source, want []byte) {
 					if off+d < 0 {
 						continue
 					}
-					if err := checkRead(src, want, off+d, n); err != nil {
+					if err := s.checkRead(off+d, n); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -81,60 +127,106 @@ func testReads(t *testing.T, src image.Source, want []byte) {
 	}
 }
 
+// testData reads what is data in the disk or in what it is compared with.
+func (s suite) testData(t *testing.T) {
+	for _, of := range []image.Source{s.src, s.want} {
+		for e, err := range image.Extents(of, 0, of.Size()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for off := e.Offset; e.Kind == image.Data && off < e.End(); off += 1 << 20 {
+				from := max(off-777, 0)
+				if err := s.checkRead(from, min(off+1<<20, e.End())-from); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
 // testEnd reads at and past the end, and at offsets that cannot be.
-func testEnd(t *testing.T, src image.Source, want []byte) {
-	size := int64(len(want))
+func (s suite) testEnd(t *testing.T) {
+	size := s.src.Size()
 	for _, n := range []int64{1, 511, 512, 4096} {
 		for _, off := range []int64{size - n, size - 1, size - 2*n, size, size + 1, size + 1<<40, math.MaxInt64 - n} {
 			if off < 0 {
 				continue
 			}
-			if err := checkRead(src, want, off, n); err != nil {
+			if err := s.checkRead(off, n); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	if n, err := src.ReadAt(nil, 0); n != 0 || err != nil && err != io.EOF {
-		t.Errorf("read of nothing: %d, %v", n, err)
+	for _, off := range []int64{0, size, size + 2000} {
+		if n, err := s.src.ReadAt(nil, off); n != 0 || err != nil && err != io.EOF {
+			t.Errorf("read of nothing at %d: %d, %v", off, n, err)
+		}
 	}
 	for _, off := range []int64{-1, -512, math.MinInt64} {
-		if n, err := src.ReadAt(make([]byte, 512), off); n != 0 || err == nil || errors.Is(err, io.EOF) {
+		if n, err := s.src.ReadAt(make([]byte, 512), off); n != 0 || err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("read at %d: %d bytes, %v; want an error that is not the end", off, n, err)
 		}
 	}
 }
 
 // testExtents compares the extents of several ranges with what is there.
-func testExtents(t *testing.T, src image.Source, want []byte) {
-	size := int64(len(want))
+func (s suite) testExtents(t *testing.T) {
+	size := s.src.Size()
 	ranges := [][2]int64{
-		{0, size}, {0, math.MaxInt64}, {-512, 1024}, {size - 1, 2}, {size, 512}, {size + 5, 1}, {0, 0}, {1, 511}, {math.MinInt64, math.MaxInt64},
+		{0, size}, {0, math.MaxInt64}, {-512, 1024}, {size - 1, 2}, {size, 512}, {size + 5, 1}, {0, 0}, {1, 511}, {3, -1},
+		{math.MinInt64, math.MaxInt64}, {math.MinInt64, math.MinInt64}, {math.MaxInt64, math.MaxInt64},
+	}
+	for _, r := range ranges {
+		s.testClipped(t, r[0], r[1])
 	}
 	for unit := int64(512); unit < size; unit *= 4 {
 		ranges = append(ranges, [2]int64{unit - 1, 2*unit + 1}, [2]int64{unit, unit}, [2]int64{size / 2, unit})
 	}
 	for _, r := range ranges {
-		if err := checkExtents(src, want, r[0], r[1]); err != nil {
+		if err := s.checkExtents(r[0], r[1]); err != nil {
 			t.Errorf("extents of %d bytes at %d: %v", r[1], r[0], err)
 		}
 	}
-	// A sequence may be left early, and used twice.
-	for range 2 {
-		for range image.Extents(src, 0, size) {
+	// A sequence may be left anywhere, and used again.
+	seq := image.Extents(s.src, 0, size)
+	for stop := range 20 {
+		n := 0
+		for range seq {
+			if n++; n > stop {
+				break
+			}
+		}
+		if n <= stop {
 			break
 		}
 	}
 }
 
-func checkExtents(src image.Source, want []byte, off, n int64) error {
-	size := int64(len(want))
+// testClipped asks the source itself for the extents of any range: they are within the disk.
+func (s suite) testClipped(t *testing.T, off, n int64) {
+	src, ok := s.src.(image.Extenter)
+	if !ok {
+		return
+	}
+	for e, err := range src.Extents(off, n) {
+		if err != nil || e.Offset < 0 || e.Length <= 0 || e.End() > s.src.Size() {
+			t.Errorf("Extents(%d, %d): %+v, %v", off, n, e, err)
+			return
+		}
+	}
+}
+
+func (s suite) checkExtents(off, n int64) error {
+	size := s.src.Size()
 	at := min(max(off, 0), size)
 	end := max(at, min(max(off+n, off), size)) // off+n may overflow
-	if off > 0 && n > size {
+	if n < 0 {
+		end = at
+	} else if off > 0 && n > size {
 		end = size
 	}
 	last := image.Extent{Kind: 255}
-	for e, err := range image.Extents(src, off, n) {
+	for e, err := range image.Extents(s.src, off, n) {
 		switch {
 		case err != nil:
 			return err
@@ -142,8 +234,10 @@ func checkExtents(src image.Source, want []byte, off, n int64) error {
 			return fmt.Errorf("%+v, want one at %d that ends by %d", e, at, end)
 		case e.Kind == last.Kind:
 			return fmt.Errorf("%+v and %+v are one", last, e)
-		case e.Kind != image.Data && !zero(want[e.Offset:e.End()]):
+		case e.Kind != image.Data && !s.zero(e.Offset, e.Length):
 			return fmt.Errorf("%+v is not all zeros", e)
+		case e.Kind == image.Data && s.exact && bytes.IndexByte(s.wanted(e.Offset, e.Length), 0) >= 0:
+			return fmt.Errorf("%+v has zeros", e)
 		}
 		at, last = e.End(), e
 	}
@@ -153,11 +247,23 @@ func checkExtents(src image.Source, want []byte, off, n int64) error {
 	return nil
 }
 
+// zero reports whether n wanted bytes at off are zeros.
+func (s suite) zero(off, n int64) bool {
+	for e, err := range image.Extents(s.want, off, n) {
+		for at := e.Offset; err == nil && e.Kind == image.Data && at < e.End(); at += 1 << 20 {
+			if !zero(s.wanted(at, min(1<<20, e.End()-at))) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func zero(p []byte) bool { return len(bytes.TrimLeft(p, "\x00")) == 0 }
 
 // testConcurrent reads from several goroutines at once.
-func testConcurrent(t *testing.T, src image.Source, want []byte) {
-	size := int64(len(want))
+func (s suite) testConcurrent(t *testing.T) {
+	size := s.src.Size()
 	if size == 0 {
 		return
 	}
@@ -166,12 +272,12 @@ func testConcurrent(t *testing.T, src image.Source, want []byte) {
 		wg.Go(func() {
 			for i := range int64(40) {
 				off := (g*7919 + i*104729*13) % size
-				if err := checkRead(src, want, off, 1+i*997%8192); err != nil {
+				if err := s.checkRead(off, 1+i*i*997%(64<<10)); err != nil {
 					t.Error(err)
 					return
 				}
 			}
-			if err := checkExtents(src, want, 0, size); err != nil {
+			if err := s.checkExtents(0, size); err != nil {
 				t.Error(err)
 			}
 		})
