@@ -21,18 +21,10 @@ import (
 
 type auditVerbFlags struct {
 	*global
-	rootKey  string
-	image    string
-	server   string
-	services []string
-	query    string
-	syntax   string
-	tier     string
-	since    time.Duration
+	of    audit.Query
+	ask   audit.QueryRequest
+	since time.Duration
 }
-
-// errBroken: the events do not tell the whole story of the image.
-var errBroken = errors.New("the chain of events is broken")
 
 func newAudit(g *global) *cobra.Command {
 	o := &auditVerbFlags{global: g}
@@ -50,13 +42,13 @@ The exit code is 1 if the chain is broken.` + cloudHelp,
 		RunE: func(c *cobra.Command, files []string) error { return o.run(c, files) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.rootKey, "root-key-crn", "", "the `CRN` of the root key")
-	f.StringVar(&o.image, "image", "", "the global identifier of the template, or the `ID` of the VPC image")
-	f.StringVar(&o.server, "server", "", "the `ID` of the server")
-	f.StringSliceVar(&o.services, "service", nil, "a further `NAME` that the cloud unwraps keys by; may be repeated")
-	f.StringVar(&o.query, "query", "", "what to ask Cloud Logs for (default: all audit events)")
-	f.StringVar(&o.syntax, "syntax", "dataprime", "of --query: dataprime or lucene")
-	f.StringVar(&o.tier, "tier", "frequent_search", "where Cloud Logs looks: frequent_search or archive")
+	f.StringVar(&o.of.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key")
+	f.StringVar(&o.of.ImageID, "image", "", "the global identifier of the template, or the `ID` of the VPC image")
+	f.StringVar(&o.of.ServerID, "server", "", "the `ID` of the server")
+	f.StringSliceVar(&o.of.Services, "service", nil, "a further `NAME` that the cloud unwraps keys by; may be repeated")
+	f.StringVar(&o.ask.Query, "query", "", "what to ask Cloud Logs for (default: all audit events)")
+	f.StringVar(&o.ask.Syntax, "syntax", "dataprime", "of --query: dataprime or lucene")
+	f.StringVar(&o.ask.Tier, "tier", "frequent_search", "where Cloud Logs looks: frequent_search or archive")
 	f.DurationVar(&o.since, "since", 24*time.Hour, "how far back Cloud Logs looks")
 	o.cloud.add(c, serviceLogs)
 	return c
@@ -72,57 +64,42 @@ type auditResult struct {
 
 func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 	ctx, t := c.Context(), &o.Talk
-	if o.rootKey == "" && o.image == "" && o.server == "" {
+	if o.of.RootKeyCRN == "" && o.of.ImageID == "" && o.of.ServerID == "" {
 		return rest.WithHint(errors.New("whose story is to be told was not said"), "give --root-key-crn, --image or --server")
 	}
 	r := auditResult{}
-	read := func(events []audit.Event, skipped audit.Skipped) []audit.Event {
-		r.Events += len(events)
-		r.Skipped.Records += skipped.Records
-		r.Skipped.NoTime += skipped.NoTime
-		r.Skipped.Lines = append(r.Skipped.Lines, skipped.Lines...)
-		return events
-	}
 	var all []audit.Event
+	var err error
 	if len(files) == 0 {
-		events, skipped, err := o.ask(ctx)
-		if err != nil {
+		if all, r.Skipped, err = o.query(ctx); err != nil {
 			return err
 		}
-		all = read(events, skipped)
 	}
 	for _, name := range files {
 		events, skipped, err := readEvents(ctx, name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", stdio.Name(name), err)
 		}
-		all = append(all, read(events, skipped)...)
+		all = append(all, events...)
+		r.Skipped.Join(skipped)
 	}
+	r.Events = len(all)
 	if r.Skipped.Records > 0 {
 		t.Warn("%d records are no events, and were skipped", r.Skipped.Records)
 	}
 	if r.Skipped.NoTime > 0 {
 		t.Warn("%d events have no time that can be read", r.Skipped.NoTime)
 	}
-	r.Report = audit.Chain(all, audit.Query{RootKeyCRN: o.rootKey, ImageID: o.image, ServerID: o.server, Services: o.services})
+	r.Report = audit.Chain(all, o.of)
 	r.Broken = r.Report.Broken()
 	if err := t.Result(r, columns(r.Table())); err != nil {
 		return err
 	}
-	if r.Broken {
-		var missing []string
-		for _, g := range r.Gaps {
-			if !g.Minor {
-				missing = append(missing, fmt.Sprintf("%s: %s", g.Stage, g.Reason))
-			}
-		}
-		return rest.WithHint(fmt.Errorf("%w: %s", errBroken, strings.Join(missing, "; ")), "events may come minutes later, and only of the services whose events are collected")
-	}
-	return nil
+	return r.Err()
 }
 
-// ask queries Cloud Logs.
-func (o *auditVerbFlags) ask(ctx context.Context) ([]audit.Event, audit.Skipped, error) {
+// query queries Cloud Logs.
+func (o *auditVerbFlags) query(ctx context.Context) ([]audit.Event, audit.Skipped, error) {
 	var none audit.Skipped
 	endpoint := o.cloud.url(serviceLogs)
 	if endpoint == "" {
@@ -136,8 +113,9 @@ func (o *auditVerbFlags) ask(ctx context.Context) ([]audit.Event, audit.Skipped,
 	if err != nil {
 		return nil, none, err
 	}
-	end := time.Now()
-	return cl.Query(ctx, audit.QueryRequest{Query: o.query, Syntax: o.syntax, Tier: o.tier, Start: end.Add(-o.since), End: end})
+	o.ask.End = time.Now()
+	o.ask.Start = o.ask.End.Add(-o.since)
+	return cl.Query(ctx, o.ask)
 }
 
 // readEvents reads the events of a file, or of standard input.

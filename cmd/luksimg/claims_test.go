@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/wrap/local"
 )
 
 // notFiles are the flags whose value is text that names no file.
@@ -121,7 +122,7 @@ func withFiles(t *testing.T, c *cobra.Command, files map[place]string) []string 
 		case p.arg >= 0:
 			continue
 		case p.use&kms != 0:
-			file = localPrefix + file
+			file = local.Prefix + file
 		case p.use&fd != 0:
 			f, err := os.Open(file)
 			if err != nil {

@@ -62,9 +62,6 @@ var hmacNames = [][2]string{
 	{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
 }
 
-// privateIAM is IAM on IBM Cloud's private network.
-const privateIAM = "https://private.iam.cloud.ibm.com"
-
 // envRootKey names a root key, which is no secret.
 const envRootKey = "LUKSIMG_ROOT_KEY_CRN"
 
@@ -144,11 +141,7 @@ func (o *cloudFlags) iam(ctx context.Context) (*iam.Client, error) {
 		return nil, err
 	}
 	defer clear(key)
-	url := o.url(serviceIAM)
-	if url == "" && o.private {
-		url = privateIAM
-	}
-	o.identity, err = iam.New(iam.Options{URL: url, APIKey: key})
+	o.identity, err = iam.New(iam.Options{URL: o.url(serviceIAM), Private: o.private, APIKey: key})
 	return o.identity, err
 }
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/luksimg/luksimg/ibm/account"
 	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/ibm/sandbox"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
@@ -74,7 +75,7 @@ func clean(t *testing.T, what string, text []byte, secrets [][]byte) {
 // that work and of runs that fail, files, the audit log, and the arguments of processes.
 func TestSecrets(t *testing.T) {
 	c := newCloud(t, sandbox.Options{StepTime: 20 * time.Millisecond})
-	var r setupResult
+	var r account.Report
 	if err := json.Unmarshal([]byte(c.ok(c.setup("--audit-log", "log")...)), &r); err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +170,7 @@ func TestSecrets(t *testing.T) {
 
 func TestSetup(t *testing.T) {
 	c := newCloud(t, sandbox.Options{})
-	var r setupResult
+	var r account.Report
 	state := func(what string) string {
 		t.Helper()
 		for _, x := range r.Things {
@@ -204,7 +205,7 @@ func TestSetup(t *testing.T) {
 		t.Error("the dry run made a key file")
 	}
 	// All is made.
-	r = setupResult{}
+	r = account.Report{}
 	if err := json.Unmarshal([]byte(c.ok(c.setup("--bucket-key")...)), &r); err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +230,7 @@ func TestSetup(t *testing.T) {
 	}
 	// Again: all is there, and nothing is made.
 	made := c.called("POST /v1/policies")
-	r = setupResult{}
+	r = account.Report{}
 	if err := json.Unmarshal([]byte(c.ok(c.setup("--bucket-key")...)), &r); err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +264,7 @@ func TestImportOrder(t *testing.T) {
 	c.wrapped("disk.raw")
 	object := "cos://us-south/" + testBucket + "/disk.raw"
 	base := []string{"import", "--json", "--envelope", "web.envelope.json", "--os-code", "UBUNTU_22_64", "--cloud-init", "--poll", "10ms", object}
-	var r importResult
+	var r deploy.Imported
 	if err := json.Unmarshal([]byte(c.ok(append(base, "--name", "one", "--note", "n")...)), &r); err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +291,7 @@ func TestImportOrder(t *testing.T) {
 	order := func(more ...string) []string {
 		return append(append([]string{"order", "--json", "--poll", "10ms"}, server[1:]...), more...)
 	}
-	var o orderResult
+	var o deploy.Ordered
 	if err := json.Unmarshal([]byte(c.ok(order("--dry-run", "one")...)), &o); err != nil || o.Quote == nil || o.Quote.ImageGUID != r.Template.GlobalIdentifier {
 		t.Errorf("%+v, %v", o, err)
 	}
@@ -367,7 +368,7 @@ func TestImportVPC(t *testing.T) {
 	if err := c.Objects().Put(c.Account, testBucket, "disk.qcow2", bytes.NewReader(img)); err != nil {
 		t.Fatal(err)
 	}
-	var r importResult
+	var r deploy.Imported
 	args := []string{"import", "--json", "--target", "vpc", "--name", "img", "--wrapped-dek", wdek, "--root-key-crn", c.RootKey, "--os-code", "ubuntu-22-04-amd64",
 		"--poll", "10ms", "cos://us-south/" + testBucket + "/disk.qcow2"}
 	if err := json.Unmarshal([]byte(c.ok(args...)), &r); err != nil || !r.Ready || r.Image.Name != "img" {
@@ -376,7 +377,7 @@ func TestImportVPC(t *testing.T) {
 	c.fails(4, "there is one of this name", args...)
 	order := []string{"order", "--json", "--target", "vpc", "--region", "us-south", "--hostname", "web1", "--zone", "us-south-1", "--vpc-profile", "bx2-2x8",
 		"--vpc", "r006-1", "--subnet", "0717-1", "--poll", "10ms", "img"}
-	var o orderResult
+	var o deploy.Ordered
 	if err := json.Unmarshal([]byte(c.ok(order...)), &o); err != nil || !o.Ready || o.Instance.Name != "web1" {
 		t.Errorf("%+v, %v", o, err)
 	}
@@ -389,7 +390,7 @@ func TestExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := c.Sandbox.SoftLayer().AddTemplate("plain", "UBUNTU_22_64", "dal13", "plain.vhd", bytes.NewReader(disk), int64(len(disk)))
-	var r exportResult
+	var r deploy.Exported
 	if err := json.Unmarshal([]byte(c.ok("export", "--json", "--poll", "10ms", "plain", "cos://us-south/"+testBucket+"/out.vhd")), &r); err != nil {
 		t.Fatal(err)
 	}

@@ -11,37 +11,26 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/deploy"
-	"github.com/luksimg/luksimg/ibm/softlayer"
-	"github.com/luksimg/luksimg/ibm/vpc"
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
 type deployFlags struct {
 	*global
+	deploy.Options
+	image    deploy.ImageRequest
 	source   sourceFlags
-	template templateFlags
 	handover handoverFlags
 	server   serverFlags
-	place    vpcFlags
 	wait     waitFlags
 	audit    auditFlags
 	progress talk.Progress
-
-	profile   string
-	object    string
-	rootKey   string
-	envelope  string
-	image     string
-	keepImage bool
-	keyFile   string
-	keepKey   string
-	state     string
-	order     bool
-	changed   string
-	anyDisk   bool
-	jobs      flags.Jobs
+	keyFile  string
+	state    string
+	order    bool
+	jobs     flags.Jobs
 }
 
 func newDeploy(g *global) *cobra.Command {
@@ -82,28 +71,27 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.profile, "profile", string(luksimg.ClassicLUKS), "what the image is to be: classic-luks, classic-vhd or vpc-qcow2")
-	f.StringVar(&o.object, "object", "", "where to upload the image: cos://REGION/BUCKET/OBJECT, or with a slash at the end, for NAME.raw, NAME.vhd-0.vhd or NAME.qcow2 in there")
-	f.StringVar(&o.rootKey, "root-key-crn", "", "the `CRN` of the root key")
-	o.template.add(c)
+	f.StringVar(&o.Plan.Profile, "profile", string(luksimg.ClassicLUKS), "what the image is to be: classic-luks, classic-vhd or vpc-qcow2")
+	f.StringVar(&o.Plan.Object, "object", "", "where to upload the image: cos://REGION/BUCKET/OBJECT, or with a slash at the end, for NAME.raw, NAME.vhd-0.vhd or NAME.qcow2 in there")
+	f.StringVar(&o.Plan.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key")
+	addImage(c, &o.image)
 	f.Lookup("name").Usage = "the name of the template (default: that of SRC)"
-	f.Lookup("cloud-init").DefValue, o.template.cloudInit = "true", true
-	f.StringVar(&o.envelope, "envelope", "", "`FILE` for the wrapped data key (default: NAME.envelope.json)")
-	f.StringVar(&o.image, "image", "", "`FILE` for the encrypted image, which is removed when it was imported (default: NAME.encrypted.raw, .vhd or .qcow2)")
-	f.BoolVar(&o.keepImage, "keep-image", false, "keep the encrypted image here too")
+	f.Lookup("cloud-init").DefValue, o.image.CloudInit = "true", true
+	f.StringVar(&o.Plan.Envelope, "envelope", "", "`FILE` for the wrapped data key (default: NAME.envelope.json)")
+	f.StringVar(&o.Plan.Image, "image", "", "`FILE` for the encrypted image, which is removed when it was imported (default: NAME.encrypted.raw, .vhd or .qcow2)")
+	f.BoolVar(&o.KeepImage, "keep-image", false, "keep the encrypted image here too")
 	f.StringVar(&o.keyFile, "key-file", "", "`FILE` with a data key to use, as keygen makes it, rather than a new one")
-	f.StringVar(&o.keepKey, "keep-key", "", "write the new data key to `FILE`, which must not exist")
+	f.StringVar(&o.KeepKey, "keep-key", "", "write the new data key to `FILE`, which must not exist")
 	f.StringVar(&o.state, "state", "", "`FILE` for what was done (default: NAME.deploy.json)")
 	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
-	f.StringVar(&o.changed, "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
-	f.BoolVar(&o.anyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
+	f.StringVar((*string)(&o.Changed), "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
+	f.BoolVar(&o.AnyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
 	o.jobs.Add(c)
 	o.server.add(c)
-	o.place.add(c)
 	o.source.addSecond(c, "SRC")
 	g.kdf.add(c)
 	o.handover.add(c)
-	o.wait.add(c, false)
+	o.wait.add(c)
 	o.cloud.addSettle(c)
 	o.cloud.add(c, serviceKMS, serviceCOS, serviceSoftLayer, serviceVPC)
 	o.audit.add(c)
@@ -111,64 +99,43 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	return c
 }
 
-// options returns what the flags ask for.
-func (o *deployFlags) options(c *cobra.Command, t *talk.Talk, src string) (opts deploy.Options, err error) {
-	name := src
-	if !isCOS(src) {
-		if name, err = filepath.Abs(src); err != nil {
-			return opts, err
-		}
-	}
-	plan, err := deploy.Plan{
-		Source: name, Profile: o.profile, Image: o.image, Envelope: o.envelope, Object: o.object, RootKeyCRN: o.rootKey,
-		Name: o.template.name, Note: o.template.note, OSCode: o.template.osCode, BYOL: o.template.byol,
-	}.Complete()
-	if err != nil {
-		return opts, err
-	}
-	if o.state == "" {
-		o.state = plan.Name + ".deploy.json"
-	}
-	opts = deploy.Options{
-		Plan: plan, Source: o.disk(c, t, src), State: stateStore(cos.StateFile(o.state)), Upload: cos.StateFile(o.state + ".upload"), Files: deploy.Local{},
-		KeepKey: o.keepKey, KeepImage: o.keepImage, AnyDisk: o.anyDisk, Changed: deploy.Changed(o.changed), Jobs: int(o.jobs), Tool: toolName(),
-		Settle: o.cloud.settle,
-		Wait:   func(what string) softlayer.WaitOptions { return o.wait.options(t, what) },
-		Event: func(e deploy.Event) {
-			if e.Warning {
-				t.Warn("%s", e.Text)
-			} else {
-				t.Say("%s", e.Text)
-			}
-		},
-		Progress: func(phase string, total int64) (func(int64), func()) {
-			if phase == "encrypt" {
-				flags.SpareProcessor()
-			}
-			p, err := o.progress.Start(t, phase, total)
-			if err != nil { // the flag was checked
-				return nil, func() {}
-			}
-			return p.Add, p.Done
-		},
-	}
-	if o.keyFile != "" {
-		opts.Key = func(ctx context.Context) ([]byte, error) { return keys.ReadFile(ctx, o.keyFile) }
-	}
-	if o.order {
-		opts.Order = &deploy.Server{Hostname: o.server.hostname}
-		if plan.Target() == targetClassic {
-			opts.Order.Domain = o.server.domain
-		}
-	}
-	return opts, nil
-}
-
 // stateStore is where the state is kept, in a file of that name; tests look at what is saved.
 var stateStore = func(f cos.StateFile) cos.StateStore { return f }
 
+// complete fills in what a deployment is to do by the flags.
+func (o *deployFlags) complete(c *cobra.Command, src string) (err error) {
+	p := &o.Plan
+	if p.Source = src; !isCOS(src) {
+		if p.Source, err = filepath.Abs(src); err != nil {
+			return err
+		}
+	}
+	p.Name, p.Note, p.OSCode, p.BYOL = o.image.Name, o.image.Note, o.image.OSCode, o.image.BYOL
+	if *p, err = p.Complete(); err != nil {
+		return err
+	}
+	if o.state == "" {
+		o.state = p.Name + ".deploy.json"
+	}
+	o.State, o.Upload, o.Files = stateStore(cos.StateFile(o.state)), cos.StateFile(o.state+".upload"), deploy.Local{}
+	o.Source, o.Jobs, o.Tool, o.Settle, o.Wait, o.Event = o.disk(c, src), int(o.jobs), toolName(), o.cloud.settle, o.wait.WaitOptions, o.event
+	o.Progress = func(phase string, total int64) (func(int64), func()) {
+		if phase == "encrypt" {
+			flags.SpareProcessor()
+		}
+		return o.begin(&o.progress, phase, total)
+	}
+	if o.keyFile != "" {
+		o.Key = func(ctx context.Context) ([]byte, error) { return keys.ReadFile(ctx, o.keyFile) }
+	}
+	if o.order {
+		o.Order, err = o.server.read(c.Context(), p.Target())
+	}
+	return err
+}
+
 // disk is SRC, which the flags say how to read.
-func (o *deployFlags) disk(c *cobra.Command, t *talk.Talk, src string) deploy.Source {
+func (o *deployFlags) disk(c *cobra.Command, src string) deploy.Source {
 	return deploy.Source{
 		Name: src,
 		Stat: func(ctx context.Context) (deploy.Stamp, error) {
@@ -184,15 +151,15 @@ func (o *deployFlags) disk(c *cobra.Command, t *talk.Talk, src string) deploy.So
 			if err != nil {
 				return nil, err
 			}
-			label := func(r *luksimg.Result) { (&diskSource{source: s}).label(t, r) }
+			label := func(r *luksimg.Result) { (&diskSource{source: s}).label(&o.Talk, r) }
 			return &deploy.Disk{Image: s.img, Unchanged: s.unchanged, Encrypted: label, Close: s.close}, nil
 		},
 	}
 }
 
 // clients returns the clients of a deployment. It sends nothing.
-func (o *deployFlags) clients(ctx context.Context, d *deploy.Deployment, log *auditLog) (cl deploy.Clients, err error) {
-	cl.Log = log.Logger
+func (o *deployFlags) clients(ctx context.Context, d *deploy.Deployment, log *audit.Logger) (cl deploy.Clients, err error) {
+	cl.Log = log
 	if cl.Identity, err = o.cloud.iam(ctx); err != nil {
 		return cl, err
 	}
@@ -203,58 +170,19 @@ func (o *deployFlags) clients(ctx context.Context, d *deploy.Deployment, log *au
 	if err != nil {
 		return cl, err
 	}
-	if cl.Store, err = o.cloud.cos(ctx, ""); err != nil {
+	at, store, err := o.cloud.object(ctx, d.Plan.Object)
+	if err != nil {
 		return cl, err
 	}
-	cl.Cloud, err = o.driver(ctx, d.Plan, log)
+	cl.Store = store
+	cl.Cloud, err = o.cloud.driver(ctx, d.Plan.Target(), at.Region, &o.handover, log)
 	return cl, err
 }
 
-// driver returns the cloud that the plan is for, with the server that the flags say.
-func (o *deployFlags) driver(ctx context.Context, plan deploy.Plan, log *auditLog) (deploy.Driver, error) {
-	if plan.Target() == targetVPC {
-		var order vpc.InstanceRequest
-		object, err := cos.ParseURI(plan.Object)
-		if err == nil && o.order {
-			order, err = o.place.request(ctx, &o.server)
-		}
-		if err != nil {
-			return nil, err
-		}
-		client, err := o.cloud.vpcClient(ctx, object.Region)
-		return deploy.NewVPC(client, order), err
-	}
-	var order softlayer.OrderRequest
-	var err error
-	if o.order {
-		if order, err = o.server.request(ctx); err != nil {
-			return nil, err
-		}
-	}
-	client, err := o.cloud.classicClient(ctx)
-	return deploy.NewClassic(client, func() ([]byte, error) {
-		key, err := o.handover.read(ctx)
-		log.AddSecret(key)
-		return key, err
-	}, order), err
-}
-
-// checkServer looks at the flags of the server, before anything is done.
-func (o *deployFlags) checkServer(ctx context.Context, target string) (err error) {
-	switch {
-	case !o.order:
-	case target == targetVPC:
-		_, err = o.place.request(ctx, &o.server)
-	default:
-		_, err = o.server.request(ctx)
-	}
-	return err
-}
-
 func (o *deployFlags) run(c *cobra.Command, src string) error {
-	ctx, t := c.Context(), &o.Talk
-	opts, err := o.options(c, t, src)
-	if !o.template.cloudInit {
+	ctx := c.Context()
+	err := o.complete(c, src)
+	if !o.image.CloudInit {
 		err = errors.Join(err, errors.New("an encrypted image must have cloud-init"))
 	}
 	if o.cloud.settle <= 0 {
@@ -263,7 +191,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 	if err := errors.Join(err, o.wait.check(), o.progress.Check(), o.source.check(c), flags.AtMostOne(c, "key-file", "keep-key")); err != nil {
 		return err
 	}
-	if err := errors.Join(opts.Check(), o.checkServer(ctx, opts.Plan.Target()), o.claim(opts.Plan)); err != nil {
+	if err := errors.Join(o.Check(), o.claim()); err != nil {
 		return err
 	}
 	unlock, err := deploy.Local{}.Lock(o.state)
@@ -271,7 +199,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 		return err
 	}
 	defer unlock()
-	d, err := deploy.Begin(ctx, opts)
+	d, err := deploy.Begin(ctx, o.Options)
 	if err != nil {
 		return err
 	}
@@ -279,7 +207,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 	if err != nil {
 		return err
 	}
-	defer log.close()
+	defer log.Close()
 	clients, err := o.clients(ctx, d, log)
 	if err != nil {
 		return err
@@ -288,14 +216,14 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 	if err != nil {
 		return err
 	}
-	return t.Result(deployResult{Result: *r, KeyFile: o.keepKey, State: o.state, Warnings: t.Warnings}, deployText(r))
+	return o.Result(deployResult{Result: *r, KeyFile: o.KeepKey, State: o.state, Warnings: o.Warnings}, talk.Lines(r.Lines()))
 }
 
 // claim claims the files whose names no flag gave.
-func (o *deployFlags) claim(plan deploy.Plan) error {
+func (o *deployFlags) claim() error {
 	return errors.Join(
 		o.files.Write("--state", o.state), o.files.Write("the lock of --state", o.state+".lock"), o.files.Write("the state of the upload", o.state+".upload"),
-		o.files.Write("--envelope", plan.Envelope), o.files.Write("--image", plan.Image),
+		o.files.Write("--envelope", o.Plan.Envelope), o.files.Write("--image", o.Plan.Image),
 	)
 }
 
@@ -305,19 +233,4 @@ type deployResult struct {
 	KeyFile  string   `json:"key_file,omitempty"`
 	State    string   `json:"state"` // the name of the file
 	Warnings []string `json:"warnings,omitempty"`
-}
-
-func deployText(r *deploy.Result) string {
-	text := talk.Line("template  %d, %s, global identifier %s", r.TemplateID, r.Name, r.GlobalIdentifier)
-	if r.Target == targetVPC {
-		text = talk.Line("image     %s, %s", r.ImageID, r.Name)
-	}
-	text += talk.Line("\nobject    %s\nenvelope  %s\nroot key  %s", r.Object, r.Envelope, r.RootKeyCRN)
-	switch {
-	case r.ServerID != 0:
-		text += talk.Line("\nserver    %s, %d", r.Server, r.ServerID)
-	case r.InstanceID != "":
-		text += talk.Line("\nserver    %s, %s", r.Server, r.InstanceID)
-	}
-	return text
 }

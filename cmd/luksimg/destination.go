@@ -62,22 +62,20 @@ func (o *encryptFlags) destination(ctx context.Context, t *talk.Talk, dst string
 }
 
 func (o *encryptFlags) object(ctx context.Context, t *talk.Talk, dst string, s *diskSource, opts luksimg.EncryptOptions) (*destination, error) {
-	at, err := cos.ParseURI(dst)
+	at, client, err := o.cloud.object(ctx, dst)
 	if err != nil {
 		return nil, err
 	}
-	client, err := o.cloud.cos(ctx, "")
-	if err != nil {
+	if err := o.checkImages(ctx, client, at, ""); err != nil {
 		return nil, err
 	}
-	if err := checkBucket(ctx, t, client, at, ""); err != nil {
-		return nil, err
-	}
-	if err := checkFree(ctx, client, at, o.force); err != nil {
-		return nil, err
+	if !o.force {
+		if err := client.CheckFree(ctx, at); err != nil {
+			return nil, err
+		}
 	}
 	// Those of a run that was killed: they cost money, and are in no list of objects.
-	if ids, err := unfinished(ctx, client, at); err == nil && len(ids) > 0 {
+	if ids, err := client.Unfinished(ctx, at); err == nil && len(ids) > 0 {
 		t.Warn("%s: there are %d unfinished uploads of this object, which take room; luksimg upload --abort - %s gives them up", at, len(ids), at)
 	}
 	d := &destination{

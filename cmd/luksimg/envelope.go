@@ -39,13 +39,8 @@ func readEnvelope(ctx context.Context, name string) (*wrap.Envelope, error) {
 	return e, nil
 }
 
-// writeEnvelope writes an envelope to a file, which it replaces as a whole.
-func writeEnvelope(name string, e *wrap.Envelope, force bool) error {
-	f, err := output.Create(name, 0o666, force)
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
+// commitEnvelope writes an envelope to a file that is then complete.
+func commitEnvelope(f *output.File, e *wrap.Envelope) error {
 	if err := e.Write(f); err != nil {
 		return err
 	}
@@ -84,11 +79,3 @@ func imageUUID(ctx context.Context, g *global, name string, disk []byte) (string
 	}
 	return img.UUID, nil
 }
-
-// isDEK tells whether a key was made by a generator, as the profiles of classic
-// infrastructure ask for.
-//
-// Only such a key has a fingerprint in files that stand beside an image. That is a fast
-// hash: of a passphrase that a person chose it would let others try guesses without the
-// slow derivation that the key slots of the image ask for.
-func isDEK(c wrap.Convention) bool { return c == wrap.ClassicLUKS || c == wrap.ClassicVHD }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
 	"github.com/luksimg/luksimg/ibm/vpc"
@@ -70,10 +71,10 @@ func TestEveryCallFailsOnce(t *testing.T) {
 	for name := range everyCall {
 		t.Run(name, func(t *testing.T) {
 			for target, want := range map[string]string{
-				targetClassic: "1 templates, 1 servers, 0 images, 0 instances", targetVPC: "0 templates, 0 servers, 1 images, 1 instances",
+				deploy.Classic: "1 templates, 1 servers, 0 images, 0 instances", deploy.VPC: "0 templates, 0 servers, 1 images, 1 instances",
 			} {
 				c := faulty(t, name)
-				if target == targetClassic {
+				if target == deploy.Classic {
 					c.ok(c.deploy(server...)...)
 				} else {
 					c.ok(c.deployVPC(instance...)...)

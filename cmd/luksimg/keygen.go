@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -14,15 +12,12 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/stdio"
+	"github.com/luksimg/luksimg/wrap"
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
-const (
-	// defaultKeyBytes is how much randomness a key has: 256 bits.
-	defaultKeyBytes = 32
-	// maxKeyBytes is what fits the 512 characters that IBM Cloud takes.
-	maxKeyBytes = 384
-)
+// defaultKeyBytes is how much randomness a key has: 256 bits.
+const defaultKeyBytes = 32
 
 func newKeygen(g *global) *cobra.Command {
 	var n int
@@ -73,7 +68,7 @@ Who has a root key can open every image whose key it wrapped.`,
 			return t.Result(r, talk.Line("%s: %d random bytes, %d bytes as %s", args[0], n, r.Length, r.Encoding))
 		},
 	}
-	c.Flags().IntVar(&n, "bytes", defaultKeyBytes, fmt.Sprintf("how many random bytes, from 16 to %d", maxKeyBytes))
+	c.Flags().IntVar(&n, "bytes", defaultKeyBytes, fmt.Sprintf("how many random bytes, from 16 to %d", wrap.MaxRandom))
 	c.Flags().BoolVar(&raw, "raw", false, "write the bytes themselves, not base64 text")
 	c.Flags().StringVar(&kms, "kms", "", "make a root key in a file: local:`FILE`")
 	return c
@@ -93,7 +88,7 @@ func localRootKey(c *cobra.Command, t *talk.Talk, kms string) error {
 	if c.Flags().Changed("bytes") || c.Flags().Changed("raw") {
 		return errors.New("--bytes and --raw are not for root keys, which have 32 bytes")
 	}
-	name, err := localFile(kms)
+	name, err := local.FileOf(kms)
 	if err != nil {
 		return err
 	}
@@ -113,7 +108,7 @@ func printKey(g *global, n int, raw bool) error {
 	if err := stdio.CheckStdout("the key"); err != nil {
 		return err
 	}
-	key, err := randomKey(n, raw)
+	key, err := wrap.NewMaterial(n, raw)
 	if err != nil {
 		return err
 	}
@@ -124,26 +119,10 @@ func printKey(g *global, n int, raw bool) error {
 	return stdio.SyncStdout()
 }
 
-// randomKey makes a key of n random bytes. The caller wipes it.
-func randomKey(n int, raw bool) ([]byte, error) {
-	if n < 16 || n > maxKeyBytes {
-		return nil, fmt.Errorf("a key of %d bytes: want from 16 to %d", n, maxKeyBytes)
-	}
-	key := make([]byte, n)
-	rand.Read(key) // never fails
-	if raw {
-		return key, nil
-	}
-	defer clear(key)
-	text := make([]byte, base64.StdEncoding.EncodedLen(n))
-	base64.StdEncoding.Encode(text, key)
-	return text, nil
-}
-
 // generateKey makes a key of n random bytes and writes it to a file that is yet to be
 // committed. The caller wipes the key, which is what the file holds.
 func generateKey(name string, n int, raw bool) (*output.File, []byte, error) {
-	key, err := randomKey(n, raw)
+	key, err := wrap.NewMaterial(n, raw)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -19,7 +19,7 @@ func (o *encryptFlags) manifestOf(dst string, s *diskSource, r *luksimg.Result, 
 		Created: now(), Tool: toolName(), Name: filepath.Base(dst), Profile: luksimg.Profile(o.profile),
 		Source: manifest.Source{Format: s.format}, ZerosDiscarded: o.discardZeros,
 	}
-	if o.generateKey != "" || isDEK(wrap.Convention(o.profile)) {
+	if o.generateKey != "" || wrap.Convention(o.profile).Generated() {
 		m.Generated = key
 	}
 	if s.source != nil {

@@ -1,16 +1,10 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
-	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
-	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap"
 )
 
@@ -48,11 +42,6 @@ A root key in the cloud is the one that the envelope names; one in a file is nam
 	return c
 }
 
-// A rewrapper is a root key with versions.
-type rewrapper interface {
-	Rewrap(ctx context.Context, wdek string) (string, error)
-}
-
 func (o *rewrapFlags) run(c *cobra.Command) error {
 	ctx, t := c.Context(), &o.Talk
 	e, err := readEnvelope(ctx, o.envelope)
@@ -79,52 +68,20 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		if err := moveKey(ctx, t, e, key, next); err != nil {
+		var checked bool
+		if e, checked, err = wrap.Rewrap(ctx, e, key, next); err != nil {
 			return err
+		}
+		if !checked {
+			t.Warn("this identity may not unwrap with the new root key, so that the result was not checked: keep the old root key until it was")
 		}
 		root = next
-	} else if err := renewKey(ctx, e, key, root); err != nil {
+	} else if e, err = wrap.Renew(ctx, e, key, root); err != nil {
 		return err
 	}
-	if err := e.Write(out); err != nil {
+	if err := commitEnvelope(out, e); err != nil {
 		return err
 	}
-	if err := out.Commit(); err != nil {
-		return err
-	}
-	t.Say("%s: wrapped anew by %s", o.envelope, root.name())
+	t.Say("%s: wrapped anew by %s", o.envelope, root)
 	return printEnvelope(t, e)
-}
-
-// renewKey has the key of an envelope wrapped by the newest version of its root key.
-func renewKey(ctx context.Context, e *wrap.Envelope, key *wrap.Opened, root *rootKey) (err error) {
-	if r, ok := root.Wrapper.(rewrapper); ok {
-		if e.WDEK, err = r.Rewrap(ctx, e.WDEK); err != nil {
-			return err
-		}
-	} else if e.Bound() {
-		return rest.WithHint(errors.New("a root key in a file has no versions"), "name another root key with --new-kms or --new-root-key-crn")
-	}
-	if err := e.Bind(key.Disk); err != nil {
-		return err
-	}
-	again, err := wrap.Open(ctx, root, e)
-	if err != nil {
-		return fmt.Errorf("the envelope was left as it was: %w", err)
-	}
-	again.Clear()
-	return nil
-}
-
-// moveKey wraps the key of an envelope by another root key.
-func moveKey(ctx context.Context, t *talk.Talk, e *wrap.Envelope, key *wrap.Opened, to *rootKey) error {
-	moved, checked, err := wrap.Seal(ctx, to, key.Disk, wrap.SealOptions{Convention: e.Convention, RootKeyCRN: to.crn, KMS: to.kms, Unwrapper: to})
-	if err != nil {
-		return fmt.Errorf("the envelope was left as it was: %w", err)
-	}
-	if !checked {
-		t.Warn("this identity may not unwrap with the new root key, so that the result was not checked: keep the old root key until it was")
-	}
-	e.WDEK, e.RootKeyCRN, e.KMS = moved.WDEK, to.crn, to.kms
-	return e.Bind(key.Disk)
 }

@@ -120,6 +120,6 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 		return err
 	}
 	return t.Result(unwrapResult{
-		Output: dst, Bytes: len(disk), KeyConvention: string(e.Convention), RootKey: root.name(), Rotated: rotated, Warnings: t.Warnings,
+		Output: dst, Bytes: len(disk), KeyConvention: string(e.Convention), RootKey: root.String(), Rotated: rotated, Warnings: t.Warnings,
 	}, talk.Line("%s: the key, %d bytes", dst, len(disk)))
 }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/audit"
@@ -16,6 +16,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/crn"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/wrap"
 )
 
@@ -87,29 +88,19 @@ type uploadResult struct {
 }
 
 func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
-	ctx, t := c.Context(), &o.Talk
-	at, err := cos.ParseURI(uri)
-	if err != nil {
-		return err
-	}
+	ctx := c.Context()
+	at, client, err := o.cloud.object(ctx, uri)
 	if isCOS(name) || name == "-" && !o.abort {
 		return rest.WithHint(errors.New("upload sends a file"), "luksimg encrypt writes to cos:// itself, also from standard input")
 	}
-	client, err := o.cloud.cos(ctx, "")
 	if err != nil {
 		return err
 	}
-	state := cos.StateFile(o.state)
-	if state == "" {
-		state = cos.StateFile(name + uploadSuffix)
-	}
-	if o.abort && name == "-" {
-		return o.giveUpAll(ctx, t, client, at)
-	}
+	state := cos.StateFile(cmp.Or(o.state, name+uploadSuffix))
 	if o.abort {
-		return o.giveUp(ctx, t, client, at, state)
+		return o.giveUp(ctx, client, at, name, state)
 	}
-	if err := o.files.Write("--state", string(state)); err != nil {
+	if err := errors.Join(o.files.Write("--state", string(state)), o.progress.Check()); err != nil {
 		return err
 	}
 	in, err := openInputFlags(ctx, name, 0)
@@ -117,29 +108,29 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 		return err
 	}
 	defer in.close()
-	var keyRegion string
-	var envelope []byte
-	if o.envelope != "" {
-		if envelope, keyRegion, err = imageEnvelope(ctx, o.envelope, in); err != nil {
-			return err
-		}
-	}
-	if err := checkBucket(ctx, t, client, at, keyRegion); err != nil {
+	envelope, keyRegion, err := o.readEnvelope(ctx, in)
+	if err != nil {
 		return err
 	}
-	if before, err := state.Load(); err != nil {
+	if err := o.checkImages(ctx, client, at, keyRegion); err != nil {
 		return err
-	} else if before != nil && o.resume {
-		t.Say("going on with the upload of %s", state)
-	} else if err := checkFree(ctx, client, at, o.force); err != nil {
+	}
+	before, err := state.Load()
+	switch {
+	case err == nil && before != nil && o.resume:
+		o.Say("going on with the upload of %s", state)
+	case err == nil && !o.force:
+		err = client.CheckFree(ctx, at)
+	}
+	if err != nil {
 		return err
 	}
 	log, err := o.audit.open("")
 	if err != nil {
 		return err
 	}
-	defer log.close()
-	p, err := o.progress.Start(t, "upload", in.size)
+	defer log.Close()
+	p, err := o.progress.Start(&o.Talk, "upload", in.size)
 	if err != nil {
 		return err
 	}
@@ -150,12 +141,12 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	r, err := client.Upload(ctx, at, in.r, in.size, opts)
 	p.Done()
 	if err := log.Did(audit.ActionUpload, at.String(), map[string]any{"size": in.size}, err); err != nil {
-		return resumable(err, opts.State, "--abort gives the upload up")
+		return cos.Interrupted(err, opts.State, "--abort gives the upload up")
 	}
 	if err := in.unchanged(); err != nil {
 		return rest.WithHint(err, "the object may be a mix of both: upload it again with --force")
 	}
-	result := uploadResult{Object: at.String(), Size: r.Size, ETag: r.ETag, Parts: r.Parts, Resumed: r.Found, Warnings: t.Warnings}
+	result := uploadResult{Object: at.String(), Size: r.Size, ETag: r.ETag, Parts: r.Parts, Resumed: r.Found, Warnings: o.Warnings}
 	if envelope != nil {
 		beside := at
 		beside.Key += envelopeSuffix
@@ -164,35 +155,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 		}
 		result.Envelope = beside.String()
 	}
-	return t.Result(result, talk.Line("%s: %s, ETag %s", at, term.Bytes(r.Size), r.ETag))
-}
-
-func (o *uploadFlags) giveUp(ctx context.Context, t *talk.Talk, client *cos.Client, at cos.Object, state cos.StateFile) error {
-	b, err := state.Load()
-	if err != nil {
-		return err
-	}
-	if b == nil {
-		return rest.WithHint(fmt.Errorf("%s: there is no upload to give up", state), "--state names the file that tells of it")
-	}
-	if err := client.AbortUpload(ctx, state); err != nil {
-		return err
-	}
-	return t.Result(abortResult{at.String(), 1}, talk.Line("%s: the upload was given up", at))
-}
-
-// giveUpAll gives up what anybody has begun to upload to an object.
-func (o *uploadFlags) giveUpAll(ctx context.Context, t *talk.Talk, client *cos.Client, at cos.Object) error {
-	ids, err := unfinished(ctx, client, at)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := client.Abort(ctx, at, id); err != nil {
-			return err
-		}
-	}
-	return t.Result(abortResult{at.String(), len(ids)}, talk.Line("%s: %d uploads were given up", at, len(ids)))
+	return o.Result(result, talk.Line("%s: %s, ETag %s", at, term.Bytes(r.Size), r.ETag))
 }
 
 // abortResult is what upload --abort --json prints.
@@ -201,14 +164,41 @@ type abortResult struct {
 	Aborted int    `json:"aborted_uploads"`
 }
 
-// imageEnvelope reads the envelope of an image, and tells the region of its root key.
-func imageEnvelope(ctx context.Context, name string, in *input) (text []byte, region string, err error) {
-	e, err := readEnvelope(ctx, name)
+// giveUp gives up an upload that was interrupted; with - for the name, all that anybody has
+// begun.
+func (o *uploadFlags) giveUp(ctx context.Context, client *cos.Client, at cos.Object, name string, state cos.StateFile) error {
+	if name == "-" {
+		n, err := client.AbortAll(ctx, at)
+		if err != nil {
+			return err
+		}
+		return o.Result(abortResult{at.String(), n}, talk.Line("%s: %d uploads were given up", at, n))
+	}
+	b, err := state.Load()
+	if err == nil && b == nil {
+		err = rest.WithHint(fmt.Errorf("%s: there is no upload to give up", state), "--state names the file that tells of it")
+	}
+	if err == nil {
+		err = client.AbortUpload(ctx, state)
+	}
+	if err != nil {
+		return err
+	}
+	return o.Result(abortResult{at.String(), 1}, talk.Line("%s: the upload was given up", at))
+}
+
+// readEnvelope reads the envelope of the image, if there is one, and tells the region of its
+// root key.
+func (o *uploadFlags) readEnvelope(ctx context.Context, in *input) (text []byte, region string, err error) {
+	if o.envelope == "" {
+		return nil, "", nil
+	}
+	e, err := readEnvelope(ctx, o.envelope)
 	if err != nil {
 		return nil, "", err
 	}
-	if uuid := headerUUID(in); e.ImageUUID != "" && uuid != "" && uuid != e.ImageUUID {
-		return nil, "", rest.WithHint(fmt.Errorf("%s is the envelope of the image with UUID %s, and %s has %s", name, e.ImageUUID, in.name, uuid),
+	if h, err := luks.Open(in.r, in.size, luks.OpenOptions{}); err == nil && e.ImageUUID != "" && h.UUID() != "" && h.UUID() != e.ImageUUID {
+		return nil, "", rest.WithHint(fmt.Errorf("%s is the envelope of the image with UUID %s, and %s has %s", o.envelope, e.ImageUUID, in.name, h.UUID()),
 			"name the envelope of this image")
 	}
 	var b bytes.Buffer
@@ -220,22 +210,4 @@ func imageEnvelope(ctx context.Context, name string, in *input) (text []byte, re
 	}
 	key, err := crn.ParseRootKey(e.RootKeyCRN)
 	return b.Bytes(), key.Region, err
-}
-
-// resumable returns the error of a transfer that can go on, if its state was kept and a
-// service did not refuse it.
-func resumable(err error, state cos.StateStore, giveUp string) error {
-	if state == nil || errors.Is(err, cos.ErrChecksum) {
-		return err
-	}
-	if b, e := state.Load(); e != nil || b == nil {
-		return err
-	}
-	if errors.Is(err, cos.ErrChanged) {
-		return rest.WithHint(err, giveUp)
-	}
-	if code := exit.Code(err); code != exit.Failure && code != exit.Cancelled {
-		return err
-	}
-	return exit.GoesOn(rest.WithHint(err, "the same command goes on where it stopped; "+giveUp))
 }

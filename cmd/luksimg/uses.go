@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/luksimg/luksimg/wrap/local"
 )
 
 // A use says what a verb does with what an argument or a flag names.
@@ -184,7 +186,7 @@ func (g *global) use(u use, what, name string) error {
 		name = "/dev/fd/" + name
 	case u&kms != 0:
 		var ok bool
-		if name, ok = strings.CutPrefix(name, localPrefix); !ok {
+		if name, ok = strings.CutPrefix(name, local.Prefix); !ok {
 			return nil
 		}
 	case name == "-" && u&changes == changes:

@@ -98,25 +98,22 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	defer log.close()
+	defer log.Close()
 	log.AddSecret(material)
 	e, checked, err := wrap.Seal(ctx, root, material, wrap.SealOptions{
-		Convention: convention, RootKeyCRN: root.crn, KMS: root.kms, ImageUUID: uuid, Fingerprint: isDEK(convention),
+		Convention: convention, RootKeyCRN: root.CRN, KMS: root.KMS, ImageUUID: uuid, Fingerprint: convention.Generated(),
 		Created: now(), Tool: toolName(), Unwrapper: root,
 	})
-	if err := log.Did(audit.ActionWrap, root.name(), nil, err); err != nil {
+	if err := log.Did(audit.ActionWrap, root.String(), nil, err); err != nil {
 		return err
 	}
 	if checked {
-		t.Say("wrapped by %s, and unwrapped again: it is the same key", root.name())
+		t.Say("wrapped by %s, and unwrapped again: it is the same key", root)
 	} else {
-		t.Say("wrapped by %s; this identity may not unwrap, so that it was not checked", root.name())
+		t.Say("wrapped by %s; this identity may not unwrap, so that it was not checked", root)
 	}
 	if out != nil {
-		if err := e.Write(out); err != nil {
-			return err
-		}
-		if err := out.Commit(); err != nil {
+		if err := commitEnvelope(out, e); err != nil {
 			return err
 		}
 	}

@@ -31,9 +31,9 @@ func main() {
 	check(err)
 	d, err := deploy.Begin(ctx, deploy.Options{
 		Plan: plan, Source: files.Source(name), Files: files, State: cos.StateFile(name + ".deploy.json"),
-		Upload: cos.StateFile(name + ".upload.json"), Order: &deploy.Server{Hostname: "web1", Domain: "example.com"},
+		Upload: cos.StateFile(name + ".upload.json"), Wait: softlayer.WaitOptions{Interval: time.Second / 10},
+		Order: &deploy.Server{Hostname: "web1", Domain: "example.com", CPUs: 2, MemoryMB: 4096, Datacenter: "dal13"},
 		Event: func(e deploy.Event) { fmt.Println(e.Text) },
-		Wait:  func(string) softlayer.WaitOptions { return softlayer.WaitOptions{Interval: time.Second / 10} },
 	})
 	check(err)
 	c := deploy.Clients{}
@@ -45,8 +45,7 @@ func main() {
 	check(err)
 	classic, err := softlayer.New(softlayer.Options{Endpoint: at.SoftLayer, User: at.User, APIKey: at.UserKey})
 	check(err)
-	c.Cloud = deploy.NewClassic(classic, func() ([]byte, error) { return []byte(at.APIKey), nil },
-		softlayer.OrderRequest{Hostname: "web1", Domain: "example.com", CPUs: 2, MemoryMB: 4096, Datacenter: "dal13"})
+	c.Cloud = deploy.NewClassic(classic, func() ([]byte, error) { return []byte(at.APIKey), nil })
 	r, err := d.Run(ctx, c)
 	check(err)
 	fmt.Println("server", r.Server, "of template", r.Name)

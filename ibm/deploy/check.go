@@ -73,7 +73,7 @@ func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error
 // to be seen.
 func (d *Deployment) findPolicy(ctx context.Context, account string, a account.Authorization) (found bool, err error) {
 	said := false
-	o := rest.WaitOptions{Interval: min(d.wait("").Interval, 5*time.Second), Timeout: d.settle()}
+	o := rest.WaitOptions{Interval: min(d.poll(), 5*time.Second), Timeout: d.settle()}
 	_, err = rest.Poll(ctx, nil, o, func() (rest.Progress, bool, error) {
 		if _, found, err = d.Identity.FindPolicy(ctx, account, a.Policy); err == nil && !found && !said {
 			said = true

@@ -14,14 +14,12 @@ import (
 type classic struct {
 	client *softlayer.Client
 	apiKey func() ([]byte, error)
-	order  softlayer.OrderRequest
 }
 
 // NewClassic returns the driver of classic infrastructure. apiKey gives the key that the cloud
-// itself reads the object and uses the root key with, and is wiped. order says what server is
-// ordered, but for its template.
-func NewClassic(c *softlayer.Client, apiKey func() ([]byte, error), order softlayer.OrderRequest) Driver {
-	return &classic{c, apiKey, order}
+// itself reads the object and uses the root key with, and is wiped. Only images need it.
+func NewClassic(c *softlayer.Client, apiKey func() ([]byte, error)) Driver {
+	return &classic{c, apiKey}
 }
 
 func (c *classic) Target() string                { return Classic }
@@ -47,6 +45,11 @@ func (c *classic) FindImage(ctx context.Context, name string) (*Made, error) {
 	return nil, err
 }
 
+func (c *classic) Image(ctx context.Context, name string) (*Made, error) {
+	t, err := c.client.LookUp(ctx, name)
+	return ofTemplate(t), err
+}
+
 func (c *classic) CreateImage(ctx context.Context, r ImageRequest) (*Made, error) {
 	key, err := c.apiKey()
 	if err != nil {
@@ -55,19 +58,12 @@ func (c *classic) CreateImage(ctx context.Context, r ImageRequest) (*Made, error
 	defer clear(key)
 	made, err := c.client.Import(ctx, softlayer.ImportRequest{
 		Name: r.Name, Note: r.Note, OSCode: r.OSCode, URI: r.URI, APIKey: string(key),
-		RootKeyCRN: r.RootKeyCRN, WrappedDEK: r.WrappedDEK, CloudInit: true, BYOL: r.BYOL, Encrypted: true,
+		RootKeyCRN: r.RootKeyCRN, WrappedDEK: r.WrappedDEK, CloudInit: r.CloudInit, BYOL: r.BYOL, Encrypted: r.Encrypted,
 	})
 	if f := new(softlayer.TransactionError); errors.As(err, &f) { // that of an earlier run
 		return &Made{ID: strconv.Itoa(f.ID)}, err
 	}
-	return template(made), err
-}
-
-func template(t *softlayer.Template) *Made {
-	if t == nil {
-		return nil
-	}
-	return &Made{strconv.Itoa(t.ID), t.GlobalIdentifier}
+	return ofTemplate(made), err
 }
 
 func (c *classic) WaitImage(ctx context.Context, id string, o softlayer.WaitOptions) (*Made, error) {
@@ -75,8 +71,8 @@ func (c *classic) WaitImage(ctx context.Context, id string, o softlayer.WaitOpti
 	if err != nil {
 		return nil, err
 	}
-	made, err := c.client.WaitImport(ctx, n, o)
-	return template(made), err
+	t, err := c.client.WaitImport(ctx, n, o)
+	return ofTemplate(t), err
 }
 
 func (c *classic) DeleteImage(ctx context.Context, id string, _ time.Duration) error {
@@ -90,8 +86,8 @@ func (c *classic) DeleteImage(ctx context.Context, id string, _ time.Duration) e
 	return nil
 }
 
-func (c *classic) FindServers(ctx context.Context) ([]string, error) {
-	all, err := c.client.Servers(ctx, c.order.Hostname, c.order.Domain)
+func (c *classic) FindServers(ctx context.Context, s *Server) ([]string, error) {
+	all, err := c.client.Servers(ctx, s.Hostname, s.Domain)
 	var ids []string
 	for _, g := range all {
 		ids = append(ids, strconv.Itoa(g.ID))
@@ -99,22 +95,31 @@ func (c *classic) FindServers(ctx context.Context) ([]string, error) {
 	return ids, err
 }
 
-func (c *classic) CreateServer(ctx context.Context, image Made) (string, map[string]any, error) {
-	r := c.order
-	r.Template = image.GlobalIdentifier
-	details := map[string]any{"imageTemplate": r.Template, "datacenter": r.Datacenter}
-	g, err := c.client.Order(ctx, r)
-	if g == nil {
-		return "", details, err
+func (c *classic) CheckOrder(ctx context.Context, image *Made, s *Server) (*Placed, error) {
+	r, err := s.classic()
+	if err != nil {
+		return nil, err
 	}
-	return strconv.Itoa(g.ID), details, err
+	r.Template = image.GlobalIdentifier
+	q, err := c.client.CheckOrder(ctx, r)
+	return &Placed{Quote: q}, err
 }
 
-func (c *classic) WaitServer(ctx context.Context, id string, o softlayer.WaitOptions) error {
+func (c *classic) CreateServer(ctx context.Context, image *Made, s *Server) (*Placed, error) {
+	r, err := s.classic()
+	if err != nil {
+		return nil, err
+	}
+	r.Template = image.GlobalIdentifier
+	g, err := c.client.Order(ctx, r)
+	return ofGuest(g), err
+}
+
+func (c *classic) WaitServer(ctx context.Context, id string, o softlayer.WaitOptions) (*Placed, error) {
 	n, err := strconv.Atoi(id)
 	if err != nil {
-		return fmt.Errorf("the number of the server: %w", err)
+		return nil, fmt.Errorf("the number of the server: %w", err)
 	}
-	_, err = c.client.WaitOrder(ctx, n, o)
-	return err
+	g, err := c.client.WaitOrder(ctx, n, o)
+	return ofGuest(g), err
 }

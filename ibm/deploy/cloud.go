@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -35,7 +34,7 @@ func (d *Deployment) settled(ctx context.Context, begun time.Time, look func() (
 		if !said {
 			d.say("looking for what the interrupted run asked for, for %v", left.Round(time.Second))
 		}
-		if err := rest.Sleep(ctx, rest.ClockOr(nil), min(d.wait("").Interval, left)); err != nil {
+		if err := rest.Sleep(ctx, rest.ClockOr(nil), min(d.poll(), left)); err != nil {
 			return false, err
 		}
 	}
@@ -89,24 +88,19 @@ func (d *Deployment) importImage(ctx context.Context, before time.Time) error {
 	if m, _ := d.made(); err != nil || found && m.ID != "" {
 		return err
 	}
-	made, err := d.Cloud.CreateImage(ctx, ImageRequest{
+	r := ImageRequest{
 		Name: d.Plan.Name, Note: d.note(), OSCode: d.Plan.OSCode, URI: d.Plan.Object,
-		RootKeyCRN: d.Plan.RootKeyCRN, WrappedDEK: e.WDEK, BYOL: d.Plan.BYOL,
-	})
-	target := d.Plan.Name
+		RootKeyCRN: d.Plan.RootKeyCRN, WrappedDEK: e.WDEK, Encrypted: true, CloudInit: true, BYOL: d.Plan.BYOL,
+	}
+	made, err := d.Cloud.CreateImage(ctx, r)
 	switch {
 	case made != nil:
-		target = made.ID
-		if made.GlobalIdentifier != "" {
-			target = made.GlobalIdentifier
-		}
 		err = errors.Join(err, d.setMade(made, err != nil && errors.Is(err, rest.ErrFailed)))
 	case madeNothing(err):
 		err = errors.Join(err, d.setMade(nil, false))
 		d.forget(StepImport)
 	}
-	err = d.Log.Did(audit.ActionImport, target, map[string]any{"uri": d.Plan.Object, "crkCrn": d.Plan.RootKeyCRN, "name": d.Plan.Name}, err)
-	if err != nil {
+	if err := logImport(d.Log, r, made, err); err != nil {
 		return errors.Join(err, d.save())
 	}
 	return nil
@@ -117,7 +111,7 @@ func (d *Deployment) removeFailed(ctx context.Context) error {
 	m, _ := d.made()
 	noun, _ := d.Cloud.Words()
 	d.say("import: removing %s %s, whose import failed", noun, m.ID)
-	if err := d.Cloud.DeleteImage(ctx, m.ID, d.wait("").Interval); err != nil {
+	if err := d.Cloud.DeleteImage(ctx, m.ID, d.poll()); err != nil {
 		return err
 	}
 	return errors.Join(d.setMade(nil, false), d.save())
@@ -126,7 +120,7 @@ func (d *Deployment) removeFailed(ctx context.Context) error {
 // waitImport waits for the image. If it failed, the next run asks for it again.
 func (d *Deployment) waitImport(ctx context.Context, _ time.Time) error {
 	m, _ := d.made()
-	made, err := d.Cloud.WaitImage(ctx, m.ID, d.wait("import"))
+	made, err := d.Cloud.WaitImage(ctx, m.ID, d.waiting("import"))
 	switch {
 	case errors.Is(err, softlayer.ErrFailed):
 		d.forget(StepImport)
@@ -144,18 +138,15 @@ func (d *Deployment) waitImport(ctx context.Context, _ time.Time) error {
 
 // newServers returns the servers of the name that were not there before the order.
 func (d *Deployment) newServers(ctx context.Context) ([]string, error) {
-	all, err := d.Cloud.FindServers(ctx)
+	all, err := d.Cloud.FindServers(ctx, d.o.Order)
 	return slices.DeleteFunc(all, func(id string) bool {
 		return slices.ContainsFunc(d.Order.Before, func(n int) bool { return strconv.Itoa(n) == id })
 	}), err
 }
 
-// name returns the name of the server.
-func (s *Server) name() string { return strings.TrimSuffix(s.Hostname+"."+s.Domain, ".") }
-
 // beginOrder takes down that a server is ordered, and which ones of its name are there already.
 func (d *Deployment) beginOrder(ctx context.Context) error {
-	there, err := d.Cloud.FindServers(ctx)
+	there, err := d.Cloud.FindServers(ctx, d.o.Order)
 	if err != nil {
 		return err
 	}
@@ -199,16 +190,15 @@ func (d *Deployment) orderServer(ctx context.Context, before time.Time) error {
 		return err
 	}
 	m, _ := d.made()
-	id, details, err := d.Cloud.CreateServer(ctx, m)
+	placed, err := d.Cloud.CreateServer(ctx, &m, d.o.Order)
 	switch {
-	case id != "":
-		err = errors.Join(err, d.Order.setServer(d.kind.target, id))
+	case placed != nil:
+		err = errors.Join(err, d.Order.setServer(d.kind.target, placed.ID))
 	case madeNothing(err):
 		d.Order = nil
 		d.forget(StepOrder)
 	}
-	details["crkCrn"] = d.Plan.RootKeyCRN
-	if err := d.Log.Did(audit.ActionOrder, name, details, err); err != nil {
+	if err := logOrder(d.Log, d.kind.target, &m, d.o.Order, map[string]any{"crkCrn": d.Plan.RootKeyCRN}, err); err != nil {
 		return errors.Join(err, d.save())
 	}
 	return nil
@@ -217,7 +207,7 @@ func (d *Deployment) orderServer(ctx context.Context, before time.Time) error {
 // waitOrder waits for the server.
 func (d *Deployment) waitOrder(ctx context.Context, _ time.Time) error {
 	id := d.Order.server()
-	err := d.Cloud.WaitServer(ctx, id, d.wait("order"))
+	_, err := d.Cloud.WaitServer(ctx, id, d.waiting("order"))
 	_, noun := d.Cloud.Words()
 	switch {
 	case errors.Is(err, softlayer.ErrFailed):

@@ -48,9 +48,8 @@ type Options struct {
 	// authorization that was just made; zero is 2 minutes.
 	Settle time.Duration
 
-	// Wait gives the options to wait for what: "import" or "order". Nil waits as
-	// [softlayer.WaitOptions] does by default.
-	Wait func(what string) softlayer.WaitOptions
+	// Wait says how to wait for the cloud. Without its Progress, Event is told how it goes.
+	Wait softlayer.WaitOptions
 
 	// Event, if not nil, is told what happens, from the goroutine that runs.
 	Event func(Event)
@@ -59,12 +58,6 @@ type Options struct {
 	// "upload", of so many in all. What it returns is called with each number of bytes
 	// that was done, from several goroutines, and at the end.
 	Progress func(phase string, total int64) (add func(n int64), done func())
-}
-
-// A Server is what is to be ordered, by its name. What it is like, the [Driver] knows.
-type Server struct {
-	Hostname string
-	Domain   string // "" in VPC
 }
 
 // An Event is something that a person may want to know.
@@ -132,6 +125,11 @@ func Begin(ctx context.Context, o Options) (*Deployment, error) {
 		return nil, err
 	}
 	d := &Deployment{o: o, kind: kinds[o.Plan.Profile]}
+	if o.Order != nil && d.kind.target == VPC {
+		s := *o.Order
+		s.Domain = ""
+		d.o.Order = &s
+	}
 	var err error
 	if d.object, err = cos.ParseURI(o.Plan.Object); err != nil {
 		return nil, err
@@ -165,7 +163,11 @@ func (o Options) Check() error {
 	case o.Key != nil && o.KeepKey != "":
 		return errors.New("a key that is given is not kept too")
 	}
-	return o.Plan.check()
+	err := o.Plan.check()
+	if o.Order != nil {
+		err = errors.Join(err, o.Order.Check(o.Plan.Target()))
+	}
+	return err
 }
 
 // goOn compares the plan of this run with that of the one that began.
@@ -232,9 +234,7 @@ func (d *Deployment) Run(ctx context.Context, c Clients) (*Result, error) {
 }
 
 func (d *Deployment) tell(warning bool, format string, args ...any) {
-	if d.o.Event != nil {
-		d.o.Event(Event{warning, fmt.Sprintf(format, args...)})
-	}
+	CallOptions{Event: d.o.Event}.tell(warning, format, args...)
 }
 
 func (d *Deployment) say(format string, args ...any)  { d.tell(false, format, args...) }
@@ -248,15 +248,17 @@ func (d *Deployment) progress(phase string, total int64) (add func(int64), done 
 	return d.o.Progress(phase, total)
 }
 
-// wait returns the options to wait for what.
-func (d *Deployment) wait(what string) (o softlayer.WaitOptions) {
-	if d.o.Wait != nil {
-		o = d.o.Wait(what)
+// waiting returns the options to wait for what.
+func (d *Deployment) waiting(what string) softlayer.WaitOptions {
+	return CallOptions{Wait: d.o.Wait, Event: d.o.Event}.waiting(what)
+}
+
+// poll is how long to wait between two looks.
+func (d *Deployment) poll() time.Duration {
+	if d.o.Wait.Interval <= 0 {
+		return 10 * time.Second
 	}
-	if o.Interval <= 0 {
-		o.Interval = 10 * time.Second
-	}
-	return o
+	return d.o.Wait.Interval
 }
 
 func (d *Deployment) settle() time.Duration {

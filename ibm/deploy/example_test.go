@@ -47,7 +47,7 @@ func Example() {
 		d, err := deploy.Begin(ctx, deploy.Options{
 			Plan: plan, Source: deploy.Local{}.Source(plan.Source), Files: deploy.Local{},
 			State: cos.StateFile(at("state.json")), Upload: cos.StateFile(at("upload.json")),
-			Wait:  func(string) softlayer.WaitOptions { return softlayer.WaitOptions{Interval: 10 * time.Millisecond} },
+			Wait:  softlayer.WaitOptions{Interval: 10 * time.Millisecond, Progress: func(softlayer.Progress) {}},
 			Event: func(e deploy.Event) { fmt.Println(filepath.Base(e.Text)) },
 		})
 		check(err)
@@ -60,7 +60,7 @@ func Example() {
 		check(err)
 		classic, err := softlayer.New(softlayer.Options{Endpoint: set.SoftLayer, User: set.User, APIKey: set.UserKey})
 		check(err)
-		c.Cloud = deploy.NewClassic(classic, func() ([]byte, error) { return []byte(set.APIKey), nil }, softlayer.OrderRequest{})
+		c.Cloud = deploy.NewClassic(classic, func() ([]byte, error) { return []byte(set.APIKey), nil })
 		r, err := d.Run(ctx, c)
 		check(err)
 		fmt.Println(r.Target, r.Name, r.TemplateID > 0, r.Object)

@@ -1,5 +1,7 @@
 package deploy
 
+import "fmt"
+
 // A Result is what there is when a run has ended well.
 type Result struct {
 	Name             string `json:"name"`
@@ -36,7 +38,23 @@ func (d *Deployment) result() *Result {
 	}
 	if o := d.Order; o != nil && d.done(StepWaitOrder) {
 		r.ServerID, r.InstanceID = o.ID, o.Instance
-		r.Server = (&Server{o.Hostname, o.Domain}).name()
+		r.Server = (&Server{Hostname: o.Hostname, Domain: o.Domain}).name()
 	}
 	return r
+}
+
+// Lines tell what there is, for a person.
+func (r *Result) Lines() []string {
+	lines := []string{fmt.Sprintf("template  %d, %s, global identifier %s", r.TemplateID, r.Name, r.GlobalIdentifier)}
+	if r.Target == VPC {
+		lines[0] = fmt.Sprintf("image     %s, %s", r.ImageID, r.Name)
+	}
+	lines = append(lines, "object    "+r.Object, "envelope  "+r.Envelope, "root key  "+r.RootKeyCRN)
+	switch {
+	case r.ServerID != 0:
+		lines = append(lines, fmt.Sprintf("server    %s, %d", r.Server, r.ServerID))
+	case r.InstanceID != "":
+		lines = append(lines, fmt.Sprintf("server    %s, %s", r.Server, r.InstanceID))
+	}
+	return lines
 }

@@ -194,7 +194,7 @@ func (s *State) forget(name string) {
 func (s *State) made() (m Made, failed bool) {
 	switch {
 	case s.Template != nil:
-		return Made{strconv.Itoa(s.Template.ID), s.Template.GlobalIdentifier}, s.Template.Failed
+		return Made{ID: strconv.Itoa(s.Template.ID), GlobalIdentifier: s.Template.GlobalIdentifier}, s.Template.Failed
 	case s.Image != nil:
 		return Made{ID: s.Image.ID}, s.Image.Failed
 	}

@@ -11,13 +11,10 @@ import (
 )
 
 // vpcDriver is VPC.
-type vpcDriver struct {
-	client *vpc.Client
-	order  vpc.InstanceRequest
-}
+type vpcDriver struct{ client *vpc.Client }
 
-// NewVPC returns the driver of VPC. order says what server is ordered, but for its image.
-func NewVPC(c *vpc.Client, order vpc.InstanceRequest) Driver { return &vpcDriver{c, order} }
+// NewVPC returns the driver of VPC.
+func NewVPC(c *vpc.Client) Driver { return &vpcDriver{c} }
 
 func (v *vpcDriver) Target() string                { return VPC }
 func (v *vpcDriver) Words() (image, server string) { return "image", "instance" }
@@ -29,26 +26,24 @@ func (v *vpcDriver) FindImage(ctx context.Context, name string) (*Made, error) {
 	if errors.Is(err, vpc.ErrNotFound) {
 		return nil, nil
 	}
-	return imageOf(img), err
+	return ofImage(img), err
 }
 
-func imageOf(i *vpc.Image) *Made {
-	if i == nil {
-		return nil
-	}
-	return &Made{ID: i.ID}
+func (v *vpcDriver) Image(ctx context.Context, name string) (*Made, error) {
+	img, err := v.client.LookUp(ctx, name)
+	return ofImage(img), err
 }
 
 func (v *vpcDriver) CreateImage(ctx context.Context, r ImageRequest) (*Made, error) {
 	img, err := v.client.CreateImage(ctx, vpc.ImageRequest{
 		Name: r.Name, URI: r.URI, OperatingSystem: r.OSCode, RootKeyCRN: r.RootKeyCRN, WrappedDEK: r.WrappedDEK,
 	})
-	return imageOf(img), err
+	return ofImage(img), err
 }
 
 func (v *vpcDriver) WaitImage(ctx context.Context, id string, o softlayer.WaitOptions) (*Made, error) {
 	img, err := v.client.WaitImage(ctx, id, o)
-	return imageOf(img), err
+	return ofImage(img), err
 }
 
 func (v *vpcDriver) DeleteImage(ctx context.Context, id string, poll time.Duration) error {
@@ -64,29 +59,35 @@ func (v *vpcDriver) DeleteImage(ctx context.Context, id string, poll time.Durati
 	return err
 }
 
-func (v *vpcDriver) FindServers(ctx context.Context) ([]string, error) {
+func (v *vpcDriver) FindServers(ctx context.Context, s *Server) ([]string, error) {
 	all, err := v.client.Instances(ctx)
 	var ids []string
 	for _, i := range all {
-		if i.Name == v.order.Name {
+		if i.Name == s.Hostname {
 			ids = append(ids, i.ID)
 		}
 	}
 	return ids, err
 }
 
-func (v *vpcDriver) CreateServer(ctx context.Context, image Made) (string, map[string]any, error) {
-	r := v.order
-	r.Image = image.ID
-	details := map[string]any{"image": r.Image, "zone": r.Zone}
-	i, err := v.client.CreateInstance(ctx, r)
-	if i == nil {
-		return "", details, err
-	}
-	return i.ID, details, err
+func (v *vpcDriver) CheckOrder(context.Context, *Made, *Server) (*Placed, error) {
+	return nil, ErrNoDryRun
 }
 
-func (v *vpcDriver) WaitServer(ctx context.Context, id string, o softlayer.WaitOptions) error {
-	_, err := v.client.WaitInstance(ctx, id, o)
-	return err
+// ErrNoDryRun: the cloud checks no order that is not placed.
+var ErrNoDryRun = errors.New("VPC has no --dry-run: it checks nothing without ordering it")
+
+func (v *vpcDriver) CreateServer(ctx context.Context, image *Made, s *Server) (*Placed, error) {
+	r, err := s.vpc()
+	if err != nil {
+		return nil, err
+	}
+	r.Image = image.ID
+	i, err := v.client.CreateInstance(ctx, r)
+	return ofInstance(i), err
+}
+
+func (v *vpcDriver) WaitServer(ctx context.Context, id string, o softlayer.WaitOptions) (*Placed, error) {
+	i, err := v.client.WaitInstance(ctx, id, o)
+	return ofInstance(i), err
 }

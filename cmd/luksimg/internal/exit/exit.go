@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -47,18 +48,9 @@ func Code(err error) int {
 	return Failure
 }
 
-// A goingOn ended a job that goes on where it stopped when the same command is given again.
-type goingOn struct{ error }
-
-func (e *goingOn) Unwrap() error { return e.error }
-
-// GoesOn marks the error of a job that goes on where it stopped when the same command is given
-// again.
-func GoesOn(err error) error { return &goingOn{err} }
-
 // goesOn tells whether the job goes on when the same command is given again.
 func goesOn(err error) bool {
-	return errors.As(err, new(*goingOn)) || errors.As(err, new(*deploy.InterruptedError))
+	return errors.As(err, new(*cos.InterruptedError)) || errors.As(err, new(*deploy.InterruptedError))
 }
 
 // message is what is wrong, for a person.

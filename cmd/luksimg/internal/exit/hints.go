@@ -7,10 +7,6 @@ import (
 	"syscall"
 
 	"github.com/luksimg/luksimg"
-	"github.com/luksimg/luksimg/ibm/cos"
-	"github.com/luksimg/luksimg/ibm/crn"
-	"github.com/luksimg/luksimg/ibm/softlayer"
-	"github.com/luksimg/luksimg/ibm/vpc"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -20,8 +16,6 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 	"github.com/luksimg/luksimg/vhdx"
 	"github.com/luksimg/luksimg/vmdk"
-	"github.com/luksimg/luksimg/wrap"
-	"github.com/luksimg/luksimg/wrap/local"
 )
 
 // hints are for errors wherever they come from. The first that fits is given.
@@ -52,18 +46,6 @@ var hints = []struct {
 	{image.ErrUnsupported, "convert it to a disk that stands alone with the tool that made it"},
 	{image.ErrFormat, "the file is damaged or was cut off: get it again, and compare its checksum"},
 	{luksimg.ErrKey, "encrypt --generate-key FILE makes a key that fits; --passphrase-file leaves a final newline off"},
-	{wrap.ErrKey, "--profile says what the cloud makes of the key: classic-luks wants base64 text of 32 to 512 characters without a newline, as keygen writes it"},
-	{wrap.ErrEnvelope, "luksimg wrap --envelope FILE writes one"},
-	{wrap.ErrWDEK, "the wrapped key is damaged, or another root key wrapped it: the envelope names its root key"},
-	{wrap.ErrUnavailable, "check the network and the address of the service, and try again"},
-	{local.ErrFile, "luksimg keygen --kms local:FILE makes a root key"},
-	{crn.ErrCRN, "a root key is named crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY; ibmcloud kp key show prints it"},
-	{cos.ErrURI, "an object is named cos://REGION/BUCKET/OBJECT"},
-	{cos.ErrBucketRegion, "images are imported from a regional bucket, in the region of the root key"},
-	{cos.ErrChecksum, "try again: what arrived is not what was sent"},
-	{softlayer.ErrExists, "give another name with --name, or the note of the run that made it with --note"},
-	{softlayer.ErrAmbiguous, "name it by its number or its global identifier"},
-	{vpc.ErrExists, "names are unique in VPC: give another one"},
 	{term.ErrNoTerminal, "give the key with --key-file, --passphrase-file or --key-fd"},
 	{output.ErrNotRegular, "for standard output, a pipe or a device write to -, and redirect that: luksimg ... - >FILE"},
 	{output.ErrNotOurs, "remove it, or work in a folder that only you can write to"},

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/luksimg/luksimg/internal/term"
 )
@@ -83,4 +84,13 @@ func Line(format string, args ...any) string {
 		}
 	}
 	return fmt.Sprintf(format, shown...)
+}
+
+// Lines is Line for each of several lines.
+func Lines(lines []string) string {
+	shown := make([]string, len(lines))
+	for i, l := range lines {
+		shown[i] = Line("%s", l)
+	}
+	return strings.Join(shown, "\n")
 }

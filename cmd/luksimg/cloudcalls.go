@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/ibm/audit"
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/deploy"
+	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/ibm/vpc"
+)
+
+// classicClient returns the client of classic infrastructure.
+func (o *cloudFlags) classicClient(ctx context.Context) (*softlayer.Client, error) {
+	user, key, err := o.softLayer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	return softlayer.New(softlayer.Options{Endpoint: o.url(serviceSoftLayer), Private: o.private, User: user, APIKey: string(key), Settle: o.settle})
+}
+
+// driver returns the cloud of a target. region is that of VPC, and handover gives the key that
+// classic infrastructure uses.
+func (o *cloudFlags) driver(ctx context.Context, target, region string, handover *handoverFlags, log *audit.Logger) (deploy.Driver, error) {
+	if target == deploy.VPC {
+		identity, err := o.iam(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c, err := vpc.New(vpc.Options{Region: region, Endpoint: o.url(serviceVPC), Private: o.private, Tokens: identity, Settle: o.settle})
+		return deploy.NewVPC(c), err
+	}
+	c, err := o.classicClient(ctx)
+	return deploy.NewClassic(c, func() ([]byte, error) { return handover.read(ctx, log) }), err
+}
+
+// object returns the object of a URI, and a client.
+func (o *cloudFlags) object(ctx context.Context, uri string) (at cos.Object, c *cos.Client, err error) {
+	if at, err = cos.ParseURI(uri); err == nil {
+		c, err = o.cos(ctx, "")
+	}
+	return at, c, err
+}
+
+// checkImages refuses a bucket that images can not be imported from, such as one that is not
+// of the region of the root key.
+func (g *global) checkImages(ctx context.Context, c *cos.Client, at cos.Object, keyRegion string) error {
+	checked, err := c.CheckImages(ctx, at, keyRegion)
+	if !checked && err == nil {
+		g.Say("%s: this identity may not ask where the bucket is, so that it was not checked", at.Bucket)
+	}
+	return err
+}
+
+// handoverFlags give the API key that the importer uses, which is best one of a service id
+// that can do no more than that.
+type handoverFlags struct{ file string }
+
+func (o *handoverFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&o.file, "ibm-api-key-file", "", "`FILE` with the API key that the cloud itself uses for the object and the root key, such as setup makes (default: that of $"+envAPIKey+")")
+}
+
+// read returns the API key, which the caller wipes, and which is in no log.
+func (o *handoverFlags) read(ctx context.Context, log *audit.Logger) (key []byte, err error) {
+	if o.file == "" {
+		key, err = credential(ctx, envAPIKey)
+	} else {
+		key, err = keys.ReadAPIKey(ctx, "--ibm-api-key-file", o.file)
+	}
+	log.AddSecret(key)
+	return key, err
+}
+
+// event tells what happens in the cloud.
+func (g *global) event(e deploy.Event) {
+	if e.Warning {
+		g.Warn("%s", e.Text)
+	} else {
+		g.Say("%s", e.Text)
+	}
+}
+
+// waitFlags say how to wait for what takes the cloud minutes.
+type waitFlags struct{ softlayer.WaitOptions }
+
+func (o *waitFlags) add(c *cobra.Command) {
+	c.Flags().DurationVar(&o.Timeout, "timeout", 2*time.Hour, "how long to wait for the cloud")
+	c.Flags().DurationVar(&o.Interval, "poll", 10*time.Second, "how often to ask meanwhile")
+}
+
+func (o *waitFlags) check() error {
+	if o.Timeout <= 0 || o.Interval <= 0 {
+		return errors.New("--timeout and --poll must be more than zero")
+	}
+	return nil
+}
+
+// auditFlags say where to write down what luksimg itself does in the cloud.
+type auditFlags struct{ file string }
+
+func (o *auditFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&o.file, "audit-log", "", "append what is done in the cloud to `FILE`, one event (CADF, JSON) a line; luksimg audit reads it")
+}
+
+// open opens the log, if there is one. correlation ties the events to those of the services.
+func (o *auditFlags) open(correlation string) (*audit.Logger, error) {
+	return audit.OpenLog(o.file, audit.LoggerOptions{CorrelationID: correlation, Initiator: audit.Party{Name: toolName()}})
+}
+
+// callFlags are of the verbs that are one call of the cloud.
+type callFlags struct {
+	wait   waitFlags
+	audit  auditFlags
+	noWait bool
+}
+
+func (o *callFlags) add(c *cobra.Command) {
+	o.wait.add(c)
+	c.Flags().BoolVar(&o.noWait, "no-wait", false, "do not wait: end when the cloud has accepted it")
+	o.audit.add(c)
+}
+
+// options opens the log, which the caller closes.
+func (o *callFlags) options(g *global) (opts deploy.CallOptions, err error) {
+	opts = deploy.CallOptions{NoWait: o.noWait, Wait: o.wait.WaitOptions, Event: g.event}
+	opts.Log, err = o.audit.open("")
+	return opts, err
+}

@@ -1,0 +1,134 @@
+package deploy
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/ibm/vpc"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+// An ImageRequest is what an image is made of.
+type ImageRequest struct {
+	Name, Note string // of the template; VPC has no notes
+	OSCode     string // the operating system, as the cloud names it
+	URI        string // of the object: cos://REGION/BUCKET/OBJECT
+	RootKeyCRN string
+	WrappedDEK string
+	Encrypted  bool // then RootKeyCRN and WrappedDEK must be set, and they imply it
+	CloudInit  bool // the image has cloud-init, as an encrypted one must
+	BYOL       bool // the license of the system is the user's own
+}
+
+// TakeKey takes the wrapped key of an envelope, if its convention goes with the kind of the
+// image that the name of the object tells.
+func (r *ImageRequest) TakeKey(e *wrap.Envelope) error {
+	if e.RootKeyCRN == "" {
+		return rest.WithHint(fmt.Errorf("the root key of the envelope is %s, which the cloud does not have", e.KMS),
+			"wrap the key again with a root key in Key Protect: luksimg rewrap")
+	}
+	object, err := cos.ParseURI(r.URI)
+	for _, k := range kinds {
+		if err == nil && strings.EqualFold(path.Ext(object.Key), path.Ext(k.extension)) && e.Convention != k.convention {
+			return rest.WithHint(fmt.Errorf("the key follows the convention %q, and %s is taken for an image of %s by its name: it would import and never start",
+				e.Convention, object.Key, k.convention), "encrypt the image with --profile "+string(k.convention)+", and wrap that key with the same convention")
+		}
+	}
+	r.WrappedDEK, r.RootKeyCRN = e.WDEK, e.RootKeyCRN
+	return nil
+}
+
+// Complete fills in what a request leaves empty: the Name is that of the object. It returns an
+// error for one that can not come to a good end.
+func (r ImageRequest) Complete() (ImageRequest, error) {
+	object, err := cos.ParseURI(r.URI)
+	if err != nil {
+		return r, rest.WithHint(err, "the object is cos://REGION/BUCKET/OBJECT")
+	}
+	r.URI = object.String()
+	r.Encrypted = r.Encrypted || r.WrappedDEK != "" || r.RootKeyCRN != ""
+	if r.Encrypted && (r.WrappedDEK == "" || r.RootKeyCRN == "") {
+		return r, rest.WithHint(errors.New("an encrypted image needs its wrapped data key and the root key"), "give --envelope FILE, or --wrapped-dek and --root-key-crn")
+	}
+	if r.Name == "" {
+		r.Name = strings.TrimSuffix(path.Base(object.Key), path.Ext(object.Key))
+	}
+	return r, nil
+}
+
+// A Server is what is to be ordered, by its name, and what it is like.
+type Server struct {
+	Hostname string
+	Domain   string   // not in VPC
+	SSHKeys  []string // numbers, or in VPC IDs, of keys that the account has
+	UserData string   // for cloud-init
+
+	// Classic infrastructure.
+	CPUs       int    // cores
+	MemoryMB   int    // 1024 for 1 GB
+	Datacenter string // "dal13"
+	Billing    string // "hourly", also "", or "monthly"
+	Disk       string // "san", also "", or "local" for disks of the host
+
+	// VPC.
+	Zone       string // "us-south-1"
+	Profile    string // "bx2-2x8"
+	VPC        string // its ID
+	Subnet     string // its ID
+	BootKeyCRN string // the root key of the boot volume; "" is that of the image
+}
+
+// name returns the name of the server.
+func (s *Server) name() string { return strings.TrimSuffix(s.Hostname+"."+s.Domain, ".") }
+
+// Check returns an error for a server that can not be ordered in a cloud as it is.
+func (s *Server) Check(target string) (err error) {
+	if target == VPC {
+		_, err = s.vpc()
+	} else {
+		_, err = s.classic()
+	}
+	return err
+}
+
+// classic returns the order in classic infrastructure, but for the template.
+func (s *Server) classic() (r softlayer.OrderRequest, err error) {
+	switch {
+	case s.Billing != "" && s.Billing != "hourly" && s.Billing != "monthly":
+		return r, fmt.Errorf("--billing %s: want hourly or monthly", s.Billing)
+	case s.Disk != "" && s.Disk != "san" && s.Disk != "local":
+		return r, fmt.Errorf("--disk %s: want san or local", s.Disk)
+	case s.Hostname == "" || s.Domain == "" || s.CPUs <= 0 || s.MemoryMB <= 0 || s.Datacenter == "":
+		return r, rest.WithHint(errors.New("a server needs --hostname, --domain, --cpu, --memory and --datacenter"),
+			"for example: --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13")
+	}
+	r = softlayer.OrderRequest{
+		Hostname: s.Hostname, Domain: s.Domain, CPUs: s.CPUs, MemoryMB: s.MemoryMB, Datacenter: s.Datacenter,
+		Monthly: s.Billing == "monthly", LocalDisk: s.Disk == "local", UserData: s.UserData,
+	}
+	for _, k := range s.SSHKeys {
+		n, err := strconv.Atoi(k)
+		if err != nil {
+			return r, fmt.Errorf("--ssh-key %s: want the number of a key", k)
+		}
+		r.SSHKeys = append(r.SSHKeys, n)
+	}
+	return r, nil
+}
+
+// vpc returns the order in VPC, but for the image.
+func (s *Server) vpc() (r vpc.InstanceRequest, err error) {
+	if s.Hostname == "" || s.Zone == "" || s.Profile == "" || s.VPC == "" || s.Subnet == "" {
+		return r, errors.New("a server in VPC needs --hostname, --zone, --vpc-profile, --vpc and --subnet")
+	}
+	return vpc.InstanceRequest{
+		Name: s.Hostname, Zone: s.Zone, Profile: s.Profile, VPC: s.VPC, Subnet: s.Subnet,
+		SSHKeys: s.SSHKeys, UserData: s.UserData, BootKeyCRN: s.BootKeyCRN,
+	}, nil
+}
