@@ -139,3 +139,59 @@ func TestReadme(t *testing.T) {
 		t.Errorf("the code in README.md is not that of example_test.go:\n%s", code)
 	}
 }
+
+// ExampleReencrypt gives an image a new volume key, and another key beside the old one.
+func ExampleReencrypt() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "luksimg")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	key, second := []byte(rand.Text()), []byte(rand.Text())
+	if err := os.WriteFile(at("disk.raw"), make([]byte, 4096), 0o600); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := encryptFile(ctx, at("disk.raw"), at("old.luks"), key); err != nil {
+		fmt.Println(err)
+		return
+	}
+	old, err := os.Open(at("old.luks"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer old.Close()
+	fi, err := old.Stat()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	header, err := luks.Open(old, fi.Size(), luks.OpenOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	disk, err := header.Unlock(ctx, key)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer disk.Close()
+	out, err := os.Create(at("new.luks"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer out.Close()
+	r, err := luksimg.Reencrypt(ctx, out, header, disk, key, luksimg.ReencryptOptions{Keys: [][]byte{second}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(r.LUKS.Keyslots), "key slots,", r.UUID != header.UUID())
+	// Output: 2 key slots, true
+}

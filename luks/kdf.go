@@ -178,6 +178,16 @@ func (k KDF) argon2(ctx context.Context, f func(passphrase, salt []byte, time, m
 	}
 }
 
+// Calibrate returns o.KDF for a new key slot of the image, with a cost such that deriving the key
+// takes about d on this machine; see [Calibrate].
+func (h *Header) Calibrate(ctx context.Context, o KeyOptions, d time.Duration) (KDF, error) {
+	lo := Options{Version: h.version, KDF: o.KDF, GeneratedKey: o.GeneratedKey}
+	if h.version == 1 {
+		lo.Hash = h.Info().Hash
+	}
+	return Calibrate(ctx, lo, d)
+}
+
 // Calibrate returns o.KDF, with the defaults that [New] would fill in, and with
 // Iterations such that deriving a key takes about d on this machine, as
 // cryptsetup's --iter-time does. Iterations are never fewer than LUKS allows, so

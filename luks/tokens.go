@@ -1,6 +1,7 @@
 package luks
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -46,6 +47,31 @@ func (h *Header) Tokens() []Token {
 	}
 	slices.SortFunc(all, func(a, b Token) int { return a.Number - b.Number })
 	return all
+}
+
+// TokenFor returns a token, a JSON object, that is for these key slots beside those that it
+// names.
+func TokenFor(text []byte, slots ...int) ([]byte, error) {
+	var o map[string]any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&o); err != nil {
+		return nil, fmt.Errorf("a token is a JSON object: %w", err)
+	}
+	if _, there := o["keyslots"]; o == nil || len(slots) == 0 && there {
+		return text, nil // as it is; that null is no token is for AddToken to say
+	}
+	list, ok := o["keyslots"].([]any)
+	if !ok {
+		list = []any{}
+	}
+	for _, n := range slots {
+		if s := strconv.Itoa(n); !slices.Contains(list, any(s)) {
+			list = append(list, s)
+		}
+	}
+	o["keyslots"] = list
+	return json.Marshal(o)
 }
 
 // AddToken adds a token, a JSON object with at least the members type and keyslots, under

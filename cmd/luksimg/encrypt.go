@@ -160,8 +160,7 @@ func (o *encryptFlags) options() (luksimg.EncryptOptions, error) {
 }
 
 func (o *encryptFlags) report(t *talk.Talk, dst string, s *diskSource, r *luksimg.Result) error {
-	text := talk.Line("%s: %s, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s",
-		dst, r.Format, r.Cipher, r.KeyBits, max(r.LUKS.SectorSize, 512), term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.UUID)
+	text := madeLine(dst, r)
 	if dst == "-" { // where the image itself went
 		t.Say("%s", text)
 		return nil
@@ -172,6 +171,12 @@ func (o *encryptFlags) report(t *talk.Talk, dst string, s *diskSource, r *luksim
 		SourceSHA256: r.SourceSHA256, FileSHA256: r.FileSHA256, Manifest: o.manifestFile,
 		GeneratedKey: o.generateKey, Verified: o.verify, LUKS: luksInfo(r), Warnings: t.Warnings,
 	}, text)
+}
+
+// madeLine says what was made.
+func madeLine(dst string, r *luksimg.Result) string {
+	return talk.Line("%s: %s, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s",
+		dst, r.Format, r.Cipher, r.KeyBits, max(r.LUKS.SectorSize, 512), term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.UUID)
 }
 
 // luksInfo is what the LUKS header says, nil for an image without one.

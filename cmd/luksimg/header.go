@@ -17,7 +17,7 @@ import (
 )
 
 func newHeader(g *global) *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "header",
 		Short: "Back up, restore, repair, convert or erase the header of a LUKS image",
 		Long: `Header saves the header of a LUKS image, with its key slots, writes it back, or removes all
@@ -26,11 +26,7 @@ each passphrase that was right when it was made.`,
 		Example: `  luksimg header backup disk.luks disk.header
   luksimg header restore disk.luks disk.header
   luksimg header erase --force disk.luks`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(newHeaderBackup(g), newHeaderRestore(g), newHeaderErase(g), newHeaderRepair(g), newHeaderConvert(g))
-	return c
+	}, newHeaderBackup(g), newHeaderRestore(g), newHeaderErase(g), newHeaderRepair(g), newHeaderConvert(g))
 }
 
 // headerResult is what the verbs for headers print with --json.
@@ -42,48 +38,42 @@ type headerResult struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
+// editingHeader makes a verb of c that changes a whole header. change tells whether that was
+// needed, and what to say.
+func (g *global) editingHeader(c *cobra.Command, o *luks.OpenOptions, change func(e *luks.Editor) (bool, string, error)) *cobra.Command {
+	return g.editing(c, o, func(_ *cobra.Command, name string, e *luks.Editor) (any, string, error) {
+		did, text, err := change(e)
+		return headerResult{Output: name, UUID: e.Header().UUID(), Changed: did, Warnings: g.Warnings}, text, err
+	})
+}
+
 func newHeaderBackup(g *global) *cobra.Command {
 	var force bool
-	c := &cobra.Command{
+	c := g.reading(&cobra.Command{
 		Use:     "backup FILE BACKUP",
 		Short:   "Save the header and its key slots to a file that only you may read, or with - to standard output",
 		Example: `  luksimg header backup disk.luks disk.header`,
 		Args:    flags.Args("FILE", "BACKUP"),
-		RunE: func(c *cobra.Command, args []string) error {
-			t, name, dst := &g.Talk, args[0], args[1]
-			in, err := openLUKS(c.Context(), g, name, "", luks.OpenOptions{})
-			if err != nil {
+	}, func(_ *cobra.Command, args []string, in *encrypted) error {
+		name, dst := args[0], args[1]
+		if dst == "-" {
+			if g.AsJSON {
+				return errors.New("with - for BACKUP the header is the result: there is no room for --json")
+			}
+			if err := stdio.CheckStdout("the header"); err != nil {
 				return err
 			}
-			defer in.close()
-			h := in.h
-			if dst == "-" {
-				if g.AsJSON {
-					return errors.New("with - for BACKUP the header is the result: there is no room for --json")
-				}
-				if err := stdio.CheckStdout("the header"); err != nil {
-					return err
-				}
-				if err := h.Backup(os.Stdout); err != nil {
-					return err
-				}
-				return stdio.SyncStdout()
-			}
-			out, err := output.Create(dst, 0o600, force)
-			if err != nil {
+			if err := in.h.Backup(os.Stdout); err != nil {
 				return err
 			}
-			defer out.Abort()
-			if err := h.Backup(out); err != nil {
-				return err
-			}
-			if err := out.Commit(); err != nil {
-				return err
-			}
-			return t.Result(headerResult{Output: dst, UUID: h.UUID(), Size: h.HeaderSize(), Warnings: t.Warnings},
-				talk.Line("%s: header of %s, %s", dst, name, term.Bytes(h.HeaderSize())))
-		},
-	}
+			return stdio.SyncStdout()
+		}
+		if err := write(dst, 0o600, force, func(f *output.File) error { return in.h.Backup(f) }); err != nil {
+			return err
+		}
+		return g.Result(headerResult{Output: dst, UUID: in.h.UUID(), Size: in.h.HeaderSize(), Warnings: g.Warnings},
+			talk.Line("%s: header of %s, %s", dst, name, term.Bytes(in.h.HeaderSize())))
+	})
 	c.Flags().BoolVar(&force, "force", false, "replace BACKUP if it is there and is no LUKS header")
 	return c
 }
@@ -103,25 +93,22 @@ Where the data of the image start elsewhere than those of the backup, it is not 
 		Example: `  luksimg header restore disk.luks disk.header`,
 		Args:    flags.Args("FILE", "BACKUP"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, name, src := &g.Talk, args[0], args[1]
+			name, src := args[0], args[1]
 			backup, err := openHeader(c.Context(), g, src)
 			if err != nil {
 				return err
 			}
 			defer backup.close()
-			in, err := openInputFlags(c.Context(), name, os.O_RDWR)
+			in, err := lock(c.Context(), name)
 			if err != nil {
 				return err
 			}
 			defer in.close()
-			if err := output.Lock(in.f); err != nil {
-				return in.wrap(err)
-			}
 			h, err := luks.Restore(in.f, in.size, backup.r, backup.size, force)
 			if err != nil {
 				return in.wrap(err)
 			}
-			return t.Result(headerResult{Output: name, UUID: h.UUID(), Changed: true, Warnings: t.Warnings},
+			return g.Result(headerResult{Output: name, UUID: h.UUID(), Changed: true, Warnings: g.Warnings},
 				talk.Line("%s: header restored from %s", name, src))
 		},
 	}
@@ -131,34 +118,27 @@ Where the data of the image start elsewhere than those of the backup, it is not 
 
 func newHeaderErase(g *global) *cobra.Command {
 	var force bool
-	c := &cobra.Command{
+	c := g.editingHeader(&cobra.Command{
 		Use:   "erase FILE",
 		Short: "Remove all keys: nobody opens the image any more",
 		Long: `Erase overwrites all key slots of the image. The data are lost to everybody who has neither a
 backup of the header nor the volume key.`,
 		Example: `  luksimg header erase --force disk.luks`,
 		Args:    flags.Args("FILE"),
-		RunE: func(c *cobra.Command, args []string) error {
-			t, name := &g.Talk, args[0]
+		PreRunE: func(*cobra.Command, []string) error {
 			if !force {
 				return rest.WithHint(errors.New("erasing removes all keys, and with them the data"), "say --force if that is meant")
 			}
-			return edit(c.Context(), g, name, func(e *luks.Editor) error {
-				if err := e.Erase(); err != nil {
-					return err
-				}
-				return t.Result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: true, Warnings: t.Warnings},
-					talk.Line("%s: all key slots erased", name))
-			})
+			return nil
 		},
-	}
+	}, &luks.OpenOptions{}, func(e *luks.Editor) (bool, string, error) { return true, "all key slots erased", e.Erase() })
 	c.Flags().BoolVar(&force, "force", false, "needed, as there is no way back")
 	return c
 }
 
 func newHeaderRepair(g *global) *cobra.Command {
 	var o luks.OpenOptions
-	c := &cobra.Command{
+	c := g.editingHeader(&cobra.Command{
 		Use:   "repair FILE",
 		Short: "Write a damaged copy of a LUKS2 header anew from the other one",
 		Long: `Repair writes a copy of a LUKS2 header that is damaged or out of date anew from the other one.
@@ -169,28 +149,18 @@ left of a LUKS image. That is an error, and nothing is written, unless --overwri
 says that the file is a LUKS image all the same.`,
 		Example: `  luksimg header repair disk.luks`,
 		Args:    flags.Args("FILE"),
-		RunE: func(c *cobra.Command, args []string) error {
-			t, name := &g.Talk, args[0]
-			return editWith(c.Context(), g, name, o, func(e *luks.Editor) error {
-				did, err := e.Repair()
-				if err != nil {
-					return err
-				}
-				text := talk.Line("%s: nothing to repair", name)
-				if did {
-					text = talk.Line("%s: repaired", name)
-				}
-				return t.Result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: did, Warnings: t.Warnings}, text)
-			})
-		},
-	}
+	}, &o, func(e *luks.Editor) (bool, string, error) {
+		did, err := e.Repair()
+		return did, map[bool]string{true: "repaired", false: "nothing to repair"}[did], err
+	})
 	c.Flags().BoolVar(&o.OverwriteSignature, "overwrite-signature", false, "write the primary copy over the start of something else")
 	return c
 }
 
 func newHeaderConvert(g *global) *cobra.Command {
 	var format string
-	c := &cobra.Command{
+	versions := map[string]int{"luks1": 1, "luks2": 2}
+	c := g.editingHeader(&cobra.Command{
 		Use:   "convert FILE",
 		Short: "Make a LUKS2 header of a LUKS1 one in place, or the other way round",
 		Long: `Convert makes the header one of the other version. Keys and data stay as they are. LUKS1 has
@@ -198,25 +168,18 @@ less than LUKS2: key derivation by PBKDF2 only ("key convert" changes it), one h
 of 512 bytes, no tokens.`,
 		Example: `  luksimg header convert --format luks2 disk.luks`,
 		Args:    flags.Args("FILE"),
-		RunE: func(c *cobra.Command, args []string) error {
-			t, name := &g.Talk, args[0]
-			version, ok := map[string]int{"luks1": 1, "luks2": 2}[format]
-			if !ok {
+		PreRunE: func(*cobra.Command, []string) error {
+			if versions[format] == 0 {
 				return fmt.Errorf("--format %q: want luks1 or luks2", format)
 			}
-			return edit(c.Context(), g, name, func(e *luks.Editor) error {
-				before := e.Header().Version()
-				if err := e.Convert(version); err != nil {
-					return err
-				}
-				text := talk.Line("%s: converted to %s", name, format)
-				if before == version {
-					text = talk.Line("%s: is %s already", name, format)
-				}
-				return t.Result(headerResult{Output: name, UUID: e.Header().UUID(), Changed: before != version, Warnings: t.Warnings}, text)
-			})
+			return nil
 		},
-	}
+	}, &luks.OpenOptions{}, func(e *luks.Editor) (bool, string, error) {
+		if e.Header().Version() == versions[format] {
+			return false, "is " + format + " already", e.Convert(versions[format])
+		}
+		return true, "converted to " + format, e.Convert(versions[format])
+	})
 	c.Flags().StringVar(&format, "format", "", "version to convert to: luks1 or luks2")
 	return c
 }

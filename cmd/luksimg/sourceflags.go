@@ -12,6 +12,7 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/image/folder"
 	"github.com/luksimg/luksimg/internal/rest"
 )
@@ -67,7 +68,7 @@ func (o *sourceFlags) check(c *cobra.Command) error {
 	if o.prefix != "" {
 		return flags.AtMostOne(c, "source-key-file", "source-passphrase-file", "source-key-fd")
 	}
-	return o.unlock.check(c)
+	return keys.Check(c, nil)
 }
 
 // A source is an open image and the files it stands on.

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -87,26 +87,22 @@ func (o *unlockFlags) openOptions() luks.OpenOptions {
 func (o *unlockFlags) oneSlot() bool { return o.keySlot != nil && *o.keySlot != luks.AnySlot }
 
 // openSlot returns the volume key that a passphrase opens in the key slots that the flags
-// allow.
-func (o *unlockFlags) openSlot(ctx context.Context, h *luks.Header, passphrase []byte) ([]byte, error) {
+// allow, and the number of its key slot.
+func (o *unlockFlags) openSlot(ctx context.Context, h *luks.Header, passphrase []byte) (key []byte, slot int, err error) {
 	if o.oneSlot() {
-		return h.OpenSlot(ctx, *o.keySlot, passphrase)
+		key, err = h.OpenSlot(ctx, *o.keySlot, passphrase)
+		return key, *o.keySlot, err
 	}
-	return h.VolumeKey(ctx, passphrase)
+	return h.FindSlot(ctx, passphrase)
 }
 
 // given tells whether any of the flags was used.
 func (o *unlockFlags) given() bool { return o.key.Given() || o.volumeKeyFile != "" }
 
-// check refuses more keys than one.
-func (o *unlockFlags) check(c *cobra.Command) error {
-	return flags.AtMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd")
-}
-
 // volumeKey returns the volume key, given by the flags or found with the key that they
 // give. The caller wipes it.
 func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk.Talk, name string, h *luks.Header) ([]byte, error) {
-	if err := o.check(c); err != nil {
+	if err := keys.Check(c, nil); err != nil {
 		return nil, err
 	}
 	if o.volumeKeyFile != "" {
@@ -114,7 +110,11 @@ func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk.Talk, name string, h *
 	}
 	var key []byte
 	err := o.key.Unlock(c.Context(), t, name, func(passphrase []byte) (err error) {
-		key, err = o.openSlot(c.Context(), h, passphrase)
+		if o.oneSlot() {
+			key, err = h.OpenSlot(c.Context(), *o.keySlot, passphrase)
+		} else {
+			key, err = h.VolumeKey(c.Context(), passphrase)
+		}
 		return err
 	})
 	return key, err
@@ -133,4 +133,23 @@ func (o *unlockFlags) open(c *cobra.Command, t *talk.Talk, e *encrypted) (*luks.
 	defer clear(key)
 	v, err := e.h.Volume(c.Context(), e.r, e.size, key)
 	return v, e.wrap(err)
+}
+
+// openBy opens an image by a passphrase, and returns that, and the key slot that it opens. The
+// caller wipes the passphrase.
+func (o *unlockFlags) openBy(ctx context.Context, t *talk.Talk, in *encrypted, name string) (v *luks.Volume, slot int, passphrase []byte, err error) {
+	err = o.key.Unlock(ctx, t, name, func(k []byte) error {
+		volumeKey, n, err := o.openSlot(ctx, in.h, k)
+		if err != nil {
+			return in.header.wrap(err)
+		}
+		defer clear(volumeKey)
+		v, err = in.h.Volume(ctx, in.r, in.size, volumeKey)
+		slot, passphrase = n, bytes.Clone(k)
+		return in.wrap(err)
+	})
+	if err != nil {
+		clear(passphrase)
+	}
+	return v, slot, passphrase, err
 }

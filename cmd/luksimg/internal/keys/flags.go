@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/stdio"
@@ -25,7 +26,7 @@ const MaxSize = 8 << 20
 type Flags struct {
 	keyFile        string
 	passphraseFile string
-	fd             int
+	fd             *int // nil without the flag
 }
 
 // Add adds the flags, with "new-" before their names if the key is a new one beside one
@@ -35,15 +36,22 @@ func (k *Flags) Add(c *cobra.Command, prefix string) {
 	f := c.Flags()
 	f.StringVar(&k.keyFile, prefix+"key-file", "", "`FILE` with "+what+", or - for standard input; each byte counts, a final newline too")
 	f.StringVar(&k.passphraseFile, prefix+"passphrase-file", "", "`FILE` with "+what+" as text, or -; one final newline is left off")
-	f.IntVar(&k.fd, prefix+"key-fd", -1, "read "+what+" from this open file descriptor, as --"+prefix+"key-file does")
+	k.fd = f.Int(prefix+"key-fd", -1, "read "+what+" from this open file descriptor, as --"+prefix+"key-file does")
+}
+
+// Check refuses more than one key of what is there already.
+func Check(c *cobra.Command, _ []string) error {
+	return flags.AtMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd")
 }
 
 // Given tells whether any of the flags was used.
-func (k *Flags) Given() bool { return k.keyFile != "" || k.passphraseFile != "" || k.fd >= 0 }
+func (k *Flags) Given() bool { return k.keyFile != "" || k.passphraseFile != "" || k.fromFD() }
+
+func (k *Flags) fromFD() bool { return k.fd != nil && *k.fd >= 0 }
 
 // Stdin tells whether the key comes from standard input.
 func (k *Flags) Stdin() bool {
-	return stdio.IsStdin(k.keyFile) || stdio.IsStdin(k.passphraseFile) || k.fd == 0
+	return stdio.IsStdin(k.keyFile) || stdio.IsStdin(k.passphraseFile) || k.fromFD() && *k.fd == 0
 }
 
 // Read returns the key, which the caller wipes. If none was given it asks for a
@@ -62,11 +70,11 @@ func (k *Flags) Read(ctx context.Context, t *talk.Talk, name string, isNew bool)
 		if text, ok := bytes.CutSuffix(key, []byte("\n")); ok {
 			key = bytes.TrimSuffix(text, []byte("\r"))
 		}
-	case k.fd >= 0:
-		from = fmt.Sprintf("file descriptor %d", k.fd)
-		f := os.NewFile(uintptr(k.fd), from)
+	case k.fromFD():
+		from = fmt.Sprintf("file descriptor %d", *k.fd)
+		f := os.NewFile(uintptr(*k.fd), from)
 		if f == nil {
-			return nil, fmt.Errorf("--key-fd %d is not an open file descriptor", k.fd)
+			return nil, fmt.Errorf("--key-fd %d is not an open file descriptor", *k.fd)
 		}
 		key, err = stdio.ReadAll(ctx, f, MaxSize)
 		f.Close()

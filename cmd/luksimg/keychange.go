@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/luks"
+)
+
+func newKeyAdd(g *global) *cobra.Command {
+	var unlock unlockFlags
+	var fresh newKeyFlags
+	slot := luks.AnySlot
+	c := g.editingSlot(&cobra.Command{
+		Use:   "add FILE",
+		Short: "Add a key slot",
+		Example: `  luksimg key add disk.luks
+  luksimg key add --key-file dek.b64 --new-key-file second.b64 disk.luks`,
+		Args:    flags.Args("FILE"),
+		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &unlock.key) },
+	}, "key slot %d added", func(c *cobra.Command, name string, e *luks.Editor) (int, error) {
+		volumeKey, err := unlock.volumeKey(c, &g.Talk, name, e.Header())
+		if err != nil {
+			return 0, err
+		}
+		defer clear(volumeKey)
+		return fresh.apply(c.Context(), &g.Talk, name, e.Header(), func(key []byte, o luks.KeyOptions) (int, error) {
+			return e.AddKey(c.Context(), volumeKey, key, slot, o)
+		})
+	})
+	unlock.add(c)
+	g.kdf.add(c)
+	fresh.add(c)
+	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "number of the new key slot (default: the first that is free)")
+	return c
+}
+
+func newKeyChange(g *global) *cobra.Command {
+	var old keys.Flags
+	var fresh newKeyFlags
+	c := g.editingSlot(&cobra.Command{
+		Use:   "change FILE",
+		Short: "Replace the key of a key slot by another",
+		Long: `Change replaces the key slot that opens with the key given by one that opens with a new
+key. The new key slot is written to room that is free; the old one is overwritten when the
+new one is in place. If there is no room for another one, as in LUKS1 with all eight in use,
+the two share their key material but for the first and the last block of it. Either the old
+or the new key opens the image at each moment, unless not even a block is free: then, as with
+cryptsetup, a command that is killed may leave that key slot with neither.`,
+		Example: `  luksimg key change --key-file old.b64 --generate-key new.b64 disk.luks`,
+		Args:    flags.Args("FILE"),
+		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &old) },
+	}, "key slot %d has the new key", func(c *cobra.Command, name string, e *luks.Editor) (int, error) {
+		var volumeKey []byte
+		var slot int
+		err := old.Unlock(c.Context(), &g.Talk, name, func(key []byte) (err error) {
+			volumeKey, slot, err = e.Header().FindSlot(c.Context(), key)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		defer clear(volumeKey)
+		return fresh.apply(c.Context(), &g.Talk, name, e.Header(), func(key []byte, o luks.KeyOptions) (int, error) {
+			return e.ReplaceSlot(c.Context(), volumeKey, slot, key, o)
+		})
+	})
+	old.Add(c, "")
+	g.kdf.add(c)
+	fresh.add(c)
+	return c
+}
+
+func newKeyConvert(g *global) *cobra.Command {
+	var key keys.Flags
+	var fresh newKeyFlags
+	c := g.editingSlot(&cobra.Command{
+		Use:   "convert FILE",
+		Short: "Give a key slot another key derivation function or cost",
+		Long: `Convert makes the key slot that opens with the key given anew, for the same key, with the key
+derivation function and cost that the flags say.`,
+		Example: `  luksimg key convert --key-file dek.b64 --pbkdf pbkdf2 disk.luks`,
+		Args:    flags.Args("FILE"),
+		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &key) },
+	}, "key slot %d was made anew", func(c *cobra.Command, name string, e *luks.Editor) (n int, err error) {
+		err = key.Unlock(c.Context(), &g.Talk, name, func(k []byte) error {
+			o, err := fresh.options(c.Context(), e.Header())
+			if err == nil {
+				n, err = e.ChangeKey(c.Context(), k, k, o)
+			}
+			return err
+		})
+		return n, err
+	})
+	key.Add(c, "")
+	g.kdf.add(c)
+	fresh.kdf.add(c)
+	return c
+}
+
+// newKeyFlags are the ways to give a new key for an image that has one.
+type newKeyFlags struct {
+	key      keys.Flags
+	generate string
+	kdf      kdfFlags
+}
+
+func (o *newKeyFlags) add(c *cobra.Command) {
+	o.key.Add(c, "new-")
+	c.Flags().StringVar(&o.generate, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
+	o.kdf.add(c)
+}
+
+// check looks at the flags, and at those of the key that the image has.
+func (o *newKeyFlags) check(c *cobra.Command, old *keys.Flags) error {
+	if err := errors.Join(flags.AtMostOne(c, "new-key-file", "new-passphrase-file", "new-key-fd", "generate-key"), o.kdf.check(c), keys.Check(c, nil)); err != nil {
+		return err
+	}
+	if old.Stdin() && o.key.Stdin() {
+		return errors.New("standard input can not be both the key and the new key")
+	}
+	return nil
+}
+
+// read returns the new key, and the file that it is being written to if it is generated.
+func (o *newKeyFlags) read(ctx context.Context, t *talk.Talk, name string) (*output.File, []byte, error) {
+	if o.generate != "" {
+		return generateKey(o.generate, defaultKeyBytes, false)
+	}
+	key, err := o.key.Read(ctx, t, name, true)
+	return nil, key, err
+}
+
+// options returns how the new key slot is made.
+func (o *newKeyFlags) options(ctx context.Context, h *luks.Header) (luks.KeyOptions, error) {
+	k := luks.KeyOptions{KDF: o.kdf.kdf(), GeneratedKey: o.generate != ""}
+	var err error
+	k.KDF, err = o.kdf.measure(ctx, k.KDF, func(ctx context.Context, d time.Duration) (luks.KDF, error) { return h.Calibrate(ctx, k, d) })
+	return k, err
+}
+
+// apply reads the new key and gives it to f. A generated key is on the disk before the
+// header says so.
+func (o *newKeyFlags) apply(ctx context.Context, t *talk.Talk, name string, h *luks.Header, f func(key []byte, o luks.KeyOptions) (int, error)) (int, error) {
+	file, key, err := o.read(ctx, t, name)
+	if err != nil {
+		return 0, err
+	}
+	defer clear(key)
+	if file != nil {
+		defer file.Abort()
+		if err := file.Commit(); err != nil {
+			return 0, err
+		}
+	}
+	n := 0
+	ko, err := o.options(ctx, h)
+	if err == nil {
+		n, err = f(key, ko)
+	}
+	switch {
+	case file == nil:
+	case err != nil:
+		file.Remove()
+	default:
+		t.Say("key: written to %s", o.generate)
+	}
+	return n, err
+}
