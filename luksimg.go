@@ -20,20 +20,20 @@ import (
 // Errors that a caller can act on; others are those of the packages for the
 // formats. Match with [errors.Is].
 var (
-	// ErrEncrypted: the image is encrypted already. To see inside, open it with
+	// ErrEncrypted means that the image is encrypted already. To see inside, open it with
 	// its key.
 	ErrEncrypted = errors.New("the image is already encrypted")
 
-	// ErrDetached: the file is a LUKS header whose data are in another file.
+	// ErrDetached means that the file is a LUKS header whose data are in another file.
 	ErrDetached = errors.New("this is a detached header, without the data")
 
-	// ErrUnsupportedFormat: the image has a format that is known by name only.
+	// ErrUnsupportedFormat means that the image has a format that is known by name only.
 	ErrUnsupportedFormat = errors.New("unsupported image format")
 
-	// ErrKey: the key does not follow the rule of the profile.
+	// ErrKey means that the key does not follow the rule of the profile.
 	ErrKey = errors.New("the key does not fit the profile")
 
-	// ErrProfile: the cloud does not take an image like this.
+	// ErrProfile means that the cloud does not take an image like this.
 	ErrProfile = errors.New("not what the cloud takes")
 
 	// ErrMismatch is what every [MismatchError] is.

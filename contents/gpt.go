@@ -139,7 +139,7 @@ func (i *inspection) useGPT(g *gpt, m *mbr) {
 			}
 		}
 	}
-	for n := 0; n < len(g.entries)/g.entrySize; n++ {
+	for n := range len(g.entries) / g.entrySize {
 		e := g.entries[n*g.entrySize:][:g.entrySize]
 		if [16]byte(e) == [16]byte{} {
 			continue

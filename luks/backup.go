@@ -105,7 +105,7 @@ func (r restoration) copy(off, end int64) error {
 	buf := make([]byte, min(256<<10, max(0, end-off)))
 	for off < end {
 		p := buf[:min(int64(len(buf)), end-off)]
-		if _, err := readFull(r.backup, p, off); err != nil {
+		if err := readFull(r.backup, p, off); err != nil {
 			return fmt.Errorf("luks: reading the backup: %w", err)
 		}
 		if _, err := r.f.WriteAt(p, off); err != nil {

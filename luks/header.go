@@ -170,15 +170,15 @@ func (h *Header) DataSize() int64 { return h.segment.size }
 func (h *Header) SectorSize() int { return h.segment.sectorSize }
 
 // readFull reads all of p at off; an early end is io.ErrUnexpectedEOF.
-func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
+func readFull(r io.ReaderAt, p []byte, off int64) error {
 	n, err := r.ReadAt(p, off)
-	if n == len(p) {
-		return n, nil
+	switch {
+	case n == len(p):
+		return nil
+	case err == io.EOF || err == nil:
+		return io.ErrUnexpectedEOF
 	}
-	if err == io.EOF || err == nil {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
+	return err
 }
 
 // fixedText returns the text in a field of fixed length: up to the first NUL, or all of it.

@@ -34,59 +34,59 @@ import (
 // Errors that a caller can act on. Match with [errors.Is]; the error at hand says
 // more.
 var (
-	// ErrNotLUKS: the data have no LUKS header, neither a primary nor a secondary.
+	// ErrNotLUKS means that the data have no LUKS header, neither a primary nor a secondary.
 	ErrNotLUKS = errors.New("not a LUKS image")
 
 	// ErrFormat is what every [FormatError] is: the header breaks the rules of
 	// LUKS, so what it says can not be trusted.
 	ErrFormat = errors.New("malformed LUKS header")
 
-	// ErrUnsupported: a valid header with something that this package does not do.
+	// ErrUnsupported means that a valid header with something that this package does not do.
 	ErrUnsupported = errors.New("unsupported LUKS feature")
 
-	// ErrNullCipher: the image, or a key slot, is not encrypted at all; see
+	// ErrNullCipher means that the image, or a key slot, is not encrypted at all; see
 	// [OpenOptions].
 	ErrNullCipher = errors.New("not encrypted")
 
-	// ErrPassphrase: no key slot opens with the passphrase given, and one at least was
+	// ErrPassphrase means that no key slot opens with the passphrase given, and one at least was
 	// tried.
 	ErrPassphrase = errors.New("no key slot opens with this passphrase")
 
-	// ErrNotTried: no key slot could be tried, so that nothing is known of the
+	// ErrNotTried means that no key slot could be tried, so that nothing is known of the
 	// passphrase. The error says why, and matches that too: [ErrLimit], [ErrMemory],
 	// [ErrUnsupported] and others.
 	ErrNotTried = errors.New("no key slot could be tried")
 
-	// ErrNoSlot: there is no key slot of this number, or none is free.
+	// ErrNoSlot means that there is no key slot of this number, or none is free.
 	ErrNoSlot = errors.New("no such key slot")
 
-	// ErrLastSlot: the last key slot is only removed by force: without it, and
+	// ErrLastSlot means that the last key slot is only removed by force: without it, and
 	// without the volume key, there is no way to the data.
 	ErrLastSlot = errors.New("this is the last key slot")
 
-	// ErrBackup: the backup of a header does not belong to the image.
+	// ErrBackup means that the backup of a header does not belong to the image.
 	ErrBackup = errors.New("the backup does not belong to this image")
 
-	// ErrDataOffset: by the backup of a header the data start elsewhere than by the header
+	// ErrDataOffset means that by the backup of a header the data start elsewhere than by the header
 	// that is there, so it is never restored. It is an [ErrBackup] too.
 	ErrDataOffset = fmt.Errorf("%w: another data offset", ErrBackup)
 
-	// ErrTruncated: the image ends within a sector of its data, so it was cut off.
+	// ErrTruncated means that the image ends within a sector of its data, so it was cut off.
 	ErrTruncated = errors.New("the image was cut off")
 
-	// ErrChanged: another program has changed the header since it was read.
+	// ErrChanged means that another program has changed the header since it was read.
 	ErrChanged = errors.New("the header was changed by another program")
 
-	// ErrVolumeKey: the volume key given is not the one that the header's digest
+	// ErrVolumeKey means that the volume key given is not the one that the header's digest
 	// was made of.
 	ErrVolumeKey = errors.New("the volume key does not belong to this image")
 
-	// ErrMemory: there is not enough memory to derive a key. Allocating it would end the
+	// ErrMemory means that there is not enough memory to derive a key. Allocating it would end the
 	// process, so the limits of the process (RLIMIT_AS, RLIMIT_DATA), its control groups and
 	// the free memory of the machine are looked at before, on Linux.
 	ErrMemory = memory.ErrShort
 
-	// ErrLimit: deriving the key would take more than [OpenOptions] allow.
+	// ErrLimit means that deriving the key would take more than [OpenOptions] allow.
 	ErrLimit = errors.New("key derivation beyond the limit")
 )
 

@@ -40,7 +40,7 @@ func isCopy(r io.ReaderAt, size, off int64, magic [6]byte) bool {
 	if size < off+int64(len(b)) {
 		return false
 	}
-	if _, err := readFull(r, b, off); err != nil {
+	if err := readFull(r, b, off); err != nil {
 		return false
 	}
 	return bytes.HasPrefix(b, magic[:]) && (off == 0 || binary.BigEndian.Uint64(b[v2HdrOffsetAt:]) == uint64(off))
@@ -61,7 +61,7 @@ func Open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	if size < int64(len(b)) {
 		return nil, fmt.Errorf("luks: %w: %d bytes are too short", ErrNotLUKS, size)
 	}
-	if _, err := readFull(r, b[:], 0); err != nil {
+	if err := readFull(r, b[:], 0); err != nil {
 		return nil, fmt.Errorf("luks: reading the header: %w", err)
 	}
 	if bytes.Equal(b[:6], magic[:]) && binary.BigEndian.Uint16(b[6:]) == 1 {

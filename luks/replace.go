@@ -120,7 +120,7 @@ func (e *Editor) replaceHere(ctx context.Context, s, before keyslot, volumeKey, 
 	}
 	used := roundUp(int64(s.keySize)*stripes, sectorSize)
 	shared := make([]byte, used-block)
-	if _, err := readFull(e.f, shared, s.area.offset); err != nil {
+	if err := readFull(e.f, shared, s.area.offset); err != nil {
 		return fmt.Errorf("luks: reading key material: %w", err)
 	}
 	material, err := s.sealBehind(ctx, shared, passphrase, volumeKey, e.rand)
@@ -188,7 +188,7 @@ func (e *Editor) materialBounds() (first, end int64) {
 	meta := roundUp(last, 4096)
 	mark := []byte("LUKSMETA")
 	got := make([]byte, len(mark))
-	if _, err := readFull(e.f, got, meta); err == nil && bytes.Equal(got, mark) {
+	if err := readFull(e.f, got, meta); err == nil && bytes.Equal(got, mark) {
 		end = min(end, meta)
 	}
 	return v1FirstArea * sectorSize, end
@@ -227,7 +227,7 @@ func (s *keyslot) sealBehind(ctx context.Context, shared, passphrase, key []byte
 // copyMaterial copies an area to another place and makes it durable.
 func (e *Editor) copyMaterial(a area, to int64) error {
 	material := make([]byte, a.size)
-	if _, err := readFull(e.f, material, a.offset); err != nil {
+	if err := readFull(e.f, material, a.offset); err != nil {
 		return fmt.Errorf("luks: reading key material: %w", err)
 	}
 	return e.write(material, to)

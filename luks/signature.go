@@ -9,7 +9,7 @@ import (
 	file "github.com/luksimg/luksimg/internal/signature"
 )
 
-// ErrAmbiguous: where the primary header should be there is something else, known by its
+// ErrAmbiguous means that where the primary header should be there is something else, known by its
 // signature, and only the secondary header says that this is LUKS. Which of the two the
 // image is can not be told: it is read by the secondary header, and not changed.
 var ErrAmbiguous = errors.New("ambiguous: something else is where the primary header should be")
@@ -116,7 +116,7 @@ var swapMarks = []string{"SWAP-SPACE", "SWAPSPACE2", "S1SUSPEND\x00", "S2SUSPEND
 // its signature is. It returns "" if it knows none.
 func foreignSignature(r io.ReaderAt, size int64) (string, int64, error) {
 	b := make([]byte, min(zfsEnd, size))
-	if _, err := readFull(r, b, 0); err != nil {
+	if err := readFull(r, b, 0); err != nil {
 		return "", 0, fmt.Errorf("luks: reading the start of the image: %w", err)
 	}
 	is := func(off int64, mark string) bool {

@@ -192,7 +192,7 @@ func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte, lef
 	n := int64(s.keySize) * stripes
 	material := make([]byte, roundUp(n, sectorSize))
 	defer clear(material)
-	if _, err := readFull(h.r, material, c.offset); err != nil {
+	if err := readFull(h.r, material, c.offset); err != nil {
 		return nil, fmt.Errorf("reading key material: %w", err)
 	}
 	derived, err := s.kdf.derive(ctx, passphrase, s.salt, c.keySize)

@@ -89,7 +89,7 @@ func (h *Header) headerV1() []byte {
 // slots that are not in use: they say where a key may be added.
 func openV1(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	b := make([]byte, v1HeaderSize)
-	if _, err := readFull(r, b, 0); err != nil {
+	if err := readFull(r, b, 0); err != nil {
 		return nil, fmt.Errorf("luks: reading the LUKS1 header: %w", err)
 	}
 	p := v1Parser{b: b}

@@ -97,7 +97,7 @@ func openV2(r io.ReaderAt, size int64) (*Header, error) {
 		at = []int64{primary.hdrSize}
 	}
 	var secondary *Header
-	errSecondary := error(errNoCopy)
+	errSecondary := errNoCopy
 	for _, off := range at {
 		h, err := readCopy(r, size, off)
 		if h != nil {
@@ -137,7 +137,7 @@ func (h *Header) warn(format string, args ...any) {
 	h.warnings = append(h.warnings, fmt.Sprintf(format, args...))
 }
 
-// errNoCopy: there is no header at all where one was looked for.
+// errNoCopy means that there is no header at all where one was looked for.
 var errNoCopy = fmt.Errorf("luks: %w", ErrNotLUKS)
 
 // readCopy reads and checks the copy of the header at offset.
@@ -150,7 +150,7 @@ func readCopy(r io.ReaderAt, size, offset int64) (*Header, error) {
 		return nil, errNoCopy
 	}
 	bin := make([]byte, v2BinarySize)
-	if _, err := readFull(r, bin, offset); err != nil {
+	if err := readFull(r, bin, offset); err != nil {
 		return nil, fmt.Errorf("luks: reading the LUKS2 header at offset %d: %w", offset, err)
 	}
 	be := binary.BigEndian
@@ -182,7 +182,7 @@ func readCopy(r io.ReaderAt, size, offset int64) (*Header, error) {
 	}
 	b := make([]byte, hdrSize)
 	copy(b, bin)
-	if _, err := readFull(r, b[v2BinarySize:], offset+v2BinarySize); err != nil {
+	if err := readFull(r, b[v2BinarySize:], offset+v2BinarySize); err != nil {
 		return nil, fmt.Errorf("luks: reading the LUKS2 header at offset %d: %w", offset, err)
 	}
 	clear(b[v2CsumAt:][:v2CsumSize])

@@ -133,7 +133,7 @@ func (v *Volume) ReadAt(p []byte, off int64) (int, error) {
 		skip := at % size
 		if n := int64(len(rest)); skip == 0 && n >= size {
 			whole := rest[:n-n%size]
-			if _, err := readFull(v.r, whole, v.offset+at); err != nil {
+			if err := readFull(v.r, whole, v.offset+at); err != nil {
 				return done, err
 			}
 			v.DecryptSectors(whole, whole, at)
@@ -154,7 +154,7 @@ func (v *Volume) readPart(p []byte, off, skip int64) (int, error) {
 	buf := sectors.Get().(*[4096]byte)
 	defer sectors.Put(buf)
 	sector := buf[:v.cipher.SectorSize()]
-	if _, err := readFull(v.r, sector, v.offset+off); err != nil {
+	if err := readFull(v.r, sector, v.offset+off); err != nil {
 		return 0, err
 	}
 	v.DecryptSectors(sector, sector, off)

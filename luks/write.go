@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// ErrReadOnly: what the image was opened from can not be written to.
+// ErrReadOnly means that what the image was opened from can not be written to.
 var ErrReadOnly = errors.New("luks: the image is open for reading only")
 
 // chunks holds buffers for ciphertext on its way out: what WriteAt is given is not its own.
@@ -67,7 +67,7 @@ func (v *Volume) writePart(w io.WriterAt, p []byte, off, skip int64) (int, error
 	defer clear(sector)
 	v.partial.Lock()
 	defer v.partial.Unlock()
-	if _, err := readFull(v.r, sector, v.offset+off); err != nil {
+	if err := readFull(v.r, sector, v.offset+off); err != nil {
 		return 0, err
 	}
 	v.DecryptSectors(sector, sector, off)

@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// ErrTooLarge: a disk, or the file that it would be in, is larger than a qcow2 image with
+// ErrTooLarge means that a disk, or the file that it would be in, is larger than a qcow2 image with
 // clusters of this size can be.
 var ErrTooLarge = errors.New("the disk is too large for a qcow2 image")
 

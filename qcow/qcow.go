@@ -27,11 +27,11 @@ import (
 
 // Errors that a caller can act on. Match with [errors.Is].
 var (
-	// ErrLocked: the disk is encrypted, and its data cannot be read before
+	// ErrLocked means that the disk is encrypted, and its data cannot be read before
 	// [Disk.Unlock], or without a key in [Options].
 	ErrLocked = errors.New("the image is encrypted and locked")
 
-	// ErrSnapshot: the image has no internal snapshot of that ID or name.
+	// ErrSnapshot means that the image has no internal snapshot of that ID or name.
 	ErrSnapshot = errors.New("no such snapshot")
 )
 

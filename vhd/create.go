@@ -22,7 +22,7 @@ const (
 	Fixed               // the disk as it is, and a footer
 )
 
-// ErrTooLarge: a disk is larger than the 2040 GiB that a VHD may have, or its file
+// ErrTooLarge means that a disk is larger than the 2040 GiB that a VHD may have, or its file
 // would be larger than the 2 TiB that sector numbers reach.
 var ErrTooLarge = errors.New("the disk is too large for a VHD")
 

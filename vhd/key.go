@@ -13,11 +13,11 @@ import (
 
 // Errors that a caller can act on. Match with [errors.Is].
 var (
-	// ErrLocked: the disk is encrypted, and its data cannot be read before
+	// ErrLocked means that the disk is encrypted, and its data cannot be read before
 	// [Disk.Unlock], or without a key in [Options].
 	ErrLocked = errors.New("the disk is encrypted and locked")
 
-	// ErrKey: this is not the key of the disk.
+	// ErrKey means that this is not the key of the disk.
 	ErrKey = errors.New("the key is not that of the disk")
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/internal/chain"
 )
 
-// ErrLinkage: the parent of a differencing disk is not the one, or no longer as,
+// ErrLinkage means that the parent of a differencing disk is not the one, or no longer as,
 // that the disk was made for. What would be read is not what was written. Match with
 // [errors.Is].
 var ErrLinkage = errors.New("the parent is another one, or was changed since the differencing disk was made")

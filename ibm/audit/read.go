@@ -30,7 +30,7 @@ func (o ReadOptions) fill() ReadOptions {
 	return o
 }
 
-// ErrTooLarge: there is more than [ReadOptions] allow.
+// ErrTooLarge means that there is more than [ReadOptions] allow.
 var ErrTooLarge = errors.New("more than the limit")
 
 // Skipped tells what [Read] could not read as events.
@@ -126,7 +126,7 @@ func (c *collector) lines(br *bufio.Reader) error {
 	var line []byte
 	for number := 1; ; number++ {
 		line = line[:0]
-		long, end := false, false
+		var long, end bool
 		for {
 			part, err := br.ReadSlice('\n')
 			if c.taken += int64(len(part)); c.taken > c.o.MaxBytes {

@@ -100,7 +100,7 @@ type permanentError struct{ error }
 func (e *permanentError) Unwrap() error { return e.error }
 
 func unwrapPermanent(err error) error {
-	if p, ok := err.(*permanentError); ok {
+	if p := new(permanentError); errors.As(err, &p) {
 		return p.error
 	}
 	return err

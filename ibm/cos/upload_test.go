@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -274,7 +273,6 @@ func TestResume(t *testing.T) {
 
 // memory is a StateStore that keeps all that was saved, and fails when told.
 type memory struct {
-	mu    sync.Mutex
 	b     []byte
 	saves [][]byte
 	fail  func(saves int) error

@@ -11,26 +11,26 @@ import (
 
 // Errors that a caller can act on. Match with errors.Is; the error at hand says more.
 var (
-	// ErrNotFound: there is no template, or no server, of this name or number.
+	// ErrNotFound means that there is no template, or no server, of this name or number.
 	ErrNotFound = rest.ErrNotFound
 
-	// ErrAmbiguous: there is more than one template of this name.
+	// ErrAmbiguous means that there is more than one template of this name.
 	ErrAmbiguous = advice.New("more than one of this name", "name it by its number or its global identifier")
 
-	// ErrExists: a template of this name is there, and not from an earlier run of
+	// ErrExists means that a template of this name is there, and not from an earlier run of
 	// this import.
 	ErrExists = advice.With(rest.NewRefusal("a template of this name exists", nil),
 		"give another name with --name, or the note of the run that made it with --note")
 
-	// ErrLost: a call that makes something was sent, its answer did not arrive, and
+	// ErrLost means that a call that makes something was sent, its answer did not arrive, and
 	// it could not be found out whether it was done. Look before repeating it.
 	ErrLost = rest.ErrLost
 
-	// ErrFailed: the transaction of an import or an order ended with a failure; see
+	// ErrFailed means that the transaction of an import or an order ended with a failure; see
 	// [TransactionError].
 	ErrFailed = rest.ErrFailed
 
-	// ErrTimeout: a transaction took longer than the caller waits. It goes on.
+	// ErrTimeout means that a transaction took longer than the caller waits. It goes on.
 	ErrTimeout = rest.ErrTimeout
 )
 

@@ -32,7 +32,7 @@ type OrderRequest struct {
 }
 
 func (r OrderRequest) check(op string) error {
-	missing := ""
+	var missing string
 	switch {
 	case r.Hostname == "":
 		missing = "host name"

@@ -12,20 +12,20 @@ import (
 
 // Errors for errors.Is; the error at hand says more.
 var (
-	// ErrExists: an image, or an instance, of this name is there.
+	// ErrExists means that an image, or an instance, of this name is there.
 	ErrExists = advice.With(rest.NewRefusal("there is one of this name", nil), "names are unique in VPC: give another one")
 
-	// ErrNotFound: there is no such image or instance.
+	// ErrNotFound means that there is no such image or instance.
 	ErrNotFound = rest.ErrNotFound
 
-	// ErrLost: a call that makes something was sent, its answer did not arrive, and
+	// ErrLost means that a call that makes something was sent, its answer did not arrive, and
 	// what it should have made was not found. Look before repeating it.
 	ErrLost = rest.ErrLost
 
-	// ErrFailed: the image or the instance failed; see [StatusError].
+	// ErrFailed means that the image or the instance failed; see [StatusError].
 	ErrFailed = rest.ErrFailed
 
-	// ErrTimeout: it took longer than the caller waits. It goes on.
+	// ErrTimeout means that it took longer than the caller waits. It goes on.
 	ErrTimeout = rest.ErrTimeout
 )
 

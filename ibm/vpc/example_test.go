@@ -2,6 +2,7 @@ package vpc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +24,7 @@ func ExampleClient_WaitImage() {
 	}
 	_, err = client.WaitImage(context.Background(), "r006-1", vpc.WaitOptions{})
 	fmt.Println(err)
-	if e, ok := err.(*vpc.StatusError); ok {
+	if e := new(vpc.StatusError); errors.As(err, &e) {
 		fmt.Println(e.Hint())
 	}
 	// Output:

@@ -77,9 +77,7 @@ type imagePrototype struct {
 }
 
 func (r ImageRequest) prototype() (*imagePrototype, error) {
-	bad := func(format string, args ...any) (*imagePrototype, error) {
-		return nil, fmt.Errorf("vpc: create image: "+format, args...)
-	}
+	bad := func(text string) (*imagePrototype, error) { return nil, errors.New("vpc: create image: " + text) }
 	parts := strings.SplitN(strings.TrimPrefix(r.URI, "cos://"), "/", 3)
 	switch {
 	case r.Name == "":

@@ -3,6 +3,7 @@ package disk
 // A Kind is how bytes of the disk are stored.
 type Kind uint8
 
+// The kinds.
 const (
 	Absent Kind = iota // not in this image: in its parent, or zeros without one
 	Hole               // zeros, without room in the file

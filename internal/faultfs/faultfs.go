@@ -32,6 +32,7 @@ const Sector = 512
 // An Op is a kind of call.
 type Op string
 
+// The calls.
 const (
 	Open     Op = "open"
 	Read     Op = "read" // from a file, or the names in a folder

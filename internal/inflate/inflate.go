@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// ErrCorrupt: the input is no deflate stream, or it ends too early.
+// ErrCorrupt means that the input is no deflate stream, or it ends too early.
 var ErrCorrupt = errors.New("corrupt deflate data")
 
 const (

@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/internal/fsys"
 )
 
-// ErrLocked: another process is changing the file.
+// ErrLocked means that another process is changing the file.
 var ErrLocked = errors.New("another process is changing this file")
 
 // Lock keeps other runs from changing an open file. It ends when the file is closed.

@@ -41,7 +41,7 @@ type File struct {
 
 const suffix = ".luksimg-partial"
 
-// ErrNotRegular: the name is that of a device, a pipe or a folder, or of a link to one, and
+// ErrNotRegular means that the name is that of a device, a pipe or a folder, or of a link to one, and
 // will not be replaced.
 var ErrNotRegular = errors.New("not a regular file, and will not be replaced")
 

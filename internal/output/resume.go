@@ -12,7 +12,7 @@ import (
 // partial is what the name of a file ends with that is fetched bit by bit.
 const partial = ".download"
 
-// ErrNotOurs: a file that an earlier run should have left is of somebody else, or somebody
+// ErrNotOurs means that a file that an earlier run should have left is of somebody else, or somebody
 // else could have changed it.
 var ErrNotOurs = errors.New("it was not left by a run of yours, or others can change it")
 

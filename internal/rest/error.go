@@ -11,17 +11,17 @@ import (
 
 // Errors of all services, for errors.Is.
 var (
-	// ErrNotFound: there is no such thing.
+	// ErrNotFound means that there is no such thing.
 	ErrNotFound = NewRefusal("not found", nil)
 
-	// ErrLost: a call that makes something was sent, its answer did not arrive, and
+	// ErrLost means that a call that makes something was sent, its answer did not arrive, and
 	// it could not be found out whether it was done. Look before repeating it.
 	ErrLost = NewTemporary("the answer was lost")
 
-	// ErrFailed: what was accepted did not come to a good end.
+	// ErrFailed means that what was accepted did not come to a good end.
 	ErrFailed = NewRefusal("failed", nil)
 
-	// ErrTimeout: it took longer than the caller waits. It goes on.
+	// ErrTimeout means that it took longer than the caller waits. It goes on.
 	ErrTimeout = NewTemporary("still not ready")
 
 	// ErrAnswer is an answer that is not one of the service.

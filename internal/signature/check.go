@@ -266,19 +266,19 @@ func pgp(f *file) bool {
 	default:
 		return false
 	}
-	if b := f.at(at, 16); tag == 0x8c || tag == 0xc3 {
+	b := f.at(at, 16)
+	if tag == 0x8c || tag == 0xc3 {
 		known := b[1] >= 1 && b[1] <= 13 && (b[2] == 0 || b[2] == 1 || b[2] == 3) && b[3] >= 1 && b[3] <= 14
 		return b[0] == 4 && known && length == map[byte]int{0: 4, 1: 12, 3: 13}[b[2]]
-	} else {
-		bits := int(be.Uint16(b[10:]))
-		switch b[9] {
-		case 1, 2: // RSA: one number
-			return b[0] == 3 && length == 10+2+(bits+7)/8
-		case 16: // ElGamal: two
-			return b[0] == 3 && bits > 0 && length > 10+2+(bits+7)/8
-		case 18: // ECDH: a point
-			return b[0] == 3 && bits > 0 && length > 10+2+(bits+7)/8 && length < 256
-		}
+	}
+	bits := int(be.Uint16(b[10:]))
+	switch b[9] {
+	case 1, 2: // RSA: one number
+		return b[0] == 3 && length == 10+2+(bits+7)/8
+	case 16: // ElGamal: two
+		return b[0] == 3 && bits > 0 && length > 10+2+(bits+7)/8
+	case 18: // ECDH: a point
+		return b[0] == 3 && bits > 0 && length > 10+2+(bits+7)/8 && length < 256
 	}
 	return false
 }

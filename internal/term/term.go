@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-// ErrNoTerminal: there is nobody to ask.
+// ErrNoTerminal means that there is nobody to ask.
 var ErrNoTerminal = errors.New("no terminal to ask on")
 
 // IsTerminal tells whether f is a terminal.

@@ -36,7 +36,7 @@ func parseMask(s string) (mask, error) {
 		at = at[n]
 	}
 	start := 0
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		switch s[i] {
 		case '.':
 			name(s[start:i])

@@ -11,11 +11,11 @@ import (
 
 const sectorSize = 512
 
-// ErrNoBoot: the disk has no boot sector. With encryption that mostly means that it
+// ErrNoBoot means that the disk has no boot sector. With encryption that mostly means that it
 // was opened with another key than it was written with.
 var ErrNoBoot = errors.New("the first sector has no boot signature 55 AA")
 
-// ErrTruncated: a partition ends past the end of the disk.
+// ErrTruncated means that a partition ends past the end of the disk.
 var ErrTruncated = errors.New("the image is truncated")
 
 // Check reads the boot sector, and the GPT header if it names one, and compares the
