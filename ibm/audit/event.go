@@ -139,7 +139,7 @@ var timeLayouts = []string{
 	"2006-01-02 15:04:05",
 }
 
-// errTime: the text is none of the formats that events have.
+// errTime means that the text is none of the formats that events have.
 var errTime = errors.New("not a time")
 
 // parseTime reads a time as text, or as seconds, milliseconds, microseconds or

@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// errRefused: the cloud would refuse, as its own records tell: a bucket in the wrong place, an
+// errRefused means that the cloud would refuse, as its own records tell: a bucket in the wrong place, an
 // authorization that is missing.
 var errRefused = rest.NewRefusal("the cloud would refuse it", nil)
 
