@@ -67,6 +67,38 @@ func TestWithoutFeature(t *testing.T) {
 	}
 }
 
+// TestStackGrows runs each path in goroutines of its own, at depths where the stack has to
+// grow within a call: frames of assembly can be larger than what Go leaves free below.
+func TestStackGrows(t *testing.T) {
+	forEachImplementation(t, func(t *testing.T, impl implementation) {
+		key := randomBytes(t, 64)
+		c := mustNew(t, impl, key, Options{})
+		src := randomBytes(t, 3*512)
+		want := refSectors(t, directions[0], key, Options{}, src, 7)
+		for depth := range 128 {
+			dst, done := make([]byte, len(src)), make(chan struct{})
+			go func() {
+				defer close(done)
+				atDepth(depth, func() { c.Encrypt(dst, src, 7) })
+			}()
+			if <-done; !bytes.Equal(dst, want) {
+				t.Fatalf("wrong at depth %d", depth)
+			}
+		}
+	})
+}
+
+// atDepth calls f from so many frames below its own.
+//
+//go:noinline
+func atDepth(n int, f func()) {
+	if n == 0 {
+		f()
+		return
+	}
+	atDepth(n-1, f)
+}
+
 // TestMaker compares with what the operating system says.
 func TestMaker(t *testing.T) {
 	text, err := os.ReadFile("/proc/cpuinfo")

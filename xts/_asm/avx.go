@@ -2,39 +2,28 @@ package main
 
 import "fmt"
 
-// vaesAVX2 makes the kernel for VAES without AVX-512: eight registers of two blocks.
-func vaesAVX2() string {
-	return narrow(ymm, "AVX2", "AVX2, VAES, VPCLMULQDQ")
-}
-
-// aesniAVX makes the kernel for AES-NI: eight registers of one block.
-func aesniAVX() string {
-	return narrow(xmm, "AVX", "AES, AVX, PCLMULQDQ")
-}
-
-// narrow makes a kernel that does a group of eight registers at a time.
+// aesniAVX makes the kernel for AES-NI, which does a group of eight registers of one
+// block at a time.
 //
 // AES instructions of this width keep two of the three vector ports busy, and what
 // it takes to make the masks the third. So the masks of the next group are computed
 // among the AES rounds of this one, and pass through memory, as 16 registers are not
 // enough to hold them too. As with AVX-512 they are kept XORed with the last round
 // key.
-func narrow(w width, suffix, requires string) string {
+func aesniAVX() string {
+	const requires = "AES, AVX, PCLMULQDQ"
 	f := newFile()
-	f.table("powers"+suffix, powers(8)...)
-	f.table("reduction"+suffix, reduction, 0, reduction, 0)
-	f.function(tweaksDeclaration(suffix), requires, 0, tweaksArgs, w.tweaks())
-	n := narrowKernel{w, suffix}
+	f.table("powersAVX", powers(8)...)
+	f.table("reductionAVX", reduction, 0, reduction, 0)
+	f.function(tweaksDeclaration("AVX"), requires, 0, tweaksArgs, xmm.tweaks())
+	n := narrowKernel{xmm}
 	for _, d := range directions {
-		f.function(cryptDeclaration(d.name, suffix), requires, 2*n.maskSize()+n.size(), cryptArgs, n.crypt(d.aes))
+		f.function(cryptDeclaration(d.name, "AVX"), requires, 2*n.maskSize()+n.size(), cryptArgs, n.crypt(d.aes))
 	}
 	return f.String()
 }
 
-type narrowKernel struct {
-	width
-	suffix string
-}
+type narrowKernel struct{ width }
 
 // maskSize is the size of the masks of a group, which is that of its data.
 func (n narrowKernel) maskSize() int { return 8 * n.size() }
@@ -67,7 +56,7 @@ func (n narrowKernel) crypt(aes string) code {
 	b.op("LEAQ %d(SP), %s", n.size()-1, masksNow)
 	b.op("ANDQ $-%d, %s", n.size(), masksNow)
 	b.op("LEAQ %d(%s), %s", n.maskSize(), masksNow, masksNext)
-	b.op("%s reduction%s<>(SB), %s", n.move, n.suffix, n.r(nReduction))
+	b.op("%s reductionAVX<>(SB), %s", n.move, n.r(nReduction))
 	b.op("%s %d(AX), %s", n.move, whitenOffset, n.r(nWhiten))
 	b.op("%s (BX), %s", n.broadcast, n.r(nMask))
 	b = append(b, n.start()...)
@@ -136,13 +125,12 @@ func (n narrowKernel) group(aes string, rounds int, side code) code {
 }
 
 // start makes the masks of the next group, the first of a unit, from that of its
-// first block: eight by multiplying its halves by x^0 to x^7, the others from those
-// by a whole byte.
+// first block, by multiplying its halves by x^0 to x^7.
 func (n narrowKernel) start() code {
 	var b code
-	for i := range 8 / n.blocks {
+	for i := range 8 {
 		low, high, carry := n.r(nTemp0), n.r(nTemp0+1), n.r(nTemp0+2)
-		powers := fmt.Sprintf("powers%s<>+%d(SB)", n.suffix, n.size()*i)
+		powers := fmt.Sprintf("powersAVX<>+%d(SB)", n.size()*i)
 		b.op("VPCLMULQDQ $0x01, %s, %s, %s", powers, n.r(nMask), high)
 		b.op("VPCLMULQDQ $0x00, %s, %s, %s", powers, n.r(nMask), low)
 		b.op("VPCLMULQDQ $0x01, %s, %s, %s", n.r(nReduction), high, carry)
@@ -151,10 +139,6 @@ func (n narrowKernel) start() code {
 		b.op("VPXOR %d(AX), %s, %s", lastOffset, low, low)
 		b.op("VPXOR %s, %s, %s", carry, low, low)
 		b.op("%s %s, %d(%s)", n.move, low, n.size()*i, masksNext)
-		if n.blocks == 2 {
-			b = append(b, n.multiply(1, low, n.r(nTemp0+1))...)
-			b.op("%s %s, %d(%s)", n.move, low, n.size()*(i+4), masksNext)
-		}
 	}
 	return b
 }
@@ -165,19 +149,19 @@ func (n narrowKernel) step() code {
 	for i := range 8 {
 		mask, temp := n.r(nTemp0+i%2), n.r(nTemp0+2+i%2)
 		b.op("%s %d(%s), %s", n.move, n.size()*i, masksNow, mask)
-		b = append(b, n.multiply(n.blocks, mask, temp)...)
+		b = append(b, n.multiply(mask, temp)...)
 		b.op("%s %s, %d(%s)", n.move, mask, n.size()*i, masksNext)
 	}
 	return b
 }
 
-// multiply multiplies mask by x^8 for each of bytes.
-func (n narrowKernel) multiply(bytes int, mask, temp string) code {
+// multiply multiplies mask by x^8.
+func (n narrowKernel) multiply(mask, temp string) code {
 	var b code
-	b.op("VPSRLDQ $%d, %s, %s", 16-bytes, mask, temp)
-	b.op("VPSLLDQ $%d, %s, %s", bytes, mask, mask)
+	b.op("VPSRLDQ $15, %s, %s", mask, temp)
+	b.op("VPSLLDQ $1, %s, %s", mask, mask)
 	b.op("VPCLMULQDQ $0x00, %s, %s, %s", n.r(nReduction), temp, temp)
-	b.op("VPXOR %d(AX), %s, %s", stepsOffset+32*(bytes-1), mask, mask)
+	b.op("VPXOR %d(AX), %s, %s", stepsOffset, mask, mask)
 	b.op("VPXOR %s, %s, %s", temp, mask, mask)
 	return b
 }

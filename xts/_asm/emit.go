@@ -44,13 +44,21 @@ func (f *file) raw(format string, args ...any) {
 	fmt.Fprintf(f, format+"\n", args...)
 }
 
+// nosplitFrame is the largest frame of a function that does not look whether the stack
+// has room for it. Go leaves 800 bytes for such a function and what it is called by.
+const nosplitFrame = 640
+
 // function adds a function: its Go declaration, as go vet checks it, what it needs
 // of the CPU, the sizes of its frame and of its arguments, and its body.
 func (f *file) function(declaration, requires string, frame, args int, body code) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(declaration, "func "), "(")
 	f.raw("\n// %s", declaration)
 	f.raw("// Requires: %s", requires)
-	f.raw("TEXT ·%s(SB), NOSPLIT, $%d-%d", name, frame, args)
+	flags := "NOSPLIT"
+	if frame > nosplitFrame {
+		flags = "0"
+	}
+	f.raw("TEXT ·%s(SB), %s, $%d-%d", name, flags, frame, args)
 	for _, line := range body {
 		if strings.HasSuffix(line, ":") {
 			f.raw("%s", line)
