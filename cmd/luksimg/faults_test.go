@@ -26,12 +26,19 @@ var everyCall = map[string][]fault.Fault{
 // faulty is a cloud in which every call fails once.
 func faulty(t *testing.T, name string) *cloud {
 	c := ready(t)
-	for _, f := range everyCall[name] {
+	c.arm(everyCall[name]...)
+	return c
+}
+
+// arm has these faults happen, and no others.
+func (c *cloud) arm(faults ...fault.Fault) {
+	c.t.Helper()
+	c.Faults().Clear()
+	for _, f := range faults {
 		if err := c.Faults().Arm(f); err != nil {
-			t.Fatal(err)
+			c.t.Fatal(err)
 		}
 	}
-	return c
 }
 
 // made returns how many templates, images, servers and instances there are.
@@ -62,7 +69,7 @@ func (c *cloud) made() string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return fmt.Sprintf("%d templates, %d servers, %d images, %d instances", len(templates), len(servers), len(images), len(instances))
+	return sum([4]int{len(templates), len(servers), len(images), len(instances)})
 }
 
 // TestEveryCallFailsOnce: one failure of each call that a deployment makes, in either
@@ -88,34 +95,109 @@ func TestEveryCallFailsOnce(t *testing.T) {
 	}
 }
 
-// TestImportOrderFaults: the same for import and order, one after the other.
+// TestImportOrderFaults: one failure of each call of import and of order, in either cloud,
+// ends neither, and nothing is made twice.
 func TestImportOrderFaults(t *testing.T) {
+	c := ready(t)
+	c.stock(deploy.Classic, deploy.VPC)
+	var want [4]int
 	for name := range everyCall {
-		t.Run(name, func(t *testing.T) {
-			c := ready(t)
-			c.wrapped("disk.raw")
-			again := func() {
-				c.Faults().Clear()
-				for _, f := range everyCall[name] {
-					if err := c.Faults().Arm(f); err != nil {
-						t.Fatal(err)
-					}
+		for k, target := range []string{deploy.Classic, deploy.VPC} {
+			for part, args := range [][]string{c.importing(target, "web-"+name), c.ordering(target, "web-"+name)} {
+				c.arm(everyCall[name]...)
+				before := c.Faults().Hits()
+				c.ok(args...)
+				hits := c.Faults().Hits() - before
+				want[2*k+part]++
+				tokens := name == "401" && target == deploy.Classic // which has none that expire
+				if got := c.made(); got != sum(want) || hits < 3 != tokens {
+					t.Errorf("%s, %s: %s after %d faults, want %s", name, target, got, hits, sum(want))
 				}
 			}
-			again()
-			c.ok("import", "--envelope", "web.envelope.json", "--os-code", "UBUNTU_22_64", "--cloud-init", "--poll", "10ms", "--settle", "100ms",
-				"--name", "one", "--note", "n", "cos://us-south/"+testBucket+"/disk.raw")
-			again()
-			c.ok(append(append([]string{"order", "--poll", "10ms", "--settle", "100ms"}, server[1:]...), "one")...)
-			// An image in VPC that is not what it is told to be fails, and is made once.
-			again()
-			c.fails(4, "failed", "import", "--target", "vpc", "--wrapped-dek", "AAAA", "--root-key-crn", c.RootKey, "--os-code", "ubuntu-22-04-amd64", "--poll", "10ms",
-				"--settle", "100ms", "--name", "two", "cos://us-south/"+testBucket+"/none.qcow2")
-			if got := c.made(); got != "1 templates, 1 servers, 1 images, 0 instances" {
-				t.Error(got)
-			}
-		})
+		}
 	}
+	// An image in VPC that is not what it is told to be fails, and is made once.
+	c.arm(everyCall["503"]...)
+	c.fails(4, "failed", "import", "--target", "vpc", "--wrapped-dek", "AAAA", "--root-key-crn", c.RootKey, "--os-code", "ubuntu-22-04-amd64", "--poll", "10ms",
+		"--settle", "100ms", "--name", "two", "cos://us-south/"+testBucket+"/none.qcow2")
+	if want[2]++; c.made() != sum(want) {
+		t.Error(c.made())
+	}
+}
+
+// TestRefusedOnce: SoftLayer refuses one call after the other of import and of order, with an
+// HTTP 500. That ends them, with no word of trying later. Nothing is made twice, and what was
+// refused before anything was made is made by the same command.
+func TestRefusedOnce(t *testing.T) {
+	c := ready(t)
+	c.stock(deploy.Classic)
+	refusal := fault.Fault{Path: "/rest/v3.1/**", Status: 500, Body: `{"error":"This is not liked.","code":"SoftLayer_Exception_Public"}`}
+	var want [4]int
+	for part, wanted := range []int{3, 4} { // find, create, wait; find, look for others, order, wait
+		for refusal.Skip = 0; ; refusal.Skip++ {
+			name := fmt.Sprintf("web-%d", refusal.Skip)
+			args := c.importing(deploy.Classic, name)
+			if part == 1 {
+				args = c.ordering(deploy.Classic, "web-0")
+			}
+			c.arm(refusal)
+			code, _, errs := c.run("luksimg", args...)
+			if want[part]++; code == 0 {
+				if got := c.made(); got != sum(want) || refusal.Skip < wanted {
+					t.Errorf("%s: %s after %d calls, want %s", args[0], got, refusal.Skip, sum(want))
+				}
+				break
+			}
+			if code != 4 || !strings.Contains(errs, "not liked") || strings.Contains(errs, "later") {
+				t.Errorf("%s, call %d: exit code %d\n%s", args[0], refusal.Skip, code, errs)
+			}
+			if got := c.made(); part == 0 || got != sum(want) { // an import is known again by its note
+				c.ok(args...)
+			}
+			if got := c.made(); got != sum(want) {
+				t.Errorf("%s, call %d: %s, want %s", args[0], refusal.Skip, got, sum(want))
+			}
+		}
+	}
+}
+
+// stock puts an encrypted image for each target into the bucket, and its envelope into the
+// folder.
+func (c *cloud) stock(targets ...string) {
+	c.t.Helper()
+	for _, target := range targets {
+		profile, object := "classic-luks", "disk.raw"
+		if target == deploy.VPC {
+			profile, object = "vpc-qcow2", "disk.qcow2"
+		}
+		c.ok("encrypt", "--profile", profile, "--generate-key", target+".dek", "disk.raw", "cos://us-south/"+testBucket+"/"+object)
+		c.ok("wrap", "--profile", profile, "--root-key-crn", c.RootKey, "--key-file", target+".dek", "--envelope", target+".json")
+	}
+}
+
+// importing returns the arguments of an import of what stock has put in place.
+func (c *cloud) importing(target, name string) []string {
+	args := []string{"import", "--target", target, "--envelope", target + ".json", "--name", name, "--poll", "10ms", "--settle", "100ms"}
+	if target == deploy.VPC {
+		return append(args, "--os-code", "ubuntu-22-04-amd64", "cos://us-south/"+testBucket+"/disk.qcow2")
+	}
+	return append(args, "--note", "n", "--os-code", "UBUNTU_22_64", "--cloud-init", "cos://us-south/"+testBucket+"/disk.raw")
+}
+
+// ordering returns the arguments of an order of a server from an image. Names of servers are
+// unique in VPC.
+func (c *cloud) ordering(target, image string) []string {
+	args := append([]string{"order", "--target", target, "--poll", "10ms", "--settle", "100ms"}, server[1:]...)
+	if target == deploy.VPC {
+		args = append(append(args[:7:7], "--region", "us-south"), instance[1:]...)
+		args = append(args, "--hostname", image)
+	}
+	return append(args, image)
+}
+
+// sum says how many templates, servers, images and instances there are, as made does.
+func sum(n [4]int) string {
+	return fmt.Sprintf("%d templates, %d servers, %d images, %d instances", n[0], n[1], n[2], n[3])
 }
 
 // TestLatePolicy: an authorization that is not seen yet is waited for.
