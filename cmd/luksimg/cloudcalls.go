@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/deploy"
@@ -38,6 +40,25 @@ func (o *cloudFlags) driver(ctx context.Context, target, region string, handover
 	}
 	c, err := o.classicClient(ctx)
 	return deploy.NewClassic(c, func() ([]byte, error) { return handover.read(ctx, log) }), err
+}
+
+// clients returns the clients of a deployment. It sends nothing.
+func (o *cloudFlags) clients(ctx context.Context, d *deploy.Deployment, handover *handoverFlags, log *audit.Logger) (cl deploy.Clients, err error) {
+	cl.Log = log
+	if cl.Identity, err = o.iam(ctx); err != nil {
+		return cl, err
+	}
+	// The correlation is in the events of the key service too.
+	if cl.RootKey, err = o.keyProtect(ctx, d.Plan.RootKeyCRN, d.ID); err != nil {
+		return cl, err
+	}
+	at, store, err := o.object(ctx, d.Plan.Object)
+	if err != nil {
+		return cl, err
+	}
+	cl.Store = store
+	cl.Cloud, err = o.driver(ctx, d.Plan.Target(), at.Region, handover, log)
+	return cl, err
 }
 
 // object returns the object of a URI, and a client.
@@ -86,15 +107,13 @@ func (g *global) event(e deploy.Event) {
 	}
 }
 
-// waitFlags say how to wait for what takes the cloud minutes.
-type waitFlags struct{ softlayer.WaitOptions }
-
-func (o *waitFlags) add(c *cobra.Command) {
+// addWait adds the flags that say how to wait for what takes the cloud minutes.
+func addWait(c *cobra.Command, o *softlayer.WaitOptions) {
 	c.Flags().DurationVar(&o.Timeout, "timeout", 2*time.Hour, "how long to wait for the cloud")
 	c.Flags().DurationVar(&o.Interval, "poll", 10*time.Second, "how often to ask meanwhile")
 }
 
-func (o *waitFlags) check() error {
+func checkWait(o softlayer.WaitOptions) error {
 	if o.Timeout <= 0 || o.Interval <= 0 {
 		return errors.New("--timeout and --poll must be more than zero")
 	}
@@ -115,20 +134,26 @@ func (o *auditFlags) open(correlation string) (*audit.Logger, error) {
 
 // callFlags are of the verbs that are one call of the cloud.
 type callFlags struct {
-	wait   waitFlags
-	audit  auditFlags
-	noWait bool
+	deploy.CallOptions
+	audit auditFlags
 }
 
 func (o *callFlags) add(c *cobra.Command) {
-	o.wait.add(c)
-	c.Flags().BoolVar(&o.noWait, "no-wait", false, "do not wait: end when the cloud has accepted it")
+	addWait(c, &o.Wait)
+	c.Flags().BoolVar(&o.NoWait, "no-wait", false, "do not wait: end when the cloud has accepted it")
 	o.audit.add(c)
 }
 
-// options opens the log, which the caller closes.
-func (o *callFlags) options(g *global) (opts deploy.CallOptions, err error) {
-	opts = deploy.CallOptions{NoWait: o.noWait, Wait: o.wait.WaitOptions, Event: g.event}
-	opts.Log, err = o.audit.open("")
-	return opts, err
+// run calls the cloud, with a log that is closed then, and prints what there is.
+func (o *callFlags) run(g *global, call func(opts deploy.CallOptions) (fmt.Stringer, error)) (err error) {
+	o.Event = g.event
+	if o.Log, err = o.audit.open(""); err != nil {
+		return err
+	}
+	defer o.Log.Close()
+	r, err := call(o.CallOptions)
+	if err != nil {
+		return err
+	}
+	return g.Result(r, talk.Line("%s", r))
 }

@@ -27,24 +27,15 @@ const (
 	serviceLogs      = "logs"
 )
 
-// endpoints are the environment variables for the addresses of services; the flags are
-// --iam-url and so on.
-var endpoints = map[string]string{
-	serviceIAM:       "IBMCLOUD_IAM_URL",
-	serviceKMS:       "LUKSIMG_KMS_URL",
-	serviceCOS:       "LUKSIMG_COS_URL",
-	serviceSoftLayer: "SL_ENDPOINT_URL",
-	serviceVPC:       "LUKSIMG_VPC_URL",
-	serviceLogs:      "LUKSIMG_LOGS_URL",
-}
-
-var serviceNames = map[string]string{
-	serviceIAM:       "IAM",
-	serviceKMS:       "Key Protect",
-	serviceCOS:       "Object Storage",
-	serviceSoftLayer: "the SoftLayer API",
-	serviceVPC:       "VPC",
-	serviceLogs:      "Cloud Logs",
+// services are the environment variables for the addresses of services, and what the help calls
+// them; the flags are --iam-url and so on.
+var services = map[string]struct{ variable, name string }{
+	serviceIAM:       {"IBMCLOUD_IAM_URL", "IAM"},
+	serviceKMS:       {"LUKSIMG_KMS_URL", "Key Protect"},
+	serviceCOS:       {"LUKSIMG_COS_URL", "Object Storage"},
+	serviceSoftLayer: {"SL_ENDPOINT_URL", "the SoftLayer API"},
+	serviceVPC:       {"LUKSIMG_VPC_URL", "VPC"},
+	serviceLogs:      {"LUKSIMG_LOGS_URL", "Cloud Logs"},
 }
 
 // Environment variables with credentials. There is no flag for a secret: every user of
@@ -85,7 +76,7 @@ type cloudFlags struct {
 }
 
 // add adds the flags for some services, and for IAM, unless the verb has them.
-func (o *cloudFlags) add(c *cobra.Command, services ...string) {
+func (o *cloudFlags) add(c *cobra.Command, names ...string) {
 	f := c.Flags()
 	if o.urls == nil {
 		o.urls = map[string]*string{}
@@ -93,12 +84,12 @@ func (o *cloudFlags) add(c *cobra.Command, services ...string) {
 	if f.Lookup("private") == nil {
 		f.BoolVar(&o.private, "private", false, "reach IBM Cloud by the endpoints on its private network")
 	}
-	for _, s := range append([]string{serviceIAM}, services...) {
+	for _, s := range append([]string{serviceIAM}, names...) {
 		if o.urls[s] == nil {
 			o.urls[s] = new(string)
 		}
 		if name := s + "-url"; f.Lookup(name) == nil {
-			f.StringVar(o.urls[s], name, "", "another `URL` for "+serviceNames[s]+" (default: $"+endpoints[s]+", else IBM's)")
+			f.StringVar(o.urls[s], name, "", "another `URL` for "+services[s].name+" (default: $"+services[s].variable+", else IBM's)")
 		}
 	}
 }
@@ -113,7 +104,7 @@ func (o *cloudFlags) url(service string) string {
 	if u := o.urls[service]; u != nil && *u != "" {
 		return *u
 	}
-	return os.Getenv(endpoints[service])
+	return os.Getenv(services[service].variable)
 }
 
 // credential returns the value of an environment variable, or the content of the file
@@ -145,13 +136,14 @@ func (o *cloudFlags) iam(ctx context.Context) (*iam.Client, error) {
 	return o.identity, err
 }
 
-// keyProtect returns the client of a root key, or of an instance, by its CRN.
-func (o *cloudFlags) keyProtect(ctx context.Context, crn string) (*keyprotect.Client, error) {
+// keyProtect returns the client of a root key, or of an instance, by its CRN. correlation may
+// be "".
+func (o *cloudFlags) keyProtect(ctx context.Context, crn, correlation string) (*keyprotect.Client, error) {
 	tokens, err := o.iam(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return keyprotect.New(keyprotect.Options{CRN: crn, Tokens: tokens, URL: o.url(serviceKMS), Private: o.private})
+	return keyprotect.New(keyprotect.Options{CRN: crn, Tokens: tokens, URL: o.url(serviceKMS), Private: o.private, CorrelationID: correlation})
 }
 
 // cos returns a client of Object Storage, with the API key, or with HMAC credentials where

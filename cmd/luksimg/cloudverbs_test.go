@@ -412,7 +412,7 @@ func TestExport(t *testing.T) {
 func TestAudit(t *testing.T) {
 	c := ready(t)
 	out := c.ok(append(c.deploy(server...), "--audit-log", "log")...)
-	var d deployResult
+	var d deploy.Result
 	if err := json.Unmarshal([]byte(out), &d); err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -11,10 +10,8 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
-	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/deploy"
-	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
 type deployFlags struct {
@@ -24,13 +21,11 @@ type deployFlags struct {
 	source   sourceFlags
 	handover handoverFlags
 	server   serverFlags
-	wait     waitFlags
 	audit    auditFlags
 	progress talk.Progress
 	keyFile  string
 	state    string
 	order    bool
-	jobs     flags.Jobs
 }
 
 func newDeploy(g *global) *cobra.Command {
@@ -86,12 +81,12 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
 	f.StringVar((*string)(&o.Changed), "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
 	f.BoolVar(&o.AnyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
-	o.jobs.Add(c)
+	(*flags.Jobs)(&o.Jobs).Add(c)
 	o.server.add(c)
 	o.source.addSecond(c, "SRC")
 	g.kdf.add(c)
 	o.handover.add(c)
-	o.wait.add(c)
+	addWait(c, &o.Wait)
 	o.cloud.addSettle(c)
 	o.cloud.add(c, serviceKMS, serviceCOS, serviceSoftLayer, serviceVPC)
 	o.audit.add(c)
@@ -105,12 +100,7 @@ var stateStore = func(f cos.StateFile) cos.StateStore { return f }
 // complete fills in what a deployment is to do by the flags.
 func (o *deployFlags) complete(c *cobra.Command, src string) (err error) {
 	p := &o.Plan
-	if p.Source = src; !isCOS(src) {
-		if p.Source, err = filepath.Abs(src); err != nil {
-			return err
-		}
-	}
-	p.Name, p.Note, p.OSCode, p.BYOL = o.image.Name, o.image.Note, o.image.OSCode, o.image.BYOL
+	p.Source, p.Name, p.Note, p.OSCode, p.BYOL = src, o.image.Name, o.image.Note, o.image.OSCode, o.image.BYOL
 	if *p, err = p.Complete(); err != nil {
 		return err
 	}
@@ -118,7 +108,7 @@ func (o *deployFlags) complete(c *cobra.Command, src string) (err error) {
 		o.state = p.Name + ".deploy.json"
 	}
 	o.State, o.Upload, o.Files = stateStore(cos.StateFile(o.state)), cos.StateFile(o.state+".upload"), deploy.Local{}
-	o.Source, o.Jobs, o.Tool, o.Settle, o.Wait, o.Event = o.disk(c, src), int(o.jobs), toolName(), o.cloud.settle, o.wait.WaitOptions, o.event
+	o.Source, o.Tool, o.Settle, o.Event = o.disk(c, src), toolName(), o.cloud.settle, o.event
 	o.Progress = func(phase string, total int64) (func(int64), func()) {
 		if phase == "encrypt" {
 			flags.SpareProcessor()
@@ -157,28 +147,6 @@ func (o *deployFlags) disk(c *cobra.Command, src string) deploy.Source {
 	}
 }
 
-// clients returns the clients of a deployment. It sends nothing.
-func (o *deployFlags) clients(ctx context.Context, d *deploy.Deployment, log *audit.Logger) (cl deploy.Clients, err error) {
-	cl.Log = log
-	if cl.Identity, err = o.cloud.iam(ctx); err != nil {
-		return cl, err
-	}
-	// The correlation is in the events of the key service too.
-	cl.RootKey, err = keyprotect.New(keyprotect.Options{
-		CRN: d.Plan.RootKeyCRN, Tokens: cl.Identity, URL: o.cloud.url(serviceKMS), Private: o.cloud.private, CorrelationID: d.ID,
-	})
-	if err != nil {
-		return cl, err
-	}
-	at, store, err := o.cloud.object(ctx, d.Plan.Object)
-	if err != nil {
-		return cl, err
-	}
-	cl.Store = store
-	cl.Cloud, err = o.cloud.driver(ctx, d.Plan.Target(), at.Region, &o.handover, log)
-	return cl, err
-}
-
 func (o *deployFlags) run(c *cobra.Command, src string) error {
 	ctx := c.Context()
 	err := o.complete(c, src)
@@ -188,7 +156,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 	if o.cloud.settle <= 0 {
 		err = errors.Join(err, errors.New("--settle must be more than zero"))
 	}
-	if err := errors.Join(err, o.wait.check(), o.progress.Check(), o.source.check(c), flags.AtMostOne(c, "key-file", "keep-key")); err != nil {
+	if err := errors.Join(err, checkWait(o.Wait), o.progress.Check(), o.source.check(c), flags.AtMostOne(c, "key-file", "keep-key")); err != nil {
 		return err
 	}
 	if err := errors.Join(o.Check(), o.claim()); err != nil {
@@ -208,7 +176,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 		return err
 	}
 	defer log.Close()
-	clients, err := o.clients(ctx, d, log)
+	clients, err := o.cloud.clients(ctx, d, &o.handover, log)
 	if err != nil {
 		return err
 	}
@@ -216,7 +184,8 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 	if err != nil {
 		return err
 	}
-	return o.Result(deployResult{Result: *r, KeyFile: o.KeepKey, State: o.state, Warnings: o.Warnings}, talk.Lines(r.Lines()))
+	r.State, r.Warnings = o.state, o.Warnings
+	return o.Result(r, talk.Lines(r.Lines()))
 }
 
 // claim claims the files whose names no flag gave.
@@ -225,12 +194,4 @@ func (o *deployFlags) claim() error {
 		o.files.Write("--state", o.state), o.files.Write("the lock of --state", o.state+".lock"), o.files.Write("the state of the upload", o.state+".upload"),
 		o.files.Write("--envelope", o.Plan.Envelope), o.files.Write("--image", o.Plan.Image),
 	)
-}
-
-// deployResult is what deploy --json prints.
-type deployResult struct {
-	deploy.Result
-	KeyFile  string   `json:"key_file,omitempty"`
-	State    string   `json:"state"` // the name of the file
-	Warnings []string `json:"warnings,omitempty"`
 }

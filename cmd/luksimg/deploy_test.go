@@ -218,9 +218,9 @@ func (c *cloud) client() *softlayer.Client {
 
 // one checks that there is one template, one object, one wrapped key and so many servers, and
 // that they belong together.
-func (c *cloud) one(out string, servers int) deployResult {
+func (c *cloud) one(out string, servers int) deploy.Result {
 	c.t.Helper()
-	var r deployResult
+	var r deploy.Result
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		c.t.Fatalf("%v: %s", err, out)
 	}

@@ -22,9 +22,9 @@ func (c *cloud) deployVPC(more ...string) []string {
 var instance = []string{"--order", "--hostname", "web1", "--zone", "us-south-1", "--vpc-profile", "bx2-2x8", "--vpc", "r006-1", "--subnet", "0717-1"}
 
 // oneVPC checks that there is one image, one object, one wrapped key and so many servers.
-func (c *cloud) oneVPC(out string, servers int) deployResult {
+func (c *cloud) oneVPC(out string, servers int) deploy.Result {
 	c.t.Helper()
-	var r deployResult
+	var r deploy.Result
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		c.t.Fatalf("%v: %s", err, out)
 	}
@@ -124,7 +124,7 @@ func TestDeployVHD(t *testing.T) {
 	if code >= 0 {
 		t.Fatal(errs)
 	}
-	var r deployResult
+	var r deploy.Result
 	if err := json.Unmarshal([]byte(c.ok(args...)), &r); err != nil || r.ServerID == 0 || r.Image == "" || r.KeyFile != "dek" {
 		t.Errorf("%+v, %v", r, err)
 	}

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
-	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -43,26 +44,19 @@ func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
 	if err != nil {
 		return rest.WithHint(err, "the object is cos://REGION/BUCKET/OBJECT")
 	}
-	if err := o.call.wait.check(); err != nil {
+	if err := checkWait(o.call.Wait); err != nil {
 		return err
 	}
-	cl, err := o.cloud.classicClient(ctx)
-	if err != nil {
-		return err
-	}
-	opts, err := o.call.options(o.global)
-	if err != nil {
-		return err
-	}
-	defer opts.Log.Close()
-	key, err := o.handover.read(ctx, opts.Log)
-	if err != nil {
-		return err
-	}
-	defer clear(key)
-	r, err := deploy.ExportTemplate(ctx, cl, template, object, key, opts)
-	if err != nil {
-		return err
-	}
-	return o.Result(r, talk.Line("%s", r))
+	return o.call.run(o.global, func(opts deploy.CallOptions) (fmt.Stringer, error) {
+		cl, err := o.cloud.classicClient(ctx)
+		if err != nil {
+			return nil, err
+		}
+		key, err := o.handover.read(ctx, opts.Log)
+		if err != nil {
+			return nil, err
+		}
+		defer clear(key)
+		return deploy.ExportTemplate(ctx, cl, template, object, key, opts)
+	})
 }

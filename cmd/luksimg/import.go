@@ -87,7 +87,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 func (o *importFlags) run(c *cobra.Command, uri string) error {
 	ctx := c.Context()
 	o.image.URI = uri
-	if err := errors.Join(o.call.wait.check(), deploy.CheckTarget(o.target), flags.AtMostOne(c, "envelope", "wrapped-dek"), flags.AtMostOne(c, "envelope", "root-key-crn")); err != nil {
+	if err := errors.Join(checkWait(o.call.Wait), deploy.CheckTarget(o.target), flags.AtMostOne(c, "envelope", "wrapped-dek"), flags.AtMostOne(c, "envelope", "root-key-crn")); err != nil {
 		return err
 	}
 	if o.envelope != "" {
@@ -103,24 +103,17 @@ func (o *importFlags) run(c *cobra.Command, uri string) error {
 	if err != nil {
 		return err
 	}
-	opts, err := o.call.options(o.global)
-	if err != nil {
-		return err
-	}
-	defer opts.Log.Close()
 	if o.region == "" {
 		at, _ := cos.ParseURI(r.URI)
 		o.region = at.Region
 	}
-	d, err := o.cloud.driver(ctx, o.target, o.region, &o.handover, opts.Log)
-	if err != nil {
-		return err
-	}
-	made, err := deploy.ImportImage(ctx, d, r, opts)
-	if err != nil {
-		return err
-	}
-	return o.Result(made, talk.Line("%s", made))
+	return o.call.run(o.global, func(opts deploy.CallOptions) (fmt.Stringer, error) {
+		d, err := o.cloud.driver(ctx, o.target, o.region, &o.handover, opts.Log)
+		if err != nil {
+			return nil, err
+		}
+		return deploy.ImportImage(ctx, d, r, opts)
+	})
 }
 
 // listCodes prints the operating systems that can be imported.

@@ -2,11 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
-	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/deploy"
 )
 
@@ -51,7 +51,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 
 func (o *orderFlags) run(c *cobra.Command, image string) error {
 	ctx := c.Context()
-	if err := errors.Join(o.call.wait.check(), deploy.CheckTarget(o.target)); err != nil {
+	if err := errors.Join(checkWait(o.call.Wait), deploy.CheckTarget(o.target)); err != nil {
 		return err
 	}
 	switch {
@@ -64,18 +64,11 @@ func (o *orderFlags) run(c *cobra.Command, image string) error {
 	if err != nil {
 		return err
 	}
-	opts, err := o.call.options(o.global)
-	if err != nil {
-		return err
-	}
-	defer opts.Log.Close()
-	d, err := o.cloud.driver(ctx, o.target, o.region, nil, opts.Log)
-	if err != nil {
-		return err
-	}
-	r, err := deploy.OrderServer(ctx, d, image, server, o.dryRun, opts)
-	if err != nil {
-		return err
-	}
-	return o.Result(r, talk.Line("%s", r))
+	return o.call.run(o.global, func(opts deploy.CallOptions) (fmt.Stringer, error) {
+		d, err := o.cloud.driver(ctx, o.target, o.region, nil, opts.Log)
+		if err != nil {
+			return nil, err
+		}
+		return deploy.OrderServer(ctx, d, image, server, o.dryRun, opts)
+	})
 }

@@ -44,7 +44,7 @@ func (o *rootKeyFlags) open(ctx context.Context) (*wrap.RootKey, error) {
 	if crn == "" {
 		return nil, rest.WithHint(errors.New("no root key was named"), "name it with --kms local:FILE or --root-key-crn CRN")
 	}
-	k, err := o.cloud.keyProtect(ctx, crn)
+	k, err := o.cloud.keyProtect(ctx, crn, "")
 	if err != nil {
 		return nil, err
 	}

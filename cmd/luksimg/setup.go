@@ -83,7 +83,7 @@ func (o *setupFlags) run(c *cobra.Command) error {
 	if o.Store, err = o.cloud.cos(ctx, o.COSInstance); err != nil {
 		return err
 	}
-	if o.Keys, err = o.cloud.keyProtect(ctx, cmp.Or(o.RootKeyCRN, o.KMSInstance)); err != nil {
+	if o.Keys, err = o.cloud.keyProtect(ctx, cmp.Or(o.RootKeyCRN, o.KMSInstance), ""); err != nil {
 		return err
 	}
 	if o.Log, err = o.audit.open(""); err != nil {

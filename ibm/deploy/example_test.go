@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log"
@@ -13,6 +14,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/ibm/sandbox"
 	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/vhd"
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
@@ -75,4 +77,33 @@ func Example() {
 	// classic web true cos://us-south/images/web.raw
 	// state.json has nothing left to do
 	// classic web true cos://us-south/images/web.raw
+}
+
+// An image that is in Object Storage becomes a template, and that a server.
+func ExampleImportImage() {
+	ctx := context.Background()
+	cloud, err := sandbox.Start(ctx, sandbox.Options{Bucket: "images", Authorize: true})
+	check(err)
+	defer cloud.Close()
+	set := cloud.Settings()
+	f, err := os.CreateTemp("", "disk")
+	check(err)
+	defer os.Remove(f.Name())
+	defer f.Close()
+	disk := make([]byte, 4<<20)
+	disk[510], disk[511] = 0x55, 0xaa // the mark of a boot sector
+	_, err = vhd.Create(ctx, f, bytes.NewReader(disk), vhd.CreateOptions{})
+	check(err)
+	check(cloud.Objects().Put(set.Account, "images", "web-0.vhd", f))
+	client, err := softlayer.New(softlayer.Options{Endpoint: set.SoftLayer, User: set.User, APIKey: set.UserKey})
+	check(err)
+	classic := deploy.NewClassic(client, func() ([]byte, error) { return []byte(set.APIKey), nil })
+	o := deploy.CallOptions{Wait: softlayer.WaitOptions{Interval: 10 * time.Millisecond}}
+	image, err := deploy.ImportImage(ctx, classic, deploy.ImageRequest{Name: "web", URI: "cos://us-south/images/web-0.vhd", OSCode: "UBUNTU_22_64"}, o)
+	check(err)
+	server := &deploy.Server{Hostname: "web1", Domain: "example.com", CPUs: 2, MemoryMB: 4096, Datacenter: "dal13"}
+	r, err := deploy.OrderServer(ctx, classic, image.ID, server, false, o)
+	check(err)
+	fmt.Println(image.Template.Name, image.Ready, r.Server.Hostname, r.Ready)
+	// Output: web true web1 true
 }

@@ -55,9 +55,15 @@ func (p Plan) Target() string { return kinds[p.Profile].target }
 var templateName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$`)
 
 // Complete fills in what a plan leaves empty, by its Name, which is that of the source if it is
-// empty too; an Object that ends in a slash is a folder. It returns an error for a plan that
-// can not come to a good end.
+// empty too; an Object that ends in a slash is a folder, and a Source that is a file gets its
+// absolute name. It returns an error for a plan that can not come to a good end.
 func (p Plan) Complete() (Plan, error) {
+	if !strings.HasPrefix(p.Source, "cos://") {
+		var err error
+		if p.Source, err = filepath.Abs(p.Source); err != nil {
+			return p, err
+		}
+	}
 	if p.Name == "" {
 		p.Name = strings.TrimSuffix(filepath.Base(p.Source), filepath.Ext(p.Source))
 	}

@@ -20,13 +20,18 @@ type Result struct {
 	InstanceID       string `json:"instance_id,omitempty"` // in VPC
 	Server           string `json:"server,omitempty"`
 	CorrelationID    string `json:"correlation_id"`
+	KeyFile          string `json:"key_file,omitempty"` // the name of the file, if the key was kept
+
+	// For the caller: the file with the state, and the events that were warnings.
+	State    string   `json:"state,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // result tells what there is now.
 func (d *Deployment) result() *Result {
 	r := &Result{
 		Name: d.Plan.Name, Target: d.kind.target, Profile: d.Plan.Profile, Object: d.Plan.Object, ObjectSize: d.ImageSize,
-		ImageUUID: d.ImageUUID, Envelope: d.Plan.Envelope, RootKeyCRN: d.Plan.RootKeyCRN, CorrelationID: d.ID,
+		ImageUUID: d.ImageUUID, Envelope: d.Plan.Envelope, RootKeyCRN: d.Plan.RootKeyCRN, CorrelationID: d.ID, KeyFile: d.o.KeepKey,
 	}
 	if _, ok := d.imageThere(); ok && d.o.KeepImage {
 		r.Image = d.Plan.Image
