@@ -94,7 +94,7 @@ func BenchmarkVerbs(b *testing.B) {
 		b.Fatal(err)
 	}
 	encrypted := bytes.NewReader(out[:r.FileSize])
-	volume, err := luksimg.Unlock(ctx, encrypted, r.FileSize, key)
+	volume, err := luksimg.OpenImage(ctx, encrypted, r.FileSize, luksimg.ImageOptions{Key: key})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func BenchmarkVerbs(b *testing.B) {
 		b.SetBytes(size)
 		plain := make(memory, size)
 		for b.Loop() {
-			if err := luksimg.Decrypt(ctx, plain, volume, luksimg.RunOptions{}); err != nil {
+			if _, err := luksimg.Decrypt(ctx, plain, volume, luksimg.DecryptOptions{}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -118,7 +118,7 @@ func BenchmarkVerbs(b *testing.B) {
 	b.Run("convert", func(b *testing.B) {
 		b.SetBytes(size)
 		for b.Loop() {
-			if _, err := luksimg.Convert(ctx, out, dense, luksimg.ConvertOptions{Format: luksimg.QCOW2}); err != nil {
+			if _, err := luksimg.Decrypt(ctx, out, dense, luksimg.DecryptOptions{Format: luksimg.QCOW2}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -107,12 +107,12 @@ func TestConvert(t *testing.T) {
 	ctx := context.Background()
 	d := newDisk(3<<20 + 512)
 	clear(d.b[1<<20 : 2<<20])
-	for _, o := range []luksimg.ConvertOptions{
+	for _, o := range []luksimg.DecryptOptions{
 		{}, {Format: luksimg.VHD}, {Format: luksimg.VHD, Fixed: true}, {Format: luksimg.QCOW2},
 		{Format: luksimg.QCOW2, Compression: "zlib", ClusterSize: 4096}, {Format: luksimg.QCOW2, Compression: "zstd"},
 	} {
 		var f file
-		r, err := luksimg.Convert(ctx, &f, d, o)
+		r, err := luksimg.Decrypt(ctx, &f, d, o)
 		if err != nil {
 			t.Fatalf("%+v: %v", o, err)
 		}
@@ -138,8 +138,8 @@ func TestConvert(t *testing.T) {
 			}
 		}
 	}
-	for _, o := range []luksimg.ConvertOptions{{Fixed: true}, {Format: luksimg.VHD, Compression: "zlib"}, {Format: luksimg.LUKS1}} {
-		if _, err := luksimg.Convert(ctx, new(file), d, o); err == nil {
+	for _, o := range []luksimg.DecryptOptions{{Fixed: true}, {Format: luksimg.VHD, Compression: "zlib"}, {Format: luksimg.LUKS1}} {
+		if _, err := luksimg.Decrypt(ctx, new(file), d, o); err == nil {
 			t.Errorf("%+v was taken", o)
 		}
 	}

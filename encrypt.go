@@ -1,7 +1,6 @@
 package luksimg
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/engine"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -70,47 +68,6 @@ type Result struct {
 	SourceSHA256, FileSHA256 string
 }
 
-// An encryption is a job that was prepared: the header is made, its key derived.
-type encryption struct {
-	header *luks.Header
-	volume *luks.Volume
-	opts   EncryptOptions
-	luks   luks.Options // with what the profile asks for
-}
-
-// newEncryption checks the options and derives the key, which takes its time.
-func newEncryption(ctx context.Context, passphrase []byte, o EncryptOptions) (*encryption, error) {
-	lo, err := o.apply()
-	if err != nil {
-		return nil, err
-	}
-	if err := o.Profile.CheckKey(passphrase); err != nil {
-		return nil, err
-	}
-	h, key, err := luks.New(ctx, passphrase, lo)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(key)
-	v, err := h.Volume(ctx, nil, 0, key)
-	if err != nil {
-		return nil, err
-	}
-	return &encryption{header: h, volume: v, opts: o, luks: lo}, nil
-}
-
-// result returns what is made of a disk of size bytes.
-func (e *encryption) result(size int64) (*Result, error) {
-	info := e.header.Info()
-	s, err := e.opts.Profile.sizes(size, luks.Layout{DataOffset: info.DataOffset, SectorSize: info.SectorSize})
-	if err != nil {
-		return nil, err
-	}
-	return &Result{Format: map[int]Format{1: LUKS1, 2: LUKS2}[info.Version], LUKS: info,
-		Cipher: info.Cipher, KeyBits: info.KeyBits, UUID: info.UUID,
-		SourceSize: s.Source, VolumeSize: s.Volume, FileSize: s.File}, nil
-}
-
 // Encrypt encrypts the disk src into an image in dst, which must be new: nothing
 // is written where the format leaves gaps. The passphrase may be the content of a
 // key file: each byte counts; for a VHD it is the key itself, 32 or 64 bytes. Parts of
@@ -123,102 +80,33 @@ func (e *encryption) result(size int64) (*Result, error) {
 // and whether all of that will be written; if it has a method Truncate(size int64) error, it
 // then gets that length. An error of either ends the job.
 func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
-	if err := o.CheckSize(src.Size()); err != nil {
-		return nil, err
-	}
-	lo, err := o.apply()
+	p, err := o.plan()
 	if err != nil {
 		return nil, err
 	}
-	if format, _ := o.container(); format == VHD || format == QCOW2 {
-		if err := o.Profile.CheckKey(passphrase); err != nil {
-			return nil, err
-		}
-		o.LUKS = lo
-		if format == VHD {
-			return encryptVHD(ctx, dst, src, passphrase, o)
-		}
-		return encryptQCOW2(ctx, dst, src, passphrase, o)
-	}
-	e, err := newEncryption(ctx, passphrase, o)
-	if err != nil {
+	if err := p.checkSize(src.Size()); err != nil {
 		return nil, err
 	}
-	defer e.volume.Close()
-	r, err := e.result(src.Size())
-	if err != nil {
+	if err := p.profile.CheckKey(passphrase); err != nil {
 		return nil, err
 	}
-	d, err := e.digests()
-	if err != nil {
-		return nil, err
-	}
-	if err := e.job(src, r, d).WriteFile(ctx, dst); err != nil {
-		return nil, err
-	}
-	r.SourceSHA256, r.FileSHA256 = d.Sums()
-	if o.Header != nil {
-		return r, e.writeDetached()
-	}
-	return r, e.header.WriteHeader(dst)
-}
-
-// job returns what the engine is to do.
-func (e *encryption) job(src image.Source, r *Result, d *engine.Digests) engine.Encryption {
-	j := engine.Encryption{Source: src, Volume: e.volume, Offset: e.header.DataOffset(), Sparse: e.opts.DiscardZeros, Digests: d, Workers: e.opts.workers()}
-	if r != nil {
-		j.Length, j.Size = r.VolumeSize, r.FileSize
-	}
-	return j
-}
-
-// digests returns those that are wanted, with the header if it is a part of the file.
-func (e *encryption) digests() (*engine.Digests, error) {
-	if !e.opts.Digest {
-		return nil, nil
-	}
-	d := engine.NewDigests()
-	if e.opts.Header != nil {
-		return d, nil
-	}
-	_, err := e.header.WriteTo(d.File())
-	return d, err
-}
-
-// writeDetached writes the header to a file of its own, gaps and all.
-func (e *encryption) writeDetached() error {
-	_, err := e.header.WriteTo(io.NewOffsetWriter(e.opts.Header, 0))
-	return err
+	return p.make.encrypt(ctx, p, dst, src, passphrase)
 }
 
 // EncryptStream encrypts all that src gives, the bytes of a disk, into a LUKS image
 // that is written to dst in order. If it fails, what was written is not whole.
 // ctx is looked at between reads. Of an image, [EncryptInOrder] does not read the zeros.
 func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase []byte, o EncryptOptions) (*Result, error) {
-	e, err := newStream(ctx, passphrase, o)
+	p, err := o.stream(passphrase)
 	if err != nil {
 		return nil, err
 	}
-	defer e.volume.Close()
-	if err := e.writeHeader(dst); err != nil {
-		return nil, err
-	}
-	d, err := e.digests()
+	j, err := newLUKSJob(ctx, p, passphrase)
 	if err != nil {
 		return nil, err
 	}
-	var r *Result
-	err = e.job(nil, nil, d).Copy(ctx, dst, src, e.header.SectorSize(), func(size int64) (_ int64, err error) {
-		if r, err = e.result(size); err != nil {
-			return 0, err
-		}
-		return r.VolumeSize, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	r.SourceSHA256, r.FileSHA256 = d.Sums()
-	return r, nil
+	defer j.volume.Close()
+	return j.copy(ctx, dst, src)
 }
 
 // EncryptInOrder encrypts the disk src into a LUKS image that is written to dst in order,
@@ -226,93 +114,61 @@ func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase
 // known to be zero are not read, and nothing is written if the disk is of a size that the
 // profile refuses. It does not stop while dst does not take what is written.
 func EncryptInOrder(ctx context.Context, dst io.Writer, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
-	if err := o.CheckSize(src.Size()); err != nil {
-		return nil, err
-	}
-	e, err := newStream(ctx, passphrase, o)
+	p, err := o.stream(passphrase)
 	if err != nil {
 		return nil, err
 	}
-	defer e.volume.Close()
-	r, err := e.result(src.Size())
+	if err := p.checkSize(src.Size()); err != nil {
+		return nil, err
+	}
+	j, err := newLUKSJob(ctx, p, passphrase)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.writeHeader(dst); err != nil {
-		return nil, err
-	}
-	d, err := e.digests()
-	if err != nil {
-		return nil, err
-	}
-	if err := e.job(src, r, d).WriteStream(ctx, dst); err != nil {
-		return nil, err
-	}
-	r.SourceSHA256, r.FileSHA256 = d.Sums()
-	return r, nil
+	defer j.volume.Close()
+	return j.writeStream(ctx, dst, src)
 }
 
-// newStream is newEncryption of an image that is written in order.
-func newStream(ctx context.Context, passphrase []byte, o EncryptOptions) (*encryption, error) {
-	if o.DiscardZeros {
+// stream is the plan of an image that is written in order, with a key that fits.
+func (o EncryptOptions) stream(key []byte) (*plan, error) {
+	p, err := o.plan()
+	switch {
+	case err != nil:
+		return nil, err
+	case p.sparse:
 		return nil, errors.New("zeros can not be left out of a stream")
+	case p.make.unit > 0:
+		return nil, fmt.Errorf("a %s image can not be written as a stream", p.format)
 	}
-	if format, err := o.container(); err != nil || format == VHD || format == QCOW2 {
-		return nil, cmp.Or(err, fmt.Errorf("a %s image can not be written as a stream", format))
-	}
-	return newEncryption(ctx, passphrase, o)
-}
-
-// writeHeader writes the header in front of the data, or to its own file.
-func (e *encryption) writeHeader(dst io.Writer) error {
-	if e.opts.Header != nil {
-		return e.writeDetached()
-	}
-	_, err := e.header.WriteTo(dst)
-	return err
+	return p, p.profile.CheckKey(key)
 }
 
 // Check reports what in o [Encrypt] would refuse.
 func (o EncryptOptions) Check() error {
-	lo, err := o.apply()
+	p, err := o.plan()
 	if err != nil {
 		return err
 	}
-	if format, _ := o.container(); format == QCOW2 {
-		lo.Version = 1
-	}
-	return lo.Check()
+	_, err = p.luks.Layout()
+	return err
 }
 
-// apply returns the options of LUKS with what the profile and a detached header ask for.
-func (o EncryptOptions) apply() (luks.Options, error) {
-	format, err := o.container()
+// CheckSize reports whether [Encrypt] would refuse a disk of size bytes, whatever is in it,
+// because the profile or the format has no room for it.
+func (o EncryptOptions) CheckSize(size int64) error {
+	p, err := o.plan()
 	if err != nil {
-		return o.LUKS, err
+		return err
 	}
-	lo := o.LUKS
-	switch format {
-	case LUKS1:
-		lo.Version = 1
-	case LUKS2:
-		lo.Version = 2
-	}
-	lo, err = o.Profile.apply(lo)
-	if err == nil && o.Header != nil {
-		if o.Profile != "" {
-			return lo, fmt.Errorf("profile %s has its header in front of the data", o.Profile)
-		}
-		lo.Detached = true
-	}
-	return lo, err
+	return p.checkSize(size)
 }
 
 // Calibrate returns the KDF of o.LUKS with a cost such that deriving the key takes
 // about d on this machine; see [luks.Calibrate].
 func (o EncryptOptions) Calibrate(ctx context.Context, d time.Duration) (luks.KDF, error) {
-	lo, err := o.apply()
+	p, err := o.plan()
 	if err != nil {
-		return lo.KDF, err
+		return o.LUKS.KDF, err
 	}
-	return luks.Calibrate(ctx, lo, d)
+	return luks.Calibrate(ctx, p.luks, d)
 }

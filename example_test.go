@@ -66,7 +66,7 @@ func ExampleEncrypt() {
 	}
 	defer f.Close()
 	fi, _ := f.Stat()
-	volume, err := luksimg.Unlock(context.Background(), f, fi.Size(), key)
+	volume, err := luksimg.OpenImage(context.Background(), f, fi.Size(), luksimg.ImageOptions{Key: key})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -76,7 +76,7 @@ func TestHuge(t *testing.T) {
 	h := &huge{text: 'a'}
 
 	var dst sparse
-	if err := Decrypt(ctx, &dst, h, run); err != nil {
+	if _, err := Decrypt(ctx, &dst, h, DecryptOptions{RunOptions: run}); err != nil {
 		t.Fatal(err)
 	}
 	check("Decrypt", hugeSize, h)

@@ -2,8 +2,8 @@
 // verifies and inspects what it and others made, without root, cryptsetup or qemu.
 //
 // Start with [OpenImage], which finds out what format an image has, and [Encrypt].
-// To get at the plaintext again, open the image with package
-// [github.com/luksimg/luksimg/luks] and give its Volume to [Decrypt] or [Verify].
+// To get at the plaintext again, open the image with its key, and give it to [Decrypt] or
+// [Verify].
 //
 // The formats have packages of their own, which can be used without this one:
 // luks, vhd, qcow, image for raw files, and xts for the cipher. Nothing here prints,

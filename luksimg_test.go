@@ -172,14 +172,14 @@ func checkSizes(t *testing.T, o luksimg.EncryptOptions, r *luksimg.Result, n int
 func check(t *testing.T, img []byte, src *disk) {
 	t.Helper()
 	ctx := context.Background()
-	v, err := luksimg.Unlock(ctx, bytes.NewReader(img), int64(len(img)), key)
+	v, err := luksimg.OpenImage(ctx, bytes.NewReader(img), int64(len(img)), luksimg.ImageOptions{Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer v.Close()
 	want := append(bytes.Clone(src.b), make([]byte, v.Size()-src.Size())...)
 	dst := &buffer{make([]byte, v.Size())}
-	if err := luksimg.Decrypt(ctx, dst, v, luksimg.RunOptions{Jobs: 3}); err != nil {
+	if _, err := luksimg.Decrypt(ctx, dst, v, luksimg.DecryptOptions{RunOptions: luksimg.RunOptions{Jobs: 3}}); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(dst.b, want) {
@@ -225,7 +225,7 @@ func TestHoles(t *testing.T) {
 func TestSparseOutput(t *testing.T) {
 	src := newDisk(1<<20, hole(128<<10, 700<<10))
 	w := &counter{}
-	if err := luksimg.Decrypt(context.Background(), w, bytes.NewReader(src.b), luksimg.RunOptions{}); err != nil {
+	if _, err := luksimg.Decrypt(context.Background(), w, bytes.NewReader(src.b), luksimg.DecryptOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	// Only whole aligned runs are left out.
@@ -326,7 +326,7 @@ func TestErrors(t *testing.T) {
 	if _, err := luksimg.EncryptInOrder(stop, io.Discard, newDisk(4<<20), key, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("in order, cancelled: %v", err)
 	}
-	if err := luksimg.Decrypt(cancelled, dst, newDisk(4<<20), luksimg.RunOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := luksimg.Decrypt(cancelled, dst, newDisk(4<<20), luksimg.DecryptOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("decrypt, cancelled: %v", err)
 	}
 	if err := luksimg.DecryptInOrder(cancelled, io.Discard, newDisk(4<<20), luksimg.RunOptions{}); !errors.Is(err, context.Canceled) {

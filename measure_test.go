@@ -55,8 +55,8 @@ func TestTooLarge(t *testing.T) {
 		if _, err := Encrypt(t.Context(), nil, src, []byte("x"), c.o); !errors.Is(err, c.want) {
 			t.Errorf("Encrypt, %s: %v", c.o.Format, err)
 		}
-		if _, err := Convert(t.Context(), nil, src, ConvertOptions{Format: c.o.Format}); !errors.Is(err, c.want) {
-			t.Errorf("Convert, %s: %v", c.o.Format, err)
+		if _, err := Decrypt(t.Context(), nil, src, DecryptOptions{Format: c.o.Format}); !errors.Is(err, c.want) {
+			t.Errorf("Decrypt, %s: %v", c.o.Format, err)
 		}
 	}
 	if err := (EncryptOptions{}).CheckSize(1 << 56); err != nil {
@@ -99,7 +99,8 @@ func TestLengthFirst(t *testing.T) {
 	discard.DiscardZeros, digest.Digest = true, true
 	for name, job := range map[string]func(dst io.WriterAt, src image.Source) error{
 		"decrypt": func(dst io.WriterAt, src image.Source) error {
-			return Decrypt(t.Context(), dst, src, RunOptions{})
+			_, err := Decrypt(t.Context(), dst, src, DecryptOptions{})
+			return err
 		},
 		"encrypt": func(dst io.WriterAt, src image.Source) error {
 			_, err := Encrypt(t.Context(), dst, src, []byte("x"), o)
@@ -159,19 +160,19 @@ func TestWalksStop(t *testing.T) {
 		_, err := Encrypt(ctx, &limited{t: t, max: 1 << 62, size: 1 << 62}, src, []byte("x"), o)
 		return err
 	}
-	convert := func(ctx context.Context, src image.Source, o ConvertOptions) error {
-		_, err := Convert(ctx, &limited{t: t, max: 1 << 62, size: 1 << 62}, src, o)
+	convert := func(ctx context.Context, src image.Source, o DecryptOptions) error {
+		_, err := Decrypt(ctx, &limited{t: t, max: 1 << 62, size: 1 << 62}, src, o)
 		return err
 	}
 	for name, walk := range map[string]func(ctx context.Context, src image.Source) error{
 		"luks2": func(ctx context.Context, src image.Source) error { return encrypt(ctx, src, LUKS2) },
 		"qcow2": func(ctx context.Context, src image.Source) error { return encrypt(ctx, src, QCOW2) },
-		"raw":   func(ctx context.Context, src image.Source) error { return convert(ctx, src, ConvertOptions{}) },
+		"raw":   func(ctx context.Context, src image.Source) error { return convert(ctx, src, DecryptOptions{}) },
 		"vhd": func(ctx context.Context, src image.Source) error {
-			return convert(ctx, src, ConvertOptions{Format: VHD})
+			return convert(ctx, src, DecryptOptions{Format: VHD})
 		},
 		"fixed vhd": func(ctx context.Context, src image.Source) error {
-			return convert(ctx, src, ConvertOptions{Format: VHD, Fixed: true})
+			return convert(ctx, src, DecryptOptions{Format: VHD, Fixed: true})
 		},
 		"verify": func(ctx context.Context, src image.Source) error {
 			return Verify(ctx, src, src, VerifyOptions{SkipZeros: true})

@@ -67,7 +67,7 @@ func TestDifferencingVHD(t *testing.T) {
 	ctx := context.Background()
 	toVHD := func(d *disk) []byte {
 		var f file
-		if _, err := luksimg.Convert(ctx, &f, d, luksimg.ConvertOptions{Format: luksimg.VHD}); err != nil {
+		if _, err := luksimg.Decrypt(ctx, &f, d, luksimg.DecryptOptions{Format: luksimg.VHD}); err != nil {
 			t.Fatal(err)
 		}
 		return f.b
@@ -114,7 +114,7 @@ func TestDifferencingVHD(t *testing.T) {
 func TestLoop(t *testing.T) {
 	ctx := context.Background()
 	var d file
-	if _, err := luksimg.Convert(ctx, &d, newDisk(4096), luksimg.ConvertOptions{Format: luksimg.VHD}); err != nil {
+	if _, err := luksimg.Decrypt(ctx, &d, newDisk(4096), luksimg.DecryptOptions{Format: luksimg.VHD}); err != nil {
 		t.Fatal(err)
 	}
 	f := &folder{files: map[string][]byte{"loop": differencing(d.b, d.b, "loop")}}
@@ -127,7 +127,7 @@ func TestLoop(t *testing.T) {
 func onItself(t *testing.T, format string) []byte {
 	t.Helper()
 	var d file
-	if _, err := luksimg.Convert(context.Background(), &d, newDisk(4096), luksimg.ConvertOptions{Format: luksimg.QCOW2}); err != nil {
+	if _, err := luksimg.Decrypt(context.Background(), &d, newDisk(4096), luksimg.DecryptOptions{Format: luksimg.QCOW2}); err != nil {
 		t.Fatal(err)
 	}
 	be := binary.BigEndian
@@ -190,7 +190,7 @@ func TestVMDK(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := luksimg.Convert(ctx, &out, img, luksimg.ConvertOptions{}); err != nil || int64(len(out.b)) != i.VirtualSize {
+		if _, err := luksimg.Decrypt(ctx, &out, img, luksimg.DecryptOptions{}); err != nil || int64(len(out.b)) != i.VirtualSize {
 			t.Errorf("%s: %d bytes, %v", name, len(out.b), err)
 		}
 	}

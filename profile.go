@@ -1,13 +1,14 @@
 package luksimg
 
 import (
-	"bytes"
-	"encoding/base64"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 // A Profile is the way one cloud wants its encrypted images: the container, its
@@ -32,68 +33,47 @@ const (
 	VPCQCOW2 Profile = "vpc-qcow2"
 )
 
-// Profiles are all there are.
-var Profiles = []Profile{ClassicLUKS, ClassicVHD, VPCQCOW2}
+// Rules are what a profile says of an image. The zero value says nothing.
+type Rules struct {
+	Format     Format          // the container
+	Convention wrap.Convention // what a key must be, and what of it is wrapped
+	Target     string          // the cloud, as package deploy names it: "classic" or "vpc"
 
-const (
-	classicOverhead = 4 << 20
-	classicOffset   = 2 << 20
-	classicAlign    = 1 << 20
-	classicMinKey   = 32
-	maxKeyText      = 512
+	// Extension is what the name of a file ends in: the cloud tells the format by it.
+	// AtUpload tells that a file may get that name when it is uploaded. ObjectSuffix is the
+	// end of a name that is made for an object.
+	Extension    string
+	AtUpload     bool
+	ObjectSuffix string
 
-	maxClassicDisk = 100 << 30 // IBM Cloud: importing an image, 100 GB
-	maxVPCDisk     = 250 << 30 // IBM Cloud VPC: custom images, 250 GB
-	minVPCDisk     = 10 << 30  // what is less is rounded up there
-)
+	MaxDisk int64 // bytes; the cloud takes no disk that is larger
+	MinDisk int64 // bytes; the cloud makes a smaller disk that large
 
-// format returns the container of the profile, "" if it has none.
-func (p Profile) format() Format {
-	return map[Profile]Format{ClassicLUKS: LUKS1, ClassicVHD: VHD, VPCQCOW2: QCOW2}[p]
+	DataOffset int64 // of LUKS in bytes, 0 if any will do
+	Overhead   int64 // of the file over the disk in bytes; 0 if it is as long as the format needs
+	Align      int64 // of the length of the file in bytes, with Overhead
 }
 
-// apply returns o with what the profile asks for, or says what in o goes against it.
-func (p Profile) apply(o luks.Options) (luks.Options, error) {
-	switch p {
-	case "", ClassicVHD:
-		return o, nil
-	case ClassicLUKS, VPCQCOW2:
-	default:
-		return o, fmt.Errorf("no such profile: %q", p)
-	}
-	if o.Version > 1 {
-		return o, fmt.Errorf("profile %s is LUKS1, not LUKS%d", p, o.Version)
-	}
-	if o.Hash != "" && o.Hash != "sha256" {
-		return o, fmt.Errorf("profile %s has the hash sha256, not %s", p, o.Hash)
-	}
-	o.Version = 1
-	o.GeneratedKey = true // the key is one by definition
-	if p == VPCQCOW2 {
-		return o, nil
-	}
-	if o.DataOffset != 0 && o.DataOffset != classicOffset {
-		return o, fmt.Errorf("profile %s has its data at byte %d, not %d", p, classicOffset, o.DataOffset)
-	}
-	o.DataOffset = classicOffset
-	return o, nil
+// profiles is the table of all profiles. Sizes are those of IBM Cloud's pages about importing an
+// image, and about custom images of VPC.
+var profiles = map[Profile]Rules{
+	ClassicLUKS: {Format: LUKS1, Convention: wrap.ClassicLUKS, Target: "classic", Extension: ".raw", AtUpload: true, ObjectSuffix: ".raw",
+		MaxDisk: 100 << 30, DataOffset: 2 << 20, Overhead: 4 << 20, Align: 1 << 20},
+	ClassicVHD: {Format: VHD, Convention: wrap.ClassicVHD, Target: "classic", Extension: ".vhd", ObjectSuffix: ".vhd-0.vhd", MaxDisk: 100 << 30},
+	VPCQCOW2:   {Format: QCOW2, Convention: wrap.VPCQCOW2, Target: "vpc", Extension: ".qcow2", ObjectSuffix: ".qcow2", MaxDisk: 250 << 30, MinDisk: 10 << 30},
 }
 
-// CheckSize tells whether the cloud takes a disk of size bytes.
-func (p Profile) CheckSize(size int64) error {
-	limit := map[Profile]int64{ClassicLUKS: maxClassicDisk, ClassicVHD: maxClassicDisk, VPCQCOW2: maxVPCDisk}[p]
-	if limit > 0 && size > limit {
-		return fmt.Errorf("%w: profile %s takes up to %d GiB, and the disk has %d bytes", ErrProfile, p, limit>>30, size)
-	}
-	return nil
-}
+// Profiles returns all there are.
+func Profiles() []Profile { return slices.Sorted(maps.Keys(profiles)) }
+
+// Rules returns what the profile says; the zero value for "" and what is no profile.
+func (p Profile) Rules() Rules { return profiles[p] }
 
 // CheckName tells whether the cloud takes a file of this name, without folders.
 func (p Profile) CheckName(name string) error {
-	for profile, end := range map[Profile]string{ClassicLUKS: ".raw", ClassicVHD: ".vhd", VPCQCOW2: ".qcow2"} {
-		if p == profile && !strings.HasSuffix(name, end) {
-			return fmt.Errorf("%w: the cloud tells the format by the name, which must end in %q for profile %s", ErrProfile, end, p)
-		}
+	end := p.Rules().Extension
+	if !strings.HasSuffix(name, end) {
+		return fmt.Errorf("%w: the cloud tells the format by the name, which must end in %q for profile %s", ErrProfile, end, p)
 	}
 	if strings.ContainsAny(name, "?#%&+ ") && p != "" {
 		return fmt.Errorf("%w: the name has characters that mean something in a URL, which profile %s can not have", ErrProfile, p)
@@ -101,54 +81,62 @@ func (p Profile) CheckName(name string) error {
 	return nil
 }
 
+// CheckKey tells whether key follows the rule of the profile, and if not, what is
+// wrong with it, as an [ErrKey]. The error holds nothing of the key.
+func (p Profile) CheckKey(key []byte) error {
+	if p == "" {
+		return nil
+	}
+	err := p.Rules().Convention.Check(key)
+	if wrong := new(wrap.KeyError); errors.As(err, &wrong) {
+		return fmt.Errorf("%w %s: %s", ErrKey, p, wrong.Reason)
+	}
+	return err
+}
+
 // Notes tells what the cloud will make of a disk of size bytes, a sentence each.
 func (p Profile) Notes(size int64) []string {
-	if p == VPCQCOW2 && size < minVPCDisk {
-		return []string{fmt.Sprintf("the cloud rounds the disk up to %d GiB", minVPCDisk>>30)}
+	if least := p.Rules().MinDisk; size < least {
+		return []string{fmt.Sprintf("the cloud rounds the disk up to %d GiB", least>>30)}
 	}
 	return nil
 }
 
-// CheckKey tells whether key follows the rule of the profile, and if not, what is
-// wrong with it, as an [ErrKey]. The error holds nothing of the key.
-func (p Profile) CheckKey(key []byte) error {
-	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("%w %s: %s", ErrKey, p, fmt.Sprintf(format, args...))
-	}
-	switch p {
-	case "":
-		return nil
-	case ClassicVHD:
-		if len(key) != 32 && len(key) != 64 {
-			hint := ""
-			if n := base64.RawStdEncoding.DecodedLen(len(bytes.TrimRight(key, "=\r\n"))); n == 32 || n == 64 {
-				hint = "; if it is the base64 text of the key, decode it first"
-			}
-			return wrong("it has %d bytes; there must be 32 (AES-128) or 64 (AES-256)%s", len(key), hint)
-		}
-		return nil
-	}
-	if bytes.HasSuffix(key, []byte("\n")) {
-		return wrong("it ends with a newline, which would become a part of the passphrase")
-	}
-	if i := bytes.IndexAny(key, "\r\n"); i >= 0 {
-		return wrong("it has a line break after %d characters; it must be one line", i)
-	}
-	if p == VPCQCOW2 {
-		if len(key) == 0 || len(key) > maxKeyText || !utf8.Valid(key) || bytes.IndexByte(key, 0) >= 0 {
-			return wrong("it must be UTF-8 text of 1 to %d bytes, and this is something else of %d bytes", maxKeyText, len(key))
-		}
-		return nil
-	}
-	if len(key) < classicMinKey || len(key) > maxKeyText {
-		return wrong("it has %d characters; there must be from %d to %d", len(key), classicMinKey, maxKeyText)
-	}
-	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(key)))
-	defer clear(decoded)
-	if _, err := base64.StdEncoding.Strict().Decode(decoded, key); err != nil {
-		return wrong("it is not base64 text, as the data encryption key must be")
+// checkSize tells whether the cloud takes a disk of size bytes.
+func (p Profile) checkSize(size int64) error {
+	if limit := p.Rules().MaxDisk; limit > 0 && size > limit {
+		return fmt.Errorf("%w: profile %s takes up to %d GiB, and the disk has %d bytes", ErrProfile, p, limit>>30, size)
 	}
 	return nil
+}
+
+// luks returns o with what the profile asks for, or says what in o goes against it.
+func (p Profile) luks(o luks.Options) (luks.Options, error) {
+	r := p.Rules()
+	switch {
+	case p == "" || r.Format == VHD:
+		return o, nil
+	case o.Version > 1:
+		return o, fmt.Errorf("profile %s is LUKS1, not LUKS%d", p, o.Version)
+	case o.Hash != "" && o.Hash != "sha256":
+		return o, fmt.Errorf("profile %s has the hash sha256, not %s", p, o.Hash)
+	case r.DataOffset != 0 && o.DataOffset != 0 && o.DataOffset != r.DataOffset:
+		return o, fmt.Errorf("profile %s has its data at byte %d, not %d", p, r.DataOffset, o.DataOffset)
+	}
+	o.Version = 1
+	o.GeneratedKey = true // the key is one by definition
+	if r.DataOffset != 0 {
+		o.DataOffset = r.DataOffset
+	}
+	return o, nil
+}
+
+// fileSize returns the length of a LUKS image of a disk of size bytes.
+func (r Rules) fileSize(size int64, l luks.Layout) int64 {
+	if r.Overhead == 0 {
+		return l.DataOffset + roundUp(size, int64(l.SectorSize))
+	}
+	return roundUp(size+r.Overhead, r.Align)
 }
 
 func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }

@@ -31,12 +31,13 @@ func (o *ReencryptOptions) Keep(src luks.Info) (dropped []string, err error) {
 	for _, t := range src.Tokens {
 		dropped = append(dropped, fmt.Sprintf("token %d (%q)", t.Number, t.Type))
 	}
-	lo := &o.LUKS
-	format, err := o.container()
-	switch {
-	case err != nil:
+	p, err := o.plan()
+	if err != nil {
 		return nil, err
-	case format == LUKS1, format == "" && lo.Version == 1:
+	}
+	lo := &o.LUKS
+	switch p.format {
+	case LUKS1:
 		for name, value := range map[string]string{"label": src.Label, "subsystem": src.Subsystem, "flags": strings.Join(src.Flags, " ")} {
 			if value != "" {
 				dropped = append(dropped, fmt.Sprintf("%s %q", name, value))
@@ -46,7 +47,7 @@ func (o *ReencryptOptions) Keep(src luks.Info) (dropped []string, err error) {
 			dropped = append(dropped, fmt.Sprintf("sectors of %d bytes", src.SectorSize))
 		}
 		slices.Sort(dropped)
-	case format == LUKS2, format == "":
+	case LUKS2:
 		if lo.SectorSize == 0 {
 			lo.SectorSize = src.SectorSize
 		}
@@ -58,7 +59,7 @@ func (o *ReencryptOptions) Keep(src luks.Info) (dropped []string, err error) {
 		}
 		lo.Flags = src.Flags
 	default:
-		return nil, fmt.Errorf("a copy of a LUKS image is LUKS1 or LUKS2, not %s", format)
+		return nil, fmt.Errorf("a copy of a LUKS image is LUKS1 or LUKS2, not %s", p.format)
 	}
 	return dropped, o.Check()
 }

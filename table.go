@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/pieces"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
@@ -12,7 +13,7 @@ import (
 )
 
 // A format is what this package knows of one format that it reads. To add one, write its
-// package and add an entry to [formats]: detecting, opening, inspecting and checking walk that.
+// package and add an entry to [formats]: all verbs walk that.
 type format struct {
 	name Format
 	text string // with its article: "a VHD image"
@@ -30,6 +31,12 @@ type format struct {
 	// check checks its structure. It is nil for a format without one.
 	check func(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error)
 
+	// make makes encrypted images. It is nil for a format that is only read.
+	make *maker
+
+	// plain writes a disk that is not encrypted. It is nil for a format that is not written.
+	plain func(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error)
+
 	// backing are the names that qcow2 headers have for the format of a backing file.
 	backing []string
 }
@@ -37,14 +44,14 @@ type format struct {
 // formats returns the table of all formats, in the order in which people know them.
 func formats() []format {
 	return []format{
-		{Raw, "a raw disk", never, openRaw, inspectRaw, nil, []string{"raw", "host_device", "file"}},
-		{VHD, "a VHD image", vhd.Find, openVHD, inspectVHD, checkVHD, []string{"vpc"}},
-		{VHDX, "a VHDX image", at(0, "vhdxfile"), openVHDX, inspectVHDX, checkVHDX, []string{"vhdx"}},
-		{VMDK, "a VMDK image", findVMDK, openVMDK, inspectVMDK, checkVMDK, []string{"vmdk"}},
-		{VDI, "a VDI image", at(64, "\x7f\x10\xda\xbe"), openVDI, inspectVDI, checkVDI, []string{"vdi"}},
-		{QCOW2, "a qcow2 image", findQCOW2, openQCOW, inspectQCOW, checkQCOW, []string{"qcow2"}},
-		{LUKS1, "a LUKS1 image", at(0, "LUKS\xba\xbe\x00\x01"), openLUKS, inspectLUKS, nil, []string{"luks"}},
-		{LUKS2, "a LUKS2 image", findLUKS2, openLUKS, inspectLUKS, nil, nil},
+		{Raw, "a raw disk", never, openRaw, inspectRaw, nil, nil, plainRaw, []string{"raw", "host_device", "file"}},
+		{VHD, "a VHD image", vhd.Find, openVHD, inspectVHD, checkVHD, &vhdMaker, plainVHD, []string{"vpc"}},
+		{VHDX, "a VHDX image", at(0, "vhdxfile"), openVHDX, inspectVHDX, checkVHDX, nil, nil, []string{"vhdx"}},
+		{VMDK, "a VMDK image", findVMDK, openVMDK, inspectVMDK, checkVMDK, nil, nil, []string{"vmdk"}},
+		{VDI, "a VDI image", at(64, "\x7f\x10\xda\xbe"), openVDI, inspectVDI, checkVDI, nil, nil, []string{"vdi"}},
+		{QCOW2, "a qcow2 image", findQCOW2, openQCOW, inspectQCOW, checkQCOW, &qcow2Maker, plainQCOW2, []string{"qcow2"}},
+		{LUKS1, "a LUKS1 image", at(0, "LUKS\xba\xbe\x00\x01"), openLUKS, inspectLUKS, nil, &luks1Maker, nil, []string{"luks"}},
+		{LUKS2, "a LUKS2 image", findLUKS2, openLUKS, inspectLUKS, nil, &luks2Maker, nil, nil},
 	}
 }
 

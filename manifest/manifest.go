@@ -72,14 +72,6 @@ type KDF struct {
 	Parallel   uint32 `json:"parallel,omitempty"`   // of Argon2: lanes
 }
 
-// keyConventions say what of a key is the passphrase.
-var keyConventions = map[luksimg.Profile]string{
-	"":                  "the passphrase is the content of the key file, each byte of it",
-	luksimg.ClassicLUKS: "the passphrase is the base64 text of the data encryption key, without a newline; the same text is wrapped",
-	luksimg.ClassicVHD:  "the key of the data is the content of the key file, 32 or 64 bytes; the base64 text of it is wrapped",
-	luksimg.VPCQCOW2:    "the passphrase is the text in the key file, without a newline; the base64 text of it is wrapped",
-}
-
 // Options are what the result of encrypting does not tell.
 type Options struct {
 	Created time.Time
@@ -112,7 +104,7 @@ func New(r *luksimg.Result, o Options) *Manifest {
 			DetachedHeader: o.Header, ZerosDiscarded: o.ZerosDiscarded,
 		},
 		Profile:        string(o.Profile),
-		KeyConvention:  keyConventions[o.Profile],
+		KeyConvention:  o.Profile.Rules().Convention.Text(),
 		KeyFingerprint: wrap.Fingerprint(o.Generated),
 	}
 	m.Source.VirtualSize, m.Source.SHA256 = r.SourceSize, r.SourceSHA256

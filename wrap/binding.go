@@ -108,7 +108,7 @@ func (e *Envelope) mac(b *binding, disk []byte) ([]byte, error) {
 // bytes that are no text, or the base64 text of as many. Of any other a fast MAC would let
 // guesses be tried without the slow derivation that the key slots of the image ask for.
 func generated(c Convention, disk []byte) bool {
-	if c == ClassicVHD {
+	if r, _ := c.rule(); r.generated && !r.text {
 		return true
 	}
 	decoded, err := decode(disk)

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/luksimg/luksimg/internal/advice"
 )
@@ -36,19 +35,19 @@ const (
 var ErrKey = advice.New("key material breaks the rule",
 	"--profile says what the cloud makes of the key: classic-luks wants base64 text of 32 to 512 characters without a newline, as keygen writes it")
 
-// Generated reports whether the keys of the convention are made by a generator, as the
-// profiles of classic infrastructure ask for.
-//
-// Only such a key has a [Fingerprint] in files that stand beside an image. That is a fast
-// hash: of a passphrase that a person chose it would let others try guesses without the
-// slow derivation that the key slots of the image ask for.
-func (c Convention) Generated() bool { return c == ClassicLUKS || c == ClassicVHD }
+// A KeyError says how key material breaks the rule of its convention. It holds nothing of the
+// key. It wraps [ErrKey].
+type KeyError struct {
+	Convention Convention
+	Reason     string // a sentence: "it ends with a newline"
+}
 
-const (
-	maxMaterial    = 4096
-	classicMinText = 32
-	maxText        = 512 // characters; the limit of cryptsetup's prompt, and of the classic import
-)
+func (e *KeyError) Error() string {
+	return fmt.Sprintf("%v of key convention %s: %s", ErrKey, e.Convention, e.Reason)
+}
+
+// Unwrap returns [ErrKey].
+func (e *KeyError) Unwrap() error { return ErrKey }
 
 // Keys are the two faces of a data encryption key. Both are secret; the caller wipes
 // them with Clear.
@@ -71,87 +70,63 @@ func (k Keys) MarshalJSON() ([]byte, error) { return nil, errors.New("keys are n
 
 // ParseConvention returns the convention of a name. The empty name is [None].
 func ParseConvention(name string) (Convention, error) {
-	switch c := Convention(name); c {
-	case "":
+	if name == "" {
 		return None, nil
-	case None, ClassicLUKS, ClassicVHD, VPCQCOW2:
-		return c, nil
 	}
-	return "", fmt.Errorf("no such key convention: %.32q", name)
+	_, err := Convention(name).rule()
+	if err != nil {
+		return "", err
+	}
+	return Convention(name), nil
 }
 
 // Material turns random bytes, as [NewDEK] returns, into key material of the convention:
 // base64 text where the convention wants text, the bytes themselves where not. The
 // result is new memory, which the caller wipes.
 func (c Convention) Material(dek []byte) ([]byte, error) {
-	if len(dek) == 0 {
+	r, err := c.rule()
+	switch {
+	case len(dek) == 0:
 		return nil, c.wrong("it is empty")
-	}
-	switch c {
-	case ClassicLUKS, VPCQCOW2:
+	case err != nil:
+		return nil, err
+	case r.text:
 		return encode(dek), nil
-	case None, "", ClassicVHD:
-		if err := c.Check(dek); err != nil {
-			return nil, err
-		}
-		return bytes.Clone(dek), nil
 	}
-	_, err := ParseConvention(string(c))
-	return nil, err
+	if err := c.Check(dek); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(dek), nil
 }
 
 // Check tells whether key material follows the convention's rule; if not, what is wrong
-// with it, as an [ErrKey].
+// with it, as a [KeyError].
 func (c Convention) Check(material []byte) error {
-	if len(material) == 0 {
-		return c.wrong("it is empty")
+	r, err := c.rule()
+	if err != nil {
+		return err
 	}
-	switch c {
-	case None, "":
-		if len(material) > maxMaterial {
-			return c.wrong("it has %d bytes; there may be %d", len(material), maxMaterial)
-		}
-		return nil
-	case ClassicLUKS:
-		if err := c.checkLine(material); err != nil {
-			return err
-		}
-		if n := len(material); n < classicMinText || n > maxText {
-			return c.wrong("it has %d characters; there must be from %d to %d", n, classicMinText, maxText)
-		}
-		decoded, err := decode(material)
-		clear(decoded)
-		if err != nil {
-			return c.wrong("it is not base64 text, as the data encryption key must be here")
-		}
-		return nil
-	case ClassicVHD:
-		if n := len(material); n != 32 && n != 64 {
-			hint := ""
-			if decoded, err := decode(bytes.TrimRight(material, "\r\n")); err == nil && (len(decoded) == 32 || len(decoded) == 64) {
-				clear(decoded)
-				hint = ": it looks like the base64 text of a key, which must be decoded first"
-			}
-			return c.wrong("it has %d bytes; there must be 32 (AES-128-XTS) or 64 (AES-256-XTS)%s", n, hint)
-		}
-		return nil
-	case VPCQCOW2:
-		if err := c.checkLine(material); err != nil {
-			return err
-		}
-		if n := len(material); n > maxText {
-			return c.wrong("it has %d bytes; there may be %d", n, maxText)
-		}
-		if !utf8.Valid(material) {
-			return c.wrong("it is not UTF-8 text, as a passphrase must be here")
-		}
-		if bytes.IndexByte(material, 0) >= 0 {
-			return c.wrong("it holds a zero byte")
-		}
-		return nil
+	if reason := r.check(material); reason != "" {
+		return c.wrong("%s", reason)
 	}
-	_, err := ParseConvention(string(c))
-	return err
+	return nil
+}
+
+// Generated reports whether the keys of the convention are made by a generator, as the
+// profiles of classic infrastructure ask for.
+//
+// Only such a key has a [Fingerprint] in files that stand beside an image. That is a fast
+// hash: of a passphrase that a person chose it would let others try guesses without the
+// slow derivation that the key slots of the image ask for.
+func (c Convention) Generated() bool {
+	r, _ := c.rule()
+	return r.generated
+}
+
+// Text says in a sentence what of the key is the passphrase, and what of it is wrapped.
+func (c Convention) Text() string {
+	r, _ := c.rule()
+	return r.say
 }
 
 // Keys returns what opens the disk and what is to be wrapped, from key material: see the
@@ -160,7 +135,7 @@ func (c Convention) Keys(material []byte) (Keys, error) {
 	if err := c.Check(material); err != nil {
 		return Keys{}, err
 	}
-	if c == ClassicLUKS {
+	if r, _ := c.rule(); r.asItIs {
 		return Keys{Disk: bytes.Clone(material), Plaintext: bytes.Clone(material)}, nil
 	}
 	return Keys{Disk: bytes.Clone(material), Plaintext: encode(material)}, nil
@@ -169,7 +144,7 @@ func (c Convention) Keys(material []byte) (Keys, error) {
 // Unwrapped is the way back of Keys: from what an [Unwrapper] returned to what opens the
 // disk. The result is new memory, which the caller wipes.
 func (c Convention) Unwrapped(plaintext []byte) (disk []byte, err error) {
-	if c == ClassicLUKS {
+	if r, _ := c.rule(); r.asItIs {
 		disk = bytes.Clone(plaintext)
 	} else if disk, err = decode(plaintext); err != nil {
 		return nil, c.wrong("what was unwrapped is not base64 text")
@@ -181,22 +156,11 @@ func (c Convention) Unwrapped(plaintext []byte) (disk []byte, err error) {
 	return disk, nil
 }
 
-// checkLine refuses line breaks, which are what most often goes wrong with key files.
-func (c Convention) checkLine(material []byte) error {
-	if bytes.HasSuffix(material, []byte("\n")) {
-		return c.wrong("it ends with a newline, which would become a part of the passphrase")
-	}
-	if i := bytes.IndexAny(material, "\r\n"); i >= 0 {
-		return c.wrong("it has a line break after %d bytes; it must be one line", i)
-	}
-	return nil
-}
-
 func (c Convention) wrong(format string, args ...any) error {
 	if c == "" {
 		c = None
 	}
-	return fmt.Errorf("%w of key convention %s: %s", ErrKey, c, fmt.Sprintf(format, args...))
+	return &KeyError{c, fmt.Sprintf(format, args...)}
 }
 
 func encode(b []byte) []byte {

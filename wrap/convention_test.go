@@ -146,8 +146,8 @@ func TestCheckRefuses(t *testing.T) {
 		{wrap.ClassicLUKS, strings.TrimRight(secret, "="), "not base64"},
 		{wrap.ClassicLUKS, "a very secret passphrase of more than 32 characters!", "not base64"},
 		{wrap.ClassicLUKS, strings.Repeat("A", 42) + "B=", "not base64"}, // loose bits
-		{wrap.ClassicVHD, secret, "decoded first"},
-		{wrap.ClassicVHD, secret + "\n", "decoded first"},
+		{wrap.ClassicVHD, secret, "decode it first"},
+		{wrap.ClassicVHD, secret + "\n", "decode it first"},
 		{wrap.ClassicVHD, "x1y2z3w4v5u6t7s8r9q0p1o2n3m4l5k6\n", "33 bytes"},
 		{wrap.ClassicVHD, strings.Repeat("x", 48), "48 bytes"},
 		{wrap.VPCQCOW2, "abc123\n", "newline"},

@@ -164,14 +164,14 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	made := &luksimg.ConvertResult{VirtualSize: s.img.Size()}
+	made := &luksimg.DecryptResult{VirtualSize: s.img.Size()}
 	run := luksimg.RunOptions{Jobs: int(o.jobs), Progress: p.Add}
 	if out == nil {
 		stdio.Widen(os.Stdout)
 		err = parallel.Await(ctx, func() error { return luksimg.DecryptInOrder(ctx, os.Stdout, s.img, run) })
 	} else {
 		flags.SpareProcessor()
-		made, err = luksimg.Convert(ctx, out, s.img, luksimg.ConvertOptions{
+		made, err = luksimg.Decrypt(ctx, out, s.img, luksimg.DecryptOptions{
 			Format: luksimg.Format(o.format), Fixed: o.fixed, ClusterSize: o.clusterSize.N, Compression: o.compression, RunOptions: run,
 		})
 	}
@@ -200,7 +200,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 }
 
 // label warns of a partition table that does not go with the disk that was made.
-func (o *convertFlags) label(t *talk.Talk, src image.Source, made *luksimg.ConvertResult) {
+func (o *convertFlags) label(t *talk.Talk, src image.Source, made *luksimg.DecryptResult) {
 	c := change{sectorSize: 512, longer: made.VirtualSize - src.Size(), why: "the disk of a " + o.format + " image has whole sectors of 512 bytes"}
 	if o.fixed {
 		c.why = "that of a fixed VHD has whole MiB"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -106,7 +107,7 @@ func (o *encryptFlags) object(ctx context.Context, t *talk.Talk, dst string, s *
 	// Each worker may have a part of its own under way, or two, and the header comes last.
 	sink := cos.SinkOptions{Open: max(16, 2*opts.Jobs+4)}
 	// The blocks of a VHD have gaps between.
-	sink.Gaps = opts.Profile == luksimg.ClassicVHD || opts.Format == luksimg.VHD
+	sink.Gaps = cmp.Or(opts.Format, opts.Profile.Rules().Format) == luksimg.VHD
 	k, err := client.NewSink(ctx, at, d.size, sink)
 	if err != nil {
 		return nil, err

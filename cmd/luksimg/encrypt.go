@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -190,7 +191,7 @@ func luksInfo(r *luksimg.Result) *luks.Info {
 // checkCloud looks at what the cloud of the profile takes, before any work.
 func (o *encryptFlags) checkCloud(t *talk.Talk, dst string, size int64) error {
 	p := luksimg.Profile(o.profile)
-	if err := p.CheckSize(size); err != nil {
+	if err := (luksimg.EncryptOptions{Profile: p}).CheckSize(max(size, 0)); err != nil {
 		return err
 	}
 	for _, n := range p.Notes(size) {
@@ -200,7 +201,7 @@ func (o *encryptFlags) checkCloud(t *talk.Talk, dst string, size int64) error {
 		return nil
 	}
 	err := p.CheckName(filepath.Base(dst))
-	if err != nil && p == luksimg.ClassicLUKS { // it may get its name when it is uploaded
+	if err != nil && p.Rules().AtUpload {
 		t.Warn("%v", err)
 		return nil
 	}
@@ -233,7 +234,7 @@ func (o *encryptFlags) check(src, dst string) error {
 func (o *encryptFlags) readKey(ctx context.Context, t *talk.Talk, dst string) (*output.File, []byte, error) {
 	if o.generateKey != "" {
 		// Where the key is not text, it is the key of AES-256 in XTS mode itself.
-		if o.profile == string(luksimg.ClassicVHD) || o.luks.container() == luksimg.VHD {
+		if cmp.Or(o.luks.container(), luksimg.Profile(o.profile).Rules().Format) == luksimg.VHD {
 			return generateKey(o.generateKey, 64, true)
 		}
 		return generateKey(o.generateKey, defaultKeyBytes, false)

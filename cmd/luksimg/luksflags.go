@@ -74,7 +74,7 @@ func (o *luksFlags) container() luksimg.Format { return luksimg.Format(o.format)
 // profileNames are the names of all profiles, for a help text.
 func profileNames() string {
 	var names []string
-	for _, p := range luksimg.Profiles {
+	for _, p := range luksimg.Profiles() {
 		names = append(names, string(p))
 	}
 	return strings.Join(names, ", ")

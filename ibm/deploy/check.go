@@ -51,8 +51,8 @@ func (d *Deployment) check(ctx context.Context, _ time.Time) error {
 // checkAuthorizations looks for what the services of the cloud need. An image imports
 // without some of them, and no server starts from it.
 func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error {
-	need := account.Authorizations(key.Account, key, d.kind.target == VPC, "")
-	if d.kind.target == VPC {
+	need := account.Authorizations(key.Account, key, d.rules.Target == VPC, "")
+	if d.rules.Target == VPC {
 		need = need[:2] // the last is to read Object Storage, whose instance is not known here
 	}
 	for _, a := range need {
@@ -63,7 +63,7 @@ func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error
 			return err
 		case !ok:
 			return rest.WithHint(fmt.Errorf("%w: there is no authorization %s, without which no server starts", errRefused, a.Name),
-				"luksimg setup --target "+d.kind.target+" makes it, or: "+a.Command)
+				"luksimg setup --target "+d.rules.Target+" makes it, or: "+a.Command)
 		}
 	}
 	return nil
@@ -95,7 +95,7 @@ func (d *Deployment) checkDisk(ctx context.Context) error {
 		return err
 	}
 	defer disk.Close()
-	if err := luksimg.Profile(d.Plan.Profile).CheckSize(disk.Size()); err != nil {
+	if err := (luksimg.EncryptOptions{Profile: luksimg.Profile(d.Plan.Profile)}).CheckSize(disk.Size()); err != nil {
 		return rest.WithHint(err, "make the disk smaller first")
 	}
 	refuse := func(what, hint string) error {

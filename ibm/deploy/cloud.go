@@ -184,7 +184,7 @@ func (d *Deployment) orderServer(ctx context.Context, before time.Time) error {
 		case len(ids) > 1:
 			return false, fmt.Errorf("more than one server %s is new: %s and %s", name, ids[0], ids[1])
 		}
-		return true, d.Order.setServer(d.kind.target, ids[0])
+		return true, d.Order.setServer(d.rules.Target, ids[0])
 	})
 	if found || err != nil {
 		return err
@@ -193,12 +193,12 @@ func (d *Deployment) orderServer(ctx context.Context, before time.Time) error {
 	placed, err := d.Cloud.CreateServer(ctx, &m, d.o.Order)
 	switch {
 	case placed != nil:
-		err = errors.Join(err, d.Order.setServer(d.kind.target, placed.ID))
+		err = errors.Join(err, d.Order.setServer(d.rules.Target, placed.ID))
 	case madeNothing(err):
 		d.Order = nil
 		d.forget(StepOrder)
 	}
-	if err := logOrder(d.Log, d.kind.target, &m, d.o.Order, map[string]any{"crkCrn": d.Plan.RootKeyCRN}, err); err != nil {
+	if err := logOrder(d.Log, d.rules.Target, &m, d.o.Order, map[string]any{"crkCrn": d.Plan.RootKeyCRN}, err); err != nil {
 		return errors.Join(err, d.save())
 	}
 	return nil

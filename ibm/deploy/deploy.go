@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/iam"
@@ -93,7 +94,7 @@ type Deployment struct {
 	o Options
 	*State
 	Clients
-	kind   kind
+	rules  luksimg.Rules
 	object cos.Object
 }
 
@@ -124,8 +125,8 @@ func Begin(ctx context.Context, o Options) (*Deployment, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	d := &Deployment{o: o, kind: kinds[o.Plan.Profile]}
-	if o.Order != nil && d.kind.target == VPC {
+	d := &Deployment{o: o, rules: o.Plan.rules()}
+	if o.Order != nil && d.rules.Target == VPC {
 		s := *o.Order
 		s.Domain = ""
 		d.o.Order = &s
@@ -196,7 +197,7 @@ func (d *Deployment) goOn(plan Plan) error {
 // may mend is an [InterruptedError].
 func (d *Deployment) Run(ctx context.Context, c Clients) (*Result, error) {
 	d.Clients = c
-	if want := d.kind.target; c.Cloud.Target() != want {
+	if want := d.rules.Target; c.Cloud.Target() != want {
 		return nil, fmt.Errorf("images of profile %s are for %s, and not for %s", d.Plan.Profile, want, c.Cloud.Target())
 	}
 	if d.Anew {

@@ -18,7 +18,7 @@ import (
 // encryptImage writes the image of the profile that the key opens.
 func (d *Deployment) encryptImage(ctx context.Context, dst io.WriterAt, src image.Source, key []byte, o luksimg.RunOptions) (*luksimg.Result, error) {
 	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(d.Plan.Profile), RunOptions: o}
-	if d.kind.uuid {
+	if d.Plan.hasUUID() {
 		// A key that was given may be a passphrase, which needs stretching.
 		opts.LUKS = luks.Options{UUID: d.ImageUUID, GeneratedKey: !d.KeyGiven}
 	}
@@ -77,7 +77,7 @@ func (d *Deployment) imageThere() (int64, bool) {
 		return 0, false
 	}
 	defer in.Close()
-	if d.Plan.Profile != string(luksimg.ClassicLUKS) {
+	if d.rules.Format != luksimg.LUKS1 {
 		return in.Size(), true
 	}
 	h, err := luks.Open(in, in.Size(), luks.OpenOptions{})

@@ -33,10 +33,10 @@ func (d *Deployment) makeKey(ctx context.Context, _ time.Time) error {
 		}
 	}
 	e = &wrap.Envelope{
-		WDEK: d.WDEK, RootKeyCRN: d.Plan.RootKeyCRN, Convention: d.kind.convention,
+		WDEK: d.WDEK, RootKeyCRN: d.Plan.RootKeyCRN, Convention: d.rules.Convention,
 		KeyFingerprint: d.KeyFingerprint, Created: time.Now(), Tool: d.Tool,
 	}
-	if d.kind.uuid {
+	if d.Plan.hasUUID() {
 		e.ImageUUID = d.ImageUUID
 	}
 	key, err := d.open(ctx, e)
@@ -68,7 +68,7 @@ func (d *Deployment) wrapKey(ctx context.Context) error {
 		return err
 	}
 	defer clear(material)
-	keys, err := d.kind.convention.Keys(material)
+	keys, err := d.rules.Convention.Keys(material)
 	if err != nil {
 		return rest.WithHint(err, "luksimg keygen FILE makes a key that fits")
 	}
@@ -93,7 +93,7 @@ func (d *Deployment) material(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	defer clear(dek)
-	return d.kind.convention.Material(dek)
+	return d.rules.Convention.Material(dek)
 }
 
 // saveKey writes the key to --keep-key, unless an earlier run has done so.
@@ -141,7 +141,7 @@ func (d *Deployment) openedEnvelope() (*wrap.Envelope, error) {
 	switch {
 	case err != nil:
 		return nil, rest.WithHint(err, "without the envelope nobody can open the image: get it back, or begin another deployment")
-	case e.WDEK != d.WDEK || e.RootKeyCRN != d.Plan.RootKeyCRN || e.Convention != d.kind.convention:
+	case e.WDEK != d.WDEK || e.RootKeyCRN != d.Plan.RootKeyCRN || e.Convention != d.rules.Convention:
 		return nil, rest.WithHint(fmt.Errorf("%s is not the envelope of this image", d.Plan.Envelope), "get it back, or begin another deployment")
 	}
 	return e, nil

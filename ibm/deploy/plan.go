@@ -14,7 +14,6 @@ import (
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/crn"
 	"github.com/luksimg/luksimg/internal/rest"
-	"github.com/luksimg/luksimg/wrap"
 )
 
 // A Plan is what must not change between runs of one deployment.
@@ -34,22 +33,14 @@ type Plan struct {
 	BYOL       bool      `json:"byol"` // the license of the system is the user's own
 }
 
-// A kind is what a profile means for a deployment.
-type kind struct {
-	convention wrap.Convention
-	target     string // what of the cloud takes it
-	extension  string // of the object: the cloud tells by it what the image is
-	uuid       bool   // there is LUKS in it, which has the UUID that it is given
-}
+// rules are those of the profile; the zero value if there is no such profile.
+func (p Plan) rules() luksimg.Rules { return luksimg.Profile(p.Profile).Rules() }
 
-var kinds = map[string]kind{
-	string(luksimg.ClassicLUKS): {wrap.ClassicLUKS, Classic, ".raw", true},
-	string(luksimg.ClassicVHD):  {wrap.ClassicVHD, Classic, ".vhd-0.vhd", false},
-	string(luksimg.VPCQCOW2):    {wrap.VPCQCOW2, VPC, ".qcow2", true},
-}
+// hasUUID tells that there is LUKS in the image, which has the UUID that it is given.
+func (p Plan) hasUUID() bool { return p.rules().Format != luksimg.VHD }
 
 // Target returns the cloud that the profile is for, [Classic] or [VPC]; "" if there is none.
-func (p Plan) Target() string { return kinds[p.Profile].target }
+func (p Plan) Target() string { return p.rules().Target }
 
 // templateName is what the name of a template may be, for files are named by it.
 var templateName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$`)
@@ -70,27 +61,26 @@ func (p Plan) Complete() (Plan, error) {
 	if p.Profile == "" {
 		p.Profile = string(luksimg.ClassicLUKS)
 	}
-	k := kinds[p.Profile]
+	r := p.rules()
 	if p.Envelope == "" {
 		p.Envelope = p.Name + ".envelope.json"
 	}
 	if p.Image == "" {
-		p.Image = p.Name + ".encrypted" + path.Ext(k.extension)
+		p.Image = p.Name + ".encrypted" + r.Extension
 	}
 	if strings.HasSuffix(p.Object, "/") {
-		p.Object += p.Name + k.extension
+		p.Object += p.Name + r.ObjectSuffix
 	}
 	return p, p.check()
 }
 
 func (p Plan) check() error {
-	_, known := kinds[p.Profile]
 	object, err := cos.ParseURI(p.Object)
 	_, rootErr := crn.ParseRootKey(p.RootKeyCRN)
 	switch {
 	case !templateName.MatchString(p.Name):
 		return rest.WithHint(fmt.Errorf("%q can not be the name of a template: want letters, digits, dots and hyphens", p.Name), "give one with --name")
-	case !known:
+	case p.Target() == "":
 		return fmt.Errorf("--profile %s: want classic-luks, classic-vhd or vpc-qcow2", p.Profile)
 	case p.Object == "":
 		return rest.WithHint(errors.New("no --object was given"), "name the bucket: --object cos://REGION/BUCKET/")

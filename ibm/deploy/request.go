@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
@@ -34,10 +35,10 @@ func (r *ImageRequest) TakeKey(e *wrap.Envelope) error {
 			"wrap the key again with a root key in Key Protect: luksimg rewrap")
 	}
 	object, err := cos.ParseURI(r.URI)
-	for _, k := range kinds {
-		if err == nil && strings.EqualFold(path.Ext(object.Key), path.Ext(k.extension)) && e.Convention != k.convention {
+	for _, p := range luksimg.Profiles() {
+		if k := p.Rules(); err == nil && strings.EqualFold(path.Ext(object.Key), k.Extension) && e.Convention != k.Convention {
 			return rest.WithHint(fmt.Errorf("the key follows the convention %q, and %s is taken for an image of %s by its name: it would import and never start",
-				e.Convention, object.Key, k.convention), "encrypt the image with --profile "+string(k.convention)+", and wrap that key with the same convention")
+				e.Convention, object.Key, k.Convention), "encrypt the image with --profile "+string(k.Convention)+", and wrap that key with the same convention")
 		}
 	}
 	r.WrappedDEK, r.RootKeyCRN = e.WDEK, e.RootKeyCRN

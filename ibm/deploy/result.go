@@ -30,7 +30,7 @@ type Result struct {
 // result tells what there is now.
 func (d *Deployment) result() *Result {
 	r := &Result{
-		Name: d.Plan.Name, Target: d.kind.target, Profile: d.Plan.Profile, Object: d.Plan.Object, ObjectSize: d.ImageSize,
+		Name: d.Plan.Name, Target: d.rules.Target, Profile: d.Plan.Profile, Object: d.Plan.Object, ObjectSize: d.ImageSize,
 		ImageUUID: d.ImageUUID, Envelope: d.Plan.Envelope, RootKeyCRN: d.Plan.RootKeyCRN, CorrelationID: d.ID, KeyFile: d.o.KeepKey,
 	}
 	if _, ok := d.imageThere(); ok && d.o.KeepImage {

@@ -124,19 +124,18 @@ func loadState(store cos.StateStore) (*State, error) {
 
 // check tells whether what later steps need of those that were done is there.
 func (s *State) check() error {
-	_, known := kinds[s.Plan.Profile]
 	switch {
 	case uuid.Validate(s.ID) != nil || uuid.Validate(s.ImageUUID) != nil:
 		return errors.New("it has no id")
-	case !known:
+	case s.Plan.Target() == "":
 		return fmt.Errorf("its profile is %q", s.Plan.Profile)
 	case s.done(StepKey) && s.WDEK == "",
 		s.done(StepEncrypt) && s.ImageSize <= 0,
 		s.done(StepImport) && (s.Template == nil || s.Template.ID <= 0) && (s.Image == nil || s.Image.ID == ""),
 		s.done(StepOrder) && (s.Order == nil || s.Order.ID <= 0 && s.Order.Instance == ""):
 		return errors.New("a step was done, and its result is not there")
-	case kinds[s.Plan.Profile].target == VPC && s.Template != nil,
-		kinds[s.Plan.Profile].target == Classic && s.Image != nil:
+	case s.Plan.Target() == VPC && s.Template != nil,
+		s.Plan.Target() == Classic && s.Image != nil:
 		return errors.New("it is of both clouds")
 	}
 	return nil

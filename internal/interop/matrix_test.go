@@ -187,7 +187,9 @@ func TestMatrixFromCryptsetup(t *testing.T) {
 			f, err := os.Open(jobs[i].Out)
 			require.NoError(t, err)
 			defer f.Close()
-			vol, err := root.Unlock(t.Context(), f, jobs[i].Size, []byte(dek))
+			h, err := luks.Open(f, jobs[i].Size, luks.OpenOptions{})
+			require.NoError(t, err)
+			vol, err := h.Unlock(t.Context(), []byte(dek))
 			require.NoError(t, err)
 			defer vol.Close()
 			// LUKS1 with short keys has its data at 1 MiB, and so a longer disk.
@@ -204,7 +206,8 @@ func decryptTo(t *testing.T, path string, src image.Source) {
 	f, err := os.Create(path)
 	require.NoError(t, err)
 	defer f.Close()
-	require.NoError(t, root.Decrypt(context.Background(), f, src, root.RunOptions{}))
+	_, err = root.Decrypt(context.Background(), f, src, root.DecryptOptions{})
+	require.NoError(t, err)
 }
 
 // Every kind of image that luksimg writes opens in cryptsetup and the kernel with the same

@@ -1,0 +1,91 @@
+package luksimg
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/engine"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// A plan is what the options of an encryption come to. Whatever is done goes by it.
+type plan struct {
+	profile Profile
+	rules   Rules
+	format  Format
+	make    *maker
+	luks    luks.Options // with what the profile, the format and a detached header ask for
+	header  io.WriterAt  // nil if it is not detached
+	sparse  bool         // what is known to be zero is left out
+	digest  bool
+	workers engine.Workers
+}
+
+// plan resolves the options, or says what in them does not go together.
+func (o EncryptOptions) plan() (*plan, error) {
+	p := &plan{profile: o.Profile, rules: o.Profile.Rules(), luks: o.LUKS, header: o.Header, sparse: o.DiscardZeros, digest: o.Digest, workers: o.workers()}
+	want := p.rules.Format
+	switch {
+	case o.Profile != "" && want == "":
+		return nil, fmt.Errorf("no such profile: %q", o.Profile)
+	case want != "" && o.Format != "" && o.Format != want:
+		return nil, fmt.Errorf("profile %s is %s, not %s", o.Profile, want, o.Format)
+	}
+	p.format = cmp.Or(o.Format, want)
+	if p.format == "" {
+		p.format = LUKS2
+		if o.LUKS.Version == 1 {
+			p.format = LUKS1
+		}
+	}
+	f, err := formatOf(p.format, nil, 0)
+	if err != nil || f.make == nil {
+		return nil, fmt.Errorf("%w: an encrypted image of format %q can not be made", ErrUnsupportedFormat, p.format)
+	}
+	p.make = f.make
+	if p.make.check != nil {
+		if err := p.make.check(o); err != nil {
+			return nil, err
+		}
+	}
+	p.luks.Version = cmp.Or(o.LUKS.Version, p.make.version)
+	if v := p.make.version; v != 0 && v != p.luks.Version {
+		return nil, fmt.Errorf("format %s is LUKS version %d, not %d", p.format, v, p.luks.Version)
+	}
+	if p.luks, err = o.Profile.luks(p.luks); err != nil {
+		return nil, err
+	}
+	if o.Header != nil {
+		if o.Profile != "" {
+			return nil, fmt.Errorf("profile %s has its header in front of the data", o.Profile)
+		}
+		p.luks.Detached = true
+	}
+	return p, nil
+}
+
+// checkSize tells whether a disk of size bytes has room in the image, and is what the cloud takes.
+func (p *plan) checkSize(size int64) error {
+	if err := p.profile.checkSize(size); err != nil {
+		return err
+	}
+	_, err := p.make.sizes(p, size, &engine.Units{})
+	return err
+}
+
+// A maker makes encrypted images of one format.
+type maker struct {
+	// version is that of LUKS, 0 if there is none in it.
+	version int
+	// unit is what is allocated at a time in bytes, 0 if there is room for all of the disk.
+	unit int64
+	// check tells what in the options does not go with the format, besides the version.
+	check func(o EncryptOptions) error
+	// sizes returns those of an image of a disk of size bytes, of which these units are in use.
+	sizes func(p *plan, size int64, used *engine.Units) (Sizes, error)
+	// encrypt makes an image of a disk whose size was checked, with a key that was.
+	encrypt func(ctx context.Context, p *plan, dst io.WriterAt, src image.Source, key []byte) (*Result, error)
+}
