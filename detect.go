@@ -116,6 +116,23 @@ func (e *ForeignError) Error() string {
 	return fmt.Sprintf("this is %s, not a disk image", e.Name)
 }
 
+// Hint returns what to do with the file, and with which program.
+func (e *ForeignError) Hint() string {
+	text := map[Advice]string{
+		DecompressIt: "decompress it first",
+		ExtractIt:    "extract the disk image from it first",
+		DownloadIt:   "this came in place of the image: download it again",
+		ConvertIt:    "convert it to raw first",
+		DecryptIt:    "decrypt it first",
+		FinishIt:     "finish that first",
+		NoDisk:       "name the file that has the disk",
+	}[e.Advice]
+	if e.Tool != "" {
+		text += ", for example with " + e.Tool
+	}
+	return text
+}
+
 // Is reports whether target is [ErrUnsupportedFormat].
 func (e *ForeignError) Is(target error) bool { return target == ErrUnsupportedFormat }
 

@@ -7,12 +7,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -64,7 +62,7 @@ Credentials and keys in it are real, and worth nothing elsewhere.`,
 			if err != nil {
 				return err
 			}
-			text, err := show(s.Settings(), o.json)
+			text, err := s.Settings().Text(o.json)
 			if err == nil && o.env != "" {
 				err = output.WriteFile(o.env, text, 0o600)
 			} else if err == nil {
@@ -94,18 +92,4 @@ Credentials and keys in it are real, and worth nothing elsewhere.`,
 	f.StringVar(&o.env, "env", "", "write the settings to this file, not to standard output")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell each request on standard error")
 	return c
-}
-
-// show returns the settings, as JSON or as lines for a shell.
-func show(s sandbox.Settings, asJSON bool) ([]byte, error) {
-	if asJSON {
-		text, err := json.MarshalIndent(s, "", "  ")
-		return append(text, '\n'), err
-	}
-	var b strings.Builder
-	for _, v := range s.Env() {
-		name, value, _ := strings.Cut(v, "=")
-		fmt.Fprintf(&b, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
-	}
-	return []byte(b.String()), nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +63,7 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk.Talk, src, dst st
 	if out == nil {
 		stdio.Widen(os.Stdout)
 	} else {
-		w = &sparse{f: out}
+		w = output.NewSparse(out)
 	}
 	var r *luksimg.StreamResult
 	err = parallel.Await(ctx, func() (err error) {
@@ -91,31 +90,3 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk.Talk, src, dst st
 		FileSize: r.Size, UUID: r.Header.UUID(), Warnings: t.Warnings,
 	}, talk.Line("%s: %s disk of %s", dst, o.format, term.Bytes(r.Size)))
 }
-
-// A sparse writer leaves holes in a new file where there are zeros.
-type sparse struct {
-	f  io.WriterAt
-	at int64
-}
-
-// hole is the least run of zeros that is left out, and its alignment.
-const hole = 64 << 10
-
-func (s *sparse) Write(p []byte) (int, error) {
-	for done := 0; done < len(p); {
-		n := min(len(p)-done, hole-int(s.at%hole))
-		b := p[done : done+n]
-		if !allZero(b) {
-			if _, err := s.f.WriteAt(b, s.at); err != nil {
-				return done, err
-			}
-		}
-		done += n
-		s.at += int64(n)
-	}
-	return len(p), nil
-}
-
-var emptyHole [hole]byte
-
-func allZero(b []byte) bool { return bytes.Equal(b, emptyHole[:len(b)]) }

@@ -121,7 +121,7 @@ func TestInterrupt(t *testing.T) {
 			}
 			// That the key was read is said before the job starts.
 			if name == "reading" {
-				if _, err := in.Write(make([]byte, peekSize)); err != nil {
+				if _, err := in.Write(make([]byte, 64<<10)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/internal/hide"
 )
 
 // TestHideMemory looks at the process from outside while it waits for its input.
@@ -16,7 +17,7 @@ func TestHideMemory(t *testing.T) {
 	key := filepath.Join(dir, "key")
 	must(t, luksimg, "keygen", key)
 	s := start(t, dir, luksimg, "encrypt", "--key-file", key, "--format", "luks1", "-", "x")
-	if _, err := s.in.Write(make([]byte, peekSize)); err != nil {
+	if _, err := s.in.Write(make([]byte, 64<<10)); err != nil {
 		t.Fatal(err)
 	}
 	s.expect("key: 44 bytes")
@@ -25,8 +26,8 @@ func TestHideMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	locked := !strings.Contains(string(status), "VmLck:\t       0 kB")
-	if locked != mayLock() {
-		t.Errorf("memory is locked: %t, may be: %t\n%s", locked, mayLock(), status)
+	if locked != hide.MayLock() {
+		t.Errorf("memory is locked: %t, may be: %t\n%s", locked, hide.MayLock(), status)
 	}
 	if os.Geteuid() != 0 {
 		if _, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", s.cmd.Process.Pid)); err == nil {

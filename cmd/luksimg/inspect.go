@@ -13,6 +13,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/contents"
+	"github.com/luksimg/luksimg/internal/diskmap"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/manifest"
@@ -60,19 +61,19 @@ type inspectResult struct {
 	Manifest *manifest.Manifest   `json:"manifest,omitempty"` // of the file beside the image
 	Contents *contents.Info       `json:"contents,omitempty"` // of a disk that can be seen
 	Check    *luksimg.CheckResult `json:"check,omitempty"`
-	Map      *diskMap             `json:"-"` // the member map, an array of mapExtent, which is written as it comes
+	Map      *diskmap.Map         `json:"-"` // the member map, an array of extents, which is written as it comes
 }
 
 // print prints the result, and the map behind it.
 func (r inspectResult) print(t *talk.Talk, name string) error {
-	if r.Map == nil || t.AsJSON && r.Map.extents == 0 {
+	if r.Map == nil || t.AsJSON && r.Map.Empty() {
 		return t.Result(r, inspectText(name, r))
 	}
 	if !t.AsJSON {
 		if err := t.Result(r, inspectText(name, r)); err != nil {
 			return err
 		}
-		return r.Map.writeText(t.Out)
+		return r.Map.WriteText(t.Out)
 	}
 	var b bytes.Buffer
 	if err := talk.EncodeJSON(&b, r); err != nil {
@@ -82,7 +83,7 @@ func (r inspectResult) print(t *talk.Talk, name string) error {
 	if _, err := fmt.Fprintf(t.Out, "%s,\n  \"map\": ", bytes.TrimSuffix(object, end)); err != nil {
 		return err
 	}
-	if err := r.Map.writeJSON(t.Out); err != nil {
+	if err := r.Map.WriteJSON(t.Out); err != nil {
 		return err
 	}
 	_, err := t.Out.Write(end)
@@ -185,7 +186,7 @@ func (o *inspectFlags) inside(c *cobra.Command, name string, r *inspectResult) (
 		return nil, err
 	}
 	if o.mapped {
-		r.Map, err = mapOf(c.Context(), s.img)
+		r.Map, err = diskmap.Of(c.Context(), s.img)
 	}
 	if err == nil {
 		r.Contents, err = contents.Inspect(c.Context(), s.img)
@@ -193,9 +194,6 @@ func (o *inspectFlags) inside(c *cobra.Command, name string, r *inspectResult) (
 	if err != nil {
 		defer s.close()
 		return nil, s.wrap(err)
-	}
-	if r.Map != nil {
-		r.Map.wrap = s.wrap
 	}
 	return s, nil
 }

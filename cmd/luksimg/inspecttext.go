@@ -38,7 +38,7 @@ func inspectText(name string, i inspectResult) string {
 		t.Row("note", "%s", n)
 	}
 	if i.Map != nil {
-		t.Row("map", "%s", &i.Map.picture)
+		t.Row("map", "%s", i.Map.Picture())
 	}
 	return t.Text("")
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -14,13 +15,14 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/claims"
+	"github.com/luksimg/luksimg/internal/hide"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
 	_ "github.com/luksimg/luksimg/luks/ciphers" // for images that others made
 )
 
 func main() {
-	hideMemory()
+	hide.Memory()
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	// After the first signal, which ends the job in an orderly way, a second one
 	// ends the process.
@@ -84,11 +86,19 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 			g.Out, g.Err = c.OutOrStdout(), c.ErrOrStderr()
 			return g.claim(c, args)
 		},
-		Version:       readVersion().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetVersionTemplate("luksimg {{.Version}}\n")
+	// That of cobra has a template, which would make the program 3 MB larger.
+	root.Flags().BoolP("version", "v", false, "version for luksimg")
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		if asked, _ := c.Flags().GetBool("version"); asked && !c.Flags().Changed("help") {
+			fmt.Fprintf(c.OutOrStdout(), "luksimg %s\n", readVersion().Version)
+			return
+		}
+		help(c, args)
+	})
 	root.PersistentFlags().BoolVarP(&g.Quiet, "quiet", "q", false, "print nothing but errors and the result")
 	root.PersistentFlags().BoolVar(&g.AsJSON, "json", false, "print the result as one JSON object")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

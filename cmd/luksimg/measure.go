@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +67,7 @@ func (o *measureFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	lo.Detached = o.detached
-	var src image.Source = zeros(o.size.N)
+	var src image.Source = image.Zeros(o.size.N)
 	if len(args) > 0 {
 		s, err := o.source.open(c, o.global, args[0])
 		if err != nil {
@@ -86,24 +84,4 @@ func (o *measureFlags) run(c *cobra.Command, args []string) error {
 	}
 	return o.Result(measureResult{Required: r.File, Header: r.Header, SourceSize: r.Source, VolumeSize: r.Volume},
 		fmt.Sprintf("%d bytes (%s) for a disk of %s", r.File, term.Bytes(r.File), term.Bytes(r.Source)))
-}
-
-// zeros is an empty disk.
-type zeros int64
-
-func (z zeros) Size() int64 { return int64(z) }
-
-func (z zeros) ReadAt(p []byte, off int64) (int, error) {
-	n := max(0, min(int64(len(p)), int64(z)-off))
-	clear(p[:n])
-	if n < int64(len(p)) {
-		return int(n), io.EOF
-	}
-	return int(n), nil
-}
-
-func (z zeros) Extents(off, n int64) iter.Seq2[image.Extent, error] {
-	return func(yield func(image.Extent, error) bool) {
-		yield(image.Extent{Offset: off, Length: n, Kind: image.Hole}, nil)
-	}
 }

@@ -61,18 +61,18 @@ func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) 
 	if err != nil {
 		return nil, err
 	}
-	var stream *rawStream
+	var stream *luksimg.RawReader
 	err = parallel.Await(c.Context(), func() (err error) { // for the first bytes
-		stream, err = newRawStream(f, luksimg.Format(o.source.format))
+		stream, err = luksimg.NewRawReader(f, luksimg.Format(o.source.format))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(stream.head) == 0 && !o.allowEmpty {
+	if len(stream.Head()) == 0 && !o.allowEmpty {
 		return nil, rest.WithHint(fmt.Errorf("%s is empty: what should have written to it has failed", stdio.Name(name)), "if an empty disk is what you want, say --allow-empty")
 	}
-	return &diskSource{stream: stream, format: string(luksimg.Raw), head: stream.head}, nil
+	return &diskSource{stream: stream, format: string(luksimg.Raw), head: stream.Head()}, nil
 }
 
 // looked returns what there is to look at: the disk, or the start of a stream.

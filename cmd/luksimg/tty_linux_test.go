@@ -208,7 +208,7 @@ func TestBar(t *testing.T) {
 	encrypt := []string{"encrypt", "--key-file", "key", "--format", "luks1", "-", "x"}
 	for _, mode := range []string{"auto", "bar"} {
 		s := start(t, dir, luksimg, append(encrypt, "--progress", mode)...)
-		if _, err := s.in.Write(make([]byte, peekSize)); err != nil {
+		if _, err := s.in.Write(make([]byte, 64<<10)); err != nil {
 			t.Fatal(err)
 		}
 		s.expect("\rencrypt ")
@@ -274,7 +274,7 @@ func TestBarNarrow(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	must(t, luksimg, "keygen", filepath.Join(dir, "key"))
 	s := start(t, dir, luksimg, "encrypt", "--key-file", "key", "--format", "luks1", "--pbkdf-force-iterations", "1000", "-", "x")
-	if _, err := s.in.Write(make([]byte, peekSize)); err != nil {
+	if _, err := s.in.Write(make([]byte, 64<<10)); err != nil {
 		t.Fatal(err)
 	}
 	s.expect("\rencrypt ")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/luksimg/luksimg/ibm/sandbox/event"
 )
@@ -122,4 +123,18 @@ func (s *Sandbox) plant() error {
 func encode(v any) ([]byte, error) {
 	text, err := json.MarshalIndent(v, "", "  ")
 	return append(text, '\n'), err
+}
+
+// Text returns the settings as JSON, or as lines for a shell.
+func (s Settings) Text(asJSON bool) ([]byte, error) {
+	if asJSON {
+		text, err := json.MarshalIndent(s, "", "  ")
+		return append(text, '\n'), err
+	}
+	var b strings.Builder
+	for _, v := range s.Env() {
+		name, value, _ := strings.Cut(v, "=")
+		fmt.Fprintf(&b, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+	}
+	return []byte(b.String()), nil
 }

@@ -3,9 +3,11 @@
 package depcheck
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -122,7 +124,7 @@ var services = map[string][]string{
 
 // free are the packages that may import what they like.
 var free = []string{
-	"cmd/*", "examples/backing", "examples/deploy", "internal/claims", "internal/depcheck", "internal/faultfs", "internal/fsys", "internal/golden", "internal/imagetest",
+	"cmd/*", "examples/backing", "examples/deploy", "internal/claims", "internal/depcheck", "internal/diskmap", "internal/faultfs", "internal/fsys", "internal/golden", "internal/hide", "internal/imagetest",
 	"internal/interop", "internal/need", "internal/output", "internal/stdio", "internal/term",
 }
 
@@ -218,5 +220,26 @@ func TestPinned(t *testing.T) {
 		if got := list(t, "-m", "-f", "{{.Version}}", path); len(got) != 1 || got[0] != pin.version {
 			t.Errorf("%s is %v, want %s: %s", path, got, pin.version, pin.why)
 		}
+	}
+}
+
+// TestNoTemplate checks that nothing in the command executes a template: that finds methods by
+// their names, so that the linker would keep all of them, 3 MB.
+func TestNoTemplate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("links the command")
+	}
+	name := filepath.Join(t.TempDir(), "luksimg")
+	build := exec.Command("go", "build", "-o", name, module+"/cmd/luksimg")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	symbols, err := exec.Command("go", "tool", "nm", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(symbols, []byte("main.main")) || bytes.Contains(symbols, []byte("text/template.(*Template).Execute")) {
+		t.Error("the command executes templates, or its symbols can not be read")
 	}
 }

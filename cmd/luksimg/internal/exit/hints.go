@@ -30,6 +30,7 @@ var hints = []struct {
 	{luksimg.ErrDetached, "name the file with the data, and this one with --header"},
 	{image.ErrChanged, "stop what writes to it, and try again"},
 	{luksimg.ErrUnsupportedFormat, "convert it to raw, qcow2 or VHD first"},
+	{luksimg.ErrNeedsSeeking, "write it to a file first; if it is a raw disk all the same, say --source-format raw"},
 	{luksimg.ErrAmbiguous, "--source-format says which format is meant; if the origin of the file is not known, do not trust it"},
 	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is"},
 	{luks.ErrFormat, "the header is damaged; restore it from a backup, or get the file again"},
@@ -62,11 +63,11 @@ func NeedsFile(err error) bool {
 
 // hint returns what to do about an error, or "".
 func hint(err error) string {
+	if f := new(luksimg.ForeignError); errors.As(err, &f) {
+		return f.Hint() + "; if it is a raw disk all the same, say --source-format raw"
+	}
 	if h := rest.Hint(err); h != "" {
 		return h
-	}
-	if f := new(luksimg.ForeignError); errors.As(err, &f) {
-		return foreignHint(f)
 	}
 	if NeedsFile(err) {
 		return "--allow-backing opens the files that the image names, if they are in its folder; use it for images that you trust"
@@ -80,24 +81,4 @@ func hint(err error) string {
 		}
 	}
 	return ""
-}
-
-// advice is what to do with a file that is no disk image, as the start of a sentence.
-var advice = map[luksimg.Advice]string{
-	luksimg.DecompressIt: "decompress it first",
-	luksimg.ExtractIt:    "extract the disk image from it first",
-	luksimg.DownloadIt:   "this came in place of the image: download it again",
-	luksimg.ConvertIt:    "convert it to raw first",
-	luksimg.DecryptIt:    "decrypt it first",
-	luksimg.FinishIt:     "finish that first",
-	luksimg.NoDisk:       "name the file that has the disk",
-}
-
-// foreignHint tells what to do with a file that was recognised, and how to overrule that.
-func foreignHint(e *luksimg.ForeignError) string {
-	text := advice[e.Advice]
-	if e.Tool != "" {
-		text += ", for example with " + e.Tool
-	}
-	return text + "; if it is a raw disk all the same, say --source-format raw"
 }

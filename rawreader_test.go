@@ -1,17 +1,15 @@
-package main
+package luksimg
 
 import (
 	"bytes"
 	"io"
 	"testing"
 	"testing/iotest"
-
-	"github.com/luksimg/luksimg"
 )
 
-// TestRawStream looks for the signature at the end of streams of many lengths, however they
+// TestRawReader looks for the signature at the end of streams of many lengths, however they
 // arrive.
-func TestRawStream(t *testing.T) {
+func TestRawReader(t *testing.T) {
 	for _, size := range []int{512, 513, 1000, peekSize - 1, peekSize, peekSize + 1, peekSize + 511, peekSize + 512, 3*peekSize + 7} {
 		for name, reader := range map[string]func(io.Reader) io.Reader{
 			"whole":   func(r io.Reader) io.Reader { return r },
@@ -19,8 +17,8 @@ func TestRawStream(t *testing.T) {
 			"EOF":     iotest.DataErrReader,
 		} {
 			disk := make([]byte, size)
-			read := func(format luksimg.Format) ([]byte, error) {
-				s, err := newRawStream(reader(bytes.NewReader(disk)), format)
+			read := func(format Format) ([]byte, error) {
+				s, err := NewRawReader(reader(bytes.NewReader(disk)), format)
 				if err != nil {
 					return nil, err
 				}
@@ -33,10 +31,10 @@ func TestRawStream(t *testing.T) {
 			if b, err := read(""); err == nil {
 				t.Errorf("%d bytes, %s: the footer was not seen in %d bytes", size, name, len(b))
 			}
-			if b, err := read(luksimg.Raw); err != nil || !bytes.Equal(b, disk) {
+			if b, err := read(Raw); err != nil || !bytes.Equal(b, disk) {
 				t.Errorf("%d bytes, %s: taken as raw: %d bytes, %v", size, name, len(b), err)
 			}
-			if _, err := read(luksimg.VHD); err == nil {
+			if _, err := read(VHD); err == nil {
 				t.Errorf("%d bytes, %s: a VHD was read as a stream", size, name)
 			}
 		}
@@ -44,7 +42,7 @@ func TestRawStream(t *testing.T) {
 	// What would be a footer if the stream ended after the first look.
 	disk := make([]byte, 2*peekSize)
 	copy(disk[peekSize-512:], "conectix")
-	if _, err := newRawStream(bytes.NewReader(disk), ""); err != nil {
+	if _, err := NewRawReader(bytes.NewReader(disk), ""); err != nil {
 		t.Error(err)
 	}
 }

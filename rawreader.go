@@ -1,14 +1,12 @@
-package main
+package luksimg
 
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
-
-	"github.com/luksimg/luksimg"
-	"github.com/luksimg/luksimg/internal/rest"
 )
 
 const (
@@ -16,9 +14,12 @@ const (
 	tailSize = 512      // of its end, afterwards: there are the signatures of some formats
 )
 
-// A rawStream is a stream of the bytes of a raw disk. Where an io.EOF would be, it is an
-// error if the stream turns out to be something else.
-type rawStream struct {
+// ErrNeedsSeeking is a stream that is an image of a format which can not be read in order.
+var ErrNeedsSeeking = errors.New("needs seeking")
+
+// A RawReader reads a stream that is a raw disk. Where an io.EOF would be, it is an error if the
+// stream turns out to be something else.
+type RawReader struct {
 	r    *bufio.Reader
 	head []byte // the first peekSize bytes, or all there are
 	tail []byte // the last tailSize bytes that were read
@@ -26,15 +27,17 @@ type rawStream struct {
 	any  bool   // it is taken as it is
 }
 
-// newRawStream reads the start of r, which it looks at unless the format was given.
-func newRawStream(r io.Reader, format luksimg.Format) (*rawStream, error) {
-	s := &rawStream{r: bufio.NewReaderSize(r, peekSize), any: format == luksimg.Raw}
+// NewRawReader reads the start of r, and looks at it, unless the format was given. A stream that is
+// no raw disk is [ErrNeedsSeeking], or what [Detect] says of it. An empty one is a disk without a
+// byte.
+func NewRawReader(r io.Reader, format Format) (*RawReader, error) {
+	s := &RawReader{r: bufio.NewReaderSize(r, peekSize), any: format == Raw}
 	head, err := s.r.Peek(peekSize)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
 	s.head = bytes.Clone(head)
-	if len(head) == 0 { // which is for the caller to judge
+	if len(head) == 0 {
 		s.any = true
 		return s, nil
 	}
@@ -50,20 +53,23 @@ func newRawStream(r io.Reader, format luksimg.Format) (*rawStream, error) {
 }
 
 // check looks for signatures in the first bytes, and in the last ones of size.
-func (s *rawStream) check(tail []byte, size int64) error {
-	format, err := luksimg.Detect(&ends{s.head, tail, size}, size)
-	if err == nil && format != luksimg.Raw {
+func (s *RawReader) check(tail []byte, size int64) error {
+	format, err := Detect(&ends{s.head, tail, size}, size)
+	if err == nil && format != Raw {
 		err = needsSeeking(format)
 	}
 	return err
 }
 
-func needsSeeking(format luksimg.Format) error {
-	return rest.WithHint(fmt.Errorf("standard input is taken as a raw disk, but this is %s, which needs seeking", format),
-		"write it to a file first; if it is a raw disk all the same, say --source-format raw")
+func needsSeeking(format Format) error {
+	return fmt.Errorf("standard input is taken as a raw disk, but this is %s, which %w", format, ErrNeedsSeeking)
 }
 
-func (s *rawStream) Read(p []byte) (int, error) {
+// Head returns the first bytes of the disk, 64 KiB or all there are.
+func (s *RawReader) Head() []byte { return s.head }
+
+// Read reads the disk; see [io.Reader].
+func (s *RawReader) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.size += int64(n)
 	s.tail = append(s.tail, p[max(0, n-tailSize):n]...)

@@ -1,4 +1,4 @@
-package main
+package diskmap
 
 import (
 	"bytes"
@@ -12,21 +12,21 @@ import (
 )
 
 func TestPicture(t *testing.T) {
-	part := func(start, length int64, data bool) mapExtent {
-		return mapExtent{Start: start, Length: length, Data: data, Zero: !data, Present: data}
+	part := func(start, length int64, data bool) Extent {
+		return Extent{Start: start, Length: length, Data: data, Zero: !data, Present: data}
 	}
 	for name, c := range map[string]struct {
-		extents []mapExtent
+		extents []Extent
 		size    int64
 		want    string
 	}{
 		"empty":       {nil, 0, ""},
-		"all data":    {[]mapExtent{part(0, 6400, true)}, 6400, strings.Repeat("#", 64)},
-		"no data":     {[]mapExtent{part(0, 6400, false)}, 6400, strings.Repeat(".", 64)},
-		"halves":      {[]mapExtent{part(0, 3200, true), part(3200, 3200, false)}, 6400, strings.Repeat("#", 32) + strings.Repeat(".", 32)},
-		"a byte":      {[]mapExtent{part(0, 6399, false), part(6399, 1, true)}, 6400, strings.Repeat(".", 63) + "+"},
-		"three bytes": {[]mapExtent{part(0, 1, true), part(1, 1, false), part(2, 1, true)}, 3, strings.Repeat("#", 22) + strings.Repeat(".", 21) + strings.Repeat("#", 21)},
-		"very large":  {[]mapExtent{part(0, 1<<61, true), part(1<<61, 1<<61, false)}, 1 << 62, strings.Repeat("#", 32) + strings.Repeat(".", 32)},
+		"all data":    {[]Extent{part(0, 6400, true)}, 6400, strings.Repeat("#", 64)},
+		"no data":     {[]Extent{part(0, 6400, false)}, 6400, strings.Repeat(".", 64)},
+		"halves":      {[]Extent{part(0, 3200, true), part(3200, 3200, false)}, 6400, strings.Repeat("#", 32) + strings.Repeat(".", 32)},
+		"a byte":      {[]Extent{part(0, 6399, false), part(6399, 1, true)}, 6400, strings.Repeat(".", 63) + "+"},
+		"three bytes": {[]Extent{part(0, 1, true), part(1, 1, false), part(2, 1, true)}, 3, strings.Repeat("#", 22) + strings.Repeat(".", 21) + strings.Repeat("#", 21)},
+		"very large":  {[]Extent{part(0, 1<<61, true), part(1<<61, 1<<61, false)}, 1 << 62, strings.Repeat("#", 32) + strings.Repeat(".", 32)},
 	} {
 		p := picture{size: c.size}
 		for _, e := range c.extents {
@@ -80,11 +80,11 @@ func (f *first) Write(p []byte) (int, error) {
 func TestMapAsItComes(t *testing.T) {
 	told := int64(0)
 	s := striped{20_000, &told}
-	m, err := mapOf(t.Context(), s)
+	m, err := Of(t.Context(), s)
 	if err != nil || m.extents != s.sectors || m.picture.String() != strings.Repeat("+", 64) {
 		t.Fatalf("%d extents, %s, %v", m.extents, &m.picture, err)
 	}
-	for name, write := range map[string]func(io.Writer) error{"text": m.writeText, "JSON": m.writeJSON} {
+	for name, write := range map[string]func(io.Writer) error{"text": m.WriteText, "JSON": m.WriteJSON} {
 		told = 0
 		out := &first{told: &told}
 		if err := write(out); err != nil || out.when > 1000 || told != s.sectors {
@@ -96,8 +96,8 @@ func TestMapAsItComes(t *testing.T) {
 				t.Errorf("text of %d lines: %.200s", n, out)
 			}
 		case "JSON":
-			var all []mapExtent
-			if err := json.Unmarshal(out.Bytes(), &all); err != nil || len(all) != 20_000 || all[3] != (mapExtent{Start: 1536, Length: 512, Zero: true}) {
+			var all []Extent
+			if err := json.Unmarshal(out.Bytes(), &all); err != nil || len(all) != 20_000 || all[3] != (Extent{Start: 1536, Length: 512, Zero: true}) {
 				t.Errorf("JSON: %d extents, %v", len(all), err)
 			}
 		}

@@ -1,4 +1,5 @@
-package main
+// Package diskmap lists the extents of a disk, as text, as JSON, and as a picture in one line.
+package diskmap
 
 import (
 	"bufio"
@@ -10,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A mapExtent is one of inspect --map, with the names of qemu-img map.
-type mapExtent struct {
+// An Extent is a run of the disk, with the names of qemu-img map.
+type Extent struct {
 	Start   int64 `json:"start"`
 	Length  int64 `json:"length"`
 	Present bool  `json:"present"` // the image has room for it
@@ -19,22 +20,21 @@ type mapExtent struct {
 	Data    bool  `json:"data"`    // it must be read to be known
 }
 
-// A diskMap is the extents of a disk. There may be any number of them: they are gone through
+// A Map is the extents of a disk. There may be any number of them: they are gone through
 // once to know what is to be said of all, and again to be printed, and are never all in memory.
-type diskMap struct {
+type Map struct {
 	ctx     context.Context
 	src     image.Source
-	wrap    func(error) error // for errors of src, if not nil
 	picture picture
 	extents int64
 	offset  int // the width of the longest offset, and of the longest length
 	length  int
 }
 
-// mapOf goes through the extents of a disk.
-func mapOf(ctx context.Context, src image.Source) (*diskMap, error) {
-	m := &diskMap{ctx: ctx, src: src, picture: picture{size: src.Size()}, offset: len("Offset"), length: len("Length")}
-	err := m.each(func(e mapExtent) error {
+// Of goes through the extents of a disk.
+func Of(ctx context.Context, src image.Source) (*Map, error) {
+	m := &Map{ctx: ctx, src: src, picture: picture{size: src.Size()}, offset: len("Offset"), length: len("Length")}
+	err := m.each(func(e Extent) error {
 		m.picture.add(e)
 		m.extents++
 		m.offset = max(m.offset, len(base16(e.Start)))
@@ -44,16 +44,20 @@ func mapOf(ctx context.Context, src image.Source) (*diskMap, error) {
 	return m, err
 }
 
+// Empty tells whether the disk has no extents.
+func (m *Map) Empty() bool { return m.extents == 0 }
+
+// Picture draws where the data lie, in one line: # all data, + some, . none. A character stands for
+// a part of the disk; the parts may differ by a byte.
+func (m *Map) Picture() string { return m.picture.String() }
+
 func base16(n int64) string { return fmt.Sprintf("%#x", n) }
 
 // each calls f for each extent.
-func (m *diskMap) each(f func(mapExtent) error) error {
+func (m *Map) each(f func(Extent) error) error {
 	for e, err := range image.ExtentsContext(m.ctx, m.src, 0, m.src.Size()) {
-		if err != nil && m.wrap != nil {
-			err = m.wrap(err)
-		}
 		if err == nil {
-			err = f(mapExtent{e.Offset, e.Length, e.Kind != image.Hole, e.Kind != image.Data, e.Kind == image.Data})
+			err = f(Extent{e.Offset, e.Length, e.Kind != image.Hole, e.Kind != image.Data, e.Kind == image.Data})
 		}
 		if err != nil {
 			return err
@@ -62,12 +66,12 @@ func (m *diskMap) each(f func(mapExtent) error) error {
 	return nil
 }
 
-// writeText writes the map as qemu-img map prints it, but for where in the file things are.
-func (m *diskMap) writeText(out io.Writer) error {
+// WriteText writes the map as qemu-img map prints it, but for where in the file things are.
+func (m *Map) WriteText(out io.Writer) error {
 	const gap = 4
 	w := bufio.NewWriter(out)
 	fmt.Fprintf(w, "%-*s%-*s%s\n", m.offset+gap, "Offset", m.length+gap, "Length", "Kind")
-	err := m.each(func(e mapExtent) error {
+	err := m.each(func(e Extent) error {
 		kind := "data"
 		switch {
 		case e.Zero && e.Present:
@@ -84,11 +88,11 @@ func (m *diskMap) writeText(out io.Writer) error {
 	return w.Flush()
 }
 
-// writeJSON writes the map as an array, which is a member of an object.
-func (m *diskMap) writeJSON(out io.Writer) error {
+// WriteJSON writes the map as an array, which is a member of an object.
+func (m *Map) WriteJSON(out io.Writer) error {
 	w := bufio.NewWriter(out)
 	before := "["
-	err := m.each(func(e mapExtent) error {
+	err := m.each(func(e Extent) error {
 		b, err := json.MarshalIndent(e, "    ", "  ")
 		if err != nil {
 			return err
@@ -107,8 +111,7 @@ func (m *diskMap) writeJSON(out io.Writer) error {
 // pictureWidth is how many characters the picture of a disk has.
 const pictureWidth = 64
 
-// A picture draws where the data of a disk lie, in one line: # all data, + some, . none. A
-// character stands for a part of the disk; the parts may differ by a byte.
+// A picture counts the data in the parts of a disk that a character stands for.
 type picture struct {
 	size int64
 	data [pictureWidth]int64 // bytes, by part
@@ -126,7 +129,7 @@ func (p *picture) part(i int) (start, end int64) {
 }
 
 // add adds an extent. They come in the order of the disk.
-func (p *picture) add(e mapExtent) {
+func (p *picture) add(e Extent) {
 	for i := p.at; i < pictureWidth; i++ {
 		start, end := p.part(i)
 		if end <= e.Start {

@@ -1,0 +1,29 @@
+package image
+
+import (
+	"io"
+	"iter"
+)
+
+// Zeros is a disk of so many bytes, all of them zero, and none of them anywhere.
+type Zeros int64
+
+// Size returns z.
+func (z Zeros) Size() int64 { return int64(z) }
+
+// ReadAt gives zeros.
+func (z Zeros) ReadAt(p []byte, off int64) (int, error) {
+	n := max(0, min(int64(len(p)), int64(z)-off))
+	clear(p[:n])
+	if n < int64(len(p)) {
+		return int(n), io.EOF
+	}
+	return int(n), nil
+}
+
+// Extents gives one hole.
+func (z Zeros) Extents(off, n int64) iter.Seq2[Extent, error] {
+	return func(yield func(Extent, error) bool) {
+		yield(Extent{Offset: off, Length: n, Kind: Hole}, nil)
+	}
+}
