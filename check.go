@@ -37,10 +37,7 @@ func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Che
 }
 
 func checkVHD(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
-	c, err := vhd.Check(ctx, r, size)
-	if c == nil {
-		return nil, err
-	}
+	c, err := vhd.CheckFile(ctx, r, size)
 	return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
 }
 
@@ -54,7 +51,7 @@ func checkQCOW(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, er
 }
 
 func checkVHDX(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
-	d, err := vhdx.Open(r, size, vhdx.Options{MetadataOnly: true})
+	d, err := vhdx.Open(ctx, r, size, vhdx.Options{MetadataOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +60,7 @@ func checkVHDX(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, er
 }
 
 func checkVMDK(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
-	d, err := vmdk.Open(r, size, vmdk.Options{MetadataOnly: true})
+	d, err := vmdk.Open(ctx, r, size, vmdk.Options{MetadataOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +69,7 @@ func checkVMDK(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, er
 }
 
 func checkVDI(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
-	d, err := vdi.Open(r, size, vdi.Options{})
+	d, err := vdi.Open(ctx, r, size, vdi.Options{MetadataOnly: true})
 	if err != nil {
 		return nil, err
 	}

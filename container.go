@@ -40,7 +40,7 @@ func checkMakeVHD(o EncryptOptions) error {
 
 func vhdSizes(_ *plan, size int64, used *engine.Units) (s Sizes, err error) {
 	s = Sizes{Source: size, Volume: roundUp(size, 512)}
-	s.File, err = vhd.MeasureCreate(size, used.Len(), vhd.CreateOptions{Key: []byte("any key of thirty-two bytes will")})
+	s.File, err = vhd.CreateSize(size, used.All(), vhd.CreateOptions{Key: []byte("any key of thirty-two bytes will")})
 	return s, err
 }
 

@@ -19,22 +19,20 @@ import (
 
 func openVHD(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhd.Options)
-	opts.ID, opts.Resolve = o.ID, nil
-	if o.Resolve != nil {
-		opts.Resolve = func(r vhd.Ref) (image.Source, error) {
-			return o.behind(ctx, Ref{What: "parent disk", Names: names(r.RelativePath, r.AbsolutePath, r.Name), Format: VHD}, r.Options())
-		}
-	}
-	d, err := vhd.Open(i.Source, size, opts)
+	opts.ID, opts.Resolve = o.ID, o.others(ctx)
+	d, err := vhd.Open(ctx, i.Source, size, opts)
 	if err != nil {
 		return err
 	}
-	info := d.Info()
+	info, err := d.Info(ctx)
+	if err != nil {
+		return err
+	}
 	if i.Encrypted = info.Encrypted; i.Encrypted {
 		if o.Key == nil {
 			return fmt.Errorf("%w: a VHD whose blocks are encrypted", ErrEncrypted)
 		}
-		if err := d.Unlock(o.Key); err != nil {
+		if err := d.Unlock(ctx, o.Key); err != nil {
 			return err
 		}
 		o.top.close = append(o.top.close, d.Close)
@@ -45,13 +43,8 @@ func openVHD(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 
 func openVHDX(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhdx.Options)
-	opts.ID, opts.Resolve = o.ID, nil
-	if o.Resolve != nil {
-		opts.Resolve = func(r vhdx.Ref) (image.Source, error) {
-			return o.behind(ctx, Ref{What: "parent disk", Names: names(r.RelativePath, r.VolumePath, r.AbsolutePath), Format: VHDX}, r.Options())
-		}
-	}
-	d, err := vhdx.Open(i.Source, size, opts)
+	opts.ID, opts.Resolve = o.ID, o.others(ctx)
+	d, err := vhdx.Open(ctx, i.Source, size, opts)
 	if err != nil {
 		return err
 	}
@@ -62,16 +55,8 @@ func openVHDX(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 
 func openVMDK(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vmdk.Options)
-	opts.ID, opts.Resolve = o.ID, nil
-	if o.Resolve != nil {
-		opts.Resolve = func(r vmdk.Ref) (image.Source, error) {
-			if r.Parent {
-				return o.behind(ctx, Ref{What: "parent disk", Names: names(r.Name), Format: VMDK}, r.Options())
-			}
-			return o.behind(ctx, Ref{What: "extent", Names: names(r.Name), Format: Raw}, nil)
-		}
-	}
-	d, err := vmdk.Open(i.Source, size, opts)
+	opts.ID, opts.Resolve = o.ID, o.others(ctx)
+	d, err := vmdk.Open(ctx, i.Source, size, opts)
 	if err != nil {
 		return err
 	}
@@ -80,19 +65,8 @@ func openVMDK(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 }
 
 func openQCOW(ctx context.Context, i *Image, size int64, o ImageOptions) error {
-	opts := qcow.Options{Snapshot: o.Snapshot, KeyLimits: o.LUKS}
-	if o.Resolve != nil {
-		opts.Resolve = func(r qcow.Ref) (image.Source, error) {
-			if r.DataFile {
-				return o.behind(ctx, Ref{What: "external data file", Names: names(r.Name), Format: Raw}, nil)
-			}
-			format, err := backingFormat(r.Format)
-			if err != nil {
-				return nil, err
-			}
-			return o.behind(ctx, Ref{What: "backing file", Names: names(r.Name), Format: format}, nil)
-		}
-	}
+	opts, _ := o.asked.(qcow.Options)
+	opts.ID, opts.Resolve, opts.Snapshot, opts.KeyLimits = o.ID, o.others(ctx), o.Snapshot, o.LUKS
 	d, err := qcow.Open(ctx, i.Source, size, opts)
 	if err != nil {
 		return err
@@ -111,8 +85,8 @@ func openQCOW(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	return nil
 }
 
-func openVDI(_ context.Context, i *Image, size int64, _ ImageOptions) error {
-	d, err := vdi.Open(i.Source, size, vdi.Options{})
+func openVDI(ctx context.Context, i *Image, size int64, _ ImageOptions) error {
+	d, err := vdi.Open(ctx, i.Source, size, vdi.Options{})
 	if err != nil {
 		return err
 	}
@@ -150,23 +124,24 @@ func (i *Image) use(disk image.Source, warnings []string) {
 	i.Source, i.Warnings = disk, append(warnings, i.Warnings...)
 }
 
-// names leaves out what is empty.
-func names(all ...string) []string {
-	var some []string
-	for _, n := range all {
-		if n != "" {
-			some = append(some, n)
-		}
+// others returns what gives a format's package the other files that an image needs, nil if none are
+// to be opened.
+func (o ImageOptions) others(ctx context.Context) func(image.Ref) (image.Source, error) {
+	if o.Resolve == nil {
+		return nil
 	}
-	return some
+	return func(ref image.Ref) (image.Source, error) { return o.behind(ctx, ref) }
 }
 
-// behind opens another file that an image needs. What the package of the format asks of it
-// are options of that package, or nil.
-func (o ImageOptions) behind(ctx context.Context, ref Ref, asked any) (image.Source, error) {
-	next := ImageOptions{Format: ref.Format, Key: o.Key, LUKS: o.LUKS, Resolve: o.Resolve,
-		chain: o.chain.Next(o.ID), top: o.top, asked: asked}
-	ref.From, ref.Depth = o.ID, next.chain.Depth()
+// behind opens another file that an image needs.
+func (o ImageOptions) behind(ctx context.Context, ref image.Ref) (image.Source, error) {
+	format, err := backingFormat(ref.Format)
+	if err != nil {
+		return nil, err
+	}
+	next := ImageOptions{Format: format, Key: o.Key, LUKS: o.LUKS, Resolve: o.Resolve,
+		chain: o.chain.Next(o.ID), top: o.top, asked: ref.Options}
+	ref.Depth = next.chain.Depth()
 	f, err := o.Resolve(ref)
 	if err != nil {
 		return nil, err

@@ -85,14 +85,14 @@ func inspectRaw(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
 	return i, err
 }
 
-func inspectVHD(_ context.Context, r io.ReaderAt, size int64) (*Info, error) {
-	d, err := vhd.Open(r, size, vhd.Options{MetadataOnly: true})
+func inspectVHD(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
+	d, err := vhd.Open(ctx, r, size, vhd.Options{MetadataOnly: true})
 	if err != nil {
 		return nil, err
 	}
-	v := d.Info()
+	v, err := d.Info(ctx)
 	return &Info{Format: VHD, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
-		Encrypted: v.Encrypted, VHD: &v, Warnings: v.Warnings}, nil
+		Encrypted: v.Encrypted, VHD: &v, Warnings: v.Warnings}, err
 }
 
 func inspectQCOW(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
@@ -106,7 +106,7 @@ func inspectQCOW(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) 
 }
 
 func inspectVHDX(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
-	d, err := vhdx.Open(r, size, vhdx.Options{MetadataOnly: true})
+	d, err := vhdx.Open(ctx, r, size, vhdx.Options{MetadataOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func inspectVHDX(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) 
 }
 
 func inspectVMDK(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
-	d, err := vmdk.Open(r, size, vmdk.Options{MetadataOnly: true})
+	d, err := vmdk.Open(ctx, r, size, vmdk.Options{MetadataOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func inspectVMDK(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) 
 }
 
 func inspectVDI(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
-	d, err := vdi.Open(r, size, vdi.Options{})
+	d, err := vdi.Open(ctx, r, size, vdi.Options{MetadataOnly: true})
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,6 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/luks"
-	"github.com/luksimg/luksimg/qcow"
-	"github.com/luksimg/luksimg/vhd"
 )
 
 // unread is a disk of so many bytes that nothing may ask for.
@@ -40,8 +38,8 @@ func TestTooLarge(t *testing.T) {
 		o    EncryptOptions
 		want error
 	}{
-		{EncryptOptions{Format: QCOW2}, qcow.ErrTooLarge},
-		{EncryptOptions{Format: VHD}, vhd.ErrTooLarge},
+		{EncryptOptions{Format: QCOW2}, image.ErrTooLarge},
+		{EncryptOptions{Format: VHD}, image.ErrTooLarge},
 	} {
 		if err := c.o.CheckSize(src.size); !errors.Is(err, c.want) {
 			t.Errorf("CheckSize, %s: %v", c.o.Format, err)

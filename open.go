@@ -9,7 +9,7 @@ import (
 	"os"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/chain"
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -74,28 +74,15 @@ type ImageOptions struct {
 	// Resolve gives the other files that an image needs: backing files, external data
 	// files, parents of differencing disks, extents. If it is nil such an image is refused,
 	// which is right unless its origin is known.
-	Resolve func(Ref) (*OtherFile, error)
+	Resolve func(image.Ref) (*OtherFile, error)
 
 	// ID tells this file from all others, for Resolve and to find loops. It may be "".
 	ID string
 
-	chain chain.Chain // what this image is behind
-	top   *Image      // the first of the chain, nil if it is this one
+	chain disk.Chain // what this image is behind
+	top   *Image     // the first of the chain, nil if it is this one
 
-	// What the format's package says that the image in front asks of this one: options of
-	// that package. Nil if nothing is.
-	asked any
-}
-
-// A Ref names another file that an image is incomplete without. The names were chosen by
-// whoever made the image and may be those of any file: see that the file is one that
-// the user of the image may read, before opening it.
-type Ref struct {
-	What   string   // "backing file", "external data file", "parent disk" or "extent"
-	Names  []string // as the image has them: paths, most often relative to it; the best one first
-	Format Format   // Raw if the bytes of the file are those of the disk; "" if the image does not say
-	From   string   // the ID of the image that names it
-	Depth  int      // 1 for what the first image names, 2 for what that one names
+	asked any // the Options of the reference to this image
 }
 
 // An OtherFile is what [ImageOptions.Resolve] gives. The caller closes it, after the image.
@@ -111,7 +98,7 @@ type OtherFile struct {
 // a key is derived, its cause is returned.
 func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
 	if o.chain.TooLong() {
-		return nil, fmt.Errorf("%w: a chain of more than %d images", image.ErrUnsupported, chain.Max)
+		return nil, fmt.Errorf("%w: a chain of more than %d images", image.ErrUnsupported, disk.MaxChain)
 	}
 	if o.chain.Loops(o.ID) {
 		return nil, fmt.Errorf("%w: the images that are behind each other come back to %q: it is a loop", image.ErrFormat, o.ID)

@@ -12,8 +12,6 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/golden"
-	"github.com/luksimg/luksimg/vhd"
-	"github.com/luksimg/luksimg/vmdk"
 )
 
 // checksum sets the checksum of a structure of a VHD.
@@ -46,10 +44,10 @@ func differencing(child, parent []byte, name string) []byte {
 // folder resolves names in memory, and counts.
 type folder struct {
 	files map[string][]byte
-	asked []luksimg.Ref
+	asked []image.Ref
 }
 
-func (f *folder) resolve(r luksimg.Ref) (*luksimg.OtherFile, error) {
+func (f *folder) resolve(r image.Ref) (*luksimg.OtherFile, error) {
 	f.asked = append(f.asked, r)
 	b, ok := f.files[r.Names[0]]
 	if !ok {
@@ -89,11 +87,11 @@ func TestDifferencingVHD(t *testing.T) {
 	if err := luksimg.Verify(ctx, &disk{b: want}, img, luksimg.VerifyOptions{}); err != nil {
 		t.Error(err)
 	}
-	if len(f.asked) != 2 || f.asked[0].From != "top" || f.asked[1].From != "middle" || f.asked[1].Depth != 2 || f.asked[0].Format != luksimg.VHD {
+	if len(f.asked) != 2 || f.asked[0].From != "top" || f.asked[1].From != "middle" || f.asked[1].Depth != 2 || f.asked[0].Format != "vhd" {
 		t.Errorf("asked %+v", f.asked)
 	}
 	b := f.files["top"]
-	if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{}); !errors.As(err, new(*vhd.RefusedError)) {
+	if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{}); !errors.As(err, new(*image.RefusedError)) {
 		t.Errorf("without a resolver: %v", err)
 	}
 	if i, err := luksimg.Inspect(ctx, bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{}); err != nil || i.VHD.Parent == nil || i.VHD.Parent.Name != "middle" {
@@ -161,7 +159,7 @@ func TestVMDK(t *testing.T) {
 	ctx := context.Background()
 	split := golden.Read("testdata/vmdk/split.vmdk.gz")
 	f := &folder{files: map[string][]byte{"split": split}}
-	if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(split), int64(len(split)), luksimg.ImageOptions{}); !errors.As(err, new(*vmdk.RefusedError)) {
+	if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(split), int64(len(split)), luksimg.ImageOptions{}); !errors.As(err, new(*image.RefusedError)) {
 		t.Errorf("without a resolver: %v", err)
 	}
 	if _, err := f.open("split"); !errors.Is(err, errBroken) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/pieces"
@@ -37,19 +38,20 @@ type format struct {
 	// plain writes a disk that is not encrypted. It is nil for a format that is not written.
 	plain func(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error)
 
-	// backing are the names that qcow2 headers have for the format of a backing file.
+	// backing are the names that qcow2 headers have for the format of a backing file, besides
+	// that of the format itself.
 	backing []string
 }
 
 // formats returns the table of all formats, in the order in which people know them.
 func formats() []format {
 	return []format{
-		{Raw, "a raw disk", never, openRaw, inspectRaw, nil, nil, plainRaw, []string{"raw", "host_device", "file"}},
+		{Raw, "a raw disk", never, openRaw, inspectRaw, nil, nil, plainRaw, []string{"host_device", "file"}},
 		{VHD, "a VHD image", vhd.Find, openVHD, inspectVHD, checkVHD, &vhdMaker, plainVHD, []string{"vpc"}},
-		{VHDX, "a VHDX image", at(0, "vhdxfile"), openVHDX, inspectVHDX, checkVHDX, nil, nil, []string{"vhdx"}},
-		{VMDK, "a VMDK image", findVMDK, openVMDK, inspectVMDK, checkVMDK, nil, nil, []string{"vmdk"}},
-		{VDI, "a VDI image", at(64, "\x7f\x10\xda\xbe"), openVDI, inspectVDI, checkVDI, nil, nil, []string{"vdi"}},
-		{QCOW2, "a qcow2 image", findQCOW2, openQCOW, inspectQCOW, checkQCOW, &qcow2Maker, plainQCOW2, []string{"qcow2"}},
+		{VHDX, "a VHDX image", at(0, "vhdxfile"), openVHDX, inspectVHDX, checkVHDX, nil, nil, nil},
+		{VMDK, "a VMDK image", findVMDK, openVMDK, inspectVMDK, checkVMDK, nil, nil, nil},
+		{VDI, "a VDI image", at(64, "\x7f\x10\xda\xbe"), openVDI, inspectVDI, checkVDI, nil, nil, nil},
+		{QCOW2, "a qcow2 image", findQCOW2, openQCOW, inspectQCOW, checkQCOW, &qcow2Maker, plainQCOW2, nil},
 		{LUKS1, "a LUKS1 image", at(0, "LUKS\xba\xbe\x00\x01"), openLUKS, inspectLUKS, nil, &luks1Maker, nil, []string{"luks"}},
 		{LUKS2, "a LUKS2 image", findLUKS2, openLUKS, inspectLUKS, nil, &luks2Maker, nil, nil},
 	}
@@ -81,16 +83,14 @@ func formatOf(name Format, r io.ReaderAt, size int64) (*format, error) {
 	return nil, fmt.Errorf("%w: %q", ErrUnsupportedFormat, name)
 }
 
-// backingFormat translates what qcow2 calls the format of a backing file; "" is not known.
+// backingFormat translates what an image calls the format of another file; "" is not known.
 func backingFormat(name string) (Format, error) {
 	if name == "" {
 		return "", nil
 	}
 	for _, f := range formats() {
-		for _, b := range f.backing {
-			if b == name {
-				return f.name, nil
-			}
+		if string(f.name) == name || slices.Contains(f.backing, name) {
+			return f.name, nil
 		}
 	}
 	return "", fmt.Errorf("%w: a backing file of format %q", ErrUnsupportedFormat, name)

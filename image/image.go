@@ -159,6 +159,13 @@ var (
 	// ErrUnsupported is a valid image with a feature that is not read here.
 	ErrUnsupported = errors.New("unsupported image feature")
 
+	// ErrLocked means that a disk is encrypted, and its data cannot be read before it gets its key.
+	ErrLocked = errors.New("the image is encrypted and locked")
+
+	// ErrTooLarge means that a new image has no room for the disk, or its file would be too large
+	// for the format.
+	ErrTooLarge = errors.New("the disk is too large for the image format")
+
 	// ErrChanged: somebody wrote to the file since it was opened.
 	ErrChanged = errors.New("the file changed while it was read")
 )

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"github.com/luksimg/luksimg/image"
 )
 
 // An allocator gives clusters of a new image their places, one after the other, and
@@ -39,7 +41,7 @@ type allocator struct {
 // maxHostOffset bounds offsets of clusters (section "L2 table entries").
 const maxHostOffset = 1 << 56
 
-var errGrown = fmt.Errorf("qcow2: the file outgrows its cluster size: %w", ErrTooLarge)
+var errGrown = fmt.Errorf("qcow2: the file outgrows its cluster size: %w", image.ErrTooLarge)
 
 func newAllocator(w io.WriterAt, p *plan) *allocator {
 	a := &allocator{plan: p, w: w}

@@ -3,7 +3,6 @@ package qcow
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -12,10 +11,6 @@ import (
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/luks"
 )
-
-// ErrTooLarge means that a disk, or the file that it would be in, is larger than a qcow2 image with
-// clusters of this size can be.
-var ErrTooLarge = errors.New("the disk is too large for a qcow2 image")
 
 // CreateOptions say what image [Create] makes. The zero value is what qemu-img makes by
 // default: version 3, clusters of 64 KiB, neither compressed nor encrypted.
@@ -67,7 +62,7 @@ type CreateResult struct {
 //
 // The header is written last, after a Sync if dst has that method. If Create fails, or
 // ctx is done, dst is no qcow2 image, and of no use. A size that the format has no room for
-// is [ErrTooLarge], before anything is written. It takes a few MiB of memory for
+// is [image.ErrTooLarge], before anything is written. It takes a few MiB of memory for
 // each worker, more if clusters are larger than 1 MiB, whatever the size of the disk.
 func Create(ctx context.Context, dst io.WriterAt, src image.Source, o CreateOptions) (*CreateResult, error) {
 	p, err := o.plan(src.Size())
@@ -143,7 +138,7 @@ func (o CreateOptions) plan(size int64) (*plan, error) {
 	}
 	p.clusterBits = log2(cluster)
 	if most := int64(maxL1Bytes/8) << p.tableSpanBits(); size > most {
-		return nil, fmt.Errorf("qcow2: a disk of %d bytes: clusters of %d bytes are enough for %d bytes: %w", size, cluster, most, ErrTooLarge)
+		return nil, fmt.Errorf("qcow2: a disk of %d bytes: clusters of %d bytes are enough for %d bytes: %w", size, cluster, most, image.ErrTooLarge)
 	}
 	if size < 0 {
 		return nil, fmt.Errorf("qcow2: a disk of %d bytes", size)

@@ -46,7 +46,7 @@ func TestLocked(t *testing.T) {
 	w := small.build()
 	be.PutUint32(w.file[offCryptMethod:], cryptAES)
 	d := open(t, w.file, Options{})
-	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrLocked) {
+	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, image.ErrLocked) {
 		t.Errorf("locked: %v", err)
 	}
 	for _, err := range d.Extents(0, d.Size()) {
@@ -87,7 +87,7 @@ func TestLUKS(t *testing.T) {
 	d := open(t, w.file, Options{Key: []byte(pass)})
 	imagetest.Source(t, d, w.guest)
 	d.Close()
-	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrLocked) {
+	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, image.ErrLocked) {
 		t.Errorf("closed: %v", err)
 	}
 	if err := d.Unlock(t.Context(), []byte(pass+"\n")); !errors.Is(err, luks.ErrPassphrase) {

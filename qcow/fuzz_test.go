@@ -28,7 +28,7 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte, flags byte) {
 		var opts Options
 		if flags&1 != 0 {
-			opts.Resolve = func(Ref) (image.Source, error) { return bytes.NewReader(make([]byte, 3000)), nil }
+			opts.Resolve = func(image.Ref) (image.Source, error) { return bytes.NewReader(make([]byte, 3000)), nil }
 		}
 		if flags&2 != 0 {
 			opts.Snapshot = "1"
@@ -105,7 +105,7 @@ func fuzzed() []img {
 // old encryption.
 func fuzzOptions() Options {
 	return Options{
-		Resolve:   func(Ref) (image.Source, error) { return bytes.NewReader(make([]byte, 3000)), nil },
+		Resolve:   func(image.Ref) (image.Source, error) { return bytes.NewReader(make([]byte, 3000)), nil },
 		Key:       []byte("key"),
 		KeyLimits: luks.OpenOptions{MaxWork: 1000},
 	}
@@ -164,8 +164,8 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 
 // expected tells whether an error is one that is documented for a bad file.
 func expected(err error) bool {
-	var refused *RefusedError
+	var refused *image.RefusedError
 	return errors.Is(err, image.ErrFormat) || errors.Is(err, image.ErrUnsupported) || errors.Is(err, ErrSnapshot) ||
-		errors.Is(err, ErrLocked) || errors.Is(err, luks.ErrPassphrase) || errors.Is(err, luks.ErrLimit) ||
+		errors.Is(err, image.ErrLocked) || errors.Is(err, luks.ErrPassphrase) || errors.Is(err, luks.ErrLimit) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &refused)
 }

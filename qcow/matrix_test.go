@@ -175,9 +175,9 @@ func stack(layers []img) []byte {
 }
 
 // resolveLayers gives the layers by their numbers.
-func resolveLayers(t *testing.T, layers []img) func(Ref) (image.Source, error) {
-	return func(r Ref) (image.Source, error) {
-		if want := fmt.Sprint(r.Depth - 1); r.Name != want || r.DataFile || r.Depth > len(layers) {
+func resolveLayers(t *testing.T, layers []img) func(image.Ref) (image.Source, error) {
+	return func(r image.Ref) (image.Source, error) {
+		if want := fmt.Sprint(r.Depth - 1); r.Name() != want || r.What == "external data file" || r.Depth > len(layers) {
 			t.Errorf("asked for %+v", r)
 			return nil, errDisk
 		}
@@ -185,8 +185,8 @@ func resolveLayers(t *testing.T, layers []img) func(Ref) (image.Source, error) {
 		if layers[r.Depth-1].bits == 0 {
 			return bytes.NewReader(file), nil
 		}
-		o := r.Options()
-		o.ID = r.Name
+		o := r.Options.(Options)
+		o.ID = r.Name()
 		return Open(t.Context(), bytes.NewReader(file), int64(len(file)), o)
 	}
 }

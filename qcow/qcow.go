@@ -19,29 +19,20 @@ import (
 	"sync/atomic"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/chain"
-	"github.com/luksimg/luksimg/internal/decoded"
 	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/luks"
 )
 
-// Errors that a caller can act on. Match with [errors.Is].
-var (
-	// ErrLocked means that the disk is encrypted, and its data cannot be read before
-	// [Disk.Unlock], or without a key in [Options].
-	ErrLocked = errors.New("the image is encrypted and locked")
-
-	// ErrSnapshot means that the image has no internal snapshot of that ID or name.
-	ErrSnapshot = errors.New("no such snapshot")
-)
+// ErrSnapshot means that the image has no internal snapshot of that ID or name. Match with [errors.Is].
+var ErrSnapshot = errors.New("no such snapshot")
 
 // Options changes how [Open] reads an image. The zero value is right for images of
 // unknown origin that are complete in themselves.
 type Options struct {
 	// Resolve gives the backing file or the external data file that an image
-	// names. If it is nil, an image that needs one is refused with a
-	// [RefusedError].
-	Resolve func(Ref) (image.Source, error)
+	// names. If it is nil, an image that needs one is refused with an
+	// [image.RefusedError].
+	Resolve func(image.Ref) (image.Source, error)
 
 	// ID tells this file from all others, as an absolute path or the numbers of
 	// device and inode do. An image whose chain of backing files leads back to the
@@ -64,7 +55,7 @@ type Options struct {
 	// called and ReadAt and Extents fail.
 	MetadataOnly bool
 
-	chain chain.Chain // the images that this one is behind
+	chain disk.Chain // the images that this one is behind
 }
 
 // A Disk is an open qcow2 image, seen as its guest sees it. It is an image.Source
@@ -102,7 +93,7 @@ var (
 //
 // A file that breaks the rules of the format gives an *image.FormatError, which
 // matches image.ErrFormat; one with features that are not known here an error that
-// matches image.ErrUnsupported; one that needs another file a [RefusedError] if
+// matches image.ErrUnsupported; one that needs another file an [image.RefusedError] if
 // there is no [Options.Resolve]. A wrong key is luks.ErrPassphrase. The context ends the
 // derivation of a key. Other errors are those of r and of Resolve. What is odd but readable is in [Info.Warnings].
 func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
@@ -115,7 +106,7 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, 
 	d.data = disk.File{R: r, Opaque: h.crypt != cryptNone}
 	d.pages = disk.Pages{Format: "qcow2", Size: min(h.clusterSize(), maxPage)}
 	d.disk = disk.Disk{Format: "qcow2", Size: h.size, Locate: d.locate, MetadataOnly: opts.MetadataOnly,
-		Unpack: d.decompress, Units: decoded.New[disk.Unit](h.clusterSize())}
+		Unpack: d.decompress, Units: disk.NewCache(h.clusterSize())}
 	if h.compression != compressionZstd {
 		d.disk.UnpackPair = d.inflatePair
 	}
@@ -162,13 +153,13 @@ func (d *Disk) Size() int64 { return d.disk.Size }
 
 // ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
 // with io.EOF. Clusters that are next to each other in the file are read at once.
-// Of an encrypted disk that is locked nothing can be read: [ErrLocked].
+// Of an encrypted disk that is locked nothing can be read: [image.ErrLocked].
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 
 // locked tells whether the key of an encrypted disk is missing.
 func (d *Disk) locked() error {
 	if d.cipher.Load() == nil {
-		return fmt.Errorf("qcow2: %w", ErrLocked)
+		return fmt.Errorf("qcow2: %w", image.ErrLocked)
 	}
 	return nil
 }

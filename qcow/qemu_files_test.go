@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/internal/need"
 	"github.com/luksimg/luksimg/luks"
@@ -80,8 +81,8 @@ func TestQEMUDataFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var refused *qcow.RefusedError
-			if _, err := qcow.Open(t.Context(), bytes.NewReader(b), int64(len(b)), qcow.Options{}); !errors.As(err, &refused) || !refused.Ref.DataFile || refused.Ref.Name != "data" {
+			var refused *image.RefusedError
+			if _, err := qcow.Open(t.Context(), bytes.NewReader(b), int64(len(b)), qcow.Options{}); !errors.As(err, &refused) || refused.Ref.What != "external data file" || refused.Ref.Name() != "data" {
 				t.Errorf("without a resolver: %v", err)
 			}
 		})
@@ -116,7 +117,7 @@ func TestQEMUEncrypted(t *testing.T) {
 			if d, err = openFile(t, dir, "a", qcow.Options{}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, qcow.ErrLocked) {
+			if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, image.ErrLocked) {
 				t.Errorf("locked: %v", err)
 			}
 			if strings.Contains(opts, "luks") {
@@ -129,7 +130,7 @@ func TestQEMUEncrypted(t *testing.T) {
 			}
 			imagetest.Source(t, d, want)
 			d.Close()
-			if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, qcow.ErrLocked) {
+			if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, image.ErrLocked) {
 				t.Errorf("closed: %v", err)
 			}
 		})

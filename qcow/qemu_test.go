@@ -16,17 +16,17 @@ import (
 )
 
 // resolver opens what an image in dir names, in that folder only.
-func resolver(t testing.TB, dir string, key []byte) func(qcow.Ref) (image.Source, error) {
-	return func(ref qcow.Ref) (image.Source, error) {
-		raw, err := imagetest.File(t, dir, ref.Name)
-		if err != nil || ref.DataFile || ref.Format == "raw" {
+func resolver(t testing.TB, dir string, key []byte) func(image.Ref) (image.Source, error) {
+	return func(ref image.Ref) (image.Source, error) {
+		raw, err := imagetest.File(t, dir, ref.Name())
+		if err != nil || ref.What == "external data file" || ref.Format == "raw" {
 			return raw, err
 		}
 		if ref.Format == "vpc" {
-			return vhd.Open(raw, raw.Size(), vhd.Options{})
+			return vhd.Open(context.Background(), raw, raw.Size(), vhd.Options{})
 		}
-		opts := ref.Options()
-		opts.ID, opts.Key = ref.Name, key
+		opts := ref.Options.(qcow.Options)
+		opts.ID, opts.Key = ref.Name(), key
 		return qcow.Open(t.Context(), raw, raw.Size(), opts)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/chain"
 	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
@@ -41,18 +40,18 @@ func TestSnapshot(t *testing.T) {
 }
 
 // memory resolves names to files in memory.
-func memory(files map[string][]byte, asked *[]Ref) func(Ref) (image.Source, error) {
-	return func(r Ref) (image.Source, error) {
+func memory(files map[string][]byte, asked *[]image.Ref) func(image.Ref) (image.Source, error) {
+	return func(r image.Ref) (image.Source, error) {
 		*asked = append(*asked, r)
-		b, ok := files[r.Name]
+		b, ok := files[r.Name()]
 		if !ok {
-			return nil, fmt.Errorf("no file %q", r.Name)
+			return nil, fmt.Errorf("no file %q", r.Name())
 		}
 		if !Detect(bytes.NewReader(b), int64(len(b))) {
 			return bytes.NewReader(b), nil
 		}
-		opts := r.Options()
-		opts.ID = r.Name
+		opts := r.Options.(Options)
+		opts.ID = r.Name()
 		return Open(context.Background(), bytes.NewReader(b), int64(len(b)), opts)
 	}
 }
@@ -62,7 +61,7 @@ func TestBacking(t *testing.T) {
 	for _, baseSize := range []int64{0, 1, 511, 40_001, 70_000, 100_000} {
 		base := make([]byte, baseSize)
 		imagetest.Fill(rand.New(rand.NewPCG(1, 1)), base)
-		var asked []Ref
+		var asked []image.Ref
 		d := open(t, top.file, Options{Resolve: memory(map[string][]byte{"base": base}, &asked)})
 		want := bytes.Clone(top.guest)
 		for pos := int64(0); pos < d.Size(); {
@@ -76,7 +75,7 @@ func TestBacking(t *testing.T) {
 			pos += r.N
 		}
 		imagetest.Exact(t, d, want)
-		if len(asked) != 1 || asked[0].Name != "base" || asked[0].Depth != 1 || asked[0].DataFile {
+		if len(asked) != 1 || asked[0].Name() != "base" || asked[0].Depth != 1 || asked[0].What == "external data file" {
 			t.Errorf("asked for %+v", asked)
 		}
 	}
@@ -85,8 +84,8 @@ func TestBacking(t *testing.T) {
 func TestBackingRefused(t *testing.T) {
 	top := img{size: 70_000, bits: 12, backing: "/etc/passwd", exts: ext(extBackingFormat, "raw")}.build()
 	_, err := Open(t.Context(), bytes.NewReader(top.file), int64(len(top.file)), Options{})
-	var refused *RefusedError
-	if !errors.As(err, &refused) || refused.Ref.Name != "/etc/passwd" || refused.Ref.Format != "raw" {
+	var refused *image.RefusedError
+	if !errors.As(err, &refused) || refused.Ref.Name() != "/etc/passwd" || refused.Ref.Format != "raw" {
 		t.Fatalf("got %v", err)
 	}
 	d := open(t, top.file, Options{MetadataOnly: true})
@@ -107,7 +106,7 @@ func TestBackingLoops(t *testing.T) {
 	a := img{size: 1000, backing: "b"}.build().file
 	b := img{size: 1000, backing: "a"}.build().file
 	self := img{size: 1000, backing: "self"}.build().file
-	var asked []Ref
+	var asked []image.Ref
 	files := map[string][]byte{"a": a, "b": b, "self": self}
 	for name, file := range files {
 		asked = nil
@@ -118,12 +117,12 @@ func TestBackingLoops(t *testing.T) {
 	}
 	// Without identities the length of the chain is what ends it.
 	n := 0
-	var resolve func(r Ref) (image.Source, error)
-	resolve = func(r Ref) (image.Source, error) {
+	var resolve func(r image.Ref) (image.Source, error)
+	resolve = func(r image.Ref) (image.Source, error) {
 		n++
-		return Open(t.Context(), bytes.NewReader(self), int64(len(self)), r.Options())
+		return Open(t.Context(), bytes.NewReader(self), int64(len(self)), r.Options.(Options))
 	}
-	if _, err := Open(t.Context(), bytes.NewReader(self), int64(len(self)), Options{Resolve: resolve}); !errors.Is(err, image.ErrUnsupported) || n > chain.Max+1 {
+	if _, err := Open(t.Context(), bytes.NewReader(self), int64(len(self)), Options{Resolve: resolve}); !errors.Is(err, image.ErrUnsupported) || n > disk.MaxChain+1 {
 		t.Errorf("%v after %d files", err, n)
 	}
 }

@@ -168,11 +168,11 @@ func TestRefuse(t *testing.T) {
 // checkRefused opens and reads a file that must be refused as c says.
 func checkRefused(t *testing.T, c refusal, file []byte, snapshot string) {
 	t.Helper()
-	var asked []Ref
+	var asked []image.Ref
 	var err error
 	imagetest.Bounded(t, 4<<20, func() { err = openAndRead(file, snapshot, &asked) })
 	for _, r := range asked {
-		if !r.DataFile || c.img.features&incompatDataFile == 0 {
+		if r.What != "external data file" || c.img.features&incompatDataFile == 0 {
 			t.Errorf("asked for %+v", r)
 		}
 	}
@@ -180,11 +180,11 @@ func checkRefused(t *testing.T, c refusal, file []byte, snapshot string) {
 }
 
 // openAndRead opens an image and reads all of it, noting what other files it asks for.
-func openAndRead(file []byte, snapshot string, asked *[]Ref) error {
+func openAndRead(file []byte, snapshot string, asked *[]image.Ref) error {
 	d, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{
 		Key:      []byte("key"),
 		Snapshot: snapshot,
-		Resolve: func(r Ref) (image.Source, error) {
+		Resolve: func(r image.Ref) (image.Source, error) {
 			*asked = append(*asked, r)
 			return bytes.NewReader(nil), nil
 		},

@@ -2,6 +2,7 @@ package vdi
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"math/rand/v2"
 )
@@ -72,5 +73,5 @@ func (m img) build() (file, guest []byte) {
 }
 
 func open(file []byte) (*Disk, error) {
-	return Open(bytes.NewReader(file), int64(len(file)), Options{})
+	return Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{})
 }

@@ -38,7 +38,7 @@ func TestQEMU(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				d, err := Open(raw, raw.Size(), Options{})
+				d, err := Open(context.Background(), raw, raw.Size(), Options{})
 				if err != nil {
 					t.Fatal(err)
 				}

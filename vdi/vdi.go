@@ -10,6 +10,7 @@
 package vdi
 
 import (
+	"context"
 	"io"
 	"iter"
 
@@ -17,9 +18,12 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// Options changes how [Open] reads an image. There is nothing to change yet: a VDI that is
-// read here needs no other file.
-type Options struct{}
+// Options changes how [Open] reads an image. The zero value is right for all. A VDI that is read
+// here needs no other file.
+type Options struct {
+	// MetadataOnly opens an image to be described and checked: ReadAt and Extents fail.
+	MetadataOnly bool
+}
 
 // A Disk is an open VDI, seen as its guest sees it. It is an image.Source and an
 // image.Extenter, and safe for concurrent use. It holds nothing to be closed, and in memory
@@ -60,13 +64,13 @@ func Detect(r io.ReaderAt, size int64) bool {
 // image.ErrFormat; a differencing disk, or one of another version, gives an error that
 // matches image.ErrUnsupported. Other errors are those of r. What is odd but readable is in
 // [Info.Warnings].
-func Open(r io.ReaderAt, size int64, _ Options) (*Disk, error) {
+func Open(_ context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	h, err := readHeader(r, size)
 	if err != nil {
 		return nil, err
 	}
 	d := &Disk{file: disk.File{R: r}, fileSize: size, h: h, pages: disk.Pages{Format: format, Size: pageSize}}
-	d.disk = disk.Disk{Format: format, Size: h.size, Locate: d.locate}
+	d.disk = disk.Disk{Format: format, Size: h.size, Locate: d.locate, MetadataOnly: opts.MetadataOnly}
 	d.warnings = h.warnings
 	if h.mapSize() <= maxChecked {
 		if err := d.checkMap(); err != nil {

@@ -189,7 +189,7 @@ func TestReadErrors(t *testing.T) {
 	}
 	file, guest := img{size: 3 * mib, entries: []uint32{2, free, 0}}.build()
 	imagetest.ReadErrors(t, bytes.NewReader(file), guest, 3, func(r io.ReaderAt) (image.Source, error) {
-		return Open(r, int64(len(file)), Options{})
+		return Open(context.Background(), r, int64(len(file)), Options{})
 	})
 }
 

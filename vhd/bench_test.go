@@ -27,7 +27,7 @@ func BenchmarkOpenEmpty2040GiB(b *testing.B) {
 	s := emptyDisk(2040 << 30)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Open(s, s.size, Options{}); err != nil {
+		if _, err := Open(context.Background(), s, s.size, Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // maxProblems is how many problems are described.
 const maxProblems = 100
 
-// CheckResult is what [Check] found. The JSON field names are API.
+// CheckResult is what [Disk.Check] found. The JSON field names are API.
 type CheckResult struct {
 	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
 	Leaks       int64    `json:"leaks"`              // bytes of the file that belong to nothing
@@ -27,12 +27,12 @@ type CheckResult struct {
 	FragmentedBlocks int64 `json:"fragmented_blocks"` // of these, not behind the one before
 }
 
-// Check checks the file that the disk was opened with; see [Check].
-func (d *Disk) Check(ctx context.Context) (*CheckResult, error) {
-	return Check(ctx, d.file.R, d.fileSize)
+// Check checks the file that the disk was opened with; see [CheckFile].
+func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
+	return CheckFile(ctx, d.file.R, d.fileSize)
 }
 
-// Check looks for what is wrong with the VHD of size bytes in r: structures that are
+// CheckFile looks for what is wrong with the VHD of size bytes in r: structures that are
 // damaged, a footer copy that is not what the footer says, blocks out of the file or
 // over each other or over metadata, a batmap that does not agree with the bitmaps, and
 // room that belongs to nothing. It goes on where [Open] refuses the file, as far as
@@ -42,13 +42,13 @@ func (d *Disk) Check(ctx context.Context) (*CheckResult, error) {
 // no data; its memory is bounded by 8 bytes a block. An error is about reading the
 // file, the end of ctx, or a disk of more than 8388608 blocks, which matches
 // image.ErrUnsupported; what is wrong with the disk is in the result.
-func Check(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
+func CheckFile(ctx context.Context, r io.ReaderAt, size int64) (CheckResult, error) {
 	c := &checker{ctx: ctx, r: r, size: size}
 	err := c.run()
-	return &c.CheckResult, err
+	return c.CheckResult, err
 }
 
-// A checker is one run of Check.
+// A checker is one run of CheckFile.
 type checker struct {
 	CheckResult
 	ctx  context.Context

@@ -14,9 +14,9 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-func check(t *testing.T, file []byte) *CheckResult {
+func check(t *testing.T, file []byte) CheckResult {
 	t.Helper()
-	c, err := Check(context.Background(), bytes.NewReader(file), int64(len(file)))
+	c, err := CheckFile(context.Background(), bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestCheckErrors(t *testing.T) {
 	f := imagetest.NewFlaky(bytes.NewReader(file), 0)
 	for left := int64(0); ; left++ {
 		f.Left.Store(left)
-		c, err := Check(context.Background(), f, int64(len(file)))
+		c, err := CheckFile(context.Background(), f, int64(len(file)))
 		if err == nil {
 			if c.Corruptions != 0 || left < 10 {
 				t.Errorf("%d reads: %+v", left, c)
@@ -202,9 +202,9 @@ func TestCheckManyOverlaps(t *testing.T) {
 	})
 	s.put(s.size-footerSize, foot)
 	s.byte = 1 // block 0x01010101 each: out of the file
-	var got *CheckResult
+	var got CheckResult
 	var err error
-	imagetest.Bounded(t, 65<<20, func() { got, err = Check(context.Background(), s, s.size) })
+	imagetest.Bounded(t, 65<<20, func() { got, err = CheckFile(context.Background(), s, s.size) })
 	if err != nil || got.Corruptions < maxBlocks || len(got.Problems) != maxProblems {
 		t.Errorf("%d corruptions, %v", got.Corruptions, err)
 	}
@@ -215,7 +215,7 @@ func TestCheckManyOverlaps(t *testing.T) {
 	huge.put(0, foot)
 	huge.put(footerSize, c.header(footerSize+headerSize, 1<<31))
 	huge.put(huge.size-footerSize, foot)
-	if _, err := Check(context.Background(), huge, huge.size); !errors.Is(err, image.ErrUnsupported) {
+	if _, err := CheckFile(context.Background(), huge, huge.size); !errors.Is(err, image.ErrUnsupported) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"runtime"
 	"time"
@@ -21,10 +22,6 @@ const (
 	Dynamic Type = iota // blocks that are not all zeros, and a table
 	Fixed               // the disk as it is, and a footer
 )
-
-// ErrTooLarge means that a disk is larger than the 2040 GiB that a VHD may have, or its file
-// would be larger than the 2 TiB that sector numbers reach.
-var ErrTooLarge = errors.New("the disk is too large for a VHD")
 
 // CreateOptions says what [Create] makes. The zero value makes a dynamic disk with
 // blocks of 2 MiB, which everything reads.
@@ -94,7 +91,8 @@ const (
 // geometry, as Hyper-V, Azure and XenServer always do: all see the same size.
 //
 // The footer, and the copy of it in front, are written last, after a Sync if dst has that
-// method: what was left unfinished is no VHD, also if the power fails. An error is that of src, of dst, the cause of ctx, ErrTooLarge, or about the
+// method: what was left unfinished is no VHD, also if the power fails. An error is that of src, of dst, the cause of ctx,
+// [image.ErrTooLarge] for a disk of more than 2040 GiB or one whose blocks have no room, or about the
 // options. dst must allow concurrent WriteAt of ranges that do not overlap, as an
 // os.File does.
 func Create(ctx context.Context, dst io.WriterAt, src image.Source, opts CreateOptions) (*CreateResult, error) {
@@ -117,10 +115,10 @@ func Create(ctx context.Context, dst io.WriterAt, src image.Source, opts CreateO
 	return &w.result, nil
 }
 
-// MeasureCreate returns the length in bytes of the file that [Create] makes of a disk
-// of size bytes, of which this many blocks are not all zeros. For a fixed disk blocks
-// do not matter. It is exact.
-func MeasureCreate(size, blocks int64, opts CreateOptions) (int64, error) {
+// CreateSize returns how long, in bytes, the file would be that [Create] makes of a disk of size
+// bytes if exactly these blocks of it are not all zeros. They are numbered from the start of the
+// disk and come in ascending order. For a fixed disk they do not matter.
+func CreateSize(size int64, used iter.Seq[int64], opts CreateOptions) (int64, error) {
 	w, err := newWriter(size, opts)
 	if err != nil {
 		return 0, err
@@ -128,8 +126,13 @@ func MeasureCreate(size, blocks int64, opts CreateOptions) (int64, error) {
 	if opts.Type == Fixed {
 		return w.result.VirtualSize + footerSize, nil
 	}
-	if blocks < 0 || blocks > w.blocks {
-		return 0, fmt.Errorf("vhd: %d blocks of a disk that has %d", blocks, w.blocks)
+	blocks, last := int64(0), int64(-1)
+	for i := range used {
+		if i <= last || i >= w.blocks {
+			return 0, fmt.Errorf("vhd: block %d after %d, of a disk that has %d", i, last, w.blocks)
+		}
+		last = i
+		blocks++
 	}
 	if blocks == 0 {
 		return w.metaEnd() + footerSize, nil
@@ -138,7 +141,7 @@ func MeasureCreate(size, blocks int64, opts CreateOptions) (int64, error) {
 	step := w.place(first+w.span()) - first
 	end := first + (blocks-1)*step + w.span()
 	if end > maxFile {
-		return 0, fmt.Errorf("vhd: a file of %d bytes: %w", end, ErrTooLarge)
+		return 0, fmt.Errorf("vhd: a file of %d bytes: %w", end, image.ErrTooLarge)
 	}
 	return end + footerSize, nil
 }
@@ -166,7 +169,7 @@ type writer struct {
 // newWriter checks the options for a disk of size bytes.
 func newWriter(size int64, opts CreateOptions) (*writer, error) {
 	if size < 0 || size > maxUsualSize {
-		return nil, fmt.Errorf("vhd: %d bytes: %w", size, ErrTooLarge)
+		return nil, fmt.Errorf("vhd: %d bytes: %w", size, image.ErrTooLarge)
 	}
 	w := &writer{opts: opts, encrypted: opts.Key != nil}
 	w.opts.Key = nil

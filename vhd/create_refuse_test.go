@@ -39,7 +39,7 @@ func TestCreateRefuses(t *testing.T) {
 			t.Errorf("%s: %v, %d bytes written", name, err, len(m.b))
 		}
 	}
-	if _, err := MeasureCreate(64<<30, 0, CreateOptions{BlockSize: 4096}); err == nil {
+	if _, err := CreateSize(64<<30, first(0), CreateOptions{BlockSize: 4096}); err == nil {
 		t.Error("more blocks than are read")
 	}
 }

@@ -26,24 +26,24 @@ func TestCreateHuge(t *testing.T) {
 			t.Errorf("at %d: %q, %v", off, got, err)
 		}
 	}
-	if len(d.Info().Warnings) != 0 || d.Size() != 2040<<30 {
-		t.Errorf("%+v", d.Info())
+	if len(d.describe().Warnings) != 0 || d.Size() != 2040<<30 {
+		t.Errorf("%+v", d.describe())
 	}
 	for _, opts := range []CreateOptions{{}, {Type: Fixed}} {
-		if _, err := Create(context.Background(), &memory{}, mostlyHole{2040<<30 + 1, nil}, opts); !errors.Is(err, ErrTooLarge) {
+		if _, err := Create(context.Background(), &memory{}, mostlyHole{2040<<30 + 1, nil}, opts); !errors.Is(err, image.ErrTooLarge) {
 			t.Errorf("a byte more: %v", err)
 		}
 	}
-	if n, err := MeasureCreate(2040<<30, 0, CreateOptions{Type: Fixed}); n != 2040<<30+512 || err != nil {
+	if n, err := CreateSize(2040<<30, first(0), CreateOptions{Type: Fixed}); n != 2040<<30+512 || err != nil {
 		t.Errorf("fixed: %d, %v", n, err)
 	}
-	if n, err := MeasureCreate(2040<<30, 1044480, CreateOptions{}); n < 2040<<30 || err != nil {
+	if n, err := CreateSize(2040<<30, first(1044480), CreateOptions{}); n < 2040<<30 || err != nil {
 		t.Errorf("all blocks: %d, %v", n, err)
 	}
-	if _, err := MeasureCreate(2040<<30, 2040<<12, CreateOptions{BlockSize: 256 << 10}); !errors.Is(err, ErrTooLarge) {
+	if _, err := CreateSize(2040<<30, first(2040<<12), CreateOptions{BlockSize: 256 << 10}); !errors.Is(err, image.ErrTooLarge) {
 		t.Errorf("all blocks of 256 KiB: %v", err)
 	}
-	if _, err := MeasureCreate(1<<20, 2, CreateOptions{}); err == nil {
+	if _, err := CreateSize(1<<20, first(2), CreateOptions{}); err == nil {
 		t.Error("more blocks than there are")
 	}
 }

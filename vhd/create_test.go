@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -72,10 +73,18 @@ func create(t testing.TB, src image.Source, opts CreateOptions) ([]byte, *Create
 		t.Errorf("%d bytes, want %d; the last write is at %d", len(m.b), r.FileSize, m.offs[len(m.offs)-1])
 	}
 	checkVHDUtil(t, m.b)
-	if n, err := MeasureCreate(src.Size(), r.Blocks, opts); err != nil || n != r.FileSize {
-		t.Errorf("MeasureCreate = %d, %v, want %d", n, err, r.FileSize)
+	if n, err := CreateSize(src.Size(), first(r.Blocks), opts); err != nil || n != r.FileSize {
+		t.Errorf("CreateSize = %d, %v, want %d", n, err, r.FileSize)
 	}
 	return m.b, r
+}
+
+// first yields the first n blocks.
+func first(n int64) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for i := int64(0); i < n && yield(i); i++ {
+		}
+	}
 }
 
 // patchy is bytes of which some stretches are zeros.
@@ -130,7 +139,7 @@ func TestCreate(t *testing.T) {
 				if err != nil || !bytes.Equal(got, guest) {
 					t.Errorf("other bytes, or %v", err)
 				}
-				info := d.Info()
+				info := d.describe()
 				if len(info.Warnings) > 0 || info.UniqueID != r.UniqueID || !info.Timestamp.Equal(createTime) ||
 					info.Encrypted != (opts.Key != nil) || int64(info.AllocatedBlocks) != r.Blocks {
 					t.Errorf("%+v of %+v", info, r)
@@ -333,7 +342,7 @@ func TestCreateFile(t *testing.T) {
 	}
 	d := open(t, raw, raw.Size(), Options{})
 	imagetest.Source(t, d, guest)
-	if since := time.Since(d.Info().Timestamp); since < -time.Minute || since > time.Hour {
+	if since := time.Since(d.describe().Timestamp); since < -time.Minute || since > time.Hour {
 		t.Errorf("created %s ago", since)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/xts"
 )
@@ -64,7 +65,7 @@ func (w *writer) writeBlocks(ctx context.Context, key []byte) error {
 		err = line.turn(p.number, isZero(data), func() error {
 			place = w.place(w.end)
 			if place+size > maxFile {
-				return fmt.Errorf("vhd: a file of more than %d bytes: %w", int64(maxFile), ErrTooLarge)
+				return fmt.Errorf("vhd: a file of more than %d bytes: %w", int64(maxFile), image.ErrTooLarge)
 			}
 			w.end = place + size
 			binary.BigEndian.PutUint32(w.table[4*p.index:], uint32(place/sectorSize))

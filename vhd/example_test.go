@@ -18,11 +18,14 @@ import (
 func ExampleOpen() {
 	file := golden.Read("../testdata/vhd/dynamic-5m.vhd.gz") // any io.ReaderAt will do, an *os.File too
 
-	disk, err := vhd.Open(bytes.NewReader(file), int64(len(file)), vhd.Options{})
+	disk, err := vhd.Open(context.Background(), bytes.NewReader(file), int64(len(file)), vhd.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	info := disk.Info()
+	info, err := disk.Info(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
 	fmt.Printf("%s disk of %d bytes, %d blocks in the file\n", info.Type, disk.Size(), info.AllocatedBlocks)
 	for e, err := range image.Extents(disk, 0, disk.Size()) {
 		if err != nil {
@@ -63,15 +66,15 @@ func ExampleCreate() {
 	}
 	fmt.Println(made.VirtualSize, "bytes in", made.Blocks, "blocks")
 
-	disk, err := vhd.Open(f, made.FileSize, vhd.Options{})
+	disk, err := vhd.Open(context.Background(), f, made.FileSize, vhd.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer disk.Close()
 	b := make([]byte, 5)
 	_, err = disk.ReadAt(b, 600)
-	fmt.Println(errors.Is(err, vhd.ErrLocked))
-	if err := disk.Unlock(key); err != nil {
+	fmt.Println(errors.Is(err, image.ErrLocked))
+	if err := disk.Unlock(context.Background(), key); err != nil {
 		log.Fatal(err)
 	}
 	if _, err := disk.ReadAt(b, 600); err != nil {
@@ -84,11 +87,11 @@ func ExampleCreate() {
 	// guest
 }
 
-func ExampleCheck() {
+func ExampleCheckFile() {
 	file := golden.Read("../testdata/vhd/dynamic-5m.vhd.gz")
 	file[100]++ // in the footer copy
 
-	found, err := vhd.Check(context.Background(), bytes.NewReader(file), int64(len(file)))
+	found, err := vhd.CheckFile(context.Background(), bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func TestCreateFaults(t *testing.T) {
 			if name == "encrypted" {
 				opts.Key = key
 			}
-			v, err := vhd.Open(bytes.NewReader(b), int64(len(b)), opts)
+			v, err := vhd.Open(context.Background(), bytes.NewReader(b), int64(len(b)), opts)
 			if err != nil {
 				return false, nil
 			}

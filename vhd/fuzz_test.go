@@ -108,9 +108,9 @@ func FuzzFields(f *testing.F) {
 func fuzzOpen(t *testing.T, r io.ReaderAt, size int64, opts Options, bound uint64) {
 	var d *Disk
 	var err error
-	imagetest.Bounded(t, bound, func() { d, err = Open(r, size, opts) })
+	imagetest.Bounded(t, bound, func() { d, err = Open(context.Background(), r, size, opts) })
 	detected := Detect(r, size)
-	check, checkErr := Check(context.Background(), r, size)
+	check, checkErr := CheckFile(context.Background(), r, size)
 	if checkErr != nil && !errors.Is(checkErr, image.ErrUnsupported) {
 		t.Fatalf("Check: %v", checkErr)
 	}
@@ -126,11 +126,11 @@ func fuzzOpen(t *testing.T, r io.ReaderAt, size int64, opts Options, bound uint6
 	if !detected {
 		t.Fatal("opened but not detected")
 	}
-	if _, err := json.Marshal(d.Info()); err != nil {
+	if _, err := json.Marshal(d.describe()); err != nil {
 		t.Fatal(err)
 	}
 	if d.keyHash != nil && opts.Key == nil {
-		if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrLocked) {
+		if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, image.ErrLocked) {
 			t.Fatalf("locked: %v", err)
 		}
 		return
@@ -181,22 +181,22 @@ func FuzzDifferencing(f *testing.F) {
 		}
 		copy(child[footerSize+offParentID:], parent[len(parent)-footerSize+offUniqueID:][:16])
 		fixChecksums(child)
-		opts := Options{ID: "child", Resolve: func(r Ref) (image.Source, error) {
+		opts := Options{ID: "child", Resolve: func(r image.Ref) (image.Source, error) {
 			if flags&1 != 0 || r.Depth > 1 {
 				return bytes.NewReader(parent), nil
 			}
-			o := r.Options()
+			o := r.Options.(Options)
 			o.ID = "parent"
-			return Open(bytes.NewReader(parent), int64(len(parent)), o)
+			return Open(context.Background(), bytes.NewReader(parent), int64(len(parent)), o)
 		}}
-		d, err := Open(bytes.NewReader(child), int64(len(child)), opts)
+		d, err := Open(context.Background(), bytes.NewReader(child), int64(len(child)), opts)
 		if err != nil {
 			if !errors.Is(err, image.ErrFormat) && !errors.Is(err, image.ErrUnsupported) {
 				t.Fatal(err)
 			}
 			return
 		}
-		if _, err := d.ReadAt(make([]byte, 1), 0); errors.Is(err, ErrLocked) {
+		if _, err := d.ReadAt(make([]byte, 1), 0); errors.Is(err, image.ErrLocked) {
 			return
 		}
 		if p, ok := d.disk.Parent.(*Disk); ok && p.keyHash != nil {

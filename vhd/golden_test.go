@@ -27,7 +27,7 @@ func TestGolden(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			file := golden.Read("../testdata/vhd/" + c.name + ".vhd.gz")
 			d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-			i := d.Info()
+			i := d.describe()
 			if d.Size() != c.size || i.Type != c.kind || i.AllocatedBlocks != c.blocks || len(i.Warnings) != c.warnings {
 				t.Errorf("%+v", i)
 			}

@@ -1,6 +1,7 @@
 package vhd
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -26,15 +27,20 @@ type Info struct {
 	Encrypted       bool      `json:"encrypted,omitempty"`        // by XenServer's vhd-util
 	KeyNonce        string    `json:"key_nonce,omitempty"`        // of an encrypted disk, hexadecimal
 	KeyHash         string    `json:"key_hash,omitempty"`         // SHA-256 of the nonce and the key, hexadecimal
-	Parent          *Ref      `json:"parent,omitempty"`           // of a differencing disk
+	Parent          *Parent   `json:"parent,omitempty"`           // of a differencing disk
 	Warnings        []string  `json:"warnings,omitempty"`         // what is odd but does not prevent reading
 }
 
-// Info returns what the metadata of the disk says. It reads nothing: all of it was
-// found by [Open].
-func (d *Disk) Info() Info {
+// Info returns what the metadata of the disk says. It reads nothing and does not fail: all of it
+// was found by [Open].
+func (d *Disk) Info(context.Context) (Info, error) { return d.describe(), nil }
+
+// Warnings returns what is odd about the disk but does not prevent reading.
+func (d *Disk) Warnings() []string { return slices.Clone(d.info.Warnings) }
+
+func (d *Disk) describe() Info {
 	info := d.info
-	info.Warnings = slices.Clone(info.Warnings)
+	info.Warnings = d.Warnings()
 	if info.Parent != nil {
 		parent := info.Parent.printable()
 		info.Parent = &parent

@@ -13,7 +13,7 @@ func TestInfo(t *testing.T) {
 	file, _ := small.build()
 	be.PutUint32(tableEntry(file, 2), absent)
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-	got, err := json.Marshal(d.Info())
+	got, err := json.Marshal(d.describe())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestInfo(t *testing.T) {
 
 	file, _ = testDisk{size: 4096}.build()
 	d = open(t, bytes.NewReader(file), int64(len(file)), Options{})
-	if i := d.Info(); i.Type != "fixed" || i.AllocatedBytes != 4096 || i.BlockSize != 0 || len(i.Warnings) != 0 {
+	if i := d.describe(); i.Type != "fixed" || i.AllocatedBytes != 4096 || i.BlockSize != 0 || len(i.Warnings) != 0 {
 		t.Errorf("fixed: %+v", i)
 	}
 }
@@ -35,12 +35,12 @@ func TestInfoIsPrintableAndApart(t *testing.T) {
 	file, _ := testDisk{size: 4096, creator: "\x1b[2J"}.build()
 	editFooters(file, func(f []byte) { copy(f[offCreatorOS:], "\xff\n \x00"); f[offSavedState] = 1 })
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-	i := d.Info()
+	i := d.describe()
 	if i.CreatorApp != "?[2J" || i.CreatorOS != "??" {
 		t.Errorf("creator %q of %q", i.CreatorApp, i.CreatorOS)
 	}
 	i.Warnings[0] = ""
-	if d.Info().Warnings[0] == "" {
+	if d.describe().Warnings[0] == "" {
 		t.Error("the caller's copy shares its warnings with the disk")
 	}
 }
@@ -131,7 +131,7 @@ func TestWarnings(t *testing.T) {
 			if want := max(c.size, 0); want != 0 && d.Size() != want || want == 0 && d.Size() != c.testDisk.size {
 				t.Errorf("size %d", d.Size())
 			}
-			got := d.Info().Warnings
+			got := d.describe().Warnings
 			if len(got) != len(c.want) {
 				t.Fatalf("warnings %q, want %q", got, c.want)
 			}
@@ -140,8 +140,8 @@ func TestWarnings(t *testing.T) {
 					t.Errorf("warning %q, want %q", got[i], want)
 				}
 			}
-			if d.Info().Encrypted != strings.HasPrefix(c.name, "encrypted") {
-				t.Errorf("encrypted: %v", d.Info().Encrypted)
+			if d.describe().Encrypted != strings.HasPrefix(c.name, "encrypted") {
+				t.Errorf("encrypted: %v", d.describe().Encrypted)
 			}
 		})
 	}
@@ -150,8 +150,8 @@ func TestWarnings(t *testing.T) {
 func TestWarnLargeDisk(t *testing.T) {
 	for size, want := range map[int64]int{2040 << 30: 0, 2042 << 30: 1} {
 		s := emptyDisk(size)
-		if d := open(t, s, s.size, Options{}); len(d.Info().Warnings) != want {
-			t.Errorf("%d bytes: %q", size, d.Info().Warnings)
+		if d := open(t, s, s.size, Options{}); len(d.describe().Warnings) != want {
+			t.Errorf("%d bytes: %q", size, d.describe().Warnings)
 		}
 	}
 }
@@ -161,8 +161,8 @@ func TestFooterAtBothEnds(t *testing.T) {
 	inner, _ := testDisk{size: 8 * 4096, blockSize: 4096, full: true}.build()
 	file := append(bytes.Clone(inner), testDisk{size: int64(len(inner))}.footer(typeFixed, noOffset)...)
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-	if d.Info().Type != "fixed" || d.Size() != int64(len(inner)) || len(d.Info().Warnings) != 0 {
-		t.Errorf("%+v", d.Info())
+	if d.describe().Type != "fixed" || d.Size() != int64(len(inner)) || len(d.describe().Warnings) != 0 {
+		t.Errorf("%+v", d.describe())
 	}
 }
 

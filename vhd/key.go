@@ -1,25 +1,20 @@
 package vhd
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
 
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/xts"
 )
 
-// Errors that a caller can act on. Match with [errors.Is].
-var (
-	// ErrLocked means that the disk is encrypted, and its data cannot be read before
-	// [Disk.Unlock], or without a key in [Options].
-	ErrLocked = errors.New("the disk is encrypted and locked")
-
-	// ErrKey means that this is not the key of the disk.
-	ErrKey = errors.New("the key is not that of the disk")
-)
+// ErrKey means that this is not the key of the disk. Match with [errors.Is].
+var ErrKey = errors.New("the key is not that of the disk")
 
 // What follows is the encryption of XenServer's vhd-util and tapdisk, which are its
 // only specification: AES-XTS by sectors of 512 bytes, numbered by their place in the
@@ -49,7 +44,7 @@ func newSectorCipher(key []byte) (*xts.Cipher, error) {
 // Unlock gives the key of an encrypted disk: 32 bytes for AES-128, 64 for AES-256,
 // which are not kept. One that is not the disk's is [ErrKey]. For a disk that is not
 // encrypted it is an error.
-func (d *Disk) Unlock(key []byte) error {
+func (d *Disk) Unlock(_ context.Context, key []byte) error {
 	if d.keyHash == nil {
 		return errors.New("vhd: the disk is not encrypted")
 	}
@@ -92,7 +87,7 @@ func (d *Disk) encrypted(k *keyHash) {
 // locked tells whether the key of an encrypted disk is missing.
 func (d *Disk) locked() error {
 	if d.cipher.Load() == nil {
-		return fmt.Errorf("vhd: %w", ErrLocked)
+		return fmt.Errorf("vhd: %w", image.ErrLocked)
 	}
 	return nil
 }

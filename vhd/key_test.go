@@ -2,6 +2,7 @@ package vhd
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -36,11 +37,11 @@ func TestKeyHashKnownAnswer(t *testing.T) {
 	hash, _ := hex.DecodeString(ibmHash)
 	copy(file[at+offKeyHash:], hash)
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{Key: key})
-	if i := d.Info(); !i.Encrypted || i.KeyHash != ibmHash || i.KeyNonce != strings.Repeat("00", 32) {
+	if i := d.describe(); !i.Encrypted || i.KeyHash != ibmHash || i.KeyNonce != strings.Repeat("00", 32) {
 		t.Errorf("%+v", i)
 	}
 	imagetest.Exact(t, d, guest)
-	text, err := json.Marshal(d.Info())
+	text, err := json.Marshal(d.describe())
 	if err != nil || !strings.Contains(string(text), `"key_nonce":"0000`) || !strings.Contains(string(text), `"key_hash":"21681bba`) {
 		t.Errorf("JSON: %s, %v", text, err)
 	}
@@ -56,18 +57,18 @@ func TestReadEncrypted(t *testing.T) {
 		file, guest := c.build()
 		d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 		p := make([]byte, 1000)
-		if n, err := d.ReadAt(p, 0); n != 0 || !errors.Is(err, ErrLocked) {
+		if n, err := d.ReadAt(p, 0); n != 0 || !errors.Is(err, image.ErrLocked) {
 			t.Fatalf("locked: %d, %v", n, err)
 		}
 		locked := extents(t, d)
-		if err := d.Unlock(c.key); err != nil {
+		if err := d.Unlock(context.Background(), c.key); err != nil {
 			t.Fatal(err)
 		}
 		imagetest.Exact(t, d, guest)
 		if !slices.Equal(locked, extents(t, d)) {
 			t.Error("other extents without the key")
 		}
-		if err := d.Unlock(c.key); err != nil {
+		if err := d.Unlock(context.Background(), c.key); err != nil {
 			t.Errorf("twice: %v", err)
 		}
 		for off := range int64(1030) { // every start within a sector
@@ -80,7 +81,7 @@ func TestReadEncrypted(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
-		if _, err := d.ReadAt(p, 0); !errors.Is(err, ErrLocked) {
+		if _, err := d.ReadAt(p, 0); !errors.Is(err, image.ErrLocked) {
 			t.Errorf("closed: %v", err)
 		}
 		if err := d.Close(); err != nil {
@@ -96,11 +97,11 @@ func TestWrongKey(t *testing.T) {
 	other := slices.Clone(key)
 	other[63] ^= 1
 	for name, k := range map[string][]byte{"a bit": other, "half": key[:32], "empty": {}, "short": key[:63], "long": append(slices.Clone(key), 0)} {
-		err := d.Unlock(k)
+		err := d.Unlock(context.Background(), k)
 		if !errors.Is(err, ErrKey) {
 			t.Errorf("%s: %v", name, err)
 		}
-		_, err2 := Open(bytes.NewReader(file), int64(len(file)), Options{Key: k})
+		_, err2 := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{Key: k})
 		if !errors.Is(err2, ErrKey) {
 			t.Errorf("%s: Open: %v", name, err2)
 		}
@@ -108,13 +109,13 @@ func TestWrongKey(t *testing.T) {
 			t.Errorf("%s: the message has the key: %v", name, err)
 		}
 	}
-	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrLocked) {
+	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, image.ErrLocked) {
 		t.Errorf("after wrong keys: %v", err)
 	}
 	plain, guest := small.build()
 	p := open(t, bytes.NewReader(plain), int64(len(plain)), Options{Key: key})
 	imagetest.Exact(t, p, guest)
-	if err := p.Unlock(key); err == nil || errors.Is(err, ErrKey) {
+	if err := p.Unlock(context.Background(), key); err == nil || errors.Is(err, ErrKey) {
 		t.Errorf("a disk that is not encrypted: %v", err)
 	}
 }
@@ -158,7 +159,7 @@ func TestReadErrorsEncrypted(t *testing.T) {
 	c := testDisk{size: 20 * 4096, blockSize: 4096, seed: 2, key: random(32)}
 	file, guest := c.build()
 	imagetest.ReadErrors(t, bytes.NewReader(file), guest, 2, func(r io.ReaderAt) (image.Source, error) {
-		return Open(r, int64(len(file)), Options{Key: c.key})
+		return Open(context.Background(), r, int64(len(file)), Options{Key: c.key})
 	})
 }
 
@@ -173,7 +174,7 @@ func TestBatmapInBlock(t *testing.T) {
 	testDisk{key: random(32)}.putBatmap(append(fake, make([]byte, 512)...)[:512:1024], at, 512)
 	copy(file[at:], fake)
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-	if i := d.Info(); i.Batmap || i.Encrypted {
+	if i := d.describe(); i.Batmap || i.Encrypted {
 		t.Errorf("%+v", i)
 	}
 	if _, err := d.ReadAt(make([]byte, 100), 0); err != nil {
@@ -198,7 +199,7 @@ func TestBatmapWarnings(t *testing.T) {
 		file, guest := c.build()
 		edit(file[at:], file)
 		d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-		if i := d.Info(); !i.Batmap || i.Encrypted || len(i.Warnings) != 1 || !strings.Contains(i.Warnings[0], strings.TrimSpace(name)) {
+		if i := d.describe(); !i.Batmap || i.Encrypted || len(i.Warnings) != 1 || !strings.Contains(i.Warnings[0], strings.TrimSpace(name)) {
 			t.Errorf("%s: %+v", name, i)
 		}
 		imagetest.Exact(t, d, guest)
@@ -208,12 +209,12 @@ func TestBatmapWarnings(t *testing.T) {
 	be.PutUint32(file[at+offBatmapVersion:], batmapVersionSigned)
 	be.PutUint32(file[at+offBatmapSum:], 17) // ^(-1 - 1 - 16)
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
-	if w := d.Info().Warnings; len(w) != 0 {
+	if w := d.describe().Warnings; len(w) != 0 {
 		t.Errorf("version 1.1: %q", w)
 	}
 	// A mark that is neither of the two may be one of an encryption not known here.
 	file[at+offKeyCookie] = 2
-	_, err := Open(bytes.NewReader(file), int64(len(file)), Options{})
+	_, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{})
 	var fe *image.FormatError
 	if !errors.As(err, &fe) || fe.Field != "batmap key hash cookie" || fe.Offset != int64(at+offKeyCookie) {
 		t.Errorf("key hash cookie: %v", err)
@@ -224,14 +225,14 @@ func TestEncryptedParent(t *testing.T) {
 	key := random(32)
 	parent, guest := testDisk{size: 20 * 4096, blockSize: 4096, key: key}.build()
 	child, want := testDisk{size: 20 * 4096, blockSize: 8192, base: guest, id: 2}.build()
-	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: func(r Ref) (image.Source, error) {
-		o := r.Options()
+	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: func(r image.Ref) (image.Source, error) {
+		o := r.Options.(Options)
 		o.Key = key
-		return Open(bytes.NewReader(parent), int64(len(parent)), o)
+		return Open(context.Background(), bytes.NewReader(parent), int64(len(parent)), o)
 	}})
 	imagetest.Exact(t, d, want)
 	d = open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
-	if _, err := io.Copy(io.Discard, io.NewSectionReader(d, 0, d.Size())); !errors.Is(err, ErrLocked) {
+	if _, err := io.Copy(io.Discard, io.NewSectionReader(d, 0, d.Size())); !errors.Is(err, image.ErrLocked) {
 		t.Errorf("locked parent: %v", err)
 	}
 }

@@ -279,7 +279,7 @@ func TestMalformed(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			asked := false
 			opts := f.opts
-			opts.Resolve = func(r Ref) (image.Source, error) {
+			opts.Resolve = func(r image.Ref) (image.Source, error) {
 				asked = true
 				if f.opts.Resolve == nil {
 					return nil, imagetest.ErrDevice
@@ -289,8 +289,8 @@ func TestMalformed(t *testing.T) {
 			if f.field == "refused" {
 				opts.Resolve = nil
 			}
-			d, err := Open(bytes.NewReader(f.file), int64(len(f.file)), opts)
-			c, checkErr := Check(context.Background(), bytes.NewReader(f.file), int64(len(f.file)))
+			d, err := Open(context.Background(), bytes.NewReader(f.file), int64(len(f.file)), opts)
+			c, checkErr := CheckFile(context.Background(), bytes.NewReader(f.file), int64(len(f.file)))
 			if checkErr != nil {
 				t.Errorf("Check: %v", checkErr)
 			}
@@ -317,7 +317,7 @@ func TestMalformed(t *testing.T) {
 				}
 				return
 			case "refused":
-				if !errors.As(err, new(*RefusedError)) {
+				if !errors.As(err, new(*image.RefusedError)) {
 					t.Errorf("got %v", err)
 				}
 				return

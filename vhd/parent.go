@@ -2,22 +2,19 @@ package vhd
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/chain"
 )
 
-// A Ref names the parent of a differencing disk, which is incomplete without it. All
-// in it but Depth was chosen by whoever made the disk, and may name any file: see
-// that the file is one that the user of the disk may read, before opening it. The
-// JSON field names are API.
-type Ref struct {
+// Parent is what a differencing disk says of its parent. All in it was chosen by whoever made the
+// disk. The JSON field names are API.
+type Parent struct {
 	// Name is the parent's, usually without the folder. It may be empty.
 	Name string `json:"name,omitempty"`
 
@@ -38,17 +35,10 @@ type Ref struct {
 
 	// Depth is 1 for what the first disk of a chain names, 2 for what that names.
 	Depth int `json:"depth"`
-
-	options Options
 }
 
-// Options returns the options to open the parent with if it is a VHD. They carry on
-// Resolve, SizeByCHS and IgnoreBitmaps, count the length of the chain, and find
-// loops. ID and Key are for the caller to set.
-func (r Ref) Options() Options { return r.options }
-
 // printable replaces what could upset a terminal.
-func (r Ref) printable() Ref {
+func (r Parent) printable() Parent {
 	for _, s := range []*string{&r.Name, &r.AbsolutePath, &r.RelativePath, &r.URL} {
 		*s = strings.Map(func(c rune) rune {
 			if !unicode.IsPrint(c) {
@@ -57,42 +47,12 @@ func (r Ref) printable() Ref {
 			return c
 		}, *s)
 	}
-	r.options = Options{}
 	return r
 }
 
-// A RefusedError is about a differencing disk, when there was no resolver to ask for
-// its parent. Nothing was opened. It matches image.ErrUnsupported.
-type RefusedError struct{ Ref Ref }
-
-func (e *RefusedError) Error() string {
-	name := ""
-	for _, s := range []string{e.Ref.Name, e.Ref.RelativePath, e.Ref.AbsolutePath, e.Ref.URL} {
-		if s != "" {
-			name = fmt.Sprintf(" %q", s)
-			break
-		}
-	}
-	return fmt.Sprintf("vhd: this is a differencing disk: it holds only the changes to its parent disk%s, and no other files are opened; "+
-		"it can be merged with its parent first", name)
-}
-
-// Is reports whether target is image.ErrUnsupported.
-func (e *RefusedError) Is(target error) bool { return target == image.ErrUnsupported }
-
-// checkChain refuses a disk that is behind too many, or behind itself.
-func (d *Disk) checkChain() error {
-	if d.opts.MetadataOnly {
-		return nil
-	}
-	if d.opts.chain.Loops(d.opts.ID) {
-		return &image.FormatError{Format: "vhd", Field: "parent disk", Value: fmt.Sprintf("%q", d.opts.ID),
-			Want: "a disk that is not in the chain already: it is a loop"}
-	}
-	if d.opts.chain.TooLong() {
-		return fmt.Errorf("vhd: a chain of more than %d parent disks: %w", chain.Max, image.ErrUnsupported)
-	}
-	return nil
+// names returns what the parent may be found by.
+func (r Parent) names() []string {
+	return slices.DeleteFunc([]string{r.RelativePath, r.AbsolutePath, r.Name}, func(s string) bool { return s == "" })
 }
 
 // openParent gets the parent of a differencing disk.
@@ -104,24 +64,13 @@ func (d *Disk) openParent(h *header) error {
 	if err := h.checkLocators(d.bat); err != nil {
 		return err
 	}
-	ref.options = Options{
-		Resolve:       d.opts.Resolve,
-		SizeByCHS:     d.opts.SizeByCHS,
-		IgnoreBitmaps: d.opts.IgnoreBitmaps,
-		chain:         d.opts.chain.Next(d.opts.ID),
-	}
-	ref.Depth = ref.options.chain.Depth()
+	ref.Depth = d.opts.chain.Depth() + 1
 	d.info.Parent = &ref
 	if d.opts.MetadataOnly {
 		return nil
 	}
-	if d.opts.Resolve == nil {
-		return &RefusedError{ref}
-	}
-	src, err := d.opts.Resolve(ref)
-	if err == nil && src == nil {
-		err = errors.New("vhd: the resolver gave neither a parent nor an error")
-	}
+	src, err := d.opts.chain.Ask("vhd", d.opts.ID, d.opts.Resolve, image.Ref{What: "parent disk", Names: ref.names(), Format: "vhd",
+		Options: Options{Resolve: d.opts.Resolve, SizeByCHS: d.opts.SizeByCHS, IgnoreBitmaps: d.opts.IgnoreBitmaps, chain: d.opts.chain.Next(d.opts.ID)}})
 	if err != nil {
 		return err
 	}
@@ -131,12 +80,12 @@ func (d *Disk) openParent(h *header) error {
 
 // checkParent compares a parent that is a VHD with what the header says of it. A
 // parent of another kind, such as a raw disk, has no unique ID.
-func (d *Disk) checkParent(h *header, ref Ref, src image.Source) error {
-	vhd, ok := src.(interface{ Info() Info })
+func (d *Disk) checkParent(h *header, ref Parent, src image.Source) error {
+	parent, ok := src.(interface{ describe() Info })
 	if !ok {
 		return nil
 	}
-	info := vhd.Info()
+	info := parent.describe()
 	if info.UniqueID != ref.UniqueID {
 		return h.formatError(offParentID, "parent unique ID", ref.UniqueID,
 			fmt.Sprintf("%s, the unique ID of the parent disk that was given", info.UniqueID))
@@ -151,8 +100,8 @@ func (d *Disk) checkParent(h *header, ref Ref, src image.Source) error {
 }
 
 // readRef reads what the header and the parent locators say of the parent.
-func readRef(r io.ReaderAt, h *header) (Ref, error) {
-	ref := Ref{
+func readRef(r io.ReaderAt, h *header) (Parent, error) {
+	ref := Parent{
 		Name:     utf16Text(h.raw[offParentName:][:parentNameSize], binary.BigEndian),
 		UniqueID: uuidText(h.raw[offParentID:][:16]),
 	}

@@ -2,10 +2,12 @@ package vhd
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,16 +16,16 @@ import (
 )
 
 // resolveFrom gives, at depth n of a chain, the n-th of the files as a VHD.
-func resolveFrom(files ...[]byte) func(Ref) (image.Source, error) {
-	return func(r Ref) (image.Source, error) {
+func resolveFrom(files ...[]byte) func(image.Ref) (image.Source, error) {
+	return func(r image.Ref) (image.Source, error) {
 		file := files[r.Depth-1]
-		return Open(bytes.NewReader(file), int64(len(file)), r.Options())
+		return Open(context.Background(), bytes.NewReader(file), int64(len(file)), r.Options.(Options))
 	}
 }
 
 // resolveRaw gives a raw disk, of which nothing is known but its bytes.
-func resolveRaw(b []byte) func(Ref) (image.Source, error) {
-	return func(Ref) (image.Source, error) { return bytes.NewReader(b), nil }
+func resolveRaw(b []byte) func(image.Ref) (image.Source, error) {
+	return func(image.Ref) (image.Source, error) { return bytes.NewReader(b), nil }
 }
 
 func random(n int64) []byte {
@@ -86,7 +88,7 @@ func TestReadDifferencing(t *testing.T) {
 				}
 				file, guest := child.build()
 				d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: resolve, IgnoreBitmaps: files == nil, Key: child.key})
-				if i := d.Info(); i.Type != "differencing" || len(i.Warnings) > 0 && !child.noEnd {
+				if i := d.describe(); i.Type != "differencing" || len(i.Warnings) > 0 && !child.noEnd {
 					t.Errorf("%+v", i)
 				}
 				imagetest.Exact(t, d, guest)
@@ -118,10 +120,9 @@ var namedChild = testDisk{size: 8 * 4096, blockSize: 4096, base: random(8 * 4096
 func TestRef(t *testing.T) {
 	file, _ := namedChild.build()
 	asked := 0
-	d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: func(r Ref) (image.Source, error) {
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: func(r image.Ref) (image.Source, error) {
 		asked++
-		if r.Name != "bäse.vhd" || r.RelativePath != `.\bäse.vhd` || r.AbsolutePath != `C:\disks\bäse.vhd` || r.URL != "file://./b%C3%A4se.vhd" ||
-			r.UniqueID != "05020304-0506-0708-090a-0b0c0d0e0f10" || r.Timestamp.Format("2006-01-02") != "2000-01-02" || r.Depth != 1 {
+		if r.What != "parent disk" || !slices.Equal(r.Names, []string{`.\bäse.vhd`, `C:\disks\bäse.vhd`, "bäse.vhd"}) || r.Format != "vhd" || r.Depth != 1 {
 			t.Errorf("%+v", r)
 		}
 		return bytes.NewReader(namedChild.base), nil
@@ -129,41 +130,41 @@ func TestRef(t *testing.T) {
 	if asked != 1 {
 		t.Errorf("asked %d times", asked)
 	}
-	got, err := json.Marshal(d.Info().Parent)
+	got, err := json.Marshal(d.describe().Parent)
 	want := `{"name":"bäse.vhd","absolute_path":"C:\\disks\\bäse.vhd","relative_path":".\\bäse.vhd","url":"file://./b%C3%A4se.vhd",` +
 		`"unique_id":"05020304-0506-0708-090a-0b0c0d0e0f10","timestamp":"2000-01-02T00:00:00Z","depth":1}`
 	if err != nil || string(got) != want {
 		t.Errorf("got  %s\nwant %s, %v", got, want, err)
 	}
-	d.Info().Parent.Name = "x"
-	if d.Info().Parent.Name == "x" {
+	d.describe().Parent.Name = "x"
+	if d.describe().Parent.Name == "x" {
 		t.Error("the caller's copy is the disk's")
 	}
 }
 
 func TestRefuseParent(t *testing.T) {
 	file, _ := namedChild.build()
-	_, err := Open(bytes.NewReader(file), int64(len(file)), Options{})
-	var refused *RefusedError
-	if !errors.As(err, &refused) || refused.Ref.Name != "bäse.vhd" || !errors.Is(err, image.ErrUnsupported) || errors.Is(err, image.ErrFormat) {
+	_, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{})
+	var refused *image.RefusedError
+	if !errors.As(err, &refused) || refused.Ref.Name() != `.\bäse.vhd` || !errors.Is(err, image.ErrUnsupported) || errors.Is(err, image.ErrFormat) {
 		t.Fatalf("got %v", err)
 	}
-	if !strings.Contains(err.Error(), `"bäse.vhd"`) || !strings.Contains(err.Error(), "merged") {
+	if !strings.Contains(err.Error(), `bäse.vhd"`) || !strings.Contains(err.Error(), "merged") {
 		t.Errorf("unhelpful: %v", err)
 	}
 	if !Detect(bytes.NewReader(file), int64(len(file))) {
 		t.Error("not detected")
 	}
 	editHeader(file, func(h []byte) { be.PutUint16(h[offParentName:], 0x1b) })
-	_, err = Open(bytes.NewReader(file), int64(len(file)), Options{})
+	_, err = Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{})
 	if err == nil || strings.Contains(err.Error(), "\x1b") {
 		t.Errorf("the parent is not named safely: %v", err)
 	}
-	d := open(t, bytes.NewReader(file), int64(len(file)), Options{MetadataOnly: true, Resolve: func(Ref) (image.Source, error) {
+	d := open(t, bytes.NewReader(file), int64(len(file)), Options{MetadataOnly: true, Resolve: func(image.Ref) (image.Source, error) {
 		t.Error("asked for the parent")
 		return nil, nil
 	}})
-	if p := d.Info().Parent; p == nil || p.Name[0] != '?' {
+	if p := d.describe().Parent; p == nil || p.Name[0] != '?' {
 		t.Errorf("parent %+v", p)
 	}
 	if _, err := d.ReadAt(make([]byte, 1), 0); err == nil || err == io.EOF {
@@ -174,11 +175,11 @@ func TestRefuseParent(t *testing.T) {
 			t.Error("extents without a parent")
 		}
 	}
-	for want, resolve := range map[string]func(Ref) (image.Source, error){
-		"neither":      func(Ref) (image.Source, error) { return nil, nil },
-		"device error": func(Ref) (image.Source, error) { return nil, imagetest.ErrDevice },
+	for want, resolve := range map[string]func(image.Ref) (image.Source, error){
+		"neither":      func(image.Ref) (image.Source, error) { return nil, nil },
+		"device error": func(image.Ref) (image.Source, error) { return nil, imagetest.ErrDevice },
 	} {
-		if _, err := Open(bytes.NewReader(file), int64(len(file)), Options{Resolve: resolve}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{Resolve: resolve}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
@@ -187,7 +188,7 @@ func TestRefuseParent(t *testing.T) {
 func TestParentIdentity(t *testing.T) {
 	child, _ := namedChild.build()
 	parent, _ := testDisk{size: 8 * 4096, id: 6}.build()
-	_, err := Open(bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
+	_, err := Open(context.Background(), bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
 	var fe *image.FormatError
 	if !errors.As(err, &fe) || fe.Field != "parent unique ID" || fe.Offset != footerSize+offParentID ||
 		fe.Value != "05020304-0506-0708-090a-0b0c0d0e0f10" || !strings.Contains(fe.Want, "06020304-") {
@@ -196,7 +197,7 @@ func TestParentIdentity(t *testing.T) {
 	parent, guest := testDisk{size: 8 * 4096, id: 5}.build()
 	editFooters(parent, func(f []byte) { be.PutUint32(f[offTimestamp:], 86401) })
 	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
-	if w := d.Info().Warnings; len(w) != 1 || !strings.Contains(w[0], "2000-01-02T00:00:01Z") {
+	if w := d.describe().Warnings; len(w) != 1 || !strings.Contains(w[0], "2000-01-02T00:00:01Z") {
 		t.Errorf("a parent made later: %q", w)
 	}
 	want := testDisk(namedChild)
@@ -210,31 +211,31 @@ func TestChainEnds(t *testing.T) {
 	file, _ := testDisk{size: 4096, blockSize: 4096, base: []byte{}, kinds: []int{kindAbsent}}.build()
 	asked := 0
 	opts := Options{}
-	opts.Resolve = func(r Ref) (image.Source, error) {
+	opts.Resolve = func(r image.Ref) (image.Source, error) {
 		asked++
-		return Open(bytes.NewReader(file), int64(len(file)), r.Options())
+		return Open(context.Background(), bytes.NewReader(file), int64(len(file)), r.Options.(Options))
 	}
-	if _, err := Open(bytes.NewReader(file), int64(len(file)), opts); !errors.Is(err, image.ErrUnsupported) || asked != 65 {
+	if _, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), opts); !errors.Is(err, image.ErrUnsupported) || asked != 65 {
 		t.Errorf("after %d parents: %v", asked, err)
 	}
 	asked = 0
 	opts.ID = "a"
-	opts.Resolve = func(r Ref) (image.Source, error) {
+	opts.Resolve = func(r image.Ref) (image.Source, error) {
 		asked++
-		o := r.Options()
+		o := r.Options.(Options)
 		o.ID = []string{"b", "c", "a"}[r.Depth-1]
-		return Open(bytes.NewReader(file), int64(len(file)), o)
+		return Open(context.Background(), bytes.NewReader(file), int64(len(file)), o)
 	}
-	if _, err := Open(bytes.NewReader(file), int64(len(file)), opts); !errors.Is(err, image.ErrFormat) || !strings.Contains(err.Error(), "loop") || asked != 3 {
+	if _, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), opts); !errors.Is(err, image.ErrFormat) || !strings.Contains(err.Error(), "loop") || asked != 3 {
 		t.Errorf("after %d parents: %v", asked, err)
 	}
 	asked = 0
 	opts.ID = ""
-	opts.Resolve = func(r Ref) (image.Source, error) {
+	opts.Resolve = func(r image.Ref) (image.Source, error) {
 		if asked++; r.Depth == 64 {
 			return bytes.NewReader(random(100)), nil
 		}
-		return Open(bytes.NewReader(file), int64(len(file)), r.Options())
+		return Open(context.Background(), bytes.NewReader(file), int64(len(file)), r.Options.(Options))
 	}
 	d := open(t, bytes.NewReader(file), int64(len(file)), opts)
 	got := make([]byte, 4096)
@@ -255,11 +256,11 @@ func TestParentErrors(t *testing.T) {
 	child := testDisk{size: 40 * 4096, blockSize: 4096, base: random(40 * 4096)}
 	file, guest := child.build()
 	imagetest.ReadErrors(t, bytes.NewReader(child.base), guest, 2, func(r io.ReaderAt) (image.Source, error) {
-		return Open(bytes.NewReader(file), int64(len(file)), Options{Resolve: func(Ref) (image.Source, error) {
+		return Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{Resolve: func(image.Ref) (image.Source, error) {
 			return sized{r, child.size}, nil
 		}})
 	})
-	short := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: func(Ref) (image.Source, error) {
+	short := open(t, bytes.NewReader(file), int64(len(file)), Options{Resolve: func(image.Ref) (image.Source, error) {
 		return sized{bytes.NewReader(nil), child.size}, nil
 	}})
 	if _, err := short.ReadAt(make([]byte, len(guest)), 0); !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -304,7 +305,7 @@ func TestAbsentBlocksCostOneLook(t *testing.T) {
 	sumFooter(foot)
 	s.put(s.size-footerSize, foot)
 	asked := 0
-	d := open(t, s, s.size, Options{Resolve: func(Ref) (image.Source, error) {
+	d := open(t, s, s.size, Options{Resolve: func(image.Ref) (image.Source, error) {
 		return counted{holey{bytes.NewReader(nil)}, 1 << 20, &asked}, nil
 	}})
 	n := 0

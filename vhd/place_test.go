@@ -58,7 +58,7 @@ func TestTableBehindBlocks(t *testing.T) {
 			}
 			d := open(t, bytes.NewReader(file), int64(len(file)), opts)
 			imagetest.Exact(t, d, guest)
-			if d.Info().Batmap != (c.batmap > 0) {
+			if d.describe().Batmap != (c.batmap > 0) {
 				t.Error("the batmap was not found")
 			}
 			r, err := d.Check(context.Background())
@@ -75,7 +75,7 @@ func TestTableBehindBlocksOverlaps(t *testing.T) {
 	file = tableLast(file, sectorSize, 0)
 	table := len(file) - footerSize - sectorSize
 	be.PutUint32(file[table+4:], uint32((table-4096)/sectorSize))
-	_, err := Open(bytes.NewReader(file), int64(len(file)), Options{})
+	_, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{})
 	if err == nil || !strings.Contains(err.Error(), "block allocation table entry 1 at offset") || !strings.Contains(err.Error(), "does not overlap the block allocation table at byte") {
 		t.Errorf("%v", err)
 	}
@@ -119,7 +119,7 @@ func TestParentTimestampNotSet(t *testing.T) {
 	editHeader(child, func(h []byte) { be.PutUint32(h[offParentTime:], 0) })
 	parent, _ := testDisk{size: 8 * 4096, id: 5}.build()
 	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
-	if i := d.Info(); len(i.Warnings) > 0 || !i.Parent.Timestamp.IsZero() {
+	if i := d.describe(); len(i.Warnings) > 0 || !i.Parent.Timestamp.IsZero() {
 		t.Errorf("%q, %v", i.Warnings, i.Parent.Timestamp)
 	}
 }

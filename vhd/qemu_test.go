@@ -86,7 +86,7 @@ func TestGeometryOfQEMU(t *testing.T) {
 		}
 		d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 		foot := file[len(file)-footerSize:]
-		if got, want := geometry(d.Size()), be.Uint32(foot[offGeometry:]); got != want || d.Size() != d.Info().CHSSize {
+		if got, want := geometry(d.Size()), be.Uint32(foot[offGeometry:]); got != want || d.Size() != d.describe().CHSSize {
 			t.Errorf("%s, %d bytes: %#x, want %#x", size, d.Size(), got, want)
 		}
 	}

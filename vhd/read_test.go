@@ -2,6 +2,7 @@ package vhd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +37,7 @@ func disks() map[string]testDisk {
 
 func open(t testing.TB, r io.ReaderAt, size int64, opts Options) *Disk {
 	t.Helper()
-	d, err := Open(r, size, opts)
+	d, err := Open(context.Background(), r, size, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func TestReadErrors(t *testing.T) {
 	for _, c := range []testDisk{{size: 50 * 512}, {size: 20 * 4096, blockSize: 4096, seed: 2}} {
 		file, guest := c.build()
 		imagetest.ReadErrors(t, bytes.NewReader(file), guest, 2, func(r io.ReaderAt) (image.Source, error) {
-			return Open(r, int64(len(file)), Options{})
+			return Open(context.Background(), r, int64(len(file)), Options{})
 		})
 	}
 	// The bitmap of a block that Open did not sample.
@@ -192,7 +193,7 @@ func TestCutWhileOpen(t *testing.T) {
 		}
 	}
 	file, _ := small.build()
-	if _, err := Open(bytes.NewReader(file), int64(len(file))+1000, Options{}); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := Open(context.Background(), bytes.NewReader(file), int64(len(file))+1000, Options{}); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("size larger than the reader: %v", err)
 	}
 }
@@ -200,7 +201,7 @@ func TestCutWhileOpen(t *testing.T) {
 // A reader that breaks the rules of io.ReaderAt must not hang its caller.
 func TestReaderWithoutProgress(t *testing.T) {
 	file, _ := small.build()
-	if _, err := Open(stingy{file, 0}, int64(len(file)), Options{}); !errors.Is(err, io.ErrNoProgress) {
+	if _, err := Open(context.Background(), stingy{file, 0}, int64(len(file)), Options{}); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package vhd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -116,9 +117,9 @@ func TestRefuseDynamic(t *testing.T) {
 	} {
 		t.Run(c.rule+"/"+c.name, func(t *testing.T) {
 			b := c.edit(bytes.Clone(file))
-			d, err := Open(bytes.NewReader(b), int64(len(b)), Options{})
+			d, err := Open(context.Background(), bytes.NewReader(b), int64(len(b)), Options{})
 			if err == nil {
-				t.Fatalf("opened: %+v", d.Info())
+				t.Fatalf("opened: %+v", d.describe())
 			}
 			var fe *image.FormatError
 			if !errors.As(err, &fe) || !errors.Is(err, image.ErrFormat) {
@@ -167,7 +168,7 @@ func TestRefuseFixed(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b, _ := testDisk{size: 8192, seed: 3}.build()
 			b = c.edit(b)
-			_, err := Open(bytes.NewReader(b), int64(len(b)), c.opts)
+			_, err := Open(context.Background(), bytes.NewReader(b), int64(len(b)), c.opts)
 			var fe *image.FormatError
 			if !errors.As(err, &fe) || fe.Field != c.field {
 				t.Errorf("got %v, want an error about %q", err, c.field)
@@ -189,7 +190,7 @@ func TestRefuseHugeTable(t *testing.T) {
 	})
 	s.put(s.size-footerSize, foot)
 	imagetest.Bounded(t, 1<<20, func() {
-		if _, err := Open(s, s.size, Options{}); !errors.Is(err, image.ErrUnsupported) {
+		if _, err := Open(context.Background(), s, s.size, Options{}); !errors.Is(err, image.ErrUnsupported) {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -4,7 +4,7 @@
 // XenServer's vhd-util has encrypted.
 //
 // Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
-// tells a VHD by its content, and [Check] looks for what is wrong with one. The
+// tells a VHD by its content, and [CheckFile] looks for what is wrong with one. The
 // package never opens a file: a differencing disk, which is incomplete without its
 // parent, gets that from [Options.Resolve], and is refused without it.
 //
@@ -12,13 +12,13 @@
 package vhd
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math/bits"
 	"sync/atomic"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/chain"
 	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/xts"
 )
@@ -31,8 +31,10 @@ const sectorSize = 512
 // complete in themselves.
 type Options struct {
 	// Resolve gives the parent of a differencing disk. If it is nil, a disk that
-	// has a parent is refused with a [RefusedError].
-	Resolve func(Ref) (image.Source, error)
+	// has a parent is refused with an [image.RefusedError]. The names are what the parent
+	// locators W2ru and W2ku say, with the separators of Windows, the first one relative to the
+	// folder of the disk; and the one in the header, usually without the folder.
+	Resolve func(image.Ref) (image.Source, error)
 
 	// ID tells this file from all others, as an absolute path or the numbers of
 	// device and inode do. A disk whose chain of parents leads back to the same ID
@@ -60,7 +62,7 @@ type Options struct {
 	// differencing disk are always used: they tell its sectors from its parent's.
 	IgnoreBitmaps bool
 
-	chain chain.Chain // the disks that this one is behind
+	chain disk.Chain // the disks that this one is behind
 }
 
 // A Disk is an open VHD, seen as its guest sees it. It is an image.Source and an
@@ -105,12 +107,12 @@ var (
 // a raw file with hole detection, a fixed disk passes its extents on.
 //
 // A file that breaks the rules of the format gives an *image.FormatError, which
-// matches image.ErrFormat; a differencing disk a [RefusedError] if there is no
+// matches image.ErrFormat; a differencing disk an [image.RefusedError] if there is no
 // [Options.Resolve]; a disk of more than 8388608 blocks, or a chain of more than 64
 // parents, an error that matches image.ErrUnsupported. A wrong key is [ErrKey]. Other
 // errors are those of r and of Resolve. What is odd but readable is in
 // [Info.Warnings].
-func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
+func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	f, err := findFooter(r, size)
 	if err != nil {
 		return nil, err
@@ -126,8 +128,10 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	d.disk = disk.Disk{Format: "vhd", Size: virtual, Locate: d.locate, MetadataOnly: opts.MetadataOnly}
 	d.bitmaps = disk.Pages{Format: "vhd", Size: chunkSize}
 	d.opts.Key = nil
-	if err := d.checkChain(); err != nil {
-		return nil, err
+	if !opts.MetadataOnly {
+		if err := opts.chain.Check("vhd", opts.ID, 0, "parent disk"); err != nil {
+			return nil, err
+		}
 	}
 	if f.diskType == typeFixed {
 		err = d.openFixed(f, opts)
@@ -138,7 +142,7 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 		return nil, err
 	}
 	if opts.Key != nil && d.keyHash != nil && !opts.MetadataOnly {
-		if err := d.Unlock(opts.Key); err != nil {
+		if err := d.Unlock(ctx, opts.Key); err != nil {
 			return nil, err
 		}
 	}
@@ -213,7 +217,7 @@ func (d *Disk) Size() int64 { return d.disk.Size }
 // with io.EOF. A file that ends before the data that its metadata promised, which
 // can happen only when it was cut after Open, gives an error that matches
 // io.ErrUnexpectedEOF. Of an encrypted disk that is locked nothing can be read:
-// [ErrLocked].
+// [image.ErrLocked].
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {

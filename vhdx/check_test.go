@@ -102,7 +102,7 @@ func TestCheck(t *testing.T) {
 func TestCheckDeviceError(t *testing.T) {
 	w := long(false)
 	f := imagetest.NewFlaky(w.memFile, 1<<30)
-	d, err := Open(f, w.memFile.size, Options{})
+	d, err := Open(context.Background(), f, w.memFile.size, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,7 @@ func TestExtents(t *testing.T) {
 			if c.holes {
 				r = holey{w.memFile}
 			}
-			d, err := Open(r, w.memFile.size, Options{Resolve: func(Ref) (image.Source, error) { return base, nil }})
+			d, err := Open(context.Background(), r, w.memFile.size, Options{Resolve: func(image.Ref) (image.Source, error) { return base, nil }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func TestReadErrors(t *testing.T) {
 	w := img{size: 3 * mib, base: base, states: "pd"}.build()
 	w.putLog(mib-4096, 9, logEntry{changes: w.steal(w.bat, w.bitmaps[0])}, logEntry{})
 	imagetest.ReadErrors(t, w.memFile, w.want.get(0, 3*mib), 15, func(r io.ReaderAt) (image.Source, error) {
-		return Open(r, w.memFile.size, Options{Resolve: func(Ref) (image.Source, error) { return base, nil }})
+		return Open(context.Background(), r, w.memFile.size, Options{Resolve: func(image.Ref) (image.Source, error) { return base, nil }})
 	})
 }
 

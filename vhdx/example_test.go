@@ -17,7 +17,7 @@ import (
 func ExampleOpen() {
 	file := golden.Read("../testdata/vhdx/log.vhdx.gz") // any io.ReaderAt will do, an *os.File too
 
-	disk, err := vhdx.Open(bytes.NewReader(file), int64(len(file)), vhdx.Options{})
+	disk, err := vhdx.Open(context.Background(), bytes.NewReader(file), int64(len(file)), vhdx.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -49,9 +49,9 @@ func ExampleOpen() {
 // A differencing disk names its parent, which the caller opens, here only if it is in
 // the same folder.
 func ExampleOptions_resolve() {
-	var resolve func(ref vhdx.Ref) (image.Source, error)
-	resolve = func(ref vhdx.Ref) (image.Source, error) {
-		name := path.Base(strings.ReplaceAll(ref.RelativePath, `\`, "/"))
+	var resolve func(ref image.Ref) (image.Source, error)
+	resolve = func(ref image.Ref) (image.Source, error) {
+		name := path.Base(strings.ReplaceAll(ref.Name(), `\`, "/"))
 		f, err := os.Open("disks/" + name)
 		if err != nil {
 			return nil, err
@@ -60,12 +60,12 @@ func ExampleOptions_resolve() {
 		if err != nil {
 			return nil, err
 		}
-		opts := ref.Options() // with resolve, and the identity that the parent must have
+		opts := ref.Options.(vhdx.Options) // with resolve, and the identity that the parent must have
 		opts.ID = name
-		return vhdx.Open(raw, raw.Size(), opts)
+		return vhdx.Open(context.Background(), raw, raw.Size(), opts)
 	}
 	raw := bytes.NewReader(golden.Read("../testdata/vhdx/dynamic.vhdx.gz"))
-	disk, err := vhdx.Open(raw, raw.Size(), vhdx.Options{Resolve: resolve, ID: "dynamic.vhdx"})
+	disk, err := vhdx.Open(context.Background(), raw, raw.Size(), vhdx.Options{Resolve: resolve, ID: "dynamic.vhdx"})
 	if err != nil {
 		log.Fatal(err)
 	}

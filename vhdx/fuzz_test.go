@@ -91,7 +91,7 @@ func fuzzDisk(t *testing.T, file, base *memFile) {
 	var d *Disk
 	var err error
 	imagetest.Bounded(t, 40<<20, func() {
-		d, err = Open(file, file.size, Options{Resolve: func(Ref) (image.Source, error) { return base, nil }})
+		d, err = Open(context.Background(), file, file.size, Options{Resolve: func(image.Ref) (image.Source, error) { return base, nil }})
 	})
 	if err != nil {
 		if !errors.Is(err, image.ErrFormat) && !errors.Is(err, image.ErrUnsupported) {

@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := golden.Read("../testdata/vhdx/" + c.name + ".vhdx.gz")
-			d, err := Open(bytes.NewReader(file), int64(len(file)), Options{})
+			d, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

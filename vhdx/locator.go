@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	guids "github.com/luksimg/luksimg/internal/guid"
 )
@@ -29,15 +30,9 @@ type locator struct {
 	linkage  []guid // the parent has one of these as DataWriteGuid
 }
 
-// name returns the first path in the order that the specification has.
-func (l *locator) name() string {
-	switch {
-	case l.relative != "":
-		return l.relative
-	case l.volume != "":
-		return l.volume
-	}
-	return l.absolute
+// names returns the paths that there are, in the order in which the specification has them tried.
+func (l *locator) names() []string {
+	return slices.DeleteFunc([]string{l.relative, l.volume, l.absolute}, func(s string) bool { return s == "" })
 }
 
 func parseLocator(b []byte, at int64) (*locator, error) {
@@ -96,7 +91,7 @@ func parseLocator(b []byte, at int64) (*locator, error) {
 	if !seen["parent_linkage"] {
 		return nil, fieldError(at, "ParentLocator", fmt.Sprintf("%d entries", n), "one with key parent_linkage")
 	}
-	if l.name() == "" {
+	if len(l.names()) == 0 {
 		return nil, fieldError(at, "ParentLocator", fmt.Sprintf("%d entries", n), "one with key relative_path, volume_path or absolute_win32_path")
 	}
 	return l, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,10 +25,10 @@ func chainOf(n int) []*layout {
 }
 
 // resolver gives the disks of a chain by their depth.
-func resolver(all []*layout) func(Ref) (image.Source, error) {
-	return func(ref Ref) (image.Source, error) {
+func resolver(all []*layout) func(image.Ref) (image.Source, error) {
+	return func(ref image.Ref) (image.Source, error) {
 		w := all[len(all)-1-ref.Depth]
-		return Open(w.memFile, w.memFile.size, ref.Options())
+		return Open(context.Background(), w.memFile, w.memFile.size, ref.Options.(Options))
 	}
 }
 
@@ -36,9 +37,9 @@ func TestChain(t *testing.T) {
 	var refs []string
 	get := resolver(all)
 	last := all[4]
-	d, err := Open(last.memFile, last.memFile.size, Options{Resolve: func(ref Ref) (image.Source, error) {
-		refs = append(refs, fmt.Sprint(ref.Depth, ref.Name, ref.Linkage))
-		if ref.RelativePath != `..\base.vhdx` || ref.AbsolutePath != `\\?\d:\disks\base.vhdx` || ref.VolumePath != "" {
+	d, err := Open(context.Background(), last.memFile, last.memFile.size, Options{Resolve: func(ref image.Ref) (image.Source, error) {
+		refs = append(refs, fmt.Sprint(ref.Depth, ref.Name(), ref.Options.(Options).linkage[0]))
+		if !slices.Equal(ref.Names, []string{`..\base.vhdx`, `\\?\d:\disks\base.vhdx`}) || ref.What != "parent disk" || ref.Format != "vhdx" {
 			t.Errorf("paths: %+v", ref)
 		}
 		return get(ref)
@@ -61,22 +62,22 @@ func TestChainLimits(t *testing.T) {
 	w.linkage, w.id = guid{7}, guid{7}
 	w = w.img.build() // its own parent, by the identity too
 	n := 0
-	var self func(ref Ref) (image.Source, error)
-	self = func(ref Ref) (image.Source, error) {
+	var self func(ref image.Ref) (image.Source, error)
+	self = func(ref image.Ref) (image.Source, error) {
 		n++
-		return Open(w.memFile, w.memFile.size, ref.Options())
+		return Open(context.Background(), w.memFile, w.memFile.size, ref.Options.(Options))
 	}
-	if _, err := Open(w.memFile, w.memFile.size, Options{Resolve: self}); !errors.Is(err, image.ErrUnsupported) || n > 70 {
+	if _, err := Open(context.Background(), w.memFile, w.memFile.size, Options{Resolve: self}); !errors.Is(err, image.ErrUnsupported) || n > 70 {
 		t.Errorf("a loop without ID: %v after %d", err, n)
 	}
 	n = 0
-	withID := func(ref Ref) (image.Source, error) {
+	withID := func(ref image.Ref) (image.Source, error) {
 		n++
-		o := ref.Options()
+		o := ref.Options.(Options)
 		o.ID = "disk"
-		return Open(w.memFile, w.memFile.size, o)
+		return Open(context.Background(), w.memFile, w.memFile.size, o)
 	}
-	if _, err := Open(w.memFile, w.memFile.size, Options{Resolve: withID, ID: "disk"}); !errors.Is(err, image.ErrFormat) || n != 1 || !strings.Contains(err.Error(), "loop") {
+	if _, err := Open(context.Background(), w.memFile, w.memFile.size, Options{Resolve: withID, ID: "disk"}); !errors.Is(err, image.ErrFormat) || n != 1 || !strings.Contains(err.Error(), "loop") {
 		t.Errorf("a loop with ID: %v after %d", err, n)
 	}
 }
@@ -85,28 +86,28 @@ func TestResolve(t *testing.T) {
 	all := chainOf(2)
 	w := all[2]
 	open := func(opts Options) error {
-		_, err := Open(w.memFile, w.memFile.size, opts)
+		_, err := Open(context.Background(), w.memFile, w.memFile.size, opts)
 		return err
 	}
-	var refused *RefusedError
-	if err := open(Options{}); !errors.As(err, &refused) || refused.Ref.Name != `..\base.vhdx` || !strings.Contains(err.Error(), `"..\\base.vhdx"`) {
+	var refused *image.RefusedError
+	if err := open(Options{}); !errors.As(err, &refused) || refused.Ref.Name() != `..\base.vhdx` || !strings.Contains(err.Error(), `"..\\base.vhdx"`) {
 		t.Errorf("no resolver: %v", err)
 	}
 	boom := errors.New("boom")
-	if err := open(Options{Resolve: func(Ref) (image.Source, error) { return nil, boom }}); !errors.Is(err, boom) {
+	if err := open(Options{Resolve: func(image.Ref) (image.Source, error) { return nil, boom }}); !errors.Is(err, boom) {
 		t.Errorf("the resolver's error: %v", err)
 	}
-	if err := open(Options{Resolve: func(Ref) (image.Source, error) { return nil, nil }}); err == nil {
+	if err := open(Options{Resolve: func(image.Ref) (image.Source, error) { return nil, nil }}); err == nil {
 		t.Error("no parent and no error")
 	}
-	// Another disk than the parent, opened with the options of the Ref or without.
+	// Another disk than the parent, opened with the options of the image.Ref or without.
 	for _, own := range []bool{false, true} {
-		err := open(Options{Resolve: func(ref Ref) (image.Source, error) {
-			o := ref.Options()
+		err := open(Options{Resolve: func(ref image.Ref) (image.Source, error) {
+			o := ref.Options.(Options)
 			if own {
 				o = Options{}
 			}
-			return Open(all[0].memFile, all[0].memFile.size, o)
+			return Open(context.Background(), all[0].memFile, all[0].memFile.size, o)
 		}})
 		if !errors.Is(err, ErrLinkage) || !strings.Contains(err.Error(), guid{2}.String()) {
 			t.Errorf("another parent: %v", err)
@@ -117,11 +118,11 @@ func TestResolve(t *testing.T) {
 	other.base, other.linkage = all[0].want, guid{99}
 	other.locator = []string{"parent_linkage2", "{" + strings.ToUpper(guid{1}.String()) + "}", "parent_linkage", guid{99}.String(), "volume_path", "v", "absolute_win32_path", "a"}
 	o := other.build()
-	d, err := Open(o.memFile, o.memFile.size, Options{Resolve: func(ref Ref) (image.Source, error) {
-		if ref.Name != "v" || ref.Linkage != (guid{99}).String() {
+	d, err := Open(context.Background(), o.memFile, o.memFile.size, Options{Resolve: func(ref image.Ref) (image.Source, error) {
+		if ref.Name() != "v" || ref.Options.(Options).linkage[0] != (guid{99}) {
 			t.Errorf("%+v", ref)
 		}
-		return Open(all[0].memFile, all[0].memFile.size, ref.Options())
+		return Open(context.Background(), all[0].memFile, all[0].memFile.size, ref.Options.(Options))
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -130,8 +131,8 @@ func TestResolve(t *testing.T) {
 	// Sectors have to be of one size.
 	big := img{size: 4 * mib, sector: 4096, id: guid{1}}.build()
 	o = all[1]
-	_, err = Open(o.memFile, o.memFile.size, Options{Resolve: func(ref Ref) (image.Source, error) {
-		return Open(big.memFile, big.memFile.size, ref.Options())
+	_, err = Open(context.Background(), o.memFile, o.memFile.size, Options{Resolve: func(ref image.Ref) (image.Source, error) {
+		return Open(context.Background(), big.memFile, big.memFile.size, ref.Options.(Options))
 	}})
 	var fe *image.FormatError
 	if !errors.As(err, &fe) || fe.Field != "LogicalSectorSize" || fe.Offset != o.items[logicalSectorGUID] {
@@ -144,7 +145,7 @@ func TestParentFails(t *testing.T) {
 	w := img{size: 4 * mib, base: newMemFile(4 * mib), states: "."}.build()
 	boom := errors.New("boom")
 	for _, want := range []error{boom, io.ErrUnexpectedEOF} {
-		d, err := Open(w.memFile, w.memFile.size, Options{Resolve: func(Ref) (image.Source, error) { return broken{want}, nil }})
+		d, err := Open(context.Background(), w.memFile, w.memFile.size, Options{Resolve: func(image.Ref) (image.Source, error) { return broken{want}, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +168,7 @@ func (b broken) ReadAt(p []byte, off int64) (int, error) {
 
 func TestMetadataOnly(t *testing.T) {
 	w := chainOf(1)[1]
-	d, err := Open(w.memFile, w.memFile.size, Options{MetadataOnly: true, Resolve: func(Ref) (image.Source, error) {
+	d, err := Open(context.Background(), w.memFile, w.memFile.size, Options{MetadataOnly: true, Resolve: func(image.Ref) (image.Source, error) {
 		t.Error("the resolver was called")
 		return nil, nil
 	}})

@@ -49,7 +49,7 @@ func openFile(t testing.TB, dir, name string) *Disk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(raw, raw.Size(), Options{})
+	d, err := Open(context.Background(), raw, raw.Size(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

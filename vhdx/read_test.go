@@ -178,9 +178,9 @@ func variants() []variant {
 // open opens an image of which the parent, if it has one, is at hand.
 func (w *layout) open(opts Options) (*Disk, error) {
 	if w.base != nil {
-		opts.Resolve = func(Ref) (image.Source, error) { return w.base, nil }
+		opts.Resolve = func(image.Ref) (image.Source, error) { return w.base, nil }
 	}
-	return Open(w.memFile, w.memFile.size, opts)
+	return Open(context.Background(), w.memFile, w.memFile.size, opts)
 }
 
 // TestRead reads all variants whole, and in pieces, and compares them.

@@ -11,10 +11,10 @@
 package vhdx
 
 import (
+	"context"
 	"io"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/chain"
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
@@ -22,8 +22,10 @@ import (
 // unknown origin that are complete in themselves.
 type Options struct {
 	// Resolve gives the parent that a differencing disk names. If it is nil, such a
-	// disk is refused with a [RefusedError].
-	Resolve func(Ref) (image.Source, error)
+	// disk is refused with an [image.RefusedError]. Paths are those of Windows, with "\" between
+	// their parts: one relative to the folder of the image, one with the GUID of a volume, and
+	// one with a drive or a share.
+	Resolve func(image.Ref) (image.Source, error)
 
 	// ID tells this file from all others, as an absolute path or the numbers of
 	// device and inode do. An image whose chain of parents leads back to the same
@@ -34,8 +36,8 @@ type Options struct {
 	// called and ReadAt and Extents fail.
 	MetadataOnly bool
 
-	chain   chain.Chain // the images that this one is behind
-	linkage []guid      // what the one in front of it says that this one is
+	chain   disk.Chain // the images that this one is behind
+	linkage []guid     // what the one in front of it says that this one is
 }
 
 // A Disk is an open VHDX image, seen as its guest sees it. It is an image.Source and
@@ -83,11 +85,11 @@ func Detect(r io.ReaderAt, size int64) bool {
 //
 // A file that breaks the rules of the format gives an *image.FormatError, which
 // matches image.ErrFormat; one with features that are not known here an error that
-// matches image.ErrUnsupported; one that needs a parent a [RefusedError] if there is
+// matches image.ErrUnsupported; one that needs a parent an [image.RefusedError] if there is
 // no [Options.Resolve], and [ErrLinkage] if it gets another parent than it was made
 // for. Other errors are those of r and of Resolve. What is odd but readable is in
 // [Info.Warnings].
-func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
+func Open(_ context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	h, err := readHeader(r, size)
 	if err != nil {
 		return nil, err

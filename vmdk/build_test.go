@@ -3,6 +3,7 @@ package vmdk
 import (
 	"bytes"
 	"compress/zlib"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -265,7 +266,7 @@ func deflate(b []byte, level int) []byte {
 
 func open(t testing.TB, file []byte, opts Options) *Disk {
 	t.Helper()
-	d, err := Open(bytes.NewReader(file), int64(len(file)), opts)
+	d, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,18 +323,18 @@ func imgs() map[string]img {
 }
 
 // memory resolves names to files in memory.
-func memory(files map[string][]byte, asked *[]Ref) func(Ref) (image.Source, error) {
-	return func(r Ref) (image.Source, error) {
+func memory(files map[string][]byte, asked *[]image.Ref) func(image.Ref) (image.Source, error) {
+	return func(r image.Ref) (image.Source, error) {
 		*asked = append(*asked, r)
-		b, ok := files[r.Name]
+		b, ok := files[r.Name()]
 		if !ok {
-			return nil, fmt.Errorf("no file %q", r.Name)
+			return nil, fmt.Errorf("no file %q", r.Name())
 		}
-		if !r.Parent || !Detect(bytes.NewReader(b), int64(len(b))) {
+		if r.What != "parent disk" || !Detect(bytes.NewReader(b), int64(len(b))) {
 			return bytes.NewReader(b), nil
 		}
-		opts := r.Options()
-		opts.ID = r.Name
-		return Open(bytes.NewReader(b), int64(len(b)), opts)
+		opts := r.Options.(Options)
+		opts.ID = r.Name()
+		return Open(context.Background(), bytes.NewReader(b), int64(len(b)), opts)
 	}
 }

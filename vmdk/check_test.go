@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
@@ -112,7 +113,7 @@ func TestCheckFinds(t *testing.T) {
 // What is wrong in another file is told with its name.
 func TestCheckSplit(t *testing.T) {
 	text, files, _ := splits()["all kinds"]()
-	var asked []Ref
+	var asked []image.Ref
 	d := open(t, []byte(text), Options{Resolve: memory(files, &asked)})
 	if r, err := d.Check(context.Background()); err != nil || r.Corruptions != 0 || r.TotalGrains != 40+375+16 {
 		t.Errorf("%+v, %v", r, err)
@@ -125,7 +126,7 @@ func TestCheckSplit(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	flaky := imagetest.NewFlaky(bytes.NewReader(small.build().file), 5)
-	d, err := Open(flaky, int64(len(small.build().file)), Options{})
+	d, err := Open(context.Background(), flaky, int64(len(small.build().file)), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,12 @@
 package vmdk
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
@@ -128,15 +130,15 @@ func TestNames(t *testing.T) {
 	for _, name := range []string{"../../../etc/passwd", "/dev/sda", `C:\Windows\System32\config\SAM`, `\\server\share\x`, "http://169.254.169.254/latest", "x\xff\xfe\x01",
 		"-rf", "json:{}", "a b", "\t", strings.Repeat("x", 100_000)} {
 		text := "version=1\nCID=1\nparentCID=2\nparentFileNameHint=\"" + name + "\"\nRW 1 FLAT \"" + name + "\" 0\n"
-		var asked []Ref
+		var asked []image.Ref
 		d := open(t, []byte(text), Options{Resolve: memory(map[string][]byte{name: imagetest.Noise(sectorSize, 1)}, &asked)})
-		if len(asked) != 2 || asked[0].Name != name || asked[0].Parent || asked[1].Name != name || !asked[1].Parent {
+		if len(asked) != 2 || asked[0].Name() != name || asked[0].What == "parent disk" || asked[1].Name() != name || asked[1].What != "parent disk" {
 			t.Errorf("%.20q: asked for %.100q", name, fmt.Sprint(asked))
 		}
 		if _, err := d.ReadAt(make([]byte, sectorSize), 0); err != nil {
 			t.Error(err)
 		}
-		if _, err := Open(strings.NewReader(text), int64(len(text)), Options{}); err == nil || len(err.Error()) > 500 || strings.ContainsAny(err.Error(), "\x01\xff\t") {
+		if _, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{}); err == nil || len(err.Error()) > 500 || strings.ContainsAny(err.Error(), "\x01\xff\t") {
 			t.Errorf("%.20q: %v", name, err)
 		}
 	}

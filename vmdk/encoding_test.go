@@ -2,6 +2,7 @@ package vmdk
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -64,8 +65,8 @@ func TestEncodings(t *testing.T) {
 				t.Fatal(err)
 			}
 			asked := ""
-			d, err := Open(strings.NewReader(text), int64(len(text)), Options{Resolve: func(r Ref) (image.Source, error) {
-				asked = r.Name
+			d, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{Resolve: func(r image.Ref) (image.Source, error) {
+				asked = r.Name()
 				return bytes.NewReader(flat), nil
 			}})
 			if err != nil || asked != c.file {
@@ -87,8 +88,8 @@ func TestByteOrderMark(t *testing.T) {
 			t.Errorf("%q is no VMDK", text)
 		}
 		asked := ""
-		_, err := Open(strings.NewReader(text), int64(len(text)), Options{Resolve: func(r Ref) (image.Source, error) {
-			asked = r.Name
+		_, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{Resolve: func(r image.Ref) (image.Source, error) {
+			asked = r.Name()
 			return bytes.NewReader(flat), nil
 		}})
 		if err != nil || asked != "Größe" {
@@ -97,7 +98,7 @@ func TestByteOrderMark(t *testing.T) {
 	}
 	text := byteOrderMark + "version=1\nCID=x\n"
 	var fe *image.FormatError
-	if _, err := Open(strings.NewReader(text), int64(len(text)), Options{}); !errors.As(err, &fe) || fe.Offset != 13 {
+	if _, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{}); !errors.As(err, &fe) || fe.Offset != 13 {
 		t.Errorf("the offset of a line behind the mark: %v", err)
 	}
 }
@@ -119,7 +120,7 @@ func TestEncodingRefuses(t *testing.T) {
 			image.ErrUnsupported, "", `the name "\xf6" in encoding "EBCDIC"`},
 	} {
 		asked := false
-		_, err := Open(strings.NewReader(c.text), int64(len(c.text)), Options{Resolve: func(r Ref) (image.Source, error) {
+		_, err := Open(context.Background(), strings.NewReader(c.text), int64(len(c.text)), Options{Resolve: func(r image.Ref) (image.Source, error) {
 			asked = true
 			return nil, errors.New("asked")
 		}})
@@ -133,7 +134,7 @@ func TestEncodingRefuses(t *testing.T) {
 	}
 	for _, e := range []string{"EBCDIC", "GBK"} {
 		text := strings.Replace(encodedDescriptor(e, "a\xff\xff"), "FLAT", "SPARSE", 1)
-		if _, err := Open(strings.NewReader(text), int64(len(text)), Options{MetadataOnly: true}); err != nil {
+		if _, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{MetadataOnly: true}); err != nil {
 			t.Errorf("%s, to be described: %v", e, err)
 		}
 	}

@@ -22,15 +22,15 @@ createType="monolithicFlat"
 RW 8 FLAT "disk-flat.vmdk" 0
 `
 	// What an image names is for the caller to open: here, in the same folder only.
-	resolve := func(ref vmdk.Ref) (image.Source, error) {
-		if filepath.Base(ref.Name) != ref.Name {
-			return nil, fmt.Errorf("%q is not in the folder of the image", ref.Name)
+	resolve := func(ref image.Ref) (image.Source, error) {
+		if filepath.Base(ref.Name()) != ref.Name() {
+			return nil, fmt.Errorf("%q is not in the folder of the image", ref.Name())
 		}
 		return strings.NewReader(strings.Repeat("data", 1024)), nil // image.NewFile for an *os.File
 	}
 	r := strings.NewReader(descriptor) // any io.ReaderAt will do, an *os.File too
 
-	disk, err := vmdk.Open(r, r.Size(), vmdk.Options{Resolve: resolve})
+	disk, err := vmdk.Open(context.Background(), r, r.Size(), vmdk.Options{Resolve: resolve})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -46,8 +46,8 @@ RW 8 FLAT "disk-flat.vmdk" 0
 	fmt.Printf("%q\n", b)
 
 	// Without a resolver nothing is opened.
-	_, err = vmdk.Open(r, r.Size(), vmdk.Options{})
-	var refused *vmdk.RefusedError
+	_, err = vmdk.Open(context.Background(), r, r.Size(), vmdk.Options{})
+	var refused *image.RefusedError
 	fmt.Println(errors.As(err, &refused), err)
 	// Output:
 	// monolithicFlat, 4096 bytes

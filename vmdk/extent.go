@@ -47,7 +47,7 @@ func (d *Disk) openExtent(x *extent, files map[string]image.Source) error {
 		if err != nil {
 			return err
 		}
-		if src, err = d.ask(Ref{Name: x.line.name, Type: x.line.typ}); err != nil {
+		if src, err = d.ask(image.Ref{What: "extent", Names: []string{x.line.name}, Format: "raw"}); err != nil {
 			return err
 		}
 		files[x.line.name] = src

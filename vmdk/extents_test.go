@@ -75,9 +75,9 @@ func TestExtentsPassed(t *testing.T) {
 	text := []byte("version=1\nCID=1\nparentCID=2\nparentFileNameHint=\"parent\"\nRW 90 FLAT \"flat\" 10\nRW 1000 SPARSE \"sparse\"\n")
 	files := map[string][]byte{"flat": flat, "sparse": sparse.file, "parent": parent}
 	for _, fail := range []string{"", "flat", "sparse", "parent"} {
-		d := open(t, text, Options{Resolve: func(r Ref) (image.Source, error) {
-			b := files[r.Name]
-			return holey{bytes.NewReader(b), b, r.Name == fail}, nil
+		d := open(t, text, Options{Resolve: func(r image.Ref) (image.Source, error) {
+			b := files[r.Name()]
+			return holey{bytes.NewReader(b), b, r.Name() == fail}, nil
 		}})
 		if fail == "" {
 			imagetest.Exact(t, d, want)
@@ -92,8 +92,8 @@ func TestExtentsPassed(t *testing.T) {
 		}
 	}
 	// It stops when told to.
-	d := open(t, text, Options{Resolve: func(r Ref) (image.Source, error) {
-		b := files[r.Name]
+	d := open(t, text, Options{Resolve: func(r image.Ref) (image.Source, error) {
+		b := files[r.Name()]
 		return holey{bytes.NewReader(b), b, false}, nil
 	}})
 	for stop := range 300 {
@@ -115,11 +115,11 @@ func TestShortFiles(t *testing.T) {
 	sparse := img{sectors: 128, bare: true, kinds: "-", late: true}.build()
 	for _, short := range []string{"flat", "parent"} {
 		for _, quiet := range []bool{false, true} {
-			d := open(t, text, Options{Resolve: func(r Ref) (image.Source, error) {
-				if r.Name == short {
+			d := open(t, text, Options{Resolve: func(r image.Ref) (image.Source, error) {
+				if r.Name() == short {
 					return stub{1 << 20, quiet}, nil
 				}
-				return bytes.NewReader(map[string][]byte{"flat": punched(100), "sparse": sparse.file, "parent": punched(2500)}[r.Name]), nil
+				return bytes.NewReader(map[string][]byte{"flat": punched(100), "sparse": sparse.file, "parent": punched(2500)}[r.Name()]), nil
 			}})
 			_, err := d.ReadAt(make([]byte, d.Size()), 0)
 			if !errors.Is(err, io.ErrUnexpectedEOF) && !(quiet && errors.Is(err, io.ErrNoProgress)) {

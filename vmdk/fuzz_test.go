@@ -41,8 +41,8 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte, flags byte) {
 		opts := Options{MetadataOnly: flags&2 != 0}
 		if flags&1 != 0 {
-			opts.Resolve = func(r Ref) (image.Source, error) {
-				b, ok := fuzzFiles[r.Name]
+			opts.Resolve = func(r image.Ref) (image.Source, error) {
+				b, ok := fuzzFiles[r.Name()]
 				if !ok {
 					b = make([]byte, 3000)
 				}
@@ -58,7 +58,7 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	var d *Disk
 	var err error
 	// The descriptor and what its lines are, both grain directories, and the footer.
-	imagetest.Bounded(t, 400*uint64(size)+512<<10, func() { d, err = Open(r, size, opts) })
+	imagetest.Bounded(t, 400*uint64(size)+512<<10, func() { d, err = Open(context.Background(), r, size, opts) })
 	detected := Detect(r, size)
 	if err != nil {
 		if !expected(err) {
@@ -87,7 +87,7 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 
 // expected tells whether an error is one that is documented for a bad file.
 func expected(err error) bool {
-	var refused *RefusedError
+	var refused *image.RefusedError
 	return errors.Is(err, image.ErrFormat) || errors.Is(err, image.ErrUnsupported) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &refused)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
@@ -28,7 +29,7 @@ func TestGolden(t *testing.T) {
 		{"delta", "monolithicSparse", "ide", 1, delta},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var asked []Ref
+			var asked []image.Ref
 			d := open(t, files[c.name+".vmdk"], Options{Resolve: memory(files, &asked)})
 			imagetest.Source(t, d, imagetest.Written(3<<20, c.writes...))
 			if r, err := d.Check(context.Background()); err != nil || r.Corruptions > 0 || r.AllocatedGrains != c.grains {

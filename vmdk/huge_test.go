@@ -112,7 +112,7 @@ func TestHuge(t *testing.T) {
 		}
 		f.asked = 0
 	}
-	d, err := Open(f, f.size, Options{})
+	d, err := Open(context.Background(), f, f.size, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestHuge(t *testing.T) {
 // TestHugeCancel cancels a check at each question for the file: it is the last.
 func TestHugeCancel(t *testing.T) {
 	f := huge()
-	d, err := Open(f, f.size, Options{})
+	d, err := Open(context.Background(), f, f.size, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestHugeCancel(t *testing.T) {
 	}
 	// A directory without tables is not gone through for each part of the file.
 	f.parts = f.parts[:1]
-	if d, err = Open(f, f.size, Options{}); err != nil {
+	if d, err = Open(context.Background(), f, f.size, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	cause := errors.New("enough")

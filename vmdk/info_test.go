@@ -46,7 +46,7 @@ func TestManyExtents(t *testing.T) {
 		text.WriteString("RW 8 SPARSE \"" + strings.Repeat("x", i%100) + strconv.Itoa(i/100) + "\"\n")
 	}
 	n := 0
-	d := open(t, []byte(text.String()), Options{Resolve: func(Ref) (image.Source, error) {
+	d := open(t, []byte(text.String()), Options{Resolve: func(image.Ref) (image.Source, error) {
 		n++
 		return strings.NewReader(string(file)), nil
 	}})

@@ -2,12 +2,13 @@ package vmdk
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/chain"
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
@@ -36,10 +37,10 @@ func TestParent(t *testing.T) {
 						copy(want[pos:end], content[pos:])
 					}
 				}
-				var asked []Ref
+				var asked []image.Ref
 				d := open(t, top.file, Options{ID: "top", Resolve: memory(map[string][]byte{"base": file}, &asked)})
 				t.Run(name+" on "+kind, func(t *testing.T) { imagetest.Exact(t, d, want) })
-				if len(asked) != 1 || !asked[0].Parent || asked[0].Name != "base" || asked[0].Depth != 1 {
+				if len(asked) != 1 || asked[0].What != "parent disk" || asked[0].Name() != "base" || asked[0].Depth != 1 {
 					t.Errorf("asked for %+v", asked)
 				}
 			}
@@ -59,15 +60,15 @@ func TestParentSplit(t *testing.T) {
 		}
 	}
 	text := "version=1\nCID=1\nparentCID=2\nparentFileNameHint=\"base\"\ncreateType=\"twoGbMaxExtentSparse\"\nRW 1000 SPARSE \"a\"\nRW 1000 SPARSE \"b\"\n"
-	var asked []Ref
+	var asked []image.Ref
 	imagetest.Exact(t, open(t, []byte(text), Options{Resolve: memory(map[string][]byte{"a": a.file, "b": b.file, "base": base}, &asked)}), want)
 }
 
 func TestParentMismatch(t *testing.T) {
 	top := img{sectors: 100, parent: "1", hint: "base"}.build()
 	base := img{sectors: 100, cid: "2"}.build()
-	var asked []Ref
-	_, err := Open(bytes.NewReader(top.file), int64(len(top.file)), Options{Resolve: memory(map[string][]byte{"base": base.file}, &asked)})
+	var asked []image.Ref
+	_, err := Open(context.Background(), bytes.NewReader(top.file), int64(len(top.file)), Options{Resolve: memory(map[string][]byte{"base": base.file}, &asked)})
 	if !errors.Is(err, image.ErrFormat) || !strings.Contains(err.Error(), "00000002") {
 		t.Errorf("got %v", err)
 	}
@@ -77,22 +78,22 @@ func TestParentLoops(t *testing.T) {
 	a := img{sectors: 10, cid: "1", parent: "1", hint: "b"}.build().file
 	b := img{sectors: 10, cid: "1", parent: "1", hint: "a"}.build().file
 	self := img{sectors: 10, cid: "1", parent: "1", hint: "self"}.build().file
-	var asked []Ref
+	var asked []image.Ref
 	files := map[string][]byte{"a": a, "b": b, "self": self}
 	for name, file := range files {
 		asked = nil
-		_, err := Open(bytes.NewReader(file), int64(len(file)), Options{ID: name, Resolve: memory(files, &asked)})
+		_, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{ID: name, Resolve: memory(files, &asked)})
 		if !errors.Is(err, image.ErrFormat) || len(asked) > 3 {
 			t.Errorf("%s: %v, asked %d times", name, err, len(asked))
 		}
 	}
 	// Without identities the length of the chain is what ends it.
 	n := 0
-	resolve := func(r Ref) (image.Source, error) {
+	resolve := func(r image.Ref) (image.Source, error) {
 		n++
-		return Open(bytes.NewReader(self), int64(len(self)), r.Options())
+		return Open(context.Background(), bytes.NewReader(self), int64(len(self)), r.Options.(Options))
 	}
-	if _, err := Open(bytes.NewReader(self), int64(len(self)), Options{Resolve: resolve}); !errors.Is(err, image.ErrUnsupported) || n > chain.Max+1 {
+	if _, err := Open(context.Background(), bytes.NewReader(self), int64(len(self)), Options{Resolve: resolve}); !errors.Is(err, image.ErrUnsupported) || n > disk.MaxChain+1 {
 		t.Errorf("%v after %d files", err, n)
 	}
 }

@@ -26,16 +26,16 @@ func openFile(t testing.TB, dir, name string, opts vmdk.Options) (*vmdk.Disk, er
 		t.Fatal(err)
 	}
 	opts.ID = name
-	opts.Resolve = func(ref vmdk.Ref) (image.Source, error) {
-		raw, err := imagetest.File(t, dir, ref.Name)
-		if err != nil || !ref.Parent {
+	opts.Resolve = func(ref image.Ref) (image.Source, error) {
+		raw, err := imagetest.File(t, dir, ref.Name())
+		if err != nil || ref.What != "parent disk" {
 			return raw, err
 		}
-		opts := ref.Options()
-		opts.ID = ref.Name
-		return vmdk.Open(raw, raw.Size(), opts)
+		opts := ref.Options.(vmdk.Options)
+		opts.ID = ref.Name()
+		return vmdk.Open(context.Background(), raw, raw.Size(), opts)
 	}
-	return vmdk.Open(raw, raw.Size(), opts)
+	return vmdk.Open(context.Background(), raw, raw.Size(), opts)
 }
 
 func checkClean(t testing.TB, d *vmdk.Disk) {

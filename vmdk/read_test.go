@@ -44,7 +44,7 @@ func TestRead(t *testing.T) {
 func TestOneDecode(t *testing.T) {
 	w := img{sectors: 128, version: 3, compress: true, markers: true, kinds: "d"}.build()
 	c := &imagetest.Counter{ReaderAt: bytes.NewReader(w.file)}
-	d, err := Open(c, int64(len(w.file)), Options{})
+	d, err := Open(context.Background(), c, int64(len(w.file)), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestEmptyHuge(t *testing.T) {
 	c := &imagetest.Counter{ReaderAt: bytes.NewReader(w.file)}
 	var d *Disk
 	var err error
-	imagetest.Bounded(t, uint64(4*n+1<<20), func() { d, err = Open(c, int64(len(w.file)), Options{}) })
+	imagetest.Bounded(t, uint64(4*n+1<<20), func() { d, err = Open(context.Background(), c, int64(len(w.file)), Options{}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestReadErrors(t *testing.T) {
 	} {
 		w := m.build()
 		imagetest.ReadErrors(t, bytes.NewReader(w.file), w.guest, 2, func(r io.ReaderAt) (image.Source, error) {
-			return Open(r, int64(len(w.file)), Options{})
+			return Open(context.Background(), r, int64(len(w.file)), Options{})
 		})
 	}
 }

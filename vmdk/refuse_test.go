@@ -255,7 +255,7 @@ func TestRefuse(t *testing.T) {
 // readsRight checks that what can be read of an image is what is in it.
 func readsRight(t *testing.T, w *layout) {
 	t.Helper()
-	d, err := Open(bytes.NewReader(w.file), int64(len(w.file)), Options{})
+	d, err := Open(context.Background(), bytes.NewReader(w.file), int64(len(w.file)), Options{})
 	if err != nil {
 		if !errors.Is(err, image.ErrFormat) {
 			t.Fatal(err)
@@ -275,11 +275,11 @@ func readsRight(t *testing.T, w *layout) {
 // check opens and reads an image, which must give the error.
 func check(t *testing.T, c refusal, file []byte, files map[string][]byte) {
 	t.Helper()
-	var asked []Ref
+	var asked []image.Ref
 	var err error
 	imagetest.Bounded(t, uint64(8<<20+8*len(file)), func() {
 		var d *Disk
-		if d, err = Open(bytes.NewReader(file), int64(len(file)), Options{Resolve: memory(files, &asked)}); err == nil {
+		if d, err = Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{Resolve: memory(files, &asked)}); err == nil {
 			_, err = io.Copy(io.Discard, io.NewSectionReader(d, 0, d.Size()))
 		}
 	})

@@ -64,15 +64,15 @@ func TestReadSplit(t *testing.T) {
 	for name, build := range splits() {
 		t.Run(name, func(t *testing.T) {
 			text, files, want := build()
-			var asked []Ref
+			var asked []image.Ref
 			d := open(t, []byte(text), Options{Resolve: memory(files, &asked)})
 			imagetest.Exact(t, d, want)
 			names := map[string]bool{}
 			for _, r := range asked {
-				if r.Parent || r.Depth != 1 || names[r.Name] || r.Type == "" {
+				if r.Options != nil || r.Depth != 1 || names[r.Name()] || r.Format != "raw" || r.What != "extent" {
 					t.Errorf("asked for %+v", r)
 				}
-				names[r.Name] = true
+				names[r.Name()] = true
 			}
 			i, err := d.Info(context.Background())
 			if err != nil || len(i.Extents) != len(d.extents) || i.AllocatedBytes != int64(len(want)-bytes.Count(want, []byte{0})) {
@@ -86,12 +86,12 @@ func TestReadSplit(t *testing.T) {
 // MetadataOnly none is asked.
 func TestRefused(t *testing.T) {
 	text := "version=1\nCID=12ab\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\nRW 100 FLAT \"/etc/shadow\" 7\nRW 1 ZERO\n"
-	_, err := Open(strings.NewReader(text), int64(len(text)), Options{})
-	var refused *RefusedError
-	if !errors.As(err, &refused) || refused.Ref.Name != "/etc/shadow" || refused.Ref.Type != "FLAT" || refused.Ref.Parent {
+	_, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{})
+	var refused *image.RefusedError
+	if !errors.As(err, &refused) || refused.Ref.Name() != "/etc/shadow" || refused.Ref.Format != "raw" || refused.Ref.What == "parent disk" {
 		t.Fatalf("got %v", err)
 	}
-	never := func(r Ref) (image.Source, error) { t.Errorf("asked for %+v", r); return nil, nil }
+	never := func(r image.Ref) (image.Source, error) { t.Errorf("asked for %+v", r); return nil, nil }
 	d := open(t, []byte(text), Options{MetadataOnly: true, Resolve: never})
 	if _, err := d.ReadAt(make([]byte, 1), 0); err == nil || err == io.EOF {
 		t.Errorf("read: %v", err)
@@ -107,8 +107,8 @@ func TestRefused(t *testing.T) {
 		t.Errorf("%+v, %v", i, err)
 	}
 	delta := img{sectors: 100, parent: "12ab", hint: "C:\\base.vmdk"}.build()
-	_, err = Open(bytes.NewReader(delta.file), int64(len(delta.file)), Options{})
-	if !errors.As(err, &refused) || !refused.Ref.Parent || refused.Ref.Name != "C:\\base.vmdk" {
+	_, err = Open(context.Background(), bytes.NewReader(delta.file), int64(len(delta.file)), Options{})
+	if !errors.As(err, &refused) || refused.Ref.What != "parent disk" || refused.Ref.Name() != "C:\\base.vmdk" {
 		t.Fatalf("got %v", err)
 	}
 	d = open(t, delta.file, Options{MetadataOnly: true, Resolve: never})
@@ -116,11 +116,11 @@ func TestRefused(t *testing.T) {
 		t.Errorf("%+v, %v", i, err)
 	}
 	bad := errors.New("no")
-	for want, resolve := range map[error]func(Ref) (image.Source, error){
-		bad: func(Ref) (image.Source, error) { return nil, bad },
-		nil: func(Ref) (image.Source, error) { return nil, nil },
+	for want, resolve := range map[error]func(image.Ref) (image.Source, error){
+		bad: func(image.Ref) (image.Source, error) { return nil, bad },
+		nil: func(image.Ref) (image.Source, error) { return nil, nil },
 	} {
-		if _, err := Open(strings.NewReader(text), int64(len(text)), Options{Resolve: resolve}); err == nil || want != nil && !errors.Is(err, want) {
+		if _, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{Resolve: resolve}); err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -15,12 +15,11 @@ package vmdk
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/chain"
-	"github.com/luksimg/luksimg/internal/decoded"
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
@@ -30,11 +29,12 @@ const sectorSize = 512
 // Options changes how [Open] reads an image. The zero value is right for images of
 // unknown origin that are complete in themselves.
 type Options struct {
-	// Resolve gives the extents and the parent that an image names. If it is nil, an
-	// image that needs one is refused with a [RefusedError]. A parent that is a *Disk
+	// Resolve gives the extents and the parent that an image names, in UTF-8 if the descriptor
+	// says which encoding the names have, or is in UTF-8 itself; else the names have its bytes. If
+	// it is nil, an image that needs one is refused with an [image.RefusedError]. A parent that is a *Disk
 	// must have the content ID that the image was made on; of another Source that
 	// cannot be told.
-	Resolve func(Ref) (image.Source, error)
+	Resolve func(image.Ref) (image.Source, error)
 
 	// ID tells this file from all others, as an absolute path or the numbers of
 	// device and inode do. An image whose chain of parents leads back to the same ID
@@ -45,7 +45,7 @@ type Options struct {
 	// and Extents fail.
 	MetadataOnly bool
 
-	chain chain.Chain // the images that this one is behind
+	chain disk.Chain // the images that this one is behind
 }
 
 // A Disk is an open VMDK, seen as its guest sees it. It is an image.Source and an
@@ -79,10 +79,10 @@ var (
 //
 // A file that breaks the rules of the format gives an *image.FormatError, which
 // matches image.ErrFormat; one of a kind that is not read here an error that matches
-// image.ErrUnsupported; one that needs other files a [RefusedError] if there is no
+// image.ErrUnsupported; one that needs other files an [image.RefusedError] if there is no
 // [Options.Resolve]. Other errors are those of r and of Resolve. What is odd but
 // readable is in [Info.Warnings].
-func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
+func Open(_ context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	d := &Disk{opts: opts, fileSize: size, pages: disk.Pages{Format: "vmdk", Size: pageSize}}
 	d.disk = disk.Disk{Format: "vmdk", Locate: d.locate, Unpack: d.decompress, MetadataOnly: opts.MetadataOnly}
 	start := make([]byte, min(max(size, 0), probeBytes))
@@ -104,7 +104,7 @@ func Open(r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	if err := d.openParent(); err != nil {
 		return nil, err
 	}
-	d.disk.Units = decoded.New[disk.Unit](d.grainBytes())
+	d.disk.Units = disk.NewCache(d.grainBytes())
 	return d, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/image"
 )
 
 // ErrOutside is the error of a file that may not be opened: it is outside the folder, or is
@@ -72,7 +73,7 @@ func (d *Folder) Close() error {
 
 // Resolve opens the first of the names that is there. It is what [luksimg.ImageOptions] asks
 // for.
-func (d *Folder) Resolve(ref luksimg.Ref) (*luksimg.OtherFile, error) {
+func (d *Folder) Resolve(ref image.Ref) (*luksimg.OtherFile, error) {
 	var missing error
 	for _, name := range ref.Names {
 		for _, path := range candidates(name) {

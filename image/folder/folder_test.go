@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/image/folder"
 	"github.com/luksimg/luksimg/qcow"
 )
@@ -81,7 +82,7 @@ func TestResolve(t *testing.T) {
 		if !links && (c.names == "in" || c.names == "out" || strings.Contains(c.names, "C:")) {
 			continue
 		}
-		f, err := open(t, dir).Resolve(luksimg.Ref{What: "backing file", Names: strings.Split(c.names, "|"), From: c.from})
+		f, err := open(t, dir).Resolve(image.Ref{What: "backing file", Names: strings.Split(c.names, "|"), From: c.from})
 		if !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
 			t.Errorf("%q: %v, want %v", c.names, err, c.err)
 		}
@@ -103,7 +104,7 @@ func TestOpened(t *testing.T) {
 	write(t, filepath.Join(dir, "base"), nil)
 	d, no := open(t, dir), errors.New("no")
 	d.Opened = func(f *os.File) error { return no }
-	_, err := d.Resolve(luksimg.Ref{Names: []string{"base"}})
+	_, err := d.Resolve(image.Ref{Names: []string{"base"}})
 	if e := new(folder.Error); !errors.Is(err, no) || !errors.As(err, &e) || e.Hint() != "" {
 		t.Errorf("%v", err)
 	}

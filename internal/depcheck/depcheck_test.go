@@ -33,7 +33,7 @@ var network = slices.DeleteFunc(slices.Clone(core), func(p string) bool { return
 var direct = []string{"log"}
 
 // root is what the root package may reach.
-var root = []string{"image", "wrap", "internal/advice", "vhd", "qcow", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/guid", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
+var root = []string{"image", "wrap", "internal/advice", "vhd", "qcow", "internal/inflate", "internal/disk", "internal/guid", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
 
 // allowed lists every package of the module that is not a command or a test, with the
 // packages it may reach: of this module, and of others. The standard library is allowed, but for core.
@@ -44,18 +44,16 @@ var allowed = map[string][]string{
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
 	"luks":                      {"image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"vhd":                       {"image", "xts", "internal/chain", "internal/disk", "internal/decoded", "internal/parallel", "golang.org/x/sys/cpu"},
-	"qcow":                      {"image", "internal/signature", "luks", "xts", "internal/inflate", "internal/chain", "internal/decoded", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"vhdx":                      {"image", "internal/chain", "internal/disk", "internal/decoded", "internal/guid"},
-	"vmdk":                      {"image", "internal/chain", "internal/decoded", "internal/disk", "internal/inflate", "golang.org/x/text/*"},
-	"vdi":                       {"image", "internal/disk", "internal/decoded", "internal/guid"},
-	"internal/disk":             {"image", "internal/decoded"},
+	"vhd":                       {"image", "xts", "internal/disk", "internal/parallel", "golang.org/x/sys/cpu"},
+	"qcow":                      {"image", "internal/signature", "luks", "xts", "internal/inflate", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"vhdx":                      {"image", "internal/disk", "internal/guid"},
+	"vmdk":                      {"image", "internal/disk", "internal/inflate", "golang.org/x/text/*"},
+	"vdi":                       {"image", "internal/disk", "internal/guid"},
+	"internal/disk":             {"image"},
 	"internal/guid":             {},
 	"internal/aeslimit":         {"golang.org/x/sys/cpu"},
 	"internal/bench":            {"internal/aeslimit", "xts", "golang.org/x/sys/cpu"},
 	"internal/af":               {},
-	"internal/chain":            {},
-	"internal/decoded":          {},
 	"internal/inflate":          {},
 	"internal/dmcrypt":          {"xts", "golang.org/x/sys/cpu"},
 	"luks/ciphers":              {"internal/dmcrypt", "xts", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/aead/serpent", "github.com/dgryski/go-camellia", "github.com/jzelinskie/whirlpool", "lukechampine.com/adiantum", "lukechampine.com/adiantum/*"},
@@ -79,7 +77,7 @@ var allowed = map[string][]string{
 // inner are the packages that read, write and encrypt images, and what they reach: what
 // is behind a service may open what it is given.
 var inner = []string{
-	"image", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/chain", "internal/decoded", "internal/disk", "internal/inflate", "internal/parallel",
+	"image", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/disk", "internal/inflate", "internal/parallel",
 	"github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid",
 }
 

@@ -9,7 +9,6 @@ import (
 	"io"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/decoded"
 )
 
 // A Disk is an open image as its guest sees it. Its fields are set before its first use and
@@ -49,7 +48,7 @@ type Disk struct {
 	UnpackPair func(dstA []byte, a Run, dstB []byte, b Run) (errA, errB error)
 
 	// Units keeps the units that were decompressed last. It is nil for a format without.
-	Units *decoded.Cache[Unit]
+	Units *Cache
 }
 
 // A Unit tells what is compressed together from all others in the image.

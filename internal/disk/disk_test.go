@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/decoded"
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
@@ -25,7 +24,7 @@ func build(kinds string, parent []byte) (*Disk, []byte) {
 	rnd.Read(host)
 	file := &File{R: bytes.NewReader(host)}
 	want := make([]byte, size)
-	d := &Disk{Format: "test", Size: size, Units: decoded.New[Unit](unit), ParentName: "parent"}
+	d := &Disk{Format: "test", Size: size, Units: NewCache(unit), ParentName: "parent"}
 	if parent != nil {
 		d.Parent = bytes.NewReader(parent)
 	}

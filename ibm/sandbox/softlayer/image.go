@@ -144,7 +144,7 @@ func (o *opening) openOwn(r io.ReaderAt, size int64, ext string) (io.ReaderAt, e
 	case o.t.Encrypted:
 		return nil, fmt.Errorf("encrypted images of type %s are not accepted here: use profile classic-luks", ext)
 	}
-	return vhd.Open(r, size, vhd.Options{})
+	return vhd.Open(context.Background(), r, size, vhd.Options{})
 }
 
 func (o *opening) checkBoot(context.Context) error {

@@ -84,11 +84,11 @@ func OpenVHD(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt, 
 	if n != 32 && n != 64 {
 		return nil, fmt.Errorf("the unwrapped key has %d bytes: a VHD image is encrypted with 32 or 64", n)
 	}
-	d, err := vhd.Open(r, size, vhd.Options{Key: key[:n]})
+	d, err := vhd.Open(context.Background(), r, size, vhd.Options{Key: key[:n]})
 	if err != nil {
 		return nil, fmt.Errorf("%s does not open with the wrapped key: %w", name, err)
 	}
-	if !d.Info().Encrypted {
+	if i, err := d.Info(context.Background()); err != nil || !i.Encrypted {
 		return nil, fmt.Errorf("%s is not encrypted, and a key was given for it: encrypt it with profile classic-vhd", name)
 	}
 	return d, nil

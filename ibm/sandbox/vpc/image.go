@@ -175,7 +175,7 @@ func (s *Server) openImage(ctx context.Context, i *image) *reason {
 		defer d.Close()
 		disk = d
 	case strings.HasSuffix(strings.ToLower(i.Href), ".vhd"):
-		disk, err = vhd.Open(i.File, i.File.Size(), vhd.Options{})
+		disk, err = vhd.Open(context.Background(), i.File, i.File.Size(), vhd.Options{})
 	default:
 		disk, err = qcow.Open(context.Background(), i.File, i.File.Size(), qcow.Options{})
 	}

@@ -12,10 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
-	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
-	"github.com/luksimg/luksimg/vhdx"
-	"github.com/luksimg/luksimg/vmdk"
 )
 
 // hints are for errors wherever they come from. The first that fits is given.
@@ -57,8 +54,7 @@ var hints = []struct {
 
 // NeedsFile tells whether an image was refused since it needs another file.
 func NeedsFile(err error) bool {
-	return errors.As(err, new(*qcow.RefusedError)) || errors.As(err, new(*vhd.RefusedError)) ||
-		errors.As(err, new(*vhdx.RefusedError)) || errors.As(err, new(*vmdk.RefusedError))
+	return errors.As(err, new(*image.RefusedError))
 }
 
 // hint returns what to do about an error, or "".

@@ -1,6 +1,4 @@
-// Package decoded keeps what was decompressed last of an image, for reads of less than what is
-// compressed together: a cluster of qcow2, a grain of VMDK.
-package decoded
+package disk
 
 import (
 	"runtime"
@@ -10,33 +8,33 @@ import (
 // cacheBytes is how much is kept, if there are not more processors than units in it.
 const cacheBytes = 4 << 20
 
-// A Cache keeps decoded units of an image, which are told apart by their keys. It is safe for
-// concurrent use.
-type Cache[K comparable] struct {
+// A Cache keeps what was decompressed last of an image, for reads of less than what is compressed
+// together: a cluster of qcow2, a grain of VMDK. It is safe for concurrent use.
+type Cache struct {
 	mu    sync.Mutex
-	units []*unit[K] // the one used last is at the end
+	units []*cached // the one used last is at the end
 	limit int
 }
 
-// A unit is decoded, or will be once somebody has done its once.
-type unit[K comparable] struct {
-	key   K
+// A cached unit is decoded, or will be once somebody has done its once.
+type cached struct {
+	key   Unit
 	users int // may only be reused without any
 	once  sync.Once
 	b     []byte
 	err   error
 }
 
-// New returns a cache for units of size bytes at most.
-func New[K comparable](size int64) *Cache[K] {
-	return &Cache[K]{limit: int(max(min(cacheBytes/size, 64), int64(runtime.GOMAXPROCS(0))+1))}
+// NewCache returns a cache for units of size bytes at most.
+func NewCache(size int64) *Cache {
+	return &Cache{limit: int(max(min(cacheBytes/size, 64), int64(runtime.GOMAXPROCS(0))+1))}
 }
 
 // Read fills p with what is at off in a unit of size bytes, to the end of the unit at most,
 // and returns how much that is. It calls decode to fill a buffer with the unit: p itself if
 // all of the unit is wanted, and none if the unit is kept from before. Whoever asks for a
 // unit that somebody decodes already waits for it. What failed is not kept.
-func (c *Cache[K]) Read(p []byte, key K, off, size int64, decode func(dst []byte) error) (int, error) {
+func (c *Cache) Read(p []byte, key Unit, off, size int64, decode func(dst []byte) error) (int, error) {
 	if int64(len(p)) == size && off == 0 {
 		if err := decode(p); err != nil {
 			return 0, err
@@ -58,7 +56,7 @@ func (c *Cache[K]) Read(p []byte, key K, off, size int64, decode func(dst []byte
 }
 
 // get returns the place of a unit, which the caller gives back with put.
-func (c *Cache[K]) get(key K) *unit[K] {
+func (c *Cache) get(key Unit) *cached {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, u := range c.units {
@@ -69,7 +67,7 @@ func (c *Cache[K]) get(key K) *unit[K] {
 			return u
 		}
 	}
-	u := &unit[K]{key: key, users: 1}
+	u := &cached{key: key, users: 1}
 	if len(c.units) >= c.limit {
 		for i, old := range c.units {
 			if old.users == 0 {
@@ -85,7 +83,7 @@ func (c *Cache[K]) get(key K) *unit[K] {
 
 // put gives a place back. What failed, or is more than the limit because all else was in
 // use, is not kept.
-func (c *Cache[K]) put(u *unit[K]) {
+func (c *Cache) put(u *cached) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	u.users--
@@ -100,4 +98,4 @@ func (c *Cache[K]) put(u *unit[K]) {
 	}
 }
 
-func (c *Cache[K]) remove(i int) { c.units = append(c.units[:i], c.units[i+1:]...) }
+func (c *Cache) remove(i int) { c.units = append(c.units[:i], c.units[i+1:]...) }

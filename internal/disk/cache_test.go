@@ -1,4 +1,4 @@
-package decoded
+package disk
 
 import (
 	"bytes"
@@ -17,15 +17,17 @@ func fill(n int, calls *atomic.Int64) func([]byte) error {
 	}
 }
 
-func TestRead(t *testing.T) {
+func numbered(n int) Unit { return Unit{Key: uint64(n)} }
+
+func TestCacheRead(t *testing.T) {
 	const size = 1 << 20
-	c := New[int](size)
+	c := NewCache(size)
 	var calls atomic.Int64
 	read := func(unit int, off int64, n, want int, decodes int64) {
 		t.Helper()
 		calls.Store(0)
 		p := make([]byte, n)
-		got, err := c.Read(p, unit, off, size, fill(unit, &calls))
+		got, err := c.Read(p, numbered(unit), off, size, fill(unit, &calls))
 		if err != nil || got != want || bytes.Count(p[:got], []byte{byte(unit)}) != want || calls.Load() != decodes {
 			t.Errorf("unit %d at %d: %d bytes, %v, decoded %d times; want %d bytes, %d times", unit, off, got, err, calls.Load(), want, decodes)
 		}
@@ -44,24 +46,24 @@ func TestRead(t *testing.T) {
 	read(1, 0, 1, 1, 1)         // it made room
 }
 
-// TestSize has units of several sizes, whose buffers are used again.
-func TestSize(t *testing.T) {
-	c := New[int](1 << 20)
+// TestCacheSize has units of several sizes, whose buffers are used again.
+func TestCacheSize(t *testing.T) {
+	c := NewCache(1 << 20)
 	var calls atomic.Int64
 	for unit := range 3 * c.limit {
 		size := int64(4096 << (unit % 3))
 		p := make([]byte, size)
-		if n, err := c.Read(p, unit, 1, size, fill(unit, &calls)); err != nil || int64(n) != size-1 || bytes.Count(p[:n], []byte{byte(unit)}) != n {
+		if n, err := c.Read(p, numbered(unit), 1, size, fill(unit, &calls)); err != nil || int64(n) != size-1 || bytes.Count(p[:n], []byte{byte(unit)}) != n {
 			t.Errorf("unit %d: %d bytes, %v", unit, n, err)
 		}
 	}
 }
 
-func TestError(t *testing.T) {
-	c := New[string](4096)
+func TestCacheError(t *testing.T) {
+	c := NewCache(4096)
 	broken := errors.New("broken")
 	for _, n := range []int{1, 4096} {
-		if _, err := c.Read(make([]byte, n), "x", 0, 4096, func([]byte) error { return broken }); err != broken {
+		if _, err := c.Read(make([]byte, n), numbered(0), 0, 4096, func([]byte) error { return broken }); err != broken {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
@@ -69,16 +71,16 @@ func TestError(t *testing.T) {
 		t.Error("what failed is kept")
 	}
 	var calls atomic.Int64
-	if n, err := c.Read(make([]byte, 1), "x", 0, 4096, fill(7, &calls)); n != 1 || err != nil {
+	if n, err := c.Read(make([]byte, 1), numbered(0), 0, 4096, fill(7, &calls)); n != 1 || err != nil {
 		t.Errorf("after the failure: %d, %v", n, err)
 	}
 }
 
-// TestConcurrent has more readers than the cache has places: each unit is decoded by one of
+// TestCacheConcurrent has more readers than the cache has places: each unit is decoded by one of
 // those who want it at a time, and nobody sees another one's bytes.
-func TestConcurrent(t *testing.T) {
+func TestCacheConcurrent(t *testing.T) {
 	const size = 1 << 20
-	c := New[int](size)
+	c := NewCache(size)
 	readers := 4 * c.limit
 	var calls atomic.Int64
 	var wg sync.WaitGroup
@@ -89,7 +91,7 @@ func TestConcurrent(t *testing.T) {
 			p := make([]byte, 100)
 			for round := range 20 {
 				unit := (i/2 + round) % (2 * c.limit)
-				if n, err := c.Read(p, unit, 50, size, fill(unit, &calls)); err != nil || n != 100 || bytes.Count(p, []byte{byte(unit)}) != 100 {
+				if n, err := c.Read(p, numbered(unit), 50, size, fill(unit, &calls)); err != nil || n != 100 || bytes.Count(p, []byte{byte(unit)}) != 100 {
 					t.Errorf("unit %d: %d bytes, %v", unit, n, err)
 				}
 			}
@@ -102,14 +104,14 @@ func TestConcurrent(t *testing.T) {
 	}
 	for _, u := range c.units {
 		if u.users != 0 {
-			t.Errorf("unit %d has %d users", u.key, u.users)
+			t.Errorf("unit %d has %d users", u.key.Key, u.users)
 		}
 	}
 	calls.Store(0)
 	held := make(chan struct{})
 	for range 8 { // all want the same
 		wg.Go(func() {
-			c.Read(make([]byte, 1), -1, 0, size, func([]byte) error { <-held; calls.Add(1); return nil })
+			c.Read(make([]byte, 1), numbered(-1), 0, size, func([]byte) error { <-held; calls.Add(1); return nil })
 		})
 	}
 	close(held)

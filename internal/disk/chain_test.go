@@ -1,13 +1,11 @@
-package chain_test
+package disk
 
 import (
 	"testing"
-
-	"github.com/luksimg/luksimg/internal/chain"
 )
 
 func TestChain(t *testing.T) {
-	var first chain.Chain
+	var first Chain
 	if first.Depth() != 0 || first.TooLong() || first.Loops("") || first.Loops("a") {
 		t.Errorf("the first image is behind something: %+v", first)
 	}
@@ -20,7 +18,7 @@ func TestChain(t *testing.T) {
 		t.Errorf("depth %d, want 2", third.Depth())
 	}
 	c := first
-	for range chain.Max {
+	for range MaxChain {
 		if c = c.Next(""); c.TooLong() {
 			t.Fatalf("%d images are too many", c.Depth())
 		}
