@@ -84,21 +84,21 @@ func (k *simd) crypt(decrypt bool, dst, src []byte, unit int, t tweak) {
 	case len(src) <= maskBatch*unit:
 		// Setting up and wiping room for many masks would take longer than this.
 		var masks [maskBatch]mask
-		k.units(decrypt, dst, src, unit, t, masks[:])
+		k.units(k.path, decrypt, dst, src, unit, t, masks[:])
 	default:
 		var masks [pieceSize / strideSize]mask
-		k.units(decrypt, dst, src, unit, t, masks[:])
+		k.units(k.path.forBuffers(dst, src), decrypt, dst, src, unit, t, masks[:])
 	}
 }
 
-// units runs over data units that are whole strides and fit into a piece. It uses
-// masks as room to work and wipes it.
-func (k *simd) units(decrypt bool, dst, src []byte, unit int, t tweak, masks []mask) {
+// units runs over data units that are whole strides and fit into a piece, by path p. It
+// uses masks as room to work and wipes it.
+func (k *simd) units(p path, decrypt bool, dst, src []byte, unit int, t tweak, masks []mask) {
 	var c counters
 	for len(src) > 0 {
 		n := min(len(src)/unit, pieceSize/unit, len(masks))
 		k.makeMasks(masks, n, t, &c)
-		k.run(decrypt, &dst[0], &src[0], &masks[0], n, unit)
+		k.run(p, decrypt, &dst[0], &src[0], &masks[0], n, unit)
 		dst, src = dst[n*unit:], src[n*unit:]
 		t.lo = (t.lo + uint64(n)*t.step) & t.mask
 	}
@@ -112,7 +112,7 @@ func (k *simd) anyUnit(decrypt bool, dst, src []byte, t tweak) {
 	for len(src) >= strideSize {
 		n := min(len(src)/strideSize*strideSize, pieceSize)
 		store(m[:], lo, hi)
-		k.run(decrypt, &dst[0], &src[0], &m, 1, n)
+		k.run(k.path, decrypt, &dst[0], &src[0], &m, 1, n)
 		dst, src = dst[n:], src[n:]
 		lo, hi = timesPower(lo, hi, n/blockSize)
 	}
@@ -130,7 +130,7 @@ func (k *simd) tail(decrypt bool, dst, src []byte, lo, hi uint64) {
 	var m mask
 	copy(stride[:], src)
 	store(m[:], lo, hi)
-	k.run(decrypt, &stride[0], &stride[0], &m, 1, strideSize)
+	k.run(k.path, decrypt, &stride[0], &stride[0], &m, 1, strideSize)
 	copy(dst, stride[:len(src)])
 	clear(stride[:])
 	clear(m[:])

@@ -4,6 +4,7 @@ package xts
 
 import (
 	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/cpu"
 )
@@ -12,10 +13,11 @@ import (
 type path int
 
 const (
-	avx512 path = iota + 1 // VAES on 64 bytes
-	skewed                 // the same with other loops, see xts/_asm/skewed.go
-	avx2                   // VAES on 32 bytes
-	avx                    // AES-NI
+	avx512     path = iota + 1 // VAES on 64 bytes
+	skewed                     // the same with other loops, see xts/_asm/skewed.go
+	avx2                       // VAES on 32 bytes
+	avx2Stream                 // the same past the caches, for runs where forBuffers says so
+	avx                        // AES-NI
 )
 
 //go:generate go -C _asm run .
@@ -48,6 +50,12 @@ func encryptAVX2(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units
 func decryptAVX2(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
 
 //go:noescape
+func encryptAVX2Stream(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
+
+//go:noescape
+func decryptAVX2Stream(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
+
+//go:noescape
 func encryptAVX(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
 
 //go:noescape
@@ -61,7 +69,7 @@ func (p path) lanes() int {
 	switch p {
 	case avx512, skewed:
 		return 4
-	case avx2:
+	case avx2, avx2Stream:
 		return 2
 	default:
 		return 1
@@ -84,15 +92,28 @@ func (k *simd) runTweaks(masks *mask, n int, c *counters) {
 	}
 }
 
+// streamSize is how long a run from one place to another is that goes past the caches:
+// more than they have room for. Tests set it.
+var streamSize = 64 << 20
+
+// forBuffers returns the path for a long run: where the destination is not the source,
+// nobody is going to find it in a cache, and it is aligned as the stores have to be.
+func (p path) forBuffers(dst, src []byte) path {
+	to := uintptr(unsafe.Pointer(&dst[0]))
+	if p == avx2 && len(src) >= streamSize && &dst[0] != &src[0] && to%32 == 0 {
+		return avx2Stream
+	}
+	return p
+}
+
 // skewedMin is from how many groups on the skewed loops are faster: they go round once
 // more than there are groups.
 const skewedMin = 4
 
 // run encrypts or decrypts n data units of unit bytes, which are whole strides, with
-// a mask for each of them.
-func (k *simd) run(decrypt bool, dst, src *byte, masks *mask, n, unit int) {
-	groups := unit / k.path.groupSize()
-	p := k.path
+// a mask for each of them, by path p.
+func (k *simd) run(p path, decrypt bool, dst, src *byte, masks *mask, n, unit int) {
+	groups := unit / p.groupSize()
 	if p == skewed && n*groups < skewedMin {
 		p = avx512
 	}
@@ -109,6 +130,10 @@ func (k *simd) run(decrypt bool, dst, src *byte, masks *mask, n, unit int) {
 		encryptAVX2(&k.enc, k.rounds, dst, src, masks, n, groups)
 	case p == avx2:
 		decryptAVX2(&k.dec, k.rounds, dst, src, masks, n, groups)
+	case p == avx2Stream && !decrypt:
+		encryptAVX2Stream(&k.enc, k.rounds, dst, src, masks, n, groups)
+	case p == avx2Stream:
+		decryptAVX2Stream(&k.dec, k.rounds, dst, src, masks, n, groups)
 	case !decrypt:
 		encryptAVX(&k.enc, k.rounds, dst, src, masks, n, groups)
 	default:

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"unsafe"
 )
 
 // TestFeatures switches each CPU feature off and looks at which paths are left, and in
@@ -64,6 +65,40 @@ func TestWithoutFeature(t *testing.T) {
 					func(dst, src []byte) { d.sectors(c, dst, src, 1<<32-3) })
 			}
 		})
+	}
+}
+
+// TestStream has runs of any length go past the caches where the path can do that, and
+// compares what is written there with what is written in place.
+func TestStream(t *testing.T) {
+	before := streamSize
+	streamSize = 0
+	defer func() { streamSize = before }()
+	forEachImplementation(t, func(t *testing.T, impl implementation) {
+		for _, opts := range allOptions() {
+			for _, keySize := range []int{32, 64} {
+				c := mustNew(t, impl, randomBytes(t, keySize), opts)
+				room := make([]byte, 140<<10)
+				aligned := room[-uintptr(unsafe.Pointer(&room[0]))%32:]
+				for _, d := range directions {
+					for _, shift := range []int{0, 1, 16} {
+						src := randomBytes(t, 128<<10)
+						dst := aligned[shift:][:len(src)]
+						d.sectors(c, dst, src, 1<<32-17)
+						d.sectors(c, src, src, 1<<32-17)
+						if !bytes.Equal(dst, src) {
+							t.Fatalf("%s %+v, key of %d bytes, %d bytes from alignment: wrong output", d.name, opts, keySize, shift)
+						}
+					}
+				}
+			}
+		}
+	})
+	if p := avx2.forBuffers(make([]byte, 1<<20), make([]byte, 1<<20)); p != avx2Stream {
+		t.Errorf("path %d for long buffers", p)
+	}
+	if buf := make([]byte, 1<<20); avx2.forBuffers(buf, buf) != avx2 {
+		t.Error("another path in place")
 	}
 }
 

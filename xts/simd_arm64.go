@@ -40,9 +40,12 @@ func (k *simd) runTweaks(masks *mask, n int, c *counters) {
 	tweaksARM64(&k.tweak, k.rounds, masks, n, c)
 }
 
+// forBuffers returns the path for a long run.
+func (p path) forBuffers(_, _ []byte) path { return p }
+
 // run encrypts or decrypts n data units of unit bytes, which are whole strides, with
 // a mask for each of them.
-func (k *simd) run(decrypt bool, dst, src *byte, masks *mask, n, unit int) {
+func (k *simd) run(_ path, decrypt bool, dst, src *byte, masks *mask, n, unit int) {
 	groups := unit / k.path.groupSize()
 	if decrypt {
 		decryptARM64(&k.dec, k.rounds, dst, src, masks, n, groups)

@@ -38,15 +38,24 @@ func vaesAVX2() string {
 	f.table("lowWordsAVX2", repeat(0x0000ffff0000ffff)...)
 	f.table("butLowWordAVX2", ^uint64(0xffff), ^uint64(0), ^uint64(0xffff), ^uint64(0))
 	f.function(tweaksDeclaration("AVX2"), requires, 0, tweaksArgs, ymm.tweaks())
-	for _, d := range directions {
-		f.function(cryptDeclaration(d.name, "AVX2"), requires, pairFrame+64, cryptArgs, pairKernel{d.aes}.crypt())
+	for _, stream := range []bool{false, true} {
+		suffix := "AVX2"
+		if stream {
+			suffix = "AVX2Stream"
+		}
+		for _, d := range directions {
+			f.function(cryptDeclaration(d.name, suffix), requires, pairFrame+64, cryptArgs, pairKernel{d.aes, stream}.crypt())
+		}
 	}
 	return f.String()
 }
 
 // A pairKernel is the kernel for registers of two blocks in one direction, named by
 // its AES instruction.
-type pairKernel struct{ aes string }
+type pairKernel struct {
+	aes    string
+	stream bool // stores go past the caches, to multiples of 32
+}
 
 const pairGroup = 8 * 32 // bytes in the registers of blocks
 
@@ -130,6 +139,9 @@ func (k pairKernel) crypt() code {
 		b.op("JMP wipe")
 	}
 	b.op("wipe:")
+	if k.stream {
+		b.op("SFENCE") // these stores have no order among others
+	}
 	b.op("VPXOR X0, X0, X0")
 	for i := 0; i < pairFrame; i += 32 {
 		b.op("VMOVDQA Y0, %d(%s)", i, pFrame)
@@ -154,10 +166,14 @@ func (k pairKernel) group(rounds int, side code) code {
 		}
 		main = append(main, line)
 	}
-	b = append(b, merge(main, merge(sixes(side), prefetch(pairGroup)))...)
+	store, ahead := "VMOVDQU", prefetch(pairGroup)
+	if k.stream {
+		store, ahead = "VMOVNTDQ", prefetchSource(pairGroup)
+	}
+	b = append(b, merge(main, merge(sixes(side), ahead))...)
 	for i := range 8 {
 		b.op("%sLAST %d(%s), Y%d, Y%d", k.aes, 32*i, pNow, i, i)
-		b.op("VMOVDQU Y%d, %d(DI)", i, 32*i)
+		b.op("%s Y%d, %d(DI)", store, i, 32*i)
 	}
 	b.op("ADDQ $%d, SI", pairGroup)
 	b.op("ADDQ $%d, DI", pairGroup)

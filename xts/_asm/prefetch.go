@@ -21,6 +21,15 @@ func prefetch(size int) code {
 	return c
 }
 
+// prefetchSource is prefetch of the source alone.
+func prefetchSource(size int) code {
+	var c code
+	for i := 0; i < size; i += 64 {
+		c.op("PREFETCHT0 %d(SI)", sourceAhead+i)
+	}
+	return c
+}
+
 // prefetchW is PREFETCHW offset(DI), which the assembler lacks. It is an instruction
 // of every CPU that has AVX2, and does nothing on older ones.
 func prefetchW(offset int) string {
