@@ -38,6 +38,7 @@ TEXT ·fastBMI2(SB), NOSPLIT, $24-8
 	LEAQ -const_fastOut(R11)(AX*1), AX
 	MOVQ AX, lastDst-16(SP)
 	ADDQ (stream_out)(DI), R11
+	MOVL $const_litLenBits, BP
 
 loop:
 	CMPQ R10, lastSrc-8(SP)
@@ -49,19 +50,16 @@ loop:
 	MOVQ  (R10), AX
 	SHLXQ R9, AX, AX
 	ORQ   AX, R8
-	MOVL  R9, AX
+	RORXL $3, R9, AX
 	NOTL  AX
-	SHRL  $3, AX
 	ANDL  $7, AX
 	ADDQ  AX, R10
 	ORL   $56, R9
 
 	// An entry of literals alone, if there is one.
-	MOVL  R8, AX
-	ANDL  $2047, AX
+	BZHIL BP, R8, AX
 	MOVL  (decoder_joined)(DI)(AX*4), AX
-	MOVL  AX, CX
-	SHRL  $14, CX
+	RORXL $14, AX, CX
 	MOVW  CX, (R11)
 	MOVL  AX, CX
 	SARL  $31, CX
@@ -73,26 +71,22 @@ loop:
 	ADDQ  AX, R11
 
 	// AX: the entry.
-	MOVL  R8, AX
-	ANDL  $2047, AX
+	BZHIL BP, R8, AX
 	MOVL  (decoder_joined)(DI)(AX*4), AX
 	TESTB $0x80, AX
 	JNE   special0
 
 symbol0:
 	// R14: whether there is a match, as a mask. CX: its length.
-	MOVL   AX, CX
-	SHRL   $14, CX
+	RORXL  $14, AX, CX
 	MOVW   CX, (R11)
-	MOVL   AX, CX
-	SHRL   $12, CX
+	RORXL  $12, AX, CX
 	ANDL   $3, CX
 	ADDQ   CX, R11
 	MOVL   AX, R14
 	SARL   $31, R14
 	BZHIQ  AX, R8, CX
-	MOVL   AX, DX
-	SHRL   $8, DX
+	RORXL  $8, AX, DX
 	ANDL   $15, DX
 	SHRXQ  DX, CX, CX
 	SHRXQ  AX, R8, R8
@@ -111,13 +105,11 @@ symbol0:
 	JNE   far0
 
 distance0:
-	BZHIQ AX, R8, DX
-	SHRXQ AX, R8, R8
-	SUBL  AX, R9
-	MOVL  AX, R15
-	SHRL  $8, R15
-	ANDL  $15, R15
-	SHRXQ R15, DX, DX
+	MOVBLZX AH, DX
+	BZHIQ   AX, R8, R15
+	SHRXQ   AX, R8, R8
+	SUBL    AX, R9
+	SHRXQ   DX, R15, DX
 	SHRL  $16, AX
 	ADDL  AX, DX
 
@@ -285,6 +277,7 @@ TEXT ·pairBMI2(SB), NOSPLIT, $48-8
 	LEAQ -const_fastOut(SI)(AX*1), AX
 	MOVQ AX, lastDst-40(SP)
 	ADDQ (stream__size+stream_out)(DI), SI
+	MOVL $const_litLenBits, BP
 
 loop:
 	CMPQ R10, lastSrc-8(SP)
@@ -300,19 +293,16 @@ loop:
 	MOVQ  (R10), AX
 	SHLXQ R9, AX, AX
 	ORQ   AX, R8
-	MOVL  R9, AX
+	RORXL $3, R9, AX
 	NOTL  AX
-	SHRL  $3, AX
 	ANDL  $7, AX
 	ADDQ  AX, R10
 	ORL   $56, R9
 
 	// An entry of literals alone, if there is one.
-	MOVL  R8, AX
-	ANDL  $2047, AX
+	BZHIL BP, R8, AX
 	MOVL  (decoder_joined)(DI)(AX*4), AX
-	MOVL  AX, CX
-	SHRL  $14, CX
+	RORXL $14, AX, CX
 	MOVW  CX, (R11)
 	MOVL  AX, CX
 	SARL  $31, CX
@@ -324,26 +314,22 @@ loop:
 	ADDQ  AX, R11
 
 	// AX: the entry.
-	MOVL  R8, AX
-	ANDL  $2047, AX
+	BZHIL BP, R8, AX
 	MOVL  (decoder_joined)(DI)(AX*4), AX
 	TESTB $0x80, AX
 	JNE   special0
 
 symbol0:
 	// R14: whether there is a match, as a mask. CX: its length.
-	MOVL   AX, CX
-	SHRL   $14, CX
+	RORXL  $14, AX, CX
 	MOVW   CX, (R11)
-	MOVL   AX, CX
-	SHRL   $12, CX
+	RORXL  $12, AX, CX
 	ANDL   $3, CX
 	ADDQ   CX, R11
 	MOVL   AX, R14
 	SARL   $31, R14
 	BZHIQ  AX, R8, CX
-	MOVL   AX, DX
-	SHRL   $8, DX
+	RORXL  $8, AX, DX
 	ANDL   $15, DX
 	SHRXQ  DX, CX, CX
 	SHRXQ  AX, R8, R8
@@ -362,13 +348,11 @@ symbol0:
 	JNE   far0
 
 distance0:
-	BZHIQ AX, R8, DX
-	SHRXQ AX, R8, R8
-	SUBL  AX, R9
-	MOVL  AX, R15
-	SHRL  $8, R15
-	ANDL  $15, R15
-	SHRXQ R15, DX, DX
+	MOVBLZX AH, DX
+	BZHIQ   AX, R8, R15
+	SHRXQ   AX, R8, R8
+	SUBL    AX, R9
+	SHRXQ   DX, R15, DX
 	SHRL  $16, AX
 	ADDL  AX, DX
 
@@ -396,19 +380,16 @@ next0:
 	MOVQ  (BX), AX
 	SHLXQ R13, AX, AX
 	ORQ   AX, R12
-	MOVL  R13, AX
+	RORXL $3, R13, AX
 	NOTL  AX
-	SHRL  $3, AX
 	ANDL  $7, AX
 	ADDQ  AX, BX
 	ORL   $56, R13
 
 	// An entry of literals alone, if there is one.
-	MOVL  R12, AX
-	ANDL  $2047, AX
+	BZHIL BP, R12, AX
 	MOVL  (stream__size+decoder_joined)(DI)(AX*4), AX
-	MOVL  AX, CX
-	SHRL  $14, CX
+	RORXL $14, AX, CX
 	MOVW  CX, (SI)
 	MOVL  AX, CX
 	SARL  $31, CX
@@ -420,26 +401,22 @@ next0:
 	ADDQ  AX, SI
 
 	// AX: the entry.
-	MOVL  R12, AX
-	ANDL  $2047, AX
+	BZHIL BP, R12, AX
 	MOVL  (stream__size+decoder_joined)(DI)(AX*4), AX
 	TESTB $0x80, AX
 	JNE   special1
 
 symbol1:
 	// R14: whether there is a match, as a mask. CX: its length.
-	MOVL   AX, CX
-	SHRL   $14, CX
+	RORXL  $14, AX, CX
 	MOVW   CX, (SI)
-	MOVL   AX, CX
-	SHRL   $12, CX
+	RORXL  $12, AX, CX
 	ANDL   $3, CX
 	ADDQ   CX, SI
 	MOVL   AX, R14
 	SARL   $31, R14
 	BZHIQ  AX, R12, CX
-	MOVL   AX, DX
-	SHRL   $8, DX
+	RORXL  $8, AX, DX
 	ANDL   $15, DX
 	SHRXQ  DX, CX, CX
 	SHRXQ  AX, R12, R12
@@ -458,13 +435,11 @@ symbol1:
 	JNE   far1
 
 distance1:
-	BZHIQ AX, R12, DX
-	SHRXQ AX, R12, R12
-	SUBL  AX, R13
-	MOVL  AX, R15
-	SHRL  $8, R15
-	ANDL  $15, R15
-	SHRXQ R15, DX, DX
+	MOVBLZX AH, DX
+	BZHIQ   AX, R12, R15
+	SHRXQ   AX, R12, R12
+	SUBL    AX, R13
+	SHRXQ   DX, R15, DX
 	SHRL  $16, AX
 	ADDL  AX, DX
 

@@ -78,6 +78,7 @@ func function(declaration string, n int) string {
 	for _, l := range lanes[:n] {
 		b.WriteString(l.expand(start))
 	}
+	b.WriteString("\tMOVL $const_litLenBits, BP\n")
 	b.WriteString("\nloop:\n")
 	for _, l := range lanes[:n] {
 		b.WriteString(l.expand(check))
@@ -130,19 +131,16 @@ const round = `
 	MOVQ  ($SRC), AX
 	SHLXQ $N, AX, AX
 	ORQ   AX, $B
-	MOVL  $N, AX
+	RORXL $3, $N, AX
 	NOTL  AX
-	SHRL  $3, AX
 	ANDL  $7, AX
 	ADDQ  AX, $SRC
 	ORL   $56, $N
 
 	// An entry of literals alone, if there is one.
-	MOVL  $B, AX
-	ANDL  $2047, AX
+	BZHIL BP, $B, AX
 	MOVL  ($Sdecoder_joined)(DI)(AX*4), AX
-	MOVL  AX, CX
-	SHRL  $14, CX
+	RORXL $14, AX, CX
 	MOVW  CX, ($DST)
 	MOVL  AX, CX
 	SARL  $31, CX
@@ -154,26 +152,22 @@ const round = `
 	ADDQ  AX, $DST
 
 	// AX: the entry.
-	MOVL  $B, AX
-	ANDL  $2047, AX
+	BZHIL BP, $B, AX
 	MOVL  ($Sdecoder_joined)(DI)(AX*4), AX
 	TESTB $0x80, AX
 	JNE   special$I
 
 symbol$I:
 	// R14: whether there is a match, as a mask. CX: its length.
-	MOVL   AX, CX
-	SHRL   $14, CX
+	RORXL  $14, AX, CX
 	MOVW   CX, ($DST)
-	MOVL   AX, CX
-	SHRL   $12, CX
+	RORXL  $12, AX, CX
 	ANDL   $3, CX
 	ADDQ   CX, $DST
 	MOVL   AX, R14
 	SARL   $31, R14
 	BZHIQ  AX, $B, CX
-	MOVL   AX, DX
-	SHRL   $8, DX
+	RORXL  $8, AX, DX
 	ANDL   $15, DX
 	SHRXQ  DX, CX, CX
 	SHRXQ  AX, $B, $B
@@ -192,13 +186,11 @@ symbol$I:
 	JNE   far$I
 
 distance$I:
-	BZHIQ AX, $B, DX
-	SHRXQ AX, $B, $B
-	SUBL  AX, $N
-	MOVL  AX, R15
-	SHRL  $8, R15
-	ANDL  $15, R15
-	SHRXQ R15, DX, DX
+	MOVBLZX AH, DX
+	BZHIQ   AX, $B, R15
+	SHRXQ   AX, $B, $B
+	SUBL    AX, $N
+	SHRXQ   DX, R15, DX
 	SHRL  $16, AX
 	ADDL  AX, DX
 
