@@ -5,11 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/luksimg/luksimg/qcow"
-	"github.com/luksimg/luksimg/vdi"
 	"github.com/luksimg/luksimg/vhd"
-	"github.com/luksimg/luksimg/vhdx"
-	"github.com/luksimg/luksimg/vmdk"
 )
 
 // A CheckResult is what [Check] found. Its JSON form is stable; members may be added.
@@ -30,49 +26,25 @@ func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Che
 	if err != nil {
 		return nil, err
 	}
-	if f.check == nil {
-		return nil, fmt.Errorf("%w: %s has no structure to check", ErrUnsupportedFormat, f.name)
+	if f.check != nil {
+		return f.check(ctx, r, size)
 	}
-	return f.check(ctx, r, size)
+	i, err := look(ctx, f, r, size)
+	if err != nil {
+		return nil, err
+	}
+	return i.Check(ctx)
+}
+
+// Check is [Check] of an image that was opened.
+func (i *Image) Check(ctx context.Context) (*CheckResult, error) {
+	if i.check == nil {
+		return nil, fmt.Errorf("%w: %s has no structure to check", ErrUnsupportedFormat, i.Format)
+	}
+	return i.check(ctx)
 }
 
 func checkVHD(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
 	c, err := vhd.CheckFile(ctx, r, size)
 	return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
-}
-
-func checkQCOW(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
-	d, err := qcow.Open(ctx, r, size, qcow.Options{MetadataOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	c, err := d.Check(ctx)
-	return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
-}
-
-func checkVHDX(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
-	d, err := vhdx.Open(ctx, r, size, vhdx.Options{MetadataOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	c, err := d.Check(ctx)
-	return &CheckResult{c.Corruptions, 0, c.Problems}, err
-}
-
-func checkVMDK(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
-	d, err := vmdk.Open(ctx, r, size, vmdk.Options{MetadataOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	c, err := d.Check(ctx)
-	return &CheckResult{c.Corruptions, 0, c.Problems}, err
-}
-
-func checkVDI(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error) {
-	d, err := vdi.Open(ctx, r, size, vdi.Options{MetadataOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	c, err := d.Check(ctx)
-	return &CheckResult{c.Corruptions, 0, c.Problems}, err
 }

@@ -13,22 +13,33 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// What follows opens each format. The file is the source of the image before, and the
-// disk in it afterwards. Identities, such as that of the parent of a differencing disk,
+// What follows opens each format, once. The file is the source of the image before, and the
+// disk in it afterwards; what describes and checks the image goes by that disk, too. Identities, such as that of the parent of a differencing disk,
 // are checked by the packages of the formats; chains and loops by all of them and here.
 
 func openVHD(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhd.Options)
 	opts.ID, opts.Resolve = o.ID, o.others(ctx)
-	d, err := vhd.Open(ctx, i.Source, size, opts)
+	d, err := readable(i, o, func(metadataOnly bool) (*vhd.Disk, error) {
+		opts.MetadataOnly = metadataOnly
+		return vhd.Open(ctx, i.Source, size, opts)
+	})
 	if err != nil {
 		return err
 	}
-	info, err := d.Info(ctx)
+	v, err := d.Info(ctx)
 	if err != nil {
 		return err
 	}
-	if i.Encrypted = info.Encrypted; i.Encrypted {
+	i.info = func(context.Context) (*Info, error) {
+		return &Info{Format: VHD, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
+			Encrypted: v.Encrypted, VHD: &v, Warnings: v.Warnings}, nil
+	}
+	i.check = func(ctx context.Context) (*CheckResult, error) {
+		c, err := d.Check(ctx)
+		return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
+	}
+	if i.Encrypted = v.Encrypted; i.Encrypted && !o.look {
 		if o.Key == nil {
 			return fmt.Errorf("%w: a VHD whose blocks are encrypted", ErrEncrypted)
 		}
@@ -37,16 +48,28 @@ func openVHD(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 		}
 		o.top.close = append(o.top.close, d.Close)
 	}
-	i.use(d, info.Warnings)
+	i.use(d, v.Warnings)
 	return nil
 }
 
 func openVHDX(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhdx.Options)
 	opts.ID, opts.Resolve = o.ID, o.others(ctx)
-	d, err := vhdx.Open(ctx, i.Source, size, opts)
+	d, err := readable(i, o, func(metadataOnly bool) (*vhdx.Disk, error) {
+		opts.MetadataOnly = metadataOnly
+		return vhdx.Open(ctx, i.Source, size, opts)
+	})
 	if err != nil {
 		return err
+	}
+	i.info = func(ctx context.Context) (*Info, error) {
+		v, err := d.Info(ctx)
+		return &Info{Format: VHDX, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
+			VHDX: &v, Warnings: v.Warnings}, err
+	}
+	i.check = func(ctx context.Context) (*CheckResult, error) {
+		c, err := d.Check(ctx)
+		return &CheckResult{c.Corruptions, 0, c.Problems}, err
 	}
 	i.SectorSize = int(d.SectorSize())
 	i.use(d, d.Warnings())
@@ -56,9 +79,21 @@ func openVHDX(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 func openVMDK(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vmdk.Options)
 	opts.ID, opts.Resolve = o.ID, o.others(ctx)
-	d, err := vmdk.Open(ctx, i.Source, size, opts)
+	d, err := readable(i, o, func(metadataOnly bool) (*vmdk.Disk, error) {
+		opts.MetadataOnly = metadataOnly
+		return vmdk.Open(ctx, i.Source, size, opts)
+	})
 	if err != nil {
 		return err
+	}
+	i.info = func(ctx context.Context) (*Info, error) {
+		v, err := d.Info(ctx)
+		return &Info{Format: VMDK, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
+			VMDK: &v, Warnings: v.Warnings}, err
+	}
+	i.check = func(ctx context.Context) (*CheckResult, error) {
+		c, err := d.Check(ctx)
+		return &CheckResult{c.Corruptions, 0, c.Problems}, err
 	}
 	i.use(d, d.Warnings())
 	return nil
@@ -67,11 +102,23 @@ func openVMDK(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 func openQCOW(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(qcow.Options)
 	opts.ID, opts.Resolve, opts.Snapshot, opts.KeyLimits = o.ID, o.others(ctx), o.Snapshot, o.LUKS
-	d, err := qcow.Open(ctx, i.Source, size, opts)
+	d, err := readable(i, o, func(metadataOnly bool) (*qcow.Disk, error) {
+		opts.MetadataOnly = metadataOnly
+		return qcow.Open(ctx, i.Source, size, opts)
+	})
 	if err != nil {
 		return err
 	}
-	if e := d.Encryption(); e != "" {
+	i.info = func(ctx context.Context) (*Info, error) {
+		q, err := d.Info(ctx)
+		return &Info{Format: QCOW2, FileSize: size, VirtualSize: q.VirtualSize, DataSize: q.AllocatedBytes,
+			Encrypted: q.Encryption != "", QCOW: &q, Warnings: q.Warnings}, err
+	}
+	i.check = func(ctx context.Context) (*CheckResult, error) {
+		c, err := d.Check(ctx)
+		return &CheckResult{c.Corruptions, c.Leaks, c.Problems}, err
+	}
+	if e := d.Encryption(); e != "" && !o.look {
 		if o.Key == nil {
 			return fmt.Errorf("%w: a qcow2 image with %s", ErrEncrypted, e)
 		}
@@ -90,22 +137,39 @@ func openVDI(ctx context.Context, i *Image, size int64, _ ImageOptions) error {
 	if err != nil {
 		return err
 	}
+	i.info = func(ctx context.Context) (*Info, error) {
+		v, err := d.Info(ctx)
+		return &Info{Format: VDI, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
+			VDI: &v, Warnings: v.Warnings}, err
+	}
+	i.check = func(ctx context.Context) (*CheckResult, error) {
+		c, err := d.Check(ctx)
+		return &CheckResult{c.Corruptions, 0, c.Problems}, err
+	}
 	i.use(d, d.Warnings())
 	return nil
 }
 
 // openRaw leaves the file as it is.
-func openRaw(context.Context, *Image, int64, ImageOptions) error { return nil }
+func openRaw(_ context.Context, i *Image, _ int64, _ ImageOptions) error {
+	i.info = func(ctx context.Context) (*Info, error) { return rawInfo(ctx, i.Source) }
+	return nil
+}
 
 func openLUKS(ctx context.Context, i *Image, size int64, o ImageOptions) error {
-	if o.Key == nil {
+	if o.Key == nil && !o.look {
 		return fmt.Errorf("%w with %s", ErrEncrypted, map[Format]string{LUKS1: "LUKS1", LUKS2: "LUKS2"}[i.Format])
 	}
 	h, err := luks.Open(i.Source, size, o.LUKS)
 	if err != nil {
 		return err
 	}
-	if h.DataOffset() == 0 {
+	file := i.Source
+	i.info = func(ctx context.Context) (*Info, error) { return luksInfo(ctx, h, file) }
+	switch {
+	case o.look:
+		return nil
+	case h.DataOffset() == 0:
 		return ErrDetached
 	}
 	v, err := h.Unlock(ctx, o.Key)
@@ -116,6 +180,17 @@ func openLUKS(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	i.Encrypted, i.UUID = true, h.UUID()
 	o.top.close = append(o.top.close, v.Close)
 	return nil
+}
+
+// readable opens the disk in a container. An image that is only looked at need not be readable,
+// as without other files that it needs: then it is opened for its metadata.
+func readable[D any](i *Image, o ImageOptions, open func(metadataOnly bool) (D, error)) (D, error) {
+	d, err := open(false)
+	if err != nil && o.look {
+		i.blind = true
+		return open(true)
+	}
+	return d, err
 }
 
 // use makes the disk in the container the source. Warnings of what is behind it are there

@@ -40,6 +40,10 @@ type Info struct {
 	VDI  *vdi.Info  `json:"vdi,omitempty"`
 	LUKS *luks.Info `json:"luks,omitempty"`
 
+	// Disk is the disk, open, if it can be seen without a key and without other files. There is
+	// nothing to close.
+	Disk *Image `json:"-"`
+
 	// Warnings are all there are, also those of VHD and LUKS.
 	Warnings []string `json:"warnings,omitempty"`
 
@@ -55,91 +59,44 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*I
 	if err != nil {
 		return nil, err
 	}
-	i, err := f.inspect(ctx, r, size)
+	img, err := look(ctx, f, r, size)
 	if err != nil {
 		return nil, err
 	}
-	if i.Encrypted {
+	i, err := img.info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if img.blind || i.Encrypted {
 		return i, nil
 	}
 	// Where the disk needs no other file, its partition table is seen too.
-	img, err := OpenImage(ctx, r, size, ImageOptions{Format: f.name})
-	if err != nil {
-		return i, nil
-	}
-	defer img.Close()
-	i.PartitionTable = LabelOf(img)
+	i.Disk, i.PartitionTable = img, LabelOf(img)
 	if LabelSectorSize(img) == 4096 {
 		i.Notes = append(i.Notes, "the partition table counts in sectors of 4096 bytes, and will not be found where the disk has sectors of 512")
 	}
 	return i, nil
 }
 
-func inspectRaw(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
+// look opens an image as far as that goes without its key and without other files.
+func look(ctx context.Context, f *format, r io.ReaderAt, size int64) (*Image, error) {
 	src, err := source(r, size)
 	if err != nil {
 		return nil, err
 	}
-	i := &Info{Format: Raw, FileSize: size, VirtualSize: src.Size()}
-	i.DataSize, err = dataSize(ctx, src)
-	return i, err
+	i := &Image{Source: src, Format: f.name}
+	return i, f.open(ctx, i, size, ImageOptions{look: true, top: i})
 }
 
-func inspectVHD(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
-	d, err := vhd.Open(ctx, r, size, vhd.Options{MetadataOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	v, err := d.Info(ctx)
-	return &Info{Format: VHD, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
-		Encrypted: v.Encrypted, VHD: &v, Warnings: v.Warnings}, err
+// rawInfo describes a raw disk.
+func rawInfo(ctx context.Context, src image.Source) (*Info, error) {
+	n, err := dataSize(ctx, src)
+	return &Info{Format: Raw, FileSize: src.Size(), VirtualSize: src.Size(), DataSize: n}, err
 }
 
-func inspectQCOW(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
-	d, err := qcow.Open(ctx, r, size, qcow.Options{MetadataOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	q, err := d.Info(ctx)
-	return &Info{Format: QCOW2, FileSize: size, VirtualSize: q.VirtualSize, DataSize: q.AllocatedBytes,
-		Encrypted: q.Encryption != "", QCOW: &q, Warnings: q.Warnings}, err
-}
-
-func inspectVHDX(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
-	d, err := vhdx.Open(ctx, r, size, vhdx.Options{MetadataOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	v, err := d.Info(ctx)
-	return &Info{Format: VHDX, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
-		VHDX: &v, Warnings: v.Warnings}, err
-}
-
-func inspectVMDK(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
-	d, err := vmdk.Open(ctx, r, size, vmdk.Options{MetadataOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	v, err := d.Info(ctx)
-	return &Info{Format: VMDK, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
-		VMDK: &v, Warnings: v.Warnings}, err
-}
-
-func inspectVDI(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
-	d, err := vdi.Open(ctx, r, size, vdi.Options{MetadataOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	v, err := d.Info(ctx)
-	return &Info{Format: VDI, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
-		VDI: &v, Warnings: v.Warnings}, err
-}
-
-func inspectLUKS(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) {
-	h, err := luks.Open(r, size, luks.OpenOptions{})
-	if err != nil {
-		return nil, err
-	}
+// luksInfo describes a LUKS image in src.
+func luksInfo(ctx context.Context, h *luks.Header, src image.Source) (*Info, error) {
+	size := src.Size()
 	l := h.Info()
 	i := &Info{Format: LUKS2, FileSize: size, Encrypted: true, LUKS: &l, Warnings: l.Warnings}
 	if l.Version == 1 {
@@ -160,11 +117,8 @@ func inspectLUKS(ctx context.Context, r io.ReaderAt, size int64) (*Info, error) 
 		i.Warnings = append(i.Warnings, "there is no key slot: only the volume key opens this image")
 	}
 	i.Notes = notes(l)
-	src, err := source(r, size)
-	if err != nil {
-		return nil, err
-	}
-	i.DataSize, err = dataSize(ctx, src)
+	n, err := dataSize(ctx, src)
+	i.DataSize = n
 	return i, err
 }
 

@@ -35,6 +35,12 @@ type Image struct {
 	Warnings []string
 
 	close []func() error
+
+	// info describes the container. check, if not nil, checks its structure. blind tells that
+	// the disk can not be read, as other files are missing.
+	info  func(ctx context.Context) (*Info, error)
+	check func(ctx context.Context) (*CheckResult, error)
+	blind bool
 }
 
 // Extents implements [image.Extenter], as far as the container tells.
@@ -83,6 +89,10 @@ type ImageOptions struct {
 	top   *Image     // the first of the chain, nil if it is this one
 
 	asked any // the Options of the reference to this image
+
+	// look opens the image to be described and checked: that it is encrypted, or needs other
+	// files, is no error.
+	look bool
 }
 
 // An OtherFile is what [ImageOptions.Resolve] gives. The caller closes it, after the image.

@@ -23,13 +23,11 @@ type format struct {
 	// that was cut off short has the format all the same.
 	find func(r io.ReaderAt, size int64) (off int64, ok bool)
 
-	// open makes the disk in the container the source of i, whose source is the file.
+	// open makes the disk in the container the source of i, whose source is the file, and sets
+	// what describes it and what checks it, if the format has a structure.
 	open func(ctx context.Context, i *Image, size int64, o ImageOptions) error
 
-	// inspect describes the container in r, without its key and without other files.
-	inspect func(ctx context.Context, r io.ReaderAt, size int64) (*Info, error)
-
-	// check checks its structure. It is nil for a format without one.
+	// check checks an image that can not be opened too. It is nil if no such is checked.
 	check func(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error)
 
 	// make makes encrypted images. It is nil for a format that is only read.
@@ -46,14 +44,14 @@ type format struct {
 // formats returns the table of all formats, in the order in which people know them.
 func formats() []format {
 	return []format{
-		{Raw, "a raw disk", never, openRaw, inspectRaw, nil, nil, plainRaw, []string{"host_device", "file"}},
-		{VHD, "a VHD image", vhd.Find, openVHD, inspectVHD, checkVHD, &vhdMaker, plainVHD, []string{"vpc"}},
-		{VHDX, "a VHDX image", at(0, "vhdxfile"), openVHDX, inspectVHDX, checkVHDX, nil, nil, nil},
-		{VMDK, "a VMDK image", findVMDK, openVMDK, inspectVMDK, checkVMDK, nil, nil, nil},
-		{VDI, "a VDI image", at(64, "\x7f\x10\xda\xbe"), openVDI, inspectVDI, checkVDI, nil, nil, nil},
-		{QCOW2, "a qcow2 image", findQCOW2, openQCOW, inspectQCOW, checkQCOW, &qcow2Maker, plainQCOW2, nil},
-		{LUKS1, "a LUKS1 image", at(0, "LUKS\xba\xbe\x00\x01"), openLUKS, inspectLUKS, nil, &luks1Maker, nil, []string{"luks"}},
-		{LUKS2, "a LUKS2 image", findLUKS2, openLUKS, inspectLUKS, nil, &luks2Maker, nil, nil},
+		{Raw, "a raw disk", never, openRaw, nil, nil, plainRaw, []string{"host_device", "file"}},
+		{VHD, "a VHD image", vhd.Find, openVHD, checkVHD, &vhdMaker, plainVHD, []string{"vpc"}},
+		{VHDX, "a VHDX image", at(0, "vhdxfile"), openVHDX, nil, nil, nil, nil},
+		{VMDK, "a VMDK image", findVMDK, openVMDK, nil, nil, nil, nil},
+		{VDI, "a VDI image", at(64, "\x7f\x10\xda\xbe"), openVDI, nil, nil, nil, nil},
+		{QCOW2, "a qcow2 image", findQCOW2, openQCOW, nil, &qcow2Maker, plainQCOW2, nil},
+		{LUKS1, "a LUKS1 image", at(0, "LUKS\xba\xbe\x00\x01"), openLUKS, nil, &luks1Maker, nil, []string{"luks"}},
+		{LUKS2, "a LUKS2 image", findLUKS2, openLUKS, nil, &luks2Maker, nil, nil},
 	}
 }
 

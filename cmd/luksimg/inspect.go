@@ -113,11 +113,11 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 		r.Warnings = append(r.Warnings, r.Manifest.Compare(r.Info)...)
 	}
 	if o.check {
-		if r.Check, err = luksimg.Check(c.Context(), in.r, in.size, luksimg.ImageOptions{Format: r.Format}); err != nil {
+		if r.Check, err = checkOf(c.Context(), in, r.Info); err != nil {
 			return in.wrap(err)
 		}
 	}
-	s, err := o.inside(c, name, &r)
+	s, err := o.inside(c, in, name, &r)
 	if err != nil {
 		return err
 	}
@@ -136,6 +136,14 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 		return in.wrap(errCorrupt)
 	}
 	return nil
+}
+
+// checkOf checks the structure of an image, by the disk that is open if there is one.
+func checkOf(ctx context.Context, in *input, i *luksimg.Info) (*luksimg.CheckResult, error) {
+	if i.Disk != nil {
+		return i.Disk.Check(ctx)
+	}
+	return luksimg.Check(ctx, in.r, in.size, luksimg.ImageOptions{Format: i.Format})
 }
 
 // info is what the image says, or its header, if that is in a file of its own.
@@ -172,13 +180,16 @@ func (o *inspectFlags) info(ctx context.Context, t *talk.Talk, in *input) (*luks
 
 // inside looks at the disk in the image, if there is a way to. The source that it returns is
 // open for the map; it is nil if there is none.
-func (o *inspectFlags) inside(c *cobra.Command, name string, r *inspectResult) (*source, error) {
+func (o *inspectFlags) inside(c *cobra.Command, in *input, name string, r *inspectResult) (*source, error) {
 	if r.Encrypted && !o.source.unlock.given() && !o.mapped {
 		return nil, nil
 	}
-	quiet := *o.global
-	quiet.Quiet = true // its warnings are known
-	s, err := o.source.open(c, &quiet, name)
+	s, err := &source{input: in, img: r.Disk}, error(nil)
+	if r.Disk == nil || o.source.unlock.given() || o.source.allowBacking || o.source.snapshot != "" {
+		quiet := *o.global
+		quiet.Quiet = true // its warnings are known
+		s, err = o.source.open(c, &quiet, name)
+	}
 	if err != nil {
 		if exit.NeedsFile(err) && !o.mapped {
 			return nil, nil
