@@ -2,13 +2,13 @@ package contents
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"hash/crc32"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/luksimg/luksimg/contents/internal/fstest"
 	"github.com/luksimg/luksimg/internal/golden"
 )
 
@@ -61,16 +61,8 @@ func FuzzInspect(f *testing.F) {
 			reseal(b)
 		case which > 1:
 			s := all[int(which-2)%len(all)]
-			changes := b
+			defer fstest.Change(s.b, s.trace, b)()
 			b = s.b
-			for ; len(changes) >= 5; changes = changes[5:] {
-				r := s.trace[int(binary.BigEndian.Uint16(changes))%len(s.trace)]
-				at := r[0] + int64(binary.BigEndian.Uint16(changes[2:]))%r[1]
-				if at < int64(len(b)) {
-					defer func(old byte) { b[at] = old }(b[at])
-					b[at] = changes[4]
-				}
-			}
 		}
 		fuzzInspect(t, &counting{b: b})
 	})

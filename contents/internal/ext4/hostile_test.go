@@ -3,28 +3,33 @@ package ext4
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io"
 	"io/fs"
 	"strings"
 	"testing"
 
 	"github.com/luksimg/luksimg/contents/internal/bounded"
+	"github.com/luksimg/luksimg/contents/internal/fstest"
 	"github.com/luksimg/luksimg/contents/internal/tree"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// A counter counts what is read.
-type counter struct {
-	io.ReaderAt
-	bytes, reads int
+func goldenImage(name string) []byte {
+	return golden.Read("../../../testdata/contents/" + name + ".img.gz")
 }
 
-func (c *counter) ReadAt(p []byte, off int64) (int, error) {
-	c.reads++
-	c.bytes += len(p)
-	return c.ReaderAt.ReadAt(p, off)
+// root opens a filesystem and returns its root.
+func root(r *bounded.Reader) (tree.Node, error) {
+	f, err := Open(r)
+	if err != nil {
+		return nil, err
+	}
+	f.Warnings()
+	n, err := f.Root()
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // A disk is a golden image to be damaged.
@@ -129,10 +134,10 @@ var hostile = []struct {
 	{"one inode", "comb", super32(offInodes, 1), "/", "inode 2 of 1", image.ErrFormat},
 	{"short", "comb", func(d *disk) { d.b = d.b[:1500] }, "/", "", bounded.ErrRange},
 	{"cut behind the superblock", "comb", func(d *disk) { d.b = d.b[:2048] }, "/", "", bounded.ErrRange},
-	{"small groups", "comb", super32(offBlocksPerGroup, 8), "/etc/fstab", "", errAny},
-	{"few inodes in a group", "comb", super32(offInodesPerGroup, 1), "/etc/fstab", "", errAny},
+	{"small groups", "comb", super32(offBlocksPerGroup, 8), "/etc/fstab", "", fstest.ErrAny},
+	{"few inodes in a group", "comb", super32(offInodesPerGroup, 1), "/etc/fstab", "", fstest.ErrAny},
 	{"all groups are meta", "comb", super32(offFirstMetaBG, 0), "/", "", nil},
-	{"no group is meta", "comb", super32(offFirstMetaBG, 1<<32-1), "/etc/fstab", "", errAny},
+	{"no group is meta", "comb", super32(offFirstMetaBG, 1<<32-1), "/etc/fstab", "", fstest.ErrAny},
 
 	{"inode table past the end", "ext2", func(d *disk) { le.PutUint32(d.b[2048+8:], 1<<32-1) }, "/", "bg_inode_table", image.ErrFormat},
 	{"inode table past the end, 64 bits", "ext4", func(d *disk) { le.PutUint32(d.b[2048+40:], 1<<31) }, "/", "bg_inode_table", image.ErrFormat},
@@ -147,7 +152,7 @@ var hostile = []struct {
 	{"root is a link", "comb", inode16("/", 0, 0xa000), "/etc", "", fs.ErrNotExist},
 	{"root is empty", "comb", inode32("/", 4, 0), "/etc", "", fs.ErrNotExist},
 	{"root of 4 GiB", "comb", inode32("/", 4, 1<<32-1), "/nothing", "", fs.ErrNotExist},
-	{"root without extents", "comb", inode32("/", 32, 0), "/etc", "", errAny},
+	{"root without extents", "comb", inode32("/", 32, 0), "/etc", "", fstest.ErrAny},
 	{"root with inline data", "comb", inode32("/", 32, flagInlineData), "/etc", "rec_len", image.ErrFormat},
 	{"encrypted", "comb", inode32("/etc", 32, flagEncrypted|flagExtents), "/etc/fstab", "encrypted", image.ErrUnsupported},
 	{"encrypted file", "comb", inode32("/etc/fstab", 32, flagEncrypted|flagExtents), "/etc/fstab", "encrypted", image.ErrUnsupported},
@@ -157,12 +162,12 @@ var hostile = []struct {
 	{"65535 extents in an inode", "comb", inode16("/", 42, 65535), "/etc", "eh_entries", image.ErrFormat},
 	{"depth 6", "comb", inode16("/", 46, 6), "/etc", "eh_depth", image.ErrFormat},
 	{"depth 65535", "comb", inode16("/", 46, 65535), "/etc", "eh_depth", image.ErrFormat},
-	{"an index where extents are", "comb", inode16("/", 46, 1), "/etc", "", errAny},
+	{"an index where extents are", "comb", inode16("/", 46, 1), "/etc", "", fstest.ErrAny},
 	{"extent past the end", "comb", inode32("/", 60, 1<<30), "/etc", "", bounded.ErrRange},
 	{"extent far past the end", "comb", inode16("/", 58, 65535), "/etc", "", bounded.ErrRange},
 	{"extent of no blocks", "comb", inode16("/", 56, 0), "/etc", "", fs.ErrNotExist},
 	{"extent that is not written", "comb", inode16("/", 56, 32769), "/etc", "", fs.ErrNotExist},
-	{"extent in the superblock", "comb", inode32("/", 60, 1), "/etc", "", errAny},
+	{"extent in the superblock", "comb", inode32("/", 60, 1), "/etc", "", fstest.ErrAny},
 	{"index past the end", "comb", inode32("/files/comb", 56, 1<<30), "/files/comb", "", bounded.ErrRange},
 	{"index to a block of data", "comb", func(d *disk) {
 		le.PutUint32(d.inode("/files/comb")[56:], uint32(d.node("/files/large").mustLocate(d.t)))
@@ -242,7 +247,7 @@ var hostile = []struct {
 		le.PutUint32(n[92:], at)
 		le.PutUint32(n[96:], at)
 		le.PutUint32(n[4:], 1<<32-1)
-	}, "/var/many/x", "", errAny},
+	}, "/var/many/x", "", fstest.ErrAny},
 	{"directory of 4 GiB with data", "comb", func(d *disk) {
 		n := d.inode("/var/many")
 		block := uint32(d.node("/var/many").mustLocate(d.t))
@@ -274,50 +279,19 @@ var hostile = []struct {
 	{"inline: directory entry past the end", "ext4", inode16("/etc", 48, 60), "/etc/x", "rec_len", image.ErrFormat},
 }
 
-var errAny = errors.New("any error, or none")
-
 func TestHostile(t *testing.T) {
 	images := map[string][]byte{}
 	for _, name := range []string{"comb", "ext2", "ext4"} {
-		images[name] = golden.Read("../../../testdata/contents/" + name + ".img.gz")
+		images[name] = goldenImage(name)
 	}
 	for _, c := range hostile {
 		t.Run(c.name, func(t *testing.T) {
 			d := &disk{t, bytes.Clone(images[c.image])}
 			c.edit(d)
-			src := &counter{ReaderAt: bytes.NewReader(d.b)}
-			b, err := read(bounded.New(context.Background(), src, int64(len(d.b)), 24<<20, 32<<10), c.path)
-			switch {
-			case c.kind == errAny:
-			case !errors.Is(err, c.kind):
-				t.Errorf("%v, want %v", err, c.kind)
-			case err != nil && !strings.Contains(err.Error(), c.text):
-				t.Errorf("message %q lacks %q", err, c.text)
-			}
 			// A directory is read up to 8 MiB, with as many blocks of its map.
-			if src.bytes > 17<<20 || src.reads > 17<<10 || len(b) > 1<<20 {
-				t.Errorf("%d bytes in %d pieces were read, for %d", src.bytes, src.reads, len(b))
-			}
+			fstest.Hostile(t, root, d.b, c.path, c.text, c.kind, 17<<20)
 		})
 	}
-}
-
-// read opens a filesystem, finds a path and reads what is there.
-func read(r *bounded.Reader, path string) ([]byte, error) {
-	f, err := Open(r)
-	if err != nil {
-		return nil, err
-	}
-	f.Warnings()
-	root, err := f.Root()
-	if err != nil {
-		return nil, err
-	}
-	n, err := tree.Open(root, path)
-	if err != nil || n.Kind() == tree.Dir {
-		return nil, err
-	}
-	return n.Content(1 << 20)
 }
 
 func (n *Node) mustLocate(t *testing.T) int64 {
@@ -339,7 +313,7 @@ func TestWarnings(t *testing.T) {
 		{func(d *disk) { d.b = d.b[:len(d.b)/2] }, "has only 1048576"},
 		{func(d *disk) {}, ""},
 	} {
-		d := &disk{t, golden.Read("../../../testdata/contents/ext2.img.gz")}
+		d := &disk{t, goldenImage("ext2")}
 		c.edit(d)
 		f, err := Open(bounded.New(context.Background(), bytes.NewReader(d.b), int64(len(d.b)), 1<<20, 100))
 		if err != nil {

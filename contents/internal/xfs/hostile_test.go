@@ -3,28 +3,33 @@ package xfs
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io"
 	"io/fs"
 	"strings"
 	"testing"
 
 	"github.com/luksimg/luksimg/contents/internal/bounded"
+	"github.com/luksimg/luksimg/contents/internal/fstest"
 	"github.com/luksimg/luksimg/contents/internal/tree"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// A counter counts what is read.
-type counter struct {
-	io.ReaderAt
-	bytes, reads int
+func goldenImage(name string) []byte {
+	return golden.Read("../../../testdata/contents/" + name + ".img.gz")
 }
 
-func (c *counter) ReadAt(p []byte, off int64) (int, error) {
-	c.reads++
-	c.bytes += len(p)
-	return c.ReaderAt.ReadAt(p, off)
+// root opens a filesystem and returns its root.
+func root(r *bounded.Reader) (tree.Node, error) {
+	f, err := Open(r)
+	if err != nil {
+		return nil, err
+	}
+	f.Warnings()
+	n, err := f.Root()
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // A disk is a golden image to be damaged.
@@ -181,7 +186,7 @@ var hostile = []struct {
 	{"short form larger than the inode", "xfs5", inode64("/", 56, 1000), "/x", "di_size", image.ErrFormat},
 	{"short form of 5 bytes", "xfs5", inode64("/", 56, 5), "/x", "at least 6", image.ErrFormat},
 	{"short form with 255 entries", "xfs5", func(d *disk) { d.fork("/")[0] = 255 }, "/x", "short form entry", image.ErrFormat},
-	{"short form with long inode numbers", "xfs5", func(d *disk) { d.fork("/")[1] = 1 }, "/x", "", errAny},
+	{"short form with long inode numbers", "xfs5", func(d *disk) { d.fork("/")[1] = 1 }, "/x", "", fstest.ErrAny},
 	{"short form name of 255 bytes", "xfs5", func(d *disk) { d.fork("/")[6] = 255 }, "/x", "short form entry", image.ErrFormat},
 	{"short form inode 2^32-1", "xfs5", func(d *disk) {
 		i := bytes.Index(d.fork("/"), []byte("etc"))
@@ -203,7 +208,7 @@ var hostile = []struct {
 	{"extent past the end", "xfs5", func(d *disk) { extent(d.fork("/var/many"), 0, 1<<50, 8) }, "/var/many/x", "", bounded.ErrRange},
 	{"extent of no blocks", "xfs5", func(d *disk) { extent(d.fork("/var/many"), 0, 1, 0) }, "/var/many/x", "", fs.ErrNotExist},
 	{"extent in the superblock", "xfs5", func(d *disk) { extent(d.fork("/var/many"), 0, 0, 4) }, "/var/many/x", "directory block magic", image.ErrFormat},
-	{"hole in a directory block", "xfs5", func(d *disk) { extent(d.fork("/var/many"), 1, 20, 4) }, "/var/many/x", "", errAny},
+	{"hole in a directory block", "xfs5", func(d *disk) { extent(d.fork("/var/many"), 1, 20, 4) }, "/var/many/x", "", fstest.ErrAny},
 	{"part of a directory block", "xfs5", func(d *disk) {
 		be.PutUint32(d.inode("/var/many")[76:], 1)
 		f := d.fork("/var/many")
@@ -215,7 +220,7 @@ var hostile = []struct {
 		start := be.Uint64(f)&(1<<9-1)<<43 | be.Uint64(f[8:])>>21
 		be.PutUint32(d.inode("/var/many")[76:], 1)
 		extent(f, 0, start, 1<<21-1)
-	}, "/var/many/x", "", errAny},
+	}, "/var/many/x", "", fstest.ErrAny},
 	{"directory of holes", "xfs5", func(d *disk) {
 		be.PutUint64(d.inode("/var/many")[56:], 1<<62)
 		be.PutUint32(d.inode("/var/many")[76:], 0)
@@ -288,7 +293,7 @@ var hostile = []struct {
 		b := d.block("/var/block", 0)
 		i := bytes.Index(b, []byte("0003-"))
 		be.PutUint64(b[i-9:], 1<<64-1)
-	}, "/var/block/0003-" + strings.Repeat("0", 40), "", errAny},
+	}, "/var/block/0003-" + strings.Repeat("0", 40), "", fstest.ErrAny},
 
 	{"link to itself", "xfs5", func(d *disk) { copy(d.fork("/bin"), "bin/bin/") }, "/bin/x", "", tree.ErrLinks},
 	{"link of 2 KiB", "xfs5", inode64("/bin", 56, 2048), "/bin/x", "di_size", image.ErrFormat},
@@ -307,52 +312,21 @@ var hostile = []struct {
 	}, "/bin/x", "sl_magic", image.ErrFormat},
 }
 
-var errAny = errors.New("any error, or none")
-
 func TestHostile(t *testing.T) {
-	images := map[string][]byte{"xfs5": golden.Read("../../../testdata/contents/xfs5.img.gz"), "xfs4": golden.Read("../../../testdata/contents/xfs4.img.gz")}
+	images := map[string][]byte{"xfs5": goldenImage("xfs5"), "xfs4": goldenImage("xfs4")}
 	for _, c := range hostile {
 		t.Run(c.name, func(t *testing.T) {
 			d := &disk{t, bytes.Clone(images[c.image])}
 			c.edit(d)
-			src := &counter{ReaderAt: bytes.NewReader(d.b)}
-			b, err := read(bounded.New(context.Background(), src, int64(len(d.b)), 24<<20, 32<<10), c.path)
-			switch {
-			case c.kind == errAny:
-			case !errors.Is(err, c.kind):
-				t.Errorf("%v, want %v", err, c.kind)
-			case err != nil && !strings.Contains(err.Error(), c.text):
-				t.Errorf("message %q lacks %q", err, c.text)
-			}
 			// A directory is read up to 8 MiB.
-			if src.bytes > 9<<20 || src.reads > 9<<10 || len(b) > 1<<20 {
-				t.Errorf("%d bytes in %d pieces were read, for %d", src.bytes, src.reads, len(b))
-			}
+			fstest.Hostile(t, root, d.b, c.path, c.text, c.kind, 9<<20)
 		})
 	}
 }
 
-// read opens a filesystem, finds a path and reads what is there.
-func read(r *bounded.Reader, path string) ([]byte, error) {
-	f, err := Open(r)
-	if err != nil {
-		return nil, err
-	}
-	f.Warnings()
-	root, err := f.Root()
-	if err != nil {
-		return nil, err
-	}
-	n, err := tree.Open(root, path)
-	if err != nil || n.Kind() == tree.Dir {
-		return nil, err
-	}
-	return n.Content(1 << 20)
-}
-
 // A link of version 5 has a header in each of its blocks.
 func TestLongLink(t *testing.T) {
-	d := &disk{t, golden.Read("../../../testdata/contents/xfs5.img.gz")}
+	d := &disk{t, goldenImage("xfs5")}
 	n := d.inode("/links/300")
 	target := strings.Repeat("0123456789", 100)
 	n[5] = formatExtents
@@ -429,7 +403,7 @@ func TestWarnings(t *testing.T) {
 		{"needs repair", set32(offIncompat, 0x1b), "needing repair"},
 		{"disk cut", func(d *disk) { d.b = d.b[:10<<20] }, "has only 10485760"},
 	} {
-		d := &disk{t, golden.Read("../../../testdata/contents/xfs5.img.gz")}
+		d := &disk{t, goldenImage("xfs5")}
 		c.edit(d)
 		f, err := Open(bounded.New(context.Background(), bytes.NewReader(d.b), int64(len(d.b)), 1<<20, 1000))
 		if err != nil {
