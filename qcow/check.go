@@ -4,10 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-)
 
-// maxProblems is how many problems are described.
-const maxProblems = 100
+	"github.com/luksimg/luksimg/internal/disk"
+)
 
 // CheckResult is what [Disk.Check] found. The JSON field names are API.
 type CheckResult struct {
@@ -63,13 +62,7 @@ type checker struct {
 
 func (c *checker) corrupt(format string, args ...any) {
 	c.Corruptions++
-	c.note("ERROR "+format, args...)
-}
-
-func (c *checker) note(format string, args ...any) {
-	if len(c.Problems) < maxProblems {
-		c.Problems = append(c.Problems, fmt.Sprintf(format, args...))
-	}
+	disk.Note(&c.Problems, "ERROR "+format, args...)
 }
 
 // bad is corrupt for what is found again in every round.
@@ -222,7 +215,7 @@ func (c *checker) compare() error {
 			c.corrupt("the cluster at %#x has reference count %d and %d references", cluster<<c.h.clusterBits, want, n)
 		case want > uint64(n):
 			c.Leaks++
-			c.note("Leaked cluster at %#x: reference count %d, references %d", cluster<<c.h.clusterBits, want, n)
+			disk.Note(&c.Problems, "Leaked cluster at %#x: reference count %d, references %d", cluster<<c.h.clusterBits, want, n)
 		}
 		return nil
 	})
@@ -259,7 +252,7 @@ func (c *checker) leaks(cluster, stop int64) error {
 		}
 		if n > 0 && c.refs.count(cluster) == 0 {
 			c.Leaks++
-			c.note("Leaked cluster at %#x: reference count %d, references 0", cluster<<c.h.clusterBits, n)
+			disk.Note(&c.Problems, "Leaked cluster at %#x: reference count %d, references 0", cluster<<c.h.clusterBits, n)
 		}
 	}
 	return nil

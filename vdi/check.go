@@ -3,18 +3,9 @@ package vdi
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/luksimg/luksimg/image"
-)
-
-const (
-	// maxProblems is how many problems are described.
-	maxProblems = 100
-
-	// checkWindow is for how many blocks of the file Check remembers at a time whether they
-	// are in use: a bit each, 8 MiB.
-	checkWindow = 64 << 20
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
 // CheckResult is what [Disk.Check] found. The JSON field names are API.
@@ -29,10 +20,12 @@ type CheckResult struct {
 
 func (c *CheckResult) corrupt(what string, args ...any) {
 	c.Corruptions++
-	if len(c.Problems) < maxProblems {
-		c.Problems = append(c.Problems, fmt.Sprintf("ERROR "+what, args...))
-	}
+	disk.Note(&c.Problems, "ERROR "+what, args...)
 }
+
+// checkWindow is for how many blocks of the file Check remembers at a time whether they
+// are in use: a bit each, 8 MiB.
+const checkWindow = 64 << 20
 
 // Check checks all of the block map: that blocks are inside the file, that they overlap
 // neither each other nor the map, and that the header has their number. It takes up to 8 MiB

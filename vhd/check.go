@@ -11,9 +11,6 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// maxProblems is how many problems are described.
-const maxProblems = 100
-
 // CheckResult is what [Disk.Check] found. The JSON field names are API.
 type CheckResult struct {
 	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
@@ -70,14 +67,10 @@ func (c *checker) corrupt(format string, args ...any) {
 // There may be as many as there are blocks.
 func (c *checker) more() bool {
 	c.Corruptions++
-	return len(c.Problems) < maxProblems
+	return disk.Describing(c.Problems)
 }
 
-func (c *checker) note(format string, args ...any) {
-	if len(c.Problems) < maxProblems {
-		c.Problems = append(c.Problems, fmt.Sprintf(format, args...))
-	}
-}
+func (c *checker) note(format string, args ...any) { disk.Note(&c.Problems, format, args...) }
 
 // bad notes an error about the format. Other errors are returned: they end the run.
 func (c *checker) bad(err error) error {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/internal/golden"
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
@@ -205,7 +206,7 @@ func TestCheckManyOverlaps(t *testing.T) {
 	var got CheckResult
 	var err error
 	imagetest.Bounded(t, 65<<20, func() { got, err = CheckFile(context.Background(), s, s.size) })
-	if err != nil || got.Corruptions < maxBlocks || len(got.Problems) != maxProblems {
+	if err != nil || got.Corruptions < maxBlocks || len(got.Problems) != disk.MaxProblems {
 		t.Errorf("%d corruptions, %v", got.Corruptions, err)
 	}
 	huge := newSparse(1<<36, map[int64][]byte{})

@@ -1,6 +1,10 @@
 package vhd
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/luksimg/luksimg/internal/disk"
+)
 
 // space looks for blocks that overlap each other, and for room that belongs to
 // nothing. It sorts starts.
@@ -44,7 +48,7 @@ func (c *checker) space(bat, starts []uint32) error {
 // overlap notes two blocks that overlap. To tell which they are takes a search, so
 // that is done no more often than they are described.
 func (c *checker) overlap(bat []uint32, a, b uint32) {
-	if len(c.Problems) >= maxProblems {
+	if !disk.Describing(c.Problems) {
 		c.more()
 		return
 	}

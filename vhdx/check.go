@@ -3,19 +3,14 @@ package vhdx
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 )
 
-const (
-	// maxProblems is how many problems are described.
-	maxProblems = 100
-
-	// checkWindow is for how much of the file Check remembers at a time what is in
-	// use, in MiB: a bit each, 8 MiB.
-	checkWindow = 64 << 20
-)
+// checkWindow is for how much of the file Check remembers at a time what is in
+// use, in MiB: a bit each, 8 MiB.
+const checkWindow = 64 << 20
 
 // CheckResult is what [Disk.Check] found. The JSON field names are API.
 type CheckResult struct {
@@ -30,9 +25,7 @@ type CheckResult struct {
 
 func (c *CheckResult) corrupt(format string, args ...any) {
 	c.Corruptions++
-	if len(c.Problems) < maxProblems {
-		c.Problems = append(c.Problems, fmt.Sprintf("ERROR "+format, args...))
-	}
+	disk.Note(&c.Problems, "ERROR "+format, args...)
 }
 
 // Check checks all of the block allocation table: that blocks are inside the file,

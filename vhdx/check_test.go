@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
@@ -82,7 +83,7 @@ func TestCheck(t *testing.T) {
 			if err != nil || r.Corruptions != int64(len(c.problems)) || r.AllocatedBlocks != c.blocks || r.BitmapBlocks != c.bitmaps || r.TotalBlocks != 3<<20 {
 				t.Fatalf("%+v, %v", r, err)
 			}
-			if len(r.Problems) != min(len(c.problems), maxProblems) {
+			if len(r.Problems) != min(len(c.problems), disk.MaxProblems) {
 				t.Errorf("%d problems", len(r.Problems))
 			}
 			for i, p := range r.Problems {

@@ -11,9 +11,6 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// maxProblems is how many problems are described.
-const maxProblems = 100
-
 // CheckResult is what [Disk.Check] found. The JSON field names are API.
 type CheckResult struct {
 	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
@@ -69,14 +66,11 @@ type checker struct {
 
 func (c *checker) corrupt(format string, args ...any) {
 	c.Corruptions++
-	if len(c.Problems) == maxProblems {
-		return
-	}
-	text := fmt.Sprintf(format, args...)
+	which := ""
 	if c.x.other {
-		text = fmt.Sprintf("extent %s: %s", quote(c.x.line.name), text)
+		which = fmt.Sprintf("extent %s: ", quote(c.x.line.name))
 	}
-	c.Problems = append(c.Problems, text)
+	disk.Note(&c.Problems, "%s"+format, append([]any{which}, args...)...)
 }
 
 // extent checks a sparse extent, a window of its file after the other. Where no grain starts,

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
@@ -97,7 +98,7 @@ func TestCheckFinds(t *testing.T) {
 		put32(bad.tables[0]+4*int64(i), 1<<31)(bad)
 		put32(bad.tables[1]+4*int64(i), 1<<31)(bad)
 	}
-	if r, err := open(t, bad.file, Options{}).Check(context.Background()); err != nil || r.Corruptions != 125 || len(r.Problems) != maxProblems {
+	if r, err := open(t, bad.file, Options{}).Check(context.Background()); err != nil || r.Corruptions != 125 || len(r.Problems) != disk.MaxProblems {
 		t.Errorf("%d corruptions and %d problems, %v", r.Corruptions, len(r.Problems), err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

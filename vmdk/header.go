@@ -2,6 +2,7 @@ package vmdk
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -199,21 +200,14 @@ func parseHeader(b []byte, at, fileSize int64) (*header, error) {
 // parseOffsets takes the fields that tell where metadata are in the file.
 func (h *header) parseOffsets(b []byte) error {
 	le := binary.LittleEndian
-	for _, f := range []struct {
-		off  int64
-		name string
-		to   *int64
-	}{
-		{offDescriptor, "descriptorOffset", &h.descriptor},
-		{offDescriptorSize, "descriptorSize", &h.descriptorSize},
-		{offDirectory, "gdOffset", &h.directory},
-		{offOverHead, "overHead", &h.overHead},
-	} {
-		v := le.Uint64(b[f.off:])
-		if most := uint64(h.fileSize / sectorSize); v > most {
-			return fieldError(h.at+f.off, f.name, v, "at most %d sectors, which is what the file has: it is truncated or damaged", most)
-		}
-		*f.to = int64(v) * sectorSize
+	err := cmp.Or(
+		h.parseOffset(b, offDescriptor, "descriptorOffset", &h.descriptor),
+		h.parseOffset(b, offDescriptorSize, "descriptorSize", &h.descriptorSize),
+		h.parseOffset(b, offDirectory, "gdOffset", &h.directory),
+		h.parseOffset(b, offOverHead, "overHead", &h.overHead),
+	)
+	if err != nil {
+		return err
 	}
 	switch {
 	case h.descriptor == 0:
@@ -233,6 +227,16 @@ func (h *header) parseOffsets(b []byte) error {
 			h.redundant = int64(v) * sectorSize
 		}
 	}
+	return nil
+}
+
+// parseOffset takes a field that counts sectors of the file, in bytes.
+func (h *header) parseOffset(b []byte, off int64, name string, to *int64) error {
+	v := binary.LittleEndian.Uint64(b[off:])
+	if most := uint64(h.fileSize / sectorSize); v > most {
+		return fieldError(h.at+off, name, v, "at most %d sectors, which is what the file has: it is truncated or damaged", most)
+	}
+	*to = int64(v) * sectorSize
 	return nil
 }
 

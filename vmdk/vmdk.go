@@ -29,6 +29,10 @@ const sectorSize = 512
 // Options changes how [Open] reads an image. The zero value is right for images of
 // unknown origin that are complete in themselves.
 type Options struct {
+	// MetadataOnly opens an image to be described: Resolve is not called and ReadAt
+	// and Extents fail.
+	MetadataOnly bool
+
 	// Resolve gives the extents and the parent that an image names, in UTF-8 if the descriptor
 	// says which encoding the names have, or is in UTF-8 itself; else the names have its bytes. If
 	// it is nil, an image that needs one is refused with an [image.RefusedError]. A parent that is a *Disk
@@ -40,10 +44,6 @@ type Options struct {
 	// device and inode do. An image whose chain of parents leads back to the same ID
 	// is refused. If it is empty, only the length of a chain is limited.
 	ID string
-
-	// MetadataOnly opens an image to be described: Resolve is not called and ReadAt
-	// and Extents fail.
-	MetadataOnly bool
 
 	chain disk.Chain // the images that this one is behind
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/image/folder"
+	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/qcow"
 )
 
@@ -151,7 +152,5 @@ func TestOpenImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer img.Close()
-	if b, err := io.ReadAll(io.NewSectionReader(img, 0, img.Size())); err != nil || !bytes.Equal(b, disk) {
-		t.Errorf("%d bytes that differ, %v", len(b), err)
-	}
+	imagetest.Source(t, img, disk)
 }
