@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/ibm/audit"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
@@ -76,9 +74,13 @@ func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 		}
 	}
 	for _, name := range files {
-		events, skipped, err := readEvents(ctx, name)
+		var skipped audit.Skipped
+		events, err := stdio.Parse(ctx, name, func(in io.Reader) (events []audit.Event, err error) {
+			events, skipped, err = audit.Read(in, audit.ReadOptions{})
+			return events, err
+		})
 		if err != nil {
-			return fmt.Errorf("%s: %w", stdio.Name(name), err)
+			return err
 		}
 		all = append(all, events...)
 		r.Skipped.Join(skipped)
@@ -116,24 +118,6 @@ func (o *auditVerbFlags) query(ctx context.Context) ([]audit.Event, audit.Skippe
 	o.ask.End = time.Now()
 	o.ask.Start = o.ask.End.Add(-o.since)
 	return cl.Query(ctx, o.ask)
-}
-
-// readEvents reads the events of a file, or of standard input.
-func readEvents(ctx context.Context, name string) (events []audit.Event, skipped audit.Skipped, err error) {
-	var r io.Reader = os.Stdin
-	if name != "-" {
-		f, err := stdio.Open(ctx, name, os.O_RDONLY)
-		if err != nil {
-			return nil, skipped, err
-		}
-		defer f.Close()
-		r = f
-	}
-	err = parallel.Await(ctx, func() (err error) {
-		events, skipped, err = audit.Read(r, audit.ReadOptions{})
-		return err
-	})
-	return events, skipped, err
 }
 
 // columns sets rows in columns.

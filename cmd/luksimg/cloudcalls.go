@@ -69,11 +69,10 @@ func (o *cloudFlags) object(ctx context.Context, uri string) (at cos.Object, c *
 	return at, c, err
 }
 
-// checkImages refuses a bucket that images can not be imported from, such as one that is not
-// of the region of the root key.
-func (g *global) checkImages(ctx context.Context, c *cos.Client, at cos.Object, keyRegion string) error {
-	checked, err := c.CheckImages(ctx, at, keyRegion)
-	if !checked && err == nil {
+// checkPlace looks at where an image is to be uploaded.
+func (g *global) checkPlace(ctx context.Context, c *cos.Client, at cos.Object, o cos.PlaceOptions) error {
+	asked, err := c.CheckPlace(ctx, at, o)
+	if !asked && err == nil {
 		g.Say("%s: this identity may not ask where the bucket is, so that it was not checked", at.Bucket)
 	}
 	return err

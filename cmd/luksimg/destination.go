@@ -67,13 +67,8 @@ func (o *encryptFlags) object(ctx context.Context, t *talk.Talk, dst string, s *
 	if err != nil {
 		return nil, err
 	}
-	if err := o.checkImages(ctx, client, at, ""); err != nil {
+	if err := o.checkPlace(ctx, client, at, cos.PlaceOptions{Replace: o.force}); err != nil {
 		return nil, err
-	}
-	if !o.force {
-		if err := client.CheckFree(ctx, at); err != nil {
-			return nil, err
-		}
 	}
 	// Those of a run that was killed: they cost money, and are in no list of objects.
 	if ids, err := client.Unfinished(ctx, at); err == nil && len(ids) > 0 {

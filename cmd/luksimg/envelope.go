@@ -3,13 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 
 	"github.com/luksimg/luksimg"
-	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
-	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/luks"
@@ -23,20 +19,7 @@ func readEnvelope(ctx context.Context, name string) (*wrap.Envelope, error) {
 	if name == "" {
 		return nil, rest.WithHint(errors.New("no envelope was named"), "name it with --envelope FILE")
 	}
-	f, err := stdio.Open(ctx, name, os.O_RDONLY)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var e *wrap.Envelope
-	err = parallel.Await(ctx, func() (err error) {
-		e, err = wrap.ReadEnvelope(f)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return e, nil
+	return stdio.Parse(ctx, name, wrap.ReadEnvelope)
 }
 
 // commitEnvelope writes an envelope to a file that is then complete.
@@ -45,20 +28,6 @@ func commitEnvelope(f *output.File, e *wrap.Envelope) error {
 		return err
 	}
 	return f.Commit()
-}
-
-// openEnvelope returns the key in an envelope, which the caller wipes. name is that of its
-// file.
-func openEnvelope(ctx context.Context, t *talk.Talk, root wrap.Unwrapper, name string, e *wrap.Envelope) (*wrap.Opened, error) {
-	o, err := wrap.Open(ctx, root, e)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if !e.Bound() {
-		t.Warn("%s has version 1, which does not tell whether it was exchanged for another one: luksimg rewrap --envelope %s makes it version %d",
-			name, name, wrap.EnvelopeVersion)
-	}
-	return o, nil
 }
 
 // imageUUID opens an encrypted image with a key, which so is known to fit, and returns

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -49,16 +50,17 @@ Who has a root key can open every image whose key it wrapped.`,
 			if kms != "" {
 				return localRootKey(c, t, kms)
 			}
-			if args[0] == "-" {
-				return printKey(g, n, raw)
-			}
-			f, key, err := generateKey(args[0], n, raw)
+			out, err := g.keyOutput("FILE", args[0])
 			if err != nil {
 				return err
 			}
-			clear(key)
-			defer f.Abort()
-			if err := f.Commit(); err != nil {
+			defer out.abort()
+			key, err := wrap.NewMaterial(n, raw)
+			if err != nil {
+				return err
+			}
+			defer clear(key)
+			if err := out.finish(key); err != nil || out.stdout() {
 				return err
 			}
 			r := keygenResult{Output: args[0], Bytes: n, Encoding: "base64", Length: len(key)}
@@ -100,23 +102,52 @@ func localRootKey(c *cobra.Command, t *talk.Talk, kms string) error {
 		talk.Line("%s: a root key, %s", name, k))
 }
 
-// printKey makes a key and writes it to standard output.
-func printKey(g *global, n int, raw bool) error {
+// A keyOutput is where a key goes: a new file, or standard output.
+type keyOutput struct{ *output.File }
+
+// keyOutput opens where a key goes, by the name in an argument: with - standard output, where
+// the key is the result.
+func (g *global) keyOutput(argument, name string) (keyOutput, error) {
+	if name != "-" {
+		f, err := createKeyFile(name)
+		return keyOutput{f}, err
+	}
 	if g.AsJSON {
-		return errors.New("with - for FILE the key is the result: there is no room for --json")
+		return keyOutput{}, fmt.Errorf("with - for %s the key is the result: there is no room for --json", argument)
 	}
-	if err := stdio.CheckStdout("the key"); err != nil {
+	return keyOutput{}, stdio.CheckStdout("the key")
+}
+
+func (o keyOutput) stdout() bool { return o.File == nil }
+
+func (o keyOutput) abort() {
+	if o.File != nil {
+		o.Abort()
+	}
+}
+
+// finish writes the key, and sees to it that it is there.
+func (o keyOutput) finish(key []byte) error {
+	var w io.Writer = os.Stdout
+	if o.File != nil {
+		w = o.File
+	}
+	if _, err := w.Write(key); err != nil {
 		return err
 	}
-	key, err := wrap.NewMaterial(n, raw)
+	if o.stdout() {
+		return stdio.SyncStdout()
+	}
+	return o.Commit()
+}
+
+// createKeyFile begins a new file for a key.
+func createKeyFile(name string) (*output.File, error) {
+	f, err := output.Create(name, 0o600, false)
 	if err != nil {
-		return err
+		return nil, exit.HintKept(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
 	}
-	defer clear(key)
-	if _, err := os.Stdout.Write(key); err != nil {
-		return err
-	}
-	return stdio.SyncStdout()
+	return f, nil
 }
 
 // generateKey makes a key of n random bytes and writes it to a file that is yet to be
@@ -126,10 +157,10 @@ func generateKey(name string, n int, raw bool) (*output.File, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := output.Create(name, 0o600, false)
+	f, err := createKeyFile(name)
 	if err != nil {
 		clear(key)
-		return nil, nil, exit.HintKept(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
+		return nil, nil, err
 	}
 	if _, err := f.Write(key); err != nil {
 		clear(key)

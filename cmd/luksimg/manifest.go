@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -36,18 +35,9 @@ func readManifest(ctx context.Context, image string) (*manifest.Manifest, error)
 	if stdio.IsStdin(image) {
 		return nil, nil
 	}
-	name := image + manifest.Suffix
-	f, err := stdio.Open(ctx, name, os.O_RDONLY)
+	m, err := stdio.Parse(ctx, image+manifest.Suffix, manifest.Read)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	m, err := manifest.Read(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return m, nil
+	return m, err
 }

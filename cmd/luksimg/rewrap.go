@@ -44,24 +44,16 @@ A root key in the cloud is the one that the envelope names; one in a file is nam
 
 func (o *rewrapFlags) run(c *cobra.Command) error {
 	ctx, t := c.Context(), &o.Talk
-	e, err := readEnvelope(ctx, o.envelope)
+	e, root, key, err := o.root.openEnvelope(ctx, t, o.envelope)
 	if err != nil {
 		return err
 	}
-	root, err := o.root.openFor(ctx, e)
-	if err != nil {
-		return err
-	}
+	defer key.Clear()
 	out, err := output.Create(o.envelope, 0o666, true)
 	if err != nil {
 		return err
 	}
 	defer out.Abort()
-	key, err := openEnvelope(ctx, t, root, o.envelope, e)
-	if err != nil {
-		return err
-	}
-	defer key.Clear()
 	to := rootKeyFlags{cloud: o.root.cloud, kms: o.newKMS, crn: o.newCRN}
 	if to.given() {
 		next, err := to.open(ctx)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap"
 	"github.com/luksimg/luksimg/wrap/local"
@@ -51,18 +52,30 @@ func (o *rootKeyFlags) open(ctx context.Context) (*wrap.RootKey, error) {
 	return k.RootKey(), nil
 }
 
-// openFor returns the root key of an envelope. One in the cloud need not be named, as its
-// CRN is in the envelope.
-func (o *rootKeyFlags) openFor(ctx context.Context, e *wrap.Envelope) (*wrap.RootKey, error) {
+// openEnvelope returns the envelope in a file, its root key, and the key in it, which the caller
+// wipes. A root key in the cloud need not be named, as its CRN is in the envelope.
+func (o *rootKeyFlags) openEnvelope(ctx context.Context, t *talk.Talk, name string) (e *wrap.Envelope, root *wrap.RootKey, key *wrap.Opened, err error) {
+	if e, err = readEnvelope(ctx, name); err != nil {
+		return nil, nil, nil, err
+	}
 	own := *o
 	if !own.given() {
 		if own.crn = e.RootKeyCRN; own.crn == "" {
-			return nil, rest.WithHint(fmt.Errorf("the root key of the envelope is %s", e.KMS), "name its file with --kms local:FILE")
+			return nil, nil, nil, rest.WithHint(fmt.Errorf("the root key of the envelope is %s", e.KMS), "name its file with --kms local:FILE")
 		}
 	}
-	k, err := own.open(ctx)
-	if err != nil {
-		return nil, err
+	if root, err = own.open(ctx); err == nil {
+		err = root.Opens(e)
 	}
-	return k, k.Opens(e)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if key, err = wrap.Open(ctx, root, e); err != nil {
+		return nil, nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if !e.Bound() {
+		t.Warn("%s has version 1, which does not tell whether it was exchanged for another one: luksimg rewrap --envelope %s makes it version %d",
+			name, name, wrap.EnvelopeVersion)
+	}
+	return e, root, key, nil
 }

@@ -1,19 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
-	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/rest"
-	"github.com/luksimg/luksimg/internal/stdio"
 )
 
 type unwrapFlags struct {
@@ -62,32 +56,12 @@ type unwrapResult struct {
 
 func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 	ctx, t := c.Context(), &o.Talk
-	switch {
-	case dst == "-" && o.AsJSON:
-		return errors.New("with - for KEYFILE the key is the result: there is no room for --json")
-	case dst == "-":
-		if err := stdio.CheckStdout("the key"); err != nil {
-			return err
-		}
-	}
-	e, err := readEnvelope(ctx, o.envelope)
+	out, err := o.keyOutput("KEYFILE", dst)
 	if err != nil {
 		return err
 	}
-	root, err := o.root.openFor(ctx, e)
-	if err != nil {
-		return err
-	}
-	var out *output.File
-	var w io.Writer = os.Stdout
-	if dst != "-" {
-		if out, err = output.Create(dst, 0o600, false); err != nil {
-			return exit.HintKept(fmt.Errorf("key file: %w", err), "a key file is never replaced: choose another name")
-		}
-		defer out.Abort()
-		w = out
-	}
-	key, err := openEnvelope(ctx, t, root, o.envelope, e)
+	defer out.abort()
+	e, root, key, err := o.root.openEnvelope(ctx, t, o.envelope)
 	if err != nil {
 		return err
 	}
@@ -110,13 +84,7 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 	if rotated {
 		t.Warn("the root key was rotated since this key was wrapped: luksimg rewrap --envelope %s wraps it by the newest version", o.envelope)
 	}
-	if _, err := w.Write(disk); err != nil {
-		return err
-	}
-	if out == nil {
-		return stdio.SyncStdout()
-	}
-	if err := out.Commit(); err != nil {
+	if err := out.finish(disk); err != nil || out.stdout() {
 		return err
 	}
 	return t.Result(unwrapResult{

@@ -112,17 +112,15 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	if err != nil {
 		return err
 	}
-	if err := o.checkImages(ctx, client, at, keyRegion); err != nil {
+	before, err := state.Load()
+	if err != nil {
 		return err
 	}
-	before, err := state.Load()
-	switch {
-	case err == nil && before != nil && o.resume:
+	goesOn := before != nil && o.resume
+	if goesOn {
 		o.Say("going on with the upload of %s", state)
-	case err == nil && !o.force:
-		err = client.CheckFree(ctx, at)
 	}
-	if err != nil {
+	if err := o.checkPlace(ctx, client, at, cos.PlaceOptions{KeyRegion: keyRegion, Replace: o.force || goesOn}); err != nil {
 		return err
 	}
 	log, err := o.audit.open("")

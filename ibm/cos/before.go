@@ -7,37 +7,44 @@ import (
 	"io/fs"
 )
 
-// CheckImages refuses an object in a bucket that images can not be imported from: of several
-// regions, or not of the one that the root key is in, if that is not "". The error matches
-// [ErrBucketRegion]. checked reports whether this identity may ask where the bucket is; if not,
-// that is no error.
-func (c *Client) CheckImages(ctx context.Context, at Object, keyRegion string) (checked bool, err error) {
+// PlaceOptions say what [Client.CheckPlace] looks for.
+type PlaceOptions struct {
+	KeyRegion string // of the root key of the image; "" is any
+	Replace   bool   // there may be an object of that name
+}
+
+// CheckPlace looks at where an image is to be uploaded. A bucket that images can not be imported
+// from is an error that matches [ErrBucketRegion]: one of several regions, or not of the one that
+// the root key is in. An object that is there is one that matches [fs.ErrExist]. asked reports
+// whether this identity may ask where the bucket is; if not, that is no error, and it may yet
+// write.
+func (c *Client) CheckPlace(ctx context.Context, at Object, o PlaceOptions) (asked bool, err error) {
 	if CrossRegion(at.Region) {
 		return false, fmt.Errorf("%s: %w: %s is several regions", at, ErrBucketRegion, at.Region)
 	}
 	b, err := c.Bucket(ctx, at.Region, at.Bucket)
+	asked = !errors.Is(err, ErrAccess)
 	switch {
-	case errors.Is(err, ErrAccess):
-		return false, nil
-	case err != nil:
-		return false, err
-	case b.Region != "" && b.Region != at.Region:
-		return true, fmt.Errorf("%s: %w: the bucket is in %s", at, ErrBucketRegion, b.Region)
+	case asked && err != nil:
+		return asked, err
+	case asked && b.Region != "" && b.Region != at.Region:
+		return asked, fmt.Errorf("%s: %w: the bucket is in %s", at, ErrBucketRegion, b.Region)
+	case asked:
+		if err := b.CheckImages(o.KeyRegion); err != nil {
+			return asked, err
+		}
 	}
-	return true, b.CheckImages(keyRegion)
-}
-
-// CheckFree returns an error that matches [fs.ErrExist] if there is an object of that name. An
-// identity that may not ask is no error: it may yet write.
-func (c *Client) CheckFree(ctx context.Context, at Object) error {
-	_, err := c.Head(ctx, at)
+	if o.Replace {
+		return asked, nil
+	}
+	_, err = c.Head(ctx, at)
 	switch {
 	case err == nil:
-		return fmt.Errorf("%s: %w", at, fs.ErrExist)
+		err = fmt.Errorf("%s: %w", at, fs.ErrExist)
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrAccess):
-		return nil
+		err = nil
 	}
-	return err
+	return asked, err
 }
 
 // Unfinished returns the IDs of the uploads of an object that were begun, by whoever, and

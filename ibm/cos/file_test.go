@@ -131,35 +131,32 @@ func TestDownloadFile(t *testing.T) {
 func TestBefore(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
-	if err := c.CheckFree(ctx, object("x")); err != nil {
-		t.Error(err)
+	if asked, err := c.CheckPlace(ctx, object("x"), cos.PlaceOptions{}); err != nil || !asked {
+		t.Error(asked, err)
 	}
 	if _, err := c.Upload(ctx, object("x"), bytes.NewReader(nil), 0, cos.UploadOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CheckFree(ctx, object("x")); !errors.Is(err, fs.ErrExist) {
-		t.Error(err)
+	if asked, err := c.CheckPlace(ctx, object("x"), cos.PlaceOptions{}); !errors.Is(err, fs.ErrExist) || !asked {
+		t.Error(asked, err)
 	}
 	far := object("x")
 	far.Region = "us"
 	for _, l := range []struct {
 		at        cos.Object
 		keyRegion string
-		checked   bool
+		asked     bool
 		err       error
 	}{
 		{object("x"), "", true, nil}, {object("x"), "us-south", true, nil}, {object("x"), "eu-de", true, cos.ErrBucketRegion}, {far, "", false, cos.ErrBucketRegion},
 	} {
-		if checked, err := c.CheckImages(ctx, l.at, l.keyRegion); checked != l.checked || !errors.Is(err, l.err) {
-			t.Errorf("%v, key in %q: checked %v, %v", l.at, l.keyRegion, checked, err)
+		if asked, err := c.CheckPlace(ctx, l.at, cos.PlaceOptions{KeyRegion: l.keyRegion, Replace: true}); asked != l.asked || !errors.Is(err, l.err) {
+			t.Errorf("%v, key in %q: asked %v, %v", l.at, l.keyRegion, asked, err)
 		}
 	}
 	s.breaks(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusForbidden); return true })
-	if checked, err := c.CheckImages(ctx, object("x"), ""); checked || err != nil {
-		t.Errorf("checked %v, %v", checked, err)
-	}
-	if err := c.CheckFree(ctx, object("x")); err != nil {
-		t.Error(err)
+	if asked, err := c.CheckPlace(ctx, object("x"), cos.PlaceOptions{}); asked || err != nil {
+		t.Errorf("asked %v, %v", asked, err)
 	}
 	s.breaks(nil)
 	for _, key := range []string{"y", "y", "yes"} {
