@@ -22,28 +22,29 @@ no:
 
 // func fastBMI2(s *stream)
 // Requires: BMI, BMI2
-TEXT ·fastBMI2(SB), NOSPLIT, $24-8
+TEXT ·fastBMI2(SB), NOSPLIT, $32-8
 	MOVQ s+0(FP), DI
+	MOVQ $0, zero-8(SP)
 
 	MOVQ (stream_in+input_src)(DI), R10
 	MOVQ (stream_in+input_src+8)(DI), AX
 	LEAQ -const_fastIn(R10)(AX*1), AX
-	MOVQ AX, lastSrc-8(SP)
+	MOVQ AX, lastSrc-16(SP)
 	ADDQ (stream_in+input_pos)(DI), R10
 	MOVQ (stream_in+input_b)(DI), R8
 	MOVQ (stream_in+input_n)(DI), R9
 	MOVQ (stream_dst)(DI), R11
-	MOVQ R11, first-24(SP)
+	MOVQ R11, first-32(SP)
 	MOVQ (stream_dst+8)(DI), AX
 	LEAQ -const_fastOut(R11)(AX*1), AX
-	MOVQ AX, lastDst-16(SP)
+	MOVQ AX, lastDst-24(SP)
 	ADDQ (stream_out)(DI), R11
 	MOVL $const_litLenBits, BP
 
 loop:
-	CMPQ R10, lastSrc-8(SP)
+	CMPQ R10, lastSrc-16(SP)
 	JA   done
-	CMPQ R11, lastDst-16(SP)
+	CMPQ R11, lastDst-24(SP)
 	JA   done
 
 	// Fill the bit buffer. What is above n is added again.
@@ -61,9 +62,8 @@ loop:
 	MOVL  (decoder_joined)(DI)(AX*4), AX
 	RORXL $14, AX, CX
 	MOVW  CX, (R11)
-	MOVL  AX, CX
-	SARL  $31, CX
-	ANDNL AX, CX, AX
+	TESTL AX, AX
+	CMOVLMI zero-8(SP), AX
 	SHRXQ AX, R8, R8
 	SUBL  AX, R9
 	SHRL  $12, AX
@@ -91,9 +91,8 @@ symbol0:
 	SHRXQ  DX, CX, CX
 	SHRXQ  AX, R8, R8
 	SUBL   AX, R9
-	SHRL   $22, AX
-	ANDL   $511, AX
-	ADDL   AX, CX
+	SARL   $22, AX // 512 less than the length, for the sign
+	LEAL   512(CX)(AX*1), CX
 	ANDL   R14, CX
 
 	// DX: the distance.
@@ -117,8 +116,8 @@ distance0:
 	MOVQ    R11, R15
 	SUBQ    DX, R15
 	TESTL   R14, R14
-	CMOVQEQ first-24(SP), R15
-	CMPQ    R15, first-24(SP)
+	CMOVQEQ first-32(SP), R15
+	CMPQ    R15, first-32(SP)
 	JB      bad0
 	LEAL    -1(DX), AX
 	CMPL    AX, $15
@@ -247,46 +246,47 @@ done:
 
 // func pairBMI2(p *pair)
 // Requires: BMI, BMI2
-TEXT ·pairBMI2(SB), NOSPLIT, $48-8
+TEXT ·pairBMI2(SB), NOSPLIT, $56-8
 	MOVQ p+0(FP), DI
+	MOVQ $0, zero-8(SP)
 
 	MOVQ (stream_in+input_src)(DI), R10
 	MOVQ (stream_in+input_src+8)(DI), AX
 	LEAQ -const_fastIn(R10)(AX*1), AX
-	MOVQ AX, lastSrc-8(SP)
+	MOVQ AX, lastSrc-16(SP)
 	ADDQ (stream_in+input_pos)(DI), R10
 	MOVQ (stream_in+input_b)(DI), R8
 	MOVQ (stream_in+input_n)(DI), R9
 	MOVQ (stream_dst)(DI), R11
-	MOVQ R11, first-24(SP)
+	MOVQ R11, first-32(SP)
 	MOVQ (stream_dst+8)(DI), AX
 	LEAQ -const_fastOut(R11)(AX*1), AX
-	MOVQ AX, lastDst-16(SP)
+	MOVQ AX, lastDst-24(SP)
 	ADDQ (stream_out)(DI), R11
 
 	MOVQ (stream__size+stream_in+input_src)(DI), BX
 	MOVQ (stream__size+stream_in+input_src+8)(DI), AX
 	LEAQ -const_fastIn(BX)(AX*1), AX
-	MOVQ AX, lastSrc-32(SP)
+	MOVQ AX, lastSrc-40(SP)
 	ADDQ (stream__size+stream_in+input_pos)(DI), BX
 	MOVQ (stream__size+stream_in+input_b)(DI), R12
 	MOVQ (stream__size+stream_in+input_n)(DI), R13
 	MOVQ (stream__size+stream_dst)(DI), SI
-	MOVQ SI, first-48(SP)
+	MOVQ SI, first-56(SP)
 	MOVQ (stream__size+stream_dst+8)(DI), AX
 	LEAQ -const_fastOut(SI)(AX*1), AX
-	MOVQ AX, lastDst-40(SP)
+	MOVQ AX, lastDst-48(SP)
 	ADDQ (stream__size+stream_out)(DI), SI
 	MOVL $const_litLenBits, BP
 
 loop:
-	CMPQ R10, lastSrc-8(SP)
+	CMPQ R10, lastSrc-16(SP)
 	JA   done
-	CMPQ R11, lastDst-16(SP)
+	CMPQ R11, lastDst-24(SP)
 	JA   done
-	CMPQ BX, lastSrc-32(SP)
+	CMPQ BX, lastSrc-40(SP)
 	JA   done
-	CMPQ SI, lastDst-40(SP)
+	CMPQ SI, lastDst-48(SP)
 	JA   done
 
 	// Fill the bit buffer. What is above n is added again.
@@ -304,9 +304,8 @@ loop:
 	MOVL  (decoder_joined)(DI)(AX*4), AX
 	RORXL $14, AX, CX
 	MOVW  CX, (R11)
-	MOVL  AX, CX
-	SARL  $31, CX
-	ANDNL AX, CX, AX
+	TESTL AX, AX
+	CMOVLMI zero-8(SP), AX
 	SHRXQ AX, R8, R8
 	SUBL  AX, R9
 	SHRL  $12, AX
@@ -334,9 +333,8 @@ symbol0:
 	SHRXQ  DX, CX, CX
 	SHRXQ  AX, R8, R8
 	SUBL   AX, R9
-	SHRL   $22, AX
-	ANDL   $511, AX
-	ADDL   AX, CX
+	SARL   $22, AX // 512 less than the length, for the sign
+	LEAL   512(CX)(AX*1), CX
 	ANDL   R14, CX
 
 	// DX: the distance.
@@ -360,8 +358,8 @@ distance0:
 	MOVQ    R11, R15
 	SUBQ    DX, R15
 	TESTL   R14, R14
-	CMOVQEQ first-24(SP), R15
-	CMPQ    R15, first-24(SP)
+	CMOVQEQ first-32(SP), R15
+	CMPQ    R15, first-32(SP)
 	JB      bad0
 	LEAL    -1(DX), AX
 	CMPL    AX, $15
@@ -391,9 +389,8 @@ next0:
 	MOVL  (stream__size+decoder_joined)(DI)(AX*4), AX
 	RORXL $14, AX, CX
 	MOVW  CX, (SI)
-	MOVL  AX, CX
-	SARL  $31, CX
-	ANDNL AX, CX, AX
+	TESTL AX, AX
+	CMOVLMI zero-8(SP), AX
 	SHRXQ AX, R12, R12
 	SUBL  AX, R13
 	SHRL  $12, AX
@@ -421,9 +418,8 @@ symbol1:
 	SHRXQ  DX, CX, CX
 	SHRXQ  AX, R12, R12
 	SUBL   AX, R13
-	SHRL   $22, AX
-	ANDL   $511, AX
-	ADDL   AX, CX
+	SARL   $22, AX // 512 less than the length, for the sign
+	LEAL   512(CX)(AX*1), CX
 	ANDL   R14, CX
 
 	// DX: the distance.
@@ -447,8 +443,8 @@ distance1:
 	MOVQ    SI, R15
 	SUBQ    DX, R15
 	TESTL   R14, R14
-	CMOVQEQ first-48(SP), R15
-	CMPQ    R15, first-48(SP)
+	CMOVQEQ first-56(SP), R15
+	CMPQ    R15, first-56(SP)
 	JB      bad1
 	LEAL    -1(DX), AX
 	CMPL    AX, $15

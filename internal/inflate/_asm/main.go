@@ -56,8 +56,8 @@ type lane struct {
 const frame = 24 // bytes of a lane: the last places of src and dst to go on from, and the start of dst
 
 var lanes = []lane{
-	{0, "R8", "R9", "R10", "R11", 0, ""},
-	{1, "R12", "R13", "BX", "SI", frame, "stream__size+"},
+	{0, "R8", "R9", "R10", "R11", 8, ""},
+	{1, "R12", "R13", "BX", "SI", frame + 8, "stream__size+"},
 }
 
 // expand replaces what stands for the parts of a lane.
@@ -73,7 +73,7 @@ func (l lane) expand(s string) string {
 func function(declaration string, n int) string {
 	var b strings.Builder
 	name, _, _ := strings.Cut(declaration, "(")
-	fmt.Fprintf(&b, "// func %s\n// Requires: BMI, BMI2\nTEXT ·%s(SB), NOSPLIT, $%d-8\n\tMOVQ %s+0(FP), DI\n", declaration, name, n*frame,
+	fmt.Fprintf(&b, "// func %s\n// Requires: BMI, BMI2\nTEXT ·%s(SB), NOSPLIT, $%d-8\n\tMOVQ %s+0(FP), DI\n\tMOVQ $0, zero-8(SP)\n", declaration, name, n*frame+8,
 		declaration[len(name)+1:len(name)+2])
 	for _, l := range lanes[:n] {
 		b.WriteString(l.expand(start))
@@ -142,9 +142,8 @@ const round = `
 	MOVL  ($Sdecoder_joined)(DI)(AX*4), AX
 	RORXL $14, AX, CX
 	MOVW  CX, ($DST)
-	MOVL  AX, CX
-	SARL  $31, CX
-	ANDNL AX, CX, AX
+	TESTL AX, AX
+	CMOVLMI zero-8(SP), AX
 	SHRXQ AX, $B, $B
 	SUBL  AX, $N
 	SHRL  $12, AX
@@ -172,9 +171,8 @@ symbol$I:
 	SHRXQ  DX, CX, CX
 	SHRXQ  AX, $B, $B
 	SUBL   AX, $N
-	SHRL   $22, AX
-	ANDL   $511, AX
-	ADDL   AX, CX
+	SARL   $22, AX // 512 less than the length, for the sign
+	LEAL   512(CX)(AX*1), CX
 	ANDL   R14, CX
 
 	// DX: the distance.
