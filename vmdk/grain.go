@@ -6,11 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/adler32"
 	"io"
 	"sync"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/adler"
 	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/internal/inflate"
 )
@@ -110,7 +110,7 @@ func inflateGrain(dst, src []byte, exact bool) (int, error) {
 	}
 	if exact {
 		n, err := inflate.Decode(dst, src[2:len(src)-4])
-		if err == nil && adler32.Checksum(dst[:n]) == binary.BigEndian.Uint32(src[len(src)-4:]) {
+		if err == nil && adler.Checksum(dst[:n]) == binary.BigEndian.Uint32(src[len(src)-4:]) {
 			return n, nil
 		}
 	}
