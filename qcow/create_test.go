@@ -17,6 +17,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/imagetest"
+	"github.com/luksimg/luksimg/internal/pieces"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -199,7 +200,7 @@ func checkCreated(t *testing.T, file, want []byte, r *CreateResult, key []byte) 
 	var clusters []int64
 	for at := int64(0); at < d.Size(); at += r.ClusterSize {
 		b := want[at:min(at+r.ClusterSize, d.Size())]
-		if !allZero(b) {
+		if !pieces.IsZero(b) {
 			used++
 			clusters = append(clusters, at/r.ClusterSize)
 		}
@@ -332,7 +333,7 @@ func (f *sparseFile) WriteAt(p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.size = max(f.size, off+int64(len(p)))
-	if off%4096 == 0 && allZero(p) {
+	if off%4096 == 0 && pieces.IsZero(p) {
 		return len(p), nil
 	}
 	for n := 0; n < len(p); {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/luksimg/luksimg/internal/pieces"
 )
 
 // A part is what one cluster of a batch is stored as.
@@ -61,7 +63,7 @@ func (k *packer) pack(p []byte) error {
 	used := 0
 	for at := 0; at < len(p); at += k.cluster {
 		b := p[at:][:k.cluster]
-		if allZero(b) {
+		if pieces.IsZero(b) {
 			continue
 		}
 		next := part{cluster: int64(at / k.cluster), at: at, n: k.cluster}

@@ -1,77 +1,38 @@
 package qcow
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"io"
 	"iter"
-	"sync"
 
-	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/pieces"
 )
 
 // batchBytes is how much of the disk a worker takes at a time, or a cluster, if that is
 // more.
 const batchBytes = 1 << 20
 
-// A batch is whole clusters of the disk, some of which are not known to be zeros.
+// A batch is whole clusters of the disk that are not known to be zeros, up to batchBytes or one
+// cluster, and who packs them.
 type batch struct {
-	seq    int64 // numbers them in the order of the disk
-	offset int64
-	length int64
-	done   int64 // bytes of the source that are done with this batch
+	pieces.Piece
+	packer *packer
 }
 
-// batches cuts the data of the source into batches. Each starts and ends with a cluster
-// that has data.
-func (c *creation) batches(ctx context.Context) iter.Seq2[batch, error] {
-	return func(yield func(batch, error) bool) {
-		cluster, unit := c.clusterSize(), max(batchBytes, c.clusterSize())
-		size := c.src.Size()
-		var b batch
-		var before int64 // where the batch before ended, in the source
-		flush := func() bool {
-			if b.length == 0 {
-				return true
+// batches yields those of the disk, and counts zeros as done.
+func (c *creation) batches(ctx context.Context, size int64) iter.Seq2[*batch, error] {
+	cluster := c.clusterSize()
+	cut := pieces.Cut{Unit: cluster, Most: size}
+	return func(yield func(*batch, error) bool) {
+		for p, err := range cut.Pieces(ctx, c.src, 0, (c.src.Size()+cluster-1)&^(cluster-1)) {
+			if err == nil && p.Zero {
+				c.opts.done(p.Disk)
+				continue
 			}
-			end := min(b.offset+b.length, size)
-			b.done = end - before
-			ok := yield(b, nil)
-			before = end
-			b = batch{seq: b.seq + 1}
-			return ok
-		}
-		var at int64
-		for e, err := range image.ExtentsContext(ctx, c.src, 0, size) {
-			if err == nil && (e.Offset != at || e.Length <= 0 || e.Length > size-at) {
-				err = fmt.Errorf("qcow2: the source has an extent of %d bytes at %d, where one from %d on was due", e.Length, e.Offset, at)
-			}
-			if err != nil {
-				yield(batch{}, err)
+			if !yield(&batch{Piece: p}, err) || err != nil {
 				return
 			}
-			at = e.End()
-			for off := e.Offset; e.Kind == image.Data && off < at; {
-				end := min((off/unit+1)*unit, at)
-				first := off &^ (cluster - 1)
-				if b.length > 0 && first/unit != b.offset/unit && !flush() {
-					return
-				}
-				if b.length == 0 {
-					b.offset = first
-				}
-				b.length = (end+cluster-1)&^(cluster-1) - b.offset
-				off = end
-			}
 		}
-		if at < size {
-			yield(batch{}, fmt.Errorf("qcow2: the source tells of its data up to byte %d of %d: %w", at, size, io.ErrUnexpectedEOF))
-			return
-		}
-		flush()
-		c.opts.done(size - before)
 	}
 }
 
@@ -80,52 +41,37 @@ func (c *creation) batches(ctx context.Context) iter.Seq2[batch, error] {
 // the file, and takes places for its own clusters; encryption, which has to know the
 // place, and writing is at the same time again.
 func (c *creation) data(ctx context.Context) error {
-	size := int(max(batchBytes, c.clusterSize()))
-	gate := newGate()
+	size := max(batchBytes, c.clusterSize())
 	jobs := c.opts.jobs()
 	packers := make(chan *packer, jobs) // one for each worker, when it first needs it
 	for range jobs {
 		packers <- nil
 	}
-	return parallel.Run(ctx, jobs, size, c.batches(ctx), func(buf []byte, b batch) error {
-		k := <-packers
-		defer func() { packers <- k }()
-		if k == nil {
-			k = newPacker(c.plan, size)
+	pack := func(buf []byte, b *batch) error {
+		if b.packer = <-packers; b.packer == nil {
+			b.packer = newPacker(c.plan, int(size))
 		}
-		err := c.batch(buf[:b.length], b, gate, k)
+		p, err := b.Read(c.src, buf)
 		if err != nil {
-			gate.stop(err)
+			return err
 		}
-		return err
-	})
+		return b.packer.pack(p)
+	}
+	place := func(_ []byte, b *batch) error { return c.place(b.packer.parts, b.Offset>>c.clusterBits) }
+	write := func(_ []byte, b *batch) error {
+		if err := c.write(b.packer.data, b.packer.parts); err != nil {
+			return err
+		}
+		packers <- b.packer
+		c.opts.done(b.Disk)
+		return nil
+	}
+	type step = parallel.Step[*batch]
+	return parallel.InOrder(ctx, jobs, int(size), c.batches(ctx, size), step{Do: pack}, step{Do: place, InOrder: true}, step{Do: write})
 }
 
-func (c *creation) batch(p []byte, b batch, gate *gate, k *packer) error {
-	n := int(min(b.length, c.src.Size()-b.offset))
-	if got, err := c.src.ReadAt(p[:n], b.offset); got < n {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return fmt.Errorf("reading at offset %d: %w", b.offset+int64(got), err)
-	}
-	clear(p[n:])
-	if err := k.pack(p); err != nil {
-		return err
-	}
-	if err := gate.pass(b.seq, func() error { return c.place(k.parts, b) }); err != nil {
-		return err
-	}
-	if err := c.write(k.data, k.parts); err != nil {
-		return err
-	}
-	c.opts.done(b.done)
-	return nil
-}
-
-// place gives each part of a batch its place.
-func (c *creation) place(parts []part, b batch) (err error) {
-	first := b.offset >> c.clusterBits
+// place gives each part of a batch, whose first cluster this is, its place.
+func (c *creation) place(parts []part, first int64) (err error) {
 	for i := range parts {
 		p := &parts[i]
 		if p.compressed {
@@ -159,49 +105,4 @@ func (c *creation) write(data []byte, parts []part) error {
 		}
 	}
 	return nil
-}
-
-// allZero reports whether b, which is not empty, is zeros.
-func allZero(b []byte) bool { return b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1]) }
-
-// A gate lets batches pass one by one in their order.
-type gate struct {
-	mu   sync.Mutex
-	cond *sync.Cond
-	next int64
-	err  error
-}
-
-func newGate() *gate {
-	g := &gate{}
-	g.cond = sync.NewCond(&g.mu)
-	return g
-}
-
-// pass calls f when all batches before seq have passed. All of them are in the hands of
-// a worker already, that passes or calls stop.
-func (g *gate) pass(seq int64, f func() error) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for g.next != seq && g.err == nil {
-		g.cond.Wait()
-	}
-	if g.err != nil {
-		return g.err
-	}
-	err := f()
-	g.next++
-	g.err = err
-	g.cond.Broadcast()
-	return err
-}
-
-// stop makes pass return err to all.
-func (g *gate) stop(err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.err == nil {
-		g.err = err
-	}
-	g.cond.Broadcast()
 }

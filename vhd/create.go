@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/pieces"
 )
 
 // A Type is a kind of VHD that [Create] makes.
@@ -300,7 +301,7 @@ func (w *writer) writeRuns(p []byte, off int64) error {
 	start := 0 // of what is not written
 	for at := 0; at < len(p); at += stretch {
 		b := p[at:min(at+stretch, len(p))]
-		if !isZero(b) {
+		if !pieces.IsZero(b) {
 			continue
 		}
 		if start < at {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/imagetest"
+	"github.com/luksimg/luksimg/internal/pieces"
 )
 
 // A memory is a file that Create can write to. It notes the order of writes.
@@ -164,8 +165,8 @@ func checkBlocks(t *testing.T, d *Disk, guest []byte, encrypted bool) {
 	last := int64(0)
 	for i, entry := range d.bat {
 		b := guest[int64(i)*d.blockSize:][:d.blockLen(i)]
-		if isZero(b) != (entry == absent) {
-			t.Errorf("block %d: entry %d, zeros %v", i, entry, isZero(b))
+		if pieces.IsZero(b) != (entry == absent) {
+			t.Errorf("block %d: entry %d, zeros %v", i, entry, pieces.IsZero(b))
 		}
 		if entry == absent {
 			continue
@@ -185,7 +186,7 @@ func checkBlocks(t *testing.T, d *Disk, guest []byte, encrypted bool) {
 			t.Fatal(err)
 		}
 		for s := range d.blockSize / sectorSize {
-			if isZero(raw[s*sectorSize:][:sectorSize]) {
+			if pieces.IsZero(raw[s*sectorSize:][:sectorSize]) {
 				t.Errorf("sector %d of block %d is not encrypted", s, i)
 			}
 		}

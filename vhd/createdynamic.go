@@ -7,6 +7,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/pieces"
 	"github.com/luksimg/luksimg/xts"
 )
 
@@ -53,36 +54,35 @@ func (w *writer) writeBlocks(ctx context.Context, key []byte) error {
 		defer c.Close()
 	}
 	size, bitmap := w.span(), w.bitmapBytes()
-	line := newQueue()
-	return parallel.Run(ctx, w.jobs(size), int(size), w.parts(ctx, w.blockSize), func(buf []byte, p part) error {
-		data := buf[bitmap:]
-		off := p.index * w.blockSize
-		n, err := w.read(data, off)
-		if err != nil {
-			return line.fail(err)
-		}
-		place := int64(-1)
-		err = line.turn(p.number, isZero(data), func() error {
-			place = w.place(w.end)
-			if place+size > maxFile {
-				return fmt.Errorf("vhd: a file of more than %d bytes: %w", int64(maxFile), image.ErrTooLarge)
-			}
-			w.end = place + size
-			binary.BigEndian.PutUint32(w.table[4*p.index:], uint32(place/sectorSize))
-			w.result.Blocks++
+	read := func(buf []byte, b *block) (err error) {
+		b.disk, err = w.read(buf[bitmap:], b.Offset)
+		b.Zero = pieces.IsZero(buf[bitmap:])
+		return err
+	}
+	place := func(_ []byte, b *block) error {
+		if b.Zero {
 			return nil
-		})
-		if err != nil {
-			return err
 		}
-		if place >= 0 {
-			if err := w.writeBlock(c, buf, place, off); err != nil {
-				return line.fail(err)
+		if b.place = w.place(w.end); b.place+size > maxFile {
+			return fmt.Errorf("vhd: a file of more than %d bytes: %w", int64(maxFile), image.ErrTooLarge)
+		}
+		w.end = b.place + size
+		binary.BigEndian.PutUint32(w.table[4*(b.Offset/w.blockSize):], uint32(b.place/sectorSize))
+		w.result.Blocks++
+		return nil
+	}
+	write := func(buf []byte, b *block) error {
+		if b.place >= 0 {
+			if err := w.writeBlock(c, buf, b.place, b.Offset); err != nil {
+				return err
 			}
 		}
-		w.done(n)
+		w.done(b.disk)
 		return nil
-	})
+	}
+	type step = parallel.Step[*block]
+	return parallel.InOrder(ctx, w.jobs(size), int(size), w.data(ctx, w.blockSize, w.blocks*w.blockSize),
+		step{Do: read}, step{Do: place, InOrder: true}, step{Do: write})
 }
 
 // writeBlock writes a block, which has its data behind the bitmap in buf.

@@ -9,12 +9,12 @@ import (
 // fixed writes a fixed disk.
 func (w *writer) fixed(ctx context.Context) error {
 	const stretch = 1 << 20
-	err := parallel.Run(ctx, w.jobs(stretch), stretch, w.parts(ctx, stretch), func(buf []byte, p part) error {
-		n, err := w.read(buf, p.index*stretch)
+	err := parallel.Run(ctx, w.jobs(stretch), stretch, w.data(ctx, stretch, w.src.Size()), func(buf []byte, b *block) error {
+		n, err := w.read(buf[:b.Length], b.Offset)
 		if err != nil {
 			return err
 		}
-		if err := w.writeRuns(buf[:n], p.index*stretch); err != nil {
+		if err := w.writeRuns(buf[:n], b.Offset); err != nil {
 			return err
 		}
 		w.done(n)

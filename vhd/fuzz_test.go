@@ -10,6 +10,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/imagetest"
+	"github.com/luksimg/luksimg/internal/pieces"
 )
 
 // FuzzOpen opens, describes and reads files of any content. The checksums of all
@@ -228,7 +229,7 @@ func FuzzCreate(f *testing.F) {
 		file, r := create(t, bytes.NewReader(guest), opts)
 		d := open(t, bytes.NewReader(file), int64(len(file)), Options{Key: opts.Key})
 		got := make([]byte, r.VirtualSize)
-		if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got[:len(guest)], guest) || !isZero(got[len(guest):]) {
+		if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got[:len(guest)], guest) || !pieces.IsZero(got[len(guest):]) {
 			t.Fatalf("other bytes, or %v", err)
 		}
 	})

@@ -3,6 +3,8 @@ package vhd
 import (
 	"bytes"
 	"testing"
+
+	"github.com/luksimg/luksimg/internal/pieces"
 )
 
 // checkVHDUtil applies the rules of "vhd-util check" of XenServer, by which an importer
@@ -23,7 +25,7 @@ func checkVHDUtil(t testing.TB, file []byte) {
 	must(be.Uint32(foot[offVersion:]) == 0x00010000, "file format version")
 	must(!fixed || be.Uint64(foot[offDataOffset:]) == 1<<64-1, "data offset of a fixed disk")
 	must(be.Uint32(foot[offGeometry:]) <= geometry(int64(size)), "geometry too large")
-	must(isZero(foot[offSavedState:]), "saved, hidden or reserved bytes")
+	must(pieces.IsZero(foot[offSavedState:]), "saved, hidden or reserved bytes")
 	if fixed {
 		return
 	}
@@ -31,7 +33,7 @@ func checkVHDUtil(t testing.TB, file []byte) {
 	h := file[footerSize:][:headerSize]
 	must(be.Uint32(h[offHeaderVer:]) == 0x00010000, "header version")
 	must(be.Uint64(h[offNext:]) == 1<<64-1, "data offset of the header")
-	must(isZero(h[offParentID:]), "parent of a dynamic disk, or reserved bytes")
+	must(pieces.IsZero(h[offParentID:]), "parent of a dynamic disk, or reserved bytes")
 	table := int(be.Uint64(h[offTableOffset:]))
 	entries := int(be.Uint32(h[offMaxEntries:]))
 	blockSize := int(be.Uint32(h[offBlockSize:]))

@@ -44,8 +44,8 @@ var allowed = map[string][]string{
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
 	"luks":                      {"image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"vhd":                       {"image", "xts", "internal/disk", "internal/parallel", "golang.org/x/sys/cpu"},
-	"qcow":                      {"image", "internal/signature", "luks", "xts", "internal/inflate", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"vhd":                       {"image", "internal/pieces", "xts", "internal/disk", "internal/parallel", "golang.org/x/sys/cpu"},
+	"qcow":                      {"image", "internal/pieces", "internal/signature", "luks", "xts", "internal/inflate", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhdx":                      {"image", "internal/disk", "internal/guid"},
 	"vmdk":                      {"image", "internal/adler", "internal/disk", "internal/inflate", "golang.org/x/sys/cpu", "golang.org/x/text/*"},
 	"vdi":                       {"image", "internal/disk", "internal/guid"},
@@ -78,7 +78,7 @@ var allowed = map[string][]string{
 // inner are the packages that read, write and encrypt images, and what they reach: what
 // is behind a service may open what it is given.
 var inner = []string{
-	"image", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/disk", "internal/inflate", "internal/parallel",
+	"image", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/disk", "internal/inflate", "internal/parallel", "internal/pieces",
 	"github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid",
 }
 
