@@ -131,46 +131,6 @@ func sparse(t *testing.T, size int64, at ...int64) (*os.File, []byte) {
 	return f, content
 }
 
-func TestFile(t *testing.T) {
-	f, want := sparse(t, 5<<20+123, 0, 1<<20, 1<<20+90_000, 4<<20+1000, 5<<20)
-	src, err := image.NewFile(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if src.Size() != int64(len(want)) {
-		t.Fatalf("size %d, want %d", src.Size(), len(want))
-	}
-	got := make([]byte, len(want)+10)
-	if n, err := src.ReadAt(got, 0); n != len(want) || err != io.EOF {
-		t.Errorf("ReadAt past the end: %d, %v", n, err)
-	}
-	if !bytes.Equal(got[:len(want)], want) {
-		t.Error("content differs")
-	}
-	if n, err := src.ReadAt(got[:100], 1<<20); n != 100 || err != nil {
-		t.Errorf("ReadAt: %d, %v", n, err)
-	}
-	if n, err := src.ReadAt(got[:1], src.Size()); n != 0 || err != io.EOF {
-		t.Errorf("ReadAt at the end: %d, %v", n, err)
-	}
-	if n, err := src.ReadAt(nil, src.Size()); n != 0 || err != nil {
-		t.Errorf("ReadAt of nothing at the end: %d, %v", n, err)
-	}
-	holes := int64(0)
-	for _, r := range [][2]int64{{0, src.Size()}, {1000, 2 << 20}, {1<<20 + 5, 3 << 20}, {3 << 20, 10}} {
-		for _, e := range collect(t, src, r[0], r[1]) {
-			if e.Kind != image.Hole {
-				continue
-			}
-			holes += e.Length
-			if !bytes.Equal(want[e.Offset:e.End()], make([]byte, e.Length)) {
-				t.Errorf("%+v holds data", e)
-			}
-		}
-	}
-	t.Logf("%d bytes in holes", holes)
-}
-
 // TestFileShrinks cuts a file while it is open: an error, and not zeros.
 func TestFileShrinks(t *testing.T) {
 	f, _ := sparse(t, 1<<20, 0)

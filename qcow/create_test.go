@@ -27,7 +27,6 @@ type memFile struct {
 	b       []byte
 	offsets []int64
 	synced  int // how many writes came before Sync
-	fail    int // this write fails; 0: none does
 }
 
 var errDisk = errors.New("the disk is full")
@@ -36,9 +35,6 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.offsets = append(f.offsets, off)
-	if len(f.offsets) == f.fail {
-		return 0, errDisk
-	}
 	if n := off + int64(len(p)); n > int64(len(f.b)) {
 		f.b = append(f.b, make([]byte, n-int64(len(f.b)))...)
 	}
@@ -441,57 +437,6 @@ func TestCreateRefuses(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestCreateFails has each of the writes fail, reading fail, and the context end: what is
-// left is never a qcow2 image.
-func TestCreateFails(t *testing.T) {
-	src := mixed(3_000_000, 4)
-	for _, name := range []string{"plain 512", "zlib", "luks"} {
-		o := creations()[name]
-		o.Jobs = 3
-		whole, _ := createIn(t, bytes.NewReader(src), o)
-		for i := 1; i <= len(whole.offsets); i += max(1, len(whole.offsets)/40) {
-			f := &memFile{fail: i}
-			if _, err := Create(context.Background(), f, bytes.NewReader(src), o); !errors.Is(err, errDisk) {
-				t.Fatalf("%s, write %d: %v", name, i, err)
-			}
-			if Detect(bytes.NewReader(append(f.b, make([]byte, 8)...)), int64(len(f.b)+8)) {
-				t.Fatalf("%s, write %d: it looks like qcow2", name, i)
-			}
-		}
-		for at := int64(0); at < int64(len(src)); at += 400_000 {
-			f := &memFile{}
-			if _, err := Create(context.Background(), f, badSource{bytes.NewReader(src), at}, o); !errors.Is(err, errDisk) {
-				t.Fatalf("%s, reading at %d: %v", name, at, err)
-			}
-			if Detect(bytes.NewReader(append(f.b, make([]byte, 8)...)), int64(len(f.b)+8)) {
-				t.Fatalf("%s, reading at %d: it looks like qcow2", name, at)
-			}
-		}
-		ctx, cancel := context.WithCancelCause(context.Background())
-		o.Progress = func(int64) { cancel(errDisk) }
-		f := &memFile{}
-		if _, err := Create(ctx, f, bytes.NewReader(src), o); !errors.Is(err, errDisk) {
-			t.Errorf("%s, cancelled: %v", name, err)
-		}
-		if Detect(bytes.NewReader(append(f.b, make([]byte, 8)...)), int64(len(f.b)+8)) {
-			t.Errorf("%s, cancelled: it looks like qcow2", name)
-		}
-	}
-}
-
-// badSource cannot be read at one place.
-type badSource struct {
-	*bytes.Reader
-	bad int64
-}
-
-func (s badSource) ReadAt(p []byte, off int64) (int, error) {
-	if off <= s.bad && s.bad < off+int64(len(p)) {
-		return 0, errDisk
-	}
-	return s.Reader.ReadAt(p, off)
 }
 
 // liar is a source whose extents are not those of its bytes.

@@ -80,14 +80,14 @@ func TestCreateIsSparse(t *testing.T) {
 	if r.Blocks != 0 || len(file) > 4096 {
 		t.Errorf("%+v", r)
 	}
-	m := &memory{left: -1}
+	m := &memory{}
 	if _, err := Create(context.Background(), m, bytes.NewReader(make([]byte, 64<<20)), CreateOptions{Type: Fixed}); err != nil || len(m.offs) != 1 {
 		t.Errorf("%d writes, %v", len(m.offs), err)
 	}
 	// In a block with little data, the rest is a hole of the file.
 	guest := make([]byte, 2<<20)
 	guest[1<<20] = 1
-	m = &memory{left: -1}
+	m = &memory{}
 	if _, err := Create(context.Background(), m, bytes.NewReader(guest), CreateOptions{}); err != nil || len(m.offs) != 6 {
 		t.Errorf("%d writes, %v", len(m.offs), err)
 	}

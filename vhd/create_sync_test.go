@@ -46,7 +46,7 @@ func TestCreateSyncsBeforeFooters(t *testing.T) {
 	guest := random(5 << 19)
 	for name, opts := range map[string]CreateOptions{"dynamic": {}, "fixed": {Type: Fixed}, "encrypted": {Key: random(64)}} {
 		t.Run(name, func(t *testing.T) {
-			j := &journal{memory: memory{left: -1}}
+			j := &journal{memory: memory{}}
 			r, err := Create(context.Background(), j, bytes.NewReader(guest), opts)
 			if err != nil {
 				t.Fatal(err)
@@ -59,7 +59,7 @@ func TestCreateSyncsBeforeFooters(t *testing.T) {
 			if !slices.Equal(last, want) || slices.Index(j.events, "sync") != len(j.events)-len(want) {
 				t.Errorf("it ends with %q, want %q", last, want)
 			}
-			j = &journal{memory: memory{left: -1}, fail: imagetest.ErrDevice}
+			j = &journal{memory: memory{}, fail: imagetest.ErrDevice}
 			_, err = Create(context.Background(), j, bytes.NewReader(guest), opts)
 			if !errors.Is(err, imagetest.ErrDevice) || Detect(bytes.NewReader(j.b), int64(len(j.b))) {
 				t.Errorf("a Sync that fails: %v", err)

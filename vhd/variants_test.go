@@ -119,7 +119,7 @@ func variants() map[string]variant {
 	for name, opts := range map[string]CreateOptions{"fixed": {Type: Fixed}, "dynamic": {}, "encrypted": {Key: random(64)}} {
 		guest := patchy(3<<20, 9)
 		opts.Rand, opts.Timestamp = &fixedRandom{}, createTime
-		w := &memory{left: -1}
+		w := &memory{}
 		if _, err := Create(context.Background(), w, bytes.NewReader(guest), opts); err != nil {
 			panic(err)
 		}

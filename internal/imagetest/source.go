@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"sync"
 	"testing"
@@ -188,16 +189,18 @@ func (s suite) testExtents(t *testing.T) {
 		}
 	}
 	// A sequence may be left anywhere, and used again.
-	seq := image.Extents(s.src, 0, size)
-	for stop := range 20 {
-		n := 0
-		for range seq {
-			if n++; n > stop {
-				break
+	seqs := []iter.Seq2[image.Extent, error]{image.Extents(s.src, 0, size)}
+	if src, ok := s.src.(image.Extenter); ok {
+		seqs = append(seqs, src.Extents(0, size))
+	}
+	for _, seq := range seqs {
+		for stop, n := 0, 1; n > stop && stop < 300; stop++ {
+			n = 0
+			for range seq {
+				if n++; n > stop {
+					break
+				}
 			}
-		}
-		if n <= stop {
-			break
 		}
 	}
 }
