@@ -2,6 +2,7 @@ package luksimg
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 
 	"github.com/luksimg/luksimg/image"
@@ -97,4 +98,40 @@ func mbrOf(b []byte) (mbr, protective bool) {
 		protective = protective || b[i+4] == 0xee
 	}
 	return mbr, mbr && protective
+}
+
+// A DiskChange is how a disk in an image differs from the one that it was made of.
+type DiskChange struct {
+	SectorSize int    // bytes
+	Longer     int64  // so many bytes of zeros are at its end
+	Why        string // it is longer; "" if that need not be said
+}
+
+// Warnings returns what a change means for the partition table on the disk src.
+func (c DiskChange) Warnings(src image.Source) []string {
+	var all []string
+	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	switch {
+	case c.Longer <= 0:
+	case LabelOf(src) == GPT:
+		warn("the disk has a GPT, whose backup header is no longer at the end of the disk: the disk became %d bytes longer. "+
+			"Most systems put that right when they boot; sgdisk --move-second-header does it by hand", c.Longer)
+	case c.Why != "":
+		warn("the disk became %d bytes longer: %s", c.Longer, c.Why)
+	}
+	switch counts := LabelSectorSize(src); {
+	case counts == 0 || counts == c.SectorSize:
+	case counts == 4096:
+		warn("the partition table of the disk counts in sectors of 4096 bytes, and will not be found with sectors of %d: "+
+			"luksimg encrypt --sector-size 4096 makes a LUKS2 image that has them", c.SectorSize)
+	default:
+		warn("the disk has a partition table, which counts in sectors of %d bytes; with sectors of %d bytes "+
+			"its partitions will not be found", counts, c.SectorSize)
+	}
+	return all
+}
+
+// Change is how the disk in the image differs from the one that was encrypted.
+func (r *Result) Change() DiskChange {
+	return DiskChange{SectorSize: max(r.LUKS.SectorSize, 512), Longer: r.VolumeSize - r.SourceSize}
 }

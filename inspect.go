@@ -2,6 +2,7 @@ package luksimg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -163,4 +164,29 @@ func dataSize(ctx context.Context, src image.Source) (int64, error) {
 		}
 	}
 	return n, nil
+}
+
+// ErrOtherHeader is a detached header whose data do not fit into the file with the data.
+var ErrOtherHeader = errors.New("not its header")
+
+// InspectDetached tells what a LUKS image is whose header is detached, and whose data are in a file
+// of size bytes.
+func InspectDetached(ctx context.Context, header image.Source, size int64, o ImageOptions) (*Info, error) {
+	h, err := luks.Open(header, header.Size(), o.LUKS)
+	if err != nil {
+		return nil, err
+	}
+	i, err := Inspect(ctx, header, header.Size(), o)
+	if err != nil {
+		return nil, err
+	}
+	i.FileSize, i.DataSize = size, size-h.DataOffset()
+	if least := max(h.DataSize(), int64(h.SectorSize())); i.DataSize < least {
+		return nil, fmt.Errorf("%w: by that the data start at %d and have %d bytes at least, and the file has %d", ErrOtherHeader, h.DataOffset(), least, size)
+	}
+	if h.DataSize() > 0 {
+		i.DataSize = h.DataSize()
+	}
+	i.VirtualSize = i.DataSize - i.DataSize%int64(h.SectorSize())
+	return i, nil
 }

@@ -136,6 +136,24 @@ func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (
 	return img, nil
 }
 
+// OpenDetached opens a LUKS image whose header is in a file of its own, with a passphrase.
+func OpenDetached(ctx context.Context, header, data image.Source, passphrase []byte, o luks.OpenOptions) (*Image, error) {
+	h, err := luks.Open(header, header.Size(), o)
+	if err != nil {
+		return nil, err
+	}
+	key, err := h.VolumeKey(ctx, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	v, err := h.Volume(ctx, data, data.Size(), key)
+	if err != nil {
+		return nil, err
+	}
+	return &Image{Source: v, Format: map[int]Format{1: LUKS1, 2: LUKS2}[h.Version()], Encrypted: true, UUID: h.UUID()}, nil
+}
+
 // holes returns r so that it knows its holes, where it can: tables that lie in them are not read.
 func holes(r io.ReaderAt, size int64) io.ReaderAt {
 	if src, err := source(r, size); err == nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"time"
 )
 
 // A File is a raw disk image in an open file or on a block device: the file's
@@ -15,6 +16,7 @@ import (
 type File struct {
 	f    *os.File
 	size int64
+	time time.Time // when it was last changed, zero for a device
 }
 
 // NewFile returns the raw image in f, which must be a regular file or a block
@@ -28,14 +30,14 @@ func NewFile(f *os.File) (*File, error) {
 	}
 	switch mode := fi.Mode(); {
 	case mode.IsRegular():
-		return &File{f, fi.Size()}, nil
+		return &File{f, fi.Size(), fi.ModTime()}, nil
 	case mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0:
 		// The size of a block device is where its end is.
 		size, err := f.Seek(0, io.SeekEnd)
 		if err != nil {
 			return nil, err
 		}
-		return &File{f, size}, nil
+		return &File{f: f, size: size}, nil
 	default:
 		return nil, fmt.Errorf("%s: neither a regular file nor a block device: %w", f.Name(), errors.ErrUnsupported)
 	}
@@ -43,6 +45,23 @@ func NewFile(f *os.File) (*File, error) {
 
 // Size returns the length of the file, or of the device, in bytes.
 func (f *File) Size() int64 { return f.size }
+
+// ModTime returns when the file was last changed before it was opened; zero for a device, of which
+// that means nothing.
+func (f *File) ModTime() time.Time { return f.time }
+
+// Unchanged returns [ErrChanged] if the file is not what it was when it was opened, as far as the
+// filesystem knows. Of a device that is not known.
+func (f *File) Unchanged() error {
+	if f.time.IsZero() {
+		return nil
+	}
+	fi, err := f.f.Stat()
+	if err == nil && (fi.Size() != f.size || !fi.ModTime().Equal(f.time)) {
+		err = ErrChanged
+	}
+	return err
+}
 
 // ReadAt reads from the file; see [io.ReaderAt].
 func (f *File) ReadAt(p []byte, off int64) (int, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
@@ -59,18 +60,33 @@ func (c *comparison) open(ctx context.Context) (*luksimg.Image, error) {
 	if c.header == nil {
 		return luksimg.OpenImage(ctx, c.out, c.out.Size(), luksimg.ImageOptions{Format: c.format, Key: c.key, LUKS: made})
 	}
-	h, err := luks.Open(c.header, c.header.Size(), made)
-	if err != nil {
-		return nil, err
+	return luksimg.OpenDetached(ctx, c.header, c.out, c.key, made)
+}
+
+// compare compares what was written with the disk, if --verify is there.
+func (j *encryptJob) compare(ctx context.Context, r *luksimg.Result) error {
+	if !j.o.verify {
+		return nil
 	}
-	volumeKey, err := h.VolumeKey(ctx, c.key)
-	if err != nil {
-		return nil, err
+	c := comparison{src: j.source.disk(), format: r.Format, key: j.key, skipZeros: j.o.discardZeros, jobs: int(j.o.jobs)}
+	var err error
+	if j.header != nil && j.out.late { // closed by then
+		h, err := openInputFlags(ctx, j.o.header, os.O_RDONLY)
+		if err != nil {
+			return err
+		}
+		defer h.close()
+		c.header = io.NewSectionReader(h.r, 0, h.size)
+	} else if j.header != nil {
+		if c.header, err = written(j.header); err != nil {
+			return err
+		}
 	}
-	defer clear(volumeKey)
-	volume, err := h.Volume(ctx, c.out, c.out.Size(), volumeKey)
+	back, closeBack, err := j.out.readBack()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &luksimg.Image{Source: volume}, nil
+	defer closeBack()
+	c.out = back
+	return c.run(ctx, j.t, &j.o.progress)
 }

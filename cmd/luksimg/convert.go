@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
-	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -123,10 +121,8 @@ func (o *convertFlags) check(c *cobra.Command, src, dst string) error {
 		return fmt.Errorf("--format %s: want raw, vhd or qcow2", o.format)
 	case dst == "-" && o.format != "raw":
 		return fmt.Errorf("a %s image can not be written to standard output, where nothing can be changed any more", o.format)
-	case dst == "-" && o.AsJSON:
-		return errors.New("with - for DST the disk is the result: there is no room for --json")
 	case dst == "-":
-		return stdio.CheckStdout("the disk")
+		return o.ToStdout("DST", "the disk")
 	}
 	return nil
 }
@@ -182,7 +178,11 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return s.wrap(err)
 	}
-	o.label(t, s.img, made)
+	change := luksimg.DiskChange{SectorSize: 512, Longer: made.VirtualSize - s.img.Size(), Why: "the disk of a " + o.format + " image has whole sectors of 512 bytes"}
+	if o.fixed {
+		change.Why = "that of a fixed VHD has whole MiB"
+	}
+	t.WarnAll("", change.Warnings(s.img))
 	if out == nil {
 		return stdio.SyncStdout()
 	}
@@ -197,13 +197,4 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 		Output: dst, Format: o.format, SourceFormat: string(s.img.Format),
 		SourceSize: s.img.Size(), VirtualSize: made.VirtualSize, FileSize: size, UUID: s.img.UUID, Warnings: t.Warnings,
 	}, talk.Line("%s: %s disk of %s", dst, o.format, term.Bytes(made.VirtualSize)))
-}
-
-// label warns of a partition table that does not go with the disk that was made.
-func (o *convertFlags) label(t *talk.Talk, src image.Source, made *luksimg.DecryptResult) {
-	c := change{sectorSize: 512, longer: made.VirtualSize - src.Size(), why: "the disk of a " + o.format + " image has whole sectors of 512 bytes"}
-	if o.fixed {
-		c.why = "that of a fixed VHD has whole MiB"
-	}
-	c.label(t, src)
 }

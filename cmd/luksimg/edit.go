@@ -38,7 +38,7 @@ func (g *global) editing(c *cobra.Command, o *luks.OpenOptions, change func(c *c
 		if err != nil {
 			return in.wrap(err)
 		}
-		g.WarnAll(in.name, e.Header().Info().Warnings)
+		g.WarnAll(in.name+": ", e.Header().Info().Warnings)
 		result, text, err := change(c, in.name, e)
 		if err != nil {
 			return in.wrap(err)

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"errors"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -12,8 +9,6 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
-	"github.com/luksimg/luksimg/internal/output"
-	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/manifest"
@@ -148,18 +143,6 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	return o.report(j.t, dst, j.source, r)
 }
 
-// options returns what the flags say.
-func (o *encryptFlags) options() (luksimg.EncryptOptions, error) {
-	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), Format: o.luks.container(), DiscardZeros: o.discardZeros, Digest: o.sha256}
-	opts.Jobs = int(o.jobs)
-	var err error
-	if opts.LUKS, err = o.luks.options(); err != nil {
-		return opts, err
-	}
-	opts.LUKS.GeneratedKey = o.generateKey != ""
-	return opts, opts.Check()
-}
-
 func (o *encryptFlags) report(t *talk.Talk, dst string, s *diskSource, r *luksimg.Result) error {
 	text := madeLine(dst, r)
 	if dst == "-" { // where the image itself went
@@ -186,70 +169,4 @@ func luksInfo(r *luksimg.Result) *luks.Info {
 		return nil
 	}
 	return &r.LUKS
-}
-
-// checkCloud looks at what the cloud of the profile takes, before any work.
-func (o *encryptFlags) checkCloud(t *talk.Talk, dst string, size int64) error {
-	p := luksimg.Profile(o.profile)
-	if err := (luksimg.EncryptOptions{Profile: p}).CheckSize(max(size, 0)); err != nil {
-		return err
-	}
-	for _, n := range p.Notes(size) {
-		t.Say("%s", n)
-	}
-	if dst == "-" {
-		return nil
-	}
-	err := p.CheckName(filepath.Base(dst))
-	if err != nil && p.Rules().AtUpload {
-		t.Warn("%v", err)
-		return nil
-	}
-	return err
-}
-
-// check looks at the flags before anything is opened.
-func (o *encryptFlags) check(src, dst string) error {
-	inOrder := src == "-" || stdio.IsStream(src)
-	switch {
-	case stdio.IsStdin(src) && o.key.Stdin():
-		return errors.New("standard input can not be both the disk and the key")
-	case dst == "-" && o.verify:
-		return errors.New("--verify needs an output that can be read again, not standard output")
-	case inOrder && o.verify:
-		return errors.New("--verify needs a source that can be read again, not standard input")
-	case dst == "-" && o.AsJSON:
-		return errors.New("with - for DST the image is the result: there is no room for --json")
-	case o.discardZeros && (inOrder || dst == "-" || isCOS(dst)):
-		return errors.New("--discard-zeros needs a source and an output that can seek and has holes: a file")
-	case isCOS(o.header) || isCOS(o.generateKey) || isCOS(o.manifestFile):
-		return errors.New("--header, --generate-key and --manifest are files, not cos://")
-	case dst == "-":
-		return stdio.CheckStdout("the image")
-	}
-	return nil
-}
-
-// readKey returns the key, and the file that it is being written to if it is new.
-func (o *encryptFlags) readKey(ctx context.Context, t *talk.Talk, dst string) (*output.File, []byte, error) {
-	if o.generateKey != "" {
-		// Where the key is not text, it is the key of AES-256 in XTS mode itself.
-		if cmp.Or(o.luks.container(), luksimg.Profile(o.profile).Rules().Format) == luksimg.VHD {
-			return generateKey(o.generateKey, 64, true)
-		}
-		return generateKey(o.generateKey, defaultKeyBytes, false)
-	}
-	key, err := o.key.Read(ctx, t, stdoutName(dst), true)
-	if err != nil {
-		return nil, nil, err
-	}
-	// Profiles look at the key; what they find is better said before the work.
-	return nil, key, luksimg.Profile(o.profile).CheckKey(key)
-}
-
-func stdoutName(name string) string {
-	if name == "-" {
-		return "the image"
-	}
-	return name
 }

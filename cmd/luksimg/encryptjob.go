@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -151,11 +149,11 @@ func (j *encryptJob) finish(ctx context.Context, r *luksimg.Result) error {
 		}
 	}
 	// The key first: an image whose key, or header, is lost is of no use to anybody.
-	if err := commit(j.newKey, j.header); err != nil {
+	if err := output.CommitAll(j.newKey, j.header); err != nil {
 		return err
 	}
 	if err := j.commitImage(ctx, r); err != nil {
-		takeBack(j.newKey, j.header)
+		output.RemoveAll(j.newKey, j.header)
 		return err
 	}
 	if j.newKey != nil {
@@ -174,62 +172,10 @@ func (j *encryptJob) commitImage(ctx context.Context, r *luksimg.Result) error {
 		err = j.compare(ctx, r)
 	}
 	if err == nil {
-		err = commit(j.manifest)
+		err = output.CommitAll(j.manifest)
 	}
 	if err != nil {
 		err = errors.Join(err, j.out.remove())
 	}
 	return err
-}
-
-// compare compares what was written with the disk, if --verify is there.
-func (j *encryptJob) compare(ctx context.Context, r *luksimg.Result) error {
-	if !j.o.verify {
-		return nil
-	}
-	c := comparison{src: j.source.disk(), format: r.Format, key: j.key, skipZeros: j.o.discardZeros, jobs: int(j.o.jobs)}
-	var err error
-	if j.header != nil && j.out.late { // closed by then
-		h, err := openInputFlags(ctx, j.o.header, os.O_RDONLY)
-		if err != nil {
-			return err
-		}
-		defer h.close()
-		c.header = io.NewSectionReader(h.r, 0, h.size)
-	} else if j.header != nil {
-		if c.header, err = written(j.header); err != nil {
-			return err
-		}
-	}
-	back, closeBack, err := j.out.readBack()
-	if err != nil {
-		return err
-	}
-	defer closeBack()
-	c.out = back
-	return c.run(ctx, j.t, &j.o.progress)
-}
-
-// commit gives files their names, in order. If one can not have its own, those before it
-// that are new are removed again.
-func commit(files ...*output.File) error {
-	for i, f := range files {
-		if f == nil {
-			continue
-		}
-		if err := f.Commit(); err != nil {
-			takeBack(files[:i]...)
-			return err
-		}
-	}
-	return nil
-}
-
-// takeBack removes files that were committed, and are new.
-func takeBack(files ...*output.File) {
-	for _, f := range files {
-		if f != nil {
-			f.Remove()
-		}
-	}
 }

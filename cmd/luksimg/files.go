@@ -24,6 +24,7 @@ import (
 type input struct {
 	r     io.ReaderAt
 	f     *os.File // r, or nil for an object
+	file  *image.File
 	close func()
 	size  int64
 	name  string
@@ -63,22 +64,14 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 	if err != nil {
 		return nil, err
 	}
-	in := &input{r: f, f: f, close: func() { f.Close() }, name: stdio.Name(name)}
-	fi, err := f.Stat()
+	file, err := image.NewFile(f)
 	if err == nil {
-		switch mode := fi.Mode(); {
-		case mode.IsRegular():
-			in.size, in.mtime = fi.Size(), fi.ModTime()
-			return in, nil
-		case mode.IsDir():
-			err = fmt.Errorf("%s is a folder", name)
-		case mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0:
-			if in.size, err = f.Seek(0, io.SeekEnd); err == nil {
-				return in, nil
-			}
-		default:
-			err = fmt.Errorf("%s is not a file with an image", stdio.Name(name))
-		}
+		return &input{r: f, f: f, file: file, close: func() { f.Close() }, size: file.Size(), name: stdio.Name(name), mtime: file.ModTime()}, nil
+	}
+	if fi, _ := f.Stat(); fi != nil && fi.IsDir() {
+		err = fmt.Errorf("%s is a folder", name)
+	} else if errors.Is(err, errors.ErrUnsupported) {
+		err = fmt.Errorf("%s is not a file with an image", stdio.Name(name))
 	}
 	f.Close()
 	return nil, err
@@ -108,14 +101,10 @@ var containerNames = map[string]string{
 // unchanged tells whether the file is still what it was when it was opened, as far as the
 // filesystem knows. Of an object only that version is ever read.
 func (in *input) unchanged() error {
-	if in.mtime.IsZero() {
+	if in.file == nil {
 		return nil
 	}
-	fi, err := in.f.Stat()
-	if err == nil && (fi.Size() != in.size || !fi.ModTime().Equal(in.mtime)) {
-		err = image.ErrChanged
-	}
-	return in.wrap(err)
+	return in.wrap(in.file.Unchanged())
 }
 
 // wrap puts the name of the file before an error that does not have it.

@@ -57,10 +57,7 @@ func newHeaderBackup(g *global) *cobra.Command {
 	}, func(_ *cobra.Command, args []string, in *encrypted) error {
 		name, dst := args[0], args[1]
 		if dst == "-" {
-			if g.AsJSON {
-				return errors.New("with - for BACKUP the header is the result: there is no room for --json")
-			}
-			if err := stdio.CheckStdout("the header"); err != nil {
+			if err := g.ToStdout("BACKUP", "the header"); err != nil {
 				return err
 			}
 			if err := in.h.Backup(os.Stdout); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -125,9 +126,7 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 		defer s.close()
 	}
 	if !o.AsJSON { // where they are members of the object
-		for _, w := range r.Warnings {
-			t.Warn("%s", w)
-		}
+		t.WarnAll("", r.Warnings)
 	}
 	if err := r.print(t, name); err != nil {
 		return err
@@ -148,7 +147,7 @@ func checkOf(ctx context.Context, in *input, i *luksimg.Info) (*luksimg.CheckRes
 
 // info is what the image says, or its header, if that is in a file of its own.
 func (o *inspectFlags) info(ctx context.Context, t *talk.Talk, in *input) (*luksimg.Info, error) {
-	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}
+	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format), LUKS: luks.OpenOptions{AllowNullCipher: o.source.unlock.allowNull}}
 	if o.source.unlock.header == "" {
 		i, err := luksimg.Inspect(ctx, in.r, in.size, opts)
 		return i, in.wrap(err)
@@ -158,24 +157,11 @@ func (o *inspectFlags) info(ctx context.Context, t *talk.Talk, in *input) (*luks
 		return nil, err
 	}
 	defer header.close()
-	h, err := luks.Open(header.r, header.size, luks.OpenOptions{AllowNullCipher: o.source.unlock.allowNull})
-	if err != nil {
-		return nil, header.wrap(err)
+	i, err := luksimg.InspectDetached(ctx, io.NewSectionReader(header.r, 0, header.size), in.size, opts)
+	if errors.Is(err, luksimg.ErrOtherHeader) {
+		return nil, fmt.Errorf("%s: %s is %w", in.name, header.name, err)
 	}
-	i, err := luksimg.Inspect(ctx, header.r, header.size, opts)
-	if err != nil {
-		return nil, header.wrap(err)
-	}
-	size := in.size - h.DataOffset()
-	if size < max(h.DataSize(), int64(h.SectorSize())) {
-		return nil, fmt.Errorf("%s: %s is not its header: by that the data start at %d and have %d bytes at least, and the file has %d",
-			in.name, header.name, h.DataOffset(), max(h.DataSize(), int64(h.SectorSize())), in.size)
-	}
-	if h.DataSize() > 0 {
-		size = h.DataSize()
-	}
-	i.FileSize, i.DataSize, i.VirtualSize = in.size, size, size-size%int64(h.SectorSize())
-	return i, nil
+	return i, header.wrap(err)
 }
 
 // inside looks at the disk in the image, if there is a way to. The source that it returns is

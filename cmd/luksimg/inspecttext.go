@@ -1,13 +1,7 @@
 package main
 
 import (
-	"cmp"
-	"fmt"
-	"strings"
-
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
-	"github.com/luksimg/luksimg/contents"
-	"github.com/luksimg/luksimg/internal/term"
 )
 
 func inspectText(name string, i inspectResult) string {
@@ -26,7 +20,7 @@ func inspectText(name string, i inspectResult) string {
 		t.Rows(i.Manifest.Fields())
 	}
 	if i.Contents != nil {
-		showContents(t, i.Contents)
+		t.Rows(i.Contents.Fields())
 	}
 	if i.Check != nil {
 		t.Row("check", "%d corruptions, %d leaks", i.Check.Corruptions, i.Check.Leaks)
@@ -41,37 +35,4 @@ func inspectText(name string, i inspectResult) string {
 		t.Row("map", "%s", i.Map.Picture())
 	}
 	return t.Text("")
-}
-
-// showContents shows what is on the disk.
-func showContents(t *talk.Table, c *contents.Info) {
-	show := func(f *contents.Filesystem) string {
-		if f == nil {
-			return ""
-		}
-		text := ", " + f.Type
-		if f.Label != "" {
-			text += fmt.Sprintf(" %q", f.Label)
-		}
-		return text
-	}
-	for _, p := range c.Partitions {
-		t.Row(fmt.Sprintf("partition %d", p.Number), "%s at %d, %s%s", term.Bytes(p.Size), p.Start, p.Type, show(p.Filesystem))
-	}
-	if c.Filesystem != nil {
-		t.Row("filesystem", "%s", strings.TrimPrefix(show(c.Filesystem), ", "))
-	}
-	if c.OS != nil {
-		t.Row("system", "%s", cmp.Or(c.OS.Name, c.OS.ID+" "+c.OS.Version))
-	}
-	if len(c.Partitions) > 0 || c.Filesystem != nil {
-		reason := ""
-		if c.CloudInitReason != "" {
-			reason = ": " + c.CloudInitReason
-		}
-		t.Row("cloud-init", "%s%s", c.CloudInit, reason)
-	}
-	for _, w := range c.Warnings {
-		t.Row("  note", "%s", w)
-	}
 }

@@ -112,10 +112,7 @@ func (g *global) keyOutput(argument, name string) (keyOutput, error) {
 		f, err := createKeyFile(name)
 		return keyOutput{f}, err
 	}
-	if g.AsJSON {
-		return keyOutput{}, fmt.Errorf("with - for %s the key is the result: there is no room for --json", argument)
-	}
-	return keyOutput{}, stdio.CheckStdout("the key")
+	return keyOutput{}, g.ToStdout(argument, "the key")
 }
 
 func (o keyOutput) stdout() bool { return o.File == nil }

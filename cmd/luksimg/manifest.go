@@ -21,7 +21,7 @@ func (o *encryptFlags) manifestOf(dst string, s *diskSource, r *luksimg.Result, 
 	if o.generateKey != "" || wrap.Convention(o.profile).Generated() {
 		m.Generated = key
 	}
-	if s.source != nil {
+	if s.img != nil {
 		m.Source.Name, m.Source.FileSize = filepath.Base(s.name), s.source.size
 	}
 	if o.header != "" {

@@ -140,7 +140,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	change{sectorSize: r.LUKS.SectorSize, longer: r.VolumeSize - r.SourceSize}.label(t, v)
+	t.WarnAll("", r.Change().Warnings(v))
 	if o.verify {
 		back, err := written(out)
 		if err != nil {
@@ -151,7 +151,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 			return err
 		}
 	}
-	if err := commit(keyOut, out); err != nil {
+	if err := output.CommitAll(keyOut, out); err != nil {
 		return err
 	}
 	if keyOut != nil {

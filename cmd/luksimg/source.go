@@ -19,30 +19,15 @@ import (
 
 // A diskSource is the disk to encrypt: an image, or a stream of raw bytes.
 type diskSource struct {
-	*source           // nil for standard input
-	stream  io.Reader // nil for an image
-	size    int64     // zero if it is not known
+	*source                    // without an image for a stream
+	stream  *luksimg.RawReader // nil for an image
+	size    int64              // zero if it is not known
 	format  string
-	head    []byte // the first bytes of standard input
-}
-
-func (s *diskSource) close() {
-	if s.source != nil {
-		s.source.close()
-	}
-}
-
-// unchanged tells whether the source is still what it was.
-func (s *diskSource) unchanged() error {
-	if s.source == nil {
-		return nil
-	}
-	return s.source.unchanged()
 }
 
 // disk returns the disk as an image, nil if it is a stream.
 func (s *diskSource) disk() image.Source {
-	if s.source == nil {
+	if s.img == nil {
 		return nil
 	}
 	return s.img
@@ -72,13 +57,14 @@ func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) 
 	if len(stream.Head()) == 0 && !o.allowEmpty {
 		return nil, rest.WithHint(fmt.Errorf("%s is empty: what should have written to it has failed", stdio.Name(name)), "if an empty disk is what you want, say --allow-empty")
 	}
-	return &diskSource{stream: stream, format: string(luksimg.Raw), head: stream.Head()}, nil
+	return &diskSource{source: &source{input: &input{name: "standard input"}}, stream: stream, format: string(luksimg.Raw)}, nil
 }
 
 // looked returns what there is to look at: the disk, or the start of a stream.
 func (s *diskSource) looked() image.Source {
-	if s.source == nil {
-		return io.NewSectionReader(bytes.NewReader(s.head), 0, int64(len(s.head)))
+	if s.img == nil {
+		head := s.stream.Head()
+		return io.NewSectionReader(bytes.NewReader(head), 0, int64(len(head)))
 	}
 	return s.img
 }
@@ -86,23 +72,21 @@ func (s *diskSource) looked() image.Source {
 // inside warns of what a cloud asks of a disk and this one does not have. Whether that can
 // be found out or not, the job goes on.
 func (s *diskSource) inside(ctx context.Context, t *talk.Talk) {
-	name := "standard input"
-	if s.source != nil {
-		name = s.name
-	}
 	c, err := contents.Inspect(ctx, s.looked())
 	if err != nil {
 		return
 	}
-	warnInside(t, name, c)
-	if s.source != nil && c.CloudInit == contents.NotFound {
-		t.Warn("%s: cloud-init is not installed on the disk, and the cloud asks for it: a server made of this image will have no network and no user", name)
+	t.WarnAll(s.name+": ", c.Obstacles())
+	if s.img != nil && c.CloudInit == contents.NotFound {
+		t.Warn("%s: cloud-init is not installed on the disk, and the cloud asks for it: a server made of this image will have no network and no user", s.name)
 	}
 }
 
-// warnInside warns of disks that no server starts from.
-func warnInside(t *talk.Talk, name string, c *contents.Info) {
-	for _, text := range c.Obstacles() {
-		t.Warn("%s: %s", name, text)
+// label warns of a partition table that does not go with what was made.
+func (s *diskSource) label(t *talk.Talk, r *luksimg.Result) {
+	c := r.Change()
+	if c.Longer > 0 && c.Longer < int64(c.SectorSize) { // more is what a profile asks for
+		t.Say("the disk became %d bytes longer, to have whole sectors of %d bytes", c.Longer, c.SectorSize)
 	}
+	t.WarnAll("", c.Warnings(s.looked()))
 }

@@ -101,7 +101,7 @@ func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, e
 		s.close()
 		return nil, in.wrap(err)
 	}
-	g.WarnAll(name, s.img.Warnings)
+	g.WarnAll(name+": ", s.img.Warnings)
 	return s, nil
 }
 

@@ -45,7 +45,7 @@ func openLUKS(ctx context.Context, g *global, name, header string, o luks.OpenOp
 		e.close()
 		return nil, e.header.wrap(err)
 	}
-	g.WarnAll(e.header.name, e.h.Info().Warnings)
+	g.WarnAll(e.header.name+": ", e.h.Info().Warnings)
 	return e, nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/luksimg/luksimg/internal/size"
 )
 
 // The modes of progress.
@@ -170,14 +172,5 @@ func (p *Progress) line(done int64, rate, eta float64) string {
 	return s
 }
 
-// Bytes is a number of bytes for people, in powers of 1000: "1.5 GB".
-func Bytes(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, i := float64(n)/1000, 0
-	for ; f >= 999.95 && i < 5; i++ {
-		f /= 1000
-	}
-	return fmt.Sprintf("%.1f %cB", f, "kMGTPE"[i])
-}
+// Bytes is a number of bytes for people; see [size.Text].
+func Bytes(n int64) string { return size.Text(n) }

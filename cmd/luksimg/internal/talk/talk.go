@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
 )
 
@@ -33,10 +34,10 @@ func (t *Talk) Warn(format string, args ...any) {
 	t.Say("warning: "+format, args...)
 }
 
-// WarnAll tells of warnings about what has a name.
-func (t *Talk) WarnAll(name string, warnings []string) {
+// WarnAll tells of warnings, each behind a prefix such as "NAME: ".
+func (t *Talk) WarnAll(prefix string, warnings []string) {
 	for _, w := range warnings {
-		t.Warn("%s: %s", name, w)
+		t.Warn("%s%s", prefix, w)
 	}
 }
 
@@ -47,6 +48,14 @@ func (t *Talk) Result(v any, text string) error {
 	}
 	_, err := fmt.Fprintln(t.Out, term.VisibleLines(text))
 	return err
+}
+
+// ToStdout tells whether a result can go to standard output, where an argument asks for that by "-".
+func (t *Talk) ToStdout(arg, what string) error {
+	if t.AsJSON {
+		return fmt.Errorf("with - for %s %s is the result: there is no room for --json", arg, what)
+	}
+	return stdio.CheckStdout(what)
 }
 
 // JSON prints the JSON that encode writes.

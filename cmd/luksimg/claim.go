@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/luksimg/luksimg/wrap/local"
+)
+
+// verbOf is the name of a verb without that of the program.
+func verbOf(c *cobra.Command) string {
+	_, verb, _ := strings.Cut(c.CommandPath(), " ")
+	return verb
+}
+
+// flagUse is the use of a flag, and whether it is in the table.
+func flagUse(verb, flag string) (use, bool) {
+	u, ok := flagUses[verb+" "+flag]
+	if !ok {
+		u, ok = flagUses[flag]
+	}
+	return u, ok
+}
+
+// argUse is the use of the argument with a number, and what usage calls it.
+func argUse(c *cobra.Command, i int) (use, string) {
+	uses := argUses[verbOf(c)]
+	if len(uses) == 0 {
+		return noFile, ""
+	}
+	i = min(i, len(uses)-1)
+	what := "an argument"
+	if names := strings.Fields(c.Use)[1:]; i < len(names) {
+		what = strings.Trim(names[i], "[].")
+	}
+	return uses[i], what
+}
+
+// claim claims all files that the command line and the environment name. It is called before
+// the verb runs.
+func (g *global) claim(c *cobra.Command, args []string) error {
+	for i, name := range args {
+		u, what := argUse(c, i)
+		if err := g.use(u, what, name); err != nil {
+			return err
+		}
+	}
+	var err error
+	c.Flags().Visit(func(f *pflag.Flag) {
+		u, _ := flagUse(verbOf(c), f.Name)
+		values := []string{f.Value.String()}
+		if v, ok := f.Value.(pflag.SliceValue); ok {
+			values = v.GetSlice()
+		}
+		for _, name := range values {
+			if err == nil {
+				err = g.use(u, "--"+f.Name, name)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{envAPIKey, envSLKey, hmacNames[0][1], hmacNames[1][1]} {
+		if file, ok := strings.CutPrefix(os.Getenv(name), "@"); ok {
+			if err := g.files.Read("$"+name, file); err != nil {
+				return err
+			}
+		}
+	}
+	if err := g.files.CheckHeaders(); err != nil {
+		return err
+	}
+	// What the shell opened is an output too; by another name it is one already.
+	if !g.files.Writes("-") {
+		if fi, err := os.Stdout.Stat(); err == nil && fi.Mode().IsRegular() {
+			return g.files.Write("standard output", "-")
+		}
+	}
+	return nil
+}
+
+// use claims a file that is named on the command line.
+func (g *global) use(u use, what, name string) error {
+	switch {
+	case u&(reads|writes) == 0 || name == "":
+		return nil
+	case u&fd != 0:
+		name = "/dev/fd/" + name
+	case u&kms != 0:
+		var ok bool
+		if name, ok = strings.CutPrefix(name, local.Prefix); !ok {
+			return nil
+		}
+	case name == "-" && u&changes == changes:
+		return fmt.Errorf("%s is read and changed, which standard input can not be: it needs the name of a file", what)
+	case name == "-" && u&stream == 0:
+		return fmt.Errorf("%s needs the name of a file, not -", what)
+	}
+	switch u & changes {
+	case reads:
+		return g.files.Read(what, name)
+	case writes:
+		return g.files.Replace(what, name)
+	}
+	return g.files.Write(what, name)
+}

@@ -1,0 +1,51 @@
+package contents
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+
+	"github.com/luksimg/luksimg/internal/size"
+)
+
+// Fields yields what is on the disk, for a person: the name of each field and its value. Text in
+// the values is as it is on the disk, and may hold anything, unless it is in quotation marks: then
+// it is escaped as Go does.
+func (i *Info) Fields() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		more := true
+		row := func(name, format string, args ...any) {
+			more = more && yield(name, fmt.Sprintf(format, args...))
+		}
+		for _, p := range i.Partitions {
+			what := p.Type
+			if p.Filesystem != nil {
+				what += ", " + p.Filesystem.text()
+			}
+			row(fmt.Sprintf("partition %d", p.Number), "%s at %d, %s", size.Text(p.Size), p.Start, what)
+		}
+		if i.Filesystem != nil {
+			row("filesystem", "%s", i.Filesystem.text())
+		}
+		if i.OS != nil {
+			row("system", "%s", cmp.Or(i.OS.Name, i.OS.ID+" "+i.OS.Version))
+		}
+		if len(i.Partitions) > 0 || i.Filesystem != nil {
+			reason := ""
+			if i.CloudInitReason != "" {
+				reason = ": " + i.CloudInitReason
+			}
+			row("cloud-init", "%s%s", i.CloudInit, reason)
+		}
+		for _, w := range i.Warnings {
+			row("  note", "%s", w)
+		}
+	}
+}
+
+func (f *Filesystem) text() string {
+	if f.Label == "" {
+		return f.Type
+	}
+	return fmt.Sprintf("%s %q", f.Type, f.Label)
+}
