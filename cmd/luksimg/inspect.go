@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
-	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/contents"
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/diskmap"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
@@ -177,7 +177,7 @@ func (o *inspectFlags) inside(c *cobra.Command, in *input, name string, r *inspe
 		s, err = o.source.open(c, &quiet, name)
 	}
 	if err != nil {
-		if exit.NeedsFile(err) && !o.mapped {
+		if errors.As(err, new(*image.RefusedError)) && !o.mapped {
 			return nil, nil
 		}
 		return nil, err

@@ -52,20 +52,16 @@ var hints = []struct {
 	{syscall.ENOSPC, "luksimg needs room for the whole output beside its final name; free some, or write to another disk"},
 }
 
-// NeedsFile tells whether an image was refused since it needs another file.
-func NeedsFile(err error) bool {
-	return errors.As(err, new(*image.RefusedError))
-}
-
 // hint returns what to do about an error, or "".
 func hint(err error) string {
-	if f := new(luksimg.ForeignError); errors.As(err, &f) {
-		return f.Hint() + "; if it is a raw disk all the same, say --source-format raw"
+	h := rest.Hint(err)
+	if f := new(luksimg.ForeignError); errors.As(err, &f) && h == f.Hint() {
+		return h + "; if it is a raw disk all the same, say --source-format raw"
 	}
-	if h := rest.Hint(err); h != "" {
+	if h != "" {
 		return h
 	}
-	if NeedsFile(err) {
+	if errors.As(err, new(*image.RefusedError)) {
 		return "--allow-backing opens the files that the image names, if they are in its folder; use it for images that you trust"
 	}
 	if e := new(fs.PathError); errors.As(err, &e) && e.Path == os.Stdout.Name() && errors.Is(err, syscall.ENOSPC) {
