@@ -121,9 +121,6 @@ func TestExtents(t *testing.T) {
 			if a, b := strings.Join(got, ", "), strings.Join(merged, ", "); a != c.want && b != c.want {
 				t.Errorf("%s or %s, want %s", a, b, c.want)
 			}
-			for range d.Extents(0, d.Size()) { // stops when told to
-				break
-			}
 			n := int64(0)
 			for e, err := range d.Extents(mib+7, 2*mib) {
 				if err != nil || e.Offset != mib+7+n {

@@ -91,22 +91,6 @@ func TestExtentsPassed(t *testing.T) {
 			t.Errorf("%s fails: %v", fail, last)
 		}
 	}
-	// It stops when told to.
-	d := open(t, text, Options{Resolve: func(r image.Ref) (image.Source, error) {
-		b := files[r.Name()]
-		return holey{bytes.NewReader(b), b, false}, nil
-	}})
-	for stop := range 300 {
-		n := 0
-		for range d.Extents(0, d.Size()) {
-			if n++; n > stop {
-				break
-			}
-		}
-		if n == 0 {
-			t.Fatal("no extents")
-		}
-	}
 }
 
 // A file that became shorter, or a reader that gives nothing, is an error.
