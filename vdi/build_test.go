@@ -59,7 +59,9 @@ func (m img) build() (file, guest []byte) {
 	put(offBlocks, uint32(len(m.entries)))
 	put(offAllocated, allocated)
 	copy(file[offID:], "identity of disk")
-	guest = make([]byte, (m.size+511)/512*512)
+	if m.size <= 1<<30 {
+		guest = make([]byte, (m.size+511)/512*512)
+	}
 	rnd := rand.NewChaCha8([32]byte{1})
 	for i, e := range m.entries {
 		put(int(m.mapOff)+4*i, e)

@@ -53,7 +53,8 @@ func parseLocator(b []byte, at int64) (*locator, error) {
 	for i := range n {
 		in := locatorHeader + i*locatorEntry
 		e := b[in:][:locatorEntry]
-		text := func(field string, off, length int) (string, error) {
+		text := func(field string, off uint32, size uint16) (string, error) {
+			length := int(size)
 			fail := func(want string, args ...any) error {
 				return fieldError(at+int64(in), fmt.Sprintf("ParentLocator entry %d %s", i, field),
 					fmt.Sprintf("%d bytes at %d", length, off), want, args...)
@@ -61,7 +62,7 @@ func parseLocator(b []byte, at int64) (*locator, error) {
 			if length == 0 || length%2 != 0 {
 				return "", fail("UTF-16, of which there is some")
 			}
-			if off < locatorHeader || off > len(b)-length {
+			if off < locatorHeader || int64(off) > int64(len(b)-length) {
 				return "", fail("text inside the item, which has %d bytes", len(b))
 			}
 			raw := b[off:][:length]
@@ -72,7 +73,7 @@ func parseLocator(b []byte, at int64) (*locator, error) {
 			}
 			return utf16Text(raw), nil
 		}
-		key, err := text("key", int(le.Uint32(e)), int(le.Uint16(e[8:])))
+		key, err := text("key", le.Uint32(e), le.Uint16(e[8:]))
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +81,7 @@ func parseLocator(b []byte, at int64) (*locator, error) {
 			return nil, fieldError(at+int64(in), fmt.Sprintf("ParentLocator entry %d key", i), fmt.Sprintf("%q", key), "a key that is not there already")
 		}
 		seen[key] = true
-		value, err := text("value", int(le.Uint32(e[4:])), int(le.Uint16(e[10:])))
+		value, err := text("value", le.Uint32(e[4:]), le.Uint16(e[10:]))
 		if err != nil {
 			return nil, err
 		}
