@@ -166,7 +166,7 @@ var (
 	// for the format.
 	ErrTooLarge = errors.New("the disk is too large for the image format")
 
-	// ErrChanged: somebody wrote to the file since it was opened.
+	// ErrChanged means that somebody wrote to the file since it was opened.
 	ErrChanged = errors.New("the file changed while it was read")
 )
 

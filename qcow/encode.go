@@ -36,9 +36,9 @@ func (a *allocator) encodeHeader() []byte {
 	if names := featureTable(); len(exts)+8+len(names)+8 <= len(b) {
 		exts = be.AppendUint32(exts, extFeatureNames)
 		exts = be.AppendUint32(exts, uint32(len(names)))
-		exts = append(exts, names...)
+		_ = append(exts, names...)
 	}
-	return b // exts is the start of it, and what follows is the end of the extensions
+	return b // the extensions are the start of it, and what follows is their end
 }
 
 // featureTable returns the names of all features that are known (section "Feature name

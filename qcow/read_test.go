@@ -117,8 +117,7 @@ func TestBackingLoops(t *testing.T) {
 	}
 	// Without identities the length of the chain is what ends it.
 	n := 0
-	var resolve func(r image.Ref) (image.Source, error)
-	resolve = func(r image.Ref) (image.Source, error) {
+	resolve := func(r image.Ref) (image.Source, error) {
 		n++
 		return Open(t.Context(), bytes.NewReader(self), int64(len(self)), r.Options.(Options))
 	}

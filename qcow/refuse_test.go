@@ -118,13 +118,13 @@ func refusals() []refusal {
 		{"Q5", "zero flag in version 2", img{version: 2, size: 40_000, kinds: "d"}, entry(first | flagZero), "L2 entry", l2, "version 2"},
 		{"Q6", "compressed past the file", small, entry(flagCompressed | end), "L2 entry", l2, "inside the file"},
 		{"Q6", "compressed at the largest offset", small, entry(flagCompressed | 1<<61 - 1), "L2 entry", l2, "inside the file"},
-		{"Q6", "no deflate data", small, entry(flagCompressed | 0), "compressed cluster", 0, "give 512 bytes"},
+		{"Q6", "no deflate data", small, entry(flagCompressed), "compressed cluster", 0, "give 512 bytes"},
 		{"Q6", "compressed data cut", compressed, func(w *layout) {
 			be.PutUint32(w.file[offReftableSize:], 0)
 			w.file = w.file[:l2+512+20]
 			be.PutUint64(w.file[w.l1+8:], 0)
 		}, "compressed cluster", -1, "give 512 bytes"},
-		{"Q6", "no zstd frame", img{size: 40_000, kinds: "d", zstd: true}, entry(flagCompressed | 0), "compressed cluster", 0, "no whole zstd frame"},
+		{"Q6", "no zstd frame", img{size: 40_000, kinds: "d", zstd: true}, entry(flagCompressed), "compressed cluster", 0, "no whole zstd frame"},
 		{"Q6", "compressed in a data file", img{size: 1000, kinds: "c", features: incompatDataFile}, nil, "L2 entry", -1, "external data file"},
 		{"Q7", "allocated and zero", extended, put64(x2+8, 1<<32|1), "subcluster allocation bitmap", x2 + 8, "both allocated and zero"},
 		{"Q7", "allocated without a cluster", extended, put64(x2, 0), "subcluster allocation bitmap", x2 + 8, "not allocated"},

@@ -134,7 +134,7 @@ func (d *Disk) subcluster(r *disk.Run, at int64, bitmap uint64, allocated bool, 
 	}
 	subBits := d.h.clusterBits - 5
 	first := uint(within >> subBits)
-	same := 0
+	var same int
 	switch {
 	case data>>first&1 != 0:
 		r.Kind = disk.Data

@@ -2,6 +2,7 @@ package vhd
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -174,7 +175,7 @@ func (d *Disk) readBatmap(h *header) error {
 		d.encrypted(k)
 	}
 	err = b.check(d.file.R, h, d.bat)
-	if _, ok := err.(*image.FormatError); ok {
+	if errors.As(err, new(*image.FormatError)) {
 		d.warnf("the batmap, which is not used, is not valid: %v", err)
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 // A Type is a kind of VHD that [Create] makes.
 type Type int
 
+// The types.
 const (
 	Dynamic Type = iota // blocks that are not all zeros, and a table
 	Fixed               // the disk as it is, and a footer

@@ -59,7 +59,7 @@ func emptyDisk(size int64) *sparse {
 	entries := size / block
 	s := newSparse(footerSize+headerSize+4*entries+footerSize, map[int64][]byte{
 		0:                       c.footer(typeDynamic, footerSize),
-		footerSize:              c.header(footerSize+headerSize, int64(entries)),
+		footerSize:              c.header(footerSize+headerSize, entries),
 		footerSize + headerSize: bytes.Repeat([]byte{0xff}, int(4*entries)),
 	})
 	s.put(s.size-footerSize, c.footer(typeDynamic, footerSize))

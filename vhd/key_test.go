@@ -140,7 +140,7 @@ func TestEncryptedPast2TiB(t *testing.T) {
 	encryptSector(key, sector, 1) // not 2^32+1
 	s := newSparse(int64(start)+sectorSize+block+footerSize, map[int64][]byte{
 		0:                           c.footer(typeDynamic, footerSize),
-		footerSize:                  c.header(footerSize+headerSize, int64(blocks)),
+		footerSize:                  c.header(footerSize+headerSize, blocks),
 		footerSize + headerSize:     table,
 		int64(at):                   bm,
 		int64(start):                bytes.Repeat([]byte{0xff}, sectorSize),

@@ -200,7 +200,7 @@ func TestParentIdentity(t *testing.T) {
 	if w := d.describe().Warnings; len(w) != 1 || !strings.Contains(w[0], "2000-01-02T00:00:01Z") {
 		t.Errorf("a parent made later: %q", w)
 	}
-	want := testDisk(namedChild)
+	want := namedChild
 	want.base = guest
 	_, wantGuest := want.build()
 	imagetest.Exact(t, d, wantGuest)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"io"
 	"iter"
-	"maps"
 	"math/rand/v2"
 	"unicode/utf16"
 
@@ -103,14 +102,6 @@ func (f *memFile) get(off, n int64) []byte {
 func (f *memFile) put16(off int64, v uint16) { f.put(off, le.AppendUint16(nil, v)) }
 func (f *memFile) put32(off int64, v uint32) { f.put(off, le.AppendUint32(nil, v)) }
 func (f *memFile) put64(off int64, v uint64) { f.put(off, le.AppendUint64(nil, v)) }
-
-func (f *memFile) clone() *memFile {
-	c := &memFile{f.size, maps.Clone(f.parts)}
-	for k, b := range c.parts {
-		c.parts[k] = append([]byte(nil), b...)
-	}
-	return c
-}
 
 // sum makes the checksum of n bytes at off right.
 func (f *memFile) sum(off, n int64) {

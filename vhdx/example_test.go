@@ -49,8 +49,7 @@ func ExampleOpen() {
 // A differencing disk names its parent, which the caller opens, here only if it is in
 // the same folder.
 func ExampleOptions_resolve() {
-	var resolve func(ref image.Ref) (image.Source, error)
-	resolve = func(ref image.Ref) (image.Source, error) {
+	resolve := func(ref image.Ref) (image.Source, error) {
 		name := path.Base(strings.ReplaceAll(ref.Name(), `\`, "/"))
 		f, err := os.Open("disks/" + name)
 		if err != nil {

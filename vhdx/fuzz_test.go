@@ -65,7 +65,7 @@ func FuzzOpen(f *testing.F) {
 						put(clampInt64(v&offsetMask), bitmap)
 					}
 				}
-				for i := 0; i < 2; i++ { // sector bitmaps are far away in the table
+				for i := range 2 { // sector bitmaps are far away in the table
 					put(off+8*(4096+4097*int64(i)), bat[:min(len(bat), 8)])
 				}
 			case metadataGUID:

@@ -62,8 +62,7 @@ func TestChainLimits(t *testing.T) {
 	w.linkage, w.id = guid{7}, guid{7}
 	w = w.img.build() // its own parent, by the identity too
 	n := 0
-	var self func(ref image.Ref) (image.Source, error)
-	self = func(ref image.Ref) (image.Source, error) {
+	self := func(ref image.Ref) (image.Source, error) {
 		n++
 		return Open(context.Background(), w.memFile, w.memFile.size, ref.Options.(Options))
 	}

@@ -119,11 +119,8 @@ func inflateGrain(dst, src []byte, exact bool) (int, error) {
 		return 0, err
 	}
 	n, err := io.ReadFull(z, dst)
-	switch {
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		// The end of the stream and that of src look alike here.
-		err = nil
-	case err != nil:
+	// The end of the stream and that of src look alike here.
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return n, err
 	}
 	// All must have been read for the checksum to be compared.

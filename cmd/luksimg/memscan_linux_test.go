@@ -175,8 +175,7 @@ func kdf(args []string) []string {
 }
 
 type scanner struct {
-	t    *testing.T
-	scan *scanning
+	t *testing.T
 }
 
 func newScanner(t *testing.T) *scanner { return &scanner{t: t} }

@@ -120,7 +120,7 @@ func (r *Report) Broken() bool {
 	return slices.ContainsFunc(r.Gaps, func(g Gap) bool { return !g.Minor })
 }
 
-// ErrBroken: the events do not tell the whole story of the image.
+// ErrBroken means that the events do not tell the whole story of the image.
 var ErrBroken = errors.New("the chain of events is broken")
 
 // Err returns an error that matches [ErrBroken] and says what is missing, if something is.

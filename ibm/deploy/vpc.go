@@ -74,7 +74,7 @@ func (v *vpcDriver) CheckOrder(context.Context, *Made, *Server) (*Placed, error)
 	return nil, ErrNoDryRun
 }
 
-// ErrNoDryRun: the cloud checks no order that is not placed.
+// ErrNoDryRun means that the cloud checks no order that is not placed.
 var ErrNoDryRun = errors.New("VPC has no --dry-run: it checks nothing without ordering it")
 
 func (v *vpcDriver) CreateServer(ctx context.Context, image *Made, s *Server) (*Placed, error) {

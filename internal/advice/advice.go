@@ -24,7 +24,7 @@ func Of(err error) string {
 	if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" {
 		return h.Hint()
 	}
-	switch w := err.(type) {
+	switch w := err.(type) { //nolint:errorlint // each error of the tree is looked at
 	case interface{ Unwrap() error }:
 		return Of(w.Unwrap())
 	case interface{ Unwrap() []error }:

@@ -20,6 +20,7 @@ var ErrDevice = errors.New("device error")
 // Failing is a file that cannot be read.
 type Failing struct{}
 
+// ReadAt fails.
 func (Failing) ReadAt([]byte, int64) (int, error) { return 0, ErrDevice }
 
 // Flaky is a file that fails once Left reads are used up.
@@ -35,6 +36,7 @@ func NewFlaky(r io.ReaderAt, left int64) *Flaky {
 	return f
 }
 
+// ReadAt reads, or fails.
 func (f *Flaky) ReadAt(p []byte, off int64) (int, error) {
 	if f.Left.Add(-1) < 0 {
 		return 0, ErrDevice
@@ -48,6 +50,7 @@ type Counter struct {
 	Reads, Bytes atomic.Int64
 }
 
+// ReadAt counts a read.
 func (c *Counter) ReadAt(p []byte, off int64) (int, error) {
 	c.Reads.Add(1)
 	c.Bytes.Add(int64(len(p)))

@@ -17,7 +17,7 @@ func bounds() []bound {
 		if syscall.Getrlimit(resource, &r) != nil {
 			return math.MaxUint64
 		}
-		return uint64(r.Cur)
+		return uint64(r.Cur) //nolint:unconvert // some systems have other types
 	}
 	return system{os.DirFS("/"), limit(syscall.RLIMIT_AS), limit(syscall.RLIMIT_DATA)}.bounds()
 }
