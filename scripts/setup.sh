@@ -60,6 +60,7 @@ wants() {
 		boot       | modprobe    | kmod
 		boot       | cpio        | cpio
 		arm64      | qemu-aarch64 | qemu-user
+		platforms  | qemu-s390x   | qemu-user
 		OpenSSL    | /usr/include/openssl/evp.h | libssl-dev
 	EOF
 }

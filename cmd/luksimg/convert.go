@@ -112,7 +112,7 @@ type convertResult struct {
 }
 
 // check looks at the flags before anything is opened.
-func (o *convertFlags) check(c *cobra.Command, src, dst string) error {
+func (o *convertFlags) check(c *cobra.Command, dst string) error {
 	if err := o.source.check(c); err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (o *convertFlags) check(c *cobra.Command, src, dst string) error {
 
 func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	ctx, t := c.Context(), &o.Talk
-	if err := o.check(c, src, dst); err != nil {
+	if err := o.check(c, dst); err != nil {
 		return err
 	}
 	// All that can go wrong is tried before the person is asked for a passphrase, but for

@@ -83,7 +83,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.BoolVar(&o.AnyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
 	(*flags.Jobs)(&o.Jobs).Add(c)
 	o.server.add(c)
-	o.source.addSecond(c, "SRC")
+	o.source.addSecond(c)
 	g.kdf.add(c)
 	o.handover.add(c)
 	addWait(c, &o.Wait)

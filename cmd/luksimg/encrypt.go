@@ -74,7 +74,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	}
 	f := c.Flags()
 	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: "+profileNames())
-	o.source.addSecond(c, "SRC")
+	o.source.addSecond(c)
 	g.kdf.add(c)
 	o.key.Add(c, "")
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")

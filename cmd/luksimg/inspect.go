@@ -105,7 +105,7 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	defer in.close()
 	t := &o.Talk
 	r := inspectResult{}
-	if r.Info, err = o.info(c.Context(), t, in); err != nil {
+	if r.Info, err = o.info(c.Context(), in); err != nil {
 		return err
 	}
 	if r.Manifest, err = readManifest(c.Context(), name); err != nil {
@@ -146,7 +146,7 @@ func checkOf(ctx context.Context, in *input, i *luksimg.Info) (*luksimg.CheckRes
 }
 
 // info is what the image says, or its header, if that is in a file of its own.
-func (o *inspectFlags) info(ctx context.Context, t *talk.Talk, in *input) (*luksimg.Info, error) {
+func (o *inspectFlags) info(ctx context.Context, in *input) (*luksimg.Info, error) {
 	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format), LUKS: luks.OpenOptions{AllowNullCipher: o.source.unlock.allowNull}}
 	if o.source.unlock.header == "" {
 		i, err := luksimg.Inspect(ctx, in.r, in.size, opts)

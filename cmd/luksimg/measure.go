@@ -43,7 +43,7 @@ qcow2 image is then measured as if the disk were empty.`,
 	f.BoolVar(&o.detached, "detached", false, "the header is detached from the data, as with encrypt --header")
 	f.Var(&o.size, "size", "measure for a disk of so many bytes in place of SRC; k, M, G, T are powers of 1024")
 	f.Lookup("size").DefValue = ""
-	o.source.addSecond(c, "SRC")
+	o.source.addSecond(c)
 	g.kdf.add(c)
 	o.luks.add(c)
 	o.cloud.add(c, serviceCOS)

@@ -47,8 +47,8 @@ func (o *sourceFlags) add(c *cobra.Command, what string) {
 }
 
 // addSecond adds the flags of a verb that has another key.
-func (o *sourceFlags) addSecond(c *cobra.Command, what string) {
-	o.addImage(c, what)
+func (o *sourceFlags) addSecond(c *cobra.Command) {
+	o.addImage(c, "SRC")
 	o.prefix = "source-"
 	o.unlock.key.Add(c, o.prefix)
 }

@@ -36,7 +36,7 @@ offset on the disk and exits with 3.`,
 	}
 	o.encrypted.unlock.add(c)
 	o.encrypted.unlock.addImage(c)
-	o.source.addSecond(c, "SRC")
+	o.source.addSecond(c)
 	g.kdf.add(c)
 	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "do not look at what is known to be zero in SRC: ENCRYPTED was made with --discard-zeros")
 	o.jobs.Add(c)

@@ -57,6 +57,7 @@ type Tracer struct {
 	At [][2]int64 // offset and length
 }
 
+// ReadAt notes a read.
 func (t *Tracer) ReadAt(p []byte, off int64) (int, error) {
 	t.At = append(t.At, [2]int64{off, int64(len(p))})
 	return t.Reader.ReadAt(p, off)
