@@ -15,7 +15,7 @@ type path int
 const (
 	avx512     path = iota + 1 // VAES on 64 bytes
 	skewed                     // the same with other loops, see xts/_asm/skewed.go
-	avx2                       // VAES on 32 bytes
+	avx2                       // VAES on 32 bytes, see xts/_asm/pair.go
 	avx2Stream                 // the same past the caches, for runs where forBuffers says so
 	avx                        // AES-NI
 )

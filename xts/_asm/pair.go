@@ -18,6 +18,12 @@ import (
 // odd places can stand for shuffles, see pairmasks.go.
 //
 // Masks are kept XORed with the last round key, as with AVX-512.
+//
+// On Zen 3 this reaches 0.86 and 0.91 of the limit for AES-256 (units of 512 and 4096
+// bytes), 0.78 and 0.81 for AES-128. With masks that are made already it would be 0.95: the
+// rest is the XORs in front of the rounds, loads and stores. How the masks' instructions
+// are spread between the rounds made no difference, phases as in skewedAVX512 1 %, twelve
+// registers of blocks in place of eight, in a model, 2 to 3 %.
 func vaesAVX2() string {
 	const requires = "AVX2, VAES"
 	f := newFile()

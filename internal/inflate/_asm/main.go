@@ -78,6 +78,7 @@ func function(declaration string, n int) string {
 	for _, l := range lanes[:n] {
 		b.WriteString(l.expand(start))
 	}
+	// All other registers are taken. It is saved, as the frame is not empty.
 	b.WriteString("\tMOVL $const_litLenBits, BP\n")
 	b.WriteString("\nloop:\n")
 	for _, l := range lanes[:n] {
