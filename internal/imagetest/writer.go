@@ -260,6 +260,7 @@ func NewPatchy(size int64, seed uint64) *Patchy {
 // Size implements [image.Source].
 func (p *Patchy) Size() int64 { return int64(len(p.b)) }
 
+// ReadAt reads what was written.
 func (p *Patchy) ReadAt(b []byte, off int64) (int, error) { return bytes.NewReader(p.b).ReadAt(b, off) }
 
 // Extents implements [image.Extenter].
