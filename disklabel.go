@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/mbr"
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
@@ -42,15 +43,15 @@ func labelOf(src image.Source) (label DiskLabel, sectorSize int) {
 		return NoLabel, 0
 	}
 	b = b[:n]
-	mbr, protective := mbrOf(b)
+	table := mbr.Parse(b)
 	// UEFI 2.10, section 5.3.2: the header is in the second sector, of 512 or of
 	// 4096 bytes. Beside an MBR that does not tell of it, one of 4096 is left over.
 	for _, off := range []int{512, 4096} {
-		if len(b) >= off+8 && bytes.Equal(b[off:off+8], []byte("EFI PART")) && (off == 512 || !mbr || protective) {
+		if len(b) >= off+8 && bytes.Equal(b[off:off+8], []byte("EFI PART")) && (off == 512 || table == nil || table.Protective) {
 			return GPT, off
 		}
 	}
-	if !mbr {
+	if table == nil {
 		return NoLabel, 0
 	}
 	if i, ok := src.(*Image); ok && i.SectorSize != 0 {
@@ -76,28 +77,10 @@ func partitionTable(r io.ReaderAt, size int64) (DiskLabel, int64) {
 	if string(b[512:]) == gptHeader {
 		return GPT, 512
 	}
-	if mbr, _ := mbrOf(b); mbr {
-		return MBR, 510
+	if mbr.Parse(b) != nil {
+		return MBR, mbr.OffMark
 	}
 	return NoLabel, 0
-}
-
-// mbrOf tells whether the first sector has a table of partitions, and one that stands for a
-// GPT.
-func mbrOf(b []byte) (mbr, protective bool) {
-	if b[510] != 0x55 || b[511] != 0xaa {
-		return false, false
-	}
-	// A boot sector of a filesystem ends with the same mark; a partition table has
-	// entries with an active flag that is clear or set, and one that is in use.
-	for i := 446; i < 510; i += 16 {
-		if b[i] != 0 && b[i] != 0x80 {
-			return false, false
-		}
-		mbr = mbr || b[i+4] != 0 && !bytes.Equal(b[i+8:i+16], make([]byte, 8))
-		protective = protective || b[i+4] == 0xee
-	}
-	return mbr, mbr && protective
 }
 
 // A DiskChange is how a disk in an image differs from the one that it was made of.

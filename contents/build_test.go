@@ -69,7 +69,7 @@ func (d *disk) sealHeader(at int) {
 func (d *disk) mbrEntry(sector, n int, flag, kind byte, first, count uint32) {
 	s := d.b[sector*512:][:512]
 	s[510], s[511] = 0x55, 0xaa
-	e := s[offEntries+entrySize*n:]
+	e := s[446+16*n:]
 	e[0], e[4] = flag, kind
 	le.PutUint32(e[8:], first)
 	le.PutUint32(e[12:], count)

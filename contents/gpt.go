@@ -8,6 +8,7 @@ import (
 
 	"github.com/luksimg/luksimg/contents/internal/bounded"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/mbr"
 )
 
 // A GUID partition table, as in UEFI 2.10, section 5.3.
@@ -127,13 +128,13 @@ func (i *inspection) checkBackup(g *gpt) {
 }
 
 // useGPT takes the partitions of a GPT; m is the MBR beside it.
-func (i *inspection) useGPT(g *gpt, m *mbr) {
+func (i *inspection) useGPT(g *gpt, m *mbr.Table) {
 	i.info.PartitionTable, i.info.SectorSize, i.info.DiskID = GPT, int(g.sector), guid(g.id[:])
 	if m == nil {
 		i.warnf("the disk has a GPT, but no protective MBR")
 	} else {
-		for _, e := range m.entries {
-			if e.used() && e.kind != 0xee {
+		for _, e := range m.Entries {
+			if e.Used() && e.Kind != mbr.KindGPT {
 				i.warnf("the disk has a hybrid MBR beside the GPT: its partitions are left out")
 				break
 			}

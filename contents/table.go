@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/luksimg/luksimg/internal/mbr"
 )
 
 // table finds the partition table: a GPT, an MBR, or none.
@@ -12,7 +14,7 @@ func (i *inspection) table() {
 	if err != nil {
 		return
 	}
-	m := parseMBR(first)
+	m := mbr.Parse(first)
 	whole, err := identify(i.part(nil, probeBytes, probeReads))
 	if err != nil {
 		i.warnf("could not read the disk: %v", err)
@@ -24,7 +26,7 @@ func (i *inspection) table() {
 		return
 	}
 	free := whole == nil || whole.Optical()
-	protective := m != nil && m.protective
+	protective := m != nil && m.Protective
 	g, damage := i.gpt(protective || m == nil && free)
 	switch {
 	case g != nil && (protective || m == nil && free):
@@ -40,7 +42,7 @@ func (i *inspection) table() {
 	if m == nil {
 		return
 	}
-	if m.protective {
+	if m.Protective {
 		i.warnf("the disk has a protective MBR, but no GPT")
 	}
 	// The boot sector of FAT ends like an MBR does.

@@ -33,7 +33,7 @@ var network = slices.DeleteFunc(slices.Clone(core), func(p string) bool { return
 var direct = []string{"log"}
 
 // root is what the root package may reach.
-var root = []string{"image", "wrap", "internal/advice", "vhd", "qcow", "internal/adler", "internal/inflate", "internal/disk", "internal/guid", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
+var root = []string{"image", "wrap", "internal/advice", "vhd", "qcow", "internal/adler", "internal/inflate", "internal/disk", "internal/guid", "internal/mbr", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
 
 // allowed lists every package of the module that is not a command or a test, with the
 // packages it may reach: of this module, and of others. The standard library is allowed, but for core.
@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"manifest":                  append([]string{module, "wrap", "internal/advice"}, root...),
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
+	"internal/mbr":              {},
 	"luks":                      {"image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhd":                       {"image", "internal/pieces", "xts", "internal/disk", "internal/parallel", "golang.org/x/sys/cpu"},
 	"qcow":                      {"image", "internal/pieces", "internal/signature", "luks", "xts", "internal/inflate", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
@@ -65,7 +66,7 @@ var allowed = map[string][]string{
 	"internal/engine":           {"image", "internal/parallel", "internal/pieces"},
 	"internal/signature":        {"image"},
 	"internal/size":             {},
-	"contents":                  {"image", "internal/size", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
+	"contents":                  {"image", "internal/mbr", "internal/size", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
 	"contents/internal/bounded": {},
 	"contents/internal/tree":    {},
 	"contents/internal/ext4":    {"image", "contents/internal/bounded", "contents/internal/tree"},
@@ -79,7 +80,7 @@ var allowed = map[string][]string{
 // inner are the packages that read, write and encrypt images, and what they reach: what
 // is behind a service may open what it is given.
 var inner = []string{
-	"image", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/disk", "internal/inflate", "internal/parallel", "internal/pieces",
+	"image", "internal/mbr", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/disk", "internal/inflate", "internal/parallel", "internal/pieces",
 	"github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid",
 }
 
