@@ -61,7 +61,10 @@ func DecryptStream(ctx context.Context, dst io.Writer, src io.Reader, key []byte
 	}
 	get := o.VolumeKey
 	if get == nil {
-		get = func(ctx context.Context, h *luks.Header) ([]byte, error) { return h.VolumeKey(ctx, key) }
+		get = func(ctx context.Context, h *luks.Header) ([]byte, error) {
+			key, _, err := h.VolumeKey(ctx, key, luks.AnySlot)
+			return key, err
+		}
 	}
 	volumeKey, err := get(ctx, h)
 	if err != nil {

@@ -142,7 +142,7 @@ func OpenDetached(ctx context.Context, header, data image.Source, passphrase []b
 	if err != nil {
 		return nil, err
 	}
-	key, err := h.VolumeKey(ctx, passphrase)
+	key, _, err := h.VolumeKey(ctx, passphrase, luks.AnySlot)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func Reencrypt(ctx context.Context, dst luks.File, header *luks.Header, src *luk
 	if err != nil {
 		return nil, err
 	}
-	volumeKey, err := e.Header().VolumeKey(ctx, passphrase)
+	volumeKey, _, err := e.Header().VolumeKey(ctx, passphrase, luks.AnySlot)
 	if err != nil {
 		return nil, err
 	}

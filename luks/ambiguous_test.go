@@ -145,7 +145,7 @@ func TestRestoreSparesData(t *testing.T) {
 	if err != nil || !bytes.Equal(j.b[data:], after[data:]) {
 		t.Errorf("restored over data: %v", err)
 	}
-	if _, err := open(t, j.b).VolumeKey(t.Context(), passphrase); err != nil {
+	if _, _, err := open(t, j.b).VolumeKey(t.Context(), passphrase, luks.AnySlot); err != nil {
 		t.Error(err)
 	}
 }

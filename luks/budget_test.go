@@ -149,7 +149,7 @@ func TestCancelled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = h.UnlockVolumeKey(ctx, make([]byte, 64))
+			_, err = h.Volume(ctx, nil, 0, make([]byte, 64))
 			return err
 		},
 		"New": func(ctx context.Context) error {
@@ -159,7 +159,7 @@ func TestCancelled(t *testing.T) {
 		"AddKey": func(ctx context.Context) error {
 			img := write(t, nil, luks.Options{KDF: cheap, DataOffset: 1 << 20})
 			e, j := edit(t, img)
-			key, err := e.Header().VolumeKey(t.Context(), passphrase)
+			key, _, err := e.Header().VolumeKey(t.Context(), passphrase, luks.AnySlot)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -95,7 +95,7 @@ func slotsOf(h *luks.Header) []int {
 
 func volumeKey(t testing.TB, e *luks.Editor, passphrase []byte) []byte {
 	t.Helper()
-	key, err := e.Header().VolumeKey(t.Context(), passphrase)
+	key, _, err := e.Header().VolumeKey(t.Context(), passphrase, luks.AnySlot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestKeySlots(t *testing.T) {
 				t.Fatal(err)
 			}
 			check(nil)
-			if _, err := e.Header().UnlockVolumeKey(t.Context(), key); err != nil {
+			if _, err := e.Header().Volume(t.Context(), nil, 0, key); err != nil {
 				t.Errorf("the volume key after Erase: %v", err)
 			}
 		})

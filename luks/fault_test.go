@@ -20,7 +20,7 @@ type change struct {
 func changes() map[string]change {
 	either := [][]byte{passphrase, newPassphrase}
 	second := func(e *luks.Editor) error { // a second key slot
-		key, err := e.Header().VolumeKey(context.Background(), passphrase)
+		key, _, err := e.Header().VolumeKey(context.Background(), passphrase, luks.AnySlot)
 		if err == nil {
 			_, err = e.AddKey(context.Background(), key, newPassphrase, luks.AnySlot, quick)
 		}

@@ -223,14 +223,14 @@ func TestHeader(t *testing.T) {
 		if n := len(f.offsets); f.syncedAfter != n-1 {
 			t.Errorf("LUKS%d: synced after %d of %d writes", version, f.syncedAfter, n)
 		}
-		if _, err := open(t, f.b).UnlockVolumeKey(t.Context(), key); err != nil {
+		if _, err := open(t, f.b).Volume(t.Context(), bytes.NewReader(f.b), int64(len(f.b)), key); err != nil {
 			t.Errorf("LUKS%d: %v", version, err)
 		}
 		key[0] ^= 1
-		if _, err := open(t, f.b).UnlockVolumeKey(t.Context(), key); !errors.Is(err, luks.ErrVolumeKey) {
+		if _, err := open(t, f.b).Volume(t.Context(), bytes.NewReader(f.b), int64(len(f.b)), key); !errors.Is(err, luks.ErrVolumeKey) {
 			t.Errorf("LUKS%d: wrong volume key: %v", version, err)
 		}
-		if _, err := open(t, f.b).UnlockVolumeKey(t.Context(), nil); !errors.Is(err, luks.ErrVolumeKey) {
+		if _, err := open(t, f.b).Volume(t.Context(), bytes.NewReader(f.b), int64(len(f.b)), nil); !errors.Is(err, luks.ErrVolumeKey) {
 			t.Errorf("LUKS%d: no volume key: %v", version, err)
 		}
 	}
@@ -570,7 +570,7 @@ func TestLayouts(t *testing.T) {
 		data := bytes.Clone(plain)
 		w.EncryptSectors(data, data, 0)
 		back := open(t, b.Bytes())
-		found, err := back.VolumeKey(t.Context(), passphrase)
+		found, _, err := back.VolumeKey(t.Context(), passphrase, luks.AnySlot)
 		if err != nil {
 			t.Fatal(err)
 		}

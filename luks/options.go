@@ -88,12 +88,6 @@ type Options struct {
 	Rand io.Reader
 }
 
-// Check reports what in o [New] would refuse.
-func (o Options) Check() error {
-	_, err := o.Layout()
-	return err
-}
-
 // resolve returns o with every default filled in and every field checked.
 func (o Options) resolve() (Options, error) {
 	if o.Version == 0 {

@@ -17,7 +17,7 @@ import (
 // see [Editor.ReplaceSlot]. To give a slot another key derivation function, give the same
 // passphrase twice.
 func (e *Editor) ChangeKey(ctx context.Context, old, passphrase []byte, o KeyOptions) (int, error) {
-	volumeKey, slot, err := e.h.FindSlot(ctx, old)
+	volumeKey, slot, err := e.h.VolumeKey(ctx, old, AnySlot)
 	if err != nil {
 		return 0, err
 	}
@@ -26,7 +26,7 @@ func (e *Editor) ChangeKey(ctx context.Context, old, passphrase []byte, o KeyOpt
 }
 
 // ReplaceSlot replaces a key slot by one that opens with passphrase, given the volume key
-// and the number, as [Header.FindSlot] gives them. It returns the number of the new one:
+// and the number, as [Header.VolumeKey] gives them. It returns the number of the new one:
 // LUKS2 keeps the old number, LUKS1 takes a free slot if it has one.
 //
 // The new key material is written to room that is free, the header is changed, and then the

@@ -62,7 +62,7 @@ func TestReplaceFull(t *testing.T) {
 					case 0:
 						want = passphrase
 					}
-					if key, err := e.Header().OpenSlot(t.Context(), s, want); err != nil || key == nil {
+					if key, _, err := e.Header().VolumeKey(t.Context(), want, s); err != nil || key == nil {
 						t.Fatalf("%s: slot %d after slot %d was replaced %d times: %v", name, s, slot, i+1, err)
 					}
 				}

@@ -53,7 +53,7 @@ func (e *Editor) checkKeys(ctx context.Context, volumeKey, passphrase []byte) er
 // RemoveKey removes the key slot that opens with passphrase, and returns its number. The
 // last one for the data stays, and that is [ErrLastSlot], unless force is set.
 func (e *Editor) RemoveKey(ctx context.Context, passphrase []byte, force bool) (int, error) {
-	key, slot, err := e.h.FindSlot(ctx, passphrase)
+	key, slot, err := e.h.VolumeKey(ctx, passphrase, AnySlot)
 	if err != nil {
 		return 0, err
 	}

@@ -133,7 +133,7 @@ func (e *Editor) SetPriority(slot int, priority string) error {
 
 // SetLabel sets the label and the subsystem of LUKS2, at most 47 bytes each.
 func (e *Editor) SetLabel(label, subsystem string) error {
-	if err := (Options{Version: e.h.version, Label: label, Subsystem: subsystem}).Check(); err != nil {
+	if _, err := (Options{Version: e.h.version, Label: label, Subsystem: subsystem}).Layout(); err != nil {
 		return err
 	}
 	if e.h.version == 1 {

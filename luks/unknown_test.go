@@ -48,11 +48,11 @@ func TestOddParts(t *testing.T) {
 		if !strings.Contains(i.Refused, c.field) || !strings.Contains(strings.Join(i.Warnings, "\n"), c.field) || i.SectorSize < 512 {
 			t.Errorf("%s: refused: %q, warnings %q", c, i.Refused, i.Warnings)
 		}
-		if _, n, err := h.FindSlot(t.Context(), passphrase); n != 0 || err != nil {
-			t.Errorf("%s: FindSlot: %d, %v", c, n, err)
+		if _, n, err := h.VolumeKey(t.Context(), passphrase, luks.AnySlot); n != 0 || err != nil {
+			t.Errorf("%s: VolumeKey: %d, %v", c, n, err)
 		}
-		if _, _, err := h.FindSlot(t.Context(), []byte("wrong")); !errors.Is(err, luks.ErrPassphrase) {
-			t.Errorf("%s: FindSlot with a wrong passphrase: %v", c, err)
+		if _, _, err := h.VolumeKey(t.Context(), []byte("wrong"), luks.AnySlot); !errors.Is(err, luks.ErrPassphrase) {
+			t.Errorf("%s: VolumeKey with a wrong passphrase: %v", c, err)
 		}
 		// The data can be read if no part of them is in doubt.
 		data := c.path == "keyslots" || c.path == "digests"

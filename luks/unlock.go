@@ -22,7 +22,10 @@ import (
 // It takes as long, and as much memory, as the key derivation functions of the
 // key slots ask for, within the limits of [OpenOptions], unless ctx is done earlier.
 func (h *Header) Unlock(ctx context.Context, passphrase []byte) (*Volume, error) {
-	key, err := h.VolumeKey(ctx, passphrase)
+	if h.dataProblem != nil {
+		return nil, h.dataProblem
+	}
+	key, _, err := h.VolumeKey(ctx, passphrase, AnySlot)
 	if err != nil {
 		return nil, err
 	}
@@ -30,27 +33,18 @@ func (h *Header) Unlock(ctx context.Context, passphrase []byte) (*Volume, error)
 	return h.volume(h.r, h.size, key) // which its digest has shown to be the right one
 }
 
-// UnlockVolumeKey opens the image that h was read from with its volume key, or
-// returns [ErrVolumeKey].
-func (h *Header) UnlockVolumeKey(ctx context.Context, key []byte) (*Volume, error) {
-	return h.Volume(ctx, h.r, h.size, key)
-}
-
-// VolumeKey returns the key of the data, which the caller wipes after use. Most
-// callers want [Header.Unlock].
-func (h *Header) VolumeKey(ctx context.Context, passphrase []byte) ([]byte, error) {
-	if h.dataProblem != nil {
-		return nil, h.dataProblem
+// VolumeKey returns the key of the data, and the number of the key slot that passphrase opens: the
+// one of that number, whatever its priority, or with [AnySlot] the first that opens. The caller
+// wipes the key after use. Most callers want [Header.Unlock].
+//
+// It also tells of images whose data can not be read here which slot opens. [ErrPassphrase] means
+// that key slots were tried; [ErrNotTried], that none could be. Both say which ones were left out,
+// and why. A number that no key slot has is [ErrNoSlot].
+func (h *Header) VolumeKey(ctx context.Context, passphrase []byte, slot int) (key []byte, opened int, err error) {
+	if slot != AnySlot {
+		key, err := h.slotKey(ctx, slot, passphrase)
+		return key, slot, err
 	}
-	key, _, err := h.FindSlot(ctx, passphrase)
-	return key, err
-}
-
-// FindSlot returns the key of the data, as [Header.VolumeKey] does, and the number of
-// the key slot that passphrase opens. It also tells of images whose data can not be read
-// here which slot opens. [ErrPassphrase] means that key slots were tried; [ErrNotTried],
-// that none could be. Both say which ones were left out, and why.
-func (h *Header) FindSlot(ctx context.Context, passphrase []byte) (key []byte, slot int, err error) {
 	slots := h.boundSlots()
 	if len(slots) == 0 {
 		return nil, 0, noSlot("the image has no key slot for its data")
@@ -126,9 +120,8 @@ func (l leftOut) Unwrap() []error {
 	return all
 }
 
-// OpenSlot returns the key that passphrase opens in one key slot, of whatever priority,
-// or [ErrPassphrase], or why it could not be tried. The caller wipes it after use.
-func (h *Header) OpenSlot(ctx context.Context, slot int, passphrase []byte) ([]byte, error) {
+// slotKey returns the key that passphrase opens in one key slot.
+func (h *Header) slotKey(ctx context.Context, slot int, passphrase []byte) ([]byte, error) {
 	s := h.slot(slot)
 	if s == nil {
 		return nil, fmt.Errorf("luks: %w: %d", ErrNoSlot, slot)

@@ -75,7 +75,7 @@ func (d *Disk) unlockLUKS(ctx context.Context, passphrase []byte) (sectorCipher,
 	if err != nil {
 		return nil, err
 	}
-	key, err := h.VolumeKey(ctx, passphrase)
+	key, _, err := h.VolumeKey(ctx, passphrase, luks.AnySlot)
 	if err != nil {
 		return nil, d.luksError(err)
 	}

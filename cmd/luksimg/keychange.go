@@ -61,7 +61,7 @@ cryptsetup, a command that is killed may leave that key slot with neither.`,
 		var volumeKey []byte
 		var slot int
 		err := old.Unlock(c.Context(), &g.Talk, name, func(key []byte) (err error) {
-			volumeKey, slot, err = e.Header().FindSlot(c.Context(), key)
+			volumeKey, slot, err = e.Header().VolumeKey(c.Context(), key, luks.AnySlot)
 			return err
 		})
 		if err != nil {

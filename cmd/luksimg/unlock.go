@@ -90,10 +90,9 @@ func (o *unlockFlags) oneSlot() bool { return o.keySlot != nil && *o.keySlot != 
 // allow, and the number of its key slot.
 func (o *unlockFlags) openSlot(ctx context.Context, h *luks.Header, passphrase []byte) (key []byte, slot int, err error) {
 	if o.oneSlot() {
-		key, err = h.OpenSlot(ctx, *o.keySlot, passphrase)
-		return key, *o.keySlot, err
+		return h.VolumeKey(ctx, passphrase, *o.keySlot)
 	}
-	return h.FindSlot(ctx, passphrase)
+	return h.VolumeKey(ctx, passphrase, luks.AnySlot)
 }
 
 // given tells whether any of the flags was used.
@@ -110,11 +109,7 @@ func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk.Talk, name string, h *
 	}
 	var key []byte
 	err := o.key.Unlock(c.Context(), t, name, func(passphrase []byte) (err error) {
-		if o.oneSlot() {
-			key, err = h.OpenSlot(c.Context(), *o.keySlot, passphrase)
-		} else {
-			key, err = h.VolumeKey(c.Context(), passphrase)
-		}
+		key, _, err = o.openSlot(c.Context(), h, passphrase)
 		return err
 	})
 	return key, err

@@ -38,14 +38,9 @@ func OpenLUKS(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt,
 		return nil, fmt.Errorf("%s has the cipher %s and the hash %s: want %s and sha256, encrypt with profile classic-luks",
 			name, info.Cipher, info.Hash, luks.DefaultCipher)
 	}
-	key, err := h.VolumeKey(context.Background(), text)
+	v, err := h.Unlock(context.Background(), text)
 	if err != nil {
 		return nil, mistake(h, text, err)
-	}
-	defer clear(key)
-	v, err := h.UnlockVolumeKey(context.Background(), key)
-	if err != nil {
-		return nil, err
 	}
 	return v, nil
 }
@@ -57,7 +52,7 @@ func mistake(h *luks.Header, text []byte, err error) error {
 	}
 	opens := func(passphrase []byte) bool {
 		defer clear(passphrase)
-		key, err := h.VolumeKey(context.Background(), passphrase)
+		key, _, err := h.VolumeKey(context.Background(), passphrase, luks.AnySlot)
 		clear(key)
 		return err == nil
 	}
