@@ -13,9 +13,10 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// What follows opens each format, once. The file is the source of the image before, and the
-// disk in it afterwards; what describes and checks the image goes by that disk, too. Identities, such as that of the parent of a differencing disk,
-// are checked by the packages of the formats; chains and loops by all of them and here.
+// The functions below open each format, once. Before the call the source of the image is the
+// file; afterwards it is the disk, which also describes and checks itself. The packages of the
+// formats check identities, such as that of the parent of a differencing disk. They and this
+// package check chains and loops.
 
 func openVHD(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhd.Options)

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A plan is what the options of an encryption come to. Whatever is done goes by it.
+// A plan holds the resolved options of an encryption. All later steps read it, not the options.
 type plan struct {
 	profile Profile
 	rules   Rules
@@ -80,7 +80,7 @@ func (p *plan) checkSize(size int64) error {
 type maker struct {
 	// version is that of LUKS, 0 if there is none in it.
 	version int
-	// unit is what is allocated at a time in bytes, 0 if there is room for all of the disk.
+	// unit is the size of an allocation unit in bytes, or 0 if the format allocates the whole disk.
 	unit int64
 	// check tells what in the options does not go with the format, besides the version.
 	check func(o EncryptOptions) error

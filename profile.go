@@ -63,7 +63,7 @@ var profiles = map[Profile]Rules{
 	VPCQCOW2:   {Format: QCOW2, Convention: wrap.VPCQCOW2, Target: "vpc", Extension: ".qcow2", ObjectSuffix: ".qcow2", MaxDisk: 250 << 30, MinDisk: 10 << 30},
 }
 
-// Profiles returns all there are.
+// Profiles returns all profiles, sorted by name.
 func Profiles() []Profile { return slices.Sorted(maps.Keys(profiles)) }
 
 // Rules returns what the profile says; the zero value for "" and what is no profile.

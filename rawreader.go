@@ -65,7 +65,7 @@ func needsSeeking(format Format) error {
 	return fmt.Errorf("standard input is taken as a raw disk, but this is %s, which %w", format, ErrNeedsSeeking)
 }
 
-// Head returns the first bytes of the disk, 64 KiB or all there are.
+// Head returns the first 64 KiB of the disk, or the whole disk if it is shorter.
 func (s *RawReader) Head() []byte { return s.head }
 
 // Read reads the disk; see [io.Reader].

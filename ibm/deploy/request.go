@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// An ImageRequest is what an image is made of.
+// An ImageRequest describes an image to import.
 type ImageRequest struct {
 	Name, Note string // of the template; VPC has no notes
 	OSCode     string // the operating system, as the cloud names it
@@ -63,7 +63,7 @@ func (r ImageRequest) Complete() (ImageRequest, error) {
 	return r, nil
 }
 
-// A Server is what is to be ordered, by its name, and what it is like.
+// A Server describes a server to order.
 type Server struct {
 	Hostname string
 	Domain   string   // not in VPC

@@ -23,7 +23,7 @@ type Writer struct {
 	// Open opens what was written.
 	Open func(r io.ReaderAt, size int64) (image.Source, error)
 
-	// Unit is what the size of a disk is rounded up to, in bytes, with zeros.
+	// Unit is the number of bytes to a multiple of which the writer pads a disk with zeros.
 	Unit int64
 
 	// Size, if not nil, is how long the image will be that Create makes of src.
