@@ -8,12 +8,12 @@
 GO       ?= go
 FUZZTIME ?= 30s
 
-.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop docs demo bench fuzz clean
+.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop cloud docs demo bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
 
-test: setup check generated cross race unit arm64 platforms kernels interop
+test: setup check generated cross race unit arm64 platforms kernels interop cloud
 
 # The programs that the interop tests drive, where apt and root can have them.
 setup:
@@ -79,11 +79,14 @@ platforms:
 kernels:
 	@if echo '#include <openssl/evp.h>' | $${CC:-cc} -E - >/dev/null 2>&1; then tags=openssl; \
 	else echo "skipped: comparing with OpenSSL needs its headers (scripts/setup.sh installs them)"; test "$$CI" != true; fi; \
-	cd benchmarks && $(GO) vet -tags "$$tags" ./... && $(GO) test -tags "$$tags" ./... && \
-	cd s3 && $(GO) vet ./... && $(GO) test ./...
+	cd benchmarks && $(GO) vet -tags "$$tags" ./... && $(GO) test -tags "$$tags" ./...
 
 interop:
 	$(GO) test -timeout 45m ./internal/interop
+
+# Clients of the cloud that others wrote, against the sandbox; and ours, against servers of others.
+cloud:
+	cd interop/cloud && $(GO) vet ./... && $(GO) test ./...
 
 # The manual pages, and the same as Markdown. A test compares them with the command.
 docs:

@@ -1,6 +1,7 @@
 #!/bin/bash
 # setup.sh - put in place the programs the interoperability tests drive: cryptsetup,
-# a real kernel's dm-crypt (User-Mode Linux), QEMU, and a Debian kernel to boot.
+# a real kernel's dm-crypt (User-Mode Linux), QEMU, clients of the S3 protocol, and a Debian
+# kernel to boot.
 #
 #   scripts/setup.sh
 #
@@ -40,6 +41,9 @@ wants() {
 		contents   | mkfs.btrfs  | btrfs-progs
 		contents   | mkfs.vfat   | dosfstools
 		contents   | e2fsck      | e2fsprogs
+		cloud      | aws         | awscli
+		cloud      | rclone      | rclone
+		cloud      | s3cmd       | s3cmd
 	EOF
 	[ "$machine" = x86_64 ] || return 0
 	cat <<-'EOF'

@@ -213,7 +213,7 @@ func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // BenchmarkUpload sends to versitygw: 64 MiB, or as many as COS_BENCH_MIB says. The same with
-// minio-go is in benchmarks/s3.
+// minio-go is in interop/cloud.
 func BenchmarkUpload(b *testing.B) {
 	c, _, _ := gateway(b, nil)
 	size := int64(64)
