@@ -47,6 +47,9 @@ sent again. A finished deployment does nothing when it is run again, but tell th
 The data key is on no disk, but wrapped in the envelope, NAME.envelope.json; without the
 root key that opens nothing. --keep-key writes it to a file.` + cloudHelp + `
 
+The authorizations that setup makes are looked for before anything is made; --skip-authorization-check
+leaves that out, for one that this API key can not see.
+
 The disk is looked at before a key is made: it must not be larger than the cloud takes, must
 have a boot signature and, if that can be told, cloud-init. If SRC is not what it was when
 the deployment began, by its size, its time or, of an object, its ETag, that is an error, until
@@ -81,6 +84,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
 	f.StringVar((*string)(&o.Changed), "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
 	f.BoolVar(&o.AnyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
+	f.BoolVar(&o.SkipAuthorizationCheck, "skip-authorization-check", false, "do not look for the authorizations that the services of the cloud need")
 	(*flags.Jobs)(&o.Jobs).Add(c)
 	o.server.add(c)
 	o.source.addSecond(c)

@@ -116,6 +116,25 @@ func TestDeployVPCFails(t *testing.T) {
 	c.fails(4, "there is one of this name", c.deployVPC("--state", "2", "--envelope", "3", "--object", "cos://us-south/"+testBucket+"/2.qcow2")...)
 }
 
+// TestSetupVPC: setup grants the two authorizations that IBM documents and no more, deploy asks for
+// each of them, and --skip-authorization-check for none.
+func TestSetupVPC(t *testing.T) {
+	c := newCloud(t, sandbox.Options{Bucket: testBucket})
+	c.ok("setup", "--root-key-crn", c.RootKey)
+	c.fails(4, "authorization-policy-create is cloud-object-storage Reader --source-resource-type image", c.deployVPC()...)
+	c.fails(4, "wait for import: ", c.deployVPC("--skip-authorization-check")...)
+	c.ok("setup", "--target", "vpc", "--root-key-crn", c.RootKey, "--cos-instance-crn", c.COSInstance)
+	identity, err := iam.New(iam.Options{URL: c.IAM, APIKey: []byte(c.APIKey)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	granted, err := identity.Policies(t.Context(), c.Account, "authorization", "")
+	if err != nil || len(granted) != 2 {
+		t.Errorf("%+v, %v; want 2 authorizations", granted, err)
+	}
+	c.oneVPC(c.ok(c.deployVPC()...), 0)
+}
+
 // TestDeployVHD is the other profile of classic infrastructure, with a key that is kept.
 func TestDeployVHD(t *testing.T) {
 	c := ready(t)

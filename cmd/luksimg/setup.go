@@ -33,8 +33,8 @@ func newSetup(g *global) *cobra.Command {
   - a service id for the importer, which may read the bucket's service instance and the
     instance of the root key, and no more; and an API key for it, written to --api-key-file
   - the authorization of Cloud Block Storage to use the root key, without which encrypted
-    images import and their servers do not start; with --target vpc those of the image
-    service of VPC too, to use the root key and to read the instance of Object Storage
+    images import and their servers do not start; with --target vpc that of the image
+    service of VPC too, to read the instance of Object Storage
 
 What is there already is left as it is: a second run changes nothing. --dry-run makes nothing,
 and prints the requests, and the ibmcloud commands that do the same.` + cloudHelp,

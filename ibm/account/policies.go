@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/luksimg/luksimg/ibm/crn"
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/internal/rest"
 )
@@ -79,54 +78,6 @@ func (r *Report) policies(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// An Authorization is one that a service needs.
-type Authorization struct {
-	Policy  iam.Policy
-	Name    string // what it is for
-	Command string // of ibmcloud, which makes it
-}
-
-// Authorizations returns what the services of the cloud need to start servers from images
-// whose keys a root key wrapped: Cloud Block Storage, and with vpc the image service of VPC,
-// which reads the instance of Object Storage too; all instances if cosInstance is "".
-func Authorizations(account string, key crn.CRN, vpc bool, cosInstance string) []Authorization {
-	all := []Authorization{keyAuthorization(account, key, iam.BlockStorage, "of Cloud Block Storage to use the root key")}
-	if vpc {
-		all = append(all, imageAuthorizations(account, key, cosInstance)...)
-	}
-	return all
-}
-
-// keyAuthorization lets a service use root keys.
-func keyAuthorization(account string, key crn.CRN, service, name string) Authorization {
-	return Authorization{
-		iam.Authorization(account, service, key.Service, key.Instance), name,
-		fmt.Sprintf("ibmcloud iam authorization-policy-create %s %s Reader --target-service-instance-id %s", service, key.Service, key.Instance),
-	}
-}
-
-// vpcService is VPC as IAM names it; its images are of a type of resource.
-const vpcService = "is"
-
-// imageAuthorizations are what the image service of VPC needs: the root key, and the instance
-// of Object Storage; all instances if that is "".
-func imageAuthorizations(account string, key crn.CRN, cosInstance string) []Authorization {
-	var all []Authorization
-	for _, a := range []struct{ service, instance, name string }{
-		{key.Service, key.Instance, "of the image service of VPC to use the root key"},
-		{iam.COS, cosInstance, "of the image service of VPC to read Object Storage"},
-	} {
-		p := iam.Authorization(account, vpcService, a.service, a.instance)
-		p.Subjects[0].Attributes = append(p.Subjects[0].Attributes, iam.Attribute{Name: "resourceType", Value: "image"})
-		command := fmt.Sprintf("ibmcloud iam authorization-policy-create %s %s Reader --source-resource-type image", vpcService, a.service)
-		if a.instance != "" {
-			command += " --target-service-instance-id " + a.instance
-		}
-		all = append(all, Authorization{p, a.name, command})
-	}
-	return all
 }
 
 func (r *Report) authorization(ctx context.Context, a Authorization) error {

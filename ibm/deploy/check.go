@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/luksimg/luksimg"
@@ -48,14 +49,14 @@ func (d *Deployment) check(ctx context.Context, _ time.Time) error {
 	return d.checkAuthorizations(ctx, key)
 }
 
-// checkAuthorizations looks for what the services of the cloud need. An image imports
-// without some of them, and no server starts from it.
+// checkAuthorizations looks for what the services of the cloud need. Without them an image
+// does not import, or no server starts from it. Which instance of Object Storage the bucket is of
+// is not known here.
 func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error {
-	need := account.Authorizations(key.Account, key, d.rules.Target == VPC, "")
-	if d.rules.Target == VPC {
-		need = need[:2] // the last is to read Object Storage, whose instance is not known here
+	if d.o.SkipAuthorizationCheck {
+		return nil
 	}
-	for _, a := range need {
+	for _, a := range account.Authorizations(key.Account, key, d.rules.Target == VPC, "") {
 		switch ok, err := d.findPolicy(ctx, key.Account, a); {
 		case errors.Is(err, iam.ErrDenied):
 			d.warn("this API key may not list authorizations: whether there is that %s will show at the import", a.Name)
@@ -63,7 +64,7 @@ func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error
 			return err
 		case !ok:
 			return rest.WithHint(fmt.Errorf("%w: there is no authorization %s, without which no server starts", errRefused, a.Name),
-				"luksimg setup --target "+d.rules.Target+" makes it, or: "+a.Command)
+				"luksimg setup --target "+d.rules.Target+" makes it, or: "+a.Command+"; --skip-authorization-check goes on without it")
 		}
 	}
 	return nil
@@ -75,7 +76,8 @@ func (d *Deployment) findPolicy(ctx context.Context, account string, a account.A
 	said := false
 	o := rest.WaitOptions{Interval: min(d.poll(), 5*time.Second), Timeout: d.settle()}
 	_, err = rest.Poll(ctx, nil, o, func() (rest.Progress, bool, error) {
-		if _, found, err = d.Identity.FindPolicy(ctx, account, a.Policy); err == nil && !found && !said {
+		all, err := d.Identity.Policies(ctx, account, a.Policy.Type, "")
+		if found = slices.ContainsFunc(all, a.GrantedBy); err == nil && !found && !said {
 			said = true
 			d.say("check: there is no authorization %s yet: one that was just made may take up to %v to be seen", a.Name, d.settle())
 		}

@@ -38,12 +38,16 @@ type Options struct {
 	Key     func(ctx context.Context) ([]byte, error)
 	KeepKey string // the name of a new file for the data key; "" keeps it on no disk
 
-	KeepImage bool    // the encrypted image is not removed when the cloud has it
-	AnyDisk   bool    // go on with a disk that no server seems to start from
-	Changed   Changed // what to do if the source changed since the deployment began
-	Order     *Server // to order; nil orders none
-	Jobs      int     // how many pieces are encrypted at a time; zero is one a CPU
-	Tool      string  // what makes the image, for state and envelope: "luksimg 1.0"
+	KeepImage bool // the encrypted image is not removed when the cloud has it
+	AnyDisk   bool // go on with a disk that no server seems to start from
+	// SkipAuthorizationCheck goes on without looking for the authorizations that the services
+	// of the cloud need.
+	SkipAuthorizationCheck bool
+
+	Changed Changed // what to do if the source changed since the deployment began
+	Order   *Server // to order; nil orders none
+	Jobs    int     // how many pieces are encrypted at a time; zero is one a CPU
+	Tool    string  // what makes the image, for state and envelope: "luksimg 1.0"
 
 	// Settle is how long to look for what a run that was interrupted asked for, and for an
 	// authorization that was just made; zero is 2 minutes.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -144,7 +145,7 @@ func (k vpcKeys) AuthorizationExists(ctx context.Context, source, instance strin
 }
 
 func (k vpcKeys) Unwrap(ctx context.Context, identity, crn, wdek string) ([]byte, error) {
-	text, err := k.unwrap(ctx, vpc.ServiceIdentity, identity, crn, wdek)
+	text, err := k.unwrap(ctx, vpc.BlockStorage, identity, crn, wdek)
 	f := (*kms.Failure)(nil)
 	if !errors.As(err, &f) {
 		return text, err
@@ -176,14 +177,25 @@ func (o objects) bucket(ctx context.Context, token, region, bucket string, write
 	if !o.mayStore(ctx, token, write) {
 		return "", fmt.Errorf("AccessDenied: %s has no role for Cloud Object Storage that allows it: grant it Reader, or Writer for an export", id.Name)
 	}
-	where, err := o.store.Region(id.Account, bucket)
+	return id.Account, o.inRegion(id.Account, region, bucket)
+}
+
+// inRegion checks that a bucket of an account is in a region.
+func (s *Sandbox) inRegion(account, region, bucket string) error {
+	where, err := s.store.Region(account, bucket)
+	if err == nil && where != region {
+		err = fmt.Errorf("the bucket %s is in %s, not in %s: name its region in the address, or use a regional bucket of %s", bucket, where, region, region)
+	}
+	return err
+}
+
+// openObject opens an object of an account.
+func (s *Sandbox) openObject(account, bucket, key string) (io.ReaderAt, int64, string, error) {
+	x, err := s.store.Open(account, bucket, key)
 	if err != nil {
-		return "", err
+		return nil, 0, "", err
 	}
-	if where != region {
-		return "", fmt.Errorf("the bucket %s is in %s, not in %s: name its region in the address, or use a regional bucket of %s", bucket, where, region, region)
-	}
-	return id.Account, nil
+	return x, x.Size(), x.ETag(), nil
 }
 
 func (o objects) Open(ctx context.Context, token, region, bucket, key string) (io.ReaderAt, int64, string, error) {
@@ -191,11 +203,7 @@ func (o objects) Open(ctx context.Context, token, region, bucket, key string) (i
 	if err != nil {
 		return nil, 0, "", err
 	}
-	x, err := o.store.Open(account, bucket, key)
-	if err != nil {
-		return nil, 0, "", err
-	}
-	return x, x.Size(), x.ETag(), nil
+	return o.openObject(account, bucket, key)
 }
 
 func (o objects) Put(ctx context.Context, token, region, bucket, key string, r io.Reader, size int64) error {
@@ -206,12 +214,21 @@ func (o objects) Put(ctx context.Context, token, region, bucket, key string, r i
 	return o.store.Put(account, bucket, key, io.LimitReader(r, size))
 }
 
-// vpcObjects is Cloud Object Storage as VPC sees it: a service of its own reads it.
+// vpcObjects is Cloud Object Storage as VPC sees it: a service of its own uses it, and not
+// whoever asks for an image.
 type vpcObjects struct{ *Sandbox }
 
-func (o vpcObjects) Open(ctx context.Context, token, region, bucket, key string) (io.ReaderAt, int64, string, error) {
-	if !o.kms.Authorized(vpc.ServiceIdentity, o.kms.Account(), objectStorage, o.seed.COSInstanceID) {
-		return nil, 0, "", errors.New("there is no authorization of VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role Reader")
+func (o vpcObjects) allowed(role string) error {
+	if !o.kms.Allowed(kms.Service(vpc.ServiceIdentity, o.kms.Account()), objectStorage, o.seed.COSInstanceID, role) {
+		return fmt.Errorf("there is no authorization of VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role %s", role)
 	}
-	return objects(o).Open(ctx, token, region, bucket, key)
+	return nil
+}
+
+func (o vpcObjects) Open(_ context.Context, region, bucket, key string) (io.ReaderAt, int64, string, error) {
+	account := o.kms.Account()
+	if err := cmp.Or(o.allowed(kms.Reader), o.inRegion(account, region, bucket)); err != nil {
+		return nil, 0, "", err
+	}
+	return o.openObject(account, bucket, key)
 }

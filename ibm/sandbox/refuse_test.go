@@ -204,27 +204,6 @@ func TestAuthorization(t *testing.T) {
 	}
 }
 
-// TestVPCAuthorization needs two of them.
-func TestVPCAuthorization(t *testing.T) {
-	w := start(t, sandbox.Options{Bucket: bucket})
-	uri := w.upload("web.qcow2", w.encrypt(luksimg.VPCQCOW2))
-	for _, c := range []struct{ words, target, instance string }{
-		{"VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role Reader", "cloud-object-storage", ""},
-		{"VPC Infrastructure Services (is) for instance", "kms", w.kp.CRN().Instance},
-	} {
-		if _, err := w.vpcImage(uri); err == nil || !strings.Contains(err.Error(), c.words) {
-			t.Errorf("%v, want %q", err, c.words)
-		}
-		w.deleteImages()
-		if _, err := w.iam.CreatePolicy(t.Context(), iam.Authorization(w.Account, "is", c.target, c.instance)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := w.vpcImage(uri); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestWrongObject imports what is not the image that was made.
 func TestWrongObject(t *testing.T) {
 	w := ready(t)

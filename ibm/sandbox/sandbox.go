@@ -47,8 +47,8 @@ type Options struct {
 	// Bucket, if not "", is the name of a bucket in [Region] that is there from the start.
 	Bucket string
 
-	// Authorize grants from the start what Cloud Block Storage and VPC need of Key
-	// Protect, and VPC of Object Storage. Else that is for the user to do.
+	// Authorize grants from the start what Cloud Block Storage needs of Key Protect, and the
+	// image service of VPC of Object Storage. Else that is for the user to do.
 	Authorize bool
 
 	// StepTime is how long each step of an import or an order takes, beside the work done.

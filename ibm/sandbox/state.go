@@ -169,7 +169,7 @@ func (s *Sandbox) prepare() error {
 	if !s.o.Authorize {
 		return nil
 	}
-	for _, a := range [][2]string{{softlayer.ServiceIdentity, "kms"}, {vpc.ServiceIdentity, "kms"}, {vpc.ServiceIdentity, objectStorage}} {
+	for _, a := range [][2]string{{softlayer.ServiceIdentity, "kms"}, {vpc.ServiceIdentity, objectStorage}} {
 		s.kms.Authorize(a[0], a[1])
 	}
 	return nil

@@ -67,7 +67,9 @@ func advised(e *Error) *Error {
 	case e.Status == 401:
 		e.Advice = "check the API key of IAM"
 	case e.Status == 403:
-		e.Advice = "the API key needs the role Editor for VPC Infrastructure Services, and the image service needs authorizations for Cloud Object Storage (Reader) and the key service (Reader)"
+		e.Advice = "the API key needs the role Editor for VPC Infrastructure Services; the image service needs an authorization for Cloud Object Storage (Reader), and Cloud Block Storage one for the key service (Reader)"
+	case e.Code == "volume_crn_invalid":
+		e.Advice = "check that the root key is there and enabled, and that Cloud Block Storage (server-protect) has an authorization for the key service: luksimg setup --target vpc makes it"
 	case strings.Contains(e.Code, "quota"):
 		e.Advice = "a quota of the account is used up"
 	case strings.Contains(e.Field, "encryption_key"), strings.Contains(e.Field, "encrypted_data_key"):

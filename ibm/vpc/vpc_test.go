@@ -58,14 +58,14 @@ type keys struct {
 func (k *keys) AuthorizationExists(_ context.Context, source, instance string) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.authorized && source == "is" && instance == "inst-1", nil
+	return k.authorized && source == "server-protect" && instance == "inst-1", nil
 }
 
 func (k *keys) Unwrap(_ context.Context, identity, crn, wdek string) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	text, ok := k.wrapped[crn+" "+wdek]
-	if k.err != nil || !ok || identity != "is" {
+	if k.err != nil || !ok || identity != "server-protect" {
 		return nil, cmpErr(k.err, errors.New("UNPROCESSABLE_CIPHERTEXT_ERR"))
 	}
 	return []byte(text), nil
@@ -80,10 +80,10 @@ func cmpErr(a, b error) error {
 
 type folder string
 
-func (f folder) Open(_ context.Context, t, region, bucket, key string) (io.ReaderAt, int64, string, error) {
+func (f folder) Open(_ context.Context, region, bucket, key string) (io.ReaderAt, int64, string, error) {
 	b, err := os.ReadFile(filepath.Join(string(f), key))
-	if t != token || region != "us-south" || bucket != "images" || err != nil {
-		return nil, 0, "", errors.New("NoSuchKey with " + t)
+	if region != "us-south" || bucket != "images" || err != nil {
+		return nil, 0, "", errors.New("NoSuchKey")
 	}
 	return bytes.NewReader(b), int64(len(b)), "etag", nil
 }

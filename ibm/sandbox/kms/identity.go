@@ -134,6 +134,18 @@ func (s *Server) Authorize(source, target string) {
 	s.st.Policies = append(s.st.Policies, p)
 }
 
+// Revoke takes back what a service may read of another one.
+func (s *Server) Revoke(source, target string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	is := func(all []attributes, name string) bool {
+		return selects(all, map[string]string{"serviceName": name, "accountId": s.st.Account})
+	}
+	s.st.Policies = slices.DeleteFunc(s.st.Policies, func(p policy) bool {
+		return p.Type == "authorization" && is(p.Subjects, source) && is(p.Resources, target)
+	})
+}
+
 // Token issues a token to an identity that the server knows, good for that long.
 func (s *Server) Token(id Identity, life time.Duration) string {
 	s.mu.Lock()

@@ -90,7 +90,7 @@ func (s *Server) checkImage(p *imageParameters) error {
 	return nil
 }
 
-func (s *Server) createImage(r *http.Request, who, token string) (int, any, error) {
+func (s *Server) createImage(r *http.Request, who string) (int, any, error) {
 	var p imageParameters
 	if err := decode(r, &p); err != nil {
 		return 0, nil, err
@@ -109,12 +109,12 @@ func (s *Server) createImage(r *http.Request, who, token string) (int, any, erro
 	}
 	s.state.Images = append(s.state.Images, i)
 	s.work.Go(func() {
-		failed := s.importImage(i, token)
+		failed := s.importImage(i)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		i.Status, i.Reasons = "available", []reason{}
 		if failed != nil {
-			i.Status, i.Reasons = "failed", []reason{{failed.Code, strings.ReplaceAll(failed.Message, token, "[redacted]")}}
+			i.Status, i.Reasons = "failed", []reason{*failed}
 		}
 		why := ""
 		if failed != nil {
@@ -131,12 +131,12 @@ func fail(code, format string, args ...any) *reason {
 }
 
 // importImage does what the cloud does with a file.
-func (s *Server) importImage(i *image, token string) *reason {
+func (s *Server) importImage(i *image) *reason {
 	if err := s.pause(); err != nil {
 		return fail("image_data_corrupted", "The emulator was stopped.")
 	}
 	region, bucket, key, _ := address(i.Href)
-	r, size, _, err := s.opts.Store.Open(s.ctx, token, region, bucket, key)
+	r, size, _, err := s.opts.Store.Open(s.ctx, region, bucket, key)
 	if err != nil {
 		return fail("image_data_corrupted", "The file can not be read: %v", err)
 	}
@@ -194,14 +194,21 @@ func (s *Server) openImage(ctx context.Context, i *image) *reason {
 	return nil
 }
 
+// mayUse tells whether Cloud Block Storage may use a root key.
+func (s *Server) mayUse(ctx context.Context, crn string) bool {
+	_, instance, ok := rootKey(crn)
+	if ok {
+		ok, _ = s.opts.KMS.AuthorizationExists(ctx, BlockStorage, instance)
+	}
+	return ok
+}
+
 // unwrap returns the passphrase: what the unwrapped text stands for.
 func (s *Server) unwrap(ctx context.Context, i *image) ([]byte, *reason) {
-	_, instance, _ := rootKey(i.RootKeyCRN)
-	ok, err := s.opts.KMS.AuthorizationExists(ctx, ServiceIdentity, instance)
-	if err != nil || !ok {
-		return nil, fail("encrypted_data_key_invalid", "There is no authorization of VPC Infrastructure Services (is) for instance %s of the key service: grant it the role Reader.", instance)
+	if _, instance, _ := rootKey(i.RootKeyCRN); !s.mayUse(ctx, i.RootKeyCRN) {
+		return nil, fail("encrypted_data_key_invalid", "There is no authorization of Cloud Block Storage (server-protect) for instance %s of the key service: grant it the role Reader.", instance)
 	}
-	text, err := s.opts.KMS.Unwrap(ctx, ServiceIdentity, i.RootKeyCRN, i.WrappedDEK)
+	text, err := s.opts.KMS.Unwrap(ctx, BlockStorage, i.RootKeyCRN, i.WrappedDEK)
 	defer clear(text)
 	switch {
 	case errors.Is(err, ErrKeyDisabled):
@@ -260,7 +267,7 @@ func (s *Server) imageJSON(i *image) map[string]any {
 	return m
 }
 
-func (s *Server) listImages(r *http.Request, _, _ string) (int, any, error) {
+func (s *Server) listImages(r *http.Request, _ string) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []string
@@ -274,7 +281,7 @@ func (s *Server) listImages(r *http.Request, _, _ string) (int, any, error) {
 	return page(r, "images", ids, all)
 }
 
-func (s *Server) getImage(r *http.Request, _, _ string) (int, any, error) {
+func (s *Server) getImage(r *http.Request, _ string) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.image(r.PathValue("id"))
@@ -284,7 +291,7 @@ func (s *Server) getImage(r *http.Request, _, _ string) (int, any, error) {
 	return http.StatusOK, s.imageJSON(i), nil
 }
 
-func (s *Server) deleteImage(r *http.Request, _, _ string) (int, any, error) {
+func (s *Server) deleteImage(r *http.Request, _ string) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.image(r.PathValue("id"))

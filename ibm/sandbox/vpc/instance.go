@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,9 +30,25 @@ type instanceParameters struct {
 			ID string `json:"id"`
 		} `json:"subnet"`
 	} `json:"primary_network_interface"`
+	Boot struct {
+		Volume struct {
+			EncryptionKey struct {
+				CRN string `json:"crn"`
+			} `json:"encryption_key"`
+		} `json:"volume"`
+	} `json:"boot_volume_attachment"`
 }
 
-func (s *Server) createInstance(r *http.Request, who, _ string) (int, any, error) {
+// bootKey is the root key of the boot volume: that of the image, if no other is named.
+func (p *instanceParameters) bootKey(img *image) string {
+	return cmp.Or(p.Boot.Volume.EncryptionKey.CRN, img.RootKeyCRN)
+}
+
+// errCRN is what the service says of a volume whose root key it may not use: it takes the
+// CRN for a wrong one (terraform-provider-ibm#1177, #4522).
+var errCRN = &apiError{http.StatusBadRequest, "volume_crn_invalid", "The CRN specified in the request is not valid.", "boot_volume_attachment.volume.encryption_key.crn"}
+
+func (s *Server) createInstance(r *http.Request, who string) (int, any, error) {
 	var p instanceParameters
 	if err := decode(r, &p); err != nil {
 		return 0, nil, err
@@ -56,6 +73,8 @@ func (s *Server) createInstance(r *http.Request, who, _ string) (int, any, error
 		return 0, nil, invalid("vpc.id", "The VPC must be given.")
 	case p.Interface.Subnet.ID == "":
 		return 0, nil, invalid("primary_network_interface.subnet.id", "The subnet must be given.")
+	case p.bootKey(img) != "" && !s.mayUse(r.Context(), p.bootKey(img)):
+		return 0, nil, errCRN
 	}
 	i := &instance{
 		ID: "0717_" + uuid.NewString(), Name: p.Name, ImageID: img.ID, Zone: p.Zone.Name, Profile: p.Profile.Name, VPC: p.VPC.ID,
@@ -88,7 +107,7 @@ func (s *Server) instanceJSON(i *instance) map[string]any {
 	}
 }
 
-func (s *Server) listInstances(r *http.Request, _, _ string) (int, any, error) {
+func (s *Server) listInstances(r *http.Request, _ string) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []string
@@ -102,7 +121,7 @@ func (s *Server) listInstances(r *http.Request, _, _ string) (int, any, error) {
 	return page(r, "instances", ids, all)
 }
 
-func (s *Server) getInstance(r *http.Request, _, _ string) (int, any, error) {
+func (s *Server) getInstance(r *http.Request, _ string) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.instance(r.PathValue("id"))
@@ -112,7 +131,7 @@ func (s *Server) getInstance(r *http.Request, _, _ string) (int, any, error) {
 	return http.StatusOK, s.instanceJSON(i), nil
 }
 
-func (s *Server) deleteInstance(r *http.Request, _, _ string) (int, any, error) {
+func (s *Server) deleteInstance(r *http.Request, _ string) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.instance(r.PathValue("id"))

@@ -22,8 +22,11 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 )
 
-// ServiceIdentity is the image and volume service of VPC as IAM names it.
-const ServiceIdentity = "is"
+// Services as IAM names them: the image service of VPC, which reads Object Storage, and Cloud Block Storage, which uses root keys.
+const (
+	ServiceIdentity = "is"
+	BlockStorage    = "server-protect"
+)
 
 // A TokenChecker is what is needed of IAM.
 type TokenChecker interface {
@@ -49,9 +52,10 @@ var (
 	ErrKeyDeleted  = errors.New("the root key was deleted")
 )
 
-// An ObjectStore is what is needed of Cloud Object Storage.
+// An ObjectStore is what is needed of Cloud Object Storage. The image service reads it by an
+// authorization of its own, whoever asks for an image.
 type ObjectStore interface {
-	Open(ctx context.Context, token, region, bucket, key string) (r io.ReaderAt, size int64, etag string, err error)
+	Open(ctx context.Context, region, bucket, key string) (r io.ReaderAt, size int64, etag string, err error)
 }
 
 // A Clock is what slow work needs of the time.
@@ -142,8 +146,8 @@ func (s *Server) Close() error {
 // Wait waits until no work is under way.
 func (s *Server) Wait() { s.work.Wait() }
 
-// A handler returns a status and a body. It gets who calls, and the token.
-type handler func(r *http.Request, who, token string) (int, any, error)
+// A handler returns a status and a body. It gets who calls.
+type handler func(r *http.Request, who string) (int, any, error)
 
 // An apiError is what the API answers in place of a result.
 type apiError struct {
@@ -184,7 +188,7 @@ func (s *Server) handle(h handler) http.HandlerFunc {
 			s.answer(w, r, 0, nil, &apiError{http.StatusBadRequest, "invalid_generation", "The query parameter generation must be 2.", "generation"})
 			return
 		}
-		status, body, err := h(r, who, token)
+		status, body, err := h(r, who)
 		s.answer(w, r, status, body, err)
 	}
 }

@@ -24,7 +24,7 @@ func (around) AuthorizationExists(context.Context, string, string) (bool, error)
 func (around) Unwrap(context.Context, string, string, string) ([]byte, error) {
 	return nil, errors.New("must not be called")
 }
-func (a around) Open(context.Context, string, string, string, string) (io.ReaderAt, int64, string, error) {
+func (a around) Open(context.Context, string, string, string) (io.ReaderAt, int64, string, error) {
 	return bytes.NewReader(a.disk), int64(len(a.disk)), "", nil
 }
 

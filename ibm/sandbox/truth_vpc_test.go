@@ -1,0 +1,95 @@
+package sandbox_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/ibm/account"
+	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/ibm/sandbox"
+	"github.com/luksimg/luksimg/ibm/vpc"
+)
+
+// authorizations are those that IBM's documentation asks for: Cloud Block Storage -> Key Protect
+// (vpc-create-encrypted-custom-image), and the image service of VPC -> Object Storage
+// (vpc-object-storage-prereq).
+func (w *world) authorizations() []account.Authorization {
+	return account.Authorizations(w.Account, w.kp.CRN(), true, "")
+}
+
+func (w *world) grant(p iam.Policy) {
+	w.t.Helper()
+	if _, err := w.iam.CreatePolicy(w.t.Context(), p); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestTruthVPCAuthorizations imports with each set of the authorizations that IBM documents: only
+// with both of them there is an image, from which a server starts.
+func TestTruthVPCAuthorizations(t *testing.T) {
+	for _, c := range []struct {
+		granted []int
+		code    string // of the status; "" for an image
+		words   string
+	}{
+		{nil, "image_data_corrupted", "VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role Reader"},
+		{[]int{0}, "image_data_corrupted", "VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role Reader"},
+		{[]int{1}, "encrypted_data_key_invalid", "Cloud Block Storage (server-protect) for instance"},
+		{[]int{0, 1}, "", ""},
+	} {
+		w := start(t, sandbox.Options{Bucket: bucket})
+		for _, n := range c.granted {
+			w.grant(w.authorizations()[n].Policy)
+		}
+		image, err := w.vpcImage(w.upload("web.qcow2", w.encrypt(luksimg.VPCQCOW2)))
+		if c.code != "" {
+			var e *vpc.StatusError
+			if !errors.As(err, &e) || len(e.Reasons) != 1 || e.Reasons[0].Code != c.code || !strings.Contains(err.Error(), c.words) {
+				t.Errorf("with %v: %v, want %s %q", c.granted, err, c.code, c.words)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("with %v: %v", c.granted, err)
+			continue
+		}
+		if _, err := w.vpcServer(image, "web1"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// vpcServer orders a server, and returns why it failed.
+func (w *world) vpcServer(image *vpc.Image, name string) (*vpc.Instance, error) {
+	w.t.Helper()
+	i, err := w.vpc.CreateInstance(w.t.Context(), vpc.InstanceRequest{Name: name, Image: image.ID, Zone: "us-south-1", Profile: "bx2-2x8", VPC: "v", Subnet: "s"})
+	if err != nil {
+		return nil, err
+	}
+	return w.vpc.WaitInstance(w.t.Context(), i.ID, vpc.WaitOptions{})
+}
+
+// TestTruthVPCServerAuthorization orders a server after the authorization of Cloud Block Storage has gone: the
+// service takes the CRN of its boot volume for a wrong one (terraform-provider-ibm#1177, #4522).
+func TestTruthVPCServerAuthorization(t *testing.T) {
+	w := ready(t)
+	image, err := w.vpcImage(w.upload("web.qcow2", w.encrypt(luksimg.VPCQCOW2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.vpcServer(image, "web1"); err != nil {
+		t.Fatal(err)
+	}
+	w.Sandbox.KMS().Revoke("server-protect", "kms")
+	var e *vpc.Error
+	if _, err := w.vpcServer(image, "web2"); !errors.As(err, &e) || e.Status != 400 || e.Code != "volume_crn_invalid" ||
+		!strings.Contains(e.Hint(), "Cloud Block Storage (server-protect)") {
+		t.Errorf("%v, want volume_crn_invalid", err)
+	}
+	if all, err := w.vpc.Instances(t.Context()); err != nil || slices.ContainsFunc(all, func(i vpc.Instance) bool { return i.Name == "web2" }) {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
