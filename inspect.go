@@ -42,7 +42,7 @@ type Info struct {
 	LUKS *luks.Info `json:"luks,omitempty"`
 
 	// Disk is the disk, open, if it can be seen without a key and without other files. There is
-	// nothing to close.
+	// nothing to close, unless it is a partition of an image that was opened with a key.
 	Disk *Image `json:"-"`
 
 	// Warnings are all there are, also those of VHD and LUKS.
@@ -53,9 +53,14 @@ type Info struct {
 }
 
 // Inspect tells what the image in r is, a file of size bytes: plain or encrypted, whole or
-// in need of other files. No key is needed, and next to none of the data are read.
+// in need of other files. No key is needed, and next to none of the data are read. With
+// [ImageOptions.Partition] the partition is the image, and is found as [OpenImage] does: only if the
+// whole image is encrypted that takes a key, and is [ErrEncrypted] without one.
 func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
 	r = holes(r, size)
+	if o.Partition != 0 {
+		return inspectPartition(ctx, r, size, o)
+	}
 	f, err := formatOf(o.Format, r, size)
 	if err != nil {
 		return nil, err

@@ -77,6 +77,12 @@ type ImageOptions struct {
 	// image to open, in place of the current state.
 	Snapshot string
 
+	// Partition, if not 0, is the number of a partition of the disk in the image, as Linux numbers
+	// them, which is opened in place of the disk. If it holds LUKS, it is opened with Key, and is
+	// the Image then; of a partition no other format is detected. An image that is encrypted as
+	// a whole must have the same key.
+	Partition int
+
 	// Resolve gives the other files that an image needs: backing files, external data
 	// files, parents of differencing disks, extents. If it is nil such an image is refused,
 	// which is right unless its origin is known.
@@ -128,6 +134,9 @@ func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (
 	err = f.open(ctx, img, size, o)
 	if err == nil && o.Snapshot != "" && f.name != QCOW2 {
 		err = fmt.Errorf("%w: %s has no internal snapshots", image.ErrUnsupported, f.name)
+	}
+	if err == nil && o.Partition != 0 {
+		err = img.openPartition(ctx, o)
 	}
 	if err != nil {
 		img.Close()

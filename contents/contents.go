@@ -110,10 +110,7 @@ const (
 // The error is that of src, or the cause of the end of ctx: what was found until then
 // is returned along with it, so the Info is never nil.
 func Inspect(ctx context.Context, src image.Source) (*Info, error) {
-	i := &inspection{
-		info: Info{PartitionTable: NoTable, CloudInit: Unknown},
-		disk: bounded.New(ctx, src, src.Size(), maxBytes, maxReads),
-	}
+	i := newInspection(ctx, src)
 	i.table()
 	i.filesystems()
 	i.system()

@@ -44,8 +44,12 @@ func (i *Info) Fields() iter.Seq2[string, string] {
 }
 
 func (f *Filesystem) text() string {
-	if f.Label == "" {
-		return f.Type
+	text := f.Type
+	if f.Label != "" {
+		text += fmt.Sprintf(" %q", f.Label)
 	}
-	return fmt.Sprintf("%s %q", f.Type, f.Label)
+	if f.Encrypted() && f.UUID != "" {
+		text += fmt.Sprintf(", UUID %q", f.UUID)
+	}
+	return text
 }

@@ -1,0 +1,89 @@
+package contents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/luksimg/luksimg/contents/internal/bounded"
+	"github.com/luksimg/luksimg/image"
+)
+
+// ErrNoPartition means that a disk has no partition with the number that was asked for, or none at
+// all.
+var ErrNoPartition = errors.New("no such partition")
+
+// FindPartition returns the partition of the disk src that has a number, as Linux numbers them. It
+// looks at the partition table only, within the bounds of [Inspect]: Filesystem is nil. Warnings
+// tell what is odd about the table.
+//
+// A partition that is not there is [ErrNoPartition]. One whose place is not certain is
+// [image.ErrFormat]: it is not wholly inside the disk, or shares bytes with another one.
+func FindPartition(ctx context.Context, src image.Source, number int) (p Partition, warnings []string, err error) {
+	i := newInspection(ctx, src)
+	i.table()
+	if err := i.disk.Failure(); err != nil {
+		return Partition{}, nil, err
+	}
+	at := slices.IndexFunc(i.info.Partitions, func(p Partition) bool { return p.Number == number })
+	if at < 0 {
+		return Partition{}, nil, fmt.Errorf("%w: %s", ErrNoPartition, i.without(number))
+	}
+	p = i.info.Partitions[at]
+	return p, i.info.Warnings, i.usable(p)
+}
+
+// without tells what a disk has that has no partition with a number.
+func (i *inspection) without(number int) string {
+	var text string
+	switch all := i.info.Partitions; {
+	case i.info.PartitionTable == NoTable:
+		text = "the disk has no partition table"
+	case len(all) == 0:
+		text = fmt.Sprintf("there is none in the %s of the disk", strings.ToUpper(i.info.PartitionTable))
+	default:
+		var numbers []string
+		for _, p := range all {
+			numbers = append(numbers, fmt.Sprint(p.Number))
+		}
+		text = fmt.Sprintf("number %d; the disk has %s", number, strings.Join(numbers, ", "))
+	}
+	for _, w := range i.info.Warnings {
+		text += "; " + w
+	}
+	return text
+}
+
+// usable fails for a partition that can not be taken as a disk.
+func (i *inspection) usable(p Partition) error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("%w: partition %d %s", image.ErrFormat, p.Number, fmt.Sprintf(format, args...))
+	}
+	size := i.disk.Size()
+	switch {
+	case p.Type == typeExtended:
+		return fmt.Errorf("%w: partition %d is an extended one, which only holds others", ErrNoPartition, p.Number)
+	case p.Type == typeProtective:
+		return fmt.Errorf("%w: partition %d stands for a GPT, which is not there", ErrNoPartition, p.Number)
+	case p.Size == 0:
+		return fail("has no bytes: %s", strings.Join(i.info.Warnings, "; "))
+	case p.Start > size || p.Size > size-p.Start:
+		return fail("has %d bytes at %d, past the end of the disk at %d", p.Size, p.Start, size)
+	}
+	for _, o := range i.info.Partitions {
+		if o.Number != p.Number && o.Type != typeExtended && o.Start < p.Start+p.Size && p.Start < o.Start+o.Size {
+			return fail("has %d bytes at %d, and overlaps partition %d, which has %d at %d", p.Size, p.Start, o.Number, o.Size, o.Start)
+		}
+	}
+	return nil
+}
+
+// newInspection returns one of which nothing is done yet.
+func newInspection(ctx context.Context, src image.Source) *inspection {
+	return &inspection{
+		info: Info{PartitionTable: NoTable, CloudInit: Unknown},
+		disk: bounded.New(ctx, src, src.Size(), maxBytes, maxReads),
+	}
+}
