@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/ibm/cos"
@@ -116,6 +117,9 @@ func (w *world) wrapByOther(text []byte) string {
 
 // keyAction does what the client has no call for: it is not a matter of images.
 func (w *world) keyAction(action string) error {
+	if action == "enable" {
+		w.ahead.Add(int64(30 * time.Second)) // a key that was just disabled is not enabled
+	}
 	token, err := w.iam.Token(w.t.Context())
 	if err != nil {
 		return err

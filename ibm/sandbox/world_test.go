@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ type world struct {
 	logs  *audit.Client
 	plain []byte // a disk
 
+	ahead    atomic.Int64 // of the clock of the sandbox, a time.Duration
 	imports  int
 	material []byte // the data key, as it is in a file
 	wdek     string
@@ -53,6 +55,10 @@ func ready(t *testing.T) *world {
 
 func start(t *testing.T, o sandbox.Options) *world {
 	t.Helper()
+	w := &world{t: t, plain: disk(4 << 20)}
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
+	}
 	s, err := sandbox.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +68,7 @@ func start(t *testing.T, o sandbox.Options) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{Sandbox: s, t: t, Settings: s.Settings(), plain: disk(4 << 20)}
+	w.Sandbox, w.Settings = s, s.Settings()
 	w.iam = w.identity(w.APIKey)
 	w.kp = w.root(w.RootKey)
 	if w.cos, err = cos.New(cos.Options{Endpoint: w.COS, Tokens: w.iam, ServiceInstanceID: w.COSInstance, Clock: fastClock{}}); err != nil {

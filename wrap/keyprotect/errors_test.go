@@ -173,6 +173,7 @@ func TestReasons(t *testing.T) {
 	if k, err := c.Metadata(ctx); err != nil || k.State != keyprotect.Suspended {
 		t.Errorf("%+v, %v", k, err)
 	}
+	w.advance(30 * time.Second)
 	w.admin(t, "POST", id+"/actions/enable")
 	if err := doUnwrap(c); err != nil {
 		t.Errorf("enabled again: %v", err)

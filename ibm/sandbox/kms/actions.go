@@ -166,28 +166,11 @@ func (s *Server) rotate(r *request) (int, any, *Failure) {
 		return 0, nil, f
 	}
 	now := s.now()
+	if k.Rotated != nil && now.Before(k.Rotated.Add(rotateEvery)) {
+		return 0, nil, failRotated
+	}
 	k.Versions = append(k.Versions, version{newID(), now, material})
 	k.Rotated, k.Updated = &now, now
 	r.version = k.latest().ID
-	return http.StatusNoContent, nil, nil
-}
-
-func (s *Server) disable(r *request) (int, any, *Failure) { return s.change(r, active, suspended) }
-
-func (s *Server) enable(r *request) (int, any, *Failure) { return s.change(r, suspended, active) }
-
-func (s *Server) change(r *request, from, to int) (int, any, *Failure) {
-	k, f := s.find(r)
-	switch {
-	case f != nil:
-		return 0, nil, f
-	case k.State == destroyed:
-		return 0, nil, failDeleted
-	case k.Extractable:
-		return 0, nil, failRootOnly
-	case k.state(s.now()) != from:
-		return 0, nil, failState
-	}
-	k.State, k.Updated = to, s.now()
 	return http.StatusNoContent, nil, nil
 }

@@ -40,7 +40,8 @@ func code(err error) string {
 
 // TestRealClient drives every call of the service's own client that the sandbox serves.
 func TestRealClient(t *testing.T) {
-	s := kms.New(kms.Options{})
+	now := time.Now()
+	s := kms.New(kms.Options{Now: func() time.Time { return now }, TokenLife: 100 * time.Hour})
 	_, apiKey := s.AddUser("owner")
 	instance := s.AddInstance("kms", "us-south")
 	ctx := context.Background()
@@ -97,6 +98,10 @@ func TestRealClient(t *testing.T) {
 	if err := c.RotateV2(ctx, root.ID, nil); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Rotate(ctx, root.ID, ""); code(err) != "KEY_ROTATION_NOT_PERMITTED" {
+		t.Errorf("twice in an hour: %v", err)
+	}
+	now = now.Add(time.Hour)
 	if err := c.Rotate(ctx, root.ID, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +117,7 @@ func TestRealClient(t *testing.T) {
 	}
 
 	// Standard keys, aliases, expiry, lists.
-	expires := time.Now().Add(time.Hour)
+	expires := now.Add(time.Hour)
 	standard, err := c.CreateKeyWithOptions(ctx, "standard", true, kp.WithExpiration(&expires), kp.WithDescription("d"), kp.WithAliases([]string{"nick"}))
 	if err != nil {
 		t.Fatal(err)
@@ -165,6 +170,13 @@ func TestRealClient(t *testing.T) {
 			t.Errorf("%s of a disabled key: %v", name, err)
 		}
 	}
+	now = now.Add(29 * time.Second)
+	var early *kp.Error
+	if err := c.EnableKey(ctx, root.ID); !errors.As(err, &early) || code(err) != "REQ_TOO_EARLY_ERR" || early.StatusCode != 409 ||
+		early.Message != "Conflict: Key could not be enabled. Please see `reasons` for more details." {
+		t.Errorf("29 seconds after it was disabled: %v", err)
+	}
+	now = now.Add(time.Second)
 	if err := c.EnableKey(ctx, root.ID); err != nil {
 		t.Fatal(err)
 	}

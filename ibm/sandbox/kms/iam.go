@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +26,8 @@ type (
 		AccountID   string `json:"account_id"`
 		Name        string `json:"name"`
 		Description string `json:"description"`
+
+		APIKey *apiKey `json:"apikey,omitempty"` // that was made with it, which is told once
 	}
 	apiKey struct {
 		ID          string `json:"id"`
@@ -39,30 +40,8 @@ type (
 		IAMID       string `json:"iam_id"`
 		AccountID   string `json:"account_id"`
 		Value       string `json:"apikey"`
-	}
-	policy struct {
-		ID          string       `json:"id"`
-		Type        string       `json:"type"`
-		Description string       `json:"description,omitempty"`
-		Subjects    []attributes `json:"subjects"`
-		Roles       []grant      `json:"roles"`
-		Resources   []attributes `json:"resources"`
-		Href        string       `json:"href"`
-		CreatedAt   string       `json:"created_at"`
-		CreatedBy   string       `json:"created_by_id"`
-		State       string       `json:"state"`
-	}
-	attributes struct {
-		Attributes []attribute `json:"attributes"`
-	}
-	attribute struct {
-		Name     string `json:"name"`
-		Value    string `json:"value"`
-		Operator string `json:"operator,omitempty"`
-	}
-	grant struct {
-		ID          string `json:"role_id"`
-		DisplayName string `json:"display_name,omitempty"`
+		Disabled    bool   `json:"disabled,omitempty"`
+		ModifiedAt  string `json:"modified_at,omitempty"`
 	}
 )
 
@@ -119,74 +98,6 @@ func (s *Server) iam(h func(http.ResponseWriter, *http.Request, Identity)) http.
 
 func (s *Server) stamp() string { return s.now().UTC().Format("2006-01-02T15:04-0700") }
 
-func (s *Server) createServiceID(w http.ResponseWriter, r *http.Request, _ Identity) {
-	var v serviceID
-	if json.NewDecoder(r.Body).Decode(&v) != nil || v.Name == "" || v.AccountID != s.st.Account {
-		iamError(w, http.StatusBadRequest, "BXNIM0109E", "Property missing or empty.")
-		return
-	}
-	v.ID = "ServiceId-" + newID()
-	v.IAMID = "iam-" + v.ID
-	v.CRN = "crn:v1:bluemix:public:iam-identity::a/" + v.AccountID + "::serviceid:" + v.ID
-	v.EntityTag, v.CreatedAt, v.Locked = "1-"+randomHex(16), s.stamp(), false
-	v.ModifiedAt = v.CreatedAt
-	s.st.ServiceIDs = append(s.st.ServiceIDs, v)
-	writeJSON(w, http.StatusCreated, v)
-}
-
-func (s *Server) listServiceIDs(w http.ResponseWriter, r *http.Request, _ Identity) {
-	q := r.URL.Query()
-	list := slices.DeleteFunc(slices.Clone(s.st.ServiceIDs), func(v serviceID) bool {
-		return v.AccountID != q.Get("account_id") || q.Get("name") != "" && v.Name != q.Get("name")
-	})
-	page, next := paged(r, list)
-	writeJSON(w, http.StatusOK, map[string]any{"offset": 0, "limit": len(page), "next": next, "serviceids": page})
-}
-
-func (s *Server) createAPIKey(w http.ResponseWriter, r *http.Request, _ Identity) {
-	var v apiKey
-	if json.NewDecoder(r.Body).Decode(&v) != nil || v.Name == "" || v.IAMID == "" {
-		iamError(w, http.StatusBadRequest, "BXNIM0109E", "Property missing or empty.")
-		return
-	}
-	if _, ok := s.identity(v.IAMID); !ok {
-		iamError(w, http.StatusNotFound, "BXNIM0104E", "IAM ID could not be found.")
-		return
-	}
-	writeJSON(w, http.StatusCreated, s.addKey(v.IAMID, v.Name, v.Description))
-}
-
-func (s *Server) addKey(iamID, name, description string) apiKey {
-	k := apiKey{ID: "ApiKey-" + newID(), EntityTag: "1-" + randomHex(16), CreatedAt: s.stamp(), Name: name, Description: description,
-		IAMID: iamID, AccountID: s.st.Account, Value: randomHex(22)}
-	k.CRN = "crn:v1:bluemix:public:iam-identity::a/" + k.AccountID + "::apikey:" + k.ID
-	s.st.APIKeys = append(s.st.APIKeys, k)
-	return k
-}
-
-func (s *Server) listAPIKeys(w http.ResponseWriter, r *http.Request, _ Identity) {
-	q := r.URL.Query()
-	list := slices.DeleteFunc(slices.Clone(s.st.APIKeys), func(k apiKey) bool {
-		return q.Get("account_id") != "" && k.AccountID != q.Get("account_id") || q.Get("iam_id") != "" && k.IAMID != q.Get("iam_id")
-	})
-	for i := range list {
-		list[i].Value = "" // shown when it is made, and never again
-	}
-	page, next := paged(r, list)
-	writeJSON(w, http.StatusOK, map[string]any{"offset": 0, "limit": len(page), "next": next, "apikeys": page})
-}
-
-func (s *Server) apiKeyDetails(w http.ResponseWriter, r *http.Request, _ Identity) {
-	for _, k := range s.st.APIKeys {
-		if k.Value == r.Header.Get("IAM-Apikey") {
-			k.Value = ""
-			writeJSON(w, http.StatusOK, k)
-			return
-		}
-	}
-	iamError(w, http.StatusNotFound, "BXNIM0415E", "Provided API key could not be found.")
-}
-
 // paged cuts a list into pages, and says where the next one is.
 func paged[T any](r *http.Request, list []T) (page []T, next string) {
 	q := r.URL.Query()
@@ -205,42 +116,6 @@ func paged[T any](r *http.Request, list []T) (page []T, next string) {
 		next = (&url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawQuery: q.Encode()}).String()
 	}
 	return page, next
-}
-
-func (s *Server) createPolicy(w http.ResponseWriter, r *http.Request, id Identity) {
-	var p policy
-	if json.NewDecoder(r.Body).Decode(&p) != nil || p.Type != "access" && p.Type != "authorization" || len(p.Subjects) == 0 || len(p.Roles) == 0 || len(p.Resources) == 0 {
-		policyError(w, http.StatusBadRequest, "invalid_body", "The policy needs a type, subjects, roles and resources.")
-		return
-	}
-	for _, have := range s.st.Policies {
-		if have.Type == p.Type && same(have.Subjects, p.Subjects) && same(have.Roles, p.Roles) && same(have.Resources, p.Resources) {
-			policyError(w, http.StatusConflict, "policy_conflict_error", "The policy wasn't created because an access policy with identical attributes and roles already exists.")
-			return
-		}
-	}
-	p.ID, p.CreatedAt, p.CreatedBy, p.State = newID(), s.now().UTC().Format("2006-01-02T15:04:05.000Z"), id.IAMID, "active"
-	p.Href = "https://iam.cloud.ibm.com/v1/policies/" + p.ID
-	s.st.Policies = append(s.st.Policies, p)
-	writeJSON(w, http.StatusCreated, p)
-}
-
-func same(a, b any) bool {
-	x, _ := json.Marshal(a)
-	y, _ := json.Marshal(b)
-	return string(x) == string(y)
-}
-
-func (s *Server) listPolicies(w http.ResponseWriter, r *http.Request, _ Identity) {
-	q := r.URL.Query()
-	list := []policy{}
-	for _, p := range s.st.Policies {
-		subject := map[string]string{"iam_id": q.Get("iam_id")}
-		if (q.Get("type") == "" || p.Type == q.Get("type")) && q.Get("account_id") == s.st.Account && (q.Get("iam_id") == "" || selects(p.Subjects, subject)) {
-			list = append(list, p)
-		}
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"policies": list})
 }
 
 func iamError(w http.ResponseWriter, status int, code, message string) {

@@ -101,7 +101,7 @@ func (s *Server) Exchange(apiKey string) (Identity, error) {
 
 func (s *Server) exchange(apiKey string) (Identity, error) {
 	for _, k := range s.st.APIKeys {
-		if hmac.Equal([]byte(k.Value), []byte(apiKey)) {
+		if !k.Disabled && hmac.Equal([]byte(k.Value), []byte(apiKey)) {
 			if id, ok := s.identity(k.IAMID); ok {
 				return id, nil
 			}
@@ -122,11 +122,11 @@ func (s *Server) Lookup(iamID string) (Identity, bool) {
 func (s *Server) Authorize(source, target string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.allowed(Service(source, s.st.Account), target, "", Reader) {
+	if s.allowed(Service(source, s.st.Account), target, place{}, Reader) {
 		return
 	}
 	p := policy{ID: newID(), Type: "authorization", Roles: []grant{{ID: "crn:v1:bluemix:public:iam::::serviceRole:" + Reader}},
-		CreatedAt: s.now().UTC().Format("2006-01-02T15:04:05.000Z"), CreatedBy: "sandbox", State: "active",
+		CreatedAt: s.moment(), CreatedBy: "sandbox", State: "active",
 		Subjects:  []attributes{{[]attribute{{Name: "serviceName", Value: source}, {Name: "accountId", Value: s.st.Account}}}},
 		Resources: []attributes{{[]attribute{{Name: "serviceName", Value: target}, {Name: "accountId", Value: s.st.Account}}}},
 	}
@@ -205,14 +205,27 @@ func (s *Server) identity(iamID string) (Identity, bool) {
 	return Identity{}, false
 }
 
-// Roles, in the order of what they may do.
+// Roles, in the order of what they may do, but for KeyPurge: that is all it may do, and no
+// other role may.
 const (
-	Reader  = "Reader"
-	Writer  = "Writer"
-	Manager = "Manager"
+	Reader     = "Reader"
+	ReaderPlus = "ReaderPlus"
+	Writer     = "Writer"
+	Manager    = "Manager"
+	KeyPurge   = "KeyPurge"
 )
 
-var roleOrder = []string{Reader, Writer, Manager}
+var roleOrder = []string{Reader, ReaderPlus, Writer, Manager}
+
+// includes reports whether a role is another one, or a higher one.
+func includes(have, want string) bool {
+	rank := slices.Index(roleOrder, want)
+	return have == want || rank >= 0 && slices.Index(roleOrder, have) >= rank
+}
+
+// place is where in a service something is to be done. What is "" is not known, and no policy
+// that asks for it selects it.
+type place struct{ Instance, Ring, Key string }
 
 // Allowed reports whether an identity has a role, or a higher one, for an instance of a
 // service: a user of the account always, a service id by its access policies, a service by
@@ -220,7 +233,7 @@ var roleOrder = []string{Reader, Writer, Manager}
 func (s *Server) Allowed(id Identity, service, instance, role string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.allowed(id, service, instance, role)
+	return s.allowed(id, service, place{Instance: instance}, role)
 }
 
 // Authorized reports whether a service may read from an instance of another one, by an
@@ -229,36 +242,36 @@ func (s *Server) Authorized(source, account, target, instance string) bool {
 	return s.Allowed(Service(source, account), target, instance, Reader)
 }
 
-func (s *Server) allowed(id Identity, service, instance, role string) bool {
+func (s *Server) allowed(id Identity, service string, at place, role string) bool {
 	if id.Account != s.st.Account {
 		return false
 	}
 	kind, subject := "access", map[string]string{"iam_id": id.IAMID}
 	switch id.Kind {
 	case KindUser:
-		return true
+		if role != KeyPurge {
+			return true
+		}
 	case KindService:
 		kind, subject = "authorization", map[string]string{"serviceName": id.Name, "accountId": id.Account}
 		if id.Name == "is" {
 			subject["resourceType"] = "image" // what of VPC reads objects and keys here
 		}
 	}
-	resource := map[string]string{"serviceName": service, "accountId": id.Account, "serviceInstance": instance}
+	resource := map[string]string{"serviceName": service, "accountId": id.Account, "serviceInstance": at.Instance}
+	if at.Ring != "" {
+		resource["keyRing"] = at.Ring
+	}
+	if at.Key != "" {
+		resource["resourceType"], resource["resource"] = "key", at.Key
+	}
 	for _, p := range s.st.Policies {
-		if p.Type == kind && selects(p.Subjects, subject) && selects(p.Resources, resource) && slices.ContainsFunc(p.Roles, func(r grant) bool {
+		if p.Type == kind && p.State == "active" && selects(p.Subjects, subject) && selects(p.Resources, resource) && slices.ContainsFunc(p.Roles, func(r grant) bool {
 			_, name, _ := strings.Cut(r.ID, "serviceRole:")
-			return slices.Index(roleOrder, name) >= slices.Index(roleOrder, role)
+			return includes(name, role)
 		}) {
 			return true
 		}
 	}
 	return false
-}
-
-// selects reports whether all attributes of one of a policy's selections are true of what
-// is there.
-func selects(list []attributes, what map[string]string) bool {
-	return slices.ContainsFunc(list, func(a attributes) bool {
-		return len(a.Attributes) > 0 && !slices.ContainsFunc(a.Attributes, func(x attribute) bool { return what[x.Name] != x.Value })
-	})
 }

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -41,6 +42,7 @@ type keyJSON struct {
 	DeletionDate  string         `json:"deletionDate,omitempty"`
 	DeletedBy     string         `json:"deletedBy,omitempty"`
 	Payload       string         `json:"payload,omitempty"`
+	*deletion
 }
 
 type algorithmJSON struct {
@@ -67,8 +69,8 @@ func (s *Server) show(k *key, payload bool) keyJSON {
 		Type: keyType, ID: k.ID, Name: k.Name, Aliases: k.Aliases, Description: k.Description, State: k.state(s.now()), Extractable: k.Extractable,
 		CRN: s.st.instance(k.Instance).crn("key", k.ID), Imported: k.Imported, CreationDate: date(k.Created), CreatedBy: k.CreatedBy,
 		AlgorithmType: "AES", Algorithm: algorithmJSON{"256", "CBC_PAD"}, Expiration: dateOf(k.Expires), LastUpdate: date(k.Updated),
-		LastRotate: dateOf(k.Rotated), KeyRing: "default", DualAuth: map[string]any{"enabled": false},
-		Deleted: k.Deleted != nil, DeletionDate: dateOf(k.Deleted), DeletedBy: k.DeletedBy,
+		LastRotate: dateOf(k.Rotated), KeyRing: k.ring(), DualAuth: map[string]any{"enabled": k.dualAuth()},
+		Deleted: k.Deleted != nil, DeletionDate: dateOf(k.Deleted), DeletedBy: k.DeletedBy, deletion: s.deletion(k),
 	}
 	if len(k.Versions) > 0 {
 		v := k.latest()
@@ -88,11 +90,18 @@ func collection(keys ...keyJSON) map[string]any {
 	return map[string]any{"metadata": metadata{keyType, len(keys)}, "resources": keys}
 }
 
-// find returns the key of the request, by its id or an alias.
+// part cuts a list.
+func part[T any](all []T, limit, offset int) []T {
+	offset = min(offset, len(all))
+	return all[offset:min(offset+limit, len(all))]
+}
+
+// find returns the key of the request, by its id or an alias, in the key ring that the
+// request names, or in all.
 func (s *Server) find(r *request) (*key, *Failure) {
-	id := r.PathValue("id")
+	id, ring := r.PathValue("id"), r.Header.Get("X-Kms-Key-Ring")
 	for _, k := range s.st.Keys {
-		if k.Instance == r.instance.ID && (k.ID == id || slices.Contains(k.Aliases, id)) {
+		if k.Instance == r.instance.ID && (k.ID == id || slices.Contains(k.Aliases, id)) && (ring == "" || ring == k.ring()) && !s.purged(k) {
 			r.key = k
 			return k, nil
 		}
@@ -114,6 +123,9 @@ func (s *Server) createKey(r *request) (int, any, *Failure) {
 			EncryptedNonce string     `json:"encryptedNonce"`
 			IV             string     `json:"iv"`
 			Algorithm      string     `json:"encryptionAlgorithm"`
+
+			Rotation *rotationJSON `json:"rotation"` // both of keys_with_policy_overrides
+			DualAuth *dualAuthJSON `json:"dualAuthDelete"`
 		} `json:"resources"`
 	}
 	if f := r.decode(&body, true); f != nil {
@@ -125,7 +137,7 @@ func (s *Server) createKey(r *request) (int, any, *Failure) {
 	case len(body.Resources) != 1:
 		return 0, nil, badBody("Only creation of one key per request is supported")
 	case body.Metadata.Total != 1:
-		return 0, nil, &Failure{400, "COLLECTION_TOTAL_MISMATCH_ERR", "Collection total does not match number of resources"}
+		return 0, nil, failTotal
 	}
 	in := body.Resources[0]
 	now := s.now()
@@ -140,14 +152,21 @@ func (s *Server) createKey(r *request) (int, any, *Failure) {
 		return 0, nil, badBody("the field `expirationDate` must be in the future")
 	}
 	for _, a := range in.Aliases {
-		for _, k := range s.st.Keys {
-			if k.Instance == r.instance.ID && slices.Contains(k.Aliases, a) {
-				return 0, nil, &Failure{409, "KEY_ALIAS_NOT_UNIQUE_ERR", "One or more aliases are already associated with a key in the instance"}
-			}
+		if f := s.checkAlias(r.instance, a); f != nil {
+			return 0, nil, f
 		}
 	}
+	ring := r.Header.Get("X-Kms-Key-Ring")
+	if ring == defaultRing {
+		ring = ""
+	} else if ring != "" && r.instance.ring(ring) == nil {
+		return 0, nil, failNoRing
+	}
+	if f := r.instance.mayCreate(in.Extractable == nil || *in.Extractable, in.Payload != "", in.EncryptedNonce != ""); f != nil {
+		return 0, nil, f
+	}
 	k := &key{ID: newID(), Instance: r.instance.ID, Name: in.Name, Description: in.Description, Aliases: in.Aliases, Imported: in.Payload != "",
-		State: active, Created: now, Updated: now, CreatedBy: r.who.IAMID, Expires: in.Expiration, Extractable: in.Extractable == nil || *in.Extractable}
+		State: active, Created: now, Updated: now, CreatedBy: r.who.IAMID, Expires: in.Expiration, Ring: ring, Extractable: in.Extractable == nil || *in.Extractable}
 	if k.Extractable {
 		k.Payload = in.Payload
 		if k.Payload == "" {
@@ -164,6 +183,15 @@ func (s *Server) createKey(r *request) (int, any, *Failure) {
 		}
 		k.Versions = []version{{newID(), now, material}}
 		r.version = k.Versions[0].ID
+	}
+	for _, p := range []keyPolicyJSON{{Rotation: in.Rotation}, {DualAuth: in.DualAuth}} {
+		if p.Rotation == nil && p.DualAuth == nil {
+			continue
+		}
+		p.Type = policyType
+		if f := s.setKeyPolicy(r, k, "", p); f != nil {
+			return 0, nil, f
+		}
 	}
 	s.st.Keys = append(s.st.Keys, k)
 	r.key = k
@@ -198,23 +226,25 @@ func (s *Server) material(r *request, payload, nonce, iv, algorithm string) ([]b
 	return nil, badBody("the key material of a root key must have 16, 24 or 32 bytes")
 }
 
-func (s *Server) listKeys(r *request) (int, any, *Failure) {
+// page returns which part of a list is asked for.
+func (r *request) page() (limit, offset int, f *Failure) {
 	q := r.URL.Query()
-	number := func(name string, unset, most int) (int, *Failure) {
+	number := func(name string, unset, least, most int) int {
 		if q.Get(name) == "" {
-			return unset, nil
+			return unset
 		}
 		n, err := strconv.Atoi(q.Get(name))
-		if err != nil || n < 0 || n > most {
-			return 0, &Failure{400, "INVALID_QUERY_PARAM_ERR", "The query parameter `" + name + "` is out of range"}
+		if err != nil || n < least || n > most {
+			f = &Failure{400, "INVALID_QUERY_PARAM_ERR", fmt.Sprintf("The query_param `%s` must be: an integer between %d and %d (inclusive)", name, least, most)}
 		}
-		return n, nil
+		return n
 	}
-	limit, f := number("limit", defaultListed, maxListed)
-	if f != nil {
-		return 0, nil, f
-	}
-	offset, f := number("offset", 0, 1<<30)
+	return number("limit", defaultListed, 1, maxListed), number("offset", 0, 0, 1<<30), f
+}
+
+func (s *Server) listKeys(r *request) (int, any, *Failure) {
+	q := r.URL.Query()
+	limit, offset, f := r.page()
 	if f != nil {
 		return 0, nil, f
 	}
@@ -224,7 +254,10 @@ func (s *Server) listKeys(r *request) (int, any, *Failure) {
 	}
 	var shown []keyJSON
 	for _, k := range s.st.Keys {
-		if k.Instance != r.instance.ID || !slices.Contains(states, strconv.Itoa(k.state(s.now()))) {
+		if k.Instance != r.instance.ID || s.purged(k) || !slices.Contains(states, strconv.Itoa(k.state(s.now()))) {
+			continue
+		}
+		if ring := r.Header.Get("X-Kms-Key-Ring"); ring != "" && ring != k.ring() {
 			continue
 		}
 		if e := q.Get("extractable"); e != "" && e != strconv.FormatBool(k.Extractable) {
@@ -232,8 +265,7 @@ func (s *Server) listKeys(r *request) (int, any, *Failure) {
 		}
 		shown = append(shown, s.show(k, false))
 	}
-	offset = min(offset, len(shown))
-	return http.StatusOK, collection(shown[offset:min(offset+limit, len(shown))]...), nil
+	return http.StatusOK, collection(part(shown, limit, offset)...), nil
 }
 
 func (s *Server) getKey(r *request) (int, any, *Failure) {
@@ -255,22 +287,28 @@ func (s *Server) getMetadata(r *request) (int, any, *Failure) {
 	return http.StatusOK, collection(s.show(k, false)), nil
 }
 
-// deleteKey forgets the key's material: what it wrapped is lost, as it would be.
-func (s *Server) deleteKey(r *request) (int, any, *Failure) {
+func (s *Server) listVersions(r *request) (int, any, *Failure) {
 	k, f := s.find(r)
 	if f != nil {
 		return 0, nil, f
 	}
-	if k.State == destroyed {
+	limit, offset, f := r.page()
+	switch {
+	case f != nil:
+		return 0, nil, f
+	case k.Extractable:
+		return 0, nil, failRootOnly
+	case k.State == destroyed && r.URL.Query().Get("allKeyStates") != "true":
 		return 0, nil, failDeleted
 	}
-	now := s.now()
-	k.State, k.Deleted, k.DeletedBy, k.Updated, k.Payload = destroyed, &now, r.who.IAMID, now, ""
-	for _, v := range k.Versions {
-		clear(v.Material)
+	all := make([]versionJSON, len(k.Versions))
+	for i, v := range k.Versions {
+		all[len(all)-1-i] = versionJSON{v.ID, date(v.Created)} // the newest first
 	}
-	if r.Header.Get("Prefer") == "return=representation" {
-		return http.StatusOK, collection(s.show(k, false)), nil
+	page := part(all, limit, offset)
+	meta := map[string]any{"collectionType": keyType, "collectionTotal": len(page)}
+	if r.URL.Query().Get("totalCount") == "true" {
+		meta["totalCount"] = len(all)
 	}
-	return http.StatusNoContent, nil, nil
+	return http.StatusOK, map[string]any{"metadata": meta, "resources": page}, nil
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 
 	"github.com/luksimg/luksimg/ibm/sandbox/event"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
@@ -22,13 +21,6 @@ type request struct {
 	// What the event of it tells.
 	key     *key
 	version string
-}
-
-// roles says which role each action needs.
-var roles = map[string]string{
-	"wrap": Reader, "unwrap": Reader, "rewrap": Reader, "list": Reader, "readmetadata": Reader,
-	"create": Writer, "read": Writer, "rotate": Writer, "importtoken.create": Writer, "importtoken.read": Writer,
-	"delete": Manager, "disable": Manager, "enable": Manager,
 }
 
 // kms checks who asks, what for, and in which instance; serves it; writes the answer; and
@@ -84,7 +76,11 @@ func (s *Server) serve(req *request, action string, h func(*request) (int, any, 
 	if req.instance == nil {
 		return 0, nil, failNotFound
 	}
-	if !s.allowed(who, req.instance.Service, id, roles[action]) {
+	at := place{Instance: id, Ring: req.Header.Get("X-Kms-Key-Ring")}
+	if k, f := s.find(req); f == nil {
+		at.Ring, at.Key = k.ring(), k.ID
+	}
+	if !s.allowed(who, req.instance.Service, at, roles[action]) {
 		return 0, nil, failAccess
 	}
 	return h(req)
@@ -95,9 +91,9 @@ func (s *Server) tell(req *request, action string, status int, correlation strin
 	if s.events == nil {
 		return
 	}
-	name := "kms.secrets." + action
-	if strings.HasPrefix(action, "importtoken.") {
-		name = "kms." + action
+	name := "kms." + action
+	if req.instance != nil {
+		name = req.instance.Service + "." + action
 	}
 	s.mu.Lock()
 	e := event.New(s.now(), name, status)
@@ -105,6 +101,9 @@ func (s *Server) tell(req *request, action string, status int, correlation strin
 	e.DataEvent = true
 	e.Initiator = initiator(req.who, req.RemoteAddr)
 	e.RequestData = map[string]any{"requestURI": req.URL.Path}
+	if ring := req.Header.Get("X-Kms-Key-Ring"); ring != "" {
+		e.RequestData["keyRingId"] = ring
+	}
 	e.Target.TypeURI = "kms/secrets"
 	if req.instance != nil {
 		e.LogSourceCRN = req.instance.crn("", "")
@@ -136,6 +135,7 @@ func (s *Server) describe(e *event.Event, k *key, version string) {
 	}
 	e.Target.Name = k.Name
 	e.ResponseData["keyId"] = k.ID
+	e.ResponseData["keyRingId"] = k.ring()
 	e.ResponseData["keyState"] = k.state(s.now())
 	if version != "" {
 		e.ResponseData["keyVersionId"] = version

@@ -59,20 +59,35 @@ func (s *Server) Account() string {
 	return s.st.Account
 }
 
-// IAM returns the handler of IAM: /identity/token, /oidc/token, /v1/serviceids,
-// /v1/apikeys and /v1/policies.
+// IAM returns the handler of IAM: tokens, service ids, API keys, policies of both versions,
+// and roles.
 func (s *Server) IAM() http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/identity/token", "/oidc/token"} {
 		mux.HandleFunc("POST "+path, s.token)
 	}
-	mux.HandleFunc("POST /v1/serviceids", s.iam(s.createServiceID))
-	mux.HandleFunc("GET /v1/serviceids", s.iam(s.listServiceIDs))
+	for _, slash := range []string{"", "/{$}"} { // IBM's SDK has a slash at the end
+		mux.HandleFunc("POST /v1/serviceids"+slash, s.iam(s.createServiceID))
+		mux.HandleFunc("GET /v1/serviceids"+slash, s.iam(s.listServiceIDs))
+	}
 	mux.HandleFunc("POST /v1/apikeys", s.iam(s.createAPIKey))
 	mux.HandleFunc("GET /v1/apikeys", s.iam(s.listAPIKeys))
 	mux.HandleFunc("GET /v1/apikeys/details", s.iam(s.apiKeyDetails))
-	mux.HandleFunc("POST /v1/policies", s.iam(s.createPolicy))
-	mux.HandleFunc("GET /v1/policies", s.iam(s.listPolicies))
+	for path, h := range map[string]func(http.ResponseWriter, *http.Request, Identity){"/v1/serviceids/{id}": s.serviceIDs, "/v1/apikeys/{id}": s.apiKeys} {
+		for _, method := range []string{"GET ", "PUT ", "DELETE "} {
+			mux.HandleFunc(method+path, s.iam(h))
+		}
+		mux.HandleFunc("POST "+path+"/{part}", s.iam(h))
+		mux.HandleFunc("DELETE "+path+"/{part}", s.iam(h))
+	}
+	for _, path := range []string{"/v1/policies", "/v2/policies"} {
+		mux.HandleFunc("POST "+path, s.iam(s.createPolicy))
+		mux.HandleFunc("GET "+path, s.iam(s.listPolicies))
+		for _, method := range []string{"GET ", "PUT ", "PATCH ", "DELETE "} {
+			mux.HandleFunc(method+path+"/{id}", s.iam(s.policies))
+		}
+	}
+	mux.HandleFunc("GET /v2/roles", s.iam(s.listRoles))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		iamError(w, http.StatusNotFound, "BXNIM0109E", "Resource not found.")
 	})
@@ -80,22 +95,13 @@ func (s *Server) IAM() http.Handler {
 }
 
 // KeyProtect returns the handler of Key Protect, and of Hyper Protect Crypto Services:
-// /api/v2/keys and /api/v2/import_token. One handler serves all regions.
+// keys, key rings, policies, registrations and import tokens below /api/v2. One handler
+// serves all regions.
 func (s *Server) KeyProtect() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /api/v2/keys", s.kms("create", "Key could not be created", s.createKey))
-	mux.HandleFunc("GET /api/v2/keys", s.kms("list", "Keys could not be retrieved", s.listKeys))
-	mux.HandleFunc("GET /api/v2/keys/{id}", s.kms("read", "Key could not be retrieved", s.getKey))
-	mux.HandleFunc("GET /api/v2/keys/{id}/metadata", s.kms("readmetadata", "Key metadata could not be retrieved", s.getMetadata))
-	mux.HandleFunc("DELETE /api/v2/keys/{id}", s.kms("delete", "Key could not be deleted", s.deleteKey))
-	mux.HandleFunc("POST /api/v2/keys/{id}/actions/wrap", s.kms("wrap", "Wrap with key could not be performed", s.wrap))
-	mux.HandleFunc("POST /api/v2/keys/{id}/actions/unwrap", s.kms("unwrap", "Unwrap with key could not be performed", s.unwrap))
-	mux.HandleFunc("POST /api/v2/keys/{id}/actions/rewrap", s.kms("rewrap", "Rewrap with key could not be performed", s.rewrap))
-	mux.HandleFunc("POST /api/v2/keys/{id}/actions/rotate", s.kms("rotate", "Key could not be rotated", s.rotate))
-	mux.HandleFunc("POST /api/v2/keys/{id}/actions/disable", s.kms("disable", "Key could not be disabled", s.disable))
-	mux.HandleFunc("POST /api/v2/keys/{id}/actions/enable", s.kms("enable", "Key could not be enabled", s.enable))
-	mux.HandleFunc("POST /api/v2/import_token", s.kms("importtoken.create", "Import token could not be created", s.createImportToken))
-	mux.HandleFunc("GET /api/v2/import_token", s.kms("importtoken.read", "Import token could not be retrieved", s.getImportToken))
+	for _, r := range s.routes() {
+		mux.HandleFunc(r.pattern, s.kms(r.action, r.failed, r.serve))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeFailure(w, &Failure{Status: http.StatusNotFound, Message: "Not Found"}, "")
 	})

@@ -22,10 +22,13 @@ func (s *Server) Unwrap(ctx context.Context, who Identity, rootKeyCRN, wdek, cor
 		status = f.Status
 	}
 	e := event.New(s.now(), "kms.secrets.unwrap", status)
+	if c, err := crn.ParseRootKey(rootKeyCRN); err == nil {
+		e.Action = c.Service + ".secrets.unwrap"
+	}
 	e.CorrelationID, e.DataEvent = correlation, true
 	e.Initiator = initiator(who, "127.0.0.1")
 	e.Target = event.Target{ID: rootKeyCRN, TypeURI: "kms/secrets"}
-	e.Message = "Key Protect: kms.secrets.unwrap"
+	e.Message = "Key Protect: " + e.Action
 	version := ""
 	if v != nil {
 		version = v.ID
@@ -54,20 +57,21 @@ func (s *Server) unwrapFor(who Identity, rootKeyCRN, wdek string) ([]byte, *key,
 	if i == nil || i.Region != c.Region || i.Service != c.Service || i.Account != c.Account {
 		return nil, nil, nil, failNotFound
 	}
-	if !s.allowed(who, i.Service, i.ID, Reader) {
+	k, at := s.st.key(i.ID, c.Resource), place{Instance: i.ID}
+	if k != nil {
+		at.Ring, at.Key = k.ring(), k.ID
+	}
+	switch {
+	case !s.allowed(who, i.Service, at, Reader):
 		return nil, nil, nil, failAccess
+	case k == nil:
+		return nil, nil, nil, failNotFound
 	}
-	for _, k := range s.st.Keys {
-		if k.Instance != i.ID || k.ID != c.Resource {
-			continue
-		}
-		if f := s.inState(k, true); f != nil {
-			return nil, k, nil, f
-		}
-		plain, v, f := k.open(wdek, nil)
-		return plain, k, v, f
+	if f := s.inState(k, true); f != nil {
+		return nil, k, nil, f
 	}
-	return nil, nil, nil, failNotFound
+	plain, v, f := k.open(wdek, nil)
+	return plain, k, v, f
 }
 
 // AddRootKey makes a root key in an instance and returns its CRN.
@@ -98,13 +102,12 @@ func (s *Server) Wrap(rootKeyCRN string, plain []byte) (string, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, k := range s.st.Keys {
-		if k.Instance == c.Instance && k.ID == c.Resource {
-			if f := s.inState(k, false); f != nil {
-				return "", f
-			}
-			return k.latest().seal(plain, nil), nil
-		}
+	k := s.st.key(c.Instance, c.Resource)
+	if k == nil {
+		return "", failNotFound
 	}
-	return "", failNotFound
+	if f := s.inState(k, false); f != nil {
+		return "", f
+	}
+	return k.latest().seal(plain, nil), nil
 }

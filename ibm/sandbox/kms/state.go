@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type state struct {
 	Instances  []instance     `json:"instances"`
 	Keys       []*key         `json:"keys"`
 	Tokens     []*importToken `json:"import_tokens"`
+
+	Registrations []registration `json:"registrations,omitempty"`
 }
 
 type instance struct {
@@ -35,6 +38,9 @@ type instance struct {
 	Service string `json:"service"`
 	Region  string `json:"region"`
 	Account string `json:"account"`
+
+	Rings    []keyRing                 `json:"key_rings,omitempty"` // but for the default one
+	Policies map[string]instancePolicy `json:"policies,omitempty"`  // by type
 }
 
 func (i *instance) crn(kind, id string) string {
@@ -45,6 +51,16 @@ func (s *state) instance(id string) *instance {
 	for i := range s.Instances {
 		if s.Instances[i].ID == id {
 			return &s.Instances[i]
+		}
+	}
+	return nil
+}
+
+// key returns a key of an instance, nil if it is not there.
+func (s *state) key(instance, id string) *key {
+	for _, k := range s.Keys {
+		if k.Instance == instance && k.ID == id {
+			return k
 		}
 	}
 	return nil
@@ -76,7 +92,14 @@ type key struct {
 	Expires     *time.Time `json:"expires,omitempty"`
 	Deleted     *time.Time `json:"deleted,omitempty"`
 	DeletedBy   string     `json:"deleted_by,omitempty"`
+
+	Ring     string                `json:"key_ring,omitempty"`          // "" is the default one
+	Policies map[string]*keyPolicy `json:"policies,omitempty"`          // by type
+	Approved string                `json:"deletion_approved,omitempty"` // who set it for deletion
 }
+
+// ring returns the name of the key's ring.
+func (k *key) ring() string { return cmp.Or(k.Ring, defaultRing) }
 
 // version is one generation of a root key.
 type version struct {

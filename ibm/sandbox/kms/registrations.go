@@ -1,0 +1,157 @@
+package kms
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/luksimg/luksimg/ibm/crn"
+)
+
+// registration says that a root key protects a resource of another service, such as a
+// bucket. Only services make them.
+type registration struct {
+	KeyID    string    `json:"key_id"`
+	Instance string    `json:"instance"`
+	Resource string    `json:"resource"` // its CRN
+	Version  string    `json:"version"`
+	Prevent  bool      `json:"prevent_deletion,omitempty"`
+	By       string    `json:"by"`
+	Created  time.Time `json:"created"`
+}
+
+type registrationJSON struct {
+	KeyID       string       `json:"keyId"`
+	Resource    string       `json:"resourceCrn"`
+	By          string       `json:"createdBy"`
+	Created     string       `json:"creationDate"`
+	Updated     string       `json:"lastUpdated"`
+	Description string       `json:"description"`
+	Prevent     bool         `json:"preventKeyDeletion"`
+	Version     *versionJSON `json:"keyVersion"`
+}
+
+// Register records, as a service does, that a root key protects a resource. While it does, the
+// key is deleted by force only, and with prevent not at all. The same resource may be
+// registered again.
+func (s *Server) Register(rootKeyCRN, resourceCRN, service string, prevent bool) error {
+	c, err := crn.ParseRootKey(rootKeyCRN)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.st.key(c.Instance, c.Resource)
+	if k == nil {
+		return failNotFound
+	}
+	if f := s.register(k, resourceCRN, service, prevent); f != nil {
+		return f
+	}
+	return nil
+}
+
+// Unregister is for a resource that is gone.
+func (s *Server) Unregister(resourceCRN string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.st.Registrations = without(s.st.Registrations, func(x registration) bool { return x.Resource == resourceCRN })
+}
+
+func (s *Server) register(k *key, resource, by string, prevent bool) *Failure {
+	if k.Extractable {
+		return &Failure{422, "KEY_ROOT_REQ_REG_ERR", failRootOnly.Message}
+	}
+	if k.State == destroyed {
+		return failDeleted
+	}
+	s.st.Registrations = append(without(s.st.Registrations, func(x registration) bool { return x.KeyID == k.ID && x.Resource == resource }),
+		registration{KeyID: k.ID, Instance: k.Instance, Resource: resource, Version: k.latest().ID, Prevent: prevent, By: by, Created: s.now()})
+	return nil
+}
+
+// released says what still needs a key that is to be deleted.
+func (s *Server) released(k *key, force bool) *Failure {
+	var f *Failure
+	for _, x := range s.st.Registrations {
+		switch {
+		case x.KeyID != k.ID:
+		case x.Prevent:
+			return failRetention
+		case !force:
+			f = failProtected
+		}
+	}
+	return f
+}
+
+func (s *Server) createRegistration(r *request) (int, any, *Failure) {
+	k, f := s.find(r)
+	switch {
+	case f != nil:
+		return 0, nil, f
+	case r.who.Kind != KindService:
+		return 0, nil, failServiceOnly
+	}
+	var in struct {
+		Resources []struct {
+			Prevent bool `json:"preventKeyDeletion"`
+		} `json:"resources"`
+	}
+	if f := r.decode(&in, false); f != nil {
+		return 0, nil, f
+	}
+	resource := r.PathValue("crn")
+	if f := s.register(k, resource, r.who.IAMID, len(in.Resources) > 0 && in.Resources[0].Prevent); f != nil {
+		return 0, nil, f
+	}
+	return http.StatusCreated, s.registrations(func(x registration) bool { return x.KeyID == k.ID && x.Resource == resource }), nil
+}
+
+func (s *Server) deleteRegistration(r *request) (int, any, *Failure) {
+	k, f := s.find(r)
+	switch {
+	case f != nil:
+		return 0, nil, f
+	case r.who.Kind != KindService:
+		return 0, nil, failServiceOnly
+	}
+	s.st.Registrations = without(s.st.Registrations, func(x registration) bool { return x.KeyID == k.ID && x.Resource == r.PathValue("crn") })
+	return http.StatusNoContent, nil, nil
+}
+
+// listRegistrations lists those of a key, or of all keys of the instance; of resources whose
+// CRN begins with that of the query, up to its last "*".
+func (s *Server) listRegistrations(r *request) (int, any, *Failure) {
+	only := ""
+	if r.PathValue("id") != "" {
+		k, f := s.find(r)
+		if f != nil {
+			return 0, nil, f
+		}
+		only = k.ID
+	}
+	prefix, open := strings.CutSuffix(r.URL.Query().Get("urlEncodedResourceCRNQuery"), "*")
+	return http.StatusOK, s.registrations(func(x registration) bool {
+		return x.Instance == r.instance.ID && (only == "" || x.KeyID == only) && strings.HasPrefix(x.Resource, prefix) && (open || prefix == "" || x.Resource == prefix)
+	}), nil
+}
+
+func (s *Server) registrations(is func(registration) bool) map[string]any {
+	list := []registrationJSON{}
+	for _, x := range s.st.Registrations {
+		if !is(x) {
+			continue
+		}
+		j := registrationJSON{KeyID: x.KeyID, Resource: x.Resource, By: x.By, Created: date(x.Created), Updated: date(x.Created), Prevent: x.Prevent, Version: &versionJSON{ID: x.Version}}
+		if k := s.st.key(x.Instance, x.KeyID); k != nil {
+			for _, v := range k.Versions {
+				if v.ID == x.Version {
+					j.Version.CreationDate = date(v.Created)
+				}
+			}
+		}
+		list = append(list, j)
+	}
+	return map[string]any{"metadata": metadata{"application/vnd.ibm.kms.registration+json", len(list)}, "resources": list}
+}
