@@ -43,7 +43,8 @@ func newUpload(g *global) *cobra.Command {
 		Short: "Upload an image to IBM Cloud Object Storage",
 		Long: `Upload sends FILE to Object Storage in parallel parts. The object appears when it is whole,
 and its size and ETag are those of what was sent. The bucket must be a regional one, as the
-import of images asks for.
+import of images asks for: one of several regions, or of a single data center, is refused before
+anything is read. So is a file of more than 10 TB, or of more than 10,000 parts.
 
 How far it came is kept in FILE` + uploadSuffix + `. When an upload is interrupted the exit code is
 5, and the same command goes on where it stopped; --abort gives it up instead, so that the
@@ -120,7 +121,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	if goesOn {
 		o.Say("going on with the upload of %s", state)
 	}
-	if err := o.checkPlace(ctx, client, at, cos.PlaceOptions{KeyRegion: keyRegion, Replace: o.force || goesOn}); err != nil {
+	if err := o.checkPlace(ctx, client, at, cos.PlaceOptions{KeyRegion: keyRegion, Replace: o.force || goesOn, Size: in.size, PartSize: o.partSize.N}); err != nil {
 		return err
 	}
 	log, err := o.audit.open("")

@@ -11,16 +11,21 @@ import (
 type PlaceOptions struct {
 	KeyRegion string // of the root key of the image; "" is any
 	Replace   bool   // there may be an object of that name
+	Size      int64  // of the image in bytes, if it is known
+	PartSize  int64  // as in [UploadOptions]
 }
 
-// CheckPlace looks at where an image is to be uploaded. A bucket that images can not be imported
-// from is an error that matches [ErrBucketRegion]: one of several regions, or not of the one that
-// the root key is in. An object that is there is one that matches [fs.ErrExist]. asked reports
+// CheckPlace looks at where an image is to be uploaded. An object that is too large is an error
+// that matches [ErrTooLarge], before the service is asked. A bucket that images can not be imported
+// from is one that matches [ErrBucketRegion]: it is not regional, or not in the region of the root key. An object that is there is one that matches [fs.ErrExist]. asked reports
 // whether this identity may ask where the bucket is; if not, that is no error, and it may yet
 // write.
 func (c *Client) CheckPlace(ctx context.Context, at Object, o PlaceOptions) (asked bool, err error) {
-	if CrossRegion(at.Region) {
-		return false, fmt.Errorf("%s: %w: %s is several regions", at, ErrBucketRegion, at.Region)
+	if err := at.CheckImages(); err != nil {
+		return false, err
+	}
+	if _, err := choosePart(o.Size, o.PartSize, 0); err != nil {
+		return false, err
 	}
 	b, err := c.Bucket(ctx, at.Region, at.Bucket)
 	asked = !errors.Is(err, ErrAccess)

@@ -25,8 +25,8 @@ type BucketOptions struct {
 	RootKeyCRN string
 }
 
-// CreateBucket makes a regional bucket. Regions that are several are refused, with
-// [ErrBucketRegion]: images are not imported from those. With a token it needs
+// CreateBucket makes a regional bucket. A location that is several regions or a single site is
+// refused, with [ErrBucketRegion]: images are not imported from those. With a token it needs
 // Options.ServiceInstanceID. If the bucket is there already, the error matches [ErrExists].
 func (c *Client) CreateBucket(ctx context.Context, region, bucket string, o BucketOptions) error {
 	if err := checkBucket(region, bucket); err != nil {
@@ -66,13 +66,6 @@ func small(b []byte) *payload {
 	return &payload{src: bytes.NewReader(b), size: int64(len(b)), md5: m[:], sha256: hex.EncodeToString(s[:])}
 }
 
-func regional(region, bucket string) error {
-	if CrossRegion(region) {
-		return fmt.Errorf("bucket %s: %w: %s is not one region, and images need a regional bucket", bucket, ErrBucketRegion, region)
-	}
-	return nil
-}
-
 // A Bucket is what the service says of one.
 type Bucket struct {
 	Name     string
@@ -95,13 +88,8 @@ func (c *Client) Bucket(ctx context.Context, region, bucket string) (Bucket, err
 	if err != nil {
 		return Bucket{}, fmt.Errorf("bucket %s: location: %w", bucket, err)
 	}
-	b := Bucket{Name: bucket, Location: location, Region: location}
-	if i := strings.LastIndexByte(location, '-'); i > 0 {
-		switch class := location[i+1:]; class {
-		case "standard", "vault", "cold", "smart", "flex", "onerate_active":
-			b.Region, b.Class = location[:i], class
-		}
-	}
+	b := Bucket{Name: bucket, Location: location}
+	b.Region, b.Class = splitLocation(location)
 	return b, nil
 }
 
@@ -124,8 +112,8 @@ func parseLocation(b []byte) (string, error) {
 	return location, nil
 }
 
-// CheckImages says why images in the bucket could not be imported, if so: it spans regions, or
-// the root key that their data keys are wrapped with is in another one. The error
+// CheckImages says why images in the bucket could not be imported, if so: the bucket is not
+// regional, or the root key that their data keys are wrapped with is in another region. The error
 // matches [ErrBucketRegion]. keyRegion may be "".
 func (b Bucket) CheckImages(keyRegion string) error {
 	if b.Region == "" {

@@ -16,10 +16,12 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrAccess is a refusal: credentials that are wrong, or that do not allow this.
 	ErrAccess = rest.NewRefusal("access denied", nil)
-	// ErrBucketRegion is a bucket that is not in the region it must be in, or a region that is several.
+	// ErrBucketRegion is a bucket that is not in the region it must be in, or not in one region.
 	ErrBucketRegion = advice.New("wrong region of bucket", "images are imported from a regional bucket, in the region of the root key")
 	// ErrExists is a bucket that cannot be made because there is one.
 	ErrExists = errors.New("bucket exists")
+	// ErrTooLarge is an object that the service does not take, or that has too many parts.
+	ErrTooLarge = errors.New("object is too large")
 	// ErrChanged is an object that changed while it was read, or a source of an upload that
 	// is not the one it began with.
 	ErrChanged = errors.New("changed meanwhile")

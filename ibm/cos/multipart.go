@@ -19,11 +19,12 @@ import (
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
 
-// The limits of a multipart upload.
+// The limits of an upload. See "Storing large objects" in IBM's documentation of Object Storage.
 const (
-	MinPart  = 5 << 20 // bytes, but for the last part
-	MaxPart  = 5 << 30
-	MaxParts = 10_000
+	MinPart   = 5 << 20 // bytes, but for the last part
+	MaxPart   = 5 << 30
+	MaxParts  = 10_000
+	MaxObject = 10 << 40
 )
 
 func partCount(size, partSize int64) int64 {
@@ -35,13 +36,13 @@ func partCount(size, partSize int64) int64 {
 }
 
 // choosePart returns the size of the parts of an object: what was asked for, if that is
-// allowed, or else at least smallest.
+// allowed, or else at least smallest. An object that is too large matches [ErrTooLarge].
 func choosePart(size, asked, smallest int64) (int64, error) {
 	if size < 0 {
 		return 0, fmt.Errorf("cos: a size of %d bytes", size)
 	}
-	if size > MaxParts*MaxPart {
-		return 0, fmt.Errorf("cos: %d bytes are more than %d parts of %d", size, MaxParts, int64(MaxPart))
+	if size > MaxObject {
+		return 0, fmt.Errorf("%w: %d bytes, and Object Storage takes %d (10 TB) at most", ErrTooLarge, size, int64(MaxObject))
 	}
 	if asked == 0 {
 		// A multiple of a MiB that needs no more parts than there may be.
@@ -52,7 +53,9 @@ func choosePart(size, asked, smallest int64) (int64, error) {
 		return 0, fmt.Errorf("cos: parts of %d bytes, but %d to %d are allowed", asked, MinPart, int64(MaxPart))
 	}
 	if n := partCount(size, asked); n > MaxParts {
-		return 0, fmt.Errorf("cos: %d bytes in parts of %d make %d parts, and %d are allowed", size, asked, n, MaxParts)
+		least := (size + MaxParts - 1) / MaxParts
+		return 0, rest.WithHint(fmt.Errorf("%w: %d bytes in parts of %d make %d parts, and %d are allowed", ErrTooLarge, size, asked, n, MaxParts),
+			fmt.Sprintf("parts must have at least %d bytes; without a size of parts a fitting one is chosen", least))
 	}
 	return asked, nil
 }

@@ -88,13 +88,3 @@ func uriError(uri, what string) error {
 	}
 	return fmt.Errorf("%w %q: %s", ErrURI, uri, what)
 }
-
-// CrossRegion reports whether a region is not one but several, "us" or "eu-geo": images
-// in such buckets can not be imported.
-func CrossRegion(region string) bool {
-	switch region {
-	case "us", "eu", "ap":
-		return true
-	}
-	return strings.HasSuffix(region, "-geo")
-}

@@ -22,7 +22,7 @@ func (c *Client) newSender(ctx context.Context, o Object, jobs int, opaque bool,
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	if err := regional(o.Region, o.Bucket); err != nil {
+	if err := o.CheckImages(); err != nil {
 		return nil, err
 	}
 	if jobs <= 0 {

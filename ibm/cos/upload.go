@@ -62,7 +62,7 @@ func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int
 	if err := o.Check(); err != nil {
 		return UploadResult{}, err
 	}
-	if err := regional(o.Region, o.Bucket); err != nil {
+	if err := o.CheckImages(); err != nil {
 		return UploadResult{}, err
 	}
 	partSize, err := choosePart(size, opts.PartSize, defaultPart(size))

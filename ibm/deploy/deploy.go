@@ -136,7 +136,10 @@ func Begin(ctx context.Context, o Options) (*Deployment, error) {
 		d.o.Order = &s
 	}
 	var err error
-	if d.object, err = cos.ParseURI(o.Plan.Object); err != nil {
+	if d.object, err = cos.ParseURI(o.Plan.Object); err == nil {
+		err = d.object.CheckImages()
+	}
+	if err != nil {
 		return nil, err
 	}
 	if d.State, err = loadState(o.State); err != nil {
