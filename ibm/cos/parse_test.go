@@ -68,7 +68,7 @@ func TestDefaultParts(t *testing.T) {
 			t.Errorf("%d bytes: parts of %d, %v, want %d", size, got, err, want)
 		}
 	}
-	if got, err := choosePart(MaxParts*MaxPart, 0, 16<<20); err != nil || got != MaxPart {
+	if got, err := choosePart(MaxObject, 0, 16<<20); err != nil || got != 1049<<20 || partCount(MaxObject, got) > MaxParts {
 		t.Errorf("the largest: %d, %v", got, err)
 	}
 	// A stream of unknown length must hold the largest image there is: 10,000 parts of these.
