@@ -43,7 +43,7 @@ type authorizer struct {
 	now    func() time.Time
 
 	mu      sync.Mutex
-	renewed string // the token that came in place of a refused one
+	renewed string // the token that came in place of a refused one, and was refused too
 }
 
 // sign authorizes one request, with the token unless the credentials are HMAC. payload is
@@ -98,9 +98,18 @@ func (a *authorizer) renew(token rest.Token, status int) bool {
 	return true
 }
 
-// replaced notes that token came in place of a refused one.
+// replaced notes that token came in place of a refused one, and was refused too.
 func (a *authorizer) replaced(token rest.Token) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.renewed = secretOf(token)
+}
+
+// worked notes that token was accepted: if it is refused later, that may be because it expired.
+func (a *authorizer) worked(token rest.Token) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.renewed == secretOf(token) {
+		a.renewed = ""
+	}
 }

@@ -247,15 +247,15 @@ func (c *Client) Abort(ctx context.Context, o Object, uploadID string) error {
 
 // get asks for the bytes of an object from off to end, as long as it has this ETag. It
 // makes one attempt; the caller closes the body.
-func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size int64) (io.ReadCloser, time.Duration, error) {
+func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size int64) (io.ReadCloser, error) {
 	h := http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", off, end-1)}}
 	if etag != "" {
 		h.Set("If-Match", `"`+etag+`"`)
 	}
 	r := &request{method: http.MethodGet, at: o, header: h}
-	resp, after, err := c.send(ctx, r)
+	resp, err := c.send(ctx, r)
 	if err != nil {
-		return nil, after, err
+		return nil, err
 	}
 	whole := off == 0 && end == size
 	switch {
@@ -263,12 +263,12 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 	case resp.StatusCode == http.StatusPartialContent && resp.Header.Get("Content-Range") == fmt.Sprintf("bytes %d-%d/%d", off, end-1, size):
 	default:
 		resp.Body.Close()
-		return nil, 0, &permanentError{fmt.Errorf("%v: asked for bytes %d to %d of %d and got status %d, range %q, length %d", o, off, end-1, size,
+		return nil, &permanentError{fmt.Errorf("%v: asked for bytes %d to %d of %d and got status %d, range %q, length %d", o, off, end-1, size,
 			resp.StatusCode, rest.Clean(resp.Header.Get("Content-Range")), resp.ContentLength)}
 	}
 	if got := unquote(resp.Header.Get("Etag")); etag != "" && got != "" && got != etag {
 		resp.Body.Close()
-		return nil, 0, &permanentError{fmt.Errorf("%v: %w", o, ErrChanged)}
+		return nil, &permanentError{fmt.Errorf("%v: %w", o, ErrChanged)}
 	}
-	return resp.Body, 0, nil
+	return resp.Body, nil
 }

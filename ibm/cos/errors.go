@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -40,6 +41,8 @@ type Error struct {
 	RequestID string
 	// Region is the one that was asked, BucketRegion the bucket's, where the answer has it.
 	Region, BucketRegion string
+
+	after time.Duration // for which the service wants to be left alone
 }
 
 func (e *Error) Error() string {
@@ -130,6 +133,19 @@ func (e *Error) Hint() string {
 }
 
 const codeNoSuchUpload = "NoSuchUpload"
+
+// throttled reports whether the service did nothing, as there is too much to do.
+func throttled(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case "SlowDown", "Throttling", "TooManyRequests":
+		return true
+	}
+	return e.Status == http.StatusTooManyRequests
+}
 
 // retryable reports whether the same request may work a moment later.
 func (e *Error) retryable() bool {

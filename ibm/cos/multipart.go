@@ -103,19 +103,19 @@ func (m *multipart) others(ctx context.Context) ([]string, error) {
 // object that was not there before, so that none is left behind; unless listed is
 // false: others are not known.
 func (m *multipart) begin(ctx context.Context, others []string, listed bool) error {
-	return m.c.retry(ctx, false, func() (time.Duration, error) {
+	return m.c.retry(ctx, false, func() error {
 		id, err := m.c.createUpload(ctx, m.at, m.partSize)
-		if err != nil && listed && passing(err) && ctx.Err() == nil {
+		if err != nil && listed && passing(err) && !throttled(err) && ctx.Err() == nil {
 			e := m.adopt(ctx, others)
 			switch {
 			case m.id != "":
-				return 0, nil
+				return nil
 			case e != nil: // one more could be one too many
-				return 0, &permanentError{fmt.Errorf("%w; and whether it worked all the same is not known: %v", err, e)}
+				return &permanentError{fmt.Errorf("%w; and whether it worked all the same is not known: %v", err, e)}
 			}
 		}
 		m.id = id
-		return 0, err
+		return err
 	})
 }
 
@@ -242,23 +242,20 @@ func (m *multipart) complete(ctx context.Context, size int64) error {
 		return err
 	}
 	r := &request{method: http.MethodPost, at: m.at, query: url.Values{"uploadId": {m.id}}, header: http.Header{"Content-Type": {"application/xml"}}, once: true, stall: completeStall}
-	err = m.c.retry(ctx, false, func() (time.Duration, error) {
+	err = m.c.retry(ctx, false, func() error {
 		r.body = small(b)
 		h, answer, err := m.c.do(ctx, r)
 		if err == nil {
 			err = m.parseComplete(r, h, answer)
 		}
-		if err == nil || ctx.Err() != nil {
-			return 0, err
-		}
-		if !passing(err) && !isNoSuchUpload(err) {
-			return 0, err
-		}
-		if m.check(ctx, size) == nil {
+		switch {
+		case err == nil, ctx.Err() != nil, throttled(err), !passing(err) && !isNoSuchUpload(err):
+			return err
+		case m.check(ctx, size) == nil:
 			// It is there: be it that this request did it, or that the same was there before.
-			return 0, m.c.Abort(ctx, m.at, m.id)
+			return m.c.Abort(ctx, m.at, m.id)
 		}
-		return 0, err
+		return err
 	})
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 )
 
 // A Reader reads an object at offsets: it is an image.Source. All that it reads is of the
@@ -149,31 +148,31 @@ func (c *Client) fetch(ctx context.Context, o Object, info Info, off, n int64, t
 	buf := make([]byte, min(fetchBuffer, n))
 	for {
 		before := at
-		err := c.retry(ctx, false, func() (time.Duration, error) {
-			body, after, err := c.get(ctx, o, info.ETag, at, end, info.Size)
+		err := c.retry(ctx, false, func() error {
+			body, err := c.get(ctx, o, info.ETag, at, end, info.Size)
 			if err != nil {
-				return after, err
+				return err
 			}
 			defer body.Close()
 			for at < end {
 				k, err := io.ReadFull(body, buf[:min(int64(len(buf)), end-at)])
 				if k > 0 {
 					if e := take(buf[:k], at); e != nil {
-						return 0, &permanentError{e}
+						return &permanentError{e}
 					}
 					at += int64(k)
 				}
 				if at < end && err != nil {
 					if at-before >= forgiven {
-						return 0, &permanentError{errAgain} // with all attempts
+						return &permanentError{errAgain} // with all attempts
 					}
 					if err == io.EOF {
 						err = io.ErrUnexpectedEOF
 					}
-					return 0, fmt.Errorf("GET %v: after %d of %d bytes: %w", o, at-off, n, err)
+					return fmt.Errorf("GET %v: after %d of %d bytes: %w", o, at-off, n, err)
 				}
 			}
-			return 0, nil
+			return nil
 		})
 		if err == errAgain {
 			if err := c.backoff(ctx, 1, 0); err != nil {

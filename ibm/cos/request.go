@@ -55,30 +55,29 @@ type payload struct {
 func (c *Client) do(ctx context.Context, r *request) (http.Header, []byte, error) {
 	var header http.Header
 	var body []byte
-	err := c.retry(ctx, r.once, func() (time.Duration, error) {
-		resp, after, err := c.send(ctx, r)
+	err := c.retry(ctx, r.once, func() error {
+		resp, err := c.send(ctx, r)
 		if err != nil {
-			return after, err
+			return err
 		}
 		defer resp.Body.Close()
 		header = resp.Header
 		if r.method == http.MethodHead {
-			return 0, nil
+			return nil
 		}
 		body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 		if err == nil && len(body) > maxAnswer {
 			err = &permanentError{fmt.Errorf("%s %s: the answer is longer than %d bytes", r.method, c.redacted(r), maxAnswer)}
 		}
-		return 0, err
+		return err
 	})
 	return header, body, err
 }
 
-// retry calls attempt until it works, or fails for good. attempt returns how long the server
-// wants to be left alone.
-func (c *Client) retry(ctx context.Context, once bool, attempt func() (time.Duration, error)) error {
+// retry calls attempt until it works, or fails for good.
+func (c *Client) retry(ctx context.Context, once bool, attempt func() error) error {
 	for n := 1; ; n++ {
-		after, err := attempt()
+		err := attempt()
 		if err == nil {
 			return nil
 		}
@@ -87,6 +86,10 @@ func (c *Client) retry(ctx context.Context, once bool, attempt func() (time.Dura
 		}
 		if once || n >= c.o.Attempts || !passing(err) {
 			return unwrapPermanent(err)
+		}
+		var after time.Duration
+		if answer := new(Error); errors.As(err, &answer) {
+			after = answer.after
 		}
 		if err := c.backoff(ctx, n, after); err != nil {
 			return err
@@ -125,26 +128,27 @@ const maxRenewals = 3
 
 // send makes one attempt, or more if a token was refused. The caller closes the body of the
 // answer, which is a success.
-func (c *Client) send(ctx context.Context, r *request) (*http.Response, time.Duration, error) {
+func (c *Client) send(ctx context.Context, r *request) (*http.Response, error) {
 	for renewed := 0; ; renewed++ {
 		resp, token, err := c.sendOnce(ctx, r)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		r.secret = c.auth.secret(token)
+		if resp.StatusCode/100 == 2 {
+			c.auth.worked(token)
+			return resp, nil
+		}
 		if renewed > 0 {
 			c.auth.replaced(token)
-		}
-		if resp.StatusCode/100 == 2 {
-			return resp, 0, nil
 		}
 		answer := c.readError(r, resp)
 		resp.Body.Close()
 		if renewed < maxRenewals && answer.Is(ErrAccess) && c.auth.renew(token, answer.Status) {
 			continue
 		}
-		after, _ := rest.RetryAfter(resp.Header, c.o.Clock.Now())
-		return nil, after, answer
+		answer.after, _ = rest.RetryAfter(resp.Header, c.o.Clock.Now())
+		return nil, answer
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 	"sync/atomic"
 
 	"github.com/luksimg/luksimg/internal/parallel"
@@ -51,10 +52,14 @@ func defaultPart(size int64) int64 {
 	return p
 }
 
+// maxBegun is how often an upload is begun by one call, if the service forgets it.
+const maxBegun = 3
+
 // Upload sends the size bytes of src to an object, which appears as a whole or not at all.
 // Each part is read twice: to hash it, and to send it; nothing of it is kept in memory.
 // src must not change meanwhile. At the end the service is asked for the size and the
-// ETag of the object, which must be those of what was sent.
+// ETag of the object, which must be those of what was sent. An upload that the service does
+// not know any more, as it expired or somebody gave it up, is begun anew, twice at most.
 //
 // Where State has another object, or another source, than the one of this call, the error
 // matches [ErrChanged].
@@ -70,15 +75,16 @@ func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int
 		return UploadResult{}, err
 	}
 	u := &upload{multipart: multipart{c: c, at: o, partSize: partSize, opaque: opts.OpaqueETags, sent: opts.Progress}, src: src, size: size, opts: opts}
+	if opts.Progress != nil {
+		u.meter.tell = opts.Progress
+		u.sent = u.meter.add
+	}
 	if size <= partSize {
 		return u.single(ctx)
 	}
 	if opts.State == nil {
-		if err := u.start(ctx); err != nil {
+		if err := u.once(ctx); err != nil {
 			return UploadResult{}, err
-		}
-		if err := u.run(ctx, nil); err != nil {
-			return UploadResult{}, u.aborted(ctx, err)
 		}
 		return u.result(), nil
 	}
@@ -123,6 +129,52 @@ type upload struct {
 	size  int64
 	opts  UploadOptions
 	found atomic.Int64
+	meter meter
+}
+
+// A meter tells progress. What is done again after a new beginning is not told again.
+type meter struct {
+	tell func(int64)
+
+	mu         sync.Mutex
+	done, told int64
+}
+
+func (p *meter) add(n int64) {
+	p.mu.Lock()
+	p.done += n
+	more := max(p.done-p.told, 0)
+	p.told += more
+	p.mu.Unlock()
+	if more > 0 {
+		p.tell(more)
+	}
+}
+
+// forget makes ready for another beginning.
+func (u *upload) forget() {
+	u.id, u.parts = "", nil
+	u.found.Store(0)
+	u.meter.mu.Lock()
+	defer u.meter.mu.Unlock()
+	u.meter.done = 0
+}
+
+// once sends the object in parts, without a state.
+func (u *upload) once(ctx context.Context) error {
+	for try := 1; ; try++ {
+		if err := u.start(ctx); err != nil {
+			return err
+		}
+		err := u.run(ctx, nil)
+		if err == nil {
+			return nil
+		}
+		if !isNoSuchUpload(err) || try == maxBegun {
+			return u.aborted(ctx, err)
+		}
+		u.forget()
+	}
 }
 
 func (u *upload) result() UploadResult {
@@ -255,24 +307,22 @@ func (u *upload) resume(ctx context.Context) error {
 				return err
 			}
 		}
-		there, err := u.listParts(ctx)
-		switch {
-		case err == nil:
-			return u.run(ctx, there)
-		case !isNoSuchUpload(err) || try == 3:
+		there, err := u.c.listParts(ctx, u.at, u.id)
+		if err == nil {
+			err = u.run(ctx, there)
+		}
+		if err == nil || !isNoSuchUpload(err) || try == maxBegun {
 			return err
 		}
 		// Either it was completed, and there was a crash before the state was removed; or
 		// it was aborted, or expired.
+		u.forget()
 		if done, err := u.finished(ctx); done || err != nil {
 			return err
 		}
-		s, u.id = nil, ""
+		s = nil
+		u.forget()
 	}
-}
-
-func (u *upload) listParts(ctx context.Context) (map[int]part, error) {
-	return u.c.listParts(ctx, u.at, u.id)
 }
 
 // finished reports whether the object is there with the content of the source, which it
@@ -305,6 +355,5 @@ func (u *upload) finished(ctx context.Context) (bool, error) {
 		}
 		return true, nil
 	}
-	u.parts = nil
 	return false, nil
 }
