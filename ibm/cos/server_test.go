@@ -158,7 +158,7 @@ func client(t testing.TB, o cos.Options) *cos.Client {
 func both(t *testing.T, test func(t *testing.T, s *service, c *cos.Client)) {
 	t.Run("bearer", func(t *testing.T) {
 		s := newService(t)
-		test(t, s, client(t, cos.Options{Endpoint: s.URL, Tokens: &tokenSource{s: s}, ServiceInstanceID: "crn:v1:instance"}))
+		test(t, s, client(t, cos.Options{Endpoint: s.URL, Tokens: &tokenSource{s: s}, ServiceInstanceID: "e8a8c6f0-3f4b-4d53-8a3c-0a2b6f2f6f11"}))
 	})
 	t.Run("hmac", func(t *testing.T) {
 		s := newService(t)

@@ -9,9 +9,11 @@ import (
 	"io"
 	"time"
 
+	"github.com/luksimg/luksimg/ibm/crn"
 	"github.com/luksimg/luksimg/ibm/sandbox/event"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
 	"github.com/luksimg/luksimg/ibm/sandbox/kms"
+	"github.com/luksimg/luksimg/ibm/sandbox/s3"
 	"github.com/luksimg/luksimg/ibm/sandbox/softlayer"
 	"github.com/luksimg/luksimg/ibm/sandbox/vpc"
 )
@@ -59,6 +61,24 @@ func (s *Sandbox) hmac(accessKey string) ([]byte, string, bool) {
 		return nil, "", false
 	}
 	return []byte(s.seed.SecretAccessKey), s.kms.Account(), true
+}
+
+// mayProtect is [s3.Options.RootKey]: Object Storage needs an authorization for the instance of the key service, and
+// the key must be there and active.
+func (s *Sandbox) mayProtect(ctx context.Context, rootKey string) error {
+	c, err := crn.ParseRootKey(rootKey)
+	if err != nil {
+		return err
+	}
+	source := kms.Service(objectStorage, s.kms.Account())
+	source.Instance = s.seed.COSInstanceID
+	if !s.kms.Allowed(source, c.Service, c.Instance, kms.Reader) {
+		return s3.ErrNotAuthorized
+	}
+	if _, err := s.kms.Wrap(rootKey, []byte("the key of a bucket")); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // exchanger is IAM as SoftLayer sees it.

@@ -110,7 +110,7 @@ var services = map[string][]string{
 	"wrap/keyprotect":   {"internal/advice", "wrap", "internal/pbkdf2", "ibm/crn", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
 	"internal/sigv4":    {}, // names of net/http only
 	"ibm/cos":           {"internal/advice", "internal/rest", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix"},
-	"ibm/sandbox/s3":    {"internal/sigv4"},
+	"ibm/sandbox/s3":    {"internal/advice", "ibm/crn", "internal/sigv4"},
 	"ibm/audit":         {"internal/advice", "internal/rest", "github.com/google/uuid"},
 	"ibm/softlayer":     {"internal/advice", "internal/rest", "github.com/softlayer/*", "golang.org/x/text/*"},
 	"ibm/vpc":           {"internal/advice", "internal/rest", "github.com/google/uuid"},

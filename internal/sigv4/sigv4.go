@@ -64,6 +64,9 @@ type Authorization struct {
 	Region        string
 	SignedHeaders []string // in lower case, sorted
 	Signature     []byte   // 32 bytes
+
+	Presigned bool          // it came in the query, with
+	Expires   time.Duration // how long it is good for
 }
 
 var errMalformed = errors.New("malformed AWS4-HMAC-SHA256 authorization header")
@@ -82,37 +85,45 @@ func Parse(header string) (*Authorization, error) {
 			return nil, errMalformed
 		}
 		seen[name] = true
-		switch name {
-		case "Credential":
-			// The access key may have slashes, the scope has not.
-			f := strings.Split(value, "/")
-			n := len(f)
-			if n < 5 || f[n-1] != request || f[n-2] != service {
-				return nil, errMalformed
-			}
-			a.AccessKey, a.Date, a.Region = strings.Join(f[:n-4], "/"), f[n-4], f[n-3]
-			if _, err := time.Parse("20060102", a.Date); err != nil || a.AccessKey == "" || a.Region == "" {
-				return nil, errMalformed
-			}
-		case "SignedHeaders":
-			a.SignedHeaders = strings.Split(value, ";")
-			if !slices.IsSorted(a.SignedHeaders) || value != strings.ToLower(value) {
-				return nil, errMalformed
-			}
-		case "Signature":
-			sig, err := hex.DecodeString(value)
-			if err != nil || len(sig) != sha256.Size {
-				return nil, errMalformed
-			}
-			a.Signature = sig
-		default:
-			return nil, errMalformed
+		if err := a.set(name, value); err != nil {
+			return nil, err
 		}
 	}
 	if len(seen) != 3 || !slices.Contains(a.SignedHeaders, "host") {
 		return nil, errMalformed
 	}
 	return a, nil
+}
+
+// set reads one part of an authorization.
+func (a *Authorization) set(name, value string) error {
+	switch name {
+	case "Credential":
+		// The access key may have slashes, the scope has not.
+		f := strings.Split(value, "/")
+		n := len(f)
+		if n < 5 || f[n-1] != request || f[n-2] != service {
+			return errMalformed
+		}
+		a.AccessKey, a.Date, a.Region = strings.Join(f[:n-4], "/"), f[n-4], f[n-3]
+		if _, err := time.Parse("20060102", a.Date); err != nil || a.AccessKey == "" || a.Region == "" {
+			return errMalformed
+		}
+	case "SignedHeaders":
+		a.SignedHeaders = strings.Split(value, ";")
+		if !slices.IsSorted(a.SignedHeaders) || value != strings.ToLower(value) {
+			return errMalformed
+		}
+	case "Signature":
+		sig, err := hex.DecodeString(value)
+		if err != nil || len(sig) != sha256.Size {
+			return errMalformed
+		}
+		a.Signature = sig
+	default:
+		return errMalformed
+	}
+	return nil
 }
 
 // Scope returns date/region/s3/aws4_request.
@@ -123,8 +134,7 @@ func (a *Authorization) Scope() string {
 // Verify reports whether the signature is the right one for a request that has come in.
 // What the header X-Amz-Content-Sha256 says of the body is the caller's to check.
 func (a *Authorization) Verify(r *http.Request, secret []byte) bool {
-	date := r.Header.Get("X-Amz-Date")
-	if !strings.HasPrefix(date, a.Date+"T") {
+	if !strings.HasPrefix(a.date(r), a.Date+"T") {
 		return false
 	}
 	// All that changes what a request means must be in the signature.
@@ -134,14 +144,14 @@ func (a *Authorization) Verify(r *http.Request, secret []byte) bool {
 			return false
 		}
 	}
-	want := a.sign(r, secret, r.Header.Get("X-Amz-Content-Sha256"))
+	want := a.sign(r, secret, a.Payload(r))
 	return subtle.ConstantTimeCompare(want, a.Signature) == 1
 }
 
 // sign computes the signature of a request.
 func (a *Authorization) sign(r *http.Request, secret []byte, payload string) []byte {
 	sum := sha256.Sum256([]byte(a.canonical(r, payload)))
-	text := algorithm + "\n" + r.Header.Get("X-Amz-Date") + "\n" + a.Scope() + "\n" + hex.EncodeToString(sum[:])
+	text := algorithm + "\n" + a.date(r) + "\n" + a.Scope() + "\n" + hex.EncodeToString(sum[:])
 	key := a.Key(secret)
 	defer clear(key)
 	return mac(key, text)
@@ -181,7 +191,11 @@ func mac(key []byte, text string) []byte {
 // canonical returns the canonical request.
 func (a *Authorization) canonical(r *http.Request, payload string) string {
 	var b strings.Builder
-	b.WriteString(r.Method + "\n" + Escape(r.URL.Path, true) + "\n" + Query(r.URL.Query()) + "\n")
+	q := r.URL.Query()
+	if a.Presigned {
+		q.Del(querySignature)
+	}
+	b.WriteString(r.Method + "\n" + Escape(r.URL.Path, true) + "\n" + Query(q) + "\n")
 	for _, name := range a.SignedHeaders {
 		var values []string
 		switch name {

@@ -81,6 +81,39 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// TestPresigned is the example of "Authenticating Requests: Using Query Parameters".
+func TestPresigned(t *testing.T) {
+	const url = "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request" +
+		"&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+	r, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ParseQuery(r.URL.Query())
+	if err != nil || !Presigned(r.URL.Query()) {
+		t.Fatal(err)
+	}
+	at, err := a.Time(r)
+	if err != nil || !at.Equal(when) || a.Expires != 24*time.Hour || a.AccessKey != accessKey || a.Payload(r) != UnsignedPayload {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if !a.Verify(r, []byte(secretKey)) || a.Verify(r, []byte(secretKey+"x")) {
+		t.Error("the signature is not verified, or by any secret")
+	}
+	q := r.URL.Query()
+	q.Set("X-Amz-Expires", "86401")
+	if r.URL.RawQuery = q.Encode(); a.Verify(r, []byte(secretKey)) {
+		t.Error("verified although it is to last longer")
+	}
+	for name, value := range map[string]string{"X-Amz-Expires": "0", "X-Amz-Algorithm": "AWS4", "X-Amz-Credential": "a", "X-Amz-SignedHeaders": "range", "X-Amz-Signature": "00"} {
+		q := r.URL.Query()
+		q.Set(name, value)
+		if _, err := ParseQuery(q); err == nil {
+			t.Errorf("%s %s is read", name, value)
+		}
+	}
+}
+
 // TestChunks goes on with the chunks of the last example: 64 KiB and 1 KiB of "a".
 func TestChunks(t *testing.T) {
 	a := Authorization{AccessKey: accessKey, Date: "20130524", Region: "us-east-1"}

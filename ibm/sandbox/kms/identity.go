@@ -24,6 +24,8 @@ type Identity struct {
 	IAMID   string `json:"iam_id"`
 	Name    string `json:"name"`
 	Account string `json:"account"`
+
+	Instance string `json:"instance,omitempty"` // of a cloud service, if it is known
 }
 
 // Errors of credentials.
@@ -199,7 +201,7 @@ func (s *Server) identity(iamID string) (Identity, bool) {
 	}
 	for _, id := range s.st.ServiceIDs {
 		if id.IAMID == iamID {
-			return Identity{KindServiceID, id.IAMID, id.Name, id.AccountID}, true
+			return Identity{Kind: KindServiceID, IAMID: id.IAMID, Name: id.Name, Account: id.AccountID}, true
 		}
 	}
 	return Identity{}, false
@@ -253,7 +255,7 @@ func (s *Server) allowed(id Identity, service string, at place, role string) boo
 			return true
 		}
 	case KindService:
-		kind, subject = "authorization", map[string]string{"serviceName": id.Name, "accountId": id.Account}
+		kind, subject = "authorization", map[string]string{"serviceName": id.Name, "accountId": id.Account, "serviceInstance": id.Instance}
 		if id.Name == "is" {
 			subject["resourceType"] = "image" // what of VPC reads objects and keys here
 		}

@@ -22,50 +22,101 @@ type identity struct {
 // maxSkew is how much the clock of a client may be wrong.
 const maxSkew = 15 * time.Minute
 
-// authenticate tells who makes a request.
+var errDenied = refusal("AccessDenied", "Access Denied")
+
+// authenticate tells who makes a request. Headers that a presigned URL has in its query become headers.
 func (s *Server) authenticate(r *http.Request) (*identity, error) {
 	header := r.Header.Get("Authorization")
-	payload := r.Header.Get("X-Amz-Content-Sha256")
-	if !validPayload(payload) {
-		return nil, refusal("InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-..., or a valid sha256 value.")
-	}
+	presigned := sigv4.Presigned(r.URL.Query())
 	scheme, _, _ := strings.Cut(header, " ")
+	var a *sigv4.Authorization
+	var err error
 	switch {
-	case header == "":
-		return nil, refusal("AccessDenied", "Access Denied")
-	case strings.EqualFold(scheme, "bearer"):
-		if s.o.Token != nil {
-			if account, ok := s.o.Token(r.Context(), bearer(r)); ok {
-				return &identity{account: account, bearer: true, payload: payload}, nil
-			}
+	case presigned && header != "":
+		return nil, refusal("InvalidArgument", "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter or the Authorization header should be specified")
+	case presigned:
+		if a, err = sigv4.ParseQuery(r.URL.Query()); err != nil {
+			return nil, refusal("AuthorizationQueryParametersError", "Error parsing the query parameters of the signature.")
 		}
-		return nil, refusal("Unauthorized", "The token is not valid, or it has expired.")
+	case header == "":
+		return nil, errDenied
+	case strings.EqualFold(scheme, "bearer"):
+		return s.authenticateToken(r)
+	default:
+		if a, err = sigv4.Parse(header); err != nil {
+			return nil, refusal("AuthorizationHeaderMalformed", "The authorization header is malformed.")
+		}
 	}
-	a, err := sigv4.Parse(header)
-	if err != nil {
-		return nil, refusal("AuthorizationHeaderMalformed", "The authorization header is malformed.")
-	}
-	if payload == "" {
+	payload := a.Payload(r)
+	switch {
+	case payload == "":
 		return nil, refusal("MissingSecurityHeader", "The request is missing the header x-amz-content-sha256.")
+	case !validPayload(payload):
+		return nil, errPayload
 	}
-	when, err := time.Parse(sigv4.TimeFormat, r.Header.Get("X-Amz-Date"))
-	if err != nil {
-		return nil, refusal("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header.")
-	}
-	if skew := s.o.Now().Sub(when); skew > maxSkew || skew < -maxSkew {
-		return nil, refusal("RequestTimeTooSkewed", "The difference between the request time and the server's time is too large.")
+	if err := s.checkTime(a, r); err != nil {
+		return nil, err
 	}
 	if s.o.HMAC == nil {
-		return nil, refusal("InvalidAccessKeyId", "The access key ID you provided does not exist in our records.")
+		return nil, errKeyID
 	}
 	secret, account, ok := s.o.HMAC(a.AccessKey)
 	if !ok {
-		return nil, refusal("InvalidAccessKeyId", "The access key ID you provided does not exist in our records.")
+		return nil, errKeyID
 	}
 	if !a.Verify(r, secret) {
 		return nil, refusal("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.")
 	}
+	if presigned {
+		hoisted(r)
+	}
 	return &identity{account: account, payload: payload, auth: a, key: a.Key(secret)}, nil
+}
+
+var (
+	errKeyID   = refusal("InvalidAccessKeyId", "The access key ID you provided does not exist in our records.")
+	errPayload = refusal("InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-..., or a valid sha256 value.")
+)
+
+func (s *Server) authenticateToken(r *http.Request) (*identity, error) {
+	payload := r.Header.Get("X-Amz-Content-Sha256")
+	if !validPayload(payload) {
+		return nil, errPayload
+	}
+	if s.o.Token != nil {
+		if account, ok := s.o.Token(r.Context(), bearer(r)); ok {
+			return &identity{account: account, bearer: true, payload: payload}, nil
+		}
+	}
+	return nil, refusal("Unauthorized", "The token is not valid, or it has expired.")
+}
+
+// checkTime refuses a signature that is of another time, and a presigned URL that has expired. The service has no
+// longest time for those: "Creating a pre-signed URL" in IBM's documentation.
+func (s *Server) checkTime(a *sigv4.Authorization, r *http.Request) error {
+	when, err := a.Time(r)
+	age := s.o.Now().Sub(when)
+	switch {
+	case err != nil:
+		return refusal("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header.")
+	case a.Presigned && age > a.Expires:
+		return refusal("AccessDenied", "Request has expired")
+	case a.Presigned && age < -maxSkew:
+		return refusal("AccessDenied", "Request is not valid yet")
+	case !a.Presigned && (age > maxSkew || age < -maxSkew):
+		return refusal("RequestTimeTooSkewed", "The difference between the request time and the server's time is too large.")
+	}
+	return nil
+}
+
+// hoisted sets the headers of a request that its presigned URL has in the query.
+func hoisted(r *http.Request) {
+	for name, values := range r.URL.Query() {
+		name = http.CanonicalHeaderKey(name)
+		if strings.HasPrefix(name, "X-Amz-") && !sigv4.OfQuery(name) && r.Header.Get(name) == "" {
+			r.Header[name] = values
+		}
+	}
 }
 
 // bearer returns the token of a request that has one.

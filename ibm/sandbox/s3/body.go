@@ -3,14 +3,11 @@ package s3
 import (
 	"bytes"
 	"crypto/md5"
-	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"hash"
-	"hash/crc32"
-	"hash/crc64"
 	"io"
 	"net/http"
 	"strconv"
@@ -19,26 +16,16 @@ import (
 
 const maxBody = 5 << 30 // of a part, or of an object in one request
 
-// sums are the checksums that a request may tell of its body, beside MD5 and the signed
-// SHA-256: "Checking object integrity" in the Amazon S3 User Guide.
-var sums = map[string]func() hash.Hash{
-	"x-amz-checksum-crc32":     func() hash.Hash { return crc32.NewIEEE() },
-	"x-amz-checksum-crc32c":    func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) },
-	"x-amz-checksum-crc64nvme": func() hash.Hash { return crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5)) },
-	"x-amz-checksum-sha1":      sha1.New,
-	"x-amz-checksum-sha256":    sha256.New,
-}
-
 // A check is a checksum that the body must have.
 type check struct {
-	name string
-	h    hash.Hash
-	want []byte // nil if it comes in a trailer
-	code string
+	algorithm string // "" for MD5 and the signed SHA-256
+	h         hash.Hash
+	want      []byte // nil if it comes in a trailer
+	code      string
 }
 
 // body returns the content of a request, which ends with an error if it is not what its headers tell.
-func (c *call) body() (io.Reader, error) {
+func (c *call) body() (*checkedBody, error) {
 	r := c.r
 	length := r.ContentLength
 	var in io.Reader = r.Body
@@ -77,23 +64,44 @@ func (c *call) body() (io.Reader, error) {
 		}
 		checks = append(checks, &check{h: md5.New(), want: want, code: "BadDigest"})
 	}
-	for name, make := range sums {
-		announced := strings.EqualFold(strings.TrimSpace(r.Header.Get("X-Amz-Trailer")), name)
-		v := r.Header.Get(name)
-		if v == "" && !(announced && trailer != nil) {
-			continue
-		}
-		k := &check{name: name, h: make(), code: "BadDigest"}
-		if v != "" {
-			want, err := base64.StdEncoding.DecodeString(v)
-			if err != nil || len(want) != k.h.Size() {
-				return nil, refusal("InvalidRequest", "Value for "+name+" header is invalid.")
+	algorithm, value, err := claimed(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	if trailer != nil && algorithm == "" {
+		algorithm = announced(r.Header)
+	}
+	if algorithm != "" {
+		k := &check{algorithm: algorithm, h: algorithms[algorithm](), code: "BadDigest"}
+		if value != "" {
+			if k.want, err = base64.StdEncoding.DecodeString(value); err != nil || len(k.want) != k.h.Size() {
+				return nil, errSum(algorithm)
 			}
-			k.want = want
 		}
 		checks = append(checks, k)
 	}
 	return &checkedBody{in: in, left: length, checks: checks, trailer: trailer}, nil
+}
+
+// announced returns the algorithm of the checksum that the header tells to come in a trailer, or "".
+func announced(h http.Header) string {
+	for name := range strings.SplitSeq(h.Get("X-Amz-Trailer"), ",") {
+		for algorithm := range algorithms {
+			if strings.EqualFold(strings.TrimSpace(name), sumHeader(algorithm)) {
+				return algorithm
+			}
+		}
+	}
+	return ""
+}
+
+// digested refuses a request whose body has no checksum that must have one.
+func (c *call) digested() error {
+	algorithm, _, err := claimed(c.r.Header)
+	if err == nil && algorithm == "" && c.r.Header.Get("Content-Md5") == "" && announced(c.r.Header) == "" {
+		return refusal("InvalidRequest", "Missing required header for this request: Content-MD5")
+	}
+	return err
 }
 
 // A checkedBody compares a body with its length and its checksums when it ends.
@@ -103,6 +111,7 @@ type checkedBody struct {
 	checks  []*check
 	trailer func() http.Header
 	end     error // what to say from now on
+	sum     checksum
 }
 
 func (b *checkedBody) Read(p []byte) (int, error) {
@@ -132,18 +141,23 @@ func (b *checkedBody) verdict() error {
 	for _, c := range b.checks {
 		want := c.want
 		if want == nil {
-			v, err := base64.StdEncoding.DecodeString(b.trailer().Get(c.name))
+			v, err := base64.StdEncoding.DecodeString(b.trailer().Get(sumHeader(c.algorithm)))
 			if err != nil || len(v) != c.h.Size() {
-				return refusal("InvalidRequest", "Value for "+c.name+" trailing header is invalid.")
+				return errSum(c.algorithm)
 			}
 			want = v
 		}
 		if subtle.ConstantTimeCompare(c.h.Sum(nil), want) != 1 {
 			return refusal(c.code, "The content does not match the checksum that was specified.")
 		}
+		if c.algorithm != "" {
+			b.sum = checksum{algorithm: c.algorithm, value: want}
+		}
 	}
 	return io.EOF
 }
+
+var errXML = refusal("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
 
 // text returns a body that must be small: XML.
 func (c *call) text(limit int64) ([]byte, error) {

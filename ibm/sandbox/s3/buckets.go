@@ -5,11 +5,11 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/luksimg/luksimg/ibm/crn"
 )
 
 const xmlns = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -17,16 +17,18 @@ const xmlns = "http://s3.amazonaws.com/doc/2006-03-01/"
 // stamp is how times are written in XML.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-var locationName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+// An owner is whom a bucket or an upload belongs to, in XML.
+type owner struct{ ID, DisplayName string }
+
+func (c *call) owner() owner { return owner{c.who.account, c.who.account} }
 
 func (c *call) createBucket() error {
-	h := c.r.Header
-	if c.who.bearer && h.Get("Ibm-Service-Instance-Id") == "" {
-		return refusal("InvalidRequest", "The header ibm-service-instance-id is required to create a bucket with a token.")
+	if err := errors.Join(c.instance(), c.refuseHeaders()); err != nil {
+		return err
 	}
-	algorithm, crn := h.Get("Ibm-Sse-Kp-Encryption-Algorithm"), h.Get("Ibm-Sse-Kp-Customer-Root-Key-Crn")
-	if (algorithm == "") != (crn == "") || algorithm != "" && (algorithm != "AES256" || !strings.HasPrefix(crn, "crn:")) {
-		return refusal("InvalidArgument", "The ibm-sse-kp headers must name AES256 and the CRN of a root key.")
+	rootKey, err := c.rootKey()
+	if err != nil {
+		return err
 	}
 	b, err := c.text(64 << 10)
 	if err != nil {
@@ -36,26 +38,26 @@ func (c *call) createBucket() error {
 		XMLName            xml.Name `xml:"CreateBucketConfiguration"`
 		LocationConstraint string
 	}
-	if len(b) > 0 {
-		if xml.Unmarshal(b, &x) != nil {
-			return refusal("MalformedXML", "The XML you provided was not well-formed.")
-		}
-		if x.LocationConstraint != "" && !locationName.MatchString(x.LocationConstraint) {
-			return refusal("InvalidLocationConstraint", "The specified location constraint is not valid.")
-		}
+	if len(b) > 0 && xml.Unmarshal(b, &x) != nil {
+		return errXML
 	}
-	if !bucketName.MatchString(c.bucket) {
-		return refusal("InvalidBucketName", "The specified bucket is not valid.")
+	if err := checkBucketName(c.bucket); err != nil {
+		return err
 	}
-	location := x.LocationConstraint
-	if m := endpointHost.FindStringSubmatch(c.r.Host); m != nil {
-		if location == "" {
-			location = m[1] + "-standard"
-		} else if !strings.HasPrefix(location+"-", m[1]+"-") {
-			return refusal("InvalidLocationConstraint", "The specified location constraint is not one of this endpoint.")
+	location := strings.TrimSpace(x.LocationConstraint)
+	m := endpoint.FindStringSubmatch(c.r.Host)
+	if location == "" && m != nil {
+		location = m[2]
+	}
+	if location != "" {
+		if location, err = parseLocation(location); err != nil {
+			return err
 		}
 	}
-	if err := c.s.createBucket(c.who.account, c.bucket, location, crn); errors.Is(err, ErrExists) {
+	if m != nil && (&bucket{location: location}).region() != m[2] {
+		return refusal("InvalidLocationConstraint", "The specified location constraint is not one of this endpoint.")
+	}
+	if err := c.s.createBucket(c.who.account, c.bucket, location, rootKey); errors.Is(err, ErrExists) {
 		if c.mayUse() == nil {
 			return refusal("BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.")
 		}
@@ -68,6 +70,28 @@ func (c *call) createBucket() error {
 	return nil
 }
 
+// rootKey returns the root key that is to protect a bucket, or "", if Object Storage can use it.
+func (c *call) rootKey() (string, error) {
+	algorithm, name := c.r.Header.Get("Ibm-Sse-Kp-Encryption-Algorithm"), c.r.Header.Get("Ibm-Sse-Kp-Customer-Root-Key-Crn")
+	if algorithm == "" && name == "" {
+		return "", nil
+	}
+	if _, err := crn.ParseRootKey(name); err != nil || algorithm != "AES256" {
+		return "", refusal("InvalidArgument", "The ibm-sse-kp headers must name AES256 and the CRN of a root key.")
+	}
+	if c.s.o.RootKey == nil {
+		return name, nil
+	}
+	err := c.s.o.RootKey(c.r.Context(), name)
+	switch {
+	case errors.Is(err, ErrNotAuthorized):
+		return "", refusal("ServiceNotAuthorized", "The service instance is not authorized to use the root key: "+name)
+	case err != nil:
+		return "", refusal("InvalidArgument", "The root key can not be used: "+err.Error())
+	}
+	return name, nil
+}
+
 // withBucket calls f with the bucket, under the lock. f must not wait for the client.
 func (c *call) withBucket(f func(*bucket) error) error {
 	c.s.mu.Lock()
@@ -78,6 +102,9 @@ func (c *call) withBucket(f func(*bucket) error) error {
 	}
 	return f(b)
 }
+
+// mayUse says why the bucket may not be used, before a body is read.
+func (c *call) mayUse() error { return c.withBucket(func(*bucket) error { return nil }) }
 
 func (c *call) headBucket() error {
 	err := c.withBucket(func(b *bucket) error {
@@ -123,95 +150,53 @@ func (c *call) location() error {
 	return answer(c.w, c.r, http.StatusOK, x)
 }
 
+// listBuckets lists all buckets, or with "extended" a page of them and their locations.
 func (c *call) listBuckets() error {
-	if c.who.bearer && c.r.Header.Get("Ibm-Service-Instance-Id") == "" {
-		return refusal("InvalidRequest", "The header ibm-service-instance-id is required to list buckets with a token.")
+	if err := c.instance(); err != nil {
+		return err
 	}
-	type entry struct{ Name, CreationDate string }
+	type entry struct {
+		Name, CreationDate string
+		LocationConstraint string `xml:",omitempty"`
+	}
+	type page struct {
+		IsTruncated    bool
+		MaxKeys        int
+		Prefix, Marker string
+	}
 	var x struct {
 		XMLName xml.Name `xml:"ListAllMyBucketsResult"`
 		NS      string   `xml:"xmlns,attr"`
-		Owner   struct{ ID string }
+		Owner   owner
+		*page
 		Buckets struct{ Bucket []entry }
 	}
-	x.NS, x.Owner.ID = xmlns, c.who.account
-	c.s.mu.Lock()
-	for _, name := range slices.Sorted(maps.Keys(c.s.buckets)) {
-		if b := c.s.buckets[name]; b.owner == c.who.account {
-			x.Buckets.Bucket = append(x.Buckets.Bucket, entry{name, stamp(b.created)})
+	x.NS, x.Owner = xmlns, c.owner()
+	if c.q.Has("extended") {
+		limit, err := c.limit("max-keys")
+		if err != nil {
+			return err
 		}
+		x.page = &page{MaxKeys: limit, Prefix: c.q.Get("prefix"), Marker: c.q.Get("marker")}
 	}
-	c.s.mu.Unlock()
-	return answer(c.w, c.r, http.StatusOK, x)
-}
-
-// limit reads the size of a page from the query: 1000 at most.
-func (c *call) limit(name string) int {
-	if n, err := strconv.Atoi(c.q.Get(name)); err == nil && n >= 0 && n < 1000 {
-		return n
-	}
-	return 1000
-}
-
-// listObjects serves both versions of the call.
-func (c *call) listObjects() error {
-	type entry struct {
-		Key, LastModified, ETag string
-		Size                    int64
-		StorageClass            string
-	}
-	type prefix struct{ Prefix string }
-	var x struct {
-		XMLName               xml.Name `xml:"ListBucketResult"`
-		NS                    string   `xml:"xmlns,attr"`
-		Name                  string
-		Prefix                string
-		Delimiter             string `xml:",omitempty"`
-		KeyCount              int
-		MaxKeys               int
-		IsTruncated           bool
-		NextMarker            string `xml:",omitempty"`
-		NextContinuationToken string `xml:",omitempty"`
-		Contents              []entry
-		CommonPrefixes        []prefix
-	}
-	after := max(c.q.Get("marker"), c.q.Get("continuation-token"), c.q.Get("start-after"))
-	x.NS, x.Name, x.Prefix, x.Delimiter, x.MaxKeys = xmlns, c.bucket, c.q.Get("prefix"), c.q.Get("delimiter"), c.limit("max-keys")
-	err := c.withBucket(func(b *bucket) error {
-		last := ""
-		for _, key := range slices.Sorted(maps.Keys(b.objects)) {
-			if key <= after || !strings.HasPrefix(key, x.Prefix) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(c.s.buckets)) {
+		b := c.s.buckets[name]
+		if b.owner != c.who.account {
+			continue
+		}
+		e := entry{Name: name, CreationDate: stamp(b.created)}
+		if x.page != nil {
+			if name <= x.Marker || !strings.HasPrefix(name, x.Prefix) {
 				continue
 			}
-			common := ""
-			if x.Delimiter != "" {
-				if i := strings.Index(key[len(x.Prefix):], x.Delimiter); i >= 0 {
-					common = key[:len(x.Prefix)+i+len(x.Delimiter)]
-				}
-			}
-			n := len(x.CommonPrefixes)
-			if common != "" && (n > 0 && x.CommonPrefixes[n-1].Prefix == common || strings.HasPrefix(after, common)) {
-				last = key
-				continue
-			}
-			if x.KeyCount == x.MaxKeys {
-				x.IsTruncated = true
-				x.NextMarker, x.NextContinuationToken = last, last
+			if x.IsTruncated = len(x.Buckets.Bucket) == x.MaxKeys; x.IsTruncated {
 				break
 			}
-			x.KeyCount++
-			last = key
-			if common != "" {
-				x.CommonPrefixes = append(x.CommonPrefixes, prefix{common})
-				continue
-			}
-			o := b.objects[key]
-			x.Contents = append(x.Contents, entry{key, stamp(o.modified), `"` + o.etag + `"`, o.size, "STANDARD"})
+			e.LocationConstraint = b.location
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		x.Buckets.Bucket = append(x.Buckets.Bucket, e)
 	}
 	return answer(c.w, c.r, http.StatusOK, x)
 }

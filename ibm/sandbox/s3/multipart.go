@@ -3,23 +3,28 @@ package s3
 import (
 	"crypto/md5"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-const maxParts = 10_000
+const (
+	maxParts  = 10_000
+	maxObject = 10 << 40
+)
 
 // An upload is a multipart upload that is under way.
 type upload struct {
 	key    string
 	begun  time.Time
 	header http.Header
+	tags   []tag
+	plan   sumPlan
 	parts  map[int]storedPart
 }
 
@@ -30,7 +35,10 @@ type storedPart struct {
 
 func (p storedPart) etag() string { return `"` + hexOf(p.md5[:]) + `"` }
 
-var errNoUpload = refusal("NoSuchUpload", "The specified multipart upload does not exist. The upload ID might be invalid, or the upload might have been aborted or completed.")
+var (
+	errNoUpload   = refusal("NoSuchUpload", "The specified multipart upload does not exist. The upload ID might be invalid, or the upload might have been aborted or completed.")
+	errPartNumber = refusal("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.")
+)
 
 // withUpload calls f with the bucket and the upload, under the lock.
 func (c *call) withUpload(f func(*bucket, *upload) error) error {
@@ -44,18 +52,32 @@ func (c *call) withUpload(f func(*bucket, *upload) error) error {
 }
 
 func (c *call) createUpload() error {
+	if err := c.refuseHeaders(); err != nil {
+		return err
+	}
+	u := &upload{key: c.key, begun: c.s.o.Now(), parts: map[int]storedPart{}}
+	var err error
+	if u.header, err = kept(c.r.Header); err != nil {
+		return err
+	}
+	if u.tags, err = tagsOf(c.r.Header); err != nil {
+		return err
+	}
+	if u.plan, err = parsePlan(c.r.Header); err != nil {
+		return err
+	}
 	var x struct {
 		XMLName               xml.Name `xml:"InitiateMultipartUploadResult"`
 		NS                    string   `xml:"xmlns,attr"`
 		Bucket, Key, UploadId string
 	}
 	x.NS, x.Bucket, x.Key, x.UploadId = xmlns, c.bucket, c.key, newID()
-	err := c.withBucket(func(b *bucket) error {
-		b.uploads[x.UploadId] = &upload{key: c.key, begun: c.s.o.Now(), header: kept(c.r.Header), parts: map[int]storedPart{}}
-		return nil
-	})
-	if err != nil {
+	if err := c.withBucket(func(b *bucket) error { b.uploads[x.UploadId] = u; return nil }); err != nil {
 		return err
+	}
+	if u.plan.algorithm != "" {
+		c.w.Header().Set("X-Amz-Checksum-Algorithm", u.plan.algorithm)
+		c.w.Header().Set("X-Amz-Checksum-Type", u.plan.kind)
 	}
 	return answer(c.w, c.r, http.StatusOK, x)
 }
@@ -63,114 +85,59 @@ func (c *call) createUpload() error {
 func (c *call) putPart() error {
 	number, err := strconv.Atoi(c.q.Get("partNumber"))
 	if err != nil || number < 1 || number > maxParts {
-		return refusal("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.")
+		return errPartNumber
 	}
-	if err := c.withUpload(func(*bucket, *upload) error { return nil }); err != nil {
+	if err := errors.Join(c.refuseHeaders(), c.withUpload(func(*bucket, *upload) error { return nil })); err != nil {
 		return err
 	}
-	in, err := c.body()
+	if c.r.Header.Get("X-Amz-Copy-Source") != "" {
+		return c.copyPart(number)
+	}
+	blob, err := c.receiveBody()
 	if err != nil {
 		return err
 	}
-	blob, err := c.s.receive(in)
+	p, err := c.addPart(number, blob)
 	if err != nil {
 		return err
 	}
-	p := storedPart{blob, c.s.o.Now()}
-	err = c.withUpload(func(_ *bucket, u *upload) error {
+	c.w.Header().Set("Etag", p.etag())
+	p.sum.set(c.w.Header(), false)
+	c.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// addPart puts a part into the upload, in place of an older one of that number.
+func (c *call) addPart(number int, blob *blobFile) (p storedPart, err error) {
+	defer func() {
+		if err != nil {
+			os.Remove(blob.name)
+		}
+	}()
+	var plan sumPlan
+	if err := c.withUpload(func(_ *bucket, u *upload) error { plan = u.plan; return nil }); err != nil {
+		return p, err
+	}
+	switch have := blob.sum.algorithm; {
+	case plan.algorithm == "" || plan.algorithm == have:
+	case have != "":
+		return p, refusal("InvalidRequest", fmt.Sprintf("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s",
+			strings.ToLower(plan.algorithm), strings.ToLower(have)))
+	default:
+		value, err := blob.checksum(plan.algorithm)
+		if err != nil {
+			return p, err
+		}
+		blob.sum = checksum{algorithm: plan.algorithm, value: value}
+	}
+	p = storedPart{blob, c.s.o.Now()}
+	return p, c.withUpload(func(_ *bucket, u *upload) error {
 		if old, ok := u.parts[number]; ok {
 			os.Remove(old.name)
 		}
 		u.parts[number] = p
 		return nil
 	})
-	if err != nil { // aborted meanwhile
-		os.Remove(blob.name)
-		return err
-	}
-	c.w.Header().Set("Etag", p.etag())
-	c.w.WriteHeader(http.StatusOK)
-	return nil
-}
-
-func (c *call) listParts() error {
-	type entry struct {
-		PartNumber         int
-		LastModified, ETag string
-		Size               int64
-	}
-	var x struct {
-		XMLName               xml.Name `xml:"ListPartsResult"`
-		NS                    string   `xml:"xmlns,attr"`
-		Bucket, Key, UploadId string
-		PartNumberMarker      int
-		NextPartNumberMarker  int
-		MaxParts              int
-		IsTruncated           bool
-		Part                  []entry
-	}
-	x.NS, x.Bucket, x.Key, x.UploadId, x.MaxParts = xmlns, c.bucket, c.key, c.q.Get("uploadId"), c.limit("max-parts")
-	x.PartNumberMarker, _ = strconv.Atoi(c.q.Get("part-number-marker"))
-	err := c.withUpload(func(_ *bucket, u *upload) error {
-		for _, number := range slices.Sorted(maps.Keys(u.parts)) {
-			if number <= x.PartNumberMarker {
-				continue
-			}
-			if len(x.Part) == x.MaxParts {
-				x.IsTruncated = true
-				break
-			}
-			p := u.parts[number]
-			x.Part = append(x.Part, entry{number, stamp(p.modified), p.etag(), p.size})
-			x.NextPartNumberMarker = number
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return answer(c.w, c.r, http.StatusOK, x)
-}
-
-func (c *call) listUploads() error {
-	type entry struct{ Key, UploadId, Initiated string }
-	var x struct {
-		XMLName            xml.Name `xml:"ListMultipartUploadsResult"`
-		NS                 string   `xml:"xmlns,attr"`
-		Bucket             string
-		Prefix             string
-		KeyMarker          string
-		UploadIdMarker     string
-		NextKeyMarker      string `xml:",omitempty"`
-		NextUploadIdMarker string `xml:",omitempty"`
-		MaxUploads         int
-		IsTruncated        bool
-		Upload             []entry
-	}
-	x.NS, x.Bucket, x.Prefix, x.MaxUploads = xmlns, c.bucket, c.q.Get("prefix"), c.limit("max-uploads")
-	x.KeyMarker, x.UploadIdMarker = c.q.Get("key-marker"), c.q.Get("upload-id-marker")
-	err := c.withBucket(func(b *bucket) error {
-		var all []entry
-		for id, u := range b.uploads {
-			after := u.key > x.KeyMarker || u.key == x.KeyMarker && x.UploadIdMarker != "" && id > x.UploadIdMarker
-			if strings.HasPrefix(u.key, x.Prefix) && (x.KeyMarker == "" || after) {
-				all = append(all, entry{u.key, id, stamp(u.begun)})
-			}
-		}
-		slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.Key+"\x00"+a.UploadId, b.Key+"\x00"+b.UploadId) })
-		if len(all) > x.MaxUploads {
-			all, x.IsTruncated = all[:x.MaxUploads], true
-			if n := len(all); n > 0 {
-				x.NextKeyMarker, x.NextUploadIdMarker = all[n-1].Key, all[n-1].UploadId
-			}
-		}
-		x.Upload = all
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return answer(c.w, c.r, http.StatusOK, x)
 }
 
 func (c *call) abort() error {
@@ -188,62 +155,165 @@ func (c *call) abort() error {
 	return nil
 }
 
+// A namedPart is a part in the list that completes an upload.
+type namedPart struct {
+	PartNumber int
+	ETag       string
+	Others     []struct {
+		XMLName xml.Name
+		Value   string `xml:",chardata"`
+	} `xml:",any"` // checksums
+}
+
+// matches reports whether the part is the one that is stored.
+func (n namedPart) matches(p storedPart) (bool, error) {
+	if strings.Trim(n.ETag, `"`) != hexOf(p.md5[:]) {
+		return false, nil
+	}
+	for _, o := range n.Others {
+		algorithm, ok := strings.CutPrefix(o.XMLName.Local, "Checksum")
+		if !ok || algorithms[algorithm] == nil {
+			continue
+		}
+		value, err := p.checksum(algorithm)
+		if err != nil || strings.TrimSpace(o.Value) != (checksum{value: value}).String() {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// complete makes an object of parts. It reads them, if a checksum is to be made, without the lock: what changed meanwhile
+// fails.
 func (c *call) complete() error {
+	// The checksum in the header is that of the object, not of the body.
+	algorithm, claim, err := claimed(c.r.Header)
+	if err != nil {
+		return err
+	}
+	c.r.Header.Del(sumHeader(algorithm))
 	body, err := c.text(4 << 20)
 	if err != nil {
 		return err
 	}
 	var list struct {
-		XMLName xml.Name `xml:"CompleteMultipartUpload"`
-		Part    []struct {
-			PartNumber int
-			ETag       string
-		}
+		XMLName xml.Name    `xml:"CompleteMultipartUpload"`
+		Part    []namedPart `xml:"Part"`
 	}
 	if xml.Unmarshal(body, &list) != nil || len(list.Part) == 0 || len(list.Part) > maxParts {
-		return refusal("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
+		return errXML
 	}
-	for i := range list.Part[1:] {
-		if list.Part[i].PartNumber >= list.Part[i+1].PartNumber {
-			return refusal("InvalidPartOrder", "The list of parts was not in ascending order.")
-		}
+	var u *upload
+	var parts map[int]storedPart
+	if err := c.withUpload(func(_ *bucket, found *upload) error { u, parts = found, maps.Clone(found.parts); return nil }); err != nil {
+		return err
 	}
-	var x struct {
-		XMLName                     xml.Name `xml:"CompleteMultipartUploadResult"`
-		NS                          string   `xml:"xmlns,attr"`
-		Location, Bucket, Key, ETag string
+	blobs, etag, err := c.gather(list.Part, parts)
+	if err != nil {
+		return err
 	}
-	err = c.withUpload(func(b *bucket, u *upload) error {
-		o := &object{modified: c.s.o.Now(), header: u.header}
-		h := md5.New()
-		for i, l := range list.Part {
-			p, ok := u.parts[l.PartNumber]
-			switch {
-			case !ok || strings.Trim(l.ETag, `"`) != hexOf(p.md5[:]):
-				return refusal("InvalidPart", "One or more of the specified parts could not be found, or its entity tag did not match.")
-			case p.size < c.s.o.MinPart && i < len(list.Part)-1:
-				return refusal("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.")
+	o := newObject(c.s.o.Now(), u.header, etag, blobs...)
+	o.tags = u.tags
+	if v := c.r.Header.Get("X-Amz-Mp-Object-Size"); v != "" && v != strconv.FormatInt(o.size, 10) {
+		return refusal("InvalidRequest", "The provided 'x-amz-mp-object-size' header does not match what was computed.")
+	}
+	if o.size > maxObject {
+		return refusal("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.")
+	}
+	plan, err := c.completePlan(u.plan, algorithm, claim)
+	if err != nil {
+		return err
+	}
+	if o.sum, err = plan.sum(blobs); errors.Is(err, os.ErrNotExist) {
+		return errNoUpload
+	} else if err != nil {
+		return err
+	}
+	if claim != "" && claim != o.sum.String() {
+		return refusal("BadDigest", "The "+strings.ToLower(algorithm)+" you specified did not match the calculated checksum.")
+	}
+	err = c.withUpload(func(b *bucket, now *upload) error {
+		for _, l := range list.Part {
+			if now.parts[l.PartNumber] != parts[l.PartNumber] {
+				return errPart
 			}
-			h.Write(p.md5[:])
-			o.size += p.size
-			o.blobs = append(o.blobs, p.blobFile)
-			o.ends = append(o.ends, o.size)
+		}
+		if err := preconditions(c.r.Header, "", b.objects[c.key], false); err != nil {
+			return err
 		}
 		for _, l := range list.Part {
-			delete(u.parts, l.PartNumber)
+			delete(now.parts, l.PartNumber)
 		}
-		for _, p := range u.parts { // not wanted
+		for _, p := range now.parts { // not wanted
 			os.Remove(p.name)
 		}
 		delete(b.uploads, c.q.Get("uploadId"))
-		o.etag = fmt.Sprintf("%x-%d", h.Sum(nil), len(list.Part))
 		b.objects[c.key].remove()
 		b.objects[c.key] = o
-		x.NS, x.Location, x.Bucket, x.Key, x.ETag = xmlns, "http://"+c.r.Host+c.r.URL.Path, c.bucket, c.key, `"`+o.etag+`"`
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	var x struct {
+		XMLName                     xml.Name `xml:"CompleteMultipartUploadResult"`
+		NS                          string   `xml:"xmlns,attr"`
+		Location, Bucket, Key, ETag string
+		Checksum                    checksum
+		ChecksumType                string `xml:",omitempty"`
+	}
+	x.NS, x.Location, x.Bucket, x.Key, x.ETag, x.Checksum = xmlns, "http://"+c.r.Host+c.r.URL.EscapedPath(), c.bucket, c.key, `"`+o.etag+`"`, o.sum
+	if o.sum.algorithm != "" {
+		x.ChecksumType = o.sum.kind()
+	}
 	return answer(c.w, c.r, http.StatusOK, x)
+}
+
+var errPart = refusal("InvalidPart", "One or more of the specified parts could not be found, or its entity tag did not match.")
+
+// gather returns the parts of a list, and the entity tag of the object that they make.
+func (c *call) gather(list []namedPart, parts map[int]storedPart) ([]*blobFile, string, error) {
+	h := md5.New()
+	blobs := make([]*blobFile, 0, len(list))
+	for i, l := range list {
+		if i > 0 && l.PartNumber <= list[i-1].PartNumber {
+			return nil, "", refusal("InvalidPartOrder", "The list of parts was not in ascending order.")
+		}
+	}
+	for i, l := range list {
+		p, ok := parts[l.PartNumber]
+		if !ok {
+			return nil, "", errPart
+		}
+		if same, err := l.matches(p); err != nil {
+			return nil, "", err
+		} else if !same {
+			return nil, "", errPart
+		}
+		if p.size < c.s.o.MinPart && i < len(list)-1 {
+			return nil, "", refusal("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.")
+		}
+		h.Write(p.md5[:])
+		blobs = append(blobs, p.blobFile)
+	}
+	return blobs, fmt.Sprintf("%x-%d", h.Sum(nil), len(list)), nil
+}
+
+// completePlan returns what checksum the object gets: that of the upload, or what the request that completes it tells.
+func (c *call) completePlan(plan sumPlan, algorithm, claim string) (sumPlan, error) {
+	h := http.Header{"X-Amz-Checksum-Algorithm": {algorithm}, "X-Amz-Checksum-Type": {c.r.Header.Get("X-Amz-Checksum-Type")}}
+	switch {
+	case plan.algorithm == "" && algorithm == "":
+		return plan, nil
+	case plan.algorithm == "":
+		if h.Get("X-Amz-Checksum-Type") == "" && !strings.Contains(claim, "-") && !strings.HasPrefix(algorithm, "SHA") {
+			h.Set("X-Amz-Checksum-Type", fullObject)
+		}
+		return parsePlan(h)
+	case algorithm != "" && algorithm != plan.algorithm:
+		return plan, refusal("InvalidRequest", "The upload was created using the "+strings.ToLower(plan.algorithm)+" checksum algorithm.")
+	case h.Get("X-Amz-Checksum-Type") != "" && h.Get("X-Amz-Checksum-Type") != plan.kind:
+		return plan, refusal("InvalidRequest", "The upload was created using the "+plan.kind+" checksum type.")
+	}
+	return plan, nil
 }

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,82 +9,96 @@ import (
 	"strings"
 )
 
-// kept are the headers of a request that are kept with the object.
-func kept(h http.Header) http.Header {
-	k := http.Header{}
-	for name, v := range h {
-		if strings.HasPrefix(name, "X-Amz-Meta-") || name == "Content-Type" {
-			k[name] = v
-		}
+// receiveBody stores the body of a request.
+func (c *call) receiveBody() (*blobFile, error) {
+	in, err := c.body()
+	if err != nil {
+		return nil, err
 	}
-	return k
+	b, err := c.s.receive(in)
+	if err != nil {
+		return nil, err
+	}
+	b.sum = in.sum
+	return b, nil
+}
+
+// mayPut says why an object may not be written, before a body is read.
+func (c *call) mayPut() error {
+	return c.withBucket(func(b *bucket) error { return preconditions(c.r.Header, "", b.objects[c.key], false) })
 }
 
 func (c *call) putObject() error {
+	if err := errors.Join(c.refuseHeaders(), c.mayPut()); err != nil {
+		return err
+	}
 	if c.r.Header.Get("X-Amz-Copy-Source") != "" {
-		return refusal("NotImplemented", "Copying is not served here.")
+		return c.copyObject()
 	}
-	if err := c.mayUse(); err != nil {
-		return err
-	}
-	in, err := c.body()
+	header, err := kept(c.r.Header)
 	if err != nil {
 		return err
 	}
-	blob, err := c.s.receive(in)
+	tags, err := tagsOf(c.r.Header)
 	if err != nil {
 		return err
 	}
-	o := &object{blobs: []*blobFile{blob}, size: blob.size, etag: hexOf(blob.md5[:]), modified: c.s.o.Now(), header: kept(c.r.Header)}
-	if err := c.s.store(c.who.account, c.bucket, c.key, o); err != nil {
+	blob, err := c.receiveBody()
+	if err != nil {
+		return err
+	}
+	o := newObject(c.s.o.Now(), header, "", blob)
+	o.tags = tags
+	if err := c.s.store(c.who.account, c.bucket, c.key, o, c.r.Header); err != nil {
 		return err
 	}
 	c.w.Header().Set("Etag", `"`+o.etag+`"`)
+	o.sum.set(c.w.Header(), true)
 	c.w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// mayUse says why the bucket may not be used, before a body is read.
-func (c *call) mayUse() error {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	_, err := c.s.bucketOf(c.who.account, c.bucket)
-	return err
-}
-
 // getObject serves GET and HEAD.
 func (c *call) getObject() error {
+	if err := c.refuseHeaders(); err != nil {
+		return err
+	}
 	o, err := c.s.Open(c.who.account, c.bucket, c.key)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
 	h := c.w.Header()
+	h.Set("Etag", `"`+o.o.etag+`"`)
+	h.Set("Last-Modified", o.o.modified.UTC().Format(http.TimeFormat))
+	h.Set("Accept-Ranges", "bytes")
+	if err := preconditions(c.r.Header, "", o.o, true); errors.Is(err, errNotModified) {
+		c.w.WriteHeader(http.StatusNotModified)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	from, to, partial, err := c.span(o.o)
+	if err != nil {
+		return err
+	}
 	for name, v := range o.o.header {
 		h[name] = v
 	}
 	if h.Get("Content-Type") == "" {
 		h.Set("Content-Type", "binary/octet-stream")
 	}
-	h.Set("Etag", `"`+o.o.etag+`"`)
-	h.Set("Last-Modified", o.o.modified.UTC().Format(http.TimeFormat))
-	h.Set("Accept-Ranges", "bytes")
-	if v := c.r.Header.Get("If-Match"); v != "" && v != "*" && !hasTag(v, o.o.etag) {
-		return refusal("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.")
+	if n := len(o.tags()); n > 0 {
+		h.Set("X-Amz-Tagging-Count", strconv.Itoa(n))
 	}
-	if v := c.r.Header.Get("If-None-Match"); v != "" && (v == "*" || hasTag(v, o.o.etag)) {
-		c.w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	from, to, partial, err := parseRange(c.r.Header.Get("Range"), o.Size())
-	if err != nil {
-		return err
-	}
+	c.overrides()
 	h.Set("Content-Length", strconv.FormatInt(to-from, 10))
 	status := http.StatusOK
 	if partial {
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, o.Size()))
 		status = http.StatusPartialContent
+	} else if strings.EqualFold(c.r.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") {
+		o.o.sum.set(h, true)
 	}
 	c.w.WriteHeader(status)
 	if c.r.Method == http.MethodGet {
@@ -94,14 +109,28 @@ func (c *call) getObject() error {
 	return nil
 }
 
-func hasTag(list, etag string) bool {
-	for tag := range strings.SplitSeq(list, ",") {
-		if strings.Trim(strings.TrimSpace(tag), `"`) == etag {
-			return true
-		}
+// span returns the bytes of an object that a request asks for, by a range or by the number of a part.
+func (c *call) span(o *object) (from, to int64, partial bool, err error) {
+	if !c.q.Has("partNumber") {
+		return parseRange(c.r.Header.Get("Range"), o.size)
 	}
-	return false
+	n, err := strconv.Atoi(c.q.Get("partNumber"))
+	switch {
+	case err != nil || n < 1 || n > maxParts:
+		return 0, 0, false, errPartNumber
+	case c.r.Header.Get("Range") != "":
+		return 0, 0, false, refusal("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.")
+	case n > len(o.blobs):
+		return 0, 0, false, refusal("InvalidPartNumber", "The requested partnumber is not satisfiable")
+	}
+	if strings.Contains(o.etag, "-") {
+		c.w.Header().Set("X-Amz-Mp-Parts-Count", strconv.Itoa(len(o.blobs)))
+	}
+	to = o.ends[n-1]
+	return to - o.blobs[n-1].size, to, o.size > 0, nil
 }
+
+var errRange = refusal("InvalidRange", "The requested range is not satisfiable.")
 
 // parseRange reads a Range header. What is not one range of bytes means all, as with S3.
 func parseRange(v string, size int64) (from, to int64, partial bool, err error) {
@@ -110,14 +139,13 @@ func parseRange(v string, size int64) (from, to int64, partial bool, err error) 
 	if !ok || !ok2 || strings.Contains(b, ",") {
 		return 0, size, false, nil
 	}
-	unsatisfiable := refusal("InvalidRange", "The requested range is not satisfiable.")
 	if a == "" {
 		n, err := strconv.ParseUint(b, 10, 63)
 		if err != nil {
 			return 0, size, false, nil
 		}
 		if n == 0 || size == 0 {
-			return 0, 0, false, unsatisfiable
+			return 0, 0, false, errRange
 		}
 		return max(0, size-int64(n)), size, true, nil
 	}
@@ -134,19 +162,20 @@ func parseRange(v string, size int64) (from, to int64, partial bool, err error) 
 		last = min(n, last)
 	}
 	if first >= uint64(size) {
-		return 0, 0, false, unsatisfiable
+		return 0, 0, false, errRange
 	}
 	return int64(first), int64(last) + 1, true, nil
 }
 
 func (c *call) deleteObject() error {
-	c.s.mu.Lock()
-	b, err := c.s.bucketOf(c.who.account, c.bucket)
-	if err == nil {
+	err := c.withBucket(func(b *bucket) error {
+		if err := preconditions(c.r.Header, "", b.objects[c.key], false); err != nil {
+			return err
+		}
 		b.objects[c.key].remove()
 		delete(b.objects, c.key)
-	}
-	c.s.mu.Unlock()
+		return nil
+	})
 	if err != nil {
 		return err
 	}

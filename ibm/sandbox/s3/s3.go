@@ -15,9 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +31,14 @@ type Options struct {
 
 	// Access tells whether a bearer token that is valid may read, or write. nil lets it.
 	Access func(ctx context.Context, bearer string, write bool) bool
+
+	// Instance is the GUID of the service instance that the buckets belong to. A request that
+	// names another instance is refused. "" takes any.
+	Instance string
+
+	// RootKey says why Object Storage can not protect a bucket with a root key, given by its
+	// CRN; it may match [ErrNotAuthorized]. nil takes any.
+	RootKey func(ctx context.Context, crn string) error
 
 	// Dir is the folder for the content of the objects. The default is a temporary one.
 	// Close removes what was put there, without Keep.
@@ -70,12 +76,13 @@ type bucket struct {
 	created  time.Time
 	objects  map[string]*object
 	uploads  map[string]*upload
+	settings map[string][]byte // XML, by the name of the sub-resource
 }
 
 // region returns the location without the storage class.
 func (b *bucket) region() string {
-	for _, class := range []string{"-standard", "-vault", "-cold", "-smart"} {
-		if r, ok := strings.CutSuffix(b.location, class); ok {
+	for _, class := range classes {
+		if r, ok := strings.CutSuffix(b.location, "-"+class); ok {
 			return r
 		}
 	}
@@ -128,6 +135,8 @@ var (
 	ErrDenied = errors.New("access denied")
 	// ErrExists is a bucket that is there already.
 	ErrExists = errors.New("the bucket exists")
+	// ErrNotAuthorized is a key service that Object Storage has no authorization for.
+	ErrNotAuthorized = errors.New("no authorization of Object Storage for the key service")
 )
 
 // bucketOf returns a bucket that an account may use. The caller holds the lock.
@@ -142,8 +151,6 @@ func (s *Server) bucketOf(account, name string) (*bucket, error) {
 	return b, nil
 }
 
-var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-
 // CreateBucket makes a bucket of an account. Location is such as "us-south-standard", or "" for
 // the default.
 func (s *Server) CreateBucket(account, name, location string) error {
@@ -154,8 +161,8 @@ func (s *Server) createBucket(account, name, location, rootKey string) error {
 	if location == "" {
 		location = s.o.Location
 	}
-	if !bucketName.MatchString(name) {
-		return fmt.Errorf("bucket name %q is not allowed", name)
+	if err := checkBucketName(name); err != nil {
+		return fmt.Errorf("bucket %q: %w", name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,14 +206,17 @@ func (s *Server) Put(account, bucket, key string, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	return s.store(account, bucket, key, &object{blobs: []*blobFile{blob}, size: blob.size, etag: hex.EncodeToString(blob.md5[:]), modified: s.o.Now()})
+	return s.store(account, bucket, key, newObject(s.o.Now(), nil, "", blob), nil)
 }
 
-// store puts an object in its bucket, or removes its content.
-func (s *Server) store(account, bucket, key string, o *object) error {
+// store puts an object in its bucket, if the one that is there meets the conditions, or removes its content.
+func (s *Server) store(account, bucket, key string, o *object, conditions http.Header) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, err := s.bucketOf(account, bucket)
+	if err == nil {
+		err = preconditions(conditions, "", b.objects[key], false)
+	}
 	if err != nil {
 		o.remove()
 		return err
@@ -225,83 +235,11 @@ func newID() string {
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = r.Clone(r.Context()) // its headers change
 	h := w.Header()
 	h.Set("X-Amz-Request-Id", newID())
 	h.Set("Server", "luksimg-sandbox")
 	if err := s.serve(w, r); err != nil {
 		s.refuse(w, r, err)
 	}
-}
-
-// serve checks who asks, and calls what answers.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
-	who, err := s.authenticate(r)
-	if err != nil {
-		return err
-	}
-	if write := r.Method != http.MethodGet && r.Method != http.MethodHead; who.bearer && s.o.Access != nil && !s.o.Access(r.Context(), bearer(r), write) {
-		return refusal("AccessDenied", "Access Denied")
-	}
-	c := &call{s: s, w: w, r: r, who: who, q: r.URL.Query()}
-	c.bucket, c.key, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	if err := c.checkRegion(); err != nil {
-		return err
-	}
-	switch {
-	case c.bucket == "":
-		return c.on(methods{"GET": c.listBuckets})
-	case c.key == "" && c.q.Has("location"):
-		return c.on(methods{"GET": c.location})
-	case c.key == "" && c.q.Has("uploads"):
-		return c.on(methods{"GET": c.listUploads})
-	case c.key == "":
-		return c.on(methods{"PUT": c.createBucket, "HEAD": c.headBucket, "DELETE": c.deleteBucket, "GET": c.listObjects})
-	case len(c.key) > 1024:
-		return refusal("KeyTooLongError", "Your key is too long.")
-	case c.q.Has("uploads"):
-		return c.on(methods{"POST": c.createUpload})
-	case c.q.Has("uploadId"):
-		return c.on(methods{"PUT": c.putPart, "GET": c.listParts, "POST": c.complete, "DELETE": c.abort})
-	}
-	return c.on(methods{"PUT": c.putObject, "GET": c.getObject, "HEAD": c.getObject, "DELETE": c.deleteObject})
-}
-
-// A call is one request that was authenticated.
-type call struct {
-	s           *Server
-	w           http.ResponseWriter
-	r           *http.Request
-	who         *identity
-	q           url.Values
-	bucket, key string
-}
-
-type methods map[string]func() error
-
-func (c *call) on(m methods) error {
-	if f := m[c.r.Method]; f != nil {
-		return f()
-	}
-	return refusal("MethodNotAllowed", "The specified method is not allowed against this resource.")
-}
-
-var endpointHost = regexp.MustCompile(`^s3\.(?:private\.|direct\.)?([a-z0-9-]+)\.cloud-object-storage\.`)
-
-// checkRegion refuses a bucket of another region than that of the endpoint, where the name
-// of the host tells which that is.
-func (c *call) checkRegion() error {
-	m := endpointHost.FindStringSubmatch(c.r.Host)
-	if m == nil {
-		return nil
-	}
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	b := c.s.buckets[c.bucket]
-	if b == nil || b.region() == m[1] {
-		return nil
-	}
-	c.w.Header().Set("X-Amz-Bucket-Region", b.region())
-	e := refusal("PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.")
-	e.endpoint = "s3." + b.region() + ".cloud-object-storage.appdomain.cloud"
-	return e
 }

@@ -22,7 +22,10 @@ import (
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
 
-const secret = "the secret of the key"
+const (
+	secret   = "the secret of the key"
+	instance = "e8a8c6f0-3f4b-4d53-8a3c-0a2b6f2f6f11"
+)
 
 var now = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
@@ -115,7 +118,16 @@ func TestRefusals(t *testing.T) {
 		{"PUT", "/images/y", "other", []string{"X-Amz-Content-Sha256", hex.EncodeToString(hash[:])}, 400, "XAmzContentSHA256Mismatch"},
 		{"PUT", "/images/y", "body", []string{"X-Amz-Checksum-Crc32", "AAAAAA=="}, 400, "BadDigest"},
 		{"PUT", "/images/y", "body", []string{"X-Amz-Checksum-Sha1", "AAAAAA=="}, 400, "InvalidRequest"},
-		{"PUT", "/images/y", "body", []string{"X-Amz-Copy-Source", "/images/x"}, 400, "NotImplemented"},
+		{"PUT", "/images/y", "body", []string{"X-Amz-Copy-Source", "/other/x"}, 403, "AccessDenied"},
+		{"PUT", "/images/%ff", "body", nil, 400, "InvalidURI"},
+		{"PUT", "/images/y", "body", []string{"X-Amz-Checksum-Crc32", "AAAAAA==", "X-Amz-Checksum-Crc32c", "AAAAAA=="}, 400, "InvalidRequest"},
+		{"PUT", "/images/y", "body", []string{"X-Amz-Server-Side-Encryption-Customer-Algorithm", "AES256"}, 501, "NotImplemented"},
+		{"PUT", "/images/y", "body", []string{"X-Amz-Acl", "public-read"}, 501, "NotImplemented"},
+		{"PUT", "/images/y", "body", []string{"X-Amz-Meta-A", strings.Repeat("a", 2048)}, 400, "MetadataTooLarge"},
+		{"GET", "/images/x?versionId=3", "", nil, 404, "NoSuchVersion"},
+		{"GET", "/images?max-keys=-1", "", nil, 400, "InvalidArgument"},
+		{"GET", "/images?encoding-type=base64", "", nil, 400, "InvalidArgument"},
+		{"GET", "/images?list-type=2&continuation-token=nonsense", "", nil, 400, "InvalidArgument"},
 		{"PUT", "/images/y", "body", []string{"X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "X-Amz-Decoded-Content-Length", "4"}, 400, "InvalidRequest"},
 		{"PUT", "/images/y", "4\r\nbody\r\n0\r\n\r\n", []string{"X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}, 411, "MissingContentLength"},
 		{"PUT", "/images/y", "5\r\nbody\r\n0\r\n\r\n", []string{"X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "X-Amz-Decoded-Content-Length", "4"}, 400, "IncompleteBody"},
@@ -127,11 +139,11 @@ func TestRefusals(t *testing.T) {
 		{"DELETE", "/images/y?uploadId=none", "", nil, 404, "NoSuchUpload"},
 		{"DELETE", "/images", "", nil, 409, "BucketNotEmpty"},
 		{"PUT", "/fresh", "", nil, 400, "InvalidRequest"}, // no service instance
-		{"PUT", "/Fresh", "", []string{"Ibm-Service-Instance-Id", "crn"}, 400, "InvalidBucketName"},
-		{"PUT", "/fresh", "<nonsense", []string{"Ibm-Service-Instance-Id", "crn"}, 400, "MalformedXML"},
-		{"PUT", "/fresh", "", []string{"Ibm-Service-Instance-Id", "crn", "Ibm-Sse-Kp-Encryption-Algorithm", "AES256"}, 400, "InvalidArgument"},
-		{"PUT", "/images", "", []string{"Ibm-Service-Instance-Id", "crn"}, 409, "BucketAlreadyOwnedByYou"},
-		{"PUT", "/other", "", []string{"Ibm-Service-Instance-Id", "crn"}, 409, "BucketAlreadyExists"},
+		{"PUT", "/Fresh", "", []string{"Ibm-Service-Instance-Id", instance}, 400, "InvalidBucketName"},
+		{"PUT", "/fresh", "<nonsense", []string{"Ibm-Service-Instance-Id", instance}, 400, "MalformedXML"},
+		{"PUT", "/fresh", "", []string{"Ibm-Service-Instance-Id", instance, "Ibm-Sse-Kp-Encryption-Algorithm", "AES256"}, 400, "InvalidArgument"},
+		{"PUT", "/images", "", []string{"Ibm-Service-Instance-Id", instance}, 409, "BucketAlreadyOwnedByYou"},
+		{"PUT", "/other", "", []string{"Ibm-Service-Instance-Id", instance}, 409, "BucketAlreadyExists"},
 		{"GET", "/", "", nil, 400, "InvalidRequest"},
 		{"GET", "/images/x", "", []string{"If-Match", `"other"`}, 412, "PreconditionFailed"},
 		{"GET", "/images/x", "", []string{"Range", "bytes=10-"}, 416, "InvalidRange"},
@@ -397,7 +409,7 @@ func FuzzServer(f *testing.F) {
 		r.Header.Set("X-Amz-Date", now.Format(sigv4.TimeFormat))
 		r.Header.Set("X-Amz-Decoded-Content-Length", "4")
 		r.Header.Set("Range", ranges)
-		r.Header.Set("Ibm-Service-Instance-Id", "crn")
+		r.Header.Set("Ibm-Service-Instance-Id", instance)
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
 		if w.Code == 500 {

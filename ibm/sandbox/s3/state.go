@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,41 +23,68 @@ const maxIndex = 256 << 20
 // The index as JSON. It has no secrets.
 type (
 	savedBucket struct {
-		Name     string        `json:"name"`
-		Owner    string        `json:"owner"`
-		Location string        `json:"location"`
-		RootKey  string        `json:"root_key_crn,omitempty"`
-		Created  time.Time     `json:"created"`
-		Objects  []savedObject `json:"objects,omitempty"`
-		Uploads  []savedUpload `json:"uploads,omitempty"`
+		Name     string            `json:"name"`
+		Owner    string            `json:"owner"`
+		Location string            `json:"location"`
+		RootKey  string            `json:"root_key_crn,omitempty"`
+		Created  time.Time         `json:"created"`
+		Objects  []savedObject     `json:"objects,omitempty"`
+		Uploads  []savedUpload     `json:"uploads,omitempty"`
+		Settings map[string][]byte `json:"settings,omitempty"`
 	}
 	savedObject struct {
-		Key      string      `json:"key"`
-		ETag     string      `json:"etag"`
-		Modified time.Time   `json:"modified"`
-		Header   http.Header `json:"header,omitempty"`
-		Blobs    []savedBlob `json:"blobs"`
+		Key      string         `json:"key"`
+		ETag     string         `json:"etag"`
+		Modified time.Time      `json:"modified"`
+		Header   http.Header    `json:"header,omitempty"`
+		Blobs    []savedBlob    `json:"blobs"`
+		Checksum *savedChecksum `json:"checksum,omitempty"`
+		Tags     []tag          `json:"tags,omitempty"`
 	}
 	savedUpload struct {
-		ID     string            `json:"id"`
-		Key    string            `json:"key"`
-		Begun  time.Time         `json:"begun"`
-		Header http.Header       `json:"header,omitempty"`
-		Parts  map[int]savedPart `json:"parts,omitempty"`
+		ID        string            `json:"id"`
+		Key       string            `json:"key"`
+		Begun     time.Time         `json:"begun"`
+		Header    http.Header       `json:"header,omitempty"`
+		Parts     map[int]savedPart `json:"parts,omitempty"`
+		Tags      []tag             `json:"tags,omitempty"`
+		Algorithm string            `json:"checksum_algorithm,omitempty"`
+		Kind      string            `json:"checksum_type,omitempty"`
 	}
 	savedPart struct {
 		savedBlob
 		Modified time.Time `json:"modified"`
 	}
 	savedBlob struct {
-		File string `json:"file"`
-		Size int64  `json:"size"`
-		MD5  string `json:"md5"`
+		File     string         `json:"file"`
+		Size     int64          `json:"size"`
+		MD5      string         `json:"md5"`
+		Checksum *savedChecksum `json:"checksum,omitempty"`
+	}
+	savedChecksum struct {
+		Algorithm string `json:"algorithm"`
+		Value     []byte `json:"value"`
+		Parts     int    `json:"parts,omitempty"`
 	}
 )
 
 func (b *blobFile) saved() savedBlob {
-	return savedBlob{filepath.Base(b.name), b.size, hex.EncodeToString(b.md5[:])}
+	return savedBlob{filepath.Base(b.name), b.size, hex.EncodeToString(b.md5[:]), b.sum.saved()}
+}
+
+func (s checksum) saved() *savedChecksum {
+	if s.algorithm == "" {
+		return nil
+	}
+	return &savedChecksum{s.algorithm, s.value, s.parts}
+}
+
+// loaded returns a checksum that was saved, or none if it is of an unknown kind.
+func (s *savedChecksum) loaded() checksum {
+	if s == nil || algorithms[s.Algorithm] == nil {
+		return checksum{}
+	}
+	return checksum{s.Algorithm, s.Value, s.Parts}
 }
 
 // Save writes down what is stored, if [Options.Keep] is set.
@@ -67,16 +95,16 @@ func (s *Server) Save() error {
 	s.mu.Lock()
 	list := []savedBucket{}
 	for name, b := range s.buckets {
-		x := savedBucket{Name: name, Owner: b.owner, Location: b.location, RootKey: b.rootKey, Created: b.created}
+		x := savedBucket{Name: name, Owner: b.owner, Location: b.location, RootKey: b.rootKey, Created: b.created, Settings: maps.Clone(b.settings)}
 		for key, o := range b.objects {
-			y := savedObject{Key: key, ETag: o.etag, Modified: o.modified, Header: o.header}
+			y := savedObject{Key: key, ETag: o.etag, Modified: o.modified, Header: o.header, Checksum: o.sum.saved(), Tags: o.tags}
 			for _, blob := range o.blobs {
 				y.Blobs = append(y.Blobs, blob.saved())
 			}
 			x.Objects = append(x.Objects, y)
 		}
 		for id, u := range b.uploads {
-			y := savedUpload{ID: id, Key: u.key, Begun: u.begun, Header: u.header, Parts: map[int]savedPart{}}
+			y := savedUpload{ID: id, Key: u.key, Begun: u.begun, Header: u.header, Parts: map[int]savedPart{}, Tags: u.tags, Algorithm: u.plan.algorithm, Kind: u.plan.kind}
 			for n, p := range u.parts {
 				y.Parts[n] = savedPart{p.saved(), p.modified}
 			}
@@ -125,31 +153,32 @@ func (s *Server) load() error {
 	}
 	known := map[string]bool{indexFile: true}
 	for _, x := range list {
-		b := &bucket{owner: x.Owner, location: x.Location, rootKey: x.RootKey, created: x.Created, objects: map[string]*object{}, uploads: map[string]*upload{}}
+		b := &bucket{owner: x.Owner, location: x.Location, rootKey: x.RootKey, created: x.Created, objects: map[string]*object{}, uploads: map[string]*upload{}, settings: x.Settings}
 		for _, y := range x.Objects {
-			o := &object{etag: y.ETag, modified: y.Modified, header: y.Header}
-			whole := true
+			var blobs []*blobFile
 			for _, saved := range y.Blobs {
 				blob, err := s.found(saved, known)
 				if err != nil {
 					return err
 				}
-				if whole = whole && blob != nil; !whole {
-					continue
+				if blob != nil {
+					blobs = append(blobs, blob)
 				}
-				o.blobs = append(o.blobs, blob)
-				o.size += blob.size
-				o.ends = append(o.ends, o.size)
 			}
-			if len(y.Blobs) == 0 {
+			if len(y.Blobs) == 0 || y.ETag == "" {
 				return fmt.Errorf("%s: object %s/%s has no files", f.Name(), x.Name, y.Key)
 			}
-			if whole {
+			if len(blobs) == len(y.Blobs) {
+				o := newObject(y.Modified, y.Header, y.ETag, blobs...)
+				o.sum, o.tags = y.Checksum.loaded(), y.Tags
 				b.objects[y.Key] = o
 			}
 		}
 		for _, y := range x.Uploads {
-			u := &upload{key: y.Key, begun: y.Begun, header: y.Header, parts: map[int]storedPart{}}
+			u := &upload{key: y.Key, begun: y.Begun, header: y.Header, tags: y.Tags, parts: map[int]storedPart{}}
+			if plan, err := parsePlan(http.Header{"X-Amz-Checksum-Algorithm": {y.Algorithm}, "X-Amz-Checksum-Type": {y.Kind}}); err == nil {
+				u.plan = plan
+			}
 			for n, p := range y.Parts {
 				blob, err := s.found(p.savedBlob, known)
 				if err != nil {
@@ -183,5 +212,5 @@ func (s *Server) found(b savedBlob, known map[string]bool) (*blobFile, error) {
 		return nil, nil
 	}
 	known[b.File] = true
-	return &blobFile{name, b.Size, [md5.Size]byte(sum)}, nil
+	return &blobFile{name, b.Size, [md5.Size]byte(sum), b.Checksum.loaded()}, nil
 }

@@ -33,11 +33,16 @@ func TestKeep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	const cors = "<CORSConfiguration><CORSRule/></CORSConfiguration>"
+	put(t, s, "/images/c", "123456789", "X-Amz-Checksum-Crc32", "y/Q5Jg==", "X-Amz-Tagging", "a=b")
+	put(t, s, "/images?cors", cors, "Content-MD5", md5Of(cors))
+	at := begin(t, s, "/images/d", "X-Amz-Checksum-Algorithm", "CRC32", "X-Amz-Checksum-Type", "FULL_OBJECT")
+	part := put(t, s, at+"&partNumber=1", "123456789")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "blob-*"))
-	if err != nil || len(files) != 2 {
+	if err != nil || len(files) != 4 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, name := range files {
@@ -66,6 +71,21 @@ func TestKeep(t *testing.T) {
 	}
 	if _, err := s.Open("alice", "images", "a"); err == nil {
 		t.Error("an object is there whose content was cut")
+	}
+	w, code := ask(s, "POST", at, "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+part.Header().Get("Etag")+"</ETag></Part></CompleteMultipartUpload>")
+	if w.Code != 200 {
+		t.Errorf("the upload: %s", code)
+	}
+	for _, key := range []string{"c", "d"} {
+		if w, _ := ask(s, "HEAD", "/images/"+key, "", "X-Amz-Checksum-Mode", "ENABLED"); w.Header().Get("X-Amz-Checksum-Crc32") != "y/Q5Jg==" {
+			t.Errorf("%s: %v", key, w.Header())
+		}
+	}
+	if w, _ := ask(s, "GET", "/images/c?tagging", ""); !strings.Contains(w.Body.String(), "<Key>a</Key><Value>b</Value>") {
+		t.Errorf("tags: %s", w.Body)
+	}
+	if w, _ := ask(s, "GET", "/images?cors", ""); w.Body.String() != cors {
+		t.Errorf("cors: %s", w.Body)
 	}
 }
 

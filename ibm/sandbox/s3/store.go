@@ -20,6 +20,7 @@ type blobFile struct {
 	name string
 	size int64
 	md5  [md5.Size]byte
+	sum  checksum // that it came with, if any
 }
 
 // receive writes what r gives into a file.
@@ -37,17 +38,32 @@ func (s *Server) receive(r io.Reader) (*blobFile, error) {
 		os.Remove(f.Name())
 		return nil, err
 	}
-	return &blobFile{f.Name(), n, [md5.Size]byte(h.Sum(nil))}, nil
+	return &blobFile{name: f.Name(), size: n, md5: [md5.Size]byte(h.Sum(nil))}, nil
+}
+
+// newObject makes an object of blobs. Its entity tag is the MD5 of the one blob, or of those of the parts.
+func newObject(modified time.Time, header http.Header, etag string, blobs ...*blobFile) *object {
+	o := &object{blobs: blobs, modified: modified, header: header, etag: etag}
+	for _, b := range blobs {
+		o.size += b.size
+		o.ends = append(o.ends, o.size)
+	}
+	if etag == "" {
+		o.etag, o.sum = hexOf(blobs[0].md5[:]), blobs[0].sum
+	}
+	return o
 }
 
 // An object is content that does not change. The lock of the server is for its readers.
 type object struct {
 	blobs    []*blobFile
-	ends     []int64 // offsets of the ends of the blobs, made when there are more than one
+	ends     []int64 // offsets of the ends of the blobs
 	size     int64
 	etag     string
 	modified time.Time
-	header   http.Header // X-Amz-Meta- and Content-Type
+	header   http.Header // those that are kept
+	sum      checksum
+	tags     []tag // which may change
 
 	readers int
 	removed bool
@@ -121,9 +137,6 @@ func (o *Object) ReadAt(p []byte, off int64) (n int, err error) {
 
 // find returns the blob that has the byte at off, and where the blob starts.
 func (o *object) find(off int64) (int, int64) {
-	if len(o.blobs) == 1 {
-		return 0, 0
-	}
 	i := sort.Search(len(o.ends), func(i int) bool { return o.ends[i] > off })
 	return i, o.ends[i] - o.blobs[i].size
 }

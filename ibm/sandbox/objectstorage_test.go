@@ -1,0 +1,56 @@
+package sandbox_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/ibm/sandbox"
+)
+
+// TestBucketRootKey makes buckets that a root key protects: the key must be there and active, and Object Storage must be
+// authorized for its instance.
+func TestBucketRootKey(t *testing.T) {
+	w := start(t, sandbox.Options{})
+	create := func(name, key string) error {
+		return w.cos.CreateBucket(t.Context(), sandbox.Region, name, cos.BucketOptions{RootKeyCRN: key})
+	}
+	missing := w.RootKey[:len(w.RootKey)-12] + "000000000000"
+	for _, key := range []string{w.RootKey, missing} {
+		if err := create("protected", key); err == nil || !strings.Contains(err.Error(), "ServiceNotAuthorized") {
+			t.Errorf("without an authorization: %v", err)
+		}
+	}
+	policy := iam.Authorization(w.Account, iam.COS, iam.KeyProtect, w.kp.CRN().Instance)
+	if _, err := w.iam.CreatePolicy(t.Context(), policy); err != nil {
+		t.Fatal(err)
+	}
+	if err := create("protected", missing); err == nil || !strings.Contains(err.Error(), "InvalidArgument") {
+		t.Errorf("with a root key that is not there: %v", err)
+	}
+	if err := create("protected", w.RootKey); err != nil {
+		t.Error(err)
+	}
+	if err := w.keyAction("disable"); err != nil {
+		t.Fatal(err)
+	}
+	if err := create("second", w.RootKey); err == nil {
+		t.Error("with a root key that is disabled")
+	}
+}
+
+// TestOtherInstance makes a bucket in an instance of Object Storage that is not the account's.
+func TestOtherInstance(t *testing.T) {
+	w := start(t, sandbox.Options{})
+	for _, id := range []string{"any-text", "00000000-0000-0000-0000-000000000000"} {
+		c, err := cos.New(cos.Options{Endpoint: w.COS, Tokens: w.iam, ServiceInstanceID: id, Clock: fastClock{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.CreateBucket(t.Context(), sandbox.Region, "fresh", cos.BucketOptions{}); err == nil || id != "any-text" && !errors.Is(err, cos.ErrAccess) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package s3
+
+import (
+	"net/http"
+	"strings"
+)
+
+const maxMetadata = 2 << 10 // bytes of names and values
+
+// keptHeaders are kept with the object and answered with it, besides X-Amz-Meta-.
+var keptHeaders = []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires"}
+
+// kept are the headers of a request that are kept with the object.
+func kept(h http.Header) (http.Header, error) {
+	k, size := http.Header{}, 0
+	for name, v := range h {
+		if meta, ok := strings.CutPrefix(name, "X-Amz-Meta-"); ok {
+			k[name] = v
+			size += len(meta) + len(strings.Join(v, ","))
+		}
+	}
+	if size > maxMetadata {
+		return nil, refusal("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.")
+	}
+	for _, name := range keptHeaders {
+		if v := h.Get(name); v != "" {
+			k.Set(name, v)
+		}
+	}
+	// aws-chunked is about the request, and not about the object.
+	var codings []string
+	for coding := range strings.SplitSeq(k.Get("Content-Encoding"), ",") {
+		if coding = strings.TrimSpace(coding); coding != "" && coding != "aws-chunked" {
+			codings = append(codings, coding)
+		}
+	}
+	if k.Del("Content-Encoding"); codings != nil {
+		k.Set("Content-Encoding", strings.Join(codings, ","))
+	}
+	return k, nil
+}
+
+// refusedHeaders ask for what is not served: to ignore them would store data in another way than the client
+// was told. An empty list refuses all values but "".
+var refusedHeaders = map[string][]string{
+	"X-Amz-Acl":                                                   {"private", "bucket-owner-read", "bucket-owner-full-control"},
+	"X-Amz-Bucket-Object-Lock-Enabled":                            {"false"},
+	"X-Amz-Grant-Full-Control":                                    {},
+	"X-Amz-Grant-Read":                                            {},
+	"X-Amz-Grant-Read-Acp":                                        {},
+	"X-Amz-Grant-Write":                                           {},
+	"X-Amz-Grant-Write-Acp":                                       {},
+	"X-Amz-Object-Lock-Legal-Hold":                                {"OFF"},
+	"X-Amz-Object-Lock-Mode":                                      {},
+	"X-Amz-Object-Lock-Retain-Until-Date":                         {},
+	"X-Amz-Server-Side-Encryption":                                {"AES256"},
+	"X-Amz-Server-Side-Encryption-Customer-Algorithm":             {},
+	"X-Amz-Website-Redirect-Location":                             {},
+	"X-Amz-Write-Offset-Bytes":                                    {},
+	"Retention-Expiration-Date":                                   {},
+	"Retention-Legal-Hold-Id":                                     {},
+	"Retention-Period":                                            {},
+	"X-Amz-Copy-Source-Server-Side-Encryption-Customer-Algorithm": {},
+}
+
+// refuseHeaders refuses a request that asks for what is not served.
+func (c *call) refuseHeaders() error {
+next:
+	for name, allowed := range refusedHeaders {
+		v := c.r.Header.Get(name)
+		for _, a := range allowed {
+			if v == a {
+				continue next
+			}
+		}
+		if v != "" {
+			return notImplemented(c)
+		}
+	}
+	return nil
+}
+
+// overrides sets the headers that the query of a GET asks for in place of those of the object.
+func (c *call) overrides() {
+	for _, name := range keptHeaders {
+		if v := c.q.Get("response-" + strings.ToLower(name)); v != "" {
+			c.w.Header().Set(name, v)
+		}
+	}
+}
