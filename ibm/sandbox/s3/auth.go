@@ -38,6 +38,8 @@ func (s *Server) authenticate(r *http.Request) (*identity, error) {
 		if a, err = sigv4.ParseQuery(r.URL.Query()); err != nil {
 			return nil, refusal("AuthorizationQueryParametersError", "Error parsing the query parameters of the signature.")
 		}
+	case scheme == "AWS" || r.URL.Query().Has("AWSAccessKeyId"):
+		return nil, refusal("InvalidRequest", "Please use AWS4-HMAC-SHA256.")
 	case header == "":
 		return nil, errDenied
 	case strings.EqualFold(scheme, "bearer"):

@@ -104,6 +104,8 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/images/x", "", []string{"Authorization", ""}, 403, "AccessDenied"},
 		{"GET", "/images/x", "", []string{"Authorization", "Bearer nonsense"}, 401, "Unauthorized"},
 		{"GET", "/images/x", "", []string{"Authorization", "Basic YTpi"}, 400, "AuthorizationHeaderMalformed"},
+		{"GET", "/images/x", "", []string{"Authorization", "AWS key-of-alice:c2lnbmF0dXJl"}, 400, "InvalidRequest"},
+		{"GET", "/images/x?AWSAccessKeyId=key-of-alice&Expires=1&Signature=x", "", []string{"Authorization", ""}, 400, "InvalidRequest"},
 		{"GET", "/images/x", "", []string{"Authorization", "Bearer token-of-bob"}, 403, "AccessDenied"},
 		{"PUT", "/images/x", "y", []string{"Authorization", "Bearer token-of-bob"}, 403, "AccessDenied"},
 		{"GET", "/other?location", "", nil, 403, "AccessDenied"},
