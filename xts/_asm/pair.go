@@ -20,10 +20,17 @@ import (
 // Masks are kept XORed with the last round key, as with AVX-512.
 //
 // On Zen 3 this reaches 0.86 and 0.91 of the limit for AES-256 (units of 512 and 4096
-// bytes), 0.78 and 0.81 for AES-128. With masks that are made already it would be 0.95: the
-// rest is the XORs in front of the rounds, loads and stores. How the masks' instructions
-// are spread between the rounds made no difference, phases as in skewedAVX512 1 %, twelve
-// registers of blocks in place of eight, in a model, 2 to 3 %.
+// bytes), 0.78 and 0.81 for AES-128, while nothing else uses the core. With masks that are
+// made already it would be 0.95: the rest is the XORs in front of the rounds, loads and
+// stores. How the masks' instructions are spread between the rounds made no difference,
+// phases as in skewedAVX512 1 %, twelve registers of blocks in place of eight, in a model,
+// 2 to 3 %.
+//
+// While another program uses the core's second thread it reaches 0.6 to 0.7. The two
+// threads then share the decoders, and all of 227 instructions for 256 bytes go through
+// them at 2.6 a cycle, where AES alone would take 56 cycles. (With masks that are made
+// already there are 153, which still fit.) What would help is fewer instructions, of
+// whatever kind; without prefetches, 8 of them, it was as fast.
 func vaesAVX2() string {
 	const requires = "AVX2, VAES"
 	f := newFile()
