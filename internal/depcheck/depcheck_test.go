@@ -4,12 +4,14 @@ package depcheck
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -129,17 +131,53 @@ var free = []string{
 	"internal/interop", "internal/need", "internal/output", "internal/stdio", "internal/term",
 }
 
-func list(t *testing.T, args ...string) []string {
+// A loaded package is one that go list told of.
+type loaded struct {
+	path    string
+	dir     string
+	files   []string // that are compiled here without cgo
+	imports []string
+	deps    []string
+}
+
+// packages lists all packages of the module, by path without that of the module. They are
+// loaded once: go list takes its time.
+var packages = sync.OnceValues(func() (map[string]loaded, error) {
+	out, err := list("-f", `{{.ImportPath}};{{.Dir}};{{join .GoFiles " "}};{{join .Imports " "}};{{join .Deps " "}}`, "./...")
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]loaded{}
+	for line := range strings.Lines(out) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), ";")
+		if len(f) != 5 {
+			return nil, fmt.Errorf("go list says %q", line)
+		}
+		name := strings.TrimPrefix(strings.TrimPrefix(f[0], module), "/")
+		all[name] = loaded{f[0], f[1], strings.Fields(f[2]), strings.Fields(f[3]), strings.Fields(f[4])}
+	}
+	return all, nil
+})
+
+func load(t *testing.T) map[string]loaded {
 	t.Helper()
+	all, err := packages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func list(args ...string) (string, error) {
 	c := exec.Command("go", append([]string{"list"}, args...)...)
 	c.Dir = "../.."
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	c.Stderr = os.Stderr
 	out, err := c.Output()
 	if err != nil {
-		t.Fatalf("go list %s: %v", strings.Join(args, " "), err)
+		return "", fmt.Errorf("go list %s: %w", strings.Join(args, " "), err)
 	}
-	return strings.Fields(string(out))
+	return string(out), nil
 }
 
 func matches(patterns []string, pkg string) bool {
@@ -154,8 +192,8 @@ func matches(patterns []string, pkg string) bool {
 // TestArrows checks each package of the module against allowed and core, or services and
 // network.
 func TestArrows(t *testing.T) {
-	for _, pkg := range list(t, "./...") {
-		name := strings.TrimPrefix(strings.TrimPrefix(pkg, module), "/")
+	for name, p := range load(t) {
+		pkg := p.path
 		may, ok := allowed[name]
 		banned := core
 		if !ok {
@@ -168,15 +206,12 @@ func TestArrows(t *testing.T) {
 			}
 			continue
 		}
-		for _, dep := range list(t, "-f", `{{join .Imports " "}}`, pkg) {
+		for _, dep := range p.imports {
 			if matches(direct, dep) {
 				t.Errorf("%s imports %s", pkg, dep)
 			}
 		}
-		for _, dep := range list(t, "-deps", pkg) {
-			if dep == pkg {
-				continue
-			}
+		for _, dep := range p.deps {
 			own, isOwn := strings.CutPrefix(dep, module+"/")
 			if matches(banned, dep) && !matches(may, dep) && !(isOwn && slices.Contains(may, own)) {
 				t.Errorf("%s reaches %s, which is banned there", pkg, dep)
@@ -199,8 +234,12 @@ var processWords = []string{"os.Args", "os.Getenv", "os.LookupEnv", "os.Environ"
 func TestNoEnvironment(t *testing.T) {
 	names := slices.Concat(slices.Collect(maps.Keys(allowed)), slices.Collect(maps.Keys(services)))
 	for _, name := range names {
-		for _, file := range list(t, "-f", `{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}} {{end}}`, strings.TrimSuffix(module+"/"+name, "/")) {
-			text, err := os.ReadFile(file)
+		p, ok := load(t)[name]
+		if !ok {
+			t.Errorf("there is no package %s", name)
+		}
+		for _, file := range p.files {
+			text, err := os.ReadFile(filepath.Join(p.dir, file))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -218,8 +257,12 @@ func TestPinned(t *testing.T) {
 	for path, pin := range map[string]struct{ version, why string }{
 		"github.com/IBM/keyprotect-go-client": {"v0.16.0", "from v0.17.0 on it has native libraries inside, and much else"},
 	} {
-		if got := list(t, "-m", "-f", "{{.Version}}", path); len(got) != 1 || got[0] != pin.version {
-			t.Errorf("%s is %v, want %s: %s", path, got, pin.version, pin.why)
+		got, err := list("-m", "-f", "{{.Version}}", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = strings.TrimSpace(got); got != pin.version {
+			t.Errorf("%s is %s, want %s: %s", path, got, pin.version, pin.why)
 		}
 	}
 }
