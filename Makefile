@@ -53,7 +53,8 @@ race:
 
 unit:
 	$(GO) test -timeout 30m $$($(GO) list ./... | grep -v /internal/interop)
-	$(GO) test -tags purego ./xts ./luks
+	$(GO) test -tags purego ./xts
+	$(GO) test -tags purego -skip '$(NORACE)' ./luks
 
 # The packages with code of their own for arm64, and those that stand on it.
 arm64:

@@ -112,8 +112,13 @@ func (s suite) testReads(t *testing.T) {
 			}
 		}
 	}
-	for unit := int64(512); unit <= 4<<20; unit *= 2 {
-		for off := unit; off <= size && off <= 8*unit; off += unit {
+	const last = 4 << 20
+	for unit := int64(512); unit <= last; unit *= 2 {
+		step := 2 * unit // even multiples are those of larger units
+		if unit == last {
+			step = unit
+		}
+		for off := unit; off <= size && off <= 8*unit; off += step {
 			for _, d := range []int64{-513, -1, 0, 1, 511} {
 				for _, n := range []int64{1, 2, 512, 1025} {
 					if off+d < 0 {
