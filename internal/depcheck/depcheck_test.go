@@ -46,6 +46,7 @@ var allowed = map[string][]string{
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
 	"internal/mbr":              {},
+	"nbd":                       {"image"},
 	"luks":                      {"image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhd":                       {"image", "internal/pieces", "xts", "internal/disk", "internal/parallel", "golang.org/x/sys/cpu"},
 	"qcow":                      {"image", "internal/pieces", "internal/signature", "luks", "xts", "internal/inflate", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},

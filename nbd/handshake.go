@@ -1,0 +1,178 @@
+package nbd
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+)
+
+const (
+	// maxOptions bounds the options that a client sends before it uses an export.
+	maxOptions = 64
+
+	// maxOption bounds the data of an option: those with two names have room.
+	maxOption = 16 << 10
+
+	// readerSize is the length of the buffer for what a client sends.
+	readerSize = 32 << 10
+)
+
+// errClient is a client that breaks the protocol, or means harm. It is disconnected.
+var errClient = errors.New("nbd: the client breaks the protocol")
+
+// A handshake is a connection that does not use an export yet.
+type handshake struct {
+	s  *Server
+	nc net.Conn
+	r  *bufio.Reader
+
+	fixed    bool // the client takes replies to options
+	noZeroes bool // the client does without the padding of an old reply
+	secure   bool // TLS is on
+
+	structured bool    // replies have chunks
+	meta       *Export // whose block status the client wants
+}
+
+func newHandshake(s *Server, nc net.Conn) *handshake {
+	return &handshake{s: s, nc: nc, r: bufio.NewReaderSize(nc, readerSize)}
+}
+
+// run returns the export that the client uses, nil if it uses none.
+func (h *handshake) run(ctx context.Context) (*Export, error) {
+	if err := h.greet(); err != nil {
+		return nil, err
+	}
+	for range maxOptions {
+		var head [16]byte
+		if _, err := io.ReadFull(h.r, head[:]); err != nil {
+			return nil, err
+		}
+		n := binary.BigEndian.Uint32(head[12:])
+		if binary.BigEndian.Uint64(head[:]) != magicOption || n > maxOption {
+			return nil, errClient
+		}
+		data := make([]byte, n)
+		if _, err := io.ReadFull(h.r, data); err != nil {
+			return nil, err
+		}
+		e, end, err := h.option(ctx, binary.BigEndian.Uint32(head[8:]), data)
+		if end || err != nil {
+			return e, err
+		}
+	}
+	return nil, errClient
+}
+
+// greet exchanges the flags of both sides.
+func (h *handshake) greet() error {
+	b := binary.BigEndian.AppendUint64(nil, magicServer)
+	b = binary.BigEndian.AppendUint64(b, magicOption)
+	b = binary.BigEndian.AppendUint16(b, flagFixedNewstyle|flagNoZeroes)
+	if _, err := h.nc.Write(b); err != nil {
+		return err
+	}
+	var flags [4]byte
+	if _, err := io.ReadFull(h.r, flags[:]); err != nil {
+		return err
+	}
+	f := binary.BigEndian.Uint32(flags[:])
+	if f&^(flagFixedNewstyle|flagNoZeroes) != 0 {
+		return errClient
+	}
+	h.fixed, h.noZeroes = f&flagFixedNewstyle != 0, f&flagNoZeroes != 0
+	return nil
+}
+
+// option answers an option. The handshake ends with the export that the client uses, or without
+// one.
+func (h *handshake) option(ctx context.Context, option uint32, data []byte) (e *Export, end bool, err error) {
+	locked := h.s.o.TLS != nil && !h.secure
+	switch {
+	case option == optAbort:
+		return nil, true, h.reply(option, repAck, nil)
+	case option == optExportName:
+		if e = h.s.lookup(string(data)); e == nil || locked {
+			return nil, false, errClient // there is no other answer
+		}
+		return e, true, h.oldReply(e)
+	case !h.fixed:
+		return nil, false, errClient
+	case option == optStartTLS:
+		return nil, false, h.startTLS(ctx, data)
+	case locked:
+		return nil, false, h.refuse(option, repTLSRequired, "this server demands TLS")
+	case ctx.Err() != nil:
+		return nil, false, h.refuse(option, repShutdown, "the server ends")
+	}
+	switch option {
+	case optList:
+		return nil, false, h.list(data)
+	case optInfo:
+		_, err := h.info(option, data)
+		return nil, false, err
+	case optGo:
+		e, err := h.info(option, data)
+		return e, e != nil, err
+	case optStructuredReply:
+		if len(data) > 0 {
+			return nil, false, h.refuse(option, repInvalid, "structured replies have no data")
+		}
+		h.structured = true
+		return nil, false, h.reply(option, repAck, nil)
+	case optListMeta, optSetMeta:
+		return nil, false, h.contexts(option, data)
+	}
+	return nil, false, h.refuse(option, repUnsupported, "unknown option")
+}
+
+// startTLS begins anew with TLS. What was negotiated before does not count.
+func (h *handshake) startTLS(ctx context.Context, data []byte) error {
+	switch {
+	case h.s.o.TLS == nil:
+		return h.refuse(optStartTLS, repUnsupported, "this server has no TLS")
+	case h.secure || len(data) > 0:
+		return h.refuse(optStartTLS, repInvalid, "TLS is on, or has data")
+	case h.r.Buffered() > 0:
+		return errClient // what was sent in plain text would be taken for protected
+	}
+	if err := h.reply(optStartTLS, repAck, nil); err != nil {
+		return err
+	}
+	c := tls.Server(h.nc, h.s.o.TLS)
+	if err := c.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	*h = handshake{s: h.s, nc: c, r: bufio.NewReaderSize(c, readerSize), fixed: true, noZeroes: h.noZeroes, secure: true}
+	return nil
+}
+
+// oldReply answers a client that chose an export without asking for more.
+func (h *handshake) oldReply(e *Export) error {
+	b := binary.BigEndian.AppendUint64(nil, uint64(e.Source.Size()))
+	b = binary.BigEndian.AppendUint16(b, e.transmissionFlags(h.structured))
+	if !h.noZeroes {
+		b = append(b, make([]byte, 124)...)
+	}
+	_, err := h.nc.Write(b)
+	return err
+}
+
+// reply sends one reply to an option.
+func (h *handshake) reply(option, kind uint32, data []byte) error {
+	b := binary.BigEndian.AppendUint64(nil, magicReply)
+	b = binary.BigEndian.AppendUint32(b, option)
+	b = binary.BigEndian.AppendUint32(b, kind)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(data)))
+	_, err := h.nc.Write(append(b, data...))
+	return err
+}
+
+// refuse sends an error, with a text for people.
+func (h *handshake) refuse(option, kind uint32, text string) error {
+	return h.reply(option, kind, []byte(text))
+}

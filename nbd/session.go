@@ -1,0 +1,184 @@
+package nbd
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+const (
+	// maxWorkers are the requests of a connection that are worked on at a time.
+	maxWorkers = 16
+
+	// inlineSize is the most that the goroutine which reads requests reads or writes itself.
+	// Handing over less costs more than it gains, unless the disk is slow.
+	inlineSize = 32 << 10
+
+	// outSize is the length of the buffer for replies of that goroutine.
+	outSize = 64 << 10
+)
+
+// A session is a connection that uses an export. One goroutine reads the requests. It answers
+// small ones itself while the disk is fast, and sends those replies together when no request is
+// waiting; all others have goroutines of their own.
+type session struct {
+	s          *Server
+	e          *Export
+	nc         net.Conn
+	r          *bufio.Reader
+	structured bool
+	status     bool // the client may ask for the block status
+	flags      uint16
+	holes      bool // the source knows its holes
+
+	lender
+	out     []byte // replies of the reading goroutine that were not sent yet
+	slots   chan struct{}
+	workers sync.WaitGroup
+	slow    atomic.Int32 // so many small requests have goroutines of their own
+
+	sending  sync.Mutex
+	deadline time.Time // of what is sent now
+}
+
+func newSession(s *Server, h *handshake, e *Export) *session {
+	_, holes := e.Source.(image.Extenter)
+	return &session{
+		s: s, e: e, nc: h.nc, r: h.r,
+		structured: h.structured, status: h.meta == e, flags: e.transmissionFlags(h.structured), holes: holes,
+		lender: lender{shared: &s.buffers},
+		out:    make([]byte, 0, outSize),
+		slots:  make(chan struct{}, maxWorkers),
+	}
+}
+
+// run answers requests until the client leaves or ctx is done.
+func (c *session) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		q, err := c.next(ctx)
+		if err != nil || q.command == cmdDisconnect {
+			break
+		}
+		if err := c.answer(ctx, q); err != nil {
+			break
+		}
+	}
+	c.flush(ctx)
+	c.workers.Wait()
+	clear(c.out[:cap(c.out)])
+	clear(c.reserve)
+}
+
+// next reads a request. Before it waits for one it sends the replies that are there.
+func (c *session) next(ctx context.Context) (q request, err error) {
+	if c.r.Buffered() < requestSize {
+		if err := c.flush(ctx); err != nil {
+			return q, err
+		}
+	}
+	b, err := c.r.Peek(requestSize)
+	if err != nil {
+		return q, err
+	}
+	if q, err = parseRequest(b); err == nil {
+		_, err = c.r.Discard(requestSize)
+	}
+	return q, err
+}
+
+// answer answers a request, or has a goroutine do so. An error ends the session.
+func (c *session) answer(ctx context.Context, q request) error {
+	if refused := c.check(q); refused != nil {
+		return c.refuse(ctx, q, refused)
+	}
+	small := q.length <= inlineSize && c.slow.Load() <= 0
+	switch q.command {
+	case cmdRead:
+		if small {
+			return c.readInline(ctx, q)
+		}
+		return c.spawn(ctx, func() { c.read(ctx, q) })
+	case cmdWrite:
+		if small && q.flags&cmdFlagFUA == 0 {
+			return c.writeInline(ctx, q)
+		}
+		return c.write(ctx, q)
+	case cmdBlockStatus:
+		return c.spawn(ctx, func() { c.blockStatus(ctx, q) })
+	}
+	return c.spawn(ctx, func() { c.change(ctx, q) })
+}
+
+// refuse answers a request with an error, and reads past its data.
+func (c *session) refuse(ctx context.Context, q request, err error) error {
+	if q.command == cmdWrite {
+		if q.length > maxRequest {
+			return errClient
+		}
+		if err := c.flush(ctx); err != nil {
+			return err
+		}
+		if _, err := c.r.Discard(int(q.length)); err != nil {
+			return err
+		}
+	}
+	return c.add(ctx, c.errorReply(q, err))
+}
+
+// spawn calls f in a goroutine, once there are not too many.
+func (c *session) spawn(ctx context.Context, f func()) error {
+	if err := c.slot(ctx); err != nil {
+		return err
+	}
+	c.work(f)
+	return nil
+}
+
+// slot waits until a goroutine is free. It comes before a buffer: who has a goroutine may wait
+// for that, and not the other way round.
+func (c *session) slot(ctx context.Context) error {
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	err := c.flush(ctx)
+	if err == nil {
+		c.slots <- struct{}{}
+	}
+	return err
+}
+
+// work calls f in the goroutine that slot found.
+func (c *session) work(f func()) {
+	c.workers.Go(func() {
+		defer func() { <-c.slots }()
+		f()
+	})
+}
+
+// timed notes how long the disk took for n bytes: if it made others wait, the next requests do
+// not wait for each other.
+func (c *session) timed(start time.Time, n int) {
+	if time.Since(start) > 50*time.Microsecond+time.Duration(n) {
+		c.slow.Store(32)
+	} else if c.slow.Load() > 0 {
+		c.slow.Add(-1)
+	}
+}
+
+// readAt reads the whole of p from the disk.
+func (c *session) readAt(p []byte, off uint64) error {
+	start := time.Now()
+	_, err := image.ReadFull(c.e.Source, p, int64(off))
+	c.timed(start, len(p))
+	if err != nil {
+		c.s.report(err)
+	}
+	return err
+}
