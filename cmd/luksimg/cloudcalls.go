@@ -27,15 +27,20 @@ func (o *cloudFlags) classicClient(ctx context.Context) (*softlayer.Client, erro
 	return softlayer.New(softlayer.Options{Endpoint: o.url(serviceSoftLayer), Private: o.private, User: user, APIKey: string(key), Settle: o.settle})
 }
 
+// vpcClient returns the client of VPC in a region.
+func (o *cloudFlags) vpcClient(ctx context.Context, region string) (*vpc.Client, error) {
+	identity, err := o.iam(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return vpc.New(vpc.Options{Region: region, Endpoint: o.url(serviceVPC), Private: o.private, Tokens: identity, Settle: o.settle})
+}
+
 // driver returns the cloud of a target. region is that of VPC, and handover gives the key that
 // classic infrastructure uses.
 func (o *cloudFlags) driver(ctx context.Context, target, region string, handover *handoverFlags, log *audit.Logger) (deploy.Driver, error) {
 	if target == deploy.VPC {
-		identity, err := o.iam(ctx)
-		if err != nil {
-			return nil, err
-		}
-		c, err := vpc.New(vpc.Options{Region: region, Endpoint: o.url(serviceVPC), Private: o.private, Tokens: identity, Settle: o.settle})
+		c, err := o.vpcClient(ctx, region)
 		return deploy.NewVPC(c), err
 	}
 	c, err := o.classicClient(ctx)

@@ -332,7 +332,8 @@ func TestDeployLost(t *testing.T) {
 func TestDeployInterrupted(t *testing.T) {
 	c := ready(t)
 	args := c.deploy()
-	if err := c.Faults().Arm(fault.Fault{Path: "/rest/v3.1/SoftLayer_Virtual_Guest_Block_Device_Template_Group/*", Method: http.MethodGet, Count: -1, Status: 503, RetryAfter: "0", Body: "busy"}); err != nil {
+	// The first such call lists operating systems.
+	if err := c.Faults().Arm(fault.Fault{Path: "/rest/v3.1/SoftLayer_Virtual_Guest_Block_Device_Template_Group/*", Method: http.MethodGet, Skip: 1, Count: -1, Status: 503, RetryAfter: "0", Body: "busy"}); err != nil {
 		t.Fatal(err)
 	}
 	errs := c.fails(5, "the same command goes on", args...)

@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/ibm/account"
 	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/ibm/sandbox"
@@ -28,11 +30,7 @@ func (c *cloud) oneVPC(out string, servers int) deploy.Result {
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		c.t.Fatalf("%v: %s", err, out)
 	}
-	identity, err := iam.New(iam.Options{URL: c.IAM, APIKey: []byte(c.APIKey)})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	cl, err := vpc.New(vpc.Options{Endpoint: c.VPC, Tokens: identity})
+	cl, err := vpc.New(vpc.Options{Endpoint: c.VPC, Tokens: c.owner()})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -124,15 +122,92 @@ func TestSetupVPC(t *testing.T) {
 	c.fails(4, "authorization-policy-create is cloud-object-storage Reader --source-resource-type image", c.deployVPC()...)
 	c.fails(4, "wait for import: ", c.deployVPC("--skip-authorization-check")...)
 	c.ok("setup", "--target", "vpc", "--root-key-crn", c.RootKey, "--cos-instance-crn", c.COSInstance)
-	identity, err := iam.New(iam.Options{URL: c.IAM, APIKey: []byte(c.APIKey)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	granted, err := identity.Policies(t.Context(), c.Account, "authorization", "")
+	granted, err := c.owner().Policies(t.Context(), c.Account, "authorization", "")
 	if err != nil || len(granted) != 2 {
 		t.Errorf("%+v, %v; want 2 authorizations", granted, err)
 	}
 	c.oneVPC(c.ok(c.deployVPC()...), 0)
+}
+
+// TestExportVPC copies an image of VPC to an object that the same key opens. What went wrong is put right, and
+// the same command follows the job of an earlier run.
+func TestExportVPC(t *testing.T) {
+	c := newCloud(t, sandbox.Options{Bucket: testBucket})
+	c.ok("setup", "--target", "vpc", "--root-key-crn", c.RootKey, "--cos-instance-crn", c.COSInstance)
+	c.ok(c.deployVPC()...)
+	export := []string{"export", "--json", "--target", "vpc", "--poll", "20ms", "web", "cos://us-south/" + testBucket + "/copy.qcow2"}
+	c.fails(4, "authorization-policy-create is cloud-object-storage Writer", export...) // setup grants Reader
+	if _, err := c.owner().CreatePolicy(t.Context(), account.ExportAuthorization(c.Account, "").Policy); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Faults().Arm(fault.Fault{Method: http.MethodPost, Path: "/v1/images/*/export_jobs", DropAfter: true}); err != nil {
+		t.Fatal(err)
+	}
+	var r deploy.ExportedImage
+	if err := json.Unmarshal([]byte(c.ok(export...)), &r); err != nil {
+		t.Fatal(err)
+	}
+	e, err := readEnvelope(t.Context(), filepath.Join(c.dir, "web.envelope.json"))
+	if err != nil || !r.Ready || r.Object != export[len(export)-1] || r.WrappedDEK != e.WDEK || r.RootKeyCRN != c.RootKey {
+		t.Errorf("%+v, %v", r, err)
+	}
+	var again deploy.ExportedImage
+	if err := json.Unmarshal([]byte(c.ok(export...)), &again); err != nil || again != r {
+		t.Errorf("%+v, %v; want %+v", again, err, r)
+	}
+	o, err := c.Objects().Open(c.Account, testBucket, "copy.qcow2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	first, err := c.Objects().Open(c.Account, testBucket, "web.qcow2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if o.Size() != first.Size() {
+		t.Errorf("%d bytes, want %d", o.Size(), first.Size())
+	}
+	at := func(name string) []string {
+		return []string{"export", "--target", "vpc", "web", "cos://us-south/" + testBucket + "/" + name}
+	}
+	for name, want := range map[string]string{
+		"Copy.qcow2": "NAME.qcow2 or NAME.vhd", "folder/copy.qcow2": "in no folder", "copy.QCOW2": "NAME.qcow2 or NAME.vhd", "copy.vhd": "as qcow2 only",
+	} {
+		c.fails(1, want, at(name)...)
+	}
+	c.fails(4, "not found", "export", "--target", "vpc", "none", "cos://us-south/"+testBucket+"/x.qcow2")
+}
+
+// TestNamesVPC: what VPC would refuse is refused before a key is wrapped or anything is uploaded.
+func TestNamesVPC(t *testing.T) {
+	c := ready(t)
+	for _, name := range []string{"ibm-web", "Web", "web.1", "1web", "web-"} {
+		c.fails(1, "VPC does not take this name", c.deployVPC("--name", name)...)
+		c.fails(1, "VPC does not take this name", "import", "--target", "vpc", "--name", name, "--os-code", "debian-12-amd64", "cos://us-south/"+testBucket+"/x.qcow2")
+	}
+	c.fails(1, "VPC does not take this name", "import", "--target", "vpc", "--os-code", "debian-12-amd64", "cos://us-south/"+testBucket+"/x.QCOW2")
+	c.fails(1, "--hostname: VPC does not take this name", c.deployVPC(append(instance, "--hostname", "web.example")...)...)
+	c.fails(1, "import --target vpc --list-os-codes", c.deployVPC("--os-code", "beos-5-amd64")...)
+	c.fails(1, "classic infrastructure does not take this name", c.deploy("--profile", "classic-vhd", "--object", "cos://us-south/"+testBucket+"/web.vhd")...)
+	c.fails(1, "classic infrastructure does not take this name", c.deploy(append(server, "--hostname", "web_1")...)...)
+	c.fails(1, "import --list-os-codes", c.deploy("--os-code", "BEOS_5_64")...)
+	if n := c.called("/actions/wrap") + c.called("/v1/images") + c.called("/"+testBucket+"/"); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+	if out := c.ok("import", "--list-os-codes", "--target", "vpc", "--region", "us-south"); !strings.Contains(out, "ubuntu-22-04-amd64") {
+		t.Error(out)
+	}
+}
+
+// owner returns a client of IAM that may do everything.
+func (c *cloud) owner() *iam.Client {
+	c.t.Helper()
+	identity, err := iam.New(iam.Options{URL: c.IAM, APIKey: []byte(c.APIKey)})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return identity
 }
 
 // TestDeployVHD is the other profile of classic infrastructure, with a key that is kept.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,39 +17,58 @@ type exportFlags struct {
 	*global
 	handover handoverFlags
 	call     callFlags
+	target   string
+	region   string
 }
 
 func newExport(g *global) *cobra.Command {
 	o := &exportFlags{global: g}
 	c := &cobra.Command{
-		Use:   "export TEMPLATE OBJECT",
-		Short: "Copy an image template to Object Storage",
-		Long: `Export has classic infrastructure (SoftLayer) copy the private template TEMPLATE, given by its
+		Use:   "export IMAGE OBJECT",
+		Short: "Copy an image template, or an image of VPC, to Object Storage",
+		Long: `Export has classic infrastructure (SoftLayer) copy the private template IMAGE, given by its
 number, global identifier or name, to cos://REGION/BUCKET/OBJECT, and waits until that is done. Each
 disk of it becomes an object of its own: of image.vhd, image-0.vhd, image-1.vhd and so on.
 
-The cloud writes with an API key that it is given; see --ibm-api-key-file.` + cloudHelp + `
+The cloud writes with an API key that it is given; see --ibm-api-key-file.
+
+With --target vpc IMAGE is the ID or the name of a private image in VPC, and OBJECT is NAME.qcow2 or,
+if the image is not encrypted, NAME.vhd: a job NAME makes it. --json has the wrapped data key of an
+encrypted image. The image service must be allowed to write to the bucket:
+ibmcloud iam authorization-policy-create is cloud-object-storage Writer --source-resource-type image.
+The same command follows the job that an earlier run began.` + cloudHelp + `
 SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
-		Example: `  luksimg export my-template cos://us-south/images/my-template.vhd`,
-		Args:    flags.Args("TEMPLATE", "OBJECT"),
-		RunE:    func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
+		Example: `  luksimg export my-template cos://us-south/images/my-template.vhd
+  luksimg export --target vpc my-image cos://us-south/images/my-copy.qcow2`,
+		Args: flags.Args("IMAGE", "OBJECT"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
+	f := c.Flags()
+	f.StringVar(&o.target, "target", deploy.Classic, "where from: classic or vpc")
+	f.StringVar(&o.region, "region", "", "the region of VPC (default: that of the object)")
 	o.handover.add(c)
 	o.call.add(c)
-	o.cloud.add(c, serviceSoftLayer)
+	o.cloud.add(c, serviceSoftLayer, serviceVPC)
 	return c
 }
 
-func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
+func (o *exportFlags) run(c *cobra.Command, image, uri string) error {
 	ctx := c.Context()
 	object, err := cos.ParseURI(uri)
 	if err != nil {
 		return rest.WithHint(err, "the object is cos://REGION/BUCKET/OBJECT")
 	}
-	if err := checkWait(o.call.Wait); err != nil {
+	if err := errors.Join(checkWait(o.call.Wait), deploy.CheckTarget(o.target)); err != nil {
 		return err
 	}
 	return o.call.run(o.global, func(opts deploy.CallOptions) (fmt.Stringer, error) {
+		if o.target == deploy.VPC {
+			cl, err := o.cloud.vpcClient(ctx, cmp.Or(o.region, object.Region))
+			if err != nil {
+				return nil, err
+			}
+			return deploy.ExportImage(ctx, cl, image, object, opts)
+		}
 		cl, err := o.cloud.classicClient(ctx)
 		if err != nil {
 			return nil, err
@@ -57,6 +78,6 @@ func (o *exportFlags) run(c *cobra.Command, template, uri string) error {
 			return nil, err
 		}
 		defer clear(key)
-		return deploy.ExportTemplate(ctx, cl, template, object, key, opts)
+		return deploy.ExportTemplate(ctx, cl, image, object, key, opts)
 	})
 }

@@ -54,7 +54,8 @@ The same --name and --note find the template of an earlier run.` + cloudHelp + `
 SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 		Example: `  luksimg import --envelope disk.envelope.json --os-code UBUNTU_22_64 --cloud-init cos://us-south/images/disk.raw
   luksimg import --target vpc --envelope disk.envelope.json --os-code ubuntu-22-04-amd64 cos://us-south/images/disk.qcow2
-  luksimg import --list-os-codes`,
+  luksimg import --list-os-codes
+  luksimg import --list-os-codes --target vpc --region us-south`,
 		Args: func(c *cobra.Command, got []string) error {
 			if o.list {
 				return flags.Args()(c, got)
@@ -62,6 +63,9 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 			return flags.Args("OBJECT")(c, got)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if o.list && o.target == deploy.VPC {
+				return o.listSystems(c)
+			}
 			if o.list {
 				return o.listCodes(c)
 			}
@@ -76,7 +80,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 	f.StringVar(&o.image.WrappedDEK, "wrapped-dek", "", "the wrapped data key `TEXT`, which is no secret")
 	f.StringVar(&o.image.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key that wrapped it")
 	f.BoolVar(&o.image.Encrypted, "is-encrypted", false, "the image is encrypted: implied by a wrapped data key")
-	f.BoolVar(&o.list, "list-os-codes", false, "list the codes for --os-code of classic infrastructure, and end")
+	f.BoolVar(&o.list, "list-os-codes", false, "list what --os-code may be, in VPC with --target vpc and --region, and end")
 	o.handover.add(c)
 	o.call.add(c)
 	o.cloud.addSettle(c)
@@ -100,6 +104,9 @@ func (o *importFlags) run(c *cobra.Command, uri string) error {
 		}
 	}
 	r, err := o.image.Complete()
+	if err == nil {
+		err = r.Check(o.target)
+	}
 	if err != nil {
 		return err
 	}
@@ -116,7 +123,37 @@ func (o *importFlags) run(c *cobra.Command, uri string) error {
 	})
 }
 
-// listCodes prints the operating systems that can be imported.
+// printCodes prints the operating systems that can be imported.
+func (o *importFlags) printCodes(codes []softlayer.OSCode) error {
+	var lines []string
+	for _, code := range codes {
+		lines = append(lines, talk.Line("%-24s %s", code.Code, code.Description))
+	}
+	return o.Result(struct {
+		Codes []softlayer.OSCode `json:"os_codes"`
+	}{codes}, strings.Join(lines, "\n"))
+}
+
+// listSystems lists those of VPC.
+func (o *importFlags) listSystems(c *cobra.Command) error {
+	cl, err := o.cloud.vpcClient(c.Context(), o.region)
+	if err != nil {
+		return err
+	}
+	all, err := cl.OperatingSystems(c.Context())
+	if err != nil {
+		return err
+	}
+	var codes []softlayer.OSCode
+	for _, s := range all {
+		if s.Importable {
+			codes = append(codes, softlayer.OSCode{Code: s.Name, Description: s.DisplayName})
+		}
+	}
+	return o.printCodes(codes)
+}
+
+// listCodes lists those of classic infrastructure.
 func (o *importFlags) listCodes(c *cobra.Command) error {
 	cl, err := o.cloud.classicClient(c.Context())
 	if err != nil {
@@ -126,11 +163,5 @@ func (o *importFlags) listCodes(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	var lines []string
-	for _, code := range codes {
-		lines = append(lines, talk.Line("%-24s %s", code.Code, code.Description))
-	}
-	return o.Result(struct {
-		Codes []softlayer.OSCode `json:"os_codes"`
-	}{codes}, strings.Join(lines, "\n"))
+	return o.printCodes(codes)
 }

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -8,7 +9,6 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/ibm/audit"
-	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/softlayer"
 )
 
@@ -27,22 +27,24 @@ func (o CallOptions) tell(warning bool, format string, args ...any) {
 	}
 }
 
-// waiting returns the options to wait for what, each step of which is told once.
+// sayAgain is how often a step that goes on is told again.
+const sayAgain = 5 * time.Minute
+
+// waiting returns the options to wait for what. Each step is told when it begins, and every five
+// minutes while it goes on.
 func (o CallOptions) waiting(what string) softlayer.WaitOptions {
-	w, last := o.Wait, ""
+	w, last, next := o.Wait, "", sayAgain
 	if w.Progress == nil {
 		w.Progress = func(p softlayer.Progress) {
-			now := p.Step
-			if now == "" {
-				now = p.Status
-			}
+			now := cmp.Or(p.Step, p.Status)
 			if p.Detail != "" && p.Detail != now {
 				now = strings.TrimPrefix(now+": "+p.Detail, ": ")
 			}
-			if now != "" && now != last {
-				last = now
-				o.tell(false, "%s: %s (%v)", what, now, p.Elapsed.Round(time.Second))
+			if now == "" || now == last && p.Elapsed < next {
+				return
 			}
+			last, next = now, p.Elapsed+sayAgain
+			o.tell(false, "%s: %s (%v)", what, now, p.Elapsed.Round(time.Second))
 		}
 	}
 	return w
@@ -59,6 +61,9 @@ type Imported struct {
 // for it, where notes tell so; see [softlayer.Client.Import].
 func ImportImage(ctx context.Context, d Driver, r ImageRequest, o CallOptions) (*Imported, error) {
 	r, err := r.Complete()
+	if err == nil {
+		err = r.Check(d.Target())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -139,54 +144,4 @@ func logOrder(log *audit.Logger, target string, image *Made, s *Server, more map
 	}
 	maps.Copy(details, more)
 	return log.Did(audit.ActionOrder, name, details, err)
-}
-
-// actionExport is the action of an export in the log of our own actions.
-const actionExport = "luksimg.image.export"
-
-// An Exported is the copy of a template in Object Storage.
-type Exported struct {
-	TemplateID int    `json:"template_id"`
-	Template   string `json:"template"` // its name
-	Object     string `json:"object"`
-	First      string `json:"first_disk"` // the object of the first disk
-	Ready      bool   `json:"ready"`
-}
-
-// String tells what it is, in one line.
-func (e *Exported) String() string {
-	return fmt.Sprintf("%s: of template %d, %s", e.First, e.TemplateID, e.Template)
-}
-
-// ExportTemplate has classic infrastructure copy a template, by its number, global identifier or name,
-// to an object for each of its disks. apiKey is what the cloud writes them with.
-func ExportTemplate(ctx context.Context, c *softlayer.Client, template string, to cos.Object, apiKey []byte, o CallOptions) (*Exported, error) {
-	t, err := c.LookUp(ctx, template)
-	if err != nil {
-		return nil, err
-	}
-	if strings.ContainsAny(t.Name, "/?#%&+ ") {
-		o.tell(true, "the name of the template, %q, has characters that mean something in addresses: the export may fail", t.Name)
-	}
-	err = c.Export(ctx, softlayer.ExportRequest{TemplateID: t.ID, URI: to.String(), APIKey: string(apiKey)})
-	if err := o.Log.Did(actionExport, t.GlobalIdentifier, map[string]any{"uri": to.String()}, err); err != nil {
-		return nil, err
-	}
-	o.tell(false, "export: of template %d to %s was accepted", t.ID, to)
-	if !o.NoWait {
-		if _, err := c.WaitImport(ctx, t.ID, o.waiting("export")); err != nil {
-			return nil, err
-		}
-	}
-	return &Exported{TemplateID: t.ID, Template: t.Name, Object: to.String(), First: firstDisk(to).String(), Ready: !o.NoWait}, nil
-}
-
-// firstDisk returns the object of the first disk of an export: of image.vhd, image-0.vhd.
-func firstDisk(o cos.Object) cos.Object {
-	if i := strings.LastIndexByte(o.Key, '.'); i > strings.LastIndexByte(o.Key, '/') {
-		o.Key = o.Key[:i] + "-0" + o.Key[i:]
-	} else {
-		o.Key += "-0"
-	}
-	return o
 }

@@ -34,6 +34,9 @@ func (d *Deployment) check(ctx context.Context, _ time.Time) error {
 	if err := d.checkDisk(ctx); err != nil {
 		return err
 	}
+	if err := d.Cloud.CheckSystem(ctx, d.Plan.OSCode); err != nil {
+		return err
+	}
 	b, err := d.Store.Bucket(ctx, d.object.Region, d.object.Bucket)
 	if err == nil {
 		if err = b.CheckImages(key.Region); err != nil {

@@ -32,6 +32,10 @@ func (c *classic) Check() error {
 	return err
 }
 
+func (c *classic) CheckSystem(ctx context.Context, code string) error {
+	return c.client.CheckOSCode(ctx, code)
+}
+
 // FindImage does not tell which template it is: Import takes one of this name and note for
 // the one that it is to make, and refuses others.
 func (c *classic) FindImage(ctx context.Context, name string) (*Made, error) {

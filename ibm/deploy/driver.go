@@ -38,6 +38,9 @@ type Driver interface {
 	// Check finds what would make a later call fail, and sends nothing.
 	Check() error
 
+	// CheckSystem asks whether images may have an operating system.
+	CheckSystem(ctx context.Context, code string) error
+
 	// FindImage returns the image of a name, nil if there is none. One without an ID says
 	// that CreateImage finds out whether it is the one to be made.
 	FindImage(ctx context.Context, name string) (*Made, error)

@@ -96,6 +96,9 @@ func (p Plan) check() error {
 	if err := luksimg.Profile(p.Profile).CheckName(path.Base(object.Key)); err != nil {
 		return fmt.Errorf("--object %s: %w", object, err)
 	}
+	if err := checkNames(p.Target(), p.Name, p.Object, true); err != nil {
+		return err
+	}
 	return luksimg.EncryptOptions{Profile: luksimg.Profile(p.Profile)}.Check()
 }
 

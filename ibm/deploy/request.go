@@ -63,6 +63,22 @@ func (r ImageRequest) Complete() (ImageRequest, error) {
 	return r, nil
 }
 
+// Check returns an error for names that a cloud does not take, as the cloud itself would later.
+func (r ImageRequest) Check(target string) error {
+	return checkNames(target, r.Name, r.URI, r.Encrypted)
+}
+
+// checkNames looks at the names of an image and of the object that it is made of.
+func checkNames(target, name, uri string, encrypted bool) (err error) {
+	if target != VPC {
+		return softlayer.CheckObject(uri, encrypted)
+	}
+	if err = vpc.CheckImageName(name); err != nil {
+		return fmt.Errorf("--name: %w", err)
+	}
+	return vpc.CheckObject(uri, encrypted)
+}
+
 // A Server describes a server to order.
 type Server struct {
 	Hostname string
@@ -109,6 +125,9 @@ func (s *Server) classic() (r softlayer.OrderRequest, err error) {
 		return r, rest.WithHint(errors.New("a server needs --hostname, --domain, --cpu, --memory and --datacenter"),
 			"for example: --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13")
 	}
+	if err := softlayer.CheckHost(s.Hostname, s.Domain); err != nil {
+		return r, fmt.Errorf("--hostname and --domain: %w", err)
+	}
 	r = softlayer.OrderRequest{
 		Hostname: s.Hostname, Domain: s.Domain, CPUs: s.CPUs, MemoryMB: s.MemoryMB, Datacenter: s.Datacenter,
 		Monthly: s.Billing == "monthly", LocalDisk: s.Disk == "local", UserData: s.UserData,
@@ -127,6 +146,9 @@ func (s *Server) classic() (r softlayer.OrderRequest, err error) {
 func (s *Server) vpc() (r vpc.InstanceRequest, err error) {
 	if s.Hostname == "" || s.Zone == "" || s.Profile == "" || s.VPC == "" || s.Subnet == "" {
 		return r, errors.New("a server in VPC needs --hostname, --zone, --vpc-profile, --vpc and --subnet")
+	}
+	if err := vpc.CheckName(s.Hostname); err != nil {
+		return r, fmt.Errorf("--hostname: %w", err)
 	}
 	return vpc.InstanceRequest{
 		Name: s.Hostname, Zone: s.Zone, Profile: s.Profile, VPC: s.VPC, Subnet: s.Subnet,

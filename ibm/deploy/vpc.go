@@ -21,6 +21,10 @@ func (v *vpcDriver) Words() (image, server string) { return "image", "instance" 
 func (v *vpcDriver) UniqueNames() bool             { return true }
 func (v *vpcDriver) Check() error                  { return nil }
 
+func (v *vpcDriver) CheckSystem(ctx context.Context, code string) error {
+	return v.client.CheckOperatingSystem(ctx, code)
+}
+
 func (v *vpcDriver) FindImage(ctx context.Context, name string) (*Made, error) {
 	img, err := v.client.FindImage(ctx, name)
 	if errors.Is(err, vpc.ErrNotFound) {
@@ -47,9 +51,16 @@ func (v *vpcDriver) WaitImage(ctx context.Context, id string, o softlayer.WaitOp
 }
 
 func (v *vpcDriver) DeleteImage(ctx context.Context, id string, poll time.Duration) error {
-	err := v.client.DeleteImage(ctx, id)
+	return untilGone(ctx, poll, v.client.DeleteImage(ctx, id), func() error {
+		_, err := v.client.Image(ctx, id)
+		return err
+	})
+}
+
+// untilGone waits until what was deleted with err is not found any more.
+func untilGone(ctx context.Context, poll time.Duration, err error, look func() error) error {
 	for ; err == nil; err = rest.Sleep(ctx, rest.ClockOr(nil), poll) {
-		if _, err = v.client.Image(ctx, id); err != nil {
+		if err = look(); err != nil {
 			break
 		}
 	}

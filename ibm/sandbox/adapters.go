@@ -252,3 +252,11 @@ func (o vpcObjects) Open(_ context.Context, region, bucket, key string) (io.Read
 	}
 	return o.openObject(account, bucket, key)
 }
+
+func (o vpcObjects) Put(_ context.Context, region, bucket, key string, r io.Reader, size int64) error {
+	account := o.kms.Account()
+	if err := cmp.Or(o.allowed(kms.Writer), o.inRegion(account, region, bucket)); err != nil {
+		return err
+	}
+	return o.store.Put(account, bucket, key, io.LimitReader(r, size))
+}

@@ -1,7 +1,9 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -91,5 +93,46 @@ func TestTruthVPCServerAuthorization(t *testing.T) {
 	}
 	if all, err := w.vpc.Instances(t.Context()); err != nil || slices.ContainsFunc(all, func(i vpc.Instance) bool { return i.Name == "web2" }) {
 		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// TestTruthVPCExport copies an image to a bucket, which needs the role Writer for Object Storage
+// (vpc-object-storage-prereq; vpc-go-sdk, CreateImageExportJobOptions).
+func TestTruthVPCExport(t *testing.T) {
+	w := start(t, sandbox.Options{Bucket: bucket})
+	for _, a := range w.authorizations() {
+		w.grant(a.Policy)
+	}
+	file := w.encrypt(luksimg.VPCQCOW2)
+	image, err := w.vpcImage(w.upload("web.qcow2", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	export := func(name, to string) (*vpc.ExportJob, error) {
+		job, err := w.vpc.CreateExport(t.Context(), vpc.ExportRequest{Image: image.ID, Bucket: to, Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.vpc.WaitExport(t.Context(), image.ID, job.ID, vpc.WaitOptions{})
+	}
+	if _, err := export("one", bucket); !errors.Is(err, vpc.ErrFailed) || !strings.Contains(err.Error(), "cannot_access_storage_bucket") || !strings.Contains(err.Error(), "the role Writer") {
+		t.Errorf("with Reader: %v", err)
+	}
+	w.grant(account.ExportAuthorization(w.Account, "").Policy)
+	if _, err := export("two", "nowhere"); !errors.Is(err, vpc.ErrFailed) {
+		t.Errorf("to no bucket: %v", err)
+	}
+	job, err := export("three", bucket)
+	if err != nil || job.WrappedDEK != w.wdek {
+		t.Fatalf("%+v, %v", job, err)
+	}
+	o, err := w.Objects().Open(w.Account, bucket, job.StorageObject.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	got := make([]byte, o.Size())
+	if _, err := o.ReadAt(got, 0); err != nil && err != io.EOF || !bytes.Equal(got, file) {
+		t.Errorf("%d bytes, want %d: %v", len(got), len(file), err)
 	}
 }

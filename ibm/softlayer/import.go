@@ -63,10 +63,13 @@ func (r ImportRequest) check() error {
 	if err := checkURI("import", r.URI); err != nil {
 		return err
 	}
+	if !r.Encrypted && (r.RootKeyCRN != "" || r.WrappedDEK != "") {
+		return bad("a root key or a wrapped key for an image that is not encrypted", "say that the image is encrypted")
+	}
+	if err := CheckObject(r.URI, r.Encrypted); err != nil {
+		return fmt.Errorf("softlayer: import: %w", err)
+	}
 	if !r.Encrypted {
-		if r.RootKeyCRN != "" || r.WrappedDEK != "" {
-			return bad("a root key or a wrapped key for an image that is not encrypted", "say that the image is encrypted")
-		}
 		return nil
 	}
 	switch {

@@ -47,6 +47,9 @@ func (r OrderRequest) check(op string) error {
 	case r.Template == "":
 		missing = "global identifier of the template"
 	default:
+		if err := CheckHost(r.Hostname, r.Domain); err != nil {
+			return fmt.Errorf("softlayer: %s: %w", op, err)
+		}
 		return nil
 	}
 	return unsent(op, "no "+missing+" given", "give the "+missing)

@@ -180,8 +180,9 @@ func TestImportFails(t *testing.T) {
 			"CHECK_BOOT_SECTOR_FAILED", "no boot signature", ""},
 		"no object": {func(r *softlayer.ImportRequest) { r.URI = "cos://us-south/images/none.raw" },
 			"FETCH_OBJECT_FAILED", "NoSuchKey", ""},
-		"name of the file": {func(r *softlayer.ImportRequest) { r.URI = "cos://us-south/images/web.img" },
-			"CHECK_FILE_NAME_FAILED", "web.img", "IMAGE.raw"},
+		"name of the file": {func(r *softlayer.ImportRequest) {
+			*r = softlayer.ImportRequest{Name: r.Name, Note: r.Note, OSCode: r.OSCode, APIKey: r.APIKey, URI: "cos://us-south/images/web.iso"}
+		}, "CHECK_FILE_NAME_FAILED", "web.iso", "IMAGE.raw"},
 		"no opener": {func(r *softlayer.ImportRequest) { r.URI = "cos://us-south/images/web.vhd-0.vhd" },
 			"OPEN_IMAGE_FAILED", "encrypted images of type vhd", ""},
 		"IAM key": {func(r *softlayer.ImportRequest) { r.APIKey = "wrong-SECRET" },
@@ -328,6 +329,22 @@ func TestImportRefused(t *testing.T) {
 		var e *softlayer.Error
 		if !errors.As(err, &e) || e.Status != 0 || e.Hint() == "" {
 			t.Errorf("%s: %v (%s)", name, err, hint(err))
+		}
+	}
+	// Names: the object tells the format.
+	for uri, encrypted := range map[string]bool{"web.img": true, "web.iso": true, "web.vhd": true, "web": true, "web.raw": false, "web.qcow2": false} {
+		r := w.request()
+		r.URI = "cos://us-south/images/" + uri
+		if r.Encrypted = encrypted; !encrypted {
+			r.RootKeyCRN, r.WrappedDEK = "", ""
+		}
+		if _, err := w.client.Import(t.Context(), r); !errors.Is(err, softlayer.ErrName) || !strings.Contains(hint(err), "IMAGE.raw") {
+			t.Errorf("%s: %v", uri, err)
+		}
+	}
+	for _, host := range []string{"web_1", "-web", "web-", strings.Repeat("a", 64), "a b", ".."} {
+		if _, err := w.client.Order(t.Context(), softlayer.OrderRequest{Hostname: host, Domain: "example.com", CPUs: 1, MemoryMB: 1024, Datacenter: "dal13", Template: "t"}); !errors.Is(err, softlayer.ErrName) {
+			t.Errorf("%s: %v", host, err)
 		}
 	}
 	// What only the service knows.
@@ -536,7 +553,7 @@ func TestPollErrors(t *testing.T) {
 	if tpl, err := w.client.WaitImport(t.Context(), tpl.ID, softlayer.WaitOptions{}); err != nil || !tpl.Ready() {
 		t.Error(err)
 	}
-	for range 25 {
+	for range 60 * 5 {
 		w.srv.Fail("getObject", sandbox.Fault{Status: 503, Body: "<html>"})
 	}
 	_, err := w.client.WaitImport(t.Context(), tpl.ID, softlayer.WaitOptions{})

@@ -94,6 +94,8 @@ var reasons = map[string]struct{ meaning, hint string }{
 		"check that the passphrase is the decoded text, without a newline, and upload the file again"},
 	"image_provisioned_size_unsupported": {"the disk is larger than images may be",
 		"the disk must be at most 250 GB"},
+	"cannot_access_storage_bucket": {"the image service can not write to the bucket",
+		"check the name of the bucket, and let the image service write to it: ibmcloud iam authorization-policy-create is cloud-object-storage Writer --source-resource-type image"},
 	"image_request_in_progress": {"the image is being made", "wait"},
 	"image_request_queued":      {"the image waits for its turn", "wait"},
 }
@@ -108,10 +110,10 @@ func Explain(code string) (meaning, hint string) {
 	return r.meaning, r.hint
 }
 
-// A StatusError is an image or an instance that was accepted and did not come to a good
+// A StatusError is an image, an instance or an export job that was accepted and did not come to a good
 // end. It matches [ErrFailed] or [ErrTimeout].
 type StatusError struct {
-	Op      string         // "image" or "instance"
+	Op      string         // "image", "instance" or "export job"
 	ID      string         // its ID
 	Status  string         // the last status: "failed"
 	Reasons []StatusReason // as the service gave them

@@ -18,7 +18,7 @@ func TestBodies(t *testing.T) {
 	var got []byte
 	w.fault = func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "GET" {
-			io.WriteString(rw, "{}")
+			io.WriteString(rw, `{"images":[],"instances":[]}`)
 			return true
 		}
 		got, _ = io.ReadAll(r.Body)

@@ -78,6 +78,7 @@ type imagePrototype struct {
 
 func (r ImageRequest) prototype() (*imagePrototype, error) {
 	bad := func(text string) (*imagePrototype, error) { return nil, errors.New("vpc: create image: " + text) }
+	wrong := func(err error) (*imagePrototype, error) { return nil, fmt.Errorf("vpc: create image: %w", err) }
 	parts := strings.SplitN(strings.TrimPrefix(r.URI, "cos://"), "/", 3)
 	switch {
 	case r.Name == "":
@@ -88,10 +89,14 @@ func (r ImageRequest) prototype() (*imagePrototype, error) {
 		return bad("the address of the file is not cos://REGION/BUCKET/OBJECT")
 	case (r.RootKeyCRN == "") != (r.WrappedDEK == ""):
 		return bad("an encrypted image needs both the CRN of the root key and the wrapped key; with one of them it would be taken for one that is not encrypted")
-	case r.WrappedDEK != "" && !strings.HasSuffix(strings.ToLower(r.URI), ".qcow2"):
-		return bad("an encrypted image must be qcow2, and its name must end with .qcow2")
 	case strings.ContainsAny(r.WrappedDEK, " \t\r\n"):
 		return bad("the wrapped key has white space in it: give the ciphertext exactly as the key service returned it")
+	}
+	if err := CheckImageName(r.Name); err != nil {
+		return wrong(err)
+	}
+	if err := CheckObject(parts[2], r.WrappedDEK != ""); err != nil {
+		return wrong(err)
 	}
 	p := &imagePrototype{Name: r.Name, OperatingSystem: named{r.OperatingSystem}, EncryptedDataKey: r.WrappedDEK}
 	p.File.Href = r.URI
@@ -155,56 +160,14 @@ func (c *Client) Images(ctx context.Context) ([]Image, error) {
 	return c.images(ctx, "list images", url.Values{"visibility": {"private"}})
 }
 
-// maxPages bounds a list, should the service not end it.
-const maxPages = 1000
-
 func (c *Client) images(ctx context.Context, op string, q url.Values) ([]Image, error) {
-	type list struct {
-		Images []Image `json:"images"`
-		next
-	}
-	var all []Image
-	err := c.pages(ctx, op, "images", q, func() any { return new(list) }, func(page any) string {
-		p := page.(*list)
-		all = append(all, p.Images...)
-		return p.Next.Href
-	})
-	return all, err
+	return list[Image](ctx, c, op, "images", "images", q)
 }
 
 // DeleteImage deletes an image; one that failed stays otherwise, and its name is taken.
 // [ErrNotFound] if there is none.
 func (c *Client) DeleteImage(ctx context.Context, id string) error {
 	return c.call(ctx, "delete image", http.MethodDelete, "images/"+url.PathEscape(id), nil, nil, nil)
-}
-
-// next is the part of a list that says where it goes on.
-type next struct {
-	Next struct {
-		Href string `json:"href"`
-	} `json:"next"`
-}
-
-// pages calls for one page of a list after the other. Of the address of the next page
-// only the mark is used: the token must not be sent to wherever an answer says.
-func (c *Client) pages(ctx context.Context, op, path string, q url.Values, page func() any, take func(any) string) error {
-	q.Set("limit", "100")
-	for range maxPages {
-		p := page()
-		if err := c.call(ctx, op, http.MethodGet, path, q, nil, p); err != nil {
-			return err
-		}
-		href := take(p)
-		if href == "" {
-			return nil
-		}
-		u, err := url.Parse(href)
-		if err != nil || u.Query().Get("start") == "" {
-			return badAnswer(&Error{Op: op, Status: http.StatusOK}, "the address of the next page is malformed")
-		}
-		q.Set("start", u.Query().Get("start"))
-	}
-	return badAnswer(&Error{Op: op}, "the list does not end")
 }
 
 // FindImage returns the private image of this name. [ErrNotFound] if there is none.

@@ -71,6 +71,9 @@ func (r InstanceRequest) prototype() (*instancePrototype, error) {
 			return nil, fmt.Errorf("vpc: create instance: no %s given", f.name)
 		}
 	}
+	if err := CheckName(r.Name); err != nil {
+		return nil, fmt.Errorf("vpc: create instance: %w", err)
+	}
 	p := &instancePrototype{
 		Name: r.Name, Image: identity{r.Image}, Zone: named{r.Zone}, Profile: named{r.Profile}, VPC: identity{r.VPC},
 		PrimaryNetworkInterface: subnetOnly{identity{r.Subnet}}, Keys: []identity{}, UserData: r.UserData,
@@ -150,15 +153,5 @@ func (c *Client) Instances(ctx context.Context) ([]Instance, error) {
 }
 
 func (c *Client) instances(ctx context.Context, op string, q url.Values) ([]Instance, error) {
-	type list struct {
-		Instances []Instance `json:"instances"`
-		next
-	}
-	var all []Instance
-	err := c.pages(ctx, op, "instances", q, func() any { return new(list) }, func(page any) string {
-		p := page.(*list)
-		all = append(all, p.Instances...)
-		return p.Next.Href
-	})
-	return all, err
+	return list[Instance](ctx, c, op, "instances", "instances", q)
 }

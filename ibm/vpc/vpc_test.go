@@ -434,7 +434,7 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	for field, change := range map[string]func(*vpc.ImageRequest){
-		"name":               func(r *vpc.ImageRequest) { r.Name = "Not Valid" },
+		"operating_system":   func(r *vpc.ImageRequest) { r.OperatingSystem = "beos-5-amd64" },
 		"file.href":          func(r *vpc.ImageRequest) { r.URI = "cos://eu-de/images/web.qcow2" },
 		"encryption_key.crn": func(r *vpc.ImageRequest) { r.RootKeyCRN = strings.Replace(rootCRN, "us-south", "eu-de", 1) },
 	} {
@@ -544,8 +544,8 @@ func TestWaiting(t *testing.T) {
 	if len(seen) != 7 || seen[0].Elapsed > 5*time.Second || seen[3].Status != "pending" || seen[3].Detail != "m" {
 		t.Errorf("%+v", seen)
 	}
-	polls, broken = 0, 99
-	if _, err := w.client.WaitImage(t.Context(), "i", vpc.WaitOptions{}); err == nil || polls != 25 {
+	polls, broken = 0, 999
+	if _, err := w.client.WaitImage(t.Context(), "i", vpc.WaitOptions{}); err == nil || polls != 60*5 {
 		t.Errorf("%d polls, %v", polls, err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -601,4 +601,15 @@ func TestNew(t *testing.T) {
 	if c, err := vpc.New(vpc.Options{Region: "eu-de", Private: true, Tokens: tokens("")}); err != nil || c.Endpoint() != "https://eu-de.private.iaas.cloud.ibm.com" {
 		t.Errorf("%v", err)
 	}
+}
+
+func (f folder) Put(_ context.Context, region, bucket, key string, r io.Reader, _ int64) error {
+	if region != "us-south" || bucket != "images" {
+		return errors.New("NoSuchBucket")
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(string(f), key), b, 0o600)
 }

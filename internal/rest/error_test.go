@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,12 +110,15 @@ func TestPoll(t *testing.T) {
 		"done":       {[]error{nil, nil, nil}, 3, nil},
 		"busy":       {[]error{busy, busy, busy, busy, nil}, 5, nil},
 		"busy often": {[]error{busy, nil, busy, busy, busy, busy, nil}, 7, nil},
-		"down":       {[]error{busy, busy, busy, busy, busy, nil}, 5, busy},
+		"busy long":  {append(slices.Repeat([]error{busy}, 59), nil), 60, nil},
+		"busy twice": {slices.Concat(slices.Repeat([]error{busy}, 50), []error{nil}, slices.Repeat([]error{busy}, 50), []error{nil}), 102, nil},
+		"down":       {append(slices.Repeat([]error{busy}, 60), nil), 60, busy},
 		"refused":    {[]error{nil, no, nil}, 2, no},
-		"too long":   {make([]error, 99), 7, rest.ErrTimeout},
+		"too long":   {make([]error, 199), 121, rest.ErrTimeout},
+		"at the end": {append(make([]error, 119), busy, busy, busy), 121, busy},
 	} {
 		n, told := 0, 0
-		o := rest.WaitOptions{Timeout: time.Minute, Progress: func(rest.Progress) { told++ }}
+		o := rest.WaitOptions{Timeout: 20 * time.Minute, Progress: func(rest.Progress) { told++ }}
 		elapsed, err := rest.Poll(t.Context(), resttest.NewClock(time.Now()), o, func() (rest.Progress, bool, error) {
 			n++
 			return rest.Progress{}, n == len(c.looks), c.looks[n-1]

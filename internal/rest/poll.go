@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -12,7 +13,8 @@ type WaitOptions struct {
 	Interval time.Duration // between polls; zero is 10 seconds
 	Timeout  time.Duration // in all; zero is 2 hours
 
-	// Progress, if not nil, is called after each poll, from the goroutine that waits.
+	// Progress, if not nil, is called after each poll, from the goroutine that waits, and with what
+	// was found last also after one that had no answer.
 	Progress func(Progress)
 }
 
@@ -24,8 +26,9 @@ type Progress struct {
 	Elapsed time.Duration // since the waiting began
 }
 
-// maxMisses is how many polls in a row may fail before waiting gives up.
-const maxMisses = 5
+// maxMisses is how many polls in a row may fail before waiting gives up: ten minutes of the usual
+// polls, beside the attempts of each. What is waited for goes on meanwhile.
+const maxMisses = 60
 
 // Poll calls look until it reports an end, or an error that will not pass. It returns for
 // how long it has waited, and [ErrTimeout] if that was too long.
@@ -38,6 +41,7 @@ func Poll(ctx context.Context, c Clock, o WaitOptions, look func() (p Progress, 
 	}
 	c = ClockOr(c)
 	start := c.Now()
+	var last Progress
 	for misses := 0; ; {
 		p, done, err := look()
 		elapsed := c.Now().Sub(start)
@@ -48,8 +52,11 @@ func Poll(ctx context.Context, c Clock, o WaitOptions, look func() (p Progress, 
 			return elapsed, err
 		case err != nil:
 			misses++
+			if last.Elapsed, last.Detail = elapsed, "no answer, asking again"; o.Progress != nil {
+				o.Progress(last)
+			}
 		default:
-			misses, p.Elapsed = 0, elapsed
+			misses, p.Elapsed, last = 0, elapsed, p
 			if o.Progress != nil {
 				o.Progress(p)
 			}
@@ -58,7 +65,7 @@ func Poll(ctx context.Context, c Clock, o WaitOptions, look func() (p Progress, 
 			}
 		}
 		if elapsed >= o.Timeout {
-			return elapsed, ErrTimeout
+			return elapsed, cmp.Or(err, ErrTimeout)
 		}
 		if err := Sleep(ctx, c, min(o.Interval, o.Timeout-elapsed)); err != nil {
 			return elapsed, err

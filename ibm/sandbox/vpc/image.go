@@ -65,17 +65,21 @@ func rootKey(crn string) (region, instance string, ok bool) {
 // check is what the API refuses at once.
 func (s *Server) checkImage(p *imageParameters) error {
 	region, _, key, ok := address(p.File.Href)
-	ext := strings.ToLower(path.Ext(key))
+	ext := path.Ext(key)
 	keyRegion, _, keyOK := rootKey(p.EncryptionKey.CRN)
 	switch {
 	case !validName.MatchString(p.Name):
 		return invalid("name", "The name must be 1 to 63 lower case letters, digits and hyphens.")
+	case strings.HasPrefix(p.Name, "ibm-"):
+		return invalid("name", "Names that begin with ibm- are reserved for images of the provider.")
 	case p.OS.Name == "":
 		return invalid("operating_system", "The operating system must be given.")
+	case !importable(p.OS.Name):
+		return invalid("operating_system", "The operating system %s is not one of images of users.", p.OS.Name)
 	case !ok:
 		return invalid("file.href", "The file must be cos://REGION/BUCKET/OBJECT.")
 	case ext != ".qcow2" && ext != ".vhd":
-		return invalid("file.href", "The extension of the file must be qcow2 or vhd.")
+		return invalid("file.href", "The extension of the file must be qcow2 or vhd, in lower case.")
 	case p.encrypted() != (p.EncryptionKey.CRN != ""):
 		return invalid("encryption_key", "encryption_key and encrypted_data_key must be given together.")
 	case p.encrypted() && !keyOK:
@@ -132,7 +136,7 @@ func fail(code, format string, args ...any) *reason {
 
 // importImage does what the cloud does with a file.
 func (s *Server) importImage(i *image) *reason {
-	if err := s.pause(); err != nil {
+	if err := s.pause(s.ctx); err != nil {
 		return fail("image_data_corrupted", "The emulator was stopped.")
 	}
 	region, bucket, key, _ := address(i.Href)
@@ -143,7 +147,7 @@ func (s *Server) importImage(i *image) *reason {
 	rec := guestdisk.Record(r, size)
 	defer rec.Stop()
 	s.mu.Lock()
-	i.File, i.FileSize = rec, size
+	i.File, i.FileSize, i.source = rec, size, r
 	s.mu.Unlock()
 	return s.openImage(s.ctx, i)
 }
@@ -174,7 +178,7 @@ func (s *Server) openImage(ctx context.Context, i *image) *reason {
 		}
 		defer d.Close()
 		disk = d
-	case strings.HasSuffix(strings.ToLower(i.Href), ".vhd"):
+	case strings.HasSuffix(i.Href, ".vhd"):
 		disk, err = vhd.Open(context.Background(), i.File, i.File.Size(), vhd.Options{})
 	default:
 		disk, err = qcow.Open(context.Background(), i.File, i.File.Size(), qcow.Options{})
@@ -253,10 +257,10 @@ func (s *Server) crn(kind, id string) string {
 func (s *Server) imageJSON(i *image) map[string]any {
 	gb := func(n int64) int64 { return (n + 1e9 - 1) / 1e9 }
 	m := map[string]any{
-		"id": i.ID, "crn": s.crn("image", i.ID), "href": "/v1/images/" + i.ID, "name": i.Name, "status": i.Status,
+		"id": i.ID, "crn": s.crn("image", i.ID), "href": s.href("images", i.ID), "name": i.Name, "status": i.Status,
 		"status_reasons": slices.Clone(i.Reasons), "encryption": "none", "visibility": "private", "resource_type": "image",
-		"created_at": i.Created.UTC().Format("2006-01-02T15:04:05.000Z"), "operating_system": map[string]any{"name": i.OS},
-		"file": map[string]any{"size": gb(i.FileSize)},
+		"created_at": stamp(i.Created), "operating_system": s.system(i.OS), "owner_type": "user",
+		"file": map[string]any{"size": gb(i.FileSize)}, "resource_group": s.group(), "user_data_format": "cloud_init",
 	}
 	if i.DiskSize > 0 {
 		m["minimum_provisioned_size"] = gb(max(i.DiskSize, minDisk))

@@ -25,11 +25,15 @@ type instanceParameters struct {
 	VPC struct {
 		ID string `json:"id"`
 	} `json:"vpc"`
-	Interface struct {
-		Subnet struct {
-			ID string `json:"id"`
-		} `json:"subnet"`
+	Interface *struct {
+		Subnet identity `json:"subnet"`
 	} `json:"primary_network_interface"`
+	Attachment *struct {
+		Name    string `json:"name"`
+		Virtual struct {
+			Subnet identity `json:"subnet"`
+		} `json:"virtual_network_interface"`
+	} `json:"primary_network_attachment"`
 	Boot struct {
 		Volume struct {
 			EncryptionKey struct {
@@ -37,6 +41,26 @@ type instanceParameters struct {
 			} `json:"encryption_key"`
 		} `json:"volume"`
 	} `json:"boot_volume_attachment"`
+}
+
+type identity struct {
+	ID string `json:"id"`
+}
+
+// subnet is that of the one primary network that an instance has: by an interface, or by an attachment with a
+// virtual network interface.
+func (p *instanceParameters) subnet() (string, error) {
+	switch {
+	case p.Interface != nil && p.Attachment != nil:
+		return "", invalid("primary_network_attachment", "primary_network_attachment and primary_network_interface exclude each other.")
+	case p.Attachment != nil && p.Attachment.Virtual.Subnet.ID != "":
+		return p.Attachment.Virtual.Subnet.ID, nil
+	case p.Attachment != nil:
+		return "", invalid("primary_network_attachment.virtual_network_interface.subnet.id", "The subnet must be given.")
+	case p.Interface != nil && p.Interface.Subnet.ID != "":
+		return p.Interface.Subnet.ID, nil
+	}
+	return "", invalid("primary_network_interface.subnet.id", "The subnet must be given.")
 }
 
 // bootKey is the root key of the boot volume: that of the image, if no other is named.
@@ -56,6 +80,7 @@ func (s *Server) createInstance(r *http.Request, who string) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	img := s.image(p.Image.ID)
+	subnet, noSubnet := p.subnet()
 	switch {
 	case !validName.MatchString(p.Name):
 		return 0, nil, invalid("name", "The name must be 1 to 63 lower case letters, digits and hyphens.")
@@ -71,19 +96,22 @@ func (s *Server) createInstance(r *http.Request, who string) (int, any, error) {
 		return 0, nil, invalid("profile.name", "The profile must be given.")
 	case p.VPC.ID == "":
 		return 0, nil, invalid("vpc.id", "The VPC must be given.")
-	case p.Interface.Subnet.ID == "":
-		return 0, nil, invalid("primary_network_interface.subnet.id", "The subnet must be given.")
+	case noSubnet != nil:
+		return 0, nil, noSubnet
 	case p.bootKey(img) != "" && !s.mayUse(r.Context(), p.bootKey(img)):
 		return 0, nil, errCRN
 	}
 	i := &instance{
 		ID: "0717_" + uuid.NewString(), Name: p.Name, ImageID: img.ID, Zone: p.Zone.Name, Profile: p.Profile.Name, VPC: p.VPC.ID,
-		Status: "starting", Reasons: []reason{}, Created: s.opts.Clock.Now(),
+		Subnet: subnet, Status: "starting", Reasons: []reason{}, Created: s.opts.Clock.Now(),
+	}
+	if p.Attachment != nil {
+		i.Network = "0717-" + uuid.NewString()
 	}
 	s.state.Instances = append(s.state.Instances, i)
 	s.work.Go(func() {
 		failed := &reason{"cannot_start", "The emulator was stopped."}
-		if s.pause() == nil {
+		if s.pause(s.ctx) == nil {
 			failed = s.openImage(s.ctx, img)
 		}
 		why := ""
@@ -98,13 +126,40 @@ func (s *Server) createInstance(r *http.Request, who string) (int, any, error) {
 	return http.StatusCreated, s.instanceJSON(i), nil
 }
 
+// instanceJSON is an instance as the API shows it. What has a network attachment has an interface of the
+// same ID too, as the service makes one.
 func (s *Server) instanceJSON(i *instance) map[string]any {
-	return map[string]any{
-		"id": i.ID, "crn": s.crn("instance", i.ID), "href": "/v1/instances/" + i.ID, "name": i.Name, "status": i.Status,
-		"status_reasons": slices.Clone(i.Reasons), "image": map[string]any{"id": i.ImageID}, "zone": map[string]any{"name": i.Zone},
-		"profile": map[string]any{"name": i.Profile}, "vpc": map[string]any{"id": i.VPC}, "resource_type": "instance",
-		"created_at": i.Created.UTC().Format("2006-01-02T15:04:05.000Z"),
+	m := map[string]any{
+		"id": i.ID, "crn": s.crn("instance", i.ID), "href": s.href("instances", i.ID), "name": i.Name, "status": i.Status,
+		"status_reasons": slices.Clone(i.Reasons), "zone": s.zone(i.Zone), "resource_type": "instance", "resource_group": s.group(),
+		"profile": map[string]any{"name": i.Profile, "href": s.href("instance/profiles", i.Profile), "resource_type": "instance_profile"},
+		"vpc":     s.reference("vpc", i.VPC, "sandbox"), "created_at": stamp(i.Created), "startable": true, "health_state": "ok", "health_reasons": []any{},
+		"lifecycle_state": "stable", "lifecycle_reasons": []any{}, "disks": []any{}, "volume_attachments": []any{}, "network_attachments": []any{},
 	}
+	m["image"] = map[string]any{"id": i.ImageID}
+	if img := s.image(i.ImageID); img != nil {
+		m["image"] = s.reference("image", img.ID, img.Name)
+	}
+	if p := s.profile(i.Profile); p != nil {
+		m["memory"], m["bandwidth"] = p["memory"].(map[string]any)["value"], p["bandwidth"].(map[string]any)["value"]
+		m["vcpu"] = map[string]any{"architecture": "amd64", "manufacturer": "intel", "count": p["vcpu_count"].(map[string]any)["value"], "percentage": 100}
+	}
+	network := func(id, kind string) map[string]any {
+		return map[string]any{
+			"id": id, "name": "eth0", "href": s.href("instances/"+i.ID+"/"+kind+"s", id), "resource_type": kind,
+			"primary_ip": map[string]any{"address": "10.240.0.4", "id": id, "name": "eth0", "resource_type": "subnet_reserved_ip", "href": s.href("subnets/"+i.Subnet+"/reserved_ips", id)},
+			"subnet":     s.reference("subnet", i.Subnet, "sandbox"),
+		}
+	}
+	id := cmp.Or(i.Network, i.ID)
+	m["primary_network_interface"] = network(id, "network_interface")
+	m["network_interfaces"] = []any{m["primary_network_interface"]}
+	if i.Network != "" {
+		a := network(id, "instance_network_attachment")
+		a["virtual_network_interface"] = s.reference("virtual-network-interface", id, "eth0")
+		m["primary_network_attachment"], m["network_attachments"] = a, []any{a}
+	}
+	return m
 }
 
 func (s *Server) listInstances(r *http.Request, _ string) (int, any, error) {
@@ -161,9 +216,16 @@ func page(r *http.Request, name string, ids []string, all map[string]any) (int, 
 	for _, id := range ids[from:to] {
 		list = append(list, all[id])
 	}
-	body := map[string]any{name: list, "limit": limit, "total_count": len(ids)}
+	address := func(start string) map[string]any {
+		v := url.Values{"limit": {strconv.Itoa(limit)}}
+		if start != "" {
+			v.Set("start", start)
+		}
+		return map[string]any{"href": "http://" + r.Host + r.URL.Path + "?" + v.Encode()}
+	}
+	body := map[string]any{name: list, "limit": limit, "total_count": len(ids), "first": address("")}
 	if to < len(ids) {
-		body["next"] = map[string]any{"href": "/v1/" + name + "?" + url.Values{"start": {ids[to]}}.Encode()}
+		body["next"] = address(ids[to])
 	}
 	return http.StatusOK, body, nil
 }

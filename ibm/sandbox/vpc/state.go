@@ -14,6 +14,7 @@ import (
 type state struct {
 	Images    []*image    `json:"images"`
 	Instances []*instance `json:"instances"`
+	Keys      []*key      `json:"keys,omitempty"`
 }
 
 type reason struct {
@@ -34,6 +35,9 @@ type image struct {
 	Reasons    []reason             `json:"status_reasons"`
 	Created    time.Time            `json:"created"`
 	File       *guestdisk.Recording `json:"image,omitempty"`
+	Exports    []*exportJob         `json:"export_jobs,omitempty"`
+
+	source io.ReaderAt // for exports; nil after Load
 }
 
 type instance struct {
@@ -43,6 +47,8 @@ type instance struct {
 	Zone    string    `json:"zone"`
 	Profile string    `json:"profile"`
 	VPC     string    `json:"vpc"`
+	Subnet  string    `json:"subnet"`
+	Network string    `json:"network,omitempty"` // the ID of a network attachment; "" for an interface
 	Status  string    `json:"status"`
 	Reasons []reason  `json:"status_reasons"`
 	Created time.Time `json:"created"`
@@ -73,6 +79,14 @@ func (s *Server) Load(r io.Reader) error {
 		}
 		if i.Status == "pending" {
 			i.Status, i.Reasons = "failed", []reason{{"image_data_corrupted", "The emulator was stopped: import again."}}
+		}
+		for _, j := range i.Exports {
+			if j == nil {
+				return errors.New("sandbox/vpc: the state has an empty export job")
+			}
+			if !j.ended() {
+				j.Status, j.Reasons = "failed", []reason{{"internal_error", "The emulator was stopped: export again."}}
+			}
 		}
 	}
 	for _, i := range st.Instances {

@@ -56,6 +56,8 @@ var (
 // authorization of its own, whoever asks for an image.
 type ObjectStore interface {
 	Open(ctx context.Context, region, bucket, key string) (r io.ReaderAt, size int64, etag string, err error)
+	// Put writes an object of an export.
+	Put(ctx context.Context, region, bucket, key string, r io.Reader, size int64) error
 }
 
 // A Clock is what slow work needs of the time.
@@ -95,6 +97,8 @@ type Server struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
+	started time.Time
+
 	mu    sync.Mutex
 	state state
 }
@@ -113,7 +117,7 @@ func New(opts Options) (*Server, error) {
 	if opts.Clock == nil {
 		opts.Clock = systemClock{}
 	}
-	s := &Server{opts: opts, mux: http.NewServeMux()}
+	s := &Server{opts: opts, mux: http.NewServeMux(), started: opts.Clock.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for pattern, h := range map[string]handler{
 		"POST /v1/images":           s.createImage,
@@ -124,6 +128,26 @@ func New(opts Options) (*Server, error) {
 		"GET /v1/instances":         s.listInstances,
 		"GET /v1/instances/{id}":    s.getInstance,
 		"DELETE /v1/instances/{id}": s.deleteInstance,
+
+		"POST /v1/images/{image}/export_jobs":        s.createExport,
+		"GET /v1/images/{image}/export_jobs":         s.listExports,
+		"GET /v1/images/{image}/export_jobs/{id}":    s.getExport,
+		"DELETE /v1/images/{image}/export_jobs/{id}": s.deleteExport,
+
+		"GET /v1/operating_systems":      s.listSystems,
+		"GET /v1/operating_systems/{id}": s.getSystem,
+		"GET /v1/instance/profiles":      s.listProfiles,
+		"GET /v1/instance/profiles/{id}": s.getProfile,
+		"GET /v1/regions":                s.listRegions,
+		"GET /v1/regions/{region}/zones": s.listZones,
+		"GET /v1/vpcs":                   s.listVPCs,
+		"GET /v1/vpcs/{id}":              s.getVPC,
+		"GET /v1/subnets":                s.listSubnets,
+		"GET /v1/subnets/{id}":           s.getSubnet,
+		"POST /v1/keys":                  s.createKey,
+		"GET /v1/keys":                   s.listKeys,
+		"GET /v1/keys/{id}":              s.getKey,
+		"DELETE /v1/keys/{id}":           s.deleteKey,
 	} {
 		s.mux.HandleFunc(pattern, s.handle(h))
 	}
@@ -226,16 +250,21 @@ func decode(r *http.Request, into any) error {
 }
 
 // pause is the time that work takes.
-func (s *Server) pause() error {
+func (s *Server) pause(ctx context.Context) error {
 	if s.opts.WorkTime <= 0 {
-		return s.ctx.Err()
+		return ctx.Err()
 	}
 	select {
 	case <-s.opts.Clock.After(s.opts.WorkTime):
 		return nil
-	case <-s.ctx.Done():
-		return s.ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
+}
+
+// href is the address of a thing, as the service itself names it.
+func (s *Server) href(path, id string) string {
+	return "https://" + s.opts.Region + ".iaas.cloud.ibm.com/v1/" + path + "/" + id
 }
 
 // event tells of an action that is over. A reason "" is a success.

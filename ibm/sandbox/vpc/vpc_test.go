@@ -3,6 +3,7 @@ package vpc
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
@@ -27,6 +28,7 @@ func (around) Unwrap(context.Context, string, string, string) ([]byte, error) {
 func (a around) Open(context.Context, string, string, string) (io.ReaderAt, int64, string, error) {
 	return bytes.NewReader(a.disk), int64(len(a.disk)), "", nil
 }
+func (around) Put(context.Context, string, string, string, io.Reader, int64) error { return nil }
 
 // gate is a clock whose waiters go on when the test lets them.
 type gate chan time.Time
@@ -36,7 +38,36 @@ func (g gate) After(time.Duration) <-chan time.Time { return g }
 
 func newServer(t *testing.T, opts Options) func(method, target, body string) (int, map[string]any) {
 	t.Helper()
-	a := around{bytes.Repeat([]byte("x"), 4096)}
+	return newServerOf(t, opts, bytes.Repeat([]byte("x"), 4096))
+}
+
+// fixedVHD returns a fixed VHD of a disk.
+func fixedVHD(t *testing.T, disk []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	b.Write(disk)
+	footer := make([]byte, 512)
+	copy(footer, "conectix")
+	be := binary.BigEndian
+	be.PutUint32(footer[8:], 2)
+	be.PutUint32(footer[12:], 0x00010000)
+	be.PutUint64(footer[16:], ^uint64(0))
+	be.PutUint64(footer[40:], uint64(len(disk)))
+	be.PutUint64(footer[48:], uint64(len(disk)))
+	be.PutUint32(footer[60:], 2) // fixed
+	sum := uint32(0)
+	for _, x := range footer {
+		sum += uint32(x)
+	}
+	be.PutUint32(footer[64:], ^sum)
+	b.Write(footer)
+	return b.Bytes()
+}
+
+// newServerOf is newServer whose objects are all that file.
+func newServerOf(t *testing.T, opts Options, file []byte) func(method, target, body string) (int, map[string]any) {
+	t.Helper()
+	a := around{file}
 	opts.Tokens, opts.KMS, opts.Store = a, a, a
 	s, err := New(opts)
 	if err != nil {
@@ -96,7 +127,7 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v2/images" + v, "", 404, "not_found"},
 		{"POST", "/v1/images" + v, "{", 400, "bad_json"},
 		{"POST", "/v1/images" + v, strings.Repeat(" ", 2<<20) + "{}", 400, "bad_json"},
-		{"POST", "/v1/images" + v, `{"name":"a","operating_system":{"name":"o"},"file":{"href":"cos://us-south/b/k.vhd"},"encrypted_data_key":"x"}`, 400, "bad_field"},
+		{"POST", "/v1/images" + v, `{"name":"a","operating_system":{"name":"debian-12-amd64"},"file":{"href":"cos://us-south/b/k.vhd"},"encrypted_data_key":"x"}`, 400, "bad_field"},
 		{"POST", "/v1/instances" + v, `{"name":"a","image":{"id":"none"}}`, 400, "bad_field"},
 	} {
 		status, m := call(c.method, c.target, c.body)
@@ -106,7 +137,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-const plain = `{"name":"NAME","operating_system":{"name":"o"},"file":{"href":"cos://us-south/b/k.qcow2"}}`
+const plain = `{"name":"NAME","operating_system":{"name":"debian-12-amd64"},"file":{"href":"cos://us-south/b/k.qcow2"}}`
 
 func TestImageLife(t *testing.T) {
 	call := newServer(t, Options{})

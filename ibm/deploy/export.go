@@ -1,0 +1,153 @@
+package deploy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/softlayer"
+	"github.com/luksimg/luksimg/ibm/vpc"
+	"github.com/luksimg/luksimg/internal/rest"
+)
+
+// actionExport is the action of an export in the log of our own actions.
+const actionExport = "luksimg.image.export"
+
+// An Exported is the copy of a template in Object Storage.
+type Exported struct {
+	TemplateID int    `json:"template_id"`
+	Template   string `json:"template"` // its name
+	Object     string `json:"object"`
+	First      string `json:"first_disk"` // the object of the first disk
+	Ready      bool   `json:"ready"`
+}
+
+// String tells what it is, in one line.
+func (e *Exported) String() string {
+	return fmt.Sprintf("%s: of template %d, %s", e.First, e.TemplateID, e.Template)
+}
+
+// ExportTemplate has classic infrastructure copy a template, by its number, global identifier or name,
+// to an object for each of its disks. apiKey is what the cloud writes them with.
+func ExportTemplate(ctx context.Context, c *softlayer.Client, template string, to cos.Object, apiKey []byte, o CallOptions) (*Exported, error) {
+	t, err := c.LookUp(ctx, template)
+	if err != nil {
+		return nil, err
+	}
+	if strings.ContainsAny(t.Name, "/?#%&+ ") {
+		o.tell(true, "the name of the template, %q, has characters that mean something in addresses: the export may fail", t.Name)
+	}
+	err = c.Export(ctx, softlayer.ExportRequest{TemplateID: t.ID, URI: to.String(), APIKey: string(apiKey)})
+	if err := o.Log.Did(actionExport, t.GlobalIdentifier, map[string]any{"uri": to.String()}, err); err != nil {
+		return nil, err
+	}
+	o.tell(false, "export: of template %d to %s was accepted", t.ID, to)
+	if !o.NoWait {
+		if _, err := c.WaitImport(ctx, t.ID, o.waiting("export")); err != nil {
+			return nil, err
+		}
+	}
+	return &Exported{TemplateID: t.ID, Template: t.Name, Object: to.String(), First: firstDisk(to).String(), Ready: !o.NoWait}, nil
+}
+
+// firstDisk returns the object of the first disk of an export: of image.vhd, image-0.vhd.
+func firstDisk(o cos.Object) cos.Object {
+	if i := strings.LastIndexByte(o.Key, '.'); i > strings.LastIndexByte(o.Key, '/') {
+		o.Key = o.Key[:i] + "-0" + o.Key[i:]
+	} else {
+		o.Key += "-0"
+	}
+	return o
+}
+
+// An ExportedImage is the copy of an image of VPC in Object Storage.
+type ExportedImage struct {
+	ImageID string `json:"image_id"`
+	Image   string `json:"image"` // its name
+	JobID   string `json:"export_job_id"`
+	Object  string `json:"object"` // as VPC named it
+	Ready   bool   `json:"ready"`
+
+	// Of an encrypted image: its root key, and its key as that wrapped it.
+	RootKeyCRN string `json:"root_key_crn,omitempty"`
+	WrappedDEK string `json:"wrapped_dek,omitempty"`
+}
+
+// String tells what it is, in one line.
+func (e *ExportedImage) String() string {
+	return fmt.Sprintf("%s: of image %s, %s", e.Object, e.ImageID, e.Image)
+}
+
+// ExportImage has VPC copy an image, by its name or ID, to an object NAME.qcow2 or NAME.vhd, by a job
+// NAME. A job of that name that an earlier call began is followed to its end; one that failed is removed first.
+func ExportImage(ctx context.Context, c *vpc.Client, image string, to cos.Object, o CallOptions) (*ExportedImage, error) {
+	r, err := exportRequest(to)
+	if err != nil {
+		return nil, err
+	}
+	img, err := c.LookUp(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	if r.Image = img.ID; r.Format != "qcow2" && img.EncryptionKey.CRN != "" {
+		return nil, errors.New("an encrypted image is exported as qcow2 only")
+	}
+	job, err := begunExport(ctx, c, r, o)
+	if err == nil && job == nil {
+		job, err = c.CreateExport(ctx, r)
+		if err := o.Log.Did(actionExport, img.ID, map[string]any{"uri": to.String()}, err); err != nil {
+			return nil, err
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.tell(false, "export: job %s, of image %s to %s, was accepted", job.ID, img.ID, job.StorageHref)
+	if !o.NoWait {
+		if job, err = c.WaitExport(ctx, img.ID, job.ID, o.waiting("export")); err != nil {
+			return nil, err
+		}
+	}
+	return &ExportedImage{
+		ImageID: img.ID, Image: img.Name, JobID: job.ID, Object: job.StorageHref, Ready: job.Done(),
+		RootKeyCRN: img.EncryptionKey.CRN, WrappedDEK: job.WrappedDEK,
+	}, nil
+}
+
+// exportRequest is what makes VPC write an object of that name.
+func exportRequest(to cos.Object) (vpc.ExportRequest, error) {
+	ext := path.Ext(to.Key)
+	r := vpc.ExportRequest{Bucket: to.Bucket, Format: strings.TrimPrefix(ext, "."), Name: strings.TrimSuffix(to.Key, ext)}
+	err := vpc.CheckObject(to.Key, false)
+	if err == nil {
+		err = vpc.CheckName(r.Name)
+	}
+	if err != nil {
+		err = rest.WithHint(fmt.Errorf("VPC names the object by the job: %w", err), "the object is NAME.qcow2 or NAME.vhd, in no folder; NAME has lower case letters, digits and hyphens")
+	}
+	return r, err
+}
+
+// begunExport returns the job of an earlier call that was the same, nil if there is none.
+func begunExport(ctx context.Context, c *vpc.Client, r vpc.ExportRequest, o CallOptions) (*vpc.ExportJob, error) {
+	all, err := c.ExportJobs(ctx, r.Image)
+	for i, j := range all {
+		switch {
+		case j.Name != r.Name || j.StorageBucket.Name != r.Bucket || j.Format != r.Format:
+		case j.Status == "failed":
+			o.tell(false, "export: removing job %s, which failed", j.ID)
+			return nil, untilGone(ctx, cmp.Or(o.Wait.Interval, 10*time.Second), c.DeleteExport(ctx, r.Image, j.ID), func() error {
+				_, err := c.ExportJob(ctx, r.Image, j.ID)
+				return err
+			})
+		case j.Status != "deleting":
+			return &all[i], nil
+		}
+	}
+	return nil, err
+}
