@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type cloudScript struct {
 	env     []string
 	delayed chan struct{} // gets a value when a request is held up
 	secrets [][]byte      // what no output may hold
+	ahead   atomic.Int64  // of the clock of the sandbox, a time.Duration
 }
 
 // TestCloud runs the scripts that need a cloud: each has a sandbox.
@@ -41,6 +43,7 @@ func TestCloud(t *testing.T) {
 		"fault":     cmdFault,
 		"stranger":  cmdStranger,
 		"rotate":    cmdRotate,
+		"later":     cmdLater,
 		"secret":    cmdSecret,
 		"clean":     cmdClean,
 		"unsent":    cmdUnsent,
@@ -55,7 +58,9 @@ func TestCloud(t *testing.T) {
 			<-ctx.Done()
 		}}
 		var err error
-		s.Sandbox, err = sandbox.Start(context.Background(), sandbox.Options{Bucket: "images", Faults: s.faults})
+		s.Sandbox, err = sandbox.Start(context.Background(), sandbox.Options{Bucket: "images", Faults: s.faults, Now: func() time.Time {
+			return time.Now().Add(time.Duration(s.ahead.Load()))
+		}})
 		if err != nil {
 			return err
 		}
@@ -223,6 +228,13 @@ func cmdEdit(ts *testscript.TestScript, _ bool, args []string) {
 			b[i] = 'B'
 		}
 	})
+}
+
+// cmdLater sets the clock of the sandbox forward.
+func cmdLater(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	cloudOf(ts).ahead.Add(int64(d))
 }
 
 // cmdElsewhere moves the root key of an envelope to another region.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,6 +83,7 @@ type cloud struct {
 	dir      string
 	commands map[string]string
 
+	ahead atomic.Int64 // of the clock of the sandbox, a time.Duration
 	mu    sync.Mutex
 	calls map[string]int // by method and path
 	said  bytes.Buffer   // everything that was printed
@@ -97,6 +99,7 @@ func newCloud(t *testing.T, o sandbox.Options) *cloud {
 		defer c.mu.Unlock()
 		c.calls[method+" "+path]++
 	}
+	o.Now = func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 	s, err := sandbox.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -544,7 +547,12 @@ func (c *cloud) edit(name, member, value string) {
 }
 
 func (c *cloud) suspend() { c.keyAction("disable") }
-func (c *cloud) resume()  { c.keyAction("enable") }
+
+// resume does so half a minute later: a key that was just disabled is not enabled.
+func (c *cloud) resume() {
+	c.ahead.Add(int64(30 * time.Second))
+	c.keyAction("enable")
+}
 
 // keyAction does something to the root key.
 func (c *cloud) keyAction(action string) {
