@@ -19,21 +19,29 @@ import (
 
 // classicClient returns the client of classic infrastructure.
 func (o *cloudFlags) classicClient(ctx context.Context) (*softlayer.Client, error) {
+	network, err := o.net()
+	if err != nil {
+		return nil, err
+	}
 	user, key, err := o.softLayer(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(key)
-	return softlayer.New(softlayer.Options{Endpoint: o.url(serviceSoftLayer), Private: o.private, User: user, APIKey: string(key), Settle: o.settle})
+	return softlayer.New(softlayer.Options{Endpoint: o.url(serviceSoftLayer), Network: network, User: user, APIKey: string(key), Settle: o.settle})
 }
 
 // vpcClient returns the client of VPC in a region.
 func (o *cloudFlags) vpcClient(ctx context.Context, region string) (*vpc.Client, error) {
+	network, err := o.net()
+	if err != nil {
+		return nil, err
+	}
 	identity, err := o.iam(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return vpc.New(vpc.Options{Region: region, Endpoint: o.url(serviceVPC), Private: o.private, Tokens: identity, Settle: o.settle})
+	return vpc.New(vpc.Options{Region: region, Endpoint: o.url(serviceVPC), Network: network, Tokens: identity, Settle: o.settle})
 }
 
 // driver returns the cloud of a target. region is that of VPC, and handover gives the key that

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/endpoint"
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap/keyprotect"
@@ -68,9 +70,12 @@ from a file.`
 
 // cloudFlags say how to reach the services of IBM Cloud.
 type cloudFlags struct {
-	urls    map[string]*string
-	private bool
-	settle  time.Duration // how long to look for what a call made whose answer was lost; 0 is the clients' own
+	urls      map[string]*string
+	network   string
+	private   bool // the old name of --network private
+	keyRing   string
+	dedicated bool
+	settle    time.Duration // how long to look for what a call made whose answer was lost; 0 is the clients' own
 
 	identity *iam.Client
 }
@@ -82,7 +87,12 @@ func (o *cloudFlags) add(c *cobra.Command, names ...string) {
 		o.urls = map[string]*string{}
 	}
 	if f.Lookup("private") == nil {
-		f.BoolVar(&o.private, "private", false, "reach IBM Cloud by the endpoints on its private network")
+		f.StringVar(&o.network, "network", "", "reach IBM Cloud by its endpoints on this `NETWORK`: public, private (classic infrastructure, Direct Link) or direct (a VPC) (default: public)")
+		f.BoolVar(&o.private, "private", false, "as --network private")
+	}
+	if slices.Contains(names, serviceKMS) && f.Lookup("key-ring") == nil {
+		f.StringVar(&o.keyRing, "key-ring", "", "the `ID` of the key ring of the root key (default: the service looks in all that this identity may use)")
+		f.BoolVar(&o.dedicated, "kms-dedicated", false, "the instance is one of Key Protect Dedicated, at INSTANCE.api.REGION.kms.appdomain.cloud")
 	}
 	for _, s := range append([]string{serviceIAM}, names...) {
 		if o.urls[s] == nil {
@@ -107,6 +117,20 @@ func (o *cloudFlags) url(service string) string {
 	return os.Getenv(services[service].variable)
 }
 
+// net returns the network of IBM's addresses.
+func (o *cloudFlags) net() (string, error) {
+	if err := endpoint.Check(o.network); err != nil {
+		return "", fmt.Errorf("--%w", err)
+	}
+	if o.private {
+		if o.network != "" && o.network != endpoint.Private {
+			return "", errors.New("--private and --network " + o.network + " exclude each other")
+		}
+		return endpoint.Private, nil
+	}
+	return o.network, nil
+}
+
 // credential returns the value of an environment variable, or the content of the file
 // that it names as @FILE, without the space around it. The caller wipes it.
 func credential(ctx context.Context, name string) ([]byte, error) {
@@ -127,33 +151,43 @@ func (o *cloudFlags) iam(ctx context.Context) (*iam.Client, error) {
 	if o.identity != nil {
 		return o.identity, nil
 	}
+	network, err := o.net()
+	if err != nil {
+		return nil, err
+	}
 	key, err := credential(ctx, envAPIKey)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(key)
-	o.identity, err = iam.New(iam.Options{URL: o.url(serviceIAM), Private: o.private, APIKey: key})
+	o.identity, err = iam.New(iam.Options{URL: o.url(serviceIAM), Network: network, APIKey: key})
 	return o.identity, err
 }
 
 // keyProtect returns the client of a root key, or of an instance, by its CRN. correlation may
 // be "".
 func (o *cloudFlags) keyProtect(ctx context.Context, crn, correlation string) (*keyprotect.Client, error) {
+	network, err := o.net()
+	if err != nil {
+		return nil, err
+	}
 	tokens, err := o.iam(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return keyprotect.New(keyprotect.Options{CRN: crn, Tokens: tokens, URL: o.url(serviceKMS), Private: o.private, CorrelationID: correlation})
+	return keyprotect.New(keyprotect.Options{CRN: crn, Tokens: tokens, URL: o.url(serviceKMS), Network: network, Dedicated: o.dedicated,
+		KeyRing: o.keyRing, CorrelationID: correlation})
 }
 
 // cos returns a client of Object Storage, with the API key, or with HMAC credentials where
 // there is none. instance is the CRN of the service instance, which only making a bucket
 // needs.
 func (o *cloudFlags) cos(ctx context.Context, instance string) (*cos.Client, error) {
-	opts := cos.Options{Endpoint: o.url(serviceCOS), ServiceInstanceID: instance}
-	if o.private {
-		opts.Network = "private"
+	network, err := o.net()
+	if err != nil {
+		return nil, err
 	}
+	opts := cos.Options{Endpoint: o.url(serviceCOS), ServiceInstanceID: instance, Network: network}
 	for _, names := range hmacNames {
 		if os.Getenv(envAPIKey) != "" || os.Getenv(names[0]) == "" {
 			continue

@@ -66,11 +66,15 @@ and prints the requests, and the ibmcloud commands that do the same.` + cloudHel
 func (o *setupFlags) run(c *cobra.Command) error {
 	ctx := c.Context()
 	o.VPC = o.target == deploy.VPC
-	o.IAMURL, o.KMSURL, o.Private = o.cloud.url(serviceIAM), o.cloud.url(serviceKMS), o.cloud.private
+	o.IAMURL, o.KMSURL, o.Dedicated = o.cloud.url(serviceIAM), o.cloud.url(serviceKMS), o.cloud.dedicated
 	if o.apiKeyFile != "" {
 		o.APIKey = account.LocalKeyFile(o.apiKeyFile)
 	}
-	err := errors.Join(o.Check(), deploy.CheckTarget(o.target))
+	var err error
+	if o.Network, err = o.cloud.net(); err != nil {
+		return err
+	}
+	err = errors.Join(o.Check(), deploy.CheckTarget(o.target))
 	if err == nil && o.apiKeyFile == "-" {
 		err = errors.New("--api-key-file needs the name of a file")
 	}

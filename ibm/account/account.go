@@ -18,6 +18,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/ibm/endpoint"
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -52,7 +53,8 @@ type Options struct {
 
 	// The addresses of the services in the requests that a report shows; "" is IBM's.
 	IAMURL, KMSURL string
-	Private        bool // IBM's addresses are those of its private network
+	Network        string // of IBM's addresses: see package endpoint
+	Dedicated      bool   // the instance of the key service is one of Key Protect Dedicated
 }
 
 // A KeyFile is where the API key goes, which IAM shows only once.
@@ -156,10 +158,10 @@ func (o Options) report() (*Report, error) {
 		r.o.Class = "standard"
 	}
 	if r.o.IAMURL == "" {
-		r.o.IAMURL = iam.DefaultURL
+		r.o.IAMURL = endpoint.IAM(o.Network)
 	}
 	if r.o.KMSURL == "" {
-		r.o.KMSURL = keyprotect.Endpoint(r.instance, o.Private)
+		r.o.KMSURL = endpoint.KeyProtect(r.instance, o.Network, o.Dedicated)
 	}
 	return r, nil
 }

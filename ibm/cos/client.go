@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/luksimg/luksimg/ibm/endpoint"
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
@@ -75,10 +76,8 @@ func New(o Options) (*Client, error) {
 	if o.HMAC != nil && (o.HMAC.AccessKeyID == "" || len(o.HMAC.SecretAccessKey) == 0) {
 		return nil, errors.New("cos: HMAC credentials need both an access key and a secret")
 	}
-	switch o.Network {
-	case "", "public", "private", "direct":
-	default:
-		return nil, fmt.Errorf("cos: network %q is not public, private or direct", o.Network)
+	if err := endpoint.Check(o.Network); err != nil {
+		return nil, fmt.Errorf("cos: %w", err)
 	}
 	c := &Client{o: o}
 	if o.Endpoint != "" {
@@ -150,11 +149,11 @@ func (c *Client) base(region string) *url.URL {
 		u := *c.endpoint
 		return &u
 	}
-	host := "s3."
-	if c.o.Network == "private" || c.o.Network == "direct" {
-		host += c.o.Network + "."
+	u, err := url.Parse(endpoint.ObjectStorage(region, c.o.Network))
+	if err != nil {
+		return &url.URL{Scheme: "https"} // of a region that no URI can name
 	}
-	return &url.URL{Scheme: "https", Host: host + region + ".cloud-object-storage.appdomain.cloud"}
+	return u
 }
 
 // backoff waits before attempt n, counted from 1: 200 ms, doubled each time up to 20 s,

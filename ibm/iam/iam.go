@@ -14,21 +14,16 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/luksimg/luksimg/ibm/endpoint"
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// DefaultURL is the public endpoint of IAM, the same for all regions.
-const DefaultURL = "https://iam.cloud.ibm.com"
-
-// PrivateURL is IAM on IBM Cloud's private network.
-const PrivateURL = "https://private.iam.cloud.ibm.com"
-
 // Options are the settings of a [Client]. Only the API key must be set.
 type Options struct {
-	// URL is the endpoint, such as that of the sandbox. Empty is DefaultURL, or with Private
-	// PrivateURL. It must be https, or http on this machine.
+	// URL is the endpoint, such as that of the sandbox. Empty is IBM's, on the network that
+	// Network names; see package endpoint. It must be https, or http on this machine.
 	URL     string
-	Private bool
+	Network string
 	// APIKey is the credential. It is copied; spaces and a newline at its ends are removed.
 	APIKey []byte
 	// Client sends the requests; redirects are not followed. Nil is one of its own.
@@ -53,10 +48,11 @@ type Client struct {
 
 // New returns a client. It sends nothing yet.
 func New(o Options) (*Client, error) {
-	if o.URL == "" && o.Private {
-		o.URL = PrivateURL
-	} else if o.URL == "" {
-		o.URL = DefaultURL
+	if err := endpoint.Check(o.Network); err != nil {
+		return nil, fmt.Errorf("iam: %w", err)
+	}
+	if o.URL == "" {
+		o.URL = endpoint.IAM(o.Network)
 	}
 	base, err := rest.CheckURL(o.URL)
 	if err != nil {

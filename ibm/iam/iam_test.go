@@ -494,8 +494,8 @@ func TestSecretsStayOut(t *testing.T) {
 
 // TestPrivate: IAM has another address on the private network.
 func TestPrivate(t *testing.T) {
-	c, err := iam.New(iam.Options{APIKey: []byte("key"), Private: true})
-	if err != nil || !strings.Contains(c.String(), iam.PrivateURL) {
+	c, err := iam.New(iam.Options{APIKey: []byte("key"), Network: "private"})
+	if err != nil || !strings.Contains(c.String(), "https://private.iam.cloud.ibm.com") {
 		t.Errorf("%v, %v", c, err)
 	}
 }

@@ -22,21 +22,16 @@ import (
 	"github.com/softlayer/softlayer-go/session"
 	"github.com/softlayer/softlayer-go/sl"
 
+	"github.com/luksimg/luksimg/ibm/endpoint"
 	"github.com/luksimg/luksimg/internal/rest"
-)
-
-// DefaultEndpoint is the public REST API, PrivateEndpoint that of the private network.
-const (
-	DefaultEndpoint = "https://api.softlayer.com/rest/v3.1"
-	PrivateEndpoint = "https://api.service.softlayer.com/rest/v3.1"
 )
 
 // Options say how to reach the API.
 type Options struct {
-	// Endpoint is the base address of the REST API; "" is [DefaultEndpoint], or with Private
-	// [PrivateEndpoint]. It must be https, or http on this machine.
+	// Endpoint is the base address of the REST API; "" is IBM's, on the network that
+	// Network names: see package endpoint. It must be https, or http on this machine.
 	Endpoint string
-	Private  bool
+	Network  string
 
 	// User and APIKey are those of classic infrastructure. With an API key of IAM
 	// the user is "apikey".
@@ -70,11 +65,8 @@ func (c Options) String() string {
 func (c Options) GoString() string { return c.String() }
 
 func (c Options) endpoint() string {
-	switch {
-	case c.Endpoint == "" && c.Private:
-		return PrivateEndpoint
-	case c.Endpoint == "":
-		return DefaultEndpoint
+	if c.Endpoint == "" {
+		return endpoint.SoftLayer(c.Network)
 	}
 	return strings.TrimRight(c.Endpoint, "/")
 }
@@ -91,6 +83,9 @@ type Client struct {
 // New checks the configuration. It makes no call.
 func New(opts Options) (*Client, error) {
 	base, err := rest.CheckURL(opts.endpoint())
+	if err == nil {
+		err = endpoint.Check(opts.Network)
+	}
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("softlayer: endpoint: %w", err)

@@ -713,8 +713,8 @@ func TestTransport(t *testing.T) {
 
 // TestPrivate: the API has another address on the private network.
 func TestPrivate(t *testing.T) {
-	c, err := softlayer.New(softlayer.Options{User: "u", APIKey: "key", Private: true})
-	if err != nil || !strings.Contains(c.String(), softlayer.PrivateEndpoint) {
+	c, err := softlayer.New(softlayer.Options{User: "u", APIKey: "key", Network: "private"})
+	if err != nil || !strings.Contains(c.String(), "https://api.service.softlayer.com/rest/v3.1") {
 		t.Errorf("%v, %v", c, err)
 	}
 }

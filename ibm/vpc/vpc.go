@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/luksimg/luksimg/ibm/endpoint"
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
@@ -36,10 +37,10 @@ type Clock = rest.Clock
 type Options struct {
 	Region string // "us-south"; it gives the endpoint if there is none
 
-	// Endpoint is the base address, https://REGION.iaas.cloud.ibm.com if "", or with Private
-	// https://REGION.private.iaas.cloud.ibm.com. It must be https, or http on this machine.
+	// Endpoint is the base address; "" is IBM's, by Region and on the network that Network
+	// names: see package endpoint. It must be https, or http on this machine.
 	Endpoint string
-	Private  bool
+	Network  string
 
 	Tokens TokenSource
 
@@ -71,11 +72,10 @@ func New(opts Options) (*Client, error) {
 		if !region.MatchString(opts.Region) {
 			return nil, errors.New("vpc: no endpoint and no region given")
 		}
-		network := ""
-		if opts.Private {
-			network = ".private"
+		if err := endpoint.Check(opts.Network); err != nil {
+			return nil, fmt.Errorf("vpc: %w", err)
 		}
-		opts.Endpoint = "https://" + opts.Region + network + ".iaas.cloud.ibm.com"
+		opts.Endpoint = endpoint.VPC(opts.Region, opts.Network)
 	}
 	base, err := rest.CheckURL(opts.Endpoint)
 	if err != nil {

@@ -598,7 +598,7 @@ func TestNew(t *testing.T) {
 	if err != nil || c.CorrelationID() == "" {
 		t.Error(err)
 	}
-	if c, err := vpc.New(vpc.Options{Region: "eu-de", Private: true, Tokens: tokens("")}); err != nil || c.Endpoint() != "https://eu-de.private.iaas.cloud.ibm.com" {
+	if c, err := vpc.New(vpc.Options{Region: "eu-de", Network: "private", Tokens: tokens("")}); err != nil || c.Endpoint() != "https://eu-de.private.iaas.cloud.ibm.com" {
 		t.Errorf("%v", err)
 	}
 }

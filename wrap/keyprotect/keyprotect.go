@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/ibm/endpoint"
 	"github.com/luksimg/luksimg/ibm/iam"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap"
@@ -30,10 +31,13 @@ type Options struct {
 	Tokens iam.TokenSource
 	// URL is the endpoint, without /api: for the sandbox, and for instances of Hyper
 	// Protect Crypto Services that are reached by host and port. Empty derives it from the
-	// CRN, see Endpoint. It must be https, or http on this machine.
+	// CRN, Network and Dedicated: see package endpoint. It must be https, or http on this
+	// machine.
 	URL string
-	// Private derives the endpoint on IBM Cloud's private network.
-	Private bool
+	// Network is "public", which is the default, "private" or "direct".
+	Network string
+	// Dedicated is an instance of Key Protect Dedicated, which has an address of its own.
+	Dedicated bool
 	// KeyRing is the key ring of the root key; empty lets the service look in all.
 	KeyRing string
 	// CorrelationID, a UUID, goes with all requests, and into the service's audit events.
@@ -85,8 +89,11 @@ func New(o Options) (*Client, error) {
 	if o.Tokens == nil {
 		return nil, errors.New("key protect: no source of tokens")
 	}
+	if err := endpoint.Check(o.Network); err != nil {
+		return nil, fmt.Errorf("key protect: %w", err)
+	}
 	if o.URL == "" {
-		o.URL = Endpoint(c, o.Private)
+		o.URL = endpoint.KeyProtect(c, o.Network, o.Dedicated)
 	}
 	base, err := rest.CheckURL(o.URL)
 	if err != nil {
@@ -112,21 +119,6 @@ func New(o Options) (*Client, error) {
 // RootKey returns the client as the root key of its CRN.
 func (c *Client) RootKey() *wrap.RootKey {
 	return &wrap.RootKey{Wrapper: c, Unwrapper: c, CRN: c.crn.String()}
-}
-
-// Endpoint returns the address of the service that a CRN names. Hyper Protect Crypto
-// Services are reached by the address of the instance; older instances, which only have a
-// port, need Options.URL.
-func Endpoint(c crn.CRN, private bool) string {
-	switch {
-	case c.Service == crn.HyperCrypt && private:
-		return "https://" + c.Instance + ".api.private." + c.Region + ".hs-crypto.appdomain.cloud"
-	case c.Service == crn.HyperCrypt:
-		return "https://" + c.Instance + ".api." + c.Region + ".hs-crypto.appdomain.cloud"
-	case private:
-		return "https://private." + c.Region + ".kms.cloud.ibm.com"
-	}
-	return "https://" + c.Region + ".kms.cloud.ibm.com"
 }
 
 // CRN returns the name of the root key, or of the instance.

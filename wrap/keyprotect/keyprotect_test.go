@@ -301,25 +301,7 @@ func TestCorrelationAndEvents(t *testing.T) {
 	}
 }
 
-func TestEndpoint(t *testing.T) {
-	for _, c := range []struct {
-		crn     string
-		private bool
-		want    string
-	}{
-		{"crn:v1:bluemix:public:kms:us-south:a/acct:inst:key:k", false, "https://us-south.kms.cloud.ibm.com"},
-		{"crn:v1:bluemix:public:kms:eu-de:a/acct:inst:key:k", true, "https://private.eu-de.kms.cloud.ibm.com"},
-		{"crn:v1:bluemix:public:hs-crypto:eu-de:a/acct:inst:key:k", false, "https://inst.api.eu-de.hs-crypto.appdomain.cloud"},
-		{"crn:v1:bluemix:public:hs-crypto:eu-de:a/acct:inst::", true, "https://inst.api.private.eu-de.hs-crypto.appdomain.cloud"},
-	} {
-		name, err := crn.ParseInstance(c.crn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := keyprotect.Endpoint(name, c.private); got != c.want {
-			t.Errorf("%s: %s, want %s", c.crn, got, c.want)
-		}
-	}
+func TestOptions(t *testing.T) {
 	tokens := iam.Static("t")
 	for name, o := range map[string]keyprotect.Options{
 		"no CRN":       {Tokens: tokens},
@@ -328,6 +310,7 @@ func TestEndpoint(t *testing.T) {
 		"evil region":  {Tokens: tokens, CRN: "crn:v1:bluemix:public:kms:evil.com/:a/acct:inst:key:k"},
 		"evil key":     {Tokens: tokens, CRN: "crn:v1:bluemix:public:kms:us-south:a/acct:inst:key:../../x"},
 		"no tokens":    {CRN: "crn:v1:bluemix:public:kms:us-south:a/acct:inst:key:k"},
+		"no network":   {Tokens: tokens, CRN: "crn:v1:bluemix:public:kms:us-south:a/acct:inst:key:k", Network: "evil.com"},
 		"plain HTTP":   {Tokens: tokens, CRN: "crn:v1:bluemix:public:kms:us-south:a/acct:inst:key:k", URL: "http://kms.example.com"},
 		"user in HTTP": {Tokens: tokens, CRN: "crn:v1:bluemix:public:kms:us-south:a/acct:inst:key:k", URL: "https://u:p@kms.example.com"},
 	} {
