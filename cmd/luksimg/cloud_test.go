@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -44,6 +46,8 @@ func TestCloud(t *testing.T) {
 		"stranger":  cmdStranger,
 		"rotate":    cmdRotate,
 		"later":     cmdLater,
+		"envfile":   cmdEnvFile,
+		"member":    cmdMember,
 		"secret":    cmdSecret,
 		"clean":     cmdClean,
 		"unsent":    cmdUnsent,
@@ -235,6 +239,18 @@ func cmdLater(ts *testscript.TestScript, _ bool, args []string) {
 	d, err := time.ParseDuration(args[0])
 	ts.Check(err)
 	cloudOf(ts).ahead.Add(int64(d))
+}
+
+// cmdEnvFile sets a variable to what a file holds: "envfile NAME FILE".
+func cmdEnvFile(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// cmdMember sets a variable to a member of a JSON object: "member FILE MEMBER NAME".
+func cmdMember(ts *testscript.TestScript, _ bool, args []string) {
+	var m map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &m))
+	ts.Setenv(args[2], fmt.Sprint(m[args[1]]))
 }
 
 // cmdElsewhere moves the root key of an envelope to another region.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +25,7 @@ const defaultKeyBytes = 32
 func newKeygen(g *global) *cobra.Command {
 	var n int
 	var raw bool
-	var kms string
+	var kms, standard string
 	c := &cobra.Command{
 		Use:   "keygen [FILE]",
 		Short: "Make a new key",
@@ -35,10 +37,15 @@ goes to standard output, if that is a pipe or a file.
 Keep it: without the key there is no way to the data.
 
 With --kms local:FILE it makes a root key in that file instead, for wrap: 32 random bytes.
-Who has a root key can open every image whose key it wrapped.`,
+Who has a root key can open every image whose key it wrapped.
+
+With --standard-key CRN the key is not random: it is the bytes of a standard key in IBM Key
+Protect, which luksimg rootkey create --standard makes, as base64 text or with --raw as they
+are. An encrypted VHD needs --raw. Who may read the standard key has the key of the image.` + cloudHelp,
 		Example: `  luksimg keygen dek.b64
   luksimg keygen --bytes 64 --raw volume.key
-  luksimg keygen --kms local:root.key`,
+  luksimg keygen --kms local:root.key
+  luksimg keygen --standard-key CRN dek.b64`,
 		Args: func(c *cobra.Command, got []string) error {
 			if kms != "" {
 				return flags.Args()(c, got)
@@ -55,7 +62,15 @@ Who has a root key can open every image whose key it wrapped.`,
 				return err
 			}
 			defer out.abort()
-			key, err := wrap.NewMaterial(n, raw)
+			var key []byte
+			if standard != "" {
+				if c.Flags().Changed("bytes") {
+					return errors.New("--bytes and --standard-key exclude each other")
+				}
+				key, n, err = g.standardKey(c.Context(), standard, raw)
+			} else {
+				key, err = wrap.NewMaterial(n, raw)
+			}
 			if err != nil {
 				return err
 			}
@@ -67,22 +82,44 @@ Who has a root key can open every image whose key it wrapped.`,
 			if raw {
 				r.Encoding = "raw"
 			}
+			if standard != "" {
+				r.StandardKey = standard
+				return t.Result(r, talk.Line("%s: the %d bytes of a standard key, %d bytes as %s", args[0], n, r.Length, r.Encoding))
+			}
 			return t.Result(r, talk.Line("%s: %d random bytes, %d bytes as %s", args[0], n, r.Length, r.Encoding))
 		},
 	}
 	c.Flags().IntVar(&n, "bytes", defaultKeyBytes, fmt.Sprintf("how many random bytes, from 16 to %d", wrap.MaxRandom))
 	c.Flags().BoolVar(&raw, "raw", false, "write the bytes themselves, not base64 text")
 	c.Flags().StringVar(&kms, "kms", "", "make a root key in a file: local:`FILE`")
+	c.Flags().StringVar(&standard, "standard-key", "", "take the bytes of a standard key in Key Protect: its `CRN`")
+	g.cloud.add(c, serviceKMS)
 	return c
+}
+
+// standardKey returns the bytes of a standard key, and how many they are: as base64 text, if not
+// raw. The caller wipes them.
+func (g *global) standardKey(ctx context.Context, crn string, raw bool) (key []byte, n int, err error) {
+	k, err := g.cloud.keyProtect(ctx, crn, "")
+	if err != nil {
+		return nil, 0, err
+	}
+	if key, err = k.StandardKey(ctx, k.CRN().Resource); err != nil || raw {
+		return key, len(key), err
+	}
+	defer clear(key)
+	return base64.StdEncoding.AppendEncode(nil, key), len(key), nil
 }
 
 // keygenResult is what keygen --json prints.
 type keygenResult struct {
 	Output   string `json:"output"`
-	Bytes    int    `json:"bytes"`         // of randomness
+	Bytes    int    `json:"bytes"`         // of randomness, or of the standard key
 	Encoding string `json:"encoding"`      // "base64" or "raw"
 	Length   int    `json:"length"`        // of the file
 	KMS      string `json:"kms,omitempty"` // the name of a root key in envelopes
+
+	StandardKey string `json:"standard_key_crn,omitempty"` // where it is from
 }
 
 // localRootKey makes a root key in the file that a value of --kms names.

@@ -116,6 +116,7 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 		newWrap(g),
 		newUnwrap(g),
 		newRewrap(g),
+		newRootKey(g),
 		newUpload(g),
 		newDownload(g),
 		newKey(g),

@@ -13,6 +13,7 @@ type rewrapFlags struct {
 	root     rootKeyFlags
 	newKMS   string
 	newCRN   string
+	newRing  string
 	envelope string
 }
 
@@ -38,6 +39,7 @@ A root key in the cloud is the one that the envelope names; one in a file is nam
 	o.root.add(c, &g.cloud)
 	f.StringVar(&o.newKMS, "new-kms", "", "another root key in a file to wrap with: local:`FILE`")
 	f.StringVar(&o.newCRN, "new-root-key-crn", "", "another root key in the cloud to wrap with: its `CRN`")
+	f.StringVar(&o.newRing, "new-key-ring", "", "the `ID` of the key ring of --new-root-key-crn")
 	f.StringVar(&o.envelope, "envelope", "", "`FILE` with the wrapped key, as wrap wrote it")
 	return c
 }
@@ -54,7 +56,9 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 		return err
 	}
 	defer out.Abort()
-	to := rootKeyFlags{cloud: o.root.cloud, kms: o.newKMS, crn: o.newCRN}
+	cloud := *o.root.cloud
+	cloud.keyRing = o.newRing
+	to := rootKeyFlags{cloud: &cloud, kms: o.newKMS, crn: o.newCRN}
 	if to.given() {
 		next, err := to.open(ctx)
 		if err != nil {

@@ -46,6 +46,8 @@ var argUses = map[string][]use{
 	"measure":        {reads | stream},
 	"order":          {noFile},
 	"reencrypt":      {reads | stream, writes},
+	"rootkey create": {noFile},
+	"rootkey import": {noFile},
 	"token add":      {changes},
 	"token export":   {reads | stream},
 	"token list":     {reads | stream},

@@ -35,6 +35,12 @@ const (
 	ActionUpload  = "luksimg.image.upload"
 	ActionImport  = "luksimg.image.import"
 	ActionOrder   = "luksimg.server.order"
+
+	ActionRootKeyImport  = "luksimg.root-key.import"
+	ActionRootKeyRotate  = "luksimg.root-key.rotate"
+	ActionRootKeyDisable = "luksimg.root-key.disable"
+	ActionRootKeyEnable  = "luksimg.root-key.enable"
+	ActionRootKeyDelete  = "luksimg.root-key.delete"
 )
 
 // stages are by the action of an event. Actions of luksimg are what its [Logger]
@@ -43,6 +49,7 @@ var stages = map[string]Stage{
 	"kms.secrets.create":                  Create,
 	"hs-crypto.secrets.create":            Create,
 	ActionRootKey:                         Create,
+	ActionRootKeyImport:                   Create,
 	"kms.secrets.wrap":                    Wrap,
 	"hs-crypto.secrets.wrap":              Wrap,
 	ActionWrap:                            Wrap,

@@ -12,14 +12,16 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// Errors of Key Protect that package wrap has no more particular name for. All but
-// ErrNotRootKey and ErrImport match wrap.ErrKeyState, and all match wrap.ErrRefused.
+// Errors of Key Protect that package wrap has no more particular name for. Those of
+// its state (suspended, expired, deleted) match wrap.ErrKeyState, and all match wrap.ErrRefused.
 var (
 	ErrNotRootKey  = errors.New("not a root key")
 	ErrSuspended   = errors.New("root key is suspended")
 	ErrDeactivated = errors.New("root key has expired")
 	ErrDeleted     = errors.New("root key was deleted")
 	ErrImport      = errors.New("import of key material was not accepted")
+	ErrTooEarly    = errors.New("root key was changed just now")
+	ErrInUse       = errors.New("root key protects resources")
 )
 
 // An Error is a request to the service that failed. It holds neither keys nor tokens. It
@@ -93,13 +95,26 @@ func advice(e *Error, err error) string {
 	case wrap.ErrAuth:
 		return "the credential is wrong or has expired: check the API key, or log in again"
 	case wrap.ErrDenied:
-		return "the identity needs a role for this Key Protect instance: Reader to wrap and unwrap, Writer to create and rotate"
+		return "the identity needs a role for this Key Protect instance: Reader to wrap and unwrap, Writer to create and rotate, Manager to disable, enable and delete"
 	case wrap.ErrNotFound:
-		return "check region, instance and key in the CRN: the key must be in that instance, and the instance in that region"
+		if e.Code == "KEY_RING_NOT_FOUND_ERR" {
+			return "the instance has no such key ring: luksimg rootkey create --create-key-ring makes it"
+		}
+		return "check region, instance and key in the CRN, and the key ring if one was named: the key must be in that instance, and the instance in that region"
 	case ErrNotRootKey:
 		return "this is a standard key: take the CRN of a root key, or make one"
 	case ErrSuspended:
-		return "the root key is disabled: enable it with: ibmcloud kp key enable"
+		return "the root key is disabled: enable it with: luksimg rootkey enable --root-key-crn CRN"
+	case ErrTooEarly:
+		if e.Code == "KEY_ROTATION_NOT_PERMITTED" {
+			return "a root key can be rotated once an hour: try again later"
+		}
+		return "wait 30 seconds, and try again: a key that was just changed is neither enabled nor restored"
+	case ErrInUse:
+		if e.Code == "PREV_KEY_DEL_ERR" {
+			return "a resource with a retention policy needs the root key, so that nobody can delete it: the owner of the account must remove the policy first"
+		}
+		return "resources such as buckets are encrypted with it: ibmcloud kp registrations lists them; --protecting deletes it all the same, and nobody can read them then"
 	case ErrDeactivated:
 		return "the root key has expired: it still unwraps, but a new root key is needed to wrap"
 	case ErrDeleted:
@@ -115,6 +130,8 @@ func advice(e *Error, err error) string {
 		return "check the network and the endpoint, and https://cloud.ibm.com/status"
 	}
 	switch e.Code {
+	case "AUTHORIZATIONS_NOT_MET":
+		return "two people must delete this root key: one of them says ibmcloud kp key schedule-delete, and another one deletes it"
 	case "KEY_CREATE_IMPORT_ACCESS_ERR":
 		return "a policy of the instance forbids creating or importing such keys: ask its manager"
 	case "KEY_PAYLOAD_REQ_ERR":
@@ -136,6 +153,11 @@ var codes = map[string]error{
 	"KEY_DELETED_ERR":              ErrDeleted,
 	"UNPROCESSABLE_CIPHERTEXT_ERR": wrap.ErrWDEK,
 	"BEARER_SUB_EXTRACTION_ERR":    wrap.ErrAuth,
+	"REQ_TOO_EARLY_ERR":            ErrTooEarly,
+	"KEY_ROTATION_NOT_PERMITTED":   ErrTooEarly,
+	"PROTECTED_RESOURCE_ERR":       ErrInUse,
+	"PREV_KEY_DEL_ERR":             ErrInUse,
+	"KEY_RING_NOT_FOUND_ERR":       wrap.ErrNotFound,
 	"IMPORT_TOKEN_EXPIRED_ERR":     ErrImport,
 	"INCORRECT_NONCE_ERR":          ErrImport,
 	"INCORRECT_NONCE_IV_ERR":       ErrImport,

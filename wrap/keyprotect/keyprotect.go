@@ -1,5 +1,5 @@
 // Package keyprotect wraps data encryption keys with a root key in IBM Key Protect or
-// Hyper Protect Crypto Services, and makes, imports, lists and rotates such root keys.
+// Hyper Protect Crypto Services, and makes, imports, lists, rotates, disables, enables and deletes such root keys.
 //
 // All that it needs to know is in the root key's CRN: service, region, instance and key.
 // A wrapped key that goes to the import of an image has no additional authentication data,
@@ -60,6 +60,10 @@ type api interface {
 	GetKey(ctx context.Context, id string) (*kp.Key, error)
 	GetKeyMetadata(ctx context.Context, id string) (*kp.Key, error)
 	RotateV2(ctx context.Context, id string, material *kp.KeyPayload) error
+	DisableKey(ctx context.Context, id string) error
+	EnableKey(ctx context.Context, id string) error
+	DeleteKey(ctx context.Context, id string, prefer kp.PreferReturn, o ...kp.CallOpt) (*kp.Key, error)
+	CreateKeyRing(ctx context.Context, id string) error
 }
 
 // A Client is one root key, or one instance, as one identity sees it. It is a

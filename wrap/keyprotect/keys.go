@@ -48,6 +48,7 @@ type Key struct {
 	State       State
 	Extractable bool // a standard key; a root key is not
 	Imported    bool
+	Ring        string    // the id of its key ring
 	Version     string    // the id of its newest version
 	Created     time.Time // zero where there is none, as with the next two
 	Rotated     time.Time
@@ -55,7 +56,7 @@ type Key struct {
 }
 
 func keyOf(k *kp.Key) Key {
-	own := Key{ID: k.ID, CRN: k.CRN, Name: k.Name, State: State(k.State), Extractable: k.Extractable, Imported: k.Imported}
+	own := Key{ID: k.ID, CRN: k.CRN, Name: k.Name, State: State(k.State), Extractable: k.Extractable, Imported: k.Imported, Ring: k.KeyRingID}
 	for _, t := range []struct {
 		to   *time.Time
 		from *time.Time

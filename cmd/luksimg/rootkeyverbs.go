@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/ibm/audit"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap/keyprotect"
+)
+
+// envKMSInstance names an instance of the key service.
+const envKMSInstance = "LUKSIMG_KMS_INSTANCE_CRN"
+
+func newRootKey(g *global) *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "rootkey",
+		Short: "Make, import, list, rotate, disable and delete root keys",
+		Long: `Rootkey has what is to be done with root keys in IBM Key Protect and Hyper Protect Crypto
+Services. A root key never leaves the service: it wraps the keys of images. Who disables or
+deletes it takes all that it wrapped from everybody, servers that run from such an image
+included.`,
+		Example: `  luksimg rootkey create --kms-instance-crn CRN images
+  luksimg rootkey import --kms-instance-crn CRN --key-file root.key images
+  luksimg rootkey list --kms-instance-crn CRN
+  luksimg rootkey disable --root-key-crn CRN`,
+	}, newRootKeyCreate(g), newRootKeyImport(g), newRootKeyList(g), newRootKeyRotate(g), newRootKeyDisable(g), newRootKeyEnable(g), newRootKeyDelete(g))
+}
+
+// A rootKeyVerb is what the verbs of root keys share.
+type rootKeyVerb struct {
+	*global
+	crn   string // of an instance, or of a root key
+	audit auditFlags
+}
+
+// ofInstance adds the flags of a verb that needs an instance.
+func (o *rootKeyVerb) ofInstance(c *cobra.Command) {
+	c.Flags().StringVar(&o.crn, "kms-instance-crn", "", "the `CRN` of the instance of the key service (default: $"+envKMSInstance+")")
+	o.cloud.add(c, serviceKMS)
+}
+
+// ofKey adds the flags of a verb that needs a root key.
+func (o *rootKeyVerb) ofKey(c *cobra.Command) {
+	c.Flags().StringVar(&o.crn, "root-key-crn", "", "the `CRN` of the root key (default: $"+envRootKey+")")
+	o.cloud.add(c, serviceKMS)
+	o.audit.add(c)
+}
+
+// open returns the client of the instance or root key that the flag, or else the environment
+// variable, names.
+func (o *rootKeyVerb) open(ctx context.Context, flag, variable string) (*keyprotect.Client, error) {
+	crn := o.crn
+	if crn == "" {
+		crn = os.Getenv(variable)
+	}
+	if crn == "" {
+		return nil, rest.WithHint(errors.New("--"+flag+" is missing"), "ibmcloud resource service-instance NAME shows the CRN of an instance, luksimg rootkey list those of its root keys")
+	}
+	return o.cloud.keyProtect(ctx, crn, "")
+}
+
+// change runs f on the root key, writes it down, and prints that it was done.
+func (o *rootKeyVerb) change(ctx context.Context, did, action string, f func(*keyprotect.Client) error) error {
+	c, err := o.open(ctx, "root-key-crn", envRootKey)
+	if err != nil {
+		return err
+	}
+	log, err := o.audit.open("")
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := log.Did(action, c.CRN().String(), nil, f(c)); err != nil {
+		return err
+	}
+	return o.Result(struct {
+		RootKeyCRN string `json:"root_key_crn"`
+		Done       string `json:"done"`
+	}{c.CRN().String(), did}, talk.Line("%s: %s", c.CRN(), did))
+}
+
+func newRootKeyRotate(g *global) *cobra.Command {
+	o := &rootKeyVerb{global: g}
+	var m materialFlags
+	c := &cobra.Command{
+		Use:   "rotate",
+		Short: "Give a root key a new version",
+		Long: `Rotate gives the root key a new version, which wraps from now on; older ones still turn back
+what they wrapped. luksimg rewrap wraps the key in an envelope by the newest version.
+
+A root key that was imported needs new material, 16, 24 or 32 bytes, given as to import. A
+root key can be rotated once an hour.` + cloudHelp,
+		Example: `  luksimg rootkey rotate --root-key-crn CRN
+  luksimg rootkey rotate --root-key-crn CRN --key-file new.key`,
+		Args: flags.Args(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			var material []byte
+			if m.given() {
+				var err error
+				if material, err = m.read(c, &g.Talk); err != nil {
+					return err
+				}
+				defer clear(material)
+			}
+			return o.change(c.Context(), "rotated", audit.ActionRootKeyRotate, func(k *keyprotect.Client) error { return k.Rotate(c.Context(), material) })
+		},
+	}
+	o.ofKey(c)
+	m.add(c)
+	return c
+}
+
+func newRootKeyDisable(g *global) *cobra.Command {
+	o := &rootKeyVerb{global: g}
+	c := &cobra.Command{
+		Use:   "disable",
+		Short: "Take a root key out of use, until it is enabled",
+		Long: `Disable suspends the root key: nothing is wrapped or unwrapped with it any more, by nobody.
+Encrypted images do not import and their servers do not start until it is enabled. What
+services of the cloud do with data that are open already can take them hours.` + cloudHelp,
+		Example: `  luksimg rootkey disable --root-key-crn CRN`,
+		Args:    flags.Args(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.change(c.Context(), "disabled", audit.ActionRootKeyDisable, func(k *keyprotect.Client) error { return k.Disable(c.Context()) })
+		},
+	}
+	o.ofKey(c)
+	return c
+}
+
+func newRootKeyEnable(g *global) *cobra.Command {
+	o := &rootKeyVerb{global: g}
+	c := &cobra.Command{
+		Use:   "enable",
+		Short: "Bring a disabled root key back into use",
+		Long: `Enable makes a disabled root key active again. The service refuses it within 30 seconds of
+disabling the key.` + cloudHelp,
+		Example: `  luksimg rootkey enable --root-key-crn CRN`,
+		Args:    flags.Args(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.change(c.Context(), "enabled", audit.ActionRootKeyEnable, func(k *keyprotect.Client) error { return k.Enable(c.Context()) })
+		},
+	}
+	o.ofKey(c)
+	return c
+}
+
+func newRootKeyDelete(g *global) *cobra.Command {
+	o := &rootKeyVerb{global: g}
+	var force bool
+	var opts keyprotect.DeleteOptions
+	c := &cobra.Command{
+		Use:   "delete",
+		Short: "Delete a root key, and with it all that it wrapped",
+		Long: `Delete deletes the root key. Keys that it wrapped cannot be unwrapped any more: without
+another way to them the images are lost. For 30 days the service can restore the root key.
+
+--root-key-crn must be given; what the environment names is not deleted.` + cloudHelp,
+		Example: `  luksimg rootkey delete --force --root-key-crn CRN`,
+		Args:    flags.Args(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case o.crn == "":
+				return errors.New("--root-key-crn is missing")
+			case !force:
+				return rest.WithHint(errors.New("deleting a root key takes all images whose keys it wrapped with it"), "say --force if that is meant")
+			}
+			return o.change(c.Context(), "deleted", audit.ActionRootKeyDelete, func(k *keyprotect.Client) error { return k.Delete(c.Context(), opts) })
+		},
+	}
+	o.ofKey(c)
+	c.Flags().BoolVar(&force, "force", false, "needed, as what it wrapped is lost")
+	c.Flags().BoolVar(&opts.Protecting, "protecting", false, "delete it even if buckets or other resources are registered as encrypted with it")
+	return c
+}
+
+func newRootKeyList(g *global) *cobra.Command {
+	o := &rootKeyVerb{global: g}
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "List the root keys of an instance",
+		Long:    `List shows the root keys of an instance, or of the key ring that --key-ring names, but for deleted ones.` + cloudHelp,
+		Example: `  luksimg rootkey list --kms-instance-crn CRN`,
+		Args:    flags.Args(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			k, err := o.open(c.Context(), "kms-instance-crn", envKMSInstance)
+			if err != nil {
+				return err
+			}
+			all, err := k.RootKeys(c.Context())
+			if err != nil {
+				return err
+			}
+			list, rows := []rootKeyResult{}, [][]string{{"NAME", "STATE", "KEY RING", "MADE", "ROTATED", "CRN"}}
+			for _, k := range all {
+				list = append(list, resultOf(k))
+				rows = append(rows, []string{k.Name, k.State.String(), k.Ring, day(k.Created), day(k.Rotated), k.CRN})
+			}
+			return o.Result(struct {
+				RootKeys []rootKeyResult `json:"root_keys"`
+			}{list}, columns(rows))
+		},
+	}
+	o.ofInstance(c)
+	return c
+}
+
+// rootKeyResult is a root key as --json shows it.
+type rootKeyResult struct {
+	RootKeyCRN string    `json:"root_key_crn"`
+	Name       string    `json:"name"`
+	State      string    `json:"state"`
+	KeyRing    string    `json:"key_ring,omitempty"`
+	Imported   bool      `json:"imported"`
+	Standard   bool      `json:"standard,omitempty"`
+	Version    string    `json:"version,omitempty"` // the id of the newest one
+	Created    time.Time `json:"created,omitzero"`
+	Rotated    time.Time `json:"rotated,omitzero"`
+	Expires    time.Time `json:"expires,omitzero"`
+}
+
+func resultOf(k keyprotect.Key) rootKeyResult {
+	return rootKeyResult{k.CRN, k.Name, k.State.String(), k.Ring, k.Imported, k.Extractable, k.Version, k.Created, k.Rotated, k.Expires}
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02")
+}
