@@ -20,9 +20,9 @@ import (
 // notFiles are the flags whose value is text that names no file.
 var notFiles = strings.Fields(`account api-key-name billing boot-key-crn bucket changed-source cipher class
 	compression cos-instance-crn cos-url datacenter disk domain format hash hostname iam-url image
-	kms-instance-crn kms-url label logs-url name note object os-code pbkdf profile progress query region
+	key-ring kms-instance-crn kms-url label logs-url name network new-key-ring note object os-code pbkdf profile progress query region
 	root-key-crn new-root-key-crn root-key-name server service service-id snapshot softlayer-url source-format
-	ssh-key subnet subsystem syntax target tier uuid vpc vpc-profile vpc-url wrapped-dek zone`)
+	ssh-key standard-key subnet subsystem syntax target tier uuid vpc vpc-profile vpc-url wrapped-dek zone`)
 
 // namesNothing tells whether the value of a flag is one that can not name a file.
 func namesNothing(f *pflag.Flag) bool {
