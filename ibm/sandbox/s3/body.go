@@ -69,7 +69,9 @@ func (c *call) body() (*checkedBody, error) {
 		return nil, err
 	}
 	if trailer != nil && algorithm == "" {
-		algorithm = announced(r.Header)
+		if algorithm, err = announced(r.Header); err != nil {
+			return nil, err
+		}
 	}
 	if algorithm != "" {
 		k := &check{algorithm: algorithm, h: algorithms[algorithm](), code: "BadDigest"}
@@ -84,21 +86,28 @@ func (c *call) body() (*checkedBody, error) {
 }
 
 // announced returns the algorithm of the checksum that the header tells to come in a trailer, or "".
-func announced(h http.Header) string {
+func announced(h http.Header) (algorithm string, err error) {
 	for name := range strings.SplitSeq(h.Get("X-Amz-Trailer"), ",") {
-		for algorithm := range algorithms {
-			if strings.EqualFold(strings.TrimSpace(name), sumHeader(algorithm)) {
-				return algorithm
-			}
+		name, sum := strings.CutPrefix(strings.ToUpper(strings.TrimSpace(name)), strings.ToUpper(sumHeader("")))
+		switch {
+		case name == "":
+		case !sum || algorithms[name] == nil || algorithm != "":
+			return "", refusal("InvalidRequest", "The value specified in the x-amz-trailer header is not supported")
+		default:
+			algorithm = name
 		}
 	}
-	return ""
+	return algorithm, nil
 }
 
 // digested refuses a request whose body has no checksum that must have one.
 func (c *call) digested() error {
-	algorithm, _, err := claimed(c.r.Header)
-	if err == nil && algorithm == "" && c.r.Header.Get("Content-Md5") == "" && announced(c.r.Header) == "" {
+	head, _, err := claimed(c.r.Header)
+	if err != nil {
+		return err
+	}
+	trailer, err := announced(c.r.Header)
+	if err == nil && head == "" && trailer == "" && c.r.Header.Get("Content-Md5") == "" {
 		return refusal("InvalidRequest", "Missing required header for this request: Content-MD5")
 	}
 	return err

@@ -180,7 +180,6 @@ func (c *call) listBuckets() error {
 		x.page = &page{MaxKeys: limit, Prefix: c.q.Get("prefix"), Marker: c.q.Get("marker")}
 	}
 	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(c.s.buckets)) {
 		b := c.s.buckets[name]
 		if b.owner != c.who.account {
@@ -198,5 +197,6 @@ func (c *call) listBuckets() error {
 		}
 		x.Buckets.Bucket = append(x.Buckets.Bucket, e)
 	}
+	c.s.mu.Unlock()
 	return answer(c.w, c.r, http.StatusOK, x)
 }

@@ -78,14 +78,16 @@ func (s checksum) MarshalXML(e *xml.Encoder, _ xml.StartElement) error {
 
 // claimed returns the checksum that a header tells, "" if there is none.
 func claimed(h http.Header) (algorithm, value string, err error) {
-	for name := range algorithms {
-		v := h.Get(sumHeader(name))
+	for header := range h {
+		name, ok := strings.CutPrefix(strings.ToUpper(header), strings.ToUpper(sumHeader("")))
 		switch {
-		case v == "":
+		case !ok || name == "ALGORITHM" || name == "TYPE" || name == "MODE":
+		case algorithms[name] == nil:
+			return "", "", refusal("NotImplemented", "The checksum algorithm "+strings.ToLower(name)+" is not implemented.")
 		case algorithm != "":
 			return "", "", refusal("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 		default:
-			algorithm, value = name, v
+			algorithm, value = name, h.Get(header)
 		}
 	}
 	return algorithm, value, nil

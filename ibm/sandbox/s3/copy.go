@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -103,6 +104,7 @@ func (c *call) copyObject() error {
 	if plan.algorithm != "" {
 		value, err := blob.checksum(plan.algorithm)
 		if err != nil {
+			os.Remove(blob.name)
 			return err
 		}
 		blob.sum = checksum{algorithm: plan.algorithm, value: value}

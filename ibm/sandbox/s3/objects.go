@@ -112,7 +112,11 @@ func (c *call) getObject() error {
 // span returns the bytes of an object that a request asks for, by a range or by the number of a part.
 func (c *call) span(o *object) (from, to int64, partial bool, err error) {
 	if !c.q.Has("partNumber") {
-		return parseRange(c.r.Header.Get("Range"), o.size)
+		spec := c.r.Header.Get("Range")
+		if v := c.r.Header.Get("If-Range"); v != "" && strings.Trim(v, `"`) != o.etag && v != c.w.Header().Get("Last-Modified") {
+			spec = "" // the range was of another content
+		}
+		return parseRange(spec, o.size)
 	}
 	n, err := strconv.Atoi(c.q.Get("partNumber"))
 	switch {

@@ -123,6 +123,9 @@ func TestRefusals(t *testing.T) {
 		{"PUT", "/images/y", "body", []string{"X-Amz-Copy-Source", "/other/x"}, 403, "AccessDenied"},
 		{"PUT", "/images/%ff", "body", nil, 400, "InvalidURI"},
 		{"PUT", "/images/y", "body", []string{"X-Amz-Checksum-Crc32", "AAAAAA==", "X-Amz-Checksum-Crc32c", "AAAAAA=="}, 400, "InvalidRequest"},
+		{"PUT", "/images/y", "body", []string{"X-Amz-Checksum-Sha3", "AAAAAA=="}, 501, "NotImplemented"},
+		{"PUT", "/images/y", "4\r\nbody\r\n0\r\nx-amz-checksum-sha3:AAAA\r\n\r\n", []string{"X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "X-Amz-Decoded-Content-Length", "4",
+			"X-Amz-Trailer", "x-amz-checksum-sha3"}, 400, "InvalidRequest"},
 		{"PUT", "/images/y", "body", []string{"X-Amz-Server-Side-Encryption-Customer-Algorithm", "AES256"}, 501, "NotImplemented"},
 		{"PUT", "/images/y", "body", []string{"X-Amz-Acl", "public-read"}, 501, "NotImplemented"},
 		{"PUT", "/images/y", "body", []string{"X-Amz-Meta-A", strings.Repeat("a", 2048)}, 400, "MetadataTooLarge"},
@@ -193,6 +196,11 @@ func TestRanges(t *testing.T) {
 	w, _ := ask(s, "HEAD", "/images/x", "")
 	if w.Body.Len() > 0 || w.Header().Get("Content-Length") != "10" || w.Header().Get("Etag") != fmt.Sprintf(`"%x"`, md5.Sum([]byte("0123456789"))) {
 		t.Errorf("head: %v %q", w.Header(), w.Body)
+	}
+	for value, want := range map[string]string{w.Header().Get("Etag"): "23", w.Header().Get("Last-Modified"): "23", `"other"`: "0123456789", "Wed, 04 Mar 2026 05:06:06 GMT": "0123456789"} {
+		if w, _ := ask(s, "GET", "/images/x", "", "Range", "bytes=2-3", "If-Range", value); w.Body.String() != want {
+			t.Errorf("If-Range %s: %q", value, w.Body)
+		}
 	}
 	if w, _ := ask(s, "GET", "/images/x", "", "If-None-Match", w.Header().Get("Etag")); w.Code != 304 {
 		t.Errorf("not modified: %d", w.Code)
@@ -397,6 +405,10 @@ func FuzzServer(f *testing.F) {
 	f.Add("GET", "/images/x", "AWS4-HMAC-SHA256 Credential=key-of-alice/20260304/us-south/s3/aws4_request,SignedHeaders=host,Signature="+sigv4.EmptyPayload, "UNSIGNED-PAYLOAD", "bytes=-1", []byte{})
 	f.Add("POST", "/images/x?uploadId=1", "Bearer token-of-alice", "", "bytes=1-", []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>"))
 	f.Add("PUT", "/fresh", "Bearer token-of-alice", "", "", []byte("<CreateBucketConfiguration><LocationConstraint>eu-de</LocationConstraint></CreateBucketConfiguration>"))
+	f.Add("PUT", "/images/x?tagging", "Bearer token-of-alice", "", "", []byte("<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>"))
+	f.Add("PUT", "/images?acl", "Bearer token-of-alice", "", "", []byte("<AccessControlPolicy/>"))
+	f.Add("GET", "/images?list-type=2&continuation-token=x&max-keys=1&encoding-type=url", "Bearer token-of-alice", "", "", []byte{})
+	f.Add("GET", "/images/x?partNumber=1&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=key-of-alice/20260304/us-south/s3/aws4_request&X-Amz-Date=20260304T050607Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature="+sigv4.EmptyPayload, "", "", "", []byte{})
 	s := server(f, s3.Options{})
 	if err := s.Put("alice", "images", "x", strings.NewReader("0123456789")); err != nil {
 		f.Fatal(err)
