@@ -81,6 +81,16 @@ func (s *Sandbox) mayProtect(ctx context.Context, rootKey string) error {
 	return ctx.Err()
 }
 
+// protected is [s3.Options.Protected]: Key Protect knows which buckets its root keys protect.
+func (s *Sandbox) protected(bucket, rootKey string, now bool) {
+	c := crn.CRN{CName: "bluemix", CType: "public", Service: objectStorage, Region: "global", Account: s.kms.Account(), Instance: s.seed.COSInstanceID, ResourceType: "bucket", Resource: bucket}
+	if now {
+		s.kms.Register(rootKey, c.String(), objectStorage, false) // fails if the key went away meanwhile
+	} else {
+		s.kms.Unregister(c.String())
+	}
+}
+
 // exchanger is IAM as SoftLayer sees it.
 type exchanger struct{ *Sandbox }
 

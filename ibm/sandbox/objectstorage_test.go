@@ -1,7 +1,9 @@
 package sandbox_test
 
 import (
+	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -33,12 +35,45 @@ func TestBucketRootKey(t *testing.T) {
 	if err := create("protected", w.RootKey); err != nil {
 		t.Error(err)
 	}
+	if got := w.registrations(); len(got) != 1 || !strings.HasSuffix(got[0], ":bucket:protected") {
+		t.Errorf("the root key protects %q", got)
+	}
 	if err := w.keyAction("disable"); err != nil {
 		t.Fatal(err)
 	}
 	if err := create("second", w.RootKey); err == nil {
 		t.Error("with a root key that is disabled")
 	}
+}
+
+// registrations returns what the root keys protect.
+func (w *world) registrations() (resources []string) {
+	w.t.Helper()
+	token, err := w.iam.Token(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.Settings.KMS+"/api/v2/keys/registrations", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", token.Header())
+	r.Header.Set("Bluemix-Instance", w.kp.CRN().Instance)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var list struct {
+		Resources []struct{ ResourceCrn string }
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&list); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, x := range list.Resources {
+		resources = append(resources, x.ResourceCrn)
+	}
+	return resources
 }
 
 // TestOtherInstance makes a bucket in an instance of Object Storage that is not the account's.

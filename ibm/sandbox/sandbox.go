@@ -133,7 +133,7 @@ func (s *Sandbox) open() error {
 	}
 	var err error
 	if s.store, err = s3.New(s3.Options{
-		Token: s.bearer, Access: s.mayStore, HMAC: s.hmac, Instance: s.seed.COSInstanceID, RootKey: s.mayProtect,
+		Token: s.bearer, Access: s.mayStore, HMAC: s.hmac, Instance: s.seed.COSInstanceID, RootKey: s.mayProtect, Protected: s.protected,
 		Dir: s.path(objectsDir), Keep: s.o.Dir != "", Now: s.o.Now,
 	}); err != nil {
 		return err

@@ -65,6 +65,7 @@ func (c *call) createBucket() error {
 	} else if err != nil {
 		return err
 	}
+	c.protected(rootKey, true)
 	c.w.Header().Set("Location", "/"+c.bucket)
 	c.w.WriteHeader(http.StatusOK)
 	return nil
@@ -92,6 +93,13 @@ func (c *call) rootKey() (string, error) {
 	return name, nil
 }
 
+// protected tells that a root key protects the bucket, or no longer does.
+func (c *call) protected(rootKey string, now bool) {
+	if rootKey != "" && c.s.o.Protected != nil {
+		c.s.o.Protected(c.bucket, rootKey, now)
+	}
+}
+
 // withBucket calls f with the bucket, under the lock. f must not wait for the client.
 func (c *call) withBucket(f func(*bucket) error) error {
 	c.s.mu.Lock()
@@ -111,7 +119,8 @@ func (c *call) headBucket() error {
 		c.w.Header().Set("X-Amz-Bucket-Region", b.region())
 		if b.rootKey != "" {
 			c.w.Header().Set("Ibm-Sse-Kp-Enabled", "true")
-			c.w.Header().Set("Ibm-Sse-Kp-Crk-Id", b.rootKey)
+			c.w.Header().Set("Ibm-Sse-Kp-Crk-Id", b.rootKey)                // in IBM's API reference
+			c.w.Header().Set("Ibm-Sse-Kp-Customer-Root-Key-Crn", b.rootKey) // in ibm-cos-sdk-go
 		}
 		return nil
 	})
@@ -123,16 +132,19 @@ func (c *call) headBucket() error {
 }
 
 func (c *call) deleteBucket() error {
+	rootKey := ""
 	err := c.withBucket(func(b *bucket) error {
 		if len(b.objects)+len(b.uploads) > 0 {
 			return refusal("BucketNotEmpty", "The bucket you tried to delete is not empty.")
 		}
 		delete(c.s.buckets, c.bucket)
+		rootKey = b.rootKey
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	c.protected(rootKey, false)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }

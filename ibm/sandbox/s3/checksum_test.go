@@ -96,6 +96,7 @@ func TestChecksumOfParts(t *testing.T) {
 		"crc64":                  {begin: header{"X-Amz-Checksum-Algorithm", "CRC64NVME"}, complete: header{"X-Amz-Checksum-Crc64nvme", crc64Of(all)}, want: crc64Of(all), kind: "FULL_OBJECT", with: "Crc64nvme"},
 		"composite":              {begin: header{"X-Amz-Checksum-Algorithm", "SHA256"}, ofPart: func(s string) (string, string) { return "X-Amz-Checksum-Sha256", sha256Of(s) }, inXML: "ChecksumSHA256", want: sha256Of(texts...), kind: "COMPOSITE", with: "Sha256"},
 		"composite, at the end":  {complete: header{"X-Amz-Checksum-Sha256", sha256Of(texts...)}, want: sha256Of(texts...), kind: "COMPOSITE", with: "Sha256"},
+		"composite, no number":   {begin: header{"X-Amz-Checksum-Algorithm", "SHA256"}, complete: header{"X-Amz-Checksum-Sha256", strings.TrimSuffix(sha256Of(texts...), "-3")}, want: sha256Of(texts...), kind: "COMPOSITE", with: "Sha256"},
 		"size":                   {complete: header{"X-Amz-Mp-Object-Size", fmt.Sprint(len(all))}, want: "-", with: "Crc32"},
 		"wrong":                  {complete: header{"X-Amz-Checksum-Crc32", crc32Of("other"), "X-Amz-Checksum-Type", "FULL_OBJECT"}, kind: "BadDigest"},
 		"wrong size":             {complete: header{"X-Amz-Mp-Object-Size", "3"}, kind: "InvalidRequest"},

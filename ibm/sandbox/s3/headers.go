@@ -5,7 +5,10 @@ import (
 	"strings"
 )
 
-const maxMetadata = 2 << 10 // bytes of names and values
+const (
+	metaPrefix  = "X-Amz-Meta-"
+	maxMetadata = 2 << 10 // bytes of names and values
+)
 
 // keptHeaders are kept with the object and answered with it, besides X-Amz-Meta-.
 var keptHeaders = []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires"}
@@ -14,7 +17,7 @@ var keptHeaders = []string{"Cache-Control", "Content-Disposition", "Content-Enco
 func kept(h http.Header) (http.Header, error) {
 	k, size := http.Header{}, 0
 	for name, v := range h {
-		if meta, ok := strings.CutPrefix(name, "X-Amz-Meta-"); ok {
+		if meta, ok := strings.CutPrefix(name, metaPrefix); ok {
 			k[name] = v
 			size += len(meta) + len(strings.Join(v, ","))
 		}

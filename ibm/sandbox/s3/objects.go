@@ -83,6 +83,9 @@ func (c *call) getObject() error {
 		return err
 	}
 	for name, v := range o.o.header {
+		if strings.HasPrefix(name, metaPrefix) {
+			name = strings.ToLower(name) // as the service writes them, which some clients show
+		}
 		h[name] = v
 	}
 	if h.Get("Content-Type") == "" {

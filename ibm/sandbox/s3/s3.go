@@ -40,6 +40,10 @@ type Options struct {
 	// CRN; it may match [ErrNotAuthorized]. nil takes any.
 	RootKey func(ctx context.Context, crn string) error
 
+	// Protected, if not nil, is told of each bucket that is made with a root key, and of the end
+	// of each of them.
+	Protected func(bucket, rootKey string, now bool)
+
 	// Dir is the folder for the content of the objects. The default is a temporary one.
 	// Close removes what was put there, without Keep.
 	Dir string

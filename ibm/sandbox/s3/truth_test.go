@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -286,8 +287,11 @@ func TestBucketNames(t *testing.T) {
 // TestBucketRootKey has the key service say whether a root key may be used.
 func TestBucketRootKey(t *testing.T) {
 	const key = "crn:v1:bluemix:public:kms:us-south:a/acct:" + instance + ":key:"
+	var told []string
 	s := server(t, s3.Options{RootKey: func(_ context.Context, crn string) error {
 		return map[string]error{key + "good": nil, key + "denied": s3.ErrNotAuthorized}[crn]
+	}, Protected: func(bucket, crn string, now bool) {
+		told = append(told, fmt.Sprint(bucket, " ", strings.TrimPrefix(crn, key), " ", now))
 	}})
 	broken := server(t, s3.Options{RootKey: func(context.Context, string) error { return errors.New("no such key") }})
 	for _, c := range []struct {
@@ -298,8 +302,12 @@ func TestBucketRootKey(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.key, code, c.want)
 		}
 	}
-	if w, _ := ask(s, "HEAD", "/fresh", ""); w.Header().Get("Ibm-Sse-Kp-Crk-Id") != key+"good" {
+	if w, _ := ask(s, "HEAD", "/fresh", ""); w.Header().Get("Ibm-Sse-Kp-Crk-Id") != key+"good" || w.Header().Get("Ibm-Sse-Kp-Customer-Root-Key-Crn") != key+"good" {
 		t.Errorf("the bucket: %v", w.Header())
+	}
+	ask(s, "DELETE", "/fresh", "")
+	if want := []string{"fresh good true", "fresh good false"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }
 
