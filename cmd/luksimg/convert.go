@@ -72,10 +72,13 @@ With - for SRC a LUKS image is read from standard input as it comes: its header 
 then the data. If it ends early that is an error, and nothing is left; but where it was cut
 between two sectors only its sender can know.
 
+With --partition LUKS in a partition of a disk is decrypted: DST is the disk in it.
+
 DST has the length of all that SRC holds. If the image was padded when it was made, as
 profile classic-luks does, that is longer than the disk was.`,
 		Example: `  luksimg decrypt disk.luks disk.raw
   luksimg decrypt --key-file dek.b64 disk.luks - | sha256sum
+  luksimg decrypt --partition 2 --key-file dek.b64 disk.raw root.raw
   ssh host cat disk.luks | luksimg decrypt --key-file dek.b64 - disk.raw`,
 		Args: flags.Args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },

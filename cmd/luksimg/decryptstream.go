@@ -26,8 +26,8 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk.Talk, src, dst st
 	switch {
 	case o.format != "raw":
 		return rest.WithHint(fmt.Errorf("a %s image can not be made of what is read in order: it needs seeking", o.format), "make a raw disk, and convert that")
-	case o.source.snapshot != "" || o.source.allowBacking:
-		return errors.New("--snapshot and --allow-backing are for images that need seeking, not for what is read in order")
+	case o.source.snapshot != "" || o.source.allowBacking || o.source.unlock.partition != 0:
+		return errors.New("--snapshot, --allow-backing and --partition are for images that need seeking, not for what is read in order")
 	case stdio.IsStdin(src) && o.source.unlock.key.Stdin():
 		return errors.New("standard input can not be both the image and the key")
 	}

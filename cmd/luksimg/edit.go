@@ -6,35 +6,45 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/luks"
 )
 
-// lock opens the image that has a name to change it, and keeps other runs of luksimg from
-// changing it meanwhile.
-func lock(ctx context.Context, name string) (*input, error) {
+// lock opens the image that has a name, or a partition of it, to change it, and keeps other runs of
+// luksimg from changing the file meanwhile.
+func (g *global) lock(ctx context.Context, name string, n flags.Partition) (*input, luks.File, error) {
 	in, err := openInputFlags(ctx, name, os.O_RDWR)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := output.Lock(in.f); err != nil {
+	var f luks.File
+	if err = output.Lock(in.f); err == nil {
+		err = in.take(ctx, g, n)
+	}
+	if err == nil {
+		f, err = in.writable()
+	}
+	if err != nil {
 		in.close()
-		return nil, in.wrap(err)
+		return nil, nil, in.wrap(err)
 	}
-	return in, nil
+	return in, f, nil
 }
 
 // editing makes a verb of c that changes the header of the image FILE in place. change returns
 // the result, and the text of it behind the name of the file.
 func (g *global) editing(c *cobra.Command, o *luks.OpenOptions, change func(c *cobra.Command, name string, e *luks.Editor) (any, string, error)) *cobra.Command {
+	var n flags.Partition
+	n.Add(c, "FILE")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		in, err := lock(c.Context(), args[0])
+		in, f, err := g.lock(c.Context(), args[0], n)
 		if err != nil {
 			return err
 		}
 		defer in.close()
-		e, err := luks.Edit(in.f, in.size, g.kdf.apply(*o))
+		e, err := luks.Edit(f, in.size, g.kdf.apply(*o))
 		if err != nil {
 			return in.wrap(err)
 		}
@@ -50,8 +60,10 @@ func (g *global) editing(c *cobra.Command, o *luks.OpenOptions, change func(c *c
 
 // reading makes a verb of c that reads the header of the image FILE.
 func (g *global) reading(c *cobra.Command, read func(c *cobra.Command, args []string, in *encrypted) error) *cobra.Command {
+	var n flags.Partition
+	n.Add(c, "FILE")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		in, err := openLUKS(c.Context(), g, args[0], "", luks.OpenOptions{})
+		in, err := openLUKS(c.Context(), g, args[0], n, "", luks.OpenOptions{})
 		if err != nil {
 			return err
 		}

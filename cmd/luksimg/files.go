@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
@@ -30,6 +31,10 @@ type input struct {
 	name  string
 	mtime time.Time // zero for a device and an object, which have none that means anything
 	etag  string    // of an object
+
+	// partition is r, if it was taken for the file, and number its number.
+	partition *luksimg.Partition
+	number    flags.Partition
 }
 
 // openInput opens a file, or the object of a cos:// name.
@@ -111,6 +116,9 @@ func (in *input) unchanged() error {
 func (in *input) wrap(err error) error {
 	if err == nil || errors.As(err, new(*fs.PathError)) || strings.HasPrefix(err.Error(), in.name+": ") {
 		return err
+	}
+	if in.number > 0 && !strings.HasPrefix(err.Error(), "partition ") {
+		err = fmt.Errorf("partition %d: %w", in.number, err)
 	}
 	return fmt.Errorf("%s: %w", in.name, err)
 }

@@ -21,7 +21,7 @@ func newHeader(g *global) *cobra.Command {
 		Use:   "header",
 		Short: "Back up, restore, repair, convert or erase the header of a LUKS image",
 		Long: `Header saves the header of a LUKS image, with its key slots, writes it back, or removes all
-keys from it. A header that is lost takes the data with it; a backup opens the image with
+keys from it. With --partition that is LUKS in a partition of a disk. A header that is lost takes the data with it; a backup opens the image with
 each passphrase that was right when it was made.`,
 		Example: `  luksimg header backup disk.luks disk.header
   luksimg header restore disk.luks disk.header
@@ -77,6 +77,7 @@ func newHeaderBackup(g *global) *cobra.Command {
 
 func newHeaderRestore(g *global) *cobra.Command {
 	var force bool
+	var n flags.Partition
 	c := &cobra.Command{
 		Use:   "restore FILE BACKUP",
 		Short: "Write a saved header back",
@@ -96,12 +97,12 @@ Where the data of the image start elsewhere than those of the backup, it is not 
 				return err
 			}
 			defer backup.close()
-			in, err := lock(c.Context(), name)
+			in, f, err := g.lock(c.Context(), name, n)
 			if err != nil {
 				return err
 			}
 			defer in.close()
-			h, err := luks.Restore(in.f, in.size, backup.r, backup.size, force)
+			h, err := luks.Restore(f, in.size, backup.r, backup.size, force)
 			if err != nil {
 				return in.wrap(err)
 			}
@@ -109,6 +110,7 @@ Where the data of the image start elsewhere than those of the backup, it is not 
 				talk.Line("%s: header restored from %s", name, src))
 		},
 	}
+	n.Add(c, "FILE")
 	c.Flags().BoolVar(&force, "force", false, "restore it whatever is in FILE now")
 	return c
 }

@@ -41,9 +41,11 @@ draws it in a line. --check looks for what is wrong with the structure of the im
 qemu-img check does; if something is, the exit code is 1.
 
 Of a disk that can be seen it also tells the partitions, the filesystems, the operating
-system and whether cloud-init is installed, which clouds ask for. Next to nothing is read.`,
+system and whether cloud-init is installed, which clouds ask for. Next to nothing is read. With
+--partition all this is about a partition, such as one that holds LUKS.`,
 		Example: `  luksimg inspect disk.vhd
   luksimg inspect --json disk.luks
+  luksimg inspect --partition 2 disk.raw
   luksimg inspect --map --check disk.qcow2`,
 		Args: flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
@@ -59,10 +61,11 @@ system and whether cloud-init is installed, which clouds ask for. Next to nothin
 // inspectResult is what inspect --json prints.
 type inspectResult struct {
 	*luksimg.Info
-	Manifest *manifest.Manifest   `json:"manifest,omitempty"` // of the file beside the image
-	Contents *contents.Info       `json:"contents,omitempty"` // of a disk that can be seen
-	Check    *luksimg.CheckResult `json:"check,omitempty"`
-	Map      *diskmap.Map         `json:"-"` // the member map, an array of extents, which is written as it comes
+	Partition int                  `json:"partition,omitempty"` // number of the one that all this is about
+	Manifest  *manifest.Manifest   `json:"manifest,omitempty"`  // of the file beside the image
+	Contents  *contents.Info       `json:"contents,omitempty"`  // of a disk that can be seen
+	Check     *luksimg.CheckResult `json:"check,omitempty"`
+	Map       *diskmap.Map         `json:"-"` // the member map, an array of extents, which is written as it comes
 }
 
 // print prints the result, and the map behind it.
@@ -95,7 +98,7 @@ func (r inspectResult) print(t *talk.Talk, name string) error {
 var errCorrupt = errors.New("the structure of the image is damaged")
 
 func (o *inspectFlags) run(c *cobra.Command, name string) error {
-	if err := o.source.check(c); err != nil {
+	if err := errors.Join(o.source.check(c), flags.AtMostOne(c, "partition", "check"), flags.AtMostOne(c, "partition", "allow-backing")); err != nil {
 		return err
 	}
 	in, err := openInput(c.Context(), o.global, name)
@@ -104,11 +107,13 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	}
 	defer in.close()
 	t := &o.Talk
-	r := inspectResult{}
+	r := inspectResult{Partition: int(o.source.unlock.partition)}
 	if r.Info, err = o.info(c.Context(), in); err != nil {
 		return err
 	}
-	if r.Manifest, err = readManifest(c.Context(), name); err != nil {
+	if r.Partition > 0 {
+		// The manifest is about the whole image.
+	} else if r.Manifest, err = readManifest(c.Context(), name); err != nil {
 		r.Warnings = append(r.Warnings, err.Error())
 	} else if r.Manifest != nil {
 		r.Warnings = append(r.Warnings, r.Manifest.Compare(r.Info)...)
@@ -147,12 +152,25 @@ func checkOf(ctx context.Context, in *input, i *luksimg.Info) (*luksimg.CheckRes
 
 // info is what the image says, or its header, if that is in a file of its own.
 func (o *inspectFlags) info(ctx context.Context, in *input) (*luksimg.Info, error) {
-	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format), LUKS: luks.OpenOptions{AllowNullCipher: o.source.unlock.allowNull}}
-	if o.source.unlock.header == "" {
+	unlock := &o.source.unlock
+	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format), LUKS: luks.OpenOptions{AllowNullCipher: unlock.allowNull}, Partition: int(unlock.partition), Snapshot: o.source.snapshot}
+	if unlock.header == "" {
 		i, err := luksimg.Inspect(ctx, in.r, in.size, opts)
+		if errors.Is(err, luksimg.ErrEncrypted) { // all of the disk that has the partition
+			opts.LUKS = o.kdf.apply(opts.LUKS)
+			err = unlock.key.Unlock(ctx, &o.Talk, in.name, func(key []byte) (err error) {
+				opts.Key = key
+				i, err = luksimg.Inspect(ctx, in.r, in.size, opts)
+				return err
+			})
+		}
 		return i, in.wrap(err)
 	}
-	header, err := openHeader(ctx, o.global, o.source.unlock.header)
+	if err := in.take(ctx, o.global, unlock.partition); err != nil {
+		return nil, err
+	}
+	opts.Partition = 0
+	header, err := openHeader(ctx, o.global, unlock.header)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +189,8 @@ func (o *inspectFlags) inside(c *cobra.Command, in *input, name string, r *inspe
 		return nil, nil
 	}
 	s, err := &source{input: in, img: r.Disk}, error(nil)
-	if r.Disk == nil || o.source.unlock.given() || o.source.allowBacking || o.source.snapshot != "" {
+	// A partition that can be seen was opened with all that the flags say.
+	if r.Disk == nil || r.Partition == 0 && (o.source.unlock.given() || o.source.allowBacking || o.source.snapshot != "") {
 		quiet := *o.global
 		quiet.Quiet = true // its warnings are known
 		s, err = o.source.open(c, &quiet, name)

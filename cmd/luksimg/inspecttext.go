@@ -9,7 +9,12 @@ func inspectText(name string, i inspectResult) string {
 	t.Row("file", "%s", name)
 	t.Row("format", "%s", i.Format)
 	t.Row("encrypted", "%s", map[bool]string{true: "yes", false: "no"}[i.Encrypted])
-	t.Size("file size", i.FileSize)
+	if i.Partition > 0 {
+		t.Row("partition", "%d", i.Partition)
+		t.Size("partition size", i.FileSize)
+	} else {
+		t.Size("file size", i.FileSize)
+	}
 	t.Size("virtual size", i.VirtualSize)
 	t.Size("data size", i.DataSize)
 	if i.PartitionTable != "" {

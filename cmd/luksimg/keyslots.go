@@ -20,12 +20,16 @@ func newKey(g *global) *cobra.Command {
 image with a key of its own; the data stay as they are. The image opens at each moment, also
 if the command is killed.
 
+With --partition it is LUKS in a partition of a disk whose keys are listed or changed; changing them
+takes a raw disk, and only the partition is written to.
+
 Whoever had a key that is removed may have kept the volume key, or a backup of the header.
 Only encrypting anew shuts them out.`,
 		Example: `  luksimg key list disk.luks
   luksimg key add --key-file dek.b64 --new-passphrase-file recovery.txt disk.luks
   luksimg key change --key-file old.b64 --generate-key new.b64 disk.luks
-  luksimg key remove --key-file old.b64 disk.luks`,
+  luksimg key remove --key-file old.b64 disk.luks
+  luksimg key add --partition 2 --key-file dek.b64 disk.raw`,
 	}, newKeyList(g), newKeyAdd(g), newKeyRemove(g), newKeyKill(g), newKeyChange(g), newKeyConvert(g), newKeyTest(g))
 }
 

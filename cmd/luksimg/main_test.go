@@ -43,6 +43,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"gpt":          cmdGPT,
 	"flip":         cmdFlip,
 	"magic":        cmdMagic,
+	"partition":    cmdPartition,
 	"put":          cmdPut,
 	"golden":       cmdGolden,
 	"cut":          cmdCut,

@@ -47,7 +47,7 @@ its other key slots, which can not be opened, and its tokens: what is left out i
 	}
 	f := c.Flags()
 	o.unlock.key.Add(c, "")
-	o.unlock.addImage(c)
+	o.unlock.addImage(c, "SRC")
 	g.kdf.add(c)
 	o.newKey.key.Add(c, "new-")
 	f.StringVar(&o.newKey.generate, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")

@@ -43,7 +43,7 @@ func formatNames(formats []luksimg.Format) string {
 func (o *sourceFlags) add(c *cobra.Command, what string) {
 	o.addImage(c, what)
 	o.unlock.add(c)
-	o.unlock.addImage(c)
+	o.unlock.addImage(c, what)
 }
 
 // addSecond adds the flags of a verb that has another key.
@@ -109,8 +109,8 @@ func (o *sourceFlags) openImage(c *cobra.Command, g *global, s *source) error {
 	opts := luksimg.ImageOptions{
 		Format:   luksimg.Format(o.format),
 		LUKS:     g.kdf.apply(o.unlock.openOptions()),
-		Snapshot: o.snapshot,
-		ID:       filepath.Base(s.name),
+		Snapshot: o.snapshot, Partition: int(o.unlock.partition),
+		ID: filepath.Base(s.name),
 	}
 	if o.allowBacking && (s.f == nil || s.f == os.Stdin) {
 		return errors.New("--allow-backing is for files that have a folder: an object, and standard input, stand alone")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -27,11 +28,15 @@ func (e *encrypted) close() {
 	}
 }
 
-// openLUKS opens a LUKS image, whose header is in another file unless that is "", and
-// tells what is odd about it.
-func openLUKS(ctx context.Context, g *global, name, header string, o luks.OpenOptions) (*encrypted, error) {
+// openLUKS opens a LUKS image, or that in a partition, whose header is in another file unless that
+// is "", and tells what is odd about it.
+func openLUKS(ctx context.Context, g *global, name string, n flags.Partition, header string, o luks.OpenOptions) (*encrypted, error) {
 	data, err := openInput(ctx, g, name)
 	if err != nil {
+		return nil, err
+	}
+	if err := data.take(ctx, g, n); err != nil {
+		data.close()
 		return nil, err
 	}
 	e := &encrypted{input: data, header: data}
@@ -54,6 +59,7 @@ type unlockFlags struct {
 	key           keys.Flags
 	volumeKeyFile string
 	header        string
+	partition     flags.Partition
 	allowNull     bool
 	allowCut      bool
 	keySlot       *int // luks.AnySlot for all; nil without the flag
@@ -66,7 +72,8 @@ func (o *unlockFlags) add(c *cobra.Command) {
 }
 
 // addImage adds the flags that say what the image is.
-func (o *unlockFlags) addImage(c *cobra.Command) {
+func (o *unlockFlags) addImage(c *cobra.Command, what string) {
+	o.partition.Add(c, what)
 	c.Flags().StringVar(&o.header, "header", "", "`FILE` with the header, if it is detached from the data")
 	c.Flags().BoolVar(&o.allowCut, "allow-truncated", false, "read an image that ends within a sector, which was cut off, up to there")
 	o.keySlot = c.Flags().Int("key-slot", luks.AnySlot, "try this key slot only")
@@ -75,7 +82,7 @@ func (o *unlockFlags) addImage(c *cobra.Command) {
 }
 
 func (o *unlockFlags) openLUKS(ctx context.Context, g *global, name string) (*encrypted, error) {
-	return openLUKS(ctx, g, name, o.header, o.openOptions())
+	return openLUKS(ctx, g, name, o.partition, o.header, o.openOptions())
 }
 
 // openOptions are what the flags say of opening LUKS.

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -29,7 +30,8 @@ var hints = []struct {
 	{luksimg.ErrUnsupportedFormat, "convert it to raw, qcow2 or VHD first"},
 	{luksimg.ErrNeedsSeeking, "write it to a file first; if it is a raw disk all the same, say --source-format raw"},
 	{luksimg.ErrAmbiguous, "--source-format says which format is meant; if the origin of the file is not known, do not trust it"},
-	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is"},
+	{contents.ErrNoPartition, "luksimg inspect FILE lists the partitions"},
+	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is; --partition opens LUKS in a partition of it"},
 	{luks.ErrFormat, "the header is damaged; restore it from a backup, or get the file again"},
 	{luks.ErrUnsupported, "cryptsetup may open this image"},
 	{luks.ErrLastSlot, "without a key slot only the volume key, or a backup of the header, opens the image; --force removes it all the same"},
