@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -147,10 +148,80 @@ func (s sample) check(t *testing.T, root tree.Node) {
 		if b, err := n.Content(1 << 30); err != nil || n.Kind() != tree.File || !bytes.Equal(b, []byte(want)) {
 			t.Errorf("%s: %d bytes, other than the %d that were written, or %v", path, len(b), len(want), err)
 		}
+		s.checkRuns(t, n, path)
 	}
+	s.checkEntries(t, root)
 	for _, path := range []string{"/not", "/usr/bin/not", "/var/many/not", "/var/few/not", "/usr/bin/cloud-init/not"} {
 		if _, err := tree.Open(root, path); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// checkRuns compares the size of a file and its runs with its content: where there is a hole, there
+// are zeros only, and what is in the inode is as it was written.
+func (s sample) checkRuns(t *testing.T, n tree.Node, path string) {
+	t.Helper()
+	want := s[path]
+	if a := n.Attr(); a.Size != int64(len(want)) || a.Mode != 0o100644 || a.UID != uint32(os.Getuid()) && a.UID != 0 || a.Number == 0 || a.Links < 1 || a.ModTime.Year() < 2020 {
+		t.Errorf("%s: %+v", path, a)
+	}
+	for off := int64(0); off < int64(len(want)); {
+		r, err := n.Run(off)
+		if err != nil || r.Length < 1 || r.Length > int64(len(want))-off {
+			t.Fatalf("%s: at %d: %+v, %v", path, off, r, err)
+		}
+		part := want[off:][:r.Length]
+		if r.Hole && strings.Trim(part, "\x00") != "" || r.Inode != nil && string(r.Inode) != part {
+			t.Errorf("%s: at %d: %+v is not what was written", path, off, r)
+		}
+		off += r.Length
+	}
+	if _, err := n.Run(int64(len(want))); err == nil {
+		t.Errorf("%s: there is a run past its end", path)
+	}
+}
+
+// checkEntries compares the entries of all folders with the tree.
+func (s sample) checkEntries(t *testing.T, root tree.Node) {
+	t.Helper()
+	want := map[string]map[string]bool{}
+	for p := range s {
+		for p != "/" {
+			dir := filepath.Dir(p)
+			if want[dir] == nil {
+				want[dir] = map[string]bool{}
+			}
+			want[dir][filepath.Base(p)] = true
+			p = dir
+		}
+	}
+	for dir, names := range want {
+		n, err := tree.Open(root, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]bool{}
+		err = n.Entries(func(name string, open func() (tree.Node, error)) bool {
+			if _, err := open(); err != nil {
+				t.Errorf("%s in %s: %v", name, dir, err)
+			}
+			if got[name] {
+				t.Errorf("%s has %s twice", dir, name)
+			}
+			got[name] = true
+			return true
+		})
+		delete(got, ".")
+		delete(got, "..")
+		if dir == "/" {
+			delete(got, "lost+found")
+		}
+		if s["/links/300"] == "" {
+			delete(got, "300") // see README.md of the golden images
+		}
+		if err != nil || !maps.Equal(got, names) {
+			t.Errorf("%s has %d entries, want %d, %v", dir, len(got), len(names), err)
 		}
 	}
 }

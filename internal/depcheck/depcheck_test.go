@@ -70,6 +70,7 @@ var allowed = map[string][]string{
 	"internal/signature":        {"image"},
 	"internal/size":             {},
 	"contents":                  {"image", "internal/mbr", "internal/size", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
+	"contents/files":            {"image", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
 	"contents/internal/bounded": {},
 	"contents/internal/tree":    {},
 	"contents/internal/ext4":    {"image", "contents/internal/bounded", "contents/internal/tree"},

@@ -8,9 +8,6 @@ import (
 	"github.com/luksimg/luksimg/contents/internal/tree"
 )
 
-// maxDir is how much of a directory is read, in bytes.
-const maxDir = 8 << 20
-
 // Lookup returns the entry of a directory, or [fs.ErrNotExist]. It reads the directory
 // from its start: the index of a large one looks like empty entries, by design ("Hash
 // Tree Directories").
@@ -32,26 +29,51 @@ func (n *Node) Lookup(name string) (tree.Node, error) {
 }
 
 // find returns the inode number that an entry has, or 0.
-func (n *Node) find(name string) (uint32, error) {
+func (n *Node) find(name string) (ino uint32, err error) {
+	err = n.entries(func(entry []byte, number uint32) bool {
+		if string(entry) == name {
+			ino = number
+		}
+		return ino == 0
+	})
+	return ino, err
+}
+
+// Entries calls visit for each entry of a directory.
+func (n *Node) Entries(visit func(name string, open func() (tree.Node, error)) bool) error {
+	if n.kind != tree.Dir {
+		return fs.ErrInvalid
+	}
+	if err := n.readable(); err != nil {
+		return err
+	}
+	return n.entries(func(name []byte, ino uint32) bool {
+		return visit(string(name), func() (tree.Node, error) { return n.f.inode(ino) })
+	})
+}
+
+// entries calls visit for the name and the inode number of each entry, until it returns false.
+func (n *Node) entries(visit func(name []byte, ino uint32) bool) error {
 	if n.flags&flagInlineData != 0 {
 		// The number of the parent comes first ("Inline Directories").
 		head, tail, err := n.inline()
 		if err != nil {
-			return 0, err
+			return err
 		}
-		if ino, err := n.scan(head[4:], name, n.at+44); ino != 0 || err != nil {
-			return ino, err
+		if more, err := n.scan(head[4:], n.at+44, visit); !more || err != nil {
+			return err
 		}
-		return n.scan(tail, name, n.at+128)
+		_, err = n.scan(tail, n.at+128, visit)
+		return err
 	}
 	bs := n.f.blockSize
 	for block := int64(0); block < (n.size+bs-1)/bs; {
-		if block*bs >= maxDir {
-			return 0, fmt.Errorf("ext4: directory of %d bytes: %w", n.size, bounded.ErrLimit)
+		if block*bs >= n.f.MaxDir {
+			return fmt.Errorf("ext4: directory of %d bytes: %w", n.size, bounded.ErrLimit)
 		}
 		r, err := n.locate(block)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if r.hole {
 			block += r.blocks
@@ -59,30 +81,30 @@ func (n *Node) find(name string) (uint32, error) {
 		}
 		b, err := n.f.block(r.start)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		if ino, err := n.scan(b, name, r.start*bs); ino != 0 || err != nil {
-			return ino, err
+		if more, err := n.scan(b, r.start*bs, visit); !more || err != nil {
+			return err
 		}
 		block++
 	}
-	return 0, nil
+	return nil
 }
 
-// scan looks for a name in entries that fill b, which is at an offset of the disk
-// ("Linear (Classic) Directories").
-func (n *Node) scan(b []byte, name string, at int64) (uint32, error) {
+// scan calls visit for the entries that fill b, which is at an offset of the disk ("Linear (Classic)
+// Directories"), and returns whether it wants more.
+func (n *Node) scan(b []byte, at int64, visit func(name []byte, ino uint32) bool) (more bool, err error) {
 	for i := 0; i+8 <= len(b); {
 		ino, length, nameLen := le.Uint32(b[i:]), entryLength(le.Uint16(b[i+4:]), len(b)), int(b[i+6])
 		if length < 8 || length%4 != 0 || length > len(b)-i || nameLen > length-8 {
-			return 0, bad(at+int64(i)+4, "rec_len", length, fmt.Sprintf("a multiple of 4 from %d to %d", 8+nameLen, len(b)-i))
+			return false, bad(at+int64(i)+4, "rec_len", length, fmt.Sprintf("a multiple of 4 from %d to %d", 8+nameLen, len(b)-i))
 		}
-		if ino != 0 && string(b[i+8:i+8+nameLen]) == name {
-			return ino, nil
+		if ino != 0 && !visit(b[i+8:i+8+nameLen], ino) {
+			return false, nil
 		}
 		i += length
 	}
-	return 0, nil
+	return true, nil
 }
 
 // entryLength decodes the length of an entry in blocks of 64 KiB, in which that of the

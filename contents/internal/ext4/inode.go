@@ -3,7 +3,9 @@ package ext4
 import (
 	"fmt"
 	"io/fs"
+	"time"
 
+	"github.com/luksimg/luksimg/contents/internal/bounded"
 	"github.com/luksimg/luksimg/contents/internal/tree"
 	"github.com/luksimg/luksimg/image"
 )
@@ -71,6 +73,52 @@ func (f *FS) inode(ino uint32) (*Node, error) {
 
 // Kind returns what the inode is.
 func (n *Node) Kind() tree.Kind { return n.kind }
+
+// Attr returns what the inode says ("Index Nodes", "Inode Timestamps").
+func (n *Node) Attr() tree.Attr {
+	b := n.raw
+	a := tree.Attr{
+		Number: uint64(n.ino), Mode: le.Uint16(b), Links: uint32(le.Uint16(b[26:])), Size: n.size,
+		UID: uint32(le.Uint16(b[2:])) | uint32(le.Uint16(b[120:]))<<16,
+		GID: uint32(le.Uint16(b[24:])) | uint32(le.Uint16(b[122:]))<<16,
+	}
+	sec, nsec := int64(int32(le.Uint32(b[16:]))), int64(0)
+	if len(b) >= 140 && le.Uint16(b[128:]) >= 140-128 {
+		extra := le.Uint32(b[136:])
+		sec += int64(extra&3) << 32
+		nsec = int64(extra >> 2)
+	}
+	a.ModTime = time.Unix(sec, nsec).UTC()
+	return a
+}
+
+// Run returns the run of a file that starts at an offset.
+func (n *Node) Run(off int64) (tree.Run, error) {
+	if err := n.readable(); err != nil {
+		return tree.Run{}, err
+	}
+	if n.kind != tree.File || off < 0 || off >= n.size {
+		return tree.Run{}, fs.ErrInvalid
+	}
+	rest, bs := n.size-off, n.f.blockSize
+	if n.flags&flagInlineData != 0 {
+		b, err := n.Content(int(min(n.size, 1<<20)))
+		if err == nil && off < int64(len(b)) {
+			return tree.Run{Inode: b[off:], Length: int64(len(b)) - off}, nil
+		}
+		return tree.Run{Hole: true, Length: rest}, err
+	}
+	r, err := n.locate(off / bs)
+	if err != nil {
+		return tree.Run{}, err
+	}
+	skip := off % bs
+	length := min(rest, min(r.blocks, farEnd)*bs-skip)
+	if !r.hole && (r.start < 0 || r.start > n.f.blocks || r.blocks > n.f.blocks-r.start) {
+		return tree.Run{}, fmt.Errorf("ext4: inode %d: blocks %d to %d of %d: %w", n.ino, r.start, r.start+r.blocks, n.f.blocks, bounded.ErrRange)
+	}
+	return tree.Run{At: r.start*bs + skip, Length: length, Hole: r.hole}, nil
+}
 
 // readable fails for what is there but cannot be understood without a key.
 func (n *Node) readable() error {

@@ -73,6 +73,9 @@ const stateErrors = 2
 
 // An FS is a filesystem. It is not safe for concurrent use.
 type FS struct {
+	// MaxDir is how much of a directory is read, in bytes.
+	MaxDir int64
+
 	r *bounded.Reader
 
 	blockSize      int64 // bytes, 1024 to 65536
@@ -100,6 +103,7 @@ func Open(r *bounded.Reader) (*FS, error) {
 		return nil, err
 	}
 	f := &FS{
+		MaxDir:         8 << 20,
 		r:              r,
 		inodes:         le.Uint32(b[offInodes:]),
 		blocks:         int64(le.Uint32(b[offBlocks:])),

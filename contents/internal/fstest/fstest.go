@@ -96,11 +96,32 @@ func Fuzz(f *testing.F, root Root, paths []string, images ...[]byte) {
 			if b, err := n.Content(1 << 16); err == nil && len(b) > 1<<16 {
 				t.Fatalf("%d bytes of at most 65536", len(b))
 			}
+			walk(t, n)
 		}
 		if n, k := src.Bytes.Load(), src.Reads.Load(); n > most || k > pieces || r.Failure() != nil {
 			t.Fatalf("%d bytes in %d pieces were read, failure %v", n, k, r.Failure())
 		}
 	})
+}
+
+// walk goes through the entries of a folder and the runs of a file, up to a number.
+func walk(t *testing.T, n tree.Node) {
+	left := 100
+	n.Entries(func(_ string, open func() (tree.Node, error)) bool {
+		open()
+		left--
+		return left > 0
+	})
+	for off, size := int64(0), n.Attr().Size; n.Kind() == tree.File && off < size && left > 0; left-- {
+		r, err := n.Run(off)
+		if err != nil {
+			return
+		}
+		if r.Length < 1 || r.Length > size-off || r.At < 0 || r.Inode != nil && r.Length != int64(len(r.Inode)) {
+			t.Fatalf("at %d of %d: %+v", off, size, r)
+		}
+		off += r.Length
+	}
 }
 
 // Change changes bytes of b where it was read, and returns what undoes that.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 )
 
 // Kind is what a [Node] is.
@@ -30,6 +31,33 @@ type Node interface {
 	// Content returns what a file holds, at most limit bytes of it, or the target of
 	// a symbolic link.
 	Content(limit int) ([]byte, error)
+
+	// Attr returns what the inode says.
+	Attr() Attr
+
+	// Entries calls visit for each entry of a directory, in the order in which they are stored,
+	// until it returns false. The names may be anything, "." and ".." too.
+	Entries(visit func(name string, open func() (Node, error)) bool) error
+
+	// Run returns the run of a file that starts at an offset, which must be less than its size.
+	Run(off int64) (Run, error)
+}
+
+// Attr is what an inode says of itself.
+type Attr struct {
+	Number          uint64
+	Mode            uint16 // as in POSIX
+	UID, GID, Links uint32
+	Size            int64 // bytes
+	ModTime         time.Time
+}
+
+// A Run is a piece of a file: bytes that are together on the disk, in the inode, or a hole.
+type Run struct {
+	At     int64 // bytes from the start of the filesystem, if it is on the disk
+	Length int64 // at least one
+	Hole   bool
+	Inode  []byte // the bytes, if they are in the inode
 }
 
 const (

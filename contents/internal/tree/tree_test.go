@@ -27,6 +27,12 @@ func (f *fake) Content(limit int) ([]byte, error) {
 	return []byte(f.content[:min(limit, len(f.content))]), nil
 }
 
+func (f *fake) Attr() Attr             { return Attr{} }
+func (f *fake) Run(int64) (Run, error) { return Run{}, fs.ErrInvalid }
+func (f *fake) Entries(func(string, func() (Node, error)) bool) error {
+	return fs.ErrInvalid
+}
+
 func dir(entries map[string]*fake) *fake { return &fake{kind: Dir, entries: entries} }
 func file(content string) *fake          { return &fake{kind: File, content: content} }
 func link(target string) *fake           { return &fake{kind: Link, content: target} }

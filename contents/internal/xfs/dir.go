@@ -8,9 +8,6 @@ import (
 	"github.com/luksimg/luksimg/contents/internal/tree"
 )
 
-// maxDir is how much of a directory is read, in bytes.
-const maxDir = 8 << 20
-
 // Lookup returns the entry of a directory, or [fs.ErrNotExist]. It reads the names from
 // the first on and leaves the index alone, so that block, leaf, node and tree
 // directories are one ("Directories").
@@ -19,12 +16,12 @@ func (n *Node) Lookup(name string) (tree.Node, error) {
 		return nil, fs.ErrNotExist
 	}
 	var ino uint64
-	var err error
-	if n.format == formatLocal {
-		ino, err = n.short(name)
-	} else {
-		ino, err = n.long(name)
-	}
+	err := n.entries(func(entry []byte, number uint64) bool {
+		if string(entry) == name {
+			ino = number
+		}
+		return ino == 0
+	})
 	switch {
 	case err != nil:
 		return nil, err
@@ -34,15 +31,36 @@ func (n *Node) Lookup(name string) (tree.Node, error) {
 	return n.f.inode(ino)
 }
 
-// short looks in a directory inside its inode ("Short Form Directories").
-func (n *Node) short(name string) (uint64, error) {
+// Entries calls visit for each entry of a directory.
+func (n *Node) Entries(visit func(name string, open func() (tree.Node, error)) bool) error {
+	if n.kind != tree.Dir {
+		return fs.ErrInvalid
+	}
+	return n.entries(func(name []byte, ino uint64) bool {
+		return visit(string(name), func() (tree.Node, error) { return n.f.inode(ino) })
+	})
+}
+
+// A visitor gets the name and the inode number of an entry, and returns whether it wants more.
+type visitor func(name []byte, ino uint64) bool
+
+// entries calls visit for each entry, until it returns false.
+func (n *Node) entries(visit visitor) error {
+	if n.format == formatLocal {
+		return n.short(visit)
+	}
+	return n.long(visit)
+}
+
+// short goes through a directory inside its inode ("Short Form Directories").
+func (n *Node) short(visit visitor) error {
 	b, err := n.local()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	const minimum = 6 // count, i8count, parent
 	if len(b) < minimum {
-		return 0, bad(n.at+56, "di_size", len(b), "at least 6 for a directory")
+		return bad(n.at+56, "di_size", len(b), "at least 6 for a directory")
 	}
 	count, inoSize := int(b[0]), 4
 	if b[1] > 0 { // numbers of more than 32 bits
@@ -56,25 +74,25 @@ func (n *Node) short(name string) (uint64, error) {
 	for range count {
 		// Length, a two-byte offset, the name, its type, the inode.
 		if i+3 > len(b) || i+3+int(b[i])+ftype+inoSize > len(b) {
-			return 0, bad(n.forkAt+int64(i), "short form entry", i, fmt.Sprintf("inside the %d bytes of the directory", len(b)))
+			return bad(n.forkAt+int64(i), "short form entry", i, fmt.Sprintf("inside the %d bytes of the directory", len(b)))
 		}
 		start, end := i+3, i+3+int(b[i])
 		at := end + ftype
 		i = at + inoSize
-		if string(b[start:end]) != name {
-			continue
-		}
+		ino := uint64(be.Uint32(b[at:]))
 		if inoSize == 8 {
-			return be.Uint64(b[at:]) & (1<<56 - 1), nil
+			ino = be.Uint64(b[at:]) & (1<<56 - 1)
 		}
-		return uint64(be.Uint32(b[at:])), nil
+		if !visit(b[start:end], ino) {
+			return nil
+		}
 	}
-	return 0, nil
+	return nil
 }
 
-// long looks in the blocks of a directory that hold names. They come before its index,
+// long goes through the blocks of a directory that hold names. They come before its index,
 // and the size counts them only.
-func (n *Node) long(name string) (uint64, error) {
+func (n *Node) long(visit visitor) error {
 	f := n.f
 	per := uint64(1) << f.dirBlkLog // blocks in one of the directory
 	dirBlock := int64(per) << f.blockLog
@@ -82,12 +100,12 @@ func (n *Node) long(name string) (uint64, error) {
 	end := (uint64(min(n.size, indexAt)) + uint64(dirBlock) - 1) / uint64(dirBlock) * per
 	b := make([]byte, dirBlock)
 	for block := uint64(0); block < end; block += per {
-		if block<<f.blockLog >= maxDir {
-			return 0, fmt.Errorf("xfs: directory of %d bytes: %w", n.size, bounded.ErrLimit)
+		if block<<f.blockLog >= uint64(f.MaxDir) {
+			return fmt.Errorf("xfs: directory of %d bytes: %w", n.size, bounded.ErrLimit)
 		}
 		first, err := n.locate(block)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if first.hole {
 			// A hole is as long as whole blocks of the directory, rounded down.
@@ -95,17 +113,17 @@ func (n *Node) long(name string) (uint64, error) {
 			continue
 		}
 		if err := n.fill(b, block, first); err != nil {
-			return 0, err
+			return err
 		}
 		at, err := f.at(first.start)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		if ino, err := n.scan(b, name, at); ino != 0 || err != nil {
-			return ino, err
+		if more, err := n.scan(b, at, visit); !more || err != nil {
+			return err
 		}
 	}
-	return 0, nil
+	return nil
 }
 
 // fill reads a block of the directory, which need not be in one piece.
@@ -132,9 +150,9 @@ func (n *Node) fill(b []byte, block uint64, r run) error {
 	}
 }
 
-// scan looks for a name in a block of the directory that is at an offset of the disk
-// ("Block Directories", "Leaf Directories").
-func (n *Node) scan(b []byte, name string, at int64) (uint64, error) {
+// scan calls visit for the entries in a block of the directory that is at an offset of the disk
+// ("Block Directories", "Leaf Directories"), and returns whether it wants more.
+func (n *Node) scan(b []byte, at int64, visit visitor) (more bool, err error) {
 	i, end := 16, len(b)
 	switch mark := string(b[:4]); {
 	case mark == "XD2D" && !n.f.v5:
@@ -147,11 +165,11 @@ func (n *Node) scan(b []byte, name string, at int64) (uint64, error) {
 		// The index is at the end of the block, and behind it its length.
 		count := int64(be.Uint32(b[end-8:]))
 		if room := int64(end-8-i) / 8; count > room {
-			return 0, bad(at+int64(end)-8, "count", count, fmt.Sprintf("at most %d", room))
+			return false, bad(at+int64(end)-8, "count", count, fmt.Sprintf("at most %d", room))
 		}
 		end -= 8 + 8*int(count)
 	default:
-		return 0, bad(at, "directory block magic", fmt.Sprintf("%q", mark), "that of names")
+		return false, bad(at, "directory block magic", fmt.Sprintf("%q", mark), "that of names")
 	}
 	ftype := 0
 	if n.f.ftype {
@@ -162,24 +180,24 @@ func (n *Node) scan(b []byte, name string, at int64) (uint64, error) {
 		if be.Uint16(b[i:]) == 0xffff { // unused
 			length := int(be.Uint16(b[i+2:]))
 			if length < 8 || length%8 != 0 || length > end-i {
-				return 0, bad(at+int64(i)+2, "length", length, fmt.Sprintf("a multiple of 8 from 8 to %d", end-i))
+				return false, bad(at+int64(i)+2, "length", length, fmt.Sprintf("a multiple of 8 from 8 to %d", end-i))
 			}
 			i += length
 			continue
 		}
 		// The inode, the name's length, the name, its type, a tag of two bytes.
 		if end-i < least {
-			return 0, bad(at+int64(i), "entry", fmt.Sprintf("%d bytes", end-i), "at least 16 bytes")
+			return false, bad(at+int64(i), "entry", fmt.Sprintf("%d bytes", end-i), "at least 16 bytes")
 		}
 		nameLen := int(b[i+8])
 		length := (8 + 1 + nameLen + ftype + 2 + 7) &^ 7
 		if nameLen == 0 || length > end-i {
-			return 0, bad(at+int64(i)+8, "namelen", nameLen, "more than 0, and inside the block")
+			return false, bad(at+int64(i)+8, "namelen", nameLen, "more than 0, and inside the block")
 		}
-		if string(b[i+9:i+9+nameLen]) == name {
-			return be.Uint64(b[i:]), nil
+		if !visit(b[i+9:i+9+nameLen], be.Uint64(b[i:])) {
+			return false, nil
 		}
 		i += length
 	}
-	return 0, nil
+	return true, nil
 }

@@ -8,6 +8,6 @@ import (
 
 // FuzzXFS changes bytes of golden images in places that are read.
 func FuzzXFS(f *testing.F) {
-	paths := []string{"/bin/cloud-init", "/etc/os-release", "/links/300", "/links/60", "/files/large", "/files/100", "/var/many/x", "/var/block/x", "/var/leaf/x", "/var/scattered/x"}
+	paths := []string{"/bin/cloud-init", "/etc/os-release", "/links/300", "/links/60", "/files/large", "/files/100", "/var/many", "/", "/var/many/x", "/var/block/x", "/var/leaf/x", "/var/scattered/x"}
 	fstest.Fuzz(f, root, paths, goldenImage("xfs5"), goldenImage("xfs4"))
 }

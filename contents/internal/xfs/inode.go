@@ -3,7 +3,9 @@ package xfs
 import (
 	"fmt"
 	"io/fs"
+	"time"
 
+	"github.com/luksimg/luksimg/contents/internal/bounded"
 	"github.com/luksimg/luksimg/contents/internal/tree"
 	"github.com/luksimg/luksimg/image"
 )
@@ -27,6 +29,7 @@ type Node struct {
 	f       *FS
 	ino     uint64
 	at      int64 // bytes
+	raw     []byte
 	kind    tree.Kind
 	format  byte
 	size    int64
@@ -54,7 +57,7 @@ func (f *FS) inode(ino uint64) (*Node, error) {
 	if m := be.Uint16(raw); m != inodeMagic {
 		return nil, bad(at, "di_magic", m, "0x494e")
 	}
-	n := &Node{f: f, ino: ino, at: at, format: raw[5], size: int64(be.Uint64(raw[56:])), extents: uint64(be.Uint32(raw[76:]))}
+	n := &Node{f: f, ino: ino, at: at, raw: raw, format: raw[5], size: int64(be.Uint64(raw[56:])), extents: uint64(be.Uint32(raw[76:]))}
 	switch mode := be.Uint16(raw[2:]); mode & 0xf000 {
 	case 0x4000:
 		n.kind = tree.Dir
@@ -92,6 +95,59 @@ func (f *FS) inode(ino uint64) (*Node, error) {
 
 // Kind returns what the inode is.
 func (n *Node) Kind() tree.Kind { return n.kind }
+
+// Attr returns what the inode says ("On-disk Inode", "Inode Timestamps").
+func (n *Node) Attr() tree.Attr {
+	const bigTime = 0x8
+	b := n.raw
+	a := tree.Attr{Number: n.ino, Mode: be.Uint16(b[2:]), UID: be.Uint32(b[8:]), GID: be.Uint32(b[12:]), Links: be.Uint32(b[16:]), Size: n.size}
+	if b[4] == 1 {
+		a.Links = uint32(be.Uint16(b[6:]))
+	}
+	a.ModTime = time.Unix(int64(int32(be.Uint32(b[40:]))), int64(be.Uint32(b[44:]))).UTC()
+	if b[4] >= 3 && be.Uint64(b[120:])&bigTime != 0 {
+		// Nanoseconds since the least time that 32 bits have.
+		t := be.Uint64(b[40:])
+		a.ModTime = time.Unix(int64(t/1e9)-1<<31, int64(t%1e9)).UTC()
+	}
+	return a
+}
+
+// Run returns the run of a file that starts at an offset.
+func (n *Node) Run(off int64) (tree.Run, error) {
+	if n.kind != tree.File || off < 0 || off >= n.size {
+		return tree.Run{}, fs.ErrInvalid
+	}
+	rest, log := n.size-off, n.f.blockLog
+	if n.format == formatLocal {
+		b, err := n.local()
+		if err != nil {
+			return tree.Run{}, err
+		}
+		return tree.Run{Inode: b[off:], Length: rest}, nil
+	}
+	r, err := n.locate(uint64(off) >> log)
+	if err != nil {
+		return tree.Run{}, err
+	}
+	skip := off & (n.f.blockSize() - 1)
+	if blocks := uint64(skip+rest)>>log + 1; r.blocks > blocks {
+		r.blocks = blocks
+	}
+	length := min(rest, int64(r.blocks<<log)-skip)
+	if r.hole {
+		return tree.Run{Length: length, Hole: true}, nil
+	}
+	at, err := n.f.at(r.start)
+	if err != nil {
+		return tree.Run{}, err
+	}
+	// An extent does not reach into another allocation group.
+	if last, err := n.f.at(r.start + uint64(skip+length-1)>>log); err != nil || last < at {
+		return tree.Run{}, fmt.Errorf("xfs: inode %d: %d bytes at block %#x: %w", n.ino, length, r.start, bounded.ErrRange)
+	}
+	return tree.Run{At: at + skip, Length: length}, nil
+}
 
 // local returns the content in the inode itself.
 func (n *Node) local() ([]byte, error) {

@@ -56,6 +56,9 @@ const (
 
 // An FS is a filesystem. It is not safe for concurrent use.
 type FS struct {
+	// MaxDir is how much of a directory is read, in bytes.
+	MaxDir int64
+
 	r *bounded.Reader
 
 	v5         bool
@@ -85,6 +88,7 @@ func Open(r *bounded.Reader) (*FS, error) {
 		return nil, bad(0, "sb_magicnum", fmt.Sprintf("%q", b[:4]), superMark)
 	}
 	f := &FS{
+		MaxDir:     8 << 20,
 		r:          r,
 		blockLog:   uint(b[offBlockLog]),
 		inodeLog:   uint(b[offInodeLog]),
