@@ -96,6 +96,8 @@ func (g *global) use(u use, what, name string) error {
 		if name, ok = strings.CutPrefix(name, local.Prefix); !ok {
 			return nil
 		}
+	case u&inside != 0:
+		name, _ = cutImage(name)
 	case name == "-" && u&changes == changes:
 		return fmt.Errorf("%s is read and changed, which standard input can not be: it needs the name of a file", what)
 	case name == "-" && u&stream == 0:

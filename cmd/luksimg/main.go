@@ -112,6 +112,8 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 		newVerify(g),
 		newConvert(g),
 		newCat(g),
+		newLs(g),
+		newCp(g),
 		newKeygen(g),
 		newWrap(g),
 		newUnwrap(g),

@@ -9,6 +9,7 @@ const (
 	stream                 // it may be "-": standard input if it is read, else standard output
 	fd                     // the number of an open file
 	kms                    // local:FILE
+	inside                 // FILE:/PATH of a file in the image FILE
 
 	noFile use = 0
 
@@ -22,6 +23,7 @@ var argUses = map[string][]use{
 	"audit":          {reads | stream},
 	"cat":            {reads | stream},
 	"convert":        {reads | stream, writes | stream},
+	"cp":             {reads | inside, writes | stream},
 	"decrypt":        {reads | stream, writes | stream},
 	"deploy":         {reads},
 	"download":       {reads, writes | stream}, // "-" is refused with a word on cat
@@ -42,6 +44,7 @@ var argUses = map[string][]use{
 	"key remove":     {changes},
 	"key test":       {reads | stream},
 	"keygen":         {writes | stream},
+	"ls":             {reads | stream, noFile},
 	"man":            {noFile}, // a folder; nothing is read
 	"measure":        {reads | stream},
 	"order":          {noFile},

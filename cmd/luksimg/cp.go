@@ -1,0 +1,181 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/contents/files"
+	"github.com/luksimg/luksimg/internal/copyout"
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
+	"github.com/luksimg/luksimg/internal/term"
+)
+
+type cpFlags struct {
+	*global
+	source    sourceFlags
+	recursive bool
+	force     bool
+	maxSize   flags.Size
+}
+
+func newCp(g *global) *cobra.Command {
+	o := &cpFlags{global: g, maxSize: flags.Size{N: -1}}
+	c := &cobra.Command{
+		Use:   "cp IMAGE:/PATH DST",
+		Short: "Copy a file or a folder out of a disk image",
+		Long: `Cp copies the file at PATH on the disk in IMAGE to DST, without mounting anything, and with -r
+a folder with all that is in it. If DST is a folder that is there, the copy is made in it. With
+- for DST a file goes to standard output.
+
+It reads ext2, ext3, ext4 and XFS, in every format of images and through encryption; nothing is
+written to the image. Without --partition it takes the partition that has the root of a system.
+
+Only you may read the copy. Symbolic links are copied as they are, holes stay holes, and
+permissions are kept, but no owners and no bits for set-user-ID. Devices, pipes and sockets
+are left out. Nothing is made outside of DST, whatever is in the image.`,
+		Example: `  luksimg cp disk.qcow2:/etc/fstab fstab
+  luksimg cp -r --partition 2 --key-file dek.b64 disk.raw:/var/log logs`,
+		Args: flags.Args("IMAGE:/PATH", "DST"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
+	}
+	f := c.Flags()
+	o.source.add(c, "IMAGE")
+	g.kdf.add(c)
+	o.cloud.add(c, serviceCOS)
+	f.BoolVarP(&o.recursive, "recursive", "r", false, "copy a folder")
+	f.BoolVar(&o.force, "force", false, "replace DST if it is a file")
+	f.Var(&o.maxSize, "max-size", "copy so many bytes of data at most (default: the size of the filesystem)")
+	f.Lookup("max-size").DefValue = ""
+	return c
+}
+
+// cpResult is what cp --json prints.
+type cpResult struct {
+	Output   string   `json:"output"`
+	Files    int      `json:"files"`
+	Folders  int      `json:"folders"` // without the first one
+	Links    int      `json:"links"`
+	Skipped  int      `json:"skipped"`   // neither of them
+	DataSize int64    `json:"data_size"` // bytes, without holes
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
+	ctx := c.Context()
+	name, from := cutImage(arg)
+	if from == "" {
+		return rest.WithHint(fmt.Errorf("%s names no file in an image", arg), "write the image, a colon, and a path that begins with a slash: disk.raw:/etc/fstab")
+	}
+	if err := o.source.check(c); err != nil {
+		return err
+	}
+	if dst == "-" {
+		if err := o.ToStdout("DST", "the file"); err != nil {
+			return err
+		}
+	}
+	s, err := o.source.open(c, o.global, name)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	tree, size, err := s.files(ctx, o.global, o.source.unlock.partition != 0)
+	if err != nil {
+		return err
+	}
+	f, err := tree.Find(from)
+	if err != nil {
+		return s.wrap(err)
+	}
+	if dst == "-" {
+		return o.toStdout(c, s, f, from)
+	}
+	if fi, err := os.Stat(dst); err == nil && fi.IsDir() {
+		if path.Base(from) == "/" || path.Base(from) == ".." || path.Base(from) == "." {
+			return fmt.Errorf("%s is there: name the folder that the copy is to be", dst)
+		}
+		dst = filepath.Join(dst, path.Base(from))
+		if err := o.files.Write("DST", dst); err != nil {
+			return err
+		}
+	}
+	opts := copyout.Options{MaxBytes: size, Force: o.force, Skipped: func(path string, f *files.File) {
+		o.Warn("%s: left out, as it is a %s", path, kindOf(f.Mode))
+	}}
+	if o.maxSize.N >= 0 {
+		opts.MaxBytes = o.maxSize.N
+	}
+	var stats copyout.Stats
+	switch {
+	case f.Mode.IsRegular():
+		stats, err = copyout.File(ctx, f, dst, opts)
+	case !f.Mode.IsDir():
+		err = fmt.Errorf("%s is a %s, which can not be copied", from, kindOf(f.Mode))
+	case !o.recursive:
+		err = rest.WithHint(fmt.Errorf("%s is a folder", from), "-r copies it, with all that is in it")
+	default:
+		if stats, err = copyout.Folder(ctx, f, dst, opts); err != nil {
+			err = fmt.Errorf("%s: %w", from, err)
+		}
+	}
+	if err == nil {
+		err = s.unchanged()
+	}
+	if errors.Is(err, copyout.ErrTooMuch) {
+		err = rest.WithHint(err, "where files share their data, --max-size allows more")
+	}
+	if err != nil {
+		return s.wrap(err)
+	}
+	what := fmt.Sprintf("%d files, %d folders and %d links", stats.Files, stats.Folders, stats.Links)
+	if f.Mode.IsRegular() {
+		what = "file"
+	}
+	return o.Result(cpResult{dst, stats.Files, stats.Folders, stats.Links, stats.Skipped, stats.Bytes, o.Warnings},
+		talk.Line("%s: %s of %s, %s of data", dst, what, arg, term.Bytes(stats.Bytes)))
+}
+
+func (o *cpFlags) toStdout(c *cobra.Command, s *source, f *files.File, from string) error {
+	src, err := f.Content()
+	if err != nil {
+		return s.wrap(fmt.Errorf("%s: %w", from, err))
+	}
+	stdio.Widen(os.Stdout)
+	err = parallel.Await(c.Context(), func() error {
+		return luksimg.DecryptInOrder(c.Context(), os.Stdout, src, luksimg.RunOptions{Jobs: 1})
+	})
+	if err != nil {
+		return s.wrap(err)
+	}
+	return errors.Join(s.unchanged(), stdio.SyncStdout())
+}
+
+// kindOf names the kind of a file.
+func kindOf(m fs.FileMode) string {
+	switch m.Type() {
+	case 0:
+		return "file"
+	case fs.ModeDir:
+		return "folder"
+	case fs.ModeSymlink:
+		return "link"
+	case fs.ModeDevice, fs.ModeDevice | fs.ModeCharDevice:
+		return "device"
+	case fs.ModeNamedPipe:
+		return "pipe"
+	case fs.ModeSocket:
+		return "socket"
+	}
+	return "file of no known kind"
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/luksimg/luksimg/contents"
+	"github.com/luksimg/luksimg/contents/files"
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/rest"
+)
+
+// cutImage cuts the name of an image from the path of a file in it: "IMAGE:/PATH". Without a path
+// that is "".
+func cutImage(arg string) (name, path string) {
+	from := 0
+	if isCOS(arg) {
+		from = len("cos://")
+	} else if runtime.GOOS == "windows" && len(arg) > 1 && arg[1] == ':' { // of a drive
+		from = 2
+	}
+	i := strings.Index(arg[from:], ":/")
+	if i < 0 {
+		return arg, ""
+	}
+	return arg[:from+i], arg[from+i+1:]
+}
+
+// files opens the filesystem on the disk: that of the partition which was asked for, or of the whole
+// disk, or else of the partition that has the root of a system. It returns the length too.
+func (s *source) files(ctx context.Context, g *global, asked bool) (*files.FS, int64, error) {
+	var src image.Source = s.img
+	if !asked {
+		info, err := contents.Inspect(ctx, s.img)
+		if err != nil {
+			return nil, 0, s.wrap(err)
+		}
+		switch {
+		case info.RootPartition > 0:
+			p, _, err := contents.FindPartition(ctx, s.img, info.RootPartition)
+			if err == nil {
+				src, err = image.NewSection(s.img, p.Start, p.Size)
+			}
+			if err != nil {
+				return nil, 0, s.wrap(err)
+			}
+			g.Say("%s: partition %d has the root of the system", s.name, p.Number)
+		case len(info.Partitions) > 0 && info.Filesystem == nil:
+			return nil, 0, s.wrap(whichPartition(info))
+		}
+	}
+	f, err := files.Open(ctx, src)
+	if err != nil {
+		return nil, 0, s.wrap(err)
+	}
+	g.WarnAll(s.name+": ", f.Warnings())
+	return f, src.Size(), nil
+}
+
+// whichPartition tells what there is to choose from.
+func whichPartition(info *contents.Info) error {
+	var all []string
+	for _, p := range info.Partitions {
+		if p.Filesystem != nil {
+			all = append(all, fmt.Sprintf("%d (%s)", p.Number, p.Filesystem.Type))
+		}
+	}
+	if len(all) == 0 {
+		all = []string{"none with a filesystem"}
+	}
+	return rest.WithHint(fmt.Errorf("%w: no partition has the root of a system; there is %s", contents.ErrNoPartition, strings.Join(all, ", ")),
+		"say which one with --partition N; of LUKS that takes its key")
+}
