@@ -310,3 +310,36 @@ func TestLinesOfNames(t *testing.T) {
 	}
 	shows(t, "--json", "inspect", x)
 }
+
+// TestEscapesOfFiles has hostile names of files, and targets of links, in the image.
+func TestEscapesOfFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	put := func(b []byte, old string) []byte {
+		return bytes.ReplaceAll(b, []byte(old), append([]byte(hostile), old[len(hostile):]...))
+	}
+	for _, name := range []string{"ext2", "xfs5"} {
+		b := golden.Read(filepath.Join(filepath.Dir(vhdGolden), "contents", name+".img.gz"))
+		b = put(put(b, "0001-"+strings.Repeat("0", 40)), strings.Repeat("0", 58)+"7")
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range [][]string{
+			{"ls", name, "/var/many"},
+			{"ls", "-lR", name},
+			{"--json", "ls", "-R", name},
+			{"ls", name, "/" + hostile},
+			{"--json", "ls", name, "/" + hostile},
+			{"cp", "-r", "--max-size", "0", name + ":/var/many", "none"},
+			{"cp", "-r", name + ":/var/many", name + "-" + strings.ReplaceAll(hostile, "/", "")},
+			{"cp", name + ":/" + hostile, "none"},
+		} {
+			out, _ := shows(t, line...)
+			if want := map[string]int{"ls /var/many": 200}[line[0]+" "+line[len(line)-1]]; want > 0 && strings.Count(out, "\n") != want {
+				t.Errorf("%q: %d lines", line, strings.Count(out, "\n"))
+			}
+		}
+		if out, _ := shows(t, "ls", "-l", name, "/links"); !strings.Contains(out, `-> \x1b]0;x`) {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+}
