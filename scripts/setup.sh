@@ -44,6 +44,7 @@ wants() {
 		cloud      | aws         | awscli
 		cloud      | rclone      | rclone
 		cloud      | s3cmd       | s3cmd
+		cloud      | slcli       | python3-softlayer
 	EOF
 	[ "$machine" = x86_64 ] || return 0
 	cat <<-'EOF'

@@ -3,6 +3,7 @@ package softlayer
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -25,14 +26,26 @@ type guestParameters struct {
 	Template struct {
 		GlobalIdentifier string `json:"globalIdentifier"`
 	} `json:"blockDeviceTemplateGroup"`
+	Supplemental struct {
+		Flavor string `json:"flavorKeyName"`
+	} `json:"supplementalCreateObjectOptions"`
 }
 
-// check is what the API refuses at once. The caller holds the lock.
-func (s *Server) checkParameters(c *call) (*guestParameters, *template, error) {
-	p := new(guestParameters)
-	if err := c.parameter(p); err != nil {
-		return nil, nil, err
+// checkParameters reads and checks the parameters of a call, and returns the preset if a size is named. The
+// caller holds the lock.
+func (s *Server) checkParameters(c *call) (p *guestParameters, t *template, preset int, err error) {
+	p = new(guestParameters)
+	if err = c.parameter(p); err == nil {
+		preset, err = p.flavor()
 	}
+	if err == nil {
+		t, err = s.checkGuestParameters(p)
+	}
+	return p, t, preset, err
+}
+
+// checkGuestParameters is what the API refuses at once, and returns the template.
+func (s *Server) checkGuestParameters(p *guestParameters) (*template, error) {
 	missing := ""
 	switch {
 	case p.Hostname == "":
@@ -53,11 +66,11 @@ func (s *Server) checkParameters(c *call) (*guestParameters, *template, error) {
 		missing = "operatingSystemReferenceCode' or 'blockDeviceTemplateGroup"
 	}
 	if missing != "" {
-		return nil, nil, &apiError{http.StatusInternalServerError, "SoftLayer_Exception_MissingCreationProperty",
+		return nil, &apiError{http.StatusInternalServerError, "SoftLayer_Exception_MissingCreationProperty",
 			"The property '" + missing + "' must be set to create an instance of 'SoftLayer_Virtual_Guest'."}
 	}
 	if p.OSCode != "" {
-		return nil, nil, public("operatingSystemReferenceCode and blockDeviceTemplateGroup conflict: servers are made of templates here.")
+		return nil, public("operatingSystemReferenceCode and blockDeviceTemplateGroup conflict: servers are made of templates here.")
 	}
 	for _, t := range s.state.Templates {
 		if t.GlobalID != p.Template.GlobalIdentifier {
@@ -65,45 +78,52 @@ func (s *Server) checkParameters(c *call) (*guestParameters, *template, error) {
 		}
 		switch {
 		case !t.Active:
-			return nil, nil, public("The template %d is not ready.", t.ID)
+			return nil, public("The template %d is not ready.", t.ID)
 		case t.Datacenter != p.Datacenter.Name:
-			return nil, nil, public("The template %d is not in datacenter %s but in %s.", t.ID, p.Datacenter.Name, t.Datacenter)
+			return nil, public("The template %d is not in datacenter %s but in %s.", t.ID, p.Datacenter.Name, t.Datacenter)
 		}
-		return p, t, nil
+		return t, nil
 	}
-	return nil, nil, public("There is no template with the global identifier %q.", p.Template.GlobalIdentifier)
+	return nil, public("There is no template with the global identifier %q.", p.Template.GlobalIdentifier)
 }
 
 // checkGuest is generateOrderTemplate: the order that createObject would place.
 func (s *Server) checkGuest(_ context.Context, c *call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, t, err := s.checkParameters(c)
+	p, t, preset, err := s.checkParameters(c)
 	if err != nil {
 		return nil, err
 	}
-	return object{
+	prices := []object{coreItem(p.CPUs).bare(), memoryItem(max(1, p.Memory/1024)).bare()}
+	o := object{
 		"complexType":                   "SoftLayer_Container_Product_Order_Virtual_Guest",
-		"packageId":                     835,
+		"packageId":                     cloudPackage,
 		"quantity":                      1,
 		"location":                      p.Datacenter.Name,
 		"useHourlyPricing":              *p.Hourly,
 		"imageTemplateGlobalIdentifier": t.GlobalID,
-		"prices": []object{
-			{"id": 1000 + p.CPUs, "hourlyRecurringFee": "0.025"},
-			{"id": 2000 + p.Memory/1024, "hourlyRecurringFee": "0.015"},
-		},
-		"virtualGuests": []object{{"hostname": p.Hostname, "domain": p.Domain}},
-	}, nil
+		"prices":                        prices,
+		"virtualGuests":                 []object{{"hostname": p.Hostname, "domain": p.Domain}},
+	}
+	if preset != 0 {
+		o["packageId"], o["presetId"], o["prices"] = publicPackage, preset, []object{}
+	}
+	return o, nil
 }
 
 func (s *Server) createGuest(_ context.Context, c *call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, t, err := s.checkParameters(c)
+	p, t, _, err := s.checkParameters(c)
 	if err != nil {
 		return nil, err
 	}
+	return created{c.mask.apply(s.orderGuest(p, t).object())}, nil
+}
+
+// orderGuest makes a server. The caller holds the lock.
+func (s *Server) orderGuest(p *guestParameters, t *template) *guest {
 	g := &guest{
 		ID: s.newID(), GlobalID: uuid.NewString(), Hostname: p.Hostname, Domain: p.Domain, CPUs: p.CPUs, Memory: p.Memory,
 		Datacenter: p.Datacenter.Name, Hourly: *p.Hourly, LocalDisk: *p.LocalDisk, TemplateID: t.ID, Created: s.opts.Clock.Now(),
@@ -111,7 +131,19 @@ func (s *Server) createGuest(_ context.Context, c *call) (any, error) {
 	}
 	s.state.Guests = append(s.state.Guests, g)
 	s.runOrder(g, t)
-	return created{c.mask.apply(g.object())}, nil
+	return g
+}
+
+// deleteGuest cancels a server at once.
+func (s *Server) deleteGuest(_ context.Context, c *call) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.guest(c.id)
+	if g == nil {
+		return nil, notFound(c.id)
+	}
+	s.state.Guests = slices.DeleteFunc(s.state.Guests, func(x *guest) bool { return x == g })
+	return true, nil
 }
 
 // runOrder does what the cloud does to start a server. The caller holds the lock.
@@ -158,7 +190,9 @@ func (s *Server) listGuests(_ context.Context, c *call) (any, error) {
 	defer s.mu.Unlock()
 	var list []object
 	for _, g := range s.state.Guests {
-		list = append(list, g.object())
+		if c.method == "getVirtualGuests" || g.Hourly == (c.method == "getHourlyVirtualGuests") {
+			list = append(list, g.object())
+		}
 	}
 	return c.page(list, "virtualGuests")
 }

@@ -1,15 +1,14 @@
 package softlayer
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 )
 
 // A mask tells which properties of an object an answer has: objectMask of the API,
-// "id,status[name],children[datacenter.name]". An empty one below a name is all local
-// properties: those that are not objects themselves.
+// "id,status[name],children[datacenter.name]". One that names no local property, which is one that is no object
+// itself, gives all of them beside what it names (slcli asks for "mask[prices]" of presets, and reads
+// their keyName).
 type mask map[string]mask
 
 // maxMaskDepth bounds how deep masks are nested.
@@ -70,9 +69,15 @@ func parseMask(s string) (mask, error) {
 // object is an object of the API: strings, numbers, booleans, objects and lists.
 type object map[string]any
 
+// embedded is an object that comes with the one that it belongs to, as if it were local: slcli reads the category of
+// an item for which it has not asked.
+type embedded object
+
 // apply returns what the mask leaves of v. Properties that are not set are left out.
 func (m mask) apply(v any) any {
 	switch v := v.(type) {
+	case embedded:
+		return map[string]any(v)
 	case []object:
 		out := make([]any, 0, len(v))
 		for _, o := range v {
@@ -81,13 +86,19 @@ func (m mask) apply(v any) any {
 		return out
 	case object:
 		out := object{}
+		all := true
+		for name := range m {
+			if x, ok := v[name]; ok && local(x) {
+				all = false
+			}
+		}
 		for name, x := range v {
 			below, asked := m[name]
 			switch {
 			case asked:
 				out[name] = below.apply(x)
-			case len(m) == 0 && local(x):
-				out[name] = x
+			case all && local(x):
+				out[name] = mask(nil).apply(x)
 			}
 		}
 		return out
@@ -102,32 +113,4 @@ func local(v any) bool {
 		return false
 	}
 	return true
-}
-
-// filter returns those of list that the objectFilter of a request names: equal
-// values of properties, {"COLLECTION":{"name":{"operation":"_= x"}}}.
-func filter(list []object, text, collection string) ([]object, error) {
-	if text == "" {
-		return list, nil
-	}
-	var f map[string]map[string]struct {
-		Operation any `json:"operation"`
-	}
-	if err := json.Unmarshal([]byte(text), &f); err != nil {
-		return nil, errors.New("objectFilter is not understood")
-	}
-	var out []object
-	for _, o := range list {
-		keep := true
-		for name, c := range f[collection] {
-			want := strings.TrimSpace(strings.TrimPrefix(fmt.Sprint(c.Operation), "_="))
-			if !strings.EqualFold(fmt.Sprint(o[name]), want) {
-				keep = false
-			}
-		}
-		if keep {
-			out = append(out, o)
-		}
-	}
-	return out, nil
 }

@@ -16,8 +16,11 @@ func TestMask(t *testing.T) {
 		"id":                                 `{"id":1}`,
 		"mask[id,status]":                    `{"id":1,"status":{"keyName":"ACTIVE","name":"Active"}}`,
 		"mask[id,status[name]]":              `{"id":1,"status":{"name":"Active"}}`,
-		"mask.status.name":                   `{"status":{"name":"Active"}}`,
-		"status.name,children.datacenter.id": `{"children":[{"datacenter":{"id":3}}],"status":{"name":"Active"}}`,
+		"mask[status[name],id]":              `{"id":1,"status":{"name":"Active"}}`,
+		"id,children.datacenter.id":          `{"children":[{"datacenter":{"id":3},"id":2}],"id":1}`,
+		"id,status.name,children.datacenter": `{"children":[{"datacenter":{"id":3,"name":"dal13"},"id":2}],"id":1,"status":{"name":"Active"}}`,
+		// What names no local property gets all of them.
+		"mask.status.name": `{"id":1,"name":"n","status":{"name":"Active"},"transaction":null}`,
 		"mask[ children[ id , datacenter[name] ], id ]": `{"children":[{"datacenter":{"name":"dal13"},"id":2}],"id":1}`,
 		"mask[transaction[id],none]":                    `{"transaction":null}`,
 	} {

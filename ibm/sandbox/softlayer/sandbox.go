@@ -59,7 +59,7 @@ type Options struct {
 }
 
 // A Server is the emulated API. It is an http.Handler that answers below any prefix
-// that ends with /rest/v3 or /rest/v3.1.
+// that ends with /rest/v3 or /rest/v3.1, and XML-RPC, which slcli speaks, below /xmlrpc/v3 or /xmlrpc/v3.1.
 type Server struct {
 	opts   Options
 	ctx    context.Context
@@ -122,13 +122,18 @@ type call struct {
 	id              int // zero if there is none
 	mask            mask
 	filter          string
+	total           int // of the list that a page of is answered, set by page
 	offset, limit   int
 	parameters      []json.RawMessage
 }
 
 // ServeHTTP answers one call of the API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, err := parseCall(r)
+	parse, answer := parseCall, answer
+	if strings.Contains(r.URL.Path, xmlPath) {
+		parse, answer = parseXML, answerXML
+	}
+	c, err := parse(r)
 	if err == nil && !s.signedIn(r) {
 		err = &apiError{http.StatusUnauthorized, "SoftLayer_Exception_Public", "Invalid API token."}
 	}
@@ -143,6 +148,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	result, err := s.dispatch(r.Context(), c)
 	if fault != nil && fault.after(w) {
 		return
+	}
+	if err == nil {
+		w.Header().Set("Softlayer-Total-Items", strconv.Itoa(c.total))
 	}
 	answer(w, result, err)
 }
@@ -240,6 +248,9 @@ const (
 	groupService   = "SoftLayer_Virtual_Guest_Block_Device_Template_Group"
 	guestService   = "SoftLayer_Virtual_Guest"
 	accountService = "SoftLayer_Account"
+	orderService   = "SoftLayer_Product_Order"
+	packageService = "SoftLayer_Product_Package"
+	presetService  = "SoftLayer_Product_Package_Preset"
 )
 
 // methods are all methods there are, by service and name.
@@ -262,6 +273,26 @@ var methods = map[string]func(*Server, context.Context, *call) (any, error){
 	guestService + "::generateOrderTemplate":                 (*Server).checkGuest,
 	guestService + "::getObject":                             (*Server).getGuest,
 	guestService + "::getActiveTransaction":                  (*Server).getGuestProperty,
+
+	groupService + "::getPublicImages":              (*Server).nothing,
+	accountService + "::getHourlyVirtualGuests":     (*Server).listGuests,
+	accountService + "::getMonthlyVirtualGuests":    (*Server).listGuests,
+	accountService + "::getSshKeys":                 (*Server).nothing,
+	guestService + "::deleteObject":                 (*Server).deleteGuest,
+	guestService + "::getCreateObjectOptions":       (*Server).createOptions,
+	orderService + "::verifyOrder":                  (*Server).verifyOrder,
+	orderService + "::placeOrder":                   (*Server).placeOrder,
+	packageService + "::getAllObjects":              (*Server).listPackages,
+	packageService + "::getItems":                   (*Server).packageProperty,
+	packageService + "::getItemPrices":              (*Server).packageProperty,
+	packageService + "::getActivePresets":           (*Server).packageProperty,
+	packageService + "::getRegions":                 (*Server).packageProperty,
+	presetService + "::getObject":                   (*Server).getPreset,
+	"SoftLayer_Location::getDatacenters":            (*Server).listLocations,
+	"SoftLayer_Location_Datacenter::getDatacenters": (*Server).listLocations,
+	"SoftLayer_Network_Pod::getAllObjects":          (*Server).nothing,
+
+	packageService + "::getAccountRestrictedActivePresets": (*Server).packageProperty,
 }
 
 func (s *Server) dispatch(ctx context.Context, c *call) (any, error) {
@@ -286,6 +317,7 @@ func (c *call) page(list []object, collection string) (any, error) {
 	if err != nil {
 		return nil, public("%v", err)
 	}
+	c.total = len(list)
 	from := min(max(c.offset, 0), len(list))
 	to := min(from+min(max(c.limit, 0), maxList), len(list))
 	return c.mask.apply(append([]object{}, list[from:to]...)), nil

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/luksimg/luksimg/ibm/sandbox/internal/guestdisk"
 )
+
+// accountID is the number of the account.
+const accountID = 278444
 
 // state is all that the emulator remembers. It has no secrets: the API key of an import
 // is forgotten when the import ends.
@@ -163,6 +167,7 @@ func (t *transaction) object() object {
 			"name":         t.Name,
 			"friendlyName": t.Words,
 		},
+		"transactionGroup": object{"name": "IMAGE_OR_SERVER"},
 	}
 }
 
@@ -177,9 +182,13 @@ func (t *template) object() object {
 		"name":             t.Name,
 		"note":             t.Note,
 		"createDate":       date(t.Created),
+		"accountId":        accountID,
+		"parentId":         nil,
 		"byolFlag":         t.BYOL,
 		"publicFlag":       0,
-		"status":           object{"keyName": upper(status), "name": status},
+		"flexImageFlag":    false,
+		"imageType":        object{"keyName": "SYSTEM", "name": "System"},
+		"status":           object{"keyname": upper(status), "name": status},
 	}
 	if t.Work != nil {
 		o["transaction"] = t.Work.object()
@@ -187,9 +196,9 @@ func (t *template) object() object {
 	}
 	child := object{"id": t.ChildID, "parentId": t.ID, "name": t.Name}
 	if t.Active {
-		child["datacenter"] = object{"name": t.Datacenter}
+		child["datacenter"] = object{"name": t.Datacenter, "longName": t.Datacenter}
 		child["blockDevicesDiskSpaceTotal"] = strconv.FormatInt(t.DiskSize, 10) // a number, as text
-		o["children"] = []object{child}
+		o["children"], o["firstChild"] = []object{child}, child
 	} else {
 		o["children"] = []object{}
 	}
@@ -204,6 +213,7 @@ func (g *guest) object() object {
 		"domain":                   g.Domain,
 		"fullyQualifiedDomainName": g.Hostname + "." + g.Domain,
 		"startCpus":                g.CPUs,
+		"maxCpu":                   g.CPUs,
 		"maxMemory":                g.Memory,
 		"hourlyBillingFlag":        g.Hourly,
 		"localDiskFlag":            g.LocalDisk,
@@ -211,6 +221,13 @@ func (g *guest) object() object {
 		"provisionDate":            date(g.Provisioned),
 		"datacenter":               object{"name": g.Datacenter},
 	}
+	power := "HALTED"
+	if !g.Provisioned.IsZero() {
+		power = "RUNNING"
+	}
+	o["powerState"] = object{"keyName": power, "name": power[:1] + strings.ToLower(power[1:])}
+	o["status"] = object{"keyName": "ACTIVE", "name": "Active"}
+	o["deviceStatus"] = object{"keyName": "ALIVE", "name": "Alive"}
 	if g.Work != nil {
 		o["activeTransaction"] = g.Work.object()
 	}
