@@ -86,6 +86,18 @@ printf '\125\252' | dd of=disk.raw bs=1 seek=510 conv=notrunc status=none
 yes 'The quick brown fox jumps over the lazy dog.' | head -c 4M | dd of=disk.raw bs=1M seek=1 conv=notrunc iflag=fullblock status=none
 must luksimg inspect disk.raw
 
+title 'A root key of your own: made here, and imported into a key ring of Key Protect'
+must luksimg keygen --raw root.key
+note 'it travels encrypted by an import token of the service; what is printed is its name:'
+import=(luksimg rootkey import --key-file root.key --key-ring demo --create-key-ring mine)
+printf '%s$ LUKSIMG_ROOT_KEY_CRN=$(%s)%s\n' "$bold" "${import[*]}" "$plain"
+LUKSIMG_ROOT_KEY_CRN=$("${import[@]}" 2>errors) || fail "$(cat errors)"
+export LUKSIMG_ROOT_KEY_CRN
+rm errors
+must luksimg rootkey list --key-ring demo
+note 'the bytes are kept where they are safe, and not here:'
+must rm root.key
+
 title 'What the account must have: a bucket, a service id for the import, authorizations'
 must luksimg setup --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cos-instance-crn "$LUKSIMG_COS_INSTANCE_CRN" --bucket images --api-key-file importer.key
 note 'a second run has nothing to do:'
@@ -96,7 +108,7 @@ must luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.raw web.
 must luksimg verify --key-file dek.b64 disk.raw web.raw
 
 title 'The key wrapped by the root key; the wrapped one is no secret'
-must luksimg wrap --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --key-file dek.b64 --profile classic-luks --image web.raw --envelope web.envelope.json
+must luksimg wrap --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --key-ring demo --key-file dek.b64 --profile classic-luks --image web.raw --envelope web.envelope.json
 note 'the key itself is not needed any more:'
 must rm dek.b64
 
@@ -122,7 +134,7 @@ show luksimg import --name other --envelope other.envelope.json --os-code UBUNTU
 	fail 'an image was imported with another key than its own'
 
 title 'And all of it with one command'
-deploy=(luksimg deploy --name shop --os-code UBUNTU_22_64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cloud-init --ibm-api-key-file importer.key
+deploy=(luksimg deploy --name shop --os-code UBUNTU_22_64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --key-ring demo --cloud-init --ibm-api-key-file importer.key
 	--object cos://us-south/images/ --order --hostname shop1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 --poll 100ms disk.raw)
 must "${deploy[@]}"
 note 'it is done, and a second run only says so:'
@@ -136,5 +148,18 @@ title 'And for VPC, as a qcow2'
 must luksimg setup --target vpc --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cos-instance-crn "$LUKSIMG_COS_INSTANCE_CRN" --bucket images
 must luksimg deploy --profile vpc-qcow2 --name gen2 --os-code ubuntu-22-04-amd64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cloud-init \
 	--object cos://us-south/images/ --order --hostname gen2 --zone us-south-1 --vpc-profile bx2-2x8 --vpc demo --subnet demo --poll 100ms disk.raw
+
+title 'Audited again: the root key, and the servers on both clouds'
+must luksimg audit --root-key-crn "$LUKSIMG_ROOT_KEY_CRN"
+luksimg audit --json --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" >audit.json || fail 'the chain of events is broken'
+for action in secrets.create secrets.wrap secrets.unwrap vsi.provision instance.create; do
+	grep -q "\"action\": \".*$action\"" audit.json || fail "the audit does not show $action"
+done
+
+title 'Who disables the root key takes it from everybody'
+must luksimg rootkey disable --root-key-crn "$LUKSIMG_ROOT_KEY_CRN"
+show luksimg unwrap --envelope web.envelope.json back.b64 && fail 'a disabled root key was used'
+note 'the service does not enable it at once:'
+show luksimg rootkey enable --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" && fail 'a root key was enabled within 30 seconds'
 
 title 'Done: a disk became three servers, and its key was on no disk in clear when it was over'

@@ -70,7 +70,8 @@ var stages = map[string]Stage{
 var services = []string{"server-protect", "cloud block storage", "is.image", "is.volume", "vpc block storage", "is"}
 
 // Query says whose story [Chain] tells. At least one field must be set; an event
-// counts if it has to do with any of them.
+// counts if it has to do with any of them. So does that of a server from an image that was
+// imported with the root key.
 type Query struct {
 	RootKeyCRN string
 	ImageID    string // global identifier of a template, or ID of a VPC image
@@ -149,10 +150,11 @@ func (r *Report) Err() error {
 func Chain(events []Event, q Query) *Report {
 	r := &Report{Steps: []Step{}}
 	seen := make(map[string]bool)
+	images := q.images(events)
 	for i := range events {
 		e := &events[i]
-		stage, ok := stages[strings.ToLower(e.Action)]
-		if !ok || !q.matches(e) || e.ID != "" && seen[e.ID] {
+		stage, ok := stages[Current(e.Action)]
+		if !ok || e.ID != "" && seen[e.ID] || !q.matches(e) && !(stage == Provision && slices.ContainsFunc(images, func(id string) bool { return mentions(e, id) })) {
 			continue
 		}
 		seen[e.ID] = true
@@ -245,6 +247,21 @@ func (q Query) matches(e *Event) bool {
 		}
 	}
 	return q.ImageID != "" && mentions(e, q.ImageID) || q.ServerID != "" && mentions(e, q.ServerID)
+}
+
+// images returns the IDs of what was imported with the root key: the event of a server may name
+// its image and not the key.
+func (q Query) images(events []Event) (ids []string) {
+	for i := range events {
+		e := &events[i]
+		if stages[Current(e.Action)] != Import || !e.OK() || q.RootKeyCRN == "" || !q.matches(e) {
+			continue
+		}
+		if id := e.Target.ID[strings.LastIndexByte(e.Target.ID, ':')+1:]; id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // mentions tells whether a value of an event is id, or has it as a part between the

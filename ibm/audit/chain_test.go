@@ -191,3 +191,37 @@ func TestReportRendering(t *testing.T) {
 		}
 	}
 }
+
+// TestChainServer has a server whose event names its image and not the root key.
+func TestChainServer(t *testing.T) {
+	events := []audit.Event{
+		at(0, "kms.secrets.create", "me@example.com", crn, nil),
+		at(1, "kms.secrets.wrap", "me@example.com", crn, nil),
+		at(2, "is.image.image.create", "me@example.com", "crn:v1:bluemix:public:is:us-south:a/acct::image:r006-1", map[string]any{"encryption_key": map[string]any{"crn": crn}}),
+		at(3, "is.image.image.create", "me@example.com", "crn:v1:bluemix:public:is:us-south:a/acct::image:r006-2", map[string]any{"encryption_key": map[string]any{"crn": other}}),
+		at(4, "kms.secrets.unwrap", "server-protect", crn, nil),
+		at(5, "is.instance.instance.create", "me@example.com", "crn:v1:bluemix:public:is:us-south:a/acct::instance:0717_1", map[string]any{"image": map[string]any{"id": "r006-1"}}),
+		at(6, "is.instance.instance.create", "me@example.com", "crn:v1:bluemix:public:is:us-south:a/acct::instance:0717_2", map[string]any{"image": map[string]any{"id": "r006-2"}}),
+	}
+	r := audit.Chain(events, audit.Query{RootKeyCRN: crn})
+	if r.Broken() || len(r.Steps) != 5 || !strings.HasSuffix(r.Steps[4].Target, ":0717_1") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestCurrent(t *testing.T) {
+	for old, want := range map[string]string{
+		"kms.secrets.readmetadata":   "kms.secrets-metadata.read",
+		"kms.importtoken.create":     "kms.import-token.create",
+		"hs-crypto.importtoken.read": "hs-crypto.import-token.read",
+		"KMS.keyrings.create":        "kms.key-rings.create",
+		"kms.secrets.wrap":           "kms.secrets.wrap",
+		"kms.secrets-metadata.read":  "kms.secrets-metadata.read",
+		"cloud.secrets.readmetadata": "cloud.secrets.readmetadata",
+		"audit-log.vsi.provision":    "audit-log.vsi.provision",
+	} {
+		if got := audit.Current(old); got != want {
+			t.Errorf("%s: %s", old, got)
+		}
+	}
+}
