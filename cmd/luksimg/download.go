@@ -26,7 +26,8 @@ func newDownload(g *global) *cobra.Command {
 		Use:   "download cos://REGION/BUCKET/OBJECT FILE",
 		Short: "Download an image from IBM Cloud Object Storage",
 		Long: `Download fetches an object from Object Storage in parallel. FILE appears when it is whole, on
-the disk, and is what the size and the ETag of the object tell.
+the disk, and is what the size and the ETag of the object tell, or, where that is no MD5 sum, a
+checksum of the service.
 
 Until then what came is in FILE.download, and how far it came in FILE` + cos.StateSuffix + `. When a
 download is interrupted the exit code is 5, and the same command goes on where it stopped;
@@ -54,7 +55,7 @@ type downloadResult struct {
 	Size     int64    `json:"size"`
 	ETag     string   `json:"etag"`
 	Resumed  int64    `json:"resumed_bytes"` // that an earlier run had fetched
-	Verified bool     `json:"verified"`      // the content, by the ETag
+	Verified bool     `json:"verified"`      // the content, by the ETag or a checksum
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -82,7 +83,7 @@ func (o *downloadFlags) run(c *cobra.Command, uri, name string) error {
 		return err
 	}
 	if !r.Verified {
-		o.Warn("%s: only its length was checked: the ETag does not tell what the content is", at)
+		o.Warn("%s: only its length was checked: neither the ETag nor a checksum tells what the content is", at)
 	}
 	return o.Result(downloadResult{
 		Output: name, Object: at.String(), Size: r.Size, ETag: r.ETag, Resumed: r.Found, Verified: r.Verified, Warnings: o.Warnings,

@@ -42,9 +42,12 @@ func newUpload(g *global) *cobra.Command {
 		Use:   "upload FILE cos://REGION/BUCKET/OBJECT",
 		Short: "Upload an image to IBM Cloud Object Storage",
 		Long: `Upload sends FILE to Object Storage in parallel parts. The object appears when it is whole,
-and its size and ETag are those of what was sent. The bucket must be a regional one, as the
-import of images asks for: one of several regions, or of a single data center, is refused before
-anything is read. So is a file of more than 10 TB, or of more than 10,000 parts.
+and its size and ETag are those of what was sent. Where ETags are no MD5 sums, as of buckets with
+some kinds of encryption, what was stored is checked by the service's checksums, or read again.
+
+The bucket must be a regional one, as the import of images asks for: one of several regions, or of
+a single data center, is refused before anything is read. So is a file of more than 10 TB, or of
+more than 10,000 parts.
 
 How far it came is kept in FILE` + uploadSuffix + `. When an upload is interrupted the exit code is
 5, and the same command goes on where it stopped; --abort gives it up instead, so that the
@@ -84,6 +87,7 @@ type uploadResult struct {
 	ETag     string   `json:"etag"`
 	Parts    int      `json:"parts"`              // 0 if it went in one piece
 	Resumed  int      `json:"resumed_parts"`      // that an earlier run had sent
+	Verified bool     `json:"verified"`           // what the service has, by more than its size
 	Envelope string   `json:"envelope,omitempty"` // its object
 	Warnings []string `json:"warnings,omitempty"`
 }
@@ -145,7 +149,10 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	if err := in.unchanged(); err != nil {
 		return rest.WithHint(err, "the object may be a mix of both: upload it again with --force")
 	}
-	result := uploadResult{Object: at.String(), Size: r.Size, ETag: r.ETag, Parts: r.Parts, Resumed: r.Found, Warnings: o.Warnings}
+	if !r.Verified {
+		o.Warn("%s: only its length was checked: the service tells nothing of what it stored, and this identity may not read it", at)
+	}
+	result := uploadResult{Object: at.String(), Size: r.Size, ETag: r.ETag, Parts: r.Parts, Resumed: r.Found, Verified: r.Verified, Warnings: o.Warnings}
 	if envelope != nil {
 		beside := at
 		beside.Key += envelopeSuffix

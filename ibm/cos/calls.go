@@ -2,6 +2,7 @@ package cos
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -22,6 +23,10 @@ type Info struct {
 	// PartSize is the length in bytes of the parts it was uploaded in, if this package
 	// did that; else 0.
 	PartSize int64
+
+	checksum checksum
+	md5      []byte // metaMD5
+	opaque   bool   // the service says that the ETag is no MD5 sum
 }
 
 // metaPartSize is the header that keeps the size of the parts with an object, so that a
@@ -33,7 +38,7 @@ func (c *Client) Head(ctx context.Context, o Object) (Info, error) {
 	if err := o.Check(); err != nil {
 		return Info{}, err
 	}
-	h, _, err := c.do(ctx, &request{method: http.MethodHead, at: o})
+	h, _, err := c.do(ctx, &request{method: http.MethodHead, at: o, header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}})
 	if err != nil {
 		return Info{}, err
 	}
@@ -45,7 +50,7 @@ func readInfo(o Object, h http.Header) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("%v: the service does not say how long it is", o)
 	}
-	i := Info{Size: int64(size), ETag: unquote(h.Get("Etag"))}
+	i := Info{Size: int64(size), ETag: unquote(h.Get("Etag")), checksum: readChecksum(h), md5: readMD5(h), opaque: opaque(h)}
 	i.Modified, _ = http.ParseTime(h.Get("Last-Modified"))
 	if n, err := strconv.ParseUint(h.Get(metaPartSize), 10, 63); err == nil {
 		i.PartSize = int64(n)
@@ -64,10 +69,10 @@ func (c *Client) Delete(ctx context.Context, o Object) error {
 	return err
 }
 
-// put stores an object in one request, and returns its ETag.
-func (c *Client) put(ctx context.Context, o Object, p *payload) (string, error) {
-	h, _, err := c.do(ctx, &request{method: http.MethodPut, at: o, body: p})
-	return unquote(h.Get("Etag")), err
+// put stores an object in one request.
+func (c *Client) put(ctx context.Context, o Object, p *payload) (http.Header, error) {
+	h, _, err := c.do(ctx, &request{method: http.MethodPut, at: o, body: p, header: http.Header{metaMD5: {hex.EncodeToString(p.md5)}}})
+	return h, err
 }
 
 // createUpload begins a multipart upload. It must not be repeated blindly: each call makes one.
@@ -90,11 +95,11 @@ func (c *Client) createUpload(ctx context.Context, o Object, partSize int64) (st
 	return x.UploadId, nil
 }
 
-// putPart sends a part, and returns its ETag.
-func (c *Client) putPart(ctx context.Context, o Object, id string, number int, p *payload) (string, error) {
+// putPart sends a part.
+func (c *Client) putPart(ctx context.Context, o Object, id string, number int, p *payload) (http.Header, error) {
 	q := url.Values{"uploadId": {id}, "partNumber": {strconv.Itoa(number)}}
 	h, _, err := c.do(ctx, &request{method: http.MethodPut, at: o, query: q, body: p})
-	return unquote(h.Get("Etag")), err
+	return h, err
 }
 
 // A part is one that the service has.

@@ -26,17 +26,14 @@ type DownloadOptions struct {
 	// Progress, if not nil, is called with how many bytes more are there. It must not
 	// block, and is called from several goroutines.
 	Progress func(n int64)
-	// OpaqueETags is for buckets of other services whose ETags are not MD5 sums. Only
-	// the length is checked then.
-	OpaqueETags bool
 }
 
 // A DownloadResult says what was fetched.
 type DownloadResult struct {
 	Info
-	// Verified tells that the content was compared with the ETag. It can not be if the ETag
-	// is that of parts whose size is not known, or no MD5 sum; and one of a single part
-	// only if dst is an [io.ReaderAt].
+	// Verified tells that the content was compared with the ETag, or, where that is no MD5 sum, with a
+	// checksum of the service or of this package. It can not be if the ETag is that of parts whose size is not
+	// known, and there is no other checksum; and what is of a single part only if dst is an [io.ReaderAt].
 	Verified bool
 	Found    int64 // bytes that an earlier attempt had fetched
 }
@@ -128,7 +125,7 @@ type download struct {
 // plan chooses the size of the chunks, if it can that of the parts of the upload, and
 // reads the state.
 func (d *download) plan() error {
-	if sum, parts, ok := parseETag(d.info.ETag); ok && !d.opts.OpaqueETags {
+	if sum, parts, ok := parseETag(d.info.ETag); ok {
 		d.sum, d.parts = sum, parts
 	}
 	size := d.info.Size
@@ -157,7 +154,7 @@ func (d *download) plan() error {
 
 func (d *download) chunk() int64 {
 	size := d.info.Size
-	if p := d.info.PartSize; d.parts > 0 && p >= MinPart && p <= MaxPart && partCount(size, p) == d.parts {
+	if p := d.info.PartSize; p >= MinPart && p <= MaxPart && partCount(size, p) <= MaxParts && (d.parts == 0 || partCount(size, p) == d.parts) {
 		return p
 	}
 	d.guessed = true
@@ -235,39 +232,56 @@ func (d *download) save(now bool) error {
 	return saveState(d.opts.State, d.state)
 }
 
-// verify compares what came with the ETag, and reports whether it could.
+// verify compares what came with the ETag, and if that says nothing, or something else, with the
+// checksum of the service. It reports whether it could.
 func (d *download) verify() (bool, error) {
-	if d.sum == nil {
-		return false, nil
+	same, known, err := d.verifyETag()
+	if err != nil || same {
+		return same, err
 	}
+	if c := d.info.checksum; d.back != nil && c.usable(d.info.Size, d.info.PartSize) {
+		same, err := c.matches(d.back, 0, d.info.Size, d.info.PartSize, make([]byte, hashBuffer))
+		if err == nil && !same {
+			err = fmt.Errorf("%v: %w: its content is not what its checksum tells", d.at, ErrChecksum)
+		}
+		return same, err
+	}
+	if known && (!d.info.opaque || d.info.md5 != nil) {
+		return false, d.mismatch()
+	}
+	return false, nil
+}
+
+// verifyETag compares what came with the ETag, or, for an object that was sent in one request, with the MD5
+// sum that this package kept with it. known tells that it could, and same that it is the same.
+func (d *download) verifyETag() (same, known bool, err error) {
 	h := md5.New()
+	sum := d.sum
+	if d.info.md5 != nil && d.parts == 0 {
+		sum = d.info.md5
+	}
 	switch {
+	case sum == nil:
+		return false, false, nil
 	case d.parts > 0:
 		for _, sum := range d.state.MD5 {
 			b, _ := hex.DecodeString(sum)
 			h.Write(b)
 		}
+		same = bytes.Equal(h.Sum(nil), sum)
+		return same, !d.guessed, nil
 	case len(d.state.MD5) == 1:
-		if b, _ := hex.DecodeString(d.state.MD5[0]); !bytes.Equal(b, d.sum) {
-			return false, d.mismatch()
+		b, _ := hex.DecodeString(d.state.MD5[0])
+		same = bytes.Equal(b, sum)
+		return same, true, nil
+	case d.back != nil && d.info.Size > 0:
+		all := d.there(h, 0, d.info.Size, make([]byte, hashBuffer))
+		if all == "" {
+			return false, false, fmt.Errorf("%v: what was written cannot be read again: %w", d.at, io.ErrUnexpectedEOF)
 		}
-		return true, nil
-	case d.back != nil || d.info.Size == 0:
-		if d.info.Size > 0 {
-			if d.there(h, 0, d.info.Size, make([]byte, hashBuffer)) == "" {
-				return false, fmt.Errorf("%v: what was written cannot be read again: %w", d.at, io.ErrUnexpectedEOF)
-			}
-		}
-	default:
-		return false, nil
+		return all == hex.EncodeToString(sum), true, nil
 	}
-	if bytes.Equal(h.Sum(nil), d.sum) {
-		return true, nil
-	}
-	if d.parts > 0 && d.guessed {
-		return false, nil
-	}
-	return false, d.mismatch()
+	return d.info.Size == 0 && bytes.Equal(h.Sum(nil), sum), d.info.Size == 0, nil
 }
 
 func (d *download) mismatch() error {

@@ -66,17 +66,30 @@ type multipart struct {
 	at       Object
 	id       string
 	partSize int64 // 0 if they differ
-	opaque   bool  // ETags are no MD5 sums
+	known    map[int]keptPart
 	sent     func(int64)
 
 	mu    sync.Mutex
-	parts map[int]sentPart
+	parts map[int]sentPart // 0 alone for an object that was sent in one request
+	doubt bool             // a part has an ETag that is not its MD5 sum, however often it is sent
+
+	trial         sync.Mutex
+	tried, strict bool // the service was tried, and refuses a wrong MD5 sum
+
+	whole string // the ETag of the object, as the answer to the last request told
+	has   string // the one that was found afterwards
+	blind bool   // nothing tells that the object is what was sent, but its size
 }
 
 type sentPart struct {
-	etag string
-	md5  [md5.Size]byte
+	etag   string
+	md5    [md5.Size]byte
+	size   int64
+	proved bool // what is stored is what was sent
 }
+
+// want returns the ETag that is the MD5 sum.
+func (p sentPart) want() string { return hex.EncodeToString(p.md5[:]) }
 
 func (m *multipart) put(number int, p sentPart) {
 	m.mu.Lock()
@@ -167,46 +180,65 @@ func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, 
 		if err != nil {
 			return false, err
 		}
-		want := hex.EncodeToString(sum[:])
-		if has := there[number]; !m.opaque && has.number > 0 && has.etag == want && has.size == size {
-			m.put(number, sentPart{has.etag, sum})
+		part := sentPart{md5: sum, size: size, proved: true}
+		if has := there[number]; has.number > 0 && has.size == size && (has.etag == part.want() || m.known[number] == keptPart{has.etag, part.want()}) {
+			part.etag = has.etag
+			m.put(number, part)
 			if m.sent != nil {
 				m.sent(size)
 			}
 			return true, nil
 		}
 		p.sent, p.mark = m.sent, mark
-		var etag string
+		var h http.Header
 		if number == 0 {
-			etag, err = m.c.put(ctx, m.at, p)
+			h, err = m.c.put(ctx, m.at, p)
 		} else {
-			etag, err = m.c.putPart(ctx, m.at, m.id, number, p)
+			h, err = m.c.putPart(ctx, m.at, m.id, number, p)
 		}
 		mark = p.mark
-		var answer *Error
-		switch {
-		case errors.As(err, &answer) && (answer.Code == "BadDigest" || answer.Code == "XAmzContentSHA256Mismatch"):
-			err = fmt.Errorf("%w: the source changed while it was sent, or it was damaged on its way: %w", ErrChecksum, err)
-		case err != nil:
-			return false, err
-		case etag == "":
+		if part.etag = unquote(h.Get("Etag")); err == nil && part.etag == "" {
 			return false, fmt.Errorf("%v: part %d was stored without an ETag", m.at, number)
-		case m.opaque || etag == want:
-			m.put(number, sentPart{etag, sum})
-			return false, nil
-		default:
-			err = fmt.Errorf("%v: part %d: %w: the service has %s, and %s was sent", m.at, number, ErrChecksum, rest.Clean(etag), want)
 		}
-		if try == 3 {
+		var answer *Error
+		if errors.As(err, &answer) && (answer.Code == "BadDigest" || answer.Code == "XAmzContentSHA256Mismatch") {
+			err = fmt.Errorf("%w: the source changed while it was sent, or it was damaged on its way: %w", ErrChecksum, err)
+		} else if err == nil && part.etag != part.want() {
+			part.proved, err = m.vouch(ctx, number, h, p, buf)
+			if err == nil && !part.proved && !m.later(number, part.etag, try) {
+				err = fmt.Errorf("part %d: %w", number, m.mismatch(part.etag, part.want()))
+			}
+		}
+		if err == nil {
+			m.put(number, part)
+			return false, nil
+		}
+		if try == 3 || !errors.Is(err, ErrChecksum) {
 			return false, err
 		}
 	}
 }
 
+// later reports whether a part that nothing vouches for is compared at the end, when the object
+// can be read.
+func (m *multipart) later(number int, etag string, try int) bool {
+	if _, _, sum := parseETag(etag); !sum || number == 0 {
+		return !sum
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.doubt = m.doubt || try == 3
+	return m.doubt
+}
+
+func (m *multipart) mismatch(has, want string) error {
+	return fmt.Errorf("%v: %w: the service has %s, and %s was sent", m.at, ErrChecksum, rest.Clean(has), want)
+}
+
 // etag returns what the ETag of the whole must be: the MD5 of the MD5s, and their number.
 func (m *multipart) etag() string {
 	if one, ok := m.parts[0]; ok {
-		return hex.EncodeToString(one.md5[:])
+		return one.want()
 	}
 	h := md5.New()
 	for n := 1; n <= len(m.parts); n++ {
@@ -251,16 +283,20 @@ func (m *multipart) complete(ctx context.Context, size int64) error {
 		switch {
 		case err == nil, ctx.Err() != nil, throttled(err), !passing(err) && !isNoSuchUpload(err):
 			return err
-		case m.check(ctx, size) == nil:
+		case m.check(ctx, size, false) == nil:
 			// It is there: be it that this request did it, or that the same was there before.
 			return m.c.Abort(ctx, m.at, m.id)
 		}
 		return err
 	})
+	var answer *Error
+	if _, unproved, _ := m.evidence(); unproved && errors.As(err, &answer) && answer.Code == "InvalidPart" {
+		err = fmt.Errorf("%w: a part is not what the service said: %w", ErrChecksum, err)
+	}
 	if err != nil {
 		return err
 	}
-	return m.check(ctx, size)
+	return m.check(ctx, size, true)
 }
 
 // parseComplete reads the answer of status 200, which may be an error all the same, as
@@ -276,21 +312,7 @@ func (m *multipart) parseComplete(r *request, h http.Header, b []byte) error {
 	if x.XMLName.Local == "Error" {
 		return m.c.parseError(r, &http.Response{StatusCode: http.StatusOK, Header: h}, b)
 	}
-	return nil
-}
-
-// check compares the object that the service has with what was sent.
-func (m *multipart) check(ctx context.Context, size int64) error {
-	i, err := m.c.Head(ctx, m.at)
-	if err != nil {
-		return fmt.Errorf("check after upload: %w", err)
-	}
-	if i.Size != size {
-		return fmt.Errorf("%v: %w: the service has %d bytes, and %d were sent", m.at, ErrChecksum, i.Size, size)
-	}
-	if want := m.etag(); !m.opaque && i.ETag != want {
-		return fmt.Errorf("%v: %w: the service has %s, and %s was sent", m.at, ErrChecksum, rest.Clean(i.ETag), want)
-	}
+	m.whole = unquote(x.ETag)
 	return nil
 }
 

@@ -81,3 +81,22 @@ func TestDefaultParts(t *testing.T) {
 		t.Errorf("a stream holds %d bytes", sum)
 	}
 }
+
+// TestChecksums has the check values of the catalogue of CRCs, and hashes of the same text.
+func TestChecksums(t *testing.T) {
+	text := "123456789"
+	for header, want := range map[string]string{
+		"X-Amz-Checksum-Crc32":     "y/Q5Jg==",
+		"X-Amz-Checksum-Crc32c":    "4waSgw==",
+		"X-Amz-Checksum-Crc64nvme": "rosUhgp5mIg=",
+		"X-Amz-Checksum-Sha1":      "98O8HYCOBHMq32eZZczDTKeuNEE=",
+		"X-Amz-Checksum-Sha256":    "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=",
+	} {
+		c := readChecksum(http.Header{header: {want}})
+		for content, same := range map[string]bool{text: true, "12345678x": false} {
+			if ok, err := c.matches(strings.NewReader("x"+content), 1, 9, 0, make([]byte, 4)); ok != same || err != nil {
+				t.Errorf("%s of %s: %v, %v", header, content, ok, err)
+			}
+		}
+	}
+}

@@ -18,7 +18,7 @@ type sender struct {
 	err  error
 }
 
-func (c *Client) newSender(ctx context.Context, o Object, jobs int, opaque bool, sent func(int64)) (*sender, error) {
+func (c *Client) newSender(ctx context.Context, o Object, jobs int, sent func(int64)) (*sender, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func (c *Client) newSender(ctx context.Context, o Object, jobs int, opaque bool,
 	if jobs <= 0 {
 		jobs = 2
 	}
-	s := &sender{multipart: multipart{c: c, at: o, opaque: opaque, sent: sent}, slots: make(chan struct{}, jobs)}
+	s := &sender{multipart: multipart{c: c, at: o, sent: sent}, slots: make(chan struct{}, jobs)}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	return s, nil
 }
@@ -100,7 +100,7 @@ func (s *sender) finish(size int64) error {
 		if s.id != "" {
 			err = s.complete(s.ctx, size)
 		} else {
-			err = s.check(s.ctx, size)
+			err = s.check(s.ctx, size, true)
 		}
 	}
 	if err != nil {

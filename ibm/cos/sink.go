@@ -24,8 +24,6 @@ type SinkOptions struct {
 	Gaps bool
 	// Progress, if not nil, is called with how many bytes more were sent. It must not block.
 	Progress func(n int64)
-	// OpaqueETags is as in [UploadOptions].
-	OpaqueETags bool
 }
 
 // A Sink is an object that is written at offsets, as an [io.WriterAt], by several
@@ -74,7 +72,7 @@ func (p *openPart) add(s span) bool {
 // NewSink begins an object of size bytes. End it with Close or Abort. When ctx is done
 // it fails.
 func (c *Client) NewSink(ctx context.Context, o Object, size int64, opts SinkOptions) (*Sink, error) {
-	s, err := c.newSender(ctx, o, opts.Jobs, opts.OpaqueETags, opts.Progress)
+	s, err := c.newSender(ctx, o, opts.Jobs, opts.Progress)
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,15 @@ type uploadState struct {
 	Others   []string `json:"others,omitempty"`
 	Unlisted bool     `json:"unlisted,omitempty"`
 	UploadID string   `json:"upload_id,omitempty"`
+	// Parts that were sent, where ETags are no MD5 sums.
+	Parts map[int]keptPart `json:"parts,omitempty"`
+}
+
+// A keptPart is a part that the service has: the ETag that it gave it, and the MD5 sum in
+// hexadecimal of what was sent.
+type keptPart struct {
+	ETag string `json:"etag"`
+	MD5  string `json:"md5"`
 }
 
 func parseUploadState(b []byte) (*uploadState, error) {

@@ -19,8 +19,6 @@ type StreamOptions struct {
 	Jobs int
 	// Progress, if not nil, is called with how many bytes more were sent. It must not block.
 	Progress func(n int64)
-	// OpaqueETags is as in [UploadOptions].
-	OpaqueETags bool
 }
 
 const streamPart = 8 << 20
@@ -43,7 +41,7 @@ type Writer struct {
 // NewWriter begins an upload of unknown contents. End it with Close or Abort. When ctx is
 // done it fails.
 func (c *Client) NewWriter(ctx context.Context, o Object, opts StreamOptions) (*Writer, error) {
-	s, err := c.newSender(ctx, o, opts.Jobs, opts.OpaqueETags, opts.Progress)
+	s, err := c.newSender(ctx, o, opts.Jobs, opts.Progress)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -27,17 +28,18 @@ type UploadOptions struct {
 	// Progress, if not nil, is called with how many bytes more have been sent, or found
 	// to be there. It must not block, and is called from several goroutines.
 	Progress func(n int64)
-	// OpaqueETags is for buckets of other services whose ETags are not MD5 sums. Parts
-	// are then checked by the service only, and sent again when an upload goes on.
-	OpaqueETags bool
 }
 
 // An UploadResult says what was made.
 type UploadResult struct {
 	Size  int64
-	ETag  string // as the service must have it: without quotes; "" if ETags are opaque
+	ETag  string // as the service has it: without quotes
 	Parts int    // how many; 0 if it was sent in one request
 	Found int    // how many of them an earlier attempt had sent
+	// Verified tells that what the service has was compared with what was sent. It is false only with
+	// a service whose ETags are no MD5 sums, which tells no checksums and does not check the MD5
+	// sums that are sent with the parts, if these credentials may not read the object.
+	Verified bool
 }
 
 // hashBuffer is what a worker reads at a time to hash.
@@ -58,7 +60,9 @@ const maxBegun = 3
 // Upload sends the size bytes of src to an object, which appears as a whole or not at all.
 // Each part is read twice: to hash it, and to send it; nothing of it is kept in memory.
 // src must not change meanwhile. At the end the service is asked for the size and the
-// ETag of the object, which must be those of what was sent. An upload that the service does
+// ETag of the object, which must be those of what was sent. Where ETags are no MD5 sums, the service's
+// checksums count, or that it refuses what has not the MD5 sum that is sent with it, or else
+// what was sent is read again. An upload that the service does
 // not know any more, as it expired or somebody gave it up, is begun anew, twice at most.
 //
 // Where State has another object, or another source, than the one of this call, the error
@@ -74,7 +78,7 @@ func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int
 	if err != nil {
 		return UploadResult{}, err
 	}
-	u := &upload{multipart: multipart{c: c, at: o, partSize: partSize, opaque: opts.OpaqueETags, sent: opts.Progress}, src: src, size: size, opts: opts}
+	u := &upload{multipart: multipart{c: c, at: o, partSize: partSize, sent: opts.Progress}, src: src, size: size, opts: opts}
 	if opts.Progress != nil {
 		u.meter.tell = opts.Progress
 		u.sent = u.meter.add
@@ -130,6 +134,10 @@ type upload struct {
 	opts  UploadOptions
 	found atomic.Int64
 	meter meter
+
+	saving  sync.Mutex
+	state   *uploadState // nil without a store
+	unsaved int          // parts that it does not have yet
 }
 
 // A meter tells progress. What is done again after a new beginning is not told again.
@@ -178,12 +186,9 @@ func (u *upload) once(ctx context.Context) error {
 }
 
 func (u *upload) result() UploadResult {
-	r := UploadResult{Size: u.size, Found: int(u.found.Load())}
+	r := UploadResult{Size: u.size, ETag: u.has, Found: int(u.found.Load()), Verified: !u.blind}
 	if _, one := u.parts[0]; !one {
 		r.Parts = len(u.parts)
-	}
-	if !u.opaque {
-		r.ETag = u.etag()
 	}
 	return r
 }
@@ -201,7 +206,7 @@ func (u *upload) single(ctx context.Context) (UploadResult, error) {
 	if _, err := u.send(ctx, 0, u.src, 0, u.size, make([]byte, hashBuffer), nil); err != nil {
 		return UploadResult{}, err
 	}
-	if err := u.check(ctx, u.size); err != nil {
+	if err := u.check(ctx, u.size, true); err != nil {
 		return UploadResult{}, err
 	}
 	return u.result(), nil
@@ -223,13 +228,49 @@ func (u *upload) run(ctx context.Context, there map[int]part) error {
 		found, err := u.send(ctx, number, u.src, off, min(u.partSize, u.size-off), buf, there)
 		if found {
 			u.found.Add(1)
+		} else if err == nil {
+			err = u.keep(number)
 		}
 		return err
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, u.save())
 	}
 	return u.complete(ctx, u.size)
+}
+
+// keep notes in the state a part whose ETag does not tell what it is, so that it need not be sent
+// again. It saves not after each of very many parts.
+func (u *upload) keep(number int) error {
+	u.mu.Lock()
+	p := u.parts[number]
+	u.mu.Unlock()
+	if u.state == nil || p.etag == p.want() || !p.proved || len(p.etag) > 200 {
+		return nil
+	}
+	u.saving.Lock()
+	if u.state.Parts == nil {
+		u.state.Parts = map[int]keptPart{}
+	}
+	u.state.Parts[number] = keptPart{p.etag, p.want()}
+	u.unsaved++
+	few := int64(u.unsaved) < partCount(u.size, u.partSize)/200
+	u.saving.Unlock()
+	if few {
+		return nil
+	}
+	return u.save()
+}
+
+// save saves the state, if there is something new.
+func (u *upload) save() error {
+	u.saving.Lock()
+	defer u.saving.Unlock()
+	if u.state == nil || u.unsaved == 0 {
+		return nil
+	}
+	u.unsaved = 0
+	return saveState(u.opts.State, u.state)
 }
 
 // each calls do for the numbers from 1 to n, from as many goroutines as jobs says. The
@@ -307,6 +348,7 @@ func (u *upload) resume(ctx context.Context) error {
 				return err
 			}
 		}
+		u.state, u.known = s, maps.Clone(s.Parts)
 		there, err := u.c.listParts(ctx, u.at, u.id)
 		if err == nil {
 			err = u.run(ctx, there)
@@ -320,8 +362,8 @@ func (u *upload) resume(ctx context.Context) error {
 		if done, err := u.finished(ctx); done || err != nil {
 			return err
 		}
-		s = nil
 		u.forget()
+		s, u.state, u.known = nil, nil, nil
 	}
 }
 
@@ -336,24 +378,35 @@ func (u *upload) finished(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	n := partCount(u.size, u.partSize)
-	if u.opaque || i.Size != u.size || !hasParts(i.ETag, n) {
+	kept := int64(len(u.known)) == n // all were sent, and their ETags are no MD5 sums
+	if i.Size != u.size || !kept && !hasParts(i.ETag, n) {
 		return false, nil
 	}
 	err = each(ctx, 2, int(n), func(_ context.Context, buf []byte, number int) error {
 		off := int64(number-1) * u.partSize
-		_, sum, err := u.c.sums(u.src, off, min(u.partSize, u.size-off), buf)
-		u.put(number, sentPart{md5: sum})
+		size := min(u.partSize, u.size-off)
+		_, sum, err := u.c.sums(u.src, off, size, buf)
+		u.put(number, sentPart{md5: sum, size: size})
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
-	if i.ETag == u.etag() {
-		u.found.Store(n)
-		if u.sent != nil {
-			u.sent(u.size)
+	if i.ETag != u.etag() {
+		if !kept {
+			return false, nil
 		}
-		return true, nil
+		if err := u.compare(ctx, i, true); err != nil {
+			if errors.Is(err, ErrChecksum) {
+				err = nil
+			}
+			return false, err
+		}
 	}
-	return false, nil
+	u.has = i.ETag
+	u.found.Store(n)
+	if u.sent != nil {
+		u.sent(u.size)
+	}
+	return true, nil
 }

@@ -109,6 +109,9 @@ func (d *Deployment) upload(ctx context.Context, before time.Time) error {
 	if err := d.Log.Did(audit.ActionUpload, d.object.String(), map[string]any{"size": in.Size(), "image": d.ImageUUID}, err); err != nil {
 		return err
 	}
+	if !r.Verified {
+		d.warn("%s: only its length was checked: the service tells nothing of what it stored, and this identity may not read it", d.object)
+	}
 	d.ETag = r.ETag
 	return nil
 }

@@ -1,0 +1,106 @@
+package cos
+
+import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"hash/crc32"
+	"hash/crc64"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// A checksum is one that the service computed of an object or a part, in the header
+// X-Amz-Checksum-*. See "Checking object integrity" in the Amazon S3 User Guide.
+type checksum struct {
+	make  func() hash.Hash // nil for none
+	sum   string
+	parts int64 // of a checksum of the checksums of parts; or 0
+}
+
+// checksums are those that services have, the stronger ones first.
+var checksums = []struct {
+	header string
+	make   func() hash.Hash
+}{
+	{"X-Amz-Checksum-Sha256", sha256.New},
+	{"X-Amz-Checksum-Sha1", sha1.New},
+	{"X-Amz-Checksum-Crc64nvme", func() hash.Hash { return crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5)) }},
+	{"X-Amz-Checksum-Crc32c", func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
+	{"X-Amz-Checksum-Crc32", func() hash.Hash { return crc32.NewIEEE() }},
+}
+
+// readChecksum returns the checksum in the header of an answer, if there is one.
+func readChecksum(h http.Header) checksum {
+	for _, c := range checksums {
+		text, number, composite := strings.Cut(h.Get(c.header), "-")
+		sum, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || len(sum) != c.make().Size() {
+			continue
+		}
+		var parts int64
+		if composite {
+			if parts, err = strconv.ParseInt(number, 10, 32); err != nil || parts < 1 || parts > MaxParts {
+				continue
+			}
+		} else if h.Get("X-Amz-Checksum-Type") == "COMPOSITE" {
+			continue // of an unknown number of parts
+		}
+		return checksum{c.make, string(sum), parts}
+	}
+	return checksum{}
+}
+
+// usable reports whether the checksum can be computed of size bytes in parts of partSize.
+func (c checksum) usable(size, partSize int64) bool {
+	return c.make != nil && (c.parts == 0 || partSize > 0 && partCount(size, partSize) == c.parts)
+}
+
+// matches reads size bytes at an offset, and reports whether the checksum is theirs.
+func (c checksum) matches(r io.ReaderAt, off, size, partSize int64, buf []byte) (bool, error) {
+	if c.parts == 0 {
+		partSize = max(size, 1)
+	}
+	all := c.make()
+	for at := int64(0); at < size || at == 0; at += partSize {
+		h := c.make()
+		n := min(partSize, size-at)
+		if k, err := io.CopyBuffer(onlyWriter{h}, io.NewSectionReader(r, off+at, n), buf); err != nil || k < n {
+			if err == nil {
+				err = io.ErrUnexpectedEOF
+			}
+			return false, err
+		}
+		if c.parts == 0 {
+			return string(h.Sum(nil)) == c.sum, nil
+		}
+		all.Write(h.Sum(nil))
+	}
+	return string(all.Sum(nil)) == c.sum, nil
+}
+
+// metaMD5 is the header that keeps the MD5 sum of an object that was sent in one request, as its
+// ETag may be another.
+const metaMD5 = "X-Amz-Meta-Luksimg-Md5"
+
+// readMD5 returns the value of metaMD5, or nil.
+func readMD5(h http.Header) []byte {
+	sum, err := hex.DecodeString(h.Get(metaMD5))
+	if err != nil || len(sum) != md5.Size {
+		return nil
+	}
+	return sum
+}
+
+// opaque reports whether the service says that it encrypts an object in a way by which its ETag is
+// no MD5 sum: with a key of the customer, or one of a key service.
+func opaque(h http.Header) bool {
+	return strings.HasPrefix(h.Get("X-Amz-Server-Side-Encryption"), "aws:kms") ||
+		h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != "" ||
+		strings.EqualFold(h.Get("Ibm-Sse-Kp-Enabled"), "true")
+}

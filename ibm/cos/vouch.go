@@ -1,0 +1,148 @@
+package cos
+
+import (
+	"context"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// What is sent is compared with the ETag of the answer, which is its MD5 sum with most services. Where
+// it is another, what was stored is compared by what there is, in this order: the checksum
+// in the answer; that the service refuses what has not the MD5 sum that is sent with each part; what
+// comes back when it is read again.
+
+// vouch reports whether what was sent, and has an ETag that is not its MD5 sum, was stored as it is. If
+// it was not, the error matches [ErrChecksum].
+func (m *multipart) vouch(ctx context.Context, number int, h http.Header, p *payload, buf []byte) (bool, error) {
+	if c := readChecksum(h); c.usable(p.size, 0) {
+		same, err := c.matches(p.src, p.off, p.size, 0, buf)
+		if err == nil && !same {
+			err = fmt.Errorf("%v: part %d: %w: the service has another checksum than what was sent", m.at, number, ErrChecksum)
+		}
+		return same, err
+	}
+	if number > 0 {
+		return m.refuses(ctx), nil
+	}
+	i, err := m.c.Head(ctx, m.at)
+	if err == nil && i.Size == p.size {
+		m.put(0, sentPart{md5: [md5.Size]byte(p.md5), size: p.size})
+		err = m.compare(ctx, i, true)
+	}
+	if errors.Is(err, ErrAccess) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// refuses reports whether the service refuses a part that has not the MD5 sum that is sent with it. It
+// tries that once, with the last number that a part can have: what is stored there is never
+// made part of the object.
+func (m *multipart) refuses(ctx context.Context) bool {
+	m.trial.Lock()
+	defer m.trial.Unlock()
+	if !m.tried {
+		m.mu.Lock()
+		_, taken := m.parts[MaxParts]
+		m.mu.Unlock()
+		if taken {
+			return false
+		}
+		p := small([]byte("luksimg"))
+		p.md5 = make([]byte, md5.Size)
+		_, err := m.c.putPart(ctx, m.at, m.id, MaxParts, p)
+		if ctx.Err() != nil {
+			return false
+		}
+		var answer *Error
+		m.tried = true
+		m.strict = errors.As(err, &answer) && (answer.Code == "BadDigest" || answer.Code == "InvalidDigest")
+	}
+	return m.strict
+}
+
+// compare reads what the service has, and compares it with what was sent: all of it, or the parts
+// that nothing else vouches for.
+func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
+	i.ETag = "" // it may differ each time
+	type piece struct {
+		off, size int64
+		md5       [md5.Size]byte
+	}
+	var todo []piece
+	off := int64(0)
+	for number := range max(len(m.parts), 1) {
+		p, one := m.parts[0]
+		if !one {
+			p = m.parts[number+1]
+		}
+		if p.size > 0 && (all || !p.proved) {
+			todo = append(todo, piece{off, p.size, p.md5})
+		}
+		off += p.size
+	}
+	if len(todo) == 0 {
+		return nil
+	}
+	return each(ctx, 4, len(todo), func(ctx context.Context, _ []byte, n int) error {
+		t, h := todo[n-1], md5.New()
+		_, err := m.c.fetch(ctx, m.at, i, t.off, t.size, func(b []byte, _ int64) error {
+			h.Write(b)
+			return nil
+		})
+		if err == nil && [md5.Size]byte(h.Sum(nil)) != t.md5 {
+			err = fmt.Errorf("%v: %w: what the service has at %d is not what was sent", m.at, ErrChecksum, t.off)
+		}
+		return err
+	})
+}
+
+// evidence tells what is known of the parts: whether ETags were no MD5 sums, and, of those that
+// nothing else vouches for, whether there are any, and any that look like MD5 sums.
+func (m *multipart) evidence() (opaque, unproved, sums bool) {
+	for _, p := range m.parts {
+		opaque = opaque || p.etag != p.want()
+		if !p.proved {
+			_, _, sum := parseETag(p.etag)
+			unproved, sums = true, sums || sum
+		}
+	}
+	return opaque, unproved, sums
+}
+
+// check compares the object that the service has with what was sent. made tells that the service
+// said that it made the object of that; else it may be one that was there before.
+func (m *multipart) check(ctx context.Context, size int64, made bool) error {
+	i, err := m.c.Head(ctx, m.at)
+	if err != nil {
+		return fmt.Errorf("check after upload: %w", err)
+	}
+	if i.Size != size {
+		return fmt.Errorf("%v: %w: the service has %d bytes, and %d were sent", m.at, ErrChecksum, i.Size, size)
+	}
+	want := m.etag()
+	m.has, m.blind = i.ETag, false
+	if i.ETag == want {
+		return nil
+	}
+	opaque, unproved, sums := m.evidence()
+	_, _, sum := parseETag(i.ETag)
+	other := m.whole != "" && m.whole != i.ETag
+	switch {
+	case sum && !opaque:
+		return m.mismatch(i.ETag, want)
+	case made && !unproved && !other:
+		return nil
+	}
+	err = m.compare(ctx, i, !made || other)
+	if made && errors.Is(err, ErrAccess) { // this identity may write only
+		if sums {
+			return m.mismatch(i.ETag, want)
+		}
+		m.blind = true
+		return nil
+	}
+	return err
+}
