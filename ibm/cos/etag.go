@@ -22,8 +22,3 @@ func parseETag(etag string) (sum []byte, parts int64, ok bool) {
 	}
 	return sum, parts, true
 }
-
-func hasParts(etag string, n int64) bool {
-	_, parts, ok := parseETag(etag)
-	return ok && parts == n
-}

@@ -65,7 +65,8 @@ type multipart struct {
 	c        *Client
 	at       Object
 	id       string
-	partSize int64 // 0 if they differ
+	partSize int64       // 0 if they differ
+	src      io.ReaderAt // what is sent, if all of it can be read again
 	known    map[int]keptPart
 	sent     func(int64)
 

@@ -78,7 +78,7 @@ func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int
 	if err != nil {
 		return UploadResult{}, err
 	}
-	u := &upload{multipart: multipart{c: c, at: o, partSize: partSize, sent: opts.Progress}, src: src, size: size, opts: opts}
+	u := &upload{multipart: multipart{c: c, at: o, partSize: partSize, src: src, sent: opts.Progress}, size: size, opts: opts}
 	if opts.Progress != nil {
 		u.meter.tell = opts.Progress
 		u.sent = u.meter.add
@@ -129,7 +129,6 @@ func (c *Client) AbortUpload(ctx context.Context, state StateStore) error {
 
 type upload struct {
 	multipart
-	src   io.ReaderAt
 	size  int64
 	opts  UploadOptions
 	found atomic.Int64
@@ -378,32 +377,31 @@ func (u *upload) finished(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	n := partCount(u.size, u.partSize)
+	_, parts, sum := parseETag(i.ETag)
 	kept := int64(len(u.known)) == n // all were sent, and their ETags are no MD5 sums
-	if i.Size != u.size || !kept && !hasParts(i.ETag, n) {
+	if i.Size != u.size || !kept && (!sum || parts > 0 && parts != n) {
 		return false, nil
 	}
 	err = each(ctx, 2, int(n), func(_ context.Context, buf []byte, number int) error {
 		off := int64(number-1) * u.partSize
-		size := min(u.partSize, u.size-off)
-		_, sum, err := u.c.sums(u.src, off, size, buf)
-		u.put(number, sentPart{md5: sum, size: size})
+		p := sentPart{size: min(u.partSize, u.size-off), proved: true}
+		_, sum, err := u.c.sums(u.src, off, p.size, buf)
+		p.md5 = sum
+		if p.etag = p.want(); kept {
+			p.etag = u.known[number].ETag
+		}
+		u.put(number, p)
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
-	if i.ETag != u.etag() {
-		if !kept {
-			return false, nil
-		}
-		if err := u.compare(ctx, i, true); err != nil {
-			if errors.Is(err, ErrChecksum) {
-				err = nil
-			}
-			return false, err
-		}
+	switch err := u.check(ctx, u.size, false); {
+	case errors.Is(err, ErrChecksum), errors.Is(err, ErrAccess), errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
 	}
-	u.has = i.ETag
 	u.found.Store(n)
 	if u.sent != nil {
 		u.sent(u.size)

@@ -2,16 +2,12 @@ package cos_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -22,62 +18,10 @@ import (
 // What follows runs against versitygw, a server that this project did not write. It checks
 // signatures, hashes and the region, and keeps each object as a plain file.
 
-// versitygw starts one for a test, and returns its endpoint and its folder of objects.
-func versitygw(t testing.TB) (endpoint, dir string) {
-	t.Helper()
-	path, err := filepath.Abs("../../.cache/bin/versitygw")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		if path, err = exec.LookPath("versitygw"); err != nil {
-			need.Lack(t, "versitygw is not there: scripts/versitygw.sh builds it")
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close() // it wants a number, and this one is free
-	dir = t.TempDir()
-	for _, sub := range []string{"data", "meta"} {
-		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command(path, "--port", address, "--region", "us-south", "posix", "--sidecar", filepath.Join(dir, "meta"), filepath.Join(dir, "data"))
-	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("versitygw: %.3000s", out.String())
-		}
-	})
-	for try := 0; ; try++ {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-			break
-		}
-		if try == 600 {
-			t.Fatal("versitygw does not start")
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return "http://" + address, filepath.Join(dir, "data")
-}
-
 // gateway returns a client of a versitygw with the bucket images.
 func gateway(t testing.TB, transport http.RoundTripper) (c *cos.Client, endpoint, dir string) {
 	t.Helper()
-	endpoint, dir = versitygw(t)
+	endpoint, dir = need.Gateway(t, accessKey, secretKey)
 	if err := os.Mkdir(filepath.Join(dir, "images"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -210,31 +154,4 @@ func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 	io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
 	return nil, errors.New("answer is lost")
-}
-
-// BenchmarkUpload sends to versitygw: 64 MiB, or as many as COS_BENCH_MIB says. The same with
-// minio-go is in interop/cloud.
-func BenchmarkUpload(b *testing.B) {
-	c, _, _ := gateway(b, nil)
-	size := int64(64)
-	if n, err := strconv.ParseInt(os.Getenv("COS_BENCH_MIB"), 10, 32); err == nil {
-		size = n
-	}
-	size *= mib
-	f, err := os.Create(filepath.Join(b.TempDir(), "source"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	for i := range size / mib {
-		if _, err := f.Write(noise(mib, uint64(i))); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.SetBytes(size)
-	for b.Loop() {
-		if _, err := c.Upload(context.Background(), object("x"), f, size, cos.UploadOptions{}); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

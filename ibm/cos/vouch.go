@@ -3,8 +3,10 @@ package cos
 import (
 	"context"
 	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 )
 
@@ -63,10 +65,9 @@ func (m *multipart) refuses(ctx context.Context) bool {
 	return m.strict
 }
 
-// compare reads what the service has, and compares it with what was sent: all of it, or the parts
-// that nothing else vouches for.
+// compare reads what the service has, whatever its ETag is by now, and compares it with what was
+// sent: all of it, or the parts that nothing else vouches for.
 func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
-	i.ETag = "" // it may differ each time
 	type piece struct {
 		off, size int64
 		md5       [md5.Size]byte
@@ -88,7 +89,7 @@ func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 	}
 	return each(ctx, 4, len(todo), func(ctx context.Context, _ []byte, n int) error {
 		t, h := todo[n-1], md5.New()
-		_, err := m.c.fetch(ctx, m.at, i, t.off, t.size, func(b []byte, _ int64) error {
+		_, err := m.c.fetch(ctx, m.at, Info{Size: i.Size}, t.off, t.size, func(b []byte, _ int64) error {
 			h.Write(b)
 			return nil
 		})
@@ -128,11 +129,14 @@ func (m *multipart) check(ctx context.Context, size int64, made bool) error {
 		return nil
 	}
 	opaque, unproved, sums := m.evidence()
-	_, _, sum := parseETag(i.ETag)
+	_, parts, sum := parseETag(i.ETag)
 	other := m.whole != "" && m.whole != i.ETag
 	switch {
 	case sum && !opaque:
-		return m.mismatch(i.ETag, want)
+		if _, one := m.parts[0]; one || parts > 0 {
+			return m.mismatch(i.ETag, want)
+		}
+		return m.checkWhole(ctx, i)
 	case made && !unproved && !other:
 		return nil
 	}
@@ -143,6 +147,31 @@ func (m *multipart) check(ctx context.Context, size int64, made bool) error {
 		}
 		m.blind = true
 		return nil
+	}
+	return err
+}
+
+// checkWhole compares the ETag of an object that was sent in parts with the MD5 sum of the whole, which some
+// servers have. It reads the source again, or, of a stream, the object.
+func (m *multipart) checkWhole(ctx context.Context, i Info) error {
+	h := md5.New()
+	var err error
+	if m.src == nil {
+		_, err = m.c.fetch(ctx, m.at, Info{Size: i.Size}, 0, i.Size, func(b []byte, _ int64) error {
+			h.Write(b)
+			return nil
+		})
+	} else {
+		buf := make([]byte, hashBuffer)
+		for off := int64(0); off < i.Size && err == nil && ctx.Err() == nil; off += m.partSize {
+			_, err = io.CopyBuffer(onlyWriter{h}, io.NewSectionReader(m.src, off, min(m.partSize, i.Size-off)), buf)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	if has := hex.EncodeToString(h.Sum(nil)); err == nil && i.ETag != has {
+		err = m.mismatch(i.ETag, has)
 	}
 	return err
 }
