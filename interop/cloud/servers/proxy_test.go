@@ -3,12 +3,12 @@ package servers
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,12 +59,26 @@ func init() {
 	log.Logger = zerolog.Nop() // which the toxics use
 }
 
-// A network leads to a server by two proxies: every other connection takes the one that has the
-// toxics, or all of them do.
+// A network leads to a server by two proxies: half of the connections take the one that has the
+// toxics, the first two among them, or all of them do.
 type network struct {
 	sound, toxic string
 	all          bool
-	connections  atomic.Int64
+
+	mu     sync.Mutex
+	random *rand.Rand // not in turns: some servers take one request a connection
+	bad    int
+}
+
+// address returns where the next connection goes.
+func (n *network) address() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.all && n.bad > 1 && n.random.IntN(2) == 0 {
+		return n.sound
+	}
+	n.bad++
+	return n.toxic
 }
 
 func newNetwork(t *testing.T, server string, all bool, with ...toxic) *network {
@@ -92,23 +106,19 @@ func newNetwork(t *testing.T, server string, all bool, with ...toxic) *network {
 			t.Fatalf("%s: %v", b, err)
 		}
 	}
-	return &network{sound: sound.Listen, toxic: bad.Listen, all: all}
+	return &network{sound: sound.Listen, toxic: bad.Listen, all: all, random: rand.New(rand.NewPCG(1, 2))}
 }
 
-// transport returns one whose connections go through the network, whatever their address.
-func (n *network) transport(t *testing.T) *http.Transport {
+// transport returns one whose connections go through the network, whatever their address:
+// one for each request, or kept.
+func (n *network) transport(t *testing.T, keep bool) *http.Transport {
 	tr := &http.Transport{
+		DisableKeepAlives:     !keep,
 		ExpectContinueTimeout: time.Second,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			to := n.toxic
-			if n.connections.Add(1)%2 == 0 && !n.all {
-				to = n.sound
-			}
-			return new(net.Dialer).DialContext(ctx, network, to)
+			return new(net.Dialer).DialContext(ctx, network, n.address())
 		},
 	}
 	t.Cleanup(tr.CloseIdleConnections)
 	return tr
 }
-
-func (n *network) String() string { return fmt.Sprintf("%d connections", n.connections.Load()) }
