@@ -23,6 +23,10 @@ wants() {
 	cat <<-'EOF'
 		cryptsetup | cryptsetup  | cryptsetup-bin
 		qemu-img   | qemu-img    | qemu-utils
+		serve      | nbdinfo     | libnbd-bin
+		serve      | nbdcopy     | libnbd-bin
+		serve      | qemu-io     | qemu-utils
+		serve      | fio         | fio
 		disk       | mke2fs      | e2fsprogs
 		disk       | sfdisk      | fdisk
 		7-Zip      | 7z          | p7zip-full

@@ -114,6 +114,7 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 		newCat(g),
 		newLs(g),
 		newCp(g),
+		newServe(g),
 		newKeygen(g),
 		newWrap(g),
 		newUnwrap(g),

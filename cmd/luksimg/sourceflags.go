@@ -27,6 +27,9 @@ type sourceFlags struct {
 	// no prefix, and a person is asked.
 	unlock unlockFlags
 	prefix string
+
+	// plain refuses an image that is encrypted: the key is for another one.
+	plain bool
 }
 
 var sourceFormats = luksimg.Formats()
@@ -89,7 +92,7 @@ func (s *source) close() {
 
 // open opens the image with the key that the flags give, if it needs one.
 func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, error) {
-	if o.unlock.header != "" || o.unlock.volumeKeyFile != "" || o.unlock.oneSlot() {
+	if !o.plain && (o.unlock.header != "" || o.unlock.volumeKeyFile != "" || o.unlock.oneSlot()) {
 		return o.openLUKS(c, g, name)
 	}
 	in, err := openInput(c.Context(), g, name)
@@ -127,7 +130,7 @@ func (o *sourceFlags) openImage(c *cobra.Command, g *global, s *source) error {
 	}
 	var err error
 	s.img, err = s.image(c.Context(), opts)
-	if !errors.Is(err, luksimg.ErrEncrypted) {
+	if !errors.Is(err, luksimg.ErrEncrypted) || o.plain {
 		return err
 	}
 	if o.prefix != "" && !o.unlock.key.Given() {
@@ -146,6 +149,11 @@ func (o *sourceFlags) openLUKS(c *cobra.Command, g *global, name string) (*sourc
 	if err != nil {
 		return nil, err
 	}
+	return o.volume(c, g, in)
+}
+
+// volume opens the data of a LUKS image with the key that the flags give. If it fails, in is closed.
+func (o *sourceFlags) volume(c *cobra.Command, g *global, in *encrypted) (*source, error) {
 	v, err := o.unlock.open(c, &g.Talk, in)
 	if err != nil {
 		in.close()

@@ -39,7 +39,14 @@ func openLUKS(ctx context.Context, g *global, name string, n flags.Partition, he
 		data.close()
 		return nil, err
 	}
+	return readHeader(ctx, g, data, header, o)
+}
+
+// readHeader reads the header of a LUKS image, of which data is open; see openLUKS. If it fails,
+// data is closed.
+func readHeader(ctx context.Context, g *global, data *input, header string, o luks.OpenOptions) (*encrypted, error) {
 	e := &encrypted{input: data, header: data}
+	var err error
 	if header != "" {
 		if e.header, err = openHeader(ctx, g, header); err != nil {
 			data.close()

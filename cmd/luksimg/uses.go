@@ -51,6 +51,7 @@ var argUses = map[string][]use{
 	"reencrypt":      {reads | stream, writes},
 	"rootkey create": {noFile},
 	"rootkey import": {noFile},
+	"serve":          {reads | stream}, // with --rw it is locked
 	"token add":      {changes},
 	"token export":   {reads | stream},
 	"token list":     {reads | stream},

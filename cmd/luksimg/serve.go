@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/nbd"
+)
+
+type serveFlags struct {
+	*global
+	source  sourceFlags
+	luks    luksFlags
+	listen  listenFlags
+	rw      bool
+	once    bool
+	encrypt bool
+}
+
+// encryptingFlags are those of serve that go with --encrypt only.
+var encryptingFlags = []string{"format", "cipher", "key-size", "hash", "sector-size", "luks2-metadata-size", "luks2-keyslots-size", "pbkdf", "pbkdf-memory",
+	"pbkdf-parallel", "pbkdf-force-iterations", "iter-time", "uuid", "label", "subsystem"}
+
+func newServe(g *global) *cobra.Command {
+	o := &serveFlags{global: g}
+	c := &cobra.Command{
+		Use:   "serve IMAGE",
+		Short: "Serve an image as a disk to QEMU, nbdcopy and others, over NBD",
+		Long: `Serve gives other programs the disk in IMAGE as its guest sees it, over NBD (Network Block Device), without root and
+without a plaintext copy. It prints the URI that they take, and goes on until it is interrupted, or with --once until the
+last client has gone.
+
+Without --socket and --listen it makes a Unix socket in a temporary folder that no other user can enter. An address that
+other machines can reach needs --tls-certificates. Everybody on this machine can connect to a loopback address.
+
+The disk is read-only. With --rw clients write too, to LUKS images and raw disks, in place; other formats are
+only read. Meanwhile no other luksimg changes the image.
+
+With --encrypt it is the other way round: IMAGE is not encrypted, and clients see the LUKS image that it would become, with
+the key that the flags give and a header that is made when the server starts.`,
+		Example: `  luksimg serve --key-file dek.b64 disk.luks
+  luksimg serve --key-file dek.b64 --socket /run/user/1000/disk.sock --rw disk.luks
+  luksimg serve --once --encrypt --format luks1 --key-file dek.b64 --socket s disk.qcow2 & nbdcopy 'nbd+unix:///?socket=s' disk.luks
+  luksimg serve --listen 0.0.0.0:10809 --tls-certificates pki disk.qcow2`,
+		Args: flags.Args("IMAGE"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
+	}
+	f := c.Flags()
+	o.source.add(c, "IMAGE")
+	g.kdf.add(c)
+	o.listen.add(c)
+	f.BoolVar(&o.rw, "rw", false, "let clients write, to a LUKS image or a raw disk")
+	f.BoolVar(&o.once, "once", false, "end when the last client has gone")
+	f.BoolVar(&o.encrypt, "encrypt", false, "serve the LUKS image that IMAGE would become; the flags below say which, as with encrypt")
+	o.luks.add(c)
+	g.cloud.add(c, serviceCOS)
+	return c
+}
+
+// check looks at the flags before anything is opened.
+func (o *serveFlags) check(c *cobra.Command) error {
+	if err := errors.Join(o.source.check(c), o.listen.check(c), o.luks.kdf.check(c)); err != nil {
+		return err
+	}
+	if !o.encrypt {
+		for _, name := range encryptingFlags {
+			if c.Flags().Changed(name) {
+				return fmt.Errorf("--%s says what --encrypt makes, which is not asked for", name)
+			}
+		}
+		return nil
+	}
+	if o.rw {
+		return errors.New("--encrypt is read-only: what is encrypted as it is read can not be written to")
+	}
+	for _, name := range []string{"header", "key-slot", "volume-key-file", "allow-null-cipher", "allow-truncated"} {
+		if c.Flags().Changed(name) {
+			return fmt.Errorf("--%s opens an encrypted image, and --encrypt takes one that is not", name)
+		}
+	}
+	o.source.plain = true
+	return nil
+}
+
+// serveResult is what serve --json prints when clients may come.
+type serveResult struct {
+	URI      string   `json:"uri"`
+	Size     int64    `json:"size"`
+	Format   string   `json:"format"`
+	ReadOnly bool     `json:"read_only"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+func (o *serveFlags) run(c *cobra.Command, name string) error {
+	if err := o.check(c); err != nil {
+		return err
+	}
+	d, err := o.disk(c, name)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	tls, err := o.listen.tls()
+	if err != nil {
+		return err
+	}
+	var errs atomic.Int32
+	s, err := nbd.NewServer(nbd.Options{TLS: tls, Once: o.once, Report: func(err error) {
+		// A disk that is broken is broken in many places.
+		if n := errs.Add(1); n <= maxReports {
+			o.Say("%v", d.wrap(err))
+		} else if n == maxReports+1 {
+			o.Say("further errors are not told")
+		}
+	}}, nbd.Export{Description: filepath.Base(name), Source: d.disk, Target: d.target, BlockSize: max(d.sectorSize, 4096)})
+	if err != nil {
+		return err
+	}
+	l, err := o.listen.listen()
+	if err != nil {
+		return err
+	}
+	defer l.remove()
+	r := serveResult{l.uri(tls != nil), d.disk.Size(), string(d.format), d.target == nil, o.Warnings}
+	if err := o.Result(r, r.URI); err != nil {
+		return err
+	}
+	err = s.Serve(c.Context(), l)
+	if err == nil && d.target == nil {
+		err = d.changed()
+	}
+	return d.wrap(err)
+}
+
+// maxReports bounds the errors of the disk that are told.
+const maxReports = 20
+
+// A served disk is what clients see.
+type served struct {
+	*source
+	disk       image.Source
+	target     nbd.Target // nil if it is read-only
+	format     luksimg.Format
+	sectorSize int
+}
+
+// changed warns of an image that another program wrote to.
+func (d *served) changed() error {
+	if err := d.unchanged(); err != nil {
+		return rest.WithHint(err, "clients have read some of what was there before, and some of what is there now")
+	}
+	return nil
+}
+
+// disk opens what is served.
+func (o *serveFlags) disk(c *cobra.Command, name string) (*served, error) {
+	if o.rw {
+		return o.writable(c, name)
+	}
+	s, err := o.source.open(c, o.global, name)
+	if err != nil {
+		return nil, err
+	}
+	d := &served{source: s, disk: s.img, format: s.img.Format, sectorSize: s.img.SectorSize}
+	if o.encrypt {
+		err = o.encrypted(c.Context(), d)
+	}
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// encrypted makes of a disk the LUKS image that it would become.
+func (o *serveFlags) encrypted(ctx context.Context, d *served) error {
+	opts := luksimg.EncryptOptions{Format: o.luks.container()}
+	var err error
+	if opts.LUKS, err = o.luks.options(); err != nil {
+		return err
+	}
+	if err := errors.Join(opts.Check(), opts.CheckSize(d.disk.Size())); err != nil {
+		return err
+	}
+	key, err := o.source.unlock.key.Read(ctx, &o.Talk, "the image", true)
+	if err != nil {
+		return err
+	}
+	defer clear(key)
+	if opts.LUKS.KDF, err = o.luks.kdf.measure(ctx, opts.LUKS.KDF, opts.Calibrate); err != nil {
+		return err
+	}
+	e, err := luksimg.NewEncrypted(ctx, d.disk, key, opts)
+	if err != nil {
+		return err
+	}
+	d.closes = append(d.closes, func() { e.Close() })
+	d.disk, d.format, d.sectorSize = e, e.Format, e.LUKS.SectorSize
+	return nil
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+)
+
+// serving runs serve until stop is called, which returns the exit code and what was told. line is
+// the first one of the result.
+func serving(t *testing.T, args ...string) (line string, stop func() (int, string)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	r, w := io.Pipe()
+	var told bytes.Buffer
+	ended := make(chan int, 1)
+	go func() {
+		code := run(ctx, append([]string{"serve"}, args...), w, &told)
+		w.Close()
+		ended <- code
+	}()
+	out := bufio.NewReader(r)
+	line, err := out.ReadString('\n')
+	if err != nil {
+		t.Fatalf("exit code %d\n%s", <-ended, &told)
+	}
+	rest := make(chan string, 1)
+	go func() {
+		b, _ := io.ReadAll(out)
+		rest <- string(b)
+	}()
+	stop = func() (int, string) {
+		cancel()
+		code := <-ended
+		line += <-rest
+		return code, told.String()
+	}
+	return strings.TrimSpace(line), stop
+}
+
+// greeting checks that an NBD server is there.
+func greeting(t *testing.T, network, address string) {
+	t.Helper()
+	c, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	b := make([]byte, 16)
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != "NBDMAGICIHAVEOPT" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+func TestServe(t *testing.T) {
+	dir := t.TempDir()
+	key, disk, image := encryptedDisk(t, dir)
+	for name, args := range map[string][]string{
+		"LUKS":           {"--key-file", key, image},
+		"LUKS, writable": {"--rw", "--key-file", key, image},
+		"raw":            {disk},
+		"raw, writable":  {"--rw", disk},
+		"encrypted":      {"--encrypt", "--format", "luks1", "--pbkdf-force-iterations", "1000", "--key-file", key, disk},
+	} {
+		t.Run(name, func(t *testing.T) {
+			uri, stop := serving(t, args...)
+			u, err := url.Parse(uri)
+			if err != nil || u.Scheme != "nbd+unix" {
+				t.Fatal(uri, err)
+			}
+			socket := u.Query().Get("socket")
+			greeting(t, "unix", socket)
+			for file, want := range map[string]fs.FileMode{socket: 0o600, filepath.Dir(socket): 0o700} {
+				fi, err := os.Stat(file)
+				if err != nil || fi.Mode().Perm() != want {
+					t.Errorf("%s: mode %v, %v", file, fi.Mode(), err)
+				}
+			}
+			if code, told := stop(); code != exit.Done || strings.Contains(told, "error") {
+				t.Errorf("exit code %d\n%s", code, told)
+			}
+			if _, err := os.Stat(filepath.Dir(socket)); err == nil {
+				t.Error("the folder of the socket is still there")
+			}
+		})
+	}
+}
+
+// TestServeLocked checks that an image has one writer.
+func TestServeLocked(t *testing.T) {
+	key, _, image := encryptedDisk(t, t.TempDir())
+	_, stop := serving(t, "--rw", "--key-file", key, image)
+	defer stop()
+	for _, args := range [][]string{{"serve", "--rw", "--key-file", key, image}, {"key", "add", "--key-file", key, "--new-key-file", key, image}} {
+		if code, out := runIn(t.Context(), args...); code != exit.Failure || !strings.Contains(out, "another process is changing") {
+			t.Errorf("%s: exit code %d\n%s", args[0], code, out)
+		}
+	}
+}
+
+func TestServeListen(t *testing.T) {
+	dir := t.TempDir()
+	_, disk, _ := encryptedDisk(t, dir)
+	line, stop := serving(t, "--listen", "127.0.0.1:0", disk)
+	u, err := url.Parse(line)
+	if err != nil || u.Scheme != "nbd" {
+		t.Fatal(line, err)
+	}
+	greeting(t, "tcp", u.Host)
+	if code, told := stop(); code != exit.Done {
+		t.Errorf("exit code %d\n%s", code, told)
+	}
+	socket := filepath.Join(dir, "a socket&more")
+	line, stop = serving(t, "--socket", socket, disk)
+	u, err = url.Parse(line)
+	if err != nil || u.Query().Get("socket") != socket {
+		t.Fatal(line, err)
+	}
+	greeting(t, "unix", socket)
+	code, out := runIn(t.Context(), "serve", "--socket", socket, disk)
+	if code != exit.Failure || !strings.Contains(out, "exist") {
+		t.Errorf("a socket that is there: exit code %d\n%s", code, out)
+	}
+	greeting(t, "unix", socket) // it was left alone
+	stop()
+	if _, err := os.Lstat(socket); err == nil {
+		t.Error("the socket is still there")
+	}
+}
+
+func TestServeJSON(t *testing.T) {
+	_, disk, _ := encryptedDisk(t, t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, w := io.Pipe()
+	go run(ctx, []string{"serve", "--json", disk}, w, io.Discard)
+	var got serveResult
+	if err := json.NewDecoder(r).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Size != 20480 || got.Format != "raw" || !got.ReadOnly || !strings.HasPrefix(got.URI, "nbd+unix:///?socket=/") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestServeRefuses(t *testing.T) {
+	dir := t.TempDir()
+	key, disk, image := encryptedDisk(t, dir)
+	vdi := filepath.Join(dir, "disk.vhd")
+	if code, out := runIn(t.Context(), "convert", "--format", "vhd", disk, vdi); code != exit.Done {
+		t.Fatal(out)
+	}
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"other machines can reach", []string{"--listen", "0.0.0.0:0", disk}},
+		{"other machines can reach", []string{"--listen", ":0", disk}},
+		{"exclude each other", []string{"--listen", "127.0.0.1:0", "--socket", "s", disk}},
+		{"server-cert.pem", []string{"--listen", "0.0.0.0:0", "--tls-certificates", dir, disk}},
+		{"--tls-verify-peer needs", []string{"--tls-verify-peer=false", disk}},
+		{"only read", []string{"--rw", vdi}},
+		{"read-only", []string{"--rw", "--encrypt", "--key-file", key, disk}},
+		{"already encrypted", []string{"--encrypt", "--key-file", key, image}},
+		{"not asked for", []string{"--cipher", "aes-xts-plain64", disk}},
+		{"one that is not", []string{"--encrypt", "--key-slot", "1", "--key-file", key, disk}},
+		{"can not be written as a stream", []string{"--encrypt", "--format", "qcow2", "--key-file", key, disk}},
+	} {
+		code, out := runIn(t.Context(), slices.Concat([]string{"serve"}, c.args)...)
+		if code != exit.Failure || !strings.Contains(out, c.want) {
+			t.Errorf("%v: exit code %d\n%s", c.args, code, out)
+		}
+	}
+}

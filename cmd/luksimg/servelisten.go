@@ -1,0 +1,147 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/internal/rest"
+)
+
+// listenFlags say where clients connect.
+type listenFlags struct {
+	socket       string
+	address      string
+	certificates string
+	verifyPeer   bool
+}
+
+func (o *listenFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.socket, "socket", "", "listen on a Unix socket of this name, which must not be there; it is removed in the end")
+	f.StringVar(&o.address, "listen", "", "listen on this `HOST:PORT`; port 0 is any that is free")
+	f.StringVar(&o.certificates, "tls-certificates", "", "demand TLS, with server-cert.pem, server-key.pem and ca-cert.pem of this folder, as QEMU has them")
+	f.BoolVar(&o.verifyPeer, "tls-verify-peer", true, "demand a certificate of clients that ca-cert.pem vouches for; without that everybody who can connect has the disk")
+}
+
+// check looks at the flags before anything is opened.
+func (o *listenFlags) check(c *cobra.Command) error {
+	if c.Flags().Changed("tls-verify-peer") && o.certificates == "" {
+		return errors.New("--tls-verify-peer needs --tls-certificates")
+	}
+	if err := flags.AtMostOne(c, "socket", "listen"); err != nil || o.address == "" {
+		return err
+	}
+	_, err := o.tcp()
+	return err
+}
+
+// tcp returns the address to listen on.
+func (o *listenFlags) tcp() (*net.TCPAddr, error) {
+	a, err := net.ResolveTCPAddr("tcp", o.address)
+	if err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	if o.certificates == "" && !a.IP.IsLoopback() {
+		return nil, rest.WithHint(fmt.Errorf("--listen %s: other machines can reach this address, and would read the disk in plain text", o.address),
+			"give --tls-certificates, or listen on 127.0.0.1 or a Unix socket")
+	}
+	return a, nil
+}
+
+// tls returns what TLS needs, nil if there is to be none.
+func (o *listenFlags) tls() (*tls.Config, error) {
+	if o.certificates == "" {
+		return nil, nil
+	}
+	in := func(name string) string { return filepath.Join(o.certificates, name) }
+	cert, err := tls.LoadX509KeyPair(in("server-cert.pem"), in("server-key.pem"))
+	if err != nil {
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if !o.verifyPeer {
+		return c, nil
+	}
+	ca, err := os.ReadFile(in("ca-cert.pem"))
+	if err != nil {
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !c.ClientCAs.AppendCertsFromPEM(ca) {
+		return nil, fmt.Errorf("TLS: %s has no certificate", in("ca-cert.pem"))
+	}
+	return c, nil
+}
+
+// A listener is where clients connect.
+type listener struct {
+	net.Listener
+	socket string // the name of a Unix socket, "" without one
+	folder string // the temporary folder that it is in, if any
+}
+
+// listen makes the listener. A Unix socket is for this user only.
+func (o *listenFlags) listen() (*listener, error) {
+	if o.address != "" {
+		a, err := o.tcp()
+		if err != nil {
+			return nil, err
+		}
+		l, err := net.ListenTCP("tcp", a)
+		if err != nil {
+			return nil, err
+		}
+		return &listener{Listener: l}, nil
+	}
+	l := &listener{socket: o.socket}
+	if l.socket == "" {
+		dir, err := os.MkdirTemp("", "luksimg-serve-")
+		if err != nil {
+			return nil, err
+		}
+		l.folder, l.socket = dir, filepath.Join(dir, "nbd.sock")
+	}
+	var err error
+	if l.Listener, err = listenPrivate(l.socket); err != nil {
+		l.remove()
+		if _, there := os.Lstat(l.socket); there == nil {
+			err = fmt.Errorf("%s: %w", l.socket, fs.ErrExist)
+		}
+		return nil, err
+	}
+	l.socket, err = filepath.Abs(l.socket)
+	return l, err
+}
+
+// remove closes the listener, which removes its socket, and removes its folder.
+func (l *listener) remove() {
+	if l.Listener != nil {
+		l.Close()
+	}
+	if l.folder != "" {
+		os.RemoveAll(l.folder)
+	}
+}
+
+// uri returns the URI that clients take.
+func (l *listener) uri(secure bool) string {
+	u := url.URL{Scheme: "nbd", Host: l.Addr().String(), Path: "/"}
+	if secure {
+		u.Scheme = "nbds"
+	}
+	if l.socket == "" {
+		return u.String()
+	}
+	return u.Scheme + "+unix:///?socket=" + strings.NewReplacer("%2F", "/", "+", "%20").Replace(url.QueryEscape(l.socket))
+}

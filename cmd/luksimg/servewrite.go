@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// writable opens an image that clients may write to, and keeps other runs from changing it.
+func (o *serveFlags) writable(c *cobra.Command, name string) (*served, error) {
+	in, f, err := o.lock(c.Context(), name, o.source.unlock.partition)
+	if err != nil {
+		return nil, err
+	}
+	in.r = f
+	format := luksimg.Format(o.source.format)
+	if format == "" && o.source.unlock.header == "" {
+		if format, err = luksimg.Detect(f, in.size); err != nil {
+			in.close()
+			return nil, in.wrap(err)
+		}
+	}
+	return o.open(c, in, f, format)
+}
+
+// open opens a locked image of a format. A detached header tells that it is LUKS.
+func (o *serveFlags) open(c *cobra.Command, in *input, f luks.File, format luksimg.Format) (*served, error) {
+	switch {
+	case o.source.unlock.header != "" || format == luksimg.LUKS1 || format == luksimg.LUKS2:
+		e, err := readHeader(c.Context(), o.global, in, o.source.unlock.header, o.source.unlock.openOptions())
+		if err != nil {
+			return nil, err
+		}
+		s, err := o.source.volume(c, o.global, e)
+		if err != nil {
+			return nil, err
+		}
+		v := s.img.Source.(*luks.Volume)
+		return &served{source: s, disk: v, target: volumeTarget{v, f}, format: s.img.Format, sectorSize: e.h.SectorSize()}, nil
+	case format == luksimg.Raw:
+		img, err := in.image(c.Context(), luksimg.ImageOptions{Format: luksimg.Format(o.source.format)})
+		if err != nil {
+			in.close()
+			return nil, err
+		}
+		d := &served{source: &source{input: in, img: img, closes: []func(){in.close}}, disk: img, target: f, format: format}
+		if in.partition == nil {
+			d.target = rawTarget{in.f}
+		}
+		return d, nil
+	}
+	in.close()
+	return nil, rest.WithHint(fmt.Errorf("%s: a %s image is only read: --rw is for LUKS images and raw disks", in.name, format),
+		"leave --rw out, or convert it to a raw disk first: luksimg convert SRC DST")
+}
+
+// A volumeTarget writes to a LUKS image. Storage is not freed: what was a hole would decrypt to
+// noise.
+type volumeTarget struct {
+	*luks.Volume
+	f luks.File
+}
+
+func (t volumeTarget) Sync() error { return t.f.Sync() }
+
+// A rawTarget writes to a raw disk.
+type rawTarget struct{ *os.File }
+
+// Punch frees storage where the system can.
+func (t rawTarget) Punch(off, n int64) error { return punch(t.File, off, n) }

@@ -1,0 +1,140 @@
+package luksimg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// An Encrypted is the LUKS image that a disk would become, an [image.Source] that encrypts what is
+// read of it. Its header, and so its key, are made once. It is safe for concurrent use, but for
+// Close.
+type Encrypted struct {
+	Result
+
+	src    image.Source
+	volume *luks.Volume
+	header headerParts
+	data   int64 // where the data start
+}
+
+// NewEncrypted returns the LUKS image that [Encrypt] would make of src, with the same options but
+// for a detached header, DiscardZeros and Digest, which it refuses. Deriving the key takes its
+// time; ctx ends that.
+func NewEncrypted(ctx context.Context, src image.Source, passphrase []byte, o EncryptOptions) (*Encrypted, error) {
+	if o.Header != nil || o.Digest {
+		return nil, errors.New("an image that is encrypted as it is read has no detached header and no digests")
+	}
+	p, err := o.stream(passphrase)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.checkSize(src.Size()); err != nil {
+		return nil, err
+	}
+	j, err := newLUKSJob(ctx, p, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	e := &Encrypted{src: src, volume: j.volume, data: j.header.DataOffset()}
+	r, err := j.result(src.Size())
+	if err == nil {
+		e.Result = *r
+		err = j.header.WriteHeader(&e.header)
+	}
+	if err != nil {
+		j.volume.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// Size returns the length of the image in bytes.
+func (e *Encrypted) Size() int64 { return e.FileSize }
+
+// Close wipes the key of the data.
+func (e *Encrypted) Close() error { return e.volume.Close() }
+
+// ReadAt reads the image; see [io.ReaderAt].
+func (e *Encrypted) ReadAt(p []byte, off int64) (int, error) {
+	switch {
+	case off < 0:
+		return 0, errors.New("luksimg: negative offset")
+	case off >= e.FileSize:
+		if len(p) == 0 {
+			return 0, nil
+		}
+		return 0, io.EOF
+	}
+	var end error
+	if rest := e.FileSize - off; int64(len(p)) > rest {
+		p, end = p[:rest], io.EOF
+	}
+	done := 0
+	if off < e.data {
+		done = int(min(int64(len(p)), e.data-off))
+		e.header.read(p[:done], off)
+	}
+	for done < len(p) {
+		n, err := e.readData(p[done:], off+int64(done)-e.data)
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, end
+}
+
+// readData reads ciphertext at off in the data: the whole sectors that p begins with, or a part of
+// one.
+func (e *Encrypted) readData(p []byte, off int64) (int, error) {
+	size := int64(e.LUKS.SectorSize)
+	skip := off % size
+	if whole := int64(len(p)) / size * size; skip == 0 && whole > 0 {
+		return int(whole), e.encrypt(p[:whole], off)
+	}
+	sector := make([]byte, size)
+	err := e.encrypt(sector, off-skip)
+	return copy(p, sector[skip:]), err
+}
+
+// encrypt fills p with the ciphertext of whole sectors. Behind the disk it is that of zeros.
+func (e *Encrypted) encrypt(p []byte, off int64) error {
+	plain := p[:max(0, min(int64(len(p)), e.src.Size()-off))]
+	if _, err := image.ReadFull(e.src, plain, off); err != nil {
+		clear(p) // it is plaintext
+		return fmt.Errorf("reading the disk at %d: %w", off, err)
+	}
+	clear(p[len(plain):])
+	e.volume.EncryptSectors(p, p, off)
+	return nil
+}
+
+// headerParts hold what was written of a header. All else of it is zero.
+type headerParts []headerPart
+
+type headerPart struct {
+	off  int64
+	data []byte
+}
+
+// WriteAt keeps a copy of p.
+func (h *headerParts) WriteAt(p []byte, off int64) (int, error) {
+	*h = append(*h, headerPart{off, append([]byte(nil), p...)})
+	return len(p), nil
+}
+
+// read reads a part of the header. What was written last counts.
+func (h headerParts) read(p []byte, off int64) {
+	clear(p)
+	for _, part := range h {
+		start, end := max(off, part.off), min(off+int64(len(p)), part.off+int64(len(part.data)))
+		if start < end {
+			copy(p[start-off:end-off], part.data[start-part.off:])
+		}
+	}
+}

@@ -1,0 +1,165 @@
+//go:build linux
+
+package interop_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/luksimg/luksimg/internal/interop"
+)
+
+// serve runs luksimg serve, and returns the URI and the process. It is ended with the test.
+func serve(t *testing.T, args ...string) (string, *exec.Cmd) {
+	t.Helper()
+	path, err := build()
+	require.NoError(t, err)
+	c := exec.Command(path, append([]string{"serve", "-q"}, args...)...)
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	t.Cleanup(func() {
+		c.Process.Signal(syscall.SIGTERM)
+		c.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSpace(line), c
+}
+
+// servedDisk is a disk, and images of it.
+func servedDisk(t *testing.T) (d interop.Disk, keyFile string) {
+	interop.Need(t, "nbdinfo", "nbdcopy", "qemu-img", "qemu-io", "mke2fs", "sfdisk")
+	return interop.MBRDisk(t), interop.KeyFile(t, dek)
+}
+
+// TestServeRead has libnbd and QEMU read what is served, none of which gets a key.
+func TestServeRead(t *testing.T) {
+	t.Parallel()
+	d, keyFile := servedDisk(t)
+	dir := t.TempDir()
+	images := map[string]string{"raw": d.Path, "vhd": d.VHD(t, "dynamic"), "qcow2": filepath.Join(dir, "qcow2")}
+	interop.Must(t, "qemu-img", "convert", "-c", "-O", "qcow2", d.Path, images["qcow2"])
+	for _, shape := range shapes[:2] {
+		images[shape.name] = filepath.Join(dir, shape.name)
+		encrypt(t, d.Path, images[shape.name], keyFile, shape.args...)
+	}
+	for name, image := range images {
+		uri, _ := serve(t, "--key-file", keyFile, image)
+		out := filepath.Join(dir, name+".copy")
+		interop.Must(t, "nbdcopy", uri, out)
+		assert.Equal(t, d.SHA256(t, d.Size), interop.Disk{Path: out, Size: d.Size}.SHA256(t, d.Size), name)
+		interop.Must(t, "qemu-img", "compare", "-f", "raw", "-F", "raw", uri, d.Path)
+		interop.Must(t, "qemu-img", "convert", "-f", "raw", "-O", "qcow2", uri, filepath.Join(dir, name+".conv"))
+		interop.Must(t, "qemu-img", "compare", "-F", "raw", filepath.Join(dir, name+".conv"), d.Path)
+
+		var info struct {
+			Exports []struct {
+				Size     int64    `json:"export-size"`
+				ReadOnly bool     `json:"is_read_only"`
+				Contexts []string `json:"contexts"`
+			} `json:"exports"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(interop.Must(t, "nbdinfo", "--list", "--json", uri).Stdout), &info), name)
+		require.Len(t, info.Exports, 1, name)
+		assert.Equal(t, d.Size, info.Exports[0].Size, name)
+		assert.True(t, info.Exports[0].ReadOnly, name)
+		assert.Equal(t, []string{"base:allocation"}, info.Exports[0].Contexts, name)
+		// Holes are told of what has them.
+		zeros := strings.Contains(interop.Must(t, "nbdinfo", "--map", uri).Stdout, "zero")
+		assert.Equal(t, !strings.HasPrefix(name, "luks"), zeros, name)
+	}
+}
+
+// TestServeBoot boots a LUKS image in QEMU, which gets the URI and no key.
+func TestServeBoot(t *testing.T) {
+	t.Parallel()
+	interop.NeedBoot(t)
+	d, keyFile := interop.BootableDisk(t), interop.KeyFile(t, dek)
+	image := filepath.Join(t.TempDir(), "image")
+	encrypt(t, d.Path, image, keyFile, shapes[1].args...)
+	uri, _ := serve(t, "--key-file", keyFile, image)
+	c := exec.Command("timeout", "300", "qemu-system-x86_64", "-m", "512", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+		"-accel", "tcg", "-drive", "if=virtio,format=raw,snapshot=on,file="+strings.ReplaceAll(uri, ",", ",,"))
+	out, err := c.CombinedOutput()
+	assert.Contains(t, string(out), "BOOTED marker=luks-boot-test", err)
+}
+
+// TestServeEncrypt has nbdcopy pull an image that qemu-img and cryptsetup's own code open.
+func TestServeEncrypt(t *testing.T) {
+	t.Parallel()
+	d, keyFile := servedDisk(t)
+	for _, shape := range shapes[:2] {
+		out := filepath.Join(t.TempDir(), shape.name)
+		uri, c := serve(t, append([]string{"--once", "--encrypt", "--key-file", keyFile, d.Path}, shape.args...)...)
+		interop.Must(t, "nbdcopy", uri, out)
+		require.NoError(t, c.Wait(), "it ends with its last client")
+		if shape.version == 1 {
+			plain := interop.QEMUDecrypt(t, out, keyFile)
+			assert.Equal(t, d.SHA256(t, d.Size), interop.Disk{Path: plain, Size: d.Size}.SHA256(t, d.Size))
+		}
+		mustLuksimg(t, "verify", "--key-file", keyFile, d.Path, out)
+	}
+}
+
+// TestServeWrite has other programs write to images that are served, and reads these without
+// a server. One server is killed: what was flushed is there.
+func TestServeWrite(t *testing.T) {
+	t.Parallel()
+	d, keyFile := servedDisk(t)
+	for _, shape := range append(shapes[:2:2], shapes[3]) {
+		dir := t.TempDir()
+		image, plain := filepath.Join(dir, "image"), filepath.Join(dir, "plain")
+		empty := filepath.Join(dir, "empty")
+		interop.WriteFile(t, empty, nil)
+		require.NoError(t, os.Truncate(empty, d.Size))
+		encrypt(t, empty, image, keyFile, shape.args...)
+
+		uri, c := serve(t, "--rw", "--key-file", keyFile, image)
+		interop.Must(t, "nbdcopy", "--flush", d.Path, uri)
+		const patterns = "write -P 5 1000 70000|write -P 6 3 1|write -f -P 7 5M 1M|write -z 8M 300000|write -P 8 20000511 2|flush"
+		args := []string{"-f", "raw"}
+		for _, p := range strings.Split(patterns, "|") {
+			args = append(args, "-c", p)
+		}
+		interop.Must(t, "qemu-io", append(args, uri)...)
+		require.NoError(t, c.Process.Kill())
+		c.Wait()
+
+		interop.Must(t, "cp", d.Path, plain)
+		interop.Must(t, "qemu-io", append(args, plain)...)
+		mustLuksimg(t, "verify", "--key-file", keyFile, plain, image)
+		if shape.version == 1 {
+			back := interop.QEMUDecrypt(t, image, keyFile)
+			interop.Must(t, "cmp", back, plain)
+		}
+	}
+}
+
+// TestServeVerify has fio write with four connections, and read back what it wrote.
+func TestServeVerify(t *testing.T) {
+	t.Parallel()
+	interop.Need(t, "fio")
+	for _, shape := range append(shapes[:2:2], shapes[3]) {
+		dir := t.TempDir()
+		empty, image, keyFile := filepath.Join(dir, "empty"), filepath.Join(dir, "image"), interop.KeyFile(t, dek)
+		interop.WriteFile(t, empty, nil)
+		require.NoError(t, os.Truncate(empty, 16<<20))
+		encrypt(t, empty, image, keyFile, shape.args...)
+		uri, _ := serve(t, "--rw", "--key-file", keyFile, image)
+		interop.Must(t, "fio", "--name=verify", "--ioengine=nbd", "--uri="+uri, "--rw=randrw", "--bsrange=512-64k", "--bs_unaligned=1", "--iodepth=16",
+			"--numjobs=4", "--size=4m", "--offset_increment=4m", "--verify=crc32c", "--verify_fatal=1", "--loops=2", "--fsync=50",
+			fmt.Sprintf("--aux-path=%s", dir))
+	}
+}
