@@ -2,11 +2,8 @@ package cloud
 
 import (
 	"bytes"
-	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -22,20 +19,9 @@ import (
 const (
 	accessKey = "0123456789abcdef"
 	secretKey = "fedcba9876543210fedcba9876543210"
-	mib       = 1 << 20
 )
 
-var ctx = context.Background()
-
-func noise(n int, seed uint64) []byte {
-	var s [32]byte
-	binary.LittleEndian.PutUint64(s[:], seed)
-	b := make([]byte, n)
-	rand.NewChaCha8(s).Read(b)
-	return b
-}
-
-func sandbox(t testing.TB) (*httptest.Server, *s3.Server) {
+func objects(t testing.TB) (*httptest.Server, *s3.Server) {
 	t.Helper()
 	s, err := s3.New(s3.Options{Dir: t.TempDir(), HMAC: func(key string) ([]byte, string, bool) { return []byte(secretKey), "acct", key == accessKey }})
 	if err != nil {
@@ -46,7 +32,7 @@ func sandbox(t testing.TB) (*httptest.Server, *s3.Server) {
 	return srv, s
 }
 
-func minioClient(t testing.TB, endpoint, secret string, trailers bool) *minio.Client {
+func minioFor(t testing.TB, endpoint, secret string, trailers bool) *minio.Client {
 	t.Helper()
 	m, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4(accessKey, secret, ""), Region: "us-south", BucketLookup: minio.BucketLookupPath, TrailingHeaders: trailers})
 	if err != nil {
@@ -58,12 +44,12 @@ func minioClient(t testing.TB, endpoint, secret string, trailers bool) *minio.Cl
 // TestSandbox has minio-go use the sandbox as it likes: with signed chunks and trailing
 // checksums over plain HTTP.
 func TestSandbox(t *testing.T) {
-	srv, s := sandbox(t)
-	m := minioClient(t, srv.URL, secretKey, true)
+	srv, s := objects(t)
+	m := minioFor(t, srv.URL, secretKey, true)
 	if err := m.MakeBucket(ctx, "images", minio.MakeBucketOptions{Region: "us-south-standard"}); err != nil {
 		t.Fatal(err)
 	}
-	plain := minioClient(t, srv.URL, secretKey, false)
+	plain := minioFor(t, srv.URL, secretKey, false)
 	if ok, err := m.BucketExists(ctx, "images"); err != nil || !ok {
 		t.Errorf("bucket: %v, %v", ok, err)
 	}
@@ -158,16 +144,16 @@ func TestSandbox(t *testing.T) {
 }
 
 func TestSandboxRefuses(t *testing.T) {
-	srv, s := sandbox(t)
+	srv, s := objects(t)
 	if err := s.CreateBucket("acct", "images", ""); err != nil {
 		t.Fatal(err)
 	}
-	m := minioClient(t, srv.URL, "wrong", false)
+	m := minioFor(t, srv.URL, "wrong", false)
 	_, err := m.PutObject(ctx, "images", "x", bytes.NewReader([]byte("x")), 1, minio.PutObjectOptions{})
 	if minio.ToErrorResponse(err).Code != "SignatureDoesNotMatch" {
 		t.Errorf("wrong secret: %v", err)
 	}
-	core := minio.Core{Client: minioClient(t, srv.URL, secretKey, true)}
+	core := minio.Core{Client: minioFor(t, srv.URL, secretKey, true)}
 	id, err := core.NewMultipartUpload(ctx, "images", "x", minio.PutObjectOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -207,11 +193,11 @@ func TestSandboxRefuses(t *testing.T) {
 
 // TestBothWays has each client read what the other one wrote.
 func TestBothWays(t *testing.T) {
-	srv, s := sandbox(t)
+	srv, s := objects(t)
 	if err := s.CreateBucket("acct", "images", ""); err != nil {
 		t.Fatal(err)
 	}
-	m := minioClient(t, srv.URL, secretKey, true)
+	m := minioFor(t, srv.URL, secretKey, true)
 	c, err := cos.New(cos.Options{Endpoint: srv.URL, HMAC: &cos.HMAC{AccessKeyID: accessKey, SecretAccessKey: []byte(secretKey)}})
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func BenchmarkUpload(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m := minioClient(b, endpoint, secretKey, false)
+	m := minioFor(b, endpoint, secretKey, false)
 	b.Run("ours", func(b *testing.B) {
 		b.SetBytes(size)
 		for b.Loop() {

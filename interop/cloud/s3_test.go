@@ -1,0 +1,326 @@
+package cloud
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/ibm/sandbox"
+)
+
+const mib = 1 << 20
+
+var ctx = context.Background()
+
+// A client is one that this project did not write, as it is: it gets an address and credentials,
+// and does what is asked as it likes to. What it has no call for is [errors.ErrUnsupported].
+type client interface {
+	makeBucket(bucket string) error
+	removeBucket(bucket string) error
+
+	put(bucket, key string, body []byte) error
+	// putAs has a Content-Type and metadata named "Owner" with the object.
+	putAs(bucket, key string, body []byte, mime, owner string) error
+	// putNew only makes an object that is not there.
+	putNew(bucket, key string, body []byte) error
+	// multipart has parts of 5 MiB, or such as the client has.
+	multipart(bucket, key string, body []byte) error
+
+	get(bucket, key string) ([]byte, error)
+	getRange(bucket, key string, from, to int64) ([]byte, error) // without to
+	head(bucket, key string) (*object, error)
+	// list goes through pages of two where it can. Not deep, folders end in a slash.
+	list(bucket, prefix string, deep bool) ([]string, error)
+
+	copy(bucket, from, to string) error
+	partCopy(bucket, from, to string) error
+	delete(bucket, key string) error
+	deleteMany(bucket string, keys ...string) error
+
+	presign(method, bucket, key string) (string, error)
+	setTag(bucket, key, name, value string) error
+	tag(bucket, key, name string) (string, error)
+
+	// code returns what S3 calls an error.
+	code(error) string
+}
+
+// object is what head tells.
+type object struct {
+	size        int64
+	etag        string // without quotes
+	mime, owner string
+}
+
+// none is a client that can do nothing.
+type none struct{}
+
+var unsupported = errors.ErrUnsupported
+
+func (none) makeBucket(string) error                          { return unsupported }
+func (none) removeBucket(string) error                        { return unsupported }
+func (none) put(_, _ string, _ []byte) error                  { return unsupported }
+func (none) putAs(_, _ string, _ []byte, _, _ string) error   { return unsupported }
+func (none) putNew(_, _ string, _ []byte) error               { return unsupported }
+func (none) multipart(_, _ string, _ []byte) error            { return unsupported }
+func (none) get(_, _ string) ([]byte, error)                  { return nil, unsupported }
+func (none) getRange(_, _ string, _, _ int64) ([]byte, error) { return nil, unsupported }
+func (none) head(_, _ string) (*object, error)                { return nil, unsupported }
+func (none) list(_, _ string, _ bool) ([]string, error)       { return nil, unsupported }
+func (none) copy(_, _, _ string) error                        { return unsupported }
+func (none) partCopy(_, _, _ string) error                    { return unsupported }
+func (none) delete(_, _ string) error                         { return unsupported }
+func (none) deleteMany(string, ...string) error               { return unsupported }
+func (none) presign(_, _, _ string) (string, error)           { return "", unsupported }
+func (none) setTag(_, _, _, _ string) error                   { return unsupported }
+func (none) tag(_, _, _ string) (string, error)               { return "", unsupported }
+func (none) code(err error) string                            { return err.Error() }
+
+// An access is where a client finds the sandbox, and who it is there.
+type access struct {
+	sandbox.Settings
+	endpoint string       // of Object Storage
+	http     *http.Client // that reaches it
+	secret   string       // of the HMAC credentials
+	virtual  bool         // the bucket is in the name of the host
+}
+
+// The name that the service has in the sandbox's region.
+const realEndpoint = "http://s3.us-south.cloud-object-storage.appdomain.cloud"
+
+// path is access by the address of the sandbox, virtual that by the name of the service, which
+// a client may put the bucket in front of.
+func path(s *sandbox.Sandbox) access {
+	at := s.Settings()
+	return access{Settings: at, endpoint: at.COS, http: &http.Client{}, secret: at.SecretAccessKey}
+}
+
+func virtual(s *sandbox.Sandbox) access {
+	a := path(s)
+	address := strings.TrimPrefix(a.endpoint, "http://")
+	a.endpoint, a.virtual = realEndpoint, true
+	a.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, address)
+	}}}
+	return a
+}
+
+func start(t testing.TB, o sandbox.Options) *sandbox.Sandbox {
+	t.Helper()
+	s, err := sandbox.Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func noise(n int, seed uint64) []byte {
+	var s [32]byte
+	binary.LittleEndian.PutUint64(s[:], seed)
+	b := make([]byte, n)
+	rand.NewChaCha8(s).Read(b)
+	return b
+}
+
+// clients are all of the S3 protocol: how each is made, and how it reaches the sandbox.
+var clients = []struct {
+	name string
+	make func(testing.TB, access) client
+	at   func(*sandbox.Sandbox) access
+}{
+	{"minio-go", newMinio, path},
+	{"aws-sdk-go-v2", newAWS, path},
+	{"aws-sdk-go-v2 transfermanager", newTransfer, path},
+	{"ibm-cos-sdk-go, HMAC", newCOSByHMAC, path},
+	{"ibm-cos-sdk-go, IAM", newCOSByIAM, path},
+}
+
+// TestClients has each client do everything.
+func TestClients(t *testing.T) {
+	s := start(t, sandbox.Options{})
+	for i, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a := c.at(s)
+			j := &judge{client: c.make(t, a), access: a, bucket: "bucket-" + string(rune('a'+i))}
+			if err := j.makeBucket(j.bucket); err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows {
+				t.Run(row.name, func(t *testing.T) {
+					k := *j
+					k.T = t
+					row.run(&k)
+				})
+			}
+		})
+	}
+}
+
+// A judge is a client that is asked to do one thing in its bucket.
+type judge struct {
+	*testing.T
+	client
+	access
+	bucket string
+}
+
+// did ends the test if the client failed, or cannot do it.
+func (j *judge) did(err error) {
+	j.Helper()
+	if errors.Is(err, unsupported) {
+		j.Skip("the client has no call for it")
+	}
+	if err != nil {
+		j.Fatal(err)
+	}
+}
+
+// refused fails unless an error has this code.
+func (j *judge) refused(err error, code string) {
+	j.Helper()
+	if errors.Is(err, unsupported) {
+		j.Skip("the client has no call for it")
+	}
+	if err == nil {
+		j.Errorf("not refused, want %s", code)
+	} else if got := j.code(err); got != code {
+		j.Errorf("refused with %s, want %s: %v", got, code, err)
+	}
+}
+
+// holds fails unless an object is this.
+func (j *judge) holds(key string, want []byte) {
+	j.Helper()
+	got, err := j.get(j.bucket, key)
+	j.did(err)
+	if !bytes.Equal(got, want) {
+		j.Errorf("%s: %d bytes are not the %d that were stored", key, len(got), len(want))
+	}
+}
+
+var rows = []struct {
+	name string
+	run  func(*judge)
+}{
+	{"put", func(j *judge) {
+		body := noise(70_001, 1)
+		for key, b := range map[string][]byte{"put/empty": {}, "put/a folder/ü +%&=~.raw": body} {
+			j.did(j.put(j.bucket, key, b))
+			j.holds(key, b)
+		}
+		j.did(j.put(j.bucket, "put/empty", body))
+		j.holds("put/empty", body)
+	}},
+	{"head", func(j *judge) {
+		body := noise(1000, 2)
+		j.did(j.putAs(j.bucket, "head", body, "application/x-disk", "me"))
+		o, err := j.head(j.bucket, "head")
+		j.did(err)
+		sum := md5.Sum(body)
+		if want := (object{1000, hex.EncodeToString(sum[:]), "application/x-disk", "me"}); *o != want {
+			j.Errorf("%+v, want %+v", *o, want)
+		}
+	}},
+	{"range", func(j *judge) {
+		body := noise(1000, 3)
+		j.did(j.put(j.bucket, "range", body))
+		got, err := j.getRange(j.bucket, "range", 100, 300)
+		j.did(err)
+		if !bytes.Equal(got, body[100:300]) {
+			j.Errorf("%d other bytes", len(got))
+		}
+	}},
+	{"list", func(j *judge) {
+		keys := []string{"list/a b", "list/deep/1", "list/deep/2", "list/x+y%20z", "list/ä"}
+		for _, key := range keys {
+			j.did(j.put(j.bucket, key, []byte("x")))
+		}
+		got, err := j.list(j.bucket, "list/", true)
+		j.did(err)
+		slices.Sort(got)
+		if !slices.Equal(got, keys) {
+			j.Errorf("%q, want %q", got, keys)
+		}
+		got, err = j.list(j.bucket, "list/", false)
+		j.did(err)
+		slices.Sort(got)
+		if want := []string{"list/a b", "list/deep/", "list/x+y%20z", "list/ä"}; !slices.Equal(got, want) {
+			j.Errorf("%q, want %q", got, want)
+		}
+	}},
+	{"multipart", func(j *judge) {
+		body := noise(11*mib+3, 4)
+		j.did(j.multipart(j.bucket, "multipart", body))
+		j.holds("multipart", body)
+		o, err := j.head(j.bucket, "multipart")
+		j.did(err)
+		if !strings.Contains(o.etag, "-") {
+			j.Errorf("ETag %s is not that of parts", o.etag)
+		}
+	}},
+	{"delete", func(j *judge) {
+		j.did(j.put(j.bucket, "delete", []byte("x")))
+		j.did(j.delete(j.bucket, "delete"))
+		_, err := j.get(j.bucket, "delete")
+		j.refused(err, "NoSuchKey")
+	}},
+	{"bucket", func(j *judge) {
+		other := j.bucket + "-too"
+		j.did(j.makeBucket(other))
+		j.did(j.put(other, "x", []byte("x")))
+		j.refused(j.removeBucket(other), "BucketNotEmpty")
+		j.did(j.delete(other, "x"))
+		j.did(j.removeBucket(other))
+		_, err := j.get(other, "x")
+		j.refused(err, "NoSuchBucket")
+	}},
+}
+
+// fetch is what anybody can do with an address.
+func (j *judge) fetch(method, address string, body []byte) (int, []byte) {
+	j.Helper()
+	r, err := http.NewRequest(method, address, bytes.NewReader(body))
+	if err != nil {
+		j.Fatal(err)
+	}
+	res, err := j.http.Do(r)
+	if err != nil {
+		j.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		j.Fatal(err)
+	}
+	return res.StatusCode, b
+}
+
+// TestWrongSecret has clients sign with another key.
+func TestWrongSecret(t *testing.T) {
+	s := start(t, sandbox.Options{Bucket: "images"})
+	for _, c := range clients[:4] {
+		t.Run(c.name, func(t *testing.T) {
+			a := c.at(s)
+			a.secret = "wrong"
+			j := &judge{T: t, client: c.make(t, a), access: a}
+			j.refused(j.put("images", "x", []byte("x")), "SignatureDoesNotMatch")
+		})
+	}
+}
