@@ -106,7 +106,10 @@ func (c *awsClient) list(bucket, prefix string, deep bool) (keys []string, err e
 	return keys, nil
 }
 
-func source(bucket, key string) *string { return aws.String(bucket + "/" + url.PathEscape(key)) }
+// source is the source of a copy, in which a plus would be a space.
+func source(bucket, key string) *string {
+	return aws.String(bucket + "/" + strings.ReplaceAll(url.PathEscape(key), "+", "%2B"))
+}
 
 func (c *awsClient) copy(bucket, from, to string) error {
 	_, err := c.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &to, CopySource: source(bucket, from)})

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +90,7 @@ func (none) code(err error) string                            { return err.Error
 // An access is where a client finds the sandbox, and who it is there.
 type access struct {
 	sandbox.Settings
+	cloud    *sandbox.Sandbox
 	endpoint string       // of Object Storage
 	http     *http.Client // that reaches it
 	secret   string       // of the HMAC credentials
@@ -102,7 +104,7 @@ const realEndpoint = "http://s3.us-south.cloud-object-storage.appdomain.cloud"
 // a client may put the bucket in front of.
 func path(s *sandbox.Sandbox) access {
 	at := s.Settings()
-	return access{Settings: at, endpoint: at.COS, http: &http.Client{}, secret: at.SecretAccessKey}
+	return access{Settings: at, cloud: s, endpoint: at.COS, http: &http.Client{}, secret: at.SecretAccessKey}
 }
 
 func virtual(s *sandbox.Sandbox) access {
@@ -149,6 +151,9 @@ var clients = []struct {
 	{"aws-sdk-go-v2 transfermanager", newTransfer, path},
 	{"ibm-cos-sdk-go, HMAC", newCOSByHMAC, path},
 	{"ibm-cos-sdk-go, IAM", newCOSByIAM, path},
+	{"minio-go, virtual host", newMinio, virtual},
+	{"aws-sdk-go-v2, virtual host", newAWS, virtual},
+	{"ibm-cos-sdk-go, IAM, virtual host", newCOSByIAM, virtual},
 }
 
 // TestClients has each client do everything.
@@ -205,13 +210,42 @@ func (j *judge) refused(err error, code string) {
 	}
 }
 
-// holds fails unless an object is this.
-func (j *judge) holds(key string, want []byte) {
+// stored puts an object into the bucket, without the client.
+func (j *judge) stored(key string, body []byte) {
+	j.Helper()
+	j.did(j.cloud.Objects().Put(j.Account, j.bucket, key, bytes.NewReader(body)))
+}
+
+// holds fails unless an object is this. It returns its ETag.
+func (j *judge) holds(key string, want []byte) (etag string) {
+	j.Helper()
+	o, err := j.cloud.Objects().Open(j.Account, j.bucket, key)
+	j.did(err)
+	defer o.Close()
+	got, err := io.ReadAll(io.NewSectionReader(o, 0, o.Size()))
+	j.did(err)
+	if !bytes.Equal(got, want) {
+		j.Errorf("%s: %d bytes are not the %d that were sent", key, len(got), len(want))
+	}
+	return o.ETag()
+}
+
+// reads fails unless the client gets this.
+func (j *judge) reads(key string, want []byte) {
 	j.Helper()
 	got, err := j.get(j.bucket, key)
 	j.did(err)
 	if !bytes.Equal(got, want) {
-		j.Errorf("%s: %d bytes are not the %d that were stored", key, len(got), len(want))
+		j.Errorf("%s: %d bytes are not the %d that are stored", key, len(got), len(want))
+	}
+}
+
+// gone fails if an object is there.
+func (j *judge) gone(key string) {
+	j.Helper()
+	if o, err := j.cloud.Objects().Open(j.Account, j.bucket, key); err == nil {
+		o.Close()
+		j.Errorf("%s is there", key)
 	}
 }
 
@@ -224,6 +258,7 @@ var rows = []struct {
 		for key, b := range map[string][]byte{"put/empty": {}, "put/a folder/ü +%&=~.raw": body} {
 			j.did(j.put(j.bucket, key, b))
 			j.holds(key, b)
+			j.reads(key, b)
 		}
 		j.did(j.put(j.bucket, "put/empty", body))
 		j.holds("put/empty", body)
@@ -240,7 +275,7 @@ var rows = []struct {
 	}},
 	{"range", func(j *judge) {
 		body := noise(1000, 3)
-		j.did(j.put(j.bucket, "range", body))
+		j.stored("range", body)
 		got, err := j.getRange(j.bucket, "range", 100, 300)
 		j.did(err)
 		if !bytes.Equal(got, body[100:300]) {
@@ -250,7 +285,7 @@ var rows = []struct {
 	{"list", func(j *judge) {
 		keys := []string{"list/a b", "list/deep/1", "list/deep/2", "list/x+y%20z", "list/ä"}
 		for _, key := range keys {
-			j.did(j.put(j.bucket, key, []byte("x")))
+			j.stored(key, []byte("x"))
 		}
 		got, err := j.list(j.bucket, "list/", true)
 		j.did(err)
@@ -268,27 +303,92 @@ var rows = []struct {
 	{"multipart", func(j *judge) {
 		body := noise(11*mib+3, 4)
 		j.did(j.multipart(j.bucket, "multipart", body))
-		j.holds("multipart", body)
-		o, err := j.head(j.bucket, "multipart")
-		j.did(err)
-		if !strings.Contains(o.etag, "-") {
-			j.Errorf("ETag %s is not that of parts", o.etag)
+		if etag := j.holds("multipart", body); !strings.Contains(etag, "-") {
+			j.Errorf("ETag %s is not that of parts", etag)
+		}
+		j.reads("multipart", body)
+	}},
+	{"copy", func(j *judge) {
+		body := noise(2000, 5)
+		j.did(j.putAs(j.bucket, "copy/from ü+", body, "application/x-disk", "me"))
+		j.did(j.copy(j.bucket, "copy/from ü+", "copy/to"))
+		j.holds("copy/to", body)
+		j.holds("copy/from ü+", body)
+		if o, err := j.head(j.bucket, "copy/to"); err == nil && (o.mime != "application/x-disk" || o.owner != "me") {
+			j.Errorf("the copy has %+v", *o)
+		}
+		j.refused(j.copy(j.bucket, "copy/nothing", "copy/other"), "NoSuchKey")
+	}},
+	{"part copy", func(j *judge) {
+		body := noise(11*mib+5, 6)
+		j.stored("partcopy/from", body)
+		j.did(j.partCopy(j.bucket, "partcopy/from", "partcopy/to"))
+		if etag := j.holds("partcopy/to", body); !strings.Contains(etag, "-") {
+			j.Errorf("ETag %s is not that of parts", etag)
 		}
 	}},
 	{"delete", func(j *judge) {
-		j.did(j.put(j.bucket, "delete", []byte("x")))
+		j.stored("delete", []byte("x"))
 		j.did(j.delete(j.bucket, "delete"))
+		j.gone("delete")
 		_, err := j.get(j.bucket, "delete")
 		j.refused(err, "NoSuchKey")
 	}},
+	{"delete many", func(j *judge) {
+		for _, key := range []string{"many/1", "many/2 ü&<>", "many/3"} {
+			j.stored(key, []byte(key))
+		}
+		j.did(j.deleteMany(j.bucket, "many/1", "many/2 ü&<>"))
+		j.gone("many/1")
+		j.gone("many/2 ü&<>")
+		j.holds("many/3", []byte("many/3"))
+	}},
+	{"presign", func(j *judge) {
+		body := noise(3000, 7)
+		j.stored("pre signed+", body)
+		get, err := j.presign("GET", j.bucket, "pre signed+")
+		j.did(err)
+		if status, got := j.fetch("GET", get, nil); status != 200 || !bytes.Equal(got, body) {
+			j.Errorf("status %d, %d bytes", status, len(got))
+		}
+		u, err := url.Parse(get)
+		j.did(err)
+		u.Path, u.RawPath = strings.Replace(u.Path, "signed", "forged", 1), ""
+		if status, _ := j.fetch("GET", u.String(), nil); status != 403 {
+			j.Errorf("forged: status %d", status)
+		}
+		put, err := j.presign("PUT", j.bucket, "pre signed+ put")
+		j.did(err)
+		if status, got := j.fetch("PUT", put, body); status != 200 {
+			j.Errorf("status %d, %s", status, got)
+		}
+		j.holds("pre signed+ put", body)
+	}},
+	{"tagging", func(j *judge) {
+		body := noise(100, 8)
+		j.stored("tagged", body)
+		j.did(j.setTag(j.bucket, "tagged", "stage", "golden image"))
+		got, err := j.tag(j.bucket, "tagged", "stage")
+		j.did(err)
+		if got != "golden image" {
+			j.Errorf("tag %q", got)
+		}
+		j.holds("tagged", body)
+	}},
+	{"put if new", func(j *judge) {
+		body := noise(100, 9)
+		j.did(j.putNew(j.bucket, "new", body))
+		j.refused(j.putNew(j.bucket, "new", []byte("other")), "PreconditionFailed")
+		j.holds("new", body)
+	}},
 	{"bucket", func(j *judge) {
-		other := j.bucket + "-too"
-		j.did(j.makeBucket(other))
-		j.did(j.put(other, "x", []byte("x")))
-		j.refused(j.removeBucket(other), "BucketNotEmpty")
-		j.did(j.delete(other, "x"))
-		j.did(j.removeBucket(other))
-		_, err := j.get(other, "x")
+		j.bucket += "-too"
+		j.did(j.makeBucket(j.bucket))
+		j.stored("x", []byte("x"))
+		j.refused(j.removeBucket(j.bucket), "BucketNotEmpty")
+		j.did(j.delete(j.bucket, "x"))
+		j.did(j.removeBucket(j.bucket))
+		_, err := j.list(j.bucket, "", true)
 		j.refused(err, "NoSuchBucket")
 	}},
 }
