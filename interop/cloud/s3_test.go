@@ -154,6 +154,9 @@ var clients = []struct {
 	{"minio-go, virtual host", newMinio, virtual},
 	{"aws-sdk-go-v2, virtual host", newAWS, virtual},
 	{"ibm-cos-sdk-go, IAM, virtual host", newCOSByIAM, virtual},
+	{"awscli", newAWSCLI, path},
+	{"rclone", newRclone, path},
+	{"s3cmd", newS3cmd, path},
 }
 
 // TestClients has each client do everything.

@@ -1,0 +1,77 @@
+package cloud
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/internal/need"
+)
+
+// A program is a client that is a command. It has no settings but those that are given.
+type program struct {
+	none
+	path string
+	args []string // in front of all
+	env  []string
+	dir  string
+}
+
+func newProgram(t testing.TB, name string, env ...string) *program {
+	t.Helper()
+	need.Program(t, name)
+	path, err := need.Path(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	return &program{path: path, dir: dir, env: append(env, "HOME="+dir, "PATH="+os.Getenv("PATH"), "LANG=C.UTF-8")}
+}
+
+// run returns what the program prints.
+func (p *program) run(args ...string) ([]byte, error) { return p.pipe(nil, args...) }
+
+func (p *program) pipe(in []byte, args ...string) ([]byte, error) {
+	c := exec.Command(p.path, append(p.args[:len(p.args):len(p.args)], args...)...)
+	c.Env, c.Dir = p.env, p.dir
+	var errs bytes.Buffer
+	c.Stderr = &errs
+	if in != nil {
+		c.Stdin = bytes.NewReader(in)
+	}
+	out, err := c.Output()
+	if err != nil {
+		err = fmt.Errorf("%s %.200q: %w: %.2000s %.2000s", filepath.Base(p.path), args, err, errs.Bytes(), out)
+	}
+	return out, err
+}
+
+// file returns a file of the program's folder with this content.
+func (p *program) file(body []byte) (string, error) {
+	f, err := os.CreateTemp(p.dir, "body")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	_, err = f.Write(body)
+	return f.Name(), err
+}
+
+var codeWord = regexp.MustCompile(`\b(NoSuchKey|NoSuchBucket|BucketNotEmpty|PreconditionFailed|SignatureDoesNotMatch|AccessDenied|NotImplemented)\b`)
+
+// code finds one in what the program says, which is all that there is.
+func (p *program) code(err error) string {
+	if m := codeWord.FindString(err.Error()); m != "" {
+		return m
+	}
+	return err.Error()
+}
+
+func lines(b []byte) []string {
+	return strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
+}
