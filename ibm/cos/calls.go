@@ -76,8 +76,12 @@ func (c *Client) put(ctx context.Context, o Object, p *payload) (http.Header, er
 }
 
 // createUpload begins a multipart upload. It must not be repeated blindly: each call makes one.
-func (c *Client) createUpload(ctx context.Context, o Object, partSize int64) (string, error) {
+// marked tells that ETags are no MD5 sums.
+func (c *Client) createUpload(ctx context.Context, o Object, partSize int64, marked bool) (string, error) {
 	h := http.Header{}
+	if marked {
+		h.Set(metaETag, "opaque")
+	}
 	if partSize > 0 {
 		h.Set(metaPartSize, strconv.FormatInt(partSize, 10))
 	}

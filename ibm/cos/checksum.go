@@ -97,10 +97,13 @@ func readMD5(h http.Header) []byte {
 	return sum
 }
 
-// opaque reports whether the service says that it encrypts an object in a way by which its ETag is
-// no MD5 sum: with a key of the customer, or one of a key service.
+// metaETag is the header that keeps with an object that its ETag is no MD5 sum: "opaque".
+const metaETag = "X-Amz-Meta-Luksimg-Etag"
+
+// opaque reports whether an object says that its ETag is no MD5 sum: as its upload found out, or as the
+// service encrypts it with a key of the customer, or one of a key service.
 func opaque(h http.Header) bool {
-	return strings.HasPrefix(h.Get("X-Amz-Server-Side-Encryption"), "aws:kms") ||
+	return h.Get(metaETag) == "opaque" || strings.HasPrefix(h.Get("X-Amz-Server-Side-Encryption"), "aws:kms") ||
 		h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != "" ||
 		strings.EqualFold(h.Get("Ibm-Sse-Kp-Enabled"), "true")
 }

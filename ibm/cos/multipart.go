@@ -74,6 +74,8 @@ type multipart struct {
 	parts map[int]sentPart // 0 alone for an object that was sent in one request
 	doubt bool             // a part has an ETag that is not its MD5 sum, however often it is sent
 
+	marks, marked bool // an object whose ETag is no MD5 sum is to say so; and it does
+
 	trial         sync.Mutex
 	tried, strict bool // the service was tried, and refuses a wrong MD5 sum
 
@@ -118,7 +120,7 @@ func (m *multipart) others(ctx context.Context) ([]string, error) {
 // false: others are not known.
 func (m *multipart) begin(ctx context.Context, others []string, listed bool) error {
 	return m.c.retry(ctx, false, func() error {
-		id, err := m.c.createUpload(ctx, m.at, m.partSize)
+		id, err := m.c.createUpload(ctx, m.at, m.partSize, m.marked)
 		if err != nil && listed && passing(err) && !throttled(err) && ctx.Err() == nil {
 			e := m.adopt(ctx, others)
 			switch {
@@ -209,6 +211,9 @@ func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, 
 			if err == nil && !part.proved && !m.later(number, part.etag, try) {
 				err = fmt.Errorf("part %d: %w", number, m.mismatch(part.etag, part.want()))
 			}
+			if err == nil && number > 0 && m.marks && !m.marked {
+				return false, errUnmarked
+			}
 		}
 		if err == nil {
 			m.put(number, part)
@@ -219,6 +224,10 @@ func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, 
 		}
 	}
 }
+
+// errUnmarked ends an upload that has to begin anew, as only then can the object tell that its ETag is no
+// MD5 sum, which a download could take for damage.
+var errUnmarked = errors.New("the ETags of the service are no MD5 sums")
 
 // later reports whether a part that nothing vouches for is compared at the end, when the object
 // can be read.

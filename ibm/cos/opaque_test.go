@@ -330,6 +330,8 @@ func TestOpaqueDownload(t *testing.T) {
 		"a checksum, no sum":   {veil{form: asWas, sums: true}, "parts", true},
 		"a label":              {veil{form: asMD5, label: "X-Amz-Server-Side-Encryption: aws:kms"}, "parts", false},
 		"a label of IBM":       {veil{form: asMD5, label: "Ibm-Sse-Kp-Enabled: True"}, "parts", false},
+		"a mark":               {veil{form: asMD5}, "parts", false},
+		"a mark, resumable":    {veil{form: asMD5}, "parts, resumable", false},
 		"no sum":               {veil{form: asWas}, "parts", false},
 		"no sum, own":          {veil{form: asWas}, "one request", true},
 		"no sum, written once": {veil{form: asWas}, "a short stream", true},

@@ -62,8 +62,9 @@ type uploadState struct {
 	Others   []string `json:"others,omitempty"`
 	Unlisted bool     `json:"unlisted,omitempty"`
 	UploadID string   `json:"upload_id,omitempty"`
-	// Parts that were sent, where ETags are no MD5 sums.
-	Parts map[int]keptPart `json:"parts,omitempty"`
+	// That ETags are no MD5 sums, and the parts that were sent then.
+	Opaque bool             `json:"opaque,omitempty"`
+	Parts  map[int]keptPart `json:"parts,omitempty"`
 }
 
 // A keptPart is a part that the service has: the ETag that it gave it, and the MD5 sum in

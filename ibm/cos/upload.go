@@ -78,7 +78,7 @@ func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int
 	if err != nil {
 		return UploadResult{}, err
 	}
-	u := &upload{multipart: multipart{c: c, at: o, partSize: partSize, src: src, sent: opts.Progress}, size: size, opts: opts}
+	u := &upload{multipart: multipart{c: c, at: o, partSize: partSize, src: src, marks: true, sent: opts.Progress}, size: size, opts: opts}
 	if opts.Progress != nil {
 		u.meter.tell = opts.Progress
 		u.sent = u.meter.add
@@ -167,6 +167,14 @@ func (u *upload) forget() {
 	u.meter.done = 0
 }
 
+// mark gives up what was begun without the mark that ETags are no MD5 sums.
+func (u *upload) mark(ctx context.Context) error {
+	err := u.abort(ctx)
+	u.forget()
+	u.marked = true
+	return err
+}
+
 // once sends the object in parts, without a state.
 func (u *upload) once(ctx context.Context) error {
 	for try := 1; ; try++ {
@@ -176,6 +184,12 @@ func (u *upload) once(ctx context.Context) error {
 		err := u.run(ctx, nil)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, errUnmarked) {
+			if err := u.mark(ctx); err != nil {
+				return err
+			}
+			continue
 		}
 		if !isNoSuchUpload(err) || try == maxBegun {
 			return u.aborted(ctx, err)
@@ -316,11 +330,11 @@ func (u *upload) resume(ctx context.Context) error {
 		case s.Source != source:
 			return u.changed("the source was another")
 		}
-		u.partSize = s.PartSize
+		u.partSize, u.marked = s.PartSize, s.Opaque
 	}
 	for try := 1; ; try++ {
 		if s == nil {
-			s = &uploadState{Version: stateVersion, Object: u.at.String(), Size: u.size, PartSize: u.partSize, Source: source}
+			s = &uploadState{Version: stateVersion, Object: u.at.String(), Size: u.size, PartSize: u.partSize, Source: source, Opaque: u.marked}
 			others, err := u.others(ctx)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -351,6 +365,13 @@ func (u *upload) resume(ctx context.Context) error {
 		there, err := u.c.listParts(ctx, u.at, u.id)
 		if err == nil {
 			err = u.run(ctx, there)
+		}
+		if errors.Is(err, errUnmarked) {
+			if err := u.mark(ctx); err != nil {
+				return err
+			}
+			s, u.state, u.known = nil, nil, nil
+			continue
 		}
 		if err == nil || !isNoSuchUpload(err) || try == maxBegun {
 			return err
