@@ -58,6 +58,13 @@ func TestBodies(t *testing.T) {
 	}
 	compare(`{"name":"web1","image":{"id":"r006-1"},"zone":{"name":"us-south-1"},"profile":{"name":"bx2-2x8"},"vpc":{"id":"v"},
 		"primary_network_interface":{"subnet":{"id":"s"}},"keys":[{"id":"k"}],"boot_volume_attachment":{"volume":{"encryption_key":{"crn":"` + rootCRN + `"}}}}`)
+	if _, err := w.client.CreateInstance(t.Context(), vpc.InstanceRequest{
+		Name: "web1", Image: "r006-1", Zone: "us-south-1", Profile: "bx2-2x8", VPC: "v", Subnet: "s", Attachment: true,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	compare(`{"name":"web1","image":{"id":"r006-1"},"zone":{"name":"us-south-1"},"profile":{"name":"bx2-2x8"},"vpc":{"id":"v"},
+		"primary_network_attachment":{"virtual_network_interface":{"subnet":{"id":"s"}}},"keys":[]}`)
 }
 
 // TestErrorShape reads an error as the API's documentation shows it, and one that

@@ -36,21 +36,30 @@ type InstanceRequest struct {
 	UserData      string   // for cloud-init
 	ResourceGroup string   // its ID; "" is the default one
 
+	// Attachment gives the instance a network attachment, with a virtual network interface in the subnet,
+	// rather than a network interface of its own.
+	Attachment bool
+
 	// BootKeyCRN is the root key of the boot volume; "" is that of the image.
 	BootKeyCRN string
 }
 
 type instancePrototype struct {
-	Name                    string     `json:"name"`
-	Image                   identity   `json:"image"`
-	Zone                    named      `json:"zone"`
-	Profile                 named      `json:"profile"`
-	VPC                     identity   `json:"vpc"`
-	PrimaryNetworkInterface subnetOnly `json:"primary_network_interface"`
-	Keys                    []identity `json:"keys"`
-	UserData                string     `json:"user_data,omitempty"`
-	ResourceGroup           *identity  `json:"resource_group,omitempty"`
-	Boot                    *boot      `json:"boot_volume_attachment,omitempty"`
+	Name          string      `json:"name"`
+	Image         identity    `json:"image"`
+	Zone          named       `json:"zone"`
+	Profile       named       `json:"profile"`
+	VPC           identity    `json:"vpc"`
+	Interface     *subnetOnly `json:"primary_network_interface,omitempty"`
+	Attachment    *attachment `json:"primary_network_attachment,omitempty"`
+	Keys          []identity  `json:"keys"`
+	UserData      string      `json:"user_data,omitempty"`
+	ResourceGroup *identity   `json:"resource_group,omitempty"`
+	Boot          *boot       `json:"boot_volume_attachment,omitempty"`
+}
+
+type attachment struct {
+	Virtual subnetOnly `json:"virtual_network_interface"`
 }
 
 type subnetOnly struct {
@@ -76,7 +85,12 @@ func (r InstanceRequest) prototype() (*instancePrototype, error) {
 	}
 	p := &instancePrototype{
 		Name: r.Name, Image: identity{r.Image}, Zone: named{r.Zone}, Profile: named{r.Profile}, VPC: identity{r.VPC},
-		PrimaryNetworkInterface: subnetOnly{identity{r.Subnet}}, Keys: []identity{}, UserData: r.UserData,
+		Keys: []identity{}, UserData: r.UserData,
+	}
+	if subnet := (subnetOnly{identity{r.Subnet}}); r.Attachment {
+		p.Attachment = &attachment{subnet}
+	} else {
+		p.Interface = &subnet
 	}
 	for _, k := range r.SSHKeys {
 		p.Keys = append(p.Keys, identity{k})

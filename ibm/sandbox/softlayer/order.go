@@ -3,7 +3,6 @@ package softlayer
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -34,9 +33,10 @@ type order struct {
 	raw    object // as it was sent, and answered
 	items  []item
 	guests []*guestParameters
+	images []*template // of the guests
 }
 
-// checkOrder is verifyOrder: it looks at one container, and completes its prices.
+// checkOrder looks at one container, and completes its prices. The caller holds the lock.
 func (s *Server) checkOrder(text json.RawMessage) (*order, error) {
 	var k container
 	o := new(order)
@@ -88,10 +88,11 @@ func (s *Server) checkOrder(text json.RawMessage) (*order, error) {
 	for _, g := range k.Guests {
 		p := &guestParameters{Hostname: g.Hostname, Domain: g.Domain, CPUs: cores, Memory: gb * 1024, Hourly: &k.Hourly, LocalDisk: new(bool)}
 		p.Datacenter.Name, p.Template.GlobalIdentifier = place(strings.Trim(string(k.Location), `"`)), k.ImageGUID
-		if _, err := s.checkGuestParameters(p); err != nil {
+		t, err := s.checkGuestParameters(p)
+		if err != nil {
 			return nil, err
 		}
-		o.guests = append(o.guests, p)
+		o.guests, o.images = append(o.guests, p), append(o.images, t)
 	}
 	return o, nil
 }
@@ -144,12 +145,8 @@ func (s *Server) placeOrder(_ context.Context, c *call) (any, error) {
 	var guests, prices []object
 	for _, o := range all {
 		prices = append(prices, o.raw["prices"].([]object)...)
-		for _, p := range o.guests {
-			t, err := s.checkGuestParameters(p)
-			if err != nil {
-				return nil, err
-			}
-			guests = append(guests, s.orderGuest(p, t).object())
+		for n, p := range o.guests {
+			guests = append(guests, s.orderGuest(p, o.images[n]).object())
 		}
 	}
 	details := object{"virtualGuests": guests, "prices": prices}
@@ -173,5 +170,5 @@ func (p *guestParameters) flavor() (preset int, err error) {
 			return x.id, nil
 		}
 	}
-	return 0, public("%s", fmt.Sprintf("The flavor %q does not exist.", name))
+	return 0, public("The flavor %q does not exist.", name)
 }

@@ -32,7 +32,7 @@ func TestOrderContainer(t *testing.T) {
 	if err != nil || len(where) != 1 {
 		t.Fatalf("%+v, %v", where, err)
 	}
-	new := func() *order {
+	fresh := func() *order {
 		o := new(order)
 		o.PackageId, o.PresetId, o.Location, o.UseHourlyPricing = sl.Int(835), presets[0].Id, sl.String("dal13"), sl.Bool(true)
 		o.ImageTemplateGlobalIdentifier = g.GlobalIdentifier
@@ -40,7 +40,7 @@ func TestOrderContainer(t *testing.T) {
 		return o
 	}
 	products := services.GetProductOrderService(s)
-	verified, err := products.VerifyOrder(new())
+	verified, err := products.VerifyOrder(fresh())
 	if err != nil || len(verified.Prices) != 2 || *verified.Prices[0].Item.KeyName != "GUEST_CORES_2" {
 		t.Fatalf("%+v, %v", verified, err)
 	}
@@ -54,7 +54,7 @@ func TestOrderContainer(t *testing.T) {
 		"'hostname' must be set":     func(o *order) { o.VirtualGuests[0].Hostname = nil },
 		"operatingSystemReferenceCo": func(o *order) { o.ImageTemplateGlobalIdentifier = nil },
 	} {
-		o := new()
+		o := fresh()
 		change(o)
 		if _, err := products.VerifyOrder(o); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s: %v", words, err)
@@ -67,7 +67,7 @@ func TestOrderContainer(t *testing.T) {
 	if all, err := account.GetVirtualGuests(); err != nil || len(all) != 0 {
 		t.Errorf("%+v, %v", all, err)
 	}
-	receipt, err := products.PlaceOrder(new(), sl.Bool(false))
+	receipt, err := products.PlaceOrder(fresh(), sl.Bool(false))
 	if err != nil || *receipt.PlacedOrder.Status != "PENDING_AUTO_APPROVAL" || receipt.OrderId == nil {
 		t.Fatalf("%+v, %v", receipt, err)
 	}

@@ -78,7 +78,7 @@ func (e element) value() (any, error) {
 }
 
 // parseXML takes a request of XML-RPC apart: the first parameter holds the headers, with the number of the object,
-// the mask, the filter, the part of a list, and the credentials, which are taken out into those of the request.
+// the mask, the filter, the part of a list, and the credentials, which become those of the request.
 func parseXML(r *http.Request) (*call, error) {
 	_, service, _ := strings.Cut(r.URL.Path, xmlPath)
 	_, service, _ = strings.Cut(service, "/") // behind ".1"

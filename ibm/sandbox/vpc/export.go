@@ -90,6 +90,8 @@ func (s *Server) createExport(r *http.Request, who string) (int, any, error) {
 	var ctx context.Context
 	ctx, j.cancel = context.WithCancel(s.ctx)
 	i.Exports = append(i.Exports, j)
+	request := map[string]any{"storage_href": s.storageHref(j)}
+	s.event("is.image.image-export-job.create", who, s.crn("image", i.ID), i.Name, "", request) // names of at-events.md
 	s.work.Go(func() {
 		defer j.cancel()
 		failed := s.export(ctx, i, j)
@@ -100,7 +102,7 @@ func (s *Server) createExport(r *http.Request, who string) (int, any, error) {
 		if failed != nil {
 			j.Status, j.Reasons, why = "failed", []reason{*failed}, failed.Code
 		}
-		s.event("is.image.image-export-job.create", who, s.crn("image", i.ID), i.Name, why, map[string]any{"storage_href": s.storageHref(j)})
+		s.event("is.image.image.export", who, s.crn("image", i.ID), i.Name, why, request)
 	})
 	return http.StatusCreated, s.exportJSON(i, j), nil
 }

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	maxDisk = 250e9 // bytes
-	minDisk = 10e9  // bytes; smaller disks are rounded up
+	maxDisk = 250 << 30 // bytes
+	minDisk = 10 << 30  // bytes; smaller disks are rounded up
 )
 
 var validName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -255,7 +255,7 @@ func (s *Server) crn(kind, id string) string {
 
 // imageJSON is an image as the API shows it.
 func (s *Server) imageJSON(i *image) map[string]any {
-	gb := func(n int64) int64 { return (n + 1e9 - 1) / 1e9 }
+	gb := func(n int64) int64 { return (n + 1<<30 - 1) >> 30 }
 	m := map[string]any{
 		"id": i.ID, "crn": s.crn("image", i.ID), "href": s.href("images", i.ID), "name": i.Name, "status": i.Status,
 		"status_reasons": slices.Clone(i.Reasons), "encryption": "none", "visibility": "private", "resource_type": "image",

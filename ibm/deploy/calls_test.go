@@ -1,0 +1,33 @@
+package deploy
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/luksimg/luksimg/ibm/softlayer"
+)
+
+// TestWaiting: a step is told when it begins, and each five minutes while it goes on; a lost network at once.
+func TestWaiting(t *testing.T) {
+	var told []string
+	w := CallOptions{Event: func(e Event) { told = append(told, e.Text) }}.waiting("import")
+	at := func(minutes float64, step, detail string) {
+		w.Progress(softlayer.Progress{Status: "pending", Step: step, Detail: detail, Elapsed: time.Duration(minutes * float64(time.Minute))})
+	}
+	for minute := range 12 {
+		at(float64(minute), "", "")
+	}
+	at(12, "", "no answer, asking again")
+	at(12.5, "", "no answer, asking again")
+	at(13, "", "")
+	at(13, "COPY", "COPY")
+	at(14, "COPY", "COPY")
+	want := []string{
+		"import: pending (0s)", "import: pending (5m0s)", "import: pending (10m0s)", "import: pending: no answer, asking again (12m0s)",
+		"import: pending (13m0s)", "import: COPY (13m0s)",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("%q, want %q", told, want)
+	}
+}
