@@ -122,7 +122,7 @@ func TestOpeningCancelled(t *testing.T) {
 		{"audit", "--image", "x", pipe},
 		{"token", "add", "--json-file", pipe, image},
 		{"download", "cos://us-south/bucket/object", x},
-		{"import", "--ibm-api-key-file", pipe, "--os-code", "UBUNTU_22_64", "cos://us-south/bucket/object.vhd"},
+		{"import", "--ibm-api-key-file", pipe, "--os-code", "UBUNTU_22_64", "cos://us-south/bucket/object-0.vhd"},
 	} {
 		code, out := runIn(ctx, args...)
 		atOnce := code == exit.Failure && strings.Contains(out, "pipe can only be read in order, and this needs seeking")
