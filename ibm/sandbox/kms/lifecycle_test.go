@@ -422,6 +422,47 @@ func TestEventNames(t *testing.T) {
 	}
 }
 
+// TestKeptState has all that is in a file in the end.
+func TestKeptState(t *testing.T) {
+	w, ctx := newWorld(t), context.Background()
+	if err := w.CreateKeyRing(ctx, "prod"); err != nil {
+		t.Fatal(err)
+	}
+	k, err := w.in("prod").CreateKeyWithAliases(ctx, "k1", nil, false, []string{"nick"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.SetDualAuthDeletePolicy(ctx, k.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.SetMetricsInstancePolicy(ctx, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Register(k.CRN, "crn:v1:bluemix:public:cloud-object-storage:global:a/1:2:bucket:b", "cloud-object-storage", false); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := w.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	again := kms.New(kms.Options{})
+	if err := again.Load(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, apiKey := again.AddUser("another")
+	c := realClient(t, again, apiKey, w.instance, "/identity/token")
+	c.Config.KeyRing = "prod"
+	if m, err := c.GetKeyMetadata(ctx, "nick"); err != nil || m.ID != k.ID || m.DualAuthDelete == nil || !*m.DualAuthDelete.Enabled {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if p, err := c.GetMetricsInstancePolicy(ctx); err != nil || p == nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if list, err := c.ListRegistrations(ctx, k.ID, ""); err != nil || len(list.Registrations) != 1 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
 // ask sends a request to IAM as the owner, and decodes the answer into v, if that is not nil.
 func (w *world) ask(t *testing.T, status int, method, path, body string, v any, header ...string) http.Header {
 	t.Helper()

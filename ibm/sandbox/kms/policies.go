@@ -11,20 +11,14 @@ const policyType = "application/vnd.ibm.kms.policy+json"
 
 // Types of policies.
 const (
-	dualAuthDelete   = "dualAuthDelete"
-	rotationPolicy   = "rotation"
-	createImport     = "keyCreateImportAccess"
-	metricsPolicy    = "metrics"
-	allowedNetwork   = "allowedNetwork"
-	allowedIP        = "allowedIP"
-	leastMonths      = 1
-	mostMonths       = 12
-	requireMonthsMsg = "The field `interval_month` must be: an integer between 1 and 12"
+	dualAuthDelete = "dualAuthDelete"
+	rotationPolicy = "rotation"
+	createImport   = "keyCreateImportAccess"
 )
 
 var (
 	keyPolicyTypes      = []string{rotationPolicy, dualAuthDelete}
-	instancePolicyTypes = []string{dualAuthDelete, allowedNetwork, allowedIP, createImport, metricsPolicy, rotationPolicy}
+	instancePolicyTypes = []string{dualAuthDelete, "allowedNetwork", "allowedIP", createImport, "metrics", rotationPolicy}
 )
 
 // keyPolicy is a policy of one key: it must be rotated every some months, or two people must
@@ -148,8 +142,8 @@ func (s *Server) setKeyPolicy(r *request, k *key, only string, p keyPolicyJSON) 
 		if p.Rotation.Enabled != nil {
 			next.Enabled = *p.Rotation.Enabled
 		}
-		if next.Months < leastMonths || next.Months > mostMonths {
-			return &Failure{400, "INVALID_FIELD_ERR", requireMonthsMsg}
+		if next.Months < 1 || next.Months > 12 {
+			return &Failure{400, "INVALID_FIELD_ERR", "The field `interval_month` must be: an integer between 1 and 12"}
 		}
 	}
 	next.Updated, next.Changed = s.now(), r.who.IAMID

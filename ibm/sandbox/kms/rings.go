@@ -3,16 +3,12 @@ package kms
 import (
 	"net/http"
 	"regexp"
-	"slices"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 const (
 	defaultRing = "default" // which each instance has
 	maxRings    = 50        // besides it
-	maxAliases  = 5         // of a key
 )
 
 // keyRing is a group of the keys of an instance.
@@ -31,12 +27,13 @@ func (i *instance) ring(id string) *keyRing {
 	return nil
 }
 
-var name = regexp.MustCompile(`^[A-Za-z0-9_-]{2,100}$`)
+// idPattern is what the ids of key rings, and aliases, are made of.
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{2,100}$`)
 
 func (s *Server) createRing(r *request) (int, any, *Failure) {
 	id := r.PathValue("ring")
 	switch {
-	case !name.MatchString(id):
+	case !idPattern.MatchString(id):
 		return 0, nil, &Failure{400, "INVALID_FIELD_ERR", "The field `key ring id` must be: 2 to 100 letters, digits, hyphens and underscores"}
 	case id == defaultRing, r.instance.ring(id) != nil:
 		return 0, nil, &Failure{409, "KEY_RING_NOT_UNIQUE_ERR", "A key ring of this id already exists in the instance"}
@@ -112,53 +109,4 @@ func (s *Server) moveKey(r *request) (int, any, *Failure) {
 		k.Ring = ""
 	}
 	return http.StatusOK, collection(s.show(k, false)), nil
-}
-
-// reserved are names that no alias may have (create-key-alias.md).
-var reserved = []string{"allowed_ip", "key", "keys", "metadata", "policy", "policies", "registration", "registrations", "ring", "rings", "rotate", "wrap", "unwrap", "rewrap", "version", "versions"}
-
-// checkAlias says why an alias may not be given to a key of the instance.
-func (s *Server) checkAlias(i *instance, alias string) *Failure {
-	if _, err := uuid.Parse(alias); err == nil || !name.MatchString(alias) || len(alias) > 90 || slices.Contains(reserved, alias) {
-		return &Failure{400, "INVALID_FIELD_ERR", "The field `alias` must be: 2 to 90 letters, digits, hyphens and underscores, and neither a UUID nor a reserved word"}
-	}
-	for _, k := range s.st.Keys {
-		if k.Instance == i.ID && slices.Contains(k.Aliases, alias) {
-			return failAliasTaken
-		}
-	}
-	return nil
-}
-
-func (s *Server) createAlias(r *request) (int, any, *Failure) {
-	k, f := s.find(r)
-	switch {
-	case f != nil:
-		return 0, nil, f
-	case k.State == destroyed:
-		return 0, nil, failDeleted
-	case len(k.Aliases) >= maxAliases:
-		return 0, nil, &Failure{409, "KEY_ALIAS_QUOTA_ERR", "A key may have 5 aliases"}
-	}
-	alias := r.PathValue("alias")
-	if f := s.checkAlias(r.instance, alias); f != nil {
-		return 0, nil, f
-	}
-	k.Aliases = append(k.Aliases, alias)
-	return http.StatusCreated, map[string]any{"metadata": metadata{"application/vnd.ibm.kms.alias+json", 1}, "resources": []any{map[string]string{
-		"keyId": k.ID, "alias": alias, "createdBy": r.who.IAMID, "creationDate": date(s.now()),
-	}}}, nil
-}
-
-func (s *Server) deleteAlias(r *request) (int, any, *Failure) {
-	k, f := s.find(r)
-	if f != nil {
-		return 0, nil, f
-	}
-	alias := r.PathValue("alias")
-	if !slices.Contains(k.Aliases, alias) {
-		return 0, nil, &Failure{404, "KEY_ALIAS_NOT_FOUND_ERR", "Key alias does not exist"}
-	}
-	k.Aliases = without(k.Aliases, func(x string) bool { return x == alias })
-	return http.StatusNoContent, nil, nil
 }
