@@ -2,13 +2,16 @@ package contents
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"hash/crc32"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/luksimg/luksimg/contents/internal/fstest"
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/golden"
 )
 
@@ -94,6 +97,15 @@ func fuzzInspect(t *testing.T, src *counting) {
 	for _, p := range info.Partitions {
 		if p.Start < 0 || p.Size < 0 || p.Start+p.Size < 0 || p.Number < 1 {
 			t.Fatalf("%+v", p)
+		}
+	}
+	for _, p := range info.Partitions[:min(len(info.Partitions), 3)] {
+		got, _, err := FindPartition(context.Background(), src, p.Number)
+		if err != nil && !errors.Is(err, ErrNoPartition) && !errors.Is(err, image.ErrFormat) {
+			t.Fatal(err)
+		}
+		if err == nil && (got.Number != p.Number || got.Size < 1 || got.Start > src.Size() || got.Size > src.Size()-got.Start) {
+			t.Fatalf("%+v of a disk of %d bytes", got, src.Size())
 		}
 	}
 	switch info.CloudInit {
