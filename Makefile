@@ -109,6 +109,7 @@ bench:
 	benchmarks/run.sh
 	benchmarks/run-job.sh
 	benchmarks/run-upload.sh
+	benchmarks/run-serve.sh
 	$(GO) test -run '^$$' -bench . -benchmem ./vhd
 
 fuzz:

@@ -72,7 +72,7 @@ type Options struct {
 	MaxConns int
 
 	// Memory bounds the shared buffers in bytes, 16 MiB if it is zero. Each connection has some
-	// 128 KiB besides.
+	// 170 KiB besides.
 	Memory int
 
 	// HandshakeTimeout is the time that a client has until it uses an export, 10 seconds if it

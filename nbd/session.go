@@ -19,8 +19,10 @@ const (
 	// Handing over less costs more than it gains, unless the disk is slow.
 	inlineSize = 32 << 10
 
-	// outSize is the length of the buffer for replies of that goroutine.
-	outSize = 64 << 10
+	// outSize is the length of the buffer for replies of that goroutine. From sendSize on they are
+	// sent, so that the client has something to do meanwhile.
+	outSize  = 64 << 10
+	sendSize = 16 << 10
 )
 
 // A session is a connection that uses an export. One goroutine reads the requests. It answers
@@ -40,7 +42,7 @@ type session struct {
 	out     []byte // replies of the reading goroutine that were not sent yet
 	slots   chan struct{}
 	workers sync.WaitGroup
-	slow    atomic.Int32 // so many small requests have goroutines of their own
+	slow    atomic.Int32 // grows while the disk is slow
 
 	sending  sync.Mutex
 	deadline time.Time // of what is sent now
@@ -76,7 +78,7 @@ func (c *session) run(ctx context.Context) {
 
 // next reads a request. Before it waits for one it sends the replies that are there.
 func (c *session) next(ctx context.Context) (q request, err error) {
-	if c.r.Buffered() < requestSize {
+	if c.r.Buffered() < requestSize || len(c.out) >= sendSize {
 		if err := c.flush(ctx); err != nil {
 			return q, err
 		}
@@ -96,7 +98,7 @@ func (c *session) answer(ctx context.Context, q request) error {
 	if refused := c.check(q); refused != nil {
 		return c.refuse(ctx, q, refused)
 	}
-	small := q.length <= inlineSize && c.slow.Load() <= 0
+	small := q.length <= inlineSize && !c.isSlow()
 	switch q.command {
 	case cmdRead:
 		if small {
@@ -162,15 +164,21 @@ func (c *session) work(f func()) {
 	})
 }
 
-// timed notes how long the disk took for n bytes: if it made others wait, the next requests do
-// not wait for each other.
+// timed notes how long the disk took for n bytes. If it makes others wait, not just once as
+// whoever shares the CPU does, requests do not wait for each other any more.
 func (c *session) timed(start time.Time, n int) {
+	const slow, most = 8, 64
 	if time.Since(start) > 50*time.Microsecond+time.Duration(n) {
-		c.slow.Store(32)
+		if c.slow.Load() < most {
+			c.slow.Add(slow)
+		}
 	} else if c.slow.Load() > 0 {
 		c.slow.Add(-1)
 	}
 }
+
+// isSlow tells whether the disk was slow for two of the last requests.
+func (c *session) isSlow() bool { return c.slow.Load() > 12 }
 
 // readAt reads the whole of p from the disk.
 func (c *session) readAt(p []byte, off uint64) error {
