@@ -158,9 +158,7 @@ func TestKeys(t *testing.T) {
 	}
 	_, err = c.Wrap(ctx, k.ID, []byte("c2VjcmV0"), nil)
 	refusedKey(t, err, 409, "KEY_ACTION_INVALID_STATE_ERR")
-	if err := c.EnableKey(ctx, k.ID); err == nil {
-		t.Error("enabled at once")
-	}
+	refusedKey(t, c.EnableKey(ctx, k.ID), 409, "REQ_TOO_EARLY_ERR")
 
 	// Deleted and restored.
 	d, err := c.CreateRootKey(ctx, "lost", nil)
@@ -175,7 +173,9 @@ func TestKeys(t *testing.T) {
 	}
 	_, err = c.Wrap(ctx, d.ID, []byte("c2VjcmV0"), nil)
 	refusedKey(t, err, 410, "KEY_DELETED_ERR")
+	_, err = c.RestoreKey(ctx, d.ID)
+	refusedKey(t, err, 409, "REQ_TOO_EARLY_ERR")
 	if _, err := c.PurgeKey(ctx, d.ID, kp.ReturnMinimal); err == nil {
-		t.Error("purged at once")
+		t.Error("purged at once, by who has no such role")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -198,7 +199,12 @@ func writeXML(b *bytes.Buffer, v any) {
 	case int, int64:
 		fmt.Fprintf(b, "<int>%d</int>", v)
 	case float64:
-		fmt.Fprintf(b, "<double>%s</double>", strconv.FormatFloat(v, 'f', -1, 64))
+		// What was sent as a number and is answered as it came: clients take no double for a whole one.
+		if v == math.Trunc(v) {
+			fmt.Fprintf(b, "<int>%.0f</int>", v)
+		} else {
+			fmt.Fprintf(b, "<double>%s</double>", strconv.FormatFloat(v, 'f', -1, 64))
+		}
 	case []object:
 		list(len(v), func(i int) any { return v[i] })
 	case []any:
