@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -122,7 +123,7 @@ func wait(name string) error {
 }
 
 func (s *server) stop() {
-	s.cmd.Process.Signal(os.Interrupt)
+	s.cmd.Process.Signal(syscall.SIGTERM) // an interrupt may be ignored
 	s.cmd.Wait()
 }
 
