@@ -26,7 +26,7 @@ var singleSite = regexp.MustCompile(`^[a-z]{3}[0-9]{2}$`)
 // other servers have them. See "Endpoints and storage locations" in IBM's documentation.
 func regional(place, bucket string) error {
 	place, _ = splitLocation(place)
-	what := ""
+	var what string
 	switch {
 	case place == "us", place == "eu", place == "ap", strings.HasSuffix(place, "-geo"):
 		what = "several regions"

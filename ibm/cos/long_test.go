@@ -34,7 +34,7 @@ func TestBusy(t *testing.T) {
 		c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey(), Clock: clock})
 		refused := map[string]int{}
 		s.breaks(func(w http.ResponseWriter, r *http.Request) bool {
-			what := ""
+			var what string
 			switch {
 			case isPOST(r, "uploads"):
 				what = "begin"

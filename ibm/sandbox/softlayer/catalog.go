@@ -200,7 +200,7 @@ func (s *Server) listLocations(_ context.Context, c *call) (any, error) {
 func (s *Server) nothing(_ context.Context, c *call) (any, error) { return c.page(nil, "") }
 
 // createOptions is getCreateObjectOptions.
-func (s *Server) createOptions(_ context.Context, c *call) (any, error) {
+func (s *Server) createOptions(context.Context, *call) (any, error) {
 	o := object{"blockDevices": []object{}, "networkComponents": []object{{"template": object{"networkComponents": []object{{"maxSpeed": 1000}}}}}}
 	add := func(name string, v object) { list, _ := o[name].([]object); o[name] = append(list, v) }
 	for _, i := range items() {
