@@ -59,6 +59,10 @@ func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error
 	if d.o.SkipAuthorizationCheck {
 		return nil
 	}
+	without := "no server starts"
+	if d.rules.Target == VPC {
+		without = "the import fails"
+	}
 	for _, a := range account.Authorizations(key.Account, key, d.rules.Target == VPC, "") {
 		switch ok, err := d.findPolicy(ctx, key.Account, a); {
 		case errors.Is(err, iam.ErrDenied):
@@ -66,7 +70,7 @@ func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error
 		case err != nil:
 			return err
 		case !ok:
-			return rest.WithHint(fmt.Errorf("%w: there is no authorization %s, without which no server starts", errRefused, a.Name),
+			return rest.WithHint(fmt.Errorf("%w: there is no authorization %s, without which %s", errRefused, a.Name, without),
 				"luksimg setup --target "+d.rules.Target+" makes it, or: "+a.Command+"; --skip-authorization-check goes on without it")
 		}
 	}

@@ -36,11 +36,12 @@ func TestTruthVPCAuthorizations(t *testing.T) {
 		granted []int
 		code    string // of the status; "" for an image
 		words   string
+		hint    string
 	}{
-		{nil, "image_data_corrupted", "VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role Reader"},
-		{[]int{0}, "image_data_corrupted", "VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role Reader"},
-		{[]int{1}, "encrypted_data_key_invalid", "Cloud Block Storage (server-protect) for instance"},
-		{[]int{0, 1}, "", ""},
+		{nil, "image_data_corrupted", "VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role Reader", "read Object Storage"},
+		{[]int{0}, "image_data_corrupted", "VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role Reader", "read Object Storage"},
+		{[]int{1}, "encrypted_data_key_invalid", "Cloud Block Storage (server-protect) for instance", "use the root key"},
+		{[]int{0, 1}, "", "", ""},
 	} {
 		w := start(t, sandbox.Options{Bucket: bucket})
 		for _, n := range c.granted {
@@ -49,8 +50,8 @@ func TestTruthVPCAuthorizations(t *testing.T) {
 		image, err := w.vpcImage(w.upload("web.qcow2", w.encrypt(luksimg.VPCQCOW2)))
 		if c.code != "" {
 			var e *vpc.StatusError
-			if !errors.As(err, &e) || len(e.Reasons) != 1 || e.Reasons[0].Code != c.code || !strings.Contains(err.Error(), c.words) {
-				t.Errorf("with %v: %v, want %s %q", c.granted, err, c.code, c.words)
+			if !errors.As(err, &e) || len(e.Reasons) != 1 || e.Reasons[0].Code != c.code || !strings.Contains(err.Error(), c.words) || !strings.Contains(err.Error(), " may not ") || !strings.Contains(e.Hint(), c.hint) {
+				t.Errorf("with %v: %v (hint: %s), want %s %q", c.granted, err, e.Hint(), c.code, c.words)
 			}
 			continue
 		}

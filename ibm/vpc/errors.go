@@ -110,6 +110,22 @@ func Explain(code string) (meaning, hint string) {
 	return r.meaning, r.hint
 }
 
+// unauthorized explains those codes that have another cause if their message is about an authorization.
+var unauthorized = map[string]struct{ meaning, hint string }{
+	"image_data_corrupted": {"the image service may not read the file",
+		"luksimg setup --target vpc lets the image service read Object Storage, or: ibmcloud iam authorization-policy-create is cloud-object-storage Reader --source-resource-type image"},
+	"encrypted_data_key_invalid": {"Cloud Block Storage may not use the root key",
+		"luksimg setup --target vpc lets Cloud Block Storage (server-protect) use the root key"},
+}
+
+// explain is [Explain], which also looks at the message.
+func (r StatusReason) explain() (meaning, hint string) {
+	if u, ok := unauthorized[r.Code]; ok && strings.Contains(strings.ToLower(r.Message), "authorization") {
+		return u.meaning, u.hint
+	}
+	return Explain(r.Code)
+}
+
 // A StatusError is an image, an instance or an export job that was accepted and did not come to a good
 // end. It matches [ErrFailed] or [ErrTimeout].
 type StatusError struct {
@@ -128,7 +144,7 @@ func (e *StatusError) Error() string {
 		s += fmt.Sprintf(" after %v", e.Elapsed.Round(time.Second))
 	}
 	for _, r := range e.Reasons {
-		meaning, _ := Explain(r.Code)
+		meaning, _ := r.explain()
 		s += ": " + meaning
 		if r.Code != meaning {
 			s += " (" + r.Code + ")"
@@ -146,7 +162,7 @@ func (e *StatusError) Unwrap() error { return e.err }
 // Hint says what to do about it, or is empty.
 func (e *StatusError) Hint() string {
 	for _, r := range e.Reasons {
-		if _, hint := Explain(r.Code); hint != "" {
+		if _, hint := r.explain(); hint != "" {
 			return hint
 		}
 	}
