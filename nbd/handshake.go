@@ -145,6 +145,9 @@ func (h *handshake) startTLS(ctx context.Context, data []byte) error {
 	}
 	c := tls.Server(h.nc, h.s.o.TLS)
 	if err := c.HandshakeContext(ctx); err != nil {
+		if ctx.Err() == nil {
+			h.s.report(&TLSError{h.nc.RemoteAddr(), err})
+		}
 		return err
 	}
 	*h = handshake{s: h.s, nc: c, r: bufio.NewReaderSize(c, readerSize), fixed: true, noZeroes: h.noZeroes, secure: true}

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -62,6 +63,8 @@ type Puncher interface {
 // Options say how a [Server] serves. The zero value is right on a Unix socket.
 type Options struct {
 	// TLS, if not nil, is demanded of all clients, before they learn anything of the exports.
+	// With TLS 1.3, GnuTLS to 3.7, which QEMU and libnbd use, sends no client certificate that an
+	// RSA CA signed: set MaxVersion to TLS 1.2 for these.
 	TLS *tls.Config
 
 	// Once ends Serve when the last client is gone that got as far as an export.
@@ -84,9 +87,25 @@ type Options struct {
 	SendTimeout time.Duration
 
 	// Report, if not nil, is told of each error of a Source or a Target, which a client learns
-	// of as an I/O error. Several goroutines call it.
+	// of as an I/O error, and of each TLS handshake that failed, as a [*TLSError]. Several
+	// goroutines call it.
 	Report func(error)
 }
+
+// A TLSError is a TLS handshake that failed. The server goes on.
+type TLSError struct {
+	Client net.Addr
+	Err    error
+}
+
+func (e *TLSError) Error() string {
+	if e.Client.Network() == "unix" { // clients have no address
+		return fmt.Sprintf("nbd: a TLS handshake failed: %v", e.Err)
+	}
+	return fmt.Sprintf("nbd: the TLS handshake with %v failed: %v", e.Client, e.Err)
+}
+
+func (e *TLSError) Unwrap() error { return e.Err }
 
 const (
 	defaultConns  = 64

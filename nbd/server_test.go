@@ -269,7 +269,9 @@ func TestTLS(t *testing.T) {
 	cert, pool := certificate(t)
 	other, _ := certificate(t)
 	d := newDisk(1 << 20)
-	s := serve(t, Options{TLS: &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}},
+	reports := make(chan error, 9)
+	s := serve(t, Options{TLS: &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool},
+		Report: func(err error) { reports <- err }},
 		Export{Source: d})
 	upgrade := func(c *client, own ...tls.Certificate) error {
 		c.mustOption(optStartTLS)
@@ -302,6 +304,9 @@ func TestTLS(t *testing.T) {
 		c := s.dial(3)
 		if upgrade(c, own...) == nil { // with TLS 1.3 the client learns of it later
 			c.closed()
+		}
+		if err := <-reports; !errors.As(err, new(*TLSError)) {
+			t.Errorf("reported: %v", err)
 		}
 	}
 	old := s.dial(3)

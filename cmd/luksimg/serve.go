@@ -62,6 +62,7 @@ the key that the flags give and a header that is made when the server starts.`,
 	f.BoolVar(&o.once, "once", false, "end when the last client has gone")
 	f.BoolVar(&o.encrypt, "encrypt", false, "serve the LUKS image that IMAGE would become; the flags below say which, as with encrypt")
 	o.luks.add(c)
+	f.Lookup("format").Usage = "container: luks1 or luks2 (default luks2)"
 	g.cloud.add(c, serviceCOS)
 	return c
 }
@@ -86,6 +87,11 @@ func (o *serveFlags) check(c *cobra.Command) error {
 		if c.Flags().Changed(name) {
 			return fmt.Errorf("--%s opens an encrypted image, and --encrypt takes one that is not", name)
 		}
+	}
+	switch o.luks.container() {
+	case "", luksimg.LUKS1, luksimg.LUKS2:
+	default:
+		return fmt.Errorf("--format %s: --encrypt serves luks1 or luks2", o.luks.format)
 	}
 	o.source.plain = true
 	return nil
@@ -113,15 +119,7 @@ func (o *serveFlags) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	var errs atomic.Int32
-	s, err := nbd.NewServer(nbd.Options{TLS: tls, Once: o.once, Report: func(err error) {
-		// A disk that is broken is broken in many places.
-		if n := errs.Add(1); n <= maxReports {
-			o.Say("%v", d.wrap(err))
-		} else if n == maxReports+1 {
-			o.Say("further errors are not told")
-		}
-	}}, nbd.Export{Description: filepath.Base(name), Source: d.disk, Target: d.target, BlockSize: max(d.sectorSize, 4096)})
+	s, err := nbd.NewServer(nbd.Options{TLS: tls, Once: o.once, Report: o.reporter(d)}, nbd.Export{Description: filepath.Base(name), Source: d.disk, Target: d.target, BlockSize: max(d.sectorSize, 4096)})
 	if err != nil {
 		return err
 	}
@@ -141,8 +139,26 @@ func (o *serveFlags) run(c *cobra.Command, name string) error {
 	return d.wrap(err)
 }
 
-// maxReports bounds the errors of the disk that are told.
+// maxReports bounds the errors of the disk that are told, and the TLS handshakes.
 const maxReports = 20
+
+// reporter returns what tells of errors. Those of clients do not hide those of the disk.
+func (o *serveFlags) reporter(d *served) func(error) {
+	var disk, shakes atomic.Int32
+	return func(err error) {
+		n, what := &shakes, "TLS handshakes that fail"
+		if !errors.As(err, new(*nbd.TLSError)) {
+			// A disk that is broken is broken in many places.
+			n, what, err = &disk, "errors of the disk", d.wrap(err)
+		}
+		switch n := n.Add(1); {
+		case n <= maxReports:
+			o.Say("%v", err)
+		case n == maxReports+1:
+			o.Say("further %s are not told", what)
+		}
+	}
+}
 
 // A served disk is what clients see.
 type served struct {

@@ -131,7 +131,7 @@ func TestServeListen(t *testing.T) {
 	}
 	greeting(t, "unix", socket)
 	code, out := runIn(t.Context(), "serve", "--socket", socket, disk)
-	if code != exit.Failure || !strings.Contains(out, "exist") {
+	if code != exit.Failure || !strings.Contains(out, "exist") || !strings.Contains(out, "remove it") || strings.Contains(out, "--force") {
 		t.Errorf("a socket that is there: exit code %d\n%s", code, out)
 	}
 	greeting(t, "unix", socket) // it was left alone
@@ -177,7 +177,8 @@ func TestServeRefuses(t *testing.T) {
 		{"already encrypted", []string{"--encrypt", "--key-file", key, image}},
 		{"not asked for", []string{"--cipher", "aes-xts-plain64", disk}},
 		{"one that is not", []string{"--encrypt", "--key-slot", "1", "--key-file", key, disk}},
-		{"can not be written as a stream", []string{"--encrypt", "--format", "qcow2", "--key-file", key, disk}},
+		{"serves luks1 or luks2", []string{"--encrypt", "--format", "qcow2", "--key-file", "none", disk}},
+		{"serves luks1 or luks2", []string{"--encrypt", "--format", "vhd", "--key-file", "none", disk}},
 	} {
 		code, out := runIn(t.Context(), slices.Concat([]string{"serve"}, c.args)...)
 		if code != exit.Failure || !strings.Contains(out, c.want) {

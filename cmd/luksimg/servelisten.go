@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -81,7 +82,25 @@ func (o *listenFlags) tls() (*tls.Config, error) {
 	if !c.ClientCAs.AppendCertsFromPEM(ca) {
 		return nil, fmt.Errorf("TLS: %s has no certificate", in("ca-cert.pem"))
 	}
+	if hasRSA(ca) {
+		// GnuTLS 3.7 keeps back a certificate whose signature, here PKCS #1 v1.5, is not among
+		// the signature_algorithms of the server. TLS 1.3 has it in signature_algorithms_cert only.
+		c.MaxVersion = tls.VersionTLS12
+	}
 	return c, nil
+}
+
+// hasRSA tells whether one of these certificates has an RSA key.
+func hasRSA(certs []byte) bool {
+	for {
+		var b *pem.Block
+		if b, certs = pem.Decode(certs); b == nil {
+			return false
+		}
+		if c, err := x509.ParseCertificate(b.Bytes); err == nil && c.PublicKeyAlgorithm == x509.RSA {
+			return true
+		}
+	}
 }
 
 // A listener is where clients connect.
@@ -116,7 +135,7 @@ func (o *listenFlags) listen() (*listener, error) {
 	if l.Listener, err = listenPrivate(l.socket); err != nil {
 		l.remove()
 		if _, there := os.Lstat(l.socket); there == nil {
-			err = fmt.Errorf("%s: %w", l.socket, fs.ErrExist)
+			err = rest.WithHint(fmt.Errorf("%s: %w", l.socket, fs.ErrExist), "if a server that was killed left it, remove it; otherwise choose another name")
 		}
 		return nil, err
 	}

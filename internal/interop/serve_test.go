@@ -171,16 +171,23 @@ func TestServeTLS(t *testing.T) {
 	t.Parallel()
 	d, _ := servedDisk(t)
 	interop.Need(t, "openssl")
+	for name, keys := range map[string]string{"RSA": "rsa:2048", "ECDSA": "ec -pkeyopt ec_paramgen_curve:P-256"} {
+		t.Run(name, func(t *testing.T) { serveTLS(t, d, keys) })
+	}
+}
+
+// serveTLS is TestServeTLS with certificates whose keys openssl makes with -newkey KEYS.
+func serveTLS(t *testing.T, d interop.Disk, keys string) {
 	pki, stranger := t.TempDir(), t.TempDir()
 	interop.Must(t, "sh", "-ec", `cd "$1"
-		new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+		new="-newkey $3 -nodes"
 		openssl req -x509 $new -days 2 -subj /CN=ca -keyout ca-key.pem -out ca-cert.pem
 		echo subjectAltName=DNS:localhost,IP:127.0.0.1 >names
 		for who in server client; do
 			openssl req $new -subj /CN=$who -keyout $who-key.pem -out $who.csr
 			openssl x509 -req -in $who.csr -CA ca-cert.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile names -out $who-cert.pem
 		done
-		cp ca-cert.pem "$2"`, "sh", pki, stranger)
+		cp ca-cert.pem "$2"`, "sh", pki, stranger, keys)
 	uri, _ := serve(t, "--listen", "127.0.0.1:0", "--tls-certificates", pki, d.Path)
 	u, err := url.Parse(uri)
 	require.NoError(t, err)
