@@ -452,6 +452,9 @@ func TestAudit(t *testing.T) {
 			t.Errorf("no %s with the correlation of the deployment: %v", want, seen)
 		}
 	}
+	// An image or a server that no event is of is missing.
+	c.fails(1, "import: there is no event of image nope", "audit", "--root-key-crn", c.RootKey, "--image", "nope", "events", "log")
+	c.fails(1, "provision: there is no event of server nope", "audit", "--root-key-crn", c.RootKey, "--server", "nope", "events", "log")
 	// Without the unwraps the chain is broken.
 	var some []string
 	for line := range strings.Lines(events.String()) {

@@ -69,13 +69,13 @@ var stages = map[string]Stage{
 // classic infrastructure, image and volume service in VPC.
 var services = []string{"server-protect", "cloud block storage", "is.image", "is.volume", "vpc block storage", "is"}
 
-// Query says whose story [Chain] tells. At least one field must be set; an event
-// counts if it has to do with any of them. So does that of a server from an image that was
-// imported with the root key.
+// Query says whose story [Chain] tells. At least one of the first three fields must be set.
+// With ImageID or ServerID an import or a server counts only if it is that one; else
+// if it has to do with the root key. An event of a key counts if it mentions any of the three.
 type Query struct {
 	RootKeyCRN string
 	ImageID    string // global identifier of a template, or ID of a VPC image
-	ServerID   string // of the server
+	ServerID   string // of the server; without ImageID its image is meant
 
 	// Services are further names by which the cloud unwraps keys: names or IDs of
 	// initiators.
@@ -150,11 +150,11 @@ func (r *Report) Err() error {
 func Chain(events []Event, q Query) *Report {
 	r := &Report{Steps: []Step{}}
 	seen := make(map[string]bool)
-	images := q.images(events)
+	of := q.choose(events)
 	for i := range events {
 		e := &events[i]
 		stage, ok := stages[Current(e.Action)]
-		if !ok || e.ID != "" && seen[e.ID] || !q.matches(e) && !(stage == Provision && slices.ContainsFunc(images, func(id string) bool { return mentions(e, id) })) {
+		if !ok || e.ID != "" && seen[e.ID] || !of.counts(stage, e) {
 			continue
 		}
 		seen[e.ID] = true
@@ -182,12 +182,12 @@ func Chain(events []Event, q Query) *Report {
 			r.Notes = append(r.Notes, s)
 		}
 	}
-	r.findGaps()
+	r.findGaps(q)
 	return r
 }
 
 // findGaps says for each stage what is missing.
-func (r *Report) findGaps() {
+func (r *Report) findGaps(q Query) {
 	var before *Step // the first good step that this stage must not be ahead of
 	for _, stage := range Stages {
 		var good, last *Step // the first that was done, and the last one
@@ -230,38 +230,14 @@ func (r *Report) findGaps() {
 			gap("it happened only before the %s", before.Stage)
 		case others:
 			gap("the key was unwrapped, but not by the cloud: no server has used it")
+		case stage == Import && q.ImageID != "":
+			gap("there is no event of image %s", q.ImageID)
+		case stage == Provision && q.ServerID != "":
+			gap("there is no event of server %s", q.ServerID)
 		default:
 			gap("there is no event of it")
 		}
 	}
-}
-
-// matches tells whether an event is about what the query names.
-func (q Query) matches(e *Event) bool {
-	if q.RootKeyCRN != "" {
-		if mentions(e, q.RootKeyCRN) {
-			return true
-		}
-		if p := strings.Split(q.RootKeyCRN, ":"); len(p) == 10 && p[9] != "" && mentions(e, p[9]) {
-			return true
-		}
-	}
-	return q.ImageID != "" && mentions(e, q.ImageID) || q.ServerID != "" && mentions(e, q.ServerID)
-}
-
-// images returns the IDs of what was imported with the root key: the event of a server may name
-// its image and not the key.
-func (q Query) images(events []Event) (ids []string) {
-	for i := range events {
-		e := &events[i]
-		if stages[Current(e.Action)] != Import || !e.OK() || q.RootKeyCRN == "" || !q.matches(e) {
-			continue
-		}
-		if id := e.Target.ID[strings.LastIndexByte(e.Target.ID, ':')+1:]; id != "" && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }
 
 // mentions tells whether a value of an event is id, or has it as a part between the

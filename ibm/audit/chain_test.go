@@ -209,6 +209,50 @@ func TestChainServer(t *testing.T) {
 	}
 }
 
+// TestChainChoice has two images of one root key, with a server each.
+func TestChainChoice(t *testing.T) {
+	events := append(story(),
+		at(7, "audit-log.vsi-image-template.create", "me@example.com", "crn:v1:x:::::a:vsi-image-template:guid-2", map[string]any{"crkCrn": crn}),
+		at(8, "kms.secrets.unwrap", "server-protect", crn, nil),
+		at(9, "audit-log.vsi.provision", "me@example.com", "crn:v1:x:::::a:vsi:10", map[string]any{"imageTemplate": "guid-2", "crkCrn": crn}),
+	)
+	for _, c := range []struct {
+		image, server string
+		targets       string // last parts of imports and servers
+		missing       string // stages
+	}{
+		{"", "", "guid-1 9 guid-2 10", ""},
+		{"guid-1", "", "guid-1 9", ""},
+		{"guid-2", "", "guid-2 10", ""},
+		{"", "10", "guid-2 10", ""},
+		{"guid-1", "9", "guid-1 9", ""},
+		{"guid-1", "10", "guid-1", "provision"},
+		{"nope", "", "", "import provision"},
+		{"", "nope", "guid-1 guid-2", "provision"},
+		{"nope", "nope", "", "import provision"},
+	} {
+		r := audit.Chain(events, audit.Query{RootKeyCRN: crn, ImageID: c.image, ServerID: c.server})
+		var targets, missing []string
+		for _, s := range r.Steps {
+			if s.Stage == audit.Import || s.Stage == audit.Provision {
+				targets = append(targets, s.Target[strings.LastIndexByte(s.Target, ':')+1:])
+			}
+		}
+		for _, g := range r.Gaps {
+			missing = append(missing, string(g.Stage))
+			if !strings.Contains(g.Reason, "no event of") {
+				t.Errorf("image %q, server %q: gap %q", c.image, c.server, g.Reason)
+			}
+		}
+		if got := strings.Join(targets, " "); got != c.targets {
+			t.Errorf("image %q, server %q: targets %q", c.image, c.server, got)
+		}
+		if got := strings.Join(missing, " "); got != c.missing || r.Broken() != (got != "") {
+			t.Errorf("image %q, server %q: missing %q, broken is %v", c.image, c.server, got, r.Broken())
+		}
+	}
+}
+
 func TestCurrent(t *testing.T) {
 	for old, want := range map[string]string{
 		"kms.secrets.readmetadata":   "kms.secrets-metadata.read",
