@@ -85,7 +85,7 @@ Credentials and keys in it are real, and worth nothing elsewhere.`,
 	f.IntVar(&o.Port, "port", 0, "port of the first service, the others have the next five (default: any that are free)")
 	f.StringVar(&o.Bucket, "bucket", "", "make a bucket of this name, in "+sandbox.Region)
 	f.BoolVar(&o.Authorize, "authorize", false, "grant the authorizations between the services")
-	f.BoolVar(&o.ready, "ready", false, "have all that luksimg setup makes: --authorize and a bucket, luksimg-images")
+	f.BoolVar(&o.ready, "ready", false, "be ready for imports with the API key in the settings: --authorize and a bucket, luksimg-images")
 	f.DurationVar(&o.StepTime, "step-time", 0, "how long each step of an import or an order takes, such as 2s")
 	f.BoolVar(&o.AuthorizeLate, "authorize-late", false, "look for the authorization of Cloud Block Storage only when a server is ordered")
 	f.BoolVar(&o.json, "json", false, "print the settings as JSON")
