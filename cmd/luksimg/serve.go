@@ -37,7 +37,7 @@ func newServe(g *global) *cobra.Command {
 		Short: "Serve an image as a disk to QEMU, nbdcopy and others, over NBD",
 		Long: `Serve gives other programs the disk in IMAGE as its guest sees it, over NBD (Network Block Device), without root and
 without a plaintext copy. It prints the URI that they take, and goes on until it is interrupted, or with --once until the
-last client has gone.
+last client has gone. In the background of a script, where shells have SIGINT ignored, kill PID ends it.
 
 Without --socket and --listen it makes a Unix socket in a temporary folder that no other user can enter. An address that
 other machines can reach needs --tls-certificates. Everybody on this machine can connect to a loopback address.
@@ -49,7 +49,7 @@ With --encrypt it is the other way round: IMAGE is not encrypted, and clients se
 the key that the flags give and a header that is made when the server starts.`,
 		Example: `  luksimg serve --key-file dek.b64 disk.luks
   luksimg serve --key-file dek.b64 --socket /run/user/1000/disk.sock --rw disk.luks
-  luksimg serve --once --encrypt --format luks1 --key-file dek.b64 --socket s disk.qcow2 & nbdcopy 'nbd+unix:///?socket=s' disk.luks
+  luksimg serve --once --encrypt --format luks1 --key-file dek.b64 disk.qcow2 | { read -r uri; nbdcopy "$uri" disk.luks; }
   luksimg serve --listen 0.0.0.0:10809 --tls-certificates pki disk.qcow2`,
 		Args: flags.Args("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
