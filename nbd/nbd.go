@@ -63,8 +63,8 @@ type Puncher interface {
 // Options say how a [Server] serves. The zero value is right on a Unix socket.
 type Options struct {
 	// TLS, if not nil, is demanded of all clients, before they learn anything of the exports.
-	// With TLS 1.3, GnuTLS to 3.7, which QEMU and libnbd use, sends no client certificate that an
-	// RSA CA signed: set MaxVersion to TLS 1.2 for these.
+	// With TLS 1.3, GnuTLS 3.7, which QEMU and libnbd use, sends crypto/tls no client certificate
+	// with an RSA key: for these set MaxVersion to TLS 1.2.
 	TLS *tls.Config
 
 	// Once ends Serve when the last client is gone that got as far as an export.

@@ -83,8 +83,8 @@ func (o *listenFlags) tls() (*tls.Config, error) {
 		return nil, fmt.Errorf("TLS: %s has no certificate", in("ca-cert.pem"))
 	}
 	if hasRSA(ca) {
-		// GnuTLS 3.7 keeps back a certificate whose signature, here PKCS #1 v1.5, is not among
-		// the signature_algorithms of the server. TLS 1.3 has it in signature_algorithms_cert only.
+		// Clients are likely to have RSA keys, too. With TLS 1.3, GnuTLS 3.7 keeps their certificates
+		// back, as crypto/tls has RSA with PKCS #1 v1.5 in signature_algorithms_cert only.
 		c.MaxVersion = tls.VersionTLS12
 	}
 	return c, nil
