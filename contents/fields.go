@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/luksimg/luksimg/internal/size"
 )
@@ -28,7 +29,7 @@ func (i *Info) Fields() iter.Seq2[string, string] {
 			row("filesystem", "%s", i.Filesystem.text())
 		}
 		if i.OS != nil {
-			row("system", "%s", cmp.Or(i.OS.Name, i.OS.ID+" "+i.OS.Version))
+			row("system", "%s", cmp.Or(i.OS.Name, strings.TrimSpace(i.OS.ID+" "+i.OS.Version)))
 		}
 		if len(i.Partitions) > 0 || i.Filesystem != nil {
 			reason := ""

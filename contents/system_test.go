@@ -200,3 +200,14 @@ func TestLarge(t *testing.T) {
 		t.Errorf("%d bytes were read", src.bytes)
 	}
 }
+
+// TestFieldsSystem: what is not known of a system leaves no space behind.
+func TestFieldsSystem(t *testing.T) {
+	for os, want := range map[OS]string{{ID: "debian"}: "debian", {ID: "rhel", Version: "9.4"}: "rhel 9.4", {ID: "rhel", Name: "Red Hat"}: "Red Hat"} {
+		for name, got := range (&Info{OS: &os}).Fields() {
+			if name == "system" && got != want {
+				t.Errorf("%+v: %q, want %q", os, got, want)
+			}
+		}
+	}
+}

@@ -59,7 +59,7 @@ func isCopy(r io.ReaderAt, size, off int64, magic [6]byte) bool {
 func Open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	var b [8]byte
 	if size < int64(len(b)) {
-		return nil, fmt.Errorf("luks: %w: %d bytes are too short", ErrNotLUKS, size)
+		return nil, fmt.Errorf("%w: %d bytes are too short", ErrNotLUKS, size)
 	}
 	if err := readFull(r, b[:], 0); err != nil {
 		return nil, fmt.Errorf("luks: reading the header: %w", err)

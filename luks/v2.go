@@ -97,20 +97,20 @@ func openV2(r io.ReaderAt, size int64) (*Header, error) {
 		at = []int64{primary.hdrSize}
 	}
 	var secondary *Header
-	errSecondary := errNoCopy
+	errSecondary := ErrNotLUKS
 	for _, off := range at {
 		h, err := readCopy(r, size, off)
 		if h != nil {
 			secondary, errSecondary = h, nil
 			break
 		}
-		if errSecondary == errNoCopy {
+		if errSecondary == ErrNotLUKS {
 			errSecondary = err
 		}
 	}
 	switch {
 	case primary == nil && secondary == nil:
-		if errors.Is(errPrimary, errNoCopy) && errSecondary != errNoCopy {
+		if errors.Is(errPrimary, ErrNotLUKS) && errSecondary != ErrNotLUKS {
 			return nil, errSecondary
 		}
 		return nil, errPrimary
@@ -137,9 +137,6 @@ func (h *Header) warn(format string, args ...any) {
 	h.warnings = append(h.warnings, fmt.Sprintf(format, args...))
 }
 
-// errNoCopy means that there is no header at all where one was looked for.
-var errNoCopy = fmt.Errorf("luks: %w", ErrNotLUKS)
-
 // readCopy reads and checks the copy of the header at offset.
 func readCopy(r io.ReaderAt, size, offset int64) (*Header, error) {
 	want := magic
@@ -147,7 +144,7 @@ func readCopy(r io.ReaderAt, size, offset int64) (*Header, error) {
 		want = v2SecondMagic
 	}
 	if !isCopy(r, size, offset, want) {
-		return nil, errNoCopy
+		return nil, ErrNotLUKS
 	}
 	bin := make([]byte, v2BinarySize)
 	if err := readFull(r, bin, offset); err != nil {
@@ -158,7 +155,7 @@ func readCopy(r io.ReaderAt, size, offset int64) (*Header, error) {
 		return &FormatError{Offset: offset + int64(at), Field: field, Value: value, Want: want}
 	}
 	if v := be.Uint16(bin[6:]); v != 2 {
-		return nil, errNoCopy
+		return nil, ErrNotLUKS
 	}
 	n := be.Uint64(bin[v2HdrSizeAt:])
 	if n > 4<<20 || !slices.Contains(v2HeaderSizes, int64(n)) {

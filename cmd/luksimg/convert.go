@@ -155,6 +155,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	defer s.close()
 	if o.phase == "decrypt" && !s.img.Encrypted {
 		if s.img.Format == luksimg.Raw {
+			s.number = o.source.unlock.partition
 			return s.wrap(luks.ErrNotLUKS)
 		}
 		return rest.WithHint(fmt.Errorf("%s: not encrypted, but a plain %s image", src, s.img.Format), "luksimg convert SRC DST makes it raw")

@@ -147,6 +147,9 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 }
 
 func (o *cpFlags) toStdout(c *cobra.Command, s *source, f *files.File, from string) error {
+	if f.Mode.IsDir() {
+		return rest.WithHint(s.wrap(fmt.Errorf("%s: a folder can not go to standard output", from)), "name the folder that the copy is to be")
+	}
 	src, err := f.Content()
 	if err != nil {
 		return s.wrap(fmt.Errorf("%s: %w", from, err))

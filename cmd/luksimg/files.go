@@ -19,6 +19,7 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
+	"github.com/luksimg/luksimg/luks"
 )
 
 // An input is a source that was opened: a file, or an object of Object Storage.
@@ -119,6 +120,9 @@ func (in *input) wrap(err error) error {
 	}
 	if in.number > 0 && !strings.HasPrefix(err.Error(), "partition ") {
 		err = fmt.Errorf("partition %d: %w", in.number, err)
+	}
+	if in.number > 0 && errors.Is(err, luks.ErrNotLUKS) {
+		err = rest.WithHint(err, "luksimg inspect FILE lists the partitions, and what is in them")
 	}
 	return fmt.Errorf("%s: %w", in.name, err)
 }

@@ -32,7 +32,7 @@ type Flags struct {
 // Add adds the flags, with "new-" before their names if the key is a new one beside one
 // that the image has, and "source-" if it is that of SRC beside that of DST.
 func (k *Flags) Add(c *cobra.Command, prefix string) {
-	what := map[string]string{"": "the key", "new-": "the new key", "source-": "the key of SRC, if that is encrypted"}[prefix]
+	what := map[string]string{"": "the key", "new-": "the new key", "source-": "the key of an encrypted SRC"}[prefix]
 	f := c.Flags()
 	f.StringVar(&k.keyFile, prefix+"key-file", "", "`FILE` with "+what+", or - for standard input; each byte counts, a final newline too")
 	f.StringVar(&k.passphraseFile, prefix+"passphrase-file", "", "`FILE` with "+what+" as text, or -; one final newline is left off")
