@@ -157,7 +157,7 @@ func (m *materialFlags) read(c *cobra.Command, t *talk.Talk) ([]byte, error) {
 		clear(b)
 		if b = decoded[:n]; err != nil {
 			clear(b)
-			return nil, errors.New("--base64: what was given is not base64 text")
+			return nil, rest.WithHint(errors.New("--base64: what was given is not base64 text"), "if it is the bytes of the key themselves, leave --base64 off")
 		}
 	} else {
 		clear(decoded)

@@ -48,7 +48,12 @@ func (o *rootKeyVerb) ofInstance(c *cobra.Command) {
 
 // ofKey adds the flags of a verb that needs a root key.
 func (o *rootKeyVerb) ofKey(c *cobra.Command) {
-	c.Flags().StringVar(&o.crn, "root-key-crn", "", "the `CRN` of the root key (default: $"+envRootKey+")")
+	o.ofNamedKey(c, "the `CRN` of the root key (default: $"+envRootKey+")")
+}
+
+// ofNamedKey is ofKey with another text for the flag of the root key.
+func (o *rootKeyVerb) ofNamedKey(c *cobra.Command, usage string) {
+	c.Flags().StringVar(&o.crn, "root-key-crn", "", usage)
 	o.cloud.add(c, serviceKMS)
 	o.audit.add(c)
 }
@@ -175,7 +180,7 @@ another way to them the images are lost. For 30 days the service can restore the
 			return o.change(c.Context(), "deleted", audit.ActionRootKeyDelete, func(k *keyprotect.Client) error { return k.Delete(c.Context(), opts) })
 		},
 	}
-	o.ofKey(c)
+	o.ofNamedKey(c, "the `CRN` of the root key; needed, the environment is not looked at")
 	c.Flags().BoolVar(&force, "force", false, "needed, as what it wrapped is lost")
 	c.Flags().BoolVar(&opts.Protecting, "protecting", false, "delete it even if buckets or other resources are registered as encrypted with it")
 	return c

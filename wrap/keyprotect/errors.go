@@ -13,7 +13,8 @@ import (
 )
 
 // Errors of Key Protect that package wrap has no more particular name for. Those of
-// its state (suspended, expired, deleted) match wrap.ErrKeyState, and all match wrap.ErrRefused.
+// its state (suspended, expired, deleted) match wrap.ErrKeyState, that of a key ring matches
+// wrap.ErrNotFound, and all match wrap.ErrRefused.
 var (
 	ErrNotRootKey  = errors.New("not a root key")
 	ErrSuspended   = errors.New("root key is suspended")
@@ -22,6 +23,7 @@ var (
 	ErrImport      = errors.New("import of key material was not accepted")
 	ErrTooEarly    = errors.New("root key was changed just now")
 	ErrInUse       = errors.New("root key protects resources")
+	ErrNoKeyRing   = errors.New("key ring not found")
 )
 
 // An Error is a request to the service that failed. It holds neither keys nor tokens. It
@@ -62,6 +64,8 @@ func kindOf(err error, status int, cause error) *kind {
 		return k
 	case ErrSuspended, ErrDeactivated, ErrDeleted:
 		k.wider = append(k.wider, wrap.ErrKeyState)
+	case ErrNoKeyRing:
+		k.wider = append(k.wider, wrap.ErrNotFound)
 	case wrap.ErrDenied:
 		if status == http.StatusUnauthorized { // also what an identity without a role gets: see sort
 			k.wider = append(k.wider, wrap.ErrAuth)
@@ -96,10 +100,9 @@ func advice(e *Error, err error) string {
 		return "the credential is wrong or has expired: check the API key, or log in again"
 	case wrap.ErrDenied:
 		return "the identity needs a role for this Key Protect instance: Reader to wrap and unwrap, Writer to create and rotate, Manager to disable, enable and delete"
+	case ErrNoKeyRing:
+		return "the instance has no such key ring: luksimg rootkey create --create-key-ring makes it"
 	case wrap.ErrNotFound:
-		if e.Code == "KEY_RING_NOT_FOUND_ERR" {
-			return "the instance has no such key ring: luksimg rootkey create --create-key-ring makes it"
-		}
 		return "check region, instance and key in the CRN, and the key ring if one was named: the key must be in that instance, and the instance in that region"
 	case ErrNotRootKey:
 		return "this is a standard key: take the CRN of a root key, or make one"
@@ -135,7 +138,7 @@ func advice(e *Error, err error) string {
 	case "KEY_CREATE_IMPORT_ACCESS_ERR":
 		return "a policy of the instance forbids creating or importing such keys: ask its manager"
 	case "KEY_PAYLOAD_REQ_ERR":
-		return "the root key was imported: rotating it needs new key material"
+		return "the root key was imported: rotating it needs new key material: give it with --key-file"
 	case "KEY_IMPT_REQ_ERR":
 		return "the service made this root key: rotate it without key material"
 	}
@@ -157,7 +160,7 @@ var codes = map[string]error{
 	"KEY_ROTATION_NOT_PERMITTED":   ErrTooEarly,
 	"PROTECTED_RESOURCE_ERR":       ErrInUse,
 	"PREV_KEY_DEL_ERR":             ErrInUse,
-	"KEY_RING_NOT_FOUND_ERR":       wrap.ErrNotFound,
+	"KEY_RING_NOT_FOUND_ERR":       ErrNoKeyRing,
 	"IMPORT_TOKEN_EXPIRED_ERR":     ErrImport,
 	"INCORRECT_NONCE_ERR":          ErrImport,
 	"INCORRECT_NONCE_IV_ERR":       ErrImport,

@@ -64,6 +64,7 @@ type api interface {
 	EnableKey(ctx context.Context, id string) error
 	DeleteKey(ctx context.Context, id string, prefer kp.PreferReturn, o ...kp.CallOpt) (*kp.Key, error)
 	CreateKeyRing(ctx context.Context, id string) error
+	GetKeyRings(ctx context.Context) (*kp.KeyRings, error)
 }
 
 // A Client is one root key, or one instance, as one identity sees it. It is a

@@ -126,7 +126,8 @@ const (
 	listLimit = 20000
 )
 
-// RootKeys lists the root keys of the instance, but for deleted ones.
+// RootKeys lists the root keys of the instance, or of the key ring of the client, but for
+// deleted ones. If there is no such key ring the error is ErrNoKeyRing.
 func (c *Client) RootKeys(ctx context.Context) ([]Key, error) {
 	var all []Key
 	extractable := false
@@ -149,6 +150,9 @@ func (c *Client) RootKeys(ctx context.Context) ([]Key, error) {
 			return nil, err
 		}
 		if n < listPage {
+			if len(all) == 0 && c.keyRing != "" {
+				return nil, c.checkKeyRing(ctx) // the list of a missing key ring is empty
+			}
 			return all, nil
 		}
 	}

@@ -3,10 +3,12 @@ package keyprotect
 import (
 	"context"
 	"errors"
+	"slices"
 
 	kp "github.com/IBM/keyprotect-go-client"
 
 	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 // Disable suspends the root key: until it is enabled nobody wraps or unwraps with it, the
@@ -51,4 +53,23 @@ func (c *Client) EnsureKeyRing(ctx context.Context) (made bool, err error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// checkKeyRing returns ErrNoKeyRing if the instance does not have the key ring of the client. Who may
+// use keys need not be allowed to list key rings: then it says nothing.
+func (c *Client) checkKeyRing(ctx context.Context) error {
+	k := call{op: "list key rings", idempotent: true}
+	there := false
+	err := c.call(ctx, k, func(ctx context.Context) error {
+		rings, err := c.api.GetKeyRings(ctx)
+		there = err == nil && slices.ContainsFunc(rings.KeyRings, func(r kp.KeyRing) bool { return r.ID == c.keyRing })
+		return err
+	})
+	switch {
+	case errors.Is(err, wrap.ErrDenied):
+		return nil
+	case err == nil && !there:
+		return k.failed(ErrNoKeyRing, &Error{Message: c.keyRing}, nil)
+	}
+	return err
 }

@@ -69,13 +69,20 @@ func TestLifecycle(t *testing.T) {
 func TestKeyRing(t *testing.T) {
 	w, ctx := start(t, "kms"), context.Background()
 	in := w.with(t, keyprotect.Options{CRN: w.instance, Tokens: w.tokens, KeyRing: "prod"})
-	if _, err := in.CreateRootKey(ctx, "inside"); !errors.Is(err, wrap.ErrNotFound) || !strings.Contains(hint(err), "--create-key-ring") {
-		t.Errorf("%v, hint %q", err, hint(err))
+	_, created := in.CreateRootKey(ctx, "inside")
+	_, listed := in.RootKeys(ctx)
+	for _, err := range []error{created, listed} {
+		if !errors.Is(err, keyprotect.ErrNoKeyRing) || !errors.Is(err, wrap.ErrNotFound) || !errors.Is(err, wrap.ErrRefused) || !strings.Contains(hint(err), "--create-key-ring") {
+			t.Errorf("%v, hint %q", err, hint(err))
+		}
 	}
 	for _, want := range []bool{true, false} {
 		if made, err := in.EnsureKeyRing(ctx); err != nil || made != want {
 			t.Errorf("%v, %v", made, err)
 		}
+	}
+	if all, err := in.RootKeys(ctx); err != nil || len(all) != 0 {
+		t.Errorf("an empty key ring: %v, %v", all, err)
 	}
 	k, err := in.ImportRootKey(ctx, "inside", make([]byte, 32))
 	if err != nil || k.Ring != "prod" || !k.Imported {
