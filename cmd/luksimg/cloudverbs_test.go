@@ -304,7 +304,9 @@ func TestImportOrder(t *testing.T) {
 		}
 	}
 	c.fails(4, "not found", order("three")...)
+	c.fails(4, "give the number, the global identifier or the name", order("three")...)
 	c.fails(4, "dal13", order("--datacenter", "lon02", "one")...)
+	c.fails(4, "order in a datacenter that has the template", order("--datacenter", "xxx", "one")...)
 	c.fails(1, "a server needs", "order", "one")
 }
 
@@ -381,6 +383,7 @@ func TestImportVPC(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.ok(order...)), &o); err != nil || !o.Ready || o.Instance.Name != "web1" {
 		t.Errorf("%+v, %v", o, err)
 	}
+	c.fails(4, "give the name or the ID of an image", append(order[:len(order)-1], "nope")...)
 }
 
 func TestExport(t *testing.T) {

@@ -176,7 +176,10 @@ func TestExportVPC(t *testing.T) {
 	} {
 		c.fails(1, want, at(name)...)
 	}
-	c.fails(4, "not found", "export", "--target", "vpc", "none", "cos://us-south/"+testBucket+"/x.qcow2")
+	if code, _, errs := c.run("luksimg", at("copy.qcow2")...); code != 0 || !strings.Contains(errs, "was begun by an earlier run") || strings.Contains(errs, "was accepted") {
+		t.Errorf("the same export again: exit code %d\n%s", code, errs)
+	}
+	c.fails(4, "ibmcloud is images", "export", "--target", "vpc", "none", "cos://us-south/"+testBucket+"/x.qcow2")
 }
 
 // TestNamesVPC: what VPC would refuse is refused before a key is wrapped or anything is uploaded.
@@ -187,6 +190,9 @@ func TestNamesVPC(t *testing.T) {
 		c.fails(1, "VPC does not take this name", "import", "--target", "vpc", "--name", name, "--os-code", "debian-12-amd64", "cos://us-south/"+testBucket+"/x.qcow2")
 	}
 	c.fails(1, "VPC does not take this name", "import", "--target", "vpc", "--os-code", "debian-12-amd64", "cos://us-south/"+testBucket+"/x.QCOW2")
+	for object, want := range map[string]string{"x.raw": "hint: .raw is for encrypted images (LUKS): give --envelope", "x.qcow2": "give --target vpc"} {
+		c.fails(1, want, "import", "--os-code", "UBUNTU_22_64", "cos://us-south/"+testBucket+"/"+object)
+	}
 	c.fails(1, "--hostname: VPC does not take this name", c.deployVPC(append(instance, "--hostname", "web.example")...)...)
 	c.fails(1, "import --target vpc --list-os-codes", c.deployVPC("--os-code", "beos-5-amd64")...)
 	c.fails(1, "classic infrastructure does not take this name", c.deploy("--profile", "classic-vhd", "--object", "cos://us-south/"+testBucket+"/web.vhd")...)

@@ -98,16 +98,18 @@ func ExportImage(ctx context.Context, c *vpc.Client, image string, to cos.Object
 		return nil, errors.New("an encrypted image is exported as qcow2 only")
 	}
 	job, err := begunExport(ctx, c, r, o)
-	if err == nil && job == nil {
+	if err != nil {
+		return nil, err
+	}
+	what := "was begun by an earlier run"
+	if job == nil {
+		what = "was accepted"
 		job, err = c.CreateExport(ctx, r)
 		if err := o.Log.Did(actionExport, img.ID, map[string]any{"uri": to.String()}, err); err != nil {
 			return nil, err
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	o.tell(false, "export: job %s, of image %s to %s, was accepted", job.ID, img.ID, job.StorageHref)
+	o.tell(false, "export: job %s, of image %s to %s, %s", job.ID, img.ID, job.StorageHref, what)
 	if !o.NoWait {
 		if job, err = c.WaitExport(ctx, img.ID, job.ID, o.waiting("export")); err != nil {
 			return nil, err

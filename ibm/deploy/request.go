@@ -65,7 +65,17 @@ func (r ImageRequest) Complete() (ImageRequest, error) {
 
 // Check returns an error for names that a cloud does not take, as the cloud itself would later.
 func (r ImageRequest) Check(target string) error {
-	return checkNames(target, r.Name, r.URI, r.Encrypted)
+	err := checkNames(target, r.Name, r.URI, r.Encrypted)
+	if err == nil || target == VPC {
+		return err
+	}
+	switch ext := strings.ToLower(path.Ext(r.URI)); {
+	case ext == ".raw" && !r.Encrypted:
+		err = rest.WithHint(err, ".raw is for encrypted images (LUKS): give --envelope")
+	case ext == ".qcow2":
+		err = rest.WithHint(err, "qcow2 images are for VPC: give --target vpc")
+	}
+	return err
 }
 
 // checkNames looks at the names of an image and of the object that it is made of.

@@ -90,7 +90,11 @@ func (e *TransactionError) Hint() string {
 	return "check the authorization of Cloud Block Storage (server-protect) for the key service, the state of the root key, and that bucket and key are in one region"
 }
 
-const hintCredentials = "check the user name and the API key of classic infrastructure; with an IAM API key the user is \"apikey\""
+const (
+	hintCredentials = "check the user name and the API key of classic infrastructure; with an IAM API key the user is \"apikey\""
+	hintCloudInit   = "an encrypted image must have cloud-init: if it has, say so with --cloud-init (cloudInit)"
+	hintBYOL        = "an encrypted Red Hat image needs a license of your own: if you have one, say so with --byol (byol)"
+)
 
 // hints maps words of the service to advice. The first that matches counts. There is
 // no public list of the messages; these are the ones known.
@@ -106,13 +110,14 @@ var hints = []struct{ words, hint string }{
 	{"passphrase", "the image was not encrypted with the wrapped key: wrap the same key text that it was encrypted with"},
 	{"truncated", "upload the image again and compare its length and checksum"},
 	{"same region", "bucket, key service and import must be in one region: copy the object to a regional bucket of the key's region"},
-	{"cloud-init", "set cloudInit: an encrypted image must have cloud-init"},
+	{"cloud-init", hintCloudInit},
 	{"wrappeddek", "an encrypted image needs the wrapped data key and the CRN of its root key"},
 	{"crkcrn", "an encrypted image needs the wrapped data key and the CRN of its root key"},
 	{"bxnim0415e", "the IAM API key is not known: make one for a service ID that can read the bucket and the root key"},
-	{"byol", "Red Hat images that are encrypted need byol"},
+	{"byol", hintBYOL},
 	{"exceeds", "the image must be at most 100 GB"},
 	{"file name", "name the object IMAGE.raw for LUKS, IMAGE.vhd-0.vhd for VHD"},
+	{"not in datacenter", "order in a datacenter that has the template: slcli image detail TEMPLATE lists them"},
 	{"ratelimitexceeded", "the service limits how often it is called: wait a minute and repeat"},
 }
 

@@ -80,9 +80,9 @@ func (r ImportRequest) check() error {
 	case !rootKeyCRN(r.RootKeyCRN):
 		return bad("the CRN is not that of a root key", "it must be crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY, or hs-crypto in place of kms")
 	case !r.CloudInit:
-		return bad("an encrypted image without cloud-init", "set cloudInit: an encrypted image must have cloud-init")
+		return bad("an encrypted image without cloud-init", hintCloudInit)
 	case strings.HasPrefix(strings.ToUpper(r.OSCode), "REDHAT") && !r.BYOL:
-		return bad("an encrypted Red Hat image without byol", "")
+		return bad("an encrypted Red Hat image without byol", hintBYOL)
 	}
 	return nil
 }

@@ -330,6 +330,9 @@ func TestImportRefused(t *testing.T) {
 		if !errors.As(err, &e) || e.Status != 0 || e.Hint() == "" {
 			t.Errorf("%s: %v (%s)", name, err, hint(err))
 		}
+		if (name == "cloud-init" || name == "byol") && !strings.Contains(e.Hint(), "--"+name) {
+			t.Errorf("%s: the hint names no flag: %s", name, e.Hint())
+		}
 	}
 	// Names: the object tells the format.
 	for uri, encrypted := range map[string]bool{"web.img": true, "web.iso": true, "web.vhd": true, "web": true, "web.raw": false, "web.qcow2": false} {

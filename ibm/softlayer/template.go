@@ -204,7 +204,7 @@ func (c *Client) LookUp(ctx context.Context, name string) (*Template, error) {
 			return &all[i], nil
 		}
 	}
-	return nil, err
+	return nil, rest.WithHint(err, "give the number, the global identifier or the name of a template: slcli image list --private lists them")
 }
 
 // An OSCode is an operating system as an import names it.

@@ -188,7 +188,10 @@ func (c *Client) FindImage(ctx context.Context, name string) (*Image, error) {
 func (c *Client) LookUp(ctx context.Context, name string) (*Image, error) {
 	img, err := c.FindImage(ctx, name)
 	if errors.Is(err, ErrNotFound) {
-		return c.Image(ctx, name)
+		img, err = c.Image(ctx, name)
+	}
+	if errors.Is(err, ErrNotFound) {
+		err = rest.WithHint(err, "give the name or the ID of an image of this region: ibmcloud is images --visibility private lists them")
 	}
 	return img, err
 }
