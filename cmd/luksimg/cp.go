@@ -154,6 +154,9 @@ func (o *cpFlags) toStdout(c *cobra.Command, s *source, f *files.File, from stri
 	if err != nil {
 		return s.wrap(fmt.Errorf("%s: %w", from, err))
 	}
+	if o.maxSize.N >= 0 && src.Size() > o.maxSize.N {
+		return fmt.Errorf("%s: %w: %d bytes of %d", from, copyout.ErrTooMuch, src.Size(), o.maxSize.N)
+	}
 	stdio.Widen(os.Stdout)
 	err = parallel.Await(c.Context(), func() error {
 		return luksimg.DecryptInOrder(c.Context(), os.Stdout, src, luksimg.RunOptions{Jobs: 1})

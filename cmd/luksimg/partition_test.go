@@ -8,11 +8,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// cmdPartition makes a disk with a file in a partition at 2 MiB: "partition gpt FILE DISK", where it is
-// number 2, or "partition mbr FILE DISK", where it is the logical one 5. Before it there is noise.
+// cmdPartition makes a disk with a file in a partition: "partition KIND FILE DISK", see [partitioned].
 func cmdPartition(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), partitioned(args[0], []byte(ts.ReadFile(args[1]))), 0o644))
+}
+
+// partitioned returns a disk with part in a partition at 2 MiB: "gpt", where it is number 2, or "mbr",
+// where it is the logical one 5. Before it there is noise.
+func partitioned(kind string, part []byte) []byte {
 	const mib, sector = 1 << 20, 512
-	part := []byte(ts.ReadFile(args[1]))
 	sectors := (len(part) + sector - 1) / sector
 	b := make([]byte, 3*mib+sectors*sector)
 	for i := range b[mib : 2*mib-sector] {
@@ -27,7 +31,7 @@ func cmdPartition(ts *testscript.TestScript, _ bool, args []string) {
 		le.PutUint32(e[8:], uint32(first))
 		le.PutUint32(e[12:], uint32(count))
 	}
-	if args[0] == "mbr" {
+	if kind == "mbr" {
 		const record = 2*mib/sector - 1
 		entry(0, 0, 0x83, mib/sector, mib/sector-1)
 		entry(0, 1, 0x05, record, sectors+1)
@@ -56,5 +60,5 @@ func cmdPartition(ts *testscript.TestScript, _ bool, args []string) {
 			copy(b[at[2]*sector:], entries)
 		}
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b, 0o644))
+	return b
 }

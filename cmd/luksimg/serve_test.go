@@ -18,9 +18,9 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// serving runs serve until stop is called, which returns the exit code and what was told. line is
-// the first one of the result.
-func serving(t *testing.T, args ...string) (line string, stop func() (int, string)) {
+// startServe runs serve until stop is called, which returns the exit code and what was told. ready reads
+// the result, and fails if there is none.
+func startServe(t *testing.T, ready func(io.Reader) error, args ...string) (stop func() (int, string)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
@@ -32,23 +32,31 @@ func serving(t *testing.T, args ...string) (line string, stop func() (int, strin
 		w.Close()
 		ended <- code
 	}()
-	out := bufio.NewReader(r)
-	line, err := out.ReadString('\n')
-	if err != nil {
-		t.Fatalf("exit code %d\n%s", <-ended, &told)
+	if err := ready(r); err != nil {
+		t.Fatalf("%v: exit code %d\n%s", err, <-ended, &told)
 	}
-	rest := make(chan string, 1)
-	go func() {
-		b, _ := io.ReadAll(out)
-		rest <- string(b)
-	}()
-	stop = func() (int, string) {
+	go io.Copy(io.Discard, r)
+	return func() (int, string) {
 		cancel()
-		code := <-ended
-		line += <-rest
-		return code, told.String()
+		return <-ended, told.String()
 	}
+}
+
+// serving is [startServe] of a server whose result is a line.
+func serving(t *testing.T, args ...string) (line string, stop func() (int, string)) {
+	t.Helper()
+	stop = startServe(t, func(r io.Reader) (err error) {
+		line, err = bufio.NewReader(r).ReadString('\n')
+		return err
+	}, args...)
 	return strings.TrimSpace(line), stop
+}
+
+// servingJSON is [startServe] of a server whose result is JSON.
+func servingJSON(t *testing.T, args ...string) (result serveResult, stop func() (int, string)) {
+	t.Helper()
+	stop = startServe(t, func(r io.Reader) error { return json.NewDecoder(r).Decode(&result) }, append([]string{"--json"}, args...)...)
+	return result, stop
 }
 
 // greeting checks that an NBD server is there.
@@ -130,6 +138,16 @@ func TestServeListen(t *testing.T) {
 		t.Fatal(line, err)
 	}
 	greeting(t, "unix", socket)
+	// An @ in front makes no abstract socket, which would be open to everybody.
+	t.Chdir(dir)
+	line, stopAt := serving(t, "--socket", "@abstract", disk)
+	if fi, err := os.Stat("@abstract"); err != nil || fi.Mode().Perm() != 0o600 || !strings.HasSuffix(line, "/%40abstract") {
+		t.Errorf("%s: %v, %v", line, fi, err)
+	}
+	stopAt()
+	if code, out := runIn(t.Context(), "serve", "--socket", strings.Repeat("x", 120), disk); code != exit.Failure || !strings.Contains(out, "shorter") {
+		t.Errorf("a long name: exit code %d\n%s", code, out)
+	}
 	code, out := runIn(t.Context(), "serve", "--socket", socket, disk)
 	if code != exit.Failure || !strings.Contains(out, "exist") || !strings.Contains(out, "remove it") || strings.Contains(out, "--force") {
 		t.Errorf("a socket that is there: exit code %d\n%s", code, out)
@@ -141,16 +159,34 @@ func TestServeListen(t *testing.T) {
 	}
 }
 
+// TestServePartition writes to partitions. What a guest writes to one does not choose its reader.
+func TestServePartition(t *testing.T) {
+	dir := t.TempDir()
+	key, disk, image := encryptedDisk(t, dir)
+	vhd := filepath.Join(dir, "disk.vhd")
+	if code, out := runIn(t.Context(), "convert", "--format", "vhd", disk, vhd); code != exit.Done {
+		t.Fatal(out)
+	}
+	for name, format := range map[string]string{disk: "raw", vhd: "raw", image: "luks1"} {
+		part, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := filepath.Join(dir, "whole")
+		if err := os.WriteFile(whole, partitioned("gpt", part), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, stop := servingJSON(t, "--rw", "--partition", "2", "--key-file", key, whole)
+		if code, told := stop(); code != exit.Done || got.Format != format || got.ReadOnly {
+			t.Errorf("%s: exit code %d, %+v\n%s", name, code, got, told)
+		}
+	}
+}
+
 func TestServeJSON(t *testing.T) {
 	_, disk, _ := encryptedDisk(t, t.TempDir())
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	r, w := io.Pipe()
-	go run(ctx, []string{"serve", "--json", disk}, w, io.Discard)
-	var got serveResult
-	if err := json.NewDecoder(r).Decode(&got); err != nil {
-		t.Fatal(err)
-	}
+	got, stop := servingJSON(t, disk)
+	defer stop()
 	if got.Size != 20480 || got.Format != "raw" || !got.ReadOnly || !strings.HasPrefix(got.URI, "nbd+unix:///?socket=/") {
 		t.Errorf("%+v", got)
 	}

@@ -110,6 +110,9 @@ type listener struct {
 	folder string // the temporary folder that it is in, if any
 }
 
+// maxSocketName is how long the name of a Unix socket may be everywhere, in bytes.
+const maxSocketName = 103
+
 // listen makes the listener. A Unix socket is for this user only.
 func (o *listenFlags) listen() (*listener, error) {
 	if o.address != "" {
@@ -131,11 +134,17 @@ func (o *listenFlags) listen() (*listener, error) {
 		}
 		l.folder, l.socket = dir, filepath.Join(dir, "nbd.sock")
 	}
+	if strings.HasPrefix(l.socket, "@") {
+		// That would be a socket that is no file, to which everybody may connect.
+		l.socket = "./" + l.socket
+	}
 	var err error
 	if l.Listener, err = listenPrivate(l.socket); err != nil {
 		l.remove()
 		if _, there := os.Lstat(l.socket); there == nil {
 			err = rest.WithHint(fmt.Errorf("%s: %w", l.socket, fs.ErrExist), "if a server that was killed left it, remove it; otherwise choose another name")
+		} else if len(l.socket) > maxSocketName {
+			err = rest.WithHint(err, "the name of a Unix socket can not be that long: choose a shorter one")
 		}
 		return nil, err
 	}

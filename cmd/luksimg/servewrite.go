@@ -19,11 +19,17 @@ func (o *serveFlags) writable(c *cobra.Command, name string) (*served, error) {
 	}
 	in.r = f
 	format := luksimg.Format(o.source.format)
-	if format == "" && o.source.unlock.header == "" {
+	switch {
+	case format != "" || o.source.unlock.header != "":
+	case in.partition == nil:
 		if format, err = luksimg.Detect(f, in.size); err != nil {
 			in.close()
 			return nil, in.wrap(err)
 		}
+	case luks.Detect(f, in.size): // nothing else is looked for in a partition
+		format = luksimg.LUKS2
+	default:
+		format = luksimg.Raw
 	}
 	return o.open(c, in, f, format)
 }
@@ -43,7 +49,11 @@ func (o *serveFlags) open(c *cobra.Command, in *input, f luks.File, format luksi
 		v := s.img.Source.(*luks.Volume)
 		return &served{source: s, disk: v, target: volumeTarget{v, f}, format: s.img.Format, sectorSize: e.h.SectorSize()}, nil
 	case format == luksimg.Raw:
-		img, err := in.image(c.Context(), luksimg.ImageOptions{Format: luksimg.Format(o.source.format)})
+		opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format)}
+		if in.partition != nil {
+			opts.Format = luksimg.Raw
+		}
+		img, err := in.image(c.Context(), opts)
 		if err != nil {
 			in.close()
 			return nil, err

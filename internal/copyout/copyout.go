@@ -55,6 +55,7 @@ type copier struct {
 
 	top    *os.Root
 	linked map[uint64]string // where files that have several names are, by their inodes
+	kept   int               // bytes that linked takes
 	above  []uint64          // the inodes of the folders that lead here
 }
 

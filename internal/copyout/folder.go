@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	maxDepth  = 256     // folders in each other, each of which is open
-	maxLinked = 1 << 20 // files with several names that are kept in mind
+	maxDepth  = 256      // folders in each other, each of which is open
+	maxLinked = 64 << 20 // bytes of paths of files with several names that are kept in mind
 )
 
 // folder copies what is in a folder to the one that is root, at a path from the top.
@@ -135,8 +135,9 @@ func (c *copier) file(n *files.File, root *os.Root, path string) error {
 	if e := out.Close(); err == nil {
 		err = e
 	}
-	if n.Links > 1 && len(c.linked) < maxLinked {
+	if size := len(path) + 64; n.Links > 1 && size <= maxLinked-c.kept {
 		c.linked[n.Inode] = path
+		c.kept += size
 	}
 	return err
 }

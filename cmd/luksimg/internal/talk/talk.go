@@ -28,9 +28,17 @@ func (t *Talk) Say(format string, args ...any) {
 	}
 }
 
+// maxWarnings bounds the warnings that are kept.
+const maxWarnings = 10_000
+
 // Warn tells of something that may be wrong.
 func (t *Talk) Warn(format string, args ...any) {
-	t.Warnings = append(t.Warnings, fmt.Sprintf(format, args...))
+	switch n := len(t.Warnings); {
+	case n < maxWarnings:
+		t.Warnings = append(t.Warnings, fmt.Sprintf(format, args...))
+	case n == maxWarnings:
+		t.Warnings = append(t.Warnings, "there are more warnings than are kept")
+	}
 	t.Say("warning: "+format, args...)
 }
 
