@@ -41,8 +41,8 @@ The exit code is 1 if the chain is broken.` + cloudHelp,
 	}
 	f := c.Flags()
 	f.StringVar(&o.of.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key")
-	f.StringVar(&o.of.ImageID, "image", "", "the global identifier of the template, or the `ID` of the VPC image")
-	f.StringVar(&o.of.ServerID, "server", "", "the `ID` of the server")
+	f.StringVar(&o.of.ImageID, "image", "", "only this image: the global identifier of the template, or the `ID` of the VPC image")
+	f.StringVar(&o.of.ServerID, "server", "", "only this server: its `ID`, or in classic infrastructure its host name with the domain")
 	f.StringSliceVar(&o.of.Services, "service", nil, "a further `NAME` that the cloud unwraps keys by; may be repeated")
 	f.StringVar(&o.ask.Query, "query", "", "what to ask Cloud Logs for (default: all audit events)")
 	f.StringVar(&o.ask.Syntax, "syntax", "dataprime", "of --query: dataprime or lucene")

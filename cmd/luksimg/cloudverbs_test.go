@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/ibm/account"
+	"github.com/luksimg/luksimg/ibm/audit"
 	"github.com/luksimg/luksimg/ibm/deploy"
 	"github.com/luksimg/luksimg/ibm/sandbox"
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
@@ -453,6 +454,13 @@ func TestAudit(t *testing.T) {
 	for _, want := range []string{"wraptrue", "wrapfalse", "importtrue", "provisiontrue"} {
 		if !seen[want] {
 			t.Errorf("no %s with the correlation of the deployment: %v", want, seen)
+		}
+	}
+	// The ID that deploy prints is that of the server in both.
+	out = c.ok("audit", "--root-key-crn", c.RootKey, "--server", fmt.Sprint(d.ServerID), "events", "log")
+	for _, want := range []string{audit.ActionOrder, "audit-log.vsi.provision"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %s in %s", want, out)
 		}
 	}
 	// An image or a server that no event is of is missing.

@@ -83,13 +83,14 @@ func ImportImage(ctx context.Context, d Driver, r ImageRequest, o CallOptions) (
 
 // logImport logs that an image was asked for, and returns err, or that of the log.
 func logImport(log *audit.Logger, r ImageRequest, made *Made, err error) error {
-	target := r.Name
+	target, details := r.Name, map[string]any{"uri": r.URI, "crkCrn": r.RootKeyCRN, "name": r.Name}
 	if made != nil {
+		details["image"] = made.ID
 		if target = made.GlobalIdentifier; target == "" {
 			target = made.ID
 		}
 	}
-	return log.Did(audit.ActionImport, target, map[string]any{"uri": r.URI, "crkCrn": r.RootKeyCRN, "name": r.Name}, err)
+	return log.Did(audit.ActionImport, target, details, err)
 }
 
 // An Ordered is the server that [OrderServer] has ordered, or whose order it had checked.
@@ -125,7 +126,7 @@ func OrderServer(ctx context.Context, d Driver, image string, s *Server, dryRun 
 		return r, err
 	}
 	r.Placed, err = d.CreateServer(ctx, img, s)
-	if err := logOrder(o.Log, d.Target(), img, s, nil, err); err != nil {
+	if err := logOrder(o.Log, d.Target(), img, s, r.Placed, nil, err); err != nil {
 		return nil, err
 	}
 	_, noun := d.Words()
@@ -137,10 +138,13 @@ func OrderServer(ctx context.Context, d Driver, image string, s *Server, dryRun 
 }
 
 // logOrder logs that a server was ordered, and returns err, or that of the log.
-func logOrder(log *audit.Logger, target string, image *Made, s *Server, more map[string]any, err error) error {
+func logOrder(log *audit.Logger, target string, image *Made, s *Server, placed *Placed, more map[string]any, err error) error {
 	details, name := map[string]any{"imageTemplate": image.GlobalIdentifier, "datacenter": s.Datacenter}, s.name()
 	if target == VPC {
 		details, name = map[string]any{"image": image.ID, "zone": s.Zone}, s.Hostname
+	}
+	if placed != nil {
+		details["server"] = placed.ID
 	}
 	maps.Copy(details, more)
 	return log.Did(audit.ActionOrder, name, details, err)

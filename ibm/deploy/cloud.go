@@ -198,7 +198,7 @@ func (d *Deployment) orderServer(ctx context.Context, before time.Time) error {
 		d.Order = nil
 		d.forget(StepOrder)
 	}
-	if err := logOrder(d.Log, d.rules.Target, &m, d.o.Order, map[string]any{"crkCrn": d.Plan.RootKeyCRN}, err); err != nil {
+	if err := logOrder(d.Log, d.rules.Target, &m, d.o.Order, placed, map[string]any{"crkCrn": d.Plan.RootKeyCRN}, err); err != nil {
 		return errors.Join(err, d.save())
 	}
 	return nil

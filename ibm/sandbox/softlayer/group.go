@@ -7,6 +7,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -175,7 +176,7 @@ func (s *Server) runImport(t *template, k *configuration, a address) {
 			t.Active, t.Work = true, nil
 		}
 		return s.event("audit-log.vsi-image-template.create", owner, s.templateCRN(t), t.Name, failure, map[string]any{
-			"globalIdentifier": t.GlobalID, "uri": k.URI, "crkCrn": t.RootKeyCRN, "isEncrypted": t.Encrypted,
+			"id": strconv.Itoa(t.ID), "globalIdentifier": t.GlobalID, "uri": k.URI, "crkCrn": t.RootKeyCRN, "isEncrypted": t.Encrypted,
 		})
 	})
 }

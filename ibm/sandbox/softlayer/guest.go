@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -159,7 +160,7 @@ func (s *Server) runOrder(g *guest, t *template) {
 			g.Work, g.Provisioned = nil, s.opts.Clock.Now()
 		}
 		return s.event("audit-log.vsi.provision", ServiceIdentity, s.guestCRN(g), g.Hostname+"."+g.Domain, failure, map[string]any{
-			"imageTemplate": t.GlobalID, "crkCrn": t.RootKeyCRN, "datacenter": g.Datacenter,
+			"id": strconv.Itoa(g.ID), "imageTemplate": t.GlobalID, "crkCrn": t.RootKeyCRN, "datacenter": g.Datacenter,
 		})
 	})
 }
