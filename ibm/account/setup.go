@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Setup tells what there is and what is missing, one line of text at a time, and makes what is
-// missing, unless dryRun is set.
+// Setup looks for what there is, and makes what is missing, unless dryRun is set. It tells what it is
+// going to make and what it has made, one line of text at a time; the report has the rest.
 func Setup(ctx context.Context, o Options, dryRun bool, tell func(text string)) (*Report, error) {
 	r, err := Look(ctx, o)
 	if err != nil {
@@ -16,15 +16,13 @@ func Setup(ctx context.Context, o Options, dryRun bool, tell func(text string)) 
 	for _, n := range r.Notes {
 		tell(n)
 	}
-	for _, x := range r.Things {
-		if x.Exists {
-			tell(x.String() + ": is there")
-		} else {
-			tell(x.String() + ": is missing")
-		}
-	}
 	if dryRun {
 		return r, nil
+	}
+	for _, x := range r.Things {
+		if !x.Exists {
+			tell(x.String() + ": is missing")
+		}
 	}
 	return r, r.Make(ctx, func(x *Thing) { tell(x.String() + ": made") })
 }
