@@ -120,7 +120,12 @@ func TestSetupVPC(t *testing.T) {
 	c := newCloud(t, sandbox.Options{Bucket: testBucket})
 	c.ok("setup", "--root-key-crn", c.RootKey)
 	c.fails(4, "authorization-policy-create is cloud-object-storage Reader --source-resource-type image", c.deployVPC()...)
-	c.fails(4, "wait for import: ", c.deployVPC("--skip-authorization-check")...)
+	errs := c.fails(4, "wait for import: ", c.deployVPC("--skip-authorization-check")...)
+	for _, want := range []string{"the image service may not read the file", `"hint":"luksimg setup --target vpc lets the image service read Object Storage`} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("no %q in %s", want, errs)
+		}
+	}
 	c.ok("setup", "--target", "vpc", "--root-key-crn", c.RootKey, "--cos-instance-crn", c.COSInstance)
 	granted, err := c.owner().Policies(t.Context(), c.Account, "authorization", "")
 	if err != nil || len(granted) != 2 {
