@@ -30,6 +30,8 @@ type handshake struct {
 	nc net.Conn
 	r  *bufio.Reader
 
+	enter func() // is called before the client learns that it uses an export
+
 	fixed    bool // the client takes replies to options
 	noZeroes bool // the client does without the padding of an old reply
 	secure   bool // TLS is on
@@ -39,7 +41,7 @@ type handshake struct {
 }
 
 func newHandshake(s *Server, nc net.Conn) *handshake {
-	return &handshake{s: s, nc: nc, r: bufio.NewReaderSize(nc, readerSize)}
+	return &handshake{s: s, nc: nc, r: bufio.NewReaderSize(nc, readerSize), enter: func() {}}
 }
 
 // run returns the export that the client uses, nil if it uses none.
@@ -99,6 +101,7 @@ func (h *handshake) option(ctx context.Context, option uint32, data []byte) (e *
 		if e = h.s.lookup(string(data)); e == nil || locked {
 			return nil, false, errClient // there is no other answer
 		}
+		h.enter()
 		return e, true, h.oldReply(e)
 	case !h.fixed:
 		return nil, false, errClient
@@ -150,7 +153,7 @@ func (h *handshake) startTLS(ctx context.Context, data []byte) error {
 		}
 		return err
 	}
-	*h = handshake{s: h.s, nc: c, r: bufio.NewReaderSize(c, readerSize), fixed: true, noZeroes: h.noZeroes, secure: true}
+	*h = handshake{s: h.s, nc: c, r: bufio.NewReaderSize(c, readerSize), enter: h.enter, fixed: true, noZeroes: h.noZeroes, secure: true}
 	return nil
 }
 

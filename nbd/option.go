@@ -89,6 +89,9 @@ func (h *handshake) info(option uint32, data []byte) (*Export, error) {
 			return nil, err
 		}
 	}
+	if option == optGo {
+		h.enter()
+	}
 	return e, h.reply(option, repAck, nil)
 }
 

@@ -115,6 +115,9 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, users *users) {
 		b.SetWriteBuffer(4 << 20) // the system may give less, which is slower and no more
 	}
 	h := newHandshake(s, nc)
+	leave := func() {}
+	h.enter = func() { leave = users.enter() }
+	defer func() { leave() }()
 	nc.SetDeadline(time.Now().Add(s.o.HandshakeTimeout))
 	if ctx.Err() != nil {
 		return
@@ -128,7 +131,6 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, users *users) {
 	if ctx.Err() != nil {
 		return
 	}
-	defer users.enter()()
 	newSession(s, h, e).run(ctx)
 }
 
