@@ -114,6 +114,16 @@ func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase
 // known to be zero are not read, and nothing is written if the disk is of a size that the
 // profile refuses. It does not stop while dst does not take what is written.
 func EncryptInOrder(ctx context.Context, dst io.Writer, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
+	j, err := newDiskJob(ctx, src, passphrase, o)
+	if err != nil {
+		return nil, err
+	}
+	defer j.volume.Close()
+	return j.writeStream(ctx, dst, src)
+}
+
+// newDiskJob begins the LUKS image of a disk whose size is known.
+func newDiskJob(ctx context.Context, src image.Source, passphrase []byte, o EncryptOptions) (*luksJob, error) {
 	p, err := o.stream(passphrase)
 	if err != nil {
 		return nil, err
@@ -121,12 +131,7 @@ func EncryptInOrder(ctx context.Context, dst io.Writer, src image.Source, passph
 	if err := p.checkSize(src.Size()); err != nil {
 		return nil, err
 	}
-	j, err := newLUKSJob(ctx, p, passphrase)
-	if err != nil {
-		return nil, err
-	}
-	defer j.volume.Close()
-	return j.writeStream(ctx, dst, src)
+	return newLUKSJob(ctx, p, passphrase)
 }
 
 // stream is the plan of an image that is written in order, with a key that fits.

@@ -29,14 +29,7 @@ func NewEncrypted(ctx context.Context, src image.Source, passphrase []byte, o En
 	if o.Header != nil || o.Digest {
 		return nil, errors.New("an image that is encrypted as it is read has no detached header and no digests")
 	}
-	p, err := o.stream(passphrase)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.checkSize(src.Size()); err != nil {
-		return nil, err
-	}
-	j, err := newLUKSJob(ctx, p, passphrase)
+	j, err := newDiskJob(ctx, src, passphrase, o)
 	if err != nil {
 		return nil, err
 	}

@@ -14,9 +14,9 @@ import (
 )
 
 // The functions below open each format, once. Before the call the source of the image is the
-// file; afterwards it is the disk, which also describes and checks itself. The packages of the
-// formats check identities, such as that of the parent of a differencing disk. They and this
-// package check chains and loops.
+// file; afterwards it is the disk, which also describes and checks itself. The package of a format
+// checks the identity of a parent. It also checks chains for loops, as this package does for chains
+// of several formats.
 
 func openVHD(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhd.Options)

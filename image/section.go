@@ -64,7 +64,7 @@ func (s *Section) Extents(off, n int64) iter.Seq2[Extent, error] {
 	}
 }
 
-// A WritableFile is what a [WritableSection] is a part of, such as an [os.File].
+// A WritableFile is a file that a [WritableSection] reads and writes. An [os.File] is one.
 type WritableFile interface {
 	io.ReaderAt
 	io.WriterAt

@@ -26,8 +26,8 @@ import (
 
 // An Export is a disk that a [Server] serves.
 type Export struct {
-	// Name is what a client asks for. "" is the default export. A server with a single export
-	// serves that as the default too.
+	// Name is the name of the export. Clients that give no name get the export "". If a server
+	// has one export only, they get that.
 	Name string
 
 	// Description is for people who list the exports.

@@ -1,3 +1,3 @@
-// Package upload measures the upload of ibm/cos beside that of minio-go, to versitygw. It is a module
-// of its own, so that what minio-go needs changes nothing else that is measured.
+// Package upload compares uploads to versitygw by ibm/cos and by minio-go. It is a separate module,
+// so that the dependencies of minio-go do not change the versions in the other benchmarks.
 package upload

@@ -29,12 +29,10 @@ func (s *Server) checkAlias(i *instance, alias string) *Failure {
 }
 
 func (s *Server) createAlias(r *request) (int, any, *Failure) {
-	k, f := s.find(r)
+	k, f := s.findPresent(r)
 	switch {
 	case f != nil:
 		return 0, nil, f
-	case k.State == destroyed:
-		return 0, nil, failDeleted
 	case len(k.Aliases) >= maxAliases:
 		return 0, nil, &Failure{409, "KEY_ALIAS_QUOTA_ERR", "A key may have 5 aliases"}
 	}

@@ -109,6 +109,24 @@ func (s *Server) find(r *request) (*key, *Failure) {
 	return nil, failNotFound
 }
 
+// findPresent is find for a request that a deleted key refuses.
+func (s *Server) findPresent(r *request) (*key, *Failure) {
+	k, f := s.find(r)
+	if f == nil && k.State == destroyed {
+		f = failDeleted
+	}
+	return k, f
+}
+
+// findDeleted is find for a request that only a deleted key takes.
+func (s *Server) findDeleted(r *request) (*key, *Failure) {
+	k, f := s.find(r)
+	if f == nil && k.State != destroyed {
+		f = failState
+	}
+	return k, f
+}
+
 func (s *Server) createKey(r *request) (int, any, *Failure) {
 	var body struct {
 		Metadata  metadata `json:"metadata"`

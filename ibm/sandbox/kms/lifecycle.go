@@ -42,12 +42,10 @@ func (s *Server) purged(k *key) bool {
 
 // deleteKey makes a key unusable. It may be restored for 30 days.
 func (s *Server) deleteKey(r *request) (int, any, *Failure) {
-	k, f := s.find(r)
+	k, f := s.findPresent(r)
 	switch {
 	case f != nil:
 		return 0, nil, f
-	case k.State == destroyed:
-		return 0, nil, failDeleted
 	case k.dualAuth() && (k.Approved == "" || k.Approved == r.who.IAMID):
 		return 0, nil, failApproval
 	}
@@ -69,12 +67,10 @@ func (s *Server) shown(r *request, k *key) (int, any, *Failure) {
 
 // restoreKey makes a deleted key active again.
 func (s *Server) restoreKey(r *request) (int, any, *Failure) {
-	k, f := s.find(r)
+	k, f := s.findDeleted(r)
 	switch {
 	case f != nil:
 		return 0, nil, f
-	case k.State != destroyed:
-		return 0, nil, failState
 	case s.now().Before(k.Updated.Add(settleTime)):
 		return 0, nil, failEarly
 	case !s.now().Before(k.Deleted.Add(restoreUntil)):
@@ -86,12 +82,10 @@ func (s *Server) restoreKey(r *request) (int, any, *Failure) {
 
 // purgeKey forgets a key and all that belongs to it: what it wrapped is lost.
 func (s *Server) purgeKey(r *request) (int, any, *Failure) {
-	k, f := s.find(r)
+	k, f := s.findDeleted(r)
 	switch {
 	case f != nil:
 		return 0, nil, f
-	case k.State != destroyed:
-		return 0, nil, failState
 	case s.now().Before(k.Deleted.Add(purgeAfter)):
 		return 0, nil, &Failure{409, failEarly.Code, "The key was updated recently: Please wait and try again: Purge operation is allowed 4h0m0s after key is deleted"}
 	}
@@ -126,12 +120,10 @@ func (s *Server) disable(r *request) (int, any, *Failure) { return s.change(r, a
 func (s *Server) enable(r *request) (int, any, *Failure) { return s.change(r, suspended, active) }
 
 func (s *Server) change(r *request, from, to int) (int, any, *Failure) {
-	k, f := s.find(r)
+	k, f := s.findPresent(r)
 	switch {
 	case f != nil:
 		return 0, nil, f
-	case k.State == destroyed:
-		return 0, nil, failDeleted
 	case k.Extractable:
 		return 0, nil, failRootOnly
 	case k.state(s.now()) != from:
@@ -150,12 +142,10 @@ func (s *Server) approveDeletion(r *request) (int, any, *Failure) { return s.app
 func (s *Server) cancelDeletion(r *request) (int, any, *Failure) { return s.approve(r, "") }
 
 func (s *Server) approve(r *request, by string) (int, any, *Failure) {
-	k, f := s.find(r)
+	k, f := s.findPresent(r)
 	switch {
 	case f != nil:
 		return 0, nil, f
-	case k.State == destroyed:
-		return 0, nil, failDeleted
 	case !k.dualAuth():
 		return 0, nil, failNotDual
 	}

@@ -85,13 +85,19 @@ func (s *Server) released(k *key, force bool) *Failure {
 	return f
 }
 
-func (s *Server) createRegistration(r *request) (int, any, *Failure) {
+// findForService is find for a request that only services may make.
+func (s *Server) findForService(r *request) (*key, *Failure) {
 	k, f := s.find(r)
-	switch {
-	case f != nil:
+	if f == nil && r.who.Kind != KindService {
+		f = failServiceOnly
+	}
+	return k, f
+}
+
+func (s *Server) createRegistration(r *request) (int, any, *Failure) {
+	k, f := s.findForService(r)
+	if f != nil {
 		return 0, nil, f
-	case r.who.Kind != KindService:
-		return 0, nil, failServiceOnly
 	}
 	var in struct {
 		Resources []struct {
@@ -109,12 +115,9 @@ func (s *Server) createRegistration(r *request) (int, any, *Failure) {
 }
 
 func (s *Server) deleteRegistration(r *request) (int, any, *Failure) {
-	k, f := s.find(r)
-	switch {
-	case f != nil:
+	k, f := s.findForService(r)
+	if f != nil {
 		return 0, nil, f
-	case r.who.Kind != KindService:
-		return 0, nil, failServiceOnly
 	}
 	s.st.Registrations = without(s.st.Registrations, func(x registration) bool { return x.KeyID == k.ID && x.Resource == r.PathValue("crn") })
 	return http.StatusNoContent, nil, nil

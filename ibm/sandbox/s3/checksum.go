@@ -97,7 +97,7 @@ func errSum(algorithm string) error {
 	return refusal("InvalidRequest", "Value for "+strings.ToLower(sumHeader(algorithm))+" header is invalid.")
 }
 
-// A sumPlan is what an upload in parts, or a copy, is to have for a checksum.
+// A sumPlan is the algorithm and the type of the checksum of a multipart upload or a copy.
 type sumPlan struct{ algorithm, kind string }
 
 // parsePlan reads X-Amz-Checksum-Algorithm and X-Amz-Checksum-Type.

@@ -36,6 +36,15 @@ func (c *call) encoding() (kind string, encode func(string) string, err error) {
 	return "", nil, refusal("InvalidArgument", "Invalid Encoding Method specified in Request")
 }
 
+// listing begins a page with the parameters that all lists have. The parameter limit bounds its items.
+func (c *call) listing(limit string) (l listing, kind string, encode func(string) string, err error) {
+	l = listing{prefix: c.q.Get("prefix"), delimiter: c.q.Get("delimiter")}
+	if kind, encode, err = c.encoding(); err == nil {
+		l.max, err = c.limit(limit)
+	}
+	return l, kind, encode, err
+}
+
 type prefix struct{ Prefix string }
 
 // An item is what is listed: an object, or an upload of that key.
@@ -124,12 +133,8 @@ func (c *call) listObjects() error {
 		Contents       []entry
 		CommonPrefixes []prefix
 	}
-	kind, encode, err := c.encoding()
+	l, kind, encode, err := c.listing("max-keys")
 	if err != nil {
-		return err
-	}
-	l := listing{prefix: c.q.Get("prefix"), delimiter: c.q.Get("delimiter")}
-	if l.max, err = c.limit("max-keys"); err != nil {
 		return err
 	}
 	var by *owner

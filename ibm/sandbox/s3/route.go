@@ -12,7 +12,8 @@ import (
 // operations are the methods of a resource, and what serves them.
 type operations map[string]func(*call) error
 
-// A resource is what requests are about, at each level of a path. A level that is nil is not served.
+// A resource lists the operations on one resource of the service, its buckets and its objects. A
+// request to a level that is nil is refused.
 type resource struct{ service, bucket, object operations }
 
 // resources has all that is served, by the name of the sub-resource in the query: "" is the buckets, the

@@ -93,14 +93,11 @@ func (c *call) listUploads() error {
 		Upload             []entry
 		CommonPrefixes     []prefix
 	}
-	kind, encode, err := c.encoding()
+	l, kind, encode, err := c.listing("max-uploads")
 	if err != nil {
 		return err
 	}
-	if x.MaxUploads, err = c.limit("max-uploads"); err != nil {
-		return err
-	}
-	l := listing{prefix: c.q.Get("prefix"), delimiter: c.q.Get("delimiter"), max: x.MaxUploads}
+	x.MaxUploads = l.max
 	l.after = item{c.q.Get("key-marker"), c.q.Get("upload-id-marker")}
 	x.KeyMarker, x.UploadIdMarker = encode(l.after.key), l.after.upload
 	if l.after.key == "" {

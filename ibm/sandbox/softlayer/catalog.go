@@ -13,8 +13,8 @@ const (
 	cloudPackage  = 46  // CLOUD_SERVER, ordered by cores and memory
 )
 
-// An item is what an order is made of, with one price: that of all datacenters. Fees are the emulator's
-// own.
+// An item is one line of an order. It has one price, which holds in all datacenters. The sandbox makes
+// the fees up.
 type item struct {
 	id               int // of its price; that of the item is 100000 more
 	key, description string
