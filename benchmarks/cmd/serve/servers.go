@@ -55,6 +55,9 @@ func (b *bench) jobs() ([]job, error) {
 		}
 		for _, args := range servers {
 			name := filepath.Base(args[0])
+			if args[0] == b.luksimg {
+				name = "luksimg" // whatever its file is called
+			}
 			s := &server{name: name, uri: "nbd+unix:///?socket=" + socket(name), cmd: exec.CommandContext(b.ctx, args[0], args[1:]...)}
 			var errs bytes.Buffer
 			s.cmd.Stderr = &errs
