@@ -7,6 +7,10 @@ const (
 	// garbage collector cannot stop it before it returns.
 	pieceSize = 64 << 10
 
+	// streamPiece is the same for a run past the caches. Where a call ends and the next one
+	// begins nothing is read ahead, so that they are longer.
+	streamPiece = 256 << 10
+
 	// strideSize is what every path can do a whole number of groups of.
 	strideSize = 512
 
@@ -41,7 +45,7 @@ func newSIMD(p path) func(key []byte) (kernel, error) {
 		k.dec.fill(&dec, k.rounds)
 		expandKey(&k.tweak, key[len(key)/2:])
 		if p.needsWide() {
-			k.wide = newWide(&k.enc, &k.dec)
+			k.wide = newWide(&k.enc, &k.dec, k.rounds)
 		}
 		return k, nil
 	}
@@ -84,19 +88,29 @@ func (k *simd) crypt(decrypt bool, dst, src []byte, unit int, t tweak) {
 	case len(src) <= maskBatch*unit:
 		// Setting up and wiping room for many masks would take longer than this.
 		var masks [maskBatch]mask
-		k.units(k.path, decrypt, dst, src, unit, t, masks[:])
+		k.units(k.path, decrypt, dst, src, unit, t, pieceSize, masks[:])
 	default:
+		if p := k.path.forBuffers(dst, src); p != k.path {
+			k.stream(p, decrypt, dst, src, unit, t)
+			return
+		}
 		var masks [pieceSize / strideSize]mask
-		k.units(k.path.forBuffers(dst, src), decrypt, dst, src, unit, t, masks[:])
+		k.units(k.path, decrypt, dst, src, unit, t, pieceSize, masks[:])
 	}
 }
 
-// units runs over data units that are whole strides and fit into a piece, by path p. It
-// uses masks as room to work and wipes it.
-func (k *simd) units(p path, decrypt bool, dst, src []byte, unit int, t tweak, masks []mask) {
+// stream is for long runs, by path p. Its masks are more than others have the stack for.
+func (k *simd) stream(p path, decrypt bool, dst, src []byte, unit int, t tweak) {
+	var masks [streamPiece / strideSize]mask
+	k.units(p, decrypt, dst, src, unit, t, streamPiece, masks[:])
+}
+
+// units runs over data units that are whole strides and fit into a piece, by path p, piece
+// bytes at a time. It uses masks as room to work and wipes it.
+func (k *simd) units(p path, decrypt bool, dst, src []byte, unit int, t tweak, piece int, masks []mask) {
 	var c counters
 	for len(src) > 0 {
-		n := min(len(src)/unit, pieceSize/unit, len(masks))
+		n := min(len(src)/unit, piece/unit, len(masks))
 		k.makeMasks(masks, n, t, &c)
 		k.run(p, decrypt, &dst[0], &src[0], &masks[0], n, unit)
 		dst, src = dst[n*unit:], src[n*unit:]

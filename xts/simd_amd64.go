@@ -13,11 +13,12 @@ import (
 type path int
 
 const (
-	avx512     path = iota + 1 // VAES on 64 bytes
-	skewed                     // the same with other loops, see xts/_asm/skewed.go
-	avx2                       // VAES on 32 bytes, see xts/_asm/pair.go
-	avx2Stream                 // the same past the caches, for runs where forBuffers says so
-	avx                        // AES-NI
+	avx512       path = iota + 1 // VAES on 64 bytes
+	skewed                       // the same with other loops, see xts/_asm/skewed.go
+	skewedStream                 // the same past the caches, for runs where forBuffers says so
+	avx2                         // VAES on 32 bytes, see xts/_asm/pair.go
+	avx2Stream                   // the same past the caches
+	avx                          // AES-NI
 )
 
 //go:generate go -C _asm run .
@@ -38,10 +39,16 @@ func encryptAVX512(s *schedule, rounds int, dst, src *byte, masks *[16]byte, uni
 func decryptAVX512(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
 
 //go:noescape
-func encryptSkewed(s *wideSchedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
+func encryptSkewed(s *wideSchedule, loop skewedLoop, dst, src *byte, masks *[16]byte, units, groups int)
 
 //go:noescape
-func decryptSkewed(s *wideSchedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
+func decryptSkewed(s *wideSchedule, loop skewedLoop, dst, src *byte, masks *[16]byte, units, groups int)
+
+//go:noescape
+func encryptSkewedStream(s *wideSchedule, loop skewedLoop, dst, src *byte, masks *[16]byte, units, groups int)
+
+//go:noescape
+func decryptSkewedStream(s *wideSchedule, loop skewedLoop, dst, src *byte, masks *[16]byte, units, groups int)
 
 //go:noescape
 func encryptAVX2(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
@@ -67,7 +74,7 @@ func (p path) needsWide() bool { return p == skewed }
 // lanes is how many blocks a register holds.
 func (p path) lanes() int {
 	switch p {
-	case avx512, skewed:
+	case avx512, skewed, skewedStream:
 		return 4
 	case avx2, avx2Stream:
 		return 2
@@ -99,9 +106,15 @@ var streamSize = 64 << 20
 // forBuffers returns the path for a long run: where the destination is not the source,
 // nobody is going to find it in a cache, and it is aligned as the stores have to be.
 func (p path) forBuffers(dst, src []byte) path {
-	to := uintptr(unsafe.Pointer(&dst[0]))
-	if p == avx2 && len(src) >= streamSize && &dst[0] != &src[0] && to%32 == 0 {
-		return avx2Stream
+	stream, align := p, uintptr(1)
+	switch p {
+	case skewed:
+		stream, align = skewedStream, 64
+	case avx2:
+		stream, align = avx2Stream, 32
+	}
+	if len(src) >= streamSize && &dst[0] != &src[0] && uintptr(unsafe.Pointer(&dst[0]))%align == 0 {
+		return stream
 	}
 	return p
 }
@@ -114,14 +127,18 @@ const skewedMin = 4
 // a mask for each of them, by path p.
 func (k *simd) run(p path, decrypt bool, dst, src *byte, masks *mask, n, unit int) {
 	groups := unit / p.groupSize()
-	if p == skewed && n*groups < skewedMin {
+	if (p == skewed || p == skewedStream) && n*groups < skewedMin {
 		p = avx512
 	}
 	switch {
 	case p == skewed && !decrypt:
-		encryptSkewed(k.wide.enc(), k.rounds, dst, src, masks, n, groups)
+		encryptSkewed(k.wide.enc(), k.wide.loop, dst, src, masks, n, groups)
 	case p == skewed:
-		decryptSkewed(k.wide.dec(), k.rounds, dst, src, masks, n, groups)
+		decryptSkewed(k.wide.dec(), k.wide.loop, dst, src, masks, n, groups)
+	case p == skewedStream && !decrypt:
+		encryptSkewedStream(k.wide.enc(), k.wide.loop, dst, src, masks, n, groups)
+	case p == skewedStream:
+		decryptSkewedStream(k.wide.dec(), k.wide.loop, dst, src, masks, n, groups)
 	case p == avx512 && !decrypt:
 		encryptAVX512(&k.enc, k.rounds, dst, src, masks, n, groups)
 	case p == avx512:

@@ -79,9 +79,9 @@ func TestStream(t *testing.T) {
 			for _, keySize := range []int{32, 64} {
 				c := mustNew(t, impl, randomBytes(t, keySize), opts)
 				room := make([]byte, 140<<10)
-				aligned := room[-uintptr(unsafe.Pointer(&room[0]))%32:]
+				aligned := room[-uintptr(unsafe.Pointer(&room[0]))%64:]
 				for _, d := range directions {
-					for _, shift := range []int{0, 1, 16} {
+					for _, shift := range []int{0, 1, 16, 32} {
 						src := randomBytes(t, 128<<10)
 						dst := aligned[shift:][:len(src)]
 						d.sectors(c, dst, src, 1<<32-17)
@@ -94,11 +94,13 @@ func TestStream(t *testing.T) {
 			}
 		}
 	})
-	if p := avx2.forBuffers(make([]byte, 1<<20), make([]byte, 1<<20)); p != avx2Stream {
-		t.Errorf("path %d for long buffers", p)
-	}
-	if buf := make([]byte, 1<<20); avx2.forBuffers(buf, buf) != avx2 {
-		t.Error("another path in place")
+	for p, stream := range map[path]path{avx2: avx2Stream, skewed: skewedStream, avx: avx, avx512: avx512} {
+		if has := p.forBuffers(make([]byte, 1<<20), make([]byte, 1<<20)); has != stream {
+			t.Errorf("path %d for long buffers, not %d", has, stream)
+		}
+		if buf := make([]byte, 1<<20); p.forBuffers(buf, buf) != p {
+			t.Error("another path in place")
+		}
 	}
 }
 

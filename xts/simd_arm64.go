@@ -23,8 +23,8 @@ func decryptARM64(s *schedule, rounds int, dst, src *byte, masks *[16]byte, unit
 // wide is what no path here needs.
 type wide struct{}
 
-func newWide(_, _ *schedule) *wide { return nil }
-func (w *wide) wipe()              {}
+func newWide(_, _ *schedule, _ int) *wide { return nil }
+func (w *wide) wipe()                     {}
 
 func (p path) needsWide() bool { return false }
 

@@ -6,7 +6,29 @@ import "unsafe"
 
 // wide holds the schedules of both directions as the skewed loops read them. Nil is
 // for the other paths.
-type wide struct{ rooms [2]wideRoom }
+type wide struct {
+	rooms [2]wideRoom
+	loop  skewedLoop
+}
+
+// skewedLoop is which loop of the skewed kernels runs, see xts/_asm/skewed.go.
+type skewedLoop int
+
+const (
+	skewed256 skewedLoop = iota
+	skewed128
+	skewed128Multiply // with carry-less multiplications
+)
+
+// multiplies tells whether this CPU is faster with them: one of AMD's after Zen 4, which, like
+// Zen 3, is family 25. Tests set it.
+var multiplies = family() > 25
+
+// family returns that of the CPU. Its numbers are each maker's own.
+func family() uint32 {
+	a, _, _, _ := cpuid(1, 0)
+	return a>>8&0xf + a>>20&0xff
+}
 
 // A wideSchedule is a schedule in which everything is as wide as a register, so that
 // it is loaded without a broadcast. Its address is a multiple of 64: half of all loads
@@ -28,8 +50,14 @@ type wideRoom struct {
 
 const wideAlign = 64
 
-func newWide(enc, dec *schedule) *wide {
+func newWide(enc, dec *schedule, rounds int) *wide {
 	w := &wide{}
+	switch {
+	case rounds == 10 && multiplies:
+		w.loop = skewed128Multiply
+	case rounds == 10:
+		w.loop = skewed128
+	}
 	w.rooms[0].fill(enc)
 	w.rooms[1].fill(dec)
 	return w

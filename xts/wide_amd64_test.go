@@ -52,3 +52,21 @@ func TestWide(t *testing.T) {
 		}
 	}
 }
+
+// TestMultiplies runs AES-128 with the loop that this CPU would not choose.
+func TestMultiplies(t *testing.T) {
+	defer func(before bool) { multiplies = before }(multiplies)
+	for _, multiplies = range []bool{false, true} {
+		forEachImplementation(t, func(t *testing.T, impl implementation) {
+			key := randomBytes(t, 32)
+			for _, opts := range allOptions() {
+				c := mustNew(t, impl, key, opts)
+				src := randomBytes(t, 35*4096)
+				for _, d := range directions {
+					compare(t, impl.name+" "+d.name, src, refSectors(t, d, key, opts, src, 1<<32-3),
+						func(dst, src []byte) { d.sectors(c, dst, src, 1<<32-3) })
+				}
+			}
+		})
+	}
+}

@@ -170,7 +170,7 @@ func (r *report) cores(rounds int) {
 	one, two := measure.Threads(workers, rounds/2)
 	one.Name, two.Name = name, name
 	ratio := two.Ratio(one)
-	r.ratios["two cores:one"] = ratio
+	r.ratios[s.String()+" two cores:one"] = ratio
 	fmt.Printf("\n%s, in the cache: two cores %.2f GB/s, one %.2f GB/s, %.2f times\n",
 		s, two.Median()/1e9, one.Median()/1e9, ratio)
 	r.benchmark(s.String()+"/buffer=64KiB/threads=2", two)
@@ -188,13 +188,20 @@ func (r *report) memory(size int) {
 		if err != nil {
 			return
 		}
-		results := measure.Rounds([]measure.Job{
+		list := []measure.Job{
 			{Name: "copy", Bytes: size, Run: func() { copy(dst, src) }},
 			{Name: "luksimg/" + xts.Implementations()[0], Bytes: size, Run: func() { c.Encrypt(dst, src, 0) }},
 			{Name: "luksimg/in-place", Bytes: size, Run: func() { c.Encrypt(dst, dst, 0) }},
-		}, rounds)
+		}
+		for _, l := range aeslimit.Loops()[:min(1, len(aeslimit.Loops()))] {
+			list = append(list, measure.Job{Name: l.Name, Bytes: size, Run: func() { l.Run(size, 4*s.keySize) }})
+		}
+		results := measure.Rounds(list, rounds)
 		ratio := results[1].Ratio(results[0])
-		r.ratios[fmt.Sprintf("%s memory:copy", s)] = ratio
+		r.ratios[fmt.Sprintf("%s from memory:copy", s)] = ratio
+		if len(results) > 3 { // without loads and stores
+			r.ratios[fmt.Sprintf("%s %s:copy", s, results[3].Name)] = results[3].Ratio(results[0])
+		}
 		fmt.Printf("\n%s, from memory, one core: %.2f GB/s, in place %.2f GB/s, copy %.2f GB/s, %.2f times copy\n",
 			s, results[1].Median()/1e9, results[2].Median()/1e9, results[0].Median()/1e9, ratio)
 		for _, res := range results {

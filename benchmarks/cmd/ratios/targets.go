@@ -40,15 +40,17 @@ var aesniTargets = []target{
 	{"luksimg/aesni-avx", "openssl", 4096, 0.95},
 }
 
+// reach is how much of what the limit's ratio is has to be reached, where that is less than a target.
+const reach = 0.85
+
 // targets prints how the measured ratios of AES-256 compare with the targets.
 func (r *report) targets() {
-	fmt.Println("\ntargets")
+	fmt.Println("\ntargets; where the limit itself misses one, its ratio is shown, and 0.85 of that is wanted")
 	r.verdicts(targets, 64)
 	r.verdicts(targets128, 32)
-	r.verdict("op=enc/key=512/sector=512", "two cores", "one", "two cores:one", 1.95)
+	r.verdict("op=enc/key=512/sector=512", "two cores", "one", 1.95)
 	for _, size := range []int{512, 4096} {
-		s := fmt.Sprintf("op=enc/key=512/sector=%d", size)
-		r.verdict(s, "from memory", "copy", s+" memory:copy", 0.8)
+		r.verdict(fmt.Sprintf("op=enc/key=512/sector=%d", size), "from memory", "copy", 0.8)
 	}
 }
 
@@ -57,26 +59,41 @@ func (r *report) verdicts(targets []target, keySize int) {
 		if t.ours == "selected" {
 			t.ours = "luksimg/" + xts.Implementations()[0]
 		}
-		if loops := aeslimit.Loops(); t.other == "limit" && len(loops) > 0 {
-			t.other = loops[0].Name
+		if t.other == "limit" {
+			t.other = limitName()
 		}
 		for _, s := range settings() {
 			if s.keySize != keySize || t.sectorSize != 0 && t.sectorSize != s.sectorSize {
 				continue
 			}
-			r.verdict(s.String(), t.ours, t.other, fmt.Sprintf("%s %s:%s", s, t.ours, t.other), t.want)
+			r.verdict(s.String(), t.ours, t.other, t.want)
 		}
 	}
 }
 
-func (r *report) verdict(setting, ours, other, key string, want float64) {
-	ratio, ok := r.ratios[key]
+// limitName is that of the limit, "" without one.
+func limitName() string {
+	if loops := aeslimit.Loops(); len(loops) > 0 {
+		return loops[0].Name
+	}
+	return ""
+}
+
+func (r *report) verdict(setting, ours, other string, want float64) {
+	ratio, ok := r.ratios[fmt.Sprintf("%s %s:%s", setting, ours, other)]
 	if !ok {
 		return
 	}
-	word := "ok"
+	word := ""
+	most, known := r.ratios[fmt.Sprintf("%s %s:%s", setting, limitName(), other)]
+	if known && most < want {
+		word = fmt.Sprintf("%s reaches %.2f: ", limitName(), most)
+		want = reach * most
+	}
 	if ratio < want {
-		word = "MISSED"
+		word += "MISSED"
+	} else {
+		word += "ok"
 	}
 	fmt.Println(strings.TrimRight(fmt.Sprintf("  %-28s %-22s / %-15s %6.2f, want %5.2f  %s",
 		setting, ours, other, ratio, want, word), " "))
