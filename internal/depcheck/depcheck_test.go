@@ -60,6 +60,8 @@ var allowed = map[string][]string{
 	"internal/bench":            {"internal/aeslimit", "xts", "golang.org/x/sys/cpu"},
 	"internal/af":               {},
 	"internal/inflate":          {},
+	"internal/lzma":             {},
+	"internal/xz":               {"internal/lzma"},
 	"internal/dmcrypt":          {"xts", "golang.org/x/sys/cpu"},
 	"luks/ciphers":              {"internal/dmcrypt", "xts", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/aead/serpent", "github.com/dgryski/go-camellia", "github.com/jzelinskie/whirlpool", "lukechampine.com/adiantum", "lukechampine.com/adiantum/*"},
 	"internal/pbkdf2":           {},

@@ -1,0 +1,68 @@
+package lzma
+
+import "encoding/binary"
+
+// A lane is the state of one LZMA decoder: what the loops work on that decode symbols. The
+// assembly knows its fields.
+type lane struct {
+	rng, code uint32
+	in, inEnd int // of packedIn: where to go on, and where the chunk ends
+	win       []byte
+	out, stop int     // of win: where to go on, and where the chunk ends
+	low       int     // of win: where the dictionary begins at the earliest
+	base      int     // of win: where positions are counted from
+	dict      int     // size of the dictionary
+	rep       [4]uint // the last distances, less 1
+	state     uint
+	lc        uint // high bits of the last byte that select the probabilities of a literal
+	litMask   uint // of the position, likewise
+	posMask   uint // of the position, for most other probabilities
+	bad       bool // an invalid distance or length
+
+	probs    [allProbs]uint16
+	packedIn [maxPacked + packedEnd]byte
+}
+
+// setProps sets lc, lp and pb of their byte (lzma-specification, "LZMA properties"). LZMA2
+// has lc+lp <= 4.
+func (s *lane) setProps(b byte) error {
+	lc, lp, pb := uint(b%9), uint(b/9%5), uint(b/45)
+	if pb > 4 || lc+lp > 4 {
+		return corrupt("properties %#02x: lc %d, lp %d, pb %d", b, lc, lp, pb)
+	}
+	s.lc, s.litMask, s.posMask = lc, 1<<lp-1, 1<<pb-1
+	return nil
+}
+
+// reset makes the state and the probabilities those at the start.
+func (s *lane) reset() {
+	s.state, s.rep = 0, [4]uint{}
+	for i := range s.probs {
+		s.probs[i] = probInit
+	}
+}
+
+// begin starts the range decoder on a chunk of n bytes in packedIn.
+func (s *lane) begin(n int) error {
+	if s.packedIn[0] != 0 {
+		return corrupt("first byte of a compressed chunk is %#02x, not 0", s.packedIn[0])
+	}
+	s.rng, s.code = 1<<32-1, binary.BigEndian.Uint32(s.packedIn[1:])
+	s.in, s.inEnd = 5, n
+	return nil
+}
+
+// decode decodes symbols up to the end of the chunk, or to an error, or as far as the fast
+// loop goes at this place.
+func (s *lane) decode() {
+	// The first symbol after the dictionary was reset has no byte in front of it.
+	if useAssembly && s.out > s.low && s.out <= len(s.win)-slack {
+		s.fast()
+		return
+	}
+	stop := s.stop
+	if useAssembly && s.out == s.low {
+		stop = s.out + 1
+	}
+	s.generic(stop)
+}

@@ -1,0 +1,264 @@
+package xz
+
+import (
+	"bufio"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+
+	"github.com/luksimg/luksimg/internal/lzma"
+)
+
+// An indexInput is what an index is read from: it counts and sums up the bytes.
+type indexInput struct {
+	r   io.ByteReader
+	n   int64
+	crc uint32
+	buf []byte // is not in crc yet
+}
+
+func (x *indexInput) ReadByte() (byte, error) {
+	b, err := x.r.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	x.n++
+	if x.buf = append(x.buf, b); len(x.buf) == 512 {
+		x.sum()
+	}
+	return b, nil
+}
+
+func (x *indexInput) sum() uint32 {
+	x.crc = crc32.Update(x.crc, crc32.IEEETable, x.buf)
+	x.buf = x.buf[:0]
+	return x.crc
+}
+
+// readIndex reads an index (section 4) that begins at byte at of the file. It gives begin
+// how many records there are, and record each of them: the size of a block without its
+// padding, and the size of its output. It returns the size of the index. Of records it checks
+// that they and the sum of each size are possible.
+func readIndex(r io.ByteReader, at int64, begin func(records int64) error, record func(unpadded, size int64) error) (int64, error) {
+	x := &indexInput{r: r, buf: make([]byte, 0, 512)}
+	err := x.read(begin, record)
+	return x.n, early(err, "the index", at)
+}
+
+func (x *indexInput) read(begin func(int64) error, record func(unpadded, size int64) error) error {
+	first, err := x.ReadByte()
+	if err != nil {
+		return err
+	}
+	if first != 0 {
+		return corrupt("an index begins with %#02x", first)
+	}
+	n, err := readVLI(x, "the number of records in an index")
+	if err != nil {
+		return err
+	}
+	if err := begin(n); err != nil {
+		return err
+	}
+	var packed, unpacked int64
+	for range n {
+		unpadded, err := readVLI(x, "the size of a block in an index")
+		if err != nil {
+			return err
+		}
+		size, err := readVLI(x, "the size of a block's output in an index")
+		if err != nil {
+			return err
+		}
+		if unpadded < minUnpadded || unpadded > maxUnpadded {
+			return corrupt("a block of %d bytes in an index", unpadded)
+		}
+		// A chunk takes this much at least.
+		if size/lzma.MaxChunk > unpadded/lzma.MinChunk {
+			return corrupt("a block of %d bytes in an index, which can not give %d", unpadded, size)
+		}
+		if unpadded+pad(unpadded) > maxVLI-packed || size > maxVLI-unpacked {
+			return corrupt("sizes in an index add up to more than 2^63-1")
+		}
+		packed += unpadded + pad(unpadded)
+		unpacked += size
+		if err := record(unpadded, size); err != nil {
+			return err
+		}
+	}
+	for range pad(x.n) {
+		b, err := x.ReadByte()
+		if err != nil {
+			return err
+		}
+		if b != 0 {
+			return corrupt("padding of an index is not zero")
+		}
+	}
+	want := x.sum()
+	var b [4]byte
+	for i := range b {
+		if b[i], err = x.ReadByte(); err != nil {
+			return err
+		}
+	}
+	if binary.LittleEndian.Uint32(b[:]) != want {
+		return corrupt("CRC32 of an index is wrong")
+	}
+	return nil
+}
+
+// maxPadding is the limit of all stream padding of a file that is read by its index.
+const maxPadding = 64 << 20
+
+// A backReader reads the streams of a file from the last one to the first.
+type backReader struct {
+	r     io.ReaderAt
+	limit int // of streams and blocks
+	list  []indexed
+}
+
+// An indexed is a stream and its blocks in order, without the offsets of their output.
+type indexed struct {
+	check  check
+	blocks []Block
+}
+
+// streams reads all of them, in a file of size bytes.
+func (x *backReader) streams(size int64) error {
+	var head [headerSize]byte
+	if err := x.read(head[:min(size, headerSize)], 0); err != nil {
+		return err
+	}
+	if _, err := parseHeader(head[:], 0); err != nil {
+		return err
+	}
+	if size%4 != 0 {
+		return corrupt("%d bytes are not a multiple of 4: the file was cut off, or something follows it", size)
+	}
+	padding := int64(0)
+	for end := size; end > 0; {
+		zeros, err := x.padding(end, maxPadding-padding)
+		if err != nil {
+			return err
+		}
+		padding += zeros
+		if end, err = x.stream(end - zeros); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads all of p. A file may be shorter than it was said to be.
+func (x *backReader) read(p []byte, at int64) error {
+	n, err := x.r.ReadAt(p, at)
+	if n == len(p) {
+		return nil
+	}
+	return early(err, "a part", at)
+}
+
+// padding returns how many zeros there are in front of end (section 2.2), where the footer of
+// a stream ends, which does not end with zero.
+func (x *backReader) padding(end, limit int64) (int64, error) {
+	var room [4096]byte
+	zeros := int64(0)
+	for zeros < end {
+		b := room[:min(end-zeros, int64(len(room)))]
+		if err := x.read(b, end-zeros-int64(len(b))); err != nil {
+			return 0, err
+		}
+		n := len(b)
+		for n > 0 && b[n-1] == 0 {
+			n--
+		}
+		zeros += int64(len(b) - n)
+		if zeros > limit {
+			return 0, unsupported("more than %d bytes of stream padding", maxPadding)
+		}
+		if n > 0 {
+			break
+		}
+	}
+	if zeros%4 != 0 {
+		return 0, corrupt("%d bytes of stream padding in front of byte %d, not a multiple of 4", zeros, end)
+	}
+	return zeros, nil
+}
+
+// stream reads the footer and the index of the stream that ends at end, and returns where it
+// begins.
+func (x *backReader) stream(end int64) (int64, error) {
+	if x.limit--; x.limit < 0 {
+		return 0, blocksLimit()
+	}
+	var b [headerSize]byte
+	foot := end - headerSize
+	if foot < headerSize {
+		return 0, corrupt("%d bytes are too few for a stream", end)
+	}
+	if err := x.read(b[:], foot); err != nil {
+		return 0, err
+	}
+	c, backward, err := parseFooter(b[:], foot)
+	if err != nil {
+		return 0, err
+	}
+	at := foot - backward
+	if at < headerSize {
+		return 0, corrupt("an index of %d bytes in front of byte %d", backward, foot)
+	}
+	blocks, packed, err := x.index(at, backward)
+	if err != nil {
+		return 0, err
+	}
+	begin := at - packed - headerSize
+	if begin < 0 {
+		return 0, corrupt("%d bytes of blocks in front of byte %d, by the index", packed, at)
+	}
+	if err := x.read(b[:], begin); err != nil {
+		return 0, err
+	}
+	head, err := parseHeader(b[:], begin)
+	if err != nil {
+		return 0, err
+	}
+	if head != c {
+		return 0, corrupt("flags in the header of the stream at byte %d are not those in its footer", begin)
+	}
+	for i := range blocks {
+		blocks[i].Start += begin + headerSize
+	}
+	x.list = append(x.list, indexed{c, blocks})
+	return begin, nil
+}
+
+// index reads the index of size bytes that begins at byte at. It returns its blocks, whose
+// starts are counted from the first of them, and how many bytes of the file they take.
+func (x *backReader) index(at, size int64) (blocks []Block, packed int64, err error) {
+	r := bufio.NewReaderSize(io.NewSectionReader(x.r, at, size), 32<<10)
+	n, err := readIndex(r, at, func(records int64) error {
+		if records > int64(x.limit) {
+			return blocksLimit()
+		}
+		// A record takes 2 bytes at least. More are not made room for.
+		if records > size/2 {
+			return corrupt("%d records in the index at byte %d, which has %d bytes", records, at, size)
+		}
+		x.limit -= int(records)
+		blocks = make([]Block, 0, records)
+		return nil
+	}, func(unpadded, size int64) error {
+		blocks = append(blocks, Block{Start: packed, Packed: unpadded, Size: size})
+		packed += unpadded + pad(unpadded)
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if n != size {
+		return nil, 0, corrupt("the index at byte %d has %d bytes, and %d by the stream footer", at, n, size)
+	}
+	return blocks, packed, nil
+}
