@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/luksimg/luksimg/internal/fetch"
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
@@ -94,7 +95,7 @@ func (c *Client) createUpload(ctx context.Context, o Object, partSize int64, mar
 		UploadId string
 	}
 	if err := xml.Unmarshal(b, &x); err != nil || x.UploadId == "" || len(x.UploadId) > 1024 {
-		return "", &permanentError{fmt.Errorf("%v: the service began an upload and did not say its id", o)}
+		return "", fetch.Final(fmt.Errorf("%v: the service began an upload and did not say its id", o))
 	}
 	return x.UploadId, nil
 }
@@ -272,12 +273,12 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 	case resp.StatusCode == http.StatusPartialContent && resp.Header.Get("Content-Range") == fmt.Sprintf("bytes %d-%d/%d", off, end-1, size):
 	default:
 		resp.Body.Close()
-		return nil, &permanentError{fmt.Errorf("%v: asked for bytes %d to %d of %d and got status %d, range %q, length %d", o, off, end-1, size,
-			resp.StatusCode, rest.Clean(resp.Header.Get("Content-Range")), resp.ContentLength)}
+		return nil, fetch.Final(fmt.Errorf("%v: asked for bytes %d to %d of %d and got status %d, range %q, length %d", o, off, end-1, size,
+			resp.StatusCode, rest.Clean(resp.Header.Get("Content-Range")), resp.ContentLength))
 	}
 	if got := unquote(resp.Header.Get("Etag")); etag != "" && got != "" && got != etag {
 		resp.Body.Close()
-		return nil, &permanentError{fmt.Errorf("%v: %w", o, ErrChanged)}
+		return nil, fetch.Final(fmt.Errorf("%v: %w", o, ErrChanged))
 	}
 	return resp.Body, nil
 }

@@ -11,16 +11,15 @@
 package cos
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/luksimg/luksimg/ibm/endpoint"
+	"github.com/luksimg/luksimg/internal/fetch"
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
@@ -66,6 +65,7 @@ type Client struct {
 	endpoint *url.URL // nil for IBM's
 	http     *http.Client
 	auth     *authorizer
+	attempts fetch.Attempts
 }
 
 // New returns a client. It sends nothing.
@@ -87,13 +87,11 @@ func New(o Options) (*Client, error) {
 		}
 		c.endpoint = u
 	}
-	if c.o.Attempts <= 0 {
-		c.o.Attempts = 10
-	}
 	if c.o.Stall <= 0 {
 		c.o.Stall = time.Minute
 	}
 	c.o.Clock = rest.ClockOr(c.o.Clock)
+	c.attempts = fetch.Attempts{Max: o.Attempts, Clock: c.o.Clock, Passing: answerPasses}
 	transport := o.Transport
 	if transport == nil {
 		transport = newTransport()
@@ -154,12 +152,4 @@ func (c *Client) base(region string) *url.URL {
 		return &url.URL{Scheme: "https"} // of a region that no URI can name
 	}
 	return u
-}
-
-// backoff waits before attempt n, counted from 1: 200 ms, doubled each time up to 20 s,
-// and half of that at random. A server that names a time gets it, up to two minutes.
-func (c *Client) backoff(ctx context.Context, n int, after time.Duration) error {
-	d := min(200*time.Millisecond<<min(n-1, 10), 20*time.Second)
-	d = d/2 + rand.N(d/2+1)
-	return rest.Sleep(ctx, c.o.Clock, max(d, min(after, 2*time.Minute)))
 }

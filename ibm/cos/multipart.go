@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/luksimg/luksimg/internal/fetch"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
@@ -127,7 +128,7 @@ func (m *multipart) begin(ctx context.Context, others []string, listed bool) err
 			case m.id != "":
 				return nil
 			case e != nil: // one more could be one too many
-				return &permanentError{fmt.Errorf("%w; and whether it worked all the same is not known: %v", err, e)}
+				return fetch.Final(fmt.Errorf("%w; and whether it worked all the same is not known: %v", err, e))
 			}
 		}
 		m.id = id

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/luksimg/luksimg/internal/fetch"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
@@ -67,7 +68,7 @@ func (c *Client) do(ctx context.Context, r *request) (http.Header, []byte, error
 		}
 		body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 		if err == nil && len(body) > maxAnswer {
-			err = &permanentError{fmt.Errorf("%s %s: the answer is longer than %d bytes", r.method, c.redacted(r), maxAnswer)}
+			err = fetch.Final(fmt.Errorf("%s %s: the answer is longer than %d bytes", r.method, c.redacted(r), maxAnswer))
 		}
 		return err
 	})
@@ -76,50 +77,26 @@ func (c *Client) do(ctx context.Context, r *request) (http.Header, []byte, error
 
 // retry calls attempt until it works, or fails for good.
 func (c *Client) retry(ctx context.Context, once bool, attempt func() error) error {
-	for n := 1; ; n++ {
-		err := attempt()
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if once || n >= c.o.Attempts || !passing(err) {
-			return unwrapPermanent(err)
-		}
-		var after time.Duration
-		if answer := new(Error); errors.As(err, &answer) {
-			after = answer.after
-		}
-		if err := c.backoff(ctx, n, after); err != nil {
-			return err
-		}
+	a := c.attempts
+	if once {
+		a.Max = 1
 	}
-}
-
-// A permanentError is one that no further attempt will change.
-type permanentError struct{ error }
-
-func (e *permanentError) Unwrap() error { return e.error }
-
-func unwrapPermanent(err error) error {
-	if p := new(permanentError); errors.As(err, &p) {
-		return p.error
-	}
-	return err
+	return a.Do(ctx, attempt)
 }
 
 // passing reports whether an error may be gone at the next attempt.
 func passing(err error) bool {
-	var answer *Error
-	var permanent *permanentError
-	switch {
-	case errors.As(err, &permanent), errors.Is(err, context.Canceled), rest.Permanent(err):
-		return false
-	case errors.As(err, &answer):
-		return answer.retryable()
+	again, _ := answerPasses(err)
+	return again && fetch.Passing(err)
+}
+
+// answerPasses reports whether another answer may come, and how long the service wants to be left
+// alone.
+func answerPasses(err error) (bool, time.Duration) {
+	if answer := new(Error); errors.As(err, &answer) {
+		return answer.retryable(), answer.after
 	}
-	return true // a connection that was refused or broke
+	return true, 0 // a connection that was refused or broke
 }
 
 // maxRenewals is how often the token of one attempt is renewed. One that was given just
@@ -152,8 +129,6 @@ func (c *Client) send(ctx context.Context, r *request) (*http.Response, error) {
 	}
 }
 
-var errStalled = errors.New("no byte moved for too long")
-
 // sendOnce sends a request and returns what came back, whatever its status, and the token
 // that it was authorized with.
 func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest.Token, error) {
@@ -161,13 +136,10 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest
 	// attempts and a patience of its own, and gives up by itself.
 	token, err := c.auth.token(ctx)
 	if err != nil {
-		return nil, token, &permanentError{err}
+		return nil, token, fetch.Final(err)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	stall := max(r.stall, c.o.Stall)
-	timer := time.AfterFunc(stall, func() { cancel(errStalled) })
-	moved := func() { timer.Reset(stall) }
-	stop := func() { timer.Stop(); cancel(nil) }
+	watch := fetch.NewWatch(ctx, max(r.stall, c.o.Stall))
+	ctx = watch.Context()
 
 	u := c.base(r.at.Region)
 	u.Path = "/" + r.at.Bucket
@@ -178,8 +150,8 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest
 	u.RawQuery = sigv4.Query(r.query)
 	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), nil)
 	if err != nil {
-		stop()
-		return nil, token, &permanentError{err}
+		watch.Stop()
+		return nil, token, fetch.Final(err)
 	}
 	for name, values := range r.header {
 		req.Header[name] = values
@@ -191,7 +163,7 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest
 		sum = p.sha256
 		req.ContentLength = p.size
 		if p.size > 0 {
-			body = &bodyReader{p: p, moved: moved, closed: make(chan struct{})}
+			body = &bodyReader{p: p, moved: watch.Moved, closed: make(chan struct{})}
 			req.Body = body
 		}
 		if p.md5 != nil {
@@ -208,7 +180,7 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
 		resp.Body.Close()
 		resp.Body = io.NopCloser(bytes.NewReader(b))
-		cancel(nil)
+		watch.End()
 	}
 	if body != nil {
 		// The transport may still read the body, of a buffer that the caller will use again.
@@ -217,23 +189,23 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest
 			if resp != nil {
 				resp.Body.Close()
 			}
-			stop()
-			return nil, token, &permanentError{err}
+			watch.Stop()
+			return nil, token, fetch.Final(err)
 		}
 	}
 	if err != nil {
-		cause := context.Cause(ctx)
-		stop()
+		stalled := watch.Cause(err)
+		watch.Stop()
 		var ue *url.Error
 		if errors.As(err, &ue) {
 			err = ue.Err // without the URL, whose query may tell too much
 		}
-		if cause == errStalled {
-			err = errStalled
+		if stalled == fetch.ErrStalled {
+			err = stalled
 		}
 		return nil, token, fmt.Errorf("%s %s: %w", r.method, c.redacted(r), err)
 	}
-	resp.Body = &answerReader{ReadCloser: resp.Body, moved: moved, stop: stop, ctx: ctx}
+	resp.Body = watch.Body(resp.Body)
 	return resp, token, nil
 }
 
@@ -358,28 +330,4 @@ func (b *bodyReader) failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err
-}
-
-// An answerReader is the body of an answer, for as long as bytes keep coming.
-type answerReader struct {
-	io.ReadCloser
-	moved, stop func()
-	ctx         context.Context
-}
-
-func (a *answerReader) Read(p []byte) (int, error) {
-	n, err := a.ReadCloser.Read(p)
-	if n > 0 {
-		a.moved()
-	}
-	if err != nil && err != io.EOF && context.Cause(a.ctx) == errStalled {
-		err = errStalled
-	}
-	return n, err
-}
-
-func (a *answerReader) Close() error {
-	err := a.ReadCloser.Close()
-	a.stop()
-	return err
 }

@@ -99,24 +99,25 @@ var clients = []string{
 
 // way is what the way from a disk to a server reaches: images, and all services.
 var way = slices.Concat(root, clients, allowed["contents"], []string{
-	module, "contents", "ibm/account", "ibm/audit", "ibm/cos", "ibm/crn", "ibm/endpoint", "ibm/iam", "ibm/softlayer", "ibm/vpc", "internal/rest", "wrap", "wrap/keyprotect",
+	module, "contents", "ibm/account", "ibm/audit", "ibm/cos", "ibm/crn", "ibm/endpoint", "ibm/iam", "ibm/softlayer", "ibm/vpc", "internal/fetch", "internal/rest", "wrap", "wrap/keyprotect",
 })
 
 // services lists the packages that talk to a cloud, or play one, in the same way. They have
 // the network, and no more than the others otherwise.
 var services = map[string][]string{
 	"internal/rest":     {"internal/advice"},
+	"internal/fetch":    {"internal/advice", "internal/rest"},
 	"ibm/crn":           {"internal/advice"},
 	"ibm/endpoint":      {"internal/advice", "ibm/crn"},
 	"ibm/deploy":        way,
-	"ibm/account":       append([]string{"ibm/audit", "ibm/cos", "ibm/crn", "ibm/endpoint", "ibm/iam", "internal/rest", "internal/pbkdf2", "wrap", "wrap/keyprotect"}, clients...),
+	"ibm/account":       append([]string{"ibm/audit", "ibm/cos", "ibm/crn", "ibm/endpoint", "ibm/iam", "internal/fetch", "internal/rest", "internal/pbkdf2", "wrap", "wrap/keyprotect"}, clients...),
 	"ibm/iam":           {"internal/advice", "ibm/crn", "ibm/endpoint", "internal/rest"},
 	"ibm/sandbox/event": {},
 	"ibm/sandbox/fault": {},
 	"ibm/sandbox/kms":   {"internal/advice", "ibm/crn", "ibm/sandbox/event", "ibm/sandbox/fault", "github.com/google/uuid"},
 	"wrap/keyprotect":   {"internal/advice", "wrap", "internal/pbkdf2", "ibm/crn", "ibm/endpoint", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
 	"internal/sigv4":    {}, // names of net/http only
-	"ibm/cos":           {"internal/advice", "ibm/crn", "ibm/endpoint", "internal/rest", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix"},
+	"ibm/cos":           {"internal/advice", "ibm/crn", "ibm/endpoint", "internal/fetch", "internal/rest", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix"},
 	"ibm/sandbox/s3":    {"internal/advice", "ibm/crn", "internal/sigv4"},
 	"ibm/audit":         {"internal/advice", "internal/rest", "github.com/google/uuid"},
 	"ibm/softlayer":     {"internal/advice", "ibm/crn", "ibm/endpoint", "internal/rest", "github.com/softlayer/*", "golang.org/x/text/*"},

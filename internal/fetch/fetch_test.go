@@ -1,0 +1,331 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/luksimg/luksimg/internal/imagetest"
+	"github.com/luksimg/luksimg/internal/rest/resttest"
+)
+
+func clock() *resttest.Clock { return resttest.NewClock(time.Unix(0, 0)) }
+
+var errServer = errors.New("the server said so")
+
+func TestAttempts(t *testing.T) {
+	canceled, cancel := context.WithCancelCause(t.Context())
+	cancel(errServer)
+	for name, c := range map[string]struct {
+		ctx    context.Context
+		errs   []error
+		a      Attempts
+		calls  int
+		want   error
+		longer time.Duration // of all pauses
+	}{
+		"at once":       {t.Context(), nil, Attempts{}, 1, nil, 0},
+		"later":         {t.Context(), []error{io.EOF, io.EOF}, Attempts{}, 3, nil, 300 * time.Millisecond},
+		"final":         {t.Context(), []error{Final(errServer)}, Attempts{}, 1, errServer, 0},
+		"too often":     {t.Context(), slices.Repeat([]error{io.EOF}, 20), Attempts{Max: 4}, 4, io.EOF, 0},
+		"by default":    {t.Context(), slices.Repeat([]error{io.EOF}, 20), Attempts{}, 10, io.EOF, 20 * time.Second},
+		"is cancelled":  {canceled, []error{io.EOF}, Attempts{}, 1, errServer, 0},
+		"does not pass": {t.Context(), []error{errServer}, Attempts{Passing: func(error) (bool, time.Duration) { return false, 0 }}, 1, errServer, 0},
+		"asks for time": {t.Context(), []error{io.EOF}, Attempts{Passing: func(error) (bool, time.Duration) { return true, time.Minute }}, 2, nil, time.Minute},
+		"for too much":  {t.Context(), []error{io.EOF}, Attempts{Passing: func(error) (bool, time.Duration) { return true, time.Hour }}, 2, nil, 2 * time.Minute},
+	} {
+		k, calls := clock(), 0
+		c.a.Clock = k
+		err := c.a.Do(c.ctx, func() error {
+			calls++
+			if calls <= len(c.errs) {
+				return c.errs[calls-1]
+			}
+			return nil
+		})
+		if err != c.want || calls != c.calls {
+			t.Errorf("%s: %v after %d calls", name, err, calls)
+		}
+		var all time.Duration
+		for _, w := range k.Waits() {
+			all += w
+		}
+		if all < c.longer || c.longer == 2*time.Minute && all > c.longer {
+			t.Errorf("%s: pauses of %v, want %v", name, all, c.longer)
+		}
+	}
+}
+
+// A file is what a server has. Its bodies break after a while, unless that is 0.
+type file struct {
+	b      []byte
+	breaks func() int
+	gets   atomic.Int64
+}
+
+func (f *file) get(_ context.Context, off, end int64) (io.ReadCloser, error) {
+	f.gets.Add(1)
+	b := f.b[off:end]
+	if f.breaks == nil {
+		return io.NopCloser(bytes.NewReader(b)), nil
+	}
+	n := min(f.breaks(), len(b))
+	if n == len(b) {
+		return io.NopCloser(bytes.NewReader(b)), nil
+	}
+	if n%2 == 0 { // a body that is too short
+		return io.NopCloser(bytes.NewReader(b[:n])), nil
+	}
+	return io.NopCloser(io.MultiReader(bytes.NewReader(b[:n]), iotest.ErrReader(errServer))), nil
+}
+
+func TestRange(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	f := &file{b: imagetest.Noise(7<<20, 1)}
+	for name, c := range map[string]struct {
+		breaks func() int
+		want   error
+	}{
+		"sound":              {nil, nil},
+		"breaks":             {func() int { return rnd.IntN(3 << 20) }, nil},
+		"after a megabyte":   {func() int { return 1 << 20 }, nil}, // more often than there are attempts
+		"never brings much":  {func() int { return 1000 }, io.ErrUnexpectedEOF},
+		"never brings a lot": {func() int { return 99999 }, errServer},
+	} {
+		f.breaks = c.breaks
+		var got []byte
+		n, err := Attempts{Max: 3, Clock: clock()}.Range(t.Context(), f.get, 77, 6<<20, func(b []byte, at int64) error {
+			if at != 77+int64(len(got)) {
+				t.Fatalf("%s: comes at %d after %d", name, at, len(got))
+			}
+			got = append(got, b...)
+			return nil
+		})
+		if !errors.Is(err, c.want) || n != int64(len(got)) || !bytes.Equal(got, f.b[77:][:n]) || err == nil && n != 6<<20 || err != nil && !errors.As(err, new(*BrokenError)) {
+			t.Errorf("%s: %d bytes, %v", name, n, err)
+		}
+	}
+	_, err := Attempts{Clock: clock()}.Range(t.Context(), f.get, 0, 10, func([]byte, int64) error { return io.ErrShortWrite })
+	if err != io.ErrShortWrite {
+		t.Errorf("what could not be taken: %v", err)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	r, w := io.Pipe()
+	watch := NewWatch(t.Context(), time.Millisecond)
+	body := watch.Body(r)
+	context.AfterFunc(watch.Context(), func() { w.CloseWithError(errServer) })
+	if _, err := body.Read(make([]byte, 1)); err != ErrStalled {
+		t.Errorf("a body that stalls: %v", err)
+	}
+	body.Close()
+	watch = NewWatch(t.Context(), time.Hour)
+	body = watch.Body(io.NopCloser(iotest.ErrReader(errServer)))
+	if _, err := body.Read(make([]byte, 1)); err != errServer {
+		t.Errorf("a body that breaks: %v", err)
+	}
+	if body.Close(); watch.Context().Err() == nil {
+		t.Error("a request goes on that is closed")
+	}
+}
+
+// A remote has a reader over a file, and counts what it asks for.
+type remote struct {
+	file
+	*Reader
+
+	mu    sync.Mutex
+	asked []int64 // offset, length, offset ...
+	fails func(off int64) error
+}
+
+func newRemote(t *testing.T, size int64) *remote {
+	f := &remote{file: file{b: imagetest.Noise(size, uint64(size))}}
+	f.Reader = NewReader(t.Context(), "disk", size, func(ctx context.Context, off, n int64, take func([]byte, int64) error) error {
+		f.mu.Lock()
+		f.asked = append(f.asked, off, n)
+		f.mu.Unlock()
+		if f.fails != nil {
+			if err := f.fails(off); err != nil {
+				return err
+			}
+		}
+		_, err := Attempts{Clock: clock()}.Range(ctx, f.get, off, n, take)
+		return err
+	})
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// buffers returns how many blocks there are, after all requests have ended, and fails if any of them is
+// still in use.
+func (f *remote) buffers(t *testing.T) int {
+	f.under.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Reader.mu.Lock()
+	defer f.Reader.mu.Unlock()
+	for _, b := range f.blocks {
+		if b.refs != 0 {
+			t.Errorf("block %d is in use %d times", b.index, b.refs)
+		}
+	}
+	return len(f.blocks) + len(f.free)
+}
+
+// TestSource runs what all sources must do.
+func TestSource(t *testing.T) {
+	for _, size := range []int64{0, 1, blockSize - 1, blockSize, 5*blockSize + 77} {
+		f := newRemote(t, size)
+		imagetest.Source(t, f, f.b)
+	}
+	f := newRemote(t, 40*blockSize)
+	f.breaks = func() int { return rand.IntN(3 << 20) }
+	imagetest.Source(t, f, f.b)
+	if n := f.buffers(t); n > cacheBlocks {
+		t.Errorf("%d blocks were made", n)
+	}
+	if _, err := f.ReadAt(nil, -1); err == nil {
+		t.Error("a negative offset is taken")
+	}
+}
+
+// TestOrder reads in order, in small pieces and in large ones: all is asked for once, and in large requests.
+func TestOrder(t *testing.T) {
+	for _, piece := range []int64{4096, 100_000, 1 << 20, 3 << 20, 20 << 20} {
+		f := newRemote(t, 64*blockSize+1234)
+		r := io.NewSectionReader(f, 0, f.Size())
+		got := make([]byte, f.Size())
+		for at := int64(0); at < f.Size(); at += piece {
+			if _, err := io.ReadFull(r, got[at:min(at+piece, f.Size())]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(got, f.b) {
+			t.Errorf("pieces of %d: not the file", piece)
+		}
+		made := f.buffers(t)
+		var sum int64
+		for i := 1; i < len(f.asked); i += 2 {
+			sum += f.asked[i]
+		}
+		if sum != f.Size() || len(f.asked)/2 > 24 || made > cacheBlocks {
+			t.Errorf("pieces of %d: %d bytes by %d requests, %d blocks", piece, sum, len(f.asked)/2, made)
+		}
+	}
+}
+
+// TestNoOrder reads here and there: a block at a time is asked for, and nothing ahead.
+func TestNoOrder(t *testing.T) {
+	f := newRemote(t, 160*blockSize)
+	rnd := rand.New(rand.NewPCG(3, 4))
+	var most int
+	for _, i := range rnd.Perm(16) {
+		at := int64(i)*10*blockSize + rnd.Int64N(blockSize-100)
+		p := make([]byte, 100)
+		if _, err := f.ReadAt(p, at); err != nil || !bytes.Equal(p, f.b[at:][:100]) {
+			t.Fatalf("at %d: %v", at, err)
+		}
+		most++
+	}
+	if f.buffers(t); len(f.asked)/2 != most || slices.Max(f.asked[1:2]) != blockSize {
+		t.Errorf("%d reads, and asked for %v", most, f.asked)
+	}
+}
+
+// TestMany has more readers than blocks: each gets its own, and no more memory is used.
+func TestMany(t *testing.T) {
+	f := newRemote(t, 70*blockSize+5)
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(5, uint64(i)))
+			for range 6 {
+				off := rnd.Int64N(f.Size())
+				p := make([]byte, rnd.Int64N(min(f.Size()-off, 12*blockSize))+1)
+				if _, err := f.ReadAt(p, off); err != nil || !bytes.Equal(p, f.b[off:][:len(p)]) {
+					t.Errorf("%d bytes at %d: %v", len(p), off, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := f.buffers(t); n > cacheBlocks {
+		t.Errorf("%d blocks were made", n)
+	}
+}
+
+// TestFails: an error is that of the reads that meet it, and the next one tries again.
+func TestFails(t *testing.T) {
+	f := newRemote(t, 40*blockSize)
+	var broken atomic.Bool
+	broken.Store(true)
+	f.fails = func(off int64) error {
+		if broken.Load() && off >= 20*blockSize {
+			return fmt.Errorf("at %d: %w", off, errServer)
+		}
+		return nil
+	}
+	p := make([]byte, f.Size())
+	n, err := f.ReadAt(p, 0)
+	if !errors.Is(err, errServer) || n < 16*blockSize || !bytes.Equal(p[:n], f.b[:n]) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	f.under.Wait()
+	broken.Store(false)
+	if _, err := f.ReadAt(p, 0); err != nil || !bytes.Equal(p, f.b) {
+		t.Errorf("tried again: %v", err)
+	}
+	if n := f.buffers(t); n > cacheBlocks {
+		t.Errorf("%d blocks were made", n)
+	}
+}
+
+// TestEarlyEnd: what ends early without an error is an error all the same.
+func TestEarlyEnd(t *testing.T) {
+	r := NewReader(t.Context(), "disk", 100, func(context.Context, int64, int64, func([]byte, int64) error) error { return nil })
+	defer r.Close()
+	if _, err := r.ReadAt(make([]byte, 10), 0); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Error(err)
+	}
+}
+
+// TestClose ends reads that wait for a server, and those that wait for room.
+func TestClose(t *testing.T) {
+	r := NewReader(t.Context(), "disk", 1<<40, func(ctx context.Context, _, _ int64, _ func([]byte, int64) error) error {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	})
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			if _, err := r.ReadAt(make([]byte, 10), int64(i)<<30); err == nil {
+				t.Error("what is not there was read")
+			}
+		})
+	}
+	for { // until all blocks are asked for
+		r.mu.Lock()
+		n := len(r.blocks)
+		r.mu.Unlock()
+		if n == cacheBlocks {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	r.Close()
+	wg.Wait()
+	if _, err := r.ReadAt(make([]byte, 10), 0); err == nil {
+		t.Error("it reads after Close")
+	}
+}
