@@ -107,6 +107,7 @@ var way = slices.Concat(root, clients, allowed["contents"], []string{
 var services = map[string][]string{
 	"internal/rest":     {"internal/advice"},
 	"internal/fetch":    {"internal/advice", "internal/rest"},
+	"image/web":         {"image", "internal/advice", "internal/fetch", "internal/rest"},
 	"ibm/crn":           {"internal/advice"},
 	"ibm/endpoint":      {"internal/advice", "ibm/crn"},
 	"ibm/deploy":        way,

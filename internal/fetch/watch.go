@@ -60,7 +60,7 @@ func (w *Watch) Cause(err error) error {
 	return err
 }
 
-// Body watches the body of an answer. Closing it stops the watch.
+// Body watches the body of an answer, while somebody waits for it. Closing it stops the watch.
 func (w *Watch) Body(body io.ReadCloser) io.ReadCloser { return &watched{body, w} }
 
 type watched struct {
@@ -69,10 +69,9 @@ type watched struct {
 }
 
 func (b *watched) Read(p []byte) (int, error) {
+	b.w.Moved()
 	n, err := b.ReadCloser.Read(p)
-	if n > 0 {
-		b.w.Moved()
-	}
+	b.w.timer.Stop()
 	return n, b.w.Cause(err)
 }
 

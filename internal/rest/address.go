@@ -27,13 +27,14 @@ func CheckURL(raw string) (string, error) {
 
 // mayCarry reports whether a request to u may have a credential in it.
 func mayCarry(u *url.URL) error {
-	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
+	if u.Scheme == "https" || u.Scheme == "http" && Loopback(u.Hostname()) {
 		return nil
 	}
 	return fmt.Errorf("%w: %s://%s: want https (http is for this machine only)", ErrAddress, u.Scheme, u.Host)
 }
 
-func loopback(host string) bool {
+// Loopback reports whether a host, without its port, is this machine by its name or its address.
+func Loopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}

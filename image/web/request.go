@@ -1,0 +1,263 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/fetch"
+	"github.com/luksimg/luksimg/internal/rest"
+)
+
+// maxRedirects is how often a server may redirect, one request.
+const maxRedirects = 10
+
+// look asks what the file is like: for its first byte, which tells the length, and whether there are
+// ranges. Some servers answer no HEAD, and some addresses are signed for GET alone.
+func (f *File) look(ctx context.Context) error {
+	resp, err := f.do(ctx, http.Header{"Range": {"bytes=0-0"}})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	f.version = versionOf(resp)
+	switch resp.StatusCode {
+	case http.StatusPartialContent:
+		r, err := f.rangeOf(resp)
+		if err == nil && (r.first != 0 || r.last != 0 || r.size < 1) {
+			err = f.answer("it was asked for the first byte, and answers %q", resp.Header.Get("Content-Range"))
+		}
+		f.size, f.ranges = r.size, true
+		return err
+	case http.StatusRequestedRangeNotSatisfiable: // the first byte of an empty file
+		if size, ok := strings.CutPrefix(resp.Header.Get("Content-Range"), "bytes */"); !ok || size != "0" {
+			return f.answer("it has no first byte: status 416, range %q", resp.Header.Get("Content-Range"))
+		}
+		f.small = bytes.NewReader(nil)
+		return nil
+	}
+	if f.size = resp.ContentLength; f.size < 0 {
+		return fetch.Final(rest.WithHint(fmt.Errorf("%s: the server does not tell how long the file is", f.name), "fetch the file first, with curl -fLO URL"))
+	}
+	if f.size > small {
+		return nil
+	}
+	b := make([]byte, f.size)
+	if _, err := io.ReadFull(resp.Body, b); err != nil {
+		return f.failed(err)
+	}
+	f.small = bytes.NewReader(b)
+	return nil
+}
+
+// get asks for a range.
+func (f *File) get(ctx context.Context, off, end int64) (io.ReadCloser, error) {
+	header := http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", off, end-1)}}
+	f.version.demand(header)
+	resp, err := f.do(ctx, header)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.checkRange(resp, off, end); err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// checkRange checks the answer to get.
+func (f *File) checkRange(resp *http.Response, off, end int64) error {
+	switch {
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable, !f.version.same(versionOf(resp)):
+		return f.changed()
+	case resp.StatusCode == http.StatusOK && resp.ContentLength >= 0 && resp.ContentLength != f.size:
+		return f.changed()
+	case resp.StatusCode == http.StatusOK && off == 0 && resp.ContentLength == f.size:
+		return nil // a range of it all
+	case resp.StatusCode == http.StatusOK: // of several servers behind one name, one may do so
+		return f.failed(ErrNoRanges)
+	}
+	r, err := f.rangeOf(resp)
+	switch {
+	case err != nil:
+		return err
+	case r.size >= 0 && r.size != f.size:
+		return f.changed()
+	case r.first != off || r.last >= end:
+		return f.answer("it was asked for bytes %d to %d, and answers %q", off, end-1, resp.Header.Get("Content-Range"))
+	}
+	return nil
+}
+
+// skip asks for all of the file, and skips what is before off.
+func (f *File) skip(ctx context.Context, off, _ int64) (io.ReadCloser, error) {
+	if off > 0 && f.version == (Version{}) {
+		return nil, fetch.Final(f.failed(errors.New("the connection broke, and without ranges and versions there is no going on")))
+	}
+	header := http.Header{}
+	f.version.demand(header)
+	resp, err := f.do(ctx, header)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK || resp.ContentLength != f.size || !f.version.same(versionOf(resp)) {
+		err = f.changed()
+	} else if _, err = io.CopyN(io.Discard, resp.Body, off); err != nil {
+		err = f.failed(err)
+	}
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// do sends a request, where redirects led before, and returns an answer with status 200, 206 or
+// 416. Its caller closes the body.
+func (f *File) do(ctx context.Context, header http.Header) (*http.Response, error) {
+	f.mu.Lock()
+	at := f.at
+	f.mu.Unlock()
+	resp, err := f.follow(ctx, at, header)
+	// An address that was redirected to may be good for a while only.
+	if e := new(rest.Error); errors.As(err, &e) && at != f.origin && e.Status >= 400 && e.Refused() {
+		return f.follow(ctx, f.origin, header)
+	}
+	return resp, err
+}
+
+// follow sends a request, and follows redirects.
+func (f *File) follow(ctx context.Context, at *url.URL, header http.Header) (*http.Response, error) {
+	for range maxRedirects + 1 {
+		resp, err := f.once(ctx, at, header)
+		if err != nil {
+			return nil, f.failed(err)
+		}
+		switch resp.StatusCode {
+		case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+			io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
+			resp.Body.Close()
+			if at, err = redirect(at, resp.Header.Get("Location"), f.o.AllowHTTP); err != nil {
+				return nil, fetch.Final(fmt.Errorf("%s: %w", f.name, err))
+			}
+			continue
+		case http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
+			if err := f.checkEncoding(resp, at); err != nil {
+				resp.Body.Close()
+				return nil, err
+			}
+			f.mu.Lock()
+			f.at = at
+			f.mu.Unlock()
+			return resp, nil
+		case http.StatusPreconditionFailed:
+			resp.Body.Close()
+			return nil, f.changed()
+		}
+		resp.Body.Close()
+		return nil, f.refusal(resp)
+	}
+	return nil, fetch.Final(fmt.Errorf("%s: %w: it redirects more than %d times", f.name, ErrAnswer, maxRedirects))
+}
+
+// once sends one request.
+func (f *File) once(ctx context.Context, at *url.URL, header http.Header) (*http.Response, error) {
+	watch := fetch.NewWatch(ctx, f.o.Stall)
+	req, err := http.NewRequestWithContext(watch.Context(), http.MethodGet, at.String(), nil)
+	if err != nil {
+		watch.Stop()
+		return nil, err
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+	req.Header.Set("User-Agent", "luksimg")
+	resp, err := f.send.RoundTrip(req)
+	if err != nil {
+		err = watch.Cause(err)
+		watch.Stop()
+		return nil, err
+	}
+	resp.Body = watch.Body(resp.Body)
+	return resp, nil
+}
+
+// checkEncoding refuses what the server compressed for the way: the bytes are not those of the file
+// then. Some servers say so of a file that is compressed itself, as its name tells.
+func (f *File) checkEncoding(resp *http.Response, at *url.URL) error {
+	coding := strings.ToLower(strings.TrimSpace(strings.Join(resp.Header.Values("Content-Encoding"), ",")))
+	if coding == "" || coding == "identity" {
+		return nil
+	}
+	for _, suffix := range suffixes[strings.TrimPrefix(coding, "x-")] {
+		if strings.HasSuffix(strings.ToLower(at.Path), suffix) {
+			return nil
+		}
+	}
+	return f.answer("it has the encoding %q, and was asked for the file as it is", coding)
+}
+
+// suffixes are those of files that have a coding themselves.
+var suffixes = map[string][]string{
+	"gzip": {".gz", ".tgz"}, "xz": {".xz", ".txz"}, "bzip2": {".bz2", ".tbz2"}, "zstd": {".zst"},
+}
+
+// answer returns an error about an answer that no further attempt will change.
+func (f *File) answer(format string, args ...any) error {
+	return fetch.Final(fmt.Errorf("%s: %w: %s", f.name, ErrAnswer, rest.Clean(fmt.Sprintf(format, args...))))
+}
+
+func (f *File) changed() error { return fetch.Final(fmt.Errorf("%s: %w", f.name, image.ErrChanged)) }
+
+// failed returns the error of a request that has no good answer, as no more can be said.
+func (f *File) failed(err error) error {
+	e := &rest.Error{Service: f.name, Op: "GET", Err: err}
+	if errors.As(err, new(*tls.CertificateVerificationError)) {
+		e.Advice = "the certificate of the server is not good; $SSL_CERT_FILE names a file with the authorities to trust, in place of those of the system"
+	}
+	if errors.Is(err, ErrNoRanges) {
+		e.Advice = rest.Hint(ErrNoRanges)
+	}
+	return e
+}
+
+// A busy server wants to be left alone for a while.
+type busy struct {
+	error
+	after time.Duration
+}
+
+func (b *busy) Unwrap() error { return b.error }
+
+// refusal returns the error of an answer that is no success.
+func (f *File) refusal(resp *http.Response) error {
+	e := &rest.Error{Service: f.name, Op: "GET", Status: resp.StatusCode, Message: strings.ToLower(http.StatusText(resp.StatusCode))}
+	switch resp.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		e.Advice = "the server wants credentials, and luksimg sends none: fetch the file first, or give an address that is signed"
+	case http.StatusNotFound, http.StatusGone:
+		e.Advice = "check the address: the server has no such file, or not any more"
+	}
+	if after, ok := rest.RetryAfter(resp.Header, rest.ClockOr(f.o.Clock).Now()); ok {
+		return &busy{e, after}
+	}
+	return e
+}
+
+// passing tells whether an error may be gone at the next attempt.
+func passing(err error) (again bool, after time.Duration) {
+	if b := new(busy); errors.As(err, &b) {
+		after = b.after
+	}
+	e := new(rest.Error)
+	return !errors.As(err, &e) || e.Temporary(), after
+}
