@@ -21,15 +21,22 @@ type CheckResult struct {
 // [ErrUnsupportedFormat]. An error is about reading the image; what is wrong with it is in
 // the result, if there is one.
 func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*CheckResult, error) {
-	r = holes(r, size)
-	f, err := formatOf(o.Format, r, size)
+	o.Unpack.Random = true
+	u, err := o.unpack(ctx, r, size)
+	if err != nil {
+		return nil, err
+	}
+	if u.owned {
+		defer u.Close()
+	}
+	f, err := u.formatOf(o.Format)
 	if err != nil {
 		return nil, err
 	}
 	if f.check != nil {
-		return f.check(ctx, r, size)
+		return f.check(ctx, u.Source, u.Size())
 	}
-	i, err := look(ctx, f, r, size)
+	i, err := look(ctx, f, u.Source, u.Size())
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,11 @@ type Info struct {
 	Format   Format `json:"format"`
 	FileSize int64  `json:"file_size"` // bytes
 
+	// Layers are what the image is packed in, from the outermost on, such as "xz"; UnpackedSize is
+	// its length in bytes when it was taken out of them.
+	Layers       []string `json:"packed,omitempty"`
+	UnpackedSize int64    `json:"unpacked_size,omitempty"`
+
 	// VirtualSize is the length of the disk in bytes, in LUKS that of the plaintext.
 	VirtualSize int64 `json:"virtual_size"`
 
@@ -42,7 +47,7 @@ type Info struct {
 	LUKS *luks.Info `json:"luks,omitempty"`
 
 	// Disk is the disk, open, if it can be seen without a key and without other files. There is
-	// nothing to close, unless it is a partition of an image that was opened with a key.
+	// nothing to close, unless the image was packed, or it is a partition of one that was opened with a key.
 	Disk *Image `json:"-"`
 
 	// Warnings are all there are, also those of VHD and LUKS.
@@ -55,17 +60,45 @@ type Info struct {
 // Inspect tells what the image in r is, a file of size bytes: plain or encrypted, whole or
 // in need of other files. No key is needed, and next to none of the data are read. With
 // [ImageOptions.Partition] the partition is the image, and is found as [OpenImage] does: only if the
-// whole image is encrypted that takes a key, and is [ErrEncrypted] without one.
+// whole image is encrypted that takes a key, and is [ErrEncrypted] without one. A packed image is
+// unpacked to be read at random; see [Unpack].
 func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
-	r = holes(r, size)
-	if o.Partition != 0 {
-		return inspectPartition(ctx, r, size, o)
-	}
-	f, err := formatOf(o.Format, r, size)
+	o.Unpack.Random = true
+	u, err := o.unpack(ctx, r, size)
 	if err != nil {
 		return nil, err
 	}
-	img, err := look(ctx, f, r, size)
+	var i *Info
+	if o.Partition != 0 {
+		i, err = inspectPartition(ctx, u, u.Size(), o)
+	} else {
+		i, err = inspect(ctx, u, o.Format)
+	}
+	if err != nil {
+		u.Close()
+		return nil, err
+	}
+	if i.Layers = u.Layers; len(u.Layers) > 0 {
+		i.UnpackedSize, i.FileSize = i.FileSize, size
+	}
+	i.Warnings = append(u.Warnings, i.Warnings...)
+	switch {
+	case !u.owned:
+	case i.Disk == nil:
+		err = u.Close()
+	default:
+		i.Disk.close = append(i.Disk.close, u.Close)
+	}
+	return i, err
+}
+
+// inspect tells what an image is that is not packed.
+func inspect(ctx context.Context, u *Unpacked, format Format) (*Info, error) {
+	f, err := u.formatOf(format)
+	if err != nil {
+		return nil, err
+	}
+	img, err := look(ctx, f, u.Source, u.Size())
 	if err != nil {
 		return nil, err
 	}

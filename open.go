@@ -31,6 +31,14 @@ type Image struct {
 	// UUID is that of the LUKS header, "" without one.
 	UUID string
 
+	// Layers are what the image was packed in, from the outermost on, such as "xz"; see [Unpack].
+	Layers []string
+
+	// InOrder tells that the disk was compressed as one, and is for jobs that read all of it in order,
+	// once or a few times: any other read unpacks all that is in front of it. With [Unpacking.Random]
+	// there is no such image.
+	InOrder bool
+
 	// Warnings say what is odd about the image, a sentence each.
 	Warnings []string
 
@@ -48,8 +56,14 @@ func (i *Image) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return image.Extents(i.Source, off, n)
 }
 
-// Close wipes the keys of an encrypted image. There is nothing else to close: files are
-// the caller's.
+// Group implements [image.Grouper], as far as the container tells.
+func (i *Image) Group(off int64) (start, end int64) {
+	start, end, _ = image.Group(i.Source, off)
+	return start, end
+}
+
+// Close wipes the keys of an encrypted image, and ends what unpacks a compressed one. There is
+// nothing else to close: files are the caller's.
 func (i *Image) Close() error {
 	var errs []error
 	for _, c := range i.close {
@@ -88,6 +102,10 @@ type ImageOptions struct {
 	// which is right unless its origin is known.
 	Resolve func(image.Ref) (*OtherFile, error)
 
+	// Unpack says how an image is unpacked that is compressed, or in an archive. Files that are
+	// behind another one are never unpacked.
+	Unpack Unpacking
+
 	// ID tells this file from all others, for Resolve and to find loops. It may be "".
 	ID string
 
@@ -108,8 +126,8 @@ type OtherFile struct {
 	ID   string // as in [ImageOptions]
 }
 
-// OpenImage opens the image in r, a file of size bytes; see [Detect] for its format. If r
-// is an [os.File] or an [image.Source], its holes are not read. An encrypted image is
+// OpenImage opens the image in r, a file of size bytes; see [Detect] for its format, and [Unpack] for
+// what is compressed. If r is an [os.File] or an [image.Source], its holes are not read. An encrypted image is
 // [ErrEncrypted] without a key; a wrong one is [luks.ErrPassphrase]. If ctx is done while
 // a key is derived, its cause is returned.
 func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
@@ -119,15 +137,25 @@ func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (
 	if o.chain.Loops(o.ID) {
 		return nil, fmt.Errorf("%w: the images that are behind each other come back to %q: it is a loop", image.ErrFormat, o.ID)
 	}
-	f, err := formatOf(o.Format, r, size)
+	u, err := o.unpack(ctx, r, size)
 	if err != nil {
 		return nil, err
 	}
-	src, err := source(r, size)
+	img, err := u.image(ctx, o)
+	if err != nil {
+		u.Close()
+	}
+	return img, err
+}
+
+// image opens the image that was unpacked, and closes with it what was needed for that.
+func (u *Unpacked) image(ctx context.Context, o ImageOptions) (*Image, error) {
+	size := u.Size()
+	f, err := u.formatOf(o.Format)
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Source: src, Format: f.name}
+	img := &Image{Source: u.Source, Format: f.name, Layers: u.Layers, InOrder: u.InOrder, Warnings: u.Warnings}
 	if o.top == nil {
 		o.top = img
 	}
@@ -141,6 +169,9 @@ func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (
 	if err != nil {
 		img.Close()
 		return nil, err
+	}
+	if u.owned {
+		img.close = append(img.close, u.Close)
 	}
 	return img, nil
 }
@@ -161,14 +192,6 @@ func OpenDetached(ctx context.Context, header, data image.Source, passphrase []b
 		return nil, err
 	}
 	return &Image{Source: v, Format: map[int]Format{1: LUKS1, 2: LUKS2}[h.Version()], Encrypted: true, UUID: h.UUID()}, nil
-}
-
-// holes returns r so that it knows its holes, where it can: tables that lie in them are not read.
-func holes(r io.ReaderAt, size int64) io.ReaderAt {
-	if src, err := source(r, size); err == nil {
-		return src
-	}
-	return r
 }
 
 // source returns r as an image.Source that knows its holes, where it can be had.

@@ -33,6 +33,25 @@ type Extenter interface {
 	Extents(off, n int64) iter.Seq2[Extent, error]
 }
 
+// A Grouper is a [Source] of which some parts are best read by one reader, from start to end, such as
+// those that were compressed together.
+type Grouper interface {
+	// Group returns where the part starts and ends that has the byte at off. The caller guarantees that
+	// off lies inside the source.
+	Group(off int64) (start, end int64)
+}
+
+// Group returns the part of a source that has the byte at off, if it is a [Grouper] and off lies inside
+// it.
+func Group(src Source, off int64) (start, end int64, ok bool) {
+	g, ok := src.(Grouper)
+	if !ok || off < 0 || off >= src.Size() {
+		return 0, 0, false
+	}
+	start, end = g.Group(off)
+	return start, end, end > start
+}
+
 // Kind tells what the bytes of an [Extent] are.
 type Kind uint8
 

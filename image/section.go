@@ -64,6 +64,15 @@ func (s *Section) Extents(off, n int64) iter.Seq2[Extent, error] {
 	}
 }
 
+// Group implements [Grouper], clipped to the section.
+func (s *Section) Group(off int64) (start, end int64) {
+	start, end, ok := Group(s.src, s.off+off)
+	if !ok {
+		return 0, 0
+	}
+	return max(0, start-s.off), min(s.n, end-s.off)
+}
+
 // A WritableFile is a file that a [WritableSection] reads and writes. An [os.File] is one.
 type WritableFile interface {
 	io.ReaderAt

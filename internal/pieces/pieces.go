@@ -18,6 +18,15 @@ type Piece struct {
 	Length int64
 	Disk   int64 // how many bytes of it are the disk's; the others are past its end
 	Zero   bool  // known to be zeros without reading
+
+	// group is where the part of the source starts that is best read by one worker, plus one; zero is
+	// none in particular.
+	group int64
+}
+
+// with tells whether two pieces are best read by one worker.
+func (p Piece) with(q Piece) bool {
+	return p.group == q.group && (p.group > 0 || p.Offset/groupSize == q.Offset/groupSize)
 }
 
 // End returns the offset of the first byte past the piece.
@@ -74,6 +83,9 @@ func (c Cut) Pieces(ctx context.Context, src image.Source, from, to int64) iter.
 		data := from // where the data end that no piece has yet
 		emit := func(end int64, zero bool) bool {
 			p := Piece{Offset: at, Length: end - at, Disk: max(0, min(end, known)-at), Zero: zero}
+			if start, _, ok := image.Group(src, at); ok && at < known {
+				p.group = start + 1
+			}
 			at = end
 			return p.Length == 0 || yield(p, nil)
 		}

@@ -9,7 +9,7 @@ import (
 
 // groupSize is how much of a disk a worker takes at a time, piece after piece: the largest
 // cluster of qcow2. Two workers that read from one compressed cluster would wait for one
-// another.
+// another. A source that is an [image.Grouper] has groups of its own.
 const groupSize = 2 << 20
 
 // Each calls do for each of the pieces, from so many workers that each have a buffer of bufSize
@@ -28,7 +28,7 @@ func Each(ctx context.Context, workers, bufSize int, pieces iter.Seq2[Piece, err
 	})
 }
 
-// groups puts pieces together that start in the same groupSize bytes of the disk.
+// groups puts pieces together that follow each other and are of one group.
 func groups(pieces iter.Seq2[Piece, error]) iter.Seq2[[]Piece, error] {
 	return func(yield func([]Piece, error) bool) {
 		var group []Piece
@@ -37,7 +37,7 @@ func groups(pieces iter.Seq2[Piece, error]) iter.Seq2[[]Piece, error] {
 				yield(nil, err)
 				return
 			}
-			if len(group) > 0 && group[0].Offset/groupSize != p.Offset/groupSize {
+			if len(group) > 0 && !group[0].with(p) {
 				if !yield(group, nil) {
 					return
 				}

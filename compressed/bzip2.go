@@ -1,0 +1,10 @@
+package compressed
+
+import (
+	"bufio"
+	"compress/bzip2"
+	"io"
+)
+
+// newBzip2 reads bzip2 streams that follow each other.
+func newBzip2(b *bufio.Reader) io.ReadCloser { return io.NopCloser(bzip2.NewReader(b)) }
