@@ -79,7 +79,7 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*I
 		return nil, err
 	}
 	if i.Layers = u.Layers; len(u.Layers) > 0 {
-		i.UnpackedSize, i.FileSize = i.FileSize, size
+		i.UnpackedSize, i.FileSize = i.FileSize, u.packed
 	}
 	i.Warnings = append(u.Warnings, i.Warnings...)
 	switch {

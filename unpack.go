@@ -74,7 +74,8 @@ type Unpacked struct {
 	// Warnings say what is odd about the layers, a sentence each.
 	Warnings []string
 
-	owned  bool // the image closes it
+	packed int64 // the length of the file
+	owned  bool  // the image closes it
 	closes []func() error
 }
 
@@ -109,13 +110,13 @@ func (u *Unpacked) Close() error {
 // unpacked as it is read.
 func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unpacking) (*Unpacked, error) {
 	if u, ok := r.(*Unpacked); ok {
-		return &Unpacked{Source: u.Source, Layers: u.Layers, InOrder: u.InOrder, Warnings: u.Warnings}, nil
+		return &Unpacked{Source: u.Source, Layers: u.Layers, InOrder: u.InOrder, Warnings: u.Warnings, packed: u.packed}, nil
 	}
 	src, err := source(r, size)
 	if err != nil {
 		return nil, err
 	}
-	u := &Unpacked{Source: src, owned: true}
+	u := &Unpacked{Source: src, packed: size, owned: true}
 	for !o.Never {
 		l, err := u.next(format)
 		switch {
@@ -126,7 +127,7 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unp
 			err = fmt.Errorf("%w: %s", ErrLayers, strings.Join(append(u.Layers, l.name), " > "))
 		default:
 			u.Layers = append(u.Layers, l.name)
-			err = l.open(ctx, u, format, o, size)
+			err = l.open(ctx, u, format, o)
 			if err != nil && len(u.Layers) > 1 {
 				err = fmt.Errorf("in %s: %w", strings.Join(u.Layers[:len(u.Layers)-1], " > "), err)
 			}
@@ -160,9 +161,8 @@ type layer struct {
 	// find tells whether a file is of this kind.
 	find func(r io.ReaderAt, size int64) (bool, error)
 
-	// open makes what is inside the source of u, whose source is the file. packed is the length of the
-	// file that all this is in.
-	open func(ctx context.Context, u *Unpacked, format Format, o Unpacking, packed int64) error
+	// open makes what is inside the source of u, whose source is the file.
+	open func(ctx context.Context, u *Unpacked, format Format, o Unpacking) error
 }
 
 // layers returns the table of all layers.

@@ -14,10 +14,10 @@ import (
 const maxMemory = 32 << 20
 
 // openCompressed unpacks a file as its container allows: at random, in order, or into the scratch file.
-func openCompressed(ctx context.Context, u *Unpacked, format Format, o Unpacking, packed int64) error {
+func openCompressed(ctx context.Context, u *Unpacked, format Format, o Unpacking) error {
 	opts := compressed.Options{MaxSize: o.MaxSize, MaxWindow: o.MaxWindow}
 	if len(u.Layers) > 1 {
-		opts.Packed = packed
+		opts.Packed = u.packed
 	}
 	f, err := compressed.Open(ctx, u.Source, u.Size(), opts)
 	if err != nil {

@@ -186,7 +186,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if o.fixed {
 		change.Why = "that of a fixed VHD has whole MiB"
 	}
-	t.WarnAll("", change.Warnings(s.img))
+	t.WarnAll("", change.Warnings(s.looked()))
 	if out == nil {
 		return stdio.SyncStdout()
 	}

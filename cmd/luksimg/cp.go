@@ -51,6 +51,7 @@ are left out. Nothing is made outside of DST, whatever is in the image.`,
 	}
 	f := c.Flags()
 	o.source.add(c, "IMAGE")
+	o.source.unpack.random = true
 	g.kdf.add(c)
 	o.cloud.add(c, serviceCOS)
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "copy a folder")

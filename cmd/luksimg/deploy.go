@@ -88,6 +88,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	(*flags.Jobs)(&o.Jobs).Add(c)
 	o.server.add(c)
 	o.source.addSecond(c)
+	o.source.unpack.random = true // what is on the disk is looked at first
 	g.kdf.add(c)
 	o.handover.add(c)
 	addWait(c, &o.Wait)

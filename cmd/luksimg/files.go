@@ -33,6 +33,10 @@ type input struct {
 	mtime time.Time // zero for a device and an object, which have none that means anything
 	etag  string    // of an object
 
+	// What follows is of an image that was unpacked: r is what was inside the file, and size its length.
+	layers   []string
+	fileSize int64
+
 	// partition is r, if it was taken for the file, and number its number.
 	partition *luksimg.Partition
 	number    flags.Partition
@@ -83,6 +87,36 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 	return nil, err
 }
 
+// unpack takes the image out of what it is packed in. Afterwards that is the file.
+func (in *input) unpack(ctx context.Context, format luksimg.Format, o luksimg.Unpacking) error {
+	// A name that promises a container: of a fixed VHD only the end tells.
+	if _, ok := containerNames[extension(strings.TrimSuffix(in.name, filepath.Ext(in.name)))]; ok {
+		o.Random = true
+	}
+	u, err := luksimg.Unpack(ctx, in.r, in.size, format, o)
+	if err != nil {
+		return err
+	}
+	if len(u.Layers) == 0 {
+		return u.Close()
+	}
+	file := in.close
+	in.close = func() { u.Close(); file() }
+	in.fileSize = in.size
+	in.r, in.size, in.layers = u, u.Size(), u.Layers
+	return nil
+}
+
+func extension(name string) string { return strings.ToLower(filepath.Ext(name)) }
+
+// published returns the length of the file as it is.
+func (in *input) published() int64 {
+	if len(in.layers) > 0 {
+		return in.fileSize
+	}
+	return in.size
+}
+
 // image opens the image in the file. A name that promises a container whose
 // marks are not there means a file that was cut off, or is no image: it is not taken
 // for a raw disk.
@@ -92,7 +126,11 @@ func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Im
 		return nil, in.wrap(err)
 	}
 	if o.Format == "" && img.Format == luksimg.Raw {
-		if kind, ok := containerNames[strings.ToLower(filepath.Ext(in.name))]; ok {
+		name := in.name
+		if len(in.layers) > 0 {
+			name = strings.TrimSuffix(name, filepath.Ext(name))
+		}
+		if kind, ok := containerNames[extension(name)]; ok {
 			return nil, rest.WithHint(fmt.Errorf("%s: named like a %s file, but without the marks of one: it may have been cut off", in.name, kind),
 				"get it again, and compare its checksum; if it is a raw disk all the same, say --source-format raw")
 		}

@@ -51,6 +51,7 @@ system and whether cloud-init is installed, which clouds ask for. Next to nothin
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	o.source.add(c, "FILE")
+	o.source.unpack.random = true
 	g.kdf.add(c)
 	c.Flags().BoolVar(&o.mapped, "map", false, "list the extents of the disk")
 	o.cloud.add(c, serviceCOS)
@@ -61,6 +62,7 @@ system and whether cloud-init is installed, which clouds ask for. Next to nothin
 // inspectResult is what inspect --json prints.
 type inspectResult struct {
 	*luksimg.Info
+	Layers    []string             `json:"layers"`              // from the file to the filesystem
 	Partition int                  `json:"partition,omitempty"` // number of the one that all this is about
 	Manifest  *manifest.Manifest   `json:"manifest,omitempty"`  // of the file beside the image
 	Contents  *contents.Info       `json:"contents,omitempty"`  // of a disk that can be seen
@@ -105,7 +107,10 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	defer in.close()
+	defer func() { in.close() }()
+	if err := o.source.unpackInput(c.Context(), o.global, in); err != nil {
+		return in.wrap(err)
+	}
 	t := &o.Talk
 	r := inspectResult{Partition: int(o.source.unlock.partition)}
 	if r.Info, err = o.info(c.Context(), in); err != nil {
@@ -130,6 +135,7 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	if s != nil {
 		defer s.close()
 	}
+	r.Layers = layersOf(r)
 	if !o.AsJSON { // where they are members of the object
 		t.WarnAll("", r.Warnings)
 	}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 )
 
@@ -15,6 +18,9 @@ func inspectText(name string, i inspectResult) string {
 	} else {
 		t.Size("file size", i.FileSize)
 	}
+	if i.UnpackedSize > 0 {
+		t.Size("unpacked size", i.UnpackedSize)
+	}
 	t.Size("virtual size", i.VirtualSize)
 	t.Size("data size", i.DataSize)
 	if i.PartitionTable != "" {
@@ -26,6 +32,9 @@ func inspectText(name string, i inspectResult) string {
 	}
 	if i.Contents != nil {
 		t.Rows(i.Contents.Fields())
+	}
+	if len(i.Layers) > 1 {
+		t.Row("layers", "%s", strings.Join(i.Layers, " > "))
 	}
 	if i.Check != nil {
 		t.Row("check", "%d corruptions, %d leaks", i.Check.Corruptions, i.Check.Leaks)
@@ -40,4 +49,32 @@ func inspectText(name string, i inspectResult) string {
 		t.Row("map", "%s", i.Map.Picture())
 	}
 	return t.Text("")
+}
+
+// layersOf lists what is in what: what the file is packed in, the format of the image, the partition
+// table and the filesystem of the system, or that of all.
+func layersOf(r inspectResult) []string {
+	all := append(slices.Clone(r.Info.Layers), string(r.Format))
+	c := r.Contents
+	if c == nil {
+		return all
+	}
+	if c.PartitionTable == "gpt" || c.PartitionTable == "mbr" {
+		all = append(all, strings.ToUpper(c.PartitionTable))
+	}
+	fs, several := c.Filesystem, false
+	for _, p := range c.Partitions {
+		switch {
+		case p.Filesystem == nil:
+		case p.Number == c.RootPartition:
+			return append(all, p.Filesystem.Type)
+		default:
+			several = several || fs != nil
+			fs = p.Filesystem
+		}
+	}
+	if fs != nil && !several {
+		all = append(all, fs.Type)
+	}
+	return all
 }

@@ -16,7 +16,7 @@ func (in *input) take(ctx context.Context, g *global, n flags.Partition) error {
 	if n == 0 {
 		return nil
 	}
-	p, err := luksimg.OpenPartition(ctx, in.r, in.size, luksimg.ImageOptions{Partition: int(n)})
+	p, err := luksimg.OpenPartition(ctx, in.r, in.size, luksimg.ImageOptions{Partition: int(n), Unpack: luksimg.Unpacking{Never: true}})
 	if err != nil {
 		return in.wrap(err)
 	}

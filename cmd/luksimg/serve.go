@@ -56,6 +56,7 @@ the key that the flags give and a header that is made when the server starts.`,
 	}
 	f := c.Flags()
 	o.source.add(c, "IMAGE")
+	o.source.unpack.random = true
 	g.kdf.add(c)
 	o.listen.add(c)
 	f.BoolVar(&o.rw, "rw", false, "let clients write, to a LUKS image or a raw disk")

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -35,36 +37,73 @@ func (s *diskSource) disk() image.Source {
 
 // disk opens the disk to encrypt.
 func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) {
-	if name != "-" && !stdio.IsStream(name) {
-		s, err := o.source.open(c, o.global, name)
+	if name == "-" || stdio.IsStream(name) {
+		f, err := stdio.OpenStream(c.Context(), name)
 		if err != nil {
 			return nil, err
 		}
+		s := &source{input: &input{name: "standard input"}}
+		return o.inOrder(c.Context(), s, f, -1)
+	}
+	// LUKS is written in order, and its header does not say how long the disk is.
+	format := cmp.Or(o.luks.container(), luksimg.Profile(o.profile).Rules().Format)
+	o.source.unpack.stream = format != luksimg.VHD && format != luksimg.QCOW2 && !o.verify && !o.discardZeros
+	s, err := o.source.open(c, o.global, name)
+	if err == nil {
 		return &diskSource{source: s, size: s.img.Size(), format: string(s.img.Format)}, nil
 	}
-	f, err := stdio.OpenStream(c.Context(), name)
+	if !errors.Is(err, luksimg.ErrUnknownSize) {
+		return nil, err
+	}
+	in, err := openInput(c.Context(), o.global, name)
 	if err != nil {
 		return nil, err
 	}
-	var stream *luksimg.RawReader
-	err = parallel.Await(c.Context(), func() (err error) { // for the first bytes
-		stream, err = luksimg.NewRawReader(f, luksimg.Format(o.source.format))
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if len(stream.Head()) == 0 && !o.allowEmpty {
-		return nil, rest.WithHint(fmt.Errorf("%s is empty: what should have written to it has failed", stdio.Name(name)), "if an empty disk is what you want, say --allow-empty")
-	}
-	return &diskSource{source: &source{input: &input{name: "standard input"}}, stream: stream, format: string(luksimg.Raw)}, nil
+	s = &source{input: in, closes: []func(){in.close}}
+	return o.inOrder(c.Context(), s, io.NewSectionReader(in.r, 0, in.size), in.size)
 }
 
-// looked returns what there is to look at: the disk, or the start of a stream.
+// inOrder reads the disk from a stream of size bytes, or -1, in order. If it fails, s is closed.
+func (o *encryptFlags) inOrder(ctx context.Context, s *source, r io.Reader, size int64) (*diskSource, error) {
+	d := &diskSource{source: s, format: string(luksimg.Raw)}
+	err := parallel.Await(ctx, func() error { // for the first bytes
+		u, err := luksimg.UnpackStream(ctx, r, size, o.source.unpack.options(&o.Talk, s.name))
+		if err != nil {
+			return err
+		}
+		s.layers = u.Layers
+		s.closes = append(s.closes, func() { u.Close() })
+		d.stream, err = luksimg.NewRawReader(u, luksimg.Format(o.source.format))
+		return err
+	})
+	if err == nil && len(d.stream.Head()) == 0 && !o.allowEmpty {
+		err = rest.WithHint(fmt.Errorf("%s is empty: what should have written to it has failed", s.name), "if an empty disk is what you want, say --allow-empty")
+	}
+	if err != nil {
+		if ctx.Err() == nil { // else the reader may be at work
+			s.close()
+		}
+		if s.r != nil {
+			err = s.wrap(err)
+		}
+		return nil, err
+	}
+	return d, nil
+}
+
+// looked returns what there is to look at: the disk, or the start of one that is read in order.
 func (s *diskSource) looked() image.Source {
-	if s.img == nil {
-		head := s.stream.Head()
-		return io.NewSectionReader(bytes.NewReader(head), 0, int64(len(head)))
+	if s.img != nil {
+		return s.source.looked()
+	}
+	head := s.stream.Head()
+	return io.NewSectionReader(bytes.NewReader(head), 0, int64(len(head)))
+}
+
+// looked returns what there is to look at of an image.
+func (s *source) looked() image.Source {
+	if s.img.InOrder {
+		return io.NewSectionReader(s.img, 0, min(64<<10, s.img.Size()))
 	}
 	return s.img
 }
@@ -77,7 +116,7 @@ func (s *diskSource) inside(ctx context.Context, t *talk.Talk) {
 		return
 	}
 	t.WarnAll(s.name+": ", c.Obstacles())
-	if s.img != nil && c.CloudInit == contents.NotFound {
+	if s.img != nil && !s.img.InOrder && c.CloudInit == contents.NotFound {
 		t.Warn("%s: cloud-init is not installed on the disk, and the cloud asks for it: a server made of this image will have no network and no user", s.name)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,7 @@ type sourceFlags struct {
 	format       string
 	allowBacking bool
 	snapshot     string
+	unpack       unpackFlags
 
 	// unlock opens an encrypted image. If it is the only key of the verb, its flags have
 	// no prefix, and a person is asked.
@@ -61,6 +63,7 @@ func (o *sourceFlags) addImage(c *cobra.Command, what string) {
 	f.StringVar(&o.format, "source-format", "", "format of "+what+": "+formatNames(sourceFormats)+" (default: the content tells)")
 	f.BoolVar(&o.allowBacking, "allow-backing", false, "let "+what+" use other files in its folder, which it names: backing files, parents, extents")
 	f.StringVar(&o.snapshot, "snapshot", "", "read the internal snapshot with this ID or `NAME` of a qcow2 image")
+	o.unpack.add(c, what)
 }
 
 // check looks at the flags before anything is opened.
@@ -99,8 +102,12 @@ func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, e
 	if err != nil {
 		return nil, err
 	}
-	s := &source{input: in, closes: []func(){in.close}}
-	if err := o.openImage(c, g, s); err != nil {
+	s := &source{input: in, closes: []func(){func() { in.close() }}}
+	err = o.unpackInput(c.Context(), g, in)
+	if err == nil {
+		err = o.openImage(c, g, s)
+	}
+	if err != nil {
 		s.close()
 		return nil, in.wrap(err)
 	}
@@ -108,11 +115,18 @@ func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, e
 	return s, nil
 }
 
+// unpackInput takes an image out of what it is packed in.
+func (o *sourceFlags) unpackInput(ctx context.Context, g *global, in *input) error {
+	opts := o.unpack.options(&g.Talk, in.name)
+	opts.Random = opts.Random || o.unlock.partition != 0
+	return in.unpack(ctx, luksimg.Format(o.format), opts)
+}
+
 func (o *sourceFlags) openImage(c *cobra.Command, g *global, s *source) error {
 	opts := luksimg.ImageOptions{
 		Format:   luksimg.Format(o.format),
 		LUKS:     g.kdf.apply(o.unlock.openOptions()),
-		Snapshot: o.snapshot, Partition: int(o.unlock.partition),
+		Snapshot: o.snapshot, Partition: int(o.unlock.partition), Unpack: luksimg.Unpacking{Never: true},
 		ID: filepath.Base(s.name),
 	}
 	if o.allowBacking && (s.f == nil || s.f == os.Stdin) {
@@ -145,11 +159,23 @@ func (o *sourceFlags) openImage(c *cobra.Command, g *global, s *source) error {
 
 // openLUKS opens a LUKS image whose header is detached, or with its volume key.
 func (o *sourceFlags) openLUKS(c *cobra.Command, g *global, name string) (*source, error) {
-	in, err := o.unlock.openLUKS(c.Context(), g, name)
+	in, err := openInput(c.Context(), g, name)
 	if err != nil {
 		return nil, err
 	}
-	return o.volume(c, g, in)
+	unlock := &o.unlock
+	if err = in.wrap(o.unpackInput(c.Context(), g, in)); err == nil {
+		err = in.take(c.Context(), g, unlock.partition)
+	}
+	if err != nil {
+		in.close()
+		return nil, err
+	}
+	e, err := readHeader(c.Context(), g, in, unlock.header, unlock.openOptions())
+	if err != nil {
+		return nil, err
+	}
+	return o.volume(c, g, e)
 }
 
 // volume opens the data of a LUKS image with the key that the flags give. If it fails, in is closed.

@@ -60,6 +60,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if err := errors.Join(o.source.check(c), o.encrypted.check(c)); err != nil {
 		return err
 	}
+	o.encrypted.unpack = o.source.unpack
 	s, err := o.source.open(c, o.global, src)
 	if err != nil {
 		return err

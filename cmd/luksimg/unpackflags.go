@@ -1,0 +1,70 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/internal/term"
+)
+
+// unpackFlags say how an image is unpacked that is compressed.
+type unpackFlags struct {
+	never      bool
+	max        flags.Size
+	window     flags.Size
+	scratchDir string
+
+	// What follows is for the verb to set. random is for verbs that read here and there; stream is for
+	// those that can do without the size of a raw disk.
+	random, stream bool
+}
+
+func (o *unpackFlags) add(c *cobra.Command, what string) {
+	f := c.Flags()
+	f.BoolVar(&o.never, "no-unpack", false, "take "+what+" as it is, also if it is compressed")
+	f.Var(&o.max, "max-unpacked", "how large a compressed "+what+" may become, in bytes (default: 1G, and 1100 times its own length)")
+	f.Var(&o.window, "max-window", "how much memory a compressed "+what+" may ask for, in bytes (default 128M)")
+	f.StringVar(&o.scratchDir, "scratch-dir", "", "`FOLDER` for what has to be unpacked before it can be read (default: that for temporary files)")
+	f.Lookup("max-unpacked").DefValue, f.Lookup("max-window").DefValue = "", ""
+}
+
+// options are what the flags say, for the file of this name.
+func (o *unpackFlags) options(t *talk.Talk, name string) luksimg.Unpacking {
+	return luksimg.Unpacking{
+		Never: o.never, Random: o.random, KnownSize: o.stream, MaxSize: o.max.N, MaxWindow: o.window.N,
+		Scratch: func(size int64) (luksimg.ScratchFile, error) { return o.scratch(t, name, size) },
+	}
+}
+
+// scratch makes a file that nobody else can open, nor find.
+func (o *unpackFlags) scratch(t *talk.Talk, name string, size int64) (luksimg.ScratchFile, error) {
+	dir := cmp.Or(o.scratchDir, os.TempDir())
+	if free, ok := freeRoom(dir); ok && size > free {
+		return nil, fmt.Errorf("%s has room for %s, and it takes %s; --scratch-dir names another folder", dir, term.Bytes(free), term.Bytes(size))
+	}
+	f, err := os.CreateTemp(dir, ".luksimg-*")
+	if err != nil {
+		return nil, err
+	}
+	as := ""
+	if size >= 0 {
+		as = ", " + term.Bytes(size)
+	}
+	t.Say("%s: unpacked into a file in %s to be read%s", name, dir, as)
+	if os.Remove(f.Name()) != nil { // a system that keeps the name of what is open
+		return scratchFile{f}, nil
+	}
+	return f, nil
+}
+
+// A scratchFile is removed when it is closed.
+type scratchFile struct{ *os.File }
+
+func (s scratchFile) Close() error { return errors.Join(s.File.Close(), os.Remove(s.Name())) }
