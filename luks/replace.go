@@ -46,6 +46,8 @@ func (e *Editor) ReplaceSlot(ctx context.Context, volumeKey []byte, slot int, pa
 		return 0, fmt.Errorf("luks: %w: %d", ErrNoSlot, slot)
 	}
 	before := *old
+	passphrase = e.h.typedFor(slot, passphrase)
+	defer clear(passphrase)
 	if e.h.version == 1 {
 		n, err := e.AddKey(ctx, volumeKey, passphrase, AnySlot, o)
 		if err == nil {

@@ -40,6 +40,8 @@ func (h *Header) Unlock(ctx context.Context, passphrase []byte) (*Volume, error)
 // It also tells of images whose data can not be read here which slot opens. [ErrPassphrase] means
 // that key slots were tried; [ErrNotTried], that none could be. Both say which ones were left out,
 // and why. A number that no key slot has is [ErrNoSlot].
+//
+// A key slot with a token of type [RecoveryToken] opens with its recovery key however that is typed.
 func (h *Header) VolumeKey(ctx context.Context, passphrase []byte, slot int) (key []byte, opened int, err error) {
 	if slot != AnySlot {
 		key, err := h.slotKey(ctx, slot, passphrase)
@@ -58,7 +60,7 @@ func (h *Header) VolumeKey(ctx context.Context, passphrase []byte, slot int) (ke
 			left.add(s.id, fmt.Errorf("priority %q", priorityNames[s.priority]))
 			continue
 		}
-		key, err := h.openSlot(ctx, s, passphrase, budget)
+		key, err := h.openTyped(ctx, s, passphrase, budget)
 		switch {
 		case key != nil:
 			return key, s.id, nil
@@ -129,7 +131,7 @@ func (h *Header) slotKey(ctx context.Context, slot int, passphrase []byte) ([]by
 	if h.digestOf(*s) == nil {
 		return nil, unsupported("key slot %d is not for the data of the image", slot)
 	}
-	key, err := h.openSlot(ctx, *s, passphrase, h.opts.budget())
+	key, err := h.openTyped(ctx, *s, passphrase, h.opts.budget())
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("luks: key slot %d: %w", slot, err)

@@ -23,6 +23,12 @@ wants() {
 	cat <<-'EOF'
 		cryptsetup | cryptsetup  | cryptsetup-bin
 		qemu-img   | qemu-img    | qemu-utils
+		tokens     | systemd-cryptenroll | systemd
+		tokens     | clevis      | clevis
+		tokens     | clevis-luks-bind | clevis-luks
+		tokens     | jose        | jose
+		tokens     | socat       | socat
+		tokens     | /usr/libexec/tangd | tang
 		serve      | nbdinfo     | libnbd-bin
 		serve      | nbdcopy     | libnbd-bin
 		serve      | qemu-io     | qemu-utils

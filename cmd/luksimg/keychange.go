@@ -14,34 +14,6 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-func newKeyAdd(g *global) *cobra.Command {
-	var unlock unlockFlags
-	var fresh newKeyFlags
-	slot := luks.AnySlot
-	c := g.editingSlot(&cobra.Command{
-		Use:   "add FILE",
-		Short: "Add a key slot",
-		Example: `  luksimg key add disk.luks
-  luksimg key add --key-file dek.b64 --new-key-file second.b64 disk.luks`,
-		Args:    flags.Args("FILE"),
-		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &unlock.key) },
-	}, "key slot %d added", func(c *cobra.Command, name string, e *luks.Editor) (int, error) {
-		volumeKey, err := unlock.volumeKey(c, &g.Talk, name, e.Header())
-		if err != nil {
-			return 0, err
-		}
-		defer clear(volumeKey)
-		return fresh.apply(c.Context(), &g.Talk, name, e.Header(), func(key []byte, o luks.KeyOptions) (int, error) {
-			return e.AddKey(c.Context(), volumeKey, key, slot, o)
-		})
-	})
-	unlock.add(c)
-	g.kdf.add(c)
-	fresh.add(c)
-	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "number of the new key slot (default: the first that is free)")
-	return c
-}
-
 func newKeyChange(g *global) *cobra.Command {
 	var old keys.Flags
 	var fresh newKeyFlags
@@ -118,9 +90,11 @@ func (o *newKeyFlags) add(c *cobra.Command) {
 	o.kdf.add(c)
 }
 
-// check looks at the flags, and at those of the key that the image has.
-func (o *newKeyFlags) check(c *cobra.Command, old *keys.Flags) error {
-	if err := errors.Join(flags.AtMostOne(c, "new-key-file", "new-passphrase-file", "new-key-fd", "generate-key"), o.kdf.check(c), keys.Check(c, nil)); err != nil {
+// check looks at the flags, and at those of the key that the image has. others say what the new key is
+// too.
+func (o *newKeyFlags) check(c *cobra.Command, old *keys.Flags, others ...string) error {
+	names := append([]string{"new-key-file", "new-passphrase-file", "new-key-fd", "generate-key"}, others...)
+	if err := errors.Join(flags.AtMostOne(c, names...), o.kdf.check(c), keys.Check(c, nil)); err != nil {
 		return err
 	}
 	if old.Stdin() && o.key.Stdin() {
@@ -140,7 +114,12 @@ func (o *newKeyFlags) read(ctx context.Context, t *talk.Talk, name string) (*out
 
 // options returns how the new key slot is made.
 func (o *newKeyFlags) options(ctx context.Context, h *luks.Header) (luks.KeyOptions, error) {
-	k := luks.KeyOptions{KDF: o.kdf.kdf(), GeneratedKey: o.generate != ""}
+	return o.optionsFor(ctx, h, o.generate != "")
+}
+
+// optionsFor is options for a key that was generated, or not.
+func (o *newKeyFlags) optionsFor(ctx context.Context, h *luks.Header, generated bool) (luks.KeyOptions, error) {
+	k := luks.KeyOptions{KDF: o.kdf.kdf(), GeneratedKey: generated}
 	var err error
 	k.KDF, err = o.kdf.measure(ctx, k.KDF, func(ctx context.Context, d time.Duration) (luks.KDF, error) { return h.Calibrate(ctx, k, d) })
 	return k, err

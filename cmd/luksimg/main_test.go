@@ -61,6 +61,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"verify-size":  cmdSize,
 	"leftovers":    cmdLeftovers,
 	"for-each":     cmdForEach,
+	"typed":        cmdTyped,
 }
 
 // TestReadme looks for every verb in the README's table, and for every verb of the table in

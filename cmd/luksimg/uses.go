@@ -85,6 +85,7 @@ var flagUses = map[string]use{
 	"new-kms":                reads | kms,
 	"new-passphrase-file":    reads | stream,
 	"passphrase-file":        reads | stream,
+	"recovery-file":          writes,
 	"rewrap envelope":        changes,
 	"setup api-key-file":     writes,
 	"source-key-fd":          reads | fd,

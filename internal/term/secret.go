@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 // maxSecret is how long a line may be, in bytes. It is more than any terminal passes on.
@@ -13,26 +14,18 @@ const maxSecret = 8 << 10
 // ReadSecret asks for a line on the terminal itself, not on standard input, which may
 // be data, and does not show what is typed, also what was typed early. Without a terminal it
 // is ErrNoTerminal. The memory behind the result holds nothing else that was typed.
-func ReadSecret(prompt string) ([]byte, error) {
-	in, out, err := open()
-	if err != nil {
-		return nil, ErrNoTerminal
-	}
-	defer in.Close()
-	if out != in {
-		defer out.Close()
-	}
-	if !IsTerminal(in) {
-		return nil, ErrNoTerminal
-	}
-	restore, err := hide(in)
-	if err != nil {
-		return nil, err
-	}
-	defer restore()
-	fmt.Fprint(out, prompt)
-	secret, err := readLine(in)
-	fmt.Fprintln(out)
+func ReadSecret(prompt string) (secret []byte, err error) {
+	err = with(func(in, out *os.File) error {
+		restore, err := hide(in)
+		if err != nil {
+			return err
+		}
+		defer restore()
+		fmt.Fprint(out, prompt)
+		secret, err = readLine(in)
+		fmt.Fprintln(out)
+		return err
+	})
 	return secret, err
 }
 

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/luks"
+)
+
+func newKeyAdd(g *global) *cobra.Command {
+	var unlock unlockFlags
+	var fresh newKeyFlags
+	var recovery recoveryFlags
+	slot := luks.AnySlot
+	c := g.editingSlot(&cobra.Command{
+		Use:   "add FILE",
+		Short: "Add a key slot",
+		Long: `Add makes another key slot, which opens with the new key.
+
+With --recovery the new key is a recovery key: 256 random bits as text that a person can write down
+and type, as systemd-cryptenroll makes it. It is shown once, on the terminal, or written to
+--recovery-file. It opens the image wherever a passphrase does, with or without its dashes, and in
+capitals too. It takes LUKS2.`,
+		Example: `  luksimg key add disk.luks
+  luksimg key add --key-file dek.b64 --new-key-file second.b64 disk.luks
+  luksimg key add --key-file dek.b64 --recovery disk.luks`,
+		Args: flags.Args("FILE"),
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			return errors.Join(fresh.check(c, &unlock.key, "recovery", "recovery-file"), recovery.check())
+		},
+	}, "key slot %d added", func(c *cobra.Command, name string, e *luks.Editor) (int, error) {
+		if recovery.given() {
+			if err := needTokens(e.Header(), "a recovery key"); err != nil {
+				return 0, err
+			}
+		}
+		volumeKey, err := unlock.volumeKey(c, &g.Talk, name, e.Header())
+		if err != nil {
+			return 0, err
+		}
+		defer clear(volumeKey)
+		a := &keyAddition{e, volumeKey, slot, &fresh, 0}
+		if recovery.given() {
+			return recovery.apply(c.Context(), &g.Talk, name, a)
+		}
+		return fresh.apply(c.Context(), &g.Talk, name, e.Header(), func(key []byte, o luks.KeyOptions) (int, error) {
+			return e.AddKey(c.Context(), volumeKey, key, slot, o)
+		})
+	})
+	unlock.add(c)
+	g.kdf.add(c)
+	fresh.add(c)
+	recovery.add(c)
+	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "number of the new key slot (default: the first that is free)")
+	return c
+}
+
+// needTokens refuses an image that can not say how a key slot is opened.
+func needTokens(h *luks.Header, what string) error {
+	if h.Version() != 1 {
+		return nil
+	}
+	return rest.WithHint(fmt.Errorf("%s takes a token, and LUKS1 has none", what), "make it LUKS2 first: luksimg header convert --format luks2 FILE")
+}
+
+// A keyAddition is a key slot that is to be made, and opens with a key that was generated.
+type keyAddition struct {
+	e         *luks.Editor
+	volumeKey []byte
+	slot      int // its number, after add
+	fresh     *newKeyFlags
+	token     int // the number of its token, after add
+}
+
+// add makes the key slot for a key, and a token, a JSON object, that says how the key is had. If it
+// fails it leaves neither; if it is killed there may be a key slot without the token.
+func (a *keyAddition) add(ctx context.Context, key, token []byte) error {
+	o, err := a.fresh.optionsFor(ctx, a.e.Header(), true)
+	if err != nil {
+		return err
+	}
+	if a.slot, err = a.e.AddKey(ctx, a.volumeKey, key, a.slot, o); err != nil {
+		return err
+	}
+	if token, err = luks.TokenFor(token, a.slot); err == nil {
+		a.token, err = a.e.AddToken(token, luks.AnyToken)
+	}
+	if err != nil {
+		return errors.Join(err, a.e.KillSlot(a.slot, false))
+	}
+	return nil
+}
+
+// undo takes the key slot and the token away again.
+func (a *keyAddition) undo() error {
+	return errors.Join(a.e.RemoveToken(a.token), a.e.KillSlot(a.slot, false))
+}

@@ -1,0 +1,116 @@
+package luks
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// RecoveryToken is the type of the token that says of a key slot that it opens with a recovery key,
+// as systemd-cryptenroll writes it. Such a key slot opens with the key as [NewRecoveryKey] returns
+// it, and as a person may type it: without the dashes, or in capitals.
+const RecoveryToken = "systemd-recovery"
+
+// A recovery key is 256 bits as 8 groups of 8 characters of this alphabet, whose keys are at the
+// same place on most keyboards. systemd, src/shared/recovery-key.h.
+const (
+	modhex        = "cbdefghijklnrtuv"
+	recoveryBytes = 32
+	recoveryGroup = 8                                // characters
+	recoveryText  = 2 * recoveryBytes                // characters without dashes
+	recoverySize  = recoveryText*9/recoveryGroup - 1 // with dashes
+)
+
+// NewRecoveryKey returns a new recovery key: 256 random bits as text of 71 characters. The caller
+// wipes it. The key slot that it is for takes [KeyOptions] with GeneratedKey, and a token of type
+// [RecoveryToken].
+func NewRecoveryKey() ([]byte, error) { return newRecoveryKey(rand.Reader) }
+
+func newRecoveryKey(r io.Reader) ([]byte, error) {
+	var b [recoveryBytes]byte
+	defer clear(b[:])
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return nil, fmt.Errorf("luks: reading random bytes: %w", err)
+	}
+	key := make([]byte, 0, recoverySize)
+	for i, c := range b {
+		if i > 0 && i%(recoveryGroup/2) == 0 {
+			key = append(key, '-')
+		}
+		key = append(key, modhex[c>>4], modhex[c&15])
+	}
+	return key, nil
+}
+
+// normalRecoveryKey returns a recovery key that was typed in another way as it should be, or nil
+// for what is none. The caller wipes it.
+func normalRecoveryKey(typed []byte) []byte {
+	if len(typed) != recoveryText && len(typed) != recoverySize {
+		return nil
+	}
+	dashes := len(typed) == recoverySize
+	key := make([]byte, 0, recoverySize)
+	for i, c := range typed {
+		if dashes && i%(recoveryGroup+1) == recoveryGroup {
+			if c != '-' {
+				clear(key)
+				return nil
+			}
+			continue
+		}
+		digit := modhexDigit(c)
+		if digit < 0 {
+			clear(key)
+			return nil
+		}
+		if len(key)%(recoveryGroup+1) == recoveryGroup {
+			key = append(key, '-')
+		}
+		key = append(key, modhex[digit])
+	}
+	return key
+}
+
+// modhexDigit returns the value of a character, or -1.
+func modhexDigit(c byte) int {
+	for i := range len(modhex) {
+		if c == modhex[i] || c == modhex[i]-'a'+'A' {
+			return i
+		}
+	}
+	return -1
+}
+
+// hasRecoveryKey tells whether a key slot has a token that says so.
+func (h *Header) hasRecoveryKey(slot int) bool {
+	return slices.ContainsFunc(h.Tokens(), func(t Token) bool {
+		return t.Type == RecoveryToken && slices.Contains(t.Keyslots, slot)
+	})
+}
+
+// openTyped is openSlot for a passphrase, or for a recovery key however it was typed.
+func (h *Header) openTyped(ctx context.Context, s keyslot, passphrase []byte, left *budget) ([]byte, error) {
+	normal := normalRecoveryKey(passphrase)
+	defer clear(normal)
+	if normal != nil && !bytes.Equal(normal, passphrase) && h.hasRecoveryKey(s.id) {
+		if key, err := h.openSlot(ctx, s, normal, left); key != nil || err != nil {
+			return key, err
+		}
+	}
+	return h.openSlot(ctx, s, passphrase, left)
+}
+
+// typedFor returns a copy of a passphrase that a key slot is to have: if it is a recovery key for a
+// slot of one, as it should be. The caller wipes it.
+func (h *Header) typedFor(slot int, passphrase []byte) []byte {
+	if normal := normalRecoveryKey(passphrase); normal != nil {
+		if h.hasRecoveryKey(slot) {
+			return normal
+		}
+		clear(normal)
+	}
+	return bytes.Clone(passphrase)
+}

@@ -1,0 +1,147 @@
+package luks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRecoveryKey: the text of known bytes, which systemd-cryptenroll would show too.
+func TestRecoveryKey(t *testing.T) {
+	b := make([]byte, recoveryBytes)
+	for i := range b {
+		b[i] = byte(i*8 + i)
+	}
+	got, err := newRecoveryKey(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := hexAsModhex(b); string(got) != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if _, err := newRecoveryKey(strings.NewReader("short")); err == nil {
+		t.Error("too few random bytes are taken")
+	}
+}
+
+// hexAsModhex spells bytes by way of their hexadecimal digits, in groups.
+func hexAsModhex(b []byte) string {
+	const digits = "0123456789abcdef"
+	var text strings.Builder
+	for _, c := range b {
+		text.WriteByte(digits[c/16])
+		text.WriteByte(digits[c%16])
+	}
+	plain := strings.Map(func(r rune) rune { return rune(modhex[strings.IndexRune(digits, r)]) }, text.String())
+	var groups []string
+	for ; plain != ""; plain = plain[8:] {
+		groups = append(groups, plain[:8])
+	}
+	return strings.Join(groups, "-")
+}
+
+func TestNormalRecoveryKey(t *testing.T) {
+	const key = "cbdefghi-jklnrtuv-cbdefghi-jklnrtuv-vutrnlkj-ihgfedbc-cccccccc-vvvvvvvv"
+	plain := strings.ReplaceAll(key, "-", "")
+	for _, c := range []struct {
+		typed string
+		is    bool
+	}{
+		{key, true}, {plain, true}, {strings.ToUpper(key), true}, {strings.ToUpper(plain), true},
+		{"Cb" + key[2:], true},
+		{key[1:], false}, {plain[1:], false}, {key + "\n", false}, {"", false}, {"a" + plain[1:], false}, {"a" + key[1:], false},
+		{strings.ReplaceAll(key, "-", " "), false}, {strings.ReplaceAll(key, "-", "c"), false}, {"-" + key[1:], false},
+		{strings.Repeat("-", recoverySize), false}, {strings.Repeat("-", recoveryText), false}, {strings.Repeat("\xff", recoveryText), false},
+		{strings.Repeat("3", recoveryText), false}, // 'c' with bit 5 cleared or set otherwise
+	} {
+		got := normalRecoveryKey([]byte(c.typed))
+		if c.is && string(got) != key || !c.is && got != nil {
+			t.Errorf("%q: %q", c.typed, got)
+		}
+	}
+}
+
+// TestRecoverySlot: only the key slot with the token takes a recovery key as it is typed.
+func TestRecoverySlot(t *testing.T) {
+	ctx := context.Background()
+	name := filepath.Join(t.TempDir(), "image")
+	fast := KDF{Type: PBKDF2, Iterations: 1000}
+	key, err := NewRecoveryKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, volumeKey, err := New(ctx, []byte("first"), Options{Version: 2, KDF: fast})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := h.WriteHeader(f); err != nil {
+		t.Fatal(err)
+	}
+	size := h.DataOffset() + 1<<20
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	e, err := Edit(f, size, OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slot, err := e.AddKey(ctx, volumeKey, key, AnySlot, KeyOptions{KDF: fast, GeneratedKey: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	typed := []byte(strings.ReplaceAll(strings.ToUpper(string(key)), "-", ""))
+	if _, _, err := e.Header().VolumeKey(ctx, typed, AnySlot); !errors.Is(err, ErrPassphrase) {
+		t.Errorf("without the token: %v", err)
+	}
+	token, err := TokenFor([]byte(`{"type":"systemd-recovery"}`), slot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.AddToken(token, AnyToken); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range [][]byte{key, typed} {
+		for _, n := range []int{AnySlot, slot} {
+			got, opened, err := e.Header().VolumeKey(ctx, text, n)
+			if err != nil || opened != slot || !bytes.Equal(got, volumeKey) {
+				t.Errorf("%s, slot %d: %d, %v", text, n, opened, err)
+			}
+		}
+	}
+	if _, _, err := e.Header().VolumeKey(ctx, []byte("first"), AnySlot); err != nil {
+		t.Error(err)
+	}
+	// What is made anew by it as it was typed opens with both.
+	if n, err := e.ChangeKey(ctx, typed, typed, KeyOptions{KDF: fast}); err != nil || n != slot {
+		t.Fatal(n, err)
+	}
+	for _, text := range [][]byte{key, typed} {
+		if _, n, err := e.Header().VolumeKey(ctx, text, AnySlot); err != nil || n != slot {
+			t.Errorf("%s: %d, %v", text, n, err)
+		}
+	}
+	// A token that somebody added to another key slot locks nobody out.
+	odd := []byte(strings.Repeat("c", recoveryText))
+	n, err := e.AddKey(ctx, volumeKey, odd, AnySlot, KeyOptions{KDF: fast})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, err = TokenFor([]byte(`{"type":"systemd-recovery"}`), n); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.AddToken(token, AnyToken); err != nil {
+		t.Fatal(err)
+	}
+	if _, opened, err := e.Header().VolumeKey(ctx, odd, AnySlot); err != nil || opened != n {
+		t.Errorf("%d, %v", opened, err)
+	}
+}
