@@ -80,6 +80,7 @@ var allowed = map[string][]string{
 	"contents/internal/xfs":     {"image", "contents/internal/bounded", "contents/internal/tree"},
 	"internal/advice":           {},
 	"wrap":                      {"internal/advice", "internal/pbkdf2", "github.com/google/uuid"},
+	"clevis":                    {"internal/advice"},
 	"internal/memscan":          {"golang.org/x/sys/unix"},
 	"wrap/local":                {"wrap", "internal/advice", "internal/pbkdf2", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/google/uuid"},
 }
@@ -109,6 +110,7 @@ var services = map[string][]string{
 	"internal/rest":     {"internal/advice"},
 	"internal/fetch":    {"internal/advice", "internal/rest"},
 	"image/web":         {"image", "internal/advice", "internal/fetch", "internal/rest"},
+	"clevis/tang":       {"internal/advice", "internal/rest"},
 	"ibm/crn":           {"internal/advice"},
 	"ibm/endpoint":      {"internal/advice", "ibm/crn"},
 	"ibm/deploy":        way,

@@ -1,0 +1,198 @@
+package clevis
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"slices"
+)
+
+const (
+	pinTang   = "tang"
+	algECDHES = "ECDH-ES"
+)
+
+// A tangHeader is what a binding says of a Tang server: where it is, and the keys that it advertised.
+type tangHeader struct {
+	URL string          `json:"url"`
+	Adv json.RawMessage `json:"adv"`
+}
+
+// tang makes a binding to a Tang server. Its advertisement is asked for unless the policy has it.
+func (m maker) tang(ctx context.Context, p *Policy, secret []byte) ([]byte, error) {
+	a, err := m.advertised(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	server := &publicKey{Kty: a.derive.Kty, Crv: a.derive.Crv, X: a.derive.X, Y: a.derive.Y}
+	c, err := server.curve()
+	if err != nil {
+		return nil, err
+	}
+	s, err := server.point()
+	if err != nil {
+		return nil, err
+	}
+	remote, err := c.ecdh.NewPublicKey(s.sec1())
+	if err != nil {
+		return nil, malformed("the exchange key: %v", err)
+	}
+	own, err := c.ecdh.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	epk, err := c.decode(own.PublicKey().Bytes())
+	if err != nil {
+		return nil, err
+	}
+	z, err := own.ECDH(remote)
+	if err != nil {
+		return nil, malformed("the exchange key: %v", err)
+	}
+	defer clear(z)
+	h := &header{Alg: algECDHES, Enc: encA256GCM, Kid: server.thumbprint(), EPK: epk.key(),
+		Clevis: &policyOfHeader{Pin: pinTang, Tang: &tangHeader{URL: p.url, Adv: a.set}}}
+	key, err := h.agreedKey(z)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	return seal(h, key, secret)
+}
+
+// advertised returns the advertisement of a server, when its keys are known to be trusted.
+func (m maker) advertised(ctx context.Context, p *Policy) (*advertisement, error) {
+	text := []byte(p.advertisement)
+	if text == nil {
+		if m.e == nil {
+			return nil, unsupported("no way to ask %s", p.url)
+		}
+		var err error
+		if text, err = m.e.Advertisement(ctx, p.url, p.thumbprint); err != nil {
+			return nil, err
+		}
+	}
+	a, err := parseAdvertisement(text)
+	if err != nil {
+		return nil, err
+	}
+	if p.thumbprint != "" {
+		if !slices.ContainsFunc(a.verify, func(k *publicKey) bool { return k.hasThumbprint(p.thumbprint) }) {
+			return nil, withServer(p.url, ErrThumbprint)
+		}
+		return a, nil
+	}
+	if p.advertisement != nil {
+		return a, nil // whoever gave it trusts it
+	}
+	if m.trust == nil {
+		return nil, withServer(p.url, ErrTrust)
+	}
+	var prints []string
+	for _, k := range a.verify {
+		prints = append(prints, k.thumbprint())
+	}
+	return a, m.trust(ctx, p.url, prints)
+}
+
+// serverKey returns the exchange key that a binding was made with.
+func (h *header) serverKey() (*publicKey, error) {
+	t := h.Clevis.Tang
+	if h.Alg != algECDHES {
+		return nil, unsupported("alg %q of a binding to Tang: want %q", h.Alg, algECDHES)
+	}
+	if t == nil || t.URL == "" || h.EPK == nil {
+		return nil, malformed("a binding to Tang without clevis.tang.url or epk")
+	}
+	keys, err := parseKeys(t.Adv)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(keys, func(k *publicKey) bool { return k.hasThumbprint(h.Kid) })
+	if i < 0 {
+		return nil, malformed("kid %q is none of the keys in clevis.tang.adv", h.Kid)
+	}
+	return keys[i], nil
+}
+
+// tangKey recovers the key of a binding, by the exchange of McCallum and Relyea: of C, the epk of the
+// binding, and a new E it sends C + E, gets the product of that and the secret of the server, and takes
+// E times the key of the server off. The server sees a random point. The caller wipes the key.
+func (h *header) tangKey(ctx context.Context, e Exchanger) ([]byte, error) {
+	server, err := h.serverKey()
+	if err != nil {
+		return nil, err
+	}
+	s, err := server.point()
+	if err != nil {
+		return nil, err
+	}
+	c, err := h.EPK.point()
+	if err != nil {
+		return nil, err
+	}
+	if s.c != c.c {
+		return nil, malformed("epk is of %s, and the key of the server of %s", c.c.name, s.c.name)
+	}
+	if e == nil {
+		return nil, unsupported("no way to ask %s", h.Clevis.Tang.URL)
+	}
+	blind, err := c.c.ecdh.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	own, err := c.c.decode(blind.PublicKey().Bytes())
+	if err != nil {
+		return nil, err
+	}
+	sum, err := c.add(own)
+	if err != nil {
+		return nil, err
+	}
+	question := sum.key()
+	question.Alg = "ECMR"
+	text, err := json.Marshal(question)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := e.Recover(ctx, h.Clevis.Tang.URL, h.Kid, text)
+	if err != nil {
+		return nil, err
+	}
+	var product publicKey
+	if err := json.Unmarshal(answer, &product); err != nil {
+		return nil, withServer(h.Clevis.Tang.URL, malformed("the answer: %v", err))
+	}
+	y, err := product.point()
+	if err == nil && y.c != c.c {
+		err = malformed("the answer is of %s, and not of %s", y.c.name, c.c.name)
+	}
+	if err != nil {
+		return nil, withServer(h.Clevis.Tang.URL, err)
+	}
+	scalar := blind.Bytes()
+	defer clear(scalar)
+	masked, err := s.times(scalar)
+	if err != nil {
+		return nil, err
+	}
+	defer masked.wipe()
+	k, err := y.minus(masked)
+	if err != nil {
+		return nil, err
+	}
+	defer k.wipe()
+	z := k.sec1()
+	defer clear(z)
+	return h.agreedKey(z[1 : 1+c.c.size])
+}
+
+// compact returns JSON without space between its parts, or nil for what is none.
+func compact(text []byte) json.RawMessage {
+	var b bytes.Buffer
+	if json.Compact(&b, text) != nil {
+		return nil
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,111 @@
+// Package tang asks Tang servers over HTTP, for package clevis. What is sent is no secret, and what
+// comes back is checked there: plain HTTP is as good as HTTPS.
+package tang
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/luksimg/luksimg/internal/rest"
+)
+
+// Errors of servers, for errors.Is.
+var (
+	// ErrURL is an address that is none of a server.
+	ErrURL = errors.New("not the address of a Tang server")
+
+	// ErrNoKey means that the server has no key of that thumbprint.
+	ErrNoKey = rest.NewRefusal("the server has no such key", rest.ErrNotFound)
+)
+
+// A Client asks Tang servers. It is safe for concurrent use, and its fields are not to be changed after
+// the first use. The zero value is ready.
+type Client struct {
+	// HTTP sends the requests; nil is the transport of net/http. Redirects are not followed.
+	HTTP http.RoundTripper
+
+	// Retry says how often a server is asked that does not answer. The zero value is three attempts of
+	// ten seconds each.
+	Retry rest.Retry
+}
+
+// Advertisement returns the advertisement of the server at address: that which the key of a thumbprint
+// signed, unless that is "". If the server has no such key that is [ErrNoKey].
+func (c *Client) Advertisement(ctx context.Context, address, thumbprint string) ([]byte, error) {
+	path := "adv"
+	advice := "is that the address of a Tang server? " + address + "/adv is where its keys are"
+	if thumbprint != "" {
+		path += "/" + url.PathEscape(thumbprint)
+		advice = "the thumbprint is of none of the keys that the server signs with; tang-show-keys tells them on the server"
+	}
+	return c.send(ctx, http.MethodGet, address, path, nil, "advertise its keys", advice)
+}
+
+// Recover has the server at address multiply a point by its exchange key of a thumbprint. If the server
+// has no such key, as it was rotated and removed, that is [ErrNoKey].
+func (c *Client) Recover(ctx context.Context, address, thumbprint string, point []byte) ([]byte, error) {
+	return c.send(rest.Idempotent(ctx), http.MethodPost, address, "rec/"+url.PathEscape(thumbprint), point, "recover a key",
+		"the exchange key of the binding was removed from the server: put its file back into the folder of the keys, or open the image by another key and bind it anew")
+}
+
+func (c *Client) send(ctx context.Context, method, address, path string, body []byte, op, advice string) ([]byte, error) {
+	base, err := check(address)
+	if err != nil {
+		return nil, err
+	}
+	fail := func(e rest.Error) error {
+		e.Service, e.Op = "tang "+base, op
+		return &e
+	}
+	var r io.Reader
+	if body != nil {
+		r = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+"/"+path, r)
+	if err != nil {
+		return nil, fail(rest.Error{Err: err})
+	}
+	req.Close = true // tangd is a process for each connection
+	if body != nil {
+		req.Header.Set("Content-Type", "application/jwk+json")
+	}
+	t := rest.Transport{Next: c.HTTP, Retry: c.Retry}
+	if t.Next == nil {
+		t.Next = http.DefaultTransport
+	}
+	if t.Retry.Attempts == 0 {
+		t.Retry.Attempts = 3
+	}
+	if t.Retry.Timeout == 0 {
+		t.Retry.Timeout = 10 * time.Second
+	}
+	res, err := t.Send(req)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, fail(rest.Error{Err: err, Advice: "is the server there, and can it be reached from here? " + base + "/adv is where its keys are"})
+	case res.Status == http.StatusNotFound:
+		return nil, fail(rest.Error{Status: res.Status, Err: ErrNoKey, Advice: advice})
+	case !res.OK():
+		return nil, fail(rest.Error{Status: res.Status, Message: http.StatusText(res.Status)})
+	}
+	return res.Body, nil
+}
+
+// check looks at the address of a server: http or https, a host, no user, query or fragment. It returns
+// it without a slash at the end.
+func check(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" {
+		return "", fmt.Errorf("tang: %q is %w: want http://host or https://host, without user, query and fragment", address, ErrURL)
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
