@@ -72,6 +72,7 @@ var allowed = map[string][]string{
 	"internal/engine":           {"image", "internal/parallel", "internal/pieces"},
 	"internal/signature":        {"image"},
 	"internal/size":             {},
+	"internal/summed":           {"image"},
 	"contents":                  {"image", "internal/mbr", "internal/size", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
 	"contents/files":            {"image", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
 	"contents/internal/bounded": {},
