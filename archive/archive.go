@@ -1,0 +1,227 @@
+// Package archive finds the disks in the archives that images are published in: OVA (OVF packages),
+// plain tar archives, and container images that hold a disk.
+//
+// [Open] reads the headers and descriptors of an archive, and [Archive.Disk] gives one of its disks as
+// an image.Source, which is read where it is in the archive. Nothing is extracted, and no name in an
+// archive ever opens anything: it is only looked for among the members.
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// A Kind is a kind of archive.
+type Kind string
+
+// The kinds that are read.
+const (
+	Tar    Kind = "tar"
+	OVA    Kind = "ova"
+	OCI    Kind = "oci"    // an image layout of the Open Container Initiative
+	Docker Kind = "docker" // what docker save and podman save write
+)
+
+// Options say how to read an archive. The zero value is right for one of unknown origin.
+type Options struct {
+	// Platform, as in "linux/amd64", is that of the image to read of a container image for several.
+	Platform string
+}
+
+// An Archive is an open archive. It is safe for concurrent use, but for Close.
+type Archive struct {
+	// Kind is that of the archive.
+	Kind Kind
+
+	// Disks are those that the archive holds, by what it says of itself: by the descriptor of an OVA,
+	// by the names of its members otherwise.
+	Disks []Disk
+
+	// Warnings say what is odd about the archive, a sentence each.
+	Warnings []string
+
+	src     image.Source
+	members []*member // of a tar archive
+	names   map[string]*member
+	twice   map[string]*member // the second of a name
+}
+
+// A Disk is a disk in an archive.
+type Disk struct {
+	Name        string `json:"name"`                  // of the member
+	Size        int64  `json:"size"`                  // of the member, in bytes, as it is in the archive
+	Capacity    int64  `json:"capacity,omitempty"`    // of the disk by the descriptor, in bytes; 0 if it is not known
+	Compression string `json:"compression,omitempty"` // by the descriptor, "gzip"
+	Digest      string `json:"digest,omitempty"`      // that the member must have, as "sha256:...", "" if there is none
+	Problem     string `json:"problem,omitempty"`     // why it can not be read, "" if it can
+
+	open func() (image.Source, error)
+	sum  digest
+}
+
+// Open reads what says which disks are in an archive, a file of size bytes: all headers of a tar
+// archive, the descriptor and the manifest of an OVA. Of the disks nothing is read. r must allow
+// concurrent ReadAt and not change.
+//
+// An archive that breaks the rules of its format gives an error that matches [image.ErrFormat], one of
+// a kind that is not read here [image.ErrUnsupported].
+func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*Archive, error) {
+	src, ok := r.(image.Source)
+	if !ok || src.Size() != size {
+		src = io.NewSectionReader(r, 0, size)
+	}
+	all, warnings, err := members(ctx, src, size)
+	if err != nil {
+		return nil, err
+	}
+	a := &Archive{Kind: Tar, Warnings: warnings, src: src, members: all, names: map[string]*member{}, twice: map[string]*member{}}
+	for _, m := range all {
+		if a.names[m.name] != nil {
+			a.twice[m.name] = m
+		}
+		a.names[m.name] = m
+	}
+	var descriptor *member
+	for _, m := range all {
+		switch name := strings.ToLower(m.name); {
+		case !m.regular():
+		case strings.HasSuffix(name, ".ovf") && !isAppleDouble(name):
+			if descriptor != nil {
+				return nil, fmt.Errorf("%w: an OVA with two descriptors, %q and %q", image.ErrUnsupported, descriptor.name, m.name)
+			}
+			descriptor = m
+		}
+	}
+	if descriptor != nil {
+		return a, a.openOVA(descriptor)
+	}
+	a.tarDisks()
+	return a, nil
+}
+
+// find returns the member with a name, nil if there is none. Two are refused: programs differ in
+// which of them they take.
+func (a *Archive) find(name string) (*member, error) {
+	if m := a.twice[name]; m != nil {
+		return nil, fieldError(m.header, "name", fmt.Sprintf("%q", name), "another than that of a member before it")
+	}
+	return a.names[name], nil
+}
+
+// text reads a member as a whole, which may have so many bytes at most.
+func (a *Archive) text(m *member, most int64) ([]byte, error) {
+	if m.size > most {
+		return nil, fieldError(m.header, "size of "+m.name, m.size, fmt.Sprintf("at most %d", most))
+	}
+	src, err := m.source(a.src)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, m.size)
+	_, err = image.ReadFull(src, b, 0)
+	return b, err
+}
+
+// Disk returns the disk with that name, or the only one if it is "". Of a tar archive any file can be
+// named. A [ChoiceError] says that there is no such disk, or are several.
+func (a *Archive) Disk(name string) (*Disk, error) {
+	if name = cleanName(name); name == "" {
+		return a.only()
+	}
+	for i := range a.Disks {
+		if a.Disks[i].Name == name {
+			return a.usable(&a.Disks[i])
+		}
+	}
+	if a.Kind == Tar || a.Kind == OVA {
+		m, err := a.find(name)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			d := a.diskOf(m)
+			return a.usable(&d)
+		}
+	}
+	return nil, a.choice(name)
+}
+
+func (a *Archive) only() (*Disk, error) {
+	if len(a.Disks) != 1 {
+		return nil, a.choice("")
+	}
+	return a.usable(&a.Disks[0])
+}
+
+func (a *Archive) usable(d *Disk) (*Disk, error) {
+	if d.Problem != "" {
+		return nil, fmt.Errorf("%s: %w: the disk %q %s", a.Kind, image.ErrUnsupported, d.Name, d.Problem)
+	}
+	return d, nil
+}
+
+// ErrChoice is what every [ChoiceError] is.
+var ErrChoice = errors.New("which disk of the archive is meant")
+
+// A ChoiceError says that an archive has not the one disk that was asked for. It matches [ErrChoice].
+type ChoiceError struct {
+	Kind  Kind
+	Asked string   // "" for the only one
+	Disks []string // those that there are
+	Names []string // of some members, if there is no disk
+}
+
+func (e *ChoiceError) Error() string {
+	article := map[Kind]string{Tar: "a tar archive", OVA: "an OVA", OCI: "an OCI image", Docker: "a Docker archive"}[e.Kind]
+	switch {
+	case len(e.Disks) > 0 && e.Asked != "":
+		return fmt.Sprintf("%s has no member %q; its disks are %s", article, e.Asked, list(e.Disks))
+	case len(e.Disks) > 0:
+		return fmt.Sprintf("%s with %d disks: %s", article, len(e.Disks), list(e.Disks))
+	case e.Asked != "":
+		return fmt.Sprintf("%s has no member %q, and no disk", article, e.Asked)
+	case len(e.Names) > 0:
+		return fmt.Sprintf("%s without a disk that can be told by its name, but with %s", article, list(e.Names))
+	}
+	return article + " without a disk"
+}
+
+// Is reports whether target is [ErrChoice].
+func (e *ChoiceError) Is(target error) bool { return target == ErrChoice }
+
+// maxListed is how many names an error has.
+const maxListed = 10
+
+// list quotes names, but not too many.
+func list(names []string) string {
+	var all []string
+	for i, n := range names {
+		if i == maxListed {
+			all = append(all, fmt.Sprintf("and %d more", len(names)-i))
+			break
+		}
+		if len(n) > 60 {
+			n = n[:60] + "..."
+		}
+		all = append(all, fmt.Sprintf("%q", n))
+	}
+	return strings.Join(all, ", ")
+}
+
+func (a *Archive) choice(asked string) error {
+	e := &ChoiceError{Kind: a.Kind, Asked: asked}
+	for i := range a.Disks {
+		e.Disks = append(e.Disks, a.Disks[i].Name)
+	}
+	for _, m := range a.members {
+		if m.regular() {
+			e.Names = append(e.Names, m.name)
+		}
+	}
+	return e
+}

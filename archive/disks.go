@@ -1,0 +1,60 @@
+package archive
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+var (
+	// diskNames are the extensions of disk images, in small letters.
+	diskNames = []string{".img", ".raw", ".qcow2", ".qcow", ".vmdk", ".vhd", ".vpc", ".vhdx", ".vdi", ".luks", ".disk", ".dd"}
+
+	// packedNames are those that compressing adds.
+	packedNames = []string{".gz", ".xz", ".zst", ".bz2"}
+)
+
+// tarDisks finds the disks of a plain tar archive: the members with the name of a disk image, or the
+// only file that is there.
+func (a *Archive) tarDisks() {
+	var files []*member
+	for _, m := range a.members {
+		if !m.regular() || isAppleDouble(m.name) {
+			continue
+		}
+		files = append(files, m)
+		if isDiskName(m.name) {
+			a.Disks = append(a.Disks, a.diskOf(m))
+		}
+	}
+	if len(a.Disks) == 0 && len(files) == 1 {
+		a.Disks = []Disk{a.diskOf(files[0])}
+	}
+}
+
+// isDiskName tells whether a file is named as a disk image is, perhaps a compressed one.
+func isDiskName(name string) bool {
+	name = strings.ToLower(name)
+	if ext := path.Ext(name); slices.Contains(packedNames, ext) {
+		name = strings.TrimSuffix(name, ext)
+	}
+	return slices.Contains(diskNames, path.Ext(name))
+}
+
+// isAppleDouble tells whether a member is what macOS keeps beside a file of that name.
+func isAppleDouble(name string) bool { return strings.HasPrefix(path.Base(name), "._") }
+
+// diskOf is the disk in a member.
+func (a *Archive) diskOf(m *member) Disk {
+	d := Disk{Name: m.name, Size: m.stored}
+	d.open = func() (image.Source, error) { return m.source(a.src) }
+	switch {
+	case !m.regular():
+		d.Problem = "is no file, but a folder, a link or a device"
+	case a.twice[m.name] != nil:
+		d.Problem = "has the name of another member, and programs differ in which of them they take"
+	}
+	return d
+}

@@ -1,0 +1,106 @@
+package archive
+
+import (
+	"cmp"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"strings"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// maxManifest is the length of a manifest in bytes.
+const maxManifest = 1 << 20
+
+// A digest is what a file must have, by a manifest or by its name.
+type digest struct {
+	algorithm string // "sha256"
+	sum       []byte
+}
+
+// String returns the digest as OCI images write it.
+func (d digest) String() string {
+	if d.sum == nil {
+		return ""
+	}
+	return d.algorithm + ":" + hex.EncodeToString(d.sum)
+}
+
+// hashes are the algorithms that are known, the weakest first.
+var hashes = []struct {
+	name string
+	make func() hash.Hash
+}{
+	{"sha1", sha1.New},
+	{"sha224", sha256.New224},
+	{"sha256", sha256.New},
+	{"sha384", sha512.New384},
+	{"sha512", sha512.New},
+}
+
+// strength is the place of an algorithm in hashes, -1 if it is not known.
+func strength(algorithm string) int {
+	for i, h := range hashes {
+		if h.name == algorithm {
+			return i
+		}
+	}
+	return -1
+}
+
+// newDigest checks the form of a digest.
+func newDigest(algorithm, text string) (digest, error) {
+	algorithm = strings.ReplaceAll(strings.ToLower(algorithm), "-", "")
+	i := strength(algorithm)
+	if i < 0 {
+		return digest{}, fmt.Errorf("%w: a digest by %q", image.ErrUnsupported, algorithm)
+	}
+	sum, err := hex.DecodeString(text)
+	if err != nil || len(sum) != hashes[i].make().Size() {
+		return digest{}, fmt.Errorf("%w: %q is no digest by %s", image.ErrFormat, text, algorithm)
+	}
+	return digest{algorithm, sum}, nil
+}
+
+func (d digest) hash() hash.Hash { return hashes[strength(d.algorithm)].make() }
+
+// parseManifest reads the manifest of an OVF package (DSP0243, section 6.1): lines such as
+// "SHA256(disk.vmdk)= 9f86d0...". VirtualBox has spaces in other places. If a file has several, the
+// strongest counts.
+func parseManifest(text []byte) (map[string]digest, error) {
+	sums := map[string]digest{}
+	off := int64(0)
+	for line := range strings.Lines(string(text)) {
+		at := off
+		off += int64(len(line))
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		bad := func(value any, want string) error {
+			return &image.FormatError{Format: "manifest", Offset: at, Field: "line", Value: value, Want: want}
+		}
+		algorithm, rest, ok := strings.Cut(line, "(")
+		end := strings.LastIndexByte(rest, ')')
+		if !ok || end < 0 {
+			return nil, bad(fmt.Sprintf("%.80q", line), `as in "SHA256(FILE)= DIGEST"`)
+		}
+		name, value := cleanName(rest[:end]), strings.TrimSpace(rest[end+1:])
+		value, ok = strings.CutPrefix(value, "=")
+		d, err := newDigest(strings.TrimSpace(algorithm), strings.TrimSpace(value))
+		if !ok || err != nil {
+			return nil, bad(fmt.Sprintf("%.80q", line), "one with a digest by SHA-1, SHA-256 or SHA-512")
+		}
+		old, have := sums[name]
+		switch c := cmp.Compare(strength(d.algorithm), strength(old.algorithm)); {
+		case have && c == 0 && string(d.sum) != string(old.sum):
+			return nil, bad(fmt.Sprintf("%.80q", line), "no other digest of a file that has one")
+		case !have || c > 0:
+			sums[name] = d
+		}
+	}
+	return sums, nil
+}
