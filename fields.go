@@ -23,6 +23,9 @@ func (i *Info) Fields() iter.Seq2[string, string] {
 		row := func(name, format string, args ...any) {
 			more = more && yield(name, fmt.Sprintf(format, args...))
 		}
+		if i.Archive != nil {
+			archiveFields(i.Archive, row)
+		}
 		if i.VHD != nil {
 			vhdFields(i.VHD, row)
 		}
@@ -43,6 +46,25 @@ func (i *Info) Fields() iter.Seq2[string, string] {
 		if i.VDI != nil {
 			vdiFields(i.VDI, row)
 		}
+	}
+}
+
+func archiveFields(a *ArchiveInfo, row func(name, format string, args ...any)) {
+	for _, d := range a.Disks {
+		var more string
+		if d.Capacity > 0 {
+			more += fmt.Sprintf(", a disk of %d", d.Capacity)
+		}
+		if d.Compression != "" {
+			more += ", " + d.Compression
+		}
+		if d.Problem != "" {
+			more += ": " + d.Problem
+		}
+		row("disk in "+string(a.Kind), "%q, %d bytes%s", d.Name, d.Size, more)
+	}
+	if a.Digest != "" {
+		row("digest", "%s, which is checked when the disk is read", a.Digest)
 	}
 }
 

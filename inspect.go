@@ -26,6 +26,10 @@ type Info struct {
 	Layers       []string `json:"packed,omitempty"`
 	UnpackedSize int64    `json:"unpacked_size,omitempty"`
 
+	// Archive tells of the archive that the image is in. If that has several disks, and none was named,
+	// the format is the kind of the archive, such as "ova", and no disk is described.
+	Archive *ArchiveInfo `json:"archive,omitempty"`
+
 	// VirtualSize is the length of the disk in bytes, in LUKS that of the plaintext.
 	VirtualSize int64 `json:"virtual_size"`
 
@@ -66,7 +70,7 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*I
 	o.Unpack.Random = true
 	u, err := o.unpack(ctx, r, size)
 	if err != nil {
-		return nil, err
+		return archiveInfo(err, size)
 	}
 	var i *Info
 	if o.Partition != 0 {
@@ -78,6 +82,7 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*I
 		u.Close()
 		return nil, err
 	}
+	i.Archive = u.Archive
 	if i.Layers = u.Layers; len(u.Layers) > 0 {
 		i.UnpackedSize, i.FileSize = i.FileSize, u.packed
 	}

@@ -39,10 +39,14 @@ type Image struct {
 	// there is no such image.
 	InOrder bool
 
+	// Archive tells of the archive that the image is in, the outermost one; nil if it is in none.
+	Archive *ArchiveInfo
+
 	// Warnings say what is odd about the image, a sentence each.
 	Warnings []string
 
-	close []func() error
+	intact []func(ctx context.Context) error
+	close  []func() error
 
 	// info describes the container. check, if not nil, checks its structure. blind tells that
 	// the disk can not be read, as other files are missing.
@@ -155,7 +159,7 @@ func (u *Unpacked) image(ctx context.Context, o ImageOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Source: u.Source, Format: f.name, Layers: u.Layers, InOrder: u.InOrder, Warnings: u.Warnings}
+	img := &Image{Source: u.Source, Format: f.name, Layers: u.Layers, InOrder: u.InOrder, Archive: u.Archive, Warnings: u.Warnings, intact: u.intact}
 	if o.top == nil {
 		o.top = img
 	}

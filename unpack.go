@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/luksimg/luksimg/archive"
 	"github.com/luksimg/luksimg/compressed"
 	"github.com/luksimg/luksimg/image"
 )
@@ -31,6 +32,10 @@ type Unpacking struct {
 	// written. It is closed by [Unpacked.Close]. If Scratch is nil it is memory, 32 MiB at most, and
 	// [ErrScratch] beyond.
 	Scratch func(size int64) (ScratchFile, error)
+
+	// Member is the name of the file in an archive that is the disk, "" for the only disk in it. An image
+	// that is in no archive is refused with it.
+	Member string
 
 	// Bounds of what is compressed; see [compressed.Options].
 	MaxSize   int64
@@ -71,8 +76,13 @@ type Unpacked struct {
 	// InOrder is as in [Image].
 	InOrder bool
 
+	// Archive tells of the archive that the image is in, the outermost one; nil if it is in none.
+	Archive *ArchiveInfo
+
 	// Warnings say what is odd about the layers, a sentence each.
 	Warnings []string
+
+	intact []func(ctx context.Context) error
 
 	packed int64 // the length of the file
 	owned  bool  // the image closes it
@@ -100,7 +110,8 @@ func (u *Unpacked) Close() error {
 	return errors.Join(errs...)
 }
 
-// Unpack takes an image out of what it is packed in: a file of gzip, bzip2, xz or zstd. A file that is not
+// Unpack takes an image out of what it is packed in: a file of gzip, bzip2, xz or zstd, a tar archive, an
+// OVA. A file that is not
 // packed is left as it is. [OpenImage] and others do it by themselves, and take an Unpacked as it is:
 // Unpack is for callers that open the same image several times.
 //
@@ -110,7 +121,7 @@ func (u *Unpacked) Close() error {
 // unpacked as it is read.
 func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unpacking) (*Unpacked, error) {
 	if u, ok := r.(*Unpacked); ok {
-		return &Unpacked{Source: u.Source, Layers: u.Layers, InOrder: u.InOrder, Warnings: u.Warnings, packed: u.packed}, nil
+		return &Unpacked{Source: u.Source, Layers: u.Layers, InOrder: u.InOrder, Archive: u.Archive, Warnings: u.Warnings, intact: u.intact, packed: u.packed}, nil
 	}
 	src, err := source(r, size)
 	if err != nil {
@@ -121,6 +132,8 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unp
 		l, err := u.next(format)
 		switch {
 		case err != nil:
+		case l == nil && o.Member != "" && u.Archive == nil:
+			err = fmt.Errorf("%w: there is no member %q, as this is no archive", ErrUnsupportedFormat, o.Member)
 		case l == nil:
 			return u, nil
 		case len(u.Layers) == maxLayers:
@@ -174,7 +187,9 @@ func layers() []layer {
 			return found == k, err
 		}, openCompressed})
 	}
-	return all
+	return append(all, layer{string(archive.Tar), func(r io.ReaderAt, size int64) (bool, error) {
+		return archive.Detect(r, size), nil
+	}, openArchive})
 }
 
 // next returns the layer that u is of, nil if it is of none. What has the signature of a format is that,

@@ -33,7 +33,7 @@ type Options struct {
 	Platform string
 }
 
-// An Archive is an open archive. It is safe for concurrent use, but for Close.
+// An Archive is an open archive. It is safe for concurrent use.
 type Archive struct {
 	// Kind is that of the archive.
 	Kind Kind
@@ -172,17 +172,21 @@ var ErrChoice = errors.New("which disk of the archive is meant")
 type ChoiceError struct {
 	Kind  Kind
 	Asked string   // "" for the only one
-	Disks []string // those that there are
-	Names []string // of some members, if there is no disk
+	Disks []Disk   // those that there are
+	Names []string // of the files, if there is no disk
 }
 
 func (e *ChoiceError) Error() string {
+	var disks []string
+	for i := range e.Disks {
+		disks = append(disks, e.Disks[i].Name)
+	}
 	article := map[Kind]string{Tar: "a tar archive", OVA: "an OVA", OCI: "an OCI image", Docker: "a Docker archive"}[e.Kind]
 	switch {
 	case len(e.Disks) > 0 && e.Asked != "":
-		return fmt.Sprintf("%s has no member %q; its disks are %s", article, e.Asked, list(e.Disks))
+		return fmt.Sprintf("%s has no member %q; its disks are %s", article, e.Asked, list(disks))
 	case len(e.Disks) > 0:
-		return fmt.Sprintf("%s with %d disks: %s", article, len(e.Disks), list(e.Disks))
+		return fmt.Sprintf("%s with %d disks: %s", article, len(e.Disks), list(disks))
 	case e.Asked != "":
 		return fmt.Sprintf("%s has no member %q, and no disk", article, e.Asked)
 	case len(e.Names) > 0:
@@ -214,12 +218,9 @@ func list(names []string) string {
 }
 
 func (a *Archive) choice(asked string) error {
-	e := &ChoiceError{Kind: a.Kind, Asked: asked}
-	for i := range a.Disks {
-		e.Disks = append(e.Disks, a.Disks[i].Name)
-	}
+	e := &ChoiceError{Kind: a.Kind, Asked: asked, Disks: a.Disks}
 	for _, m := range a.members {
-		if m.regular() {
+		if m.regular() && len(a.Disks) == 0 {
 			e.Names = append(e.Names, m.name)
 		}
 	}

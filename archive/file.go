@@ -55,7 +55,7 @@ func (d *Disk) Open() (*File, error) {
 
 // Check compares the digest of the file with that which the archive has of it, if it has one. The
 // file is hashed as it is read, so that Check reads only what nobody has read before. A wrong one is
-// a [SumError]: what was made of the file is of no use then. It is called once, when all is read.
+// a [SumError]: what was made of the file is of no use then. It is called when all is read.
 func (f *File) Check(ctx context.Context) error {
 	if f.summed == nil {
 		return nil

@@ -100,7 +100,7 @@ func TestSeveralDisks(t *testing.T) {
 	}
 	_, err := a.Disk("")
 	var choice *ChoiceError
-	if !errors.Is(err, ErrChoice) || !errors.As(err, &choice) || strings.Join(choice.Disks, " ") != one.name+" "+two.name {
+	if !errors.Is(err, ErrChoice) || !errors.As(err, &choice) || len(choice.Disks) != 2 || choice.Disks[0].Name != one.name || choice.Disks[1].Name != two.name {
 		t.Errorf("no disk is named: %v", err)
 	}
 	if _, err := a.Disk("vm-disk3.vmdk"); !errors.Is(err, ErrChoice) || !strings.Contains(err.Error(), `"vm-disk3.vmdk"`) || !strings.Contains(err.Error(), `"vm-disk2.vmdk"`) {

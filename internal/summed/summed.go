@@ -137,8 +137,8 @@ func (s *Source) fill(n int64) bool {
 	return err == nil
 }
 
-// Sum returns the digest of the whole file. It reads what was not read before. Nothing may be read
-// after it.
+// Sum returns the digest of the whole file. It reads what was not read before. What is read
+// after it is not hashed.
 func (s *Source) Sum(ctx context.Context) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
