@@ -29,8 +29,13 @@ const (
 
 // Options say how to read an archive. The zero value is right for one of unknown origin.
 type Options struct {
-	// Platform, as in "linux/amd64", is that of the image to read of a container image for several.
-	Platform string
+	// Image is the one to read if there are several container images: its platform, as in
+	// "linux/amd64", its tag, or its digest.
+	Image string
+
+	// Unpack unpacks a layer of a container image that is compressed, so that it can be read at random.
+	// If it is nil such layers are refused.
+	Unpack func(ctx context.Context, src image.Source) (image.Source, error)
 }
 
 // An Archive is an open archive. It is safe for concurrent use.
@@ -49,6 +54,7 @@ type Archive struct {
 	members []*member // of a tar archive
 	names   map[string]*member
 	twice   map[string]*member // the second of a name
+	sums    map[string]digest  // of an OVA, by the names of members
 }
 
 // A Disk is a disk in an archive.
@@ -60,8 +66,8 @@ type Disk struct {
 	Digest      string `json:"digest,omitempty"`      // that the member must have, as "sha256:...", "" if there is none
 	Problem     string `json:"problem,omitempty"`     // why it can not be read, "" if it can
 
-	open func() (image.Source, error)
-	sum  digest
+	// open opens the file, and gives what checks its digest when it was read.
+	open func() (image.Source, func(context.Context) error, error)
 }
 
 // Open reads what says which disks are in an archive, a file of size bytes: all headers of a tar
@@ -97,10 +103,19 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*Archive, 
 			descriptor = m
 		}
 	}
-	if descriptor != nil {
-		return a, a.openOVA(descriptor)
+	switch {
+	case descriptor != nil:
+		err = a.openOVA(descriptor)
+	case a.names["oci-layout"] != nil && a.names["index.json"] != nil:
+		err = a.openOCI(ctx, o)
+	case a.names["manifest.json"] != nil && a.dockerLike():
+		err = a.openDocker(ctx, o)
+	default:
+		a.tarDisks()
 	}
-	a.tarDisks()
+	if err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -144,7 +159,7 @@ func (a *Archive) Disk(name string) (*Disk, error) {
 			return nil, err
 		}
 		if m != nil {
-			d := a.diskOf(m)
+			d := a.diskOf(m, a.sums[name])
 			return a.usable(&d)
 		}
 	}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"context"
 	"path"
 	"slices"
 	"strings"
@@ -26,11 +27,11 @@ func (a *Archive) tarDisks() {
 		}
 		files = append(files, m)
 		if isDiskName(m.name) {
-			a.Disks = append(a.Disks, a.diskOf(m))
+			a.Disks = append(a.Disks, a.diskOf(m, digest{}))
 		}
 	}
 	if len(a.Disks) == 0 && len(files) == 1 {
-		a.Disks = []Disk{a.diskOf(files[0])}
+		a.Disks = []Disk{a.diskOf(files[0], digest{})}
 	}
 }
 
@@ -47,9 +48,16 @@ func isDiskName(name string) bool {
 func isAppleDouble(name string) bool { return strings.HasPrefix(path.Base(name), "._") }
 
 // diskOf is the disk in a member.
-func (a *Archive) diskOf(m *member) Disk {
-	d := Disk{Name: m.name, Size: m.stored}
-	d.open = func() (image.Source, error) { return m.source(a.src) }
+func (a *Archive) diskOf(m *member, sum digest) Disk {
+	d := Disk{Name: m.name, Size: m.stored, Digest: sum.String()}
+	d.open = func() (image.Source, func(context.Context) error, error) {
+		src, err := m.source(a.src)
+		if err != nil {
+			return nil, nil, err
+		}
+		src, check := blob{m.name, src, sum}.check()
+		return src, check, nil
+	}
 	switch {
 	case !m.regular():
 		d.Problem = "is no file, but a folder, a link or a device"

@@ -1,13 +1,12 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/summed"
 )
 
 // ErrSum is what every [SumError] is.
@@ -32,37 +31,26 @@ func (e *SumError) Is(target error) bool { return target == ErrSum }
 // concurrent use.
 type File struct {
 	image.Source
-
-	name   string
-	want   digest
-	summed *summed.Source // nil without a digest
+	check func(ctx context.Context) error
 }
 
 // Open opens the file of the disk. Its bytes are those of an image of any format, which may be
 // compressed.
 func (d *Disk) Open() (*File, error) {
-	src, err := d.open()
+	src, check, err := d.open()
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Source: src, name: d.Name, want: d.sum}
-	if d.sum.sum != nil {
-		f.summed = summed.New(src, d.sum.hash())
-		f.Source = f.summed
-	}
-	return f, nil
+	return &File{src, check}, nil
 }
 
-// Check compares the digest of the file with that which the archive has of it, if it has one. The
-// file is hashed as it is read, so that Check reads only what nobody has read before. A wrong one is
-// a [SumError]: what was made of the file is of no use then. It is called when all is read.
-func (f *File) Check(ctx context.Context) error {
-	if f.summed == nil {
-		return nil
-	}
-	sum, err := f.summed.Sum(ctx)
-	if err == nil && !bytes.Equal(sum, f.want.sum) {
-		err = &SumError{f.name, f.want.String(), digest{f.want.algorithm, sum}.String()}
-	}
-	return err
+// Extents implements [image.Extenter].
+func (f *File) Extents(off, n int64) iter.Seq2[image.Extent, error] {
+	return image.Extents(f.Source, off, n)
 }
+
+// Check compares the digest of the file, or of the layer that it is in, with that which the archive
+// has of it, if it has one. It is hashed as it is read, so that Check reads only what nobody has read
+// before. A wrong one is a [SumError]: what was made of the file is of no use then. It is called when
+// all is read.
+func (f *File) Check(ctx context.Context) error { return f.check(ctx) }

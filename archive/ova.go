@@ -22,7 +22,11 @@ func (a *Archive) openOVA(descriptor *member) error {
 	}
 	// Names in the descriptor and in the manifest are relative to these.
 	folder := path.Dir(descriptor.name)
-	if d, ok := sums[path.Base(descriptor.name)]; ok {
+	a.sums = map[string]digest{}
+	for name, d := range sums {
+		a.sums[cleanName(path.Join(folder, name))] = d
+	}
+	if d, ok := a.sums[descriptor.name]; ok {
 		h := d.hash()
 		h.Write(text)
 		if sum := h.Sum(nil); !bytes.Equal(sum, d.sum) {
@@ -41,9 +45,7 @@ func (a *Archive) openOVA(descriptor *member) error {
 		if err != nil {
 			return err
 		}
-		if sum, ok := sums[strings.TrimPrefix(d.Name, folder+"/")]; ok {
-			d.sum, d.Digest = sum, sum.String()
-		} else if len(sums) > 0 && d.Problem == "" {
+		if len(sums) > 0 && d.Problem == "" && d.Digest == "" {
 			a.Warnings = append(a.Warnings, fmt.Sprintf("the manifest says nothing of %q", d.Name))
 		}
 		a.Disks = append(a.Disks, d)
@@ -63,7 +65,7 @@ func (a *Archive) ovfDisk(e *envelope, x ovfDisk, folder string) (Disk, error) {
 	}
 	d := Disk{Name: name, Capacity: x.capacity}
 	if m != nil {
-		d = a.diskOf(m)
+		d = a.diskOf(m, a.sums[name])
 		d.Capacity = x.capacity
 	}
 	if f.compression != "" && f.compression != "identity" {

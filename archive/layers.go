@@ -1,0 +1,124 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// diskFolder is where a container image has its disk: KubeVirt's documentation, "containerDisk".
+const diskFolder = "disk"
+
+// maxLayerMembers is for a layer that has a system beside the disk.
+const maxLayerMembers = 1 << 20
+
+// A layerScan goes through the layers of an image from the top down: what is above hides what is
+// below. OCI Image Format Specification 1.1, "Image Layer Filesystem Changeset".
+type layerScan struct {
+	a      *Archive
+	hidden map[string]bool // files of the folder that are there already, or were removed
+	opaque bool            // nothing of the layers below is seen
+
+	// Of the layer that is scanned.
+	below  map[string]bool
+	closed bool
+	found  int
+}
+
+// layerDisks finds the disks in the layers of a container image, the lowest first.
+func (a *Archive) layerDisks(ctx context.Context, layers []blob, o Options) error {
+	s := &layerScan{a: a, hidden: map[string]bool{}}
+	for i := len(layers) - 1; i >= 0 && !s.opaque; i-- {
+		if err := s.layer(ctx, layers[i], o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// layer scans one layer.
+func (s *layerScan) layer(ctx context.Context, b blob, o Options) error {
+	src, check := b.check()
+	size := src.Size()
+	if !Detect(src, size) && !emptyTar(src) {
+		if o.Unpack == nil {
+			return fmt.Errorf("%s: %w: the layer %q is compressed", s.a.Kind, image.ErrUnsupported, b.name)
+		}
+		unpacked, err := o.Unpack(ctx, src)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+		src, size = unpacked, unpacked.Size()
+		if !Detect(src, size) && !emptyTar(src) {
+			return fmt.Errorf("%s: %w: the layer %q is no tar archive", s.a.Kind, image.ErrUnsupported, b.name)
+		}
+	}
+	s.below, s.closed, s.found = map[string]bool{}, false, 0
+	n := 0
+	_, err := walk(ctx, src, size, func(m *member) error {
+		if n++; n > maxLayerMembers {
+			return fieldError(m.header, "number of members", fmt.Sprintf("more than %d", maxLayerMembers), "that of a container image with a disk")
+		}
+		return s.member(m, b, src, check)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.name, err)
+	}
+	for name := range s.below {
+		s.hidden[name] = true
+	}
+	s.opaque = s.opaque || s.closed
+	return nil
+}
+
+// emptyTar tells whether a layer starts as a tar archive without a member: with zeros.
+func emptyTar(src image.Source) bool {
+	b := make([]byte, min(blockSize, src.Size()))
+	_, err := image.ReadFull(src, b, 0)
+	return err == nil && len(strings.Trim(string(b), "\x00")) == 0
+}
+
+// member looks at a member of a layer.
+func (s *layerScan) member(m *member, b blob, src image.Source, check func(context.Context) error) error {
+	const whiteout, opaque = ".wh.", ".wh..wh..opq"
+	name := strings.TrimPrefix(path.Clean("/"+m.name), "/")
+	folder, base := path.Split(name)
+	switch folder = strings.TrimSuffix(folder, "/"); {
+	case name == whiteout+diskFolder, folder == "" && base == opaque, folder == diskFolder && base == opaque:
+		s.closed = true
+		return nil
+	case name == diskFolder && m.kind != '5':
+		s.closed = true // a file or a link in place of the folder
+		return nil
+	case folder != diskFolder:
+		return nil
+	}
+	if len(s.below) == maxEntries {
+		return fieldError(m.header, "number of files in /disk", fmt.Sprintf("more than %d", maxEntries), "less")
+	}
+	if removed, ok := strings.CutPrefix(base, whiteout); ok {
+		s.below[removed] = true
+		return nil
+	}
+	again := s.below[base]
+	s.below[base] = true
+	if s.hidden[base] || m.kind == '5' {
+		return nil
+	}
+	d := Disk{Name: name, Size: m.stored, Digest: b.want.String()}
+	d.open = func() (image.Source, func(context.Context) error, error) {
+		file, err := m.source(src)
+		return file, check, err
+	}
+	switch {
+	case again:
+		d.Problem = "has the name of another member of its layer, and programs differ in which of them they take"
+	case !m.regular():
+		d.Problem = "is no file, but a link or a device"
+	}
+	s.a.Disks = append(s.a.Disks, d)
+	return nil
+}
