@@ -33,6 +33,8 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*File, err
 		return nil, fmt.Errorf("%w: neither gzip, bzip2, xz nor zstd", ErrUnsupported)
 	case Zstd:
 		f.index, err = zstdIndex(ctx, r, size, o)
+	case XZ:
+		f.index, err = xzIndex(r, size, o)
 	}
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package compressed
 
 import (
+	"context"
 	"io"
 	"sort"
 )
@@ -9,6 +10,7 @@ import (
 type unit struct {
 	off  int64 // of what is in it, in what is in the file
 	zoff int64 // of the part in the file
+	part int   // its number, where parts have one: several that are short are in one unit
 }
 
 // An index tells where in a file its units are. Units that are short are put together, so that an
@@ -21,8 +23,9 @@ type index struct {
 	least int64 // that a unit is long, but for the last one and those that are longer
 	most  int64 // that one is
 
-	// whole decodes a unit at once, if it is not nil.
-	whole func(dst, src []byte) error
+	// whole decodes a unit at once, and open reads one in order, where a container has its own ways.
+	whole func(dst []byte, from, to unit) error
+	open  func(ctx context.Context, from, to unit) io.ReadCloser
 }
 
 const (
@@ -45,6 +48,7 @@ func (x *index) add(packed, size int64, o Options) error {
 	}
 	x.end.off += size
 	x.end.zoff += packed
+	x.end.part++
 	x.most = max(x.most, x.end.off-x.units[len(x.units)-1].off)
 	if len(x.units) > maxUnits {
 		x.halve()

@@ -83,12 +83,12 @@ func (r *random) ReadAt(p []byte, off int64) (n int, err error) {
 func (r *random) decode(dst []byte, i int) error {
 	x := r.f.index
 	u, packed := x.units[i], x.next(i).zoff-x.units[i].zoff
+	if x.whole != nil {
+		return x.whole(dst, u, x.next(i))
+	}
 	src := make([]byte, packed)
 	if _, err := image.ReadFull(r.f.r, src, u.zoff); err != nil {
 		return err
-	}
-	if x.whole != nil {
-		return x.whole(dst, src)
 	}
 	d, err := NewReader(context.Background(), bytes.NewReader(src), r.f.kind, r.f.file, r.f.o)
 	if err != nil {
@@ -139,6 +139,9 @@ func (r *random) get(i int) (*stream, error) {
 		}
 	}
 	s := &stream{unit: i, users: 1, InOrder: newInOrder(r.f.index.size(i), streamChunks, func(ctx context.Context) (io.ReadCloser, error) {
+		if x := r.f.index; x.open != nil {
+			return x.open(ctx, x.units[i], x.next(i)), nil
+		}
 		return NewReader(ctx, r.f.index.section(r.f.r, i), r.f.kind, r.f.file, r.f.o)
 	})}
 	r.open = append(r.open, s)

@@ -35,14 +35,14 @@ var network = slices.DeleteFunc(slices.Clone(core), func(p string) bool { return
 var direct = []string{"log"}
 
 // root is what the root package may reach.
-var root = []string{"image", "archive", "internal/summed", "compressed", "wrap", "contents", "contents/internal/bounded", "contents/internal/ext4", "contents/internal/tree", "contents/internal/xfs", "internal/size", "internal/advice", "vhd", "qcow", "internal/adler", "internal/inflate", "internal/disk", "internal/guid", "internal/mbr", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
+var root = []string{"internal/lzma", "internal/xz", "image", "archive", "internal/summed", "compressed", "wrap", "contents", "contents/internal/bounded", "contents/internal/ext4", "contents/internal/tree", "contents/internal/xfs", "internal/size", "internal/advice", "vhd", "qcow", "internal/adler", "internal/inflate", "internal/disk", "internal/guid", "internal/mbr", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
 
 // allowed lists every package of the module that is not a command or a test, with the
 // packages it may reach: of this module, and of others. The standard library is allowed, but for core.
 var allowed = map[string][]string{
 	"":                          root,
 	"image/folder":              append([]string{module}, root...),
-	"compressed":                {"image", "internal/disk", "internal/inflate", "internal/signature", "github.com/klauspost/compress", "github.com/klauspost/compress/*"},
+	"compressed":                {"image", "internal/disk", "internal/lzma", "internal/xz", "internal/inflate", "internal/signature", "github.com/klauspost/compress", "github.com/klauspost/compress/*"},
 	"manifest":                  append([]string{module, "wrap", "internal/advice"}, root...),
 	"image":                     {},
 	"xts":                       {"golang.org/x/sys/cpu"},
