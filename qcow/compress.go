@@ -72,21 +72,27 @@ func (d *Disk) decompress(dst []byte, r disk.Run) error {
 	return inflated(got, err, dst, src, off)
 }
 
-// inflatePair is decompress of two clusters, which are of zlib.
-func (d *Disk) inflatePair(dstA []byte, a disk.Run, dstB []byte, b disk.Run) (errA, errB error) {
-	bufA, srcA, offA, err := d.readCompressed(a)
-	if err != nil {
-		return err, nil
+// inflateAll is decompress of several clusters, which are of zlib.
+func (d *Disk) inflateAll(units []disk.PackedUnit) (int, error) {
+	jobs := make([]inflate.Job, len(units))
+	offs := make([]int64, len(units))
+	var failed error // of the unit behind those that were read
+	for i, u := range units {
+		buf, src, off, err := d.readCompressed(u.Run)
+		if err != nil {
+			jobs, failed = jobs[:i], err
+			break
+		}
+		defer buffers.Put(buf)
+		jobs[i], offs[i] = inflate.Job{Dst: u.Dst, Src: src}, off
 	}
-	defer buffers.Put(bufA)
-	bufB, srcB, offB, err := d.readCompressed(b)
-	if err != nil {
-		got, errA := inflate.Decode(dstA, srcA)
-		return inflated(got, errA, dstA, srcA, offA), err
+	inflate.DecodeAll(jobs)
+	for i, j := range jobs {
+		if err := inflated(j.N, j.Err, j.Dst, j.Src, offs[i]); err != nil {
+			return i, err
+		}
 	}
-	defer buffers.Put(bufB)
-	gotA, gotB, errA, errB := inflate.DecodePair(dstA, srcA, dstB, srcB)
-	return inflated(gotA, errA, dstA, srcA, offA), inflated(gotB, errB, dstB, srcB, offB)
+	return len(jobs), failed
 }
 
 // inflated returns the error of a cluster that gave got bytes, which are to fill it.

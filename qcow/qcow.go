@@ -108,7 +108,7 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, 
 	d.disk = disk.Disk{Format: "qcow2", Size: h.size, Locate: d.locate, MetadataOnly: opts.MetadataOnly,
 		Unpack: d.decompress, Units: disk.NewCache(h.clusterSize())}
 	if h.compression != compressionZstd {
-		d.disk.UnpackPair = d.inflatePair
+		d.disk.UnpackAll = d.inflateAll
 	}
 	if h.crypt != cryptNone {
 		d.disk.Locked, d.disk.ReadData = d.locked, d.readEncrypted

@@ -43,9 +43,9 @@ type Disk struct {
 	// Unpack decompresses the unit that a run of [Packed] is part of into dst.
 	Unpack func(dst []byte, r Run) error
 
-	// UnpackPair is Unpack of two units, for a format that has both sooner at once. It may be
-	// nil.
-	UnpackPair func(dstA []byte, a Run, dstB []byte, b Run) (errA, errB error)
+	// UnpackAll is Unpack of several units, for a format that has them sooner at once. It returns
+	// how many there are in front of the first with an error, and that. It may be nil.
+	UnpackAll func(units []PackedUnit) (int, error)
 
 	// Units keeps the units that were decompressed last. It is nil for a format without.
 	Units *Cache
@@ -55,6 +55,12 @@ type Disk struct {
 type Unit struct {
 	File *File
 	Key  uint64
+}
+
+// A PackedUnit is a unit to decompress, all of it, into Dst.
+type PackedUnit struct {
+	Dst []byte
+	Run
 }
 
 // A File is where a run of data lies.
@@ -127,24 +133,42 @@ func (d *Disk) readable() error {
 	return nil
 }
 
-// readSome reads the run at pos into the start of p, and the one after it, which ends at end
-// or before, if both are whole units that can be decompressed at once.
+// How many units, and how much of the disk, are decompressed at once.
+const (
+	unitsAtOnce = 16
+	bytesAtOnce = 1 << 20
+)
+
+// readSome reads the run at pos into the start of p, and those after it, which end at end or
+// before, if they are whole units that can be decompressed at once.
 func (d *Disk) readSome(p []byte, r Run, pos, end int64) (int, error) {
-	if d.UnpackPair == nil || !r.wholeUnit() || pos+r.N >= end {
+	if d.UnpackAll == nil || !r.wholeUnit() || pos+r.N >= end {
 		return d.read(p[:r.N], r, pos)
 	}
-	next, err := d.Next(pos+r.N, end)
-	if err != nil || !next.wholeUnit() {
-		return d.read(p[:r.N], r, pos) // an error is found again
+	var room [unitsAtOnce]PackedUnit
+	units, n := room[:0], int64(0)
+	for {
+		units = append(units, PackedUnit{p[n:][:r.N], r})
+		if n += r.N; len(units) == unitsAtOnce || n >= bytesAtOnce || pos+n >= end {
+			break
+		}
+		var err error
+		if r, err = d.Next(pos+n, end); err != nil || !r.wholeUnit() {
+			break // an error is found again
+		}
 	}
-	errA, errB := d.UnpackPair(p[:r.N], r, p[r.N:][:next.N], next)
-	if errA != nil {
-		return 0, r.File.wrap(errA)
+	if len(units) == 1 {
+		return d.read(p[:n], units[0].Run, pos)
 	}
-	if errB != nil {
-		return int(r.N), next.File.wrap(errB)
+	done, err := d.UnpackAll(units)
+	if err != nil {
+		n = 0
+		for _, u := range units[:done] {
+			n += u.N
+		}
+		err = units[done].File.wrap(err)
 	}
-	return int(r.N + next.N), nil
+	return int(n), err
 }
 
 // read reads the run at pos.

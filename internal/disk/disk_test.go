@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,8 +33,13 @@ func build(kinds string, parent []byte) (*Disk, []byte) {
 		copy(dst, host[r.Key*unit:][:unit])
 		return nil
 	}
-	d.UnpackPair = func(dstA []byte, a Run, dstB []byte, b Run) (errA, errB error) {
-		return d.Unpack(dstA, a), d.Unpack(dstB, b)
+	d.UnpackAll = func(units []PackedUnit) (int, error) {
+		for i, u := range units {
+			if err := d.Unpack(u.Dst, u.Run); err != nil {
+				return i, err
+			}
+		}
+		return len(units), nil
 	}
 	d.Locate = func(pos, end int64) (Run, error) {
 		i, within := pos/unit, pos%unit
@@ -262,30 +268,39 @@ type extenter struct {
 
 func (e extenter) Extents(int64, int64) iter.Seq2[image.Extent, error] { return e.seq }
 
-// TestUnpackPair reads units in pairs, one of which is corrupt: what is before it is read.
-func TestUnpackPair(t *testing.T) {
+// TestUnpackAll reads units at once, one of which is corrupt: what is before it is read.
+func TestUnpackAll(t *testing.T) {
 	corrupt := errors.New("corrupt")
-	for bad := range uint64(6) {
-		d, want := build("ccccdcc", nil)
-		pairs, unpack := 0, d.Unpack
+	kinds := strings.Repeat("c", 5) + "d" + strings.Repeat("c", unitsAtOnce+3)
+	for bad := range uint64(len(kinds)) {
+		d, want := build(kinds, nil)
+		var sizes []int
+		unpack, all := d.Unpack, d.UnpackAll
 		d.Unpack = func(dst []byte, r Run) error {
 			if r.Key == bad {
 				return corrupt
 			}
 			return unpack(dst, r)
 		}
-		d.UnpackPair = func(dstA []byte, a Run, dstB []byte, b Run) (errA, errB error) {
-			pairs++
-			return d.Unpack(dstA, a), d.Unpack(dstB, b)
+		d.UnpackAll = func(units []PackedUnit) (int, error) {
+			sizes = append(sizes, len(units))
+			return all(units)
 		}
 		p := make([]byte, d.Size)
 		n, err := d.ReadAt(p, 0)
-		wantN, wantErr, wantPairs := int(bad)*unit, corrupt, 1+int(min(bad, 2)/2)
-		if bad == 4 { // which is not packed
+		wantN, wantErr, wantSizes := int(bad)*unit, corrupt, []int{5}
+		if bad == 5 { // which is not packed
 			wantN, wantErr = len(p), nil
 		}
-		if n != wantN || !errors.Is(err, wantErr) || !bytes.Equal(p[:n], want[:n]) || pairs != wantPairs {
-			t.Errorf("%d is corrupt: %d bytes, %v, in %d pairs; want %d, %v, %d", bad, n, err, pairs, wantN, wantErr, wantPairs)
+		if bad >= 5 {
+			wantSizes = append(wantSizes, unitsAtOnce)
+		}
+		// The last unit is not whole.
+		if bad == 5 || bad >= 6+unitsAtOnce {
+			wantSizes = append(wantSizes, 2)
+		}
+		if n != wantN || !errors.Is(err, wantErr) || !bytes.Equal(p[:n], want[:n]) || !slices.Equal(sizes, wantSizes) {
+			t.Errorf("%d is corrupt: %d bytes, %v, %d at once; want %d, %v, %d", bad, n, err, sizes, wantN, wantErr, wantSizes)
 		}
 	}
 }

@@ -86,26 +86,47 @@ func Decode(dst, src []byte) (int, error) {
 	return s.out, s.err
 }
 
-// DecodePair is Decode of two streams, which are decoded in turns: while one waits for
-// memory or for a result, the other goes on. The destinations must not overlap.
-func DecodePair(dstA, srcA, dstB, srcB []byte) (nA, nB int, errA, errB error) {
+// A Job is a call of Decode: what it takes, and what it returns.
+type Job struct {
+	Dst, Src []byte
+
+	N   int
+	Err error
+}
+
+// DecodeAll does all jobs, two in turns at any time: while one waits for memory or for a
+// result, the other goes on. The destinations must not overlap.
+func DecodeAll(jobs []Job) {
 	p := pairs.Get().(*pair)
 	defer p.free()
-	a, b := &p[0], &p[1]
-	a.start(dstA, srcA)
-	b.start(dstB, srcB)
-	moreA, moreB := a.next(), b.next()
-	for moreA && moreB {
+	rest := jobs
+	var at [len(p)]*Job // what the streams are at
+	// goes reports whether a stream can go on, with the next job if its own is done.
+	goes := func(lane int) bool {
+		s := &p[lane]
+		for at[lane] != nil || len(rest) > 0 {
+			if at[lane] == nil {
+				at[lane], rest = &rest[0], rest[1:]
+				s.start(at[lane].Dst, at[lane].Src)
+			}
+			if s.next() {
+				return true
+			}
+			at[lane].N, at[lane].Err = s.out, s.err
+			at[lane] = nil
+		}
+		return false
+	}
+	first, second := goes(0), goes(1)
+	for first && second {
 		p.fast()
-		moreA, moreB = a.next(), b.next()
+		first, second = goes(0), goes(1)
 	}
-	for ; moreA; moreA = a.next() {
-		a.fast()
+	for lane := range p {
+		for at[lane] != nil && goes(lane) {
+			p[lane].fast()
+		}
 	}
-	for ; moreB; moreB = b.next() {
-		b.fast()
-	}
-	return a.out, b.out, a.err, b.err
 }
 
 // A pair is two streams that may be decoded in turns.

@@ -118,6 +118,44 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// decodePair is DecodeAll of two jobs.
+func decodePair(dstA, srcA, dstB, srcB []byte) (nA, nB int, errA, errB error) {
+	jobs := []Job{{Dst: dstA, Src: srcA}, {Dst: dstB, Src: srcB}}
+	DecodeAll(jobs)
+	return jobs[0].N, jobs[1].N, jobs[0].Err, jobs[1].Err
+}
+
+// TestDecodeAll decodes jobs of all kinds, as many as fit and in any order: each is as with Decode.
+func TestDecodeAll(t *testing.T) {
+	var kinds [][2][]byte // source, and what it gives
+	for _, text := range texts() {
+		text = text[:min(len(text), 1<<16)]
+		z := deflate(t, text, 6)
+		kinds = append(kinds, [2][]byte{z, text}, [2][]byte{z[:len(z)/2], text}, [2][]byte{nil, text}, [2][]byte{z, nil},
+			[2][]byte{deflate(t, text[:len(text)/3], 1), text[:len(text)/3]})
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	paths(func(path string) {
+		for n := range 40 {
+			jobs := make([]Job, n)
+			var want [][]byte
+			for i := range jobs {
+				k := kinds[rnd.IntN(len(kinds))]
+				jobs[i] = Job{Dst: make([]byte, len(k[1])), Src: k[0], N: -1, Err: io.EOF}
+				want = append(want, k[1])
+			}
+			DecodeAll(jobs)
+			for i, j := range jobs {
+				one := make([]byte, len(j.Dst))
+				got, err := Decode(one, j.Src)
+				if j.N != got || j.Err != err || !bytes.Equal(j.Dst[:got], want[i][:got]) {
+					t.Fatalf("%s, %d of %d jobs: %d bytes, %v; want %d, %v", path, i, n, j.N, j.Err, got, err)
+				}
+			}
+		}
+	})
+}
+
 // TestDecodePair decodes each text beside each other one.
 func TestDecodePair(t *testing.T) {
 	type packed struct{ text, z []byte }
@@ -130,7 +168,7 @@ func TestDecodePair(t *testing.T) {
 		for _, a := range all {
 			for _, b := range all {
 				dstA, dstB := make([]byte, len(a.text)), make([]byte, len(b.text))
-				nA, nB, errA, errB := DecodePair(dstA, a.z, dstB, b.z)
+				nA, nB, errA, errB := decodePair(dstA, a.z, dstB, b.z)
 				if nA != len(dstA) || nB != len(dstB) || errA != nil || errB != nil || !bytes.Equal(dstA, a.text) || !bytes.Equal(dstB, b.text) {
 					t.Fatalf("%s: %d and %d bytes, %v, %v; want %d and %d", path, nA, nB, errA, errB, len(dstA), len(dstB))
 				}
@@ -147,7 +185,7 @@ func TestBounds(t *testing.T) {
 			z := deflate(t, text, 6)
 			for size := max(len(text)-400, 0); size <= len(text); size++ {
 				a, b := bytes.Repeat([]byte{0xa5}, size+600), bytes.Repeat([]byte{0xa5}, size+600)
-				DecodePair(a[:size], z, b[:size], z)
+				DecodeAll([]Job{{Dst: a[:size], Src: z}, {Dst: b[:size], Src: z}})
 				Decode(a[:size], z)
 				for _, dst := range [][]byte{a, b} {
 					if !bytes.Equal(dst[:size], text[:size]) || len(bytes.Trim(dst[size:], "\xa5")) > 0 {
@@ -163,13 +201,14 @@ func TestAllocations(t *testing.T) {
 	text := texts()["lines"][:1<<16]
 	z := deflate(t, text, 6)
 	a, b := make([]byte, len(text)), make([]byte, len(text))
-	DecodePair(a, z, b, z)
-	if n := testing.AllocsPerRun(100, func() { Decode(a, z); DecodePair(a, z, b, z) }); n >= 1 {
+	jobs := []Job{{Dst: a, Src: z}, {Dst: b, Src: z}}
+	DecodeAll(jobs)
+	if n := testing.AllocsPerRun(100, func() { Decode(a, z); DecodeAll(jobs) }); n >= 1 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-// compare checks what Decode and DecodePair, beside another stream, make of z by the standard
+// compare checks what Decode and DecodeAll, beside another stream, make of z by the standard
 // library: the same bytes, and an error where that has one.
 func compare(t *testing.T, z, other []byte, size int) {
 	want := make([]byte, size)
@@ -179,9 +218,9 @@ func compare(t *testing.T, z, other []byte, size int) {
 		n, err := Decode(got, z)
 		verdict(t, path, got, n, err, want, wantN, wantErr)
 		first, second, beside := make([]byte, size), make([]byte, size), make([]byte, size)
-		nA, nO, errA, errO := DecodePair(first, z, beside, other)
+		nA, nO, errA, errO := decodePair(first, z, beside, other)
 		verdict(t, path+", first", first, nA, errA, want, wantN, wantErr)
-		nP, nB, errP, errB := DecodePair(beside, other, second, z)
+		nP, nB, errP, errB := decodePair(beside, other, second, z)
 		verdict(t, path+", second", second, nB, errB, want, wantN, wantErr)
 		if nO != nP || errO != errP {
 			t.Fatalf("%s: %d bytes, %v of the other one, or %d, %v", path, nO, errO, nP, errP)

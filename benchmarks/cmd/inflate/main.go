@@ -142,10 +142,14 @@ func stream(r reader, dst []byte, src [][]byte) error {
 }
 
 func pairs(dst []byte, src [][]byte) error {
-	for i := 0; i+1 < len(src); i += 2 {
-		n, m, err, err2 := inflate.DecodePair(dst[i*cluster:][:cluster], src[i], dst[(i+1)*cluster:][:cluster], src[i+1])
-		if n != cluster || m != cluster {
-			return fmt.Errorf("%d and %d bytes: %w, %w", n, m, err, err2)
+	var jobs [piece]inflate.Job
+	for i, z := range src {
+		jobs[i] = inflate.Job{Dst: dst[i*cluster:][:cluster], Src: z}
+	}
+	inflate.DecodeAll(jobs[:len(src)])
+	for _, j := range jobs[:len(src)] {
+		if j.N != cluster {
+			return fmt.Errorf("%d bytes: %w", j.N, j.Err)
 		}
 	}
 	return nil
