@@ -141,3 +141,11 @@ func (e *SizeError) Is(target error) bool { return target == ErrTooLarge }
 func corrupt(k Kind, off int64, format string, args ...any) error {
 	return fmt.Errorf("%s: %w: at offset %d: %s", k, ErrCorrupt, off, fmt.Sprintf(format, args...))
 }
+
+// early is an error of reading where more has to follow.
+func early(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
