@@ -85,5 +85,11 @@ func (s SlotInfo) String() string {
 	return cost
 }
 
-// String names the type of the token and its key slots.
-func (k Token) String() string { return fmt.Sprintf("%q, key slots %v", k.Type, k.Keyslots) }
+// String names the type of the token and its key slots, and tells what it is if that is known.
+func (k Token) String() string {
+	text := fmt.Sprintf("%q, key slots %v", k.Type, k.Keyslots)
+	if words := k.words(); words != "" {
+		text += ": " + words
+	}
+	return text
+}
