@@ -32,9 +32,12 @@ type Manifest struct {
 	Source Source `json:"source"`
 	Image  Image  `json:"image"`
 
-	Profile        string `json:"profile,omitempty"`
-	KeyConvention  string `json:"key_convention"`
-	KeyFingerprint string `json:"key_fingerprint,omitempty"`
+	Profile       string `json:"profile,omitempty"`
+	KeyConvention string `json:"key_convention"`
+	// PassphraseEncoding is "hex" or "base64" if the passphrase is that text of the bytes in the
+	// key file.
+	PassphraseEncoding string `json:"passphrase_encoding,omitempty"`
+	KeyFingerprint     string `json:"key_fingerprint,omitempty"`
 }
 
 // A Source is the file that the image was made of.
@@ -84,6 +87,9 @@ type Options struct {
 
 	ZerosDiscarded bool
 
+	// PassphraseEncoding is as in [Manifest].
+	PassphraseEncoding string
+
 	// Generated is a key of the image that was generated. Only such a key may have a fingerprint
 	// in a file that stands beside an image; see [wrap.Fingerprint].
 	Generated []byte
@@ -106,6 +112,10 @@ func New(r *luksimg.Result, o Options) *Manifest {
 		Profile:        string(o.Profile),
 		KeyConvention:  o.Profile.Rules().Convention.Text(),
 		KeyFingerprint: wrap.Fingerprint(o.Generated),
+	}
+	if e := o.PassphraseEncoding; e != "" {
+		m.PassphraseEncoding = e
+		m.KeyConvention = "the " + e + " text of the bytes in the key file stands for its content; " + m.KeyConvention
 	}
 	m.Source.VirtualSize, m.Source.SHA256 = r.SourceSize, r.SourceSHA256
 	for _, slot := range l.Keyslots {

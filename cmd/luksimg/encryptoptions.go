@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/stdio"
@@ -30,6 +31,8 @@ func (o *encryptFlags) check(src, dst string) error {
 	switch {
 	case stdio.IsStdin(src) && o.key.Stdin():
 		return errors.New("standard input can not be both the disk and the key")
+	case o.key.Encoding() != keys.Raw && o.made() == luksimg.VHD:
+		return errors.New("--passphrase-encoding is for passphrases: the key of an encrypted VHD is the bytes themselves")
 	case dst == "-" && o.verify:
 		return errors.New("--verify needs an output that can be read again, not standard output")
 	case inOrder && o.verify:
@@ -64,14 +67,19 @@ func (o *encryptFlags) checkCloud(t *talk.Talk, dst string, size int64) error {
 	return err
 }
 
+// made is the format that the flags or the profile ask for.
+func (o *encryptFlags) made() luksimg.Format {
+	return cmp.Or(o.luks.container(), luksimg.Profile(o.profile).Rules().Format, luksimg.LUKS2)
+}
+
 // readKey returns the key, and the file that it is being written to if it is new.
 func (o *encryptFlags) readKey(ctx context.Context, t *talk.Talk, dst string) (*output.File, []byte, error) {
 	if o.generateKey != "" {
 		// Where the key is not text, it is the key of AES-256 in XTS mode itself.
-		if cmp.Or(o.luks.container(), luksimg.Profile(o.profile).Rules().Format) == luksimg.VHD {
-			return generateKey(o.generateKey, 64, true)
+		if o.made() == luksimg.VHD {
+			return generateKey(o.generateKey, 64, true, keys.Raw)
 		}
-		return generateKey(o.generateKey, defaultKeyBytes, false)
+		return generateKey(o.generateKey, defaultKeyBytes, false, o.key.Encoding())
 	}
 	key, err := o.key.Read(ctx, t, stdoutName(dst), true)
 	if err != nil {

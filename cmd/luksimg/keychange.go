@@ -106,7 +106,7 @@ func (o *newKeyFlags) check(c *cobra.Command, old *keys.Flags, others ...string)
 // read returns the new key, and the file that it is being written to if it is generated.
 func (o *newKeyFlags) read(ctx context.Context, t *talk.Talk, name string) (*output.File, []byte, error) {
 	if o.generate != "" {
-		return generateKey(o.generate, defaultKeyBytes, false)
+		return generateKey(o.generate, defaultKeyBytes, false, o.key.Encoding())
 	}
 	key, err := o.key.Read(ctx, t, name, true)
 	return nil, key, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/stdio"
@@ -185,9 +186,10 @@ func createKeyFile(name string) (*output.File, error) {
 }
 
 // generateKey makes a key of n random bytes and writes it to a file that is yet to be
-// committed. The caller wipes the key, which is what the file holds.
-func generateKey(name string, n int, raw bool) (*output.File, []byte, error) {
-	key, err := wrap.NewMaterial(n, raw)
+// committed: as base64 text, or the bytes if raw is set or the passphrase is a text of them. The
+// caller wipes the passphrase.
+func generateKey(name string, n int, raw bool, e keys.Encoding) (*output.File, []byte, error) {
+	key, err := wrap.NewMaterial(n, raw || e != keys.Raw)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -201,5 +203,5 @@ func generateKey(name string, n int, raw bool) (*output.File, []byte, error) {
 		f.Abort()
 		return nil, nil, err
 	}
-	return f, key, nil
+	return f, e.Text(key), nil
 }

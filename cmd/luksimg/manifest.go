@@ -17,6 +17,7 @@ func (o *encryptFlags) manifestOf(dst string, s *diskSource, r *luksimg.Result, 
 	m := manifest.Options{
 		Created: now(), Tool: toolName(), Name: filepath.Base(dst), Profile: luksimg.Profile(o.profile),
 		Source: manifest.Source{Format: s.format}, ZerosDiscarded: o.discardZeros,
+		PassphraseEncoding: string(o.key.Encoding()),
 	}
 	if o.generateKey != "" || wrap.Convention(o.profile).Generated() {
 		m.Generated = key

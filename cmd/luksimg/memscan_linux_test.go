@@ -141,6 +141,11 @@ func TestNoCopies(t *testing.T) {
 				}
 				s.run(secrets, slices.Concat([]string{"key", "change", "-q", "--key-file", key.name, "--new-key-file", other.name}, kdf(c.args), []string{image})...)
 				s.run(secrets, "inspect", "--json", image)
+				if n == 64 { // of which the passphrase is a text
+					coded := filepath.Join(dir, "coded")
+					s.run(secrets, slices.Concat([]string{"encrypt", "-q", "--key-file", key.name, "--passphrase-encoding", "hex"}, c.args, []string{disk, coded})...)
+					s.run(secrets, "key", "test", "-q", "--key-file", key.name, "--passphrase-encoding", "hex", coded)
+				}
 			})
 		}
 	}

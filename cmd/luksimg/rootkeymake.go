@@ -135,7 +135,7 @@ type materialFlags struct {
 }
 
 func (m *materialFlags) add(c *cobra.Command) {
-	m.key.Add(c, "")
+	m.key.AddPlain(c, "")
 	c.Flags().BoolVar(&m.text, "base64", false, "what is given is base64 text of the bytes, as luksimg keygen writes it")
 }
 

@@ -27,11 +27,18 @@ type Flags struct {
 	keyFile        string
 	passphraseFile string
 	fd             *int // nil without the flag
+	encoding       Encoding
 }
 
 // Add adds the flags, with "new-" before their names if the key is a new one beside one
 // that the image has, and "source-" if it is that of SRC beside that of DST.
 func (k *Flags) Add(c *cobra.Command, prefix string) {
+	k.AddPlain(c, prefix)
+	c.Flags().Var(&k.encoding, prefix+"passphrase-encoding", "the passphrase is the hex text of the bytes in --"+prefix+"key-file, as OpenStack has it of a symmetric secret, their base64 text, or raw, the bytes themselves (default raw)")
+}
+
+// AddPlain adds the flags of a key that is no passphrase.
+func (k *Flags) AddPlain(c *cobra.Command, prefix string) {
 	what := map[string]string{"": "the key", "new-": "the new key", "source-": "the key of an encrypted SRC"}[prefix]
 	f := c.Flags()
 	f.StringVar(&k.keyFile, prefix+"key-file", "", "`FILE` with "+what+", or - for standard input; each byte counts, a final newline too")
@@ -65,6 +72,9 @@ func (k *Flags) Read(ctx context.Context, t *talk.Talk, name string, isNew bool)
 		from = k.keyFile
 		key, err = ReadFile(ctx, k.keyFile)
 	case k.passphraseFile != "":
+		if err := k.needBytes(); err != nil {
+			return nil, err
+		}
 		from = k.passphraseFile
 		key, err = ReadFile(ctx, k.passphraseFile)
 		if text, ok := bytes.CutSuffix(key, []byte("\n")); ok {
@@ -79,6 +89,9 @@ func (k *Flags) Read(ctx context.Context, t *talk.Talk, name string, isNew bool)
 		key, err = stdio.ReadAll(ctx, f, MaxSize)
 		f.Close()
 	default:
+		if err := k.needBytes(); err != nil {
+			return nil, err
+		}
 		return prompt(ctx, name, isNew)
 	}
 	if err != nil {
@@ -88,6 +101,9 @@ func (k *Flags) Read(ctx context.Context, t *talk.Talk, name string, isNew bool)
 		return nil, fmt.Errorf("the key from %s is empty", stdio.Name(from))
 	}
 	t.Say("key: %d bytes from %s", len(key), stdio.Name(from))
+	if k.encoding != Raw {
+		return k.encoding.Text(key), nil
+	}
 	if k.passphraseFile == "" && bytes.HasSuffix(key, []byte("\n")) {
 		t.Warn("the key ends with a newline, which is a part of it; --passphrase-file leaves it off")
 	}
