@@ -2,6 +2,7 @@ package luks
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 
 	"github.com/luksimg/luksimg/internal/af"
@@ -38,9 +39,10 @@ type Header struct {
 	dataProblem  error    // why the data can not be read
 	refused      error    // why the header is not changed: the first problem that there is
 
-	raw      []byte  // LUKS1: the header's bytes; LUKS2: its JSON text
-	keyslots int64   // LUKS2: length of the area of the key slots
-	stale    [2]bool // LUKS2: which copy, primary and secondary, is damaged or older
+	raw      []byte            // LUKS1: the header's bytes; LUKS2: its JSON text
+	fresh    []json.RawMessage // LUKS2: the tokens of a header just made
+	keyslots int64             // LUKS2: length of the area of the key slots
+	stale    [2]bool           // LUKS2: which copy, primary and secondary, is damaged or older
 
 	ambiguous error // LUKS2: what else is where the primary copy should be; nil if nothing is
 

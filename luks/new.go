@@ -39,6 +39,7 @@ func New(ctx context.Context, passphrase []byte, o Options) (*Header, []byte, er
 		hdrSize:   o.MetadataSize,
 		keyslots:  o.KeyslotsSize,
 		flags:     o.Flags,
+		fresh:     o.Tokens,
 		seqid:     1,
 		segment: segment{
 			offset:     o.DataOffset,

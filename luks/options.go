@@ -2,6 +2,7 @@ package luks
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -78,6 +79,11 @@ type Options struct {
 	// Flags of LUKS2 tell what to use when the image is opened: "allow-discards",
 	// "same-cpu-crypt" and others that cryptsetup --persistent knows.
 	Flags []string
+
+	// Tokens of LUKS2 are JSON objects with the members type and keyslots, which may name
+	// KeySlot only; see [Token]. They get the numbers from 0 on. Whoever makes one that has to
+	// say the UUID of the image sets UUID.
+	Tokens []json.RawMessage
 
 	// VolumeKey, if not nil, is used as the key of the data. It sets KeySize.
 	// The default is a random key.
@@ -157,6 +163,9 @@ func (o Options) resolve() (Options, error) {
 	}
 	if o.Version == 1 && (o.Label != "" || o.Subsystem != "") {
 		return o, fmt.Errorf("luks: LUKS1 has no label and no subsystem")
+	}
+	if o.Version == 1 && len(o.Tokens) > 0 {
+		return o, unsupported("LUKS1 has no tokens")
 	}
 	if o.Version == 1 && (o.MetadataSize != 0 || o.KeyslotsSize != 0 || len(o.Flags) > 0) {
 		return o, fmt.Errorf("luks: LUKS1 has one layout, and no flags")

@@ -77,6 +77,17 @@ func TokenFor(text []byte, slots ...int) ([]byte, error) {
 // AddToken adds a token, a JSON object with at least the members type and keyslots, under
 // this number, which must be free, or [AnyToken]. It returns the number.
 func (e *Editor) AddToken(text []byte, n int) (int, error) {
+	return e.putToken(text, n, false)
+}
+
+// ReplaceToken puts a token in the place of the one with this number.
+func (e *Editor) ReplaceToken(text []byte, n int) error {
+	_, err := e.putToken(text, n, true)
+	return err
+}
+
+// putToken puts a token under a number that is free, or one that is taken.
+func (e *Editor) putToken(text []byte, n int, taken bool) (int, error) {
 	if e.h.version == 1 {
 		return 0, unsupported("LUKS1 has no tokens")
 	}
@@ -88,8 +99,12 @@ func (e *Editor) AddToken(text []byte, n int) (int, error) {
 		if n == AnyToken {
 			n = m.free("tokens")
 		}
-		if _, taken := m.objects("tokens")[strconv.Itoa(n)]; taken || n < 0 || n >= maxObjects {
+		_, is := m.objects("tokens")[strconv.Itoa(n)]
+		switch {
+		case n < 0 || n >= maxObjects || is && !taken:
 			return fmt.Errorf("luks: token %d is not free", n)
+		case taken && !is:
+			return fmt.Errorf("luks: there is no token %d", n)
 		}
 		m.objects("tokens")[strconv.Itoa(n)] = tree
 		return nil

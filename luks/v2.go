@@ -43,9 +43,13 @@ var v2HeaderSizes = []int64{16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 
 // material.
 func (h *Header) encodeV2(material []byte, rand io.Reader) error {
 	text, err := h.encodeJSON()
+	if err == nil && len(h.fresh) > 0 {
+		err = h.checkTokens(text)
+	}
 	if err != nil {
 		return err
 	}
+	h.raw = text
 	primary, err := h.encodeCopy(0, text, rand)
 	if err != nil {
 		return err

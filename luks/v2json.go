@@ -81,7 +81,7 @@ type jsonConfig struct {
 
 type jsonMetadata struct {
 	Keyslots map[string]jsonKeyslot `json:"keyslots"`
-	Tokens   struct{}               `json:"tokens"`
+	Tokens   map[string]any         `json:"tokens"`
 	Segments map[string]jsonSegment `json:"segments"`
 	Digests  map[string]jsonDigest  `json:"digests"`
 	Config   jsonConfig             `json:"config"`
@@ -92,6 +92,7 @@ func (h *Header) encodeJSON() ([]byte, error) {
 	base64 := base64.StdEncoding.EncodeToString
 	m := jsonMetadata{
 		Keyslots: make(map[string]jsonKeyslot),
+		Tokens:   make(map[string]any),
 		Digests:  make(map[string]jsonDigest),
 		Segments: map[string]jsonSegment{"0": {
 			Type:       "crypt",
@@ -110,6 +111,13 @@ func (h *Header) encodeJSON() ([]byte, error) {
 	for _, s := range h.slots {
 		m.Keyslots[strconv.Itoa(s.id)] = s.json()
 	}
+	for n, t := range h.fresh {
+		token, err := parseJSON(t)
+		if err != nil {
+			return nil, fmt.Errorf("luks: token: %w", err)
+		}
+		m.Tokens[strconv.Itoa(n)] = token
+	}
 	for _, d := range h.digests {
 		m.Digests[strconv.Itoa(d.id)] = jsonDigest{
 			Type:       "pbkdf2",
@@ -122,6 +130,20 @@ func (h *Header) encodeJSON() ([]byte, error) {
 		}
 	}
 	return json.Marshal(m)
+}
+
+// checkTokens looks at the tokens in the metadata that New made, as a reader will.
+func (h *Header) checkTokens(text []byte) error {
+	area := make([]byte, h.hdrSize-v2BinarySize)
+	if len(text) >= len(area) {
+		return fmt.Errorf("luks: the metadata, with the tokens, take %d bytes, more than the JSON area has", len(text))
+	}
+	copy(area, text)
+	read := &Header{version: 2, hdrSize: h.hdrSize}
+	if err := read.decodeJSON(area, v2BinarySize); err != nil {
+		return fmt.Errorf("luks: token: %w", err)
+	}
+	return nil
 }
 
 // json returns the object of a key slot.

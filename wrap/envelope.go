@@ -134,6 +134,11 @@ func ReadEnvelope(r io.Reader) (*Envelope, error) {
 	if err != nil {
 		return nil, err
 	}
+	return envelopeOf(fields)
+}
+
+// envelopeOf returns the envelope with these members. It keeps fields.
+func envelopeOf(fields map[string]json.RawMessage) (*Envelope, error) {
 	// Pointers tell a field that is null, or missing, from an empty one.
 	take := func(name string, v any) error {
 		raw, ok := fields[name]
@@ -166,6 +171,7 @@ func ReadEnvelope(r io.Reader) (*Envelope, error) {
 	case version < 1 || version > EnvelopeVersion:
 		return nil, bad("version is %d, want 1 to %d", version, EnvelopeVersion)
 	case version > 1:
+		var err error
 		if e.binding, err = parseBinding(mac, salt, iterations); err != nil {
 			return nil, err
 		}
@@ -173,6 +179,7 @@ func ReadEnvelope(r io.Reader) (*Envelope, error) {
 		return nil, bad("version is 1, and it has a binding as from version 2")
 	}
 	if created != "" {
+		var err error
 		if e.Created, err = time.Parse(time.RFC3339, created); err != nil {
 			return nil, bad("created is no time of RFC 3339")
 		}
