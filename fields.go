@@ -7,11 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vdi"
 	"github.com/luksimg/luksimg/vhd"
 	"github.com/luksimg/luksimg/vhdx"
 	"github.com/luksimg/luksimg/vmdk"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 // Fields yields what the container and the LUKS header say, for a person: the name of each field
@@ -33,8 +35,12 @@ func (i *Info) Fields() iter.Seq2[string, string] {
 			qcowFields(i.QCOW, row)
 		}
 		if i.LUKS != nil {
+			keepers := i.keepers()
 			for name, value := range i.LUKS.Fields() {
 				row(name, "%s", value)
+				if k, ok := keepers[name]; ok {
+					row("  root key", "%s", k)
+				}
 			}
 		}
 		if i.VHDX != nil {
@@ -66,6 +72,39 @@ func archiveFields(a *ArchiveInfo, row func(name, format string, args ...any)) {
 	if a.Digest != "" {
 		row("digest", "%s, which is checked when the disk is read", a.Digest)
 	}
+}
+
+// keepers returns the root keys of the tokens that hold a wrapped key, by the names that the fields
+// of the tokens have.
+func (i *Info) keepers() map[string]string {
+	all := map[string]string{}
+	for _, t := range i.LUKS.Tokens {
+		if t.Type != wrap.TokenType {
+			continue
+		}
+		if w, err := wrap.ParseToken(t.JSON); err == nil {
+			all[fmt.Sprintf("token %d", t.Number)] = w.RootKeyCRN + w.KMS
+		}
+	}
+	return all
+}
+
+// tokenWarnings tells of tokens with a wrapped key that open nothing here.
+func tokenWarnings(l *luks.Info) []string {
+	var all []string
+	for _, t := range l.Tokens {
+		if t.Type != wrap.TokenType {
+			continue
+		}
+		w, err := wrap.ParseToken(t.JSON)
+		if err == nil {
+			err = w.Of(l.UUID)
+		}
+		if err != nil {
+			all = append(all, fmt.Sprintf("token %d: %v", t.Number, err))
+		}
+	}
+	return all
 }
 
 func vhdFields(v *vhd.Info, row func(name, format string, args ...any)) {

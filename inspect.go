@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/luks"
@@ -142,7 +143,7 @@ func rawInfo(ctx context.Context, src image.Source) (*Info, error) {
 func luksInfo(ctx context.Context, h *luks.Header, src image.Source) (*Info, error) {
 	size := src.Size()
 	l := h.Info()
-	i := &Info{Format: LUKS2, FileSize: size, Encrypted: true, LUKS: &l, Warnings: l.Warnings}
+	i := &Info{Format: LUKS2, FileSize: size, Encrypted: true, LUKS: &l, Warnings: slices.Concat(l.Warnings, tokenWarnings(&l))}
 	if l.Version == 1 {
 		i.Format = LUKS1
 	}

@@ -38,7 +38,7 @@ does, it opens other files only with --allow-backing, and only in the folder of 
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	f := c.Flags()
-	o.source.add(c, "FILE")
+	o.source.add(c, g, "FILE")
 	g.kdf.add(c)
 	o.cloud.add(c, serviceCOS)
 	f.Var(&o.offset, "offset", "where to start, in bytes; k, M, G, T are powers of 1024")

@@ -89,7 +89,7 @@ profile classic-luks does, that is longer than the disk was.`,
 
 func (o *convertFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	o.source.add(c, "SRC")
+	o.source.add(c, o.global, "SRC")
 	o.kdf.add(c)
 	f.StringVar(&o.format, "format", "raw", "format of DST: raw, vhd or qcow2")
 	f.BoolVar(&o.fixed, "fixed", false, "make a fixed VHD, with room for all of the disk, whose length is rounded up to a MiB")

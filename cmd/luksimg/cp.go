@@ -50,7 +50,7 @@ are left out. Nothing is made outside of DST, whatever is in the image.`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	f := c.Flags()
-	o.source.add(c, "IMAGE")
+	o.source.add(c, g, "IMAGE")
 	o.source.unpack.random = true
 	g.kdf.add(c)
 	o.cloud.add(c, serviceCOS)

@@ -52,7 +52,7 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk.Talk, src, dst st
 		for _, w := range h.Info().Warnings {
 			t.Warn("%s: %s", name, w)
 		}
-		key, err := o.source.unlock.volumeKey(c, t, name, h)
+		key, err := o.source.unlock.volumeKey(c, o.global, name, h)
 		if err == nil {
 			p, err = o.progress.Start(t, o.phase, h.DataSize())
 		}

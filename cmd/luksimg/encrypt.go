@@ -17,6 +17,7 @@ import (
 type encryptFlags struct {
 	*global
 	key           keys.Flags
+	root          rootKeyFlags
 	progress      talk.Progress
 	luks          luksFlags
 	profile       string
@@ -57,6 +58,10 @@ A passphrase is stretched at a fixed cost, whatever machine this is: LUKS2 with 
 key needs no stretching: PBKDF2 with 1000 iterations. --pbkdf and the flags beside it set
 another cost; --iter-time measures one on this machine.
 
+--kms URI, or --root-key-crn CRN, wraps the key with a root key into a token of the LUKS2 header:
+whoever may use the root key opens the image by --kms, without another file. Unless a flag gives the
+key, it is a new one, which is written nowhere: then nothing else opens the image.
+
 --profile makes what a cloud takes, and checks the key, the size and the name for it:
 classic-luks   IBM Cloud classic (SoftLayer), end-to-end encryption: LUKS1; the passphrase is
                the base64 text of the key, 32 to 512 characters
@@ -65,6 +70,7 @@ classic-vhd    the same cloud, as documented since 2019: a VHD encrypted as vhd-
 vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on one line`,
 		Example: `  luksimg encrypt disk.vhd disk.luks
   luksimg encrypt --key-file dek.b64 --format luks1 disk.raw disk.luks
+  luksimg encrypt --kms local:root.key disk.vhd disk.luks
   luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.vhd disk.raw
   luksimg encrypt --profile vpc-qcow2 --key-file dek.b64 disk.raw disk.qcow2
   luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.vhd cos://us-south/images/disk.raw
@@ -77,6 +83,9 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	o.source.addSecond(c)
 	g.kdf.add(c)
 	o.key.Add(c, "")
+	o.root.add(c, &g.cloud)
+	f.Lookup("kms").Usage = "have this root key wrap the key into a token of a LUKS2 image, by its `URI`: " + kmsNames + "; without a key, a new one that is written nowhere else"
+	f.Lookup("root-key-crn").Usage = "as --kms ibm:`CRN`"
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
 	o.luks.add(c)
@@ -107,6 +116,7 @@ type encryptResult struct {
 	FileSHA256   string     `json:"file_sha256,omitempty"`
 	Manifest     string     `json:"manifest,omitempty"`      // the name of the file
 	GeneratedKey string     `json:"generated_key,omitempty"` // the name of the file
+	RootKey      string     `json:"root_key,omitempty"`      // that wrapped the key in a token
 	Verified     bool       `json:"verified"`
 	LUKS         *luks.Info `json:"luks,omitempty"`
 	Warnings     []string   `json:"warnings,omitempty"`
@@ -140,17 +150,23 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	if err := j.finish(c.Context(), r); err != nil {
 		return err
 	}
-	return o.report(j.t, dst, j.source, r)
+	return j.report(r)
 }
 
-func (o *encryptFlags) report(t *talk.Talk, dst string, s *diskSource, r *luksimg.Result) error {
+func (j *encryptJob) report(r *luksimg.Result) error {
+	o, t, dst, s := j.o, j.t, j.dst, j.source
 	text := madeLine(dst, r)
 	if dst == "-" { // where the image itself went
 		t.Say("%s", text)
 		return nil
 	}
+	root := ""
+	if j.root != nil {
+		root = j.root.String()
+	}
 	return t.Result(encryptResult{
-		Output: dst, Format: string(r.Format), Profile: o.profile, SourceFormat: s.format,
+		RootKey: root,
+		Output:  dst, Format: string(r.Format), Profile: o.profile, SourceFormat: s.format,
 		SourceSize: r.SourceSize, VolumeSize: r.VolumeSize, FileSize: r.FileSize,
 		SourceSHA256: r.SourceSHA256, FileSHA256: r.FileSHA256, Manifest: o.manifestFile,
 		GeneratedKey: o.generateKey, Verified: o.verify, LUKS: luksInfo(r), Warnings: t.Warnings,

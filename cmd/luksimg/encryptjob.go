@@ -14,6 +14,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 // An encryptJob is one run of encrypt: the disk, the keys, and the files that it makes. They
@@ -24,6 +25,7 @@ type encryptJob struct {
 	dst  string
 	opts luksimg.EncryptOptions
 
+	root   *wrap.RootKey // nil unless one is to wrap the key
 	source *diskSource
 	out    *destination
 	key    []byte
@@ -52,6 +54,11 @@ func (j *encryptJob) close() {
 // open opens the disk, and begins all outputs but the key.
 func (j *encryptJob) open(c *cobra.Command, src string) (err error) {
 	ctx := c.Context()
+	if j.o.root.given() {
+		if j.root, err = j.o.root.open(ctx); err != nil {
+			return err
+		}
+	}
 	if j.source, err = j.o.disk(c, src); err != nil {
 		return err
 	}
@@ -88,6 +95,11 @@ func (j *encryptJob) keys(ctx context.Context) (err error) {
 	}
 	if j.o.volumeKeyFile != "" {
 		if j.opts.LUKS.VolumeKey, err = keys.ReadFile(ctx, j.o.volumeKeyFile); err != nil {
+			return err
+		}
+	}
+	if j.root != nil {
+		if err := j.o.sealInto(ctx, j.root, j.key, &j.opts.LUKS); err != nil {
 			return err
 		}
 	}

@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 // options returns what the flags say.
@@ -21,7 +24,7 @@ func (o *encryptFlags) options() (luksimg.EncryptOptions, error) {
 	if opts.LUKS, err = o.luks.options(); err != nil {
 		return opts, err
 	}
-	opts.LUKS.GeneratedKey = o.generateKey != ""
+	opts.LUKS.GeneratedKey = o.generateKey != "" || o.hidden()
 	return opts, opts.Check()
 }
 
@@ -33,6 +36,9 @@ func (o *encryptFlags) check(src, dst string) error {
 		return errors.New("standard input can not be both the disk and the key")
 	case o.key.Encoding() != keys.Raw && o.made() == luksimg.VHD:
 		return errors.New("--passphrase-encoding is for passphrases: the key of an encrypted VHD is the bytes themselves")
+	case o.root.given() && o.made() != luksimg.LUKS2:
+		return rest.WithHint(fmt.Errorf("--kms and --root-key-crn put the wrapped key into a LUKS2 header, and the image is %s", o.made()),
+			"luksimg wrap --envelope FILE puts it beside the image")
 	case dst == "-" && o.verify:
 		return errors.New("--verify needs an output that can be read again, not standard output")
 	case inOrder && o.verify:
@@ -67,6 +73,9 @@ func (o *encryptFlags) checkCloud(t *talk.Talk, dst string, size int64) error {
 	return err
 }
 
+// hidden tells that the key is a new one that nobody gets to see: the root key keeps it.
+func (o *encryptFlags) hidden() bool { return o.root.given() && o.generateKey == "" && !o.key.Given() }
+
 // made is the format that the flags or the profile ask for.
 func (o *encryptFlags) made() luksimg.Format {
 	return cmp.Or(o.luks.container(), luksimg.Profile(o.profile).Rules().Format, luksimg.LUKS2)
@@ -80,6 +89,10 @@ func (o *encryptFlags) readKey(ctx context.Context, t *talk.Talk, dst string) (*
 			return generateKey(o.generateKey, 64, true, keys.Raw)
 		}
 		return generateKey(o.generateKey, defaultKeyBytes, false, o.key.Encoding())
+	}
+	if o.hidden() {
+		key, err := wrap.NewMaterial(defaultKeyBytes, false)
+		return nil, key, err
 	}
 	key, err := o.key.Read(ctx, t, stdoutName(dst), true)
 	if err != nil {

@@ -50,7 +50,7 @@ system and whether cloud-init is installed, which clouds ask for. Next to nothin
 		Args: flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
-	o.source.add(c, "FILE")
+	o.source.add(c, g, "FILE")
 	o.source.unpack.random = true
 	g.kdf.add(c)
 	c.Flags().BoolVar(&o.mapped, "map", false, "list the extents of the disk")
@@ -162,7 +162,7 @@ func (o *inspectFlags) info(ctx context.Context, in *input) (*luksimg.Info, erro
 	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format), LUKS: luks.OpenOptions{AllowNullCipher: unlock.allowNull}, Partition: int(unlock.partition), Snapshot: o.source.snapshot}
 	if unlock.header == "" {
 		i, err := luksimg.Inspect(ctx, in.r, in.size, opts)
-		if errors.Is(err, luksimg.ErrEncrypted) { // all of the disk that has the partition
+		if errors.Is(err, luksimg.ErrEncrypted) && !unlock.kms.given() { // all of the disk that has the partition
 			opts.LUKS = o.kdf.apply(opts.LUKS)
 			err = unlock.key.Unlock(ctx, &o.Talk, in.name, func(key []byte) (err error) {
 				opts.Key = key

@@ -39,7 +39,7 @@ capitals too. It takes LUKS2.`,
 				return 0, err
 			}
 		}
-		volumeKey, err := unlock.volumeKey(c, &g.Talk, name, e.Header())
+		volumeKey, err := unlock.volumeKey(c, g, name, e.Header())
 		if err != nil {
 			return 0, err
 		}
@@ -52,7 +52,7 @@ capitals too. It takes LUKS2.`,
 			return e.AddKey(c.Context(), volumeKey, key, slot, o)
 		})
 	})
-	unlock.add(c)
+	unlock.add(c, g)
 	g.kdf.add(c)
 	fresh.add(c)
 	recovery.add(c)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 func newKeyChange(g *global) *cobra.Command {
-	var old keys.Flags
+	var old unlockFlags
 	var fresh newKeyFlags
 	c := g.editingSlot(&cobra.Command{
 		Use:   "change FILE",
@@ -28,30 +29,34 @@ or the new key opens the image at each moment, unless not even a block is free: 
 cryptsetup, a command that is killed may leave that key slot with neither.`,
 		Example: `  luksimg key change --key-file old.b64 --generate-key new.b64 disk.luks`,
 		Args:    flags.Args("FILE"),
-		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &old) },
+		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &old.key) },
 	}, "key slot %d has the new key", func(c *cobra.Command, name string, e *luks.Editor) (int, error) {
 		var volumeKey []byte
 		var slot int
-		err := old.Unlock(c.Context(), &g.Talk, name, func(key []byte) (err error) {
-			volumeKey, slot, err = e.Header().VolumeKey(c.Context(), key, luks.AnySlot)
-			return err
+		err := old.unlock(c.Context(), g, name, e.Header(), func(s openedSlot) error {
+			volumeKey, slot = bytes.Clone(s.volumeKey), s.number
+			return nil
 		})
 		if err != nil {
 			return 0, err
 		}
 		defer clear(volumeKey)
-		return fresh.apply(c.Context(), &g.Talk, name, e.Header(), func(key []byte, o luks.KeyOptions) (int, error) {
+		n, err := fresh.apply(c.Context(), &g.Talk, name, e.Header(), func(key []byte, o luks.KeyOptions) (int, error) {
 			return e.ReplaceSlot(c.Context(), volumeKey, slot, key, o)
 		})
+		if err == nil {
+			g.warnStale(e.Header(), name, n)
+		}
+		return n, err
 	})
-	old.Add(c, "")
+	old.addKey(c, g)
 	g.kdf.add(c)
 	fresh.add(c)
 	return c
 }
 
 func newKeyConvert(g *global) *cobra.Command {
-	var key keys.Flags
+	var key unlockFlags
 	var fresh newKeyFlags
 	c := g.editingSlot(&cobra.Command{
 		Use:   "convert FILE",
@@ -60,18 +65,18 @@ func newKeyConvert(g *global) *cobra.Command {
 derivation function and cost that the flags say.`,
 		Example: `  luksimg key convert --key-file dek.b64 --pbkdf pbkdf2 disk.luks`,
 		Args:    flags.Args("FILE"),
-		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &key) },
+		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &key.key) },
 	}, "key slot %d was made anew", func(c *cobra.Command, name string, e *luks.Editor) (n int, err error) {
-		err = key.Unlock(c.Context(), &g.Talk, name, func(k []byte) error {
+		err = key.unlock(c.Context(), g, name, e.Header(), func(s openedSlot) error {
 			o, err := fresh.options(c.Context(), e.Header())
 			if err == nil {
-				n, err = e.ChangeKey(c.Context(), k, k, o)
+				n, err = e.ReplaceSlot(c.Context(), s.volumeKey, s.number, s.passphrase, o)
 			}
 			return err
 		})
 		return n, err
 	})
-	key.Add(c, "")
+	key.addKey(c, g)
 	g.kdf.add(c)
 	fresh.kdf.add(c)
 	return c

@@ -69,7 +69,7 @@ func newKeyList(g *global) *cobra.Command {
 }
 
 func newKeyRemove(g *global) *cobra.Command {
-	var key keys.Flags
+	var key unlockFlags
 	var force bool
 	c := g.editingSlot(&cobra.Command{
 		Use:     "remove FILE",
@@ -78,13 +78,16 @@ func newKeyRemove(g *global) *cobra.Command {
 		Args:    flags.Args("FILE"),
 		PreRunE: keys.Check,
 	}, "key slot %d removed", func(c *cobra.Command, name string, e *luks.Editor) (n int, err error) {
-		err = key.Unlock(c.Context(), &g.Talk, name, func(k []byte) (err error) {
-			n, err = e.RemoveKey(c.Context(), k, force)
-			return err
+		err = key.unlock(c.Context(), g, name, e.Header(), func(s openedSlot) error {
+			n = s.number
+			return e.KillSlot(n, force)
 		})
+		if err == nil {
+			g.warnUseless(e.Header())
+		}
 		return n, err
 	})
-	key.Add(c, "")
+	key.addKey(c, g)
 	g.kdf.add(c)
 	c.Flags().BoolVar(&force, "force", false, "remove it even if it is the last one")
 	return c
@@ -104,7 +107,13 @@ func newKeyKill(g *global) *cobra.Command {
 			}
 			return nil
 		},
-	}, "key slot %d removed", func(_ *cobra.Command, _ string, e *luks.Editor) (int, error) { return n, e.KillSlot(n, force) })
+	}, "key slot %d removed", func(_ *cobra.Command, _ string, e *luks.Editor) (int, error) {
+		err := e.KillSlot(n, force)
+		if err == nil {
+			g.warnUseless(e.Header())
+		}
+		return n, err
+	})
 	c.Flags().BoolVar(&force, "force", false, "remove it even if it is the last one")
 	return c
 }
@@ -119,18 +128,16 @@ func newKeyTest(g *global) *cobra.Command {
 		PreRunE: keys.Check,
 	}, func(c *cobra.Command, args []string, in *encrypted) error {
 		n := 0
-		err := unlock.key.Unlock(c.Context(), &g.Talk, args[0], func(k []byte) error {
-			volumeKey, slot, err := unlock.openSlot(c.Context(), in.h, k)
-			clear(volumeKey)
-			n = slot
-			return err
+		err := unlock.unlock(c.Context(), g, args[0], in.h, func(s openedSlot) error {
+			n = s.number
+			return nil
 		})
 		if err != nil {
 			return in.wrap(err)
 		}
 		return g.Result(keyResult{args[0], n, in.h.Info().Keyslots, g.Warnings}, talk.Line("%s: the key opens key slot %d", args[0], n))
 	})
-	unlock.key.Add(c, "")
+	unlock.addKey(c, g)
 	g.kdf.add(c)
 	unlock.keySlot = c.Flags().Int("key-slot", luks.AnySlot, "try this key slot only")
 	return c

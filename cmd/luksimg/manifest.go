@@ -19,7 +19,7 @@ func (o *encryptFlags) manifestOf(dst string, s *diskSource, r *luksimg.Result, 
 		Source: manifest.Source{Format: s.format}, ZerosDiscarded: o.discardZeros,
 		PassphraseEncoding: string(o.key.Encoding()),
 	}
-	if o.generateKey != "" || wrap.Convention(o.profile).Generated() {
+	if o.generateKey != "" || o.hidden() || wrap.Convention(o.profile).Generated() {
 		m.Generated = key
 	}
 	if s.img != nil {

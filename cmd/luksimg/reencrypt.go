@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 type reencryptFlags struct {
@@ -39,14 +41,15 @@ plaintext touches the disk. SRC stays as it is.
 Who had a key of SRC once may have kept its volume key; that of DST is new. DST opens with
 the key that opened SRC, or with the new one that the flags give, and with those of
 --add-key-file. It keeps the label, the subsystem, the flags and the sector size of SRC, but not
-its other key slots, which can not be opened, and its tokens: what is left out is named.`,
+its other key slots, which can not be opened, and its tokens: what is left out is named. With --kms
+DST gets a token of its own, by the same root key.`,
 		Example: `  luksimg reencrypt --key-file old.b64 --generate-key new.b64 disk.luks new.luks
   luksimg reencrypt --key-file dek.b64 --format luks1 disk.luks disk.luks1`,
 		Args: flags.Args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	f := c.Flags()
-	o.unlock.key.Add(c, "")
+	o.unlock.addKey(c, g)
 	o.unlock.addImage(c, "SRC")
 	g.kdf.add(c)
 	o.newKey.key.Add(c, "new-")
@@ -94,14 +97,15 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	defer out.Abort()
-	v, slot, key, err := o.unlock.openBy(ctx, t, in, src)
+	v, by, err := o.unlock.openBy(ctx, o.global, in, src)
 	if err != nil {
 		return err
 	}
-	defer clear(key)
+	key := by.passphrase
+	defer clear(by.passphrase)
 	defer v.Close()
 	for _, s := range in.h.Info().Keyslots {
-		if s.Slot != slot {
+		if s.Slot != by.number {
 			dropped = append(dropped, fmt.Sprintf("key slot %d", s.Slot))
 		}
 	}
@@ -113,6 +117,11 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		defer clear(key)
 		if keyOut != nil {
 			defer keyOut.Abort()
+		}
+	}
+	if by.root != nil {
+		if err := o.sealNew(ctx, by.root, key, &opts); err != nil {
+			return err
 		}
 	}
 	for _, name := range o.addKeyFiles {
@@ -165,6 +174,15 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		Output:  dst, Format: string(r.Format), SourceUUID: in.h.UUID(),
 		VolumeSize: r.VolumeSize, FileSize: r.FileSize, GeneratedKey: o.newKey.generate, Verified: o.verify, LUKS: r.LUKS, Warnings: t.Warnings,
 	}, madeLine(dst, r))
+}
+
+// sealNew gives DST a token too: where a root key keeps the passphrase, nobody may know it.
+func (o *reencryptFlags) sealNew(ctx context.Context, root *wrap.RootKey, key []byte, opts *luksimg.ReencryptOptions) error {
+	if opts.Format == luksimg.LUKS1 {
+		o.Warn("LUKS1 has no tokens: the key of DST is in no token, luksimg unwrap --image SRC gets it from SRC")
+		return nil
+	}
+	return o.sealInto(ctx, root, key, &opts.LUKS)
 }
 
 // options returns what the flags say.

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/wrap"
 )
 
@@ -15,37 +21,74 @@ type rewrapFlags struct {
 	newCRN   string
 	newRing  string
 	envelope string
+	part     flags.Partition
 }
 
 func newRewrap(g *global) *cobra.Command {
 	o := &rewrapFlags{global: g}
 	c := &cobra.Command{
-		Use:   "rewrap",
-		Short: "Wrap the key in an envelope anew, after a rotation or by another root key",
-		Long: `Rewrap replaces the wrapped key in an envelope, all at once: by one of the newest version
-of the same root key, which the service makes without showing the key; or by one of another
-root key, which --new-root-key-crn or --new-kms names. The image stays as it is. Where the
-old wrapped key was given to a cloud, give it the new one. An envelope of version 1, which
-is not bound to its image, becomes one of version 2.
+		Use:   "rewrap [IMAGE]",
+		Short: "Wrap the key of an envelope or a token anew, after a rotation or by another root key",
+		Long: `Rewrap replaces the wrapped key in an envelope, all at once, or in the token of the LUKS2 image
+IMAGE, in place: by one of the newest version of the same root key, which the service makes without
+showing the key; or by one of another root key, which --new-root-key-crn or --new-kms names. The data
+stay as they are. Where the old wrapped key was given to a cloud, give it the new one. An envelope of
+version 1, which is not bound to its image, becomes one of version 2.
 
-A root key in the cloud is the one that the envelope names; one in a file is named by
---kms local:FILE.` + cloudHelp,
+A root key in a service is the one that the envelope names; one in a file is named by --kms
+local:FILE. For a token --kms is needed: no image makes luksimg ask a service.` + cloudHelp,
 		Example: `  luksimg rewrap --envelope disk.raw.envelope.json
-  luksimg rewrap --envelope disk.envelope.json --kms local:root.key --new-root-key-crn "$CRN"`,
-		Args: flags.Args(),
-		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
+  luksimg rewrap --envelope disk.envelope.json --kms local:root.key --new-root-key-crn "$CRN"
+  luksimg rewrap --kms ibm disk.luks
+  luksimg rewrap --kms local:root.key --new-kms local:other.key disk.luks`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return o.run(c)
+			}
+			return o.inPlace(c, args[0])
+		},
 	}
 	f := c.Flags()
 	o.root.add(c, &g.cloud)
-	f.StringVar(&o.newKMS, "new-kms", "", "another root key in a file to wrap with: local:`FILE`")
-	f.StringVar(&o.newCRN, "new-root-key-crn", "", "another root key in the cloud to wrap with: its `CRN`")
+	g.kdf.add(c)
+	f.StringVar(&o.newKMS, "new-kms", "", "another root key to wrap with, by its `URI`: "+kmsNames)
+	f.StringVar(&o.newCRN, "new-root-key-crn", "", "as --new-kms ibm:`CRN`")
 	f.StringVar(&o.newRing, "new-key-ring", "", "the `ID` of the key ring of --new-root-key-crn")
 	f.StringVar(&o.envelope, "envelope", "", "`FILE` with the wrapped key, as wrap wrote it")
+	o.part.Add(c, "IMAGE")
 	return c
+}
+
+// next returns the other root key to wrap with, nil if there is none.
+func (o *rewrapFlags) next(ctx context.Context) (*wrap.RootKey, error) {
+	cloud := *o.root.cloud
+	cloud.keyRing = o.newRing
+	to := rootKeyFlags{cloud: &cloud, kms: o.newKMS, crn: o.newCRN}
+	if !to.given() {
+		return nil, nil
+	}
+	return to.open(ctx)
+}
+
+// renew wraps a key anew: by next, unless that is nil. It returns the root key that did it.
+func (o *rewrapFlags) renew(ctx context.Context, e *wrap.Envelope, key *wrap.Opened, root, next *wrap.RootKey) (*wrap.Envelope, *wrap.RootKey, error) {
+	if next == nil {
+		e, err := wrap.Renew(ctx, e, key, root)
+		return e, root, err
+	}
+	e, checked, err := wrap.Rewrap(ctx, e, key, next)
+	if err == nil && !checked {
+		o.Warn("this identity may not unwrap with the new root key, so that the result was not checked: keep the old root key until it was")
+	}
+	return e, next, err
 }
 
 func (o *rewrapFlags) run(c *cobra.Command) error {
 	ctx, t := c.Context(), &o.Talk
+	if o.part != 0 {
+		return errors.New("--partition is for the token of an IMAGE")
+	}
 	e, root, key, err := o.root.openEnvelope(ctx, t, o.envelope)
 	if err != nil {
 		return err
@@ -56,23 +99,11 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 		return err
 	}
 	defer out.Abort()
-	cloud := *o.root.cloud
-	cloud.keyRing = o.newRing
-	to := rootKeyFlags{cloud: &cloud, kms: o.newKMS, crn: o.newCRN}
-	if to.given() {
-		next, err := to.open(ctx)
-		if err != nil {
-			return err
-		}
-		var checked bool
-		if e, checked, err = wrap.Rewrap(ctx, e, key, next); err != nil {
-			return err
-		}
-		if !checked {
-			t.Warn("this identity may not unwrap with the new root key, so that the result was not checked: keep the old root key until it was")
-		}
-		root = next
-	} else if e, err = wrap.Renew(ctx, e, key, root); err != nil {
+	next, err := o.next(ctx)
+	if err != nil {
+		return err
+	}
+	if e, root, err = o.renew(ctx, e, key, root, next); err != nil {
 		return err
 	}
 	if err := commitEnvelope(out, e); err != nil {
@@ -80,4 +111,42 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 	}
 	t.Say("%s: wrapped anew by %s", o.envelope, root)
 	return printEnvelope(t, e)
+}
+
+// inPlace wraps the key in a token of an image anew.
+func (o *rewrapFlags) inPlace(c *cobra.Command, name string) error {
+	ctx := c.Context()
+	switch {
+	case o.envelope != "":
+		return errors.New("--envelope and IMAGE exclude each other")
+	case !o.root.given():
+		return rest.WithHint(errors.New("no root key was named"), "name the one of the token with --kms URI")
+	}
+	at, err := o.placeFor(ctx, name, o.part)
+	if err != nil {
+		return err
+	}
+	defer at.in.close()
+	t, err := o.root.openToken(ctx, at.e.Header(), luks.AnySlot)
+	if err != nil {
+		return at.in.wrap(err)
+	}
+	defer t.clear()
+	next, err := o.next(ctx)
+	if err != nil {
+		return err
+	}
+	e, root, err := o.renew(ctx, t.Envelope, t.key, t.root, next)
+	if err != nil {
+		return at.in.wrap(err)
+	}
+	text, err := wrap.Token{Envelope: e, Keyslots: t.Keyslots}.JSON()
+	if err == nil {
+		err = at.e.ReplaceToken(text, t.number)
+	}
+	if err != nil {
+		return at.in.wrap(fmt.Errorf("token %d: %w", t.number, err))
+	}
+	o.Say("%s: token %d wrapped anew by %s", name, t.number, root)
+	return printEnvelope(&o.Talk, e)
 }

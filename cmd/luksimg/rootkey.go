@@ -11,6 +11,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap"
+	"github.com/luksimg/luksimg/wrap/kmsuri"
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
@@ -24,32 +25,82 @@ type rootKeyFlags struct {
 func (o *rootKeyFlags) add(c *cobra.Command, cloud *cloudFlags) {
 	o.cloud = cloud
 	cloud.add(c, serviceKMS)
-	c.Flags().StringVar(&o.kms, "kms", "", "a root key in a file: local:`FILE`")
+	c.Flags().StringVar(&o.kms, "kms", "", "a root key by its `URI`: "+kmsNames)
 	c.Flags().StringVar(&o.crn, "root-key-crn", "", "a root key in Key Protect or Hyper Protect Crypto Services: its `CRN` (default: $"+envRootKey+")")
+}
+
+// kmsNames are the URIs of root keys, for help.
+const kmsNames = "local:FILE or ibm:CRN"
+
+// addOpening adds the flag of a verb that opens images by their tokens.
+func (o *rootKeyFlags) addOpening(c *cobra.Command, cloud *cloudFlags) {
+	o.cloud = cloud
+	cloud.add(c, serviceKMS)
+	c.Flags().StringVar(&o.kms, "kms", "", "open a LUKS2 image by its token, with a root key by its `URI`: "+kmsNames+", or ibm for the key that the token names")
 }
 
 // given tells whether any of the flags was used.
 func (o *rootKeyFlags) given() bool { return o.kms != "" || o.crn != "" }
 
-// open returns the root key that the flags name.
-func (o *rootKeyFlags) open(ctx context.Context) (*wrap.RootKey, error) {
+// uri returns the name of the root key that the flags, or the environment, give.
+func (o *rootKeyFlags) uri() (kmsuri.URI, error) {
 	crn := o.crn
 	switch {
 	case o.kms != "" && crn != "":
-		return nil, errors.New("--kms and --root-key-crn exclude each other")
+		return kmsuri.URI{}, errors.New("--kms and --root-key-crn exclude each other")
 	case o.kms != "":
-		return local.RootKey(o.kms)
+		u, err := kmsuri.Parse(o.kms)
+		if err != nil {
+			err = fmt.Errorf("--kms %w", err)
+		}
+		return u, err
 	case crn == "":
 		crn = os.Getenv(envRootKey)
 	}
 	if crn == "" {
-		return nil, rest.WithHint(errors.New("no root key was named"), "name it with --kms local:FILE or --root-key-crn CRN")
+		return kmsuri.URI{}, rest.WithHint(errors.New("no root key was named"), "name it with --kms URI or --root-key-crn CRN")
 	}
-	k, err := o.cloud.keyProtect(ctx, crn, "")
+	return kmsuri.URI{Scheme: kmsuri.IBM, Name: crn}, nil // keyProtect says what is wrong with it
+}
+
+// open returns the root key that the flags name.
+func (o *rootKeyFlags) open(ctx context.Context) (*wrap.RootKey, error) {
+	u, err := o.uri()
+	if err != nil {
+		return nil, err
+	}
+	if u.Name == "" {
+		return nil, rest.WithHint(fmt.Errorf("--kms %s names no key", u), "name it: "+kmsNames)
+	}
+	return o.rootKey(ctx, u)
+}
+
+// rootKey returns the root key of a URI. It sends nothing.
+func (o *rootKeyFlags) rootKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey, error) {
+	if u.Scheme == kmsuri.Local {
+		return local.RootKey(u.String())
+	}
+	k, err := o.cloud.keyProtect(ctx, u.Name, "")
 	if err != nil {
 		return nil, err
 	}
 	return k.RootKey(), nil
+}
+
+// rootKeyOf returns the root key of an envelope, if it is one that the flags name.
+func (o *rootKeyFlags) rootKeyOf(ctx context.Context, e *wrap.Envelope) (*wrap.RootKey, error) {
+	u, err := o.uri()
+	if err == nil {
+		u, err = u.For(e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	root, err := o.rootKey(ctx, u)
+	if err == nil {
+		err = root.Opens(e)
+	}
+	return root, err
 }
 
 // openEnvelope returns the envelope in a file, its root key, and the key in it, which the caller
@@ -60,14 +111,13 @@ func (o *rootKeyFlags) openEnvelope(ctx context.Context, t *talk.Talk, name stri
 	}
 	own := *o
 	if !own.given() {
-		if own.crn = e.RootKeyCRN; own.crn == "" {
+		u, err := kmsuri.Of(e)
+		if err != nil || u.Scheme == kmsuri.Local {
 			return nil, nil, nil, rest.WithHint(fmt.Errorf("the root key of the envelope is %s", e.KMS), "name its file with --kms local:FILE")
 		}
+		own.kms = u.String()
 	}
-	if root, err = own.open(ctx); err == nil {
-		err = root.Opens(e)
-	}
-	if err != nil {
+	if root, err = own.rootKeyOf(ctx, e); err != nil {
 		return nil, nil, nil, err
 	}
 	if key, err = wrap.Open(ctx, root, e); err != nil {

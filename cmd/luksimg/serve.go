@@ -55,7 +55,7 @@ the key that the flags give and a header that is made when the server starts.`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	f := c.Flags()
-	o.source.add(c, "IMAGE")
+	o.source.add(c, g, "IMAGE")
 	o.source.unpack.random = true
 	g.kdf.add(c)
 	o.listen.add(c)
@@ -84,7 +84,7 @@ func (o *serveFlags) check(c *cobra.Command) error {
 	if o.rw {
 		return errors.New("--encrypt is read-only: what is encrypted as it is read can not be written to")
 	}
-	for _, name := range []string{"header", "key-slot", "volume-key-file", "allow-null-cipher", "allow-truncated"} {
+	for _, name := range []string{"header", "key-slot", "volume-key-file", "kms", "allow-null-cipher", "allow-truncated"} {
 		if c.Flags().Changed(name) {
 			return fmt.Errorf("--%s opens an encrypted image, and --encrypt takes one that is not", name)
 		}

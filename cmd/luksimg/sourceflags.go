@@ -45,9 +45,9 @@ func formatNames(formats []luksimg.Format) string {
 }
 
 // add adds the flags for the argument that is called what, all those of a key too.
-func (o *sourceFlags) add(c *cobra.Command, what string) {
+func (o *sourceFlags) add(c *cobra.Command, g *global, what string) {
 	o.addImage(c, what)
-	o.unlock.add(c)
+	o.unlock.add(c, g)
 	o.unlock.addImage(c, what)
 }
 
@@ -95,7 +95,7 @@ func (s *source) close() {
 
 // open opens the image with the key that the flags give, if it needs one.
 func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, error) {
-	if !o.plain && (o.unlock.header != "" || o.unlock.volumeKeyFile != "" || o.unlock.oneSlot()) {
+	if !o.plain && (o.unlock.header != "" || o.unlock.volumeKeyFile != "" || o.unlock.kms.given() || o.unlock.oneSlot()) {
 		return o.openLUKS(c, g, name)
 	}
 	in, err := openInput(c.Context(), g, name)
@@ -157,7 +157,7 @@ func (o *sourceFlags) openImage(c *cobra.Command, g *global, s *source) error {
 	})
 }
 
-// openLUKS opens a LUKS image whose header is detached, or with its volume key.
+// openLUKS opens a LUKS image whose header is detached, or with its volume key, or by a token.
 func (o *sourceFlags) openLUKS(c *cobra.Command, g *global, name string) (*source, error) {
 	in, err := openInput(c.Context(), g, name)
 	if err != nil {
@@ -180,7 +180,7 @@ func (o *sourceFlags) openLUKS(c *cobra.Command, g *global, name string) (*sourc
 
 // volume opens the data of a LUKS image with the key that the flags give. If it fails, in is closed.
 func (o *sourceFlags) volume(c *cobra.Command, g *global, in *encrypted) (*source, error) {
-	v, err := o.unlock.open(c, &g.Talk, in)
+	v, err := o.unlock.open(c, g, in)
 	if err != nil {
 		in.close()
 		return nil, err

@@ -9,9 +9,9 @@ import (
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
-	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 // An encrypted image is one that was opened, and its header.
@@ -64,6 +64,7 @@ func readHeader(ctx context.Context, g *global, data *input, header string, o lu
 // unlockFlags are the ways to open an encrypted image.
 type unlockFlags struct {
 	key           keys.Flags
+	kms           rootKeyFlags
 	volumeKeyFile string
 	header        string
 	partition     flags.Partition
@@ -72,9 +73,15 @@ type unlockFlags struct {
 	keySlot       *int // luks.AnySlot for all; nil without the flag
 }
 
-// add adds the flags that give a key.
-func (o *unlockFlags) add(c *cobra.Command) {
+// addKey adds the flags that give a passphrase, or name who keeps it.
+func (o *unlockFlags) addKey(c *cobra.Command, g *global) {
 	o.key.Add(c, "")
+	o.kms.addOpening(c, &g.cloud)
+}
+
+// add adds the flags that give a key.
+func (o *unlockFlags) add(c *cobra.Command, g *global) {
+	o.addKey(c, g)
 	c.Flags().StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data itself, as it is; no passphrase is needed")
 }
 
@@ -110,32 +117,54 @@ func (o *unlockFlags) openSlot(ctx context.Context, h *luks.Header, passphrase [
 }
 
 // given tells whether any of the flags was used.
-func (o *unlockFlags) given() bool { return o.key.Given() || o.volumeKeyFile != "" }
+func (o *unlockFlags) given() bool { return o.key.Given() || o.volumeKeyFile != "" || o.kms.given() }
 
 // volumeKey returns the volume key, given by the flags or found with the key that they
 // give. The caller wipes it.
-func (o *unlockFlags) volumeKey(c *cobra.Command, t *talk.Talk, name string, h *luks.Header) ([]byte, error) {
+func (o *unlockFlags) volumeKey(c *cobra.Command, g *global, name string, h *luks.Header) (key []byte, err error) {
 	if err := keys.Check(c, nil); err != nil {
 		return nil, err
 	}
 	if o.volumeKeyFile != "" {
 		return keys.ReadFile(c.Context(), o.volumeKeyFile)
 	}
-	var key []byte
-	err := o.key.Unlock(c.Context(), t, name, func(passphrase []byte) (err error) {
-		key, _, err = o.openSlot(c.Context(), h, passphrase)
-		return err
+	err = o.unlock(c.Context(), g, name, h, func(s openedSlot) error {
+		key = bytes.Clone(s.volumeKey)
+		return nil
 	})
 	return key, err
 }
 
+// An openedSlot is a key slot with the passphrase that opens it, and what is in it. Both keys are
+// wiped when the function that gets it returns.
+type openedSlot struct {
+	passphrase, volumeKey []byte
+	number                int
+	root                  *wrap.RootKey // that keeps the passphrase; nil without --kms
+}
+
+// unlock opens a key slot with the passphrase that the flags give, or by a token, and calls use.
+func (o *unlockFlags) unlock(ctx context.Context, g *global, name string, h *luks.Header, use func(openedSlot) error) error {
+	if o.kms.given() {
+		return o.byToken(ctx, g, name, h, use)
+	}
+	return o.key.Unlock(ctx, &g.Talk, name, func(passphrase []byte) error {
+		volumeKey, n, err := o.openSlot(ctx, h, passphrase)
+		if err != nil {
+			return err
+		}
+		defer clear(volumeKey)
+		return use(openedSlot{passphrase: passphrase, volumeKey: volumeKey, number: n})
+	})
+}
+
 // open unlocks an image with the key that the flags give.
-func (o *unlockFlags) open(c *cobra.Command, t *talk.Talk, e *encrypted) (*luks.Volume, error) {
+func (o *unlockFlags) open(c *cobra.Command, g *global, e *encrypted) (*luks.Volume, error) {
 	if e.header == e.input && e.h.DataOffset() == 0 {
 		return nil, rest.WithHint(fmt.Errorf("%s: this is a detached header, without the data", e.name),
 			"name the file with the data, and this one with --header")
 	}
-	key, err := o.volumeKey(c, t, e.name, e.h)
+	key, err := o.volumeKey(c, g, e.name, e.h)
 	if err != nil {
 		return nil, e.header.wrap(err)
 	}
@@ -144,21 +173,15 @@ func (o *unlockFlags) open(c *cobra.Command, t *talk.Talk, e *encrypted) (*luks.
 	return v, e.wrap(err)
 }
 
-// openBy opens an image by a passphrase, and returns that, and the key slot that it opens. The
-// caller wipes the passphrase.
-func (o *unlockFlags) openBy(ctx context.Context, t *talk.Talk, in *encrypted, name string) (v *luks.Volume, slot int, passphrase []byte, err error) {
-	err = o.key.Unlock(ctx, t, name, func(k []byte) error {
-		volumeKey, n, err := o.openSlot(ctx, in.h, k)
-		if err != nil {
-			return in.header.wrap(err)
+// openBy opens an image by a passphrase, and returns that, the key slot that it opens, and the root
+// key that keeps it, if any does. The caller wipes the passphrase.
+func (o *unlockFlags) openBy(ctx context.Context, g *global, in *encrypted, name string) (v *luks.Volume, by openedSlot, err error) {
+	err = o.unlock(ctx, g, name, in.h, func(s openedSlot) (err error) {
+		if v, err = in.h.Volume(ctx, in.r, in.size, s.volumeKey); err != nil {
+			return in.wrap(err)
 		}
-		defer clear(volumeKey)
-		v, err = in.h.Volume(ctx, in.r, in.size, volumeKey)
-		slot, passphrase = n, bytes.Clone(k)
-		return in.wrap(err)
+		by = openedSlot{passphrase: bytes.Clone(s.passphrase), number: s.number, root: s.root}
+		return nil
 	})
-	if err != nil {
-		clear(passphrase)
-	}
-	return v, slot, passphrase, err
+	return v, by, in.header.wrap(err)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -8,6 +9,8 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/wrap"
 )
 
 type unwrapFlags struct {
@@ -21,15 +24,16 @@ func newUnwrap(g *global) *cobra.Command {
 	o := &unwrapFlags{global: g}
 	c := &cobra.Command{
 		Use:   "unwrap KEYFILE",
-		Short: "Get the key of an image back from its envelope",
-		Long: `Unwrap has the root key turn the wrapped key of an envelope back, and writes what opens the
-disk to KEYFILE, a new file that only you may read: it is the --key-file of decrypt. A key
+		Short: "Get the key of an image back from its envelope or its token",
+		Long: `Unwrap has the root key turn the wrapped key of an envelope back, or with --kms and --image that
+of a token in the header of the image, and writes what opens the disk to KEYFILE, a new file that only you may read: it is the --key-file of decrypt. A key
 file is never replaced. With - for KEYFILE the key goes to standard output, if that is a
 pipe or a file.
 
 A root key in the cloud is the one that the envelope names; one in a file is named by
 --kms local:FILE.` + cloudHelp,
 		Example: `  luksimg unwrap --envelope disk.raw.envelope.json dek.b64
+  luksimg unwrap --kms local:root.key --image disk.luks dek.b64
   luksimg unwrap --envelope disk.envelope.json --kms local:root.key - |
       luksimg decrypt --key-file - disk.luks disk.raw`,
 		Args: flags.Args("KEYFILE"),
@@ -61,6 +65,9 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 		return err
 	}
 	defer out.abort()
+	if o.envelope == "" && o.image != "" {
+		return o.fromToken(c, dst, out)
+	}
 	e, root, key, err := o.root.openEnvelope(ctx, t, o.envelope)
 	if err != nil {
 		return err
@@ -84,10 +91,37 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 	if rotated {
 		t.Warn("the root key was rotated since this key was wrapped: luksimg rewrap --envelope %s wraps it by the newest version", o.envelope)
 	}
+	return o.finish(dst, out, disk, e, root, rotated)
+}
+
+// fromToken gets the key out of a token of the image.
+func (o *unwrapFlags) fromToken(c *cobra.Command, dst string, out keyOutput) error {
+	if !o.root.given() {
+		return rest.WithHint(errors.New("no root key was named"), "name the one of the token with --kms URI, or an envelope with --envelope FILE")
+	}
+	in, err := openLUKS(c.Context(), o.global, o.image, 0, "", luks.OpenOptions{})
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	k, err := o.root.openToken(c.Context(), in.h, luks.AnySlot)
+	if err != nil {
+		return in.wrap(err)
+	}
+	defer k.clear()
+	rotated := k.key.Rewrapped != ""
+	if rotated {
+		o.Warn("the root key was rotated since this key was wrapped: luksimg rewrap %s wraps it by the newest version", o.image)
+	}
+	return o.finish(dst, out, k.key.Disk, k.Envelope, k.root, rotated)
+}
+
+// finish writes the key, and says so.
+func (o *unwrapFlags) finish(dst string, out keyOutput, disk []byte, e *wrap.Envelope, root *wrap.RootKey, rotated bool) error {
 	if err := out.finish(disk); err != nil || out.stdout() {
 		return err
 	}
-	return t.Result(unwrapResult{
-		Output: dst, Bytes: len(disk), KeyConvention: string(e.Convention), RootKey: root.String(), Rotated: rotated, Warnings: t.Warnings,
+	return o.Result(unwrapResult{
+		Output: dst, Bytes: len(disk), KeyConvention: string(e.Convention), RootKey: root.String(), Rotated: rotated, Warnings: o.Warnings,
 	}, talk.Line("%s: the key, %d bytes", dst, len(disk)))
 }

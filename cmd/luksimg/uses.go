@@ -49,6 +49,7 @@ var argUses = map[string][]use{
 	"measure":        {reads | stream},
 	"order":          {noFile},
 	"reencrypt":      {reads | stream, writes},
+	"rewrap":         {changes},
 	"rootkey create": {noFile},
 	"rootkey import": {noFile},
 	"serve":          {reads | stream}, // with --rw it is locked
@@ -98,4 +99,5 @@ var flagUses = map[string]use{
 	"volume-key-file":        reads | stream,
 	"wrap envelope":          writes,
 	"wrap image":             reads,
+	"wrap token":             changes,
 }

@@ -34,7 +34,7 @@ offset on the disk and exits with 3.`,
 		Args:    flags.Args("SRC", "ENCRYPTED"),
 		RunE:    func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
-	o.encrypted.unlock.add(c)
+	o.encrypted.unlock.add(c, g)
 	o.encrypted.unlock.addImage(c, "ENCRYPTED")
 	o.source.addSecond(c)
 	g.kdf.add(c)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,8 @@ type wrapFlags struct {
 	profile  string
 	envelope string
 	image    string
+	token    string
+	part     flags.Partition
 	force    bool
 }
 
@@ -31,17 +34,19 @@ func newWrap(g *global) *cobra.Command {
 		Short: "Wrap a data encryption key with a root key",
 		Long: `Wrap encrypts the key of an image with a root key and prints the wrapped key (WDEK), which
 is no secret: only the keeper of the root key can turn it back. With --envelope it also
-writes a file with all that is needed to use the wrapped key.
+writes a file with all that is needed to use the wrapped key. With --token it puts that into the
+header of a LUKS2 image, which then opens by --kms alone; a token of the same root key is replaced.
 
 --root-key-crn names a root key in IBM Key Protect or Hyper Protect Crypto Services: service,
-region, instance and key are in its CRN. --kms local:FILE is a root key in a file; luksimg
-keygen --kms local:FILE makes one.
+region, instance and key are in its CRN; --kms ibm:CRN is the same. --kms local:FILE is a root key
+in a file; luksimg keygen --kms local:FILE makes one.
 
 The key is given as to encrypt. --profile says what the cloud makes of it: for classic-luks
 it is base64 text, which is wrapped as it is; for classic-vhd its 32 or 64 bytes are, and for
 vpc-qcow2 the text of the passphrase. Then the wrapped key is unwrapped again and compared,
 if that is allowed. With --image it is also tried on the image.` + cloudHelp,
 		Example: `  luksimg wrap --kms local:root.key --key-file dek.b64 --envelope disk.envelope.json
+  luksimg wrap --kms local:root.key --key-file dek.b64 --token disk.luks
   luksimg wrap --root-key-crn "$CRN" --key-file dek.b64 --profile classic-luks \
       --image disk.raw --envelope disk.raw.envelope.json`,
 		Args: flags.Args(),
@@ -55,6 +60,8 @@ if that is allowed. With --image it is also tried on the image.` + cloudHelp,
 	f.StringVar(&o.profile, "profile", "", "what the cloud makes of the key: classic-luks, classic-vhd or vpc-qcow2")
 	f.StringVar(&o.envelope, "envelope", "", "write the wrapped key, and what is needed to use it, to `FILE` as JSON")
 	f.StringVar(&o.image, "image", "", "the encrypted image, a `FILE` or cos://: the key must open it; its UUID goes to the envelope")
+	f.StringVar(&o.token, "token", "", "put the wrapped key into a token of this LUKS2 image, a `FILE`, which the key must open")
+	o.part.Add(c, "the image of --token")
 	f.BoolVar(&o.force, "force", false, "replace the envelope if it is there")
 	o.audit.add(c)
 	return c
@@ -62,8 +69,11 @@ if that is allowed. With --image it is also tried on the image.` + cloudHelp,
 
 func (o *wrapFlags) run(c *cobra.Command) error {
 	ctx, t := c.Context(), &o.Talk
-	if err := flags.AtMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
+	if err := errors.Join(flags.AtMostOne(c, "key-file", "passphrase-file", "key-fd"), flags.AtMostOne(c, "image", "token")); err != nil {
 		return err
+	}
+	if o.part != 0 && o.token == "" {
+		return errors.New("--partition is for --token")
 	}
 	convention, err := wrap.ParseConvention(o.profile)
 	if err != nil {
@@ -88,7 +98,19 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 	if err := convention.Check(material); err != nil {
 		return err
 	}
+	var at *tokenPlace
+	if o.token != "" {
+		if at, err = o.placeFor(ctx, o.token, o.part); err != nil {
+			return err
+		}
+		defer at.in.close()
+	}
 	var uuid string
+	if at != nil {
+		if uuid, err = at.take(ctx, convention, material); err != nil {
+			return err
+		}
+	}
 	if o.image != "" {
 		if uuid, err = imageUUID(ctx, o.global, o.image, material); err != nil {
 			return err
@@ -111,6 +133,13 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 		t.Say("wrapped by %s, and unwrapped again: it is the same key", root)
 	} else {
 		t.Say("wrapped by %s; this identity may not unwrap, so that it was not checked", root)
+	}
+	if at != nil {
+		n, err := putToken(at.e, wrap.Token{Envelope: e, Keyslots: []int{at.slot}})
+		if err != nil {
+			return at.in.wrap(err)
+		}
+		t.Say("%s: token %d opens key slot %d by %s", at.in.name, n, at.slot, root)
 	}
 	if out != nil {
 		if err := commitEnvelope(out, e); err != nil {

@@ -83,6 +83,7 @@ var allowed = map[string][]string{
 	"internal/advice":           {},
 	"wrap":                      {"internal/advice", "internal/pbkdf2", "github.com/google/uuid"},
 	"clevis":                    {"internal/advice"},
+	"wrap/kmsuri":               {"wrap", "ibm/crn", "internal/advice", "internal/pbkdf2", "github.com/google/uuid"},
 	"internal/memscan":          {"golang.org/x/sys/unix"},
 	"wrap/local":                {"wrap", "internal/advice", "internal/pbkdf2", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/google/uuid"},
 }

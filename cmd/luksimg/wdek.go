@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+// A wdekToken is a token of the type luksimg-wdek in a header.
+type wdekToken struct {
+	wrap.Token
+	number int
+}
+
+// wdekTokens returns the tokens of the header that hold a wrapped key, and in err what is wrong with
+// the others.
+func wdekTokens(h *luks.Header) (all []wdekToken, err error) {
+	for _, t := range h.Tokens() {
+		if t.Type != wrap.TokenType {
+			continue
+		}
+		parsed, e := wrap.ParseToken(t.JSON)
+		if e == nil {
+			e = parsed.Of(h.UUID())
+		}
+		if e != nil {
+			err = errors.Join(err, fmt.Errorf("token %d: %w", t.Number, e))
+			continue
+		}
+		all = append(all, wdekToken{parsed, t.Number})
+	}
+	return all, err
+}
+
+// An openedToken is a token whose key the root key has turned back, and the key slot that it opens.
+type openedToken struct {
+	wdekToken
+	root *wrap.RootKey
+	key  *wrap.Opened
+	slot openedSlot
+}
+
+// clear wipes the keys.
+func (t *openedToken) clear() {
+	t.key.Clear()
+	clear(t.slot.volumeKey)
+}
+
+// openToken has the root key that the flags name open a token of the header, and with it a key slot,
+// which is only if it is not AnySlot. The caller clears the result. No service is asked unless the
+// token is of this image, and of that root key.
+func (o *rootKeyFlags) openToken(ctx context.Context, h *luks.Header, only int) (*openedToken, error) {
+	if _, err := o.uri(); err != nil {
+		return nil, err
+	}
+	all, errs := wdekTokens(h)
+	for _, t := range all {
+		opened, err := o.tryToken(ctx, h, t, only)
+		if err == nil {
+			return opened, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		errs = errors.Join(errs, fmt.Errorf("token %d: %w", t.number, err))
+	}
+	if errs == nil {
+		return nil, wrap.ErrNoToken
+	}
+	return nil, errs
+}
+
+// tryToken opens one token.
+func (o *rootKeyFlags) tryToken(ctx context.Context, h *luks.Header, t wdekToken, only int) (*openedToken, error) {
+	slots := t.Keyslots
+	if only != luks.AnySlot {
+		slots = slices.DeleteFunc(slices.Clone(slots), func(n int) bool { return n != only })
+	}
+	if len(slots) == 0 {
+		return nil, fmt.Errorf("%w: it is for none of them", luks.ErrNoSlot)
+	}
+	root, err := o.rootKeyOf(ctx, t.Envelope)
+	if err != nil {
+		return nil, err
+	}
+	key, err := wrap.Open(ctx, root, t.Envelope)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range slots {
+		var volumeKey []byte
+		if volumeKey, _, err = h.VolumeKey(ctx, key.Disk, n); err == nil {
+			return &openedToken{t, root, key, openedSlot{key.Disk, volumeKey, n, root}}, nil
+		}
+	}
+	key.Clear()
+	if errors.Is(err, luks.ErrPassphrase) {
+		err = rest.WithHint(fmt.Errorf("the key slot has another key since the token was made: %w", err), "luksimg wrap --token IMAGE makes it anew, given the key of the image")
+	}
+	return nil, err
+}
+
+// byToken is unlock by a token of the header.
+func (o *unlockFlags) byToken(ctx context.Context, g *global, name string, h *luks.Header, use func(openedSlot) error) error {
+	only := luks.AnySlot
+	if o.oneSlot() {
+		only = *o.keySlot
+	}
+	t, err := o.kms.openToken(ctx, h, only)
+	if err != nil {
+		return err
+	}
+	defer t.clear()
+	g.Say("%s: opened by %s, which token %d names", name, t.root, t.number)
+	return use(t.slot)
+}
+
+// seal has a root key wrap the passphrase of a key slot, and returns the token for it. What could not
+// be checked is told.
+func (g *global) seal(ctx context.Context, root *wrap.RootKey, passphrase []byte, o wrap.SealOptions, slot int) (wrap.Token, error) {
+	o.RootKeyCRN, o.KMS, o.Created, o.Tool, o.Unwrapper = root.CRN, root.KMS, now(), toolName(), root
+	e, checked, err := wrap.Seal(ctx, root, passphrase, o)
+	if err != nil {
+		return wrap.Token{}, err
+	}
+	if checked {
+		g.Say("wrapped by %s, and unwrapped again: it is the same key", root)
+	} else {
+		g.Warn("wrapped by %s, whom this identity may not ask to unwrap, so that it was not checked", root)
+	}
+	return wrap.Token{Envelope: e, Keyslots: []int{slot}}, nil
+}
+
+// sealInto has a root key wrap the passphrase of an image that is to be made, into a token of it.
+func (g *global) sealInto(ctx context.Context, root *wrap.RootKey, passphrase []byte, o *luks.Options) error {
+	if o.UUID == "" {
+		o.UUID = uuid.NewString()
+	}
+	t, err := g.seal(ctx, root, passphrase, wrap.SealOptions{ImageUUID: o.UUID, Fingerprint: o.GeneratedKey}, o.KeySlot)
+	if err != nil {
+		return err
+	}
+	text, err := t.JSON()
+	o.Tokens = append(o.Tokens, text)
+	return err
+}
+
+// putToken puts a token into a header: in the place of the one that the same root key has for the
+// same key slot, or for none, or else under a number that is free. It returns the number.
+func putToken(e *luks.Editor, t wrap.Token) (int, error) {
+	text, err := t.JSON()
+	if err != nil {
+		return 0, err
+	}
+	all, _ := wdekTokens(e.Header())
+	for _, old := range all {
+		same := slices.Equal(old.Keyslots, t.Keyslots) || len(old.Keyslots) == 0
+		if same && old.RootKeyCRN == t.RootKeyCRN && old.KMS == t.KMS {
+			return old.number, e.ReplaceToken(text, old.number)
+		}
+	}
+	return e.AddToken(text, luks.AnyToken)
+}
+
+// A tokenPlace is the header that a token goes to, locked, and the key slot that it is for.
+type tokenPlace struct {
+	in   *input
+	e    *luks.Editor
+	slot int
+}
+
+// placeFor opens the image, or LUKS in a partition of it, to change its tokens.
+func (g *global) placeFor(ctx context.Context, name string, n flags.Partition) (*tokenPlace, error) {
+	in, f, err := g.lock(ctx, name, n)
+	if err != nil {
+		return nil, err
+	}
+	e, err := luks.Edit(f, in.size, g.kdf.apply(luks.OpenOptions{}))
+	if err == nil && e.Header().Version() == 1 {
+		err = rest.WithHint(fmt.Errorf("%w: LUKS1 has no tokens", luks.ErrUnsupported), "luksimg wrap --envelope FILE puts the wrapped key beside the image")
+	}
+	if err != nil {
+		in.close()
+		return nil, in.wrap(err)
+	}
+	g.WarnAll(in.name+": ", e.Header().Info().Warnings)
+	return &tokenPlace{in: in, e: e}, nil
+}
+
+// take finds the key slot that the key material opens, and returns the UUID of the image.
+func (p *tokenPlace) take(ctx context.Context, c wrap.Convention, material []byte) (uuid string, err error) {
+	k, err := c.Keys(material)
+	if err != nil {
+		return "", err
+	}
+	defer k.Clear()
+	volumeKey, slot, err := p.e.Header().VolumeKey(ctx, k.Disk, luks.AnySlot)
+	if err != nil {
+		return "", p.in.wrap(err)
+	}
+	clear(volumeKey)
+	p.slot = slot
+	return p.e.Header().UUID(), nil
+}
+
+// warnStale tells of tokens that hold the key that a key slot had.
+func (g *global) warnStale(h *luks.Header, name string, slot int) {
+	for _, t := range h.Tokens() {
+		if t.Type == wrap.TokenType && slices.Contains(t.Keyslots, slot) {
+			g.Warn("token %d holds the key that key slot %d had: luksimg wrap --token %s makes it anew", t.Number, slot, name)
+		}
+	}
+}
+
+// warnUseless tells of tokens that are for no key slot any more.
+func (g *global) warnUseless(h *luks.Header) {
+	for _, t := range h.Tokens() {
+		if t.Type == wrap.TokenType && len(t.Keyslots) == 0 {
+			g.Warn("token %d is for no key slot any more: luksimg token remove --token-id %d removes it", t.Number, t.Number)
+		}
+	}
+}

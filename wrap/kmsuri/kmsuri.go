@@ -1,0 +1,167 @@
+// Package kmsuri has the names of root keys: one scheme for all keepers of them.
+//
+//	local:FILE        a root key in a file: package wrap/local
+//	ibm:CRN           IBM Key Protect or Hyper Protect Crypto Services: package wrap/keyprotect
+//	vault:MOUNT/KEY   the transit engine of HashiCorp Vault or OpenBao: package wrap/vault
+//	awskms:ARN        AWS Key Management Service: package wrap/awskms
+//
+// Where an envelope or a token says which key it is, ibm, vault and awskms stand alone too. This
+// package opens nothing and sends nothing.
+package kmsuri
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/luksimg/luksimg/ibm/crn"
+	"github.com/luksimg/luksimg/internal/advice"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+// A Scheme says who keeps a root key.
+type Scheme string
+
+// The schemes.
+const (
+	Local  Scheme = "local"
+	IBM    Scheme = "ibm"
+	Vault  Scheme = "vault"
+	AWSKMS Scheme = "awskms"
+)
+
+// ErrURI is text that names no root key.
+var ErrURI = advice.New("no name of a root key", "want local:FILE, ibm:CRN, vault:MOUNT/KEY or awskms:ARN")
+
+// ErrOther is an envelope of another root key than the one that was named.
+var ErrOther = advice.New("it is of another root key", "name the root key that wrapped it")
+
+// A URI names a root key, or with an empty Name whichever one of its keeper an envelope names.
+type URI struct {
+	Scheme Scheme
+	Name   string // FILE, CRN, MOUNT/KEY or ARN
+}
+
+// String returns the URI as [Parse] takes it.
+func (u URI) String() string {
+	if u.Name == "" {
+		return string(u.Scheme)
+	}
+	return string(u.Scheme) + ":" + u.Name
+}
+
+// Parse reads a URI. Other text is [ErrURI].
+func Parse(s string) (URI, error) {
+	scheme, name, named := strings.Cut(s, ":")
+	u := URI{Scheme(scheme), name}
+	check, ok := checks[u.Scheme]
+	switch {
+	case scheme == "pkcs11":
+		return URI{}, wrong(s, "PKCS#11 is not supported")
+	case !ok:
+		return URI{}, wrong(s, "no such scheme")
+	case named && name == "", !named && u.Scheme == Local:
+		return URI{}, wrong(s, "it names no key")
+	case !named:
+		return u, nil
+	}
+	if reason := check(name); reason != "" {
+		return URI{}, wrong(s, reason)
+	}
+	return u, nil
+}
+
+func wrong(s, reason string) error { return fmt.Errorf("%.200q: %w: %s", s, ErrURI, reason) }
+
+// checks return what is wrong with a name, "" for nothing.
+var checks = map[Scheme]func(name string) string{
+	Local: func(string) string { return "" },
+	IBM: func(name string) string {
+		if _, err := crn.ParseRootKey(name); err != nil {
+			return "it is not the CRN of a root key"
+		}
+		return ""
+	},
+	Vault: func(name string) string {
+		if _, _, ok := Transit(name); !ok {
+			return "want MOUNT/KEY"
+		}
+		return ""
+	},
+	AWSKMS: func(name string) string {
+		switch _, ok := ParseARN(name); {
+		case ok:
+			return ""
+		case strings.Contains(name, ":alias/"):
+			return "an alias may stand for another key later: name the key by its own ARN"
+		}
+		return "want the ARN of a key: arn:aws:kms:REGION:ACCOUNT:key/ID"
+	},
+}
+
+// Names of Vault: the paths of mounts, and GenericNameRegex of its framework for keys.
+var (
+	mountName = regexp.MustCompile(`^[A-Za-z0-9_-]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?$`)
+	keyName   = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
+)
+
+// maxName bounds what stands for a key in an envelope.
+const maxName = 512
+
+// Transit returns the parts of MOUNT/KEY. The mount may have slashes.
+func Transit(name string) (mount, key string, ok bool) {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 || len(name) > maxName {
+		return "", "", false
+	}
+	mount, key = name[:i], name[i+1:]
+	for part := range strings.SplitSeq(mount, "/") {
+		if !mountName.MatchString(part) {
+			return "", "", false
+		}
+	}
+	return mount, key, keyName.MatchString(key)
+}
+
+// An ARN is that of a key of AWS.
+type ARN struct{ Partition, Region, Account, ID string }
+
+var arn = regexp.MustCompile(`^arn:(aws[a-z-]{0,20}):kms:([a-z]{2,10}(?:-[a-z]{1,20}){1,3}-[0-9]{1,2}):([0-9]{12}):key/([A-Za-z0-9-]{1,64})$`)
+
+// ParseARN reads the ARN of a key, which is no alias.
+func ParseARN(s string) (ARN, bool) {
+	m := arn.FindStringSubmatch(s)
+	if m == nil {
+		return ARN{}, false
+	}
+	return ARN{m[1], m[2], m[3], m[4]}, true
+}
+
+// Of returns the URI of the root key that an envelope names. Of a key in a file that is its ID
+// in place of its name.
+func Of(e *wrap.Envelope) (URI, error) {
+	if e.RootKeyCRN != "" {
+		return Parse(string(IBM) + ":" + e.RootKeyCRN)
+	}
+	u, err := Parse(e.KMS)
+	if err == nil && u.Name == "" {
+		err = wrong(e.KMS, "it names no key")
+	}
+	return u, err
+}
+
+// For returns the URI of the root key of an envelope, by u where that names one. An envelope of
+// another root key is [ErrOther]; whether the key in a file is that of the envelope is for
+// [wrap.RootKey.Opens] to say.
+func (u URI) For(e *wrap.Envelope) (URI, error) {
+	is, err := Of(e)
+	switch {
+	case err != nil:
+		return URI{}, err
+	case is.Scheme != u.Scheme, u.Name != "" && u.Scheme != Local && u.Name != is.Name:
+		return URI{}, fmt.Errorf("%w: %s, not %s", ErrOther, is, u)
+	case u.Name == "":
+		return is, nil
+	}
+	return u, nil
+}
