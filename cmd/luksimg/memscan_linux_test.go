@@ -167,6 +167,15 @@ func TestNoCopies(t *testing.T) {
 			}
 			s.run(secrets, wrap...)
 			s.run(secrets, "unwrap", "-q", "--kms", kms, "--envelope", at("envelope"), at("back"))
+			if c.profile != "" {
+				return
+			}
+			made := []string{"encrypt", "-q", "--kms", kms, "--key-file", key.name, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", disk, at("image")}
+			s.run(secrets, made...)
+			s.run(secrets, "decrypt", "-q", "--kms", kms, at("image"), at("plain"))
+			s.run(secrets, "wrap", "-q", "--kms", kms, "--key-file", key.name, "--token", at("image"))
+			s.run(secrets, "unwrap", "-q", "--kms", kms, "--image", at("image"), at("back2"))
+			s.run(secrets, "key", "test", "-q", "--kms", kms, at("image"))
 		})
 	}
 }

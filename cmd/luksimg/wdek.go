@@ -84,8 +84,11 @@ func (o *rootKeyFlags) tryToken(ctx context.Context, h *luks.Header, t wdekToken
 	if only != luks.AnySlot {
 		slots = slices.DeleteFunc(slices.Clone(slots), func(n int) bool { return n != only })
 	}
-	if len(slots) == 0 {
-		return nil, fmt.Errorf("%w: it is for none of them", luks.ErrNoSlot)
+	switch {
+	case len(t.Keyslots) == 0:
+		return nil, rest.WithHint(fmt.Errorf("it is for no key slot any more: %w", luks.ErrNoSlot), "luksimg wrap --token IMAGE makes it anew, given the key of the image")
+	case len(slots) == 0:
+		return nil, fmt.Errorf("it is for key slots %v: %w: %d", t.Keyslots, luks.ErrNoSlot, only)
 	}
 	root, err := o.rootKeyOf(ctx, t.Envelope)
 	if err != nil {
