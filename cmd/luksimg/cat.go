@@ -40,6 +40,7 @@ does, it opens other files only with --allow-backing, and only in the folder of 
 	f := c.Flags()
 	o.source.add(c, g, "FILE")
 	g.kdf.add(c)
+	g.web.add(c)
 	o.cloud.add(c, serviceCOS)
 	f.Var(&o.offset, "offset", "where to start, in bytes; k, M, G, T are powers of 1024")
 	f.Var(&o.length, "length", "how many bytes (default: all to the end)")

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/luksimg/luksimg/image/web"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
@@ -98,6 +100,8 @@ func (g *global) use(u use, what, name string) error {
 		}
 	case u&inside != 0:
 		name, _ = cutImage(name)
+	case web.Is(name) && u&writes != 0:
+		return rest.WithHint(fmt.Errorf("%s is written, and %s is on a web server", what, shown(name)), "write a file, or an object: cos://REGION/BUCKET/OBJECT")
 	case name == "-" && u&changes == changes:
 		return fmt.Errorf("%s is read and changed, which standard input can not be: it needs the name of a file", what)
 	case name == "-" && u&stream == 0:

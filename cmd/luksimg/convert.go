@@ -99,6 +99,7 @@ func (o *convertFlags) add(c *cobra.Command) {
 	o.jobs.Add(c)
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.Add(c)
+	o.web.add(c)
 	o.cloud.add(c, serviceCOS)
 }
 

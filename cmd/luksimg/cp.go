@@ -53,6 +53,7 @@ are left out. Nothing is made outside of DST, whatever is in the image.`,
 	o.source.add(c, g, "IMAGE")
 	o.source.unpack.random = true
 	g.kdf.add(c)
+	g.web.add(c)
 	o.cloud.add(c, serviceCOS)
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "copy a folder")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is a file")

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"path"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/ibm/deploy"
+	"github.com/luksimg/luksimg/image/web"
 )
 
 type deployFlags struct {
@@ -92,6 +95,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	g.kdf.add(c)
 	o.handover.add(c)
 	addWait(c, &o.Wait)
+	g.web.add(c)
 	o.cloud.addSettle(c)
 	o.cloud.add(c, serviceKMS, serviceCOS, serviceSoftLayer, serviceVPC)
 	o.audit.add(c)
@@ -105,7 +109,10 @@ var stateStore = func(f cos.StateFile) cos.StateStore { return f }
 // complete fills in what a deployment is to do by the flags.
 func (o *deployFlags) complete(c *cobra.Command, src string) (err error) {
 	p := &o.Plan
-	p.Source, p.Name, p.Note, p.OSCode, p.BYOL = src, o.image.Name, o.image.Note, o.image.OSCode, o.image.BYOL
+	p.Source, p.Name, p.Note, p.OSCode, p.BYOL = shown(src), o.image.Name, o.image.Note, o.image.OSCode, o.image.BYOL
+	if base := web.Base(src); web.Is(src) && p.Name == "" {
+		p.Name = strings.TrimSuffix(base, path.Ext(base))
+	}
 	if *p, err = p.Complete(); err != nil {
 		return err
 	}
@@ -132,7 +139,7 @@ func (o *deployFlags) complete(c *cobra.Command, src string) (err error) {
 // disk is SRC, which the flags say how to read.
 func (o *deployFlags) disk(c *cobra.Command, src string) deploy.Source {
 	return deploy.Source{
-		Name: src,
+		Name: shown(src),
 		Stat: func(ctx context.Context) (deploy.Stamp, error) {
 			in, err := openInput(ctx, o.global, src)
 			if err != nil {

@@ -99,6 +99,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "take standard input for a disk even if nothing comes from it")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.Add(c)
+	g.web.add(c)
 	g.cloud.add(c, serviceCOS)
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -16,22 +17,24 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/image/web"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/luks"
 )
 
-// An input is a source that was opened: a file, or an object of Object Storage.
+// An input is a source that was opened: a file, an object of Object Storage, or what is at an address.
 type input struct {
 	r     io.ReaderAt
-	f     *os.File // r, or nil for an object
+	f     *os.File // r, or nil for what is elsewhere
 	file  *image.File
 	close func()
 	size  int64
 	name  string
+	base  string    // the name without the folder
 	mtime time.Time // zero for a device and an object, which have none that means anything
-	etag  string    // of an object
+	etag  string    // of an object, and of what is at an address
 
 	// What follows is of an image that was unpacked: r is what was inside the file, and size its length.
 	layers   []string
@@ -42,9 +45,12 @@ type input struct {
 	number    flags.Partition
 }
 
-// openInput opens a file, or the object of a cos:// name.
+// openInput opens a file, the object of a cos:// name, or what is at an https:// address.
 func openInput(ctx context.Context, g *global, name string) (*input, error) {
-	if !isCOS(name) {
+	switch {
+	case web.Is(name):
+		return openWeb(ctx, g, name)
+	case !isCOS(name):
 		return openInputFlags(ctx, name, os.O_RDONLY)
 	}
 	at, err := cos.ParseURI(name)
@@ -59,12 +65,15 @@ func openInput(ctx context.Context, g *global, name string) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &input{r: r, close: func() { r.Close() }, size: r.Size(), name: name, etag: r.Info().ETag}, nil
+	return &input{r: r, close: func() { r.Close() }, size: r.Size(), name: name, base: path.Base(at.Key), etag: r.Info().ETag}, nil
 }
 
 func openInputFlags(ctx context.Context, name string, flags int) (*input, error) {
-	if isCOS(name) {
+	switch {
+	case isCOS(name):
 		return nil, rest.WithHint(fmt.Errorf("%s: an object can not be changed in place", name), "luksimg download fetches it")
+	case web.Is(name):
+		return nil, rest.WithHint(fmt.Errorf("%s: what is on a web server can not be changed in place", shown(name)), "curl -fLO URL fetches it")
 	}
 	if stdio.IsStream(name) { // opening it could wait for ever
 		return nil, rest.WithHint(fmt.Errorf("%s can only be read in order, and this needs seeking", stdio.Name(name)),
@@ -76,7 +85,7 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 	}
 	file, err := image.NewFile(f)
 	if err == nil {
-		return &input{r: f, f: f, file: file, close: func() { f.Close() }, size: file.Size(), name: stdio.Name(name), mtime: file.ModTime()}, nil
+		return &input{r: f, f: f, file: file, close: func() { f.Close() }, size: file.Size(), name: stdio.Name(name), base: filepath.Base(stdio.Name(name)), mtime: file.ModTime()}, nil
 	}
 	if fi, _ := f.Stat(); fi != nil && fi.IsDir() {
 		err = fmt.Errorf("%s is a folder", name)
@@ -90,7 +99,7 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 // unpack takes the image out of what it is packed in. Afterwards that is the file.
 func (in *input) unpack(ctx context.Context, format luksimg.Format, o luksimg.Unpacking) error {
 	// A name that promises a container: of a fixed VHD only the end tells.
-	if _, ok := containerNames[extension(strings.TrimSuffix(in.name, filepath.Ext(in.name)))]; ok {
+	if _, ok := containerNames[extension(strings.TrimSuffix(in.base, filepath.Ext(in.base)))]; ok {
 		o.Random = true
 	}
 	u, err := luksimg.Unpack(ctx, in.r, in.size, format, o)
@@ -126,7 +135,7 @@ func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Im
 		return nil, in.wrap(err)
 	}
 	if o.Format == "" && img.Format == luksimg.Raw {
-		name := in.name
+		name := in.base
 		if len(in.layers) > 0 {
 			name = strings.TrimSuffix(name, filepath.Ext(name))
 		}
@@ -143,7 +152,7 @@ var containerNames = map[string]string{
 }
 
 // unchanged tells whether the file is still what it was when it was opened, as far as the
-// filesystem knows. Of an object only that version is ever read.
+// filesystem knows. Of what is elsewhere only that version is ever read.
 func (in *input) unchanged() error {
 	if in.file == nil {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/contents/files"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/image/web"
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
@@ -16,7 +17,9 @@ import (
 // that is "".
 func cutImage(arg string) (name, path string) {
 	from := 0
-	if isCOS(arg) {
+	if web.Is(arg) {
+		return cutAddress(arg)
+	} else if isCOS(arg) {
 		from = len("cos://")
 	} else if runtime.GOOS == "windows" && len(arg) > 1 && arg[1] == ':' { // of a drive
 		from = 2

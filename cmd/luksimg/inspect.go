@@ -54,6 +54,7 @@ system and whether cloud-init is installed, which clouds ask for. Next to nothin
 	o.source.unpack.random = true
 	g.kdf.add(c)
 	c.Flags().BoolVar(&o.mapped, "map", false, "list the extents of the disk")
+	g.web.add(c)
 	o.cloud.add(c, serviceCOS)
 	c.Flags().BoolVar(&o.check, "check", false, "look for what is wrong with the structure of the image")
 	return c

@@ -52,6 +52,7 @@ Characters that a terminal would act on are shown as escape sequences.`,
 	o.source.add(c, g, "IMAGE")
 	o.source.unpack.random = true
 	g.kdf.add(c)
+	g.web.add(c)
 	o.cloud.add(c, serviceCOS)
 	c.Flags().BoolVarP(&o.long, "long", "l", false, "tell permissions, links, owner, group, size and time too")
 	c.Flags().BoolVarP(&o.recursive, "recursive", "R", false, "list what is in the folders inside too")

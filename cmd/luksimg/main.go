@@ -64,6 +64,7 @@ type global struct {
 	talk.Talk
 	kdf   kdfLimits
 	cloud cloudFlags // the same for all names of a verb that may be cos://
+	web   webFlags   // and https://
 	files claims.Set
 }
 

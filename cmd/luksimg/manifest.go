@@ -23,7 +23,7 @@ func (o *encryptFlags) manifestOf(dst string, s *diskSource, r *luksimg.Result, 
 		m.Generated = key
 	}
 	if s.img != nil {
-		m.Source.Name, m.Source.FileSize = filepath.Base(s.name), s.source.published()
+		m.Source.Name, m.Source.FileSize = s.base, s.source.published()
 	}
 	if o.header != "" {
 		m.Header = filepath.Base(o.header)

@@ -46,6 +46,7 @@ qcow2 image is then measured as if the disk were empty.`,
 	o.source.addSecond(c)
 	g.kdf.add(c)
 	o.luks.add(c)
+	g.web.add(c)
 	o.cloud.add(c, serviceCOS)
 	return c
 }

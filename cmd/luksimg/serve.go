@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -64,6 +63,7 @@ the key that the flags give and a header that is made when the server starts.`,
 	f.BoolVar(&o.encrypt, "encrypt", false, "serve the LUKS image that IMAGE would become; the flags below say which, as with encrypt")
 	o.luks.add(c)
 	f.Lookup("format").Usage = "container: luks1 or luks2 (default luks2)"
+	g.web.add(c)
 	g.cloud.add(c, serviceCOS)
 	return c
 }
@@ -120,7 +120,7 @@ func (o *serveFlags) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	s, err := nbd.NewServer(nbd.Options{TLS: tls, Once: o.once, Report: o.reporter(d)}, nbd.Export{Description: filepath.Base(name), Source: d.disk, Target: d.target, BlockSize: max(d.sectorSize, 4096)})
+	s, err := nbd.NewServer(nbd.Options{TLS: tls, Once: o.once, Report: o.reporter(d)}, nbd.Export{Description: d.base, Source: d.disk, Target: d.target, BlockSize: max(d.sectorSize, 4096)})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/image/web"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
@@ -52,6 +53,9 @@ func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) 
 	if err == nil {
 		return &diskSource{source: s, size: s.img.Size(), format: string(s.img.Format)}, nil
 	}
+	if errors.Is(err, web.ErrNoRanges) {
+		return o.webStream(c.Context(), name)
+	}
 	if !errors.Is(err, luksimg.ErrUnknownSize) {
 		return nil, err
 	}
@@ -61,6 +65,28 @@ func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) 
 	}
 	s = &source{input: in, closes: []func(){in.close}}
 	return o.inOrder(c.Context(), s, io.NewSectionReader(in.r, 0, in.size), in.size)
+}
+
+// webStream reads the disk from a web server that serves no ranges, in order.
+func (o *encryptFlags) webStream(ctx context.Context, name string) (*diskSource, error) {
+	if o.verify || o.discardZeros {
+		return nil, fmt.Errorf("%s: %w, and --verify and --discard-zeros need seeking", shown(name), web.ErrNoRanges)
+	}
+	f, err := o.web.open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	o.warnVersion(f)
+	r := f.Stream(ctx)
+	s := &source{input: &input{name: f.Name(), base: f.Base(), size: f.Size()}, closes: []func(){func() { r.Close(); f.Close() }}}
+	d, err := o.inOrder(ctx, s, r, f.Size())
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	if len(s.layers) == 0 {
+		d.size = f.Size()
+	}
+	return d, nil
 }
 
 // inOrder reads the disk from a stream of size bytes, or -1, in order. If it fails, s is closed.

@@ -111,7 +111,7 @@ func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, e
 		s.close()
 		return nil, in.wrap(err)
 	}
-	g.WarnAll(name+": ", s.img.Warnings)
+	g.WarnAll(in.name+": ", s.img.Warnings)
 	return s, nil
 }
 
@@ -127,10 +127,10 @@ func (o *sourceFlags) openImage(c *cobra.Command, g *global, s *source) error {
 		Format:   luksimg.Format(o.format),
 		LUKS:     g.kdf.apply(o.unlock.openOptions()),
 		Snapshot: o.snapshot, Partition: int(o.unlock.partition), Unpack: luksimg.Unpacking{Never: true},
-		ID: filepath.Base(s.name),
+		ID: s.base,
 	}
 	if o.allowBacking && (s.f == nil || s.f == os.Stdin) {
-		return errors.New("--allow-backing is for files that have a folder: an object, and standard input, stand alone")
+		return errors.New("--allow-backing is for files that have a folder: an object, what is at an address, and standard input stand alone")
 	}
 	if o.allowBacking {
 		root, err := os.OpenRoot(filepath.Dir(s.name))

@@ -95,7 +95,7 @@ type uploadResult struct {
 func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	ctx := c.Context()
 	at, client, err := o.cloud.object(ctx, uri)
-	if isCOS(name) || name == "-" && !o.abort {
+	if isRemote(name) || name == "-" && !o.abort {
 		return rest.WithHint(errors.New("upload sends a file"), "luksimg encrypt writes to cos:// itself, also from standard input")
 	}
 	if err != nil {

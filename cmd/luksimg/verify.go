@@ -41,6 +41,7 @@ offset on the disk and exits with 3.`,
 	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "do not look at what is known to be zero in SRC: ENCRYPTED was made with --discard-zeros")
 	o.jobs.Add(c)
 	o.progress.Add(c)
+	g.web.add(c)
 	o.cloud.add(c, serviceCOS)
 	return c
 }

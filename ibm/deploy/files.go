@@ -28,7 +28,7 @@ type Source struct {
 type Stamp struct {
 	Size int64
 	Time time.Time
-	ETag string // of an object
+	ETag string // of an object, or of what is at an https:// address
 }
 
 // A Disk is a source that was opened.

@@ -49,7 +49,7 @@ var templateName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$`)
 // empty too; an Object that ends in a slash is a folder, and a Source that is a file gets its
 // absolute name. It returns an error for a plan that can not come to a good end.
 func (p Plan) Complete() (Plan, error) {
-	if !strings.HasPrefix(p.Source, "cos://") {
+	if !remote(p.Source) {
 		var err error
 		if p.Source, err = filepath.Abs(p.Source); err != nil {
 			return p, err
@@ -72,6 +72,11 @@ func (p Plan) Complete() (Plan, error) {
 		p.Object += p.Name + r.ObjectSuffix
 	}
 	return p, p.check()
+}
+
+// remote tells whether a source is no file here, but an object, or what is at an address.
+func remote(source string) bool {
+	return strings.HasPrefix(source, "cos://") || strings.HasPrefix(source, "https://") || strings.HasPrefix(source, "http://")
 }
 
 func (p Plan) check() error {

@@ -12,12 +12,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/luksimg/luksimg/image/web"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/luks"
 )
 
 // A Set is the files that one run reads and writes. The zero value has none. A name is that of a
-// file, an object of Object Storage that begins with "cos://", or "-" for standard input or output.
+// file, an object of Object Storage that begins with "cos://", an https:// address, or "-" for standard input or output.
 type Set struct{ all []claim }
 
 // A claim is one use of a file.
@@ -108,7 +109,8 @@ func (c *claim) find() {
 	}
 }
 
-func isObject(name string) bool { return strings.HasPrefix(name, "cos://") }
+// isObject tells whether a name is not that of a file here, but of an object, or an address.
+func isObject(name string) bool { return strings.HasPrefix(name, "cos://") || web.Is(name) }
 
 func streamName(name string) string {
 	if name == "-" {
