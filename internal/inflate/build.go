@@ -11,9 +11,19 @@ import "math/bits"
 func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []uint32) bool {
 	d.count = [maxBits + 1]int{}
 	count := &d.count
-	var next [maxBits + 2]int // where the next symbol of a length goes in sorted
-	for _, n := range lens {
+	// Symbols beside each other often have the same length. Each second one is counted for
+	// itself, so that it does not wait for the one before.
+	var odd, next [maxBits + 2]int // next: where the next symbol of a length goes in sorted
+	rest := lens
+	for ; len(rest) > 1; rest = rest[2:] {
+		count[rest[0]&15]++
+		odd[rest[1]&15]++
+	}
+	for _, n := range rest {
 		count[n&15]++
+	}
+	for n := range count {
+		count[n] += odd[n]
 	}
 	codes := len(lens) - count[0]
 	count[0] = 0
@@ -25,11 +35,18 @@ func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []u
 		next[n+1] = next[n] + count[n]
 	}
 	sorted := &d.sorted
-	for sym, n := range lens {
-		if n > 0 {
-			sorted[next[n&15]] = uint16(sym)
-			next[n&15]++
-		}
+	next[0] = codes // symbols without a code follow the others, which takes no branch
+	last := &odd    // where the last symbol of a length goes
+	for n := range count {
+		last[n] = next[n] + count[n] - 1
+	}
+	last[0] = len(lens) - 1
+	for low, high := 0, len(lens)-1; low <= high; low, high = low+1, high-1 {
+		i, j := &next[lens[low]&15], &last[lens[high]&15]
+		sorted[*i] = uint16(low)
+		sorted[*j] = uint16(high)
+		*i++
+		*j--
 	}
 	if left > 0 {
 		return buildIncomplete(table[:1<<tableBits], codes, count[1], sorted[0], values)
@@ -43,20 +60,29 @@ func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []u
 		copy(table[size:2*size], table[:size])
 		size *= 2
 		code <<= 1
-		for _, sym := range syms[:count[n]] {
-			table[bits.Reverse16(code)>>(16-n)] = values[sym] + uint32(n)*codeLen
-			code++
+		most := count[n]
+		if most == 0 {
+			continue
 		}
-		syms = syms[count[n]:]
+		all := table[:size]
+		r := uint(bits.Reverse16(code) >> (16 - n))
+		for _, sym := range syms[:most] {
+			all[r&uint(len(all)-1)] = values[sym] + uint32(n)*codeLen
+			// The next code, with its bits reversed.
+			bit := uint(1) << (bits.Len(^r&uint(size-1)) & 63) >> 1
+			r = r&(bit-1) | bit
+		}
+		code += uint16(most)
+		syms = syms[most:]
 	}
 	if len(syms) == 0 {
 		return true
 	}
 	free := size // where the next subtable goes
 	prefix, sub, subBits := -1, 0, uint(0)
-	n, rest := tableBits, *count
+	n, more := tableBits, *count
 	for _, sym := range syms {
-		for rest[n] == 0 || n == tableBits {
+		for more[n] == 0 || n == tableBits {
 			n++
 			code <<= 1
 		}
@@ -64,13 +90,13 @@ func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []u
 		code++
 		if r&(size-1) != prefix {
 			prefix, sub = r&(size-1), free
-			subBits = subtableBits(&rest, n, tableBits)
+			subBits = subtableBits(&more, n, tableBits)
 			if free += 1 << subBits; free > len(table) {
 				return false
 			}
 			table[prefix] = uint32(sub)<<16 | entrySubtable | uint32(subBits)
 		}
-		rest[n]--
+		more[n]--
 		e := values[sym] + uint32(n)*codeLen
 		for i := r >> tableBits; i < 1<<subBits; i += 1 << (n - tableBits) {
 			table[sub+i] = e

@@ -287,16 +287,19 @@ func (d *decoder) dynamic(in *input) error {
 		return ErrCorrupt
 	}
 	all := d.lens[:nlit+ndist]
+	b, n := in.b, in.n
 	for i := 0; i < len(all); {
-		if in.n < preBits+7 {
+		if n < preBits+7 {
+			in.b, in.n = b, n
 			in.refill()
+			b, n = in.b, in.n
 		}
-		e := d.pre[in.b&(1<<preBits-1)]
+		e := d.pre[b&(1<<preBits-1)]
 		k := uint(e & 63)
-		if e&flagSpecial != 0 || in.n < k {
+		if e&flagSpecial != 0 || n < k {
 			return ErrCorrupt
 		}
-		in.take(k)
+		b, n = b>>(k&63), n-k
 		sym := e >> 16
 		if sym < 16 {
 			all[i] = uint8(sym)
@@ -316,10 +319,11 @@ func (d *decoder) dynamic(in *input) error {
 		default:
 			base, extra = 11, 7
 		}
-		if in.n < extra {
+		if n < extra {
 			return ErrCorrupt
 		}
-		rep := int(base + in.take(extra))
+		rep := int(base + uint(b)&(1<<extra-1))
+		b, n = b>>(extra&63), n-extra
 		if rep > len(all)-i {
 			return ErrCorrupt
 		}
@@ -328,6 +332,7 @@ func (d *decoder) dynamic(in *input) error {
 			i++
 		}
 	}
+	in.b, in.n = b, n
 	return d.codes(all[:nlit], all[nlit:])
 }
 
@@ -366,13 +371,14 @@ func (d *decoder) codes(litLen, dist []uint8) error {
 }
 
 // mostlyLiterals reports whether seven of eight symbols or more are literals, by the lengths
-// of the codes: one of n bits is for a share of 2^-n of all symbols.
+// of the codes: one of n bits is for a share of 2^-n of all symbols. Where the codes are not
+// complete, what is not used counts as literals.
 func mostlyLiterals(lens []uint8) bool {
-	share := 0
-	for _, n := range lens[:endOfBlock] {
+	share := 0 // of the others
+	for _, n := range lens[endOfBlock:] {
 		share += 1 << maxBits >> n & (1<<maxBits - 1)
 	}
-	return share >= 1<<maxBits*7/8
+	return share <= 1<<maxBits/8
 }
 
 // The entries of the symbols, without the lengths of their codes.
