@@ -12,9 +12,9 @@ package luksimg
 
 import (
 	"errors"
-	"runtime"
 
 	"github.com/luksimg/luksimg/internal/engine"
+	"github.com/luksimg/luksimg/internal/parallel"
 )
 
 // Errors that a caller can act on; others are those of the packages for the
@@ -69,12 +69,5 @@ type RunOptions struct {
 
 // workers are those that the options say.
 func (o RunOptions) workers() engine.Workers {
-	w := engine.Workers{Count: o.Jobs, Done: o.Progress}
-	if w.Count <= 0 {
-		w.Count = runtime.GOMAXPROCS(0)
-	}
-	if w.Done == nil {
-		w.Done = func(int64) {}
-	}
-	return w
+	return engine.Workers{Count: parallel.Workers(o.Jobs), Done: parallel.Progress(o.Progress)}
 }

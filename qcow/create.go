@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"runtime"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/target"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -69,7 +70,8 @@ func Create(ctx context.Context, dst io.WriterAt, src image.Source, o CreateOpti
 	if err != nil {
 		return nil, err
 	}
-	c := &creation{plan: p, opts: o, dst: dst, src: src, alloc: newAllocator(dst, p)}
+	f := &target.File{Format: "qcow2", W: dst}
+	c := &creation{plan: p, opts: o, dst: f, src: src, alloc: newAllocator(f, p), done: parallel.Progress(o.Progress)}
 	if o.Passphrase != nil {
 		defer c.wipe()
 		if err := c.encryption(ctx); err != nil {
@@ -82,12 +84,10 @@ func Create(ctx context.Context, dst io.WriterAt, src image.Source, o CreateOpti
 	if c.result.FileSize, err = c.alloc.finish(); err != nil {
 		return nil, err
 	}
-	if s, ok := dst.(interface{ Sync() error }); ok {
-		if err := s.Sync(); err != nil {
-			return nil, err
-		}
+	if err := f.Sync(); err != nil {
+		return nil, err
 	}
-	if _, err := dst.WriteAt(c.alloc.encodeHeader(), 0); err != nil {
+	if _, err := f.WriteAt(c.alloc.encodeHeader(), 0); err != nil {
 		return nil, err
 	}
 	c.result.VirtualSize, c.result.ClusterSize = p.size, p.clusterSize()
@@ -188,8 +188,9 @@ func (p *plan) planLUKS(lo luks.Options) error {
 type creation struct {
 	*plan
 	opts   CreateOptions
-	dst    io.WriterAt
+	dst    *target.File
 	src    image.Source
+	done   func(n int64)
 	alloc  *allocator
 	volume *luks.Volume // nil without encryption
 	result CreateResult
@@ -214,18 +215,5 @@ func (c *creation) encryption(ctx context.Context) error {
 func (c *creation) wipe() {
 	if c.volume != nil {
 		c.volume.Close()
-	}
-}
-
-func (o CreateOptions) jobs() int {
-	if o.Jobs > 0 {
-		return o.Jobs
-	}
-	return runtime.GOMAXPROCS(0)
-}
-
-func (o CreateOptions) done(n int64) {
-	if o.Progress != nil && n > 0 {
-		o.Progress(n)
 	}
 }

@@ -1,12 +1,11 @@
 package qcow
 
 import (
-	"errors"
 	"fmt"
 
-	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/luksimg/luksimg/internal/deflate"
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
@@ -25,7 +24,7 @@ type packer struct {
 	parts   []part
 	data    []byte
 	out     []byte // for compressed data, and clusters between them; nil without
-	zlib    *flate.Writer
+	zlib    *deflate.Writer
 	zstd    *zstd.Encoder
 	err     error
 }
@@ -41,7 +40,7 @@ func newPacker(p *plan, size int) *packer {
 	}
 	k.out = make([]byte, size)
 	if p.compression == compressionZlib {
-		k.zlib, k.err = flate.NewWriterWindow(nil, deflateWindow)
+		k.zlib, k.err = deflate.NewWriter(deflateWindow)
 	} else {
 		// A cluster has no need of a longer window.
 		k.zstd, k.err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
@@ -91,30 +90,5 @@ func (k *packer) compress(dst, src []byte) int {
 		}
 		return copy(dst, z) // onto itself, or from where there was more room
 	}
-	w := &fixedWriter{b: dst[:len(dst)-1]}
-	k.zlib.Reset(w)
-	if _, err := k.zlib.Write(src); err != nil {
-		return 0
-	}
-	if k.zlib.Close() != nil {
-		return 0
-	}
-	return w.n
-}
-
-// A fixedWriter writes to a slice, and fails when that is full.
-type fixedWriter struct {
-	b []byte
-	n int
-}
-
-var errFull = errors.New("no room left")
-
-func (w *fixedWriter) Write(p []byte) (int, error) {
-	n := copy(w.b[w.n:], p)
-	w.n += n
-	if n < len(p) {
-		return n, errFull
-	}
-	return n, nil
+	return k.zlib.Compress(dst[:len(dst)-1], src)
 }

@@ -24,12 +24,8 @@ func (c *creation) batches(ctx context.Context, size int64) iter.Seq2[*batch, er
 	cluster := c.clusterSize()
 	cut := pieces.Cut{Unit: cluster, Most: size}
 	return func(yield func(*batch, error) bool) {
-		for p, err := range cut.Pieces(ctx, c.src, 0, (c.src.Size()+cluster-1)&^(cluster-1)) {
-			if err == nil && p.Zero {
-				c.opts.done(p.Disk)
-				continue
-			}
-			if !yield(&batch{Piece: p}, err) || err != nil {
+		for p, err := range cut.Data(ctx, c.src, (c.src.Size()+cluster-1)&^(cluster-1), c.done) {
+			if !yield(&batch{Piece: p}, err) {
 				return
 			}
 		}
@@ -42,7 +38,7 @@ func (c *creation) batches(ctx context.Context, size int64) iter.Seq2[*batch, er
 // place, and writing is at the same time again.
 func (c *creation) data(ctx context.Context) error {
 	size := max(batchBytes, c.clusterSize())
-	jobs := c.opts.jobs()
+	jobs := parallel.Workers(c.opts.Jobs)
 	packers := make(chan *packer, jobs) // one for each worker, when it first needs it
 	for range jobs {
 		packers <- nil
@@ -63,7 +59,7 @@ func (c *creation) data(ctx context.Context) error {
 			return err
 		}
 		packers <- b.packer
-		c.opts.done(b.Disk)
+		c.done(b.Disk)
 		return nil
 	}
 	type step = parallel.Step[*batch]

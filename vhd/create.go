@@ -9,11 +9,11 @@ import (
 	"io"
 	"iter"
 	"math"
-	"runtime"
 	"time"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/pieces"
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/target"
 )
 
 // A Type is a kind of VHD that [Create] makes.
@@ -102,7 +102,7 @@ func Create(ctx context.Context, dst io.WriterAt, src image.Source, opts CreateO
 	if err != nil {
 		return nil, err
 	}
-	w.dst, w.src = dst, src
+	w.dst, w.src, w.done = &target.File{Format: "vhd", W: dst}, src, parallel.Progress(opts.Progress)
 	if err := w.identify(opts); err != nil {
 		return nil, err
 	}
@@ -154,8 +154,9 @@ const maxFile = math.MaxUint32 * sectorSize
 
 // A writer is one run of Create.
 type writer struct {
-	dst    io.WriterAt
+	dst    *target.File
 	src    image.Source
+	done   func(n int64)
 	opts   CreateOptions // without the key
 	result CreateResult
 
@@ -248,72 +249,5 @@ func (w *writer) identify(opts CreateOptions) error {
 
 // jobs returns how many workers there are, with buffers of size bytes.
 func (w *writer) jobs(size int64) int {
-	n := w.opts.Jobs
-	if n <= 0 {
-		n = runtime.GOMAXPROCS(0)
-	}
-	return max(1, int(min(int64(n), createMemory/size)))
-}
-
-func (w *writer) done(n int64) {
-	if w.opts.Progress != nil && n > 0 {
-		w.opts.Progress(n)
-	}
-}
-
-// read reads a part of the disk, with zeros past the end of the source, and returns
-// how many bytes of the source there were.
-func (w *writer) read(p []byte, off int64) (int64, error) {
-	n := max(min(int64(len(p)), w.src.Size()-off), 0)
-	if got, err := image.ReadFull(w.src, p[:n], off); err != nil {
-		return 0, fmt.Errorf("vhd: read the source at %d: %w", off+int64(got), err)
-	}
-	clear(p[n:])
-	return n, nil
-}
-
-// write writes to the file.
-func (w *writer) write(p []byte, off int64) error {
-	n, err := w.dst.WriteAt(p, off)
-	if err == nil && n < len(p) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		return fmt.Errorf("vhd: write at %d: %w", off, err)
-	}
-	return nil
-}
-
-// sync waits until what was written is on the disk, if dst can do that.
-func (w *writer) sync() error {
-	s, ok := w.dst.(interface{ Sync() error })
-	if !ok {
-		return nil
-	}
-	if err := s.Sync(); err != nil {
-		return fmt.Errorf("vhd: %w", err)
-	}
-	return nil
-}
-
-// writeRuns is write but for stretches of zeros, which stay holes.
-func (w *writer) writeRuns(p []byte, off int64) error {
-	const stretch = 64 << 10
-	start := 0 // of what is not written
-	for at := 0; at < len(p); at += stretch {
-		b := p[at:min(at+stretch, len(p))]
-		if !pieces.IsZero(b) {
-			continue
-		}
-		if start < at {
-			if err := w.write(p[start:at], off+int64(start)); err != nil {
-				return err
-			}
-		}
-		start = at + len(b)
-	}
-	if start < len(p) {
-		return w.write(p[start:], off+int64(start))
-	}
-	return nil
+	return max(1, int(min(int64(parallel.Workers(w.opts.Jobs)), createMemory/size)))
 }

@@ -21,26 +21,27 @@ func (w *writer) dynamic(ctx context.Context, key []byte) error {
 	if err := w.writeBlocks(ctx, key); err != nil {
 		return err
 	}
-	if err := w.write(w.table, tableStart); err != nil {
+	if _, err := w.dst.WriteAt(w.table, tableStart); err != nil {
 		return err
 	}
 	if w.encrypted {
-		if err := w.write(w.batmap(), tableStart+w.tableBytes()); err != nil {
+		if _, err := w.dst.WriteAt(w.batmap(), tableStart+w.tableBytes()); err != nil {
 			return err
 		}
 	}
-	if err := w.write(w.header(), footerSize); err != nil {
+	if _, err := w.dst.WriteAt(w.header(), footerSize); err != nil {
 		return err
 	}
-	if err := w.sync(); err != nil {
+	if err := w.dst.Sync(); err != nil {
 		return err
 	}
 	footer := w.footer()
-	if err := w.write(footer, 0); err != nil {
+	if _, err := w.dst.WriteAt(footer, 0); err != nil {
 		return err
 	}
 	w.result.FileSize = w.end + footerSize
-	return w.write(footer, w.end)
+	_, err := w.dst.WriteAt(footer, w.end)
+	return err
 }
 
 // writeBlocks writes all blocks that are not all zeros, and fills in the table.
@@ -54,9 +55,9 @@ func (w *writer) writeBlocks(ctx context.Context, key []byte) error {
 		defer c.Close()
 	}
 	size, bitmap := w.span(), w.bitmapBytes()
-	read := func(buf []byte, b *block) (err error) {
-		b.disk, err = w.read(buf[bitmap:], b.Offset)
-		b.Zero = pieces.IsZero(buf[bitmap:])
+	read := func(buf []byte, b *block) error {
+		p, err := b.Read(w.src, buf[bitmap:])
+		b.Zero = err == nil && pieces.IsZero(p)
 		return err
 	}
 	place := func(_ []byte, b *block) error {
@@ -77,7 +78,7 @@ func (w *writer) writeBlocks(ctx context.Context, key []byte) error {
 				return err
 			}
 		}
-		w.done(b.disk)
+		w.done(b.Disk)
 		return nil
 	}
 	type step = parallel.Step[*block]
@@ -94,9 +95,10 @@ func (w *writer) writeBlock(c *xts.Cipher, buf []byte, place, off int64) error {
 	}
 	clear(bitmap[len(used):])
 	if c == nil {
-		return w.writeRuns(buf, place)
+		return w.dst.WriteSparse(buf, place)
 	}
 	data := buf[len(bitmap):]
 	c.Encrypt(data, data, uint64(off/sectorSize))
-	return w.write(buf, place)
+	_, err := w.dst.WriteAt(buf, place)
+	return err
 }

@@ -10,22 +10,23 @@ import (
 func (w *writer) fixed(ctx context.Context) error {
 	const stretch = 1 << 20
 	err := parallel.Run(ctx, w.jobs(stretch), stretch, w.data(ctx, stretch, w.src.Size()), func(buf []byte, b *block) error {
-		n, err := w.read(buf[:b.Length], b.Offset)
+		p, err := b.Read(w.src, buf)
 		if err != nil {
 			return err
 		}
-		if err := w.writeRuns(buf[:n], b.Offset); err != nil {
+		if err := w.dst.WriteSparse(p, b.Offset); err != nil {
 			return err
 		}
-		w.done(n)
+		w.done(b.Disk)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if err := w.sync(); err != nil {
+	if err := w.dst.Sync(); err != nil {
 		return err
 	}
 	w.result.FileSize = w.result.VirtualSize + footerSize
-	return w.write(w.footer(), w.result.VirtualSize)
+	_, err = w.dst.WriteAt(w.footer(), w.result.VirtualSize)
+	return err
 }

@@ -10,7 +10,6 @@ import (
 // A block is a part of the disk that may have data.
 type block struct {
 	pieces.Piece
-	disk  int64 // how many bytes of the source there are in it
 	place int64 // in the file; -1 if it is all zeros
 }
 
@@ -18,12 +17,8 @@ type block struct {
 // the extents of the source tell, and counts the others as done.
 func (w *writer) data(ctx context.Context, size, end int64) iter.Seq2[*block, error] {
 	return func(yield func(*block, error) bool) {
-		for p, err := range (pieces.Cut{Unit: size, Most: size}).Pieces(ctx, w.src, 0, end) {
-			if err == nil && p.Zero {
-				w.done(p.Disk)
-				continue
-			}
-			if !yield(&block{Piece: p, place: -1}, err) || err != nil {
+		for p, err := range (pieces.Cut{Unit: size, Most: size}).Data(ctx, w.src, end, w.done) {
+			if !yield(&block{Piece: p, place: -1}, err) {
 				return
 			}
 		}

@@ -35,7 +35,7 @@ var network = slices.DeleteFunc(slices.Clone(core), func(p string) bool { return
 var direct = []string{"log"}
 
 // root is what the root package may reach.
-var root = []string{"internal/lzma", "internal/xz", "image", "archive", "internal/summed", "compressed", "wrap", "contents", "contents/internal/bounded", "contents/internal/ext4", "contents/internal/tree", "contents/internal/xfs", "internal/size", "internal/advice", "vhd", "qcow", "internal/adler", "internal/inflate", "internal/disk", "internal/guid", "internal/mbr", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
+var root = []string{"internal/deflate", "internal/target", "internal/lzma", "internal/xz", "image", "archive", "internal/summed", "compressed", "wrap", "contents", "contents/internal/bounded", "contents/internal/ext4", "contents/internal/tree", "contents/internal/xfs", "internal/size", "internal/advice", "vhd", "qcow", "internal/adler", "internal/inflate", "internal/disk", "internal/guid", "internal/mbr", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
 
 // allowed lists every package of the module that is not a command or a test, with the
 // packages it may reach: of this module, and of others. The standard library is allowed, but for core.
@@ -49,10 +49,10 @@ var allowed = map[string][]string{
 	"internal/mbr":              {},
 	"nbd":                       {"image"},
 	"luks":                      {"image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"vhd":                       {"image", "internal/pieces", "xts", "internal/disk", "internal/parallel", "golang.org/x/sys/cpu"},
-	"qcow":                      {"image", "internal/pieces", "internal/signature", "luks", "xts", "internal/inflate", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"vhdx":                      {"image", "internal/disk", "internal/guid"},
-	"vmdk":                      {"image", "internal/adler", "internal/disk", "internal/inflate", "golang.org/x/sys/cpu", "golang.org/x/text/*"},
+	"vhd":                       {"image", "internal/pieces", "xts", "internal/disk", "internal/parallel", "internal/target", "golang.org/x/sys/cpu"},
+	"qcow":                      {"image", "internal/deflate", "internal/pieces", "internal/signature", "internal/target", "luks", "xts", "internal/inflate", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"vhdx":                      {"image", "internal/disk", "internal/guid", "internal/parallel", "internal/pieces", "internal/target"},
+	"vmdk":                      {"image", "internal/adler", "internal/deflate", "internal/disk", "internal/inflate", "internal/parallel", "internal/pieces", "internal/target", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/sys/cpu", "golang.org/x/text/*"},
 	"vdi":                       {"image", "internal/disk", "internal/guid"},
 	"internal/disk":             {"image"},
 	"internal/guid":             {},
@@ -74,6 +74,8 @@ var allowed = map[string][]string{
 	"internal/size":             {},
 	"internal/summed":           {"image"},
 	"archive":                   {"image", "internal/summed"},
+	"internal/deflate":          {"github.com/klauspost/compress", "github.com/klauspost/compress/*"},
+	"internal/target":           {"image", "internal/parallel", "internal/pieces"},
 	"contents":                  {"image", "internal/mbr", "internal/size", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
 	"contents/files":            {"image", "contents/internal/bounded", "contents/internal/tree", "contents/internal/ext4", "contents/internal/xfs"},
 	"contents/internal/bounded": {},
@@ -91,7 +93,7 @@ var allowed = map[string][]string{
 // inner are the packages that read, write and encrypt images, and what they reach: what
 // is behind a service may open what it is given.
 var inner = []string{
-	"image", "internal/mbr", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/disk", "internal/inflate", "internal/parallel", "internal/pieces",
+	"image", "internal/mbr", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/deflate", "internal/disk", "internal/inflate", "internal/parallel", "internal/pieces", "internal/target",
 	"github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid",
 }
 

@@ -15,9 +15,6 @@ type Plain struct {
 	Workers
 }
 
-// zeroRun is the least run of zeros that is left out of a file, and its alignment.
-const zeroRun = 64 << 10
-
 // WriteFile writes the disk to dst, but for its zeros; dst is told before, as with
 // [Encryption.WriteFile].
 func (j Plain) WriteFile(ctx context.Context, dst io.WriterAt) error {
@@ -32,7 +29,7 @@ func (j Plain) WriteFile(ctx context.Context, dst io.WriterAt) error {
 			if err != nil {
 				return err
 			}
-			if err := writeSparse(dst, b, p.Offset); err != nil {
+			if err := pieces.WriteSparse(dst, b, p.Offset); err != nil {
 				return err
 			}
 		}
@@ -50,27 +47,4 @@ func (j Plain) WriteStream(ctx context.Context, dst io.Writer) error {
 		return err
 	}}
 	return parallel.InOrder(ctx, j.ahead(), int(most), cut.Pieces(ctx, j.Source, 0, j.Source.Size()), read, write(dst, j.Done))
-}
-
-// writeSparse writes b, but for its runs of zeros.
-func writeSparse(dst io.WriterAt, b []byte, off int64) error {
-	start := 0 // of what is to be written
-	flush := func(end int) error {
-		if start == end {
-			return nil
-		}
-		_, err := dst.WriteAt(b[start:end], off+int64(start))
-		return err
-	}
-	for i := 0; i < len(b); i += zeroRun {
-		end := min(i+zeroRun, len(b))
-		if !pieces.IsZero(b[i:end]) {
-			continue
-		}
-		if err := flush(i); err != nil {
-			return err
-		}
-		start = end
-	}
-	return flush(len(b))
 }

@@ -6,8 +6,30 @@ package parallel
 import (
 	"context"
 	"iter"
+	"runtime"
 	"sync"
 )
+
+// Workers returns how many workers a job has that was asked for so many: one for each CPU if none
+// is asked for.
+func Workers(asked int) int {
+	if asked > 0 {
+		return asked
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// Progress returns a function that tells f of each part that is done, if there is an f.
+func Progress(f func(n int64)) func(n int64) {
+	if f == nil {
+		return func(int64) {}
+	}
+	return func(n int64) {
+		if n > 0 {
+			f(n)
+		}
+	}
+}
 
 // Run takes pieces from the sequence, one at a time, and calls do for each of them
 // from as many goroutines as workers says (at least one). Each has a buffer of
