@@ -182,7 +182,7 @@ func (m img) build() *layout {
 					copy(w.guest[pos:], data)
 				}
 				if m.compress {
-					z := deflate(data, m.level)
+					z := zlibData(data, m.level)
 					if m.markers {
 						head := le.AppendUint64(nil, uint64(k*m.grain))
 						z = append(le.AppendUint32(head, uint32(len(z))), z...)
@@ -253,7 +253,7 @@ func (m img) putHeader(w *layout, at, overHead int64) {
 	}
 }
 
-func deflate(b []byte, level int) []byte {
+func zlibData(b []byte, level int) []byte {
 	var out bytes.Buffer
 	z, err := zlib.NewWriterLevel(&out, level)
 	if err != nil {

@@ -143,13 +143,13 @@ func FuzzDescriptor(f *testing.F) {
 // FuzzGrain decompresses any data and compares with the standard library.
 func FuzzGrain(f *testing.F) {
 	for _, level := range []int{-2, 0, 1, 6, 9} {
-		z := deflate(imagetest.Noise(3000, 1), level)
+		z := zlibData(imagetest.Noise(3000, 1), level)
 		f.Add(z, uint16(3000), true)
 		f.Add(z, uint16(2999), true)
 		f.Add(append(z, "more"...), uint16(4096), false)
 		f.Add(z[:len(z)-2], uint16(3000), true)
 	}
-	f.Add(deflate(make([]byte, 70_000), 9), uint16(4096), true)
+	f.Add(zlibData(make([]byte, 70_000), 9), uint16(4096), true)
 	f.Fuzz(func(t *testing.T, src []byte, size uint16, exact bool) {
 		dst := make([]byte, size)
 		n, err := inflateGrain(dst, src, exact)

@@ -190,13 +190,13 @@ func refusals() []refusal {
 		{"zlib dictionary", stream, put(sGrain+12, "\x78\xbb"), "compressed grain", sGrain + 12, "no zlib header"},
 		{"deflate block type 3", stream, put(sGrain+14, "\x07"), "compressed grain", sGrain + 12, "zlib"},
 		{"Adler-32", stream, func(w *layout) { w.file[sGrain+12+int64(le.Uint32(w.file[sGrain+8:]))-1] ^= 1 }, "compressed grain", sGrain + 12, "checksum"},
-		{"stored data changed", stream, func(w *layout) { putZ(w, sGrain, flipped(deflate(imagetest.Noise(8192, 1), -2)), 0) }, "compressed grain", sGrain + 12, ""},
-		{"grain too short", stream, func(w *layout) { putZ(w, sGrain, deflate(imagetest.Noise(8191, 1), 1), 0) }, "compressed grain", sGrain + 12, "before the grain is full"},
-		{"grain of nothing", stream, func(w *layout) { putZ(w, sGrain, deflate(nil, 1), 0) }, "compressed grain", sGrain + 12, "before the grain is full"},
-		{"grain too long", stream, func(w *layout) { putZ(w, sGrain, deflate(make([]byte, 8193), 1), 0) }, "compressed grain", sGrain + 12, "more than a grain"},
-		{"bomb", stream, func(w *layout) { putZ(w, sGrain, deflate(make([]byte, 4<<20), 9), 0) }, "compressed grain", sGrain + 12, "more than a grain"},
+		{"stored data changed", stream, func(w *layout) { putZ(w, sGrain, flipped(zlibData(imagetest.Noise(8192, 1), -2)), 0) }, "compressed grain", sGrain + 12, ""},
+		{"grain too short", stream, func(w *layout) { putZ(w, sGrain, zlibData(imagetest.Noise(8191, 1), 1), 0) }, "compressed grain", sGrain + 12, "before the grain is full"},
+		{"grain of nothing", stream, func(w *layout) { putZ(w, sGrain, zlibData(nil, 1), 0) }, "compressed grain", sGrain + 12, "before the grain is full"},
+		{"grain too long", stream, func(w *layout) { putZ(w, sGrain, zlibData(make([]byte, 8193), 1), 0) }, "compressed grain", sGrain + 12, "more than a grain"},
+		{"bomb", stream, func(w *layout) { putZ(w, sGrain, zlibData(make([]byte, 4<<20), 9), 0) }, "compressed grain", sGrain + 12, "more than a grain"},
 		{"bomb without markers", plain, func(w *layout) {
-			w.file = append(w.file, deflate(make([]byte, 64<<20), 9)...)
+			w.file = append(w.file, zlibData(make([]byte, 64<<20), 9)...)
 			le.PutUint32(w.file[w.tables[0]:], uint32(plainEnd/sectorSize))
 		}, "compressed grain", plainEnd, "more than a grain"},
 		{"no markers, no zlib", plain, put(pGrain, "xy"), "compressed grain", pGrain, "no zlib header"},

@@ -26,6 +26,10 @@ type Writer struct {
 	// Unit is the number of bytes to a multiple of which the writer pads a disk with zeros.
 	Unit int64
 
+	// Least is the size in bytes of the smallest disk that is written; smaller ones are refused, and
+	// nothing is written.
+	Least int64
+
 	// Size, if not nil, is how long the image will be that Create makes of src.
 	Size func(src image.Source) (int64, error)
 
@@ -71,10 +75,16 @@ func (w Writer) padded(b []byte) []byte {
 func (w Writer) testBack(t *testing.T, src *Patchy) {
 	d := newFS()
 	n, err := w.write(t.Context(), d, src)
+	file := d.ReadFile("image")
+	if src.Size() < w.Least {
+		if err == nil || len(file) > 0 {
+			t.Errorf("%d bytes, %v, of a disk that is too small", len(file), err)
+		}
+		return
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := d.ReadFile("image")
 	if n != int64(len(file)) {
 		t.Errorf("Create tells %d bytes, and the file has %d", n, len(file))
 	}

@@ -1,0 +1,132 @@
+package vmdk_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/faultfs"
+	"github.com/luksimg/luksimg/internal/imagetest"
+	"github.com/luksimg/luksimg/internal/need"
+	"github.com/luksimg/luksimg/vmdk"
+)
+
+// made returns what Create and CreateInOrder make of src, which must be the same.
+func made(t testing.TB, src image.Source, o vmdk.CreateOptions) []byte {
+	t.Helper()
+	d := faultfs.New()
+	d.WriteFile("a", nil)
+	if _, err := vmdk.Create(context.Background(), d.Open("a"), src, o); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	r, err := vmdk.CreateInOrder(context.Background(), &b, src, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := d.ReadFile("a")
+	if !bytes.Equal(b.Bytes(), file) || r.FileSize != int64(len(file)) {
+		t.Errorf("in order %d bytes are made, and %d in a file, or other ones", b.Len(), len(file))
+	}
+	return file
+}
+
+// TestCreateDeterministic makes one image with any number of workers, and others with random
+// content IDs.
+func TestCreateDeterministic(t *testing.T) {
+	src := imagetest.NewPatchy(34<<20, 4)
+	first := made(t, src, vmdk.CreateOptions{CID: 0x12345678, Jobs: 1})
+	for _, jobs := range []int{2, 5} {
+		if got := made(t, src, vmdk.CreateOptions{CID: 0x12345678, Jobs: jobs}); !bytes.Equal(got, first) {
+			t.Errorf("%d workers make another image", jobs)
+		}
+	}
+	seen := map[string]bool{}
+	for range 8 {
+		r, err := vmdk.CreateInOrder(t.Context(), io.Discard, imagetest.Spots{Bytes: 512}, vmdk.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[r.CID] = true
+	}
+	if len(seen) < 8 || seen["00000000"] || seen["ffffffff"] {
+		t.Errorf("content IDs %v", seen)
+	}
+}
+
+// TestCreateNoise makes grains that can not be compressed: they take a sector more each.
+func TestCreateNoise(t *testing.T) {
+	const grains = 40
+	src := imagetest.Noise(grains<<16, 9)
+	file := made(t, bytes.NewReader(src), vmdk.CreateOptions{CID: 1})
+	if most := int64(grains+3) * (64<<10 + 512); int64(len(file)) > most {
+		t.Errorf("%d bytes, want at most %d", len(file), most)
+	}
+	d, err := vmdk.Open(t.Context(), bytes.NewReader(file), int64(len(file)), vmdk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	imagetest.Source(t, d, src)
+}
+
+// TestCreateHuge makes disks of which little is data: they cost by that.
+func TestCreateHuge(t *testing.T) {
+	for _, size := range []int64{2 << 40, 128 << 40} {
+		src := imagetest.Spots{Bytes: size, Data: map[int64]string{0: "first", 5<<30 + 513: "somewhere", size - 70_000: "near the end", size - 1: "x"}}
+		var done atomic.Int64
+		dir := t.TempDir()
+		r := create(t, dir, src, vmdk.CreateOptions{Progress: func(n int64) { done.Add(n) }})
+		if done.Load() != size || r.AllocatedGrains != 4 || r.VirtualSize != size {
+			t.Errorf("%+v, progress %d", r, done.Load())
+		}
+		d, err := openFile(t, dir, "a.vmdk", vmdk.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Size() != size {
+			t.Errorf("the disk has %d bytes, want %d", d.Size(), size)
+		}
+		imagetest.Like(t, d, src)
+		checkClean(t, d)
+		if size == 2<<40 {
+			need.Judge(t, "qemu-img", "qemu-io")
+			f, err := os.Create(dir + "/src")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if err := f.Truncate(size); err != nil {
+				t.Fatal(err)
+			}
+			for off, text := range src.Data {
+				if _, err := f.WriteAt([]byte(text), off); err != nil {
+					t.Fatal(err)
+				}
+			}
+			need.Run(t, dir, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", "src", "a.vmdk")
+		}
+	}
+}
+
+func TestCreateRefuses(t *testing.T) {
+	for _, c := range []struct {
+		size int64
+		o    vmdk.CreateOptions
+		want error
+	}{
+		{0, vmdk.CreateOptions{}, nil},
+		{512, vmdk.CreateOptions{CID: 1<<32 - 1}, nil},
+		{128<<40 + 1, vmdk.CreateOptions{}, image.ErrTooLarge},
+	} {
+		var b bytes.Buffer
+		_, err := vmdk.CreateInOrder(t.Context(), &b, imagetest.Spots{Bytes: c.size}, c.o)
+		if err == nil || b.Len() > 0 || c.want != nil && !errors.Is(err, c.want) {
+			t.Errorf("%d bytes, %+v: %v, %d bytes written", c.size, c.o, err, b.Len())
+		}
+	}
+}
