@@ -108,7 +108,7 @@ func TestConvert(t *testing.T) {
 	d := newDisk(3<<20 + 512)
 	clear(d.b[1<<20 : 2<<20])
 	for _, o := range []luksimg.DecryptOptions{
-		{}, {Format: luksimg.VHD}, {Format: luksimg.VHD, Fixed: true}, {Format: luksimg.QCOW2},
+		{}, {Format: luksimg.VHD}, {Format: luksimg.VHD, Fixed: true}, {Format: luksimg.VMDK}, {Format: luksimg.QCOW2},
 		{Format: luksimg.QCOW2, Compression: "zlib", ClusterSize: 4096}, {Format: luksimg.QCOW2, Compression: "zstd"},
 	} {
 		var f file
@@ -131,7 +131,7 @@ func TestConvert(t *testing.T) {
 		if err := luksimg.Verify(ctx, d, img, luksimg.VerifyOptions{}); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
-		if o.Format == luksimg.VHD || o.Format == luksimg.QCOW2 {
+		if o.Format != "" {
 			c, err := luksimg.Check(ctx, bytes.NewReader(f.b), n, luksimg.ImageOptions{})
 			if err != nil || c.Corruptions != 0 {
 				t.Errorf("%+v: %+v, %v", o, c, err)
@@ -139,8 +139,26 @@ func TestConvert(t *testing.T) {
 		}
 	}
 	for _, o := range []luksimg.DecryptOptions{{Fixed: true}, {Format: luksimg.VHD, Compression: "zlib"}, {Format: luksimg.LUKS1}} {
-		if _, err := luksimg.Decrypt(ctx, new(file), d, o); err == nil {
+		if _, err := luksimg.Decrypt(ctx, new(file), d, o); err == nil || o.Check() == nil {
 			t.Errorf("%+v was taken", o)
+		}
+	}
+	for _, f := range luksimg.WrittenFormats() {
+		var b bytes.Buffer
+		o := luksimg.DecryptOptions{Format: f}
+		r, err := luksimg.DecryptInOrder(ctx, &b, d, o)
+		if can := f == luksimg.Raw || f == luksimg.VMDK; can != (err == nil) || can != luksimg.WrittenInOrder(f) || can && r.FileSize != int64(b.Len()) {
+			t.Errorf("%s in order: %+v, %d bytes, %v", f, r, b.Len(), err)
+		}
+		if err != nil {
+			continue
+		}
+		img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b.Bytes()), int64(b.Len()), luksimg.ImageOptions{})
+		if err != nil {
+			t.Fatalf("%s in order: %v", f, err)
+		}
+		if err := luksimg.Verify(ctx, d, img, luksimg.VerifyOptions{}); err != nil {
+			t.Errorf("%s in order: %v", f, err)
 		}
 	}
 }

@@ -1,20 +1,17 @@
 package luksimg
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 
 	"github.com/luksimg/luksimg/image"
-	"github.com/luksimg/luksimg/internal/engine"
-	"github.com/luksimg/luksimg/qcow"
-	"github.com/luksimg/luksimg/vhd"
 )
 
 // DecryptOptions say what [Decrypt] makes. The zero value is a raw disk.
 type DecryptOptions struct {
-	// Format is Raw, VHD or QCOW2; "" is Raw.
+	// Format is one of [WrittenFormats]; "" is Raw. A VMDK is streamOptimized: compressed, and
+	// to be imported, not written to.
 	Format Format
 
 	// Fixed makes a VHD that has room for all of the disk, in place of a dynamic one.
@@ -48,45 +45,22 @@ type DecryptResult struct {
 // Expect(size int64, dense bool) error, that is called before, with false for dense; an
 // error of either ends the job.
 func Decrypt(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
-	if o.Fixed && o.Format != VHD || (o.ClusterSize != 0 || o.Compression != "") && o.Format != QCOW2 {
-		return nil, fmt.Errorf("options that do not go with format %q", o.Format)
-	}
-	f, err := formatOf(cmp.Or(o.Format, Raw), nil, 0)
-	if err != nil || f.plain == nil {
-		return nil, fmt.Errorf("%w: %q can not be written", ErrUnsupportedFormat, o.Format)
-	}
-	return f.plain(ctx, dst, src, o)
-}
-
-// DecryptInOrder writes the disk src to dst in order, as a raw disk. It does not stop while dst
-// does not take what is written.
-func DecryptInOrder(ctx context.Context, dst io.Writer, src image.Source, o RunOptions) error {
-	return engine.Plain{Source: src, Workers: o.workers()}.WriteStream(ctx, dst)
-}
-
-func plainRaw(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
-	if err := (engine.Plain{Source: src, Workers: o.workers()}).WriteFile(ctx, dst); err != nil {
-		return nil, err
-	}
-	return &DecryptResult{src.Size(), src.Size()}, nil
-}
-
-func plainVHD(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
-	opts := vhd.CreateOptions{Jobs: o.Jobs, Progress: o.Progress}
-	if o.Fixed {
-		opts.Type = vhd.Fixed
-	}
-	c, err := vhd.Create(ctx, dst, src, opts)
+	p, err := o.plain()
 	if err != nil {
 		return nil, err
 	}
-	return &DecryptResult{c.VirtualSize, c.FileSize}, nil
+	return p.file(ctx, dst, src, o)
 }
 
-func plainQCOW2(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
-	c, err := qcow.Create(ctx, dst, src, qcow.CreateOptions{ClusterSize: o.ClusterSize, Compression: o.Compression, Jobs: o.Jobs, Progress: o.Progress})
-	if err != nil {
+// DecryptInOrder is [Decrypt] for a dst that is written in order, such as a pipe. The format is Raw
+// or VMDK. It does not stop while dst does not take what is written.
+func DecryptInOrder(ctx context.Context, dst io.Writer, src image.Source, o DecryptOptions) (*DecryptResult, error) {
+	p, err := o.plain()
+	switch {
+	case err != nil:
 		return nil, err
+	case p.stream == nil:
+		return nil, fmt.Errorf("%w: a %s image can not be written in order: its start is known when its end is", ErrUnsupportedFormat, o.Format)
 	}
-	return &DecryptResult{c.VirtualSize, c.FileSize}, nil
+	return p.stream(ctx, dst, src, o)
 }

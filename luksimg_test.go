@@ -186,7 +186,7 @@ func check(t *testing.T, img []byte, src *disk) {
 		t.Error("Decrypt gives something else")
 	}
 	var stream bytes.Buffer
-	if err := luksimg.DecryptInOrder(ctx, &stream, v, luksimg.RunOptions{}); err != nil {
+	if _, err := luksimg.DecryptInOrder(ctx, &stream, v, luksimg.DecryptOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(stream.Bytes(), want) {
@@ -329,7 +329,7 @@ func TestErrors(t *testing.T) {
 	if _, err := luksimg.Decrypt(cancelled, dst, newDisk(4<<20), luksimg.DecryptOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("decrypt, cancelled: %v", err)
 	}
-	if err := luksimg.DecryptInOrder(cancelled, io.Discard, newDisk(4<<20), luksimg.RunOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := luksimg.DecryptInOrder(cancelled, io.Discard, newDisk(4<<20), luksimg.DecryptOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("decrypt a stream, cancelled: %v", err)
 	}
 }

@@ -179,7 +179,8 @@ func TestWalksStop(t *testing.T) {
 			return Verify(ctx, src, src, VerifyOptions{})
 		},
 		"stream": func(ctx context.Context, src image.Source) error {
-			return DecryptInOrder(ctx, io.Discard, src, RunOptions{})
+			_, err := DecryptInOrder(ctx, io.Discard, src, DecryptOptions{})
+			return err
 		},
 		"measure": func(ctx context.Context, src image.Source) error {
 			_, err := Measure(ctx, src, EncryptOptions{Format: QCOW2})

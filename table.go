@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 
-	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/pieces"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
@@ -33,8 +32,8 @@ type format struct {
 	// make makes encrypted images. It is nil for a format that is only read.
 	make *maker
 
-	// plain writes a disk that is not encrypted. It is nil for a format that is not written.
-	plain func(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error)
+	// plain writes disks that are not encrypted. It is nil for a format that is not written.
+	plain *plain
 
 	// backing are the names that qcow2 headers have for the format of a backing file, besides
 	// that of the format itself.
@@ -44,12 +43,12 @@ type format struct {
 // formats returns the table of all formats, in the order in which people know them.
 func formats() []format {
 	return []format{
-		{Raw, "a raw disk", never, openRaw, nil, nil, plainRaw, []string{"host_device", "file"}},
-		{VHD, "a VHD image", vhd.Find, openVHD, checkVHD, &vhdMaker, plainVHD, []string{"vpc"}},
+		{Raw, "a raw disk", never, openRaw, nil, nil, &rawPlain, []string{"host_device", "file"}},
+		{VHD, "a VHD image", vhd.Find, openVHD, checkVHD, &vhdMaker, &vhdPlain, []string{"vpc"}},
 		{VHDX, "a VHDX image", at(0, "vhdxfile"), openVHDX, nil, nil, nil, nil},
-		{VMDK, "a VMDK image", findVMDK, openVMDK, nil, nil, nil, nil},
+		{VMDK, "a VMDK image", findVMDK, openVMDK, nil, nil, &vmdkPlain, nil},
 		{VDI, "a VDI image", at(64, "\x7f\x10\xda\xbe"), openVDI, nil, nil, nil, nil},
-		{QCOW2, "a qcow2 image", findQCOW2, openQCOW, nil, &qcow2Maker, plainQCOW2, nil},
+		{QCOW2, "a qcow2 image", findQCOW2, openQCOW, nil, &qcow2Maker, &qcow2Plain, nil},
 		{LUKS1, "a LUKS1 image", at(0, "LUKS\xba\xbe\x00\x01"), openLUKS, nil, &luks1Maker, nil, []string{"luks"}},
 		{LUKS2, "a LUKS2 image", findLUKS2, openLUKS, nil, &luks2Maker, nil, nil},
 	}

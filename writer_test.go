@@ -43,13 +43,15 @@ func TestWriters(t *testing.T) {
 		}
 		t.Run(fmt.Sprint("Encrypt/", o.Format), func(t *testing.T) { imagetest.Writes(t, w) })
 	}
-	for _, o := range []luksimg.DecryptOptions{{Format: luksimg.Raw}, {Format: luksimg.VHD}, {Format: luksimg.VHD, Fixed: true}, {Format: luksimg.QCOW2}} {
+	for _, o := range []luksimg.DecryptOptions{{Format: luksimg.Raw}, {Format: luksimg.VHD}, {Format: luksimg.VHD, Fixed: true}, {Format: luksimg.VMDK}, {Format: luksimg.QCOW2}} {
 		w := imagetest.Writer{Unit: 512, Last: o.Format != luksimg.Raw}
 		switch {
 		case o.Format == luksimg.Raw:
 			w.Unit = 1
 		case o.Fixed:
 			w.Unit = 1 << 20
+		case o.Format == luksimg.VMDK:
+			w.Least = 1
 		}
 		w.Create = func(ctx context.Context, dst *faultfs.File, src image.Source) (int64, error) {
 			r, err := luksimg.Decrypt(ctx, dst, src, o)

@@ -1,13 +1,13 @@
-// Package vmdk reads VMDK disk images, as VMware's "Virtual Disk Format 5.0"
+// Package vmdk reads and writes VMDK disk images, as VMware's "Virtual Disk Format 5.0"
 // describes them and as VMware, VirtualBox and QEMU write them: sparse, flat,
 // stream-optimized (compressed), split into extents, and delta disks on a parent.
 // Sparse extents of ESX servers (COWD and SESPARSE), disks on devices of the host and
 // encrypted ones are refused by name.
 //
 // Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
-// tells a VMDK by its content. The package never opens a file and never writes: the
-// extents and the parent that an image names come from [Options.Resolve], and an
-// image that needs them is refused without it. Their names are decoded from the encoding
+// tells a VMDK by its content. [Create] and [CreateInOrder] write stream-optimized images. The
+// package never opens a file: the extents and the parent that an image names come from
+// [Options.Resolve], and an image that needs them is refused without it. Their names are decoded from the encoding
 // that the descriptor gives: those of the IANA index that golang.org/x/text has, which
 // are nearly all that VMware writes. A name in another one that is not ASCII is refused
 // when its file is needed.

@@ -76,7 +76,8 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 	}
 	stdio.Widen(os.Stdout)
 	err = parallel.Await(ctx, func() error {
-		return luksimg.DecryptInOrder(ctx, os.Stdout, src, luksimg.RunOptions{Jobs: int(o.jobs)})
+		_, err := luksimg.DecryptInOrder(ctx, os.Stdout, src, luksimg.DecryptOptions{RunOptions: luksimg.RunOptions{Jobs: int(o.jobs)}})
+		return err
 	})
 	if err != nil {
 		return s.wrap(err)

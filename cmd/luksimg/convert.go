@@ -1,16 +1,19 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -40,8 +43,9 @@ func newConvert(g *global) *cobra.Command {
 		Use:   "convert SRC DST",
 		Short: "Convert a disk image from any format to another",
 		Long: `Convert writes what the guest of the image SRC sees to DST, a raw disk image, with holes
-where the disk is zero, or a VHD or qcow2 image. With - for DST a raw disk goes to standard
-output.
+where the disk is zero, or a VHD, VMDK or qcow2 image. A VMDK is streamOptimized, that is
+compressed, as it is in an OVA and as vSphere imports it. With - for DST a raw disk or a VMDK
+goes to standard output.
 
 An image that needs other files, such as a qcow2 image with a backing file or a differencing
 VHD, is refused unless --allow-backing is given. Then files in the folder of SRC, or below it,
@@ -50,6 +54,7 @@ are opened, and no others: an image may name any file, and a copy of it would be
 If SRC is encrypted, its key is asked for on the terminal unless a flag gives it.`,
 		Example: `  luksimg convert disk.qcow2 disk.raw
   luksimg convert --format qcow2 --compression zstd disk.raw disk.qcow2
+  luksimg convert --format vmdk disk.qcow2 disk.vmdk
   luksimg convert --allow-backing overlay.qcow2 disk.raw
   luksimg convert --snapshot before-update disk.qcow2 - | sha256sum`,
 		Args: flags.Args("SRC", "DST"),
@@ -65,8 +70,8 @@ func newDecrypt(g *global) *cobra.Command {
 		Use:   "decrypt SRC DST",
 		Short: "Decrypt an encrypted image into a plain one",
 		Long: `Decrypt opens the encrypted image SRC (LUKS, qcow2 or VHD) with a key and writes its
-plaintext to DST, a raw disk image, or a VHD or qcow2 image, that only you may read. What is
-zero takes no room. With - for DST a raw disk goes to standard output.
+plaintext to DST, a raw disk image, or a VHD, VMDK or qcow2 image, that only you may read. What
+is zero takes no room. With - for DST a raw disk or a VMDK goes to standard output.
 
 With - for SRC a LUKS image is read from standard input as it comes: its header first, and
 then the data. If it ends early that is an error, and nothing is left; but where it was cut
@@ -91,7 +96,7 @@ func (o *convertFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	o.source.add(c, o.global, "SRC")
 	o.kdf.add(c)
-	f.StringVar(&o.format, "format", "raw", "format of DST: raw, vhd or qcow2")
+	f.StringVar(&o.format, "format", "raw", "format of DST: "+writtenFormats())
 	f.BoolVar(&o.fixed, "fixed", false, "make a fixed VHD, with room for all of the disk, whose length is rounded up to a MiB")
 	f.Var(&o.clusterSize, "cluster-size", "cluster size of a qcow2 image in bytes (default 64k)")
 	f.StringVar(&o.compression, "compression", "", "compress a qcow2 image: zlib or zstd")
@@ -120,15 +125,35 @@ func (o *convertFlags) check(c *cobra.Command, dst string) error {
 	if err := o.source.check(c); err != nil {
 		return err
 	}
-	switch {
-	case !slices.Contains([]string{"raw", "vhd", "qcow2"}, o.format):
-		return fmt.Errorf("--format %s: want raw, vhd or qcow2", o.format)
-	case dst == "-" && o.format != "raw":
-		return fmt.Errorf("a %s image can not be written to standard output, where nothing can be changed any more", o.format)
-	case dst == "-":
-		return o.ToStdout("DST", "the disk")
+	if !slices.Contains(luksimg.WrittenFormats(), luksimg.Format(o.format)) {
+		return fmt.Errorf("--format %s: want %s", o.format, writtenFormats())
 	}
-	return nil
+	if err := o.options().Check(); err != nil {
+		return err
+	}
+	switch {
+	case dst != "-":
+		return nil
+	case !luksimg.WrittenInOrder(luksimg.Format(o.format)):
+		return fmt.Errorf("a %s image can not be written to standard output, where nothing can be changed any more", o.format)
+	}
+	return o.ToStdout("DST", "the disk")
+}
+
+// writtenFormats lists the formats that --format takes.
+func writtenFormats() string {
+	var names []string
+	for _, f := range luksimg.WrittenFormats() {
+		names = append(names, string(f))
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// options are what the flags say of DST.
+func (o *convertFlags) options() luksimg.DecryptOptions {
+	return luksimg.DecryptOptions{Format: luksimg.Format(o.format), Fixed: o.fixed, ClusterSize: o.clusterSize.N, Compression: o.compression,
+		RunOptions: luksimg.RunOptions{Jobs: int(o.jobs)}}
 }
 
 func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
@@ -165,17 +190,9 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	made := &luksimg.DecryptResult{VirtualSize: s.img.Size()}
-	run := luksimg.RunOptions{Jobs: int(o.jobs), Progress: p.Add}
-	if out == nil {
-		stdio.Widen(os.Stdout)
-		err = parallel.Await(ctx, func() error { return luksimg.DecryptInOrder(ctx, os.Stdout, s.img, run) })
-	} else {
-		flags.SpareProcessor()
-		made, err = luksimg.Decrypt(ctx, out, s.img, luksimg.DecryptOptions{
-			Format: luksimg.Format(o.format), Fixed: o.fixed, ClusterSize: o.clusterSize.N, Compression: o.compression, RunOptions: run,
-		})
-	}
+	opts := o.options()
+	opts.Progress = p.Add
+	made, err := writePlain(ctx, out, s.img, opts)
 	p.Done()
 	if err == nil {
 		err = s.unchanged()
@@ -202,4 +219,23 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 		Output: dst, Format: o.format, SourceFormat: string(s.img.Format),
 		SourceSize: s.img.Size(), VirtualSize: made.VirtualSize, FileSize: size, UUID: s.img.UUID, Warnings: t.Warnings,
 	}, talk.Line("%s: %s disk of %s", dst, o.format, term.Bytes(made.VirtualSize)))
+}
+
+// writePlain writes a disk to out, or to standard output if that is nil.
+func writePlain(ctx context.Context, out *output.File, disk image.Source, opts luksimg.DecryptOptions) (made *luksimg.DecryptResult, err error) {
+	if out != nil {
+		flags.SpareProcessor()
+		return luksimg.Decrypt(ctx, out, disk, opts)
+	}
+	stdio.Widen(os.Stdout)
+	result := make(chan *luksimg.DecryptResult, 1) // a job that does not end keeps it
+	err = parallel.Await(ctx, func() error {
+		r, err := luksimg.DecryptInOrder(ctx, os.Stdout, disk, opts)
+		result <- r
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return <-result, nil
 }

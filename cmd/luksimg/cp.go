@@ -161,7 +161,8 @@ func (o *cpFlags) toStdout(c *cobra.Command, s *source, f *files.File, from stri
 	}
 	stdio.Widen(os.Stdout)
 	err = parallel.Await(c.Context(), func() error {
-		return luksimg.DecryptInOrder(c.Context(), os.Stdout, src, luksimg.RunOptions{Jobs: 1})
+		_, err := luksimg.DecryptInOrder(c.Context(), os.Stdout, src, luksimg.DecryptOptions{RunOptions: luksimg.RunOptions{Jobs: 1}})
+		return err
 	})
 	if err != nil {
 		return s.wrap(err)

@@ -36,6 +36,7 @@ func TestStandardOutputFails(t *testing.T) {
 		{"unwrap", "-q", "--kms", root, "--envelope", envelope, "-"},
 		{"header", "backup", image, "-"},
 		{"convert", "-q", disk, "-"},
+		{"convert", "-q", "--format", "vmdk", disk, "-"},
 		{"cat", "-q", disk},
 		{"decrypt", "-q", "--key-file", key, image, "-"},
 		append(append([]string{"encrypt", "--key-file", key}, quickLUKS...), disk, "-"),

@@ -1,0 +1,111 @@
+package luksimg
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/engine"
+	"github.com/luksimg/luksimg/qcow"
+	"github.com/luksimg/luksimg/vhd"
+	"github.com/luksimg/luksimg/vmdk"
+)
+
+// A plain writes disks in one format, without encryption.
+type plain struct {
+	file   func(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error)
+	stream func(ctx context.Context, dst io.Writer, src image.Source, o DecryptOptions) (*DecryptResult, error) // nil if the format needs seeking
+}
+
+var (
+	rawPlain   = plain{file: plainRaw, stream: streamRaw}
+	vhdPlain   = plain{file: plainVHD}
+	vmdkPlain  = plain{file: plainVMDK, stream: streamVMDK}
+	qcow2Plain = plain{file: plainQCOW2}
+)
+
+// WrittenFormats returns the formats that [Decrypt] writes.
+func WrittenFormats() []Format {
+	var all []Format
+	for _, f := range formats() {
+		if f.plain != nil {
+			all = append(all, f.name)
+		}
+	}
+	return all
+}
+
+// WrittenInOrder tells whether [DecryptInOrder] writes a format.
+func WrittenInOrder(f Format) bool {
+	p, err := DecryptOptions{Format: f}.plain()
+	return err == nil && p.stream != nil
+}
+
+// Check reports what in o [Decrypt] would refuse, whatever the disk is.
+func (o DecryptOptions) Check() error {
+	_, err := o.plain()
+	return err
+}
+
+// plain returns what writes the format of the options, or says what in them does not go together.
+func (o DecryptOptions) plain() (*plain, error) {
+	if o.Fixed && o.Format != VHD || (o.ClusterSize != 0 || o.Compression != "") && o.Format != QCOW2 {
+		return nil, fmt.Errorf("options that do not go with format %q", o.Format)
+	}
+	f, err := formatOf(cmp.Or(o.Format, Raw), nil, 0)
+	if err != nil || f.plain == nil {
+		return nil, fmt.Errorf("%w: %q can not be written", ErrUnsupportedFormat, o.Format)
+	}
+	return f.plain, nil
+}
+
+func plainRaw(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
+	if err := (engine.Plain{Source: src, Workers: o.workers()}).WriteFile(ctx, dst); err != nil {
+		return nil, err
+	}
+	return &DecryptResult{src.Size(), src.Size()}, nil
+}
+
+func streamRaw(ctx context.Context, dst io.Writer, src image.Source, o DecryptOptions) (*DecryptResult, error) {
+	if err := (engine.Plain{Source: src, Workers: o.workers()}).WriteStream(ctx, dst); err != nil {
+		return nil, err
+	}
+	return &DecryptResult{src.Size(), src.Size()}, nil
+}
+
+func plainVHD(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
+	opts := vhd.CreateOptions{Jobs: o.Jobs, Progress: o.Progress}
+	if o.Fixed {
+		opts.Type = vhd.Fixed
+	}
+	c, err := vhd.Create(ctx, dst, src, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &DecryptResult{c.VirtualSize, c.FileSize}, nil
+}
+
+func plainQCOW2(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
+	c, err := qcow.Create(ctx, dst, src, qcow.CreateOptions{ClusterSize: o.ClusterSize, Compression: o.Compression, Jobs: o.Jobs, Progress: o.Progress})
+	if err != nil {
+		return nil, err
+	}
+	return &DecryptResult{c.VirtualSize, c.FileSize}, nil
+}
+
+func plainVMDK(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
+	return resultVMDK(vmdk.Create(ctx, dst, src, vmdk.CreateOptions{Jobs: o.Jobs, Progress: o.Progress}))
+}
+
+func streamVMDK(ctx context.Context, dst io.Writer, src image.Source, o DecryptOptions) (*DecryptResult, error) {
+	return resultVMDK(vmdk.CreateInOrder(ctx, dst, src, vmdk.CreateOptions{Jobs: o.Jobs, Progress: o.Progress}))
+}
+
+func resultVMDK(c *vmdk.CreateResult, err error) (*DecryptResult, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &DecryptResult{c.VirtualSize, c.FileSize}, nil
+}
