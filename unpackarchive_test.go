@@ -111,7 +111,7 @@ func TestArchives(t *testing.T) {
 				imagetest.Source(t, img, raw)
 			}
 			var out bytes.Buffer
-			if err := DecryptInOrder(context.Background(), &out, img, RunOptions{}); err != nil || !bytes.Equal(out.Bytes(), raw) {
+			if _, err := DecryptInOrder(context.Background(), &out, img, DecryptOptions{}); err != nil || !bytes.Equal(out.Bytes(), raw) {
 				t.Errorf("%d bytes, %v", out.Len(), err)
 			}
 			if err := img.Intact(context.Background()); err != nil {
