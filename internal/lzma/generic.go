@@ -24,12 +24,12 @@ func (s *lane) generic(stop int) {
 		rng, code, in = s.rng, s.code, s.in
 		win           = s.win[:s.stop]
 		out           = s.out
-		state         = s.state
+		state         = uint(s.state)
 		rep           = s.rep
 		b             uint
 	)
 	for out < stop && in <= s.inEnd {
-		pos := uint(out-s.base) & s.posMask
+		pos := uint(out-s.base) & uint(s.posMask)
 		if b, rng, code, in = bit(&s.probs[isMatch+state*maxPos+pos], rng, code, s, in); b == 0 {
 			probs := s.literalProbs(out)
 			sym := uint(1)
@@ -39,7 +39,7 @@ func (s *lane) generic(stop int) {
 					sym = sym<<1 | b
 				}
 			} else {
-				match, same := uint(win[out-int(rep[0])-1]), uint(0x100)
+				match, same := uint(win[uint(out)-uint(rep[0])-1]), uint(0x100)
 				for sym < 0x100 {
 					match <<= 1
 					which := match & same
@@ -68,7 +68,7 @@ func (s *lane) generic(stop int) {
 						s.bad = true
 						break
 					}
-					win[out] = win[out-int(rep[0])-1]
+					win[out] = win[uint(out)-uint(rep[0])-1]
 					out++
 					state = uint(afterShortRep[state])
 					continue
@@ -136,7 +136,7 @@ func (s *lane) generic(stop int) {
 					dist += b << i
 				}
 			}
-			rep[0] = dist
+			rep[0] = uint32(dist)
 		}
 		// A distance of 2^32 marks an end, which LZMA2 does not have.
 		if !s.valid(rep[0], out) || length > len(win)-out {
@@ -148,7 +148,7 @@ func (s *lane) generic(stop int) {
 			out += copy(win[out:end], win[from:out])
 		}
 	}
-	s.rng, s.code, s.in, s.out, s.state, s.rep = rng, code, in, out, state, rep
+	s.rng, s.code, s.in, s.out, s.state, s.rep = rng, code, in, out, uint32(state), rep
 }
 
 // literalProbs returns the probabilities of a literal at out (lzma-specification, "Literal
@@ -158,9 +158,9 @@ func (s *lane) literalProbs(out int) *[litProbs]uint16 {
 	if out > s.low {
 		last = uint(s.win[out-1])
 	}
-	context := uint(out-s.base)&s.litMask<<s.lc + last>>(8-s.lc)
-	return (*[litProbs]uint16)(s.probs[literal+context*litProbs:])
+	context := (uint(out-s.base)<<8 + last) & uint(s.litMask) << s.lc // times 0x100
+	return (*[litProbs]uint16)(s.probs[literal+context*(litProbs/0x100):])
 }
 
 // valid reports whether there are bytes at this distance, less 1.
-func (s *lane) valid(rep uint, out int) bool { return rep < uint(min(out-s.low, s.dict)) }
+func (s *lane) valid(rep uint32, out int) bool { return uint(rep) < uint(min(out-s.low, s.dict)) }

@@ -8,16 +8,16 @@ type lane struct {
 	rng, code uint32
 	in, inEnd int // of packedIn: where to go on, and where the chunk ends
 	win       []byte
-	out, stop int     // of win: where to go on, and where the chunk ends
-	low       int     // of win: where the dictionary begins at the earliest
-	base      int     // of win: where positions are counted from
-	dict      int     // size of the dictionary
-	rep       [4]uint // the last distances, less 1
-	state     uint
-	lc        uint // high bits of the last byte that select the probabilities of a literal
-	litMask   uint // of the position, likewise
-	posMask   uint // of the position, for most other probabilities
-	bad       bool // an invalid distance or length
+	out, stop int       // of win: where to go on, and where the chunk ends
+	low       int       // of win: where the dictionary begins at the earliest
+	base      int       // of win: where positions are counted from
+	dict      int       // size of the dictionary
+	rep       [4]uint32 // the last distances, less 1
+	state     uint32
+	lc        uint32 // bits of the last byte that select the probabilities of a literal
+	litMask   uint32 // of the position, from bit 8 on, and of the last byte, likewise
+	posMask   uint32 // of the position, for most other probabilities
+	bad       bool   // an invalid distance or length
 
 	probs    [allProbs]uint16
 	packedIn [maxPacked + packedEnd]byte
@@ -30,13 +30,13 @@ func (s *lane) setProps(b byte) error {
 	if pb > 4 || lc+lp > 4 {
 		return corrupt("properties %#02x: lc %d, lp %d, pb %d", b, lc, lp, pb)
 	}
-	s.lc, s.litMask, s.posMask = lc, 1<<lp-1, 1<<pb-1
+	s.lc, s.litMask, s.posMask = uint32(lc), 0x100<<lp-0x100>>lc, 1<<pb-1
 	return nil
 }
 
 // reset makes the state and the probabilities those at the start.
 func (s *lane) reset() {
-	s.state, s.rep = 0, [4]uint{}
+	s.state, s.rep = 0, [4]uint32{}
 	for i := range s.probs {
 		s.probs[i] = probInit
 	}
@@ -52,17 +52,20 @@ func (s *lane) begin(n int) error {
 	return nil
 }
 
-// decode decodes symbols up to the end of the chunk, or to an error, or as far as the fast
-// loop goes at this place.
+// decode decodes symbols up to the end of the chunk, or to an error, or as far as it goes in one
+// way.
 func (s *lane) decode() {
-	// The first symbol after the dictionary was reset has no byte in front of it.
-	if useAssembly && s.out > s.low && s.out <= len(s.win)-slack {
+	switch {
+	case s.quick():
 		s.fast()
-		return
+	case useAssembly && s.out == s.low:
+		s.generic(s.out + 1)
+	default:
+		s.generic(s.stop)
 	}
-	stop := s.stop
-	if useAssembly && s.out == s.low {
-		stop = s.out + 1
-	}
-	s.generic(stop)
+}
+
+// quick reports whether fast can go on: it looks at the byte in front, and needs room behind.
+func (s *lane) quick() bool {
+	return useAssembly && s.out > s.low && s.out <= len(s.win)-slack
 }

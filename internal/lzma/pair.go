@@ -41,4 +41,12 @@ func (p *Pair) Next() (i int, chunk []byte, err error) {
 
 // decode goes on with both lanes, or with one that is at a place where they can not go on
 // together.
-func (p *Pair) decode() { p[0].decode() }
+func (p *Pair) decode() {
+	for i := range p {
+		if !p[i].quick() {
+			p[i].decode()
+			return
+		}
+	}
+	p.fast()
+}

@@ -34,7 +34,9 @@ const (
 	probBits = 11
 	probInit = 1 << (probBits - 1)
 	moveBits = 5
-	topValue = 1 << 24 // a range below takes another byte
+	probOne  = 1 << probBits
+	moveZero = probOne - 1<<moveBits + 1 // rounds the other way
+	topValue = 1 << 24                   // a range below takes another byte
 	minMatch = 2
 )
 

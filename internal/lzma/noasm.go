@@ -1,5 +1,0 @@
-package lzma
-
-var useAssembly = false
-
-func (s *lane) fast() {}
