@@ -33,11 +33,11 @@ var (
 
 	// ErrTrust is a Tang server whose keys nobody has vouched for.
 	ErrTrust = advice.New("nobody has vouched for the keys of the server",
-		"give the thumbprint of its signing key, which tang-show-keys tells on the server")
+		"give the thumbprint of its signing key, which tang-show-keys or jose jwk thp tells on the server")
 
 	// ErrThumbprint is an advertisement that the trusted key did not sign.
 	ErrThumbprint = advice.New("the trusted key did not sign the advertisement",
-		"compare the thumbprint with what tang-show-keys tells on the server; the key may have been rotated, or somebody else answers")
+		"compare the thumbprint with what tang-show-keys or jose jwk thp tells on the server; the key may have been rotated, or somebody else answers")
 
 	// ErrThreshold means that too few of the policies of a sss binding hold.
 	ErrThreshold = errors.New("too few shares")

@@ -135,7 +135,7 @@ func (p *Policy) check() error {
 	case p.pin == pinTang && p.url == "":
 		return malformed("a configuration of tang without url")
 	case p.pin == pinTang && strings.Trim(p.thumbprint, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
-		return malformed("thumbprint %q: want base64url, as tang-show-keys tells it", p.thumbprint)
+		return malformed("thumbprint %q: want base64url, as jose jwk thp tells it", p.thumbprint)
 	case p.pin == pinSSS && (p.threshold < 1 || p.threshold > len(p.pins)):
 		return malformed("t of sss is %d, and there are %d pins: want 1 to that", p.threshold, len(p.pins))
 	}

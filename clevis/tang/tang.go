@@ -43,7 +43,7 @@ func (c *Client) Advertisement(ctx context.Context, address, thumbprint string) 
 	advice := "is that the address of a Tang server? " + address + "/adv is where its keys are"
 	if thumbprint != "" {
 		path += "/" + url.PathEscape(thumbprint)
-		advice = "the thumbprint is of none of the keys that the server signs with; tang-show-keys tells them on the server"
+		advice = "the thumbprint is of none of the keys that the server signs with; tang-show-keys or jose jwk thp tells them on the server"
 	}
 	return c.send(ctx, http.MethodGet, address, path, nil, "advertise its keys", advice)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +15,7 @@ func newKeyAdd(g *global) *cobra.Command {
 	var unlock unlockFlags
 	var fresh newKeyFlags
 	var recovery recoveryFlags
+	var bind bindFlags
 	slot := luks.AnySlot
 	c := g.editingSlot(&cobra.Command{
 		Use:   "add FILE",
@@ -25,17 +25,25 @@ func newKeyAdd(g *global) *cobra.Command {
 With --recovery the new key is a recovery key: 256 random bits as text that a person can write down
 and type, as systemd-cryptenroll makes it. It is shown once, on the terminal, or written to
 --recovery-file. It opens the image wherever a passphrase does, with or without its dashes, and in
-capitals too. It takes LUKS2.`,
+capitals too. It takes LUKS2.
+
+With --tang the new key opens where a Tang server can be reached, and with --sss by so many of
+several servers. The server learns nothing of the key. It is generated, and kept in the header, in a
+token as clevis luks bind makes it: clevis opens the image at boot, and luksimg with --clevis. The
+keys of a server have to be trusted: give the thumbprint of the one that it signs with by --thp, or
+in --sss as thp, or say yes when you are asked. It takes LUKS2.`,
 		Example: `  luksimg key add disk.luks
   luksimg key add --key-file dek.b64 --new-key-file second.b64 disk.luks
-  luksimg key add --key-file dek.b64 --recovery disk.luks`,
+  luksimg key add --key-file dek.b64 --recovery disk.luks
+  luksimg key add --key-file dek.b64 --tang http://tang.example.com disk.luks
+  luksimg key add --key-file dek.b64 --sss '{"t":1,"pins":{"tang":[{"url":"http://a","thp":"..."},{"url":"http://b","thp":"..."}]}}' disk.luks`,
 		Args: flags.Args("FILE"),
 		PreRunE: func(c *cobra.Command, _ []string) error {
-			return errors.Join(fresh.check(c, &unlock.key, "recovery", "recovery-file"), recovery.check())
+			return errors.Join(fresh.check(c, &unlock.key, "recovery", "recovery-file", "tang", "sss"), recovery.check(), bind.check())
 		},
 	}, "key slot %d added", func(c *cobra.Command, name string, e *luks.Editor) (int, error) {
-		if recovery.given() {
-			if err := needTokens(e.Header(), "a recovery key"); err != nil {
+		if recovery.given() || bind.given() {
+			if err := needTokens(e.Header()); err != nil {
 				return 0, err
 			}
 		}
@@ -45,8 +53,11 @@ capitals too. It takes LUKS2.`,
 		}
 		defer clear(volumeKey)
 		a := &keyAddition{e, volumeKey, slot, &fresh, 0}
-		if recovery.given() {
+		switch {
+		case recovery.given():
 			return recovery.apply(c.Context(), &g.Talk, name, a)
+		case bind.given():
+			return bind.apply(c.Context(), g, a)
 		}
 		return fresh.apply(c.Context(), &g.Talk, name, e.Header(), func(key []byte, o luks.KeyOptions) (int, error) {
 			return e.AddKey(c.Context(), volumeKey, key, slot, o)
@@ -56,16 +67,18 @@ capitals too. It takes LUKS2.`,
 	g.kdf.add(c)
 	fresh.add(c)
 	recovery.add(c)
+	bind.add(c)
 	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "number of the new key slot (default: the first that is free)")
 	return c
 }
 
 // needTokens refuses an image that can not say how a key slot is opened.
-func needTokens(h *luks.Header, what string) error {
+func needTokens(h *luks.Header) error {
 	if h.Version() != 1 {
 		return nil
 	}
-	return rest.WithHint(fmt.Errorf("%s takes a token, and LUKS1 has none", what), "make it LUKS2 first: luksimg header convert --format luks2 FILE")
+	return rest.WithHint(errors.New("such a key takes a token, and LUKS1 has none; what clevis keeps in luksmeta instead is not written here"),
+		"make it LUKS2 first: luksimg header convert --format luks2 FILE")
 }
 
 // A keyAddition is a key slot that is to be made, and opens with a key that was generated.
