@@ -163,7 +163,7 @@ func (o *inspectFlags) info(ctx context.Context, in *input) (*luksimg.Info, erro
 	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format), LUKS: luks.OpenOptions{AllowNullCipher: unlock.allowNull}, Partition: int(unlock.partition), Snapshot: o.source.snapshot}
 	if unlock.header == "" {
 		i, err := luksimg.Inspect(ctx, in.r, in.size, opts)
-		if errors.Is(err, luksimg.ErrEncrypted) && !unlock.kms.given() { // all of the disk that has the partition
+		if errors.Is(err, luksimg.ErrEncrypted) && !unlock.byTokens() { // all of the disk that has the partition
 			opts.LUKS = o.kdf.apply(opts.LUKS)
 			err = unlock.key.Unlock(ctx, &o.Talk, in.name, func(key []byte) (err error) {
 				opts.Key = key
@@ -199,7 +199,7 @@ func (o *inspectFlags) inside(c *cobra.Command, in *input, name string, r *inspe
 	// A partition that can be seen was opened with all that the flags say.
 	if r.Disk == nil || r.Partition == 0 && (o.source.unlock.given() || o.source.allowBacking || o.source.snapshot != "") {
 		quiet := *o.global
-		quiet.Quiet = true // its warnings are known
+		quiet.Quiet = quiet.Quiet || !bool(o.source.unlock.clevis) // its warnings are known
 		s, err = o.source.open(c, &quiet, name)
 	}
 	if err != nil {

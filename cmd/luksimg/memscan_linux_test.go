@@ -49,6 +49,29 @@ func newSecretFile(t *testing.T, name string, n int, text bool) secretFile {
 	return secretFile{name, memscan.Mask(page[:n])}
 }
 
+// needleOf returns what is in a file, up to a line feed, without a copy of it in the memory.
+func needleOf(t *testing.T, name string) memscan.Needle {
+	t.Helper()
+	page, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(page)
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n, err := unix.Read(int(f.Fd()), page)
+	if err != nil || n == 0 {
+		t.Fatalf("%s: %d bytes, %v", name, n, err)
+	}
+	if page[n-1] == '\n' {
+		n--
+	}
+	return memscan.Mask(page[:n])
+}
+
 // scanning is the filesystem of the system, and looks at the memory at the first write to a
 // file that is made.
 type scanning struct {

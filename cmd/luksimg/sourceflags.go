@@ -95,7 +95,7 @@ func (s *source) close() {
 
 // open opens the image with the key that the flags give, if it needs one.
 func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, error) {
-	if !o.plain && (o.unlock.header != "" || o.unlock.volumeKeyFile != "" || o.unlock.kms.given() || o.unlock.oneSlot()) {
+	if !o.plain && (o.unlock.header != "" || o.unlock.volumeKeyFile != "" || o.unlock.byTokens() || o.unlock.oneSlot()) {
 		return o.openLUKS(c, g, name)
 	}
 	in, err := openInput(c.Context(), g, name)

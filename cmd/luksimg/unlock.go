@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -65,6 +66,7 @@ func readHeader(ctx context.Context, g *global, data *input, header string, o lu
 type unlockFlags struct {
 	key           keys.Flags
 	kms           rootKeyFlags
+	clevis        clevisFlag
 	volumeKeyFile string
 	header        string
 	partition     flags.Partition
@@ -77,7 +79,11 @@ type unlockFlags struct {
 func (o *unlockFlags) addKey(c *cobra.Command, g *global) {
 	o.key.Add(c, "")
 	o.kms.addOpening(c, &g.cloud)
+	o.clevis.add(c)
 }
+
+// byTokens tells whether tokens of the header say who opens the image.
+func (o *unlockFlags) byTokens() bool { return o.kms.given() || bool(o.clevis) }
 
 // add adds the flags that give a key.
 func (o *unlockFlags) add(c *cobra.Command, g *global) {
@@ -117,7 +123,7 @@ func (o *unlockFlags) openSlot(ctx context.Context, h *luks.Header, passphrase [
 }
 
 // given tells whether any of the flags was used.
-func (o *unlockFlags) given() bool { return o.key.Given() || o.volumeKeyFile != "" || o.kms.given() }
+func (o *unlockFlags) given() bool { return o.key.Given() || o.volumeKeyFile != "" || o.byTokens() }
 
 // volumeKey returns the volume key, given by the flags or found with the key that they
 // give. The caller wipes it.
@@ -145,8 +151,14 @@ type openedSlot struct {
 
 // unlock opens a key slot with the passphrase that the flags give, or by a token, and calls use.
 func (o *unlockFlags) unlock(ctx context.Context, g *global, name string, h *luks.Header, use func(openedSlot) error) error {
+	if o.kms.given() && bool(o.clevis) {
+		return errors.New("--kms and --clevis exclude each other")
+	}
 	if o.kms.given() {
 		return o.byToken(ctx, g, name, h, use)
+	}
+	if o.clevis {
+		return o.byClevis(ctx, g, name, h, use)
 	}
 	return o.key.Unlock(ctx, &g.Talk, name, func(passphrase []byte) error {
 		volumeKey, n, err := o.openSlot(ctx, h, passphrase)

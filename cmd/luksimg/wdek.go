@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
+	"github.com/luksimg/luksimg/clevis"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/luks"
@@ -214,11 +216,15 @@ func (p *tokenPlace) take(ctx context.Context, c wrap.Convention, material []byt
 	return p.e.Header().UUID(), nil
 }
 
-// warnStale tells of tokens that hold the key that a key slot had.
+// warnStale tells of tokens that are for the key that a key slot had.
 func (g *global) warnStale(h *luks.Header, name string, slot int) {
 	for _, t := range h.Tokens() {
-		if t.Type == wrap.TokenType && slices.Contains(t.Keyslots, slot) {
+		switch {
+		case !slices.Contains(t.Keyslots, slot):
+		case t.Type == wrap.TokenType:
 			g.Warn("token %d holds the key that key slot %d had: luksimg wrap --token %s makes it anew", t.Number, slot, name)
+		case t.Type == clevis.TokenType || strings.HasPrefix(t.Type, "systemd-"):
+			g.Warn("token %d, %q, is for the key that key slot %d had, and does not open it any more", t.Number, t.Type, slot)
 		}
 	}
 }
@@ -226,7 +232,8 @@ func (g *global) warnStale(h *luks.Header, name string, slot int) {
 // warnUseless tells of tokens that are for no key slot any more.
 func (g *global) warnUseless(h *luks.Header) {
 	for _, t := range h.Tokens() {
-		if t.Type == wrap.TokenType && len(t.Keyslots) == 0 {
+		known := t.Type == wrap.TokenType || t.Type == clevis.TokenType || strings.HasPrefix(t.Type, "systemd-")
+		if known && len(t.Keyslots) == 0 {
 			g.Warn("token %d is for no key slot any more: luksimg token remove --token-id %d removes it", t.Number, t.Number)
 		}
 	}

@@ -48,7 +48,7 @@ func (k *Flags) AddPlain(c *cobra.Command, prefix string) {
 
 // Check refuses more than one key of what is there already.
 func Check(c *cobra.Command, _ []string) error {
-	return flags.AtMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd")
+	return flags.AtMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd", "clevis")
 }
 
 // Given tells whether any of the flags was used.

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/clevis"
+	"github.com/luksimg/luksimg/clevis/tang"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// A clevisFlag has an image open by its tokens of clevis. Without it no image has a server asked.
+type clevisFlag bool
+
+func (o *clevisFlag) add(c *cobra.Command) {
+	c.Flags().BoolVar((*bool)(o), "clevis", false, "ask the Tang servers that the tokens of clevis in a LUKS2 image name; they are told first")
+}
+
+// byClevis is unlock by the tokens of clevis in the header, one after the other.
+func (o *unlockFlags) byClevis(ctx context.Context, g *global, name string, h *luks.Header, use func(openedSlot) error) error {
+	if h.Version() == 1 {
+		return rest.WithHint(errors.New("LUKS1 has no tokens; what clevis keeps in luksmeta instead is not read here"),
+			"clevis luks pass tells the passphrase of a key slot, which --passphrase-file takes")
+	}
+	var failed []error
+	for _, k := range h.Tokens() {
+		slots := slices.DeleteFunc(slices.Clone(k.Keyslots), func(n int) bool { return o.oneSlot() && n != *o.keySlot })
+		if k.Type != clevis.TokenType || len(slots) == 0 {
+			continue
+		}
+		opened, err := openBinding(ctx, g, name, h, k, slots)
+		if err == nil {
+			defer opened.clear()
+			return use(opened)
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+		failed = append(failed, fmt.Errorf("token %d: %w", k.Number, err))
+	}
+	if failed == nil {
+		return rest.WithHint(errors.New("no token of clevis is for a key slot that may be tried"),
+			"luksimg token list FILE shows the tokens; luksimg key add --tang makes one")
+	}
+	return errors.Join(failed...)
+}
+
+// openBinding has the binding in a token opened, and one of these key slots with what is in it. Which
+// servers that may ask is told before.
+func openBinding(ctx context.Context, g *global, name string, h *luks.Header, k luks.Token, slots []int) (openedSlot, error) {
+	binding, err := clevis.FromToken(k.JSON)
+	if err != nil {
+		return openedSlot{}, err
+	}
+	about, err := clevis.Inspect(binding)
+	if err != nil {
+		return openedSlot{}, err
+	}
+	g.Say("%s: token %d of clevis: %s", name, k.Number, about)
+	passphrase, err := clevis.Decrypt(ctx, binding, &tang.Client{})
+	if err != nil {
+		return openedSlot{}, err
+	}
+	var failed []error
+	for _, n := range slots {
+		volumeKey, n, err := h.VolumeKey(ctx, passphrase, n)
+		if err == nil {
+			return openedSlot{passphrase: passphrase, volumeKey: volumeKey, number: n}, nil
+		}
+		failed = append(failed, err)
+	}
+	clear(passphrase)
+	return openedSlot{}, rest.WithHint(errors.Join(failed...), "the token is of another key slot, or the key of its key slot was changed: bind it anew, and remove the token")
+}
+
+func (s openedSlot) clear() {
+	clear(s.passphrase)
+	clear(s.volumeKey)
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/internal/memscan"
+	"github.com/luksimg/luksimg/internal/need"
+)
+
+// fastKDF is a key slot that opens at once.
+var fastKDF = []string{"--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"}
+
+// TestTangTerminal: a server that nobody has vouched for is trusted if a person says so, and no
+// server is asked because an image names it.
+func TestTangTerminal(t *testing.T) {
+	server := need.NewTang(t)
+	luksimg, dir := command(t), t.TempDir()
+	noise(t, filepath.Join(dir, "disk"), 1<<20)
+	if err := os.WriteFile(filepath.Join(dir, "key"), []byte("first"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(code int, args ...string) string {
+		t.Helper()
+		c := exec.Command("setsid", append([]string{"--wait", luksimg}, args...)...) // without a terminal
+		c.Dir = dir
+		out, _ := c.CombinedOutput()
+		if got := c.ProcessState.ExitCode(); got != code {
+			t.Fatalf("%q: exit code %d, want %d\n%s", args, got, code, out)
+		}
+		return string(out)
+	}
+	run(exit.Done, append([]string{"encrypt", "--key-file", "key", "disk", "image"}, fastKDF...)...)
+	add := []string{"key", "add", "--key-file", "key", "--tang", server.URL, "image"}
+	if out := run(exit.Failure, add...); !strings.Contains(out, "nobody has vouched") || !strings.Contains(out, "--thp") {
+		t.Errorf("without a terminal: %s", out)
+	}
+	for _, c := range []struct {
+		answer string
+		code   int
+	}{{"n", exit.Failure}, {"", exit.Failure}, {"y", exit.Done}} {
+		s := start(t, dir, luksimg, add...)
+		s.expect("Do you trust it? [y/N] ")
+		if !strings.Contains(s.text(), server.Thumbprint("S256")) || !strings.Contains(s.text(), server.URL) {
+			t.Errorf("it does not say what is to be trusted: %s", s.text())
+		}
+		s.enter(c.answer + "\n")
+		if code := s.code(); code != c.code {
+			t.Errorf("%q: exit code %d: %s", c.answer, code, s.text())
+		}
+	}
+	if out := run(exit.Done, "token", "list", "image"); strings.Count(out, "token ") != 1 || !strings.Contains(out, server.URL) {
+		t.Errorf("tokens: %s", out)
+	}
+	if out := run(exit.Done, "key", "test", "--clevis", "image"); !strings.Contains(out, "opens key slot 1") || !strings.Contains(out, "token 0 of clevis: tang "+server.URL) {
+		t.Errorf("%s", out)
+	}
+	if out := run(exit.Failure, "key", "test", "--clevis", "--key-slot", "0", "image"); !strings.Contains(out, "no token of clevis") {
+		t.Errorf("%s", out)
+	}
+	run(exit.Failure, "key", "test", "--clevis", "--key-file", "key", "image")
+	// Without the flag there is no key, and nobody to ask.
+	if out := run(exit.Failure, "key", "test", "image"); !strings.Contains(out, "no key was given") {
+		t.Errorf("%s", out)
+	}
+	server.Rotate()
+	run(exit.Done, "verify", "--clevis", "disk", "image")
+	server.Forget()
+	if out := run(exit.Refused, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: the exchange key of the binding was removed from the server") {
+		t.Errorf("a key that is gone: %s", out)
+	}
+	if out := run(exit.Refused, append(add, "--thp", "AAAA")...); !strings.Contains(out, "hint: the thumbprint is of none") {
+		t.Errorf("another thumbprint: %s", out)
+	}
+	server.Stop()
+	if out := run(exit.Failure, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: is the server there") {
+		t.Errorf("a server that is down: %s", out)
+	}
+}
+
+// TestClevisMemory looks for the keys of bindings and recovery keys in the memory.
+func TestClevisMemory(t *testing.T) {
+	need.Program(t, "clevis")
+	server := need.NewTang(t)
+	s, dir := newScanner(t), t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	noise(t, at("disk"), 1<<20)
+	key := newSecretFile(t, at("key"), 32, true)
+	volume := newSecretFile(t, at("volume"), 64, false)
+	secrets := []memscan.Needle{key.needle, volume.needle}
+	encrypt := append([]string{"encrypt", "-q", "--key-file", key.name, "--volume-key-file", volume.name}, fastKDF...)
+	s.run(secrets, append(encrypt, at("disk"), at("image"))...)
+
+	// A key that clevis bound.
+	bind := exec.Command("sh", "-c", `jwe=$(clevis encrypt tang '{"url":"`+server.URL+`"}' -y <key) && echo "$jwe" | jose jwe fmt -i- | sed 's/^/{"type":"clevis","keyslots":["0"],"jwe":/; s/$/}/' >token`)
+	bind.Dir = dir
+	if out, err := bind.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.run(secrets, "token", "add", "-q", "--json-file", at("token"), at("image"))
+	s.run(secrets, "decrypt", "-q", "--clevis", at("image"), at("plain"))
+	s.run(secrets, "key", "test", "-q", "--clevis", at("image"))
+
+	// A key that is made here, which clevis tells afterwards, and a recovery key.
+	s.run(secrets, "key", "add", "-q", "--key-file", key.name, "--tang", server.URL, "--thp", server.Thumbprint("S256"), at("image"))
+	pass := exec.Command("sh", "-c", "clevis luks pass -d image -s 1 >made")
+	pass.Dir = dir
+	if out, err := pass.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.run(secrets, "key", "add", "-q", "--key-file", key.name, "--recovery-file", at("recovery"), at("image"))
+	for _, name := range []string{"made", "recovery"} {
+		made := needleOf(t, at(name))
+		if found, err := memscan.Count(made); err != nil || found[0] != 0 {
+			t.Errorf("%s: %v, %v", name, found, err)
+		}
+		s.run(append(secrets, made), "key", "test", "-q", "--passphrase-file", at(name), at("image"))
+	}
+}
