@@ -37,6 +37,9 @@ type Unpacking struct {
 	// that is in no archive is refused with it.
 	Member string
 
+	// Image is the container image to take the disk from, if there are several; see [archive.Options].
+	Image string
+
 	// Bounds of what is compressed; see [compressed.Options].
 	MaxSize   int64
 	MaxWindow int64
@@ -110,9 +113,8 @@ func (u *Unpacked) Close() error {
 	return errors.Join(errs...)
 }
 
-// Unpack takes an image out of what it is packed in: a file of gzip, bzip2, xz or zstd, a tar archive, an
-// OVA. A file that is not
-// packed is left as it is. [OpenImage] and others do it by themselves, and take an Unpacked as it is:
+// Unpack takes an image out of what it is packed in: a file of gzip, bzip2, xz or zstd, an OVA, a tar archive,
+// a container image. A file that is not packed is left as it is. [OpenImage] and others do it by themselves, and take an Unpacked as it is:
 // Unpack is for callers that open the same image several times.
 //
 // format is what is inside, "" if the content tells. A file that has the signature of this format itself

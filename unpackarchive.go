@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/luksimg/luksimg/archive"
+	"github.com/luksimg/luksimg/image"
 )
 
 // An ArchiveInfo tells of an archive with a disk. Its JSON form is stable; members may be added.
@@ -19,7 +20,9 @@ type ArchiveInfo struct {
 
 // openArchive takes a disk out of an archive.
 func openArchive(ctx context.Context, u *Unpacked, _ Format, o Unpacking) error {
-	a, err := archive.Open(ctx, u.Source, u.Size(), archive.Options{})
+	a, err := archive.Open(ctx, u.Source, u.Size(), archive.Options{Image: o.Image, Unpack: func(ctx context.Context, layer image.Source) (image.Source, error) {
+		return u.layer(ctx, layer, o)
+	}})
 	if err != nil {
 		return err
 	}
@@ -41,6 +44,15 @@ func openArchive(ctx context.Context, u *Unpacked, _ Format, o Unpacking) error 
 	}
 	u.Source, u.intact = f, append(u.intact, f.Check)
 	return nil
+}
+
+// layer unpacks a layer of a container image, to be read at random.
+func (u *Unpacked) layer(ctx context.Context, src image.Source, o Unpacking) (image.Source, error) {
+	l := &Unpacked{Source: src, Layers: append(slices.Clone(u.Layers), "layer"), packed: u.packed}
+	o.Random = true
+	err := openCompressed(ctx, l, "", o)
+	u.closes = append(u.closes, l.Close)
+	return l.Source, err
 }
 
 // archiveInfo describes an archive of several disks, of which none was named, by the error of opening

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -151,8 +152,11 @@ func (a *Archive) ociImage(ctx context.Context, index ociIndex, want string, dep
 	return a.ociImage(ctx, inner, want, depth+1)
 }
 
+// ErrImage is what every [ImageError] is.
+var ErrImage = errors.New("which container image is meant")
+
 // An ImageError says that there is not the one container image that was asked for. It matches
-// [ErrChoice].
+// [ErrImage].
 type ImageError struct {
 	Asked  string
 	Images []string // their tags and platforms
@@ -168,8 +172,8 @@ func (e *ImageError) Error() string {
 	return fmt.Sprintf("there are %d images: %s", len(e.Images), list(e.Images))
 }
 
-// Is reports whether target is [ErrChoice].
-func (e *ImageError) Is(target error) bool { return target == ErrChoice }
+// Is reports whether target is [ErrImage].
+func (e *ImageError) Is(target error) bool { return target == ErrImage }
 
 // blob finds what a descriptor names. The name is made of the digest, which has no other characters
 // than those of its algorithm and hexadecimal digits.

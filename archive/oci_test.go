@@ -263,8 +263,8 @@ func TestImageChoice(t *testing.T) {
 				got, err = content(t, a, "")
 			}
 			if err != nil {
-				if got = err.Error(); !errors.Is(err, ErrChoice) {
-					t.Errorf("%v is no ErrChoice", err)
+				if got = err.Error(); !errors.Is(err, ErrImage) {
+					t.Errorf("%v is no ErrImage", err)
 				}
 			}
 			if got != test.want {

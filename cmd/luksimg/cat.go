@@ -82,5 +82,10 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return s.wrap(err)
 	}
-	return errors.Join(s.wrap(s.unchanged()), stdio.SyncStdout())
+	if n < s.img.Size() { // of a part the digest of an archive tells nothing
+		err = s.unchanged()
+	} else {
+		err = s.intact(ctx)
+	}
+	return errors.Join(s.wrap(err), stdio.SyncStdout())
 }

@@ -109,6 +109,9 @@ func (g *global) use(u use, what, name string) error {
 	}
 	switch u & changes {
 	case reads:
+		if isLayout(name) {
+			name = layoutFolder(name)
+		}
 		return g.files.Read(what, name)
 	case writes:
 		return g.files.Replace(what, name)

@@ -195,7 +195,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	made, err := writePlain(ctx, out, s.img, opts)
 	p.Done()
 	if err == nil {
-		err = s.unchanged()
+		err = s.intact(ctx)
 	}
 	if err != nil {
 		return s.wrap(err)

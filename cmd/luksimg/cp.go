@@ -100,6 +100,10 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 	if err != nil {
 		return s.wrap(err)
 	}
+	// What is copied has its name at once: the digest of an archive is checked before that.
+	if err := s.intact(ctx); err != nil {
+		return err
+	}
 	if dst == "-" {
 		return o.toStdout(c, s, f, from)
 	}

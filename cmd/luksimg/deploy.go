@@ -148,13 +148,13 @@ func (o *deployFlags) disk(c *cobra.Command, src string) deploy.Source {
 			defer in.close()
 			return deploy.Stamp{Size: in.size, Time: in.mtime, ETag: in.etag}, nil
 		},
-		Open: func(context.Context) (*deploy.Disk, error) {
+		Open: func(ctx context.Context) (*deploy.Disk, error) {
 			s, err := o.source.open(c, o.global, src)
 			if err != nil {
 				return nil, err
 			}
 			label := func(r *luksimg.Result) { (&diskSource{source: s}).label(&o.Talk, r) }
-			return &deploy.Disk{Image: s.img, Unchanged: s.unchanged, Encrypted: label, Close: s.close}, nil
+			return &deploy.Disk{Image: s.img, Unchanged: func() error { return s.intact(ctx) }, Encrypted: label, Close: s.close}, nil
 		},
 	}
 }

@@ -117,7 +117,7 @@ func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error)
 	r, err = j.run(ctx)
 	p.Done()
 	if err == nil {
-		err = errors.Join(j.source.unchanged(), j.out.check(r))
+		err = errors.Join(j.source.intact(ctx), j.out.check(r))
 	}
 	if err != nil {
 		return nil, err

@@ -26,30 +26,35 @@ import (
 
 // An input is a source that was opened: a file, an object of Object Storage, or what is at an address.
 type input struct {
-	r     io.ReaderAt
-	f     *os.File // r, or nil for what is elsewhere
-	file  *image.File
-	close func()
-	size  int64
-	name  string
-	base  string    // the name without the folder
-	mtime time.Time // zero for a device and an object, which have none that means anything
-	etag  string    // of an object, and of what is at an address
+	r      io.ReaderAt
+	f      *os.File // r, or nil for what is elsewhere
+	file   *image.File
+	layout *layout // the container image that r is, or nil
+	close  func()
+	size   int64
+	name   string
+	base   string    // the name without the folder
+	mtime  time.Time // zero for a device and an object, which have none that means anything
+	etag   string    // of an object, and of what is at an address
 
 	// What follows is of an image that was unpacked: r is what was inside the file, and size its length.
 	layers   []string
 	fileSize int64
+	unpacked *luksimg.Unpacked
 
 	// partition is r, if it was taken for the file, and number its number.
 	partition *luksimg.Partition
 	number    flags.Partition
 }
 
-// openInput opens a file, the object of a cos:// name, or what is at an https:// address.
+// openInput opens a file, the object of a cos:// name, what is at an https:// address, or the container
+// image in the folder of an oci: name.
 func openInput(ctx context.Context, g *global, name string) (*input, error) {
 	switch {
 	case web.Is(name):
 		return openWeb(ctx, g, name)
+	case isLayout(name):
+		return openLayout(ctx, g, name)
 	case !isCOS(name):
 		return openInputFlags(ctx, name, os.O_RDONLY)
 	}
@@ -112,8 +117,22 @@ func (in *input) unpack(ctx context.Context, format luksimg.Format, o luksimg.Un
 	file := in.close
 	in.close = func() { u.Close(); file() }
 	in.fileSize = in.size
-	in.r, in.size, in.layers = u, u.Size(), u.Layers
+	in.r, in.size, in.layers, in.unpacked = u, u.Size(), u.Layers, u
 	return nil
+}
+
+// innerName is the name of what was unpacked: that of the member of an archive, or that of the file
+// without what compressing added.
+func (in *input) innerName() string {
+	name := in.base
+	for _, l := range in.layers {
+		if a := in.unpacked.Archive; a != nil && l == string(a.Kind) {
+			name = a.Member
+		} else {
+			name = strings.TrimSuffix(name, filepath.Ext(name))
+		}
+	}
+	return name
 }
 
 func extension(name string) string { return strings.ToLower(filepath.Ext(name)) }
@@ -135,11 +154,7 @@ func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Im
 		return nil, in.wrap(err)
 	}
 	if o.Format == "" && img.Format == luksimg.Raw {
-		name := in.base
-		if len(in.layers) > 0 {
-			name = strings.TrimSuffix(name, filepath.Ext(name))
-		}
-		if kind, ok := containerNames[extension(name)]; ok {
+		if kind, ok := containerNames[extension(in.innerName())]; ok {
 			return nil, rest.WithHint(fmt.Errorf("%s: named like a %s file, but without the marks of one: it may have been cut off", in.name, kind),
 				"get it again, and compare its checksum; if it is a raw disk all the same, say --source-format raw")
 		}
@@ -154,10 +169,23 @@ var containerNames = map[string]string{
 // unchanged tells whether the file is still what it was when it was opened, as far as the
 // filesystem knows. Of what is elsewhere only that version is ever read.
 func (in *input) unchanged() error {
-	if in.file == nil {
+	switch {
+	case in.layout != nil:
+		return in.wrap(in.layout.unchanged())
+	case in.file == nil:
 		return nil
 	}
 	return in.wrap(in.file.Unchanged())
+}
+
+// intact is unchanged, and the digests of the archive that the image is in: when it is read as a whole.
+func (in *input) intact(ctx context.Context) error {
+	if in.unpacked != nil {
+		if err := in.unpacked.Intact(ctx); err != nil {
+			return in.wrap(err)
+		}
+	}
+	return in.unchanged()
 }
 
 // wrap puts the name of the file before an error that does not have it.

@@ -21,6 +21,8 @@ func cutImage(arg string) (name, path string) {
 		return cutAddress(arg)
 	} else if isCOS(arg) {
 		from = len("cos://")
+	} else if isLayout(arg) {
+		from = len(layoutPrefix)
 	} else if runtime.GOOS == "windows" && len(arg) > 1 && arg[1] == ':' { // of a drive
 		from = 2
 	}

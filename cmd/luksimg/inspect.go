@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/archive"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/contents"
@@ -109,7 +110,10 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 		return err
 	}
 	defer func() { in.close() }()
-	if err := o.source.unpackInput(c.Context(), o.global, in); err != nil {
+	switch err := o.source.unpackInput(c.Context(), o.global, in); {
+	case errors.Is(err, archive.ErrChoice) && o.source.unpack.member == "":
+		return o.list(c.Context(), in)
+	case err != nil:
 		return in.wrap(err)
 	}
 	t := &o.Talk
@@ -147,6 +151,16 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 		return in.wrap(errCorrupt)
 	}
 	return nil
+}
+
+// list lists the disks of an archive that has several.
+func (o *inspectFlags) list(ctx context.Context, in *input) error {
+	i, err := luksimg.Inspect(ctx, in.r, in.size, luksimg.ImageOptions{Unpack: o.source.unpack.options(&o.Talk, in.name)})
+	if err != nil {
+		return in.wrap(err)
+	}
+	r := inspectResult{Info: i, Layers: i.Layers}
+	return o.Result(r, inspectText(in.name, r))
 }
 
 // checkOf checks the structure of an image, by the disk that is open if there is one.

@@ -11,6 +11,11 @@ func inspectText(name string, i inspectResult) string {
 	t := talk.NewTable()
 	t.Row("file", "%s", name)
 	t.Row("format", "%s", i.Format)
+	if len(i.Info.Layers) > 0 && string(i.Format) == i.Info.Layers[len(i.Info.Layers)-1] { // an archive of several disks
+		t.Size("file size", i.FileSize)
+		t.Rows(i.Fields())
+		return t.Text("")
+	}
 	t.Row("encrypted", "%s", map[bool]string{true: "yes", false: "no"}[i.Encrypted])
 	if i.Partition > 0 {
 		t.Row("partition", "%d", i.Partition)

@@ -144,7 +144,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	r, err := luksimg.Reencrypt(ctx, out, in.h, v, key, opts)
 	p.Done()
 	if err == nil {
-		err = in.unchanged()
+		err = in.intact(ctx)
 	}
 	if err != nil {
 		return err

@@ -20,6 +20,8 @@ type unpackFlags struct {
 	max        flags.Size
 	window     flags.Size
 	scratchDir string
+	member     string
+	ociImage   string
 
 	// What follows is for the verb to set. random is for verbs that read here and there; stream is for
 	// those that can do without the size of a raw disk.
@@ -32,13 +34,15 @@ func (o *unpackFlags) add(c *cobra.Command, what string) {
 	f.Var(&o.max, "max-unpacked", "how large a compressed "+what+" may become, in bytes (default: 1G, and 1100 times its own length)")
 	f.Var(&o.window, "max-window", "how much memory a compressed "+what+" may ask for, in bytes (default 128M)")
 	f.StringVar(&o.scratchDir, "scratch-dir", "", "`FOLDER` for what has to be unpacked before it can be read (default: that for temporary files)")
+	f.StringVar(&o.member, "member", "", "`NAME` of the disk in "+what+", if that is an archive with several (default: the only one)")
+	f.StringVar(&o.ociImage, "oci-image", "", "`NAME` of the container image in "+what+", if that has several: its platform, tag or digest")
 	f.Lookup("max-unpacked").DefValue, f.Lookup("max-window").DefValue = "", ""
 }
 
 // options are what the flags say, for the file of this name.
 func (o *unpackFlags) options(t *talk.Talk, name string) luksimg.Unpacking {
 	return luksimg.Unpacking{
-		Never: o.never, Random: o.random, KnownSize: o.stream, MaxSize: o.max.N, MaxWindow: o.window.N,
+		Never: o.never, Random: o.random, KnownSize: o.stream, MaxSize: o.max.N, MaxWindow: o.window.N, Member: o.member, Image: o.ociImage,
 		Scratch: func(size int64) (luksimg.ScratchFile, error) { return o.scratch(t, name, size) },
 	}
 }

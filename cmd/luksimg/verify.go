@@ -62,6 +62,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 		return err
 	}
 	o.encrypted.unpack = o.source.unpack
+	o.encrypted.unpack.member, o.encrypted.unpack.ociImage = "", "" // of SRC
 	s, err := o.source.open(c, o.global, src)
 	if err != nil {
 		return err
@@ -83,6 +84,9 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	}
 	err = luksimg.Verify(ctx, img, v, luksimg.VerifyOptions{SkipZeros: o.skipZeros, RunOptions: luksimg.RunOptions{Jobs: int(o.jobs), Progress: p.Add}})
 	p.Done()
+	if err == nil {
+		err = errors.Join(s.intact(ctx), in.intact(ctx))
+	}
 	if err != nil && !errors.Is(err, luksimg.ErrMismatch) {
 		return err
 	}

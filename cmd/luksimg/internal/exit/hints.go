@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/archive"
 	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
@@ -28,6 +29,9 @@ var hints = []struct {
 	{luksimg.ErrDetached, "name the file with the data, and this one with --header"},
 	{image.ErrChanged, "stop what writes to it, and try again"},
 	{luksimg.ErrUnsupportedFormat, "convert it to raw, qcow2 or VHD first"},
+	{archive.ErrImage, "--oci-image NAME says which: its platform, as in linux/amd64, its tag or its digest"},
+	{archive.ErrChoice, "--member NAME says which; luksimg inspect FILE lists them"},
+	{archive.ErrSum, "get the file again from where it was published"},
 	{luksimg.ErrNeedsSeeking, "write it to a file first; if it is a raw disk all the same, say --source-format raw"},
 	{luksimg.ErrAmbiguous, "--source-format says which format is meant; if the origin of the file is not known, do not trust it"},
 	{contents.ErrNoPartition, "luksimg inspect FILE lists the partitions"},
