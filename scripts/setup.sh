@@ -36,6 +36,9 @@ wants() {
 		disk       | mke2fs      | e2fsprogs
 		disk       | sfdisk      | fdisk
 		7-Zip      | 7z          | p7zip-full
+		archives   | bsdtar      | libarchive-tools
+		archives   | umoci       | umoci
+		archives   | skopeo      | skopeo
 		libyal     | vhdiinfo    | libvhdi-utils
 		libyal     | vmdkinfo    | libvmdk-utils
 		key-wrap   | openssl     | openssl

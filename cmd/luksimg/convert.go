@@ -51,11 +51,15 @@ An image that needs other files, such as a qcow2 image with a backing file or a 
 VHD, is refused unless --allow-backing is given. Then files in the folder of SRC, or below it,
 are opened, and no others: an image may name any file, and a copy of it would be in DST.
 
+A disk in an OVA, a tar archive or a container image (oci:FOLDER is the layout of one) is read where
+it is; if there are several, --member names it.
+
 If SRC is encrypted, its key is asked for on the terminal unless a flag gives it.`,
 		Example: `  luksimg convert disk.qcow2 disk.raw
   luksimg convert --format qcow2 --compression zstd disk.raw disk.qcow2
   luksimg convert --format vmdk disk.qcow2 disk.vmdk
   luksimg convert --allow-backing overlay.qcow2 disk.raw
+  luksimg convert --member data.vmdk appliance.ova data.raw
   luksimg convert --snapshot before-update disk.qcow2 - | sha256sum`,
 		Args: flags.Args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },

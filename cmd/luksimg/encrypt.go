@@ -42,7 +42,9 @@ func newEncrypt(g *global) *cobra.Command {
 		Long: `Encrypt reads the disk image SRC (raw, qcow2, VHD, VHDX, VMDK or VDI; the content tells) and writes it, encrypted
 with LUKS, to DST. DST appears when it is whole and on the disk. If SRC is encrypted itself,
 --source-key-file opens it. If it needs other files, --allow-backing lets it have those in
-its own folder.
+its own folder. A disk in an OVA, a tar archive or a container image is read where it is, oci:FOLDER
+is the image layout of one; if there are several, --member names the disk. What an archive says of
+the disk's digest is checked before DST appears.
 
 With - for SRC a raw disk is read from standard input, with - for DST the image goes to
 standard output. cos://REGION/BUCKET/OBJECT is an object in IBM Cloud Object Storage: as SRC

@@ -43,10 +43,14 @@ qemu-img check does; if something is, the exit code is 1.
 
 Of a disk that can be seen it also tells the partitions, the filesystems, the operating
 system and whether cloud-init is installed, which clouds ask for. Next to nothing is read. With
---partition all this is about a partition, such as one that holds LUKS.`,
+--partition all this is about a partition, such as one that holds LUKS.
+
+Of an archive, an OVA or a container image it lists the disks. If there are several, --member says
+which of them all this is about.`,
 		Example: `  luksimg inspect disk.vhd
   luksimg inspect --json disk.luks
   luksimg inspect --partition 2 disk.raw
+  luksimg inspect appliance.ova
   luksimg inspect --map --check disk.qcow2`,
 		Args: flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
