@@ -149,7 +149,7 @@ func TestAdvertisements(t *testing.T) {
 	} {
 		s := newServer(t, "P-256")
 		spoil(s)
-		if b, err := Encrypt(context.Background(), Tang("http://tang", ""), []byte("x"), s, trusted); !errors.Is(err, ErrFormat) {
+		if b, err := Encrypt(context.Background(), oneTang(t, ""), []byte("x"), s, trusted); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
 	}
@@ -159,11 +159,11 @@ func TestAdvertisements(t *testing.T) {
 	}
 	bind(t, s, "tang", oneServer, "a key of another kind is left out")
 	wrong := newServer(t, "P-256").signingKey().thumbprint()
-	if _, err := Encrypt(context.Background(), Tang("http://tang", wrong), []byte("x"), s, trusted); !errors.Is(err, ErrThumbprint) {
+	if _, err := Encrypt(context.Background(), oneTang(t, wrong), []byte("x"), s, trusted); !errors.Is(err, ErrThumbprint) {
 		t.Errorf("another thumbprint: %v", err)
 	}
 	// The thumbprint of the exchange key vouches for nothing.
-	if _, err := Encrypt(context.Background(), Tang("http://tang", s.public.thumbprint()), []byte("x"), s, trusted); !errors.Is(err, ErrThumbprint) {
+	if _, err := Encrypt(context.Background(), oneTang(t, s.public.thumbprint()), []byte("x"), s, trusted); !errors.Is(err, ErrThumbprint) {
 		t.Errorf("the thumbprint of the exchange key: %v", err)
 	}
 }

@@ -149,7 +149,7 @@ func TestPolicies(t *testing.T) {
 	if _, err := Encrypt(context.Background(), &Policy{}, nil, nil, nil); !errors.Is(err, ErrFormat) {
 		t.Errorf("no policy: %v", err)
 	}
-	if _, err := Encrypt(context.Background(), Tang("u", ""), nil, nil, nil); !errors.Is(err, ErrUnsupported) {
+	if _, err := Encrypt(context.Background(), oneTang(t, ""), nil, nil, nil); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("nobody to ask: %v", err)
 	}
 }

@@ -126,7 +126,10 @@ func TestServers(t *testing.T) {
 	if _, err := encrypt(t, "tang", config(a, b.Thumbprint("S256")), "x"); !errors.Is(err, tang.ErrNoKey) || !rest.Refused(err) || !strings.Contains(rest.Hint(err), "thumbprint") {
 		t.Errorf("the thumbprint of another server: %v", err)
 	}
-	p := clevis.Tang(a.URL, "")
+	p, err := clevis.Tang(a.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := clevis.Encrypt(ctx, p, []byte("x"), once, nil); !errors.Is(err, clevis.ErrTrust) || rest.Hint(err) == "" {
 		t.Errorf("nobody vouches: %v", err)
 	}

@@ -26,8 +26,9 @@ type Policy struct {
 
 // Tang returns the policy that the Tang server at url can be reached. thumbprint is that of a key that
 // signs its advertisement, by SHA-256 or SHA-1; "" if none is known.
-func Tang(url, thumbprint string) *Policy {
-	return &Policy{pin: pinTang, url: url, thumbprint: thumbprint}
+func Tang(url, thumbprint string) (*Policy, error) {
+	p := &Policy{pin: pinTang, url: url, thumbprint: thumbprint}
+	return p, p.check()
 }
 
 // ParsePolicy reads the configuration of a pin, "tang" or "sss", as clevis encrypt takes it. An adv of
@@ -73,7 +74,7 @@ func parsePolicy(pin string, config []byte, depth int, left *int) (*Policy, erro
 		if err := decode(&c); err != nil {
 			return nil, err
 		}
-		p := Tang(c.URL, c.Thp)
+		p := &Policy{pin: pinTang, url: c.URL, thumbprint: c.Thp}
 		if c.Adv != nil {
 			if p.advertisement = compact(c.Adv); !bytes.HasPrefix(p.advertisement, []byte("{")) {
 				return nil, unsupported("adv of tang: want the advertisement itself, a JSON object, and no name of a file")

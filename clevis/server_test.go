@@ -135,3 +135,13 @@ func bind(t testing.TB, e Exchanger, pin, config, secret string) []byte {
 	}
 	return b
 }
+
+// oneTang returns the policy of one server.
+func oneTang(t testing.TB, thumbprint string) *Policy {
+	t.Helper()
+	p, err := Tang("http://tang", thumbprint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

@@ -145,3 +145,20 @@ func TestRecoverySlot(t *testing.T) {
 		t.Errorf("%d, %v", opened, err)
 	}
 }
+
+// FuzzRecoveryKey: what is taken for a recovery key is one, and is the same when it is read again.
+func FuzzRecoveryKey(f *testing.F) {
+	key := hexAsModhex(make([]byte, recoveryBytes))
+	f.Add([]byte(key))
+	f.Add([]byte(strings.ToUpper(strings.ReplaceAll(key, "-", ""))))
+	f.Fuzz(func(t *testing.T, typed []byte) {
+		normal := normalRecoveryKey(typed)
+		if normal == nil {
+			return
+		}
+		plain := func(b []byte) string { return strings.ToLower(strings.ReplaceAll(string(b), "-", "")) }
+		if len(normal) != recoverySize || plain(normal) != plain(typed) || !bytes.Equal(normalRecoveryKey(normal), normal) {
+			t.Fatalf("%q: %q", typed, normal)
+		}
+	})
+}

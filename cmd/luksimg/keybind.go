@@ -44,7 +44,7 @@ func (o *bindFlags) policy() (*clevis.Policy, error) {
 	case o.sss != "":
 		return clevis.ParsePolicy("sss", []byte(o.sss))
 	case o.tang != "":
-		return clevis.Tang(o.tang, o.thumbprint), nil
+		return clevis.Tang(o.tang, o.thumbprint)
 	}
 	return nil, nil
 }
