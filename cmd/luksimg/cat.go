@@ -39,6 +39,7 @@ does, it opens other files only with --allow-backing, and only in the folder of 
 	}
 	f := c.Flags()
 	o.source.add(c, g, "FILE")
+	o.source.sum.first = true
 	g.kdf.add(c)
 	g.web.add(c)
 	o.cloud.add(c, serviceCOS)

@@ -120,7 +120,8 @@ type convertResult struct {
 	SourceSize   int64    `json:"source_size"`  // of the disk, as is VirtualSize
 	VirtualSize  int64    `json:"virtual_size"` // more, if the format has no disk of the length of the source
 	FileSize     int64    `json:"file_size"`
-	UUID         string   `json:"uuid,omitempty"` // of the LUKS header
+	UUID         string   `json:"uuid,omitempty"`            // of the LUKS header
+	SourceSum    string   `json:"source_checksum,omitempty"` // of the file SRC, as it was published: "sha256:..."
 	Warnings     []string `json:"warnings,omitempty"`
 }
 
@@ -178,6 +179,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if o.phase == "decrypt" && stdio.IsStream(src) {
 		return o.decryptStream(c, t, src, dst, out)
 	}
+	o.source.sum.first = out == nil
 	s, err := o.source.open(c, o.global, src)
 	if err != nil {
 		return err
@@ -221,7 +223,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	}
 	return t.Result(convertResult{
 		Output: dst, Format: o.format, SourceFormat: string(s.img.Format),
-		SourceSize: s.img.Size(), VirtualSize: made.VirtualSize, FileSize: size, UUID: s.img.UUID, Warnings: t.Warnings,
+		SourceSize: s.img.Size(), VirtualSize: made.VirtualSize, FileSize: size, UUID: s.img.UUID, SourceSum: o.source.sum.published(), Warnings: t.Warnings,
 	}, talk.Line("%s: %s disk of %s", dst, o.format, term.Bytes(made.VirtualSize)))
 }
 

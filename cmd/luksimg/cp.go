@@ -51,6 +51,7 @@ are left out. Nothing is made outside of DST, whatever is in the image.`,
 	}
 	f := c.Flags()
 	o.source.add(c, g, "IMAGE")
+	o.source.sum.first = true
 	o.source.unpack.random = true
 	g.kdf.add(c)
 	g.web.add(c)

@@ -47,6 +47,11 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk.Talk, src, dst st
 		return err
 	}
 	defer f.Close()
+	in := &input{name: name}
+	summed, err := o.source.sum.stream(ctx, o.global, in, f)
+	if err != nil {
+		return err
+	}
 	var p *term.Progress
 	opts.VolumeKey = func(ctx context.Context, h *luks.Header) ([]byte, error) {
 		for _, w := range h.Info().Warnings {
@@ -67,7 +72,10 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk.Talk, src, dst st
 	}
 	var r *luksimg.StreamResult
 	err = parallel.Await(ctx, func() (err error) {
-		r, err = luksimg.DecryptStream(ctx, w, f, nil, opts)
+		r, err = luksimg.DecryptStream(ctx, w, summed, nil, opts)
+		if err == nil {
+			err = in.unchanged()
+		}
 		return err
 	})
 	if ctx.Err() == nil && p != nil { // else the job may still be at it
@@ -87,6 +95,6 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk.Talk, src, dst st
 	}
 	return t.Result(convertResult{
 		Output: dst, Format: o.format, SourceFormat: fmt.Sprintf("luks%d", r.Header.Version()),
-		FileSize: r.Size, UUID: r.Header.UUID(), Warnings: t.Warnings,
+		FileSize: r.Size, UUID: r.Header.UUID(), SourceSum: o.source.sum.published(), Warnings: t.Warnings,
 	}, talk.Line("%s: %s disk of %s", dst, o.format, term.Bytes(r.Size)))
 }

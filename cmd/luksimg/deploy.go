@@ -146,7 +146,15 @@ func (o *deployFlags) disk(c *cobra.Command, src string) deploy.Source {
 				return deploy.Stamp{}, err
 			}
 			defer in.close()
-			return deploy.Stamp{Size: in.size, Time: in.mtime, ETag: in.etag}, nil
+			stamp := deploy.Stamp{Size: in.size, Time: in.mtime, ETag: in.etag}
+			if o.source.sum.given() {
+				want, err := o.source.sum.sum(ctx, o.global, in.base)
+				if err != nil {
+					return stamp, err
+				}
+				stamp.Checksum = want.String()
+			}
+			return stamp, nil
 		},
 		Open: func(ctx context.Context) (*deploy.Disk, error) {
 			s, err := o.source.open(c, o.global, src)

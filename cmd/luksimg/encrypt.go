@@ -115,7 +115,8 @@ type encryptResult struct {
 	SourceSize   int64      `json:"source_size"`
 	VolumeSize   int64      `json:"volume_size"`
 	FileSize     int64      `json:"file_size"`
-	SourceSHA256 string     `json:"source_sha256,omitempty"` // of the disk
+	SourceSHA256 string     `json:"source_sha256,omitempty"`   // of the disk
+	SourceSum    string     `json:"source_checksum,omitempty"` // of the file, as it was published: "sha256:..."
 	FileSHA256   string     `json:"file_sha256,omitempty"`
 	Manifest     string     `json:"manifest,omitempty"`      // the name of the file
 	GeneratedKey string     `json:"generated_key,omitempty"` // the name of the file
@@ -137,6 +138,7 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return err
 	}
+	o.source.sum.first = dst == "-"
 	j := &encryptJob{o: o, t: &o.Talk, dst: dst, opts: opts}
 	defer j.close()
 	// All that can go wrong is tried before the person is asked for a passphrase.
@@ -171,7 +173,7 @@ func (j *encryptJob) report(r *luksimg.Result) error {
 		RootKey: root,
 		Output:  dst, Format: string(r.Format), Profile: o.profile, SourceFormat: s.format,
 		SourceSize: r.SourceSize, VolumeSize: r.VolumeSize, FileSize: r.FileSize,
-		SourceSHA256: r.SourceSHA256, FileSHA256: r.FileSHA256, Manifest: o.manifestFile,
+		SourceSHA256: r.SourceSHA256, SourceSum: o.source.sum.published(), FileSHA256: r.FileSHA256, Manifest: o.manifestFile,
 		GeneratedKey: o.generateKey, Verified: o.verify, LUKS: luksInfo(r), Warnings: t.Warnings,
 	}, text)
 }

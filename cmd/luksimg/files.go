@@ -37,6 +37,8 @@ type input struct {
 	mtime  time.Time // zero for a device and an object, which have none that means anything
 	etag   string    // of an object, and of what is at an address
 
+	compare func() error // the file with its checksum; nil if none was given
+
 	// What follows is of an image that was unpacked: r is what was inside the file, and size its length.
 	layers   []string
 	fileSize int64
@@ -166,9 +168,15 @@ var containerNames = map[string]string{
 	".vhd": "VHD", ".vpc": "VHD", ".vhdx": "VHDX", ".qcow2": "qcow2", ".qcow": "qcow2", ".vmdk": "VMDK", ".vdi": "VDI", ".ova": "OVA",
 }
 
-// unchanged tells whether the file is still what it was when it was opened, as far as the
+// unchanged tells whether the file is the one that was published, if a checksum was given, and
+// whether it is still what it was when it was opened, as far as the
 // filesystem knows. Of what is elsewhere only that version is ever read.
 func (in *input) unchanged() error {
+	if in.compare != nil {
+		if err := in.compare(); err != nil {
+			return in.wrap(err)
+		}
+	}
 	switch {
 	case in.layout != nil:
 		return in.wrap(in.layout.unchanged())

@@ -56,6 +56,7 @@ which of them all this is about.`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	o.source.add(c, g, "FILE")
+	o.source.sum.first = true
 	o.source.unpack.random = true
 	g.kdf.add(c)
 	c.Flags().BoolVar(&o.mapped, "map", false, "list the extents of the disk")
@@ -114,6 +115,9 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 		return err
 	}
 	defer func() { in.close() }()
+	if err := o.source.sum.watch(c.Context(), o.global, in); err != nil {
+		return in.wrap(err)
+	}
 	switch err := o.source.unpackInput(c.Context(), o.global, in); {
 	case errors.Is(err, archive.ErrChoice) && o.source.unpack.member == "":
 		return o.list(c.Context(), in)

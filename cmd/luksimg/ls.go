@@ -50,6 +50,7 @@ Characters that a terminal would act on are shown as escape sequences.`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], append(args, "/")[1]) },
 	}
 	o.source.add(c, g, "IMAGE")
+	o.source.sum.first = true
 	o.source.unpack.random = true
 	g.kdf.add(c)
 	g.web.add(c)

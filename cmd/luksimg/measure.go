@@ -44,6 +44,7 @@ qcow2 image is then measured as if the disk were empty.`,
 	f.Var(&o.size, "size", "measure for a disk of so many bytes in place of SRC; k, M, G, T are powers of 1024")
 	f.Lookup("size").DefValue = ""
 	o.source.addSecond(c)
+	o.source.sum.first = true
 	g.kdf.add(c)
 	o.luks.add(c)
 	g.web.add(c)

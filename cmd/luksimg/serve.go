@@ -55,6 +55,7 @@ the key that the flags give and a header that is made when the server starts.`,
 	}
 	f := c.Flags()
 	o.source.add(c, g, "IMAGE")
+	o.source.sum.first = true
 	o.source.unpack.random = true
 	g.kdf.add(c)
 	o.listen.add(c)
@@ -72,6 +73,9 @@ the key that the flags give and a header that is made when the server starts.`,
 func (o *serveFlags) check(c *cobra.Command) error {
 	if err := errors.Join(o.source.check(c), o.listen.check(c), o.luks.kdf.check(c)); err != nil {
 		return err
+	}
+	if o.rw && o.source.sum.given() {
+		return errors.New("--rw changes the image, which then is not the one that was published")
 	}
 	if !o.encrypt {
 		for _, name := range encryptingFlags {

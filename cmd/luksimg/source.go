@@ -44,7 +44,11 @@ func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) 
 			return nil, err
 		}
 		s := &source{input: &input{name: "standard input"}}
-		return o.inOrder(c.Context(), s, f, -1)
+		r, err := o.source.sum.stream(c.Context(), o.global, s.input, f)
+		if err != nil {
+			return nil, err
+		}
+		return o.inOrder(c.Context(), s, r, -1)
 	}
 	// LUKS is written in order, and its header does not say how long the disk is.
 	format := cmp.Or(o.luks.container(), luksimg.Profile(o.profile).Rules().Format)
@@ -63,6 +67,10 @@ func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := o.source.sum.watch(c.Context(), o.global, in); err != nil {
+		in.close()
+		return nil, in.wrap(err)
+	}
 	s = &source{input: in, closes: []func(){in.close}}
 	return o.inOrder(c.Context(), s, io.NewSectionReader(in.r, 0, in.size), in.size)
 }
@@ -79,7 +87,12 @@ func (o *encryptFlags) webStream(ctx context.Context, name string) (*diskSource,
 	o.warnVersion(f)
 	r := f.Stream(ctx)
 	s := &source{input: &input{name: f.Name(), base: f.Base(), size: f.Size()}, closes: []func(){func() { r.Close(); f.Close() }}}
-	d, err := o.inOrder(ctx, s, r, f.Size())
+	summed, err := o.source.sum.stream(ctx, o.global, s.input, r)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	d, err := o.inOrder(ctx, s, summed, f.Size())
 	if err != nil {
 		return nil, s.wrap(err)
 	}

@@ -24,6 +24,7 @@ type sourceFlags struct {
 	allowBacking bool
 	snapshot     string
 	unpack       unpackFlags
+	sum          sumFlags
 
 	// unlock opens an encrypted image. If it is the only key of the verb, its flags have
 	// no prefix, and a person is asked.
@@ -64,12 +65,16 @@ func (o *sourceFlags) addImage(c *cobra.Command, what string) {
 	f.BoolVar(&o.allowBacking, "allow-backing", false, "let "+what+" use other files in its folder, which it names: backing files, parents, extents")
 	f.StringVar(&o.snapshot, "snapshot", "", "read the internal snapshot with this ID or `NAME` of a qcow2 image")
 	o.unpack.add(c, what)
+	o.sum.add(c, what)
 }
 
 // check looks at the flags before anything is opened.
 func (o *sourceFlags) check(c *cobra.Command) error {
 	if o.format != "" && !slices.Contains(sourceFormats, luksimg.Format(o.format)) {
 		return fmt.Errorf("--source-format %s: want %s", o.format, formatNames(sourceFormats))
+	}
+	if err := o.sum.check(c); err != nil {
+		return err
 	}
 	if o.prefix != "" {
 		return flags.AtMostOne(c, "source-key-file", "source-passphrase-file", "source-key-fd")
@@ -103,7 +108,10 @@ func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, e
 		return nil, err
 	}
 	s := &source{input: in, closes: []func(){func() { in.close() }}}
-	err = o.unpackInput(c.Context(), g, in)
+	err = o.sum.watch(c.Context(), g, in)
+	if err == nil {
+		err = o.unpackInput(c.Context(), g, in)
+	}
 	if err == nil {
 		err = o.openImage(c, g, s)
 	}
@@ -164,7 +172,10 @@ func (o *sourceFlags) openLUKS(c *cobra.Command, g *global, name string) (*sourc
 		return nil, err
 	}
 	unlock := &o.unlock
-	if err = in.wrap(o.unpackInput(c.Context(), g, in)); err == nil {
+	if err = o.sum.watch(c.Context(), g, in); err == nil {
+		err = o.unpackInput(c.Context(), g, in)
+	}
+	if err = in.wrap(err); err == nil {
 		err = in.take(c.Context(), g, unlock.partition)
 	}
 	if err != nil {

@@ -89,6 +89,7 @@ var flagUses = map[string]use{
 	"recovery-file":          writes,
 	"rewrap envelope":        changes,
 	"setup api-key-file":     writes,
+	"sha256-file":            reads | stream,
 	"source-key-fd":          reads | fd,
 	"source-key-file":        reads | stream,
 	"source-passphrase-file": reads | stream,

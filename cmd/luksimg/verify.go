@@ -53,6 +53,7 @@ type verifyResult struct {
 	SourceSize int64    `json:"source_size"`
 	VolumeSize int64    `json:"volume_size"`
 	UUID       string   `json:"uuid,omitempty"`
+	SourceSum  string   `json:"source_checksum,omitempty"` // of the file SRC, as it was published: "sha256:..."
 	Warnings   []string `json:"warnings,omitempty"`
 }
 
@@ -90,7 +91,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if err != nil && !errors.Is(err, luksimg.ErrMismatch) {
 		return err
 	}
-	r := verifyResult{Equal: err == nil, SourceSize: img.Size(), VolumeSize: v.Size(), UUID: v.UUID, Warnings: t.Warnings}
+	r := verifyResult{Equal: err == nil, SourceSize: img.Size(), VolumeSize: v.Size(), UUID: v.UUID, SourceSum: o.source.sum.published(), Warnings: t.Warnings}
 	if m := new(luksimg.MismatchError); errors.As(err, &m) {
 		r.Mismatch = &m.Offset
 	}

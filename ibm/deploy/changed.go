@@ -16,6 +16,15 @@ import (
 func (d *Deployment) changedSource(plan Plan) error {
 	encrypted, asked := d.done(StepEncrypt), d.step(StepImport) != nil
 	changed := fmt.Errorf("%s has changed since the deployment of %s began", plan.Source, d.o.State)
+	if plan.SourceSum != "" && plan.SourceSum != d.Plan.SourceSum {
+		if same := d.Plan; !encrypted {
+			if same.SourceSum = plan.SourceSum; same.sameSource(plan) { // what is encrypted is compared with it
+				d.Plan.SourceSum = plan.SourceSum
+				return d.save()
+			}
+		}
+		changed = fmt.Errorf("%s is to have another checksum than when the deployment of %s began", plan.Source, d.o.State)
+	}
 	switch {
 	case d.o.Changed == Encrypt && !asked:
 		d.say("deploy: %v: it is encrypted as it is now", changed)

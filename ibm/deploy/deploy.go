@@ -150,7 +150,7 @@ func Begin(ctx context.Context, o Options) (*Deployment, error) {
 	stamp, err := o.Source.Stat(ctx)
 	switch {
 	case err == nil:
-		plan.SourceSize, plan.SourceTime, plan.SourceETag = stamp.Size, stamp.Time.UTC(), stamp.ETag
+		plan.SourceSize, plan.SourceTime, plan.SourceETag, plan.SourceSum = stamp.Size, stamp.Time.UTC(), stamp.ETag, stamp.Checksum
 	case d.State != nil && d.done(StepEncrypt) && !d.Anew && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, cos.ErrNotFound)):
 		plan.takeSource(d.Plan)
 	default:

@@ -29,6 +29,10 @@ type Stamp struct {
 	Size int64
 	Time time.Time
 	ETag string // of an object, or of what is at an https:// address
+
+	// Checksum is what the digest of the source must be, for which Open of the [Source] sees; "" if none
+	// was given.
+	Checksum string
 }
 
 // A Disk is a source that was opened.

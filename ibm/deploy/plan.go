@@ -21,11 +21,12 @@ type Plan struct {
 	Source     string    `json:"source"` // by which it is known again
 	SourceSize int64     `json:"source_size"`
 	SourceTime time.Time `json:"source_time,omitzero"`
-	SourceETag string    `json:"source_etag,omitempty"` // of an object
-	Profile    string    `json:"profile"`               // a [luksimg.Profile]
-	Image      string    `json:"image"`                 // the file of the encrypted image
-	Envelope   string    `json:"envelope"`              // the file of the wrapped key
-	Object     string    `json:"object"`                // cos://REGION/BUCKET/OBJECT
+	SourceETag string    `json:"source_etag,omitempty"`     // of an object
+	SourceSum  string    `json:"source_checksum,omitempty"` // that was asked for
+	Profile    string    `json:"profile"`                   // a [luksimg.Profile]
+	Image      string    `json:"image"`                     // the file of the encrypted image
+	Envelope   string    `json:"envelope"`                  // the file of the wrapped key
+	Object     string    `json:"object"`                    // cos://REGION/BUCKET/OBJECT
 	RootKeyCRN string    `json:"root_key_crn"`
 	Name       string    `json:"name"` // of the template, or of the image in VPC
 	Note       string    `json:"note"`
@@ -128,11 +129,11 @@ func differs(state cos.StateStore, names []string) error {
 
 // takeSource takes from another plan what the source was like.
 func (p *Plan) takeSource(q Plan) {
-	p.SourceSize, p.SourceTime, p.SourceETag = q.SourceSize, q.SourceTime, q.SourceETag
+	p.SourceSize, p.SourceTime, p.SourceETag, p.SourceSum = q.SourceSize, q.SourceTime, q.SourceETag, q.SourceSum
 }
 
 // sameSource tells whether the source is what it was, as far as its size, its time and,
-// for an object, its ETag tell.
+// for an object, its ETag tell; and whether q asks for no other checksum.
 func (p Plan) sameSource(q Plan) bool {
-	return p.SourceSize == q.SourceSize && p.SourceTime.Equal(q.SourceTime) && p.SourceETag == q.SourceETag
+	return p.SourceSize == q.SourceSize && p.SourceTime.Equal(q.SourceTime) && p.SourceETag == q.SourceETag && (q.SourceSum == "" || p.SourceSum == q.SourceSum)
 }

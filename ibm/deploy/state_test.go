@@ -59,11 +59,16 @@ func TestPlanDiffers(t *testing.T) {
 		"time": func(q *Plan) { q.SourceTime = time.Unix(2, 0) },
 		"size": func(q *Plan) { q.SourceSize++ },
 		"ETag": func(q *Plan) { q.SourceETag = "x" },
+		"sum":  func(q *Plan) { q.SourceSum = "sha256:00" },
 	} {
 		r := q
 		if change(&r); p.sameSource(r) || p.differs(r) != nil {
 			t.Errorf("%s: same source: %v, differs in %q", name, p.sameSource(r), p.differs(r))
 		}
+	}
+	r := q
+	if r.SourceSum = "sha256:00"; !r.sameSource(p) {
+		t.Error("who asks for no checksum has another source")
 	}
 	q.Name, q.BYOL, q.Source = "m", true, "b"
 	if d := p.differs(q); !slices.Equal(d, []string{"source", "name", "byol"}) {

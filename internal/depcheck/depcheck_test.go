@@ -114,6 +114,7 @@ var way = slices.Concat(root, clients, allowed["contents"], []string{
 var services = map[string][]string{
 	"internal/rest":     {"internal/advice"},
 	"internal/fetch":    {"internal/advice", "internal/rest"},
+	"internal/checksum": {"internal/advice"},
 	"image/web":         {"image", "internal/advice", "internal/fetch", "internal/rest"},
 	"clevis/tang":       {"internal/advice", "internal/rest"},
 	"ibm/crn":           {"internal/advice"},

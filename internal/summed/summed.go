@@ -137,6 +137,13 @@ func (s *Source) fill(n int64) bool {
 	return err == nil
 }
 
+// Left returns how many bytes [Source.Sum] has yet to hash.
+func (s *Source) Left() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Size() - s.next
+}
+
 // Sum returns the digest of the whole file. It reads what was not read before. What is read
 // after it is not hashed.
 func (s *Source) Sum(ctx context.Context) ([]byte, error) {

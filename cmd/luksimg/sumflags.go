@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/image/web"
+	"github.com/luksimg/luksimg/internal/checksum"
+	"github.com/luksimg/luksimg/internal/stdio"
+	"github.com/luksimg/luksimg/internal/summed"
+	"github.com/luksimg/luksimg/internal/term"
+)
+
+// sumFlags say what the digest of an image is, as a file: before anything in it is unpacked or
+// opened.
+type sumFlags struct {
+	hex, list string
+
+	// first is for the verb to set: all of the file is read and compared before it is used, as what
+	// is made of it can not be taken back.
+	first bool
+
+	want    *checksum.Sum // nil until it is known
+	checked bool
+}
+
+func (o *sumFlags) add(c *cobra.Command, what string) {
+	f := c.Flags()
+	f.StringVar(&o.hex, "source-sha256", "", "what the SHA-256 (or SHA-512) of the file "+what+" must be, in `HEX`adecimal, as it was published: compressed, if it is")
+	f.StringVar(&o.list, "sha256-file", "", "take the checksum of "+what+" from this `FILE`, a list as sha256sum writes it (SHA256SUMS), which may be at an https:// address")
+}
+
+// check looks at the flags before anything is opened.
+func (o *sumFlags) check(c *cobra.Command) error {
+	if err := flags.AtMostOne(c, "source-sha256", "sha256-file"); err != nil || o.hex == "" {
+		return err
+	}
+	s, err := checksum.Parse(o.hex)
+	if err != nil {
+		return fmt.Errorf("--source-sha256: %w", err)
+	}
+	o.want = &s
+	return nil
+}
+
+// given tells whether there is anything to compare.
+func (o *sumFlags) given() bool { return o.hex != "" || o.list != "" }
+
+// sum returns what the digest of the file must be that has this name, without a folder.
+func (o *sumFlags) sum(ctx context.Context, g *global, base string) (checksum.Sum, error) {
+	if o.want != nil {
+		return *o.want, nil
+	}
+	l, err := o.read(ctx, g)
+	if err != nil {
+		return checksum.Sum{}, err
+	}
+	s, err := l.Find(base)
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", shown(o.list), err)
+	}
+	if l.Signed {
+		g.Say("%s: has a PGP signature, which luksimg does not check; gpg --verify does", shown(o.list))
+	}
+	o.want = &s
+	return s, nil
+}
+
+func (o *sumFlags) read(ctx context.Context, g *global) (*checksum.List, error) {
+	if !isRemote(o.list) {
+		return stdio.Parse(ctx, o.list, checksum.Read)
+	}
+	var r io.ReadCloser
+	if web.Is(o.list) {
+		f, err := g.web.open(ctx, o.list)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		r = f.Stream(ctx)
+	} else {
+		in, err := openInput(ctx, g, o.list)
+		if err != nil {
+			return nil, err
+		}
+		defer in.close()
+		r = io.NopCloser(io.NewSectionReader(in.r, 0, in.size))
+	}
+	defer r.Close()
+	l, err := checksum.Read(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", shown(o.list), err)
+	}
+	return l, nil
+}
+
+// large is how much must be left to read for a word about it.
+const large = 256 << 20
+
+// watch has a file hashed as it is read, and compared with what was published when the job asks
+// whether it is unchanged; or else at once.
+func (o *sumFlags) watch(ctx context.Context, g *global, in *input) error {
+	if !o.given() || o.checked {
+		return nil
+	}
+	if in.layout != nil {
+		return errors.New("it is a folder, which has no checksum; all files of a container image are compared with their digests")
+	}
+	want, err := o.sum(ctx, g, in.base)
+	if err != nil {
+		return err
+	}
+	src, ok := in.r.(image.Source)
+	if in.file != nil {
+		src, ok = in.file, true
+	}
+	if !ok {
+		src = io.NewSectionReader(in.r, 0, in.size)
+	}
+	s := summed.New(src, want.New())
+	compare := func() error {
+		if left := s.Left(); left >= large {
+			g.Say("%s: %s of it are read for its checksum", in.name, term.Bytes(left))
+		}
+		got, err := s.Sum(ctx)
+		if err != nil {
+			return err
+		}
+		return want.Check(got)
+	}
+	if o.first {
+		if err := compare(); err != nil {
+			return err
+		}
+		o.checked = true
+		return in.unchanged()
+	}
+	in.r, in.compare = s, compare
+	return nil
+}
+
+// stream is watch for what is read in order only.
+func (o *sumFlags) stream(ctx context.Context, g *global, in *input, r io.Reader) (io.Reader, error) {
+	if !o.given() {
+		return r, nil
+	}
+	want, err := o.sum(ctx, g, in.base)
+	if err != nil {
+		return nil, err
+	}
+	s := &summedStream{r, want.New()}
+	in.compare = func() error {
+		if _, err := io.Copy(io.Discard, s); err != nil { // what is behind the disk
+			return err
+		}
+		return want.Check(s.hash.Sum(nil))
+	}
+	return s, nil
+}
+
+type summedStream struct {
+	io.Reader
+	hash hash.Hash
+}
+
+func (s *summedStream) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	s.hash.Write(p[:n])
+	return n, err
+}
+
+// published is what the file was compared with: "sha256:..."; "" if it was with nothing.
+func (o *sumFlags) published() string {
+	if o.want == nil {
+		return ""
+	}
+	return o.want.String()
+}

@@ -1,0 +1,203 @@
+package checksum
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/luksimg/luksimg/internal/advice"
+)
+
+// maxList bounds a list in bytes: those of whole distributions have less.
+const maxList = 8 << 20
+
+// A List is what a file of checksums has.
+type List struct {
+	// Signed tells that the list is a message with a PGP signature (RFC 9580, section 7), which is not
+	// checked: what is outside of the message is refused.
+	Signed bool
+
+	entries []entry
+}
+
+type entry struct {
+	Sum
+	name string // "" of a file that has a sum and nothing else
+}
+
+// Read reads a list as sha256sum and its like write it ("HEX  NAME", "HEX *NAME", with --tag
+// "SHA256 (NAME) = HEX"), also with comments and a PGP signature, or a checksum alone.
+func Read(r io.Reader) (*List, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxList+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxList {
+		return nil, fmt.Errorf("%w list: it has more than %d bytes", ErrFormat, maxList)
+	}
+	lines := strings.Split(string(bytes.TrimPrefix(text, []byte("\ufeff"))), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSuffix(line, "\r")
+	}
+	l := new(List)
+	first, last, err := l.message(lines)
+	if err != nil {
+		return nil, err
+	}
+	for i := first; i < last; i++ {
+		line := lines[i]
+		if l.Signed {
+			line = strings.TrimPrefix(line, "- ") // dash-escaped
+		}
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		e, ok := parseLine(line)
+		if !ok {
+			return nil, fmt.Errorf("%w list: line %d is %.80q", ErrFormat, i+1, line)
+		}
+		l.entries = append(l.entries, e)
+	}
+	if len(l.entries) == 0 {
+		return nil, fmt.Errorf("%w list: it has none", ErrFormat)
+	}
+	if len(l.entries) > 1 && slices.ContainsFunc(l.entries, func(e entry) bool { return e.name == "" }) {
+		return nil, fmt.Errorf("%w list: a checksum has no name, and is not the only one", ErrFormat)
+	}
+	return l, nil
+}
+
+const (
+	beginMessage   = "-----BEGIN PGP SIGNED MESSAGE-----"
+	beginSignature = "-----BEGIN PGP SIGNATURE-----"
+	endSignature   = "-----END PGP SIGNATURE-----"
+)
+
+// message returns which lines are the list: all of them, or those of the signed message. Who has
+// checked the signature trusts no others.
+func (l *List) message(lines []string) (first, last int, err error) {
+	blank := func(line string) bool { return strings.TrimSpace(line) == "" }
+	begin := slices.IndexFunc(lines, func(line string) bool { return !blank(line) })
+	if begin < 0 || strings.TrimRight(lines[begin], " \t") != beginMessage {
+		return 0, len(lines), nil
+	}
+	l.Signed = true
+	bad := func(what string) (int, int, error) {
+		return 0, 0, fmt.Errorf("%w list: its PGP message %s", ErrFormat, what)
+	}
+	first = begin + 1
+	for first < len(lines) && !blank(lines[first]) {
+		if !strings.HasPrefix(lines[first], "Hash: ") { // the only header there is
+			return bad("has a header that is unknown")
+		}
+		first++
+	}
+	if first == len(lines) {
+		return bad("does not begin")
+	}
+	last = first
+	for ; last < len(lines) && strings.TrimRight(lines[last], " \t") != beginSignature; last++ {
+		if strings.HasPrefix(lines[last], "-") && !strings.HasPrefix(lines[last], "- ") {
+			return bad("has a line that begins with a dash")
+		}
+	}
+	end := last
+	for end < len(lines) && strings.TrimRight(lines[end], " \t") != endSignature {
+		end++
+	}
+	if end >= len(lines) {
+		return bad("has no end")
+	}
+	if slices.ContainsFunc(lines[end+1:], func(line string) bool { return !blank(line) }) {
+		return bad("has text behind it, which nobody has signed")
+	}
+	return first, last, nil
+}
+
+var (
+	gnuLine = regexp.MustCompile(`^(\\?)([0-9A-Fa-f]{32,128}) [ *](.+)$`)
+	bsdLine = regexp.MustCompile(`^(\\?)([A-Za-z0-9/-]{3,16}) ?\((.+)\) ?= ?([0-9A-Fa-f]+)$`)
+	loose   = regexp.MustCompile(`^([0-9A-Fa-f]{32,128})[ \t]+\*?(\S.*)$`) // as others write it
+)
+
+func parseLine(line string) (entry, bool) {
+	if m := bsdLine.FindStringSubmatch(line); m != nil {
+		// "SHA2-256" is another name of SHA256.
+		named := strings.ReplaceAll(strings.Replace(strings.ToUpper(m[2]), "SHA2-", "SHA", 1), "-", "")
+		if !slices.ContainsFunc(algorithms, func(a algorithm) bool { return a.name == named }) {
+			return entry{Sum{}, unescape(m[1], m[3])}, true // nobody asks for it
+		}
+		s, err := parse(m[4])
+		return entry{s, unescape(m[1], m[3])}, err == nil && s.name == named
+	}
+	if m := gnuLine.FindStringSubmatch(line); m != nil {
+		s, err := parse(m[2])
+		return entry{s, unescape(m[1], m[3])}, err == nil
+	}
+	if m := loose.FindStringSubmatch(line); m != nil {
+		s, err := parse(m[1])
+		return entry{s, m[2]}, err == nil
+	}
+	s, err := parse(strings.TrimSpace(line))
+	return entry{s, ""}, err == nil
+}
+
+// unescape returns a name. In a line that begins with a backslash some characters are escaped.
+func unescape(mark, name string) string {
+	if mark == "" {
+		return name
+	}
+	return strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\r`, "\r").Replace(name)
+}
+
+// Find returns the checksum of a file by its name without folders: the longest, if there are
+// several algorithms. If there is none the error matches [ErrNotListed]. Two checksums that
+// contradict each other are an error.
+func (l *List) Find(name string) (Sum, error) {
+	if len(l.entries) == 1 && l.entries[0].name == "" {
+		return l.entries[0].Sum, l.entries[0].proves(name)
+	}
+	var found Sum
+	for _, e := range l.entries {
+		if name == "" || path.Base(strings.ReplaceAll(e.name, `\`, "/")) != name && e.name != name {
+			continue
+		}
+		if e.size == found.size && !bytes.Equal(e.want, found.want) {
+			return Sum{}, fmt.Errorf("%w list: it has two of %q that differ", ErrFormat, name)
+		}
+		if e.size > found.size {
+			found = e.Sum
+		}
+	}
+	if found.size == 0 {
+		return Sum{}, advice.With(fmt.Errorf("%q is %w, which has %s", name, ErrNotListed, l.names()), "--source-sha256 HEX gives the checksum itself")
+	}
+	return found, found.proves(name)
+}
+
+// proves returns an error for a sum that proves nothing.
+func (s Sum) proves(name string) error {
+	if s.new == nil {
+		return fmt.Errorf("%w that proves anything: that of %q is of %s", ErrFormat, name, s.name)
+	}
+	return nil
+}
+
+// names lists some of the names.
+func (l *List) names() string {
+	const most = 8
+	var names []string
+	for _, e := range l.entries {
+		if q := fmt.Sprintf("%.80q", e.name); !slices.Contains(names, q) {
+			names = append(names, q)
+		}
+		if len(names) > most {
+			return strings.Join(names[:most], ", ") + " and others"
+		}
+	}
+	return strings.Join(names, ", ")
+}
