@@ -33,6 +33,7 @@ const (
 	// Where the fields of a header lie in it (section 2.2.2).
 	offChecksum   = 4 // of a region table and of a log entry too
 	offSequence   = 8
+	offFileWrite  = 16
 	offDataWrite  = 32
 	offLogGUID    = 48
 	offLogVersion = 64

@@ -20,6 +20,7 @@ const (
 	maxUserItems      = 1024
 
 	flagUser     = 1
+	flagDisk     = 2 // the item is about the disk, not about the file
 	flagRequired = 4
 
 	flagLeaveAllocated = 1
@@ -109,8 +110,13 @@ func readMetadata(r io.ReaderAt, region span) (*metadata, error) {
 	case m.size%m.logicalSector != 0:
 		return nil, fieldError(at, "VirtualDiskSize", m.size, "a multiple of the logical sector size %d", m.logicalSector)
 	}
-	m.ratioShift = uint(bits.TrailingZeros64(uint64(chunkSectors * m.logicalSector / m.blockSize)))
+	m.setRatio()
 	return m, m.readLocator(p)
+}
+
+// setRatio sets the chunk ratio (section 2.5).
+func (m *metadata) setRatio() {
+	m.ratioShift = uint(bits.TrailingZeros64(uint64(chunkSectors * m.logicalSector / m.blockSize)))
 }
 
 // setParameters takes the file parameters (section 2.6.2.1).

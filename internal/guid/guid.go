@@ -32,12 +32,17 @@ func Parse(s string) (g GUID, ok bool) {
 	if err != nil {
 		return g, false
 	}
+	return FromUUID([16]byte(b)), true
+}
+
+// FromUUID returns the GUID with the same text as a UUID, whose bytes are in the order of the text.
+func FromUUID(u [16]byte) (g GUID) {
 	be, le := binary.BigEndian, binary.LittleEndian
-	le.PutUint32(g[0:], be.Uint32(b))
-	le.PutUint16(g[4:], be.Uint16(b[4:]))
-	le.PutUint16(g[6:], be.Uint16(b[6:]))
-	copy(g[8:], b[8:])
-	return g, true
+	le.PutUint32(g[0:], be.Uint32(u[0:]))
+	le.PutUint16(g[4:], be.Uint16(u[4:]))
+	le.PutUint16(g[6:], be.Uint16(u[6:]))
+	copy(g[8:], u[8:])
+	return g
 }
 
 // String returns the text form, in lower case and without braces.
