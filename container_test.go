@@ -108,7 +108,7 @@ func TestConvert(t *testing.T) {
 	d := newDisk(3<<20 + 512)
 	clear(d.b[1<<20 : 2<<20])
 	for _, o := range []luksimg.DecryptOptions{
-		{}, {Format: luksimg.VHD}, {Format: luksimg.VHD, Fixed: true}, {Format: luksimg.VMDK}, {Format: luksimg.QCOW2},
+		{}, {Format: luksimg.VHD}, {Format: luksimg.VHD, Fixed: true}, {Format: luksimg.VHDX}, {Format: luksimg.VHDX, BlockSize: 1 << 20, SectorSize: 512}, {Format: luksimg.VMDK}, {Format: luksimg.QCOW2},
 		{Format: luksimg.QCOW2, Compression: "zlib", ClusterSize: 4096}, {Format: luksimg.QCOW2, Compression: "zstd"},
 	} {
 		var f file
@@ -138,7 +138,7 @@ func TestConvert(t *testing.T) {
 			}
 		}
 	}
-	for _, o := range []luksimg.DecryptOptions{{Fixed: true}, {Format: luksimg.VHD, Compression: "zlib"}, {Format: luksimg.LUKS1}} {
+	for _, o := range []luksimg.DecryptOptions{{Fixed: true}, {Format: luksimg.VHD, Compression: "zlib"}, {Format: luksimg.VMDK, BlockSize: 1 << 20}, {SectorSize: 4096}, {Format: luksimg.LUKS1}} {
 		if _, err := luksimg.Decrypt(ctx, new(file), d, o); err == nil || o.Check() == nil {
 			t.Errorf("%+v was taken", o)
 		}
@@ -159,6 +159,26 @@ func TestConvert(t *testing.T) {
 		}
 		if err := luksimg.Verify(ctx, d, img, luksimg.VerifyOptions{}); err != nil {
 			t.Errorf("%s in order: %v", f, err)
+		}
+	}
+}
+
+// TestConvertSectors keeps the sectors of a disk in a VHDX: those that its partition table counts in.
+func TestConvertSectors(t *testing.T) {
+	for _, size := range []int{512, 4096} {
+		d := newDisk(3<<20 + 512)
+		copy(d.b[size:], "EFI PART")
+		clear(d.b[:size])
+		for format, want := range map[luksimg.Format]int{luksimg.VHDX: size, luksimg.QCOW2: 512} {
+			var f file
+			r, err := luksimg.Decrypt(t.Context(), &f, d, luksimg.DecryptOptions{Format: format})
+			if err != nil || int(r.SectorSize) != want || r.VirtualSize%r.SectorSize != 0 {
+				t.Fatalf("sectors of %d: %+v, %v", size, r, err)
+			}
+			img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(f.b), int64(len(f.b)), luksimg.ImageOptions{})
+			if err != nil || format == luksimg.VHDX && img.SectorSize != size {
+				t.Errorf("sectors of %d: %+v, %v", size, img, err)
+			}
 		}
 	}
 }

@@ -17,6 +17,13 @@ type DecryptOptions struct {
 	// Fixed makes a VHD that has room for all of the disk, in place of a dynamic one.
 	Fixed bool
 
+	// BlockSize is that of a VHDX in bytes, zero for 32 MiB.
+	BlockSize int64
+
+	// SectorSize is that of the logical sectors of a VHDX in bytes, 512 or 4096. Zero is what the
+	// source has: its partition table counts in that.
+	SectorSize int64
+
 	// ClusterSize is that of qcow2 in bytes, zero for 64 KiB.
 	ClusterSize int64
 
@@ -29,11 +36,13 @@ type DecryptOptions struct {
 // A DecryptResult says what [Decrypt] made.
 type DecryptResult struct {
 	// VirtualSize is the length of the disk in bytes. It is more than that of the source
-	// where the format has no disk of such a length: a VHD and a qcow2 image have whole
-	// sectors of 512 bytes, a fixed VHD has whole MiB. Zeros fill the rest.
+	// where the format has no disk of such a length: a VHD, a VMDK and a qcow2 image have whole
+	// sectors of 512 bytes, a VHDX those of SectorSize, a fixed VHD has whole MiB. Zeros fill the rest.
 	VirtualSize int64
 	// FileSize is the length of dst in bytes.
 	FileSize int64
+	// SectorSize is that of the disk's sectors in bytes: 4096 in a VHDX that has such, else 512.
+	SectorSize int64
 }
 
 // Decrypt writes the disk src, most often an [Image] that was opened with its key, to dst, which

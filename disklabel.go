@@ -36,6 +36,18 @@ func LabelSectorSize(src image.Source) int {
 	return size
 }
 
+// sectorSizeOf returns the size in bytes of the sectors of a disk: what its partition table counts in,
+// or else what its container says; 512 if nothing tells.
+func sectorSizeOf(src image.Source) int {
+	if n := LabelSectorSize(src); n != 0 {
+		return n
+	}
+	if i, ok := src.(*Image); ok && i.SectorSize != 0 {
+		return i.SectorSize
+	}
+	return 512
+}
+
 func labelOf(src image.Source) (label DiskLabel, sectorSize int) {
 	b := make([]byte, 4096+8)
 	n, err := src.ReadAt(b, 0)

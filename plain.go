@@ -10,6 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/engine"
 	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
+	"github.com/luksimg/luksimg/vhdx"
 	"github.com/luksimg/luksimg/vmdk"
 )
 
@@ -22,6 +23,7 @@ type plain struct {
 var (
 	rawPlain   = plain{file: plainRaw, stream: streamRaw}
 	vhdPlain   = plain{file: plainVHD}
+	vhdxPlain  = plain{file: plainVHDX}
 	vmdkPlain  = plain{file: plainVMDK, stream: streamVMDK}
 	qcow2Plain = plain{file: plainQCOW2}
 )
@@ -51,7 +53,7 @@ func (o DecryptOptions) Check() error {
 
 // plain returns what writes the format of the options, or says what in them does not go together.
 func (o DecryptOptions) plain() (*plain, error) {
-	if o.Fixed && o.Format != VHD || (o.ClusterSize != 0 || o.Compression != "") && o.Format != QCOW2 {
+	if o.Fixed && o.Format != VHD || (o.ClusterSize != 0 || o.Compression != "") && o.Format != QCOW2 || (o.BlockSize != 0 || o.SectorSize != 0) && o.Format != VHDX {
 		return nil, fmt.Errorf("options that do not go with format %q", o.Format)
 	}
 	f, err := formatOf(cmp.Or(o.Format, Raw), nil, 0)
@@ -65,14 +67,14 @@ func plainRaw(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptO
 	if err := (engine.Plain{Source: src, Workers: o.workers()}).WriteFile(ctx, dst); err != nil {
 		return nil, err
 	}
-	return &DecryptResult{src.Size(), src.Size()}, nil
+	return &DecryptResult{src.Size(), src.Size(), 512}, nil
 }
 
 func streamRaw(ctx context.Context, dst io.Writer, src image.Source, o DecryptOptions) (*DecryptResult, error) {
 	if err := (engine.Plain{Source: src, Workers: o.workers()}).WriteStream(ctx, dst); err != nil {
 		return nil, err
 	}
-	return &DecryptResult{src.Size(), src.Size()}, nil
+	return &DecryptResult{src.Size(), src.Size(), 512}, nil
 }
 
 func plainVHD(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
@@ -84,7 +86,7 @@ func plainVHD(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptO
 	if err != nil {
 		return nil, err
 	}
-	return &DecryptResult{c.VirtualSize, c.FileSize}, nil
+	return &DecryptResult{c.VirtualSize, c.FileSize, 512}, nil
 }
 
 func plainQCOW2(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
@@ -92,7 +94,19 @@ func plainQCOW2(ctx context.Context, dst io.WriterAt, src image.Source, o Decryp
 	if err != nil {
 		return nil, err
 	}
-	return &DecryptResult{c.VirtualSize, c.FileSize}, nil
+	return &DecryptResult{c.VirtualSize, c.FileSize, 512}, nil
+}
+
+func plainVHDX(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
+	opts := vhdx.CreateOptions{BlockSize: o.BlockSize, SectorSize: o.SectorSize, Jobs: o.Jobs, Progress: o.Progress}
+	if opts.SectorSize == 0 {
+		opts.SectorSize = int64(sectorSizeOf(src))
+	}
+	c, err := vhdx.Create(ctx, dst, src, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &DecryptResult{c.VirtualSize, c.FileSize, c.SectorSize}, nil
 }
 
 func plainVMDK(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error) {
@@ -107,5 +121,5 @@ func resultVMDK(c *vmdk.CreateResult, err error) (*DecryptResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DecryptResult{c.VirtualSize, c.FileSize}, nil
+	return &DecryptResult{c.VirtualSize, c.FileSize, 512}, nil
 }

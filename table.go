@@ -45,7 +45,7 @@ func formats() []format {
 	return []format{
 		{Raw, "a raw disk", never, openRaw, nil, nil, &rawPlain, []string{"host_device", "file"}},
 		{VHD, "a VHD image", vhd.Find, openVHD, checkVHD, &vhdMaker, &vhdPlain, []string{"vpc"}},
-		{VHDX, "a VHDX image", at(0, "vhdxfile"), openVHDX, nil, nil, nil, nil},
+		{VHDX, "a VHDX image", at(0, "vhdxfile"), openVHDX, nil, nil, &vhdxPlain, nil},
 		{VMDK, "a VMDK image", findVMDK, openVMDK, nil, nil, &vmdkPlain, nil},
 		{VDI, "a VDI image", at(64, "\x7f\x10\xda\xbe"), openVDI, nil, nil, nil, nil},
 		{QCOW2, "a qcow2 image", findQCOW2, openQCOW, nil, &qcow2Maker, &qcow2Plain, nil},

@@ -43,7 +43,7 @@ func TestWriters(t *testing.T) {
 		}
 		t.Run(fmt.Sprint("Encrypt/", o.Format), func(t *testing.T) { imagetest.Writes(t, w) })
 	}
-	for _, o := range []luksimg.DecryptOptions{{Format: luksimg.Raw}, {Format: luksimg.VHD}, {Format: luksimg.VHD, Fixed: true}, {Format: luksimg.VMDK}, {Format: luksimg.QCOW2}} {
+	for _, o := range []luksimg.DecryptOptions{{Format: luksimg.Raw}, {Format: luksimg.VHD}, {Format: luksimg.VHD, Fixed: true}, {Format: luksimg.VHDX, BlockSize: 1 << 20}, {Format: luksimg.VMDK}, {Format: luksimg.QCOW2}} {
 		w := imagetest.Writer{Unit: 512, Last: o.Format != luksimg.Raw}
 		switch {
 		case o.Format == luksimg.Raw:

@@ -1,11 +1,11 @@
-// Package vhdx reads VHDX disk images as [MS-VHDX], "Virtual Hard Disk v2 (VHDX) File
-// Format", describes them and as Hyper-V and QEMU write them: fixed, dynamic and
-// differencing disks, with a log that was not replayed yet.
+// Package vhdx reads and writes VHDX disk images as [MS-VHDX], "Virtual Hard Disk v2 (VHDX)
+// File Format", describes them and as Hyper-V and QEMU write them. It reads fixed, dynamic
+// and differencing disks, with a log that was not replayed yet, and writes dynamic ones.
 //
-// Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
-// tells a VHDX file by its content. The package never opens a file and never writes:
-// the log is replayed in memory, and a differencing disk gets its parent from
-// [Options.Resolve], and is refused without it.
+// Start with [Open], which gives a [Disk]: an image.Source with extents, or with [Create].
+// [Detect] tells a VHDX file by its content. The package never opens a file, and what it
+// reads it does not change: the log is replayed in memory, and a differencing disk gets its
+// parent from [Options.Resolve], and is refused without it.
 //
 // [MS-VHDX]: https://learn.microsoft.com/openspecs/windows_protocols/ms-vhdx
 package vhdx

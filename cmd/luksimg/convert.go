@@ -32,6 +32,8 @@ type convertFlags struct {
 	jobs     flags.Jobs
 
 	fixed       bool
+	blockSize   flags.Size
+	sectorSize  flags.Size
 	clusterSize flags.Size
 	compression string
 	force       bool
@@ -43,9 +45,9 @@ func newConvert(g *global) *cobra.Command {
 		Use:   "convert SRC DST",
 		Short: "Convert a disk image from any format to another",
 		Long: `Convert writes what the guest of the image SRC sees to DST, a raw disk image, with holes
-where the disk is zero, or a VHD, VMDK or qcow2 image. A VMDK is streamOptimized, that is
-compressed, as it is in an OVA and as vSphere imports it. With - for DST a raw disk or a VMDK
-goes to standard output.
+where the disk is zero, or a VHD, VHDX, VMDK or qcow2 image. A VMDK is streamOptimized, that
+is compressed, as it is in an OVA and as vSphere imports it. With - for DST a raw disk or a
+VMDK goes to standard output.
 
 An image that needs other files, such as a qcow2 image with a backing file or a differencing
 VHD, is refused unless --allow-backing is given. Then files in the folder of SRC, or below it,
@@ -74,8 +76,8 @@ func newDecrypt(g *global) *cobra.Command {
 		Use:   "decrypt SRC DST",
 		Short: "Decrypt an encrypted image into a plain one",
 		Long: `Decrypt opens the encrypted image SRC (LUKS, qcow2 or VHD) with a key and writes its
-plaintext to DST, a raw disk image, or a VHD, VMDK or qcow2 image, that only you may read. What
-is zero takes no room. With - for DST a raw disk or a VMDK goes to standard output.
+plaintext to DST, a raw disk image, or a VHD, VHDX, VMDK or qcow2 image, that only you may
+read. What is zero takes no room. With - for DST a raw disk or a VMDK goes to standard output.
 
 With - for SRC a LUKS image is read from standard input as it comes: its header first, and
 then the data. If it ends early that is an error, and nothing is left; but where it was cut
@@ -102,9 +104,13 @@ func (o *convertFlags) add(c *cobra.Command) {
 	o.kdf.add(c)
 	f.StringVar(&o.format, "format", "raw", "format of DST: "+writtenFormats())
 	f.BoolVar(&o.fixed, "fixed", false, "make a fixed VHD, with room for all of the disk, whose length is rounded up to a MiB")
+	f.Var(&o.blockSize, "block-size", "block size of a VHDX in bytes, from 1M to 256M (default 32M)")
+	f.Var(&o.sectorSize, "sector-size", "size of the sectors of a VHDX in bytes, 512 or 4096 (default: those of SRC)")
 	f.Var(&o.clusterSize, "cluster-size", "cluster size of a qcow2 image in bytes (default 64k)")
 	f.StringVar(&o.compression, "compression", "", "compress a qcow2 image: zlib or zstd")
-	f.Lookup("cluster-size").DefValue = ""
+	for _, name := range []string{"block-size", "sector-size", "cluster-size"} {
+		f.Lookup(name).DefValue = ""
+	}
 	o.jobs.Add(c)
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.Add(c)
@@ -157,7 +163,8 @@ func writtenFormats() string {
 
 // options are what the flags say of DST.
 func (o *convertFlags) options() luksimg.DecryptOptions {
-	return luksimg.DecryptOptions{Format: luksimg.Format(o.format), Fixed: o.fixed, ClusterSize: o.clusterSize.N, Compression: o.compression,
+	return luksimg.DecryptOptions{Format: luksimg.Format(o.format), Fixed: o.fixed, BlockSize: o.blockSize.N, SectorSize: o.sectorSize.N,
+		ClusterSize: o.clusterSize.N, Compression: o.compression,
 		RunOptions: luksimg.RunOptions{Jobs: int(o.jobs)}}
 }
 
@@ -206,7 +213,8 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if err != nil {
 		return s.wrap(err)
 	}
-	change := luksimg.DiskChange{SectorSize: 512, Longer: made.VirtualSize - s.img.Size(), Why: "the disk of a " + o.format + " image has whole sectors of 512 bytes"}
+	change := luksimg.DiskChange{SectorSize: int(made.SectorSize), Longer: made.VirtualSize - s.img.Size(),
+		Why: fmt.Sprintf("the disk of a %s image has whole sectors of %d bytes", o.format, made.SectorSize)}
 	if o.fixed {
 		change.Why = "that of a fixed VHD has whole MiB"
 	}

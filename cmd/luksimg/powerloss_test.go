@@ -112,6 +112,7 @@ func TestPowerLoss(t *testing.T) {
 			opensByFile, []string{"disk", "key"}},
 		"decrypt":  {[]string{"decrypt", "-q", "--key-file", key, image, at("raw")}, equals("raw", plain), []string{"raw"}},
 		"convert":  {[]string{"convert", "-q", "--format", "qcow2", disk, at("disk")}, func(c *faultfs.FS) error { return opens(c, nil) }, []string{"disk"}},
+		"VHDX":     {[]string{"convert", "-q", "--format", "vhdx", "--block-size", "1M", disk, at("disk")}, func(c *faultfs.FS) error { return opens(c, nil) }, []string{"disk"}},
 		"VMDK":     {[]string{"convert", "-q", "--format", "vmdk", disk, at("disk")}, func(c *faultfs.FS) error { return opens(c, nil) }, []string{"disk"}},
 		"keygen":   {[]string{"keygen", at("key")}, func(c *faultfs.FS) error { return lengths(c.ReadFile(at("key")), 44) }, []string{"key"}},
 		"root key": {[]string{"keygen", "--kms", "local:" + at("root")}, func(c *faultfs.FS) error { return lengths(c.ReadFile(at("root")), 32) }, []string{"root"}},
