@@ -35,6 +35,7 @@ lint:
 generated:
 	cd xts/_asm && $(GO) vet . && $(GO) test .
 	cd internal/inflate/_asm && $(GO) vet . && $(GO) test .
+	cd internal/lzma/_asm && $(GO) vet . && $(GO) test .
 
 # What has no cgo must build everywhere.
 cross:
@@ -60,7 +61,7 @@ unit:
 arm64:
 	@if command -v qemu-aarch64 >/dev/null; then \
 		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 ./xts ./image ./vhd ./internal/af \
-			./internal/inflate ./internal/parallel ./internal/dmcrypt && \
+			./internal/inflate ./internal/lzma ./internal/parallel ./internal/dmcrypt && \
 		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -exec qemu-aarch64 -run Golden ./luks ./qcow ./vhdx ./vmdk; \
 	else echo "skipped: tests on arm64 need qemu-aarch64 (scripts/setup.sh installs it)"; test "$$CI" != true; fi
 

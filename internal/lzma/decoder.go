@@ -217,9 +217,8 @@ func (d *Decoder) room(size int) error {
 	keep := min(d.out-d.low, d.dict)
 	move := (d.out - keep) &^ (maxPos - 1)
 	if len(d.win)-d.out+move < size+slack {
-		// WindowSize has the room for dict and a chunk, but the user gave less, or the size
-		// of the output is not what it was said to be.
-		return corrupt("more output than was said, or a window of %d bytes, which is too short", len(d.win))
+		// It is made for less output than this.
+		return corrupt("more output than was said, in a window of %d bytes", len(d.win))
 	}
 	copy(d.win, d.win[move:d.out])
 	d.out -= move

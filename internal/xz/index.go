@@ -239,12 +239,12 @@ func (x *backReader) stream(end int64) (int64, error) {
 func (x *backReader) index(at, size int64) (blocks []Block, packed int64, err error) {
 	r := bufio.NewReaderSize(io.NewSectionReader(x.r, at, size), 32<<10)
 	n, err := readIndex(r, at, func(records int64) error {
-		if records > int64(x.limit) {
-			return blocksLimit()
-		}
 		// A record takes 2 bytes at least. More are not made room for.
 		if records > size/2 {
 			return corrupt("%d records in the index at byte %d, which has %d bytes", records, at, size)
+		}
+		if records > int64(x.limit) {
+			return blocksLimit()
 		}
 		x.limit -= int(records)
 		blocks = make([]Block, 0, records)
