@@ -26,6 +26,9 @@ wants() {
 		tokens     | systemd-cryptenroll | systemd
 		tokens     | clevis      | clevis
 		tokens     | clevis-luks-bind | clevis-luks
+		tokens     | clevis-encrypt-tpm2 | clevis-tpm2
+		tokens     | swtpm       | swtpm
+		tokens     | tpm2_unseal | tpm2-tools
 		tokens     | jose        | jose
 		tokens     | socat       | socat
 		tokens     | /usr/libexec/tangd | tang
