@@ -56,8 +56,12 @@ are opened, and no others: an image may name any file, and a copy of it would be
 A disk in an OVA, a tar archive or a container image (oci:FOLDER is the layout of one) is read where
 it is; if there are several, --member names it.
 
-If SRC is encrypted, its key is asked for on the terminal unless a flag gives it.`,
+If SRC is encrypted, its key is asked for on the terminal unless a flag gives it.
+
+SRC may be at an https:// address. --sha256-file compares it, as it was published, with a list of
+checksums before DST appears.`,
 		Example: `  luksimg convert disk.qcow2 disk.raw
+  luksimg convert --sha256-file SHA256SUMS https://example.com/disk.qcow2 disk.raw
   luksimg convert --format qcow2 --compression zstd disk.raw disk.qcow2
   luksimg convert --format vmdk disk.qcow2 disk.vmdk
   luksimg convert --allow-backing overlay.qcow2 disk.raw

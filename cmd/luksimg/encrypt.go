@@ -50,6 +50,8 @@ With - for SRC a raw disk is read from standard input, with - for DST the image 
 standard output. cos://REGION/BUCKET/OBJECT is an object in IBM Cloud Object Storage: as SRC
 it is read where it is, as DST the image is sent as it is made, and takes no room here. The
 object appears when it is whole; --verify then reads it back, and removes it if it differs.
+An https:// address as SRC is read where it is too. --sha256-file compares the file as it was
+published with a list of checksums before DST appears.
 
 The key is asked for on the terminal unless a flag gives it. --key-file takes a file as
 it is, with every byte; --passphrase-file leaves one final newline off, as a text file
@@ -76,6 +78,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
   luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.vhd disk.raw
   luksimg encrypt --profile vpc-qcow2 --key-file dek.b64 disk.raw disk.qcow2
   luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.vhd cos://us-south/images/disk.raw
+  luksimg encrypt --sha256-file https://example.com/SHA256SUMS https://example.com/disk.raw.xz disk.luks
   zcat disk.raw.gz | luksimg encrypt --key-file dek.b64 - - | ssh host 'cat >disk.luks'`,
 		Args: flags.Args("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
