@@ -49,6 +49,12 @@ func (f *File) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return image.Extents(f.Source, off, n)
 }
 
+// Group implements [image.Grouper], as far as the archive tells.
+func (f *File) Group(off int64) (start, end int64) {
+	start, end, _ = image.Group(f.Source, off)
+	return start, end
+}
+
 // Check compares the digest of the file, or of the layer that it is in, with that which the archive
 // has of it, if it has one. It is hashed as it is read, so that Check reads only what nobody has read
 // before. A wrong one is a [SumError]: what was made of the file is of no use then. It is called when

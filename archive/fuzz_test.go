@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -124,6 +125,68 @@ func FuzzManifest(f *testing.F) {
 		for name, d := range sums {
 			if d.hash().Size() != len(d.sum) {
 				t.Errorf("%q: %v", name, d)
+			}
+		}
+	})
+}
+
+// FuzzImage opens container images whose index, manifest and layer are any bytes, with the right digests.
+func FuzzImage(f *testing.F) {
+	f.Add(`{"mediaType":"x","annotations":{"org.opencontainers.image.ref.name":"a"}}`, `{"layers":[LAYER]}`, tarOf(f, file{name: "disk/d.img", data: "x"}))
+	f.Add(`{"platform":{"os":"linux","architecture":"amd64"}}`, `{"manifests":[LAYER]}`, tarOf(f, file{name: "disk/.wh.d.img"}))
+	f.Add(`{}`, `{"layers":[LAYER,LAYER]}`, []byte(`{"layers":[]}`))
+	f.Fuzz(func(t *testing.T, entry, manifest string, layer []byte) {
+		layer = bytes.Clone(layer)
+		sumHeaders(layer)
+		var b imageBuilder
+		named := func(text, blob string) string {
+			return strings.Replace(text, "{", fmt.Sprintf(`{"digest":%q,"size":%d,`, b.blob(blob), len(blob)), 1)
+		}
+		l := strings.TrimSuffix(named("{", string(layer)), ",") + "}"
+		m := strings.ReplaceAll(manifest, "LAYER", l)
+		if len(m) > 1<<16 {
+			return
+		}
+		index := `{"manifests":[` + named(entry, m) + `]}`
+		files := append(b.files[:len(b.files):len(b.files)], file{name: "oci-layout"}, file{name: "index.json", data: index})
+		a, err := openImage(tarOf(t, files...), "")
+		if err != nil {
+			return
+		}
+		for i := range a.Disks {
+			d, err := a.Disk(a.Disks[i].Name)
+			if err != nil {
+				continue
+			}
+			file, err := d.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if file.Size() > 1<<20 {
+				continue
+			}
+			if _, err := image.ReadFull(file, make([]byte, file.Size()), 0); err != nil {
+				t.Fatalf("%s: %v", d.Name, err)
+			}
+			if err := file.Check(context.Background()); err != nil {
+				t.Fatalf("%s: %v", d.Name, err)
+			}
+		}
+	})
+}
+
+// FuzzDocker opens archives of Docker with any manifest and configuration.
+func FuzzDocker(f *testing.F) {
+	f.Add(`[{"Config":"c.json","RepoTags":["a:b"],"Layers":["l/layer.tar"]}]`, `{"rootfs":{"diff_ids":["sha256:0000000000000000000000000000000000000000000000000000000000000000"]}}`)
+	f.Fuzz(func(t *testing.T, manifest, config string) {
+		layer := file{name: "real.tar", data: string(tarOf(t, file{name: "disk/d.img", data: "x"}))}
+		a, err := openImage(tarOf(t, file{name: "manifest.json", data: manifest}, file{name: "c.json", data: config}, layer, file{name: "l/layer.tar", kind: '2', link: "../real.tar"}), "")
+		if err != nil {
+			return
+		}
+		for i := range a.Disks {
+			if text, err := content(t, a, a.Disks[i].Name); err == nil && text != "x" {
+				t.Errorf("%q", text)
 			}
 		}
 	})

@@ -56,6 +56,12 @@ func (s *Source) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return image.Extents(s.src, off, n)
 }
 
+// Group implements [image.Grouper], as far as the file tells.
+func (s *Source) Group(off int64) (start, end int64) {
+	start, end, _ = image.Group(s.src, off)
+	return start, end
+}
+
 // ReadAt reads from the file; see [io.ReaderAt].
 func (s *Source) ReadAt(p []byte, off int64) (int, error) {
 	n, err := s.src.ReadAt(p, off)
