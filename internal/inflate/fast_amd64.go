@@ -17,10 +17,10 @@ func (s *stream) fast() {
 // fast goes on with both streams, or with one, as far as fast of a stream would.
 func (p *pair) fast() {
 	switch {
-	case !useAssembly || p[0].literal:
+	case !useAssembly:
 		p[0].fastGeneric()
-	case p[1].literal:
-		p[1].fastGeneric()
+	case p[0].literal || p[1].literal:
+		pairLiteralsBMI2(p)
 	default:
 		pairBMI2(p)
 	}
@@ -34,3 +34,6 @@ func fastBMI2(s *stream)
 
 //go:noescape
 func pairBMI2(p *pair)
+
+//go:noescape
+func pairLiteralsBMI2(p *pair)

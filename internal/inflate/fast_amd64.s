@@ -47,17 +47,15 @@ loop:
 	CMPQ R11, lastDst-24(SP)
 	JA   done
 
-	// Fill the bit buffer. What is above n is added again.
-	MOVQ  (R10), AX
-	SHLXQ R9, AX, AX
-	ORQ   AX, R8
-	RORXL $3, R9, AX
-	NOTL  AX
-	ANDL  $7, AX
-	ADDQ  AX, R10
+	MOVQ  (R10), CX
+	SHLXQ R9, CX, CX
+	ORQ   CX, R8
+	RORXL $3, R9, CX
+	NOTL  CX
+	ANDL  $7, CX
+	ADDQ  CX, R10
 	ORL   $56, R9
 
-	// An entry of literals alone, if there is one.
 	BZHIL BP, R8, AX
 	MOVL  (decoder_joined)(DI)(AX*4), AX
 	RORXL $14, AX, CX
@@ -70,7 +68,6 @@ loop:
 	ANDL  $3, AX
 	ADDQ  AX, R11
 
-	// AX: the entry.
 	BZHIL BP, R8, AX
 	MOVL  (decoder_joined)(DI)(AX*4), AX
 	TESTB $0x80, AX
@@ -140,9 +137,8 @@ special0:
 	MOVQ  (R10), CX
 	SHLXQ R9, CX, CX
 	ORQ   CX, R8
-	MOVL  R9, CX
+	RORXL $3, R9, CX
 	NOTL  CX
-	SHRL  $3, CX
 	ANDL  $7, CX
 	ADDQ  CX, R10
 	ORL   $56, R9
@@ -289,17 +285,15 @@ loop:
 	CMPQ SI, lastDst-48(SP)
 	JA   done
 
-	// Fill the bit buffer. What is above n is added again.
-	MOVQ  (R10), AX
-	SHLXQ R9, AX, AX
-	ORQ   AX, R8
-	RORXL $3, R9, AX
-	NOTL  AX
-	ANDL  $7, AX
-	ADDQ  AX, R10
+	MOVQ  (R10), CX
+	SHLXQ R9, CX, CX
+	ORQ   CX, R8
+	RORXL $3, R9, CX
+	NOTL  CX
+	ANDL  $7, CX
+	ADDQ  CX, R10
 	ORL   $56, R9
 
-	// An entry of literals alone, if there is one.
 	BZHIL BP, R8, AX
 	MOVL  (decoder_joined)(DI)(AX*4), AX
 	RORXL $14, AX, CX
@@ -312,7 +306,6 @@ loop:
 	ANDL  $3, AX
 	ADDQ  AX, R11
 
-	// AX: the entry.
 	BZHIL BP, R8, AX
 	MOVL  (decoder_joined)(DI)(AX*4), AX
 	TESTB $0x80, AX
@@ -374,17 +367,15 @@ distance0:
 
 next0:
 
-	// Fill the bit buffer. What is above n is added again.
-	MOVQ  (BX), AX
-	SHLXQ R13, AX, AX
-	ORQ   AX, R12
-	RORXL $3, R13, AX
-	NOTL  AX
-	ANDL  $7, AX
-	ADDQ  AX, BX
+	MOVQ  (BX), CX
+	SHLXQ R13, CX, CX
+	ORQ   CX, R12
+	RORXL $3, R13, CX
+	NOTL  CX
+	ANDL  $7, CX
+	ADDQ  CX, BX
 	ORL   $56, R13
 
-	// An entry of literals alone, if there is one.
 	BZHIL BP, R12, AX
 	MOVL  (stream__size+decoder_joined)(DI)(AX*4), AX
 	RORXL $14, AX, CX
@@ -397,7 +388,6 @@ next0:
 	ANDL  $3, AX
 	ADDQ  AX, SI
 
-	// AX: the entry.
 	BZHIL BP, R12, AX
 	MOVL  (stream__size+decoder_joined)(DI)(AX*4), AX
 	TESTB $0x80, AX
@@ -467,9 +457,8 @@ special0:
 	MOVQ  (R10), CX
 	SHLXQ R9, CX, CX
 	ORQ   CX, R8
-	MOVL  R9, CX
+	RORXL $3, R9, CX
 	NOTL  CX
-	SHRL  $3, CX
 	ANDL  $7, CX
 	ADDQ  CX, R10
 	ORL   $56, R9
@@ -566,12 +555,532 @@ special1:
 	MOVQ  (BX), CX
 	SHLXQ R13, CX, CX
 	ORQ   CX, R12
-	MOVL  R13, CX
+	RORXL $3, R13, CX
 	NOTL  CX
-	SHRL  $3, CX
 	ANDL  $7, CX
 	ADDQ  CX, BX
 	ORL   $56, R13
+
+	MOVQ  R12, CX
+	SHRQ  $11, CX
+	MOVL  AX, DX
+	ANDL  $15, DX
+	BZHIQ DX, CX, CX
+	SHRL  $16, AX
+	ANDL  $0x7fff, AX
+	ADDL  AX, CX
+	MOVL  (stream__size+decoder_litLen)(DI)(CX*4), AX
+	TESTB $0x80, AX
+	JEQ   symbol1
+
+stuck1:
+	MOVB $1, (stream__size+stream_stuck)(DI)
+	JMP  done
+
+far1:
+	TESTB $0x40, AX
+	JEQ   bad1
+	MOVQ  R12, R15
+	SHRQ  $9, R15
+	MOVL  AX, DX
+	ANDL  $15, DX
+	BZHIQ DX, R15, R15
+	SHRL  $16, AX
+	ANDL  $0x7fff, AX
+	ADDL  AX, R15
+	MOVL  (stream__size+decoder_dist)(DI)(R15*4), AX
+	TESTB $0x80, AX
+	JEQ   distance1
+
+bad1:
+	MOVB $1, (stream__size+stream_bad)(DI)
+	JMP  done
+
+long1:
+	ADDQ SI, CX
+
+longer1:
+	ADDQ    $32, R15
+	ADDQ    $32, SI
+	MOVOU (R15), X0
+	MOVOU X0, (SI)
+	MOVOU 16(R15), X0
+	MOVOU X0, 16(SI)
+	LEAQ    32(SI), AX
+	CMPQ    AX, CX
+	JB      longer1
+	MOVQ    CX, SI
+	JMP     next1
+
+	// A match with its own beginning: of 8 to 15 bytes, and of less, which are repeated
+	// in AX as often as they are whole in it.
+near1:
+	ADDQ SI, CX
+	CMPL DX, $8
+	JB   repeat1
+
+nearer1:
+	MOVQ (R15), AX
+	MOVQ AX, (SI)
+	ADDQ $8, R15
+	ADDQ $8, SI
+	CMPQ SI, CX
+	JB   nearer1
+	MOVQ CX, SI
+	JMP  next1
+
+repeat1:
+	MOVQ  (R15), AX
+	LEAL  (DX*8), R15
+	BZHIQ R15, AX, AX
+	SHLL  $4, DX
+	LEAQ  ·repeats(SB), R15
+	IMULQ (R15)(DX*1), AX
+	MOVQ  8(R15)(DX*1), DX
+
+repeated1:
+	MOVQ AX, (SI)
+	ADDQ DX, SI
+	CMPQ SI, CX
+	JB   repeated1
+	MOVQ CX, SI
+	JMP  next1
+
+done:
+
+	ANDL  $63, R9
+	BZHIQ R9, R8, R8
+	SUBQ  (stream_in+input_src)(DI), R10
+	MOVQ  R10, (stream_in+input_pos)(DI)
+	MOVQ  R8, (stream_in+input_b)(DI)
+	MOVQ  R9, (stream_in+input_n)(DI)
+	SUBQ  (stream_dst)(DI), R11
+	MOVQ  R11, (stream_out)(DI)
+
+	ANDL  $63, R13
+	BZHIQ R13, R12, R12
+	SUBQ  (stream__size+stream_in+input_src)(DI), BX
+	MOVQ  BX, (stream__size+stream_in+input_pos)(DI)
+	MOVQ  R12, (stream__size+stream_in+input_b)(DI)
+	MOVQ  R13, (stream__size+stream_in+input_n)(DI)
+	SUBQ  (stream__size+stream_dst)(DI), SI
+	MOVQ  SI, (stream__size+stream_out)(DI)
+	RET
+
+// func pairLiteralsBMI2(p *pair)
+// Requires: BMI, BMI2
+TEXT ·pairLiteralsBMI2(SB), NOSPLIT, $56-8
+	MOVQ p+0(FP), DI
+	MOVQ $0, zero-8(SP)
+
+	MOVQ (stream_in+input_src)(DI), R10
+	MOVQ (stream_in+input_src+8)(DI), AX
+	LEAQ -const_fastIn(R10)(AX*1), AX
+	MOVQ AX, lastSrc-16(SP)
+	ADDQ (stream_in+input_pos)(DI), R10
+	MOVQ (stream_in+input_b)(DI), R8
+	MOVQ (stream_in+input_n)(DI), R9
+	MOVQ (stream_dst)(DI), R11
+	MOVQ R11, first-32(SP)
+	MOVQ (stream_dst+8)(DI), AX
+	LEAQ -const_fastOut(R11)(AX*1), AX
+	MOVQ AX, lastDst-24(SP)
+	ADDQ (stream_out)(DI), R11
+
+	MOVQ (stream__size+stream_in+input_src)(DI), BX
+	MOVQ (stream__size+stream_in+input_src+8)(DI), AX
+	LEAQ -const_fastIn(BX)(AX*1), AX
+	MOVQ AX, lastSrc-40(SP)
+	ADDQ (stream__size+stream_in+input_pos)(DI), BX
+	MOVQ (stream__size+stream_in+input_b)(DI), R12
+	MOVQ (stream__size+stream_in+input_n)(DI), R13
+	MOVQ (stream__size+stream_dst)(DI), SI
+	MOVQ SI, first-56(SP)
+	MOVQ (stream__size+stream_dst+8)(DI), AX
+	LEAQ -const_fastOut(SI)(AX*1), AX
+	MOVQ AX, lastDst-48(SP)
+	ADDQ (stream__size+stream_out)(DI), SI
+	MOVL $const_litLenBits, BP
+
+loop:
+	CMPQ R10, lastSrc-16(SP)
+	JA   done
+	CMPQ R11, lastDst-24(SP)
+	JA   done
+	CMPQ BX, lastSrc-40(SP)
+	JA   done
+	CMPQ SI, lastDst-48(SP)
+	JA   done
+
+	MOVQ  (R10), CX
+	SHLXQ R9, CX, CX
+	ORQ   CX, R8
+	RORXL $3, R9, CX
+	NOTL  CX
+	ANDL  $7, CX
+	ADDQ  CX, R10
+	ORL   $56, R9
+
+	BZHIL BP, R8, AX
+	MOVL  (decoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match0
+	RORXL $14, AX, CX
+	MOVW  CX, (R11)
+	SHRXQ AX, R8, R8
+	SUBL  AX, R9
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, R11
+
+	BZHIL BP, R8, AX
+	MOVL  (decoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match0
+	RORXL $14, AX, CX
+	MOVW  CX, (R11)
+	SHRXQ AX, R8, R8
+	SUBL  AX, R9
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, R11
+
+	BZHIL BP, R8, AX
+	MOVL  (decoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match0
+	RORXL $14, AX, CX
+	MOVW  CX, (R11)
+	SHRXQ AX, R8, R8
+	SUBL  AX, R9
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, R11
+
+	BZHIL BP, R8, AX
+	MOVL  (decoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match0
+	RORXL $14, AX, CX
+	MOVW  CX, (R11)
+	SHRXQ AX, R8, R8
+	SUBL  AX, R9
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, R11
+
+	BZHIL BP, R8, AX
+	MOVL  (decoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match0
+	RORXL $14, AX, CX
+	MOVW  CX, (R11)
+	SHRXQ AX, R8, R8
+	SUBL  AX, R9
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, R11
+
+next0:
+
+	MOVQ  (BX), CX
+	SHLXQ R13, CX, CX
+	ORQ   CX, R12
+	RORXL $3, R13, CX
+	NOTL  CX
+	ANDL  $7, CX
+	ADDQ  CX, BX
+	ORL   $56, R13
+
+	BZHIL BP, R12, AX
+	MOVL  (stream__size+decoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match1
+	RORXL $14, AX, CX
+	MOVW  CX, (SI)
+	SHRXQ AX, R12, R12
+	SUBL  AX, R13
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, SI
+
+	BZHIL BP, R12, AX
+	MOVL  (stream__size+decoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match1
+	RORXL $14, AX, CX
+	MOVW  CX, (SI)
+	SHRXQ AX, R12, R12
+	SUBL  AX, R13
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, SI
+
+	BZHIL BP, R12, AX
+	MOVL  (stream__size+decoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match1
+	RORXL $14, AX, CX
+	MOVW  CX, (SI)
+	SHRXQ AX, R12, R12
+	SUBL  AX, R13
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, SI
+
+	BZHIL BP, R12, AX
+	MOVL  (stream__size+decoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match1
+	RORXL $14, AX, CX
+	MOVW  CX, (SI)
+	SHRXQ AX, R12, R12
+	SUBL  AX, R13
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, SI
+
+	BZHIL BP, R12, AX
+	MOVL  (stream__size+decoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match1
+	RORXL $14, AX, CX
+	MOVW  CX, (SI)
+	SHRXQ AX, R12, R12
+	SUBL  AX, R13
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, SI
+
+next1:
+	JMP  loop
+
+match0:
+	MOVQ  (R10), CX
+	SHLXQ R9, CX, CX
+	ORQ   CX, R8
+	RORXL $3, R9, CX
+	NOTL  CX
+	ANDL  $7, CX
+	ADDQ  CX, R10
+	ORL   $56, R9
+	TESTB $0x80, AX
+	JNE   special0
+
+symbol0:
+	// R14: whether there is a match, as a mask. CX: its length.
+	RORXL  $14, AX, CX
+	MOVW   CX, (R11)
+	RORXL  $12, AX, CX
+	ANDL   $3, CX
+	ADDQ   CX, R11
+	MOVL   AX, R14
+	SARL   $31, R14
+	BZHIQ  AX, R8, CX
+	RORXL  $8, AX, DX
+	ANDL   $15, DX
+	SHRXQ  DX, CX, CX
+	SHRXQ  AX, R8, R8
+	SUBL   AX, R9
+	SARL   $22, AX // 512 less than the length, for the sign
+	LEAL   512(CX)(AX*1), CX
+	ANDL   R14, CX
+
+	// DX: the distance.
+	MOVL  R8, AX
+	ANDL  $511, AX
+	MOVL  (decoder_dist)(DI)(AX*4), AX
+	ANDL  R14, AX
+	TESTB $0x80, AX
+	JNE   far0
+
+distance0:
+	MOVBLZX AH, DX
+	BZHIQ   AX, R8, R15
+	SHRXQ   AX, R8, R8
+	SUBL    AX, R9
+	SHRXQ   DX, R15, DX
+	SHRL  $16, AX
+	ADDL  AX, DX
+
+	// R15: from where.
+	MOVQ    R11, R15
+	SUBQ    DX, R15
+	TESTL   R14, R14
+	CMOVQEQ first-32(SP), R15
+	CMPQ    R15, first-32(SP)
+	JB      bad0
+	LEAL    -1(DX), AX
+	CMPL    AX, $15
+	JB      near0
+	MOVOU (R15), X0
+	MOVOU X0, (R11)
+	MOVOU 16(R15), X0
+	MOVOU X0, 16(R11)
+	CMPL    CX, $32
+	JA      long0
+	ADDQ    CX, R11
+	JMP next0
+
+special0:
+	TESTB $0x40, AX
+	JEQ   stuck0
+
+	MOVQ  R8, CX
+	SHRQ  $11, CX
+	MOVL  AX, DX
+	ANDL  $15, DX
+	BZHIQ DX, CX, CX
+	SHRL  $16, AX
+	ANDL  $0x7fff, AX
+	ADDL  AX, CX
+	MOVL  (decoder_litLen)(DI)(CX*4), AX
+	TESTB $0x80, AX
+	JEQ   symbol0
+
+stuck0:
+	MOVB $1, (stream_stuck)(DI)
+	JMP  done
+
+far0:
+	TESTB $0x40, AX
+	JEQ   bad0
+	MOVQ  R8, R15
+	SHRQ  $9, R15
+	MOVL  AX, DX
+	ANDL  $15, DX
+	BZHIQ DX, R15, R15
+	SHRL  $16, AX
+	ANDL  $0x7fff, AX
+	ADDL  AX, R15
+	MOVL  (decoder_dist)(DI)(R15*4), AX
+	TESTB $0x80, AX
+	JEQ   distance0
+
+bad0:
+	MOVB $1, (stream_bad)(DI)
+	JMP  done
+
+long0:
+	ADDQ R11, CX
+
+longer0:
+	ADDQ    $32, R15
+	ADDQ    $32, R11
+	MOVOU (R15), X0
+	MOVOU X0, (R11)
+	MOVOU 16(R15), X0
+	MOVOU X0, 16(R11)
+	LEAQ    32(R11), AX
+	CMPQ    AX, CX
+	JB      longer0
+	MOVQ    CX, R11
+	JMP     next0
+
+	// A match with its own beginning: of 8 to 15 bytes, and of less, which are repeated
+	// in AX as often as they are whole in it.
+near0:
+	ADDQ R11, CX
+	CMPL DX, $8
+	JB   repeat0
+
+nearer0:
+	MOVQ (R15), AX
+	MOVQ AX, (R11)
+	ADDQ $8, R15
+	ADDQ $8, R11
+	CMPQ R11, CX
+	JB   nearer0
+	MOVQ CX, R11
+	JMP  next0
+
+repeat0:
+	MOVQ  (R15), AX
+	LEAL  (DX*8), R15
+	BZHIQ R15, AX, AX
+	SHLL  $4, DX
+	LEAQ  ·repeats(SB), R15
+	IMULQ (R15)(DX*1), AX
+	MOVQ  8(R15)(DX*1), DX
+
+repeated0:
+	MOVQ AX, (R11)
+	ADDQ DX, R11
+	CMPQ R11, CX
+	JB   repeated0
+	MOVQ CX, R11
+	JMP  next0
+
+match1:
+	MOVQ  (BX), CX
+	SHLXQ R13, CX, CX
+	ORQ   CX, R12
+	RORXL $3, R13, CX
+	NOTL  CX
+	ANDL  $7, CX
+	ADDQ  CX, BX
+	ORL   $56, R13
+	TESTB $0x80, AX
+	JNE   special1
+
+symbol1:
+	// R14: whether there is a match, as a mask. CX: its length.
+	RORXL  $14, AX, CX
+	MOVW   CX, (SI)
+	RORXL  $12, AX, CX
+	ANDL   $3, CX
+	ADDQ   CX, SI
+	MOVL   AX, R14
+	SARL   $31, R14
+	BZHIQ  AX, R12, CX
+	RORXL  $8, AX, DX
+	ANDL   $15, DX
+	SHRXQ  DX, CX, CX
+	SHRXQ  AX, R12, R12
+	SUBL   AX, R13
+	SARL   $22, AX // 512 less than the length, for the sign
+	LEAL   512(CX)(AX*1), CX
+	ANDL   R14, CX
+
+	// DX: the distance.
+	MOVL  R12, AX
+	ANDL  $511, AX
+	MOVL  (stream__size+decoder_dist)(DI)(AX*4), AX
+	ANDL  R14, AX
+	TESTB $0x80, AX
+	JNE   far1
+
+distance1:
+	MOVBLZX AH, DX
+	BZHIQ   AX, R12, R15
+	SHRXQ   AX, R12, R12
+	SUBL    AX, R13
+	SHRXQ   DX, R15, DX
+	SHRL  $16, AX
+	ADDL  AX, DX
+
+	// R15: from where.
+	MOVQ    SI, R15
+	SUBQ    DX, R15
+	TESTL   R14, R14
+	CMOVQEQ first-56(SP), R15
+	CMPQ    R15, first-56(SP)
+	JB      bad1
+	LEAL    -1(DX), AX
+	CMPL    AX, $15
+	JB      near1
+	MOVOU (R15), X0
+	MOVOU X0, (SI)
+	MOVOU 16(R15), X0
+	MOVOU X0, 16(SI)
+	CMPL    CX, $32
+	JA      long1
+	ADDQ    CX, SI
+	JMP next1
+
+special1:
+	TESTB $0x40, AX
+	JEQ   stuck1
 
 	MOVQ  R12, CX
 	SHRQ  $11, CX

@@ -1,5 +1,5 @@
 // Command _asm writes the assembly of package inflate: the loop that decodes one stream, and
-// that which decodes two in turns.
+// those that decode two in turns.
 package main
 
 import (
@@ -21,8 +21,21 @@ func file() string {
 #include "go_asm.h"
 #include "textflag.h"
 
-` + bmi + function("fastBMI2(s *stream)", 1) + function("pairBMI2(p *pair)", 2)
+` + bmi + function("fastBMI2(s *stream)", 1, anything) + function("pairBMI2(p *pair)", 2, anything) +
+		function("pairLiteralsBMI2(p *pair)", 2, literals)
 }
+
+// A body is what a loop does for a lane in each round, and what is needed so seldom in it that it
+// stands behind the loop.
+type body struct{ round, rare string }
+
+var (
+	anything = body{fill + literalEntry + anyEntry + symbol + next, longer + fill + rare}
+
+	// literals is for blocks with few matches: it is foreseen that there is none. Five entries of
+	// literals take 55 bits at most. In a round, too, there are two fills at most.
+	literals = body{fill + strings.Repeat(onlyLiterals, 5) + next, match + fill + special + symbol + again + longer + rare}
+)
 
 // bmi asks the CPU: neither needs anything of the system.
 const bmi = `// func hasBMI() bool
@@ -70,7 +83,7 @@ func (l lane) expand(s string) string {
 	).Replace(s)
 }
 
-func function(declaration string, n int) string {
+func function(declaration string, n int, in body) string {
 	var b strings.Builder
 	name, _, _ := strings.Cut(declaration, "(")
 	fmt.Fprintf(&b, "// func %s\n// Requires: BMI, BMI2\nTEXT ·%s(SB), NOSPLIT, $%d-8\n\tMOVQ %s+0(FP), DI\n\tMOVQ $0, zero-8(SP)\n", declaration, name, n*frame+8,
@@ -85,11 +98,11 @@ func function(declaration string, n int) string {
 		b.WriteString(l.expand(check))
 	}
 	for _, l := range lanes[:n] {
-		b.WriteString(l.expand(round))
+		b.WriteString(l.expand(in.round))
 	}
 	b.WriteString("\tJMP  loop\n")
 	for _, l := range lanes[:n] {
-		b.WriteString(l.expand(rare))
+		b.WriteString(l.expand(in.rare))
 	}
 	b.WriteString("\ndone:\n")
 	for _, l := range lanes[:n] {
@@ -123,22 +136,21 @@ const check = `	CMPQ $SRC, $LASTSRC
 	JA   done
 `
 
-// round decodes an entry of the joined table, and what belongs to it. There is no branch for
-// whether it has literals or a match: without a match its length is 0, the entry of its
-// distance is cleared, and it is copied from the start of the output, so that it waits for
-// nothing that was written just now.
-const round = `
-	// Fill the bit buffer. What is above n is added again.
-	MOVQ  ($SRC), AX
-	SHLXQ $N, AX, AX
-	ORQ   AX, $B
-	RORXL $3, $N, AX
-	NOTL  AX
-	ANDL  $7, AX
-	ADDQ  AX, $SRC
+// fill fills the bit buffer. What is above n is added again.
+const fill = `
+	MOVQ  ($SRC), CX
+	SHLXQ $N, CX, CX
+	ORQ   CX, $B
+	RORXL $3, $N, CX
+	NOTL  CX
+	ANDL  $7, CX
+	ADDQ  CX, $SRC
 	ORL   $56, $N
+`
 
-	// An entry of literals alone, if there is one.
+// literalEntry decodes an entry of the joined table with literals alone, if there is one, without
+// a branch.
+const literalEntry = `
 	BZHIL BP, $B, AX
 	MOVL  ($Sdecoder_joined)(DI)(AX*4), AX
 	RORXL $14, AX, CX
@@ -150,13 +162,38 @@ const round = `
 	SHRL  $12, AX
 	ANDL  $3, AX
 	ADDQ  AX, $DST
+`
 
-	// AX: the entry.
+// anyEntry finds the entry of the joined table for symbol, in AX.
+const anyEntry = `
 	BZHIL BP, $B, AX
 	MOVL  ($Sdecoder_joined)(DI)(AX*4), AX
-	TESTB $0x80, AX
-	JNE   special$I
+` + special
 
+const special = `	TESTB $0x80, AX
+	JNE   special$I
+`
+
+// onlyLiterals decodes an entry of literals alone.
+const onlyLiterals = `
+	BZHIL BP, $B, AX
+	MOVL  ($Sdecoder_joined)(DI)(AX*4), AX
+	TESTL AX, AX
+	JMI   match$I
+	RORXL $14, AX, CX
+	MOVW  CX, ($DST)
+	SHRXQ AX, $B, $B
+	SUBL  AX, $N
+	SHRL  $12, AX
+	ANDL  $3, AX
+	ADDQ  AX, $DST
+`
+
+// symbol decodes an entry, and what belongs to it. There is no branch for
+// whether it has literals or a match: without a match its length is 0, the entry of its
+// distance is cleared, and it is copied from the start of the output, so that it waits for
+// nothing that was written just now.
+const symbol = `
 symbol$I:
 	// R14: whether there is a match, as a mask. CX: its length.
 	RORXL  $14, AX, CX
@@ -210,26 +247,26 @@ distance$I:
 	CMPL    CX, $32
 	JA      long$I
 	ADDQ    CX, $DST
-
-next$I:
 `
 
-// rare is what is needed so seldom that the branches to it are foreseen.
-const rare = `
+// next is where the other lane follows. match and again are the way to symbol, where that stands
+// behind the loop, and back.
+const (
+	next  = "\nnext$I:\n"
+	match = "\nmatch$I:"
+	again = "\tJMP next$I\n"
+)
+
+// longer is for a code that is longer than the first lookup. There are to be 48 bits.
+const longer = `
 special$I:
 	TESTB $0x40, AX
 	JEQ   stuck$I
+`
 
-	MOVQ  ($SRC), CX
-	SHLXQ $N, CX, CX
-	ORQ   CX, $B
-	MOVL  $N, CX
-	NOTL  CX
-	SHRL  $3, CX
-	ANDL  $7, CX
-	ADDQ  CX, $SRC
-	ORL   $56, $N
-
+// rare is what is needed so seldom that the branches to it are foreseen. It begins with the second
+// lookup of a code.
+const rare = `
 	MOVQ  $B, CX
 	SHRQ  $11, CX
 	MOVL  AX, DX
