@@ -66,6 +66,21 @@ func (i *Image) Group(off int64) (start, end int64) {
 	return start, end
 }
 
+// CanPush implements [image.Pusher].
+func (i *Image) CanPush() bool {
+	_, ok := image.AsPusher(i.Source)
+	return ok
+}
+
+// Push implements [image.Pusher]. It is for an image of which CanPush is true.
+func (i *Image) Push(ctx context.Context, workers int, do func(p []byte, off int64) error) error {
+	p, ok := image.AsPusher(i.Source)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return p.Push(ctx, workers, do)
+}
+
 // Close wipes the keys of an encrypted image, and ends what unpacks a compressed one. There is
 // nothing else to close: files are the caller's.
 func (i *Image) Close() error {

@@ -103,6 +103,21 @@ func (u *Unpacked) Group(off int64) (start, end int64) {
 	return start, end
 }
 
+// CanPush implements [image.Pusher].
+func (u *Unpacked) CanPush() bool {
+	_, ok := image.AsPusher(u.Source)
+	return ok
+}
+
+// Push implements [image.Pusher], as [Image.Push] does.
+func (u *Unpacked) Push(ctx context.Context, workers int, do func(p []byte, off int64) error) error {
+	p, ok := image.AsPusher(u.Source)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return p.Push(ctx, workers, do)
+}
+
 // Close ends all reading, and removes the scratch file. It does not close the file.
 func (u *Unpacked) Close() error {
 	var errs []error

@@ -26,6 +26,9 @@ type index struct {
 	// whole decodes a unit at once, and open reads one in order, where a container has its own ways.
 	whole func(dst []byte, from, to unit) error
 	open  func(ctx context.Context, from, to unit) io.ReadCloser
+
+	// push gives all parts in an order of its own, if it is not nil; see [image.Pusher].
+	push func(ctx context.Context, workers int, do func(p []byte, off int64) error) error
 }
 
 const (

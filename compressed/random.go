@@ -50,6 +50,14 @@ func (r *random) Group(off int64) (start, end int64) {
 	return r.f.index.units[i].off, r.f.index.next(i).off
 }
 
+// CanPush implements [image.Pusher].
+func (r *random) CanPush() bool { return r.f.index.push != nil }
+
+// Push implements [image.Pusher].
+func (r *random) Push(ctx context.Context, workers int, do func(p []byte, off int64) error) error {
+	return r.f.index.push(ctx, workers, do)
+}
+
 // ReadAt implements [io.ReaderAt].
 func (r *random) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {

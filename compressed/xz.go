@@ -2,7 +2,6 @@ package compressed
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -55,44 +54,10 @@ func xzIndex(r io.ReaderAt, size int64, o Options) (*index, error) {
 			return nil, err
 		}
 	}
-	x.whole = func(dst []byte, from, to unit) error {
-		for n := from.part; n < to.part; n++ {
-			size := f.Blocks()[n].Size
-			if err := f.Decode(n, dst[:size:size]); err != nil {
-				return xzError(err)
-			}
-			dst = dst[size:]
-		}
-		return nil
-	}
-	x.open = func(ctx context.Context, from, to unit) io.ReadCloser {
-		out, in := io.Pipe()
-		go func() {
-			n := from.part - 1
-			next := func() (int, bool) {
-				n++
-				return n, n < to.part && ctx.Err() == nil
-			}
-			var err error
-			for n+1 < to.part && err == nil { // one at a time: what two give has no order
-				one := false
-				err = f.Stream(func() (int, bool) {
-					if one {
-						return 0, false
-					}
-					one = true
-					return next()
-				}, func(_ int64, p []byte) error {
-					_, err := in.Write(p)
-					return err
-				})
-			}
-			if err == nil {
-				err = io.EOF
-			}
-			in.CloseWithError(xzError(err))
-		}()
-		return out
+	b := xzBlocks{f}
+	x.whole, x.open = b.whole, b.open
+	if b.aligned() && b.dict(r) <= maxPushDict {
+		x.push = b.push
 	}
 	return x, nil
 }

@@ -36,6 +36,10 @@ func (e Encryption) WriteFile(ctx context.Context, dst io.WriterAt) error {
 	case e.Digests != nil:
 		err = e.inOrder(ctx, step{Do: func(buf []byte, p pieces.Piece) error { return e.place(dst, buf, p) }})
 	default:
+		if p, ok := image.AsPusher(e.Source); ok {
+			err = e.push(ctx, p, dst)
+			break
+		}
 		most := longPieces(e.Count)
 		cut := pieces.Cut{Unit: unit, Most: most, Dense: !e.Sparse}
 		err = pieces.Each(ctx, e.Count, int(most), cut.Pieces(ctx, e.Source, 0, e.Length), func(buf []byte, p pieces.Piece) error {

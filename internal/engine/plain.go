@@ -22,6 +22,9 @@ func (j Plain) WriteFile(ctx context.Context, dst io.WriterAt) error {
 	if err := expect(dst, size, false); err != nil {
 		return err
 	}
+	if p, ok := image.AsPusher(j.Source); ok {
+		return j.push(ctx, p, dst)
+	}
 	cut := pieces.Cut{Unit: unit, Most: most}
 	return pieces.Each(ctx, j.Count, int(most), cut.Pieces(ctx, j.Source, 0, size), func(buf []byte, p pieces.Piece) error {
 		if !p.Zero {
