@@ -253,7 +253,9 @@ const walkerBuffer = 64 << 10
 
 // at returns n bytes at off, or fewer at the end of the file.
 func (w *walker) at(off int64, n int) ([]byte, error) {
-	n = int(min(int64(n), max(0, w.size-off)))
+	if n = int(min(int64(n), w.size-off)); n <= 0 {
+		return nil, nil
+	}
 	if off >= w.off && off+int64(n) <= w.off+int64(len(w.buf)) {
 		return w.buf[off-w.off:][:n], nil
 	}

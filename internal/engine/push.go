@@ -54,6 +54,6 @@ func (e Encryption) push(ctx context.Context, src image.Pusher, dst io.WriterAt)
 func (j Plain) push(ctx context.Context, src image.Pusher, dst io.WriterAt) error {
 	return src.Push(ctx, j.Count, func(p []byte, off int64) error {
 		j.Done(int64(len(p)))
-		return writeSparse(dst, p, off)
+		return pieces.WriteSparse(dst, p, off)
 	})
 }
