@@ -118,7 +118,7 @@ func TestUnpackMatrix(t *testing.T) {
 // TestUnpackCorrupt cuts compressed disks off, and changes a byte, at many places: there is never a
 // whole image without an error, unless the container does not look at what was changed.
 func TestUnpackCorrupt(t *testing.T) {
-	raw := rawDisk(3 << 20)
+	raw := rawDisk(1 << 20)
 	const places = 200
 	for packer := range packers {
 		t.Run(packer, func(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 )
 
 func xzOptions(o Options) xz.Options {
-	return xz.Options{MaxDict: uint32(min(o.window(), 1<<32-1))}
+	// A block or a stream takes some hundred bytes while the index is read.
+	return xz.Options{MaxDict: uint32(min(o.window(), 1<<32-1)), MaxBlocks: int(min(o.window()/1024, 1<<24))}
 }
 
 // xzError makes one of the errors of this package of one of package xz.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/archive"
+	"github.com/luksimg/luksimg/compressed"
 	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/output"
@@ -33,6 +34,13 @@ var hints = []struct {
 	{archive.ErrChoice, "--member NAME says which; luksimg inspect FILE lists them"},
 	{archive.ErrSum, "get the file again from where it was published"},
 	{luksimg.ErrNeedsSeeking, "write it to a file first; if it is a raw disk all the same, say --source-format raw"},
+	{luksimg.ErrFixedVHD, "say --source-format vhd"},
+	{luksimg.ErrScratch, "--scratch-dir names a folder with more room"},
+	{luksimg.ErrLayers, "take the image out of them first"},
+	{compressed.ErrTooLarge, "if you trust the file, --max-unpacked SIZE allows more"},
+	{compressed.ErrWindow, "if you trust the file, --max-window SIZE allows more"},
+	{compressed.ErrCorrupt, "the file is damaged or was cut off: get it again, and compare its checksum"},
+	{compressed.ErrUnsupported, "decompress it with the program that made it first"},
 	{luksimg.ErrAmbiguous, "--source-format says which format is meant; if the origin of the file is not known, do not trust it"},
 	{contents.ErrNoPartition, "luksimg inspect FILE lists the partitions"},
 	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is; --partition opens LUKS in a partition of it"},
