@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"hash"
 	"hash/crc32"
-	"hash/crc64"
 )
 
 // A check is what a stream has behind each block, of what it gives (section 2.1.1.2).
@@ -17,8 +16,6 @@ const (
 	checkCRC64  check = 4
 	checkSHA256 check = 10
 )
-
-var crc64Table = crc64.MakeTable(crc64.ECMA)
 
 func (c check) known() bool {
 	return c == checkNone || c == checkCRC32 || c == checkCRC64 || c == checkSHA256
@@ -72,7 +69,7 @@ func (d *digest) write(p []byte) {
 	case checkCRC32:
 		d.crc32 = crc32.Update(d.crc32, crc32.IEEETable, p)
 	case checkCRC64:
-		d.crc64 = crc64.Update(d.crc64, crc64Table, p)
+		d.crc64 = updateCRC64(d.crc64, p)
 	case checkSHA256:
 		d.hash.Write(p)
 	}
