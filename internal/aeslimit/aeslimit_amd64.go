@@ -15,14 +15,22 @@ func rounds256(n int)
 //go:noescape
 func rounds128(n int)
 
+// copy512 does 14 rounds on twelve registers n times, and copies as many bytes.
+//
+//go:noescape
+func copy512(dst, src *byte, n int)
+
 // hasVAES reports whether the CPU has VAES, which the package cpu knows only together
 // with AVX-512. The CPU must have AVX2.
 func hasVAES() bool
 
+// canCopy reports whether the CPU has what copy512 and rounds512 take.
+func canCopy() bool { return cpu.X86.HasAVX512VAES && cpu.X86.HasAVX512F }
+
 // loops lists those that this CPU can run, the fastest first.
 func loops() []Loop {
 	var list []Loop
-	if cpu.X86.HasAVX512VAES && cpu.X86.HasAVX512F {
+	if canCopy() {
 		list = append(list, Loop{"limit-vaes512", rounds512, 12 * 64})
 	}
 	if cpu.X86.HasAVX2 && hasVAES() {

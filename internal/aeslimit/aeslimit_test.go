@@ -1,8 +1,10 @@
 package aeslimit
 
 import (
+	"bytes"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/luksimg/luksimg/xts"
 )
@@ -32,5 +34,24 @@ func TestLoops(t *testing.T) {
 		if strings.HasPrefix(inUse, prefix) && widest != width {
 			t.Errorf("registers of up to %d bytes, %s uses %d", widest, inUse, width)
 		}
+	}
+}
+
+// TestCopy copies with AES rounds meanwhile.
+func TestCopy(t *testing.T) {
+	room := make([]byte, 10*copied+alignment)
+	dst := room[-uintptr(unsafe.Pointer(&room[0]))%alignment:][:10*copied]
+	src := make([]byte, 10*copied-1)
+	for i := range src {
+		src[i] = byte(i*i>>7 + 1)
+	}
+	if !Copy(dst, src) {
+		t.Skip("this CPU has no instructions for it")
+	}
+	if !bytes.Equal(dst[:9*copied], src[:9*copied]) || len(bytes.Trim(dst[9*copied:], "\x00")) > 0 {
+		t.Error("other bytes")
+	}
+	if Copy(dst[1:], make([]byte, 2*copied)); dst[1] != src[1] {
+		t.Error("it was copied to where it is not aligned")
 	}
 }

@@ -193,17 +193,20 @@ func (r *report) memory(size int) {
 			{Name: "luksimg/" + xts.Implementations()[0], Bytes: size, Run: func() { c.Encrypt(dst, src, 0) }},
 			{Name: "luksimg/in-place", Bytes: size, Run: func() { c.Encrypt(dst, dst, 0) }},
 		}
-		for _, l := range aeslimit.Loops()[:min(1, len(aeslimit.Loops()))] {
-			list = append(list, measure.Job{Name: l.Name, Bytes: size, Run: func() { l.Run(size, 4*s.keySize) }})
+		if aeslimit.Copy(nil, nil) { // with what they do to memory, and all AES instructions
+			list = append(list, measure.Job{Name: aeslimit.Copying, Bytes: size, Run: func() { aeslimit.Copy(dst, src) }})
 		}
 		results := measure.Rounds(list, rounds)
 		ratio := results[1].Ratio(results[0])
 		r.ratios[fmt.Sprintf("%s from memory:copy", s)] = ratio
-		if len(results) > 3 { // without loads and stores
-			r.ratios[fmt.Sprintf("%s %s:copy", s, results[3].Name)] = results[3].Ratio(results[0])
+		for _, res := range results[3:] {
+			r.ratios[fmt.Sprintf("%s %s:copy", s, res.Name)] = res.Ratio(results[0])
 		}
 		fmt.Printf("\n%s, from memory, one core: %.2f GB/s, in place %.2f GB/s, copy %.2f GB/s, %.2f times copy\n",
 			s, results[1].Median()/1e9, results[2].Median()/1e9, results[0].Median()/1e9, ratio)
+		for _, res := range results[3:] {
+			fmt.Printf("  %s %.2f GB/s, selected is %.2f times this\n", res.Name, res.Median()/1e9, results[1].Ratio(res))
+		}
 		for _, res := range results {
 			r.benchmark(fmt.Sprintf("%s/buffer=%dMiB/threads=1", s, size>>20), res)
 		}
