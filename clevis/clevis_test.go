@@ -20,7 +20,7 @@ func TestRoundTrip(t *testing.T) {
 		s := newServer(t, name)
 		for _, c := range []struct {
 			pin, config, shown string
-			asked              int
+			asked              int64
 		}{
 			{"tang", oneServer, "tang http://tang", 1},
 			{"tang", fmt.Sprintf(`{"url":"http://tang","thp":%q}`, s.signingKey().thumbprint()), "tang http://tang", 1},
@@ -33,10 +33,10 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil || i.String() != c.shown || strings.Join(i.Servers(), " ") != "http://tang" {
 				t.Errorf("%s: %v, %v", name, i, err)
 			}
-			s.asked = 0
+			s.asked.Store(0)
 			got, err := Decrypt(context.Background(), b, s)
-			if err != nil || string(got) != "the secret" || s.asked != c.asked {
-				t.Errorf("%s %s: %q, %v, asked %d times", name, c.config, got, err, s.asked)
+			if err != nil || string(got) != "the secret" || s.asked.Load() != c.asked {
+				t.Errorf("%s %s: %q, %v, asked %d times", name, c.config, got, err, s.asked.Load())
 			}
 			token, err := Token(b)
 			if err != nil {

@@ -82,10 +82,10 @@ func TestHostile(t *testing.T) {
 		"sss in sss":          deep,
 		"many shares":         wide,
 	} {
-		s.asked = 0
+		s.asked.Store(0)
 		got, err := Decrypt(context.Background(), text, s)
-		if err == nil || !errors.Is(err, ErrFormat) && !errors.Is(err, ErrUnsupported) || s.asked != 0 {
-			t.Errorf("%s: %q, %v, asked %d times", name, got, err, s.asked)
+		if err == nil || !errors.Is(err, ErrFormat) && !errors.Is(err, ErrUnsupported) || s.asked.Load() != 0 {
+			t.Errorf("%s: %q, %v, asked %d times", name, got, err, s.asked.Load())
 		}
 		if err != nil && len(err.Error()) > 1000 {
 			t.Errorf("%s: an error of %d bytes", name, len(err.Error()))

@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"testing"
 )
 
@@ -17,7 +18,7 @@ type server struct {
 	sign    *ecdsa.PrivateKey
 	secret  []byte     // of the exchange
 	public  *publicKey // which that is of
-	asked   int
+	asked   atomic.Int64
 	answer  func(product *publicKey) any  // nil to answer as it should
 	payload func(set map[string]any)      // nil to advertise as it should
 	header  string                        // of the signature; "" is the right one
@@ -99,7 +100,7 @@ func (s *server) Advertisement(context.Context, string, string) ([]byte, error) 
 }
 
 func (s *server) Recover(_ context.Context, _, thumbprint string, text []byte) ([]byte, error) {
-	s.asked++
+	s.asked.Add(1)
 	var k publicKey
 	if err := json.Unmarshal(text, &k); err != nil {
 		return nil, err
