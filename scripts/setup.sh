@@ -40,6 +40,8 @@ wants() {
 		disk       | sfdisk      | fdisk
 		7-Zip      | 7z          | p7zip-full
 		archives   | bsdtar      | libarchive-tools
+		addresses  | nginx       | nginx-light
+		addresses  | python3     | python3
 		archives   | umoci       | umoci
 		archives   | skopeo      | skopeo
 		libyal     | vhdiinfo    | libvhdi-utils
