@@ -62,7 +62,7 @@ func FuzzOpen(f *testing.F) {
 				t.Fatalf("the extents end at %d of %d", end, size)
 			}
 			if want, ok := standard(b, d.Name); !ok || !bytes.Equal(got, want) {
-				t.Fatalf("%s: %q, want %q", d.Name, got, want)
+				t.Fatalf("%s: %.40q, want %.40q", d.Name, got, want)
 			}
 			_ = file.Check(context.Background()) // it may be anything, but must end
 		}

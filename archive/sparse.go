@@ -48,6 +48,9 @@ func (m *member) sparseMap(r io.ReaderAt, h *tar.Header) (err error) {
 	if err == nil {
 		err = m.setRuns(numbers)
 	}
+	if err == nil {
+		err = m.allMapped(r, h, version == "1.0")
+	}
 	if err != nil {
 		return fieldError(m.header, "map of a sparse file", err, "pairs of offset and length, in order, inside the file")
 	}
@@ -72,6 +75,30 @@ func (m *member) setRuns(numbers []int64) error {
 			m.sparse = append(m.sparse, run{off, n, m.stored})
 			m.stored += n
 		}
+	}
+	return nil
+}
+
+// allMapped checks that what the map has is all that is stored: else another program would read another
+// file, or none.
+func (m *member) allMapped(r io.ReaderAt, h *tar.Header, mapInData bool) error {
+	at, err := realHeader(r, m.header)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, blockSize)
+	if _, err := image.ReadFull(r, b, at); err != nil {
+		return err
+	}
+	stored, ok := number(b[124:136])
+	if s := h.PAXRecords["size"]; s != "" {
+		stored, err = strconv.ParseInt(s, 10, 64)
+	}
+	if mapInData {
+		stored -= m.off - at - blockSize
+	}
+	if !ok || err != nil || stored != m.stored {
+		return fmt.Errorf("of %d bytes, where %d are stored", m.stored, stored)
 	}
 	return nil
 }

@@ -91,10 +91,12 @@ func number(b []byte) (n int64, ok bool) {
 // or errStop. Of the data nothing is read. Where size is not known it is math.MaxInt64; the end of r
 // is that of the archive then.
 func walk(ctx context.Context, r io.ReaderAt, size int64, visit func(*member) error) (warnings []string, err error) {
-	section := io.NewSectionReader(r, 0, size)
+	section := &headerReader{SectionReader: io.NewSectionReader(r, 0, size)}
 	t := tar.NewReader(section)
 	start := int64(0) // of the header
+	runs := 0
 	for n := 0; ; n++ {
+		section.left = maxHeaders
 		if n%256 == 0 && ctx.Err() != nil {
 			return warnings, context.Cause(ctx)
 		}
@@ -104,8 +106,12 @@ func walk(ctx context.Context, r io.ReaderAt, size int64, visit func(*member) er
 			return endMark(r, size, start), nil
 		case errors.Is(err, tar.ErrHeader):
 			return warnings, fieldError(start, "header", "invalid", "that of a member of a tar archive")
+		case errors.Is(err, errHeaders):
+			return warnings, fieldError(start, "length of the headers", fmt.Sprintf("more than %d bytes", maxHeaders), "those of one member")
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			return warnings, fieldError(start, "header", "cut off", "that of a member, whole")
+		case err != nil && section.err == nil && !errors.Is(err, tar.ErrInsecurePath):
+			return warnings, fieldError(start, "header", err, "that of a member of a tar archive")
 		case err != nil && !errors.Is(err, tar.ErrInsecurePath):
 			return warnings, fmt.Errorf("tar: the member at offset %d: %w", start, err)
 		}
@@ -132,6 +138,9 @@ func walk(ctx context.Context, r io.ReaderAt, size int64, visit func(*member) er
 		if err := m.sparseMap(r, h); err != nil {
 			return warnings, err
 		}
+		if runs += len(m.sparse); runs > maxRuns {
+			return warnings, fieldError(start, "map of sparse files", fmt.Sprintf("more than %d runs", maxRuns), "fewer")
+		}
 		if m.stored < 0 || m.stored > size-m.off {
 			return warnings, fieldError(start, "size", m.stored, fmt.Sprintf("at most %d, what is left of the archive: it was cut off", size-m.off))
 		}
@@ -143,6 +152,30 @@ func walk(ctx context.Context, r io.ReaderAt, size int64, visit func(*member) er
 			return warnings, err
 		}
 	}
+}
+
+// maxHeaders is how much the headers of one member may have, in bytes: enough for the longest map of a
+// sparse file that is read here.
+const maxHeaders = 32 << 20
+
+// A headerReader reads the headers of one member, but not without end.
+type headerReader struct {
+	*io.SectionReader
+	left int
+	err  error // of the file
+}
+
+var errHeaders = errors.New("headers without end")
+
+func (r *headerReader) Read(p []byte) (int, error) {
+	if r.left -= len(p); r.left < 0 {
+		return 0, errHeaders
+	}
+	n, err := r.SectionReader.Read(p)
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	return n, err
 }
 
 // errStop ends a walk.

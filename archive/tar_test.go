@@ -243,7 +243,7 @@ func TestHostileTar(t *testing.T) {
 		"sparse out of order":     {[][]byte{oldSparse(1024, 256, 0, 256), data, end}, "header", "invalid"},
 		"sparse past the end":     {[][]byte{oldSparse(0, 512, 4096, 512), data, end}, "header", "invalid"},
 		"sparse that overflows":   {[][]byte{oldSparse(math.MaxInt64, math.MaxInt64), data, end}, "header", "invalid"},
-		"sparse without its data": {[][]byte{oldSparse(0, 4096), data[:512]}, "size", "cut off"},
+		"sparse without its data": {[][]byte{oldSparse(0, 4096), data[:512]}, "map of a sparse file", "of 4096 bytes, where 512 are stored"},
 		"sparse, endless map": {[][]byte{block("d.raw", 'S', "0", func(b []byte) {
 			copy(b[257:], "ustar  \x00")
 			b[482] = 1
@@ -298,6 +298,41 @@ func (m many) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	return copy(p, m.block[off%blockSize:]), nil
+}
+
+// endless is a header, and then blocks of one kind without end.
+type endless struct{ header, block []byte }
+
+func (e endless) ReadAt(p []byte, off int64) (int, error) {
+	for i := range p {
+		if at := off + int64(i); at < int64(len(e.header)) {
+			p[i] = e.header[at]
+		} else {
+			p[i] = e.block[at%int64(len(e.block))]
+		}
+	}
+	return len(p), nil
+}
+
+// TestEndless has headers that go on as long as the file does, which is sparse or compressed.
+func TestEndless(t *testing.T) {
+	more := make([]byte, blockSize)
+	more[0], more[504] = '1', 1 // a map that goes on
+	head := block("d.raw", 'S', "0", func(b []byte) {
+		copy(b[257:], "ustar  \x00")
+		b[482] = 1
+	})
+	long := slicesOf(block("x", 'x', fmt.Sprintf("%011o", 1<<19), nil), bytes.Repeat([]byte("0"), 1<<19))
+	for name, file := range map[string]endless{"map": {head, more}, "names": {nil, slicesOf(block("x", 'L', fmt.Sprintf("%011o", 512), nil), make([]byte, 512))}, "pax": {nil, long}} {
+		t.Run(name, func(t *testing.T) {
+			imagetest.Bounded(t, 512<<20, func() {
+				_, err := Open(context.Background(), file, 1<<50, Options{})
+				if !errors.Is(err, image.ErrFormat) {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }
 
 func TestManyMembers(t *testing.T) {
