@@ -19,6 +19,7 @@ test: setup check generated cross race unit arm64 platforms kernels interop clou
 setup:
 	@scripts/setup.sh
 	@scripts/versitygw.sh || echo "skipped: tests against a real S3 server need it"
+	@scripts/keyservices.sh || echo "skipped: tests against Vault and AWS KMS need them"
 
 check: lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }

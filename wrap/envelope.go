@@ -39,7 +39,8 @@ var ErrEnvelope = advice.New("malformed key envelope", "luksimg wrap --envelope 
 //	version          2, or 1 if it is not bound
 //	wdek             the wrapped key, as the keeper of the root key returned it
 //	root_key_crn     the root key in Key Protect or Hyper Protect Crypto Services, or
-//	kms              another keeper of the root key: "local:" and the id of its key file
+//	kms              another keeper of the root key: "local:" and the id of its key file,
+//	                 vault:MOUNT/KEY or awskms:ARN
 //	key_convention   none, classic-luks, classic-vhd or vpc-qcow2: see [Convention]
 //	image_uuid       the UUID in the header of the encrypted image; optional
 //	key_fingerprint  16 hexadecimal digits, see [Fingerprint]; optional

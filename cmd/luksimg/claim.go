@@ -67,7 +67,14 @@ func (g *global) claim(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{envAPIKey, envSLKey, hmacNames[0][1], hmacNames[1][1]} {
+	for _, name := range environmentFiles {
+		if file := os.Getenv(name); file != "" {
+			if err := g.files.Read("$"+name, file); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range []string{envAPIKey, envSLKey, hmacNames[0][1], hmacNames[1][1], envVaultToken} {
 		if file, ok := strings.CutPrefix(os.Getenv(name), "@"); ok {
 			if err := g.files.Read("$"+name, file); err != nil {
 				return err

@@ -36,7 +36,7 @@ stay as they are. Where the old wrapped key was given to a cloud, give it the ne
 version 1, which is not bound to its image, becomes one of version 2.
 
 A root key in a service is the one that the envelope names; one in a file is named by --kms
-local:FILE. For a token --kms is needed: no image makes luksimg ask a service.` + cloudHelp,
+local:FILE. For a token --kms is needed: no image makes luksimg ask a service.` + keyServiceHelp + cloudHelp,
 		Example: `  luksimg rewrap --envelope disk.raw.envelope.json
   luksimg rewrap --envelope disk.envelope.json --kms local:root.key --new-root-key-crn "$CRN"
   luksimg rewrap --kms ibm disk.luks

@@ -30,13 +30,13 @@ func (o *rootKeyFlags) add(c *cobra.Command, cloud *cloudFlags) {
 }
 
 // kmsNames are the URIs of root keys, for help.
-const kmsNames = "local:FILE or ibm:CRN"
+const kmsNames = "local:FILE, ibm:CRN, vault:MOUNT/KEY or awskms:ARN"
 
 // addOpening adds the flag of a verb that opens images by their tokens.
 func (o *rootKeyFlags) addOpening(c *cobra.Command, cloud *cloudFlags) {
 	o.cloud = cloud
 	cloud.add(c, serviceKMS)
-	c.Flags().StringVar(&o.kms, "kms", "", "open a LUKS2 image by its token, with a root key by its `URI`: "+kmsNames+", or ibm for the key that the token names")
+	c.Flags().StringVar(&o.kms, "kms", "", "open a LUKS2 image by its token, with a root key by its `URI`: "+kmsNames+"; ibm, vault or awskms for the key that the token names")
 }
 
 // given tells whether any of the flags was used.
@@ -77,8 +77,13 @@ func (o *rootKeyFlags) open(ctx context.Context) (*wrap.RootKey, error) {
 
 // rootKey returns the root key of a URI. It sends nothing.
 func (o *rootKeyFlags) rootKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey, error) {
-	if u.Scheme == kmsuri.Local {
+	switch u.Scheme {
+	case kmsuri.Local:
 		return local.RootKey(u.String())
+	case kmsuri.Vault:
+		return vaultKey(ctx, u)
+	case kmsuri.AWSKMS:
+		return awsKey(ctx, u)
 	}
 	k, err := o.cloud.keyProtect(ctx, u.Name, "")
 	if err != nil {

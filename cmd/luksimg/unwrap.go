@@ -31,7 +31,7 @@ file is never replaced. With - for KEYFILE the key goes to standard output, if t
 pipe or a file.
 
 A root key in the cloud is the one that the envelope names; one in a file is named by
---kms local:FILE.` + cloudHelp,
+--kms local:FILE.` + keyServiceHelp + cloudHelp,
 		Example: `  luksimg unwrap --envelope disk.raw.envelope.json dek.b64
   luksimg unwrap --kms local:root.key --image disk.luks dek.b64
   luksimg unwrap --envelope disk.envelope.json --kms local:root.key - |

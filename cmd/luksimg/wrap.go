@@ -39,12 +39,12 @@ header of a LUKS2 image, which then opens by --kms alone; a token of the same ro
 
 --root-key-crn names a root key in IBM Key Protect or Hyper Protect Crypto Services: service,
 region, instance and key are in its CRN; --kms ibm:CRN is the same. --kms local:FILE is a root key
-in a file; luksimg keygen --kms local:FILE makes one.
+in a file, which luksimg keygen --kms local:FILE makes. Others are told of below.
 
 The key is given as to encrypt. --profile says what the cloud makes of it: for classic-luks
 it is base64 text, which is wrapped as it is; for classic-vhd its 32 or 64 bytes are, and for
 vpc-qcow2 the text of the passphrase. Then the wrapped key is unwrapped again and compared,
-if that is allowed. With --image it is also tried on the image.` + cloudHelp,
+if that is allowed. With --image it is also tried on the image.` + keyServiceHelp + cloudHelp,
 		Example: `  luksimg wrap --kms local:root.key --key-file dek.b64 --envelope disk.envelope.json
   luksimg wrap --kms local:root.key --key-file dek.b64 --token disk.luks
   luksimg wrap --root-key-crn "$CRN" --key-file dek.b64 --profile classic-luks \

@@ -85,6 +85,7 @@ var allowed = map[string][]string{
 	"internal/advice":           {},
 	"wrap":                      {"internal/advice", "internal/pbkdf2", "github.com/google/uuid"},
 	"clevis":                    {"internal/advice"},
+	"wrap/internal/kind":        {"wrap", "internal/advice", "internal/pbkdf2", "github.com/google/uuid"},
 	"wrap/kmsuri":               {"wrap", "ibm/crn", "internal/advice", "internal/pbkdf2", "github.com/google/uuid"},
 	"internal/memscan":          {"golang.org/x/sys/unix"},
 	"wrap/local":                {"wrap", "internal/advice", "internal/pbkdf2", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/google/uuid"},
@@ -106,7 +107,7 @@ var clients = []string{
 
 // way is what the way from a disk to a server reaches: images, and all services.
 var way = slices.Concat(root, clients, allowed["contents"], []string{
-	module, "contents", "ibm/account", "ibm/audit", "ibm/cos", "ibm/crn", "ibm/endpoint", "ibm/iam", "ibm/softlayer", "ibm/vpc", "internal/fetch", "internal/rest", "wrap", "wrap/keyprotect",
+	module, "contents", "ibm/account", "ibm/audit", "ibm/cos", "ibm/crn", "ibm/endpoint", "ibm/iam", "ibm/softlayer", "ibm/vpc", "internal/fetch", "internal/rest", "wrap", "wrap/internal/kind", "wrap/keyprotect",
 })
 
 // services lists the packages that talk to a cloud, or play one, in the same way. They have
@@ -120,12 +121,14 @@ var services = map[string][]string{
 	"ibm/crn":           {"internal/advice"},
 	"ibm/endpoint":      {"internal/advice", "ibm/crn"},
 	"ibm/deploy":        way,
-	"ibm/account":       append([]string{"ibm/audit", "ibm/cos", "ibm/crn", "ibm/endpoint", "ibm/iam", "internal/fetch", "internal/rest", "internal/pbkdf2", "wrap", "wrap/keyprotect"}, clients...),
+	"ibm/account":       append([]string{"ibm/audit", "ibm/cos", "ibm/crn", "ibm/endpoint", "ibm/iam", "internal/fetch", "internal/rest", "internal/pbkdf2", "wrap", "wrap/internal/kind", "wrap/keyprotect"}, clients...),
 	"ibm/iam":           {"internal/advice", "ibm/crn", "ibm/endpoint", "internal/rest"},
 	"ibm/sandbox/event": {},
 	"ibm/sandbox/fault": {},
 	"ibm/sandbox/kms":   {"internal/advice", "ibm/crn", "ibm/sandbox/event", "ibm/sandbox/fault", "github.com/google/uuid"},
-	"wrap/keyprotect":   {"internal/advice", "wrap", "internal/pbkdf2", "ibm/crn", "ibm/endpoint", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
+	"wrap/keyprotect":   {"internal/advice", "wrap", "wrap/internal/kind", "internal/pbkdf2", "ibm/crn", "ibm/endpoint", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
+	"wrap/vault":        {"internal/advice", "wrap", "wrap/kmsuri", "wrap/internal/kind", "ibm/crn", "internal/pbkdf2", "internal/rest", "github.com/google/uuid"},
+	"wrap/awskms":       {"internal/advice", "wrap", "wrap/kmsuri", "wrap/internal/kind", "ibm/crn", "internal/pbkdf2", "internal/rest", "internal/sigv4", "github.com/google/uuid"},
 	"internal/sigv4":    {}, // names of net/http only
 	"ibm/cos":           {"internal/advice", "ibm/crn", "ibm/endpoint", "internal/fetch", "internal/rest", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix"},
 	"ibm/sandbox/s3":    {"internal/advice", "ibm/crn", "internal/sigv4"},

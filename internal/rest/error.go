@@ -122,7 +122,7 @@ func (e *Error) Temporary() bool {
 
 // limited reports whether the service says, with any status, that it was asked too often.
 func (e *Error) limited() bool {
-	return e.Status == http.StatusTooManyRequests || strings.Contains(e.Code, "RateLimit")
+	return e.Status == http.StatusTooManyRequests || strings.Contains(e.Code, "RateLimit") || strings.HasPrefix(e.Code, "Throttling")
 }
 
 // Lost reports whether the call may have been done all the same: it was sent, and there

@@ -5,6 +5,7 @@
 package sigv4
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -40,6 +41,12 @@ const (
 // and Authorization. payload is the SHA-256 of the body in hexadecimal, or
 // [UnsignedPayload].
 func Sign(r *http.Request, accessKey string, secret []byte, region, payload string, now time.Time) {
+	SignFor(service, r, accessKey, secret, region, payload, now)
+}
+
+// SignFor is [Sign] for another service of AWS than S3, such as "kms". Those want each segment of a
+// path escaped twice, so that r must have a path without anything to escape.
+func SignFor(service string, r *http.Request, accessKey string, secret []byte, region, payload string, now time.Time) {
 	now = now.UTC()
 	r.Header.Set("X-Amz-Date", now.Format(TimeFormat))
 	r.Header.Set("X-Amz-Content-Sha256", payload)
@@ -51,7 +58,7 @@ func Sign(r *http.Request, accessKey string, secret []byte, region, payload stri
 		}
 	}
 	slices.Sort(signed)
-	a := Authorization{AccessKey: accessKey, Date: now.Format("20060102"), Region: region, SignedHeaders: signed}
+	a := Authorization{service: service, AccessKey: accessKey, Date: now.Format("20060102"), Region: region, SignedHeaders: signed}
 	a.Signature = a.sign(r, secret, payload)
 	r.Header.Set("Authorization", algorithm+" Credential="+accessKey+"/"+a.Scope()+
 		",SignedHeaders="+strings.Join(signed, ";")+",Signature="+hex.EncodeToString(a.Signature))
@@ -59,6 +66,7 @@ func Sign(r *http.Request, accessKey string, secret []byte, region, payload stri
 
 // An Authorization is what the header of that name says.
 type Authorization struct {
+	service       string // "" is s3
 	AccessKey     string
 	Date          string // 20060102
 	Region        string
@@ -126,9 +134,9 @@ func (a *Authorization) set(name, value string) error {
 	return nil
 }
 
-// Scope returns date/region/s3/aws4_request.
+// Scope returns date/region/service/aws4_request.
 func (a *Authorization) Scope() string {
-	return a.Date + "/" + a.Region + "/" + service + "/" + request
+	return a.Date + "/" + a.Region + "/" + cmp.Or(a.service, service) + "/" + request
 }
 
 // Verify reports whether the signature is the right one for a request that has come in.
@@ -165,7 +173,7 @@ func (a *Authorization) Key(secret []byte) []byte {
 	defer clear(date)
 	region := mac(date, a.Region)
 	defer clear(region)
-	svc := mac(region, service)
+	svc := mac(region, cmp.Or(a.service, service))
 	defer clear(svc)
 	return mac(svc, request)
 }

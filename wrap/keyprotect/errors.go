@@ -4,12 +4,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap"
+	"github.com/luksimg/luksimg/wrap/internal/kind"
 )
 
 // Errors of Key Protect that package wrap has no more particular name for. Those of
@@ -30,49 +30,20 @@ var (
 // matches one of the errors above or of package wrap, and what happened to the connection.
 type Error = rest.Error
 
-// A kind is the sort of an error, and all that it matches.
-type kind struct {
-	error
-	wider []error
-	cause error // of the connection, or of the token
-}
-
-func (k *kind) Error() string {
-	if k.cause != nil {
-		return fmt.Sprintf("%v: %v", k.error, k.cause)
-	}
-	return k.error.Error()
-}
-
-func (k *kind) Unwrap() []error {
-	all := append([]error{k.error}, k.wider...)
-	if k.cause != nil {
-		all = append(all, k.cause)
-	}
-	return all
-}
-
-// Refused reports whether the service said no.
-func (k *kind) Refused() bool { return k.error != wrap.ErrUnavailable }
-
 // kindOf returns the sort of an error with the wider ones: wrap.ErrRefused for every answer
 // that says no, and wrap.ErrKeyState for a root key that cannot be used now.
-func kindOf(err error, status int, cause error) *kind {
-	k := &kind{error: err, cause: cause}
+func kindOf(err error, status int, cause error) error {
 	switch err {
-	case wrap.ErrUnavailable:
-		return k
 	case ErrSuspended, ErrDeactivated, ErrDeleted:
-		k.wider = append(k.wider, wrap.ErrKeyState)
+		return kind.Of(err, cause, wrap.ErrKeyState)
 	case ErrNoKeyRing:
-		k.wider = append(k.wider, wrap.ErrNotFound)
+		return kind.Of(err, cause, wrap.ErrNotFound)
 	case wrap.ErrDenied:
 		if status == http.StatusUnauthorized { // also what an identity without a role gets: see sort
-			k.wider = append(k.wider, wrap.ErrAuth)
+			return kind.Of(err, cause, wrap.ErrAuth)
 		}
 	}
-	k.wider = append(k.wider, wrap.ErrRefused)
-	return k
+	return kind.Of(err, cause)
 }
 
 // unavailable makes the error of a call without a usable answer.

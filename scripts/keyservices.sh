@@ -1,0 +1,25 @@
+#!/bin/bash
+# keyservices.sh - build the key services that the tests of wrap/vault and wrap/awskms ask, into
+# .cache/bin/: HashiCorp Vault with its transit engine, and local-kms, which plays AWS KMS. Once they
+# are there the script does nothing. Building them takes minutes, Go, and a Go module proxy; they are
+# no dependencies of this module.
+#
+#   scripts/keyservices.sh
+set -u
+cd "$(dirname "$0")/.." || exit 1
+bin=$PWD/.cache/bin
+command -v go >/dev/null || { echo 'keyservices: Go is not installed'; exit 1; }
+mkdir -p "$bin" || exit 1
+status=0
+# build FOLDER NAME: whole or not at all.
+build() {
+	[ -x "$bin/$2" ] && return
+	echo "keyservices: building $2 into .cache/bin/, which takes minutes"
+	(cd "interop/keyservices/$1" && GOFLAGS= CGO_ENABLED=0 nice go build -trimpath -o "$bin/$2.part" .) >"$bin/$2.log" 2>&1 &&
+		mv "$bin/$2.part" "$bin/$2" && return
+	echo "keyservices: $2 cannot be built: see .cache/bin/$2.log"
+	status=1
+}
+build localkms localkms
+build vault minivault
+exit $status

@@ -1,0 +1,118 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap"
+	"github.com/luksimg/luksimg/wrap/internal/kind"
+)
+
+// An Error is a request to the service that failed. It holds neither keys nor tokens. It matches
+// one of the errors of package wrap, and what happened to the connection.
+type Error = rest.Error
+
+// failed makes the error of an answer of this sort.
+func (c *Client) failed(op string, sort error, status int, message string) *Error {
+	message = rest.Clean(message, *c.token)
+	return &Error{Service: "vault", Op: op, Status: status, Message: message, Err: kind.Of(sort, nil), Advice: c.advice(sort, message),
+		Answered: sort != wrap.ErrUnavailable}
+}
+
+// answer makes the error of an answer that is none of the engine.
+func answer(op string, status int, message string) *Error {
+	return &Error{Service: "vault", Op: op, Status: status, Message: message, Err: kind.Of(wrap.ErrUnavailable, rest.ErrAnswer),
+		Advice: "check the address: it is that of a server of Vault or OpenBao, without /v1"}
+}
+
+// unreachable makes the error of a request without an answer.
+func unreachable(op string, cause error) *Error {
+	return &Error{Service: "vault", Op: op, Err: kind.Of(wrap.ErrUnavailable, cause), Advice: "there was no answer: check the address and the network, and that the server runs"}
+}
+
+// sealed tells of a server that cannot read its own storage yet.
+func sealed(res *rest.Response) bool {
+	return res.Status == http.StatusServiceUnavailable && strings.Contains(strings.ToLower(messages(res)), "sealed")
+}
+
+// class says that a sealed server stays so until somebody unseals it.
+func class(res *rest.Response) rest.Class {
+	if sealed(res) {
+		return rest.Final
+	}
+	return rest.Classify(res)
+}
+
+// messages returns what a server says is wrong.
+func messages(res *rest.Response) string {
+	var body struct{ Errors []string }
+	json.Unmarshal(res.Body, &body)
+	return strings.Join(body.Errors, "; ")
+}
+
+// failure makes the error of an answer that says no.
+func (c *Client) failure(ctx context.Context, op string, res *rest.Response) error {
+	text := messages(res)
+	sort := sortOf(res.Status, text)
+	if sort == wrap.ErrDenied && c.unknown(ctx) {
+		sort = wrap.ErrAuth
+	}
+	return c.failed(op, sort, res.Status, text)
+}
+
+// unknown tells whether the server does not know the token: it says no more than "permission denied"
+// of one that may not do this, too. Every token may look itself up, by the policy default.
+func (c *Client) unknown(ctx context.Context) bool {
+	res, err := c.ask(ctx, "look up token", http.MethodGet, "auth/token/lookup-self", nil)
+	return err == nil && res.Status == http.StatusForbidden
+}
+
+// sortOf returns what sort of error an answer is.
+func sortOf(status int, text string) error {
+	has := func(parts ...string) bool {
+		for _, p := range parts {
+			if strings.Contains(text, p) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case status == http.StatusForbidden, status == http.StatusUnauthorized:
+		return wrap.ErrDenied
+	case status == http.StatusNotFound, has("encryption key not found", "no handler for route", "unsupported path"):
+		return wrap.ErrNotFound
+	case has("disallowed by policy", "not been upgraded", "deletion", "soft deleted"):
+		return wrap.ErrKeyState
+	case status == http.StatusBadRequest && has("message authentication failed", "ciphertext", "decrypt"):
+		return wrap.ErrWDEK
+	case status == http.StatusTooManyRequests, status >= 500:
+		return wrap.ErrUnavailable
+	}
+	return wrap.ErrRefused
+}
+
+// advice says what to do about an error, as one sentence; "" if nothing comes to mind.
+func (c *Client) advice(sort error, text string) string {
+	switch sort {
+	case wrap.ErrAuth:
+		return "the token is wrong or has expired: log in again with vault login, or set VAULT_TOKEN"
+	case wrap.ErrDenied:
+		return "the policy of the token needs update on " + c.mount + "/encrypt/" + c.key + " to wrap, decrypt/" + c.key + " to unwrap and rewrap/" + c.key + " to rewrap"
+	case wrap.ErrNotFound:
+		return "check mount, key and namespace: vault read " + c.mount + "/keys/" + c.key + " shows the key, and vault write -f makes it"
+	case wrap.ErrWDEK:
+		return "the wrapped key is damaged, or another key wrapped it"
+	case wrap.ErrKeyState:
+		return "the version of the key that wrapped it may not be used any more: see min_decryption_version of vault read " + c.mount + "/keys/" + c.key
+	case wrap.ErrUnavailable:
+		if strings.Contains(strings.ToLower(text), "sealed") {
+			return "the server is sealed: vault operator unseal opens it"
+		}
+		return "the server has a problem: see its log, and try again"
+	}
+	return ""
+}
