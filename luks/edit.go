@@ -46,6 +46,7 @@ func Edit(f File, size int64, o OpenOptions) (*Editor, error) {
 	if h.refused != nil {
 		return nil, fmt.Errorf("luks: the header is not changed, as not all of it can be used here: %w", h.refused)
 	}
+	o.Accept = nil // which decided on the header as it was found
 	return &Editor{f: f, size: size, opts: o, h: h, rand: rand.Reader}, nil
 }
 

@@ -42,7 +42,7 @@ type Header struct {
 	raw      []byte            // LUKS1: the header's bytes; LUKS2: its JSON text
 	fresh    []json.RawMessage // LUKS2: the tokens of a header just made
 	keyslots int64             // LUKS2: length of the area of the key slots
-	stale    [2]bool           // LUKS2: which copy, primary and secondary, is damaged or older
+	stale    [2]bool           // LUKS2: which copy, primary and secondary, is damaged, older or another one
 
 	ambiguous error // LUKS2: what else is where the primary copy should be; nil if nothing is
 
@@ -75,6 +75,7 @@ type segment struct {
 	encryption string
 	sectorSize int
 	hash       string // LUKS1: the one hash of the header
+	integrity  string // LUKS2: type of the integrity protection; "" for none
 }
 
 // A keyslot is one way to the volume key.
@@ -147,6 +148,11 @@ type OpenOptions struct {
 	// AllowTruncated opens images that end within a sector, which were cut off: what is left
 	// of that sector is not read. Otherwise they are [ErrTruncated].
 	AllowTruncated bool
+
+	// Accept, if not nil, decides on the header once it is read and found valid: before any key slot
+	// is tried, and of the same bytes that are used later. If it returns an error, [Open] and
+	// [Edit] return that. See package luks/policy.
+	Accept func(h *Header) error
 
 	// OverwriteSignature lets [Edit] change an image that is [ErrAmbiguous]: its header is
 	// written over what is there now, which is lost.

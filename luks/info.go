@@ -27,8 +27,12 @@ type Info struct {
 	Digests      []DigestInfo `json:"digests"`
 	Tokens       []Token      `json:"tokens,omitempty"`
 
-	// Segments are those of LUKS2, if they are not one that is encrypted.
+	// Segments are those of LUKS2, if they are not one that is encrypted, and nothing else.
 	Segments []SegmentInfo `json:"segments,omitempty"`
+
+	// Unfit are the copies of a LUKS2 header, "primary" or "secondary", that are damaged, older than
+	// the one that is used, or as new and another one.
+	Unfit []string `json:"unfit_copies,omitempty"`
 
 	// Refused says why the header is not changed: something in it is not known here, or not
 	// as it should be. It is in Warnings too.
@@ -46,6 +50,7 @@ type SegmentInfo struct {
 	Cipher     string   `json:"cipher,omitempty"` // "" if it is not encrypted
 	SectorSize int      `json:"sector_size,omitempty"`
 	Flags      []string `json:"flags,omitempty"`
+	Integrity  string   `json:"integrity,omitempty"` // type of its integrity protection: "hmac(sha256)"
 }
 
 // DigestInfo is what a header says of a digest of a volume key.
@@ -152,9 +157,14 @@ func (h *Header) Info() Info {
 			Size:       s.area.size,
 		})
 	}
-	if len(h.segments) > 1 || s.kind != "" && s.kind != "crypt" {
+	if len(h.segments) > 1 || s.kind != "" && s.kind != "crypt" || len(s.flags) > 0 || s.integrity != "" {
 		for _, s := range h.segments {
-			i.Segments = append(i.Segments, SegmentInfo{s.id, s.kind, s.offset, s.size, s.encryption, s.sectorSize, s.flags})
+			i.Segments = append(i.Segments, SegmentInfo{s.id, s.kind, s.offset, s.size, s.encryption, s.sectorSize, s.flags, s.integrity})
+		}
+	}
+	for n, name := range []string{"primary", "secondary"} {
+		if h.stale[n] {
+			i.Unfit = append(i.Unfit, name)
 		}
 	}
 	return i

@@ -54,9 +54,21 @@ func isCopy(r io.ReaderAt, size, off int64, magic [6]byte) bool {
 // A part of a header that is not known here, or can not be used, hides nothing else: it is
 // in [Info.Warnings], and the error of what needs it. [Header.Unlock] opens what does not.
 //
-// Errors: [ErrNotLUKS], [ErrFormat] with a [FormatError], [ErrUnsupported], or what
-// r returned.
+// Errors: [ErrNotLUKS], [ErrFormat] with a [FormatError], [ErrUnsupported], what [OpenOptions.Accept]
+// or r returned.
 func Open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
+	h, err := open(r, size, o)
+	if err == nil && o.Accept != nil {
+		err = o.Accept(h)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// open reads and checks the header, whatever [OpenOptions.Accept] says of it.
+func open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	var b [8]byte
 	if size < int64(len(b)) {
 		return nil, fmt.Errorf("%w: %d bytes are too short", ErrNotLUKS, size)

@@ -133,8 +133,16 @@ func openV2(r io.ReaderAt, size int64) (*Header, error) {
 	case secondary.seqid < primary.seqid:
 		primary.stale[1] = true
 		primary.warn("the secondary header is older than the primary one: %d, %d", secondary.seqid, primary.seqid)
+	case !primary.same(secondary):
+		primary.stale[1] = true
+		primary.warn("the secondary header says something else than the primary one, which is used, and both are as new")
 	}
 	return primary, nil
+}
+
+// same tells whether two copies say the same.
+func (h *Header) same(other *Header) bool {
+	return bytes.Equal(h.raw, other.raw) && h.label == other.label && h.subsystem == other.subsystem && h.uuid == other.uuid
 }
 
 func (h *Header) warn(format string, args ...any) {

@@ -416,6 +416,12 @@ func decodeSegment(n int, o object) segment {
 		return s
 	}
 	if o.has("integrity") {
+		s.integrity = shown(o.members["integrity"], true)
+		if m, ok := o.members["integrity"].(map[string]any); ok {
+			if t, ok := m["type"].(string); ok && t != "" {
+				s.integrity = t
+			}
+		}
 		o.refuse(unsupported("%s has integrity protection: %s", o.path, shown(o.members["integrity"], true)))
 	}
 	sector := o.uint32("sector_size")

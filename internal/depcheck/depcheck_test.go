@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"internal/mbr":              {},
 	"nbd":                       {"image"},
 	"luks":                      {"image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"luks/policy":               {"luks", "image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhd":                       {"image", "internal/pieces", "xts", "internal/disk", "internal/parallel", "internal/target", "golang.org/x/sys/cpu"},
 	"qcow":                      {"image", "internal/deflate", "internal/pieces", "internal/signature", "internal/target", "luks", "xts", "internal/inflate", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhdx":                      {"image", "internal/disk", "internal/guid", "internal/parallel", "internal/pieces", "internal/target"},

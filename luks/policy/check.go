@@ -1,0 +1,353 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/luksimg/luksimg/luks"
+)
+
+// ErrViolated is what every [ViolationError] is: the header does not conform to the policy.
+var ErrViolated = errors.New("the header does not conform to the policy")
+
+// A Violation is one field of a header that is not as a policy wants it.
+type Violation struct {
+	Field string `json:"field"` // its path in the JSON of LUKS2, "keyslots.0.kdf.type", or its name in LUKS1
+	Value any    `json:"value"` // what it holds: a text or a number, from the header
+	Want  string `json:"want"`  // what the policy wants, as the end of a sentence: "aes-xts-plain64"
+}
+
+func (v Violation) String() string {
+	if s, ok := v.Value.(string); ok {
+		return fmt.Sprintf("%s is %q, want %s", v.Field, s, v.Want)
+	}
+	return fmt.Sprintf("%s is %v, want %s", v.Field, v.Value, v.Want)
+}
+
+// A ViolationError lists all that is not as the policy wants it. It matches [ErrViolated].
+type ViolationError struct {
+	Policy     string // its name
+	Violations []Violation
+}
+
+func (e *ViolationError) Error() string {
+	var text []string
+	for _, v := range e.Violations {
+		text = append(text, v.String())
+	}
+	return fmt.Sprintf("%v %q: %s", ErrViolated, e.Policy, strings.Join(text, "; "))
+}
+
+// Is reports whether target is [ErrViolated].
+func (e *ViolationError) Is(target error) bool { return target == ErrViolated }
+
+// Accept returns a [ViolationError] unless the header conforms. It fits [luks.OpenOptions.Accept].
+func (p *Policy) Accept(h *luks.Header) error {
+	if v := p.Check(h.Info()); len(v) > 0 {
+		return &ViolationError{p.Name, v}
+	}
+	return nil
+}
+
+var kdfTypes = []string{luks.PBKDF2, luks.Argon2i, luks.Argon2id}
+
+// Check returns all that a header says and the policy does not allow, in the order of the header.
+func (p *Policy) Check(i luks.Info) []Violation {
+	c := &checker{Policy: p, i: i}
+	c.identity()
+	c.data()
+	if p.Keyslots != nil {
+		c.in(*p.Keyslots, "keyslots", uint64(len(i.Keyslots)), " key slots")
+	}
+	for _, s := range i.Keyslots {
+		c.keyslot(s)
+	}
+	for _, d := range i.Digests {
+		c.digest(d)
+	}
+	c.tokens()
+	c.config()
+	if i.Refused != "" && !c.explained {
+		c.add("header", i.Refused, "nothing that is not known here, or can not be used")
+	}
+	return c.found
+}
+
+// A checker collects violations.
+type checker struct {
+	*Policy
+	i     luks.Info
+	found []Violation
+
+	// explained: what Info.Refused is about was looked at, and told or allowed.
+	explained bool
+}
+
+func (c *checker) add(field string, value any, want string) {
+	c.found = append(c.found, Violation{field, value, want})
+}
+
+// field is the name of a field in LUKS1 or LUKS2.
+func (c *checker) field(v1, v2 string) string {
+	if c.i.Version == 1 {
+		return v1
+	}
+	return v2
+}
+
+// in checks a number. The unit stands behind it.
+func (c *checker) in(r Range, field string, n uint64, unit string) {
+	if !r.has(n) {
+		c.add(field, n, r.String()+unit)
+	}
+}
+
+func (r Range) has(n uint64) bool { return n >= r.Min && (r.Max == nil || n <= *r.Max) }
+
+func (r Range) String() string {
+	switch {
+	case r.Max == nil:
+		return fmt.Sprintf("at least %d", r.Min)
+	case *r.Max == r.Min:
+		return fmt.Sprint(r.Min)
+	}
+	return fmt.Sprintf("from %d to %d", r.Min, *r.Max)
+}
+
+// oneOf checks a value that a list, unless that is nil, has to hold.
+func oneOf[T cmp.Ordered](c *checker, list []T, field string, value T) {
+	if list == nil || slices.ContainsFunc(list, func(v T) bool { return same(v, value) }) {
+		return
+	}
+	c.add(field, value, listed(list))
+}
+
+func same[T comparable](a, b T) bool {
+	s, ok := any(a).(string)
+	return a == b || ok && strings.EqualFold(s, any(b).(string))
+}
+
+func contains(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(v string) bool { return same(v, name) })
+}
+
+func listed[T any](list []T) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	var text []string
+	for _, v := range list {
+		text = append(text, fmt.Sprint(v))
+	}
+	if len(text) == 1 {
+		return text[0]
+	}
+	return "one of " + strings.Join(text, ", ")
+}
+
+func (c *checker) identity() {
+	oneOf(c, c.LUKSVersions, "version", c.i.Version)
+	for _, f := range []struct {
+		field, value string
+		want         *string
+		fold         bool
+	}{
+		{"uuid", c.i.UUID, c.UUID, true},
+		{"label", c.i.Label, c.Label, false},
+		{"subsystem", c.i.Subsystem, c.Subsystem, false},
+	} {
+		if f.want != nil && f.value != *f.want && !(f.fold && strings.EqualFold(f.value, *f.want)) {
+			c.add(f.field, f.value, strconv.Quote(*f.want))
+		}
+	}
+	if !c.AllowUnfitCopy {
+		for _, name := range c.i.Unfit {
+			c.add("header copy", name, "two good copies that say the same")
+		}
+	}
+}
+
+// cipher checks a cipher, which is never the null cipher.
+func (c *checker) cipher(list []string, field, name string) {
+	if strings.Contains(strings.ToLower(name), "cipher_null") {
+		c.add(field, name, "a cipher that encrypts")
+		return
+	}
+	oneOf(c, list, field, name)
+}
+
+// data checks where and how the data are encrypted. Info.Segments is there only if they are
+// something else than one encrypted segment.
+func (c *checker) data() {
+	if n := len(c.i.Segments); n > 1 {
+		c.add("segments", n, "1 segment")
+	}
+	for _, s := range c.i.Segments {
+		c.explained = true
+		name := fmt.Sprintf("segments.%d.", s.Segment)
+		if s.Type != "crypt" {
+			c.add(name+"type", s.Type, "crypt: these data are not encrypted by dm-crypt")
+		}
+		if len(s.Flags) > 0 {
+			c.add(name+"flags", strings.Join(s.Flags, " "), "none: the encryption is being changed")
+		}
+		if s.Integrity != "" && !contains(c.Integrity, s.Integrity) {
+			c.add(name+"integrity", s.Integrity, listed(c.Integrity))
+		}
+		if s.Cipher != "" {
+			c.segment(name, s.Cipher, s.SectorSize)
+		}
+	}
+	if len(c.i.Segments) == 0 {
+		c.segment("segments.0.", c.i.Cipher, c.i.SectorSize)
+	}
+}
+
+func (c *checker) segment(name, cipher string, sector int) {
+	c.cipher(c.Ciphers, c.field("cipher-name, cipher-mode", name+"encryption"), cipher)
+	oneOf(c, c.SectorSizes, c.field("sector size", name+"sector_size"), sector)
+}
+
+func (c *checker) keyslot(s luks.SlotInfo) {
+	v1, v2 := fmt.Sprintf("key-slot-%d", s.Slot), fmt.Sprintf("keyslots.%d", s.Slot)
+	name := c.field(v1, v2)
+	switch {
+	case s.Type != "":
+		c.explained = true
+		c.add(name+".type", s.Type, "luks2")
+		return
+	case s.Problem != "":
+		c.explained = true
+		c.add(name, s.Problem, "a key slot that can be used")
+		return
+	}
+	if !s.Bound && !c.AllowUnbound {
+		c.add(name, "not bound to the data", "key slots for the data only")
+	}
+	oneOf(c, c.KeyBits, c.field("key-bytes", name+".key_size"), s.KeyBits)
+	oneOf(c, c.Hashes, c.field("hash-spec", name+".af.hash"), s.AFHash)
+	if c.i.Version != 1 { // which has one cipher and one key size
+		ciphers := c.KeyslotCiphers
+		if ciphers == nil {
+			ciphers = c.Ciphers
+		}
+		c.cipher(ciphers, name+".area.encryption", s.Cipher)
+		oneOf(c, c.KeyBits, name+".area.key_size", s.CipherBits)
+	}
+	c.kdf(name, s)
+}
+
+// kdf checks how the key of a key slot is derived. If a rule of its type is there and none
+// fits, what the last of them wants is told.
+func (c *checker) kdf(name string, s luks.SlotInfo) {
+	if c.KDFs == nil {
+		if s.KDF == luks.PBKDF2 {
+			oneOf(c, c.Hashes, c.field("hash-spec", name+".kdf.hash"), s.Hash)
+		}
+		return
+	}
+	var types []string
+	var wrong []Violation
+	found := c.found
+	for _, k := range c.KDFs {
+		types = append(types, k.Type)
+		if k.Type != s.KDF {
+			continue
+		}
+		c.found = nil
+		c.cost(name, k, s)
+		if wrong = c.found; len(wrong) == 0 {
+			c.found = found
+			return
+		}
+	}
+	if c.found = append(found, wrong...); len(wrong) == 0 {
+		c.add(name+".kdf.type", s.KDF, listed(types))
+	}
+}
+
+func (c *checker) cost(name string, k KDF, s luks.SlotInfo) {
+	iterations := c.field(name+".iterations", name+".kdf.time")
+	if k.Type == luks.PBKDF2 {
+		iterations = c.field(iterations, name+".kdf.iterations")
+		hashes := k.Hashes
+		if hashes == nil {
+			hashes = c.Hashes
+		}
+		oneOf(c, hashes, c.field("hash-spec", name+".kdf.hash"), s.Hash)
+	}
+	for _, r := range []struct {
+		rule  *Range
+		field string
+		n     uint32
+		unit  string
+	}{
+		{k.Iterations, iterations, s.Iterations, ""},
+		{k.MemoryKiB, name + ".kdf.memory", s.Memory, " KiB"},
+		{k.Parallel, name + ".kdf.cpus", s.Parallel, ""},
+	} {
+		if r.rule != nil {
+			c.in(*r.rule, r.field, uint64(r.n), r.unit)
+		}
+	}
+}
+
+func (c *checker) digest(d luks.DigestInfo) {
+	name := fmt.Sprintf("digests.%d", d.Digest)
+	if d.Problem != "" {
+		c.explained = true
+		c.add(c.field("mk-digest", name), d.Problem, "a digest that can be used")
+		return
+	}
+	if !d.Data && !c.AllowUnbound {
+		c.add(name, "not of the key of the data", "digests of the key of the data only")
+	}
+	oneOf(c, c.Hashes, c.field("hash-spec", name+".hash"), d.Hash)
+	if c.DigestIterations != nil {
+		c.in(*c.DigestIterations, c.field("mk-digest-iter", name+".iterations"), uint64(d.Iterations), "")
+	}
+}
+
+func (c *checker) tokens() {
+	if c.Tokens == nil {
+		return
+	}
+	if c.Tokens.Count != nil {
+		c.in(*c.Tokens.Count, "tokens", uint64(len(c.i.Tokens)), " tokens")
+	}
+	var types []string
+	for _, k := range c.i.Tokens {
+		types = append(types, k.Type)
+		oneOf(c, c.Tokens.Allowed, fmt.Sprintf("tokens.%d.type", k.Number), k.Type)
+	}
+	c.required("tokens", types, c.Tokens.Required)
+}
+
+func (c *checker) config() {
+	for n, r := range c.i.Requirements {
+		c.explained = true
+		if !contains(c.Requirements, r) {
+			c.add(fmt.Sprintf("config.requirements.mandatory.%d", n), r, listed(c.Requirements))
+		}
+	}
+	if c.Flags == nil {
+		return
+	}
+	for n, f := range c.i.Flags {
+		oneOf(c, c.Flags.Allowed, fmt.Sprintf("config.flags.%d", n), f)
+	}
+	c.required("config.flags", c.i.Flags, c.Flags.Required)
+}
+
+// required checks that all names are in a list.
+func (c *checker) required(field string, have, want []string) {
+	for _, w := range want {
+		if !contains(have, w) {
+			c.add(field, strings.Join(have, " "), strconv.Quote(w)+" among them")
+		}
+	}
+}
