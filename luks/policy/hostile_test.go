@@ -280,7 +280,7 @@ func TestCryptsetup(t *testing.T) {
 		"pbkdf2":   {[]string{"--type", "luks2", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"}, "", ""},
 		"luks1":    {[]string{"--type", "luks1", "--pbkdf-force-iterations", "1000"}, "", ""},
 		"argon2id": {[]string{"--type", "luks2", "--pbkdf", "argon2id", "--pbkdf-force-iterations", "4", "--pbkdf-memory", "65536"}, "", "keyslots.0.kdf.type"},
-		"serpent": {[]string{"--type", "luks1", "--cipher", "serpent-xts-plain64", "--hash", "whirlpool", "--pbkdf-force-iterations", "1000"},
+		"old": {[]string{"--type", "luks1", "--cipher", "aes-cbc-essiv:sha256", "--hash", "sha1", "--pbkdf-force-iterations", "1000"},
 			"cipher-name, cipher-mode hash-spec hash-spec hash-spec", "cipher-name, cipher-mode hash-spec hash-spec hash-spec"},
 	} {
 		img := filepath.Join(dir, name)
