@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/vhd"
 )
 
@@ -36,7 +37,7 @@ func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Che
 	if f.check != nil {
 		return f.check(ctx, u.Source, u.Size())
 	}
-	i, err := look(ctx, f, u.Source, u.Size())
+	i, err := look(ctx, f, u.Source, u.Size(), luks.OpenOptions{})
 	if err != nil {
 		return nil, err
 	}

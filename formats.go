@@ -157,13 +157,21 @@ func openRaw(_ context.Context, i *Image, _ int64, _ ImageOptions) error {
 	return nil
 }
 
+func errLocked(f Format) error {
+	return fmt.Errorf("%w with %s", ErrEncrypted, map[Format]string{LUKS1: "LUKS1", LUKS2: "LUKS2"}[f])
+}
+
 func openLUKS(ctx context.Context, i *Image, size int64, o ImageOptions) error {
-	if o.Key == nil && !o.look {
-		return fmt.Errorf("%w with %s", ErrEncrypted, map[Format]string{LUKS1: "LUKS1", LUKS2: "LUKS2"}[i.Format])
+	locked := o.Key == nil && !o.look
+	if locked && o.LUKS.Accept == nil {
+		return errLocked(i.Format)
 	}
 	h, err := luks.Open(i.Source, size, o.LUKS)
 	if err != nil {
 		return err
+	}
+	if locked {
+		return errLocked(i.Format)
 	}
 	file := i.Source
 	i.info = func(ctx context.Context) (*Info, error) { return luksInfo(ctx, h, file) }

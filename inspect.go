@@ -77,7 +77,7 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*I
 	if o.Partition != 0 {
 		i, err = inspectPartition(ctx, u, u.Size(), o)
 	} else {
-		i, err = inspect(ctx, u, o.Format)
+		i, err = inspect(ctx, u, o)
 	}
 	if err != nil {
 		u.Close()
@@ -99,12 +99,12 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*I
 }
 
 // inspect tells what an image is that is not packed.
-func inspect(ctx context.Context, u *Unpacked, format Format) (*Info, error) {
-	f, err := u.formatOf(format)
+func inspect(ctx context.Context, u *Unpacked, o ImageOptions) (*Info, error) {
+	f, err := u.formatOf(o.Format)
 	if err != nil {
 		return nil, err
 	}
-	img, err := look(ctx, f, u.Source, u.Size())
+	img, err := look(ctx, f, u.Source, u.Size(), o.LUKS)
 	if err != nil {
 		return nil, err
 	}
@@ -124,13 +124,13 @@ func inspect(ctx context.Context, u *Unpacked, format Format) (*Info, error) {
 }
 
 // look opens an image as far as that goes without its key and without other files.
-func look(ctx context.Context, f *format, r io.ReaderAt, size int64) (*Image, error) {
+func look(ctx context.Context, f *format, r io.ReaderAt, size int64, o luks.OpenOptions) (*Image, error) {
 	src, err := source(r, size)
 	if err != nil {
 		return nil, err
 	}
 	i := &Image{Source: src, Format: f.name}
-	return i, f.open(ctx, i, size, ImageOptions{look: true, top: i})
+	return i, f.open(ctx, i, size, ImageOptions{look: true, top: i, LUKS: o})
 }
 
 // rawInfo describes a raw disk.

@@ -97,7 +97,7 @@ func inspectPartition(ctx context.Context, r io.ReaderAt, size int64, o ImageOpt
 	if err != nil {
 		return nil, err
 	}
-	info, err := Inspect(ctx, p, p.Size(), ImageOptions{Format: p.format(), Unpack: Unpacking{Never: true}})
+	info, err := Inspect(ctx, p, p.Size(), ImageOptions{Format: p.format(), LUKS: o.LUKS, Unpack: Unpacking{Never: true}})
 	if err != nil {
 		p.Close()
 		return nil, fmt.Errorf("partition %d: %w", o.Partition, err)

@@ -44,7 +44,7 @@ type Options struct {
 	Key []byte
 
 	// KeyLimits bounds what the key derivation of an image encrypted with LUKS may
-	// cost.
+	// cost. Its Accept decides when the image is opened, with a key or without one.
 	KeyLimits luks.OpenOptions
 
 	// Snapshot, if not empty, is the ID or else the name of the internal snapshot
@@ -131,6 +131,11 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, 
 		return nil, err
 	}
 	d.warn()
+	if opts.KeyLimits.Accept != nil && h.crypt == cryptLUKS {
+		if _, err := d.luksHeader(); err != nil {
+			return nil, err
+		}
+	}
 	if opts.MetadataOnly {
 		if h.dataFile() { // whose length is not known
 			d.dataEnd = math.MaxInt64

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/luksimg/luksimg/image/web"
 	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/luks/policy"
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
@@ -97,6 +99,8 @@ func (g *global) claim(c *cobra.Command, args []string) error {
 func (g *global) use(u use, what, name string) error {
 	switch {
 	case u&(reads|writes) == 0 || name == "":
+		return nil
+	case u&builtin != 0 && slices.Contains(policy.Names(), name):
 		return nil
 	case u&fd != 0:
 		name = "/dev/fd/" + name

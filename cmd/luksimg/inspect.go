@@ -129,6 +129,9 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	if r.Info, err = o.info(c.Context(), in); err != nil {
 		return err
 	}
+	if err := o.kdf.policy.looked(); err != nil {
+		return in.wrap(err)
+	}
 	if r.Partition > 0 {
 		// The manifest is about the whole image.
 	} else if r.Manifest, err = readManifest(c.Context(), name); err != nil {
@@ -182,11 +185,10 @@ func checkOf(ctx context.Context, in *input, i *luksimg.Info) (*luksimg.CheckRes
 // info is what the image says, or its header, if that is in a file of its own.
 func (o *inspectFlags) info(ctx context.Context, in *input) (*luksimg.Info, error) {
 	unlock := &o.source.unlock
-	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format), LUKS: luks.OpenOptions{AllowNullCipher: unlock.allowNull}, Partition: int(unlock.partition), Snapshot: o.source.snapshot}
+	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format), LUKS: o.kdf.apply(luks.OpenOptions{AllowNullCipher: unlock.allowNull}), Partition: int(unlock.partition), Snapshot: o.source.snapshot}
 	if unlock.header == "" {
 		i, err := luksimg.Inspect(ctx, in.r, in.size, opts)
 		if errors.Is(err, luksimg.ErrEncrypted) && !unlock.byTokens() { // all of the disk that has the partition
-			opts.LUKS = o.kdf.apply(opts.LUKS)
 			err = unlock.key.Unlock(ctx, &o.Talk, in.name, func(key []byte) (err error) {
 				opts.Key = key
 				i, err = luksimg.Inspect(ctx, in.r, in.size, opts)

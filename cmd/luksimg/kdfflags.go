@@ -54,6 +54,7 @@ func (o *kdfFlags) measure(ctx context.Context, k luks.KDF, calibrate func(conte
 type kdfLimits struct {
 	memory flags.Size
 	work   uint64
+	policy policyFlag // what the header has to be like
 }
 
 func (l *kdfLimits) add(c *cobra.Command) {
@@ -65,5 +66,8 @@ func (l *kdfLimits) add(c *cobra.Command) {
 // apply returns o with the limits.
 func (l *kdfLimits) apply(o luks.OpenOptions) luks.OpenOptions {
 	o.MaxMemory, o.MaxWork = l.memory.N, l.work
+	if l.policy.given() {
+		o.Accept = l.policy.accept
+	}
 	return o
 }

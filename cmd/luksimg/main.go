@@ -77,7 +77,7 @@ func newRoot() *cobra.Command {
 and inspects them, without root, qemu or cryptsetup.
 
 Results go to standard output; talk, progress and errors to standard error.
-Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a service,
+Exit codes: 0 done, 1 failure or usage, 3 the images differ, or a header does not conform to a policy, 4 refused by a service,
 5 interrupted and the same command goes on where it stopped, 12 wrong passphrase,
 130 cancelled.`,
 		Example: `  luksimg keygen dek.b64
@@ -85,7 +85,10 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
   luksimg verify --key-file dek.b64 disk.vhd disk.luks`,
 		PersistentPreRunE: func(c *cobra.Command, args []string) error {
 			g.Out, g.Err = c.OutOrStdout(), c.ErrOrStderr()
-			return g.claim(c, args)
+			if err := g.claim(c, args); err != nil {
+				return err
+			}
+			return g.kdf.policy.load(c.Context())
 		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -111,6 +114,7 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, 4 refused by a serv
 		newReencrypt(g),
 		newInspect(g),
 		newVerify(g),
+		newCheck(g),
 		newConvert(g),
 		newCat(g),
 		newLs(g),

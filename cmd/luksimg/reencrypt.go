@@ -50,7 +50,7 @@ DST gets a token of its own, by the same root key.`,
 	}
 	f := c.Flags()
 	o.unlock.addKey(c, g)
-	o.unlock.addImage(c, "SRC")
+	o.unlock.addImage(c, g, "SRC")
 	g.kdf.add(c)
 	o.newKey.key.Add(c, "new-")
 	f.StringVar(&o.newKey.generate, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")

@@ -49,7 +49,7 @@ func formatNames(formats []luksimg.Format) string {
 func (o *sourceFlags) add(c *cobra.Command, g *global, what string) {
 	o.addImage(c, what)
 	o.unlock.add(c, g)
-	o.unlock.addImage(c, what)
+	o.unlock.addImage(c, g, what)
 }
 
 // addSecond adds the flags of a verb that has another key.
@@ -78,6 +78,9 @@ func (o *sourceFlags) check(c *cobra.Command) error {
 	}
 	if o.prefix != "" {
 		return flags.AtMostOne(c, "source-key-file", "source-passphrase-file", "source-key-fd")
+	}
+	if err := flags.AtMostOne(c, "policy", "allow-backing"); err != nil {
+		return err
 	}
 	return keys.Check(c, nil)
 }
@@ -114,6 +117,9 @@ func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, e
 	}
 	if err == nil {
 		err = o.openImage(c, g, s)
+	}
+	if err == nil && o.prefix == "" && !o.plain {
+		err = g.kdf.policy.looked()
 	}
 	if err != nil {
 		s.close()

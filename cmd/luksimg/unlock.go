@@ -92,8 +92,9 @@ func (o *unlockFlags) add(c *cobra.Command, g *global) {
 }
 
 // addImage adds the flags that say what the image is.
-func (o *unlockFlags) addImage(c *cobra.Command, what string) {
+func (o *unlockFlags) addImage(c *cobra.Command, g *global, what string) {
 	o.partition.Add(c, what)
+	g.kdf.policy.add(c)
 	c.Flags().StringVar(&o.header, "header", "", "`FILE` with the header, if it is detached from the data")
 	c.Flags().BoolVar(&o.allowCut, "allow-truncated", false, "read an image that ends within a sector, which was cut off, up to there")
 	o.keySlot = c.Flags().Int("key-slot", luks.AnySlot, "try this key slot only")

@@ -4,12 +4,13 @@ package main
 type use int
 
 const (
-	reads  use = 1 << iota // a file, or an object
-	writes                 // a file that is new, or replaced as a whole
-	stream                 // it may be "-": standard input if it is read, else standard output
-	fd                     // the number of an open file
-	kms                    // local:FILE
-	inside                 // FILE:/PATH of a file in the image FILE
+	reads   use = 1 << iota // a file, or an object
+	writes                  // a file that is new, or replaced as a whole
+	stream                  // it may be "-": standard input if it is read, else standard output
+	fd                      // the number of an open file
+	kms                     // local:FILE
+	inside                  // FILE:/PATH of a file in the image FILE
+	builtin                 // or the name of a policy that is built in
 
 	noFile use = 0
 
@@ -22,6 +23,7 @@ const (
 var argUses = map[string][]use{
 	"audit":          {reads | stream},
 	"cat":            {reads | stream},
+	"check":          {reads | stream},
 	"convert":        {reads | stream, writes | stream},
 	"cp":             {reads | inside, writes | stream},
 	"decrypt":        {reads | stream, writes | stream},
@@ -85,6 +87,7 @@ var flagUses = map[string]use{
 	"new-key-file":           reads | stream,
 	"new-kms":                reads | kms,
 	"new-passphrase-file":    reads | stream,
+	"policy":                 reads | builtin,
 	"passphrase-file":        reads | stream,
 	"recovery-file":          writes,
 	"rewrap envelope":        changes,

@@ -35,7 +35,7 @@ offset on the disk and exits with 3.`,
 		RunE:    func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	o.encrypted.unlock.add(c, g)
-	o.encrypted.unlock.addImage(c, "ENCRYPTED")
+	o.encrypted.unlock.addImage(c, g, "ENCRYPTED")
 	o.source.addSecond(c)
 	g.kdf.add(c)
 	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "do not look at what is known to be zero in SRC: ENCRYPTED was made with --discard-zeros")

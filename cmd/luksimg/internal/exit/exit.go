@@ -17,6 +17,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/luks/policy"
 	"github.com/luksimg/luksimg/vhd"
 )
 
@@ -24,7 +25,7 @@ import (
 const (
 	Done      = 0
 	Failure   = 1
-	Mismatch  = 3
+	Mismatch  = 3 // of two images, or of a header and a policy
 	Refused   = 4 // by a service: credentials, permission, or the state of what was asked for
 	Resumable = 5 // interrupted, and the same command goes on where it stopped
 	WrongKey  = 12
@@ -42,7 +43,7 @@ func Code(err error) int {
 		return WrongKey
 	case rest.Refused(err):
 		return Refused
-	case errors.Is(err, luksimg.ErrMismatch):
+	case errors.Is(err, luksimg.ErrMismatch), errors.Is(err, policy.ErrViolated):
 		return Mismatch
 	}
 	return Failure

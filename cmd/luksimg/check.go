@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/luks/policy"
+)
+
+type checkFlags struct {
+	*global
+	header    string
+	partition flags.Partition
+	print     bool
+}
+
+func newCheck(g *global) *cobra.Command {
+	o := &checkFlags{global: g}
+	c := &cobra.Command{
+		Use:   "check IMAGE",
+		Short: "Compare the header of a LUKS image with a policy, without a key",
+		Long: `Check compares what the LUKS header of IMAGE says with a policy: ciphers, key sizes, key
+derivation and its cost, hashes, key slots, tokens. No key is needed, and none is asked for. A LUKS
+header is not authenticated: whoever can write to the image can say in it that the data are not
+encrypted. Check it before you give a key, or write a secret to the disk.
+
+--policy is cloud (what luksimg writes by default, and what its profiles need), fips (what FIPS 140-3
+approves), or a file with a policy of your own; --print prints it as JSON. The verbs that open an
+image take --policy too, and check the very bytes that they use.
+
+Exit codes: 0 the header conforms, 3 it does not, 1 it could not be read.`,
+		Example: `  luksimg check --policy cloud disk.luks
+  luksimg check --policy fips --partition 2 server.raw
+  luksimg check --policy cloud --print >policy.json
+  luksimg decrypt --policy policy.json --key-file dek.b64 disk.luks disk.raw`,
+		Args: func(c *cobra.Command, args []string) error {
+			if o.print {
+				return flags.Args()(c, args)
+			}
+			return flags.Args("IMAGE")(c, args)
+		},
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c.Context(), args) },
+	}
+	o.kdf.policy.add(c)
+	o.partition.Add(c, "IMAGE")
+	c.Flags().StringVar(&o.header, "header", "", "`FILE` with the header, if it is detached from the data")
+	c.Flags().BoolVar(&o.print, "print", false, "print the policy as JSON, and check nothing")
+	g.web.add(c)
+	o.cloud.add(c, serviceCOS)
+	return c
+}
+
+// checkResult is what check --json prints.
+type checkResult struct {
+	Conforms   bool               `json:"conforms"`
+	Policy     string             `json:"policy"` // its name
+	UUID       string             `json:"uuid"`
+	Violations []policy.Violation `json:"violations"`
+	Warnings   []string           `json:"warnings,omitempty"`
+}
+
+func (o *checkFlags) run(ctx context.Context, args []string) error {
+	p := &o.kdf.policy
+	if !p.given() {
+		return rest.WithHint(errors.New("check needs a policy"), "give --policy cloud, --policy fips, or --policy FILE")
+	}
+	if o.print {
+		_, err := o.Out.Write(p.text)
+		return err
+	}
+	name := args[0]
+	i, err := o.read(ctx, name)
+	if err != nil {
+		return err
+	}
+	o.WarnAll(name+": ", i.Warnings)
+	r := checkResult{Policy: p.policy.Name, UUID: i.UUID, Violations: append([]policy.Violation{}, p.policy.Check(*i)...), Warnings: o.Warnings}
+	if r.Conforms = len(r.Violations) == 0; r.Conforms {
+		return o.Result(r, talk.Line("%s: conforms to the policy %s", name, r.Policy))
+	}
+	var lines []string
+	for _, v := range r.Violations {
+		lines = append(lines, v.String())
+	}
+	if err := o.Result(r, talk.Lines(lines)); err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w %q: %d of its fields", name, policy.ErrViolated, r.Policy, len(r.Violations))
+}
+
+// read returns what the header says, of an image of any format.
+func (o *checkFlags) read(ctx context.Context, name string) (*luks.Info, error) {
+	in, err := openInput(ctx, o.global, name)
+	if err != nil {
+		return nil, err
+	}
+	var found *luks.Info
+	enough := errors.New("the header is all that is read")
+	opts := luks.OpenOptions{AllowNullCipher: true, AllowTruncated: true, Accept: func(h *luks.Header) error {
+		i := h.Info()
+		found = &i
+		return enough
+	}}
+	if o.header != "" {
+		in.close()
+		header, err := openHeader(ctx, o.global, o.header)
+		if err != nil {
+			return nil, err
+		}
+		defer header.close()
+		if _, err = luks.Open(header.r, header.size, opts); found != nil {
+			return found, nil
+		}
+		return nil, header.wrap(err)
+	}
+	defer in.close()
+	// What is wrong with the rest of the image, such as a file that it needs, is not the question.
+	_, err = luksimg.Inspect(ctx, in.r, in.size, luksimg.ImageOptions{LUKS: opts, Partition: int(o.partition), Unpack: luksimg.Unpacking{Never: true}})
+	switch {
+	case found != nil:
+		return found, nil
+	case err == nil:
+		err = rest.WithHint(fmt.Errorf("%w: %w", luks.ErrNotLUKS, errNoHeader), "luksimg inspect FILE tells what it is; --partition checks LUKS in a partition of it")
+	}
+	return nil, in.wrap(err)
+}
