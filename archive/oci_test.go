@@ -99,7 +99,8 @@ func TestOtherImages(t *testing.T) {
 			for i := 700; i < len(b); i += len(b) / 40 {
 				changed := bytes.Clone(b)
 				changed[i] ^= 1
-				got, err := "", error(nil)
+				var got string
+				var err error
 				if a, e := openImage(changed, ""); e != nil {
 					err = e
 				} else {

@@ -103,7 +103,7 @@ func walk(ctx context.Context, r io.ReaderAt, size int64, visit func(*member) er
 		h, err := t.Next()
 		switch {
 		case err == io.EOF:
-			return endMark(r, size, start), nil
+			return endMark(r, start), nil
 		case errors.Is(err, tar.ErrHeader):
 			return warnings, fieldError(start, "header", "invalid", "that of a member of a tar archive")
 		case errors.Is(err, errHeaders):
@@ -193,7 +193,7 @@ func dataOf(h *tar.Header) int64 {
 
 // endMark warns if the archive does not end as tar ends it, by two blocks of zeros: whole members
 // may be missing.
-func endMark(r io.ReaderAt, size, end int64) []string {
+func endMark(r io.ReaderAt, end int64) []string {
 	mark := make([]byte, 2*blockSize)
 	n, _ := r.ReadAt(mark, end)
 	if n == len(mark) && len(bytes.Trim(mark, "\x00")) == 0 {

@@ -101,7 +101,7 @@ func (p point) checked() (point, error) {
 }
 
 func (p point) add(q point) (point, error) {
-	x, y := p.c.point.Add(p.x, p.y, q.x, q.y) //nolint:staticcheck // SA1019: crypto/ecdh adds no points
+	x, y := p.c.point.Add(p.x, p.y, q.x, q.y) // crypto/ecdh adds no points
 	return point{p.c, x, y}.checked()
 }
 
@@ -112,7 +112,7 @@ func (p point) minus(q point) (point, error) {
 
 // times returns the product of a point and a scalar, in constant time.
 func (p point) times(scalar []byte) (point, error) {
-	x, y := p.c.point.ScalarMult(p.x, p.y, scalar) //nolint:staticcheck // SA1019: crypto/ecdh tells the x of it only
+	x, y := p.c.point.ScalarMult(p.x, p.y, scalar) // crypto/ecdh tells the x of it only
 	return point{p.c, x, y}.checked()
 }
 

@@ -135,9 +135,7 @@ func (s *InOrder) readChunk(p []byte, off int64) (int, error) {
 		}
 		r := s.run
 		if r == nil || number < r.base {
-			if err := s.start(); err != nil {
-				return 0, err
-			}
+			s.start()
 			continue
 		}
 		if i := number - r.base; i < int64(len(r.kept)) {
@@ -164,7 +162,7 @@ func (s *InOrder) readChunk(p []byte, off int64) (int, error) {
 }
 
 // start begins a run.
-func (s *InOrder) start() error {
+func (s *InOrder) start() {
 	s.stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{cancel: cancel, done: make(chan struct{}), want: -1}
@@ -179,7 +177,6 @@ func (s *InOrder) start() error {
 		r.err = err
 		s.cond.Broadcast()
 	}()
-	return nil
 }
 
 // produce reads chunk after chunk. It returns an error in any case.

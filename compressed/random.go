@@ -70,7 +70,7 @@ func (r *random) ReadAt(p []byte, off int64) (n int, err error) {
 		i := x.find(at)
 		part := want[n:][:min(int64(len(want)-n), x.next(i).off-at)]
 		in := at - x.units[i].off
-		k := 0
+		var k int
 		if size := x.size(i); size <= wholeUnit {
 			k, err = r.cache.Read(part, disk.Unit{Key: uint64(i)}, in, size, func(dst []byte) error { return r.decode(dst, i) })
 		} else {

@@ -15,7 +15,7 @@ import (
 func NewReader(ctx context.Context, r io.Reader, k Kind, packed int64, o Options) (io.ReadCloser, error) {
 	in := &counter{ctx: ctx, r: r}
 	b := bufio.NewReaderSize(in, 256<<10)
-	d, err := decoder(b, in, k, o)
+	d, err := decoder(b, k, o)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func NewReader(ctx context.Context, r io.Reader, k Kind, packed int64, o Options
 }
 
 // decoder returns the decoder of a kind, without limits on the length.
-func decoder(b *bufio.Reader, in *counter, k Kind, o Options) (io.ReadCloser, error) {
+func decoder(b *bufio.Reader, k Kind, o Options) (io.ReadCloser, error) {
 	switch k {
 	case Gzip:
 		return newGzip(b)

@@ -188,7 +188,7 @@ func (d *download) run(ctx context.Context) error {
 			return nil
 		}
 		h.Reset()
-		_, err := d.c.fetch(ctx, d.at, d.info, off, length, func(b []byte, at int64) error {
+		err := d.c.fetch(ctx, d.at, d.info, off, length, func(b []byte, at int64) error {
 			h.Write(b)
 			_, err := d.dst.WriteAt(b, at)
 			d.progress(int64(len(b)))

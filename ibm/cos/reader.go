@@ -28,8 +28,7 @@ func (c *Client) Open(ctx context.Context, o Object) (*Reader, error) {
 		return nil, err
 	}
 	read := func(ctx context.Context, off, n int64, take func(b []byte, at int64) error) error {
-		_, err := c.fetch(ctx, o, info, off, n, take)
-		return err
+		return c.fetch(ctx, o, info, off, n, take)
 	}
 	return &Reader{fetch.NewReader(ctx, o.String(), info.Size, read), info}, nil
 }
@@ -39,13 +38,13 @@ func (r *Reader) Info() Info { return r.info }
 
 // fetch reads a range of an object that has this ETag, and gives it to take in order, a
 // buffer at a time. After a failure it goes on where it was.
-func (c *Client) fetch(ctx context.Context, o Object, info Info, off, n int64, take func(b []byte, at int64) error) (int64, error) {
+func (c *Client) fetch(ctx context.Context, o Object, info Info, off, n int64, take func(b []byte, at int64) error) error {
 	get := func(ctx context.Context, off, end int64) (io.ReadCloser, error) {
 		return c.get(ctx, o, info.ETag, off, end, info.Size)
 	}
-	done, err := c.attempts.Range(ctx, get, off, n, take)
+	_, err := c.attempts.Range(ctx, get, off, n, take)
 	if broken := new(fetch.BrokenError); errors.As(err, &broken) {
 		err = fmt.Errorf("GET %v: %w", o, err)
 	}
-	return done, err
+	return err
 }

@@ -89,7 +89,7 @@ func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 	}
 	return each(ctx, 4, len(todo), func(ctx context.Context, _ []byte, n int) error {
 		t, h := todo[n-1], md5.New()
-		_, err := m.c.fetch(ctx, m.at, Info{Size: i.Size}, t.off, t.size, func(b []byte, _ int64) error {
+		err := m.c.fetch(ctx, m.at, Info{Size: i.Size}, t.off, t.size, func(b []byte, _ int64) error {
 			h.Write(b)
 			return nil
 		})
@@ -157,7 +157,7 @@ func (m *multipart) checkWhole(ctx context.Context, i Info) error {
 	h := md5.New()
 	var err error
 	if m.src == nil {
-		_, err = m.c.fetch(ctx, m.at, Info{Size: i.Size}, 0, i.Size, func(b []byte, _ int64) error {
+		err = m.c.fetch(ctx, m.at, Info{Size: i.Size}, 0, i.Size, func(b []byte, _ int64) error {
 			h.Write(b)
 			return nil
 		})

@@ -106,16 +106,6 @@ func (s *server) must(t *testing.T, o web.Options) *web.File {
 	return f
 }
 
-// later has a fault begin after n more requests.
-func later(n int64, fault http.HandlerFunc) http.HandlerFunc {
-	var done atomic.Int64
-	return func(w http.ResponseWriter, r *http.Request) {
-		if done.Add(1) > n {
-			fault(w, r)
-		}
-	}
-}
-
 // part reads the header Range, which luksimg always sends in one form.
 func part(r *http.Request) (first, last int64) {
 	if _, err := fmt.Sscanf(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "%d-%d", &first, &last); err != nil {

@@ -66,7 +66,7 @@ func parse(address string, allowHTTP bool) (*url.URL, error) {
 
 // check checks an address that was asked for, or that a server redirects to.
 func check(u *url.URL, allowHTTP bool) error {
-	what := ""
+	var what string
 	switch {
 	case u.Scheme == "http" && !allowHTTP && !rest.Loopback(u.Hostname()):
 		return rest.WithHint(fmt.Errorf("%s: %w: it is not encrypted on its way, and anybody there can change it", redacted(u), ErrURL),

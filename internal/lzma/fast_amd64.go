@@ -27,6 +27,9 @@ var repeats, wholes = func() (r [16][16]uint8, w [16]uint8) {
 	return
 }()
 
+// The assembly reads these.
+var _, _ = &reversed, &repeats
+
 // fast decodes symbols as generic does, without looking at the ends of input and output, up to
 // near one of them.
 func (s *lane) fast() { fastSSSE3(s) }
