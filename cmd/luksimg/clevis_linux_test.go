@@ -69,6 +69,12 @@ func TestTangTerminal(t *testing.T) {
 	}
 	server.Rotate()
 	run(exit.Done, "verify", "--clevis", "disk", "image")
+	if out := run(exit.Done, append([]string{"key", "change", "--clevis", "--generate-key", "new", "image"}, fastKDF...)...); !strings.Contains(out, `warning: token 0, "clevis", is for the key that key slot 1 had`) {
+		t.Errorf("%s", out)
+	}
+	if out := run(exit.WrongKey, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: the token is of another key slot, or the key of its key slot was changed") {
+		t.Errorf("a key slot that was changed: %s", out)
+	}
 	server.Forget()
 	if out := run(exit.Refused, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: the exchange key of the binding was removed from the server") {
 		t.Errorf("a key that is gone: %s", out)
