@@ -128,3 +128,16 @@ func TestPlainContainers(t *testing.T) {
 		}
 	}
 }
+
+// TestConvertedBoots boots a server from a VMDK and from a VHDX.
+func TestConvertedBoots(t *testing.T) {
+	t.Parallel()
+	d := interop.BootableDisk(t)
+	for _, format := range []string{"vmdk", "vhdx"} {
+		dst := filepath.Join(t.TempDir(), "disk."+format)
+		mustLuksimg(t, "convert", "--format", format, d.Path, dst)
+		r := interop.QEMUBoot(t, dst, interop.KeyFile(t, "not used"), "--format", format)
+		require.Equal(t, interop.Booted, r.Code, r)
+		assert.Contains(t, r.Stdout, "BOOTED marker=luks-boot-test root=/dev/vda2")
+	}
+}

@@ -2,11 +2,11 @@
 # qemu-boot.sh - boot an encrypted disk image in a real hypervisor, QEMU, which is given
 # the passphrase as a secret, as a cloud does it: the guest sees a plain disk.
 #
-#   qemu-boot.sh IMAGE PASSPHRASE-FILE [--format luks|qcow2|raw|vpc] [--bus virtio|ide]
+#   qemu-boot.sh IMAGE PASSPHRASE-FILE [--format luks|qcow2|raw|vpc|vmdk|vhdx] [--bus virtio|ide]
 #                [--expect TEXT] [--seconds N] [--write]
 #     --format   luks   IMAGE is a LUKS1 image               (driver=luks; the default)
 #                qcow2  IMAGE is a qcow2 encrypted with LUKS (encrypt.format=luks)
-#                raw, vpc  IMAGE is not encrypted; the passphrase is not used (for comparison)
+#                raw, vpc, vmdk, vhdx  IMAGE is not encrypted; the passphrase is not used
 #     --bus      what disk the guest sees (default virtio)
 #     --expect   what the serial console must say (default: BOOTED, see bootable-make.sh)
 #     --seconds  a guest that runs longer is ended (default 180)
