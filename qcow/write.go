@@ -2,7 +2,6 @@ package qcow
 
 import (
 	"context"
-	"iter"
 
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/pieces"
@@ -17,19 +16,6 @@ const batchBytes = 1 << 20
 type batch struct {
 	pieces.Piece
 	packer *packer
-}
-
-// batches yields those of the disk, and counts zeros as done.
-func (c *creation) batches(ctx context.Context, size int64) iter.Seq2[*batch, error] {
-	cluster := c.clusterSize()
-	cut := pieces.Cut{Unit: cluster, Most: size}
-	return func(yield func(*batch, error) bool) {
-		for p, err := range cut.Data(ctx, c.src, (c.src.Size()+cluster-1)&^(cluster-1), c.done) {
-			if !yield(&batch{Piece: p}, err) {
-				return
-			}
-		}
-	}
 }
 
 // data writes the clusters of the disk. Workers read, and compress, as they come;
@@ -63,7 +49,9 @@ func (c *creation) data(ctx context.Context) error {
 		return nil
 	}
 	type step = parallel.Step[*batch]
-	return parallel.InOrder(ctx, jobs, int(size), c.batches(ctx, size), step{Do: pack}, step{Do: place, InOrder: true}, step{Do: write})
+	cut, end := pieces.Cut{Unit: c.clusterSize(), Most: size}, (c.src.Size()+c.clusterSize()-1)&^(c.clusterSize()-1)
+	batches := pieces.Data(ctx, cut, c.src, end, c.done, func(p pieces.Piece) *batch { return &batch{Piece: p} })
+	return parallel.InOrder(ctx, jobs, int(size), batches, step{Do: pack}, step{Do: place, InOrder: true}, step{Do: write})
 }
 
 // place gives each part of a batch, whose first cluster this is, its place.

@@ -4,12 +4,25 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"iter"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/pieces"
 	"github.com/luksimg/luksimg/xts"
 )
+
+// A block is a part of the disk that may have data.
+type block struct {
+	pieces.Piece
+	place int64 // in the file; -1 if it is all zeros
+}
+
+// data yields the parts of the disk up to an offset, of size bytes each, that have data as far as
+// the extents of the source tell, and counts the others as done.
+func (w *writer) data(ctx context.Context, size, end int64) iter.Seq2[*block, error] {
+	return pieces.Data(ctx, pieces.Cut{Unit: size, Most: size}, w.src, end, w.done, func(p pieces.Piece) *block { return &block{Piece: p, place: -1} })
+}
 
 // dynamic writes a dynamic disk.
 func (w *writer) dynamic(ctx context.Context, key []byte) error {

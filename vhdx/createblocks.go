@@ -3,7 +3,6 @@ package vhdx
 import (
 	"context"
 	"encoding/binary"
-	"iter"
 
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/pieces"
@@ -22,17 +21,6 @@ type part struct {
 	pieces.Piece
 	data []byte // nil if it is all zeros
 	host int64  // its place in the file
-}
-
-// parts yields the pieces of the disk that may have data.
-func (w *writer) parts(ctx context.Context) iter.Seq2[*part, error] {
-	return func(yield func(*part, error) bool) {
-		for p, err := range (pieces.Cut{Unit: zeroStep, Most: pieceSize}).Data(ctx, w.src, w.m.size, w.done) {
-			if !yield(&part{Piece: p}, err) {
-				return
-			}
-		}
-	}
 }
 
 // blocks writes the blocks of the disk that are not all zeros, and the table. Workers read; then each
@@ -70,7 +58,8 @@ func (w *writer) blocks(ctx context.Context, jobs int) error {
 		return nil
 	}
 	type step = parallel.Step[*part]
-	if err := parallel.InOrder(ctx, jobs, pieceSize, w.parts(ctx), step{Do: read}, step{Do: place, InOrder: true}, step{Do: write}); err != nil {
+	parts := pieces.Data(ctx, pieces.Cut{Unit: zeroStep, Most: pieceSize}, w.src, w.m.size, w.done, func(p pieces.Piece) *part { return &part{Piece: p} })
+	if err := parallel.InOrder(ctx, jobs, pieceSize, parts, step{Do: read}, step{Do: place, InOrder: true}, step{Do: write}); err != nil {
 		return err
 	}
 	if err := w.table.finish(); err != nil {

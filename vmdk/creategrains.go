@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"iter"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/parallel"
@@ -21,18 +20,6 @@ type batch struct {
 	packer *packer
 	table  []byte // what is in front of the grains in the file: a grain table, or nothing
 	place  int64  // of that in the file
-}
-
-// batches yields the parts of the disk that may have data.
-func (w *writer) batches(ctx context.Context) iter.Seq2[*batch, error] {
-	size := (w.src.Size() + grainSize - 1) &^ (grainSize - 1)
-	return func(yield func(*batch, error) bool) {
-		for p, err := range (pieces.Cut{Unit: grainSize, Most: batchSize}).Data(ctx, w.src, size, w.done) {
-			if !yield(&batch{Piece: p}, err) {
-				return
-			}
-		}
-	}
 }
 
 // body writes the grains and all that follows them. Workers read and compress, as they come; then
@@ -68,7 +55,9 @@ func (w *writer) body(ctx context.Context) error {
 		return nil
 	}
 	type step = parallel.Step[*batch]
-	err := parallel.InOrder(ctx, jobs, batchSize, w.batches(ctx),
+	size := (w.src.Size() + grainSize - 1) &^ (grainSize - 1)
+	batches := pieces.Data(ctx, pieces.Cut{Unit: grainSize, Most: batchSize}, w.src, size, w.done, func(p pieces.Piece) *batch { return &batch{Piece: p} })
+	err := parallel.InOrder(ctx, jobs, batchSize, batches,
 		step{Do: pack}, step{Do: func(_ []byte, b *batch) error { return w.place(b) }, InOrder: true}, step{Do: write, InOrder: w.inOrder})
 	if err != nil {
 		return err

@@ -8,16 +8,16 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// Data yields the pieces of src up to an offset that are not known to be zeros. The others are
-// told to done.
-func (c Cut) Data(ctx context.Context, src image.Source, to int64, done func(n int64)) iter.Seq2[Piece, error] {
-	return func(yield func(Piece, error) bool) {
+// Data yields what as makes of the pieces of src, up to an offset, that are not known to be zeros.
+// The others are told to done.
+func Data[P any](ctx context.Context, c Cut, src image.Source, to int64, done func(n int64), as func(Piece) P) iter.Seq2[P, error] {
+	return func(yield func(P, error) bool) {
 		for p, err := range c.Pieces(ctx, src, 0, to) {
 			if err == nil && p.Zero {
 				done(p.Disk)
 				continue
 			}
-			if !yield(p, err) || err != nil {
+			if !yield(as(p), err) {
 				return
 			}
 		}
