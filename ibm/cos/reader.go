@@ -13,7 +13,7 @@ import (
 // object as it was when it was opened, or else the error matches [ErrChanged]. It is safe
 // for concurrent use.
 //
-// It keeps 32 MiB of the object at most. Where the object is read in order it reads ahead, in
+// It keeps 20 MiB of the object at most. Where the object is read in order it reads ahead, in
 // several requests at a time.
 type Reader struct {
 	*fetch.Reader

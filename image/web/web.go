@@ -65,7 +65,7 @@ type Options struct {
 }
 
 // A File is a file on a web server. What it reads is of the file as it was when it was opened, or
-// else the error matches [image.ErrChanged]. It is safe for concurrent use, and keeps 32 MiB of
+// else the error matches [image.ErrChanged]. It is safe for concurrent use, and keeps 20 MiB of
 // the file at most.
 type File struct {
 	o        Options

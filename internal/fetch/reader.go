@@ -10,8 +10,8 @@ import (
 
 // A Reader reads a file at offsets: it is an image.Source. It is safe for concurrent use.
 //
-// It keeps 32 MiB of the file at most, what is under way included, in blocks of a megabyte. Where
-// the file is read in order it reads up to 16 MiB ahead, in four requests at a time; and what is
+// It keeps 20 MiB of the file at most, what is under way included, in blocks of a megabyte. Where
+// the file is read in order it reads up to 12 MiB ahead, in several requests at a time; and what is
 // waited for is fetched by four other requests at most.
 type Reader struct {
 	name  string
@@ -35,12 +35,12 @@ type Fetch func(ctx context.Context, off, n int64, take func(b []byte, at int64)
 
 const (
 	blockSize   = 1 << 20
-	cacheBlocks = 32
-	atOnce      = 8  // blocks that one call of ReadAt waits for
-	aheadBlocks = 16 // the most that are read ahead
+	cacheBlocks = 20
+	atOnce      = 4  // blocks that one call of ReadAt waits for
+	aheadBlocks = 12 // the most that are read ahead
 	perRequest  = 4  // blocks of one request
 	requests    = 4  // of each kind
-	near        = 8  // blocks; what is read so far behind another place goes on from there
+	near        = 4  // blocks; what is read so far behind another place goes on from there
 )
 
 // A block is some of the file, or will be.
