@@ -87,13 +87,13 @@ const (
 	// freeSize is how much every file may become, and maxRatio what it may become besides, by its own
 	// length. Deflate makes 1032 of one at most: a disk of zeros in gzip is never refused. What has a
 	// higher ratio is a disk with next to nothing on it, or made to do harm.
-	freeSize = 1 << 30
+	freeSize = 256 << 20
 	maxRatio = 1100
 
 	defaultWindow = 128 << 20
 )
 
-// Limit returns how many bytes a file of so many may become: 1 GiB, and 1100 times its own length,
+// Limit returns how many bytes a file of so many may become: 256 MiB, and 1100 times its own length,
 // unless MaxSize says otherwise.
 func (o Options) Limit(size int64) int64 {
 	if o.MaxSize > 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/compressed"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/wrap"
@@ -116,6 +117,9 @@ func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error)
 	j.opts.Progress = p.Add
 	r, err = j.run(ctx)
 	p.Done()
+	if errors.Is(err, compressed.ErrCorrupt) || errors.Is(err, compressed.ErrTooLarge) || errors.Is(err, luksimg.ErrFixedVHD) {
+		err = j.source.wrap(err)
+	}
 	if err == nil {
 		err = errors.Join(j.source.intact(ctx), j.out.check(r))
 	}
