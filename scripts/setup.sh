@@ -50,6 +50,7 @@ wants() {
 		detect     | bzip2       | bzip2
 		detect     | xz          | xz-utils
 		detect     | zstd        | zstd
+		unpack     | pigz        | pigz
 		detect     | lz4         | lz4
 		detect     | zip         | zip
 		detect     | cpio        | cpio
