@@ -3,6 +3,7 @@ package clevis
 import (
 	"crypto/ecdh"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/json"
@@ -153,7 +154,8 @@ func (k *publicKey) thumbprint() string {
 
 // hasThumbprint tells whether a thumbprint is that of a key: by SHA-256, or by SHA-1 as in old bindings.
 func (k *publicKey) hasThumbprint(text string) bool {
-	old := sha1.Sum(k.canonical())
+	var old [sha1.Size]byte // a name that old servers give the key; it proves nothing
+	fips140.WithoutEnforcement(func() { old = sha1.Sum(k.canonical()) })
 	return text == k.thumbprint() || text == b64.EncodeToString(old[:])
 }
 

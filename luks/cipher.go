@@ -33,6 +33,8 @@ func cipherError(err error) error {
 		return nil
 	case errors.Is(err, dmcrypt.ErrNull):
 		kind = ErrNullCipher
+	case errors.Is(err, dmcrypt.ErrNotApproved):
+		return &notApproved{strings.TrimPrefix(err.Error(), "dmcrypt: ")}
 	case errors.Is(err, dmcrypt.ErrKeySize):
 		kind = ErrFormat
 	}

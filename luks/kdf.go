@@ -3,6 +3,7 @@ package luks
 import (
 	"bytes"
 	"context"
+	"crypto/fips140"
 	"fmt"
 	"math"
 	"time"
@@ -25,7 +26,8 @@ const (
 // defaults:
 //
 //   - Type: Argon2id for LUKS2; PBKDF2, the only one there, for LUKS1; PBKDF2
-//     if [Options.GeneratedKey] is set.
+//     if [Options.GeneratedKey] is set, or in Go's FIPS 140-3 mode, where Argon2 is
+//     [ErrNotApproved].
 //   - Argon2: 4 passes over 64 MiB in 4 lanes, the memory-constrained choice of
 //     RFC 9106, section 4, with one pass more, which is cryptsetup's least.
 //   - PBKDF2 of a generated key: 1000 iterations, the least that LUKS allows.
@@ -60,7 +62,7 @@ const (
 func (k KDF) resolve(o Options) (KDF, error) {
 	if k.Type == "" {
 		k.Type = Argon2id
-		if o.Version == 1 || o.GeneratedKey {
+		if o.Version == 1 || o.GeneratedKey || fips140.Enabled() {
 			k.Type = PBKDF2
 		}
 	}
@@ -112,6 +114,9 @@ func defaultIterations(hash string, generated bool) uint32 {
 
 // check reports what of k may not be written.
 func (k KDF) check() error {
+	if err := k.approved(); err != nil && fips140.Enabled() {
+		return err
+	}
 	switch k.Type {
 	case PBKDF2:
 		if k.Iterations < minPBKDF2Iterations {

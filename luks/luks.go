@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/luksimg/luksimg/internal/dmcrypt"
 	"github.com/luksimg/luksimg/internal/memory"
 )
 
@@ -85,6 +86,11 @@ var (
 	// process, so the limits of the process (RLIMIT_AS, RLIMIT_DATA), its control groups and
 	// the free memory of the machine are looked at before, on Linux.
 	ErrMemory = memory.ErrShort
+
+	// ErrNotApproved means that FIPS 140-3 does not approve a cipher, a hash or a key derivation
+	// function: see [KDF] and docs/fips.md. In Go's mode fips140=on nothing is made with it, in
+	// fips140=only nothing is opened by it either.
+	ErrNotApproved = dmcrypt.ErrNotApproved
 
 	// ErrLimit means that deriving the key would take more than [OpenOptions] allow.
 	ErrLimit = errors.New("key derivation beyond the limit")

@@ -3,6 +3,7 @@ package luks
 import (
 	"bytes"
 	"cmp"
+	"crypto/fips140"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -58,6 +59,9 @@ func isCopy(r io.ReaderAt, size, off int64, magic [6]byte) bool {
 // or r returned.
 func Open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	h, err := open(r, size, o)
+	if err == nil && fips140.Enabled() {
+		h.noteUnapproved()
+	}
 	if err == nil && o.Accept != nil {
 		err = o.Accept(h)
 	}

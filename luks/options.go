@@ -183,6 +183,9 @@ func (o Options) resolve() (Options, error) {
 	if err := o.resolveOffset(); err != nil {
 		return o, err
 	}
+	if err := o.approved(); err != nil {
+		return o, err
+	}
 	kdf, err := o.KDF.resolve(o)
 	o.KDF = kdf
 	return o, err

@@ -3,9 +3,12 @@ package luks
 import (
 	"cmp"
 	"context"
+	"crypto/fips140"
 	"encoding/binary"
 	"fmt"
 	"slices"
+
+	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
 // AnySlot lets an [Editor] choose a free key slot.
@@ -133,6 +136,11 @@ func (e *Editor) freshSlot(volumeKey []byte, o KeyOptions) (keyslot, error) {
 	hash := cmp.Or(o.Hash, "sha256")
 	if e.h.version == 1 {
 		hash = e.h.segment.hash
+	}
+	if fips140.Enabled() {
+		if err := dmcrypt.ApprovedHash(hash); err != nil {
+			return keyslot{}, cipherError(err)
+		}
 	}
 	kdf, err := o.KDF.resolve(Options{Version: e.h.version, Hash: hash, GeneratedKey: o.GeneratedKey})
 	if err != nil {

@@ -2,6 +2,7 @@ package luks
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -167,6 +168,9 @@ func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte, lef
 	// All that can be known is looked at before the work begins.
 	if s.problem != nil {
 		return nil, s.problem
+	}
+	if err := s.kdf.approved(); err != nil && fips140.Enforced() {
+		return nil, err
 	}
 	newHash, err := hashByName(s.afHash)
 	if err != nil {

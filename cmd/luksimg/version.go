@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/fips140"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -23,6 +24,10 @@ type versionResult struct {
 	OS      string `json:"os"`
 	Arch    string `json:"arch"`
 
+	// FIPS140 is Go's FIPS 140-3 mode, "off", "on" or "only", and the version of its module.
+	FIPS140       string `json:"fips140"`
+	FIPS140Module string `json:"fips140_module"`
+
 	// XTS are the implementations of AES-XTS that this CPU has. The first is used.
 	XTS []string `json:"xts"`
 }
@@ -30,6 +35,13 @@ type versionResult struct {
 // readVersion asks the build what it is.
 func readVersion() versionResult {
 	r := versionResult{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, XTS: xts.Implementations()}
+	r.FIPS140, r.FIPS140Module = "off", fips140.Version()
+	switch {
+	case fips140.Enforced():
+		r.FIPS140 = "only"
+	case fips140.Enabled():
+		r.FIPS140 = "on"
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if r.Version == "" {
 			r.Version = info.Main.Version
@@ -57,6 +69,9 @@ func newVersion(g *global) *cobra.Command {
 			text += "\nAES-XTS by " + r.XTS[0]
 			if others := r.XTS[1:]; len(others) > 0 {
 				text += "; this CPU has also " + strings.Join(others, ", ")
+			}
+			if r.FIPS140 != "off" {
+				text += fmt.Sprintf("\nFIPS 140-3 mode %s, Go Cryptographic Module %s; AES-XTS is outside of that module", r.FIPS140, r.FIPS140Module)
 			}
 			return g.Result(r, text)
 		},

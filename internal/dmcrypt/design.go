@@ -46,6 +46,9 @@ func resolve(text string) (*design, error) {
 	if s.cipher == nullCipher {
 		return nil, s.refuse(ErrNull)
 	}
+	if err := s.enforce(); err != nil {
+		return nil, err
+	}
 	d := &design{spec: s}
 	var ok bool
 	if d.mode, ok = modes[s.mode]; !ok {

@@ -1,6 +1,7 @@
 package dmcrypt
 
 import (
+	"crypto/fips140"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -33,11 +34,16 @@ func builtinHashes() map[string]func() hash.Hash {
 // Hash returns the hash that a header names. Case does not matter: cryptsetup writes
 // the name into a LUKS2 header as its user typed it.
 //
-// Errors are [ErrUnknownHash] and [ErrNotRegistered].
+// Errors are [ErrUnknownHash] and [ErrNotRegistered], and [ErrNotApproved] in Go's mode fips140=only.
 func Hash(name string) (func() hash.Hash, error) {
 	h, err := hashByName(strings.ToLower(name[:min(len(name), maxSpec)]))
 	if err != nil {
 		return nil, fmt.Errorf("dmcrypt: %w", err)
+	}
+	if fips140.Enforced() { // the hash would panic
+		if err := ApprovedHash(name); err != nil {
+			return nil, err
+		}
 	}
 	return h, nil
 }

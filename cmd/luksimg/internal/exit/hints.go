@@ -26,6 +26,7 @@ var hints = []struct {
 }{
 	{policy.ErrViolated, "do not open it with a key unless you know who made it; docs/policy.md tells what a policy is"},
 	{policy.ErrPolicy, "docs/policy.md has all members; luksimg check --policy cloud --print prints one to start from"},
+	{luks.ErrNotApproved, "docs/fips.md tells what is approved; GODEBUG=fips140=off leaves FIPS 140-3 mode"},
 	{luks.ErrPassphrase, "with --key-file every byte counts, a final newline too; --passphrase-file leaves one final newline off"},
 	{vhd.ErrKey, "the key of an encrypted VHD is its 32 or 64 bytes, not their base64 text"},
 	{luksimg.ErrMismatch, "encrypt the source again; if it is in use, stop what writes to it first"},
