@@ -46,7 +46,7 @@ func resolve(text string) (*design, error) {
 	if s.cipher == nullCipher {
 		return nil, s.refuse(ErrNull)
 	}
-	if err := s.enforce(); err != nil {
+	if err := s.enforce(0); err != nil {
 		return nil, err
 	}
 	d := &design{spec: s}

@@ -56,7 +56,7 @@ type Options struct {
 // [KeySizes]. The key is not retained; the caller may wipe it.
 //
 // Errors are [ErrUnknownCipher], [ErrNotRegistered], [ErrNull], [ErrKeySize], or of a
-// sector size that dm-crypt does not have.
+// sector size that dm-crypt does not have; in Go's mode fips140=only [ErrNotApproved] too.
 func New(spec string, key []byte, opts Options) (SectorCipher, error) {
 	switch opts.SectorSize {
 	case 0:
@@ -102,5 +102,5 @@ func (d *design) checkKeySize(size int) error {
 	if sizes := d.keySizes(); !slices.Contains(sizes, size) {
 		return d.spec.refuse(fmt.Errorf("%w: %d bytes, want %s", ErrKeySize, size, anyOf(sizes)))
 	}
-	return nil
+	return d.spec.enforce(size)
 }

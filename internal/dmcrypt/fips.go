@@ -43,10 +43,10 @@ func Approved(spec string, size int) error {
 	return s.refuse(ErrNotApproved)
 }
 
-// enforce refuses what is not approved where Go's strict mode, fips140=only, is on.
-func (s *spec) enforce() error {
+// enforce refuses what is not approved, with a key of size bytes, where Go's strict mode, fips140=only, is on.
+func (s *spec) enforce(size int) error {
 	if !fips140.Enforced() || s.cipher == nullCipher {
 		return nil
 	}
-	return Approved(s.text, 0)
+	return Approved(s.text, size)
 }
