@@ -71,7 +71,7 @@ the key that the flags give and a header that is made when the server starts.`,
 
 // check looks at the flags before anything is opened.
 func (o *serveFlags) check(c *cobra.Command) error {
-	if err := errors.Join(o.source.check(c), o.listen.check(c), o.luks.kdf.check(c)); err != nil {
+	if err := errors.Join(o.source.check(c), o.listen.check(c), o.luks.kdf.check(c), flags.AtMostOne(c, "encrypt", "policy")); err != nil {
 		return err
 	}
 	if o.rw && o.source.sum.given() {

@@ -54,6 +54,9 @@ func (o *serveFlags) open(c *cobra.Command, in *input, f luks.File, format luksi
 			opts.Format = luksimg.Raw
 		}
 		img, err := in.image(c.Context(), opts)
+		if err == nil {
+			err = in.wrap(o.kdf.policy.looked())
+		}
 		if err != nil {
 			in.close()
 			return nil, err
