@@ -45,9 +45,9 @@ cross:
 # Where goroutines share something. The race detector needs cgo and a C compiler; the tests
 # that have other programs judge run without it, in unit.
 RACE = . ./image ./vhd ./vhdx ./vmdk ./qcow ./luks ./luks/ciphers ./xts ./internal/dmcrypt ./internal/parallel \
-	./nbd ./internal/output ./internal/term ./ibm/iam ./wrap/... ./ibm/sandbox/...
+	./nbd ./compressed ./internal/output ./internal/term ./ibm/iam ./wrap/... ./ibm/sandbox/...
 # One goroutine, and slow with the detector: malformed files, and crashes at each write.
-NORACE = Crash$$|^Test(Refuse|Truncated|CheckClean|Verdicts|ReplaceFull|Defaults|CreateErrors|SevenZip|QEMUAgrees)$$
+NORACE = Crash$$|^Test(Refuse|Truncated|CheckClean|Verdicts|ReplaceFull|Defaults|CreateErrors|SevenZip|QEMUAgrees|Bombs)$$
 race:
 	@if command -v $${CC:-cc} >/dev/null; then \
 		$(GO) test -race -short -skip '$(NORACE)' $(RACE); \

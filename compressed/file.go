@@ -44,6 +44,9 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*File, err
 	}
 	if f.Random() {
 		f.rand = newRandom(f)
+		if k == Zstd && f.index.aligned() {
+			f.index.push = f.zstdPush
+		}
 	}
 	return f, nil
 }

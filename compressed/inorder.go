@@ -34,6 +34,8 @@ type InOrder struct {
 	starts int
 }
 
+var errClosed = errors.New("the compressed file is closed")
+
 // A run is one pass of a reader.
 type run struct {
 	cancel context.CancelFunc
@@ -131,7 +133,7 @@ func (s *InOrder) readChunk(p []byte, off int64) (int, error) {
 	defer s.mu.Unlock()
 	for {
 		if s.closed {
-			return 0, errors.New("the compressed file is closed")
+			return 0, errClosed
 		}
 		r := s.run
 		if r == nil || number < r.base {
@@ -181,13 +183,32 @@ func (s *InOrder) start() {
 
 // produce reads chunk after chunk. It returns an error in any case.
 func (s *InOrder) produce(ctx context.Context, r *run) error {
+	err := s.all(ctx, func() *chunk { return s.room(r) }, func(c *chunk, _ int64) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if r.over {
+			return false
+		}
+		r.kept = append(r.kept, c)
+		s.cond.Broadcast()
+		return true
+	})
+	if err == nil {
+		err = io.ErrUnexpectedEOF // nobody reads past the end
+	}
+	return err
+}
+
+// all reads all chunks into those that room returns, and gives them away. A nil one, or false of give,
+// ends it.
+func (s *InOrder) all(ctx context.Context, room func() *chunk, give func(c *chunk, off int64) bool) error {
 	in, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	for off := int64(0); off < s.size; off += chunkSize {
-		c := s.room(r)
+		c := room()
 		if c == nil {
 			return context.Canceled
 		}
@@ -202,16 +223,11 @@ func (s *InOrder) produce(ctx context.Context, r *run) error {
 		if err != nil {
 			return err
 		}
-		s.mu.Lock()
-		if r.over {
-			s.mu.Unlock()
+		if !give(c, off) {
 			return context.Canceled
 		}
-		r.kept = append(r.kept, c)
-		s.cond.Broadcast()
-		s.mu.Unlock()
 	}
-	return io.ErrUnexpectedEOF // nobody reads past the end
+	return nil
 }
 
 // end checks that the reader ends, which is where it finds what does not fit its checksums.

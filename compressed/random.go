@@ -127,7 +127,7 @@ func (r *random) get(i int) (*stream, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return nil, errors.New("the compressed file is closed")
+		return nil, errClosed
 	}
 	for k, s := range r.open {
 		if s.unit == i {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // NewReader returns a reader of what a stream of the kind gives, to be read in order. An io.EOF comes
@@ -37,12 +38,13 @@ func decoder(b *bufio.Reader, k Kind, o Options) (io.ReadCloser, error) {
 	return nil, fmt.Errorf("%w: kind %q", ErrUnsupported, k)
 }
 
-// A counter counts what is read, and ends with its context.
+// A counter counts what is read, and ends with its context. A decoder may read while somebody looks at
+// it.
 type counter struct {
-	ctx context.Context
-	r   io.Reader
-	n   int64
-	err error // of r
+	ctx    context.Context
+	r      io.Reader
+	n      atomic.Int64
+	failed atomic.Pointer[error] // of r
 }
 
 func (c *counter) Read(p []byte) (int, error) {
@@ -50,11 +52,19 @@ func (c *counter) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.r.Read(p)
-	c.n += int64(n)
+	c.n.Add(int64(n))
 	if err != nil && err != io.EOF {
-		c.err = err
+		c.failed.Store(&err)
 	}
 	return n, err
+}
+
+// err returns the error of what is read, if there was one.
+func (c *counter) err() error {
+	if err := c.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // A Reader reads what is in a compressed stream; see [NewReader].
@@ -98,27 +108,27 @@ func (r *Reader) Read(p []byte) (int, error) {
 // most is how much may have come out by now.
 func (r *Reader) most() int64 {
 	if r.packed < 0 {
-		return r.o.Limit(r.in.n)
+		return r.o.Limit(r.in.n.Load())
 	}
 	most := r.o.Limit(r.packed)
 	if r.o.MaxSize > 0 {
 		return most
 	}
-	return min(most, runAhead+r.in.n*maxRatio)
+	return min(most, runAhead+r.in.n.Load()*maxRatio)
 }
 
 // explain makes one of the errors of this package of that of a decoder, but leaves alone those of the
 // file itself.
 func (r *Reader) explain(err error) error {
 	switch {
-	case r.in.err != nil:
-		return r.in.err
+	case r.in.err() != nil:
+		return r.in.err()
 	case context.Cause(r.ctx) != nil:
 		return context.Cause(r.ctx)
 	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrWindow), errors.Is(err, ErrUnsupported), errors.Is(err, ErrTooLarge):
 		return err
 	}
-	return corrupt(r.kind, r.in.n, "%v", err)
+	return corrupt(r.kind, r.in.n.Load(), "%v", err)
 }
 
 // Close ends the reader. It does not close the stream.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -60,16 +61,41 @@ func zstdError(err error) error {
 type zstdReader struct{ d *zstd.Decoder }
 
 func newZstd(b *bufio.Reader, o Options) (io.ReadCloser, error) {
-	d, err := zstd.NewReader(b, zstd.WithDecoderMaxWindow(uint64(max(o.window(), zstd.MinWindowSize))), zstd.WithDecoderConcurrency(zstdStages), zstd.WithDecoderLowmem(true))
+	d, err := zstdDecoder(b, o, zstdStages())
 	if err != nil {
 		return nil, err
 	}
 	return zstdReader{d}, nil
 }
 
-// zstdStages has the decoder read and check one block, decode the next one and write a third one at the
-// same time.
-const zstdStages = 4
+func zstdDecoder(r io.Reader, o Options, stages int) (*zstd.Decoder, error) {
+	return zstd.NewReader(r, zstd.WithDecoderMaxWindow(uint64(max(o.window(), zstd.MinWindowSize))), zstd.WithDecoderConcurrency(stages), zstd.WithDecoderLowmem(true))
+}
+
+// zstdPush gives all units of a file, each decoded by one worker.
+func (f *File) zstdPush(ctx context.Context, workers int, do func(p []byte, off int64) error) error {
+	return f.pushUnits(ctx, workers, func(r io.Reader, before io.ReadCloser) (io.ReadCloser, error) {
+		b := bufio.NewReaderSize(r, 256<<10)
+		if z, ok := before.(zstdReader); ok {
+			return z, zstdError(z.d.Reset(b))
+		}
+		d, err := zstdDecoder(b, f.o, 1)
+		if err != nil {
+			return nil, err
+		}
+		return zstdReader{d}, nil
+	}, do)
+}
+
+// zstdStages returns in how many goroutines a frame is decoded: with four one block is read and checked
+// while the next one is decoded and a third one is written. On two CPUs handing blocks over takes longer
+// than that gains, as what is decoded is to be worked on, too.
+func zstdStages() int {
+	if runtime.GOMAXPROCS(0) > 2 {
+		return 4
+	}
+	return 1
+}
 
 func (z zstdReader) Read(p []byte) (int, error) {
 	n, err := z.d.Read(p)
