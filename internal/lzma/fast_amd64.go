@@ -28,7 +28,7 @@ var repeats, wholes = func() (r [16][16]uint8, w [16]uint8) {
 }()
 
 // The assembly reads these.
-var _, _ = &reversed, &repeats
+var _, _, _ = &reversed, &repeats, &wholes
 
 // fast decodes symbols as generic does, without looking at the ends of input and output, up to
 // near one of them.

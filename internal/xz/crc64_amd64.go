@@ -10,6 +10,9 @@ var useFold = hasCLMUL()
 // bits has one factor x more.
 var foldBy = [2][2]uint64{{power(512 + 63), power(512 - 1)}, {power(128 + 63), power(128 - 1)}}
 
+// The assembly reads it.
+var _ = &foldBy
+
 // power returns x to the power of n, modulo the polynomial of the CRC64, with the lowest power
 // as the highest bit.
 func power(n int) uint64 {
