@@ -16,7 +16,7 @@ type Sizes struct {
 }
 
 // Measure returns the exact sizes of what [Encrypt] would make of src, or what it would
-// refuse. It derives no key. For LUKS it reads nothing; what takes room in a VHD or qcow2
+// refuse. It derives no key. For LUKS it reads nothing, see [Image.CheckEnd]; what takes room in a VHD or qcow2
 // image is known only when all of the disk was read.
 func Measure(ctx context.Context, src image.Source, o EncryptOptions) (Sizes, error) {
 	p, err := o.plan()

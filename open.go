@@ -10,6 +10,7 @@ import (
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/disk"
+	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
 )
 
@@ -47,6 +48,7 @@ type Image struct {
 
 	intact []func(ctx context.Context) error
 	close  []func() error
+	unseen bool // as in [Unpacked]
 
 	// info describes the container. check, if not nil, checks its structure. blind tells that
 	// the disk can not be read, as other files are missing.
@@ -79,6 +81,20 @@ func (i *Image) Push(ctx context.Context, workers int, do func(p []byte, off int
 		return errors.ErrUnsupported
 	}
 	return p.Push(ctx, workers, do)
+}
+
+// CheckEnd looks at the end of a raw disk that is read in order, where it may turn out to be something
+// else: [ErrFixedVHD]. It is for jobs that need the size to be right and do not read all of the disk, and
+// unpacks all that was not read yet. Of any other image it reads nothing.
+func (i *Image) CheckEnd(ctx context.Context) error {
+	if !i.unseen {
+		return nil
+	}
+	return parallel.Await(ctx, func() error {
+		var last [1]byte
+		_, err := image.ReadFull(i.Source, last[:], i.Size()-1)
+		return err
+	})
 }
 
 // Close wipes the keys of an encrypted image, and ends what unpacks a compressed one. There is
@@ -174,7 +190,7 @@ func (u *Unpacked) image(ctx context.Context, o ImageOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Source: u.Source, Format: f.name, Layers: u.Layers, InOrder: u.InOrder, Archive: u.Archive, Warnings: u.Warnings, intact: u.intact}
+	img := &Image{Source: u.Source, Format: f.name, Layers: u.Layers, InOrder: u.InOrder, Archive: u.Archive, Warnings: u.Warnings, intact: u.intact, unseen: u.unseen}
 	if o.top == nil {
 		o.top = img
 	}

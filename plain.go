@@ -51,10 +51,33 @@ func (o DecryptOptions) Check() error {
 	return err
 }
 
+// An OptionError says that one of [DecryptOptions] is for another format.
+type OptionError struct {
+	Option string // the name of the field
+	For    Format // the only format that it is for
+	Format Format // the one that is to be written
+}
+
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("%s does not go with format %q: it is for %q", e.Option, e.Format, e.For)
+}
+
 // plain returns what writes the format of the options, or says what in them does not go together.
 func (o DecryptOptions) plain() (*plain, error) {
-	if o.Fixed && o.Format != VHD || (o.ClusterSize != 0 || o.Compression != "") && o.Format != QCOW2 || (o.BlockSize != 0 || o.SectorSize != 0) && o.Format != VHDX {
-		return nil, fmt.Errorf("options that do not go with format %q", o.Format)
+	for _, opt := range []struct {
+		name   string
+		set    bool
+		format Format
+	}{
+		{"Fixed", o.Fixed, VHD},
+		{"BlockSize", o.BlockSize != 0, VHDX},
+		{"SectorSize", o.SectorSize != 0, VHDX},
+		{"ClusterSize", o.ClusterSize != 0, QCOW2},
+		{"Compression", o.Compression != "", QCOW2},
+	} {
+		if opt.set && o.Format != opt.format {
+			return nil, &OptionError{Option: opt.name, For: opt.format, Format: cmp.Or(o.Format, Raw)}
+		}
 	}
 	f, err := formatOf(cmp.Or(o.Format, Raw), nil, 0)
 	if err != nil || f.plain == nil {

@@ -17,6 +17,17 @@ const (
 // ErrNeedsSeeking is a stream that is an image of a format which can not be read in order.
 var ErrNeedsSeeking = errors.New("needs seeking")
 
+// A SeekingError says of which format a stream is that can not be read in order. It matches
+// [ErrNeedsSeeking].
+type SeekingError struct{ Format Format }
+
+func (e *SeekingError) Error() string {
+	return fmt.Sprintf("the stream is taken as a raw disk, but this is %s, which %v", e.Format, ErrNeedsSeeking)
+}
+
+// Is reports whether target is [ErrNeedsSeeking].
+func (e *SeekingError) Is(target error) bool { return target == ErrNeedsSeeking }
+
 // A RawReader reads a stream that is a raw disk. Where an io.EOF would be, it is an error if the
 // stream turns out to be something else.
 type RawReader struct {
@@ -28,7 +39,7 @@ type RawReader struct {
 }
 
 // NewRawReader reads the start of r, and looks at it, unless the format was given. A stream that is
-// no raw disk is [ErrNeedsSeeking], or what [Detect] says of it. An empty one is a disk without a
+// no raw disk is a [SeekingError], or what [Detect] says of it. An empty one is a disk without a
 // byte.
 func NewRawReader(r io.Reader, format Format) (*RawReader, error) {
 	s := &RawReader{r: bufio.NewReaderSize(r, peekSize), any: format == Raw}
@@ -45,7 +56,7 @@ func NewRawReader(r io.Reader, format Format) (*RawReader, error) {
 	case s.any:
 		return s, nil
 	case format != "":
-		return nil, needsSeeking(format)
+		return nil, &SeekingError{format}
 	case err == io.EOF: // this is all
 		return s, s.check(head[max(0, len(head)-tailSize):], int64(len(head)))
 	}
@@ -56,13 +67,9 @@ func NewRawReader(r io.Reader, format Format) (*RawReader, error) {
 func (s *RawReader) check(tail []byte, size int64) error {
 	format, err := Detect(&ends{s.head, tail, size}, size)
 	if err == nil && format != Raw {
-		err = needsSeeking(format)
+		err = &SeekingError{format}
 	}
 	return err
-}
-
-func needsSeeking(format Format) error {
-	return fmt.Errorf("standard input is taken as a raw disk, but this is %s, which %w", format, ErrNeedsSeeking)
 }
 
 // Head returns the first 64 KiB of the disk, or the whole disk if it is shorter.

@@ -45,7 +45,7 @@ type Unpacking struct {
 	MaxWindow int64
 
 	// KnownSize refuses, as [ErrUnknownSize], a disk that has to be unpacked as a whole to find out how
-	// long it is: see [OpenStream] for what can be done with it in one pass.
+	// long it is: see [UnpackStream] for what can be done with it in one pass.
 	KnownSize bool
 }
 
@@ -87,6 +87,7 @@ type Unpacked struct {
 
 	intact []func(ctx context.Context) error
 
+	unseen bool  // it is in order, and its end may tell that it is no raw disk
 	packed int64 // the length of the file
 	owned  bool  // the image closes it
 	closes []func() error
@@ -138,7 +139,7 @@ func (u *Unpacked) Close() error {
 // unpacked as it is read.
 func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unpacking) (*Unpacked, error) {
 	if u, ok := r.(*Unpacked); ok {
-		return &Unpacked{Source: u.Source, Layers: u.Layers, InOrder: u.InOrder, Archive: u.Archive, Warnings: u.Warnings, intact: u.intact, packed: u.packed}, nil
+		return &Unpacked{Source: u.Source, Layers: u.Layers, InOrder: u.InOrder, Archive: u.Archive, Warnings: u.Warnings, intact: u.intact, unseen: u.unseen, packed: u.packed}, nil
 	}
 	src, err := source(r, size)
 	if err != nil {

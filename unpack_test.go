@@ -178,13 +178,32 @@ func TestUnpackRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// Only its end tells what a fixed VHD is.
-	img, err := open(t, gzipped(t, fixed.b), luksimg.ImageOptions{})
+	// Only its end tells what a fixed VHD is. To learn the size the end is read.
+	if _, err := open(t, gzipped(t, fixed.b), luksimg.ImageOptions{}); !errors.Is(err, luksimg.ErrFixedVHD) {
+		t.Errorf("a fixed VHD: %v", err)
+	}
+	img, err := open(t, frames(t, fixed.b, len(fixed.b)), luksimg.ImageOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := img.CheckEnd(t.Context()); !errors.Is(err, luksimg.ErrFixedVHD) {
+		t.Errorf("the end of a fixed VHD: %v", err)
+	}
 	if _, err := io.ReadAll(io.NewSectionReader(img, 0, img.Size())); !errors.Is(err, luksimg.ErrFixedVHD) {
-		t.Errorf("a fixed VHD: %v", err)
+		t.Errorf("a fixed VHD that is read: %v", err)
+	}
+	for name, other := range map[string][]byte{"shorter": raw, "longer, and other": rawDisk(2 << 20)[1<<10:]} {
+		err := luksimg.Verify(t.Context(), img, bytes.NewReader(other), luksimg.VerifyOptions{})
+		if !errors.Is(err, luksimg.ErrFixedVHD) || errors.Is(err, luksimg.ErrMismatch) {
+			t.Errorf("a fixed VHD is compared with a disk that is %s: %v", name, err)
+		}
+	}
+	img, err = open(t, gzipped(t, fixed.b), luksimg.ImageOptions{Format: luksimg.Raw})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(readAll(t, img), fixed.b) || img.CheckEnd(t.Context()) != nil {
+		t.Error("a fixed VHD taken as a raw disk: another disk, or its end is refused")
 	}
 	img, err = open(t, gzipped(t, fixed.b), luksimg.ImageOptions{Format: luksimg.VHD})
 	if err != nil {

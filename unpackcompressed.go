@@ -43,10 +43,16 @@ func openCompressed(ctx context.Context, u *Unpacked, format Format, o Unpacking
 		if _, err := f.Count(ctx); err != nil {
 			return err
 		}
+		if format != Raw {
+			if err := fixedVHD(f.Tail()); err != nil {
+				return err
+			}
+		}
 	}
 	src := compressed.NewInOrder(f.Size(), f.NewReader)
 	if format != Raw {
-		src.Check = func(tail []byte) error { return fixedVHD(tail) }
+		src.Check = fixedVHD
+		u.unseen = f.Tail() == nil
 	}
 	u.Source, u.InOrder, u.closes = src, true, append(u.closes, src.Close)
 	return nil

@@ -35,11 +35,21 @@ type VerifyOptions struct {
 func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) error {
 	size := encrypted.Size()
 	if size < src.Size() {
-		return fmt.Errorf("%w: the encrypted image holds %d bytes, the source has %d", ErrMismatch, size, src.Size())
+		return mismatch(ctx, src, fmt.Errorf("%w: the encrypted image holds %d bytes, the source has %d", ErrMismatch, size, src.Size()))
 	}
 	first, err := engine.Comparison{Source: src, Other: encrypted, SkipZeros: o.SkipZeros, Workers: o.workers()}.Run(ctx)
 	if err == nil && first >= 0 {
-		err = &MismatchError{first}
+		err = mismatch(ctx, src, &MismatchError{first})
 	}
 	return err
+}
+
+// mismatch is that the source differs, unless its end tells that it is not the disk it was taken for.
+func mismatch(ctx context.Context, src image.Source, differs error) error {
+	if img, ok := src.(*Image); ok {
+		if err := img.CheckEnd(ctx); err != nil {
+			return err
+		}
+	}
+	return differs
 }

@@ -18,7 +18,11 @@ type File struct {
 	o     Options
 	index *index
 	rand  *random
+	tail  []byte // the last bytes of what is in it, after Count
 }
+
+// tailSize is how much of the end is looked at.
+const tailSize = 512
 
 // Open opens the compressed file in r, of size bytes, and reads its index, or walks from part to part of
 // the file, where it has parts that tell their length. No data are decoded.
@@ -79,13 +83,27 @@ func (f *File) Count(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	defer r.Close()
-	n, err := io.Copy(io.Discard, r)
-	if err != nil {
-		return 0, err
+	var n int64
+	var tail []byte
+	buf := make([]byte, 256<<10)
+	for {
+		k, err := r.Read(buf)
+		n += int64(k)
+		tail = append(tail, buf[max(0, k-tailSize):k]...)
+		tail = append(tail[:0], tail[max(0, len(tail)-tailSize):]...)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
 	}
-	f.size = n
+	f.size, f.tail = n, tail
 	return n, nil
 }
+
+// Tail returns the last bytes, up to 512, of what is in the file, after Count; else nil.
+func (f *File) Tail() []byte { return f.tail }
 
 // Source returns what is in the file. If it is not [File.Random], it is for jobs that read all of it in
 // order; see [InOrder]. A file whose length is not known is an error. There is nothing to close after

@@ -240,7 +240,7 @@ func (s *InOrder) end(in io.Reader, last []byte) error {
 		return err
 	}
 	if s.Check != nil {
-		return s.Check(last[max(0, len(last)-512):])
+		return s.Check(last[max(0, len(last)-tailSize):])
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -143,26 +144,47 @@ func (o *convertFlags) check(c *cobra.Command, dst string) error {
 	if !slices.Contains(luksimg.WrittenFormats(), luksimg.Format(o.format)) {
 		return fmt.Errorf("--format %s: want %s", o.format, writtenFormats())
 	}
-	if err := o.options().Check(); err != nil {
+	if err := o.checkOptions(); err != nil {
 		return err
 	}
 	switch {
 	case dst != "-":
+		o.checkName(dst)
 		return nil
 	case !luksimg.WrittenInOrder(luksimg.Format(o.format)):
-		return fmt.Errorf("a %s image can not be written to standard output, where nothing can be changed any more", o.format)
+		return rest.WithHint(fmt.Errorf("a %s image can not be written to standard output, where nothing can be changed any more", o.format),
+			"--format "+formatNames(slices.DeleteFunc(luksimg.WrittenFormats(), func(f luksimg.Format) bool { return !luksimg.WrittenInOrder(f) }))+" can; write others to a file")
 	}
 	return o.ToStdout("DST", "the disk")
 }
 
+// checkOptions looks at what the flags say of DST.
+func (o *convertFlags) checkOptions() error {
+	err := o.options().Check()
+	e := new(luksimg.OptionError)
+	if !errors.As(err, &e) {
+		return err
+	}
+	flag := map[string]string{"Fixed": "fixed", "BlockSize": "block-size", "SectorSize": "sector-size", "ClusterSize": "cluster-size", "Compression": "compression"}[e.Option]
+	return rest.WithHint(fmt.Errorf("--%s does not go with format %q", flag, e.Format), fmt.Sprintf("it is for --format %s; leave it off for another", e.For))
+}
+
+// checkName warns of a name that is that of another format: luksimg itself refuses a raw disk of such a name.
+func (o *convertFlags) checkName(dst string) {
+	kind, ok := containerNames[extension(dst)]
+	format := luksimg.Format(strings.ToLower(kind))
+	switch {
+	case !ok || format == luksimg.Format(o.format):
+	case slices.Contains(luksimg.WrittenFormats(), format):
+		o.Warn("%s: named like %s %s file, but its format is %s: --format %s makes one", dst, article(kind), kind, o.format, format)
+	default:
+		o.Warn("%s: named like %s %s file, but its format is %s", dst, article(kind), kind, o.format)
+	}
+}
+
 // writtenFormats lists the formats that --format takes.
 func writtenFormats() string {
-	var names []string
-	for _, f := range luksimg.WrittenFormats() {
-		names = append(names, string(f))
-	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	return formatNames(luksimg.WrittenFormats())
 }
 
 // options are what the flags say of DST.

@@ -117,6 +117,7 @@ func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error)
 	j.opts.Progress = p.Add
 	r, err = j.run(ctx)
 	p.Done()
+	err = j.source.seeking(err)
 	if errors.Is(err, compressed.ErrCorrupt) || errors.Is(err, compressed.ErrTooLarge) || errors.Is(err, luksimg.ErrFixedVHD) {
 		err = j.source.wrap(err)
 	}

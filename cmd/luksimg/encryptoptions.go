@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
@@ -41,6 +42,11 @@ func (o *encryptFlags) check(src, dst string) error {
 			"luksimg wrap --envelope FILE puts it beside the image")
 	case dst == "-" && o.verify:
 		return errors.New("--verify needs an output that can be read again, not standard output")
+	case o.seeks() && inOrder:
+		return rest.WithHint(fmt.Errorf("a %s image can not be made of what is read in order: it needs seeking", o.made()), "write SRC to a file first")
+	case o.seeks() && dst == "-":
+		return rest.WithHint(fmt.Errorf("a %s image can not be written to standard output, where nothing can be changed any more", o.made()),
+			"--format luks1 or luks2 can; write others to a file")
 	case inOrder && o.verify:
 		return errors.New("--verify needs a source that can be read again, not standard input")
 	case o.discardZeros && (inOrder || dst == "-" || isCOS(dst)):
@@ -79,6 +85,11 @@ func (o *encryptFlags) hidden() bool { return o.root.given() && o.generateKey ==
 // made is the format that the flags or the profile ask for.
 func (o *encryptFlags) made() luksimg.Format {
 	return cmp.Or(o.luks.container(), luksimg.Profile(o.profile).Rules().Format, luksimg.LUKS2)
+}
+
+// seeks tells that what is made is a container, which needs a source and an output that can seek.
+func (o *encryptFlags) seeks() bool {
+	return slices.Contains([]luksimg.Format{luksimg.VHD, luksimg.QCOW2}, o.made())
 }
 
 // readKey returns the key, and the file that it is being written to if it is new.

@@ -156,12 +156,29 @@ func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Im
 		return nil, in.wrap(err)
 	}
 	if o.Format == "" && img.Format == luksimg.Raw {
-		if kind, ok := containerNames[extension(in.innerName())]; ok {
-			return nil, rest.WithHint(fmt.Errorf("%s: named like a %s file, but without the marks of one: it may have been cut off", in.name, kind),
+		if text := in.misnamed(); text != "" {
+			return nil, rest.WithHint(fmt.Errorf("%s: %s", in.name, text),
 				"get it again, and compare its checksum; if it is a raw disk all the same, say --source-format raw")
 		}
 	}
 	return img, nil
+}
+
+// misnamed says of a raw disk that its name promises a container; "" if it does not.
+func (in *input) misnamed() string {
+	kind, ok := containerNames[extension(in.innerName())]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("named like %s %s file, but without the marks of one: it may have been cut off", article(kind), kind)
+}
+
+// article returns the one for the name of a container.
+func article(kind string) string {
+	if kind == "OVA" {
+		return "an"
+	}
+	return "a"
 }
 
 var containerNames = map[string]string{

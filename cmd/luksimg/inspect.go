@@ -132,6 +132,11 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	if err := o.kdf.policy.looked(); err != nil {
 		return in.wrap(err)
 	}
+	if r.Format == luksimg.Raw && r.Partition == 0 && o.source.format == "" {
+		if text := in.misnamed(); text != "" {
+			r.Warnings = append(r.Warnings, text+"; encrypt and convert refuse it, unless --source-format raw says that it is a raw disk")
+		}
+	}
 	if r.Partition > 0 {
 		// The manifest is about the whole image.
 	} else if r.Manifest, err = readManifest(c.Context(), name); err != nil {

@@ -288,6 +288,10 @@ func cmdForEach(ts *testscript.TestScript, _ bool, args []string) {
 		for _, a := range args[i+1:] {
 			call = append(call, strings.ReplaceAll(a, "%", strings.TrimSuffix(name, ":")))
 		}
+		if call[0] == "code" {
+			cmdCode(ts, false, call[1:])
+			continue
+		}
 		ts.Check(ts.Exec(call[0], call[1:]...))
 	}
 }

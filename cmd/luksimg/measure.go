@@ -26,7 +26,7 @@ func newMeasure(g *global) *cobra.Command {
 		Use:   "measure SRC",
 		Short: "Tell how long the image will be that encrypt makes",
 		Long: `Measure tells the exact length of the file that encrypt would write of SRC with the same
-flags, in bytes. For LUKS nothing of the disk is read. With --size no SRC is needed: a VHD or
+flags, in bytes. For LUKS nothing of the disk is read, unless it is compressed without an index. With --size no SRC is needed: a VHD or
 qcow2 image is then measured as if the disk were empty.`,
 		Example: `  luksimg measure disk.qcow2
   luksimg measure --profile classic-luks --size 100G`,
@@ -76,6 +76,9 @@ func (o *measureFlags) run(c *cobra.Command, args []string) error {
 			return err
 		}
 		defer s.close()
+		if err := s.img.CheckEnd(c.Context()); err != nil {
+			return s.wrap(err)
+		}
 		src = s.img
 	}
 	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(o.profile), Format: o.luks.container(), LUKS: lo}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +25,7 @@ type diskSource struct {
 	stream  *luksimg.RawReader // nil for an image
 	size    int64              // zero if it is not known
 	format  string
+	web     bool // the stream is of a web server that serves no ranges
 }
 
 // disk returns the disk as an image, nil if it is a stream.
@@ -48,11 +48,10 @@ func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) 
 		if err != nil {
 			return nil, err
 		}
-		return o.inOrder(c.Context(), s, r, -1)
+		return o.inOrder(c.Context(), &diskSource{source: s}, r, -1)
 	}
 	// LUKS is written in order, and its header does not say how long the disk is.
-	format := cmp.Or(o.luks.container(), luksimg.Profile(o.profile).Rules().Format)
-	o.source.unpack.stream = format != luksimg.VHD && format != luksimg.QCOW2 && !o.verify && !o.discardZeros
+	o.source.unpack.stream = !o.seeks() && !o.verify && !o.discardZeros
 	s, err := o.source.open(c, o.global, name)
 	if err == nil {
 		return &diskSource{source: s, size: s.img.Size(), format: string(s.img.Format)}, nil
@@ -72,11 +71,14 @@ func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) 
 		return nil, in.wrap(err)
 	}
 	s = &source{input: in, closes: []func(){in.close}}
-	return o.inOrder(c.Context(), s, io.NewSectionReader(in.r, 0, in.size), in.size)
+	return o.inOrder(c.Context(), &diskSource{source: s}, io.NewSectionReader(in.r, 0, in.size), in.size)
 }
 
 // webStream reads the disk from a web server that serves no ranges, in order.
 func (o *encryptFlags) webStream(ctx context.Context, name string) (*diskSource, error) {
+	if o.seeks() {
+		return nil, fmt.Errorf("%s: %w, and a %s image can not be made of what is read in order", shown(name), web.ErrNoRanges, o.made())
+	}
 	if o.verify || o.discardZeros {
 		return nil, fmt.Errorf("%s: %w, and --verify and --discard-zeros need seeking", shown(name), web.ErrNoRanges)
 	}
@@ -92,7 +94,7 @@ func (o *encryptFlags) webStream(ctx context.Context, name string) (*diskSource,
 		s.close()
 		return nil, err
 	}
-	d, err := o.inOrder(ctx, s, summed, f.Size())
+	d, err := o.inOrder(ctx, &diskSource{source: s, web: true}, summed, f.Size())
 	if err != nil {
 		return nil, s.wrap(err)
 	}
@@ -102,9 +104,9 @@ func (o *encryptFlags) webStream(ctx context.Context, name string) (*diskSource,
 	return d, nil
 }
 
-// inOrder reads the disk from a stream of size bytes, or -1, in order. If it fails, s is closed.
-func (o *encryptFlags) inOrder(ctx context.Context, s *source, r io.Reader, size int64) (*diskSource, error) {
-	d := &diskSource{source: s, format: string(luksimg.Raw)}
+// inOrder reads the disk s from a stream of size bytes, or -1, in order. If it fails, s is closed.
+func (o *encryptFlags) inOrder(ctx context.Context, s *diskSource, r io.Reader, size int64) (*diskSource, error) {
+	s.format = string(luksimg.Raw)
 	err := parallel.Await(ctx, func() error { // for the first bytes
 		u, err := luksimg.UnpackStream(ctx, r, size, o.source.unpack.options(&o.Talk, s.name))
 		if err != nil {
@@ -112,22 +114,37 @@ func (o *encryptFlags) inOrder(ctx context.Context, s *source, r io.Reader, size
 		}
 		s.layers = u.Layers
 		s.closes = append(s.closes, func() { u.Close() })
-		d.stream, err = luksimg.NewRawReader(u, luksimg.Format(o.source.format))
+		s.stream, err = luksimg.NewRawReader(u, luksimg.Format(o.source.format))
 		return err
 	})
-	if err == nil && len(d.stream.Head()) == 0 && !o.allowEmpty {
+	if err == nil && len(s.stream.Head()) == 0 && !o.allowEmpty {
 		err = rest.WithHint(fmt.Errorf("%s is empty: what should have written to it has failed", s.name), "if an empty disk is what you want, say --allow-empty")
 	}
 	if err != nil {
 		if ctx.Err() == nil { // else the reader may be at work
 			s.close()
 		}
-		if s.r != nil {
+		if err = s.seeking(err); s.r != nil {
 			err = s.wrap(err)
 		}
 		return nil, err
 	}
-	return d, nil
+	return s, nil
+}
+
+// seeking says what to do about a stream that turned out to be an image that needs seeking. It is
+// known by its start, or by its end.
+func (s *diskSource) seeking(err error) error {
+	e := new(luksimg.SeekingError)
+	switch {
+	case !errors.As(err, &e):
+		return err
+	case s.web:
+		return fmt.Errorf("%s: %w, and this is %s, which needs seeking", s.name, web.ErrNoRanges, e.Format)
+	case s.r != nil && e.Format == luksimg.VHD: // a file; all else was seen at its start
+		return s.wrap(luksimg.ErrFixedVHD)
+	}
+	return s.wrap(err)
 }
 
 // looked returns what there is to look at: the disk, or the start of one that is read in order.

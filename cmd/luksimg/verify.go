@@ -88,6 +88,9 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	if err == nil {
 		err = errors.Join(s.intact(ctx), in.intact(ctx))
 	}
+	if errors.Is(err, luksimg.ErrFixedVHD) {
+		err = s.wrap(err)
+	}
 	if err != nil && !errors.Is(err, luksimg.ErrMismatch) {
 		return err
 	}
