@@ -8,6 +8,6 @@ func freeRoom(dir string) (int64, bool) {
 	if err := unix.Statfs(dir, &s); err != nil || s.Bsize <= 0 {
 		return 0, false
 	}
-	block := int64(s.Bsize) // of 32 bits on some CPUs
-	return int64(min(s.Bavail, 1<<62/uint64(block))) * block, true
+	block := uint64(s.Bsize)
+	return int64(min(s.Bavail, 1<<62/block) * block), true
 }
