@@ -34,6 +34,9 @@ func (i Info) Fields() iter.Seq2[string, string] {
 		}
 		text("flags", strings.Join(i.Flags, " "))
 		text("requirements", strings.Join(i.Requirements, " "))
+		for _, u := range i.Unknown {
+			row("unknown member", "%s: %s", u.Field, u.Value)
+		}
 		for _, s := range i.Segments {
 			row(fmt.Sprintf("segment %d", s.Segment), "%s at byte %d, %s %s", s.Type, s.Offset, s.Cipher, strings.Join(s.Flags, " "))
 		}

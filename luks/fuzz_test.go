@@ -2,10 +2,14 @@ package luks_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/luksimg/luksimg/luks"
 )
@@ -71,11 +75,24 @@ func FuzzJSON(f *testing.F) {
 	f.Add(bytes.TrimRight(body[4096:16384], "\x00"))
 	f.Add(bytes.TrimRight(argon[4096:16384], "\x00"))
 	f.Add([]byte(`{"keyslots":{},"tokens":{},"segments":{},"digests":{},"config":{"json_size":"12288","keyslots_size":"0"}}`))
+	good := string(bytes.TrimRight(body[4096:16384], "\x00"))
+	f.Add([]byte(strings.Replace(good, `{`, `{"segments\u0000":{},`, 1)))
+	f.Add([]byte(strings.Replace(good, `"encryption":"`, `"encryption":"\u0000`, 1)))
+	f.Add([]byte(strings.Replace(good, `"tokens":{`, `"tokens":{"0":{"type":"x","keyslots":[],"\\u0000":"\xff"}`, 1)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if len(text) > 12288 {
 			return
 		}
-		try(t, setJSON(t, body, text))
+		img := setJSON(t, body, text)
+		try(t, img)
+		text, _, _ = bytes.Cut(text, []byte{0})
+		var tree any
+		if json.Unmarshal(text, &tree); utf8.Valid(text) && !holdsNUL(tree) {
+			return
+		}
+		if _, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{}); !errors.Is(err, luks.ErrFormat) {
+			t.Errorf("text that cryptsetup reads in another way: %v", err)
+		}
 	})
 }
 
@@ -136,4 +153,21 @@ func FuzzVolume(f *testing.F) {
 			}
 		}
 	})
+}
+
+// holdsNUL tells whether there is U+0000 in a name or a text of a JSON value.
+func holdsNUL(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.Contains(v, "\x00")
+	case []any:
+		return slices.ContainsFunc(v, holdsNUL)
+	case map[string]any:
+		for name, v := range v {
+			if holdsNUL(name) || holdsNUL(v) {
+				return true
+			}
+		}
+	}
+	return false
 }

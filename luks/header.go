@@ -35,9 +35,10 @@ type Header struct {
 	digests  []digest
 
 	// What of the header is not known here, or not as it should be, and so is not used.
-	requirements []string // LUKS2: what software has to know to read the data
-	dataProblem  error    // why the data can not be read
-	refused      error    // why the header is not changed: the first problem that there is
+	requirements []string        // LUKS2: what software has to know to read the data
+	dataProblem  error           // why the data can not be read
+	unknown      []UnknownMember // of LUKS2's metadata
+	refused      error           // why the header is not changed: the first problem that there is
 
 	raw      []byte            // LUKS1: the header's bytes; LUKS2: its JSON text
 	fresh    []json.RawMessage // LUKS2: the tokens of a header just made

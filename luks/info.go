@@ -34,11 +34,21 @@ type Info struct {
 	// the one that is used, or as new and another one.
 	Unfit []string `json:"unfit_copies,omitempty"`
 
+	// Unknown are members of a LUKS2 header that are not known here. All software ignores
+	// those that it does not know, so they may mean something to other software. Tokens may have any.
+	Unknown []UnknownMember `json:"unknown_members,omitempty"`
+
 	// Refused says why the header is not changed: something in it is not known here, or not
 	// as it should be. It is in Warnings too.
 	Refused string `json:"refused,omitempty"`
 
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// UnknownMember is a member of the JSON of a LUKS2 header that is not known here.
+type UnknownMember struct {
+	Field string `json:"field"` // its path: "segments.0.x"
+	Value string `json:"value"` // its JSON, the first 64 bytes
 }
 
 // SegmentInfo is what a header says of a part of the data.
@@ -104,6 +114,7 @@ func (h *Header) Info() Info {
 		Epoch:        h.seqid,
 		Flags:        h.flags,
 		Requirements: h.requirements,
+		Unknown:      h.unknown,
 		Refused:      problemText(h.refused),
 		KeyslotsSize: h.keyslots,
 		Tokens:       h.Tokens(),

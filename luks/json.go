@@ -2,13 +2,17 @@ package luks
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // A metadata area is parsed into a tree first, and not into structs: the
@@ -18,15 +22,32 @@ import (
 // maxJSONDepth is more than any metadata need. A token may hold what it likes.
 const maxJSONDepth = 32
 
-// parseJSON parses one JSON object and refuses members that stand twice.
+// A textError is JSON that other software would read in another way, or not at all.
+type textError struct {
+	at    int64  // offset in the text, bytes
+	field string // the path of what holds it
+	value string
+	want  string
+}
+
+func (e *textError) Error() string {
+	return fmt.Sprintf("%s at byte %d is %s, want %s", e.field, e.at, e.value, e.want)
+}
+
+// parseJSON parses one JSON object. It refuses what other software understands in another way: members
+// that stand twice, text that is not UTF-8, and U+0000 in names and in text. cryptsetup ends a
+// name there, so that "segments\u0000" takes the place of "segments" for it.
 func parseJSON(text []byte) (map[string]any, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	v, err := parseValue(dec, 0)
+	if at := invalidUTF8(text); at >= 0 {
+		return nil, &textError{int64(at), "json", fmt.Sprintf("byte %#02x", text[at]), "valid UTF-8"}
+	}
+	p := parser{Decoder: json.NewDecoder(bytes.NewReader(text))}
+	p.UseNumber()
+	v, err := p.value()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := dec.Token(); err != io.EOF {
+	if _, err := p.Token(); err != io.EOF {
 		return nil, errors.New("more text after the object")
 	}
 	o, ok := v.(map[string]any)
@@ -36,51 +57,107 @@ func parseJSON(text []byte) (map[string]any, error) {
 	return o, nil
 }
 
-func parseValue(dec *json.Decoder, depth int) (any, error) {
-	if depth > maxJSONDepth {
+// invalidUTF8 returns where the first byte is that is not part of UTF-8, or -1.
+func invalidUTF8(text []byte) int {
+	if utf8.Valid(text) {
+		return -1
+	}
+	for at := 0; ; {
+		r, n := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && n <= 1 {
+			return at
+		}
+		at += n
+	}
+}
+
+// A parser makes the tree.
+type parser struct {
+	*json.Decoder
+	path  []string // the names of the members that it is in
+	depth int
+}
+
+// whole refuses text with U+0000, which was the last token.
+func (p *parser) whole(s, what string) error {
+	if !strings.Contains(s, "\x00") {
+		return nil
+	}
+	path := cmp.Or(strings.Join(p.path, "."), "json")
+	return &textError{p.InputOffset(), path, what + shown(s, true), "text without U+0000"}
+}
+
+func (p *parser) value() (any, error) {
+	if p.depth > maxJSONDepth {
 		return nil, fmt.Errorf("nested deeper than %d levels", maxJSONDepth)
 	}
-	t, err := dec.Token()
+	t, err := p.Token()
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
 		return nil, err
 	}
-	switch t {
-	case json.Delim('{'):
-		o := make(map[string]any)
-		for dec.More() {
-			k, err := dec.Token()
-			if err != nil {
-				return nil, err
-			}
-			name, ok := k.(string)
-			if !ok {
-				return nil, fmt.Errorf("member name %v is not a string", k)
-			}
-			if _, twice := o[name]; twice {
-				return nil, fmt.Errorf("member %q stands twice", name)
-			}
-			if o[name], err = parseValue(dec, depth+1); err != nil {
-				return nil, err
-			}
+	p.depth++
+	defer func() { p.depth-- }()
+	switch t := t.(type) {
+	case json.Delim:
+		if t == '{' {
+			return p.object()
 		}
-		_, err := dec.Token()
-		return o, err
-	case json.Delim('['):
-		a := []any{}
-		for dec.More() {
-			v, err := parseValue(dec, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			a = append(a, v)
-		}
-		_, err := dec.Token()
-		return a, err
+		return p.array()
+	case string:
+		return t, p.whole(t, "")
 	}
 	return t, nil
+}
+
+func (p *parser) object() (any, error) {
+	o := make(map[string]any)
+	for p.More() {
+		k, err := p.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, ok := k.(string)
+		if !ok {
+			return nil, fmt.Errorf("member name %v is not a string", k)
+		}
+		if err := p.whole(name, "an object with the member "); err != nil {
+			return nil, err
+		}
+		if _, twice := o[name]; twice {
+			return nil, fmt.Errorf("member %q stands twice", brief(name))
+		}
+		p.path = append(p.path, brief(name))
+		if o[name], err = p.value(); err != nil {
+			return nil, err
+		}
+		p.path = p.path[:len(p.path)-1]
+	}
+	_, err := p.Token()
+	return o, err
+}
+
+func (p *parser) array() (any, error) {
+	a := []any{}
+	for p.More() {
+		v, err := p.value()
+		if err != nil {
+			return nil, err
+		}
+		a = append(a, v)
+	}
+	_, err := p.Token()
+	return a, err
+}
+
+// brief cuts what an error has of a text.
+func brief(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "") + "..."
+	}
+	return s
 }
 
 // An object is a JSON object in the metadata and knows its path. What it gives is
@@ -92,6 +169,7 @@ type object struct {
 	base    int64  // the offset of the JSON area, for errors
 	err     *error // what makes the whole header worthless
 	problem *error // what makes this object of no use, and hides no other
+	unknown *[]UnknownMember
 }
 
 func (o object) fail(name string, value any, want string) {
@@ -143,10 +221,7 @@ func shown(v any, there bool) string {
 	if err != nil {
 		return fmt.Sprint(v)
 	}
-	if len(b) > 64 {
-		return string(b[:64]) + "..."
-	}
-	return string(b)
+	return brief(string(b))
 }
 
 func member[T any](o object, name, want string) (T, bool) {
@@ -165,13 +240,25 @@ func (o object) has(name string) bool {
 
 func (o object) object(name string) object {
 	m, _ := member[map[string]any](o, name, "an object")
-	return object{o.name(name), m, o.base, o.err, o.problem}
+	return object{o.name(name), m, o.base, o.err, o.problem, o.unknown}
 }
 
 func (o object) str(name string) string {
 	s, _ := member[string](o, name, "a string")
 	return s
 }
+
+// knows notes all members but these. They are no problem: cryptsetup ignores them too.
+func (o object) knows(names ...string) {
+	for _, name := range slices.Sorted(maps.Keys(o.members)) {
+		if !slices.Contains(names, name) && len(*o.unknown) < maxUnknown {
+			*o.unknown = append(*o.unknown, UnknownMember{o.name(brief(name)), shown(o.members[name], true)})
+		}
+	}
+}
+
+// maxUnknown is how many unknown members are told.
+const maxUnknown = 32
 
 // is checks a member that has one right value.
 func (o object) is(name, value string) {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -192,10 +193,14 @@ func (h *Header) decodeJSON(jsonArea []byte, base int64) error {
 	}
 	h.raw = jsonArea[:end:end]
 	tree, err := parseJSON(h.raw)
+	if text := new(textError); errors.As(err, &text) {
+		return &FormatError{Offset: base + text.at, Field: text.field, Value: text.value, Want: text.want}
+	}
 	if err != nil {
 		return &FormatError{Offset: base, Field: "json", Value: err.Error(), Want: "valid JSON"}
 	}
-	root := object{members: tree, base: base, err: &err, problem: &h.dataProblem}
+	root := object{members: tree, base: base, err: &err, problem: &h.dataProblem, unknown: &h.unknown}
+	root.knows("keyslots", "tokens", "segments", "digests", "config")
 	h.decodeConfig(root)
 	if err == nil {
 		err = h.decodeObjects(root)
@@ -232,6 +237,7 @@ func (h *Header) noteProblems() {
 // none of it is known here.
 func (h *Header) decodeConfig(root object) {
 	config := root.object("config")
+	config.knows("json_size", "keyslots_size", "flags", "requirements")
 	jsonSize := config.size("json_size")
 	config.want(jsonSize == h.hdrSize-v2BinarySize, "json_size", jsonSize, fmt.Sprint(h.hdrSize-v2BinarySize))
 	n := config.size("keyslots_size")
@@ -243,6 +249,7 @@ func (h *Header) decodeConfig(root object) {
 	if config.has("requirements") {
 		// An object; only "mandatory" is specified.
 		requirements := config.object("requirements")
+		requirements.knows("mandatory")
 		if requirements.has("mandatory") {
 			if h.requirements = requirements.strings("mandatory"); len(h.requirements) > 0 {
 				root.refuse(unsupported("mandatory requirement %q", h.requirements[0]))
@@ -357,6 +364,8 @@ func decodeKeyslot(n int, o object) keyslot {
 		a.str("type")
 		return s
 	}
+	o.knows("type", "key_size", "area", "kdf", "af", "priority")
+	a.knows("type", "offset", "size", "encryption", "key_size")
 	o.doubt(s.keySize >= 1 && s.keySize <= maxKeySize, "key_size", s.keySize, "from 1 to 512")
 	a.is("type", "raw")
 	s.area.encryption, s.area.keySize = a.str("encryption"), int(a.uint32("key_size"))
@@ -365,6 +374,7 @@ func decodeKeyslot(n int, o object) keyslot {
 	a.doubt(s.area.size >= need, "size", s.area.size, fmt.Sprintf("at least %d, for %d stripes of the key", need, stripes))
 
 	f := o.object("af")
+	f.knows("type", "stripes", "hash")
 	f.is("type", "luks1")
 	f.doubt(f.uint32("stripes") == stripes, "stripes", shown(f.members["stripes"], true), fmt.Sprint(stripes))
 	s.afHash = f.str("hash")
@@ -375,6 +385,8 @@ func decodeKeyslot(n int, o object) keyslot {
 
 // decodeKDF reads how the key of a key slot is derived. Section 3.2.3.
 func decodeKDF(k object) (KDF, []byte) {
+	// cryptsetup leaves those of another type when it changes it.
+	k.knows("type", "salt", "hash", "iterations", "time", "memory", "cpus")
 	salt := k.inDoubt().base64("salt")
 	k.doubt(len(salt) == saltSize, "salt", fmt.Sprintf("%d bytes", len(salt)), fmt.Sprintf("%d bytes", saltSize))
 	f := KDF{Type: k.str("type")}
@@ -415,9 +427,11 @@ func decodeSegment(n int, o object) segment {
 		}
 		return s
 	}
+	o.knows("type", "offset", "size", "iv_tweak", "encryption", "sector_size", "integrity", "flags")
 	if o.has("integrity") {
 		s.integrity = shown(o.members["integrity"], true)
 		if m, ok := o.members["integrity"].(map[string]any); ok {
+			o.object("integrity").knows("type", "journal_encryption", "journal_integrity", "key_size")
 			if t, ok := m["type"].(string); ok && t != "" {
 				s.integrity = t
 			}
@@ -449,6 +463,7 @@ func decodeDigest(n int, o object, slots, segments map[int]bool) digest {
 		o.doubt(false, "type", strconv.Quote(t), `"pbkdf2"`)
 		return d
 	}
+	o.knows("type", "keyslots", "segments", "hash", "iterations", "salt", "digest")
 	o = o.inDoubt()
 	d.hash, d.iterations = o.str("hash"), o.uint32("iterations")
 	d.salt, d.value = o.base64("salt"), o.base64("digest")

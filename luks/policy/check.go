@@ -71,6 +71,9 @@ func (p *Policy) Check(i luks.Info) []Violation {
 	}
 	c.tokens()
 	c.config()
+	for _, u := range i.Unknown {
+		c.add(u.Field, u.Value, "no member that is not known here")
+	}
 	if i.Refused != "" && !c.explained {
 		c.add("header", i.Refused, "nothing that is not known here, or can not be used")
 	}

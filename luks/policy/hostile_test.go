@@ -162,6 +162,64 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestUnknown: a member that is not known, at any level, does not conform, whatever the policy.
+func TestUnknown(t *testing.T) {
+	integrity := func(m tree) tree {
+		o := tree{"type": "none", "journal_encryption": "none", "journal_integrity": "none", "key_size": 0}
+		at(m, "segments", "0")["integrity"] = o
+		return o
+	}
+	for field, object := range map[string]func(m tree) tree{
+		"x":                      func(m tree) tree { return m },
+		"config.x":               func(m tree) tree { return at(m, "config") },
+		"keyslots.0.x":           func(m tree) tree { return at(m, "keyslots", "0") },
+		"keyslots.0.kdf.x":       func(m tree) tree { return at(m, "keyslots", "0", "kdf") },
+		"keyslots.0.af.x":        func(m tree) tree { return at(m, "keyslots", "0", "af") },
+		"keyslots.0.area.x":      func(m tree) tree { return at(m, "keyslots", "0", "area") },
+		"segments.0.x":           func(m tree) tree { return at(m, "segments", "0") },
+		"digests.0.x":            func(m tree) tree { return at(m, "digests", "0") },
+		"segments.0.integrity.x": integrity,
+		"config.requirements.x": func(m tree) tree {
+			o := tree{"mandatory": []any{}}
+			at(m, "config")["requirements"] = o
+			return o
+		},
+	} {
+		p := &policy.Policy{Version: 1, Integrity: []string{"none"}}
+		if _, err := accept(t, image(t, func(m tree) { object(m) }), p); err != nil {
+			t.Errorf("%s: without it: %v", field, err)
+		}
+		h, err := luks.Open(bytes.NewReader(image(t, func(m tree) { object(m)["x"] = 1 })), dataOffset+4096, luks.OpenOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", field, err)
+			continue
+		}
+		wants(t, field, p, h, []string{field})
+	}
+	token := image(t, func(m tree) {
+		at(m, "tokens")["0"] = tree{"type": "clevis", "keyslots": []any{"0"}, "x": tree{"y": "z"}}
+	})
+	if _, err := accept(t, token, &policy.Policy{Version: 1}); err != nil {
+		t.Errorf("a token: %v", err)
+	}
+}
+
+// TestNames: cryptsetup ends a name at U+0000, so that a member with such a name takes the place of
+// another one. Such a header is not opened at all.
+func TestNames(t *testing.T) {
+	for _, change := range []func(m tree){
+		func(m tree) {
+			m["segments\x00"] = tree{"0": tree{"type": "linear", "offset": "1048576", "size": "dynamic"}}
+		},
+		func(m tree) { at(m, "segments", "0")["encryption\x00"] = "cipher_null-ecb" },
+		func(m tree) { at(m, "keyslots", "0", "kdf")["iterations\x00"] = 1 },
+	} {
+		if h, err := accept(t, image(t, change), &policy.Policy{Version: 1}); h != nil || !errors.Is(err, luks.ErrFormat) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 // TestAllowed: what a policy allows by name conforms.
 func TestAllowed(t *testing.T) {
 	for name, text := range map[string]string{
