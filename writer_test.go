@@ -50,7 +50,7 @@ func TestWriters(t *testing.T) {
 			w.Unit = 1
 		case o.Fixed:
 			w.Unit = 1 << 20
-		case o.Format == luksimg.VMDK:
+		case o.Format == luksimg.VMDK, o.Format == luksimg.VHDX:
 			w.Least = 1
 		}
 		w.Create = func(ctx context.Context, dst *faultfs.File, src image.Source) (int64, error) {

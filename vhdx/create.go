@@ -58,7 +58,7 @@ type CreateResult struct {
 //
 // What makes the file a VHDX, its first bytes, is written last, after a Sync if dst has that method. If
 // Create fails, or ctx is done, dst is no VHDX, and of no use. A disk of more than 64 TiB is
-// [image.ErrTooLarge], before anything is written. It takes about 1 MiB of memory for each worker,
+// [image.ErrTooLarge], and one of no bytes is refused, as readers do, before anything is written. It takes about 1 MiB of memory for each worker,
 // whatever the size of the disk and of the blocks.
 //
 // dst must allow concurrent WriteAt of ranges that do not overlap, as an os.File does.
@@ -127,7 +127,10 @@ func newWriter(size int64, o CreateOptions) (*writer, error) {
 	if m.logicalSector != 512 && m.logicalSector != 4096 {
 		return nil, fmt.Errorf("vhdx: sector size %d, want 512 or 4096", m.logicalSector)
 	}
-	if size < 0 || size > maxDiskSize {
+	if size <= 0 {
+		return nil, fmt.Errorf("vhdx: a disk of %d bytes: want one sector at least", size)
+	}
+	if size > maxDiskSize {
 		return nil, fmt.Errorf("vhdx: a disk of %d bytes: %w", size, image.ErrTooLarge)
 	}
 	m.size = (size + m.logicalSector - 1) &^ (m.logicalSector - 1)

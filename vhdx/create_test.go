@@ -126,6 +126,7 @@ func TestCreateRefuses(t *testing.T) {
 		{512, vhdx.CreateOptions{BlockSize: 512 << 20}, nil},
 		{512, vhdx.CreateOptions{BlockSize: -1 << 20}, nil},
 		{512, vhdx.CreateOptions{SectorSize: 1024}, nil},
+		{0, vhdx.CreateOptions{}, nil}, // qemu-img does not open one
 		{64<<40 + 1, vhdx.CreateOptions{}, image.ErrTooLarge},
 	} {
 		d := faultfs.New()

@@ -19,10 +19,7 @@ const (
 
 // tableLength returns how many bytes the region of the block allocation table takes.
 func (w *writer) tableLength() int64 {
-	entries := int64(1) // an empty disk has none, and a region has a length
-	if n := w.m.blocks(); n > 0 {
-		entries = w.m.index(n-1) + 1
-	}
+	entries := w.m.index(w.m.blocks()-1) + 1
 	return (8*entries + mib - 1) &^ (mib - 1)
 }
 

@@ -21,7 +21,7 @@ func TestWriter(t *testing.T) {
 		"sectors of 4k": {BlockSize: 2 << 20, SectorSize: 4096},
 	} {
 		for _, o.Jobs = range []int{1, 4} {
-			w := imagetest.Writer{Unit: cmp.Or(o.SectorSize, 512), Last: true, Detect: vhdx.Detect}
+			w := imagetest.Writer{Unit: cmp.Or(o.SectorSize, 512), Least: 1, Last: true, Detect: vhdx.Detect}
 			w.Create = func(ctx context.Context, dst *faultfs.File, src image.Source) (int64, error) {
 				r, err := vhdx.Create(ctx, dst, src, o)
 				if err != nil {
