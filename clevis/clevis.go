@@ -57,9 +57,10 @@ type Exchanger interface {
 // The bounds of what is read.
 const (
 	maxBinding = 4 << 20 // bytes; more than fits the largest LUKS2 header
-	maxDepth   = 5       // of sss in sss
+	maxDepth   = 5       // of sss in sss, the outermost included
 	maxPins    = 64      // in all of a binding
 	maxKeys    = 64      // of an advertisement
+	maxAsked   = 8       // servers at a time
 )
 
 // A header is the protected header of a binding.
@@ -130,7 +131,29 @@ func Decrypt(ctx context.Context, binding []byte, e Exchanger) ([]byte, error) {
 	if _, err := Inspect(binding); err != nil { // the bounds, before anything is done
 		return nil, err
 	}
+	if e != nil {
+		e = &few{e, make(chan struct{}, maxAsked)}
+	}
 	return decrypt(ctx, binding, e)
+}
+
+// few asks a few servers at a time.
+type few struct {
+	Exchanger
+	slots chan struct{}
+}
+
+func (f *few) Recover(ctx context.Context, url, thumbprint string, point []byte) ([]byte, error) {
+	select {
+	case f.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-f.slots }()
+	if ctx.Err() != nil { // both were ready
+		return nil, context.Cause(ctx)
+	}
+	return f.Exchanger.Recover(ctx, url, thumbprint, point)
 }
 
 func decrypt(ctx context.Context, binding []byte, e Exchanger) ([]byte, error) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -39,7 +41,7 @@ func TestHostile(t *testing.T) {
 		return h["clevis"].(map[string]any)[pin].(map[string]any)
 	}
 	deep := tang
-	for range maxDepth {
+	for range maxDepth + 1 {
 		deep = change(t, sss, func(h map[string]any) { of(h, "sss")["jwe"] = []string{string(deep)} })
 	}
 	wide := change(t, sss, func(h map[string]any) {
@@ -129,12 +131,69 @@ func TestForeignPins(t *testing.T) {
 	}
 }
 
+// nested returns the configuration of so many of sss in each other, with a server in the innermost.
+func nested(n int) string {
+	config := oneServer
+	for i := range n {
+		config = fmt.Sprintf(`{"t":1,"pins":{%q:%s}}`, map[bool]string{true: "tang", false: "sss"}[i == 0], config)
+	}
+	return config
+}
+
+// TestDepth: sss may be in sss as deep as the documentation says, and no deeper.
+func TestDepth(t *testing.T) {
+	const documented = 5
+	s := newServer(t, "P-256")
+	b := bind(t, s, "sss", nested(documented), "x")
+	if got, err := Decrypt(context.Background(), b, s); err != nil || string(got) != "x" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := ParsePolicy("sss", []byte(nested(documented+1))); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("a policy: %v", err)
+	}
+	deeper := change(t, b, func(h map[string]any) {
+		h["clevis"].(map[string]any)["sss"].(map[string]any)["jwe"] = []string{string(b)}
+	})
+	if _, err := Inspect(deeper); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("a binding: %v", err)
+	}
+}
+
+// A crowd is a server that waits for as many questions as may be asked at a time.
+type crowd struct {
+	*server
+	now, most atomic.Int64
+	once      sync.Once
+	full      chan struct{}
+}
+
+func (c *crowd) Recover(ctx context.Context, url, thumbprint string, point []byte) ([]byte, error) {
+	n := c.now.Add(1)
+	defer c.now.Add(-1)
+	for most := c.most.Load(); n > most && !c.most.CompareAndSwap(most, n); most = c.most.Load() {
+	}
+	if n >= maxAsked {
+		c.once.Do(func() { close(c.full) })
+	}
+	<-c.full
+	return c.server.Recover(ctx, url, thumbprint, point)
+}
+
+// TestAskedAtATime: a binding with many servers, also those in sss in sss, asks a few at a time.
+func TestAskedAtATime(t *testing.T) {
+	s := newServer(t, "P-256")
+	many := strings.TrimSuffix(strings.Repeat(oneServer+",", 14), ",")
+	binding := bind(t, s, "sss", `{"t":15,"pins":{"tang":[`+many+`],"sss":{"t":14,"pins":{"tang":[`+many+`]}}}}`, "x")
+	c := &crowd{server: s, full: make(chan struct{})}
+	got, err := Decrypt(context.Background(), binding, c)
+	if err != nil || string(got) != "x" || c.most.Load() != maxAsked || s.asked.Load() != 28 {
+		t.Errorf("%q, %v: %d at a time, %d in all", got, err, c.most.Load(), s.asked.Load())
+	}
+}
+
 func TestPolicies(t *testing.T) {
 	many := strings.TrimSuffix(strings.Repeat(oneServer+",", maxPins), ",")
-	deep := oneServer
-	for i := range maxDepth {
-		deep = fmt.Sprintf(`{"t":1,"pins":{%q:%s}}`, map[bool]string{true: "tang", false: "sss"}[i == 0], deep)
-	}
+	deep := nested(maxDepth + 1)
 	for _, c := range []struct{ pin, config string }{
 		{"tang", ``}, {"tang", `{}`}, {"tang", `[]`}, {"tang", `{"url":"u"} x`}, {"tang", `{"url":"u","thumb":"x"}`},
 		{"tang", `{"url":"u","thp":"../x"}`}, {"tang", `{"url":"u","adv":"/etc/passwd"}`}, {"tang", `{"url":"u","adv":3}`},

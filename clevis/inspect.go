@@ -16,12 +16,13 @@ type Binding struct {
 // Inspect tells what is in a binding, without opening it.
 func Inspect(binding []byte) (*Binding, error) {
 	left := maxPins
-	return inspect(binding, 1, &left)
+	return inspect(binding, 0, &left)
 }
 
+// inspect looks at a binding that is in so many of sss.
 func inspect(text []byte, depth int, left *int) (*Binding, error) {
 	if *left--; *left < 0 || depth > maxDepth {
-		return nil, unsupported("more than %d bindings in one, or more than %d deep", maxPins, maxDepth)
+		return nil, unsupported("more than %d bindings in one, or sss in sss more than %d deep", maxPins, maxDepth)
 	}
 	j, err := parseCompact(text)
 	if err != nil {

@@ -38,7 +38,7 @@ func ParsePolicy(pin string, config []byte) (*Policy, error) {
 		return nil, fmt.Errorf("clevis: a configuration of %d bytes, more than %d", len(config), maxBinding)
 	}
 	left := maxPins
-	p, err := parsePolicy(pin, config, 1, &left)
+	p, err := parsePolicy(pin, config, 0, &left)
 	if err == nil {
 		err = p.check()
 	}
@@ -48,6 +48,7 @@ func ParsePolicy(pin string, config []byte) (*Policy, error) {
 	return p, nil
 }
 
+// parsePolicy reads the configuration of a pin that is in so many of sss.
 func parsePolicy(pin string, config []byte, depth int, left *int) (*Policy, error) {
 	if *left--; *left < 0 || depth > maxDepth {
 		return nil, unsupported("more than %d pins, or sss in sss more than %d deep", maxPins, maxDepth)

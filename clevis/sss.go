@@ -105,8 +105,8 @@ func (s *sssHeader) check() (prime *big.Int, err error) {
 	return prime, nil
 }
 
-// sssKey recovers the key of a binding from as many shares as it takes. All are asked for at once;
-// when there are enough, the others are not waited for. The caller wipes the key.
+// sssKey recovers the key of a binding from as many shares as it takes. [maxAsked] are asked for at
+// a time; when there are enough, the others are not waited for. The caller wipes the key.
 func (h *header) sssKey(ctx context.Context, e Exchanger) ([]byte, error) {
 	s := h.Clevis.SSS
 	prime, err := s.check()

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/luksimg/luksimg/internal/rest"
@@ -25,8 +26,11 @@ var (
 	ErrNoKey = rest.NewRefusal("the server has no such key", rest.ErrNotFound)
 )
 
+// maxBody bounds an answer, in bytes. An advertisement of many keys has some 10 KB.
+const maxBody = 64 << 10
+
 // A Client asks Tang servers. It is safe for concurrent use, and its fields are not to be changed after
-// the first use. The zero value is ready.
+// the first use. The zero value is ready. It takes answers of up to 64 KiB, and none that is compressed.
 type Client struct {
 	// HTTP sends the requests; nil is the transport of net/http. Redirects are not followed.
 	HTTP http.RoundTripper
@@ -36,11 +40,24 @@ type Client struct {
 	Retry rest.Retry
 }
 
+const notTang = "is that the address of a Tang server? "
+
+// defaultTransport is that of net/http with a bound for the headers of an answer too.
+var defaultTransport = sync.OnceValue(func() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t = t.Clone()
+	t.MaxResponseHeaderBytes = maxBody
+	return t
+})
+
 // Advertisement returns the advertisement of the server at address: that which the key of a thumbprint
 // signed, unless that is "". If the server has no such key that is [ErrNoKey].
 func (c *Client) Advertisement(ctx context.Context, address, thumbprint string) ([]byte, error) {
 	path := "adv"
-	advice := "is that the address of a Tang server? " + address + "/adv is where its keys are"
+	advice := notTang + address + "/adv is where its keys are"
 	if thumbprint != "" {
 		path += "/" + url.PathEscape(thumbprint)
 		advice = "the thumbprint is of none of the keys that the server signs with; tang-show-keys or jose jwk thp tells them on the server"
@@ -72,13 +89,14 @@ func (c *Client) send(ctx context.Context, method, address, path string, body []
 	if err != nil {
 		return nil, fail(rest.Error{Err: err})
 	}
-	req.Close = true // tangd is a process for each connection
+	req.Close = true                              // tangd is a process for each connection
+	req.Header.Set("Accept-Encoding", "identity") // and net/http does not unpack what comes
 	if body != nil {
 		req.Header.Set("Content-Type", "application/jwk+json")
 	}
-	t := rest.Transport{Next: c.HTTP, Retry: c.Retry}
+	t := rest.Transport{Next: c.HTTP, Retry: c.Retry, MaxBody: maxBody}
 	if t.Next == nil {
-		t.Next = http.DefaultTransport
+		t.Next = defaultTransport()
 	}
 	if t.Retry.Attempts == 0 {
 		t.Retry.Attempts = 3
@@ -87,9 +105,17 @@ func (c *Client) send(ctx context.Context, method, address, path string, body []
 		t.Retry.Timeout = 10 * time.Second
 	}
 	res, err := t.Send(req)
+	encoding := ""
+	if err == nil {
+		encoding = strings.Join(res.Header.Values("Content-Encoding"), ", ")
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
+	case errors.Is(err, rest.ErrAnswer):
+		return nil, fail(rest.Error{Err: err, Advice: notTang + base + "/adv is where its keys are"})
+	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+		return nil, fail(rest.Error{Err: fmt.Errorf("%w: Content-Encoding %.40q", rest.ErrAnswer, encoding), Advice: notTang + base + "/adv is where its keys are"})
 	case err != nil:
 		return nil, fail(rest.Error{Err: err, Advice: "is the server there, and can it be reached from here? " + base + "/adv is where its keys are"})
 	case res.Status == http.StatusNotFound:

@@ -1,11 +1,14 @@
 package tang
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -88,4 +91,90 @@ func TestRequests(t *testing.T) {
 	if _, err := c.Recover(done, s.URL, "kid", nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
+}
+
+// TestLargeAnswers: a server that answers with more than any key has, packed or not, is not listened to
+// for long, and asked once.
+func TestLargeAnswers(t *testing.T) {
+	small := gzipOf(t, 1<<20)
+	bomb := gzipOf(t, 64<<20)
+	var asked int
+	var answer func(w http.ResponseWriter)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if got := r.Header.Get("Accept-Encoding"); got != "identity" {
+			t.Errorf("Accept-Encoding: %q", got)
+		}
+		answer(w)
+	}))
+	defer s.Close()
+	send := func(b []byte, encoding ...string) func(w http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			for _, e := range encoding {
+				w.Header().Add("Content-Encoding", e)
+			}
+			w.Write(b)
+		}
+	}
+	c := &Client{Retry: rest.Retry{Attempts: 2, Base: time.Nanosecond}}
+	for _, a := range []struct {
+		name   string
+		answer func(w http.ResponseWriter)
+		want   string // "" if it is good
+	}{
+		{"gzip of 64 MiB", send(bomb, "gzip"), "Content-Encoding"},
+		{"gzip", send(small, "gzip"), "Content-Encoding"},
+		{"two encodings", send(small, "identity", "gzip"), "Content-Encoding"},
+		{"identity", send(make([]byte, maxBody), "identity"), ""},
+		{"one byte more", send(make([]byte, maxBody+1)), "more than 65536 bytes"},
+		{"endless", func(w http.ResponseWriter) {
+			for b := make([]byte, 32<<10); ; {
+				if _, err := w.Write(b); err != nil {
+					return
+				}
+			}
+		}, "more than 65536 bytes"},
+		{"an endless 404", func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusNotFound)
+			for b := make([]byte, 32<<10); ; {
+				if _, err := w.Write(b); err != nil {
+					return
+				}
+			}
+		}, "more than 65536 bytes"},
+		{"long headers", func(w http.ResponseWriter) { w.Header().Set("X", strings.Repeat("x", 2*maxBody)) }, "headers"},
+	} {
+		asked, answer = 0, a.answer
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := c.Recover(t.Context(), s.URL, "kid", []byte("{}"))
+		runtime.ReadMemStats(&after)
+		switch {
+		case a.want == "" && (err != nil || len(got) != maxBody):
+			t.Errorf("%s: %d bytes, %v", a.name, len(got), err)
+		case a.want != "" && (err == nil || !strings.Contains(err.Error(), a.want)):
+			t.Errorf("%s: %v", a.name, err)
+		case a.want != "headers" && a.want != "" && (asked != 1 || !errors.Is(err, rest.ErrAnswer) || !strings.Contains(rest.Hint(err), "Tang server")):
+			t.Errorf("%s: asked %d times, %v, hint %q", a.name, asked, err, rest.Hint(err))
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+			t.Errorf("%s: %d bytes allocated", a.name, n)
+		}
+	}
+}
+
+// gzipOf packs so many zeros.
+func gzipOf(t *testing.T, n int64) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeros := make([]byte, 1<<20)
+	for ; n > 0; n -= int64(len(zeros)) {
+		z.Write(zeros)
+	}
+	z.Close()
+	return b.Bytes()
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// MaxBody bounds the answer of a service, in bytes.
+// MaxBody bounds the answer of a service, in bytes, unless its [Transport] has another bound.
 const MaxBody = 64 << 20
 
 // Retry says how often, and after which waits, a request is tried again. The zero value
@@ -24,6 +24,8 @@ type Retry struct {
 	Timeout time.Duration
 	// Clock is what waits; nil is that of the system.
 	Clock Clock
+
+	maxBody int64 // that of the transport
 }
 
 func (r Retry) withDefaults() Retry {
@@ -38,6 +40,9 @@ func (r Retry) withDefaults() Retry {
 	}
 	if r.Timeout <= 0 {
 		r.Timeout = time.Minute
+	}
+	if r.maxBody <= 0 {
+		r.maxBody = MaxBody
 	}
 	r.Clock = ClockOr(r.Clock)
 	return r
@@ -116,7 +121,7 @@ func (r Retry) do(ctx context.Context, send http.RoundTripper, class func(*Respo
 		var header http.Header
 		again := false
 		if err != nil {
-			again = idempotent && !errors.Is(err, errBuild) && !errors.Is(err, ErrAddress) && !Permanent(err)
+			again = idempotent && !errors.Is(err, errBuild) && !errors.Is(err, ErrAddress) && !errors.Is(err, ErrAnswer) && !Permanent(err)
 		} else {
 			header = res.Header
 			switch class(res) {
@@ -149,12 +154,12 @@ func (r Retry) once(ctx context.Context, send http.RoundTripper, build func(ctx 
 		return nil, err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, MaxBody+1))
+	body, err := io.ReadAll(io.LimitReader(res.Body, r.maxBody+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(body) > MaxBody {
-		return nil, fmt.Errorf("the answer has more than %d bytes", MaxBody)
+	if int64(len(body)) > r.maxBody {
+		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrAnswer, r.maxBody)
 	}
 	return &Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }

@@ -24,6 +24,8 @@ import (
 type Transport struct {
 	Next  http.RoundTripper // what sends; nil is that of net/http
 	Retry Retry
+	// MaxBody bounds an answer, in bytes; zero is the constant of that name.
+	MaxBody int64
 	// Tokens is where bearer tokens come from; nil for requests that have their
 	// credentials already.
 	Tokens TokenSource
@@ -102,6 +104,8 @@ func (t *Transport) Send(req *http.Request) (*Response, error) {
 	if next == nil {
 		next = guard{}
 	}
+	retry := t.Retry
+	retry.maxBody = t.MaxBody
 	for again := false; ; again = true {
 		var token Token
 		if t.Tokens != nil {
@@ -113,7 +117,7 @@ func (t *Transport) Send(req *http.Request) (*Response, error) {
 				return nil, fmt.Errorf("%w: %w", ErrToken, err)
 			}
 		}
-		res, err := t.Retry.do(ctx, next, class, idempotent(req), func(ctx context.Context) (*http.Request, error) {
+		res, err := retry.do(ctx, next, class, idempotent(req), func(ctx context.Context) (*http.Request, error) {
 			r := req.Clone(ctx)
 			if req.Body != nil {
 				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
