@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/vhd"
 )
@@ -47,7 +48,7 @@ func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Che
 // Check is [Check] of an image that was opened.
 func (i *Image) Check(ctx context.Context) (*CheckResult, error) {
 	if i.check == nil {
-		return nil, fmt.Errorf("%w: %s has no structure to check", ErrUnsupportedFormat, i.Format)
+		return nil, advice.With(fmt.Errorf("%w: %s has no structure to check", ErrUnsupportedFormat, i.Format), "only formats with tables of their own can be checked: leave the check out")
 	}
 	return i.check(ctx)
 }

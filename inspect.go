@@ -106,11 +106,14 @@ func inspect(ctx context.Context, u *Unpacked, o ImageOptions) (*Info, error) {
 	}
 	img, err := look(ctx, f, u.Source, u.Size(), o.LUKS)
 	if err != nil {
-		return nil, err
+		return nil, u.inMember(err)
 	}
 	i, err := img.info(ctx)
 	if err != nil {
-		return nil, err
+		return nil, u.inMember(err)
+	}
+	if !img.blind {
+		i.Warnings = append(i.Warnings, u.oddCapacity(i.VirtualSize)...)
 	}
 	if img.blind || i.Encrypted {
 		return i, nil

@@ -7,8 +7,10 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/internal/disk"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/luks"
@@ -194,9 +196,12 @@ func (u *Unpacked) image(ctx context.Context, o ImageOptions) (*Image, error) {
 	if o.top == nil {
 		o.top = img
 	}
-	err = f.open(ctx, img, size, o)
+	err = u.inMember(f.open(ctx, img, size, o))
+	if err == nil {
+		img.Warnings = slices.Concat(img.Warnings, u.oddCapacity(img.Size()))
+	}
 	if err == nil && o.Snapshot != "" && f.name != QCOW2 {
-		err = fmt.Errorf("%w: %s has no internal snapshots", image.ErrUnsupported, f.name)
+		err = advice.With(fmt.Errorf("%w: %s has no internal snapshots", image.ErrUnsupported, f.name), "only qcow2 has them: leave the snapshot out")
 	}
 	if err == nil && o.Partition != 0 {
 		err = img.openPartition(ctx, o)

@@ -37,7 +37,8 @@ type Unpacking struct {
 	// that is in no archive is refused with it.
 	Member string
 
-	// Image is the container image to take the disk from, if there are several; see [archive.Options].
+	// Image is the container image to take the disk from; see [archive.Options]. It may be "" if there is
+	// only one. An image that is in no container image is refused with it.
 	Image string
 
 	// Bounds of what is compressed; see [compressed.Options].
@@ -60,7 +61,12 @@ type ScratchFile interface {
 // Errors of [Unpack].
 var (
 	// ErrScratch means that there is nowhere to unpack an image to.
-	ErrScratch = errors.New("the image has to be unpacked to be read, and there is no room for that")
+	ErrScratch = errors.New("the image has to be unpacked to be read, and there is nowhere to unpack it to")
+
+	// ErrNoArchive means that a member was asked for of what is in no archive, ErrNoContainer the same of a
+	// container image.
+	ErrNoArchive   = errors.New("no archive")
+	ErrNoContainer = errors.New("no container image")
 
 	// ErrUnknownSize means that only unpacking all of it tells how long a disk is.
 	ErrUnknownSize = errors.New("how long the disk is, is known when it is unpacked")
@@ -146,14 +152,13 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unp
 		return nil, err
 	}
 	u := &Unpacked{Source: src, packed: size, owned: true}
-	for !o.Never {
+	for !o.Never && !u.InOrder { // what is in order is a raw disk
 		l, err := u.next(format)
+		if err == nil && l == nil {
+			break
+		}
 		switch {
 		case err != nil:
-		case l == nil && o.Member != "" && u.Archive == nil:
-			err = fmt.Errorf("%w: there is no member %q, as this is no archive", ErrUnsupportedFormat, o.Member)
-		case l == nil:
-			return u, nil
 		case len(u.Layers) == maxLayers:
 			err = fmt.Errorf("%w: %s", ErrLayers, strings.Join(append(u.Layers, l.name), " > "))
 		default:
@@ -167,17 +172,30 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unp
 			u.Close()
 			return nil, err
 		}
-		if u.InOrder {
-			break // a raw disk
-		}
+	}
+	if err := o.found(u); err != nil {
+		u.Close()
+		return nil, err
 	}
 	return u, nil
+}
+
+// found tells whether what was asked for by name was found in the layers of an image.
+func (o Unpacking) found(u *Unpacked) error {
+	isContainer := func(layer string) bool { return layer == string(archive.OCI) || layer == string(archive.Docker) }
+	switch {
+	case o.Member != "" && u.Archive == nil:
+		return fmt.Errorf("there is no member %q, as this is %w", o.Member, ErrNoArchive)
+	case o.Image != "" && !slices.ContainsFunc(u.Layers, isContainer):
+		return fmt.Errorf("there is no image %q, as this is %w", o.Image, ErrNoContainer)
+	}
+	return nil
 }
 
 // unpack is [Unpack] with the options of an image.
 func (o ImageOptions) unpack(ctx context.Context, r io.ReaderAt, size int64) (*Unpacked, error) {
 	if o.chain.Depth() > 0 {
-		o.Unpack.Never = true
+		o.Unpack = Unpacking{Never: true}
 	}
 	if o.Partition != 0 { // where it is, the disk tells in several places
 		o.Unpack.Random = true
@@ -232,5 +250,27 @@ func (u *Unpacked) formatOf(name Format) (*format, error) {
 	if u.InOrder {
 		name = Raw
 	}
-	return formatOf(name, u, u.Size())
+	f, err := formatOf(name, u, u.Size())
+	return f, u.inMember(err)
+}
+
+// inMember says of an error which member of the archive it is about.
+func (u *Unpacked) inMember(err error) error {
+	if err == nil || u.Archive == nil {
+		return err
+	}
+	return fmt.Errorf("the member %q: %w", u.Archive.Member, err)
+}
+
+// oddCapacity warns of an archive that says another length of the disk than the disk has.
+func (u *Unpacked) oddCapacity(size int64) []string {
+	if u.Archive == nil {
+		return nil
+	}
+	for _, d := range u.Archive.Disks {
+		if d.Name == u.Archive.Member && d.Capacity > 0 && d.Capacity != size {
+			return []string{fmt.Sprintf("the disk %q has %d bytes, and %d by the descriptor of the archive", d.Name, size, d.Capacity)}
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package luksimg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,9 @@ func openArchive(ctx context.Context, u *Unpacked, _ Format, o Unpacking) error 
 		o.Member = "" // it is of the outer one
 	}
 	d, err := a.Disk(o.Member)
+	if errors.Is(err, archive.ErrChoice) && u.Archive == nil && o.Member == "" { // nothing goes on from here
+		err = cmp.Or(o.found(u), err)
+	}
 	if err != nil {
 		return err
 	}

@@ -175,7 +175,17 @@ func TestArchiveOfTwoDisks(t *testing.T) {
 	if got := strings.Join(rows, "\n"); got != "disk in ova: \"a.raw\", 4096 bytes, a disk of 1048576\ndisk in ova: \"b.raw\", 8192 bytes, a disk of 1048576" {
 		t.Error(got)
 	}
-	if _, err := OpenImage(context.Background(), strings.NewReader(one), 4096, ImageOptions{Unpack: Unpacking{Member: "a"}}); !errors.Is(err, ErrUnsupportedFormat) {
+	if _, err := OpenImage(context.Background(), strings.NewReader(one), 4096, ImageOptions{Unpack: Unpacking{Member: "a"}}); !errors.Is(err, ErrNoArchive) {
 		t.Errorf("a member of no archive: %v", err)
+	}
+	for what, b := range map[string]string{"a raw disk": one, "an OVA": string(file)} {
+		if _, err := OpenImage(context.Background(), strings.NewReader(b), int64(len(b)), ImageOptions{Unpack: Unpacking{Image: "v1"}}); !errors.Is(err, ErrNoContainer) {
+			t.Errorf("a container image in %s: %v", what, err)
+		}
+	}
+	for want, o := range map[error]Unpacking{ErrNoArchive: {Member: "a"}, ErrNoContainer: {Image: "v1"}} {
+		if _, err := UnpackStream(context.Background(), strings.NewReader(one), -1, o); !errors.Is(err, want) {
+			t.Errorf("of a stream: %v, want %v", err, want)
+		}
 	}
 }

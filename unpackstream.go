@@ -30,9 +30,13 @@ func (s *UnpackedStream) Close() error {
 
 // UnpackStream takes off the layers of a stream of size bytes, or -1 if that is not known: gzip, bzip2,
 // xz or zstd. A stream that is not packed is left as it is. Nothing is stored: what is inside is read in
-// order, and is whole only if it ends with [io.EOF].
+// order, and is whole only if it ends with [io.EOF]. Archives need seeking: with [Unpacking.Member] and
+// [Unpacking.Image] the stream is refused.
 func UnpackStream(ctx context.Context, r io.Reader, size int64, o Unpacking) (*UnpackedStream, error) {
 	s := &UnpackedStream{}
+	if err := o.found(&Unpacked{}); err != nil {
+		return nil, err
+	}
 	packed := size
 	for {
 		b := bufio.NewReaderSize(r, peekSize)

@@ -11,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/advice"
 )
 
 // A Kind is a kind of archive.
@@ -29,8 +31,9 @@ const (
 
 // Options say how to read an archive. The zero value is right for one of unknown origin.
 type Options struct {
-	// Image is the one to read if there are several container images: its platform, as in
-	// "linux/amd64", its tag, or its digest.
+	// Image is the container image to read: its platform, as in "linux/amd64", its tag, or its digest. It
+	// may be "" if there is only one. If it is another than the one that is named, or there is none, Open
+	// gives an [ImageError]. A Docker archive has the ID of an image in place of its digest.
 	Image string
 
 	// Unpack unpacks a layer of a container image that is compressed, so that it can be read at random.
@@ -175,7 +178,11 @@ func (a *Archive) only() (*Disk, error) {
 
 func (a *Archive) usable(d *Disk) (*Disk, error) {
 	if d.Problem != "" {
-		return nil, fmt.Errorf("%s: %w: the disk %q %s", a.Kind, image.ErrUnsupported, d.Name, d.Problem)
+		err := fmt.Errorf("%s: %w: the disk %q %s", a.Kind, image.ErrUnsupported, d.Name, d.Problem)
+		if d.open == nil {
+			return nil, advice.With(err, "get the archive again, or the file of the disk from whoever made it")
+		}
+		return nil, advice.With(err, "take the files out of the archive with tar, and make a disk of them with the tool that made it")
 	}
 	return d, nil
 }
@@ -191,10 +198,17 @@ type ChoiceError struct {
 	Names []string // of the files, if there is no disk
 }
 
-func (e *ChoiceError) Error() string {
+func (e *ChoiceError) Error() (text string) {
 	var disks []string
-	for i := range e.Disks {
-		disks = append(disks, e.Disks[i].Name)
+	var problems []string
+	for i, d := range e.Disks {
+		disks = append(disks, d.Name)
+		if problem := "; " + list([]string{d.Name}) + " " + d.Problem; d.Problem != "" && i < maxListed && !slices.Contains(problems, problem) {
+			problems = append(problems, problem)
+		}
+	}
+	if len(problems) > 0 {
+		defer func() { text += strings.Join(problems, "") }()
 	}
 	article := map[Kind]string{Tar: "a tar archive", OVA: "an OVA", OCI: "an OCI image", Docker: "a Docker archive"}[e.Kind]
 	switch {
@@ -213,8 +227,8 @@ func (e *ChoiceError) Error() string {
 // Is reports whether target is [ErrChoice].
 func (e *ChoiceError) Is(target error) bool { return target == ErrChoice }
 
-// maxListed is how many names an error has.
-const maxListed = 10
+// An error has so many names at most, each of so many bytes, which are enough for a SHA-256 digest.
+const maxListed, maxName = 10, 80
 
 // list quotes names, but not too many.
 func list(names []string) string {
@@ -224,8 +238,8 @@ func list(names []string) string {
 			all = append(all, fmt.Sprintf("and %d more", len(names)-i))
 			break
 		}
-		if len(n) > 60 {
-			n = n[:60] + "..."
+		if len(n) > maxName {
+			n = n[:maxName] + "..."
 		}
 		all = append(all, fmt.Sprintf("%q", n))
 	}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -18,6 +19,23 @@ type dockerImage struct {
 	Layers   []string
 }
 
+// id returns the ID of the image as Docker tells it, the digest of its configuration, or "".
+func (i dockerImage) id() string {
+	d, err := newDigest("sha256", strings.TrimSuffix(path.Base(cleanName(i.Config)), ".json"))
+	if err != nil {
+		return ""
+	}
+	return d.String()
+}
+
+// is tells whether the image has a name: a tag, or its ID.
+func (i dockerImage) is(name string) bool {
+	return name != "" && (name == i.id() || slices.ContainsFunc(i.RepoTags, func(tag string) bool { return tagged(tag, name) }))
+}
+
+// text is how an error lists the image: its tags, or else its ID.
+func (i dockerImage) text() string { return cmp.Or(strings.Join(i.RepoTags, " "), i.id()) }
+
 // openDocker finds the disks of what docker save and podman save write.
 func (a *Archive) openDocker(ctx context.Context, o Options) error {
 	a.Kind = Docker
@@ -31,10 +49,14 @@ func (a *Archive) openDocker(ctx context.Context, o Options) error {
 	var names []string
 	var found []dockerImage
 	for _, i := range images {
-		if len(images) == 1 || slices.Contains(i.RepoTags, o.Image) {
+		if i.is(o.Image) {
 			found = append(found, i)
 		}
-		names = append(names, strings.Join(i.RepoTags, " "))
+		names = append(names, i.text())
+	}
+	named := o.Image == "" || len(found) > 0
+	if len(found) == 0 && len(images) == 1 {
+		found = images // its configuration has the platform
 	}
 	if len(found) != 1 {
 		return &ImageError{Asked: o.Image, Images: names}
@@ -44,6 +66,7 @@ func (a *Archive) openDocker(ctx context.Context, o Options) error {
 		return ociError("manifest.json", "number of layers", len(i.Layers), fmt.Sprintf("at most %d", maxLayers))
 	}
 	var config struct {
+		ociPlatform
 		RootFS struct {
 			DiffIDs []string `json:"diff_ids"`
 		} `json:"rootfs"`
@@ -55,6 +78,9 @@ func (a *Archive) openDocker(ctx context.Context, o Options) error {
 	}
 	if err := a.document(ctx, c, &config); err != nil {
 		return err
+	}
+	if !named && !config.is(o.Image) {
+		return &ImageError{Asked: o.Image, Images: []string{strings.TrimSpace(i.text() + " " + config.ociPlatform.String())}}
 	}
 	if n := len(config.RootFS.DiffIDs); n != len(i.Layers) {
 		return ociError(c.name, "number of diff_ids", n, fmt.Sprintf("%d, one for each layer", len(i.Layers)))

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,19 +31,52 @@ type ociDescriptor struct {
 	Digest      string            `json:"digest"`
 	Size        int64             `json:"size"`
 	Annotations map[string]string `json:"annotations"`
-	Platform    *struct {
-		Architecture string `json:"architecture"`
-		OS           string `json:"os"`
-		Variant      string `json:"variant"`
-	} `json:"platform"`
+	Platform    ociPlatform       `json:"platform"`
 }
 
-// platform returns "linux/amd64", or "".
-func (d ociDescriptor) platform() string {
-	if d.Platform == nil {
-		return ""
+// An ociPlatform is that of a descriptor, and of the configuration of an image.
+type ociPlatform struct {
+	Architecture string `json:"architecture"`
+	OS           string `json:"os"`
+	Variant      string `json:"variant"`
+}
+
+// String returns "linux/amd64", or "".
+func (p ociPlatform) String() string {
+	return strings.Trim(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
+}
+
+// is tells whether a name is that of the platform, which may be without the variant.
+func (p ociPlatform) is(name string) bool {
+	return name != "" && p.OS != "" && (name == p.String() || name == p.OS+"/"+p.Architecture)
+}
+
+// tags returns the names that whoever wrote the index gave to the image.
+func (d ociDescriptor) tags() []string {
+	var all []string
+	for _, key := range []string{"org.opencontainers.image.ref.name", "io.containerd.image.name"} {
+		if t := d.Annotations[key]; t != "" && !slices.Contains(all, t) {
+			all = append(all, t)
+		}
 	}
-	return strings.TrimSuffix(d.Platform.OS+"/"+d.Platform.Architecture+"/"+d.Platform.Variant, "/")
+	return all
+}
+
+// is tells whether the descriptor says that the image has that name.
+func (d ociDescriptor) is(name string) bool {
+	return d.Digest == name || d.Platform.is(name) || slices.ContainsFunc(d.tags(), func(tag string) bool { return tagged(tag, name) })
+}
+
+// tagged tells whether a reference, such as "host/user/image:v1", is the one of a name: as it is, without
+// the host or what else is in front, or its tag.
+func tagged(reference, name string) bool {
+	return reference == name || strings.Contains(name, ":") && strings.HasSuffix(reference, "/"+name) ||
+		!strings.ContainsAny(name, "/:") && strings.HasSuffix(reference, ":"+name)
+}
+
+// text is how an error lists the image: its tags and its platform, or else its digest.
+func (d ociDescriptor) text() string {
+	return cmp.Or(strings.TrimSpace(strings.Join(append(d.tags(), d.Platform.String()), " ")), d.Digest)
 }
 
 // ociIndex is an image index, ociManifest an image manifest. Both have the media type where it is
@@ -54,6 +88,7 @@ type ociIndex struct {
 type ociManifest struct {
 	MediaType string          `json:"mediaType"`
 	Manifests json.RawMessage `json:"manifests"`
+	Config    ociDescriptor   `json:"config"`
 	Layers    []ociDescriptor `json:"layers"`
 }
 
@@ -86,7 +121,7 @@ func (a *Archive) openOCI(ctx context.Context, o Options) error {
 	if err := a.document(ctx, blob{name: "index.json"}, &index); err != nil {
 		return err
 	}
-	manifest, err := a.ociImage(ctx, index, o.Image, 0)
+	manifest, err := a.ociImage(ctx, index, o.Image, o.Image == "", 0)
 	if err != nil {
 		return err
 	}
@@ -104,35 +139,31 @@ func (a *Archive) openOCI(ctx context.Context, o Options) error {
 	return a.layerDisks(ctx, layers, o)
 }
 
-// ociImage returns the manifest of the image that is asked for, or of the only one.
-func (a *Archive) ociImage(ctx context.Context, index ociIndex, want string, depth int) (*ociManifest, error) {
+// ociImage returns the manifest of the image that is asked for, or of the only one. named tells that
+// what is above the index is what was asked for, if anything was.
+func (a *Archive) ociImage(ctx context.Context, index ociIndex, want string, named bool, depth int) (*ociManifest, error) {
 	if len(index.Manifests) > maxImages || depth > maxNested {
 		return nil, ociError("index.json", "number of images", len(index.Manifests), fmt.Sprintf("at most %d, in %d indexes in each other", maxImages, maxNested))
 	}
-	var found []ociDescriptor
-	var names []string
+	var all, found []ociDescriptor
 	for _, d := range index.Manifests {
 		// What was built beside an image, and is none.
-		if d.Annotations["vnd.docker.reference.type"] != "" || d.platform() == "unknown/unknown" {
+		if d.Annotations["vnd.docker.reference.type"] != "" || d.Platform.String() == "unknown/unknown" {
 			continue
 		}
-		tag := d.Annotations["org.opencontainers.image.ref.name"]
-		if want != "" && len(index.Manifests) > 1 && !slices.Contains([]string{d.Digest, tag, d.platform()}, want) {
-			names = append(names, strings.TrimSpace(tag+" "+d.platform()))
-			continue
-		}
-		if !slices.ContainsFunc(found, func(f ociDescriptor) bool { return f.Digest == d.Digest }) {
+		all = append(all, d)
+		if d.is(want) {
 			found = append(found, d)
 		}
 	}
-	if len(found) > 1 {
-		names = nil
-		for _, d := range found {
-			names = append(names, strings.TrimSpace(d.Annotations["org.opencontainers.image.ref.name"]+" "+d.platform()))
-		}
+	switch {
+	case len(found) > 0:
+		named = true
+	case named || len(all) == 1: // one may be an index, or say what it is in its manifest
+		found = all
 	}
-	if len(found) != 1 {
-		return nil, &ImageError{Asked: want, Images: names}
+	if len(found) == 0 || slices.ContainsFunc(found, func(d ociDescriptor) bool { return d.Digest != found[0].Digest }) {
+		return nil, imageError(want, all)
 	}
 	b, err := a.blob(found[0])
 	if err != nil {
@@ -143,13 +174,52 @@ func (a *Archive) ociImage(ctx context.Context, index ociIndex, want string, dep
 		return nil, err
 	}
 	if m.Manifests == nil {
+		if !named {
+			d := found[0]
+			if d.Platform == (ociPlatform{}) {
+				if d.Platform, err = a.configPlatform(ctx, m); err != nil {
+					return nil, err
+				}
+			}
+			if !d.Platform.is(want) {
+				for i := range all {
+					all[i].Platform = d.Platform
+				}
+				return nil, imageError(want, all)
+			}
+		}
 		return &m, nil
 	}
 	var inner ociIndex
 	if err := json.Unmarshal(m.Manifests, &inner.Manifests); err != nil {
 		return nil, ociError(b.name, "manifests", err, "a list")
 	}
-	return a.ociImage(ctx, inner, want, depth+1)
+	return a.ociImage(ctx, inner, want, named, depth+1)
+}
+
+// configPlatform returns the platform that the configuration of an image has: the index need not tell it
+// of the only image.
+func (a *Archive) configPlatform(ctx context.Context, m ociManifest) (ociPlatform, error) {
+	var p ociPlatform
+	if m.Config.Digest == "" {
+		return p, nil
+	}
+	b, err := a.blob(m.Config)
+	if err == nil {
+		err = a.document(ctx, b, &p)
+	}
+	return p, err
+}
+
+// imageError is an [ImageError] that lists all images, each once.
+func imageError(asked string, all []ociDescriptor) error {
+	e := &ImageError{Asked: asked}
+	for _, d := range all {
+		if text := d.text(); !slices.Contains(e.Images, text) {
+			e.Images = append(e.Images, text)
+		}
+	}
+	return e
 }
 
 // ErrImage is what every [ImageError] is.
@@ -159,11 +229,11 @@ var ErrImage = errors.New("which container image is meant")
 // [ErrImage].
 type ImageError struct {
 	Asked  string
-	Images []string // their tags and platforms
+	Images []string // those that there are: their tags and platforms
 }
 
 func (e *ImageError) Error() string {
-	if e.Asked != "" {
+	if e.Asked != "" && len(e.Images) > 0 {
 		return fmt.Sprintf("there is not one image %q, but %s", e.Asked, list(e.Images))
 	}
 	if len(e.Images) == 0 {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -241,20 +242,49 @@ func TestImageChoice(t *testing.T) {
 	arm := with(b.image(layer("arm64")), "platform", with(platform("linux", "arm64"), "variant", "v8"))
 	attestation := with(b.image(layer("none")), "platform", platform("unknown", "unknown"))
 	nested := with(b.descriptor(b.json(object{"manifests": []object{amd, arm, attestation}})), "annotations", object{"org.opencontainers.image.ref.name": "v1"})
+	tag := func(d object, name string) object {
+		return with(maps.Clone(d), "annotations", object{"org.opencontainers.image.ref.name": name})
+	}
+	config := b.descriptor(b.json(with(platform("linux", "arm64"), "variant", "v8")))
+	// As skopeo writes it: the index does not tell the platform.
+	plain := b.descriptor(b.json(object{"schemaVersion": 2, "config": config, "layers": []object{b.descriptor(layer("plain"))}}))
+	v1, v2 := tag(plain, "v1"), tag(amd, "example.com/x/vm:v2")
+	built := tag(b.descriptor(b.json(object{"manifests": []object{amd, attestation}})), "v3")
+	zeros := "sha256:" + strings.Repeat("0", 64)
 	tests := map[string]struct {
 		images []object
 		image  string
 		want   string // or of the error
 	}{
-		"the only one":          {[]object{amd, attestation}, "", "amd64"},
-		"the only one, twice":   {[]object{amd, amd}, "", "amd64"},
-		"another is asked for":  {[]object{amd, arm}, "linux/s390x", `there is not one image "linux/s390x", but "linux/amd64", "linux/arm64/v8"`},
-		"by platform":           {[]object{amd, arm}, "linux/arm64/v8", "arm64"},
-		"by digest":             {[]object{amd, arm}, arm["digest"].(string), "arm64"},
-		"nested":                {[]object{nested}, "linux/amd64", "amd64"},
-		"none of two":           {[]object{amd, arm}, "", `there are 2 images: "linux/amd64", "linux/arm64/v8"`},
-		"none of two in an one": {[]object{nested}, "", `there are 2 images: "linux/amd64", "linux/arm64/v8"`},
-		"none":                  {nil, "", "there is no image in the index"},
+		"one, by tag":                {[]object{v1}, "v1", "plain"},
+		"one, by digest":             {[]object{v1}, plain["digest"].(string), "plain"},
+		"one, by its platform":       {[]object{v1}, "linux/arm64/v8", "plain"},
+		"one, without the variant":   {[]object{v1}, "linux/arm64", "plain"},
+		"one, of another platform":   {[]object{v1}, "linux/amd64", `there is not one image "linux/amd64", but "v1 linux/arm64/v8"`},
+		"one, of another tag":        {[]object{v1}, "v9", `there is not one image "v9", but "v1 linux/arm64/v8"`},
+		"one, of another digest":     {[]object{v1}, zeros, `there is not one image "` + zeros + `", but "v1 linux/arm64/v8"`},
+		"one, of no name":            {[]object{plain}, "nonsense", `there is not one image "nonsense", but "linux/arm64/v8"`},
+		"one that is told":           {[]object{amd}, "linux/arm64", `there is not one image "linux/arm64", but "linux/amd64"`},
+		"no configuration, no name":  {[]object{b.image(layer("bare"))}, "v1", `there is not one image "v1", but "` + b.image(layer("bare"))["digest"].(string) + `"`},
+		"two, by the tag of a name":  {[]object{v1, v2}, "v2", "amd64"},
+		"two, by the whole name":     {[]object{v1, v2}, "example.com/x/vm:v2", "amd64"},
+		"two, without the host":      {[]object{v1, v2}, "x/vm:v2", "amd64"},
+		"two, by a part of a name":   {[]object{v1, v2}, "m:v2", `there is not one image "m:v2", but "v1", "example.com/x/vm:v2 linux/amd64"`},
+		"two, by another's tag":      {[]object{v1, v2}, "2", `there is not one image "2", but "v1", "example.com/x/vm:v2 linux/amd64"`},
+		"two of a platform":          {[]object{arm, with(maps.Clone(amd), "platform", with(platform("linux", "arm64"), "variant", "v9"))}, "linux/arm64", `there is not one image "linux/arm64", but "linux/arm64/v8", "linux/arm64/v9"`},
+		"nested, by tag":             {[]object{built}, "v3", "amd64"},
+		"nested, by another tag":     {[]object{built}, "v1", `there is not one image "v1", but "linux/amd64"`},
+		"nested, the tag of several": {[]object{nested}, "v1", `there is not one image "v1", but "linux/amd64", "linux/arm64/v8"`},
+		"asked for, and none":        {nil, "v1", "there is no image in the index"},
+		"the only one":               {[]object{amd, attestation}, "", "amd64"},
+		"the only one, twice":        {[]object{amd, amd}, "", "amd64"},
+		"another is asked for":       {[]object{amd, arm}, "linux/s390x", `there is not one image "linux/s390x", but "linux/amd64", "linux/arm64/v8"`},
+		"by platform":                {[]object{amd, arm}, "linux/arm64/v8", "arm64"},
+		"by digest":                  {[]object{amd, arm}, arm["digest"].(string), "arm64"},
+		"nested":                     {[]object{nested}, "linux/amd64", "amd64"},
+		"none of two":                {[]object{amd, arm}, "", `there are 2 images: "linux/amd64", "linux/arm64/v8"`},
+		"none of two in an one":      {[]object{nested}, "", `there are 2 images: "linux/amd64", "linux/arm64/v8"`},
+		"none":                       {nil, "", "there is no image in the index"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -272,6 +302,49 @@ func TestImageChoice(t *testing.T) {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestDockerChoice names images of a Docker archive.
+func TestDockerChoice(t *testing.T) {
+	archive := func(tags ...string) ([]byte, string) {
+		var files []file
+		var images []object
+		id := ""
+		for i, tag := range tags {
+			layer := string(tarOf(t, file{name: "disk/d.img", data: tag}))
+			config := fmt.Sprintf(`{"os":"linux","architecture":"amd64","rootfs":{"diff_ids":["sha256:%x"]}}`, sha256.Sum256([]byte(layer)))
+			id = fmt.Sprintf("%x", sha256.Sum256([]byte(config)))
+			name := fmt.Sprintf("%d.tar", i)
+			images = append(images, object{"Config": id + ".json", "RepoTags": []string{tag}, "Layers": []string{name}})
+			files = append(files, file{name: id + ".json", data: config}, file{name: name, data: layer})
+		}
+		return tarOf(t, append(files, file{name: "manifest.json", data: (&imageBuilder{}).json(images)})...), "sha256:" + id
+	}
+	one, id := archive("x/vm:v1")
+	two, second := archive("x/vm:v1", "x/vm:v2")
+	for _, test := range []struct {
+		b           []byte
+		image, want string
+	}{
+		{one, "", "x/vm:v1"}, {one, "x/vm:v1", "x/vm:v1"}, {one, "v1", "x/vm:v1"}, {one, id, "x/vm:v1"}, {one, "linux/amd64", "x/vm:v1"},
+		{one, "linux/arm64", `there is not one image "linux/arm64", but "x/vm:v1 linux/amd64"`},
+		{one, "v9", `there is not one image "v9", but "x/vm:v1 linux/amd64"`},
+		{one, second, `there is not one image "` + second + `", but "x/vm:v1 linux/amd64"`},
+		{two, "v2", "x/vm:v2"}, {two, second, "x/vm:v2"}, {two, "", `there are 2 images: "x/vm:v1", "x/vm:v2"`},
+		{two, "v9", `there is not one image "v9", but "x/vm:v1", "x/vm:v2"`},
+	} {
+		a, err := openImage(test.b, test.image)
+		got := ""
+		if err == nil {
+			got, err = content(t, a, "")
+		}
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want || err != nil && !errors.Is(err, ErrImage) {
+			t.Errorf("%q: %s, want %s", test.image, got, test.want)
+		}
 	}
 }
 

@@ -103,6 +103,10 @@ func TestSeveralDisks(t *testing.T) {
 	if !errors.Is(err, ErrChoice) || !errors.As(err, &choice) || len(choice.Disks) != 2 || choice.Disks[0].Name != one.name || choice.Disks[1].Name != two.name {
 		t.Errorf("no disk is named: %v", err)
 	}
+	_, err = opened(t, tarOf(t, ovf, one)).Disk("")
+	if want := `"vm-disk1.vmdk", "vm-disk2.vmdk"; "vm-disk2.vmdk" is not in the archive`; !errors.Is(err, ErrChoice) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
 	if _, err := a.Disk("vm-disk3.vmdk"); !errors.Is(err, ErrChoice) || !strings.Contains(err.Error(), `"vm-disk3.vmdk"`) || !strings.Contains(err.Error(), `"vm-disk2.vmdk"`) {
 		t.Errorf("a disk that is not there: %v", err)
 	}

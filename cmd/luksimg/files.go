@@ -88,7 +88,7 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 	}
 	f, err := stdio.Open(ctx, name, flags)
 	if err != nil {
-		return nil, err
+		return nil, withAddress(err, name)
 	}
 	file, err := image.NewFile(f)
 	if err == nil {
@@ -96,6 +96,9 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 	}
 	if fi, _ := f.Stat(); fi != nil && fi.IsDir() {
 		err = fmt.Errorf("%s is a folder", name)
+		if holdsLayout(name) {
+			err = rest.WithHint(err, "it is a container image: name it "+layoutPrefix+name)
+		}
 	} else if errors.Is(err, errors.ErrUnsupported) {
 		err = fmt.Errorf("%s is not a file with an image", stdio.Name(name))
 	}
@@ -170,7 +173,11 @@ func (in *input) misnamed() string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("named like %s %s file, but without the marks of one: it may have been cut off", article(kind), kind)
+	text := fmt.Sprintf("named like %s %s file, but without the marks of one: it may have been cut off", article(kind), kind)
+	if in.unpacked != nil && in.unpacked.Archive != nil {
+		text = fmt.Sprintf("the member %q: %s", in.unpacked.Archive.Member, text)
+	}
+	return text
 }
 
 // article returns the one for the name of a container.

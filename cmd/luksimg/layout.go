@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -33,7 +34,7 @@ type layout struct {
 func openLayout(ctx context.Context, g *global, name string) (*input, error) {
 	root, err := os.OpenRoot(strings.TrimPrefix(name, layoutPrefix))
 	if err != nil {
-		return nil, err
+		return nil, withReference(err, strings.TrimPrefix(name, layoutPrefix))
 	}
 	l := &layout{root: root}
 	if l.Layout, err = archive.OpenLayout(ctx, root.FS()); err != nil {
@@ -49,6 +50,50 @@ func openLayout(ctx context.Context, g *global, name string) (*input, error) {
 		in.mtime = fi.ModTime()
 	}
 	return in, nil
+}
+
+// holdsLayout tells whether there is a folder that is a container image.
+func holdsLayout(name string) bool {
+	fi, err := os.Stat(filepath.Join(name, "oci-layout"))
+	return err == nil && fi.Mode().IsRegular()
+}
+
+// withReference says what to write where a folder was named as skopeo does, "FOLDER:TAG", or is a file.
+func withReference(err error, name string) error {
+	if fi, e := os.Stat(name); e == nil && fi.Mode().IsRegular() {
+		return rest.WithHint(err, "it is a file: name it without "+layoutPrefix)
+	}
+	for i, c := range name {
+		if c == ':' && holdsLayout(name[:i]) {
+			return rest.WithHint(err, fmt.Sprintf("name the folder, and the image in it by a flag: %s%s --oci-image %s", layoutPrefix, name[:i], name[i+1:]))
+		}
+	}
+	return err
+}
+
+// withAddress says which names are taken, where one that is no file looks like an address.
+func withAddress(err error, name string) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, prefix := range []string{"oci-archive:", "docker-archive:", "file://"} {
+		if file, ok := strings.CutPrefix(name, prefix); ok {
+			for i := len(file); i > 0; i = strings.LastIndexByte(file[:i], ':') {
+				if fi, e := os.Stat(file[:i]); e == nil && fi.Mode().IsRegular() {
+					text := "name the file alone: " + file[:i]
+					if i < len(file) {
+						text += " --oci-image " + file[i+1:]
+					}
+					return rest.WithHint(err, text)
+				}
+			}
+		}
+	}
+	scheme, _, ok := strings.Cut(name, ":")
+	if ok && len(scheme) > 1 && (strings.Contains(name, "://") || slices.Contains([]string{"docker-archive", "oci-archive", "docker-daemon", "containers-storage"}, scheme)) {
+		return rest.WithHint(err, "an image is a file, or what is at https://HOST/PATH, cos://BUCKET/KEY, or in the folder of a container image, oci:FOLDER; fetch others first")
+	}
+	return err
 }
 
 // opened takes note of a file that is read, which may be no output.

@@ -17,6 +17,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/contents/files"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/term"
 )
 
@@ -96,6 +97,9 @@ func (o *lsFlags) run(c *cobra.Command, name, from string) error {
 	}
 	s, err := o.source.open(c, o.global, name)
 	if err != nil {
+		if img, p := cutImage(name); p != "" && errors.Is(err, fs.ErrNotExist) && c.Flags().NArg() == 1 {
+			err = rest.WithHint(err, fmt.Sprintf("the path is an argument of its own: luksimg ls %s %s", img, p))
+		}
 		return err
 	}
 	defer s.close()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/term"
 )
 
@@ -35,7 +37,7 @@ func (o *unpackFlags) add(c *cobra.Command, what string) {
 	f.Var(&o.window, "max-window", "how much memory a compressed "+what+" may ask for, in bytes (default 128M)")
 	f.StringVar(&o.scratchDir, "scratch-dir", "", "`FOLDER` for what has to be unpacked before it can be read (default: that for temporary files)")
 	f.StringVar(&o.member, "member", "", "`NAME` of the disk in "+what+", if that is an archive with several (default: the only one)")
-	f.StringVar(&o.ociImage, "oci-image", "", "`NAME` of the container image in "+what+", if that has several: its platform, tag or digest")
+	f.StringVar(&o.ociImage, "oci-image", "", "`NAME` of the container image in "+what+": its platform, tag or digest (default: the only one)")
 	f.Lookup("max-unpacked").DefValue, f.Lookup("max-window").DefValue = "", ""
 }
 
@@ -50,10 +52,22 @@ func (o *unpackFlags) options(t *talk.Talk, name string) luksimg.Unpacking {
 // scratch makes a file that nobody else can open, nor find.
 func (o *unpackFlags) scratch(t *talk.Talk, name string, size int64) (luksimg.ScratchFile, error) {
 	dir := cmp.Or(o.scratchDir, os.TempDir())
+	hint := "name another with --scratch-dir"
+	if o.scratchDir != "" {
+		hint = "make it, or name another with --scratch-dir"
+	}
+	if fi, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, rest.WithHint(fmt.Errorf("the folder %s is missing", dir), hint)
+	} else if err == nil && !fi.IsDir() {
+		return nil, rest.WithHint(fmt.Errorf("%s is no folder", dir), "name another with --scratch-dir")
+	}
 	if free, ok := freeRoom(dir); ok && size > free {
 		return nil, fmt.Errorf("%s has room for %s, and it takes %s; --scratch-dir names another folder", dir, term.Bytes(free), term.Bytes(size))
 	}
 	f, err := os.CreateTemp(dir, ".luksimg-*")
+	if errors.Is(err, fs.ErrPermission) {
+		err = rest.WithHint(err, "name a folder that you may write to with --scratch-dir")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ package files
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/luksimg/luksimg/contents/internal/tree"
 	"github.com/luksimg/luksimg/contents/internal/xfs"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/advice"
 )
 
 // ErrLimit means that more would have to be read than any filesystem needs that is not made to keep
@@ -57,7 +59,7 @@ func Open(ctx context.Context, src image.Source) (*FS, error) {
 	case bytes.HasPrefix(head, []byte("XFSB")):
 		x, err := xfs.Open(r)
 		if err != nil {
-			return nil, err
+			return nil, mounted(err)
 		}
 		x.MaxDir = maxDir
 		f.warnings = x.Warnings()
@@ -66,14 +68,22 @@ func Open(ctx context.Context, src image.Source) (*FS, error) {
 	case len(head) > 1082 && string(head[1080:1082]) == "\x53\xef":
 		e, err := ext4.Open(r)
 		if err != nil {
-			return nil, err
+			return nil, mounted(err)
 		}
 		e.MaxDir = maxDir
 		f.warnings = e.Warnings()
 		f.root, err = e.Root()
 		return f, err
 	}
-	return nil, fmt.Errorf("%w: there is no ext2, ext3, ext4 or XFS filesystem", image.ErrUnsupported)
+	return nil, advice.With(fmt.Errorf("%w: there is no ext2, ext3, ext4 or XFS filesystem", image.ErrUnsupported), "luksimg inspect FILE tells what is on the disk, and in which partitions")
+}
+
+// mounted tells who reads a filesystem that has what is not read here.
+func mounted(err error) error {
+	if errors.Is(err, image.ErrUnsupported) {
+		return advice.With(err, "mount it on a system that knows it: luksimg serve gives its disk to one")
+	}
+	return err
 }
 
 // Warnings tells what is odd about the filesystem.

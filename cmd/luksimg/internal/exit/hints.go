@@ -33,6 +33,8 @@ var hints = []struct {
 	{luksimg.ErrEncrypted, "decrypt it first: luksimg decrypt SRC DST"},
 	{luksimg.ErrDetached, "name the file with the data, and this one with --header"},
 	{image.ErrChanged, "stop what writes to it, and try again"},
+	{luksimg.ErrNoArchive, "leave --member out: luksimg inspect FILE tells what this is"},
+	{luksimg.ErrNoContainer, "leave --oci-image out: luksimg inspect FILE tells what this is"},
 	{luksimg.ErrUnsupportedFormat, "convert it to raw, qcow2 or VHD first"},
 	{archive.ErrImage, "--oci-image NAME says which: its platform, as in linux/amd64, its tag or its digest"},
 	{archive.ErrChoice, "--member NAME says which; luksimg inspect FILE lists them"},
