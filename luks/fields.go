@@ -91,7 +91,7 @@ func (s SlotInfo) String() string {
 // String names the type of the token and its key slots, and tells what it is if that is known.
 func (k Token) String() string {
 	text := fmt.Sprintf("%q, key slots %v", k.Type, k.Keyslots)
-	if words := k.words(); words != "" {
+	if words := k.Words(); words != "" {
 		text += ": " + words
 	}
 	return text

@@ -11,7 +11,7 @@ import (
 
 // RecoveryToken is the type of the token that says of a key slot that it opens with a recovery key,
 // as systemd-cryptenroll writes it. Such a key slot opens with the key as [NewRecoveryKey] returns
-// it, and as a person may type it: without the dashes, or in capitals.
+// it, and as a person may type it: without the dashes, in capitals, or with spaces and newlines.
 const RecoveryToken = "systemd-recovery"
 
 // A recovery key is 256 bits as 8 groups of 8 characters of this alphabet, whose keys are at the
@@ -45,31 +45,49 @@ func newRecoveryKey(r io.Reader) ([]byte, error) {
 	return key, nil
 }
 
+// maxTyped bounds what is looked at for a recovery key with white space in it, in bytes.
+const maxTyped = 4 * recoverySize
+
+// IsRecoveryKey tells whether this is a recovery key, as [NewRecoveryKey] returns it or as a person
+// may type it.
+func IsRecoveryKey(typed []byte) bool {
+	key := normalRecoveryKey(typed)
+	clear(key)
+	return key != nil
+}
+
 // normalRecoveryKey returns a recovery key that was typed in another way as it should be, or nil
-// for what is none. The caller wipes it.
+// for what is none. The caller wipes it. White space means nothing; dashes are between all groups or
+// none.
 func normalRecoveryKey(typed []byte) []byte {
-	if len(typed) != recoveryText && len(typed) != recoverySize {
+	if len(typed) > maxTyped {
 		return nil
 	}
-	dashes := len(typed) == recoverySize
-	key := make([]byte, 0, recoverySize)
-	for i, c := range typed {
-		if dashes && i%(recoveryGroup+1) == recoveryGroup {
-			if c != '-' {
-				clear(key)
-				return nil
-			}
-			continue
-		}
+	key, dashes := make([]byte, 0, recoverySize), 0
+	refuse := func() []byte {
+		clear(key)
+		return nil
+	}
+	dashed := false // just now
+	for _, c := range typed {
 		digit := modhexDigit(c)
-		if digit < 0 {
-			clear(key)
-			return nil
+		between := len(key)%(recoveryGroup+1) == recoveryGroup && len(key) < recoverySize
+		switch {
+		case c == ' ', c == '\t', c == '\r', c == '\n':
+			continue
+		case c == '-' && between && !dashed:
+			dashes, dashed = dashes+1, true
+			continue
+		case digit < 0, len(key) == recoverySize:
+			return refuse()
 		}
-		if len(key)%(recoveryGroup+1) == recoveryGroup {
+		if between {
 			key = append(key, '-')
 		}
-		key = append(key, modhex[digit])
+		key, dashed = append(key, modhex[digit]), false
+	}
+	if len(key) != recoverySize || dashes != 0 && dashes != recoveryText/recoveryGroup-1 {
+		return refuse()
 	}
 	return key
 }

@@ -53,8 +53,13 @@ func TestNormalRecoveryKey(t *testing.T) {
 	}{
 		{key, true}, {plain, true}, {strings.ToUpper(key), true}, {strings.ToUpper(plain), true},
 		{"Cb" + key[2:], true},
-		{key[1:], false}, {plain[1:], false}, {key + "\n", false}, {"", false}, {"a" + plain[1:], false}, {"a" + key[1:], false},
-		{strings.ReplaceAll(key, "-", " "), false}, {strings.ReplaceAll(key, "-", "c"), false}, {"-" + key[1:], false},
+		{key + "\n", true}, {" " + key + " \r\n", true}, {strings.ReplaceAll(key, "-", " "), true}, {strings.ReplaceAll(key, "-", " - "), true},
+		{strings.ReplaceAll(key, "-", "\r\n") + "\t", true}, {plain[:3] + " " + plain[3:], true},
+		{key + strings.Repeat(" ", maxTyped-recoverySize), true}, {key + strings.Repeat(" ", maxTyped), false},
+		{strings.Replace(key, "-", "", 1), false}, {strings.Replace(key, "-", "--", 1), false}, {key + "-", false}, {"-" + key, false}, {key + "c", false}, {plain + "c", false},
+		{"cbde-fghi" + key[8:], false}, {strings.Replace(key, "-", "\x00", 1), false}, {strings.Replace(key, "-", "\u00a0", 1), false},
+		{key[1:], false}, {plain[1:], false}, {"", false}, {"\n", false}, {"a" + plain[1:], false}, {"a" + key[1:], false},
+		{strings.ReplaceAll(key, "-", "c"), false}, {"-" + key[1:], false},
 		{strings.Repeat("-", recoverySize), false}, {strings.Repeat("-", recoveryText), false}, {strings.Repeat("\xff", recoveryText), false},
 		{strings.Repeat("3", recoveryText), false}, // 'c' with bit 5 cleared or set otherwise
 	} {

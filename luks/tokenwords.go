@@ -1,6 +1,7 @@
 package luks
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -13,9 +14,9 @@ const maxWords = 300
 // maxPinDepth and maxPinShares bound how much of shares in shares is looked at.
 const maxPinDepth, maxPinShares = 4, 16
 
-// words tells what a token of a known type is, or "": which hardware, server or person opens its key
+// Words tells what a token of a known type is, or "": which hardware, server or person opens its key
 // slots. Nothing of it is checked.
-func (k Token) words() string {
+func (k Token) Words() string {
 	about := tokenWords[k.Type]
 	if about == nil {
 		return ""
@@ -27,7 +28,7 @@ func (k Token) words() string {
 	return text
 }
 
-// tokenWords are the types of tokens that systemd and clevis write, and cryptsetup's own.
+// tokenWords are the types of tokens that luksimg, systemd and clevis write, and cryptsetup's own.
 var tokenWords = map[string]func(token json.RawMessage) string{
 	RecoveryToken:    func(json.RawMessage) string { return "a recovery key" },
 	"systemd-tpm2":   tpm2Words,
@@ -35,6 +36,24 @@ var tokenWords = map[string]func(token json.RawMessage) string{
 	"systemd-pkcs11": pkcs11Words,
 	"luks2-keyring":  keyringWords,
 	"clevis":         clevisWords,
+	"luksimg-wdek":   wdekWords,
+}
+
+// wdekWords tells of a token that luksimg writes: see package wrap.
+func wdekWords(token json.RawMessage) string {
+	var t struct {
+		CRN        string `json:"root_key_crn"`
+		KMS        string `json:"kms"`
+		Convention string `json:"key_convention"`
+	}
+	if json.Unmarshal(token, &t) != nil || t.CRN+t.KMS == "" {
+		return ""
+	}
+	text := "opens with the root key " + cmp.Or(t.CRN, t.KMS)
+	if t.Convention != "" && t.Convention != "none" {
+		text += ", convention " + t.Convention
+	}
+	return text
 }
 
 // tpm2Words tells of a token that systemd-cryptenroll --tpm2-device writes.

@@ -36,7 +36,7 @@ func TestTokenWords(t *testing.T) {
 		return k
 	}
 	for name, want := range foreignTokens {
-		if got := token(string(foreignToken(t, name))).words(); got != want {
+		if got := token(string(foreignToken(t, name))).Words(); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
@@ -45,23 +45,26 @@ func TestTokenWords(t *testing.T) {
 	}
 	share := base64.RawURLEncoding.EncodeToString([]byte(`{"clevis":{"pin":"tang","tang":{"url":"http://a"}}}`)) + ".x"
 	for text, want := range map[string]string{
-		`{"type":"systemd-recovery"}`:                                         "a recovery key",
-		`{"type":"luks2-keyring","key_description":"disk"}`:                   `the passphrase is in the kernel keyring as "disk"`,
-		`{"type":"systemd-tpm2","tpm2-pin":true,"tpm2_pubkey_pcrs":[11]}`:     "sealed to the TPM2 of one machine, PCRs 11 by signature, with a PIN",
-		`{"type":"systemd-tpm2","tpm2-pcrs":"x"}`:                             "sealed to a TPM2",
-		`{"type":"systemd-fido2","fido2-up-required":3}`:                      "opens with a FIDO2 device",
-		`{"type":"else","x":1}`:                                               "",
-		`{"type":"clevis","jwe":"x"}`:                                         "",
-		pin(`{"clevis":{"pin":"yubikey"}}`):                                   `opens by the pin "yubikey" of clevis`,
-		pin(`{"clevis":{"pin":"sss","sss":{"t":1,"jwe":["` + share + `"]}}}`): "opens by 1 of 1: opens where the Tang server http://a can be reached",
-		pin(`{}`):   "",
-		pin(`null`): "",
+		`{"type":"systemd-recovery"}`:                                              "a recovery key",
+		`{"type":"luks2-keyring","key_description":"disk"}`:                        `the passphrase is in the kernel keyring as "disk"`,
+		`{"type":"systemd-tpm2","tpm2-pin":true,"tpm2_pubkey_pcrs":[11]}`:          "sealed to the TPM2 of one machine, PCRs 11 by signature, with a PIN",
+		`{"type":"systemd-tpm2","tpm2-pcrs":"x"}`:                                  "sealed to a TPM2",
+		`{"type":"systemd-fido2","fido2-up-required":3}`:                           "opens with a FIDO2 device",
+		`{"type":"else","x":1}`:                                                    "",
+		`{"type":"clevis","jwe":"x"}`:                                              "",
+		pin(`{"clevis":{"pin":"yubikey"}}`):                                        `opens by the pin "yubikey" of clevis`,
+		pin(`{"clevis":{"pin":"sss","sss":{"t":1,"jwe":["` + share + `"]}}}`):      "opens by 1 of 1: opens where the Tang server http://a can be reached",
+		`{"type":"luksimg-wdek","kms":"local:0a","key_convention":"classic-luks"}`: "opens with the root key local:0a, convention classic-luks",
+		`{"type":"luksimg-wdek","root_key_crn":"crn:x","key_convention":"none"}`:   "opens with the root key crn:x",
+		`{"type":"luksimg-wdek","kms":[]}`:                                         "",
+		pin(`{}`):                                                                  "",
+		pin(`null`):                                                                "",
 	} {
-		if got := token(text).words(); got != want {
+		if got := token(text).Words(); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
-	if got := token(`{"type":"systemd-pkcs11","pkcs11-uri":"` + strings.Repeat("é", maxWords) + `"}`).words(); len(got) > maxWords+3 {
+	if got := token(`{"type":"systemd-pkcs11","pkcs11-uri":"` + strings.Repeat("é", maxWords) + `"}`).Words(); len(got) > maxWords+3 {
 		t.Errorf("%d bytes", len(got))
 	}
 }
@@ -73,7 +76,7 @@ func FuzzTokenWords(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for typ := range tokenWords {
-			if got := (Token{Type: typ, JSON: text}).words(); len(got) > maxWords+3 {
+			if got := (Token{Type: typ, JSON: text}).Words(); len(got) > maxWords+3 {
 				t.Fatalf("%d bytes", len(got))
 			}
 		}

@@ -8,17 +8,18 @@ import (
 	"crypto/sha512"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/internal/pbkdf2"
 )
 
 // ErrBinding is an envelope whose parts do not belong together: the wrapped key is that of
 // another image, or a field was changed.
-var ErrBinding = errors.New("the key envelope does not belong together")
+var ErrBinding = advice.New("the wrapped key and what is said of it do not belong together",
+	"somebody changed it: find out who, and do not trust the image; given its key, luksimg wrap makes it anew")
 
 const (
 	bindingDomain  = "luksimg key envelope v2"
@@ -68,7 +69,7 @@ func (e *Envelope) checkBinding(disk []byte) error {
 		return err
 	}
 	if !hmac.Equal(mac, e.binding.mac) {
-		return fmt.Errorf("%w: it is put together of several envelopes, or was changed", ErrBinding)
+		return fmt.Errorf("%w: it is put together of several, or was changed", ErrBinding)
 	}
 	return nil
 }

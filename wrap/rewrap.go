@@ -22,7 +22,7 @@ func (k *RootKey) String() string { return k.CRN + k.KMS }
 // Opens returns an error for an envelope that is of another root key.
 func (k *RootKey) Opens(e *Envelope) error {
 	if is := e.RootKeyCRN + e.KMS; is != k.String() {
-		return advice.With(fmt.Errorf("the envelope is of the root key %s, not of %s", is, k), "name the root key that wrapped it")
+		return advice.With(fmt.Errorf("the root key %s wrapped the key, not %s", is, k), "name the root key that wrapped it")
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ type Token struct {
 func (t Token) JSON() ([]byte, error) {
 	switch {
 	case t.Envelope == nil || !t.Bound():
-		return nil, fmt.Errorf("%w: its envelope is not bound", ErrToken)
+		return nil, fmt.Errorf("%w: it is not bound to its image", ErrToken)
 	case t.ImageUUID == "":
 		return nil, fmt.Errorf("%w: it names no image", ErrToken)
 	}

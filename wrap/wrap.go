@@ -74,7 +74,7 @@ var (
 	// ErrWDEK is a wrapped key that the root key cannot turn back: damaged, or wrapped by
 	// another root key.
 	ErrWDEK = advice.With(&kind{text: "wrapped key does not unwrap", refused: true},
-		"the wrapped key is damaged, or another root key wrapped it: the envelope names its root key")
+		"the wrapped key is damaged, or another root key wrapped it: its envelope or token names the root key")
 	// ErrUnavailable is a service that gave no usable answer, after retries: no
 	// connection, too many requests, an error of its own. Trying later may help.
 	ErrUnavailable = advice.With(&kind{text: "service unavailable", temporary: true},

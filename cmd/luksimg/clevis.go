@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -41,7 +40,7 @@ func (o *unlockFlags) byClevis(ctx context.Context, g *global, name string, h *l
 		if ctx.Err() != nil {
 			return err
 		}
-		failed = append(failed, fmt.Errorf("token %d: %w", k.Number, err))
+		failed = append(failed, &tokenError{k.Number, err})
 	}
 	if failed == nil {
 		return rest.WithHint(errors.New("no token of clevis is for a key slot that may be tried"),

@@ -222,7 +222,8 @@ func (in *input) intact(ctx context.Context) error {
 
 // wrap puts the name of the file before an error that does not have it.
 func (in *input) wrap(err error) error {
-	if err == nil || errors.As(err, new(*fs.PathError)) || strings.HasPrefix(err.Error(), in.name+": ") {
+	elsewhere := errors.As(err, new(*fs.PathError)) && !errors.As(err, new(*tokenError)) // it names another file
+	if err == nil || elsewhere || strings.HasPrefix(err.Error(), in.name+": ") {
 		return err
 	}
 	if in.number > 0 && !strings.HasPrefix(err.Error(), "partition ") {

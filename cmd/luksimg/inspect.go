@@ -199,6 +199,7 @@ func (o *inspectFlags) info(ctx context.Context, in *input) (*luksimg.Info, erro
 				i, err = luksimg.Inspect(ctx, in.r, in.size, opts)
 				return err
 			})
+			err = hintKeepers(err, tokensIn(ctx, in, opts))
 		}
 		return i, in.wrap(err)
 	}

@@ -24,8 +24,8 @@ func newKeyAdd(g *global) *cobra.Command {
 
 With --recovery the new key is a recovery key: 256 random bits as text that a person can write down
 and type, as systemd-cryptenroll makes it. It is shown once, on the terminal, or written to
---recovery-file. It opens the image wherever a passphrase does, with or without its dashes, and in
-capitals too. It takes LUKS2.
+--recovery-file. It opens the image wherever a passphrase does, with or without its dashes, with
+spaces and newlines, and in capitals too. It takes LUKS2.
 
 With --tang the new key opens where a Tang server can be reached, and with --sss by so many of
 several servers. The server learns nothing of the key. It is generated, and kept in the header, in a
@@ -39,11 +39,14 @@ in --sss as thp, or say yes when you are asked. It takes LUKS2.`,
   luksimg key add --key-file dek.b64 --sss '{"t":1,"pins":{"tang":[{"url":"http://a","thp":"..."},{"url":"http://b","thp":"..."}]}}' disk.luks`,
 		Args: flags.Args("FILE"),
 		PreRunE: func(c *cobra.Command, _ []string) error {
-			return errors.Join(fresh.check(c, &unlock.key, "recovery", "recovery-file", "tang", "sss"), recovery.check(), bind.check())
+			if err := recovery.check(); err != nil {
+				return err
+			}
+			return errors.Join(fresh.check(c, &unlock.key, "recovery", "recovery-file", "tang", "sss"), bind.check())
 		},
 	}, "key slot %d added", func(c *cobra.Command, name string, e *luks.Editor) (int, error) {
 		if recovery.given() || bind.given() {
-			if err := needTokens(e.Header()); err != nil {
+			if err := needTokens(e.Header(), bind.given()); err != nil {
 				return 0, err
 			}
 		}
@@ -73,11 +76,15 @@ in --sss as thp, or say yes when you are asked. It takes LUKS2.`,
 }
 
 // needTokens refuses an image that can not say how a key slot is opened.
-func needTokens(h *luks.Header) error {
+func needTokens(h *luks.Header, binding bool) error {
 	if h.Version() != 1 {
 		return nil
 	}
-	return rest.WithHint(errors.New("such a key takes a token, and LUKS1 has none; what clevis keeps in luksmeta instead is not written here"),
+	text := "such a key takes a token, and LUKS1 has none"
+	if binding {
+		text += "; what clevis keeps in luksmeta instead is not written here"
+	}
+	return rest.WithHint(errors.New(text),
 		"make it LUKS2 first: luksimg header convert --format luks2 FILE")
 }
 

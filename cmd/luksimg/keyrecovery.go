@@ -29,8 +29,11 @@ func (o *recoveryFlags) given() bool { return o.show || o.file != "" }
 
 // check looks for the terminal that the key is to be shown on.
 func (o *recoveryFlags) check() error {
-	if !o.show {
+	switch {
+	case !o.show:
 		return nil
+	case o.file != "":
+		return rest.WithHint(errors.New("--recovery and --recovery-file exclude each other: one shows the key, one writes it"), "--recovery-file FILE alone makes a recovery key too")
 	}
 	if err := term.Check(); err != nil {
 		return rest.WithHint(errors.New("there is no terminal to show the recovery key on"), "--recovery-file FILE writes it to a file")
@@ -76,6 +79,6 @@ func (o *recoveryFlags) apply(ctx context.Context, t *talk.Talk, name string, a 
 		f.Remove()
 		return 0, err
 	}
-	t.Say("recovery key: written to %s, a line of text; give it with --passphrase-file", o.file)
+	t.Say("recovery key: written to %s, a line of text; give it with --key-file or --passphrase-file", o.file)
 	return a.slot, nil
 }

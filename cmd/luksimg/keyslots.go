@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -59,13 +61,24 @@ func newKeyList(g *global) *cobra.Command {
 	}, func(_ *cobra.Command, _ []string, in *encrypted) error {
 		slots, text := in.h.Info().Keyslots, talk.NewTable()
 		for _, s := range slots {
-			text.Row(fmt.Sprintf("key slot %d", s.Slot), "%v", s)
+			text.Row(fmt.Sprintf("key slot %d", s.Slot), "%v%s", s, tokensFor(in.h, s.Slot))
 		}
 		return g.Result(struct {
 			Keyslots []luks.SlotInfo `json:"keyslots"`
 			Warnings []string        `json:"warnings,omitempty"`
 		}{slots, g.Warnings}, text.Text("no key slots"))
 	})
+}
+
+// tokensFor tells what the tokens say that a key slot opens with.
+func tokensFor(h *luks.Header, slot int) string {
+	text := ""
+	for _, t := range h.Tokens() {
+		if slices.Contains(t.Keyslots, slot) {
+			text += fmt.Sprintf("; token %d: %s", t.Number, cmp.Or(t.Words(), strconv.Quote(t.Type)))
+		}
+	}
+	return text
 }
 
 func newKeyRemove(g *global) *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,10 @@ func (o *policyFlag) load(ctx context.Context) error {
 		return nil
 	}
 	f, err := stdio.OpenStream(ctx, o.name)
+	if errors.Is(err, os.ErrNotExist) {
+		return rest.WithHint(fmt.Errorf("--policy %s: it is not built in, and there is no such file: %w", o.name, err),
+			strings.Join(policy.Names(), " and ")+" are built in; luksimg check --policy "+policy.Names()[0]+" --print prints one to start from")
+	}
 	if err != nil {
 		return err
 	}

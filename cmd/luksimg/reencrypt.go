@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -123,6 +124,9 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		if err := o.sealNew(ctx, by.root, key, &opts); err != nil {
 			return err
 		}
+		if len(opts.LUKS.Tokens) > 0 {
+			dropped = withoutTokens(dropped, in.h, by.root)
+		}
 	}
 	for _, name := range o.addKeyFiles {
 		k, err := keys.ReadFile(ctx, name)
@@ -174,6 +178,18 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		Output:  dst, Format: string(r.Format), SourceUUID: in.h.UUID(),
 		VolumeSize: r.VolumeSize, FileSize: r.FileSize, GeneratedKey: o.newKey.generate, Verified: o.verify, LUKS: r.LUKS, Warnings: t.Warnings,
 	}, madeLine(dst, r))
+}
+
+// withoutTokens returns what is left out without the tokens of a root key, of which DST has a new one.
+func withoutTokens(dropped []string, h *luks.Header, root *wrap.RootKey) []string {
+	all, _ := wdekTokens(h)
+	for _, t := range all {
+		if root.Opens(t.Envelope) == nil {
+			name := fmt.Sprintf("token %d (%q)", t.number, wrap.TokenType)
+			dropped = slices.DeleteFunc(dropped, func(d string) bool { return d == name })
+		}
+	}
+	return dropped
 }
 
 // sealNew gives DST a token too: where a root key keeps the passphrase, nobody may know it.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -145,7 +144,7 @@ func (o *rewrapFlags) inPlace(c *cobra.Command, name string) error {
 		err = at.e.ReplaceToken(text, t.number)
 	}
 	if err != nil {
-		return at.in.wrap(fmt.Errorf("token %d: %w", t.number, err))
+		return at.in.wrap(&tokenError{t.number, err})
 	}
 	o.Say("%s: token %d wrapped anew by %s", name, t.number, root)
 	return printEnvelope(&o.Talk, e)

@@ -105,6 +105,10 @@ func (o *rootKeyFlags) rootKeyOf(ctx context.Context, e *wrap.Envelope) (*wrap.R
 	if err == nil {
 		err = root.Opens(e)
 	}
+	lost := errors.Is(err, os.ErrNotExist) || errors.Is(err, local.ErrFile) && !errors.Is(err, local.ErrMode)
+	if lost && u.Scheme == kmsuri.Local {
+		err = rest.WithHint(err, "the root key file that wrapped the key is needed, or a copy of it: a new root key does not open the image")
+	}
 	return root, err
 }
 

@@ -164,11 +164,12 @@ func (o *sourceFlags) openImage(c *cobra.Command, g *global, s *source) error {
 	if o.prefix != "" && !o.unlock.key.Given() {
 		return rest.WithHint(err, "give its key with --source-key-file, or decrypt it first: luksimg decrypt SRC DST")
 	}
-	return o.unlock.key.Unlock(c.Context(), &g.Talk, s.name, func(key []byte) (err error) {
+	err = o.unlock.key.Unlock(c.Context(), &g.Talk, s.name, func(key []byte) (err error) {
 		opts.Key = key
 		s.img, err = s.image(c.Context(), opts)
 		return err
 	})
+	return hintKeepers(err, tokensIn(c.Context(), s.input, opts))
 }
 
 // openLUKS opens a LUKS image whose header is detached, or with its volume key, or by a token.

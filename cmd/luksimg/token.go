@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/luks"
 )
@@ -144,8 +146,16 @@ func newTokenExport(g *global) *cobra.Command {
 	f.StringVar(&file, "json-file", "-", "`FILE` to write the token to, or - for standard output")
 	f.IntVar(&n, "token-id", -1, "number of the token")
 	f.BoolVar(&force, "force", false, "replace the file if it is there")
-	c.MarkFlagRequired("token-id")
+	c.PreRunE = needTokenID
 	return c
+}
+
+// needTokenID refuses a verb that does not say which token is meant.
+func needTokenID(c *cobra.Command, _ []string) error {
+	if c.Flags().Changed("token-id") {
+		return nil
+	}
+	return rest.WithHint(errors.New("--token-id is missing: which token?"), "luksimg token list FILE shows the tokens and their numbers")
 }
 
 func newTokenRemove(g *global) *cobra.Command {
@@ -157,6 +167,6 @@ func newTokenRemove(g *global) *cobra.Command {
 		Args:    flags.Args("FILE"),
 	}, "token %d removed", func(e *luks.Editor) (int, error) { return n, e.RemoveToken(n) })
 	c.Flags().IntVar(&n, "token-id", -1, "number of the token")
-	c.MarkFlagRequired("token-id")
+	c.PreRunE = needTokenID
 	return c
 }

@@ -22,6 +22,15 @@ type wdekToken struct {
 	number int
 }
 
+// A tokenError is what is wrong with a token of an image, or with what should open it.
+type tokenError struct {
+	number int
+	err    error
+}
+
+func (e *tokenError) Error() string { return fmt.Sprintf("token %d: %v", e.number, e.err) }
+func (e *tokenError) Unwrap() error { return e.err }
+
 // wdekTokens returns the tokens of the header that hold a wrapped key, and in err what is wrong with
 // the others.
 func wdekTokens(h *luks.Header) (all []wdekToken, err error) {
@@ -34,7 +43,7 @@ func wdekTokens(h *luks.Header) (all []wdekToken, err error) {
 			e = parsed.Of(h.UUID())
 		}
 		if e != nil {
-			err = errors.Join(err, fmt.Errorf("token %d: %w", t.Number, e))
+			err = errors.Join(err, &tokenError{t.Number, e})
 			continue
 		}
 		all = append(all, wdekToken{parsed, t.Number})
@@ -72,7 +81,7 @@ func (o *rootKeyFlags) openToken(ctx context.Context, h *luks.Header, only int) 
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		errs = errors.Join(errs, fmt.Errorf("token %d: %w", t.number, err))
+		errs = errors.Join(errs, &tokenError{t.number, err})
 	}
 	if errs == nil {
 		return nil, wrap.ErrNoToken

@@ -16,7 +16,7 @@ var ErrViolated = errors.New("the header does not conform to the policy")
 
 // A Violation is one field of a header that is not as a policy wants it.
 type Violation struct {
-	Field string `json:"field"` // its path in the JSON of LUKS2, "keyslots.0.kdf.type", or its name in LUKS1
+	Field string `json:"field"` // its path in the JSON of LUKS2, "keyslots.0.kdf.type", or its name in LUKS1; the cost of Argon2 is named as in [KDF]
 	Value any    `json:"value"` // what it holds: a text or a number, from the header
 	Want  string `json:"want"`  // what the policy wants, as the end of a sentence: "aes-xts-plain64"
 }
@@ -274,9 +274,8 @@ func (c *checker) kdf(name string, s luks.SlotInfo) {
 }
 
 func (c *checker) cost(name string, k KDF, s luks.SlotInfo) {
-	iterations := c.field(name+".iterations", name+".kdf.time")
+	iterations := c.field(name+".iterations", name+".kdf.iterations")
 	if k.Type == luks.PBKDF2 {
-		iterations = c.field(iterations, name+".kdf.iterations")
 		hashes := k.Hashes
 		if hashes == nil {
 			hashes = c.Hashes
@@ -290,8 +289,8 @@ func (c *checker) cost(name string, k KDF, s luks.SlotInfo) {
 		unit  string
 	}{
 		{k.Iterations, iterations, s.Iterations, ""},
-		{k.MemoryKiB, name + ".kdf.memory", s.Memory, " KiB"},
-		{k.Parallel, name + ".kdf.cpus", s.Parallel, ""},
+		{k.MemoryKiB, name + ".kdf.memory_kib", s.Memory, " KiB"},
+		{k.Parallel, name + ".kdf.parallel", s.Parallel, ""},
 	} {
 		if r.rule != nil {
 			c.in(*r.rule, r.field, uint64(r.n), r.unit)

@@ -273,7 +273,7 @@ func TestRules(t *testing.T) {
 		`"kdfs":[{"type":"pbkdf2","iterations":{"min":1001}},{"type":"pbkdf2"}]`:   {plain, ""},
 		`"kdfs":[{"type":"pbkdf2","hashes":["sha1"]}]`:                             {plain, "keyslots.0.kdf.hash"},
 		`"kdfs":[{"type":"argon2id","iterations":{"min":5},"memory_kib":{"min":65537},"parallel":{"max":3}}]`: {argon,
-			"keyslots.0.kdf.time keyslots.0.kdf.memory keyslots.0.kdf.cpus"},
+			"keyslots.0.kdf.iterations keyslots.0.kdf.memory_kib keyslots.0.kdf.parallel"},
 		`"kdfs":[{"type":"argon2id","iterations":{"min":4},"memory_kib":{"min":65536},"parallel":{"max":4}}]`: {argon, ""},
 		`"keyslots":{"min":2}`:                            {plain, "keyslots"},
 		`"keyslots":{"min":1,"max":1}`:                    {plain, ""},

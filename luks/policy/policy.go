@@ -19,11 +19,14 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -151,12 +154,47 @@ func Parse(text []byte) (*Policy, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(p); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
+		return nil, fmt.Errorf("%w: %w", ErrPolicy, inWords(text, err))
 	}
 	if err := p.validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
 	return p, nil
+}
+
+// scalar is a JSON value at the end of a text.
+var scalar = regexp.MustCompile(`("([^"\\\\]|\\\\.)*"|-?[0-9][0-9.eE+-]*|true|false)$`)
+
+// maxShown bounds how much of a value is told, in bytes.
+const maxShown = 64
+
+// inWords says what encoding/json says without the types of Go: the member, its value, and what is
+// wanted.
+func inWords(text []byte, err error) error {
+	e := new(json.UnmarshalTypeError)
+	if !errors.As(err, &e) {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	want := "an object"
+	switch e.Type.Kind() {
+	case reflect.String:
+		want = "a text"
+	case reflect.Bool:
+		want = "true or false"
+	case reflect.Slice:
+		want = "an array"
+	case reflect.Int:
+		want = "a whole number"
+	case reflect.Uint64:
+		want = "a whole number from 0 on"
+	}
+	value := "an " + e.Value // array or object
+	if e.Offset > 0 && e.Offset <= int64(len(text)) && e.Value != "array" && e.Value != "object" {
+		head := text[:e.Offset]
+		value = string(scalar.Find(head[max(0, len(head)-maxShown):]))
+		value = cmp.Or(value, "a "+strings.TrimPrefix(e.Value, "number "))
+	}
+	return fmt.Errorf("%s is %s, want %s", cmp.Or(e.Field, "the policy"), value, want)
 }
 
 // maxDepth is more than a policy has.

@@ -41,9 +41,11 @@ var (
 	// ErrOtherKey is a key that another root key wrapped. It matches [wrap.ErrWDEK].
 	ErrOtherKey = fmt.Errorf("%w: it is from another root key", wrap.ErrWDEK)
 
-	// ErrFile is a file that cannot be a root key: wrong length, no regular file, or
-	// readable by others.
+	// ErrFile is a file that cannot be a root key: wrong length, no regular file, or [ErrMode].
 	ErrFile = advice.New("not a root key file", "luksimg keygen --kms local:FILE makes a root key")
+
+	// ErrMode is a file that others than its owner may read or write. It matches [ErrFile].
+	ErrMode = fmt.Errorf("%w: others than its owner may use it", ErrFile)
 )
 
 // A Key is a root key. It is a [wrap.Wrapper] and a [wrap.Unwrapper], safe for concurrent
@@ -89,7 +91,7 @@ func Open(name string) (*Key, error) {
 		return nil, fmt.Errorf("%s: %w: it is no regular file", name, ErrFile)
 	}
 	if mode := fi.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		return nil, fmt.Errorf("%s: %w: its mode is %#o; it must be 0600, so that nobody else can read it", name, ErrFile, mode)
+		return nil, advice.With(fmt.Errorf("%s: %w: its mode is %#o; it must be 0600", name, ErrMode, mode), "chmod 600 "+name+"; if others could read it, they may have a copy")
 	}
 	if fi.Size() != keySize {
 		return nil, fmt.Errorf("%s: %w: it has %d bytes; there must be %d", name, ErrFile, fi.Size(), keySize)

@@ -67,20 +67,42 @@ func message(err error) string {
 
 // messages are what is wrong, for a person: one for each of several errors that were joined.
 func messages(err error) []string {
-	text := message(err)
-	for text == err.Error() {
-		if all, ok := err.(interface{ Unwrap() []error }); ok {
-			var each []string
-			for _, e := range all.Unwrap() {
-				each = append(each, messages(e)...)
-			}
-			if strings.Join(each, "\n") == text {
-				return each
-			}
+	if text := message(err); text != err.Error() {
+		return []string{text}
+	}
+	return Lines(err)
+}
+
+// Lines are the text of an error: one for each of several errors that were joined, with what stands
+// in front of them all.
+func Lines(err error) []string {
+	text := err.Error()
+	for e := err; e != nil; {
+		all, ok := e.(interface{ Unwrap() []error })
+		if !ok {
+			e = errors.Unwrap(e)
+			continue
 		}
-		if err = errors.Unwrap(err); err == nil {
+		var each, lines []string
+		for _, part := range all.Unwrap() {
+			each, lines = append(each, part.Error()), append(lines, Lines(part)...)
+		}
+		if len(each) == 0 {
 			break
 		}
+		joined := strings.Join(each, "\n")
+		front, last := strings.CutSuffix(text, joined)
+		switch {
+		case joined != e.Error(): // of fmt.Errorf, which has the text of a part at its end
+			e = all.Unwrap()[len(each)-1]
+			continue
+		case !last:
+			return []string{strings.Replace(text, joined, strings.Join(each, "; "), 1)}
+		}
+		for i := range lines {
+			lines[i] = front + lines[i]
+		}
+		return lines
 	}
 	return []string{text}
 }

@@ -16,9 +16,22 @@ func Args(usage ...string) cobra.PositionalArgs {
 		if len(got) == len(usage) {
 			return nil
 		}
-		return rest.WithHint(fmt.Errorf("%s takes %d arguments, %d given", c.Name(), len(usage), len(got)),
-			"usage: "+c.UseLine())
+		hint := "usage: " + c.UseLine()
+		if f := c.Flags().Lookup("root-key-crn"); f != nil && len(usage) == 0 {
+			hint = "name the root key with --root-key-crn CRN"
+		}
+		return rest.WithHint(fmt.Errorf("%s takes %s, %d given", c.Name(), count(len(usage)), len(got)), hint)
 	}
+}
+
+func count(n int) string {
+	switch n {
+	case 0:
+		return "no arguments"
+	case 1:
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
 }
 
 // AtMostOne refuses flags that stand for the same thing.

@@ -16,6 +16,7 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
 )
 
 // MaxSize bounds the length of a key file, as cryptsetup does.
@@ -28,6 +29,7 @@ type Flags struct {
 	passphraseFile string
 	fd             *int // nil without the flag
 	encoding       Encoding
+	prefix         string // of the flags
 }
 
 // Add adds the flags, with "new-" before their names if the key is a new one beside one
@@ -40,6 +42,7 @@ func (k *Flags) Add(c *cobra.Command, prefix string) {
 // AddPlain adds the flags of a key that is no passphrase.
 func (k *Flags) AddPlain(c *cobra.Command, prefix string) {
 	what := map[string]string{"": "the key", "new-": "the new key", "source-": "the key of an encrypted SRC"}[prefix]
+	k.prefix = prefix
 	f := c.Flags()
 	f.StringVar(&k.keyFile, prefix+"key-file", "", "`FILE` with "+what+", or - for standard input; each byte counts, a final newline too")
 	f.StringVar(&k.passphraseFile, prefix+"passphrase-file", "", "`FILE` with "+what+" as text, or -; one final newline is left off")
@@ -104,7 +107,7 @@ func (k *Flags) Read(ctx context.Context, t *talk.Talk, name string, isNew bool)
 	if k.encoding != Raw {
 		return k.encoding.Text(key), nil
 	}
-	if k.passphraseFile == "" && bytes.HasSuffix(key, []byte("\n")) {
+	if k.passphraseFile == "" && bytes.HasSuffix(key, []byte("\n")) && !luks.IsRecoveryKey(key) {
 		t.Warn("the key ends with a newline, which is a part of it; --passphrase-file leaves it off")
 	}
 	return key, nil

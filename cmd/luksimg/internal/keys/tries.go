@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/vhd"
 )
@@ -22,13 +23,41 @@ func (k *Flags) Unlock(ctx context.Context, t *talk.Talk, name string, open func
 		if err != nil {
 			return err
 		}
-		err = open(key)
+		err = k.explain(open(key), len(key) == 0)
 		clear(key)
 		if k.Given() || n == tries || !wrongKey(err) {
 			return err
 		}
 		fmt.Fprintln(t.Err, "No key available with this passphrase.")
 	}
+}
+
+// An emptyError is an empty key that opens nothing.
+type emptyError struct{ err error }
+
+func (e *emptyError) Error() string { return "the key is empty" }
+func (e *emptyError) Unwrap() error { return e.err }
+
+// explain says of a passphrase that opens nothing what is likely wrong with how it was given.
+func (k *Flags) explain(err error, empty bool) error {
+	if !errors.Is(err, luks.ErrPassphrase) {
+		return err
+	}
+	file, text, encoding := "--"+k.prefix+"key-file", "--"+k.prefix+"passphrase-file", "--"+k.prefix+"passphrase-encoding"
+	var hint string
+	switch {
+	case empty:
+		err, hint = &emptyError{err}, "give the file, the pipe or the descriptor that has the key"
+	case !k.Given():
+		hint = "look at the keyboard layout and Caps Lock; a recovery key has 8 groups of 8 letters; a key file is given with " + file
+	case k.passphraseFile != "":
+		hint = "the passphrase is the text in the file, without one final newline; " + file + " takes each byte; " + encoding + " is for the bytes of a key file"
+	case k.encoding != Raw:
+		hint = fmt.Sprintf("the passphrase is the %s text of the bytes in the key; without %s it is the bytes themselves", k.encoding, encoding)
+	default:
+		hint = "with " + file + " every byte counts, a final newline too, which " + text + " leaves off; if the passphrase is the hex or base64 text of the bytes, say " + encoding
+	}
+	return rest.WithHint(err, hint)
 }
 
 // wrongKey tells whether a key was tried and does not open the image.
