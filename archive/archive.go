@@ -162,7 +162,7 @@ func (a *Archive) Disk(name string) (*Disk, error) {
 			return nil, err
 		}
 		if m != nil {
-			d := a.diskOf(m, a.sums[name])
+			d := a.diskOf(m, a.sum(name))
 			return a.usable(&d)
 		}
 	}

@@ -55,7 +55,7 @@ func (a *Archive) diskOf(m *member, sum digest) Disk {
 		if err != nil {
 			return nil, nil, err
 		}
-		src, check := blob{m.name, src, sum}.check()
+		src, check := blob{name: m.name, src: src, want: sum}.check()
 		return src, check, nil
 	}
 	switch {

@@ -102,8 +102,9 @@ func (a *Archive) openDocker(ctx context.Context, o Options) error {
 		if b.want, err = newDigest(algorithm, text); err != nil {
 			return ociError(c.name, "diff_ids", fmt.Sprintf("%.100q", config.RootFS.DiffIDs[n]), "digests")
 		}
-		if !Detect(b.src, b.src.Size()) {
+		if !Detect(b.src, b.src.Size()) && !emptyTar(b.src) {
 			// It is compressed, and that is the digest of what is in it.
+			b.unpacked = b.want
 			if b.want, err = newDigest("sha256", path.Base(b.name)); err != nil {
 				return fmt.Errorf("%s: %w: the layer %q is compressed, and has no digest", a.Kind, image.ErrUnsupported, b.name)
 			}

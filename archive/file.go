@@ -55,8 +55,8 @@ func (f *File) Group(off int64) (start, end int64) {
 	return start, end
 }
 
-// Check compares the digest of the file, or of the layer that it is in, with that which the archive
-// has of it, if it has one. It is hashed as it is read, so that Check reads only what nobody has read
+// Check compares the digest of the file, or of its layer and all layers above that, with that which the
+// archive has of it, if it has one. It is hashed as it is read, so that Check reads only what nobody has read
 // before. A wrong one is a [SumError]: what was made of the file is of no use then. It is called when
 // all is read.
 func (f *File) Check(ctx context.Context) error { return f.check(ctx) }

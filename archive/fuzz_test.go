@@ -118,7 +118,7 @@ func FuzzOVF(f *testing.F) {
 func FuzzManifest(f *testing.F) {
 	f.Add("SHA1(a)= " + strings.Repeat("0", 40) + "\nSHA256 (b (c)) = " + strings.Repeat("f", 64) + "\r\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		sums, err := parseManifest([]byte(text))
+		sums, err := parseManifest([]byte(text), "a")
 		if err != nil {
 			return
 		}

@@ -19,8 +19,9 @@ const maxLayerMembers = 1 << 20
 // below. OCI Image Format Specification 1.1, "Image Layer Filesystem Changeset".
 type layerScan struct {
 	a      *Archive
-	hidden map[string]bool // files of the folder that are there already, or were removed
-	opaque bool            // nothing of the layers below is seen
+	hidden map[string]bool               // files of the folder that are there already, or were removed
+	opaque bool                          // nothing of the layers below is seen
+	checks []func(context.Context) error // the digests of the layers that were scanned
 
 	// Of the layer that is scanned.
 	below  map[string]bool
@@ -42,6 +43,7 @@ func (a *Archive) layerDisks(ctx context.Context, layers []blob, o Options) erro
 // layer scans one layer.
 func (s *layerScan) layer(ctx context.Context, b blob, o Options) error {
 	src, check := b.check()
+	s.checks = append(s.checks, check)
 	size := src.Size()
 	if !Detect(src, size) && !emptyTar(src) {
 		if o.Unpack == nil {
@@ -51,7 +53,9 @@ func (s *layerScan) layer(ctx context.Context, b blob, o Options) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
-		src, size = unpacked, unpacked.Size()
+		src, check = blob{name: b.name + ", unpacked", src: unpacked, want: b.unpacked}.check()
+		s.checks = append(s.checks, check)
+		size = src.Size()
 		if !Detect(src, size) && !emptyTar(src) {
 			return fmt.Errorf("%s: %w: the layer %q is no tar archive", s.a.Kind, image.ErrUnsupported, b.name)
 		}
@@ -62,7 +66,7 @@ func (s *layerScan) layer(ctx context.Context, b blob, o Options) error {
 		if n++; n > maxLayerMembers {
 			return fieldError(m.header, "number of members", fmt.Sprintf("more than %d", maxLayerMembers), "that of a container image with a disk")
 		}
-		return s.member(m, b, src, check)
+		return s.member(m, b, src)
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.name, err)
@@ -74,6 +78,17 @@ func (s *layerScan) layer(ctx context.Context, b blob, o Options) error {
 	return nil
 }
 
+// check compares the digests of all layers that were scanned, and not only of that with the disk: they
+// say which disk is seen.
+func (s *layerScan) check(ctx context.Context) error {
+	for _, check := range s.checks {
+		if err := check(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // emptyTar tells whether a layer starts as a tar archive without a member: with zeros.
 func emptyTar(src image.Source) bool {
 	b := make([]byte, min(blockSize, src.Size()))
@@ -82,7 +97,7 @@ func emptyTar(src image.Source) bool {
 }
 
 // member looks at a member of a layer.
-func (s *layerScan) member(m *member, b blob, src image.Source, check func(context.Context) error) error {
+func (s *layerScan) member(m *member, b blob, src image.Source) error {
 	const whiteout, opaque = ".wh.", ".wh..wh..opq"
 	name := strings.TrimPrefix(path.Clean("/"+m.name), "/")
 	folder, base := path.Split(name)
@@ -111,7 +126,7 @@ func (s *layerScan) member(m *member, b blob, src image.Source, check func(conte
 	d := Disk{Name: name, Size: m.stored, Digest: b.want.String()}
 	d.open = func() (image.Source, func(context.Context) error, error) {
 		file, err := m.source(src)
-		return file, check, err
+		return file, s.check, err
 	}
 	switch {
 	case again:

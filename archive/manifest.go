@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"cmp"
 	"crypto/fips140"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -9,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"path"
 	"strings"
 
 	"github.com/luksimg/luksimg/image"
@@ -73,10 +73,13 @@ func newDigest(algorithm, text string) (digest, error) {
 func (d digest) hash() hash.Hash { return hashes[strength(d.algorithm)].make() }
 
 // parseManifest reads the manifest of an OVF package (DSP0243, section 6.1): lines such as
-// "SHA256(disk.vmdk)= 9f86d0...". VirtualBox has spaces in other places. If a file has several, the
-// strongest counts.
-func parseManifest(text []byte) (map[string]digest, error) {
+// "SHA256(disk.vmdk)= 9f86d0...". VirtualBox has spaces in other places. Names are relative to folder,
+// and are returned as those of members, however they are spelled. If a file has several digests, the
+// strongest counts; two by one algorithm must be the same.
+func parseManifest(text []byte, folder string) (map[string]digest, error) {
 	sums := map[string]digest{}
+	type entry struct{ name, algorithm string }
+	all := map[entry]string{}
 	off := int64(0)
 	for line := range strings.Lines(string(text)) {
 		at := off
@@ -92,19 +95,24 @@ func parseManifest(text []byte) (map[string]digest, error) {
 		if !ok || end < 0 {
 			return nil, bad(fmt.Sprintf("%.80q", line), `as in "SHA256(FILE)= DIGEST"`)
 		}
-		name, value := cleanName(rest[:end]), strings.TrimSpace(rest[end+1:])
+		name, value := memberName(folder, rest[:end]), strings.TrimSpace(rest[end+1:])
 		value, ok = strings.CutPrefix(value, "=")
 		d, err := newDigest(strings.TrimSpace(algorithm), strings.TrimSpace(value))
 		if !ok || err != nil {
 			return nil, bad(fmt.Sprintf("%.80q", line), "one with a digest by SHA-1, SHA-256 or SHA-512")
 		}
-		old, have := sums[name]
-		switch c := cmp.Compare(strength(d.algorithm), strength(old.algorithm)); {
-		case have && c == 0 && string(d.sum) != string(old.sum):
+		e := entry{name, d.algorithm}
+		if old, have := all[e]; have && old != string(d.sum) {
 			return nil, bad(fmt.Sprintf("%.80q", line), "no other digest of a file that has one")
-		case !have || c > 0:
+		}
+		all[e] = string(d.sum)
+		if old, have := sums[name]; !have || strength(d.algorithm) > strength(old.algorithm) {
 			sums[name] = d
 		}
 	}
 	return sums, nil
 }
+
+// memberName is what a name in a descriptor or in a manifest means, which is relative to the folder of
+// the descriptor: the one spelling of it.
+func memberName(folder, name string) string { return cleanName(path.Join(folder, cleanName(name))) }

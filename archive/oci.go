@@ -97,6 +97,8 @@ type blob struct {
 	name string
 	src  image.Source
 	want digest
+
+	unpacked digest // of a layer that is compressed, when it is unpacked; none if it is not known
 }
 
 // check returns the blob so that it is hashed as it is read, and what checks it in the end.

@@ -414,9 +414,9 @@ func TestHostileImages(t *testing.T) {
 	}
 }
 
-func must(a *Archive, err error) *Archive {
+func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}
-	return a
+	return v
 }

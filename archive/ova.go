@@ -1,11 +1,15 @@
 package archive
 
 import (
+	"archive/tar"
 	"bytes"
 	"fmt"
 	"net/url"
 	"path"
 	"strings"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/advice"
 )
 
 // openOVA reads the descriptor and the manifest of an OVA, which say what its disks are: DSP0243,
@@ -20,13 +24,8 @@ func (a *Archive) openOVA(descriptor *member) error {
 	if err != nil {
 		return err
 	}
-	// Names in the descriptor and in the manifest are relative to these.
-	folder := path.Dir(descriptor.name)
-	a.sums = map[string]digest{}
-	for name, d := range sums {
-		a.sums[cleanName(path.Join(folder, name))] = d
-	}
-	if d, ok := a.sums[descriptor.name]; ok {
+	a.sums = sums
+	if d := a.sum(descriptor.name); d.sum != nil {
 		h := d.hash()
 		h.Write(text)
 		if sum := h.Sum(nil); !bytes.Equal(sum, d.sum) {
@@ -41,7 +40,7 @@ func (a *Archive) openOVA(descriptor *member) error {
 		if x.fileRef == "" {
 			continue // a new disk, which is empty
 		}
-		d, err := a.ovfDisk(e, x, folder)
+		d, err := a.ovfDisk(e, x, path.Dir(descriptor.name))
 		if err != nil {
 			return err
 		}
@@ -65,7 +64,7 @@ func (a *Archive) ovfDisk(e *envelope, x ovfDisk, folder string) (Disk, error) {
 	}
 	d := Disk{Name: name, Capacity: x.capacity}
 	if m != nil {
-		d = a.diskOf(m, a.sums[name])
+		d = a.diskOf(m, a.sum(name))
 		d.Capacity = x.capacity
 	}
 	if f.compression != "" && f.compression != "identity" {
@@ -92,7 +91,7 @@ func (a *Archive) ovfDisk(e *envelope, x ovfDisk, folder string) (Disk, error) {
 // is nil.
 func (a *Archive) reference(folder, href string) (*member, string, error) {
 	for _, h := range []string{href, unescaped(href)} {
-		name := cleanName(path.Join(folder, h))
+		name := memberName(folder, h)
 		if strings.Contains(h, "://") || path.IsAbs(h) {
 			continue // path.Join would make a member's name of it
 		}
@@ -110,33 +109,47 @@ func unescaped(href string) string {
 	return href
 }
 
-// manifest reads the manifest that belongs to a descriptor, nil if there is none.
+// sum returns the digest that the manifest has of a member, however its name is spelled.
+func (a *Archive) sum(name string) digest { return a.sums[memberName("", name)] }
+
+// manifest reads the manifest that belongs to a descriptor, nil if there is none: that with its name, or
+// else the only one. It must be a file, and there must be no other that programs might take for it.
 func (a *Archive) manifest(descriptor *member) (map[string]digest, error) {
-	stem := strings.TrimSuffix(descriptor.name, path.Ext(descriptor.name))
-	var found *member
+	own := strings.TrimSuffix(descriptor.name, path.Ext(descriptor.name)) + ".mf"
+	var found []*member
+	named := false
 	for _, m := range a.members {
-		if !m.regular() || isAppleDouble(m.name) {
+		if m.kind == tar.TypeDir || isAppleDouble(m.name) {
 			continue
 		}
 		switch strings.ToLower(path.Ext(m.name)) {
 		case ".mf":
-			if m.name == stem+path.Ext(m.name) || found == nil {
-				found = m
+			is := strings.EqualFold(memberName("", m.name), memberName("", own))
+			if is && !named {
+				found, named = nil, true
+			}
+			if is == named {
+				found = append(found, m)
 			}
 		case ".cert":
 			a.Warnings = append(a.Warnings, fmt.Sprintf("the archive is signed (%q), and the signature is not checked here", m.name))
 		}
 	}
-	if found == nil {
+	switch {
+	case len(found) == 0:
 		return nil, nil
+	case len(found) > 1:
+		return nil, advice.With(fmt.Errorf("%w: an OVA with two manifests, %q and %q", image.ErrUnsupported, found[0].name, found[1].name), "get the archive again: nobody can tell which digests were meant")
+	case !found[0].regular():
+		return nil, advice.With(fmt.Errorf("%w: the manifest %q is no file, but a link or a device", image.ErrUnsupported, found[0].name), "get the archive again: nobody can tell which digests were meant")
 	}
-	text, err := a.text(found, maxManifest)
+	text, err := a.text(found[0], maxManifest)
 	if err != nil {
 		return nil, err
 	}
-	sums, err := parseManifest(text)
+	sums, err := parseManifest(text, path.Dir(descriptor.name))
 	if err != nil {
-		err = fmt.Errorf("%s: %w", found.name, err)
+		err = fmt.Errorf("%s: %w", found[0].name, err)
 	}
 	return sums, err
 }

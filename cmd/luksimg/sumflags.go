@@ -27,8 +27,8 @@ type sumFlags struct {
 	// is made of it can not be taken back.
 	first bool
 
-	want    *checksum.Sum // nil until it is known
-	checked bool
+	want    *checksum.Sum  // nil until it is known
+	checked *summed.Source // what was read for first; nil before
 }
 
 func (o *sumFlags) add(c *cobra.Command, what string) {
@@ -107,15 +107,11 @@ const large = 256 << 20
 // watch has a file hashed as it is read, and compared with what was published when the job asks
 // whether it is unchanged; or else at once.
 func (o *sumFlags) watch(ctx context.Context, g *global, in *input) error {
-	if !o.given() || o.checked {
+	if !o.given() {
 		return nil
 	}
 	if in.layout != nil {
 		return errors.New("it is a folder, which has no checksum; all files of a container image are compared with their digests")
-	}
-	want, err := o.sum(ctx, g, in.base)
-	if err != nil {
-		return err
 	}
 	src, ok := in.r.(image.Source)
 	if in.file != nil {
@@ -123,6 +119,15 @@ func (o *sumFlags) watch(ctx context.Context, g *global, in *input) error {
 	}
 	if !ok {
 		src = io.NewSectionReader(in.r, 0, in.size)
+	}
+	if o.checked != nil { // it is opened once more
+		again, err := o.checked.Again(src)
+		in.r = again
+		return err
+	}
+	want, err := o.sum(ctx, g, in.base)
+	if err != nil {
+		return err
 	}
 	s := summed.New(src, want.New())
 	compare := func() error {
@@ -139,7 +144,7 @@ func (o *sumFlags) watch(ctx context.Context, g *global, in *input) error {
 		if err := compare(); err != nil {
 			return err
 		}
-		o.checked = true
+		in.r, o.checked = s, s
 		return in.unchanged()
 	}
 	in.r, in.compare = s, compare

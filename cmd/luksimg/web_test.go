@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"math/rand/v2"
@@ -33,8 +35,9 @@ func TestWeb(t *testing.T) {
 
 // A webServer has the files of a folder. The first element of a path says how it serves them.
 type webServer struct {
-	dir   http.FileSystem
-	count atomic.Int64
+	dir    http.FileSystem
+	count  atomic.Int64
+	served atomic.Int64 // times that byte 1000 was served to be fickle
 }
 
 func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -52,6 +55,11 @@ func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "changes":
 		if s.count.Add(1) > 2 {
 			w.Header().Set("Etag", `"another"`)
+		}
+	case "fickle": // byte 1000 is another one from the second time on, and the ETag is as it was
+		var from, to int
+		if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n == 2 && from <= 1000 && 1000 <= to && s.served.Add(1) > 1 {
+			w = &flipping{w, 1000 - from}
 		}
 	case "to":
 		http.Redirect(w, r, "/ok/"+name+"?signature=hush", http.StatusFound)
@@ -79,6 +87,21 @@ func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(err)
 	}
 	http.ServeContent(w, r, name, fi.ModTime(), f)
+}
+
+// flipping changes one byte of the body.
+type flipping struct {
+	http.ResponseWriter
+	at int
+}
+
+func (f *flipping) Write(p []byte) (int, error) {
+	if f.at >= 0 && f.at < len(p) {
+		p = bytes.Clone(p)
+		p[f.at] ^= 1
+	}
+	f.at -= len(p)
+	return f.ResponseWriter.Write(p)
 }
 
 // breaking breaks the connection after some bytes of the body.

@@ -4,6 +4,7 @@ package summed
 
 import (
 	"context"
+	"fmt"
 	"hash"
 	"iter"
 	"slices"
@@ -20,9 +21,11 @@ const (
 
 // A Source is a file that is hashed as it is read. What is read in order, or nearly so, is hashed
 // from the reader's own buffer. What nobody reads, and what was read too far ahead to be kept, is
-// read again. It takes up to 8 MiB. It is safe for concurrent use.
+// read again. What is read again, for the hash or by whoever, is compared with what it was: another
+// answer is an error that matches [image.ErrChanged], so that what was hashed is what was used. It takes
+// up to 12 MiB, and 16 bytes for each 64 KiB of the file, 64 MiB at most. It is safe for concurrent use.
 type Source struct {
-	src image.Source
+	src *steady
 
 	mu   sync.Mutex
 	idle sync.Cond // busy has ended, or there is room again
@@ -43,9 +46,18 @@ func (h held) end() int64 { return h.off + int64(len(h.b)) }
 
 // New returns src so that it is hashed by h as it is read.
 func New(src image.Source, h hash.Hash) *Source {
-	s := &Source{src: src, hash: h, room: maxHeld}
+	s := &Source{src: &steady{Source: src, marks: newMarks(src.Size())}, hash: h, room: maxHeld}
 	s.idle.L = &s.mu
 	return s
+}
+
+// Again returns another file, which was opened in place of the first, so that it is compared with what
+// was read of that. It is of the same size.
+func (s *Source) Again(src image.Source) (image.Source, error) {
+	if src.Size() != s.Size() {
+		return nil, fmt.Errorf("%w: it has %d bytes, and had %d", image.ErrChanged, src.Size(), s.Size())
+	}
+	return &Source{src: &steady{Source: src, marks: s.src.marks}, next: s.Size()}, nil
 }
 
 // Size returns the length of the file in bytes.
@@ -53,12 +65,12 @@ func (s *Source) Size() int64 { return s.src.Size() }
 
 // Extents implements [image.Extenter].
 func (s *Source) Extents(off, n int64) iter.Seq2[image.Extent, error] {
-	return image.Extents(s.src, off, n)
+	return image.Extents(s.src.Source, off, n)
 }
 
 // Group implements [image.Grouper], as far as the file tells.
 func (s *Source) Group(off int64) (start, end int64) {
-	start, end, _ = image.Group(s.src, off)
+	start, end, _ = image.Group(s.src.Source, off)
 	return start, end
 }
 
@@ -151,7 +163,7 @@ func (s *Source) Left() int64 {
 }
 
 // Sum returns the digest of the whole file. It reads what was not read before. What is read
-// after it is not hashed.
+// after it is not hashed, but compared with what was.
 func (s *Source) Sum(ctx context.Context) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
