@@ -47,7 +47,7 @@ cross:
 RACE = . ./image ./vhd ./vhdx ./vmdk ./qcow ./luks ./luks/ciphers ./xts ./internal/dmcrypt ./internal/parallel \
 	./nbd ./compressed ./internal/output ./internal/term ./ibm/iam ./wrap/... ./ibm/sandbox/...
 # One goroutine, and slow with the detector: malformed files, and crashes at each write.
-NORACE = Crash$$|^Test(Refuse|Truncated|CheckClean|Verdicts|ReplaceFull|Defaults|CreateErrors|SevenZip|QEMUAgrees|Bombs)$$
+NORACE = Crash$$|^Test(Refuse|Truncated|CheckClean|Verdicts|ReplaceFull|Defaults|CreateErrors|SevenZip|QEMUAgrees|Bombs|Created|CreateHuge|Unpack(Matrix|Corrupt))$$
 race:
 	@if command -v $${CC:-cc} >/dev/null; then \
 		$(GO) test -race -short -skip '$(NORACE)' $(RACE); \
