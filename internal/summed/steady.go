@@ -72,7 +72,8 @@ func (s *steady) ReadAt(p []byte, off int64) (int, error) {
 	}
 	done := 0
 	for done < len(p) && off < size {
-		n, err := 0, error(nil)
+		var n int
+		var err error
 		start, left := off%block, min(int64(len(p)-done), size-off)
 		if whole := left - left%block; start == 0 && (whole > 0 || off+left == size) {
 			if off+left == size {
