@@ -187,7 +187,7 @@ func (a *Archive) usable(d *Disk) (*Disk, error) {
 	return d, nil
 }
 
-// ErrChoice is what every [ChoiceError] is.
+// ErrChoice is matched by every [ChoiceError]; see [errors.Is].
 var ErrChoice = errors.New("which disk of the archive is meant")
 
 // A ChoiceError says that an archive has not the one disk that was asked for. It matches [ErrChoice].

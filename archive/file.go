@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// ErrSum is what every [SumError] is.
+// ErrSum is matched by every [SumError]; see [errors.Is].
 var ErrSum = errors.New("the digest is wrong")
 
 // A SumError says that a file in an archive has not the digest that the archive says: it was damaged
@@ -55,8 +55,8 @@ func (f *File) Group(off int64) (start, end int64) {
 	return start, end
 }
 
-// Check compares the digest of the file, or of its layer and all layers above that, with that which the
-// archive has of it, if it has one. It is hashed as it is read, so that Check reads only what nobody has read
-// before. A wrong one is a [SumError]: what was made of the file is of no use then. It is called when
-// all is read.
+// Check compares the digest of the file with the digest in the archive, if there is one. In a container
+// image it compares the digests of the layer of the file and of all layers above it. Call it when all of
+// the file has been read: the file is hashed as it is read, and Check reads the rest. If a digest is
+// wrong, the error is a [SumError], and output made of the file must not be used.
 func (f *File) Check(ctx context.Context) error { return f.check(ctx) }

@@ -113,6 +113,6 @@ func parseManifest(text []byte, folder string) (map[string]digest, error) {
 	return sums, nil
 }
 
-// memberName is what a name in a descriptor or in a manifest means, which is relative to the folder of
-// the descriptor: the one spelling of it.
+// memberName returns the name of the member that a descriptor or a manifest names. Names in them are
+// relative to the folder of the descriptor. All spellings of a name give the same result.
 func memberName(folder, name string) string { return cleanName(path.Join(folder, cleanName(name))) }

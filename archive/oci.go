@@ -224,7 +224,7 @@ func imageError(asked string, all []ociDescriptor) error {
 	return e
 }
 
-// ErrImage is what every [ImageError] is.
+// ErrImage is matched by every [ImageError]; see [errors.Is].
 var ErrImage = errors.New("which container image is meant")
 
 // An ImageError says that there is not the one container image that was asked for. It matches

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// A Binding is what one says of itself. It is not a secret, and not authenticated before it is opened.
+// A Binding describes a clevis binding, as its header states it. It holds no secret. It is not
+// authenticated before the binding is opened.
 type Binding struct {
 	Pin       string     `json:"pin"` // "tang", "sss", or one that is not opened here
 	URL       string     `json:"url,omitempty"`

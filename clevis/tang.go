@@ -13,7 +13,7 @@ const (
 	algECDHES = "ECDH-ES"
 )
 
-// A tangHeader is what a binding says of a Tang server: where it is, and the keys that it advertised.
+// A tangHeader describes a Tang server in a binding: its address, and the keys that it advertised.
 type tangHeader struct {
 	URL string          `json:"url"`
 	Adv json.RawMessage `json:"adv"`

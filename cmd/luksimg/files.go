@@ -126,8 +126,8 @@ func (in *input) unpack(ctx context.Context, format luksimg.Format, o luksimg.Un
 	return nil
 }
 
-// innerName is the name of what was unpacked: that of the member of an archive, or that of the file
-// without what compressing added.
+// innerName returns the name of the file that was unpacked: the name of the member of an archive, or
+// the name of the compressed file without the ending of its compression, such as ".xz".
 func (in *input) innerName() string {
 	name := in.base
 	for _, l := range in.layers {
