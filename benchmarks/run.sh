@@ -28,7 +28,7 @@ done
 # One plot has the results of all CPUs; those of whole jobs have a plot of their own.
 set --
 for f in results/*.txt; do
-	case $f in *-ratios.txt|*-job.txt|*-serve.txt) ;; *) set -- "$@" "$f" ;; esac
+	case $f in *-ratios.txt|*-job.txt|*-serve.txt|*-unpack.txt|*-upload.txt) ;; *) set -- "$@" "$f" ;; esac
 done
 go run ./cmd/plot "$@" results/kernels.svg
 echo "wrote results/$name.txt and -ratios.txt, and results/kernels.svg"
