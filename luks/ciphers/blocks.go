@@ -3,12 +3,12 @@ package ciphers
 import (
 	"crypto/cipher"
 
-	"github.com/aead/serpent"
-	"github.com/dgryski/go-camellia"
 	"golang.org/x/crypto/cast5" //lint:ignore SA1019 images that have it want to be read
 	"golang.org/x/crypto/twofish"
 
 	"github.com/luksimg/luksimg/internal/dmcrypt"
+	"github.com/luksimg/luksimg/luks/ciphers/internal/camellia"
+	"github.com/luksimg/luksimg/luks/ciphers/internal/serpent"
 )
 
 func init() {

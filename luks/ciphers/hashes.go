@@ -3,12 +3,12 @@ package ciphers
 import (
 	"hash"
 
-	"github.com/jzelinskie/whirlpool"
 	"golang.org/x/crypto/blake2b"
 	"golang.org/x/crypto/blake2s"
 	"golang.org/x/crypto/ripemd160"
 
 	"github.com/luksimg/luksimg/internal/dmcrypt"
+	"github.com/luksimg/luksimg/luks/ciphers/internal/whirlpool"
 )
 
 // Names differ between the libraries that cryptsetup may be built with, and the kernel,
