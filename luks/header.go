@@ -38,6 +38,7 @@ type Header struct {
 	requirements []string        // LUKS2: what software has to know to read the data
 	dataProblem  error           // why the data can not be read
 	unknown      []UnknownMember // of LUKS2's metadata
+	problems     []Problem       // all of them, in the order of the header
 	refused      error           // why the header is not changed: the first problem that there is
 
 	raw      []byte            // LUKS1: the header's bytes; LUKS2: its JSON text

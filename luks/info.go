@@ -38,11 +38,22 @@ type Info struct {
 	// those that it does not know, so they may mean something to other software. Tokens may have any.
 	Unknown []UnknownMember `json:"unknown_members,omitempty"`
 
+	// Problems are all that is not known here, or not as it should be, in the order of the header.
+	// They are in Warnings too.
+	Problems []Problem `json:"problems,omitempty"`
+
 	// Refused says why the header is not changed: something in it is not known here, or not
-	// as it should be. It is in Warnings too.
+	// as it should be. It is the first one of Problems that matters.
 	Refused string `json:"refused,omitempty"`
 
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Problem is something in a header that is not known here, or not as it should be. The part of the
+// header that has it is not used, and the header is not changed.
+type Problem struct {
+	Field string `json:"field"` // its path in the JSON of LUKS2, "segments.0.iv_tweak", or its name in LUKS1
+	Text  string `json:"text"`  // a clause that names the field: "segments.0.iv_tweak is ..."
 }
 
 // UnknownMember is a member of the JSON of a LUKS2 header that is not known here.
@@ -115,6 +126,7 @@ func (h *Header) Info() Info {
 		Flags:        h.flags,
 		Requirements: h.requirements,
 		Unknown:      h.unknown,
+		Problems:     h.problems,
 		Refused:      problemText(h.refused),
 		KeyslotsSize: h.keyslots,
 		Tokens:       h.Tokens(),

@@ -168,14 +168,21 @@ type object struct {
 	members map[string]any
 	base    int64  // the offset of the JSON area, for errors
 	err     *error // what makes the whole header worthless
-	problem *error // what makes this object of no use, and hides no other
+	problem *error // what makes this object of no use, and hides no other: the first of its problems
+	all     *[]Problem
 	unknown *[]UnknownMember
 }
 
 func (o object) fail(name string, value any, want string) {
-	if *o.err == nil {
-		*o.err = &FormatError{Offset: o.base, Field: o.name(name), Value: value, Want: want}
+	if *o.err != nil {
+		return
 	}
+	err := &FormatError{Offset: o.base, Field: o.name(name), Value: value, Want: want}
+	if o.err == o.problem {
+		o.refuse(name, err)
+		return
+	}
+	*o.err = err
 }
 
 func (o object) name(member string) string {
@@ -195,12 +202,13 @@ func (o object) want(ok bool, name string, value any, want string) {
 // doubt notes a problem unless ok.
 func (o object) doubt(ok bool, name string, value any, want string) {
 	if !ok {
-		o.refuse(&FormatError{Offset: o.base, Field: o.name(name), Value: value, Want: want})
+		o.refuse(name, &FormatError{Offset: o.base, Field: o.name(name), Value: value, Want: want})
 	}
 }
 
-// refuse notes a problem.
-func (o object) refuse(err error) {
+// refuse notes a problem with a member, or with the object if the name is empty.
+func (o object) refuse(name string, err error) {
+	*o.all = append(*o.all, Problem{strings.TrimSuffix(o.name(name), "."), problemText(err)})
 	if *o.problem == nil {
 		*o.problem = err
 	}
@@ -240,7 +248,7 @@ func (o object) has(name string) bool {
 
 func (o object) object(name string) object {
 	m, _ := member[map[string]any](o, name, "an object")
-	return object{o.name(name), m, o.base, o.err, o.problem, o.unknown}
+	return object{o.name(name), m, o.base, o.err, o.problem, o.all, o.unknown}
 }
 
 func (o object) str(name string) string {

@@ -2,6 +2,7 @@ package luks
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -127,8 +128,22 @@ func openV1(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	h.noteProblems()
+	h.noteProblemsV1()
 	return h, nil
+}
+
+// noteProblemsV1 is noteProblems of a LUKS1 header, each part of which has one problem at most.
+func (h *Header) noteProblemsV1() {
+	problems := []error{h.dataProblem}
+	for _, s := range h.slots {
+		problems = append(problems, s.problem)
+	}
+	for _, err := range problems {
+		if f := new(FormatError); errors.As(err, &f) {
+			h.problems = append(h.problems, Problem{f.Field, problemText(err)})
+		}
+	}
+	h.noteProblems()
 }
 
 // v1Parser takes fields out of a LUKS1 header and keeps the first error.

@@ -35,7 +35,7 @@ func (h *Header) decodeJSON(jsonArea []byte, base int64) error {
 	if err != nil {
 		return &FormatError{Offset: base, Field: "json", Value: err.Error(), Want: "valid JSON"}
 	}
-	root := object{members: tree, base: base, err: &err, problem: &h.dataProblem, unknown: &h.unknown}
+	root := object{members: tree, base: base, err: &err, problem: &h.dataProblem, all: &h.problems, unknown: &h.unknown}
 	root.knows("keyslots", "tokens", "segments", "digests", "config")
 	h.decodeConfig(root)
 	if err == nil {
@@ -49,23 +49,15 @@ func (h *Header) decodeJSON(jsonArea []byte, base int64) error {
 
 // noteProblems says what of the header is not known here, or not as it should be.
 func (h *Header) noteProblems() {
-	note := func(err error) {
-		if err == nil {
-			return
-		}
-		if h.refused == nil {
-			h.refused = err
-		}
-		h.warn("%s", problemText(err))
-	}
-	note(h.dataProblem)
+	h.refused = h.dataProblem
 	for _, s := range h.slots {
-		note(s.problem)
+		h.refused = cmp.Or(h.refused, s.problem)
 	}
 	for _, d := range h.digests {
-		if d.problem != h.dataProblem {
-			note(d.problem)
-		}
+		h.refused = cmp.Or(h.refused, d.problem)
+	}
+	for _, p := range h.problems {
+		h.warn("%s", p.Text)
 	}
 }
 
@@ -88,7 +80,7 @@ func (h *Header) decodeConfig(root object) {
 		requirements.knows("mandatory")
 		if requirements.has("mandatory") {
 			if h.requirements = requirements.strings("mandatory"); len(h.requirements) > 0 {
-				root.refuse(unsupported("mandatory requirement %q", h.requirements[0]))
+				requirements.refuse("mandatory", unsupported("mandatory requirement %q", h.requirements[0]))
 			}
 		}
 	}
@@ -126,7 +118,7 @@ func (h *Header) decodeObjects(root object) error {
 	})
 	root.want(segments[0], "segments", fmt.Sprintf("%d segments", len(segments)), "one with the name 0")
 	if len(segments) > 1 {
-		root.refuse(unsupported("%d segments", len(segments)))
+		root.refuse("segments", unsupported("%d segments", len(segments)))
 	}
 	root.each("digests", func(n int, o object) {
 		var problem error
@@ -196,7 +188,7 @@ func decodeKeyslot(n int, o object) keyslot {
 	s.area = area{offset: a.size("offset"), size: a.size("size")}
 	if s.kind != "luks2" {
 		// "reencrypt" marks an image whose encryption is being changed.
-		o.refuse(unsupported("%s of type %q", o.path, s.kind))
+		o.refuse("type", unsupported("%s of type %q", o.path, s.kind))
 		a.str("type")
 		return s
 	}
@@ -250,14 +242,14 @@ func decodeSegment(n int, o object) segment {
 	o.want(s.offset%sectorSize == 0, "offset", s.offset, "a multiple of 512")
 	if o.has("flags") {
 		if s.flags = o.strings("flags"); len(s.flags) > 0 {
-			o.refuse(unsupported("%s has the flag %q", o.path, s.flags[0]))
+			o.refuse("flags", unsupported("%s has the flag %q", o.path, s.flags[0]))
 		}
 	}
 	if size, _ := o.members["size"].(string); size != "dynamic" {
 		s.size = o.size("size")
 	}
 	if s.kind != "crypt" {
-		o.refuse(unsupported("%s of type %q", o.path, s.kind))
+		o.refuse("type", unsupported("%s of type %q", o.path, s.kind))
 		if t, _ := o.members["encryption"].(string); t != "" {
 			s.encryption = t
 		}
@@ -272,7 +264,7 @@ func decodeSegment(n int, o object) segment {
 				s.integrity = t
 			}
 		}
-		o.refuse(unsupported("%s has integrity protection: %s", o.path, shown(o.members["integrity"], true)))
+		o.refuse("integrity", unsupported("%s has integrity protection: %s", o.path, shown(o.members["integrity"], true)))
 	}
 	sector := o.uint32("sector_size")
 	o.want(sector > 0 && sector%sectorSize == 0, "sector_size", sector, "512, 1024, 2048 or 4096")
@@ -286,7 +278,7 @@ func decodeSegment(n int, o object) segment {
 		}
 	}
 	if t := o.str("iv_tweak"); t != "0" {
-		o.refuse(unsupported("%s.iv_tweak is %q: cryptsetup itself does not use it", o.path, t))
+		o.refuse("iv_tweak", unsupported("%s.iv_tweak is %q: cryptsetup itself does not use it", o.path, t))
 	}
 	s.encryption = o.str("encryption")
 	return s

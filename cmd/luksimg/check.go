@@ -19,6 +19,8 @@ type checkFlags struct {
 	*global
 	header    string
 	partition flags.Partition
+	unpack    unpackFlags
+	sum       sumFlags
 	print     bool
 }
 
@@ -30,7 +32,8 @@ func newCheck(g *global) *cobra.Command {
 		Long: `Check compares what the LUKS header of IMAGE says with a policy: ciphers, key sizes, key
 derivation and its cost, hashes, key slots, tokens. No key is needed, and none is asked for. A LUKS
 header is not authenticated: whoever can write to the image can say in it that the data are not
-encrypted. Check it before you give a key, or write a secret to the disk.
+encrypted. Check it before you give a key, or write a secret to the disk. An image that is
+compressed, in an archive or in a container image is checked as it is.
 
 --policy is cloud (what luksimg writes by default, and what its profiles need), fips (what FIPS 140-3
 approves), or a file with a policy of your own; --print prints it as JSON. The verbs that open an
@@ -39,6 +42,7 @@ image take --policy too, and check the very bytes that they use.
 Exit codes: 0 the header conforms, 3 it does not, 1 it could not be read.`,
 		Example: `  luksimg check --policy cloud disk.luks
   luksimg check --policy fips --partition 2 server.raw
+  luksimg check --policy cloud disk.luks.xz
   luksimg check --policy cloud --print >policy.json
   luksimg decrypt --policy policy.json --key-file dek.b64 disk.luks disk.raw`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -47,11 +51,15 @@ Exit codes: 0 the header conforms, 3 it does not, 1 it could not be read.`,
 			}
 			return flags.Args("IMAGE")(c, args)
 		},
-		RunE: func(c *cobra.Command, args []string) error { return o.run(c.Context(), args) },
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	o.kdf.policy.add(c)
 	o.partition.Add(c, "IMAGE")
 	c.Flags().StringVar(&o.header, "header", "", "`FILE` with the header, if it is detached from the data")
+	o.unpack.add(c, "IMAGE")
+	o.unpack.random = true
+	o.sum.add(c, "IMAGE")
+	o.sum.first = true
 	c.Flags().BoolVar(&o.print, "print", false, "print the policy as JSON, and check nothing")
 	g.web.add(c)
 	o.cloud.add(c, serviceCOS)
@@ -67,8 +75,11 @@ type checkResult struct {
 	Warnings   []string           `json:"warnings,omitempty"`
 }
 
-func (o *checkFlags) run(ctx context.Context, args []string) error {
-	p := &o.kdf.policy
+func (o *checkFlags) run(c *cobra.Command, args []string) error {
+	if err := o.sum.check(c); err != nil {
+		return err
+	}
+	ctx, p := c.Context(), &o.kdf.policy
 	if !p.given() {
 		return rest.WithHint(errors.New("check needs a policy"), "give --policy cloud, --policy fips, or --policy FILE")
 	}
@@ -96,11 +107,15 @@ func (o *checkFlags) run(ctx context.Context, args []string) error {
 	return fmt.Errorf("%s: %w %q: %d of its fields", name, policy.ErrViolated, r.Policy, len(r.Violations))
 }
 
-// read returns what the header says, of an image of any format.
+// read returns what the header says, of an image of any format, also one that is packed.
 func (o *checkFlags) read(ctx context.Context, name string) (*luks.Info, error) {
 	in, err := openInput(ctx, o.global, name)
 	if err != nil {
 		return nil, err
+	}
+	defer func() { in.close() }()
+	if err := o.sum.watch(ctx, o.global, in); err != nil {
+		return nil, in.wrap(err)
 	}
 	var found *luks.Info
 	enough := errors.New("the header is all that is read")
@@ -110,7 +125,6 @@ func (o *checkFlags) read(ctx context.Context, name string) (*luks.Info, error) 
 		return enough
 	}}
 	if o.header != "" {
-		in.close()
 		header, err := openHeader(ctx, o.global, o.header)
 		if err != nil {
 			return nil, err
@@ -121,7 +135,9 @@ func (o *checkFlags) read(ctx context.Context, name string) (*luks.Info, error) 
 		}
 		return nil, header.wrap(err)
 	}
-	defer in.close()
+	if err := in.unpack(ctx, "", o.unpack.options(&o.Talk, in.name)); err != nil {
+		return nil, in.wrap(err)
+	}
 	// What is wrong with the rest of the image, such as a file that it needs, is not the question.
 	_, err = luksimg.Inspect(ctx, in.r, in.size, luksimg.ImageOptions{LUKS: opts, Partition: int(o.partition), Unpack: luksimg.Unpacking{Never: true}})
 	switch {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,20 +75,22 @@ func (p *Policy) Check(i luks.Info) []Violation {
 	for _, u := range i.Unknown {
 		c.add(u.Field, u.Value, "no member that is not known here")
 	}
-	if i.Refused != "" && !c.explained {
-		c.add("header", i.Refused, "nothing that is not known here, or can not be used")
+	for _, p := range i.Problems {
+		if !ruled.MatchString(p.Field) {
+			c.add(p.Field, p.Text, "nothing that is not known here, or can not be used")
+		}
 	}
 	return c.found
 }
+
+// ruled matches the fields of [luks.Problem] that rules are about, which tell or allow what is in them.
+var ruled = regexp.MustCompile(`^(config\.requirements\.mandatory|segments(\.\d+\.(type|flags|integrity))?|keyslots\.\d+\.type)$`)
 
 // A checker collects violations.
 type checker struct {
 	*Policy
 	i     luks.Info
 	found []Violation
-
-	// explained: what Info.Refused is about was looked at, and told or allowed.
-	explained bool
 }
 
 func (c *checker) add(field string, value any, want string) {
@@ -190,7 +193,6 @@ func (c *checker) data() {
 		c.add("segments", n, "1 segment")
 	}
 	for _, s := range c.i.Segments {
-		c.explained = true
 		name := fmt.Sprintf("segments.%d.", s.Segment)
 		if s.Type != "crypt" {
 			c.add(name+"type", s.Type, "crypt: these data are not encrypted by dm-crypt")
@@ -220,12 +222,10 @@ func (c *checker) keyslot(s luks.SlotInfo) {
 	name := c.field(v1, v2)
 	switch {
 	case s.Type != "":
-		c.explained = true
 		c.add(name+".type", s.Type, "luks2")
 		return
-	case s.Problem != "":
-		c.explained = true
-		c.add(name, s.Problem, "a key slot that can be used")
+	case s.Problem != "": // it is one of Info.Problems, and what else was read of the slot may be in vain
+		c.cipher(nil, v2+".area.encryption", s.Cipher)
 		return
 	}
 	if !s.Bound && !c.AllowUnbound {
@@ -300,9 +300,7 @@ func (c *checker) cost(name string, k KDF, s luks.SlotInfo) {
 
 func (c *checker) digest(d luks.DigestInfo) {
 	name := fmt.Sprintf("digests.%d", d.Digest)
-	if d.Problem != "" {
-		c.explained = true
-		c.add(c.field("mk-digest", name), d.Problem, "a digest that can be used")
+	if d.Problem != "" { // which is one of Info.Problems
 		return
 	}
 	if !d.Data && !c.AllowUnbound {
@@ -331,7 +329,6 @@ func (c *checker) tokens() {
 
 func (c *checker) config() {
 	for n, r := range c.i.Requirements {
-		c.explained = true
 		if !contains(c.Requirements, r) {
 			c.add(fmt.Sprintf("config.requirements.mandatory.%d", n), r, listed(c.Requirements))
 		}

@@ -104,7 +104,7 @@ var hostile = map[string]struct {
 	"integrity": {func(m tree) {
 		at(m, "segments", "0")["integrity"] = tree{"type": "none", "journal_encryption": "none", "journal_integrity": "none"}
 	}, []string{"segments.0.integrity"}},
-	"IV": {func(m tree) { at(m, "segments", "0")["iv_tweak"] = "8" }, []string{"header"}},
+	"IV": {func(m tree) { at(m, "segments", "0")["iv_tweak"] = "8" }, []string{"segments.0.iv_tweak"}},
 	"reencryption": {func(m tree) {
 		at(m, "config")["requirements"] = tree{"mandatory": []any{"online-reencrypt-v2"}}
 		at(m, "keyslots")["1"] = tree{"type": "reencrypt", "key_size": 1, "mode": "decrypt", "direction": "forward",
@@ -119,8 +119,8 @@ var hostile = map[string]struct {
 	"requirement":    {func(m tree) { at(m, "config")["requirements"] = tree{"mandatory": []any{"vendor"}} }, []string{"config.requirements.mandatory.0"}},
 	"extra digest":   {func(m tree) { at(m, "digests")["1"] = digest(m) }, []string{"digests.1"}},
 	"vendor's slot":  {func(m tree) { at(m, "keyslots")["1"] = vendorSlot }, []string{"keyslots.1.type"}},
-	"unknown KDF":    {func(m tree) { at(m, "keyslots", "0", "kdf")["type"] = "scrypt" }, []string{"keyslots.0"}},
-	"unknown digest": {func(m tree) { at(m, "digests", "0")["type"] = "vendor" }, []string{"digests.0"}},
+	"unknown KDF":    {func(m tree) { at(m, "keyslots", "0", "kdf")["type"] = "scrypt" }, []string{"keyslots.0.kdf.type"}},
+	"unknown digest": {func(m tree) { at(m, "digests", "0")["type"] = "vendor" }, []string{"digests.0.type"}},
 	"unbound": {func(m tree) {
 		slot := at(m, "keyslots", "0")
 		text, _ := json.Marshal(slot)
@@ -235,6 +235,46 @@ func TestAllowed(t *testing.T) {
 		if _, err := accept(t, image(t, hostile[name].change), p); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestBehindAllowed: what a policy allows hides nothing else, and each problem is told.
+func TestBehindAllowed(t *testing.T) {
+	iv := func(m tree) { at(m, "segments", "0")["iv_tweak"] = "8" }
+	for text, c := range map[string]struct {
+		names  []string // of hostile
+		change func(m tree)
+		fields []string
+	}{
+		`"integrity":["none"]`:                           {[]string{"integrity"}, iv, []string{"segments.0.iv_tweak"}},
+		`"requirements":["vendor"]`:                      {[]string{"requirement"}, iv, []string{"segments.0.iv_tweak"}},
+		`"requirements":["vendor"],"integrity":["none"]`: {[]string{"requirement", "integrity"}, iv, []string{"segments.0.iv_tweak"}},
+		`"requirements":["vendor"],"allow_unbound":true`: {[]string{"requirement", "unbound"}, func(m tree) {
+			iv(m)
+			at(m, "segments", "0")["sector_size"] = 1536
+			at(m, "keyslots", "0")["priority"] = 7
+			at(m, "keyslots", "0", "area")["encryption"] = "cipher_null-ecb"
+			at(m, "keyslots", "1", "kdf")["iterations"] = 0
+			at(m, "keyslots", "1", "kdf")["salt"] = ""
+			at(m, "digests", "0")["type"] = "vendor"
+		}, []string{"keyslots.0.area.encryption", "keyslots.0.priority", "keyslots.1.kdf.salt", "keyslots.1.kdf.iterations", "segments.0.sector_size", "segments.0.iv_tweak",
+			"digests.0.type"}},
+	} {
+		p, err := policy.Parse([]byte(`{"version":1,` + text + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		img := image(t, func(m tree) {
+			for _, name := range c.names {
+				hostile[name].change(m)
+			}
+			c.change(m)
+		})
+		h, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{AllowNullCipher: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, text, p, h, c.fields)
 	}
 }
 
