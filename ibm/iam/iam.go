@@ -65,8 +65,8 @@ func New(o Options) (*Client, error) {
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, &Error{Service: "iam", Op: "new", Err: ErrAuth, Message: "the API key is not one word of printable characters"}
 	}
-	c := &Client{url: base, key: key, retry: o.Retry, plain: &rest.Transport{Retry: o.Retry}, send: &rest.Transport{Retry: o.Retry}}
-	c.send.Tokens = c
+	c := &Client{url: base, key: key, retry: o.Retry, plain: &rest.Transport{Retry: o.Retry, MaxBody: rest.MaxKeyBody}}
+	c.send = &rest.Transport{Retry: o.Retry, MaxBody: rest.MaxKeyBody, Tokens: c}
 	rest.NewClient(o.Client, c.plain)
 	rest.NewClient(o.Client, c.send)
 	return c, nil

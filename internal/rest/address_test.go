@@ -16,7 +16,9 @@ import (
 	"github.com/luksimg/luksimg/ibm/softlayer"
 	"github.com/luksimg/luksimg/ibm/vpc"
 	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap/awskms"
 	"github.com/luksimg/luksimg/wrap/keyprotect"
+	"github.com/luksimg/luksimg/wrap/vault"
 )
 
 const rootKey = "crn:v1:bluemix:public:kms:us-south:a/ea998d3389c3473aa0987652b46fb146:a192d603-0b8d-452f-aac3-f9e1f95e7411:key:88d649f8-41b8-4426-b52b-45c88953d5b8"
@@ -79,6 +81,40 @@ var clients = map[string]func(ctx context.Context, url string) error{
 		}
 		return err
 	},
+	"vault": func(ctx context.Context, url string) error {
+		c, err := vault.New(vault.Options{Address: url, Key: "transit/images", Token: []byte("secret"), Retry: vault.Retry{Attempts: 1}})
+		if err == nil {
+			_, err = c.Unwrap(ctx, "vault:v1:AAAA")
+		}
+		return err
+	},
+	"awskms": func(ctx context.Context, url string) error {
+		c, err := awskms.New(awskms.Options{Endpoint: url, Key: "arn:aws:kms:eu-central-1:111122223333:key/1",
+			Credentials: awskms.Credentials{AccessKeyID: "a", SecretAccessKey: []byte("secret")}, Retry: awskms.Retry{Attempts: 1}})
+		if err == nil {
+			_, err = c.Unwrap(ctx, "AAAA")
+		}
+		return err
+	},
+}
+
+// TestKeyBody: the services of keys and identities are not listened to for longer than they can have
+// anything to say.
+func TestKeyBody(t *testing.T) {
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		w.Header().Set("Content-Type", "application/json")
+		w.Write([]byte(`{"errors":["` + strings.Repeat("x", rest.MaxKeyBody) + `"]}`))
+	}))
+	defer s.Close()
+	for _, name := range []string{"iam", "keyprotect", "vault", "awskms"} {
+		asked = 0
+		err := clients[name](t.Context(), s.URL)
+		if !errors.Is(err, rest.ErrAnswer) || !strings.Contains(err.Error(), "more than 1048576 bytes") || asked != 1 {
+			t.Errorf("%s: %.300v, asked %d times", name, err, asked)
+		}
+	}
 }
 
 // TestClearText: no client sends a credential in clear text to another machine, neither

@@ -14,6 +14,10 @@ import (
 // MaxBody bounds the answer of a service, in bytes, unless its [Transport] has another bound.
 const MaxBody = 64 << 20
 
+// MaxKeyBody is the bound of the services of keys and identities, whose answers are short: a page
+// of 200 root keys is the longest.
+const MaxKeyBody = 1 << 20
+
 // Retry says how often, and after which waits, a request is tried again. The zero value
 // is right.
 type Retry struct {

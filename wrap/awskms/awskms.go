@@ -96,7 +96,7 @@ func New(o Options) (*Client, error) {
 	if o.Client != nil {
 		own = *o.Client
 	}
-	c := &Client{arn: o.Key, url: strings.TrimSuffix(base, "/") + "/", who: &w, retry: o.Retry, send: &rest.Transport{Retry: o.Retry, Class: class}}
+	c := &Client{arn: o.Key, url: strings.TrimSuffix(base, "/") + "/", who: &w, retry: o.Retry, send: &rest.Transport{Retry: o.Retry, Class: class, MaxBody: rest.MaxKeyBody}}
 	own.Transport = &signer{next: own.Transport, c: c, region: arn.Region}
 	rest.NewClient(&own, c.send)
 	return c, nil

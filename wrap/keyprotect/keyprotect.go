@@ -110,7 +110,7 @@ func New(o Options) (*Client, error) {
 		}
 	}
 	client := &Client{crn: c, url: base, keyRing: o.KeyRing, correlation: o.CorrelationID,
-		send: &rest.Transport{Tokens: o.Tokens, Retry: o.Retry, Expired: expired}}
+		send: &rest.Transport{Tokens: o.Tokens, Retry: o.Retry, Expired: expired, MaxBody: rest.MaxKeyBody}}
 	rest.NewClient(o.Client, client.send)
 	service, err := kp.New(kp.ClientConfig{BaseURL: base, InstanceID: c.Instance, KeyRing: o.KeyRing, Verbose: kp.VerboseNone}, (*transport)(client))
 	if err != nil {

@@ -64,7 +64,7 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("vault: the token is empty, or no word of text")
 	}
 	c := &Client{address: address, mount: mount, key: key, namespace: o.Namespace, token: &token,
-		send: &rest.Transport{Retry: o.Retry, Class: class}}
+		send: &rest.Transport{Retry: o.Retry, Class: class, MaxBody: rest.MaxKeyBody}}
 	rest.NewClient(o.Client, c.send)
 	return c, nil
 }
