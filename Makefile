@@ -25,6 +25,7 @@ check: lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) mod verify >/dev/null
+	@scripts/check-docs.sh
 
 # golangci-lint, with staticcheck in it, of the version that tools/go.mod pins.
 lint:
