@@ -3,7 +3,6 @@ package cos
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -45,7 +44,7 @@ type request struct {
 type payload struct {
 	src       io.ReaderAt
 	off, size int64
-	md5       []byte // 16 bytes
+	sum       []byte // its sum, by the hash of the client; nil is none that the service could compare
 	sha256    string // hexadecimal, or sigv4.UnsignedPayload
 	sent      func(int64)
 
@@ -166,8 +165,8 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest
 			body = &bodyReader{p: p, moved: watch.Moved, closed: make(chan struct{})}
 			req.Body = body
 		}
-		if p.md5 != nil {
-			req.Header.Set("Content-MD5", base64.StdEncoding.EncodeToString(p.md5))
+		if p.sum != nil {
+			setSum(req.Header, p.sum)
 		}
 		if p.size > expectAbove {
 			req.Header.Set("Expect", "100-continue")

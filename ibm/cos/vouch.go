@@ -2,7 +2,6 @@ package cos
 
 import (
 	"context"
-	"crypto/md5"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,6 +18,12 @@ import (
 // it was not, the error matches [ErrChecksum].
 func (m *multipart) vouch(ctx context.Context, number int, h http.Header, p *payload, buf []byte) (bool, error) {
 	if c := readChecksum(h); c.usable(p.size, 0) {
+		if m.c.sha256 && len(c.sum) == len(p.sum) { // it is a SHA-256 too
+			if c.sum != string(p.sum) {
+				return false, fmt.Errorf("%v: part %d: %w: the service has another checksum than what was sent", m.at, number, ErrChecksum)
+			}
+			return true, nil
+		}
 		same, err := c.matches(p.src, p.off, p.size, 0, buf)
 		if err == nil && !same {
 			err = fmt.Errorf("%v: part %d: %w: the service has another checksum than what was sent", m.at, number, ErrChecksum)
@@ -30,7 +35,7 @@ func (m *multipart) vouch(ctx context.Context, number int, h http.Header, p *pay
 	}
 	i, err := m.c.Head(ctx, m.at)
 	if err == nil && i.Size == p.size {
-		m.put(0, sentPart{md5: [md5.Size]byte(p.md5), size: p.size})
+		m.put(0, sentPart{sum: string(p.sum), size: p.size})
 		err = m.compare(ctx, i, true)
 	}
 	if errors.Is(err, ErrAccess) {
@@ -39,7 +44,7 @@ func (m *multipart) vouch(ctx context.Context, number int, h http.Header, p *pay
 	return err == nil, err
 }
 
-// refuses reports whether the service refuses a part that has not the MD5 sum that is sent with it. It
+// refuses reports whether the service refuses a part that has not the sum that is sent with it. It
 // tries that once, with the last number that a part can have: what is stored there is never
 // made part of the object.
 func (m *multipart) refuses(ctx context.Context) bool {
@@ -52,8 +57,8 @@ func (m *multipart) refuses(ctx context.Context) bool {
 		if taken {
 			return false
 		}
-		p := small([]byte("luksimg"))
-		p.md5 = make([]byte, md5.Size)
+		p := m.c.small([]byte("luksimg"))
+		clear(p.sum)
 		_, err := m.c.putPart(ctx, m.at, m.id, MaxParts, p)
 		if ctx.Err() != nil {
 			return false
@@ -70,7 +75,7 @@ func (m *multipart) refuses(ctx context.Context) bool {
 func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 	type piece struct {
 		off, size int64
-		md5       [md5.Size]byte
+		sum       string
 	}
 	var todo []piece
 	off := int64(0)
@@ -80,7 +85,7 @@ func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 			p = m.parts[number+1]
 		}
 		if p.size > 0 && (all || !p.proved) {
-			todo = append(todo, piece{off, p.size, p.md5})
+			todo = append(todo, piece{off, p.size, p.sum})
 		}
 		off += p.size
 	}
@@ -88,12 +93,12 @@ func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 		return nil
 	}
 	return each(ctx, 4, len(todo), func(ctx context.Context, _ []byte, n int) error {
-		t, h := todo[n-1], md5.New()
+		t, h := todo[n-1], m.c.newHash()
 		err := m.c.fetch(ctx, m.at, Info{Size: i.Size}, t.off, t.size, func(b []byte, _ int64) error {
 			h.Write(b)
 			return nil
 		})
-		if err == nil && [md5.Size]byte(h.Sum(nil)) != t.md5 {
+		if err == nil && string(h.Sum(nil)) != t.sum {
 			err = fmt.Errorf("%v: %w: what the service has at %d is not what was sent", m.at, ErrChecksum, t.off)
 		}
 		return err
@@ -104,10 +109,10 @@ func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 // nothing else vouches for, whether there are any, and any that look like MD5 sums.
 func (m *multipart) evidence() (opaque, unproved, sums bool) {
 	for _, p := range m.parts {
-		opaque = opaque || p.etag != p.want()
+		opaque = opaque || p.etag != p.wantETag()
 		if !p.proved {
 			_, _, sum := parseETag(p.etag)
-			unproved, sums = true, sums || sum
+			unproved, sums = true, sums || sum && !m.c.sha256
 		}
 	}
 	return opaque, unproved, sums
@@ -154,7 +159,7 @@ func (m *multipart) check(ctx context.Context, size int64, made bool) error {
 // checkWhole compares the ETag of an object that was sent in parts with the MD5 sum of the whole, which some
 // servers have. It reads the source again, or, of a stream, the object.
 func (m *multipart) checkWhole(ctx context.Context, i Info) error {
-	h := md5.New()
+	h := m.c.newHash()
 	var err error
 	if m.src == nil {
 		err = m.c.fetch(ctx, m.at, Info{Size: i.Size}, 0, i.Size, func(b []byte, _ int64) error {
