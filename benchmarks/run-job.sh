@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures the whole job, file to file, against qemu-img, cryptsetup, nbdkit, luksy,
 # go-qcow2reader and plain copies, all in turns; keeps the raw results, and makes the plot
-# and the table in the README of them. Arguments go to the command job. It needs about
+# and the table in docs/performance.md of them. Arguments go to the command job. It needs about
 # 12 GiB in /dev/shm and 10 GiB where TMPDIR is. Programs that are not here are left out
 # (apt: qemu-utils cryptsetup-bin nbdkit libnbd-bin).
 set -e
@@ -16,5 +16,5 @@ family=$(sed -n 's/^model[^:n]*: *//p' /proc/cpuinfo 2>/dev/null | head -1)
 name="results/${cpu:-unknown}${family:+-model$family}-$(go env GOVERSION)-job"
 mkdir -p results
 go run ./cmd/job -luksimg "$tmp/luksimg" -peers "$tmp/peers" -raw "$name.txt" "$@" | grep -v '^Benchmark'
-go run ./cmd/jobplot "$name.txt" "$name.svg" ../README.md
-echo "wrote $name.txt and .svg, and the table in README.md"
+go run ./cmd/jobplot "$name.txt" "$name.svg" ../docs/performance.md
+echo "wrote $name.txt and .svg, and the table in docs/performance.md"

@@ -28,11 +28,11 @@ func newAudit(g *global) *cobra.Command {
 	o := &auditVerbFlags{global: g}
 	c := &cobra.Command{
 		Use:   "audit [FILE...]",
-		Short: "Tell the story of an encrypted image from audit events: wrap, import, unwrap, provision",
+		Short: "Reconstruct the audit trail of an encrypted image and flag the gaps",
 		Long: `Audit reads audit events (CADF: exports of Activity Tracker and Cloud Logs, and what --audit-log
 wrote) from files, from standard input with -, or, without any, from IBM Cloud Logs at --logs-url. It
-shows what happened to one image: root key made, data key wrapped, image imported, key
-unwrapped by the cloud, server provisioned; and what is missing, out of order or was refused.
+reconstructs the audit trail of one image: root key created, data key wrapped, image imported, key
+unwrapped by the cloud, server provisioned. It flags what is missing, out of order or refused.
 
 The exit code is 1 if the chain is broken.` + cloudHelp,
 		Example: `  luksimg audit --root-key-crn CRN --image GLOBAL_IDENTIFIER events.json deploy.audit

@@ -41,21 +41,21 @@ func newDeploy(g *global) *cobra.Command {
 wrapped by the root key and checks that it unwraps, encrypts the image, uploads it, has a
 template made of it, and with --order orders a server from that, which costs money.
 
-What is done is written to a file, NAME.deploy.json. If the run ends early, for whatever
-reason, the same command goes on where it stopped: nothing is made twice. The exit code is 5
-then if it may simply be run again. If it is interrupted while the answer to an import or an
-order is under way, what that made is looked for, for as long as --settle says, before it is
-sent again. A finished deployment does nothing when it is run again, but tell the result.
+Deploy records each step in a file, NAME.deploy.json. If the run ends early, the same command
+continues where it stopped and creates nothing twice. The exit code is then 5 if the command may
+simply be run again. If the reply to an import or an order is lost, deploy checks whether it took
+effect, for as long as --settle says, before it retries. A finished deployment only reports its
+result when it is run again.
 
 The data key is on no disk, but wrapped in the envelope, NAME.envelope.json; without the
 root key that opens nothing. --keep-key writes it to a file.` + cloudHelp + `
 
-The authorizations that setup makes are looked for before anything is made; --skip-authorization-check
-leaves that out, for one that this API key can not see.
+Deploy first checks for the authorizations that setup creates. --skip-authorization-check skips
+that, for an API key that can not see them.
 
-The disk is looked at before a key is made: it must not be larger than the cloud takes, must
-have a boot signature and, if that can be told, cloud-init. If SRC is not what it was when
-the deployment began, by its size, its time or, of an object, its ETag, that is an error, until
+Deploy checks the disk before it makes a key. The disk must not be larger than the cloud takes, and
+must have a boot signature and, if that can be told, cloud-init. If SRC has changed since the
+deployment began, by its size, its time or the ETag of an object, deploy stops until
 --changed-source says what to do.
 
 --profile classic-luks, the default, is the format of SoftLayer's end-to-end encryption, a raw

@@ -48,8 +48,8 @@ An encrypted image needs its data key, wrapped by a root key: --envelope names t
 that wrap made, or --wrapped-dek and --root-key-crn give both. It goes to the cloud with
 an API key that can read the object and use the root key; see --ibm-api-key-file.
 
-If the answer to a call that makes something is lost, the image is looked for, as long as
---settle says, before the call is sent again.
+If the reply to an import is lost, luksimg checks whether it took effect, for as long as --settle
+says, before it retries.
 The same --name and --note find the template of an earlier run.` + cloudHelp + `
 SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 		Example: `  luksimg import --envelope disk.envelope.json --os-code UBUNTU_22_64 --cloud-init cos://us-south/images/disk.raw

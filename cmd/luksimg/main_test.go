@@ -74,8 +74,12 @@ func TestReadme(t *testing.T) {
 	root := newRoot()
 	root.InitDefaultCompletionCmd()
 	listed := make(map[string]bool)
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z]+)( [^`]+)?` \\|").FindAllStringSubmatch(string(readme), -1) {
-		listed[m[1]] = true
+	_, table, _ := strings.Cut(string(readme), "\n## Verbs\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.*`) \\| ").FindAllStringSubmatch(table, -1) {
+		for _, m := range regexp.MustCompile("`([a-z]+)[^`]*`").FindAllStringSubmatch(row[1], -1) {
+			listed[m[1]] = true
+		}
 	}
 	for _, c := range root.Commands() {
 		if !listed[c.Name()] {
@@ -85,9 +89,9 @@ func TestReadme(t *testing.T) {
 			t.Errorf("%s --help has no example", c.Name())
 		}
 	}
-	for _, verb := range []string{"encrypt", "decrypt", "verify", "inspect", "keygen", "version"} {
+	for verb := range listed {
 		if c, _, err := root.Find([]string{verb}); err != nil || c.Name() != verb {
-			t.Errorf("there is no verb %s", verb)
+			t.Errorf("README.md has %s, which is no verb", verb)
 		}
 	}
 }

@@ -30,7 +30,7 @@ vpc IMAGE is the ID or the name of an image in VPC.
 
 --dry-run has the service check the order, and orders nothing (classic infrastructure only).
 
-An order is never repeated: if its answer is lost, the server is looked for.` + cloudHelp + `
+An order is never repeated. If the reply to it is lost, luksimg looks for the server.` + cloudHelp + `
 SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 		Example: `  luksimg order --dry-run --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 my-image
   luksimg order --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 my-image

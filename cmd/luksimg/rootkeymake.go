@@ -136,7 +136,7 @@ type materialFlags struct {
 
 func (m *materialFlags) add(c *cobra.Command) {
 	m.key.AddPlain(c, "")
-	c.Flags().BoolVar(&m.text, "base64", false, "what is given is base64 text of the bytes, as luksimg keygen writes it")
+	c.Flags().BoolVar(&m.text, "base64", false, "the key file has the base64 text of the bytes, as luksimg keygen writes it")
 }
 
 func (m *materialFlags) given() bool { return m.key.Given() }

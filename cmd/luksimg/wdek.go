@@ -97,7 +97,7 @@ func (o *rootKeyFlags) tryToken(ctx context.Context, h *luks.Header, t wdekToken
 	}
 	switch {
 	case len(t.Keyslots) == 0:
-		return nil, rest.WithHint(fmt.Errorf("it is for no key slot any more: %w", luks.ErrNoSlot), "luksimg wrap --token IMAGE makes it anew, given the key of the image")
+		return nil, rest.WithHint(fmt.Errorf("it is for no key slot any more: %w", luks.ErrNoSlot), "re-create it with luksimg wrap --token IMAGE and the key of the image")
 	case len(slots) == 0:
 		return nil, fmt.Errorf("it is for key slots %v: %w: %d", t.Keyslots, luks.ErrNoSlot, only)
 	}
@@ -117,7 +117,7 @@ func (o *rootKeyFlags) tryToken(ctx context.Context, h *luks.Header, t wdekToken
 	}
 	key.Clear()
 	if errors.Is(err, luks.ErrPassphrase) {
-		err = rest.WithHint(fmt.Errorf("the key slot has another key since the token was made: %w", err), "luksimg wrap --token IMAGE makes it anew, given the key of the image")
+		err = rest.WithHint(fmt.Errorf("the key slot has another key since the token was made: %w", err), "re-create it with luksimg wrap --token IMAGE and the key of the image")
 	}
 	return nil, err
 }
@@ -231,7 +231,7 @@ func (g *global) warnStale(h *luks.Header, name string, slot int) {
 		switch {
 		case !slices.Contains(t.Keyslots, slot):
 		case t.Type == wrap.TokenType:
-			g.Warn("token %d holds the key that key slot %d had: luksimg wrap --token %s makes it anew", t.Number, slot, name)
+			g.Warn("token %d holds the key that key slot %d had: re-create it with luksimg wrap --token %s", t.Number, slot, name)
 		case t.Type == clevis.TokenType || strings.HasPrefix(t.Type, "systemd-"):
 			g.Warn("token %d, %q, is for the key that key slot %d had, and does not open it any more", t.Number, t.Type, slot)
 		}

@@ -1,7 +1,11 @@
 package cos
 
 import (
+	"bytes"
 	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -52,8 +56,14 @@ func (c *Client) CreateBucket(ctx context.Context, region, bucket string, o Buck
 		h.Set("Ibm-Sse-Kp-Customer-Root-Key-Crn", o.RootKeyCRN)
 	}
 	body := []byte("<CreateBucketConfiguration><LocationConstraint>" + region + "-" + class + "</LocationConstraint></CreateBucketConfiguration>")
-	_, _, err := c.do(ctx, &request{method: http.MethodPut, at: Object{Region: region, Bucket: bucket}, header: h, body: c.small(body)})
+	_, _, err := c.do(ctx, &request{method: http.MethodPut, at: Object{Region: region, Bucket: bucket}, header: h, body: small(body)})
 	return err
+}
+
+// small returns a body that is in memory.
+func small(b []byte) *payload {
+	m, s := md5.Sum(b), sha256.Sum256(b)
+	return &payload{src: bytes.NewReader(b), size: int64(len(b)), md5: m[:], sha256: hex.EncodeToString(s[:])}
 }
 
 // A Bucket is what the service says of one.

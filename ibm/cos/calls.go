@@ -26,7 +26,7 @@ type Info struct {
 	PartSize int64
 
 	checksum checksum
-	sum      []byte // that was kept with it
+	md5      []byte // metaMD5
 	opaque   bool   // the service says that the ETag is no MD5 sum
 }
 
@@ -43,15 +43,15 @@ func (c *Client) Head(ctx context.Context, o Object) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	return c.readInfo(o, h)
+	return readInfo(o, h)
 }
 
-func (c *Client) readInfo(o Object, h http.Header) (Info, error) {
+func readInfo(o Object, h http.Header) (Info, error) {
 	size, err := strconv.ParseUint(h.Get("Content-Length"), 10, 63)
 	if err != nil {
 		return Info{}, fmt.Errorf("%v: the service does not say how long it is", o)
 	}
-	i := Info{Size: int64(size), ETag: unquote(h.Get("Etag")), checksum: readChecksum(h), sum: c.readSum(h), opaque: opaque(h)}
+	i := Info{Size: int64(size), ETag: unquote(h.Get("Etag")), checksum: readChecksum(h), md5: readMD5(h), opaque: opaque(h)}
 	i.Modified, _ = http.ParseTime(h.Get("Last-Modified"))
 	if n, err := strconv.ParseUint(h.Get(metaPartSize), 10, 63); err == nil {
 		i.PartSize = int64(n)
@@ -72,7 +72,7 @@ func (c *Client) Delete(ctx context.Context, o Object) error {
 
 // put stores an object in one request.
 func (c *Client) put(ctx context.Context, o Object, p *payload) (http.Header, error) {
-	h, _, err := c.do(ctx, &request{method: http.MethodPut, at: o, body: p, header: http.Header{c.metaSum(): {hex.EncodeToString(p.sum)}}})
+	h, _, err := c.do(ctx, &request{method: http.MethodPut, at: o, body: p, header: http.Header{metaMD5: {hex.EncodeToString(p.md5)}}})
 	return h, err
 }
 
@@ -82,9 +82,6 @@ func (c *Client) createUpload(ctx context.Context, o Object, partSize int64, mar
 	h := http.Header{}
 	if marked {
 		h.Set(metaETag, "opaque")
-	}
-	if c.sha256 {
-		h.Set("X-Amz-Checksum-Algorithm", "SHA256")
 	}
 	if partSize > 0 {
 		h.Set(metaPartSize, strconv.FormatInt(partSize, 10))

@@ -1,10 +1,11 @@
 package cos
 
 import (
-	"crypto/fips140"
+	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"hash"
 	"hash/crc32"
 	"hash/crc64"
@@ -26,21 +27,17 @@ type checksum struct {
 var checksums = []struct {
 	header string
 	make   func() hash.Hash
-	weak   bool // FIPS 140-3 does not approve it
 }{
-	{"X-Amz-Checksum-Sha256", sha256.New, false},
-	{"X-Amz-Checksum-Sha1", sha1.New, true},
-	{"X-Amz-Checksum-Crc64nvme", func() hash.Hash { return crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5)) }, false},
-	{"X-Amz-Checksum-Crc32c", func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }, false},
-	{"X-Amz-Checksum-Crc32", func() hash.Hash { return crc32.NewIEEE() }, false},
+	{"X-Amz-Checksum-Sha256", sha256.New},
+	{"X-Amz-Checksum-Sha1", sha1.New},
+	{"X-Amz-Checksum-Crc64nvme", func() hash.Hash { return crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5)) }},
+	{"X-Amz-Checksum-Crc32c", func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
+	{"X-Amz-Checksum-Crc32", func() hash.Hash { return crc32.NewIEEE() }},
 }
 
-// readChecksum returns the checksum in the header of an answer, if there is one that can be computed.
+// readChecksum returns the checksum in the header of an answer, if there is one.
 func readChecksum(h http.Header) checksum {
 	for _, c := range checksums {
-		if c.weak && fips140.Enforced() { // it would panic
-			continue
-		}
 		text, number, composite := strings.Cut(h.Get(c.header), "-")
 		sum, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(sum) != c.make().Size() {
@@ -85,6 +82,19 @@ func (c checksum) matches(r io.ReaderAt, off, size, partSize int64, buf []byte) 
 		all.Write(h.Sum(nil))
 	}
 	return string(all.Sum(nil)) == c.sum, nil
+}
+
+// metaMD5 is the header that keeps the MD5 sum of an object that was sent in one request, as its
+// ETag may be another.
+const metaMD5 = "X-Amz-Meta-Luksimg-Md5"
+
+// readMD5 returns the value of metaMD5, or nil.
+func readMD5(h http.Header) []byte {
+	sum, err := hex.DecodeString(h.Get(metaMD5))
+	if err != nil || len(sum) != md5.Size {
+		return nil
+	}
+	return sum
 }
 
 // metaETag is the header that keeps with an object that its ETag is no MD5 sum: "opaque".

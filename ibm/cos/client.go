@@ -34,11 +34,6 @@ type Options struct {
 	// machine.
 	Endpoint string
 
-	// SHA256 has what is sent and fetched compared by SHA-256 and the checksums of the service instead
-	// of MD5 sums and ETags. Without a service that keeps checksums, what was sent is read again. In Go's
-	// FIPS 140-3 mode "only" it is so in any case, as there is no MD5.
-	SHA256 bool
-
 	// Network chooses among IBM's endpoints: "public", which is the default, "private"
 	// from inside IBM Cloud, or "direct" from inside a VPC.
 	Network string
@@ -72,15 +67,13 @@ type Client struct {
 	http     *http.Client
 	auth     *authorizer
 	attempts fetch.Attempts
-	sha256   bool // instead of MD5
 }
-
-// leastSecret is how many bytes a secret has at least in strict FIPS 140-3 mode: with "AWS4" in front of it they
-// are the 112 bits that a key of HMAC must have.
-const leastSecret = 10
 
 // New returns a client. It sends nothing.
 func New(o Options) (*Client, error) {
+	if fips140.Enforced() { // where MD5 panics
+		return nil, errors.New("cos: Object Storage has MD5 in its ETags, which Go's mode fips140=only does not run; fips140=on does")
+	}
 	if (o.Tokens == nil) == (o.HMAC == nil) {
 		return nil, errors.New("cos: needs either a token source or HMAC credentials")
 	}
@@ -90,10 +83,7 @@ func New(o Options) (*Client, error) {
 	if err := endpoint.Check(o.Network); err != nil {
 		return nil, fmt.Errorf("cos: %w", err)
 	}
-	if fips140.Enforced() && o.HMAC != nil && len(o.HMAC.SecretAccessKey) < leastSecret {
-		return nil, fmt.Errorf("cos: the secret of the HMAC credentials has %d bytes, and Go's FIPS 140-3 mode takes %d at least", len(o.HMAC.SecretAccessKey), leastSecret)
-	}
-	c := &Client{o: o, sha256: o.useSHA256()}
+	c := &Client{o: o}
 	if o.Endpoint != "" {
 		u, err := parseEndpoint(o.Endpoint)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -46,10 +45,8 @@ type downloadState struct {
 	Size      int64  `json:"size"`
 	ETag      string `json:"etag"`
 	ChunkSize int64  `json:"chunk_size"`
-	// Sums has the sum of each chunk in hexadecimal, or "" where it is not there. It is the MD5 sum, or the
-	// SHA-256.
-	Sums   []string `json:"md5"`
-	SHA256 bool     `json:"sha256,omitempty"`
+	// MD5 has the sum of each chunk in hexadecimal, or "" where it is not there.
+	MD5 []string `json:"md5"`
 }
 
 func parseDownloadState(b []byte) (*downloadState, error) {
@@ -60,16 +57,12 @@ func parseDownloadState(b []byte) (*downloadState, error) {
 	if s.Version != stateVersion {
 		return nil, fmt.Errorf("state of the download: version %d, want %d", s.Version, stateVersion)
 	}
-	if s.Size < 0 || s.ChunkSize < 1 || partCount(s.Size, s.ChunkSize) != int64(len(s.Sums)) {
-		return nil, fmt.Errorf("state of the download: %d bytes in %d chunks of %d", s.Size, len(s.Sums), s.ChunkSize)
+	if s.Size < 0 || s.ChunkSize < 1 || partCount(s.Size, s.ChunkSize) != int64(len(s.MD5)) {
+		return nil, fmt.Errorf("state of the download: %d bytes in %d chunks of %d", s.Size, len(s.MD5), s.ChunkSize)
 	}
-	length := md5.Size
-	if s.SHA256 {
-		length = sha256.Size
-	}
-	for _, sum := range s.Sums {
-		if b, err := hex.DecodeString(sum); err != nil || len(b) != 0 && len(b) != length {
-			return nil, fmt.Errorf("state of the download: %q is no sum of a chunk", rest.Clean(sum))
+	for _, sum := range s.MD5 {
+		if b, err := hex.DecodeString(sum); err != nil || len(b) != 0 && len(b) != md5.Size {
+			return nil, fmt.Errorf("state of the download: %q is no MD5 sum", rest.Clean(sum))
 		}
 	}
 	return s, nil
@@ -132,12 +125,12 @@ type download struct {
 // plan chooses the size of the chunks, if it can that of the parts of the upload, and
 // reads the state.
 func (d *download) plan() error {
-	if sum, parts, ok := parseETag(d.info.ETag); ok && !d.c.sha256 {
+	if sum, parts, ok := parseETag(d.info.ETag); ok {
 		d.sum, d.parts = sum, parts
 	}
 	size := d.info.Size
-	d.state = downloadState{Version: stateVersion, Object: d.at.String(), Size: size, ETag: d.info.ETag, ChunkSize: d.chunk(), SHA256: d.c.sha256}
-	d.state.Sums = make([]string, partCount(size, d.state.ChunkSize))
+	d.state = downloadState{Version: stateVersion, Object: d.at.String(), Size: size, ETag: d.info.ETag, ChunkSize: d.chunk()}
+	d.state.MD5 = make([]string, partCount(size, d.state.ChunkSize))
 	if d.opts.State == nil {
 		return nil
 	}
@@ -154,9 +147,6 @@ func (d *download) plan() error {
 	}
 	if s.Object != d.state.Object || s.Size != size || s.ETag != d.info.ETag || s.ChunkSize != d.state.ChunkSize {
 		return fmt.Errorf("download of %v: %w: the state is of another object, or of another version of it; remove it to start again", d.at, ErrChanged)
-	}
-	if s.SHA256 != d.c.sha256 { // its sums are of no use: all is fetched anew
-		return nil
 	}
 	d.state = *s
 	return nil
@@ -182,14 +172,14 @@ func (d *download) run(ctx context.Context) error {
 	if jobs <= 0 {
 		jobs = 4
 	}
-	n := len(d.state.Sums)
+	n := len(d.state.MD5)
 	return each(ctx, jobs, n, func(ctx context.Context, buf []byte, number int) error {
 		off := int64(number-1) * d.state.ChunkSize
 		length := min(d.state.ChunkSize, d.info.Size-off)
 		d.mu.Lock()
-		known := d.state.Sums[number-1]
+		known := d.state.MD5[number-1]
 		d.mu.Unlock()
-		h := d.c.newHash()
+		h := md5.New()
 		if known != "" && d.there(h, off, length, buf) == known {
 			d.mu.Lock()
 			d.found += length
@@ -208,7 +198,7 @@ func (d *download) run(ctx context.Context) error {
 			return err
 		}
 		d.mu.Lock()
-		d.state.Sums[number-1] = hex.EncodeToString(h.Sum(nil))
+		d.state.MD5[number-1] = hex.EncodeToString(h.Sum(nil))
 		d.mu.Unlock()
 		if d.opts.State == nil {
 			return nil
@@ -235,7 +225,7 @@ func (d *download) progress(n int64) {
 func (d *download) save(now bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.unsaved++; !now && d.unsaved < len(d.state.Sums)/200 {
+	if d.unsaved++; !now && d.unsaved < len(d.state.MD5)/200 {
 		return nil
 	}
 	d.unsaved = 0
@@ -256,32 +246,32 @@ func (d *download) verify() (bool, error) {
 		}
 		return same, err
 	}
-	if known && (!d.info.opaque || d.info.sum != nil) {
+	if known && (!d.info.opaque || d.info.md5 != nil) {
 		return false, d.mismatch()
 	}
 	return false, nil
 }
 
-// verifyETag compares what came with the ETag, or, for an object that was sent in one request, with the
+// verifyETag compares what came with the ETag, or, for an object that was sent in one request, with the MD5
 // sum that this package kept with it. known tells that it could, and same that it is the same.
 func (d *download) verifyETag() (same, known bool, err error) {
-	h := d.c.newHash()
+	h := md5.New()
 	sum := d.sum
-	if d.info.sum != nil && d.parts == 0 {
-		sum = d.info.sum
+	if d.info.md5 != nil && d.parts == 0 {
+		sum = d.info.md5
 	}
 	switch {
 	case sum == nil:
 		return false, false, nil
 	case d.parts > 0:
-		for _, sum := range d.state.Sums {
+		for _, sum := range d.state.MD5 {
 			b, _ := hex.DecodeString(sum)
 			h.Write(b)
 		}
 		same = bytes.Equal(h.Sum(nil), sum)
 		return same, !d.guessed, nil
-	case len(d.state.Sums) == 1:
-		b, _ := hex.DecodeString(d.state.Sums[0])
+	case len(d.state.MD5) == 1:
+		b, _ := hex.DecodeString(d.state.MD5[0])
 		same = bytes.Equal(b, sum)
 		return same, true, nil
 	case d.back != nil && d.info.Size > 0:

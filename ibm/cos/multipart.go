@@ -3,7 +3,8 @@ package cos
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
+	"crypto/md5"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -86,10 +87,13 @@ type multipart struct {
 
 type sentPart struct {
 	etag   string
-	sum    string // of what was sent, by the hash of the client
+	md5    [md5.Size]byte
 	size   int64
 	proved bool // what is stored is what was sent
 }
+
+// want returns the ETag that is the MD5 sum.
+func (p sentPart) want() string { return hex.EncodeToString(p.md5[:]) }
 
 func (m *multipart) put(number int, p sentPart) {
 	m.mu.Lock()
@@ -154,19 +158,19 @@ func (m *multipart) start(ctx context.Context) error {
 	return m.begin(ctx, others, err == nil)
 }
 
-// sums reads part of a source for its sum, which is signed with the request and so stands
+// sums reads part of a source for its MD5, which is signed with the request and so stands
 // for the part, also where the way to the service is not encrypted.
-func (c *Client) sums(src io.ReaderAt, off, size int64, buf []byte) (*payload, string, error) {
-	m := c.newHash()
+func (c *Client) sums(src io.ReaderAt, off, size int64, buf []byte) (*payload, [md5.Size]byte, error) {
+	m := md5.New()
 	n, err := io.CopyBuffer(onlyWriter{m}, io.NewSectionReader(src, off, size), buf)
 	if err == nil && n < size {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("source at offset %d: %w", off+n, err)
+		return nil, [md5.Size]byte{}, fmt.Errorf("source at offset %d: %w", off+n, err)
 	}
-	p := &payload{src: src, off: off, size: size, sum: m.Sum(nil), sha256: sigv4.UnsignedPayload}
-	return p, string(p.sum), nil
+	p := &payload{src: src, off: off, size: size, md5: m.Sum(nil), sha256: sigv4.UnsignedPayload}
+	return p, [md5.Size]byte(p.md5), nil
 }
 
 type onlyWriter struct{ io.Writer }
@@ -180,8 +184,9 @@ func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, 
 		if err != nil {
 			return false, err
 		}
-		part := sentPart{sum: sum, size: size, proved: true}
-		if has := there[number]; has.number > 0 && has.size == size && m.there(has, &part) {
+		part := sentPart{md5: sum, size: size, proved: true}
+		if has := there[number]; has.number > 0 && has.size == size && (has.etag == part.want() || m.known[number] == keptPart{has.etag, part.want()}) {
+			part.etag = has.etag
 			m.put(number, part)
 			if m.sent != nil {
 				m.sent(size)
@@ -202,10 +207,10 @@ func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, 
 		var answer *Error
 		if errors.As(err, &answer) && (answer.Code == "BadDigest" || answer.Code == "XAmzContentSHA256Mismatch") {
 			err = fmt.Errorf("%w: the source changed while it was sent, or it was damaged on its way: %w", ErrChecksum, err)
-		} else if err == nil && part.etag != part.wantETag() {
+		} else if err == nil && part.etag != part.want() {
 			part.proved, err = m.vouch(ctx, number, h, p, buf)
 			if err == nil && !part.proved && !m.later(number, part.etag, try) {
-				err = fmt.Errorf("part %d: %w", number, m.mismatch(part.etag, part.wantETag()))
+				err = fmt.Errorf("part %d: %w", number, m.mismatch(part.etag, part.want()))
 			}
 			if err == nil && number > 0 && m.marks && !m.marked {
 				return false, errUnmarked
@@ -221,12 +226,6 @@ func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, 
 	}
 }
 
-// there reports whether a part that the service has is that one, and notes its ETag.
-func (m *multipart) there(has part, p *sentPart) bool {
-	p.etag = has.etag
-	return has.etag == p.wantETag() || m.known[has.number] == p.kept()
-}
-
 // errUnmarked ends an upload that has to begin anew, as only then can the object tell that its ETag is no
 // MD5 sum, which a download could take for damage.
 var errUnmarked = errors.New("the ETags of the service are no MD5 sums")
@@ -234,8 +233,8 @@ var errUnmarked = errors.New("the ETags of the service are no MD5 sums")
 // later reports whether a part that nothing vouches for is compared at the end, when the object
 // can be read.
 func (m *multipart) later(number int, etag string, try int) bool {
-	if _, _, sum := parseETag(etag); !sum || m.c.sha256 || number == 0 {
-		return !sum || m.c.sha256
+	if _, _, sum := parseETag(etag); !sum || number == 0 {
+		return !sum
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -247,18 +246,15 @@ func (m *multipart) mismatch(has, want string) error {
 	return fmt.Errorf("%v: %w: the service has %s, and %s was sent", m.at, ErrChecksum, rest.Clean(has), want)
 }
 
-// etag returns what the ETag of the whole must be: the MD5 of the MD5s, and their number. It is "" if
-// there are no MD5 sums.
+// etag returns what the ETag of the whole must be: the MD5 of the MD5s, and their number.
 func (m *multipart) etag() string {
-	if m.c.sha256 {
-		return ""
-	}
 	if one, ok := m.parts[0]; ok {
-		return one.wantETag()
+		return one.want()
 	}
-	h := m.c.newHash()
+	h := md5.New()
 	for n := 1; n <= len(m.parts); n++ {
-		io.WriteString(h, m.parts[n].sum)
+		p := m.parts[n]
+		h.Write(p.md5[:])
 	}
 	return fmt.Sprintf("%x-%d", h.Sum(nil), len(m.parts))
 }
@@ -270,9 +266,8 @@ const completeStall = 10 * time.Minute
 // may have worked although it failed, it looks before it tries again.
 func (m *multipart) complete(ctx context.Context, size int64) error {
 	type xmlPart struct {
-		PartNumber     int
-		ETag           string
-		ChecksumSHA256 []byte `xml:",omitempty"`
+		PartNumber int
+		ETag       string
 	}
 	var x struct {
 		XMLName xml.Name  `xml:"CompleteMultipartUpload"`
@@ -283,11 +278,7 @@ func (m *multipart) complete(ctx context.Context, size int64) error {
 		if !ok {
 			return fmt.Errorf("cos: part %d of %d was not sent", n, len(m.parts))
 		}
-		part := xmlPart{PartNumber: n, ETag: `"` + p.etag + `"`}
-		if m.c.sha256 {
-			part.ChecksumSHA256 = base64.StdEncoding.AppendEncode(nil, []byte(p.sum))
-		}
-		x.Part = append(x.Part, part)
+		x.Part = append(x.Part, xmlPart{n, `"` + p.etag + `"`})
 	}
 	b, err := xml.Marshal(x)
 	if err != nil {
@@ -295,9 +286,7 @@ func (m *multipart) complete(ctx context.Context, size int64) error {
 	}
 	r := &request{method: http.MethodPost, at: m.at, query: url.Values{"uploadId": {m.id}}, header: http.Header{"Content-Type": {"application/xml"}}, once: true, stall: completeStall}
 	err = m.c.retry(ctx, false, func() error {
-		if r.body = m.c.small(b); m.c.sha256 {
-			r.body.sum = nil // a checksum in the header would be that of the object
-		}
+		r.body = small(b)
 		h, answer, err := m.c.do(ctx, r)
 		if err == nil {
 			err = m.parseComplete(r, h, answer)

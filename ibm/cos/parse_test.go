@@ -42,7 +42,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("state %+v", s)
 		}
 		if s, err := parseDownloadState(b); err == nil {
-			for _, sum := range s.Sums {
+			for _, sum := range s.MD5 {
 				if _, err := hex.DecodeString(sum); err != nil {
 					t.Errorf("state %+v", s)
 				}

@@ -3,6 +3,7 @@ package cos
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ type request struct {
 type payload struct {
 	src       io.ReaderAt
 	off, size int64
-	sum       []byte // its sum, by the hash of the client; nil is none that the service could compare
+	md5       []byte // 16 bytes
 	sha256    string // hexadecimal, or sigv4.UnsignedPayload
 	sent      func(int64)
 
@@ -165,8 +166,8 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest
 			body = &bodyReader{p: p, moved: watch.Moved, closed: make(chan struct{})}
 			req.Body = body
 		}
-		if p.sum != nil {
-			setSum(req.Header, p.sum)
+		if p.md5 != nil {
+			req.Header.Set("Content-MD5", base64.StdEncoding.EncodeToString(p.md5))
 		}
 		if p.size > expectAbove {
 			req.Header.Set("Expect", "100-continue")

@@ -62,19 +62,16 @@ type uploadState struct {
 	Others   []string `json:"others,omitempty"`
 	Unlisted bool     `json:"unlisted,omitempty"`
 	UploadID string   `json:"upload_id,omitempty"`
-	// That the upload was begun with SHA-256 checksums for its parts.
-	SHA256 bool `json:"sha256,omitempty"`
 	// That ETags are no MD5 sums, and the parts that were sent then.
 	Opaque bool             `json:"opaque,omitempty"`
 	Parts  map[int]keptPart `json:"parts,omitempty"`
 }
 
-// A keptPart is a part that the service has: the ETag that it gave it, and the MD5 sum or the SHA-256
-// in hexadecimal of what was sent.
+// A keptPart is a part that the service has: the ETag that it gave it, and the MD5 sum in
+// hexadecimal of what was sent.
 type keptPart struct {
-	ETag   string `json:"etag"`
-	MD5    string `json:"md5,omitempty"`
-	SHA256 string `json:"sha256,omitempty"`
+	ETag string `json:"etag"`
+	MD5  string `json:"md5"`
 }
 
 func parseUploadState(b []byte) (*uploadState, error) {

@@ -78,7 +78,7 @@ func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int
 	if err != nil {
 		return UploadResult{}, err
 	}
-	u := &upload{multipart: multipart{c: c, at: o, partSize: partSize, src: src, marks: !c.sha256, sent: opts.Progress}, size: size, opts: opts}
+	u := &upload{multipart: multipart{c: c, at: o, partSize: partSize, src: src, marks: true, sent: opts.Progress}, size: size, opts: opts}
 	if opts.Progress != nil {
 		u.meter.tell = opts.Progress
 		u.sent = u.meter.add
@@ -258,14 +258,14 @@ func (u *upload) keep(number int) error {
 	u.mu.Lock()
 	p := u.parts[number]
 	u.mu.Unlock()
-	if u.state == nil || p.etag == p.wantETag() || !p.proved || len(p.etag) > 200 {
+	if u.state == nil || p.etag == p.want() || !p.proved || len(p.etag) > 200 {
 		return nil
 	}
 	u.saving.Lock()
 	if u.state.Parts == nil {
 		u.state.Parts = map[int]keptPart{}
 	}
-	u.state.Parts[number] = p.kept()
+	u.state.Parts[number] = keptPart{p.etag, p.want()}
 	u.unsaved++
 	few := int64(u.unsaved) < partCount(u.size, u.partSize)/200
 	u.saving.Unlock()
@@ -329,14 +329,12 @@ func (u *upload) resume(ctx context.Context) error {
 			return u.changed(fmt.Sprintf("the source had %d bytes", s.Size))
 		case s.Source != source:
 			return u.changed("the source was another")
-		case s.SHA256 != u.c.sha256: // the service holds the parts to the checksum that was announced
-			return u.changed("it was another mode of FIPS 140-3, with other checksums,")
 		}
 		u.partSize, u.marked = s.PartSize, s.Opaque
 	}
 	for try := 1; ; try++ {
 		if s == nil {
-			s = &uploadState{Version: stateVersion, Object: u.at.String(), Size: u.size, PartSize: u.partSize, Source: source, Opaque: u.marked, SHA256: u.c.sha256}
+			s = &uploadState{Version: stateVersion, Object: u.at.String(), Size: u.size, PartSize: u.partSize, Source: source, Opaque: u.marked}
 			others, err := u.others(ctx)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -409,8 +407,8 @@ func (u *upload) finished(ctx context.Context) (bool, error) {
 		off := int64(number-1) * u.partSize
 		p := sentPart{size: min(u.partSize, u.size-off), proved: true}
 		_, sum, err := u.c.sums(u.src, off, p.size, buf)
-		p.sum = sum
-		if p.etag = p.wantETag(); kept {
+		p.md5 = sum
+		if p.etag = p.want(); kept {
 			p.etag = u.known[number].ETag
 		}
 		u.put(number, p)

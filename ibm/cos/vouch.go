@@ -2,6 +2,7 @@ package cos
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,12 +19,6 @@ import (
 // it was not, the error matches [ErrChecksum].
 func (m *multipart) vouch(ctx context.Context, number int, h http.Header, p *payload, buf []byte) (bool, error) {
 	if c := readChecksum(h); c.usable(p.size, 0) {
-		if m.c.sha256 && len(c.sum) == len(p.sum) { // it is a SHA-256 too
-			if c.sum != string(p.sum) {
-				return false, fmt.Errorf("%v: part %d: %w: the service has another checksum than what was sent", m.at, number, ErrChecksum)
-			}
-			return true, nil
-		}
 		same, err := c.matches(p.src, p.off, p.size, 0, buf)
 		if err == nil && !same {
 			err = fmt.Errorf("%v: part %d: %w: the service has another checksum than what was sent", m.at, number, ErrChecksum)
@@ -35,7 +30,7 @@ func (m *multipart) vouch(ctx context.Context, number int, h http.Header, p *pay
 	}
 	i, err := m.c.Head(ctx, m.at)
 	if err == nil && i.Size == p.size {
-		m.put(0, sentPart{sum: string(p.sum), size: p.size})
+		m.put(0, sentPart{md5: [md5.Size]byte(p.md5), size: p.size})
 		err = m.compare(ctx, i, true)
 	}
 	if errors.Is(err, ErrAccess) {
@@ -44,7 +39,7 @@ func (m *multipart) vouch(ctx context.Context, number int, h http.Header, p *pay
 	return err == nil, err
 }
 
-// refuses reports whether the service refuses a part that has not the sum that is sent with it. It
+// refuses reports whether the service refuses a part that has not the MD5 sum that is sent with it. It
 // tries that once, with the last number that a part can have: what is stored there is never
 // made part of the object.
 func (m *multipart) refuses(ctx context.Context) bool {
@@ -57,8 +52,8 @@ func (m *multipart) refuses(ctx context.Context) bool {
 		if taken {
 			return false
 		}
-		p := m.c.small([]byte("luksimg"))
-		clear(p.sum)
+		p := small([]byte("luksimg"))
+		p.md5 = make([]byte, md5.Size)
 		_, err := m.c.putPart(ctx, m.at, m.id, MaxParts, p)
 		if ctx.Err() != nil {
 			return false
@@ -75,7 +70,7 @@ func (m *multipart) refuses(ctx context.Context) bool {
 func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 	type piece struct {
 		off, size int64
-		sum       string
+		md5       [md5.Size]byte
 	}
 	var todo []piece
 	off := int64(0)
@@ -85,7 +80,7 @@ func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 			p = m.parts[number+1]
 		}
 		if p.size > 0 && (all || !p.proved) {
-			todo = append(todo, piece{off, p.size, p.sum})
+			todo = append(todo, piece{off, p.size, p.md5})
 		}
 		off += p.size
 	}
@@ -93,12 +88,12 @@ func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 		return nil
 	}
 	return each(ctx, 4, len(todo), func(ctx context.Context, _ []byte, n int) error {
-		t, h := todo[n-1], m.c.newHash()
+		t, h := todo[n-1], md5.New()
 		err := m.c.fetch(ctx, m.at, Info{Size: i.Size}, t.off, t.size, func(b []byte, _ int64) error {
 			h.Write(b)
 			return nil
 		})
-		if err == nil && string(h.Sum(nil)) != t.sum {
+		if err == nil && [md5.Size]byte(h.Sum(nil)) != t.md5 {
 			err = fmt.Errorf("%v: %w: what the service has at %d is not what was sent", m.at, ErrChecksum, t.off)
 		}
 		return err
@@ -109,10 +104,10 @@ func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 // nothing else vouches for, whether there are any, and any that look like MD5 sums.
 func (m *multipart) evidence() (opaque, unproved, sums bool) {
 	for _, p := range m.parts {
-		opaque = opaque || p.etag != p.wantETag()
+		opaque = opaque || p.etag != p.want()
 		if !p.proved {
 			_, _, sum := parseETag(p.etag)
-			unproved, sums = true, sums || sum && !m.c.sha256
+			unproved, sums = true, sums || sum
 		}
 	}
 	return opaque, unproved, sums
@@ -159,7 +154,7 @@ func (m *multipart) check(ctx context.Context, size int64, made bool) error {
 // checkWhole compares the ETag of an object that was sent in parts with the MD5 sum of the whole, which some
 // servers have. It reads the source again, or, of a stream, the object.
 func (m *multipart) checkWhole(ctx context.Context, i Info) error {
-	h := m.c.newHash()
+	h := md5.New()
 	var err error
 	if m.src == nil {
 		err = m.c.fetch(ctx, m.at, Info{Size: i.Size}, 0, i.Size, func(b []byte, _ int64) error {

@@ -1,7 +1,7 @@
-// Command jobplot makes, of the raw results of the command job, the table in the README
+// Command jobplot makes, of the raw results of the command job, the table in docs/performance.md
 // and a plot in SVG.
 //
-//	jobplot RESULTS.txt PLOT.svg README.md
+//	jobplot RESULTS.txt PLOT.svg PAGE.md
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 
 func main() {
 	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: jobplot RESULTS.txt PLOT.svg README.md")
+		fmt.Fprintln(os.Stderr, "usage: jobplot RESULTS.txt PLOT.svg PAGE.md")
 		os.Exit(1)
 	}
 	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
