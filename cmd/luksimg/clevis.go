@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -40,11 +41,14 @@ func (o *unlockFlags) byClevis(ctx context.Context, g *global, name string, h *l
 		if ctx.Err() != nil {
 			return err
 		}
+		if hardware(k) != "" {
+			err = rest.WithHint(err, hardwareHint([]luks.Token{k}))
+		}
 		failed = append(failed, &tokenError{k.Number, err})
 	}
 	if failed == nil {
 		return rest.WithHint(errors.New("no token of clevis is for a key slot that may be tried"),
-			"luksimg token list FILE shows the tokens; luksimg key add --tang makes one")
+			cmp.Or(hardwareHint(h.Tokens()), "luksimg token list FILE shows the tokens; luksimg key add --tang makes one"))
 	}
 	return errors.Join(failed...)
 }

@@ -59,26 +59,50 @@ func newKeyList(g *global) *cobra.Command {
 		Example: "  luksimg key list disk.luks",
 		Args:    flags.Args("FILE"),
 	}, func(_ *cobra.Command, _ []string, in *encrypted) error {
-		slots, text := in.h.Info().Keyslots, talk.NewTable()
-		for _, s := range slots {
-			text.Row(fmt.Sprintf("key slot %d", s.Slot), "%v%s", s, tokensFor(in.h, s.Slot))
+		slots, text := []listedSlot{}, talk.NewTable()
+		for _, s := range in.h.Info().Keyslots {
+			l := listedSlot{s, tokensFor(in.h, s.Slot)}
+			text.Row(fmt.Sprintf("key slot %d", s.Slot), "%v", l)
+			slots = append(slots, l)
 		}
 		return g.Result(struct {
-			Keyslots []luks.SlotInfo `json:"keyslots"`
-			Warnings []string        `json:"warnings,omitempty"`
+			Keyslots []listedSlot `json:"keyslots"`
+			Warnings []string     `json:"warnings,omitempty"`
 		}{slots, g.Warnings}, text.Text("no key slots"))
 	})
 }
 
-// tokensFor tells what the tokens say that a key slot opens with.
-func tokensFor(h *luks.Header, slot int) string {
-	text := ""
-	for _, t := range h.Tokens() {
-		if slices.Contains(t.Keyslots, slot) {
-			text += fmt.Sprintf("; token %d: %s", t.Number, cmp.Or(t.Words(), strconv.Quote(t.Type)))
-		}
+// A listedSlot is a key slot, and the tokens that open it.
+type listedSlot struct {
+	luks.SlotInfo
+	Tokens []slotToken `json:"tokens"`
+}
+
+func (l listedSlot) String() string {
+	text := l.SlotInfo.String()
+	for _, t := range l.Tokens {
+		text += fmt.Sprintf("; token %d: %s", t.Token, cmp.Or(t.About, strconv.Quote(t.Type)))
 	}
 	return text
+}
+
+// A slotToken is a token that opens a key slot.
+type slotToken struct {
+	Token    int    `json:"token"`
+	Type     string `json:"type"`
+	Keyslots []int  `json:"keyslots"`        // all that it opens
+	About    string `json:"about,omitempty"` // what it is, for a person
+}
+
+// tokensFor returns the tokens that open a key slot.
+func tokensFor(h *luks.Header, slot int) []slotToken {
+	all := []slotToken{}
+	for _, t := range h.Tokens() {
+		if slices.Contains(t.Keyslots, slot) {
+			all = append(all, slotToken{t.Number, t.Type, t.Keyslots, t.Words()})
+		}
+	}
+	return all
 }
 
 func newKeyRemove(g *global) *cobra.Command {

@@ -5,17 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
-	"github.com/luksimg/luksimg/clevis"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/internal/rest"
-	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/wrap"
 )
@@ -175,25 +171,6 @@ func (o *unlockFlags) unlock(ctx context.Context, g *global, name string, h *luk
 		return use(openedSlot{passphrase: passphrase, volumeKey: volumeKey, number: n})
 	})
 	return hintKeepers(err, h.Tokens)
-}
-
-// hintKeepers tells who opens the image by its tokens, if no key was given.
-func hintKeepers(err error, tokens func() []luks.Token) error {
-	if !errors.Is(err, term.ErrNoTerminal) {
-		return err
-	}
-	var ways []string
-	for _, t := range tokens() {
-		way := map[string]string{wrap.TokenType: "--kms URI", clevis.TokenType: "--clevis"}[t.Type]
-		if way != "" && len(t.Keyslots) > 0 && !slices.Contains(ways, way) {
-			ways = append(ways, way)
-		}
-	}
-	if ways == nil {
-		return err
-	}
-	return rest.WithHint(err, fmt.Sprintf("by its tokens, which luksimg token list shows, the image opens with %s; "+
-		"or give a key with --key-file, --passphrase-file or --key-fd", strings.Join(ways, " or ")))
 }
 
 // tokensIn returns the tokens of LUKS in an image, or in a partition of it, if they can be read.
