@@ -55,7 +55,7 @@ race:
 	else echo "skipped: tests with the race detector need a C compiler"; fi
 
 unit:
-	$(GO) test -timeout 30m $$($(GO) list ./... | grep -v /internal/interop)
+	$(GO) test -timeout 30m $$($(GO) list ./... | grep -v /interop)
 	$(GO) test -tags purego ./xts
 	$(GO) test -tags purego -skip '$(NORACE)' ./luks
 
@@ -88,6 +88,7 @@ kernels:
 
 interop:
 	$(GO) test -timeout 45m ./internal/interop
+	$(GO) test ./interop/slurm
 
 # Clients of the cloud that others wrote, against the sandbox; and ours, against servers of others.
 cloud:

@@ -60,6 +60,11 @@ wants() {
 		contents   | mkfs.btrfs  | btrfs-progs
 		contents   | mkfs.vfat   | dosfstools
 		contents   | e2fsck      | e2fsprogs
+		slurm      | munged      | munge
+		slurm      | slurmctld   | slurmctld
+		slurm      | slurmd      | slurmd
+		slurm      | sbatch      | slurm-client
+		slurm      | shellcheck  | shellcheck
 		cloud      | aws         | awscli
 		cloud      | rclone      | rclone
 		cloud      | s3cmd       | s3cmd
@@ -116,16 +121,28 @@ refresh() {
 	apt update
 }
 
+policy=/usr/sbin/policy-rc.d # says which services may start; exit status 101 is none
 install_packages() {
-	local packages package
+	local packages
 	read -ra packages <<<"$(missing 3)"
 	[ "${#packages[@]}" -gt 0 ] && [ "$(id -u)" = 0 ] || return 0
 	echo "setup: installing ${packages[*]}"
+	# The tests start their own daemons. Those of the packages are not to run beside them.
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy" && trap 'rm -f "$policy"' EXIT
+	fi
+	install_all "${packages[@]}"
+	case " ${packages[*]} " in *" munge "*) systemctl disable munge slurmctld slurmd >>"$log" 2>&1 ;; esac
+}
+
+# install_all PACKAGE...: all of them, or those that this system has.
+install_all() {
+	local package
 	# Lists may be absent or old. One package that this system does not have must
 	# not keep the others away.
-	apt install --no-install-recommends "${packages[@]}" && return
-	refresh && apt install --no-install-recommends "${packages[@]}" && return
-	for package in "${packages[@]}"; do apt install --no-install-recommends "$package"; done
+	apt install --no-install-recommends "$@" && return
+	refresh && apt install --no-install-recommends "$@" && return
+	for package; do apt install --no-install-recommends "$package"; done
 }
 
 # kernel_name: the package of the present cloud kernel, as the metapackage knows it.

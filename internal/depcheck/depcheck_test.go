@@ -151,7 +151,7 @@ var services = map[string][]string{
 // free are the packages that may import what they like.
 var free = []string{
 	"cmd/*", "contents/internal/fstest", "examples/backing", "examples/deploy", "examples/put", "examples/qcow", "internal/guides", "internal/prose", "internal/claims", "internal/copyout", "internal/depcheck", "internal/diskmap", "internal/faultfs", "internal/fsys", "internal/golden", "internal/hide", "internal/imagetest",
-	"internal/interop", "internal/need", "internal/output", "internal/stdio", "internal/term",
+	"internal/interop", "internal/need", "interop/slurm", "internal/output", "internal/stdio", "internal/term",
 }
 
 // A loaded package is one that go list told of.

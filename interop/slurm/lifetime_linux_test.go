@@ -1,0 +1,78 @@
+package slurm
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestCluster runs an array and a job that depends on it. One task is requeued while it runs.
+func TestCluster(t *testing.T) {
+	c := start(t)
+	c.must(os.WriteFile(filepath.Join(c.work, "task"), []byte(`#!/bin/bash
+echo "task $SLURM_ARRAY_TASK_ID, start ${SLURM_RESTART_COUNT:-0}"
+[ "$SLURM_ARRAY_TASK_ID$SLURM_RESTART_COUNT" != 2 ] || sleep 600
+`), 0o644))
+	array := c.submit("--array=0-3", "--requeue", "task")
+	last := c.submit("--dependency=afterok:"+array, "--wrap=echo finished")
+	for _, i := range []string{"0", "1", "3"} {
+		c.await(array+"_"+i, "COMPLETED")
+	}
+	c.await(array+"_2", "RUNNING")
+	c.requeue(array + "_2")
+	c.await(last, "COMPLETED")
+	if n := c.job(array + "_2")["Restarts"]; n != "1" {
+		t.Errorf("the task was started again %s times", n)
+	}
+	got := strings.Split(strings.TrimSpace(c.outputs("slurm-*.out")), "\n")
+	slices.Sort(got)
+	want := []string{"finished", "task 0, start 0", "task 1, start 0", "task 2, start 1", "task 3, start 0"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the jobs print %q, want %q", got, want)
+	}
+}
+
+// TestKilled kills a test that has a cluster with a running task. Nothing of it may stay.
+func TestKilled(t *testing.T) {
+	if name := os.Getenv(victimFolder); name != "" {
+		c := start(t)
+		id := c.submit("--wrap=setsid sleep 600 & sleep 600")
+		c.await(id, "RUNNING")
+		c.must(os.WriteFile(name, []byte(c.dir), 0o600))
+		select {}
+	}
+	possible(t)
+	c := &cluster{t: t}
+	name := filepath.Join(t.TempDir(), "ready")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
+	cmd.Env = append(os.Environ(), victimFolder+"="+name)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	c.must(cmd.Start())
+	c.until("the other test has a cluster", func() bool { _, err := os.Stat(name); return err == nil })
+	dir, err := os.ReadFile(name)
+	c.must(err)
+	before := processesOf(string(dir))
+	if len(before) < 1+1+nodes+2 {
+		t.Errorf("a cluster with a task is %d processes: %q", len(before), before)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	c.until("all processes of the cluster have ended", func() bool { return len(processesOf(string(dir))) == 0 })
+	c.until("its folder is gone", func() bool { _, err := os.Stat(string(dir)); return os.IsNotExist(err) })
+}
+
+// processesOf lists the processes that have this folder in their environment.
+func processesOf(dir string) (names []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, name := range all {
+		env, err := os.ReadFile(name)
+		if err == nil && strings.Contains(string(env), dir) {
+			text, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "cmdline"))
+			names = append(names, strings.ReplaceAll(string(text), "\x00", " "))
+		}
+	}
+	return names
+}
