@@ -13,8 +13,8 @@ import (
 // What follows makes images whose container is LUKS.
 
 var (
-	luks1Maker = maker{version: 1, sizes: luksSizes, encrypt: encryptLUKS}
-	luks2Maker = maker{version: 2, sizes: luksSizes, encrypt: encryptLUKS}
+	luks1Maker = maker{version: 1, sizes: luksSizes, encrypt: encryptLUKS, draw: drawLUKS, build: buildLUKS, describe: describeLUKS, identity: identifyLUKS}
+	luks2Maker = maker{version: 2, sizes: luksSizes, encrypt: encryptLUKS, draw: drawLUKS, build: buildLUKS, describe: describeLUKS, identity: identifyLUKS}
 )
 
 // maxDisk bounds the size of a disk, far above any, so that no sum overflows.

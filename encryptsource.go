@@ -106,28 +106,3 @@ func (e *Encrypted) encrypt(p []byte, off int64) error {
 	e.volume.EncryptSectors(p, p, off)
 	return nil
 }
-
-// headerParts hold what was written of a header. All else of it is zero.
-type headerParts []headerPart
-
-type headerPart struct {
-	off  int64
-	data []byte
-}
-
-// WriteAt keeps a copy of p.
-func (h *headerParts) WriteAt(p []byte, off int64) (int, error) {
-	*h = append(*h, headerPart{off, append([]byte(nil), p...)})
-	return len(p), nil
-}
-
-// read reads a part of the header. What was written last counts.
-func (h headerParts) read(p []byte, off int64) {
-	clear(p)
-	for _, part := range h {
-		start, end := max(off, part.off), min(off+int64(len(p)), part.off+int64(len(part.data)))
-		if start < end {
-			copy(p[start-off:end-off], part.data[start-part.off:])
-		}
-	}
-}

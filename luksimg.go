@@ -36,6 +36,9 @@ var (
 	// ErrProfile means that the cloud does not take an image like this.
 	ErrProfile = errors.New("not what the cloud takes")
 
+	// ErrBlueprint means that a [Blueprint] is not right, or not of this disk.
+	ErrBlueprint = errors.New("malformed blueprint of an image")
+
 	// ErrMismatch is what every [MismatchError] is.
 	ErrMismatch = errors.New("the images differ")
 )

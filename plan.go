@@ -88,4 +88,12 @@ type maker struct {
 	sizes func(p *plan, size int64, used *engine.Units) (Sizes, error)
 	// encrypt makes an image of a disk whose size was checked, with a key that was.
 	encrypt func(ctx context.Context, p *plan, dst io.WriterAt, src image.Source, key []byte) (*Result, error)
+	// draw fills in what is known of an image of such a disk before its data are read.
+	draw func(ctx context.Context, p *plan, b *Blueprint, src image.Source, key []byte) error
+	// build returns what writes parts of an image that was drawn, with its key.
+	build func(ctx context.Context, b *Blueprint, src image.Source, key []byte, o BuildOptions) (rangeWriter, error)
+	// describe returns what was drawn of an image.
+	describe func(b *Blueprint) (*Result, error)
+	// identity returns bytes of an image that was drawn which no other one has.
+	identity func(b *Blueprint) (headerParts, error)
 }

@@ -23,7 +23,7 @@ var notFiles = strings.Fields(`account api-key-name billing boot-key-crn bucket 
 	key-ring kms-instance-crn kms-url label logs-url name network new-key-ring note object os-code pbkdf profile progress query region
 	root-key-crn new-root-key-crn root-key-name server service service-id snapshot softlayer-url source-format source-sha256
 	ssh-key standard-key subnet subsystem syntax target tier uuid vpc vpc-profile vpc-url wrapped-dek zone
-	listen socket sss tang thp tls-certificates scratch-dir member oci-image`)
+	listen shard socket sss tang thp tls-certificates scratch-dir member oci-image`)
 
 // namesNothing tells whether the value of a flag is one that can not name a file.
 func namesNothing(f *pflag.Flag) bool {

@@ -127,6 +127,7 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, or a header does no
 		newRootKey(g),
 		newUpload(g),
 		newDownload(g),
+		newShard(g),
 		newKey(g),
 		newHeader(g),
 		newToken(g),

@@ -28,6 +28,8 @@ type unpackFlags struct {
 	// What follows is for the verb to set. random is for verbs that read here and there; stream is for
 	// those that can do without the size of a raw disk.
 	random, stream bool
+	// shared is for a source that many processes read, each a part of it: none may have to unpack all.
+	shared bool
 }
 
 func (o *unpackFlags) add(c *cobra.Command, what string) {
@@ -51,6 +53,9 @@ func (o *unpackFlags) options(t *talk.Talk, name string) luksimg.Unpacking {
 
 // scratch makes a file that nobody else can open, nor find.
 func (o *unpackFlags) scratch(t *talk.Talk, name string, size int64) (luksimg.ScratchFile, error) {
+	if o.shared {
+		return nil, errShared
+	}
 	dir := cmp.Or(o.scratchDir, os.TempDir())
 	hint := "name another with --scratch-dir"
 	if o.scratchDir != "" {

@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"":                                root,
 	"image/folder":                    append([]string{module}, root...),
 	"compressed":                      {"image", "internal/disk", "internal/lzma", "internal/xz", "internal/inflate", "internal/signature", "github.com/klauspost/compress", "github.com/klauspost/compress/*"},
+	"shard":                           append([]string{module, "manifest", "wrap", "internal/advice", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows"}, root...),
 	"manifest":                        append([]string{module, "wrap", "internal/advice"}, root...),
 	"image":                           {},
 	"xts":                             {"golang.org/x/sys/cpu"},

@@ -40,20 +40,26 @@ func (e Encryption) WriteFile(ctx context.Context, dst io.WriterAt) error {
 			err = e.push(ctx, p, dst)
 			break
 		}
-		most := longPieces(e.Count)
-		cut := pieces.Cut{Unit: unit, Most: most, Dense: !e.Sparse}
-		err = pieces.Each(ctx, e.Count, int(most), cut.Pieces(ctx, e.Source, 0, e.Length), func(buf []byte, p pieces.Piece) error {
-			e.Done(p.Disk)
-			if err := e.read(buf, p); err != nil {
-				return err
-			}
-			return e.place(dst, buf, p)
-		})
+		err = e.WriteRange(ctx, dst, 0, e.Length)
 	}
 	if err == nil && e.Length == 0 { // nothing was written behind the header
 		err = e.extend(dst, 0)
 	}
 	return err
+}
+
+// WriteRange encrypts the plaintext from one offset to another, in whole sectors, as WriteFile does
+// with all of it.
+func (e Encryption) WriteRange(ctx context.Context, dst io.WriterAt, from, to int64) error {
+	most := longPieces(e.Count)
+	cut := pieces.Cut{Unit: unit, Most: most, Dense: !e.Sparse}
+	return pieces.Each(ctx, e.Count, int(most), cut.Pieces(ctx, e.Source, from, to), func(buf []byte, p pieces.Piece) error {
+		e.Done(p.Disk)
+		if err := e.read(buf, p); err != nil {
+			return err
+		}
+		return e.place(dst, buf, p)
+	})
 }
 
 // WriteStream encrypts the disk, as WriteFile does, and writes it to dst in order.

@@ -59,8 +59,8 @@ func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 
 // A Cut says how a disk is cut. All numbers are bytes.
 type Cut struct {
-	// Unit is the step in which data are told from zeros: a piece starts at a multiple of it,
-	// and ends at one or at the end of the disk.
+	// Unit is the step in which data are told from zeros: a piece starts at a multiple of it, or
+	// where the first one does, and ends at one or at the end.
 	Unit int64
 
 	// Most is the length of a piece of data at most, a multiple of Unit; no piece crosses a
@@ -73,12 +73,11 @@ type Cut struct {
 	Dense bool
 }
 
-// Pieces yields the pieces of src from one offset, a multiple of Unit, to another. Past the end
-// of src all is zeros. When ctx is done, its cause is the error. Extents of src that do not
+// Pieces yields the pieces of src from one offset to another. Past the end of src all is zeros. When ctx is done, its cause is the error. Extents of src that do not
 // follow each other, or do not reach its end, are an error.
 func (c Cut) Pieces(ctx context.Context, src image.Source, from, to int64) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
-		known := min(to, src.Size())
+		known := max(from, min(to, src.Size()))
 		at := from   // where the next piece starts
 		data := from // where the data end that no piece has yet
 		emit := func(end int64, zero bool) bool {

@@ -18,6 +18,7 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/luks/policy"
+	"github.com/luksimg/luksimg/shard"
 	"github.com/luksimg/luksimg/vhd"
 )
 
@@ -41,9 +42,11 @@ func Code(err error) int {
 		return Cancelled
 	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey), errors.Is(err, vhd.ErrKey):
 		return WrongKey
+	case errors.Is(err, shard.ErrGone):
+		return Failure // also if a service says so
 	case rest.Refused(err):
 		return Refused
-	case errors.Is(err, luksimg.ErrMismatch), errors.Is(err, policy.ErrViolated):
+	case errors.Is(err, luksimg.ErrMismatch), errors.Is(err, policy.ErrViolated), errors.Is(err, shard.ErrReplaced):
 		return Mismatch
 	}
 	return Failure
@@ -51,7 +54,8 @@ func Code(err error) int {
 
 // goesOn tells whether the job goes on when the same command is given again.
 func goesOn(err error) bool {
-	return errors.As(err, new(*cos.InterruptedError)) || errors.As(err, new(*deploy.InterruptedError))
+	return errors.As(err, new(*cos.InterruptedError)) || errors.As(err, new(*deploy.InterruptedError)) ||
+		errors.As(err, new(*shard.IncompleteError)) || errors.As(err, new(*shard.InterruptedError))
 }
 
 // message is what is wrong, for a person.

@@ -1,0 +1,115 @@
+package luksimg_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/luks"
+)
+
+// stream is random bytes that are the same each time.
+type stream struct{ *rand.ChaCha8 }
+
+func newStream() stream { return stream{rand.NewChaCha8([32]byte{3})} }
+
+// drawn are options of all kinds of images that are made in parts.
+var drawn = map[string]luksimg.EncryptOptions{
+	"luks1":        {Format: luksimg.LUKS1},
+	"luks2":        {Format: luksimg.LUKS2, LUKS: luks.Options{KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}}},
+	"luks2-4096":   {Format: luksimg.LUKS2, LUKS: luks.Options{SectorSize: 4096, KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}}},
+	"classic-luks": {Profile: luksimg.ClassicLUKS},
+}
+
+// keyFor returns a key that the options take.
+func keyFor(o luksimg.EncryptOptions) []byte {
+	return []byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+}
+
+// TestBlueprint makes images in parts of any size, and compares them with what Encrypt makes with
+// the same header.
+func TestBlueprint(t *testing.T) {
+	for name, o := range drawn {
+		for _, size := range []int{0, 1, 511, 70_000, 3<<20 + 4097} {
+			t.Run(fmt.Sprint(name, "/", size), func(t *testing.T) {
+				t.Parallel()
+				src := newDisk(size, hole(int64(size/3), int64(size/4)))
+				o.LUKS.Rand, o.LUKS.UUID = newStream(), "8f0a3f0a-7d2e-4d4c-9a62-6f6a2d3c0001"
+				if o.LUKS.KDF.Iterations == 0 {
+					o.LUKS.KDF.Iterations = 1000
+				}
+				key := keyFor(o)
+				want := &file{}
+				made, err := luksimg.Encrypt(t.Context(), want, src, key, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.LUKS.Rand = newStream()
+				b, err := luksimg.Draw(t.Context(), src, key, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b = again(t, b)
+				r, err := b.Result()
+				made.LUKS.Epoch = r.LUKS.Epoch // which LUKS1 does not have
+				if err != nil || fmt.Sprint(*r) != fmt.Sprint(*made) {
+					t.Errorf("%v: %+v\nwant %+v", err, r, made)
+				}
+				w, err := b.Build(t.Context(), src, key, luksimg.BuildOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.Close()
+				got := make([]byte, w.Size())
+				rnd := rand.New(rand.NewPCG(uint64(size), 9))
+				var cuts []int
+				for at := 0; at < len(got); at += rnd.IntN(len(got)/3) + 1 {
+					cuts = append(cuts, at)
+				}
+				for i, at := range cuts {
+					end := len(got)
+					if i+1 < len(cuts) {
+						end = cuts[i+1]
+					}
+					if err := w.Fill(t.Context(), got[at:end], int64(at)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if !bytes.Equal(got, want.b) {
+					t.Errorf("other bytes than those of Encrypt, %d and %d", len(got), len(want.b))
+				}
+				if same, err := b.Is(bytes.NewReader(got)); !same || err != nil {
+					t.Errorf("Is: %v, %v", same, err)
+				}
+				got[0] ^= 1
+				if same, err := b.Is(bytes.NewReader(got)); same || err != nil {
+					t.Errorf("Is, of another image: %v, %v", same, err)
+				}
+				if err := w.Fill(t.Context(), make([]byte, 2), w.Size()-1); err == nil {
+					t.Error("no error past the end")
+				}
+				if _, err := b.Build(t.Context(), bytes.NewReader(make([]byte, size+1)), key, luksimg.BuildOptions{}); !errors.Is(err, luksimg.ErrBlueprint) {
+					t.Errorf("a disk of another size: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// again returns a blueprint as JSON gives it back.
+func again(t *testing.T, b *luksimg.Blueprint) *luksimg.Blueprint {
+	t.Helper()
+	text, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := new(luksimg.Blueprint)
+	if err := json.Unmarshal(text, c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
+	"github.com/luksimg/luksimg/shard"
+)
+
+func newShard(g *global) *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "shard",
+		Short: "Have many machines make one encrypted image",
+		Long: `Shard has many machines make one encrypted image, each of them a part of it: plan looks at the
+disk, and writes all that they have to know into the file JOB, in which there is no secret; run, on each
+machine, makes one of the shards; and finish, on any of them, makes the image of what they made.
+
+The image is made where all machines see it: on a shared filesystem, or in Object Storage. The bytes are
+those that encrypt would write with the same header. It is no scheduler: it is a task of the
+array engines that there are, such as Slurm and Kubernetes. docs/shard.md tells more.`,
+		Example: `  luksimg shard plan --key-file dek.b64 --shards 16 cos://us-south/disks/web.qcow2 cos://us-south/images/web.luks web.job
+  luksimg shard run --key-file dek.b64 --shard 3/16 web.job
+  luksimg shard status web.job
+  luksimg shard finish web.job`,
+	}, newShardPlan(g), newShardRun(g), newShardFinish(g), newShardStatus(g), newShardAbort(g))
+}
+
+// readJob reads a job: a file, an object, or standard input for "-".
+func (g *global) readJob(ctx context.Context, name string) (*shard.Job, error) {
+	if !isRemote(name) {
+		return stdio.Parse(ctx, name, shard.Parse)
+	}
+	in, err := openInput(ctx, g, name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.close()
+	j, err := shard.Parse(io.NewSectionReader(in.r, 0, in.size))
+	return j, in.wrap(err)
+}
+
+// A jobOutput is where a job is written to.
+type jobOutput struct {
+	f      *output.File // nil for an object
+	client *cos.Client
+	at     cos.Object
+}
+
+// jobOutput begins a job, whose name must be free unless it may be replaced.
+func (g *global) jobOutput(ctx context.Context, name string, force bool) (o jobOutput, err error) {
+	if !isCOS(name) {
+		if o.f, err = output.Create(name, 0o600, force); err != nil {
+			err = rest.WithHint(fmt.Errorf("job: %w", err), "a job that is done with is removed by luksimg shard abort JOB; --force gives it up")
+		}
+		return o, err
+	}
+	if o.at, o.client, err = g.cloud.object(ctx, name); err != nil {
+		return o, err
+	}
+	return o, g.checkPlace(ctx, o.client, o.at, cos.PlaceOptions{Replace: force})
+}
+
+func (o jobOutput) abort() {
+	if o.f != nil {
+		o.f.Abort()
+	}
+}
+
+// commit writes the job.
+func (o jobOutput) commit(ctx context.Context, j *shard.Job) error {
+	if o.f != nil {
+		if err := j.Write(o.f); err != nil {
+			return err
+		}
+		return o.f.Commit()
+	}
+	var b bytes.Buffer
+	if err := j.Write(&b); err != nil {
+		return err
+	}
+	_, err := o.client.Upload(ctx, o.at, bytes.NewReader(b.Bytes()), int64(b.Len()), cos.UploadOptions{})
+	return err
+}
+
+// removeJob removes a job that is done with.
+func (g *global) removeJob(ctx context.Context, name string) error {
+	if !isCOS(name) {
+		return output.Remove(name)
+	}
+	at, client, err := g.cloud.object(ctx, name)
+	if err != nil {
+		return err
+	}
+	return client.Delete(ctx, at)
+}
+
+// target returns where the image of a job is made.
+func (g *global) target(ctx context.Context, name string, replace bool) (shard.Target, error) {
+	if isCOS(name) {
+		at, client, err := g.cloud.object(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return objectTarget{client, at}, nil
+	}
+	if isRemote(name) || !filepath.IsAbs(name) {
+		return nil, fmt.Errorf("%w: the destination %.200q is neither an absolute path nor an object", shard.ErrJob, name)
+	}
+	return shard.File{Name: name, Replace: replace}, nil
+}
+
+// openJob reads a job, claims the image that it makes, and returns where that is made.
+func (g *global) openJob(ctx context.Context, name string) (*shard.Job, shard.Target, error) {
+	j, err := g.readJob(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(g.files.Read("the source of the job", j.Source.Name), g.files.Replace("the image of the job", j.Destination)); err != nil {
+		return nil, nil, err
+	}
+	t, err := g.target(ctx, j.Destination, j.Replace)
+	return j, t, err
+}

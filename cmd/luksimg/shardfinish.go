@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/manifest"
+	"github.com/luksimg/luksimg/shard"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+type shardFinishFlags struct {
+	*global
+	progress     talk.Progress
+	verify       bool
+	manifestFile string
+	envelope     string
+	force        bool
+}
+
+func newShardFinish(g *global) *cobra.Command {
+	o := &shardFinishFlags{global: g}
+	c := &cobra.Command{
+		Use:   "finish JOB",
+		Short: "Make the image of its shards",
+		Long: `Finish looks whether all parts of the image are there, as the shards made them, and gives the
+image its name: of a file by renaming it, of an object by completing its upload. Then it reads samples
+of the image back; with --verify it reads all of it, and compares it with the sums of the parts. If
+they differ there is no image, and the exit code is 3; luksimg verify compares the image with SRC.
+
+If shards are missing they are named, and the exit code is 5: run them, and finish again. To finish an
+image again is no error. JOB stays; shard abort removes it. No key is needed.` + cosHelp,
+		Example: `  luksimg shard finish web.job
+  luksimg shard finish --verify --manifest web.luks` + manifest.Suffix + ` web.job`,
+		Args: flags.Args("JOB"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
+	}
+	f := c.Flags()
+	f.BoolVar(&o.verify, "verify", false, "read all of the image back, and compare it with what the shards made")
+	f.StringVar(&o.manifestFile, "manifest", "", "write what was made, and of what, to `FILE` as JSON; inspect finds it as DST"+manifest.Suffix)
+	f.StringVar(&o.envelope, "envelope", "", "write the wrapped key of the job, and what is needed to use it, to `FILE` as JSON")
+	f.BoolVar(&o.force, "force", false, "replace the manifest and the envelope if they are there")
+	o.progress.Add(c)
+	g.web.add(c)
+	g.cloud.add(c, serviceCOS)
+	return c
+}
+
+// shardFinishResult is what shard finish --json prints.
+type shardFinishResult struct {
+	Output     string     `json:"output"`
+	ID         string     `json:"id"` // of the job
+	Format     string     `json:"format"`
+	Profile    string     `json:"profile,omitempty"`
+	SourceSize int64      `json:"source_size"`
+	VolumeSize int64      `json:"volume_size"`
+	FileSize   int64      `json:"file_size"`
+	Parts      int        `json:"parts"`
+	Shards     int        `json:"shards"`
+	Already    bool       `json:"already_finished"`
+	ReadBack   int64      `json:"read_back"` // bytes that were read again and compared
+	Verified   bool       `json:"verified"`  // all of them
+	Manifest   string     `json:"manifest,omitempty"`
+	Envelope   string     `json:"envelope,omitempty"`
+	LUKS       *luks.Info `json:"luks,omitempty"`
+	Warnings   []string   `json:"warnings,omitempty"`
+}
+
+func (o *shardFinishFlags) run(c *cobra.Command, name string) error {
+	ctx := c.Context()
+	j, target, err := o.openJob(ctx, name)
+	if err != nil {
+		return err
+	}
+	made, err := j.Image.Result()
+	if err != nil {
+		return err
+	}
+	m, e, err := o.besides(j)
+	if err != nil {
+		return err
+	}
+	defer abortAll(m, e)
+	total := int64(0)
+	if o.verify {
+		total = j.Image.FileSize
+	}
+	p, err := o.progress.Start(&o.Talk, "verify", total)
+	if err != nil {
+		return err
+	}
+	r, err := j.Finish(ctx, target, shard.FinishOptions{Verify: o.verify, Progress: p.Add})
+	p.Done()
+	if err != nil {
+		return err
+	}
+	if err := output.CommitAll(m, e); err != nil {
+		return fmt.Errorf("the image is there: %w", err)
+	}
+	return o.Result(shardFinishResult{
+		Output: j.Destination, ID: j.ID, Format: string(made.Format), Profile: string(j.Image.Profile),
+		SourceSize: made.SourceSize, VolumeSize: made.VolumeSize, FileSize: made.FileSize, Parts: r.Parts, Shards: j.Shards,
+		Already: r.Already, ReadBack: r.Read, Verified: r.Read == r.Size, Manifest: o.manifestFile, Envelope: o.envelope, LUKS: luksInfo(made), Warnings: o.Warnings,
+	}, madeLine(j.Destination, made)+"\n"+talk.Line("%s: made of %d parts by %d shards; %s read back", j.Destination, r.Parts, j.Shards, term.Bytes(r.Read)))
+}
+
+// besides begins the manifest and the envelope, those that flags ask for.
+func (o *shardFinishFlags) besides(j *shard.Job) (m, e *output.File, err error) {
+	if o.manifestFile != "" {
+		if m, err = output.Create(o.manifestFile, 0o666, o.force); err == nil {
+			err = j.Manifest.Write(m)
+		}
+	}
+	if err == nil && o.envelope != "" {
+		var envelope *wrap.Envelope
+		if j.Envelope == nil {
+			err = errors.New("--envelope: the job has no wrapped key: it was planned without --kms")
+		} else if envelope, err = wrap.ReadEnvelope(bytes.NewReader(j.Envelope)); err == nil {
+			if e, err = output.Create(o.envelope, 0o666, o.force); err == nil {
+				err = envelope.Write(e)
+			}
+		}
+	}
+	if err != nil {
+		abortAll(m, e)
+	}
+	return m, e, err
+}
+
+func abortAll(files ...*output.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Abort()
+		}
+	}
+}
+
+func newShardStatus(g *global) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "status JOB",
+		Short: "Tell how far the shards of an image are",
+		Long: `Status tells of each shard how far it is: waiting, partial, done, replaced if a part of it is
+there but not as it was made, or finished with the image.` + cosHelp,
+		Example: "  luksimg shard status web.job",
+		Args:    flags.Args("JOB"),
+		RunE: func(c *cobra.Command, args []string) error {
+			j, target, err := g.openJob(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			all, err := j.Status(c.Context(), target)
+			if err != nil {
+				return err
+			}
+			r := shardStatusResult{Job: args[0], ID: j.ID, Destination: j.Destination, Shards: all}
+			text := talk.NewTable()
+			for _, s := range all {
+				text.Row(fmt.Sprintf("shard %d", s.Shard), "%-8s  %d of %d parts, %s", s.State, s.Done, s.Parts, term.Bytes(s.Size))
+				if s.Done == s.Parts && s.State != shard.Replaced {
+					r.Done++
+				}
+			}
+			return g.Result(r, text.Text(""))
+		},
+	}
+	g.cloud.add(c, serviceCOS)
+	return c
+}
+
+// shardStatusResult is what shard status --json prints.
+type shardStatusResult struct {
+	Job         string              `json:"job"`
+	ID          string              `json:"id"`
+	Destination string              `json:"destination"`
+	Done        int                 `json:"done"` // shards
+	Shards      []shard.ShardStatus `json:"shards"`
+}
+
+func newShardAbort(g *global) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "abort JOB",
+		Short: "Give up an image that many machines make",
+		Long: `Abort gives up the image of a job, so that nothing is left of it, and removes JOB. An image that is
+finished stays.` + cosHelp,
+		Example: "  luksimg shard abort web.job",
+		Args:    flags.Args("JOB"),
+		RunE: func(c *cobra.Command, args []string) error {
+			j, target, err := g.openJob(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := j.Abort(c.Context(), target); err != nil {
+				return err
+			}
+			if err := g.removeJob(c.Context(), args[0]); err != nil {
+				return err
+			}
+			return g.Result(shardAbortResult{args[0], j.ID, j.Destination}, talk.Line("%s: given up", args[0]))
+		},
+	}
+	g.cloud.add(c, serviceCOS)
+	return c
+}
+
+// shardAbortResult is what shard abort --json prints.
+type shardAbortResult struct {
+	Job         string `json:"job"`
+	ID          string `json:"id"`
+	Destination string `json:"destination"`
+}

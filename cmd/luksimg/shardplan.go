@@ -1,0 +1,315 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
+	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/manifest"
+	"github.com/luksimg/luksimg/shard"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+type shardPlanFlags struct {
+	encryptFlags
+	shards   int
+	partSize flags.Size
+}
+
+func newShardPlan(g *global) *cobra.Command {
+	o := &shardPlanFlags{encryptFlags: encryptFlags{global: g}}
+	c := &cobra.Command{
+		Use:   "plan SRC DST JOB",
+		Short: "Plan an image that many machines make",
+		Long: `Plan looks at the disk image SRC, of which it reads no data, makes the header of the encrypted
+image DST with a new key slot, makes room for the image, and writes JOB, which shard run reads. There is no
+secret in JOB: whoever runs a shard needs the key too.
+
+SRC is a file that all machines see by this path, cos://REGION/BUCKET/OBJECT, or an https:// address. What is
+packed in a way that has to be unpacked as a whole can not be read by parts: unpack it first. SRC must not
+change until the job is finished.
+
+DST is a file, which is made in the folder DST` + shard.FolderSuffix + `, or cos://REGION/BUCKET/OBJECT, an upload
+that shard finish completes. Until then, or shard abort, it takes room, and has no name.
+
+The image has up to 10,000 parts of --part-size, 5M to 5G; --shards says how many shards there are, each
+of which has whole parts. The format, the profile and the key are as with encrypt. With --kms or
+--root-key-crn the key is wrapped by a root key into JOB, and into a token of a LUKS2 image: shard
+run --kms then needs no other key. --generate-key makes a new one.`,
+		Example: `  luksimg shard plan --key-file dek.b64 --shards 16 /nfs/web.qcow2 /nfs/web.luks /nfs/web.job
+  luksimg shard plan --profile classic-luks --root-key-crn "$CRN" --shards 64 cos://us-south/disks/web.raw cos://us-south/images/web.raw web.job`,
+		Args: flags.Args("SRC", "DST", "JOB"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1], args[2]) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: "+profileNames())
+	f.IntVar(&o.shards, "shards", 1, "how many shards there are")
+	f.Var(&o.partSize, "part-size", "size of the parts, 5M to 5G; k, M, G are powers of 1024 (default: by the size of the image)")
+	f.Lookup("part-size").DefValue = ""
+	o.source.addSecond(c)
+	g.kdf.add(c)
+	o.key.Add(c, "")
+	o.root.add(c, &g.cloud)
+	f.Lookup("kms").Usage = "have this root key wrap the key into JOB, by its `URI`: " + kmsNames + "; without a key, a new one that is written nowhere else"
+	f.Lookup("root-key-crn").Usage = "as --kms ibm:`CRN`"
+	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
+	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
+	o.luks.add(c)
+	f.IntVar(&o.luks.keySlot, "key-slot", 0, "number of the key slot to make")
+	f.BoolVar(&o.force, "force", false, "replace DST if it is there, and give up the job that is in JOB")
+	g.web.add(c)
+	g.cloud.add(c, serviceCOS)
+	return c
+}
+
+// shardPlanResult is what shard plan --json prints.
+type shardPlanResult struct {
+	Job          string     `json:"job"` // the name of the file
+	ID           string     `json:"id"`
+	Source       string     `json:"source"`
+	Destination  string     `json:"destination"`
+	Format       string     `json:"format"`
+	Profile      string     `json:"profile,omitempty"`
+	SourceFormat string     `json:"source_format"`
+	SourceSize   int64      `json:"source_size"`
+	VolumeSize   int64      `json:"volume_size"`
+	FileSize     int64      `json:"file_size"`
+	PartSize     int64      `json:"part_size"`
+	Parts        int        `json:"parts"`
+	Shards       int        `json:"shards"`
+	GeneratedKey string     `json:"generated_key,omitempty"` // the name of the file
+	RootKey      string     `json:"root_key,omitempty"`      // that wrapped the key
+	LUKS         *luks.Info `json:"luks,omitempty"`
+	Warnings     []string   `json:"warnings,omitempty"`
+}
+
+// checkPlan looks at the flags before anything is opened.
+func (o *shardPlanFlags) checkPlan(c *cobra.Command, src, dst, job string) error {
+	if err := errors.Join(flags.AtMostOne(c, "generate-key", "key-file", "passphrase-file", "key-fd"), o.luks.kdf.check(c), o.source.check(c)); err != nil {
+		return err
+	}
+	switch {
+	case src == "-" || stdio.IsStream(src):
+		return rest.WithHint(errors.New("a disk that is read in order can not be read by many"), "write SRC to a file that all machines see first, or to an object")
+	case o.source.sum.given():
+		return errors.New("--sha256-file and its like are for verbs that read all of SRC: compare it first")
+	case o.source.allowBacking:
+		return rest.WithHint(errors.New("an image that needs other files can not be read by many: whether those are the same is not known"), "make one image of them first: luksimg convert --allow-backing SRC DST")
+	case o.key.Encoding() != keys.Raw && o.made() == luksimg.VHD:
+		return errors.New("--passphrase-encoding is for passphrases: the key of an encrypted VHD is the bytes themselves")
+	case o.shards < 1 || o.shards > shard.MaxShards:
+		return fmt.Errorf("--shards %d: want 1 to %d", o.shards, shard.MaxShards)
+	case isCOS(o.generateKey):
+		return errors.New("--generate-key is a file, not cos://")
+	}
+	return nil
+}
+
+// full returns the name of a file by which all machines know it.
+func full(name string) (string, error) {
+	if isRemote(name) {
+		return shown(name), nil
+	}
+	return filepath.Abs(name)
+}
+
+func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error) {
+	ctx, t := c.Context(), &o.Talk
+	if err := o.checkPlan(c, src, dst, job); err != nil {
+		return err
+	}
+	opts, err := o.options()
+	if err != nil {
+		return err
+	}
+	s, source, err := o.openShared(c, src)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	disk := &diskSource{source: s, size: s.img.Size(), format: string(s.img.Format)}
+	if err := opts.CheckSize(disk.size); err != nil {
+		return err
+	}
+	if o.profile != "" {
+		if err := o.checkCloud(t, dst, disk.size); err != nil {
+			return err
+		}
+		disk.inside(ctx, t)
+	}
+	if dst, err = full(dst); err != nil {
+		return err
+	}
+	target, err := o.target(ctx, dst, o.force)
+	if err != nil {
+		return err
+	}
+	if err := o.giveUpOld(ctx, job); err != nil {
+		return err
+	}
+	out, err := o.jobOutput(ctx, job, o.force)
+	if err != nil {
+		return err
+	}
+	defer out.abort()
+	if object, ok := target.(objectTarget); ok {
+		if err := o.checkPlace(ctx, object.client, object.at, cos.PlaceOptions{Replace: o.force}); err != nil {
+			return err
+		}
+	}
+	newKey, key, err := o.planKey(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer clear(key)
+	if newKey != nil {
+		defer newKey.Abort()
+	}
+	if o.volumeKeyFile != "" {
+		if opts.LUKS.VolumeKey, err = keys.ReadFile(ctx, o.volumeKeyFile); err != nil {
+			return err
+		}
+		defer clear(opts.LUKS.VolumeKey)
+	}
+	plan := shard.PlanOptions{Encrypt: opts, Shards: o.shards, PartSize: o.partSize.N, Source: source, Destination: dst, Replace: o.force,
+		Created: now(), Tool: toolName(),
+		Manifest: func(r *luksimg.Result) *manifest.Manifest { return o.manifestOf(dst, disk, r, key) }}
+	root, err := o.sealPlan(ctx, key, &plan)
+	if err != nil {
+		return err
+	}
+	if plan.Encrypt.LUKS.KDF, err = o.luks.kdf.measure(ctx, opts.LUKS.KDF, plan.Encrypt.Calibrate); err != nil {
+		return err
+	}
+	j, err := shard.Plan(ctx, target, s.img, key, plan)
+	if err != nil {
+		return err
+	}
+	if err := s.unchanged(); err == nil {
+		err = output.CommitAll(newKey)
+	}
+	if err == nil {
+		err = out.commit(ctx, j)
+	}
+	if err != nil {
+		output.RemoveAll(newKey)
+		return errors.Join(err, j.Abort(context.WithoutCancel(ctx), target))
+	}
+	if newKey != nil {
+		t.Say("key: written to %s", o.generateKey)
+	}
+	return o.reportPlan(job, j, disk, root)
+}
+
+// openShared opens the disk, which must be one that can be read by parts.
+func (o *shardPlanFlags) openShared(c *cobra.Command, src string) (*source, shard.Source, error) {
+	name, err := full(src)
+	if err != nil {
+		return nil, shard.Source{}, err
+	}
+	o.source.unpack.random, o.source.unpack.shared = true, true
+	s, err := o.source.open(c, o.global, src)
+	if err != nil {
+		return nil, shard.Source{}, err
+	}
+	return s, shard.Source{Name: name, Stamp: s.stamp(), Read: o.source.reading(s.img.Format)}, nil
+}
+
+// giveUpOld gives up the job that is to be replaced.
+func (o *shardPlanFlags) giveUpOld(ctx context.Context, job string) error {
+	if !o.force {
+		return nil
+	}
+	old, err := o.readJob(ctx, job)
+	if err != nil { // there is none, or it is none
+		return nil
+	}
+	t, err := o.target(ctx, old.Destination, old.Replace)
+	if err != nil {
+		return err
+	}
+	o.Say("%s: the job %s is given up", job, old.ID)
+	return old.Abort(ctx, t)
+}
+
+// planKey returns the key, and the file that it is being written to if it is new.
+func (o *shardPlanFlags) planKey(ctx context.Context, t *talk.Talk) (*output.File, []byte, error) {
+	if o.hidden() && o.made() == luksimg.VHD {
+		key, err := wrap.NewMaterial(64, true)
+		return nil, key, err
+	}
+	return o.readKey(ctx, t, "")
+}
+
+// sealPlan has the root key, if one was named, wrap the key into the job, and into a token of LUKS2.
+func (o *shardPlanFlags) sealPlan(ctx context.Context, key []byte, p *shard.PlanOptions) (*wrap.RootKey, error) {
+	if !o.root.given() {
+		return nil, nil
+	}
+	root, err := o.root.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	so := wrap.SealOptions{Fingerprint: p.Encrypt.LUKS.GeneratedKey}
+	if o.profile != "" {
+		so.Convention = luksimg.Profile(o.profile).Rules().Convention
+		so.Fingerprint = so.Convention.Generated()
+	}
+	l := &p.Encrypt.LUKS
+	if o.made() != luksimg.VHD {
+		if l.UUID == "" {
+			l.UUID = uuid.NewString()
+		}
+		so.ImageUUID = l.UUID
+	}
+	token, err := o.seal(ctx, root, key, so, l.KeySlot)
+	if err != nil {
+		return nil, err
+	}
+	if o.made() == luksimg.LUKS2 {
+		text, err := token.JSON()
+		if err != nil {
+			return nil, err
+		}
+		l.Tokens = append(l.Tokens, text)
+	}
+	var b bytes.Buffer
+	if err := token.Envelope.Write(&b); err != nil {
+		return nil, err
+	}
+	p.Envelope = json.RawMessage(b.Bytes())
+	return root, nil
+}
+
+func (o *shardPlanFlags) reportPlan(name string, j *shard.Job, disk *diskSource, root *wrap.RootKey) error {
+	r, err := j.Image.Result()
+	if err != nil {
+		return err
+	}
+	disk.label(&o.Talk, r)
+	result := shardPlanResult{
+		Job: name, ID: j.ID, Source: j.Source.Name, Destination: j.Destination, Format: string(r.Format), Profile: o.profile, SourceFormat: disk.format,
+		SourceSize: r.SourceSize, VolumeSize: r.VolumeSize, FileSize: r.FileSize, PartSize: j.PartSize, Parts: j.Parts(), Shards: j.Shards,
+		GeneratedKey: o.generateKey, LUKS: luksInfo(r), Warnings: o.Warnings,
+	}
+	if root != nil {
+		result.RootKey = root.String()
+	}
+	return o.Result(result, madeLine(j.Destination, r)+"\n"+talk.Line("%s: %d shards, %d parts of %s", name, j.Shards, j.Parts(), term.Bytes(j.PartSize)))
+}

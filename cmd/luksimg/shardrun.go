@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/term"
+	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/shard"
+	"github.com/luksimg/luksimg/wrap"
+)
+
+// indexVariables are where array engines say the number of a task: Kubernetes, Slurm, AWS Batch, and
+// Google's Batch.
+var indexVariables = []string{"JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID", "AWS_BATCH_JOB_ARRAY_INDEX", "BATCH_TASK_INDEX"}
+
+type shardRunFlags struct {
+	*global
+	key      keys.Flags
+	root     rootKeyFlags
+	source   sourceFlags
+	progress talk.Progress
+	shard    string
+	from     string
+	jobs     flags.Jobs
+	parts    int
+}
+
+func newShardRun(g *global) *cobra.Command {
+	o := &shardRunFlags{global: g}
+	c := &cobra.Command{
+		Use:   "run JOB",
+		Short: "Make one shard of an image",
+		Long: `Run makes one shard of the image that shard plan planned in JOB, which may be -, standard
+input, or cos://. --shard I/N says which, I from 0; N must be that of the plan, and may be left out. Without the
+flag an array engine says it: ` + strings.Join(indexVariables, ", ") + `.
+
+The key is given as to decrypt, or comes from the root key that has wrapped it into JOB: --kms or
+--root-key-crn names that, and need not name more than its keeper.
+
+It may be run twice, at once by two machines, or again after it was killed: what is there, and is what
+was made, is not made again. When the image is finished it does nothing. If it is interrupted the exit
+code is 5. A source that is not the one that was planned is an error.
+
+A few parts of the image are in memory at a time: see --parts.` + keyServiceHelp + cosHelp,
+		Example: `  luksimg shard run --key-file dek.b64 --shard 3/16 web.job
+  SLURM_ARRAY_TASK_ID=3 luksimg shard run --kms ibm cos://us-south/images/web.job`,
+		Args: flags.Args("JOB"),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.shard, "shard", "", "which shard to make: its number from 0 on, and how many there are: `I/N` (default: as the array engine says)")
+	f.StringVar(&o.from, "source", "", "read this `SRC` in place of the one that JOB names: the same by another name")
+	o.key.Add(c, "")
+	o.root.add(c, &g.cloud)
+	f.Lookup("kms").Usage = "the root key that wrapped the key into JOB, by its `URI`: " + kmsNames + "; ibm, vault or awskms for the one that JOB names"
+	g.kdf.add(c)
+	o.source.prefix = "source-"
+	o.source.unlock.key.Add(c, "source-")
+	o.jobs.Add(c)
+	f.IntVar(&o.parts, "parts", 0, "how many parts are in memory at a time (default: as many as fit in 512 MiB, 2 at least, 4 at most)")
+	f.StringVar(&o.source.unpack.scratchDir, "scratch-dir", "", "")
+	f.MarkHidden("scratch-dir")
+	o.progress.Add(c)
+	g.web.add(c)
+	g.cloud.add(c, serviceCOS)
+	return c
+}
+
+// shardRunResult is what shard run --json prints.
+type shardRunResult struct {
+	Job         string `json:"job"`
+	ID          string `json:"id"`
+	Destination string `json:"destination"`
+	Shards      int    `json:"shards"`
+	*shard.RunResult
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// which returns the number of the shard to make.
+func (o *shardRunFlags) which(j *shard.Job) (int, error) {
+	text, from := o.shard, "--shard"
+	if text == "" {
+		for _, name := range indexVariables {
+			v := os.Getenv(name)
+			switch {
+			case v == "":
+			case text == "":
+				text, from = v, name
+			case v != text:
+				return 0, rest.WithHint(fmt.Errorf("%s is %.20q, and %s is %.20q", from, text, name, v), "say which shard is meant: --shard I/N")
+			}
+		}
+	}
+	if text == "" {
+		return 0, rest.WithHint(errors.New("no shard was named"), "--shard I/N says which, I from 0 on; an array engine says it by "+strings.Join(indexVariables, ", "))
+	}
+	number, of, hasOf := strings.Cut(text, "/")
+	i, err := strconv.Atoi(number)
+	n := j.Shards
+	if err == nil && hasOf && from == "--shard" {
+		n, err = strconv.Atoi(of)
+	}
+	switch {
+	case err != nil || hasOf && from != "--shard":
+		return 0, fmt.Errorf("%s %.40q: want a number, and how many there are: I/N", from, text)
+	case n != j.Shards:
+		return 0, rest.WithHint(fmt.Errorf("%s %s: the job has %d shards", from, text, j.Shards), "the number of tasks is that of shard plan --shards")
+	case i < 0 || i >= n:
+		return 0, rest.WithHint(fmt.Errorf("%s %s: the job has shards 0 to %d", from, text, n-1), "shards are counted from 0 on: have the array begin there")
+	}
+	return i, nil
+}
+
+func (o *shardRunFlags) run(c *cobra.Command, name string) error {
+	ctx, t := c.Context(), &o.Talk
+	if err := errors.Join(flags.AtMostOne(c, "key-file", "passphrase-file", "key-fd", "kms", "root-key-crn"), o.source.check(c), o.progress.Check()); err != nil {
+		return err
+	}
+	j, target, err := o.openJob(ctx, name)
+	if err != nil {
+		return err
+	}
+	i, err := o.which(j)
+	if err != nil {
+		return err
+	}
+	s, err := o.openSource(c, j)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := j.Source.Stamp.Check(s.stamp()); err != nil { // before a person is asked for a key
+		return s.wrap(err)
+	}
+	key, err := o.runKey(ctx, t, j)
+	if err != nil {
+		return err
+	}
+	defer clear(key)
+	p, err := o.progress.Start(t, "shard", j.ShardSize(i))
+	if err != nil {
+		return err
+	}
+	r, err := j.Run(ctx, target, s.img, key, shard.RunOptions{
+		Shard: i, Jobs: o.parts, Stamp: s.stamp(), Unchanged: s.unchanged, Progress: p.Add,
+		Build: luksimg.BuildOptions{LUKS: o.kdf.apply(luks.OpenOptions{}), RunOptions: luksimg.RunOptions{Jobs: int(o.jobs)}},
+	})
+	p.Done()
+	if err != nil {
+		return err
+	}
+	text := talk.Line("%s: shard %d of %d, %s: %d parts, %d made, %d there already", j.Destination, i, j.Shards, term.Bytes(r.Bytes), r.Parts, r.Sent, r.Found+r.Skipped)
+	if r.Finished {
+		text = talk.Line("%s: shard %d of %d: the image is finished, there is nothing to do", j.Destination, i, j.Shards)
+	}
+	return o.Result(shardRunResult{name, j.ID, j.Destination, j.Shards, r, o.Warnings}, text)
+}
+
+// openSource opens the disk of a job as it was planned.
+func (o *shardRunFlags) openSource(c *cobra.Command, j *shard.Job) (*source, error) {
+	name := j.Source.Name
+	if o.from != "" {
+		name = o.from
+	} else if !isRemote(name) && !isAbs(name) {
+		return nil, fmt.Errorf("%w: the source %.200q is neither an absolute path, nor an object, nor an address", shard.ErrJob, name)
+	}
+	o.source.take(j.Source.Read)
+	return o.source.open(c, o.global, name)
+}
+
+// runKey returns the key: as the flags give it, or as the root key has wrapped it into the job.
+func (o *shardRunFlags) runKey(ctx context.Context, t *talk.Talk, j *shard.Job) ([]byte, error) {
+	if !o.root.given() {
+		return o.key.Read(ctx, t, j.Destination, false)
+	}
+	if j.Envelope == nil {
+		return nil, rest.WithHint(errors.New("the job has no wrapped key"), "give the key with --key-file, or plan the job with --kms")
+	}
+	e, err := wrap.ReadEnvelope(bytes.NewReader(j.Envelope))
+	if err != nil {
+		return nil, err
+	}
+	root, err := o.root.rootKeyOf(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := wrap.Open(ctx, root, e)
+	if err != nil {
+		return nil, err
+	}
+	return opened.Disk, nil
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"errors"
+	"path/filepath"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/shard"
+)
+
+// stamp tells this version of the file from others.
+func (in *input) stamp() shard.Stamp {
+	return shard.Stamp{Size: in.published(), Time: in.mtime.UTC(), ETag: in.etag}
+}
+
+// reading is what the flags say of how the disk is read, for those who read it too.
+func (o *sourceFlags) reading(f luksimg.Format) shard.Reading {
+	u := o.unpack
+	return shard.Reading{Format: string(f), Snapshot: o.snapshot, Member: u.member, OCIImage: u.ociImage, NoUnpack: u.never, MaxSize: u.max.N, MaxWindow: u.window.N}
+}
+
+// take has the disk read as it was when the job was planned.
+func (o *sourceFlags) take(r shard.Reading) {
+	o.format, o.snapshot = r.Format, r.Snapshot
+	o.unpack = unpackFlags{never: r.NoUnpack, member: r.Member, ociImage: r.OCIImage, random: true, shared: true}
+	o.unpack.max.N, o.unpack.window.N = r.MaxSize, r.MaxWindow
+}
+
+// errShared is a source that each machine would have to unpack as a whole.
+var errShared = rest.WithHint(errors.New("it can be read only by unpacking all of it, which each of the machines would have to do"),
+	"unpack it first, or pack it so that it can be read by parts: xz --block-size=16MiB, zstd in the seekable format, qcow2")
+
+// isAbs tells whether a name is one by which all machines know a file.
+func isAbs(name string) bool {
+	if isLayout(name) {
+		name = layoutFolder(name)
+	}
+	return filepath.IsAbs(name)
+}

@@ -1,0 +1,187 @@
+package shard
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/parallel"
+)
+
+// An IncompleteError says which shards are not there yet. They are to be run, and then the job finished
+// again.
+type IncompleteError struct {
+	Missing []int // shards
+	Shards  int   // of the job
+}
+
+func (e *IncompleteError) Error() string {
+	return fmt.Sprintf("%d of %d shards are not there: %s", len(e.Missing), e.Shards, numbers(e.Missing))
+}
+
+// Hint tells what to do.
+func (e *IncompleteError) Hint() string {
+	return "run them, and then finish the job again: what is there is kept"
+}
+
+// numbers lists numbers, in ranges.
+func numbers(all []int) string {
+	var text []string
+	for i := 0; i < len(all); {
+		k := i
+		for k+1 < len(all) && all[k+1] == all[k]+1 {
+			k++
+		}
+		switch {
+		case len(text) == 20:
+			return strings.Join(text, ", ") + " and more"
+		case k == i:
+			text = append(text, strconv.Itoa(all[i]))
+		default:
+			text = append(text, fmt.Sprintf("%d-%d", all[i], all[k]))
+		}
+		i = k + 1
+	}
+	return strings.Join(text, ", ")
+}
+
+// FinishOptions say how [Job.Finish] looks at the image.
+type FinishOptions struct {
+	// Verify reads all of the image back, and compares it with the sums of its parts. Without it only samples
+	// are read.
+	Verify bool
+	// Progress, if not nil, is told how many bytes more were read back.
+	Progress func(n int64)
+}
+
+// A FinishResult says what was finished.
+type FinishResult struct {
+	Already bool  // the image had been finished before
+	Size    int64 // of the image, bytes
+	Parts   int
+	Read    int64 // bytes that were read back and compared
+}
+
+// Finish makes the image of its parts, when all of them are there and what the shards made. A shard that is
+// not there is an [IncompleteError]; a part that is another one than its shard made is [ErrReplaced], and so
+// is one that does not read back as it was: then there is no image. To finish an image again is no error.
+func (j *Job) Finish(ctx context.Context, t Target, o FinishOptions) (*FinishResult, error) {
+	r := &FinishResult{Size: j.Image.FileSize, Parts: j.Parts()}
+	u, err := j.resume(ctx, t)
+	if errors.Is(err, ErrGone) {
+		return j.finishAgain(ctx, t, r, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer u.Close()
+	s, err := j.look(ctx, t, u)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.whole(); err != nil {
+		return nil, err
+	}
+	// A file is looked at before it gets its name; what is in a store can be read only then.
+	if f, ok := u.(io.ReaderAt); ok {
+		if r.Read, err = j.compare(ctx, f, s.parts, o); err != nil {
+			return nil, err
+		}
+		if err := u.Complete(ctx, s.parts); err != nil {
+			return nil, err
+		}
+	} else if r.Read, err = j.completeFirst(ctx, t, u, s.parts, o); err != nil {
+		return nil, err
+	}
+	return r, t.Clear(ctx, j.recordNames())
+}
+
+// finishAgain does what is left to do of an image that is there.
+func (j *Job) finishAgain(ctx context.Context, t Target, r *FinishResult, gone error) (*FinishResult, error) {
+	finished, err := j.finished(ctx, t)
+	if err != nil || !finished {
+		return nil, errors.Join(gone, err)
+	}
+	r.Already = true
+	return r, t.Clear(ctx, j.recordNames())
+}
+
+// completeFirst makes the image, and removes it again if it does not read back as it was.
+func (j *Job) completeFirst(ctx context.Context, t Target, u Upload, parts []Part, o FinishOptions) (int64, error) {
+	if err := u.Complete(ctx, parts); err != nil {
+		return 0, err
+	}
+	img, err := t.Open(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("reading the image back: %w", err)
+	}
+	defer img.Close()
+	n, err := j.compare(ctx, img, parts, o)
+	if errors.Is(err, ErrReplaced) {
+		err = errors.Join(err, t.Remove(context.WithoutCancel(ctx)))
+	}
+	return n, err
+}
+
+// samples is how many parts are looked at, by their starts, unless all are to be read.
+const samples = 64
+
+// compare reads parts back, and compares them with their sums.
+func (j *Job) compare(ctx context.Context, r io.ReaderAt, parts []Part, o FinishOptions) (read int64, err error) {
+	look := parts
+	if !o.Verify {
+		look = nil
+		n := min(samples, len(parts))
+		for i := range n {
+			look = append(look, parts[i*(len(parts)-1)/max(n-1, 1)])
+		}
+	}
+	var mu sync.Mutex
+	const buffer = 1 << 20
+	err = parallel.Run(ctx, 4, buffer, each(look), func(buf []byte, p Part) error {
+		off, size := j.span(p.Number)
+		want := p.SHA256
+		if !o.Verify {
+			size, want = min(size, startSize), p.Start
+		}
+		h := sha256.New()
+		for at := int64(0); at < size; at += buffer {
+			b := buf[:min(buffer, size-at)]
+			if _, err := image.ReadFull(r, b, off+at); err != nil {
+				return fmt.Errorf("reading the image back at %d: %w", off+at, err)
+			}
+			h.Write(b)
+			if o.Progress != nil {
+				o.Progress(int64(len(b)))
+			}
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+		}
+		if hex.EncodeToString(h.Sum(nil)) != want {
+			return fmt.Errorf("%w: part %d, of shard %d, at byte %d of the image", ErrReplaced, p.Number, j.shardOf(p.Number), off)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		read += size
+		return nil
+	})
+	return read, err
+}
+
+func each(parts []Part) func(yield func(Part, error) bool) {
+	return func(yield func(Part, error) bool) {
+		for _, p := range parts {
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}

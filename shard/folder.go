@@ -1,0 +1,348 @@
+package shard
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/advice"
+	"github.com/luksimg/luksimg/internal/fsys"
+)
+
+// FolderSuffix is what follows the name of an image in the name of the folder where it is made.
+const FolderSuffix = ".luksimg-shard"
+
+// A File is a [Target] that is a file, on a filesystem that all machines see. The image is
+// made in a folder beside it, whose name ends in [FolderSuffix], and so are the records.
+type File struct {
+	Name    string
+	Replace bool // a file that has the name
+}
+
+func (t File) folder() string { return t.Name + FolderSuffix }
+
+// Begin implements [Target].
+func (t File) Begin(_ context.Context, size, partSize int64) (Upload, error) {
+	if err := t.free(); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(t.folder(), 0o700); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			err = advice.With(fmt.Errorf("%s is being made by another job: %w", t.Name, err), "give that one up: luksimg shard abort JOB")
+		}
+		return nil, err
+	}
+	root, err := os.OpenRoot(t.folder())
+	if err != nil {
+		return nil, err
+	}
+	id := make([]byte, 16)
+	rand.Read(id)
+	u := &fileUpload{t: t, root: root, id: hex.EncodeToString(id), size: size, partSize: partSize}
+	u.f, err = root.OpenFile(u.file(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	if err == nil {
+		err = u.f.Truncate(size)
+	}
+	if err == nil {
+		err = u.f.Sync()
+	}
+	if err == nil {
+		err = errors.Join(fsys.OS.SyncDir(t.folder()), fsys.OS.SyncDir(filepath.Dir(t.Name)))
+	}
+	if err != nil {
+		u.Abort(context.Background())
+		u.Close()
+		return nil, err
+	}
+	return u, nil
+}
+
+// free refuses a name that is taken.
+func (t File) free() error {
+	switch fi, err := os.Lstat(t.Name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !t.Replace:
+		return &fs.PathError{Op: "create", Path: t.Name, Err: fs.ErrExist}
+	case !fi.Mode().IsRegular():
+		return fmt.Errorf("%s: not a regular file, and will not be replaced", t.Name)
+	}
+	return nil
+}
+
+// Resume implements [Target].
+func (t File) Resume(_ context.Context, id string, size, partSize int64) (Upload, error) {
+	if b, err := hex.DecodeString(id); err != nil || len(b) != 16 {
+		return nil, fmt.Errorf("%w: upload_id %.100q is not of a file", ErrJob, id)
+	}
+	root, err := os.OpenRoot(t.folder())
+	if err != nil {
+		return nil, err
+	}
+	u := &fileUpload{t: t, root: root, id: id, size: size, partSize: partSize}
+	if u.f, err = root.OpenFile(u.file(), os.O_RDWR, 0); err != nil {
+		u.Close()
+		return nil, err
+	}
+	fi, err := u.f.Stat()
+	if err == nil && (!fi.Mode().IsRegular() || fi.Size() != size) {
+		err = fmt.Errorf("%s: not a file of %d bytes", filepath.Join(t.folder(), u.file()), size)
+	}
+	if err != nil {
+		u.Close()
+		return nil, err
+	}
+	return u, nil
+}
+
+// A fileImage is an image in a file.
+type fileImage struct {
+	*image.File
+	io.Closer
+}
+
+// Open implements [Target].
+func (t File) Open(context.Context) (Image, error) {
+	if fi, err := os.Stat(t.Name); err != nil || !fi.Mode().IsRegular() {
+		if err == nil {
+			err = fmt.Errorf("%s: not a regular file", t.Name)
+		}
+		return nil, err
+	}
+	f, err := os.Open(t.Name)
+	if err != nil {
+		return nil, err
+	}
+	i, err := image.NewFile(f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return fileImage{i, f}, nil
+}
+
+// Remove implements [Target].
+func (t File) Remove(context.Context) error { return os.Remove(t.Name) }
+
+// Save implements [Target].
+func (t File) Save(_ context.Context, name string, b []byte) error {
+	root, err := os.OpenRoot(t.folder())
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	random := make([]byte, 8)
+	rand.Read(random)
+	temp := name + "." + hex.EncodeToString(random)
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = root.Rename(temp, name)
+	}
+	if err != nil {
+		root.Remove(temp)
+		return err
+	}
+	return fsys.OS.SyncDir(t.folder())
+}
+
+// Load implements [Target].
+func (t File) Load(_ context.Context, name string) ([]byte, error) {
+	root, err := os.OpenRoot(t.folder())
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	defer root.Close()
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
+	if err == nil && len(b) > maxRecord {
+		err = fmt.Errorf("%s: longer than %d bytes", name, maxRecord)
+	}
+	return b, err
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Clear implements [Target]. It removes the folder, if nothing else is in it: an image of another job
+// keeps it.
+func (t File) Clear(_ context.Context, names []string) error {
+	root, err := os.OpenRoot(t.folder())
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	defer root.Close()
+	all, err := os.ReadDir(t.folder())
+	if err != nil {
+		return err
+	}
+	ours := map[string]bool{}
+	for _, n := range names {
+		ours[n] = true
+	}
+	for _, e := range all {
+		n := e.Name()
+		base := n
+		if len(n) > 17 && n[len(n)-17] == '.' { // of a Save that was killed
+			base = n[:len(n)-17]
+		}
+		if ours[n] || ours[base] {
+			if err := ignoreMissing(root.Remove(n)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := os.Remove(t.folder()); err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotEmpty(t.folder()) {
+		return err
+	}
+	return fsys.OS.SyncDir(filepath.Dir(t.Name))
+}
+
+func isNotEmpty(folder string) bool {
+	all, err := os.ReadDir(folder)
+	return err == nil && len(all) > 0
+}
+
+// A fileUpload is a file that is being made.
+type fileUpload struct {
+	t              File
+	root           *os.Root
+	f              *os.File
+	id             string
+	size, partSize int64
+
+	mu    sync.Mutex
+	there map[int]bool // parts that this process has stored, or read
+}
+
+func (u *fileUpload) file() string { return u.id + ".image" }
+
+// ID implements [Upload].
+func (u *fileUpload) ID() string { return u.id }
+
+// Lists implements [Upload].
+func (u *fileUpload) Lists() bool { return false }
+
+// Refresh implements [Upload].
+func (u *fileUpload) Refresh(context.Context) error { return nil }
+
+// ReadAt reads what is there.
+func (u *fileUpload) ReadAt(p []byte, off int64) (int, error) { return u.f.ReadAt(p, off) }
+
+// Has implements [Upload]. It reads the part.
+func (u *fileUpload) Has(ctx context.Context, p Part) (same, missing bool, err error) {
+	u.mu.Lock()
+	there := u.there[p.Number]
+	u.mu.Unlock()
+	if there {
+		return true, false, nil
+	}
+	h := sha256.New()
+	buf := make([]byte, 1<<20)
+	off := int64(p.Number-1) * u.partSize
+	for at := int64(0); at < p.Size; at += int64(len(buf)) {
+		b := buf[:min(int64(len(buf)), p.Size-at)]
+		if _, err := image.ReadFull(u.f, b, off+at); err != nil {
+			return false, false, err
+		}
+		h.Write(b)
+		if err := context.Cause(ctx); err != nil {
+			return false, false, err
+		}
+	}
+	if hex.EncodeToString(h.Sum(nil)) != p.SHA256 {
+		return false, false, nil
+	}
+	u.note(p.Number)
+	return true, false, nil
+}
+
+// Send implements [Upload].
+func (u *fileUpload) Send(_ context.Context, number int, b []byte, _ Part) (Part, bool, error) {
+	off := int64(number-1) * u.partSize
+	if number < 1 || off > u.size-int64(len(b)) {
+		return Part{}, false, fmt.Errorf("part %d of %d bytes, of %d in parts of %d", number, len(b), u.size, u.partSize)
+	}
+	if _, err := u.f.WriteAt(b, off); err != nil {
+		return Part{}, false, err
+	}
+	if err := u.f.Sync(); err != nil {
+		return Part{}, false, err
+	}
+	u.note(number)
+	return Part{}, false, nil
+}
+
+// note remembers that a part is there.
+func (u *fileUpload) note(number int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.there == nil {
+		u.there = map[int]bool{}
+	}
+	u.there[number] = true
+}
+
+// Complete implements [Upload].
+func (u *fileUpload) Complete(context.Context, []Part) error {
+	if err := u.f.Sync(); err != nil {
+		return err
+	}
+	if err := u.t.free(); err != nil {
+		return err
+	}
+	from := filepath.Join(u.t.folder(), u.file())
+	rename := fsys.OS.RenameNew
+	if u.t.Replace {
+		rename = fsys.OS.Rename
+	}
+	if err := rename(from, u.t.Name); err != nil {
+		return err
+	}
+	return errors.Join(fsys.OS.SyncDir(filepath.Dir(u.t.Name)), fsys.OS.SyncDir(u.t.folder()))
+}
+
+// Abort implements [Upload].
+func (u *fileUpload) Abort(context.Context) error {
+	if err := ignoreMissing(u.root.Remove(u.file())); err != nil {
+		return err
+	}
+	if err := os.Remove(u.t.folder()); err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotEmpty(u.t.folder()) {
+		return err
+	}
+	return nil
+}
+
+// Close implements [Upload].
+func (u *fileUpload) Close() error {
+	var err error
+	if u.f != nil {
+		err = u.f.Close()
+	}
+	return errors.Join(err, u.root.Close())
+}

@@ -1,0 +1,270 @@
+package shard
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/parallel"
+)
+
+// RunOptions say how [Job.Run] makes a shard.
+type RunOptions struct {
+	Shard int // from 0 on
+	// Jobs is how many parts are in memory at a time: one is encrypted while the others are
+	// stored. Zero is as many as fit in 512 MiB, two at least and four at most.
+	Jobs  int
+	Build luksimg.BuildOptions
+	// Stamp is that of the source as it is now. Unchanged, if not nil, tells whether it still is.
+	Stamp     Stamp
+	Unchanged func() error
+	// Progress, if not nil, is told how many bytes of the image more are there. It must not block, and
+	// is called from several goroutines.
+	Progress func(n int64)
+}
+
+// A RunResult says what a shard has.
+type RunResult struct {
+	Shard    int   `json:"shard"`
+	Parts    int   `json:"parts"`    // that the shard has
+	Skipped  int   `json:"skipped"`  // that were there, and were not made again
+	Found    int   `json:"found"`    // that were made again, and turned out to be there
+	Sent     int   `json:"sent"`     // that were made and stored
+	Bytes    int64 `json:"bytes"`    // of all parts
+	Finished bool  `json:"finished"` // the image is there, whole: nothing was done
+}
+
+// An InterruptedError is the end of a run whose context was done. Another run goes on where it stopped.
+type InterruptedError struct{ Err error }
+
+func (e *InterruptedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what ended it.
+func (e *InterruptedError) Unwrap() error { return e.Err }
+
+// Hint tells what to do.
+func (e *InterruptedError) Hint() string { return "run the shard again: what is there is kept" }
+
+// rounds is how often a shard looks whether what it stored is there still: another process that
+// makes the same shard may have stored it again.
+const rounds = 3
+
+// Run makes a shard of the image from the disk src, with its key. What is there, and is what was made,
+// is not made again. It may be run by several processes at once, and after the
+// image was finished, when it does nothing.
+//
+// The error is [ErrSource] if the source is another one, that of [luksimg.Blueprint.Build] if the
+// key is, and [ErrGone] if the job was given up.
+func (j *Job) Run(ctx context.Context, t Target, src image.Source, key []byte, o RunOptions) (*RunResult, error) {
+	if o.Shard < 0 || o.Shard >= j.Shards {
+		return nil, fmt.Errorf("shard %d: the job has shards 0 to %d", o.Shard, j.Shards-1)
+	}
+	if err := j.Source.Stamp.Check(o.Stamp); err != nil {
+		return nil, err
+	}
+	from, to := j.Shard(o.Shard)
+	r := &RunResult{Shard: o.Shard, Parts: to - from, Bytes: j.ShardSize(o.Shard)}
+	u, err := j.resume(ctx, t)
+	if errors.Is(err, ErrGone) {
+		return j.late(ctx, t, r, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer u.Close()
+	b, err := j.Image.Build(ctx, src, key, o.Build)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	run := &running{Job: j, t: t, u: u, b: b, o: o, r: r}
+	if err := run.all(ctx, from, to); err != nil {
+		if ctx.Err() != nil {
+			return nil, &InterruptedError{err}
+		}
+		if errors.Is(err, fs.ErrNotExist) { // the others were faster
+			return j.late(ctx, t, r, fmt.Errorf("%w: %w", ErrGone, err))
+		}
+		return nil, err
+	}
+	return r, nil
+}
+
+// resume returns the image that is being made; [ErrGone] if it is not.
+func (j *Job) resume(ctx context.Context, t Target) (Upload, error) {
+	u, err := t.Resume(ctx, j.UploadID, j.Image.FileSize, j.PartSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return u, err
+}
+
+// late is a run after the end: it is no error if the image is there.
+func (j *Job) late(ctx context.Context, t Target, r *RunResult, gone error) (*RunResult, error) {
+	finished, err := j.finished(ctx, t)
+	if err != nil {
+		return nil, errors.Join(gone, err)
+	}
+	if !finished {
+		return nil, gone
+	}
+	r.Finished = true
+	return r, nil
+}
+
+// finished tells whether the image is there.
+func (j *Job) finished(ctx context.Context, t Target) (bool, error) {
+	img, err := t.Open(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer img.Close()
+	return j.Image.Is(img)
+}
+
+// A running is one run of a shard.
+type running struct {
+	*Job
+	t Target
+	u Upload
+	b *luksimg.Builder
+	o RunOptions
+	r *RunResult
+}
+
+// all makes the parts of the shard.
+func (r *running) all(ctx context.Context, from, to int) error {
+	known, err := r.load(ctx, r.t, r.o.Shard)
+	if err != nil {
+		known = nil // all is made again
+	}
+	k := &keeper{j: r.Job, t: r.t, shard: r.o.Shard, parts: map[int]Part{}, check: r.unchanged}
+	told := map[int]bool{}
+	for round := 1; ; round++ {
+		var todo []int
+		for n := from; n < to; n++ {
+			p, ok := known[n]
+			if ok {
+				if ok, _, err = r.u.Has(ctx, p); err != nil {
+					return err
+				}
+			}
+			if !ok {
+				todo = append(todo, n)
+				continue
+			}
+			k.parts[n] = p
+			if !told[n] {
+				told[n] = true
+				r.r.Skipped++
+				r.progress(n)
+			}
+		}
+		if len(todo) == 0 {
+			return nil
+		}
+		if round > rounds {
+			return fmt.Errorf("part %d: %w: it is stored again and again", todo[0], ErrReplaced)
+		}
+		if err := r.make(ctx, k, todo, known); err != nil {
+			return err
+		}
+		for _, n := range todo {
+			told[n] = true
+		}
+		if known, err = r.load(ctx, r.t, r.o.Shard); err == nil {
+			err = r.u.Refresh(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// make makes parts: one after the other is encrypted, and several are stored at a time.
+func (r *running) make(ctx context.Context, k *keeper, todo []int, known map[int]Part) error {
+	type piece struct{ number, size int }
+	fill := func(buf []byte) (piece, bool, error) {
+		if len(todo) == 0 {
+			return piece{}, false, nil
+		}
+		n := todo[0]
+		todo = todo[1:]
+		off, size := r.span(n)
+		return piece{n, int(size)}, true, r.b.Fill(ctx, buf[:size], off)
+	}
+	found := make(chan bool, len(todo))
+	send := func(buf []byte, p piece) error {
+		b := buf[:p.size]
+		sum, start := sums(b)
+		sent, there, err := r.u.Send(ctx, p.number, b, known[p.number])
+		if err != nil {
+			return fmt.Errorf("part %d: %w", p.number, err)
+		}
+		sent.Number, sent.Size, sent.SHA256, sent.Start = p.number, int64(p.size), sum, start
+		found <- there
+		r.progress(p.number)
+		return k.add(ctx, sent)
+	}
+	buf := 0
+	for _, n := range todo {
+		_, size := r.span(n)
+		buf = max(buf, int(size))
+	}
+	err := parallel.Ordered(ctx, min(r.jobs(), len(todo)), buf, fill, parallel.Step[piece]{Do: send})
+	close(found)
+	for there := range found {
+		if there {
+			r.r.Found++
+		} else {
+			r.r.Sent++
+		}
+	}
+	if ctx.Err() == nil { // what was stored need not be made again
+		err = errors.Join(err, k.flush(ctx))
+	}
+	return err
+}
+
+// startSize is how much of a part the sum of its start is of.
+const startSize = 64 << 10
+
+// sums returns the sums of a part, and of its start.
+func sums(b []byte) (all, start string) {
+	s, t := sha256.Sum256(b), sha256.Sum256(b[:min(len(b), startSize)])
+	return hex.EncodeToString(s[:]), hex.EncodeToString(t[:])
+}
+
+// jobs is how many parts are in memory.
+func (r *running) jobs() int {
+	if r.o.Jobs > 0 {
+		return r.o.Jobs
+	}
+	return int(max(2, min(4, 512<<20/r.PartSize)))
+}
+
+// unchanged tells whether the source is the one that was planned, still.
+func (r *running) unchanged() error {
+	if r.o.Unchanged == nil {
+		return nil
+	}
+	if err := r.o.Unchanged(); err != nil {
+		return fmt.Errorf("%w: %w", ErrSource, err)
+	}
+	return nil
+}
+
+func (r *running) progress(number int) {
+	if r.o.Progress != nil {
+		_, size := r.span(number)
+		r.o.Progress(size)
+	}
+}
