@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
+	klauspost "github.com/klauspost/compress/zstd"
 
 	"github.com/luksimg/luksimg/internal/need"
+	"github.com/luksimg/luksimg/internal/zstd"
 )
 
 // A bomb is a file that was made to cost much.
@@ -29,7 +30,7 @@ type bomb struct {
 // zstdFrame returns a frame of n blocks of 128 KiB of zeros. It says that it has size bytes, unless
 // that is negative, and asks for a window of 2^log bytes.
 func zstdZeros(n int, size int64, log byte) []byte {
-	b := binary.LittleEndian.AppendUint32(nil, zstdMagic)
+	b := binary.LittleEndian.AppendUint32(nil, zstd.Magic)
 	if size < 0 {
 		b = append(b, 0, (log-10)<<3)
 	} else {
@@ -37,7 +38,7 @@ func zstdZeros(n int, size int64, log byte) []byte {
 		b = binary.LittleEndian.AppendUint64(b, uint64(size))
 	}
 	for i := range n {
-		v := uint32(maxZstdBlock)<<3 | 1<<1
+		v := uint32(zstd.MaxBlock)<<3 | 1<<1
 		if i == n-1 {
 			v |= 1
 		}
@@ -70,7 +71,7 @@ func concat(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
 // skippableFrame returns a frame of zstd that holds n bytes which mean nothing.
 func skippableFrame(n int) []byte {
-	b := binary.LittleEndian.AppendUint32(nil, skippable)
+	b := binary.LittleEndian.AppendUint32(nil, 0x184d2a50)
 	b = binary.LittleEndian.AppendUint32(b, uint32(n))
 	return append(b, make([]byte, n)...)
 }
@@ -89,10 +90,10 @@ func bombs(t testing.TB) []bomb {
 	one := gzipMember(deflated(t, zeros), crc32.ChecksumIEEE(zeros), 1<<20)
 	lie := bytes.Clone(x)
 	lie[len(lie)-16] ^= 0x40 // in the index
-	text := zstdZeros(2, 2*maxZstdBlock, 17)
+	text := zstdZeros(2, 2*zstd.MaxBlock, 17)
 	none := zstdZeros(1, 0, 17)[:14] // a frame that says it is empty, and is
 	none = append(none, 1, 0, 0)
-	w, err := zstd.NewWriter(nil)
+	w, err := klauspost.NewWriter(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +114,7 @@ func bombs(t testing.TB) []bomb {
 		{"zstd: skippable frames behind", func() []byte { return concat(good, repeat(skippableFrame(0), 1<<18)) }, ErrCorrupt},
 		{"zstd: a skippable frame past the end", func() []byte { return concat(good, skippableFrame(8)[:10]) }, ErrCorrupt},
 		{"zstd: a block past the end", func() []byte { return text[:len(text)-5] }, ErrCorrupt},
-		{"zstd: a dictionary", func() []byte { return append(binary.LittleEndian.AppendUint32(nil, zstdMagic), 0x21, 1, 5, 1, 0, 0) }, ErrUnsupported},
+		{"zstd: a dictionary", func() []byte { return append(binary.LittleEndian.AppendUint32(nil, zstd.Magic), 0x21, 1, 5, 1, 0, 0) }, ErrUnsupported},
 		{"gzip: empty members", func() []byte { return append(repeat(empty, 1<<18), one...) }, ErrCorrupt},
 		{"gzip: no end of the stream", func() []byte { return one[:len(one)/2] }, ErrCorrupt},
 		{"gzip: empty blocks", func() []byte { return gzipMember(append(repeat(stored(0), 1<<20), deflated(t, nil)...), 1, 1) }, ErrCorrupt},

@@ -5,15 +5,16 @@ import (
 	"io"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
+	klauspost "github.com/klauspost/compress/zstd"
 
 	"github.com/luksimg/luksimg/internal/need"
+	"github.com/luksimg/luksimg/internal/zstd"
 )
 
 // FuzzOpen reads what may be a compressed file as a stream, and by its index: what both read is the same.
 func FuzzOpen(f *testing.F) {
 	text := bytes.Repeat([]byte("a disk, more or less "), 300)
-	w, err := zstd.NewWriter(nil)
+	w, err := klauspost.NewWriter(nil)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -21,7 +22,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(one)
 	f.Add(append(w.EncodeAll(text[:100], bytes.Clone(one)), skippableFrame(5)...))
 	f.Add(append(skippableFrame(4), one...))
-	f.Add(zstdZeros(3, 3*maxZstdBlock, 18))
+	f.Add(zstdZeros(3, 3*zstd.MaxBlock, 18))
 	f.Add(zstdZeros(2, -1, 18))
 	f.Add(gzipMember(deflated(f, text), 0, uint32(len(text))))
 	f.Add([]byte{0x1f, 0x8b, 8, flagCRC | flagExtra | flagName | flagComment, 0, 0, 0, 0, 0, 3, 2, 0, 'a', 'b', 'n', 0, 'c', 0, 0x1c, 0x8b, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0})

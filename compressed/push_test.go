@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
+	klauspost "github.com/klauspost/compress/zstd"
 
 	"github.com/luksimg/luksimg/image"
 )
@@ -39,7 +39,7 @@ func pushed(t *testing.T, p image.Pusher) ([]byte, error) {
 // framed compresses each piece of b as a frame of its own.
 func framed(t *testing.T, b []byte, piece int) []byte {
 	t.Helper()
-	e, err := zstd.NewWriter(nil)
+	e, err := klauspost.NewWriter(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func decoder(b *bufio.Reader, k Kind, o Options) (io.ReadCloser, error) {
 	case Bzip2:
 		return newBzip2(b), nil
 	case Zstd:
-		return newZstd(b, o)
+		return newZstd(b, o, true), nil
 	case XZ:
 		return newXZ(b, o)
 	}

@@ -1,0 +1,58 @@
+//go:build !purego
+
+package zstd
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go -C _asm run .
+
+// useAssembly is whether the CPU has what the assembly takes. Tests set it.
+var useAssembly = cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasSSSE3
+
+// repeats has by distance the places of 16 bytes that repeat so many, and wholes how many of
+// them are whole repetitions.
+var repeats, wholes = func() (r [step][step]uint8, w [step]uint8) {
+	for d := 1; d < step; d++ {
+		for i := range step {
+			r[d][i] = uint8(i % d)
+		}
+		w[d] = uint8(step / d * d)
+	}
+	return
+}()
+
+// The assembly reads these.
+var _, _ = &repeats, &wholes
+
+func (l *lanes) run(bottom int) {
+	if useAssembly {
+		literalsBMI2(l, bottom)
+	} else {
+		l.runGeneric(bottom)
+	}
+}
+
+func (s *sequences) run() {
+	if useAssembly {
+		sequencesBMI2(s)
+	} else {
+		s.runGeneric()
+	}
+}
+
+func (c *composition) run() {
+	if useAssembly {
+		composeSSSE3(c)
+	} else {
+		c.runGeneric()
+	}
+}
+
+//go:noescape
+func literalsBMI2(l *lanes, bottom int)
+
+//go:noescape
+func sequencesBMI2(s *sequences)
+
+//go:noescape
+func composeSSSE3(c *composition)

@@ -1,0 +1,12 @@
+//go:build !amd64 || purego
+
+package zstd
+
+// useAssembly: there is none.
+var useAssembly = false
+
+func (l *lanes) run(bottom int) { l.runGeneric(bottom) }
+
+func (s *sequences) run() { s.runGeneric() }
+
+func (c *composition) run() { c.runGeneric() }

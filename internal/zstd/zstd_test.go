@@ -1,0 +1,302 @@
+package zstd
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/luksimg/luksimg/internal/need"
+)
+
+// texts are inputs of many kinds: what compresses well, badly and not at all, near and far.
+var texts = sync.OnceValue(func() map[string][]byte {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	random := make([]byte, 300_000)
+	for i := range random {
+		random[i] = byte(rnd.Uint32())
+	}
+	skewed := make([]byte, 200_000)
+	for i := range skewed {
+		skewed[i] = byte(rnd.ExpFloat64() * 9)
+	}
+	var lines bytes.Buffer
+	for i := range 20_000 {
+		fmt.Fprintf(&lines, "line %d of %x\n", i, rnd.Uint32()>>rnd.UintN(32))
+	}
+	var periods []byte
+	for p := 1; p < 40; p++ {
+		for range 8 {
+			n := 3 + rnd.IntN(90)
+			periods = append(append(periods, bytes.Repeat(random[p:2*p], n/p+1)[:n]...), random[n:n+rnd.IntN(20)]...)
+		}
+	}
+	far := append(bytes.Clone(lines.Bytes()), random...)
+	far = append(append(far, make([]byte, 3<<20)...), lines.Bytes()[1000:]...)
+	return map[string][]byte{
+		"empty": {}, "one": {7}, "zeros": make([]byte, 3<<20), "random": random, "skewed": skewed, "lines": lines.Bytes(), "far": far,
+		"short": []byte("a disk, more or less"), "periods": periods, "mixed": append(append([]byte{}, random[:70000]...), skewed[:70000]...),
+	}
+})
+
+// compress runs the program zstd.
+func compress(t testing.TB, text []byte, args ...string) []byte {
+	t.Helper()
+	out, err := program(t, text, append([]string{"-qc"}, args...)...)
+	if err != nil {
+		t.Fatalf("zstd %s: %v", strings.Join(args, " "), err)
+	}
+	return out
+}
+
+// program runs the program zstd, which may fail.
+func program(t testing.TB, stdin []byte, args ...string) ([]byte, error) {
+	t.Helper()
+	need.Program(t, "zstd")
+	c := exec.Command("zstd", args...)
+	c.Stdin = bytes.NewReader(stdin)
+	return c.Output()
+}
+
+// paths runs f with and without the assembly.
+func paths(f func(path string)) {
+	defer func(was bool) { useAssembly = was }(useAssembly)
+	if useAssembly {
+		f("assembly")
+		useAssembly = false
+	}
+	f("portable")
+}
+
+const testWindow = 128 << 20
+
+// decode reads all of z.
+func decode(z []byte, ahead bool) ([]byte, error) {
+	r := NewReader(bytes.NewReader(z), Options{MaxWindow: testWindow, Ahead: ahead})
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// reference decodes z by the package of klauspost.
+func reference(t testing.TB, z []byte) ([]byte, error) {
+	t.Helper()
+	d, err := zstd.NewReader(bytes.NewReader(z), zstd.WithDecoderMaxWindow(testWindow), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	return io.ReadAll(d)
+}
+
+// level tells whether options are a level alone.
+func level(args []string) bool { return len(args) == 1 && !strings.HasPrefix(args[0], "--") }
+
+// TestProgram decodes what the program zstd makes at its levels.
+func TestProgram(t *testing.T) {
+	options := [][]string{{"--no-check"}, {"-T0", "-3"}, {"--long", "-5"}, {"--ultra", "-22"}, {"--fast=5"}, {"--stream-size=-"}}
+	for level := 1; level <= 19; level++ {
+		options = append(options, []string{fmt.Sprint("-", level)})
+	}
+	for _, args := range options {
+		for name, text := range texts() {
+			if len(text) > 1<<20 && level(args) {
+				continue
+			}
+			args := args
+			if args[0] == "--stream-size=-" {
+				args = []string{fmt.Sprint("--stream-size=", len(text))}
+			}
+			z := compress(t, text, args...)
+			paths(func(path string) {
+				got, err := decode(z, path == "assembly")
+				if err != nil || !bytes.Equal(got, text) {
+					t.Errorf("%s, %v, %s: %d bytes of %d, %v", name, args, path, len(got), len(text), err)
+				}
+			})
+		}
+	}
+}
+
+// TestFrames reads frames that follow each other, some of them to be skipped, and what is cut off anywhere.
+func TestFrames(t *testing.T) {
+	e, err := zstd.NewWriter(nil, zstd.WithWindowSize(64<<10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var z, text []byte
+	whole := map[int]int{0: 0} // where frames end, and how much was given
+	for _, name := range []string{"short", "empty", "lines", "one", "periods"} {
+		z = append(z, 0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3)
+		whole[len(z)] = len(text)
+		part := texts()[name]
+		z, text = e.EncodeAll(part[:min(len(part), 50_000)], z), append(text, part[:min(len(part), 50_000)]...)
+		whole[len(z)] = len(text)
+	}
+	for n := range len(z) + 1 {
+		if n > 500 && n < len(z)-500 && n%17 != 0 {
+			continue
+		}
+		got, err := decode(z[:n], n%2 == 0)
+		at, ok := whole[n]
+		switch {
+		case ok && (err != nil || !bytes.Equal(got, text[:at])):
+			t.Errorf("%d bytes: %d bytes, %v", n, len(got), err)
+		case !ok && err != io.ErrUnexpectedEOF || !bytes.HasPrefix(text, got):
+			t.Errorf("%d bytes, cut off: %d bytes, %v", n, len(got), err)
+		}
+	}
+}
+
+// TestCorrupt changes bytes: what the program, or the reference, refuses is refused, and what is taken is the same.
+func TestCorrupt(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	taken := 0
+	for _, name := range []string{"lines", "skewed", "periods", "short"} {
+		text := texts()[name]
+		for _, args := range [][]string{{"--no-check", "-3"}, {"--no-check", "-19"}, {"--no-check", "--fast=3"}, {"--no-check", "-1"}} {
+			z := compress(t, text[:min(len(text), 3000+rnd.IntN(30_000))], args...)
+			for n := range 60 {
+				bad := bytes.Clone(z)
+				at := rnd.IntN(len(bad))
+				if n%2 == 0 {
+					at = rnd.IntN(min(len(bad), 150)) // where the tables are
+				}
+				bad[at] ^= 1 << rnd.UintN(8)
+				want, judge := reference(t, bad)
+				if judge == nil {
+					if _, err := program(t, bad, "-dqc"); err != nil {
+						judge = err
+					}
+				}
+				paths(func(path string) {
+					got, err := decode(bad, n%3 == 0)
+					switch {
+					case err == nil && judge != nil:
+						t.Errorf("%s, %v, %s, byte %d: taken, and %v", name, args, path, at, judge)
+					case err == nil && !bytes.Equal(got, want):
+						t.Errorf("%s, %v, %s, byte %d: another result", name, args, path, at)
+					case err != nil && judge == nil:
+						t.Errorf("%s, %v, %s, byte %d: %v, and others take it", name, args, path, at, err)
+					case err == nil:
+						taken++
+					}
+				})
+			}
+		}
+	}
+	if taken == 0 {
+		t.Error("all were refused")
+	}
+}
+
+// frame is a frame without a checksum, of a window of 1 KiB, with the blocks.
+func frame(blocks ...[]byte) []byte {
+	return append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0}, bytes.Join(blocks, nil)...)
+}
+
+// block is a block of a type, the last one.
+func block(kind, size int, content ...byte) []byte {
+	v := size<<3 | kind<<1 | 1
+	return append([]byte{byte(v), byte(v >> 8), byte(v >> 16)}, content...)
+}
+
+func TestRefuse(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		z    []byte
+		want error
+		text string
+	}{
+		{"no frame", []byte("not zstd"), ErrCorrupt, "offset 0: no frame begins here"},
+		{"a bit that is reserved", []byte{0x28, 0xb5, 0x2f, 0xfd, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, ErrCorrupt, "offset 4: the reserved bit"},
+		{"a dictionary", []byte{0x28, 0xb5, 0x2f, 0xfd, 0x21, 1, 5, 1, 0, 0}, ErrDictionary, "dictionary"},
+		{"a window", []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 1, 0, 0}, ErrWindow, "allowed"},
+		{"another type of blocks", frame(block(3, 0)), ErrCorrupt, "offset 6: a block of a reserved type"},
+		{"a long block", frame(block(0, 2000, make([]byte, 2000)...)), ErrCorrupt, "offset 6: a block is longer"},
+		{"a long block of one byte", frame(block(1, 1025, 7)), ErrCorrupt, "a block is longer"},
+		{"an empty block", frame(block(2, 0)), ErrCorrupt, "ends too early"},
+		{"literals alone", frame(block(2, 2, 0, 0)), nil, ""},
+		{"something behind no sequences", frame(block(2, 3, 0, 0, 0)), ErrCorrupt, "goes on behind its end"},
+		{"literals that are too many", frame(block(2, 5, 1|1<<2|1025&15<<4, 1025>>4, 7, 0, 0)), ErrCorrupt, "more literals than it may be long"},
+		{"no table for literals", frame(block(2, 5, 3|10<<4, 0, 0, 0, 0)), ErrCorrupt, "Huffman table is to be used again"},
+		{"no table for sequences", frame(block(2, 6, 8, 'a', 1, 0xfc, 1, 1)), ErrCorrupt, "there is none"},
+		{"reserved bits of sequences", frame(block(2, 6, 8, 'a', 1, 1, 1, 1)), ErrCorrupt, "reserved bits"},
+		{"many sequences", frame(block(2, 6, 8, 'a', 0xff, 0xff, 0xff, 0)), ErrCorrupt, "more sequences"},
+		{"no sequences, in two bytes", frame(block(2, 5, 8, 'a', 128, 0, 0)), ErrCorrupt, "no sequences"},
+		{"a match without anything", frame(block(2, 7, 0, 1, 0x54, 0, 0, 0, 1)), ErrCorrupt, "in front of the window"},
+		{"a symbol that is none", frame(block(2, 7, 0, 1, 0x54, 36, 0, 0, 1)), ErrCorrupt, "lengths of literals"},
+		{"bits without an end", frame(block(2, 7, 8, 'a', 1, 0x54, 1, 0, 0)), ErrCorrupt, "no end"},
+		{"too short for what it says", []byte{0x28, 0xb5, 0x2f, 0xfd, 0x20, 5, 1, 0, 0}, ErrCorrupt, "not as long as it says"},
+		{"too long for what it says", append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x40, 0, 0, 0}, block(1, 300, 7)...), ErrCorrupt, "longer than it says"},
+		{"a checksum", append([]byte{0x28, 0xb5, 0x2f, 0xfd, 4, 0}, append(block(1, 3, 7), 1, 2, 3, 4)...), ErrCorrupt, "checksum"},
+	} {
+		paths(func(path string) {
+			_, err := decode(test.z, false)
+			if !errors.Is(err, test.want) || err != nil && !strings.Contains(err.Error(), test.text) {
+				t.Errorf("%s, %s: %v", test.name, path, err)
+			}
+		})
+		if _, err := reference(t, test.z); err == nil && test.want != nil {
+			t.Errorf("%s: the reference takes it", test.name)
+		}
+	}
+}
+
+// TestHash compares checksums with those that the program makes, of all lengths.
+func TestHash(t *testing.T) {
+	text := texts()["random"]
+	for n := range 100 {
+		z := compress(t, text[:n], "--check")
+		var x xxh64
+		x.reset()
+		for k := 0; k < n; k += 7 {
+			x.write(text[k:min(k+7, n)])
+		}
+		sum := uint32(x.digest())
+		if want := z[len(z)-4:]; byte(sum) != want[0] || byte(sum>>8) != want[1] || byte(sum>>16) != want[2] || byte(sum>>24) != want[3] {
+			t.Errorf("%d bytes: %x, not %x", n, sum, want)
+		}
+	}
+}
+
+// FuzzReader compares with the reference.
+func FuzzReader(f *testing.F) {
+	for _, text := range texts() {
+		for _, args := range [][]string{{"-1"}, {"-19", "--no-check"}} {
+			if _, err := need.Path("zstd"); err == nil {
+				f.Add(compress(f, text[:min(len(text), 2000)], args...))
+			}
+		}
+	}
+	f.Add(frame(block(2, 7, 0, 1, 0x54, 0, 0, 0, 1)))
+	f.Fuzz(func(t *testing.T, z []byte) {
+		const most = 8 << 20
+		d, err := zstd.NewReader(bytes.NewReader(z), zstd.WithDecoderMaxWindow(most), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		want, judge := io.ReadAll(io.LimitReader(d, most))
+		if len(want) == most {
+			return
+		}
+		paths(func(path string) {
+			r := NewReader(bytes.NewReader(z), Options{MaxWindow: most})
+			defer r.Close()
+			got, err := io.ReadAll(io.LimitReader(r, most))
+			if (err == nil) != (judge == nil) && !errors.Is(err, ErrDictionary) {
+				t.Fatalf("%s: %v, reference: %v", path, err, judge)
+			}
+			if err == nil && !bytes.Equal(got, want) {
+				t.Fatalf("%s: %d bytes, reference %d", path, len(got), len(want))
+			}
+		})
+	})
+}
