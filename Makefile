@@ -38,6 +38,7 @@ generated:
 	cd xts/_asm && $(GO) vet . && $(GO) test .
 	cd internal/inflate/_asm && $(GO) vet . && $(GO) test .
 	cd internal/lzma/_asm && $(GO) vet . && $(GO) test .
+	cd internal/zstd/_asm && $(GO) vet . && $(GO) test .
 
 # What has no cgo must build everywhere.
 cross:
@@ -56,14 +57,14 @@ race:
 
 unit:
 	$(GO) test -timeout 30m $$($(GO) list ./... | grep -v /interop)
-	$(GO) test -tags purego ./xts
+	$(GO) test -tags purego ./xts ./internal/zstd
 	$(GO) test -tags purego -skip '$(NORACE)' ./luks
 
 # The packages with code of their own for arm64, and those that stand on it.
 arm64:
 	@if command -v qemu-aarch64 >/dev/null; then \
 		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 ./xts ./image ./vhd ./internal/af \
-			./internal/inflate ./internal/lzma ./internal/parallel ./internal/dmcrypt && \
+			./internal/inflate ./internal/lzma ./internal/zstd ./internal/parallel ./internal/dmcrypt && \
 		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -exec qemu-aarch64 -run Golden ./luks ./qcow ./vhdx ./vmdk; \
 	else echo "skipped: tests on arm64 need qemu-aarch64 (scripts/setup.sh installs it)"; test "$$CI" != true; fi
 
