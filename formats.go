@@ -34,7 +34,7 @@ func openVHD(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	}
 	i.info = func(context.Context) (*Info, error) {
 		return &Info{Format: VHD, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
-			Encrypted: v.Encrypted, VHD: &v, Warnings: v.Warnings}, nil
+			Encrypted: v.Encrypted, VHD: &v, Regions: d.Regions(), Warnings: v.Warnings}, nil
 	}
 	i.check = func(ctx context.Context) (*CheckResult, error) {
 		c, err := d.Check(ctx)
@@ -66,7 +66,7 @@ func openVHDX(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	i.info = func(ctx context.Context) (*Info, error) {
 		v, err := d.Info(ctx)
 		return &Info{Format: VHDX, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
-			VHDX: &v, Warnings: v.Warnings}, err
+			VHDX: &v, Regions: d.Regions(), Warnings: v.Warnings}, err
 	}
 	i.check = func(ctx context.Context) (*CheckResult, error) {
 		c, err := d.Check(ctx)
@@ -90,7 +90,7 @@ func openVMDK(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	i.info = func(ctx context.Context) (*Info, error) {
 		v, err := d.Info(ctx)
 		return &Info{Format: VMDK, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
-			VMDK: &v, Warnings: v.Warnings}, err
+			VMDK: &v, Regions: d.Regions(), Warnings: v.Warnings}, err
 	}
 	i.check = func(ctx context.Context) (*CheckResult, error) {
 		c, err := d.Check(ctx)
@@ -113,7 +113,7 @@ func openQCOW(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	i.info = func(ctx context.Context) (*Info, error) {
 		q, err := d.Info(ctx)
 		return &Info{Format: QCOW2, FileSize: size, VirtualSize: q.VirtualSize, DataSize: q.AllocatedBytes,
-			Encrypted: q.Encryption != "", QCOW: &q, Warnings: q.Warnings}, err
+			Encrypted: q.Encryption != "", QCOW: &q, Regions: d.Regions(), Warnings: q.Warnings}, err
 	}
 	i.check = func(ctx context.Context) (*CheckResult, error) {
 		c, err := d.Check(ctx)
@@ -141,7 +141,7 @@ func openVDI(ctx context.Context, i *Image, size int64, _ ImageOptions) error {
 	i.info = func(ctx context.Context) (*Info, error) {
 		v, err := d.Info(ctx)
 		return &Info{Format: VDI, FileSize: size, VirtualSize: v.VirtualSize, DataSize: v.AllocatedBytes,
-			VDI: &v, Warnings: v.Warnings}, err
+			VDI: &v, Regions: d.Regions(), Warnings: v.Warnings}, err
 	}
 	i.check = func(ctx context.Context) (*CheckResult, error) {
 		c, err := d.Check(ctx)

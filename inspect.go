@@ -51,6 +51,9 @@ type Info struct {
 	VDI  *vdi.Info  `json:"vdi,omitempty"`
 	LUKS *luks.Info `json:"luks,omitempty"`
 
+	// Regions are the headers and tables in the file, by what the format says, not of LUKS.
+	Regions []image.Region `json:"-"`
+
 	// Disk is the disk, open, if it can be seen without a key and without other files. There is
 	// nothing to close, unless the image was packed, or it is a partition of one that was opened with a key.
 	Disk *Image `json:"-"`

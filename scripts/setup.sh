@@ -65,6 +65,8 @@ wants() {
 		slurm      | slurmd      | slurmd
 		slurm      | sbatch      | slurm-client
 		slurm      | shellcheck  | shellcheck
+		pictures   | chromium    | chromium
+		pictures   | /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf | fonts-dejavu-core
 		cloud      | aws         | awscli
 		cloud      | rclone      | rclone
 		cloud      | s3cmd       | s3cmd

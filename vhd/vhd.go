@@ -74,6 +74,7 @@ type Disk struct {
 	fileSize int64 // bytes
 	opts     Options
 	info     Info
+	regions  []image.Region
 
 	// What follows is for dynamic and differencing disks only; bat is nil for
 	// fixed ones, which lie in the file from its first byte on.
@@ -166,6 +167,7 @@ func (d *Disk) openFixed(f *footer, opts Options) error {
 		d.warnf("the data offset of this fixed disk is %#x where %#x is usual; it is not used", f.dataOffset, noOffset)
 	}
 	d.info.AllocatedBytes = d.disk.Size
+	d.setRegions(f, nil)
 	return nil
 }
 
@@ -182,6 +184,7 @@ func (d *Disk) openDynamic(f *footer, opts Options) error {
 	if err := h.check(f); err != nil {
 		return err
 	}
+	d.setRegions(f, h)
 	if h.next != noOffset && h.next != noOffset32 {
 		d.warnf("the data offset of the dynamic disk header is %#x where %#x is usual; it is not used", h.next, noOffset)
 	}

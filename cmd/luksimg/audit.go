@@ -22,6 +22,7 @@ type auditVerbFlags struct {
 	of    audit.Query
 	ask   audit.QueryRequest
 	since time.Duration
+	svg   svgFlags
 }
 
 func newAudit(g *global) *cobra.Command {
@@ -34,8 +35,11 @@ wrote) from files, from standard input with -, or, without any, from IBM Cloud L
 reconstructs the audit trail of one image: root key created, data key wrapped, image imported, key
 unwrapped by the cloud, server provisioned. It flags what is missing, out of order or refused.
 
+--svg draws the chain of events as a time line, also if it is broken. A browser shows the drawing.
+
 The exit code is 1 if the chain is broken.` + cloudHelp,
 		Example: `  luksimg audit --root-key-crn CRN --image GLOBAL_IDENTIFIER events.json deploy.audit
+  luksimg audit --root-key-crn CRN --svg chain.svg events.json
   luksimg audit --root-key-crn CRN --logs-url https://INSTANCE.api.us-south.logs.cloud.ibm.com --since 72h`,
 		RunE: func(c *cobra.Command, files []string) error { return o.run(c, files) },
 	}
@@ -48,6 +52,7 @@ The exit code is 1 if the chain is broken.` + cloudHelp,
 	f.StringVar(&o.ask.Syntax, "syntax", "dataprime", "of --query: dataprime or lucene")
 	f.StringVar(&o.ask.Tier, "tier", "frequent_search", "where Cloud Logs looks: frequent_search or archive")
 	f.DurationVar(&o.since, "since", 24*time.Hour, "how far back Cloud Logs looks")
+	o.svg.add(c, "the chain of events")
 	o.cloud.add(c, serviceLogs)
 	return c
 }
@@ -65,9 +70,13 @@ func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 	if o.of.RootKeyCRN == "" && o.of.ImageID == "" && o.of.ServerID == "" {
 		return rest.WithHint(errors.New("whose story is to be told was not said"), "give --root-key-crn, --image or --server")
 	}
+	svg, abort, err := o.svg.create()
+	if err != nil {
+		return err
+	}
+	defer abort()
 	r := auditResult{}
 	var all []audit.Event
-	var err error
 	if len(files) == 0 {
 		if all, r.Skipped, err = o.query(ctx); err != nil {
 			return err
@@ -94,6 +103,9 @@ func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 	}
 	r.Report = audit.Chain(all, o.of)
 	r.Broken = r.Report.Broken()
+	if err := drawAudit(svg, r.Report, o.of); err != nil {
+		return err
+	}
 	if err := t.Result(r, columns(r.Table())); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/diskmap"
+	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/manifest"
@@ -26,6 +27,7 @@ type inspectFlags struct {
 	source sourceFlags
 	mapped bool
 	check  bool
+	svg    svgFlags
 }
 
 func newInspect(g *global) *cobra.Command {
@@ -45,13 +47,17 @@ Of a disk that can be seen it also tells the partitions, the filesystems, the op
 system and whether cloud-init is installed, which clouds ask for. Next to nothing is read. With
 --partition all this is about a partition, such as one that holds LUKS.
 
+--svg draws the layout of the image to scale: headers, key slots, tables, data, holes, partitions and
+filesystems. A browser shows the drawing.
+
 Of an archive, an OVA or a container image it lists the disks. If there are several, --member says
 which of them all this is about.`,
 		Example: `  luksimg inspect disk.vhd
   luksimg inspect --json disk.luks
   luksimg inspect --partition 2 disk.raw
   luksimg inspect appliance.ova
-  luksimg inspect --map --check disk.qcow2`,
+  luksimg inspect --map --check disk.qcow2
+  luksimg inspect --svg disk.svg disk.luks`,
 		Args: flags.Args("FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
@@ -60,6 +66,7 @@ which of them all this is about.`,
 	o.source.unpack.random = true
 	g.kdf.add(c)
 	c.Flags().BoolVar(&o.mapped, "map", false, "list the extents of the disk")
+	o.svg.add(c, "the layout of the image")
 	g.web.add(c)
 	o.cloud.add(c, serviceCOS)
 	c.Flags().BoolVar(&o.check, "check", false, "look for what is wrong with the structure of the image")
@@ -110,6 +117,11 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	if err := errors.Join(o.source.check(c), flags.AtMostOne(c, "partition", "check"), flags.AtMostOne(c, "partition", "allow-backing")); err != nil {
 		return err
 	}
+	svg, abort, err := o.svg.create()
+	if err != nil {
+		return err
+	}
+	defer abort()
 	in, err := openInput(c.Context(), o.global, name)
 	if err != nil {
 		return err
@@ -120,7 +132,7 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	}
 	switch err := o.source.unpackInput(c.Context(), o.global, in); {
 	case errors.Is(err, archive.ErrChoice) && o.source.unpack.member == "":
-		return o.list(c.Context(), in)
+		return o.list(c.Context(), in, svg)
 	case err != nil:
 		return in.wrap(err)
 	}
@@ -160,6 +172,9 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	if !o.AsJSON { // where they are members of the object
 		t.WarnAll("", r.Warnings)
 	}
+	if err := drawImage(c.Context(), svg, in, r, s); err != nil {
+		return in.wrap(err)
+	}
 	if err := r.print(t, name); err != nil {
 		return err
 	}
@@ -170,12 +185,15 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 }
 
 // list lists the disks of an archive that has several.
-func (o *inspectFlags) list(ctx context.Context, in *input) error {
+func (o *inspectFlags) list(ctx context.Context, in *input, svg *output.File) error {
 	i, err := luksimg.Inspect(ctx, in.r, in.size, luksimg.ImageOptions{Unpack: o.source.unpack.options(&o.Talk, in.name)})
 	if err != nil {
 		return in.wrap(err)
 	}
 	r := inspectResult{Info: i, Layers: i.Layers}
+	if err := drawImage(ctx, svg, in, r, nil); err != nil {
+		return err
+	}
 	return o.Result(r, inspectText(in.name, r))
 }
 

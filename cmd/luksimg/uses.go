@@ -104,6 +104,7 @@ var flagUses = map[string]use{
 	"source-key-file":        reads | stream,
 	"source-passphrase-file": reads | stream,
 	"state":                  changes,
+	"svg":                    writes,
 	"token export json-file": writes | stream,
 	"unwrap image":           reads,
 	"user-data-file":         reads,

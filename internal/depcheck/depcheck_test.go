@@ -78,6 +78,7 @@ var allowed = map[string][]string{
 	"internal/engine":                 {"image", "internal/parallel", "internal/pieces"},
 	"internal/signature":              {"image"},
 	"internal/size":                   {},
+	"internal/drawing":                {"internal/size"},
 	"internal/summed":                 {"image"},
 	"archive":                         {"image", "internal/advice", "internal/summed"},
 	"internal/deflate":                {"github.com/klauspost/compress", "github.com/klauspost/compress/*"},
@@ -153,6 +154,7 @@ var services = map[string][]string{
 // free are the packages that may import what they like.
 var free = []string{
 	"cmd/*", "contents/internal/fstest", "examples/backing", "examples/deploy", "examples/put", "examples/qcow", "internal/guides", "internal/prose", "internal/claims", "internal/copyout", "internal/depcheck", "internal/diskmap", "internal/faultfs", "internal/fsys", "internal/golden", "internal/hide", "internal/imagetest",
+	"internal/browser", "docs",
 	"internal/interop", "internal/need", "interop/slurm", "internal/output", "internal/stdio", "internal/term",
 }
 

@@ -33,7 +33,7 @@ type Map struct {
 
 // Of goes through the extents of a disk.
 func Of(ctx context.Context, src image.Source) (*Map, error) {
-	m := &Map{ctx: ctx, src: src, picture: picture{size: src.Size()}, offset: len("Offset"), length: len("Length")}
+	m := &Map{ctx: ctx, src: src, picture: newPicture(src.Size(), pictureWidth), offset: len("Offset"), length: len("Length")}
 	err := m.each(func(e Extent) error {
 		m.picture.add(e)
 		m.extents++
@@ -42,6 +42,23 @@ func Of(ctx context.Context, src image.Source) (*Map, error) {
 		return nil
 	})
 	return m, err
+}
+
+// Shares returns how much of each of n equal parts of a disk is data, from 0 to 1.
+func Shares(ctx context.Context, src image.Source, n int) ([]float64, error) {
+	p := newPicture(src.Size(), n)
+	for e, err := range image.ExtentsContext(ctx, src, 0, src.Size()) {
+		if err != nil {
+			return nil, err
+		}
+		p.add(Extent{Start: e.Offset, Length: e.Length, Data: e.Kind == image.Data})
+	}
+	shares := make([]float64, n)
+	for i, data := range p.data {
+		start, end := p.part(i)
+		shares[i] = min(float64(data)/float64(end-start), 1)
+	}
+	return shares, nil
 }
 
 // Empty tells whether the disk has no extents.
@@ -114,15 +131,19 @@ const pictureWidth = 64
 // A picture counts the data in the parts of a disk that a character stands for.
 type picture struct {
 	size int64
-	data [pictureWidth]int64 // bytes, by part
-	at   int                 // the first part that does not end before the next extent
+	data []int64 // bytes, by part
+	at   int     // the first part that does not end before the next extent
+}
+
+func newPicture(size int64, parts int) picture {
+	return picture{size: size, data: make([]int64, parts)}
 }
 
 // part returns where a part of the disk starts and ends.
 func (p *picture) part(i int) (start, end int64) {
-	edge := func(i int) int64 { return int64(float64(p.size) / pictureWidth * float64(i)) }
+	edge := func(i int) int64 { return int64(float64(p.size) / float64(len(p.data)) * float64(i)) }
 	start, end = edge(i), max(edge(i+1), edge(i)+1)
-	if i == pictureWidth-1 {
+	if i == len(p.data)-1 {
 		end = max(p.size, start+1)
 	}
 	return start, end
@@ -130,7 +151,7 @@ func (p *picture) part(i int) (start, end int64) {
 
 // add adds an extent. They come in the order of the disk.
 func (p *picture) add(e Extent) {
-	for i := p.at; i < pictureWidth; i++ {
+	for i := p.at; i < len(p.data); i++ {
 		start, end := p.part(i)
 		if end <= e.Start {
 			p.at = i + 1
@@ -149,7 +170,7 @@ func (p *picture) String() string {
 	if p.size == 0 {
 		return ""
 	}
-	var line [pictureWidth]byte
+	line := make([]byte, len(p.data))
 	for i, data := range p.data {
 		start, end := p.part(i)
 		switch {
@@ -161,5 +182,5 @@ func (p *picture) String() string {
 			line[i] = '+'
 		}
 	}
-	return string(line[:])
+	return string(line)
 }

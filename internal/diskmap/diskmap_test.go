@@ -28,7 +28,7 @@ func TestPicture(t *testing.T) {
 		"three bytes": {[]Extent{part(0, 1, true), part(1, 1, false), part(2, 1, true)}, 3, strings.Repeat("#", 22) + strings.Repeat(".", 21) + strings.Repeat("#", 21)},
 		"very large":  {[]Extent{part(0, 1<<61, true), part(1<<61, 1<<61, false)}, 1 << 62, strings.Repeat("#", 32) + strings.Repeat(".", 32)},
 	} {
-		p := picture{size: c.size}
+		p := newPicture(c.size, pictureWidth)
 		for _, e := range c.extents {
 			p.add(e)
 		}
@@ -101,5 +101,21 @@ func TestMapAsItComes(t *testing.T) {
 				t.Errorf("JSON: %d extents, %v", len(all), err)
 			}
 		}
+	}
+}
+
+func TestShares(t *testing.T) {
+	s := striped{sectors: 64, told: new(int64)}
+	got, err := Shares(t.Context(), s, 32)
+	if err != nil || len(got) != 32 {
+		t.Fatal(got, err)
+	}
+	for i, share := range got {
+		if share != 0.5 {
+			t.Errorf("part %d: %v of it is data, want a half", i, share)
+		}
+	}
+	if got, err = Shares(t.Context(), striped{told: new(int64)}, 4); err != nil || got[0] != 0 {
+		t.Errorf("of an empty disk: %v, %v", got, err)
 	}
 }

@@ -14,3 +14,16 @@ func Text(n int64) string {
 	}
 	return fmt.Sprintf("%.1f %cB", f, "kMGTPE"[i])
 }
+
+// Binary is a number of bytes in powers of 1024: "1.5 GiB". It has no more digits than are needed, and
+// four at most.
+func Binary(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, i := float64(n)/1024, 0
+	for ; f >= 1023.5 && i < 5; i++ {
+		f /= 1024
+	}
+	return fmt.Sprintf("%.4g %ciB", f, "KMGTPE"[i])
+}

@@ -1,0 +1,11 @@
+package vdi
+
+import "github.com/luksimg/luksimg/image"
+
+// Regions returns what is in the file besides blocks: the header and the block map.
+func (d *Disk) Regions() []image.Region {
+	return []image.Region{
+		{Name: "the header", Offset: 0, Length: d.h.end},
+		{Name: "the block map", Offset: d.h.mapOff, Length: d.h.mapEnd() - d.h.mapOff},
+	}
+}

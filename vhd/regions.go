@@ -1,0 +1,23 @@
+package vhd
+
+import (
+	"slices"
+
+	"github.com/luksimg/luksimg/image"
+)
+
+// Regions returns what is in the file besides blocks: the footer and its copy, the dynamic disk header and the
+// block allocation table.
+func (d *Disk) Regions() []image.Region { return slices.Clone(d.regions) }
+
+// setRegions notes the regions of a file; h is nil if the disk is fixed.
+func (d *Disk) setRegions(f *footer, h *header) {
+	if h != nil {
+		for _, r := range h.regions() {
+			d.regions = append(d.regions, image.Region{Name: r.name, Offset: r.start, Length: r.end - r.start})
+		}
+	}
+	if !f.isCopy {
+		d.regions = append(d.regions, image.Region{Name: "the footer", Offset: f.off, Length: d.fileSize - f.off})
+	}
+}
