@@ -24,6 +24,7 @@ setup:
 check: lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
+	$(GO) test ./docs
 	$(GO) mod verify >/dev/null
 	@scripts/check-docs.sh
 

@@ -74,8 +74,9 @@ func (c *canvas) missing(m Link) {
 	columns := columnsIn(sizesAt - nameAt)
 	for i, words := 0, strings.Fields(m.Name); i == 0 || len(words) > 0; i++ {
 		l, n := "", 0
-		for n = 0; n < len(words) && (n == 0 || i == 2 || len(l)+len(words[n]) < columns); n++ {
+		for n < len(words) && (n == 0 || i == 2 || len(l)+len(words[n]) < columns) {
 			l += " " + words[n]
+			n++
 		}
 		words = words[n:]
 		c.text(text, nameAt, c.y, columns, fromLeft, strings.TrimPrefix(l, " "))

@@ -46,15 +46,6 @@ var colors = []struct {
 	{Own, "#8a5cc7", "#b28fe6", "event of luksimg itself"},
 }
 
-func legendOf(k Kind) string {
-	for _, c := range colors {
-		if c.kind == k {
-			return c.legend
-		}
-	}
-	return string(k)
-}
-
 // style is the style sheet of a drawing.
 func style() string {
 	var light, dark strings.Builder
