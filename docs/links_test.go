@@ -21,7 +21,7 @@ var (
 	indent = regexp.MustCompile(`(?m)^\n((?:(?:    |\t).*\n|\n)+)`) // a block of code
 	link   = regexp.MustCompile(`\]\(<?([^)\s>]*)>?(?:\s+"[^"]*")?\)`)
 	asHTML = regexp.MustCompile(`(?i)\b(?:src|srcset|href)="([^"]*)"`)
-	names  = regexp.MustCompile("`((?:docs|scripts|benchmarks|internal)/[A-Za-z0-9_./-]+)`") // of files, in text
+	names  = regexp.MustCompile("`((?:docs|benchmarks|internal)/[A-Za-z0-9_./-]+)`") // of files, in text
 	ids    = regexp.MustCompile(`(?i)<[a-z0-9]+ [^>]*\b(?:id|name)="([^"]+)"`)
 	head   = regexp.MustCompile(`(?m)^#{1,6}[ \t]+(.*?)[ \t]*#*[ \t]*$`)
 )
