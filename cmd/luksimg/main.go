@@ -14,6 +14,7 @@ import (
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/usage"
 	"github.com/luksimg/luksimg/internal/claims"
 	"github.com/luksimg/luksimg/internal/hide"
 	"github.com/luksimg/luksimg/internal/rest"
@@ -105,6 +106,7 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, or a header does no
 	})
 	root.PersistentFlags().BoolVarP(&g.Quiet, "quiet", "q", false, "print nothing but errors and the result")
 	root.PersistentFlags().BoolVar(&g.AsJSON, "json", false, "print the result as one JSON object")
+	root.SetUsageFunc(usage.Write)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return rest.WithHint(err, c.CommandPath()+" --help lists the flags")
 	})
