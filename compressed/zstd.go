@@ -179,24 +179,30 @@ type walker struct {
 	size int64
 	buf  []byte
 	off  int64 // of buf
+	last int64 // offset of the last part
 }
 
-const walkerBuffer = 64 << 10
+const (
+	walkerBuffer = 64 << 10
+	walkerNear   = 4 << 10
+)
 
 // at returns n bytes at off, or fewer at the end of the file.
 func (w *walker) at(off int64, n int) ([]byte, error) {
 	if n = int(min(int64(n), w.size-off)); n <= 0 {
 		return nil, nil
 	}
+	near := off <= w.last+walkerNear
+	w.last = off
 	if off >= w.off && off+int64(n) <= w.off+int64(len(w.buf)) {
 		return w.buf[off-w.off:][:n], nil
 	}
 	if w.buf == nil {
 		w.buf = make([]byte, walkerBuffer)
 	}
-	// What is far from the last read is most often followed by what is as far.
+	// What is far from the last part is most often followed by what is as far.
 	want := n
-	if off < w.off+2*walkerBuffer {
+	if near {
 		want = walkerBuffer
 	}
 	w.buf = w.buf[:cap(w.buf)][:min(int64(want), w.size-off)]
