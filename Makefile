@@ -4,16 +4,17 @@
 # make docs   manual pages from the command
 # make fuzz   every fuzz target for a while: FUZZTIME=30s
 # make build  bin/luksimg
+# make pkcs11 bin/luksimg-pkcs11, for keys on PKCS#11 tokens, and its tests
 
 GO       ?= go
 FUZZTIME ?= 30s
 
-.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop cloud docs demo bench fuzz clean
+.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud docs demo bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
 
-test: setup check generated cross race unit arm64 platforms kernels interop cloud
+test: setup check generated cross race unit arm64 platforms kernels interop pkcs11 cloud
 
 # The programs that the interop tests drive, where apt and root can have them.
 setup:
@@ -91,6 +92,15 @@ kernels:
 interop:
 	$(GO) test -timeout 45m ./internal/interop
 	$(GO) test ./interop/slurm
+
+# The program that loads PKCS#11 modules: a Go module of its own, which must build wherever luksimg does.
+pkcs11: export CGO_ENABLED = 0
+pkcs11:
+	@cd cmd/luksimg-pkcs11 && if $(GO) list -deps ./... >/dev/null 2>&1; then $(GO) vet ./... && $(GO) test ./... && \
+		for target in linux/arm64 linux/386 darwin/arm64 windows/amd64 openbsd/amd64; do \
+			echo "vet $$target"; GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet ./... || exit 1; done && \
+		$(GO) build -trimpath -o ../../bin/luksimg-pkcs11 .; \
+	else echo "skipped: luksimg-pkcs11 needs a Go module, which cannot be had"; test "$$CI" != true; fi
 
 # Clients of the cloud that others wrote, against the sandbox; and ours, against servers of others.
 cloud:

@@ -67,6 +67,8 @@ wants() {
 		slurm      | shellcheck  | shellcheck
 		pictures   | chromium    | chromium
 		pictures   | /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf | fonts-dejavu-core
+		tokens     | softhsm2-util | softhsm2
+		tokens     | pkcs11-tool | opensc
 		cloud      | aws         | awscli
 		cloud      | rclone      | rclone
 		cloud      | s3cmd       | s3cmd

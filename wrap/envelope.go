@@ -40,7 +40,7 @@ var ErrEnvelope = advice.New("malformed key envelope", "luksimg wrap --envelope 
 //	wdek             the wrapped key, as the keeper of the root key returned it
 //	root_key_crn     the root key in Key Protect or Hyper Protect Crypto Services, or
 //	kms              another keeper of the root key: "local:" and the id of its key file,
-//	                 vault:MOUNT/KEY or awskms:ARN
+//	                 vault:MOUNT/KEY, awskms:ARN or pkcs11:token=TOKEN;object=KEY
 //	key_convention   none, classic-luks, classic-vhd or vpc-qcow2: see [Convention]
 //	image_uuid       the UUID in the header of the encrypted image; optional
 //	key_fingerprint  16 hexadecimal digits, see [Fingerprint]; optional

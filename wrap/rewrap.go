@@ -42,7 +42,7 @@ func Renew(ctx context.Context, e *Envelope, key *Opened, root *RootKey) (*Envel
 			return nil, err
 		}
 	} else if e.Bound() {
-		return nil, advice.New("a root key in a file has no versions", "name another root key with --new-kms or --new-root-key-crn")
+		return nil, advice.New("the root key has no versions", "name another root key with --new-kms or --new-root-key-crn")
 	}
 	if err := renewed.Bind(key.Disk); err != nil {
 		return nil, err

@@ -4,7 +4,8 @@
 // encrypted image so that its key can be had back ([Envelope]).
 //
 // The keepers of root keys are packages of their own: wrap/local has the root key in a
-// file, wrap/keyprotect has it in IBM Key Protect or Hyper Protect Crypto Services.
+// file, wrap/keyprotect has it in IBM Key Protect or Hyper Protect Crypto Services, wrap/vault
+// in Vault or OpenBao, wrap/awskms in AWS KMS, and wrap/pkcs11 on a PKCS#11 token.
 package wrap
 
 import (

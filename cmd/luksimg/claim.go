@@ -12,6 +12,7 @@ import (
 	"github.com/luksimg/luksimg/image/web"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/luks/policy"
+	"github.com/luksimg/luksimg/wrap/kmsuri"
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
@@ -104,6 +105,19 @@ func (g *global) use(u use, what, name string) error {
 		return nil
 	case u&fd != 0:
 		name = "/dev/fd/" + name
+	case u&kms != 0 && strings.HasPrefix(name, string(kmsuri.PKCS11)+":"):
+		t, err := kmsuri.ParseToken(name[len(kmsuri.PKCS11)+1:])
+		if err != nil {
+			return nil // the verb says so
+		}
+		for _, file := range []string{t.ModulePath, t.PINSource} {
+			if file != "" {
+				if err := g.files.Read(what, file); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	case u&kms != 0:
 		var ok bool
 		if name, ok = strings.CutPrefix(name, local.Prefix); !ok {

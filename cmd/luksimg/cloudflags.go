@@ -78,6 +78,7 @@ type cloudFlags struct {
 	settle    time.Duration // how long to look for what a call made whose answer was lost; 0 is the clients' own
 
 	identity *iam.Client
+	pins     *pinBook // of PKCS#11 tokens
 }
 
 // add adds the flags for some services, and for IAM, unless the verb has them.

@@ -47,10 +47,10 @@ vault:MOUNT/KEY is a key of the transit engine of HashiCorp Vault or OpenBao, at
 token in VAULT_TOKEN, VAULT_TOKEN_FILE or ~/.vault-token; VAULT_NAMESPACE and VAULT_CACERT are as with
 its own client. awskms:ARN is a symmetric key of AWS KMS, in the region of its ARN, with the
 credentials of AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or of the profile
-AWS_PROFILE in ~/.aws/credentials; AWS_ENDPOINT_URL_KMS is another address of the service.`
+AWS_PROFILE in ~/.aws/credentials; AWS_ENDPOINT_URL_KMS is another address of the service.` + pkcs11Help
 
 // environmentFiles are the files that these variables name, and that are read.
-var environmentFiles = []string{envVaultTokenFile, envVaultCACert, envAWSCredentials}
+var environmentFiles = []string{envVaultTokenFile, envVaultCACert, envAWSCredentials, envPKCS11Module}
 
 // vaultKey returns the root key of vault:MOUNT/KEY.
 func vaultKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey, error) {

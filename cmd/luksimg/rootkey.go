@@ -30,13 +30,13 @@ func (o *rootKeyFlags) add(c *cobra.Command, cloud *cloudFlags) {
 }
 
 // kmsNames are the URIs of root keys, for help.
-const kmsNames = "local:FILE, ibm:CRN, vault:MOUNT/KEY or awskms:ARN"
+const kmsNames = "local:FILE, ibm:CRN, vault:MOUNT/KEY, awskms:ARN or pkcs11:token=TOKEN;object=KEY"
 
 // addOpening adds the flag of a verb that opens images by their tokens.
 func (o *rootKeyFlags) addOpening(c *cobra.Command, cloud *cloudFlags) {
 	o.cloud = cloud
 	cloud.add(c, serviceKMS)
-	c.Flags().StringVar(&o.kms, "kms", "", "open a LUKS2 image by its token, with a root key by its `URI`: "+kmsNames+"; ibm, vault or awskms for the key that the token names")
+	c.Flags().StringVar(&o.kms, "kms", "", "open a LUKS2 image by its token, with a root key by its `URI`: "+kmsNames+"; ibm, vault, awskms or pkcs11 for the key that the token names")
 }
 
 // given tells whether any of the flags was used.
@@ -72,11 +72,12 @@ func (o *rootKeyFlags) open(ctx context.Context) (*wrap.RootKey, error) {
 	if u.Name == "" {
 		return nil, rest.WithHint(fmt.Errorf("--kms %s names no key", u), "name it: "+kmsNames)
 	}
-	return o.rootKey(ctx, u)
+	return o.rootKey(ctx, u, nil)
 }
 
-// rootKey returns the root key of a URI. It sends nothing.
-func (o *rootKeyFlags) rootKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey, error) {
+// rootKey returns the root key of a URI, which is that of the envelope e, if there is one already. It
+// asks no service; a token is asked for the key.
+func (o *rootKeyFlags) rootKey(ctx context.Context, u kmsuri.URI, e *wrap.Envelope) (*wrap.RootKey, error) {
 	switch u.Scheme {
 	case kmsuri.Local:
 		return local.RootKey(u.String())
@@ -84,6 +85,8 @@ func (o *rootKeyFlags) rootKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey
 		return vaultKey(ctx, u)
 	case kmsuri.AWSKMS:
 		return awsKey(ctx, u)
+	case kmsuri.PKCS11:
+		return o.pkcs11Key(ctx, u, e)
 	}
 	k, err := o.cloud.keyProtect(ctx, u.Name, "")
 	if err != nil {
@@ -101,7 +104,7 @@ func (o *rootKeyFlags) rootKeyOf(ctx context.Context, e *wrap.Envelope) (*wrap.R
 	if err != nil {
 		return nil, err
 	}
-	root, err := o.rootKey(ctx, u)
+	root, err := o.rootKey(ctx, u, e)
 	if err == nil {
 		err = root.Opens(e)
 	}

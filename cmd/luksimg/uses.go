@@ -8,7 +8,7 @@ const (
 	writes                  // a file that is new, or replaced as a whole
 	stream                  // it may be "-": standard input if it is read, else standard output
 	fd                      // the number of an open file
-	kms                     // local:FILE
+	kms                     // local:FILE, or the files that pkcs11: names
 	inside                  // FILE:/PATH of a file in the image FILE
 	builtin                 // or the name of a policy that is built in
 

@@ -136,6 +136,7 @@ var services = map[string][]string{
 	"wrap/keyprotect":   {"internal/advice", "wrap", "wrap/internal/kind", "internal/pbkdf2", "ibm/crn", "ibm/endpoint", "ibm/iam", "internal/rest", "github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp", "github.com/hashicorp/go-cleanhttp"},
 	"wrap/vault":        {"internal/advice", "wrap", "wrap/kmsuri", "wrap/internal/kind", "ibm/crn", "internal/pbkdf2", "internal/rest", "github.com/google/uuid"},
 	"wrap/awskms":       {"internal/advice", "wrap", "wrap/kmsuri", "wrap/internal/kind", "ibm/crn", "internal/pbkdf2", "internal/rest", "internal/sigv4", "github.com/google/uuid"},
+	"wrap/pkcs11":       {"internal/advice", "wrap", "wrap/kmsuri", "wrap/internal/kind", "ibm/crn", "internal/pbkdf2", "internal/rest", "github.com/google/uuid"},
 	"internal/sigv4":    {}, // names of net/http only
 	"ibm/cos":           {"internal/advice", "ibm/crn", "ibm/endpoint", "internal/fetch", "internal/rest", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix"},
 	"ibm/sandbox/s3":    {"internal/advice", "ibm/crn", "internal/sigv4"},

@@ -4,8 +4,9 @@
 //	ibm:CRN           IBM Key Protect or Hyper Protect Crypto Services: package wrap/keyprotect
 //	vault:MOUNT/KEY   the transit engine of HashiCorp Vault or OpenBao: package wrap/vault
 //	awskms:ARN        AWS Key Management Service: package wrap/awskms
+//	pkcs11:...        a key on a PKCS#11 token, by a URI of RFC 7512: package wrap/pkcs11
 //
-// Where an envelope or a token says which key it is, ibm, vault and awskms stand alone too. This
+// Where an envelope or a token says which key it is, ibm, vault, awskms and pkcs11 stand alone too. This
 // package opens nothing and sends nothing.
 package kmsuri
 
@@ -28,10 +29,11 @@ const (
 	IBM    Scheme = "ibm"
 	Vault  Scheme = "vault"
 	AWSKMS Scheme = "awskms"
+	PKCS11 Scheme = "pkcs11"
 )
 
 // ErrURI is text that names no root key.
-var ErrURI = advice.New("no name of a root key", "want local:FILE, ibm:CRN, vault:MOUNT/KEY or awskms:ARN")
+var ErrURI = advice.New("no name of a root key", "want local:FILE, ibm:CRN, vault:MOUNT/KEY, awskms:ARN or pkcs11:token=TOKEN;object=KEY")
 
 // ErrOther is an envelope of another root key than the one that was named.
 var ErrOther = advice.New("it is of another root key", "name the root key that wrapped it")
@@ -39,7 +41,7 @@ var ErrOther = advice.New("it is of another root key", "name the root key that w
 // A URI names a root key, or with an empty Name whichever one of its keeper an envelope names.
 type URI struct {
 	Scheme Scheme
-	Name   string // FILE, CRN, MOUNT/KEY or ARN
+	Name   string // FILE, CRN, MOUNT/KEY, ARN, or what [ParseToken] reads
 }
 
 // String returns the URI as [Parse] takes it.
@@ -56,8 +58,6 @@ func Parse(s string) (URI, error) {
 	u := URI{Scheme(scheme), name}
 	check, ok := checks[u.Scheme]
 	switch {
-	case scheme == "pkcs11":
-		return URI{}, wrong(s, "PKCS#11 is not supported")
 	case !ok:
 		return URI{}, wrong(s, "no such scheme")
 	case named && name == "", !named && u.Scheme == Local:
@@ -71,7 +71,17 @@ func Parse(s string) (URI, error) {
 	return u, nil
 }
 
-func wrong(s, reason string) error { return fmt.Errorf("%.200q: %w: %s", s, ErrURI, reason) }
+var pin = regexp.MustCompile(`(?i)\bpin\b`)
+
+func wrong(s, reason string) error {
+	if strings.HasPrefix(s, string(PKCS11)+":") { // there may be a PIN where none should be
+		s, _, _ = strings.Cut(s, "?")
+		if at := pin.FindStringIndex(s); at != nil {
+			s = s[:at[0]] + "..."
+		}
+	}
+	return fmt.Errorf("%.200q: %w: %s", s, ErrURI, reason)
+}
 
 // checks return what is wrong with a name, "" for nothing.
 var checks = map[Scheme]func(name string) string{
@@ -96,6 +106,10 @@ var checks = map[Scheme]func(name string) string{
 			return "an alias may stand for another key later: name the key by its own ARN"
 		}
 		return "want the ARN of a key: arn:aws:kms:REGION:ACCOUNT:key/ID"
+	},
+	PKCS11: func(name string) string {
+		_, reason := parseToken(name)
+		return reason
 	},
 }
 
@@ -147,6 +161,9 @@ func Of(e *wrap.Envelope) (URI, error) {
 	if err == nil && u.Name == "" {
 		err = wrong(e.KMS, "it names no key")
 	}
+	if err == nil && u.Scheme == PKCS11 && !named(u.Name) {
+		err = wrong(e.KMS, "it is not the name of a key and nothing else, as wrap writes it")
+	}
 	return u, err
 }
 
@@ -158,6 +175,8 @@ func (u URI) For(e *wrap.Envelope) (URI, error) {
 	switch {
 	case err != nil:
 		return URI{}, err
+	case is.Scheme == PKCS11 && u.Scheme == PKCS11:
+		return u.tokenOf(is)
 	case is.Scheme != u.Scheme, u.Name != "" && u.Scheme != Local && u.Name != is.Name:
 		return URI{}, fmt.Errorf("%w: %s, not %s", ErrOther, is, u)
 	case u.Name == "":

@@ -18,7 +18,7 @@ const (
 func TestParse(t *testing.T) {
 	for _, s := range []string{
 		"local:root.key", "local:a:b", "ibm", "ibm:" + crn, "vault", "vault:transit/images", "vault:team/a/transit/my-key.1",
-		"awskms", "awskms:" + arn, "awskms:" + china, "awskms:" + strings.Replace(arn, "eu-central-1", "us-gov-east-1", 1),
+		"awskms", "awskms:" + arn, "awskms:" + china, "pkcs11", "pkcs11:token=a%20b;object=k;id=%01%FF?module-path=/usr/lib/x.so&pin-source=/run/pin", "awskms:" + strings.Replace(arn, "eu-central-1", "us-gov-east-1", 1),
 	} {
 		u, err := kmsuri.Parse(s)
 		if err != nil || u.String() != s {
@@ -49,7 +49,23 @@ func TestParse(t *testing.T) {
 		"awskms:arn:aws:kms:evil.example:111122223333:key/1":    "want the ARN",
 		"awskms:arn:aws:kms:eu-central-1:111122223333:alias/my": "alias",
 		"awskms:arn:aws:s3:eu-central-1:111122223333:key/1":     "want the ARN",
-		"pkcs11:token=x": "PKCS#11 is not supported",
+		"pkcs11:":                   "names no key",
+		"pkcs11:token":              "want NAME=VALUE",
+		"pkcs11:token=":             "token is empty",
+		"pkcs11:token=%2":           "without two hexadecimal digits",
+		"pkcs11:token=%zz":          "without two hexadecimal digits",
+		"pkcs11:token=a%00":         "not printable",
+		"pkcs11:token=%ff":          "not printable",
+		"pkcs11:token=x;":           "want NAME=VALUE",
+		"pkcs11:token=x;token=y":    "there twice",
+		"pkcs11:token=x;x-vendor=y": "not known",
+		"pkcs11:object=x;type=cert": "type is",
+		"pkcs11:object=x?module-path=/a&module-path=/b": "there twice",
+		"pkcs11:object=x?max=1":                         "not known",
+		"pkcs11:object=x?pin-source=|cat":               "no program",
+		"pkcs11:object=x?pin-source=%7ccat":             "no program",
+		"pkcs11:object=" + strings.Repeat("x", 5000):    "more than 4096",
+		"pkcs11:object=x?pin-value=1234":                "all users of the machine",
 	} {
 		if u, err := kmsuri.Parse(s); !errors.Is(err, kmsuri.ErrURI) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%q became %q: %v; want %q", s, u, err, why)
@@ -104,7 +120,7 @@ func TestFor(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"local:x", "ibm:" + crn, "vault:transit/images", "awskms:" + arn, "pkcs11:x", "vault"} {
+	for _, s := range []string{"local:x", "ibm:" + crn, "vault:transit/images", "awskms:" + arn, "pkcs11:x", "pkcs11:token=a%20b;id=%01?pin-source=file:/p&module-name=x", "vault"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

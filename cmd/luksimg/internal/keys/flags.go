@@ -136,26 +136,40 @@ func ReadAPIKey(ctx context.Context, what, name string) ([]byte, error) {
 	return key, nil
 }
 
+// ask asks for a secret on the terminal.
+func ask(ctx context.Context, question string) (secret []byte, err error) {
+	state := term.Save()
+	err = parallel.Await(ctx, func() (err error) {
+		secret, err = term.ReadSecret(question)
+		return err
+	})
+	if err != nil {
+		state.Restore()
+	}
+	return secret, err
+}
+
+// AskPIN asks for the PIN of a token, for a key by its name. Where there is no terminal the error is
+// needed, which says that there should be one.
+func AskPIN(ctx context.Context, name string, needed error) ([]byte, error) {
+	pin, err := ask(ctx, "PIN for "+term.Visible(name)+": ")
+	switch {
+	case errors.Is(err, term.ErrNoTerminal):
+		return nil, needed
+	case err == nil && len(pin) == 0:
+		return nil, errors.New("the PIN is empty")
+	}
+	return pin, err
+}
+
 // prompt asks for a passphrase on the terminal.
 func prompt(ctx context.Context, name string, isNew bool) ([]byte, error) {
-	ask := func(question string) ([]byte, error) {
-		state := term.Save()
-		var secret []byte
-		err := parallel.Await(ctx, func() (err error) {
-			secret, err = term.ReadSecret(question)
-			return err
-		})
-		if err != nil {
-			state.Restore()
-		}
-		return secret, err
-	}
 	name = term.Visible(name)
 	what := "Passphrase for " + name + ": "
 	if isNew {
 		what = "New passphrase for " + name + ": "
 	}
-	p, err := ask(what)
+	p, err := ask(ctx, what)
 	switch {
 	case errors.Is(err, term.ErrNoTerminal):
 		return nil, fmt.Errorf("no key was given, and there is %w", err)
@@ -166,7 +180,7 @@ func prompt(ctx context.Context, name string, isNew bool) ([]byte, error) {
 	case !isNew:
 		return p, nil
 	}
-	again, err := ask("Repeat it: ")
+	again, err := ask(ctx, "Repeat it: ")
 	if err != nil {
 		return nil, err
 	}

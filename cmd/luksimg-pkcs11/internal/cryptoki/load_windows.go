@@ -1,0 +1,20 @@
+package cryptoki
+
+import "syscall"
+
+// Loads tells whether modules can be loaded on this platform.
+const Loads = true
+
+// load loads a library, and returns the address of C_GetFunctionList.
+func load(path string) (uintptr, error) {
+	lib, err := syscall.LoadLibrary(path)
+	if err != nil {
+		return 0, err
+	}
+	return syscall.GetProcAddress(lib, getFunctionList)
+}
+
+func call(fn uintptr, args ...uintptr) uintptr {
+	r, _, _ := syscall.SyscallN(fn, args...)
+	return r
+}

@@ -1,0 +1,251 @@
+// Package cryptoki calls modules of PKCS#11 without cgo: the part of the interface that finds a key on
+// a token and encrypts with it.
+//
+// The names and the layout are of "PKCS #11 Cryptographic Token Interface Base Specification Version
+// 2.40" (OASIS). A [Module] is for one goroutine.
+package cryptoki
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"unsafe"
+)
+
+const getFunctionList = "C_GetFunctionList"
+
+// A function is the place of a pointer in a CK_FUNCTION_LIST, section 3.7.
+type function int
+
+const (
+	fnInitialize        function = 0
+	fnFinalize          function = 1
+	fnGetSlotList       function = 4
+	fnGetTokenInfo      function = 6
+	fnGetMechanismInfo  function = 8
+	fnOpenSession       function = 12
+	fnCloseSession      function = 13
+	fnLogin             function = 18
+	fnLogout            function = 19
+	fnCreateObject      function = 20
+	fnDestroyObject     function = 22
+	fnGetAttributeValue function = 24
+	fnFindObjectsInit   function = 26
+	fnFindObjects       function = 27
+	fnFindObjectsFinal  function = 28
+	fnEncryptInit       function = 29
+	fnEncrypt           function = 30
+	fnDecryptInit       function = 33
+	fnDecrypt           function = 34
+	fnWrapKey           function = 60
+	fnUnwrapKey         function = 61
+
+	functions = 68 // of version 2
+)
+
+// A Module is a library that has been loaded and initialized.
+type Module struct{ fn [functions]uintptr }
+
+// ErrModule is a library that is no module.
+var ErrModule = errors.New("not a PKCS#11 module")
+
+// Open loads a module, which runs what is in it, and initializes it.
+func Open(path string) (*Module, error) {
+	get, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	var list unsafe.Pointer
+	if r := result(call(get, uintptr(unsafe.Pointer(&list)))); r != OK {
+		return nil, &Error{getFunctionList, r}
+	}
+	if list == nil {
+		return nil, fmt.Errorf("%w: it has no list of functions", ErrModule)
+	}
+	m := new(Module)
+	raw := unsafe.Slice((*byte)(list), listOffset(onWindows)+functions*pointerSize)
+	if raw[0] < 2 {
+		return nil, fmt.Errorf("%w of version 2 or later: it has version %d.%d", ErrModule, raw[0], raw[1])
+	}
+	for i := range m.fn {
+		m.fn[i] = pointer(raw[listOffset(onWindows)+i*pointerSize:])
+	}
+	return m, m.initialize()
+}
+
+func pointer(b []byte) uintptr {
+	if pointerSize == 4 {
+		return uintptr(binary.NativeEndian.Uint32(b))
+	}
+	return uintptr(binary.NativeEndian.Uint64(b))
+}
+
+// result takes a CK_RV out of a register.
+func result(r uintptr) Result {
+	if ulong == 4 {
+		return Result(uint32(r))
+	}
+	return Result(r)
+}
+
+func (m *Module) call(fn function, name string, args ...uintptr) error {
+	if m.fn[fn] == 0 {
+		return &Error{name, FunctionNotSupported}
+	}
+	if r := result(call(m.fn[fn], args...)); r != OK {
+		return &Error{name, r}
+	}
+	return nil
+}
+
+// Is tells whether err is one of these results.
+func Is(err error, results ...Result) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	for _, r := range results {
+		if e.Result == r {
+			return true
+		}
+	}
+	return false
+}
+
+const osLocking = 2 // CKF_OS_LOCKING_OK
+
+// initialize tells the module that threads exist, as those of Go do; one that cannot cope is told of none.
+func (m *Module) initialize() error {
+	var mem memory
+	defer mem.free()
+	args := words(nil).pointer(0).pointer(0).pointer(0).pointer(0).number(osLocking).pointer(0)
+	err := m.call(fnInitialize, "C_Initialize", mem.at(args))
+	if Is(err, CantLock, ArgumentsBad) {
+		err = m.call(fnInitialize, "C_Initialize", 0)
+	}
+	if Is(err, CryptokiAlreadyInitialized) {
+		return nil
+	}
+	return err
+}
+
+// Close ends all use of the module. Its code stays loaded.
+func (m *Module) Close() error { return m.call(fnFinalize, "C_Finalize", 0) }
+
+// A Slot is where a token may be.
+type Slot uint
+
+// A Token is what a token says of itself, without the spaces at the end.
+type Token struct {
+	Slot                               Slot
+	Label, Manufacturer, Model, Serial string
+	Flags                              TokenFlags
+}
+
+// TokenFlags are those of CK_TOKEN_INFO.
+type TokenFlags uint
+
+// The flags that are told apart, section 3.2.
+const (
+	LoginRequired  TokenFlags = 0x4
+	PINInitialized TokenFlags = 0x8
+	PINPad         TokenFlags = 0x100 // CKF_PROTECTED_AUTHENTICATION_PATH
+	Initialized    TokenFlags = 0x400
+	PINFinalTry    TokenFlags = 0x20000
+	PINIsLocked    TokenFlags = 0x40000
+	PINToBeChanged TokenFlags = 0x80000
+)
+
+// maxSlots bounds the slots of a module.
+const maxSlots = 1024
+
+// Tokens returns the tokens that are present.
+func (m *Module) Tokens() ([]Token, error) {
+	slots, err := m.slots()
+	if err != nil {
+		return nil, err
+	}
+	var all []Token
+	for _, s := range slots {
+		t, err := m.token(s)
+		if Is(err, TokenNotPresent, TokenNotRecognized, SlotIDInvalid, DeviceRemoved) {
+			continue // it was taken out, or is of a sort that the module does not know
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+func (m *Module) slots() ([]Slot, error) {
+	const name = "C_GetSlotList"
+	for try := 0; ; try++ {
+		var mem memory
+		n := newCounter(0)
+		if err := m.call(fnGetSlotList, name, 1, 0, mem.at(n)); err != nil {
+			mem.free()
+			return nil, err
+		}
+		if n.value() > maxSlots {
+			mem.free()
+			return nil, fmt.Errorf("%s: %d slots; there may be %d", name, n.value(), maxSlots)
+		}
+		if n.value() == 0 {
+			mem.free()
+			return nil, nil
+		}
+		room := n.value()
+		list := make([]byte, int(room)*ulong)
+		err := m.call(fnGetSlotList, name, 1, mem.at(list), mem.at(n))
+		mem.free()
+		if Is(err, BufferTooSmall) && try < 3 {
+			continue // one more was put in
+		}
+		if err != nil {
+			return nil, err
+		}
+		var slots []Slot
+		for i := range min(n.value(), room) {
+			slots = append(slots, Slot(number(list[int(i)*ulong:])))
+		}
+		return slots, nil
+	}
+}
+
+// token reads a CK_TOKEN_INFO: four texts padded with spaces, flags, and what is of no use here.
+func (m *Module) token(s Slot) (Token, error) {
+	var mem memory
+	defer mem.free()
+	info := make([]byte, 512) // more than it takes anywhere
+	if err := m.call(fnGetTokenInfo, "C_GetTokenInfo", uintptr(s), mem.at(info)); err != nil {
+		return Token{}, err
+	}
+	text := func(from, n int) string { return string(bytes.TrimRight(info[from:from+n], " \x00")) }
+	return Token{s, text(0, 32), text(32, 32), text(64, 16), text(80, 16), TokenFlags(number(info[96:]))}, nil
+}
+
+// MechanismFlags are those of CK_MECHANISM_INFO.
+type MechanismFlags uint
+
+// What a mechanism is for, section 3.2.
+const (
+	Encrypts MechanismFlags = 0x100
+	Decrypts MechanismFlags = 0x200
+	Wraps    MechanismFlags = 0x20000
+	Unwraps  MechanismFlags = 0x40000
+)
+
+// Mechanism returns what a token has a mechanism for: 0 if it has none.
+func (m *Module) Mechanism(s Slot, t MechanismType) (MechanismFlags, error) {
+	var mem memory
+	defer mem.free()
+	info := make([]byte, 3*ulong)
+	err := m.call(fnGetMechanismInfo, "C_GetMechanismInfo", uintptr(s), uintptr(t), mem.at(info))
+	if Is(err, MechanismInvalid) {
+		return 0, nil
+	}
+	return MechanismFlags(number(info[2*ulong:])), err
+}

@@ -1,0 +1,73 @@
+// Luksimg-pkcs11 wraps a key with a root key on a PKCS#11 token: what luksimg --kms pkcs11: starts. It is
+// a program of its own since it loads libraries, which a static program cannot, and so that the code of
+// a module runs in a process that holds nothing but the one key.
+//
+// It reads one request from standard input, a JSON object, and writes one answer as the last line of
+// standard output: docs/pkcs11.md has both. It takes no arguments, and tries a PIN once.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/luksimg/luksimg/cmd/luksimg-pkcs11/internal/cryptoki"
+)
+
+func main() {
+	if len(os.Args) > 1 {
+		fmt.Fprintln(os.Stderr, "luksimg-pkcs11: luksimg starts it for --kms pkcs11: it reads a request from standard input, and takes no arguments")
+		os.Exit(1)
+	}
+	hideMemory()
+	runtime.LockOSThread()
+	a := serve(os.Stdin)
+	text, err := json.Marshal(a)
+	if err != nil {
+		panic(err)
+	}
+	// A module may have written to standard output: the answer has a line of its own.
+	os.Stdout.Write(append(append([]byte("\n"), text...), '\n'))
+	clear(text)
+}
+
+// serve reads a request, and does what it asks for.
+func serve(in io.Reader) answer {
+	text, err := io.ReadAll(io.LimitReader(in, maxRequest+1))
+	defer clear(text)
+	var q request
+	switch {
+	case err != nil:
+		return refuse(classRequest, "%v", err)
+	case len(text) > maxRequest:
+		return refuse(classRequest, "the request has more than %d bytes", maxRequest)
+	}
+	d := json.NewDecoder(strings.NewReader(string(text)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&q); err != nil {
+		return refuse(classRequest, "the request is malformed: %v", err)
+	}
+	defer clear(q.PIN)
+	defer clear(q.Data)
+	a, err := q.run()
+	if err == nil {
+		a.Version = version
+		return *a
+	}
+	var f *fault
+	var e *cryptoki.Error
+	if !errors.As(err, &f) {
+		f = &fault{Class: classOf(err), Message: err.Error()}
+		if errors.As(err, &e) {
+			f.Message = e.Function + " failed"
+		}
+	}
+	if errors.As(err, &e) {
+		f.Code = e.Result.String()
+	}
+	return answer{Version: version, Fault: f}
+}

@@ -1,0 +1,73 @@
+package pkcs11
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/luksimg/luksimg/internal/advice"
+	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/wrap"
+	"github.com/luksimg/luksimg/wrap/internal/kind"
+)
+
+// An Error is a call that failed: by what the module or the token said, or before it came to that. It
+// holds neither keys nor PINs, and matches one of the errors of package wrap.
+type Error = rest.Error
+
+var (
+	// ErrPIN is a PIN that is wrong, or locked. It must not be tried again. It matches wrap.ErrAuth.
+	ErrPIN = errors.New("PIN refused")
+	// ErrNoPIN is a token that wants a PIN, and was given none: none was tried. It matches wrap.ErrAuth.
+	ErrNoPIN = errors.New("no PIN was given")
+	// ErrModule is a module that cannot be loaded.
+	ErrModule = errors.New("module cannot be used")
+)
+
+const moduleHint = "module-path in the URI names the file of the module, as in pkcs11:object=KEY?module-path=/usr/lib/softhsm/libsofthsm2.so, and module-name its name; or PKCS11_MODULE_PATH is set to the file"
+
+var errNoModule = advice.With(errors.New("pkcs11: no module was named"), moduleHint)
+
+// classes are what the faults of luksimg-pkcs11 are here.
+var classes = map[string]struct {
+	sort  error
+	cause error
+	hint  string
+}{
+	"module":     {ErrModule, nil, moduleHint + "; it must be made for this machine, and be of version 2 or later"},
+	"token":      {wrap.ErrUnavailable, nil, "put the token in, or name another one: pkcs11-tool --module FILE -L lists them"},
+	"pin-needed": {wrap.ErrAuth, ErrNoPIN, "pin-source in the URI names a file with the PIN; on a terminal it is asked for"},
+	"pin":        {wrap.ErrAuth, ErrPIN, "the PIN was tried once, and is not tried again, as a token locks itself after some wrong ones: check the PIN, and that it is the user's"},
+	"pin-locked": {wrap.ErrAuth, ErrPIN, "log in with the right PIN by another program, as pkcs11-tool --login --test does, or have the security officer set it anew: pkcs11-tool --init-pin"},
+	"key":        {wrap.ErrNotFound, nil, "pkcs11-tool --module FILE --login -O lists the keys of the token; object, id and type choose one"},
+	"mechanism":  {wrap.ErrKeyState, nil, "it takes an AES key and AES-KWP or AES-GCM, or an RSA key and RSA-OAEP with SHA-256: pkcs11-tool --module FILE -M lists what the token has"},
+	"denied":     {wrap.ErrDenied, nil, "the key needs CKA_ENCRYPT and CKA_DECRYPT, or CKA_WRAP and CKA_UNWRAP: pkcs11-tool --module FILE --login -O shows its usage"},
+	"data":       {wrap.ErrWDEK, nil, ""},
+	"device":     {wrap.ErrUnavailable, nil, "the token or its module has a problem: see their log, and try again"},
+}
+
+// fault makes the error of an answer.
+func fault(op, class, code, message string) error {
+	c, ok := classes[class]
+	if !ok {
+		return unusable(op, message)
+	}
+	if c.sort == ErrModule {
+		return advice.With(&Error{Service: "pkcs11", Op: op, Code: rest.Clean(code), Message: rest.Clean(message), Err: ErrModule}, c.hint)
+	}
+	e := failed(op, c.sort, code, message, c.hint)
+	if c.cause != nil {
+		e.Err = kind.Of(c.sort, nil, c.cause)
+	}
+	return e
+}
+
+func failed(op string, sort error, code, message, hint string) *Error {
+	return &Error{Service: "pkcs11", Op: op, Code: rest.Clean(code), Message: rest.Clean(strings.TrimSpace(message)), Err: kind.Of(sort, nil), Advice: hint,
+		Answered: sort != wrap.ErrUnavailable}
+}
+
+// unusable makes the error of what is no answer.
+func unusable(op, message string) *Error {
+	return &Error{Service: "pkcs11", Op: op, Message: rest.Clean(message), Err: kind.Of(wrap.ErrUnavailable, rest.ErrAnswer),
+		Advice: "check that " + Program + " is of the same version as luksimg, and that the module works with other programs: pkcs11-tool --module FILE -L"}
+}
