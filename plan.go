@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/engine"
@@ -30,7 +31,7 @@ func (o EncryptOptions) plan() (*plan, error) {
 	want := p.rules.Format
 	switch {
 	case o.Profile != "" && want == "":
-		return nil, fmt.Errorf("no such profile: %q", o.Profile)
+		return nil, fmt.Errorf("no such profile: %q, want one of %s", o.Profile, strings.Join(profileNames(), ", "))
 	case want != "" && o.Format != "" && o.Format != want:
 		return nil, fmt.Errorf("profile %s is %s, not %s", o.Profile, want, o.Format)
 	}

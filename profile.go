@@ -66,6 +66,14 @@ var profiles = map[Profile]Rules{
 // Profiles returns all profiles, sorted by name.
 func Profiles() []Profile { return slices.Sorted(maps.Keys(profiles)) }
 
+// profileNames returns the names of all profiles.
+func profileNames() (names []string) {
+	for _, p := range Profiles() {
+		names = append(names, string(p))
+	}
+	return names
+}
+
 // Rules returns what the profile says; the zero value for "" and what is no profile.
 func (p Profile) Rules() Rules { return profiles[p] }
 

@@ -3,6 +3,7 @@ package luks
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -94,6 +95,24 @@ type Options struct {
 	Rand io.Reader
 }
 
+// An optionError is something in [Options] that is not done here. It is not about an image.
+type optionError struct {
+	error
+	hint string
+}
+
+func (e *optionError) Unwrap() error { return e.error }
+
+func badOption(err error, hint string) error {
+	if !errors.Is(err, ErrUnsupported) {
+		return err
+	}
+	return &optionError{err, hint}
+}
+
+// Hint says what to do about it.
+func (e *optionError) Hint() string { return e.hint }
+
 // resolve returns o with every default filled in and every field checked.
 func (o Options) resolve() (Options, error) {
 	if o.Version == 0 {
@@ -113,7 +132,7 @@ func (o Options) resolve() (Options, error) {
 	}
 	sizes, err := dmcrypt.KeySizes(o.Cipher)
 	if err != nil {
-		return o, cipherError(err)
+		return o, badOption(cipherError(err), "choose another cipher: "+DefaultCipher+" is the default")
 	}
 	if o.KeySize == 0 {
 		o.KeySize = sizes[len(sizes)-1]
@@ -137,7 +156,7 @@ func (o Options) resolve() (Options, error) {
 		o.Hash = "sha256"
 	}
 	if _, err := hashByName(o.Hash); err != nil {
-		return o, err
+		return o, badOption(err, "choose another hash: sha256 is the default")
 	}
 	if o.Hash != strings.ToLower(o.Hash) {
 		return o, fmt.Errorf("luks: hash %q: names of hashes are lower case", o.Hash)

@@ -121,6 +121,7 @@ func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error)
 	if errors.Is(err, compressed.ErrCorrupt) || errors.Is(err, compressed.ErrTooLarge) || errors.Is(err, luksimg.ErrFixedVHD) {
 		err = j.source.wrap(err)
 	}
+	err = j.source.remote(err)
 	if err == nil {
 		err = errors.Join(j.source.intact(ctx), j.out.check(r))
 	}

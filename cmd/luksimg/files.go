@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/image"
@@ -160,8 +161,11 @@ func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Im
 	}
 	if o.Format == "" && img.Format == luksimg.Raw {
 		if text := in.misnamed(); text != "" {
-			return nil, rest.WithHint(fmt.Errorf("%s: %s", in.name, text),
-				"get it again, and compare its checksum; if it is a raw disk all the same, say --source-format raw")
+			hint := "get it again, and compare its checksum"
+			if isRemote(in.name) {
+				hint = "compare it with the checksum that was published, by --sha256-file or --source-sha256"
+			}
+			return nil, rest.WithHint(fmt.Errorf("%s: %s", in.name, text), hint+"; if it is a raw disk all the same, say --source-format raw")
 		}
 	}
 	return img, nil
@@ -222,8 +226,11 @@ func (in *input) intact(ctx context.Context) error {
 
 // wrap puts the name of the file before an error that does not have it.
 func (in *input) wrap(err error) error {
-	elsewhere := errors.As(err, new(*fs.PathError)) && !errors.As(err, new(*tokenError)) // it names another file
-	if err == nil || elsewhere || strings.HasPrefix(err.Error(), in.name+": ") {
+	other := errors.As(err, new(*fs.PathError)) && !errors.As(err, new(*tokenError)) // it names another file
+	if err == nil || other {
+		return err
+	}
+	if err = in.remote(err); strings.HasPrefix(err.Error(), in.name+": ") {
 		return err
 	}
 	if in.number > 0 && !strings.HasPrefix(err.Error(), "partition ") {
@@ -233,6 +240,14 @@ func (in *input) wrap(err error) error {
 		err = rest.WithHint(err, "luksimg inspect FILE lists the partitions, and what is in them")
 	}
 	return fmt.Errorf("%s: %w", in.name, err)
+}
+
+// remote says of an error that it is about a file that is elsewhere, if it is.
+func (in *input) remote(err error) error {
+	if err == nil || !isRemote(in.name) {
+		return err
+	}
+	return exit.Elsewhere(err)
 }
 
 // maxHeaderFile bounds a header that is read from a stream: those of LUKS2 have no more.

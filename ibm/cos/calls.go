@@ -278,7 +278,7 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 	}
 	if got := unquote(resp.Header.Get("Etag")); etag != "" && got != "" && got != etag {
 		resp.Body.Close()
-		return nil, fetch.Final(fmt.Errorf("%v: %w", o, ErrChanged))
+		return nil, fetch.Final(rest.WithHint(fmt.Errorf("%v: %w", o, ErrChanged), hintReplaced))
 	}
 	return resp.Body, nil
 }

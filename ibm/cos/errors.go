@@ -121,7 +121,7 @@ func (e *Error) Hint() string {
 	case e.Is(ErrNotFound):
 		return "check the names of the bucket and the object"
 	case e.Is(ErrChanged):
-		return "the object was replaced while it was read: start again"
+		return hintReplaced
 	case e.Code == "EntityTooLarge":
 		return "an object of this service is at most 10 TB"
 	case e.Code == "InvalidPart" || e.Code == codeNoSuchUpload:
@@ -131,6 +131,9 @@ func (e *Error) Hint() string {
 	}
 	return ""
 }
+
+// hintReplaced is what to do about [ErrChanged] of an object that is read.
+const hintReplaced = "the object was replaced while it was read: start again"
 
 const codeNoSuchUpload = "NoSuchUpload"
 

@@ -48,7 +48,7 @@ func ExportTemplate(ctx context.Context, c *softlayer.Client, template string, t
 	}
 	o.tell(false, "export: of template %d to %s was accepted", t.ID, to)
 	if !o.NoWait {
-		if _, err := c.WaitImport(ctx, t.ID, o.waiting("export")); err != nil {
+		if _, err := c.WaitExport(ctx, t.ID, o.waiting("export")); err != nil {
 			return nil, err
 		}
 	}

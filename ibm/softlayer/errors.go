@@ -49,7 +49,7 @@ func advised(e *Error) *Error {
 // A TransactionError is an import or an order that was accepted and did not come to a
 // good end. It matches [ErrFailed] or [ErrTimeout].
 type TransactionError struct {
-	Op      string        // "import" or "order"
+	Op      string        // "import", "export" or "order"
 	ID      int           // of the template or the server
 	Step    string        // the last transaction status
 	Reason  string        // what the service says about it
@@ -87,7 +87,13 @@ func (e *TransactionError) Hint() string {
 	if e.err == ErrTimeout {
 		return fmt.Sprintf("the transaction goes on: wait for %s %d again rather than start another one", e.Op, e.ID)
 	}
-	return "check the authorization of Cloud Block Storage (server-protect) for the key service, the state of the root key, and that bucket and key are in one region"
+	switch e.Op {
+	case "import":
+		return "check the authorization of Cloud Block Storage (server-protect) for the key service, the state of the root key, and that bucket and key are in one region"
+	case "export":
+		return "check the name of the bucket, and that the API key of the export may write to it (role Writer)"
+	}
+	return fmt.Sprintf("slcli vs detail %d tells more; support of the service has the reason", e.ID)
 }
 
 const (
@@ -101,6 +107,9 @@ const (
 var hints = []struct{ words, hint string }{
 	{"invalid api token", hintCredentials},
 	{"invalid network storage service resource protocol", "the address of the image must be cos://REGION/BUCKET/OBJECT"},
+	{"operatingsystemreferencecode", "luksimg import --list-os-codes lists the operating systems that images can have"},
+	{"is not ready", "wait until the import of the template has ended; if that failed, remove the template (slcli image delete) and import the image again"},
+	{"another transaction", "wait until the other transaction has ended; after one that failed, remove the template (slcli image delete) and make it again"},
 	{"authorization", "authorize Cloud Block Storage (server-protect) to read the key service: ibmcloud iam authorization-policy-create server-protect kms Reader"},
 	{"suspended", "enable the root key again; while it is suspended no server of the image starts"},
 	{"key_action_invalid_state", "enable the root key again; while it is suspended no server of the image starts"},
@@ -119,6 +128,9 @@ var hints = []struct{ words, hint string }{
 	{"file name", "name the object IMAGE.raw for LUKS, IMAGE.vhd-0.vhd for VHD"},
 	{"not in datacenter", "order in a datacenter that has the template: slcli image detail TEMPLATE lists them"},
 	{"ratelimitexceeded", "the service limits how often it is called: wait a minute and repeat"},
+	{"boot s", "the disk can not boot, or was encrypted with another key than the one that is wrapped: luksimg verify compares the image with its source and that key"},
+	{"fetch_object", "check the name of the object, and that the API key of the import may read the bucket (role Reader)"},
+	{"object can not be read", "check the name of the object, and that the API key of the import may read the bucket (role Reader)"},
 }
 
 func hintFor(text string) string {

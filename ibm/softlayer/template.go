@@ -189,7 +189,11 @@ func (c *Client) FindTemplate(ctx context.Context, name string) (*Template, erro
 // [Client.FindTemplate].
 func (c *Client) LookUp(ctx context.Context, name string) (*Template, error) {
 	if n, err := strconv.Atoi(name); err == nil && n > 0 {
-		return c.Template(ctx, n)
+		t, err := c.Template(ctx, n)
+		if errors.Is(err, ErrNotFound) {
+			err = rest.WithHint(err, hintTemplate)
+		}
+		return t, err
 	}
 	t, err := c.FindTemplate(ctx, name)
 	if !errors.Is(err, ErrNotFound) {
@@ -204,8 +208,10 @@ func (c *Client) LookUp(ctx context.Context, name string) (*Template, error) {
 			return &all[i], nil
 		}
 	}
-	return nil, rest.WithHint(err, "give the number, the global identifier or the name of a template: slcli image list --private lists them")
+	return nil, rest.WithHint(err, hintTemplate)
 }
+
+const hintTemplate = "give the number, the global identifier or the name of a template: slcli image list --private lists them"
 
 // An OSCode is an operating system as an import names it.
 type OSCode struct {

@@ -42,12 +42,21 @@ func (c *Client) wait(ctx context.Context, op string, id int, o WaitOptions, loo
 	return err
 }
 
+// WaitExport waits until the export of a template has ended, as WaitImport does.
+func (c *Client) WaitExport(ctx context.Context, id int, o WaitOptions) (*Template, error) {
+	return c.waitTemplate(ctx, "export", id, o)
+}
+
 // WaitImport waits until the template can be ordered from, and returns it. If the
 // import fails, that is a [TransactionError] that matches [ErrFailed]; if it takes
 // longer than o.Timeout, one that matches [ErrTimeout], and the import goes on.
 func (c *Client) WaitImport(ctx context.Context, id int, o WaitOptions) (*Template, error) {
+	return c.waitTemplate(ctx, "import", id, o)
+}
+
+func (c *Client) waitTemplate(ctx context.Context, op string, id int, o WaitOptions) (*Template, error) {
 	var t *Template
-	err := c.wait(ctx, "import", id, o, func() (Progress, bool, bool, error) {
+	err := c.wait(ctx, op, id, o, func() (Progress, bool, bool, error) {
 		found, err := c.Template(ctx, id)
 		if err != nil {
 			return Progress{}, false, false, err

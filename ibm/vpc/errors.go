@@ -169,5 +169,8 @@ func (e *StatusError) Hint() string {
 	if e.err == ErrTimeout {
 		return fmt.Sprintf("it goes on: wait for %s %s again rather than make another one", e.Op, e.ID)
 	}
+	if e.Op == "export job" {
+		return reasons["cannot_access_storage_bucket"].hint
+	}
 	return "check the authorization of the service for the key service, and the state of the root key"
 }

@@ -216,7 +216,10 @@ func (f *File) answer(format string, args ...any) error {
 	return fetch.Final(fmt.Errorf("%s: %w: %s", f.name, ErrAnswer, rest.Clean(fmt.Sprintf(format, args...))))
 }
 
-func (f *File) changed() error { return fetch.Final(fmt.Errorf("%s: %w", f.name, image.ErrChanged)) }
+// changed is the error of another version of the file.
+func (f *File) changed() error {
+	return fetch.Final(rest.WithHint(fmt.Errorf("%s: %w", f.name, image.ErrChanged), "the server has another version of the file now: start again"))
+}
 
 // failed returns the error of a request that has no good answer, as no more can be said.
 func (f *File) failed(err error) error {

@@ -45,6 +45,14 @@ const suffix = ".luksimg-partial"
 // will not be replaced.
 var ErrNotRegular = errors.New("not a regular file, and will not be replaced")
 
+// ErrNoFolder means that the folder of a name is missing. It matches [fs.ErrNotExist].
+var ErrNoFolder error = noFolder{}
+
+type noFolder struct{}
+
+func (noFolder) Error() string        { return "the folder is missing" }
+func (noFolder) Is(target error) bool { return target == fs.ErrNotExist }
+
 // Create starts a file that will have this name, and the given permissions less the
 // umask. Without force the name must not be taken, now and when the file is whole.
 // Only a regular file is ever replaced, or a link to one; see [ErrNotRegular].

@@ -23,6 +23,9 @@ func createTemp(dir, prefix string, perm fs.FileMode) (fsys.File, error) {
 		f, err := system.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 		if e := new(fs.PathError); errors.As(err, &e) {
 			e.Path = filepath.Clean(dir) // the random name says nothing: it is the folder where no file can be made
+			if errors.Is(err, fs.ErrNotExist) {
+				e.Err = ErrNoFolder
+			}
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
