@@ -2,6 +2,7 @@
 # make demo   a disk encrypted, opened with what is installed, and brought to a server in the sandbox
 # make bench  benchmarks
 # make docs   manual pages from the command
+# make site   bin/site, a static site of the README and docs, with search
 # make fuzz   every fuzz target for a while: FUZZTIME=30s
 # make build  bin/luksimg
 # make pkcs11 bin/luksimg-pkcs11, for keys on PKCS#11 tokens, and its tests
@@ -9,12 +10,12 @@
 GO       ?= go
 FUZZTIME ?= 30s
 
-.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud docs demo bench fuzz clean
+.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud docs site site-test demo bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
 
-test: setup check generated cross race unit arm64 platforms kernels interop pkcs11 cloud
+test: setup check generated cross race unit arm64 platforms kernels interop pkcs11 cloud site-test
 
 # The programs that the interop tests drive, where apt and root can have them.
 setup:
@@ -112,6 +113,13 @@ cloud:
 docs:
 	$(GO) run ./cmd/luksimg man docs/man
 	$(GO) run ./cmd/luksimg man --format markdown docs/cli
+
+# A static site of the README and docs, which needs no server, and what a browser says of it on a phone and on a desktop.
+site:
+	cd tools/site && $(GO) run . -root ../.. ../../bin/site
+
+site-test:
+	cd tools/site && $(GO) vet . && $(GO) test .
 
 # What is installed opens what is encrypted; and the whole way to a running server, against the
 # sandbox on this machine.

@@ -65,8 +65,8 @@ wants() {
 		slurm      | slurmd      | slurmd
 		slurm      | sbatch      | slurm-client
 		slurm      | shellcheck  | shellcheck
-		pictures   | chromium    | chromium
-		pictures   | /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf | fonts-dejavu-core
+		pages      | chromium    | chromium
+		pages      | /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf | fonts-dejavu-core
 		tokens     | softhsm2-util | softhsm2
 		tokens     | pkcs11-tool | opensc
 		cloud      | aws         | awscli

@@ -2,8 +2,8 @@
 package browser
 
 import (
+	"context"
 	"encoding/json"
-	"html"
 	"net/url"
 	"os"
 	"os/exec"
@@ -11,53 +11,82 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/luksimg/luksimg/internal/need"
 )
 
 const program = "chromium"
 
+// limit ends a browser that hangs.
+const limit = 5 * time.Minute
+
 // The page that measures has its result in an element with this id.
 const (
-	open  = `<script type="application/json" id="result">`
-	close = `</script>`
+	open = `<script type="application/json" id="result">`
+	shut = `</script>`
 )
 
 // Measure shows a page in a window of a width in pixels, and decodes into out what the JavaScript expression
-// measure gives there: document is that page. Only files that are beside it or below are loaded.
+// measure gives there, or promises: document is that page, and view its window.
 func Measure(t testing.TB, page string, width int, measure string, out any) {
 	t.Helper()
-	need.Program(t, program)
-	outer := filepath.Join(t.TempDir(), "measure.html")
-	text := `<!doctype html><meta charset="utf-8"><iframe id="f" width="` + strconv.Itoa(width) + `" height="2000" style="border:0" src="` + html.EscapeString(fileURL(t, page)) + `"></iframe>
-<script>
-document.getElementById("f").onload = () => {
-  let result
-  try {
-    const document = window.document.getElementById("f").contentDocument
-    result = (` + measure + `)
-  } catch (e) { result = {error: String(e)} }
-  const s = window.document.createElement("script")
-  s.type = "application/json"; s.id = "result"
-  s.textContent = JSON.stringify(result).replaceAll("<", "\\u003c")
-  window.document.body.append(s)
+	var all []json.RawMessage
+	MeasureAll(t, []string{page}, width, measure, &all)
+	if err := json.Unmarshal(all[0], out); err != nil {
+		t.Fatalf("%s: %v: %.500s", page, err, all[0])
+	}
 }
+
+// MeasureAll is [Measure] for several pages, one after the other. out is a slice.
+func MeasureAll(t testing.TB, pages []string, width int, measure string, out any) {
+	t.Helper()
+	need.Program(t, program)
+	var urls []string
+	for _, page := range pages {
+		urls = append(urls, fileURL(t, page))
+	}
+	list, err := json.Marshal(urls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer := filepath.Join(t.TempDir(), "measure.html")
+	text := `<!doctype html><meta charset="utf-8"><iframe id="frame" width="` + strconv.Itoa(width) + `" height="800" style="border:0"></iframe>
+<script>
+(async () => {
+  const frame = document.getElementById("frame"), all = []
+  const measure = async (document, view) => (` + measure + `)
+  for (const page of ` + string(list) + `) {
+    try {
+      await new Promise(done => { frame.onload = done; frame.src = page })
+      all.push(await measure(frame.contentDocument, frame.contentWindow))
+    } catch (e) { all.push({failed: page + ": " + e}) }
+  }
+  const s = document.createElement("script")
+  s.type = "application/json"; s.id = "result"
+  s.textContent = JSON.stringify(all).replaceAll("<", "\\u003c")
+  document.body.append(s)
+})()
 </script>`
 	if err := os.WriteFile(outer, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	dom := run(t, "--allow-file-access-from-files", "--virtual-time-budget=10000", "--dump-dom", fileURL(t, outer))
+	dom := run(t, "--allow-file-access-from-files", "--virtual-time-budget=20000", "--dump-dom", fileURL(t, outer))
 	_, after, ok := strings.Cut(dom, open)
-	result, _, ok2 := strings.Cut(after, close)
+	result, _, ok2 := strings.Cut(after, shut)
 	if !ok || !ok2 {
-		t.Fatalf("%s: the page was not measured: %.2000s", page, dom)
+		t.Fatalf("the pages were not measured: %.2000s", dom)
 	}
-	failed := struct{ Error string }{}
-	if json.Unmarshal([]byte(result), &failed) == nil && failed.Error != "" {
-		t.Fatalf("%s: %s", page, failed.Error)
+	var each []struct{ Failed string }
+	if err := json.Unmarshal([]byte(result), &each); err == nil {
+		for _, e := range each {
+			if e.Failed != "" {
+				t.Fatal(e.Failed)
+			}
+		}
 	}
 	if err := json.Unmarshal([]byte(result), out); err != nil {
-		t.Fatalf("%s: %v: %.500s", page, err, result)
+		t.Fatalf("%v: %.500s", err, result)
 	}
 }
 
@@ -77,8 +106,11 @@ func run(t testing.TB, args ...string) string {
 	t.Helper()
 	// In a container it may have no sandbox, and the pages are our own.
 	args = append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-features=Translate,OptimizationHints,MediaRouter",
 		"--user-data-dir=" + t.TempDir()}, args...)
-	cmd := exec.Command(program, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
