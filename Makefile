@@ -10,18 +10,19 @@
 GO       ?= go
 FUZZTIME ?= 30s
 
-.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud docs site site-test demo bench fuzz clean
+.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud packer docs site site-test demo bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
 
-test: setup check generated cross race unit arm64 platforms kernels interop pkcs11 cloud site-test
+test: setup check generated cross race unit arm64 platforms kernels interop pkcs11 cloud packer site-test
 
 # The programs that the interop tests drive, where apt and root can have them.
 setup:
 	@scripts/setup.sh
 	@scripts/versitygw.sh || echo "skipped: tests against a real S3 server need it"
 	@scripts/keyservices.sh || echo "skipped: tests against Vault and AWS KMS need them"
+	@scripts/packer.sh || echo "skipped: tests with Packer need it"
 
 check: lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -109,6 +110,12 @@ cloud:
 		(cd $$dir && $(GO) vet ./... && $(GO) test ./...) || exit 1; \
 	else echo "skipped: $$dir needs clients and servers of others, which cannot be had"; test "$$CI" != true || exit 1; fi; done
 
+# The plugin of Packer, by itself and in Packer.
+packer:
+	@if (cd packer && $(GO) list -deps -test ./... >/dev/null 2>&1); then \
+		cd packer && $(GO) vet ./... && $(GO) test ./...; \
+	else echo "skipped: the plugin of Packer needs its SDK, which cannot be had"; test "$$CI" != true; fi
+
 # The manual pages, and the same as Markdown. A test compares them with the command.
 docs:
 	$(GO) run ./cmd/luksimg man docs/man
@@ -137,9 +144,7 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./vhd
 
 fuzz:
-	@set -e; for p in $$($(GO) list ./... | grep -v /internal/interop); do \
-		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$p; done; done
+	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
 
 clean:
 	rm -rf bin

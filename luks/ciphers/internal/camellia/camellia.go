@@ -1,7 +1,7 @@
 // Package camellia implements the block cipher Camellia (RFC 3713): blocks of 128 bits, keys of 128, 192 and 256.
 // Old images have it.
 //
-// It is github.com/dgryski/go-camellia of 2019-11-19 (69a8a13fb23d, MIT licence), reviewed: tested with the vectors of
+// It is github.com/dgryski/go-camellia of 2019-11-19 (69a8a13fb23d, MIT license), reviewed: tested with the vectors of
 // the RFC, against OpenSSL, and against the kernel's dm-crypt (see package ciphers).
 package camellia
 

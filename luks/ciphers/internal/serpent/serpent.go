@@ -5,7 +5,7 @@
 // Package serpent implements the block cipher Serpent (R. Anderson, E. Biham, L. Knudsen: "Serpent: A Proposal
 // for the Advanced Encryption Standard", 1998): blocks of 128 bits, keys of 128, 192 and 256. Old images have it.
 //
-// It is github.com/aead/serpent of 2016-07-14 (fba169763ea6, MIT licence), reviewed: the S-boxes and the linear
+// It is github.com/aead/serpent of 2016-07-14 (fba169763ea6, MIT license), reviewed: the S-boxes and the linear
 // transformation are tested against the specification, the whole against the vectors of its authors and the
 // kernel's dm-crypt (see package ciphers).
 package serpent

@@ -1,0 +1,319 @@
+package luksimg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"time"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/ibm/deploy"
+	"github.com/luksimg/luksimg/ibm/iam"
+	"github.com/luksimg/luksimg/wrap"
+	"github.com/luksimg/luksimg/wrap/keyprotect"
+	"github.com/luksimg/luksimg/wrap/local"
+)
+
+// A job is one run of the post-processor.
+type job struct {
+	*Config
+	ui               packersdk.Ui
+	source           deploy.Source
+	output, envelope string
+}
+
+const tool = "packer-plugin-luksimg"
+
+// keyBytes is how long a new key is, and vhdKeyBytes that of an encrypted VHD, which is the key of AES-256-XTS itself.
+const (
+	keyBytes    = 32
+	vhdKeyBytes = 64
+)
+
+// encrypt makes the encrypted image and what goes with it, and uploads it if the template asks for that. Files appear under
+// their names when they are whole, the key first.
+func (j *job) encrypt(ctx context.Context) (*Artifact, error) {
+	files := deploy.Local{}
+	disk, err := j.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer disk.Close()
+	if err := j.encryptOptions().CheckSize(disk.Size()); err != nil {
+		return nil, err
+	}
+	key, keyFile, err := j.key(files)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	if keyFile != nil {
+		defer keyFile.Abort()
+	}
+	if err := j.profile().CheckKey(key); err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
+	root, err := j.rootKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out, err := j.create(files, j.output)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Abort()
+
+	j.ui.Sayf("Encrypting %s (%s, %s) as %s: %s", j.source.Name, disk.Format, size(disk.Size()), j.made(), j.output)
+	o := j.encryptOptions()
+	o.LUKS.GeneratedKey = j.KeyFile == "" // a key of full entropy needs no stretching
+	o.Progress = j.progress("encrypted", disk.Size())
+	r, err := luksimg.Encrypt(ctx, out, disk.Image, key, o)
+	if err == nil {
+		err = disk.Unchanged()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", j.source.Name, err)
+	}
+
+	var seal *wrap.Envelope
+	if root != nil {
+		if seal, err = j.seal(ctx, root, key, r.UUID); err != nil {
+			return nil, err
+		}
+	}
+	if keyFile != nil {
+		if _, err := keyFile.Write(key); err != nil {
+			return nil, err
+		}
+		if err := keyFile.Commit(); err != nil {
+			return nil, err
+		}
+		j.ui.Sayf("The new key is in %s. Keep it: without it, nothing opens the image", j.GenerateKey)
+	}
+	if err := out.Commit(); err != nil {
+		return nil, err
+	}
+	a := &Artifact{id: j.output, files: []string{j.output}, text: "encrypted image " + j.output, state: map[string]any{"uuid": r.UUID}}
+	if seal != nil {
+		if err := j.writeEnvelope(files, seal); err != nil {
+			return nil, err
+		}
+		a.files = append(a.files, j.envelope)
+	}
+	if j.Verify {
+		if err := j.verify(ctx, files, disk, key); err != nil {
+			return nil, errors.Join(err, a.Destroy())
+		}
+	}
+	if j.Object != "" {
+		if err := j.upload(ctx, files); err != nil {
+			return nil, err
+		}
+		a.id, a.text, a.state["object"] = j.Object, fmt.Sprintf("encrypted image %s at %s", j.output, j.Object), j.Object
+	}
+	return a, nil
+}
+
+// open opens the disk that the build made.
+func (j *job) open(ctx context.Context) (*deploy.Disk, error) {
+	if j.SourceFormat == "" {
+		return j.source.Open(ctx)
+	}
+	f, err := deploy.Local{}.Open(j.source.Name)
+	if err != nil {
+		return nil, err
+	}
+	img, err := luksimg.OpenImage(ctx, f, f.Size(), luksimg.ImageOptions{Format: luksimg.Format(j.SourceFormat)})
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", j.source.Name, err)
+	}
+	return &deploy.Disk{Image: img, Unchanged: func() error { return nil }, Close: func() { img.Close(); f.Close() }}, nil
+}
+
+// key is the key that opens the image, and the new file that is to have it, if there is one.
+func (j *job) key(files deploy.Files) (key []byte, file deploy.Output, err error) {
+	if j.KeyFile != "" {
+		key, err = readFile(files, j.KeyFile)
+		return key, nil, err
+	}
+	if j.GenerateKey != "" {
+		if file, err = j.createPrivate(files, j.GenerateKey); err != nil {
+			return nil, nil, err
+		}
+	}
+	if j.made() == luksimg.VHD {
+		key, err = wrap.NewMaterial(vhdKeyBytes, true)
+	} else {
+		key, err = wrap.NewMaterial(keyBytes, false)
+	}
+	if err != nil && file != nil {
+		file.Abort()
+	}
+	return key, file, err
+}
+
+// rootKey is what wraps the key; nil if nothing does.
+func (j *job) rootKey(context.Context) (*wrap.RootKey, error) {
+	switch {
+	case j.RootKeyFile != "":
+		return local.RootKey(local.Prefix + j.RootKeyFile)
+	case j.RootKeyCRN != "":
+		tokens, err := j.tokens()
+		if err != nil {
+			return nil, err
+		}
+		c, err := keyprotect.New(keyprotect.Options{CRN: j.RootKeyCRN, URL: j.KMSURL, Tokens: tokens})
+		if err != nil {
+			return nil, err
+		}
+		return &wrap.RootKey{Wrapper: c, Unwrapper: c, CRN: j.RootKeyCRN}, nil
+	}
+	return nil, nil
+}
+
+func (j *job) tokens() (*iam.Client, error) {
+	return iam.New(iam.Options{URL: j.IAMURL, APIKey: []byte(j.IBMCloudAPIKey)})
+}
+
+// seal has the key wrapped.
+func (j *job) seal(ctx context.Context, root *wrap.RootKey, key []byte, uuid string) (*wrap.Envelope, error) {
+	convention := j.profile().Rules().Convention
+	e, checked, err := wrap.Seal(ctx, root, key, wrap.SealOptions{
+		Convention: convention, RootKeyCRN: root.CRN, KMS: root.KMS, ImageUUID: uuid, Fingerprint: j.KeyFile == "" || convention.Generated(),
+		Created: time.Now().UTC().Truncate(time.Second), Tool: tool, Unwrapper: root,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !checked && j.KeyFile == "" && j.GenerateKey == "" {
+		return nil, fmt.Errorf("%s may wrap and not unwrap, so that nothing shows that the only copy of the key can be had back: give generate_key too", root)
+	}
+	j.ui.Sayf("The key is wrapped by %s", root)
+	return e, nil
+}
+
+func (j *job) writeEnvelope(files deploy.Files, e *wrap.Envelope) error {
+	f, err := j.create(files, j.envelope)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if err := e.Write(f); err != nil {
+		return err
+	}
+	return f.Commit()
+}
+
+// verify decrypts the output and compares it with the disk.
+func (j *job) verify(ctx context.Context, files deploy.Files, disk *deploy.Disk, key []byte) error {
+	f, err := files.Open(j.output)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	img, err := luksimg.OpenImage(ctx, f, f.Size(), luksimg.ImageOptions{Format: j.made(), Key: key})
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	defer img.Close()
+	var o luksimg.VerifyOptions
+	o.Progress = j.progress("verified", disk.Size())
+	if err := luksimg.Verify(ctx, disk.Image, img, o); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	return nil
+}
+
+// upload sends the output to Object Storage. An upload that breaks goes on with the next build, if the image is the same.
+func (j *job) upload(ctx context.Context, files deploy.Files) error {
+	object, err := cos.ParseURI(j.Object)
+	if err != nil {
+		return err
+	}
+	store, err := j.store()
+	if err != nil {
+		return err
+	}
+	f, err := files.Open(j.output)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	j.ui.Sayf("Uploading %s to %s", j.output, j.Object)
+	_, err = store.Upload(ctx, object, f, f.Size(), cos.UploadOptions{Progress: j.progress("uploaded", f.Size())})
+	return err
+}
+
+func (j *job) store() (*cos.Client, error) {
+	tokens, err := j.tokens()
+	if err != nil {
+		return nil, err
+	}
+	return cos.New(cos.Options{Endpoint: j.COSURL, Tokens: tokens})
+}
+
+// create begins a file. packer build -force removes what is there.
+func (j *job) create(files deploy.Files, name string) (deploy.Output, error) {
+	if j.PackerForce {
+		if err := files.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	out, err := files.Create(name, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%w; packer build -force replaces it", err)
+	}
+	return out, err
+}
+
+// createPrivate begins a file for a key, which nothing replaces.
+func (j *job) createPrivate(files deploy.Files, name string) (deploy.Output, error) {
+	out, err := files.Create(name, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%w; a key is never replaced, with -force neither", err)
+	}
+	return out, err
+}
+
+// maxKeyFile is the most that a key file may have, as cryptsetup has it.
+const maxKeyFile = 8 << 20
+
+func readFile(files deploy.Files, name string) ([]byte, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if f.Size() == 0 || f.Size() > maxKeyFile {
+		return nil, fmt.Errorf("%s: a key file has 1 to %d bytes, not %d", name, maxKeyFile, f.Size())
+	}
+	key := make([]byte, f.Size())
+	if _, err := f.ReadAt(key, 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return key, nil
+}
+
+// progress tells how far something is, at each tenth.
+func (j *job) progress(what string, total int64) func(n int64) {
+	var mu sync.Mutex
+	var done, tenth int64
+	return func(n int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		done += n
+		if t := 10 * done / max(total, 1); t > tenth && t <= 10 {
+			tenth = t
+			j.ui.Message(fmt.Sprintf("%s %d %%", what, 10*t))
+		}
+	}
+}
+
+func size(n int64) string { return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20) }

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/need"
+)
+
+// built builds the plugin, and returns its path.
+func built(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "packer-plugin-luksimg")
+	// Packer installs no plugin of a development version by its path.
+	if out, err := exec.Command("go", "build", "-ldflags", "-X main.prerelease=", "-o", name, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return name
+}
+
+func TestDescribe(t *testing.T) {
+	out, err := exec.Command(built(t), "describe").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"post_processors":["-packer-default-plugin-name-"]`, `"version":"0.1.0"`} {
+		if !bytes.Contains(out, []byte(want)) {
+			t.Errorf("%s, want %s in it", out, want)
+		}
+	}
+}
+
+// TestPacker has Packer itself validate the examples, and run the one that needs no cloud.
+func TestPacker(t *testing.T) {
+	packer, err := filepath.Abs("../.cache/bin/packer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(packer); err != nil {
+		if packer, err = exec.LookPath("packer"); err != nil {
+			need.Lack(t, "packer is not there: scripts/packer.sh builds it")
+		}
+	}
+	dir := t.TempDir()
+	content := bytes.Repeat([]byte("the disk that a builder made....\n"), 1<<15)
+	content = content[:len(content)/512*512]
+	if err := os.WriteFile(filepath.Join(dir, "disk.raw"), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command(packer, args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "HOME="+dir, "PACKER_CONFIG_DIR="+dir, "PACKER_PLUGIN_PATH="+filepath.Join(dir, "plugins"),
+			"CHECKPOINT_DISABLE=1", "PACKER_NO_COLOR=1", "IBMCLOUD_API_KEY=x")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("packer %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	run("plugins", "install", "--path", built(t), "github.com/luksimg/luksimg")
+	example, err := filepath.Abs("../examples/packer/local.pkr.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run("validate", "-var", "disk=disk.raw", example)
+	said := run("build", "-var", "disk=disk.raw", example)
+	if !strings.Contains(said, "encrypted image disk.luks") || !strings.Contains(said, "verified 100 %") {
+		t.Error(said)
+	}
+	key, err := os.ReadFile(filepath.Join(dir, "disk.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(said, string(key)) {
+		t.Error("Packer shows the key")
+	}
+	f, err := os.Open(filepath.Join(dir, "disk.luks"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := luksimg.OpenImage(t.Context(), f, fi.Size(), luksimg.ImageOptions{Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	got := make([]byte, len(content))
+	if _, err := img.ReadAt(got, 0); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("the image holds another disk: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "copy.raw")); err == nil {
+		t.Error("the plain disk is still there")
+	}
+	// In classic.pkr.hcl the post-processor is checked as far as that goes without the plugin for QEMU.
+	text, err := os.ReadFile("../examples/packer/classic.pkr.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, ok := strings.Cut(string(text), "  post-processor \"luksimg\" {")
+	if !ok {
+		t.Fatal("classic.pkr.hcl has no post-processor")
+	}
+	template := `variable "root_key_crn" { type = string }
+variable "bucket" { type = string }
+source "file" "web" {
+  content = "x"
+  target  = "x.raw"
+}
+build {
+  sources = ["source.file.web"]
+  post-processor "luksimg" {` + block
+	name := filepath.Join(dir, "classic.pkr.hcl")
+	if err := os.WriteFile(name, []byte(template), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SL_USERNAME", "user")
+	t.Setenv("SL_API_KEY", "key of the user")
+	run("validate", "-var", "root_key_crn=crn", "-var", "bucket=images", name)
+}
