@@ -10,12 +10,12 @@
 GO       ?= go
 FUZZTIME ?= 30s
 
-.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud packer docs site site-test demo bench fuzz clean
+.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud engines packer docs site site-test demo bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
 
-test: setup check generated cross race unit arm64 platforms kernels interop pkcs11 cloud packer site-test
+test: setup check generated cross race unit arm64 platforms kernels interop pkcs11 cloud engines packer site-test
 
 # The programs that the interop tests drive, where apt and root can have them.
 setup:
@@ -104,11 +104,20 @@ pkcs11:
 		$(GO) build -trimpath -o ../../bin/luksimg-pkcs11 .; \
 	else echo "skipped: luksimg-pkcs11 needs a Go module, which cannot be had"; test "$$CI" != true; fi
 
+# The modules in some folders, which need what others wrote.
+define foreign
+	@for dir in $(1); do if (cd $$dir && $(GO) list -deps -test ./... >/dev/null 2>&1); then \
+		(cd $$dir && $(GO) vet ./... && $(GO) test ./...) || exit 1; \
+	else echo "skipped: $$dir needs $(2), which cannot be had"; test "$$CI" != true || exit 1; fi; done
+endef
+
 # Clients of the cloud that others wrote, against the sandbox; and ours, against servers of others.
 cloud:
-	@for dir in interop/cloud interop/cloud/keyprotect; do if (cd $$dir && $(GO) list -deps -test ./... >/dev/null 2>&1); then \
-		(cd $$dir && $(GO) vet ./... && $(GO) test ./...) || exit 1; \
-	else echo "skipped: $$dir needs clients and servers of others, which cannot be had"; test "$$CI" != true || exit 1; fi; done
+	$(call foreign,interop/cloud interop/cloud/keyprotect,clients and servers of others)
+
+# The examples for Kubernetes and for batch services, by the types of their APIs.
+engines:
+	$(call foreign,interop/engines,the types of APIs)
 
 # The plugin of Packer, by itself and in Packer.
 packer:

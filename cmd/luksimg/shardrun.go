@@ -22,9 +22,24 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// indexVariables are where array engines say the number of a task: Kubernetes, Slurm, AWS Batch, and
-// Google's Batch.
-var indexVariables = []string{"JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID", "AWS_BATCH_JOB_ARRAY_INDEX", "BATCH_TASK_INDEX"}
+// indexVariables are where array engines say the number of a task: Kubernetes, Slurm, AWS Batch,
+// Google's Batch, and IBM Code Engine.
+var indexVariables = []string{"JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID", "AWS_BATCH_JOB_ARRAY_INDEX", "BATCH_TASK_INDEX", codeEngineIndex}
+
+// Code Engine's name of the number could be that of anything: only beside the name of a run of a job, which it
+// also sets, does it count.
+const (
+	codeEngineIndex = "JOB_INDEX"
+	codeEngineRun   = "CE_JOBRUN"
+)
+
+// index returns the value of one of the indexVariables.
+func index(name string) string {
+	if name == codeEngineIndex && os.Getenv(codeEngineRun) == "" {
+		return ""
+	}
+	return os.Getenv(name)
+}
 
 type shardRunFlags struct {
 	*global
@@ -94,7 +109,7 @@ func (o *shardRunFlags) which(j *shard.Job) (int, error) {
 	text, from := o.shard, "--shard"
 	if text == "" {
 		for _, name := range indexVariables {
-			v := os.Getenv(name)
+			v := index(name)
 			switch {
 			case v == "":
 			case text == "":

@@ -1,0 +1,4 @@
+// Package engines tests the examples for array engines, in examples/kubernetes and examples/batch, by
+// the types of the engines' APIs, and runs the commands that are in them. It is a separate module, so
+// that luksimg does not depend on these APIs. It contains only tests.
+package engines
