@@ -81,10 +81,18 @@ func missing(err error) error {
 // Remove implements [shard.Target].
 func (t objectTarget) Remove(ctx context.Context) error { return t.client.Delete(ctx, t.at) }
 
-// Save implements [shard.Target].
+// tries is how often a record is stored or read that other processes replace meanwhile.
+const tries = 5
+
+// Save implements [shard.Target]. Another process that makes the same shard may replace what is stored
+// before it is looked at.
 func (t objectTarget) Save(ctx context.Context, name string, b []byte) error {
-	_, err := t.client.Upload(ctx, t.beside(name), bytes.NewReader(b), int64(len(b)), cos.UploadOptions{PartSize: cos.MaxPart})
-	return err
+	for try := 1; ; try++ {
+		_, err := t.client.Upload(ctx, t.beside(name), bytes.NewReader(b), int64(len(b)), cos.UploadOptions{PartSize: cos.MaxPart})
+		if !errors.Is(err, cos.ErrChecksum) || try == tries {
+			return err
+		}
+	}
 }
 
 // maxSmall bounds a record that is read.
@@ -94,7 +102,7 @@ const maxSmall = 16 << 20
 func (t objectTarget) Load(ctx context.Context, name string) ([]byte, error) {
 	for try := 1; ; try++ {
 		b, err := t.load(ctx, name)
-		if !errors.Is(err, cos.ErrChanged) || try == 5 {
+		if !errors.Is(err, cos.ErrChanged) || try == tries {
 			return b, err
 		}
 	}
