@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// nodes is how many a cluster has: n0, n1 and so on. A node runs one task at a time.
+// nodes is how many a cluster has: n0, n1 and so on. A node takes one task at a time.
 const nodes = 4
 
 // A cluster is Slurm on loopback, with ports, keys and folders of its own.
@@ -36,8 +36,7 @@ SlurmdUser=root
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectType=select/linear
 SchedulerType=sched/builtin
 SchedulerParameters=batch_sched_delay=0
 SlurmdParameters=config_overrides
@@ -147,7 +146,7 @@ func (c *cluster) configure() {
 	fmt.Fprintf(&b, "AuthInfo=socket=%s\nStateSaveLocation=%s\n", c.path("munge.socket"), c.path("state"))
 	fmt.Fprintf(&b, "SlurmdSpoolDir=%s\nSlurmdPidFile=%s\n", c.path("%n"), c.path("%n.pid"))
 	for i := range nodes {
-		fmt.Fprintf(&b, "NodeName=n%d NodeHostname=%s NodeAddr=127.0.0.1 Port=%d CPUs=1\n", i, host, ports[i])
+		fmt.Fprintf(&b, "NodeName=n%d NodeHostname=%s NodeAddr=127.0.0.1 Port=%d CPUs=4 RealMemory=4096\n", i, host, ports[i])
 		c.must(os.Mkdir(c.path(fmt.Sprintf("n%d", i)), 0o755))
 	}
 	b.WriteString("PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP\n")
@@ -262,19 +261,19 @@ func (c *cluster) await(id, state string) {
 	})
 }
 
-// requeue kills a running task, puts it back into the queue, and has it start at once: Slurm would let it
-// wait for two minutes.
+// requeue kills a running task, puts it back into the queue, and has it start soon. Slurm would let it wait for
+// two minutes: what was permitted for the task before it was killed, by the second, is revoked.
 func (c *cluster) requeue(id string) {
 	c.t.Helper()
 	before := c.job(id)["Restarts"]
 	c.run("scontrol", "requeue", id)
-	c.until("job "+id+" starts again", func() bool {
+	c.until("job "+id+" waits", func() bool {
 		j := c.job(id)
-		if j["JobState"] == "PENDING" && j["Reason"] == "BeginTime" {
-			c.run("scontrol", "update", "JobId="+id, "StartTime=now")
-		}
-		return j["Restarts"] != before && (j["JobState"] == "RUNNING" || j["JobState"] == "COMPLETED")
+		return j["Restarts"] != before && j["JobState"] == "PENDING"
 	})
+	time.Sleep(2 * time.Second)
+	c.run("scontrol", "update", "JobId="+id, "StartTime=now")
+	c.until("job "+id+" starts again", func() bool { return c.job(id)["JobState"] != "PENDING" })
 }
 
 // submit submits a script, and returns the id of the job.

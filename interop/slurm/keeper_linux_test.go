@@ -38,7 +38,11 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if commandDir != "" {
+		os.RemoveAll(commandDir)
+	}
+	os.Exit(code)
 }
 
 // keep starts the commands that it reads, an array of strings each, until there are no more. It

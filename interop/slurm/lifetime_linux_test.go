@@ -4,36 +4,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
-
-// TestCluster runs an array and a job that depends on it. One task is requeued while it runs.
-func TestCluster(t *testing.T) {
-	c := start(t)
-	c.must(os.WriteFile(filepath.Join(c.work, "task"), []byte(`#!/bin/bash
-echo "task $SLURM_ARRAY_TASK_ID, start ${SLURM_RESTART_COUNT:-0}"
-[ "$SLURM_ARRAY_TASK_ID$SLURM_RESTART_COUNT" != 2 ] || sleep 600
-`), 0o644))
-	array := c.submit("--array=0-3", "--requeue", "task")
-	last := c.submit("--dependency=afterok:"+array, "--wrap=echo finished")
-	for _, i := range []string{"0", "1", "3"} {
-		c.await(array+"_"+i, "COMPLETED")
-	}
-	c.await(array+"_2", "RUNNING")
-	c.requeue(array + "_2")
-	c.await(last, "COMPLETED")
-	if n := c.job(array + "_2")["Restarts"]; n != "1" {
-		t.Errorf("the task was started again %s times", n)
-	}
-	got := strings.Split(strings.TrimSpace(c.outputs("slurm-*.out")), "\n")
-	slices.Sort(got)
-	want := []string{"finished", "task 0, start 0", "task 1, start 0", "task 2, start 1", "task 3, start 0"}
-	if !slices.Equal(got, want) {
-		t.Errorf("the jobs print %q, want %q", got, want)
-	}
-}
 
 // TestKilled kills a test that has a cluster with a running task. Nothing of it may stay.
 func TestKilled(t *testing.T) {
