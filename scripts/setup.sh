@@ -94,6 +94,7 @@ wants() {
 		boot       | cpio        | cpio
 		arm64      | qemu-aarch64 | qemu-user
 		platforms  | qemu-s390x   | qemu-user
+		tokens     | /usr/lib/x86_64-linux-gnu/libsoftokn3.so | libnss3
 		OpenSSL    | /usr/include/openssl/evp.h | libssl-dev
 	EOF
 }

@@ -123,3 +123,11 @@ func TestUsage(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// faultClass is the class that an answer has for an error.
+func faultClass(err error) string {
+	if f := new(fault); errors.As(err, &f) {
+		return f.Class
+	}
+	return classOf(err)
+}

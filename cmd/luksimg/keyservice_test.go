@@ -18,7 +18,10 @@ import (
 type serviceCase struct {
 	kms    string // its URI
 	absent string // that of a key that is not there
-	rotate func() // nil if it can not
+	rotate func()
+	locked func() // has the key not unwrap what its present version wrapped; unlock undoes it
+	unlock func()
+	denied func() // takes the identity of one that may only wrap, from then on
 	down   func() // makes it be away
 }
 
@@ -81,9 +84,7 @@ func TestKeyServices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.rotate != nil {
-				s.rotate()
-			}
+			s.rotate()
 			opens()
 			done(t, "rewrap", "--kms", scheme, image)
 			if after, err := os.ReadFile(image); err != nil || bytes.Equal(before, after) || !bytes.Equal(before[16<<20:], after[16<<20:]) {
@@ -92,9 +93,22 @@ func TestKeyServices(t *testing.T) {
 			opens()
 			done(t, "rewrap", "--envelope", at("e.json"))
 
+			// A key that may not be used now opens nothing, and does again later.
+			s.locked()
+			fails(t, exit.Refused, "not in a usable state", "decrypt", "--kms", scheme, image, at("no"))
+			fails(t, exit.Refused, "not in a usable state", "rewrap", "--kms", scheme, image)
+			s.unlock()
+			opens()
+
 			fails(t, exit.Refused, "not found", "encrypt", "--kms", s.absent, at("disk"), at("no"))
 			fails(t, exit.Failure, "of another root key", "decrypt", "--kms", s.absent, image, at("no"))
 			fails(t, exit.Failure, "names no key", "encrypt", "--kms", scheme, at("disk"), at("no"))
+			s.denied()
+			if out := done(t, "wrap", "--kms", s.kms, "--key-file", at("dek"), "--envelope", at("built.json")); !strings.Contains(out, "may not unwrap") {
+				t.Errorf("wrap does not tell that it checked nothing:\n%s", out)
+			}
+			fails(t, exit.Refused, "not allowed", "decrypt", "--kms", scheme, image, at("no"))
+			fails(t, exit.Refused, "not allowed", "rewrap", "--kms", scheme, image)
 			s.down()
 			fails(t, exit.Failure, "unavailable", "decrypt", "--kms", scheme, image, at("no"))
 			if _, err := os.Stat(at("no")); err == nil {
@@ -168,6 +182,18 @@ func startVault(t *testing.T) serviceCase {
 		rotate: func() {
 			post(t, address+"/v1/transit/keys/images/rotate", `{}`, "X-Vault-Token", "root-of-test")
 		},
+		locked: func() {
+			post(t, address+"/v1/transit/keys/images/rotate", `{}`, "X-Vault-Token", "root-of-test")
+			post(t, address+"/v1/transit/keys/images/config", `{"min_decryption_version":3}`, "X-Vault-Token", "root-of-test")
+		},
+		unlock: func() {
+			post(t, address+"/v1/transit/keys/images/config", `{"min_decryption_version":1}`, "X-Vault-Token", "root-of-test")
+		},
+		denied: func() {
+			post(t, address+"/v1/sys/policies/acl/builder", `{"policy":"path \"transit/encrypt/images\" { capabilities = [\"update\"] }"}`, "X-Vault-Token", "root-of-test")
+			text := post(t, address+"/v1/auth/token/create", `{"policies":["builder"]}`, "X-Vault-Token", "root-of-test")
+			t.Setenv(envVaultToken, regexp.MustCompile(`"client_token":"([^"]+)"`).FindStringSubmatch(text)[1])
+		},
 		down: func() { post(t, address+"/v1/sys/seal", ``, "X-Vault-Token", "root-of-test") },
 	}
 }
@@ -196,7 +222,17 @@ func startKMS(t *testing.T) serviceCase {
 	t.Setenv(envAWSProfile, "other")
 	refused(`the profile "other" has no access key`)
 	t.Setenv(envAWSProfile, "")
+	operate := func(op string) {
+		post(t, endpoint, `{"KeyId":"`+arn+`"}`, "Content-Type", "application/x-amz-json-1.1", "X-Amz-Target", "TrentService."+op)
+	}
 	return serviceCase{
+		rotate: func() { operate("RotateKeyOnDemand") },
+		locked: func() { operate("DisableKey") },
+		unlock: func() { operate("EnableKey") },
+		denied: func() {
+			t.Setenv(envAWSKeyID, need.KMSEncryptsOnly)
+			t.Setenv(envAWSSecret, "s3cr3t")
+		},
 		kms: "awskms:" + arn, absent: "awskms:" + arn[:len(arn)-4] + "0000",
 		down: func() { t.Setenv(envAWSEndpoint, "http://127.0.0.1:1") },
 	}

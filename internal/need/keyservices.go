@@ -33,11 +33,14 @@ func Vault(t testing.TB, token string) (address string) {
 }
 
 // KMS starts local-kms, which plays AWS KMS in the region eu-central-1 and the account 111122223333,
-// and returns its address. It takes all credentials.
+// and returns its address. It takes all credentials; that of [KMSEncryptsOnly] may not do more.
 func KMS(t testing.TB) (endpoint string) {
 	t.Helper()
-	return keyService(t, "localkms", nil, filepath.Join(t.TempDir(), "data"))
+	return keyService(t, "localkms2", nil, filepath.Join(t.TempDir(), "data"))
 }
+
+// KMSEncryptsOnly is the access key ID of an identity that [KMS] lets encrypt, and do nothing else.
+const KMSEncryptsOnly = "AKIAENCRYPTSONLY"
 
 // keyService starts a program that scripts/keyservices.sh builds, and returns where it listens.
 func keyService(t testing.TB, name string, env []string, args ...string) string {

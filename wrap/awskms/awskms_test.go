@@ -2,6 +2,7 @@ package awskms_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/wrap"
 	"github.com/luksimg/luksimg/wrap/awskms"
+	"github.com/luksimg/luksimg/wrap/kmsuri"
 )
 
 const (
@@ -119,6 +122,86 @@ func TestKMS(t *testing.T) {
 	} {
 		if !errors.Is(c.err, c.want) || !rest.Refused(c.err) || rest.Temporary(c.err) || rest.Hint(c.err) == "" {
 			t.Errorf("%s: %v, refused %v, hint %q; want %v", c.name, c.err, rest.Refused(c.err), rest.Hint(c.err), c.want)
+		}
+	}
+}
+
+// TestRotation: a key that was rotated opens what its old material wrapped, and ReEncrypt uses the new one.
+// Keys in other states, and identities that may not, are told apart.
+func TestRotation(t *testing.T) {
+	endpoint := need.KMS(t)
+	arn := newKey(t, endpoint, "")
+	key := `{"KeyId":"` + arn + `"}`
+	c := client(t, endpoint, arn)
+	// material returns the number of the material, which stands behind the name of the key in what
+	// local-kms makes.
+	material := func(wdek string) byte {
+		t.Helper()
+		b, err := base64.StdEncoding.DecodeString(wdek)
+		if err != nil || len(b) < 2 || len(b) < int(b[0])+5 {
+			t.Fatalf("%q: %v", wdek, err)
+		}
+		return b[b[0]+1]
+	}
+	opens := func(wdek string) {
+		t.Helper()
+		if back, err := c.Unwrap(t.Context(), wdek); err != nil || !bytes.Equal(back.Plaintext, plaintext) {
+			t.Errorf("%v, %v", back, err)
+		}
+	}
+	wdek, err := c.Wrap(t.Context(), plaintext)
+	if err != nil || material(wdek) != 0 {
+		t.Fatalf("%q, %v", wdek, err)
+	}
+	admin(t, endpoint, "RotateKeyOnDemand", key)
+	opens(wdek)
+	renewed, err := c.Rewrap(t.Context(), wdek)
+	if err != nil || material(renewed) != 1 {
+		t.Fatalf("material %d, %v", material(renewed), err)
+	}
+	opens(renewed)
+	if again, err := c.Wrap(t.Context(), plaintext); err != nil || material(again) != 1 {
+		t.Errorf("%q, %v", again, err)
+	}
+
+	each := func(name string, want error, hint string, c *awskms.Client, ops ...string) {
+		t.Helper()
+		_, err := c.Wrap(t.Context(), plaintext)
+		_, err2 := c.Unwrap(t.Context(), wdek)
+		_, err3 := c.Rewrap(t.Context(), wdek)
+		for op, err := range map[string]error{"wrap": err, "unwrap": err2, "rewrap": err3} {
+			if !slices.Contains(ops, op) {
+				if err != nil {
+					t.Errorf("%s: %s: %v", name, op, err)
+				}
+				continue
+			}
+			if !errors.Is(err, want) || !rest.Refused(err) || rest.Temporary(err) || !strings.Contains(rest.Hint(err), hint) {
+				t.Errorf("%s: %s: %v, refused %v, hint %q; want %v", name, op, err, rest.Refused(err), rest.Hint(err), want)
+			}
+		}
+	}
+	all := []string{"wrap", "unwrap", "rewrap"}
+	admin(t, endpoint, "DisableKey", key)
+	each("disabled", wrap.ErrKeyState, "describe-key", c, all...)
+	admin(t, endpoint, "EnableKey", key)
+	each("enabled", nil, "", c)
+	builder, err := awskms.New(awskms.Options{Key: arn, Endpoint: endpoint, Retry: fast, Credentials: awskms.Credentials{AccessKeyID: need.KMSEncryptsOnly, SecretAccessKey: []byte(secret)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	each("may only encrypt", wrap.ErrDenied, "the identity needs kms:", builder, "unwrap", "rewrap")
+	admin(t, endpoint, "ScheduleKeyDeletion", `{"KeyId":"`+arn+`","PendingWindowInDays":7}`)
+	each("to be deleted", wrap.ErrKeyState, "describe-key", c, all...)
+	admin(t, endpoint, "CancelKeyDeletion", key)
+	admin(t, endpoint, "EnableKey", key) // AWS has disabled it
+	each("not to be deleted", nil, "", c)
+
+	// An alias may stand for another key later, and is no name of one.
+	admin(t, endpoint, "CreateAlias", `{"AliasName":"alias/images","TargetKeyId":"`+arn+`"}`)
+	for _, name := range []string{"alias/images", arn[:strings.Index(arn, "key/")] + "alias/images", arn[strings.Index(arn, "key/")+4:]} {
+		if _, err := awskms.New(awskms.Options{Key: name, Credentials: awskms.Credentials{AccessKeyID: "a", SecretAccessKey: []byte("b")}}); !errors.Is(err, kmsuri.ErrURI) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -51,7 +51,11 @@ type Module struct{ fn [functions]uintptr }
 var ErrModule = errors.New("not a PKCS#11 module")
 
 // Open loads a module, which runs what is in it, and initializes it.
-func Open(path string) (*Module, error) {
+func Open(path string) (*Module, error) { return OpenWith(path, "") }
+
+// OpenWith is [Open] for modules that take a text in the reserved member of what initializes them, as
+// that of NSS does.
+func OpenWith(path, reserved string) (*Module, error) {
 	get, err := load(path)
 	if err != nil {
 		return nil, err
@@ -71,7 +75,7 @@ func Open(path string) (*Module, error) {
 	for i := range m.fn {
 		m.fn[i] = pointer(raw[listOffset(onWindows)+i*pointerSize:])
 	}
-	return m, m.initialize()
+	return m, m.initialize(reserved)
 }
 
 func pointer(b []byte) uintptr {
@@ -116,10 +120,14 @@ func Is(err error, results ...Result) bool {
 const osLocking = 2 // CKF_OS_LOCKING_OK
 
 // initialize tells the module that threads exist, as those of Go do; one that cannot cope is told of none.
-func (m *Module) initialize() error {
+func (m *Module) initialize(reserved string) error {
 	var mem memory
 	defer mem.free()
-	args := words(nil).pointer(0).pointer(0).pointer(0).pointer(0).number(osLocking).pointer(0)
+	var text []byte
+	if reserved != "" {
+		text = append([]byte(reserved), 0)
+	}
+	args := words(nil).pointer(0).pointer(0).pointer(0).pointer(0).number(osLocking).pointer(mem.at(text)).pointer(0)
 	err := m.call(fnInitialize, "C_Initialize", mem.at(args))
 	if Is(err, CantLock, ArgumentsBad) {
 		err = m.call(fnInitialize, "C_Initialize", 0)
