@@ -26,10 +26,17 @@ type Blueprint struct {
 
 	// Header is that of LUKS. All of it that is not here is zero.
 	Header []HeaderPart `json:"header,omitempty"`
+	// VHD is what an encrypted VHD has in place of a header of LUKS.
+	VHD *VHDIdentity `json:"vhd,omitempty"`
+	// Units are those of the disk that are in a VHD, blocks of 2 MiB, or a qcow2 image, clusters of 64 KiB. The
+	// others are zeros. They are runs in ascending order: of each, the number of units between it and
+	// the one before, and its length, as unsigned varints of LEB128.
+	Units []byte `json:"units,omitempty"`
 }
 
 // Draw returns the blueprint of the image that [Encrypt] would make of src, with a new header. It
-// reads nothing of the disk but its extents. A detached header, DiscardZeros and Digest
+// reads nothing of the disk but its extents: into a VHD or qcow2 image goes all that these do not tell
+// to be zero, while Encrypt leaves out what turns out to be zero. A detached header, DiscardZeros and Digest
 // are refused. Deriving the key takes its time; ctx ends that.
 func Draw(ctx context.Context, src image.Source, passphrase []byte, o EncryptOptions) (*Blueprint, error) {
 	if o.Header != nil || o.Digest || o.DiscardZeros {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/luks"
+	"github.com/luksimg/luksimg/vhd"
 )
 
 // stream is random bytes that are the same each time.
@@ -20,13 +21,20 @@ func newStream() stream { return stream{rand.NewChaCha8([32]byte{3})} }
 // drawn are options of all kinds of images that are made in parts.
 var drawn = map[string]luksimg.EncryptOptions{
 	"luks1":        {Format: luksimg.LUKS1},
-	"luks2":        {Format: luksimg.LUKS2, LUKS: luks.Options{KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}}},
-	"luks2-4096":   {Format: luksimg.LUKS2, LUKS: luks.Options{SectorSize: 4096, KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}}},
+	"luks2":        {Format: luksimg.LUKS2},
+	"luks2-4096":   {Format: luksimg.LUKS2, LUKS: luks.Options{SectorSize: 4096}},
 	"classic-luks": {Profile: luksimg.ClassicLUKS},
+	"qcow2":        {Format: luksimg.QCOW2},
+	"vpc-qcow2":    {Profile: luksimg.VPCQCOW2},
+	"vhd":          {Format: luksimg.VHD},
+	"classic-vhd":  {Profile: luksimg.ClassicVHD},
 }
 
 // keyFor returns a key that the options take.
 func keyFor(o luksimg.EncryptOptions) []byte {
+	if o.Format == luksimg.VHD || o.Profile == luksimg.ClassicVHD {
+		return vhdKey
+	}
 	return []byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 }
 
@@ -34,26 +42,37 @@ func keyFor(o luksimg.EncryptOptions) []byte {
 // the same header.
 func TestBlueprint(t *testing.T) {
 	for name, o := range drawn {
-		for _, size := range []int{0, 1, 511, 70_000, 3<<20 + 4097} {
+		for _, size := range []int{0, 1, 70_000, 9<<20 + 4097} {
 			t.Run(fmt.Sprint(name, "/", size), func(t *testing.T) {
 				t.Parallel()
 				src := newDisk(size, hole(int64(size/3), int64(size/4)))
-				o.LUKS.Rand, o.LUKS.UUID = newStream(), "8f0a3f0a-7d2e-4d4c-9a62-6f6a2d3c0001"
-				if o.LUKS.KDF.Iterations == 0 {
-					o.LUKS.KDF.Iterations = 1000
-				}
 				key := keyFor(o)
+				isVHD := bytes.Equal(key, vhdKey)
+				if !isVHD {
+					o.LUKS.Rand, o.LUKS.UUID, o.LUKS.KDF = newStream(), "8f0a3f0a-7d2e-4d4c-9a62-6f6a2d3c0001", cheap
+				}
 				want := &file{}
 				made, err := luksimg.Encrypt(t.Context(), want, src, key, o)
 				if err != nil {
 					t.Fatal(err)
 				}
-				o.LUKS.Rand = newStream()
+				if !isVHD {
+					o.LUKS.Rand = newStream()
+				}
 				b, err := luksimg.Draw(t.Context(), src, key, o)
 				if err != nil {
 					t.Fatal(err)
 				}
 				b = again(t, b)
+				if isVHD { // what Encrypt makes at random is to be what was drawn
+					want = &file{}
+					v := b.VHD
+					c, err := vhd.Create(t.Context(), want, src, vhd.CreateOptions{Key: key, UniqueID: [16]byte(v.UniqueID), Timestamp: v.Timestamp, Rand: bytes.NewReader(v.KeyNonce)})
+					if err != nil {
+						t.Fatal(err)
+					}
+					made.UUID = c.UniqueID
+				}
 				r, err := b.Result()
 				made.LUKS.Epoch = r.LUKS.Epoch // which LUKS1 does not have
 				if err != nil || fmt.Sprint(*r) != fmt.Sprint(*made) {
@@ -86,11 +105,17 @@ func TestBlueprint(t *testing.T) {
 					t.Errorf("Is: %v, %v", same, err)
 				}
 				got[0] ^= 1
+				got[min(len(got)-1, 64<<10)] ^= 1 // where LUKS is in qcow2
 				if same, err := b.Is(bytes.NewReader(got)); same || err != nil {
 					t.Errorf("Is, of another image: %v, %v", same, err)
 				}
 				if err := w.Fill(t.Context(), make([]byte, 2), w.Size()-1); err == nil {
 					t.Error("no error past the end")
+				}
+				wrong := bytes.Clone(key)
+				wrong[3] ^= 1
+				if _, err := b.Build(t.Context(), src, wrong, luksimg.BuildOptions{}); !errors.Is(err, luks.ErrPassphrase) && !errors.Is(err, vhd.ErrKey) {
+					t.Errorf("a wrong key: %v", err)
 				}
 				if _, err := b.Build(t.Context(), bytes.NewReader(make([]byte, size+1)), key, luksimg.BuildOptions{}); !errors.Is(err, luksimg.ErrBlueprint) {
 					t.Errorf("a disk of another size: %v", err)

@@ -62,13 +62,17 @@ func identifyLUKS(b *Blueprint) (headerParts, error) {
 	if _, err := b.luksHeader(luks.OpenOptions{}); err != nil {
 		return nil, err
 	}
-	var parts headerParts
+	return b.startAt(0), nil
+}
+
+// startAt returns the start of the header of LUKS, which is at an offset of the file.
+func (b *Blueprint) startAt(off int64) (parts headerParts) {
 	for _, p := range b.Header {
 		if p.Offset < identityBytes {
-			parts = append(parts, HeaderPart{p.Offset, p.Data[:min(int64(len(p.Data)), identityBytes-p.Offset)]})
+			parts = append(parts, HeaderPart{off + p.Offset, p.Data[:min(int64(len(p.Data)), identityBytes-p.Offset)]})
 		}
 	}
-	return parts, nil
+	return parts
 }
 
 // result is what was drawn, with what the header of LUKS says.

@@ -27,7 +27,14 @@ func checkContainer(o EncryptOptions, f Format) error {
 	return nil
 }
 
-var vhdMaker = maker{unit: 2 << 20, check: checkMakeVHD, sizes: vhdSizes, encrypt: encryptVHD}
+// The units of allocation in bytes.
+const (
+	vhdUnit   = 2 << 20
+	qcow2Unit = 64 << 10
+)
+
+var vhdMaker = maker{unit: vhdUnit, check: checkMakeVHD, sizes: vhdSizes, encrypt: encryptVHD,
+	draw: drawVHD, build: buildVHD, describe: describeVHD, identity: identifyVHD}
 
 func checkMakeVHD(o EncryptOptions) error {
 	l := o.LUKS
@@ -54,7 +61,8 @@ func encryptVHD(ctx context.Context, p *plan, dst io.WriterAt, src image.Source,
 		SourceSize: src.Size(), VolumeSize: c.VirtualSize, FileSize: c.FileSize}, nil
 }
 
-var qcow2Maker = maker{version: 1, unit: 64 << 10, check: checkMakeQCOW2, sizes: qcow2Sizes, encrypt: encryptQCOW2}
+var qcow2Maker = maker{version: 1, unit: qcow2Unit, check: checkMakeQCOW2, sizes: qcow2Sizes, encrypt: encryptQCOW2,
+	draw: drawQCOW2, build: buildQCOW2, describe: describeQCOW2, identity: identifyQCOW2}
 
 func checkMakeQCOW2(o EncryptOptions) error {
 	switch {

@@ -29,12 +29,13 @@ type deployFlags struct {
 	keyFile  string
 	state    string
 	order    bool
+	job      string
 }
 
 func newDeploy(g *global) *cobra.Command {
 	o := &deployFlags{global: g}
 	c := &cobra.Command{
-		Use:   "deploy SRC",
+		Use:   "deploy [SRC]",
 		Short: "Encrypt an image, upload and import it, and order a server: one command, which can be continued",
 		Long: `Deploy does all that it takes to run servers in classic infrastructure (SoftLayer), or with
 --profile vpc-qcow2 in VPC, from the disk image SRC, encrypted: it makes a data key, has it
@@ -62,14 +63,28 @@ deployment began, by its size, its time or the ETag of an object, deploy stops u
 LUKS1 file. classic-vhd is the encrypted VHD that IBM has documented for the same cloud since
 2019. vpc-qcow2 is for VPC.
 
+--job JOB, in place of SRC, goes on from an image that shard finish made in Object Storage: profile, object and root
+key are those of the job, and nothing is encrypted or uploaded.
+
 SL_USERNAME and SL_API_KEY are those of classic infrastructure. luksimg setup makes what must
 be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 		Example: `  luksimg deploy --name web --os-code UBUNTU_22_64 --root-key-crn CRN --object cos://us-south/images/ disk.vhd
   luksimg deploy --name web --os-code UBUNTU_22_64 --root-key-crn CRN --object cos://us-south/images/web.raw \
     --order --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 disk.vhd
   luksimg deploy --profile vpc-qcow2 --name web --os-code ubuntu-22-04-amd64 --root-key-crn CRN --object cos://us-south/images/ disk.vhd`,
-		Args: flags.Args("SRC"),
-		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
+		Args: func(c *cobra.Command, got []string) error {
+			if c.Flags().Changed("job") {
+				return flags.Args()(c, got)
+			}
+			return flags.Args("SRC")(c, got)
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			src := ""
+			if len(args) > 0 {
+				src = args[0]
+			}
+			return o.run(c, src)
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.Plan.Profile, "profile", string(luksimg.ClassicLUKS), "what the image is to be: classic-luks, classic-vhd or vpc-qcow2")
@@ -84,6 +99,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.StringVar(&o.keyFile, "key-file", "", "`FILE` with a data key to use, as keygen makes it, rather than a new one")
 	f.StringVar(&o.KeepKey, "keep-key", "", "write the new data key to `FILE`, which must not exist")
 	f.StringVar(&o.state, "state", "", "`FILE` for what was done (default: NAME.deploy.json)")
+	f.StringVar(&o.job, "job", "", "go on from the image that luksimg shard finish made of this `JOB`, in place of SRC")
 	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
 	f.StringVar((*string)(&o.Changed), "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
 	f.BoolVar(&o.AnyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
@@ -109,6 +125,12 @@ var stateStore = func(f cos.StateFile) cos.StateStore { return f }
 // complete fills in what a deployment is to do by the flags.
 func (o *deployFlags) complete(c *cobra.Command, src string) (err error) {
 	p := &o.Plan
+	var finished *deploy.Source
+	if o.job != "" {
+		if src, finished, err = o.finished(c); err != nil {
+			return err
+		}
+	}
 	p.Source, p.Name, p.Note, p.OSCode, p.BYOL = shown(src), o.image.Name, o.image.Note, o.image.OSCode, o.image.BYOL
 	if base := web.Base(src); web.Is(src) && p.Name == "" {
 		p.Name = strings.TrimSuffix(base, path.Ext(base))
@@ -121,6 +143,9 @@ func (o *deployFlags) complete(c *cobra.Command, src string) (err error) {
 	}
 	o.State, o.Upload, o.Files = stateStore(cos.StateFile(o.state)), cos.StateFile(o.state+".upload"), deploy.Local{}
 	o.Source, o.Tool, o.Settle, o.Event = o.disk(c, src), toolName(), o.cloud.settle, o.event
+	if finished != nil {
+		o.Source = *finished
+	}
 	o.Progress = func(phase string, total int64) (func(int64), func()) {
 		if phase == "encrypt" {
 			flags.SpareProcessor()

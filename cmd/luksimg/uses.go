@@ -76,6 +76,7 @@ var flagUses = map[string]use{
 	"audit-log":              writes,
 	"deploy envelope":        changes,
 	"deploy image":           changes,
+	"deploy job":             reads | stream,
 	"encrypt header":         writes,
 	"envelope":               reads | stream,
 	"generate-key":           writes,

@@ -31,8 +31,10 @@ func (d *Deployment) check(ctx context.Context, _ time.Time) error {
 	if err := d.Cloud.Check(); err != nil {
 		return err
 	}
-	if err := d.checkDisk(ctx); err != nil {
-		return err
+	if d.o.Finished == nil {
+		if err := d.checkDisk(ctx); err != nil {
+			return err
+		}
 	}
 	if err := d.Cloud.CheckSystem(ctx, d.Plan.OSCode); err != nil {
 		return err

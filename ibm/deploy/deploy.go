@@ -38,6 +38,9 @@ type Options struct {
 	Key     func(ctx context.Context) ([]byte, error)
 	KeepKey string // the name of a new file for the data key; "" keeps it on no disk
 
+	// Finished, if not nil, is the image: nothing is read of the source, encrypted or uploaded.
+	Finished *Finished
+
 	KeepImage bool // the encrypted image is not removed when the cloud has it
 	AnyDisk   bool // go on with a disk that no server seems to start from
 	// SkipAuthorizationCheck goes on without looking for the authorizations that the services

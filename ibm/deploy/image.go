@@ -28,6 +28,10 @@ func (d *Deployment) encryptImage(ctx context.Context, dst io.WriterAt, src imag
 // encrypt makes the image, under its name only when it is whole. The first run takes no
 // name that is taken, so that what a later one finds there is the image.
 func (d *Deployment) encrypt(ctx context.Context, before time.Time) error {
+	if f := d.o.Finished; f != nil {
+		d.ImageSize = f.Size
+		return nil
+	}
 	if size, ok := d.imageThere(); ok && !before.IsZero() {
 		d.ImageSize = size
 		return nil
@@ -86,6 +90,9 @@ func (d *Deployment) imageThere() (int64, bool) {
 
 // upload sends the image, and goes on with an upload that was interrupted.
 func (d *Deployment) upload(ctx context.Context, before time.Time) error {
+	if f := d.o.Finished; f != nil {
+		return d.takeObject(ctx, f)
+	}
 	in, err := d.o.Files.Open(d.Plan.Image)
 	if err != nil {
 		return rest.WithHint(err, "the encrypted image is gone: get it back, or begin another deployment")

@@ -28,7 +28,11 @@ func (d *Deployment) makeKey(ctx context.Context, _ time.Time) error {
 		return err
 	}
 	if d.WDEK == "" {
-		if err := d.wrapKey(ctx); err != nil {
+		wrapped := d.wrapKey
+		if f := d.o.Finished; f != nil {
+			wrapped = func(context.Context) error { return d.takeKey(f) }
+		}
+		if err := wrapped(ctx); err != nil {
 			return err
 		}
 	}

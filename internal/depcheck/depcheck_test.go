@@ -35,7 +35,7 @@ var network = slices.DeleteFunc(slices.Clone(core), func(p string) bool { return
 var direct = []string{"log"}
 
 // root is what the root package may reach.
-var root = []string{"internal/deflate", "internal/target", "internal/lzma", "internal/xz", "internal/zstd", "image", "archive", "internal/summed", "compressed", "wrap", "contents", "contents/internal/bounded", "contents/internal/ext4", "contents/internal/tree", "contents/internal/xfs", "internal/size", "internal/advice", "vhd", "qcow", "internal/adler", "internal/inflate", "internal/disk", "internal/guid", "internal/mbr", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
+var root = []string{"internal/spans", "internal/deflate", "internal/target", "internal/lzma", "internal/xz", "internal/zstd", "image", "archive", "internal/summed", "compressed", "wrap", "contents", "contents/internal/bounded", "contents/internal/ext4", "contents/internal/tree", "contents/internal/xfs", "internal/size", "internal/advice", "vhd", "qcow", "internal/adler", "internal/inflate", "internal/disk", "internal/guid", "internal/mbr", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
 
 // allowed lists every package of the module that is not a command or a test, with the
 // packages it may reach: of this module, and of others. The standard library is allowed, but for core.
@@ -51,8 +51,8 @@ var allowed = map[string][]string{
 	"nbd":                             {"image"},
 	"luks":                            {"image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"luks/policy":                     {"luks", "image", "internal/signature", "xts", "internal/af", "internal/memory", "internal/parallel", "internal/pbkdf2", "internal/dmcrypt", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
-	"vhd":                             {"image", "internal/pieces", "xts", "internal/disk", "internal/parallel", "internal/target", "golang.org/x/sys/cpu"},
-	"qcow":                            {"image", "internal/deflate", "internal/pieces", "internal/signature", "internal/target", "luks", "xts", "internal/inflate", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
+	"vhd":                             {"internal/spans", "image", "internal/pieces", "xts", "internal/disk", "internal/parallel", "internal/target", "golang.org/x/sys/cpu"},
+	"qcow":                            {"internal/spans", "image", "internal/deflate", "internal/pieces", "internal/signature", "internal/target", "luks", "xts", "internal/inflate", "internal/disk", "internal/parallel", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid"},
 	"vhdx":                            {"image", "internal/disk", "internal/guid", "internal/parallel", "internal/pieces", "internal/target"},
 	"vmdk":                            {"image", "internal/adler", "internal/deflate", "internal/disk", "internal/inflate", "internal/parallel", "internal/pieces", "internal/target", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/sys/cpu", "golang.org/x/text/*"},
 	"vdi":                             {"image", "internal/disk", "internal/guid"},
@@ -77,6 +77,7 @@ var allowed = map[string][]string{
 	"internal/pieces":                 {"image", "internal/parallel"},
 	"internal/engine":                 {"image", "internal/parallel", "internal/pieces"},
 	"internal/signature":              {"image"},
+	"internal/spans":                  {},
 	"internal/size":                   {},
 	"internal/drawing":                {"internal/size"},
 	"internal/summed":                 {"image"},
@@ -100,7 +101,7 @@ var allowed = map[string][]string{
 
 // inner are the packages that read, write and encrypt images, and what they reach: what
 // is behind a service may open what it is given.
-var inner = []string{
+var inner = []string{"internal/spans",
 	"image", "internal/mbr", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/deflate", "internal/disk", "internal/inflate", "internal/parallel", "internal/pieces", "internal/target",
 	"github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid",
 }

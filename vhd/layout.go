@@ -1,0 +1,168 @@
+package vhd
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/pieces"
+	"github.com/luksimg/luksimg/internal/spans"
+	"github.com/luksimg/luksimg/internal/target"
+	"github.com/luksimg/luksimg/xts"
+)
+
+// An Identity is what an encrypted disk has that no other one has. There is no secret in it.
+type Identity struct {
+	UniqueID  [16]byte
+	Timestamp time.Time // of creation
+	KeyNonce  [32]byte
+	KeyHash   [32]byte // SHA-256 of KeyNonce and the key
+}
+
+// NewIdentity makes that of a new disk with this key, 32 or 64 bytes.
+func NewIdentity(key []byte) (Identity, error) {
+	w, err := newWriter(0, CreateOptions{Key: key})
+	if err == nil {
+		err = w.identify(CreateOptions{Key: key, Rand: rand.Reader})
+	}
+	if err != nil {
+		return Identity{}, err
+	}
+	return Identity{w.opts.UniqueID, w.opts.Timestamp.UTC().Truncate(time.Second), w.result.KeyNonce, w.result.KeyHash}, nil
+}
+
+// UUID returns the unique ID as text.
+func (id Identity) UUID() string { return uuidText(id.UniqueID[:]) }
+
+// A Layout is an encrypted dynamic disk that [Create] would make, in which the places of all blocks are known
+// beforehand: any part of it can be written by itself. It is safe for concurrent use.
+type Layout struct {
+	w      *writer
+	id     Identity
+	blocks spans.List
+	head   []byte // all that is in front of the blocks
+	first  int64  // where the first block is
+	step   int64  // from a block to the next
+	end    int64  // of the blocks
+}
+
+// NewLayout returns the layout of a disk of size bytes of which these blocks of 2 MiB are in the file: the others
+// are zeros.
+func NewLayout(size int64, blocks spans.List, id Identity) (*Layout, error) {
+	w, err := newWriter(size, CreateOptions{Key: []byte("any key of thirty-two bytes will"), UniqueID: id.UniqueID, Timestamp: id.Timestamp})
+	if err != nil {
+		return nil, err
+	}
+	if n := len(blocks); n > 0 && blocks[n-1].First+blocks[n-1].Count > w.blocks {
+		return nil, fmt.Errorf("vhd: block %d, of a disk that has %d", blocks[n-1].First+blocks[n-1].Count-1, w.blocks)
+	}
+	if id.UniqueID == [16]byte{} || id.Timestamp.IsZero() {
+		return nil, fmt.Errorf("vhd: a disk without a unique ID, or a time")
+	}
+	if err := w.identify(CreateOptions{Key: []byte("any key of thirty-two bytes will")}); err != nil {
+		return nil, err
+	}
+	w.result.KeyNonce, w.result.KeyHash = id.KeyNonce, id.KeyHash
+	l := &Layout{w: w, id: id, blocks: blocks, first: w.place(w.metaEnd())}
+	l.step, l.end = w.place(l.first+w.span())-l.first, w.metaEnd()
+	if n := blocks.Len(); n > 0 {
+		l.end = l.first + (n-1)*l.step + w.span()
+	}
+	if l.end > maxFile {
+		return nil, fmt.Errorf("vhd: a file of %d bytes: %w", l.end, image.ErrTooLarge)
+	}
+	l.head = l.makeHead()
+	return l, nil
+}
+
+// makeHead returns all that is in front of the blocks.
+func (l *Layout) makeHead() []byte {
+	w := l.w
+	w.table = make([]byte, w.tableBytes())
+	for i := range w.table {
+		w.table[i] = 0xff
+	}
+	place := l.first
+	for b := range l.blocks.All() {
+		binary.BigEndian.PutUint32(w.table[4*b:], uint32(place/sectorSize))
+		place += l.step
+	}
+	head := make([]byte, w.metaEnd())
+	copy(head, w.footer())
+	copy(head[footerSize:], w.header())
+	copy(head[tableStart:], w.table)
+	copy(head[tableStart+w.tableBytes():], w.batmap())
+	return head
+}
+
+// Size returns the length of the file, and VirtualSize that of the disk in it, in bytes.
+func (l *Layout) Size() int64        { return l.end + footerSize }
+func (l *Layout) VirtualSize() int64 { return l.w.result.VirtualSize }
+
+// Cipher returns the cipher of the data; [ErrKey] if this is not the key of the disk.
+func (l *Layout) Cipher(key []byte) (*xts.Cipher, error) {
+	if len(key) != 32 && len(key) != 64 {
+		return nil, fmt.Errorf("vhd: %w: it has %d bytes and keys have 32 or 64", ErrKey, len(key))
+	}
+	if sum := hashKey(l.id.KeyNonce[:], key); subtle.ConstantTimeCompare(sum[:], l.id.KeyHash[:]) == 0 {
+		return nil, fmt.Errorf("vhd: %w", ErrKey)
+	}
+	return newSectorCipher(key)
+}
+
+// Head returns the start of the file, which no other disk has.
+func (l *Layout) Head() []byte { return l.head[:footerSize] }
+
+// WriteRange writes the bytes of the file from one offset to another, and some around them, to their places in
+// dst. done is told of what is read of the disk src.
+func (l *Layout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Source, c *xts.Cipher, from, to int64, jobs int, done func(int64)) error {
+	w := *l.w
+	w.dst = &target.File{Format: "vhd", W: dst}
+	if from < int64(len(l.head)) {
+		if _, err := w.dst.WriteAt(l.head, 0); err != nil {
+			return err
+		}
+	}
+	if to > l.end {
+		if _, err := w.dst.WriteAt(w.footer(), l.end); err != nil {
+			return err
+		}
+	}
+	w.opts.Jobs = jobs
+	size, bitmap := w.span(), w.bitmapBytes()
+	return parallel.Run(ctx, w.jobs(size), int(size), l.between(from, to), func(buf []byte, b placedBlock) error {
+		data := buf[bitmap:]
+		n := max(0, min(w.blockSize, src.Size()-b.disk))
+		if err := pieces.ReadFull(src, data[:n], b.disk); err != nil {
+			return err
+		}
+		clear(data[n:])
+		err := w.writeBlock(c, buf, b.place, b.disk)
+		done(n)
+		return err
+	})
+}
+
+// A placedBlock is where a block is on the disk, and in the file.
+type placedBlock struct{ disk, place int64 }
+
+// between yields the blocks that have a part between two offsets of the file.
+func (l *Layout) between(from, to int64) iter.Seq2[placedBlock, error] {
+	return func(yield func(placedBlock, error) bool) {
+		n := max(0, from-l.first) / l.step
+		for b := range l.blocks.From(n) {
+			place := l.first + n*l.step
+			n++
+			if place >= to || !yield(placedBlock{b * l.w.blockSize, place}, nil) {
+				return
+			}
+		}
+	}
+}
