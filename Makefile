@@ -135,7 +135,7 @@ site:
 	cd tools/site && $(GO) run . -root ../.. ../../bin/site
 
 site-test:
-	cd tools/site && $(GO) vet . && $(GO) test .
+	cd tools/site && $(GO) vet ./... && $(GO) test ./...
 
 # What is installed opens what is encrypted; and the whole way to a running server, against the
 # sandbox on this machine.

@@ -27,6 +27,7 @@ type canvas struct {
 	b     bytes.Buffer
 	y     float64 // where the next line begins
 	title string
+	style string // besides that of all drawings
 }
 
 func (c *canvas) printf(format string, args ...any) { fmt.Fprintf(&c.b, format+"\n", args...) }
@@ -86,8 +87,8 @@ func (c *canvas) finish() []byte {
 	var b bytes.Buffer
 	title, _ := Fit(c.title, maxTitle)
 	height := c.y + margin
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%.0f" viewBox="0 0 %d %.0f" role="img">`+"\n", width*13/10, height*1.3, width, height)
-	fmt.Fprintf(&b, "<title>%s</title>\n<style>\n%s</style>\n", html.EscapeString(title), style())
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%.0f" viewBox="0 0 %d %.0f" role="img" xml:space="preserve">`+"\n", width*13/10, height*1.3, width, height)
+	fmt.Fprintf(&b, "<title>%s</title>\n<style>\n%s</style>\n", html.EscapeString(title), style()+c.style)
 	fmt.Fprintf(&b, `<rect class="page" width="%d" height="%.0f"/>`+"\n", width, height)
 	b.Write(c.b.Bytes())
 	b.WriteString("</svg>\n")

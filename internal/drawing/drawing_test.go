@@ -33,7 +33,7 @@ func wellFormed(t *testing.T, svg []byte) (texts []string) {
 		switch e := token.(type) {
 		case xml.StartElement:
 			name = e.Name.Local
-			if !strings.Contains(" svg title style rect text path polyline ", " "+name+" ") {
+			if !strings.Contains(" svg title style rect text path polyline circle g ", " "+name+" ") {
 				t.Errorf("an element %s", name)
 			}
 			for _, a := range e.Attr {
@@ -74,8 +74,16 @@ func hostileChain() []byte {
 	return Chain(hostile[3], hostile, []Link{{"create", Done}, {hostile[4], Unknown}, {hostile[3], Missing}, {"d", Done}, {"e", Done}}, events, missing)
 }
 
+func hostileTerminal() []byte {
+	var all []Command
+	for _, text := range hostile {
+		all = append(all, Command{text, text, text + "\n" + text + "\n\tand\n"})
+	}
+	return Terminal(all)
+}
+
 func TestHostile(t *testing.T) {
-	for name, svg := range map[string][]byte{"strips": hostileStrips(), "chain": hostileChain()} {
+	for name, svg := range map[string][]byte{"strips": hostileStrips(), "chain": hostileChain(), "terminal": hostileTerminal()} {
 		texts := wellFormed(t, svg)
 		if len(texts) < len(hostile) {
 			t.Errorf("%s: %d texts", name, len(texts))
