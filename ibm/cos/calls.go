@@ -267,6 +267,11 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 	if err != nil {
 		return nil, err
 	}
+	// Another version is told first: its range is that of another length.
+	if got := unquote(resp.Header.Get("Etag")); etag != "" && got != "" && got != etag {
+		resp.Body.Close()
+		return nil, fetch.Final(rest.WithHint(fmt.Errorf("%v: %w", o, ErrChanged), hintReplaced))
+	}
 	whole := off == 0 && end == size
 	switch {
 	case resp.StatusCode == http.StatusOK && whole && resp.ContentLength == size:
@@ -275,10 +280,6 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 		resp.Body.Close()
 		return nil, fetch.Final(fmt.Errorf("%v: asked for bytes %d to %d of %d and got status %d, range %q, length %d", o, off, end-1, size,
 			resp.StatusCode, rest.Clean(resp.Header.Get("Content-Range")), resp.ContentLength))
-	}
-	if got := unquote(resp.Header.Get("Etag")); etag != "" && got != "" && got != etag {
-		resp.Body.Close()
-		return nil, fetch.Final(rest.WithHint(fmt.Errorf("%v: %w", o, ErrChanged), hintReplaced))
 	}
 	return resp.Body, nil
 }
