@@ -248,7 +248,9 @@ TEXT ·sequencesBMI2(SB), NOSPLIT, $8-8
 	LEAQ -8(R9)(CX*1), CX
 	MOVQ CX, bottom-8(SP)
 	ADDQ (sequences_bits+backward_pos)(DI), R9
-	MOVQ (sequences_bits+backward_used)(DI), CX
+	MOVQ (sequences_bits+backward_used)(DI), DI
+	MOVL $64, CX
+	SUBL DI, CX
 	XORL R15, R15 // sum of the lengths of literals
 	XORL SI, SI   // and of matches
 
@@ -257,28 +259,28 @@ loop:
 	JB   done
 
 	MOVL CX, DI
+	NOTL DI
 	SHRL $3, DI
+	ANDL $7, DI
 	SUBQ DI, R9
-	ANDL $7, CX
 	MOVQ (R9), R8
+	ORL  $56, CX
 
 	MOVBLZX DL, BP
-	ADDL    BP, CX
-	MOVQ    R8, DI
-	ROLQ    CX, DI
+	SUBL    BP, CX
+	SHRXQ   CX, R8, DI
 	BZHIQ   BP, DI, DI
 	MOVQ    DX, BP
 	SHRQ    $32, BP
 	ADDL    BP, DI
 	MOVL DI, sequence_offset(R13)
 	CMPL CX, $32
-	JHI  long
+	JLT  long
 
 lengths:
 	MOVBLZX BL, BP
-	ADDL    BP, CX
-	MOVQ    R8, DI
-	ROLQ    CX, DI
+	SUBL    BP, CX
+	SHRXQ   CX, R8, DI
 	BZHIQ   BP, DI, DI
 	MOVQ    BX, BP
 	SHRQ    $32, BP
@@ -287,9 +289,8 @@ lengths:
 	ADDQ DI, SI
 
 	MOVBLZX AL, BP
-	ADDL    BP, CX
-	MOVQ    R8, DI
-	ROLQ    CX, DI
+	SUBL    BP, CX
+	SHRXQ   CX, R8, DI
 	BZHIQ   BP, DI, DI
 	MOVQ    AX, BP
 	SHRQ    $32, BP
@@ -299,32 +300,29 @@ lengths:
 	ADDQ $sequence__size, R13
 	CMPQ R13, R14
 	JEQ  done
-	CMPL CX, $38
-	JHI  longer
+	CMPL CX, $26
+	JLT  longer
 
 states:
 	MOVBLZX AH, BP
-	ADDL    BP, CX
-	MOVQ    R8, DI
-	ROLQ    CX, DI
+	SUBL    BP, CX
+	SHRXQ   CX, R8, DI
 	BZHIQ   BP, DI, DI
 	SHRL    $16, AX
 	ADDL    DI, AX
 	MOVQ    (R10)(AX*8), AX
 
 	MOVBLZX BH, BP
-	ADDL    BP, CX
-	MOVQ    R8, DI
-	ROLQ    CX, DI
+	SUBL    BP, CX
+	SHRXQ   CX, R8, DI
 	BZHIQ   BP, DI, DI
 	SHRL    $16, BX
 	ADDL    DI, BX
 	MOVQ    (R11)(BX*8), BX
 
 	MOVBLZX DH, BP
-	ADDL    BP, CX
-	MOVQ    R8, DI
-	ROLQ    CX, DI
+	SUBL    BP, CX
+	SHRXQ   CX, R8, DI
 	BZHIQ   BP, DI, DI
 	SHRL    $16, DX
 	ADDL    DI, DX
@@ -333,22 +331,28 @@ states:
 
 long:
 	MOVL CX, DI
+	NOTL DI
 	SHRL $3, DI
+	ANDL $7, DI
 	SUBQ DI, R9
-	ANDL $7, CX
 	MOVQ (R9), R8
+	ORL  $56, CX
 	JMP  lengths
 
 longer:
 	MOVL CX, DI
+	NOTL DI
 	SHRL $3, DI
+	ANDL $7, DI
 	SUBQ DI, R9
-	ANDL $7, CX
 	MOVQ (R9), R8
+	ORL  $56, CX
 	JMP  states
 
 done:
 	MOVQ s+0(FP), DI
+	NEGQ CX
+	ADDQ $64, CX
 	MOVQ CX, (sequences_bits+backward_used)(DI)
 	SUBQ (sequences_bits+backward_buf)(DI), R9
 	MOVQ R9, (sequences_bits+backward_pos)(DI)

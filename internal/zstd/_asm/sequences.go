@@ -15,21 +15,23 @@ func (s state) expand(text string) string {
 	return strings.NewReplacer("$CELL", s.cell, "$LOW", s.low, "$HIGH", s.high, "$TABLE", s.table).Replace(text)
 }
 
-// fill fills the bits in R8 from R9. CX is how many of them are used.
+// fill fills the bits in R8 from R9. Of CX, which is how many of them are left, the low 6 bits count: at least 56
+// bits are left.
 const fill = `
 	MOVL CX, DI
+	NOTL DI
 	SHRL $3, DI
+	ANDL $7, DI
 	SUBQ DI, R9
-	ANDL $7, CX
 	MOVQ (R9), R8
+	ORL  $56, CX
 `
 
 // value leaves the value of a cell, and of the bits that it takes, in DI.
 const value = `
 	MOVBLZX $LOW, BP
-	ADDL    BP, CX
-	MOVQ    R8, DI
-	ROLQ    CX, DI
+	SUBL    BP, CX
+	SHRXQ   CX, R8, DI
 	BZHIQ   BP, DI, DI
 	MOVQ    $CELL, BP
 	SHRQ    $32, BP
@@ -39,16 +41,15 @@ const value = `
 // next goes on to the next state.
 const next = `
 	MOVBLZX $HIGH, BP
-	ADDL    BP, CX
-	MOVQ    R8, DI
-	ROLQ    CX, DI
+	SUBL    BP, CX
+	SHRXQ   CX, R8, DI
 	BZHIQ   BP, DI, DI
 	SHRL    $16, $CELL
 	ADDL    DI, $CELL
 	MOVQ    ($TABLE)($CELL*8), $CELL
 `
 
-// sequences does what sequences.runGeneric does. It fills the bits where that is necessary: it has at least 57
+// sequences does what sequences.runGeneric does. It fills the bits where that is necessary: it has at least 56
 // of them after that, and 32 are enough for two lengths, and 26 for three states.
 func sequences() string {
 	return `// func sequencesBMI2(s *sequences)
@@ -73,7 +74,9 @@ TEXT ·sequencesBMI2(SB), NOSPLIT, $8-8
 	LEAQ -8(R9)(CX*1), CX
 	MOVQ CX, bottom-8(SP)
 	ADDQ (sequences_bits+backward_pos)(DI), R9
-	MOVQ (sequences_bits+backward_used)(DI), CX
+	MOVQ (sequences_bits+backward_used)(DI), DI
+	MOVL $64, CX
+	SUBL DI, CX
 	XORL R15, R15 // sum of the lengths of literals
 	XORL SI, SI   // and of matches
 
@@ -82,7 +85,7 @@ loop:
 	JB   done
 ` + fill + offset.expand(value) + `	MOVL DI, sequence_offset(R13)
 	CMPL CX, $32
-	JHI  long
+	JLT  long
 
 lengths:` + mLen.expand(value) + `	MOVL DI, sequence_match(R13)
 	ADDQ DI, SI
@@ -91,8 +94,8 @@ lengths:` + mLen.expand(value) + `	MOVL DI, sequence_match(R13)
 	ADDQ $sequence__size, R13
 	CMPQ R13, R14
 	JEQ  done
-	CMPL CX, $38
-	JHI  longer
+	CMPL CX, $26
+	JLT  longer
 
 states:` + litLen.expand(next) + mLen.expand(next) + offset.expand(next) + `	JMP  loop
 
@@ -102,6 +105,8 @@ longer:` + fill + `	JMP  states
 
 done:
 	MOVQ s+0(FP), DI
+	NEGQ CX
+	ADDQ $64, CX
 	MOVQ CX, (sequences_bits+backward_used)(DI)
 	SUBQ (sequences_bits+backward_buf)(DI), R9
 	MOVQ R9, (sequences_bits+backward_pos)(DI)
