@@ -51,7 +51,7 @@ cross:
 # Where goroutines share something. The race detector needs cgo and a C compiler; the tests
 # that have other programs judge run without it, in unit.
 RACE = . ./image ./vhd ./vhdx ./vmdk ./qcow ./luks ./luks/ciphers ./xts ./internal/dmcrypt ./internal/parallel \
-	./nbd ./compressed ./internal/output ./internal/term ./ibm/iam ./wrap/... ./ibm/sandbox/...
+	./nbd ./compressed ./internal/zstd ./internal/output ./internal/term ./ibm/iam ./wrap/... ./ibm/sandbox/...
 # One goroutine, and slow with the detector: malformed files, and crashes at each write.
 NORACE = Crash$$|^Test(Refuse|Truncated|CheckClean|Verdicts|ReplaceFull|Defaults|CreateErrors|SevenZip|QEMUAgrees|Bombs|Created|CreateHuge|Unpack(Matrix|Corrupt))$$
 race:

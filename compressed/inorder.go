@@ -183,51 +183,70 @@ func (s *InOrder) start() {
 
 // produce reads chunk after chunk. It returns an error in any case.
 func (s *InOrder) produce(ctx context.Context, r *run) error {
-	err := s.all(ctx, func() *chunk { return s.room(r) }, func(c *chunk, _ int64) bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if r.over {
-			return false
-		}
-		r.kept = append(r.kept, c)
-		s.cond.Broadcast()
-		return true
-	})
-	if err == nil {
-		err = io.ErrUnexpectedEOF // nobody reads past the end
-	}
-	return err
-}
-
-// all reads all chunks into those that room returns, and gives them away. A nil one, or false of give,
-// ends it.
-func (s *InOrder) all(ctx context.Context, room func() *chunk, give func(c *chunk, off int64) bool) error {
-	in, err := s.open(ctx)
+	p, err := s.pass(ctx)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	for off := int64(0); off < s.size; off += chunkSize {
-		c := room()
+	defer p.in.Close()
+	for p.off < s.size {
+		c := s.room(r)
 		if c == nil {
 			return context.Canceled
 		}
-		c.b, c.read = c.b[:min(chunkSize, s.size-off)], 0
-		n, err := io.ReadFull(in, c.b)
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return fmt.Errorf("%w: it ends after %d of %d bytes", ErrCorrupt, off+int64(n), s.size)
-		}
-		if err == nil && off+int64(n) == s.size {
-			err = s.end(in, c.b)
-		}
-		if err != nil {
+		c.read = 0
+		if c.b, _, err = p.next(c.b); err != nil {
 			return err
 		}
-		if !give(c, off) {
+		if !s.keep(r, c) {
 			return context.Canceled
 		}
 	}
-	return nil
+	return io.ErrUnexpectedEOF // nobody reads past the end
+}
+
+// keep has a chunk be read. It is false when the run is stopped.
+func (s *InOrder) keep(r *run, c *chunk) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.over {
+		return false
+	}
+	r.kept = append(r.kept, c)
+	s.cond.Broadcast()
+	return true
+}
+
+// A pass reads all of a source once. Whoever has it closes in.
+type pass struct {
+	s   *InOrder
+	in  io.ReadCloser
+	off int64 // of the next part
+}
+
+func (s *InOrder) pass(ctx context.Context) (*pass, error) {
+	in, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &pass{s: s, in: in}, nil
+}
+
+// next fills b with the next part, which may be shorter at the end only, and tells its offset. The last part comes
+// when all that follows it was checked. There is none behind it.
+func (p *pass) next(b []byte) (part []byte, off int64, err error) {
+	off, size := p.off, p.s.size
+	b = b[:min(int64(len(b)), size-off)]
+	n, err := io.ReadFull(p.in, b)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return nil, 0, fmt.Errorf("%w: it ends after %d of %d bytes", ErrCorrupt, off+int64(n), size)
+	}
+	if p.off += int64(n); err == nil && p.off == size {
+		err = p.s.end(p.in, b)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return b, off, nil
 }
 
 // end checks that the reader ends, which is where it finds what does not fit its checksums.

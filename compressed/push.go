@@ -12,7 +12,11 @@ import (
 // CanPush implements [image.Pusher].
 func (s *InOrder) CanPush() bool { return true }
 
-// Push implements [image.Pusher]: one goroutine reads, and the workers take what it has read.
+// pushSize is how much a worker takes at a time: it is still in the cache of its CPU when it is worked on.
+const pushSize = 256 << 10
+
+// Push implements [image.Pusher]: the workers read in turns, and each goes on with what it has read while the
+// next one reads.
 func (s *InOrder) Push(ctx context.Context, workers int, do func(p []byte, off int64) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -26,55 +30,42 @@ func (s *InOrder) Push(ctx context.Context, workers int, do func(p []byte, off i
 	if closed {
 		return errClosed
 	}
-	type part struct {
-		*chunk
-		off int64
+	pass, err := s.pass(ctx)
+	if err != nil {
+		return err
 	}
-	workers = max(1, workers)
-	parts := make(chan part)
-	free := make(chan *chunk, workers+2)
-	for range cap(free) {
-		free <- nil
+	defer pass.in.Close()
+	var reading sync.Mutex
+	take := func(buf []byte) (p []byte, off int64, ok bool) {
+		reading.Lock()
+		defer reading.Unlock()
+		if ctx.Err() != nil || pass.off == s.size {
+			return nil, 0, false
+		}
+		p, off, err := pass.next(buf)
+		if err != nil {
+			cancel(err) // before another worker reads on
+		}
+		return p, off, err == nil
 	}
 	var wg sync.WaitGroup
-	for range workers {
+	for range max(1, workers) {
 		wg.Go(func() {
-			for p := range parts {
-				if ctx.Err() == nil {
-					if err := do(p.b, p.off); err != nil {
-						cancel(err)
-					}
+			buf := make([]byte, pushSize)
+			for {
+				p, off, ok := take(buf)
+				if !ok {
+					return
 				}
-				p.b = p.b[:cap(p.b)]
-				free <- p.chunk
+				if err := do(p, off); err != nil {
+					cancel(err)
+					return
+				}
 			}
 		})
 	}
-	room := func() *chunk {
-		select {
-		case c := <-free:
-			if c == nil {
-				c = &chunk{b: make([]byte, chunkSize)}
-			}
-			return c
-		case <-ctx.Done():
-			return nil
-		}
-	}
-	err := s.all(ctx, room, func(c *chunk, off int64) bool {
-		select {
-		case parts <- part{c, off}:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	})
-	close(parts)
 	wg.Wait()
-	if context.Cause(ctx) != nil {
-		return context.Cause(ctx)
-	}
-	return err
+	return context.Cause(ctx)
 }
 
 // aligned tells whether there is more than one unit, and each starts at a multiple of [image.PushUnit].
@@ -101,7 +92,7 @@ func (f *File) pushUnits(ctx context.Context, workers int, open func(r io.Reader
 				d.Close()
 			}
 		}()
-		buf := make([]byte, chunkSize)
+		buf := make([]byte, pushSize)
 		for {
 			i := int(taken.Add(1)) - 1
 			if i >= len(x.units) {
@@ -113,20 +104,18 @@ func (f *File) pushUnits(ctx context.Context, workers int, open func(r io.Reader
 				return err
 			}
 			unit := &Reader{ctx: ctx, kind: f.kind, d: io.NopCloser(d), in: from, packed: f.file, o: f.o}
-			in := &InOrder{size: x.size(i), open: func(context.Context) (io.ReadCloser, error) { return unit, nil }}
-			room := &chunk{b: buf}
-			err = in.all(ctx, func() *chunk { return room }, func(c *chunk, off int64) bool {
-				if err := context.Cause(ctx); err != nil {
-					return false
+			pass := &pass{s: &InOrder{size: x.size(i)}, in: unit}
+			for pass.off < pass.s.size {
+				p, off, err := pass.next(buf)
+				if err == nil {
+					err = context.Cause(ctx)
 				}
-				if err := do(c.b, x.units[i].off+off); err != nil {
-					cancel(err)
+				if err == nil {
+					err = do(p, x.units[i].off+off)
 				}
-				c.b = buf
-				return true
-			})
-			if err != nil {
-				return err
+				if err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -12,9 +12,9 @@ import (
 // push encrypts what the source gives in an order of its own, and then the zeros behind it.
 func (e Encryption) push(ctx context.Context, src image.Pusher, dst io.WriterAt) error {
 	size := src.Size()
-	buffers := sync.Pool{New: func() any { return new([longPiece]byte) }}
+	buffers := sync.Pool{New: func() any { return new([unit]byte) }}
 	err := src.Push(ctx, e.Count, func(p []byte, off int64) error {
-		buf := buffers.Get().(*[longPiece]byte)
+		buf := buffers.Get().(*[unit]byte)
 		defer buffers.Put(buf)
 		for len(p) > 0 {
 			n := min(len(p), len(buf))
