@@ -42,6 +42,9 @@ const (
 	batchActions = 64
 )
 
+// leastLiterals is how much room for literals is made at least. Tests set it.
+var leastLiterals = batchSize / 4
+
 func (b *batch) reset() {
 	b.actions, b.size, b.lits, b.seqs, b.err = b.actions[:0], 0, b.lits[:0], b.seqs[:0], nil
 }
@@ -53,7 +56,7 @@ func (b *batch) literals(n int, alloc func(int) []byte) []byte {
 	at := len(b.lits)
 	if cap(b.lits)-at < n+slack {
 		// What was given away is not moved.
-		b.lits, at = alloc(max(n+slack, 2*cap(b.lits), batchSize/4))[:0], 0
+		b.lits, at = alloc(max(n+slack, 2*cap(b.lits), leastLiterals))[:0], 0
 	}
 	b.lits = b.lits[:at+n+slack]
 	return b.lits[at : at+n+slack]

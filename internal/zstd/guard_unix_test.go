@@ -4,6 +4,7 @@ package zstd
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -46,7 +47,8 @@ func (g *guards) free() {
 // literals and output, which are read and written in wide steps.
 func TestGuarded(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 6))
-	defer func() { alloc = nil }()
+	defer func(was int) { alloc, leastLiterals = nil, was }(leastLiterals)
+	leastLiterals = 0
 	for _, name := range []string{"lines", "skewed", "periods", "short", "random"} {
 		for _, level := range []string{"-1", "-3", "-19"} {
 			z := compress(t, texts()[name][:min(len(texts()[name]), 150_000)], level, "--no-check")
@@ -80,11 +82,12 @@ func TestGuarded(t *testing.T) {
 
 // TestGuardedWindow has the window end at each place in turn: frames of a size that the buffer is made for.
 func TestGuardedWindow(t *testing.T) {
-	defer func() { alloc = nil }()
+	defer func(was int) { alloc, leastLiterals = nil, was }(leastLiterals)
+	leastLiterals = 0
 	text := texts()["periods"]
 	for size := 1; size < 400; size += 3 {
 		part := text[len(text)-size:]
-		z := compress(t, part, "-19", "--no-check")
+		z := compress(t, part, "-19", "--no-check", fmt.Sprint("--stream-size=", size))
 		paths(func(path string) {
 			var g guards
 			defer g.free()
