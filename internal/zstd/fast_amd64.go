@@ -48,6 +48,17 @@ func (c *composition) run() {
 	}
 }
 
+func (x *xxh64) stripes(p []byte) {
+	if useAssembly && len(p) > 0 {
+		stripesAMD64(&x.v, &p[0], len(p))
+	} else {
+		x.stripesGeneric(p)
+	}
+}
+
+//go:noescape
+func stripesAMD64(v *[4]uint64, p *byte, n int)
+
 //go:noescape
 func literalsBMI2(l *lanes, bottom int)
 

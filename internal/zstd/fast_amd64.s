@@ -366,6 +366,52 @@ done:
 	MOVQ AX, sequences_n(DI)
 	RET
 
+// func stripesAMD64(v *[4]uint64, p *byte, n int)
+TEXT ·stripesAMD64(SB), NOSPLIT, $0-24
+	MOVQ v+0(FP), DI
+	MOVQ p+8(FP), SI
+	MOVQ n+16(FP), CX
+	ADDQ SI, CX
+	MOVQ $const_prime1, R12
+	MOVQ $const_prime2, R13
+	MOVQ 0(DI), R8
+	MOVQ 8(DI), R9
+	MOVQ 16(DI), R10
+	MOVQ 24(DI), R11
+
+loop:
+	CMPQ SI, CX
+	JCC  done
+	MOVQ 0(SI), AX
+	IMULQ R13, AX
+	MOVQ 8(SI), BX
+	IMULQ R13, BX
+	MOVQ 16(SI), DX
+	IMULQ R13, DX
+	MOVQ 24(SI), R15
+	IMULQ R13, R15
+	ADDQ AX, R8
+	ROLQ $31, R8
+	IMULQ R12, R8
+	ADDQ BX, R9
+	ROLQ $31, R9
+	IMULQ R12, R9
+	ADDQ DX, R10
+	ROLQ $31, R10
+	IMULQ R12, R10
+	ADDQ R15, R11
+	ROLQ $31, R11
+	IMULQ R12, R11
+	ADDQ $const_stripe, SI
+	JMP  loop
+
+done:
+	MOVQ R8, 0(DI)
+	MOVQ R9, 8(DI)
+	MOVQ R10, 16(DI)
+	MOVQ R11, 24(DI)
+	RET
+
 // func composeSSSE3(c *composition)
 // Requires: SSSE3
 TEXT ·composeSSSE3(SB), NOSPLIT, $8-8

@@ -10,3 +10,5 @@ func (l *lanes) run(bottom int) { l.runGeneric(bottom) }
 func (s *sequences) run() { s.runGeneric() }
 
 func (c *composition) run() { c.runGeneric() }
+
+func (x *xxh64) stripes(p []byte) { x.stripesGeneric(p) }

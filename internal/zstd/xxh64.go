@@ -41,7 +41,8 @@ func (x *xxh64) write(p []byte) {
 	x.used = copy(x.part[:], p[whole:])
 }
 
-func (x *xxh64) stripes(p []byte) {
+// stripesGeneric takes whole stripes.
+func (x *xxh64) stripesGeneric(p []byte) {
 	a, b, c, d := x.v[0], x.v[1], x.v[2], x.v[3]
 	for ; len(p) >= stripe; p = p[stripe:] {
 		q := (*[stripe]byte)(p)

@@ -2,6 +2,7 @@ package zstd
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -257,15 +258,19 @@ func TestHash(t *testing.T) {
 	text := texts()["random"]
 	for n := range 100 {
 		z := compress(t, text[:n], "--check")
-		var x xxh64
-		x.reset()
-		for k := 0; k < n; k += 7 {
-			x.write(text[k:min(k+7, n)])
-		}
-		sum := uint32(x.digest())
-		if want := z[len(z)-4:]; byte(sum) != want[0] || byte(sum>>8) != want[1] || byte(sum>>16) != want[2] || byte(sum>>24) != want[3] {
-			t.Errorf("%d bytes: %x, not %x", n, sum, want)
-		}
+		want := binary.LittleEndian.Uint32(z[len(z)-sumLen:])
+		paths(func(path string) {
+			for _, step := range []int{7, 100} {
+				var x xxh64
+				x.reset()
+				for k := 0; k < n; k += step {
+					x.write(text[k:min(k+step, n)])
+				}
+				if sum := uint32(x.digest()); sum != want {
+					t.Errorf("%d bytes, %s: %x, not %x", n, path, sum, want)
+				}
+			}
+		})
 	}
 }
 

@@ -1,5 +1,5 @@
-// Command _asm writes the assembly of package zstd: the loops that decode literals and sequences, and
-// the one that executes sequences.
+// Command _asm writes the assembly of package zstd: the loops that decode literals and sequences, the
+// one that executes sequences, and the hash.
 package main
 
 import (
@@ -22,5 +22,5 @@ func file() string {
 #include "go_asm.h"
 #include "textflag.h"
 
-` + literals() + sequences() + compose
+` + literals() + sequences() + hash() + compose
 }
