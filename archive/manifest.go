@@ -2,9 +2,6 @@ package archive
 
 import (
 	"crypto/fips140"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -12,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/checksum"
 )
 
 // maxManifest is the length of a manifest in bytes.
@@ -31,46 +29,33 @@ func (d digest) String() string {
 	return d.algorithm + ":" + hex.EncodeToString(d.sum)
 }
 
-// hashes are the algorithms that are known, the weakest first.
-var hashes = []struct {
-	name string
-	make func() hash.Hash
-}{
-	{"sha1", sha1.New},
-	{"sha224", sha256.New224},
-	{"sha256", sha256.New},
-	{"sha384", sha512.New384},
-	{"sha512", sha512.New},
-}
-
-// strength is the place of an algorithm in hashes, -1 if it is not known.
+// strength is the place of an algorithm among all, the weakest of which is at 0.
 func strength(algorithm string) int {
-	for i, h := range hashes {
-		if h.name == algorithm {
-			return i
-		}
-	}
-	return -1
+	_, i := checksum.Named(algorithm)
+	return i
 }
 
 // newDigest checks the form of a digest.
 func newDigest(algorithm, text string) (digest, error) {
 	algorithm = strings.ReplaceAll(strings.ToLower(algorithm), "-", "")
-	i := strength(algorithm)
-	if i < 0 {
+	a, _ := checksum.Named(algorithm)
+	if a.New == nil {
 		return digest{}, fmt.Errorf("%w: a digest by %q", image.ErrUnsupported, algorithm)
 	}
 	if algorithm == "sha1" && fips140.Enforced() { // where it panics
 		return digest{}, fmt.Errorf("%w: a digest by SHA-1 in Go's mode fips140=only", image.ErrUnsupported)
 	}
 	sum, err := hex.DecodeString(text)
-	if err != nil || len(sum) != hashes[i].make().Size() {
+	if err != nil || len(sum) != a.Size {
 		return digest{}, fmt.Errorf("%w: %q is no digest by %s", image.ErrFormat, text, algorithm)
 	}
 	return digest{algorithm, sum}, nil
 }
 
-func (d digest) hash() hash.Hash { return hashes[strength(d.algorithm)].make() }
+func (d digest) hash() hash.Hash {
+	a, _ := checksum.Named(d.algorithm)
+	return a.New()
+}
 
 // parseManifest reads the manifest of an OVF package (DSP0243, section 6.1): lines such as
 // "SHA256(disk.vmdk)= 9f86d0...". VirtualBox has spaces in other places. Names are relative to folder,

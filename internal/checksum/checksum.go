@@ -4,6 +4,7 @@ package checksum
 
 import (
 	"bytes"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -26,22 +27,38 @@ var (
 	ErrNotListed = errors.New("not in the list")
 )
 
-// An algorithm is told by its name, or by the length of its sums.
-type algorithm struct {
-	name string
-	size int // of a sum in bytes
-	new  func() hash.Hash
+// An Algorithm is told by its name, or by the length of its sums.
+type Algorithm struct {
+	Name   string           // in capitals, without a hyphen: "SHA256"
+	Size   int              // of a sum in bytes
+	New    func() hash.Hash // nil if it is not computed here
+	Proves bool             // that a file is the one that was published: no other file with the same sum can be made
 }
 
-// The algorithms. Those without new are no proof: other files with the same sum can be made.
-var algorithms = []algorithm{
-	{"MD5", 16, nil}, {"SHA1", 20, nil}, {"SHA224", 28, nil},
-	{"SHA256", sha256.Size, sha256.New}, {"SHA384", sha512.Size384, sha512.New384}, {"SHA512", sha512.Size, sha512.New},
+// algorithms are all that are known, the weakest first.
+var algorithms = []Algorithm{
+	{"MD5", 16, nil, false},
+	{"SHA1", sha1.Size, sha1.New, false},
+	{"SHA224", sha256.Size224, sha256.New224, false},
+	{"SHA256", sha256.Size, sha256.New, true},
+	{"SHA384", sha512.Size384, sha512.New384, true},
+	{"SHA512", sha512.Size, sha512.New, true},
+}
+
+// Named returns the algorithm of this name, in capitals or not, and its place among all, the weakest of
+// which is at 0. The place is -1 if there is none.
+func Named(name string) (Algorithm, int) {
+	for i, a := range algorithms {
+		if strings.EqualFold(a.Name, name) {
+			return a, i
+		}
+	}
+	return Algorithm{}, -1
 }
 
 // A Sum is what the digest of a file must be.
 type Sum struct {
-	algorithm
+	Algorithm
 	want []byte
 }
 
@@ -49,8 +66,8 @@ type Sum struct {
 // SHA-512.
 func Parse(text string) (Sum, error) {
 	s, err := parse(text)
-	if err == nil && s.new == nil {
-		err = fmt.Errorf("%w that proves anything: it is of %s", ErrFormat, s.name)
+	if err == nil && !s.Proves {
+		err = fmt.Errorf("%w that proves anything: it is of %s", ErrFormat, s.Name)
 	}
 	return s, err
 }
@@ -59,7 +76,7 @@ func parse(text string) (Sum, error) {
 	b, err := hex.DecodeString(text)
 	if err == nil {
 		for _, a := range algorithms {
-			if len(b) == a.size {
+			if len(b) == a.Size {
 				return Sum{a, b}, nil
 			}
 		}
@@ -68,12 +85,12 @@ func parse(text string) (Sum, error) {
 }
 
 // New returns the hash that computes the digest.
-func (s Sum) New() hash.Hash { return s.algorithm.new() }
+func (s Sum) New() hash.Hash { return s.Algorithm.New() }
 
 // String returns the algorithm and the sum: "sha256:9f86...".
 func (s Sum) String() string { return s.text(s.want) }
 
-func (s Sum) text(sum []byte) string { return fmt.Sprintf("%s:%x", strings.ToLower(s.name), sum) }
+func (s Sum) text(sum []byte) string { return fmt.Sprintf("%s:%x", strings.ToLower(s.Name), sum) }
 
 // Check compares a digest with the one that was published: [ErrMismatch] if it is another one.
 func (s Sum) Check(got []byte) error {

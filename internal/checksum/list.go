@@ -128,11 +128,11 @@ func parseLine(line string) (entry, bool) {
 	if m := bsdLine.FindStringSubmatch(line); m != nil {
 		// "SHA2-256" is another name of SHA256.
 		named := strings.ReplaceAll(strings.Replace(strings.ToUpper(m[2]), "SHA2-", "SHA", 1), "-", "")
-		if !slices.ContainsFunc(algorithms, func(a algorithm) bool { return a.name == named }) {
+		if !slices.ContainsFunc(algorithms, func(a Algorithm) bool { return a.Name == named }) {
 			return entry{Sum{}, unescape(m[1], m[3])}, true // nobody asks for it
 		}
 		s, err := parse(m[4])
-		return entry{s, unescape(m[1], m[3])}, err == nil && s.name == named
+		return entry{s, unescape(m[1], m[3])}, err == nil && s.Name == named
 	}
 	if m := gnuLine.FindStringSubmatch(line); m != nil {
 		s, err := parse(m[2])
@@ -166,14 +166,14 @@ func (l *List) Find(name string) (Sum, error) {
 		if name == "" || path.Base(strings.ReplaceAll(e.name, `\`, "/")) != name && e.name != name {
 			continue
 		}
-		if e.size == found.size && !bytes.Equal(e.want, found.want) {
+		if e.Size == found.Size && !bytes.Equal(e.want, found.want) {
 			return Sum{}, fmt.Errorf("%w list: it has two of %q that differ", ErrFormat, name)
 		}
-		if e.size > found.size {
+		if e.Size > found.Size {
 			found = e.Sum
 		}
 	}
-	if found.size == 0 {
+	if found.Size == 0 {
 		return Sum{}, advice.With(fmt.Errorf("%q is %w, which has %s", name, ErrNotListed, l.names()), "--source-sha256 HEX gives the checksum itself")
 	}
 	return found, found.proves(name)
@@ -181,8 +181,8 @@ func (l *List) Find(name string) (Sum, error) {
 
 // proves returns an error for a sum that proves nothing.
 func (s Sum) proves(name string) error {
-	if s.new == nil {
-		return fmt.Errorf("%w that proves anything: that of %q is of %s", ErrFormat, name, s.name)
+	if !s.Proves {
+		return fmt.Errorf("%w that proves anything: that of %q is of %s", ErrFormat, name, s.Name)
 	}
 	return nil
 }
