@@ -171,7 +171,7 @@ func TestPartitionEdit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.AddKey(ctx, volumeKey, []byte("second"), luks.AnySlot, luks.KeyOptions{KDF: cheap}); err != nil {
+		if _, err := e.AddKey(ctx, luks.AnySlot, luks.NewKey{VolumeKey: volumeKey, Passphrase: []byte("second"), KeyOptions: luks.KeyOptions{KDF: cheap}}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(f.Name())

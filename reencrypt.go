@@ -86,7 +86,7 @@ func Reencrypt(ctx context.Context, dst luks.File, header *luks.Header, src *luk
 	}
 	defer clear(volumeKey)
 	for _, k := range o.Keys {
-		if _, err := e.AddKey(ctx, volumeKey, k, luks.AnySlot, o.KeyOptions); err != nil {
+		if _, err := e.AddKey(ctx, luks.AnySlot, luks.NewKey{VolumeKey: volumeKey, Passphrase: k, KeyOptions: o.KeyOptions}); err != nil {
 			return nil, err
 		}
 	}

@@ -163,7 +163,7 @@ func TestCancelled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = e.AddKey(ctx, key, newPassphrase, luks.AnySlot, luks.KeyOptions{KDF: slow})
+			_, err = e.AddKey(ctx, luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: newPassphrase, KeyOptions: luks.KeyOptions{KDF: slow}})
 			if !bytes.Equal(j.b, img) {
 				t.Error("AddKey wrote before it had its key")
 			}

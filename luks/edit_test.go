@@ -156,21 +156,21 @@ func TestKeySlots(t *testing.T) {
 				}
 			}
 			key := volumeKey(t, e, passphrase)
-			if n, err := e.AddKey(t.Context(), key, newPassphrase, luks.AnySlot, quick); n != 1 || err != nil {
+			if n, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: newPassphrase, KeyOptions: quick}); n != 1 || err != nil {
 				t.Fatalf("AddKey: %d, %v", n, err)
 			}
 			check([]int{0, 1}, passphrase, newPassphrase)
-			if n, err := e.AddKey(t.Context(), key, third, 5, quick); n != 5 || err != nil {
+			if n, err := e.AddKey(t.Context(), 5, luks.NewKey{VolumeKey: key, Passphrase: third, KeyOptions: quick}); n != 5 || err != nil {
 				t.Fatalf("AddKey to slot 5: %d, %v", n, err)
 			}
 			check([]int{0, 1, 5}, passphrase, newPassphrase, third)
-			if _, err := e.AddKey(t.Context(), key, third, 5, quick); !errors.Is(err, luks.ErrNoSlot) {
+			if _, err := e.AddKey(t.Context(), 5, luks.NewKey{VolumeKey: key, Passphrase: third, KeyOptions: quick}); !errors.Is(err, luks.ErrNoSlot) {
 				t.Errorf("AddKey to a slot in use: %v", err)
 			}
-			if _, err := e.AddKey(t.Context(), make([]byte, len(key)), third, luks.AnySlot, quick); !errors.Is(err, luks.ErrVolumeKey) {
+			if _, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: make([]byte, len(key)), Passphrase: third, KeyOptions: quick}); !errors.Is(err, luks.ErrVolumeKey) {
 				t.Errorf("AddKey with a wrong volume key: %v", err)
 			}
-			if _, err := e.AddKey(t.Context(), key, nil, luks.AnySlot, quick); err == nil {
+			if _, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: nil, KeyOptions: quick}); err == nil {
 				t.Error("AddKey with an empty passphrase")
 			}
 			if n, err := e.RemoveKey(t.Context(), newPassphrase, false); n != 1 || err != nil {
@@ -203,7 +203,7 @@ func TestKeySlots(t *testing.T) {
 				t.Fatal(err)
 			}
 			check(nil)
-			if _, err := e.AddKey(t.Context(), key, passphrase, luks.AnySlot, quick); err != nil {
+			if _, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: passphrase, KeyOptions: quick}); err != nil {
 				t.Fatal(err)
 			}
 			check([]int{0}, passphrase)
@@ -253,7 +253,7 @@ func TestFull(t *testing.T) {
 		key := volumeKey(t, e, passphrase)
 		var err error
 		for err == nil {
-			_, err = e.AddKey(t.Context(), key, newPassphrase, luks.AnySlot, quick)
+			_, err = e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: newPassphrase, KeyOptions: quick})
 		}
 		if !errors.Is(err, luks.ErrNoSlot) || len(slotsOf(e.Header())) != want {
 			t.Errorf("%s: %d slots, %v; want %d", name, len(slotsOf(e.Header())), err, want)
@@ -271,7 +271,7 @@ func TestFull(t *testing.T) {
 		if err := e.KillSlot(3, false); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := e.AddKey(t.Context(), key, third, luks.AnySlot, quick); n != 3 || err != nil {
+		if n, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: third, KeyOptions: quick}); n != 3 || err != nil {
 			t.Errorf("%s: into the gap: %d, %v", name, n, err)
 		}
 	}
@@ -376,10 +376,10 @@ func TestChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		key := volumeKey(t, e, passphrase)
-		if _, err := other.AddKey(t.Context(), key, newPassphrase, luks.AnySlot, quick); err != nil {
+		if _, err := other.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: newPassphrase, KeyOptions: quick}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.AddKey(t.Context(), key, third, luks.AnySlot, quick); !errors.Is(err, luks.ErrChanged) {
+		if _, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: third, KeyOptions: quick}); !errors.Is(err, luks.ErrChanged) {
 			t.Errorf("%s: AddKey: %v", name, err)
 		}
 		if err := e.KillSlot(0, true); !errors.Is(err, luks.ErrChanged) {
@@ -423,15 +423,15 @@ func TestCrash(t *testing.T) {
 		do     func(e *luks.Editor) error
 	}{
 		{"AddKey", true, nil, func(e *luks.Editor) error {
-			_, err := e.AddKey(t.Context(), volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
+			_, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: volumeKey(t, e, passphrase), Passphrase: third, KeyOptions: quick})
 			return err
 		}},
 		{"AddKey, primary damaged", false, damage(0), func(e *luks.Editor) error {
-			_, err := e.AddKey(t.Context(), volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
+			_, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: volumeKey(t, e, passphrase), Passphrase: third, KeyOptions: quick})
 			return err
 		}},
 		{"AddKey, secondary damaged", false, damage(16384), func(e *luks.Editor) error {
-			_, err := e.AddKey(t.Context(), volumeKey(t, e, passphrase), third, luks.AnySlot, quick)
+			_, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: volumeKey(t, e, passphrase), Passphrase: third, KeyOptions: quick})
 			return err
 		}},
 		{"ChangeKey", true, nil, func(e *luks.Editor) error {
@@ -462,7 +462,7 @@ func TestCrash(t *testing.T) {
 	// Of two slots one is removed: the other one has to open all the time.
 	for _, name := range []string{"luks1", "luks2"} {
 		e, j := edit(t, editable(t)[name])
-		if _, err := e.AddKey(t.Context(), volumeKey(t, e, passphrase), newPassphrase, luks.AnySlot, quick); err != nil {
+		if _, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: volumeKey(t, e, passphrase), Passphrase: newPassphrase, KeyOptions: quick}); err != nil {
 			t.Fatal(err)
 		}
 		for what, do := range map[string]func(e *luks.Editor) error{
@@ -591,7 +591,7 @@ func TestConvert(t *testing.T) {
 			e, j := edit(t, start)
 			key := volumeKey(t, e, passphrase)
 			for i, p := range [][]byte{newPassphrase, third} {
-				if _, err := e.AddKey(t.Context(), key, p, []int{7, 3}[i], quick); err != nil {
+				if _, err := e.AddKey(t.Context(), []int{7, 3}[i], luks.NewKey{VolumeKey: key, Passphrase: p, KeyOptions: quick}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -681,7 +681,7 @@ func TestConvertRefused(t *testing.T) {
 	e, j := edit(t, editable(t)["luks1"])
 	key := volumeKey(t, e, passphrase)
 	for range 7 {
-		if _, err := e.AddKey(t.Context(), key, third, luks.AnySlot, quick); err != nil {
+		if _, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: third, KeyOptions: quick}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,7 +22,7 @@ func changes() map[string]change {
 	second := func(e *luks.Editor) error { // a second key slot
 		key, _, err := e.Header().VolumeKey(context.Background(), passphrase, luks.AnySlot)
 		if err == nil {
-			_, err = e.AddKey(context.Background(), key, newPassphrase, luks.AnySlot, quick)
+			_, err = e.AddKey(context.Background(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: newPassphrase, KeyOptions: quick})
 		}
 		return err
 	}

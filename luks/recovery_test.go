@@ -99,7 +99,7 @@ func TestRecoverySlot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slot, err := e.AddKey(ctx, volumeKey, key, AnySlot, KeyOptions{KDF: fast, GeneratedKey: true})
+	slot, err := e.AddKey(ctx, AnySlot, NewKey{VolumeKey: volumeKey, Passphrase: key, KeyOptions: KeyOptions{KDF: fast, GeneratedKey: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestRecoverySlot(t *testing.T) {
 	}
 	// A token that somebody added to another key slot locks nobody out.
 	odd := []byte(strings.Repeat("c", recoveryText))
-	n, err := e.AddKey(ctx, volumeKey, odd, AnySlot, KeyOptions{KDF: fast})
+	n, err := e.AddKey(ctx, AnySlot, NewKey{VolumeKey: volumeKey, Passphrase: odd, KeyOptions: KeyOptions{KDF: fast}})
 	if err != nil {
 		t.Fatal(err)
 	}

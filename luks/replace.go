@@ -22,11 +22,11 @@ func (e *Editor) ChangeKey(ctx context.Context, old, passphrase []byte, o KeyOpt
 		return 0, err
 	}
 	defer clear(volumeKey)
-	return e.ReplaceSlot(ctx, volumeKey, slot, passphrase, o)
+	return e.ReplaceSlot(ctx, slot, NewKey{Passphrase: passphrase, VolumeKey: volumeKey, KeyOptions: o})
 }
 
-// ReplaceSlot replaces a key slot by one that opens with passphrase, given the volume key
-// and the number, as [Header.VolumeKey] gives them. It returns the number of the new one:
+// ReplaceSlot replaces the key slot with this number by another one, as [Editor.AddKey] makes it. It
+// returns the number of the new one:
 // LUKS2 keeps the old number, LUKS1 takes a free slot if it has one.
 //
 // The new key material is written to room that is free, the header is changed, and then the
@@ -37,19 +37,21 @@ func (e *Editor) ChangeKey(ctx context.Context, old, passphrase []byte, o KeyOpt
 // is worth nothing. Only if there is not even room for a block is the old material
 // overwritten before the header is changed, as cryptsetup does; if that is cut off, neither
 // the old nor the new passphrase opens, and all other key slots do.
-func (e *Editor) ReplaceSlot(ctx context.Context, volumeKey []byte, slot int, passphrase []byte, o KeyOptions) (int, error) {
-	if err := e.checkKeys(ctx, volumeKey, passphrase); err != nil {
+func (e *Editor) ReplaceSlot(ctx context.Context, slot int, k NewKey) (int, error) {
+	volumeKey, err := e.openFor(ctx, k)
+	if err != nil {
 		return 0, err
 	}
+	defer clear(volumeKey)
 	old := e.h.slot(slot)
 	if old == nil {
 		return 0, fmt.Errorf("luks: %w: %d", ErrNoSlot, slot)
 	}
 	before := *old
-	passphrase = e.h.typedFor(slot, passphrase)
+	passphrase := e.h.typedFor(slot, k.Passphrase)
 	defer clear(passphrase)
 	if e.h.version == 1 {
-		n, err := e.AddKey(ctx, volumeKey, passphrase, AnySlot, o)
+		n, err := e.AddKey(ctx, AnySlot, NewKey{Passphrase: passphrase, VolumeKey: volumeKey, KeyOptions: k.KeyOptions})
 		if err == nil {
 			return n, e.KillSlot(slot, false)
 		}
@@ -57,7 +59,7 @@ func (e *Editor) ReplaceSlot(ctx context.Context, volumeKey []byte, slot int, pa
 			return 0, err
 		}
 	}
-	s, err := e.freshSlot(volumeKey, o)
+	s, err := e.freshSlot(volumeKey, k.KeyOptions)
 	if err != nil {
 		return 0, err
 	}

@@ -28,7 +28,7 @@ func full(t *testing.T) map[string][]byte {
 		e, j := edit(t, img)
 		key := volumeKey(t, e, passphrase)
 		for {
-			if _, err := e.AddKey(t.Context(), key, third, luks.AnySlot, quick); err != nil {
+			if _, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: third, KeyOptions: quick}); err != nil {
 				break
 			}
 		}
@@ -51,7 +51,7 @@ func TestReplaceFull(t *testing.T) {
 				old := open(t, j.b).Info()
 				before := bytes.Clone(j.b)
 				new := []byte(fmt.Sprint("new ", i))
-				if n, err := e.ReplaceSlot(t.Context(), key, slot, new, quick); n != slot || err != nil {
+				if n, err := e.ReplaceSlot(t.Context(), slot, luks.NewKey{VolumeKey: key, Passphrase: new, KeyOptions: quick}); n != slot || err != nil {
 					t.Fatalf("%s, slot %d: %d, %v", name, slot, n, err)
 				}
 				for _, s := range slotsOf(e.Header()) {
@@ -98,11 +98,11 @@ func TestReplaceFullCrash(t *testing.T) {
 		t.Run(fmt.Sprint(c.name, "/", c.slot), func(t *testing.T) {
 			e, j := edit(t, images[c.name])
 			key := volumeKey(t, e, passphrase)
-			if _, err := e.ReplaceSlot(t.Context(), key, c.slot, []byte("old"), quick); err != nil {
+			if _, err := e.ReplaceSlot(t.Context(), c.slot, luks.NewKey{VolumeKey: key, Passphrase: []byte("old"), KeyOptions: quick}); err != nil {
 				t.Fatal(err)
 			}
 			crash(t, j.b, func(e *luks.Editor) error {
-				_, err := e.ReplaceSlot(t.Context(), key, c.slot, []byte("new"), quick)
+				_, err := e.ReplaceSlot(t.Context(), c.slot, luks.NewKey{VolumeKey: key, Passphrase: []byte("new"), KeyOptions: quick})
 				return err
 			}, []byte("old"), []byte("new"))
 		})

@@ -1,10 +1,12 @@
 package luks
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/fips140"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,29 +30,52 @@ type KeyOptions struct {
 	GeneratedKey bool
 }
 
-// AddKey adds a key slot for passphrase, given the volume key of the image; see
-// [Header.VolumeKey]. The slot is the one with this number, which must be free, or
-// [AnySlot]. It returns the number.
-func (e *Editor) AddKey(ctx context.Context, volumeKey, passphrase []byte, slot int, o KeyOptions) (int, error) {
-	if err := e.checkKeys(ctx, volumeKey, passphrase); err != nil {
-		return 0, err
-	}
-	s, err := e.newSlot(volumeKey, slot, o)
+// A NewKey is what a key slot is made of: its passphrase, and one of Existing and VolumeKey, without which
+// there is nothing to put into it.
+type NewKey struct {
+	Passphrase []byte // that opens the new key slot
+	Existing   []byte // a passphrase that opens a key slot that is there
+	VolumeKey  []byte // the key of the data itself, as [Header.VolumeKey] gives it
+
+	KeyOptions
+}
+
+// AddKey adds a key slot. It is the one with this number, which must be free, or [AnySlot]. AddKey returns
+// the number. An Existing passphrase that opens nothing is [ErrPassphrase], and a VolumeKey that is not
+// that of the image [ErrVolumeKey].
+func (e *Editor) AddKey(ctx context.Context, slot int, k NewKey) (int, error) {
+	volumeKey, err := e.openFor(ctx, k)
 	if err != nil {
 		return 0, err
 	}
-	if err := e.writeSlot(ctx, s, volumeKey, passphrase); err != nil {
+	defer clear(volumeKey)
+	s, err := e.newSlot(volumeKey, slot, k.KeyOptions)
+	if err != nil {
+		return 0, err
+	}
+	if err := e.writeSlot(ctx, s, volumeKey, k.Passphrase); err != nil {
 		return 0, err
 	}
 	return s.id, nil
 }
 
-// checkKeys refuses what no key slot is made of.
-func (e *Editor) checkKeys(ctx context.Context, volumeKey, passphrase []byte) error {
-	if len(passphrase) == 0 {
-		return errEmptyPassphrase
+var errOneKey = errors.New("luks: a key slot is made with a passphrase that is there or with the volume key: give one of them")
+
+// openFor returns the volume key for a new key slot. The caller wipes it.
+func (e *Editor) openFor(ctx context.Context, k NewKey) ([]byte, error) {
+	switch {
+	case len(k.Passphrase) == 0:
+		return nil, errEmptyPassphrase
+	case k.Existing != nil && k.VolumeKey != nil, k.Existing == nil && k.VolumeKey == nil:
+		return nil, errOneKey
+	case k.Existing != nil:
+		volumeKey, _, err := e.h.VolumeKey(ctx, k.Existing, AnySlot)
+		return volumeKey, err
 	}
-	return e.h.checkVolumeKey(ctx, volumeKey)
+	if err := e.h.checkVolumeKey(ctx, k.VolumeKey); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(k.VolumeKey), nil
 }
 
 // RemoveKey removes the key slot that opens with passphrase, and returns its number. The

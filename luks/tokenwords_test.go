@@ -110,7 +110,7 @@ func TestForeignTokensKept(t *testing.T) {
 	}
 	// Slots 1 and 2 are those of the tokens.
 	for _, p := range []string{"one", "two"} {
-		if _, err := e.AddKey(ctx, volumeKey, []byte(p), AnySlot, fast); err != nil {
+		if _, err := e.AddKey(ctx, AnySlot, NewKey{VolumeKey: volumeKey, Passphrase: []byte(p), KeyOptions: fast}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,7 +132,10 @@ func TestForeignTokensKept(t *testing.T) {
 		name string
 		do   func() error
 	}{
-		{"add", func() error { _, err := e.AddKey(ctx, volumeKey, []byte("three"), 5, fast); return err }},
+		{"add", func() error {
+			_, err := e.AddKey(ctx, 5, NewKey{VolumeKey: volumeKey, Passphrase: []byte("three"), KeyOptions: fast})
+			return err
+		}},
 		{"change another", func() error { _, err := e.ChangeKey(ctx, []byte("first"), []byte("new"), fast); return err }},
 		{"change that of a token", func() error { _, err := e.ChangeKey(ctx, []byte("one"), []byte("other"), fast); return err }},
 		{"convert the KDF", func() error {

@@ -63,7 +63,7 @@ in --sss as thp, or say yes when you are asked. It takes LUKS2.`,
 			return bind.apply(c.Context(), g, a)
 		}
 		return fresh.apply(c.Context(), &g.Talk, name, e.Header(), func(key []byte, o luks.KeyOptions) (int, error) {
-			return e.AddKey(c.Context(), volumeKey, key, slot, o)
+			return e.AddKey(c.Context(), slot, luks.NewKey{VolumeKey: volumeKey, Passphrase: key, KeyOptions: o})
 		})
 	})
 	unlock.add(c, g)
@@ -104,7 +104,7 @@ func (a *keyAddition) add(ctx context.Context, key, token []byte) error {
 	if err != nil {
 		return err
 	}
-	if a.slot, err = a.e.AddKey(ctx, a.volumeKey, key, a.slot, o); err != nil {
+	if a.slot, err = a.e.AddKey(ctx, a.slot, luks.NewKey{VolumeKey: a.volumeKey, Passphrase: key, KeyOptions: o}); err != nil {
 		return err
 	}
 	if token, err = luks.TokenFor(token, a.slot); err == nil {

@@ -42,7 +42,7 @@ cryptsetup, a command that is killed may leave that key slot with neither.`,
 		}
 		defer clear(volumeKey)
 		n, err := fresh.apply(c.Context(), &g.Talk, name, e.Header(), func(key []byte, o luks.KeyOptions) (int, error) {
-			return e.ReplaceSlot(c.Context(), volumeKey, slot, key, o)
+			return e.ReplaceSlot(c.Context(), slot, luks.NewKey{VolumeKey: volumeKey, Passphrase: key, KeyOptions: o})
 		})
 		if err == nil {
 			g.warnStale(e.Header(), name, n)
@@ -70,7 +70,7 @@ derivation function and cost that the flags say.`,
 		err = key.unlock(c.Context(), g, name, e.Header(), func(s openedSlot) error {
 			o, err := fresh.options(c.Context(), e.Header())
 			if err == nil {
-				n, err = e.ReplaceSlot(c.Context(), s.volumeKey, s.number, s.passphrase, o)
+				n, err = e.ReplaceSlot(c.Context(), s.number, luks.NewKey{VolumeKey: s.volumeKey, Passphrase: s.passphrase, KeyOptions: o})
 			}
 			return err
 		})
