@@ -13,7 +13,7 @@ import (
 // on a phone nothing has to be scrolled.
 func TestBrowser(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.html")
-	text := "<!doctype html><meta charset=utf-8><body style='margin:0'>" + string(hostileStrips()) + string(hostileChain()) + string(hostileTerminal()) +
+	text := "<!doctype html><meta charset=utf-8><body style='margin:0'>" + string(hostileStrips()) + string(hostileChain()) + string(hostileTerminal()) + string(hostileBars()) +
 		"<style>svg{max-width:100%;height:auto;display:block}</style>"
 	if err := os.WriteFile(page, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestBrowser(t *testing.T) {
 	if got.Scroll > 360 || got.Shown < 9 {
 		t.Errorf("in 360 pixels the page is %v wide, and a text %v high", got.Scroll, got.Shown)
 	}
-	if len(got.Texts) != 3 || len(got.Texts[0]) < 20 || len(got.Texts[1]) < 20 {
+	if len(got.Texts) != 4 || len(got.Texts[0]) < 20 || len(got.Texts[1]) < 20 {
 		t.Fatalf("not all texts were found: %v", got)
 	}
 	for _, texts := range got.Texts {

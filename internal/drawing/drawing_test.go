@@ -82,8 +82,16 @@ func hostileTerminal() []byte {
 	return Terminal(all)
 }
 
+func hostileBars() []byte {
+	var bars []Bar
+	for i, text := range hostile {
+		bars = append(bars, Bar{text, Data, i%2 == 0, float64(i) - 2, text})
+	}
+	return Bars(hostile[3], hostile, bars, []Group{{hostile[4], bars}, {"none", nil}, {"zero", []Bar{{Name: "a"}}}})
+}
+
 func TestHostile(t *testing.T) {
-	for name, svg := range map[string][]byte{"strips": hostileStrips(), "chain": hostileChain(), "terminal": hostileTerminal()} {
+	for name, svg := range map[string][]byte{"strips": hostileStrips(), "chain": hostileChain(), "terminal": hostileTerminal(), "bars": hostileBars()} {
 		texts := wellFormed(t, svg)
 		if len(texts) < len(hostile) {
 			t.Errorf("%s: %d texts", name, len(texts))

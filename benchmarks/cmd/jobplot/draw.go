@@ -3,10 +3,11 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"html"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/luksimg/luksimg/internal/drawing"
 )
 
 type title struct{ job, title string }
@@ -121,49 +122,26 @@ func peaks(r *results) []string {
 	return all
 }
 
-const (
-	width   = 760
-	left    = 250
-	right   = 90
-	top     = 64
-	barSize = 11
-)
-
-// draw makes a plot of rates, a group of bars for each job. Its colours are legible on
-// light and on dark ground.
+// draw makes a plot of rates, a group of bars for each job.
 func draw(r *results) string {
-	var bars strings.Builder
-	p := func(format string, args ...any) { fmt.Fprintf(&bars, format+"\n", args...) }
-	highest := 0.0
-	for _, t := range plotted() {
-		if j := r.job(t.job); j != nil {
-			for _, i := range j.impls {
-				highest = max(highest, i.rate)
-			}
-		}
-	}
-	scale, y := (width-left-right)/highest, top
+	var groups []drawing.Group
 	for _, t := range plotted() {
 		j := r.job(t.job)
 		if j == nil {
 			continue
 		}
-		p(`<text x="0" y="%d">%s</text>`, y+barSize-1, html.EscapeString(t.title))
+		g := drawing.Group{Title: t.title}
 		impls := slices.Clone(j.impls)
-		slices.SortStableFunc(impls, func(a, b *impl) int { return int(b.rate - a.rate) })
+		slices.SortStableFunc(impls, func(a, b *impl) int { return cmp.Compare(b.rate, a.rate) })
 		for _, i := range impls {
-			p(`<text x="%d" y="%d" text-anchor="end" font-size="10">%s</text>`, left-8, y+barSize-2, html.EscapeString(i.name))
-			p(`<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>`, left, y, i.rate*scale, barSize-1, color(i.name))
-			p(`<text x="%.1f" y="%d" font-size="10">%.2f</text>`, left+i.rate*scale+6, y+barSize-2, i.rate/1000)
-			y += barSize + 1
+			g.Bars = append(g.Bars, drawing.Bar{Name: i.name, Kind: kind(i.name), Value: i.rate, Label: fmt.Sprintf("%.2f", i.rate/1000)})
 		}
-		y += 12
+		groups = append(groups, g)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12" fill="#808890">`+"\n", width, y, width, y)
-	fmt.Fprintf(&b, `<text x="0" y="18" font-size="15">File to file, in memory, without key derivation: GB/s of disk (10^9 bytes a second)</text>`+"\n")
-	fmt.Fprintf(&b, `<text x="0" y="36">%s, %s CPUs</text>`+"\n", html.EscapeString(r.head["cpu"]), r.head["cpus"])
-	return b.String() + bars.String() + "</svg>\n"
+	legend := []drawing.Bar{{Name: "only copies or writes", Kind: kind("cat")}}
+	return string(drawing.Bars("File to file, in memory", []string{
+		"without key derivation, GB/s of disk (10^9 bytes)", r.head["cpu"] + ", " + r.head["cpus"] + " CPUs",
+	}, legend, groups))
 }
 
 // plain tells the contenders that only copy or write.
@@ -171,13 +149,13 @@ func plain(name string) bool {
 	return slices.Contains([]string{"cat", "copy-2", "write-only", "dd-fsync", "dd-direct-fsync"}, name)
 }
 
-// color is our own blue, copies without encryption green, others grey.
-func color(name string) string {
+// kind gives luksimg, copies without encryption and others their colours.
+func kind(name string) drawing.Kind {
 	switch {
 	case name == "luksimg":
-		return "#3b82d6"
+		return drawing.Header
 	case plain(name):
-		return "#2e9e6b"
+		return drawing.Data
 	}
-	return "#8d939b"
+	return drawing.Table
 }
