@@ -172,3 +172,24 @@ func TestLarge(t *testing.T) {
 		}
 	}
 }
+
+// TestSparse plans a disk of 1 TiB that is almost empty in little memory.
+func TestSparse(t *testing.T) {
+	data := map[int64]string{}
+	for i := range int64(1000) {
+		data[i<<30+i*4096] = "data"
+	}
+	for name, o := range map[string]luksimg.EncryptOptions{"luks1": cheap, "qcow2": {Format: luksimg.QCOW2, LUKS: cheap.LUKS}} {
+		imagetest.Bounded(t, 64<<20, func() {
+			p := options(256)
+			p.PartSize, p.Encrypt = 0, o
+			j, err := shard.Plan(t.Context(), newMemory(), imagetest.Spots{Bytes: 1 << 40, Data: data}, key, p)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if n := len(j.Image.Units); n > 10_000 {
+				t.Errorf("%s: %d bytes say where the data are", name, n)
+			}
+		})
+	}
+}
