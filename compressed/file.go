@@ -25,7 +25,7 @@ type File struct {
 const tailSize = 512
 
 // Open opens the compressed file in r, of size bytes, and reads its index, or walks from part to part of
-// the file, where it has parts that tell their length. No data are decoded.
+// the file, where it has parts that tell their length. No data are decoded, but for a file that says it is empty.
 func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*File, error) {
 	k, err := Detect(r, size)
 	if err != nil {
@@ -45,6 +45,11 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*File, err
 	}
 	if f.index != nil {
 		f.size = f.index.end.off
+	}
+	if f.size == 0 { // nobody will read it, and find out that this is wrong
+		if _, err := f.Count(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if f.Random() {
 		f.rand = newRandom(f)
