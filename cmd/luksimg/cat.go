@@ -26,12 +26,12 @@ func newCat(g *global) *cobra.Command {
 	o := &catFlags{global: g, length: flags.Size{N: -1}}
 	c := &cobra.Command{
 		Use:   "cat FILE",
-		Short: "Write what is in a disk image to standard output",
-		Long: `Cat writes what the guest of the image FILE sees to standard output, or a part of it. What is
-past the end of the disk is left out.
+		Short: "Write the disk in an image to standard output",
+		Long: `Cat writes the disk in the image FILE to standard output, as its guest sees it, or a part of it. It
+stops at the end of the disk.
 
-If FILE is encrypted, its key is asked for on the terminal unless a flag gives it. As convert
-does, it opens other files only with --allow-backing, and only in the folder of FILE.`,
+If FILE is encrypted, cat asks for the key on the terminal unless a flag gives it. It opens other
+files only with --allow-backing, and only in the folder of FILE.`,
 		Example: `  luksimg cat disk.qcow2 | sha256sum
   luksimg cat --length 512 --key-file dek.b64 disk.luks | xxd`,
 		Args: flags.Args("FILE"),

@@ -29,14 +29,15 @@ func newCheck(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check IMAGE",
 		Short: "Compare the header of a LUKS image with a policy, without a key",
-		Long: `Check compares what the LUKS header of IMAGE says with a policy: ciphers, key sizes, key
-derivation and its cost, hashes, key slots, tokens. No key is needed, and none is asked for. A LUKS
-header is not authenticated: whoever can write to the image can say in it that the data are not
-encrypted. Check it before you give a key, or write a secret to the disk. An image that is
-compressed, in an archive or in a container image is checked as it is.
+		Long: `Check compares the LUKS header of IMAGE with a policy: ciphers, key sizes, key derivation and its
+cost, hashes, key slots, tokens. It needs no key.
+
+A LUKS header is not authenticated. Whoever can write to the image can make it say that the data are
+not encrypted. So check an image before you give its key or write a secret to its disk. Check reads
+images that are compressed, in an archive or in a container image as they are.
 
 --policy is cloud (what luksimg writes by default, and what its profiles need), fips (what FIPS 140-3
-approves), or a file with a policy of your own; --print prints it as JSON. The verbs that open an
+approves), or a file with your own policy. --print prints a policy as JSON. The verbs that open an
 image take --policy too, and check the very bytes that they use.
 
 Exit codes: 0 the header conforms, 3 it does not, 1 it could not be read.`,

@@ -18,7 +18,7 @@ import (
 type clevisFlag bool
 
 func (o *clevisFlag) add(c *cobra.Command) {
-	c.Flags().BoolVar((*bool)(o), "clevis", false, "ask the Tang servers that the tokens of clevis in a LUKS2 image name; they are told first")
+	c.Flags().BoolVar((*bool)(o), "clevis", false, "ask the Tang servers that clevis tokens in a LUKS2 image name; luksimg prints their names first")
 }
 
 // byClevis is unlock by the tokens of clevis in the header, one after the other.

@@ -122,7 +122,7 @@ func (g *global) event(e deploy.Event) {
 // addWait adds the flags that say how to wait for what takes the cloud minutes.
 func addWait(c *cobra.Command, o *softlayer.WaitOptions) {
 	c.Flags().DurationVar(&o.Timeout, "timeout", 2*time.Hour, "how long to wait for the cloud")
-	c.Flags().DurationVar(&o.Interval, "poll", 10*time.Second, "how often to ask meanwhile")
+	c.Flags().DurationVar(&o.Interval, "poll", 10*time.Second, "how often to ask the cloud meanwhile")
 }
 
 func checkWait(o softlayer.WaitOptions) error {
@@ -136,7 +136,7 @@ func checkWait(o softlayer.WaitOptions) error {
 type auditFlags struct{ file string }
 
 func (o *auditFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&o.file, "audit-log", "", "append what is done in the cloud to `FILE`, one event (CADF, JSON) a line; luksimg audit reads it")
+	c.Flags().StringVar(&o.file, "audit-log", "", "append each action in the cloud to `FILE`, as one CADF event (JSON) a line, which luksimg audit reads")
 }
 
 // open opens the log, if there is one. correlation ties the events to those of the services.
@@ -152,7 +152,7 @@ type callFlags struct {
 
 func (o *callFlags) add(c *cobra.Command) {
 	addWait(c, &o.Wait)
-	c.Flags().BoolVar(&o.NoWait, "no-wait", false, "do not wait: end when the cloud has accepted it")
+	c.Flags().BoolVar(&o.NoWait, "no-wait", false, "return as soon as the cloud has accepted the request")
 	o.audit.add(c)
 }
 

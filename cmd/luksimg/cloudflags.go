@@ -88,11 +88,11 @@ func (o *cloudFlags) add(c *cobra.Command, names ...string) {
 		o.urls = map[string]*string{}
 	}
 	if f.Lookup("private") == nil {
-		f.StringVar(&o.network, "network", "", "reach IBM Cloud by its endpoints on this `NETWORK`: public, private (classic infrastructure, Direct Link) or direct (a VPC) (default: public)")
+		f.StringVar(&o.network, "network", "", "use the endpoints of IBM Cloud on this `NETWORK`: public (default), private (classic infrastructure, Direct Link) or direct (a VPC)")
 		f.BoolVar(&o.private, "private", false, "as --network private")
 	}
 	if slices.Contains(names, serviceKMS) && f.Lookup("key-ring") == nil {
-		f.StringVar(&o.keyRing, "key-ring", "", "the `ID` of the key ring of the root key (default: the service looks in all that this identity may use)")
+		f.StringVar(&o.keyRing, "key-ring", "", "`ID` of the root key's key ring (default: all that this identity may use)")
 		f.BoolVar(&o.dedicated, "kms-dedicated", false, "the instance is one of Key Protect Dedicated, at INSTANCE.api.REGION.kms.appdomain.cloud")
 	}
 	for _, s := range append([]string{serviceIAM}, names...) {
@@ -107,7 +107,7 @@ func (o *cloudFlags) add(c *cobra.Command, names ...string) {
 
 // addSettle adds the flag of the verbs that make what must not be made twice.
 func (o *cloudFlags) addSettle(c *cobra.Command) {
-	c.Flags().DurationVar(&o.settle, "settle", 2*time.Minute, "how long to look for what a call made whose answer was lost, before it is sent again, and for an authorization that was just made")
+	c.Flags().DurationVar(&o.settle, "settle", 2*time.Minute, "how long to check whether a call took effect whose reply was lost, before it is retried, and to wait for a new authorization")
 }
 
 // url returns the address of a service: what the flag says, or the environment, or "".

@@ -45,22 +45,21 @@ func newConvert(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "convert SRC DST",
 		Short: "Convert a disk image from any format to another",
-		Long: `Convert writes what the guest of the image SRC sees to DST, a raw disk image, with holes
-where the disk is zero, or a VHD, VHDX, VMDK or qcow2 image. A VMDK is streamOptimized, that
-is compressed, as it is in an OVA and as vSphere imports it. With - for DST a raw disk or a
-VMDK goes to standard output.
+		Long: `Convert writes the disk in the image SRC to DST: a raw disk, with holes where the disk is zero, or a
+VHD, VHDX, VMDK or qcow2 image. A VMDK is streamOptimized (compressed), as in an OVA and as vSphere
+imports it. With - for DST, a raw disk or a VMDK goes to standard output.
 
-An image that needs other files, such as a qcow2 image with a backing file or a differencing
-VHD, is refused unless --allow-backing is given. Then files in the folder of SRC, or below it,
-are opened, and no others: an image may name any file, and a copy of it would be in DST.
+Some images need other files, such as a qcow2 image with a backing file or a differencing VHD.
+Convert refuses them unless --allow-backing is given. It then opens files in the folder of SRC, or below
+it, and no others: an image may name any file, and DST would hold a copy of it.
 
-A disk in an OVA, a tar archive or a container image (oci:FOLDER is the layout of one) is read where
-it is; if there are several, --member names it.
+A disk in an OVA, a tar archive or a container image is read in place. oci:FOLDER is the layout of a
+container image. If there are several disks, --member names one.
 
-If SRC is encrypted, its key is asked for on the terminal unless a flag gives it.
+If SRC is encrypted, convert asks for its key on the terminal unless a flag gives it.
 
-SRC may be at an https:// address. --sha256-file compares it, as it was published, with a list of
-checksums before DST appears.`,
+SRC may be an https:// address. --sha256-file compares the file as published with a list of checksums
+before DST appears.`,
 		Example: `  luksimg convert disk.qcow2 disk.raw
   luksimg convert --sha256-file SHA256SUMS https://example.com/disk.qcow2 disk.raw
   luksimg convert --format qcow2 --compression zstd disk.raw disk.qcow2
@@ -80,18 +79,17 @@ func newDecrypt(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "decrypt SRC DST",
 		Short: "Decrypt an encrypted image into a plain one",
-		Long: `Decrypt opens the encrypted image SRC (LUKS, qcow2 or VHD) with a key and writes its
-plaintext to DST, a raw disk image, or a VHD, VHDX, VMDK or qcow2 image, that only you may
-read. What is zero takes no room. With - for DST a raw disk or a VMDK goes to standard output.
+		Long: `Decrypt opens the encrypted image SRC (LUKS, qcow2 or VHD) with a key and writes its plaintext to DST:
+a raw disk, or a VHD, VHDX, VMDK or qcow2 image. Only you may read DST. Zeros become holes. With - for
+DST, a raw disk or a VMDK goes to standard output.
 
-With - for SRC a LUKS image is read from standard input as it comes: its header first, and
-then the data. If it ends early that is an error, and nothing is left; but where it was cut
-between two sectors only its sender can know.
+With - for SRC, decrypt reads a LUKS image from standard input. If the image ends early, that is an
+error, and nothing is left. A cut between two sectors cannot be detected.
 
-With --partition LUKS in a partition of a disk is decrypted: DST is the disk in it.
+With --partition, decrypt opens LUKS in a partition of a disk, and DST is the disk in it.
 
-DST has the length of all that SRC holds. If the image was padded when it was made, as
-profile classic-luks does, that is longer than the disk was.`,
+DST is as long as the disk in SRC. If the image was padded when it was made, as profile classic-luks
+does, DST is longer than the original disk.`,
 		Example: `  luksimg decrypt disk.luks disk.raw
   luksimg decrypt --key-file dek.b64 disk.luks - | sha256sum
   luksimg decrypt --partition 2 --key-file dek.b64 disk.raw root.raw
@@ -108,7 +106,7 @@ func (o *convertFlags) add(c *cobra.Command) {
 	o.source.add(c, o.global, "SRC")
 	o.kdf.add(c)
 	f.StringVar(&o.format, "format", "raw", "format of DST: "+writtenFormats())
-	f.BoolVar(&o.fixed, "fixed", false, "make a fixed VHD, with room for all of the disk, whose length is rounded up to a MiB")
+	f.BoolVar(&o.fixed, "fixed", false, "write a fixed VHD, as large as the disk, rounded up to a MiB")
 	f.Var(&o.blockSize, "block-size", "block size of a VHDX in bytes, from 1M to 256M (default 32M)")
 	f.Var(&o.sectorSize, "sector-size", "size of the sectors of a VHDX in bytes, 512 or 4096 (default: those of SRC)")
 	f.Var(&o.clusterSize, "cluster-size", "cluster size of a qcow2 image in bytes (default 64k)")

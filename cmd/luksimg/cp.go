@@ -34,16 +34,16 @@ func newCp(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cp IMAGE:/PATH DST",
 		Short: "Copy a file or a folder out of a disk image",
-		Long: `Cp copies the file at PATH on the disk in IMAGE to DST, without mounting anything, and with -r
-a folder with all that is in it. If DST is a folder that is there, the copy is made in it. With
-- for DST a file goes to standard output.
+		Long: `Cp copies the file at PATH on the disk in IMAGE to DST, without mounting anything. With -r it copies a
+folder and everything in it. If DST is an existing folder, the copy is made inside it. With - for DST, a
+file goes to standard output.
 
-It reads ext2, ext3, ext4 and XFS, in every format of images and through encryption; nothing is
-written to the image. Without --partition it takes the partition that has the root of a system.
+Cp reads ext2, ext3, ext4 and XFS, in every image format and through encryption. It never writes to the
+image. Without --partition it takes the partition that has the root of a system.
 
-Only you may read the copy. Symbolic links are copied as they are, holes stay holes, and
-permissions are kept, but no owners and no bits for set-user-ID. Devices, pipes and sockets
-are left out. Nothing is made outside of DST, whatever is in the image.`,
+Only you may read the copy. Symbolic links and holes are kept, and so are permissions, except
+set-user-ID bits. Owners are not kept. Devices, pipes and sockets are left out. Nothing in the image can make cp
+write outside DST.`,
 		Example: `  luksimg cp disk.qcow2:/etc/fstab fstab
   luksimg cp -r --partition 2 --key-file dek.b64 disk.raw:/var/log logs`,
 		Args: flags.Args("IMAGE:/PATH", "DST"),
@@ -58,7 +58,7 @@ are left out. Nothing is made outside of DST, whatever is in the image.`,
 	o.cloud.add(c, serviceCOS)
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "copy a folder")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is a file")
-	f.Var(&o.maxSize, "max-size", "copy so many bytes of data at most (default: the size of the filesystem)")
+	f.Var(&o.maxSize, "max-size", "most bytes of data to copy (default: the size of the filesystem)")
 	f.Lookup("max-size").DefValue = ""
 	return c
 }

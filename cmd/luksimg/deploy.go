@@ -36,11 +36,11 @@ func newDeploy(g *global) *cobra.Command {
 	o := &deployFlags{global: g}
 	c := &cobra.Command{
 		Use:   "deploy [SRC]",
-		Short: "Encrypt an image, upload and import it, and order a server: one command, which can be continued",
-		Long: `Deploy does all that it takes to run servers in classic infrastructure (SoftLayer), or with
---profile vpc-qcow2 in VPC, from the disk image SRC, encrypted: it makes a data key, has it
-wrapped by the root key and checks that it unwraps, encrypts the image, uploads it, has a
-template made of it, and with --order orders a server from that, which costs money.
+		Short: "Encrypt, upload and import an image, and order a server, with one resumable command",
+		Long: `Deploy brings the disk image SRC to IBM Cloud, encrypted, so that servers can run from it: in classic
+infrastructure (SoftLayer), or with --profile vpc-qcow2 in VPC. It makes a data key, has the root key
+wrap it, and checks that it unwraps. Then it encrypts the image, uploads and imports it. With --order
+it orders a server, which costs money.
 
 Deploy records each step in a file, NAME.deploy.json. If the run ends early, the same command
 continues where it stopped and creates nothing twice. The exit code is then 5 if the command may
@@ -48,8 +48,8 @@ simply be run again. If the reply to an import or an order is lost, deploy check
 effect, for as long as --settle says, before it retries. A finished deployment only reports its
 result when it is run again.
 
-The data key is on no disk, but wrapped in the envelope, NAME.envelope.json; without the
-root key that opens nothing. --keep-key writes it to a file.` + cloudHelp + `
+The data key is stored only in wrapped form, in the envelope NAME.envelope.json. Without the root key
+that opens nothing. --keep-key writes the data key to a file.` + cloudHelp + `
 
 Deploy first checks for the authorizations that setup creates. --skip-authorization-check skips
 that, for an API key that can not see them.
@@ -87,23 +87,22 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.Plan.Profile, "profile", string(luksimg.ClassicLUKS), "what the image is to be: classic-luks, classic-vhd or vpc-qcow2")
-	f.StringVar(&o.Plan.Object, "object", "", "where to upload the image: cos://REGION/BUCKET/OBJECT, or with a slash at the end, for NAME.raw, NAME.vhd-0.vhd or NAME.qcow2 in there")
+	f.StringVar(&o.Plan.Profile, "profile", string(luksimg.ClassicLUKS), "what to make: classic-luks, classic-vhd or vpc-qcow2")
+	f.StringVar(&o.Plan.Object, "object", "", "where to upload: cos://REGION/BUCKET/OBJECT; with a slash at the end, NAME.raw, NAME.vhd-0.vhd or NAME.qcow2 is added")
 	f.StringVar(&o.Plan.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key")
 	addImage(c, &o.image)
 	f.Lookup("name").Usage = "the name of the template (default: that of SRC)"
 	f.Lookup("cloud-init").DefValue, o.image.CloudInit = "true", true
 	f.StringVar(&o.Plan.Envelope, "envelope", "", "`FILE` for the wrapped data key (default: NAME.envelope.json)")
-	f.StringVar(&o.Plan.Image, "image", "", "`FILE` for the encrypted image, which is removed when it was imported (default: NAME.encrypted.raw, .vhd or .qcow2)")
-	f.BoolVar(&o.KeepImage, "keep-image", false, "keep the encrypted image here too")
-	f.StringVar(&o.keyFile, "key-file", "", "`FILE` with a data key to use, as keygen makes it, rather than a new one")
+	f.StringVar(&o.Plan.Image, "image", "", "`FILE` for the encrypted image, which is removed after the import (default: NAME.encrypted.raw, .vhd or .qcow2)")
+	f.BoolVar(&o.KeepImage, "keep-image", false, "keep the encrypted image on this machine too")
+	f.StringVar(&o.keyFile, "key-file", "", "`FILE` with a data key made by keygen (default: a new key)")
 	f.StringVar(&o.KeepKey, "keep-key", "", "write the new data key to `FILE`, which must not exist")
-	f.StringVar(&o.state, "state", "", "`FILE` for what was done (default: NAME.deploy.json)")
-	f.StringVar(&o.job, "job", "", "go on from the image that luksimg shard finish made of this `JOB`, in place of SRC")
-	f.BoolVar(&o.order, "order", false, "order a server too: this costs money")
+	f.StringVar(&o.state, "state", "", "`FILE` for the state of the deployment (default: NAME.deploy.json)")
+	f.BoolVar(&o.order, "order", false, "order a server too, which costs money")
 	f.StringVar((*string)(&o.Changed), "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
-	f.BoolVar(&o.AnyDisk, "any-disk", false, "go on with a disk that has no boot signature or no cloud-init")
-	f.BoolVar(&o.SkipAuthorizationCheck, "skip-authorization-check", false, "do not look for the authorizations that the services of the cloud need")
+	f.BoolVar(&o.AnyDisk, "any-disk", false, "accept a disk without boot signature or cloud-init")
+	f.BoolVar(&o.SkipAuthorizationCheck, "skip-authorization-check", false, "do not check the authorizations between the cloud's services")
 	(*flags.Jobs)(&o.Jobs).Add(c)
 	o.server.add(c)
 	o.source.addSecond(c)

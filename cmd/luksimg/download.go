@@ -25,9 +25,9 @@ func newDownload(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "download cos://REGION/BUCKET/OBJECT FILE",
 		Short: "Download an image from IBM Cloud Object Storage",
-		Long: `Download fetches an object from Object Storage in parallel. FILE appears when it is whole, on
-the disk, and is what the size and the ETag of the object tell, or, where that is no MD5 sum, a
-checksum of the service.
+		Long: `Download fetches an object from Object Storage in parallel. FILE appears when it is complete,
+synced, and matches the size and the ETag of the object, or, where the ETag is no MD5 sum, a checksum of
+the service.
 
 Until then what came is in FILE.download, and how far it came in FILE` + cos.StateSuffix + `. When a
 download is interrupted the exit code is 5, and the same command goes on where it stopped;
@@ -40,8 +40,8 @@ exit code 130.` + cosHelp,
 	}
 	f := c.Flags()
 	f.IntVar(&o.Jobs, "jobs", 0, "number of parts fetched at a time (default: 4)")
-	f.BoolVar(&o.Resume, "resume", true, "keep what came if the download is interrupted, and go on with it")
-	f.BoolVar(&o.abort, "abort", false, "remove what came of a download that was interrupted")
+	f.BoolVar(&o.Resume, "resume", true, "keep the parts of an interrupted download, and continue it")
+	f.BoolVar(&o.abort, "abort", false, "remove the parts of an interrupted download")
 	f.BoolVar(&o.Force, "force", false, "replace FILE if it is there")
 	o.progress.Add(c)
 	g.cloud.add(c, serviceCOS)

@@ -39,34 +39,33 @@ func newEncrypt(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "encrypt SRC DST",
 		Short: "Encrypt a disk image into a LUKS image",
-		Long: `Encrypt reads the disk image SRC (raw, qcow2, VHD, VHDX, VMDK or VDI; the content tells) and writes it, encrypted
-with LUKS, to DST. DST appears when it is whole and on the disk. If SRC is encrypted itself,
---source-key-file opens it. If it needs other files, --allow-backing lets it have those in
-its own folder. A disk in an OVA, a tar archive or a container image is read where it is, oci:FOLDER
-is the image layout of one; if there are several, --member names the disk. What an archive says of
-the disk's digest is checked before DST appears.
+		Long: `Encrypt encrypts the disk image SRC with LUKS into DST. SRC is raw, qcow2, VHD, VHDX, VMDK or VDI; its
+content tells which. DST appears when it is complete and synced.
 
-With - for SRC a raw disk is read from standard input, with - for DST the image goes to
-standard output. cos://REGION/BUCKET/OBJECT is an object in IBM Cloud Object Storage: as SRC
-it is read where it is, as DST the image is sent as it is made, and takes no room here. The
-object appears when it is whole; --verify then reads it back, and removes it if it differs.
-An https:// address as SRC is read where it is too. --sha256-file compares the file as it was
-published with a list of checksums before DST appears.
+SRC may be compressed, in an OVA or a tar archive, or in a container image (oci:FOLDER is the layout of
+one). It is read in place; --member names one disk of several. If SRC is encrypted, --source-key-file
+opens it. If it needs other files, --allow-backing allows those in its own folder. Digests that an
+archive states are checked before DST appears.
 
-The key is asked for on the terminal unless a flag gives it. --key-file takes a file as
-it is, with every byte; --passphrase-file leaves one final newline off, as a text file
-has it; --generate-key makes a new key of 32 random bytes and writes it as base64 text.
+SRC and DST may be - for standard input (a raw disk) and standard output, or
+cos://REGION/BUCKET/OBJECT for an object in IBM Cloud Object Storage, without a copy on this disk. With
+--verify, encrypt reads a new object back, and removes it if it differs. SRC may also be an https://
+address. --sha256-file compares the file as published with a list of checksums before DST appears.
 
-A passphrase is stretched at a fixed cost, whatever machine this is: LUKS2 with Argon2id,
-64 MiB, 4 passes, 4 lanes; LUKS1 with PBKDF2, 600000 iterations of SHA-256. A generated
-key needs no stretching: PBKDF2 with 1000 iterations. --pbkdf and the flags beside it set
-another cost; --iter-time measures one on this machine.
+Encrypt asks for the key on the terminal unless a flag gives it. --key-file takes a file as it is, each
+byte of it. --passphrase-file removes one final newline. --generate-key makes a new key of 32 random
+bytes and writes it as base64 text.
 
---kms URI, or --root-key-crn CRN, wraps the key with a root key into a token of the LUKS2 header:
-whoever may use the root key opens the image by --kms, without another file. Unless a flag gives the
-key, it is a new one, which is written nowhere: then nothing else opens the image.
+The cost of deriving the key does not depend on the machine. A passphrase takes Argon2id with 64 MiB,
+4 passes and 4 lanes (LUKS2), or PBKDF2 with 600000 iterations of SHA-256 (LUKS1). A generated key needs
+no stretching: PBKDF2 with 1000 iterations. --pbkdf and related flags set another cost. --iter-time
+measures one on this machine.
 
---profile makes what a cloud takes, and checks the key, the size and the name for it:
+--kms URI, or --root-key-crn CRN, has a root key wrap the key into a token of the LUKS2 header. Whoever
+may use that root key opens the image by --kms, without another file. Unless a flag gives the key, it
+is a new one that is stored nowhere else.
+
+--profile makes what a cloud accepts, and checks the key, the size and the name for it:
 classic-luks   IBM Cloud classic (SoftLayer), end-to-end encryption: LUKS1; the passphrase is
                the base64 text of the key, 32 to 512 characters
 classic-vhd    the same cloud, as documented since 2019: a VHD encrypted as vhd-util does;
@@ -92,16 +91,16 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	f.Lookup("kms").Usage = "have this root key wrap the key into a token of a LUKS2 image, by its `URI`: " + kmsNames + "; without a key, a new one that is written nowhere else"
 	f.Lookup("root-key-crn").Usage = "as --kms ibm:`CRN`"
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
-	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
+	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the volume key (default: a random one)")
 	o.luks.add(c)
-	f.IntVar(&o.luks.keySlot, "key-slot", 0, "number of the key slot to make")
-	f.StringVar(&o.header, "header", "", "write the header to `FILE`, which must not exist, detached from the data; it is needed to open the image")
+	f.IntVar(&o.luks.keySlot, "key-slot", 0, "number of the new key slot")
+	f.StringVar(&o.header, "header", "", "write a detached header to `FILE`, which must not exist; the image opens only with it")
 	f.StringVar(&o.manifestFile, "manifest", "", "write what was made, and of what, to `FILE` as JSON; inspect finds it as DST"+manifest.Suffix)
-	f.BoolVar(&o.sha256, "sha256", false, "hash the disk and the image, for the result and the manifest; the data are then written in order")
-	f.BoolVar(&o.discardZeros, "discard-zeros", false, "leave holes in DST where SRC is known to be zero: those blocks then read as noise, not as zeros, and everybody sees where they are")
-	f.BoolVar(&o.verify, "verify", false, "read the result back from the disk, decrypt it and compare it with SRC before it appears")
+	f.BoolVar(&o.sha256, "sha256", false, "compute the SHA-256 of the disk and the image, for the result and the manifest; this takes longer")
+	f.BoolVar(&o.discardZeros, "discard-zeros", false, "leave holes in DST where SRC is zero; they decrypt to noise, and everyone can see where they are")
+	f.BoolVar(&o.verify, "verify", false, "read the result back, decrypt it and compare it with SRC before it appears")
 	o.jobs.Add(c)
-	f.BoolVar(&o.allowEmpty, "allow-empty", false, "take standard input for a disk even if nothing comes from it")
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "accept empty standard input as a disk")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
 	o.progress.Add(c)
 	g.web.add(c)

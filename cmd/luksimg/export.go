@@ -26,17 +26,16 @@ func newExport(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export IMAGE OBJECT",
 		Short: "Copy an image template, or an image of VPC, to Object Storage",
-		Long: `Export has classic infrastructure (SoftLayer) copy the private template IMAGE, given by its
-number, global identifier or name, to cos://REGION/BUCKET/OBJECT, and waits until that is done. Each
-disk of it becomes an object of its own: of image.vhd, image-0.vhd, image-1.vhd and so on.
+		Long: `Export copies the private template IMAGE of classic infrastructure (SoftLayer) to
+cos://REGION/BUCKET/OBJECT, and waits until that is done. IMAGE is its number, global identifier or name.
+Each disk becomes an object: image.vhd gives image-0.vhd, image-1.vhd and so on. The cloud writes with an API
+key; see --ibm-api-key-file.
 
-The cloud writes with an API key that it is given; see --ibm-api-key-file.
-
-With --target vpc IMAGE is the ID or the name of a private image in VPC, and OBJECT is NAME.qcow2 or,
-if the image is not encrypted, NAME.vhd: a job NAME makes it. --json has the wrapped data key of an
-encrypted image. The image service must be allowed to write to the bucket:
-ibmcloud iam authorization-policy-create is cloud-object-storage Writer --source-resource-type image.
-The same command follows the job that an earlier run began.` + cloudHelp + `
+With --target vpc, IMAGE is the ID or name of a private image in VPC, and OBJECT is NAME.qcow2, or
+NAME.vhd if the image is not encrypted. A job called NAME makes it; the same command follows a job that
+an earlier run began. --json includes the wrapped data key of an encrypted image. The image service must
+be allowed to write to the bucket:
+ibmcloud iam authorization-policy-create is cloud-object-storage Writer --source-resource-type image.` + cloudHelp + `
 SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 		Example: `  luksimg export my-template cos://us-south/images/my-template.vhd
   luksimg export --target vpc my-image cos://us-south/images/my-copy.qcow2`,
@@ -44,7 +43,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.target, "target", deploy.Classic, "where from: classic or vpc")
+	f.StringVar(&o.target, "target", deploy.Classic, "the cloud that has the image: classic or vpc")
 	f.StringVar(&o.region, "region", "", "the region of VPC (default: that of the object)")
 	o.handover.add(c)
 	o.call.add(c)

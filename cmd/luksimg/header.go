@@ -20,9 +20,11 @@ func newHeader(g *global) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "header",
 		Short: "Back up, restore, repair, convert or erase the header of a LUKS image",
-		Long: `Header saves the header of a LUKS image, with its key slots, writes it back, or removes all
-keys from it. With --partition that is LUKS in a partition of a disk. A header that is lost takes the data with it; a backup opens the image with
-each passphrase that was right when it was made.`,
+		Long: `Header saves the header of a LUKS image with its key slots, writes it back, or removes all keys from it.
+With --partition it works on LUKS in a partition of a disk.
+
+Whoever loses the header loses the data. A backup opens the image with each key that was valid when the
+backup was made.`,
 		Example: `  luksimg header backup disk.luks disk.header
   luksimg header restore disk.luks disk.header
   luksimg header erase --force disk.luks`,
@@ -51,7 +53,7 @@ func newHeaderBackup(g *global) *cobra.Command {
 	var force bool
 	c := g.reading(&cobra.Command{
 		Use:     "backup FILE BACKUP",
-		Short:   "Save the header and its key slots to a file that only you may read, or with - to standard output",
+		Short:   "Save the header and its key slots to a private file, or with - to standard output",
 		Example: `  luksimg header backup disk.luks disk.header`,
 		Args:    flags.Args("FILE", "BACKUP"),
 	}, func(_ *cobra.Command, args []string, in *encrypted) error {
@@ -81,13 +83,12 @@ func newHeaderRestore(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "restore FILE BACKUP",
 		Short: "Write a saved header back",
-		Long: `Restore writes a header that "header backup", or cryptsetup luksHeaderBackup, saved back to
-the image it is from: the same UUID and layout as the header that is there. If there is none
-any more, that can not be told, and --force is needed. All key slots become those of the
-backup. If the command is cut off, repeat it.
+		Long: `Restore writes a header back to its image. "header backup" or cryptsetup luksHeaderBackup saved it. The
+image must have a header with the same UUID and layout. If it has none any more, --force is needed.
+All key slots become those of the backup. If the command is interrupted, repeat it.
 
-Where the data of the image start elsewhere than those of the backup, it is not restored, with
---force neither: nothing is ever written to the data.`,
+If the data of the image start elsewhere than those of the backup, restore refuses, even with
+--force: it never writes to the data.`,
 		Example: `  luksimg header restore disk.luks disk.header`,
 		Args:    flags.Args("FILE", "BACKUP"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -111,17 +112,16 @@ Where the data of the image start elsewhere than those of the backup, it is not 
 		},
 	}
 	n.Add(c, "FILE")
-	c.Flags().BoolVar(&force, "force", false, "restore it whatever is in FILE now")
+	c.Flags().BoolVar(&force, "force", false, "restore even if FILE has no header or another one")
 	return c
 }
 
 func newHeaderErase(g *global) *cobra.Command {
 	var force bool
 	c := g.editingHeader(&cobra.Command{
-		Use:   "erase FILE",
-		Short: "Remove all keys: nobody opens the image any more",
-		Long: `Erase overwrites all key slots of the image. The data are lost to everybody who has neither a
-backup of the header nor the volume key.`,
+		Use:     "erase FILE",
+		Short:   "Remove all keys, so that nobody can open the image",
+		Long:    `Erase overwrites all key slots. Without a backup of the header or the volume key, the data are lost.`,
 		Example: `  luksimg header erase --force disk.luks`,
 		Args:    flags.Args("FILE"),
 		PreRunE: func(*cobra.Command, []string) error {
@@ -131,7 +131,7 @@ backup of the header nor the volume key.`,
 			return nil
 		},
 	}, &luks.OpenOptions{}, func(e *luks.Editor) (bool, string, error) { return true, "all key slots erased", e.Erase() })
-	c.Flags().BoolVar(&force, "force", false, "needed, as there is no way back")
+	c.Flags().BoolVar(&force, "force", false, "confirm: erased keys cannot be restored")
 	return c
 }
 
@@ -139,20 +139,20 @@ func newHeaderRepair(g *global) *cobra.Command {
 	var o luks.OpenOptions
 	c := g.editingHeader(&cobra.Command{
 		Use:   "repair FILE",
-		Short: "Write a damaged copy of a LUKS2 header anew from the other one",
-		Long: `Repair writes a copy of a LUKS2 header that is damaged or out of date anew from the other one.
+		Short: "Restore a damaged copy of a LUKS2 header from the other one",
+		Long: `A LUKS2 image has two copies of its header. Repair overwrites the copy that is damaged or out of date
+with the other one.
 
-If something else is where the primary copy should be, such as a filesystem, a swap area or a
-partition table, somebody may have made that on purpose, and the secondary copy is what was
-left of a LUKS image. That is an error, and nothing is written, unless --overwrite-signature
-says that the file is a LUKS image all the same.`,
+If something else is where the primary copy should be, such as a filesystem, a swap area or a partition
+table, repair refuses: somebody may have replaced the image on purpose, and the secondary copy is a
+leftover. --overwrite-signature says that the file is a LUKS image all the same.`,
 		Example: `  luksimg header repair disk.luks`,
 		Args:    flags.Args("FILE"),
 	}, &o, func(e *luks.Editor) (bool, string, error) {
 		did, err := e.Repair()
 		return did, map[bool]string{true: "repaired", false: "nothing to repair"}[did], err
 	})
-	c.Flags().BoolVar(&o.OverwriteSignature, "overwrite-signature", false, "write the primary copy over the start of something else")
+	c.Flags().BoolVar(&o.OverwriteSignature, "overwrite-signature", false, "overwrite what is in place of the primary copy")
 	return c
 }
 
@@ -161,10 +161,9 @@ func newHeaderConvert(g *global) *cobra.Command {
 	versions := map[string]int{"luks1": 1, "luks2": 2}
 	c := g.editingHeader(&cobra.Command{
 		Use:   "convert FILE",
-		Short: "Make a LUKS2 header of a LUKS1 one in place, or the other way round",
-		Long: `Convert makes the header one of the other version. Keys and data stay as they are. LUKS1 has
-less than LUKS2: key derivation by PBKDF2 only ("key convert" changes it), one hash, sectors
-of 512 bytes, no tokens.`,
+		Short: "Convert a header between LUKS1 and LUKS2 in place",
+		Long: `Convert changes the version of the header. Keys and data stay as they are. LUKS1 has fewer features:
+PBKDF2 only ("key convert" changes a slot), one hash, sectors of 512 bytes, no tokens.`,
 		Example: `  luksimg header convert --format luks2 disk.luks`,
 		Args:    flags.Args("FILE"),
 		PreRunE: func(*cobra.Command, []string) error {

@@ -19,9 +19,9 @@ func addImage(c *cobra.Command, r *deploy.ImageRequest) {
 	f := c.Flags()
 	f.StringVar(&r.Name, "name", "", "the name of the image (default: that of the object)")
 	f.StringVar(&r.Note, "note", "", "a note for the template")
-	f.StringVar(&r.OSCode, "os-code", "", "the operating system: `CODE` as import --list-os-codes has it, or a name of VPC")
-	f.BoolVar(&r.CloudInit, "cloud-init", false, "the image has cloud-init, as an encrypted one must")
-	f.BoolVar(&r.BYOL, "byol", false, "the license of the operating system is yours, as that of an encrypted Red Hat image must be")
+	f.StringVar(&r.OSCode, "os-code", "", "the operating system: a `CODE` of import --list-os-codes, or a name of VPC")
+	f.BoolVar(&r.CloudInit, "cloud-init", false, "the image has cloud-init, which an encrypted one needs")
+	f.BoolVar(&r.BYOL, "byol", false, "bring your own license, which an encrypted Red Hat image needs")
 }
 
 type importFlags struct {
@@ -39,14 +39,14 @@ func newImport(g *global) *cobra.Command {
 	o := &importFlags{global: g}
 	c := &cobra.Command{
 		Use:   "import OBJECT",
-		Short: "Make an image template of an encrypted image in Object Storage",
-		Long: `Import hands the image at cos://REGION/BUCKET/OBJECT over to IBM Cloud: to classic
-infrastructure (SoftLayer), which makes a template of it, or with --target vpc to VPC, which
-makes a custom image. It waits until servers can be ordered from it.
+		Short: "Import an encrypted image from Object Storage",
+		Long: `Import has IBM Cloud import the image at cos://REGION/BUCKET/OBJECT: classic infrastructure (SoftLayer)
+makes a template of it, VPC (--target vpc) a custom image. Import waits until servers can be ordered
+from it.
 
-An encrypted image needs its data key, wrapped by a root key: --envelope names the file
-that wrap made, or --wrapped-dek and --root-key-crn give both. It goes to the cloud with
-an API key that can read the object and use the root key; see --ibm-api-key-file.
+An encrypted image needs its data key, wrapped by a root key. --envelope names the file that wrap made,
+or --wrapped-dek and --root-key-crn give both. The cloud also gets an API key that can read the object
+and use the root key; see --ibm-api-key-file.
 
 If the reply to an import is lost, luksimg checks whether it took effect, for as long as --settle
 says, before it retries.
@@ -74,13 +74,13 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 	}
 	addImage(c, &o.image)
 	f := c.Flags()
-	f.StringVar(&o.target, "target", deploy.Classic, "where to: classic or vpc")
+	f.StringVar(&o.target, "target", deploy.Classic, "the cloud to import into: classic or vpc")
 	f.StringVar(&o.region, "region", "", "the region of VPC (default: that of the object)")
 	f.StringVar(&o.envelope, "envelope", "", "`FILE` with the wrapped data key, as wrap makes it")
-	f.StringVar(&o.image.WrappedDEK, "wrapped-dek", "", "the wrapped data key `TEXT`, which is no secret")
+	f.StringVar(&o.image.WrappedDEK, "wrapped-dek", "", "the wrapped data key (`TEXT`), which is no secret")
 	f.StringVar(&o.image.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key that wrapped it")
-	f.BoolVar(&o.image.Encrypted, "is-encrypted", false, "the image is encrypted: implied by a wrapped data key")
-	f.BoolVar(&o.list, "list-os-codes", false, "list what --os-code may be, in VPC with --target vpc and --region, and end")
+	f.BoolVar(&o.image.Encrypted, "is-encrypted", false, "the image is encrypted (implied by a wrapped data key)")
+	f.BoolVar(&o.list, "list-os-codes", false, "list the values of --os-code; with --target vpc and --region those of VPC")
 	o.handover.add(c)
 	o.call.add(c)
 	o.cloud.addSettle(c)

@@ -34,24 +34,21 @@ func newInspect(g *global) *cobra.Command {
 	o := &inspectFlags{global: g}
 	c := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Tell what an image is",
-		Long: `Inspect tells the format of an image, its sizes, and what its header says: for a VHD its
-kind and where it came from, for LUKS the cipher and the key slots. No key is needed; with
-one, it looks into an encrypted image too.
+		Short: "Show what an image is and what is in it",
+		Long: `Inspect shows the format of an image, its sizes and its header: for a VHD its kind and origin, for LUKS
+its cipher and key slots. It needs no key; with one, it looks into an encrypted image too.
 
---map lists where the disk has data and where it reads as zeros, as qemu-img map does, and
-draws it in a line. --check looks for what is wrong with the structure of the image, as
-qemu-img check does; if something is, the exit code is 1.
+It also shows the partitions, the filesystems, the operating system, and whether cloud-init is
+installed, which clouds need. It reads very little of the disk. With --partition it shows one partition,
+such as one that holds LUKS. Of an archive, an OVA or a container image it lists the disks; --member
+names one of several.
 
-Of a disk that can be seen it also tells the partitions, the filesystems, the operating
-system and whether cloud-init is installed, which clouds ask for. Next to nothing is read. With
---partition all this is about a partition, such as one that holds LUKS.
+--map lists where the disk has data and where it reads as zeros, as qemu-img map does, and draws it in
+a line. --check looks for errors in the structure of the image, as qemu-img check does; if it finds one, the
+exit code is 1.
 
 --svg draws the layout of the image to scale: headers, key slots, tables, data, holes, partitions and
-filesystems. A browser shows the drawing.
-
-Of an archive, an OVA or a container image it lists the disks. If there are several, --member says
-which of them all this is about.`,
+filesystems. A browser shows the drawing.`,
 		Example: `  luksimg inspect disk.vhd
   luksimg inspect --json disk.luks
   luksimg inspect --partition 2 disk.raw
@@ -69,7 +66,7 @@ which of them all this is about.`,
 	o.svg.add(c, "the layout of the image")
 	g.web.add(c)
 	o.cloud.add(c, serviceCOS)
-	c.Flags().BoolVar(&o.check, "check", false, "look for what is wrong with the structure of the image")
+	c.Flags().BoolVar(&o.check, "check", false, "look for errors in the structure of the image")
 	return c
 }
 

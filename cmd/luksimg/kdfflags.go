@@ -26,7 +26,7 @@ func (o *kdfFlags) add(c *cobra.Command) {
 	f.Uint32Var(&o.memory, "pbkdf-memory", 0, "memory of Argon2 in KiB (default 65536)")
 	f.Uint32Var(&o.parallel, "pbkdf-parallel", 0, "lanes of Argon2 (default 4)")
 	f.Uint32Var(&o.forceIterations, "pbkdf-force-iterations", 0, "iterations of PBKDF2, or passes of Argon2 (default: see above)")
-	f.IntVar(&o.iterTime, "iter-time", 0, "measure the cost so that deriving the key takes this many milliseconds on this machine")
+	f.IntVar(&o.iterTime, "iter-time", 0, "choose the cost so that deriving the key takes this many milliseconds here")
 }
 
 func (o *kdfFlags) check(c *cobra.Command) error {
@@ -59,8 +59,8 @@ type kdfLimits struct {
 
 func (l *kdfLimits) add(c *cobra.Command) {
 	f := c.Flags()
-	f.Var(&l.memory, "kdf-memory-limit", "memory that opening a key slot may take; k, M, G are powers of 1024 (default 4G)")
-	f.Uint64Var(&l.work, "kdf-work-limit", 0, "work that opening an image may take, all key slots together: iterations of PBKDF2 for each block of the key, or a quarter of a KiB of Argon2 in each pass (default 160000000)")
+	f.Var(&l.memory, "kdf-memory-limit", "most memory to open a key slot; k, M, G are powers of 1024 (default 4G)")
+	f.Uint64Var(&l.work, "kdf-work-limit", 0, "most work to open an image, for all its key slots: iterations of PBKDF2 per block of the key, or quarters of a KiB of Argon2 per pass (default 160000000)")
 }
 
 // apply returns o with the limits.

@@ -22,16 +22,16 @@ func newKeyAdd(g *global) *cobra.Command {
 		Short: "Add a key slot",
 		Long: `Add makes another key slot, which opens with the new key.
 
-With --recovery the new key is a recovery key: 256 random bits as text that a person can write down
-and type, as systemd-cryptenroll makes it. It is shown once, on the terminal, or written to
---recovery-file. It opens the image wherever a passphrase does, with or without its dashes, with
-spaces and newlines, and in capitals too. It takes LUKS2.
+With --recovery the new key is a recovery key (LUKS2): 256 random bits as text that a person can write
+down and type, as systemd-cryptenroll makes it. It is shown once, on the terminal, or written to
+--recovery-file. It opens the image wherever a passphrase does, with or without dashes, spaces or
+capital letters.
 
-With --tang the new key opens where a Tang server can be reached, and with --sss by so many of
-several servers. The server learns nothing of the key. It is generated, and kept in the header, in a
-token as clevis luks bind makes it: clevis opens the image at boot, and luksimg with --clevis. The
-keys of a server have to be trusted: give the thumbprint of the one that it signs with by --thp, or
-in --sss as thp, or say yes when you are asked. It takes LUKS2.`,
+With --tang the image opens where a Tang server can be reached (LUKS2). With --sss it takes a number of
+several servers. A server learns nothing of the key. The key is generated, and stored in a token as
+clevis luks bind does: clevis opens the image at boot, and luksimg with --clevis. You must trust the keys
+of a server: give the thumbprint of its signing key by --thp, or in --sss as thp, or confirm it when
+asked.`,
 		Example: `  luksimg key add disk.luks
   luksimg key add --key-file dek.b64 --new-key-file second.b64 disk.luks
   luksimg key add --key-file dek.b64 --recovery disk.luks
@@ -71,7 +71,7 @@ in --sss as thp, or say yes when you are asked. It takes LUKS2.`,
 	fresh.add(c)
 	recovery.add(c)
 	bind.add(c)
-	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "number of the new key slot (default: the first that is free)")
+	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "number of the new key slot (default: the first free one)")
 	return c
 }
 

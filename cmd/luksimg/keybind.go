@@ -23,9 +23,9 @@ type bindFlags struct {
 
 func (o *bindFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.tang, "tang", "", "make a key that opens where the Tang server at this `URL` can be reached")
-	f.StringVar(&o.thumbprint, "thp", "", "`THUMBPRINT` of the key that the Tang server signs with; without it you are asked")
-	f.StringVar(&o.sss, "sss", "", "make a key that opens by so many of several Tang servers: `JSON` as clevis encrypt sss takes it")
+	f.StringVar(&o.tang, "tang", "", "add a key that opens where the Tang server at this `URL` can be reached")
+	f.StringVar(&o.thumbprint, "thp", "", "`THUMBPRINT` of the Tang server's signing key (default: luksimg asks)")
+	f.StringVar(&o.sss, "sss", "", "add a key that opens with a number of several Tang servers: `JSON` as for clevis encrypt sss")
 }
 
 func (o *bindFlags) given() bool { return o.tang != "" || o.sss != "" }

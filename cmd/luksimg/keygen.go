@@ -30,19 +30,19 @@ func newKeygen(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keygen [FILE]",
 		Short: "Make a new key",
-		Long: `Keygen writes a new random key to FILE, which only you may read: base64 text, on one
-line without a newline, so that the file is a passphrase with every byte of it, here and
-in cryptsetup, QEMU and IBM Key Protect. A key file is never replaced. With - for FILE the key
-goes to standard output, if that is a pipe or a file.
+		Long: `Keygen writes a new random key to FILE, which only you may read. The key is base64 text on one line,
+without a newline, so that the file works as a passphrase here and in cryptsetup, QEMU and IBM Key
+Protect. Keygen never replaces a file. With - for FILE the key goes to standard output, if that is a
+pipe or a file.
 
-Keep it: without the key there is no way to the data.
+Keep the key: without it the data are lost.
 
-With --kms local:FILE it makes a root key in that file instead, for wrap: 32 random bytes.
-Who has a root key can open every image whose key it wrapped.
+With --kms local:FILE it makes a root key in that file instead: 32 random bytes, for wrap. Whoever has a
+root key can open every image whose key it wrapped.
 
-With --standard-key CRN the key is not random: it is the bytes of a standard key in IBM Key
-Protect, which luksimg rootkey create --standard makes, as base64 text or with --raw as they
-are. An encrypted VHD needs --raw. Who may read the standard key has the key of the image.` + cloudHelp,
+With --standard-key CRN the key is that of a standard key in IBM Key Protect, which luksimg rootkey
+create --standard makes: as base64 text, or with --raw as bytes, which an encrypted VHD needs. Whoever
+may read the standard key has the key of the image.` + cloudHelp,
 		Example: `  luksimg keygen dek.b64
   luksimg keygen --bytes 64 --raw volume.key
   luksimg keygen --kms local:root.key
@@ -91,9 +91,9 @@ are. An encrypted VHD needs --raw. Who may read the standard key has the key of 
 		},
 	}
 	c.Flags().IntVar(&n, "bytes", defaultKeyBytes, fmt.Sprintf("how many random bytes, from 16 to %d", wrap.MaxRandom))
-	c.Flags().BoolVar(&raw, "raw", false, "write the bytes themselves, not base64 text")
+	c.Flags().BoolVar(&raw, "raw", false, "write bytes, not base64 text")
 	c.Flags().StringVar(&kms, "kms", "", "make a root key in a file: local:`FILE`")
-	c.Flags().StringVar(&standard, "standard-key", "", "take the bytes of a standard key in Key Protect: its `CRN`")
+	c.Flags().StringVar(&standard, "standard-key", "", "use a standard key in Key Protect: its `CRN`")
 	g.cloud.add(c, serviceKMS)
 	return c
 }

@@ -18,15 +18,14 @@ func newKey(g *global) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "key",
 		Short: "List and change the key slots of a LUKS image",
-		Long: `Key lists the key slots of a LUKS image, or changes them in place. Each of them opens the
-image with a key of its own; the data stay as they are. The image opens at each moment, also
-if the command is killed.
+		Long: `Key lists the key slots of a LUKS image, or changes them in place. Each key slot opens the image with
+its own key; the data stay as they are. The image opens at each moment, even if the command is killed.
 
-With --partition it is LUKS in a partition of a disk whose keys are listed or changed; changing them
-takes a raw disk, and only the partition is written to.
+With --partition, key works on LUKS in a partition of a disk. Changes need a raw disk, and touch only
+that partition.
 
-Whoever had a key that is removed may have kept the volume key, or a backup of the header.
-Only encrypting anew shuts them out.`,
+Whoever had a key that was removed may have kept the volume key, or a backup of the header. Only
+reencrypt shuts them out.`,
 		Example: `  luksimg key list disk.luks
   luksimg key add --key-file dek.b64 --new-passphrase-file recovery.txt disk.luks
   luksimg key change --key-file old.b64 --generate-key new.b64 disk.luks

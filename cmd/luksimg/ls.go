@@ -56,8 +56,8 @@ Characters that a terminal would act on are shown as escape sequences.`,
 	g.kdf.add(c)
 	g.web.add(c)
 	o.cloud.add(c, serviceCOS)
-	c.Flags().BoolVarP(&o.long, "long", "l", false, "tell permissions, links, owner, group, size and time too")
-	c.Flags().BoolVarP(&o.recursive, "recursive", "R", false, "list what is in the folders inside too")
+	c.Flags().BoolVarP(&o.long, "long", "l", false, "show permissions, links, owner, group, size and time too")
+	c.Flags().BoolVarP(&o.recursive, "recursive", "R", false, "list subfolders too")
 	return c
 }
 

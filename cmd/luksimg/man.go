@@ -21,8 +21,8 @@ func newMan(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "man DIR",
 		Short: "Write the manual pages",
-		Long: `Man writes a manual page for each verb to the folder DIR, which is made if it is not there.
---format markdown writes the same pages as Markdown.`,
+		Long: `Man writes a manual page for each verb to the folder DIR, which it creates if needed. --format markdown
+writes the same pages as Markdown.`,
 		Example: `  luksimg man /usr/local/share/man/man1
   luksimg man --format markdown docs`,
 		Args: flags.Args("DIR"),

@@ -24,10 +24,10 @@ func newMeasure(g *global) *cobra.Command {
 	o := &measureFlags{global: g}
 	c := &cobra.Command{
 		Use:   "measure SRC",
-		Short: "Tell how long the image will be that encrypt makes",
-		Long: `Measure tells the exact length of the file that encrypt would write of SRC with the same
-flags, in bytes. For LUKS nothing of the disk is read, unless it is compressed without an index. With --size no SRC is needed: a VHD or
-qcow2 image is then measured as if the disk were empty.`,
+		Short: "Print the size of the image that encrypt would write",
+		Long: `Measure prints the exact length, in bytes, of the file that encrypt would write from SRC with the same
+flags. For LUKS it reads no data, unless SRC is compressed without an index. With --size it needs no
+SRC: it then measures a VHD or qcow2 image as if the disk were empty.`,
 		Example: `  luksimg measure disk.qcow2
   luksimg measure --profile classic-luks --size 100G`,
 		Args: func(c *cobra.Command, got []string) error {
@@ -41,7 +41,7 @@ qcow2 image is then measured as if the disk were empty.`,
 	f := c.Flags()
 	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: "+profileNames())
 	f.BoolVar(&o.detached, "detached", false, "the header is detached from the data, as with encrypt --header")
-	f.Var(&o.size, "size", "measure for a disk of so many bytes in place of SRC; k, M, G, T are powers of 1024")
+	f.Var(&o.size, "size", "size of the disk in bytes, in place of SRC; k, M, G, T are powers of 1024")
 	f.Lookup("size").DefValue = ""
 	o.source.addSecond(c)
 	o.source.sum.first = true

@@ -40,8 +40,8 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 	}
 	o.server.add(c)
 	f := c.Flags()
-	f.StringVar(&o.target, "target", deploy.Classic, "where: classic or vpc")
-	f.BoolVar(&o.dryRun, "dry-run", false, "have the order checked, and order nothing")
+	f.StringVar(&o.target, "target", deploy.Classic, "the cloud: classic or vpc")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check the order, and order nothing")
 	f.StringVar(&o.region, "region", "", "VPC: the region, such as us-south")
 	o.call.add(c)
 	o.cloud.addSettle(c)

@@ -35,15 +35,14 @@ func newReencrypt(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reencrypt SRC DST",
 		Short: "Copy a LUKS image to another one with a new volume key",
-		Long: `Reencrypt opens the LUKS image SRC and writes what is in it to DST, a LUKS image with another
-volume key, and if asked for another cipher, version, sector size or key derivation. No
-plaintext touches the disk. SRC stays as it is.
+		Long: `Reencrypt copies the LUKS image SRC to DST with a new volume key and, on request, another cipher,
+version, sector size or key derivation. No plaintext touches the disk. SRC stays as it is.
 
-Who had a key of SRC once may have kept its volume key; that of DST is new. DST opens with
-the key that opened SRC, or with the new one that the flags give, and with those of
---add-key-file. It keeps the label, the subsystem, the flags and the sector size of SRC, but not
-its other key slots, which can not be opened, and its tokens: what is left out is named. With --kms
-DST gets a token of its own, by the same root key.`,
+Use it when somebody who had a key of SRC must lose access: they may have kept its volume key.
+
+DST opens with the key that opened SRC, or with the new key that a flag gives, and with those of
+--add-key-file. DST keeps the label, subsystem, flags and sector size of SRC. Other key slots and tokens
+can not be copied; reencrypt names them. With --kms, DST gets a new token by the same root key.`,
 		Example: `  luksimg reencrypt --key-file old.b64 --generate-key new.b64 disk.luks new.luks
   luksimg reencrypt --key-file dek.b64 --format luks1 disk.luks disk.luks1`,
 		Args: flags.Args("SRC", "DST"),

@@ -27,15 +27,15 @@ func newRewrap(g *global) *cobra.Command {
 	o := &rewrapFlags{global: g}
 	c := &cobra.Command{
 		Use:   "rewrap [IMAGE]",
-		Short: "Wrap the key of an envelope or a token anew, after a rotation or by another root key",
-		Long: `Rewrap replaces the wrapped key in an envelope, all at once, or in the token of the LUKS2 image
-IMAGE, in place: by one of the newest version of the same root key, which the service makes without
-showing the key; or by one of another root key, which --new-root-key-crn or --new-kms names. The data
-stay as they are. Where the old wrapped key was given to a cloud, give it the new one. An envelope of
-version 1, which is not bound to its image, becomes one of version 2.
+		Short: "Renew a wrapped key, after a rotation or with another root key",
+		Long: `Rewrap replaces the wrapped key in an envelope, or in the token of the LUKS2 image IMAGE, in place. The
+new one is wrapped by the newest version of the same root key, without showing the key; or by
+another root key, which --new-root-key-crn or --new-kms names. The data stay as they are. If you gave the
+old wrapped key to a cloud, give it the new one. An envelope of version 1, which is not bound to its
+image, becomes one of version 2.
 
-A root key in a service is the one that the envelope names; one in a file is named by --kms
-local:FILE. For a token --kms is needed: no image makes luksimg ask a service.` + keyServiceHelp + cloudHelp,
+The envelope names its root key in a service; --kms local:FILE names one in a file. A token always
+needs --kms: no image makes luksimg contact a service.` + keyServiceHelp + cloudHelp,
 		Example: `  luksimg rewrap --envelope disk.raw.envelope.json
   luksimg rewrap --envelope disk.envelope.json --kms local:root.key --new-root-key-crn "$CRN"
   luksimg rewrap --kms ibm disk.luks

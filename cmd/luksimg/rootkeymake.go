@@ -26,7 +26,7 @@ type rootKeyMaker struct {
 func (o *rootKeyMaker) add(c *cobra.Command) {
 	o.ofInstance(c)
 	o.audit.add(c)
-	c.Flags().BoolVar(&o.makeRing, "create-key-ring", false, "make the key ring of --key-ring if it is not there")
+	c.Flags().BoolVar(&o.makeRing, "create-key-ring", false, "create the key ring of --key-ring if needed")
 }
 
 // make has f make a key in the instance, writes it down, and prints its CRN.
@@ -63,8 +63,8 @@ func newRootKeyCreate(g *global) *cobra.Command {
 		Short: "Make a root key in the key service, and print its CRN",
 		Long: `Create has the service make a root key, and prints its CRN. Nobody ever sees the key itself.
 
-With --standard it is a standard key: 32 bytes that the service keeps and gives to whoever
-may read them. luksimg keygen --standard-key takes the key of an image from it.` + cloudHelp,
+With --standard it makes a standard key: 32 bytes that the service keeps, and gives to identities that
+may read them. luksimg keygen --standard-key uses it as the key of an image.` + cloudHelp,
 		Example: `  luksimg rootkey create --kms-instance-crn CRN images
   luksimg rootkey create --kms-instance-crn CRN --key-ring prod --create-key-ring images`,
 		Args: flags.Args("NAME"),
@@ -84,7 +84,7 @@ may read them. luksimg keygen --standard-key takes the key of an image from it.`
 		},
 	}
 	o.add(c)
-	c.Flags().BoolVar(&standard, "standard", false, "make a standard key instead, which can be read")
+	c.Flags().BoolVar(&standard, "standard", false, "make a standard key, which can be read, instead of a root key")
 	return c
 }
 
@@ -93,12 +93,12 @@ func newRootKeyImport(g *global) *cobra.Command {
 	var m materialFlags
 	c := &cobra.Command{
 		Use:   "import NAME",
-		Short: "Bring a key of your own into the key service as a root key, and print its CRN",
-		Long: `Import makes a root key of your own 16, 24 or 32 bytes, and prints its CRN. They leave this
-machine encrypted with a key of the service, an import token, besides TLS.
+		Short: "Import your own key as a root key, and print its CRN",
+		Long: `Import makes a root key of your own 16, 24 or 32 bytes, and prints its CRN. They travel encrypted with
+an import token of the service, in addition to TLS.
 
-Keep the bytes where they are safe: if the service loses the root key, or you leave it, they
-are the way to what it wrapped. luksimg keygen --raw FILE makes 32 bytes.` + cloudHelp,
+Keep a copy of the bytes in a safe place: if the service loses the root key, or you leave the service,
+you need them to unwrap your keys. luksimg keygen --raw FILE makes 32 bytes.` + cloudHelp,
 		Example: `  luksimg keygen --raw root.key
   luksimg rootkey import --kms-instance-crn CRN --key-file root.key images`,
 		Args: flags.Args("NAME"),

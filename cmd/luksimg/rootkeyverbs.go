@@ -22,10 +22,9 @@ func newRootKey(g *global) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "rootkey",
 		Short: "Make, import, list, rotate, disable and delete root keys",
-		Long: `Rootkey has what is to be done with root keys in IBM Key Protect and Hyper Protect Crypto
-Services. A root key never leaves the service: it wraps the keys of images. Who disables or
-deletes it takes all that it wrapped from everybody, servers that run from such an image
-included.`,
+		Long: `Rootkey manages root keys in IBM Key Protect and Hyper Protect Crypto Services. A root key never leaves
+the service; it wraps the keys of images. If you disable or delete a root key, nobody can use what it
+wrapped, not even servers that run from such an image.`,
 		Example: `  luksimg rootkey create --kms-instance-crn CRN images
   luksimg rootkey import --kms-instance-crn CRN --key-file root.key images
   luksimg rootkey list --kms-instance-crn CRN
@@ -97,11 +96,11 @@ func newRootKeyRotate(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rotate",
 		Short: "Give a root key a new version",
-		Long: `Rotate gives the root key a new version, which wraps from now on; older ones still turn back
-what they wrapped. luksimg rewrap wraps the key in an envelope by the newest version.
+		Long: `Rotate gives the root key a new version. New keys are wrapped by it; older versions still unwrap what
+they wrapped. luksimg rewrap renews the wrapped key in an envelope.
 
-A root key that was imported needs new material, 16, 24 or 32 bytes, given as to import. A
-root key can be rotated once an hour.` + cloudHelp,
+A root key that was imported needs new bytes, 16, 24 or 32, given as to import. A root key can be
+rotated once an hour.` + cloudHelp,
 		Example: `  luksimg rootkey rotate --root-key-crn CRN
   luksimg rootkey rotate --root-key-crn CRN --key-file new.key`,
 		Args: flags.Args(),
@@ -126,10 +125,10 @@ func newRootKeyDisable(g *global) *cobra.Command {
 	o := &rootKeyVerb{global: g}
 	c := &cobra.Command{
 		Use:   "disable",
-		Short: "Take a root key out of use, until it is enabled",
-		Long: `Disable suspends the root key: nothing is wrapped or unwrapped with it any more, by nobody.
-Encrypted images do not import and their servers do not start until it is enabled. What
-services of the cloud do with data that are open already can take them hours.` + cloudHelp,
+		Short: "Suspend a root key until it is enabled",
+		Long: `Disable suspends the root key: nobody can wrap or unwrap with it. Encrypted images do not import, and
+their servers do not start, until the key is enabled. Services of the cloud can take hours to close data that are
+open already.` + cloudHelp,
 		Example: `  luksimg rootkey disable --root-key-crn CRN`,
 		Args:    flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -164,10 +163,10 @@ func newRootKeyDelete(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "delete",
 		Short: "Delete a root key, and with it all that it wrapped",
-		Long: `Delete deletes the root key. Keys that it wrapped cannot be unwrapped any more: without
-another way to them the images are lost. For 30 days the service can restore the root key.
+		Long: `Delete deletes the root key. Keys that it wrapped cannot be unwrapped any more, so their images are lost
+unless another key opens them. The service can restore the root key for 30 days.
 
---root-key-crn must be given; what the environment names is not deleted.` + cloudHelp,
+--root-key-crn must be given: delete ignores the environment.` + cloudHelp,
 		Example: `  luksimg rootkey delete --force --root-key-crn CRN`,
 		Args:    flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -181,17 +180,18 @@ another way to them the images are lost. For 30 days the service can restore the
 		},
 	}
 	o.ofNamedKey(c, "the `CRN` of the root key; needed, the environment is not looked at")
-	c.Flags().BoolVar(&force, "force", false, "needed, as what it wrapped is lost")
-	c.Flags().BoolVar(&opts.Protecting, "protecting", false, "delete it even if buckets or other resources are registered as encrypted with it")
+	c.Flags().BoolVar(&force, "force", false, "confirm: what the key wrapped is lost")
+	c.Flags().BoolVar(&opts.Protecting, "protecting", false, "delete the key even if buckets or other resources use it")
 	return c
 }
 
 func newRootKeyList(g *global) *cobra.Command {
 	o := &rootKeyVerb{global: g}
 	c := &cobra.Command{
-		Use:     "list",
-		Short:   "List the root keys of an instance",
-		Long:    `List shows the root keys of an instance, or of the key ring that --key-ring names, but for deleted ones.` + cloudHelp,
+		Use:   "list",
+		Short: "List the root keys of an instance",
+		Long: `List shows the root keys of an instance, or of the key ring that --key-ring names. Deleted keys are
+not shown.` + cloudHelp,
 		Example: `  luksimg rootkey list --kms-instance-crn CRN`,
 		Args:    flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error {

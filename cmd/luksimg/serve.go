@@ -34,18 +34,19 @@ func newServe(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve IMAGE",
 		Short: "Serve an image as a disk to QEMU, nbdcopy and others, over NBD",
-		Long: `Serve gives other programs the disk in IMAGE as its guest sees it, over NBD (Network Block Device), without root and
-without a plaintext copy. It prints the URI that they take, and goes on until it is interrupted, or with --once until the
-last client has gone. In the background of a script, where shells have SIGINT ignored, kill PID ends it.
+		Long: `Serve offers the disk in IMAGE to other programs over NBD (Network Block Device), without root and
+without a plaintext copy. It prints the URI for them. It runs until it is interrupted, or with --once until
+the last client has left. In a script's background, where shells ignore SIGINT, end it with kill PID.
 
-Without --socket and --listen it makes a Unix socket in a temporary folder that no other user can enter. An address that
-other machines can reach needs --tls-certificates. Everybody on this machine can connect to a loopback address.
+By default it makes a Unix socket in a temporary folder that no other user can enter. --socket and
+--listen choose another address. One that other machines can reach needs --tls-certificates. Every user of
+this machine can connect to a loopback address.
 
-The disk is read-only. With --rw clients write too, to LUKS images and raw disks, in place; other formats are
-only read. Meanwhile no other luksimg changes the image.
+The disk is read-only. With --rw clients also write, to LUKS images and raw disks in place; other
+formats are only read. Meanwhile no other luksimg changes the image.
 
-With --encrypt it is the other way round: IMAGE is not encrypted, and clients see the LUKS image that it would become, with
-the key that the flags give and a header that is made when the server starts.`,
+With --encrypt it works the other way round: IMAGE is a plain disk, and clients see the LUKS image that
+it would become, with the key that the flags give and a header made when the server starts.`,
 		Example: `  luksimg serve --key-file dek.b64 disk.luks
   luksimg serve --key-file dek.b64 --socket /run/user/1000/disk.sock --rw disk.luks
   luksimg serve --once --encrypt --format luks1 --key-file dek.b64 disk.qcow2 | { read -r uri; nbdcopy "$uri" disk.luks; }
@@ -59,9 +60,9 @@ the key that the flags give and a header that is made when the server starts.`,
 	o.source.unpack.random = true
 	g.kdf.add(c)
 	o.listen.add(c)
-	f.BoolVar(&o.rw, "rw", false, "let clients write, to a LUKS image or a raw disk")
-	f.BoolVar(&o.once, "once", false, "end when the last client has gone")
-	f.BoolVar(&o.encrypt, "encrypt", false, "serve the LUKS image that IMAGE would become; the flags below say which, as with encrypt")
+	f.BoolVar(&o.rw, "rw", false, "let clients write to a LUKS image or a raw disk")
+	f.BoolVar(&o.once, "once", false, "end when the last client has left")
+	f.BoolVar(&o.encrypt, "encrypt", false, "serve the LUKS image that IMAGE would become, with the flags of encrypt")
 	o.luks.add(c)
 	f.Lookup("format").Usage = "container: luks1 or luks2 (default luks2)"
 	g.web.add(c)

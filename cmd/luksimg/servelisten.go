@@ -29,10 +29,10 @@ type listenFlags struct {
 
 func (o *listenFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.socket, "socket", "", "listen on a Unix socket of this name, which must not be there; it is removed in the end")
-	f.StringVar(&o.address, "listen", "", "listen on this `HOST:PORT`; port 0 is any that is free")
-	f.StringVar(&o.certificates, "tls-certificates", "", "demand TLS, with server-cert.pem, server-key.pem and ca-cert.pem of this folder, as QEMU has them")
-	f.BoolVar(&o.verifyPeer, "tls-verify-peer", true, "demand a certificate of clients that ca-cert.pem vouches for; without that everybody who can connect has the disk")
+	f.StringVar(&o.socket, "socket", "", "listen on a Unix socket of this name, which must not exist and is removed at the end")
+	f.StringVar(&o.address, "listen", "", "listen on this `HOST:PORT`; port 0 is any free port")
+	f.StringVar(&o.certificates, "tls-certificates", "", "require TLS, with server-cert.pem, server-key.pem and ca-cert.pem in this folder, as for QEMU")
+	f.BoolVar(&o.verifyPeer, "tls-verify-peer", true, "require client certificates signed by ca-cert.pem; otherwise everyone who can connect has the disk")
 }
 
 // check looks at the flags before anything is opened.

@@ -25,8 +25,8 @@ func newSetup(g *global) *cobra.Command {
 	o := &setupFlags{global: g}
 	c := &cobra.Command{
 		Use:   "setup",
-		Short: "Make what must be there before an encrypted image is imported: root key, bucket, service id, authorization",
-		Long: `Setup looks for what importing an encrypted image needs, shows what is missing, and makes that:
+		Short: "Create what an encrypted import needs: root key, bucket, service id, authorization",
+		Long: `Setup looks for what an encrypted import needs, shows what is missing, and creates it:
 
   - a root key in Key Protect, unless --root-key-crn names one
   - a regional bucket in the region of the root key; --bucket-key has the root key protect it
@@ -36,16 +36,16 @@ func newSetup(g *global) *cobra.Command {
     images import and their servers do not start; with --target vpc that of the image
     service of VPC too, to read the instance of Object Storage
 
-What is there already is left as it is: a second run changes nothing. --dry-run makes nothing,
-and prints the requests, and the ibmcloud commands that do the same.` + cloudHelp,
+Setup changes nothing that exists: a second run does nothing. --dry-run only prints the requests, and the
+ibmcloud commands that do the same.` + cloudHelp,
 		Example: `  luksimg setup --dry-run --kms-instance-crn CRN --cos-instance-crn CRN --bucket images --api-key-file importer.key
   luksimg setup --root-key-crn CRN --cos-instance-crn CRN --bucket images --api-key-file importer.key`,
 		Args: flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.RootKeyCRN, "root-key-crn", "", "the `CRN` of a root key that is there")
-	f.StringVar(&o.KMSInstance, "kms-instance-crn", "", "the `CRN` of the key service instance, to make or find a root key in")
+	f.StringVar(&o.RootKeyCRN, "root-key-crn", "", "the `CRN` of an existing root key")
+	f.StringVar(&o.KMSInstance, "kms-instance-crn", "", "the `CRN` of the key service instance, where setup finds or makes a root key")
 	f.StringVar(&o.RootKeyName, "root-key-name", "luksimg", "the name of the root key")
 	f.StringVar(&o.COSInstance, "cos-instance-crn", "", "the `CRN` of the instance of Object Storage")
 	f.StringVar(&o.Bucket, "bucket", "", "the name of the bucket")
@@ -54,10 +54,10 @@ and prints the requests, and the ibmcloud commands that do the same.` + cloudHel
 	f.BoolVar(&o.BucketKey, "bucket-key", false, "have the root key protect a new bucket too (SSE-KP)")
 	f.StringVar(&o.ServiceID, "service-id", "luksimg-import", "the name of the service id")
 	f.StringVar(&o.APIKeyName, "api-key-name", "luksimg-import", "the name of its API key")
-	f.StringVar(&o.apiKeyFile, "api-key-file", "", "`FILE` for the API key, which must not exist: only its owner can read it (default: no API key is made)")
+	f.StringVar(&o.apiKeyFile, "api-key-file", "", "write a new API key to `FILE`, which must not exist and which only you may read (default: no API key)")
 	f.StringVar(&o.Account, "account", "", "the `ID` of the account (default: that of the API key in use)")
 	f.StringVar(&o.target, "target", deploy.Classic, "where images will go: classic or vpc")
-	f.BoolVar(&o.dryRun, "dry-run", false, "make nothing; print the requests and commands")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the requests and commands, and change nothing")
 	o.cloud.add(c, serviceKMS, serviceCOS)
 	o.audit.add(c)
 	return c

@@ -69,9 +69,9 @@ run --kms then needs no other key. --generate-key makes a new one.`,
 	f.Lookup("kms").Usage = "have this root key wrap the key into JOB, by its `URI`: " + kmsNames + "; without a key, a new one that is written nowhere else"
 	f.Lookup("root-key-crn").Usage = "as --kms ibm:`CRN`"
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
-	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data, as it is (default: a random one)")
+	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the volume key (default: a random one)")
 	o.luks.add(c)
-	f.IntVar(&o.luks.keySlot, "key-slot", 0, "number of the key slot to make")
+	f.IntVar(&o.luks.keySlot, "key-slot", 0, "number of the new key slot")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there, and give up the job that is in JOB")
 	g.web.add(c)
 	g.cloud.add(c, serviceCOS)

@@ -62,7 +62,7 @@ func (o *sourceFlags) addSecond(c *cobra.Command) {
 func (o *sourceFlags) addImage(c *cobra.Command, what string) {
 	f := c.Flags()
 	f.StringVar(&o.format, "source-format", "", "format of "+what+": "+formatNames(sourceFormats)+" (default: the content tells)")
-	f.BoolVar(&o.allowBacking, "allow-backing", false, "let "+what+" use other files in its folder, which it names: backing files, parents, extents")
+	f.BoolVar(&o.allowBacking, "allow-backing", false, "let "+what+" use other files in its folder that it names: backing files, parents, extents")
 	f.StringVar(&o.snapshot, "snapshot", "", "read the internal snapshot with this ID or `NAME` of a qcow2 image")
 	o.unpack.add(c, what)
 	o.sum.add(c, what)

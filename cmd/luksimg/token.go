@@ -20,10 +20,9 @@ func newToken(g *global) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "token",
 		Short: "List and change the tokens of a LUKS2 image",
-		Long: `Token lists, adds, exports and removes the tokens of a LUKS2 image: JSON objects in its header
-in which other software, such as clevis or systemd-cryptenroll, keeps what it needs to open a
-key slot. What is in them is theirs: each has a type, and the key slots that it is for. All
-verbs that change keys and headers keep them.`,
+		Long: `Token lists, adds, exports and removes the tokens of a LUKS2 image. A token is a JSON object in the
+header in which software such as clevis or systemd-cryptenroll keeps what it needs to open a key slot.
+Each token has a type and names its key slots. All verbs that change keys and headers keep tokens.`,
 		Example: `  luksimg token list disk.luks
   luksimg token add --json-file token.json disk.luks
   luksimg token export --token-id 0 disk.luks
@@ -76,9 +75,8 @@ func newTokenAdd(g *global) *cobra.Command {
 	c := g.editingToken(&cobra.Command{
 		Use:   "add FILE",
 		Short: "Add a token from JSON",
-		Long: `Add puts a token, a JSON object with a type as cryptsetup token export and luksimg token export
-write it, into the header. The key slots that it is for are those that it names, and those of
---key-slot.`,
+		Long: `Add stores a token in the header: a JSON object with a type, as cryptsetup token export and luksimg
+token export write it. The token is for the key slots that it names, and those of --key-slot.`,
 		Example: `  luksimg token add --json-file token.json disk.luks
   luksimg token add --token-id 3 --key-slot 1 disk.luks <token.json`,
 		Args: flags.Args("FILE"),

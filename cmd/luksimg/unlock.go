@@ -89,7 +89,7 @@ func (o *unlockFlags) byTokens() bool { return o.kms.given() || bool(o.clevis) }
 // add adds the flags that give a key.
 func (o *unlockFlags) add(c *cobra.Command, g *global) {
 	o.addKey(c, g)
-	c.Flags().StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the key of the data itself, as it is; no passphrase is needed")
+	c.Flags().StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the volume key itself; no passphrase is needed")
 }
 
 // addImage adds the flags that say what the image is.
@@ -97,10 +97,10 @@ func (o *unlockFlags) addImage(c *cobra.Command, g *global, what string) {
 	o.partition.Add(c, what)
 	g.kdf.policy.add(c)
 	c.Flags().StringVar(&o.header, "header", "", "`FILE` with the header, if it is detached from the data")
-	c.Flags().BoolVar(&o.allowCut, "allow-truncated", false, "read an image that ends within a sector, which was cut off, up to there")
+	c.Flags().BoolVar(&o.allowCut, "allow-truncated", false, "read an image that was cut off within a sector, up to there")
 	o.keySlot = c.Flags().Int("key-slot", luks.AnySlot, "try this key slot only")
 	c.Flags().Lookup("key-slot").DefValue = "0" // which help leaves out
-	c.Flags().BoolVar(&o.allowNull, "allow-null-cipher", false, "take an image that is not encrypted at all, whoever made it")
+	c.Flags().BoolVar(&o.allowNull, "allow-null-cipher", false, "accept an image that its header says is not encrypted")
 }
 
 func (o *unlockFlags) openLUKS(ctx context.Context, g *global, name string) (*encrypted, error) {

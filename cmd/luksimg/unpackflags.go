@@ -34,10 +34,10 @@ type unpackFlags struct {
 
 func (o *unpackFlags) add(c *cobra.Command, what string) {
 	f := c.Flags()
-	f.BoolVar(&o.never, "no-unpack", false, "take "+what+" as it is, also if it is compressed")
+	f.BoolVar(&o.never, "no-unpack", false, "take "+what+" as it is, even if it is compressed")
 	f.Var(&o.max, "max-unpacked", "how large a compressed "+what+" may become, in bytes (default: 256M, and 1100 times its own length)")
 	f.Var(&o.window, "max-window", "how much memory a compressed "+what+" may ask for, in bytes (default 128M)")
-	f.StringVar(&o.scratchDir, "scratch-dir", "", "`FOLDER` for what has to be unpacked before it can be read (default: that for temporary files)")
+	f.StringVar(&o.scratchDir, "scratch-dir", "", "`FOLDER` for sources that must be unpacked first (default: the one for temporary files)")
 	f.StringVar(&o.member, "member", "", "`NAME` of the disk in "+what+", if that is an archive with several (default: the only one)")
 	f.StringVar(&o.ociImage, "oci-image", "", "`NAME` of the container image in "+what+": its platform, tag or digest (default: the only one)")
 	f.Lookup("max-unpacked").DefValue, f.Lookup("max-window").DefValue = "", ""

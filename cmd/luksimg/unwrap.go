@@ -25,13 +25,12 @@ func newUnwrap(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "unwrap KEYFILE",
 		Short: "Get the key of an image back from its envelope or its token",
-		Long: `Unwrap has the root key turn the wrapped key of an envelope back, or with --kms and --image that
-of a token in the header of the image, and writes what opens the disk to KEYFILE, a new file that only you may read: it is the --key-file of decrypt. A key
-file is never replaced. With - for KEYFILE the key goes to standard output, if that is a
-pipe or a file.
+		Long: `Unwrap gets the key of an image back: the root key unwraps the wrapped key of an envelope, or with --kms
+and --image that of a token in the image's header. It writes the key to KEYFILE, a new file that only
+you may read; decrypt takes it as --key-file. It never replaces a key file. With - for KEYFILE the key
+goes to standard output, if that is a pipe or a file.
 
-A root key in the cloud is the one that the envelope names; one in a file is named by
---kms local:FILE.` + keyServiceHelp + cloudHelp,
+The envelope names its root key in a service; --kms local:FILE names one in a file.` + keyServiceHelp + cloudHelp,
 		Example: `  luksimg unwrap --envelope disk.raw.envelope.json dek.b64
   luksimg unwrap --kms local:root.key --image disk.luks dek.b64
   luksimg unwrap --envelope disk.envelope.json --kms local:root.key - |
@@ -44,7 +43,7 @@ A root key in the cloud is the one that the envelope names; one in a file is nam
 	g.cloud.add(c, serviceCOS)
 	f.StringVar(&o.envelope, "envelope", "", "`FILE` with the wrapped key, as wrap wrote it")
 	g.kdf.add(c)
-	f.StringVar(&o.image, "image", "", "the encrypted image, a `FILE` or cos://: the key must open it, or it is not written")
+	f.StringVar(&o.image, "image", "", "the encrypted image, a `FILE` or cos://; the key must open it, or KEYFILE is not written")
 	return c
 }
 

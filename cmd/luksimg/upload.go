@@ -41,13 +41,12 @@ func newUpload(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "upload FILE cos://REGION/BUCKET/OBJECT",
 		Short: "Upload an image to IBM Cloud Object Storage",
-		Long: `Upload sends FILE to Object Storage in parallel parts. The object appears when it is whole,
-and its size and ETag are those of what was sent. Where ETags are no MD5 sums, as of buckets with
-some kinds of encryption, what was stored is checked by the service's checksums, or read again.
+		Long: `Upload sends FILE to Object Storage in parallel parts. The object appears when it is complete and its
+size and ETag match. Some buckets with encryption have ETags that are no MD5 sums; there upload compares
+the service's checksums, or reads the object again.
 
-The bucket must be a regional one, as the import of images asks for: one of several regions, or of
-a single data center, is refused before anything is read. So is a file of more than 10 TB, or of
-more than 10,000 parts.
+The bucket must be regional, because imports need that. Upload refuses a cross-region or single-site
+bucket, a file of more than 10 TB, and more than 10,000 parts, before it sends anything.
 
 How far it came is kept in FILE` + uploadSuffix + `. When an upload is interrupted the exit code is
 5, and the same command goes on where it stopped; --abort gives it up instead, so that the
@@ -70,9 +69,9 @@ it goes with the image and the bucket is in the region of its root key. It holds
 	f.Var(&o.partSize, "part-size", "size of the parts, 5M to 5G; k, M, G are powers of 1024 (default: by the size of the file)")
 	f.Lookup("part-size").DefValue = ""
 	f.IntVar(&o.jobs, "jobs", 0, "number of parts sent at a time (default: 4)")
-	f.BoolVar(&o.resume, "resume", true, "keep what was sent if the upload is interrupted, and go on with it")
+	f.BoolVar(&o.resume, "resume", true, "keep the parts of an interrupted upload, and continue it")
 	f.StringVar(&o.state, "state", "", "keep how far it came in this `FILE` (default: FILE"+uploadSuffix+")")
-	f.BoolVar(&o.abort, "abort", false, "give up an upload that was interrupted")
+	f.BoolVar(&o.abort, "abort", false, "abort an interrupted upload")
 	f.BoolVar(&o.force, "force", false, "replace the object if it is there")
 	o.progress.Add(c)
 	o.audit.add(c)

@@ -27,9 +27,9 @@ func newVerify(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify SRC ENCRYPTED",
 		Short: "Compare an encrypted image with the disk image it was made of",
-		Long: `Verify decrypts the image ENCRYPTED (LUKS, qcow2 or VHD) and compares it, byte for byte, with the disk image
-SRC. Past the end of SRC there must be zeros only. If they differ it names the first
-offset on the disk and exits with 3.`,
+		Long: `Verify decrypts the image ENCRYPTED (LUKS, qcow2 or VHD) and compares it with the disk image SRC, byte
+for byte. Past the end of SRC there must be only zeros. If they differ, verify prints the first offset
+on the disk and exits with code 3.`,
 		Example: `  luksimg verify --key-file dek.b64 disk.vhd disk.luks`,
 		Args:    flags.Args("SRC", "ENCRYPTED"),
 		RunE:    func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
@@ -38,7 +38,7 @@ offset on the disk and exits with 3.`,
 	o.encrypted.unlock.addImage(c, g, "ENCRYPTED")
 	o.source.addSecond(c)
 	g.kdf.add(c)
-	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "do not look at what is known to be zero in SRC: ENCRYPTED was made with --discard-zeros")
+	c.Flags().BoolVar(&o.skipZeros, "discard-zeros", false, "ignore parts where SRC is zero: ENCRYPTED was made with --discard-zeros")
 	o.jobs.Add(c)
 	o.progress.Add(c)
 	g.web.add(c)

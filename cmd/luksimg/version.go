@@ -58,7 +58,7 @@ func readVersion() versionResult {
 func newVersion(g *global) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Tell the version of luksimg",
+		Short: "Print the version of luksimg",
 		Args:  flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			r := readVersion()

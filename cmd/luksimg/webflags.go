@@ -17,7 +17,7 @@ type webFlags struct {
 }
 
 func (o *webFlags) add(c *cobra.Command) {
-	c.Flags().BoolVar(&o.allowHTTP, "allow-http", false, "read http:// addresses of other machines too, without TLS: whoever is on the way can change what is read")
+	c.Flags().BoolVar(&o.allowHTTP, "allow-http", false, "read http:// addresses of other machines too, without TLS: anyone on the way can change the data")
 }
 
 // open opens the file at an address.
