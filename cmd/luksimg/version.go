@@ -13,8 +13,8 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// version is set by the linker in a release; otherwise the build says what it is.
-var version string
+// version and commit are set by the linker in a release; otherwise the build says what they are.
+var version, commit string
 
 // versionResult is what version --json prints.
 type versionResult struct {
@@ -34,7 +34,7 @@ type versionResult struct {
 
 // readVersion asks the build what it is.
 func readVersion() versionResult {
-	r := versionResult{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, XTS: xts.Implementations()}
+	r := versionResult{Version: version, Commit: commit, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, XTS: xts.Implementations()}
 	r.FIPS140, r.FIPS140Module = "off", fips140.Version()
 	switch {
 	case fips140.Enforced():
@@ -47,7 +47,7 @@ func readVersion() versionResult {
 			r.Version = info.Main.Version
 		}
 		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
+			if s.Key == "vcs.revision" && r.Commit == "" {
 				r.Commit = s.Value
 			}
 		}

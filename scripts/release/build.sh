@@ -1,0 +1,58 @@
+#!/bin/bash
+# build.sh - make all files of a release in dist/: binaries in archives, packages, lists of the modules in each binary, an OCI
+# image, a formula for Homebrew, checksums. They are made of the commit that is checked out and of nothing else, in a clone.
+# It publishes nothing, and needs no network once the tools and modules are there.
+#
+#   scripts/release/build.sh --snapshot    of any commit
+#   scripts/release/build.sh               of a commit that has a tag
+#
+# The same commit and the same version of Go make the same bytes.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+top=$PWD
+snapshot=()
+case ${1:-} in
+--snapshot) snapshot=(--snapshot) ;;
+'') ;;
+*) echo 'usage: build.sh [--snapshot]' >&2; exit 1 ;;
+esac
+[ -z "$(git status --porcelain)" ] || echo 'release: what is not committed is not in it' >&2
+commit=$(git rev-parse HEAD)
+scripts/release/tools.sh
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+git clone --quiet --no-checkout "$top" "$work/luksimg"
+cd "$work/luksimg"
+git checkout --quiet --detach "$commit"
+unset GITHUB_TOKEN GITLAB_TOKEN GITEA_TOKEN GOOS GOARCH GOAMD64 GOARM64 GOPPC64 GOEXPERIMENT GOFIPS140 GOFLAGS GOWORK GODEBUG
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH PATH=$top/.cache/bin:$PATH LC_ALL=C TZ=UTC
+umask 022
+
+goreleaser release --clean --skip=publish,announce "${snapshot[@]}"
+
+# field NAME: of dist/metadata.json.
+field() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" dist/metadata.json; }
+version=$(field version)
+[ "$(field commit)" = "$commit" ] || { echo "release: this is not of commit $commit" >&2; exit 1; }
+images=()
+for arch in amd64 arm64 ppc64le s390x; do
+	binary=$(echo dist/*_linux_"$arch"*/luksimg)
+	[ -f "$binary" ] || { echo "release: there is no binary for linux/$arch" >&2; exit 1; }
+	images+=("linux/$arch=$binary")
+done
+oci=luksimg_${version}_oci.tar
+ociimage -o "dist/$oci" -version "v$version" -revision "$commit" -time "$SOURCE_DATE_EPOCH" \
+	-licenses bin/release/LICENSES.txt "${images[@]}"
+cd dist
+mv homebrew/Formula/luksimg.rb .
+sha256sum "$oci" luksimg.rb >>SHA256SUMS
+sort -k2 -o SHA256SUMS SHA256SUMS
+sha256sum --check --quiet SHA256SUMS
+
+rm -rf "$top/dist"
+mkdir "$top/dist"
+mapfile -t files < <(cut -c67- SHA256SUMS)
+cp -p "${files[@]}" SHA256SUMS "$top/dist"
+echo "release: luksimg v$version in dist/: ${#files[@]} files"
