@@ -6,11 +6,12 @@
 # make fuzz   every fuzz target for a while: FUZZTIME=30s
 # make build  bin/luksimg
 # make pkcs11 bin/luksimg-pkcs11, for keys on PKCS#11 tokens, and its tests
+# make release-snapshot all files of a release in dist/
 
 GO       ?= go
 FUZZTIME ?= 30s
 
-.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud engines packer docs site site-test demo bench fuzz clean
+.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud engines packer docs site site-test demo bench fuzz release-snapshot release-test clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
@@ -155,5 +156,12 @@ bench:
 fuzz:
 	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
 
+# All files of a release in dist/, of the commit that is checked out; and the test of them, which takes many minutes.
+release-snapshot:
+	scripts/release/build.sh --snapshot
+
+release-test:
+	scripts/release-test.sh
+
 clean:
-	rm -rf bin
+	rm -rf bin dist

@@ -1,0 +1,175 @@
+#!/bin/bash
+# release-test.sh - make a release twice, from two clones in two folders, and compare; then use what was made as people do: install
+# the deb in a bare Debian root, list the rpm and the apk, inspect the OCI image, read the SBOMs, install by the action.
+#
+#   scripts/release-test.sh            all of it
+#   scripts/release-test.sh --once     what is in dist/, without making it anew
+#
+# A check that needs a program which is not there is skipped, and with CI=true a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+top=$PWD cache=$PWD/.cache
+work=$(mktemp -d)
+trap 'rm -rf --one-file-system "$work"' EXIT
+fail() { echo "release-test: $1" >&2; exit 1; }
+ok() { echo "release-test: ok: $1"; }
+skip() { echo "skipped: $1"; [ "${CI:-}" != true ] || exit 1; }
+has() { command -v "$1" >/dev/null; }
+
+scripts/release/tools.sh
+"$cache/bin/actionlint"
+ok "actionlint accepts the workflows"
+
+if [ "${1:-}" != --once ]; then
+	for folder in one two/with/another/name; do
+		git clone --quiet "$top" "$work/$folder"
+		mkdir -p "$work/$folder/.cache"
+		ln -s "$cache/bin" "$work/$folder/.cache/bin"
+		(cd "$work/$folder" && scripts/release/build.sh --snapshot)
+	done
+	diff -r "$work/one/dist" "$work/two/with/another/name/dist" || fail "two builds differ"
+	ok "two clones make the same $(wc -l <"$work/one/dist/SHA256SUMS") files"
+	rm -rf dist
+	mv "$work/one/dist" dist
+fi
+cd dist
+sha256sum --check --quiet SHA256SUMS
+version=$(echo luksimg_*_oci.tar) version=${version#luksimg_} version=${version%_oci.tar}
+commit=$(git rev-parse HEAD)
+
+# The archives: each has the same files, and a static binary, as far as file knows that system.
+mkdir "$work/archives"
+for archive in luksimg_*.tar.gz luksimg_*.zip; do
+	folder=${archive%.tar.gz} folder=${folder%.zip}
+	case $archive in *.zip) unzip -q "$archive" -d "$work/archives" ;; *) tar -xzf "$archive" -C "$work/archives" ;; esac
+	for want in LICENSE LICENSES.txt README.md CHANGELOG.md man/man1/luksimg-encrypt.1 completions/luksimg.bash completions/_luksimg; do
+		[ -s "$work/archives/$folder/$want" ] || fail "$archive has no $want"
+	done
+	case $archive in
+	*linux*) file "$work/archives/$folder/luksimg" | grep -q 'ELF 64-bit.*statically linked.*stripped' || fail "$archive: $(file "$work/archives/$folder/luksimg")" ;;
+	esac
+	sbom=$folder.cdx.json
+	grep -q '"name": "golang.org/x/crypto"' "$sbom" || fail "$sbom does not name golang.org/x/crypto"
+done
+said=$("$work/archives/luksimg_${version}_linux_amd64/luksimg" version)
+[[ $said == *"luksimg v$version,"*"commit $commit"* ]] || fail "luksimg version says: $said"
+ok "archives of $(ls luksimg_*.tar.gz luksimg_*.zip | wc -l) platforms: static, licenses, manual pages, completions, SBOMs; the version is v$version"
+
+# The same binary by go build alone, compiled anew.
+if [ "${1:-}" != --once ]; then
+	git clone --quiet "$top" "$work/by-hand"
+	(cd "$work/by-hand" && git checkout --quiet --detach "$commit" && GOFLAGS=-trimpath CGO_ENABLED=0 GOOS=linux GOARCH=amd64 GOCACHE=$work/gocache \
+		go build -ldflags "-s -w -X main.version=v$version -X main.commit=$commit" -o luksimg ./cmd/luksimg)
+	cmp "$work/by-hand/luksimg" "$work/archives/luksimg_${version}_linux_amd64/luksimg" || fail "go build makes another binary"
+	ok "go build with an empty cache makes the same binary"
+fi
+
+# The deb, in a root that has what a bare Debian has, man and bash-completion.
+deb=$(echo luksimg_*_amd64.deb)
+if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
+	root=$cache/debian-root.tar
+	if [ ! -e "$root" ]; then
+		debootstrap --variant=minbase --include=man-db,bash-completion bookworm "$work/bare" >"$cache/debootstrap.log" 2>&1 ||
+			fail "debootstrap: see .cache/debootstrap.log"
+		tar -C "$work/bare" -cf "$root.part" . && mv "$root.part" "$root"
+		rm -rf "$work/bare"
+	fi
+	mkdir "$work/debian"
+	tar -C "$work/debian" -xf "$root"
+	cp "$deb" "$work/debian/luksimg.deb"
+	inside() { chroot "$work/debian" /usr/bin/env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8 TERM=dumb "$@"; }
+	inside dpkg -i /luksimg.deb >/dev/null
+	inside luksimg version | grep -q "commit $commit" || fail "the deb's luksimg version"
+	inside man luksimg | grep -q 'encrypt' || fail "man luksimg"
+	inside man luksimg-encrypt | grep -q -e '--profile' || fail "man luksimg-encrypt"
+	inside bash -c '
+		. /usr/share/bash-completion/bash_completion
+		_completion_loader luksimg
+		COMP_WORDS=(luksimg enc) COMP_CWORD=1 COMP_LINE="luksimg enc" COMP_POINT=11 COMP_TYPE=9
+		__start_luksimg
+		echo "${COMPREPLY[@]}"' | grep -q encrypt || fail "bash completes nothing"
+	inside sh -ec 'cd /tmp; luksimg -q keygen key; head -c 1048576 /dev/urandom >disk; luksimg -q encrypt --key-file key disk disk.luks; luksimg -q verify --key-file key disk disk.luks' >/dev/null ||
+		fail "luksimg of the deb does not encrypt"
+	[ -s "$work/debian/usr/share/doc/luksimg/copyright" ] || fail "the deb has no copyright file"
+	inside dpkg -r luksimg >/dev/null
+	[ ! -e "$work/debian/usr/bin/luksimg" ] || fail "removing the deb leaves its binary"
+	ok "$deb installs in a bare Debian: version, man, completion, encrypt; and goes again"
+else
+	skip "installing the deb needs root, debootstrap and a machine of its kind"
+fi
+
+rpm=$(echo luksimg-*.x86_64.rpm)
+if has rpm; then
+	rpm -qlp "$rpm" 2>/dev/null >"$work/rpm"
+	for want in /usr/bin/luksimg /usr/share/man/man1/luksimg.1.gz /usr/share/bash-completion/completions/luksimg /usr/share/zsh/site-functions/_luksimg; do
+		grep -qx "$want" "$work/rpm" || fail "$rpm has no $want"
+	done
+	[ "$(rpm -qp --qf '%{LICENSE}' "$rpm" 2>/dev/null)" = Apache-2.0 ] || fail "the license of $rpm"
+	rpm -K --nosignature "$rpm" >/dev/null || fail "the digests of $rpm"
+	ok "$rpm"
+else
+	skip "reading the rpm needs rpm"
+fi
+apk=$(echo luksimg_*_x86_64.apk)
+tar -tzf "$apk" 2>/dev/null >"$work/apk"
+for want in .PKGINFO usr/bin/luksimg usr/share/man/man1/luksimg.1.gz usr/share/bash-completion/completions/luksimg; do
+	grep -qx "$want" "$work/apk" || fail "$apk has no $want"
+done
+ok "$apk"
+
+# The OCI image.
+oci=luksimg_${version}_oci.tar
+if has skopeo; then
+	mkdir "$work/layout"
+	tar -xf "$oci" -C "$work/layout"
+	for arch in amd64 arm64 ppc64le s390x; do
+		skopeo --override-os linux --override-arch $arch inspect --config "oci:$work/layout:v$version" >"$work/config" || fail "skopeo inspects no image for $arch"
+		grep -q "\"architecture\": *\"$arch\"" "$work/config" || fail "the image for $arch: $(cat "$work/config")"
+	done
+	skopeo copy --quiet --all "oci:$work/layout:v$version" "dir:$work/copied" || fail "skopeo does not copy the image"
+	skopeo copy --quiet --override-arch amd64 "oci:$work/layout:v$version" "oci:$work/one-image:x"
+	if [ "$(id -u)" = 0 ] && has umoci && [ "$(uname -m)" = x86_64 ]; then
+		umoci unpack --image "$work/one-image:x" "$work/bundle" >/dev/null 2>&1 || fail "umoci does not unpack the image"
+		chroot --userspec=65532:65532 "$work/bundle/rootfs" /usr/bin/luksimg version | grep -q "commit $commit" || fail "luksimg in the image"
+		grep -q 'BEGIN CERTIFICATE' "$work/bundle/rootfs/etc/ssl/certs/ca-certificates.crt" || fail "the image has no certificates"
+	fi
+	ok "$oci: skopeo inspects and copies it, and its luksimg runs"
+else
+	skip "inspecting the OCI image needs skopeo"
+fi
+
+# The formula.
+if has ruby; then ruby -c luksimg.rb >/dev/null || fail "luksimg.rb is no Ruby"; fi
+for os in darwin linux; do for arch in amd64 arm64; do
+	sum=$(sed -n "s/  luksimg_${version}_${os}_$arch.tar.gz\$//p" SHA256SUMS)
+	grep -q "sha256 \"$sum\"" luksimg.rb || fail "luksimg.rb does not have the checksum for $os/$arch"
+done; done
+ok "luksimg.rb has the checksums"
+
+# The action, from a server that has this release.
+mkdir -p "$work/web/latest" "$work/runner"
+ln -s "$PWD" "$work/web/latest/download"
+(cd "$work/web" && exec python3 -u -m http.server --bind 127.0.0.1 0 >"$work/web.log" 2>&1) &
+server=$!
+trap 'kill $server 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
+for _ in $(seq 100); do
+	port=$(sed -n 's/.*port \([0-9]*\).*/\1/p' "$work/web.log")
+	[ -z "$port" ] || break
+	sleep 0.1
+done
+action() {
+	env RUNNER_OS=Linux RUNNER_ARCH=X64 RUNNER_TEMP="$work/runner" GITHUB_PATH="$work/path" GITHUB_OUTPUT="$work/output" \
+		LUKSIMG_RELEASES="http://127.0.0.1:$port" VERIFY=false VERSION="$1" "$top/setup-luksimg/install.sh"
+}
+action latest >/dev/null || fail "setup-luksimg"
+[ "$(cat "$work/output")" = "version=v$version" ] && "$(cat "$work/path")/luksimg" version | grep -q "commit $commit" || fail "setup-luksimg: $(cat "$work/output" "$work/path")"
+if action 'v1; x' >/dev/null; then fail "setup-luksimg takes a version that is none"; fi
+# A file that is not what its checksum says is not used.
+mkdir -p "$work/bad/latest/download"
+cp SHA256SUMS "$work/bad/latest/download"
+echo x >"$work/bad/latest/download/luksimg_${version}_linux_amd64.tar.gz"
+rm "$work/web/latest/download"
+ln -s "$work/bad/latest/download" "$work/web/latest/download"
+if action latest >"$work/said" 2>&1; then fail "setup-luksimg takes a damaged archive"; fi
+grep -q 'does not match its checksum' "$work/said" || fail "setup-luksimg: $(cat "$work/said")"
+ok "setup-luksimg installs the release, and refuses a damaged one"
