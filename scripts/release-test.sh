@@ -3,7 +3,7 @@
 # the deb in a bare Debian root, list the rpm and the apk, inspect the OCI image, read the SBOMs, install by the action.
 #
 #   scripts/release-test.sh            all of it
-#   scripts/release-test.sh --once     what is in dist/, without making it anew
+#   scripts/release-test.sh --once     what is in dist/, of HEAD or of COMMIT, without making it anew
 #
 # A check that needs a program which is not there is skipped, and with CI=true a failure.
 set -euo pipefail
@@ -35,7 +35,7 @@ fi
 cd dist
 sha256sum --check --quiet SHA256SUMS
 version=$(echo luksimg_*_oci.tar) version=${version#luksimg_} version=${version%_oci.tar}
-commit=$(git rev-parse HEAD)
+commit=$(git rev-parse "${COMMIT:-HEAD}")
 
 # The archives: each has the same files, and a static binary, as far as file knows that system.
 mkdir "$work/archives"
