@@ -77,7 +77,8 @@ if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
 	mkdir "$work/debian"
 	tar -C "$work/debian" -xf "$root"
 	cp "$deb" "$work/debian/luksimg.deb"
-	inside() { chroot "$work/debian" /usr/bin/env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8 TERM=dumb "$@"; }
+	# With /proc, which the shell needs for /dev/fd.
+	inside() { unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$work/debian" /usr/bin/env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8 TERM=dumb "$@"; }
 	inside dpkg -i /luksimg.deb >/dev/null
 	inside luksimg version | grep -q "commit $commit" || fail "the deb's luksimg version"
 	inside man luksimg | grep -q 'encrypt' || fail "man luksimg"
@@ -87,7 +88,7 @@ if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
 		_completion_loader luksimg
 		COMP_WORDS=(luksimg enc) COMP_CWORD=1 COMP_LINE="luksimg enc" COMP_POINT=11 COMP_TYPE=9
 		__start_luksimg
-		echo "${COMPREPLY[@]}"' | grep -q encrypt || fail "bash completes nothing"
+		echo "${COMPREPLY[@]}"' 2>/dev/null | grep -q encrypt || fail "bash completes nothing"
 	inside sh -ec 'cd /tmp; luksimg -q keygen key; head -c 1048576 /dev/urandom >disk; luksimg -q encrypt --key-file key disk disk.luks; luksimg -q verify --key-file key disk disk.luks' >/dev/null ||
 		fail "luksimg of the deb does not encrypt"
 	[ -s "$work/debian/usr/share/doc/luksimg/copyright" ] || fail "the deb has no copyright file"

@@ -20,11 +20,13 @@ S390X) arch=s390x ;;
 PPC64LE) arch=ppc64le ;;
 *) fail "there is no luksimg for $RUNNER_ARCH" ;;
 esac
-case $VERSION in
-latest) from=$releases/latest/download ;;
-v[0-9]*) from=$releases/download/$VERSION ;;
-*) fail "version $VERSION: want latest, or one such as v0.1.0" ;;
-esac
+if [ "$VERSION" = latest ]; then
+	from=$releases/latest/download
+elif [[ $VERSION =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]]; then
+	from=$releases/download/$VERSION
+else
+	fail "version $VERSION: want latest, or one such as v0.1.0"
+fi
 
 dir=$(mktemp -d "$RUNNER_TEMP/luksimg.XXXXXX")
 cd "$dir"
