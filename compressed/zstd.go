@@ -113,7 +113,8 @@ func zstdIndex(ctx context.Context, r io.ReaderAt, size int64, o Options) (*inde
 			return nil, corrupt(Zstd, off, "what follows a frame is none")
 		}
 		f, err := zstd.ReadHeader(head)
-		if bad, ok := err.(*zstd.CorruptError); ok {
+		var bad *zstd.CorruptError
+		if errors.As(err, &bad) {
 			return nil, corrupt(Zstd, off+bad.Offset, "%s", bad.Problem)
 		}
 		if f.Size < 0 {

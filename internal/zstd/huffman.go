@@ -83,7 +83,7 @@ func (h *huffman) readFSE(buf []byte, at int) (int, error) {
 	if b.left() < 0 {
 		return 0, errWeights
 	}
-	for n := 0; n < maxSymbols-2; n++ { // one weight is left out, and two may follow the last bit
+	for n := range maxSymbols - 2 { // one weight is left out, and two may follow the last bit
 		c := h.table.cells[states[n&1]]
 		h.weights[n] = uint8(c.value())
 		b.fill()

@@ -2,6 +2,7 @@ package zstd
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -17,10 +18,7 @@ func (p *parser) batch(b *batch) {
 		} else {
 			err = p.start(b)
 		}
-		if why, ok := err.(problem); ok {
-			err = &CorruptError{off, string(why)}
-		}
-		b.err = err
+		b.err = located(err, off)
 	}
 }
 
@@ -62,11 +60,12 @@ func (p *parser) start(b *batch) error {
 		return problem("no frame begins here (3.1)")
 	}
 	h, err := ReadHeader(head)
-	switch e, _ := err.(*CorruptError); {
-	case e != nil && len(head) < MaxHeader:
+	var bad *CorruptError
+	switch {
+	case errors.As(err, &bad) && len(head) < MaxHeader:
 		return io.ErrUnexpectedEOF
-	case e != nil:
-		return &CorruptError{off + e.Offset, e.Problem}
+	case bad != nil:
+		return &CorruptError{off + bad.Offset, bad.Problem}
 	case h.Dictionary != 0:
 		return ErrDictionary
 	case h.Window > p.window:

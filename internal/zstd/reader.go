@@ -121,11 +121,7 @@ func (r *Reader) step() error {
 	}
 	a := &r.batch.actions[r.next]
 	r.next++
-	err := r.window.do(a)
-	if why, ok := err.(problem); ok {
-		return &CorruptError{a.off, string(why)}
-	}
-	return err
+	return located(r.window.do(a), a.off)
 }
 
 // Close ends the reader. It waits for a read of the input that is under way.

@@ -56,3 +56,12 @@ func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
 type problem string
 
 func (p problem) Error() string { return string(p) }
+
+// located makes a [CorruptError] of a problem, and leaves other errors alone.
+func located(err error, off int64) error {
+	var why problem
+	if errors.As(err, &why) {
+		return &CorruptError{off, string(why)}
+	}
+	return err
+}
