@@ -5,7 +5,7 @@
 // any order, at any time, twice if need be: what is there already is not made again. [Job.Finish]
 // looks that all is there, and gives the image its name. [Job.Abort] leaves nothing.
 //
-// It is no scheduler: Slurm, Kubernetes, or whatever starts the machines, says which of the shards is whose.
+// It is no scheduler: Slurm, Kubernetes, or whatever starts the machines, says which shard is whose.
 //
 // The image is made in a [Target]: a folder that all machines see, or an object of a store that takes parts
 // from anybody. What each shard did is recorded beside the image, so that no two machines need to know of each other.
