@@ -103,7 +103,9 @@ func (l *Layout) makeHead() []byte {
 }
 
 // Size returns the length of the file, and VirtualSize that of the disk in it, in bytes.
-func (l *Layout) Size() int64        { return l.end + footerSize }
+func (l *Layout) Size() int64 { return l.end + footerSize }
+
+// VirtualSize returns the length of the disk in the image, in bytes.
 func (l *Layout) VirtualSize() int64 { return l.w.result.VirtualSize }
 
 // Cipher returns the cipher of the data; [ErrKey] if this is not the key of the disk.

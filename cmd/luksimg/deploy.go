@@ -99,6 +99,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.StringVar(&o.keyFile, "key-file", "", "`FILE` with a data key made by keygen (default: a new key)")
 	f.StringVar(&o.KeepKey, "keep-key", "", "write the new data key to `FILE`, which must not exist")
 	f.StringVar(&o.state, "state", "", "`FILE` for the state of the deployment (default: NAME.deploy.json)")
+	f.StringVar(&o.job, "job", "", "continue from the image that luksimg shard finish made of this `JOB`, in place of SRC")
 	f.BoolVar(&o.order, "order", false, "order a server too, which costs money")
 	f.StringVar((*string)(&o.Changed), "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
 	f.BoolVar(&o.AnyDisk, "any-disk", false, "accept a disk without boot signature or cloud-init")
