@@ -14,10 +14,10 @@ import (
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/typo"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/usage"
 	"github.com/luksimg/luksimg/internal/claims"
 	"github.com/luksimg/luksimg/internal/hide"
-	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
 	_ "github.com/luksimg/luksimg/luks/ciphers" // for images that others made
 )
@@ -48,7 +48,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := &stdio.ResultWriter{Writer: stdout}
 	root.SetOut(out)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	err := typo.Verb(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		err = out.Err
 	}
@@ -91,25 +96,24 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, or a header does no
 			}
 			return g.kdf.policy.load(c.Context())
 		},
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		SilenceErrors:      true,
+		SilenceUsage:       true,
+		DisableSuggestions: true, // typo has better ones
 	}
 	// That of cobra has a template, which would make the program 3 MB larger.
-	root.Flags().BoolP("version", "v", false, "version for luksimg")
-	help := root.HelpFunc()
-	root.SetHelpFunc(func(c *cobra.Command, args []string) {
-		if asked, _ := c.Flags().GetBool("version"); asked && !c.Flags().Changed("help") {
-			fmt.Fprintf(c.OutOrStdout(), "luksimg %s\n", readVersion().Version)
-			return
+	version := root.Flags().BoolP("version", "v", false, "version for luksimg")
+	root.RunE = func(c *cobra.Command, _ []string) error {
+		if *version {
+			_, err := fmt.Fprintf(c.OutOrStdout(), "luksimg %s\n", readVersion().Version)
+			return err
 		}
-		help(c, args)
-	})
+		_, err := io.WriteString(c.OutOrStdout(), overview)
+		return err
+	}
 	root.PersistentFlags().BoolVarP(&g.Quiet, "quiet", "q", false, "print nothing but errors and the result")
 	root.PersistentFlags().BoolVar(&g.AsJSON, "json", false, "print the result as one JSON object")
 	root.SetUsageFunc(usage.Write)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return rest.WithHint(err, c.CommandPath()+" --help lists the flags")
-	})
+	root.SetFlagErrorFunc(typo.Flag)
 	root.AddCommand(
 		newEncrypt(g),
 		newDecrypt(g),

@@ -100,7 +100,7 @@ type shardPlanResult struct {
 }
 
 // checkPlan looks at the flags before anything is opened.
-func (o *shardPlanFlags) checkPlan(c *cobra.Command, src, dst, job string) error {
+func (o *shardPlanFlags) checkPlan(c *cobra.Command, src string) error {
 	if err := errors.Join(flags.AtMostOne(c, "generate-key", "key-file", "passphrase-file", "key-fd"), o.luks.kdf.check(c), o.source.check(c)); err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func full(name string) (string, error) {
 
 func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error) {
 	ctx, t := c.Context(), &o.Talk
-	if err := o.checkPlan(c, src, dst, job); err != nil {
+	if err := o.checkPlan(c, src); err != nil {
 		return err
 	}
 	opts, err := o.options()
@@ -201,7 +201,7 @@ func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error)
 	if err != nil {
 		return err
 	}
-	if err := s.unchanged(); err == nil {
+	if err = s.unchanged(); err == nil {
 		err = output.CommitAll(newKey)
 	}
 	if err == nil {

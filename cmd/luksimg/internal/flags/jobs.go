@@ -44,7 +44,7 @@ func (j *Jobs) Set(s string) error {
 	n, err := strconv.Atoi(s)
 	switch {
 	case err != nil || n < 0:
-		return errors.New("a number of workers, or 0 for one for each CPU")
+		return errors.New("want a number of workers, or 0 for one for each CPU")
 	case n == 0:
 		n = CPUs
 	}

@@ -25,7 +25,7 @@ func (p *Partition) Type() string { return "int" }
 func (p *Partition) Set(s string) error {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 {
-		return errors.New("a number of a partition, from 1 on")
+		return errors.New("want the number of a partition, from 1 on")
 	}
 	*p = Partition(n)
 	return nil

@@ -21,7 +21,7 @@ const columns = 118
 func Write(c *cobra.Command) error {
 	w := c.OutOrStderr()
 	fmt.Fprint(w, "Usage:")
-	if c.Runnable() {
+	if c.Runnable() && !c.HasAvailableSubCommands() {
 		fmt.Fprintf(w, "\n  %s", c.UseLine())
 	}
 	if c.HasAvailableSubCommands() {

@@ -1,0 +1,81 @@
+package typo
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/luksimg/luksimg/internal/rest"
+)
+
+// flagSynonyms are what other programs call a flag.
+var flagSynonyms = map[string]string{
+	"key": "key-file", "masterkeyfile": "volume-key-file", "newkey": "new-key-file", "outputformat": "format", "overwrite": "force",
+	"passphrase": "passphrase-file", "password": "passphrase-file", "passwordfile": "passphrase-file", "recursively": "recursive",
+	"sourcekey": "source-key-file", "threads": "jobs", "type": "format", "workers": "jobs",
+}
+
+// wants are what the types of pflag want, as their own errors repeat the value. Those of this program
+// say what they want, and no value.
+var wants = map[string]string{
+	"bool":     "want true or false",
+	"duration": "want a duration, such as 90s, 5m or 2h",
+	"int":      "want a whole number",
+	"int64":    "want a whole number",
+	"intSlice": "want whole numbers, with commas between them",
+	"uint32":   "want a whole number from 0 to 4294967295",
+	"uint64":   "want a whole number that is not negative",
+}
+
+// Flag returns an error of pflag about the flags of c without the value of any flag, and with a hint.
+// It is for [cobra.Command.SetFlagErrorFunc].
+func Flag(c *cobra.Command, err error) error {
+	if errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	hint := c.CommandPath() + " --help lists the flags"
+	if c.HasSubCommands() {
+		hint = "the command comes first: " + c.CommandPath() + " --help lists the commands"
+	}
+	if e := new(pflag.NotExistError); errors.As(err, &e) {
+		name, shown := e.GetSpecifiedName(), "--"+e.GetSpecifiedName()
+		if group := e.GetSpecifiedShortnames(); group != "" {
+			// The rest of the group may be a value, or the name of a flag after one hyphen.
+			name, _, _ = strings.Cut(group, "=")
+			shown = "-" + e.GetSpecifiedName()
+		}
+		if meant := nearest(name, flagNames(c), flagSynonyms); meant != nil {
+			for i := range meant {
+				meant[i] = "--" + meant[i]
+			}
+			hint = didYouMean(meant)
+		}
+		return rest.WithHint(errors.New("unknown flag: "+shown), hint)
+	}
+	if e := new(pflag.ValueRequiredError); errors.As(err, &e) {
+		return rest.WithHint(errors.New("flag needs an argument: --"+e.GetFlag().Name), hint)
+	}
+	if e := new(pflag.InvalidValueError); errors.As(err, &e) {
+		want := errors.Unwrap(e).Error()
+		if !strings.HasPrefix(want, "want ") {
+			want = cmp.Or(wants[e.GetFlag().Value.Type()], "this value is not one that it takes")
+		}
+		return rest.WithHint(fmt.Errorf("--%s: %s", e.GetFlag().Name, want), hint)
+	}
+	return rest.WithHint(errors.New("bad flag syntax: want --NAME VALUE or --NAME=VALUE"), hint)
+}
+
+// flagNames are the names of the flags of a verb.
+func flagNames(c *cobra.Command) []string {
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	return names
+}

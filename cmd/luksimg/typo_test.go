@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+)
+
+// TestTypedSecret types a passphrase where a flag does not take one. What is printed does not have it.
+func TestTypedSecret(t *testing.T) {
+	const secret = "hunter2"
+	for _, line := range []string{
+		"--passphrase=", "--passphrase ", "--password ", "-p", "-p ", "-p=", "--key-fd ", "--key-fd=", "--key-slot=", "--clevis=", "--passphrase-encoding ",
+		"--kdf-memory-limit=", "--kdf-work-limit ", "--partition ", "---key=", "--=", "-q=",
+	} {
+		for _, front := range []string{"key test ", "key ", "", "key test disk --json "} {
+			args := strings.Split(front+line+secret+" disk", " ")
+			var stdout, stderr bytes.Buffer
+			if code := run(t.Context(), args, &stdout, &stderr); code != exit.Failure {
+				t.Errorf("%q: exit code %d", args, code)
+			}
+			if strings.Contains(stdout.String()+stderr.String(), secret) || stderr.Len() == 0 {
+				t.Errorf("%q: %s%s", args, &stdout, &stderr)
+			}
+		}
+	}
+}
+
+// TestOverview parses the commands that luksimg shows without a verb.
+func TestOverview(t *testing.T) {
+	var verbs []string
+	for line := range strings.Lines(overview) {
+		words := strings.Fields(line)
+		if !strings.HasPrefix(line, "  luksimg ") {
+			continue
+		}
+		c, args, err := newRoot().Find(words[1:])
+		if err == nil {
+			err = c.ParseFlags(args)
+		}
+		if err == nil {
+			err = c.ValidateArgs(c.Flags().Args())
+		}
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		verbs = append(verbs, verbOf(c))
+	}
+	if want := []string{"encrypt", "decrypt", "inspect", "key list", "key add", "deploy"}; !slices.Equal(verbs, want) {
+		t.Errorf("%v, want %v", verbs, want)
+	}
+}
