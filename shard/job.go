@@ -20,13 +20,14 @@ const (
 
 	// MaxShards is how many shards a job has at most.
 	MaxShards = 10_000
-	// MaxParts is how many parts an image has at most, and MinPart and MaxPart are their sizes in bytes, as
-	// of S3: [Amazon S3 multipart upload limits].
+	// MaxParts is how many parts an image has at most: [Amazon S3 multipart upload limits].
 	//
 	// [Amazon S3 multipart upload limits]: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 	MaxParts = 10_000
-	MinPart  = 5 << 20
-	MaxPart  = 5 << 30
+	// MinPart is the least size of a part but the last, in bytes, by the same limits.
+	MinPart = 5 << 20
+	// MaxPart is the largest size of a part, in bytes.
+	MaxPart = 5 << 30
 )
 
 // A Job is what all machines have to know. There is no secret in it. docs/shard.md describes its JSON form.

@@ -15,8 +15,8 @@ const (
 	Finished = "finished" // the image is there
 )
 
-// A ShardStatus says how far a shard is.
-type ShardStatus struct {
+// A Status says how far a shard is.
+type Status struct {
 	Shard int    `json:"shard"`
 	State string `json:"state"`
 	Parts int    `json:"parts"` // that it has
@@ -25,17 +25,17 @@ type ShardStatus struct {
 }
 
 // Status says how far each shard is.
-func (j *Job) Status(ctx context.Context, t Target) ([]ShardStatus, error) {
+func (j *Job) Status(ctx context.Context, t Target) ([]Status, error) {
 	u, err := j.resume(ctx, t)
 	if errors.Is(err, ErrGone) {
 		finished, e := j.finished(ctx, t)
 		if e != nil || !finished {
 			return nil, errors.Join(err, e)
 		}
-		all := make([]ShardStatus, j.Shards)
+		all := make([]Status, j.Shards)
 		for i := range all {
 			from, to := j.Shard(i)
-			all[i] = ShardStatus{Shard: i, State: Finished, Parts: to - from, Done: to - from, Size: j.ShardSize(i)}
+			all[i] = Status{Shard: i, State: Finished, Parts: to - from, Done: to - from, Size: j.ShardSize(i)}
 		}
 		return all, nil
 	}
@@ -53,7 +53,7 @@ func (j *Job) Status(ctx context.Context, t Target) ([]ShardStatus, error) {
 // A sight is what there is of an image that is being made.
 type sight struct {
 	*Job
-	shards   []ShardStatus
+	shards   []Status
 	parts    []Part // all of them in order, if whole says so
 	replaced []int  // parts
 }
@@ -67,7 +67,7 @@ func (j *Job) look(ctx context.Context, t Target, u Upload) (*sight, error) {
 			return nil, fmt.Errorf("the record of shard %d: %w", i, err)
 		}
 		from, to := j.Shard(i)
-		st := ShardStatus{Shard: i, State: Done, Parts: to - from, Size: j.ShardSize(i)}
+		st := Status{Shard: i, State: Done, Parts: to - from, Size: j.ShardSize(i)}
 		for n := from; n < to; n++ {
 			p, ok := known[n]
 			if !ok {

@@ -177,11 +177,11 @@ there but not as it was made, or finished with the image.` + cosHelp,
 
 // shardStatusResult is what shard status --json prints.
 type shardStatusResult struct {
-	Job         string              `json:"job"`
-	ID          string              `json:"id"`
-	Destination string              `json:"destination"`
-	Done        int                 `json:"done"` // shards
-	Shards      []shard.ShardStatus `json:"shards"`
+	Job         string         `json:"job"`
+	ID          string         `json:"id"`
+	Destination string         `json:"destination"`
+	Done        int            `json:"done"` // shards
+	Shards      []shard.Status `json:"shards"`
 }
 
 func newShardAbort(g *global) *cobra.Command {

@@ -137,7 +137,7 @@ func (s *site) states() string {
 	cmd.Dir, cmd.Env = s.work, s.env
 	out, err := cmd.Output()
 	s.must(err)
-	var r struct{ Shards []shard.ShardStatus }
+	var r struct{ Shards []shard.Status }
 	s.must(json.Unmarshal(out, &r))
 	var states []string
 	for _, st := range r.Shards {
