@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,7 +107,11 @@ func placesOf(c *cobra.Command) (all []place) {
 // arguments that must be there.
 func withFiles(t *testing.T, c *cobra.Command, files map[place]string) []string {
 	line := strings.Fields(verbOf(c))
+	instead := slices.ContainsFunc(slices.Collect(maps.Keys(files)), func(p place) bool { return verbOf(c)+" "+p.flag == "deploy job" }) // of SRC
 	for i, u := range argUses[verbOf(c)] {
+		if instead {
+			break
+		}
 		name := fmt.Sprintf("other-%d", i)
 		if u == noFile {
 			name = "1"
