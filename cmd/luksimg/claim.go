@@ -9,18 +9,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/image/web"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/luks/policy"
 	"github.com/luksimg/luksimg/wrap/kmsuri"
 	"github.com/luksimg/luksimg/wrap/local"
 )
-
-// verbOf is the name of a verb without that of the program.
-func verbOf(c *cobra.Command) string {
-	_, verb, _ := strings.Cut(c.CommandPath(), " ")
-	return verb
-}
 
 // flagUse is the use of a flag, and whether it is in the table.
 func flagUse(verb, flag string) (use, bool) {
@@ -33,7 +28,7 @@ func flagUse(verb, flag string) (use, bool) {
 
 // argUse is the use of the argument with a number, and what usage calls it.
 func argUse(c *cobra.Command, i int) (use, string) {
-	uses := argUses[verbOf(c)]
+	uses := argUses[flags.Verb(c)]
 	if len(uses) == 0 {
 		return noFile, ""
 	}
@@ -56,7 +51,7 @@ func (g *global) claim(c *cobra.Command, args []string) error {
 	}
 	var err error
 	c.Flags().Visit(func(f *pflag.Flag) {
-		u, _ := flagUse(verbOf(c), f.Name)
+		u, _ := flagUse(flags.Verb(c), f.Name)
 		values := []string{f.Value.String()}
 		if v, ok := f.Value.(pflag.SliceValue); ok {
 			values = v.GetSlice()

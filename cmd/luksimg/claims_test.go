@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
@@ -50,7 +51,7 @@ func eachVerb(f func(c *cobra.Command)) {
 func TestUses(t *testing.T) {
 	known := map[string]bool{}
 	eachVerb(func(c *cobra.Command) {
-		verb := verbOf(c)
+		verb := flags.Verb(c)
 		names := strings.Fields(strings.TrimSuffix(c.Use, " [flags]"))[1:]
 		if len(argUses[verb]) != len(names) {
 			t.Errorf("%s has the arguments %v, and argUses %d", verb, names, len(argUses[verb]))
@@ -90,13 +91,13 @@ func (p place) String() string {
 }
 
 func placesOf(c *cobra.Command) (all []place) {
-	for i, u := range argUses[verbOf(c)] {
+	for i, u := range argUses[flags.Verb(c)] {
 		if u != noFile {
 			all = append(all, place{u, i, ""})
 		}
 	}
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if u, _ := flagUse(verbOf(c), f.Name); u != noFile {
+		if u, _ := flagUse(flags.Verb(c), f.Name); u != noFile {
 			all = append(all, place{u, -1, f.Name})
 		}
 	})
@@ -106,9 +107,9 @@ func placesOf(c *cobra.Command) (all []place) {
 // withFiles is the command line of a verb with files in some places, and others in the
 // arguments that must be there.
 func withFiles(t *testing.T, c *cobra.Command, files map[place]string) []string {
-	line := strings.Fields(verbOf(c))
-	instead := slices.ContainsFunc(slices.Collect(maps.Keys(files)), func(p place) bool { return verbOf(c)+" "+p.flag == "deploy job" }) // of SRC
-	for i, u := range argUses[verbOf(c)] {
+	line := strings.Fields(flags.Verb(c))
+	instead := slices.ContainsFunc(slices.Collect(maps.Keys(files)), func(p place) bool { return flags.Verb(c)+" "+p.flag == "deploy job" }) // of SRC
+	for i, u := range argUses[flags.Verb(c)] {
 		if instead {
 			break
 		}
@@ -202,7 +203,7 @@ func TestNoOutputIsAnInput(t *testing.T) {
 						line := withFiles(t, c, files)
 						var stdout, stderr bytes.Buffer
 						code := run(context.Background(), line, &stdout, &stderr)
-						if code != exit.Failure || !strings.Contains(stderr.String(), "are the same file") && verbOf(c) != "keygen" {
+						if code != exit.Failure || !strings.Contains(stderr.String(), "are the same file") && flags.Verb(c) != "keygen" {
 							t.Errorf("%s and %s: %v: exit code %d, %s", a, b, line, code, stderr.String())
 						}
 						if after := contentsOf(t); len(after) != len(before) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/complete"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/typo"
@@ -49,6 +50,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.InitDefaultHelpCmd()
+	if complete.Asked(args) {
+		complete.Register(root, completionKinds())
+	}
 	root.InitDefaultCompletionCmd(args...)
 	err := typo.Verb(root, args)
 	if err == nil {

@@ -61,6 +61,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"verify-size":  cmdSize,
 	"leftovers":    cmdLeftovers,
 	"for-each":     cmdForEach,
+	"complete":     cmdComplete,
 	"typed":        cmdTyped,
 }
 

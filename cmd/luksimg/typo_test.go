@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 )
 
 // TestTypedSecret types a passphrase where a flag does not take one. What is printed does not have it.
@@ -48,7 +49,7 @@ func TestOverview(t *testing.T) {
 			t.Errorf("%s: %v", line, err)
 			continue
 		}
-		verbs = append(verbs, verbOf(c))
+		verbs = append(verbs, flags.Verb(c))
 	}
 	if want := []string{"encrypt", "decrypt", "inspect", "key list", "key add", "deploy"}; !slices.Equal(verbs, want) {
 		t.Errorf("%v, want %v", verbs, want)

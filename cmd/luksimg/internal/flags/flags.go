@@ -10,6 +10,12 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
+// Verb is the name of a verb without that of the program, such as "key list".
+func Verb(c *cobra.Command) string {
+	_, verb, _ := strings.Cut(c.CommandPath(), " ")
+	return verb
+}
+
 // Args returns a check that there are exactly the arguments in usage.
 func Args(usage ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, got []string) error {
