@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// encryptFile encrypts a raw disk or a VHD into a LUKS2 image.
+// encryptFile encrypts a disk image of any format into a LUKS2 image.
 func encryptFile(ctx context.Context, src, dst string, key []byte) error {
 	in, err := os.Open(src)
 	if err != nil {
@@ -24,10 +24,11 @@ func encryptFile(ctx context.Context, src, dst string, key []byte) error {
 	if err != nil {
 		return err
 	}
-	disk, err := luksimg.OpenImage(context.Background(), in, fi.Size(), luksimg.ImageOptions{})
+	disk, err := luksimg.OpenImage(ctx, in, fi.Size(), luksimg.ImageOptions{})
 	if err != nil {
 		return err
 	}
+	defer disk.Close()
 	out, err := os.Create(dst)
 	if err != nil {
 		return err
