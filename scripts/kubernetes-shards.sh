@@ -55,7 +55,7 @@ until luksimg shard status $job | tee status | grep -Eq '^shard 2:? +partial'; d
 	grep -Eq '^shard 2:? +(done|finished)' status && fail 'the shard was done before it could be killed: a larger SIZE is needed'
 done
 victim=$(kubectl get pods -l batch.kubernetes.io/job-completion-index=2 -o name)
-show cat status
+echo; echo "\$ luksimg shard status $job"; cat status
 show kubectl delete --grace-period=0 --force "$victim"
 show kubectl wait --for=condition=complete --timeout=30m job/luksimg-shards
 show kubectl wait --for=condition=complete --timeout=30m job/luksimg-finish

@@ -99,6 +99,20 @@ func mounts(t *testing.T, j *batch.Job) map[string]string {
 	return m
 }
 
+// action is what Kubernetes does with a pod of a Job that ends with an exit code: by the first rule
+// that matches. disrupted is a pod that its node or the scheduler ended.
+func action(j *batch.Job, code int32, disrupted bool) batch.PodFailurePolicyAction {
+	for _, r := range j.Spec.PodFailurePolicy.Rules {
+		if e := r.OnExitCodes; e != nil && slices.Contains(e.Values, code) == (e.Operator == batch.PodFailurePolicyOnExitCodesOpIn) {
+			return r.Action
+		}
+		if disrupted && slices.ContainsFunc(r.OnPodConditions, func(p batch.PodFailurePolicyOnPodConditionsPattern) bool { return p.Type == core.DisruptionTarget }) {
+			return r.Action
+		}
+	}
+	return batch.PodFailurePolicyActionCount
+}
+
 func TestKubernetes(t *testing.T) {
 	made := map[string]*core.Secret{}
 	for _, doc := range documents(t, "secret.yaml") {
@@ -120,9 +134,28 @@ func TestKubernetes(t *testing.T) {
 	if *s.CompletionMode != batch.IndexedCompletion || *s.Completions != 4 || *s.Parallelism > *s.Completions || *s.BackoffLimitPerIndex < 1 {
 		t.Errorf("the shards: %+v", s)
 	}
-	tryAgain := finish.Spec.PodFailurePolicy.Rules[0]
-	if tryAgain.Action != batch.PodFailurePolicyActionIgnore || !slices.Equal(tryAgain.OnExitCodes.Values, []int32{5}) {
-		t.Errorf("what the end does with exit code 5: %+v", tryAgain)
+	for _, w := range []struct {
+		job  *batch.Job
+		code int32
+		want batch.PodFailurePolicyAction
+	}{
+		{shards, 1, batch.PodFailurePolicyActionCount}, {shards, 4, batch.PodFailurePolicyActionFailJob}, {shards, 5, batch.PodFailurePolicyActionCount},
+		{shards, 12, batch.PodFailurePolicyActionFailJob}, {shards, 137, batch.PodFailurePolicyActionCount},
+		{finish, 1, batch.PodFailurePolicyActionCount}, {finish, 3, batch.PodFailurePolicyActionFailJob}, {finish, 4, batch.PodFailurePolicyActionFailJob},
+		{finish, 5, batch.PodFailurePolicyActionIgnore}, {finish, 137, batch.PodFailurePolicyActionCount},
+	} {
+		if got := action(w.job, w.code, false); got != w.want {
+			t.Errorf("%s: exit code %d: %s, want %s", w.job.Name, w.code, got, w.want)
+		}
+	}
+	for _, j := range []*batch.Job{shards, finish} {
+		if got := action(j, 137, true); got != batch.PodFailurePolicyActionIgnore {
+			t.Errorf("%s: a pod of a node that goes: %s", j.Name, got)
+		}
+	}
+	// The end is tried as long as shards are missing, and they are for ever if one fails for good.
+	if d := finish.Spec.ActiveDeadlineSeconds; d == nil || *d < 3600 {
+		t.Errorf("the end of the end: %v", d)
 	}
 	newCluster(t).array(example{run.Args, end.Args, []string{"--passphrase-file", "key/passphrase"}, mounts(t, shards), variable("JOB_COMPLETION_INDEX")})
 }
