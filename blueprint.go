@@ -11,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A Blueprint is an encrypted image before its data are: its header, and how long it is. With
-// its key, and the disk, any part of the image can be made, in any order, by anybody: see
+// A Blueprint is an image before its data are: its header, and how long it is. With
+// its key, if it is encrypted, and the disk, any part of the image can be made, in any order, by anybody: see
 // [Blueprint.Build]. There is no secret in it that the image itself does not have.
 //
 // Its JSON form is stable. What is read from a file is checked by Build and [Blueprint.Result].
@@ -26,13 +26,16 @@ type Blueprint struct {
 
 	// Header is that of LUKS. All of it that is not here is zero.
 	Header []HeaderPart `json:"header,omitempty"`
-	// VHD is what an encrypted VHD has in place of a header of LUKS.
+	// VHD is what a VHD has in place of a header of LUKS.
 	VHD *VHDIdentity `json:"vhd,omitempty"`
-	// Units are those of the disk that are in a VHD, blocks of 2 MiB, or a qcow2 image, clusters of 64 KiB. The
+	// Units are those of the disk that are in an encrypted VHD, blocks of 2 MiB, or a qcow2 image, clusters of 64 KiB. The
 	// others are zeros. They are runs in ascending order: of each, the number of units between it and
 	// the one before, and its length, as unsigned varints of LEB128.
 	Units []byte `json:"units,omitempty"`
 }
+
+// Encrypted tells whether the image is. A fixed VHD, the only one that is not, has no key.
+func (b *Blueprint) Encrypted() bool { return b.VHD == nil || !b.VHD.Fixed }
 
 // Draw returns the blueprint of the image that [Encrypt] would make of src, with a new header. It
 // reads nothing of the disk but its extents: into a VHD or qcow2 image goes all that these do not tell
@@ -59,13 +62,25 @@ func Draw(ctx context.Context, src image.Source, passphrase []byte, o EncryptOpt
 	return b, p.make.draw(ctx, p, b, src, passphrase)
 }
 
+// DrawPlain returns the blueprint of the image that [Decrypt] would make of src: a fixed VHD. Another format is
+// [ErrUnsupportedFormat]. It reads nothing of the disk.
+func DrawPlain(src image.Source, o DecryptOptions) (*Blueprint, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	if !o.Fixed {
+		return nil, fmt.Errorf("%w: without encryption only a fixed VHD is made in parts", ErrUnsupportedFormat)
+	}
+	return drawFixedVHD(src)
+}
+
 // BuildOptions say how [Blueprint.Build] opens an image.
 type BuildOptions struct {
 	LUKS luks.OpenOptions // bounds what opening the key slot may cost
 	RunOptions
 }
 
-// A Builder makes parts of an encrypted image. It is safe for concurrent use, but for Close.
+// A Builder makes parts of an image. It is safe for concurrent use, but for Close.
 type Builder struct {
 	size int64
 	w    rangeWriter
@@ -78,8 +93,8 @@ type rangeWriter interface {
 	Close() error
 }
 
-// Build opens the image that was drawn of the disk src with its passphrase, or for a VHD its key. A
-// wrong one is [luks.ErrPassphrase], or for a VHD vhd.ErrKey. A blueprint that is not right, or
+// Build opens the image that was drawn of the disk src with its passphrase, or for a VHD its key; nil
+// for one that is not [Blueprint.Encrypted]. A wrong one is [luks.ErrPassphrase], or for a VHD vhd.ErrKey. A blueprint that is not right, or
 // is of a disk of another size, is [ErrBlueprint].
 func (b *Blueprint) Build(ctx context.Context, src image.Source, passphrase []byte, o BuildOptions) (*Builder, error) {
 	m, err := b.maker()
@@ -111,10 +126,15 @@ func (b *Blueprint) maker() (*maker, error) {
 	switch {
 	case err != nil || f.make == nil || f.make.build == nil:
 		return nil, fmt.Errorf("%w: images of format %q are not made in parts", ErrBlueprint, b.Format)
+	case !b.Encrypted() && (b.Format != VHD || b.Profile != "" || len(b.Header) > 0 || len(b.Units) > 0):
+		return nil, fmt.Errorf("%w: a fixed VHD has neither a profile, nor a header, nor units", ErrBlueprint)
 	case b.Profile != "" && b.Profile.Rules().Format != b.Format:
 		return nil, fmt.Errorf("%w: profile %q is not %s", ErrBlueprint, b.Profile, b.Format)
 	case b.SourceSize < 0 || b.SourceSize > b.VolumeSize || b.VolumeSize > maxDisk || b.FileSize < 0 || b.FileSize > maxDisk:
 		return nil, fmt.Errorf("%w: a disk of %d bytes in a volume of %d, in a file of %d", ErrBlueprint, b.SourceSize, b.VolumeSize, b.FileSize)
+	}
+	if !b.Encrypted() {
+		return &fixedVHDMaker, nil
 	}
 	return f.make, nil
 }

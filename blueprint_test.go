@@ -83,21 +83,7 @@ func TestBlueprint(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer w.Close()
-				got := make([]byte, w.Size())
-				rnd := rand.New(rand.NewPCG(uint64(size), 9))
-				var cuts []int
-				for at := 0; at < len(got); at += rnd.IntN(len(got)/3) + 1 {
-					cuts = append(cuts, at)
-				}
-				for i, at := range cuts {
-					end := len(got)
-					if i+1 < len(cuts) {
-						end = cuts[i+1]
-					}
-					if err := w.Fill(t.Context(), got[at:end], int64(at)); err != nil {
-						t.Fatal(err)
-					}
-				}
+				got := inParts(t, w)
 				if !bytes.Equal(got, want.b) {
 					t.Errorf("other bytes than those of Encrypt, %d and %d", len(got), len(want.b))
 				}
@@ -123,6 +109,21 @@ func TestBlueprint(t *testing.T) {
 			})
 		}
 	}
+}
+
+// inParts makes an image in parts of any size.
+func inParts(t *testing.T, w *luksimg.Builder) []byte {
+	t.Helper()
+	got := make([]byte, w.Size())
+	rnd := rand.New(rand.NewPCG(uint64(len(got)), 9))
+	for at := 0; at < len(got); {
+		end := min(len(got), at+1+rnd.IntN(len(got)/3))
+		if err := w.Fill(t.Context(), got[at:end], int64(at)); err != nil {
+			t.Fatal(err)
+		}
+		at = end
+	}
+	return got
 }
 
 // again returns a blueprint as JSON gives it back.

@@ -15,13 +15,15 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// A VHDIdentity is what an encrypted VHD has that no other one has.
+// A VHDIdentity is what a VHD has that no other one has.
 type VHDIdentity struct {
 	UniqueID  []byte    `json:"unique_id"` // 16 bytes
 	Timestamp time.Time `json:"timestamp"`
-	KeyBits   int       `json:"key_bits"`
-	KeyNonce  []byte    `json:"key_nonce"` // 32 bytes
-	KeyHash   []byte    `json:"key_hash"`  // 32 bytes: SHA-256 of the nonce and the key
+	Fixed     bool      `json:"fixed,omitempty"` // without encryption, and without what follows
+
+	KeyBits  int    `json:"key_bits,omitempty"`
+	KeyNonce []byte `json:"key_nonce,omitempty"` // 32 bytes
+	KeyHash  []byte `json:"key_hash,omitempty"`  // 32 bytes: SHA-256 of the nonce and the key
 }
 
 // drawUnits notes which units of a disk, of so many bytes, are not known to be zeros.
@@ -64,7 +66,7 @@ func drawVHD(ctx context.Context, _ *plan, b *Blueprint, src image.Source, key [
 		return err
 	}
 	b.VolumeSize, b.FileSize = l.VirtualSize(), l.Size()
-	b.VHD = &VHDIdentity{id.UniqueID[:], id.Timestamp, 8 * len(key), id.KeyNonce[:], id.KeyHash[:]}
+	b.VHD = &VHDIdentity{UniqueID: id.UniqueID[:], Timestamp: id.Timestamp, KeyBits: 8 * len(key), KeyNonce: id.KeyNonce[:], KeyHash: id.KeyHash[:]}
 	return nil
 }
 

@@ -26,6 +26,7 @@ const FolderSuffix = ".luksimg-shard"
 type File struct {
 	Name    string
 	Replace bool // a file that has the name
+	Private bool // only its owner may read the image
 }
 
 func (t File) folder() string { return t.Name + FolderSuffix }
@@ -48,7 +49,11 @@ func (t File) Begin(_ context.Context, size, partSize int64) (Upload, error) {
 	id := make([]byte, 16)
 	rand.Read(id)
 	u := &fileUpload{t: t, root: root, id: hex.EncodeToString(id), size: size, partSize: partSize}
-	u.f, err = root.OpenFile(u.file(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	mode := os.FileMode(0o666)
+	if t.Private {
+		mode = 0o600
+	}
+	u.f, err = root.OpenFile(u.file(), os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 	if err == nil {
 		err = u.f.Truncate(size)
 	}

@@ -47,7 +47,7 @@ type Job struct {
 
 	Image    luksimg.Blueprint  `json:"image"`
 	Envelope json.RawMessage    `json:"envelope,omitempty"` // with the wrapped key
-	Manifest *manifest.Manifest `json:"manifest"`
+	Manifest *manifest.Manifest `json:"manifest,omitempty"` // of an image that is encrypted
 }
 
 // A Source is the file with the disk, and how it is to be read.
@@ -148,8 +148,10 @@ func (j *Job) check() error {
 		return bad("parts of %d bytes, and %d to %d are possible", j.PartSize, int64(MinPart), int64(MaxPart))
 	case j.Image.FileSize < 1 || j.Image.FileSize > MaxParts*j.PartSize:
 		return bad("an image of %d bytes in parts of %d", j.Image.FileSize, j.PartSize)
-	case j.Manifest == nil:
+	case j.Image.Encrypted() && j.Manifest == nil:
 		return bad("manifest is missing")
+	case !j.Image.Encrypted() && (j.Manifest != nil || j.Envelope != nil):
+		return bad("a manifest, or a wrapped key, of an image that is not encrypted")
 	}
 	if _, err := j.Image.Result(); err != nil {
 		return bad("image: %w", err)

@@ -115,6 +115,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(text)
 	f.Add([]byte(`{"version":1}`))
 	f.Add([]byte(`{"version":1,"id":"0123456789abcdef0123456789abcdef","shards":3,"part_size":5242880,"image":{"format":"luks1","file_size":9,"header":[{"offset":-1,"data":"TFVLUw=="}]}}`))
+	f.Add([]byte(`{"version":1,"id":"0123456789abcdef0123456789abcdef","source":{"name":"/a"},"destination":"/b","upload_id":"c","shards":2,"part_size":5242880,` +
+		`"image":{"format":"vhd","source_size":1000,"volume_size":1048576,"file_size":1049088,"vhd":{"unique_id":"YW4gaWQgb2YgMTYgYnl0ZQ==","timestamp":"2023-11-14T22:13:20Z","fixed":true}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		j, err := shard.Parse(bytes.NewReader(b))
 		if err != nil {

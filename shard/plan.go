@@ -17,6 +17,8 @@ import (
 // PlanOptions say what [Plan] plans.
 type PlanOptions struct {
 	Encrypt luksimg.EncryptOptions
+	// Plain, if not nil, has an image made that is not encrypted, in place of Encrypt: a fixed VHD.
+	Plain *luksimg.DecryptOptions
 
 	Shards   int   // 1 to MaxShards; zero is 1
 	PartSize int64 // bytes; zero is 16 to 64 MiB by the size of the image, or what makes for no more than MaxParts
@@ -28,12 +30,13 @@ type PlanOptions struct {
 	Created time.Time
 	Tool    string // name and version
 
-	Envelope json.RawMessage // with the wrapped key, if there is one
-	Manifest func(r *luksimg.Result) *manifest.Manifest
+	Envelope json.RawMessage                            // with the wrapped key, if there is one
+	Manifest func(r *luksimg.Result) *manifest.Manifest // of an image that is encrypted
 }
 
 // Plan makes the header of the image that [luksimg.Encrypt] would make of src, and makes room for the
-// image. It reads no data of the disk. What it has begun, [Job.Abort] gives up.
+// image; or, without a key, plans the one that [luksimg.Decrypt] would make. It reads no data of the disk. What it
+// has begun, [Job.Abort] gives up.
 func Plan(ctx context.Context, t Target, src image.Source, key []byte, o PlanOptions) (*Job, error) {
 	id := make([]byte, 16)
 	rand.Read(id)
@@ -41,7 +44,7 @@ func Plan(ctx context.Context, t Target, src image.Source, key []byte, o PlanOpt
 		Version: Version, ID: hex.EncodeToString(id), Created: o.Created, Tool: o.Tool,
 		Source: o.Source, Destination: o.Destination, Replace: o.Replace, Shards: max(o.Shards, 1), Envelope: o.Envelope,
 	}
-	b, err := luksimg.Draw(ctx, src, key, o.Encrypt)
+	b, err := o.draw(ctx, src, key)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +53,9 @@ func Plan(ctx context.Context, t Target, src image.Source, key []byte, o PlanOpt
 	if err != nil {
 		return nil, err
 	}
-	j.Manifest = o.Manifest(r)
+	if b.Encrypted() {
+		j.Manifest = o.Manifest(r)
+	}
 	if j.PartSize, err = partSize(b.FileSize, o.PartSize, j.Shards); err != nil {
 		return nil, err
 	}
@@ -64,6 +69,17 @@ func Plan(ctx context.Context, t Target, src image.Source, key []byte, o PlanOpt
 		return nil, errors.Join(err, u.Abort(context.WithoutCancel(ctx)))
 	}
 	return j, nil
+}
+
+// draw plans the image itself.
+func (o PlanOptions) draw(ctx context.Context, src image.Source, key []byte) (*luksimg.Blueprint, error) {
+	switch {
+	case o.Plain == nil:
+		return luksimg.Draw(ctx, src, key, o.Encrypt)
+	case key != nil || o.Envelope != nil:
+		return nil, errors.New("a key for an image that is not encrypted")
+	}
+	return luksimg.DrawPlain(src, *o.Plain)
 }
 
 // partSize returns the size of the parts of an image.

@@ -1,7 +1,7 @@
-// Package shard has many machines make one encrypted image, each of them a part of it.
+// Package shard has many machines make one image, encrypted or a fixed VHD, each of them a part of it.
 //
 // [Plan] looks at the disk, and writes down in a [Job] all that it takes to make any part of
-// the image, but for the key. Each machine then makes one of its shards with [Job.Run], in
+// the image, but for the key, if it has one. Each machine then makes one of its shards with [Job.Run], in
 // any order, at any time, twice if need be: what is there already is not made again. [Job.Finish]
 // looks that all is there, and gives the image its name. [Job.Abort] leaves nothing.
 //

@@ -6,10 +6,12 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 )
 
+// fixedStretch is how many bytes of a fixed disk are read at once, and told from zeros.
+const fixedStretch = 1 << 20
+
 // fixed writes a fixed disk.
 func (w *writer) fixed(ctx context.Context) error {
-	const stretch = 1 << 20
-	err := parallel.Run(ctx, w.jobs(stretch), stretch, w.data(ctx, stretch, w.src.Size()), func(buf []byte, b *block) error {
+	err := parallel.Run(ctx, w.jobs(fixedStretch), fixedStretch, w.data(ctx, fixedStretch, w.src.Size()), func(buf []byte, b *block) error {
 		p, err := b.Read(w.src, buf)
 		if err != nil {
 			return err

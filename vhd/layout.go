@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -18,15 +19,15 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// An Identity is what an encrypted disk has that no other one has. There is no secret in it.
+// An Identity is what a disk has that no other one has. There is no secret in it.
 type Identity struct {
 	UniqueID  [16]byte
 	Timestamp time.Time // of creation
-	KeyNonce  [32]byte
-	KeyHash   [32]byte // SHA-256 of KeyNonce and the key
+	KeyNonce  [32]byte  // all zeros if the disk is not encrypted
+	KeyHash   [32]byte  // SHA-256 of KeyNonce and the key, or all zeros
 }
 
-// NewIdentity makes that of a new disk with this key, 32 or 64 bytes.
+// NewIdentity makes that of a new disk with this key, 32 or 64 bytes, or nil for one that is not encrypted.
 func NewIdentity(key []byte) (Identity, error) {
 	w, err := newWriter(0, CreateOptions{Key: key})
 	if err == nil {
@@ -36,6 +37,14 @@ func NewIdentity(key []byte) (Identity, error) {
 		return Identity{}, err
 	}
 	return Identity{w.opts.UniqueID, w.opts.Timestamp.UTC().Truncate(time.Second), w.result.KeyNonce, w.result.KeyHash}, nil
+}
+
+// check refuses what [Create] would replace.
+func (id Identity) check() error {
+	if id.UniqueID == [16]byte{} || id.Timestamp.IsZero() {
+		return errors.New("vhd: a disk without a unique ID, or a time")
+	}
+	return nil
 }
 
 // UUID returns the unique ID as text.
@@ -63,8 +72,8 @@ func NewLayout(size int64, blocks spans.List, id Identity) (*Layout, error) {
 	if n := len(blocks); n > 0 && blocks[n-1].First+blocks[n-1].Count > w.blocks {
 		return nil, fmt.Errorf("vhd: block %d, of a disk that has %d", blocks[n-1].First+blocks[n-1].Count-1, w.blocks)
 	}
-	if id.UniqueID == [16]byte{} || id.Timestamp.IsZero() {
-		return nil, fmt.Errorf("vhd: a disk without a unique ID, or a time")
+	if err := id.check(); err != nil {
+		return nil, err
 	}
 	if err := w.identify(CreateOptions{Key: []byte("any key of thirty-two bytes will")}); err != nil {
 		return nil, err

@@ -240,7 +240,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	change := luksimg.DiskChange{SectorSize: int(made.SectorSize), Longer: made.VirtualSize - s.img.Size(),
 		Why: fmt.Sprintf("the disk of a %s image has whole sectors of %d bytes", o.format, made.SectorSize)}
 	if o.fixed {
-		change.Why = "that of a fixed VHD has whole MiB"
+		change.Why = whyWholeMiB
 	}
 	t.WarnAll("", change.Warnings(s.looked()))
 	if out == nil {
@@ -258,6 +258,9 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 		SourceSize: s.img.Size(), VirtualSize: made.VirtualSize, FileSize: size, UUID: s.img.UUID, SourceSum: o.source.sum.published(), Warnings: t.Warnings,
 	}, talk.Line("%s: %s disk of %s", dst, o.format, term.Bytes(made.VirtualSize)))
 }
+
+// whyWholeMiB is why a disk became longer.
+const whyWholeMiB = "that of a fixed VHD has whole MiB"
 
 // writePlain writes a disk to out, or to standard output if that is nil.
 func writePlain(ctx context.Context, out *output.File, disk image.Source, opts luksimg.DecryptOptions) (made *luksimg.DecryptResult, err error) {

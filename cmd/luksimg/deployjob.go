@@ -34,6 +34,8 @@ func (o *deployFlags) finished(c *cobra.Command) (name string, _ *deploy.Source,
 	switch {
 	case !isCOS(j.Destination):
 		return "", nil, rest.WithHint(fmt.Errorf("%s: the image of the job is a file", o.job), "luksimg upload it, and luksimg import the object")
+	case !j.Image.Encrypted():
+		return "", nil, rest.WithHint(fmt.Errorf("%s: the image of the job is not encrypted", o.job), "luksimg import the object, or plan it with --profile and --root-key-crn")
 	case j.Image.Profile == "" || j.Envelope == nil:
 		return "", nil, rest.WithHint(fmt.Errorf("%s: the job has no profile, or no wrapped key", o.job), "plan it with --profile and --root-key-crn")
 	}
@@ -51,7 +53,7 @@ func (o *deployFlags) finished(c *cobra.Command) (name string, _ *deploy.Source,
 
 // isImage tells whether the object that a job names is its image.
 func (o *deployFlags) isImage(ctx context.Context, j *shard.Job) (bool, error) {
-	t, err := o.target(ctx, j.Destination, j.Replace)
+	t, err := o.target(ctx, j.Destination, j.Replace, !j.Image.Encrypted())
 	if err != nil {
 		return false, err
 	}

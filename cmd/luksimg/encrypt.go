@@ -182,6 +182,9 @@ func (j *encryptJob) report(r *luksimg.Result) error {
 
 // madeLine says what was made.
 func madeLine(dst string, r *luksimg.Result) string {
+	if r.KeyBits == 0 { // of shard alone
+		return talk.Line("%s: fixed VHD, not encrypted, disk of %s in a file of %s, UUID %s", dst, term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.UUID)
+	}
 	return talk.Line("%s: %s, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s",
 		dst, r.Format, r.Cipher, r.KeyBits, max(r.LUKS.SectorSize, 512), term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.UUID)
 }

@@ -20,13 +20,13 @@ import (
 func newShard(g *global) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "shard",
-		Short: "Have many machines make one encrypted image",
-		Long: `Shard has many machines make one encrypted image, each of them a part of it: plan looks at the
+		Short: "Have many machines make one image",
+		Long: `Shard has many machines make one encrypted image, or a fixed VHD, each of them a part of it: plan looks at the
 disk, and writes all that they have to know into the file JOB, in which there is no secret; run, on each
 machine, makes one of the shards; and finish, on any of them, makes the image of what they made.
 
 The image is made where all machines see it: on a shared filesystem, or in Object Storage. The bytes are
-those that encrypt would write with the same header. It is no scheduler: it is a task of the
+those that encrypt would write with the same header, or convert. It is no scheduler: it is a task of the
 array engines that there are, such as Slurm and Kubernetes. docs/shard.md tells more.`,
 		Example: `  luksimg shard plan --key-file dek.b64 --shards 16 cos://us-south/disks/web.qcow2 cos://us-south/images/web.luks web.job
   luksimg shard run --key-file dek.b64 --shard 3/16 web.job
@@ -104,8 +104,8 @@ func (g *global) removeJob(ctx context.Context, name string) error {
 	return client.Delete(ctx, at)
 }
 
-// target returns where the image of a job is made.
-func (g *global) target(ctx context.Context, name string, replace bool) (shard.Target, error) {
+// target returns where the image of a job is made. In a file, one that is not encrypted is for its owner alone.
+func (g *global) target(ctx context.Context, name string, replace, plain bool) (shard.Target, error) {
 	if isCOS(name) {
 		at, client, err := g.cloud.object(ctx, name)
 		if err != nil {
@@ -116,7 +116,7 @@ func (g *global) target(ctx context.Context, name string, replace bool) (shard.T
 	if isRemote(name) || !filepath.IsAbs(name) {
 		return nil, fmt.Errorf("%w: the destination %.200q is neither an absolute path nor an object", shard.ErrJob, name)
 	}
-	return shard.File{Name: name, Replace: replace}, nil
+	return shard.File{Name: name, Replace: replace, Private: plain}, nil
 }
 
 // openJob reads a job, claims the image that it makes, and returns where that is made.
@@ -128,6 +128,6 @@ func (g *global) openJob(ctx context.Context, name string) (*shard.Job, shard.Ta
 	if err := errors.Join(g.files.Read("the source of the job", j.Source.Name), g.files.Replace("the image of the job", j.Destination)); err != nil {
 		return nil, nil, err
 	}
-	t, err := g.target(ctx, j.Destination, j.Replace)
+	t, err := g.target(ctx, j.Destination, j.Replace, !j.Image.Encrypted())
 	return j, t, err
 }

@@ -60,6 +60,7 @@ type shardFinishResult struct {
 	ID         string     `json:"id"` // of the job
 	Format     string     `json:"format"`
 	Profile    string     `json:"profile,omitempty"`
+	Fixed      bool       `json:"fixed,omitempty"` // a fixed VHD, not encrypted
 	SourceSize int64      `json:"source_size"`
 	VolumeSize int64      `json:"volume_size"`
 	FileSize   int64      `json:"file_size"`
@@ -106,7 +107,7 @@ func (o *shardFinishFlags) run(c *cobra.Command, name string) error {
 		return fmt.Errorf("the image is there: %w", err)
 	}
 	return o.Result(shardFinishResult{
-		Output: j.Destination, ID: j.ID, Format: string(made.Format), Profile: string(j.Image.Profile),
+		Output: j.Destination, ID: j.ID, Format: string(made.Format), Profile: string(j.Image.Profile), Fixed: !j.Image.Encrypted(),
 		SourceSize: made.SourceSize, VolumeSize: made.VolumeSize, FileSize: made.FileSize, Parts: r.Parts, Shards: j.Shards,
 		Already: r.Already, ReadBack: r.Read, Verified: r.Read == r.Size, Manifest: o.manifestFile, Envelope: o.envelope, LUKS: luksInfo(made), Warnings: o.Warnings,
 	}, madeLine(j.Destination, made)+"\n"+talk.Line("%s: made of %d parts by %d shards; %s read back", j.Destination, r.Parts, j.Shards, term.Bytes(r.Read)))
@@ -114,7 +115,9 @@ func (o *shardFinishFlags) run(c *cobra.Command, name string) error {
 
 // besides begins the manifest and the envelope, those that flags ask for.
 func (o *shardFinishFlags) besides(j *shard.Job) (m, e *output.File, err error) {
-	if o.manifestFile != "" {
+	if o.manifestFile != "" && j.Manifest == nil {
+		err = errors.New("--manifest: the job has none, as its image is not encrypted")
+	} else if o.manifestFile != "" {
 		if m, err = output.Create(o.manifestFile, 0o666, o.force); err == nil {
 			err = j.Manifest.Write(m)
 		}

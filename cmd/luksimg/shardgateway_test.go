@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -53,16 +54,27 @@ func TestShardGateway(t *testing.T) {
 		}
 		return code
 	}
-	for _, format := range []string{"luks1", "luks2", "qcow2", "vhd"} {
+	for _, format := range []string{"luks1", "luks2", "qcow2", "vhd", "fixed"} {
 		key, flags := "text", []string{"--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"}
-		if format == "vhd" {
+		switch format {
+		case "vhd":
 			key, flags = "raw", nil
+		case "fixed":
+			key, flags = "", []string{"--fixed"}
+		}
+		args := append([]string{"plan", "--format", format, "--shards", "3", "--part-size", "5M"}, flags...)
+		if format == "fixed" {
+			args[2] = "vhd"
+		}
+		var give []string // the key
+		if key != "" {
+			give = []string{"--key-file", at(key)}
 		}
 		for _, dst := range []string{at(format), "cos://us-south/images/" + format} {
 			ctx, job := t.Context(), at(fmt.Sprintf("job-%s-%t", format, isCOS(dst)))
-			quick(ctx, append([]string{"plan", "--format", format, "--key-file", at(key), "--shards", "3", "--part-size", "5M", at("disk.raw"), dst, job}, flags...)...)
+			quick(ctx, slices.Concat(args, give, []string{at("disk.raw"), dst, job})...)
 			task := func(ctx context.Context, i string) int {
-				return quick(ctx, "run", "--key-file", at(key), "--shard", i, job)
+				return quick(ctx, slices.Concat([]string{"run", "--shard", i, job}, give)...)
 			}
 			stopped, stop := context.WithCancel(ctx)
 			stop()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
@@ -30,6 +32,7 @@ type shardPlanFlags struct {
 	encryptFlags
 	shards   int
 	partSize flags.Size
+	fixed    bool
 }
 
 func newShardPlan(g *global) *cobra.Command {
@@ -51,7 +54,10 @@ that shard finish completes. Until then, or shard abort, it takes room, and has 
 The image has up to 10,000 parts of --part-size, 5M to 5G; --shards says how many shards there are, each
 of which has whole parts. The format, the profile and the key are as with encrypt. With --kms or
 --root-key-crn the key is wrapped by a root key into JOB, and into a token of a LUKS2 image: shard
-run --kms then needs no other key. --generate-key makes a new one.`,
+run --kms then needs no other key. --generate-key makes a new one.
+
+With --format vhd --fixed the image is not encrypted: it is the fixed VHD that convert makes. There is no key
+then, nor an envelope.`,
 		Example: `  luksimg shard plan --key-file dek.b64 --shards 16 /nfs/web.qcow2 /nfs/web.luks /nfs/web.job
   luksimg shard plan --profile classic-luks --root-key-crn "$CRN" --shards 64 cos://us-south/disks/web.raw cos://us-south/images/web.raw web.job`,
 		Args: flags.Args("SRC", "DST", "JOB"),
@@ -71,6 +77,7 @@ run --kms then needs no other key. --generate-key makes a new one.`,
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the volume key (default: a random one)")
 	o.luks.add(c)
+	f.BoolVar(&o.fixed, "fixed", false, "make a fixed VHD, which is not encrypted, as large as the disk, rounded up to a MiB")
 	f.IntVar(&o.luks.keySlot, "key-slot", 0, "number of the new key slot")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is there, and give up the job that is in JOB")
 	g.web.add(c)
@@ -86,6 +93,7 @@ type shardPlanResult struct {
 	Destination  string     `json:"destination"`
 	Format       string     `json:"format"`
 	Profile      string     `json:"profile,omitempty"`
+	Fixed        bool       `json:"fixed,omitempty"` // a fixed VHD, not encrypted
 	SourceFormat string     `json:"source_format"`
 	SourceSize   int64      `json:"source_size"`
 	VolumeSize   int64      `json:"volume_size"`
@@ -104,6 +112,11 @@ func (o *shardPlanFlags) checkPlan(c *cobra.Command, src string) error {
 	if err := errors.Join(flags.AtMostOne(c, "generate-key", "key-file", "passphrase-file", "key-fd"), o.luks.kdf.check(c), o.source.check(c)); err != nil {
 		return err
 	}
+	if o.fixed {
+		if err := o.checkFixed(c); err != nil {
+			return err
+		}
+	}
 	switch {
 	case src == "-" || stdio.IsStream(src):
 		return rest.WithHint(errors.New("a disk that is read in order can not be read by many"), "write SRC to a file that all machines see first, or to an object")
@@ -117,6 +130,25 @@ func (o *shardPlanFlags) checkPlan(c *cobra.Command, src string) error {
 		return fmt.Errorf("--shards %d: want 1 to %d", o.shards, shard.MaxShards)
 	case isCOS(o.generateKey):
 		return errors.New("--generate-key is a file, not cos://")
+	}
+	return nil
+}
+
+// checkFixed refuses what is said of the encryption of an image that has none.
+func (o *shardPlanFlags) checkFixed(c *cobra.Command) error {
+	if o.made() != luksimg.VHD || o.profile != "" {
+		return rest.WithHint(fmt.Errorf("--fixed does not go with format %q", cmp.Or(o.profile, string(o.made()))), "it is for --format vhd, and for an image that is not encrypted; leave it off for another")
+	}
+	encrypts := &cobra.Command{}
+	other := encryptFlags{global: &global{}}
+	other.key.Add(encrypts, "")
+	other.luks.add(encrypts)
+	names := []string{"kms", "root-key-crn", "generate-key", "volume-key-file", "key-slot"}
+	encrypts.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	for _, name := range names {
+		if name != "format" && c.Flags().Changed(name) {
+			return rest.WithHint(fmt.Errorf("--%s does not go with --fixed: a fixed VHD is not encrypted", name), "leave it off, or leave off --fixed for an encrypted VHD")
+		}
 	}
 	return nil
 }
@@ -144,8 +176,10 @@ func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error)
 	}
 	defer s.close()
 	disk := &diskSource{source: s, size: s.img.Size(), format: string(s.img.Format)}
-	if err := opts.CheckSize(disk.size); err != nil {
-		return err
+	if !o.fixed {
+		if err := opts.CheckSize(disk.size); err != nil {
+			return err
+		}
 	}
 	if o.profile != "" {
 		if err := o.checkCloud(t, dst, disk.size); err != nil {
@@ -156,7 +190,7 @@ func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error)
 	if dst, err = full(dst); err != nil {
 		return err
 	}
-	target, err := o.target(ctx, dst, o.force)
+	target, err := o.target(ctx, dst, o.force, o.fixed)
 	if err != nil {
 		return err
 	}
@@ -190,6 +224,9 @@ func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error)
 	plan := shard.PlanOptions{Encrypt: opts, Shards: o.shards, PartSize: o.partSize.N, Source: source, Destination: dst, Replace: o.force,
 		Created: now(), Tool: toolName(),
 		Manifest: func(r *luksimg.Result) *manifest.Manifest { return o.manifestOf(dst, disk, r, key) }}
+	if o.fixed {
+		plan.Plain = &luksimg.DecryptOptions{Format: luksimg.VHD, Fixed: true}
+	}
 	root, err := o.sealPlan(ctx, key, &plan)
 	if err != nil {
 		return err
@@ -240,7 +277,7 @@ func (o *shardPlanFlags) giveUpOld(ctx context.Context, job string) error {
 	if err != nil { // there is none, or it is none
 		return nil
 	}
-	t, err := o.target(ctx, old.Destination, old.Replace)
+	t, err := o.target(ctx, old.Destination, old.Replace, !old.Image.Encrypted())
 	if err != nil {
 		return err
 	}
@@ -248,8 +285,11 @@ func (o *shardPlanFlags) giveUpOld(ctx context.Context, job string) error {
 	return old.Abort(ctx, t)
 }
 
-// planKey returns the key, and the file that it is being written to if it is new.
+// planKey returns the key, nil if the image has none, and the file that it is being written to if it is new.
 func (o *shardPlanFlags) planKey(ctx context.Context, t *talk.Talk) (*output.File, []byte, error) {
+	if o.fixed {
+		return nil, nil, nil
+	}
 	if o.hidden() && o.made() == luksimg.VHD {
 		key, err := wrap.NewMaterial(64, true)
 		return nil, key, err
@@ -302,9 +342,13 @@ func (o *shardPlanFlags) reportPlan(name string, j *shard.Job, disk *diskSource,
 	if err != nil {
 		return err
 	}
-	disk.label(&o.Talk, r)
+	if o.fixed {
+		o.WarnAll("", luksimg.DiskChange{SectorSize: 512, Longer: r.VolumeSize - r.SourceSize, Why: whyWholeMiB}.Warnings(disk.looked()))
+	} else {
+		disk.label(&o.Talk, r)
+	}
 	result := shardPlanResult{
-		Job: name, ID: j.ID, Source: j.Source.Name, Destination: j.Destination, Format: string(r.Format), Profile: o.profile, SourceFormat: disk.format,
+		Job: name, ID: j.ID, Source: j.Source.Name, Destination: j.Destination, Format: string(r.Format), Profile: o.profile, Fixed: o.fixed, SourceFormat: disk.format,
 		SourceSize: r.SourceSize, VolumeSize: r.VolumeSize, FileSize: r.FileSize, PartSize: j.PartSize, Parts: j.Parts(), Shards: j.Shards,
 		GeneratedKey: o.generateKey, LUKS: luksInfo(r), Warnings: o.Warnings,
 	}

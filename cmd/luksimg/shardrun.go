@@ -63,7 +63,7 @@ input, or cos://. --shard I/N says which, I from 0; N must be that of the plan, 
 flag an array engine says it: ` + strings.Join(indexVariables, ", ") + `.
 
 The key is given as to decrypt, or comes from the root key that has wrapped it into JOB: --kms or
---root-key-crn names that, and need not name more than its keeper.
+--root-key-crn names that, and need not name more than its keeper. A fixed VHD has no key.
 
 It may be run twice, at once by two machines, or again after it was killed: what is there, and is what
 was made, is not made again. When the image is finished it does nothing. If it is interrupted the exit
@@ -196,8 +196,15 @@ func (o *shardRunFlags) openSource(c *cobra.Command, j *shard.Job) (*source, err
 	return o.source.open(c, o.global, name)
 }
 
-// runKey returns the key: as the flags give it, or as the root key has wrapped it into the job.
+// runKey returns the key: as the flags give it, or as the root key has wrapped it into the job; nil if the image has
+// none.
 func (o *shardRunFlags) runKey(ctx context.Context, t *talk.Talk, j *shard.Job) ([]byte, error) {
+	if !j.Image.Encrypted() {
+		if o.key.Given() || o.root.given() {
+			return nil, rest.WithHint(errors.New("a key was given, and the image of the job is not encrypted"), "leave the key off, or plan the job without --fixed")
+		}
+		return nil, nil
+	}
 	if !o.root.given() {
 		return o.key.Read(ctx, t, j.Destination, false)
 	}

@@ -1,0 +1,74 @@
+package vhd
+
+import (
+	"context"
+	"io"
+
+	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/pieces"
+	"github.com/luksimg/luksimg/internal/target"
+)
+
+// A FixedLayout is a fixed disk that [Create] would make, any part of which can be written by
+// itself. It is safe for concurrent use.
+type FixedLayout struct {
+	w      *writer
+	footer []byte
+}
+
+// NewFixedLayout returns the layout of a fixed disk that has room for size bytes. It takes nothing of id but the
+// unique ID and the time.
+func NewFixedLayout(size int64, id Identity) (*FixedLayout, error) {
+	opts := CreateOptions{Type: Fixed, UniqueID: id.UniqueID, Timestamp: id.Timestamp}
+	w, err := newWriter(size, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := id.check(); err != nil {
+		return nil, err
+	}
+	if err := w.identify(opts); err != nil {
+		return nil, err
+	}
+	return &FixedLayout{w, w.footer()}, nil
+}
+
+// Size returns the length of the file, and VirtualSize that of the disk in it, in bytes.
+func (l *FixedLayout) Size() int64 { return l.w.result.VirtualSize + footerSize }
+
+// VirtualSize returns the length of the disk in the image, in bytes: whole MiB.
+func (l *FixedLayout) VirtualSize() int64 { return l.w.result.VirtualSize }
+
+// Footer returns the footer, which no other disk has. It is behind the disk, at VirtualSize.
+func (l *FixedLayout) Footer() []byte { return l.footer }
+
+// WriteRange writes the bytes of the file from one offset to another, and some around them, to their places in
+// dst, but for what the extents of the disk src tell to be zeros. done is told of what is had of the disk.
+func (l *FixedLayout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Source, from, to int64, jobs int, done func(int64)) error {
+	f := &target.File{Format: "vhd", W: dst}
+	end := l.VirtualSize()
+	if to > end {
+		if _, err := f.WriteAt(l.footer, end); err != nil {
+			return err
+		}
+	}
+	if to = min(to, end); from >= to {
+		return nil
+	}
+	w := *l.w
+	w.opts.Jobs = jobs
+	cut := pieces.Cut{Unit: fixedStretch, Most: fixedStretch}
+	return pieces.Each(ctx, w.jobs(fixedStretch), fixedStretch, cut.Pieces(ctx, src, from, to), func(buf []byte, p pieces.Piece) error {
+		if !p.Zero {
+			b, err := p.Read(src, buf)
+			if err != nil {
+				return err
+			}
+			if _, err := f.WriteAt(b, p.Offset); err != nil {
+				return err
+			}
+		}
+		done(p.Disk)
+		return nil
+	})
+}
