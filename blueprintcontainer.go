@@ -53,6 +53,9 @@ func (b *Blueprint) units(unit int64) (spans.List, error) {
 }
 
 func drawVHD(ctx context.Context, _ *plan, b *Blueprint, src image.Source, key []byte) error {
+	if len(key) == 0 {
+		return errNoKey
+	}
 	blocks, err := b.drawUnits(ctx, src, vhdUnit)
 	if err != nil {
 		return err

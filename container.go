@@ -51,8 +51,14 @@ func vhdSizes(_ *plan, size int64, used *engine.Units) (s Sizes, err error) {
 	return s, err
 }
 
+// errNoKey is what a VHD without a key would be: not encrypted.
+var errNoKey = errors.New("no key, and that of an encrypted VHD has 32 or 64 bytes")
+
 // encryptVHD makes a dynamic VHD that is encrypted as vhd-util does.
 func encryptVHD(ctx context.Context, p *plan, dst io.WriterAt, src image.Source, key []byte) (*Result, error) {
+	if len(key) == 0 {
+		return nil, errNoKey
+	}
 	c, err := vhd.Create(ctx, dst, src, vhd.CreateOptions{Key: key, Jobs: p.workers.Count, Progress: p.workers.Done})
 	if err != nil {
 		return nil, err

@@ -266,3 +266,16 @@ func TestDiscardZeros(t *testing.T) {
 		}
 	}
 }
+
+// TestVHDWithoutKey makes no VHD that is called encrypted and is not.
+func TestVHDWithoutKey(t *testing.T) {
+	for _, key := range [][]byte{nil, {}} {
+		dst, src, o := &file{}, newDisk(70_000), luksimg.EncryptOptions{Format: luksimg.VHD}
+		if r, err := luksimg.Encrypt(t.Context(), dst, src, key, o); err == nil || len(dst.b) > 0 {
+			t.Errorf("Encrypt: %+v, %d bytes", r, len(dst.b))
+		}
+		if b, err := luksimg.Draw(t.Context(), src, key, o); err == nil {
+			t.Errorf("Draw: %+v", b)
+		}
+	}
+}
