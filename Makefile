@@ -56,7 +56,7 @@ RACE = . ./image ./vhd ./vhdx ./vmdk ./qcow ./luks ./luks/ciphers ./xts ./intern
 NORACE = Crash$$|^Test(Refuse|Truncated|CheckClean|Verdicts|ReplaceFull|Defaults|CreateErrors|SevenZip|QEMUAgrees|Bombs|Created|CreateHuge|Unpack(Matrix|Corrupt))$$
 race:
 	@if command -v $${CC:-cc} >/dev/null; then \
-		$(GO) test -race -short -skip '$(NORACE)' $(RACE); \
+		$(GO) test -timeout 25m -race -short -skip '$(NORACE)' $(RACE); \
 	else echo "skipped: tests with the race detector need a C compiler"; fi
 
 unit:

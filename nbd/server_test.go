@@ -92,7 +92,7 @@ func TestListenerFails(t *testing.T) {
 // it may, and keeps nobody else waiting.
 func TestSlowReader(t *testing.T) {
 	d := newDisk(1 << 20)
-	s := serve(t, Options{Memory: 1, SendTimeout: 200 * time.Millisecond}, Export{Source: d, Target: d})
+	s := serve(t, Options{Memory: 1, SendTimeout: time.Second}, Export{Source: d, Target: d})
 	slow, other := s.open(), s.open()
 	for i := range 200 {
 		slow.send(request{command: cmdRead, cookie: uint64(i), length: 1 << 20}, nil)
@@ -107,7 +107,7 @@ func TestSlowReader(t *testing.T) {
 	if s.buffers.made > 1 {
 		t.Errorf("%d buffers", s.buffers.made)
 	}
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(1300 * time.Millisecond)
 	if n, err := io.Copy(io.Discard, slow.r); n >= 200<<20 {
 		t.Errorf("%d bytes, %v", n, err)
 	}
