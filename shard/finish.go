@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,40 +77,58 @@ func (j *Job) Finish(ctx context.Context, t Target, o FinishOptions) (*FinishRes
 	r := &FinishResult{Size: j.Image.FileSize, Parts: j.Parts()}
 	u, err := j.resume(ctx, t)
 	if errors.Is(err, ErrGone) {
-		return j.finishAgain(ctx, t, r, err)
+		return j.finishAgain(ctx, t, r, err, j.ended)
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer u.Close()
-	s, err := j.look(ctx, t, u)
+	err = j.finish(ctx, t, u, r, o)
+	var incomplete *IncompleteError
+	if errors.As(err, &incomplete) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+		// Another process may have finished the job meanwhile.
+		look := j.finished
+		if errors.Is(err, fs.ErrNotExist) {
+			err, look = fmt.Errorf("%w: %w", ErrGone, err), j.ended
+		}
+		return j.finishAgain(ctx, t, r, err, look)
+	}
 	if err != nil {
 		return nil, err
 	}
+	return r, nil
+}
+
+// finish makes the image of what is there, and removes the records.
+func (j *Job) finish(ctx context.Context, t Target, u Upload, r *FinishResult, o FinishOptions) error {
+	s, err := j.look(ctx, t, u)
+	if err != nil {
+		return err
+	}
 	if err := s.whole(); err != nil {
-		return nil, err
+		return err
 	}
 	// A file is looked at before it gets its name; what is in a store can be read only then.
 	if f, ok := u.(io.ReaderAt); ok {
 		if r.Read, err = j.compare(ctx, f, s.parts, o); err != nil {
-			return nil, err
+			return err
 		}
 		if err := u.Complete(ctx, s.parts); err != nil {
-			return nil, err
+			return err
 		}
 	} else if r.Read, err = j.completeFirst(ctx, t, u, s.parts, o); err != nil {
-		return nil, err
+		return err
 	}
-	return r, t.Clear(ctx, j.recordNames())
+	return t.Clear(ctx, j.recordNames())
 }
 
-// finishAgain does what is left to do of an image that is there.
-func (j *Job) finishAgain(ctx context.Context, t Target, r *FinishResult, gone error) (*FinishResult, error) {
-	finished, err := j.finished(ctx, t)
+// finishAgain does what is left to do of an image that is there, by look; if it is not, the error is why.
+func (j *Job) finishAgain(ctx context.Context, t Target, r *FinishResult, why error, look func(context.Context, Target) (bool, error)) (*FinishResult, error) {
+	finished, err := look(ctx, t)
 	if err != nil || !finished {
-		return nil, errors.Join(gone, err)
+		return nil, errors.Join(why, err)
 	}
-	r.Already = true
+	r.Already, r.Read = true, 0
 	return r, t.Clear(ctx, j.recordNames())
 }
 

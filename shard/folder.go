@@ -38,7 +38,7 @@ func (t File) Begin(_ context.Context, size, partSize int64) (Upload, error) {
 	}
 	if err := os.Mkdir(t.folder(), 0o700); err != nil {
 		if errors.Is(err, fs.ErrExist) {
-			err = advice.With(fmt.Errorf("%s is being made by another job: %w", t.Name, err), "give that one up: luksimg shard abort JOB")
+			err = t.taken(err)
 		}
 		return nil, err
 	}
@@ -64,11 +64,31 @@ func (t File) Begin(_ context.Context, size, partSize int64) (Upload, error) {
 		err = errors.Join(fsys.OS.SyncDir(t.folder()), fsys.OS.SyncDir(filepath.Dir(t.Name)))
 	}
 	if err != nil {
-		u.Abort(context.Background())
 		u.Close()
+		t.Abort(context.Background(), u.id)
 		return nil, err
 	}
 	return u, nil
+}
+
+// taken is the error of an image that another job makes.
+func (t File) taken(err error) error {
+	return advice.With(fmt.Errorf("%s is being made by another job: %w", t.Name, err), "give that one up: luksimg shard abort JOB")
+}
+
+// Free tells whether Begin can begin an image: its name is free, or may be replaced, and no other job
+// makes it.
+func (t File) Free() error {
+	if err := t.free(); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(t.folder()); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			err = t.taken(&fs.PathError{Op: "mkdir", Path: t.folder(), Err: fs.ErrExist})
+		}
+		return err
+	}
+	return nil
 }
 
 // free refuses a name that is taken.
@@ -88,15 +108,15 @@ func (t File) free() error {
 
 // Resume implements [Target].
 func (t File) Resume(_ context.Context, id string, size, partSize int64) (Upload, error) {
-	if b, err := hex.DecodeString(id); err != nil || len(b) != 16 {
-		return nil, fmt.Errorf("%w: upload_id %.100q is not of a file", ErrJob, id)
+	if err := checkUpload(id); err != nil {
+		return nil, err
 	}
 	root, err := os.OpenRoot(t.folder())
 	if err != nil {
 		return nil, err
 	}
 	u := &fileUpload{t: t, root: root, id: id, size: size, partSize: partSize}
-	if u.f, err = root.OpenFile(u.file(), os.O_RDWR, 0); err != nil {
+	if u.f, err = root.OpenFile(u.file(), os.O_RDWR|fsys.NonBlock, 0); err != nil {
 		u.Close()
 		return nil, err
 	}
@@ -109,6 +129,37 @@ func (t File) Resume(_ context.Context, id string, size, partSize int64) (Upload
 		return nil, err
 	}
 	return u, nil
+}
+
+func checkUpload(id string) error {
+	if b, err := hex.DecodeString(id); err != nil || len(b) != 16 {
+		return fmt.Errorf("%w: upload_id %.100q is not of a file", ErrJob, id)
+	}
+	return nil
+}
+
+// Abort implements [Target].
+func (t File) Abort(_ context.Context, id string) error {
+	if err := checkUpload(id); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(t.folder())
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	defer root.Close()
+	if err := root.RemoveAll(id + imageSuffix); err != nil {
+		return err
+	}
+	return t.removeFolder()
+}
+
+// removeFolder removes the folder, if nothing else is in it.
+func (t File) removeFolder() error {
+	if err := os.Remove(t.folder()); err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotEmpty(t.folder()) {
+		return err
+	}
+	return nil
 }
 
 // A fileImage is an image in a file.
@@ -161,6 +212,9 @@ func (t File) Save(_ context.Context, name string, b []byte) error {
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = root.Rename(temp, name)
 	}
+	if fi, e := root.Lstat(name); err != nil && e == nil && fi.IsDir() {
+		err = advice.With(fmt.Errorf("%s: a folder is in place of the record", filepath.Join(t.folder(), name)), "remove the folder, and run the shard again")
+	}
 	if err != nil {
 		root.Remove(temp)
 		return err
@@ -175,14 +229,23 @@ func (t File) Load(_ context.Context, name string) ([]byte, error) {
 		return nil, ignoreMissing(err)
 	}
 	defer root.Close()
-	f, err := root.Open(name)
+	if fi, err := root.Lstat(name); err == nil && !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s: not a regular file", ErrRecord, name)
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|fsys.NonBlock, 0)
 	if err != nil {
 		return nil, ignoreMissing(err)
 	}
 	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		if err == nil {
+			err = fmt.Errorf("%w: %s: not a regular file", ErrRecord, name)
+		}
+		return nil, err
+	}
 	b, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
 	if err == nil && len(b) > maxRecord {
-		err = fmt.Errorf("%s: longer than %d bytes", name, maxRecord)
+		err = fmt.Errorf("%w: %s: longer than %d bytes", ErrRecord, name, maxRecord)
 	}
 	return b, err
 }
@@ -204,7 +267,7 @@ func (t File) Clear(_ context.Context, names []string) error {
 	defer root.Close()
 	all, err := os.ReadDir(t.folder())
 	if err != nil {
-		return err
+		return ignoreMissing(err)
 	}
 	ours := map[string]bool{}
 	for _, n := range names {
@@ -217,12 +280,12 @@ func (t File) Clear(_ context.Context, names []string) error {
 			base = n[:len(n)-17]
 		}
 		if ours[n] || ours[base] {
-			if err := ignoreMissing(root.Remove(n)); err != nil {
+			if err := root.RemoveAll(n); err != nil {
 				return err
 			}
 		}
 	}
-	if err := os.Remove(t.folder()); err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotEmpty(t.folder()) {
+	if err := t.removeFolder(); err != nil {
 		return err
 	}
 	return fsys.OS.SyncDir(filepath.Dir(t.Name))
@@ -245,7 +308,10 @@ type fileUpload struct {
 	there map[int]bool // parts that this process has stored, or read
 }
 
-func (u *fileUpload) file() string { return u.id + ".image" }
+// imageSuffix is what follows the ID in the name of an image that is being made.
+const imageSuffix = ".image"
+
+func (u *fileUpload) file() string { return u.id + imageSuffix }
 
 // ID implements [Upload].
 func (u *fileUpload) ID() string { return u.id }
@@ -319,7 +385,7 @@ func (u *fileUpload) Complete(context.Context, []Part) error {
 		return err
 	}
 	if err := u.t.free(); err != nil {
-		return err
+		return u.t.appeared(err)
 	}
 	from := filepath.Join(u.t.folder(), u.file())
 	rename := fsys.OS.RenameNew
@@ -327,20 +393,17 @@ func (u *fileUpload) Complete(context.Context, []Part) error {
 		rename = fsys.OS.Rename
 	}
 	if err := rename(from, u.t.Name); err != nil {
-		return err
+		return u.t.appeared(err)
 	}
 	return errors.Join(fsys.OS.SyncDir(filepath.Dir(u.t.Name)), fsys.OS.SyncDir(u.t.folder()))
 }
 
-// Abort implements [Upload].
-func (u *fileUpload) Abort(context.Context) error {
-	if err := ignoreMissing(u.root.Remove(u.file())); err != nil {
+// appeared tells what to do about a file that has got the name of the image since the job was planned.
+func (t File) appeared(err error) error {
+	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := os.Remove(u.t.folder()); err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotEmpty(u.t.folder()) {
-		return err
-	}
-	return nil
+	return advice.With(err, "move "+t.Name+" away, and finish the job again: what is there is kept")
 }
 
 // Close implements [Upload].

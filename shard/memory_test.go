@@ -9,19 +9,22 @@ import (
 	"io/fs"
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/luksimg/luksimg/shard"
 )
 
 // A memory is a [shard.Target] in memory that lists its parts, as a store of objects does.
 type memory struct {
-	mu      sync.Mutex
-	image   []byte // nil until it is finished
-	uploads map[string]map[int][]byte
-	files   map[string][]byte
-	sends   int
-	before  func(number int) error // of each part that is sent
-	damage  bool                   // what is completed is another image
+	mu       sync.Mutex
+	image    []byte // nil until it is finished
+	uploads  map[string]map[int][]byte
+	files    map[string][]byte
+	sends    int
+	hidden   int // so often there is no image yet
+	patience time.Duration
+	before   func(number int) error // of each part that is sent
+	damage   bool                   // what is completed is another image
 }
 
 func newMemory() *memory {
@@ -48,11 +51,14 @@ func (memoryImage) Close() error { return nil }
 func (m *memory) Open(context.Context) (shard.Image, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.image == nil {
+	if m.image == nil || m.hidden > 0 {
+		m.hidden--
 		return nil, fs.ErrNotExist
 	}
 	return memoryImage{bytes.NewReader(m.image)}, nil
 }
+
+func (m *memory) Patience() time.Duration { return m.patience }
 
 func (m *memory) Remove(context.Context) error {
 	m.mu.Lock()
@@ -149,9 +155,9 @@ func (u *memoryUpload) Complete(_ context.Context, parts []shard.Part) error {
 	return nil
 }
 
-func (u *memoryUpload) Abort(context.Context) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.uploads, u.id)
+func (m *memory) Abort(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.uploads, id)
 	return nil
 }

@@ -32,6 +32,9 @@ type PlanOptions struct {
 
 	Envelope json.RawMessage                            // with the wrapped key, if there is one
 	Manifest func(r *luksimg.Result) *manifest.Manifest // of an image that is encrypted
+
+	// Ready, if not nil, is called when all else is known to be good, just before room is made for the image.
+	Ready func(ctx context.Context) error
 }
 
 // Plan makes the header of the image that [luksimg.Encrypt] would make of src, and makes room for the
@@ -59,6 +62,16 @@ func Plan(ctx context.Context, t Target, src image.Source, key []byte, o PlanOpt
 	if j.PartSize, err = partSize(b.FileSize, o.PartSize, j.Shards); err != nil {
 		return nil, err
 	}
+	if f, ok := t.(File); ok {
+		if err := f.free(); err != nil {
+			return nil, err
+		}
+	}
+	if o.Ready != nil {
+		if err := o.Ready(ctx); err != nil {
+			return nil, err
+		}
+	}
 	u, err := t.Begin(ctx, b.FileSize, j.PartSize)
 	if err != nil {
 		return nil, err
@@ -66,7 +79,7 @@ func Plan(ctx context.Context, t Target, src image.Source, key []byte, o PlanOpt
 	defer u.Close()
 	j.UploadID = u.ID()
 	if err := j.check(); err != nil {
-		return nil, errors.Join(err, u.Abort(context.WithoutCancel(ctx)))
+		return nil, errors.Join(err, t.Abort(context.WithoutCancel(ctx), u.ID()))
 	}
 	return j, nil
 }

@@ -32,7 +32,8 @@ func (j *Job) recordNames() []string {
 	return names
 }
 
-// load returns the parts that were recorded of a shard, by number.
+// load returns the parts that were recorded of a shard, by number. The error is [ErrRecord] if the record
+// says nothing that can be true.
 func (j *Job) load(ctx context.Context, t Target, i int) (map[int]Part, error) {
 	name := j.recordName(i)
 	b, err := t.Load(ctx, name)
@@ -41,22 +42,22 @@ func (j *Job) load(ctx context.Context, t Target, i int) (map[int]Part, error) {
 	}
 	var r record
 	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrRecord, name, err)
 	}
 	if r.Version != Version || r.Job != j.ID || r.Shard != i {
-		return nil, fmt.Errorf("%s: it is of shard %d of job %.40q, version %d", name, r.Shard, r.Job, r.Version)
+		return nil, fmt.Errorf("%w: %s: it is of shard %d of job %.40q, version %d", ErrRecord, name, r.Shard, r.Job, r.Version)
 	}
 	from, to := j.Shard(i)
 	parts := map[int]Part{}
 	for _, p := range r.Parts {
 		if p.Number < from || p.Number >= to {
-			return nil, fmt.Errorf("%s: part %d is not of the shard", name, p.Number)
+			return nil, fmt.Errorf("%w: %s: part %d is not of the shard", ErrRecord, name, p.Number)
 		}
 		_, size := j.span(p.Number)
 		_, err1 := hex.DecodeString(p.SHA256)
 		_, err2 := hex.DecodeString(p.Start)
 		if p.Size != size || len(p.SHA256) != 64 || len(p.Start) != 64 || err1 != nil || err2 != nil || len(p.ETag) > 1024 || len(p.MD5) > 32 {
-			return nil, fmt.Errorf("%s: part %d is malformed", name, p.Number)
+			return nil, fmt.Errorf("%w: %s: part %d is malformed", ErrRecord, name, p.Number)
 		}
 		parts[p.Number] = p
 	}

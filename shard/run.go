@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/image"
@@ -106,7 +107,7 @@ func (j *Job) resume(ctx context.Context, t Target) (Upload, error) {
 
 // late is a run after the end: it is no error if the image is there.
 func (j *Job) late(ctx context.Context, t Target, r *RunResult, gone error) (*RunResult, error) {
-	finished, err := j.finished(ctx, t)
+	finished, err := j.ended(ctx, t)
 	if err != nil {
 		return nil, errors.Join(gone, err)
 	}
@@ -115,6 +116,27 @@ func (j *Job) late(ctx context.Context, t Target, r *RunResult, gone error) (*Ru
 	}
 	r.Finished = true
 	return r, nil
+}
+
+// ended tells whether the image is there, now that its upload is not: some targets show it a little later.
+func (j *Job) ended(ctx context.Context, t Target) (bool, error) {
+	var wait time.Duration
+	if p, ok := t.(patient); ok {
+		wait = p.Patience()
+	}
+	step := wait / 10
+	for {
+		finished, err := j.finished(ctx, t)
+		if err != nil || finished || wait <= 0 {
+			return finished, err
+		}
+		wait -= step
+		select {
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		case <-time.After(step):
+		}
+	}
 }
 
 // finished tells whether the image is there.

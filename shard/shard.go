@@ -14,6 +14,7 @@ package shard
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/advice"
@@ -28,10 +29,13 @@ var (
 	ErrSource = advice.New("the source is not the one that was planned", "give the job up, and plan it anew: the parts that are there are of the source as it was")
 
 	// ErrGone is an image that is not being made any more: the job was given up, or another one took its place.
-	ErrGone = advice.New("the image is not being made any more", "plan the job anew: it was given up, or the service forgot it")
+	ErrGone = advice.New("the image is not being made any more", "if another process finishes the job just now, try again in a minute; if the job was given up, plan it anew")
 
 	// ErrReplaced is a part that is not the one that a shard made.
 	ErrReplaced = advice.New("a part is not the one that was made", "run the shard again that made it, and then finish the job again")
+
+	// ErrRecord is a record of a shard that can not be read.
+	ErrRecord = advice.New("a record is damaged", "run its shard again, and then finish the job again")
 )
 
 // A Target is where an image is made.
@@ -42,16 +46,24 @@ type Target interface {
 	// Resume returns what Begin made, by its ID. If it is not there any more the error
 	// matches [fs.ErrNotExist].
 	Resume(ctx context.Context, id string, size, partSize int64) (Upload, error)
+	// Abort removes what Begin made, whatever became of it. It is no error if it is not there.
+	Abort(ctx context.Context, id string) error
 	// Open opens the image that is finished. If there is none the error matches [fs.ErrNotExist].
 	Open(ctx context.Context) (Image, error)
 	// Remove removes the image that is finished.
 	Remove(ctx context.Context) error
 
 	// Save stores a small file beside the image, all at once. Load returns what was stored, nil if there is
-	// none. Clear removes such files, those that are there, and all that they were in.
+	// none; the error matches [ErrRecord] if there is something else. Clear removes such files, those that are there, and all that they were in.
 	Save(ctx context.Context, name string, b []byte) error
 	Load(ctx context.Context, name string) ([]byte, error)
 	Clear(ctx context.Context, names []string) error
+}
+
+// A patient target may show an image some time after its upload has ended.
+type patient interface {
+	// Patience is how long to look for the image.
+	Patience() time.Duration
 }
 
 // An Image is one that is finished.
@@ -78,8 +90,6 @@ type Upload interface {
 	Refresh(ctx context.Context) error
 	// Complete makes the image of its parts, and gives it its name.
 	Complete(ctx context.Context, parts []Part) error
-	// Abort removes all that there is of it.
-	Abort(ctx context.Context) error
 	io.Closer
 }
 

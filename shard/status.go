@@ -12,6 +12,7 @@ const (
 	Partial  = "partial"  // a part of it is
 	Done     = "done"     // all of it is
 	Replaced = "replaced" // a part of it is there, but not as it was made
+	Damaged  = "damaged"  // its record can not be read
 	Finished = "finished" // the image is there
 )
 
@@ -28,7 +29,7 @@ type Status struct {
 func (j *Job) Status(ctx context.Context, t Target) ([]Status, error) {
 	u, err := j.resume(ctx, t)
 	if errors.Is(err, ErrGone) {
-		finished, e := j.finished(ctx, t)
+		finished, e := j.ended(ctx, t)
 		if e != nil || !finished {
 			return nil, errors.Join(err, e)
 		}
@@ -56,18 +57,30 @@ type sight struct {
 	shards   []Status
 	parts    []Part // all of them in order, if whole says so
 	replaced []int  // parts
+	damaged  error  // the first record that can not be read
 }
 
 // look reads the records of all shards, and compares them with what is there.
 func (j *Job) look(ctx context.Context, t Target, u Upload) (*sight, error) {
 	s := &sight{Job: j}
 	for i := range j.Shards {
-		known, err := j.load(ctx, t, i)
-		if err != nil {
-			return nil, fmt.Errorf("the record of shard %d: %w", i, err)
-		}
 		from, to := j.Shard(i)
+		var known map[int]Part
+		var err error
+		if from < to {
+			known, err = j.load(ctx, t, i)
+		}
 		st := Status{Shard: i, State: Done, Parts: to - from, Size: j.ShardSize(i)}
+		if err != nil {
+			err = fmt.Errorf("shard %d: %w", i, err)
+			if !errors.Is(err, ErrRecord) {
+				return nil, err
+			}
+			st.State = Damaged
+			if s.damaged == nil {
+				s.damaged = err
+			}
+		}
 		for n := from; n < to; n++ {
 			p, ok := known[n]
 			if !ok {
@@ -101,6 +114,9 @@ func (j *Job) look(ctx context.Context, t Target, u Upload) (*sight, error) {
 
 // whole tells whether all parts are there.
 func (s *sight) whole() error {
+	if s.damaged != nil {
+		return s.damaged
+	}
 	if len(s.replaced) > 0 {
 		n := s.replaced[0]
 		return fmt.Errorf("%w: part %d, of shard %d", ErrReplaced, n, s.shardOf(n))
@@ -120,12 +136,7 @@ func (s *sight) whole() error {
 // Abort gives up the image, so that nothing is left of it. One that is finished stays. It is no error if
 // there is nothing to give up.
 func (j *Job) Abort(ctx context.Context, t Target) error {
-	u, err := j.resume(ctx, t)
-	if err == nil {
-		err = u.Abort(ctx)
-		u.Close()
-	}
-	if err != nil && !errors.Is(err, ErrGone) {
+	if err := t.Abort(ctx, j.UploadID); err != nil {
 		return err
 	}
 	return t.Clear(ctx, j.recordNames())

@@ -119,13 +119,18 @@ func (g *global) target(ctx context.Context, name string, replace, plain bool) (
 	return shard.File{Name: name, Replace: replace, Private: plain}, nil
 }
 
+// claimFolder claims where the image dst is made.
+func (g *global) claimFolder(dst string) error {
+	return g.files.Folder("the folder where the image is made", dst+shard.FolderSuffix)
+}
+
 // openJob reads a job, claims the image that it makes, and returns where that is made.
 func (g *global) openJob(ctx context.Context, name string) (*shard.Job, shard.Target, error) {
 	j, err := g.readJob(ctx, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := errors.Join(g.files.Read("the source of the job", j.Source.Name), g.files.Replace("the image of the job", j.Destination)); err != nil {
+	if err := errors.Join(g.files.Read("the source of the job", j.Source.Name), g.files.Replace("the image of the job", j.Destination), g.claimFolder(j.Destination)); err != nil {
 		return nil, nil, err
 	}
 	t, err := g.target(ctx, j.Destination, j.Replace, !j.Image.Encrypted())

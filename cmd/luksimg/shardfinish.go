@@ -151,7 +151,7 @@ func newShardStatus(g *global) *cobra.Command {
 		Use:   "status JOB",
 		Short: "Tell how far the shards of an image are",
 		Long: `Status tells of each shard how far it is: waiting, partial, done, replaced if a part of it is
-there but not as it was made, or finished with the image.` + cosHelp,
+there but not as it was made, damaged if its record can not be read, or finished with the image.` + cosHelp,
 		Example: "  luksimg shard status web.job",
 		Args:    flags.Args("JOB"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -167,7 +167,7 @@ there but not as it was made, or finished with the image.` + cosHelp,
 			text := talk.NewTable()
 			for _, s := range all {
 				text.Row(fmt.Sprintf("shard %d", s.Shard), "%-8s  %d of %d parts, %s", s.State, s.Done, s.Parts, term.Bytes(s.Size))
-				if s.Done == s.Parts && s.State != shard.Replaced {
+				if s.Done == s.Parts && s.State != shard.Replaced && s.State != shard.Damaged {
 					r.Done++
 				}
 			}

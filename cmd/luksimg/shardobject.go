@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/image"
@@ -60,6 +61,15 @@ func (t objectTarget) Resume(ctx context.Context, id string, size, partSize int6
 	}
 	return objectUpload{p}, nil
 }
+
+// Abort implements [shard.Target].
+func (t objectTarget) Abort(ctx context.Context, id string) error {
+	return t.client.Abort(ctx, t.at, id)
+}
+
+// Patience is how long an image is looked for after its upload has ended: a service that completes an upload
+// may know neither for a moment.
+func (objectTarget) Patience() time.Duration { return 5 * time.Second }
 
 // Open implements [shard.Target].
 func (t objectTarget) Open(ctx context.Context) (shard.Image, error) {
@@ -118,7 +128,7 @@ func (t objectTarget) load(ctx context.Context, name string) ([]byte, error) {
 	}
 	defer r.Close()
 	if r.Size() > maxSmall {
-		return nil, fmt.Errorf("%v: longer than %d bytes", t.beside(name), maxSmall)
+		return nil, fmt.Errorf("%w: %v: longer than %d bytes", shard.ErrRecord, t.beside(name), maxSmall)
 	}
 	b := make([]byte, r.Size())
 	_, err = image.ReadFull(r, b, 0)

@@ -190,11 +190,11 @@ func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error)
 	if dst, err = full(dst); err != nil {
 		return err
 	}
-	target, err := o.target(ctx, dst, o.force, o.fixed)
-	if err != nil {
+	if err := o.claimFolder(dst); err != nil {
 		return err
 	}
-	if err := o.giveUpOld(ctx, job); err != nil {
+	target, err := o.target(ctx, dst, o.force, o.fixed)
+	if err != nil {
 		return err
 	}
 	out, err := o.jobOutput(ctx, job, o.force)
@@ -223,7 +223,13 @@ func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error)
 	}
 	plan := shard.PlanOptions{Encrypt: opts, Shards: o.shards, PartSize: o.partSize.N, Source: source, Destination: dst, Replace: o.force,
 		Created: now(), Tool: toolName(),
-		Manifest: func(r *luksimg.Result) *manifest.Manifest { return o.manifestOf(dst, disk, r, key) }}
+		Manifest: func(r *luksimg.Result) *manifest.Manifest { return o.manifestOf(dst, disk, r, key) },
+		Ready: func(ctx context.Context) error {
+			if err := s.unchanged(); err != nil {
+				return err
+			}
+			return o.giveUpOld(ctx, job, dst, target)
+		}}
 	if o.fixed {
 		plan.Plain = &luksimg.DecryptOptions{Format: luksimg.VHD, Fixed: true}
 	}
@@ -268,8 +274,8 @@ func (o *shardPlanFlags) openShared(c *cobra.Command, src string) (*source, shar
 	return s, shard.Source{Name: name, Stamp: s.stamp(), Read: o.source.reading(s.img.Format)}, nil
 }
 
-// giveUpOld gives up the job that is to be replaced.
-func (o *shardPlanFlags) giveUpOld(ctx context.Context, job string) error {
+// giveUpOld gives up the job that is to be replaced: hours of work, so all else has to be good.
+func (o *shardPlanFlags) giveUpOld(ctx context.Context, job, dst string, next shard.Target) error {
 	if !o.force {
 		return nil
 	}
@@ -280,6 +286,11 @@ func (o *shardPlanFlags) giveUpOld(ctx context.Context, job string) error {
 	t, err := o.target(ctx, old.Destination, old.Replace, !old.Image.Encrypted())
 	if err != nil {
 		return err
+	}
+	if f, ok := next.(shard.File); ok && old.Destination != dst {
+		if err := f.Free(); err != nil {
+			return err
+		}
 	}
 	o.Say("%s: the job %s is given up", job, old.ID)
 	return old.Abort(ctx, t)

@@ -28,6 +28,7 @@ type claim struct {
 	out  bool // it is written, or changed in place
 
 	whole bool // it is made new, in place of one that is there
+	tree  bool // it is a folder, with all that is in it
 
 	file fs.FileInfo // nil if it is not there
 	dir  fs.FileInfo // of one that is not there, as is base
@@ -45,6 +46,12 @@ func (s *Set) Write(what, name string) error {
 // Replace claims a file that is made anew, in place of one that may be there.
 func (s *Set) Replace(what, name string) error {
 	return s.add(claim{what: what, name: name, out: true, whole: true})
+}
+
+// Folder claims a folder that is made and removed, with all that is in it, or objects whose names begin
+// with name and a slash.
+func (s *Set) Folder(what, name string) error {
+	return s.add(claim{what: what, name: name, out: true, tree: true})
 }
 
 // ReadFile claims a file that is open for reading.
@@ -132,8 +139,43 @@ func (c *claim) same(o claim) bool {
 	return false
 }
 
+// in tells whether a claim is of what is in a folder.
+func (c *claim) in(folder claim) bool {
+	if !folder.tree {
+		return false
+	}
+	if isObject(c.name) || isObject(folder.name) {
+		return strings.HasPrefix(c.name, folder.name+"/")
+	}
+	if folder.file == nil || c.name == "-" {
+		return false // nothing is in it
+	}
+	name, err := filepath.Abs(c.name)
+	if err != nil {
+		return false
+	}
+	// The file may be a link, as may any folder on the way to it.
+	for _, resolve := range []string{name, filepath.Dir(name)} {
+		at, err := filepath.EvalSymlinks(resolve)
+		for err == nil {
+			if fi, e := os.Stat(at); e == nil && os.SameFile(fi, folder.file) {
+				return true
+			}
+			up := filepath.Dir(at)
+			if up == at {
+				break
+			}
+			at = up
+		}
+	}
+	return false
+}
+
 // against tells whether two claims go together.
 func (c *claim) against(o claim) error {
+	if c.tree || o.tree {
+		return c.againstFolder(o)
+	}
 	if !c.same(o) {
 		return nil
 	}
@@ -162,6 +204,18 @@ func (c *claim) against(o claim) error {
 		why = ""
 	}
 	return rest.WithHint(fmt.Errorf("%s and %s are the same %s: %s", o.what, c.what, kind, c.name), why+"give another name for "+out.what)
+}
+
+// againstFolder is against where one of the claims is of a folder.
+func (c *claim) againstFolder(o claim) error {
+	folder, other := *c, o
+	if o.tree && (!c.tree || o.in(*c)) {
+		folder, other = o, *c
+	}
+	if !other.same(folder) && !other.in(folder) {
+		return nil
+	}
+	return rest.WithHint(fmt.Errorf("%s is in %s: %s", other.what, folder.what, other.name), "give another name for "+other.what)
 }
 
 func (c *claim) checkHeader() error {

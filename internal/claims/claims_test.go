@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -45,6 +46,61 @@ func TestClaims(t *testing.T) {
 		}
 		if !s.Writes("new") || s.Writes("a") && c.want == "" {
 			t.Errorf("%s: new is not written, or a is", name)
+		}
+	}
+}
+
+// TestFolder: what is in a folder that is claimed is claimed too, by whatever name, and whichever claim
+// comes first.
+func TestFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.MkdirAll("there/in", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("there/in/file", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Symlink("there/in", "link"), os.Symlink("there/in/file", "file")); err != nil {
+		t.Skip(err)
+	}
+	for _, c := range []struct {
+		folder, name string
+		ok           bool
+	}{
+		{"there", "there", false},
+		{"there", "./there/", false},
+		{"there", "there/new", false},
+		{"there", "there/in/file", false},
+		{"there", "link/new", false},
+		{"there", "link/file", false},
+		{"there", "file", false},
+		{"there", "there.other", true},
+		{"there", "new", true},
+		{"there", "-", true},
+		{"new", "new", false},
+		{"new", "./new", false},
+		{"new", "newer", true},
+		{"cos://r/b/o", "cos://r/b/o/a", false},
+		{"cos://r/b/o", "cos://r/b/o", false},
+		{"cos://r/b/o", "cos://r/b/other", true},
+		{"cos://r/b/o", "there", true},
+	} {
+		for _, write := range []bool{false, true} {
+			use := func(s *Set) error { return s.Read("X", c.name) }
+			if write {
+				use = func(s *Set) error { return s.Replace("X", c.name) }
+			}
+			folder := func(s *Set) error { return s.Folder("the folder", c.folder) }
+			for _, order := range [][]func(*Set) error{{use, folder}, {folder, use}} {
+				s := new(Set)
+				if err := order[0](s); err != nil {
+					t.Fatal(err)
+				}
+				err := order[1](s)
+				if (err == nil) != c.ok || err != nil && (!strings.Contains(err.Error(), "X is in the folder: "+c.name) || rest.Hint(err) == "") {
+					t.Errorf("%s in %s, written %v: %v", c.name, c.folder, write, err)
+				}
+			}
 		}
 	}
 }

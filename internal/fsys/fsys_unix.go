@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// NonBlock is the flag of [os.OpenFile] with which opening a FIFO does not wait for its other end.
+const NonBlock = unix.O_NONBLOCK
+
 func (system) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	f, err := os.OpenFile(name, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, perm)
 	if err != nil {

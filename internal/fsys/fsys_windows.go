@@ -5,6 +5,9 @@ import (
 	"os"
 )
 
+// NonBlock is the flag of [os.OpenFile] with which opening a FIFO does not wait for its other end.
+const NonBlock = 0
+
 func (system) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	if flag&os.O_EXCL == 0 {
 		if fi, err := os.Lstat(name); err == nil && fi.Mode()&fs.ModeSymlink != 0 {

@@ -46,7 +46,7 @@ func Code(err error) int {
 		return Failure // also if a service says so
 	case rest.Refused(err):
 		return Refused
-	case errors.Is(err, luksimg.ErrMismatch), errors.Is(err, policy.ErrViolated), errors.Is(err, shard.ErrReplaced):
+	case errors.Is(err, luksimg.ErrMismatch), errors.Is(err, policy.ErrViolated), errors.Is(err, shard.ErrReplaced), errors.Is(err, shard.ErrRecord):
 		return Mismatch
 	}
 	return Failure
