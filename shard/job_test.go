@@ -106,6 +106,28 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// TestParseTwice has members that stand twice.
+func TestParseTwice(t *testing.T) {
+	text, err := os.ReadFile("testdata/job.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for before, more := range map[string]string{
+		`"destination":`: `"destination": "/other",`,
+		`"id":`:          `"ID": "00000000000000000000000000000000",`,
+		`"stamp":`:       `"stamp": {},`,
+	} {
+		twice := bytes.Replace(text, []byte(before), []byte(more+before), 1)
+		if _, err := shard.Parse(bytes.NewReader(twice)); bytes.Equal(text, twice) || !errors.Is(err, shard.ErrJob) || !strings.Contains(err.Error(), "stands twice") {
+			t.Errorf("%s: %v", more, err)
+		}
+	}
+	deep := strings.Repeat("[", 1000) + strings.Repeat("]", 1000)
+	if _, err := shard.Parse(strings.NewReader(`{"version":1,"x":` + deep + `}`)); !errors.Is(err, shard.ErrJob) || !strings.Contains(err.Error(), "deeply") {
+		t.Errorf("nested deeply: %v", err)
+	}
+}
+
 // FuzzParse: what is taken for a job can be written, and read again, and has parts that cover its image.
 func FuzzParse(f *testing.F) {
 	text, err := os.ReadFile("testdata/job.json")

@@ -41,6 +41,11 @@ func index(name string) string {
 	return os.Getenv(name)
 }
 
+// indexNames lists the indexVariables for a person.
+func indexNames() string {
+	return strings.Join(indexVariables[:len(indexVariables)-1], ", ") + ", or " + codeEngineIndex + " where " + codeEngineRun + " is set"
+}
+
 type shardRunFlags struct {
 	*global
 	key      keys.Flags
@@ -60,7 +65,7 @@ func newShardRun(g *global) *cobra.Command {
 		Short: "Make one shard of an image",
 		Long: `Run makes one shard of the image that shard plan planned in JOB, which may be -, standard
 input, or cos://. --shard I/N says which, I from 0; N must be that of the plan, and may be left out. Without the
-flag an array engine says it: ` + strings.Join(indexVariables, ", ") + `.
+flag an array engine says it: ` + indexNames() + `.
 
 The key is given as to decrypt, or comes from the root key that has wrapped it into JOB: --kms or
 --root-key-crn names that, and need not name more than its keeper. A fixed VHD has no key.
@@ -120,7 +125,7 @@ func (o *shardRunFlags) which(j *shard.Job) (int, error) {
 		}
 	}
 	if text == "" {
-		return 0, rest.WithHint(errors.New("no shard was named"), "--shard I/N says which, I from 0 on; an array engine says it by "+strings.Join(indexVariables, ", "))
+		return 0, rest.WithHint(errors.New("no shard was named"), "--shard I/N says which, I from 0 on; an array engine says it by "+indexNames())
 	}
 	number, of, hasOf := strings.Cut(text, "/")
 	i, err := strconv.Atoi(number)

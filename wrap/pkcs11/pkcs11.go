@@ -84,6 +84,9 @@ func (c *Client) Find(ctx context.Context) (*wrap.RootKey, error) {
 	if err != nil {
 		return nil, unusable("find", "the id is not in hexadecimal digits")
 	}
+	if a.Object == "" && a.ID == "" && a.Token == "" && a.Type == "" {
+		return nil, unusable("find", "the answer names no key")
+	}
 	found := kmsuri.Token{Attributes: map[string]string{"token": a.Token, "object": a.Object, "id": string(id), "type": a.Type}}
 	root, err := c.As(found.Key())
 	if err != nil {

@@ -113,6 +113,20 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestNoKeyAnswer: an answer that names nothing is no key in a bad state.
+func TestNoKeyAnswer(t *testing.T) {
+	for out, want := range map[string]error{
+		`{"version":1}`:                                 wrap.ErrUnavailable,
+		`{"version":1,"mechanism":"x"}`:                 wrap.ErrUnavailable,
+		`{"version":1,"token":"t","type":"secret-key"}`: wrap.ErrKeyState,
+	} {
+		c := client(t, func([]byte) ([]byte, error) { return []byte(out), nil })
+		if _, err := c.Find(t.Context()); !errors.Is(err, want) || errors.Is(want, wrap.ErrUnavailable) != errors.Is(err, rest.ErrAnswer) {
+			t.Errorf("%s: %v, want %v", out, err, want)
+		}
+	}
+}
+
 // TestOddAnswers: what is no answer is none, and the PIN is in no error.
 func TestOddAnswers(t *testing.T) {
 	for _, out := range []string{
