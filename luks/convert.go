@@ -284,7 +284,7 @@ func (h *Header) fitsV1() (digest, error) {
 		case k.id >= v1Slots:
 			return d, unsupported("LUKS1 has no key slot %d", k.id)
 		case k.kdf.Type != PBKDF2:
-			return d, unsupported("key slot %d has %s; LUKS1 has pbkdf2 only: convert it first", k.id, k.kdf.Type)
+			return d, unsupported("key slot %d has %s, and LUKS1 has pbkdf2 only", k.id, k.kdf.Type)
 		case k.kdf.Hash != d.hash || k.afHash != d.hash:
 			return d, unsupported("key slot %d has the hashes %s and %s, the digest has %s; LUKS1 has one for all", k.id, k.kdf.Hash, k.afHash, d.hash)
 		case k.keySize != h.slots[0].keySize || k.area.keySize != k.keySize || k.area.encryption != s.encryption:

@@ -24,7 +24,14 @@ type IncompleteError struct {
 }
 
 func (e *IncompleteError) Error() string {
-	return fmt.Sprintf("%d of %d shards are not there: %s", len(e.Missing), e.Shards, numbers(e.Missing))
+	if e.Shards == 1 {
+		return "the one shard is not there: 0"
+	}
+	are := "are"
+	if len(e.Missing) == 1 {
+		are = "is"
+	}
+	return fmt.Sprintf("%d of %d shards %s not there: %s", len(e.Missing), e.Shards, are, numbers(e.Missing))
 }
 
 // Hint tells what to do.

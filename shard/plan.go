@@ -108,7 +108,7 @@ func partSize(size, asked int64, shards int) (int64, error) {
 			p *= 2
 		}
 		// A part for each shard, if they can be that small.
-		p = min(p, (size+int64(shards)*mib-1)/(int64(shards)*mib)*mib)
+		p = min(p, size/(int64(shards)*mib)*mib)
 		return max(p, least), nil
 	case asked < MinPart || asked > MaxPart:
 		return 0, fmt.Errorf("parts of %d bytes, and %d to %d are possible", asked, int64(MinPart), int64(MaxPart))

@@ -49,7 +49,7 @@ func (e *InterruptedError) Error() string { return e.Err.Error() }
 func (e *InterruptedError) Unwrap() error { return e.Err }
 
 // Hint tells what to do.
-func (e *InterruptedError) Hint() string { return "run the shard again: what is there is kept" }
+func (e *InterruptedError) Hint() string { return "run the same command again: what is there is kept" }
 
 // rounds is how often a shard looks whether what it stored is there still: another process that
 // makes the same shard may have stored it again.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,6 +37,9 @@ wrote) from files, from standard input with -, or, without any, from IBM Cloud L
 reconstructs the audit trail of one image: root key created, data key wrapped, image imported, key
 unwrapped by the cloud, server provisioned. It flags what is missing, out of order or refused.
 
+--root-key-crn, --image and --server say whose trail it is. Events of a key service do not name an image: with
+--root-key-crn all events of the root key are shown, also of other images whose keys it wrapped.
+
 --svg draws the chain of events as a time line, also if it is broken. A browser shows the drawing.
 
 The exit code is 1 if the chain is broken.` + cloudHelp,
@@ -44,7 +49,7 @@ The exit code is 1 if the chain is broken.` + cloudHelp,
 		RunE: func(c *cobra.Command, files []string) error { return o.run(c, files) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.of.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key")
+	f.StringVar(&o.of.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key (default: $"+envRootKey+")")
 	f.StringVar(&o.of.ImageID, "image", "", "only this image: the global identifier of the template, or the `ID` of the VPC image")
 	f.StringVar(&o.of.ServerID, "server", "", "only this server: its `ID`, or in classic infrastructure its host name with the domain")
 	f.StringSliceVar(&o.of.Services, "service", nil, "a further `NAME` that the cloud unwraps keys by; may be repeated")
@@ -67,6 +72,7 @@ type auditResult struct {
 
 func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 	ctx, t := c.Context(), &o.Talk
+	o.of.RootKeyCRN = cmp.Or(o.of.RootKeyCRN, os.Getenv(envRootKey))
 	if o.of.RootKeyCRN == "" && o.of.ImageID == "" && o.of.ServerID == "" {
 		return rest.WithHint(errors.New("whose story is to be told was not said"), "give --root-key-crn, --image or --server")
 	}
@@ -96,13 +102,16 @@ func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 	}
 	r.Events = len(all)
 	if r.Skipped.Records > 0 {
-		t.Warn("%d records are no events, and were skipped", r.Skipped.Records)
+		t.Warn("%s, and skipped", term.Count(r.Skipped.Records, "record was no event", "records were no events"))
 	}
 	if r.Skipped.NoTime > 0 {
-		t.Warn("%d events have no time that can be read", r.Skipped.NoTime)
+		t.Warn("%s no time that can be read", term.Count(r.Skipped.NoTime, "event has", "events have"))
 	}
 	r.Report = audit.Chain(all, o.of)
 	r.Broken = r.Report.Broken()
+	if o.of.RootKeyCRN != "" && (o.of.ImageID != "" || o.of.ServerID != "") {
+		t.Say("events of a key service do not name an image: those of the root key may be of other images too")
+	}
 	if err := drawAudit(svg, r.Report, o.of); err != nil {
 		return err
 	}

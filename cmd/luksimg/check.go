@@ -46,12 +46,7 @@ Exit codes: 0 the header conforms, 3 it does not, 1 it could not be read.`,
   luksimg check --policy cloud disk.luks.xz
   luksimg check --policy cloud --print >policy.json
   luksimg decrypt --policy policy.json --key-file dek.b64 disk.luks disk.raw`,
-		Args: func(c *cobra.Command, args []string) error {
-			if o.print {
-				return flags.Args()(c, args)
-			}
-			return flags.Args("IMAGE")(c, args)
-		},
+		Args: flags.InPlace("print", "IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	o.kdf.policy.add(c)

@@ -58,6 +58,9 @@ var hmacNames = [][2]string{
 // envRootKey names a root key, which is no secret.
 const envRootKey = "LUKSIMG_ROOT_KEY_CRN"
 
+// envCOSInstance names an instance of Object Storage.
+const envCOSInstance = "LUKSIMG_COS_INSTANCE_CRN"
+
 // cosHelp is a part of the help of the verbs that are about Object Storage.
 const cosHelp = cloudHelp + ` Without one, COS_HMAC_ACCESS_KEY_ID and COS_HMAC_SECRET_ACCESS_KEY are HMAC
 credentials, or the same names with AWS in place of COS_HMAC.`

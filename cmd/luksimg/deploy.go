@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"os"
 	"path"
 	"strings"
 
@@ -72,12 +74,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
   luksimg deploy --name web --os-code UBUNTU_22_64 --root-key-crn CRN --object cos://us-south/images/web.raw \
     --order --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 disk.vhd
   luksimg deploy --profile vpc-qcow2 --name web --os-code ubuntu-22-04-amd64 --root-key-crn CRN --object cos://us-south/images/ disk.vhd`,
-		Args: func(c *cobra.Command, got []string) error {
-			if c.Flags().Changed("job") {
-				return flags.Args()(c, got)
-			}
-			return flags.Args("SRC")(c, got)
-		},
+		Args: flags.InPlace("job", "SRC"),
 		RunE: func(c *cobra.Command, args []string) error {
 			src := ""
 			if len(args) > 0 {
@@ -89,7 +86,7 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f := c.Flags()
 	f.StringVar(&o.Plan.Profile, "profile", string(luksimg.ClassicLUKS), "what to make: classic-luks, classic-vhd or vpc-qcow2")
 	f.StringVar(&o.Plan.Object, "object", "", "where to upload: cos://REGION/BUCKET/OBJECT; with a slash at the end, NAME.raw, NAME.vhd-0.vhd or NAME.qcow2 is added")
-	f.StringVar(&o.Plan.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key")
+	f.StringVar(&o.Plan.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key (default: $"+envRootKey+")")
 	addImage(c, &o.image)
 	f.Lookup("name").Usage = "the name of the template (default: that of SRC)"
 	f.Lookup("cloud-init").DefValue, o.image.CloudInit = "true", true
@@ -125,6 +122,9 @@ var stateStore = func(f cos.StateFile) cos.StateStore { return f }
 // complete fills in what a deployment is to do by the flags.
 func (o *deployFlags) complete(c *cobra.Command, src string) (err error) {
 	p := &o.Plan
+	if o.job == "" {
+		p.RootKeyCRN = cmp.Or(p.RootKeyCRN, os.Getenv(envRootKey))
+	}
 	var finished *deploy.Source
 	if o.job != "" {
 		if src, finished, err = o.finished(c); err != nil {

@@ -239,7 +239,23 @@ func (in *input) wrap(err error) error {
 	if in.number > 0 && errors.Is(err, luks.ErrNotLUKS) {
 		err = rest.WithHint(err, "luksimg inspect FILE lists the partitions, and what is in them")
 	}
-	return fmt.Errorf("%s: %w", in.name, err)
+	return &namedError{in.name, err}
+}
+
+// A namedError is an error about a file. Its text has the name of the file in place of that of the package.
+type namedError struct {
+	name string
+	err  error
+}
+
+func (e *namedError) Unwrap() error { return e.err }
+
+func (e *namedError) Error() string {
+	text := e.err.Error()
+	if short, ok := strings.CutPrefix(text, "luks: "); ok && !strings.Contains(text, "\n") {
+		text = short
+	}
+	return e.name + ": " + text
 }
 
 // remote says of an error that it is about a file that is elsewhere, if it is.

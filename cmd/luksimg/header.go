@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -167,7 +168,10 @@ PBKDF2 only ("key convert" changes a slot), one hash, sectors of 512 bytes, no t
 		Example: `  luksimg header convert --format luks2 disk.luks`,
 		Args:    flags.Args("FILE"),
 		PreRunE: func(*cobra.Command, []string) error {
-			if versions[format] == 0 {
+			switch {
+			case format == "":
+				return rest.WithHint(errors.New("--format is missing"), "say which version the header is to have: --format luks1 or --format luks2")
+			case versions[format] == 0:
 				return fmt.Errorf("--format %q: want luks1 or luks2", format)
 			}
 			return nil
@@ -176,7 +180,15 @@ PBKDF2 only ("key convert" changes a slot), one hash, sectors of 512 bytes, no t
 		if e.Header().Version() == versions[format] {
 			return false, "is " + format + " already", e.Convert(versions[format])
 		}
-		return true, "converted to " + format, e.Convert(versions[format])
+		err := e.Convert(versions[format])
+		if errors.Is(err, luks.ErrUnsupported) {
+			hint := "LUKS1 has fewer features: see luksimg header convert --help"
+			if slices.ContainsFunc(e.Header().Info().Keyslots, func(s luks.SlotInfo) bool { return s.KDF != luks.PBKDF2 }) {
+				hint = "change each key slot first: luksimg key convert --pbkdf pbkdf2 IMAGE"
+			}
+			err = rest.WithHint(err, hint)
+		}
+		return true, "converted to " + format, err
 	})
 	c.Flags().StringVar(&format, "format", "", "version to convert to: luks1 or luks2")
 	return c

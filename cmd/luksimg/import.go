@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,12 +58,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
   luksimg import --target vpc --envelope disk.envelope.json --os-code ubuntu-22-04-amd64 cos://us-south/images/disk.qcow2
   luksimg import --list-os-codes
   luksimg import --list-os-codes --target vpc --region us-south`,
-		Args: func(c *cobra.Command, got []string) error {
-			if o.list {
-				return flags.Args()(c, got)
-			}
-			return flags.Args("OBJECT")(c, got)
-		},
+		Args: flags.InPlace("list-os-codes", "OBJECT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.list && o.target == deploy.VPC {
 				return o.listSystems(c)
@@ -78,7 +75,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 	f.StringVar(&o.region, "region", "", "the region of VPC (default: that of the object)")
 	f.StringVar(&o.envelope, "envelope", "", "`FILE` with the wrapped data key, as wrap makes it")
 	f.StringVar(&o.image.WrappedDEK, "wrapped-dek", "", "the wrapped data key (`TEXT`), which is no secret")
-	f.StringVar(&o.image.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key that wrapped it")
+	f.StringVar(&o.image.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key that wrapped it (default: $"+envRootKey+")")
 	f.BoolVar(&o.image.Encrypted, "is-encrypted", false, "the image is encrypted (implied by a wrapped data key)")
 	f.BoolVar(&o.list, "list-os-codes", false, "list the values of --os-code; with --target vpc and --region those of VPC")
 	o.handover.add(c)
@@ -102,6 +99,9 @@ func (o *importFlags) run(c *cobra.Command, uri string) error {
 		if err := o.image.TakeKey(e); err != nil {
 			return fmt.Errorf("%s: %w", o.envelope, err)
 		}
+	}
+	if o.image.WrappedDEK != "" {
+		o.image.RootKeyCRN = cmp.Or(o.image.RootKeyCRN, os.Getenv(envRootKey))
 	}
 	r, err := o.image.Complete()
 	if err == nil {

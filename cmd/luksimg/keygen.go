@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +16,10 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/wrap"
+	"github.com/luksimg/luksimg/wrap/kmsuri"
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
@@ -47,12 +50,7 @@ may read the standard key has the key of the image.` + cloudHelp,
   luksimg keygen --bytes 64 --raw volume.key
   luksimg keygen --kms local:root.key
   luksimg keygen --standard-key CRN dek.b64`,
-		Args: func(c *cobra.Command, got []string) error {
-			if kms != "" {
-				return flags.Args()(c, got)
-			}
-			return flags.Args("FILE")(c, got)
-		},
+		Args: flags.InPlace("kms", "FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t := &g.Talk
 			if kms != "" {
@@ -123,10 +121,22 @@ type keygenResult struct {
 	StandardKey string `json:"standard_key_crn,omitempty"` // where it is from
 }
 
+// elsewhereMade tells how root keys are made that are in no file.
+var elsewhereMade = map[kmsuri.Scheme]string{
+	kmsuri.IBM:    "luksimg rootkey create makes one",
+	kmsuri.Vault:  "make it in the transit engine: vault write -f MOUNT/keys/KEY",
+	kmsuri.AWSKMS: "make it with: aws kms create-key",
+	kmsuri.PKCS11: "make it on the token: pkcs11-tool --login --keygen --key-type aes:32 --label KEY",
+}
+
 // localRootKey makes a root key in the file that a value of --kms names.
 func localRootKey(c *cobra.Command, t *talk.Talk, kms string) error {
 	if c.Flags().Changed("bytes") || c.Flags().Changed("raw") {
 		return errors.New("--bytes and --raw are not for root keys, which have 32 bytes")
+	}
+	scheme, _, _ := strings.Cut(kms, ":")
+	if how := elsewhereMade[kmsuri.Scheme(scheme)]; how != "" {
+		return rest.WithHint(fmt.Errorf("keygen makes root keys in files, and no %s keys", scheme), how)
 	}
 	name, err := local.FileOf(kms)
 	if err != nil {

@@ -30,12 +30,7 @@ flags. For LUKS it reads no data, unless SRC is compressed without an index. Wit
 SRC: it then measures a VHD or qcow2 image as if the disk were empty.`,
 		Example: `  luksimg measure disk.qcow2
   luksimg measure --profile classic-luks --size 100G`,
-		Args: func(c *cobra.Command, got []string) error {
-			if c.Flags().Changed("size") {
-				return flags.Args()(c, got)
-			}
-			return flags.Args("SRC")(c, got)
-		},
+		Args: flags.InPlace("size", "SRC"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	f := c.Flags()

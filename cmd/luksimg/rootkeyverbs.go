@@ -57,6 +57,9 @@ func (o *rootKeyVerb) ofNamedKey(c *cobra.Command, usage string) {
 	o.audit.add(c)
 }
 
+// needed is for verbs that take something away.
+const needed = "the `CRN` of the root key; needed, the environment is not looked at"
+
 // open returns the client of the instance or root key that the flag, or else the environment
 // variable, names.
 func (o *rootKeyVerb) open(ctx context.Context, flag, variable string) (*keyprotect.Client, error) {
@@ -65,9 +68,14 @@ func (o *rootKeyVerb) open(ctx context.Context, flag, variable string) (*keyprot
 		crn = os.Getenv(variable)
 	}
 	if crn == "" {
-		return nil, rest.WithHint(errors.New("--"+flag+" is missing"), "ibmcloud resource service-instance NAME shows the CRN of an instance, luksimg rootkey list those of its root keys")
+		return nil, missingCRN(flag)
 	}
 	return o.cloud.keyProtect(ctx, crn, "")
+}
+
+// missingCRN is an error of a flag with a CRN that is missing.
+func missingCRN(flag string) error {
+	return rest.WithHint(errors.New("--"+flag+" is missing"), "ibmcloud resource service-instance NAME shows the CRN of an instance, luksimg rootkey list those of its root keys")
 }
 
 // change runs f on the root key, writes it down, and prints that it was done.
@@ -128,14 +136,19 @@ func newRootKeyDisable(g *global) *cobra.Command {
 		Short: "Suspend a root key until it is enabled",
 		Long: `Disable suspends the root key: nobody can wrap or unwrap with it. Encrypted images do not import, and
 their servers do not start, until the key is enabled. Services of the cloud can take hours to close data that are
-open already.` + cloudHelp,
+open already.
+
+--root-key-crn must be given: disable ignores the environment.` + cloudHelp,
 		Example: `  luksimg rootkey disable --root-key-crn CRN`,
 		Args:    flags.Args(),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if o.crn == "" {
+				return missingCRN("root-key-crn")
+			}
 			return o.change(c.Context(), "disabled", audit.ActionRootKeyDisable, func(k *keyprotect.Client) error { return k.Disable(c.Context()) })
 		},
 	}
-	o.ofKey(c)
+	o.ofNamedKey(c, needed)
 	return c
 }
 
@@ -172,14 +185,14 @@ unless another key opens them. The service can restore the root key for 30 days.
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case o.crn == "":
-				return errors.New("--root-key-crn is missing")
+				return missingCRN("root-key-crn")
 			case !force:
 				return rest.WithHint(errors.New("deleting a root key takes all images whose keys it wrapped with it"), "say --force if that is meant")
 			}
 			return o.change(c.Context(), "deleted", audit.ActionRootKeyDelete, func(k *keyprotect.Client) error { return k.Delete(c.Context(), opts) })
 		},
 	}
-	o.ofNamedKey(c, "the `CRN` of the root key; needed, the environment is not looked at")
+	o.ofNamedKey(c, needed)
 	c.Flags().BoolVar(&force, "force", false, "confirm: what the key wrapped is lost")
 	c.Flags().BoolVar(&opts.Protecting, "protecting", false, "delete the key even if buckets or other resources use it")
 	return c

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -44,10 +45,10 @@ ibmcloud commands that do the same.` + cloudHelp,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.RootKeyCRN, "root-key-crn", "", "the `CRN` of an existing root key")
-	f.StringVar(&o.KMSInstance, "kms-instance-crn", "", "the `CRN` of the key service instance, where setup finds or makes a root key")
+	f.StringVar(&o.RootKeyCRN, "root-key-crn", "", "the `CRN` of an existing root key (default: $"+envRootKey+", unless --kms-instance-crn is given)")
+	f.StringVar(&o.KMSInstance, "kms-instance-crn", "", "the `CRN` of the key service instance, where setup finds or makes a root key (default: $"+envKMSInstance+", unless there is a root key)")
 	f.StringVar(&o.RootKeyName, "root-key-name", "luksimg", "the name of the root key")
-	f.StringVar(&o.COSInstance, "cos-instance-crn", "", "the `CRN` of the instance of Object Storage")
+	f.StringVar(&o.COSInstance, "cos-instance-crn", "", "the `CRN` of the instance of Object Storage (default: $"+envCOSInstance+")")
 	f.StringVar(&o.Bucket, "bucket", "", "the name of the bucket")
 	f.StringVar(&o.Region, "region", "", "the region of the bucket (default: that of the root key)")
 	f.StringVar(&o.Class, "class", "standard", "the class of the bucket: standard, vault, cold or smart")
@@ -63,8 +64,20 @@ ibmcloud commands that do the same.` + cloudHelp,
 	return c
 }
 
+// fromEnvironment fills in what no flag says.
+func (o *setupFlags) fromEnvironment() {
+	o.COSInstance = cmp.Or(o.COSInstance, os.Getenv(envCOSInstance))
+	if o.KMSInstance == "" {
+		o.RootKeyCRN = cmp.Or(o.RootKeyCRN, os.Getenv(envRootKey))
+	}
+	if o.RootKeyCRN == "" {
+		o.KMSInstance = cmp.Or(o.KMSInstance, os.Getenv(envKMSInstance))
+	}
+}
+
 func (o *setupFlags) run(c *cobra.Command) error {
 	ctx := c.Context()
+	o.fromEnvironment()
 	o.VPC = o.target == deploy.VPC
 	o.IAMURL, o.KMSURL, o.Dedicated = o.cloud.url(serviceIAM), o.cloud.url(serviceKMS), o.cloud.dedicated
 	if o.apiKeyFile != "" {

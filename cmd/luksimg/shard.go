@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 	"github.com/luksimg/luksimg/ibm/cos"
 	"github.com/luksimg/luksimg/internal/output"
-	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/shard"
 )
@@ -60,14 +60,22 @@ type jobOutput struct {
 func (g *global) jobOutput(ctx context.Context, name string, force bool) (o jobOutput, err error) {
 	if !isCOS(name) {
 		if o.f, err = output.Create(name, 0o600, force); err != nil {
-			err = rest.WithHint(fmt.Errorf("job: %w", err), "a job that is done with is removed by luksimg shard abort JOB; --force gives it up")
+			err = hintJob(fmt.Errorf("job: %w", err))
 		}
 		return o, err
 	}
 	if o.at, o.client, err = g.cloud.object(ctx, name); err != nil {
 		return o, err
 	}
-	return o, g.checkPlace(ctx, o.client, o.at, cos.PlaceOptions{Replace: force})
+	if err := g.checkPlace(ctx, o.client, o.at, cos.PlaceOptions{Replace: force}); err != nil {
+		return o, hintJob(fmt.Errorf("job: %w", err))
+	}
+	return o, nil
+}
+
+// hintJob tells what to do about a job that is there already.
+func hintJob(err error) error {
+	return exit.HintKept(err, "luksimg shard status JOB tells how far the job is, and shard run goes on with it; shard abort JOB removes one that is done with; --force gives up what was made of it")
 }
 
 func (o jobOutput) abort() {

@@ -36,8 +36,8 @@ image its name: of a file by renaming it, of an object by completing its upload.
 of the image back; with --verify it reads all of it, and compares it with the sums of the parts. If
 they differ there is no image, and the exit code is 3; luksimg verify compares the image with SRC.
 
-If shards are missing they are named, and the exit code is 5: run them, and finish again. To finish an
-image again is no error. JOB stays; shard abort removes it. No key is needed.` + cosHelp,
+If shards are missing they are named, and the exit code is 5: run them, and finish again. It is 5 too if
+finish is interrupted. To finish an image again is no error. JOB stays; shard abort removes it. No key is needed.` + cosHelp,
 		Example: `  luksimg shard finish web.job
   luksimg shard finish --verify --manifest web.luks` + manifest.Suffix + ` web.job`,
 		Args: flags.Args("JOB"),
@@ -75,8 +75,9 @@ type shardFinishResult struct {
 	Warnings   []string   `json:"warnings,omitempty"`
 }
 
-func (o *shardFinishFlags) run(c *cobra.Command, name string) error {
+func (o *shardFinishFlags) run(c *cobra.Command, name string) (err error) {
 	ctx := c.Context()
+	defer func() { err = interruptedShard(ctx, err) }()
 	j, target, err := o.openJob(ctx, name)
 	if err != nil {
 		return err
@@ -110,7 +111,7 @@ func (o *shardFinishFlags) run(c *cobra.Command, name string) error {
 		Output: j.Destination, ID: j.ID, Format: string(made.Format), Profile: string(j.Image.Profile), Fixed: !j.Image.Encrypted(),
 		SourceSize: made.SourceSize, VolumeSize: made.VolumeSize, FileSize: made.FileSize, Parts: r.Parts, Shards: j.Shards,
 		Already: r.Already, ReadBack: r.Read, Verified: r.Read == r.Size, Manifest: o.manifestFile, Envelope: o.envelope, LUKS: luksInfo(made), Warnings: o.Warnings,
-	}, madeLine(j.Destination, made)+"\n"+talk.Line("%s: made of %d parts by %d shards; %s read back", j.Destination, r.Parts, j.Shards, term.Bytes(r.Read)))
+	}, madeLine(j.Destination, made)+"\n"+talk.Line("%s: made of %s by %s; %s read back", j.Destination, term.Count(r.Parts, "part", "parts"), term.Count(j.Shards, "shard", "shards"), term.Bytes(r.Read)))
 }
 
 // besides begins the manifest and the envelope, those that flags ask for.
@@ -166,7 +167,7 @@ there but not as it was made, damaged if its record can not be read, or finished
 			r := shardStatusResult{Job: args[0], ID: j.ID, Destination: j.Destination, Shards: all}
 			text := talk.NewTable()
 			for _, s := range all {
-				text.Row(fmt.Sprintf("shard %d", s.Shard), "%-8s  %d of %d parts, %s", s.State, s.Done, s.Parts, term.Bytes(s.Size))
+				text.Row(fmt.Sprintf("shard %d", s.Shard), "%-8s  %d of %s, %s", s.State, s.Done, term.Count(s.Parts, "part", "parts"), term.Bytes(s.Size))
 				if s.Done == s.Parts && s.State != shard.Replaced && s.State != shard.Damaged {
 					r.Done++
 				}

@@ -78,7 +78,7 @@ func TestShardGateway(t *testing.T) {
 			}
 			stopped, stop := context.WithCancel(ctx)
 			stop()
-			if code := task(stopped, "0"); code != exit.Resumable && code != exit.Cancelled {
+			if code := task(stopped, "0"); code != exit.Resumable {
 				t.Errorf("a task that was stopped: exit code %d", code)
 			}
 			var wg sync.WaitGroup

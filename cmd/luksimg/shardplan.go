@@ -363,8 +363,12 @@ func (o *shardPlanFlags) reportPlan(name string, j *shard.Job, disk *diskSource,
 		SourceSize: r.SourceSize, VolumeSize: r.VolumeSize, FileSize: r.FileSize, PartSize: j.PartSize, Parts: j.Parts(), Shards: j.Shards,
 		GeneratedKey: o.generateKey, LUKS: luksInfo(r), Warnings: o.Warnings,
 	}
+	if empty := j.Shards - j.Parts(); empty > 0 {
+		o.Warn("%s: there are more shards than parts: %s nothing to make", name, term.Count(empty, "shard has", "shards have"))
+		result.Warnings = o.Warnings
+	}
 	if root != nil {
 		result.RootKey = root.String()
 	}
-	return o.Result(result, madeLine(j.Destination, r)+"\n"+talk.Line("%s: %d shards, %d parts of %s", name, j.Shards, j.Parts(), term.Bytes(j.PartSize)))
+	return o.Result(result, madeLine(j.Destination, r)+"\n"+talk.Line("%s: %s, %s of %s", name, term.Count(j.Shards, "shard", "shards"), term.Count(j.Parts(), "part", "parts"), term.Bytes(j.PartSize)))
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/shard"
 	"github.com/luksimg/luksimg/wrap"
+	"github.com/luksimg/luksimg/wrap/kmsuri"
 )
 
 // indexVariables are where array engines say the number of a task: Kubernetes, Slurm, AWS Batch,
@@ -68,7 +69,8 @@ input, or cos://. --shard I/N says which, I from 0; N must be that of the plan, 
 flag an array engine says it: ` + indexNames() + `.
 
 The key is given as to decrypt, or comes from the root key that has wrapped it into JOB: --kms or
---root-key-crn names that, and need not name more than its keeper. A fixed VHD has no key.
+--root-key-crn names that, and need not name more than its keeper. Without either, and without a key,
+$LUKSIMG_ROOT_KEY_CRN does. A fixed VHD has no key.
 
 It may be run twice, at once by two machines, or again after it was killed: what is there, and is what
 was made, is not made again. When the image is finished it does nothing. If it is interrupted the exit
@@ -137,15 +139,25 @@ func (o *shardRunFlags) which(j *shard.Job) (int, error) {
 	case err != nil || hasOf && from != "--shard":
 		return 0, fmt.Errorf("%s %.40q: want a number, and how many there are: I/N", from, text)
 	case n != j.Shards:
-		return 0, rest.WithHint(fmt.Errorf("%s %s: the job has %d shards", from, text, j.Shards), "the number of tasks is that of shard plan --shards")
+		return 0, rest.WithHint(fmt.Errorf("%s %s: the job has %s", from, text, term.Count(j.Shards, "shard", "shards")), "the number of tasks is that of shard plan --shards")
 	case i < 0 || i >= n:
 		return 0, rest.WithHint(fmt.Errorf("%s %s: the job has shards 0 to %d", from, text, n-1), "shards are counted from 0 on: have the array begin there")
 	}
 	return i, nil
 }
 
-func (o *shardRunFlags) run(c *cobra.Command, name string) error {
+// interruptedShard makes an error of a job that was interrupted one that says that the same command goes on,
+// wherever it was.
+func interruptedShard(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.As(err, new(*shard.InterruptedError)) {
+		return err
+	}
+	return &shard.InterruptedError{Err: err}
+}
+
+func (o *shardRunFlags) run(c *cobra.Command, name string) (err error) {
 	ctx, t := c.Context(), &o.Talk
+	defer func() { err = interruptedShard(ctx, err) }()
 	if err := errors.Join(flags.AtMostOne(c, "key-file", "passphrase-file", "key-fd", "kms", "root-key-crn"), o.source.check(c), o.progress.Check()); err != nil {
 		return err
 	}
@@ -182,11 +194,23 @@ func (o *shardRunFlags) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	text := talk.Line("%s: shard %d of %d, %s: %d parts, %d made, %d there already", j.Destination, i, j.Shards, term.Bytes(r.Bytes), r.Parts, r.Sent, r.Found+r.Skipped)
+	text := talk.Line("%s: shard %d of %d, %s: %s, %d made, %d there already", j.Destination, i, j.Shards, term.Bytes(r.Bytes), term.Count(r.Parts, "part", "parts"), r.Sent, r.Found+r.Skipped)
 	if r.Finished {
 		text = talk.Line("%s: shard %d of %d: the image is finished, there is nothing to do", j.Destination, i, j.Shards)
 	}
 	return o.Result(shardRunResult{name, j.ID, j.Destination, j.Shards, r, o.Warnings}, text)
+}
+
+// kmsOf is the flag that names the keeper of the root key of an envelope.
+func kmsOf(e *wrap.Envelope) string {
+	u, err := kmsuri.Of(e)
+	switch {
+	case err != nil:
+		return "--kms URI"
+	case u.Scheme == kmsuri.Local:
+		return "--kms local:FILE"
+	}
+	return "--kms " + string(u.Scheme)
 }
 
 // openSource opens the disk of a job as it was planned.
@@ -210,7 +234,7 @@ func (o *shardRunFlags) runKey(ctx context.Context, t *talk.Talk, j *shard.Job) 
 		}
 		return nil, nil
 	}
-	if !o.root.given() {
+	if !o.root.given() && (o.key.Given() || j.Envelope == nil) {
 		return o.key.Read(ctx, t, j.Destination, false)
 	}
 	if j.Envelope == nil {
@@ -219,6 +243,13 @@ func (o *shardRunFlags) runKey(ctx context.Context, t *talk.Talk, j *shard.Job) 
 	e, err := wrap.ReadEnvelope(bytes.NewReader(j.Envelope))
 	if err != nil {
 		return nil, err
+	}
+	if !o.root.given() && (e.RootKeyCRN == "" || os.Getenv(envRootKey) == "") {
+		key, err := o.key.Read(ctx, t, j.Destination, false)
+		if errors.Is(err, term.ErrNoTerminal) {
+			err = rest.WithHint(err, "the job has the wrapped key: "+kmsOf(e)+" opens it; or give the key with --key-file, --passphrase-file or --key-fd")
+		}
+		return key, err
 	}
 	root, err := o.root.rootKeyOf(ctx, e)
 	if err != nil {

@@ -177,7 +177,7 @@ func (o *uploadFlags) giveUp(ctx context.Context, client *cos.Client, at cos.Obj
 		if err != nil {
 			return err
 		}
-		return o.Result(abortResult{at.String(), n}, talk.Line("%s: %d uploads were given up", at, n))
+		return o.Result(abortResult{at.String(), n}, talk.Line("%s: %s given up", at, term.Count(n, "upload was", "uploads were")))
 	}
 	b, err := state.Load()
 	if err == nil && b == nil {

@@ -65,6 +65,9 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	o.encrypted.unpack = o.source.unpack
 	o.encrypted.unpack.member, o.encrypted.unpack.ociImage = "", "" // of SRC
 	s, err := o.source.open(c, o.global, src)
+	if errors.Is(err, luksimg.ErrEncrypted) && !o.source.unlock.key.Given() {
+		return rest.WithHint(err, "the order is SRC ENCRYPTED; if SRC is encrypted too, give its key with --source-key-file")
+	}
 	if err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	defer in.close()
 	v := in.img
 	if !v.Encrypted {
-		return rest.WithHint(in.wrap(fmt.Errorf("not encrypted, but a plain %s image", v.Format)), "luksimg inspect FILE tells what it is")
+		return rest.WithHint(in.wrap(fmt.Errorf("not encrypted, but a plain %s image", v.Format)), "the order is SRC ENCRYPTED; luksimg inspect FILE tells what it is")
 	}
 	p, err := o.progress.Start(t, "verify", v.Size())
 	if err != nil {

@@ -153,6 +153,7 @@ func printEnvelope(t *talk.Talk, e *wrap.Envelope) error {
 	if t.AsJSON {
 		return t.JSON(e.Write)
 	}
+	t.Say("the wrapped key, which is no secret:")
 	return t.Result(nil, e.WDEK)
 }
 

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Setup looks for what there is, and makes what is missing, unless dryRun is set. It tells what it is
-// going to make and what it has made, one line of text at a time; the report has the rest.
+// Setup looks for what there is, and makes what is missing, unless dryRun is set. It tells what it
+// has made, one line of text at a time; the report has the rest.
 func Setup(ctx context.Context, o Options, dryRun bool, tell func(text string)) (*Report, error) {
 	r, err := Look(ctx, o)
 	if err != nil {
@@ -18,11 +18,6 @@ func Setup(ctx context.Context, o Options, dryRun bool, tell func(text string)) 
 	}
 	if dryRun {
 		return r, nil
-	}
-	for _, x := range r.Things {
-		if !x.Exists {
-			tell(x.String() + ": is missing")
-		}
 	}
 	return r, r.Make(ctx, func(x *Thing) { tell(x.String() + ": made") })
 }

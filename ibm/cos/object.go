@@ -18,6 +18,8 @@ type Object struct {
 
 const scheme = "cos://"
 
+const noName = "the name of the object is missing: " + scheme + "REGION/BUCKET/OBJECT"
+
 // ParseURI reads cos://region/bucket/key. The key is all that follows, slashes and
 // percent signs included: nothing in it is decoded.
 func ParseURI(uri string) (Object, error) {
@@ -28,7 +30,11 @@ func ParseURI(uri string) (Object, error) {
 	var o Object
 	o.Region, rest, _ = strings.Cut(rest, "/")
 	o.Bucket, o.Key, _ = strings.Cut(rest, "/")
-	return o, o.Check()
+	err := o.Check()
+	if o.Key == "" && checkBucket(o.Region, o.Bucket) == nil {
+		err = uriError(uri, noName)
+	}
+	return o, err
 }
 
 // String returns the URI.
@@ -42,7 +48,7 @@ func (o Object) Check() error {
 	}
 	switch {
 	case o.Key == "":
-		return uriError(o.String(), "the name of the object is missing: "+scheme+"REGION/BUCKET/OBJECT")
+		return uriError(o.String(), noName)
 	case len(o.Key) > 1024:
 		return uriError(o.String(), "the name of the object is longer than 1024 bytes")
 	case !utf8.ValidString(o.Key):

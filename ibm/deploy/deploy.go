@@ -227,7 +227,7 @@ func (d *Deployment) Run(ctx context.Context, c Clients) (*Result, error) {
 		}
 		before, err := d.begin(s.name)
 		if err == nil {
-			d.say("deploy: %s", s.name)
+			d.sayStep(s.name)
 			err = s.do(ctx, before)
 		}
 		if err == nil {
@@ -242,6 +242,21 @@ func (d *Deployment) Run(ctx context.Context, c Clients) (*Result, error) {
 		}
 	}
 	return d.result(), nil
+}
+
+// sayStep tells of a step; of an image that is finished only what is done of it.
+func (d *Deployment) sayStep(name string) {
+	if d.o.Finished != nil {
+		switch name {
+		case StepKey:
+			name = "take the wrapped key of the job"
+		case StepEncrypt:
+			return
+		case StepUpload:
+			name = "find the image of the job"
+		}
+	}
+	d.say("deploy: %s", name)
 }
 
 func (d *Deployment) tell(warning bool, format string, args ...any) {

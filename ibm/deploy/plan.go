@@ -90,8 +90,12 @@ func (p Plan) check() error {
 		return fmt.Errorf("--profile %s: want classic-luks, classic-vhd or vpc-qcow2", p.Profile)
 	case p.Object == "":
 		return rest.WithHint(errors.New("no --object was given"), "name the bucket: --object cos://REGION/BUCKET/")
+	case err != nil && object.Bucket != "" && object.Key == "":
+		return rest.WithHint(fmt.Errorf("--object: %w", err), "end it with a slash to have "+p.Name+p.rules().ObjectSuffix+" added: "+p.Object+"/")
 	case err != nil:
 		return rest.WithHint(fmt.Errorf("--object: %w", err), "it is cos://REGION/BUCKET/OBJECT")
+	case p.RootKeyCRN == "":
+		return rest.WithHint(errors.New("--root-key-crn is missing"), "luksimg rootkey list and luksimg setup print the CRN of a root key")
 	case rootErr != nil:
 		return rest.WithHint(errors.New("--root-key-crn: not the CRN of a root key"), "luksimg setup prints it; it is crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY")
 	case p.OSCode == "":

@@ -211,7 +211,7 @@ func TestObject(t *testing.T) {
 	if got := s.states(); got != "done 3/3, done 3/3, done 3/3, waiting 0/3" {
 		t.Errorf("shards: %s", got)
 	}
-	if _, err := s.try("luksimg", "shard", "finish", "web.job"); err == nil || !strings.Contains(err.Error(), "exit status 5") || !strings.Contains(err.Error(), "1 of 4 shards are not there: 3") {
+	if _, err := s.try("luksimg", "shard", "finish", "web.job"); err == nil || !strings.Contains(err.Error(), "exit status 5") || !strings.Contains(err.Error(), "1 of 4 shards is not there: 3") {
 		t.Errorf("finish without a shard: %v", err)
 	}
 	s.run("scontrol", "release", array+"_3")

@@ -123,7 +123,7 @@ const Prefix = "local:"
 func FileOf(kms string) (string, error) {
 	name, ok := strings.CutPrefix(kms, Prefix)
 	if !ok || name == "" {
-		return "", advice.With(fmt.Errorf("--kms %s: want local:FILE", kms), "a root key in Key Protect is named by --root-key-crn")
+		return "", advice.With(fmt.Errorf("--kms %s: want local:FILE", kms), "local:FILE names a root key in a file")
 	}
 	return name, nil
 }

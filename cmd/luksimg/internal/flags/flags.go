@@ -23,10 +23,46 @@ func Args(usage ...string) cobra.PositionalArgs {
 			return nil
 		}
 		hint := "usage: " + c.UseLine()
-		if f := c.Flags().Lookup("root-key-crn"); f != nil && len(usage) == 0 {
-			hint = "name the root key with --root-key-crn CRN"
+		if len(usage) == 0 && len(got) > 0 {
+			hint = byFlag(c, hint)
 		}
-		return rest.WithHint(fmt.Errorf("%s takes %s, %d given", c.Name(), count(len(usage)), len(got)), hint)
+		return rest.WithHint(fmt.Errorf("%s takes %s, %d given", verb(c), count(len(usage)), len(got)), hint)
+	}
+}
+
+// byFlag tells which flag names what was given as an argument to a verb that has none.
+func byFlag(c *cobra.Command, otherwise string) string {
+	var names []string
+	for _, n := range []string{"image", "token"} {
+		if c.Flags().Lookup(n) != nil {
+			names = append(names, "--"+n)
+		}
+	}
+	switch {
+	case len(names) > 0:
+		return "name the image with " + strings.Join(names, " or ")
+	case c.Flags().Lookup("root-key-crn") != nil && !c.Flags().Changed("root-key-crn"):
+		return "name the root key with --root-key-crn CRN"
+	}
+	return otherwise
+}
+
+// verb is the name of a verb, with those of the groups that it is in.
+func verb(c *cobra.Command) string {
+	_, name, _ := strings.Cut(c.CommandPath(), " ")
+	return name
+}
+
+// InPlace is [Args], but without the argument if a flag is there that stands for it.
+func InPlace(flag, argument string) cobra.PositionalArgs {
+	return func(c *cobra.Command, got []string) error {
+		if !c.Flags().Changed(flag) {
+			return Args(argument)(c, got)
+		}
+		if len(got) > 0 {
+			return rest.WithHint(fmt.Errorf("--%s and %s exclude each other", flag, argument), "leave one of them out")
+		}
+		return nil
 	}
 }
 
