@@ -17,50 +17,49 @@ import (
 // RunOptions say how [Job.Run] makes a shard.
 type RunOptions struct {
 	Shard int // from 0 on
-	// Jobs is how many parts are in memory at a time: one is encrypted while the others are
-	// stored. Zero is as many as fit in 512 MiB, two at least and four at most.
+	// Jobs is the number of parts in memory at a time: one is encrypted while others are stored. Zero
+	// means as many as fit in 512 MiB, at least two and at most four.
 	Jobs  int
 	Build luksimg.BuildOptions
-	// Stamp is that of the source as it is now. Unchanged, if not nil, tells whether it still is.
+	// Stamp identifies the source as it is now. Unchanged, if not nil, checks that it is still the same.
 	Stamp     Stamp
 	Unchanged func() error
-	// Progress, if not nil, is told how many bytes of the image more are there. It must not block, and
-	// is called from several goroutines.
+	// Progress, if not nil, is called with the number of bytes done since the last call, from several
+	// goroutines. It must not block.
 	Progress func(n int64)
 }
 
-// A RunResult says what a shard has.
+// A RunResult describes a shard after [Job.Run].
 type RunResult struct {
 	Shard    int   `json:"shard"`
-	Parts    int   `json:"parts"`    // that the shard has
-	Skipped  int   `json:"skipped"`  // that were there, and were not made again
-	Found    int   `json:"found"`    // that were made again, and turned out to be there
-	Sent     int   `json:"sent"`     // that were made and stored
+	Parts    int   `json:"parts"`    // of the shard
+	Skipped  int   `json:"skipped"`  // existed, and were not made
+	Found    int   `json:"found"`    // were made, and existed already
+	Sent     int   `json:"sent"`     // were made and stored
 	Bytes    int64 `json:"bytes"`    // of all parts
-	Finished bool  `json:"finished"` // the image is there, whole: nothing was done
+	Finished bool  `json:"finished"` // the image was finished before; nothing was done
 }
 
-// An InterruptedError is the end of a run whose context was done. Another run goes on where it stopped.
+// An InterruptedError means that the context of a run was done. Another run continues where it stopped.
 type InterruptedError struct{ Err error }
 
 func (e *InterruptedError) Error() string { return e.Err.Error() }
 
-// Unwrap returns what ended it.
+// Unwrap returns the cause.
 func (e *InterruptedError) Unwrap() error { return e.Err }
 
-// Hint tells what to do.
+// Hint returns advice for a person.
 func (e *InterruptedError) Hint() string { return "run the same command again: what is there is kept" }
 
-// rounds is how often a shard looks whether what it stored is there still: another process that
-// makes the same shard may have stored it again.
+// rounds is how often a run checks its stored parts: another run of the same shard may have replaced
+// them.
 const rounds = 3
 
-// Run makes a shard of the image from the disk src, with its key. What is there, and is what was made,
-// is not made again. It may be run by several processes at once, and after the
-// image was finished, when it does nothing.
+// Run makes one shard of the image from the disk src, with the key. It skips parts that exist as
+// recorded. Several processes may run one shard at once. If the image is finished, Run does nothing.
 //
-// The error is [ErrSource] if the source is another one, that of [luksimg.Blueprint.Build] if the
-// key is, and [ErrGone] if the job was given up.
+// The error is [ErrSource] if the source changed, [ErrGone] if the job was aborted, and that of
+// [luksimg.Blueprint.Build] if the key is wrong.
 func (j *Job) Run(ctx context.Context, t Target, src image.Source, key []byte, o RunOptions) (*RunResult, error) {
 	if o.Shard < 0 || o.Shard >= j.Shards {
 		return nil, fmt.Errorf("shard %d: the job has shards 0 to %d", o.Shard, j.Shards-1)
@@ -96,7 +95,7 @@ func (j *Job) Run(ctx context.Context, t Target, src image.Source, key []byte, o
 	return r, nil
 }
 
-// resume returns the image that is being made; [ErrGone] if it is not.
+// resume returns the upload of the image, or [ErrGone].
 func (j *Job) resume(ctx context.Context, t Target) (Upload, error) {
 	u, err := t.Resume(ctx, j.UploadID, j.Image.FileSize, j.PartSize)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -105,7 +104,7 @@ func (j *Job) resume(ctx context.Context, t Target) (Upload, error) {
 	return u, err
 }
 
-// late is a run after the end: it is no error if the image is there.
+// late ends a run whose upload is gone. That is no error if the image is finished.
 func (j *Job) late(ctx context.Context, t Target, r *RunResult, gone error) (*RunResult, error) {
 	finished, err := j.ended(ctx, t)
 	if err != nil {
@@ -118,7 +117,8 @@ func (j *Job) late(ctx context.Context, t Target, r *RunResult, gone error) (*Ru
 	return r, nil
 }
 
-// ended tells whether the image is there, now that its upload is not: some targets show it a little later.
+// ended reports whether the image is finished, now that its upload is gone. It waits for targets that show
+// the image a little later.
 func (j *Job) ended(ctx context.Context, t Target) (bool, error) {
 	var wait time.Duration
 	if p, ok := t.(patient); ok {
@@ -139,7 +139,7 @@ func (j *Job) ended(ctx context.Context, t Target) (bool, error) {
 	}
 }
 
-// finished tells whether the image is there.
+// finished reports whether the image is finished.
 func (j *Job) finished(ctx context.Context, t Target) (bool, error) {
 	img, err := t.Open(ctx)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,14 +1,16 @@
-// Package shard has many machines make one image, encrypted or a fixed VHD, each of them a part of it.
+// Package shard lets many machines make one image. Each machine makes a part of it, a shard.
 //
-// [Plan] looks at the disk, and writes down in a [Job] all that it takes to make any part of
-// the image, but for the key, if it has one. Each machine then makes one of its shards with [Job.Run], in
-// any order, at any time, twice if need be: what is there already is not made again. [Job.Finish]
-// looks that all is there, and gives the image its name. [Job.Abort] leaves nothing.
+// [Plan] reads the metadata of the disk and returns a [Job]: everything that a machine needs to make
+// any part of the image, except the key. Each machine then makes one shard with [Job.Run], in any order.
+// A shard may run twice; Run skips parts that exist. [Job.Finish] checks that all parts exist and gives
+// the image its name. [Job.Abort] removes everything.
 //
-// It is no scheduler: Slurm, Kubernetes, or whatever starts the machines, says which shard is whose.
+// The package is not a scheduler. Slurm, Kubernetes or another engine decides which machine makes which
+// shard.
 //
-// The image is made in a [Target]: a folder that all machines see, or an object of a store that takes parts
-// from anybody. What each shard did is recorded beside the image, so that no two machines need to know of each other.
+// The image is made in a [Target]: a folder that all machines see, or an object in a store that accepts
+// parts from several clients. Each shard records its parts beside the image, so machines need not know
+// of each other.
 package shard
 
 import (
@@ -22,51 +24,52 @@ import (
 
 // Errors that a caller can act on.
 var (
-	// ErrJob is a job that is malformed, or has another version.
+	// ErrJob means that a job is malformed or has another version.
 	ErrJob = advice.New("malformed job", "luksimg shard plan writes one")
 
-	// ErrSource is a source that is not the one that the job was planned of.
-	ErrSource = advice.New("the source is not the one that was planned", "give the job up, and plan it anew: the parts that are there are of the source as it was")
+	// ErrSource means that the source differs from the one that was planned.
+	ErrSource = advice.New("the source is not the one that was planned", "abort the job and plan it again: the parts so far are of the old source")
 
-	// ErrGone is an image that is not being made any more: the job was given up, or another one took its place.
+	// ErrGone means that nobody makes the image any more: the job was aborted, or another one replaced it.
 	ErrGone = advice.New("the image is not being made any more", "if another process finishes the job just now, try again in a minute; if the job was given up, plan it anew")
 
-	// ErrReplaced is a part that is not the one that a shard made.
+	// ErrReplaced means that a part differs from what its shard recorded.
 	ErrReplaced = advice.New("a part is not the one that was made", "run the shard again that made it, and then finish the job again")
 
-	// ErrRecord is a record of a shard that can not be read.
+	// ErrRecord means that the record of a shard cannot be read.
 	ErrRecord = advice.New("a record is damaged", "run its shard again, and then finish the job again")
 )
 
 // A Target is where an image is made.
 type Target interface {
-	// Begin makes room for an image of size bytes that comes in parts of partSize, the last of which may
-	// be shorter.
+	// Begin makes room for an image of size bytes, in parts of partSize bytes. The last part may be
+	// shorter.
 	Begin(ctx context.Context, size, partSize int64) (Upload, error)
-	// Resume returns what Begin made, by its ID. If it is not there any more the error
-	// matches [fs.ErrNotExist].
+	// Resume returns the upload that Begin made, by its ID. If it is gone the error matches
+	// [fs.ErrNotExist].
 	Resume(ctx context.Context, id string, size, partSize int64) (Upload, error)
-	// Abort removes what Begin made, whatever became of it. It is no error if it is not there.
+	// Abort removes what Begin made, in whatever state it is. It is no error if nothing is there.
 	Abort(ctx context.Context, id string) error
-	// Open opens the image that is finished. If there is none the error matches [fs.ErrNotExist].
+	// Open opens the finished image. If there is none the error matches [fs.ErrNotExist].
 	Open(ctx context.Context) (Image, error)
-	// Remove removes the image that is finished.
+	// Remove removes the finished image.
 	Remove(ctx context.Context) error
 
-	// Save stores a small file beside the image, all at once. Load returns what was stored, nil if there is
-	// none; the error matches [ErrRecord] if there is something else. Clear removes such files, those that are there, and all that they were in.
+	// Save stores a small file beside the image, atomically. Load returns its content, or nil if there is
+	// none; the error matches [ErrRecord] if something else is there. Clear removes such files, and the
+	// folder that they were in.
 	Save(ctx context.Context, name string, b []byte) error
 	Load(ctx context.Context, name string) ([]byte, error)
 	Clear(ctx context.Context, names []string) error
 }
 
-// A patient target may show an image some time after its upload has ended.
+// A patient target may show a finished image only some time after its upload has ended.
 type patient interface {
-	// Patience is how long to look for the image.
+	// Patience returns how long to wait for the image.
 	Patience() time.Duration
 }
 
-// An Image is one that is finished.
+// An Image is a finished image.
 type Image interface {
 	image.Source
 	io.Closer
@@ -74,21 +77,19 @@ type Image interface {
 
 // An Upload is an image that is being made. It is safe for concurrent use.
 type Upload interface {
-	// ID is the name that Resume knows it by.
+	// ID returns the name that Resume takes.
 	ID() string
-	// Has tells whether a part is there as it was recorded. missing tells that there is none at
-	// all of its number. It is quick where the target knows the sums of the parts, or this process has
-	// stored the part, and reads the part otherwise.
+	// Has reports whether a part exists as recorded. missing means that no part has its number. Has reads
+	// the part, unless the target knows the sums of parts or this process stored it.
 	Has(ctx context.Context, p Part) (same, missing bool, err error)
-	// Lists tells whether Has is quick for all parts.
+	// Lists reports whether Has needs to read no part.
 	Lists() bool
-	// Send stores a part, durably, unless it is there: then found is true. known is what was
-	// recorded of the part of this number, if anything was. It returns what is to be recorded
-	// beside the sums.
+	// Send stores a part durably. If the part exists already, found is true. known is the record of the
+	// part with this number, if there is one. Send returns what to record beside the sums.
 	Send(ctx context.Context, number int, b []byte, known Part) (p Part, found bool, err error)
-	// Refresh looks again at what is there.
+	// Refresh reads the list of parts again.
 	Refresh(ctx context.Context) error
-	// Complete makes the image of its parts, and gives it its name.
+	// Complete assembles the image from its parts and gives it its name.
 	Complete(ctx context.Context, parts []Part) error
 	io.Closer
 }

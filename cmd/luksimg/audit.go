@@ -74,7 +74,7 @@ func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 	ctx, t := c.Context(), &o.Talk
 	o.of.RootKeyCRN = cmp.Or(o.of.RootKeyCRN, os.Getenv(envRootKey))
 	if o.of.RootKeyCRN == "" && o.of.ImageID == "" && o.of.ServerID == "" {
-		return rest.WithHint(errors.New("whose story is to be told was not said"), "give --root-key-crn, --image or --server")
+		return rest.WithHint(errors.New("no root key, image or server was named"), "give --root-key-crn, --image or --server")
 	}
 	svg, abort, err := o.svg.create()
 	if err != nil {

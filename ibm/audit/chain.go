@@ -69,7 +69,7 @@ var stages = map[string]Stage{
 // classic infrastructure, image and volume service in VPC.
 var services = []string{"server-protect", "cloud block storage", "is.image", "is.volume", "vpc block storage", "is"}
 
-// Query says whose story [Chain] tells. At least one of the first three fields must be set.
+// Query selects the key, image or server of a [Chain]. At least one of the first three fields must be set.
 // With ImageID or ServerID an import or a server counts only if it is that one; else
 // if it has to do with the root key. An event of a key counts if it mentions any of the three.
 type Query struct {
