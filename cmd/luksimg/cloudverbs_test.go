@@ -478,6 +478,9 @@ func TestAudit(t *testing.T) {
 	}
 	c.fails(1, "unwrap", "audit", "--root-key-crn", c.RootKey, "some")
 	c.ok("audit", "events") // of the root key that the environment names
-	t.Setenv("LUKSIMG_ROOT_KEY_CRN", "")
-	c.fails(1, "no root key, image or server was named", "audit", "events")
+	cmd := c.command("luksimg", "audit", "events")
+	cmd.Env = append(cmd.Env, "LUKSIMG_ROOT_KEY_CRN=")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "no root key, image or server was named") {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
