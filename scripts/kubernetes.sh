@@ -184,7 +184,7 @@ build
 for p in etcd containerd runc ctr buildah openssl /usr/lib/cni/bridge; do command -v "$p" >/dev/null || die "$p is not installed"; done
 here=$PWD bridge=luksimg0
 export PATH=$bin:$PATH NODE=10.97.1.1
-WORK=$(mktemp -d /tmp/luksimg-kubernetes.XXXXXX) || exit 1
+WORK=$(mktemp -d -t luksimg-kubernetes.XXXXXX) || exit 1
 export WORK KUBECONFIG=$WORK/kubeconfig CONTAINERD_ADDRESS=$WORK/containerd.sock
 [ "$#" -gt 0 ] || set -- scripts/kubernetes-shards.sh
 sysctl "${sysctls[@]}" >"$WORK/sysctls" 2>/dev/null

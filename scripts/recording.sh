@@ -13,9 +13,9 @@ dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 CGO_ENABLED=0 go build -trimpath -o "$dir/bin/luksimg" ./cmd/luksimg
 (cd tools/site && go build -o "$dir/bin/recording" ./cmd/recording)
 
-mkdir "$dir/work"
+mkdir "$dir/demo"
 mke2fs -q -t ext4 -d docs "$dir/disk.raw" 256M
-"$dir/bin/luksimg" -q convert --format vhd "$dir/disk.raw" "$dir/work/disk.vhd"
+"$dir/bin/luksimg" -q convert --format vhd "$dir/disk.raw" "$dir/demo/disk.vhd"
 
 commands=$(awk '/^## /{start = $0 == "## Quick start"} start && /^    /{print substr($0, 5); seen = 1; next} seen{exit}' README.md)
 [ -n "$commands" ] || { echo "recording: the README has no quick start" >&2; exit 1; }
@@ -24,7 +24,7 @@ while IFS= read -r line; do
 	command=$(sed 's/ *  #.*//' <<<"$line")
 	case $line in *'  # '*) echo "# ${line##*  \# }" ;; esac
 	echo "\$ $command"
-	(cd "$dir/work" && PATH=$dir/bin:$PATH bash -euc "$command" 2>&1 </dev/null)
+	(cd "$dir/demo" && PATH=$dir/bin:$PATH bash -euc "$command" 2>&1 </dev/null)
 done <<<"$commands" >"$transcript"
 "$dir/bin/recording" "$out" <"$transcript"
 cat "$transcript"

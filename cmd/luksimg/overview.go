@@ -1,6 +1,7 @@
 package main
 
-// overview is what luksimg says without a verb: what people come for, and where the rest is.
+// overview is the text that luksimg prints without a verb: the most common tasks, and where to find the
+// others.
 const overview = `luksimg encrypts disk images of virtual machines with LUKS, and opens, checks and deploys them.
 
 Encrypt a disk image, with a new key:

@@ -14,13 +14,13 @@ func (in *input) stamp() shard.Stamp {
 	return shard.Stamp{Size: in.published(), Time: in.mtime.UTC(), ETag: in.etag}
 }
 
-// reading is what the flags say of how the disk is read, for those who read it too.
+// reading returns the flags that affect how the disk is read, for the job.
 func (o *sourceFlags) reading(f luksimg.Format) shard.Reading {
 	u := o.unpack
 	return shard.Reading{Format: string(f), Snapshot: o.snapshot, Member: u.member, OCIImage: u.ociImage, NoUnpack: u.never, MaxSize: u.max.N, MaxWindow: u.window.N}
 }
 
-// take has the disk read as it was when the job was planned.
+// take sets the flags from a job, so that the disk is read as when it was planned.
 func (o *sourceFlags) take(r shard.Reading) {
 	o.format, o.snapshot = r.Format, r.Snapshot
 	o.unpack = unpackFlags{never: r.NoUnpack, member: r.Member, ociImage: r.OCIImage, random: true, shared: true}

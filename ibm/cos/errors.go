@@ -132,7 +132,7 @@ func (e *Error) Hint() string {
 	return ""
 }
 
-// hintReplaced is what to do about [ErrChanged] of an object that is read.
+// hintReplaced is the hint for [ErrChanged] while an object is read.
 const hintReplaced = "the object was replaced while it was read: start again"
 
 const codeNoSuchUpload = "NoSuchUpload"

@@ -22,7 +22,7 @@ func (g *guards) alloc(t *testing.T, n int, atEnd bool) []byte {
 	size := (n + page - 1) / page * page
 	b, err := unix.Mmap(-1, 0, size+2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	*g = append(*g, b)
 	for _, end := range [][]byte{b[:page], b[page+size:]} {

@@ -33,7 +33,8 @@ func listOffset(windows bool) int {
 
 var ulong = ulongSize(onWindows)
 
-// A memory is what one call of a module may read and write. All of it stays where it is until free.
+// A memory pins the buffers that one call passes to a module. The garbage collector does not move them
+// before free.
 type memory struct{ pins runtime.Pinner }
 
 func (m *memory) free() { m.pins.Unpin() }

@@ -223,7 +223,8 @@ func (m *Module) slots() ([]Slot, error) {
 	}
 }
 
-// token reads a CK_TOKEN_INFO: four texts padded with spaces, flags, and what is of no use here.
+// token returns the label, manufacturer, model, serial number and flags of the token in a slot, from its
+// CK_TOKEN_INFO. Each text is padded with spaces.
 func (m *Module) token(s Slot) (Token, error) {
 	var mem memory
 	defer mem.free()

@@ -28,7 +28,7 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for _, name := range []string{pipe, dir, os.DevNull, filepath.Join(dir, "none"), "", "-"} {
 		if f, _, err := open(name); err == nil {

@@ -19,14 +19,13 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
-// What is said of sources that are elsewhere.
+// Hints for sources on a server.
 const (
 	changedThere = "somebody replaced it there while it was read: run the same command again"
 	damagedThere = "it is damaged where it is, or was cut off: compare it with the checksum that was published, by --sha256-file or --source-sha256"
 )
 
-// An advice is what to do about an error, and, if that is something else, about one of a source that is
-// elsewhere: an object, or what is at an address.
+// An advice maps an error to a hint. remote, if not empty, is the hint for a source on a server.
 type advice struct {
 	target       error
 	hint, remote string

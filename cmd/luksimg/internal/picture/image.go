@@ -14,7 +14,7 @@ import (
 	"github.com/luksimg/luksimg/qcow"
 )
 
-// An Image is what there is to draw of an image.
+// An Image holds the data for the drawing of a disk image.
 type Image struct {
 	Name     string
 	Info     *luksimg.Info

@@ -2,7 +2,7 @@ package usage
 
 import "strings"
 
-// A group is what a flag is about.
+// A group is a heading in the list of flags.
 type group int
 
 const (
