@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/internal/members"
 	"github.com/luksimg/luksimg/manifest"
 )
 
@@ -99,7 +98,7 @@ func Parse(r io.Reader) (*Job, error) {
 	if len(b) > maxJob {
 		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrJob, maxJob)
 	}
-	if err := once(json.NewDecoder(bytes.NewReader(b)), 0); err != nil {
+	if err := (members.Rules{Depth: maxDepth}).Check(json.NewDecoder(bytes.NewReader(b))); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrJob, err)
 	}
 	var version struct{ Version int }
@@ -118,41 +117,6 @@ func Parse(r io.Reader) (*Job, error) {
 
 // maxDepth is more than a job has: the deepest is what the manifest tells of the header.
 const maxDepth = 32
-
-// once refuses members of a JSON value that stand twice: two readers must not see two different jobs in one
-// file. encoding/json takes names in any case, so case makes no other name.
-func once(d *json.Decoder, depth int) error {
-	t, err := d.Token()
-	if err != nil {
-		return err
-	}
-	open, ok := t.(json.Delim)
-	if !ok {
-		return nil
-	}
-	if depth == maxDepth {
-		return errors.New("nested too deeply")
-	}
-	seen := map[string]bool{}
-	for d.More() {
-		if open == '{' {
-			t, err := d.Token()
-			if err != nil {
-				return err
-			}
-			name := strings.ToLower(t.(string)) // the decoder takes nothing else
-			if seen[name] {
-				return fmt.Errorf("member %.40q stands twice", name)
-			}
-			seen[name] = true
-		}
-		if err := once(d, depth+1); err != nil {
-			return err
-		}
-	}
-	_, err = d.Token()
-	return err
-}
 
 // Write writes the job as JSON.
 func (j *Job) Write(w io.Writer) error {

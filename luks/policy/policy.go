@@ -29,6 +29,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/luksimg/luksimg/internal/members"
 )
 
 // Version is the version of the format of policies.
@@ -204,49 +206,13 @@ const maxDepth = 16
 // one: it does not look at case, and all names of a policy are lower case. What is behind the value is
 // refused too.
 func checkNames(d *json.Decoder) error {
-	if err := checkValue(d, 0); err != nil {
+	if err := (members.Rules{Depth: maxDepth, LowerCase: true, NoNull: true}).Check(d); err != nil {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return errors.New("something is behind the JSON object")
 	}
 	return nil
-}
-
-func checkValue(d *json.Decoder, depth int) error {
-	t, err := d.Token()
-	if err != nil {
-		return err
-	}
-	switch {
-	case t == nil:
-		return errors.New("null is no rule: leave the member out")
-	case depth > maxDepth:
-		return errors.New("nested too deeply")
-	}
-	open, ok := t.(json.Delim)
-	if !ok {
-		return nil
-	}
-	seen := make(map[string]bool)
-	for d.More() {
-		if open == '{' {
-			name, err := d.Token()
-			if err != nil {
-				return err
-			}
-			n := name.(string) // the decoder takes nothing else
-			if seen[n] || n != strings.ToLower(n) {
-				return fmt.Errorf("member %q is there twice, or not in lower case", n)
-			}
-			seen[n] = true
-		}
-		if err := checkValue(d, depth+1); err != nil {
-			return err
-		}
-	}
-	_, err = d.Token()
-	return err
 }
 
 func (p *Policy) validate() error {
