@@ -26,7 +26,7 @@ func main() {
 	log.SetFlags(0)
 	luksimg := flag.String("luksimg", "luksimg", "the `program`")
 	gateway := flag.String("versitygw", "versitygw", "the `program`")
-	size := flag.Int64("size", 624, "`MiB` of the disk")
+	size := flag.Int64("size", 832, "`MiB` of the disk")
 	rate := flag.Int64("rate", 8, "`MB/s` of the link of each worker")
 	workers := flag.String("workers", "1,2,4,8", "numbers of workers")
 	rounds := flag.Int("rounds", 3, "how often each is measured; the median counts")
