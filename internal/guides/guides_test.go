@@ -35,6 +35,7 @@ func TestGuides(t *testing.T) {
 		{"getting-started", nil},
 		{"keys", nil},
 		{"libvirt", []string{"qemu-img"}},
+		{"sandbox", nil},
 		{"softlayer", nil},
 		{"vpc", nil},
 	} {
