@@ -56,7 +56,7 @@ func (i *inspection) without(number int) string {
 	return text
 }
 
-// usable fails for a partition that can not be taken as a disk.
+// usable fails for a partition that cannot be taken as a disk.
 func (i *inspection) usable(p Partition) error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("%w: partition %d %s", image.ErrFormat, p.Number, fmt.Sprintf(format, args...))

@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// A File is a raw disk image in an open file or on a block device: the file's
-// bytes are the disk's. Where the system can tell, its holes are [Extent]s of
-// kind [Hole]. It is safe for concurrent use.
+// A File is a raw disk image in an open file or on a block device: the file's bytes are the disk's
+// bytes. Where the operating system reports holes, they are [Extent]s of kind [Hole]. A File is
+// safe for concurrent use.
 type File struct {
 	f    *os.File
 	size int64
 	time time.Time // when it was last changed, zero for a device
 }
 
-// NewFile returns the raw image in f, which must be a regular file or a block
-// device. It reads at offsets only, does not close f, and takes the size that f
-// has now: if f becomes shorter, reading the missing part is
-// [io.ErrUnexpectedEOF], never zeros.
+// NewFile returns the raw image in f, which must be a regular file or a block device. Any other
+// kind of file is [errors.ErrUnsupported]. The File only reads at offsets and does not close f. Its
+// size is fixed here: if f shrinks later, reads of the missing part return [io.ErrUnexpectedEOF],
+// never zeros.
 func NewFile(f *os.File) (*File, error) {
 	fi, err := f.Stat()
 	if err != nil {
@@ -32,7 +32,7 @@ func NewFile(f *os.File) (*File, error) {
 	case mode.IsRegular():
 		return &File{f, fi.Size(), fi.ModTime()}, nil
 	case mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0:
-		// The size of a block device is where its end is.
+		// Seeking to the end returns the size of a block device.
 		size, err := f.Seek(0, io.SeekEnd)
 		if err != nil {
 			return nil, err
@@ -46,12 +46,12 @@ func NewFile(f *os.File) (*File, error) {
 // Size returns the length of the file, or of the device, in bytes.
 func (f *File) Size() int64 { return f.size }
 
-// ModTime returns when the file was last changed before it was opened; zero for a device, of which
-// that means nothing.
+// ModTime returns the file's modification time at the call of [NewFile]. It is zero for a device,
+// which has no meaningful one.
 func (f *File) ModTime() time.Time { return f.time }
 
-// Unchanged returns [ErrChanged] if the file is not what it was when it was opened, as far as the
-// filesystem knows. Of a device that is not known.
+// Unchanged returns [ErrChanged] if the file's size or modification time differs from those at the
+// call of [NewFile]. For a device it always returns nil.
 func (f *File) Unchanged() error {
 	if f.time.IsZero() {
 		return nil
@@ -66,7 +66,7 @@ func (f *File) Unchanged() error {
 // ReadAt reads from the file; see [io.ReaderAt].
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
-		return 0, fmt.Errorf("%s: read at a negative offset", f.f.Name())
+		return 0, fmt.Errorf("%s: negative read offset", f.f.Name())
 	}
 	if off >= f.size {
 		if len(p) == 0 {
@@ -81,7 +81,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.f.ReadAt(want, off)
 	switch {
 	case n < len(want) && err == io.EOF:
-		return n, fmt.Errorf("%s: file became shorter while it was read: %w", f.f.Name(), io.ErrUnexpectedEOF)
+		return n, fmt.Errorf("%s: file shrank while it was read: %w", f.f.Name(), io.ErrUnexpectedEOF)
 	case n == len(want) && len(want) < len(p):
 		return n, io.EOF
 	case n == len(want):
@@ -90,8 +90,8 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// Extents implements [Extenter], clipped to the file. On systems, and filesystems, that do
-// not tell where a file's holes are, all is one extent of [Data].
+// Extents implements [Extenter], clipped to the file. On systems and filesystems that do not report
+// holes, the whole range is one extent of [Data].
 func (f *File) Extents(off, n int64) iter.Seq2[Extent, error] {
 	off = min(max(off, 0), f.size)
 	end := off + min(max(n, 0), f.size-off)

@@ -1,10 +1,9 @@
-// Package image is the contract between the readers of disk images and
-// whatever consumes them: a [Source] of guest-visible bytes, and [Extents], the
-// map of where those bytes hold data and where they are known to be zero.
+// Package image defines the interface between readers of disk images and their callers. A [Source]
+// holds the bytes that a guest sees. [Extents] maps where those bytes hold data and where they are
+// known to be zero.
 //
-// For a raw image file use [NewFile]. Other formats have packages of their own,
-// whose readers satisfy Source by shape. This package never opens a file by name
-// and never writes.
+// Use [NewFile] for a raw image file. Each other format has its own package, whose reader
+// implements Source. This package never opens a file by name and never writes.
 package image
 
 import (
@@ -15,9 +14,8 @@ import (
 	"iter"
 )
 
-// A Source is a disk image as its guest sees it: Size bytes, readable at any
-// offset and length. ReadAt must be safe for concurrent use, as [io.ReaderAt]
-// demands, and ends with io.EOF at Size.
+// A Source is a disk image as its guest sees it: Size bytes, readable at any offset and length.
+// ReadAt must be safe for concurrent use, as [io.ReaderAt] demands, and returns io.EOF at Size.
 //
 // A Source that knows where its data lies also implements [Extenter].
 type Source interface {
@@ -33,16 +31,16 @@ type Extenter interface {
 	Extents(off, n int64) iter.Seq2[Extent, error]
 }
 
-// A Grouper is a [Source] of which some parts are best read by one reader, from start to end, such as
-// those that were compressed together.
+// A Grouper is a [Source] with groups of bytes that one reader should read from start to end, such
+// as bytes that were compressed together.
 type Grouper interface {
-	// Group returns where the part starts and ends that has the byte at off. The caller guarantees that
-	// off lies inside the source.
+	// Group returns the start and end of the group that contains the byte at off. The caller
+	// guarantees that off lies inside the source.
 	Group(off int64) (start, end int64)
 }
 
-// Group returns the part of a source that has the byte at off, if it is a [Grouper] and off lies inside
-// it.
+// Group returns the start and end of the group that contains the byte at off. ok is false if src is
+// no [Grouper] or off lies outside it.
 func Group(src Source, off int64) (start, end int64, ok bool) {
 	g, ok := src.(Grouper)
 	if !ok || off < 0 || off >= src.Size() {
@@ -52,15 +50,15 @@ func Group(src Source, off int64) (start, end int64, ok bool) {
 	return start, end, end > start
 }
 
-// Kind tells what the bytes of an [Extent] are.
+// Kind says whether the bytes of an [Extent] are data, zeros or a hole.
 type Kind uint8
 
 const (
-	// Data must be read to be known.
+	// Data can hold any bytes: only reading reveals them.
 	Data Kind = iota
 	// Zero reads as zeros and is allocated in the image.
 	Zero
-	// Hole reads as zeros and takes no room in the image.
+	// Hole reads as zeros and takes no space in the image.
 	Hole
 )
 
@@ -87,10 +85,9 @@ type Extent struct {
 // End returns the offset of the first byte past the extent.
 func (e Extent) End() int64 { return e.Offset + e.Length }
 
-// Extents yields the extents of the n bytes of src at off: in order, without
-// gaps, neighbours of one kind merged. The range is clipped to the source. A
-// source that is no [Extenter] is a single extent of Data. After an error the
-// sequence ends.
+// Extents yields the extents of the n bytes of src at off, in order and without gaps. It merges
+// neighbours of one kind and clips the range to the source. If src is no [Extenter], it yields a
+// single extent of Data. The sequence ends after an error.
 func Extents(src Source, off, n int64) iter.Seq2[Extent, error] {
 	size := src.Size()
 	if off < 0 {
@@ -107,9 +104,9 @@ func Extents(src Source, off, n int64) iter.Seq2[Extent, error] {
 	return Merge(e.Extents(off, n))
 }
 
-// ExtentsContext is [Extents] for a job that can be cancelled: when ctx is done, its cause is
-// the error. ctx is looked at before each extent that the source yields, also one that is
-// merged with those before it, as a source with large tables may yield many that are one.
+// ExtentsContext is [Extents] with cancellation: when ctx is done, the sequence ends with its cause
+// as the error. It checks ctx before each extent that the source yields, even one that it merges. A
+// source with large tables can yield many extents that merge into one.
 func ExtentsContext(ctx context.Context, src Source, off, n int64) iter.Seq2[Extent, error] {
 	e, ok := src.(Extenter)
 	if !ok {
@@ -118,7 +115,7 @@ func ExtentsContext(ctx context.Context, src Source, off, n int64) iter.Seq2[Ext
 	return Extents(cancellable{src, e, ctx}, off, n)
 }
 
-// A cancellable is a source whose extents end when ctx is done.
+// A cancellable is a source that stops yielding extents when ctx is done.
 type cancellable struct {
 	Source
 	extenter Extenter
@@ -171,32 +168,31 @@ func Merge(seq iter.Seq2[Extent, error]) iter.Seq2[Extent, error] {
 }
 
 var (
-	// ErrFormat is what every [FormatError] is: the file breaks the rules of its
-	// format, and reading on could give wrong data.
+	// ErrFormat means that the file breaks the rules of its format, so that reading on could return
+	// wrong data. Every [FormatError] matches it.
 	ErrFormat = errors.New("malformed image")
 
-	// ErrUnsupported is a valid image with a feature that is not read here.
+	// ErrUnsupported means that the image is valid but uses a feature that this module cannot read.
 	ErrUnsupported = errors.New("unsupported image feature")
 
-	// ErrLocked means that a disk is encrypted, and its data cannot be read before it gets its key.
+	// ErrLocked means that the disk is encrypted and its data cannot be read before the key is set.
 	ErrLocked = errors.New("the image is encrypted and locked")
 
-	// ErrTooLarge means that a new image has no room for the disk, or its file would be too large
-	// for the format.
+	// ErrTooLarge means that the disk does not fit into the new image, or that the image file would
+	// exceed the format's limit.
 	ErrTooLarge = errors.New("the disk is too large for the image format")
 
-	// ErrChanged means that somebody wrote to the file since it was opened.
+	// ErrChanged means that the file was modified after it was opened.
 	ErrChanged = errors.New("the file changed while it was read")
 )
 
-// A FormatError says which field of an image file is wrong, and how. It matches
-// [ErrFormat].
+// A FormatError reports an invalid field of an image file. It matches [ErrFormat].
 type FormatError struct {
 	Format string // "vhd", "qcow2"
-	Offset int64  // where in the file the field is, in bytes
+	Offset int64  // of the field, in bytes from the start of the file
 	Field  string // the field's name in the format's specification
-	Value  any    // what it holds
-	Want   string // what it should hold, as the end of a sentence: "at most 16"
+	Value  any    // the invalid value
+	Want   string // the valid values, as the end of a sentence: "at most 16"
 }
 
 func (e *FormatError) Error() string {

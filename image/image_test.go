@@ -16,7 +16,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// collect returns all extents of a range, and checks that they cover it.
+// collect returns all extents of a range and checks that they cover it.
 func collect(t *testing.T, src image.Source, off, n int64) []image.Extent {
 	t.Helper()
 	var all []image.Extent
@@ -37,7 +37,7 @@ func collect(t *testing.T, src image.Source, off, n int64) []image.Extent {
 	return all
 }
 
-// parts is a source made of extents.
+// parts is a source that is defined by its extents.
 type parts []image.Extent
 
 func (p parts) Size() int64 { return p[len(p)-1].End() }
@@ -78,9 +78,9 @@ func TestExtents(t *testing.T) {
 	}
 	plain := bytes.NewReader(make([]byte, 100))
 	if got := collect(t, plain, 10, 20); !slices.Equal(got, []image.Extent{{10, 20, image.Data}}) {
-		t.Errorf("a source without extents: %v", got)
+		t.Errorf("extents of a source that is no Extenter: %v", got)
 	}
-	for e := range image.Extents(p, 0, 31) { // stops when told to
+	for e := range image.Extents(p, 0, 31) { // a break ends the sequence
 		if e.Kind == image.Zero {
 			break
 		}
@@ -109,7 +109,7 @@ func TestKind(t *testing.T) {
 	}
 }
 
-// sparse makes a file with data here and there, and returns its content too.
+// sparse creates a file with data at the given offsets and returns the file and its content.
 func sparse(t *testing.T, size int64, at ...int64) (*os.File, []byte) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
@@ -131,7 +131,7 @@ func sparse(t *testing.T, size int64, at ...int64) (*os.File, []byte) {
 	return f, content
 }
 
-// TestFileShrinks cuts a file while it is open: an error, and not zeros.
+// TestFileShrinks truncates an open file and checks that reads fail instead of returning zeros.
 func TestFileShrinks(t *testing.T) {
 	f, _ := sparse(t, 1<<20, 0)
 	src, err := image.NewFile(f)
@@ -147,7 +147,7 @@ func TestFileShrinks(t *testing.T) {
 	var last error
 	for e, err := range image.Extents(src, 0, src.Size()) {
 		if last = err; err == nil && e.Kind == image.Hole {
-			t.Errorf("what was cut off is %+v", e)
+			t.Errorf("the truncated part is %+v, want an error", e)
 		}
 	}
 	if _, err := src.ReadAt(make([]byte, 1), 1<<19); !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -163,7 +163,7 @@ func TestFileKinds(t *testing.T) {
 	}
 	defer d.Close()
 	if _, err := image.NewFile(d); err == nil {
-		t.Error("a folder was taken")
+		t.Error("NewFile accepted a folder")
 	}
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -171,14 +171,14 @@ func TestFileKinds(t *testing.T) {
 	}
 	defer null.Close()
 	if _, err := image.NewFile(null); err == nil {
-		t.Error("a character device was taken")
+		t.Error("NewFile accepted a character device")
 	}
 }
 
 func TestFormatError(t *testing.T) {
 	err := error(&image.FormatError{Format: "vhd", Offset: 48, Field: "current size", Value: 513, Want: "a multiple of 512"})
 	if !errors.Is(err, image.ErrFormat) {
-		t.Error("not an ErrFormat")
+		t.Error("a FormatError does not match ErrFormat")
 	}
 	if want := "vhd: current size at offset 48 is 513, want a multiple of 512"; err.Error() != want {
 		t.Errorf("%q, want %q", err, want)
@@ -199,11 +199,11 @@ func ExampleExtents() {
 	//   1048576 103809024 hole
 }
 
-// endless is a source of 2^56 bytes whose holes are told a sector at a time.
+// endless is a source of 2^56 bytes that yields one hole per sector.
 type endless struct {
 	image.Source
 	yields int
-	each   func(n int) bool // whether it goes on
+	each   func(n int) bool // whether to continue after n extents
 }
 
 func (s *endless) Size() int64 { return 1 << 56 }
@@ -219,7 +219,8 @@ func (s *endless) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// TestExtentsContext cancels a walk over extents that all are one: it ends at the next.
+// TestExtentsContext checks that cancelling ends a walk at the next extent, even if all extents
+// merge into one.
 func TestExtentsContext(t *testing.T) {
 	boom := errors.New("boom")
 	for _, after := range []int{0, 1, 100} {
@@ -229,7 +230,7 @@ func TestExtentsContext(t *testing.T) {
 				cancel(boom)
 			}
 			if n > after {
-				t.Error("the walk goes on")
+				t.Error("the walk continued after it was cancelled")
 			}
 			return n <= after
 		}}
@@ -241,7 +242,7 @@ func TestExtentsContext(t *testing.T) {
 			got = err
 		}
 		if !errors.Is(got, boom) || src.yields != after {
-			t.Errorf("cancelled after %d: %v after %d", after, got, src.yields)
+			t.Errorf("cancelled after %d extents: %v after %d", after, got, src.yields)
 		}
 		cancel(nil)
 	}

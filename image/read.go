@@ -2,10 +2,9 @@ package image
 
 import "io"
 
-// ReadFull reads len(p) bytes at off of r, which may be a [Source] or the file of one. Unlike
-// [io.ReaderAt] it returns nil whenever p is full, carries on after a short read, and
-// reports an early end as [io.ErrUnexpectedEOF]: of what reads on behalf of others, an
-// io.EOF would look like the end of theirs.
+// ReadFull reads len(p) bytes at off of r, which can be a [Source] or the file of one. Unlike
+// [io.ReaderAt] it returns nil whenever p is full and continues after a short read. It reports an
+// early end as [io.ErrUnexpectedEOF], as callers could take an io.EOF for their own.
 func ReadFull(r io.ReaderAt, p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {

@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// few reads at most n bytes at a time, and says nothing of why.
+// few reads at most n bytes at a time and returns no error for a short read.
 type few struct {
 	io.ReaderAt
 	n int

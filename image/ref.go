@@ -2,34 +2,35 @@ package image
 
 import "fmt"
 
-// A Ref names another file that an image is incomplete without, such as its backing file. What and
-// the names in it were chosen by whoever made the image, and may be those of any file: see that the
-// file is one that the user of the image may read, before opening it.
+// A Ref names another file that an image needs, such as its backing file. Whoever made the image
+// chose the names, and they can name any file. Before you open one, check that the user of the
+// image is allowed to read it.
 type Ref struct {
-	// What the file is to the image: "backing file", "external data file", "parent disk" or
+	// What is the role of the file: "backing file", "external data file", "parent disk" or
 	// "extent".
 	What string
 
-	// Names are as the image has them, the best one first: most often paths, absolute or relative
-	// to the image, with the separators of the system that wrote it; or what only the writer
-	// understands, such as "json:{...}". There may be none.
+	// Names are the names that the image holds, the best one first. Most are paths, absolute or
+	// relative to the image, with the separators of the system that wrote it. Some only the
+	// writer understands, such as "json:{...}". The list can be empty.
 	Names []string
 
-	// Format is "raw" if the bytes of the file are those of the disk, else what the image calls the
-	// format of the file. It is empty if the image does not say it: a raw disk should not be taken
-	// for something else then, only because its guest wrote a header of that.
+	// Format is "raw" if the bytes of the file are the bytes of the disk, else the image's name of
+	// the file's format. It is empty if the image does not give the format. Do not probe the format
+	// then without care: the guest of a raw disk can write the header of another format.
 	Format string
 
-	// From is the ID of the image that names the file, as it was opened with.
+	// From is the ID that the image which names the file was opened with.
 	From string
 
-	// Depth is 1 for what the first image of a chain names, 2 for what that names.
+	// Depth is 1 for a file that the first image of a chain names, 2 for a file that this one
+	// names.
 	Depth int
 
-	// Options are those to open the file with if it has the format of the image that names it: a
-	// value of type Options of that format's package. They carry on what the image was opened with,
-	// count the length of the chain, find loops, and see that it is the right file. ID and Key are
-	// for the caller to set. It is nil if the bytes of the file are asked for.
+	// Options are for opening the file if it has the same format as the image that names it. They
+	// are a value of that package's type Options, or nil if the file holds raw bytes. They carry
+	// over the image's options, count the chain's length, detect loops and check that it is the
+	// right file. The caller sets ID and Key.
 	Options any
 }
 
@@ -41,8 +42,8 @@ func (r Ref) Name() string {
 	return r.Names[0]
 }
 
-// A RefusedError is about an image that needs another file, when there was no resolver to ask for
-// it. Nothing was opened. It matches [ErrUnsupported].
+// A RefusedError reports an image that needs another file, opened without a resolver. No file was
+// opened. It matches [ErrUnsupported].
 type RefusedError struct {
 	Format string // of the image: "vhd", "qcow2"
 	Ref    Ref

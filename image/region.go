@@ -1,7 +1,7 @@
 package image
 
-// A Region is a part of the file of an image that holds what its format needs to find the data: a header,
-// a table. The readers of the formats tell theirs.
+// A Region is a part of an image file that holds metadata, such as a header or a table. The readers
+// of the formats return theirs.
 type Region struct {
 	Name   string // "the header"
 	Offset int64  // bytes from the start of the file

@@ -7,14 +7,14 @@ import (
 	"iter"
 )
 
-// A Section is a part of a [Source] as a source of its own, such as a partition of a disk. It
-// knows the extents that the source knows, and is safe for concurrent use.
+// A Section is a part of a [Source], such as a partition of a disk, that is a Source itself. It
+// reports the extents of the underlying source and is safe for concurrent use.
 type Section struct {
 	src    Source
 	off, n int64
 }
 
-// NewSection returns the n bytes of src at off, which must lie inside it.
+// NewSection returns the n bytes of src at off, which must lie inside src.
 func NewSection(src Source, off, n int64) (*Section, error) {
 	if size := src.Size(); off < 0 || n < 0 || off > size || n > size-off {
 		return nil, fmt.Errorf("%d bytes at %d are not inside a disk of %d bytes", n, off, size)
@@ -22,14 +22,14 @@ func NewSection(src Source, off, n int64) (*Section, error) {
 	return &Section{src, off, n}, nil
 }
 
-// Size returns the length in bytes.
+// Size returns the length of the section in bytes.
 func (s *Section) Size() int64 { return s.n }
 
 // ReadAt reads from the section; see [io.ReaderAt].
 func (s *Section) ReadAt(p []byte, off int64) (int, error) {
 	switch {
 	case off < 0:
-		return 0, errors.New("read at a negative offset")
+		return 0, errors.New("negative read offset")
 	case len(p) == 0:
 		return 0, nil
 	case off >= s.n:
@@ -80,19 +80,19 @@ type WritableFile interface {
 	Sync() error
 }
 
-// A WritableSection is a part of a file that is read and written in place. What is outside of it
-// is never written.
+// A WritableSection is a part of a file that can be read and written in place. It never writes
+// outside that part.
 type WritableSection struct {
 	*Section
 	file WritableFile
 }
 
-// Writable returns the section to be written too, by way of file, whose bytes are those of the source
-// that the section is a part of.
+// Writable returns a section that reads from s and writes to file. The bytes of file must be those
+// of the source that s is a part of.
 func (s *Section) Writable(file WritableFile) *WritableSection { return &WritableSection{s, file} }
 
-// WriteAt writes to the section; see [io.WriterAt]. What would not fit is not written at all, not
-// in part.
+// WriteAt writes to the section; see [io.WriterAt]. If p does not fit, it writes nothing and
+// returns [io.ErrShortWrite].
 func (s *WritableSection) WriteAt(p []byte, off int64) (int, error) {
 	if n := int64(len(p)); off < 0 || off > s.Size() || n > s.Size()-off {
 		return 0, fmt.Errorf("%d bytes at %d are not inside a part of %d bytes: %w", n, off, s.Size(), io.ErrShortWrite)
@@ -100,5 +100,5 @@ func (s *WritableSection) WriteAt(p []byte, off int64) (int, error) {
 	return s.file.WriteAt(p, s.off+off)
 }
 
-// Sync makes what was written to the file durable.
+// Sync commits the written data to stable storage.
 func (s *WritableSection) Sync() error { return s.file.Sync() }

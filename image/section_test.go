@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// TestSection runs what all sources must do over parts of a raw file with holes.
+// TestSection checks the Source contract on parts of a raw file with holes.
 func TestSection(t *testing.T) {
 	dir := t.TempDir()
 	want := imagetest.Mixed(t, dir, "disk", 3<<20+77, 1)
@@ -35,7 +35,7 @@ func TestSection(t *testing.T) {
 	}
 }
 
-// TestWritableSection: nothing is written outside of the part.
+// TestWritableSection checks that no write lands outside the section.
 func TestWritableSection(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
 	if err != nil {

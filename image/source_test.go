@@ -10,8 +10,8 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// TestSource runs what all sources must do over raw files with holes at their start, in the
-// middle and at their end, and over empty ones.
+// TestSource checks the Source contract on raw files with holes at the start, in the middle and at
+// the end, and on empty files.
 func TestSource(t *testing.T) {
 	for _, size := range []int64{0, 1, 511, 4096, 1 << 20, 3<<20 + 77} {
 		want := make([]byte, size)

@@ -18,7 +18,7 @@ func TestZeros(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 	if n, err := z.ReadAt(b, 1000); n != 0 || err != io.EOF {
-		t.Errorf("at the end: %d, %v", n, err)
+		t.Errorf("read across the end: %d, %v", n, err)
 	}
 	for e, err := range image.Extents(z, 0, z.Size()) {
 		if err != nil || e.Kind != image.Hole || e.Length != 1000 {

@@ -58,7 +58,7 @@ func (h *handshake) list(data []byte) error {
 	return h.reply(optList, repAck, nil)
 }
 
-// info describes an export, and returns it. An option that can not be answered has its error,
+// info describes an export, and returns it. An option that cannot be answered has its error,
 // and is no export.
 func (h *handshake) info(option uint32, data []byte) (*Export, error) {
 	p := parser{b: data}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// zeros are written where storage can not be freed.
+// zeros are written where storage cannot be freed.
 var zeros [64 << 10]byte
 
 // writeInline writes from the buffer for what the client sends.

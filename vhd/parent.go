@@ -91,7 +91,7 @@ func (d *Disk) checkParent(h *header, ref Parent, src image.Source) error {
 			fmt.Sprintf("%s, the unique ID of the parent disk that was given", info.UniqueID))
 	}
 	// The header has the time at which the parent was last changed, of which the
-	// parent itself says nothing; but it can not have been before it was made.
+	// parent itself says nothing; but it cannot have been before it was made.
 	if !ref.Timestamp.IsZero() && ref.Timestamp.Before(info.Timestamp) {
 		d.warnf("the parent disk was last changed at %s by this disk and made at %s by itself: it may be another than it was",
 			ref.Timestamp.Format(time.RFC3339), info.Timestamp.Format(time.RFC3339))

@@ -60,7 +60,7 @@ func TestCreateDeterministic(t *testing.T) {
 	}
 }
 
-// TestCreateNoise makes grains that can not be compressed: they take a sector more each.
+// TestCreateNoise makes grains that cannot be compressed: they take a sector more each.
 func TestCreateNoise(t *testing.T) {
 	const grains = 40
 	src := imagetest.Noise(grains<<16, 9)

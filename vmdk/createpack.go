@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// packedSize bounds what a grain becomes, with its marker: data that can not be compressed are
+// packedSize bounds what a grain becomes, with its marker: data that cannot be compressed are
 // stored, in blocks of deflate that each have a head of a few bytes.
 const packedSize = grainSize + sectorSize
 

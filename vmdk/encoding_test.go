@@ -103,7 +103,7 @@ func TestByteOrderMark(t *testing.T) {
 	}
 }
 
-// A name that can not be decoded is an error where its file is needed, and not else.
+// A name that cannot be decoded is an error where its file is needed, and not else.
 func TestEncodingRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		text  string

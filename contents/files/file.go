@@ -59,7 +59,7 @@ func mode(posix uint16) fs.FileMode {
 	return m
 }
 
-// Entries yields what is in a folder, in the order in which it is stored. An entry that can not be
+// Entries yields what is in a folder, in the order in which it is stored. An entry that cannot be
 // read is an error with a File that has its name and nothing else; others may follow. An error
 // without a File is the last one.
 func (f *File) Entries() iter.Seq2[*File, error] {

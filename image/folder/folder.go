@@ -1,8 +1,8 @@
-// Package folder opens the other files that a disk image needs, such as the backing file of a
-// qcow2 image or the parent of a VHD, if they are in the folder of the image or below it.
+// Package folder opens the other files that a disk image needs, such as the backing file of a qcow2
+// image or the parent of a VHD. It opens only files in the folder of the image or below it.
 //
-// The names of those files stand in the image and are not to be trusted. No path, and no
-// link, leads out of the folder: [os.Root] holds that.
+// The image holds the names of those files, so they are not trusted. [os.Root] ensures that no path
+// and no link leads out of the folder.
 package folder
 
 import (
@@ -19,14 +19,13 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// ErrOutside is the error of a file that may not be opened: it is outside the folder, or is
-// no regular file.
+// ErrOutside means that a file is outside the folder, or not a regular file, and was not opened.
 var ErrOutside = errors.New("not a file in the folder of the image")
 
-// An Error is a file that an image needs and that could not be opened. It matches what
-// [os.Root] said, [fs.ErrNotExist] or [ErrOutside].
+// An Error reports a file that an image needs and that could not be opened. It matches Err: an
+// error of [os.Root], [fs.ErrNotExist] or [ErrOutside].
 type Error struct {
-	What string // what it is to the image: "backing file"
+	What string // the role of the file: "backing file"
 	Err  error
 }
 
@@ -35,7 +34,7 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint says what to do about it, or is empty.
+// Hint returns advice for the user, or "".
 func (e *Error) Hint() string {
 	if errors.Is(e.Err, ErrOutside) || errors.Is(e.Err, fs.ErrNotExist) {
 		return "only files in the folder of the image, or below it, are opened: put the " + e.What + " there"
@@ -45,8 +44,8 @@ func (e *Error) Hint() string {
 
 // A Folder opens files in one folder. It is safe for concurrent use.
 type Folder struct {
-	// Opened, if not nil, is called with each file before it is read. An error of it
-	// refuses the file.
+	// Opened, if not nil, is called with each file before it is read. If it returns an error, the
+	// file is refused.
 	Opened func(f *os.File) error
 
 	root *os.Root
@@ -55,12 +54,11 @@ type Folder struct {
 	files []*os.File
 }
 
-// New returns a Folder of root, which Close closes. An absolute path in an image is taken if
-// it leads into the folder that root was opened by.
+// New returns a Folder of root, which Close closes. An absolute path in an image is accepted if it
+// leads into the folder that root was opened with.
 func New(root *os.Root) *Folder { return &Folder{root: root} }
 
-// Close closes the files that were opened, and the folder. The images that read from them
-// are of no use then.
+// Close closes the opened files and the folder. Images that read from them become unusable.
 func (d *Folder) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -71,8 +69,8 @@ func (d *Folder) Close() error {
 	return d.root.Close()
 }
 
-// Resolve opens the first of the names that is there. It is what [luksimg.ImageOptions] asks
-// for.
+// Resolve opens the first existing file among ref.Names. Its errors are of type [*Error]. Use it as
+// the Resolve function of [luksimg.ImageOptions].
 func (d *Folder) Resolve(ref image.Ref) (*luksimg.OtherFile, error) {
 	var missing error
 	for _, name := range ref.Names {
@@ -94,8 +92,8 @@ func (d *Folder) Resolve(ref image.Ref) (*luksimg.OtherFile, error) {
 
 var protocol = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]+:`)
 
-// candidates returns the paths that a name may mean. Tools on Windows write \ between
-// folders; the path of another machine may be that of a file beside the image.
+// candidates returns the paths that a name can stand for. Tools on Windows write \ between folders.
+// The path on another machine can mean a file of that base name beside the image.
 func candidates(name string) []string {
 	name = strings.TrimPrefix(name, "file:")
 	paths := []string{name}
@@ -109,7 +107,7 @@ func candidates(name string) []string {
 	return paths
 }
 
-// open opens a file by a path that is absolute, or relative to a folder in the root.
+// open opens path, which is absolute or relative to the folder from inside the root.
 func (d *Folder) open(from, path string) (*luksimg.OtherFile, error) {
 	if protocol.MatchString(path) || strings.ContainsRune(path, 0) {
 		return nil, fmt.Errorf("%q: %w", path, ErrOutside)
@@ -127,7 +125,7 @@ func (d *Folder) open(from, path string) (*luksimg.OtherFile, error) {
 	if !filepath.IsLocal(rel) {
 		return nil, fmt.Errorf("%q: %w", path, ErrOutside)
 	}
-	// Opening what is no regular file could block.
+	// Opening a file that is not regular, such as a FIFO, could block.
 	fi, err := d.root.Stat(rel)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

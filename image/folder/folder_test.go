@@ -41,7 +41,8 @@ func open(t *testing.T, dir string) *folder.Folder {
 	return d
 }
 
-// TestResolve: files in the folder open, by each way to write their names, and no others.
+// TestResolve opens files inside the folder by every spelling of their names, and checks that files
+// outside are refused.
 func TestResolve(t *testing.T) {
 	top := t.TempDir()
 	dir := filepath.Join(top, "images")
@@ -57,7 +58,7 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		names string // parted by |
+		names string // separated by |
 		from  string
 		want  string // the content
 		err   error
@@ -99,7 +100,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestOpened: the caller may refuse a file, and learns why.
+// TestOpened checks that Opened can refuse a file and that its error is returned.
 func TestOpened(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "base"), nil)
@@ -122,7 +123,7 @@ func overlay(t *testing.T, name, backing string, n int64) {
 	if _, err := qcow.Create(t.Context(), f, io.NewSectionReader(bytes.NewReader(make([]byte, n)), 0, n), qcow.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	const at = 1 << 10 // within the first cluster, behind the header
+	const at = 1 << 10 // within the first cluster, after the header
 	field := binary.BigEndian.AppendUint64(nil, at)
 	for off, b := range map[int64][]byte{8: binary.BigEndian.AppendUint32(field, uint32(len(backing))), at: []byte(backing)} {
 		if _, err := f.WriteAt(b, off); err != nil {
@@ -131,7 +132,7 @@ func overlay(t *testing.T, name, backing string, n int64) {
 	}
 }
 
-// TestOpenImage reads a chain of two images by Resolve.
+// TestOpenImage reads a chain of images through Resolve.
 func TestOpenImage(t *testing.T) {
 	dir := t.TempDir()
 	disk := bytes.Repeat([]byte("the disk"), 1<<14)

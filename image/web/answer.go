@@ -11,7 +11,8 @@ func versionOf(resp *http.Response) Version {
 	return Version{resp.Header.Get("Etag"), resp.Header.Get("Last-Modified")}
 }
 
-// demand has a request fail with status 412 if the file has another version (RFC 9110, section 13.1).
+// demand sets the headers that make a request fail with status 412 if the file has another version
+// (RFC 9110, section 13.1).
 func (v Version) demand(header http.Header) {
 	switch {
 	case v.strong():
@@ -21,12 +22,13 @@ func (v Version) demand(header http.Header) {
 	}
 }
 
-// strong reports whether the ETag differs for any two versions that differ in a byte.
+// strong reports whether the server gives a strong ETag, which changes with every change of the
+// file.
 func (v Version) strong() bool { return v.ETag != "" && !strings.HasPrefix(v.ETag, "W/") }
 
-// same reports whether a later answer is of the same version. Not all servers look at what a
-// request demands. What an answer leaves out says nothing, but it must say something, if the
-// first one did.
+// same reports whether a later response is of the same version. Not all servers honor the
+// conditions of a request. A missing ETag or date is no difference, but a response must have one of
+// them if the first response had.
 func (v Version) same(w Version) bool {
 	known := false
 	for _, p := range [][2]string{{v.ETag, w.ETag}, {v.LastModified, w.LastModified}} {
@@ -40,21 +42,22 @@ func (v Version) same(w Version) bool {
 	return known || v == Version{}
 }
 
-// A contentRange is what an answer has of a file. size is negative if it does not tell.
+// A contentRange is a parsed Content-Range. size is negative if the server does not give it.
 type contentRange struct{ first, last, size int64 }
 
-// rangeOf reads the header of an answer 206 (RFC 9110, section 14.4): one range, as was asked for.
+// rangeOf parses the header of a 206 response (RFC 9110, section 14.4), which must have one range,
+// as requested.
 func (f *File) rangeOf(resp *http.Response) (contentRange, error) {
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "multipart/byteranges" {
-		return contentRange{}, f.answer("it was asked for one range, and answers with several")
+		return contentRange{}, f.answer("several ranges in reply to a request for one")
 	}
 	text := resp.Header.Get("Content-Range")
 	r, ok := parseRange(text)
 	if !ok {
-		return r, f.answer("status 206 with the range %q", text)
+		return r, f.answer("status 206 with an invalid Content-Range %q", text)
 	}
 	if n := resp.ContentLength; n >= 0 && n != r.last-r.first+1 {
-		return r, f.answer("it has %d bytes of the range %q", n, text)
+		return r, f.answer("Content-Length is %d for the Content-Range %q", n, text)
 	}
 	return r, nil
 }
@@ -74,7 +77,7 @@ func parseRange(text string) (r contentRange, ok bool) {
 	return r, ok && number(size, &r.size) && r.last < r.size
 }
 
-// number reads decimal digits, and nothing else.
+// number parses text that consists of decimal digits only.
 func number(text string, n *int64) bool {
 	u, err := strconv.ParseUint(text, 10, 63)
 	*n = int64(u)

@@ -1,6 +1,6 @@
 package web
 
-// ParseRange reads the header Content-Range.
+// ParseRange parses the header Content-Range.
 func ParseRange(text string) (first, last, size int64, ok bool) {
 	r, ok := parseRange(text)
 	return r.first, r.last, r.size, ok

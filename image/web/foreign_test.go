@@ -22,7 +22,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// nginxConf has the same files with ranges, without them, compressed, and behind a redirect.
+// nginxConf serves the same files with ranges, without ranges, compressed, and behind a redirect.
 const nginxConf = `
 daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/errors;
 events {}
@@ -40,7 +40,7 @@ http {
 }
 `
 
-// nginx starts one that serves the files of a folder on a socket there, and returns what reaches it.
+// nginx starts nginx for the files of a folder, on a socket in it, and returns a transport to it.
 func nginx(t *testing.T, dir string) *http.Transport {
 	need.Program(t, "nginx")
 	program, err := need.Path("nginx")
@@ -80,7 +80,7 @@ func nginx(t *testing.T, dir string) *http.Transport {
 	return nil
 }
 
-// TestNginx reads from nginx, as it is in many places.
+// TestNginx reads files from nginx.
 func TestNginx(t *testing.T) {
 	dir, err := os.MkdirTemp("", "nginx") // with a short name, for the socket
 	if err != nil {
@@ -110,7 +110,7 @@ func TestNginx(t *testing.T) {
 			t.Run(how+" "+name, func(t *testing.T) {
 				f := open(t, "/"+how+"/"+name)
 				if got, err := io.ReadAll(f.Stream(t.Context())); err != nil || !bytes.Equal(got, b) {
-					t.Errorf("in order: %d bytes of %d, %v", len(got), len(b), err)
+					t.Errorf("Stream: %d bytes of %d, %v", len(got), len(b), err)
 				}
 				if ranges := how != "whole" || len(b) < 16*mib; f.Ranges() != ranges {
 					t.Errorf("ranges: %v", f.Ranges())
@@ -121,7 +121,7 @@ func TestNginx(t *testing.T) {
 		}
 	}
 	if _, err := web.Open(t.Context(), "http://localhost/files/none", o); !errors.Is(err, rest.ErrNotFound) {
-		t.Errorf("what is not there: %v", err)
+		t.Errorf("a missing file: %v", err)
 	}
 	for i, how := range []string{"files", "whole"} {
 		f := open(t, "/"+how+"/disk.raw")
@@ -135,7 +135,7 @@ func TestNginx(t *testing.T) {
 	}
 }
 
-// TestPython reads from the server of Python's library, which knows no ranges, by HTTP/1.0.
+// TestPython reads from Python's http.server, which does not support ranges and uses HTTP/1.0.
 func TestPython(t *testing.T) {
 	need.Program(t, "python3")
 	dir := t.TempDir()

@@ -17,11 +17,12 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// maxRedirects is how often a server may redirect, one request.
+// maxRedirects is the number of redirects that one request follows at most.
 const maxRedirects = 10
 
-// look asks what the file is like: for its first byte, which tells the length, and whether there are
-// ranges. Some servers answer no HEAD, and some addresses are signed for GET alone.
+// look requests the first byte of the file. The response reveals the length of the file and whether
+// the server supports ranges. HEAD would not do: some servers reject it, and some signed addresses
+// allow only GET.
 func (f *File) look(ctx context.Context) error {
 	resp, err := f.do(ctx, http.Header{"Range": {"bytes=0-0"}})
 	if err != nil {
@@ -33,19 +34,19 @@ func (f *File) look(ctx context.Context) error {
 	case http.StatusPartialContent:
 		r, err := f.rangeOf(resp)
 		if err == nil && (r.first != 0 || r.last != 0 || r.size < 1) {
-			err = f.answer("it was asked for the first byte, and answers %q", resp.Header.Get("Content-Range"))
+			err = f.answer("Content-Range is %q for the first byte", resp.Header.Get("Content-Range"))
 		}
 		f.size, f.ranges = r.size, true
 		return err
 	case http.StatusRequestedRangeNotSatisfiable: // the first byte of an empty file
 		if size, ok := strings.CutPrefix(resp.Header.Get("Content-Range"), "bytes */"); !ok || size != "0" {
-			return f.answer("it has no first byte: status 416, range %q", resp.Header.Get("Content-Range"))
+			return f.answer("status 416 for the first byte, Content-Range %q", resp.Header.Get("Content-Range"))
 		}
 		f.small = bytes.NewReader(nil)
 		return nil
 	}
 	if f.size = resp.ContentLength; f.size < 0 {
-		return fetch.Final(rest.WithHint(fmt.Errorf("%s: the server does not tell how long the file is", f.name), "fetch the file first, with curl -fLO URL"))
+		return fetch.Final(rest.WithHint(fmt.Errorf("%s: the server does not report the length of the file", f.name), "fetch the file first, with curl -fLO URL"))
 	}
 	if f.size > small {
 		return nil
@@ -58,7 +59,7 @@ func (f *File) look(ctx context.Context) error {
 	return nil
 }
 
-// get asks for a range.
+// get requests a range.
 func (f *File) get(ctx context.Context, off, end int64) (io.ReadCloser, error) {
 	header := http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", off, end-1)}}
 	f.version.demand(header)
@@ -73,7 +74,7 @@ func (f *File) get(ctx context.Context, off, end int64) (io.ReadCloser, error) {
 	return resp.Body, nil
 }
 
-// checkRange checks the answer to get.
+// checkRange checks the response to get.
 func (f *File) checkRange(resp *http.Response, off, end int64) error {
 	switch {
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable, !f.version.same(versionOf(resp)):
@@ -81,8 +82,8 @@ func (f *File) checkRange(resp *http.Response, off, end int64) error {
 	case resp.StatusCode == http.StatusOK && resp.ContentLength >= 0 && resp.ContentLength != f.size:
 		return f.changed()
 	case resp.StatusCode == http.StatusOK && off == 0 && resp.ContentLength == f.size:
-		return nil // a range of it all
-	case resp.StatusCode == http.StatusOK: // of several servers behind one name, one may do so
+		return nil // the range is the whole file
+	case resp.StatusCode == http.StatusOK: // one of several servers behind a name can ignore ranges
 		return f.failed(ErrNoRanges)
 	}
 	r, err := f.rangeOf(resp)
@@ -92,15 +93,15 @@ func (f *File) checkRange(resp *http.Response, off, end int64) error {
 	case r.size >= 0 && r.size != f.size:
 		return f.changed()
 	case r.first != off || r.last >= end:
-		return f.answer("it was asked for bytes %d to %d, and answers %q", off, end-1, resp.Header.Get("Content-Range"))
+		return f.answer("requested bytes %d to %d, Content-Range is %q", off, end-1, resp.Header.Get("Content-Range"))
 	}
 	return nil
 }
 
-// skip asks for all of the file, and skips what is before off.
+// skip requests the whole file and discards the bytes before off.
 func (f *File) skip(ctx context.Context, off, _ int64) (io.ReadCloser, error) {
 	if off > 0 && f.version == (Version{}) {
-		return nil, fetch.Final(f.failed(errors.New("the connection broke, and without ranges and versions there is no going on")))
+		return nil, fetch.Final(f.failed(errors.New("the connection broke; cannot resume, as the server reports neither ranges nor a version")))
 	}
 	header := http.Header{}
 	f.version.demand(header)
@@ -120,21 +121,21 @@ func (f *File) skip(ctx context.Context, off, _ int64) (io.ReadCloser, error) {
 	return resp.Body, nil
 }
 
-// do sends a request, where redirects led before, and returns an answer with status 200, 206 or
-// 416. Its caller closes the body.
+// do sends a request to the address that earlier redirects led to. It returns a response with
+// status 200, 206 or 416, whose body the caller closes.
 func (f *File) do(ctx context.Context, header http.Header) (*http.Response, error) {
 	f.mu.Lock()
 	at := f.at
 	f.mu.Unlock()
 	resp, err := f.follow(ctx, at, header)
-	// An address that was redirected to may be good for a while only.
+	// The address that a redirect led to can expire.
 	if e := new(rest.Error); errors.As(err, &e) && at != f.origin && e.Status >= 400 && e.Refused() {
 		return f.follow(ctx, f.origin, header)
 	}
 	return resp, err
 }
 
-// follow sends a request, and follows redirects.
+// follow sends a request and follows redirects.
 func (f *File) follow(ctx context.Context, at *url.URL, header http.Header) (*http.Response, error) {
 	for range maxRedirects + 1 {
 		resp, err := f.once(ctx, at, header)
@@ -143,7 +144,7 @@ func (f *File) follow(ctx context.Context, at *url.URL, header http.Header) (*ht
 		}
 		switch resp.StatusCode {
 		case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-			io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
+			io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be reused
 			resp.Body.Close()
 			if at, err = redirect(at, resp.Header.Get("Location"), f.o.AllowHTTP); err != nil {
 				return nil, fetch.Final(fmt.Errorf("%s: %w", f.name, err))
@@ -165,7 +166,7 @@ func (f *File) follow(ctx context.Context, at *url.URL, header http.Header) (*ht
 		resp.Body.Close()
 		return nil, f.refusal(resp)
 	}
-	return nil, fetch.Final(fmt.Errorf("%s: %w: it redirects more than %d times", f.name, ErrAnswer, maxRedirects))
+	return nil, fetch.Final(fmt.Errorf("%s: %w: more than %d redirects", f.name, ErrAnswer, maxRedirects))
 }
 
 // once sends one request.
@@ -191,8 +192,9 @@ func (f *File) once(ctx context.Context, at *url.URL, header http.Header) (*http
 	return resp, nil
 }
 
-// checkEncoding refuses what the server compressed for the way: the bytes are not those of the file
-// then. Some servers say so of a file that is compressed itself, as its name tells.
+// checkEncoding refuses a response that the server compressed in transit, as its bytes are not
+// those of the file. Some servers report the encoding of a file that is itself compressed: its name
+// shows that.
 func (f *File) checkEncoding(resp *http.Response, at *url.URL) error {
 	coding := strings.ToLower(strings.TrimSpace(strings.Join(resp.Header.Values("Content-Encoding"), ",")))
 	if coding == "" || coding == "identity" {
@@ -203,25 +205,25 @@ func (f *File) checkEncoding(resp *http.Response, at *url.URL) error {
 			return nil
 		}
 	}
-	return f.answer("it has the encoding %q, and was asked for the file as it is", coding)
+	return f.answer("Content-Encoding is %q, want none", coding)
 }
 
-// suffixes are those of files that have a coding themselves.
+// suffixes maps a content coding to the file name suffixes of files compressed with it.
 var suffixes = map[string][]string{
 	"gzip": {".gz", ".tgz"}, "xz": {".xz", ".txz"}, "bzip2": {".bz2", ".tbz2"}, "zstd": {".zst"},
 }
 
-// answer returns an error about an answer that no further attempt will change.
+// answer returns an error about a response that no retry will change.
 func (f *File) answer(format string, args ...any) error {
 	return fetch.Final(fmt.Errorf("%s: %w: %s", f.name, ErrAnswer, rest.Clean(fmt.Sprintf(format, args...))))
 }
 
-// changed is the error of another version of the file.
+// changed returns the error for a file whose version changed.
 func (f *File) changed() error {
 	return fetch.Final(rest.WithHint(fmt.Errorf("%s: %w", f.name, image.ErrChanged), "the server has another version of the file now: start again"))
 }
 
-// failed returns the error of a request that has no good answer, as no more can be said.
+// failed returns the error of a request that got no usable response.
 func (f *File) failed(err error) error {
 	e := &rest.Error{Service: f.name, Op: "GET", Err: err}
 	if errors.As(err, new(*tls.CertificateVerificationError)) {
@@ -233,7 +235,7 @@ func (f *File) failed(err error) error {
 	return e
 }
 
-// A busy server wants to be left alone for a while.
+// A busy error is a refusal with a Retry-After header.
 type busy struct {
 	error
 	after time.Duration
@@ -241,7 +243,7 @@ type busy struct {
 
 func (b *busy) Unwrap() error { return b.error }
 
-// refusal returns the error of an answer that is no success.
+// refusal returns the error for a response with an error status.
 func (f *File) refusal(resp *http.Response) error {
 	e := &rest.Error{Service: f.name, Op: "GET", Status: resp.StatusCode, Message: strings.ToLower(http.StatusText(resp.StatusCode))}
 	switch resp.StatusCode {
@@ -256,7 +258,7 @@ func (f *File) refusal(resp *http.Response) error {
 	return e
 }
 
-// passing tells whether an error may be gone at the next attempt.
+// passing reports whether a retry can succeed, and how long the server asked to wait.
 func passing(err error) (again bool, after time.Duration) {
 	if b := new(busy); errors.As(err, &b) {
 		after = b.after

@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
-// A server has one file, and a fault.
+// A server serves one file, with an optional fault.
 type server struct {
 	*httptest.Server
 	b     []byte
@@ -24,7 +24,7 @@ type server struct {
 
 	requests atomic.Int64
 	mu       sync.Mutex
-	fault    http.HandlerFunc // answers in place of the server, unless it returns without a word
+	fault    http.HandlerFunc // replies in place of the server, unless it writes nothing
 	headers  []http.Header    // of all requests
 }
 
@@ -42,7 +42,7 @@ func (s *server) breaks(fault http.HandlerFunc) {
 	s.fault = fault
 }
 
-// A wordy writer tells whether anything was answered.
+// A wordy writer records whether anything was written.
 type wordy struct {
 	http.ResponseWriter
 	spoke bool
@@ -70,7 +70,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.file(w, r)
 }
 
-// file answers as a sound server does.
+// file replies like a correct server.
 func (s *server) file(w http.ResponseWriter, r *http.Request) {
 	if s.etag != "" {
 		w.Header().Set("Etag", s.etag)
@@ -79,7 +79,7 @@ func (s *server) file(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "disk", s.mtime, bytes.NewReader(s.b))
 }
 
-// open opens the file, with a client that trusts the server, and a clock on which nobody waits.
+// open opens the file with a client that trusts the server and a clock that does not wait.
 func (s *server) open(t *testing.T, o web.Options) (*web.File, error) {
 	return s.openPath(t, "/images/disk.raw", o)
 }
@@ -96,7 +96,7 @@ func (s *server) openPath(t *testing.T, path string, o web.Options) (*web.File, 
 	return f, err
 }
 
-// must is a file that opens.
+// must opens the file or fails the test.
 func (s *server) must(t *testing.T, o web.Options) *web.File {
 	t.Helper()
 	f, err := s.open(t, o)
@@ -106,7 +106,7 @@ func (s *server) must(t *testing.T, o web.Options) *web.File {
 	return f
 }
 
-// part reads the header Range, which luksimg always sends in one form.
+// part parses the header Range, which luksimg always sends in one form.
 func part(r *http.Request) (first, last int64) {
 	if _, err := fmt.Sscanf(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "%d-%d", &first, &last); err != nil {
 		panic(err)
@@ -114,7 +114,7 @@ func part(r *http.Request) (first, last int64) {
 	return first, last
 }
 
-// cut sends the answer of a sound server up to some bytes of its body, and breaks the connection.
+// cut sends the first bytes of a correct response body and then breaks the connection.
 type cut struct {
 	http.ResponseWriter
 	left int

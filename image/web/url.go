@@ -11,15 +11,15 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Is reports whether a name is an address of the web: whether it begins with https:// or http://,
-// in whatever case.
+// Is reports whether a name is a web address: whether it begins with https:// or http://, in upper
+// or lower case.
 func Is(name string) bool {
 	scheme, _, ok := strings.Cut(name, "://")
 	return ok && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http"))
 }
 
-// Redacted returns an address as [File.Name] does, for messages and records: without a user and the values
-// of a query, which may be secrets.
+// Redacted returns an address in the form of [File.Name], for messages and records. It omits the
+// user and the query, which can be secret.
 func Redacted(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -29,7 +29,7 @@ func Redacted(address string) string {
 	return redacted(u)
 }
 
-// Base returns the name of the file in an address; see [File.Base].
+// Base returns the file name in an address, or ""; see [File.Base].
 func Base(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -46,69 +46,69 @@ func redacted(u *url.URL) string {
 	return shown.String()
 }
 
-// maxURL bounds an address in bytes: servers take no longer ones.
+// maxURL is the maximum length of an address in bytes. Servers reject longer ones.
 const maxURL = 16 << 10
 
-// parse reads the address of a file, and checks it.
+// parse parses and checks the address of a file.
 func parse(address string, allowHTTP bool) (*url.URL, error) {
 	if len(address) > maxURL {
-		return nil, fmt.Errorf("%w: it has %d bytes", ErrURL, len(address))
+		return nil, fmt.Errorf("%w: length is %d bytes, want at most 16384", ErrURL, len(address))
 	}
 	u, err := url.Parse(address)
-	if err != nil { // whose text has the address in it, with its secrets
-		return nil, fmt.Errorf("%s: %w: it can not be read", Redacted(address), ErrURL)
+	if err != nil { // err holds the address with its secrets
+		return nil, fmt.Errorf("%s: %w: invalid URL syntax", Redacted(address), ErrURL)
 	}
 	if strings.Contains(address, "#") {
-		return nil, fmt.Errorf("%s: %w: it has a fragment", redacted(u), ErrURL)
+		return nil, fmt.Errorf("%s: %w: it contains a fragment", redacted(u), ErrURL)
 	}
 	return u, check(u, allowHTTP)
 }
 
-// check checks an address that was asked for, or that a server redirects to.
+// check checks an address from the caller or from a redirect.
 func check(u *url.URL, allowHTTP bool) error {
 	var what string
 	switch {
 	case u.Scheme == "http" && !allowHTTP && !rest.Loopback(u.Hostname()):
-		return rest.WithHint(fmt.Errorf("%s: %w: it is not encrypted on its way, and anybody there can change it", redacted(u), ErrURL),
+		return rest.WithHint(fmt.Errorf("%s: %w: http is not encrypted, so the data can be altered in transit", redacted(u), ErrURL),
 			"is there an https:// address of it? --allow-http reads it all the same; compare its checksum then, with --sha256-file or --source-sha256")
 	case u.Scheme != "https" && u.Scheme != "http":
-		what = "it is not of https"
+		what = "the scheme is not https"
 	case u.Hostname() == "":
-		what = "it has no host"
+		what = "the host is missing"
 	case u.User != nil:
-		what = "it has a user in it, and luksimg sends no credentials"
+		what = "it contains a user name, but luksimg sends no credentials"
 	case u.Opaque != "":
-		what = "it has no path"
+		what = "the path is missing"
 	default:
 		return nil
 	}
 	return fmt.Errorf("%s: %w: %s", redacted(u), ErrURL, what)
 }
 
-// redirect returns where a server redirects to: over TLS, unless it was asked without.
+// redirect returns the target of a redirect. It refuses a redirect from https to http.
 func redirect(from *url.URL, location string, allowHTTP bool) (*url.URL, error) {
 	if len(location) > maxURL {
-		return nil, fmt.Errorf("it redirects: %w: it has %d bytes", ErrURL, len(location))
+		return nil, fmt.Errorf("redirect: %w: length is %d bytes, want at most 16384", ErrURL, len(location))
 	}
 	to, err := from.Parse(location)
 	if err != nil || location == "" {
-		return nil, fmt.Errorf("it redirects: %w: it can not be read", ErrURL)
+		return nil, fmt.Errorf("redirect: %w: invalid URL syntax", ErrURL)
 	}
-	to.Fragment, to.RawFragment = "", "" // which is for browsers
+	to.Fragment, to.RawFragment = "", "" // fragments are for browsers
 	if from.Scheme == "https" && to.Scheme == "http" {
-		return nil, fmt.Errorf("it redirects: %s: %w: it is not of https", redacted(to), ErrURL)
+		return nil, fmt.Errorf("redirect: %s: %w: the scheme is not https", redacted(to), ErrURL)
 	}
 	if err := check(to, allowHTTP); err != nil {
-		return nil, fmt.Errorf("it redirects: %w", err)
+		return nil, fmt.Errorf("redirect: %w", err)
 	}
 	return to, nil
 }
 
-// maxHeader bounds the header of an answer in bytes.
+// maxHeader is the maximum size of response headers in bytes.
 const maxHeader = 256 << 10
 
-// newTransport returns a transport for a few large bodies: HTTP/1, as many ranges over one connection
-// would wait for each other. It never asks for compression.
+// newTransport returns a transport for a few large bodies. It uses HTTP/1.1, as many ranges over
+// one HTTP/2 connection would wait for each other. It never requests compression.
 func newTransport(proxy func(*http.Request) (*url.URL, error)) *http.Transport {
 	t := &http.Transport{
 		Proxy: proxy, DialContext: (&net.Dialer{Timeout: 20 * time.Second, KeepAlive: 30 * time.Second}).DialContext,

@@ -1,10 +1,10 @@
-// Package web reads images that a web server has, where they are: by requests for ranges (RFC
-// 9110, section 14), over TLS, without credentials.
+// Package web reads disk images directly from a web server. It sends range requests (RFC 9110,
+// section 14) over TLS, without credentials.
 //
-// Call [Open]. The [File] that it returns is an image.Source. It asks for what is read, reads
-// ahead where that is in order, and goes on where a connection broke. All that it reads is of
-// one version of the file. The package never sends a credential, follows no redirect to a
-// place without TLS, and reads no environment.
+// Call [Open]. The [File] that it returns is an image.Source. It requests only the ranges that are
+// read, reads ahead during sequential reads, and resumes after a connection breaks. It reads one
+// version of the file only. The package never sends a credential, follows no redirect to an address
+// without TLS, and does not read the environment.
 package web
 
 import (
@@ -25,48 +25,48 @@ import (
 )
 
 var (
-	// ErrURL is an address that is not read: it is malformed, has a user or a fragment in it, or
-	// is not of https. One that a server redirects to can be meant.
-	ErrURL = advice.New("address that is not read", "want https://HOST/PATH, without a user, a password and a fragment")
+	// ErrURL means that an address is refused. It is malformed, contains a user or a fragment, or
+	// its scheme is not https. The target of a redirect can be refused too.
+	ErrURL = advice.New("address not accepted", "want https://HOST/PATH, without a user, a password and a fragment")
 
-	// ErrNoRanges is a file that can not be read at offsets, for its server sends it as a whole
-	// only. [File.Stream] reads it in order.
+	// ErrNoRanges means that the server sends the file only as a whole, so it cannot be read at
+	// offsets. [File.Stream] reads it in order.
 	ErrNoRanges = advice.New("the server does not serve ranges of the file", "fetch the file first, with curl -fLO URL")
 
-	// ErrAnswer is an answer that is not one of HTTP to what was asked for.
+	// ErrAnswer means that the server's response does not fit the request.
 	ErrAnswer = errors.New("unexpected answer")
 )
 
-// Options say how to read. The zero value is right.
+// Options configure [Open]. The zero value is right for most callers.
 type Options struct {
-	// Transport, if not nil, carries the requests. It must not decompress bodies. The default
-	// checks certificates as crypto/tls does, uses HTTP/1.1, and has the proxy of Proxy.
+	// Transport, if not nil, sends the requests. It must not decompress bodies. The default checks
+	// certificates as crypto/tls does, uses HTTP/1.1 and Proxy.
 	Transport http.RoundTripper
 
-	// Proxy returns the proxy for a request, as [http.ProxyFromEnvironment] does; nil is for
-	// none. It is not used with a Transport.
+	// Proxy returns the proxy for a request, as [http.ProxyFromEnvironment] does. If it is nil, no
+	// proxy is used. Proxy is ignored if Transport is set.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// AllowHTTP allows http:// addresses, which are otherwise read from this machine only.
-	// Whoever is on the way can read and change what comes from there.
+	// AllowHTTP allows http:// addresses of other machines. By default only this machine is
+	// allowed. Anyone on the network path can read and change what is sent over http.
 	AllowHTTP bool
 
-	// Attempts is how often a request is sent at most, if it fails in a way that may pass. One
-	// that brought a megabyte before it broke does not count. The default is 10, with pauses
-	// of a minute or so in all.
+	// Attempts is the maximum number of times that a request is sent if it fails with a temporary
+	// error. An attempt that received a megabyte does not count. The default is 10, with pauses of
+	// about a minute in total.
 	Attempts int
 
-	// Stall is how long a request may go without a byte moving before it counts as broken. The
-	// default is a minute.
+	// Stall is how long a request can go without receiving a byte before it counts as broken. The
+	// default is one minute.
 	Stall time.Duration
 
-	// Clock is what waits between attempts; nil is that of the system.
+	// Clock waits between attempts. If it is nil, the system's clock is used.
 	Clock rest.Clock
 }
 
-// A File is a file on a web server. What it reads is of the file as it was when it was opened, or
-// else the error matches [image.ErrChanged]. It is safe for concurrent use, and keeps 20 MiB of
-// the file at most.
+// A File is a file on a web server, as it was when it was opened. If the file changes, reads return
+// an error that matches [image.ErrChanged]. A File is safe for concurrent use. It keeps at most 20
+// MiB of the file in memory.
 type File struct {
 	o        Options
 	origin   *url.URL
@@ -78,22 +78,24 @@ type File struct {
 	version Version
 	ranges  bool
 	reader  *fetch.Reader // nil without ranges
-	small   *bytes.Reader // the whole file, where there are no ranges and it is short
+	small   *bytes.Reader // the whole file, if it is short and the server has no ranges
 
 	mu sync.Mutex
-	at *url.URL // where redirects led
+	at *url.URL // the address that redirects led to
 }
 
-// A Version is what a server says of the version of a file. Either can be "".
+// A Version holds what a server reports about the version of a file. Either field can be "".
 type Version struct {
-	ETag         string // as it is in the header, with quotes
-	LastModified string // as it is in the header
+	ETag         string // as in the header, with quotes
+	LastModified string // as in the header
 }
 
-// small files are read as a whole, if the server has no ranges, up to this length.
+// small is the maximum size of a file that is read as a whole if the server has no ranges.
 const small = 16 << 20
 
-// Open asks for a file. It reads until Close, or until ctx is done.
+// Open requests the first byte of a file to learn its size and version. The File is usable until
+// Close is called or ctx is done. Errors match [ErrURL], [ErrAnswer] or those of the package's
+// transport.
 func Open(ctx context.Context, address string, o Options) (*File, error) {
 	u, err := parse(address, o.AllowHTTP)
 	if err != nil {
@@ -120,10 +122,10 @@ func Open(ctx context.Context, address string, o Options) (*File, error) {
 	return f, nil
 }
 
-// Name returns the address, for people: the values of a query are left out, for they may be a secret.
+// Name returns the address for messages and records. It omits the query, which can be secret.
 func (f *File) Name() string { return f.name }
 
-// Base returns the name of the file alone: the last part of the path of its address, "" if that has none.
+// Base returns the last part of the path of the address, or "" if the path is empty.
 func (f *File) Base() string { return base(f.origin) }
 
 func base(u *url.URL) string {
@@ -136,7 +138,7 @@ func base(u *url.URL) string {
 // Size returns the length of the file in bytes.
 func (f *File) Size() int64 { return f.size }
 
-// Version returns what the server says of the version of the file.
+// Version returns what the server reports about the version of the file.
 func (f *File) Version() Version { return f.version }
 
 // Ranges reports whether the file can be read at offsets. If not, ReadAt returns [ErrNoRanges].
@@ -153,7 +155,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return 0, fmt.Errorf("%s: %w", f.name, ErrNoRanges)
 }
 
-// Close ends all reading.
+// Close ends all reads and releases the connections. Reads after it fail.
 func (f *File) Close() error {
 	if f.reader != nil {
 		f.reader.Close()
@@ -164,8 +166,9 @@ func (f *File) Close() error {
 	return nil
 }
 
-// Stream reads the file from its start, in order, whether its server has ranges or not. Where it has none,
-// what was read is read again after a connection broke. The caller closes it; ctx ends it too.
+// Stream reads the file in order from its start, whether or not the server supports ranges. Without
+// ranges, it re-reads the file from its start after a connection breaks. The caller closes the
+// stream; ctx ends it too.
 func (f *File) Stream(ctx context.Context) io.ReadCloser {
 	ctx, cancel := context.WithCancelCause(ctx)
 	r, w := io.Pipe()
@@ -198,7 +201,7 @@ func (s *stream) Close() error {
 	return nil
 }
 
-// named puts the name of the file in front of an error that does not have it.
+// named adds the name of the file to an error of a broken connection.
 func (f *File) named(err error) error {
 	if broken := new(fetch.BrokenError); errors.As(err, &broken) {
 		return f.failed(broken)

@@ -22,7 +22,7 @@ import (
 
 const mib = 1 << 20
 
-// TestSource runs what all sources must do, with several servers.
+// TestSource checks the Source contract with several servers.
 func TestSource(t *testing.T) {
 	for _, size := range []int64{0, 1, 511, mib, 5*mib + 77} {
 		s := newServer(t, imagetest.Noise(size, uint64(size)))
@@ -33,14 +33,15 @@ func TestSource(t *testing.T) {
 		}
 	}
 	s := newServer(t, imagetest.Noise(3*mib, 1))
-	s.breaks(func(w http.ResponseWriter, r *http.Request) { // knows no ranges, and is short
+	s.breaks(func(w http.ResponseWriter, r *http.Request) { // no ranges, and a short file
 		w.Header().Set("Content-Length", fmt.Sprint(len(s.b)))
 		w.Write(s.b)
 	})
 	imagetest.Source(t, s.must(t, web.Options{}), s.b)
 }
 
-// TestHeaders: no credentials, no cookies, no referrer, no compression; and the version is demanded.
+// TestHeaders checks that requests carry no credentials, cookies, referrer or compression, and that
+// they demand the version.
 func TestHeaders(t *testing.T) {
 	s := newServer(t, imagetest.Noise(3*mib, 2))
 	f, err := s.openPath(t, "/disk?token=secret", web.Options{})
@@ -67,14 +68,14 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	if last := s.headers[len(s.headers)-1]; last.Get("If-Match") != `"one"` {
-		t.Errorf("it demands %v", last)
+		t.Errorf("conditions of the request: %v", last)
 	}
 	if strings.Contains(f.Name(), "secret") {
 		t.Error(f.Name())
 	}
 }
 
-// TestFaults: what may pass does, and all of the file is read, as it is.
+// TestFaults checks that the whole file is read correctly despite temporary faults.
 func TestFaults(t *testing.T) {
 	s := newServer(t, imagetest.Noise(20*mib+5, 3))
 	rnd := func(n int) bool { return rand.IntN(n) == 0 }
@@ -129,7 +130,7 @@ func TestFaults(t *testing.T) {
 		}
 		b, err := io.ReadAll(f.Stream(t.Context()))
 		if err != nil || !bytes.Equal(b, s.b) {
-			t.Errorf("%s: in order: %d bytes, %v", name, len(b), err)
+			t.Errorf("%s: Stream: %d bytes, %v", name, len(b), err)
 		}
 		f.Close()
 	}
@@ -141,7 +142,7 @@ func abort(now bool) {
 	}
 }
 
-// shorter answers with less than was asked for, as a server may.
+// shorter replies with a shorter range than requested, which a server is allowed to do.
 func shorter(s *server, w http.ResponseWriter, r *http.Request) {
 	first, last := part(r)
 	last = min(last, first+2*mib, int64(len(s.b)-1))
@@ -151,7 +152,7 @@ func shorter(s *server, w http.ResponseWriter, r *http.Request) {
 	w.Write(s.b[first : last+1])
 }
 
-// starSize answers without telling the length of the file.
+// starSize replies without the length of the file.
 func starSize(s *server, w http.ResponseWriter, r *http.Request) {
 	first, last := part(r)
 	w.Header().Set("Etag", s.etag)
@@ -160,7 +161,7 @@ func starSize(s *server, w http.ResponseWriter, r *http.Request) {
 	w.Write(s.b[first : last+1])
 }
 
-// longer sends more than it says, and than was asked for.
+// longer sends more bytes than it announces and than were requested.
 func longer(s *server, w http.ResponseWriter, r *http.Request) {
 	first, last := part(r)
 	w.Header().Set("Etag", s.etag)
@@ -174,7 +175,7 @@ func longer(s *server, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stuck sends some bytes, and then nothing more, until the client goes.
+// stuck sends some bytes and then nothing until the client disconnects.
 type stuck struct {
 	http.ResponseWriter
 	left int
@@ -192,7 +193,8 @@ func (c *stuck) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestChanged: once it is open, no other version of a file is read, whatever the server looks at.
+// TestChanged checks that an open File never reads another version, whichever conditions the server
+// honors.
 func TestChanged(t *testing.T) {
 	for name, change := range map[string]func(s *server) http.HandlerFunc{
 		"ETag, 412":     func(s *server) http.HandlerFunc { s.etag = `"two"`; return nil },
@@ -219,7 +221,7 @@ func TestChanged(t *testing.T) {
 			t.Errorf("%s: %v after %d requests", name, err, s.requests.Load()-before)
 		}
 		if _, err := io.Copy(io.Discard, f.Stream(t.Context())); !errors.Is(err, image.ErrChanged) {
-			t.Errorf("%s, in order: %v", name, err)
+			t.Errorf("%s, Stream: %v", name, err)
 		}
 	}
 }
@@ -234,7 +236,8 @@ func whole(w http.ResponseWriter, r *http.Request) {
 	r.Header.Del("Range")
 }
 
-// TestAnswers: what is no answer to what was asked for is an error, and no bytes are taken from it.
+// TestAnswers checks that a response that does not fit the request is an error, and that none of
+// its bytes are used.
 func TestAnswers(t *testing.T) {
 	says := func(status int, header ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -250,7 +253,7 @@ func TestAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault http.HandlerFunc
 		want  error
-		once  bool // it is not tried again
+		once  bool // it is not retried
 	}{
 		"no range":       {says(206), web.ErrAnswer, true},
 		"wrong unit":     {says(206, "Content-Range", "lines 10485760-10485760/20971520"), web.ErrAnswer, true},
@@ -290,7 +293,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestOpen has what is known when a file is opened.
+// TestOpen checks what Open reports about the file, and its errors.
 func TestOpen(t *testing.T) {
 	says := func(status int, header ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -320,7 +323,7 @@ func TestOpen(t *testing.T) {
 					return
 				}
 			}
-		}, nil, "how long", "curl"},
+		}, nil, "length", "curl"},
 		"gzip": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			w.Write(make([]byte, 10))
@@ -333,10 +336,10 @@ func TestOpen(t *testing.T) {
 		}
 	}
 	s.breaks(nil)
-	// By the default transport nobody is trusted that the system does not trust.
+	// The default transport trusts only certificates that the system trusts.
 	_, err := web.Open(t.Context(), s.URL+"/x", web.Options{Attempts: 3})
 	if err == nil || !strings.Contains(rest.Hint(err), "SSL_CERT_FILE") {
-		t.Errorf("a certificate of nobody: %v; %s", err, rest.Hint(err))
+		t.Errorf("an untrusted certificate: %v; %s", err, rest.Hint(err))
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("boom"))
@@ -345,25 +348,25 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestAddresses: what is refused, before anything is sent.
+// TestAddresses checks that bad addresses are refused before anything is sent.
 func TestAddresses(t *testing.T) {
 	for address, want := range map[string]string{
-		"http://example.com/disk":                 "not encrypted on its way",
-		"HTTP://example.com/disk":                 "not encrypted on its way",
-		"http://127.0.0.1.example.com/":           "not encrypted on its way",
-		"http://localhost.example.com/":           "not encrypted on its way",
-		"ftp://example.com/disk":                  "not of https",
-		"file:///etc/passwd":                      "not of https",
-		"https:///disk":                           "no host",
-		"https://:443/disk":                       "no host",
+		"http://example.com/disk":                 "http is not encrypted",
+		"HTTP://example.com/disk":                 "http is not encrypted",
+		"http://127.0.0.1.example.com/":           "http is not encrypted",
+		"http://localhost.example.com/":           "http is not encrypted",
+		"ftp://example.com/disk":                  "scheme is not https",
+		"file:///etc/passwd":                      "scheme is not https",
+		"https:///disk":                           "host is missing",
+		"https://:443/disk":                       "host is missing",
 		"https://user@example.com/":               "user",
 		"https://u:hush@example.com/":             "user",
 		"https://example.com/disk#part":           "fragment",
 		"https://example.com/disk#":               "fragment",
-		"https:example.com":                       "no host",
-		"https://exa mple.com/hush":               "can not be read",
-		"https://example.com/%zz?hush":            "can not be read",
-		"https://example.com/\nhush":              "can not be read",
+		"https:example.com":                       "host is missing",
+		"https://exa mple.com/hush":               "invalid URL syntax",
+		"https://example.com/%zz?hush":            "invalid URL syntax",
+		"https://example.com/\nhush":              "invalid URL syntax",
 		"https://x/" + strings.Repeat("y", 20000): "bytes",
 	} {
 		_, err := web.Open(t.Context(), address, web.Options{Transport: nobody{t}})
@@ -373,18 +376,18 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// nobody is asked for nothing.
+// nobody fails the test if a request is sent.
 type nobody struct{ t *testing.T }
 
 func (n nobody) RoundTrip(r *http.Request) (*http.Response, error) {
-	n.t.Errorf("%s was asked for", r.URL)
+	n.t.Errorf("%s was requested", r.URL)
 	return nil, io.EOF
 }
 
-// TestRedirects: they are followed over TLS only, and not for ever; where they led is remembered, and
-// forgotten when it is not good any more.
+// TestRedirects checks that redirects are followed over TLS only and up to a limit. The target is
+// remembered, and forgotten when it stops working.
 func TestRedirects(t *testing.T) {
-	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Error("it was asked without TLS") }))
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Error("request without TLS") }))
 	defer plain.Close()
 	s := newServer(t, imagetest.Noise(3*mib, 7))
 	to := func(place string) http.HandlerFunc {
@@ -394,11 +397,11 @@ func TestRedirects(t *testing.T) {
 		fault http.HandlerFunc
 		text  string
 	}{
-		"http":          {to(plain.URL), "not of https"},
-		"file":          {to("file:///etc/passwd"), "not of https"},
+		"http":          {to(plain.URL), "scheme is not https"},
+		"file":          {to("file:///etc/passwd"), "scheme is not https"},
 		"user":          {to("https://a:hush@127.0.0.1/"), "credentials"},
-		"loop":          {to("/images/disk.raw"), "more than 10 times"},
-		"other machine": {to("http://169.254.169.254/"), "not of https"},
+		"loop":          {to("/images/disk.raw"), "more than 10 redirects"},
+		"other machine": {to("http://169.254.169.254/"), "scheme is not https"},
 	} {
 		s.breaks(c.fault)
 		before := s.requests.Load()
@@ -420,20 +423,20 @@ func TestRedirects(t *testing.T) {
 	f := s.must(t, web.Options{})
 	got := make([]byte, len(s.b))
 	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, s.b) || asked.Load() != 1 {
-		t.Errorf("%v, asked for %d times", err, asked.Load())
+		t.Errorf("%v, %d requests", err, asked.Load())
 	}
 	expired.Store(1)
 	if _, err := io.Copy(io.Discard, f.Stream(t.Context())); err != nil || asked.Load() != 2 {
-		t.Errorf("a place that is not good any more: %v, asked for %d times", err, asked.Load())
+		t.Errorf("an expired target: %v, %d requests", err, asked.Load())
 	}
-	s.etag = `"two"` // which the new place has
+	s.etag = `"two"` // which the new target has
 	expired.Store(2)
 	if _, err := io.Copy(io.Discard, f.Stream(t.Context())); !errors.Is(err, image.ErrChanged) {
-		t.Errorf("a place with another version: %v", err)
+		t.Errorf("a target with another version: %v", err)
 	}
 }
 
-// TestPlain reads http:// on this machine, and elsewhere if that is allowed.
+// TestPlain reads http:// addresses of this machine, and of other machines if AllowHTTP is set.
 func TestPlain(t *testing.T) {
 	s := &server{b: imagetest.Noise(mib, 8), etag: `"x"`}
 	plain := httptest.NewServer(s)
@@ -457,7 +460,7 @@ func TestPlain(t *testing.T) {
 		return via.RoundTrip(r)
 	}
 	if _, err := web.Open(t.Context(), "http://example.com/", web.Options{Transport: trip(to), AllowHTTP: true}); err != nil {
-		t.Errorf("allowed: %v", err)
+		t.Errorf("with AllowHTTP: %v", err)
 	}
 }
 
@@ -465,8 +468,8 @@ type trip func(*http.Request) (*http.Response, error)
 
 func (f trip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestNoRanges: what can not be read at offsets is read in order, and again from the start if
-// the connection breaks and the version is known.
+// TestNoRanges reads a file in order from a server without ranges. After a break it restarts from
+// the beginning if the version is known.
 func TestNoRanges(t *testing.T) {
 	s := newServer(t, imagetest.Noise(17*mib, 9))
 	breaks := false
@@ -478,7 +481,7 @@ func TestNoRanges(t *testing.T) {
 	})
 	f := s.must(t, web.Options{Attempts: 30})
 	if _, err := f.ReadAt(make([]byte, 1), 0); f.Ranges() || !errors.Is(err, web.ErrNoRanges) || rest.Hint(err) == "" {
-		t.Errorf("at an offset: %v", err)
+		t.Errorf("ReadAt: %v", err)
 	}
 	breaks = true
 	for range 5 {
@@ -493,13 +496,13 @@ func TestNoRanges(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := r.Read(make([]byte, 1)); err == nil {
-		t.Error("it is read after Close")
+		t.Error("read after Close succeeded")
 	}
 	s.etag = `"two"`
 	if _, err := io.Copy(io.Discard, f.Stream(t.Context())); !errors.Is(err, image.ErrChanged) {
 		t.Errorf("changed: %v", err)
 	}
-	// Without a version there is no going on.
+	// Without a version, the stream cannot resume.
 	s.etag, s.mtime = "", time.Time{}
 	f = s.must(t, web.Options{})
 	s.breaks(func(w http.ResponseWriter, r *http.Request) {
@@ -511,7 +514,7 @@ func TestNoRanges(t *testing.T) {
 	}
 }
 
-// TestEncoded: a file that is compressed itself, which some servers say of it.
+// TestEncoded reads a compressed file whose encoding some servers report.
 func TestEncoded(t *testing.T) {
 	s := newServer(t, imagetest.Noise(1000, 10))
 	coding := ""
@@ -550,7 +553,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// FuzzRange reads headers of answers: what is taken is a range inside the file.
+// FuzzRange checks that every accepted Content-Range lies inside the file.
 func FuzzRange(f *testing.F) {
 	for _, text := range []string{"bytes 0-0/1", "bytes 1-5/*", "bytes */10", "bytes 5-1/10", "bytes 0-9223372036854775807/9223372036854775807", "bytes  0-0/1", "", "bytes=0-1/2"} {
 		f.Add(text)

@@ -5,35 +5,35 @@ import (
 	"sync"
 )
 
-// cacheBytes is how much is kept, if there are not more processors than units in it.
+// cacheBytes is the target size of a cache. NewCache exceeds it only to give each processor a unit.
 const cacheBytes = 4 << 20
 
-// A Cache keeps what was decompressed last of an image, for reads of less than what is compressed
-// together: a cluster of qcow2, a grain of VMDK. It is safe for concurrent use.
+// A Cache keeps the most recently decompressed units of an image, such as qcow2 clusters or VMDK
+// grains. It serves reads that are shorter than a unit. It is safe for concurrent use.
 type Cache struct {
 	mu    sync.Mutex
-	units []*cached // the one used last is at the end
+	units []*cached // in order of last use, the latest at the end
 	limit int
 }
 
-// A cached unit is decoded, or will be once somebody has done its once.
+// A cached unit holds a decoded unit, or waits for once to decode it.
 type cached struct {
 	key   Unit
-	users int // may only be reused without any
+	users int // readers; the buffer is reused only when this is 0
 	once  sync.Once
 	b     []byte
 	err   error
 }
 
-// NewCache returns a cache for units of size bytes at most.
+// NewCache returns a cache for units of at most size bytes.
 func NewCache(size int64) *Cache {
 	return &Cache{limit: int(max(min(cacheBytes/size, 64), int64(runtime.GOMAXPROCS(0))+1))}
 }
 
-// Read fills p with what is at off in a unit of size bytes, to the end of the unit at most,
-// and returns how much that is. It calls decode to fill a buffer with the unit: p itself if
-// all of the unit is wanted, and none if the unit is kept from before. Whoever asks for a
-// unit that somebody decodes already waits for it. What failed is not kept.
+// Read copies bytes at off in a unit of size bytes to p and returns the number of bytes copied. It
+// stops at the end of the unit. Read calls decode to decompress the unit unless the cache holds it.
+// A read of a whole unit decodes into p and bypasses the cache. Concurrent readers of one unit wait
+// for a single call of decode. A unit whose decode failed is not kept.
 func (c *Cache) Read(p []byte, key Unit, off, size int64, decode func(dst []byte) error) (int, error) {
 	if int64(len(p)) == size && off == 0 {
 		if err := decode(p); err != nil {
@@ -55,7 +55,7 @@ func (c *Cache) Read(p []byte, key Unit, off, size int64, decode func(dst []byte
 	return copy(p, u.b[off:]), nil
 }
 
-// get returns the place of a unit, which the caller gives back with put.
+// get returns the entry of a unit. The caller releases it with put.
 func (c *Cache) get(key Unit) *cached {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,8 +81,8 @@ func (c *Cache) get(key Unit) *cached {
 	return u
 }
 
-// put gives a place back. What failed, or is more than the limit because all else was in
-// use, is not kept.
+// put releases an entry. It drops an entry that failed to decode, or that exceeds the limit because
+// all others were in use.
 func (c *Cache) put(u *cached) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// fill returns a decode function for units that hold their number, and counts its calls.
+// fill returns a decode function that fills a unit with its number and counts its calls.
 func fill(n int, calls *atomic.Int64) func([]byte) error {
 	return func(dst []byte) error {
 		calls.Add(1)
@@ -34,19 +34,19 @@ func TestCacheRead(t *testing.T) {
 	}
 	read(1, 5, 10, 10, 1)
 	read(1, 5, 10, 10, 0)
-	read(1, size-4, 10, 4, 0) // to its end only
-	read(1, 0, size, size, 1) // all of it goes right to where it is wanted
+	read(1, size-4, 10, 4, 0) // stops at the end of the unit
+	read(1, 0, size, size, 1) // a whole unit is decoded into p
 	for unit := 2; unit < 2+c.limit; unit++ {
 		read(unit, 0, 1, 1, 1)
 	}
 	if len(c.units) != c.limit {
-		t.Errorf("%d units are kept, want %d", len(c.units), c.limit)
+		t.Errorf("the cache holds %d units, want %d", len(c.units), c.limit)
 	}
-	read(1+c.limit, 9, 1, 1, 0) // used last
-	read(1, 0, 1, 1, 1)         // it made room
+	read(1+c.limit, 9, 1, 1, 0) // used most recently
+	read(1, 0, 1, 1, 1)         // it was evicted
 }
 
-// TestCacheSize has units of several sizes, whose buffers are used again.
+// TestCacheSize reads units of several sizes through reused buffers.
 func TestCacheSize(t *testing.T) {
 	c := NewCache(1 << 20)
 	var calls atomic.Int64
@@ -68,7 +68,7 @@ func TestCacheError(t *testing.T) {
 		}
 	}
 	if len(c.units) != 0 {
-		t.Error("what failed is kept")
+		t.Error("the cache kept a unit that failed to decode")
 	}
 	var calls atomic.Int64
 	if n, err := c.Read(make([]byte, 1), numbered(0), 0, 4096, fill(7, &calls)); n != 1 || err != nil {
@@ -76,8 +76,8 @@ func TestCacheError(t *testing.T) {
 	}
 }
 
-// TestCacheConcurrent has more readers than the cache has places: each unit is decoded by one of
-// those who want it at a time, and nobody sees another one's bytes.
+// TestCacheConcurrent has more readers than cache entries. Readers of one unit share a decode, and
+// no reader sees the bytes of another unit.
 func TestCacheConcurrent(t *testing.T) {
 	const size = 1 << 20
 	c := NewCache(size)
@@ -100,7 +100,7 @@ func TestCacheConcurrent(t *testing.T) {
 	close(start)
 	wg.Wait()
 	if len(c.units) > c.limit {
-		t.Errorf("%d units are kept, want %d at most", len(c.units), c.limit)
+		t.Errorf("the cache holds %d units, want at most %d", len(c.units), c.limit)
 	}
 	for _, u := range c.units {
 		if u.users != 0 {
@@ -109,7 +109,7 @@ func TestCacheConcurrent(t *testing.T) {
 	}
 	calls.Store(0)
 	held := make(chan struct{})
-	for range 8 { // all want the same
+	for range 8 { // all read the same unit
 		wg.Go(func() {
 			c.Read(make([]byte, 1), numbered(-1), 0, size, func([]byte) error { <-held; calls.Add(1); return nil })
 		})

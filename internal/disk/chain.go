@@ -8,26 +8,26 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// MaxChain is how many images may be behind one.
+// MaxChain is the maximum number of images behind the first one of a chain.
 const MaxChain = 64
 
-// A Chain is the images in front of one, from the first on, each incomplete without the next. The
-// zero value is that of an image that nothing is in front of. It is not changed once it is made.
+// A Chain lists the images in front of an image, the first image first. Each of them needs the next
+// one. The zero value is the Chain of the first image. A Chain is immutable.
 type Chain struct {
 	ids   []string
 	depth int
 }
 
-// Depth returns how many images are in front.
+// Depth returns the number of images in front.
 func (c Chain) Depth() int { return c.depth }
 
-// TooLong tells whether there are more than MaxChain.
+// TooLong reports whether the depth exceeds [MaxChain].
 func (c Chain) TooLong() bool { return c.depth > MaxChain }
 
-// Loops tells whether an image with this ID, if it has one, is in front already.
+// Loops reports whether an image with this ID is already in the chain. An empty ID never loops.
 func (c Chain) Loops(id string) bool { return id != "" && slices.Contains(c.ids, id) }
 
-// Next returns the chain of what is behind an image, which may have no ID.
+// Next returns the chain of the image behind the one with this ID. The ID can be empty.
 func (c Chain) Next(id string) Chain {
 	ids := slices.Clone(c.ids)
 	if id != "" {
@@ -36,20 +36,21 @@ func (c Chain) Next(id string) Chain {
 	return Chain{ids, c.depth + 1}
 }
 
-// Check refuses an image that is behind too many, or behind itself. The field of its format that
-// names what is behind it is at off.
+// Check returns an error if the image with this ID is behind too many images, or behind itself. The
+// field at offset off of the file names the image behind it.
 func (c Chain) Check(format, id string, off int64, field string) error {
 	if c.Loops(id) {
 		return &image.FormatError{Format: format, Offset: off, Field: field, Value: fmt.Sprintf("%q", id),
-			Want: "an image that is not in the chain already: it is a loop"}
+			Want: "an image that is not in the chain already, as this one loops"}
 	}
 	if c.TooLong() {
-		return fmt.Errorf("%s: a chain of more than %d images: %w", format, MaxChain, image.ErrUnsupported)
+		return fmt.Errorf("%s: the chain has more than %d images: %w", format, MaxChain, image.ErrUnsupported)
 	}
 	return nil
 }
 
-// Ask asks resolve for another file that the image of this ID, behind the chain, needs.
+// Ask calls resolve for another file that an image needs. id is the image's ID, c the chain in
+// front of it.
 func (c Chain) Ask(format, id string, resolve func(image.Ref) (image.Source, error), ref image.Ref) (image.Source, error) {
 	ref.From, ref.Depth = id, c.depth+1
 	if resolve == nil {
@@ -57,7 +58,7 @@ func (c Chain) Ask(format, id string, resolve func(image.Ref) (image.Source, err
 	}
 	src, err := resolve(ref)
 	if err == nil && src == nil {
-		err = errors.New(format + ": the resolver gave neither a file nor an error")
+		err = errors.New(format + ": the resolver returned neither a file nor an error")
 	}
 	return src, err
 }

@@ -1,6 +1,6 @@
-// Package disk is what the readers of image formats share. A format tells where a run of
-// its disk lies; a [Disk] makes of that the reads, the extents, the reads of parents and
-// the cache of decompressed units.
+// Package disk is shared by the readers of image formats. A format's reader locates runs of its
+// disk. From these, a [Disk] implements reads, extents, reads of parents and the cache of
+// decompressed units.
 package disk
 
 import (
@@ -11,67 +11,65 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A Disk is an open image as its guest sees it. Its fields are set before its first use and
-// do not change. It is safe for concurrent use if its functions are.
+// A Disk is an open image as its guest sees it. Its fields are set before its first use and do not
+// change. It is safe for concurrent use if its functions are.
 type Disk struct {
-	Format string // how errors call the format: "qcow2"
+	Format string // name of the format in errors: "qcow2"
 	Size   int64  // of the disk, in bytes
 
-	// Locate returns the run at pos of the disk, which is less than Size. The run has at
-	// least one byte and ends at end or before. Locate does a bounded amount of work: it
-	// may return a run that goes on, and leave it to the caller to ask again.
+	// Locate returns the run at pos of the disk. pos is less than Size. The run has at least one
+	// byte and ends at end or before. Locate does a bounded amount of work. It can return only the
+	// start of a run: the caller asks again for the rest.
 	Locate func(pos, end int64) (Run, error)
 
-	// Parent is the image that has what this one has not. If it is nil, that is zeros.
+	// Parent holds the bytes that are absent from this image. If it is nil, they are zeros.
 	Parent image.Source
 
-	// ParentName is how errors call the parent, such as `backing file "base.img"`.
+	// ParentName is the name of the parent in errors, such as `backing file "base.img"`.
 	ParentName string
 
-	// MetadataOnly refuses to read and to tell extents: the other files that the disk needs
-	// were not opened.
+	// MetadataOnly makes ReadAt and Extents fail, as the other files of the disk were not opened.
 	MetadataOnly bool
 
-	// Locked tells why the disk cannot be read, although its extents are known. It may be
-	// nil.
+	// Locked, if not nil, returns an error while the disk cannot be read. Its extents are known
+	// even then.
 	Locked func() error
 
-	// ReadData reads the bytes of a run of [Data], the first of which is at pos of the disk.
-	// If it is nil they are read from the file as they are.
+	// ReadData reads the bytes of a run of [Data] whose first byte is at pos of the disk. If it is
+	// nil, they are read from the file unchanged.
 	ReadData func(p []byte, r Run, pos int64) (int, error)
 
-	// Unpack decompresses the unit that a run of [Packed] is part of into dst.
+	// Unpack decompresses into dst the unit that contains r, a run of [Packed].
 	Unpack func(dst []byte, r Run) error
 
-	// UnpackAll is Unpack of several units, for a format that has them sooner at once. It returns
-	// how many there are in front of the first with an error, and that. It may be nil.
+	// UnpackAll, if not nil, decompresses several units faster than one by one. It returns the
+	// number of units before the first error, and that error.
 	UnpackAll func(units []PackedUnit) (int, error)
 
-	// Units keeps the units that were decompressed last. It is nil for a format without.
+	// Units caches decompressed units. It is nil for a format without compression.
 	Units *Cache
 }
 
-// A Unit tells what is compressed together from all others in the image.
+// A Unit identifies a compressed unit of the image.
 type Unit struct {
 	File *File
 	Key  uint64
 }
 
-// A PackedUnit is a unit to decompress, all of it, into Dst.
+// A PackedUnit is a unit to decompress whole into Dst.
 type PackedUnit struct {
 	Dst []byte
 	Run
 }
 
-// A File is where a run of data lies.
+// A File is a file that holds runs of data.
 type File struct {
 	R io.ReaderAt
 
-	// Opaque tells that a hole of the file is not zeros of the disk, as in an encrypted
-	// image.
+	// Opaque means that a hole of the file is not zeros of the disk, as in an encrypted image.
 	Opaque bool
 
-	// Wrap adds to an error of the file which one it is. It may be nil.
+	// Wrap, if not nil, adds the name of the file to an error.
 	Wrap func(error) error
 }
 
@@ -82,11 +80,11 @@ func (f *File) wrap(err error) error {
 	return f.Wrap(err)
 }
 
-// ReadAt reads guest-visible bytes, as io.ReaderAt: at Size it ends with io.EOF. Runs that
-// are next to each other in a file are read at once.
+// ReadAt reads guest-visible bytes; see [io.ReaderAt]. It joins runs that are adjacent in a file
+// into one read.
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
-		return 0, fmt.Errorf("%s: read at a negative offset", d.Format)
+		return 0, fmt.Errorf("%s: negative read offset", d.Format)
 	}
 	if err := d.readable(); err != nil {
 		return 0, err
@@ -119,13 +117,13 @@ func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 			return done, err
 		}
 		if known = after; int64(n) != r.N {
-			known = Run{} // it was read too
+			known = Run{} // readSome read it too
 		}
 	}
 	return len(p), end
 }
 
-// readable tells why neither data nor extents can be had, if so.
+// readable returns an error if the disk was opened for its metadata only.
 func (d *Disk) readable() error {
 	if d.MetadataOnly {
 		return fmt.Errorf("%s: the image was opened for its metadata only", d.Format)
@@ -133,14 +131,14 @@ func (d *Disk) readable() error {
 	return nil
 }
 
-// How many units, and how much of the disk, are decompressed at once.
+// Limits of what UnpackAll decompresses in one call: units, and bytes of the disk.
 const (
 	unitsAtOnce = 16
 	bytesAtOnce = 1 << 20
 )
 
-// readSome reads the run at pos into the start of p, and those after it, which end at end or
-// before, if they are whole units that can be decompressed at once.
+// readSome reads the run at pos into p. It also reads the following runs up to end if they are
+// whole compressed units and UnpackAll is set.
 func (d *Disk) readSome(p []byte, r Run, pos, end int64) (int, error) {
 	if d.UnpackAll == nil || !r.wholeUnit() || pos+r.N >= end {
 		return d.read(p[:r.N], r, pos)
@@ -154,7 +152,7 @@ func (d *Disk) readSome(p []byte, r Run, pos, end int64) (int, error) {
 		}
 		var err error
 		if r, err = d.Next(pos+n, end); err != nil || !r.wholeUnit() {
-			break // an error is found again
+			break // a later call repeats the error
 		}
 	}
 	if len(units) == 1 {
@@ -171,7 +169,7 @@ func (d *Disk) readSome(p []byte, r Run, pos, end int64) (int, error) {
 	return int(n), err
 }
 
-// read reads the run at pos.
+// read reads the run at pos into p.
 func (d *Disk) read(p []byte, r Run, pos int64) (int, error) {
 	switch r.Kind {
 	case Data:
@@ -189,13 +187,14 @@ func (d *Disk) read(p []byte, r Run, pos int64) (int, error) {
 	return len(p), nil
 }
 
-// ReadFile fills p from a file, or returns an error that says where that failed.
+// ReadFile fills p from f. Its error gives the offset.
 func (d *Disk) ReadFile(p []byte, f *File, off int64) (int, error) {
 	n, err := ReadFull(d.Format, f.R, p, off)
 	return n, f.wrap(err)
 }
 
-// readParent reads what is not in this image. What the parent is too short for is zeros.
+// readParent reads bytes that are absent from this image. Bytes past the end of the parent are
+// zeros.
 func (d *Disk) readParent(p []byte, pos int64) (int, error) {
 	n := int(d.inParent(pos, int64(len(p))))
 	if n > 0 {
@@ -211,7 +210,7 @@ func (d *Disk) readParent(p []byte, pos int64) (int, error) {
 	return len(p), nil
 }
 
-// inParent returns how many of the n bytes at pos the parent has.
+// inParent returns how many of the n bytes at pos lie inside the parent.
 func (d *Disk) inParent(pos, n int64) int64 {
 	if d.Parent == nil {
 		return 0
@@ -219,7 +218,7 @@ func (d *Disk) inParent(pos, n int64) int64 {
 	return max(min(n, d.Parent.Size()-pos), 0)
 }
 
-// ReadFull is [image.ReadFull] of a file of a format, with an error that says where.
+// ReadFull is [image.ReadFull] with an error that names the format and the offset.
 func ReadFull(format string, r io.ReaderAt, p []byte, off int64) (int, error) {
 	n, err := image.ReadFull(r, p, off)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-const unit = 1000 // bytes, so that nothing is aligned by chance
+const unit = 1000 // bytes, not a power of two, so that nothing is aligned by chance
 
-// build returns a disk of units of these kinds: "-" absent, "h" hole, "z" zero, "d" data,
-// "c" packed; and what its guest sees. Data are in the file in the order of the disk.
+// build returns a disk of units of the given kinds, and the bytes that its guest sees. "-" is
+// absent, "h" hole, "z" zero, "d" data, "c" packed. The file holds data in the order of the disk.
 func build(kinds string, parent []byte) (*Disk, []byte) {
 	size := int64(len(kinds))*unit - 7
 	rnd := rand.NewChaCha8([32]byte{7})
@@ -80,7 +80,7 @@ func TestDisk(t *testing.T) {
 	}
 }
 
-// source gives a Disk the shape of an image.Source.
+// source adds Size to a Disk, which makes it an image.Source.
 type source struct{ *Disk }
 
 func (s source) Size() int64 { return s.Disk.Size }
@@ -93,7 +93,7 @@ func TestRefuse(t *testing.T) {
 	}
 	for _, err := range d.Extents(0, 10) {
 		if err == nil {
-			t.Error("extents of metadata")
+			t.Error("Extents succeeded on a disk opened for metadata only")
 		}
 	}
 	d.MetadataOnly = false
@@ -109,7 +109,7 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// holed is a file that says that all of it is a hole, and tells more than it is asked for.
+// holed is a file that consists of one hole and yields more than the requested range.
 type holed struct{ io.ReaderAt }
 
 func (holed) Extents(off, n int64) iter.Seq2[image.Extent, error] {
@@ -134,7 +134,7 @@ func TestFileExtents(t *testing.T) {
 	}
 }
 
-// TestErrors has errors say where they come from, and what was read in front of them.
+// TestErrors checks that errors name their file, and that the bytes before an error are returned.
 func TestErrors(t *testing.T) {
 	broken := errors.New("broken")
 	d, want := build("ddhd", nil)
@@ -164,12 +164,12 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// lying is a source that is shorter than it says.
+// lying is a source that is shorter than its Size.
 type lying struct{ image.Source }
 
 func (lying) Size() int64 { return 1 << 20 }
 
-// TestPages reads a file through a cache of a few pages.
+// TestPages reads a file through a small page cache.
 func TestPages(t *testing.T) {
 	b := make([]byte, 3*pageSlots*16+5)
 	rand.NewChaCha8([32]byte{}).Read(b)
@@ -191,8 +191,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// gappy is a file that has data in every second stretch of 64 bytes. Reading from a hole fails
-// the test.
+// gappy is a file with data in every second stretch of 64 bytes. Reading from a hole fails the
+// test.
 type gappy struct {
 	t    *testing.T
 	data []byte
@@ -202,7 +202,7 @@ func (g gappy) isHole(off int64) bool { return off/64%2 == 1 }
 
 func (g gappy) ReadAt(p []byte, off int64) (int, error) {
 	if g.isHole(off) {
-		g.t.Errorf("a hole at %d is read", off)
+		g.t.Errorf("read from the hole at %d", off)
 	}
 	return bytes.NewReader(g.data).ReadAt(p, off)
 }
@@ -222,7 +222,7 @@ func (g gappy) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// TestPagesInHoles has pages in holes of a file, which are not read, in any order.
+// TestPagesInHoles checks that pages in holes are not read from the file, in any order of access.
 func TestPagesInHoles(t *testing.T) {
 	data := make([]byte, 64*64+7)
 	for i := range data {
@@ -250,17 +250,17 @@ func TestPagesInHoles(t *testing.T) {
 		}
 	}
 	if c.Hole(&File{R: bytes.NewReader(data)}, size, 64, 1) {
-		t.Error("a hole of a file that does not tell")
+		t.Error("Hole is true for a file that reports no holes")
 	}
 	failing := func(yield func(image.Extent, error) bool) {
 		yield(image.Extent{Length: 1, Kind: image.Hole}, errors.New("x"))
 	}
 	if c.Hole(&File{R: extenter{bytes.NewReader(data), failing}}, size, 0, 1) {
-		t.Error("a hole where there is an error")
+		t.Error("Hole is true although Extents failed")
 	}
 }
 
-// extenter is a file with the same extents whatever is asked for.
+// extenter is a file that yields the same extents for every range.
 type extenter struct {
 	io.ReaderAt
 	seq iter.Seq2[image.Extent, error]
@@ -268,7 +268,8 @@ type extenter struct {
 
 func (e extenter) Extents(int64, int64) iter.Seq2[image.Extent, error] { return e.seq }
 
-// TestUnpackAll reads units at once, one of which is corrupt: what is before it is read.
+// TestUnpackAll reads several units in one call, one of which is corrupt, and checks that the units
+// before it are returned.
 func TestUnpackAll(t *testing.T) {
 	corrupt := errors.New("corrupt")
 	kinds := strings.Repeat("c", 5) + "d" + strings.Repeat("c", unitsAtOnce+3)
@@ -289,13 +290,13 @@ func TestUnpackAll(t *testing.T) {
 		p := make([]byte, d.Size)
 		n, err := d.ReadAt(p, 0)
 		wantN, wantErr, wantSizes := int(bad)*unit, corrupt, []int{5}
-		if bad == 5 { // which is not packed
+		if bad == 5 { // unit 5 is not packed
 			wantN, wantErr = len(p), nil
 		}
 		if bad >= 5 {
 			wantSizes = append(wantSizes, unitsAtOnce)
 		}
-		// The last unit is not whole.
+		// The last unit is read in part.
 		if bad == 5 || bad >= 6+unitsAtOnce {
 			wantSizes = append(wantSizes, 2)
 		}

@@ -6,12 +6,12 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// Extents yields what the n bytes at off of the disk hold, clipped to the disk.
+// Extents yields the extents of the n bytes at off, clipped to the disk.
 //
-// What is not in the image is as the parent has it, and a Hole past its end or without one.
-// Data that lie in a hole of their file, if its reader can tell, are a Hole too. Neighbouring
-// extents may be of one kind; [image.Extents] joins them. An error ends the sequence, which
-// may be used more than once, and concurrently.
+// Bytes that are absent from the image have the parent's extents. Past the parent's end, or without
+// a parent, they are a Hole. Data in a hole of its file is a Hole too, if the file reports holes.
+// Adjacent extents can have the same kind; [image.Extents] merges them. The sequence ends after an
+// error. It can be used more than once, and concurrently.
 func (d *Disk) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	off = min(max(off, 0), d.Size)
 	end := off + min(max(n, 0), d.Size-off)
@@ -34,7 +34,7 @@ func (d *Disk) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// runExtents yields the extents of the run at pos, and reports whether the sequence goes on.
+// runExtents yields the extents of the run at pos and reports whether to continue.
 func (d *Disk) runExtents(r Run, pos int64, yield func(image.Extent, error) bool) bool {
 	one := func(pos, n int64, kind image.Kind) bool {
 		return yield(image.Extent{Offset: pos, Length: n, Kind: kind}, nil)
@@ -56,8 +56,8 @@ func (d *Disk) runExtents(r Run, pos int64, yield func(image.Extent, error) bool
 	return in == r.N || one(pos+in, r.N-in, image.Hole)
 }
 
-// Extents yields the extents of n bytes at off of the file as those at pos of the disk, and
-// reports whether the sequence goes on. What the reader of the file cannot tell is data.
+// Extents yields the extents of n bytes at off of the file, shifted to pos of the disk. It reports
+// whether to continue. A file that does not report holes is data.
 func (f *File) Extents(off, n, pos int64, yield func(image.Extent, error) bool) bool {
 	src, ok := f.R.(image.Extenter)
 	if !ok || f.Opaque {

@@ -11,32 +11,31 @@ import (
 
 const (
 	pageSlotBits = 9
-	pageSlots    = 1 << pageSlotBits // pages that a cache keeps at most
-	spanSlots    = 4                 // spans; two tables may be gone through side by side
+	pageSlots    = 1 << pageSlotBits // maximum number of pages in a cache
+	spanSlots    = 4                 // spans; a caller can walk two tables at the same time
 )
 
-// Pages reads the tables of images in pages and keeps those that were used last: of the
-// megabytes that a table may have, a read needs a few bytes. A page has one place where it
-// may be, so that a look-up is one atomic load; what was there before is dropped. Where the
-// file has a hole, if its reader can tell, nothing is read. It is safe for concurrent use.
+// Pages reads the tables of images in pages and caches pages. A table can have many megabytes, of
+// which a read needs a few bytes. Each page has one slot, so that a lookup is one atomic load. A
+// new page replaces the previous one in its slot. Pages does not read from holes of a file that
+// reports them. It is safe for concurrent use.
 type Pages struct {
-	Format string // how errors call the format
+	Format string // name of the format in errors
 	Size   int64  // of a page, in bytes: a power of two
 	slots  [pageSlots]atomic.Pointer[Page]
-	spans  [spanSlots]atomic.Pointer[span] // that were asked for last
-	spanAt atomic.Uint32                   // of the last of them
+	spans  [spanSlots]atomic.Pointer[span] // the most recent ones
+	spanAt atomic.Uint32                   // index of the latest span
 	zeros  atomic.Pointer[[]byte]          // the content of all pages in holes
 }
 
-// A span is a part of a file that is a hole, or is none.
+// A span is a part of a file that either is a hole or is not.
 type span struct {
 	f        *File
 	from, to int64
 	hole     bool
 }
 
-// A Page is a part of a file, which does not change. At the end of a file it may be cut
-// short.
+// A Page is an immutable part of a file. The last page of a file can be short.
 type Page struct {
 	f    *File
 	Off  int64 // in the file
@@ -44,15 +43,15 @@ type Page struct {
 	Zero bool // all of B is zeros
 }
 
-// Page returns the page of f, a file of size bytes, that off is in.
+// Page returns the page of f that contains the byte at off. The file has size bytes.
 func (c *Pages) Page(f *File, size, off int64) (*Page, error) {
 	if off < 0 || off >= size {
-		return nil, fmt.Errorf("%s: read at offset %d of the file, which has %d bytes: %w", c.Format, off, size, io.ErrUnexpectedEOF)
+		return nil, fmt.Errorf("%s: read at offset %d past the end of the file (%d bytes): %w", c.Format, off, size, io.ErrUnexpectedEOF)
 	}
 	start := off &^ (c.Size - 1)
-	// Pages that are used one after the other are next to each other in most files, or as far
-	// apart as the blocks of an image are. Multiplying by 2^64 over the golden ratio spreads
-	// both over the slots (Knuth, The Art of Computer Programming, 6.4).
+	// Consecutive lookups mostly hit adjacent pages, or pages as far apart as the blocks of the
+	// image. Multiplying by 2^64 over the golden ratio spreads both over the slots (Knuth, The Art
+	// of Computer Programming, section 6.4).
 	slot := &c.slots[uint64(start/c.Size)*0x9e3779b97f4a7c15>>(64-pageSlotBits)]
 	if p := slot.Load(); p != nil && p.Off == start && p.f == f {
 		return p, nil
@@ -70,7 +69,7 @@ func (c *Pages) Page(f *File, size, off int64) (*Page, error) {
 	return p, nil
 }
 
-// Hole reports whether n bytes at off of f, a file of size bytes, are known to lie in a hole.
+// Hole reports whether the n bytes at off of f are known to lie in a hole. The file has size bytes.
 func (c *Pages) Hole(f *File, size, off, n int64) bool {
 	src, ok := f.R.(image.Extenter)
 	if !ok || off < 0 || n <= 0 || n > size-off {
@@ -82,7 +81,7 @@ func (c *Pages) Hole(f *File, size, off, n int64) bool {
 		}
 	}
 	s := &span{f: f, from: off, to: size}
-	// One extent is asked for. Where that is an error reading will tell.
+	// Look at the first extent only. If that fails, a later read returns the error.
 	for e, err := range src.Extents(off, size-off) {
 		if err == nil && e.Offset <= off && e.End() > off {
 			s.to, s.hole = e.End(), e.Kind != image.Data
@@ -93,7 +92,7 @@ func (c *Pages) Hole(f *File, size, off, n int64) bool {
 	return s.hole && n <= s.to-off
 }
 
-// zeroPage returns a page of zeros, which nobody writes to.
+// zeroPage returns a shared page of zeros, which must not be modified.
 func (c *Pages) zeroPage() []byte {
 	if b := c.zeros.Load(); b != nil {
 		return *b

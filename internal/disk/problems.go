@@ -2,13 +2,13 @@ package disk
 
 import "fmt"
 
-// MaxProblems is how many problems a check describes.
+// MaxProblems is the maximum number of problems that a check describes.
 const MaxProblems = 100
 
-// Describing tells whether a check that has these problems describes another one.
+// Describing reports whether a check that found these problems still describes further ones.
 func Describing(problems []string) bool { return len(problems) < MaxProblems }
 
-// Note adds a problem that a check of an image found, if it is one of the first 100.
+// Note appends a problem unless there are already [MaxProblems].
 func Note(problems *[]string, format string, args ...any) {
 	if Describing(*problems) {
 		*problems = append(*problems, fmt.Sprintf(format, args...))

@@ -1,33 +1,34 @@
 package disk
 
-// A Kind is how bytes of the disk are stored.
+// A Kind says how bytes of the disk are stored.
 type Kind uint8
 
-// The kinds.
+// The kinds of runs.
 const (
-	Absent Kind = iota // not in this image: in its parent, or zeros without one
-	Hole               // zeros, without room in the file
-	Zero               // zeros, with room in the file that is not used
-	Data               // in a file
-	Packed             // in a unit that is compressed
+	Absent Kind = iota // not in this image: in the parent, or zeros if there is no parent
+	Hole               // zeros, not allocated in the file
+	Zero               // zeros, allocated in the file but not read
+	Data               // stored in a file
+	Packed             // stored in a compressed unit
 )
 
-// A Run is bytes of the disk that are stored alike and, for data, one after the other.
+// A Run is a range of the disk that is stored in one way. The bytes of a Data run are contiguous in
+// the file.
 type Run struct {
 	Kind Kind
 	N    int64 // bytes
 
 	File *File // of Data and Packed
-	Host int64 // where Data lie in the file, in bytes
+	Host int64 // offset of Data in the file, in bytes
 
-	// These are of Packed.
-	Key      uint64 // of the unit, among those of File
-	Within   int64  // where in the decompressed unit the run starts, in bytes
-	UnitSize int64  // how long the decompressed unit is, in bytes
-	At       int64  // where in the file the table entry of the unit is, for errors
+	// The following fields are set for Packed only.
+	Key      uint64 // identifies the unit within File
+	Within   int64  // offset of the run in the decompressed unit, in bytes
+	UnitSize int64  // size of the decompressed unit, in bytes
+	At       int64  // offset of the unit's table entry in the file, for errors
 }
 
-// Joins reports whether next, which follows r in the disk, belongs to it.
+// Joins reports whether next, which follows r on the disk, can be merged into r.
 func (r *Run) Joins(next Run) bool {
 	switch {
 	case r.Kind != next.Kind || r.Kind == Packed:
@@ -38,21 +39,22 @@ func (r *Run) Joins(next Run) bool {
 	return true
 }
 
-// wholeUnit reports whether r is all of a unit that is compressed.
+// wholeUnit reports whether r is a whole compressed unit.
 func (r *Run) wholeUnit() bool { return r.Kind == Packed && r.N == r.UnitSize }
 
-// maxSteps bounds how many runs are joined, so that a caller who looks whether a job was
-// cancelled does not wait long for the next one: each may take the read of a page of a table.
+// maxSteps limits the number of runs that Next joins. Each can require reading a page of a table,
+// and a caller checks for cancellation only between calls.
 const maxSteps = 256
 
-// Next returns the run at pos, up to end. A run that ends before end may go on.
+// Next returns the run at pos, which ends at end or before. The run after it can be of the same
+// kind.
 func (d *Disk) Next(pos, end int64) (Run, error) {
 	r, _, err := d.next(pos, end, Run{})
 	return r, err
 }
 
-// next is Next, for who goes on: it also returns the run after that, if it has come upon it,
-// else one without bytes. That is the known one of the next call, which need not locate it again.
+// next is Next for sequential callers. It also returns the following run, if it located that, else
+// an empty run. Pass it to the next call as known, which then need not locate it again.
 func (d *Disk) next(pos, end int64, known Run) (r, after Run, err error) {
 	if r = known; r.N == 0 {
 		if r, err = d.Locate(pos, end); err != nil {
@@ -60,7 +62,7 @@ func (d *Disk) next(pos, end int64, known Run) (r, after Run, err error) {
 		}
 	}
 	for i := 0; pos+r.N < end && r.Kind != Packed && i < maxSteps; i++ {
-		// An error is found again when the bytes that it is about are asked for.
+		// Ignore the error: it recurs when these bytes are requested.
 		more, err := d.Locate(pos+r.N, end)
 		if err != nil {
 			break

@@ -1,4 +1,4 @@
-// Package diskmap lists the extents of a disk, as text, as JSON, and as a picture in one line.
+// Package diskmap prints the extents of a disk as text, as JSON, and as a one-line picture.
 package diskmap
 
 import (
@@ -11,27 +11,28 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// An Extent is a run of the disk, with the names of qemu-img map.
+// An Extent is a run of the disk. Its fields are named as in the output of qemu-img map.
 type Extent struct {
 	Start   int64 `json:"start"`
 	Length  int64 `json:"length"`
-	Present bool  `json:"present"` // the image has room for it
-	Zero    bool  `json:"zero"`    // it reads as zeros
-	Data    bool  `json:"data"`    // it must be read to be known
+	Present bool  `json:"present"` // allocated in the image
+	Zero    bool  `json:"zero"`    // reads as zeros
+	Data    bool  `json:"data"`    // holds data
 }
 
-// A Map is the extents of a disk. There may be any number of them: they are gone through
-// once to know what is to be said of all, and again to be printed, and are never all in memory.
+// A Map holds the extents of a disk. It walks them once for totals and again for each output, and
+// never keeps them all in memory, as there can be any number.
 type Map struct {
 	ctx     context.Context
 	src     image.Source
 	picture picture
 	extents int64
-	offset  int // the width of the longest offset, and of the longest length
+	offset  int // width of the longest offset, and of the longest length
 	length  int
 }
 
-// Of goes through the extents of a disk.
+// Of walks the extents of a disk and returns its map. Its error is that of the source or the cause
+// of ctx.
 func Of(ctx context.Context, src image.Source) (*Map, error) {
 	m := &Map{ctx: ctx, src: src, picture: newPicture(src.Size(), pictureWidth), offset: len("Offset"), length: len("Length")}
 	err := m.each(func(e Extent) error {
@@ -44,7 +45,7 @@ func Of(ctx context.Context, src image.Source) (*Map, error) {
 	return m, err
 }
 
-// Shares returns how much of each of n equal parts of a disk is data, from 0 to 1.
+// Shares returns the fraction of data, from 0 to 1, in each of n equal parts of a disk.
 func Shares(ctx context.Context, src image.Source, n int) ([]float64, error) {
 	p := newPicture(src.Size(), n)
 	for e, err := range image.ExtentsContext(ctx, src, 0, src.Size()) {
@@ -61,11 +62,11 @@ func Shares(ctx context.Context, src image.Source, n int) ([]float64, error) {
 	return shares, nil
 }
 
-// Empty tells whether the disk has no extents.
+// Empty reports whether the disk has no extents.
 func (m *Map) Empty() bool { return m.extents == 0 }
 
-// Picture draws where the data lie, in one line: # all data, + some, . none. A character stands for
-// a part of the disk; the parts may differ by a byte.
+// Picture shows in one line where the data lies. Each character stands for a part of the disk: # is
+// all data, + some data, . none. The parts differ in size by at most a byte.
 func (m *Map) Picture() string { return m.picture.String() }
 
 func base16(n int64) string { return fmt.Sprintf("%#x", n) }
@@ -83,7 +84,7 @@ func (m *Map) each(f func(Extent) error) error {
 	return nil
 }
 
-// WriteText writes the map as qemu-img map prints it, but for where in the file things are.
+// WriteText writes the map in the format of qemu-img map, without the offsets in the file.
 func (m *Map) WriteText(out io.Writer) error {
 	const gap = 4
 	w := bufio.NewWriter(out)
@@ -105,7 +106,7 @@ func (m *Map) WriteText(out io.Writer) error {
 	return w.Flush()
 }
 
-// WriteJSON writes the map as an array, which is a member of an object.
+// WriteJSON writes the map as a JSON array.
 func (m *Map) WriteJSON(out io.Writer) error {
 	w := bufio.NewWriter(out)
 	before := "["
@@ -125,10 +126,10 @@ func (m *Map) WriteJSON(out io.Writer) error {
 	return w.Flush()
 }
 
-// pictureWidth is how many characters the picture of a disk has.
+// pictureWidth is the number of characters in a picture.
 const pictureWidth = 64
 
-// A picture counts the data in the parts of a disk that a character stands for.
+// A picture counts the bytes of data in the part of the disk behind each character.
 type picture struct {
 	size int64
 	data []int64 // bytes, by part
@@ -139,7 +140,7 @@ func newPicture(size int64, parts int) picture {
 	return picture{size: size, data: make([]int64, parts)}
 }
 
-// part returns where a part of the disk starts and ends.
+// part returns the start and end of part i of the disk.
 func (p *picture) part(i int) (start, end int64) {
 	edge := func(i int) int64 { return int64(float64(p.size) / float64(len(p.data)) * float64(i)) }
 	start, end = edge(i), max(edge(i+1), edge(i)+1)
@@ -149,7 +150,7 @@ func (p *picture) part(i int) (start, end int64) {
 	return start, end
 }
 
-// add adds an extent. They come in the order of the disk.
+// add adds an extent. Extents must be added in the order of the disk.
 func (p *picture) add(e Extent) {
 	for i := p.at; i < len(p.data); i++ {
 		start, end := p.part(i)

@@ -39,7 +39,7 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// striped is a disk of sectors that are data and holes in turns. It counts those that it told.
+// striped is a disk of alternating data and hole sectors. It counts the extents that it yields.
 type striped struct {
 	sectors int64
 	told    *int64
@@ -62,7 +62,7 @@ func (s striped) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// first notes how many sectors were told when the first byte was written.
+// first records how many sectors had been yielded when the first byte was written.
 type first struct {
 	bytes.Buffer
 	told *int64
@@ -76,7 +76,7 @@ func (f *first) Write(p []byte) (int, error) {
 	return f.Buffer.Write(p)
 }
 
-// TestMapAsItComes has the extents of a map printed while they are told.
+// TestMapAsItComes checks that a map is printed while its extents are still being yielded.
 func TestMapAsItComes(t *testing.T) {
 	told := int64(0)
 	s := striped{20_000, &told}
@@ -88,7 +88,7 @@ func TestMapAsItComes(t *testing.T) {
 		told = 0
 		out := &first{told: &told}
 		if err := write(out); err != nil || out.when > 1000 || told != s.sectors {
-			t.Errorf("%s: first written after %d extents of %d, %v", name, out.when, told, err)
+			t.Errorf("%s: first write after %d extents of %d, %v", name, out.when, told, err)
 		}
 		switch name {
 		case "text":
@@ -116,6 +116,6 @@ func TestShares(t *testing.T) {
 		}
 	}
 	if got, err = Shares(t.Context(), striped{told: new(int64)}, 4); err != nil || got[0] != 0 {
-		t.Errorf("of an empty disk: %v, %v", got, err)
+		t.Errorf("shares of an empty disk: %v, %v", got, err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package fsys names the calls of a filesystem that writing files safely takes, so that
-// tests can have them fail. [OS] is the filesystem of the system.
+// Package fsys is an interface to the filesystem operations that writing files safely requires.
+// Tests replace it to make them fail. [OS] is the operating system's filesystem.
 package fsys
 
 import (
@@ -23,29 +23,30 @@ type File interface {
 	Truncate(size int64) error
 }
 
-// An FS is a filesystem. Its methods are safe for concurrent use, and their errors are
-// those of package os.
+// An FS is a filesystem. Its methods are safe for concurrent use and return the errors of package
+// os.
 type FS interface {
-	// OpenFile is [os.OpenFile], but a link in the last element of the name is an error,
-	// and opening a pipe does not wait for its other end.
+	// OpenFile is [os.OpenFile], except that it fails if the last element of the name is a symbolic
+	// link, and does not block on a FIFO.
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
 	Lstat(name string) (fs.FileInfo, error)
 	ReadDir(name string) ([]fs.DirEntry, error)
 	Remove(name string) error
-	// Rename gives a file a name, which another one may have had.
+	// Rename renames a file. It replaces an existing file of the new name.
 	Rename(from, to string) error
-	// RenameNew is Rename to a name that must be free; if not, that is [fs.ErrExist].
+	// RenameNew is Rename that fails with [fs.ErrExist] if the new name exists.
 	RenameNew(from, to string) error
-	// SyncDir makes the names in a folder durable. Where a system cannot, it does nothing.
+	// SyncDir makes the names in a folder durable. It does nothing on systems that do not support
+	// that.
 	SyncDir(name string) error
-	// TryLock locks a file of this filesystem until it is closed. It is false if another
-	// process has it locked. Where the filesystem has no locks it is true.
+	// TryLock locks a file of this filesystem until it is closed. It returns false if another
+	// process holds the lock, and true if the filesystem has no locks.
 	TryLock(f File) (bool, error)
-	// IsNamed tells whether an open file is the one that has this name now.
+	// IsNamed reports whether name refers to the open file f.
 	IsNamed(f File, name string) bool
 }
 
-// OS is the filesystem of the system.
+// OS is the operating system's filesystem.
 var OS FS = system{}
 
 type system struct{}

@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NonBlock is the flag of [os.OpenFile] with which opening a FIFO does not wait for its other end.
+// NonBlock is the [os.OpenFile] flag that keeps opening a FIFO from waiting for its other end.
 const NonBlock = unix.O_NONBLOCK
 
 func (system) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	f, err := os.OpenFile(name, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, perm)
 	if err != nil {
-		return nil, err // and not a File that holds a nil *os.File
+		return nil, err // not a File that holds a nil *os.File
 	}
 	return f, nil
 }
@@ -32,7 +32,7 @@ func (system) SyncDir(name string) error {
 		return err
 	}
 	defer d.Close()
-	// Some filesystems can not; then the renaming is as durable as it gets.
+	// Some filesystems cannot sync a folder: ignore that.
 	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// NonBlock is the flag of [os.OpenFile] with which opening a FIFO does not wait for its other end.
+// NonBlock is the [os.OpenFile] flag that keeps opening a FIFO from waiting for its other end.
 const NonBlock = 0
 
 func (system) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
@@ -16,13 +16,13 @@ func (system) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	}
 	f, err := os.OpenFile(name, flag, perm)
 	if err != nil {
-		return nil, err // and not a File that holds a nil *os.File
+		return nil, err // not a File that holds a nil *os.File
 	}
 	return f, nil
 }
 
-// TryLock is not needed: Windows does not remove a file that is open.
+// TryLock always succeeds: Windows does not remove a file that is open.
 func (system) TryLock(File) (bool, error) { return true, nil }
 
-// SyncDir has no equivalent.
+// SyncDir does nothing: Windows has no equivalent.
 func (system) SyncDir(string) error { return nil }

@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// renameUnlessThere is RenameNew where the system has no such call: there is a moment
-// between the look and the renaming.
+// renameUnlessThere implements RenameNew on systems without such a call. It is not atomic: a file
+// can appear between the check and the rename.
 func renameUnlessThere(from, to string) error {
 	if _, err := os.Lstat(to); err == nil {
 		return fs.ErrExist

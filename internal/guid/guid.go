@@ -1,4 +1,4 @@
-// Package guid reads and writes the GUIDs of Microsoft's and VirtualBox's disk formats.
+// Package guid parses and formats the GUIDs in disk formats of Microsoft and VirtualBox.
 package guid
 
 import (
@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// A GUID is as it lies in a file: the first three of its parts are little-endian.
+// A GUID holds the bytes as stored in a file: the first three parts are little-endian.
 type GUID [16]byte
 
-// Must parses a constant.
+// Must parses a constant GUID. It panics if s is invalid.
 func Must(s string) GUID {
 	g, ok := Parse(s)
 	if !ok {
@@ -20,7 +20,7 @@ func Must(s string) GUID {
 	return g
 }
 
-// Parse reads the text form of a GUID, of either case, with braces or without.
+// Parse parses the text form of a GUID, in upper or lower case, with or without braces.
 func Parse(s string) (g GUID, ok bool) {
 	if strings.HasPrefix(s, "{") && strings.HasSuffix(s, "}") {
 		s = s[1 : len(s)-1]
@@ -35,7 +35,8 @@ func Parse(s string) (g GUID, ok bool) {
 	return FromUUID([16]byte(b)), true
 }
 
-// FromUUID returns the GUID with the same text as a UUID, whose bytes are in the order of the text.
+// FromUUID returns the GUID with the same text as the UUID u, whose bytes are in the order of the
+// text.
 func FromUUID(u [16]byte) (g GUID) {
 	be, le := binary.BigEndian, binary.LittleEndian
 	le.PutUint32(g[0:], be.Uint32(u[0:]))
@@ -45,7 +46,7 @@ func FromUUID(u [16]byte) (g GUID) {
 	return g
 }
 
-// String returns the text form, in lower case and without braces.
+// String returns the text form in lower case, without braces.
 func (g GUID) String() string {
 	le := binary.LittleEndian
 	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", le.Uint32(g[0:]), le.Uint16(g[4:]), le.Uint16(g[6:]), g[8:10], g[10:])

@@ -1,6 +1,6 @@
 package signature
 
-// compressed are files of which a disk image may become by decompressing them.
+// compressed lists files that can decompress to a disk image.
 var compressed = []Signature{
 	{Magic: "\x1f\x8b\x08", Name: "a gzip-compressed file", Advice: Decompress, Tool: "gzip -d", check: gzip},
 	{Magic: "\x1f\x9d", Name: "a file compressed by compress (.Z)", Advice: Decompress, Tool: "uncompress", Weak: true, check: lzw},
@@ -32,7 +32,7 @@ var compressed = []Signature{
 	{Magic: "\x37\xe4\x53\x96\xc9\xdb\xd6\x07", Name: "a zisofs-compressed file", Advice: Decompress, Tool: "mkzftree -u"},
 }
 
-// archives hold files, of which one may be a disk image.
+// archives lists archives, which can contain a disk image.
 var archives = []Signature{
 	{Magic: "PK\x03\x04", Name: "a zip archive", Advice: Extract, Tool: "unzip"},
 	{Magic: "PK\x05\x06", Name: "an empty zip archive", Advice: NoDisk},

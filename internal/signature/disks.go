@@ -1,6 +1,6 @@
 package signature
 
-// disks are images of disks in formats that have no reader here.
+// disks lists disk images in formats that this module cannot read.
 var disks = []Signature{
 	{Magic: "QED\x00", Name: "a QED disk image", Advice: Convert, Tool: convert},
 	{Magic: "QFI\xfb\x00\x00\x00\x01", Name: "a qcow disk image (version 1)", Advice: Convert, Tool: convert},
@@ -53,7 +53,7 @@ var disks = []Signature{
 
 const convert = "qemu-img convert -O raw"
 
-// machines are states, settings and firmware of virtual machines, which hold no disk.
+// machines lists states, settings and firmware of virtual machines, which hold no disk.
 var machines = []Signature{
 	{Magic: "\x7fVirtualBox SavedState", Name: "a saved state of VirtualBox", Advice: NoDisk},
 	{Magic: "\xd0\xbe\xd0\xbe", Name: "a saved state of VMware", Advice: NoDisk},

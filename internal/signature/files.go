@@ -1,6 +1,6 @@
 package signature
 
-// texts are what comes in place of an image, and other text.
+// texts lists text files, among them those that a failed download leaves in place of an image.
 var texts = []Signature{
 	{Text: true, Magic: "version https://git-lfs.github.com/spec/", Name: "a git-lfs pointer", Advice: Download, Tool: "git lfs pull"},
 	{Text: true, Magic: "version https://hawser.github.com/spec/", Name: "a git-lfs pointer", Advice: Download, Tool: "git lfs pull"},
@@ -67,10 +67,10 @@ var texts = []Signature{
 	{Text: true, Magic: "ssh-ed25519 ", Name: "an SSH key", Advice: NoDisk},
 }
 
-// pointerSize is more than a pointer or a message has.
+// pointerSize exceeds the size of any pointer file or error message.
 const pointerSize = 32 << 10
 
-// encrypted are files of which a disk image may become by decrypting them.
+// encrypted lists files that can decrypt to a disk image.
 var encrypted = []Signature{
 	{Text: true, Magic: "-----begin pgp message", Name: "a PGP message", Advice: Decrypt, Tool: "gpg -d"},
 	{Text: true, Magic: "-----begin age encrypted file", Name: "a file encrypted with age", Advice: Decrypt, Tool: "age -d"},
@@ -89,7 +89,7 @@ var encrypted = []Signature{
 	{Magic: "\xfe\xed\xfe\xed", Name: "a Java key store", Advice: NoDisk},
 }
 
-// files are programs, documents, media and databases.
+// files lists programs, documents, media and databases.
 var files = []Signature{
 	{Magic: "\x7fELF", Name: "a program (ELF)", Advice: NoDisk, check: elf},
 	{Magic: "MZ", Name: "a program (PE)", Advice: NoDisk, Weak: true, check: pe},
@@ -121,8 +121,8 @@ var files = []Signature{
 	{Magic: "\x1a\x45\xdf\xa3", Name: "a Matroska or WebM file", Advice: NoDisk},
 
 	{Magic: "SQLite format 3\x00", Name: "an SQLite database", Advice: NoDisk},
-	{Magic: "\x00\x05\x16\x07\x00\x02\x00\x00", Name: "an AppleDouble file, with what macOS keeps beside another file", Advice: NoDisk},
-	{Magic: "\x00\x00\x00\x01Bud1", Name: "a file of the Finder of macOS (.DS_Store)", Advice: NoDisk},
+	{Magic: "\x00\x05\x16\x07\x00\x02\x00\x00", Name: "an AppleDouble file, with macOS metadata of another file", Advice: NoDisk},
+	{Magic: "\x00\x00\x00\x01Bud1", Name: "a file of the macOS Finder (.DS_Store)", Advice: NoDisk},
 	{Magic: "regf", Name: "a hive of the Windows registry", Advice: NoDisk},
 	{Magic: "ElfFile\x00", Name: "a Windows event log", Advice: NoDisk},
 	{Magic: "L\x00\x00\x00\x01\x14\x02\x00", Name: "a Windows shortcut", Advice: NoDisk},

@@ -1,8 +1,8 @@
-// Package signature tells what a file is that is not a disk image, or a disk image of a
-// format that has no reader here: an archive, a compressed file, an error page.
+// Package signature identifies files that are not disk images, such as archives, compressed files
+// and error pages, and disk images in formats that this module cannot read.
 //
-// A raw disk may start with any bytes, so a signature counts only if no disk that a
-// machine can start from, and no filesystem, has it in that place.
+// A raw disk can start with any bytes. A signature therefore counts only if no bootable disk and no
+// filesystem has it in that place.
 package signature
 
 import (
@@ -15,44 +15,43 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// Advice is what to do with such a file.
+// Advice says what to do with a file that is not a readable disk image.
 type Advice string
 
-// The kinds of advice.
+// The values of Advice.
 const (
 	Decompress Advice = "decompress"
-	Extract    Advice = "extract"  // the image is one of the files in it
-	Download   Advice = "download" // again: this is what came in place of the image
-	Convert    Advice = "convert"  // it is a disk in a format that is not read here
+	Extract    Advice = "extract"  // the image is one of the files in the archive
+	Download   Advice = "download" // download the image again: this file came in its place
+	Convert    Advice = "convert"  // a disk in a format that this module cannot read
 	Decrypt    Advice = "decrypt"
-	Finish     Advice = "finish"  // what changes it was cut off
-	NoDisk     Advice = "no disk" // nothing in it is a disk
+	Finish     Advice = "finish"  // finish the operation on the image that was interrupted
+	NoDisk     Advice = "no disk" // the file holds no disk
 )
 
-// A Signature tells one kind of file.
+// A Signature identifies one kind of file.
 type Signature struct {
 	Name   string // with its article: "a 7z archive"
 	Advice Advice
-	Tool   string // a command that does what is advised; it may be ""
+	Tool   string // command that does what Advice says, or ""
 
-	// At is where Magic is, in bytes from the start of the file, or, if it is negative, from
-	// its end.
+	// At is the offset of Magic in bytes from the start of the file, or from its end if negative.
 	At    int64
 	Magic string
 
-	// Text says that Magic is text: it is at the first byte that is neither white space nor
-	// a byte order mark, in letters of either case. With must be in the first KiB too.
+	// Text means that Magic is text. It must be at the first byte that is neither white space nor a
+	// byte order mark; case is ignored. The first KiB must contain With too.
 	Text bool
 	With string
 
-	// Below, if not zero, is the length that a file of this kind does not reach.
+	// Below, if not zero, is the size in bytes that a file of this kind never reaches.
 	Below int64
 
-	// Weak says that a disk may start with Magic by chance: in a boot sector, or in front of
-	// a GPT, it does not count.
+	// Weak means that a disk can start with Magic by chance. It does not count in a boot sector or
+	// in front of a GPT.
 	Weak bool
 
-	check func(*file) bool // nil, or what else must be true
+	check func(*file) bool // a further condition, or nil
 }
 
 const (
@@ -61,15 +60,15 @@ const (
 	textSize = 1024
 )
 
-// A file is what is looked at.
+// A file holds the parts of a file that signatures are compared with.
 type file struct {
-	head, tail []byte // head is the first bytes, tail the last ones: all of a short file each
+	head, tail []byte // the first and the last bytes; each is the whole of a short file
 	size       int64
-	text       string // the first bytes in small letters, without white space in front; "" if they are no text
+	text       string // the first bytes in lower case, without leading white space; "" if not text
 }
 
-// Find returns the signature of the file in r, of size bytes, and its offset. It returns nil
-// if there is none. The error is that of r. It reads 4608 bytes at most.
+// Find returns the signature of the file in r, of size bytes, and its offset. It returns nil if
+// there is none. Errors are those of r. Find reads at most 4608 bytes.
 func Find(r io.ReaderAt, size int64) (*Signature, int64, error) {
 	f := file{
 		head: make([]byte, min(headSize, max(size, 0))),
@@ -115,24 +114,24 @@ func (s *Signature) matches(f *file) bool {
 	return s.check == nil || s.check(f)
 }
 
-// hasAt tells whether b has a string at an offset.
+// hasAt reports whether b contains s at offset off.
 func hasAt(b []byte, off int64, s string) bool {
 	return off >= 0 && off <= int64(len(b)) && strings.HasPrefix(string(b[off:min(off+int64(len(s)), int64(len(b)))]), s)
 }
 
-// startsDisk tells whether the file has the mark of a boot sector, or a GPT.
+// startsDisk reports whether the file has a boot signature or a GPT.
 func (f *file) startsDisk() bool {
 	return hasAt(f.head, 510, "\x55\xaa") || hasAt(f.head, 512, "EFI PART")
 }
 
-// text returns the start of a text in small letters, "" if b does not start as one. UTF-16
-// with a byte order mark is text too.
+// text returns the start of a text in lower case, or "" if b is not text. UTF-16 with a byte order
+// mark is text too.
 func text(b []byte) string {
 	b = b[:min(len(b), textSize)]
 	switch {
 	case hasAt(b, 0, "\xff\xfe"), hasAt(b, 0, "\xfe\xff"):
 		var units []uint16
-		high := int(b[0] & 1) // 1 in FF FE, where the second byte is the high one
+		high := int(b[0] & 1) // 1 after FF FE, where the second byte of each pair is the high one
 		for b = b[2:]; len(b) >= 2; b = b[2:] {
 			units = append(units, uint16(b[high])<<8|uint16(b[1-high]))
 		}
@@ -150,15 +149,15 @@ func text(b []byte) string {
 	return strings.ToLower(s)
 }
 
-// start returns the first n bytes of s, or fewer.
+// start returns at most the first n bytes of s, cut at a character.
 func start(s string, n int) string {
 	for n = min(n, len(s)); n > 0 && n < len(s) && !utf8.RuneStart(s[n]); n-- {
 	}
 	return s[:n]
 }
 
-// All are the signatures, those that say more before those that say less.
+// All lists the signatures, specific ones before general ones.
 var All = slices.Concat(compressed, disks, archives, encrypted, machines, texts, files, anyText)
 
-// anyText is for a text of which nothing else is known.
+// anyText matches any text file.
 var anyText = []Signature{{Magic: "", Name: "a text file", Advice: NoDisk, Weak: true, check: plainText}}

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// pad makes a file of a mark at an offset, and zeros up to 8 KiB.
+// pad returns 8 KiB of zeros with a mark at an offset.
 func pad(at int, mark string) []byte {
 	b := make([]byte, 8192)
 	if at < 0 {
@@ -23,7 +23,7 @@ func pad(at int, mark string) []byte {
 	return b
 }
 
-// zlibOf is a stream of a compression level.
+// zlibOf returns a zlib stream of a compression level.
 func zlibOf(level int) []byte {
 	var b bytes.Buffer
 	w, err := compress.NewWriterLevel(&b, level)
@@ -35,9 +35,9 @@ func zlibOf(level int) []byte {
 	return b.Bytes()
 }
 
-// examples are starts and ends of files that the table finds by more than a plain mark.
+// examples holds starts and ends of files that need more than a mark to match.
 var examples = []struct {
-	name string // what is found
+	name string // name of the expected signature
 	b    []byte
 }{
 	{"a gzip-compressed file", pad(0, "\x1f\x8b\x08\x08")},
@@ -160,7 +160,7 @@ func find(t *testing.T, b []byte) (*Signature, int64) {
 	return s, off
 }
 
-// TestFind finds every signature of the table, by its mark alone or in an example.
+// TestFind checks that every signature of the table is found, by its mark alone or by an example.
 func TestFind(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range examples {
@@ -190,15 +190,15 @@ func TestFind(t *testing.T) {
 	}
 	for i := range All {
 		if s := &All[i]; !seen[s.Name] && s.With == "" && s.Below == 0 {
-			t.Errorf("no test has %s", s.Name)
+			t.Errorf("no test covers %s", s.Name)
 		}
 	}
 	if len(seen) < 60 {
-		t.Errorf("%d kinds of file, want 60 at least", len(seen))
+		t.Errorf("%d kinds of file, want at least 60", len(seen))
 	}
 }
 
-// TestFindNothing has what is near to a signature, and what a raw disk may start with.
+// TestFindNothing checks near misses of signatures and starts of raw disks.
 func TestFindNothing(t *testing.T) {
 	text := func(s string) []byte { return append([]byte(s), make([]byte, 64<<10)...) }
 	for name, b := range map[string][]byte{
@@ -242,11 +242,11 @@ func TestFindNothing(t *testing.T) {
 		}
 	}
 	if s, _ := find(t, nil); s != nil {
-		t.Errorf("nothing is %s", s.Name)
+		t.Errorf("an empty file is %s", s.Name)
 	}
 }
 
-// TestFindRandom looks at what an encrypted disk starts with.
+// TestFindRandom checks random bytes, which an encrypted disk starts with.
 func TestFindRandom(t *testing.T) {
 	rnd := rand.NewChaCha8([32]byte{1})
 	b := make([]byte, 4608)
@@ -266,7 +266,7 @@ func TestFindReadError(t *testing.T) {
 	}
 }
 
-// FuzzFind must not panic, and what is found must be in the file.
+// FuzzFind checks that Find does not panic and that the magic number it found is in the file.
 func FuzzFind(f *testing.F) {
 	for _, c := range examples {
 		f.Add(c.b)
