@@ -11,6 +11,7 @@ import (
 	"path"
 	"sort"
 	"sync"
+	"time"
 
 	"github.com/luksimg/luksimg/image"
 )
@@ -20,6 +21,7 @@ import (
 // for Close.
 type Layout struct {
 	size  int64
+	mtime time.Time
 	parts []part // by their offsets, without gaps
 
 	// Opened, if not nil, is told of each file that is opened. An error of it is one of reading.
@@ -81,6 +83,9 @@ func OpenLayout(ctx context.Context, fsys fs.FS) (*Layout, error) {
 			if err := l.add(name, fi.Size()); err != nil {
 				return nil, err
 			}
+			if fi.ModTime().After(l.mtime) {
+				l.mtime = fi.ModTime()
+			}
 		}
 	}
 	l.append(part{b: make([]byte, 2*blockSize)})
@@ -112,6 +117,9 @@ func (l *Layout) append(p part) {
 
 // Size returns the length of the archive in bytes.
 func (l *Layout) Size() int64 { return l.size }
+
+// ModTime returns when the file that changed last was changed, as of [OpenLayout].
+func (l *Layout) ModTime() time.Time { return l.mtime }
 
 // ReadAt reads from the archive; see [io.ReaderAt].
 func (l *Layout) ReadAt(p []byte, off int64) (int, error) {

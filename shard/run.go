@@ -221,7 +221,11 @@ func (r *running) make(ctx context.Context, k *keeper, todo []int, known map[int
 		n := todo[0]
 		todo = todo[1:]
 		off, size := r.span(n)
-		return piece{n, int(size)}, true, r.b.Fill(ctx, buf[:size], off)
+		err := r.b.Fill(ctx, buf[:size], off)
+		if errors.Is(err, image.ErrChanged) {
+			err = fmt.Errorf("%w: %w", ErrSource, err)
+		}
+		return piece{n, int(size)}, true, err
 	}
 	found := make(chan bool, len(todo))
 	send := func(buf []byte, p piece) error {

@@ -8,12 +8,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/luksimg/luksimg"
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/manifest"
@@ -333,4 +335,24 @@ func TestFiles(t *testing.T) {
 	if _, err := run(t.Context(), j, f, 0); err == nil {
 		t.Error("a file of another length")
 	}
+}
+
+// TestChangedMeanwhile has the disk change while a shard is made of it.
+func TestChangedMeanwhile(t *testing.T) {
+	m := newMemory()
+	j := plan(t, m, 1)
+	_, err := j.Run(t.Context(), m, changing{bytes.NewReader(disk())}, key, shard.RunOptions{Stamp: stamp, Jobs: 1})
+	if !errors.Is(err, shard.ErrSource) || !errors.Is(err, image.ErrChanged) || !strings.Contains(advice.Of(err), "plan it again") {
+		t.Errorf("%v (%s)", err, advice.Of(err))
+	}
+}
+
+// changing is a disk that has changed behind its first 10 MiB.
+type changing struct{ *bytes.Reader }
+
+func (c changing) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > 10<<20 {
+		return 0, image.ErrChanged
+	}
+	return c.Reader.ReadAt(p, off)
 }

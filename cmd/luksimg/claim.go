@@ -129,12 +129,17 @@ func (g *global) use(u use, what, name string) error {
 	}
 	switch u & changes {
 	case reads:
-		if isLayout(name) {
-			name = layoutFolder(name)
-		}
-		return g.files.Read(what, name)
+		return g.readSource(what, name)
 	case writes:
 		return g.files.Replace(what, name)
 	}
 	return g.files.Write(what, name)
+}
+
+// readSource claims a file that is read, or the folder of a container image.
+func (g *global) readSource(what, name string) error {
+	if isLayout(name) {
+		name = layoutFolder(name)
+	}
+	return g.files.Read(what, name)
 }

@@ -73,8 +73,26 @@ func openInput(ctx context.Context, g *global, name string) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &input{r: r, close: func() { r.Close() }, size: r.Size(), name: name, base: path.Base(at.Key), etag: r.Info().ETag}, nil
+	return &input{r: objectReader{r}, close: func() { r.Close() }, size: r.Size(), name: name, base: path.Base(at.Key), etag: r.Info().ETag}, nil
 }
+
+// An objectReader reads an object. Its error of one that was replaced is that of any source that changes.
+type objectReader struct{ *cos.Reader }
+
+func (r objectReader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := r.Reader.ReadAt(p, off)
+	if errors.Is(err, cos.ErrChanged) {
+		err = &replacedError{err}
+	}
+	return n, err
+}
+
+// A replacedError matches [image.ErrChanged] too.
+type replacedError struct{ error }
+
+func (e *replacedError) Unwrap() error { return e.error }
+
+func (e *replacedError) Is(target error) bool { return target == image.ErrChanged }
 
 func openInputFlags(ctx context.Context, name string, flags int) (*input, error) {
 	switch {

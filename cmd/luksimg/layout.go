@@ -45,11 +45,7 @@ func openLayout(ctx context.Context, g *global, name string) (*input, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	l.Opened = func(f fs.File) error { return l.opened(g, f) }
-	in := &input{r: l.Layout, close: l.close, size: l.Size(), name: name, base: filepath.Base(name), layout: l}
-	if fi, err := root.Stat("index.json"); err == nil {
-		in.mtime = fi.ModTime()
-	}
-	return in, nil
+	return &input{r: l.Layout, close: l.close, size: l.Size(), name: name, base: filepath.Base(name), mtime: l.ModTime(), layout: l}, nil
 }
 
 // holdsLayout tells whether there is a folder that is a container image.

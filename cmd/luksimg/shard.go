@@ -138,7 +138,7 @@ func (g *global) openJob(ctx context.Context, name string) (*shard.Job, shard.Ta
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := errors.Join(g.files.Read("the source of the job", j.Source.Name), g.files.Replace("the image of the job", j.Destination), g.claimFolder(j.Destination)); err != nil {
+	if err := errors.Join(g.readSource("the source of the job", j.Source.Name), g.files.Replace("the image of the job", j.Destination), g.claimFolder(j.Destination)); err != nil {
 		return nil, nil, err
 	}
 	t, err := g.target(ctx, j.Destination, j.Replace, !j.Image.Encrypted())

@@ -2,13 +2,17 @@ package main
 
 import (
 	"crypto/md5"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/image"
 )
 
 // TestRecordReplaced has another process replace a record after it was stored, and before it is
@@ -40,5 +44,32 @@ func TestRecordReplaced(t *testing.T) {
 			t.Errorf("replaced %d times: stored %d times, want %d: %v", replaced, puts, want, err)
 		}
 		s.Close()
+	}
+}
+
+// TestObjectReplaced has an object replaced after it was opened: that is the error of any source that changes.
+func TestObjectReplaced(t *testing.T) {
+	etag := `"one"`
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", etag)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader("data"))
+	}))
+	defer s.Close()
+	client, err := cos.New(cos.Options{Endpoint: s.URL, HMAC: &cos.HMAC{AccessKeyID: "a", SecretAccessKey: []byte("b")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, next := range []string{`"one"`, `"two"`} {
+		etag = `"one"`
+		f, err := client.Open(t.Context(), cos.Object{Region: "us-south", Bucket: "images", Key: "disk"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		etag = next
+		_, err = objectReader{f}.ReadAt(make([]byte, 4), 0)
+		f.Close()
+		if changed := next != `"one"`; errors.Is(err, image.ErrChanged) != changed || errors.Is(err, cos.ErrChanged) != changed || (err != nil) != changed {
+			t.Errorf("an object with the ETag %s: %v", next, err)
+		}
 	}
 }

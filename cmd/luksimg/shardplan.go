@@ -44,8 +44,8 @@ func newShardPlan(g *global) *cobra.Command {
 image DST with a new key slot, makes room for the image, and writes JOB, which shard run reads. There is no
 secret in JOB: whoever runs a shard needs the key too.
 
-SRC is a file that all machines see by this path, cos://REGION/BUCKET/OBJECT, or an https:// address. What is
-packed in a way that has to be unpacked as a whole can not be read by parts: unpack it first. SRC must not
+SRC is a file that all machines see by this path, cos://REGION/BUCKET/OBJECT, an https:// address, or
+oci:FOLDER, a container image in a folder that all machines see. What is packed in a way that has to be unpacked as a whole can not be read by parts: unpack it first. SRC must not
 change until the job is finished.
 
 DST is a file, which is made in the folder DST` + shard.FolderSuffix + `, or cos://REGION/BUCKET/OBJECT, an upload
@@ -161,6 +161,15 @@ func full(name string) (string, error) {
 	return filepath.Abs(name)
 }
 
+// fullSource is full for a source, which may also be the folder of a container image.
+func fullSource(name string) (string, error) {
+	if !isLayout(name) {
+		return full(name)
+	}
+	folder, err := filepath.Abs(layoutFolder(name))
+	return layoutPrefix + folder, err
+}
+
 func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error) {
 	ctx, t := c.Context(), &o.Talk
 	if err := o.checkPlan(c, src); err != nil {
@@ -262,9 +271,12 @@ func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error)
 
 // openShared opens the disk, which must be one that can be read by parts.
 func (o *shardPlanFlags) openShared(c *cobra.Command, src string) (*source, shard.Source, error) {
-	name, err := full(src)
+	name, err := fullSource(src)
 	if err != nil {
 		return nil, shard.Source{}, err
+	}
+	if isRedacted(name) {
+		o.Say("%s: the query of the address is not written to the job, because it can be secret: give the whole address to shard run with --source", name)
 	}
 	o.source.unpack.random, o.source.unpack.shared = true, true
 	s, err := o.source.open(c, o.global, src)

@@ -216,9 +216,12 @@ func kmsOf(e *wrap.Envelope) string {
 // openSource opens the disk of a job as it was planned.
 func (o *shardRunFlags) openSource(c *cobra.Command, j *shard.Job) (*source, error) {
 	name := j.Source.Name
-	if o.from != "" {
+	switch {
+	case o.from != "":
 		name = o.from
-	} else if !isRemote(name) && !isAbs(name) {
+	case isRedacted(name):
+		return nil, rest.WithHint(fmt.Errorf("%s: the job does not have the query of the address, which can be secret", name), "give the whole address with --source")
+	case !isRemote(name) && !isAbs(name):
 		return nil, fmt.Errorf("%w: the source %.200q is neither an absolute path, nor an object, nor an address", shard.ErrJob, name)
 	}
 	o.source.take(j.Source.Read)

@@ -42,7 +42,7 @@ type webServer struct {
 
 func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	how, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	w.Header().Set("Etag", `"`+name+`"`)
+	w.Header().Set("Etag", `"`+name+s.suffix(name)+`"`)
 	switch how {
 	case "ok":
 	case "whole": // no ranges
@@ -54,6 +54,11 @@ func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case "changes":
 		if s.count.Add(1) > 2 {
+			w.Header().Set("Etag", `"another"`)
+		}
+	case "middle": // the version changes before byte 10,000,000 is read
+		var from int
+		if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from); n == 1 && 10_000_000 <= from && from < 20_000_000 {
 			w.Header().Set("Etag", `"another"`)
 		}
 	case "fickle": // byte 1000 is another one from the second time on, and the ETag is as it was
@@ -87,6 +92,20 @@ func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(err)
 	}
 	http.ServeContent(w, r, name, fi.ModTime(), f)
+}
+
+// suffix is what a script has put in a file beside another one: the end of the ETag.
+func (s *webServer) suffix(name string) string {
+	f, err := s.dir.Open(name + ".etag")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err != nil {
+		panic(err)
+	}
+	return strings.TrimSpace(string(b))
 }
 
 // flipping changes one byte of the body.

@@ -59,6 +59,9 @@ func shown(name string) string {
 	return name
 }
 
+// isRedacted tells whether a name is an address without its query, as shown returns it.
+func isRedacted(name string) bool { return web.Is(name) && strings.HasSuffix(name, "?...") }
+
 // cutAddress cuts an address from the path of a file in the image there. The last colon in front of a slash
 // is the one, as addresses have some of their own.
 func cutAddress(arg string) (address, path string) {
