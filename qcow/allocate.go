@@ -8,40 +8,39 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// An allocator gives clusters of a new image their places, one after the other, and
-// writes the tables as they are full: an L2 table when the disk goes on to the next, a
-// refcount block when the file has grown past what it counts. What it has in memory
-// does not grow with the disk but for 8 bytes for each refcount block.
+// An allocator assigns consecutive clusters of a new image and writes the tables once they are
+// full. It writes an L2 table when the disk moves on to the next one, and a refcount block when the
+// file has grown past the clusters that the block counts. Its memory grows with the disk only by 8
+// bytes per refcount block.
 //
-// The file is, in this order: the header, the encryption header, the L1 table; each L2
-// table in front of the data that it is for, with refcount blocks between; the refcount
-// table and the last blocks.
+// The file has this order: the header, the encryption header, the L1 table; each L2 table in front
+// of its data, with refcount blocks in between; the refcount table and the last blocks.
 type allocator struct {
 	*plan
 	w          io.WriterAt
-	next       int64 // the offset past the last cluster in use
-	tail       int64 // where compressed data go on, within a cluster in use; or 0
+	next       int64 // offset past the last cluster in use
+	tail       int64 // offset in the last cluster where compressed data continues, or 0
 	luksOffset int64
 
-	l1 struct { // a part of the table
-		first int64 // entry
+	l1 struct { // the part of the table in memory
+		first int64 // index of the first entry
 		b     []byte
 	}
 	l2 struct {
-		index  int64 // of its L1 entry; -1: there is none yet
+		index  int64 // of its L1 entry; -1 before the first table
 		offset int64
 		b      []byte
 	}
-	// counts are the reference counts of the clusters that blocks are not written for.
+	// counts are the reference counts of the clusters whose refcount blocks are not written yet.
 	counts []uint16
-	block  []byte  // one that is written
-	blocks []int64 // where those that were written are
+	block  []byte  // buffer for a block
+	blocks []int64 // offsets of the blocks that were written
 }
 
-// maxHostOffset bounds offsets of clusters (section "L2 table entries").
+// maxHostOffset is the limit of cluster offsets (section "L2 table entries").
 const maxHostOffset = 1 << 56
 
-var errGrown = fmt.Errorf("qcow2: the file outgrows its cluster size: %w", image.ErrTooLarge)
+var errGrown = fmt.Errorf("qcow2: the file is too large for its cluster size: %w", image.ErrTooLarge)
 
 func newAllocator(w io.WriterAt, p *plan) *allocator {
 	a := &allocator{plan: p, w: w}
@@ -59,7 +58,7 @@ func newAllocator(w io.WriterAt, p *plan) *allocator {
 	return a
 }
 
-// grow takes the clusters that follow for n bytes, with one reference each.
+// grow allocates clusters for n bytes at the end of the file, with one reference each.
 func (a *allocator) grow(n int64) int64 {
 	off := a.next
 	for end := off + n; a.next < end; a.next += a.clusterSize() {
@@ -68,7 +67,7 @@ func (a *allocator) grow(n int64) int64 {
 	return off
 }
 
-// settle writes the refcount blocks whose clusters are all in use.
+// settle writes the refcount blocks whose clusters are all allocated.
 func (a *allocator) settle() error {
 	n := a.perBlock()
 	for int64(len(a.counts)) >= n {
@@ -79,7 +78,7 @@ func (a *allocator) settle() error {
 			return err
 		}
 		a.counts = a.counts[:copy(a.counts, a.counts[n:])]
-		a.tail = 0 // what could be there may be counted already
+		a.tail = 0 // the count of that cluster can already be written
 	}
 	return nil
 }
@@ -94,7 +93,7 @@ func (a *allocator) writeBlock(off int64, counts []uint16) error {
 	return err
 }
 
-// cluster gives cluster i of the disk a place of its own.
+// cluster allocates a cluster for cluster i of the disk.
 func (a *allocator) cluster(i int64) (int64, error) {
 	if err := a.table(i); err != nil {
 		return 0, err
@@ -104,15 +103,15 @@ func (a *allocator) cluster(i int64) (int64, error) {
 	return off, a.settle()
 }
 
-// compressedCluster gives cluster i of the disk a place for n bytes of compressed data,
-// less than a cluster: behind those of the one before, or at the start of a cluster.
+// compressedCluster allocates space for cluster i of the disk, as n bytes of compressed data. n is
+// less than a cluster. The space follows the previous compressed data or starts a new cluster.
 func (a *allocator) compressedCluster(i, n int64) (int64, error) {
 	if err := a.table(i); err != nil {
 		return 0, err
 	}
 	cluster := a.clusterSize()
 	off := a.tail
-	room := -off & (cluster - 1) // to the end of the cluster
+	room := -off & (cluster - 1) // up to the end of the cluster
 	switch {
 	case off != 0 && n <= room && *a.count(off) < 1<<16-1:
 		*a.count(off)++
@@ -135,12 +134,12 @@ func (a *allocator) compressedCluster(i, n int64) (int64, error) {
 	return off, a.settle()
 }
 
-// count returns the reference count of the cluster that off is in.
+// count returns a pointer to the reference count of the cluster that contains off.
 func (a *allocator) count(off int64) *uint16 {
 	return &a.counts[off>>a.clusterBits-int64(len(a.blocks))*a.perBlock()]
 }
 
-// table makes the L2 table for cluster i of the disk the current one.
+// table makes the L2 table of cluster i of the disk the current one.
 func (a *allocator) table(i int64) error {
 	index := i >> (a.clusterBits - 3)
 	if index == a.l2.index {
@@ -163,7 +162,7 @@ func (a *allocator) setEntry(i int64, e uint64) {
 	binary.BigEndian.PutUint64(a.l2.b[8*(i&(a.clusterSize()/8-1)):], e)
 }
 
-// writeTable writes the current L2 table, if there is one.
+// writeTable writes the current L2 table, if any.
 func (a *allocator) writeTable() error {
 	if a.l2.index < 0 {
 		return nil
@@ -173,7 +172,7 @@ func (a *allocator) writeTable() error {
 	return err
 }
 
-// writeL1 writes the part of the L1 table that is in memory and goes on to the next.
+// writeL1 writes the part of the L1 table in memory and advances to the next part.
 func (a *allocator) writeL1() error {
 	b := a.l1.b[:min(int64(len(a.l1.b)), 8*(a.l1Size-a.l1.first))]
 	_, err := a.w.WriteAt(b, a.l1Offset+8*a.l1.first)
@@ -182,7 +181,7 @@ func (a *allocator) writeL1() error {
 	return err
 }
 
-// finish writes what is left of the tables and returns the length of the file.
+// finish writes the remaining tables and returns the length of the file.
 func (a *allocator) finish() (int64, error) {
 	if err := a.writeTable(); err != nil {
 		return 0, err
@@ -192,7 +191,7 @@ func (a *allocator) finish() (int64, error) {
 			return 0, err
 		}
 	}
-	// The last blocks count themselves, and the refcount table.
+	// The last blocks also count themselves and the refcount table.
 	var blocks int64
 	for fits := false; !fits; {
 		blocks++

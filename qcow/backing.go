@@ -6,7 +6,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// resolve gets the files that the image needs.
+// resolve opens the other files that the image needs.
 func (d *Disk) resolve() error {
 	if err := d.opts.chain.Check("qcow2", d.opts.ID, d.h.backingOffset, "backing file"); err != nil {
 		return err

@@ -27,7 +27,7 @@ func (s sparse) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// emptyDisk is an image of clusters of 64 KiB without any L2 table.
+// emptyDisk returns an image with clusters of 64 KiB and no L2 table.
 func emptyDisk(size int64) sparse {
 	w := img{size: 0, bits: 16}.build()
 	l1 := (&header{clusterBits: 16}).l1Needed(size)
@@ -100,7 +100,7 @@ func BenchmarkExtentsEmpty16TiB(b *testing.B) {
 			}
 		}
 		if n != 1 {
-			b.Fatalf("%d extents", n)
+			b.Fatalf("%d extents, want 1", n)
 		}
 	}
 }
@@ -125,8 +125,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
-// TestAllocs: reading data that are not compressed allocates nothing once the L2
-// tables are in the cache.
+// TestAllocs checks that reading uncompressed data does not allocate once the L2 tables are cached.
 func TestAllocs(t *testing.T) {
 	w := img{size: 4 << 20, bits: 12, kinds: "d"}.build()
 	d := open(t, w.file, Options{})
@@ -136,7 +135,7 @@ func TestAllocs(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 	if !bytes.Equal(p, w.guest[:1<<20]) {
-		t.Error("other bytes")
+		t.Error("the data is wrong")
 	}
 }
 

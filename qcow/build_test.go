@@ -12,9 +12,8 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// An img is what the tests build an image of: the zero value of a field takes the
-// default that it names. Other things are made by editing the bytes that build
-// returns.
+// An img describes an image for build. The zero value of a field means the default in its comment.
+// Tests make other images by editing the bytes that build returns.
 type img struct {
 	version   uint32 // 3
 	bits      uint   // cluster bits, 9
@@ -22,24 +21,24 @@ type img struct {
 	headerLen int    // 104, or 112 with zstd
 	zstd      bool   // compression type
 	extended  bool   // extended L2 entries
-	exts      []byte // header extensions, without the end
+	exts      []byte // header extensions, without the end marker
 	backing   string
-	kinds     string // of clusters: -hzdc, see build; "-hzdc"
-	features  uint64 // incompatible, more than the above
-	snapshot  bool   // one, of the same disk, with ID "1" and name "snap"
+	kinds     string // kinds of clusters, see build; "-hzdc"
+	features  uint64 // further incompatible features
+	snapshot  bool   // one snapshot of the same disk, with ID "1" and name "snap"
 	order     uint32 // refcount order, 4
 	seed      uint64
 }
 
 var be = binary.BigEndian
 
-// A layout is where build has put things, in bytes.
+// A layout holds an image and the offsets of its parts, in bytes.
 type layout struct {
 	file, guest                               []byte
-	bare                                      []byte // 1 for each byte of the disk that is not in the image
+	bare                                      []byte // 1 for each byte of the disk that is absent from the image
 	l1, reftable, refblock, snapshots, snapL1 int64
 	l2                                        []int64
-	data                                      []int64 // of clusters with data
+	data                                      []int64 // offsets of clusters with data
 }
 
 func ext(kind uint32, data string) []byte {
@@ -49,8 +48,8 @@ func ext(kind uint32, data string) []byte {
 	return append(b, make([]byte, -len(b)&7)...)
 }
 
-// build returns an image whose clusters are, at random: - unallocated, h zero
-// without room, z zero with room, d data, c compressed. Data have no zero bytes.
+// build returns an image with a random mix of clusters: - unallocated, h zero and not allocated, z
+// zero and allocated, d data, c compressed. Data has no zero bytes.
 func (m img) build() *layout {
 	if m.version == 0 {
 		m.version = 3
@@ -130,7 +129,7 @@ func (m img) build() *layout {
 				}
 				z := compress(data, m.zstd)
 				start := int64(len(w.file))
-				// Compressed clusters follow each other without padding.
+				// Compressed clusters are contiguous, without padding.
 				if rnd.IntN(2) == 0 || start&(cluster-1) == 0 {
 					start = alloc(int64(len(z)), 0)
 					w.file = w.file[:start]
@@ -267,7 +266,7 @@ func putRefcount(b []byte, i int64, order uint32, n uint64) {
 	}
 }
 
-// Compressors are large, and clusters are many.
+// Compressors are reused: they are large, and there are many clusters.
 var (
 	deflaters = sync.Pool{New: func() any {
 		w, err := flate.NewWriter(nil, flate.BestSpeed)
@@ -307,7 +306,7 @@ func open(t testing.TB, file []byte, opts Options) *Disk {
 	return d
 }
 
-// imgs are images of all kinds.
+// imgs returns images of all kinds.
 func imgs() map[string]img {
 	return map[string]img{
 		"v2":               {version: 2, size: 100_000},

@@ -8,25 +8,26 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// CheckResult is what [Disk.Check] found. The JSON field names are API.
+// A CheckResult is the result of [Disk.Check]. The JSON field names are API.
 type CheckResult struct {
-	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
-	Leaks       int64    `json:"leaks"`              // clusters that are counted as used more often than they are
-	Problems    []string `json:"problems,omitempty"` // a sentence for each of the first 100
+	Corruptions int64    `json:"corruptions"`        // errors that can damage data, or have damaged it
+	Leaks       int64    `json:"leaks"`              // clusters whose reference count is too high
+	Problems    []string `json:"problems,omitempty"` // the first 100, one sentence each
 
-	ImageEnd           int64 `json:"image_end_offset"`    // bytes: past the last cluster in use
+	ImageEnd           int64 `json:"image_end_offset"`    // offset past the last cluster in use, in bytes
 	TotalClusters      int64 `json:"total_clusters"`      // of the disk
-	AllocatedClusters  int64 `json:"allocated_clusters"`  // of these, in the file
-	CompressedClusters int64 `json:"compressed_clusters"` // of these, compressed
-	FragmentedClusters int64 `json:"fragmented_clusters"` // of these, not behind the one before
+	AllocatedClusters  int64 `json:"allocated_clusters"`  // clusters of the disk that are in the file
+	CompressedClusters int64 `json:"compressed_clusters"` // allocated clusters that are compressed
+	FragmentedClusters int64 `json:"fragmented_clusters"` // allocated clusters that do not follow the previous one
 }
 
-// Check looks for what "qemu-img check" looks for: references out of the file,
-// clusters that are used for two purposes, and reference counts that are not as many
-// as there are references from the disk, all snapshots and the metadata. It reads
-// all of the metadata, within about 40 MiB of memory, and no data. An error is about
-// reading the file, or the end of ctx; what is wrong with the image is in the
-// result. All of the image is checked, whatever snapshot is open.
+// Check finds what "qemu-img check" finds. It reports references outside the file, clusters with
+// two uses, and wrong reference counts. Counts include references from the disk, all snapshots and
+// the metadata.
+//
+// Check reads all of the metadata and no data, and needs about 40 MiB of memory. It covers the
+// whole image, whichever snapshot is open. It returns an error only if reading fails or ctx is
+// done; problems of the image are in the result.
 func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 	c := &checker{d: d, h: d.h, ctx: ctx}
 	if err := c.readReftable(); err != nil {
@@ -34,7 +35,7 @@ func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 	}
 	for lo := int64(0); ; {
 		c.refs = newCounter(lo)
-		c.quiet = lo > 0 // what is wrong with references was said in the first round
+		c.quiet = lo > 0 // the first round reported problems with references
 		if err := c.references(); err != nil {
 			return c.CheckResult, err
 		}
@@ -49,7 +50,7 @@ func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 	return c.CheckResult, c.active()
 }
 
-// A checker is one run of Check.
+// A checker holds the state of one call of Check.
 type checker struct {
 	CheckResult
 	d        *Disk
@@ -65,14 +66,14 @@ func (c *checker) corrupt(format string, args ...any) {
 	disk.Note(&c.Problems, "ERROR "+format, args...)
 }
 
-// bad is corrupt for what is found again in every round.
+// bad calls corrupt for a problem that every round finds again.
 func (c *checker) bad(format string, args ...any) {
 	if !c.quiet {
 		c.corrupt(format, args...)
 	}
 }
 
-// words calls visit for n 64-bit words at off of the file.
+// words calls visit for each of n 64-bit words at off of the file.
 func (c *checker) words(off, n int64, visit func(i int64, v uint64) error) error {
 	buf := make([]byte, min(8*n, 64<<10))
 	for i := int64(0); i < n; {
@@ -93,14 +94,14 @@ func (c *checker) words(off, n int64, visit func(i int64, v uint64) error) error
 	return nil
 }
 
-// use counts the clusters that n bytes at off are in.
+// use counts the clusters that contain the n bytes at off.
 func (c *checker) use(u use, off, n int64, times uint32, what string, args ...any) {
 	if n <= 0 {
 		return
 	}
 	for k := off >> c.h.clusterBits; k <= (off+n-1)>>c.h.clusterBits; k++ {
 		if !c.refs.add(k, u, times) {
-			c.corrupt("%s: the cluster at %#x is in use for something else too", fmt.Sprintf(what, args...), k<<c.h.clusterBits)
+			c.corrupt("%s: the cluster at %#x has another use too", fmt.Sprintf(what, args...), k<<c.h.clusterBits)
 		}
 		if !c.quiet {
 			c.ImageEnd = max(c.ImageEnd, (k+1)<<c.h.clusterBits)
@@ -108,7 +109,7 @@ func (c *checker) use(u use, off, n int64, times uint32, what string, args ...an
 	}
 }
 
-// references counts all references of the image into refs.
+// references counts all references of the image.
 func (c *checker) references() error {
 	h := c.h
 	c.use(useMeta, 0, 1, 1, "header")
@@ -124,7 +125,7 @@ func (c *checker) references() error {
 		if block := c.block(i); block != 0 {
 			c.use(useMeta, block, h.clusterSize(), 1, "refcount table entry %d", i)
 		} else if e != 0 {
-			c.bad("refcount table entry %d is %#x: no refcount block can be there", i, e)
+			c.bad("refcount table entry %d is %#x: not a valid offset of a refcount block", i, e)
 		}
 	}
 	if err := c.bitmaps(); err != nil {
@@ -133,8 +134,7 @@ func (c *checker) references() error {
 	return c.disks()
 }
 
-// block returns where the refcount block of an entry is, 0 if there is none, or none
-// that could be read.
+// block returns the offset of refcount block i, or 0 if there is no block or it cannot be read.
 func (c *checker) block(i int) int64 {
 	e := clampInt64(c.reftable[i])
 	if e == 0 || c.h.badCluster(e) != "" {
@@ -145,7 +145,7 @@ func (c *checker) block(i int) int64 {
 
 func (c *checker) readReftable() error {
 	h := c.h
-	// Of the last cluster, only what is in the file was ever written.
+	// The end of the last cluster need not be in the file.
 	n := min(h.reftableLen<<h.clusterBits, h.fileSize-h.reftable) / 8
 	if n <= 0 {
 		return nil
@@ -160,13 +160,13 @@ func (c *checker) readReftable() error {
 		return nil
 	})
 	if room := h.fileSize >> h.clusterBits; err == nil && used > room {
-		c.corrupt("the refcount table has %d blocks, and the file has %d clusters", used, room)
+		c.corrupt("the refcount table has %d blocks, more than the %d clusters of the file", used, room)
 		c.reftable = nil
 	}
 	return err
 }
 
-// refcount returns what the image has as the number of references to a cluster.
+// refcount returns the reference count that the image stores for a cluster.
 func (c *checker) refcount(cluster int64) (uint64, error) {
 	perBlock := c.h.perBlock()
 	if cluster/perBlock >= int64(len(c.reftable)) {
@@ -184,8 +184,8 @@ func (c *checker) refcount(cluster int64) (uint64, error) {
 	return refcountAt(p.B, (block+bit/8-p.Off)*8+bit%8, c.h.refcountOrder), nil
 }
 
-// refcountAt returns the reference count at a bit of b, which is big-endian but
-// within a byte, where the first is lowest.
+// refcountAt returns the reference count at a bit of b. Counts are big-endian; within a byte, the
+// first is lowest.
 func refcountAt(b []byte, bit int64, order uint32) uint64 {
 	be := binary.BigEndian
 	switch p := b[bit/8:]; order {
@@ -202,7 +202,7 @@ func refcountAt(b []byte, bit int64, order uint32) uint64 {
 	}
 }
 
-// compare compares the references that were counted with the reference counts.
+// compare compares the counted references with the stored reference counts.
 func (c *checker) compare() error {
 	err := c.refs.each(func(cluster int64, n uint32) error {
 		want, err := c.refcount(cluster)
@@ -210,7 +210,7 @@ func (c *checker) compare() error {
 		case err != nil:
 			return err
 		case n == countMask:
-			// There are more than were counted.
+			// The cluster has more references than its count.
 		case want < uint64(n):
 			c.corrupt("the cluster at %#x has reference count %d and %d references", cluster<<c.h.clusterBits, want, n)
 		case want > uint64(n):
@@ -240,7 +240,7 @@ func (c *checker) compare() error {
 	return nil
 }
 
-// leaks finds clusters, of those of one refcount block, without any references.
+// leaks finds clusters of one refcount block that have no references.
 func (c *checker) leaks(cluster, stop int64) error {
 	if err := c.ctx.Err(); err != nil {
 		return context.Cause(c.ctx)

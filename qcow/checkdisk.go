@@ -4,14 +4,14 @@ import (
 	"encoding/binary"
 )
 
-// What of a table entry has to be zero.
+// Reserved bits of table entries, which must be zero.
 const (
 	reservedL1 = 0x7f000000000001ff
 	reservedL2 = 0x3f000000000001fe
 )
 
-// disks counts the references from the disk and all snapshots. An L2 table that
-// several of them share is read once: a hostile image may have them share all.
+// disks counts the references from the disk and all snapshots. It reads a shared L2 table only
+// once, as a hostile image can share one among all entries.
 func (c *checker) disks() error {
 	for lo := int64(0); ; {
 		tables := newCounter(lo)
@@ -32,8 +32,8 @@ func (c *checker) disks() error {
 	}
 }
 
-// tables counts how often each L2 table is used. Only the first round counts the L1
-// tables of snapshots themselves.
+// tables counts how often each L2 table is used. It counts the L1 tables of snapshots in the first
+// round only.
 func (c *checker) tables(to *counter, first bool) error {
 	l1 := func(off, n int64, name string) error {
 		return c.words(off, n, func(i int64, v uint64) error {
@@ -66,7 +66,7 @@ func (c *checker) tables(to *counter, first bool) error {
 		}
 		if sum += s.l1Size * 8; sum > c.h.fileSize {
 			if first {
-				c.bad("the L1 tables of the first %d snapshots are larger than the file", i+1)
+				c.bad("the L1 tables of the first %d snapshots are together larger than the file", i+1)
 			}
 			return nil
 		}
@@ -80,10 +80,10 @@ func (c *checker) tables(to *counter, first bool) error {
 	return nil
 }
 
-// l2 counts what an L2 table refers to.
+// l2 counts the references in an L2 table.
 func (c *checker) l2(table int64, times uint32) error {
 	extended := c.h.extendedL2()
-	var e uint64 // of an extended entry, whose second half comes next
+	var e uint64 // first half of an extended entry
 	return c.words(table, c.h.clusterSize()/8, func(i int64, v uint64) error {
 		at := table + 8*i
 		if !extended {
@@ -97,18 +97,18 @@ func (c *checker) l2(table int64, times uint32) error {
 	})
 }
 
-// entry counts what an L2 entry, with its subcluster bitmap if it has one, refers to.
+// entry counts the references of an L2 entry. bitmap is its subcluster bitmap, if it has one.
 func (c *checker) entry(at int64, e, bitmap uint64, times uint32) {
 	if e&flagCompressed != 0 {
 		off, _, err := c.d.compressedRange(e, at)
 		if err == nil && c.h.dataFile() {
-			err = entryError(at, e, "no compressed cluster, as the image has an external data file")
+			err = entryError(at, e, "an uncompressed cluster, as the image has an external data file")
 		}
 		if err != nil {
 			c.bad("%v", err)
 			return
 		}
-		// The sectors count as a whole, in the file or not.
+		// The data counts in whole sectors, even past the end of the file.
 		shift := 62 - (c.h.clusterBits - 8)
 		n := (int64(e>>shift&(1<<(c.h.clusterBits-8)-1)) + 1) * 512
 		c.use(useData, off&^511, n, times, "L2 entry at %#x, compressed", at)
@@ -120,7 +120,7 @@ func (c *checker) entry(at int64, e, bitmap uint64, times uint32) {
 	if data, zero := uint32(bitmap), uint32(bitmap>>32); data&zero != 0 {
 		c.bad("subcluster bitmap at %#x is %#x: subclusters are both allocated and zero", at+8, bitmap)
 	} else if data != 0 && e&offsetMask == 0 && !c.h.dataFile() {
-		c.bad("subcluster bitmap at %#x is %#x: subclusters are allocated and the cluster is not", at+8, bitmap)
+		c.bad("subcluster bitmap at %#x is %#x: subclusters are allocated, but the cluster is not", at+8, bitmap)
 	}
 	host := int64(e & offsetMask)
 	if host == 0 || c.h.dataFile() {
@@ -136,13 +136,13 @@ func (c *checker) entry(at int64, e, bitmap uint64, times uint32) {
 	}
 }
 
-// active looks at the tables of the current state of the disk: what is in them, and
-// whether their flags are right that tell a cluster with one reference.
+// active checks the tables of the current disk. It updates the statistics and checks the flags that
+// mark clusters with a single reference.
 func (c *checker) active() error {
 	h := c.h
 	c.TotalClusters = (h.size + h.clusterSize() - 1) >> h.clusterBits
 	size := int64(1) << h.entryBits()
-	var after int64 // where the next cluster is if it is not fragmented
+	var after int64 // offset of the next cluster if not fragmented
 	used := int64(0)
 	return c.words(h.l1Offset, h.l1Size, func(i int64, v uint64) error {
 		table := int64(v & offsetMask)
@@ -150,7 +150,7 @@ func (c *checker) active() error {
 			return nil
 		}
 		if used++; used > h.fileSize>>h.clusterBits {
-			return nil // more tables than there can be, which was found before
+			return nil // too many tables, which disks has reported
 		}
 		if err := c.copied("L2 table", h.l1Offset+8*i, v, table); err != nil {
 			return err
@@ -165,7 +165,7 @@ func (c *checker) active() error {
 	})
 }
 
-// stats counts the cluster at pos of the disk, whose L2 entry e is at at.
+// stats updates the statistics for the cluster at pos of the disk. Its L2 entry e is at offset at.
 func (c *checker) stats(pos, at int64, e uint64, after *int64) error {
 	host := int64(e & offsetMask)
 	switch {
@@ -182,7 +182,7 @@ func (c *checker) stats(pos, at int64, e uint64, after *int64) error {
 		}
 		c.AllocatedClusters++
 		if host != pos {
-			c.corrupt("L2 entry at %#x is %#x: in an external data file it has to be at %#x", at, e, pos)
+			c.corrupt("L2 entry at %#x is %#x: want %#x, its offset on the disk, in an external data file", at, e, pos)
 		}
 	case host != 0:
 		c.AllocatedClusters++
@@ -198,25 +198,25 @@ func (c *checker) stats(pos, at int64, e uint64, after *int64) error {
 	return nil
 }
 
-// copied checks the flag of a table entry.
+// copied checks that bit 63 of a table entry is set exactly if the reference count is 1.
 func (c *checker) copied(what string, at int64, e uint64, host int64) error {
 	n, err := c.refcount(host >> c.h.clusterBits)
 	if err != nil {
 		return err
 	}
 	if has := e&flagCopied != 0; has != (n == 1) {
-		c.corrupt("%s: the entry at %#x is %#x, and the reference count %d, where bit 63 tells a count of 1", what, at, e, n)
+		c.corrupt("%s: the entry at %#x is %#x, but bit 63 does not fit the reference count %d", what, at, e, n)
 	}
 	return nil
 }
 
 const (
-	bitmapEntrySize = 24 // of the directory, without name and extra data
+	bitmapEntrySize = 24 // size of a directory entry without name and extra data
 	maxBitmaps      = 65535
 )
 
-// bitmaps counts the references of persistent dirty bitmaps. If the image was
-// written by somebody who does not know of them, they are leaked.
+// bitmaps counts the references of persistent dirty bitmaps. If a writer without support for
+// bitmaps wrote the image, the bitmaps are leaked.
 func (c *checker) bitmaps() error {
 	h := c.h
 	if !h.hasBitmaps || h.autoclear&autoclearBitmaps == 0 {
@@ -233,7 +233,7 @@ func (c *checker) bitmaps() error {
 	for i := range min(h.bitmaps, maxBitmaps) {
 		var b [bitmapEntrySize]byte
 		if end-off < bitmapEntrySize {
-			c.bad("bitmap %d is not in the directory, which ends at %#x", i, end)
+			c.bad("bitmap %d is past the end of the directory at %#x", i, end)
 			return nil
 		}
 		if _, err := readFull(c.d.file.R, b[:], off); err != nil {
@@ -246,7 +246,7 @@ func (c *checker) bitmaps() error {
 			continue
 		}
 		if sum += n * 8; sum > h.fileSize {
-			c.bad("the tables of the first %d bitmaps are larger than the file", i+1)
+			c.bad("the tables of the first %d bitmaps are together larger than the file", i+1)
 			return nil
 		}
 		c.use(useMeta, table, n*8, 1, "table of bitmap %d", i)

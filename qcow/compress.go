@@ -13,33 +13,33 @@ import (
 	"github.com/luksimg/luksimg/internal/inflate"
 )
 
-// errShort: compressed data that give less than a cluster.
-var errShort = errors.New("the data end before the cluster is full")
+// errShort reports compressed data that decompresses to less than a cluster.
+var errShort = errors.New("the data ends before the cluster is full")
 
-// zstdDecoder is for all disks: it decodes as many clusters at a time as there are
-// CPUs. Its output is bounded by the slice that it is given.
+// zstdDecoder is shared by all disks and decodes as many clusters at once as there are CPUs. The
+// output slice limits its output.
 var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true))
 })
 
-// compressedRange returns which bytes of the file the L2 entry of a compressed
-// cluster is for. They are whole sectors but at the start; decompression ends
-// somewhere in the last one, which may be cut off at the end of the file.
+// compressedRange returns the range of the file that the L2 entry of a compressed cluster
+// describes. It ends with a whole sector; decompression ends somewhere in that sector, and the file
+// can end there too.
 func (d *Disk) compressedRange(e uint64, at int64) (off, n int64, err error) {
 	shift := 62 - (d.h.clusterBits - 8)
 	off = int64(e & (1<<shift - 1))
 	n = (int64(e>>shift&(1<<(d.h.clusterBits-8)-1))+1)*512 - off&511
 	if off >= d.h.fileSize {
-		return 0, 0, entryError(at, e, "compressed data inside the file, which has %d bytes; this would be at %d", d.h.fileSize, off)
+		return 0, 0, entryError(at, e, "data inside the file of %d bytes, but its offset is %d", d.h.fileSize, off)
 	}
 	return off, min(n, d.h.fileSize-off), nil
 }
 
-// buffers hold compressed data while they are decoded.
+// buffers holds buffers for compressed data.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// readCompressed returns the bytes of a compressed cluster, in a buffer that the caller gives
-// back, and where they are in the file.
+// readCompressed reads a compressed cluster. src is its data in buf, which the caller returns to
+// buffers, and off its offset in the file.
 func (d *Disk) readCompressed(r disk.Run) (buf *[]byte, src []byte, off int64, err error) {
 	off, n, err := d.compressedRange(r.Key, r.At)
 	if err != nil {
@@ -47,7 +47,7 @@ func (d *Disk) readCompressed(r disk.Run) (buf *[]byte, src []byte, off int64, e
 	}
 	buf = buffers.Get().(*[]byte)
 	if int64(cap(*buf)) < n {
-		// Few clusters are longer than this, so that most buffers are made once.
+		// Few compressed clusters are longer than a cluster, so most buffers never grow.
 		*buf = make([]byte, max(n, d.h.clusterSize()))
 	}
 	src = (*buf)[:n]
@@ -58,7 +58,7 @@ func (d *Disk) readCompressed(r disk.Run) (buf *[]byte, src []byte, off int64, e
 	return buf, src, off, nil
 }
 
-// decompress fills dst, which is one cluster, with a compressed cluster.
+// decompress decompresses a cluster into dst, which has the size of a cluster.
 func (d *Disk) decompress(dst []byte, r disk.Run) error {
 	buf, src, off, err := d.readCompressed(r)
 	if err != nil {
@@ -72,11 +72,11 @@ func (d *Disk) decompress(dst []byte, r disk.Run) error {
 	return inflated(got, err, dst, src, off)
 }
 
-// inflateAll is decompress of several clusters, which are of zlib.
+// inflateAll is decompress for several zlib clusters.
 func (d *Disk) inflateAll(units []disk.PackedUnit) (int, error) {
 	jobs := make([]inflate.Job, len(units))
 	offs := make([]int64, len(units))
-	var failed error // of the unit behind those that were read
+	var failed error // of the unit after those that were read
 	for i, u := range units {
 		buf, src, off, err := d.readCompressed(u.Run)
 		if err != nil {
@@ -95,7 +95,7 @@ func (d *Disk) inflateAll(units []disk.PackedUnit) (int, error) {
 	return len(jobs), failed
 }
 
-// inflated returns the error of a cluster that gave got bytes, which are to fill it.
+// inflated returns the error of a cluster that decompressed to got bytes. dst is the whole cluster.
 func inflated(got int, err error, dst, src []byte, off int64) error {
 	if err == nil && got < len(dst) {
 		err = errShort
@@ -103,17 +103,17 @@ func inflated(got int, err error, dst, src []byte, off int64) error {
 	return clusterError(err, dst, src, off)
 }
 
-// clusterError tells which cluster err, if it is one, is about.
+// clusterError wraps err, if not nil, in an error that describes the cluster.
 func clusterError(err error, dst, src []byte, off int64) error {
 	if err == nil {
 		return nil
 	}
 	return &image.FormatError{Format: "qcow2", Offset: off, Field: "compressed cluster", Value: fmt.Sprintf("%d bytes (%v)", len(src), err),
-		Want: fmt.Sprintf("data that give %d bytes", len(dst))}
+		Want: fmt.Sprintf("data that decompresses to %d bytes", len(dst))}
 }
 
-// decodeZstd fills dst with what one or more zstd frames give. What follows them may
-// be anything.
+// decodeZstd fills dst with the output of one or more zstd frames. It ignores any bytes that
+// follow.
 func decodeZstd(dst, src []byte) error {
 	dec, err := zstdDecoder()
 	if err != nil {
@@ -131,16 +131,16 @@ func decodeZstd(dst, src []byte) error {
 		if len(out) == 0 {
 			return errShort
 		}
-		done += copy(dst[done:], out) // onto itself
+		done += copy(dst[done:], out) // out is usually dst itself
 		src = src[n:]
 	}
 	return nil
 }
 
-var errFrame = errors.New("no whole zstd frame")
+var errFrame = errors.New("no complete zstd frame")
 
-// frameLen returns the length of the zstd frame that src starts with (RFC 8878,
-// section 3.1.1), as the decoder wants to see nothing of what follows.
+// frameLen returns the length of the zstd frame at the start of src (RFC 8878, section 3.1.1). The
+// decoder must not see the bytes that follow the frame.
 func frameLen(src []byte) (int, error) {
 	if len(src) < 6 || binary.LittleEndian.Uint32(src) != 0xfd2fb528 {
 		return 0, errFrame
@@ -169,7 +169,7 @@ func frameLen(src []byte) (int, error) {
 		switch block >> 1 & 3 {
 		case 0, 2: // raw, compressed
 			at += block >> 3
-		case 1: // one byte, repeated
+		case 1: // RLE: one byte
 			at++
 		default:
 			return 0, errFrame

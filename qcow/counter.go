@@ -11,21 +11,20 @@ type use uint32
 
 const (
 	useNone  use = iota
-	useData      // guest data, which snapshots and compressed clusters may share
-	useTable     // an L2 table, which snapshots may share
-	useMeta      // other metadata, which is nowhere twice
+	useData      // guest data, shared by snapshots and compressed clusters
+	useTable     // an L2 table, shared by snapshots
+	useMeta      // other metadata, never shared
 )
 
 const (
 	pageClusters = 256
 	maxPages     = 16 << 10 // 16 MiB of counters
 
-	countMask = 1<<30 - 1 // the rest of a counter is the use
+	countMask = 1<<30 - 1 // the upper bits of a counter are the use
 )
 
-// A counter counts references to the clusters of a file, in bounded memory: of the
-// clusters from lo on it counts as many as there is room for, up to hi, which moves
-// towards lo when there is none left. The clusters from hi on are for another round.
+// A counter counts references to the clusters of a file, in bounded memory. It counts the clusters
+// from lo up to hi. When memory runs out, it lowers hi. Later rounds count the clusters from hi on.
 type counter struct {
 	lo, hi   int64 // clusters
 	pages    map[int64]*[pageClusters]uint32
@@ -36,7 +35,7 @@ func newCounter(lo int64) *counter {
 	return &counter{lo: lo, hi: math.MaxInt64, pages: map[int64]*[pageClusters]uint32{}, maxPages: maxPages}
 }
 
-// add counts references to a cluster, and reports whether it is used for this only.
+// add counts references to a cluster and reports whether it has no other use.
 func (c *counter) add(cluster int64, u use, times uint32) bool {
 	if cluster < c.lo || cluster >= c.hi {
 		return true
@@ -58,7 +57,7 @@ func (c *counter) add(cluster int64, u use, times uint32) bool {
 	return before == useNone || before == u && u != useMeta
 }
 
-// shrink drops the upper half of the pages.
+// shrink drops the upper half of the pages and lowers hi.
 func (c *counter) shrink() {
 	keys := c.sorted()
 	middle := keys[len(keys)/2]
@@ -70,7 +69,7 @@ func (c *counter) shrink() {
 
 func (c *counter) sorted() []int64 { return slices.Sorted(maps.Keys(c.pages)) }
 
-// count returns how many references were counted to a cluster.
+// count returns the number of references counted for a cluster.
 func (c *counter) count(cluster int64) uint32 {
 	if page := c.pages[cluster/pageClusters]; page != nil {
 		return page[cluster%pageClusters] & countMask
@@ -78,7 +77,7 @@ func (c *counter) count(cluster int64) uint32 {
 	return 0
 }
 
-// each visits all clusters with references, in order, until visit fails.
+// each calls visit for all clusters with references, in order, until visit fails.
 func (c *counter) each(visit func(cluster int64, count uint32) error) error {
 	for _, k := range c.sorted() {
 		for i, v := range c.pages[k] {

@@ -13,58 +13,57 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// CreateOptions say what image [Create] makes. The zero value is what qemu-img makes by
-// default: version 3, clusters of 64 KiB, neither compressed nor encrypted.
+// CreateOptions configure [Create]. The zero value creates what qemu-img creates by default:
+// version 3, clusters of 64 KiB, neither compressed nor encrypted.
 type CreateOptions struct {
-	// ClusterSize is the unit of allocation in bytes, a power of two from 512 to 2 MiB.
-	// Zero is 64 KiB. It limits the disk, and the file: clusters of 512 bytes to 128 GiB,
-	// those of 64 KiB to 2 PiB.
+	// ClusterSize is the unit of allocation in bytes, a power of two from 512 to 2 MiB. Zero means
+	// 64 KiB. It limits the size of the disk and of the file: to 128 GiB with clusters of 512
+	// bytes, to 2 PiB with clusters of 64 KiB.
 	ClusterSize int64
 
-	// Compression is "zlib", which every QEMU reads, "zstd", which those from 5.1 on
-	// read, or "" for none. Clusters that do not become smaller are stored as they are.
-	// An image that is encrypted cannot be compressed.
+	// Compression is "zlib", "zstd" or "" for none. Every QEMU reads zlib; QEMU 5.1 and later read
+	// zstd. Clusters that do not shrink are stored uncompressed. An image cannot be both compressed
+	// and encrypted.
 	Compression string
 
-	// Passphrase, if not nil, encrypts the image with LUKS1 inside, as QEMU's option
-	// encrypt.format=luks does. Each byte counts; QEMU takes only UTF-8. Clusters of
-	// zeros are not allocated all the same, so that the image tells where they are.
+	// Passphrase, if not nil, encrypts the image with LUKS1, as QEMU's option encrypt.format=luks
+	// does. It can hold any bytes, but QEMU accepts only UTF-8. Clusters of zeros are still not
+	// allocated, so the image reveals where they are.
 	Passphrase []byte
 
-	// LUKS are the options of the encryption: cipher, key size, hash, cost, UUID.
-	// Version may be 0 or 1; where the data are is not for it to say.
+	// LUKS holds the encryption options: cipher, key size, hash, cost, UUID. Version must be 0 or
+	// 1. DataOffset and Detached must not be set.
 	LUKS luks.Options
 
-	// Jobs is the number of workers; zero is one for each CPU. The image does not depend
-	// on it.
+	// Jobs is the number of workers; zero means one per CPU. It does not affect the image.
 	Jobs int
 
-	// Progress, if not nil, is called with the number of bytes of the source done since
-	// the last call, from several goroutines at a time. It must not block.
+	// Progress, if not nil, is called with the number of bytes of the source done since the last
+	// call. Calls can be concurrent. It must not block.
 	Progress func(n int64)
 }
 
-// A CreateResult says what [Create] made.
+// A CreateResult describes the image that [Create] made.
 type CreateResult struct {
-	VirtualSize        int64 // bytes: that of the source, up to the next multiple of 512
+	VirtualSize        int64 // bytes: size of the source, rounded up to a multiple of 512
 	FileSize           int64 // bytes
 	ClusterSize        int64 // bytes
-	AllocatedClusters  int64 // of the disk, in the file
-	CompressedClusters int64 // of these, compressed
+	AllocatedClusters  int64 // clusters of the disk that are in the file
+	CompressedClusters int64 // allocated clusters that are compressed
 
-	// LUKS is what the header of the encryption says, nil without one.
+	// LUKS describes the encryption header. It is nil without encryption.
 	LUKS *luks.Info
 }
 
-// Create writes the disk src as a qcow2 image of version 3 to dst, which must be new:
-// nothing is written where the format leaves gaps. Parts of src that are known to be
-// zero are not read, and clusters of zeros take no room. What it makes depends on src
-// and o alone, but for the random bytes of the encryption.
+// Create writes the disk src as a qcow2 image of version 3 to dst. dst must be empty: Create does
+// not write the gaps in the format. It does not read parts of src that are known to be zero, and
+// does not allocate clusters of zeros. The image depends only on src and o, except for the random
+// bytes of the encryption.
 //
-// The header is written last, after a Sync if dst has that method. If Create fails, or
-// ctx is done, dst is no qcow2 image, and of no use. A size that the format has no room for
-// is [image.ErrTooLarge], before anything is written. It takes a few MiB of memory for
-// each worker, more if clusters are larger than 1 MiB, whatever the size of the disk.
+// Create writes the header last, after a Sync if dst has that method. If it fails, or ctx is done,
+// dst is not a qcow2 image and is useless. If the disk is too large for the format, it returns
+// [image.ErrTooLarge] before it writes anything. It uses a few MiB of memory per worker, more with
+// clusters larger than 1 MiB, whatever the size of the disk.
 func Create(ctx context.Context, dst io.WriterAt, src image.Source, o CreateOptions) (*CreateResult, error) {
 	p, err := o.plan(src.Size())
 	if err != nil {
@@ -94,9 +93,9 @@ func Create(ctx context.Context, dst io.WriterAt, src image.Source, o CreateOpti
 	return &c.result, nil
 }
 
-// CreateSize returns how long, in bytes, the file would be that [Create] makes of a disk
-// of size bytes if exactly these clusters of it are not all zeros, and none of them is
-// compressed. They are numbered from the start of the disk and come in ascending order.
+// CreateSize returns the length in bytes of the file that [Create] would make of a disk of size
+// bytes. clusters are the numbers of the clusters that are not all zeros, in ascending order. None
+// of them is compressed.
 func CreateSize(size int64, clusters iter.Seq[int64], o CreateOptions) (int64, error) {
 	p, err := o.plan(size)
 	if err != nil {
@@ -106,7 +105,7 @@ func CreateSize(size int64, clusters iter.Seq[int64], o CreateOptions) (int64, e
 	last := int64(-1)
 	for i := range clusters {
 		if i <= last || i > (p.size-1)>>p.clusterBits {
-			return 0, fmt.Errorf("qcow2: cluster %d after %d, of a disk of %d bytes", i, last, p.size)
+			return 0, fmt.Errorf("qcow2: cluster %d follows cluster %d, want ascending numbers inside the disk of %d bytes", i, last, p.size)
 		}
 		last = i
 		if _, err := a.cluster(i); err != nil {
@@ -116,32 +115,32 @@ func CreateSize(size int64, clusters iter.Seq[int64], o CreateOptions) (int64, e
 	return a.finish()
 }
 
-// nowhere takes all that is written.
+// nowhere discards all writes.
 type nowhere struct{}
 
 func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
-// A plan is what is known of an image before anything of the disk was read.
+// A plan holds the properties of an image that are known before the disk is read.
 type plan struct {
-	header           // its fields for the size, the clusters, the features
-	luksSize   int64 // of the encryption header, bytes; 0 without one
+	header           // size, clusters and features
+	luksSize   int64 // size of the encryption header in bytes, or 0
 	compressed bool
 	luks       luks.Options
 }
 
-// plan checks the options, for a disk of size bytes.
+// plan checks the options for a disk of size bytes.
 func (o CreateOptions) plan(size int64) (*plan, error) {
 	p := &plan{header: header{version: 3, headerLength: headerSizeV3 + 8, refcountOrder: 4}}
 	cluster := cmp.Or(o.ClusterSize, 64<<10)
 	if cluster < 1<<minClusterBits || cluster > 1<<maxClusterBits || cluster&(cluster-1) != 0 {
-		return nil, fmt.Errorf("qcow2: clusters of %d bytes: want a power of two from %d to %d", cluster, 1<<minClusterBits, 1<<maxClusterBits)
+		return nil, fmt.Errorf("qcow2: cluster size %d, want a power of two from %d to %d", cluster, 1<<minClusterBits, 1<<maxClusterBits)
 	}
 	p.clusterBits = log2(cluster)
 	if most := int64(maxL1Bytes/8) << p.tableSpanBits(); size > most {
-		return nil, fmt.Errorf("qcow2: a disk of %d bytes: clusters of %d bytes are enough for %d bytes: %w", size, cluster, most, image.ErrTooLarge)
+		return nil, fmt.Errorf("qcow2: disk size %d, want at most %d with clusters of %d bytes: %w", size, most, cluster, image.ErrTooLarge)
 	}
 	if size < 0 {
-		return nil, fmt.Errorf("qcow2: a disk of %d bytes", size)
+		return nil, fmt.Errorf("qcow2: disk size %d, want at least 0", size)
 	}
 	p.size = (size + cryptSector - 1) &^ (cryptSector - 1)
 	p.l1Size = p.l1Needed(p.size)
@@ -154,7 +153,7 @@ func (o CreateOptions) plan(size int64) (*plan, error) {
 	case "zlib":
 		p.compressed = true
 	default:
-		return nil, fmt.Errorf("qcow2: compression %q: want \"zlib\", \"zstd\" or nothing", o.Compression)
+		return nil, fmt.Errorf("qcow2: compression %q, want \"zlib\", \"zstd\" or \"\"", o.Compression)
 	}
 	if o.Passphrase == nil {
 		return p, nil
@@ -165,26 +164,26 @@ func (o CreateOptions) plan(size int64) (*plan, error) {
 	return p, p.planLUKS(o.LUKS)
 }
 
-// planLUKS lays the encryption header out as QEMU does. In qcow2 its payload offset
-// means nothing: data clusters lie where their L2 entries say.
+// planLUKS lays out the encryption header as QEMU does. qcow2 ignores its payload offset: L2
+// entries give the place of data.
 func (p *plan) planLUKS(lo luks.Options) error {
 	lo.Version = cmp.Or(lo.Version, 1)
 	switch {
 	case lo.Version != 1:
-		return fmt.Errorf("qcow2: LUKS version %d: qcow2 has version 1", lo.Version)
+		return fmt.Errorf("qcow2: LUKS version %d, want 1", lo.Version)
 	case lo.DataOffset != 0 || lo.Detached:
-		return fmt.Errorf("qcow2: a header of LUKS inside of qcow2 does not say where the data are")
+		return fmt.Errorf("qcow2: LUKS options DataOffset and Detached have no meaning inside qcow2")
 	}
 	l, err := lo.Layout()
 	if err != nil {
 		return fmt.Errorf("qcow2: %w", err)
 	}
-	lo.DataOffset = l.HeaderSize // right behind the key slots, as QEMU has it
+	lo.DataOffset = l.HeaderSize // right after the key slots, as in QEMU
 	p.luks, p.luksSize, p.crypt = lo, l.HeaderSize, cryptLUKS
 	return nil
 }
 
-// A creation is one run of Create.
+// A creation holds the state of one call of Create.
 type creation struct {
 	*plan
 	opts   CreateOptions
@@ -196,7 +195,7 @@ type creation struct {
 	result CreateResult
 }
 
-// encryption makes the encryption header and writes it.
+// encryption creates and writes the encryption header.
 func (c *creation) encryption(ctx context.Context) error {
 	h, key, err := luks.New(ctx, c.opts.Passphrase, c.plan.luks)
 	if err != nil {

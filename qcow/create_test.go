@@ -21,12 +21,12 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A memFile is a new file in memory. It notes in which order it is written.
+// A memFile is a new file in memory. It records the order of writes.
 type memFile struct {
 	mu      sync.Mutex
 	b       []byte
 	offsets []int64
-	synced  int // how many writes came before Sync
+	synced  int // number of writes before Sync
 }
 
 var errDisk = errors.New("the disk is full")
@@ -48,7 +48,7 @@ func (f *memFile) Sync() error {
 	return nil
 }
 
-// stream is random bytes that are the same each time, for tests only.
+// stream is a reproducible stream of random bytes.
 type stream struct{ *rand.ChaCha8 }
 
 func newStream() io.Reader { return stream{rand.NewChaCha8([32]byte{7})} }
@@ -57,7 +57,7 @@ func cheapLUKS() luks.Options {
 	return luks.Options{KDF: luks.KDF{Iterations: 1000}, Rand: newStream()}
 }
 
-// mixed returns a disk with noise, text and zeros, in pieces of any length.
+// mixed returns a disk with pieces of random bytes, text and zeros of various lengths.
 func mixed(size int, seed uint64) []byte {
 	b := make([]byte, size)
 	rnd := rand.New(rand.NewPCG(seed, 21))
@@ -76,7 +76,7 @@ func mixed(size int, seed uint64) []byte {
 	return b
 }
 
-// createFile makes an image of a disk of size bytes with one byte that is not zero.
+// createFile creates an image of a disk of size bytes with a single byte that is not zero.
 func createFile(f *memFile, size int, o CreateOptions) (*CreateResult, error) {
 	src := make([]byte, size)
 	src[0] = 1
@@ -91,12 +91,12 @@ func createIn(t testing.TB, src image.Source, o CreateOptions) (*memFile, *Creat
 		t.Fatal(err)
 	}
 	if r.FileSize != int64(len(f.b)) {
-		t.Errorf("FileSize %d, and the file has %d", r.FileSize, len(f.b))
+		t.Errorf("FileSize is %d, but the file has %d bytes", r.FileSize, len(f.b))
 	}
 	return f, r
 }
 
-// creations are options of all kinds.
+// creations returns options of all kinds.
 func creations() map[string]CreateOptions {
 	key := []byte("correct horse")
 	return map[string]CreateOptions{
@@ -114,8 +114,8 @@ func creations() map[string]CreateOptions {
 	}
 }
 
-// TestCreateGolden has the bytes of images, which are the same whatever the workers do.
-// Those of zstd and zlib may change with the library that compresses.
+// TestCreateGolden checks the bytes of images against known hashes, for any number of workers. An
+// update of the compression libraries can change those of zstd and zlib.
 func TestCreateGolden(t *testing.T) {
 	src := mixed(5_000_003, 1)
 	golden := map[string]string{
@@ -137,7 +137,7 @@ func TestCreateGolden(t *testing.T) {
 					first = f.b
 				}
 				if !bytes.Equal(f.b, first) {
-					t.Errorf("%d workers make other bytes", jobs)
+					t.Errorf("%d workers write different bytes", jobs)
 				}
 			}
 			sum := sha256.Sum256(first)
@@ -159,35 +159,35 @@ func TestCreate(t *testing.T) {
 				o.Progress = func(n int64) { done.Add(n) }
 				f, r := createIn(t, bytes.NewReader(src), o)
 				if done.Load() != int64(size) {
-					t.Errorf("progress up to %d of %d", done.Load(), size)
+					t.Errorf("progress is %d, want %d", done.Load(), size)
 				}
 				want := append(bytes.Clone(src), make([]byte, -size&511)...)
 				if r.VirtualSize != int64(len(want)) || r.ClusterSize < 512 {
 					t.Errorf("%+v", r)
 				}
 				checkCreated(t, f.b, want, r, o.Passphrase)
-				// What makes a file qcow2 comes last, after a Sync.
+				// The start of the header must be written last, after a Sync.
 				n := len(f.offsets)
 				if f.offsets[n-1] != 0 || slices.Contains(f.offsets[:n-1], 0) || f.synced != n-1 {
-					t.Errorf("the first cluster is not written last, or not after a Sync")
+					t.Errorf("the first cluster was not written last and after a Sync")
 				}
 			})
 		}
 	}
 }
 
-// checkCreated compares an image that was made with what it must be.
+// checkCreated reads and checks an image that Create made.
 func checkCreated(t *testing.T, file, want []byte, r *CreateResult, key []byte) {
 	t.Helper()
 	d := open(t, file, Options{Key: key})
 	got := make([]byte, d.Size())
 	if _, err := d.ReadAt(got, 0); err != nil && err != io.EOF || !bytes.Equal(got, want) {
-		t.Errorf("other bytes, or %v", err)
+		t.Errorf("the disk differs, or error: %v", err)
 	}
 	c, err := d.Check(context.Background())
 	if err != nil || c.Corruptions+c.Leaks != 0 || c.AllocatedClusters != r.AllocatedClusters ||
 		c.CompressedClusters != r.CompressedClusters || c.ImageEnd != r.FileSize {
-		t.Errorf("Check: %+v, %v; made: %+v", c, err, r)
+		t.Errorf("Check: %+v, %v; Create: %+v", c, err, r)
 	}
 	if len(d.Warnings()) > 0 {
 		t.Errorf("%q", d.Warnings())
@@ -202,7 +202,7 @@ func checkCreated(t *testing.T, file, want []byte, r *CreateResult, key []byte) 
 		}
 	}
 	if used != r.AllocatedClusters {
-		t.Errorf("%d clusters allocated, and %d are not zeros", r.AllocatedClusters, used)
+		t.Errorf("%d clusters allocated, but %d are not zeros", r.AllocatedClusters, used)
 	}
 	if (r.LUKS != nil) != (key != nil) || key != nil && (r.LUKS.Version != 1 || d.Encryption() != "luks") {
 		t.Errorf("LUKS: %+v", r.LUKS)
@@ -210,13 +210,12 @@ func checkCreated(t *testing.T, file, want []byte, r *CreateResult, key []byte) 
 	if r.CompressedClusters == 0 {
 		o := CreateOptions{ClusterSize: r.ClusterSize, Passphrase: key}
 		if n, err := CreateSize(d.Size(), slices.Values(clusters), o); err != nil || n != r.FileSize {
-			t.Errorf("CreateSize = %d, %v, and the file has %d", n, err, r.FileSize)
+			t.Errorf("CreateSize = %d, %v, but the file has %d bytes", n, err, r.FileSize)
 		}
 	}
 }
 
-// holes is a disk of zeros but for the data at the offsets that it has. It counts what is
-// read of it.
+// holes is a disk of zeros with data at a few offsets. It counts the bytes that are read.
 type holes struct {
 	size int64
 	data map[int64][]byte
@@ -262,14 +261,14 @@ func (h *holes) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// TestCreateSparse makes images of very large disks: neither the file, nor what is read,
-// nor what is written, nor the memory is large.
+// TestCreateSparse creates images of very large disks. The file, reads, writes and memory must all
+// stay small.
 func TestCreateSparse(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		size int64
 		o    CreateOptions
-		most int64 // bytes of the file
+		most int64 // maximum size of the file in bytes
 	}{
 		{"1 TiB", 1 << 40, CreateOptions{}, 1 << 20},
 		{"1 TiB luks", 1 << 40, CreateOptions{Passphrase: []byte("key"), LUKS: cheapLUKS()}, 4 << 20},
@@ -308,7 +307,7 @@ func TestCreateSparse(t *testing.T) {
 			for at, want := range src.data {
 				got := make([]byte, len(want))
 				if _, err := d.ReadAt(got, at); err != nil && err != io.EOF || !bytes.Equal(got, want) {
-					t.Errorf("%d bytes at %d: %v, or other bytes", len(want), at, err)
+					t.Errorf("%d bytes at %d: %v, or the data is wrong", len(want), at, err)
 				}
 			}
 			if c, err := d.Check(context.Background()); err != nil || c.Corruptions+c.Leaks != 0 {
@@ -318,7 +317,7 @@ func TestCreateSparse(t *testing.T) {
 	}
 }
 
-// A sparseFile keeps what is not zeros of what is written to it, by sectors.
+// A sparseFile keeps only the sectors written to it that are not zeros.
 type sparseFile struct {
 	mu   sync.Mutex
 	data map[int64][]byte
@@ -367,7 +366,7 @@ func (f *sparseFile) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), end
 }
 
-// TestCreateMemory makes images of a disk that is larger than what may be in memory.
+// TestCreateMemory creates images of a disk that is larger than the memory limit.
 func TestCreateMemory(t *testing.T) {
 	noise := mixed(8<<20, 3)
 	for name, o := range creations() {
@@ -388,7 +387,7 @@ func TestCreateMemory(t *testing.T) {
 	}
 }
 
-// again is a disk of the same bytes again and again.
+// again is a disk that repeats the same bytes.
 type again struct {
 	b    []byte
 	size int64
@@ -417,14 +416,14 @@ func TestCreateRefuses(t *testing.T) {
 		"compression lzma":       {1, CreateOptions{Compression: "lzma"}, "compression"},
 		"both":                   {1, CreateOptions{Compression: "zlib", Passphrase: key}, "both"},
 		"no passphrase":          {1, CreateOptions{Passphrase: []byte{}}, "empty passphrase"},
-		"LUKS2":                  {1, CreateOptions{Passphrase: key, LUKS: luks.Options{Version: 2}}, "version 1"},
-		"detached":               {1, CreateOptions{Passphrase: key, LUKS: luks.Options{Detached: true}}, "where the data are"},
-		"data offset":            {1, CreateOptions{Passphrase: key, LUKS: luks.Options{DataOffset: 4 << 20}}, "where the data are"},
+		"LUKS2":                  {1, CreateOptions{Passphrase: key, LUKS: luks.Options{Version: 2}}, "want 1"},
+		"detached":               {1, CreateOptions{Passphrase: key, LUKS: luks.Options{Detached: true}}, "have no meaning"},
+		"data offset":            {1, CreateOptions{Passphrase: key, LUKS: luks.Options{DataOffset: 4 << 20}}, "have no meaning"},
 		"sectors of 4096":        {1, CreateOptions{Passphrase: key, LUKS: luks.Options{SectorSize: 4096}}, "512"},
 		"cipher":                 {1, CreateOptions{Passphrase: key, LUKS: luks.Options{Cipher: "rot13-ecb"}}, "rot13"},
-		"more than L1":           {128<<30 + 1, CreateOptions{ClusterSize: 512}, "are enough for"},
-		"2^63-1":                 {1<<63 - 1, CreateOptions{}, "are enough for"},
-		"negative":               {-1, CreateOptions{}, "a disk of -1 bytes"},
+		"more than L1":           {128<<30 + 1, CreateOptions{ClusterSize: 512}, "with clusters of"},
+		"2^63-1":                 {1<<63 - 1, CreateOptions{}, "with clusters of"},
+		"negative":               {-1, CreateOptions{}, "disk size -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &memFile{}
@@ -433,13 +432,13 @@ func TestCreateRefuses(t *testing.T) {
 				t.Errorf("%v lacks %q", err, c.want)
 			}
 			if len(f.offsets) > 0 {
-				t.Error("something was written")
+				t.Error("Create wrote to dst")
 			}
 		})
 	}
 }
 
-// liar is a source whose extents are not those of its bytes.
+// liar is a source whose extents do not match its bytes.
 type liar struct {
 	*bytes.Reader
 	extents []image.Extent
@@ -475,12 +474,12 @@ func TestCreateBadExtents(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if len(f.b) > 8 && Detect(bytes.NewReader(f.b), int64(len(f.b))) {
-			t.Errorf("%s: it looks like qcow2", name)
+			t.Errorf("%s: Detect accepts the failed image", name)
 		}
 	}
 }
 
-// TestCreateGrown has files that grow past what the format has room for.
+// TestCreateGrown checks files that grow past the limits of the format.
 func TestCreateGrown(t *testing.T) {
 	for name, edit := range map[string]func(a *allocator){
 		"reference counts":  func(a *allocator) { a.blocks = make([]int64, maxReftableBytes/8) },
@@ -506,7 +505,7 @@ func TestCreateGrown(t *testing.T) {
 	}
 }
 
-// TestCreateCancelledKey ends while the key is derived.
+// TestCreateCancelledKey cancels Create during the key derivation.
 func TestCreateCancelledKey(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errDisk)
@@ -523,7 +522,7 @@ func TestCreateSizeRefuses(t *testing.T) {
 			t.Errorf("%v: %d", clusters, n)
 		}
 	}
-	// Many refcount blocks: more than 2 GiB of clusters of 64 KiB.
+	// This needs many refcount blocks: more than 2 GiB in clusters of 64 KiB.
 	all := func(yield func(int64) bool) {
 		for i := int64(0); i < 100_000 && yield(i); i++ {
 		}
@@ -534,7 +533,7 @@ func TestCreateSizeRefuses(t *testing.T) {
 	}
 }
 
-// FuzzCreate makes images of disks and reads them again.
+// FuzzCreate creates images and reads them back.
 func FuzzCreate(f *testing.F) {
 	f.Add([]byte("abc"), uint16(0), uint8(0), uint8(0))
 	f.Add([]byte(""), uint16(1000), uint8(1), uint8(1))

@@ -15,20 +15,18 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// cryptSector is the unit of encryption in qcow2, bytes.
+// cryptSector is the unit of encryption in qcow2, in bytes.
 const cryptSector = 512
 
-// A sectorCipher decrypts whole sectors in place, given where they are in the file
-// and in the disk.
+// A sectorCipher decrypts whole sectors in place, given their offsets in the file and on the disk.
 type sectorCipher interface {
 	decrypt(b []byte, host, guest int64)
 	wipe()
 }
 
-// Unlock gives the passphrase of an encrypted disk, each byte of it, which is not
-// kept. A wrong one is luks.ErrPassphrase, but for the old AES encryption: there,
-// each passphrase gives a key, and a wrong one gives noise. For a disk that is not
-// encrypted it is an error.
+// Unlock unlocks an encrypted disk with a passphrase, which it does not keep. A wrong passphrase is
+// luks.ErrPassphrase. The old AES encryption cannot detect a wrong passphrase: reads then return
+// garbage. Unlock fails if the disk is not encrypted. ctx ends the key derivation.
 func (d *Disk) Unlock(ctx context.Context, passphrase []byte) error {
 	var c sectorCipher
 	var err error
@@ -47,8 +45,8 @@ func (d *Disk) Unlock(ctx context.Context, passphrase []byte) error {
 	return nil
 }
 
-// Close wipes the key of an encrypted disk, which is locked then. There is nothing
-// else to close: the file, and those of the resolver, are the caller's.
+// Close wipes the key of an encrypted disk and locks it. It does not close the image file or the
+// files of the resolver, which belong to the caller.
 func (d *Disk) Close() error {
 	if c := d.cipher.Swap(nil); c != nil {
 		(*c).wipe()
@@ -56,8 +54,8 @@ func (d *Disk) Close() error {
 	return nil
 }
 
-// luksHeader reads the LUKS header in the image. All offsets in it count from its
-// own start; its payload offset means nothing here.
+// luksHeader reads the LUKS header in the image. Its offsets count from the start of the header.
+// Its payload offset has no meaning in qcow2.
 func (d *Disk) luksHeader() (*luks.Header, error) {
 	n := d.h.cryptoLength
 	h, err := luks.Open(io.NewSectionReader(d.file.R, d.h.cryptoOffset, n), n, d.opts.KeyLimits)
@@ -65,7 +63,7 @@ func (d *Disk) luksHeader() (*luks.Header, error) {
 		return nil, d.luksError(err)
 	}
 	if v := h.Version(); v != 1 {
-		return nil, unsupported("the encryption header is LUKS version %d, and qcow2 has version 1", v)
+		return nil, unsupported("encryption header of LUKS version %d, want 1", v)
 	}
 	return h, nil
 }
@@ -87,29 +85,29 @@ func (d *Disk) unlockLUKS(ctx context.Context, passphrase []byte) (sectorCipher,
 	return luksCipher{v}, nil
 }
 
-// luksError makes an error of package luks one that also matches what is documented
-// of this package.
+// luksError converts an error of package luks to one that also matches the documented errors of
+// this package.
 func (d *Disk) luksError(err error) error {
 	var fe *luks.FormatError
 	switch {
 	case errors.As(err, &fe):
 		return fieldError(d.h.cryptoOffset+fe.Offset, "encryption header "+fe.Field, fe.Value, "%s", fe.Want)
 	case errors.Is(err, luks.ErrNotLUKS):
-		return fieldError(d.h.cryptoOffset, "encryption header", "no LUKS header", "one, as crypt_method is 2")
+		return fieldError(d.h.cryptoOffset, "encryption header", "no LUKS header", "a LUKS header, as crypt_method is 2")
 	case errors.Is(err, luks.ErrUnsupported):
 		return fmt.Errorf("qcow2: %w: %w", image.ErrUnsupported, err)
 	}
 	return fmt.Errorf("qcow2: %w", err)
 }
 
-// luksCipher numbers sectors by their place in the file.
+// luksCipher derives the sector number from the offset in the file.
 type luksCipher struct{ v *luks.Volume }
 
 func (c luksCipher) decrypt(b []byte, host, guest int64) { c.v.DecryptSectors(b, b, host) }
 func (c luksCipher) wipe()                               { c.v.Close() }
 
-// cbcCipher is the AES encryption that came before LUKS. It numbers sectors by
-// their place in the disk.
+// cbcCipher is the AES encryption that preceded LUKS. It derives the sector number from the offset
+// on the disk.
 type cbcCipher struct{ block cipher.Block }
 
 func newCBC(passphrase []byte) (sectorCipher, error) {
@@ -131,23 +129,23 @@ func (c cbcCipher) decrypt(b []byte, host, guest int64) {
 	}
 }
 
-// wipe has nothing that it could do: crypto/aes keeps the key out of reach.
+// wipe does nothing: crypto/aes does not give access to its key.
 func (c cbcCipher) wipe() {}
 
 var sectors = sync.Pool{New: func() any { return new([cryptSector]byte) }}
 
-// readEncrypted reads data of a run that starts at pos of the disk. Sectors that p wants
-// as a whole are decrypted there.
+// readEncrypted reads the data of a run that starts at pos of the disk. It decrypts whole sectors
+// directly in p.
 func (d *Disk) readEncrypted(p []byte, r disk.Run, pos int64) (int, error) {
 	cipher := d.cipher.Load()
-	if cipher == nil { // closed meanwhile
+	if cipher == nil { // closed in the meantime
 		return 0, d.locked()
 	}
 	c, host := *cipher, r.Host
 	done := 0
 	for done < len(p) {
 		host, pos := host+int64(done), pos+int64(done)
-		skip := int(host % cryptSector) // clusters are whole sectors: it is so in the disk too
+		skip := int(host % cryptSector) // same offset on the disk, as clusters are whole sectors
 		rest := p[done:]
 		if whole := len(rest) &^ (cryptSector - 1); skip == 0 && whole > 0 {
 			if _, err := readFull(r.File.R, rest[:whole], host); err != nil {

@@ -19,14 +19,14 @@ func TestAES(t *testing.T) {
 		d := open(t, w.file, Options{Key: []byte(pass)})
 		got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
 		if err != nil || !bytes.Equal(got, w.guest) {
-			t.Errorf("%q: other bytes, or %v", pass, err)
+			t.Errorf("%q: the disk differs, or error: %v", pass, err)
 		}
 		imagetest.Source(t, d, w.guest)
 	}
 }
 
-// encrypt encrypts the data clusters of an image, sector by sector. The clusters are
-// found by reading the image as it is.
+// encrypt encrypts the data clusters of an image sector by sector. It finds them by reading the
+// unencrypted image.
 func encrypt(t *testing.T, w *layout, sector func(b []byte, host, guest int64)) {
 	t.Helper()
 	d := open(t, w.file, Options{MetadataOnly: true})
@@ -55,12 +55,12 @@ func TestLocked(t *testing.T) {
 		}
 	}
 	if err := open(t, small.build().file, Options{}).Unlock(t.Context(), []byte("x")); err == nil {
-		t.Error("a disk that is not encrypted was unlocked")
+		t.Error("Unlock succeeded on an unencrypted disk")
 	}
 }
 
-// TestLUKS has the header that package luks makes in a qcow2 image. qemu_test.go has
-// those that QEMU makes.
+// TestLUKS reads a qcow2 image with a LUKS header made by package luks. The tests in qemu_test.go
+// read LUKS headers made by QEMU.
 func TestLUKS(t *testing.T) {
 	const pass = "correct horse"
 	var head bytes.Buffer
@@ -93,7 +93,7 @@ func TestLUKS(t *testing.T) {
 	if err := d.Unlock(t.Context(), []byte(pass+"\n")); !errors.Is(err, luks.ErrPassphrase) {
 		t.Errorf("wrong passphrase: %v", err)
 	}
-	w.file[at+208] ^= 1 // the state of key slot 0
+	w.file[at+208] ^= 1 // damages the state of key slot 0
 	var fe *image.FormatError
 	_, err = Open(t.Context(), bytes.NewReader(w.file), int64(len(w.file)), Options{Key: []byte(pass)})
 	if !errors.As(err, &fe) || fe.Offset != at+208 {

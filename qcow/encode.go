@@ -2,8 +2,8 @@ package qcow
 
 import "encoding/binary"
 
-// headerBytes is what is written of the first cluster: the header and its extensions
-// need no more. The rest is zeros.
+// headerBytes is the number of bytes of the first cluster that are written. The header and its
+// extensions fit; the rest is zeros.
 const headerBytes = 1024
 
 // encodeHeader returns the start of the first cluster (sections "Header" and "Header
@@ -31,18 +31,17 @@ func (a *allocator) encodeHeader() []byte {
 		exts = be.AppendUint64(exts, uint64(a.luksOffset))
 		exts = be.AppendUint64(exts, uint64(a.luksSize))
 	}
-	// The names of features are for those who do not know them. In a cluster of 512
-	// bytes there is no room for all.
+	// Feature names help readers that do not know the features. A cluster of 512 bytes has no room
+	// for all of them.
 	if names := featureTable(); len(exts)+8+len(names)+8 <= len(b) {
 		exts = be.AppendUint32(exts, extFeatureNames)
 		exts = be.AppendUint32(exts, uint32(len(names)))
 		_ = append(exts, names...)
 	}
-	return b // the extensions are the start of it, and what follows is their end
+	return b // exts shares memory with b, and the zeros after them end the extensions
 }
 
-// featureTable returns the names of all features that are known (section "Feature name
-// table").
+// featureTable returns the names of all known features (section "Feature name table").
 func featureTable() []byte {
 	var b []byte
 	for kind := range uint8(featureAutoclear + 1) {

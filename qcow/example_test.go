@@ -14,7 +14,7 @@ import (
 )
 
 func ExampleOpen() {
-	file := golden.Read("../testdata/qcow/snap.qcow2.gz") // any io.ReaderAt will do, an *os.File too
+	file := golden.Read("../testdata/qcow/snap.qcow2.gz") // any io.ReaderAt, such as an *os.File
 
 	disk, err := qcow.Open(context.Background(), bytes.NewReader(file), int64(len(file)), qcow.Options{})
 	if err != nil {
@@ -51,7 +51,7 @@ func ExampleOpen() {
 }
 
 func ExampleCreate() {
-	disk := make([]byte, 10<<20) // of zeros but for a few bytes; any image.Source will do
+	disk := make([]byte, 10<<20) // mostly zeros; any image.Source can be used
 	copy(disk[5<<20:], "plaintext")
 	file, err := os.CreateTemp("", "*.qcow2")
 	if err != nil {
@@ -62,7 +62,7 @@ func ExampleCreate() {
 
 	made, err := qcow.Create(context.Background(), file, bytes.NewReader(disk), qcow.CreateOptions{
 		Passphrase: []byte("correct horse"),
-		LUKS:       luks.Options{KDF: luks.KDF{Iterations: 1000}}, // too few but for an example
+		LUKS:       luks.Options{KDF: luks.KDF{Iterations: 1000}}, // too few outside of an example
 	})
 	if err != nil {
 		log.Fatal(err)

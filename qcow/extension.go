@@ -18,11 +18,11 @@ const (
 
 	featureNameSize = 48
 
-	// maxCryptoBytes is far more than a LUKS1 header with its key slots has.
+	// maxCryptoBytes far exceeds the size of a LUKS1 header with its key slots.
 	maxCryptoBytes = 64 << 20
 )
 
-// extensions is what the header extensions say.
+// extensions holds the content of the header extensions.
 type extensions struct {
 	backingFormat string
 	dataFileName  string
@@ -31,16 +31,16 @@ type extensions struct {
 	hasCrypto    bool
 	cryptoOffset int64
 	cryptoLength int64
-	cryptoField  int64 // where the extension's data is in the file
+	cryptoField  int64 // offset of the extension's data in the file
 
 	hasBitmaps bool
 	bitmaps    uint32
 	bitmapDir  int64
-	bitmapSize int64 // of the directory, bytes
+	bitmapSize int64 // size of the directory in bytes
 }
 
-// parseExtensions takes the header extensions, which lie between the header and the
-// name of the backing file, or the end of the first cluster.
+// parseExtensions parses the header extensions. They lie between the header and the name of the
+// backing file, or the end of the first cluster.
 func (h *header) parseExtensions(first []byte) error {
 	be := binary.BigEndian
 	end := int64(len(first))
@@ -55,12 +55,12 @@ func (h *header) parseExtensions(first []byte) error {
 		}
 		data := at + 8
 		if n > end-data {
-			return fieldError(at+4, "header extension length", n, "at most %d, the room that is left for extension %#08x", end-data, kind)
+			return fieldError(at+4, "header extension length", n, "at most %d, the space left for extension %#08x", end-data, kind)
 		}
 		switch kind {
 		case extBackingFormat, extFeatureNames, extBitmaps, extCrypto, extDataFile:
 			if seen[kind] {
-				return fieldError(at, "header extension type", hex(uint64(kind)), "a type that was not there before")
+				return fieldError(at, "header extension type", hex(uint64(kind)), "a type that occurs only once")
 			}
 			seen[kind] = true
 			if err := h.parseExtension(kind, first[data:data+n], data); err != nil {
@@ -72,7 +72,7 @@ func (h *header) parseExtensions(first []byte) error {
 	return nil
 }
 
-// parseExtension takes one extension, whose data is at off of the file.
+// parseExtension parses one extension. Its data is at off of the file.
 func (h *header) parseExtension(kind uint32, b []byte, off int64) error {
 	be := binary.BigEndian
 	var err error
@@ -89,8 +89,7 @@ func (h *header) parseExtension(kind uint32, b []byte, off int64) error {
 			}
 		}
 	case extBitmaps:
-		// Bitmaps do not matter to who reads the disk: if these make no sense, it
-		// is for Check to say so.
+		// Invalid bitmaps do not prevent reading the disk. Check reports them.
 		h.hasBitmaps = true
 		if len(b) >= 24 {
 			h.bitmaps = be.Uint32(b)
@@ -106,7 +105,7 @@ func (h *header) parseExtension(kind uint32, b []byte, off int64) error {
 func (h *header) parseCrypto(b []byte, off int64) error {
 	be := binary.BigEndian
 	if h.crypt != cryptLUKS {
-		return fieldError(off-8, "header extension type", hex(extCrypto), "such an extension only where crypt_method is 2 (LUKS), and it is %d", h.crypt)
+		return fieldError(off-8, "header extension type", hex(extCrypto), "another type, as this one requires crypt_method is 2 (LUKS), not %d", h.crypt)
 	}
 	if len(b) != 16 {
 		return fieldError(off-4, "length of the encryption header extension", len(b), "16")
@@ -122,17 +121,17 @@ func (h *header) parseCrypto(b []byte, off int64) error {
 	return h.checkRange(off, "encryption header offset", h.cryptoOffset, h.cryptoLength)
 }
 
-// extensionText takes an extension that is a string.
+// extensionText returns the text of an extension.
 func extensionText(b []byte, off int64, name string) (string, error) {
 	if len(b) > maxNameBytes {
 		return "", fieldError(off-4, "length of the "+name, len(b), "at most %d", maxNameBytes)
 	}
 	if i := bytes.IndexByte(b, 0); i >= 0 {
-		return "", fieldError(off+int64(i), name, fmt.Sprintf("%q", b), "a text without a NUL")
+		return "", fieldError(off+int64(i), name, fmt.Sprintf("%q", b), "text without a NUL")
 	}
 	return string(b), nil
 }
 
-// clampInt64 makes an offset or a length an int64: what is too large is outside of
-// every file all the same.
+// clampInt64 converts an offset or a length to int64. A value that is too large stays outside every
+// file.
 func clampInt64(v uint64) int64 { return int64(min(v, math.MaxInt64)) }

@@ -21,14 +21,14 @@ const (
 	autoclearRawData = 1 << 1
 )
 
-// The bitmaps that a feature may belong to, as the feature name table numbers them.
+// The feature bitmaps, numbered as in the feature name table.
 const (
 	featureIncompatible = 0
 	featureCompatible   = 1
 	featureAutoclear    = 2
 )
 
-// featureKey is a bit of one of the three bitmaps.
+// A featureKey is a bit of one of the three bitmaps.
 type featureKey struct{ kind, bit uint8 }
 
 var knownFeatures = map[featureKey]string{
@@ -47,19 +47,19 @@ func (h *header) corrupt() bool    { return h.incompatible&incompatCorrupt != 0 
 func (h *header) dataFile() bool   { return h.incompatible&incompatDataFile != 0 }
 func (h *header) extendedL2() bool { return h.incompatible&incompatExtendedL2 != 0 }
 
-// checkFeatures refuses what must be known to read an image and is not, and
-// features that contradict the rest of the header.
+// checkFeatures refuses unknown incompatible features, and features that contradict the rest of the
+// header.
 func (h *header) checkFeatures() error {
 	if unknown := h.incompatible &^ incompatKnown; unknown != 0 {
 		var names []string
 		for ; unknown != 0; unknown &= unknown - 1 {
 			names = append(names, h.featureName(featureIncompatible, uint8(bits.TrailingZeros64(unknown))))
 		}
-		return unsupported("incompatible features that are not known here: %s", strings.Join(names, ", "))
+		return unsupported("unknown incompatible features: %s", strings.Join(names, ", "))
 	}
 	if has := h.incompatible&incompatCompression != 0; has != (h.compression != compressionZlib) {
 		return fieldError(offCompression, "compression_type", h.compression,
-			"not 0 where incompatible feature bit 3 is set, and 0 where it is clear")
+			"a value other than 0 if incompatible feature bit 3 is set, or 0 if it is clear")
 	}
 	if h.compression > compressionZstd {
 		return unsupported("compression type %d", h.compression)
@@ -71,12 +71,13 @@ func (h *header) checkFeatures() error {
 		return fieldError(offSnapshots, "nb_snapshots", h.snapshots, "0, as the image has an external data file")
 	}
 	if h.crypt == cryptLUKS && !h.hasCrypto {
-		return fieldError(offCryptMethod, "crypt_method", h.crypt, "a header extension 0x0537be77 that says where the LUKS header is")
+		return fieldError(offCryptMethod, "crypt_method", h.crypt, "a header extension 0x0537be77 with the offset of the LUKS header")
 	}
 	return nil
 }
 
-// featureName names a feature, by the table in the image if it is not known here.
+// featureName returns the name of a feature. If the feature is unknown, it uses the table in the
+// image.
 func (h *header) featureName(kind, bit uint8) string {
 	k := featureKey{kind, bit}
 	if name, ok := knownFeatures[k]; ok {
@@ -88,7 +89,7 @@ func (h *header) featureName(kind, bit uint8) string {
 	return fmt.Sprintf("bit %d", bit)
 }
 
-// features names all that are set.
+// features returns the names of all features that are set.
 func (h *header) features() []string {
 	var names []string
 	for kind, set := range []uint64{h.incompatible, h.compatible, h.autoclear} {

@@ -13,8 +13,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// FuzzOpen opens, describes, checks and reads files of any content. Bits of flags: 0
-// gives a backing or data file of 3000 bytes, 1 opens a snapshot, 2 gives a key.
+// FuzzOpen opens, describes, checks and reads arbitrary files. Bit 0 of flags supplies a backing or
+// data file of 3000 bytes, bit 1 opens a snapshot, bit 2 supplies a key.
 func FuzzOpen(f *testing.F) {
 	for _, m := range append(fuzzed(), img{size: 0, exts: ext(extFeatureNames, "\x00\x05future"+string(make([]byte, 40)))}) {
 		w := m.build()
@@ -41,7 +41,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzRead reads a range of files of any content, and lists its extents.
+// FuzzRead reads a range of an arbitrary file and lists its extents.
 func FuzzRead(f *testing.F) {
 	for i, m := range fuzzed() {
 		f.Add(m.build().file, int64(100*i), int64(700))
@@ -59,8 +59,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzExtents puts one word of any value at any place of images that are good otherwise,
-// so that more of what it makes comes past Open than with files of any content.
+// FuzzExtents overwrites one word of a valid image. More of these inputs get past Open than
+// arbitrary files do.
 func FuzzExtents(f *testing.F) {
 	var files [][]byte
 	for i, m := range fuzzed() {
@@ -88,7 +88,7 @@ func FuzzExtents(f *testing.F) {
 	})
 }
 
-// fuzzed are images that fuzzing starts from: small, as large ones slow it down.
+// fuzzed returns the seed images. They are small, as large ones slow fuzzing down.
 func fuzzed() []img {
 	return []img{
 		{size: 3000},
@@ -101,8 +101,8 @@ func fuzzed() []img {
 	}
 }
 
-// fuzzOptions give a backing or data file of 3000 bytes, and the key of an image with the
-// old encryption.
+// fuzzOptions supplies a backing or data file of 3000 bytes and the key of an image with the old
+// encryption.
 func fuzzOptions() Options {
 	return Options{
 		Resolve:   func(image.Ref) (image.Source, error) { return bytes.NewReader(make([]byte, 3000)), nil },
@@ -111,7 +111,7 @@ func fuzzOptions() Options {
 	}
 }
 
-// checkRange lists the extents of a range, as it is given, and reads the start of it.
+// checkRange lists the extents of a range, checks them, and reads the start of the range.
 func checkRange(t *testing.T, d *Disk, off, n int64) {
 	steps := 0
 	for e, err := range d.Extents(off, n) {
@@ -125,7 +125,7 @@ func checkRange(t *testing.T, d *Disk, off, n int64) {
 			t.Fatalf("extent %+v of %d bytes at %d of %d", e, n, off, d.Size())
 		}
 		if steps++; steps > 10_000 {
-			break // a disk may have as many as it likes, one after the other
+			break // the number of extents is unlimited
 		}
 	}
 	off = min(max(off, 0), d.Size())
@@ -136,7 +136,7 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	r, size := bytes.NewReader(file), int64(len(file))
 	var d *Disk
 	var err error
-	// The first cluster, the L1 table and the snapshots, which grow by appending.
+	// Open needs the first cluster, the L1 table and the snapshots, which grow by appending.
 	imagetest.Bounded(t, 20*uint64(size)+256<<10, func() { d, err = Open(t.Context(), r, size, opts) })
 	detected := Detect(r, size)
 	if err != nil {
@@ -146,7 +146,7 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 		return
 	}
 	if !detected {
-		t.Fatal("opened but not detected")
+		t.Fatal("Open accepts a file that Detect does not")
 	}
 	ctx := context.Background()
 	i, err := d.Info(ctx)
@@ -162,7 +162,7 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	imagetest.Hostile(t, d, 1<<18, expected)
 }
 
-// expected tells whether an error is one that is documented for a bad file.
+// expected reports whether err is one of the documented errors for a bad file.
 func expected(err error) bool {
 	var refused *image.RefusedError
 	return errors.Is(err, image.ErrFormat) || errors.Is(err, image.ErrUnsupported) || errors.Is(err, ErrSnapshot) ||

@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// The files in testdata/qcow were written by qemu; README.md there has the commands.
+// TestGolden reads the files in testdata/qcow. QEMU wrote them; README.md there lists the commands.
 func TestGolden(t *testing.T) {
 	type write = imagetest.Write
 	src := []write{{256 << 10, 300 << 10, 0x77}, {2 << 20, 512, 0x33}}

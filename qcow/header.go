@@ -14,9 +14,9 @@ import (
 const (
 	headerMagic  = "QFI\xfb"
 	headerSizeV2 = 72
-	headerSizeV3 = 104 // the least
+	headerSizeV3 = 104 // minimum
 
-	// Where the fields of a header lie in it (section "Header").
+	// Offsets of the fields in a header (section "Header").
 	offVersion       = 4
 	offBackingOffset = 8
 	offBackingSize   = 16
@@ -36,7 +36,7 @@ const (
 	offHeaderLength  = 100
 	offCompression   = 104
 
-	// Limits that qemu has too: no writer makes images beyond them.
+	// QEMU has the same limits, so no writer exceeds them.
 	minClusterBits   = 9
 	maxClusterBits   = 21
 	maxL1Bytes       = 32 << 20
@@ -52,7 +52,7 @@ const (
 	compressionZstd = 1
 )
 
-// A header is the header of an image and its extensions, checked.
+// A header is the checked header of an image with its extensions.
 type header struct {
 	fileSize int64
 
@@ -93,8 +93,8 @@ func readHeader(r io.ReaderAt, size int64) (*header, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Extensions and the backing file name are in the first cluster, all else that
-	// it holds is padding.
+	// The first cluster holds the extensions and the name of the backing file; the rest of it is
+	// padding.
 	first := make([]byte, min(size, h.clusterSize()))
 	if _, err := readFull(r, first, 0); err != nil {
 		return nil, err
@@ -122,12 +122,12 @@ func unsupported(format string, args ...any) error {
 // hex writes a bit field or an offset.
 func hex(v uint64) string { return fmt.Sprintf("%#x", v) }
 
-// parseHeader takes the fields of the header itself out of the first bytes of a
-// file. What points elsewhere is checked later.
+// parseHeader parses the header proper from the first bytes of a file. References to other parts of
+// the file are checked later.
 func parseHeader(b []byte, fileSize int64) (*header, error) {
 	be := binary.BigEndian
 	if string(b[:4]) != headerMagic {
-		return nil, fieldError(0, "magic", fmt.Sprintf("%q", b[:4]), "%q, which starts a qcow2 file", headerMagic)
+		return nil, fieldError(0, "magic", fmt.Sprintf("%q", b[:4]), "%q", headerMagic)
 	}
 	h := &header{
 		fileSize:      fileSize,
@@ -141,7 +141,7 @@ func parseHeader(b []byte, fileSize int64) (*header, error) {
 	}
 	switch {
 	case h.version == 1:
-		return nil, unsupported("this is a qcow image of version 1; versions 2 and 3 are read")
+		return nil, unsupported("qcow version 1, want version 2 or 3")
 	case h.version != 2 && h.version != 3:
 		return nil, fieldError(offVersion, "version", h.version, "2 or 3")
 	}
@@ -178,10 +178,10 @@ func parseHeader(b []byte, fileSize int64) (*header, error) {
 	return h, nil
 }
 
-// parseV3 takes the fields that version 3 added.
+// parseV3 parses the fields that version 3 added.
 func (h *header) parseV3(b []byte) error {
 	if len(b) < headerSizeV3 {
-		return fieldError(0, "file size", h.fileSize, "at least %d bytes, the size of a header of version 3", headerSizeV3)
+		return fieldError(0, "file size", h.fileSize, "at least %d, the size of a version 3 header", headerSizeV3)
 	}
 	be := binary.BigEndian
 	h.incompatible = be.Uint64(b[offIncompatible:])
@@ -207,7 +207,7 @@ func (h *header) parseV3(b []byte) error {
 
 func (h *header) clusterSize() int64 { return 1 << h.clusterBits }
 
-// entryBits is log2 of the size of an L2 entry, bytes.
+// entryBits returns log2 of the size of an L2 entry in bytes.
 func (h *header) entryBits() uint {
 	if h.extendedL2() {
 		return 4
@@ -215,14 +215,14 @@ func (h *header) entryBits() uint {
 	return 3
 }
 
-// perBlock returns how many clusters a refcount block is for.
+// perBlock returns the number of clusters that a refcount block covers.
 func (h *header) perBlock() int64 { return h.clusterSize() * 8 >> h.refcountOrder }
 
-// tableSpanBits is log2 of how many bytes of the disk an L2 table is for.
+// tableSpanBits returns log2 of the number of bytes of the disk that an L2 table covers.
 func (h *header) tableSpanBits() uint { return 2*h.clusterBits - h.entryBits() }
 
-// parseBacking takes the name of the backing file. It has to lie in the first
-// cluster, past the header.
+// parseBacking parses the name of the backing file, which must lie in the first cluster, past the
+// header.
 func (h *header) parseBacking(first []byte) error {
 	if h.backingOffset == 0 {
 		return nil
@@ -236,7 +236,7 @@ func (h *header) parseBacking(first []byte) error {
 	}
 	if end := int64(len(first)); h.backingOffset > end || n > end-h.backingOffset {
 		return fieldError(offBackingOffset, "backing_file_offset", h.backingOffset,
-			"a name of %d bytes that ends by byte %d, the end of the first cluster or of the file", n, end)
+			"a name (here %d bytes) that ends by byte %d, the end of the first cluster or of the file", n, end)
 	}
 	name := first[h.backingOffset:][:n]
 	if i := bytes.IndexByte(name, 0); i >= 0 {
@@ -246,7 +246,7 @@ func (h *header) parseBacking(first []byte) error {
 	return nil
 }
 
-// checkTables checks where the tables lie that the header points to.
+// checkTables checks the offsets and sizes of the tables that the header refers to.
 func (h *header) checkTables() error {
 	if h.l1Size > maxL1Bytes/8 {
 		return fieldError(offL1Size, "l1_size", h.l1Size, "at most %d", maxL1Bytes/8)
@@ -260,7 +260,7 @@ func (h *header) checkTables() error {
 	if h.reftableLen > maxReftableBytes>>h.clusterBits {
 		return fieldError(offReftableSize, "refcount_table_clusters", h.reftableLen, "at most %d", maxReftableBytes>>h.clusterBits)
 	}
-	// qemu reserves whole clusters, but need not have written the end of the last.
+	// QEMU reserves whole clusters but need not write the end of the last one.
 	if err := h.checkRange(offReftable, "refcount_table_offset", h.reftable, min(h.reftableLen, 1)*8); err != nil {
 		return err
 	}
@@ -270,7 +270,7 @@ func (h *header) checkTables() error {
 	return h.checkRange(offSnapshotTable, "snapshots_offset", h.snapshotOff, int64(h.snapshots)*snapshotFixed)
 }
 
-// l1Needed returns how many L1 entries a disk of size bytes needs.
+// l1Needed returns the number of L1 entries for a disk of size bytes.
 func (h *header) l1Needed(size int64) int64 {
 	if size == 0 {
 		return 0
@@ -278,8 +278,9 @@ func (h *header) l1Needed(size int64) int64 {
 	return (size-1)>>h.tableSpanBits() + 1
 }
 
-// checkRange checks that n bytes at off, which a field gives, lie in the file past
-// the header's cluster and start with a cluster. Of nothing the place is no matter.
+// checkRange checks that the n bytes at off start at a cluster boundary and lie in the file past
+// the header's cluster. field is the offset of the header field that gives off. If n is 0, any off
+// is valid.
 func (h *header) checkRange(field int64, name string, off, n int64) error {
 	switch {
 	case n == 0:
@@ -287,15 +288,15 @@ func (h *header) checkRange(field int64, name string, off, n int64) error {
 	case off&(h.clusterSize()-1) != 0:
 		return fieldError(field, name, hex(uint64(off)), "a multiple of the cluster size %d", h.clusterSize())
 	case off < h.clusterSize():
-		return fieldError(field, name, hex(uint64(off)), "past the header, which is the first cluster")
+		return fieldError(field, name, hex(uint64(off)), "an offset past the header in the first cluster")
 	case off > h.fileSize || n > h.fileSize-off:
-		return fieldError(field, name, hex(uint64(off)), "%d bytes inside the file, which has %d", n, h.fileSize)
+		return fieldError(field, name, hex(uint64(off)), "an offset with %d bytes inside the file of %d bytes", n, h.fileSize)
 	}
 	return nil
 }
 
-// Detect reports whether the size bytes in r start as a qcow2 file does, of any
-// version. It reads 8 bytes; what cannot be read is no qcow2.
+// Detect reports whether the size bytes in r start like a qcow2 file, of any version. It reads 8
+// bytes and returns false if that fails.
 func Detect(r io.ReaderAt, size int64) bool {
 	var b [8]byte
 	if size < int64(len(b)) {
@@ -305,5 +306,5 @@ func Detect(r io.ReaderAt, size int64) bool {
 	return err == nil && string(b[:4]) == headerMagic
 }
 
-// log2 of a power of two.
+// log2 returns the base-2 logarithm of a power of two.
 func log2(n int64) uint { return uint(bits.TrailingZeros64(uint64(n))) }

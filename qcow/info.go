@@ -9,12 +9,12 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// Info describes an image. Its names come from the file as they are: quote them for
-// a terminal. The JSON field names are API.
+// Info describes an image. Names are as the file holds them: quote them before you print them to a
+// terminal. The JSON field names are API.
 type Info struct {
 	Version         int        `json:"version"`                     // 2 or 3
-	VirtualSize     int64      `json:"virtual_size"`                // bytes, of the snapshot if one is open
-	AllocatedBytes  int64      `json:"allocated_bytes"`             // bytes of the disk that have room in the image itself
+	VirtualSize     int64      `json:"virtual_size"`                // bytes; size of the snapshot if one is open
+	AllocatedBytes  int64      `json:"allocated_bytes"`             // bytes of the disk that are allocated in this image
 	FileSize        int64      `json:"file_size"`                   // bytes
 	ClusterSize     int64      `json:"cluster_size"`                // bytes
 	RefcountBits    int        `json:"refcount_bits"`               //
@@ -22,18 +22,18 @@ type Info struct {
 	Encryption      string     `json:"encryption,omitempty"`        // "aes" or "luks"
 	BackingFile     string     `json:"backing_file,omitempty"`      //
 	BackingFormat   string     `json:"backing_format,omitempty"`    //
-	ExternalData    bool       `json:"external_data,omitempty"`     // clusters are in a data file
-	DataFile        string     `json:"data_file,omitempty"`         // its name
-	RawExternalData bool       `json:"raw_external_data,omitempty"` // the data file is a raw image by itself
-	Bitmaps         int        `json:"bitmaps,omitempty"`           // persistent dirty bitmaps
-	Features        []string   `json:"features,omitempty"`          // those that are set
-	Snapshots       []Snapshot `json:"snapshots,omitempty"`         // internal ones
-	Warnings        []string   `json:"warnings,omitempty"`          // what is odd but does not prevent reading
+	ExternalData    bool       `json:"external_data,omitempty"`     // data clusters are in another file
+	DataFile        string     `json:"data_file,omitempty"`         // name of the external data file
+	RawExternalData bool       `json:"raw_external_data,omitempty"` // the data file is also a valid raw image
+	Bitmaps         int        `json:"bitmaps,omitempty"`           // number of persistent dirty bitmaps
+	Features        []string   `json:"features,omitempty"`          // features that are set
+	Snapshots       []Snapshot `json:"snapshots,omitempty"`         // internal snapshots
+	Warnings        []string   `json:"warnings,omitempty"`          // oddities that do not prevent reading
 }
 
-// Info returns what the metadata of the image says. It reads all L2 tables to sum up
-// AllocatedBytes, which may take a while for a large image; if that fails, or ctx
-// ends it, the rest of Info is returned along with the error.
+// Info returns what the metadata says about the image. It reads all L2 tables to compute
+// AllocatedBytes, which can take a while for a large image. If that fails or ctx is done, it
+// returns the error with the rest of Info.
 func (d *Disk) Info(ctx context.Context) (Info, error) {
 	h := d.h
 	i := Info{
@@ -79,46 +79,46 @@ func (d *Disk) Encryption() string {
 	return map[uint32]string{cryptAES: "aes", cryptLUKS: "luks"}[d.h.crypt]
 }
 
-// Warnings returns what is odd about the image but does not prevent reading.
+// Warnings describes oddities of the image that do not prevent reading.
 func (d *Disk) Warnings() []string { return slices.Clone(d.warnings) }
 
 func (d *Disk) warnf(format string, args ...any) {
 	d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
 }
 
-// warn notes what is odd.
+// warn collects the warnings.
 func (d *Disk) warn() {
 	h := d.h
 	if h.dirty() {
-		d.warnf("the image was not closed properly: its reference counts may be wrong, which does not matter for reading")
+		d.warnf("the image was not closed properly: its reference counts can be wrong, which does not affect reading")
 	}
 	if h.corrupt() {
-		d.warnf("the image is marked as corrupt: what is read may be wrong")
+		d.warnf("the image is marked as corrupt: its data can be wrong")
 	}
 	if h.crypt == cryptAES {
-		d.warnf("the image has the old AES encryption of qcow2, which is weak and cannot tell a wrong passphrase")
+		d.warnf("the image uses the old AES encryption of qcow2, which is weak and cannot detect a wrong passphrase")
 	}
 	if h.reftableLen == 0 {
 		d.warnf("the image has no reference counts: QEMU will not open it")
 	}
 	if h.backingName != "" && h.backingFormat == "" {
-		d.warnf("the image does not say which format its backing file has")
+		d.warnf("the image does not give the format of its backing file")
 	}
 	if h.backingName != "" && h.dataFile() && h.autoclear&autoclearRawData != 0 {
 		d.warnf("the image has both a backing file and a raw external data file, which is not allowed")
 	}
 	if h.autoclear&autoclearRawData != 0 && !h.dataFile() {
-		d.warnf("the image is marked to have raw external data, but has no external data file")
+		d.warnf("the image is marked as having raw external data, but has no external data file")
 	}
 	if len(d.opts.Snapshot) == 0 && d.disk.Size%512 != 0 {
-		d.warnf("the disk has %d bytes, which is no whole number of sectors: QEMU reads it longer", d.disk.Size)
+		d.warnf("the disk has %d bytes, not a whole number of sectors: QEMU rounds its size up", d.disk.Size)
 	}
 	if seen := duplicateNames(d.snapshots); seen != "" {
 		d.warnf("several snapshots have the ID %s; the first is used", seen)
 	}
 }
 
-// duplicateNames returns an ID, quoted, that several snapshots have.
+// duplicateNames returns an ID, quoted, that more than one snapshot has.
 func duplicateNames(all []Snapshot) string {
 	seen := make(map[string]bool, len(all))
 	for _, s := range all {

@@ -30,7 +30,7 @@ func TestWarnings(t *testing.T) {
 	for text, m := range map[string]img{
 		"not closed properly": {size: 512, features: incompatDirty},
 		"corrupt":             {size: 512, features: incompatCorrupt},
-		"which format":        {size: 512, backing: "x"},
+		"the format of its":   {size: 512, backing: "x"},
 		"whole number":        {size: 513},
 	} {
 		w := m.build()

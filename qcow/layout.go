@@ -14,42 +14,43 @@ import (
 	"github.com/luksimg/luksimg/internal/spans"
 )
 
-// A Layout is an image that [Create] would make, encrypted, in which the places of all clusters are known
-// beforehand: any part of it can be written by itself. It is safe for concurrent use.
+// A Layout is the layout of an encrypted image as [Create] would make it. The offsets of all
+// clusters are known in advance, so any part of the file can be written independently. A Layout is
+// safe for concurrent use.
 type Layout struct {
 	plan     *plan
 	clusters spans.List
 	size     int64
 
 	mu   sync.Mutex
-	mark *mark // where the last part ended: the next one often begins there
+	mark *mark // end of the last part, where the next one often starts
 }
 
-// A mark is the allocator when it came to a place in the file.
+// A mark is a copy of the allocator at some offset of the file.
 type mark struct {
-	before int64 // an offset that nothing was allocated past
-	index  int64 // how many clusters of the disk have a place
+	before int64 // nothing was allocated past this offset
+	index  int64 // number of clusters of the disk that are allocated
 	alloc  *allocator
 }
 
-// LayoutOptions say what a [Layout] is of.
+// LayoutOptions describe the image of a [Layout].
 type LayoutOptions struct {
-	Size     int64      // of the disk, bytes
-	Clusters spans.List // of 64 KiB that are in the image: the others are zeros
-	LUKSSize int64      // of the header of LUKS with its key slots, bytes; no more than 16 MiB
+	Size     int64      // size of the disk in bytes
+	Clusters spans.List // clusters of 64 KiB in the image; all others are zeros
+	LUKSSize int64      // size of the LUKS header with its key slots in bytes; at most 16 MiB
 }
 
-// maxLUKSHeader bounds LayoutOptions.LUKSSize: LUKS1 with eight key slots needs 2 MiB.
+// maxLUKSHeader limits LayoutOptions.LUKSSize. LUKS1 with eight key slots needs 2 MiB.
 const maxLUKSHeader = 16 << 20
 
-// NewLayout returns the layout of an encrypted image.
+// NewLayout returns the layout of an encrypted image. It fails if the options are invalid.
 func NewLayout(o LayoutOptions) (*Layout, error) {
 	p, err := CreateOptions{}.plan(o.Size)
 	if err != nil {
 		return nil, err
 	}
 	if o.LUKSSize <= 0 || o.LUKSSize > maxLUKSHeader {
-		return nil, fmt.Errorf("qcow2: a header of LUKS of %d bytes", o.LUKSSize)
+		return nil, fmt.Errorf("qcow2: LUKS header of %d bytes, want 1 to 16777216", o.LUKSSize)
 	}
 	p.luksSize, p.crypt = o.LUKSSize, cryptLUKS
 	l := &Layout{plan: p, clusters: o.Clusters}
@@ -61,18 +62,18 @@ func NewLayout(o LayoutOptions) (*Layout, error) {
 // Size returns the length of the file in bytes.
 func (l *Layout) Size() int64 { return l.size }
 
-// LUKSOffset is where the header of LUKS is in the file.
+// LUKSOffset returns the offset of the LUKS header in the file, in bytes.
 func (l *Layout) LUKSOffset() int64 { return l.allocator(nowhere{}).luksOffset }
 
-// allocator returns a new one, which has a plan of its own to fill in.
+// allocator returns a new allocator with its own copy of the plan.
 func (l *Layout) allocator(w io.WriterAt) *allocator {
 	p := *l.plan
 	return newAllocator(w, &p)
 }
 
-// walk gives the clusters their places from the one on that has so many in front of it, and tells each to do,
-// with the allocator as it is before, until that returns false. It returns where the file ends, if all have a
-// place.
+// walk allocates the clusters of the disk from the one with this index on. It calls do before and
+// after it allocates each, and stops when do returns false. It returns the length of the file, or 0
+// if it stopped early.
 func (l *Layout) walk(ctx context.Context, a *allocator, index int64, do func(cluster, index int64, a *allocator, host int64) bool) (int64, error) {
 	last := (l.plan.size - 1) >> l.plan.clusterBits
 	n := 0
@@ -83,7 +84,7 @@ func (l *Layout) walk(ctx context.Context, a *allocator, index int64, do func(cl
 			}
 		}
 		if i > last {
-			return 0, fmt.Errorf("qcow2: cluster %d of a disk of %d bytes", i, l.plan.size)
+			return 0, fmt.Errorf("qcow2: cluster %d is outside the disk of %d bytes", i, l.plan.size)
 		}
 		if !do(i, index, a, -1) {
 			return 0, nil
@@ -100,17 +101,17 @@ func (l *Layout) walk(ctx context.Context, a *allocator, index int64, do func(cl
 	return a.finish()
 }
 
-// An Encrypter encrypts whole sectors at an offset, in place or apart.
+// An Encrypter encrypts whole sectors at an offset from src to dst, which can be the same slice.
 type Encrypter interface {
 	EncryptSectors(dst, src []byte, off int64)
 }
 
-// A run is clusters that follow each other, on the disk and in the file.
+// A run is a sequence of clusters that are contiguous on the disk and in the file.
 type run struct{ disk, host, n int64 }
 
-// WriteRange writes the bytes of the file from one offset to another to their places in dst, but for what is
-// zero, and the header of LUKS. It writes beside them too, and what it writes there is not whole: dst is
-// to drop that. done is told of what is read of the disk src.
+// WriteRange writes the bytes from offset from to offset to of the file to dst, except for zeros
+// and the LUKS header. It also writes incomplete data outside that range, which dst must discard.
+// It calls done with the number of bytes read of the disk src.
 func (l *Layout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Source, e Encrypter, from, to int64, jobs int, done func(int64)) error {
 	data, err := l.tables(ctx, dst, from, to)
 	if err != nil {
@@ -131,7 +132,7 @@ func (l *Layout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Sour
 	})
 }
 
-// batchesOf yields parts of runs of size bytes at most.
+// batchesOf yields parts of runs of at most size bytes.
 func batchesOf(runs []run, size int64) iter.Seq2[run, error] {
 	return func(yield func(run, error) bool) {
 		for _, r := range runs {
@@ -146,13 +147,13 @@ func batchesOf(runs []run, size int64) iter.Seq2[run, error] {
 	}
 }
 
-// tables writes what of the range is metadata, and returns what is data.
+// tables writes the metadata of the range and returns the runs of data in it.
 func (l *Layout) tables(ctx context.Context, dst io.WriterAt, from, to int64) (data []run, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	cluster := l.plan.clusterSize()
 	a, index := l.allocator(dst), int64(0)
-	// The header and the L1 table are complete only at the end.
+	// The header and the L1 table are complete only at the end of the file.
 	whole := from < a.next
 	if m := l.mark; m != nil && m.before <= from && !whole {
 		a, index = m.alloc.clone(dst), m.index
@@ -160,11 +161,11 @@ func (l *Layout) tables(ctx context.Context, dst io.WriterAt, from, to int64) (d
 	var next *mark
 	end, err := l.walk(ctx, a, index, func(i, index int64, a *allocator, host int64) bool {
 		if host < 0 {
-			// A table, a refcount block and data may come next.
+			// A table, a refcount block and data can follow.
 			if next == nil && a.next+4*cluster > to {
 				next = &mark{a.next, index, a.clone(nowhere{})}
 			}
-			// All that is in front of the end is written, but for the table that is being filled.
+			// All metadata before the end is written, except for the current table.
 			return whole || a.next < to || a.l2.index == i>>(l.plan.clusterBits-3) && a.l2.offset < to
 		}
 		if host+cluster > from && host < to {
@@ -183,7 +184,7 @@ func (l *Layout) tables(ctx context.Context, dst io.WriterAt, from, to int64) (d
 	if next != nil {
 		l.mark = next
 	}
-	if end == 0 { // there is more, but for the table that was being filled
+	if end == 0 { // walk stopped early: write the current table
 		return data, a.writeTable()
 	}
 	if from < headerBytes {
@@ -192,7 +193,7 @@ func (l *Layout) tables(ctx context.Context, dst io.WriterAt, from, to int64) (d
 	return data, err
 }
 
-// clone returns an allocator that goes on from here.
+// clone returns an independent copy of the allocator that writes to w.
 func (a *allocator) clone(w io.WriterAt) *allocator {
 	c := *a
 	p := *a.plan

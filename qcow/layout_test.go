@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A window is a part of a file in memory. What is written beside it is dropped.
+// A window is a part of a file in memory. It discards writes outside that part.
 type window struct {
 	b   []byte
 	off int64
@@ -35,7 +35,8 @@ func usedOf(b []byte) (l spans.List) {
 	return l
 }
 
-// TestLayout writes images in parts of any size, in order and not, and compares them with what Create makes.
+// TestLayout writes an image in parts of various sizes, in order and not, and compares it with the
+// file that Create makes.
 func TestLayout(t *testing.T) {
 	key := []byte("correct horse")
 	for name, size := range map[string]int{"empty": 0, "one": 1, "small": 300_000, "odd": 5_000_003} {
@@ -79,7 +80,7 @@ func TestLayout(t *testing.T) {
 				copy(got[64<<10:], want.b[64<<10:][:h.DataOffset()])
 				for at := range got {
 					if got[at] != want.b[at] {
-						t.Fatalf("another byte at %d of %d", at, len(got))
+						t.Fatalf("different byte at %d of %d", at, len(got))
 					}
 				}
 			})
@@ -87,8 +88,8 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestLayoutTables makes each part of an image that has many tables and refcount blocks, with little data
-// in it, and compares all tables with those of one that is written at once.
+// TestLayoutTables writes the parts of an image with many tables and little data, and compares the
+// tables with those of an image written in one go.
 func TestLayoutTables(t *testing.T) {
 	const size = 3 << 40
 	var used spans.List
@@ -118,7 +119,7 @@ func TestLayoutTables(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(w.b, want) {
-			t.Fatalf("other tables from %d to %d", from, to)
+			t.Fatalf("different tables from %d to %d", from, to)
 		}
 		for _, r := range data {
 			clusters += (min(r.host+r.n, to) - max(r.host, from))
@@ -129,7 +130,7 @@ func TestLayoutTables(t *testing.T) {
 	}
 }
 
-// TestLayoutMemory lays out a full disk of 10 TB.
+// TestLayoutMemory lays out a full disk of 10 TB in bounded memory.
 func TestLayoutMemory(t *testing.T) {
 	var used spans.List
 	used.Add(0, 10<<40>>16)

@@ -15,8 +15,8 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// A built is one valid image of the matrix, and the files that it needs, the nearest
-// first. A layer without bits is raw.
+// A built is a valid image and the files that it needs, the nearest first. A layer without bits is
+// raw.
 type built struct {
 	name   string
 	img    img
@@ -24,7 +24,7 @@ type built struct {
 	layers []img
 }
 
-// matrix is valid images of all kinds that the tests' own builder makes.
+// matrix returns valid images of all kinds that build can make.
 func matrix() (all []built) {
 	seed := uint64(0)
 	add := func(name string, m img, layers ...img) *built {
@@ -42,10 +42,10 @@ func matrix() (all []built) {
 			add(fmt.Sprint("v3/", 1<<bits, "/", kinds), img{bits: bits, size: size + 13, kinds: kinds})
 		}
 	}
-	for order := uint32(1); order <= 6; order++ { // QEMU makes those of 1 bit
+	for order := uint32(1); order <= 6; order++ { // QEMU makes the images with 1 bit
 		kinds := "-hzdc"
 		if order < 3 {
-			kinds = "-hzd" // no room for the counts of compressed clusters
+			kinds = "-hzd" // the counts of compressed clusters do not fit
 		}
 		for _, bits := range []uint{9, 13} {
 			add(fmt.Sprint("refcounts of ", 1<<order, " bits/", 1<<bits), img{bits: bits, size: 300_001, order: order, kinds: kinds})
@@ -83,7 +83,7 @@ func matrix() (all []built) {
 	} {
 		child.backing = "0"
 		for _, base := range []img{
-			{size: 1},                // raw, as it has no bits
+			{size: 1},                // raw: bits is 0
 			{size: child.size/2 + 7}, // shorter
 			{size: child.size + 100_000},
 			{bits: 9, size: child.size - 999},
@@ -108,8 +108,8 @@ func matrix() (all []built) {
 	return all
 }
 
-// TestMatrix reads each image of the matrix and compares the hash of what the guest sees
-// with that of the bytes that the image was built of.
+// TestMatrix reads each image and compares the hash of the disk with that of the bytes that the
+// image was built from.
 func TestMatrix(t *testing.T) {
 	all := matrix()
 	if len(all) < 125 {
@@ -146,8 +146,7 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// layerBytes returns the file of the first layer and what a guest would see of it without
-// those below.
+// layerBytes returns the file of the first layer, and the disk of that layer alone.
 func layerBytes(layers []img) (file, guest, bare []byte) {
 	m := layers[0]
 	m.seed = uint64(len(layers)) + 1000
@@ -160,7 +159,7 @@ func layerBytes(layers []img) (file, guest, bare []byte) {
 	return w.file, w.guest, w.bare
 }
 
-// stack returns what a guest sees of layers.
+// stack returns the disk that a guest sees through all layers.
 func stack(layers []img) []byte {
 	_, guest, bare := layerBytes(layers)
 	guest = bytes.Clone(guest)
@@ -174,11 +173,11 @@ func stack(layers []img) []byte {
 	return guest
 }
 
-// resolveLayers gives the layers by their numbers.
+// resolveLayers resolves the numbers of layers.
 func resolveLayers(t *testing.T, layers []img) func(image.Ref) (image.Source, error) {
 	return func(r image.Ref) (image.Source, error) {
 		if want := fmt.Sprint(r.Depth - 1); r.Name() != want || r.What == "external data file" || r.Depth > len(layers) {
-			t.Errorf("asked for %+v", r)
+			t.Errorf("Resolve was called with %+v", r)
 			return nil, errDisk
 		}
 		file, _, _ := layerBytes(layers[r.Depth-1:])
@@ -208,8 +207,8 @@ func encryptAES(t *testing.T, w *layout, pass []byte) {
 	})
 }
 
-// TestExtentsOfEmpty lists the extents of a disk of 64 TiB without any data: the L1 table
-// is read once when it is opened, and nothing then.
+// TestExtentsOfEmpty lists the extents of an empty disk of 64 TiB. Open reads the L1 table once,
+// and the listing reads nothing.
 func TestExtentsOfEmpty(t *testing.T) {
 	file := emptyDisk(64 << 40)
 	r := &counting{r: file}
@@ -244,7 +243,7 @@ func TestExtentsOfEmpty(t *testing.T) {
 		t.Errorf("listing extents made %d reads", len(r.reads)-opening)
 	}
 	// One L2 table in the middle costs one read.
-	d.l1[70_000] = uint64(l1) // which is zeros, as an empty L2 table is
+	d.l1[70_000] = uint64(l1) // the L1 table is all zeros, like an empty L2 table
 	kinds := 0
 	for _, err := range d.Extents(0, d.Size()) {
 		if err != nil {
@@ -260,7 +259,7 @@ func TestExtentsOfEmpty(t *testing.T) {
 	}
 }
 
-// counting notes what is read.
+// counting records all reads.
 type counting struct {
 	r     io.ReaderAt
 	reads [][2]int64
@@ -271,8 +270,8 @@ func (c *counting) ReadAt(p []byte, off int64) (int, error) {
 	return c.r.ReadAt(p, off)
 }
 
-// within returns how many bytes between from and to were read, those that were read twice
-// counted twice.
+// within returns the number of bytes read between from and to. Bytes that were read twice count
+// twice.
 func (c *counting) within(from, to int64) (n int64) {
 	for _, r := range c.reads {
 		n += max(min(r[1], to)-max(r[0], from), 0)

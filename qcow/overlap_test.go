@@ -11,9 +11,8 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// TestOverlaps has structures that lie in each other. What a disk shows then is nobody's
-// to say: reading it ends all the same, in little memory, and Check finds that it is
-// wrong.
+// TestOverlaps reads images whose structures overlap. The content of such a disk is undefined.
+// Reading must still end in bounded memory, and Check must report corruption.
 func TestOverlaps(t *testing.T) {
 	w := small.build()
 	word := func(at int64, to int64) func(*layout) { return put64(at, uint64(to)|flagCopied) }
@@ -63,7 +62,7 @@ func TestOverlaps(t *testing.T) {
 				t.Errorf("reading: %v", err)
 			}
 			if r.Corruptions == 0 && !errors.Is(opened, image.ErrFormat) {
-				t.Errorf("nothing found: %+v", r)
+				t.Errorf("Check found nothing: %+v", r)
 			}
 			if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
 				t.Errorf("%d bytes allocated", n)

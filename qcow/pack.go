@@ -9,28 +9,27 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// A part is what one cluster of a batch is stored as.
+// A part describes how one cluster of a batch is stored.
 type part struct {
-	cluster    int64 // of the batch
-	at, n      int   // where the bytes are in the data of the packer
+	cluster    int64 // index in the batch
+	at, n      int   // offset and length in the packer's data
 	compressed bool
-	host       int64 // their place in the file
+	host       int64 // offset in the file
 }
 
-// A packer finds the clusters that are stored, and compresses them. It is for one
-// goroutine.
+// A packer finds the clusters to store and compresses them. It is not safe for concurrent use.
 type packer struct {
 	cluster int
 	parts   []part
 	data    []byte
-	out     []byte // for compressed data, and clusters between them; nil without
+	out     []byte // compressed data and the uncompressed clusters in between; nil without compression
 	zlib    *deflate.Writer
 	zstd    *zstd.Encoder
 	err     error
 }
 
-// deflateWindow is what QEMU keeps of the data before, in bytes (QCOW2 has no field for
-// it): references must not go further back.
+// deflateWindow is the window size of QEMU's zlib decoder in bytes, which no field of the format
+// gives. References must not go further back.
 const deflateWindow = 4096
 
 func newPacker(p *plan, size int) *packer {
@@ -42,15 +41,15 @@ func newPacker(p *plan, size int) *packer {
 	if p.compression == compressionZlib {
 		k.zlib, k.err = deflate.NewWriter(deflateWindow)
 	} else {
-		// A cluster has no need of a longer window.
+		// A cluster does not need a longer window.
 		k.zstd, k.err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
 			zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(max(k.cluster, zstd.MinWindowSize)))
 	}
 	return k
 }
 
-// pack sets parts and data to what of the clusters in p is stored. Without compression
-// data are p itself.
+// pack sets parts and data to the clusters of p that are stored. Without compression, data is p
+// itself.
 func (k *packer) pack(p []byte) error {
 	k.parts, k.data = k.parts[:0], p
 	if k.err != nil {
@@ -80,15 +79,15 @@ func (k *packer) pack(p []byte) error {
 	return nil
 }
 
-// compress compresses src into dst, which is as long. It returns the length, or 0 if it
-// would not be less.
+// compress compresses src into dst, which has the same length. It returns the length, or 0 if the
+// data does not shrink.
 func (k *packer) compress(dst, src []byte) int {
 	if k.zstd != nil {
 		z := k.zstd.EncodeAll(src, dst[:0])
 		if len(z) >= len(dst) {
 			return 0
 		}
-		return copy(dst, z) // onto itself, or from where there was more room
+		return copy(dst, z) // z is in dst already, unless the encoder needed more space
 	}
 	return k.zlib.Compress(dst[:len(dst)-1], src)
 }

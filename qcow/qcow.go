@@ -1,13 +1,11 @@
-// Package qcow reads qcow2 disk images of versions 2 and 3, as the qcow2
-// specification (docs/interop/qcow2 in QEMU) describes them: with compressed
-// clusters, extended L2 entries, internal snapshots, encryption, backing files and
-// external data files. It makes new images of version 3, which may be compressed or
-// encrypted.
+// Package qcow reads qcow2 disk images of versions 2 and 3, following the specification in
+// docs/interop/qcow2 of QEMU. It supports compressed clusters, extended L2 entries, internal
+// snapshots, encryption, backing files and external data files. It also creates images of version
+// 3, optionally compressed or encrypted.
 //
-// To read, start with [Open], which gives a [Disk]: an image.Source with extents.
-// [Detect] tells a qcow2 file by its content. To write, use [Create]. The package never
-// opens a file: an image that is incomplete without other files gets them from
-// [Options.Resolve], and is refused without it.
+// [Open] returns a [Disk], an image.Source with extents. [Detect] recognizes a qcow2 file by its
+// content. [Create] writes a new image. The package never opens a file: [Options.Resolve] supplies
+// the other files that an image needs. Without it, such an image is refused.
 package qcow
 
 import (
@@ -23,59 +21,58 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// ErrSnapshot means that the image has no internal snapshot of that ID or name. Match with [errors.Is].
+// ErrSnapshot means that the image has no internal snapshot with that ID or name. Match it with
+// [errors.Is].
 var ErrSnapshot = errors.New("no such snapshot")
 
-// Options changes how [Open] reads an image. The zero value is right for images of
-// unknown origin that are complete in themselves.
+// Options configure [Open]. The zero value is right for images of unknown origin that need no other
+// files.
 type Options struct {
-	// Resolve gives the backing file or the external data file that an image
-	// names. If it is nil, an image that needs one is refused with an
-	// [image.RefusedError].
+	// Resolve returns the backing file or the external data file that an image names. If it is nil,
+	// an image that needs another file is refused with an [image.RefusedError].
 	Resolve func(image.Ref) (image.Source, error)
 
-	// ID tells this file from all others, as an absolute path or the numbers of
-	// device and inode do. An image whose chain of backing files leads back to the
-	// same ID is refused. If it is empty, only the length of a chain is limited.
+	// ID identifies this file, such as an absolute path or the device and inode numbers. An image
+	// whose chain of backing files leads back to the same ID is refused. If ID is empty, only the
+	// length of the chain is limited.
 	ID string
 
-	// Key is the passphrase of an encrypted image, each byte of it. It is used
-	// while Open runs and not kept. See also [Disk.Unlock].
+	// Key is the passphrase of an encrypted image. Open uses it and does not keep it. See also
+	// [Disk.Unlock].
 	Key []byte
 
-	// KeyLimits bounds what the key derivation of an image encrypted with LUKS may
-	// cost. Its Accept decides when the image is opened, with a key or without one.
+	// KeyLimits bounds the cost of the key derivation of an image encrypted with LUKS. Open calls
+	// its Accept with or without a key.
 	KeyLimits luks.OpenOptions
 
-	// Snapshot, if not empty, is the ID or else the name of the internal snapshot
-	// to open in place of the current state of the disk.
+	// Snapshot, if not empty, is the ID or the name of an internal snapshot to open in place of the
+	// current disk. The ID takes precedence.
 	Snapshot string
 
-	// MetadataOnly opens an image to be described and checked: Resolve is not
-	// called and ReadAt and Extents fail.
+	// MetadataOnly opens an image only to describe and check it. Resolve is not called, and ReadAt
+	// and Extents fail.
 	MetadataOnly bool
 
-	chain disk.Chain // the images that this one is behind
+	chain disk.Chain // the images in front of this one
 }
 
-// A Disk is an open qcow2 image, seen as its guest sees it. It is an image.Source
-// and an image.Extenter, and safe for concurrent use, but for Close. In memory it
-// holds the L1 table, 8 bytes for each L2 table, up to 2 MiB of L2 tables, and a few
-// decompressed clusters.
+// A Disk is an open qcow2 image as its guest sees it. It is an image.Source and an image.Extenter,
+// and safe for concurrent use, except for Close. It holds in memory the L1 table, 8 bytes per L2
+// table, up to 2 MiB of L2 tables, and a few decompressed clusters.
 type Disk struct {
 	disk      disk.Disk
 	file      disk.File // the image
-	data      disk.File // where data clusters are: the image, or the external data file
-	dataEnd   int64     // how many bytes it has
+	data      disk.File // file with the data clusters: the image or the external data file
+	dataEnd   int64     // length of data in bytes
 	h         *header
 	opts      Options
 	snapshots []Snapshot
-	metaEnd   int64 // of the snapshot table
+	metaEnd   int64 // end of the snapshot table
 	warnings  []string
 
 	l1       []uint64
-	l1Offset int64      // where it is in the file
-	pages    disk.Pages // of L2 tables
+	l1Offset int64      // offset of the L1 table in the file
+	pages    disk.Pages // cache of L2 tables
 
 	cipher atomic.Pointer[sectorCipher] // nil while locked
 }
@@ -85,17 +82,16 @@ var (
 	_ image.Extenter = (*Disk)(nil)
 )
 
-// Open reads the header, the snapshot table and the L1 table of the image of size
-// bytes in r. L2 tables are read and checked as they are needed. The Disk keeps r,
-// which must allow concurrent ReadAt if the Disk is used concurrently, and must not
-// change meanwhile. If r is an image.Extenter, such as a raw file with hole
-// detection, holes in the file are holes of the disk.
+// Open opens the image of size bytes in r. It reads the header, the snapshot table and the L1
+// table. L2 tables are read and checked when they are needed. The Disk keeps r, which must not
+// change and must support concurrent ReadAt if the Disk is used concurrently. If r is an
+// image.Extenter, such as a raw file that reports its holes, holes in the file are holes of the
+// disk.
 //
-// A file that breaks the rules of the format gives an *image.FormatError, which
-// matches image.ErrFormat; one with features that are not known here an error that
-// matches image.ErrUnsupported; one that needs another file an [image.RefusedError] if
-// there is no [Options.Resolve]. A wrong key is luks.ErrPassphrase. The context ends the
-// derivation of a key. Other errors are those of r and of Resolve. What is odd but readable is in [Info.Warnings].
+// A malformed file returns an *image.FormatError, which matches image.ErrFormat. Unknown features
+// match image.ErrUnsupported. An image that needs another file returns an [image.RefusedError] if
+// [Options.Resolve] is nil. A wrong key is luks.ErrPassphrase. ctx ends the key derivation. Other
+// errors are those of r and of Resolve. [Info.Warnings] lists oddities that do not prevent reading.
 func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	h, err := readHeader(r, size)
 	if err != nil {
@@ -137,7 +133,7 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, 
 		}
 	}
 	if opts.MetadataOnly {
-		if h.dataFile() { // whose length is not known
+		if h.dataFile() { // its length is unknown
 			d.dataEnd = math.MaxInt64
 		}
 		return d, nil
@@ -153,15 +149,14 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, 
 	return d, nil
 }
 
-// Size returns the virtual size in bytes. It need not be a multiple of anything.
+// Size returns the virtual size in bytes. It need not be a multiple of a sector.
 func (d *Disk) Size() int64 { return d.disk.Size }
 
-// ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
-// with io.EOF. Clusters that are next to each other in the file are read at once.
-// Of an encrypted disk that is locked nothing can be read: [image.ErrLocked].
+// ReadAt reads guest-visible bytes; see [io.ReaderAt]. It joins clusters that are adjacent in the
+// file into one read. If the disk is encrypted and locked, it returns [image.ErrLocked].
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 
-// locked tells whether the key of an encrypted disk is missing.
+// locked returns an error if the disk is encrypted and has no key.
 func (d *Disk) locked() error {
 	if d.cipher.Load() == nil {
 		return fmt.Errorf("qcow2: %w", image.ErrLocked)

@@ -16,8 +16,7 @@ import (
 	"github.com/luksimg/luksimg/qcow"
 )
 
-// TestQEMUCheck damages images and compares what Check counts with what qemu-img
-// check does.
+// TestQEMUCheck damages images and compares the counts of Check with those of qemu-img check.
 func TestQEMUCheck(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
@@ -37,7 +36,7 @@ func TestQEMUCheck(t *testing.T) {
 	found := int64(0)
 	for i := range 40 {
 		b := bytes.Clone(good)
-		for range i % 4 { // the first is not damaged
+		for range i % 4 { // every fourth image is undamaged
 
 			switch rnd.IntN(4) {
 			case 0:
@@ -78,6 +77,6 @@ func TestQEMUCheck(t *testing.T) {
 		found += want.Corruptions + want.Leaks
 	}
 	if found < 20 {
-		t.Errorf("only %d problems were made", found)
+		t.Errorf("only %d problems were found", found)
 	}
 }

@@ -23,10 +23,10 @@ const (
 	createImg    = "driver=qcow2,encrypt.key-secret=s,file.filename=a"
 )
 
-// cheap is LUKS whose key derivation takes no time.
+// cheap are LUKS options with a fast key derivation.
 var cheap = luks.Options{KDF: luks.KDF{Iterations: 1000}}
 
-// create makes the image a of src in dir.
+// create creates the image a of src in dir.
 func create(t testing.TB, dir string, src image.Source, o qcow.CreateOptions) *qcow.CreateResult {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(dir, "a"), os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
@@ -39,13 +39,13 @@ func create(t testing.TB, dir string, src image.Source, o qcow.CreateOptions) *q
 		t.Fatal(err)
 	}
 	if s, err := f.Stat(); err != nil || s.Size() != r.FileSize {
-		t.Errorf("FileSize %d, and the file has %d: %v", r.FileSize, s.Size(), err)
+		t.Errorf("FileSize is %d, but the file has %d bytes: %v", r.FileSize, s.Size(), err)
 	}
 	return r
 }
 
-// verifyQEMU has qemu-img check the image a, and compare it with the raw file src, which
-// has to be whole sectors.
+// verifyQEMU checks the image a with qemu-img check and compares it with the raw file src, which
+// must consist of whole sectors.
 func verifyQEMU(t testing.TB, dir string, encrypted bool) {
 	t.Helper()
 	img, object := "driver=qcow2,file.filename=a", []string{}
@@ -91,10 +91,10 @@ func TestQEMUReadsCreated(t *testing.T) {
 				checkClean(t, d)
 				c, err := d.Check(context.Background())
 				if err != nil || c.AllocatedClusters != r.AllocatedClusters || c.CompressedClusters != r.CompressedClusters || c.ImageEnd != r.FileSize {
-					t.Errorf("%+v, and Check finds %+v, %v", r, c, err)
+					t.Errorf("Create: %+v; Check: %+v, %v", r, c, err)
 				}
 				if how[:min(1, len(how))] == "z" && r.CompressedClusters == 0 {
-					t.Error("nothing is compressed")
+					t.Error("no cluster is compressed")
 				}
 			})
 		}
@@ -104,7 +104,7 @@ func TestQEMUReadsCreated(t *testing.T) {
 	}
 }
 
-// Sizes of all kinds: what qemu-img compares with is whole sectors.
+// TestQEMUReadsCreatedSizes creates disks of many sizes. qemu-img compares whole sectors.
 func TestQEMUReadsCreatedSizes(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	for _, size := range []int64{0, 1, 511, 512, 513, 65535, 65536, 65537, 1<<20 + 1, 33<<20 + 77} {
@@ -142,8 +142,8 @@ func TestQEMUReadsCreatedSizes(t *testing.T) {
 	}
 }
 
-// TestQEMUReadsCreatedLUKS has what qemu-img info says of the encryption of an image
-// that is made here with what it says of its own.
+// TestQEMUReadsCreatedLUKS compares the encryption that qemu-img info reports for our image with
+// that of QEMU's own.
 func TestQEMUReadsCreatedLUKS(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	for _, c := range []struct {
@@ -169,7 +169,7 @@ func TestQEMUReadsCreatedLUKS(t *testing.T) {
 			verifyQEMU(t, dir, true)
 			need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "--object", createSecret, "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10,"+c.qemu, "theirs", "3M")
 			if ours, theirs := infoOf(t, dir, "a"), infoOf(t, dir, "theirs"); ours != theirs {
-				t.Errorf("qemu-img info of ours:\n%s\nof theirs:\n%s", ours, theirs)
+				t.Errorf("qemu-img info of our image:\n%s\nof QEMU's:\n%s", ours, theirs)
 			}
 		})
 	}
@@ -178,13 +178,12 @@ func TestQEMUReadsCreatedLUKS(t *testing.T) {
 		create(t, dir, bytes.NewReader(make([]byte, 3<<20)), qcow.CreateOptions{})
 		need.Run(t, dir, "qemu-img", "create", "-q", "-f", "qcow2", "theirs", "3M")
 		if ours, theirs := infoOf(t, dir, "a"), infoOf(t, dir, "theirs"); ours != theirs {
-			t.Errorf("qemu-img info of ours:\n%s\nof theirs:\n%s", ours, theirs)
+			t.Errorf("qemu-img info of our image:\n%s\nof QEMU's:\n%s", ours, theirs)
 		}
 	})
 }
 
-// infoOf returns what qemu-img info says, without what differs from one image to the
-// next.
+// infoOf returns the output of qemu-img info without the values that differ between any two images.
 func infoOf(t *testing.T, dir, name string) string {
 	t.Helper()
 	var v map[string]any
@@ -208,7 +207,7 @@ func infoOf(t *testing.T, dir, name string) string {
 	return string(b)
 }
 
-// TestQEMUWritesToCreated has qemu-io write into an image that is made here.
+// TestQEMUWritesToCreated writes into our image with qemu-io.
 func TestQEMUWritesToCreated(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
@@ -225,8 +224,8 @@ func TestQEMUWritesToCreated(t *testing.T) {
 	checkClean(t, d)
 }
 
-// TestQEMUReadsCreatedSparse makes an image of a disk of 100 GiB with a little data in
-// a file with holes.
+// TestQEMUReadsCreatedSparse creates an image of a disk of 100 GiB that is a sparse file with
+// little data.
 func TestQEMUReadsCreatedSparse(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	for _, how := range []string{"", "zstd", "luks"} {
@@ -250,7 +249,7 @@ func TestQEMUReadsCreatedSparse(t *testing.T) {
 				t.Fatal(err)
 			}
 			if e := firstHole(src); e < 0 {
-				t.Skip("this filesystem does not tell of holes")
+				t.Skip("this filesystem does not report holes")
 			}
 			o := qcow.CreateOptions{}
 			if how == "luks" {

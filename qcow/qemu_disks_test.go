@@ -21,7 +21,7 @@ func TestQEMUWritten(t *testing.T) {
 			if strings.Contains(opts, "extended") && bits < 14 {
 				continue
 			}
-			// Each program that is started takes its time: not all with all.
+			// Starting a program takes time, so only a part of the combinations runs.
 			if i > 1 && bits != 9 && bits != 16 && bits != 21 && i%3 != bits%3 {
 				continue
 			}
@@ -66,7 +66,7 @@ func TestQEMUCompressed(t *testing.T) {
 				}
 				imagetest.Source(t, d, want)
 				checkClean(t, d)
-				// Some of it written over.
+				// Overwrite some of it.
 				need.Run(t, dir, "qemu-io", append(writes(size, 5, "w"), "-f", "qcow2", "a")...)
 				if d, err = openFile(t, dir, "a", qcow.Options{}); err != nil {
 					t.Fatal(err)
@@ -136,14 +136,14 @@ func TestQEMUSnapshots(t *testing.T) {
 				imagetest.Source(t, d, states[i])
 			}
 			if _, err := openFile(t, dir, "a", qcow.Options{Snapshot: "state 1"}); !errors.Is(err, qcow.ErrSnapshot) {
-				t.Errorf("a snapshot that was deleted: %v", err)
+				t.Errorf("opening a deleted snapshot: %v", err)
 			}
 		})
 	}
 }
 
-// TestQEMUSnapshotSize has a snapshot of another size than the disk. qemu-img itself
-// reads it with the size of the disk, so the reference is made here.
+// TestQEMUSnapshotSize reads a snapshot whose size differs from the disk's. qemu-img itself reads
+// it with the size of the disk, so the test computes the expected content.
 func TestQEMUSnapshotSize(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()

@@ -14,24 +14,24 @@ import (
 	"github.com/luksimg/luksimg/qcow"
 )
 
-// A made is an image that qemu makes, changes, and is not asked to read: what the guest
-// sees is worked out from the commands.
+// A made describes an image that QEMU makes and changes. The test computes the expected content
+// from the commands, without asking QEMU to read.
 type made struct {
 	name  string
 	size  int64
-	opts  string // of qemu-img create or convert
-	from  string // "": create; "convert": of a source; "luks": by this package
+	opts  string // options of qemu-img create or convert
+	from  string // "": qemu-img create; "convert": qemu-img convert; "luks": Create
 	ops   string // kinds of writes, see model
 	bases []base // the nearest first
 }
 
-// A base is a backing file: a format as qemu names it, options, and a size.
+// A base is a backing file: its format in QEMU's notation, options and size.
 type base struct {
 	format, opts string
 	size         int64
 }
 
-// madeMatrix is what qemu can make, each with each other as far as it can have both.
+// madeMatrix returns the images that QEMU can make: all combinations of options that it supports.
 func madeMatrix() (all []made) {
 	add := func(m made) { all = append(all, m) }
 	refcounts := []int{1, 2, 4, 8, 16, 32, 64}
@@ -94,7 +94,7 @@ func madeMatrix() (all []made) {
 	return all
 }
 
-// clusterOf returns the cluster size that options of qemu-img ask for.
+// clusterOf returns the cluster size in options of qemu-img.
 func clusterOf(opts string) int64 {
 	for _, o := range strings.Split(opts, ",") {
 		if v, ok := strings.CutPrefix(o, "cluster_size="); ok {
@@ -107,7 +107,7 @@ func clusterOf(opts string) int64 {
 	return 64 << 10
 }
 
-// model returns commands for qemu-io, and does to guest what they do to the disk.
+// model returns commands for qemu-io and applies them to guest.
 func model(guest []byte, ops string, cluster int64, seed uint64) []string {
 	var args []string
 	rnd := rand.New(rand.NewPCG(seed, 17))
@@ -116,7 +116,7 @@ func model(guest []byte, ops string, cluster int64, seed uint64) []string {
 		off := rnd.Int64N(size) &^ 511
 		n := min(int64(1)<<rnd.IntN(19)+511, size-off) &^ 511
 		op, value := ops[i%len(ops)], byte(0)
-		if op == 'd' { // whole clusters
+		if op == 'd' { // discard only works on whole clusters
 			off &^= cluster - 1
 			if n = cluster; off+n > size {
 				continue
@@ -138,15 +138,15 @@ func model(guest []byte, ops string, cluster int64, seed uint64) []string {
 	return args
 }
 
-// overlay returns what a disk of size bytes shows of the disk under it.
+// overlay returns the part of the lower disk that a disk of size bytes shows.
 func overlay(under []byte, size int64) []byte {
 	guest := make([]byte, size)
 	copy(guest, under)
 	return guest
 }
 
-// makeBase makes the backing files b[0], called "1" in dir, and those below it, and
-// returns what a guest sees of it.
+// makeBase makes the backing file b[0], called "1" in dir, and those below it. It returns the disk
+// that a guest sees.
 func makeBase(t *testing.T, dir string, b []base, depth int, seed uint64) []byte {
 	t.Helper()
 	name := fmt.Sprint(depth)
@@ -171,7 +171,7 @@ func makeBase(t *testing.T, dir string, b []base, depth int, seed uint64) []byte
 	return guest
 }
 
-// build makes the image "a" in dir and returns what a guest sees of it.
+// build makes the image "a" in dir and returns the disk that a guest sees.
 func (m made) build(t *testing.T, dir string, seed uint64) []byte {
 	t.Helper()
 	var guest []byte
@@ -209,8 +209,7 @@ func (m made) build(t *testing.T, dir string, seed uint64) []byte {
 
 func (m made) encrypted() bool { return m.from == "luks" || strings.Contains(m.opts, "key-secret") }
 
-// TestQEMUMatrix reads each image of the matrix and compares the hash of what the guest
-// sees with what the commands must have made.
+// TestQEMUMatrix reads each image and compares the hash of the disk with the expected one.
 func TestQEMUMatrix(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	all := madeMatrix()

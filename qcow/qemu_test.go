@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
-// resolver opens what an image in dir names, in that folder only.
+// resolver opens the files that an image in dir names, only in that folder.
 func resolver(t testing.TB, dir string, key []byte) func(image.Ref) (image.Source, error) {
 	return func(ref image.Ref) (image.Source, error) {
 		raw, err := imagetest.File(t, dir, ref.Name())
@@ -31,7 +31,7 @@ func resolver(t testing.TB, dir string, key []byte) func(image.Ref) (image.Sourc
 	}
 }
 
-// openFile opens an image with holes of the file seen.
+// openFile opens an image as an image.File, which reports holes.
 func openFile(t testing.TB, dir, name string, opts qcow.Options) (*qcow.Disk, error) {
 	t.Helper()
 	raw, err := imagetest.File(t, dir, name)
@@ -42,8 +42,7 @@ func openFile(t testing.TB, dir, name string, opts qcow.Options) (*qcow.Disk, er
 	return qcow.Open(t.Context(), raw, raw.Size(), opts)
 }
 
-// checkClean checks that Check finds what qemu-img check finds in a good image:
-// nothing.
+// checkClean checks that Check reports no problems.
 func checkClean(t *testing.T, d *qcow.Disk) {
 	t.Helper()
 	r, err := d.Check(context.Background())
@@ -55,8 +54,7 @@ func checkClean(t *testing.T, d *qcow.Disk) {
 	}
 }
 
-// writes are commands for qemu-io that leave a bit of everything on a disk of size
-// bytes.
+// writes returns commands for qemu-io that write data, zeros and discards to a disk of size bytes.
 func writes(size int64, seed uint64, commands string) []string {
 	rnd := rand.New(rand.NewPCG(seed, 7))
 	var args []string

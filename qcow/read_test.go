@@ -76,7 +76,7 @@ func TestBacking(t *testing.T) {
 		}
 		imagetest.Exact(t, d, want)
 		if len(asked) != 1 || asked[0].Name() != "base" || asked[0].Depth != 1 || asked[0].What == "external data file" {
-			t.Errorf("asked for %+v", asked)
+			t.Errorf("Resolve was called with %+v", asked)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func TestBackingRefused(t *testing.T) {
 	}
 	for _, err := range d.Extents(0, 1) {
 		if err == nil {
-			t.Error("extents of metadata only")
+			t.Error("Extents succeeded on a disk opened for metadata only")
 		}
 	}
 	if i, err := d.Info(context.Background()); err != nil || i.BackingFile != "/etc/passwd" || i.AllocatedBytes == 0 {
@@ -112,10 +112,10 @@ func TestBackingLoops(t *testing.T) {
 		asked = nil
 		_, err := Open(t.Context(), bytes.NewReader(file), int64(len(file)), Options{ID: name, Resolve: memory(files, &asked)})
 		if !errors.Is(err, image.ErrFormat) || len(asked) > 3 {
-			t.Errorf("%s: %v, asked %d times", name, err, len(asked))
+			t.Errorf("%s: %v, Resolve called %d times", name, err, len(asked))
 		}
 	}
-	// Without identities the length of the chain is what ends it.
+	// Without IDs, the limit on the length ends the chain.
 	n := 0
 	resolve := func(r image.Ref) (image.Source, error) {
 		n++

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// row returns one more refusal.
+// row returns a refusal.
 func row(rule, name string, m img, edit func(*layout), field string, offset int64, text string) refusal {
 	return refusal{rule, name, m, edit, field, offset, text}
 }
@@ -22,8 +22,8 @@ func all(edits ...func(*layout)) func(*layout) {
 
 func put8(at int64, v byte) func(*layout) { return func(w *layout) { w.file[at] = v } }
 
-// fieldRefusals take each field of the header, and of the tables that it points to, to
-// its bounds and past them.
+// fieldRefusals sets each field of the header, and of the tables that it refers to, to its limits
+// and past them.
 func fieldRefusals() (rows []refusal) {
 	add := func(rule, name string, m img, edit func(*layout), field string, offset int64, text string) {
 		rows = append(rows, row(rule, name, m, edit, field, offset, text))
@@ -100,7 +100,7 @@ func fieldRefusals() (rows []refusal) {
 	return rows
 }
 
-// extensionRefusals have what the header extensions and the backing file name must not be.
+// extensionRefusals returns invalid header extensions and backing file names.
 func extensionRefusals() (rows []refusal) {
 	add := func(rule, name string, m img, edit func(*layout), field string, offset int64, text string) {
 		rows = append(rows, row(rule, name, m, edit, field, offset, text))
@@ -108,7 +108,7 @@ func extensionRefusals() (rows []refusal) {
 	const ext0 = headerSizeV3
 	ext1 := func(kind uint32, data string) img { return img{size: 1000, exts: ext(kind, data)} }
 	for kind, name := range map[uint32]string{extBackingFormat: "backing format", extFeatureNames: "feature names", extBitmaps: "bitmaps"} {
-		add("Q3", name+" twice", img{size: 1000, exts: append(ext(kind, "12345678"), ext(kind, "12345678")...)}, nil, "header extension type", ext0+16, "not there before")
+		add("Q3", name+" twice", img{size: 1000, exts: append(ext(kind, "12345678"), ext(kind, "12345678")...)}, nil, "header extension type", ext0+16, "occurs only once")
 	}
 	for kind := range map[uint32]string{extBackingFormat: "", extFeatureNames: "", extBitmaps: "", extCrypto: "", extDataFile: "", 77: ""} {
 		add("Q3", fmt.Sprintf("extension %#x of a byte too many", kind), ext1(kind, "x"), put32(ext0+4, 401), "header extension length", ext0+4, "at most 400")
@@ -151,7 +151,7 @@ func extensionRefusals() (rows []refusal) {
 	return append(rows, luksRefusals()...)
 }
 
-// luksRefusals damage the LUKS header in an image.
+// luksRefusals damages the LUKS header in an image.
 func luksRefusals() (rows []refusal) {
 	f := &memFile{}
 	if _, err := createFile(f, 1000, CreateOptions{ClusterSize: 512, Passphrase: []byte("key"), LUKS: cheapLUKS()}); err != nil {
@@ -177,15 +177,16 @@ func luksRefusals() (rows []refusal) {
 	add("LUKS key material in the header", put32(at+208+40, 0), "encryption header key-slot-0.key-material-offset", 248, "at least 2 sectors")
 	add("LUKS key material past the file", put32(at+208+40, 1<<32-1), "encryption header key-slot-0.key-material-offset", 248, "before the data")
 	add("LUKS key material that overlaps", put32(at+208+48+40, 9), "encryption header key-slot-1.key-material-offset", 208+48+40, "")
-	// Text may fill its field: cryptsetup reads it so. The key slot is then left out for the cipher.
+	// A text can fill its field: cryptsetup accepts that. The key slot is then skipped because of
+	// its cipher.
 	add("LUKS cipher without an end", func(w *layout) { copy(w.file[at+8:], strings.Repeat("a", 32)) }, "", -1, `key slot 0 was left out: unsupported LUKS feature: cipher "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-xts-plain64"`)
 	add("LUKS hash that is unknown", func(w *layout) { copy(w.file[at+72:], "md4\x00\x00\x00\x00") }, "", -1, "md4")
 	add("LUKS version 7", func(w *layout) { w.file[at+7] = 7 }, "", -1, "version 7")
 	return rows
 }
 
-// tableRefusals have entries of L1 and L2 tables, snapshots and compressed clusters that
-// are wrong, and files that end within each structure.
+// tableRefusals returns invalid L1 and L2 entries, snapshots and compressed clusters, and files
+// that end within each structure.
 func tableRefusals() (rows []refusal) {
 	add := func(rule, name string, m img, edit func(*layout), field string, offset int64, text string) {
 		rows = append(rows, row(rule, name, m, edit, field, offset, text))
@@ -193,7 +194,7 @@ func tableRefusals() (rows []refusal) {
 	w := small.build()
 	l2, first, end := w.l2[0], uint64(w.data[0]), uint64(len(w.file))
 	noRefs := put32(offReftableSize, 0)
-	// Of clusters of 4 KiB: the L1 table is at 4096, an L2 table at 8192.
+	// With clusters of 4 KiB, the L1 table is at 4096 and an L2 table at 8192.
 	large := img{size: 40_000, bits: 12, kinds: "d"}
 	for _, by := range []uint64{1024, 2048, 3584} {
 		add("Q5", fmt.Sprint("L2 table moved by ", by), large, put64(4096, 8192+by), "L1 entry 0", 4096, "multiple of the cluster size")
@@ -226,8 +227,8 @@ func tableRefusals() (rows []refusal) {
 	compressed("block of type 3", "512 bytes", false, "\x07")
 	compressed("stored block with a wrong length", "512 bytes", false, "\x01\x10\x00\x10\x00")
 	compressed("reference to before the start", "512 bytes", false, "\x03\x02")
-	compressed("an end at once", "the data end before", false, "\x03\x00")
-	compressed("300 bytes", "the data end before", false, short)
+	compressed("an end at once", "the data ends before", false, "\x03\x00")
+	compressed("300 bytes", "the data ends before", false, short)
 	compressed("Huffman codes that are too many", "512 bytes", false, "\x05\xff\xff\xff\xff\xff\xff\xff")
 	compressed("a zlib header", "512 bytes", false, "\x78\x9c"+short)
 	frame := string(compress(bytes.Repeat([]byte("abc"), 1000)[:512], true))
@@ -255,7 +256,7 @@ func tableRefusals() (rows []refusal) {
 	at := snap.build().snapshots
 	add("Q8", "extra data of 2^32-1 bytes", snap, put32(at+36, 1<<32-1), "snapshot 0 extra data size", at+36, "at most 1024")
 	add("Q8", "size of 2^64-1", snap, put64(at+48, 1<<64-1), "snapshot 0 virtual disk size", at+48, "less than 2^63")
-	tail := func(n int64) func(*layout) { // the table at the end of the file, which ends within it
+	tail := func(n int64) func(*layout) { // moves the table to the end of the file and cuts it there
 		return func(w *layout) {
 			b := bytes.Clone(w.file[at:][:512])
 			be.PutUint64(w.file[offSnapshotTable:], uint64(len(w.file)))
@@ -274,8 +275,8 @@ func tableRefusals() (rows []refusal) {
 	add("Q8", "second entry within the file's last bytes", snap, all(tail(80), put32(offSnapshots, 2)), "snapshot 1 entry", moved+64, "the end of the file")
 
 	data := img{size: 1000, kinds: "d", features: incompatDataFile}
-	add("Q4", "data elsewhere in a data file", data, nil, "L2 entry", -1, "where they are in the disk")
-	add("Q4", "data past a data file", data, put64(data.build().l2[0], flagCopied), "L2 entry", data.build().l2[0], "inside the file, which has 0 bytes")
+	add("Q4", "data elsewhere in a data file", data, nil, "L2 entry", -1, "same offsets as the disk")
+	add("Q4", "data past a data file", data, put64(data.build().l2[0], flagCopied), "L2 entry", data.build().l2[0], "inside the file of 0 bytes")
 
 	add("cut", "in the L1 table", small, cut(int(w.l1)+12), "l1_table_offset", offL1Offset, "inside the file")
 	add("cut", "in an extension", img{size: 1000, exts: ext(77, "12345678")}, all(put64(offSize, 0), put32(offL1Size, 0), cut(118)), "header extension length", 108, "at most 6")
@@ -287,7 +288,7 @@ func tableRefusals() (rows []refusal) {
 	return rows
 }
 
-// TestRefuseSnapshot opens a snapshot whose L1 table is wrong; the disk itself is good.
+// TestRefuseSnapshot opens a snapshot with an invalid L1 table. The disk itself is valid.
 func TestRefuseSnapshot(t *testing.T) {
 	snap := img{size: 40_000, kinds: "d", snapshot: true}
 	w := snap.build()
@@ -315,8 +316,7 @@ func TestRefuseSnapshot(t *testing.T) {
 	}
 }
 
-// TestHarmless has what looks wrong and does not matter to who reads: the disk is read
-// right.
+// TestHarmless reads images with oddities that do not affect the disk.
 func TestHarmless(t *testing.T) {
 	w := small.build()
 	l2 := w.l2[0]
@@ -378,7 +378,7 @@ func TestHarmless(t *testing.T) {
 			d := open(t, w.file, Options{})
 			got := make([]byte, d.Size())
 			if n, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got[:n], w.guest) {
-				t.Errorf("other bytes, or %v", err)
+				t.Errorf("the disk differs, or error: %v", err)
 			}
 		})
 	}

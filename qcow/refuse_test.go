@@ -14,15 +14,15 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// refusal is an edit of an image and the error that it must give, when it is opened
-// or, if not, when all of it is read.
+// A refusal is an edit of an image and the error that Open, or else reading the whole disk, must
+// return.
 type refusal struct {
 	rule, name string
 	img        img
 	edit       func(w *layout)
-	field      string // "" for an image.ErrUnsupported
-	offset     int64  // of the field; -1: not checked
-	text       string // in the message
+	field      string // "" for image.ErrUnsupported
+	offset     int64  // offset of the field; -1: not checked
+	text       string // part of the message
 }
 
 func put32(at int64, v uint32) func(*layout) {
@@ -35,7 +35,7 @@ func put64(at int64, v uint64) func(*layout) {
 
 func cut(n int) func(*layout) { return func(w *layout) { w.file = w.file[:n] } }
 
-// The image that refusals start from: two L2 tables, all clusters with data.
+// small is the base image of most refusals: two L2 tables, data in all clusters.
 var small = img{size: 40_000, kinds: "d"}
 
 func refusals() []refusal {
@@ -80,7 +80,7 @@ func refusals() []refusal {
 		{"Q2", "refcount order 7", small, put32(offRefcountOrder, 7), "refcount_order", offRefcountOrder, "at most 6"},
 		{"Q3", "extension longer than the cluster", ext1(0x1234, "x"), put32(ext0+4, 1000), "header extension length", ext0 + 4, "at most 400"},
 		{"Q3", "extension of 2^32-1", ext1(0x1234, "x"), put32(ext0+4, 1<<32-1), "header extension length", ext0 + 4, "at most 400"},
-		{"Q3", "data file name twice", img{size: 1000, exts: append(ext(extDataFile, "a"), ext(extDataFile, "b")...)}, nil, "header extension type", ext0 + 16, "not there before"},
+		{"Q3", "data file name twice", img{size: 1000, exts: append(ext(extDataFile, "a"), ext(extDataFile, "b")...)}, nil, "header extension type", ext0 + 16, "occurs only once"},
 		{"Q3", "backing name too long", backing, put32(offBackingSize, 1024), "backing_file_size", offBackingSize, "at most 1023"},
 		{"Q3", "backing name past the cluster", backing, put32(offBackingSize, 500), "backing_file_offset", offBackingOffset, "by byte 512"},
 		{"Q3", "backing name in the header", backing, put64(offBackingOffset, 96), "backing_file_offset", offBackingOffset, "at least 104"},
@@ -88,7 +88,7 @@ func refusals() []refusal {
 		{"Q3", "backing name with a NUL", img{size: 1000, backing: "a\x00b"}, nil, "backing file name", -1, "NUL"},
 		{"Q3", "backing format with a NUL", ext1(extBackingFormat, "r\x00w"), nil, "backing file format", ext0 + 9, "NUL"},
 		{"Q4", "unknown incompatible", img{size: 1000, features: 1<<5 | 1<<63, exts: ext(extFeatureNames, "\x00\x05future"+strings.Repeat("\x00", 40))}, nil, "", -1, `bit 5 ("future"), bit 63`},
-		{"Q4", "compression bit without type", img{size: 1000, features: incompatCompression}, nil, "compression_type", offCompression, "not 0"},
+		{"Q4", "compression bit without type", img{size: 1000, features: incompatCompression}, nil, "compression_type", offCompression, "other than 0"},
 		{"Q4", "compression type without bit", img{size: 1000, headerLen: 112}, func(w *layout) { w.file[offCompression] = 1 }, "compression_type", offCompression, "is clear"},
 		{"Q4", "compression type 2", img{size: 1000, zstd: true}, func(w *layout) { w.file[offCompression] = 2 }, "", -1, "compression type 2"},
 		{"Q4", "extended with small clusters", img{size: 1000, features: incompatExtendedL2}, nil, "cluster_bits", offClusterBits, "at least 14"},
@@ -103,28 +103,28 @@ func refusals() []refusal {
 		{"Q5", "L2 unaligned", img{size: 40_000, bits: 12, kinds: "d"}, put64(4096, 4096+512), "L1 entry 0", 4096, "multiple of the cluster size"},
 		{"Q5", "an L2 table twice", img{size: 1 << 20, seed: 1}, func(w *layout) {
 			i := slices.IndexFunc(w.l2, func(t int64) bool { return t != 0 })
-			be.PutUint64(w.file[w.l1+8*31:], be.Uint64(w.file[w.l1+8*int64(i):])^flagCopied) // the flag makes no difference
-		}, "L1 entry 31", -1, "an L2 table that is not that of L1 entry"},
+			be.PutUint64(w.file[w.l1+8*31:], be.Uint64(w.file[w.l1+8*int64(i):])^flagCopied) // the flag does not matter
+		}, "L1 entry 31", -1, "an L2 table other than that of L1 entry"},
 		{"Q5", "too many L2 tables", img{size: 1 << 22, kinds: "-"}, func(w *layout) {
 			for i := range w.l2 {
 				be.PutUint64(w.file[w.l1+8*int64(i):], uint64(w.l1))
 			}
 			be.PutUint32(w.file[offReftableSize:], 0)
 			w.file = w.file[:4096]
-		}, "L1 table", w.l1, "as many as the file has clusters"},
+		}, "L1 table", w.l1, "the number of clusters in the file"},
 		{"Q5", "data unaligned", img{size: 40_000, bits: 12, kinds: "d"}, put64(8192, 4096+512), "L2 entry", 8192, "multiple of the cluster size"},
 		{"Q5", "data past the file", small, entry(end), "L2 entry", l2, "inside the file"},
 		{"Q5", "data at the largest offset", small, entry(offsetMask), "L2 entry", l2, "inside the file"},
 		{"Q5", "zero flag in version 2", img{version: 2, size: 40_000, kinds: "d"}, entry(first | flagZero), "L2 entry", l2, "version 2"},
 		{"Q6", "compressed past the file", small, entry(flagCompressed | end), "L2 entry", l2, "inside the file"},
 		{"Q6", "compressed at the largest offset", small, entry(flagCompressed | 1<<61 - 1), "L2 entry", l2, "inside the file"},
-		{"Q6", "no deflate data", small, entry(flagCompressed), "compressed cluster", 0, "give 512 bytes"},
+		{"Q6", "no deflate data", small, entry(flagCompressed), "compressed cluster", 0, "decompresses to 512 bytes"},
 		{"Q6", "compressed data cut", compressed, func(w *layout) {
 			be.PutUint32(w.file[offReftableSize:], 0)
 			w.file = w.file[:l2+512+20]
 			be.PutUint64(w.file[w.l1+8:], 0)
-		}, "compressed cluster", -1, "give 512 bytes"},
-		{"Q6", "no zstd frame", img{size: 40_000, kinds: "d", zstd: true}, entry(flagCompressed), "compressed cluster", 0, "no whole zstd frame"},
+		}, "compressed cluster", -1, "decompresses to 512 bytes"},
+		{"Q6", "no zstd frame", img{size: 40_000, kinds: "d", zstd: true}, entry(flagCompressed), "compressed cluster", 0, "no complete zstd frame"},
 		{"Q6", "compressed in a data file", img{size: 1000, kinds: "c", features: incompatDataFile}, nil, "L2 entry", -1, "external data file"},
 		{"Q7", "allocated and zero", extended, put64(x2+8, 1<<32|1), "subcluster allocation bitmap", x2 + 8, "both allocated and zero"},
 		{"Q7", "allocated without a cluster", extended, put64(x2, 0), "subcluster allocation bitmap", x2 + 8, "not allocated"},
@@ -142,8 +142,8 @@ func refusals() []refusal {
 	}
 }
 
-// TestRefuse has all images that are malformed: each is refused at once, in little memory,
-// by an error that says what is wrong, and without asking for another file.
+// TestRefuse checks that each malformed image is refused in bounded memory, with an error that
+// names the field, and without opening another file.
 func TestRefuse(t *testing.T) {
 	rows := slices.Concat(refusals(), fieldRefusals(), extensionRefusals(), tableRefusals())
 	if len(rows) < 200 {
@@ -152,7 +152,7 @@ func TestRefuse(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range rows {
 		if seen[c.rule+c.name] {
-			t.Errorf("two are called %s/%s", c.rule, c.name)
+			t.Errorf("duplicate name %s/%s", c.rule, c.name)
 		}
 		seen[c.rule+c.name] = true
 		t.Run(c.rule+"/"+c.name, func(t *testing.T) {
@@ -165,7 +165,7 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// checkRefused opens and reads a file that must be refused as c says.
+// checkRefused opens and reads a file that must be refused as c describes.
 func checkRefused(t *testing.T, c refusal, file []byte, snapshot string) {
 	t.Helper()
 	var asked []image.Ref
@@ -173,13 +173,13 @@ func checkRefused(t *testing.T, c refusal, file []byte, snapshot string) {
 	imagetest.Bounded(t, 4<<20, func() { err = openAndRead(file, snapshot, &asked) })
 	for _, r := range asked {
 		if r.What != "external data file" || c.img.features&incompatDataFile == 0 {
-			t.Errorf("asked for %+v", r)
+			t.Errorf("Resolve was called with %+v", r)
 		}
 	}
 	imagetest.Refused(t, err, "qcow2", c.field, c.offset, c.text)
 }
 
-// openAndRead opens an image and reads all of it, noting what other files it asks for.
+// openAndRead opens an image and reads the whole disk. It records calls of Resolve.
 func openAndRead(file []byte, snapshot string, asked *[]image.Ref) error {
 	d, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{
 		Key:      []byte("key"),
@@ -196,14 +196,13 @@ func openAndRead(file []byte, snapshot string, asked *[]image.Ref) error {
 	return err
 }
 
-// TestTruncated cuts images at each sector: what is read is right, or there is an
-// error.
+// TestTruncated truncates images at each sector. Reads must return correct data or an error.
 func TestTruncated(t *testing.T) {
 	for name, m := range imgs() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := m.build()
-			// The reference counts are at the end, and without them one reads too.
+			// Reading does not need the reference counts at the end of the file.
 			be.PutUint32(w.file[offReftableSize:], 0)
 			step := max(len(w.file)/300&^255, 256)
 			for n := 0; n < len(w.file); n += step {
@@ -217,7 +216,7 @@ func TestTruncated(t *testing.T) {
 				got := make([]byte, d.Size())
 				k, err := d.ReadAt(got, 0)
 				if !bytes.Equal(got[:k], w.guest[:k]) || err != nil && !errors.Is(err, image.ErrFormat) || err == nil && k != len(got) {
-					t.Fatalf("cut at %d: %d bytes read, %v, or other bytes", n, k, err)
+					t.Fatalf("cut at %d: %d bytes read, %v, or the data is wrong", n, k, err)
 				}
 				if r, err := d.Check(context.Background()); err != nil {
 					t.Fatalf("cut at %d: Check: %+v, %v", n, r, err)
@@ -227,8 +226,8 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// A compressed cluster that would give far more than a cluster is read as the
-// cluster that it begins with.
+// TestBomb reads a compressed cluster that would decompress to far more than a cluster. Only the
+// first cluster of its output is used.
 func TestBomb(t *testing.T) {
 	for _, z := range []bool{false, true} {
 		w := img{size: 65536, bits: 16, kinds: "c", zstd: z}.build()
@@ -253,11 +252,11 @@ func TestDetect(t *testing.T) {
 		}
 	}
 	if Detect(bytes.NewReader(make([]byte, 1000)), 1000) {
-		t.Error("zeros are no qcow2")
+		t.Error("Detect accepts zeros")
 	}
 }
 
-// What is wrong with an image is found by Check although reading does not notice.
+// TestCheckFinds checks that Check reports problems that reading does not notice.
 func TestCheckFinds(t *testing.T) {
 	base := img{size: 40_000, kinds: "d"}
 	for _, c := range []struct {
@@ -275,8 +274,8 @@ func TestCheckFinds(t *testing.T) {
 		{"refcount 2", func(w *layout) { be.PutUint16(w.file[w.refblock+2*(w.data[3]>>9):], 2) }, 1, 1, "bit 63"},
 		{"refcount 0", func(w *layout) { be.PutUint16(w.file[w.refblock+2*(w.data[3]>>9):], 0) }, 2, 0, "reference count 0"},
 		{"twice", func(w *layout) { be.PutUint64(w.file[w.l2[0]:], uint64(w.data[1])|flagCopied) }, 1, 1, "2 references"},
-		{"data in the L1 table", func(w *layout) { be.PutUint64(w.file[w.l2[0]:], uint64(w.l1)|flagCopied) }, 2, 1, "in use for something else"},
-		{"data in an L2 table", func(w *layout) { be.PutUint64(w.file[w.l2[0]:], uint64(w.l2[1])|flagCopied) }, 2, 1, "in use for something else"},
+		{"data in the L1 table", func(w *layout) { be.PutUint64(w.file[w.l2[0]:], uint64(w.l1)|flagCopied) }, 2, 1, "has another use"},
+		{"data in an L2 table", func(w *layout) { be.PutUint64(w.file[w.l2[0]:], uint64(w.l2[1])|flagCopied) }, 2, 1, "has another use"},
 		{"data past the end", func(w *layout) { be.PutUint64(w.file[w.l2[0]:], 1<<30|flagCopied) }, 1, 1, "past the end"},
 		{"L2 past the end", func(w *layout) { be.PutUint64(w.file[w.l1+8:], 1<<30|flagCopied) }, 1, 16, "ends inside"},
 		{"reserved bits of L2", func(w *layout) { w.file[w.l2[0]+7] |= 8 }, 1, 0, "reserved"},

@@ -2,8 +2,9 @@ package qcow
 
 import "github.com/luksimg/luksimg/image"
 
-// Regions returns what is in the file besides clusters, L2 tables and refcount blocks, as the header tells: the header itself, the
-// refcount table, the L1 table of the disk, the snapshot table, and the header of LUKS.
+// Regions returns the metadata regions that the header describes: the header itself, the refcount
+// table, the L1 table of the disk, the snapshot table and the LUKS header. L2 tables and refcount
+// blocks are not included.
 func (d *Disk) Regions() []image.Region {
 	h := d.h
 	all := []image.Region{

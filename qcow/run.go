@@ -10,8 +10,8 @@ import (
 
 const subclusters = 32
 
-// locate returns the run at pos of the disk, up to end: with one step for each L1 entry
-// without an L2 table, and at most one page of an L2 table.
+// locate returns the run at pos of the disk, which ends at end or before. It takes one step per L1
+// entry without an L2 table, and reads at most one page of an L2 table.
 func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	span := d.h.tableSpanBits()
 	i := pos >> span
@@ -39,7 +39,7 @@ func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	if err != nil {
 		return disk.Run{}, err
 	}
-	if page.Zero { // no clusters up to the end of the page
+	if page.Zero { // no clusters in the rest of the page
 		next := pos>>d.h.clusterBits + (page.Off+int64(len(page.B))-at)>>entryBits
 		return disk.Run{Kind: disk.Absent, N: min(next<<d.h.clusterBits, end) - pos}, nil
 	}
@@ -61,7 +61,7 @@ func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	return r, nil
 }
 
-// decode returns the run at pos that the one L2 entry at at of the file gives.
+// decode returns the run at pos that the L2 entry at offset at of the file describes.
 func (d *Disk) decode(p *disk.Page, at, pos, end int64) (disk.Run, error) {
 	e := binary.BigEndian.Uint64(p.B[at-p.Off:])
 	within := pos & (d.h.clusterSize() - 1)
@@ -71,14 +71,14 @@ func (d *Disk) decode(p *disk.Page, at, pos, end int64) (disk.Run, error) {
 	}
 	if e&flagCompressed != 0 {
 		if d.h.dataFile() {
-			return r, entryError(at, e, "no compressed cluster, as the image has an external data file")
+			return r, entryError(at, e, "an uncompressed cluster, as the image has an external data file")
 		}
 		r.Kind, r.File, r.Key, r.At = disk.Packed, &d.file, e, at
 		r.Within, r.UnitSize = within, d.h.clusterSize()
 		return r, nil
 	}
 	host := int64(e & offsetMask)
-	// Only in an external data file can a cluster be at offset 0.
+	// A cluster can be at offset 0 only in an external data file.
 	allocated := host != 0 || d.h.dataFile() && e&flagCopied != 0
 	if d.h.extendedL2() {
 		if e&flagZero != 0 {
@@ -111,19 +111,19 @@ func (d *Disk) decode(p *disk.Page, at, pos, end int64) (disk.Run, error) {
 		return r, nil
 	}
 	if d.h.dataFile() && host != pos-within {
-		return r, entryError(at, e, "offset %#x, as clusters of an external data file are where they are in the disk", pos-within)
+		return r, entryError(at, e, "offset %#x, as an external data file has the same offsets as the disk", pos-within)
 	}
-	// What the guest can see has to be in the file. The rest of the last cluster of
-	// a disk may be missing.
+	// All guest-visible bytes must be in the file. The end of the disk's last cluster can be
+	// missing.
 	r.File, r.Host = &d.data, host+within
 	if r.Host > d.dataEnd-r.N {
-		return r, entryError(at, e, "data inside the file, which has %d bytes; this would be at %d to %d", d.dataEnd, r.Host, r.Host+r.N)
+		return r, entryError(at, e, "data inside the file of %d bytes, but it is at %d to %d", d.dataEnd, r.Host, r.Host+r.N)
 	}
 	return r, nil
 }
 
-// subcluster cuts a run that starts within an allocated cluster, or none, to
-// subclusters of one kind.
+// subcluster cuts a run to subclusters of one kind. allocated tells whether the run's cluster is
+// allocated.
 func (d *Disk) subcluster(r *disk.Run, at int64, bitmap uint64, allocated bool, within int64) error {
 	data, zero := uint32(bitmap), uint32(bitmap>>32)
 	if data&zero != 0 {

@@ -8,29 +8,29 @@ import (
 )
 
 const (
-	snapshotFixed    = 40 // bytes of an entry in front of its extra data
+	snapshotFixed    = 40 // size of an entry in bytes, before its extra data
 	maxSnapshotBytes = 64 << 20
 	maxSnapshotExtra = 1024
 )
 
-// A Snapshot is an internal snapshot: another disk in the same file. Its text is
-// as the file has it, so quote it for a terminal.
+// A Snapshot is an internal snapshot: another disk in the same file. ID and Name are as the file
+// holds them: quote them before you print them to a terminal.
 type Snapshot struct {
 	ID          string    `json:"id"`
 	Name        string    `json:"name"`
 	Date        time.Time `json:"date"`          // UTC
-	VMClock     int64     `json:"vm_clock_nsec"` // how long the guest had run, nanoseconds
+	VMClock     int64     `json:"vm_clock_nsec"` // run time of the guest in nanoseconds
 	VMStateSize uint64    `json:"vm_state_size"` // bytes
 	VirtualSize int64     `json:"virtual_size"`  // bytes
 
-	off      int64 // of its entry in the file
+	off      int64 // offset of the entry in the file
 	l1Offset int64
 	l1Size   int64
 	extra    uint32
 }
 
-// readSnapshots reads the snapshot table. Where it ends is known only when all of
-// it was read.
+// readSnapshots reads the snapshot table and returns its end, which only a read of the whole table
+// reveals.
 func readSnapshots(r io.ReaderAt, h *header) (all []Snapshot, end int64, err error) {
 	off := h.snapshotOff
 	limit := min(h.fileSize, h.snapshotOff+maxSnapshotBytes)
@@ -41,7 +41,7 @@ func readSnapshots(r io.ReaderAt, h *header) (all []Snapshot, end int64, err err
 			return fieldError(off+at, fmt.Sprintf("snapshot %d %s", i, field), value, want, args...)
 		}
 		if limit-off < snapshotFixed {
-			return nil, 0, fail(0, "entry", hex(uint64(off)), "an entry that ends by byte %d, the end of the file or of 64 MiB of snapshot table", limit)
+			return nil, 0, fail(0, "entry", hex(uint64(off)), "an entry that ends by byte %d, the end of the file or the limit of 64 MiB for the table", limit)
 		}
 		if _, err := readFull(r, b[:snapshotFixed], off); err != nil {
 			return nil, 0, err
@@ -62,7 +62,7 @@ func readSnapshots(r io.ReaderAt, h *header) (all []Snapshot, end int64, err err
 		}
 		at := off + snapshotFixed + int64(s.extra)
 		if at+idLen+nameLen > limit {
-			return nil, 0, fail(12, "ID and name length", idLen+nameLen, "an entry that ends by byte %d, the end of the file or of 64 MiB of snapshot table", limit)
+			return nil, 0, fail(12, "ID and name length", idLen+nameLen, "an entry that ends by byte %d, the end of the file or the limit of 64 MiB for the table", limit)
 		}
 		if s.extra >= 8 {
 			if _, err := readFull(r, b[:16], off+snapshotFixed); err != nil {
@@ -88,7 +88,7 @@ func readSnapshots(r io.ReaderAt, h *header) (all []Snapshot, end int64, err err
 	return all, off, nil
 }
 
-// findSnapshot returns the snapshot with this ID, or else this name.
+// findSnapshot returns the snapshot with this ID, or else with this name.
 func findSnapshot(all []Snapshot, want string) (*Snapshot, error) {
 	for i := range all {
 		if all[i].ID == want {
@@ -103,7 +103,7 @@ func findSnapshot(all []Snapshot, want string) (*Snapshot, error) {
 	return nil, fmt.Errorf("qcow2: %w: %q", ErrSnapshot, want)
 }
 
-// checkL1 checks where the L1 table of the snapshot lies.
+// checkL1 checks the size and offset of the snapshot's L1 table.
 func (s *Snapshot) checkL1(h *header) error {
 	if s.l1Size > maxL1Bytes/8 {
 		return fieldError(s.off+8, "snapshot l1_size", s.l1Size, "at most %d", maxL1Bytes/8)

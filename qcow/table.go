@@ -9,21 +9,19 @@ import (
 )
 
 const (
-	// offsetMask is the part of a table entry that is an offset in the file. All
-	// else in it are flags and reserved bits.
+	// offsetMask selects the offset in a table entry. The other bits are flags or reserved.
 	offsetMask = 0x00fffffffffffe00
 
 	flagCopied     = 1 << 63
 	flagCompressed = 1 << 62
 	flagZero       = 1
 
-	// L2 tables are read and kept in pages of this many bytes, or whole if they are
-	// smaller.
+	// L2 tables are cached in pages of this many bytes. Smaller tables are cached whole.
 	maxPage = 4096
 )
 
-// readL1 reads the entries of the L1 table at off that the disk needs. That they lie
-// in the file has been checked.
+// readL1 reads the L1 table at off, as far as the disk needs it. The caller has checked that it
+// lies in the file.
 func (d *Disk) readL1(off int64) error {
 	d.l1Offset = off
 	d.l1 = make([]uint64, d.h.l1Needed(d.disk.Size))
@@ -43,16 +41,16 @@ func (d *Disk) readL1(off int64) error {
 		}
 	}
 	if room := d.h.fileSize >> d.h.clusterBits; tables > room {
-		return fieldError(off, "L1 table", fmt.Sprintf("%d L2 tables", tables), "at most %d, as many as the file has clusters", room)
+		return fieldError(off, "L1 table", fmt.Sprintf("%d L2 tables", tables), "at most %d, the number of clusters in the file", room)
 	}
 	return d.distinctTables(tables)
 }
 
-// distinctTables refuses an L2 table, of so many, that stands in more than one L1 entry. That is
-// always a mistake: snapshots share tables, each with an L1 table of its own. It bounds what it
-// takes to go through all of the disk by the tables that are in the file.
+// distinctTables refuses an L2 table that more than one L1 entry refers to. That is always an
+// error, as a snapshot shares tables through its own L1 table. The check bounds the work of a walk
+// over the disk by the number of tables in the file.
 func (d *Disk) distinctTables(tables int64) error {
-	// Most tables are in the file in the order of the disk: then nothing is to be sorted.
+	// Most files hold the tables in the order of the disk; then no sort is needed.
 	last, sorted := int64(0), true
 	for _, e := range d.l1 {
 		if t := int64(e & offsetMask); t != 0 {
@@ -65,7 +63,7 @@ func (d *Disk) distinctTables(tables int64) error {
 	}
 	all := make([]int64, 0, tables)
 	for _, e := range d.l1 {
-		// What is no table is told of where it is used.
+		// A use of an invalid entry reports the error.
 		if t := int64(e & offsetMask); t != 0 && d.h.badCluster(t) == "" {
 			all = append(all, t)
 		}
@@ -78,12 +76,12 @@ func (d *Disk) distinctTables(tables int64) error {
 		is := func(e uint64) bool { return int64(e&offsetMask) == all[k] }
 		i := slices.IndexFunc(d.l1, is)
 		j := i + 1 + slices.IndexFunc(d.l1[i+1:], is)
-		return fieldError(d.l1Offset+8*int64(j), fmt.Sprintf("L1 entry %d", j), hex(d.l1[j]), "an L2 table that is not that of L1 entry %d", i)
+		return fieldError(d.l1Offset+8*int64(j), fmt.Sprintf("L1 entry %d", j), hex(d.l1[j]), "an L2 table other than that of L1 entry %d", i)
 	}
 	return nil
 }
 
-// l2Table returns where the L2 table of an L1 entry is, 0 if there is none.
+// l2Table returns the offset of the L2 table of L1 entry i, or 0 if there is none.
 func (d *Disk) l2Table(i int64) (int64, error) {
 	table := int64(d.l1[i] & offsetMask)
 	if table == 0 {
@@ -95,8 +93,8 @@ func (d *Disk) l2Table(i int64) (int64, error) {
 	return table, nil
 }
 
-// badCluster tells what is wrong with the place of a cluster of metadata, which must
-// lie in the file as a whole; "" if nothing is.
+// badCluster returns the rule that the offset of a metadata cluster breaks, or "". The whole
+// cluster must lie in the file.
 func (h *header) badCluster(off int64) string {
 	switch {
 	case off&(h.clusterSize()-1) != 0:
@@ -104,10 +102,10 @@ func (h *header) badCluster(off int64) string {
 	case off == 0:
 		return "past the header"
 	case off > h.fileSize-h.clusterSize():
-		return fmt.Sprintf("that ends inside the file, which has %d bytes", h.fileSize)
+		return fmt.Sprintf("that ends inside the file of %d bytes", h.fileSize)
 	}
 	return ""
 }
 
-// page returns the page of an L2 table, or of another table, that off is in.
+// page returns the page of a table that contains off.
 func (d *Disk) page(off int64) (*disk.Page, error) { return d.pages.Page(&d.file, d.h.fileSize, off) }

@@ -7,25 +7,23 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// batchBytes is how much of the disk a worker takes at a time, or a cluster, if that is
-// more.
+// batchBytes is the number of bytes that a worker processes at a time, unless a cluster is larger.
 const batchBytes = 1 << 20
 
-// A batch is whole clusters of the disk that are not known to be zeros, up to batchBytes or one
-// cluster, and who packs them.
+// A batch is a sequence of whole clusters that are not known to be zeros, and the packer that packs
+// them. It has up to batchBytes, or one cluster.
 type batch struct {
 	pieces.Piece
 	packer *packer
 }
 
-// data writes the clusters of the disk. Workers read, and compress, as they come;
-// then each waits until all that is in front of its batch in the disk has its place in
-// the file, and takes places for its own clusters; encryption, which has to know the
-// place, and writing is at the same time again.
+// data writes the clusters of the disk. Workers read and compress batches concurrently. Each then
+// waits until all earlier batches are allocated, and allocates its own clusters. Encryption, which
+// needs the offsets, and writing are concurrent again.
 func (c *creation) data(ctx context.Context) error {
 	size := max(batchBytes, c.clusterSize())
 	jobs := parallel.Workers(c.opts.Jobs)
-	packers := make(chan *packer, jobs) // one for each worker, when it first needs it
+	packers := make(chan *packer, jobs) // one per worker, created on first use
 	for range jobs {
 		packers <- nil
 	}
@@ -54,7 +52,7 @@ func (c *creation) data(ctx context.Context) error {
 	return parallel.InOrder(ctx, jobs, int(size), batches, step{Do: pack}, step{Do: place, InOrder: true}, step{Do: write})
 }
 
-// place gives each part of a batch, whose first cluster this is, its place.
+// place allocates the parts of a batch. first is the number of its first cluster.
 func (c *creation) place(parts []part, first int64) (err error) {
 	for i := range parts {
 		p := &parts[i]
@@ -72,7 +70,7 @@ func (c *creation) place(parts []part, first int64) (err error) {
 	return nil
 }
 
-// write encrypts parts of data, and writes those at once that follow each other.
+// write encrypts the parts of data and writes adjacent ones together.
 func (c *creation) write(data []byte, parts []part) error {
 	for len(parts) > 0 {
 		first, n := parts[0], 0
