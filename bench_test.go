@@ -26,7 +26,7 @@ func (m memory) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// holes is a disk of which one MiB in four holds data.
+// holes is a disk where one MiB in four holds data.
 type holes struct{ size int64 }
 
 func (h holes) Size() int64 { return h.size }
@@ -66,7 +66,7 @@ func BenchmarkVerbs(b *testing.B) {
 	data := make([]byte, size)
 	rand.Read(data)
 	dense := bytes.NewReader(data)
-	out := memory(bytes.Repeat([]byte{1}, size+8<<20)) // every page is there
+	out := memory(bytes.Repeat([]byte{1}, size+8<<20)) // allocates every page
 	for _, c := range []struct {
 		name string
 		src  image.Source

@@ -11,11 +11,11 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A Blueprint is an image before its data are: its header, and how long it is. With
-// its key, if it is encrypted, and the disk, any part of the image can be made, in any order, by anybody: see
-// [Blueprint.Build]. There is no secret in it that the image itself does not have.
+// A Blueprint describes an image before its data exist: its header and its length. With the blueprint,
+// the disk and the key, anybody can make any part of the image, in any order; see [Blueprint.Build]. A
+// blueprint holds no secret that the image itself does not hold.
 //
-// Its JSON form is stable. What is read from a file is checked by Build and [Blueprint.Result].
+// Its JSON form is stable. Build and [Blueprint.Result] check a blueprint that was read from a file.
 type Blueprint struct {
 	Format  Format  `json:"format"` // of the container
 	Profile Profile `json:"profile,omitempty"`
@@ -24,33 +24,34 @@ type Blueprint struct {
 	VolumeSize int64 `json:"volume_size"` // of the plaintext in the image, bytes
 	FileSize   int64 `json:"file_size"`   // of the image, bytes
 
-	// Header is that of LUKS. All of it that is not here is zero.
+	// Header is the LUKS header. Bytes that no part has are zero.
 	Header []HeaderPart `json:"header,omitempty"`
-	// VHD is what a VHD has in place of a header of LUKS.
+	// VHD replaces the LUKS header for a VHD.
 	VHD *VHDIdentity `json:"vhd,omitempty"`
-	// Units are those of the disk that are in an encrypted VHD, blocks of 2 MiB, or a qcow2 image, clusters of 64 KiB. The
-	// others are zeros. They are runs in ascending order: of each, the number of units between it and
-	// the one before, and its length, as unsigned varints of LEB128.
+	// Units are the allocated units of the disk: blocks of 2 MiB in an encrypted VHD, clusters of 64
+	// KiB in a qcow2 image. All other units are zeros. Units is a list of runs in ascending order. Each
+	// run has two unsigned LEB128 varints: the number of units since the previous run, and the length
+	// of the run.
 	Units []byte `json:"units,omitempty"`
 }
 
-// Encrypted tells whether the image is. A fixed VHD, the only one that is not, has no key.
+// Encrypted reports whether the image is encrypted. All are, except a fixed VHD.
 func (b *Blueprint) Encrypted() bool { return b.VHD == nil || !b.VHD.Fixed }
 
-// Draw returns the blueprint of the image that [Encrypt] would make of src, with a new header. It
-// reads nothing of the disk but its extents: into a VHD or qcow2 image goes all that these do not tell
-// to be zero, while Encrypt leaves out what turns out to be zero. A detached header, DiscardZeros and Digest
-// are refused. Deriving the key takes its time; ctx ends that.
+// Draw returns the blueprint of the image that [Encrypt] would make of src, with a new header. Of the
+// disk it reads only the extents. So a VHD or qcow2 image allocates everything not known to be zero,
+// while Encrypt also leaves out zeros that it finds in the data. Draw refuses a detached header,
+// DiscardZeros and Digest. Key derivation takes a while; ctx cancels it.
 func Draw(ctx context.Context, src image.Source, passphrase []byte, o EncryptOptions) (*Blueprint, error) {
 	if o.Header != nil || o.Digest || o.DiscardZeros {
-		return nil, errors.New("an image that is made in parts has no detached header, no digests, and its zeros are not left out")
+		return nil, errors.New("an image that is made in parts cannot have a detached header or digests, or leave out zeros")
 	}
 	p, err := o.plan()
 	if err != nil {
 		return nil, err
 	}
 	if p.make.draw == nil {
-		return nil, fmt.Errorf("%w: a %s image can not be made in parts", ErrUnsupportedFormat, p.format)
+		return nil, fmt.Errorf("%w: a %s image cannot be made in parts", ErrUnsupportedFormat, p.format)
 	}
 	if err := p.checkSize(src.Size()); err != nil {
 		return nil, err
@@ -62,47 +63,47 @@ func Draw(ctx context.Context, src image.Source, passphrase []byte, o EncryptOpt
 	return b, p.make.draw(ctx, p, b, src, passphrase)
 }
 
-// DrawPlain returns the blueprint of the image that [Decrypt] would make of src: a fixed VHD. Another format is
-// [ErrUnsupportedFormat]. It reads nothing of the disk.
+// DrawPlain returns the blueprint of the image that [Decrypt] would make of src. The format must be a
+// fixed VHD; any other is [ErrUnsupportedFormat]. DrawPlain does not read the disk.
 func DrawPlain(src image.Source, o DecryptOptions) (*Blueprint, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	if !o.Fixed {
-		return nil, fmt.Errorf("%w: without encryption only a fixed VHD is made in parts", ErrUnsupportedFormat)
+		return nil, fmt.Errorf("%w: without encryption only a fixed VHD can be made in parts", ErrUnsupportedFormat)
 	}
 	return drawFixedVHD(src)
 }
 
-// BuildOptions say how [Blueprint.Build] opens an image.
+// BuildOptions configure [Blueprint.Build].
 type BuildOptions struct {
-	LUKS luks.OpenOptions // bounds what opening the key slot may cost
+	LUKS luks.OpenOptions // bounds the cost of opening the key slot
 	RunOptions
 }
 
-// A Builder makes parts of an image. It is safe for concurrent use, but for Close.
+// A Builder makes parts of an image. Except for Close, its methods are safe for concurrent use.
 type Builder struct {
 	size int64
 	w    rangeWriter
 }
 
-// A rangeWriter writes all of an image from one offset to another, and perhaps more around it, but
-// for what is zero.
+// A rangeWriter writes all nonzero bytes of an image between two offsets, and possibly bytes around
+// them.
 type rangeWriter interface {
 	writeRange(ctx context.Context, dst io.WriterAt, from, to int64) error
 	Close() error
 }
 
-// Build opens the image that was drawn of the disk src with its passphrase, or for a VHD its key; nil
-// for one that is not [Blueprint.Encrypted]. A wrong one is [luks.ErrPassphrase], or for a VHD vhd.ErrKey. A blueprint that is not right, or
-// is of a disk of another size, is [ErrBlueprint].
+// Build opens the blueprint of the disk src. passphrase is the passphrase, or for a VHD the key; it is
+// nil if the image is not [Blueprint.Encrypted]. A wrong one is [luks.ErrPassphrase], or vhd.ErrKey for
+// a VHD. If the blueprint is malformed or the disk has another size, the error is [ErrBlueprint].
 func (b *Blueprint) Build(ctx context.Context, src image.Source, passphrase []byte, o BuildOptions) (*Builder, error) {
 	m, err := b.maker()
 	if err != nil {
 		return nil, err
 	}
 	if src.Size() != b.SourceSize {
-		return nil, fmt.Errorf("%w: it is of a disk of %d bytes, and this one has %d", ErrBlueprint, b.SourceSize, src.Size())
+		return nil, fmt.Errorf("%w: it describes a disk of %d bytes, this one has %d", ErrBlueprint, b.SourceSize, src.Size())
 	}
 	w, err := m.build(ctx, b, src, passphrase, o)
 	if err != nil {
@@ -111,7 +112,7 @@ func (b *Blueprint) Build(ctx context.Context, src image.Source, passphrase []by
 	return &Builder{b.FileSize, w}, nil
 }
 
-// Result says what the image is.
+// Result describes the image.
 func (b *Blueprint) Result() (*Result, error) {
 	m, err := b.maker()
 	if err != nil {
@@ -120,18 +121,18 @@ func (b *Blueprint) Result() (*Result, error) {
 	return m.describe(b)
 }
 
-// maker returns what makes images of the format, if the numbers are possible.
+// maker returns the maker of the format, after checking that the sizes are possible.
 func (b *Blueprint) maker() (*maker, error) {
 	f, err := formatOf(b.Format, nil, 0)
 	switch {
 	case err != nil || f.make == nil || f.make.build == nil:
-		return nil, fmt.Errorf("%w: images of format %q are not made in parts", ErrBlueprint, b.Format)
+		return nil, fmt.Errorf("%w: images of format %q cannot be made in parts", ErrBlueprint, b.Format)
 	case !b.Encrypted() && (b.Format != VHD || b.Profile != "" || len(b.Header) > 0 || len(b.Units) > 0):
 		return nil, fmt.Errorf("%w: a fixed VHD has neither a profile, nor a header, nor units", ErrBlueprint)
 	case b.Profile != "" && b.Profile.Rules().Format != b.Format:
 		return nil, fmt.Errorf("%w: profile %q is not %s", ErrBlueprint, b.Profile, b.Format)
 	case b.SourceSize < 0 || b.SourceSize > b.VolumeSize || b.VolumeSize > maxDisk || b.FileSize < 0 || b.FileSize > maxDisk:
-		return nil, fmt.Errorf("%w: a disk of %d bytes in a volume of %d, in a file of %d", ErrBlueprint, b.SourceSize, b.VolumeSize, b.FileSize)
+		return nil, fmt.Errorf("%w: impossible sizes: a disk of %d bytes, a volume of %d, a file of %d", ErrBlueprint, b.SourceSize, b.VolumeSize, b.FileSize)
 	}
 	if !b.Encrypted() {
 		return &fixedVHDMaker, nil
@@ -142,11 +143,11 @@ func (b *Blueprint) maker() (*maker, error) {
 // Size returns the length of the image in bytes.
 func (b *Builder) Size() int64 { return b.size }
 
-// Fill fills p with the bytes of the image from off on, by several workers. When ctx is done, its
-// cause is the error; after an error there is anything in p.
+// Fill fills p with the bytes of the image at off, with several workers. If ctx is done, it returns its
+// cause. After an error the content of p is undefined.
 func (b *Builder) Fill(ctx context.Context, p []byte, off int64) error {
 	if off < 0 || off > b.size || int64(len(p)) > b.size-off {
-		return fmt.Errorf("luksimg: %d bytes at %d of an image of %d", len(p), off, b.size)
+		return fmt.Errorf("luksimg: %d bytes at offset %d are out of range: the image has %d", len(p), off, b.size)
 	}
 	clear(p)
 	if len(p) == 0 {
@@ -158,7 +159,7 @@ func (b *Builder) Fill(ctx context.Context, p []byte, off int64) error {
 // Close wipes the key.
 func (b *Builder) Close() error { return b.w.Close() }
 
-// A window is a part of a file, in memory. What is written beside it is dropped.
+// A window is a part of a file, in memory. It drops writes outside the part.
 type window struct {
 	b   []byte
 	off int64
@@ -173,8 +174,8 @@ func (w window) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// Is tells whether a file begins as the image that was drawn: by its length, and its header, which no other
-// image has. It is not for one whose header was changed.
+// Is reports whether file has the length and the unique header bytes of the image that was drawn. If
+// the header was changed later, Is can return false.
 func (b *Blueprint) Is(file image.Source) (bool, error) {
 	if file.Size() != b.FileSize {
 		return false, nil

@@ -13,12 +13,12 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
-// stream is random bytes that are the same each time.
+// stream yields the same pseudorandom bytes each time.
 type stream struct{ *rand.ChaCha8 }
 
 func newStream() stream { return stream{rand.NewChaCha8([32]byte{3})} }
 
-// drawn are options of all kinds of images that are made in parts.
+// drawn are options for all kinds of images that can be made in parts.
 var drawn = map[string]luksimg.EncryptOptions{
 	"luks1":        {Format: luksimg.LUKS1},
 	"luks2":        {Format: luksimg.LUKS2},
@@ -30,7 +30,7 @@ var drawn = map[string]luksimg.EncryptOptions{
 	"classic-vhd":  {Profile: luksimg.ClassicVHD},
 }
 
-// keyFor returns a key that the options take.
+// keyFor returns a key that is valid for the options.
 func keyFor(o luksimg.EncryptOptions) []byte {
 	if o.Format == luksimg.VHD || o.Profile == luksimg.ClassicVHD {
 		return vhdKey
@@ -38,7 +38,7 @@ func keyFor(o luksimg.EncryptOptions) []byte {
 	return []byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 }
 
-// TestBlueprint makes images in parts of any size, and compares them with what Encrypt makes with
+// TestBlueprint makes images in parts of random sizes and compares them with the output of Encrypt with
 // the same header.
 func TestBlueprint(t *testing.T) {
 	for name, o := range drawn {
@@ -64,7 +64,7 @@ func TestBlueprint(t *testing.T) {
 					t.Fatal(err)
 				}
 				b = again(t, b)
-				if isVHD { // what Encrypt makes at random is to be what was drawn
+				if isVHD { // use the identity that Encrypt generated
 					want = &file{}
 					v := b.VHD
 					c, err := vhd.Create(t.Context(), want, src, vhd.CreateOptions{Key: key, UniqueID: [16]byte(v.UniqueID), Timestamp: v.Timestamp, Rand: bytes.NewReader(v.KeyNonce)})
@@ -74,7 +74,7 @@ func TestBlueprint(t *testing.T) {
 					made.UUID = c.UniqueID
 				}
 				r, err := b.Result()
-				made.LUKS.Epoch = r.LUKS.Epoch // which LUKS1 does not have
+				made.LUKS.Epoch = r.LUKS.Epoch // LUKS1 has no epoch
 				if err != nil || fmt.Sprint(*r) != fmt.Sprint(*made) {
 					t.Errorf("%v: %+v\nwant %+v", err, r, made)
 				}
@@ -85,18 +85,18 @@ func TestBlueprint(t *testing.T) {
 				defer w.Close()
 				got := inParts(t, w)
 				if !bytes.Equal(got, want.b) {
-					t.Errorf("other bytes than those of Encrypt, %d and %d", len(got), len(want.b))
+					t.Errorf("the parts differ from the output of Encrypt: %d and %d bytes", len(got), len(want.b))
 				}
 				if same, err := b.Is(bytes.NewReader(got)); !same || err != nil {
 					t.Errorf("Is: %v, %v", same, err)
 				}
 				got[0] ^= 1
-				got[min(len(got)-1, 64<<10)] ^= 1 // where LUKS is in qcow2
+				got[min(len(got)-1, 64<<10)] ^= 1 // the LUKS header in qcow2
 				if same, err := b.Is(bytes.NewReader(got)); same || err != nil {
-					t.Errorf("Is, of another image: %v, %v", same, err)
+					t.Errorf("Is for another image: %v, %v", same, err)
 				}
 				if err := w.Fill(t.Context(), make([]byte, 2), w.Size()-1); err == nil {
-					t.Error("no error past the end")
+					t.Error("Fill past the end returned no error")
 				}
 				wrong := bytes.Clone(key)
 				wrong[3] ^= 1
@@ -111,7 +111,7 @@ func TestBlueprint(t *testing.T) {
 	}
 }
 
-// inParts makes an image in parts of any size.
+// inParts makes an image in parts of random sizes.
 func inParts(t *testing.T, w *luksimg.Builder) []byte {
 	t.Helper()
 	got := make([]byte, w.Size())
@@ -126,7 +126,7 @@ func inParts(t *testing.T, w *luksimg.Builder) []byte {
 	return got
 }
 
-// again returns a blueprint as JSON gives it back.
+// again returns a blueprint after a round trip through JSON.
 func again(t *testing.T, b *luksimg.Blueprint) *luksimg.Blueprint {
 	t.Helper()
 	text, err := json.Marshal(b)

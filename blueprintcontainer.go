@@ -15,18 +15,18 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// A VHDIdentity is what a VHD has that no other one has.
+// A VHDIdentity holds the bytes that are unique to one VHD.
 type VHDIdentity struct {
 	UniqueID  []byte    `json:"unique_id"` // 16 bytes
 	Timestamp time.Time `json:"timestamp"`
-	Fixed     bool      `json:"fixed,omitempty"` // without encryption, and without what follows
+	Fixed     bool      `json:"fixed,omitempty"` // not encrypted; the fields below are zero
 
 	KeyBits  int    `json:"key_bits,omitempty"`
 	KeyNonce []byte `json:"key_nonce,omitempty"` // 32 bytes
 	KeyHash  []byte `json:"key_hash,omitempty"`  // 32 bytes: SHA-256 of the nonce and the key
 }
 
-// drawUnits notes which units of a disk, of so many bytes, are not known to be zeros.
+// drawUnits records which units of the disk are not known to be zeros.
 func (b *Blueprint) drawUnits(ctx context.Context, src image.Source, unit int64) (spans.List, error) {
 	var l spans.List
 	cut := pieces.Cut{Unit: unit, Most: 1 << 40}
@@ -43,7 +43,7 @@ func (b *Blueprint) drawUnits(ctx context.Context, src image.Source, unit int64)
 	return l, nil
 }
 
-// units reads them back.
+// units decodes the units.
 func (b *Blueprint) units(unit int64) (spans.List, error) {
 	l, err := spans.Decode(b.Units, (b.SourceSize+unit-1)/unit)
 	if err != nil {
@@ -73,7 +73,7 @@ func drawVHD(ctx context.Context, _ *plan, b *Blueprint, src image.Source, key [
 	return nil
 }
 
-// vhdLayout checks what was drawn of a VHD.
+// vhdLayout checks the blueprint of a VHD and returns its layout.
 func (b *Blueprint) vhdLayout() (*vhd.Layout, vhd.Identity, error) {
 	v := b.VHD
 	if v == nil || len(v.UniqueID) != 16 || len(v.KeyNonce) != 32 || len(v.KeyHash) != 32 || v.KeyBits != 256 && v.KeyBits != 512 {
@@ -86,7 +86,7 @@ func (b *Blueprint) vhdLayout() (*vhd.Layout, vhd.Identity, error) {
 	}
 	l, err := vhd.NewLayout(b.SourceSize, blocks, id)
 	if err == nil && (l.Size() != b.FileSize || l.VirtualSize() != b.VolumeSize) {
-		err = fmt.Errorf("it makes a file of %d bytes with a disk of %d", l.Size(), l.VirtualSize())
+		err = fmt.Errorf("it describes a file of %d bytes with a disk of %d", l.Size(), l.VirtualSize())
 	}
 	if err != nil {
 		return nil, id, fmt.Errorf("%w: %w", ErrBlueprint, err)
@@ -152,7 +152,7 @@ func drawQCOW2(ctx context.Context, p *plan, b *Blueprint, src image.Source, key
 	if err != nil {
 		return err
 	}
-	lo.DataOffset = size.HeaderSize // right behind the key slots, as QEMU has it
+	lo.DataOffset = size.HeaderSize // right after the key slots, as in QEMU
 	h, volumeKey, err := luks.New(ctx, key, lo)
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func drawQCOW2(ctx context.Context, p *plan, b *Blueprint, src image.Source, key
 	return nil
 }
 
-// qcow2Layout checks what was drawn of a qcow2 image.
+// qcow2Layout checks the blueprint of a qcow2 image and returns its layout.
 func (b *Blueprint) qcow2Layout(o luks.OpenOptions) (*qcow.Layout, *luks.Header, error) {
 	bad := func(err error) (*qcow.Layout, *luks.Header, error) {
 		return nil, nil, fmt.Errorf("%w: %w", ErrBlueprint, err)
@@ -192,7 +192,7 @@ func (b *Blueprint) qcow2Layout(o luks.OpenOptions) (*qcow.Layout, *luks.Header,
 	}
 	l, err := qcow.NewLayout(qcow.LayoutOptions{Size: b.SourceSize, Clusters: clusters, LUKSSize: h.DataOffset()})
 	if err == nil && (l.Size() != b.FileSize || b.VolumeSize != roundUp(b.SourceSize, 512) || h.Version() != 1 || h.SectorSize() != 512) {
-		err = fmt.Errorf("it makes a file of %d bytes, with LUKS%d inside", l.Size(), h.Version())
+		err = fmt.Errorf("it describes a file of %d bytes, with LUKS%d inside", l.Size(), h.Version())
 	}
 	if err != nil {
 		return bad(err)

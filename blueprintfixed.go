@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
-// fixedVHDMaker makes parts of a VHD that is not encrypted.
+// fixedVHDMaker makes parts of an unencrypted VHD.
 var fixedVHDMaker = maker{build: buildFixedVHD, describe: describeFixedVHD, identity: identifyFixedVHD}
 
 func drawFixedVHD(src image.Source) (*Blueprint, error) {
@@ -26,7 +26,7 @@ func drawFixedVHD(src image.Source) (*Blueprint, error) {
 		VHD: &VHDIdentity{UniqueID: id.UniqueID[:], Timestamp: id.Timestamp, Fixed: true}}, nil
 }
 
-// fixedLayout checks what was drawn of a fixed VHD.
+// fixedLayout checks the blueprint of a fixed VHD and returns its layout.
 func (b *Blueprint) fixedLayout() (*vhd.FixedLayout, vhd.Identity, error) {
 	v := b.VHD
 	if len(v.UniqueID) != 16 || v.KeyBits != 0 || len(v.KeyNonce) > 0 || len(v.KeyHash) > 0 {
@@ -35,7 +35,7 @@ func (b *Blueprint) fixedLayout() (*vhd.FixedLayout, vhd.Identity, error) {
 	id := vhd.Identity{UniqueID: [16]byte(v.UniqueID), Timestamp: v.Timestamp}
 	l, err := vhd.NewFixedLayout(b.SourceSize, id)
 	if err == nil && (l.Size() != b.FileSize || l.VirtualSize() != b.VolumeSize) {
-		err = fmt.Errorf("it makes a file of %d bytes with a disk of %d", l.Size(), l.VirtualSize())
+		err = fmt.Errorf("it describes a file of %d bytes with a disk of %d", l.Size(), l.VirtualSize())
 	}
 	if err != nil {
 		return nil, id, fmt.Errorf("%w: %w", ErrBlueprint, err)
@@ -68,7 +68,7 @@ type fixedVHDBuilder struct {
 
 func buildFixedVHD(_ context.Context, b *Blueprint, src image.Source, key []byte, o BuildOptions) (rangeWriter, error) {
 	if key != nil {
-		return nil, errors.New("a key for an image that is not encrypted")
+		return nil, errors.New("a key was given for an image that is not encrypted")
 	}
 	l, _, err := b.fixedLayout()
 	if err != nil {

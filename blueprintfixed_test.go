@@ -11,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
-// TestBlueprintFixed makes fixed VHDs in parts of any size, and compares them with what vhd.Create makes of the same
-// ID and time, and with what Decrypt makes.
+// TestBlueprintFixed makes fixed VHDs in parts of random sizes. It compares them with vhd.Create for
+// the same ID and time, and with Decrypt.
 func TestBlueprintFixed(t *testing.T) {
 	fixed := luksimg.DecryptOptions{Format: luksimg.VHD, Fixed: true}
 	for _, size := range []int{0, 1, 70_000, 1 << 20, 9<<20 + 4097} {
@@ -24,7 +24,7 @@ func TestBlueprintFixed(t *testing.T) {
 				t.Fatal(err)
 			}
 			if b = again(t, b); b.Encrypted() {
-				t.Error("it is encrypted")
+				t.Error("Encrypted is true for a fixed VHD")
 			}
 			want := &file{}
 			made, err := vhd.Create(t.Context(), want, src, vhd.CreateOptions{Type: vhd.Fixed, UniqueID: [16]byte(b.VHD.UniqueID), Timestamp: b.VHD.Timestamp})
@@ -43,17 +43,17 @@ func TestBlueprintFixed(t *testing.T) {
 			defer w.Close()
 			got := inParts(t, w)
 			if !bytes.Equal(got, want.b) {
-				t.Errorf("other bytes than those of vhd.Create, %d and %d", len(got), len(want.b))
+				t.Errorf("the parts differ from the output of vhd.Create: %d and %d bytes", len(got), len(want.b))
 			}
 			plain := &file{}
 			if _, err := luksimg.Decrypt(t.Context(), plain, src, fixed); err != nil {
 				t.Fatal(err)
 			}
-			// In a footer the time, the checksum and the unique ID differ: at 24, 64 and 68 to 84.
+			// The footers differ in the time, the checksum and the unique ID, at 24, 64 and 68 to 84.
 			end := len(got) - 512
 			for _, s := range [][2]int{{0, end + 24}, {end + 28, end + 64}, {end + 84, end + 512}} {
 				if !bytes.Equal(got[s[0]:s[1]], plain.b[s[0]:s[1]]) {
-					t.Errorf("other bytes than those of Decrypt, from %d to %d of %d", s[0], s[1], len(got))
+					t.Errorf("the parts differ from the output of Decrypt from %d to %d of %d", s[0], s[1], len(got))
 				}
 			}
 			if same, err := b.Is(bytes.NewReader(got)); !same || err != nil {
@@ -61,10 +61,10 @@ func TestBlueprintFixed(t *testing.T) {
 			}
 			got[end+70] ^= 1
 			if same, err := b.Is(bytes.NewReader(got)); same || err != nil {
-				t.Errorf("Is, of another image: %v, %v", same, err)
+				t.Errorf("Is for another image: %v, %v", same, err)
 			}
 			if _, err := b.Build(t.Context(), src, vhdKey, luksimg.BuildOptions{}); err == nil {
-				t.Error("a key for an image that is not encrypted")
+				t.Error("a key was accepted for an image that is not encrypted")
 			}
 			if _, err := b.Build(t.Context(), bytes.NewReader(make([]byte, size+1)), nil, luksimg.BuildOptions{}); !errors.Is(err, luksimg.ErrBlueprint) {
 				t.Errorf("a disk of another size: %v", err)
@@ -73,7 +73,8 @@ func TestBlueprintFixed(t *testing.T) {
 	}
 }
 
-// TestBlueprintFixedRefused has what no fixed VHD is drawn of, and what no blueprint of one is.
+// TestBlueprintFixedRefused checks that invalid options and invalid blueprints of fixed VHDs are
+// refused.
 func TestBlueprintFixedRefused(t *testing.T) {
 	src := newDisk(70_000)
 	for _, o := range []luksimg.DecryptOptions{{}, {Format: luksimg.VHD}, {Format: luksimg.QCOW2}, {Format: luksimg.VMDK}} {

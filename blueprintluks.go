@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// drawLUKS makes the header.
+// drawLUKS makes the LUKS header of the blueprint.
 func drawLUKS(ctx context.Context, p *plan, b *Blueprint, src image.Source, key []byte) error {
 	j, err := newLUKSJob(ctx, p, key)
 	if err != nil {
@@ -30,7 +30,7 @@ func drawLUKS(ctx context.Context, p *plan, b *Blueprint, src image.Source, key 
 	return nil
 }
 
-// luksHeader opens the header of an image whose container is LUKS.
+// luksHeader opens the header of a blueprint whose container is LUKS.
 func (b *Blueprint) luksHeader(o luks.OpenOptions) (*luks.Header, error) {
 	if err := headerParts(b.Header).check(b.FileSize - b.VolumeSize); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBlueprint, err)
@@ -41,7 +41,7 @@ func (b *Blueprint) luksHeader(o luks.OpenOptions) (*luks.Header, error) {
 	}
 	sector, version := int64(h.SectorSize()), map[Format]int{LUKS1: 1, LUKS2: 2}[b.Format]
 	if h.Version() != version || h.DataOffset() != b.FileSize-b.VolumeSize || b.VolumeSize%sector != 0 || h.DataSize() != 0 {
-		return nil, fmt.Errorf("%w: the header is of LUKS%d, with its data at %d in sectors of %d bytes", ErrBlueprint, h.Version(), h.DataOffset(), sector)
+		return nil, fmt.Errorf("%w: the header is LUKS%d with data at byte %d in sectors of %d bytes", ErrBlueprint, h.Version(), h.DataOffset(), sector)
 	}
 	return h, nil
 }
@@ -54,7 +54,7 @@ func describeLUKS(b *Blueprint) (*Result, error) {
 	return b.result(h.Info()), nil
 }
 
-// identityBytes is how much of a header is compared: UUID, salts and digest are in front.
+// identityBytes is the part of a header that is compared. It includes UUID, salts and digest.
 const identityBytes = 64 << 10
 
 // identifyLUKS returns the start of the header.
@@ -65,7 +65,7 @@ func identifyLUKS(b *Blueprint) (headerParts, error) {
 	return b.startAt(0), nil
 }
 
-// startAt returns the start of the header of LUKS, which is at an offset of the file.
+// startAt returns the first identityBytes of the LUKS header, which is at off in the file.
 func (b *Blueprint) startAt(off int64) (parts headerParts) {
 	for _, p := range b.Header {
 		if p.Offset < identityBytes {
@@ -75,7 +75,7 @@ func (b *Blueprint) startAt(off int64) (parts headerParts) {
 	return parts
 }
 
-// result is what was drawn, with what the header of LUKS says.
+// result returns the result that the blueprint and its LUKS header describe.
 func (b *Blueprint) result(info luks.Info) *Result {
 	return &Result{Format: b.Format, LUKS: info, Cipher: info.Cipher, KeyBits: info.KeyBits, UUID: info.UUID,
 		SourceSize: b.SourceSize, VolumeSize: b.VolumeSize, FileSize: b.FileSize}
@@ -84,7 +84,7 @@ func (b *Blueprint) result(info luks.Info) *Result {
 // A luksBuilder makes parts of an image whose container is LUKS.
 type luksBuilder struct {
 	header headerParts
-	data   int64 // where the data start
+	data   int64 // the offset of the data
 	job    engine.Encryption
 	sector int64
 	volume *luks.Volume
@@ -109,7 +109,7 @@ func (b *luksBuilder) writeRange(ctx context.Context, dst io.WriterAt, from, to 
 			return err
 		}
 	}
-	// Whole sectors.
+	// The ciphertext is made in whole sectors.
 	from, to = max(0, from-b.data)/b.sector*b.sector, min(b.job.Length, roundUp(max(0, to-b.data), b.sector))
 	if from >= to {
 		return nil

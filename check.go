@@ -10,18 +10,17 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
-// A CheckResult is what [Check] found. Its JSON form is stable; members may be added.
+// A CheckResult is the result of [Check]. Its JSON form is stable, but new members can be added.
 type CheckResult struct {
-	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
-	Leaks       int64    `json:"leaks"`              // qcow2: clusters, VHD: bytes, that belong to nothing
-	Problems    []string `json:"problems,omitempty"` // a sentence for each of the first 100
+	Corruptions int64    `json:"corruptions"`        // faults that can corrupt data, or have corrupted it
+	Leaks       int64    `json:"leaks"`              // allocated but unused: clusters in qcow2, bytes in a VHD
+	Problems    []string `json:"problems,omitempty"` // one sentence for each of the first 100
 }
 
-// Check looks for what is wrong with the structure of the image in r, a file of size
-// bytes: references out of the file, things that overlap, counts and copies that do not
-// agree. It reads metadata only, and no other files. A format without such a structure is
-// [ErrUnsupportedFormat]. An error is about reading the image; what is wrong with it is in
-// the result, if there is one.
+// Check checks the structure of the image in r, a file of size bytes. It finds references past the end
+// of the file, overlaps, and counts or copies that disagree. It reads only metadata and no other files.
+// A format without such a structure is [ErrUnsupportedFormat]. The error is about reading the image;
+// faults of the image are in the result, if that is not nil.
 func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*CheckResult, error) {
 	o.Unpack.Random = true
 	u, err := o.unpack(ctx, r, size)
@@ -45,7 +44,7 @@ func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Che
 	return i.Check(ctx)
 }
 
-// Check is [Check] of an image that was opened.
+// Check checks the structure of an open image; see the function [Check].
 func (i *Image) Check(ctx context.Context) (*CheckResult, error) {
 	if i.check == nil {
 		return nil, advice.With(fmt.Errorf("%w: %s has no structure to check", ErrUnsupportedFormat, i.Format), "only formats with tables of their own can be checked: leave the check out")

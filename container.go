@@ -13,21 +13,21 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
-// What follows makes images whose container is not LUKS itself. They know holes: what is
-// zero in the source takes no room in them, and everybody sees where that is.
+// The functions below make images whose container is not LUKS itself. These formats have holes: zeros
+// of the source take no space, and the image shows where they are.
 
-// checkContainer tells what goes with no such format.
+// checkContainer refuses options that no such format supports.
 func checkContainer(o EncryptOptions, f Format) error {
 	switch {
 	case o.Header != nil:
 		return fmt.Errorf("a %s image has no header that can be detached", f)
 	case o.Digest:
-		return fmt.Errorf("digests are not made of a %s image, whose data are not written in order", f)
+		return fmt.Errorf("a %s image cannot have digests: its data are not written in order", f)
 	}
 	return nil
 }
 
-// The units of allocation in bytes.
+// The allocation units in bytes.
 const (
 	vhdUnit   = 2 << 20
 	qcow2Unit = 64 << 10
@@ -40,7 +40,7 @@ func checkMakeVHD(o EncryptOptions) error {
 	l := o.LUKS
 	if l.Cipher != "" && l.Cipher != luks.DefaultCipher || l.VolumeKey != nil || l.UUID != "" ||
 		l.Label != "" || l.KDF != (luks.KDF{}) || l.SectorSize > 512 || l.KeySize != 0 {
-		return errors.New("a VHD is encrypted with the key itself, AES in XTS mode: nothing of LUKS can be chosen")
+		return errors.New("LUKS options do not apply to a VHD: its key encrypts the sectors directly, with AES-XTS")
 	}
 	return checkContainer(o, VHD)
 }
@@ -51,8 +51,8 @@ func vhdSizes(_ *plan, size int64, used *engine.Units) (s Sizes, err error) {
 	return s, err
 }
 
-// errNoKey is what a VHD without a key would be: not encrypted.
-var errNoKey = errors.New("no key, and that of an encrypted VHD has 32 or 64 bytes")
+// errNoKey prevents an unencrypted VHD.
+var errNoKey = errors.New("the key is missing: an encrypted VHD needs 32 or 64 bytes")
 
 // encryptVHD makes a dynamic VHD that is encrypted as vhd-util does.
 func encryptVHD(ctx context.Context, p *plan, dst io.WriterAt, src image.Source, key []byte) (*Result, error) {
@@ -73,9 +73,9 @@ var qcow2Maker = maker{version: 1, unit: qcow2Unit, check: checkMakeQCOW2, sizes
 func checkMakeQCOW2(o EncryptOptions) error {
 	switch {
 	case o.LUKS.SectorSize > 512:
-		return errors.New("qcow2 has sectors of 512 bytes only")
+		return errors.New("LUKS inside qcow2 has sectors of 512 bytes only")
 	case o.LUKS.Version == 2 || o.LUKS.Label != "":
-		return errors.New("qcow2 has LUKS1 inside, which has no label")
+		return errors.New("qcow2 has LUKS1 inside, and LUKS1 has no label")
 	}
 	return checkContainer(o, QCOW2)
 }

@@ -43,8 +43,8 @@ func (f *file) grow(n int64) {
 
 var vhdKey = []byte("0123456789abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQR")
 
-// TestContainers encrypts into each container, measures it beforehand, and gets back the
-// same disk, whole and piece by piece.
+// TestContainers encrypts a disk into each container. It compares the measured sizes, and reads the
+// disk back whole and in pieces.
 func TestContainers(t *testing.T) {
 	ctx := context.Background()
 	for _, size := range []int{0, 512, 1000, 300_000, 5 << 20} {
@@ -122,7 +122,7 @@ func TestConvert(t *testing.T) {
 			want = 4 << 20
 		}
 		if r.FileSize != n || r.VirtualSize != want {
-			t.Errorf("%+v: %+v, want a disk of %d in %d bytes", o, r, want, n)
+			t.Errorf("%+v: %+v, want a disk of %d bytes in a file of %d", o, r, want, n)
 		}
 		img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(f.b), n, luksimg.ImageOptions{})
 		if err != nil {
@@ -140,7 +140,7 @@ func TestConvert(t *testing.T) {
 	}
 	for _, o := range []luksimg.DecryptOptions{{Fixed: true}, {Format: luksimg.VHD, Compression: "zlib"}, {Format: luksimg.VMDK, BlockSize: 1 << 20}, {SectorSize: 4096}, {Format: luksimg.LUKS1}} {
 		if _, err := luksimg.Decrypt(ctx, new(file), d, o); err == nil || o.Check() == nil {
-			t.Errorf("%+v was taken", o)
+			t.Errorf("%+v was accepted", o)
 		}
 	}
 	for _, f := range luksimg.WrittenFormats() {
@@ -163,7 +163,7 @@ func TestConvert(t *testing.T) {
 	}
 }
 
-// TestConvertSectors keeps the sectors of a disk in a VHDX: those that its partition table counts in.
+// TestConvertSectors checks that a VHDX gets the sector size of the disk's partition table.
 func TestConvertSectors(t *testing.T) {
 	for _, size := range []int{512, 4096} {
 		d := newDisk(3<<20 + 512)
@@ -183,7 +183,7 @@ func TestConvertSectors(t *testing.T) {
 	}
 }
 
-// TestDigest compares the digests with those of what was read and written.
+// TestDigest compares the digests with those of the source and the output.
 func TestDigest(t *testing.T) {
 	ctx := context.Background()
 	for _, size := range []int{0, 1000, 3<<20 + 700} {
@@ -221,14 +221,14 @@ func TestDigest(t *testing.T) {
 		}
 	}
 	if _, err := luksimg.Encrypt(ctx, new(file), newDisk(512), key, luksimg.EncryptOptions{Format: luksimg.QCOW2, Digest: true}); err == nil {
-		t.Error("digests of qcow2 were promised")
+		t.Error("Check accepted digests for qcow2")
 	}
 }
 
-// TestDiscardZeros looks for what was left out, and for the length of the file.
+// TestDiscardZeros checks that holes are not written, and the length of the file.
 func TestDiscardZeros(t *testing.T) {
 	ctx := context.Background()
-	d := newDisk(4<<20, hole(1<<20, 1<<20), hole(3<<20, 1<<20)) // the last one to the end
+	d := newDisk(4<<20, hole(1<<20, 1<<20), hole(3<<20, 1<<20)) // the last hole is at the end
 	for _, digest := range []bool{false, true} {
 		var f file
 		r, err := luksimg.Encrypt(ctx, &f, d, key, luksimg.EncryptOptions{LUKS: luks.Options{Version: 1, KDF: cheap}, DiscardZeros: true, Digest: digest})
@@ -244,7 +244,7 @@ func TestDiscardZeros(t *testing.T) {
 			}
 		}
 		if digest && r.FileSHA256 != fmt.Sprintf("%x", sha256.Sum256(f.b)) {
-			t.Error("the digest is of another file")
+			t.Error("the digest is not that of the file")
 		}
 		img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(f.b), r.FileSize, luksimg.ImageOptions{Key: key})
 		if err != nil {
@@ -254,20 +254,20 @@ func TestDiscardZeros(t *testing.T) {
 			t.Error(err)
 		}
 		if err := luksimg.Verify(ctx, d, img, luksimg.VerifyOptions{}); !errors.Is(err, luksimg.ErrMismatch) {
-			t.Errorf("what reads as noise is not seen: %v", err)
+			t.Errorf("Verify without SkipZeros ignored the discarded zeros: %v", err)
 		}
 	}
 	for _, o := range []luksimg.EncryptOptions{{DiscardZeros: true}, {Format: luksimg.VHD}, {Profile: luksimg.VPCQCOW2}} {
 		if _, err := luksimg.EncryptStream(ctx, io.Discard, bytes.NewReader(nil), key, o); err == nil {
-			t.Errorf("%+v: a stream was promised", o)
+			t.Errorf("%+v: EncryptStream accepted the options", o)
 		}
 		if _, err := luksimg.EncryptInOrder(ctx, io.Discard, d, key, o); err == nil {
-			t.Errorf("%+v, in order: a stream was promised", o)
+			t.Errorf("%+v: EncryptInOrder accepted the options", o)
 		}
 	}
 }
 
-// TestVHDWithoutKey makes no VHD that is called encrypted and is not.
+// TestVHDWithoutKey checks that no unencrypted VHD is made in place of an encrypted one.
 func TestVHDWithoutKey(t *testing.T) {
 	for _, key := range [][]byte{nil, {}} {
 		dst, src, o := &file{}, newDisk(70_000), luksimg.EncryptOptions{Format: luksimg.VHD}

@@ -12,44 +12,43 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// DecryptStreamOptions say how [DecryptStream] is run. The zero value is right for an image
-// that starts with its header, and a passphrase.
+// DecryptStreamOptions configure [DecryptStream]. The zero value suits an image that starts with its
+// header and is opened with a passphrase.
 type DecryptStreamOptions struct {
 	RunOptions
 
-	// LUKS bounds what opening the header may cost, and what it accepts. With AllowTruncated
-	// what is left of a sector at the end of the stream is left out.
+	// LUKS bounds the cost of opening the header and sets what is accepted. With AllowTruncated, a
+	// partial sector at the end of the stream is dropped.
 	LUKS luks.OpenOptions
 
-	// Header, if not nil, is the header of the image, which is detached: the stream has the
-	// data alone.
+	// Header, if not nil, is the detached header of the image. The stream then has only the data.
 	Header *luks.Header
 
-	// VolumeKey, if not nil, gives the volume key, in place of the key that opens a key slot.
-	// It is called when the header was read. What it returns is wiped.
+	// VolumeKey, if not nil, returns the volume key, so that no key slot is opened. DecryptStream calls
+	// it after reading the header and wipes what it returns.
 	VolumeKey func(ctx context.Context, h *luks.Header) ([]byte, error)
 }
 
-// A StreamResult is what [DecryptStream] read.
+// A StreamResult describes what [DecryptStream] read.
 type StreamResult struct {
 	Header *luks.Header
 	Size   int64 // of the plaintext, in bytes
 }
 
-// maxHead bounds how much of the start of a stream is kept, to find the key slots in it:
-// twice what LUKS2 has room for.
+// maxHead bounds the part of a stream that is kept to find the key slots in. LUKS2 needs at most half
+// of it.
 const maxHead = 256 << 20
 
-// DecryptStream reads a LUKS image from src in order, its header first, and writes the
-// plaintext to dst as it comes, with all workers. key is a passphrase, or the content of a
-// key file. It keeps no more than the header and a buffer for each worker in memory.
+// DecryptStream reads a LUKS image from src in order and writes the plaintext to dst as it arrives,
+// with all workers. key is a passphrase or the content of a key file. It keeps only the header and one
+// buffer per worker in memory.
 //
-// A stream that ends early, within its header or within a sector, or before it has all the
-// data that the header tells of, is [io.ErrUnexpectedEOF]; what was written by then is
-// right, and not all. Most headers do not tell how long the data are: where such a stream
-// is cut between two sectors, nobody can know. Bytes behind the data are not read.
+// A stream that ends within its header, within a sector, or before the data length of the header is
+// [io.ErrUnexpectedEOF]. The plaintext written by then is correct but incomplete. Most headers give no
+// data length; then a stream that is cut between two sectors cannot be detected. Bytes after the data
+// are not read.
 //
-// It does not stop while src gives nothing or dst takes nothing.
+// DecryptStream cannot be cancelled while src or dst blocks.
 func DecryptStream(ctx context.Context, dst io.Writer, src io.Reader, key []byte, o DecryptStreamOptions) (*StreamResult, error) {
 	r := &head{r: src}
 	h := o.Header
@@ -89,15 +88,15 @@ func DecryptStream(ctx context.Context, dst io.Writer, src io.Reader, key []byte
 	return &StreamResult{Header: h, Size: size}, nil
 }
 
-// A head is the start of a stream, as much of it as was asked for.
+// A head is the start of a stream. It is read on demand.
 type head struct {
 	r io.Reader
 	b bytes.Buffer
 }
 
-// open reads a LUKS header.
+// open opens the LUKS header.
 func (h *head) open(o luks.OpenOptions) (*luks.Header, error) {
-	// How long the file is is not known. No offset in a header comes near this.
+	// The length of the file is unknown. This bound is far above all offsets in a header.
 	l, err := luks.Open(h, 1<<62, o)
 	switch {
 	case err == nil && l.DataOffset() == 0:
@@ -109,7 +108,7 @@ func (h *head) open(o luks.OpenOptions) (*luks.Header, error) {
 	case errors.Is(err, luks.ErrNotLUKS):
 		b := h.b.Bytes()
 		if format, e := Detect(bytes.NewReader(b), int64(len(b))); e == nil && format != Raw {
-			return nil, fmt.Errorf("%w: a stream of %s, which needs seeking", image.ErrUnsupported, format)
+			return nil, fmt.Errorf("%w: the stream is %s, which needs seeking", image.ErrUnsupported, format)
 		}
 	}
 	return nil, err
@@ -119,7 +118,7 @@ func (h *head) open(o luks.OpenOptions) (*luks.Header, error) {
 func (h *head) ReadAt(p []byte, off int64) (int, error) {
 	end := off + int64(len(p))
 	if off < 0 || end > maxHead {
-		return 0, fmt.Errorf("%w: %d bytes at %d of a stream, of which the first %d are kept", image.ErrUnsupported, len(p), off, maxHead)
+		return 0, fmt.Errorf("%w: reading %d bytes at offset %d of a stream: only the first %d bytes are kept", image.ErrUnsupported, len(p), off, maxHead)
 	}
 	if missing := end - int64(h.b.Len()); missing > 0 {
 		if _, err := io.CopyN(&h.b, h.r, missing); err != nil && err != io.EOF {

@@ -16,7 +16,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// quick derives keys at the least cost.
+// quick derives keys at the lowest cost.
 var quick = luks.KDF{Type: luks.PBKDF2, Iterations: 1000}
 
 func TestDecryptStream(t *testing.T) {
@@ -39,13 +39,13 @@ func TestDecryptStream(t *testing.T) {
 				var out bytes.Buffer
 				do := luksimg.DecryptStreamOptions{}
 				do.Jobs = jobs
-				// Pipes give what they have.
+				// A pipe returns short reads.
 				r, err := luksimg.DecryptStream(ctx, &out, iotest.HalfReader(bytes.NewReader(whole)), key, do)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if r.Size < int64(len(disk)) || r.Size != int64(out.Len()) || !bytes.Equal(out.Bytes()[:len(disk)], disk) {
-					t.Errorf("%d bytes, and %d in the result", out.Len(), r.Size)
+					t.Errorf("%d bytes written, the result says %d", out.Len(), r.Size)
 				}
 			}
 			h, err := luks.Open(bytes.NewReader(whole), int64(len(whole)), luks.OpenOptions{})
@@ -63,7 +63,7 @@ func TestDecryptStream(t *testing.T) {
 			allow := luksimg.DecryptStreamOptions{LUKS: luks.OpenOptions{AllowTruncated: true}}
 			sector := h.SectorSize()
 			if _, err := luksimg.DecryptStream(ctx, &cut, bytes.NewReader(whole[:data+5*sector-1]), key, allow); err != nil || !bytes.Equal(cut.Bytes(), disk[:4*sector]) {
-				t.Errorf("cut within a sector, which is allowed: %d bytes, %v", cut.Len(), err)
+				t.Errorf("cut within a sector, with AllowTruncated: %d bytes, %v", cut.Len(), err)
 			}
 			if _, err := luksimg.DecryptStream(ctx, io.Discard, bytes.NewReader(whole), []byte("wrong"), luksimg.DecryptStreamOptions{}); !errors.Is(err, luks.ErrPassphrase) {
 				t.Errorf("a wrong key: %v", err)
@@ -111,7 +111,7 @@ func TestDecryptStreamDetached(t *testing.T) {
 	}
 }
 
-// An image is decrypted as it comes over the network, or out of a pipe.
+// This example decrypts an image that arrives from a network connection or a pipe.
 func ExampleDecryptStream() {
 	ctx, key := context.Background(), []byte("secret")
 	r, w := io.Pipe()

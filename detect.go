@@ -12,10 +12,10 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// Detect tells the format of the image in r, a file of size bytes, from its content. What
-// has no signature is [Raw], also a disk with a filesystem and no partition table, such as
-// an ISO image. A file that is recognised as something else is a [ForeignError], one that
-// can be read as two formats an [AmbiguousError]. It reads 32 KiB at most.
+// Detect returns the format of the image in r, a file of size bytes, from its content. A file without a
+// signature is [Raw]; so is a disk with a filesystem and no partition table, such as an ISO image. A
+// file of another known kind is a [ForeignError]. A file that can be read as two formats is an
+// [AmbiguousError]. Detect reads at most 32 KiB.
 func Detect(r io.ReaderAt, size int64) (Format, error) {
 	if size <= 0 {
 		return "", &ForeignError{Name: "an empty file", Advice: DownloadIt}
@@ -37,7 +37,7 @@ func Detect(r io.ReaderAt, size int64) (Format, error) {
 		found = append(found, Found{Name: "an ISO image", Format: Raw, Offset: opticalStart})
 	}
 	if len(found) == 1 && headed(found[0]) {
-		// A disk that has a container's header in front of its partitions is made for two readers.
+		// A disk with a container's header before its partitions shows different data to two readers.
 		if label, at := partitionTable(r, size); label != NoLabel {
 			found = append(found, Found{Name: label.text(), Format: Raw, Offset: at})
 		}
@@ -49,19 +49,19 @@ func Detect(r io.ReaderAt, size int64) (Format, error) {
 		return found[0].Format, nil
 	case len(found) == 1:
 		return "", &ForeignError{Name: s.Name, Offset: off, Advice: Advice(s.Advice), Tool: s.Tool}
-	case luks.Detect(r, size): // the secondary header of LUKS2 alone
+	case luks.Detect(r, size): // only the secondary header of LUKS2 is left
 		return LUKS2, nil
 	}
 	return Raw, nil
 }
 
-// headed tells whether a signature is that of a container whose first sector belongs to it,
-// and holds nothing of a disk.
+// headed reports whether the signature belongs to a container that owns its first sector, which then
+// holds no part of a disk.
 func headed(f Found) bool {
 	return f.Offset < 512 && slices.Contains([]Format{QCOW2, VMDK, VHDX, VDI}, f.Format)
 }
 
-// known returns the formats that have a reader and a signature in the file.
+// known returns the supported formats whose signatures are in the file.
 func known(r io.ReaderAt, size int64) []Found {
 	var found []Found
 	for _, f := range formats() {
@@ -72,12 +72,11 @@ func known(r io.ReaderAt, size int64) []Found {
 	return found
 }
 
-// ErrAmbiguous is what every [AmbiguousError] is.
+// ErrAmbiguous matches every [AmbiguousError].
 var ErrAmbiguous = errors.New("the file can be read as more than one format")
 
-// An AmbiguousError says that a file has the signatures of several formats. Whoever made it
-// may want two programs to see two different disks in it. [ImageOptions.Format] says which
-// is meant.
+// An AmbiguousError reports a file with the signatures of several formats. Its author can intend that
+// two programs see two different disks. Set [ImageOptions.Format] to choose one.
 type AmbiguousError struct {
 	Found []Found // two or more
 }
@@ -85,7 +84,7 @@ type AmbiguousError struct {
 // A Found is a signature in a file.
 type Found struct {
 	Name   string // with its article: "a qcow2 image"
-	Format Format // "" if it has no reader here
+	Format Format // "" if this package cannot read it
 	Offset int64  // of the signature in the file, in bytes
 }
 
@@ -100,18 +99,18 @@ func (e *AmbiguousError) Error() string {
 // Is reports whether target is [ErrAmbiguous].
 func (e *AmbiguousError) Is(target error) bool { return target == ErrAmbiguous }
 
-// A ForeignError says that a file is not a disk image, or one of a format that has no reader
-// here. It matches [ErrUnsupportedFormat].
+// A ForeignError reports a file that is not a disk image, or a disk image of an unsupported format. It
+// matches [ErrUnsupportedFormat].
 type ForeignError struct {
 	Name   string // with its article: "a 7z archive"
 	Offset int64  // of its signature in the file, in bytes
 	Advice Advice
-	Tool   string // a command that does what is advised; it may be ""
+	Tool   string // a command that follows the advice, or ""
 }
 
 func (e *ForeignError) Error() string {
 	if e.Advice == ConvertIt {
-		return fmt.Sprintf("this is %s, a format that can not be read here", e.Name)
+		return fmt.Sprintf("this is %s, a format that cannot be read here", e.Name)
 	}
 	return fmt.Sprintf("this is %s, not a disk image", e.Name)
 }
@@ -121,7 +120,7 @@ func (e *ForeignError) Hint() string {
 	text := map[Advice]string{
 		DecompressIt: "decompress it first",
 		ExtractIt:    "extract the disk image from it first",
-		DownloadIt:   "this came in place of the image: download it again",
+		DownloadIt:   "the file is not the image: download it again",
 		ConvertIt:    "convert it to raw first",
 		DecryptIt:    "decrypt it first",
 		FinishIt:     "finish that first",
@@ -136,16 +135,16 @@ func (e *ForeignError) Hint() string {
 // Is reports whether target is [ErrUnsupportedFormat].
 func (e *ForeignError) Is(target error) bool { return target == ErrUnsupportedFormat }
 
-// Advice is what to do with a file that has no reader here, to get at a disk image.
+// Advice is what to do with an unsupported file to get a disk image.
 type Advice string
 
 // The kinds of advice.
 const (
 	DecompressIt Advice = "decompress"
 	ExtractIt    Advice = "extract"  // the image is one of the files in it
-	DownloadIt   Advice = "download" // again: this is what came in place of the image
+	DownloadIt   Advice = "download" // download it again: the server sent something else
 	ConvertIt    Advice = "convert"  // it is a disk image of another format
 	DecryptIt    Advice = "decrypt"  // with the program that encrypted it
-	FinishIt     Advice = "finish"   // with the program whose change of it was cut off
-	NoDisk       Advice = "no disk"  // nothing in it is a disk
+	FinishIt     Advice = "finish"   // with the program whose change was interrupted
+	NoDisk       Advice = "no disk"  // the file contains no disk
 )

@@ -55,7 +55,7 @@ func TestDetect(t *testing.T) {
 	}
 }
 
-// TestForeignError looks at what a caller gets to know.
+// TestForeignError checks the fields and the hint of the error.
 func TestForeignError(t *testing.T) {
 	b := append(make([]byte, 10_000), "koly"...)
 	b = append(b, make([]byte, 508)...)
@@ -70,7 +70,7 @@ func TestForeignError(t *testing.T) {
 	}
 }
 
-// TestAmbiguous puts the signatures of two formats into one file.
+// TestAmbiguous writes the signatures of two formats into one file.
 func TestAmbiguous(t *testing.T) {
 	footer := string(golden.Read("testdata/vhd/fixed-64k.vhd.gz"))
 	footer = footer[len(footer)-512:]
@@ -131,16 +131,16 @@ func TestAmbiguous(t *testing.T) {
 			t.Errorf("%s and %s: %q, %v", c.a, c.b, format, err)
 		}
 	}
-	// The format that is given decides.
+	// A given format overrides detection.
 	b := file("VHD", "ISO")
 	for _, f := range []luksimg.Format{luksimg.Raw, luksimg.VHD} {
 		if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), size, luksimg.ImageOptions{Format: f}); errors.Is(err, luksimg.ErrAmbiguous) {
-			t.Errorf("%s was asked for: %v", f, err)
+			t.Errorf("format %s was given: %v", f, err)
 		}
 	}
 }
 
-// TestDamagedVHD changes a byte of every footer: it is a VHD all the same.
+// TestDamagedVHD changes a byte of every footer: the file must still be detected as a VHD.
 func TestDamagedVHD(t *testing.T) {
 	for _, name := range []string{"fixed-64k", "dynamic-5m"} {
 		b := golden.Read("testdata/vhd/" + name + ".vhd.gz")

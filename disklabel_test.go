@@ -24,7 +24,7 @@ func TestLabelOf(t *testing.T) {
 	if got := label(); got != luksimg.MBR {
 		t.Errorf("a partition: %s", got)
 	}
-	b[462] = 7 // no flag of a partition: the code of a filesystem's boot sector
+	b[462] = 7 // no valid partition flag: boot code of a filesystem
 	if got := label(); got != luksimg.NoLabel {
 		t.Errorf("boot sector of a filesystem: %s", got)
 	}
@@ -42,8 +42,8 @@ func TestLabelOf(t *testing.T) {
 	}
 }
 
-// TestLabelSectorSize has tables that tell their sectors by their place, and an MBR, which
-// does not.
+// TestLabelSectorSize checks GPTs, whose position gives the sector size, and an MBR, which does not
+// record it.
 func TestLabelSectorSize(t *testing.T) {
 	const (
 		entry      = "\x00\x00\x00\x00\x83\x00\x00\x00\x01\x00\x00\x00\x01"
@@ -61,7 +61,7 @@ func TestLabelSectorSize(t *testing.T) {
 		{"a GPT in 4096 and no MBR", luksimg.GPT, 4096, map[int]string{4096: "EFI PART"}},
 		{"both", luksimg.GPT, 512, map[int]string{512: "EFI PART", 4096: "EFI PART"}},
 		{"an MBR", luksimg.MBR, 512, map[int]string{446: entry, 510: "\x55\xaa"}},
-		{"an MBR, and a GPT in 4096 of before", luksimg.MBR, 512, map[int]string{446: entry, 510: "\x55\xaa", 4096: "EFI PART"}},
+		{"an MBR, and an old GPT in 4096", luksimg.MBR, 512, map[int]string{446: entry, 510: "\x55\xaa", 4096: "EFI PART"}},
 	} {
 		b := make([]byte, 8192)
 		for off, text := range c.put {
@@ -69,7 +69,7 @@ func TestLabelSectorSize(t *testing.T) {
 		}
 		src := bytes.NewReader(b)
 		if label, size := luksimg.LabelOf(src), luksimg.LabelSectorSize(src); label != c.label || size != c.want {
-			t.Errorf("%s: %s in sectors of %d, want %s in %d", c.name, label, size, c.label, c.want)
+			t.Errorf("%s: %s in sectors of %d bytes, want %s in %d", c.name, label, size, c.label, c.want)
 		}
 		i, err := luksimg.Inspect(t.Context(), src, src.Size(), luksimg.ImageOptions{})
 		if err != nil || strings.Contains(strings.Join(i.Notes, " "), "4096") != (c.want == 4096) {
@@ -78,19 +78,19 @@ func TestLabelSectorSize(t *testing.T) {
 	}
 }
 
-// TestVHDXSectors has an MBR on a VHDX of both sizes of sectors.
+// TestVHDXSectors puts an MBR on a VHDX with each sector size.
 func TestVHDXSectors(t *testing.T) {
 	for _, size := range []int{512, 4096} {
 		b := golden.Read("testdata/vhdx/fixed.vhdx.gz")
-		// The disk has 0x33 in its second sector.
+		// The second sector of the disk is filled with 0x33.
 		first := bytes.Index(b, bytes.Repeat([]byte{0x33}, 512)) - 512
 		copy(b[first+446:], "\x00\x00\x00\x00\x83\x00\x00\x00\x01\x00\x00\x00\x01")
 		copy(b[first+510:], "\x55\xaa")
-		// The entry of LogicalSectorSize in the metadata table, and its place in the region.
+		// The metadata table has an entry for LogicalSectorSize, with its offset in the region.
 		at := bytes.Index(b, []byte("\x1d\xbf\x41\x81\x6f\xa9\x09\x47\xba\x47\xf2\x33\xa8\xfa\xab\x5f"))
 		table := bytes.Index(b, []byte("metadata"))
 		if first < 0 || at < 0 || table < 0 {
-			t.Fatal("another golden file")
+			t.Fatal("the golden file has changed")
 		}
 		binary.LittleEndian.PutUint32(b[table+int(binary.LittleEndian.Uint32(b[at+16:])):], uint32(size))
 		img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{})
@@ -98,7 +98,7 @@ func TestVHDXSectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := luksimg.LabelSectorSize(img); img.SectorSize != size || got != size || luksimg.LabelOf(img) != luksimg.MBR {
-			t.Errorf("sectors of %d, table of %d, want %d", img.SectorSize, got, size)
+			t.Errorf("sectors of %d bytes, partition table in %d, want %d", img.SectorSize, got, size)
 		}
 	}
 }

@@ -11,74 +11,73 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// EncryptOptions say what [Encrypt] makes. The zero value is a safe default: LUKS2,
-// AES-256 in XTS mode, Argon2id.
+// EncryptOptions configure [Encrypt]. The zero value is a safe default: LUKS2 with AES-256 in XTS mode
+// and Argon2id.
 type EncryptOptions struct {
-	// Profile, if not "", is the cloud that the image is for. It sets much of LUKS
-	// and checks the key.
+	// Profile, if not "", is the cloud that the image is for. It sets many LUKS options and checks the
+	// key.
 	Profile Profile
 
-	// Format is that of the container: LUKS1, LUKS2, an encrypted VHD or QCOW2 with LUKS1
-	// inside. "" is what the profile, or else LUKS.Version, says. Into a VHD or qcow2 image
-	// what is zero is not written.
+	// Format is the container: LUKS1, LUKS2, or an encrypted VHD or QCOW2 (with LUKS1 inside). "" means
+	// the format of the profile, or else that of LUKS.Version. Zeros are not written to a VHD or qcow2
+	// image.
 	Format Format
 
-	// LUKS are the options of LUKS, also in qcow2. A VHD has none: its key encrypts the data
-	// itself.
+	// LUKS are the options of the LUKS header, also inside qcow2. A VHD has no LUKS header: its key
+	// encrypts the data directly.
 	LUKS luks.Options
 
-	// Header, if not nil, gets the header, which is then detached: dst has the data
-	// only, and looks like noise. It must be new.
+	// Header, if not nil, receives the header, which is then detached: dst receives only the
+	// ciphertext. Header must be a new file.
 	Header io.WriterAt
 
-	// DiscardZeros leaves out what is known to be zero in the source: dst gets no data
-	// there, so that a file has holes and takes less room. Those sectors then decrypt to
-	// noise, not to zeros, and the image shows how much of the disk is in use. See
-	// [VerifyOptions.SkipZeros]. It is not for streams.
+	// DiscardZeros leaves out the parts of the source that are known to be zero. They become holes in
+	// dst, which then uses less space. When decrypted, those sectors read as noise, not as zeros, and
+	// the image reveals how much of the disk is in use. See [VerifyOptions.SkipZeros]. Streams do not
+	// support it.
 	DiscardZeros bool
 
-	// Digest asks for the digests in [Result]. The data are then hashed in order, which
-	// takes longer.
+	// Digest requests the digests in [Result]. The data are then hashed in order, which takes longer.
 	Digest bool
 
 	RunOptions
 }
 
-// A Result says what [Encrypt] or [EncryptStream] made.
+// A Result describes what [Encrypt] or [EncryptStream] made.
 type Result struct {
-	// Format is that of the container.
+	// Format is the format of the container.
 	Format Format
-	// LUKS is what the header says; that inside of qcow2 too. A VHD has none.
+	// LUKS describes the LUKS header, also inside qcow2. It is zero for a VHD.
 	LUKS luks.Info
-	// Cipher is that of the data, as dm-crypt names it, and KeyBits the length of its key.
+	// Cipher is the cipher of the data as dm-crypt names it. KeyBits is the length of its key in bits.
 	Cipher  string
 	KeyBits int
-	// UUID is that of the LUKS header, or of the VHD.
+	// UUID is the UUID of the LUKS header or of the VHD.
 	UUID string
 	// SourceSize is the length of the disk that was encrypted, in bytes.
 	SourceSize int64
-	// VolumeSize is the length of the plaintext in the image: the disk's, and
-	// zeros past it where a profile or the sector size ask for more.
+	// VolumeSize is the length of the plaintext in the image in bytes. It exceeds SourceSize by zeros
+	// if a profile or the sector size requires more.
 	VolumeSize int64
 	// FileSize is the length of the image in bytes.
 	FileSize int64
 
-	// SourceSHA256 and FileSHA256 are the SHA-256 of the disk that was encrypted and of
-	// the image, in hexadecimal, if [EncryptOptions.Digest] asked for them.
+	// SourceSHA256 and FileSHA256 are the SHA-256 digests of the source disk and of the image, in
+	// hexadecimal. They are "" unless [EncryptOptions.Digest] is set.
 	SourceSHA256, FileSHA256 string
 }
 
-// Encrypt encrypts the disk src into an image in dst, which must be new: nothing
-// is written where the format leaves gaps. The passphrase may be the content of a
-// key file: each byte counts; for a VHD it is the key itself, 32 or 64 bytes. Parts of
-// src that are known to be zero are not read; into LUKS their ciphertext is written all
-// the same, as it knows no holes.
+// Encrypt encrypts the disk src into an image in dst, which must be new because Encrypt does not write
+// the gaps of the format. The passphrase can be the content of a key file: each byte counts. For a VHD
+// it is the key itself, 32 or 64 bytes. Parts of src that are known to be zero are not read. LUKS has
+// no holes, so their ciphertext is written anyway.
 //
-// The header is written last, after a Sync if dst has that method. If Encrypt fails,
-// or ctx is done, dst is not an image, and of no use. If dst has a method
-// Expect(size int64, dense bool) error, a LUKS image tells it first how long it will be,
-// and whether all of that will be written; if it has a method Truncate(size int64) error, it
-// then gets that length. An error of either ends the job.
+// Encrypt writes the header last, after a Sync if dst has that method. If Encrypt fails or ctx is done,
+// dst is incomplete and useless.
+//
+// If dst has a method Expect(size int64, dense bool) error, Encrypt calls it first for a LUKS image,
+// with the final length and whether all of it will be written. If dst has a method Truncate(size int64)
+// error, Encrypt then calls it with that length. An error of either ends the job.
 func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
 	p, err := o.plan()
 	if err != nil {
@@ -93,9 +92,9 @@ func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase 
 	return p.make.encrypt(ctx, p, dst, src, passphrase)
 }
 
-// EncryptStream encrypts all that src gives, the bytes of a disk, into a LUKS image
-// that is written to dst in order. If it fails, what was written is not whole.
-// ctx is looked at between reads. Of an image, [EncryptInOrder] does not read the zeros.
+// EncryptStream encrypts all bytes of src, a disk, into a LUKS image that it writes to dst in order. If
+// it fails, the output is incomplete. ctx is checked between reads. To skip the zeros of an image, use
+// [EncryptInOrder].
 func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase []byte, o EncryptOptions) (*Result, error) {
 	p, err := o.stream(passphrase)
 	if err != nil {
@@ -109,10 +108,10 @@ func EncryptStream(ctx context.Context, dst io.Writer, src io.Reader, passphrase
 	return j.copy(ctx, dst, src)
 }
 
-// EncryptInOrder encrypts the disk src into a LUKS image that is written to dst in order,
-// as [EncryptStream] does. As with [Encrypt], workers read the disk, parts of it that are
-// known to be zero are not read, and nothing is written if the disk is of a size that the
-// profile refuses. It does not stop while dst does not take what is written.
+// EncryptInOrder encrypts the disk src into a LUKS image that it writes to dst in order, as
+// [EncryptStream] does. As with [Encrypt], workers read the disk and parts known to be zero are not
+// read. If the profile refuses the size of the disk, nothing is written. It cannot be cancelled while a
+// Write to dst blocks.
 func EncryptInOrder(ctx context.Context, dst io.Writer, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
 	j, err := newDiskJob(ctx, src, passphrase, o)
 	if err != nil {
@@ -122,7 +121,7 @@ func EncryptInOrder(ctx context.Context, dst io.Writer, src image.Source, passph
 	return j.writeStream(ctx, dst, src)
 }
 
-// newDiskJob begins the LUKS image of a disk whose size is known.
+// newDiskJob prepares the LUKS image of a disk of known size.
 func newDiskJob(ctx context.Context, src image.Source, passphrase []byte, o EncryptOptions) (*luksJob, error) {
 	p, err := o.stream(passphrase)
 	if err != nil {
@@ -134,21 +133,21 @@ func newDiskJob(ctx context.Context, src image.Source, passphrase []byte, o Encr
 	return newLUKSJob(ctx, p, passphrase)
 }
 
-// stream is the plan of an image that is written in order, with a key that fits.
+// stream returns the plan of an image that is written in order, after checking the key.
 func (o EncryptOptions) stream(key []byte) (*plan, error) {
 	p, err := o.plan()
 	switch {
 	case err != nil:
 		return nil, err
 	case p.sparse:
-		return nil, errors.New("zeros can not be left out of a stream")
+		return nil, errors.New("zeros cannot be left out of a stream")
 	case p.make.unit > 0:
-		return nil, fmt.Errorf("a %s image can not be written as a stream", p.format)
+		return nil, fmt.Errorf("a %s image cannot be written as a stream", p.format)
 	}
 	return p, p.profile.CheckKey(key)
 }
 
-// Check reports what in o [Encrypt] would refuse.
+// Check returns the error that [Encrypt] would return for o, whatever the disk.
 func (o EncryptOptions) Check() error {
 	p, err := o.plan()
 	if err != nil {
@@ -158,8 +157,8 @@ func (o EncryptOptions) Check() error {
 	return err
 }
 
-// CheckSize reports whether [Encrypt] would refuse a disk of size bytes, whatever is in it,
-// because the profile or the format has no room for it.
+// CheckSize returns the error that [Encrypt] would return for a disk of size bytes, whatever its
+// content, if the profile or the format does not allow that size.
 func (o EncryptOptions) CheckSize(size int64) error {
 	p, err := o.plan()
 	if err != nil {
@@ -168,8 +167,8 @@ func (o EncryptOptions) CheckSize(size int64) error {
 	return p.checkSize(size)
 }
 
-// Calibrate returns the KDF of o.LUKS with a cost such that deriving the key takes
-// about d on this machine; see [luks.Calibrate].
+// Calibrate returns the KDF of o.LUKS with a cost at which deriving the key takes about d on this
+// machine; see [luks.Calibrate].
 func (o EncryptOptions) Calibrate(ctx context.Context, d time.Duration) (luks.KDF, error) {
 	p, err := o.plan()
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// What follows makes images whose container is LUKS.
+// The functions below make images whose container is LUKS.
 
 var (
 	luks1Maker = maker{version: 1, sizes: luksSizes, encrypt: encryptLUKS, draw: drawLUKS, build: buildLUKS, describe: describeLUKS, identity: identifyLUKS}
 	luks2Maker = maker{version: 2, sizes: luksSizes, encrypt: encryptLUKS, draw: drawLUKS, build: buildLUKS, describe: describeLUKS, identity: identifyLUKS}
 )
 
-// maxDisk bounds the size of a disk, far above any, so that no sum overflows.
+// maxDisk bounds the size of a disk. It is far above any real size and prevents overflows.
 const maxDisk = 1 << 62
 
 func luksSizes(p *plan, size int64, _ *engine.Units) (Sizes, error) {
@@ -36,7 +36,7 @@ func luksSizes(p *plan, size int64, _ *engine.Units) (Sizes, error) {
 	return s, nil
 }
 
-// A luksJob is an encryption that was prepared: the header is made, its key derived.
+// A luksJob is a prepared encryption: its header is made and its key derived.
 type luksJob struct {
 	*plan
 	header  *luks.Header
@@ -44,7 +44,7 @@ type luksJob struct {
 	digests *engine.Digests
 }
 
-// newLUKSJob derives the key, which takes its time.
+// newLUKSJob makes the header and derives the key.
 func newLUKSJob(ctx context.Context, p *plan, passphrase []byte) (*luksJob, error) {
 	h, key, err := luks.New(ctx, passphrase, p.luks)
 	if err != nil {
@@ -68,7 +68,7 @@ func encryptLUKS(ctx context.Context, p *plan, dst io.WriterAt, src image.Source
 	return j.writeFile(ctx, dst, src)
 }
 
-// writeFile encrypts the disk, and then writes the header.
+// writeFile encrypts the disk and then writes the header.
 func (j *luksJob) writeFile(ctx context.Context, dst io.WriterAt, src image.Source) (*Result, error) {
 	r, err := j.result(src.Size())
 	if err != nil {
@@ -87,7 +87,7 @@ func (j *luksJob) writeFile(ctx context.Context, dst io.WriterAt, src image.Sour
 	return r, j.header.WriteHeader(dst)
 }
 
-// writeStream writes the header, and encrypts the disk in order.
+// writeStream writes the header and encrypts the disk in order.
 func (j *luksJob) writeStream(ctx context.Context, dst io.Writer, src image.Source) (*Result, error) {
 	r, err := j.result(src.Size())
 	if err != nil {
@@ -103,7 +103,7 @@ func (j *luksJob) writeStream(ctx context.Context, dst io.Writer, src image.Sour
 	return r, nil
 }
 
-// copy writes the header, and encrypts all that src gives.
+// copy writes the header and encrypts all of src.
 func (j *luksJob) copy(ctx context.Context, dst io.Writer, src io.Reader) (*Result, error) {
 	if err := j.writeHeader(dst); err != nil {
 		return nil, err
@@ -122,13 +122,13 @@ func (j *luksJob) copy(ctx context.Context, dst io.Writer, src io.Reader) (*Resu
 	return r, nil
 }
 
-// job returns what the engine is to do.
+// job returns the job for the engine.
 func (j *luksJob) job(src image.Source, r *Result) engine.Encryption {
 	return engine.Encryption{Source: src, Volume: j.volume, Length: r.VolumeSize, Offset: j.header.DataOffset(), Size: r.FileSize,
 		Sparse: j.sparse, Digests: j.digests, Workers: j.workers}
 }
 
-// result returns what is made of a disk of size bytes.
+// result returns the result for a disk of size bytes.
 func (j *luksJob) result(size int64) (*Result, error) {
 	s, err := luksSizes(j.plan, size, nil)
 	if err != nil {
@@ -151,13 +151,14 @@ func (j *luksJob) writeHeader(dst io.Writer) error {
 	return err
 }
 
-// writeDetached writes the header to a file of its own, gaps and all.
+// writeDetached writes the header with its gaps to its own file.
 func (j *luksJob) writeDetached() error {
 	_, err := j.header.WriteTo(io.NewOffsetWriter(j.plan.header, 0))
 	return err
 }
 
-// hashHeader begins the digest of the file, if it is wanted and the header is a part of it.
+// hashHeader starts the digest of the file if it was requested. A detached header is not part of the
+// file.
 func (j *luksJob) hashHeader() error {
 	if j.digests == nil || j.plan.header != nil {
 		return nil

@@ -10,24 +10,22 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// An Encrypted is the LUKS image that a disk would become, an [image.Source] that encrypts what is
-// read of it. Its header, and so its key, are made once. It is safe for concurrent use, but for
-// Close.
+// An Encrypted is the LUKS image of a disk. It is an [image.Source] that encrypts what is read from it.
+// Its header and key are made once. Except for Close, its methods are safe for concurrent use.
 type Encrypted struct {
 	Result
 
 	src    image.Source
 	volume *luks.Volume
 	header headerParts
-	data   int64 // where the data start
+	data   int64 // the offset of the data
 }
 
-// NewEncrypted returns the LUKS image that [Encrypt] would make of src, with the same options but
-// for a detached header, DiscardZeros and Digest, which it refuses. Deriving the key takes its
-// time; ctx ends that.
+// NewEncrypted returns the LUKS image that [Encrypt] would make of src with the same options. It
+// refuses a detached header, DiscardZeros and Digest. Key derivation takes a while; ctx cancels it.
 func NewEncrypted(ctx context.Context, src image.Source, passphrase []byte, o EncryptOptions) (*Encrypted, error) {
 	if o.Header != nil || o.Digest {
-		return nil, errors.New("an image that is encrypted as it is read has no detached header and no digests")
+		return nil, errors.New("an image that is encrypted as it is read cannot have a detached header or digests")
 	}
 	j, err := newDiskJob(ctx, src, passphrase, o)
 	if err != nil {
@@ -82,8 +80,8 @@ func (e *Encrypted) ReadAt(p []byte, off int64) (int, error) {
 	return done, end
 }
 
-// readData reads ciphertext at off in the data: the whole sectors that p begins with, or a part of
-// one.
+// readData reads ciphertext at offset off of the data. It reads the whole sectors at the start of p, or
+// a part of one sector.
 func (e *Encrypted) readData(p []byte, off int64) (int, error) {
 	size := int64(e.LUKS.SectorSize)
 	skip := off % size
@@ -95,11 +93,12 @@ func (e *Encrypted) readData(p []byte, off int64) (int, error) {
 	return copy(p, sector[skip:]), err
 }
 
-// encrypt fills p with the ciphertext of whole sectors. Behind the disk it is that of zeros.
+// encrypt fills p with the ciphertext of whole sectors. Sectors past the end of the disk are encrypted
+// zeros.
 func (e *Encrypted) encrypt(p []byte, off int64) error {
 	plain := p[:max(0, min(int64(len(p)), e.src.Size()-off))]
 	if _, err := image.ReadFull(e.src, plain, off); err != nil {
-		clear(p) // it is plaintext
+		clear(p) // p holds plaintext
 		return fmt.Errorf("reading the disk at %d: %w", off, err)
 	}
 	clear(p[len(plain):])

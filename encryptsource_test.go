@@ -11,9 +11,9 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// TestEncrypted reads the image that a disk would become, in order and at random, and opens it.
+// TestEncrypted reads the encrypted view of a disk, in order and at random, and opens it.
 func TestEncrypted(t *testing.T) {
-	disk := make([]byte, 300_000) // not whole sectors
+	disk := make([]byte, 300_000) // not a whole number of sectors
 	rand.NewChaCha8([32]byte{5}).Read(disk)
 	src := bytes.NewReader(disk)
 	fast := luks.KDF{Type: "pbkdf2", Iterations: 1000}
@@ -45,13 +45,13 @@ func TestEncrypted(t *testing.T) {
 				t.Fatal(n, err)
 			}
 			if want := append(bytes.Clone(disk), make([]byte, len(back)-len(disk))...); !bytes.Equal(back, want) {
-				t.Error("the image has another disk in it")
+				t.Error("the image decrypts to another disk")
 			}
 		})
 	}
 }
 
-// TestEncryptedRefuses checks what is no image of its own.
+// TestEncryptedRefuses checks that unsupported options are refused.
 func TestEncryptedRefuses(t *testing.T) {
 	src := bytes.NewReader(make([]byte, 512))
 	for name, o := range map[string]luksimg.EncryptOptions{

@@ -59,7 +59,7 @@ func ExampleEncrypt() {
 		fmt.Println(err)
 		return
 	}
-	// And what is in it?
+	// Open the image and read its plaintext.
 	f, err := os.Open(dst)
 	if err != nil {
 		fmt.Println(err)
@@ -124,7 +124,7 @@ func ExampleInspect() {
 	// Output: luks1 aes-xts-plain64 512 pbkdf2
 }
 
-// TestReadme keeps the code in the README the code that is tested here.
+// TestReadme checks that the code in the README is the tested code.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
@@ -141,7 +141,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// ExampleReencrypt gives an image a new volume key, and another key beside the old one.
+// ExampleReencrypt copies an image with a new volume key and a second passphrase.
 func ExampleReencrypt() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "luksimg")

@@ -16,9 +16,8 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// Fields yields what the container and the LUKS header say, for a person: the name of each field
-// and its value. Text in the values is as it is in the file, and may hold anything, unless it is in
-// quotation marks: then it is escaped as Go does.
+// Fields yields the name and the value of each field of the container and the LUKS header, for display.
+// Quoted text is escaped as Go does. Other text is as in the file and can contain anything.
 func (i *Info) Fields() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		more := true
@@ -74,8 +73,8 @@ func archiveFields(a *ArchiveInfo, row func(name, format string, args ...any)) {
 	}
 }
 
-// keepers returns the root keys of the tokens that hold a wrapped key, by the names that the fields
-// of the tokens have.
+// keepers returns the root keys of the tokens that hold a wrapped key, by the names of the token
+// fields.
 func (i *Info) keepers() map[string]string {
 	all := map[string]string{}
 	for _, t := range i.LUKS.Tokens {
@@ -89,7 +88,7 @@ func (i *Info) keepers() map[string]string {
 	return all
 }
 
-// tokenWarnings tells of tokens with a wrapped key that open nothing here.
+// tokenWarnings describes tokens with a wrapped key that are malformed.
 func tokenWarnings(l *luks.Info) []string {
 	var all []string
 	for _, t := range l.Tokens {

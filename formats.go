@@ -13,10 +13,9 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// The functions below open each format, once. Before the call the source of the image is the
-// file; afterwards it is the disk, which also describes and checks itself. The package of a format
-// checks the identity of a parent. It also checks chains for loops, as this package does for chains
-// of several formats.
+// The functions below each open one format. Before the call, i.Source is the file; afterwards it is the
+// disk inside, and i can describe and check itself. The format's package checks the identity of a
+// parent and detects loops within its format. This package detects loops across formats.
 
 func openVHD(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	opts, _ := o.asked.(vhd.Options)
@@ -191,8 +190,8 @@ func openLUKS(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	return nil
 }
 
-// readable opens the disk in a container. An image that is only looked at need not be readable,
-// as without other files that it needs: then it is opened for its metadata.
+// readable opens the disk in a container. If that fails because other files are missing, an image that
+// is only inspected is opened for its metadata.
 func readable[D any](i *Image, o ImageOptions, open func(metadataOnly bool) (D, error)) (D, error) {
 	d, err := open(false)
 	if err != nil && o.look {
@@ -202,14 +201,14 @@ func readable[D any](i *Image, o ImageOptions, open func(metadataOnly bool) (D, 
 	return d, err
 }
 
-// use makes the disk in the container the source. Warnings of what is behind it are there
-// already.
+// use makes the disk inside the container the source. It prepends the warnings to those of the images
+// behind it.
 func (i *Image) use(disk image.Source, warnings []string) {
 	i.Source, i.Warnings = disk, append(warnings, i.Warnings...)
 }
 
-// others returns what gives a format's package the other files that an image needs, nil if none are
-// to be opened.
+// others returns the function that opens the other files that an image needs. It is nil if opening
+// other files is not allowed.
 func (o ImageOptions) others(ctx context.Context) func(image.Ref) (image.Source, error) {
 	if o.Resolve == nil {
 		return nil
@@ -231,7 +230,7 @@ func (o ImageOptions) behind(ctx context.Context, ref image.Ref) (image.Source, 
 		return nil, err
 	}
 	if f == nil {
-		return nil, fmt.Errorf("the resolver gave neither the %s nor an error", ref.What)
+		return nil, fmt.Errorf("the resolver returned neither the %s nor an error", ref.What)
 	}
 	next.ID = f.ID
 	img, err := OpenImage(ctx, f.ReaderAt, f.Size, next)

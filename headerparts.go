@@ -7,13 +7,13 @@ import (
 	"slices"
 )
 
-// A HeaderPart is a run of the bytes of a header.
+// A HeaderPart is a run of bytes in a header.
 type HeaderPart struct {
 	Offset int64  `json:"offset"` // in the header, bytes
 	Data   []byte `json:"data"`
 }
 
-// headerParts hold what was written of a header. All else of it is zero.
+// headerParts hold the written parts of a header. The rest of the header is zero.
 type headerParts []HeaderPart
 
 // WriteAt keeps a copy of p.
@@ -22,7 +22,7 @@ func (h *headerParts) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// read reads a part of the header. What was written last counts.
+// read reads a part of the header. A later part overrides an earlier one.
 func (h headerParts) read(p []byte, off int64) {
 	clear(p)
 	for _, part := range h {
@@ -33,7 +33,7 @@ func (h headerParts) read(p []byte, off int64) {
 	}
 }
 
-// zeroRun is the least run of zeros that compact leaves out.
+// zeroRun is the shortest run of zeros that compact leaves out.
 const zeroRun = 512
 
 // compact returns the parts in order, without runs of zeros.
@@ -61,10 +61,11 @@ func (h headerParts) compact() headerParts {
 
 func allZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
 
-// maxHeaderPart bounds what a header has: the largest of LUKS2 has 4 MiB of text, twice, and its keys.
+// maxHeaderPart bounds the size of a header. The largest LUKS2 header has twice 4 MiB of text, and its
+// key slots.
 const maxHeaderPart = 32 << 20
 
-// check tells whether the parts are in order, and within so many bytes.
+// check checks that the parts are in order and end within size bytes.
 func (h headerParts) check(size int64) error {
 	at, total := int64(0), int64(0)
 	for i, part := range h {
@@ -75,12 +76,12 @@ func (h headerParts) check(size int64) error {
 		at, total = part.Offset+n, total+n
 	}
 	if total > maxHeaderPart {
-		return fmt.Errorf("the header has %d bytes, and %d are the most", total, maxHeaderPart)
+		return fmt.Errorf("the header has %d bytes, at most %d are allowed", total, maxHeaderPart)
 	}
 	return nil
 }
 
-// A headerFile is a file of which only the header is there.
+// A headerFile is a file that contains only a header.
 type headerFile struct {
 	headerParts
 	size int64

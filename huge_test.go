@@ -11,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// huge is a disk of 2^56 bytes, of which 1 MiB at 2^55 is data: the offset in MiB in each byte
-// there. It counts what is asked of it.
+// huge is a disk of 2^56 bytes. Only 1 MiB at 2^55 is data: each byte there holds its offset in MiB. It
+// counts the calls.
 type huge struct {
 	text  byte
 	reads atomic.Int64
@@ -47,7 +47,7 @@ func (h *huge) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// sparse is a file that notes what is written.
+// sparse is a file that records writes.
 type sparse struct {
 	bytes, first atomic.Int64
 }
@@ -58,8 +58,8 @@ func (s *sparse) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// TestHuge has jobs cost by the data of a disk and not by its size: with steps of any
-// length that grow with the disk none of this would end.
+// TestHuge checks that the cost of a job depends on the data of a disk, not on its size. A loop over
+// the whole disk would not end.
 func TestHuge(t *testing.T) {
 	ctx := t.Context()
 	var done atomic.Int64

@@ -16,32 +16,31 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// Info is what [Inspect] finds out about an image. Its JSON form is stable; members
-// may be added.
+// Info describes an image; see [Inspect]. Its JSON form is stable, but new members can be added.
 type Info struct {
 	Format   Format `json:"format"`
 	FileSize int64  `json:"file_size"` // bytes
 
-	// Layers are what the image is packed in, from the outermost on, such as "xz"; UnpackedSize is
-	// its length in bytes when it was taken out of them.
+	// Layers name what the image is packed in, such as "xz", outermost first. UnpackedSize is the
+	// length in bytes of the file inside them.
 	Layers       []string `json:"packed,omitempty"`
 	UnpackedSize int64    `json:"unpacked_size,omitempty"`
 
-	// Archive tells of the archive that the image is in. If that has several disks, and none was named,
-	// the format is the kind of the archive, such as "ova", and no disk is described.
+	// Archive describes the archive that contains the image. If it has several disks and none was
+	// named, Format is the kind of the archive, such as "ova", and no disk is described.
 	Archive *ArchiveInfo `json:"archive,omitempty"`
 
-	// VirtualSize is the length of the disk in bytes, in LUKS that of the plaintext.
+	// VirtualSize is the length of the disk in bytes, for LUKS the length of the plaintext.
 	VirtualSize int64 `json:"virtual_size"`
 
-	// DataSize is how much of the disk, or of the file if it is encrypted, is not
-	// known to be zeros, in bytes.
+	// DataSize is the number of bytes not known to be zeros: bytes of the disk, or of the file if it is
+	// encrypted.
 	DataSize int64 `json:"data_size"`
 
-	// Encrypted tells that the disk can not be seen without a key.
+	// Encrypted reports whether the disk cannot be read without a key.
 	Encrypted bool `json:"encrypted"`
 
-	// PartitionTable is that of a disk that is not encrypted.
+	// PartitionTable is the kind of partition table, "" if the disk is encrypted or cannot be read.
 	PartitionTable DiskLabel `json:"partition_table,omitempty"`
 
 	VHD  *vhd.Info  `json:"vhd,omitempty"`
@@ -51,25 +50,27 @@ type Info struct {
 	VDI  *vdi.Info  `json:"vdi,omitempty"`
 	LUKS *luks.Info `json:"luks,omitempty"`
 
-	// Regions are the headers and tables in the file, by what the format says, not of LUKS.
+	// Regions are the headers and tables in the file, as the format describes them. LUKS has none.
 	Regions []image.Region `json:"-"`
 
-	// Disk is the disk, open, if it can be seen without a key and without other files. There is
-	// nothing to close, unless the image was packed, or it is a partition of one that was opened with a key.
+	// Disk is the open disk, if it can be read without a key and without other files. Close it if the
+	// image was packed, or if it is a partition of a disk that was opened with a key. Else Close does
+	// nothing.
 	Disk *Image `json:"-"`
 
-	// Warnings are all there are, also those of VHD and LUKS.
+	// Warnings describe oddities of the image. They include those of the format's package.
 	Warnings []string `json:"warnings,omitempty"`
 
-	// Notes are what may be meant so, and is worth a thought.
+	// Notes describe settings that can be intended but deserve a look.
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Inspect tells what the image in r is, a file of size bytes: plain or encrypted, whole or
-// in need of other files. No key is needed, and next to none of the data are read. With
-// [ImageOptions.Partition] the partition is the image, and is found as [OpenImage] does: only if the
-// whole image is encrypted that takes a key, and is [ErrEncrypted] without one. A packed image is
-// unpacked to be read at random; see [Unpack].
+// Inspect describes the image in r, a file of size bytes, whether or not it is encrypted or needs other
+// files. It needs no key and reads almost no data.
+//
+// With [ImageOptions.Partition] it describes that partition, which it finds as [OpenImage] does. If the
+// whole image is encrypted, that needs the key: without it the error is [ErrEncrypted]. A packed image
+// is unpacked for random access; see [Unpack].
 func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
 	o.Unpack.Random = true
 	u, err := o.unpack(ctx, r, size)
@@ -101,7 +102,7 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*I
 	return i, err
 }
 
-// inspect tells what an image is that is not packed.
+// inspect describes an unpacked image.
 func inspect(ctx context.Context, u *Unpacked, o ImageOptions) (*Info, error) {
 	f, err := u.formatOf(o.Format)
 	if err != nil {
@@ -121,7 +122,7 @@ func inspect(ctx context.Context, u *Unpacked, o ImageOptions) (*Info, error) {
 	if img.blind || i.Encrypted {
 		return i, nil
 	}
-	// Where the disk needs no other file, its partition table is seen too.
+	// If the disk needs no other file, its partition table can be read too.
 	i.Disk, i.PartitionTable = img, LabelOf(img)
 	if LabelSectorSize(img) == 4096 {
 		i.Notes = append(i.Notes, "the partition table counts in sectors of 4096 bytes, and will not be found where the disk has sectors of 512")
@@ -129,7 +130,7 @@ func inspect(ctx context.Context, u *Unpacked, o ImageOptions) (*Info, error) {
 	return i, nil
 }
 
-// look opens an image as far as that goes without its key and without other files.
+// look opens an image as far as possible without its key and without other files.
 func look(ctx context.Context, f *format, r io.ReaderAt, size int64, o luks.OpenOptions) (*Image, error) {
 	src, err := source(r, size)
 	if err != nil {
@@ -160,9 +161,9 @@ func luksInfo(ctx context.Context, h *luks.Header, src image.Source) (*Info, err
 	}
 	switch end := l.DataOffset + l.DataSize; {
 	case l.DataOffset == 0:
-		i.Warnings = append(i.Warnings, "this is a detached header: the data are elsewhere")
+		i.Warnings = append(i.Warnings, "this is a detached header: the data are in another file")
 	case size < end, l.DataSize == 0 && size <= l.DataOffset:
-		i.Warnings = append(i.Warnings, fmt.Sprintf("the file ends at byte %d, before the data do: it was cut off", size))
+		i.Warnings = append(i.Warnings, fmt.Sprintf("the file is truncated: it ends at byte %d, before the end of its data", size))
 	}
 	if len(l.Keyslots) == 0 {
 		i.Warnings = append(i.Warnings, "there is no key slot: only the volume key opens this image")
@@ -173,14 +174,14 @@ func luksInfo(ctx context.Context, h *luks.Header, src image.Source) (*Info, err
 	return i, err
 }
 
-// What is less than these is weak for a passphrase, by the minimum of OWASP's Password
-// Storage Cheat Sheet.
+// Lower values are weak for a passphrase: these are the minimum of OWASP's Password Storage Cheat
+// Sheet.
 const (
 	weakIterations = 210_000
 	weakMemory     = 7 << 10 // KiB
 )
 
-// notes tells what of a LUKS header is worth a thought.
+// notes describes the settings of a LUKS header that deserve a look.
 func notes(l luks.Info) []string {
 	var all []string
 	note := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
@@ -188,16 +189,16 @@ func notes(l luks.Info) []string {
 		switch {
 		case s.Problem != "":
 		case s.KDF == luks.PBKDF2 && s.Iterations < weakIterations:
-			note("key slot %d: %d iterations are right for a generated key, and few for a passphrase", s.Slot, s.Iterations)
+			note("key slot %d: %d iterations are enough for a generated key, but few for a passphrase", s.Slot, s.Iterations)
 		case s.KDF != luks.PBKDF2 && s.Memory < weakMemory:
-			note("key slot %d: %d KiB of memory are right for a generated key, and little for a passphrase", s.Slot, s.Memory)
+			note("key slot %d: %d KiB of memory are enough for a generated key, but little for a passphrase", s.Slot, s.Memory)
 		}
 	}
 	if len(l.Keyslots) == 1 {
 		note("there is one key slot: without its key the data are lost")
 	}
 	if l.SectorSize != 512 {
-		note("with sectors of %d bytes a partition table inside must count in those", l.SectorSize)
+		note("a partition table inside must count in sectors of %d bytes", l.SectorSize)
 	}
 	return all
 }
@@ -216,11 +217,11 @@ func dataSize(ctx context.Context, src image.Source) (int64, error) {
 	return n, nil
 }
 
-// ErrOtherHeader is a detached header whose data do not fit into the file with the data.
-var ErrOtherHeader = errors.New("not its header")
+// ErrOtherHeader means that a detached header does not match the file with the data.
+var ErrOtherHeader = errors.New("not the header of these data")
 
-// InspectDetached tells what a LUKS image is whose header is detached, and whose data are in a file
-// of size bytes.
+// InspectDetached describes a LUKS image with a detached header, whose data are in a file of size
+// bytes. If the file is too short for the header, the error is [ErrOtherHeader].
 func InspectDetached(ctx context.Context, header image.Source, size int64, o ImageOptions) (*Info, error) {
 	h, err := luks.Open(header, header.Size(), o.LUKS)
 	if err != nil {
@@ -232,7 +233,7 @@ func InspectDetached(ctx context.Context, header image.Source, size int64, o Ima
 	}
 	i.FileSize, i.DataSize = size, size-h.DataOffset()
 	if least := max(h.DataSize(), int64(h.SectorSize())); i.DataSize < least {
-		return nil, fmt.Errorf("%w: by that the data start at %d and have %d bytes at least, and the file has %d", ErrOtherHeader, h.DataOffset(), least, size)
+		return nil, fmt.Errorf("%w: it puts the data at byte %d with at least %d bytes, the file has %d", ErrOtherHeader, h.DataOffset(), least, size)
 	}
 	if h.DataSize() > 0 {
 		i.DataSize = h.DataSize()

@@ -1,13 +1,12 @@
-// Package luksimg encrypts disk images of virtual machines, and decrypts,
-// verifies and inspects what it and others made, without root, cryptsetup or qemu.
+// Package luksimg encrypts disk images of virtual machines. It also decrypts, verifies and inspects
+// images, including those made by other programs. It needs neither root nor cryptsetup nor qemu.
 //
-// Start with [OpenImage], which finds out what format an image has, and [Encrypt].
-// To get at the plaintext again, open the image with its key, and give it to [Decrypt] or
-// [Verify].
+// Start with [OpenImage], which detects the format of an image, and [Encrypt]. To recover the
+// plaintext, open the image with its key and pass it to [Decrypt] or [Verify].
 //
-// The formats have packages of their own, which can be used without this one:
-// luks, vhd, qcow, image for raw files, and xts for the cipher. Nothing here prints,
-// opens a file by name, reads the environment or uses the network.
+// Each format has a package that works without this one: luks, vhd, vhdx, vmdk, vdi, qcow, and image
+// for raw files. Package xts has the cipher. This package does not print, open files by name, read the
+// environment or use the network.
 package luksimg
 
 import (
@@ -17,29 +16,29 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 )
 
-// Errors that a caller can act on; others are those of the packages for the
-// formats. Match with [errors.Is].
+// Errors that a caller can act on. Match them with [errors.Is]. Functions also return the errors of the
+// format packages.
 var (
-	// ErrEncrypted means that the image is encrypted already. To see inside, open it with
-	// its key.
+	// ErrEncrypted means that the image is encrypted already. To read its contents, open it with its
+	// key.
 	ErrEncrypted = errors.New("the image is already encrypted")
 
-	// ErrDetached means that the file is a LUKS header whose data are in another file.
+	// ErrDetached means that the file is a detached LUKS header: the data are in another file.
 	ErrDetached = errors.New("this is a detached header, without the data")
 
-	// ErrUnsupportedFormat means that the image has a format that is known by name only.
+	// ErrUnsupportedFormat means that the format was recognised but is not supported.
 	ErrUnsupportedFormat = errors.New("unsupported image format")
 
-	// ErrKey means that the key does not follow the rule of the profile.
+	// ErrKey means that the key breaks a rule of the profile.
 	ErrKey = errors.New("the key does not fit the profile")
 
-	// ErrProfile means that the cloud does not take an image like this.
-	ErrProfile = errors.New("not what the cloud takes")
+	// ErrProfile means that the cloud of the profile does not accept such an image.
+	ErrProfile = errors.New("the cloud does not accept this image")
 
-	// ErrBlueprint means that a [Blueprint] is not right, or not of this disk.
+	// ErrBlueprint means that a [Blueprint] is malformed or belongs to another disk.
 	ErrBlueprint = errors.New("malformed blueprint of an image")
 
-	// ErrMismatch is what every [MismatchError] is.
+	// ErrMismatch matches every [MismatchError].
 	ErrMismatch = errors.New("the images differ")
 )
 
@@ -58,19 +57,19 @@ const (
 	LUKS2 Format = "luks2"
 )
 
-// RunOptions say how a long job is run. The zero value is right.
+// RunOptions control how a long job runs. The zero value is a good default.
 type RunOptions struct {
-	// Jobs is the number of workers; zero is one for each CPU. From file to file, a process
-	// that does nothing else is faster with a GOMAXPROCS of one more than Jobs: the scheduler
-	// then leaves alone the workers that are in a system call.
+	// Jobs is the number of workers; zero means one for each CPU. File-to-file jobs in a process that
+	// does nothing else run faster with GOMAXPROCS set to Jobs+1. The scheduler then does not take the
+	// processor from workers that are in a system call.
 	Jobs int
 
-	// Progress, if not nil, is called with the number of bytes of plaintext done
-	// since the last call, from several goroutines at a time. It must not block.
+	// Progress, if not nil, is called with the number of plaintext bytes done since the last call. It
+	// is called from several goroutines at once and must not block.
 	Progress func(n int64)
 }
 
-// workers are those that the options say.
+// workers returns the engine's form of the options.
 func (o RunOptions) workers() engine.Workers {
 	return engine.Workers{Count: parallel.Workers(o.Jobs), Done: parallel.Progress(o.Progress)}
 }

@@ -40,7 +40,7 @@ func (f *buffer) Truncate(n int64) error {
 	return nil
 }
 
-// disk is a source with holes that must not be read.
+// disk is a source with holes. Reading a hole is an error.
 type disk struct {
 	b     []byte
 	holes []image.Extent
@@ -80,7 +80,7 @@ func (d *disk) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 func hole(off, n int64) image.Extent { return image.Extent{Offset: off, Length: n, Kind: image.Hole} }
 func zero(off, n int64) image.Extent { return image.Extent{Offset: off, Length: n, Kind: image.Zero} }
 
-// newDisk returns a disk of n bytes of noise, with holes.
+// newDisk returns a disk of n random bytes, with holes.
 func newDisk(n int, holes ...image.Extent) *disk {
 	d := &disk{make([]byte, n), holes}
 	mathrand.NewChaCha8([32]byte{byte(n)}).Read(d.b)
@@ -141,7 +141,7 @@ func TestEncryptDecrypt(t *testing.T) {
 						t.Errorf("progress of %d bytes, want %d", done.Load(), n)
 					}
 					if r.FileSize != int64(dst.Len()) {
-						t.Errorf("%d bytes written, %d in the result", dst.Len(), r.FileSize)
+						t.Errorf("%d bytes written, the result says %d", dst.Len(), r.FileSize)
 					}
 					checkSizes(t, o, r, int64(n))
 					check(t, dst.Bytes(), src)
@@ -151,7 +151,7 @@ func TestEncryptDecrypt(t *testing.T) {
 	}
 }
 
-// iotestHalf reads less than it is asked for.
+// iotestHalf returns short reads.
 type iotestHalf struct{ r io.Reader }
 
 func (h iotestHalf) Read(p []byte) (int, error) { return h.r.Read(p[:(len(p)+1)/2]) }
@@ -168,7 +168,7 @@ func checkSizes(t *testing.T, o luksimg.EncryptOptions, r *luksimg.Result, n int
 	}
 }
 
-// check decrypts an image in every way there is and compares it with the disk.
+// check decrypts an image in every possible way and compares it with the disk.
 func check(t *testing.T, img []byte, src *disk) {
 	t.Helper()
 	ctx := context.Background()
@@ -183,21 +183,21 @@ func check(t *testing.T, img []byte, src *disk) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(dst.b, want) {
-		t.Error("Decrypt gives something else")
+		t.Error("Decrypt wrote another disk")
 	}
 	var stream bytes.Buffer
 	if _, err := luksimg.DecryptInOrder(ctx, &stream, v, luksimg.DecryptOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(stream.Bytes(), want) {
-		t.Error("DecryptInOrder gives something else")
+		t.Error("DecryptInOrder wrote another disk")
 	}
 	if err := luksimg.Verify(ctx, src, v, luksimg.VerifyOptions{}); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestHoles encrypts a disk whose holes fail when they are read.
+// TestHoles encrypts a disk whose holes must not be read.
 func TestHoles(t *testing.T) {
 	const mib = 1 << 20
 	for _, holes := range [][]image.Extent{
@@ -221,16 +221,16 @@ func TestHoles(t *testing.T) {
 	}
 }
 
-// TestSparseOutput checks that zeros are not written when a disk is decrypted.
+// TestSparseOutput checks that Decrypt does not write zeros.
 func TestSparseOutput(t *testing.T) {
 	src := newDisk(1<<20, hole(128<<10, 700<<10))
 	w := &counter{}
 	if _, err := luksimg.Decrypt(context.Background(), w, bytes.NewReader(src.b), luksimg.DecryptOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	// Only whole aligned runs are left out.
+	// Only whole aligned runs of zeros are left out.
 	if n := w.n.Load(); n < 324<<10 || n > 324<<10+2*64<<10 {
-		t.Errorf("%d bytes written of %d that are not zero", n, 324<<10)
+		t.Errorf("%d bytes written, %d are not zero", n, 324<<10)
 	}
 }
 
@@ -284,7 +284,7 @@ func (b broken) ReadAt(p []byte, off int64) (int, error) {
 
 func (b broken) WriteAt(p []byte, off int64) (int, error) { return b.ReadAt(p, off) }
 
-// full takes nothing.
+// full refuses all writes.
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errBroken }
@@ -308,7 +308,7 @@ func TestErrors(t *testing.T) {
 	if _, err := luksimg.Encrypt(ctx, broken{0, 3 << 20}, newDisk(4<<20), key, o); !errors.Is(err, errBroken) {
 		t.Errorf("broken destination: %v", err)
 	}
-	// A source that ends early is an error, and not zeros.
+	// A source that ends early is an error; the missing bytes are not zeros.
 	short := image.Source(shortened{newDisk(1 << 20)})
 	if _, err := luksimg.Encrypt(ctx, dst, short, key, o); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("source that ends early: %v", err)
@@ -379,7 +379,7 @@ func TestProfileConflicts(t *testing.T) {
 		{Profile: luksimg.ClassicLUKS, LUKS: luks.Options{DataOffset: 4 << 20}},
 	} {
 		if _, err := luksimg.Encrypt(context.Background(), &buffer{}, newDisk(0), key, o); err == nil {
-			t.Errorf("%+v was taken", o)
+			t.Errorf("%+v was accepted", o)
 		}
 	}
 }
@@ -410,7 +410,7 @@ func encrypted(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// TestImageExtents looks for the holes of the container in the image.
+// TestImageExtents checks that the image reports the holes of its container.
 func TestImageExtents(t *testing.T) {
 	raw := golden.Read("testdata/qcow/snap.qcow2.gz")
 	img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(raw), int64(len(raw)), luksimg.ImageOptions{})
@@ -451,7 +451,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// TestVHD encrypts a VHD that qemu-img made; the result must be that of the raw disk.
+// TestVHD encrypts a VHD that qemu-img made. The output must equal that for the raw disk.
 func TestVHD(t *testing.T) {
 	files, err := filepath.Glob("testdata/vhd/*.vhd.gz")
 	if err != nil || len(files) == 0 {
@@ -478,7 +478,7 @@ func TestVHD(t *testing.T) {
 			t.Fatal(err)
 		}
 		if sum(img) != sum(bytes.NewReader(raw)) {
-			t.Errorf("%s: encrypts to something else than its raw disk", name)
+			t.Errorf("%s: the output differs from that for the raw disk", name)
 		}
 	}
 }
@@ -489,6 +489,6 @@ func TestCalibrate(t *testing.T) {
 		t.Errorf("%+v, %v", k, err)
 	}
 	if _, err := (luksimg.EncryptOptions{Profile: "x"}).Calibrate(t.Context(), 1); err == nil {
-		t.Error("an unknown profile was taken")
+		t.Error("an unknown profile was accepted")
 	}
 }

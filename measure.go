@@ -7,17 +7,17 @@ import (
 	"github.com/luksimg/luksimg/internal/engine"
 )
 
-// Sizes are how long things are in an encrypted image, in bytes.
+// Sizes are the lengths of the parts of an encrypted image, in bytes.
 type Sizes struct {
 	Source int64 // the disk that is encrypted
-	Volume int64 // the plaintext in the image: the disk, and zeros where a profile or the sector size ask for more
+	Volume int64 // the plaintext in the image: the disk and any zeros that a profile or the sector size adds
 	File   int64 // the image
 	Header int64 // the detached header, 0 if there is none
 }
 
-// Measure returns the exact sizes of what [Encrypt] would make of src, or what it would
-// refuse. It derives no key. For LUKS it reads nothing, see [Image.CheckEnd]; what takes room in a VHD or qcow2
-// image is known only when all of the disk was read.
+// Measure returns the exact sizes of what [Encrypt] would make of src, or the error that it would
+// return. It derives no key. For LUKS it does not read src; see [Image.CheckEnd]. For a VHD or qcow2
+// image it must read the whole disk to find the zeros.
 func Measure(ctx context.Context, src image.Source, o EncryptOptions) (Sizes, error) {
 	p, err := o.plan()
 	if err != nil {

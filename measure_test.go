@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// unread is a disk of so many bytes that nothing may ask for.
+// unread is a disk of a given size that must not be read.
 type unread struct {
 	t    *testing.T
 	size int64
@@ -21,17 +21,17 @@ type unread struct {
 func (u unread) Size() int64 { return u.size }
 
 func (u unread) ReadAt([]byte, int64) (int, error) {
-	u.t.Error("the disk is read")
+	u.t.Error("the disk was read")
 	return 0, io.ErrUnexpectedEOF
 }
 
 func (u unread) Extents(int64, int64) iter.Seq2[image.Extent, error] {
-	u.t.Error("the disk is asked for its extents")
+	u.t.Error("the extents of the disk were requested")
 	return func(func(image.Extent, error) bool) {}
 }
 
-// TestTooLarge gives a disk that the format has no room for: that is said before anything of
-// it is looked at, and before a key is derived.
+// TestTooLarge uses a disk that is too large for the format. The error must come before the disk is
+// read and before a key is derived.
 func TestTooLarge(t *testing.T) {
 	src := unread{t, 1 << 56}
 	for _, c := range []struct {
@@ -62,7 +62,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// A limited is a file that can be so many bytes long.
+// A limited is a file with a maximal length in bytes.
 type limited struct {
 	t       *testing.T
 	max     int64
@@ -84,13 +84,13 @@ func (f *limited) Truncate(n int64) error {
 
 func (f *limited) WriteAt(p []byte, off int64) (int, error) {
 	if off+int64(len(p)) > f.size {
-		f.t.Errorf("%d bytes written at %d of a file that has %d", len(p), off, f.size)
+		f.t.Errorf("%d bytes written at %d, the file has %d", len(p), off, f.size)
 	}
 	return len(p), nil
 }
 
-// TestLengthFirst: the file gets its length before anything is written, and one that cannot
-// have it is the end of the job before the disk is read.
+// TestLengthFirst checks that the file gets its length before any write. If that fails, the job must
+// end before it reads the disk.
 func TestLengthFirst(t *testing.T) {
 	o := EncryptOptions{LUKS: luks.Options{KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}}}
 	discard, digest := o, o
@@ -123,8 +123,8 @@ func TestLengthFirst(t *testing.T) {
 	}
 }
 
-// slow is a disk of one hole that is told a sector at a time. After 100 of them the job is
-// cancelled.
+// slow is a disk with one hole that is reported one sector at a time. It cancels the job after 100
+// sectors.
 type slow struct {
 	unread
 	cancel context.CancelCauseFunc
@@ -139,7 +139,7 @@ func (s slow) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 				s.cancel(errStop)
 			}
 			if i > 100 {
-				s.t.Error("the walk goes on after the job was cancelled")
+				s.t.Error("the walk continued after the job was cancelled")
 				return
 			}
 			if !yield(image.Extent{Offset: off + 512*i, Length: 512, Kind: image.Hole}, nil) {
@@ -149,7 +149,7 @@ func (s slow) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// TestWalksStop cancels all that walks over a disk while it looks for the end of a hole.
+// TestWalksStop cancels every walk over a disk while it searches the end of a hole.
 func TestWalksStop(t *testing.T) {
 	o := EncryptOptions{LUKS: luks.Options{KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}}, RunOptions: RunOptions{Jobs: 1}}
 	encrypt := func(ctx context.Context, src image.Source, f Format) error {

@@ -16,55 +16,55 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// An Image is the plaintext of a disk image, as its guest sees it, whatever the
-// container. It is safe for concurrent use, but for Close.
+// An Image is the plaintext of a disk image as its guest sees it, whatever the container. Except for
+// Close, its methods are safe for concurrent use.
 type Image struct {
 	image.Source
 
-	// Format is that of the container.
+	// Format is the format of the container.
 	Format Format
 
-	// Encrypted tells that the container is encrypted, and was opened with a key.
+	// Encrypted reports whether the container is encrypted and was opened with a key.
 	Encrypted bool
 
-	// SectorSize is that of the disk's logical sectors in bytes, 0 if the container does not
-	// tell. Only VHDX does: 512 or 4096.
+	// SectorSize is the size of the disk's logical sectors in bytes, 0 if the container does not
+	// specify it. Only VHDX does: 512 or 4096.
 	SectorSize int
 
-	// UUID is that of the LUKS header, "" without one.
+	// UUID is the UUID of the LUKS header, "" if there is none.
 	UUID string
 
-	// Layers are what the image was packed in, from the outermost on, such as "xz"; see [Unpack].
+	// Layers name what the image was packed in, such as "xz", outermost first; see [Unpack].
 	Layers []string
 
-	// InOrder tells that the disk was compressed as one, and is for jobs that read all of it in order,
-	// once or a few times: any other read unpacks all that is in front of it. With [Unpacking.Random]
-	// there is no such image.
+	// InOrder reports that the disk is one compressed stream. Such an image suits jobs that read it in
+	// order: any other read decompresses everything before its offset. [Unpacking.Random] avoids such
+	// images.
 	InOrder bool
 
-	// Archive tells of the archive that the image is in, the outermost one; nil if it is in none.
+	// Archive describes the outermost archive that contains the image. It is nil if there is none.
 	Archive *ArchiveInfo
 
-	// Warnings say what is odd about the image, a sentence each.
+	// Warnings describe oddities of the image, one sentence each.
 	Warnings []string
 
 	intact []func(ctx context.Context) error
 	close  []func() error
-	unseen bool // as in [Unpacked]
+	unseen bool // see [Unpacked]
 
-	// info describes the container. check, if not nil, checks its structure. blind tells that
-	// the disk can not be read, as other files are missing.
+	// info describes the container. check, if not nil, checks its structure. blind means that the disk
+	// cannot be read because other files are missing.
 	info  func(ctx context.Context) (*Info, error)
 	check func(ctx context.Context) (*CheckResult, error)
 	blind bool
 }
 
-// Extents implements [image.Extenter], as far as the container tells.
+// Extents implements [image.Extenter] as far as the container supports it.
 func (i *Image) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return image.Extents(i.Source, off, n)
 }
 
-// Group implements [image.Grouper], as far as the container tells.
+// Group implements [image.Grouper] as far as the container supports it.
 func (i *Image) Group(off int64) (start, end int64) {
 	start, end, _ = image.Group(i.Source, off)
 	return start, end
@@ -76,7 +76,7 @@ func (i *Image) CanPush() bool {
 	return ok
 }
 
-// Push implements [image.Pusher]. It is for an image of which CanPush is true.
+// Push implements [image.Pusher]. If CanPush is false, it returns [errors.ErrUnsupported].
 func (i *Image) Push(ctx context.Context, workers int, do func(p []byte, off int64) error) error {
 	p, ok := image.AsPusher(i.Source)
 	if !ok {
@@ -85,9 +85,9 @@ func (i *Image) Push(ctx context.Context, workers int, do func(p []byte, off int
 	return p.Push(ctx, workers, do)
 }
 
-// CheckEnd looks at the end of a raw disk that is read in order, where it may turn out to be something
-// else: [ErrFixedVHD]. It is for jobs that need the size to be right and do not read all of the disk, and
-// unpacks all that was not read yet. Of any other image it reads nothing.
+// CheckEnd reads the end of a raw disk that is decompressed in order, which can turn out to be a fixed
+// VHD: [ErrFixedVHD]. Call it in jobs that need the exact size but do not read the whole disk. It
+// decompresses everything that was not read yet. For any other image it reads nothing.
 func (i *Image) CheckEnd(ctx context.Context) error {
 	if !i.unseen {
 		return nil
@@ -99,8 +99,8 @@ func (i *Image) CheckEnd(ctx context.Context) error {
 	})
 }
 
-// Close wipes the keys of an encrypted image, and ends what unpacks a compressed one. There is
-// nothing else to close: files are the caller's.
+// Close wipes the keys of an encrypted image and stops the decompression of a compressed one. It does
+// not close the caller's files.
 func (i *Image) Close() error {
 	var errs []error
 	for _, c := range i.close {
@@ -110,69 +110,68 @@ func (i *Image) Close() error {
 	return errors.Join(errs...)
 }
 
-// ImageOptions say how to open an image. The zero value is right for one of unknown
-// origin that stands alone and is not encrypted.
+// ImageOptions configure [OpenImage]. The zero value suits an unencrypted image of unknown origin that
+// needs no other files.
 type ImageOptions struct {
-	// Format, if not "", is taken for granted: nothing is detected.
+	// Format, if not "", skips detection: the image must have this format.
 	Format Format
 
-	// Key opens an encrypted image: the passphrase of LUKS, also in qcow2, or the key of
-	// an encrypted VHD, each byte of it. Images behind it that are encrypted must have the
-	// same one. It is used while OpenImage runs and not kept.
+	// Key opens an encrypted image. It is the passphrase of LUKS, also inside qcow2, or the key of an
+	// encrypted VHD; each byte counts. Encrypted backing images must have the same key. OpenImage does
+	// not keep it.
 	Key []byte
 
-	// LUKS bounds what opening LUKS may cost, and what it accepts.
+	// LUKS bounds the cost of opening LUKS and sets what is accepted.
 	LUKS luks.OpenOptions
 
-	// Snapshot, if not "", is the ID or the name of the internal snapshot of a qcow2
-	// image to open, in place of the current state.
+	// Snapshot, if not "", is the ID or name of an internal snapshot of a qcow2 image. It is opened in
+	// place of the current state.
 	Snapshot string
 
-	// Partition, if not 0, is the number of a partition of the disk in the image, as Linux numbers
-	// them, which is opened in place of the disk. If it holds LUKS, it is opened with Key, and is
-	// the Image then; of a partition no other format is detected. An image that is encrypted as
-	// a whole must have the same key.
+	// Partition, if not 0, is the number of a partition, as Linux numbers them. The partition is opened
+	// in place of the disk. If it contains LUKS, it is opened with Key; no other format is detected
+	// inside a partition. If the whole image is encrypted too, it must have the same key.
 	Partition int
 
-	// Resolve gives the other files that an image needs: backing files, external data
-	// files, parents of differencing disks, extents. If it is nil such an image is refused,
-	// which is right unless its origin is known.
+	// Resolve returns the other files that an image needs: backing files, external data files, parents
+	// of differencing disks, extents. If Resolve is nil, such an image is refused. Keep it nil unless
+	// you trust the origin of the image.
 	Resolve func(image.Ref) (*OtherFile, error)
 
-	// Unpack says how an image is unpacked that is compressed, or in an archive. Files that are
-	// behind another one are never unpacked.
+	// Unpack configures how a compressed or archived image is unpacked. Backing files and other
+	// referenced files are never unpacked.
 	Unpack Unpacking
 
-	// ID tells this file from all others, for Resolve and to find loops. It may be "".
+	// ID identifies this file, for Resolve and to detect loops. It can be "".
 	ID string
 
-	chain disk.Chain // what this image is behind
-	top   *Image     // the first of the chain, nil if it is this one
+	chain disk.Chain // the images that led to this one
+	top   *Image     // the first image of the chain, nil if it is this one
 
-	asked any // the Options of the reference to this image
+	asked any // options that the child image's package sets for this image
 
-	// look opens the image to be described and checked: that it is encrypted, or needs other
-	// files, is no error.
+	// look opens the image only to describe or check it. Then a missing key or a missing file is no
+	// error.
 	look bool
 }
 
-// An OtherFile is what [ImageOptions.Resolve] gives. The caller closes it, after the image.
+// An OtherFile is the result of [ImageOptions.Resolve]. The caller closes it after the image.
 type OtherFile struct {
 	io.ReaderAt
 	Size int64
-	ID   string // as in [ImageOptions]
+	ID   string // see [ImageOptions]
 }
 
-// OpenImage opens the image in r, a file of size bytes; see [Detect] for its format, and [Unpack] for
-// what is compressed. If r is an [os.File] or an [image.Source], its holes are not read. An encrypted image is
-// [ErrEncrypted] without a key; a wrong one is [luks.ErrPassphrase]. If ctx is done while
-// a key is derived, its cause is returned.
+// OpenImage opens the image in r, a file of size bytes. [Detect] describes how it finds the format,
+// [Unpack] how it opens compressed images. If r is an [os.File] or an [image.Source], its holes are not
+// read. Without a key, an encrypted image is [ErrEncrypted]; a wrong key is [luks.ErrPassphrase]. If
+// ctx is done during key derivation, OpenImage returns its cause.
 func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
 	if o.chain.TooLong() {
 		return nil, fmt.Errorf("%w: a chain of more than %d images", image.ErrUnsupported, disk.MaxChain)
 	}
 	if o.chain.Loops(o.ID) {
-		return nil, fmt.Errorf("%w: the images that are behind each other come back to %q: it is a loop", image.ErrFormat, o.ID)
+		return nil, fmt.Errorf("%w: the chain of images contains a loop at %q", image.ErrFormat, o.ID)
 	}
 	u, err := o.unpack(ctx, r, size)
 	if err != nil {
@@ -185,7 +184,7 @@ func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (
 	return img, err
 }
 
-// image opens the image that was unpacked, and closes with it what was needed for that.
+// image opens the unpacked image. Closing the image also closes u.
 func (u *Unpacked) image(ctx context.Context, o ImageOptions) (*Image, error) {
 	size := u.Size()
 	f, err := u.formatOf(o.Format)
@@ -216,7 +215,7 @@ func (u *Unpacked) image(ctx context.Context, o ImageOptions) (*Image, error) {
 	return img, nil
 }
 
-// OpenDetached opens a LUKS image whose header is in a file of its own, with a passphrase.
+// OpenDetached opens a LUKS image whose header is in a separate file. Errors are those of [OpenImage].
 func OpenDetached(ctx context.Context, header, data image.Source, passphrase []byte, o luks.OpenOptions) (*Image, error) {
 	h, err := luks.Open(header, header.Size(), o)
 	if err != nil {
@@ -234,7 +233,7 @@ func OpenDetached(ctx context.Context, header, data image.Source, passphrase []b
 	return &Image{Source: v, Format: map[int]Format{1: LUKS1, 2: LUKS2}[h.Version()], Encrypted: true, UUID: h.UUID()}, nil
 }
 
-// source returns r as an image.Source that knows its holes, where it can be had.
+// source returns r as an image.Source that knows its holes if r allows it.
 func source(r io.ReaderAt, size int64) (image.Source, error) {
 	switch r := r.(type) {
 	case *os.File:

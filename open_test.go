@@ -14,7 +14,7 @@ import (
 	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// checksum sets the checksum of a structure of a VHD.
+// checksum sets the checksum of a VHD structure.
 func checksum(b []byte, at int) {
 	clear(b[at:][:4])
 	var sum uint32
@@ -24,7 +24,7 @@ func checksum(b []byte, at int) {
 	binary.BigEndian.PutUint32(b[at:], ^sum)
 }
 
-// differencing makes a dynamic VHD one that has a parent, by its name.
+// differencing turns a dynamic VHD into a differencing one with the named parent.
 func differencing(child, parent []byte, name string) []byte {
 	child = bytes.Clone(child)
 	be := binary.BigEndian
@@ -41,7 +41,7 @@ func differencing(child, parent []byte, name string) []byte {
 	return child
 }
 
-// folder resolves names in memory, and counts.
+// folder resolves names in memory and records the requests.
 type folder struct {
 	files map[string][]byte
 	asked []image.Ref
@@ -72,7 +72,7 @@ func TestDifferencingVHD(t *testing.T) {
 	}
 	base := newDisk(6 << 20)
 	top := newDisk(6 << 20)
-	clear(top.b[2<<20:]) // only the first block is its own
+	clear(top.b[2<<20:]) // only the first block is allocated
 	middle := newDisk(6 << 20)
 	clear(middle.b[:4<<20])
 	want := append(append(bytes.Clone(top.b[:2<<20]), base.b[2<<20:4<<20]...), middle.b[4<<20:]...)
@@ -88,7 +88,7 @@ func TestDifferencingVHD(t *testing.T) {
 		t.Error(err)
 	}
 	if len(f.asked) != 2 || f.asked[0].From != "top" || f.asked[1].From != "middle" || f.asked[1].Depth != 2 || f.asked[0].Format != "vhd" {
-		t.Errorf("asked %+v", f.asked)
+		t.Errorf("requested %+v", f.asked)
 	}
 	b := f.files["top"]
 	if _, err := luksimg.OpenImage(t.Context(), bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{}); !errors.As(err, new(*image.RefusedError)) {
@@ -97,7 +97,7 @@ func TestDifferencingVHD(t *testing.T) {
 	if i, err := luksimg.Inspect(ctx, bytes.NewReader(b), int64(len(b)), luksimg.ImageOptions{}); err != nil || i.VHD.Parent == nil || i.VHD.Parent.Name != "middle" {
 		t.Errorf("inspect: %+v, %v", i, err)
 	}
-	// Another disk of that name is not the parent.
+	// A disk with another ID is not the parent, even with the same name.
 	other := bytes.Clone(f.files["middle"])
 	for _, footer := range [][]byte{other[:512], other[len(other)-512:]} {
 		footer[68]++
@@ -121,7 +121,7 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// onItself returns a qcow2 image whose backing file is the file loop, in that format.
+// onItself returns a qcow2 image whose backing file is the file loop in the given format.
 func onItself(t *testing.T, format string) []byte {
 	t.Helper()
 	var d file
@@ -131,7 +131,7 @@ func onItself(t *testing.T, format string) []byte {
 	be := binary.BigEndian
 	ext := d.b[be.Uint32(d.b[100:]):512]
 	clear(ext)
-	be.PutUint32(ext, 0xe2792aca) // the format of the backing file; then the end of the extensions
+	be.PutUint32(ext, 0xe2792aca) // backing file format extension, then the end of extensions
 	be.PutUint32(ext[4:], uint32(len(format)))
 	copy(ext[8:], format)
 	copy(d.b[512:], "loop")
@@ -140,8 +140,8 @@ func onItself(t *testing.T, format string) []byte {
 	return d.b
 }
 
-// TestLoopOtherFormat has images that are behind themselves, where the second time the file
-// is taken for another format, or for the same.
+// TestLoopOtherFormat opens images that are their own backing file, with the same format or another
+// one.
 func TestLoopOtherFormat(t *testing.T) {
 	for _, format := range []string{"raw", "qcow2"} {
 		f := &folder{files: map[string][]byte{"loop": onItself(t, format)}}
@@ -150,7 +150,7 @@ func TestLoopOtherFormat(t *testing.T) {
 			t.Errorf("%s: %v, after %d files", format, err, len(f.asked))
 		}
 		if format == "raw" && len(f.asked) != 1 {
-			t.Errorf("the file was asked for %d times", len(f.asked))
+			t.Errorf("the file was requested %d times", len(f.asked))
 		}
 	}
 }
@@ -163,7 +163,7 @@ func TestVMDK(t *testing.T) {
 		t.Errorf("without a resolver: %v", err)
 	}
 	if _, err := f.open("split"); !errors.Is(err, errBroken) {
-		t.Errorf("an extent that is not there: %v", err)
+		t.Errorf("a missing extent: %v", err)
 	}
 	f.files[f.asked[0].Names[0]] = golden.Read("testdata/vmdk/split-s001.vmdk.gz")
 	img, err := f.open("split")

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A watched file counts the reads of the dynamic disk header of a VHD, which each opening reads by itself.
+// A watched file counts the reads of the dynamic disk header of a VHD. Each opening reads it once.
 type watched struct {
 	io.ReaderAt
 	headers atomic.Int64
@@ -25,8 +25,8 @@ func (w *watched) ReadAt(p []byte, off int64) (int, error) {
 	return w.ReaderAt.ReadAt(p, off)
 }
 
-// TestOpenOnce has a VHD opened once to be encrypted, and once to be described, checked and read.
-// A check reads all metadata once more.
+// TestOpenOnce checks that encrypting opens a VHD once, and that inspecting, checking and reading it
+// opens it once. Check reads all metadata once more.
 func TestOpenOnce(t *testing.T) {
 	ctx := context.Background()
 	var f file
@@ -45,7 +45,7 @@ func TestOpenOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := w.headers.Load(); n != 1 {
-		t.Errorf("encrypting reads the header %d times", n)
+		t.Errorf("encrypting read the header %d times", n)
 	}
 
 	w = &watched{ReaderAt: bytes.NewReader(f.b)}
@@ -55,10 +55,10 @@ func TestOpenOnce(t *testing.T) {
 	}
 	b := make([]byte, d.Size())
 	if _, err := i.Disk.ReadAt(b, 0); err != nil || !bytes.Equal(b, d.b) {
-		t.Errorf("the disk is another one: %v", err)
+		t.Errorf("the disk differs: %v", err)
 	}
 	if n := w.headers.Load(); n != 1 {
-		t.Errorf("inspecting reads the header %d times", n)
+		t.Errorf("inspecting read the header %d times", n)
 	}
 	if c, err := i.Disk.Check(ctx); err != nil || c.Corruptions != 0 {
 		t.Errorf("check: %+v, %v", c, err)

@@ -7,12 +7,12 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// opticalStart is where the first volume descriptor of an optical disc is, in bytes
-// (ECMA-119, 6.2.1, and ECMA-167 2/8.3).
+// opticalStart is the offset of the first volume descriptor of an optical disc, in bytes (ECMA-119,
+// 6.2.1, and ECMA-167 2/8.3).
 const opticalStart = 32 << 10
 
-// isOptical tells whether the file is an image of an optical disc: ISO 9660 or its
-// predecessor High Sierra, or UDF.
+// isOptical reports whether the file is an image of an optical disc: ISO 9660, its predecessor High
+// Sierra, or UDF.
 func isOptical(r io.ReaderAt, size int64) bool {
 	b := make([]byte, 4*4096)
 	n := int(min(int64(len(b)), size-opticalStart))
@@ -27,8 +27,8 @@ func isOptical(r io.ReaderAt, size int64) bool {
 	if at(1, "CD001\x01") || at(9, "CDROM\x01") {
 		return true
 	}
-	// The recognition sequence of ECMA-167, 2/9: a structure in each sector of 2048 bytes, or
-	// more.
+	// The recognition sequence of ECMA-167, 2/9, has one structure in each sector of at least 2048
+	// bytes.
 	for _, sector := range []int{2048, 4096} {
 		if at(1, "BEA01") && (at(sector+1, "NSR02") || at(sector+1, "NSR03")) {
 			return true

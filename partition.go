@@ -10,20 +10,20 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A Partition is one of the disk in an image, as a disk of its own. Its bytes are as they are there:
-// if it holds LUKS, they are encrypted. It is safe for concurrent use, but for Close.
+// A Partition is one partition of the disk in an image. Its bytes are unchanged: if it contains LUKS,
+// they are encrypted. Except for Close, its methods are safe for concurrent use.
 type Partition struct {
 	*image.Section
-	Start    int64    // bytes from the start of the disk
-	Format   Format   // of the image: if it is [Raw], Start is in the file too
-	Warnings []string // what is odd about the image and its partition table
+	Start    int64    // offset in the disk, in bytes
+	Format   Format   // of the image; if it is [Raw], Start is also the offset in the file
+	Warnings []string // oddities of the image and its partition table
 
 	img *Image
 }
 
 // OpenPartition opens the partition with the number [ImageOptions.Partition] of the disk in r, as
-// [OpenImage] does, but leaves alone what is in it. It is for what reads or changes LUKS there
-// by the package luks.
+// [OpenImage] does, but does not open LUKS inside it. Use it to read or change that LUKS header with
+// the package luks.
 func OpenPartition(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Partition, error) {
 	number := o.Partition
 	o.Partition = 0
@@ -42,9 +42,9 @@ func OpenPartition(ctx context.Context, r io.ReaderAt, size int64, o ImageOption
 // Close wipes the keys of an encrypted image, as [Image.Close] does.
 func (p *Partition) Close() error { return p.img.Close() }
 
-// partition finds a partition of the disk.
+// partition finds a partition of the disk by its number.
 func (i *Image) partition(ctx context.Context, number int) (*Partition, error) {
-	// Where sectors have 4096 bytes a table of an MBR counts in those.
+	// On a disk with sectors of 4096 bytes, an MBR counts in those.
 	if i.SectorSize > 512 && LabelOf(i.Source) == MBR {
 		return nil, fmt.Errorf("%w: partitions of an MBR on a disk with sectors of %d bytes", image.ErrUnsupported, i.SectorSize)
 	}
@@ -56,8 +56,8 @@ func (i *Image) partition(ctx context.Context, number int) (*Partition, error) {
 	return &Partition{s, p.Start, i.Format, append(warnings, i.Warnings...), i}, err
 }
 
-// format returns what a partition is opened as. Only LUKS is looked for: the guest of the disk writes
-// what it likes there, and must not choose which reader gets it.
+// format returns the format to open the partition with. Only LUKS is detected. The guest controls the
+// content of the partition and must not choose its reader.
 func (p *Partition) format() Format {
 	for _, f := range known(p, p.Size()) {
 		if f.Format == LUKS1 || f.Format == LUKS2 {
@@ -91,7 +91,7 @@ func (i *Image) openPartition(ctx context.Context, o ImageOptions) error {
 	return nil
 }
 
-// inspectPartition is Inspect of a partition.
+// inspectPartition is [Inspect] for a partition.
 func inspectPartition(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Info, error) {
 	p, err := OpenPartition(ctx, r, size, o)
 	if err != nil {

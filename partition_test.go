@@ -19,8 +19,7 @@ import (
 
 const mib = 1 << 20
 
-// mbrWith returns a disk with an MBR, in which part is partition 2, at 2 MiB, and partition 1 is
-// noise before it.
+// mbrWith returns a disk with an MBR. Partition 1 is random bytes, partition 2 at 2 MiB is part.
 func mbrWith(part []byte) []byte {
 	b := newDisk(3*mib + len(part)).b
 	clear(b[:512])
@@ -68,7 +67,7 @@ func content(t *testing.T, src image.Source) []byte {
 	return b
 }
 
-// TestPartition opens partitions with and without LUKS in them, in all containers.
+// TestPartition opens partitions with and without LUKS, in all containers.
 func TestPartition(t *testing.T) {
 	ctx := context.Background()
 	plain := newDisk(mib)
@@ -109,7 +108,7 @@ func TestPartition(t *testing.T) {
 				t.Errorf("%s: %+v, %v", format, i, err)
 			}
 		}
-		// All of it encrypted once more, with the same key.
+		// Encrypt the whole disk again with the same key.
 		f := encryptedDisk(t, &disk{b: b}, luks.Options{})
 		o := luksimg.ImageOptions{Partition: 2, Key: key}
 		img, err := luksimg.OpenImage(ctx, bytes.NewReader(f), int64(len(f)), o)
@@ -127,7 +126,7 @@ func TestPartition(t *testing.T) {
 	}
 }
 
-// TestPartitionFormat: what a guest writes to a partition does not choose its reader.
+// TestPartitionFormat checks that the guest's data in a partition do not choose its reader.
 func TestPartitionFormat(t *testing.T) {
 	for _, name := range []string{"qcow/zlib.qcow2.gz", "vhd/dynamic-5m.vhd.gz"} {
 		part := golden.Read("testdata/" + name)
@@ -145,7 +144,7 @@ func TestPartitionFormat(t *testing.T) {
 	}
 }
 
-// TestPartitionEdit changes keys in a partition: nothing else in the file changes.
+// TestPartitionEdit changes keys in a partition. The rest of the file must not change.
 func TestPartitionEdit(t *testing.T) {
 	ctx := context.Background()
 	for _, version := range []int{1, 2} {
@@ -176,7 +175,7 @@ func TestPartitionEdit(t *testing.T) {
 		}
 		got, err := os.ReadFile(f.Name())
 		if err != nil || len(got) != len(b) || !bytes.Equal(got[:2*mib], b[:2*mib]) || !bytes.Equal(got[4*mib:], b[4*mib:]) || bytes.Equal(got, b) {
-			t.Errorf("LUKS%d: the file is not right, %v", version, err)
+			t.Errorf("LUKS%d: the file is wrong: %v", version, err)
 		}
 		o := luksimg.ImageOptions{Partition: 2, Key: []byte("second")}
 		if _, err := luksimg.OpenImage(ctx, f, int64(len(b)), o); err != nil {

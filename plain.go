@@ -14,7 +14,7 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// A plain writes disks in one format, without encryption.
+// A plain writes unencrypted disks in one format.
 type plain struct {
 	file   func(ctx context.Context, dst io.WriterAt, src image.Source, o DecryptOptions) (*DecryptResult, error)
 	stream func(ctx context.Context, dst io.Writer, src image.Source, o DecryptOptions) (*DecryptResult, error) // nil if the format needs seeking
@@ -39,30 +39,30 @@ func WrittenFormats() []Format {
 	return all
 }
 
-// WrittenInOrder tells whether [DecryptInOrder] writes a format.
+// WrittenInOrder reports whether [DecryptInOrder] writes a format.
 func WrittenInOrder(f Format) bool {
 	p, err := DecryptOptions{Format: f}.plain()
 	return err == nil && p.stream != nil
 }
 
-// Check reports what in o [Decrypt] would refuse, whatever the disk is.
+// Check returns the error that [Decrypt] would return for o, whatever the disk.
 func (o DecryptOptions) Check() error {
 	_, err := o.plain()
 	return err
 }
 
-// An OptionError says that one of [DecryptOptions] is for another format.
+// An OptionError reports a field of [DecryptOptions] that does not apply to the format.
 type OptionError struct {
 	Option string // the name of the field
-	For    Format // the only format that it is for
-	Format Format // the one that is to be written
+	For    Format // the only format that has the option
+	Format Format // the format to be written
 }
 
 func (e *OptionError) Error() string {
-	return fmt.Sprintf("%s does not go with format %q: it is for %q", e.Option, e.Format, e.For)
+	return fmt.Sprintf("%s does not apply to format %q, only to %q", e.Option, e.Format, e.For)
 }
 
-// plain returns what writes the format of the options, or says what in them does not go together.
+// plain returns the writer for the format of the options, or an error if the options conflict.
 func (o DecryptOptions) plain() (*plain, error) {
 	for _, opt := range []struct {
 		name   string
@@ -81,7 +81,7 @@ func (o DecryptOptions) plain() (*plain, error) {
 	}
 	f, err := formatOf(cmp.Or(o.Format, Raw), nil, 0)
 	if err != nil || f.plain == nil {
-		return nil, fmt.Errorf("%w: %q can not be written", ErrUnsupportedFormat, o.Format)
+		return nil, fmt.Errorf("%w: %q cannot be written", ErrUnsupportedFormat, o.Format)
 	}
 	return f.plain, nil
 }

@@ -11,21 +11,21 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// A Profile is the way one cloud wants its encrypted images: the container, its
-// layout, and what the key text means.
+// A Profile is the kind of encrypted image that one cloud accepts: its container, its layout, and the
+// meaning of the key text.
 type Profile string
 
 const (
-	// ClassicLUKS is IBM Cloud classic infrastructure (SoftLayer) with end-to-end
-	// encryption: a raw LUKS1 file, aes-xts-plain64 and sha256, data at 2 MiB,
-	// the file 4 MiB longer than the disk and rounded up to the next MiB. The passphrase is
-	// the base64 text of the data encryption key: 32 to 512 characters, one line, without a
-	// newline. Encrypted zeros fill what is past the end of the disk.
+	// ClassicLUKS is IBM Cloud classic infrastructure (SoftLayer) with end-to-end encryption. The image
+	// is a raw LUKS1 file with aes-xts-plain64, sha256 and its data at 2 MiB. The file is 4 MiB longer
+	// than the disk, rounded up to the next MiB. Encrypted zeros fill the space past the end of the
+	// disk. The passphrase is the base64 text of the data encryption key: 32 to 512 characters, one
+	// line, without a newline.
 	ClassicLUKS Profile = "classic-luks"
 
-	// ClassicVHD is what is documented for the same cloud since 2019: a dynamic VHD
-	// whose sectors are encrypted as vhd-util of XenServer does. The key is the 32 bytes
-	// (AES-128) or 64 bytes (AES-256) themselves; their base64 text is wrapped.
+	// ClassicVHD is what IBM documents for the same cloud since 2019: a dynamic VHD whose sectors are
+	// encrypted as XenServer's vhd-util does. The key is the 32 bytes (AES-128) or 64 bytes (AES-256)
+	// themselves; their base64 text is wrapped.
 	ClassicVHD Profile = "classic-vhd"
 
 	// VPCQCOW2 is a custom image of IBM Cloud VPC: qcow2 with LUKS1 inside. The passphrase is
@@ -33,29 +33,29 @@ const (
 	VPCQCOW2 Profile = "vpc-qcow2"
 )
 
-// Rules are what a profile says of an image. The zero value says nothing.
+// Rules are the rules of a profile. The zero value has no rules.
 type Rules struct {
 	Format     Format          // the container
-	Convention wrap.Convention // what a key must be, and what of it is wrapped
+	Convention wrap.Convention // the form of a key, and the part that is wrapped
 	Target     string          // the cloud, as package deploy names it: "classic" or "vpc"
 
-	// Extension is what the name of a file ends in: the cloud tells the format by it.
-	// AtUpload tells that a file may get that name when it is uploaded. ObjectSuffix is the
-	// end of a name that is made for an object.
+	// Extension is the required end of a file name: the cloud derives the format from it. AtUpload
+	// means that the upload can give the file that name. ObjectSuffix is the end of a generated object
+	// name.
 	Extension    string
 	AtUpload     bool
 	ObjectSuffix string
 
-	MaxDisk int64 // bytes; the cloud takes no disk that is larger
-	MinDisk int64 // bytes; the cloud makes a smaller disk that large
+	MaxDisk int64 // bytes; the cloud refuses a larger disk
+	MinDisk int64 // bytes; the cloud enlarges a smaller disk
 
-	DataOffset int64 // of LUKS in bytes, 0 if any will do
-	Overhead   int64 // of the file over the disk in bytes; 0 if it is as long as the format needs
-	Align      int64 // of the length of the file in bytes, with Overhead
+	DataOffset int64 // of LUKS in bytes, 0 for any
+	Overhead   int64 // bytes by which the file is longer than the disk; 0 means what the format needs
+	Align      int64 // the file length is rounded up to a multiple, in bytes, if Overhead is set
 }
 
-// profiles is the table of all profiles. Sizes are those of IBM Cloud's pages about importing an
-// image, and about custom images of VPC.
+// profiles is the table of all profiles. The sizes are from IBM Cloud's documentation of image import
+// and of VPC custom images.
 var profiles = map[Profile]Rules{
 	ClassicLUKS: {Format: LUKS1, Convention: wrap.ClassicLUKS, Target: "classic", Extension: ".raw", AtUpload: true, ObjectSuffix: ".raw",
 		MaxDisk: 100 << 30, DataOffset: 2 << 20, Overhead: 4 << 20, Align: 1 << 20},
@@ -74,23 +74,24 @@ func profileNames() (names []string) {
 	return names
 }
 
-// Rules returns what the profile says; the zero value for "" and what is no profile.
+// Rules returns the rules of the profile, the zero value if p is "" or unknown.
 func (p Profile) Rules() Rules { return profiles[p] }
 
-// CheckName tells whether the cloud takes a file of this name, without folders.
+// CheckName checks that the cloud accepts a file name, given without folders. The error is
+// [ErrProfile].
 func (p Profile) CheckName(name string) error {
 	end := p.Rules().Extension
 	if !strings.HasSuffix(name, end) {
-		return fmt.Errorf("%w: the cloud tells the format by the name, which must end in %q for profile %s", ErrProfile, end, p)
+		return fmt.Errorf("%w: profile %s requires a file name that ends in %q", ErrProfile, p, end)
 	}
 	if strings.ContainsAny(name, "?#%&+ ") && p != "" {
-		return fmt.Errorf("%w: the name has characters that mean something in a URL, which profile %s can not have", ErrProfile, p)
+		return fmt.Errorf("%w: profile %s does not allow ?, #, %%, &, + or a space in the file name", ErrProfile, p)
 	}
 	return nil
 }
 
-// CheckKey tells whether key follows the rule of the profile, and if not, what is
-// wrong with it, as an [ErrKey]. The error holds nothing of the key.
+// CheckKey checks key against the rule of the profile. The error is [ErrKey] and contains no part of
+// the key.
 func (p Profile) CheckKey(key []byte) error {
 	if p == "" {
 		return nil
@@ -102,7 +103,7 @@ func (p Profile) CheckKey(key []byte) error {
 	return err
 }
 
-// Notes tells what the cloud will make of a disk of size bytes, a sentence each.
+// Notes describes what the cloud will do with a disk of size bytes, one sentence each.
 func (p Profile) Notes(size int64) []string {
 	if least := p.Rules().MinDisk; size < least {
 		return []string{fmt.Sprintf("the cloud rounds the disk up to %d GiB", least>>30)}
@@ -110,36 +111,36 @@ func (p Profile) Notes(size int64) []string {
 	return nil
 }
 
-// checkSize tells whether the cloud takes a disk of size bytes.
+// checkSize checks that the cloud accepts a disk of size bytes.
 func (p Profile) checkSize(size int64) error {
 	if limit := p.Rules().MaxDisk; limit > 0 && size > limit {
-		return fmt.Errorf("%w: profile %s takes up to %d GiB, and the disk has %d bytes", ErrProfile, p, limit>>30, size)
+		return fmt.Errorf("%w: profile %s allows up to %d GiB, the disk has %d bytes", ErrProfile, p, limit>>30, size)
 	}
 	return nil
 }
 
-// luks returns o with what the profile asks for, or says what in o goes against it.
+// luks returns o with the settings of the profile, or an error if o conflicts with them.
 func (p Profile) luks(o luks.Options) (luks.Options, error) {
 	r := p.Rules()
 	switch {
 	case p == "" || r.Format == VHD:
 		return o, nil
 	case o.Version > 1:
-		return o, fmt.Errorf("profile %s is LUKS1, not LUKS%d", p, o.Version)
+		return o, fmt.Errorf("profile %s requires LUKS1, not LUKS%d", p, o.Version)
 	case o.Hash != "" && o.Hash != "sha256":
-		return o, fmt.Errorf("profile %s has the hash sha256, not %s", p, o.Hash)
+		return o, fmt.Errorf("profile %s requires the hash sha256, not %s", p, o.Hash)
 	case r.DataOffset != 0 && o.DataOffset != 0 && o.DataOffset != r.DataOffset:
-		return o, fmt.Errorf("profile %s has its data at byte %d, not %d", p, r.DataOffset, o.DataOffset)
+		return o, fmt.Errorf("profile %s requires its data at byte %d, not %d", p, r.DataOffset, o.DataOffset)
 	}
 	o.Version = 1
-	o.GeneratedKey = true // the key is one by definition
+	o.GeneratedKey = true // the profile requires a generated key
 	if r.DataOffset != 0 {
 		o.DataOffset = r.DataOffset
 	}
 	return o, nil
 }
 
-// fileSize returns the length of a LUKS image of a disk of size bytes.
+// fileSize returns the length of the LUKS image of a disk of size bytes.
 func (r Rules) fileSize(size int64, l luks.Layout) int64 {
 	if r.Overhead == 0 {
 		return l.DataOffset + roundUp(size, int64(l.SectorSize))

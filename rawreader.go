@@ -10,37 +10,36 @@ import (
 )
 
 const (
-	peekSize = 64 << 10 // of the start of a stream is looked at before anything is made of it
-	tailSize = 512      // of its end, afterwards: there are the signatures of some formats
+	peekSize = 64 << 10 // checked at the start of a stream, before its use
+	tailSize = 512      // checked at its end, which has the signature of some formats
 )
 
-// ErrNeedsSeeking is a stream that is an image of a format which can not be read in order.
+// ErrNeedsSeeking means that a stream has a format that cannot be read in order.
 var ErrNeedsSeeking = errors.New("needs seeking")
 
-// A SeekingError says of which format a stream is that can not be read in order. It matches
+// A SeekingError gives the format of a stream that cannot be read in order. It matches
 // [ErrNeedsSeeking].
 type SeekingError struct{ Format Format }
 
 func (e *SeekingError) Error() string {
-	return fmt.Sprintf("the stream is taken as a raw disk, but this is %s, which %v", e.Format, ErrNeedsSeeking)
+	return fmt.Sprintf("a stream must be a raw disk, but this is %s, which %v", e.Format, ErrNeedsSeeking)
 }
 
 // Is reports whether target is [ErrNeedsSeeking].
 func (e *SeekingError) Is(target error) bool { return target == ErrNeedsSeeking }
 
-// A RawReader reads a stream that is a raw disk. Where an io.EOF would be, it is an error if the
-// stream turns out to be something else.
+// A RawReader reads a stream that must be a raw disk. If the end of the stream shows another format,
+// Read returns an error in place of io.EOF.
 type RawReader struct {
 	r    *bufio.Reader
-	head []byte // the first peekSize bytes, or all there are
+	head []byte // the first peekSize bytes, fewer if the stream is shorter
 	tail []byte // the last tailSize bytes that were read
-	size int64  // what was read
-	any  bool   // it is taken as it is
+	size int64  // the number of bytes read
+	any  bool   // nothing is checked
 }
 
-// NewRawReader reads the start of r, and looks at it, unless the format was given. A stream that is
-// no raw disk is a [SeekingError], or what [Detect] says of it. An empty one is a disk without a
-// byte.
+// NewRawReader reads the start of r and checks it, unless a format is given. If the stream is no raw
+// disk, the error is a [SeekingError] or that of [Detect]. An empty stream is a disk of zero bytes.
 func NewRawReader(r io.Reader, format Format) (*RawReader, error) {
 	s := &RawReader{r: bufio.NewReaderSize(r, peekSize), any: format == Raw}
 	head, err := s.r.Peek(peekSize)
@@ -57,13 +56,13 @@ func NewRawReader(r io.Reader, format Format) (*RawReader, error) {
 		return s, nil
 	case format != "":
 		return nil, &SeekingError{format}
-	case err == io.EOF: // this is all
+	case err == io.EOF: // the stream is short
 		return s, s.check(head[max(0, len(head)-tailSize):], int64(len(head)))
 	}
 	return s, s.check(nil, math.MaxInt64)
 }
 
-// check looks for signatures in the first bytes, and in the last ones of size.
+// check looks for signatures in the head and the tail of a disk of size bytes.
 func (s *RawReader) check(tail []byte, size int64) error {
 	format, err := Detect(&ends{s.head, tail, size}, size)
 	if err == nil && format != Raw {
@@ -89,7 +88,7 @@ func (s *RawReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ends is a file of which the start and the end are known. What is between reads as zeros.
+// ends is a file of which only the start and the end are known. The middle reads as zeros.
 type ends struct {
 	head, tail []byte
 	size       int64

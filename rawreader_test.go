@@ -7,8 +7,7 @@ import (
 	"testing/iotest"
 )
 
-// TestRawReader looks for the signature at the end of streams of many lengths, however they
-// arrive.
+// TestRawReader puts a signature at the end of streams of many lengths, read in several ways.
 func TestRawReader(t *testing.T) {
 	for _, size := range []int{512, 513, 1000, peekSize - 1, peekSize, peekSize + 1, peekSize + 511, peekSize + 512, 3*peekSize + 7} {
 		for name, reader := range map[string]func(io.Reader) io.Reader{
@@ -29,7 +28,7 @@ func TestRawReader(t *testing.T) {
 			}
 			copy(disk[size-512:], "conectix")
 			if b, err := read(""); err == nil {
-				t.Errorf("%d bytes, %s: the footer was not seen in %d bytes", size, name, len(b))
+				t.Errorf("%d bytes, %s: the footer was not detected in %d bytes", size, name, len(b))
 			}
 			if b, err := read(Raw); err != nil || !bytes.Equal(b, disk) {
 				t.Errorf("%d bytes, %s: taken as raw: %d bytes, %v", size, name, len(b), err)
@@ -39,7 +38,7 @@ func TestRawReader(t *testing.T) {
 			}
 		}
 	}
-	// What would be a footer if the stream ended after the first look.
+	// These bytes would be a footer if the stream ended after the first read.
 	disk := make([]byte, 2*peekSize)
 	copy(disk[peekSize-512:], "conectix")
 	if _, err := NewRawReader(bytes.NewReader(disk), ""); err != nil {

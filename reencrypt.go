@@ -10,23 +10,23 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// ReencryptOptions say what [Reencrypt] makes. The zero value is a LUKS2 image with the sector
-// size, the labels and the flags of its source.
+// ReencryptOptions configure [Reencrypt]. The zero value makes a LUKS2 image with the sector size, the
+// labels and the flags of its source.
 type ReencryptOptions struct {
-	// EncryptOptions are those of the new image, of format LUKS1 or LUKS2. A sector size of zero,
-	// and labels that are "", stand for those of the source.
+	// EncryptOptions configure the new image. Its format must be LUKS1 or LUKS2. A sector size of zero
+	// and empty labels mean those of the source.
 	EncryptOptions
 
-	// NoLabel and NoSubsystem leave these labels out.
+	// NoLabel and NoSubsystem drop the source's label and subsystem.
 	NoLabel, NoSubsystem bool
 
-	// Keys are the passphrases of more key slots, which are made as KeyOptions say.
+	// Keys are the passphrases of additional key slots. KeyOptions configure those slots.
 	Keys       [][]byte
 	KeyOptions luks.KeyOptions
 }
 
-// Keep makes the options those of a copy of src, as [Reencrypt] does, and returns what a copy has
-// no room for, in words. An error is what [Reencrypt] would refuse.
+// Keep sets the options for a copy of src, as [Reencrypt] does. It returns descriptions of what the
+// copy drops, and the error that Reencrypt would return.
 func (o *ReencryptOptions) Keep(src luks.Info) (dropped []string, err error) {
 	for _, t := range src.Tokens {
 		dropped = append(dropped, fmt.Sprintf("token %d (%q)", t.Number, t.Type))
@@ -64,10 +64,10 @@ func (o *ReencryptOptions) Keep(src luks.Info) (dropped []string, err error) {
 	return dropped, o.Check()
 }
 
-// Reencrypt writes what is in a LUKS image to another one, which has a new volume key: who had a
-// key of the old one may have kept that. header is that of the image, and src what is in it. The
-// new image in dst opens with the passphrase, and with o.Keys. Tokens and other key slots are not
-// copied. See [Encrypt] for what else is asked of dst.
+// Reencrypt writes the plaintext of a LUKS image to a new LUKS image with a new volume key. Somebody
+// who kept an old key cannot read the new image. header is the header of the old image and src its
+// plaintext. The passphrase and o.Keys open the new image in dst. Tokens and other key slots are not
+// copied. [Encrypt] describes the requirements for dst.
 func Reencrypt(ctx context.Context, dst luks.File, header *luks.Header, src *luks.Volume, passphrase []byte, o ReencryptOptions) (*Result, error) {
 	if _, err := o.Keep(header.Info()); err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func Reencrypt(ctx context.Context, dst luks.File, header *luks.Header, src *luk
 	if err != nil || len(o.Keys) == 0 {
 		return r, err
 	}
-	e, err := luks.Edit(dst, r.FileSize, luks.OpenOptions{MaxWork: math.MaxUint64}) // the cost was asked for
+	e, err := luks.Edit(dst, r.FileSize, luks.OpenOptions{MaxWork: math.MaxUint64}) // the caller chose the cost
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// TestKeep: what no option says is that of the source; what LUKS1 has no room for is told.
+// TestKeep checks that unset options are copied from the source, and that Keep reports what LUKS1
+// cannot store.
 func TestKeep(t *testing.T) {
 	src := luks.Info{SectorSize: 4096, Label: "disk", Subsystem: "vm", Flags: []string{"no-read-workqueue"},
 		Tokens: []luks.Token{{Number: 3, Type: "clevis"}}}
@@ -29,6 +30,6 @@ func TestKeep(t *testing.T) {
 	}
 	o.Format = luksimg.QCOW2
 	if _, err := o.Keep(src); err == nil {
-		t.Error("a copy is made as qcow2")
+		t.Error("Keep accepted qcow2")
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// TestRegions: each format tells where its headers and tables are, in the file and not over each other.
+// TestRegions checks that each format reports its headers and tables, within the file and without
+// overlap.
 func TestRegions(t *testing.T) {
 	for file, want := range map[string][]string{
 		"vhd/fixed-64k.vhd":   {"the footer"},
@@ -35,11 +36,11 @@ func TestRegions(t *testing.T) {
 		for k, r := range i.Regions {
 			names = append(names, r.Name)
 			if r.Offset < 0 || r.Length <= 0 || r.Offset+r.Length > int64(len(b)) {
-				t.Errorf("%s: %s has %d bytes at %d, and the file has %d", file, r.Name, r.Length, r.Offset, len(b))
+				t.Errorf("%s: %s has %d bytes at %d, the file has %d", file, r.Name, r.Length, r.Offset, len(b))
 			}
 			for _, o := range i.Regions[:k] {
 				if r.Offset < o.Offset+o.Length && o.Offset < r.Offset+r.Length {
-					t.Errorf("%s: %s is over %s", file, r.Name, o.Name)
+					t.Errorf("%s: %s overlaps %s", file, r.Name, o.Name)
 				}
 			}
 		}

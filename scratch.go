@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// newScratch makes where something of size bytes is unpacked to; -1 is not known.
+// newScratch creates the scratch file for size bytes, -1 if unknown.
 func newScratch(size int64, o Unpacking) (ScratchFile, error) {
 	if o.Scratch != nil {
 		f, err := o.Scratch(size)
@@ -18,12 +18,12 @@ func newScratch(size int64, o Unpacking) (ScratchFile, error) {
 		return f, err
 	}
 	if size > maxMemory {
-		return nil, fmt.Errorf("%w: it takes %d bytes, and memory is for %d", ErrScratch, size, maxMemory)
+		return nil, fmt.Errorf("%w: it has %d bytes, and memory is limited to %d", ErrScratch, size, maxMemory)
 	}
 	return &memoryScratch{}, nil
 }
 
-// scratchSource returns what was unpacked to a scratch file.
+// scratchSource returns the content of a scratch file.
 func scratchSource(s ScratchFile, size int64) (image.Source, error) {
 	f, ok := s.(*os.File)
 	if !ok {
@@ -32,13 +32,13 @@ func scratchSource(s ScratchFile, size int64) (image.Source, error) {
 	return image.NewFile(f)
 }
 
-// A memoryScratch is a scratch file in memory, which is written in order.
+// A memoryScratch is a scratch file in memory that is written in order.
 type memoryScratch struct{ b []byte }
 
 func (m *memoryScratch) WriteAt(p []byte, off int64) (int, error) {
 	end := off + int64(len(p))
 	if end > maxMemory {
-		return 0, fmt.Errorf("it takes more than %d bytes of memory", maxMemory)
+		return 0, fmt.Errorf("unpacking needs more than %d bytes of memory", maxMemory)
 	}
 	if n := end - int64(len(m.b)); n > 0 {
 		m.b = append(m.b, make([]byte, n)...)

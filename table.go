@@ -12,21 +12,21 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// A format is what this package knows of one format that it reads. To add one, write its
-// package and add an entry to [formats]: all verbs walk that.
+// A format describes one format that this package reads. To add one, write its package and add an entry
+// to [formats]: all verbs use that table.
 type format struct {
 	name Format
 	text string // with its article: "a VHD image"
 
-	// find returns where the signature of the format is in a file of size bytes. A file
-	// that was cut off short has the format all the same.
+	// find returns the offset of the format's signature in a file of size bytes. It also finds the
+	// signature in a truncated file.
 	find func(r io.ReaderAt, size int64) (off int64, ok bool)
 
-	// open makes the disk in the container the source of i, whose source is the file, and sets
-	// what describes it and what checks it, if the format has a structure.
+	// open replaces i.Source, the file, by the disk inside it, and sets the functions that describe and
+	// check it.
 	open func(ctx context.Context, i *Image, size int64, o ImageOptions) error
 
-	// check checks an image that can not be opened too. It is nil if no such is checked.
+	// check also checks images that cannot be opened. It is nil if such images are not checked.
 	check func(ctx context.Context, r io.ReaderAt, size int64) (*CheckResult, error)
 
 	// make makes encrypted images. It is nil for a format that is only read.
@@ -35,12 +35,12 @@ type format struct {
 	// plain writes disks that are not encrypted. It is nil for a format that is not written.
 	plain *plain
 
-	// backing are the names that qcow2 headers have for the format of a backing file, besides
-	// that of the format itself.
+	// backing are the names that qcow2 headers use for the format of a backing file, besides its own
+	// name.
 	backing []string
 }
 
-// formats returns the table of all formats, in the order in which people know them.
+// formats returns the table of all formats, the best known first.
 func formats() []format {
 	return []format{
 		{Raw, "a raw disk", never, openRaw, nil, nil, &rawPlain, []string{"host_device", "file"}},
@@ -54,7 +54,7 @@ func formats() []format {
 	}
 }
 
-// Formats returns the formats that can be read, each by the name that [ImageOptions.Format] takes.
+// Formats returns the formats that can be read, by the names that [ImageOptions.Format] accepts.
 func Formats() []Format {
 	var all []Format
 	for _, f := range formats() {
@@ -63,8 +63,8 @@ func Formats() []Format {
 	return all
 }
 
-// formatOf returns the entry of a format, or of the one that a file of size bytes has if name
-// is "".
+// formatOf returns the entry of a format. If name is "", it detects the format of the file of size
+// bytes.
 func formatOf(name Format, r io.ReaderAt, size int64) (*format, error) {
 	if name == "" {
 		var err error
@@ -80,7 +80,7 @@ func formatOf(name Format, r io.ReaderAt, size int64) (*format, error) {
 	return nil, fmt.Errorf("%w: %q", ErrUnsupportedFormat, name)
 }
 
-// backingFormat translates what an image calls the format of another file; "" is not known.
+// backingFormat translates the name of a backing file's format; it returns "" for an empty name.
 func backingFormat(name string) (Format, error) {
 	if name == "" {
 		return "", nil
@@ -95,7 +95,7 @@ func backingFormat(name string) (Format, error) {
 
 func never(io.ReaderAt, int64) (int64, bool) { return 0, false }
 
-// at is for formats that have their signature at off.
+// at returns a find function for formats with a signature at off.
 func at(off int64, signature string) func(io.ReaderAt, int64) (int64, bool) {
 	return func(r io.ReaderAt, size int64) (int64, bool) {
 		b := make([]byte, len(signature))
@@ -105,14 +105,14 @@ func at(off int64, signature string) func(io.ReaderAt, int64) (int64, bool) {
 
 func findVMDK(r io.ReaderAt, size int64) (int64, bool) { return 0, vmdk.Detect(r, size) }
 
-// findLUKS2 leaves the later versions of LUKS, if there will be any, to the package luks.
+// findLUKS2 also matches later LUKS versions, which the package luks refuses.
 func findLUKS2(r io.ReaderAt, size int64) (int64, bool) {
 	_, is := at(0, "LUKS\xba\xbe")(r, size)
 	_, one := at(0, "LUKS\xba\xbe\x00\x01")(r, size)
 	return 0, is && !one
 }
 
-// findQCOW2 leaves out version 1, which is another format.
+// findQCOW2 excludes version 1, which is another format.
 func findQCOW2(r io.ReaderAt, size int64) (int64, bool) {
 	_, old := at(0, "QFI\xfb\x00\x00\x00\x01")(r, size)
 	return 0, !old && qcow.Detect(r, size)

@@ -14,44 +14,43 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// maxLayers is how many layers an image may be packed in, such as xz and tar.
+// maxLayers bounds the layers that an image is packed in, such as xz and tar.
 const maxLayers = 4
 
-// Unpacking says how [Unpack] takes an image out of what it is packed in. The zero value is right for a
-// file of unknown origin that is read in order.
+// Unpacking configures [Unpack]. The zero value suits a file of unknown origin that is read in order.
 type Unpacking struct {
-	// Never takes the file as it is.
+	// Never disables unpacking.
 	Never bool
 
-	// Random is for callers that read here and there: a disk that can only be unpacked in order goes to
-	// the scratch file then.
+	// Random is for callers that read at random offsets. A disk that can only be unpacked in order is
+	// then unpacked into the scratch file.
 	Random bool
 
-	// Scratch makes what is needed to unpack what can neither be read in order, as a container of a disk,
-	// nor at random. size is how long that becomes, or -1 if that is not known: the file grows as it is
-	// written. It is closed by [Unpacked.Close]. If Scratch is nil it is memory, 32 MiB at most, and
-	// [ErrScratch] beyond.
+	// Scratch creates the file that [Unpack] unpacks into if an image can be read neither in order nor
+	// at random. size is the final length, or -1 if unknown: the file then grows as it is written.
+	// [Unpacked.Close] closes the file. If Scratch is nil, at most 32 MiB of memory are used; a larger
+	// image is [ErrScratch].
 	Scratch func(size int64) (ScratchFile, error)
 
-	// Member is the name of the file in an archive that is the disk, "" for the only disk in it. An image
-	// that is in no archive is refused with it.
+	// Member is the name of the disk in an archive; "" means the only disk in it. If Member is set and
+	// the image is in no archive, the error is [ErrNoArchive].
 	Member string
 
-	// Image is the container image to take the disk from; see [archive.Options]. It may be "" if there is
-	// only one. An image that is in no container image is refused with it.
+	// Image is the container image that has the disk; see [archive.Options]. It can be "" if there is
+	// only one. If Image is set and the file is no container image, the error is [ErrNoContainer].
 	Image string
 
-	// Bounds of what is compressed; see [compressed.Options].
+	// Limits for compressed files; see [compressed.Options].
 	MaxSize   int64
 	MaxWindow int64
 
-	// KnownSize refuses, as [ErrUnknownSize], a disk that has to be unpacked as a whole to find out how
-	// long it is: see [UnpackStream] for what can be done with it in one pass.
+	// KnownSize refuses a disk whose size is unknown until all of it is unpacked. The error is
+	// [ErrUnknownSize]. [UnpackStream] reads such a disk in one pass.
 	KnownSize bool
 }
 
-// A ScratchFile is a new, empty file that nobody else writes to. It is written in order; what is left out
-// reads as zeros. An [os.File] is one.
+// A ScratchFile is a new, empty file that nobody else writes to. Unpack writes it in order and skips
+// zeros. An [os.File] is a ScratchFile.
 type ScratchFile interface {
 	io.ReaderAt
 	io.WriterAt
@@ -60,51 +59,51 @@ type ScratchFile interface {
 
 // Errors of [Unpack].
 var (
-	// ErrScratch means that there is nowhere to unpack an image to.
-	ErrScratch = errors.New("the image has to be unpacked to be read, and there is nowhere to unpack it to")
+	// ErrScratch means that an image must be unpacked, and there is no scratch space for it.
+	ErrScratch = errors.New("the image must be unpacked before it can be read, and there is no scratch space for that")
 
-	// ErrNoArchive means that a member was asked for of what is in no archive, ErrNoContainer the same of a
-	// container image.
-	ErrNoArchive   = errors.New("no archive")
-	ErrNoContainer = errors.New("no container image")
+	// ErrNoArchive means that a member was requested but the image is in no archive. ErrNoContainer
+	// means the same for an image in a container image.
+	ErrNoArchive   = errors.New("the file is no archive")
+	ErrNoContainer = errors.New("the file is no container image")
 
-	// ErrUnknownSize means that only unpacking all of it tells how long a disk is.
-	ErrUnknownSize = errors.New("how long the disk is, is known when it is unpacked")
+	// ErrUnknownSize means that the size of a disk is unknown until all of it is unpacked.
+	ErrUnknownSize = errors.New("the size of the disk is unknown until it is unpacked")
 
 	// ErrLayers means that an image is packed in too many layers.
 	ErrLayers = fmt.Errorf("packed in more than %d layers", maxLayers)
 )
 
-// An Unpacked is what was taken out of the layers that an image is packed in.
+// An Unpacked is an image without the layers that it was packed in.
 type Unpacked struct {
 	image.Source
 
-	// Layers are the names of what the file was packed in, from the outermost on; none if it was not.
+	// Layers name what the file was packed in, outermost first. It is empty if the file was not packed.
 	Layers []string
 
-	// InOrder is as in [Image].
+	// InOrder has the meaning of [Image.InOrder].
 	InOrder bool
 
-	// Archive tells of the archive that the image is in, the outermost one; nil if it is in none.
+	// Archive describes the outermost archive that contains the image. It is nil if there is none.
 	Archive *ArchiveInfo
 
-	// Warnings say what is odd about the layers, a sentence each.
+	// Warnings describe oddities of the layers, one sentence each.
 	Warnings []string
 
 	intact []func(ctx context.Context) error
 
-	unseen bool  // it is in order, and its end may tell that it is no raw disk
-	packed int64 // the length of the file
-	owned  bool  // the image closes it
+	unseen bool  // InOrder is set and the end was not checked yet: it can be a fixed VHD
+	packed int64 // the length of the packed file
+	owned  bool  // whether the Image closes it
 	closes []func() error
 }
 
-// Extents implements [image.Extenter], as far as the layers tell.
+// Extents implements [image.Extenter] as far as the layers support it.
 func (u *Unpacked) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return image.Extents(u.Source, off, n)
 }
 
-// Group implements [image.Grouper], as far as the layers tell.
+// Group implements [image.Grouper] as far as the layers support it.
 func (u *Unpacked) Group(off int64) (start, end int64) {
 	start, end, _ = image.Group(u.Source, off)
 	return start, end
@@ -125,7 +124,7 @@ func (u *Unpacked) Push(ctx context.Context, workers int, do func(p []byte, off 
 	return p.Push(ctx, workers, do)
 }
 
-// Close ends all reading, and removes the scratch file. It does not close the file.
+// Close stops all reads and removes the scratch file. It does not close the file.
 func (u *Unpacked) Close() error {
 	var errs []error
 	for _, c := range slices.Backward(u.closes) {
@@ -135,14 +134,15 @@ func (u *Unpacked) Close() error {
 	return errors.Join(errs...)
 }
 
-// Unpack takes an image out of what it is packed in: a file of gzip, bzip2, xz or zstd, an OVA, a tar archive,
-// a container image. A file that is not packed is left as it is. [OpenImage] and others do it by themselves, and take an Unpacked as it is:
-// Unpack is for callers that open the same image several times.
+// Unpack takes an image out of its layers: gzip, bzip2, xz, zstd, an OVA, a tar archive, a container
+// image. A file that is not packed is returned as it is. [OpenImage] and others call Unpack themselves,
+// and use an Unpacked directly. Call Unpack to open the same image several times.
 //
-// format is what is inside, "" if the content tells. A file that has the signature of this format itself
-// is not packed. An image in an archive, and a disk with a container of its own, is read at random: by the
-// index of the compressed file if it has one, else it is unpacked into a scratch file. A raw disk is
-// unpacked as it is read.
+// format is the format of the image inside; "" means to detect it. A file that itself has the signature
+// of this format is not packed.
+//
+// An image in an archive, or in a container format of its own, is read at random: by the index of the
+// compressed file, or else from a scratch file. A raw disk is decompressed while it is read.
 func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unpacking) (*Unpacked, error) {
 	if u, ok := r.(*Unpacked); ok {
 		return &Unpacked{Source: u.Source, Layers: u.Layers, InOrder: u.InOrder, Archive: u.Archive, Warnings: u.Warnings, intact: u.intact, unseen: u.unseen, packed: u.packed}, nil
@@ -152,7 +152,7 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unp
 		return nil, err
 	}
 	u := &Unpacked{Source: src, packed: size, owned: true}
-	for !o.Never && !u.InOrder { // what is in order is a raw disk
+	for !o.Never && !u.InOrder { // an image in order is a raw disk
 		l, err := u.next(format)
 		if err == nil && l == nil {
 			break
@@ -180,37 +180,37 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unp
 	return u, nil
 }
 
-// found tells whether what was asked for by name was found in the layers of an image.
+// found returns an error if the options name a member or image that u does not have.
 func (o Unpacking) found(u *Unpacked) error {
 	isContainer := func(layer string) bool { return layer == string(archive.OCI) || layer == string(archive.Docker) }
 	switch {
 	case o.Member != "" && u.Archive == nil:
-		return fmt.Errorf("there is no member %q, as this is %w", o.Member, ErrNoArchive)
+		return fmt.Errorf("there is no member %q: %w", o.Member, ErrNoArchive)
 	case o.Image != "" && !slices.ContainsFunc(u.Layers, isContainer):
-		return fmt.Errorf("there is no image %q, as this is %w", o.Image, ErrNoContainer)
+		return fmt.Errorf("there is no image %q: %w", o.Image, ErrNoContainer)
 	}
 	return nil
 }
 
-// unpack is [Unpack] with the options of an image.
+// unpack calls [Unpack] with the options of an image.
 func (o ImageOptions) unpack(ctx context.Context, r io.ReaderAt, size int64) (*Unpacked, error) {
 	if o.chain.Depth() > 0 {
 		o.Unpack = Unpacking{Never: true}
 	}
-	if o.Partition != 0 { // where it is, the disk tells in several places
+	if o.Partition != 0 { // partition tables are in several places of the disk
 		o.Unpack.Random = true
 	}
 	return Unpack(ctx, r, size, o.Format, o.Unpack)
 }
 
-// A layer is what this package knows of one thing that images are packed in.
+// A layer describes one way in which images are packed.
 type layer struct {
-	name string // as people call it: "xz"
+	name string // its common name: "xz"
 
-	// find tells whether a file is of this kind.
+	// find reports whether a file is of this kind.
 	find func(r io.ReaderAt, size int64) (bool, error)
 
-	// open makes what is inside the source of u, whose source is the file.
+	// open replaces u.Source, the file, by what is inside it.
 	open func(ctx context.Context, u *Unpacked, format Format, o Unpacking) error
 }
 
@@ -228,8 +228,8 @@ func layers() []layer {
 	}, openArchive})
 }
 
-// next returns the layer that u is of, nil if it is of none. What has the signature of a format is that,
-// or both, which [Detect] tells of.
+// next returns the layer that u is packed in, nil if there is none. A file with the signature of a disk
+// format is not packed; if it has both signatures, [Detect] reports it.
 func (u *Unpacked) next(format Format) (*layer, error) {
 	for _, f := range known(u, u.Size()) {
 		if format == "" || f.Format == format {
@@ -244,8 +244,7 @@ func (u *Unpacked) next(format Format) (*layer, error) {
 	return nil, nil
 }
 
-// formatOf returns the format of what was unpacked. Of a disk that is read in order it is known that it is
-// raw.
+// formatOf returns the format of the unpacked image. A disk that is read in order is always raw.
 func (u *Unpacked) formatOf(name Format) (*format, error) {
 	if u.InOrder {
 		name = Raw
@@ -254,7 +253,7 @@ func (u *Unpacked) formatOf(name Format) (*format, error) {
 	return f, u.inMember(err)
 }
 
-// inMember says of an error which member of the archive it is about.
+// inMember adds the name of the archive member to an error.
 func (u *Unpacked) inMember(err error) error {
 	if err == nil || u.Archive == nil {
 		return err
@@ -262,14 +261,14 @@ func (u *Unpacked) inMember(err error) error {
 	return fmt.Errorf("the member %q: %w", u.Archive.Member, err)
 }
 
-// oddCapacity warns of an archive that says another length of the disk than the disk has.
+// oddCapacity warns if the archive gives another length for the disk than the disk has.
 func (u *Unpacked) oddCapacity(size int64) []string {
 	if u.Archive == nil {
 		return nil
 	}
 	for _, d := range u.Archive.Disks {
 		if d.Name == u.Archive.Member && d.Capacity > 0 && d.Capacity != size {
-			return []string{fmt.Sprintf("the disk %q has %d bytes, and %d by the descriptor of the archive", d.Name, size, d.Capacity)}
+			return []string{fmt.Sprintf("the disk %q has %d bytes, but %d according to the descriptor of the archive", d.Name, size, d.Capacity)}
 		}
 	}
 	return nil

@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// packers are the programs that people compress images with, as a filter each.
+// packers are programs that compress images, as filters.
 var packers = map[string][]string{
 	"gzip":              {"gzip", "-1c"},
 	"pigz":              {"pigz", "-1c"},
@@ -25,7 +25,7 @@ var packers = map[string][]string{
 	"xz, many blocks":   {"xz", "-0c", "-T1", "--block-size=400KiB"},
 	"xz, long blocks":   {"xz", "-0c", "-T1", "--block-size=4MiB"},
 	"zstd":              {"zstd", "-1qc"},
-	"zstd of a file":    {"zstd", "-1qc", "--stream-size="}, // and the length
+	"zstd of a file":    {"zstd", "-1qc", "--stream-size="}, // the length of the file is appended
 	"zstd, many frames": {"pzstd", "-1qc", "-p", "4"},
 	"bzip2":             {"bzip2", "-1c"},
 }
@@ -47,7 +47,7 @@ func pack(t testing.TB, b []byte, packer string) []byte {
 	return out
 }
 
-// images makes an image of each format of a raw disk, by qemu-img.
+// images makes an image of a raw disk in each format with qemu-img.
 func images(t testing.TB, raw []byte) map[string][]byte {
 	t.Helper()
 	need.Program(t, "qemu-img")
@@ -67,8 +67,8 @@ func images(t testing.TB, raw []byte) map[string][]byte {
 	return all
 }
 
-// TestUnpackMatrix encrypts each format in each container, into LUKS1 and qcow2, in one pass where that
-// can be, and compares what is in the result with the plain disk.
+// TestUnpackMatrix encrypts each format in each compression into LUKS1 and qcow2, in one pass if
+// possible. The result must equal the plain disk.
 func TestUnpackMatrix(t *testing.T) {
 	raw := rawDisk(9 << 20)
 	made := luks.OpenOptions{}
@@ -95,13 +95,13 @@ func TestUnpackMatrix(t *testing.T) {
 						t.Fatal(err)
 					}
 					if got := readAll(t, back); !bytes.Equal(got, raw) {
-						t.Errorf("%s: another disk", back.Format)
+						t.Errorf("%s: the disk differs", back.Format)
 					}
 				}
 				if format != "raw" {
 					return
 				}
-				// The same from a stream.
+				// Read the same image as a stream.
 				s, err := luksimg.UnpackStream(t.Context(), bytes.NewReader(z), -1, luksimg.Unpacking{})
 				if err != nil {
 					t.Fatal(err)
@@ -115,8 +115,8 @@ func TestUnpackMatrix(t *testing.T) {
 	}
 }
 
-// TestUnpackCorrupt cuts compressed disks off, and changes a byte, at many places: there is never a
-// whole image without an error, unless the container does not look at what was changed.
+// TestUnpackCorrupt truncates compressed disks and changes single bytes, at many places. Each change
+// must be an error, unless the format does not check those bytes.
 func TestUnpackCorrupt(t *testing.T) {
 	raw := rawDisk(1 << 20)
 	const places = 200
@@ -128,12 +128,12 @@ func TestUnpackCorrupt(t *testing.T) {
 			for i := range places / 2 {
 				cut := z[:rnd.IntN(len(z))]
 				if b, err := unpacked(t, cut); err == nil {
-					t.Errorf("cut off at %d of %d: a disk of %d bytes", len(cut), len(z), len(b))
+					t.Errorf("truncated at %d of %d: a disk of %d bytes and no error", len(cut), len(z), len(b))
 				}
 				bad := bytes.Clone(z)
 				at := rnd.IntN(len(bad))
 				bad[at] ^= 1 << rnd.IntN(8)
-				// The time and the system in the header of gzip, or the length that a filter was told.
+				// Time and system in a gzip header are not checked, nor is the stated length.
 				if b, err := unpacked(t, bad); err == nil && !bytes.Equal(b, raw) {
 					t.Errorf("%d: byte %d of %d changed: another disk of %d bytes, and no error", i, at, len(z), len(b))
 				}
@@ -142,7 +142,7 @@ func TestUnpackCorrupt(t *testing.T) {
 	}
 }
 
-// unpacked returns the disk in a compressed file, by whatever way an image of it is encrypted.
+// unpacked returns the disk in a compressed file, read as Encrypt reads it.
 func unpacked(t testing.TB, z []byte) ([]byte, error) {
 	img, err := luksimg.OpenImage(t.Context(), bytes.NewReader(z), int64(len(z)), luksimg.ImageOptions{})
 	if err != nil {

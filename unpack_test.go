@@ -19,7 +19,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// rawDisk returns a disk of n bytes that does not compress well, with zeros in it.
+// rawDisk returns a disk of n bytes that compresses badly and contains zeros.
 func rawDisk(n int) []byte {
 	b := make([]byte, n)
 	sum := sha256.Sum256(nil)
@@ -75,7 +75,7 @@ func frames(t testing.TB, b []byte, n int) []byte {
 	return out
 }
 
-// scratch makes scratch files, and counts them.
+// scratch makes scratch files and counts them.
 func scratch(t testing.TB, n *int) func(int64) (luksimg.ScratchFile, error) {
 	return func(int64) (luksimg.ScratchFile, error) {
 		*n++
@@ -138,7 +138,7 @@ func TestUnpack(t *testing.T) {
 			}
 			for range 2 {
 				if got := readAll(t, img); !bytes.Equal(got, raw) && !bytes.Equal(got, raw[:len(raw)/512*512]) {
-					t.Error("another disk")
+					t.Error("the disk differs")
 				}
 			}
 			i, err := luksimg.Inspect(t.Context(), bytes.NewReader(c.file), int64(len(c.file)), o)
@@ -146,7 +146,7 @@ func TestUnpack(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := strings.Join(i.Layers, " > "); i.Format != c.format || got != c.layers || i.VirtualSize != img.Size() || i.FileSize != int64(len(c.file)) {
-				t.Errorf("inspect: %s in %q, %d bytes in a file of %d", i.Format, got, i.VirtualSize, i.FileSize)
+				t.Errorf("inspect: %s in %q, a disk of %d bytes in a file of %d", i.Format, got, i.VirtualSize, i.FileSize)
 			}
 			i.Disk.Close()
 		})
@@ -178,9 +178,9 @@ func TestUnpackRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// Only its end tells what a fixed VHD is. To learn the size the end is read.
+	// Only the end shows that a disk is a fixed VHD. Finding the size reads the end.
 	if _, err := open(t, gzipped(t, fixed.b), luksimg.ImageOptions{}); !errors.Is(err, luksimg.ErrFixedVHD) {
-		t.Errorf("a fixed VHD: %v", err)
+		t.Errorf("open of a fixed VHD: %v", err)
 	}
 	img, err := open(t, frames(t, fixed.b, len(fixed.b)), luksimg.ImageOptions{})
 	if err != nil {
@@ -190,12 +190,12 @@ func TestUnpackRefuses(t *testing.T) {
 		t.Errorf("the end of a fixed VHD: %v", err)
 	}
 	if _, err := io.ReadAll(io.NewSectionReader(img, 0, img.Size())); !errors.Is(err, luksimg.ErrFixedVHD) {
-		t.Errorf("a fixed VHD that is read: %v", err)
+		t.Errorf("read of a fixed VHD: %v", err)
 	}
 	for name, other := range map[string][]byte{"shorter": raw, "longer, and other": rawDisk(2 << 20)[1<<10:]} {
 		err := luksimg.Verify(t.Context(), img, bytes.NewReader(other), luksimg.VerifyOptions{})
 		if !errors.Is(err, luksimg.ErrFixedVHD) || errors.Is(err, luksimg.ErrMismatch) {
-			t.Errorf("a fixed VHD is compared with a disk that is %s: %v", name, err)
+			t.Errorf("a fixed VHD compared with a disk that is %s: %v", name, err)
 		}
 	}
 	img, err = open(t, gzipped(t, fixed.b), luksimg.ImageOptions{Format: luksimg.Raw})
@@ -203,13 +203,13 @@ func TestUnpackRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(readAll(t, img), fixed.b) || img.CheckEnd(t.Context()) != nil {
-		t.Error("a fixed VHD taken as a raw disk: another disk, or its end is refused")
+		t.Error("a fixed VHD opened as raw: the disk differs or its end is refused")
 	}
 	img, err = open(t, gzipped(t, fixed.b), luksimg.ImageOptions{Format: luksimg.VHD})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(readAll(t, img), raw) {
-		t.Error("a fixed VHD: another disk")
+		t.Error("a fixed VHD: the disk differs")
 	}
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// An ArchiveInfo tells of an archive with a disk. Its JSON form is stable; members may be added.
+// An ArchiveInfo describes an archive that contains a disk. Its JSON form is stable, but new members
+// can be added.
 type ArchiveInfo struct {
 	Kind   archive.Kind   `json:"kind"`
 	Member string         `json:"member,omitempty"` // the disk that was opened
 	Digest string         `json:"digest,omitempty"` // that the member must have, as "sha256:..."
-	Disks  []archive.Disk `json:"disks"`            // those that the archive says it has
+	Disks  []archive.Disk `json:"disks"`            // as the archive lists them
 }
 
 // openArchive takes a disk out of an archive.
@@ -30,10 +31,10 @@ func openArchive(ctx context.Context, u *Unpacked, _ Format, o Unpacking) error 
 	u.Layers[len(u.Layers)-1] = string(a.Kind)
 	u.Warnings = append(u.Warnings, a.Warnings...)
 	if u.Archive != nil {
-		o.Member = "" // it is of the outer one
+		o.Member = "" // Member applies to the outer archive
 	}
 	d, err := a.Disk(o.Member)
-	if errors.Is(err, archive.ErrChoice) && u.Archive == nil && o.Member == "" { // nothing goes on from here
+	if errors.Is(err, archive.ErrChoice) && u.Archive == nil && o.Member == "" { // the caller lists the disks
 		err = cmp.Or(o.found(u), err)
 	}
 	if err != nil {
@@ -50,7 +51,7 @@ func openArchive(ctx context.Context, u *Unpacked, _ Format, o Unpacking) error 
 	return nil
 }
 
-// layer unpacks a layer of a container image, to be read at random.
+// layer unpacks a layer of a container image for random access.
 func (u *Unpacked) layer(ctx context.Context, src image.Source, o Unpacking) (image.Source, error) {
 	l := &Unpacked{Source: src, Layers: append(slices.Clone(u.Layers), "layer"), packed: u.packed}
 	o.Random = true
@@ -59,8 +60,8 @@ func (u *Unpacked) layer(ctx context.Context, src image.Source, o Unpacking) (im
 	return l.Source, err
 }
 
-// archiveInfo describes an archive of several disks, of which none was named, by the error of opening
-// it, and leaves other errors alone.
+// archiveInfo describes an archive with several disks of which none was named. It derives that from the
+// error of opening the archive, and returns other errors unchanged.
 func archiveInfo(err error, size int64) (*Info, error) {
 	var choice *archive.ChoiceError
 	if !errors.As(err, &choice) || choice.Asked != "" || len(choice.Disks) == 0 {
@@ -70,13 +71,12 @@ func archiveInfo(err error, size int64) (*Info, error) {
 		Archive: &ArchiveInfo{Kind: choice.Kind, Disks: choice.Disks}}, nil
 }
 
-// Intact tells whether what was read is what the archive that the image is in says of it: whether the
-// digests in its manifest are right. What has been read was hashed meanwhile; what has not is read now,
-// up to all of the file of the disk. What a job made of an image is of no use if Intact fails after it,
-// with an [archive.SumError]. Without a manifest it does nothing.
+// Intact verifies the digests in the manifest of the archive that contains the image. Data that were
+// read have been hashed on the way; Intact reads the rest of the disk's file. If Intact returns an
+// [archive.SumError] after a job, discard the job's output. Without a manifest Intact does nothing.
 func (u *Unpacked) Intact(ctx context.Context) error { return intact(ctx, u.intact) }
 
-// Intact is [Unpacked.Intact] of an image.
+// Intact verifies the archive's digests; see [Unpacked.Intact].
 func (i *Image) Intact(ctx context.Context) error { return intact(ctx, i.intact) }
 
 func intact(ctx context.Context, checks []func(context.Context) error) error {

@@ -63,7 +63,7 @@ func descriptorOf(attr string, names ...string) string {
 		files.String() + "</References><DiskSection>" + disks.String() + "</DiskSection></Envelope>"
 }
 
-// TestArchives opens a disk in archives of several kinds, in layers.
+// TestArchives opens a disk in several kinds of archives, also nested.
 func TestArchives(t *testing.T) {
 	need.Program(t, "qemu-img")
 	dir := t.TempDir()
@@ -125,8 +125,8 @@ func TestArchives(t *testing.T) {
 	}
 }
 
-// TestArchiveOfChangedDisk has a wrong digest: the image opens, and is not intact, whether all of it
-// was read before or nothing.
+// TestArchiveOfChangedDisk uses a wrong digest. The image must open, but Intact must fail, whether or
+// not the disk was read before.
 func TestArchiveOfChangedDisk(t *testing.T) {
 	raw := strings.Repeat("disk", 128_000)
 	file := tarred(t, "d.ovf", descriptorOf("", "d.raw"), "d.raw", raw, "d.mf", fmt.Sprintf("SHA256(d.raw)= %064x\n", 0))
@@ -176,7 +176,7 @@ func TestArchiveOfTwoDisks(t *testing.T) {
 		t.Error(got)
 	}
 	if _, err := OpenImage(context.Background(), strings.NewReader(one), 4096, ImageOptions{Unpack: Unpacking{Member: "a"}}); !errors.Is(err, ErrNoArchive) {
-		t.Errorf("a member of no archive: %v", err)
+		t.Errorf("a member of a file that is no archive: %v", err)
 	}
 	for what, b := range map[string]string{"a raw disk": one, "an OVA": string(file)} {
 		if _, err := OpenImage(context.Background(), strings.NewReader(b), int64(len(b)), ImageOptions{Unpack: Unpacking{Image: "v1"}}); !errors.Is(err, ErrNoContainer) {
@@ -185,7 +185,7 @@ func TestArchiveOfTwoDisks(t *testing.T) {
 	}
 	for want, o := range map[error]Unpacking{ErrNoArchive: {Member: "a"}, ErrNoContainer: {Image: "v1"}} {
 		if _, err := UnpackStream(context.Background(), strings.NewReader(one), -1, o); !errors.Is(err, want) {
-			t.Errorf("of a stream: %v, want %v", err, want)
+			t.Errorf("from a stream: %v, want %v", err, want)
 		}
 	}
 }

@@ -10,10 +10,11 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// maxMemory is how much is unpacked into memory where there is no scratch file.
+// maxMemory bounds what is unpacked into memory if there is no scratch file.
 const maxMemory = 32 << 20
 
-// openCompressed unpacks a file as its container allows: at random, in order, or into the scratch file.
+// openCompressed opens a compressed file: at random, in order, or by unpacking it into the scratch
+// file.
 func openCompressed(ctx context.Context, u *Unpacked, format Format, o Unpacking) error {
 	opts := compressed.Options{MaxSize: o.MaxSize, MaxWindow: o.MaxWindow}
 	if len(u.Layers) > 1 {
@@ -58,7 +59,8 @@ func openCompressed(ctx context.Context, u *Unpacked, format Format, o Unpacking
 	return nil
 }
 
-// inOrder tells whether what is in a file is a raw disk that may be read in order, by its start.
+// inOrder reports, from the start of a compressed file, whether it holds a raw disk that can be read in
+// order.
 func inOrder(ctx context.Context, f *compressed.File, format Format, o Unpacking) (bool, error) {
 	if o.Random || format != "" && format != Raw {
 		return false, nil
@@ -71,7 +73,7 @@ func inOrder(ctx context.Context, f *compressed.File, format Format, o Unpacking
 	head := make([]byte, peekSize)
 	n, err := io.ReadFull(r, head)
 	switch {
-	case err == io.EOF || err == io.ErrUnexpectedEOF: // short enough for everything
+	case err == io.EOF || err == io.ErrUnexpectedEOF: // the file is short: read it whole
 		return false, nil
 	case err != nil:
 		return false, err
@@ -83,8 +85,8 @@ func inOrder(ctx context.Context, f *compressed.File, format Format, o Unpacking
 	return startsRaw(head[:n], size, format)
 }
 
-// startsRaw tells whether what starts with head is a raw disk that is not packed once more. What follows
-// the head is not known, and taken for zeros.
+// startsRaw reports whether a disk that starts with head is raw and not packed again. The bytes after
+// head are unknown and taken as zeros.
 func startsRaw(head []byte, size int64, format Format) (bool, error) {
 	file := &ends{head: head, size: size}
 	for _, l := range layers() {
@@ -99,10 +101,10 @@ func startsRaw(head []byte, size int64, format Format) (bool, error) {
 	return found == Raw, err
 }
 
-// ErrFixedVHD is a raw disk that was read in order, and turned out to be a fixed VHD: only its end tells.
-var ErrFixedVHD = errors.New("what was taken for a raw disk ends as a fixed VHD")
+// ErrFixedVHD means that a disk was read in order as raw, but its end shows that it is a fixed VHD.
+var ErrFixedVHD = errors.New("the image was read as a raw disk, but it ends as a fixed VHD")
 
-// fixedVHD looks at the end of a raw disk.
+// fixedVHD checks the end of a raw disk for the footer of a fixed VHD.
 func fixedVHD(tail []byte) error {
 	size := int64(maxDisk)
 	if found, err := Detect(&ends{tail: tail, size: size}, size); err == nil && found == VHD {
@@ -111,7 +113,7 @@ func fixedVHD(tail []byte) error {
 	return nil
 }
 
-// toScratch unpacks all of a file.
+// toScratch unpacks a whole file into the scratch file.
 func (u *Unpacked) toScratch(ctx context.Context, f *compressed.File, o Unpacking) error {
 	scratch, err := newScratch(f.Size(), o)
 	if err != nil {
@@ -131,7 +133,7 @@ func (u *Unpacked) toScratch(ctx context.Context, f *compressed.File, o Unpackin
 			return err
 		}
 		ended := err != nil
-		if b := buf[:n]; !pieces.IsZero(b) { // what is zero stays a hole
+		if b := buf[:n]; !pieces.IsZero(b) { // zeros stay holes
 			if _, err := scratch.WriteAt(b, off); err != nil {
 				return fmt.Errorf("%w: %w", ErrScratch, err)
 			}
@@ -142,7 +144,7 @@ func (u *Unpacked) toScratch(ctx context.Context, f *compressed.File, o Unpackin
 			break
 		}
 	}
-	if written < off { // the last byte says where the end is
+	if written < off { // the last byte sets the length
 		if _, err := scratch.WriteAt([]byte{0}, off-1); err != nil {
 			return fmt.Errorf("%w: %w", ErrScratch, err)
 		}

@@ -14,12 +14,12 @@ import (
 // An UnpackedStream is a stream without the layers that it was packed in.
 type UnpackedStream struct {
 	io.Reader
-	Layers []string // as in [Unpacked]
+	Layers []string // see [Unpacked]
 
 	closes []func() error
 }
 
-// Close ends the decoders. It does not close the stream.
+// Close stops the decoders. It does not close the stream.
 func (s *UnpackedStream) Close() error {
 	var errs []error
 	for _, c := range s.closes {
@@ -28,10 +28,10 @@ func (s *UnpackedStream) Close() error {
 	return errors.Join(errs...)
 }
 
-// UnpackStream takes off the layers of a stream of size bytes, or -1 if that is not known: gzip, bzip2,
-// xz or zstd. A stream that is not packed is left as it is. Nothing is stored: what is inside is read in
-// order, and is whole only if it ends with [io.EOF]. Archives need seeking: with [Unpacking.Member] and
-// [Unpacking.Image] the stream is refused.
+// UnpackStream removes the compression layers (gzip, bzip2, xz, zstd) of a stream of size bytes, -1 if
+// unknown. A stream that is not packed is returned as it is. Nothing is stored: the content is read in
+// order, and is complete only if it ends with [io.EOF]. Archives need seeking: with [Unpacking.Member]
+// or [Unpacking.Image], UnpackStream returns an error.
 func UnpackStream(ctx context.Context, r io.Reader, size int64, o Unpacking) (*UnpackedStream, error) {
 	s := &UnpackedStream{}
 	if err := o.found(&Unpacked{}); err != nil {
@@ -50,7 +50,7 @@ func UnpackStream(ctx context.Context, r io.Reader, size int64, o Unpacking) (*U
 		}
 		end := int64(len(head))
 		if err == nil {
-			end = maxDisk // unknown, and far away
+			end = maxDisk // the size is unknown
 		}
 		k, err := compressed.Detect(&ends{head: head, size: end}, end)
 		switch {
@@ -70,7 +70,7 @@ func UnpackStream(ctx context.Context, r io.Reader, size int64, o Unpacking) (*U
 			return s.fail(err)
 		}
 		s.Layers = append(s.Layers, string(k))
-		s.closes = append([]func() error{d.Close}, s.closes...) // the innermost first
+		s.closes = append([]func() error{d.Close}, s.closes...) // innermost first
 		r, size = d, -1
 	}
 }

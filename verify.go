@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/internal/engine"
 )
 
-// A MismatchError is where two images differ first. It matches [ErrMismatch].
+// A MismatchError reports the first difference between two images. It matches [ErrMismatch].
 type MismatchError struct {
 	Offset int64 // in the plaintext, in bytes
 }
@@ -20,18 +20,18 @@ func (e *MismatchError) Error() string {
 // Is reports whether target is [ErrMismatch].
 func (e *MismatchError) Is(target error) bool { return target == ErrMismatch }
 
-// VerifyOptions say how [Verify] compares. The zero value is right.
+// VerifyOptions configure [Verify]. The zero value compares everything.
 type VerifyOptions struct {
-	// SkipZeros does not look at what is known to be zero in the source, nor past its
-	// end: for images made with [EncryptOptions.DiscardZeros].
+	// SkipZeros skips the parts of the source that are known to be zero, and everything past its end.
+	// Use it for images made with [EncryptOptions.DiscardZeros].
 	SkipZeros bool
 
 	RunOptions
 }
 
-// Verify compares the plaintext of an encrypted image, most often a [luks.Volume],
-// with the disk that it was made of, byte for byte. Past the end of the disk there
-// must be zeros only. If they differ it returns a [MismatchError].
+// Verify compares the plaintext of an encrypted image, usually a [luks.Volume], with its source disk,
+// byte for byte. Past the end of the disk the image must have zeros. If they differ, Verify returns a
+// [MismatchError].
 func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) error {
 	size := encrypted.Size()
 	if size < src.Size() {
@@ -44,7 +44,7 @@ func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) e
 	return err
 }
 
-// mismatch is that the source differs, unless its end tells that it is not the disk it was taken for.
+// mismatch returns differs, unless the end of the source shows that it is no raw disk.
 func mismatch(ctx context.Context, src image.Source, differs error) error {
 	if img, ok := src.(*Image); ok {
 		if err := img.CheckEnd(ctx); err != nil {

@@ -9,11 +9,10 @@ import (
 	"github.com/luksimg/luksimg"
 )
 
-// A gate is a disk whose first piece, or all others, can not be read before something
-// happens.
+// A gate is a disk of which the first piece, or all others, cannot be read until a channel is closed.
 type gate struct {
 	*disk
-	first bool // it is the first that waits
+	first bool // the first piece waits
 	begun func()
 	open  chan bool
 }
@@ -26,8 +25,8 @@ func (g *gate) ReadAt(p []byte, off int64) (int, error) {
 	return g.disk.ReadAt(p, off)
 }
 
-// TestVerifyOrder has two workers, each with a piece that differs. Whichever is compared
-// first, what is told is where the images differ first.
+// TestVerifyOrder has two workers, each with a piece that differs. The error must report the first
+// difference, whichever piece is compared first.
 func TestVerifyOrder(t *testing.T) {
 	const size = 4 << 20
 	src := newDisk(size)
@@ -37,7 +36,7 @@ func TestVerifyOrder(t *testing.T) {
 			other.b[off] ^= 1
 		}
 		g := &gate{disk: other, first: firstWaits, open: make(chan bool)}
-		// The one that does not wait is compared when both have their piece.
+		// The piece that does not wait is compared after both pieces were read.
 		both := make(chan bool)
 		var n int
 		var mu sync.Mutex
@@ -54,7 +53,7 @@ func TestVerifyOrder(t *testing.T) {
 		err := luksimg.Verify(context.Background(), src, g, o)
 		m := new(luksimg.MismatchError)
 		if !errors.As(err, &m) || m.Offset != 100 {
-			t.Errorf("the first piece is compared last: %v: %v", firstWaits, err)
+			t.Errorf("first piece compared last: %v: %v", firstWaits, err)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// TestWriters runs what all writers must do over the destinations of Encrypt and Decrypt.
+// TestWriters runs the common checks of writers for Encrypt and Decrypt.
 func TestWriters(t *testing.T) {
 	key := bytes.Repeat([]byte("0123456789abcdeF"), 4)[:32]
 	key[31] = 'x' // the halves of a key must differ
