@@ -11,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// TestAmbiguous puts something else over the primary header of an image whose secondary one
-// is still there: it opens, with a warning, and nothing is written to it.
+// TestAmbiguous overwrites the primary header of an image and keeps the secondary one. The image must
+// open with a warning, and must not be changed.
 func TestAmbiguous(t *testing.T) {
 	img := editable(t)["luks2"]
 	var backup bytes.Buffer
@@ -58,7 +58,7 @@ func TestAmbiguous(t *testing.T) {
 	}
 }
 
-// TestNoHeaderThere names what is there in place of a header that a backup is for.
+// TestNoHeaderThere checks that Restore names what replaced the header of the image.
 func TestNoHeaderThere(t *testing.T) {
 	img := editable(t)["luks1"]
 	var backup bytes.Buffer
@@ -73,8 +73,8 @@ func TestNoHeaderThere(t *testing.T) {
 	}
 }
 
-// TestSecondaryElsewhere moves a secondary header to a place that it does not name: it is
-// none there, and without a primary one the file is no LUKS image.
+// TestSecondaryElsewhere moves a secondary header to an offset that it does not contain. It must be
+// ignored: without a primary header the file is no LUKS image.
 func TestSecondaryElsewhere(t *testing.T) {
 	img := editable(t)["luks2"]
 	secondary := img[16384:32768]
@@ -97,8 +97,8 @@ func TestSecondaryElsewhere(t *testing.T) {
 	}
 }
 
-// TestRestoreSparesData restores backups to images whose data start elsewhere, and to one
-// whose data start within a block of 4096 bytes.
+// TestRestoreSparesData restores backups to images with another data offset, and to an image whose data
+// start within a block of 4096 bytes.
 func TestRestoreSparesData(t *testing.T) {
 	restore := func(img, backup []byte, force bool) (*journal, error) {
 		j := &journal{b: bytes.Clone(img)}
@@ -127,7 +127,7 @@ func TestRestoreSparesData(t *testing.T) {
 		}
 	}
 
-	// LUKS1 data at sector 1029, right after the last key slot.
+	// LUKS1 data start at sector 1029, right after the last key slot.
 	const data = 1029 * 512
 	full := write(t, nil, luks.Options{Version: 1, KeySize: 16, KDF: cheap, Cipher: "aes-cbc-essiv:sha256"})
 	img := append(bytes.Clone(full[:data]), bytes.Repeat([]byte("old data"), 8192)...)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// HeaderSize returns how many bytes from the start of the image the header and its key
-// slots take. The data start there or later.
+// HeaderSize returns the length of the header with its key slots, in bytes from the start of the image.
+// The data start there or later.
 func (h *Header) HeaderSize() int64 {
 	if h.version == 2 {
 		return 2*h.hdrSize + h.keyslots
@@ -19,14 +19,14 @@ func (h *Header) HeaderSize() int64 {
 	}
 	end = roundUp(end, 4096)
 	if data := h.segment.offset; data != 0 {
-		end = min(end, data) // of LUKS1, whose data start with any sector
+		end = min(end, data) // LUKS1 data can start at any sector
 	}
 	return end
 }
 
-// Backup writes the header that was read from an image, with its key slots, to w, as
-// cryptsetup luksHeaderBackup does. Whoever has it and a passphrase that was right when
-// it was made can open the image, also when that passphrase was removed since.
+// Backup writes the header that was read from an image, with its key slots, to w, as cryptsetup
+// luksHeaderBackup does. The backup and a passphrase that was valid at that time open the image, even
+// if that passphrase was removed since.
 func (h *Header) Backup(w io.Writer) error {
 	if h.r == nil {
 		return fmt.Errorf("luks: this header was not read from an image")
@@ -34,28 +34,27 @@ func (h *Header) Backup(w io.Writer) error {
 	size := h.backupSize()
 	n, err := io.Copy(w, io.NewSectionReader(h.r, 0, size))
 	if err == nil && n < size {
-		// A LUKS1 file may end with its last key slot, within the last 4096 bytes.
+		// A LUKS1 file can end with its last key slot, within the last 4096 bytes.
 		_, err = w.Write(make([]byte, size-n))
 	}
 	return err
 }
 
-// backupSize returns how many bytes a backup has: whole blocks of 4096, as cryptsetup wants
-// it. Where the data start within the last one, the backup has their first sectors too, which
-// [Restore] does not write back.
+// backupSize returns the length of a backup: whole blocks of 4096 bytes, as cryptsetup requires. If the
+// data start within the last block, the backup includes their first sectors. [Restore] does not write
+// those back.
 func (h *Header) backupSize() int64 { return roundUp(h.HeaderSize(), 4096) }
 
-// Restore writes a header that [Header.Backup] or cryptsetup saved, of backupSize bytes,
-// back to the image in f, of size bytes. The backup must be whole, and its data must start
-// inside the image. It must also be one of this image: of the same UUID, version and
-// layout as the header that is there. Without a header there that can not be told. With
-// force neither is asked. But whatever force is, the data must start where they do in the
-// header that is there, or that is [ErrBackup]: nothing is ever written to the data. An image
-// that is [ErrAmbiguous] is repaired first.
+// Restore writes a header that [Header.Backup] or cryptsetup saved back to the image in f, a file of
+// size bytes. The backup has backupSize bytes. It must be complete, and its data must start inside the
+// image. It must also have the UUID, version and layout of the image's current header, else the error
+// is [ErrBackup]. If the image has no header, Restore cannot check that, and fails. force skips both
+// checks, but never the check that the data offsets of both headers agree. So Restore never overwrites
+// data. An image that is [ErrAmbiguous] must be repaired first.
 //
-// All of the header becomes that of the backup. The image opens at each moment, with the
-// keys of the one or of the other, if there is a header and room for the key slots of
-// both; if not, and Restore is cut off, it opens again when Restore was repeated.
+// The whole header is replaced. If there is room for the key slots of both headers, the image opens at
+// each moment with the keys of one of them. If there is no room, or no valid header, an interrupted
+// Restore must be repeated before the image opens again.
 func Restore(f File, size int64, backup io.ReaderAt, backupSize int64, force bool) (*Header, error) {
 	b, err := Open(backup, backupSize, OpenOptions{})
 	if err != nil {
@@ -68,7 +67,7 @@ func Restore(f File, size int64, backup io.ReaderAt, backupSize int64, force boo
 		return nil, err
 	}
 	if b.segment.offset != 0 && size < b.segment.offset {
-		return nil, fmt.Errorf("luks: the image has %d bytes, and by the backup its data start at %d", size, b.segment.offset)
+		return nil, fmt.Errorf("luks: the image has %d bytes, but the backup puts its data at byte %d", size, b.segment.offset)
 	}
 	if e, err := Edit(f, size, OpenOptions{}); err == nil && e.h.version == b.version && e.h.hdrSize == b.hdrSize {
 		if err := e.makeRoom(b); err != nil {
@@ -87,14 +86,14 @@ func Restore(f File, size int64, backup io.ReaderAt, backupSize int64, force boo
 	if err != nil {
 		return nil, err
 	}
-	// What is left means nothing to the header that is now there.
+	// The new header does not use the rest.
 	if err := r.copy(first, b.HeaderSize()); err != nil {
 		return nil, err
 	}
 	return Open(f, size, OpenOptions{})
 }
 
-// A restoration copies parts of a backup to their places.
+// A restoration copies parts of a backup to the image.
 type restoration struct {
 	f      File
 	backup io.ReaderAt
@@ -116,12 +115,12 @@ func (r restoration) copy(off, end int64) error {
 	return r.f.Sync()
 }
 
-// header copies the header itself, and returns where it ends.
+// header copies the header without its key slots and returns its end.
 func (r restoration) header(b *Header) (int64, error) {
-	parts := [][2]int64{{b.hdrSize, 2 * b.hdrSize}, {0, b.hdrSize}} // a copy, then the other
+	parts := [][2]int64{{b.hdrSize, 2 * b.hdrSize}, {0, b.hdrSize}} // one copy, then the other
 	if b.version == 1 {
-		// It does not fit a sector of the disk, and may be written in part. The first
-		// one has key slots 0 to 5.
+		// The LUKS1 header does not fit in a sector, so the write can be torn. The first sector has key
+		// slots 0 to 5.
 		parts = [][2]int64{{0, sectorSize}, {sectorSize, 4096}}
 		if !slices.ContainsFunc(b.slots[:6], func(s keyslot) bool { return s.active }) {
 			slices.Reverse(parts)
@@ -137,8 +136,8 @@ func (r restoration) header(b *Header) (int64, error) {
 	return end, nil
 }
 
-// makeRoom moves key slots out of the way of those that another header of the image has, so
-// that both have theirs for a while. What there is no room for stays.
+// makeRoom moves key slots away from the areas of the backup's key slots, so that both headers keep
+// their key slots for a while. Key slots that fit nowhere else stay.
 func (e *Editor) makeRoom(b *Header) error {
 	inTheWay := func(a area) bool {
 		return slices.ContainsFunc(b.slots, func(o keyslot) bool {
@@ -179,16 +178,16 @@ func (e *Editor) makeRoom(b *Header) error {
 	return nil
 }
 
-// inReencryption tells whether the data are being encrypted with another key.
+// inReencryption reports whether the data are being reencrypted.
 func (h *Header) inReencryption() bool {
 	return slices.ContainsFunc(h.requirements, func(s string) bool { return strings.Contains(s, "reencrypt") })
 }
 
-// checkFits tells whether h, of a backup, belongs to the image in r; with force, only whether
-// it can be written there without harm to the data.
+// checkFits checks that h, the header of a backup, belongs to the image in r. With force it checks only
+// that restoring h does not harm the data.
 func (h *Header) checkFits(r io.ReaderAt, size int64, force bool) error {
 	if h.inReencryption() {
-		return unsupported("the backup was made while the data were being encrypted anew: they are not what it says any more")
+		return unsupported("the backup was made during a reencryption: it no longer matches the data")
 	}
 	now, err := Open(r, size, OpenOptions{})
 	switch {
@@ -197,22 +196,22 @@ func (h *Header) checkFits(r io.ReaderAt, size int64, force bool) error {
 	case err != nil:
 		other := ""
 		if name, off, _ := foreignSignature(r, size); name != "" {
-			other = fmt.Sprintf(", and there is %s, by its signature at byte %d", name, off)
+			other = fmt.Sprintf(", but %s (signature at byte %d)", name, off)
 		}
-		return fmt.Errorf("luks: %w: whether it belongs there can not be told, as there is no header%s: %w", ErrBackup, other, err)
+		return fmt.Errorf("luks: %w: the image has no header to compare it with%s: %w", ErrBackup, other, err)
 	case now.ambiguous != nil:
 		return now.ambiguous
 	case now.inReencryption():
-		return unsupported("the data are being encrypted anew; a header of before does not fit them")
+		return unsupported("the data are being reencrypted: an older header does not match them")
 	case h.segment.offset != now.segment.offset:
-		return fmt.Errorf("luks: %w: by the backup the data start at byte %d, by the header that is there at byte %d; restoring it could overwrite data",
+		return fmt.Errorf("luks: %w: the backup puts the data at byte %d, the header of the image at byte %d; restoring it could overwrite data",
 			ErrDataOffset, h.segment.offset, now.segment.offset)
 	case force:
 		return nil
 	case h.refused != nil:
-		return fmt.Errorf("luks: %w: not all of the backup is known here: %w", ErrBackup, h.refused)
+		return fmt.Errorf("luks: %w: part of the backup is unknown or invalid: %w", ErrBackup, h.refused)
 	case now.refused != nil:
-		return fmt.Errorf("luks: %w: not all of the header that is there is known here: %w", ErrBackup, now.refused)
+		return fmt.Errorf("luks: %w: part of the image's header is unknown or invalid: %w", ErrBackup, now.refused)
 	}
 	for _, c := range []struct {
 		what      string

@@ -10,19 +10,17 @@ import (
 	"github.com/luksimg/luksimg/internal/pbkdf2"
 )
 
-// defaultMaxWork is 20 seconds of SHA-256 on a fast machine of these years, 8 million iterations
-// a second. cryptsetup measures what takes 2 seconds and has an image ask for that: eight such
-// key slots, with their digests, are tried one after the other with room to spare.
+// defaultMaxWork is 20 seconds of SHA-256 on a current fast machine, at 8 million iterations a second.
+// cryptsetup chooses a cost of about 2 seconds per key slot. So eight such key slots and their digests
+// can be tried one after the other.
 const defaultMaxWork = 160_000_000
 
-// argon2Work is how many units of work a KiB of memory in a pass of Argon2 is, with the usual
-// four lanes.
+// argon2Work is the work of one KiB of memory in one pass of Argon2, with the usual four lanes.
 const argon2Work = 4
 
-// A budget is what is left of the work that one unlocking may take: all its key slots and
-// digests together.
+// A budget is the work that is left for one unlocking: all its key slots and digests together.
 type budget struct {
-	work   uint64 // as in [OpenOptions]
+	work   uint64 // in the unit of [OpenOptions.MaxWork]
 	all    uint64 // at the beginning
 	memory int64  // bytes, for each derivation
 }
@@ -39,24 +37,25 @@ func (o OpenOptions) budget() *budget {
 	return b
 }
 
-// take takes the work off the budget, or returns [ErrLimit] and takes nothing.
+// take subtracts the work from the budget. If too little is left, it returns [ErrLimit] and subtracts
+// nothing.
 func (b *budget) take(work uint64, what string) error {
 	if work > b.work {
-		return fmt.Errorf("%w: %s takes %d units of work, more than is left of %d", ErrLimit, what, work, b.all)
+		return fmt.Errorf("%w: %s needs %d units of work, more than remain of %d", ErrLimit, what, work, b.all)
 	}
 	b.work -= work
 	return nil
 }
 
-// checkMemory refuses a KDF that takes more memory than is allowed.
+// checkMemory refuses a KDF that needs more memory than is allowed.
 func (b *budget) checkMemory(k KDF) error {
 	if int64(k.Memory) > b.memory>>10 {
-		return fmt.Errorf("%w: %s asks for %d KiB of memory, allowed are %d", ErrLimit, k.Type, k.Memory, b.memory>>10)
+		return fmt.Errorf("%w: %s needs %d KiB of memory, at most %d are allowed", ErrLimit, k.Type, k.Memory, b.memory>>10)
 	}
 	return nil
 }
 
-// work returns what deriving n bytes takes, in the unit of [OpenOptions].
+// work returns the cost of deriving n bytes, in the unit of [OpenOptions.MaxWork].
 func (k KDF) work(n int) (uint64, error) {
 	if k.Type != PBKDF2 {
 		return argon2Work * uint64(k.Iterations) * uint64(k.Memory), nil
@@ -68,7 +67,7 @@ func (k KDF) work(n int) (uint64, error) {
 	return uint64(k.Iterations) * uint64(pbkdf2.Blocks(newHash, n)) * hashWork(k.Hash), nil
 }
 
-// hashWork returns how many units of work an iteration with a hash is, roughly.
+// hashWork returns the approximate work of one iteration with a hash.
 func hashWork(name string) uint64 {
 	switch name {
 	case "sha1", "sha224", "sha256":
@@ -78,10 +77,10 @@ func hashWork(name string) uint64 {
 	case "whirlpool", "wp512":
 		return 30
 	}
-	return 6 // SHA-3, BLAKE2 and others without help from the processor
+	return 6 // SHA-3, BLAKE2 and others have no processor support
 }
 
-// work returns what computing d takes.
+// work returns the cost of computing d.
 func (d *digest) work() (uint64, error) {
 	if d.problem != nil {
 		return 0, d.problem
@@ -89,7 +88,7 @@ func (d *digest) work() (uint64, error) {
 	return KDF{Type: PBKDF2, Hash: d.hash, Iterations: d.iterations}.work(len(d.value))
 }
 
-// checkRoom refuses a KDF for which there is not enough memory.
+// checkRoom refuses a KDF that needs more memory than is available.
 func (k KDF) checkRoom() error {
 	if k.Memory == 0 {
 		return nil
@@ -100,7 +99,7 @@ func (k KDF) checkRoom() error {
 	return nil
 }
 
-// checkKey tells whether a cipher is known, may be used, and takes keys of n bytes.
+// checkKey checks that a cipher is known, is allowed, and has keys of n bytes.
 func (h *Header) checkKey(encryption string, n int) error {
 	err := dmcrypt.CheckKeySize(encryption, n)
 	if h.opts.AllowNullCipher && errors.Is(err, dmcrypt.ErrNull) {

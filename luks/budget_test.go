@@ -13,8 +13,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// manySlots returns an image with n key slots beside the first, all as change makes them,
-// in areas of 4096 bytes that do not hold a key.
+// manySlots returns an image with n key slots besides the first. change edits each; their areas of 4096
+// bytes hold no key.
 func manySlots(t *testing.T, n int, change func(slot tree)) []byte {
 	t.Helper()
 	img := write(t, nil, luks.Options{KDF: cheap, DataOffset: 2 << 20})
@@ -52,13 +52,13 @@ func pbkdf2With(hash string, iterations int64, keySize int) func(tree) {
 	}
 }
 
-// TestBudget has key slots that are cheap enough each, and not together.
+// TestBudget uses key slots that are within the limit one by one, but not together.
 func TestBudget(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		slots   int
 		change  func(tree)
-		work    uint64 // the least that suffices for all, with 1000 for each digest
+		work    uint64 // the least that suffices for all slots, with 1000 for each digest
 		tooMuch int    // slots that are left out with one unit less
 	}{
 		{"one", 1, pbkdf2With("sha256", 5000, 32), 6000, 1},
@@ -92,7 +92,7 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestKeySizeFirst has a key slot whose key is of no use to its cipher, and takes very long to
+// TestKeySizeFirst uses a key slot whose key has a wrong size for its cipher, and takes very long to
 // derive.
 func TestKeySizeFirst(t *testing.T) {
 	for name, change := range map[string]func(tree){
@@ -119,7 +119,7 @@ func TestKeySizeFirst(t *testing.T) {
 	}
 }
 
-// TestCut opens an image whose file ends within the key material.
+// TestCut opens an image that ends within the key material.
 func TestCut(t *testing.T) {
 	img := write(t, nil, luks.Options{KDF: cheap, DataOffset: 1 << 20})[:100_000]
 	_, err := open(t, img).Unlock(t.Context(), passphrase)
@@ -128,7 +128,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestCancelled cancels derivations that would take hours.
+// TestCancelled cancels key derivations that would take hours.
 func TestCancelled(t *testing.T) {
 	cause := errors.New("enough")
 	slow := luks.KDF{Type: luks.PBKDF2, Iterations: 1<<32 - 1}

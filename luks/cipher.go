@@ -9,12 +9,12 @@ import (
 	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
-// DefaultCipher is AES in XTS mode with the sector number as tweak: the cipher of LUKS
-// since 2013, and the fastest here.
+// DefaultCipher is AES in XTS mode with the sector number as tweak. It is cryptsetup's default since
+// 2013, and the fastest cipher here.
 const DefaultCipher = "aes-xts-plain64"
 
-// newCipher returns the cipher that a header calls encryption, for sectors of
-// sectorSize bytes numbered from 0. It keeps no reference to key.
+// newCipher returns the cipher for the header field encryption, for sectors of sectorSize bytes
+// numbered from 0. It keeps no reference to key.
 func newCipher(encryption string, key []byte, sectorSize int, allowNull bool) (dmcrypt.SectorCipher, error) {
 	c, err := dmcrypt.New(encryption, key, dmcrypt.Options{SectorSize: sectorSize, AllowNull: allowNull})
 	return c, cipherError(err)
@@ -25,7 +25,7 @@ func hashByName(name string) (func() hash.Hash, error) {
 	return h, cipherError(err)
 }
 
-// cipherError gives an error of package dmcrypt the kind that a caller can act on.
+// cipherError converts an error of package dmcrypt to an error class of this package.
 func cipherError(err error) error {
 	kind := ErrUnsupported
 	switch {
@@ -41,9 +41,9 @@ func cipherError(err error) error {
 	return fmt.Errorf("luks: %w: %s", kind, strings.TrimPrefix(err.Error(), "dmcrypt: "))
 }
 
-// slotCipher returns the cipher of the key material in a LUKS2 key slot, and the length of
-// its key, for data of the given cipher and key. It is the same, but for ciphers that
-// cryptsetup does not have in user space.
+// slotCipher returns the cipher and the key length for the key material in a LUKS2 key slot, given
+// those of the data. They are the same, except for ciphers that cryptsetup does not support in user
+// space.
 func slotCipher(encryption string, keySize int) (string, int) {
 	for _, s := range []string{"capi:", "adiantum", "-ecb", "cipher_null"} {
 		if strings.Contains(encryption, s) {

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// Convert makes a LUKS2 header of a LUKS1 one, or the other way round, in place: key slots,
-// their numbers and passphrases, the volume key and the data stay as they are. As with
-// every change the image opens at each moment.
+// Convert converts the header from LUKS1 to LUKS2 or back, in place. Key slots, their numbers and
+// passphrases, the volume key and the data are unchanged. As with every change the image opens at each
+// moment.
 //
-// LUKS1 to LUKS2 needs one key slot that is not in use, and, unless the header is detached,
-// 28 KiB between the last key slot and the data. LUKS2 to LUKS1 is possible if LUKS1 has all that there is: sectors of 512
-// bytes, PBKDF2 with one hash everywhere, key slots 0 to 7 of one key, no tokens. What
-// stands against it is [ErrUnsupported].
+// LUKS1 to LUKS2 needs one unused key slot. Unless the header is detached, it also needs 28 KiB between
+// the last key slot and the data. LUKS2 to LUKS1 is possible if LUKS1 supports everything in the
+// header: sectors of 512 bytes, PBKDF2 with one hash everywhere, key slots 0 to 7 of one key, no
+// tokens. Else the error is [ErrUnsupported].
 func (e *Editor) Convert(version int) error {
 	switch {
 	case version == e.h.version:
@@ -29,34 +29,34 @@ func (e *Editor) Convert(version int) error {
 	return fmt.Errorf("luks: no such version: %d", version)
 }
 
-// convertToV2 makes LUKS2 of LUKS1. Where the copies of the new header go, key slot 0 has its
-// key material, so that moves first, to the place of a slot that is not in use. All other
-// key slots stay where they are: LUKS2 has no order for them.
+// convertToV2 converts LUKS1 to LUKS2. The new header copies overwrite the key material of key slot 0,
+// so that moves first, to the area of an unused slot. All other key slots stay in place: LUKS2 requires
+// no order.
 func (e *Editor) convertToV2() error {
 	h := e.h
 	end, data := h.HeaderSize(), h.segment.offset
 	detached := data == 0
-	if detached { // the header has all of its file
+	if detached { // the header can use its whole file
 		data = max(end, e.size&^4095)
 	}
 	n := &Header{version: 2, hdrSize: v2HdrSize, keyslots: min(data-2*v2HdrSize, v2MaxKeyslotsSize), seqid: 1, uuid: h.uuid, segment: h.segment}
 	for _, s := range h.slots {
 		if s.area.offset%4096 != 0 {
-			return unsupported("key slot %d starts at byte %d, in no block of 4096", s.id, s.area.offset)
+			return unsupported("key slot %d starts at byte %d, which is not a multiple of 4096", s.id, s.area.offset)
 		}
 	}
 	if data%4096 != 0 || n.keyslots%4096 != 0 || !detached && data < end+28<<10 || n.keyslots > v2MaxKeyslotsSize {
-		return unsupported("there is no room for a LUKS2 header: the key slots end at byte %d, and the data start at %d", end, data)
+		return unsupported("there is no room for a LUKS2 header: the key slots end at byte %d, the data start at %d", end, data)
 	}
-	// What will be where the header goes.
-	moved := map[int]int{} // number of a slot, and of the one whose place it takes
+	// Key slots that the new header would overwrite.
+	moved := map[int]int{} // slot number to the number of the slot whose area it gets
 	for _, s := range h.slots {
 		if !s.active || s.area.offset >= 2*v2HdrSize {
 			continue
 		}
 		free := slices.IndexFunc(h.slots, func(o keyslot) bool { return !o.active && o.area.offset >= 2*v2HdrSize })
 		if free < 0 {
-			return noSlot("converting needs a key slot that is not in use")
+			return noSlot("converting needs an unused key slot")
 		}
 		if err := e.copySlotV1(s.id, free); err != nil {
 			return err
@@ -86,8 +86,8 @@ func (e *Editor) convertToV2() error {
 	if err != nil {
 		return err
 	}
-	// The secondary copy means nothing while the file says that it is LUKS1, and is all
-	// there is while the primary one is written.
+	// The secondary copy is ignored while the file is still LUKS1. It is the only valid copy while the
+	// primary one is written.
 	if err := e.checkUnchanged(); err != nil {
 		return err
 	}
@@ -109,8 +109,8 @@ func (e *Editor) convertToV2() error {
 	return e.align()
 }
 
-// align moves the key slots of LUKS2 to places that follow one another, as cryptsetup lays
-// them out, as far as there is room: what is between them could hold no other.
+// align moves the key slots of LUKS2 to adjacent areas, as cryptsetup lays them out, if there is room.
+// The gaps are too small for another key slot.
 func (e *Editor) align() error {
 	for _, s := range e.h.slots {
 		first, step := 2*e.h.hdrSize, s.area.size
@@ -133,7 +133,7 @@ func (e *Editor) align() error {
 	return nil
 }
 
-// move gives a key slot of LUKS2 another place, which is free.
+// move moves a key slot of LUKS2 to a free area.
 func (e *Editor) move(s keyslot, off int64) error {
 	if err := e.copyMaterial(s.area, off); err != nil {
 		return err
@@ -149,8 +149,8 @@ func (e *Editor) move(s keyslot, off int64) error {
 	return e.wipe(s.area.offset, s.area.size)
 }
 
-// copySlotV1 puts the key slot from, with its key material, into the slot to, which is not in
-// use, and takes it out of its own place, without overwriting that yet.
+// copySlotV1 copies key slot from with its key material to the unused slot to. It then marks from as
+// unused, without overwriting its material yet.
 func (e *Editor) copySlotV1(from, to int) error {
 	if err := e.copyMaterial(e.h.slots[from].area, e.h.slots[to].area.offset); err != nil {
 		return err
@@ -166,8 +166,8 @@ func (e *Editor) copySlotV1(from, to int) error {
 	})
 }
 
-// wipeGaps overwrites what lies between the key slots up to end: key material that is no
-// longer in use, and copies of the header that was.
+// wipeGaps overwrites the areas between the key slots up to end: unused key material and copies of the
+// old header.
 func (e *Editor) wipeGaps(end int64) error {
 	areas := make([]area, 0, len(e.h.slots))
 	for _, s := range e.h.slots {
@@ -191,15 +191,15 @@ func (e *Editor) wipeGaps(end int64) error {
 	return nil
 }
 
-// convertToV1 makes LUKS1 of LUKS2. All key slots stay where they are; those that are not in
-// use get places between them.
+// convertToV1 converts LUKS2 to LUKS1. All key slots stay in place; unused slots get areas between
+// them.
 func (e *Editor) convertToV1() error {
 	d, err := e.h.fitsV1()
 	if err != nil {
 		return err
 	}
 	n, err := e.h.asV1(d)
-	if err != nil { // there is no room between the key slots; perhaps there is beside them
+	if err != nil { // no room between the key slots: try before and after them
 		if err := e.align(); err != nil {
 			return err
 		}
@@ -216,15 +216,15 @@ func (e *Editor) convertToV1() error {
 	if err := e.checkUnchanged(); err != nil {
 		return err
 	}
-	// If the secondary copy is no good it must not be the only one for a moment.
+	// If the secondary copy is bad, repair it first: it must not be the only copy for a moment.
 	if e.h.stale != [2]bool{} {
 		if _, err := e.Repair(); err != nil {
 			return err
 		}
 	}
-	// The header does not fit a sector of the disk, and may be written in part. So what
-	// lies past the first sector goes first: it breaks the primary copy, and the secondary
-	// one still stands. The first sector then makes it LUKS1.
+	// The LUKS1 header does not fit in a sector, so the write can be torn. First write everything past
+	// the first sector: that breaks the primary copy, but the secondary one is still valid. Then write
+	// the first sector, which makes the file LUKS1.
 	if err := e.write(b[sectorSize:], sectorSize); err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (e *Editor) convertToV1() error {
 	return e.wipeGaps(2 * h.hdrSize)
 }
 
-// asV1 returns the LUKS1 header for a LUKS2 one whose key slots stay where they are.
+// asV1 returns the LUKS1 header for a LUKS2 header whose key slots stay in place.
 func (h *Header) asV1(d digest) (*Header, error) {
 	keySize := h.slots[0].keySize
 	n := &Header{version: 1, uuid: h.uuid, segment: h.segment, digests: []digest{d}}
@@ -256,7 +256,7 @@ func (h *Header) asV1(d digest) (*Header, error) {
 	return n, n.placeV1(2*h.hdrSize, cmp.Or(h.segment.offset, h.HeaderSize()))
 }
 
-// fitsV1 returns the digest of the data, or what of a LUKS2 header LUKS1 does not have.
+// fitsV1 returns the digest of the data, or an error if LUKS1 does not support the header.
 func (h *Header) fitsV1() (digest, error) {
 	s := h.segment
 	switch {
@@ -265,13 +265,13 @@ func (h *Header) fitsV1() (digest, error) {
 	case s.size != 0:
 		return digest{}, unsupported("LUKS1 has no data of fixed size")
 	case s.offset/sectorSize > 1<<32-1:
-		return digest{}, unsupported("the data at byte %d can not be told in LUKS1", s.offset)
+		return digest{}, unsupported("LUKS1 cannot store the data offset %d", s.offset)
 	case h.tokens > 0 || len(h.flags) > 0:
 		return digest{}, unsupported("LUKS1 has no tokens and no flags: remove them first")
 	case len(h.digests) != 1:
 		return digest{}, unsupported("LUKS1 has one digest, not %d", len(h.digests))
 	case len(h.slots) == 0:
-		return digest{}, noSlot("there is no key slot that tells the size of the key")
+		return digest{}, noSlot("no key slot gives the size of the volume key")
 	case strings.HasPrefix(s.encryption, "capi:"):
 		return digest{}, unsupported("LUKS1 has no cipher %s", s.encryption)
 	}
@@ -284,19 +284,19 @@ func (h *Header) fitsV1() (digest, error) {
 		case k.id >= v1Slots:
 			return d, unsupported("LUKS1 has no key slot %d", k.id)
 		case k.kdf.Type != PBKDF2:
-			return d, unsupported("key slot %d has %s, and LUKS1 has pbkdf2 only", k.id, k.kdf.Type)
+			return d, unsupported("key slot %d uses %s, LUKS1 supports only pbkdf2", k.id, k.kdf.Type)
 		case k.kdf.Hash != d.hash || k.afHash != d.hash:
-			return d, unsupported("key slot %d has the hashes %s and %s, the digest has %s; LUKS1 has one for all", k.id, k.kdf.Hash, k.afHash, d.hash)
+			return d, unsupported("key slot %d uses the hashes %s and %s, the digest uses %s; LUKS1 has one hash for all", k.id, k.kdf.Hash, k.afHash, d.hash)
 		case k.keySize != h.slots[0].keySize || k.area.keySize != k.keySize || k.area.encryption != s.encryption:
-			return d, unsupported("key slot %d is encrypted in another way than the data", k.id)
+			return d, unsupported("key slot %d has another cipher than the data", k.id)
 		case k.priority == priorityIgnore:
-			return d, unsupported("key slot %d is to be ignored; LUKS1 has no priorities", k.id)
+			return d, unsupported("key slot %d has priority ignored; LUKS1 has no priorities", k.id)
 		}
 	}
 	return d, nil
 }
 
-// placeV1 gives the key slots that are not in use places from first on, up to end.
+// placeV1 assigns areas between first and end to the unused key slots.
 func (h *Header) placeV1(first, end int64) error {
 	taken := slices.DeleteFunc(slices.Clone(h.slots), func(s keyslot) bool { return !s.active })
 	slices.SortFunc(taken, func(a, b keyslot) int { return cmp.Compare(a.area.offset, b.area.offset) })

@@ -8,21 +8,20 @@ import (
 	"io"
 )
 
-// A File is what an [Editor] changes: most often an [os.File] that is open for reading
-// and writing.
+// A File is a file that an [Editor] changes, usually an [os.File] open for reading and writing.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
 	Sync() error
 }
 
-// An Editor changes the header of an image in place: its key slots, tokens and labels.
-// The data stay as they are. Every change is written so that the image opens at each
-// moment, also if the process is killed: key material first, then one copy of the
-// header, then the other, each made durable before the next. A context ends the derivation
-// of keys, and nothing that is being written. It is not safe for
-// concurrent use, and no other program must change the header meanwhile; if one did,
-// that is [ErrChanged].
+// An Editor changes the header of an image in place: its key slots, tokens and labels. The data are
+// unchanged.
+//
+// The image opens at each moment, even if the process is killed: an Editor writes key material first,
+// then one copy of the header, then the other, and syncs after each. A context cancels key derivation,
+// but never a write. An Editor is not safe for concurrent use. No other program must change the header
+// meanwhile; if one does, the error is [ErrChanged].
 type Editor struct {
 	f    File
 	size int64
@@ -31,10 +30,9 @@ type Editor struct {
 	rand io.Reader
 }
 
-// Edit opens the header of the image in f, a file of size bytes, to change it. If a copy
-// of a LUKS2 header is damaged, the first change repairs it. If something else is where the
-// primary copy should be, that is [ErrAmbiguous]. A header with anything that is not known here,
-// or not as it should be, is not changed: the error says what that is.
+// Edit opens the header of the image in f, a file of size bytes, to change it. If a copy of a LUKS2
+// header is damaged, the first change repairs it. If something else replaced the primary copy, the
+// error is [ErrAmbiguous]. Edit refuses a header with unknown or invalid parts; the error names them.
 func Edit(f File, size int64, o OpenOptions) (*Editor, error) {
 	h, err := Open(f, size, o)
 	if err != nil {
@@ -44,17 +42,16 @@ func Edit(f File, size int64, o OpenOptions) (*Editor, error) {
 		return nil, h.ambiguous
 	}
 	if h.refused != nil {
-		return nil, fmt.Errorf("luks: the header is not changed, as not all of it can be used here: %w", h.refused)
+		return nil, fmt.Errorf("luks: the header is not changed because part of it is unknown or invalid: %w", h.refused)
 	}
-	o.Accept = nil // which decided on the header as it was found
+	o.Accept = nil // it has checked the header that was found
 	return &Editor{f: f, size: size, opts: o, h: h, rand: rand.Reader}, nil
 }
 
-// Header returns the header as it is now. It does not change; the next change makes
-// another one.
+// Header returns the current header. Its value does not change: each change makes a new Header.
 func (e *Editor) Header() *Header { return e.h }
 
-// write writes p and makes it durable.
+// write writes p and syncs.
 func (e *Editor) write(p []byte, off int64) error {
 	if _, err := e.f.WriteAt(p, off); err != nil {
 		return err
@@ -62,8 +59,7 @@ func (e *Editor) write(p []byte, off int64) error {
 	return e.f.Sync()
 }
 
-// wipe overwrites n bytes with noise: what was there, a key, is gone as far as the
-// storage lets it.
+// wipe overwrites n bytes with random bytes, to destroy a key as far as the storage allows it.
 func (e *Editor) wipe(off, n int64) error {
 	buf := make([]byte, min(n, 256<<10))
 	for end := off + n; off < end; {
@@ -79,7 +75,7 @@ func (e *Editor) wipe(off, n int64) error {
 	return e.f.Sync()
 }
 
-// checkUnchanged reads the header again and compares it with the one that is known.
+// checkUnchanged reads the header again and compares it with the one in memory.
 func (e *Editor) checkUnchanged() error {
 	now, err := Open(e.f, e.size, e.opts)
 	if err != nil {
@@ -91,7 +87,7 @@ func (e *Editor) checkUnchanged() error {
 	return nil
 }
 
-// reread takes over the header as it is in the file now.
+// reread replaces the header in memory by that in the file.
 func (e *Editor) reread() error {
 	h, err := Open(e.f, e.size, e.opts)
 	if err == nil {
@@ -100,14 +96,14 @@ func (e *Editor) reread() error {
 	return err
 }
 
-// changeV1 writes a LUKS1 header with a change.
+// changeV1 writes a LUKS1 header after a change.
 func (e *Editor) changeV1(change func(b []byte)) error {
 	if err := e.checkUnchanged(); err != nil {
 		return err
 	}
 	b := bytes.Clone(e.h.raw)
 	change(b)
-	// What is written has to pass as what is read does.
+	// The new header must pass the same checks as one that is read.
 	if _, err := openV1(overlay{e.f, b}, e.size, e.opts); err != nil {
 		return fmt.Errorf("luks: the change would break the header: %w", err)
 	}
@@ -117,7 +113,7 @@ func (e *Editor) changeV1(change func(b []byte)) error {
 	return e.reread()
 }
 
-// overlay is a reader with other bytes at its start.
+// overlay is a reader with other bytes at the start.
 type overlay struct {
 	r     io.ReaderAt
 	start []byte
@@ -135,15 +131,15 @@ func (o overlay) ReadAt(p []byte, off int64) (int, error) {
 	return n + m, err
 }
 
-// changeV2 writes both copies of a LUKS2 header with a change of its metadata, or of the
-// fields of its binary header in the Header that change gets.
+// changeV2 writes both copies of a LUKS2 header. change can modify its metadata m and the binary header
+// fields of h.
 func (e *Editor) changeV2(change func(m metadata, h *Header) error) error {
 	if err := e.checkUnchanged(); err != nil {
 		return err
 	}
 	tree, err := parseJSON(e.h.raw)
 	if err != nil {
-		return err // it was parsed before
+		return err // unreachable: it was parsed before
 	}
 	h := &Header{version: 2, hdrSize: e.h.hdrSize, seqid: e.h.seqid + 1, uuid: e.h.uuid, label: e.h.label, subsystem: e.h.subsystem}
 	if err := change(tree, h); err != nil {
@@ -153,10 +149,10 @@ func (e *Editor) changeV2(change func(m metadata, h *Header) error) error {
 	if err != nil {
 		return fmt.Errorf("luks: %w", err)
 	}
-	// What is written has to pass as what is read does.
+	// The new header must pass the same checks as one that is read.
 	area := make([]byte, h.hdrSize-v2BinarySize)
 	if len(text) >= len(area) {
-		return fmt.Errorf("luks: the metadata would take %d bytes, more than the JSON area has", len(text))
+		return fmt.Errorf("luks: the metadata would need %d bytes, more than the JSON area has", len(text))
 	}
 	copy(area, text)
 	err = h.decodeJSON(area, v2BinarySize)
@@ -166,8 +162,7 @@ func (e *Editor) changeV2(change func(m metadata, h *Header) error) error {
 	if err != nil {
 		return fmt.Errorf("luks: the change would break the header: %w", err)
 	}
-	// The copy that is no good goes first: the other one is not touched before there
-	// are two.
+	// Write a bad copy first: the good one must not be touched before there are two.
 	order := []int64{0, h.hdrSize}
 	if e.h.stale[1] {
 		order = []int64{h.hdrSize, 0}
@@ -184,8 +179,8 @@ func (e *Editor) changeV2(change func(m metadata, h *Header) error) error {
 	return e.reread()
 }
 
-// Repair writes both copies of a LUKS2 header anew if one of them is damaged or older
-// than the other. It reports whether there was anything to do.
+// Repair rewrites both copies of a LUKS2 header if one of them is damaged or older than the other. It
+// reports whether a repair was necessary.
 func (e *Editor) Repair() (bool, error) {
 	if e.h.stale == [2]bool{} {
 		return false, nil

@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A journal is a file in memory that remembers what was written.
+// A journal is a file in memory that records its writes.
 type journal struct {
 	b      []byte
 	writes []write1
@@ -22,7 +22,7 @@ type journal struct {
 type write1 struct {
 	off  int64
 	p    []byte
-	sync bool // a Sync came after it
+	sync bool // a Sync followed
 }
 
 func (j *journal) ReadAt(p []byte, off int64) (int, error) {
@@ -47,7 +47,7 @@ var (
 	quick         = luks.KeyOptions{KDF: cheap}
 )
 
-// editable are images of every kind that are edited here, small.
+// editable are small images of every kind that the tests edit.
 func editable(t testing.TB) map[string][]byte {
 	return map[string][]byte{
 		"luks1":      write(t, random(1, 1024), luks.Options{Version: 1, KeySize: 32, KDF: cheap}),
@@ -66,7 +66,7 @@ func edit(t testing.TB, img []byte) (*luks.Editor, *journal) {
 	return e, j
 }
 
-// opens tells whether a passphrase opens an image with the right plaintext.
+// opens reports whether a passphrase opens an image with the right plaintext.
 func opens(t testing.TB, img, passphrase []byte) bool {
 	t.Helper()
 	h, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{})
@@ -77,7 +77,7 @@ func opens(t testing.TB, img, passphrase []byte) bool {
 	return err == nil && holds(v)
 }
 
-// holds reports whether v begins with what the images hold, and closes it.
+// holds reports whether v begins with the plaintext of the images, and closes v.
 func holds(v *luks.Volume) bool {
 	defer v.Close()
 	got := make([]byte, 1024)
@@ -87,14 +87,14 @@ func holds(v *luks.Volume) bool {
 	return bytes.Equal(got, random(1, 1024))
 }
 
-// A lastKey is a key that has opened an image, which is likely to open the next one too:
-// all key slots of a header that is full take their time.
+// A lastKey is the last key that opened an image. It is tried first, because trying all key slots of a
+// full header takes long.
 type lastKey struct {
 	passphrase []byte
 	slot       int
 }
 
-// opens is [opens] with one of the keys.
+// opens is like the function [opens], for any of the keys.
 func (k *lastKey) opens(t testing.TB, img []byte, keys ...[]byte) bool {
 	t.Helper()
 	h, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{})
@@ -171,21 +171,21 @@ func TestKeySlots(t *testing.T) {
 				t.Errorf("AddKey with a wrong volume key: %v", err)
 			}
 			if _, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: key, Passphrase: nil, KeyOptions: quick}); err == nil {
-				t.Error("AddKey with an empty passphrase")
+				t.Error("AddKey accepted an empty passphrase")
 			}
 			if n, err := e.RemoveKey(t.Context(), newPassphrase, false); n != 1 || err != nil {
 				t.Fatalf("RemoveKey: %d, %v", n, err)
 			}
 			check([]int{0, 5}, passphrase, third)
 			if _, err := e.RemoveKey(t.Context(), newPassphrase, false); !errors.Is(err, luks.ErrPassphrase) {
-				t.Errorf("RemoveKey of what is gone: %v", err)
+				t.Errorf("RemoveKey of a removed slot: %v", err)
 			}
 			if err := e.KillSlot(0, false); err != nil {
 				t.Fatal(err)
 			}
 			check([]int{5}, third)
 			if err := e.KillSlot(0, false); !errors.Is(err, luks.ErrNoSlot) {
-				t.Errorf("KillSlot of what is gone: %v", err)
+				t.Errorf("KillSlot of a removed slot: %v", err)
 			}
 			if err := e.KillSlot(5, false); !errors.Is(err, luks.ErrLastSlot) {
 				t.Errorf("KillSlot of the last: %v", err)
@@ -218,7 +218,7 @@ func TestKeySlots(t *testing.T) {
 	}
 }
 
-// TestWiped looks for old key material after every way to get rid of a key slot.
+// TestWiped checks that each way to remove a key slot wipes its key material.
 func TestWiped(t *testing.T) {
 	for name, img := range editable(t) {
 		s := open(t, img).Info().Keyslots[0]
@@ -246,7 +246,7 @@ func TestWiped(t *testing.T) {
 	}
 }
 
-// TestFull uses up all key slots.
+// TestFull uses all key slots.
 func TestFull(t *testing.T) {
 	for name, want := range map[string]int{"luks1": 8, "luks2": (1<<20 - 32768) / 131072} {
 		e, j := edit(t, editable(t)[name])
@@ -265,9 +265,9 @@ func TestFull(t *testing.T) {
 			t.Errorf("%s: ChangeKey back: %d, %v", name, n, err)
 		}
 		if !opens(t, j.b, passphrase) || !opens(t, j.b, newPassphrase) || opens(t, j.b, third) {
-			t.Errorf("%s: does not open any more", name)
+			t.Errorf("%s: no longer opens", name)
 		}
-		// What is in the middle is found again.
+		// A free slot in the middle is found again.
 		if err := e.KillSlot(3, false); err != nil {
 			t.Fatal(err)
 		}
@@ -277,7 +277,7 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestConvertKDF gives the same passphrase another key derivation function, and back.
+// TestConvertKDF changes the key derivation function of a passphrase, and changes it back.
 func TestConvertKDF(t *testing.T) {
 	e, j := edit(t, editable(t)["luks2"])
 	for _, k := range []luks.KDF{{Type: luks.Argon2id, Memory: 32}, {Type: luks.PBKDF2, Iterations: 2000, Hash: "sha512"}, {Type: luks.Argon2i, Memory: 64, Parallel: 1}} {
@@ -305,7 +305,7 @@ func TestTokensAndLabels(t *testing.T) {
 	}
 	for _, bad := range []string{"", "[]", "{}", `{"type":"x"}`, `{"type":"x","keyslots":["9"]}`} {
 		if _, err := e.AddToken([]byte(bad), luks.AnyToken); err == nil {
-			t.Errorf("token %q was taken", bad)
+			t.Errorf("token %q was accepted", bad)
 		}
 	}
 	if _, err := e.AddToken([]byte(token), 7); err == nil {
@@ -323,7 +323,7 @@ func TestTokensAndLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := e.SetPriority(0, "high"); err == nil {
-		t.Error("an unknown priority was taken")
+		t.Error("an unknown priority was accepted")
 	}
 	if err := e.SetPriority(1, "normal"); !errors.Is(err, luks.ErrNoSlot) {
 		t.Errorf("SetPriority of no slot: %v", err)
@@ -332,9 +332,9 @@ func TestTokensAndLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := e.SetLabel(strings.Repeat("x", 48), ""); err == nil {
-		t.Error("a long label was taken")
+		t.Error("a long label was accepted")
 	}
-	// A removed key slot leaves the tokens, and its priority goes along when it changes.
+	// Removing a key slot keeps the tokens. Changing a slot keeps its priority.
 	if _, err := e.ChangeKey(t.Context(), passphrase, newPassphrase, quick); err != nil {
 		t.Fatal(err)
 	}
@@ -367,7 +367,7 @@ func TestTokensAndLabels(t *testing.T) {
 	}
 }
 
-// TestChanged has another program change the header in between.
+// TestChanged lets another program change the header between two operations.
 func TestChanged(t *testing.T) {
 	for name, img := range editable(t) {
 		e, j := edit(t, img)
@@ -412,8 +412,8 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// TestCrash cuts every operation off after each of its writes, and tears each write at each
-// 512 bytes. Whatever is left opens with the old or with the new passphrase.
+// TestCrash interrupts every operation after each write, and tears each write at each 512 bytes. Every
+// resulting image must open with the old or the new passphrase.
 func TestCrash(t *testing.T) {
 	damage := func(at int) func(b []byte) { return func(b []byte) { clear(b[at : at+16384]) } }
 	for _, c := range []struct {
@@ -459,7 +459,7 @@ func TestCrash(t *testing.T) {
 			})
 		}
 	}
-	// Of two slots one is removed: the other one has to open all the time.
+	// One of two slots is removed; the other must open at each moment.
 	for _, name := range []string{"luks1", "luks2"} {
 		e, j := edit(t, editable(t)[name])
 		if _, err := e.AddKey(t.Context(), luks.AnySlot, luks.NewKey{VolumeKey: volumeKey(t, e, passphrase), Passphrase: newPassphrase, KeyOptions: quick}); err != nil {
@@ -474,7 +474,7 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// crash runs an operation and looks at every state in which it may be cut off.
+// crash runs an operation and checks every state in which it can be interrupted.
 func crash(t *testing.T, start []byte, do func(e *luks.Editor) error, old, new []byte) {
 	t.Helper()
 	e, j := edit(t, start)
@@ -484,7 +484,7 @@ func crash(t *testing.T, start []byte, do func(e *luks.Editor) error, old, new [
 	crashStates(t, start, j, old, new)
 }
 
-// crashStates looks at every state in which what a journal has may be cut off.
+// crashStates checks every state in which the writes of a journal can be interrupted.
 func crashStates(t *testing.T, start []byte, j *journal, old, new []byte) {
 	t.Helper()
 	states, asked := 0, 0
@@ -505,15 +505,15 @@ func crashStates(t *testing.T, start []byte, j *journal, old, new []byte) {
 	}
 	for i, w := range j.writes {
 		if !w.sync && len(w.p) < 256<<10 {
-			t.Errorf("write %d of %d bytes at %d is not made durable", i, len(w.p), w.off)
+			t.Errorf("write %d of %d bytes at %d is not synced", i, len(w.p), w.off)
 		}
 		step := 512
-		if len(w.p) > 64<<10 { // key material: most places are alike
+		if len(w.p) > 64<<10 { // key material: a few offsets suffice
 			step = 512 * 29
 		}
 		for n := 0; n < len(w.p); n += step {
 			copy(img[w.off:], w.p[:n])
-			// cryptsetup takes its time: it is asked at the first tear and in the middle.
+			// cryptsetup is slow: run it only at the first tear and in the middle.
 			look(fmt.Sprintf("write %d, %d of %d bytes at %d", i, n, len(w.p), w.off), n == step || n == len(w.p)/2/step*step)
 		}
 		copy(img[w.off:], w.p)
@@ -541,7 +541,7 @@ func TestBackup(t *testing.T) {
 				_, err := luks.Restore(j, int64(len(j.b)), bytes.NewReader(backup.Bytes()), int64(backup.Len()), force)
 				return j, err
 			}
-			// After the passphrase was changed, the backup brings the old one back.
+			// After a change of the passphrase, the backup restores the old one.
 			e, j := edit(t, img)
 			if _, err := e.ChangeKey(t.Context(), passphrase, newPassphrase, quick); err != nil {
 				t.Fatal(err)
@@ -554,9 +554,9 @@ func TestBackup(t *testing.T) {
 				t.Errorf("restored: %q", w)
 			}
 			if !bytes.Equal(r.b[:h.HeaderSize()], backup.Bytes()) {
-				t.Error("restored to other bytes than those of the backup")
+				t.Error("the restored bytes differ from the backup")
 			}
-			// Of an image that has no header any more, and of another one.
+			// Restore to an image that lost its header, and to another image.
 			gone := bytes.Clone(img)
 			clear(gone[:h.HeaderSize()])
 			if _, err := restore(gone, false); !errors.Is(err, luks.ErrBackup) {
@@ -574,13 +574,13 @@ func TestBackup(t *testing.T) {
 			}
 			short := backup.Bytes()[:backup.Len()-1]
 			if _, err := luks.Restore(j, int64(len(j.b)), bytes.NewReader(short), int64(len(short)), true); err == nil {
-				t.Error("a backup that was cut off was restored")
+				t.Error("a truncated backup was restored")
 			}
 		})
 	}
 }
 
-// convertible is a LUKS2 image of a kind that LUKS1 has too.
+// convertible is a LUKS2 image that can be converted to LUKS1.
 func convertible(t testing.TB) []byte {
 	return write(t, random(1, 1024), luks.Options{KeySize: 32, KDF: cheap, DataOffset: 2 << 20})
 }
@@ -616,12 +616,12 @@ func TestConvert(t *testing.T) {
 				}
 			}
 			if err := e.Convert(version); err != nil {
-				t.Errorf("to what it is: %v", err)
+				t.Errorf("to the same version: %v", err)
 			}
 			if err := e.Convert(3); err == nil {
 				t.Error("converted to LUKS3")
 			}
-			// What was changed after it was converted is what counts.
+			// Changes after the conversion must be kept.
 			if _, err := e.ChangeKey(t.Context(), third, []byte("x"), quick); err != nil || !opens(t, j.b, []byte("x")) || opens(t, j.b, third) {
 				t.Errorf("ChangeKey: %v", err)
 			}
@@ -629,7 +629,7 @@ func TestConvert(t *testing.T) {
 	}
 }
 
-// TestConvertWipes looks for what the old header left behind.
+// TestConvertWipes checks that nothing of the old header is left.
 func TestConvertWipes(t *testing.T) {
 	img := editable(t)["luks1"]
 	e, j := edit(t, img)
@@ -639,7 +639,7 @@ func TestConvertWipes(t *testing.T) {
 	s := e.Header().Info().Keyslots[0]
 	old := img[4096 : 4096+512]
 	if (s.Offset-32768)%s.Size != 0 || !bytes.Equal(j.b[s.Offset:s.Offset+512], old) {
-		t.Errorf("the key material was not moved as it is, or to byte %d", s.Offset)
+		t.Errorf("the key material was changed or not moved to byte %d", s.Offset)
 	}
 	if bytes.Contains(j.b[s.Offset+1:], old) || bytes.Contains(j.b[:s.Offset], old) {
 		t.Error("the old key material is still there")
@@ -677,7 +677,7 @@ func TestConvertRefused(t *testing.T) {
 	if err := e.Convert(1); !errors.Is(err, luks.ErrUnsupported) {
 		t.Errorf("token: %v", err)
 	}
-	// All eight key slots of LUKS1 in use: there is nowhere to go.
+	// All eight key slots of LUKS1 are in use: none can move.
 	e, j := edit(t, editable(t)["luks1"])
 	key := volumeKey(t, e, passphrase)
 	for range 7 {
@@ -694,7 +694,7 @@ func TestConvertCrash(t *testing.T) {
 	for name, start := range map[string][]byte{"luks1": editable(t)["luks1"], "luks2": convertible(t)} {
 		for damage := range 3 {
 			img := bytes.Clone(start)
-			if name == "luks2" && damage > 0 { // one of the copies
+			if name == "luks2" && damage > 0 { // damage one of the copies
 				clear(img[(damage-1)*16384:][:16384])
 			}
 			t.Run(fmt.Sprintf("%s/%d", name, damage), func(t *testing.T) {
@@ -704,8 +704,8 @@ func TestConvertCrash(t *testing.T) {
 	}
 }
 
-// TestRestoreCrash restores the header of before a passphrase was changed: the one or the
-// other opens, at each moment.
+// TestRestoreCrash restores the header from before a change of the passphrase. The old or the new
+// passphrase must open the image at each moment.
 func TestRestoreCrash(t *testing.T) {
 	for name, img := range editable(t) {
 		t.Run(name, func(t *testing.T) {
@@ -717,7 +717,7 @@ func TestRestoreCrash(t *testing.T) {
 			if _, err := e.ChangeKey(t.Context(), passphrase, newPassphrase, quick); err != nil {
 				t.Fatal(err)
 			}
-			if name != "luks1" { // back to where the old one was
+			if name != "luks1" { // back to the old area
 				if _, err := e.ChangeKey(t.Context(), newPassphrase, newPassphrase, quick); err != nil {
 					t.Fatal(err)
 				}
@@ -728,7 +728,7 @@ func TestRestoreCrash(t *testing.T) {
 			}
 			crashStates(t, changed.b, j, newPassphrase, passphrase)
 			if !opens(t, j.b, passphrase) || opens(t, j.b, newPassphrase) {
-				t.Error("not what the backup has")
+				t.Error("the header differs from the backup")
 			}
 		})
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A change is something that is done to the header of an image in place.
+// A change is a change of the header of an image in place.
 type change struct {
 	do   func(e *luks.Editor) error
-	good [][]byte // what opens the image at any moment, and afterwards: one of them
-	now  []byte   // what opens it afterwards
+	good [][]byte // at any moment one of these opens the image
+	now  []byte   // opens the image afterwards
 }
 
 func changes() map[string]change {
@@ -46,12 +46,12 @@ func changes() map[string]change {
 			return e.SetLabel("root", "")
 		}, [][]byte{passphrase}, passphrase},
 		"Convert": {func(e *luks.Editor) error {
-			return e.Convert(3 - e.Header().Version()) // not each LUKS2 image can be one of LUKS1
+			return e.Convert(3 - e.Header().Version()) // not every LUKS2 image can become LUKS1
 		}, nil, passphrase},
 	}
 }
 
-// do opens the header in a file and changes it.
+// in opens the header in a file and changes it.
 func (c change) in(d *faultfs.FS) error {
 	f := d.Open("disk")
 	e, err := luks.Edit(f, f.Size(), luks.OpenOptions{})
@@ -70,8 +70,8 @@ func opensAny(t testing.TB, img []byte, keys [][]byte) bool {
 	return false
 }
 
-// TestEditPowerLoss loses the power at each moment of each change of a header: then the old
-// key or the new one opens the image, and the new one when the change was done.
+// TestEditPowerLoss simulates a power loss at each moment of each change of a header. The old key or
+// the new one must open the image; after the change, the new one.
 func TestEditPowerLoss(t *testing.T) {
 	for name, img := range editable(t) {
 		for what, c := range changes() {
@@ -98,8 +98,8 @@ func TestEditPowerLoss(t *testing.T) {
 	}
 }
 
-// TestEditFailures has each call of each change fail: that is an error, a Sync that is
-// ignored above all, and the image opens.
+// TestEditFailures lets each call of each change fail. That must be an error, in particular a failed
+// Sync, and the image must still open.
 func TestEditFailures(t *testing.T) {
 	for name, img := range editable(t) {
 		for what, c := range changes() {
@@ -128,9 +128,9 @@ func TestEditFailures(t *testing.T) {
 	}
 }
 
-// TestRestorePowerLoss loses the power while a header is restored: the image opens with what
-// it had or what it gets, or when the command is repeated, as it says; with any of it when it
-// was done.
+// TestRestorePowerLoss simulates a power loss while a header is restored. The image must open with its
+// old or new keys, or after Restore was repeated if the documentation says so. After Restore it must
+// open with the new keys.
 func TestRestorePowerLoss(t *testing.T) {
 	for name, img := range editable(t) {
 		h := open(t, img)
@@ -164,7 +164,7 @@ func TestRestorePowerLoss(t *testing.T) {
 		}
 		for at, crashed := range d.Crashes(2) {
 			if at.End && !opens(t, crashed.ReadFile("disk"), passphrase) {
-				t.Errorf("%s: %v: the header is not the one of the backup", name, at)
+				t.Errorf("%s: %v: the header differs from the backup", name, at)
 			}
 			again(at, crashed)
 		}

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Fields yields what the header says for a person, as cryptsetup luksDump does: the name of each
-// field and its value. The names of what belongs to a key slot or a digest begin with two spaces.
-// Text in the values is as it is in the header, and may hold anything.
+// Fields yields the name and the value of each header field, for display, as cryptsetup luksDump does.
+// Names of the fields of a key slot or a digest begin with two spaces. Text values are as in the header
+// and can contain anything.
 func (i Info) Fields() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		more := true
@@ -54,7 +54,7 @@ func (i Info) Fields() iter.Seq2[string, string] {
 		for _, d := range i.Digests {
 			name := fmt.Sprintf("digest %d", d.Digest)
 			if d.Problem != "" {
-				row(name, "can not be used")
+				row(name, "cannot be used")
 				continue
 			}
 			row(name, "pbkdf2 %s, %d iterations", d.Hash, d.Iterations)
@@ -67,7 +67,7 @@ func (i Info) Fields() iter.Seq2[string, string] {
 	}
 }
 
-// String describes how the key of the slot is derived, and what is special about it.
+// String describes how the key of the slot is derived and anything special about the slot.
 func (s SlotInfo) String() string {
 	cost := fmt.Sprintf("%s, %d KiB, %d passes, %d lanes", s.KDF, s.Memory, s.Iterations, s.Parallel)
 	switch {
@@ -77,7 +77,7 @@ func (s SlotInfo) String() string {
 		cost = fmt.Sprintf("%s %s, %d iterations", s.KDF, s.Hash, s.Iterations)
 	}
 	if s.Problem != "" {
-		cost += ", can not be used"
+		cost += ", cannot be used"
 	}
 	if !s.Bound {
 		cost += ", not bound to the data"
@@ -88,7 +88,7 @@ func (s SlotInfo) String() string {
 	return cost
 }
 
-// String names the type of the token and its key slots, and tells what it is if that is known.
+// String names the type of the token and its key slots, and describes the token if its type is known.
 func (k Token) String() string {
 	text := fmt.Sprintf("%q, key slots %v", k.Type, k.Keyslots)
 	if words := k.Words(); words != "" {

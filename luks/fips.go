@@ -8,15 +8,16 @@ import (
 	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
-// A notApproved is an [ErrNotApproved] in its own words.
+// A notApproved is an [ErrNotApproved] with its own text.
 type notApproved struct{ text string }
 
 func (e *notApproved) Error() string { return "luks: " + e.text }
 
 func (e *notApproved) Unwrap() error { return ErrNotApproved }
 
-// approved returns an [ErrNotApproved] unless SP 800-132 has the key derivation function: PBKDF2 with
-// an approved hash. Its other conditions, 128 bits of salt and 1000 iterations, are LUKS' own for what is written.
+// approved returns [ErrNotApproved] unless SP 800-132 allows the key derivation function: PBKDF2 with
+// an approved hash. The other conditions, 128 bits of salt and 1000 iterations, hold for every header
+// that is written.
 func (k KDF) approved() error {
 	if k.Type != PBKDF2 {
 		return &notApproved{fmt.Sprintf("%s is %v: want %s", k.Type, ErrNotApproved, PBKDF2)}
@@ -24,8 +25,8 @@ func (k KDF) approved() error {
 	return cipherError(dmcrypt.ApprovedHash(k.Hash))
 }
 
-// approved returns an [ErrNotApproved] in FIPS 140-3 mode unless the image may be made there. Keys of
-// XTS are two that differ (FIPS 140-3 Implementation Guidance, C.I).
+// approved returns [ErrNotApproved] in FIPS 140-3 mode if an option is not approved. The two halves of
+// an XTS key must differ (FIPS 140-3 Implementation Guidance, C.I).
 func (o *Options) approved() error {
 	if !fips140.Enabled() {
 		return nil
@@ -42,7 +43,8 @@ func (o *Options) approved() error {
 	return nil
 }
 
-// noteUnapproved warns of what is not approved, in FIPS 140-3 mode: each once.
+// noteUnapproved adds a warning for each algorithm that FIPS 140-3 does not approve, in FIPS 140-3
+// mode.
 func (h *Header) noteUnapproved() {
 	seen := make(map[string]bool)
 	note := func(err error) {

@@ -7,7 +7,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// TestFresh makes headers with one passphrase: their volume keys, UUIDs and key slots have nothing in common.
+// TestFresh makes headers with the same passphrase. Their volume keys, UUIDs and key slots must differ.
 func TestFresh(t *testing.T) {
 	for _, version := range []int{1, 2} {
 		var keys [][]byte
@@ -19,7 +19,7 @@ func TestFresh(t *testing.T) {
 			}
 			for _, k := range keys {
 				if bytes.Equal(k, key) {
-					t.Errorf("LUKS%d: two images have one volume key", version)
+					t.Errorf("LUKS%d: two images have the same volume key", version)
 				}
 			}
 			keys = append(keys, bytes.Clone(key))
@@ -36,7 +36,7 @@ func TestFresh(t *testing.T) {
 			area := b.Bytes()[s.Offset : s.Offset+int64(s.KeyBits/8*4000)]
 			for i := 0; i < len(area); i += 16 {
 				if block := string(area[i : i+16]); blocks[block] {
-					t.Fatalf("LUKS%d: a block of the key slot was there before", version)
+					t.Fatalf("LUKS%d: two key slots have a block in common", version)
 				} else {
 					blocks[block] = true
 				}

@@ -14,8 +14,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// try opens what may be an image with a right and a wrong passphrase, and reads. Whatever
-// it is, there is an error or plaintext, and little memory is used.
+// try opens img, possibly an image, with a right and a wrong passphrase, and reads. The result must be
+// an error or plaintext, with little memory.
 func try(t *testing.T, img []byte) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -26,7 +26,7 @@ func try(t *testing.T, img []byte) {
 	}
 	if err != nil {
 		if !errors.Is(err, luks.ErrFormat) && !errors.Is(err, luks.ErrNotLUKS) && !errors.Is(err, luks.ErrUnsupported) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("an error of no kind: %v", err)
+			t.Errorf("the error matches no known class: %v", err)
 		}
 		return
 	}
@@ -38,7 +38,7 @@ func try(t *testing.T, img []byte) {
 	p := make([]byte, 1000)
 	for _, off := range []int64{0, 1, 511, v.Size() - 1, v.Size(), v.Size() + 1} {
 		if n, err := v.ReadAt(p, max(off, 0)); n < len(p) && err == nil {
-			t.Errorf("ReadAt(%d): %d bytes, and no error", off, n)
+			t.Errorf("ReadAt(%d): %d bytes and no error", off, n)
 		}
 	}
 }
@@ -91,12 +91,12 @@ func FuzzJSON(f *testing.F) {
 			return
 		}
 		if _, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{}); !errors.Is(err, luks.ErrFormat) {
-			t.Errorf("text that cryptsetup reads in another way: %v", err)
+			t.Errorf("text that cryptsetup interprets differently was accepted: %v", err)
 		}
 	})
 }
 
-// FuzzVolume reads and writes at any offset and length, and compares with a slice.
+// FuzzVolume reads and writes at random offsets and lengths, and compares with a slice.
 func FuzzVolume(f *testing.F) {
 	for _, sector := range []uint8{0, 1, 2, 3} {
 		f.Add(sector, []byte{0, 0, 1, 2, 0, 1, 255, 3, 1, 4, 4, 200, 9, 9, 9, 1})
@@ -147,7 +147,7 @@ func FuzzVolume(f *testing.F) {
 			m, errWant := bytes.NewReader(want).ReadAt(p, off)
 			if n != m || err != errWant || !bytes.Equal(got[:n], p[:n]) {
 				if len(p) == 0 && n == 0 && err == nil {
-					continue // past the end nothing can be read in two ways
+					continue // reads past the end differ
 				}
 				t.Fatalf("ReadAt(%d bytes, %d): %d, %v, want %d, %v", len(p), off, n, err, m, errWant)
 			}
@@ -155,7 +155,7 @@ func FuzzVolume(f *testing.F) {
 	})
 }
 
-// holdsNUL tells whether there is U+0000 in a name or a text of a JSON value.
+// holdsNUL reports whether a name or a string of a JSON value contains U+0000.
 func holdsNUL(v any) bool {
 	switch v := v.(type) {
 	case string:

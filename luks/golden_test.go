@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// goldenPlain is what the golden images hold.
+// goldenPlain is the plaintext of the golden images.
 func goldenPlain() []byte {
 	var b bytes.Buffer
 	for i := 0; b.Len() < 49152; i++ {
@@ -26,7 +26,7 @@ func goldenPlain() []byte {
 	return b.Bytes()[:49152]
 }
 
-// TestGolden opens images that others made.
+// TestGolden opens images that other programs made.
 func TestGolden(t *testing.T) {
 	for _, c := range []struct {
 		name, uuid, label string
@@ -55,7 +55,7 @@ func TestGolden(t *testing.T) {
 				t.Errorf("%+v", i)
 			}
 			s := i.Keyslots[0]
-			if c.slot.Iterations == 0 { // qemu-img measured
+			if c.slot.Iterations == 0 { // qemu-img measures the cost
 				c.slot.Iterations = s.Iterations
 			}
 			c.slot.Bound, c.slot.Priority, c.slot.Cipher, c.slot.KeyBits = true, "normal", "aes-xts-plain64", c.keyBits
@@ -82,8 +82,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestGoldenBytes holds the bytes of images with a given source of randomness. That these
-// bytes are right is for the interop tests to show; this is to notice when they change.
+// TestGoldenBytes checks the bytes of images made with a fixed source of randomness. It detects
+// changes; the interop tests show that the bytes are right.
 func TestGoldenBytes(t *testing.T) {
 	for name, c := range map[string]struct {
 		o    luks.Options
@@ -112,7 +112,7 @@ func ExampleNewWriter() {
 		fmt.Println(err)
 		return
 	}
-	if err := w.Close(); err != nil { // without it the image is not whole
+	if err := w.Close(); err != nil { // the image is complete only after Close
 		fmt.Println(err)
 		return
 	}
@@ -121,7 +121,7 @@ func ExampleNewWriter() {
 }
 
 func ExampleOpen() {
-	var img bytes.Buffer // most often an *os.File
+	var img bytes.Buffer // usually an *os.File
 	w, _ := luks.NewWriter(context.Background(), &img, []byte("a passphrase"), luks.Options{})
 	io.WriteString(w, "the bytes of a disk")
 	w.Close()

@@ -9,83 +9,83 @@ import (
 )
 
 const (
-	sectorSize = 512 // the unit of LUKS itself, whatever the data's sector size
+	sectorSize = 512 // the unit of the header, whatever the sector size of the data
 	stripes    = af.Stripes
 	saltSize   = 32
 	labelSize  = 48
 )
 
-// A Header is the header of a LUKS image: how the data are encrypted, and the key
-// slots that hold their key. It was validated as a whole when it was read or
-// made, and does not change. It is safe for concurrent use.
+// A Header is the header of a LUKS image. It describes how the data are encrypted, and has the key
+// slots that hold their key. It was validated as a whole when it was read or made. A Header does not
+// change and is safe for concurrent use.
 type Header struct {
 	version   int
 	uuid      string
 	label     string
 	subsystem string
-	hdrSize   int64 // LUKS2: of each of the two copies
+	hdrSize   int64 // LUKS2: length of each of the two copies
 	seqid     uint64
 	flags     []string
 	tokens    int
 	warnings  []string
 
-	segment  segment   // that of the data
-	segments []segment // LUKS2: all that were read
+	segment  segment   // the segment of the data
+	segments []segment // LUKS2: all segments
 	slots    []keyslot
 	digests  []digest
 
-	// What of the header is not known here, or not as it should be, and so is not used.
-	requirements []string        // LUKS2: what software has to know to read the data
-	dataProblem  error           // why the data can not be read
-	unknown      []UnknownMember // of LUKS2's metadata
-	problems     []Problem       // all of them, in the order of the header
-	refused      error           // why the header is not changed: the first problem that there is
+	// Parts of the header that are unknown or invalid, and so are not used.
+	requirements []string        // LUKS2: features that a reader must support
+	dataProblem  error           // why the data cannot be read
+	unknown      []UnknownMember // in the LUKS2 metadata
+	problems     []Problem       // in the order of the header
+	refused      error           // why the header must not be changed: the first problem
 
 	raw      []byte            // LUKS1: the header's bytes; LUKS2: its JSON text
-	fresh    []json.RawMessage // LUKS2: the tokens of a header just made
-	keyslots int64             // LUKS2: length of the area of the key slots
-	stale    [2]bool           // LUKS2: which copy, primary and secondary, is damaged, older or another one
+	fresh    []json.RawMessage // LUKS2: the tokens of a new header
+	keyslots int64             // LUKS2: length of the key slot area
+	stale    [2]bool           // LUKS2: whether the primary and the secondary copy is damaged, older or different
 
-	ambiguous error // LUKS2: what else is where the primary copy should be; nil if nothing is
+	ambiguous error // LUKS2: what replaced the primary copy; nil if nothing did
 
 	opts OpenOptions
-	r    io.ReaderAt // where key material is read from; nil for a header just made
-	size int64       // of r
-	// made holds what New made and what is not in the fields above.
+	r    io.ReaderAt // the image, to read key material; nil for a new header
+	size int64       // length of r
+	// made is set only by New.
 	made *madeHeader
 }
 
-// madeHeader is what only a header just made has: the bytes to write.
+// madeHeader holds the bytes to write of a new header.
 type madeHeader struct {
-	regions []region // without the gaps between them, which are zeros
+	regions []region // the gaps between them are zeros
 	primary int      // the index of the region that makes the file a LUKS image
 }
 
-// A region is a run of bytes of the header area.
+// A region is a run of bytes in the header area.
 type region struct {
 	offset int64
 	data   []byte
 }
 
-// A segment is where and how the data are encrypted.
+// A segment describes the place and the encryption of a part of the data.
 type segment struct {
 	id         int
 	kind       string // LUKS2: its type, "crypt"
 	flags      []string
 	offset     int64
-	size       int64 // bytes; 0 for "dynamic", to the end
+	size       int64 // bytes; 0 for "dynamic": to the end of the file
 	encryption string
 	sectorSize int
 	hash       string // LUKS1: the one hash of the header
 	integrity  string // LUKS2: type of the integrity protection; "" for none
 }
 
-// A keyslot is one way to the volume key.
+// A keyslot is one way to unlock the volume key.
 type keyslot struct {
 	kind     string // LUKS2: its type, "luks2"
-	problem  error  // why it can not be used
+	problem  error  // why it cannot be used
 	id       int
-	active   bool // LUKS1: a slot not in use has its place all the same
+	active   bool // LUKS1: unused slots have areas too
 	keySize  int  // of the volume key in it, in bytes
 	priority int
 	kdf      KDF
@@ -94,16 +94,16 @@ type keyslot struct {
 	area     area
 }
 
-// An area is where a key slot's key material is and how it is encrypted.
+// An area is the place of a key slot's key material and its encryption.
 type area struct {
 	offset, size int64
 	encryption   string
-	keySize      int // of the key that the KDF makes, in bytes
+	keySize      int // of the derived key, in bytes
 }
 
-// A digest tells whether a volume key is the right one.
+// A digest verifies a volume key.
 type digest struct {
-	problem    error // why it can not be used
+	problem    error // why it cannot be used
 	id         int
 	hash       string
 	iterations uint32
@@ -113,51 +113,46 @@ type digest struct {
 	segments   []int
 }
 
-// Priorities of key slots. LUKS2, section 3.3.
+// Priorities of key slots; LUKS2, section 3.3.
 const (
 	priorityIgnore = 0
 	priorityNormal = 1
 	priorityPrefer = 2
 )
 
-// priorityNames are the priorities as [SlotInfo] has them.
+// priorityNames are the priorities as [SlotInfo] names them.
 var priorityNames = [...]string{priorityIgnore: "ignored", priorityNormal: "normal", priorityPrefer: "preferred"}
 
-// OpenOptions bound what reading a header may cost. The zero value is right for
-// images of unknown origin.
+// OpenOptions bound the cost of reading a header. The zero value suits images of unknown origin.
 type OpenOptions struct {
-	// MaxMemory is what Argon2 may use at most, in bytes. Zero is 4 GiB, the most
-	// that cryptsetup makes. Whatever is allowed here, a key is only derived if
-	// the machine, the limits of the process and its control groups have the memory at
-	// the time: see [ErrMemory].
+	// MaxMemory is the most memory that Argon2 can use, in bytes. Zero means 4 GiB, the most that
+	// cryptsetup uses. In any case, a key is only derived if the machine, the limits of the process and
+	// its control groups have the memory at that time; see [ErrMemory].
 	MaxMemory int64
 
-	// MaxWork is how much work all key slots and digests together may take in one
-	// unlocking. A unit is an iteration of PBKDF2 with SHA-256 or SHA-1 for each block
-	// that is derived, as long as the hash; SHA-512 counts twice, Whirlpool 30 times, other
-	// hashes six times. With Argon2 each KiB of memory in each pass is 4 units. Zero is 160
-	// million, 20 seconds of a fast machine: enough to try eight key slots that cryptsetup
-	// measured to take 2 seconds each. Key slots that would take more than is left are not
-	// tried.
+	// MaxWork bounds the work of one unlocking: all key slots and digests together. A unit is one
+	// iteration of PBKDF2 with SHA-256 or SHA-1 for each derived block of the hash's length. SHA-512
+	// counts 2 units, Whirlpool 30, other hashes 6. Argon2 counts 4 units for each KiB of memory and
+	// pass. Zero means 160 million, about 20 seconds on a fast machine: enough for eight key slots that
+	// cryptsetup tuned to 2 seconds. Key slots that exceed the remaining work are not tried.
 	MaxWork uint64
 
-	// AllowNullCipher opens images whose data are not encrypted at all, by
-	// cipher_null-ecb, and key slots of that kind. Otherwise they are
-	// [ErrNullCipher]: such an image looks encrypted and is not, and anybody can have
-	// put its content there.
+	// AllowNullCipher opens images whose data are not encrypted (cipher_null-ecb), and such key slots.
+	// Otherwise they are [ErrNullCipher]: such an image looks encrypted but is not, and anybody can
+	// have written its content.
 	AllowNullCipher bool
 
-	// AllowTruncated opens images that end within a sector, which were cut off: what is left
-	// of that sector is not read. Otherwise they are [ErrTruncated].
+	// AllowTruncated opens images that end within a sector, and ignores that partial sector. Otherwise
+	// they are [ErrTruncated].
 	AllowTruncated bool
 
-	// Accept, if not nil, decides on the header once it is read and found valid: before any key slot
-	// is tried, and of the same bytes that are used later. If it returns an error, [Open] and
-	// [Edit] return that. See package luks/policy.
+	// Accept, if not nil, decides whether to accept the header. It is called after the header was
+	// validated and before a key slot is tried. It sees the same bytes that are used later. [Open] and
+	// [Edit] return its error. See package luks/policy.
 	Accept func(h *Header) error
 
-	// OverwriteSignature lets [Edit] change an image that is [ErrAmbiguous]: its header is
-	// written over what is there now, which is lost.
+	// OverwriteSignature lets [Edit] change an image that is [ErrAmbiguous]. The header then overwrites
+	// what is there.
 	OverwriteSignature bool
 }
 
@@ -167,13 +162,12 @@ func (h *Header) Version() int { return h.version }
 // UUID returns the UUID of the image.
 func (h *Header) UUID() string { return h.uuid }
 
-// DataOffset returns where the encrypted data start, in bytes from the start of
-// the image. It is the length of what [Header.WriteTo] writes. Zero means that the
-// header is detached from its data.
+// DataOffset returns the offset of the encrypted data in the image, in bytes. It is the length of what
+// [Header.WriteTo] writes. Zero means that the header is detached.
 func (h *Header) DataOffset() int64 { return h.segment.offset }
 
-// DataSize returns the length of the data in bytes, or zero if they go on to the end of
-// the file, as nearly always.
+// DataSize returns the length of the data in bytes. Zero, the usual value, means that they extend to
+// the end of the file.
 func (h *Header) DataSize() int64 { return h.segment.size }
 
 // SectorSize returns the unit of encryption in bytes.
@@ -191,8 +185,8 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 	return err
 }
 
-// fixedText returns the text in a field of fixed length: up to the first NUL, or all of it.
-// Some software fills the field up.
+// fixedText returns the text in a field of fixed length, up to the first NUL. Some software fills the
+// whole field.
 func fixedText(field []byte) string {
 	text, _, _ := bytes.Cut(field, []byte{0})
 	return string(text)

@@ -13,8 +13,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// refuses checks that an image is refused for the right field: its header, or if that can be
-// shown, its data, and every change.
+// refuses checks that an image is refused with the right field in the error: by Open, or else by
+// Unlock, and by Edit.
 func refuses(t *testing.T, name string, img []byte, want error, field string) {
 	t.Helper()
 	h, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{})
@@ -42,13 +42,13 @@ func refuses(t *testing.T, name string, img []byte, want error, field string) {
 	}
 }
 
-// A refusal is a LUKS1 header with a field that breaks the format.
+// A refusal is a LUKS1 header with an invalid field.
 type refusal struct {
 	name   string
 	change func(b []byte)
 	err    error
 	field  string
-	// cryptsetup says why cryptsetup 2.6.1 takes it nevertheless; "" if it refuses too.
+	// cryptsetup is the reason why cryptsetup 2.6.1 accepts it, or "" if it refuses it too.
 	cryptsetup string
 }
 
@@ -109,16 +109,16 @@ func TestRefuseV1(t *testing.T) {
 		t.Errorf("unknown hash: %v", err)
 	}
 	b = bytes.Clone(img)
-	u32(108, 48)(b) // a length that AES-XTS does not have
+	u32(108, 48)(b) // not a key length of AES-XTS
 	if _, err := open(t, b).Unlock(t.Context(), passphrase); err == nil {
-		t.Error("a key of 48 bytes was taken")
+		t.Error("a key of 48 bytes was accepted")
 	}
 }
 
-// tree is a JSON object for the tests to change.
+// tree is a JSON object that tests change.
 type tree = map[string]any
 
-// setJSON replaces the metadata of both copies of a LUKS2 header, with right checksums.
+// setJSON replaces the metadata of both copies of a LUKS2 header and updates the checksums.
 func setJSON(t testing.TB, img, text []byte) []byte {
 	t.Helper()
 	img = bytes.Clone(img)
@@ -134,7 +134,7 @@ func setJSON(t testing.TB, img, text []byte) []byte {
 	return sumV2(img)
 }
 
-// sumV2 puts the right checksums into both copies of a LUKS2 header.
+// sumV2 updates the checksums of both copies of a LUKS2 header.
 func sumV2(img []byte) []byte {
 	n := binary.BigEndian.Uint64(img[8:])
 	if n < 4096 || n > uint64(len(img)/2) {
@@ -158,7 +158,7 @@ func getJSON(t testing.TB, img []byte) tree {
 	return m
 }
 
-// at returns the object at a path of names.
+// at returns the object at a path.
 func at(m tree, path string) tree {
 	if path == "" {
 		return m
@@ -169,17 +169,17 @@ func at(m tree, path string) tree {
 	return m
 }
 
-// A jsonRefusal is LUKS2 metadata with a member that breaks the format.
+// A jsonRefusal is LUKS2 metadata with an invalid member.
 type jsonRefusal struct {
 	path, member string
 	value        any
 	err          error
 	field        string
-	// cryptsetup says why cryptsetup 2.6.1 takes it nevertheless; "" if it refuses too.
+	// cryptsetup is the reason why cryptsetup 2.6.1 accepts it, or "" if it refuses it too.
 	cryptsetup string
 }
 
-// remove, as a value, takes the member away.
+// remove, used as a value, removes the member.
 const remove = "\x00remove"
 
 func refusalsJSON() []jsonRefusal {
@@ -222,7 +222,7 @@ func refusalsJSON() []jsonRefusal {
 		{slot, "priority", 3, luks.ErrFormat, "keyslots.0.priority", ""},
 		{slot, "af", remove, luks.ErrFormat, "keyslots.0.af", ""},
 		{slot + ".af", "type", "luks2", luks.ErrFormat, "keyslots.0.af.type", ""},
-		{slot + ".af", "stripes", 1_000_000_000, luks.ErrFormat, "keyslots.0.af.stripes", "it uses 4000 stripes whatever stands there"},
+		{slot + ".af", "stripes", 1_000_000_000, luks.ErrFormat, "keyslots.0.af.stripes", "it always uses 4000 stripes"},
 		{slot + ".af", "hash", remove, luks.ErrFormat, "keyslots.0.af.hash", ""},
 		{slot + ".area", "type", "none", luks.ErrFormat, "keyslots.0.area.type", ""},
 		{slot + ".area", "offset", "0", luks.ErrFormat, "keyslots.0.area.offset", ""},
@@ -248,17 +248,17 @@ func refusalsJSON() []jsonRefusal {
 		{"tokens", "0", tree{"type": "x", "keyslots": []any{"1"}}, luks.ErrFormat, "tokens.0.keyslots", ""},
 		{"tokens", "0", tree{"keyslots": []any{}}, luks.ErrFormat, "tokens.0.type", ""},
 
-		{seg, "type", "linear", luks.ErrUnsupported, "", "--test-passphrase does not look at the segment"},
+		{seg, "type", "linear", luks.ErrUnsupported, "", "--test-passphrase does not check the segment"},
 		{seg, "offset", "1048577", luks.ErrFormat, "segments.0.offset", ""},
 		{seg, "offset", "65536", luks.ErrFormat, "segments.0.offset", ""},
 		{seg, "size", "0", luks.ErrFormat, "segments.0.size", ""},
 		{seg, "size", "513", luks.ErrFormat, "segments.0.size", ""},
-		{seg, "size", "9223372036854775296", luks.ErrFormat, "segments.0.size", "--test-passphrase does not look at the size"},
+		{seg, "size", "9223372036854775296", luks.ErrFormat, "segments.0.size", "--test-passphrase does not check the size"},
 		{seg, "size", 512, luks.ErrFormat, "segments.0.size", ""},
 		{seg, "iv_tweak", "1", luks.ErrUnsupported, "", "it does not use the tweak"},
 		{seg, "sector_size", 0, luks.ErrFormat, "segments.0.sector_size", ""},
 		{seg, "sector_size", 513, luks.ErrFormat, "segments.0.sector_size", ""},
-		{seg, "sector_size", int64(1 << 31), luks.ErrFormat, "segments.0.sector_size", "--test-passphrase does not look at the sector size"},
+		{seg, "sector_size", int64(1 << 31), luks.ErrFormat, "segments.0.sector_size", "--test-passphrase does not check the sector size"},
 		{seg, "integrity", tree{"type": "hmac(sha256)"}, luks.ErrUnsupported, "", ""},
 		{seg, "flags", []any{"backup-final"}, luks.ErrUnsupported, "", ""},
 		{"segments", "1", tree{"type": "crypt"}, luks.ErrFormat, "segments.1.offset", ""},
@@ -269,15 +269,15 @@ func refusalsJSON() []jsonRefusal {
 		{dig, "segments", []any{"1"}, luks.ErrFormat, "digests.0.segments", ""},
 		{dig, "segments", []any{}, luks.ErrFormat, "digests", ""},
 		{dig, "iterations", 0, luks.ErrFormat, "digests.0.iterations", ""},
-		{dig, "salt", "AAAAAAAAAAAAAAAAAAAAAA==", luks.ErrFormat, "digests.0.salt", "it skips the comparison, and takes a wrong passphrase too"},
-		{dig, "digest", "", luks.ErrFormat, "digests.0.digest", "it skips the comparison, and takes a wrong passphrase too"},
-		{dig, "digest", "AAAA", luks.ErrFormat, "digests.0.digest", "it skips the comparison, and takes a wrong passphrase too"},
+		{dig, "salt", "AAAAAAAAAAAAAAAAAAAAAA==", luks.ErrFormat, "digests.0.salt", "it skips the comparison and accepts a wrong passphrase"},
+		{dig, "digest", "", luks.ErrFormat, "digests.0.digest", "it skips the comparison and accepts a wrong passphrase"},
+		{dig, "digest", "AAAA", luks.ErrFormat, "digests.0.digest", "it skips the comparison and accepts a wrong passphrase"},
 	}
 }
 
 func (c jsonRefusal) String() string { return fmt.Sprintf("%s.%s = %v", c.path, c.member, c.value) }
 
-// apply makes the change in an image.
+// apply returns the image with the change.
 func (c jsonRefusal) apply(t testing.TB, img []byte) []byte {
 	t.Helper()
 	m := getJSON(t, img)
@@ -300,13 +300,13 @@ func TestRefuseV2JSON(t *testing.T) {
 	}
 }
 
-// TestRefuseV2Text gives metadata that are no good as text.
+// TestRefuseV2Text uses metadata that are not valid text.
 func TestRefuseV2Text(t *testing.T) {
 	img := write(t, nil, luks.Options{KDF: cheap, DataOffset: 1 << 20})
 	good := bytes.TrimRight(img[4096:16384], "\x00")
 	for _, text := range []string{
 		"", " " + string(good), "[]", "null", `{"keyslots":`, string(good[:len(good)-1]), string(good) + " {}", string(good) + "\x00x",
-		`{"config":{},` + string(good[1:]),                   // a member twice
+		`{"config":{},` + string(good[1:]),                   // a duplicate member
 		strings.Replace(string(good), "config", "CONFIG", 1), // another case
 		`{"a":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}",
 		strings.Repeat("x", 12288), // no NUL at the end
@@ -315,7 +315,7 @@ func TestRefuseV2Text(t *testing.T) {
 	}
 }
 
-// refusalsBinary change both copies of a binary header of LUKS2, each of which they get.
+// refusalsBinary change the binary header of LUKS2; the tests apply each to both copies.
 func refusalsBinary() []refusal {
 	return []refusal{
 		{"hdr_size 0", func(b []byte) { binary.BigEndian.PutUint64(b[8:], 0) }, luks.ErrFormat, "hdr_size", ""},
@@ -326,7 +326,7 @@ func refusalsBinary() []refusal {
 	}
 }
 
-// sumCopies puts right checksums into copies of 16 KiB, whatever they say of their size.
+// sumCopies updates the checksums of copies of 16 KiB, whatever length they contain.
 func sumCopies(b []byte) []byte {
 	for _, off := range []int{0, 16384} {
 		clear(b[off+448 : off+512])
@@ -350,8 +350,8 @@ func TestRefuseV2Binary(t *testing.T) {
 	refuses(t, "checksums", b, luks.ErrFormat, "csum")
 }
 
-// TestLimit opens a key slot that asks for more memory than allowed: refused before any is
-// taken.
+// TestLimit opens a key slot that needs more memory than allowed. It must be refused before memory is
+// allocated.
 func TestLimit(t *testing.T) {
 	img := write(t, nil, luks.Options{KDF: luks.KDF{Memory: 64}, DataOffset: 1 << 20})
 	h, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{MaxMemory: 64<<10 - 1})
@@ -384,8 +384,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestSlots moves the key slot about: another number, other priorities, beside slots that
-// do not open.
+// TestSlots changes the number and the priority of the key slot, and adds slots that do not open.
 func TestSlots(t *testing.T) {
 	img := write(t, random(1, 512), luks.Options{KDF: cheap, DataOffset: 1 << 20})
 	with := func(change func(m tree)) []byte {

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// Info is what a header says, all that cryptsetup luksDump shows. There is no secret in
-// it. Its JSON form is stable; members may be added.
+// Info describes a header, with all that cryptsetup luksDump shows. It contains no secret. Its JSON
+// form is stable, but new members can be added.
 type Info struct {
 	Version      int          `json:"version"`
 	UUID         string       `json:"uuid"`
 	Label        string       `json:"label,omitempty"`
 	Subsystem    string       `json:"subsystem,omitempty"`
 	Cipher       string       `json:"cipher"`                  // "aes-xts-plain64"
-	KeyBits      int          `json:"key_bits"`                // of the volume key: 512 for AES-256 in XTS mode
-	Hash         string       `json:"hash"`                    // of the volume key's digest
+	KeyBits      int          `json:"key_bits"`                // length of the volume key: 512 for AES-256 in XTS mode
+	Hash         string       `json:"hash"`                    // hash of the volume key's digest
 	SectorSize   int          `json:"sector_size"`             // bytes
 	DataOffset   int64        `json:"data_offset"`             // bytes; 0 for a detached header
 	DataSize     int64        `json:"data_size,omitempty"`     // bytes; 0: to the end of the file
@@ -22,47 +22,48 @@ type Info struct {
 	KeyslotsSize int64        `json:"keyslots_size,omitempty"` // LUKS2: bytes for all key slots
 	Epoch        uint64       `json:"epoch,omitempty"`         // LUKS2: the header's sequence number
 	Flags        []string     `json:"flags,omitempty"`
-	Requirements []string     `json:"requirements,omitempty"` // LUKS2: mandatory ones, none of which is known here
-	Keyslots     []SlotInfo   `json:"keyslots"`               // those in use
+	Requirements []string     `json:"requirements,omitempty"` // LUKS2: mandatory requirements; this package supports none
+	Keyslots     []SlotInfo   `json:"keyslots"`               // the used key slots
 	Digests      []DigestInfo `json:"digests"`
 	Tokens       []Token      `json:"tokens,omitempty"`
 
-	// Segments are those of LUKS2, if they are not one that is encrypted, and nothing else.
+	// Segments are the LUKS2 segments. They are left out if there is only one, and it is of type
+	// "crypt".
 	Segments []SegmentInfo `json:"segments,omitempty"`
 
-	// Unfit are the copies of a LUKS2 header, "primary" or "secondary", that are damaged, older than
-	// the one that is used, or as new and another one.
+	// Unfit names the copies of a LUKS2 header, "primary" or "secondary", that are damaged, older than
+	// the other, or different with the same sequence number.
 	Unfit []string `json:"unfit_copies,omitempty"`
 
-	// Unknown are members of a LUKS2 header that are not known here. All software ignores
-	// those that it does not know, so they may mean something to other software. Tokens may have any.
+	// Unknown lists the members of a LUKS2 header that this package does not know. All software ignores
+	// unknown members, so they can mean something to other programs. Tokens can have any members.
 	Unknown []UnknownMember `json:"unknown_members,omitempty"`
 
-	// Problems are all that is not known here, or not as it should be, in the order of the header.
-	// They are in Warnings too.
+	// Problems lists the unknown and invalid parts in the order of the header. They are also in
+	// Warnings.
 	Problems []Problem `json:"problems,omitempty"`
 
-	// Refused says why the header is not changed: something in it is not known here, or not
-	// as it should be. It is the first one of Problems that matters.
+	// Refused is the reason why [Edit] refuses to change the header: the first of Problems that
+	// matters.
 	Refused string `json:"refused,omitempty"`
 
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// Problem is something in a header that is not known here, or not as it should be. The part of the
-// header that has it is not used, and the header is not changed.
+// Problem is an unknown or invalid part of a header. This package does not use that part and does not
+// change the header.
 type Problem struct {
 	Field string `json:"field"` // its path in the JSON of LUKS2, "segments.0.iv_tweak", or its name in LUKS1
-	Text  string `json:"text"`  // a clause that names the field: "segments.0.iv_tweak is ..."
+	Text  string `json:"text"`  // a clause with the field: "segments.0.iv_tweak is ..."
 }
 
-// UnknownMember is a member of the JSON of a LUKS2 header that is not known here.
+// UnknownMember is a JSON member of a LUKS2 header that this package does not know.
 type UnknownMember struct {
 	Field string `json:"field"` // its path: "segments.0.x"
 	Value string `json:"value"` // its JSON, the first 64 bytes
 }
 
-// SegmentInfo is what a header says of a part of the data.
+// SegmentInfo describes a segment of the data.
 type SegmentInfo struct {
 	Segment    int      `json:"segment"`
 	Type       string   `json:"type"`
@@ -74,24 +75,24 @@ type SegmentInfo struct {
 	Integrity  string   `json:"integrity,omitempty"` // type of its integrity protection: "hmac(sha256)"
 }
 
-// DigestInfo is what a header says of a digest of a volume key.
+// DigestInfo describes a digest of a volume key.
 type DigestInfo struct {
 	Digest     int    `json:"digest"`
 	Hash       string `json:"hash"`       // of PBKDF2
 	Iterations uint32 `json:"iterations"` // of PBKDF2
 	Salt       []byte `json:"salt"`
 	Value      []byte `json:"value"`
-	Keyslots   []int  `json:"keyslots"`          // that hold the key
-	Data       bool   `json:"data"`              // whether the key is that of the data
-	Problem    string `json:"problem,omitempty"` // why it can not be used
+	Keyslots   []int  `json:"keyslots"`          // the key slots that hold the key
+	Data       bool   `json:"data"`              // whether the key is the key of the data
+	Problem    string `json:"problem,omitempty"` // why it cannot be used
 }
 
-// SlotInfo is what a header says of a key slot.
+// SlotInfo describes a key slot.
 type SlotInfo struct {
 	Slot       int    `json:"slot"`
 	Type       string `json:"type,omitempty"`    // if it is not that of all: "reencrypt"
-	Problem    string `json:"problem,omitempty"` // why it can not be used
-	Bound      bool   `json:"bound"`             // to the data of the image
+	Problem    string `json:"problem,omitempty"` // why it cannot be used
+	Bound      bool   `json:"bound"`             // whether its key is the key of the data
 	Priority   string `json:"priority"`
 	Cipher     string `json:"cipher"`             // of the key material
 	KeyBits    int    `json:"key_bits"`           // of the key in the slot
@@ -103,13 +104,13 @@ type SlotInfo struct {
 	Salt       []byte `json:"salt"`
 	AFHash     string `json:"af_hash"`
 	AFStripes  int    `json:"af_stripes"`
-	Digest     int    `json:"digest"`        // that the key belongs to; -1 for none
-	CipherBits int    `json:"area_key_bits"` // of the key that the key material is encrypted with
+	Digest     int    `json:"digest"`        // number of the key's digest; -1 for none
+	CipherBits int    `json:"area_key_bits"` // length of the key that encrypts the key material
 	Offset     int64  `json:"offset"`        // of the key material, bytes
 	Size       int64  `json:"size"`          // of its area, bytes
 }
 
-// Info returns what the header says.
+// Info returns a description of the header.
 func (h *Header) Info() Info {
 	s := h.segment
 	i := Info{
@@ -193,7 +194,7 @@ func (h *Header) Info() Info {
 	return i
 }
 
-// problemText is a problem as a member of [Info], "" for nil.
+// problemText returns a problem as a member of [Info], "" for nil.
 func problemText(err error) string {
 	if err == nil {
 		return ""

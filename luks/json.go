@@ -15,17 +15,16 @@ import (
 	"unicode/utf8"
 )
 
-// A metadata area is parsed into a tree first, and not into structs: the
-// standard library would take members by another case, merge what stands twice, and
-// say nothing of what it does not know.
+// The parser makes a tree, not structs. With structs, encoding/json would match members in another
+// case, merge duplicates and ignore unknown members silently.
 
-// maxJSONDepth is more than any metadata need. A token may hold what it likes.
+// maxJSONDepth is more than any metadata need. A token can contain any JSON.
 const maxJSONDepth = 32
 
-// A textError is JSON that other software would read in another way, or not at all.
+// A textError is JSON that other software would interpret differently, or reject.
 type textError struct {
 	at    int64  // offset in the text, bytes
-	field string // the path of what holds it
+	field string // the path of the enclosing member
 	value string
 	want  string
 }
@@ -34,9 +33,9 @@ func (e *textError) Error() string {
 	return fmt.Sprintf("%s at byte %d is %s, want %s", e.field, e.at, e.value, e.want)
 }
 
-// parseJSON parses one JSON object. It refuses what other software understands in another way: members
-// that stand twice, text that is not UTF-8, and U+0000 in names and in text. cryptsetup ends a
-// name there, so that "segments\u0000" takes the place of "segments" for it.
+// parseJSON parses one JSON object. It refuses text that other software interprets differently:
+// duplicate members, invalid UTF-8, and U+0000 in names and strings. cryptsetup ends a name at U+0000,
+// so it would use "segments\u0000" in place of "segments".
 func parseJSON(text []byte) (map[string]any, error) {
 	if at := invalidUTF8(text); at >= 0 {
 		return nil, &textError{int64(at), "json", fmt.Sprintf("byte %#02x", text[at]), "valid UTF-8"}
@@ -48,7 +47,7 @@ func parseJSON(text []byte) (map[string]any, error) {
 		return nil, err
 	}
 	if _, err := p.Token(); err != io.EOF {
-		return nil, errors.New("more text after the object")
+		return nil, errors.New("text after the object")
 	}
 	o, ok := v.(map[string]any)
 	if !ok {
@@ -57,7 +56,7 @@ func parseJSON(text []byte) (map[string]any, error) {
 	return o, nil
 }
 
-// invalidUTF8 returns where the first byte is that is not part of UTF-8, or -1.
+// invalidUTF8 returns the offset of the first byte that is not valid UTF-8, or -1.
 func invalidUTF8(text []byte) int {
 	if utf8.Valid(text) {
 		return -1
@@ -71,14 +70,14 @@ func invalidUTF8(text []byte) int {
 	}
 }
 
-// A parser makes the tree.
+// A parser builds the tree.
 type parser struct {
 	*json.Decoder
-	path  []string // the names of the members that it is in
+	path  []string // the names of the enclosing members
 	depth int
 }
 
-// whole refuses text with U+0000, which was the last token.
+// whole refuses U+0000 in s, the last token.
 func (p *parser) whole(s, what string) error {
 	if !strings.Contains(s, "\x00") {
 		return nil
@@ -127,7 +126,7 @@ func (p *parser) object() (any, error) {
 			return nil, err
 		}
 		if _, twice := o[name]; twice {
-			return nil, fmt.Errorf("member %q stands twice", brief(name))
+			return nil, fmt.Errorf("duplicate member %q", brief(name))
 		}
 		p.path = append(p.path, brief(name))
 		if o[name], err = p.value(); err != nil {
@@ -152,7 +151,7 @@ func (p *parser) array() (any, error) {
 	return a, err
 }
 
-// brief cuts what an error has of a text.
+// brief shortens a text for an error.
 func brief(s string) string {
 	if len(s) > 64 {
 		return strings.ToValidUTF8(s[:64], "") + "..."
@@ -160,15 +159,14 @@ func brief(s string) string {
 	return s
 }
 
-// An object is a JSON object in the metadata and knows its path. What it gives is
-// checked for its type; the first error is kept, and zero values are given from
-// then on.
+// An object is a JSON object in the metadata with its path. Its methods check the type of a member.
+// They keep the first error and return zero values after it.
 type object struct {
 	path    string
 	members map[string]any
 	base    int64  // the offset of the JSON area, for errors
-	err     *error // what makes the whole header worthless
-	problem *error // what makes this object of no use, and hides no other: the first of its problems
+	err     *error // makes the whole header invalid
+	problem *error // makes only this object unusable: its first problem
 	all     *[]Problem
 	unknown *[]UnknownMember
 }
@@ -192,21 +190,21 @@ func (o object) name(member string) string {
 	return o.path + "." + member
 }
 
-// want notes an error unless ok.
+// want records an error unless ok.
 func (o object) want(ok bool, name string, value any, want string) {
 	if !ok {
 		o.fail(name, value, want)
 	}
 }
 
-// doubt notes a problem unless ok.
+// doubt records a problem unless ok.
 func (o object) doubt(ok bool, name string, value any, want string) {
 	if !ok {
 		o.refuse(name, &FormatError{Offset: o.base, Field: o.name(name), Value: value, Want: want})
 	}
 }
 
-// refuse notes a problem with a member, or with the object if the name is empty.
+// refuse records a problem with a member, or with the object if name is empty.
 func (o object) refuse(name string, err error) {
 	*o.all = append(*o.all, Problem{strings.TrimSuffix(o.name(name), "."), problemText(err)})
 	if *o.problem == nil {
@@ -214,13 +212,13 @@ func (o object) refuse(name string, err error) {
 	}
 }
 
-// inDoubt is the object with all that is wrong in it taken for a problem.
+// inDoubt returns the object with its errors recorded as problems.
 func (o object) inDoubt() object {
 	o.err = o.problem
 	return o
 }
 
-// shown is how a value that has the wrong type stands in an error.
+// shown formats a value of the wrong type for an error.
 func shown(v any, there bool) string {
 	if !there {
 		return "missing"
@@ -256,7 +254,8 @@ func (o object) str(name string) string {
 	return s
 }
 
-// knows notes all members but these. They are no problem: cryptsetup ignores them too.
+// knows records all members except the named ones as unknown. Unknown members are no problem:
+// cryptsetup ignores them too.
 func (o object) knows(names ...string) {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {
 		if !slices.Contains(names, name) && len(*o.unknown) < maxUnknown {
@@ -265,10 +264,10 @@ func (o object) knows(names ...string) {
 	}
 }
 
-// maxUnknown is how many unknown members are told.
+// maxUnknown is the maximal number of unknown members that are reported.
 const maxUnknown = 32
 
-// is checks a member that has one right value.
+// is checks a member that must have a given value.
 func (o object) is(name, value string) {
 	if s := o.str(name); s != value {
 		o.fail(name, strconv.Quote(s), strconv.Quote(value))
@@ -290,7 +289,7 @@ func (o object) strings(name string) []string {
 	return out
 }
 
-// uint32 returns a JSON integer that fits 32 bits.
+// uint32 returns a JSON integer that fits in 32 bits.
 func (o object) uint32(name string) uint32 {
 	n, ok := member[json.Number](o, name, "an integer")
 	if !ok {
@@ -334,12 +333,12 @@ func number(s string) (int, bool) {
 	return n, err == nil && n >= 0 && n < maxObjects && strconv.Itoa(n) == s
 }
 
-// numbers returns an array of object names as numbers, each once.
+// numbers returns an array of object names as numbers, without duplicates.
 func (o object) numbers(name string, there map[int]bool) []int {
 	var out []int
 	for _, s := range o.strings(name) {
 		n, ok := number(s)
-		o.want(ok && there[n], name, strconv.Quote(s), "the name of an object that is there")
+		o.want(ok && there[n], name, strconv.Quote(s), "the name of an existing object")
 		if !slices.Contains(out, n) {
 			out = append(out, n)
 		}

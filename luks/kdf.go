@@ -20,35 +20,33 @@ const (
 	Argon2id = "argon2id"
 )
 
-// A KDF is a key derivation function and its cost. The cost of an image is a
-// setting, not a property of the machine that makes it: nothing is measured
-// unless [Calibrate] is called. In [Options], zero fields get these
-// defaults:
+// A KDF is a key derivation function and its cost. The cost does not depend on the machine unless
+// [Calibrate] is called. In [Options], zero fields get these defaults:
 //
-//   - Type: Argon2id for LUKS2; PBKDF2, the only one there, for LUKS1; PBKDF2
-//     if [Options.GeneratedKey] is set, or in Go's FIPS 140-3 mode, where Argon2 is
-//     [ErrNotApproved].
-//   - Argon2: 4 passes over 64 MiB in 4 lanes, the memory-constrained choice of
-//     RFC 9106, section 4, with one pass more, which is cryptsetup's least.
-//   - PBKDF2 of a generated key: 1000 iterations, the least that LUKS allows.
+//   - Type: Argon2id for LUKS2; PBKDF2, the only one, for LUKS1; PBKDF2
+//     if [Options.GeneratedKey] is set, or in Go's FIPS 140-3 mode, where Argon2
+//     is [ErrNotApproved].
+//   - Argon2: 4 passes over 64 MiB in 4 lanes. This is the memory-constrained
+//     choice of RFC 9106, section 4, with one more pass: cryptsetup's minimum.
+//   - PBKDF2 of a generated key: 1000 iterations, the minimum of LUKS.
 //   - PBKDF2 of a passphrase: 600,000 iterations with SHA-256, 210,000 with
-//     SHA-512, 1,300,000 with SHA-1 and others, as OWASP's Password Storage
-//     Cheat Sheet has them.
+//     SHA-512, 1,300,000 with SHA-1 and others, as in OWASP's Password Storage
+//     Cheat Sheet.
 type KDF struct {
 	// Type is [PBKDF2], [Argon2i] or [Argon2id].
 	Type string
-	// Hash is that of PBKDF2; "" is [Options.Hash]. LUKS1 has one hash for all.
+	// Hash is the hash of PBKDF2; "" means [Options.Hash]. LUKS1 has one hash for everything.
 	Hash string
-	// Iterations of PBKDF2, at least 1000, or passes of Argon2, at least 4.
+	// Iterations is the number of iterations of PBKDF2, at least 1000, or of passes of Argon2, at least
+	// 4.
 	Iterations uint32
-	// Memory of Argon2 in KiB, from 32 to 4194304 (4 GiB).
+	// Memory is the memory of Argon2 in KiB, from 32 to 4194304 (4 GiB).
 	Memory uint32
 	// Parallel is the number of lanes of Argon2, from 1 to 4.
 	Parallel uint32
 }
 
-// Bounds on what is written, as cryptsetup has them in pbkdf_check.c. What is
-// read may have more lanes.
+// Limits for new headers, as in cryptsetup's pbkdf_check.c. Existing headers can have more lanes.
 const (
 	minPBKDF2Iterations = 1000
 	minArgon2Time       = 4
@@ -75,17 +73,17 @@ func (k KDF) resolve(o Options) (KDF, error) {
 			k.Iterations = defaultIterations(k.Hash, o.GeneratedKey)
 		}
 		if o.Version == 1 && k.Hash != o.Hash {
-			return k, fmt.Errorf("luks: LUKS1 has one hash for all: %q and %q do not go together", o.Hash, k.Hash)
+			return k, fmt.Errorf("luks: LUKS1 has one hash for everything: %q and %q conflict", o.Hash, k.Hash)
 		}
 		if k.Memory != 0 || k.Parallel != 0 {
 			return k, fmt.Errorf("luks: pbkdf2 has neither memory nor lanes")
 		}
 	case Argon2i, Argon2id:
 		if o.Version == 1 {
-			return k, fmt.Errorf("luks: LUKS1 has pbkdf2 only, not %s", k.Type)
+			return k, fmt.Errorf("luks: LUKS1 supports only pbkdf2, not %s", k.Type)
 		}
 		if k.Hash != "" {
-			return k, fmt.Errorf("luks: %s takes no hash", k.Type)
+			return k, fmt.Errorf("luks: %s has no hash", k.Type)
 		}
 		if k.Iterations == 0 {
 			k.Iterations = minArgon2Time
@@ -112,7 +110,7 @@ func defaultIterations(hash string, generated bool) uint32 {
 	return 1_300_000
 }
 
-// check reports what of k may not be written.
+// check returns an error if k must not be written.
 func (k KDF) check() error {
 	if err := k.approved(); err != nil && fips140.Enabled() {
 		return err
@@ -139,8 +137,8 @@ func (k KDF) check() error {
 	return fmt.Errorf("luks: no such key derivation function: %q", k.Type)
 }
 
-// derive returns n bytes of key made from passphrase and salt, or the cause of ctx as soon
-// as that is done. k has been checked.
+// derive returns n bytes of key derived from passphrase and salt. It returns the cause of ctx as soon
+// as ctx is done. k has been checked.
 func (k KDF) derive(ctx context.Context, passphrase, salt []byte, n int) ([]byte, error) {
 	switch k.Type {
 	case PBKDF2:
@@ -157,15 +155,14 @@ func (k KDF) derive(ctx context.Context, passphrase, salt []byte, n int) ([]byte
 	return nil, unsupported("key derivation function %q", k.Type)
 }
 
-// argon2 calls a function of package argon2, which can not be stopped: when ctx is done,
-// argon2 returns at once, and the function goes on with a copy of the passphrase until it has
-// its key, and wipes both.
+// argon2 calls f, a function of package argon2, which cannot be stopped. When ctx is done, argon2
+// returns at once. f then finishes in the background on a copy of the passphrase, and both are wiped.
 func (k KDF) argon2(ctx context.Context, f func(passphrase, salt []byte, time, memory uint32, threads uint8, n uint32) []byte, passphrase, salt []byte, n int) ([]byte, error) {
 	if err := k.checkRoom(); err != nil {
 		return nil, err
 	}
 	passphrase = bytes.Clone(passphrase)
-	result := make(chan []byte) // not buffered: what nobody takes is wiped
+	result := make(chan []byte) // unbuffered: a result that nobody receives is wiped
 	go func() {
 		defer clear(passphrase)
 		key := f(passphrase, salt, k.Iterations, k.Memory, uint8(k.Parallel), uint32(n))
@@ -183,8 +180,8 @@ func (k KDF) argon2(ctx context.Context, f func(passphrase, salt []byte, time, m
 	}
 }
 
-// Calibrate returns o.KDF for a new key slot of the image, with a cost such that deriving the key
-// takes about d on this machine; see [Calibrate].
+// Calibrate returns o.KDF for a new key slot of the image, with a cost at which deriving the key takes
+// about d on this machine; see the function [Calibrate].
 func (h *Header) Calibrate(ctx context.Context, o KeyOptions, d time.Duration) (KDF, error) {
 	lo := Options{Version: h.version, KDF: o.KDF, GeneratedKey: o.GeneratedKey}
 	if h.version == 1 {
@@ -193,10 +190,9 @@ func (h *Header) Calibrate(ctx context.Context, o KeyOptions, d time.Duration) (
 	return Calibrate(ctx, lo, d)
 }
 
-// Calibrate returns o.KDF, with the defaults that [New] would fill in, and with
-// Iterations such that deriving a key takes about d on this machine, as
-// cryptsetup's --iter-time does. Iterations are never fewer than LUKS allows, so
-// Argon2 may take longer. It returns early, with the cause of ctx, when that is done.
+// Calibrate returns o.KDF with the defaults of [New] and with Iterations such that deriving a key takes
+// about d on this machine, as cryptsetup's --iter-time does. Iterations are never below the LUKS
+// minimum, so Argon2 can take longer. When ctx is done, Calibrate returns its cause.
 func Calibrate(ctx context.Context, o Options, d time.Duration) (KDF, error) {
 	o.KDF.Iterations = 0
 	o, err := o.resolve()
@@ -207,7 +203,7 @@ func Calibrate(ctx context.Context, o Options, d time.Duration) (KDF, error) {
 	if probe.Type != PBKDF2 {
 		least = minArgon2Time
 	}
-	// Double until the time is long enough to be measured, then scale.
+	// Double the iterations until the time can be measured, then scale.
 	for probe.Iterations = least; ; probe.Iterations *= 2 {
 		start := time.Now()
 		if _, err := probe.derive(ctx, []byte("calibrate"), make([]byte, saltSize), o.KeySize); err != nil {

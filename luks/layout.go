@@ -6,16 +6,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// A Layout is where things are in the image that [New] makes with some [Options].
+// A Layout is the layout of the image that [New] makes with given [Options].
 type Layout struct {
 	Version    int   // 1 or 2
 	HeaderSize int64 // the header and its key slots, in bytes; also the size of a detached header
-	DataOffset int64 // where the data start, in bytes; 0 if the header is detached
+	DataOffset int64 // offset of the data in bytes; 0 if the header is detached
 	SectorSize int   // the unit of encryption, in bytes
 }
 
-// Layout returns the layout of the image that [New] would make, or what it would refuse.
-// It derives no key.
+// Layout returns the layout of the image that [New] would make, or the error that New would return. It
+// derives no key.
 func (o Options) Layout() (Layout, error) {
 	o.UUID = cmp.Or(o.UUID, uuid.Nil.String()) // instead of a random one
 	o, err := o.resolve()

@@ -6,7 +6,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// TestLayout compares the layout that is told beforehand with that of the header.
+// TestLayout compares the predicted layout with that of the header.
 func TestLayout(t *testing.T) {
 	for _, o := range []luks.Options{
 		{},
@@ -31,10 +31,10 @@ func TestLayout(t *testing.T) {
 		clear(key)
 		want := luks.Layout{Version: h.Version(), HeaderSize: h.HeaderSize(), DataOffset: h.DataOffset(), SectorSize: h.SectorSize()}
 		if l != want {
-			t.Errorf("%+v: %+v, and the header has %+v", o, l, want)
+			t.Errorf("%+v: %+v, the header has %+v", o, l, want)
 		}
 	}
 	if _, err := (luks.Options{SectorSize: 100}).Layout(); err == nil {
-		t.Error("a sector size of 100 was taken")
+		t.Error("a sector size of 100 was accepted")
 	}
 }

@@ -19,12 +19,12 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// cheap is a key slot that takes no time.
+// cheap is a KDF that takes almost no time.
 var cheap = luks.KDF{Type: luks.PBKDF2, Iterations: 1000}
 
 var passphrase = []byte("correct horse battery staple")
 
-// random returns n bytes that are the same in every run.
+// random returns n pseudorandom bytes, the same in every run.
 func random(seed uint64, n int) []byte {
 	p := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(p)
@@ -67,7 +67,7 @@ func unlock(t testing.TB, img []byte) *luks.Volume {
 	return v
 }
 
-// options are every kind of container that is written.
+// options are the options for every kind of container that is written.
 func options() map[string]luks.Options {
 	all := make(map[string]luks.Options)
 	for _, keySize := range []int{32, 64} {
@@ -105,15 +105,15 @@ func TestRoundTrip(t *testing.T) {
 					t.Fatalf("%d bytes: plaintext differs", n)
 				}
 				if o.KDF.Type != luks.PBKDF2 {
-					break // one is enough where a slot takes its time
+					break // one size suffices if the KDF is slow
 				}
 			}
 		})
 	}
 }
 
-// TestCiphertext compares the payload with an independent XTS, with tweaks counted in
-// units of 512 bytes whatever the sector size is.
+// TestCiphertext compares the data with an independent XTS implementation. Tweaks count in units of 512
+// bytes for every sector size.
 func TestCiphertext(t *testing.T) {
 	for name, o := range options() {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestCiphertext(t *testing.T) {
 	}
 }
 
-// TestWritePieces writes in many small parts, which must give the same image.
+// TestWritePieces writes in many small parts. The image must be the same.
 func TestWritePieces(t *testing.T) {
 	plain := random(3, 600_000)
 	o := luks.Options{Version: 1, KDF: cheap}
@@ -198,8 +198,8 @@ func TestWriterErrors(t *testing.T) {
 	}
 }
 
-// TestHeader checks that a header written in place is the one that is streamed, and that
-// what makes the file a LUKS image comes last.
+// TestHeader checks that WriteHeader and WriteTo write the same header, and that WriteHeader writes the
+// magic last.
 func TestHeader(t *testing.T) {
 	for _, version := range []int{1, 2} {
 		h, key, err := luks.New(t.Context(), passphrase, luks.Options{Version: version, KDF: cheap})
@@ -288,7 +288,7 @@ func TestReadAt(t *testing.T) {
 	}
 }
 
-// TestTruncated cuts an image off everywhere that matters.
+// TestTruncated truncates an image at all relevant offsets.
 func TestTruncated(t *testing.T) {
 	for _, version := range []int{1, 2} {
 		img := write(t, random(5, 4096), luks.Options{Version: version, KDF: cheap})
@@ -297,13 +297,13 @@ func TestTruncated(t *testing.T) {
 			part := img[:n]
 			h, err := luks.Open(bytes.NewReader(part), n, luks.OpenOptions{})
 			if err != nil {
-				continue // refused at once
+				continue // refused by Open
 			}
 			if v, err := h.Unlock(t.Context(), passphrase); err == nil {
 				t.Errorf("LUKS%d, %d bytes of %d: opens with %d bytes of data", version, n, len(img), v.Size())
 			}
 		}
-		// What is left of the data opens, in whole sectors, if that is asked for.
+		// With AllowTruncated, the whole sectors that are left can be read.
 		part := img[:data+1000]
 		h := open(t, part)
 		if _, err := h.Unlock(t.Context(), passphrase); !errors.Is(err, luks.ErrTruncated) || len(h.Info().Warnings) != 1 {
@@ -319,8 +319,8 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestSecondary damages the primary header of a LUKS2 image at each of its bytes that
-// mean something, and the secondary one likewise.
+// TestSecondary damages each relevant byte of the primary header of a LUKS2 image, then of the
+// secondary one.
 func TestSecondary(t *testing.T) {
 	plain := random(6, 4096)
 	img := write(t, plain, luks.Options{KDF: cheap, DataOffset: 1 << 20})
@@ -359,7 +359,7 @@ func TestOptionErrors(t *testing.T) {
 		{KeySize: 40},
 		{Cipher: "aes-xts-plain65"},
 		{Cipher: "cipher_null-ecb"},
-		{Cipher: "serpent-xts-plain64"}, // not linked in
+		{Cipher: "serpent-xts-plain64"}, // its package is not imported
 		{Cipher: "aes-cbc-essiv:sha256", KeySize: 64},
 		{Version: 1, Cipher: "capi:xts(aes)-plain64"},
 		{Version: 1, MetadataSize: 16384},
@@ -399,18 +399,18 @@ func TestOptionErrors(t *testing.T) {
 		{KDF: luks.KDF{Type: luks.Argon2id, Parallel: 5}},
 	} {
 		if _, _, err := luks.New(t.Context(), passphrase, o); err == nil {
-			t.Errorf("%+v was taken", o)
+			t.Errorf("%+v was accepted", o)
 		}
 	}
 	if _, _, err := luks.New(t.Context(), nil, luks.Options{}); err == nil {
-		t.Error("an empty passphrase was taken")
+		t.Error("an empty passphrase was accepted")
 	}
 	if _, _, err := luks.New(t.Context(), passphrase, luks.Options{Rand: bytes.NewReader(make([]byte, 100))}); err == nil {
-		t.Error("a source of randomness that ends was taken")
+		t.Error("a source of randomness that ends was accepted")
 	}
 }
 
-// TestDefaults holds the documented costs.
+// TestDefaults checks the documented costs.
 func TestDefaults(t *testing.T) {
 	for _, c := range []struct {
 		o    luks.Options
@@ -442,7 +442,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestLayoutV1 holds the offsets that cryptsetup has for its own images.
+// TestLayoutV1 checks offsets against those of images that cryptsetup made.
 func TestLayoutV1(t *testing.T) {
 	for _, c := range []struct {
 		keySize int
@@ -479,7 +479,7 @@ func TestCalibrate(t *testing.T) {
 			least = 1000
 		}
 		if k.Iterations != least {
-			t.Errorf("%+v: %d iterations for no time at all, want %d", o, k.Iterations, least)
+			t.Errorf("%+v: %d iterations for a duration of zero, want %d", o, k.Iterations, least)
 		}
 		o.KDF = k
 		if _, _, err := luks.New(t.Context(), passphrase, o); err != nil {
@@ -488,13 +488,13 @@ func TestCalibrate(t *testing.T) {
 	}
 }
 
-// TestCiphers writes and reads back what AES alone can do, and the header of LUKS1 too.
+// TestCiphers writes and reads images with the cipher modes of AES, also with LUKS1.
 func TestCiphers(t *testing.T) {
 	plain := random(7, 20_000)
 	for _, c := range []struct {
 		cipher  string
 		keySize int
-		offset  int64 // of the data in LUKS1
+		offset  int64 // data offset in LUKS1
 	}{
 		{"aes-xts-plain64", 48, 2 << 20},
 		{"aes-xts-plain", 32, 2 << 20},
@@ -524,7 +524,7 @@ func TestCiphers(t *testing.T) {
 	}
 }
 
-// TestLayouts makes LUKS2 headers of every size, and detached ones.
+// TestLayouts makes LUKS2 headers of every size, and detached headers.
 func TestLayouts(t *testing.T) {
 	plain := random(8, 1024)
 	for _, c := range []struct {

@@ -6,15 +6,14 @@ import (
 	"strconv"
 )
 
-// metadata is the JSON object of a LUKS2 header, as parseJSON gives it, to be changed.
-// It was checked as a whole, so what the specification asks for is there; what is not
-// known here stays as it is.
+// metadata is the JSON object of a LUKS2 header, as parseJSON returns it, for changes. It was validated
+// as a whole, so all required members exist. Unknown members are kept.
 type metadata map[string]any
 
-// objects returns one of the objects of objects: "keyslots", "tokens", "digests".
+// objects returns the object that holds the numbered objects: "keyslots", "tokens", "digests".
 func (m metadata) objects(name string) map[string]any { return m[name].(map[string]any) }
 
-// set puts an object under a number.
+// set stores an object under a number.
 func (m metadata) set(name string, n int, object any) error {
 	text, err := json.Marshal(object)
 	if err != nil {
@@ -28,7 +27,7 @@ func (m metadata) set(name string, n int, object any) error {
 	return nil
 }
 
-// free returns the first number that no object has, or -1.
+// free returns the first unused number, or -1.
 func (m metadata) free(name string) int {
 	for n := range maxObjects {
 		if _, taken := m.objects(name)[strconv.Itoa(n)]; !taken {
@@ -47,7 +46,7 @@ func (m metadata) bind(digest, slot int) {
 	}
 }
 
-// removeSlot takes a key slot out, and its number out of all digests and tokens.
+// removeSlot removes a key slot, and its number from all digests and tokens.
 func (m metadata) removeSlot(slot int) {
 	id := strconv.Itoa(slot)
 	delete(m.objects("keyslots"), id)

@@ -11,11 +11,10 @@ import (
 	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
-// New makes a header with one key slot for passphrase, and the volume key, which
-// the caller wipes after use. The passphrase may be the content of a key file:
-// each byte counts. Nothing is written yet: see [Header.WriteTo] and
-// [Header.WriteHeader] for the header, [Header.Volume] and
-// [Volume.EncryptSectors] for the data.
+// New makes a header with one key slot for passphrase. It returns the header and the volume key, which
+// the caller wipes after use. The passphrase can be the content of a key file: each byte counts. New
+// writes nothing. Write the header with [Header.WriteTo] or [Header.WriteHeader], and the data with
+// [Header.Volume] and [Volume.EncryptSectors].
 func New(ctx context.Context, passphrase []byte, o Options) (*Header, []byte, error) {
 	if len(passphrase) == 0 {
 		return nil, nil, errEmptyPassphrase
@@ -77,7 +76,7 @@ func (h *Header) make(ctx context.Context, passphrase, key []byte, o Options) er
 		return err
 	}
 	if o.Version == 1 {
-		for i := range v1Slots { // those not in use have their places too
+		for i := range v1Slots { // unused slots have areas too
 			h.slots = append(h.slots, keyslot{id: i, keySize: len(key), area: v1Area(i, len(key))})
 		}
 		h.slots[s.id] = s
@@ -88,8 +87,8 @@ func (h *Header) make(ctx context.Context, passphrase, key []byte, o Options) er
 	return h.encodeV2(material, o.Rand)
 }
 
-// seal returns the key material of s: key, split and encrypted with what the KDF
-// makes of passphrase.
+// seal returns the key material of s: key, split and encrypted with the key that the KDF derives from
+// passphrase.
 func (s *keyslot) seal(ctx context.Context, passphrase, key []byte, rand io.Reader) ([]byte, error) {
 	newHash, err := hashByName(s.afHash)
 	if err != nil {
@@ -104,13 +103,14 @@ func (s *keyslot) seal(ctx context.Context, passphrase, key []byte, rand io.Read
 	if err != nil {
 		return nil, fmt.Errorf("luks: %w", err)
 	}
-	// A key of 24 bytes does not end with a sector.
+	// Key material for a key of 24 bytes does not end at a sector boundary.
 	material = append(material, make([]byte, roundUp(int64(len(material)), sectorSize)-int64(len(material)))...)
 	cipher.Encrypt(material, material, 0)
 	return material, nil
 }
 
-// cipher returns the cipher of the key material of s, with what the KDF makes of passphrase.
+// cipher returns the cipher of the key material of s, with the key that the KDF derives from
+// passphrase.
 func (s *keyslot) cipher(ctx context.Context, passphrase []byte) (dmcrypt.SectorCipher, error) {
 	derived, err := s.kdf.derive(ctx, passphrase, s.salt, s.area.keySize)
 	if err != nil {
@@ -120,8 +120,8 @@ func (s *keyslot) cipher(ctx context.Context, passphrase []byte) (dmcrypt.Sector
 	return newCipher(s.area.encryption, derived, sectorSize, false)
 }
 
-// newDigest returns the digest of key. The key is random, so the least number of
-// iterations is enough whatever the passphrase is.
+// newDigest returns the digest of key. The key is random, so the minimal number of iterations suffices
+// for any passphrase.
 func newDigest(ctx context.Context, key []byte, o Options) (digest, error) {
 	newHash, err := hashByName(o.Hash)
 	if err != nil {
@@ -147,9 +147,8 @@ func randomBytes(r io.Reader, n int) ([]byte, error) {
 	return p, nil
 }
 
-// WriteTo writes the whole header area in order: [Header.DataOffset] bytes, and the data
-// follow it; or [Header.HeaderSize] bytes if the header is detached. It works once the
-// header was made by [New].
+// WriteTo writes the whole header area in order: [Header.DataOffset] bytes, after which the data
+// follow, or [Header.HeaderSize] bytes for a detached header. The header must have been made by [New].
 func (h *Header) WriteTo(w io.Writer) (int64, error) {
 	if h.made == nil {
 		return 0, errNotMade
@@ -179,11 +178,10 @@ func (h *Header) WriteTo(w io.Writer) (int64, error) {
 	return done, fill(cmp.Or(h.segment.offset, h.HeaderSize()))
 }
 
-// WriteHeader writes the header to a file whose data may be there already. What
-// makes the file a LUKS image is written last, after a Sync if w has that method:
-// a file whose writing was cut off is no LUKS image. The gaps between the parts of
-// the header are not written: w must be new, so that they read as zeros. It works
-// once the header was made by [New].
+// WriteHeader writes the header to a file that can already have the data. It writes the magic last,
+// after a Sync if w has that method. So a file whose writing was interrupted is no LUKS image. It does
+// not write the gaps of the header: w must be new, so that they read as zeros. The header must have
+// been made by [New].
 func (h *Header) WriteHeader(w io.WriterAt) error {
 	if h.made == nil {
 		return errNotMade

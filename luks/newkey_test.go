@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// TestNewKey adds and replaces key slots with a passphrase that is there, and with the volume key; what
-// does not open the image, and both at once or none, makes nothing.
+// TestNewKey adds and replaces key slots with an existing passphrase and with the volume key. A wrong
+// key, both or none must not change the image.
 func TestNewKey(t *testing.T) {
 	for _, version := range []int{1, 2} {
 		img := write(t, random(1, 1024), luks.Options{Version: version, KDF: cheap})
@@ -30,13 +30,13 @@ func TestNewKey(t *testing.T) {
 		o := luks.KeyOptions{KDF: cheap}
 		for _, c := range []struct {
 			k    luks.NewKey
-			want error // nil for any
+			want error // nil for any error
 		}{
 			{luks.NewKey{Existing: passphrase}, nil},
 			{luks.NewKey{Passphrase: []byte("new")}, nil},
 			{luks.NewKey{Passphrase: []byte("new"), Existing: passphrase, VolumeKey: volumeKey}, nil},
 			{luks.NewKey{Passphrase: passphrase, Existing: []byte("wrong")}, luks.ErrPassphrase},
-			{luks.NewKey{Passphrase: volumeKey, VolumeKey: passphrase}, luks.ErrVolumeKey}, // swapped
+			{luks.NewKey{Passphrase: volumeKey, VolumeKey: passphrase}, luks.ErrVolumeKey}, // the two are swapped
 		} {
 			c.k.KeyOptions = o
 			if _, err := e.AddKey(t.Context(), luks.AnySlot, c.k); err == nil || c.want != nil && !errors.Is(err, c.want) {

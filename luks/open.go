@@ -11,13 +11,13 @@ import (
 	"slices"
 )
 
-// maxKeySize bounds the length of a key in bytes. The longest that dm-crypt has are
-// 128 bytes; cryptsetup itself stops at 512.
+// maxKeySize bounds the length of a key in bytes. The longest keys of dm-crypt have 128 bytes;
+// cryptsetup allows up to 512.
 const maxKeySize = 512
 
-// Detect tells whether the size bytes of r start with the magic of a LUKS header, or
-// hold a secondary LUKS2 header, by its magic and the offset that it names. It reads little, and says nothing of
-// whether the header is good.
+// Detect reports whether r, a file of size bytes, starts with the magic of a LUKS header, or has a
+// secondary LUKS2 header with a valid magic and offset. It reads little and does not validate the
+// header.
 func Detect(r io.ReaderAt, size int64) bool {
 	if isCopy(r, size, 0, magic) {
 		return true
@@ -30,9 +30,8 @@ func Detect(r io.ReaderAt, size int64) bool {
 	return false
 }
 
-// isCopy tells whether a binary header with this magic is at off. A secondary header must
-// say so itself: one that names another offset was made for another image, or is a piece of
-// a file.
+// isCopy reports whether a binary header with this magic is at off. A secondary header must contain its
+// own offset. If it has another one, it was made for another image or is part of a file.
 func isCopy(r io.ReaderAt, size, off int64, magic [6]byte) bool {
 	b := make([]byte, v2HdrOffsetAt+8)
 	if off == 0 {
@@ -47,16 +46,16 @@ func isCopy(r io.ReaderAt, size, off int64, magic [6]byte) bool {
 	return bytes.HasPrefix(b, magic[:]) && (off == 0 || binary.BigEndian.Uint64(b[v2HdrOffsetAt:]) == uint64(off))
 }
 
-// Open reads and checks the header of the LUKS image in r, which has size bytes. If
-// the primary header of a LUKS2 image is damaged, the secondary one is used; see
-// [Info.Warnings]. The header is read once: what was checked is what is used. The
-// key material is read when a key slot is tried, so r must stay open.
+// Open reads and validates the header of the LUKS image in r, a file of size bytes. If the primary
+// header of a LUKS2 image is damaged, the secondary one is used; see [Info.Warnings]. The header is
+// read once, so the validated bytes are the ones used. Key material is read when a key slot is tried,
+// so r must stay open.
 //
-// A part of a header that is not known here, or can not be used, hides nothing else: it is
-// in [Info.Warnings], and the error of what needs it. [Header.Unlock] opens what does not.
+// An unknown or invalid part of a header does not prevent the use of the rest. It is listed in
+// [Info.Warnings], and functions that need it return an error.
 //
-// Errors: [ErrNotLUKS], [ErrFormat] with a [FormatError], [ErrUnsupported], what [OpenOptions.Accept]
-// or r returned.
+// Errors: [ErrNotLUKS], [ErrFormat] with a [FormatError], [ErrUnsupported], and the errors of
+// [OpenOptions.Accept] and r.
 func Open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	h, err := open(r, size, o)
 	if err == nil && fips140.Enabled() {
@@ -71,11 +70,11 @@ func Open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	return h, nil
 }
 
-// open reads and checks the header, whatever [OpenOptions.Accept] says of it.
+// open reads and validates the header without calling [OpenOptions.Accept].
 func open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	var b [8]byte
 	if size < int64(len(b)) {
-		return nil, fmt.Errorf("%w: %d bytes are too short", ErrNotLUKS, size)
+		return nil, fmt.Errorf("%w: the file has only %d bytes", ErrNotLUKS, size)
 	}
 	if err := readFull(r, b[:], 0); err != nil {
 		return nil, fmt.Errorf("luks: reading the header: %w", err)
@@ -99,7 +98,7 @@ func open(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	return h, nil
 }
 
-// noteTruncated warns of an image that ends within a sector.
+// noteTruncated adds a warning if the image ends within a sector.
 func (h *Header) noteTruncated() {
 	s := h.segment
 	if s.offset == 0 || s.size != 0 || h.size < s.offset {
@@ -110,7 +109,7 @@ func (h *Header) noteTruncated() {
 	}
 }
 
-// A namedArea is an area, and the field to name if it is wrong.
+// A namedArea is an area and its field name for errors.
 type namedArea struct {
 	area
 	fieldOffset int64
@@ -124,7 +123,7 @@ func overlap(areas []namedArea) error {
 		a, b := areas[i-1], areas[i]
 		if a.offset+a.size > b.offset {
 			return &FormatError{Offset: b.fieldOffset, Field: b.field, Value: b.offset,
-				Want: fmt.Sprintf("an area of its own: %s ends at %d", a.field, a.offset+a.size)}
+				Want: fmt.Sprintf("an area that does not overlap %s, which ends at %d", a.field, a.offset+a.size)}
 		}
 	}
 	return nil

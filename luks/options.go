@@ -15,79 +15,75 @@ import (
 	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
-// Options say what header [New] and [NewWriter] make. The zero value is a safe
-// default: LUKS2, AES-256 in XTS mode, 512-byte sectors, Argon2id.
+// Options configure the header that [New] and [NewWriter] make. The zero value is a safe default:
+// LUKS2, AES-256 in XTS mode, 512-byte sectors, Argon2id.
 type Options struct {
-	// Version of LUKS, 1 or 2. Zero is 2. QEMU opens only version 1.
+	// Version is the LUKS version, 1 or 2; zero means 2. QEMU opens only version 1.
 	Version int
 
-	// Cipher of the data as dm-crypt names it; "" is [DefaultCipher]. Some need package
-	// luks/ciphers.
+	// Cipher is the cipher of the data as dm-crypt names it; "" means [DefaultCipher]. Some ciphers
+	// need package luks/ciphers.
 	Cipher string
 
-	// KeySize is the length of the volume key in bytes. Zero is the longest that the
-	// cipher has: 64 for aes-xts-plain64, which is AES-256; 32 makes it AES-128.
+	// KeySize is the length of the volume key in bytes. Zero means the longest key of the cipher. For
+	// aes-xts-plain64 that is 64, which is AES-256; 32 is AES-128.
 	KeySize int
 
-	// SectorSize is the unit of encryption in bytes: 512 (the default, also for
-	// zero), 1024, 2048 or 4096; LUKS1 knows only 512. The opened device has
-	// sectors of this size, and a partition table counts in sectors: an image of
-	// a partitioned disk must keep 512.
+	// SectorSize is the encryption sector size in bytes: 512, 1024, 2048 or 4096; zero means 512. LUKS1
+	// allows only 512. The opened device has sectors of this size, and a partition table counts in
+	// sectors. So an image of a partitioned disk must keep the sector size of its table.
 	SectorSize int
 
-	// Hash is used in the anti-forensic splitter, in the digest of the volume
-	// key and, by default, in PBKDF2: "sha1", "sha256" (the default, also for
-	// ""), "sha512" and others that crypto/sha* have.
+	// Hash is the hash of the anti-forensic splitter, of the digest of the volume key and, by default,
+	// of PBKDF2: "sha1", "sha256", "sha512" and others of crypto/sha*. "" means "sha256".
 	Hash string
 
-	// KDF derives the key of the key slot from the passphrase. The zero value
-	// is the default of the version; see [KDF].
+	// KDF derives the key of the key slot from the passphrase. The zero value is the default of the
+	// version; see [KDF].
 	KDF KDF
 
-	// GeneratedKey says that the passphrase is a generated key of full entropy,
-	// such as the text of 32 random bytes. Stretching it adds nothing, so the
-	// default KDF becomes PBKDF2 at its minimum of 1000 iterations.
+	// GeneratedKey means that the passphrase is a generated key with full entropy, such as the text of
+	// 32 random bytes. Stretching adds nothing to it, so the default KDF is then PBKDF2 with the
+	// minimum of 1000 iterations.
 	GeneratedKey bool
 
-	// UUID of the image. "" is a random one.
+	// UUID is the UUID of the image; "" means a random one.
 	UUID string
 
 	// Label and Subsystem are free text for LUKS2, at most 47 bytes each.
 	Label, Subsystem string
 
-	// KeySlot is the number of the key slot, from 0 to 7 in LUKS1 and to 31 in LUKS2.
+	// KeySlot is the number of the key slot, from 0 to 7 in LUKS1 and from 0 to 31 in LUKS2.
 	KeySlot int
 
-	// DataOffset is where the encrypted data start, in bytes from the start of
-	// the header: a multiple of 4096 for LUKS2 and of 512 for LUKS1, with room for
-	// the key slots. Zero is cryptsetup's default: 16 MiB for LUKS2, 2 MiB for
-	// LUKS1 with the longer keys.
+	// DataOffset is the offset of the encrypted data from the start of the header, in bytes. It must be
+	// a multiple of 4096 for LUKS2 and of 512 for LUKS1, and leave room for the key slots. Zero means
+	// cryptsetup's default: 16 MiB for LUKS2, 2 MiB for LUKS1 with the longer keys.
 	DataOffset int64
 
-	// Detached makes a header for a file of its own. The data start at byte 0 of
-	// theirs; DataOffset must be zero.
+	// Detached makes a header for a separate file. The data start at byte 0 of their file, and
+	// DataOffset must be zero.
 	Detached bool
 
-	// MetadataSize is the length of each of the two copies of a LUKS2 header in bytes, a
-	// power of two from 16384 (the default, also for zero) to 4194304.
+	// MetadataSize is the length of each of the two copies of a LUKS2 header in bytes, a power of two
+	// from 16384 to 4194304. Zero means 16384.
 	MetadataSize int64
 
-	// KeyslotsSize is the length of the area of the key slots of LUKS2 in bytes, a
-	// multiple of 4096, at most 128 MiB. Zero is all up to the data; for a detached
-	// header, up to 16 MiB.
+	// KeyslotsSize is the length of the LUKS2 key slot area in bytes, a multiple of 4096, at most 128
+	// MiB. Zero means the whole space before the data; for a detached header, up to 16 MiB.
 	KeyslotsSize int64
 
-	// Flags of LUKS2 tell what to use when the image is opened: "allow-discards",
-	// "same-cpu-crypt" and others that cryptsetup --persistent knows.
+	// Flags are the persistent flags of LUKS2, used when the image is opened: "allow-discards",
+	// "same-cpu-crypt" and the others of cryptsetup --persistent.
 	Flags []string
 
-	// Tokens of LUKS2 are JSON objects with the members type and keyslots, which may name
-	// KeySlot only; see [Token]. They get the numbers from 0 on. Whoever makes one that has to
-	// say the UUID of the image sets UUID.
+	// Tokens are LUKS2 tokens: JSON objects with the members type and keyslots, which can only name
+	// KeySlot; see [Token]. They are numbered from 0. If a token must contain the UUID of the image,
+	// set UUID too.
 	Tokens []json.RawMessage
 
-	// VolumeKey, if not nil, is used as the key of the data. It sets KeySize.
-	// The default is a random key.
+	// VolumeKey, if not nil, is the key of the data; its length overrides KeySize. The default is a
+	// random key.
 	VolumeKey []byte
 
 	// Rand is the source of keys, salts and the UUID; nil is [crypto/rand.Reader].
@@ -95,7 +91,7 @@ type Options struct {
 	Rand io.Reader
 }
 
-// An optionError is something in [Options] that is not done here. It is not about an image.
+// An optionError is an unsupported value in [Options]. It is not about an image.
 type optionError struct {
 	error
 	hint string
@@ -110,7 +106,7 @@ func badOption(err error, hint string) error {
 	return &optionError{err, hint}
 }
 
-// Hint says what to do about it.
+// Hint says what to do about the error.
 func (e *optionError) Hint() string { return e.hint }
 
 // resolve returns o with every default filled in and every field checked.
@@ -178,7 +174,7 @@ func (o Options) resolve() (Options, error) {
 		if err != nil {
 			return o, fmt.Errorf("luks: UUID %q: %v", o.UUID, err)
 		}
-		o.UUID = u.String() // the one form with 36 characters
+		o.UUID = u.String() // the form with 36 characters
 	}
 	if o.Version == 1 && (o.Label != "" || o.Subsystem != "") {
 		return o, fmt.Errorf("luks: LUKS1 has no label and no subsystem")
@@ -187,7 +183,7 @@ func (o Options) resolve() (Options, error) {
 		return o, unsupported("LUKS1 has no tokens")
 	}
 	if o.Version == 1 && (o.MetadataSize != 0 || o.KeyslotsSize != 0 || len(o.Flags) > 0) {
-		return o, fmt.Errorf("luks: LUKS1 has one layout, and no flags")
+		return o, fmt.Errorf("luks: LUKS1 has a fixed layout and no flags")
 	}
 	for _, f := range []struct{ name, value string }{{"label", o.Label}, {"subsystem", o.Subsystem}} {
 		if len(f.value) > labelSize-1 {
@@ -210,7 +206,7 @@ func (o Options) resolve() (Options, error) {
 	return o, err
 }
 
-// resolveOffset lays the header out.
+// resolveOffset computes the layout of the header.
 func (o *Options) resolveOffset() error {
 	if o.Detached && o.DataOffset != 0 {
 		return fmt.Errorf("luks: a detached header has its data at byte 0 of another file, not at %d", o.DataOffset)
@@ -232,7 +228,7 @@ func (o *Options) resolveOffset() error {
 	if !slices.Contains(v2HeaderSizes, o.MetadataSize) {
 		return fmt.Errorf("luks: metadata of %d bytes: want a power of two from 16384 to 4194304", o.MetadataSize)
 	}
-	first := 2 * o.MetadataSize // the key slots start here
+	first := 2 * o.MetadataSize // offset of the key slots
 	slot := roundUp(int64(o.KeySize)*stripes, 4096)
 	if o.KeyslotsSize == 0 && o.DataOffset == 0 {
 		o.KeyslotsSize = max(v2DataOffset-first, roundUp(slot, 1<<20))

@@ -9,13 +9,13 @@ import (
 	"slices"
 )
 
-// RecoveryToken is the type of the token that says of a key slot that it opens with a recovery key,
-// as systemd-cryptenroll writes it. Such a key slot opens with the key as [NewRecoveryKey] returns
-// it, and as a person may type it: without the dashes, in capitals, or with spaces and newlines.
+// RecoveryToken is the type of the token that marks a key slot for a recovery key, as
+// systemd-cryptenroll writes it. Such a key slot opens with the key as [NewRecoveryKey] returns it. It
+// also opens with the forms that people type: without dashes, in capitals, or with spaces and newlines.
 const RecoveryToken = "systemd-recovery"
 
-// A recovery key is 256 bits as 8 groups of 8 characters of this alphabet, whose keys are at the
-// same place on most keyboards. systemd, src/shared/recovery-key.h.
+// A recovery key is 256 bits as 8 groups of 8 characters. The characters are on the same keys of most
+// keyboards; see systemd, src/shared/recovery-key.h.
 const (
 	modhex        = "cbdefghijklnrtuv"
 	recoveryBytes = 32
@@ -24,9 +24,8 @@ const (
 	recoverySize  = recoveryText*9/recoveryGroup - 1 // with dashes
 )
 
-// NewRecoveryKey returns a new recovery key: 256 random bits as text of 71 characters. The caller
-// wipes it. The key slot that it is for takes [KeyOptions] with GeneratedKey, and a token of type
-// [RecoveryToken].
+// NewRecoveryKey returns a new recovery key: 256 random bits as text of 71 characters. The caller wipes
+// it. Its key slot needs [KeyOptions] with GeneratedKey and a token of type [RecoveryToken].
 func NewRecoveryKey() ([]byte, error) { return newRecoveryKey(rand.Reader) }
 
 func newRecoveryKey(r io.Reader) ([]byte, error) {
@@ -45,20 +44,19 @@ func newRecoveryKey(r io.Reader) ([]byte, error) {
 	return key, nil
 }
 
-// maxTyped bounds what is looked at for a recovery key with white space in it, in bytes.
+// maxTyped bounds the length of a typed recovery key with white space, in bytes.
 const maxTyped = 4 * recoverySize
 
-// IsRecoveryKey tells whether this is a recovery key, as [NewRecoveryKey] returns it or as a person
-// may type it.
+// IsRecoveryKey reports whether typed is a recovery key, as [NewRecoveryKey] returns it or in a form
+// that people type.
 func IsRecoveryKey(typed []byte) bool {
 	key := normalRecoveryKey(typed)
 	clear(key)
 	return key != nil
 }
 
-// normalRecoveryKey returns a recovery key that was typed in another way as it should be, or nil
-// for what is none. The caller wipes it. White space means nothing; dashes are between all groups or
-// none.
+// normalRecoveryKey returns the standard form of a typed recovery key, or nil if typed is no recovery
+// key. The caller wipes it. White space is ignored. Dashes separate either all groups or none.
 func normalRecoveryKey(typed []byte) []byte {
 	if len(typed) > maxTyped {
 		return nil
@@ -68,7 +66,7 @@ func normalRecoveryKey(typed []byte) []byte {
 		clear(key)
 		return nil
 	}
-	dashed := false // just now
+	dashed := false // the last character was a dash
 	for _, c := range typed {
 		digit := modhexDigit(c)
 		between := len(key)%(recoveryGroup+1) == recoveryGroup && len(key) < recoverySize
@@ -102,14 +100,14 @@ func modhexDigit(c byte) int {
 	return -1
 }
 
-// hasRecoveryKey tells whether a key slot has a token that says so.
+// hasRecoveryKey reports whether a key slot has a token of type [RecoveryToken].
 func (h *Header) hasRecoveryKey(slot int) bool {
 	return slices.ContainsFunc(h.Tokens(), func(t Token) bool {
 		return t.Type == RecoveryToken && slices.Contains(t.Keyslots, slot)
 	})
 }
 
-// openTyped is openSlot for a passphrase, or for a recovery key however it was typed.
+// openTyped is like openSlot but accepts all typed forms of a recovery key.
 func (h *Header) openTyped(ctx context.Context, s keyslot, passphrase []byte, left *budget) ([]byte, error) {
 	normal := normalRecoveryKey(passphrase)
 	defer clear(normal)
@@ -121,8 +119,8 @@ func (h *Header) openTyped(ctx context.Context, s keyslot, passphrase []byte, le
 	return h.openSlot(ctx, s, passphrase, left)
 }
 
-// typedFor returns a copy of a passphrase that a key slot is to have: if it is a recovery key for a
-// slot of one, as it should be. The caller wipes it.
+// typedFor returns a copy of the passphrase for a key slot: the standard form if it is a recovery key
+// for such a slot. The caller wipes it.
 func (h *Header) typedFor(slot int, passphrase []byte) []byte {
 	if normal := normalRecoveryKey(passphrase); normal != nil {
 		if h.hasRecoveryKey(slot) {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestRecoveryKey: the text of known bytes, which systemd-cryptenroll would show too.
+// TestRecoveryKey checks the text for known bytes, as systemd-cryptenroll would print it.
 func TestRecoveryKey(t *testing.T) {
 	b := make([]byte, recoveryBytes)
 	for i := range b {
@@ -24,11 +24,11 @@ func TestRecoveryKey(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if _, err := newRecoveryKey(strings.NewReader("short")); err == nil {
-		t.Error("too few random bytes are taken")
+		t.Error("too few random bytes were accepted")
 	}
 }
 
-// hexAsModhex spells bytes by way of their hexadecimal digits, in groups.
+// hexAsModhex spells bytes in groups, by way of their hexadecimal digits.
 func hexAsModhex(b []byte) string {
 	const digits = "0123456789abcdef"
 	var text strings.Builder
@@ -61,7 +61,7 @@ func TestNormalRecoveryKey(t *testing.T) {
 		{key[1:], false}, {plain[1:], false}, {"", false}, {"\n", false}, {"a" + plain[1:], false}, {"a" + key[1:], false},
 		{strings.ReplaceAll(key, "-", "c"), false}, {"-" + key[1:], false},
 		{strings.Repeat("-", recoverySize), false}, {strings.Repeat("-", recoveryText), false}, {strings.Repeat("\xff", recoveryText), false},
-		{strings.Repeat("3", recoveryText), false}, // 'c' with bit 5 cleared or set otherwise
+		{strings.Repeat("3", recoveryText), false}, // not in the alphabet: 'c' with bit 5 or others changed
 	} {
 		got := normalRecoveryKey([]byte(c.typed))
 		if c.is && string(got) != key || !c.is && got != nil {
@@ -70,7 +70,7 @@ func TestNormalRecoveryKey(t *testing.T) {
 	}
 }
 
-// TestRecoverySlot: only the key slot with the token takes a recovery key as it is typed.
+// TestRecoverySlot checks that only a key slot with the token accepts typed forms of a recovery key.
 func TestRecoverySlot(t *testing.T) {
 	ctx := context.Background()
 	name := filepath.Join(t.TempDir(), "image")
@@ -125,7 +125,7 @@ func TestRecoverySlot(t *testing.T) {
 	if _, _, err := e.Header().VolumeKey(ctx, []byte("first"), AnySlot); err != nil {
 		t.Error(err)
 	}
-	// What is made anew by it as it was typed opens with both.
+	// A slot that was changed with a typed form opens with both forms.
 	if n, err := e.ChangeKey(ctx, typed, typed, KeyOptions{KDF: fast}); err != nil || n != slot {
 		t.Fatal(n, err)
 	}
@@ -134,7 +134,7 @@ func TestRecoverySlot(t *testing.T) {
 			t.Errorf("%s: %d, %v", text, n, err)
 		}
 	}
-	// A token that somebody added to another key slot locks nobody out.
+	// A token that was added to the wrong key slot must not lock anybody out.
 	odd := []byte(strings.Repeat("c", recoveryText))
 	n, err := e.AddKey(ctx, AnySlot, NewKey{VolumeKey: volumeKey, Passphrase: odd, KeyOptions: KeyOptions{KDF: fast}})
 	if err != nil {
@@ -151,7 +151,7 @@ func TestRecoverySlot(t *testing.T) {
 	}
 }
 
-// FuzzRecoveryKey: what is taken for a recovery key is one, and is the same when it is read again.
+// FuzzRecoveryKey checks that an accepted recovery key is valid, and that its standard form is stable.
 func FuzzRecoveryKey(f *testing.F) {
 	key := hexAsModhex(make([]byte, recoveryBytes))
 	f.Add([]byte(key))

@@ -13,9 +13,9 @@ import (
 	"github.com/luksimg/luksimg/internal/af"
 )
 
-// ChangeKey replaces the key slot that opens with old by one that opens with passphrase;
-// see [Editor.ReplaceSlot]. To give a slot another key derivation function, give the same
-// passphrase twice.
+// ChangeKey replaces the key slot that opens with old by one that opens with passphrase; see
+// [Editor.ReplaceSlot]. To change only the key derivation function of a slot, pass the same passphrase
+// twice.
 func (e *Editor) ChangeKey(ctx context.Context, old, passphrase []byte, o KeyOptions) (int, error) {
 	volumeKey, slot, err := e.h.VolumeKey(ctx, old, AnySlot)
 	if err != nil {
@@ -25,18 +25,20 @@ func (e *Editor) ChangeKey(ctx context.Context, old, passphrase []byte, o KeyOpt
 	return e.ReplaceSlot(ctx, slot, NewKey{Passphrase: passphrase, VolumeKey: volumeKey, KeyOptions: o})
 }
 
-// ReplaceSlot replaces the key slot with this number by another one, as [Editor.AddKey] makes it. It
-// returns the number of the new one:
-// LUKS2 keeps the old number, LUKS1 takes a free slot if it has one.
+// ReplaceSlot replaces a key slot by a new one, made as by [Editor.AddKey]. It returns the new number:
+// LUKS2 keeps the number, LUKS1 uses a free slot if there is one.
 //
-// The new key material is written to room that is free, the header is changed, and then the
-// old material is wiped, so that one of the two opens at each moment. If there is no room,
-// as in LUKS1 with all slots in use and long keys, the new material shares all but its last
-// block with the old one, and starts a block later: the old slot stays whole until the
-// header is changed, and of its material the first block is wiped, without which the rest
-// is worth nothing. Only if there is not even room for a block is the old material
-// overwritten before the header is changed, as cryptsetup does; if that is cut off, neither
-// the old nor the new passphrase opens, and all other key slots do.
+// ReplaceSlot writes the new key material to free space, changes the header, and then wipes the old
+// material. So at each moment one of the two opens.
+//
+// If there is no free space, as in LUKS1 with all slots in use and long keys, the new material overlaps
+// the old. It starts one block later and shares all other blocks of the old. The old slot stays valid
+// until the header is changed. Then the first block of the old material is wiped, without which the
+// rest is useless.
+//
+// Only if there is no room for even one block, the old material is overwritten before the header is
+// changed, as cryptsetup does. If that is interrupted, neither the old nor the new passphrase opens the
+// image, but all other key slots do.
 func (e *Editor) ReplaceSlot(ctx context.Context, slot int, k NewKey) (int, error) {
 	volumeKey, err := e.openFor(ctx, k)
 	if err != nil {
@@ -76,7 +78,7 @@ func (e *Editor) ReplaceSlot(ctx context.Context, slot int, k NewKey) (int, erro
 	return slot, e.replaceHere(ctx, s, before, volumeKey, passphrase)
 }
 
-// replaceElsewhere gives slot s its own key material where there is room.
+// replaceElsewhere writes the key material of slot s to free space.
 func (e *Editor) replaceElsewhere(ctx context.Context, s, before keyslot, volumeKey, passphrase []byte) error {
 	if err := e.writeSlot(ctx, s, volumeKey, passphrase); err != nil {
 		return err
@@ -84,13 +86,13 @@ func (e *Editor) replaceElsewhere(ctx context.Context, s, before keyslot, volume
 	if err := e.wipe(before.area.offset, before.area.size); err != nil {
 		return err
 	}
-	if e.h.version == 1 { // where the slots of LUKS1 are is known to others
+	if e.h.version == 1 { // other programs expect the standard areas of LUKS1
 		return e.moveV1(s, before.area.offset)
 	}
 	return nil
 }
 
-// moveV1 gives a key slot of LUKS1 another place, which is free.
+// moveV1 moves a key slot of LUKS1 to a free area.
 func (e *Editor) moveV1(s keyslot, off int64) error {
 	if err := e.copyMaterial(s.area, off); err != nil {
 		return err
@@ -104,17 +106,17 @@ func (e *Editor) moveV1(s keyslot, off int64) error {
 	return e.wipe(s.area.offset, s.area.size)
 }
 
-// replaceHere gives slot s key material where that of the slot that it replaces is.
+// replaceHere writes the key material of slot s over that of the slot it replaces.
 func (e *Editor) replaceHere(ctx context.Context, s, before keyslot, volumeKey, passphrase []byte) error {
 	block := int64(sectorSize)
 	if e.h.version == 2 {
-		block = 4096 // what cryptsetup asks for
+		block = 4096 // as cryptsetup requires
 	}
 	s.area.size = before.area.size
 	if e.roomBehind(before.area) < block {
 		s.area.offset = before.area.offset
 		if down := s.area.offset &^ 4095; e.roomBefore(before.area) >= s.area.offset-down {
-			s.area.offset = down // where it was before it was replaced for the first time
+			s.area.offset = down // its area before the first replacement
 		}
 		return e.writeSlot(ctx, s, volumeKey, passphrase)
 	}
@@ -137,10 +139,9 @@ func (e *Editor) replaceHere(ctx context.Context, s, before keyslot, volumeKey, 
 	return e.wipe(before.area.offset, block)
 }
 
-// newSalt gives slot s a salt. The fields of key slot 6 of LUKS1 lie in two sectors of the
-// disk. If one of them is written and the other not, the slot opens all the same if what the
-// first one has did not change: the first bytes of the salt, and the iterations, unless
-// others were asked for.
+// newSalt sets a new salt in slot s. The fields of LUKS1 key slot 6 cross a sector boundary, so the
+// write can be torn. The slot still opens then if the bytes in the first sector did not change: the
+// start of the salt, and the iterations unless the caller changes them.
 func (e *Editor) newSalt(s *keyslot, before keyslot) error {
 	var err error
 	if s.salt, err = randomBytes(e.rand, saltSize); err != nil {
@@ -153,7 +154,7 @@ func (e *Editor) newSalt(s *keyslot, before keyslot) error {
 	return nil
 }
 
-// roomBehind returns how many bytes behind an area belong to nothing.
+// roomBehind returns the number of free bytes after an area.
 func (e *Editor) roomBehind(a area) int64 {
 	_, end := e.materialBounds()
 	for _, s := range e.h.slots {
@@ -164,7 +165,7 @@ func (e *Editor) roomBehind(a area) int64 {
 	return end - a.offset - a.size
 }
 
-// roomBefore is roomBehind for what lies before an area.
+// roomBefore returns the number of free bytes before an area.
 func (e *Editor) roomBefore(a area) int64 {
 	first, _ := e.materialBounds()
 	for _, s := range e.h.slots {
@@ -175,7 +176,7 @@ func (e *Editor) roomBefore(a area) int64 {
 	return a.offset - first
 }
 
-// materialBounds returns where key material may start and has to end.
+// materialBounds returns the bounds of the area for key material.
 func (e *Editor) materialBounds() (first, end int64) {
 	if e.h.version == 2 {
 		return 2 * e.h.hdrSize, 2*e.h.hdrSize + e.h.keyslots
@@ -188,7 +189,7 @@ func (e *Editor) materialBounds() (first, end int64) {
 	if end == 0 || end > e.size {
 		end = e.size
 	}
-	// Behind the last slot there may be luksmeta, which clevis has.
+	// luksmeta, which clevis uses, can follow the last slot.
 	meta := roundUp(last, 4096)
 	mark := []byte("LUKSMETA")
 	got := make([]byte, len(mark))
@@ -198,9 +199,9 @@ func (e *Editor) materialBounds() (first, end int64) {
 	return v1FirstArea * sectorSize, end
 }
 
-// sealBehind returns key material of s that starts with shared, which other material has too:
-// what it says is random to who does not have both passphrases. All that the key asks for is
-// in the last stripe, which lies behind shared.
+// sealBehind returns key material of s that starts with shared, bytes of other key material. shared
+// looks random to anybody who does not have both passphrases. The entropy of the new key is in the last
+// stripe, which follows shared.
 func (s *keyslot) sealBehind(ctx context.Context, shared, passphrase, key []byte, rand io.Reader) ([]byte, error) {
 	newHash, err := hashByName(s.afHash)
 	if err != nil {
@@ -220,7 +221,7 @@ func (s *keyslot) sealBehind(ctx context.Context, shared, passphrase, key []byte
 	cipher.Decrypt(plain[:len(shared)], shared, 0)
 	last := plain[n-int64(len(key)) : n]
 	clear(last)
-	mixed := af.Merge(plain[:n], len(key), newHash) // all stripes but the last, which is zero
+	mixed := af.Merge(plain[:n], len(key), newHash) // all stripes except the last, which is zero
 	defer clear(mixed)
 	subtle.XORBytes(last, mixed, key)
 	material := make([]byte, len(plain))
@@ -228,7 +229,7 @@ func (s *keyslot) sealBehind(ctx context.Context, shared, passphrase, key []byte
 	return material, nil
 }
 
-// copyMaterial copies an area to another place and makes it durable.
+// copyMaterial copies an area to another place and syncs.
 func (e *Editor) copyMaterial(a area, to int64) error {
 	material := make([]byte, a.size)
 	if err := readFull(e.f, material, a.offset); err != nil {
@@ -237,7 +238,7 @@ func (e *Editor) copyMaterial(a area, to int64) error {
 	return e.write(material, to)
 }
 
-// writeSlot seals the volume key into s, writes the key material, and then the header.
+// writeSlot seals the volume key into s, then writes the key material and the header.
 func (e *Editor) writeSlot(ctx context.Context, s keyslot, volumeKey, passphrase []byte) error {
 	before := keyslot{id: -1}
 	if b := e.h.slot(s.id); b != nil {
@@ -253,8 +254,7 @@ func (e *Editor) writeSlot(ctx context.Context, s keyslot, volumeKey, passphrase
 	return e.storeSlot(s, material, s.area.offset)
 }
 
-// storeSlot writes key material of s, all that is not there yet, to an offset, and then the
-// header.
+// storeSlot writes the missing key material of s at an offset, and then the header.
 func (e *Editor) storeSlot(s keyslot, material []byte, off int64) error {
 	if err := e.checkUnchanged(); err != nil {
 		return err

@@ -8,15 +8,15 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// full are images in which no other key slot has room, but for one that keeps its own
-// passphrase: all others open with third.
+// full returns images without room for another key slot. One slot keeps its own passphrase; all others
+// open with third.
 func full(t *testing.T) map[string][]byte {
 	t.Helper()
 	images := map[string][]byte{
-		// Behind the key slots there is room for another one, or not.
+		// With and without room for another area after the key slots.
 		"luks1":           write(t, random(1, 1024), luks.Options{Version: 1, KeySize: 32, KDF: cheap}),
 		"luks1, long key": write(t, random(1, 1024), luks.Options{Version: 1, KDF: cheap}),
-		// All numbers are in use, or all room is.
+		// All slot numbers are in use, or all space.
 		"luks2":         write(t, random(1, 1024), luks.Options{KeySize: 32, KDF: cheap, DataOffset: 5 << 20}),
 		"luks2, area":   write(t, random(1, 1024), luks.Options{KDF: cheap, DataOffset: 1 << 20}),
 		"luks2, 192":    write(t, random(1, 1024), luks.Options{KeySize: 24, KDF: cheap, DataOffset: 1 << 20, Cipher: "aes-cbc-essiv:sha256"}),
@@ -37,17 +37,17 @@ func full(t *testing.T) map[string][]byte {
 	return images
 }
 
-// TestReplaceFull changes each key slot of images that have no room for another one, again
-// and again: the right passphrases open, and what the old slot had is of no use any more.
+// TestReplaceFull changes each key slot repeatedly in images without room for another one. The right
+// passphrases must open, and the old key material must be useless.
 func TestReplaceFull(t *testing.T) {
 	for name, img := range full(t) {
 		for _, slot := range slotsOf(open(t, img)) {
 			if slot != 0 && slot != 2 && slot < 6 || slot > 7 && slot < 31 {
-				continue // they are like their neighbours
+				continue // the same as their neighbours
 			}
 			e, j := edit(t, img)
 			key := volumeKey(t, e, passphrase)
-			for i := range 6 { // more often than there is slack
+			for i := range 6 { // more often than there is slack space
 				old := open(t, j.b).Info()
 				before := bytes.Clone(j.b)
 				new := []byte(fmt.Sprint("new ", i))
@@ -82,13 +82,13 @@ func TestReplaceFull(t *testing.T) {
 	}
 }
 
-// cryptsetupSometimes asks cryptsetup, which takes its time, of a part of the slots.
+// cryptsetupSometimes runs cryptsetup, which is slow, for a part of the slots.
 func cryptsetupSometimes(t *testing.T, slot int, img, passphrase []byte) bool {
 	return slot%5 != 0 || !haveCryptsetup(t) || cryptsetup(t, img, passphrase)
 }
 
-// TestReplaceFullCrash cuts the change of a key slot off, in images that have no room for
-// another one: the old or the new passphrase opens.
+// TestReplaceFullCrash interrupts the change of a key slot in images without room for another one. The
+// old or the new passphrase must open the image.
 func TestReplaceFullCrash(t *testing.T) {
 	images := full(t)
 	for _, c := range []struct {

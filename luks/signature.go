@@ -9,22 +9,21 @@ import (
 	file "github.com/luksimg/luksimg/internal/signature"
 )
 
-// ErrAmbiguous means that where the primary header should be there is something else, known by its
-// signature, and only the secondary header says that this is LUKS. Which of the two the
-// image is can not be told: it is read by the secondary header, and not changed.
+// ErrAmbiguous means that the primary header was replaced by something else with a known signature, and
+// only the secondary header says that this is LUKS. The image can be either. It is read with the
+// secondary header, but not changed.
 var ErrAmbiguous = errors.New("ambiguous: something else is where the primary header should be")
 
-// A signature tells what starts in a file by bytes at a fixed place.
+// A signature identifies the content of a file by bytes at a fixed offset.
 type signature struct {
-	name   string // with its article
+	name   string // with an article
 	offset int64
 	bytes  string
 }
 
-// signatures are those of what people make on a disk that was LUKS: filesystems, swap
-// areas, volume managers, RAID members, partition tables and images, as libblkid knows
-// them. All lie before the least place of the data in most images. What is no disk, such as
-// an archive, package signature knows.
+// signatures are those of data that people write to a former LUKS disk: filesystems, swap areas, volume
+// managers, RAID members, partition tables and images, as in libblkid. All are at offsets below the
+// data of most images. Package signature has those of other files, such as archives.
 var signatures = []signature{
 	{"an LVM2 physical volume", 0, "LABELONE"},
 	{"an LVM2 physical volume", 512, "LABELONE"},
@@ -108,12 +107,12 @@ var signatures = []signature{
 	{"a VDI", 64, "\x7f\x10\xda\xbe"},
 }
 
-// swapMarks stand in the last ten bytes of the first page of a swap area, whatever the size
-// of a page was where it was made.
+// swapMarks are the last ten bytes of the first page of a swap area. The page size depends on the
+// machine that made it.
 var swapMarks = []string{"SWAP-SPACE", "SWAPSPACE2", "S1SUSPEND\x00", "S2SUSPEND\x00", "ULSUSPEND\x00", "LINHIB0001"}
 
-// foreignSignature returns what the size bytes of r start with, other than LUKS, and where
-// its signature is. It returns "" if it knows none.
+// foreignSignature returns the name of what the file r of size bytes starts with other than LUKS, and
+// the offset of its signature. It returns "" if it finds none.
 func foreignSignature(r io.ReaderAt, size int64) (string, int64, error) {
 	b := make([]byte, min(zfsEnd, size))
 	if err := readFull(r, b, 0); err != nil {
@@ -149,14 +148,14 @@ func foreignSignature(r io.ReaderAt, size int64) (string, int64, error) {
 	return s.Name, off, nil
 }
 
-// The uberblocks of a ZFS label.
+// The uberblocks of a ZFS label are an array.
 const (
 	zfsFirst = 128 << 10
 	zfsEnd   = 256 << 10
 )
 
-// hasMBR tells whether b starts with a partition table that could be one: four entries with
-// no flag but that of the active one, and a type somewhere.
+// hasMBR reports whether b starts with a plausible partition table: four entries with a valid active
+// flag, at least one with a type.
 func hasMBR(b []byte) bool {
 	if len(b) < 512 || b[510] != 0x55 || b[511] != 0xaa {
 		return false
@@ -171,14 +170,13 @@ func hasMBR(b []byte) bool {
 	return used
 }
 
-// lookForOthers notes what else is where the primary header, which can not be used, should
-// be.
+// lookForOthers records what replaced an unusable primary header.
 func (h *Header) lookForOthers(r io.ReaderAt, size int64) error {
 	name, off, err := foreignSignature(r, size)
 	if err != nil || name == "" {
 		return err
 	}
-	h.ambiguous = fmt.Errorf("luks: %w: %s, by its signature at byte %d", ErrAmbiguous, name, off)
-	h.warn("this may not be a LUKS image any more: where its primary header should be there is %s, by its signature at byte %d", name, off)
+	h.ambiguous = fmt.Errorf("luks: %w: %s (signature at byte %d)", ErrAmbiguous, name, off)
+	h.warn("this may no longer be a LUKS image: in place of its primary header there is %s (signature at byte %d)", name, off)
 	return nil
 }

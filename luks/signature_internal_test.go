@@ -7,7 +7,7 @@ import (
 	file "github.com/luksimg/luksimg/internal/signature"
 )
 
-// TestSignatures puts each signature into an empty file, in which there was none.
+// TestSignatures puts each signature into an otherwise empty file.
 func TestSignatures(t *testing.T) {
 	find := func(b []byte) string {
 		name, _, err := foreignSignature(bytes.NewReader(b), int64(len(b)))
@@ -30,7 +30,7 @@ func TestSignatures(t *testing.T) {
 	}
 	all = append(all, signature{"a ZFS pool", 128<<10 + 7*1024, "\x0c\xb1\xba\x00\x00\x00\x00\x00"},
 		signature{"an MBR partition table", 450, "\x83" + string(make([]byte, 59)) + "\x55\xaa"})
-	for _, s := range file.All { // those that a mark alone tells are enough to show that they count
+	for _, s := range file.All { // signatures without further checks are enough here
 		if s.At == 0 && !s.Text && !s.Weak && len(s.Magic) >= 6 {
 			all = append(all, signature{s.Name, 0, s.Magic})
 		}

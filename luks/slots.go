@@ -16,33 +16,32 @@ import (
 // AnySlot lets an [Editor] choose a free key slot.
 const AnySlot = -1
 
-// KeyOptions say how a new key slot is made. The zero value is right for a passphrase.
+// KeyOptions configure a new key slot. The zero value is right for a passphrase.
 type KeyOptions struct {
 	// KDF derives the slot's key; see [KDF] for the defaults.
 	KDF KDF
 
-	// Hash is that of the anti-forensic splitter and, by default, of PBKDF2; "" is
-	// "sha256". LUKS1 has one hash for all, and takes that.
+	// Hash is the hash of the anti-forensic splitter and, by default, of PBKDF2; "" means "sha256".
+	// LUKS1 always uses the hash of its header.
 	Hash string
 
-	// GeneratedKey says that the passphrase is a generated key of full entropy, as in
-	// [Options].
+	// GeneratedKey means that the passphrase is a generated key with full entropy; see [Options].
 	GeneratedKey bool
 }
 
-// A NewKey is what a key slot is made of: its passphrase, and one of Existing and VolumeKey, without which
-// there is nothing to put into it.
+// A NewKey describes a new key slot: its passphrase, and either Existing or VolumeKey, from which the
+// volume key is taken.
 type NewKey struct {
-	Passphrase []byte // that opens the new key slot
-	Existing   []byte // a passphrase that opens a key slot that is there
-	VolumeKey  []byte // the key of the data itself, as [Header.VolumeKey] gives it
+	Passphrase []byte // opens the new key slot
+	Existing   []byte // opens an existing key slot
+	VolumeKey  []byte // the volume key, as [Header.VolumeKey] returns it
 
 	KeyOptions
 }
 
-// AddKey adds a key slot. It is the one with this number, which must be free, or [AnySlot]. AddKey returns
-// the number. An Existing passphrase that opens nothing is [ErrPassphrase], and a VolumeKey that is not
-// that of the image [ErrVolumeKey].
+// AddKey adds a key slot with the number slot, which must be free, or with any free number if slot is
+// [AnySlot]. It returns the number. If Existing opens nothing, the error is [ErrPassphrase]. If
+// VolumeKey is not the key of the image, it is [ErrVolumeKey].
 func (e *Editor) AddKey(ctx context.Context, slot int, k NewKey) (int, error) {
 	volumeKey, err := e.openFor(ctx, k)
 	if err != nil {
@@ -59,7 +58,7 @@ func (e *Editor) AddKey(ctx context.Context, slot int, k NewKey) (int, error) {
 	return s.id, nil
 }
 
-var errOneKey = errors.New("luks: a key slot is made with a passphrase that is there or with the volume key: give one of them")
+var errOneKey = errors.New("luks: a new key slot needs either an existing passphrase or the volume key")
 
 // openFor returns the volume key for a new key slot. The caller wipes it.
 func (e *Editor) openFor(ctx context.Context, k NewKey) ([]byte, error) {
@@ -78,8 +77,8 @@ func (e *Editor) openFor(ctx context.Context, k NewKey) ([]byte, error) {
 	return bytes.Clone(k.VolumeKey), nil
 }
 
-// RemoveKey removes the key slot that opens with passphrase, and returns its number. The
-// last one for the data stays, and that is [ErrLastSlot], unless force is set.
+// RemoveKey removes the key slot that opens with passphrase and returns its number. Unless force is
+// set, it does not remove the last key slot for the data and returns [ErrLastSlot].
 func (e *Editor) RemoveKey(ctx context.Context, passphrase []byte, force bool) (int, error) {
 	key, slot, err := e.h.VolumeKey(ctx, passphrase, AnySlot)
 	if err != nil {
@@ -89,9 +88,9 @@ func (e *Editor) RemoveKey(ctx context.Context, passphrase []byte, force bool) (
 	return slot, e.KillSlot(slot, force)
 }
 
-// KillSlot removes a key slot without opening it: its key material is overwritten, then
-// it is taken out of the header. The last one for the data stays, and that is
-// [ErrLastSlot], unless force is set.
+// KillSlot removes a key slot without opening it. It overwrites the key material and then removes the
+// slot from the header. Unless force is set, it does not remove the last key slot for the data and
+// returns [ErrLastSlot].
 func (e *Editor) KillSlot(slot int, force bool) error {
 	s := e.h.slot(slot)
 	if s == nil {
@@ -117,8 +116,8 @@ func (e *Editor) KillSlot(slot int, force bool) error {
 	return e.changeV2(func(m metadata, _ *Header) error { m.removeSlot(slot); return nil })
 }
 
-// Erase removes all key slots. There is no way to the data then but the volume key, or a
-// backup of the header.
+// Erase removes all key slots. Then only the volume key or a backup of the header gives access to the
+// data.
 func (e *Editor) Erase() error {
 	for _, s := range e.h.slots {
 		if !s.active {
@@ -131,7 +130,7 @@ func (e *Editor) Erase() error {
 	return nil
 }
 
-// newSlot returns a key slot with a number and room, but for its salt.
+// newSlot returns a key slot with a number and an area, but no salt.
 func (e *Editor) newSlot(volumeKey []byte, slot int, o KeyOptions) (keyslot, error) {
 	s, err := e.freshSlot(volumeKey, o)
 	if err != nil {
@@ -156,7 +155,7 @@ func (e *Editor) newSlot(volumeKey []byte, slot int, o KeyOptions) (keyslot, err
 	return s, err
 }
 
-// freshSlot returns a key slot without a number, a place and a salt.
+// freshSlot returns a key slot without a number, an area and a salt.
 func (e *Editor) freshSlot(volumeKey []byte, o KeyOptions) (keyslot, error) {
 	hash := cmp.Or(o.Hash, "sha256")
 	if e.h.version == 1 {
@@ -179,7 +178,7 @@ func (e *Editor) freshSlot(volumeKey []byte, o KeyOptions) (keyslot, error) {
 	return s, nil
 }
 
-// freeV1 returns the number and the room of a LUKS1 key slot that is not in use.
+// freeV1 returns the number and the area of an unused LUKS1 key slot.
 func (e *Editor) freeV1(slot int) (int, area, error) {
 	for _, s := range e.h.slots {
 		if !s.active && (slot == AnySlot || s.id == slot) {
@@ -189,18 +188,18 @@ func (e *Editor) freeV1(slot int) (int, area, error) {
 	return 0, area{}, notFree(slot, v1Slots)
 }
 
-// notFree is why none of n key slots, or not the one with this number, can be taken.
+// notFree returns the error if the given one, or all, of n key slots are in use.
 func notFree(slot, n int) error {
 	switch {
 	case slot == AnySlot:
 		return noSlot("none of the %d key slots is free", n)
 	case slot < 0 || slot >= n:
-		return noSlot("no such key slot: %d; they are 0 to %d", slot, n-1)
+		return noSlot("no such key slot: %d; valid numbers are 0 to %d", slot, n-1)
 	}
 	return noSlot("key slot %d is not free", slot)
 }
 
-// room returns where n bytes are free between the key slots, or behind them.
+// room returns the offset of n free bytes between the key slots or after them.
 func (e *Editor) room(n int64) (int64, error) {
 	areas := make([]area, 0, len(e.h.slots))
 	for _, s := range e.h.slots {
@@ -215,7 +214,7 @@ func (e *Editor) room(n int64) (int64, error) {
 		off = roundUp(max(off, a.offset+a.size), 4096)
 	}
 	if end-off < n {
-		return 0, noSlot("there is no room for another key slot, which takes %d bytes", n)
+		return 0, noSlot("there is no room for another key slot of %d bytes", n)
 	}
 	return off, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// TestSource runs what all sources must do over volumes of both versions and of long sectors.
+// TestSource runs the common checks of sources on volumes of both versions and with long sectors.
 func TestSource(t *testing.T) {
 	for _, o := range []luks.Options{{Version: 1}, {SectorSize: 512, DataOffset: 1 << 20}, {SectorSize: 4096, DataOffset: 1 << 20}} {
 		t.Run(fmt.Sprint(o.Version, o.SectorSize), func(t *testing.T) {
@@ -26,7 +26,7 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// TestWriter runs what all writers must do over images of both versions that are streamed.
+// TestWriter runs the common checks of writers on streamed images of both versions.
 func TestWriter(t *testing.T) {
 	for _, o := range []luks.Options{{Version: 1}, {SectorSize: 512, DataOffset: 1 << 20}, {SectorSize: 4096, DataOffset: 1 << 20}} {
 		o.KDF = cheap

@@ -11,13 +11,13 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// objectsJSON are the paths of all kinds of objects in metadata, with one token.
+// objectsJSON are the paths of all kinds of objects in metadata with one token.
 var objectsJSON = []string{
 	"", "keyslots", "keyslots.0", "keyslots.0.kdf", "keyslots.0.af", "keyslots.0.area", "segments", "segments.0", "digests", "digests.0",
 	"tokens", "tokens.0", "tokens.0.deep", "config", "config.requirements",
 }
 
-// textMetadata is the metadata of an image with all objects, to be changed.
+// textMetadata returns the metadata of an image with all kinds of objects, to be changed.
 func textMetadata(t *testing.T, img []byte) tree {
 	m := getJSON(t, img)
 	at(m, "tokens")["0"] = tree{"type": "x", "keyslots": []any{}, "deep": tree{}}
@@ -25,9 +25,9 @@ func textMetadata(t *testing.T, img []byte) tree {
 	return m
 }
 
-// TestRefuseText has names and text in metadata that cryptsetup reads in another way: it ends a name
-// at U+0000, so that "segments\u0000" takes the place of "segments". No header with such is opened,
-// wherever it stands, and what is wrong is told with its place.
+// TestRefuseText puts text that cryptsetup interprets differently into metadata: cryptsetup ends a name
+// at U+0000, so it uses "segments\u0000" in place of "segments". Such a header must be refused wherever
+// the text is, and the error must name the place.
 func TestRefuseText(t *testing.T) {
 	img := write(t, random(1, 512), luks.Options{KDF: cheap, DataOffset: 1 << 20})
 	good, err := json.Marshal(textMetadata(t, img))
@@ -35,7 +35,7 @@ func TestRefuseText(t *testing.T) {
 		t.Fatal(err)
 	}
 	if open(t, setJSON(t, img, good)).Info().Refused != "" {
-		t.Fatal("the metadata are no good without a change")
+		t.Fatal("the unchanged metadata are refused")
 	}
 	for _, path := range objectsJSON {
 		names := []string{"x"}
@@ -45,7 +45,7 @@ func TestRefuseText(t *testing.T) {
 		for _, name := range names {
 			for _, c := range []struct {
 				name, json, want string
-				inner            string // where in the object the wrong text is
+				inner            string // path of the invalid text in the object
 			}{
 				{name + "\x00", `%q:"y"`, "U+0000", ""},
 				{name + "\x00x", `%q:{}`, "U+0000", ""},
@@ -93,7 +93,7 @@ func TestRefuseText(t *testing.T) {
 	}
 }
 
-// TestTokenText: no token with such text is written.
+// TestTokenText checks that no token with such text is written.
 func TestTokenText(t *testing.T) {
 	for _, token := range []string{`{"type":"x","keyslots":[],"type\u0000":"y"}`, `{"type":"x\u0000","keyslots":[]}`, "{\"type\":\"\xff\",\"keyslots\":[]}"} {
 		j := &journal{b: write(t, nil, luks.Options{KDF: cheap, DataOffset: 1 << 20})}
@@ -108,15 +108,15 @@ func TestTokenText(t *testing.T) {
 	}
 }
 
-// TestUnknownMembers: members that are not known are told, wherever they stand but in tokens, and
-// nothing is refused for them.
+// TestUnknownMembers checks that unknown members are reported wherever they are, except in tokens, and
+// that nothing is refused because of them.
 func TestUnknownMembers(t *testing.T) {
 	img := write(t, random(1, 512), luks.Options{KDF: cheap, DataOffset: 1 << 20})
 	for _, path := range objectsJSON {
 		m := textMetadata(t, img)
 		at(m, path)["z"] = []any{"text"}
 		if !strings.HasPrefix(path, "tokens") && strings.HasSuffix(path, "s") && !strings.HasSuffix(path, "requirements") || path == "tokens" {
-			continue // which have numbers for names
+			continue // their members are numbers
 		}
 		text, err := json.Marshal(m)
 		if err != nil {
@@ -132,7 +132,7 @@ func TestUnknownMembers(t *testing.T) {
 			t.Errorf("%s: %s, want %s; refused %q, warnings %q", path, got, want, i.Refused, i.Warnings)
 		}
 	}
-	// A name is cut, and not all of many are told.
+	// A long name is shortened, and the number of reported members is limited.
 	m := getJSON(t, img)
 	for n := range 100 {
 		at(m, "config")[strings.Repeat("z", 60+n%10)+fmt.Sprint(n)] = n

@@ -11,8 +11,8 @@ import (
 // AnyToken lets an [Editor] choose a free token.
 const AnyToken = -1
 
-// A Token is metadata that other software keeps in a LUKS2 header to open a key slot by
-// other means. LUKS2, section 3.4.
+// A Token is metadata in a LUKS2 header that other software uses to open a key slot by other means;
+// LUKS2, section 3.4.
 type Token struct {
 	Number   int             `json:"token"`
 	Type     string          `json:"type"`
@@ -27,7 +27,7 @@ func (h *Header) Tokens() []Token {
 	}
 	tree, err := parseJSON(h.raw)
 	if err != nil {
-		return nil // it was parsed before
+		return nil // unreachable: it was parsed before
 	}
 	var all []Token
 	for name, o := range metadata(tree).objects("tokens") {
@@ -49,17 +49,16 @@ func (h *Header) Tokens() []Token {
 	return all
 }
 
-// TokenFor returns a token, a JSON object, that is for these key slots beside those that it
-// names.
+// TokenFor returns the token text, a JSON object, with slots added to its key slots.
 func TokenFor(text []byte, slots ...int) ([]byte, error) {
 	var o map[string]any
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if err := d.Decode(&o); err != nil {
-		return nil, fmt.Errorf("a token is a JSON object: %w", err)
+		return nil, fmt.Errorf("a token must be a JSON object: %w", err)
 	}
 	if _, there := o["keyslots"]; o == nil || len(slots) == 0 && there {
-		return text, nil // as it is; that null is no token is for AddToken to say
+		return text, nil // unchanged; AddToken refuses null
 	}
 	list, ok := o["keyslots"].([]any)
 	if !ok {
@@ -74,19 +73,19 @@ func TokenFor(text []byte, slots ...int) ([]byte, error) {
 	return json.Marshal(o)
 }
 
-// AddToken adds a token, a JSON object with at least the members type and keyslots, under
-// this number, which must be free, or [AnyToken]. It returns the number.
+// AddToken adds a token: a JSON object with at least the members type and keyslots. Its number is n,
+// which must be free, or any free one if n is [AnyToken]. AddToken returns the number.
 func (e *Editor) AddToken(text []byte, n int) (int, error) {
 	return e.putToken(text, n, false)
 }
 
-// ReplaceToken puts a token in the place of the one with this number.
+// ReplaceToken replaces the token with number n.
 func (e *Editor) ReplaceToken(text []byte, n int) error {
 	_, err := e.putToken(text, n, true)
 	return err
 }
 
-// putToken puts a token under a number that is free, or one that is taken.
+// putToken stores a token under number n, which must be in use if taken is set, else free.
 func (e *Editor) putToken(text []byte, n int, taken bool) (int, error) {
 	if e.h.version == 1 {
 		return 0, unsupported("LUKS1 has no tokens")
@@ -126,8 +125,8 @@ func (e *Editor) RemoveToken(n int) error {
 	})
 }
 
-// SetPriority sets the priority of a key slot of LUKS2: "normal", "preferred", or
-// "ignored" for one that is only tried when it is named.
+// SetPriority sets the priority of a LUKS2 key slot: "normal", "preferred" or "ignored". An ignored
+// slot is only tried if the caller names it.
 func (e *Editor) SetPriority(slot int, priority string) error {
 	if e.h.version == 1 {
 		return unsupported("LUKS1 has no priorities")
@@ -152,7 +151,7 @@ func (e *Editor) SetLabel(label, subsystem string) error {
 		return err
 	}
 	if e.h.version == 1 {
-		return nil // there was nothing to set
+		return nil // nothing to set
 	}
 	return e.changeV2(func(_ metadata, h *Header) error {
 		h.label, h.subsystem = label, subsystem

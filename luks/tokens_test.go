@@ -31,7 +31,7 @@ func TestTokenFor(t *testing.T) {
 	}
 }
 
-// TestNewTokens makes an image that has tokens from the start.
+// TestNewTokens makes an image with tokens from the start.
 func TestNewTokens(t *testing.T) {
 	fast := luks.KDF{Type: luks.PBKDF2, Iterations: 1000}
 	make := func(version, slot int, tokens ...string) (*luks.Header, error) {
@@ -80,10 +80,10 @@ func TestNewTokens(t *testing.T) {
 		t.Errorf("replaced: %+v", all)
 	}
 	if err := e.ReplaceToken([]byte(`{"type":"c","keyslots":["3"]}`), 2); err == nil {
-		t.Error("a token that is not there was replaced")
+		t.Error("a missing token was replaced")
 	}
 	if err := e.ReplaceToken([]byte(`{"type":"c","keyslots":["0"]}`), 1); err == nil {
-		t.Error("a token for a key slot that is not there was taken")
+		t.Error("a token for a missing key slot was accepted")
 	}
 	for name, c := range map[string]struct {
 		version int

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// maxWords bounds what is told of a token, in bytes: its text is from the image.
+// maxWords bounds the description of a token in bytes, because its text is from the image.
 const maxWords = 300
 
-// maxPinDepth and maxPinShares bound how much of shares in shares is looked at.
+// maxPinDepth and maxPinShares bound the nested shares of clevis that are described.
 const maxPinDepth, maxPinShares = 4, 16
 
-// Words tells what a token of a known type is, or "": which hardware, server or person opens its key
-// slots. Nothing of it is checked.
+// Words describes a token of a known type: which hardware, server or person opens its key slots. It
+// returns "" for other types. It verifies nothing.
 func (k Token) Words() string {
 	about := tokenWords[k.Type]
 	if about == nil {
@@ -28,7 +28,7 @@ func (k Token) Words() string {
 	return text
 }
 
-// tokenWords are the types of tokens that luksimg, systemd and clevis write, and cryptsetup's own.
+// tokenWords has the types of tokens that luksimg, systemd, clevis and cryptsetup write.
 var tokenWords = map[string]func(token json.RawMessage) string{
 	RecoveryToken:    func(json.RawMessage) string { return "a recovery key" },
 	"systemd-tpm2":   tpm2Words,
@@ -39,7 +39,7 @@ var tokenWords = map[string]func(token json.RawMessage) string{
 	"luksimg-wdek":   wdekWords,
 }
 
-// wdekWords tells of a token that luksimg writes: see package wrap.
+// wdekWords describes a token that luksimg writes; see package wrap.
 func wdekWords(token json.RawMessage) string {
 	var t struct {
 		CRN        string `json:"root_key_crn"`
@@ -56,7 +56,7 @@ func wdekWords(token json.RawMessage) string {
 	return text
 }
 
-// tpm2Words tells of a token that systemd-cryptenroll --tpm2-device writes.
+// tpm2Words describes a token that systemd-cryptenroll --tpm2-device writes.
 func tpm2Words(token json.RawMessage) string {
 	var t struct {
 		PCRs       []any  `json:"tpm2-pcrs"`
@@ -83,7 +83,7 @@ func tpm2Words(token json.RawMessage) string {
 	return text
 }
 
-// fido2Words tells of a token that systemd-cryptenroll --fido2-device writes.
+// fido2Words describes a token that systemd-cryptenroll --fido2-device writes.
 func fido2Words(token json.RawMessage) string {
 	var t struct {
 		PIN          bool `json:"fido2-clientPin-required"`
@@ -105,7 +105,7 @@ func fido2Words(token json.RawMessage) string {
 	return text
 }
 
-// pkcs11Words tells of a token that systemd-cryptenroll --pkcs11-token-uri writes.
+// pkcs11Words describes a token that systemd-cryptenroll --pkcs11-token-uri writes.
 func pkcs11Words(token json.RawMessage) string {
 	var t struct {
 		URI string `json:"pkcs11-uri"`
@@ -114,7 +114,7 @@ func pkcs11Words(token json.RawMessage) string {
 	return strings.TrimSpace("opens with a PKCS#11 token " + t.URI)
 }
 
-// keyringWords tells of a token that cryptsetup token add writes. LUKS2, section 3.4.1.
+// keyringWords describes a token that cryptsetup token add writes; LUKS2, section 3.4.1.
 func keyringWords(token json.RawMessage) string {
 	var t struct {
 		Description string `json:"key_description"`
@@ -123,7 +123,7 @@ func keyringWords(token json.RawMessage) string {
 	return fmt.Sprintf("the passphrase is in the kernel keyring as %q", t.Description)
 }
 
-// A clevisPin is what the protected header of clevis' binding says of how it opens.
+// A clevisPin is the protected header of a clevis binding.
 type clevisPin struct {
 	Clevis struct {
 		Pin  string `json:"pin"`
@@ -141,7 +141,7 @@ type clevisPin struct {
 	} `json:"clevis"`
 }
 
-// clevisWords tells of a token that clevis luks bind writes.
+// clevisWords describes a token that clevis luks bind writes.
 func clevisWords(token json.RawMessage) string {
 	var t struct {
 		JWE struct {
@@ -154,7 +154,7 @@ func clevisWords(token json.RawMessage) string {
 	return pinWords(t.JWE.Protected, 0)
 }
 
-// pinWords tells of the protected header of a binding, and of those in it.
+// pinWords describes the protected header of a binding and of its nested bindings.
 func pinWords(protected string, depth int) string {
 	text, err := base64.RawURLEncoding.DecodeString(protected)
 	var h clevisPin

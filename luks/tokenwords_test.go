@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// foreignToken returns a token as another program wrote it; see testdata/tokens.
+// foreignToken returns a token that another program wrote; see testdata/tokens.
 func foreignToken(t testing.TB, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata/tokens", name+".json"))
@@ -69,7 +69,7 @@ func TestTokenWords(t *testing.T) {
 	}
 }
 
-// FuzzTokenWords: whatever a token says, there is a short text for it.
+// FuzzTokenWords checks that every token has a short description.
 func FuzzTokenWords(f *testing.F) {
 	for name := range foreignTokens {
 		f.Add(foreignToken(f, name))
@@ -83,8 +83,8 @@ func FuzzTokenWords(f *testing.F) {
 	})
 }
 
-// TestForeignTokensKept: every change of keys and of the header leaves the tokens of others as they
-// are, but for the number of a key slot that is removed.
+// TestForeignTokensKept checks that changes of keys and of the header keep the tokens of other
+// programs. Only the number of a removed key slot is removed.
 func TestForeignTokensKept(t *testing.T) {
 	ctx := context.Background()
 	fast := KeyOptions{KDF: KDF{Type: PBKDF2, Iterations: 1000}}
@@ -108,7 +108,7 @@ func TestForeignTokensKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Slots 1 and 2 are those of the tokens.
+	// Slots 1 and 2 belong to the tokens.
 	for _, p := range []string{"one", "two"} {
 		if _, err := e.AddKey(ctx, AnySlot, NewKey{VolumeKey: volumeKey, Passphrase: []byte(p), KeyOptions: fast}); err != nil {
 			t.Fatal(err)
@@ -192,7 +192,7 @@ func TestForeignTokensKept(t *testing.T) {
 		}
 	}
 	if err := e.Convert(1); err == nil {
-		t.Error("LUKS1 has no tokens, and the header was converted")
+		t.Error("a header with tokens was converted to LUKS1")
 	}
 	if err := e.KillSlot(1, false); err != nil {
 		t.Fatal(err)

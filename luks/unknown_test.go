@@ -9,8 +9,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// oddParts are changes of LUKS2 metadata that cryptsetup shows: parts that are not known here,
-// or that are not done here. Their field is a word of what is said of them.
+// oddParts are changes of LUKS2 metadata that cryptsetup shows: unknown or unsupported parts. Their
+// field is a word of the error.
 func oddParts() []jsonRefusal {
 	vendorSlot := tree{"type": "vendor", "key_size": 64, "area": tree{"type": "raw", "offset": "290816", "size": "4096"}}
 	return []jsonRefusal{
@@ -33,8 +33,8 @@ func oddParts() []jsonRefusal {
 	}
 }
 
-// TestOddParts opens headers with a part that is not known, or not done, here: all that does
-// not need it works, and nothing is written.
+// TestOddParts opens headers with an unknown or unsupported part. Everything that does not need the
+// part must work, and nothing must be written.
 func TestOddParts(t *testing.T) {
 	img := write(t, random(1, 1024), luks.Options{KDF: cheap, DataOffset: 1 << 20})
 	for _, c := range oddParts() {
@@ -54,7 +54,7 @@ func TestOddParts(t *testing.T) {
 		if _, _, err := h.VolumeKey(t.Context(), []byte("wrong"), luks.AnySlot); !errors.Is(err, luks.ErrPassphrase) {
 			t.Errorf("%s: VolumeKey with a wrong passphrase: %v", c, err)
 		}
-		// The data can be read if no part of them is in doubt.
+		// The data can be read if all their parts are known.
 		data := c.path == "keyslots" || c.path == "digests"
 		v, err := h.Unlock(t.Context(), passphrase)
 		if data != (err == nil) || data != opens(t, b, passphrase) {
@@ -84,8 +84,8 @@ func TestOddParts(t *testing.T) {
 	}
 }
 
-// TestOddSlotV1 has a key slot of LUKS1 that is neither in use nor free: the others open, and
-// nothing is written.
+// TestOddSlotV1 uses a LUKS1 key slot that is neither active nor inactive. The other slots must open,
+// and nothing must be written.
 func TestOddSlotV1(t *testing.T) {
 	img := write(t, random(1, 1024), luks.Options{Version: 1, KDF: cheap})
 	img[208+48*3+3] = 1
@@ -99,7 +99,7 @@ func TestOddSlotV1(t *testing.T) {
 	}
 }
 
-// TestTextWithoutEnd fills fields for text up, so that they have no NUL at their end.
+// TestTextWithoutEnd fills text fields completely, so that they have no NUL at the end.
 func TestTextWithoutEnd(t *testing.T) {
 	x := bytes.Repeat([]byte("x"), 48)
 	img := write(t, random(1, 1024), luks.Options{KDF: cheap, DataOffset: 1 << 20})
@@ -113,7 +113,7 @@ func TestTextWithoutEnd(t *testing.T) {
 	if i.Label != string(x) || i.Subsystem != string(x) || i.UUID != string(x[:40]) || !opens(t, img, passphrase) {
 		t.Errorf("label %q, subsystem %q, UUID %q", i.Label, i.Subsystem, i.UUID)
 	}
-	// They are kept when the header is changed.
+	// The texts are kept when the header is changed.
 	e, j := edit(t, img)
 	if _, err := e.ChangeKey(t.Context(), passphrase, newPassphrase, quick); err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestTextWithoutEnd(t *testing.T) {
 	}
 }
 
-// TestRepeatedNames has a digest name its key slot twice, which cryptsetup does not mind.
+// TestRepeatedNames uses a digest that lists its key slot twice, which cryptsetup accepts.
 func TestRepeatedNames(t *testing.T) {
 	img := write(t, random(1, 1024), luks.Options{KDF: cheap, DataOffset: 1 << 20})
 	img = jsonRefusal{path: "digests.0", member: "keyslots", value: []any{"0", "0"}}.apply(t, img)

@@ -15,13 +15,13 @@ import (
 	"github.com/luksimg/luksimg/internal/pbkdf2"
 )
 
-// Unlock opens the image that h was read from with a passphrase, which may also
-// be the content of a key file: each byte counts. It tries the key slots in
-// their order, those of higher priority first, and returns [ErrPassphrase] if none of
-// them opens, or [ErrNotTried] if there was none to try. The caller closes the Volume.
+// Unlock opens the image that h was read from with a passphrase, which can be the content of a key
+// file: each byte counts. It tries the key slots in order, those of higher priority first. If none
+// opens, the error is [ErrPassphrase]; if none could be tried, it is [ErrNotTried]. The caller closes
+// the Volume.
 //
-// It takes as long, and as much memory, as the key derivation functions of the
-// key slots ask for, within the limits of [OpenOptions], unless ctx is done earlier.
+// Time and memory depend on the key derivation functions of the key slots, within the limits of
+// [OpenOptions]. If ctx is done, Unlock returns its cause.
 func (h *Header) Unlock(ctx context.Context, passphrase []byte) (*Volume, error) {
 	if h.dataProblem != nil {
 		return nil, h.dataProblem
@@ -31,18 +31,18 @@ func (h *Header) Unlock(ctx context.Context, passphrase []byte) (*Volume, error)
 		return nil, err
 	}
 	defer clear(key)
-	return h.volume(h.r, h.size, key) // which its digest has shown to be the right one
+	return h.volume(h.r, h.size, key) // the digest has verified the key
 }
 
-// VolumeKey returns the key of the data, and the number of the key slot that passphrase opens: the
-// one of that number, whatever its priority, or with [AnySlot] the first that opens. The caller
-// wipes the key after use. Most callers want [Header.Unlock].
+// VolumeKey returns the key of the data and the number of the key slot that passphrase opens. If slot
+// is [AnySlot], it tries all slots; else only that slot, whatever its priority. The caller wipes the
+// key after use. Most callers need [Header.Unlock] instead.
 //
-// It also tells of images whose data can not be read here which slot opens. [ErrPassphrase] means
-// that key slots were tried; [ErrNotTried], that none could be. Both say which ones were left out,
-// and why. A number that no key slot has is [ErrNoSlot].
+// It works even if this package cannot read the data of the image. [ErrPassphrase] means that key slots
+// were tried, [ErrNotTried] that none could be. Both list the slots that were left out, and the
+// reasons. If the slot does not exist, the error is [ErrNoSlot].
 //
-// A key slot with a token of type [RecoveryToken] opens with its recovery key however that is typed.
+// A key slot with a token of type [RecoveryToken] opens with all typed forms of its recovery key.
 func (h *Header) VolumeKey(ctx context.Context, passphrase []byte, slot int) (key []byte, opened int, err error) {
 	if slot != AnySlot {
 		key, err := h.slotKey(ctx, slot, passphrase)
@@ -83,7 +83,7 @@ func (h *Header) VolumeKey(ctx context.Context, passphrase []byte, slot int) (ke
 	return nil, 0, fmt.Errorf("luks: %w", kind)
 }
 
-// leftOut are the key slots that were not tried, with the same reason or another.
+// leftOut lists the key slots that were not tried, grouped by reason.
 type leftOut []struct {
 	slots []string
 	err   error
@@ -130,7 +130,7 @@ func (h *Header) slotKey(ctx context.Context, slot int, passphrase []byte) ([]by
 		return nil, fmt.Errorf("luks: %w: %d", ErrNoSlot, slot)
 	}
 	if h.digestOf(*s) == nil {
-		return nil, unsupported("key slot %d is not for the data of the image", slot)
+		return nil, unsupported("key slot %d does not hold the key of the data", slot)
 	}
 	key, err := h.openTyped(ctx, *s, passphrase, h.opts.budget())
 	switch {
@@ -152,20 +152,20 @@ func (h *Header) slot(id int) *keyslot {
 	return nil
 }
 
-// boundSlots returns the key slots in use that are for the data of the image.
+// boundSlots returns the key slots in use that hold the key of the data.
 func (h *Header) boundSlots() []keyslot {
 	return slices.DeleteFunc(slices.Clone(h.slots), func(s keyslot) bool {
 		return !s.active || h.digestOf(s) == nil
 	})
 }
 
-// openSlot returns the volume key in slot s, nil if passphrase is not the slot's,
-// or an error if the slot could not be tried. What it does is taken off left.
+// openSlot returns the volume key in slot s, or nil if passphrase does not open it. If the slot cannot
+// be tried, it returns an error. The work is subtracted from left.
 func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte, left *budget) ([]byte, error) {
 	if h.r == nil {
 		return nil, errors.New("this header was not read from an image")
 	}
-	// All that can be known is looked at before the work begins.
+	// Check everything before the expensive work.
 	if s.problem != nil {
 		return nil, s.problem
 	}
@@ -213,7 +213,7 @@ func (h *Header) openSlot(ctx context.Context, s keyslot, passphrase []byte, lef
 	return key, nil
 }
 
-// spend takes what opening slot s costs, with the digest d of its key, off left.
+// spend subtracts the work of opening slot s, and of its digest d, from left.
 func (h *Header) spend(s keyslot, d *digest, left *budget) error {
 	if err := left.checkMemory(s.kdf); err != nil {
 		return err
@@ -226,12 +226,11 @@ func (h *Header) spend(s keyslot, d *digest, left *budget) error {
 	if err != nil {
 		return err
 	}
-	// Neither is more than 2^32 iterations of 26 blocks at most.
+	// Neither sum overflows: each is at most 2^32 iterations of 26 blocks.
 	return left.take(kdf+check, fmt.Sprintf("%s with %d iterations for %d bytes, and a digest with %d,", s.kdf.Type, s.kdf.Iterations, s.area.keySize, d.iterations))
 }
 
-// digestOf returns the digest that is for both slot s and the data, also those that are being
-// encrypted anew.
+// digestOf returns the digest of both slot s and the data, also during a reencryption.
 func (h *Header) digestOf(s keyslot) *digest {
 	for i := range h.digests {
 		d := &h.digests[i]
@@ -266,8 +265,8 @@ func (h *Header) checkVolumeKey(ctx context.Context, key []byte) error {
 	return fmt.Errorf("luks: %w", ErrVolumeKey)
 }
 
-// matches tells in constant time whether key is the one that d was made of. Its
-// hash and the length of its value have been checked.
+// matches reports in constant time whether d is the digest of key. The hash of d and the length of its
+// value have been checked.
 func (d *digest) matches(ctx context.Context, key []byte) (bool, error) {
 	newHash, err := hashByName(d.hash)
 	if err != nil || len(d.value) == 0 {

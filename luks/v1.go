@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// The LUKS1 header. LUKS1 On-Disk Format Specification, section 2.1 (phdr) and 2.2
-// (key slots). All integers are big-endian.
+// The LUKS1 header: LUKS1 On-Disk Format Specification, sections 2.1 (phdr) and 2.2 (key slots). All
+// integers are big-endian.
 const (
 	v1HeaderSize    = 592
 	v1DigestSize    = 20
@@ -18,7 +18,7 @@ const (
 	v1SlotSize      = 48
 	v1Active        = 0x00AC71F3
 	v1Inactive      = 0x0000DEAD
-	v1FirstArea     = 8    // in sectors: 4096 bytes, as cryptsetup and QEMU have it
+	v1FirstArea     = 8    // in sectors: 4096 bytes, as in cryptsetup and QEMU
 	v1AreaAlign     = 8    // in sectors
 	v1CipherName    = 8    // offsets of fields
 	v1CipherMode    = 40   //
@@ -29,17 +29,17 @@ const (
 	v1DigestSalt    = 132  //
 	v1DigestIter    = 164  //
 	v1UUID          = 168  //
-	v1LeastMaterial = 1024 // the least offset of key material that cryptsetup takes
+	v1LeastMaterial = 1024 // the least offset of key material that cryptsetup accepts
 )
 
 var magic = [6]byte{'L', 'U', 'K', 'S', 0xba, 0xbe}
 
-// v1AreaSectors returns the room between two key slots for keys of n bytes.
+// v1AreaSectors returns the distance between two key slots for keys of n bytes, in sectors.
 func v1AreaSectors(n int) int64 {
 	return roundUp(roundUp(int64(n)*stripes, sectorSize)/sectorSize, v1AreaAlign)
 }
 
-// v1Area returns where key slot i is, as cryptsetup and QEMU lay them out.
+// v1Area returns the area of key slot i as cryptsetup and QEMU lay it out.
 func v1Area(i, keySize int) area {
 	return area{
 		offset: (v1FirstArea + int64(i)*v1AreaSectors(keySize)) * sectorSize,
@@ -50,7 +50,7 @@ func v1Area(i, keySize int) area {
 // v1MaterialEnd returns the end of the last key slot: the least data offset.
 func v1MaterialEnd(keySize int) int64 { return v1Area(v1Slots, keySize).offset }
 
-// encodeV1 makes the bytes to write of a header whose one key slot has this key material.
+// encodeV1 encodes a header whose only key slot is s, with this key material.
 func (h *Header) encodeV1(s keyslot, material []byte) {
 	h.made = &madeHeader{regions: []region{{0, h.headerV1()}, {s.area.offset, material}}}
 }
@@ -86,8 +86,8 @@ func (h *Header) headerV1() []byte {
 	return b
 }
 
-// openV1 reads and checks a LUKS1 header. The whole header is validated, also key
-// slots that are not in use: they say where a key may be added.
+// openV1 reads and validates a LUKS1 header. It also validates unused key slots, because a new key can
+// be written to their areas.
 func openV1(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	b := make([]byte, v1HeaderSize)
 	if err := readFull(r, b, 0); err != nil {
@@ -132,7 +132,7 @@ func openV1(r io.ReaderAt, size int64, o OpenOptions) (*Header, error) {
 	return h, nil
 }
 
-// noteProblemsV1 is noteProblems of a LUKS1 header, each part of which has one problem at most.
+// noteProblemsV1 records the problems of a LUKS1 header. Each part has at most one problem.
 func (h *Header) noteProblemsV1() {
 	problems := []error{h.dataProblem}
 	for _, s := range h.slots {
@@ -146,7 +146,7 @@ func (h *Header) noteProblemsV1() {
 	h.noteProblems()
 }
 
-// v1Parser takes fields out of a LUKS1 header and keeps the first error.
+// v1Parser reads fields of a LUKS1 header and keeps the first error.
 type v1Parser struct {
 	b   []byte
 	err error
@@ -154,7 +154,7 @@ type v1Parser struct {
 
 func (p *v1Parser) u32(off int) uint32 { return binary.BigEndian.Uint32(p.b[off:]) }
 
-// want notes an error unless ok.
+// want records an error unless ok.
 func (p *v1Parser) want(ok bool, off int, field string, value any, want string) {
 	if !ok && p.err == nil {
 		p.err = &FormatError{Offset: int64(off), Field: field, Value: value, Want: want}
@@ -193,8 +193,7 @@ func (p *v1Parser) slot(i int, keySize int64, seg segment) keyslot {
 	}
 }
 
-// layout checks that the key material lies past the header, before the data, and
-// nowhere twice.
+// layout checks that key material is after the header, before the data, and does not overlap.
 func (p *v1Parser) layout(h *Header) {
 	areas := make([]namedArea, 0, v1Slots)
 	for i, s := range h.slots {

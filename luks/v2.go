@@ -11,12 +11,11 @@ import (
 	"strings"
 )
 
-// The binary header of LUKS2, of which there are two copies, each followed by its
-// JSON area. LUKS2 On-Disk Format Specification, section 2.1. Integers are
-// big-endian.
+// The binary header of LUKS2 has two copies, each followed by its JSON area. LUKS2 On-Disk Format
+// Specification, section 2.1. Integers are big-endian.
 const (
 	v2BinarySize      = 4096
-	v2HdrSize         = 16 << 10 // of each copy with its JSON area, if not asked otherwise
+	v2HdrSize         = 16 << 10 // default length of each copy with its JSON area
 	v2DataOffset      = 16 << 20
 	v2MaxKeyslotsSize = 128 << 20
 
@@ -35,12 +34,10 @@ const (
 
 var v2SecondMagic = [6]byte{'S', 'K', 'U', 'L', 0xba, 0xbe}
 
-// v2HeaderSizes are the legal sizes of a copy, and so the legal offsets of the
-// secondary header.
+// v2HeaderSizes are the valid lengths of a copy, and so the valid offsets of the secondary header.
 var v2HeaderSizes = []int64{16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20}
 
-// encodeV2 makes the bytes of both copies of the header, and lays out the key
-// material.
+// encodeV2 encodes both copies of the header and places the key material.
 func (h *Header) encodeV2(material []byte, rand io.Reader) error {
 	text, err := h.encodeJSON()
 	if err == nil && len(h.fresh) > 0 {
@@ -62,7 +59,7 @@ func (h *Header) encodeV2(material []byte, rand io.Reader) error {
 	return nil
 }
 
-// encodeCopy makes the copy of the header that belongs at offset.
+// encodeCopy encodes the copy of the header for the given offset.
 func (h *Header) encodeCopy(offset int64, text []byte, rand io.Reader) ([]byte, error) {
 	b := make([]byte, h.hdrSize)
 	be := binary.BigEndian
@@ -75,7 +72,7 @@ func (h *Header) encodeCopy(offset int64, text []byte, rand io.Reader) ([]byte, 
 	be.PutUint64(b[v2SeqidAt:], h.seqid)
 	copy(b[v2LabelAt:], h.label)
 	copy(b[v2CsumAlgAt:], "sha256")
-	salt, err := randomBytes(rand, v2SaltSize) // another one for each copy
+	salt, err := randomBytes(rand, v2SaltSize) // each copy has its own salt
 	if err != nil {
 		return nil, err
 	}
@@ -84,16 +81,16 @@ func (h *Header) encodeCopy(offset int64, text []byte, rand io.Reader) ([]byte, 
 	copy(b[v2SubsystemAt:], h.subsystem)
 	be.PutUint64(b[v2HdrOffsetAt:], uint64(offset))
 	if len(text) >= len(b)-v2BinarySize { // at least one NUL must follow
-		return nil, fmt.Errorf("luks: the metadata take %d bytes, more than the JSON area has", len(text))
+		return nil, fmt.Errorf("luks: the metadata need %d bytes, more than the JSON area has", len(text))
 	}
 	copy(b[v2BinarySize:], text)
-	sum := sha256.Sum256(b) // with zeros where the sum goes
+	sum := sha256.Sum256(b) // the checksum field is zero here
 	copy(b[v2CsumAt:], sum[:])
 	return b, nil
 }
 
-// openV2 reads both copies of the header and returns the better one: the newer, and
-// the primary if they are equally new.
+// openV2 reads both copies of the header and returns the newer one, or the primary if they are equally
+// new.
 func openV2(r io.ReaderAt, size int64) (*Header, error) {
 	primary, errPrimary := readCopy(r, size, 0)
 	at := v2HeaderSizes
@@ -120,27 +117,27 @@ func openV2(r io.ReaderAt, size int64) (*Header, error) {
 		return nil, errPrimary
 	case primary == nil:
 		secondary.stale[0] = true
-		secondary.warn("the primary header can not be used, the secondary one is: %v", errPrimary)
+		secondary.warn("the primary header cannot be used; the secondary header is used: %v", errPrimary)
 		return secondary, secondary.lookForOthers(r, size)
 	case secondary == nil:
 		primary.stale[1] = true
-		primary.warn("the secondary header can not be used: %v", errSecondary)
+		primary.warn("the secondary header cannot be used: %v", errSecondary)
 		return primary, nil
 	case secondary.seqid > primary.seqid:
 		secondary.stale[0] = true
-		secondary.warn("the primary header is older than the secondary one, which is used: %d, %d", primary.seqid, secondary.seqid)
+		secondary.warn("the primary header is older than the secondary header, which is used: sequence numbers %d and %d", primary.seqid, secondary.seqid)
 		return secondary, nil
 	case secondary.seqid < primary.seqid:
 		primary.stale[1] = true
-		primary.warn("the secondary header is older than the primary one: %d, %d", secondary.seqid, primary.seqid)
+		primary.warn("the secondary header is older than the primary header: sequence numbers %d and %d", secondary.seqid, primary.seqid)
 	case !primary.same(secondary):
 		primary.stale[1] = true
-		primary.warn("the secondary header says something else than the primary one, which is used, and both are as new")
+		primary.warn("the two headers differ but have the same sequence number: the primary header is used")
 	}
 	return primary, nil
 }
 
-// same tells whether two copies say the same.
+// same reports whether two copies have the same content.
 func (h *Header) same(other *Header) bool {
 	return bytes.Equal(h.raw, other.raw) && h.label == other.label && h.subsystem == other.subsystem && h.uuid == other.uuid
 }
@@ -149,7 +146,7 @@ func (h *Header) warn(format string, args ...any) {
 	h.warnings = append(h.warnings, fmt.Sprintf(format, args...))
 }
 
-// readCopy reads and checks the copy of the header at offset.
+// readCopy reads and validates the copy of the header at offset.
 func readCopy(r io.ReaderAt, size, offset int64) (*Header, error) {
 	want := magic
 	if offset != 0 {

@@ -12,8 +12,7 @@ import (
 	"strings"
 )
 
-// decodeJSON checks the JSON area, which is at offset base, and takes from it what
-// the header needs.
+// decodeJSON validates the JSON area, which is at offset base, and sets the fields of the header.
 func (h *Header) decodeJSON(jsonArea []byte, base int64) error {
 	end := bytes.IndexByte(jsonArea, 0)
 	if end < 0 {
@@ -47,7 +46,7 @@ func (h *Header) decodeJSON(jsonArea []byte, base int64) error {
 	return err
 }
 
-// noteProblems says what of the header is not known here, or not as it should be.
+// noteProblems records the unknown and invalid parts of the header.
 func (h *Header) noteProblems() {
 	h.refused = h.dataProblem
 	for _, s := range h.slots {
@@ -61,8 +60,8 @@ func (h *Header) noteProblems() {
 	}
 }
 
-// decodeConfig reads the object "config". What it requires changes how the data are read, and
-// none of it is known here.
+// decodeConfig reads the object "config". Its mandatory requirements change how the data are read; this
+// package supports none.
 func (h *Header) decodeConfig(root object) {
 	config := root.object("config")
 	config.knows("json_size", "keyslots_size", "flags", "requirements")
@@ -75,7 +74,7 @@ func (h *Header) decodeConfig(root object) {
 		h.flags = config.strings("flags")
 	}
 	if config.has("requirements") {
-		// An object; only "mandatory" is specified.
+		// "requirements" is an object. Only its member "mandatory" is specified.
 		requirements := config.object("requirements")
 		requirements.knows("mandatory")
 		if requirements.has("mandatory") {
@@ -139,9 +138,8 @@ func (h *Header) decodeObjects(root object) error {
 	return h.checkDigests(root)
 }
 
-// chooseSegment chooses the segment that stands for the data: the first one, but for those
-// that are kept while the encryption is being changed. The data start where the first
-// segment of any kind does.
+// chooseSegment chooses the segment that describes the data: the first one, without the backup segments
+// of a reencryption. The data start at the first segment of any kind.
 func (h *Header) chooseSegment() {
 	h.segment = h.segments[0]
 	for _, s := range h.segments {
@@ -155,8 +153,7 @@ func (h *Header) chooseSegment() {
 	}
 }
 
-// each calls f for every member of the object with this name, in the order of their
-// numbers.
+// each calls f for every member of the named object, in the order of their numbers.
 func (o object) each(name string, f func(n int, o object)) {
 	all := o.object(name)
 	var numbers []int
@@ -174,8 +171,7 @@ func (o object) each(name string, f func(n int, o object)) {
 	}
 }
 
-// decodeKeyslot reads one key slot. Section 3.2. Of a type that is not known here only what
-// all have is read.
+// decodeKeyslot reads one key slot; section 3.2. For an unknown type it reads only the common members.
 func decodeKeyslot(n int, o object) keyslot {
 	s := keyslot{id: n, active: true, priority: priorityNormal, kind: o.str("type")}
 	s.keySize = int(o.uint32("key_size"))
@@ -187,7 +183,7 @@ func decodeKeyslot(n int, o object) keyslot {
 	a := o.object("area")
 	s.area = area{offset: a.size("offset"), size: a.size("size")}
 	if s.kind != "luks2" {
-		// "reencrypt" marks an image whose encryption is being changed.
+		// A key slot of type "reencrypt" marks an image that is being reencrypted.
 		o.refuse("type", unsupported("%s of type %q", o.path, s.kind))
 		a.str("type")
 		return s
@@ -211,9 +207,9 @@ func decodeKeyslot(n int, o object) keyslot {
 	return s
 }
 
-// decodeKDF reads how the key of a key slot is derived. Section 3.2.3.
+// decodeKDF reads the key derivation function of a key slot; section 3.2.3.
 func decodeKDF(k object) (KDF, []byte) {
-	// cryptsetup leaves those of another type when it changes it.
+	// cryptsetup keeps the members of the old type when it changes the type.
 	k.knows("type", "salt", "hash", "iterations", "time", "memory", "cpus")
 	salt := k.inDoubt().base64("salt")
 	k.doubt(len(salt) == saltSize, "salt", fmt.Sprintf("%d bytes", len(salt)), fmt.Sprintf("%d bytes", saltSize))
@@ -227,7 +223,7 @@ func decodeKDF(k object) (KDF, []byte) {
 		f.Iterations, f.Memory, f.Parallel = k.uint32("time"), k.uint32("memory"), k.uint32("cpus")
 		k.doubt(f.Iterations >= 1, "time", f.Iterations, "at least 1")
 		k.doubt(f.Parallel >= 1 && f.Parallel <= maxArgon2LanesRead, "cpus", f.Parallel, fmt.Sprintf("from 1 to %d", maxArgon2LanesRead))
-		// RFC 9106, section 3.1: at least 8 blocks of 1 KiB a lane.
+		// RFC 9106, section 3.1: at least 8 blocks of 1 KiB per lane.
 		k.doubt(f.Memory >= 8*min(f.Parallel, maxArgon2LanesRead), "memory", f.Memory, "at least 8 for each of cpus")
 	default:
 		k.doubt(false, "type", strconv.Quote(f.Type), `"pbkdf2", "argon2i" or "argon2id"`)
@@ -235,8 +231,8 @@ func decodeKDF(k object) (KDF, []byte) {
 	return f, salt
 }
 
-// decodeSegment reads a segment of the data. Section 3.3. What is not known of it, or not
-// done here, is a problem of the data as a whole.
+// decodeSegment reads a segment of the data; section 3.3. An unknown or unsupported part is a problem
+// of all data.
 func decodeSegment(n int, o object) segment {
 	s := segment{id: n, kind: o.str("type"), sectorSize: sectorSize, offset: o.size("offset")}
 	o.want(s.offset%sectorSize == 0, "offset", s.offset, "a multiple of 512")
@@ -284,7 +280,7 @@ func decodeSegment(n int, o object) segment {
 	return s
 }
 
-// decodeDigest reads one digest. Section 3.4.
+// decodeDigest reads one digest; section 3.4.
 func decodeDigest(n int, o object, slots, segments map[int]bool) digest {
 	d := digest{id: n, slots: o.numbers("keyslots", slots), segments: o.numbers("segments", segments)}
 	if t := o.str("type"); t != "pbkdf2" {
@@ -297,8 +293,8 @@ func decodeDigest(n int, o object, slots, segments map[int]bool) digest {
 	d.salt, d.value = o.base64("salt"), o.base64("digest")
 	o.want(d.iterations >= 1, "iterations", d.iterations, "at least 1")
 	o.want(len(d.salt) == saltSize, "salt", fmt.Sprintf("%d bytes", len(d.salt)), fmt.Sprintf("%d bytes", saltSize))
-	// A shorter value would fit more keys than one, an empty one all.
-	want := []int{v1DigestSize} // of a header that was LUKS1 once
+	// A shorter value would match more than one key, an empty one all keys.
+	want := []int{v1DigestSize} // of a header that was converted from LUKS1
 	if newHash, err := hashByName(d.hash); err == nil {
 		want = append(want, newHash().Size())
 	}
@@ -306,8 +302,7 @@ func decodeDigest(n int, o object, slots, segments map[int]bool) digest {
 	return d
 }
 
-// checkDigests checks that all data that are encrypted have one digest, and no key slot has
-// two.
+// checkDigests checks that all encrypted segments have one digest, and that no key slot has two.
 func (h *Header) checkDigests(root object) error {
 	slots, segments := make(map[int]bool), make(map[int]int)
 	for _, d := range h.digests {

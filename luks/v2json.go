@@ -7,10 +7,9 @@ import (
 	"strconv"
 )
 
-// The metadata of LUKS2. LUKS2 On-Disk Format Specification, section 3.
+// The metadata of LUKS2: LUKS2 On-Disk Format Specification, section 3.
 
-// maxObjects is how many key slots, tokens, segments or digests there may be, with
-// names from "0" on.
+// maxObjects is the maximal number of key slots, tokens, segments or digests. Their names start at "0".
 const maxObjects = 32
 
 type jsonKDF struct {
@@ -126,11 +125,11 @@ func (h *Header) encodeJSON() ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// checkTokens looks at the tokens in the metadata that New made, as a reader will.
+// checkTokens validates the tokens in new metadata as a reader will.
 func (h *Header) checkTokens(text []byte) error {
 	area := make([]byte, h.hdrSize-v2BinarySize)
 	if len(text) >= len(area) {
-		return fmt.Errorf("luks: the metadata, with the tokens, take %d bytes, more than the JSON area has", len(text))
+		return fmt.Errorf("luks: the metadata with the tokens need %d bytes, more than the JSON area has", len(text))
 	}
 	copy(area, text)
 	read := &Header{version: 2, hdrSize: h.hdrSize}
@@ -140,7 +139,7 @@ func (h *Header) checkTokens(text []byte) error {
 	return nil
 }
 
-// json returns the object of a key slot.
+// json returns the JSON object of a key slot.
 func (s *keyslot) json() jsonKeyslot {
 	kdf := jsonKDF{Type: s.kdf.Type, Hash: s.kdf.Hash, Salt: base64.StdEncoding.EncodeToString(s.salt)}
 	if s.kdf.Type == PBKDF2 {

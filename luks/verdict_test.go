@@ -11,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// haveCryptsetup tells whether the real one is installed. Where all tests have to be run
-// it must be.
+// haveCryptsetup reports whether cryptsetup is installed. If all tests must run, a missing cryptsetup
+// is a failure.
 func haveCryptsetup(t *testing.T) bool {
 	t.Helper()
 	_, err := need.Path("cryptsetup")
@@ -22,15 +22,15 @@ func haveCryptsetup(t *testing.T) bool {
 	return err == nil
 }
 
-// cryptsetup tells whether the real one takes an image: whether it shows the header, and
-// opens a key slot with a passphrase.
+// cryptsetup reports whether the real program accepts an image: whether it shows the header, and opens
+// a key slot with passphrase.
 func cryptsetup(t *testing.T, img, passphrase []byte) bool {
 	t.Helper()
 	return cryptsetupRun(t, img, nil, "luksDump") == nil && cryptsetupRun(t, img, passphrase, "open", "--test-passphrase") == nil
 }
 
-// cryptsetupRun runs the real one on a fresh copy of an image, since it repairs what it is
-// shown, with a passphrase unless that is nil.
+// cryptsetupRun runs the real program on a copy of an image, because it repairs headers. passphrase can
+// be nil.
 func cryptsetupRun(t *testing.T, img, passphrase []byte, args ...string) error {
 	t.Helper()
 	dir := t.TempDir()
@@ -52,19 +52,19 @@ func cryptsetupRun(t *testing.T, img, passphrase []byte, args ...string) error {
 	return exec.Command(program, append(args, image)...).Run()
 }
 
-// TestVerdicts compares what is refused here, case by case, with what the real cryptsetup
-// refuses. Where they differ the table says why.
+// TestVerdicts compares the refusals of this package with those of the real cryptsetup, case by case.
+// The table has a reason for each difference.
 func TestVerdicts(t *testing.T) {
 	need.Program(t, "cryptsetup")
 	verdict := func(name string, img []byte, why string) {
 		if took := cryptsetup(t, img, passphrase); took != (why != "") {
-			t.Errorf("%s: cryptsetup takes it: %v; the table says: %q", name, took, why)
+			t.Errorf("%s: cryptsetup accepts it: %v; the table says: %q", name, took, why)
 		}
 	}
 	v1 := write(t, random(1, 512), luks.Options{Version: 1, KDF: cheap})
 	v2 := write(t, random(1, 512), luks.Options{KDF: luks.KDF{Memory: 32}, DataOffset: 1 << 20})
 	if !cryptsetup(t, v1, passphrase) || !cryptsetup(t, v2, passphrase) {
-		t.Fatal("cryptsetup does not take the images before they are changed")
+		t.Fatal("cryptsetup does not accept the unchanged images")
 	}
 	for _, c := range refusalsV1() {
 		b := bytes.Clone(v1)
@@ -80,7 +80,7 @@ func TestVerdicts(t *testing.T) {
 	for _, c := range refusalsJSON() {
 		verdict(c.String(), c.apply(t, v2), c.cryptsetup)
 	}
-	// What it shows is shown here too.
+	// A header that cryptsetup shows must open here too.
 	shown := func(name string, img []byte) {
 		if _, err := luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{}); err != nil && cryptsetupRun(t, img, nil, "luksDump") == nil {
 			t.Errorf("%s: cryptsetup shows the header: %v", name, err)

@@ -10,11 +10,11 @@ import (
 	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
-// A Volume is the plaintext of an unlocked image, an [io.ReaderAt] and [io.WriterAt] of
-// Size bytes. It is safe for concurrent use, but for Close.
+// A Volume is the plaintext of an unlocked image: an [io.ReaderAt] and [io.WriterAt] of Size bytes.
+// Except for Close, its methods are safe for concurrent use.
 type Volume struct {
-	// partial is held for writing while a sector is read, changed and written back,
-	// and for reading by all else that touches the data.
+	// partial is locked for writing while a sector is read, changed and written back. All other
+	// accesses to the data lock it for reading.
 	partial sync.RWMutex
 
 	r      io.ReaderAt
@@ -23,10 +23,9 @@ type Volume struct {
 	cipher dmcrypt.SectorCipher
 }
 
-// Volume returns the plaintext of the data in r, a file of size bytes that starts
-// with h, given the volume key, which is compared with the header's digest and
-// copied. If all that is wanted is [Volume.EncryptSectors], r may be nil.
-// It is what a detached header needs; for others see [Header.Unlock].
+// Volume returns the plaintext of the data in r, a file of size bytes that starts with h. It compares
+// the volume key with the digest of the header, and copies it. r can be nil if only
+// [Volume.EncryptSectors] is used. Detached headers need this method; for others see [Header.Unlock].
 func (h *Header) Volume(ctx context.Context, r io.ReaderAt, size int64, key []byte) (*Volume, error) {
 	if err := h.checkVolumeKey(ctx, key); err != nil {
 		return nil, err
@@ -66,7 +65,7 @@ func (h *Header) volume(r io.ReaderAt, size int64, key []byte) (*Volume, error) 
 			c.Close()
 			return nil, fmt.Errorf("luks: %w: it ends %d bytes into a sector of %d", ErrTruncated, part, s.sectorSize)
 		}
-		v.size -= part // a part of a sector is not data
+		v.size -= part // ignore the partial sector
 	}
 	return v, nil
 }
@@ -74,17 +73,16 @@ func (h *Header) volume(r io.ReaderAt, size int64, key []byte) (*Volume, error) 
 // Size returns the length of the plaintext in bytes, a multiple of the sector size.
 func (v *Volume) Size() int64 { return v.size }
 
-// Close wipes the key. The Volume is of no use afterwards. The underlying reader
-// stays open.
+// Close wipes the key. The Volume cannot be used afterwards. Close does not close the underlying
+// reader.
 func (v *Volume) Close() error {
 	v.cipher.Close()
 	return nil
 }
 
-// EncryptSectors encrypts src, which is whole sectors of plaintext at off bytes
-// from the start of the volume, into dst, which may be src. The ciphertext
-// belongs at off past [Header.DataOffset]. It panics if off or the length is not
-// a multiple of the sector size.
+// EncryptSectors encrypts src, whole sectors of plaintext at offset off of the volume in bytes, into
+// dst. dst can be src. The ciphertext belongs at off past [Header.DataOffset]. EncryptSectors panics if
+// off or the length is not a multiple of the sector size.
 func (v *Volume) EncryptSectors(dst, src []byte, off int64) {
 	v.cipher.Encrypt(dst, src, v.sector(off))
 }
@@ -102,11 +100,11 @@ func (v *Volume) sector(off int64) uint64 {
 	return uint64(off / size)
 }
 
-// sectors holds buffers for reads that do not start or end with a sector.
+// sectors holds buffers for partial sectors at the start and the end of a read.
 var sectors = sync.Pool{New: func() any { return new([4096]byte) }}
 
-// ReadAt reads plaintext at any offset and length; see [io.ReaderAt]. Whole
-// sectors are decrypted where they land.
+// ReadAt reads plaintext at any offset and length; see [io.ReaderAt]. Whole sectors are decrypted in
+// place, without a copy.
 func (v *Volume) ReadAt(p []byte, off int64) (int, error) {
 	if v.r == nil {
 		return 0, errors.New("luks: the volume has no data to read")
@@ -149,7 +147,7 @@ func (v *Volume) ReadAt(p []byte, off int64) (int, error) {
 	return done, end
 }
 
-// readPart reads what p wants of the one sector at off, from skip on.
+// readPart reads the part of the sector at off that p needs, from skip on.
 func (v *Volume) readPart(p []byte, off, skip int64) (int, error) {
 	buf := sectors.Get().(*[4096]byte)
 	defer sectors.Put(buf)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestDefaultBudget takes the work of whole headers off the budget of a zero OpenOptions: what
-// cryptsetup makes on fast machines fits, and what asks for minutes does not.
+// TestDefaultBudget computes the work of whole headers with the zero OpenOptions. Headers that
+// cryptsetup makes on fast machines must fit; headers that need minutes must not.
 func TestDefaultBudget(t *testing.T) {
 	check := digest{hash: "sha256", iterations: 1_000_000, value: make([]byte, 32)} // an eighth of a second
 	pbkdf2 := func(hash string, iterations uint32) KDF {
@@ -21,7 +21,7 @@ func TestDefaultBudget(t *testing.T) {
 		name  string
 		kdf   KDF
 		slots int
-		tried int // of these, with a passphrase that opens none
+		tried int // slots tried, with a passphrase that opens none
 	}{
 		{"LUKS1, all slots", pbkdf2("sha256", 8_000_000), 8, 8},
 		{"PBKDF2 with SHA-512, all slots of LUKS1", pbkdf2("sha512", 3_000_000), 8, 8},
@@ -52,8 +52,8 @@ func TestDefaultBudget(t *testing.T) {
 	}
 }
 
-// TestHashWork has hashes that take longer count more; Whirlpool, which is not linked in here,
-// the most.
+// TestHashWork checks that slower hashes count more. Whirlpool, which is not imported here, counts
+// most.
 func TestHashWork(t *testing.T) {
 	for name, want := range map[string]uint64{"sha1": 1, "sha256": 1, "sha512": 2, "sha3-512": 6, "blake2b-512": 6, "whirlpool": 30, "wp512": 30} {
 		if got := hashWork(name); got != want {

@@ -7,17 +7,16 @@ import (
 	"sync"
 )
 
-// ErrReadOnly means that what the image was opened from can not be written to.
+// ErrReadOnly means that the reader of the image does not implement [io.WriterAt].
 var ErrReadOnly = errors.New("luks: the image is open for reading only")
 
-// chunks holds buffers for ciphertext on its way out: what WriteAt is given is not its own.
+// chunks holds buffers for ciphertext, because WriteAt must not change its argument.
 var chunks = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
-// WriteAt encrypts p to the volume at any offset and length; see [io.WriterAt]. What the
-// image was opened from must be an io.WriterAt too, or it is [ErrReadOnly]. Nothing is
-// written past the end. A part of a sector is written by reading, changing and writing the
-// sector: if the process is killed in between, that sector may be lost, as on a disk
-// whose power fails.
+// WriteAt encrypts p to the volume at any offset and length; see [io.WriterAt]. The reader of the image
+// must also be an io.WriterAt, else the error is [ErrReadOnly]. Nothing is written past the end. To
+// write a part of a sector, WriteAt reads, changes and writes the whole sector. If the process is
+// killed meanwhile, that sector can be lost, as on a disk at a power failure.
 func (v *Volume) WriteAt(p []byte, off int64) (int, error) {
 	w, ok := v.r.(io.WriterAt)
 	switch {
@@ -48,7 +47,7 @@ func (v *Volume) WriteAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// writeWhole writes as many of the whole sectors in p as a buffer takes.
+// writeWhole writes the whole sectors in p, at most as many as fit in a buffer.
 func (v *Volume) writeWhole(w io.WriterAt, p []byte, off int64) (int, error) {
 	buf := chunks.Get().(*[64 << 10]byte)
 	defer chunks.Put(buf)
@@ -59,7 +58,7 @@ func (v *Volume) writeWhole(w io.WriterAt, p []byte, off int64) (int, error) {
 	return w.WriteAt(buf[:len(p)], v.offset+off)
 }
 
-// writePart writes what p has for the one sector at off, from skip on.
+// writePart writes the part of p for the sector at off, from skip on.
 func (v *Volume) writePart(w io.WriterAt, p []byte, off, skip int64) (int, error) {
 	buf := sectors.Get().(*[4096]byte)
 	defer sectors.Put(buf)
@@ -79,9 +78,9 @@ func (v *Volume) writePart(w io.WriterAt, p []byte, off, skip int64) (int, error
 	return n, nil
 }
 
-// Format makes a new header with a key slot for passphrase, as [New] does, writes it to
-// the start of f, a file or a device of size bytes, and returns the volume behind it,
-// which holds noise until it is written to. All that was in f is lost.
+// Format makes a new header with a key slot for passphrase, as [New] does, and writes it to the start
+// of f, a file or device of size bytes. It returns the volume after the header, which reads as noise
+// until it is written. The old content of f is lost.
 func Format(ctx context.Context, f File, size int64, passphrase []byte, o Options) (*Volume, error) {
 	h, key, err := New(ctx, passphrase, o)
 	if err != nil {
@@ -92,7 +91,7 @@ func Format(ctx context.Context, f File, size int64, passphrase []byte, o Option
 	if err != nil {
 		return nil, err
 	}
-	// The gaps too: what was there may be a header that others would find.
+	// The gaps are overwritten too: they can contain an old header.
 	_, err = h.WriteTo(io.NewOffsetWriter(f, 0))
 	if err == nil {
 		err = f.Sync()

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A shared file in memory may be read and written by many goroutines.
+// A shared is a file in memory that many goroutines can read and write.
 type shared struct {
 	mu sync.RWMutex
 	b  []byte
@@ -36,7 +36,7 @@ func (s *shared) Sync() error { return nil }
 
 func format(t testing.TB, size int, o luks.Options) (*luks.Volume, *shared) {
 	t.Helper()
-	f := &shared{b: random(9, size)} // what was there before
+	f := &shared{b: random(9, size)} // the old content
 	o.KDF = cheap
 	v, err := luks.Format(t.Context(), f, int64(size), passphrase, o)
 	if err != nil {
@@ -62,7 +62,7 @@ func TestWriteAt(t *testing.T) {
 				t.Fatalf("WriteAt(%d bytes, %d): %d, %v", len(p), off, n, err)
 			}
 			if !bytes.Equal(p, before) {
-				t.Fatal("WriteAt changed what it was given")
+				t.Fatal("WriteAt changed its argument")
 			}
 			copy(want[off:], p)
 		}
@@ -91,7 +91,7 @@ func TestWriteAt(t *testing.T) {
 	}
 }
 
-// TestConcurrent has 32 goroutines read and write ranges that share sectors but no bytes.
+// TestConcurrent lets 32 goroutines read and write ranges that share sectors but no bytes.
 func TestConcurrent(t *testing.T) {
 	v, _ := format(t, 2<<20, luks.Options{SectorSize: 4096, DataOffset: 1 << 20})
 	const share = 5000 // not a multiple of the sector size
@@ -115,7 +115,7 @@ func TestConcurrent(t *testing.T) {
 					t.Error(err)
 				}
 				if !bytes.Equal(got, mine) {
-					t.Error("another goroutine's write went into this one's bytes")
+					t.Error("another goroutine's write changed these bytes")
 					return
 				}
 			}

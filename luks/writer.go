@@ -6,21 +6,21 @@ import (
 	"io"
 )
 
-// A Writer encrypts a stream: what is written to it is plaintext, what it writes
-// is a LUKS image. It is not safe for concurrent use.
+// A Writer encrypts a stream. It accepts plaintext and writes a LUKS image. It is not safe for
+// concurrent use.
 type Writer struct {
 	w   io.Writer
 	v   *Volume
-	buf []byte // whole sectors are encrypted here; of fixed capacity
-	off int64  // in the volume, of buf
+	buf []byte // whole sectors to encrypt; its capacity is fixed
+	off int64  // offset of buf in the volume
 	err error  // sticky
 }
 
-// writerBuffer is how much is encrypted at a time, a multiple of every sector size.
+// writerBuffer is the number of bytes encrypted at a time, a multiple of every sector size.
 const writerBuffer = 256 << 10
 
-// NewWriter makes a header with a key slot for passphrase, as [New] does, writes
-// it to w, and returns a Writer of the data behind it.
+// NewWriter makes a header with a key slot for passphrase, as [New] does, and writes it to w. It
+// returns a Writer for the data.
 func NewWriter(ctx context.Context, w io.Writer, passphrase []byte, o Options) (*Writer, error) {
 	h, key, err := New(ctx, passphrase, o)
 	if err != nil {
@@ -38,8 +38,8 @@ func NewWriter(ctx context.Context, w io.Writer, passphrase []byte, o Options) (
 	return &Writer{w: w, v: v, buf: make([]byte, 0, writerBuffer)}, nil
 }
 
-// Write encrypts p. What does not fill a sector waits for more, or for Close.
-// After an error every call returns it.
+// Write encrypts p. A partial sector is kept until it is full or the Writer is closed. After an error
+// every call returns that error.
 func (w *Writer) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) && w.err == nil {
@@ -53,7 +53,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return done, w.err
 }
 
-// flush encrypts and writes all of buf, which holds whole sectors.
+// flush encrypts and writes buf, which holds whole sectors.
 func (w *Writer) flush() {
 	w.v.EncryptSectors(w.buf, w.buf, w.off)
 	if _, err := w.w.Write(w.buf); err != nil {
@@ -64,9 +64,8 @@ func (w *Writer) flush() {
 	w.buf = w.buf[:0]
 }
 
-// Close writes what is left, the last sector filled up with zeros, and wipes the
-// key. It does not close the underlying writer. An image is whole only if Close
-// returned nil.
+// Close writes the rest, with the last sector padded with zeros, and wipes the key. It does not close
+// the underlying writer. An image is complete only if Close returned nil.
 func (w *Writer) Close() error {
 	if w.v == nil {
 		return nil

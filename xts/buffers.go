@@ -2,8 +2,8 @@ package xts
 
 import "unsafe"
 
-// checkBuffers panics unless src is whole units and dst can take them, and returns
-// dst cut to the length of src.
+// checkBuffers panics unless src is a multiple of unit bytes and dst is large enough. It returns dst
+// cut to the length of src.
 func checkBuffers(dst, src []byte, unit int) []byte {
 	if len(src)%unit != 0 {
 		panic("xts: input is not a multiple of the sector size")
@@ -11,7 +11,7 @@ func checkBuffers(dst, src []byte, unit int) []byte {
 	return checkOverlap(dst, src)
 }
 
-// checkUnit is checkBuffers for a single data unit of any size.
+// checkUnit is like checkBuffers, for a single data unit of any size.
 func checkUnit(dst, src []byte) []byte {
 	if len(src)%blockSize != 0 {
 		panic("xts: input is not a multiple of the block size")
@@ -22,7 +22,7 @@ func checkUnit(dst, src []byte) []byte {
 	return checkOverlap(dst, src)
 }
 
-// checkStealing is checkUnit for ciphertext stealing.
+// checkStealing is like checkUnit, for ciphertext stealing.
 func checkStealing(dst, src []byte) []byte {
 	if len(src) < blockSize {
 		panic("xts: data unit is shorter than a block")
@@ -44,8 +44,8 @@ func checkOverlap(dst, src []byte) []byte {
 	return dst
 }
 
-// inexactOverlap reports whether x and y, of equal length, share memory without
-// being the same memory. It is what crypto/cipher uses, which exports it to nobody.
+// inexactOverlap reports whether x and y, of equal length, overlap but do not start at the same byte.
+// crypto/cipher uses the same function but does not export it.
 func inexactOverlap(x, y []byte) bool {
 	if len(x) == 0 || &x[0] == &y[0] {
 		return false

@@ -28,7 +28,7 @@ func Example() {
 	// Output: hello from sector 101
 }
 
-// A tweak that is not a plain sector number is given as it is.
+// This example passes a tweak that is not a plain sector number.
 func ExampleCipher_EncryptUnit() {
 	key := make([]byte, 32)
 	rand.Read(key) // never fails

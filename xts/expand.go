@@ -4,18 +4,16 @@ package xts
 
 import "encoding/binary"
 
-// maxRoundKeys is how many round keys AES-256 has.
+// maxRoundKeys is the number of round keys of AES-256.
 const maxRoundKeys = 15
 
-// A roundKeys holds the round keys of AES in the order in which they are used:
-// 11 of them for AES-128, 15 for AES-256.
+// A roundKeys holds the round keys of AES in the order of their use: 11 for AES-128, 15 for AES-256.
 type roundKeys [maxRoundKeys][blockSize]byte
 
-// expandKey fills k with the round keys that encrypt under key, of 16 or 32 bytes,
-// and returns how many rounds there are (FIPS 197, section 5.2).
+// expandKey fills k with the encryption round keys for key, of 16 or 32 bytes, and returns the number
+// of rounds (FIPS 197, section 5.2).
 //
-// It uses no tables, so that the time it takes and the memory it touches do not
-// depend on the key.
+// It uses no tables, so that its time and its memory accesses do not depend on the key.
 func expandKey(k *roundKeys, key []byte) (rounds int) {
 	words := len(key) / 4
 	rounds = words + 6
@@ -42,8 +40,8 @@ func expandKey(k *roundKeys, key []byte) (rounds int) {
 	return rounds
 }
 
-// invertKey fills d with the round keys of the equivalent inverse cipher (FIPS
-// 197, section 5.3.5), which AES instructions decrypt with, for the round keys e.
+// invertKey fills d with the round keys of the equivalent inverse cipher for e (FIPS 197, section
+// 5.3.5). AES instructions decrypt with those.
 func invertKey(d, e *roundKeys, rounds int) {
 	d[0], d[rounds] = e[rounds], e[0]
 	for i := 1; i < rounds; i++ {
@@ -54,8 +52,8 @@ func invertKey(d, e *roundKeys, rounds int) {
 	}
 }
 
-// The functions below work on four bytes at a time, the elements of GF(2^8) modulo
-// x^8 + x^4 + x^3 + x + 1 that AES knows.
+// The functions below work on four bytes at a time. Each byte is an element of GF(2^8) modulo x^8 + x^4
+// + x^3 + x + 1, the field of AES.
 
 // timesX multiplies each byte of a by x.
 func timesX(a uint32) uint32 {
@@ -63,7 +61,7 @@ func timesX(a uint32) uint32 {
 	return a<<1&0xfefefefe ^ carry*0x1b
 }
 
-// multiply multiplies each byte of a with that of b.
+// multiply multiplies each byte of a by the corresponding byte of b.
 func multiply(a, b uint32) (product uint32) {
 	for range 8 {
 		product ^= b & 0x01010101 * 0xff & a
@@ -72,8 +70,8 @@ func multiply(a, b uint32) (product uint32) {
 	return product
 }
 
-// substitute applies the S-box to each byte of a: the inverse, which is the 254th
-// power, then an affine map.
+// substitute applies the S-box to each byte of a: the inverse, computed as the 254th power, and then an
+// affine map.
 func substitute(a uint32) uint32 {
 	inverse := uint32(0x01010101)
 	for range 7 {
@@ -93,7 +91,7 @@ func rotateBytes(a uint32, n int) uint32 {
 	return a<<n&high | a>>(8-n)&^high
 }
 
-// invMixColumn is InvMixColumns on one column.
+// invMixColumn applies InvMixColumns to one column.
 func invMixColumn(a uint32) uint32 {
 	x2 := timesX(a)
 	x4 := timesX(x2)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestExpandKey has the last round keys of FIPS 197, appendices A.1 and A.3.
+// TestExpandKey checks the last round keys of FIPS 197, appendices A.1 and A.3.
 func TestExpandKey(t *testing.T) {
 	for _, test := range []struct {
 		key    string
@@ -37,8 +37,8 @@ func TestExpandKey(t *testing.T) {
 	}
 }
 
-// TestSubstitute compares the S-box with one that crypto/aes shows: with round
-// keys known, a single encryption gives the last SubBytes away.
+// TestSubstitute compares the S-box with that of crypto/aes. With known round keys, a single encryption
+// reveals the last SubBytes.
 func TestSubstitute(t *testing.T) {
 	seen := map[byte]bool{}
 	for i := range 256 {
@@ -56,8 +56,8 @@ func TestSubstitute(t *testing.T) {
 	}
 }
 
-// TestRoundKeys runs the textbook cipher on random keys and compares with
-// crypto/aes: encryption with the expanded keys, decryption with the inverted.
+// TestRoundKeys runs the textbook cipher on random keys and compares with crypto/aes: encryption with
+// the expanded keys, decryption with the inverted keys.
 func TestRoundKeys(t *testing.T) {
 	for _, size := range []int{16, 32} {
 		for range 50 {
@@ -83,7 +83,7 @@ func TestRoundKeys(t *testing.T) {
 	}
 }
 
-// textbookEncrypt is FIPS 197's Cipher, section 5.1.
+// textbookEncrypt is Cipher of FIPS 197, section 5.1.
 func textbookEncrypt(k *roundKeys, rounds int, state [blockSize]byte) [blockSize]byte {
 	xor(&state, &k[0])
 	for r := 1; r <= rounds; r++ {
@@ -100,7 +100,7 @@ func textbookEncrypt(k *roundKeys, rounds int, state [blockSize]byte) [blockSize
 	return state
 }
 
-// textbookDecrypt is FIPS 197's EqInvCipher, section 5.3.5.
+// textbookDecrypt is EqInvCipher of FIPS 197, section 5.3.5.
 func textbookDecrypt(k *roundKeys, rounds int, state [blockSize]byte) [blockSize]byte {
 	var inverse [256]byte
 	for i := range 256 {

@@ -2,12 +2,11 @@ package xts
 
 import "encoding/binary"
 
-// The masks of XTS are elements of GF(2^128) modulo x^128 + x^7 + x^2 + x + 1,
-// little-endian numbers hi:lo with bit i for x^i.
+// The masks of XTS are elements of GF(2^128) modulo x^128 + x^7 + x^2 + x + 1. They are little-endian
+// numbers hi:lo in which bit i stands for x^i.
 
-// double multiplies hi:lo by x. The bit shifted out of hi becomes a mask of all
-// zeros or all ones, as a branch on it would be mispredicted half of the time and
-// leak the bit.
+// double multiplies hi:lo by x. It turns the bit shifted out of hi into a mask of all zeros or all
+// ones. A branch would be mispredicted half of the time and leak the bit.
 func double(lo, hi uint64) (uint64, uint64) {
 	carry := uint64(int64(hi) >> 63)
 	return lo<<1 ^ carry&0x87, hi<<1 | lo>>63

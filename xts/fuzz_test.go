@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzSectors compares every implementation with golang.org/x/crypto/xts. The
-// input is cut to whole sectors, the key filled up to its length.
+// FuzzSectors compares every implementation with golang.org/x/crypto/xts. It cuts the input to whole
+// sectors and pads the key.
 func FuzzSectors(f *testing.F) {
 	f.Add([]byte("key"), make([]byte, 512), uint64(0), uint8(0), uint8(0))
 	f.Add(bytes.Repeat([]byte{7}, 64), bytes.Repeat([]byte{0xff}, 3*512), uint64(1<<32-2), uint8(0x20), uint8(1))
@@ -42,8 +42,8 @@ func FuzzSectors(f *testing.F) {
 	})
 }
 
-// FuzzUnits compares every implementation with the generic one on data units of any
-// length, with ciphertext stealing.
+// FuzzUnits compares every implementation with the generic one, on data units of any length with
+// ciphertext stealing.
 func FuzzUnits(f *testing.F) {
 	f.Add([]byte("key"), make([]byte, 16), []byte("tweak"), false)
 	f.Add(bytes.Repeat([]byte{7}, 64), make([]byte, 17), bytes.Repeat([]byte{0xff}, 16), true)

@@ -6,14 +6,12 @@ import (
 	"crypto/subtle"
 )
 
-// maskSize is how many bytes of whitening masks are made at a time: those of the
-// most common sector, and little enough to stay in the first-level cache with the
-// data.
+// maskSize is the number of bytes of whitening masks made at a time. It is the most common sector size,
+// and small enough that the masks stay in the L1 cache with the data.
 const maskSize = 512
 
-// generic is the portable kernel. crypto/aes gives it AES one block a call, by AES
-// instructions where the CPU has them. Without those crypto/aes uses tables and is
-// not constant-time.
+// generic is the portable kernel. It calls crypto/aes once per block. crypto/aes uses AES instructions
+// if the CPU has them; else it uses tables and is not constant-time.
 type generic struct {
 	data, tweak cipher.Block
 }
@@ -32,7 +30,7 @@ func newGeneric(key []byte) (kernel, error) {
 	return &generic{data, tweak}, nil
 }
 
-// wipe only lets go: crypto/aes offers no way to overwrite the keys it expanded.
+// wipe only drops the references: crypto/aes offers no way to overwrite its expanded keys.
 func (g *generic) wipe() { *g = generic{} }
 
 func (g *generic) encrypt(dst, src []byte, unit int, t tweak) {
@@ -62,11 +60,9 @@ func (g *generic) block(dst, src []byte, t tweak, index int, blocks func(cipher.
 	subtle.XORBytes(dst, dst, mask[:])
 }
 
-// crypt works a chunk at a time: make the masks, XOR them into all blocks, run AES
-// over all blocks, XOR again. Doing all of it block by block would make each
-// 16-byte load of AES wait for two 8-byte stores just before it, which the CPU
-// cannot forward to one load, and so keep the AES of neighbouring blocks from
-// overlapping.
+// crypt works in chunks. It makes the masks, XORs them into all blocks, runs AES over all blocks, and
+// XORs again. Block by block, each 16-byte load of AES would wait for the two 8-byte stores before it,
+// which the CPU cannot forward to one load. Then the AES of neighbouring blocks would not overlap.
 func (g *generic) crypt(dst, src []byte, unit int, t tweak, blocks func(cipher.Block, []byte)) {
 	var masks [maskSize]byte
 	for ; len(src) > 0; t = t.next() {
@@ -94,12 +90,12 @@ func decryptBlocks(b cipher.Block, buf []byte) {
 	}
 }
 
-// firstMask returns the encrypted tweak of the data unit at the start of src, the
-// mask of its first block.
+// firstMask returns the encrypted tweak of the data unit at the start of src, which is the mask of its
+// first block.
 //
-// It is computed in the first block of dst: a local array would be moved to the
-// heap, since it goes through an interface. dst may be src, so what stood in src
-// is put back; apart from src, dst has nothing to lose.
+// It uses the first block of dst as scratch space: a local array would escape to the heap because of
+// the interface call. dst can be src, so firstMask restores the bytes of src. Other bytes of dst are
+// about to be overwritten anyway.
 func (g *generic) firstMask(dst, src []byte, t tweak) (lo, hi uint64) {
 	b := dst[:blockSize]
 	srcLo, srcHi := load(src)
@@ -110,8 +106,8 @@ func (g *generic) firstMask(dst, src []byte, t tweak) (lo, hi uint64) {
 	return lo, hi
 }
 
-// fillMasks fills b with the masks of consecutive blocks, the first of which is
-// hi:lo, and returns the one that follows.
+// fillMasks fills b with the masks of consecutive blocks, starting with hi:lo, and returns the next
+// mask.
 func fillMasks(b []byte, lo, hi uint64) (uint64, uint64) {
 	for len(b) >= blockSize {
 		store(b, lo, hi)

@@ -10,7 +10,7 @@ import (
 	xcrypto "golang.org/x/crypto/xts"
 )
 
-// forEachImplementation runs f on every implementation that this machine can run.
+// forEachImplementation runs f with every implementation that this machine supports.
 func forEachImplementation(t *testing.T, f func(t *testing.T, impl implementation)) {
 	for _, impl := range implementations {
 		t.Run("impl="+impl.name, func(t *testing.T) { f(t, impl) })
@@ -39,7 +39,7 @@ func allOptions() []Options {
 	return all
 }
 
-// A direction names one of the two operations, of ours and of the reference.
+// A direction is encryption or decryption, in this package and in the reference.
 type direction struct {
 	name    string
 	sectors func(c *Cipher, dst, src []byte, sector uint64)
@@ -52,9 +52,8 @@ var directions = []direction{
 	{"dec", (*Cipher).Decrypt, (*Cipher).DecryptUnit, (*xcrypto.Cipher).Decrypt},
 }
 
-// refSectors returns what golang.org/x/crypto/xts makes of src, one sector a call.
-// The tweaks are computed by another way than the package's: from byte offsets,
-// with unbounded integers.
+// refSectors returns the output of golang.org/x/crypto/xts for src, one sector per call. It computes
+// tweaks independently of the package, from byte offsets with big integers.
 func refSectors(tb testing.TB, d direction, key []byte, opts Options, src []byte, sector uint64) []byte {
 	tb.Helper()
 	c, err := xcrypto.NewCipher(aes.NewCipher, key)
@@ -84,9 +83,8 @@ func refSectors(tb testing.TB, d direction, key []byte, opts Options, src []byte
 	return dst
 }
 
-// refUnit returns what golang.org/x/crypto/xts makes of src with a tweak of 128
-// bits, which its interface does not take: the tweak cipher that it is given
-// encrypts that tweak whatever it is asked for.
+// refUnit returns the output of golang.org/x/crypto/xts for src with a tweak of 128 bits. Its API has
+// 64-bit tweaks only, so refUnit passes a tweak cipher that always encrypts the given tweak.
 func refUnit(tb testing.TB, d direction, key, src []byte, tweak *[16]byte) []byte {
 	tb.Helper()
 	made := 0

@@ -68,7 +68,7 @@ func TestPanics(t *testing.T) {
 		tests := []struct {
 			name     string
 			dst, src []byte
-			unit     bool // misuse of the calls on data units too
+			unit     bool // also misuse of the data unit methods
 		}{
 			{"block that is no sector", buf[:4096], buf[:16], false},
 			{"sector of another size", buf[:4096], buf[:512], false},
@@ -98,7 +98,7 @@ func TestPanics(t *testing.T) {
 	})
 }
 
-// TestNoPanics has what looks like misuse and is none.
+// TestNoPanics checks calls that look like misuse but are allowed.
 func TestNoPanics(t *testing.T) {
 	forEachImplementation(t, func(t *testing.T, impl implementation) {
 		c := mustNew(t, impl, randomBytes(t, 32), Options{})
@@ -122,7 +122,7 @@ func TestClose(t *testing.T) {
 		c.Close()
 		c.Close()
 		if !reflect.ValueOf(k).Elem().IsZero() {
-			t.Error("the kernel holds something after Close")
+			t.Error("the kernel still holds keys after Close")
 		}
 		if got := c.SectorSize(); got != 2048 {
 			t.Errorf("SectorSize() = %d after Close, want 2048", got)

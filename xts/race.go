@@ -7,8 +7,7 @@ import (
 	"unsafe"
 )
 
-// raceReadWrite tells the race detector, which does not see into assembly, what a
-// call is going to do.
+// raceReadWrite reports the accesses of a call to the race detector, which cannot see into assembly.
 func raceReadWrite(src, dst []byte) {
 	runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(src)), len(src))
 	runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(dst)), len(src))

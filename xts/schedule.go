@@ -4,21 +4,21 @@ package xts
 
 import "encoding/binary"
 
-// A schedule is the key of the data in one direction, in the form and order in
-// which the assembly reads it; xts/_asm knows the offsets. What is there twice is
-// for instructions that work on two blocks and take both from memory.
+// A schedule is the key of the data in one direction, in the form and order in which the assembly reads
+// it; xts/_asm uses its offsets. Duplicated fields are for instructions that load operands for two
+// blocks.
 //
-// Assembly keeps the masks of blocks XORed with the last round key, where they save
-// an XOR a block. To multiply such a mask by a power of x, that key's own product
-// and the key have to be XORed in: these are the steps.
+// Where it saves an XOR per block, the assembly keeps block masks XORed with the last round key. To
+// multiply such a mask by a power of x, it must also XOR in the last round key and its product with
+// that power. The steps hold these values.
 type schedule struct {
 	whiten [2][blockSize]byte                // first round key XOR last
 	last   [2][blockSize]byte                // last round key
 	steps  [4][2][blockSize]byte             // for x^8, x^16, x^24, x^32
-	middle [maxRoundKeys - 1][blockSize]byte // the other round keys, and one unused: 32 divides the size
+	middle [maxRoundKeys - 1][blockSize]byte // the other round keys and an unused one, so that 32 divides the size
 }
 
-// fill makes the schedule of the round keys k.
+// fill sets the schedule from the round keys k.
 func (s *schedule) fill(k *roundKeys, rounds int) {
 	last := k[rounds]
 	defer clear(last[:])
@@ -47,14 +47,13 @@ func xorBlocks(a, b *[blockSize]byte) (c [blockSize]byte) {
 	return c
 }
 
-// counters are tweaks of consecutive data units for the assembly that encrypts
-// them: as many as a register holds, what to add to get those after them, and the
-// bits that count.
+// counters are the tweaks of consecutive data units for the assembly that encrypts them: one register
+// of tweaks, the increment to the next register, and the mask of valid bits.
 type counters struct {
 	next, increment, mask [4][2]uint64
 }
 
-// set makes the counters those from t on, lanes at a time.
+// set sets the counters to start at t, with lanes tweaks per register.
 func (c *counters) set(t tweak, lanes int) {
 	for i := range lanes {
 		c.next[i] = [2]uint64{t.lo + uint64(i)*t.step, t.hi}

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// TestLayout has the offsets that xts/_asm knows, which go vet does not see.
+// TestLayout checks the offsets that xts/_asm uses, which go vet does not check.
 func TestLayout(t *testing.T) {
 	var s schedule
 	var c counters
@@ -29,7 +29,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestTimesPower compares the two ways of multiplying.
+// TestTimesPower compares timesPower with repeated doubling.
 func TestTimesPower(t *testing.T) {
 	lo, hi := load(randomBytes(t, blockSize))
 	wantLo, wantHi := lo, hi

@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// interestingSectors are numbers where tweaks wrap or carry, for every sector size.
+// interestingSectors are sector numbers at which tweaks wrap or carry, for every sector size.
 var interestingSectors = []uint64{
 	0, 1, 0xff, 1 << 20,
 	1<<29 - 3, 1<<30 - 3, 1<<31 - 3, 1<<32 - 3, 1 << 32, 1<<40 + 5,
 	1<<61 - 3, 1<<62 - 3, 1<<63 - 3, 1<<64 - 3, 1<<64 - 1,
 }
 
-// TestSectors compares with x/crypto, in place and apart, at changing alignments,
-// and looks for writes outside dst and into src.
+// TestSectors compares with x/crypto, in place and not, at changing alignments. It also checks that
+// nothing outside dst is written.
 func TestSectors(t *testing.T) {
 	forEachImplementation(t, func(t *testing.T, impl implementation) {
 		for _, opts := range allOptions() {
@@ -40,7 +40,7 @@ func TestSectors(t *testing.T) {
 	})
 }
 
-// TestLongRun covers the pieces into which an implementation may cut a long run.
+// TestLongRun covers the pieces into which an implementation can cut a long run.
 func TestLongRun(t *testing.T) {
 	forEachImplementation(t, func(t *testing.T, impl implementation) {
 		for _, opts := range allOptions() {
@@ -78,8 +78,8 @@ func TestUnits(t *testing.T) {
 	})
 }
 
-// TestGroupCounts has every number of what assembly does at a time, in one data unit and
-// in many: its loops go from group to group and from unit to unit.
+// TestGroupCounts tests every number of groups, in one data unit and in many, because the assembly
+// loops over groups and units.
 func TestGroupCounts(t *testing.T) {
 	forEachImplementation(t, func(t *testing.T, impl implementation) {
 		for _, keySize := range []int{32, 64} {
@@ -106,7 +106,7 @@ func TestGroupCounts(t *testing.T) {
 	})
 }
 
-// TestLongUnits has data units that are more than an implementation does at a time.
+// TestLongUnits tests data units that are longer than one piece of an implementation.
 func TestLongUnits(t *testing.T) {
 	forEachImplementation(t, func(t *testing.T, impl implementation) {
 		key := randomBytes(t, 64)
@@ -122,7 +122,7 @@ func TestLongUnits(t *testing.T) {
 	})
 }
 
-// TestEqualKeyHalves has a key that FIPS 140 forbids and New accepts for reading.
+// TestEqualKeyHalves tests a key that FIPS 140 forbids and New accepts for reading.
 func TestEqualKeyHalves(t *testing.T) {
 	half := randomBytes(t, 32)
 	key := append(half, half...)
@@ -136,8 +136,8 @@ func TestEqualKeyHalves(t *testing.T) {
 	})
 }
 
-// compare runs crypt apart and in place on copies of src between guard bytes, at
-// random alignments, and compares the outcome with want.
+// compare runs crypt on copies of src between guard bytes at random alignments, in place and not, and
+// compares the result with want.
 func compare(t *testing.T, what string, src, want []byte, crypt func(dst, src []byte)) {
 	t.Helper()
 	const room = 64

@@ -3,34 +3,33 @@
 package xts
 
 const (
-	// pieceSize is the most that assembly does in a call. The scheduler and the
-	// garbage collector cannot stop it before it returns.
+	// pieceSize bounds the bytes per assembly call. The scheduler and the garbage collector cannot
+	// preempt such a call.
 	pieceSize = 64 << 10
 
-	// streamPiece is the same for a run past the caches. Where a call ends and the next one
-	// begins nothing is read ahead, so that they are longer.
+	// streamPiece is the bound for runs that bypass the caches. They are longer because read-ahead
+	// stops at the end of each call.
 	streamPiece = 256 << 10
 
-	// strideSize is what every path can do a whole number of groups of.
+	// strideSize is a multiple of every path's group size.
 	strideSize = 512
 
-	// maskBatch is how many masks the assembly writes at a time, or twice as many
-	// where it is to make more: it needs room for a multiple of that.
+	// maskBatch is the number of masks that the assembly writes at a time. It writes twice as many if it
+	// needs more than that. The room for masks is a multiple of maskBatch.
 	maskBatch = 16
 )
 
-// mask is what is XORed into a block before and after AES: the encrypted tweak of
-// its data unit, times x for each block before it.
+// mask is XORed into a block before and after AES. It is the encrypted tweak of the data unit,
+// multiplied by x for each block before it.
 type mask = [blockSize]byte
 
-// simd is the kernel whose loops are assembly. Which of them is the path. It owns
-// its expanded keys.
+// simd is the kernel whose loops are assembly; path selects the loops. It owns its expanded keys.
 type simd struct {
 	enc, dec schedule
 	tweak    roundKeys
 	rounds   int
 	path     path
-	wide     *wide // what the path needs besides
+	wide     *wide // additional schedules of the path, or nil
 }
 
 func newSIMD(p path) func(key []byte) (kernel, error) {
@@ -86,7 +85,7 @@ func (k *simd) crypt(decrypt bool, dst, src []byte, unit int, t tweak) {
 			dst, src = dst[unit:], src[unit:]
 		}
 	case len(src) <= maskBatch*unit:
-		// Setting up and wiping room for many masks would take longer than this.
+		// Setting up and wiping room for more masks would cost more than it saves.
 		var masks [maskBatch]mask
 		k.units(k.path, decrypt, dst, src, unit, t, pieceSize, masks[:])
 	default:
@@ -99,14 +98,15 @@ func (k *simd) crypt(decrypt bool, dst, src []byte, unit int, t tweak) {
 	}
 }
 
-// stream is for long runs, by path p. Its masks are more than others have the stack for.
+// stream processes long runs with path p. It is a function of its own because its masks need a large
+// stack frame.
 func (k *simd) stream(p path, decrypt bool, dst, src []byte, unit int, t tweak) {
 	var masks [streamPiece / strideSize]mask
 	k.units(p, decrypt, dst, src, unit, t, streamPiece, masks[:])
 }
 
-// units runs over data units that are whole strides and fit into a piece, by path p, piece
-// bytes at a time. It uses masks as room to work and wipes it.
+// units processes data units that are whole strides and fit in a piece, with path p, piece bytes at a
+// time. It uses masks as scratch space and wipes it.
 func (k *simd) units(p path, decrypt bool, dst, src []byte, unit int, t tweak, piece int, masks []mask) {
 	var c counters
 	for len(src) > 0 {
@@ -119,7 +119,7 @@ func (k *simd) units(p path, decrypt bool, dst, src []byte, unit int, t tweak, p
 	clear(masks)
 }
 
-// anyUnit runs over one data unit of any number of blocks.
+// anyUnit processes one data unit of any number of blocks.
 func (k *simd) anyUnit(decrypt bool, dst, src []byte, t tweak) {
 	lo, hi := k.firstMask(t)
 	var m mask
@@ -134,8 +134,7 @@ func (k *simd) anyUnit(decrypt bool, dst, src []byte, t tweak) {
 	clear(m[:])
 }
 
-// tail runs over less than a stride, with hi:lo as the mask of its first block, on
-// a copy that is filled up.
+// tail processes less than a stride on a padded copy. hi:lo is the mask of its first block.
 func (k *simd) tail(decrypt bool, dst, src []byte, lo, hi uint64) {
 	if len(src) == 0 {
 		return
@@ -150,7 +149,7 @@ func (k *simd) tail(decrypt bool, dst, src []byte, lo, hi uint64) {
 	clear(m[:])
 }
 
-// firstMask returns the mask of the first block of the data unit that t is for.
+// firstMask returns the mask of the first block of the data unit with the tweak t.
 func (k *simd) firstMask(t tweak) (lo, hi uint64) {
 	var c counters
 	var masks [maskBatch]mask
@@ -160,8 +159,7 @@ func (k *simd) firstMask(t tweak) (lo, hi uint64) {
 	return lo, hi
 }
 
-// makeMasks sets the first n of masks to the masks of the first blocks of the data
-// units from t on.
+// makeMasks sets the first n of masks to the masks of the first blocks of the data units from t on.
 func (k *simd) makeMasks(masks []mask, n int, t tweak, c *counters) {
 	c.set(t, k.path.lanes())
 	k.runTweaks(&masks[0], n, c)

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// path is a set of instructions that there is assembly for.
+// path is an instruction set that has assembly.
 type path int
 
 const (
 	avx512       path = iota + 1 // VAES on 64 bytes
-	skewed                       // the same with other loops, see xts/_asm/skewed.go
-	skewedStream                 // the same past the caches, for runs where forBuffers says so
+	skewed                       // VAES on 64 bytes with the loops of xts/_asm/skewed.go
+	skewedStream                 // skewed, bypassing the caches; see forBuffers
 	avx2                         // VAES on 32 bytes, see xts/_asm/pair.go
-	avx2Stream                   // the same past the caches
+	avx2Stream                   // avx2, bypassing the caches
 	avx                          // AES-NI
 )
 
@@ -71,7 +71,7 @@ func decryptAVX(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units,
 // needsWide reports whether the path reads the wide schedules.
 func (p path) needsWide() bool { return p == skewed }
 
-// lanes is how many blocks a register holds.
+// lanes returns the number of blocks in a register.
 func (p path) lanes() int {
 	switch p {
 	case avx512, skewed, skewedStream:
@@ -83,7 +83,7 @@ func (p path) lanes() int {
 	}
 }
 
-// groupSize is how much assembly does at a time, in eight registers.
+// groupSize returns the number of bytes that the assembly processes at a time, in eight registers.
 func (p path) groupSize() int { return 8 * blockSize * p.lanes() }
 
 // runTweaks encrypts the next n tweaks of c to masks, whose length is a multiple of
@@ -99,12 +99,12 @@ func (k *simd) runTweaks(masks *mask, n int, c *counters) {
 	}
 }
 
-// streamSize is how long a run from one place to another is that goes past the caches:
-// more than they have room for. Tests set it.
+// streamSize is the length from which a run that is not in place bypasses the caches, because they
+// cannot hold it. Tests set it.
 var streamSize = 64 << 20
 
-// forBuffers returns the path for a long run: where the destination is not the source,
-// nobody is going to find it in a cache, and it is aligned as the stores have to be.
+// forBuffers returns the path for a long run. The stream path needs a dst that is not src and that is
+// aligned for its stores. Nobody would find so much data in a cache.
 func (p path) forBuffers(dst, src []byte) path {
 	stream, align := p, uintptr(1)
 	switch p {
@@ -119,12 +119,12 @@ func (p path) forBuffers(dst, src []byte) path {
 	return p
 }
 
-// skewedMin is from how many groups on the skewed loops are faster: they go round once
-// more than there are groups.
+// skewedMin is the number of groups from which the skewed loops are faster, because they need one more
+// iteration than there are groups.
 const skewedMin = 4
 
-// run encrypts or decrypts n data units of unit bytes, which are whole strides, with
-// a mask for each of them, by path p.
+// run encrypts or decrypts n data units of unit bytes with path p. The units are whole strides, and
+// masks has one mask for each.
 func (k *simd) run(p path, decrypt bool, dst, src *byte, masks *mask, n, unit int) {
 	groups := unit / p.groupSize()
 	if (p == skewed || p == skewedStream) && n*groups < skewedMin {
@@ -158,12 +158,12 @@ func (k *simd) run(p path, decrypt bool, dst, src *byte, masks *mask, n, unit in
 	}
 }
 
-// features are what the paths need of the CPU and of the operating system, which
-// has to save the wide registers.
+// features are the requirements of the paths on the CPU and the operating system, which must save the
+// wide registers.
 type features struct {
 	aes, pclmulqdq, avx, avx2, vaes, vpclmulqdq, avx512f, avx512bw bool
 
-	amd bool // who made the CPU
+	amd bool // whether the CPU is made by AMD
 }
 
 // cpuid executes the instruction. The CPU must have the leaf.
@@ -175,15 +175,14 @@ func detect() features {
 	f := features{
 		aes:       cpu.X86.HasAES,
 		pclmulqdq: cpu.X86.HasPCLMULQDQ,
-		// The following four are set only if the operating system saves the
-		// registers.
+		// The next four are set only if the operating system saves the registers.
 		avx:      cpu.X86.HasAVX,
 		avx2:     cpu.X86.HasAVX2,
 		avx512f:  cpu.X86.HasAVX512F,
 		avx512bw: cpu.X86.HasAVX512BW,
 	}
-	if f.avx2 { // which is a bit of leaf 7
-		// The package cpu knows the next two only together with AVX-512.
+	if f.avx2 { // the CPU has leaf 7
+		// Package cpu reports the next two only together with AVX-512.
 		_, _, ecx, _ := cpuid(7, 0)
 		f.vaes = ecx&(1<<9) != 0
 		f.vpclmulqdq = ecx&(1<<10) != 0
@@ -193,10 +192,10 @@ func detect() features {
 	return f
 }
 
-// simdImplementations lists the paths that features allow, fastest first. Which of the
-// two with AVX-512 that is depends on how far ahead a CPU looks for work: it is known
-// of its maker's, rather than measured at each start, where a busy neighbour would
-// decide. (On Zen 5 the skewed one is 1.15 to 1.21 times as fast.)
+// simdImplementations lists the paths that features allow, fastest first. Which of the two AVX-512
+// paths is faster depends on how far ahead a CPU looks for work. The maker of the CPU decides, not a
+// measurement at start, which a busy neighbour could distort. (On Zen 5 the skewed path is 1.15 to 1.21
+// times as fast.)
 func simdImplementations(f features) []implementation {
 	var list []implementation
 	if f.avx512f && f.avx512bw && f.vaes && f.vpclmulqdq {

@@ -11,8 +11,7 @@ import (
 	"unsafe"
 )
 
-// TestFeatures switches each CPU feature off and looks at which paths are left, and in
-// which order.
+// TestFeatures switches off each CPU feature and checks the remaining paths and their order.
 func TestFeatures(t *testing.T) {
 	all := features{true, true, true, true, true, true, true, true, true}
 	names := func(f features) []string {
@@ -47,14 +46,14 @@ func TestFeatures(t *testing.T) {
 	}
 }
 
-// TestWithoutFeature runs what New would choose if this CPU lacked a feature.
+// TestWithoutFeature runs the implementation that New would choose if this CPU lacked a feature.
 func TestWithoutFeature(t *testing.T) {
 	present := reflect.ValueOf(detect())
 	for i := range present.NumField() {
 		off := present.Type().Field(i).Name
 		t.Run(off, func(t *testing.T) {
 			if !present.Field(i).Bool() {
-				t.Skip("this CPU lacks it")
+				t.Skip("this CPU lacks the feature")
 			}
 			impl := append(simdImplementations(without(detect(), off)), genericImplementation)[0]
 			key := randomBytes(t, 64)
@@ -68,8 +67,8 @@ func TestWithoutFeature(t *testing.T) {
 	}
 }
 
-// TestStream has runs of any length go past the caches where the path can do that, and
-// compares what is written there with what is written in place.
+// TestStream forces runs of any length to bypass the caches, and compares the output with that of a run
+// in place.
 func TestStream(t *testing.T) {
 	before := streamSize
 	streamSize = 0
@@ -96,16 +95,16 @@ func TestStream(t *testing.T) {
 	})
 	for p, stream := range map[path]path{avx2: avx2Stream, skewed: skewedStream, avx: avx, avx512: avx512} {
 		if has := p.forBuffers(make([]byte, 1<<20), make([]byte, 1<<20)); has != stream {
-			t.Errorf("path %d for long buffers, not %d", has, stream)
+			t.Errorf("path %d for long buffers, want %d", has, stream)
 		}
 		if buf := make([]byte, 1<<20); p.forBuffers(buf, buf) != p {
-			t.Error("another path in place")
+			t.Error("a run in place uses another path")
 		}
 	}
 }
 
-// TestStackGrows runs each path in goroutines of its own, at depths where the stack has to
-// grow within a call: frames of assembly can be larger than what Go leaves free below.
+// TestStackGrows runs each path in new goroutines at depths where the stack must grow within a call.
+// Assembly frames can be larger than the stack space that Go guarantees.
 func TestStackGrows(t *testing.T) {
 	forEachImplementation(t, func(t *testing.T, impl implementation) {
 		key := randomBytes(t, 64)
@@ -119,7 +118,7 @@ func TestStackGrows(t *testing.T) {
 				atDepth(depth, func() { c.Encrypt(dst, src, 7) })
 			}()
 			if <-done; !bytes.Equal(dst, want) {
-				t.Fatalf("wrong at depth %d", depth)
+				t.Fatalf("wrong output at depth %d", depth)
 			}
 		}
 	})
@@ -136,7 +135,7 @@ func atDepth(n int, f func()) {
 	atDepth(n-1, f)
 }
 
-// TestMaker compares with what the operating system says.
+// TestMaker compares the CPU's maker with that in /proc/cpuinfo.
 func TestMaker(t *testing.T) {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
@@ -147,7 +146,7 @@ func TestMaker(t *testing.T) {
 	}
 }
 
-// without returns f with the named feature off.
+// without returns f without the named feature.
 func without(f features, name string) features {
 	if name == "" {
 		return f

@@ -4,7 +4,7 @@ package xts
 
 import "golang.org/x/sys/cpu"
 
-// path is a set of instructions that there is assembly for.
+// path is an instruction set that has assembly.
 type path int
 
 const neon path = 1 // the AES instructions
@@ -20,7 +20,7 @@ func encryptARM64(s *schedule, rounds int, dst, src *byte, masks *[16]byte, unit
 //go:noescape
 func decryptARM64(s *schedule, rounds int, dst, src *byte, masks *[16]byte, units, groups int)
 
-// wide is what no path here needs.
+// wide is unused: no path on this architecture needs additional schedules.
 type wide struct{}
 
 func newWide(_, _ *schedule, _ int) *wide { return nil }
@@ -28,10 +28,10 @@ func (w *wide) wipe()                     {}
 
 func (p path) needsWide() bool { return false }
 
-// lanes is how many blocks a register holds.
+// lanes returns the number of blocks in a register.
 func (p path) lanes() int { return 1 }
 
-// groupSize is how much assembly does at a time, in eight registers.
+// groupSize returns the number of bytes that the assembly processes at a time, in eight registers.
 func (p path) groupSize() int { return 8 * blockSize }
 
 // runTweaks encrypts the next n tweaks of c to masks, whose length is a multiple of
@@ -43,8 +43,8 @@ func (k *simd) runTweaks(masks *mask, n int, c *counters) {
 // forBuffers returns the path for a long run.
 func (p path) forBuffers(_, _ []byte) path { return p }
 
-// run encrypts or decrypts n data units of unit bytes, which are whole strides, with
-// a mask for each of them.
+// run encrypts or decrypts n data units of unit bytes. The units are whole strides, and masks has one
+// mask for each.
 func (k *simd) run(_ path, decrypt bool, dst, src *byte, masks *mask, n, unit int) {
 	groups := unit / k.path.groupSize()
 	if decrypt {
@@ -54,7 +54,7 @@ func (k *simd) run(_ path, decrypt bool, dst, src *byte, masks *mask, n, unit in
 	}
 }
 
-// features are what the path needs of the CPU.
+// features are the requirements of the path on the CPU.
 type features struct{ aes, pmull bool }
 
 func detect() features {

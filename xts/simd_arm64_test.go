@@ -4,7 +4,7 @@ package xts
 
 import "testing"
 
-// TestFeatures switches each CPU feature off and looks at whether the path is left.
+// TestFeatures switches off each CPU feature and checks whether the path is still used.
 func TestFeatures(t *testing.T) {
 	for f, want := range map[features]int{
 		{aes: true, pmull: true}: 1,

@@ -1,11 +1,10 @@
 package xts
 
-// EncryptStealing is [Cipher.EncryptUnit] for a data unit of any number of bytes
-// from 16 on: IEEE 1619 encrypts a last block that is not whole by ciphertext
-// stealing. Disks have no such units.
+// EncryptStealing is [Cipher.EncryptUnit] for a data unit of any length from 16 bytes. IEEE 1619
+// encrypts a partial last block with ciphertext stealing. Disks have no such units.
 //
-// EncryptStealing panics if src is shorter than 16 bytes or longer than 16 MiB, and
-// for the same buffer misuse as [Cipher.Encrypt].
+// EncryptStealing panics if src is shorter than 16 bytes or longer than 16 MiB, and for the same buffer
+// misuse as [Cipher.Encrypt].
 func (c *Cipher) EncryptStealing(dst, src []byte, tweak *[16]byte) {
 	k := c.mustBeOpen()
 	dst = checkStealing(dst, src)
@@ -16,11 +15,11 @@ func (c *Cipher) EncryptStealing(dst, src []byte, tweak *[16]byte) {
 		k.encrypt(dst, src, whole, t)
 		return
 	}
-	var partial [blockSize]byte // before dst is written, which may be src
+	var partial [blockSize]byte // copied before dst is written, which can be src
 	copy(partial[:], src[whole:])
 	k.encrypt(dst[:whole], src[:whole], whole, t)
-	// The last whole block gives its beginning to the end, and what is left of it
-	// is filled up with the plaintext of the end and encrypted as the last block.
+	// The start of the encrypted last whole block becomes the partial block. The plaintext of the
+	// partial block replaces it, and the result is encrypted as the last block.
 	last := dst[whole-blockSize : whole]
 	copy(dst[whole:], last[:rest])
 	copy(last, partial[:rest])

@@ -20,9 +20,8 @@ func TestStealingVectors(t *testing.T) {
 	})
 }
 
-// TestStealing compares all lengths up to a few strides with the textbook, which
-// needs nothing but single data units: the masks of the last two blocks are those of
-// a unit of one more block.
+// TestStealing compares all lengths up to a few strides with the textbook method, which needs only
+// single data units. The masks of the last two blocks are those of a unit with one more block.
 func TestStealing(t *testing.T) {
 	forEachImplementation(t, func(t *testing.T, impl implementation) {
 		for _, keySize := range []int{32, 64} {
@@ -40,7 +39,7 @@ func TestStealing(t *testing.T) {
 	})
 }
 
-// refStealing is IEEE 1619's encryption of a data unit, by x/crypto on whole blocks.
+// refStealing is IEEE 1619's encryption of a data unit, with x/crypto for whole blocks.
 func refStealing(t *testing.T, key, plain []byte, tweak *[16]byte) []byte {
 	t.Helper()
 	enc := directions[0]
@@ -51,7 +50,7 @@ func refStealing(t *testing.T, key, plain []byte, tweak *[16]byte) []byte {
 		return out
 	}
 	stolen := bytes.Clone(out[whole-blockSize:])
-	// What precedes the block that is encrypted last does not matter.
+	// The bytes before the block that is encrypted last do not matter.
 	padded := make([]byte, whole+blockSize)
 	copy(padded[whole:], plain[whole:])
 	copy(padded[whole+rest:], stolen[rest:])

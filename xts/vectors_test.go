@@ -16,8 +16,8 @@ type vector struct {
 	tweak       [16]byte
 }
 
-// TestVectors runs published vectors as data units, and those of 512 bytes and a
-// 64-bit tweak as sectors too.
+// TestVectors runs published vectors as data units. Vectors of 512 bytes with a 64-bit tweak also run
+// as sectors.
 func TestVectors(t *testing.T) {
 	for _, file := range []struct {
 		name string
@@ -45,11 +45,11 @@ func (v vector) check(t *testing.T, impl implementation) {
 	got := make([]byte, len(v.pt))
 	c.EncryptUnit(got, v.pt, &v.tweak)
 	if !bytes.Equal(got, v.ct) {
-		t.Errorf("EncryptUnit gives %x, want %x", got, v.ct)
+		t.Errorf("EncryptUnit: %x, want %x", got, v.ct)
 	}
 	c.DecryptUnit(got, v.ct, &v.tweak)
 	if !bytes.Equal(got, v.pt) {
-		t.Errorf("DecryptUnit gives %x, want %x", got, v.pt)
+		t.Errorf("DecryptUnit: %x, want %x", got, v.pt)
 	}
 	if len(v.pt) != 512 || binary.LittleEndian.Uint64(v.tweak[8:]) != 0 {
 		return
@@ -57,16 +57,16 @@ func (v vector) check(t *testing.T, impl implementation) {
 	sector := binary.LittleEndian.Uint64(v.tweak[:])
 	c.Encrypt(got, v.pt, sector)
 	if !bytes.Equal(got, v.ct) {
-		t.Errorf("Encrypt gives %x, want %x", got, v.ct)
+		t.Errorf("Encrypt: %x, want %x", got, v.ct)
 	}
 	c.Decrypt(got, v.ct, sector)
 	if !bytes.Equal(got, v.pt) {
-		t.Errorf("Decrypt gives %x, want %x", got, v.pt)
+		t.Errorf("Decrypt: %x, want %x", got, v.pt)
 	}
 }
 
-// readVectors reads a file in the form of NIST's response files. CT ends a vector;
-// a comment in the body names the file that the following ones are from.
+// readVectors reads a file in the format of NIST's response files. CT ends a vector. A comment in the
+// body names the source of the following vectors.
 func readVectors(t *testing.T, name string) []vector {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))

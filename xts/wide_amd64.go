@@ -4,14 +4,13 @@ package xts
 
 import "unsafe"
 
-// wide holds the schedules of both directions as the skewed loops read them. Nil is
-// for the other paths.
+// wide holds the schedules of both directions for the skewed loops. It is nil for other paths.
 type wide struct {
 	rooms [2]wideRoom
 	loop  skewedLoop
 }
 
-// skewedLoop is which loop of the skewed kernels runs, see xts/_asm/skewed.go.
+// skewedLoop selects the loop of the skewed kernels; see xts/_asm/skewed.go.
 type skewedLoop int
 
 const (
@@ -20,29 +19,28 @@ const (
 	skewed128Multiply // with carry-less multiplications
 )
 
-// multiplies tells whether this CPU is faster with them: one of AMD's after Zen 4, which, like
-// Zen 3, is family 25. Tests set it.
+// multiplies reports whether this CPU is faster with carry-less multiplications: an AMD CPU after Zen
+// 4, which is family 25, as is Zen 3. Tests set it.
 var multiplies = family() > 25
 
-// family returns that of the CPU. Its numbers are each maker's own.
+// family returns the family of the CPU. Each maker has its own numbers.
 func family() uint32 {
 	a, _, _, _ := cpuid(1, 0)
 	return a>>8&0xf + a>>20&0xff
 }
 
-// A wideSchedule is a schedule in which everything is as wide as a register, so that
-// it is loaded without a broadcast. Its address is a multiple of 64: half of all loads
-// would cross cache lines elsewhere.
+// A wideSchedule is a schedule whose fields are as wide as a register, so that loads need no broadcast.
+// Its address is a multiple of 64; otherwise half of all loads would cross cache lines.
 type wideSchedule struct {
 	whiten, last, step wideBlock                   // as in schedule; the step for x^32
-	left, right        wideBlock                   // exponents of the first four blocks, and 64 less those
+	left, right        wideBlock                   // exponents of the first four blocks, and 64 minus these
 	middle             [maxRoundKeys - 2]wideBlock // the other round keys
 }
 
-// A wideBlock is a register.
+// A wideBlock fills a register.
 type wideBlock [4][blockSize]byte
 
-// wideRoom has room for a wideSchedule at an address that is a multiple of 64.
+// wideRoom has space for a wideSchedule at an address that is a multiple of 64.
 type wideRoom struct {
 	bytes  [unsafe.Sizeof(wideSchedule{}) + wideAlign - 1]byte
 	offset uintptr
@@ -72,7 +70,7 @@ func (w *wide) wipe() {
 	}
 }
 
-// schedule is where the schedule is. What is in the heap stays there.
+// schedule returns the address of the schedule. r is on the heap, so its address does not change.
 func (r *wideRoom) schedule() *wideSchedule {
 	return (*wideSchedule)(unsafe.Pointer(&r.bytes[r.offset]))
 }

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// TestWideLayout has the offsets that xts/_asm knows.
+// TestWideLayout checks the offsets that xts/_asm uses.
 func TestWideLayout(t *testing.T) {
 	var s wideSchedule
 	for _, test := range []struct {
@@ -28,8 +28,7 @@ func TestWideLayout(t *testing.T) {
 	}
 }
 
-// TestWide looks at where the schedules are, which the assembly loads with
-// instructions that fault elsewhere, and at whether they are wiped.
+// TestWide checks the alignment of the schedules, which the assembly requires, and that they are wiped.
 func TestWide(t *testing.T) {
 	made, err := newSIMD(skewed)(randomBytes(t, 64))
 	if err != nil {
@@ -39,11 +38,11 @@ func TestWide(t *testing.T) {
 	w := k.wide
 	for _, s := range []*wideSchedule{w.enc(), w.dec()} {
 		if p := uintptr(unsafe.Pointer(s)); p%wideAlign != 0 {
-			t.Errorf("a schedule at %#x", p)
+			t.Errorf("a schedule at the unaligned address %#x", p)
 		}
 	}
 	if got, want := w.dec().middle[12][3], k.enc.middle[0]; got == want {
-		t.Error("the schedule that decrypts has the round keys of the other one")
+		t.Error("the decryption schedule has the round keys of the encryption schedule")
 	}
 	k.wipe()
 	for i := range w.rooms {
@@ -53,7 +52,7 @@ func TestWide(t *testing.T) {
 	}
 }
 
-// TestMultiplies runs AES-128 with the loop that this CPU would not choose.
+// TestMultiplies runs AES-128 with the loop that New would not choose on this CPU.
 func TestMultiplies(t *testing.T) {
 	defer func(before bool) { multiplies = before }(multiplies)
 	for _, multiplies = range []bool{false, true} {

@@ -1,13 +1,12 @@
-// Package xts encrypts and decrypts runs of disk sectors with AES in XTS mode
-// (IEEE Std 1619-2018, NIST SP 800-38E), with the little-endian sector number as
-// tweak: what dm-crypt calls aes-xts-plain64 and LUKS volumes use by default.
+// Package xts encrypts and decrypts runs of disk sectors with AES in XTS mode (IEEE Std 1619-2018, NIST
+// SP 800-38E). The tweak is the little-endian sector number, as in aes-xts-plain64 of dm-crypt, the
+// default of LUKS volumes.
 //
-// Make a [Cipher] with [New] and give it many sectors a call, which is faster than
-// one at a time. [Cipher.EncryptUnit] takes any other tweak.
+// Make a [Cipher] with [New] and pass it many sectors per call, which is faster than one at a time.
+// [Cipher.EncryptUnit] accepts any other tweak.
 //
-// XTS keeps data secret. It does not notice when somebody changes it, and equal
-// data written to the same sector twice gives equal ciphertext, so it is for
-// disks and disk images only.
+// XTS keeps data secret but does not detect changes. The same data written to the same sector twice
+// give the same ciphertext, so use it only for disks and disk images.
 package xts
 
 import (
@@ -22,44 +21,40 @@ const blockSize = 16
 // maxUnitSize is the largest data unit that NIST SP 800-38E allows: 2^20 blocks.
 const maxUnitSize = blockSize << 20
 
-// Options says how sectors are cut and numbered. The zero value is
-// aes-xts-plain64 over sectors of 512 bytes.
+// Options set the size and the numbering of sectors. The zero value is aes-xts-plain64 with sectors of
+// 512 bytes.
 type Options struct {
 	// SectorSize is the size of a sector in bytes: 512, 1024, 2048 or 4096.
 	// Zero means 512.
 	SectorSize int
 
-	// LargeIV makes the tweak count sectors of SectorSize, as dm-crypt does with
-	// iv_large_sectors. By default it counts units of 512 bytes whatever the
-	// sector size, so that sector n of 4096 bytes has the tweak 8n.
+	// LargeIV makes the tweak count sectors of SectorSize, as dm-crypt does with iv_large_sectors. By
+	// default it counts units of 512 bytes: sector n of 4096 bytes has the tweak 8n.
 	LargeIV bool
 
-	// Plain32 cuts the tweak to 32 bits, which dm-crypt calls "plain": it repeats
-	// after 2^32 tweaks, 2 TiB at 512 bytes each. By default the tweak has 64 bits
-	// (plain64).
+	// Plain32 truncates the tweak to 32 bits, as "plain" of dm-crypt does. The tweak then repeats after
+	// 2^32 units, which is 2 TiB for units of 512 bytes. By default the tweak has 64 bits (plain64).
 	Plain32 bool
 
-	// Implementation is one of [Implementations], for tests and benchmarks. By
-	// default it is the fastest.
+	// Implementation is one of [Implementations], for tests and benchmarks. "" means the fastest.
 	Implementation string
 }
 
-// A Cipher encrypts and decrypts sectors under one key. It is safe for concurrent
-// use, [Cipher.Close] excepted, and its methods allocate nothing.
+// A Cipher encrypts and decrypts sectors with one key. Except for [Cipher.Close], its methods are safe
+// for concurrent use. They do not allocate.
 type Cipher struct {
-	kernel     kernel // nil once closed
+	kernel     kernel // nil after Close
 	sectorSize int
-	tweakStep  uint64 // tweaks a sector: 1, or SectorSize/512 where tweaks count units of 512 bytes
+	tweakStep  uint64 // tweaks per sector: 1, or SectorSize/512 if tweaks count units of 512 bytes
 	tweakMask  uint64 // bits of a tweak that are used
 }
 
-// New returns a Cipher for a key of 32 bytes (AES-128) or 64 bytes (AES-256): the
-// data key, then the tweak key of equal length. The key is not retained; the
-// caller may wipe it.
+// New returns a Cipher for a key of 32 bytes (AES-128) or 64 bytes (AES-256): the data key followed by
+// the tweak key of equal length. The key is not retained; the caller can wipe it.
 //
-// A key whose two halves are equal weakens XTS, and FIPS 140 forbids making one.
-// New accepts it, as dm-crypt does, because a volume that has such a key must
-// stay readable. Code that makes keys should refuse it.
+// A key with two equal halves weakens XTS, and FIPS 140 forbids generating one. New accepts it, as
+// dm-crypt does, so that a volume with such a key stays readable. Code that generates keys should
+// refuse it.
 func New(key []byte, opts Options) (*Cipher, error) {
 	if opts.Implementation == "" {
 		return newCipher(implementations[0], key, opts)
@@ -73,9 +68,8 @@ func New(key []byte, opts Options) (*Cipher, error) {
 		opts.Implementation, strings.Join(Implementations(), ", "))
 }
 
-// Implementations names the implementations that this CPU can run, the fastest
-// first, which is what [New] takes unless told otherwise. The last is "generic", in
-// Go alone, which every CPU runs.
+// Implementations returns the names of the implementations that this CPU supports, fastest first. [New]
+// uses the first by default. The last is "generic", in pure Go, which every CPU supports.
 func Implementations() []string {
 	var names []string
 	for _, impl := range implementations {
@@ -109,17 +103,16 @@ func newCipher(impl implementation, key []byte, opts Options) (*Cipher, error) {
 	return c, nil
 }
 
-// Encrypt encrypts the whole sectors in src into dst. The first has the number
-// sector, counted in sectors of [Cipher.SectorSize] bytes, and each further one
-// the next number. Tweaks wrap: modulo 2^64, or modulo 2^32 with Plain32.
+// Encrypt encrypts the whole sectors in src into dst. The first has the given sector number, counted in
+// sectors of [Cipher.SectorSize] bytes; numbers ascend. Tweaks wrap modulo 2^64, or modulo 2^32 with
+// Plain32.
 //
-// Encrypt panics if len(src) is not a multiple of the sector size, if dst is
-// shorter than src, or if the two overlap without being the same memory. Bytes
-// of dst beyond len(src) are left alone.
+// Encrypt panics if len(src) is not a multiple of the sector size, or if dst is shorter than src. It
+// also panics if the two overlap but do not start at the same byte. Bytes of dst beyond len(src) are
+// unchanged.
 //
-// A call with 64 MiB or more, to a destination apart from the source that begins at a
-// multiple of 32 bytes, writes past the caches on CPUs with VAES and without AVX-512: so
-// much would not stay there.
+// On CPUs with VAES but without AVX-512, a call with at least 64 MiB bypasses the caches, which could
+// not hold so much. dst must then not be src, and must start at a multiple of 32 bytes.
 func (c *Cipher) Encrypt(dst, src []byte, sector uint64) {
 	k := c.mustBeOpen()
 	dst = checkBuffers(dst, src, c.sectorSize)
@@ -133,16 +126,15 @@ func (c *Cipher) Decrypt(dst, src []byte, sector uint64) {
 	k.decrypt(dst, src, c.sectorSize, c.tweakOf(sector))
 }
 
-// EncryptUnit encrypts src into dst as one data unit with the given tweak, the 16
-// bytes that the tweak key is going to encrypt: for tweaks that are not plain
-// sector numbers, such as ESSIV, and data units that are not sectors. SectorSize
-// and the other options do not matter here.
+// EncryptUnit encrypts src into dst as one data unit with the given tweak, the 16 bytes that the tweak
+// key encrypts. Use it for tweaks that are not plain sector numbers, such as ESSIV, and for data units
+// that are not sectors. It ignores SectorSize and the other options.
 //
-// EncryptUnit panics if len(src) is not a multiple of 16 or above 16 MiB, the
-// limit of NIST SP 800-38E, and for the same buffer misuse as [Cipher.Encrypt].
-// [Cipher.EncryptStealing] takes other lengths.
+// EncryptUnit panics if len(src) is not a multiple of 16 or exceeds 16 MiB, the limit of NIST SP
+// 800-38E, and for the same buffer misuse as [Cipher.Encrypt]. [Cipher.EncryptStealing] accepts other
+// lengths.
 //
-// Most callers want [Cipher.Encrypt].
+// Most callers need [Cipher.Encrypt] instead.
 func (c *Cipher) EncryptUnit(dst, src []byte, tweak *[16]byte) {
 	k := c.mustBeOpen()
 	dst = checkUnit(dst, src)
@@ -159,9 +151,8 @@ func (c *Cipher) DecryptUnit(dst, src []byte, tweak *[16]byte) {
 // SectorSize returns the size of a sector in bytes.
 func (c *Cipher) SectorSize() int { return c.sectorSize }
 
-// Close wipes the expanded keys where they are this package's own, and lets go of
-// those that crypto/aes holds, which Go gives no way to wipe. It must not run
-// beside another method. Encrypting or decrypting afterwards panics; closing
+// Close wipes the expanded keys of this package and drops those of crypto/aes, which Go cannot wipe. It
+// must not run concurrently with another method. Encrypting or decrypting afterwards panics. Closing
 // again does nothing.
 func (c *Cipher) Close() {
 	if c.kernel != nil {
@@ -185,8 +176,8 @@ func (c *Cipher) tweakOf(sector uint64) tweak {
 	}
 }
 
-// tweakFrom takes the two halves by value, so that the caller's array stays on its
-// stack although kernels are called through an interface.
+// tweakFrom accepts the two halves by value. So the caller's array stays on its stack, although kernels
+// are called through an interface.
 func tweakFrom(t *[16]byte) tweak {
 	return tweak{
 		lo:   binary.LittleEndian.Uint64(t[:8]),

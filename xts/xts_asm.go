@@ -2,5 +2,5 @@
 
 package xts
 
-// implementations lists what this machine can run, fastest first.
+// implementations lists the implementations that this machine supports, fastest first.
 var implementations = append(simdImplementations(detect()), genericImplementation)

@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
-// adiantumRounds are the constructions, which differ in the rounds of XChaCha.
+// adiantumRounds are the variants of Adiantum. They differ in the rounds of XChaCha.
 var adiantumRounds = map[string]func(key []byte) *hbsh.HBSH{
 	"xchacha12,aes": adiantum.New,
 	"xchacha20,aes": adiantum.New20,
@@ -24,7 +24,7 @@ func init() {
 	}
 }
 
-// wide makes a hbsh.HBSH, which has a buffer in it, safe for concurrent use.
+// wide makes a hbsh.HBSH, which contains a buffer, safe for concurrent use.
 type wide struct {
 	key  []byte // the HBSHs refer to it
 	pool sync.Pool
@@ -34,7 +34,7 @@ func newWide(key []byte, newHBSH func(key []byte) *hbsh.HBSH) *wide {
 	w := &wide{key: bytes.Clone(key)}
 	first := newHBSH(w.key)
 	w.pool.New = func() any {
-		h := *first // shares all but the buffer
+		h := *first // shares everything except the buffer
 		return &h
 	}
 	return w

@@ -24,14 +24,13 @@ func init() {
 
 func newTwofish(key []byte) (cipher.Block, error) { return twofish.NewCipher(key) }
 
-// newCAST5 takes keys of 128 bits only, as QEMU does, and as is common.
+// newCAST5 accepts only keys of 128 bits, as QEMU does.
 func newCAST5(key []byte) (cipher.Block, error) { return cast5.NewCipher(key) }
 
 const maxSerpentKey = 32
 
-// newSerpent takes keys of any length as the kernel does: those of the 20 bytes of
-// SHA-1 are what an ESSIV may ask for. A shorter key is by definition the same as that
-// key, a one bit, and zeros.
+// newSerpent accepts keys of any length, as the kernel does: ESSIV with SHA-1 uses keys of 20 bytes. By
+// definition, a shorter key is padded with a one bit and zeros.
 func newSerpent(key []byte) (cipher.Block, error) {
 	var padded [maxSerpentKey]byte
 	defer clear(padded[:])

@@ -14,8 +14,8 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// headerHashes are the names that cryptsetup takes for a header when it is built with
-// OpenSSL. Other libraries have a part of them, and a few more.
+// headerHashes are the hash names that cryptsetup accepts if it is built with OpenSSL. Other libraries
+// support some of them, and a few more.
 var headerHashes = []string{
 	"sha1", "sha224", "sha256", "sha384", "sha512", "sha512-224", "sha512-256",
 	"sha3-224", "sha3-256", "sha3-384", "sha3-512",
@@ -23,8 +23,7 @@ var headerHashes = []string{
 	"blake2b-512", "blake2b512", "blake2s-256", "blake2s256",
 }
 
-// TestHeaderHashes has cryptsetup make a LUKS1 header with every hash, and computes the
-// digest in it again.
+// TestHeaderHashes lets cryptsetup make a LUKS1 header with every hash, and recomputes its digest.
 func TestHeaderHashes(t *testing.T) {
 	interop.Need(t, "cryptsetup")
 	key := secret("volume key", 32)

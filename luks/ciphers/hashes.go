@@ -11,8 +11,7 @@ import (
 	"github.com/luksimg/luksimg/luks/ciphers/internal/whirlpool"
 )
 
-// Names differ between the libraries that cryptsetup may be built with, and the kernel,
-// whose names ESSIV has.
+// The names differ between the crypto libraries of cryptsetup and the kernel, whose names ESSIV uses.
 func init() {
 	for _, name := range []string{"ripemd160", "rmd160", "ripemd"} {
 		dmcrypt.RegisterHash(name, ripemd160.New)
@@ -30,13 +29,13 @@ func init() {
 	dmcrypt.RegisterHash("blake2b-160", newBLAKE2b(20))
 }
 
-// newBLAKE2b returns what makes BLAKE2b with a digest of size bytes, which is not a
-// longer one cut short.
+// newBLAKE2b returns the constructor of BLAKE2b with a digest of size bytes. That is not a truncated
+// longer digest.
 func newBLAKE2b(size int) func() hash.Hash {
 	return func() hash.Hash {
 		h, err := blake2b.New(size, nil)
 		if err != nil {
-			panic(err) // of the size, or of a key that there is none of
+			panic(err) // unreachable: the size is valid and there is no key
 		}
 		return h
 	}

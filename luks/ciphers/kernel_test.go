@@ -19,7 +19,7 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// A job is a cipher for the kernel to encrypt the plaintext with.
+// A job is one encryption for the kernel: a cipher and its parameters.
 type job struct {
 	spec   string
 	key    int    // bytes
@@ -28,11 +28,11 @@ type job struct {
 	offset uint64 // number of the first IV, in units of 512 bytes
 }
 
-// wrap is a few sectors before the end of 32-bit numbers, and a multiple of 4096 bytes.
+// wrap is a few sectors below 2^32, and a multiple of 4096 bytes.
 const wrap = 1<<32 - 8
 
 var jobs = []job{
-	// Package xts does these.
+	// These are in package xts.
 	{spec: "aes-xts-plain64", key: 32},
 	{spec: "aes-xts-plain64", key: 64, offset: wrap},
 	{spec: "aes-xts-plain", key: 64, offset: wrap},
@@ -42,7 +42,7 @@ var jobs = []job{
 	{spec: "aes-xts-plain", key: 64, sector: 2048, large: true, offset: 4 * wrap},
 	{spec: "capi:xts(aes)-plain64", key: 64, sector: 1024},
 
-	// XTS, every other way.
+	// XTS in every other variant.
 	{spec: "aes-xts-plain64", key: 48, offset: wrap},
 	{spec: "aes-xts-plain64be", key: 64, offset: wrap},
 	{spec: "aes-xts-benbi", key: 64, offset: wrap},
@@ -101,7 +101,7 @@ var jobs = []job{
 	{spec: "capi:adiantum(xchacha20,aes)-plain64", key: 32, sector: 4096},
 }
 
-// refused are ciphers that neither the kernel nor this package has.
+// refused are ciphers that neither the kernel nor this package supports.
 var refused = []job{
 	{spec: "aes-xts-plain64", key: 40},
 	{spec: "aes-xts-plain64", key: 16},
@@ -139,7 +139,7 @@ func (j job) options() dmcrypt.Options {
 	return dmcrypt.Options{SectorSize: j.sector, LargeIV: j.large}
 }
 
-// secret returns bytes that differ between jobs, but not between runs.
+// secret returns bytes that differ between jobs but not between runs.
 func secret(text string, n int) []byte {
 	p := make([]byte, n)
 	rand.NewChaCha8(sha256.Sum256([]byte(text))).Read(p)
@@ -148,7 +148,7 @@ func secret(text string, n int) []byte {
 
 func (j job) keyBytes() []byte { return secret(fmt.Sprint(j), j.key) }
 
-// line is the job for testdata/dmcrypt.sh.
+// line returns the line for testdata/dmcrypt.sh.
 func (j job) line(name string) string {
 	s := fmt.Sprintf("%s %s %x %d", name, j.spec, j.keyBytes(), j.offset)
 	if j.sector > 512 {
@@ -160,7 +160,7 @@ func (j job) line(name string) string {
 	return s + "\n"
 }
 
-// TestKernel encrypts with every cipher in a real kernel, and compares all bytes.
+// TestKernel encrypts with every cipher in a real kernel and compares all bytes.
 func TestKernel(t *testing.T) {
 	interop.NeedGuest(t)
 	dir := t.TempDir()
@@ -194,7 +194,7 @@ func TestKernel(t *testing.T) {
 		name := fmt.Sprintf("job%d", i)
 		t.Run(fmt.Sprintf("%+v", j), func(t *testing.T) {
 			if v := verdict[name]; v != "ok" {
-				t.Fatalf("the kernel says %q", v)
+				t.Fatalf("the kernel returned %q", v)
 			}
 			want, err := os.ReadFile(filepath.Join(dir, name))
 			if err != nil {
@@ -206,20 +206,20 @@ func TestKernel(t *testing.T) {
 	for i, j := range refused {
 		t.Run(fmt.Sprintf("refused %+v", j), func(t *testing.T) {
 			if v := verdict[fmt.Sprintf("refused%d", i)]; v != "refused" {
-				t.Errorf("the kernel says %q", v)
+				t.Errorf("the kernel returned %q", v)
 			}
 			_, err := dmcrypt.New(j.spec, j.keyBytes(), j.options())
 			if err == nil {
 				t.Fatal("no error")
 			}
 			if !errors.Is(err, dmcrypt.ErrUnknownCipher) && !errors.Is(err, dmcrypt.ErrUnknownHash) && !errors.Is(err, dmcrypt.ErrKeySize) {
-				t.Errorf("error of no kind: %v", err)
+				t.Errorf("the error matches no known class: %v", err)
 			}
 		})
 	}
 }
 
-// compare encrypts and decrypts what the kernel encrypted, in one run and in two.
+// compare compares with the kernel's output, in one call and in two.
 func (j job) compare(t *testing.T, plain, want []byte) {
 	c, err := dmcrypt.New(j.spec, j.keyBytes(), j.options())
 	if err != nil {

@@ -11,12 +11,11 @@ import (
 	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
-// TestBlocks runs published vectors of single blocks, as the first of a sector in ECB.
+// TestBlocks checks published vectors of single blocks, as the first block of a sector in ECB mode.
 //
-// Serpent: the vectors of its authors' submission to the AES contest, as NESSIE verified
-// them (Serpent-128-128 set 1 no. 0, Serpent-192-128 set 1 no. 0, Serpent-256-128 set 3
-// no. 1). Twofish: the authors' ecb_ival.txt. Camellia: RFC 3713, appendix A.
-// CAST5: RFC 2144, appendix B.1.
+// Serpent: the vectors of the authors' AES submission, as verified by NESSIE (Serpent-128-128 set 1 no.
+// 0, Serpent-192-128 set 1 no. 0, Serpent-256-128 set 3 no. 1). Twofish: the authors' ecb_ival.txt.
+// Camellia: RFC 3713, appendix A. CAST5: RFC 2144, appendix B.1.
 func TestBlocks(t *testing.T) {
 	const counting = "0123456789abcdeffedcba98765432100011223344556677"
 	for _, v := range []struct{ cipher, key, pt, ct string }{
@@ -88,10 +87,9 @@ func TestAdiantum(t *testing.T) {
 	}
 }
 
-// TestHashes has the digests of "abc". BLAKE2: RFC 7693, appendices A and B; the shorter
-// ones by the hashlib of Python, which is the BLAKE2 authors' reference code.
-// RIPEMD-160: its authors' paper, appendix B. Whirlpool: the test vectors of
-// ISO/IEC 10118-3.
+// TestHashes checks the digests of "abc". BLAKE2: RFC 7693, appendices A and B; the shorter ones are
+// from Python's hashlib, which uses the authors' reference code. RIPEMD-160: the authors' paper,
+// appendix B. Whirlpool: the test vectors of ISO/IEC 10118-3.
 func TestHashes(t *testing.T) {
 	const (
 		ripemd160 = "8eb208f7e05d987a9b044a8e98c6b087f15a0bfc"
@@ -131,7 +129,7 @@ func TestHashes(t *testing.T) {
 	}
 }
 
-// TestRegistered checks that what dmcrypt says this package adds is there.
+// TestRegistered checks that everything that dmcrypt attributes to this package is registered.
 func TestRegistered(t *testing.T) {
 	for _, spec := range []string{
 		"serpent-xts-plain64", "twofish-cbc-essiv:sha256", "camellia-ecb", "xchacha12,aes-adiantum-plain64",

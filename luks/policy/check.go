@@ -12,13 +12,13 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// ErrViolated is what every [ViolationError] is: the header does not conform to the policy.
+// ErrViolated matches every [ViolationError]: the header does not conform to the policy.
 var ErrViolated = errors.New("the header does not conform to the policy")
 
-// A Violation is one field of a header that is not as a policy wants it.
+// A Violation is a header field that violates a policy.
 type Violation struct {
 	Field string `json:"field"` // its path in the JSON of LUKS2, "keyslots.0.kdf.type", or its name in LUKS1; the cost of Argon2 is named as in [KDF]
-	Value any    `json:"value"` // what it holds: a text or a number, from the header
+	Value any    `json:"value"` // its value in the header: a string or a number
 	Want  string `json:"want"`  // what the policy wants, as the end of a sentence: "aes-xts-plain64"
 }
 
@@ -29,9 +29,9 @@ func (v Violation) String() string {
 	return fmt.Sprintf("%s is %v, want %s", v.Field, v.Value, v.Want)
 }
 
-// A ViolationError lists all that is not as the policy wants it. It matches [ErrViolated].
+// A ViolationError lists all violations of a policy. It matches [ErrViolated].
 type ViolationError struct {
-	Policy     string // its name
+	Policy     string // the name of the policy
 	Violations []Violation
 }
 
@@ -46,7 +46,7 @@ func (e *ViolationError) Error() string {
 // Is reports whether target is [ErrViolated].
 func (e *ViolationError) Is(target error) bool { return target == ErrViolated }
 
-// Accept returns a [ViolationError] unless the header conforms. It fits [luks.OpenOptions.Accept].
+// Accept returns a [ViolationError] unless the header conforms. Use it as [luks.OpenOptions.Accept].
 func (p *Policy) Accept(h *luks.Header) error {
 	if v := p.Check(h.Info()); len(v) > 0 {
 		return &ViolationError{p.Name, v}
@@ -56,7 +56,7 @@ func (p *Policy) Accept(h *luks.Header) error {
 
 var kdfTypes = []string{luks.PBKDF2, luks.Argon2i, luks.Argon2id}
 
-// Check returns all that a header says and the policy does not allow, in the order of the header.
+// Check returns all violations of the policy, in the order of the header.
 func (p *Policy) Check(i luks.Info) []Violation {
 	c := &checker{Policy: p, i: i}
 	c.identity()
@@ -73,17 +73,17 @@ func (p *Policy) Check(i luks.Info) []Violation {
 	c.tokens()
 	c.config()
 	for _, u := range i.Unknown {
-		c.add(u.Field, u.Value, "no member that is not known here")
+		c.add(u.Field, u.Value, "only known members")
 	}
 	for _, p := range i.Problems {
 		if !ruled.MatchString(p.Field) {
-			c.add(p.Field, p.Text, "nothing that is not known here, or can not be used")
+			c.add(p.Field, p.Text, "only known and valid parts")
 		}
 	}
 	return c.found
 }
 
-// ruled matches the fields of [luks.Problem] that rules are about, which tell or allow what is in them.
+// ruled matches the fields of [luks.Problem] that have rules of their own.
 var ruled = regexp.MustCompile(`^(config\.requirements\.mandatory|segments(\.\d+\.(type|flags|integrity))?|keyslots\.\d+\.type)$`)
 
 // A checker collects violations.
@@ -97,7 +97,7 @@ func (c *checker) add(field string, value any, want string) {
 	c.found = append(c.found, Violation{field, value, want})
 }
 
-// field is the name of a field in LUKS1 or LUKS2.
+// field returns the name of a field in the version of the header.
 func (c *checker) field(v1, v2 string) string {
 	if c.i.Version == 1 {
 		return v1
@@ -105,7 +105,7 @@ func (c *checker) field(v1, v2 string) string {
 	return v2
 }
 
-// in checks a number. The unit stands behind it.
+// in checks a number. unit follows the number in the message.
 func (c *checker) in(r Range, field string, n uint64, unit string) {
 	if !r.has(n) {
 		c.add(field, n, r.String()+unit)
@@ -124,7 +124,7 @@ func (r Range) String() string {
 	return fmt.Sprintf("from %d to %d", r.Min, *r.Max)
 }
 
-// oneOf checks a value that a list, unless that is nil, has to hold.
+// oneOf checks that a value is in a list, unless the list is nil.
 func oneOf[T cmp.Ordered](c *checker, list []T, field string, value T) {
 	if list == nil || slices.ContainsFunc(list, func(v T) bool { return same(v, value) }) {
 		return
@@ -172,12 +172,12 @@ func (c *checker) identity() {
 	}
 	if !c.AllowUnfitCopy {
 		for _, name := range c.i.Unfit {
-			c.add("header copy", name, "two good copies that say the same")
+			c.add("header copy", name, "two valid copies with the same content")
 		}
 	}
 }
 
-// cipher checks a cipher, which is never the null cipher.
+// cipher checks a cipher. The null cipher is never allowed.
 func (c *checker) cipher(list []string, field, name string) {
 	if strings.Contains(strings.ToLower(name), "cipher_null") {
 		c.add(field, name, "a cipher that encrypts")
@@ -186,8 +186,7 @@ func (c *checker) cipher(list []string, field, name string) {
 	oneOf(c, list, field, name)
 }
 
-// data checks where and how the data are encrypted. Info.Segments is there only if they are
-// something else than one encrypted segment.
+// data checks the segments. Info.Segments is only set if they are not a single encrypted segment.
 func (c *checker) data() {
 	if n := len(c.i.Segments); n > 1 {
 		c.add("segments", n, "1 segment")
@@ -198,7 +197,7 @@ func (c *checker) data() {
 			c.add(name+"type", s.Type, "crypt: these data are not encrypted by dm-crypt")
 		}
 		if len(s.Flags) > 0 {
-			c.add(name+"flags", strings.Join(s.Flags, " "), "none: the encryption is being changed")
+			c.add(name+"flags", strings.Join(s.Flags, " "), "none: the data are being reencrypted")
 		}
 		if s.Integrity != "" && !contains(c.Integrity, s.Integrity) {
 			c.add(name+"integrity", s.Integrity, listed(c.Integrity))
@@ -224,7 +223,7 @@ func (c *checker) keyslot(s luks.SlotInfo) {
 	case s.Type != "":
 		c.add(name+".type", s.Type, "luks2")
 		return
-	case s.Problem != "": // it is one of Info.Problems, and what else was read of the slot may be in vain
+	case s.Problem != "": // it is one of Info.Problems; other fields of the slot can be invalid
 		c.cipher(nil, v2+".area.encryption", s.Cipher)
 		return
 	}
@@ -233,7 +232,7 @@ func (c *checker) keyslot(s luks.SlotInfo) {
 	}
 	oneOf(c, c.KeyBits, c.field("key-bytes", name+".key_size"), s.KeyBits)
 	oneOf(c, c.Hashes, c.field("hash-spec", name+".af.hash"), s.AFHash)
-	if c.i.Version != 1 { // which has one cipher and one key size
+	if c.i.Version != 1 { // LUKS1 has one cipher and one key size
 		ciphers := c.KeyslotCiphers
 		if ciphers == nil {
 			ciphers = c.Ciphers
@@ -244,8 +243,8 @@ func (c *checker) keyslot(s luks.SlotInfo) {
 	c.kdf(name, s)
 }
 
-// kdf checks how the key of a key slot is derived. If a rule of its type is there and none
-// fits, what the last of them wants is told.
+// kdf checks the key derivation of a key slot. If no rule for its type matches, the violation names the
+// requirements of the last one.
 func (c *checker) kdf(name string, s luks.SlotInfo) {
 	if c.KDFs == nil {
 		if s.KDF == luks.PBKDF2 {
@@ -300,7 +299,7 @@ func (c *checker) cost(name string, k KDF, s luks.SlotInfo) {
 
 func (c *checker) digest(d luks.DigestInfo) {
 	name := fmt.Sprintf("digests.%d", d.Digest)
-	if d.Problem != "" { // which is one of Info.Problems
+	if d.Problem != "" { // it is one of Info.Problems
 		return
 	}
 	if !d.Data && !c.AllowUnbound {
@@ -342,7 +341,7 @@ func (c *checker) config() {
 	c.required("config.flags", c.i.Flags, c.Flags.Required)
 }
 
-// required checks that all names are in a list.
+// required checks that all names in want are in have.
 func (c *checker) required(field string, have, want []string) {
 	for _, w := range want {
 		if !contains(have, w) {

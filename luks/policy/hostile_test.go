@@ -17,10 +17,10 @@ import (
 
 type tree = map[string]any
 
-// hdrSize is the size of each copy of the header in these tests, and dataOffset where the data start.
+// hdrSize is the size of each header copy in these tests, dataOffset the offset of the data.
 const hdrSize, dataOffset = 16 << 10, 1 << 20
 
-// image makes a LUKS2 image, and changes its metadata in both copies.
+// image makes a LUKS2 image and changes the metadata in both copies.
 func image(t testing.TB, change func(m tree)) []byte {
 	t.Helper()
 	h, key, err := luks.New(t.Context(), []byte("a passphrase"), luks.Options{KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}, DataOffset: dataOffset})
@@ -40,7 +40,7 @@ func image(t testing.TB, change func(m tree)) []byte {
 	return img
 }
 
-// editCopy changes the metadata of the copy at off, and its checksum.
+// editCopy changes the metadata of the copy at off and updates its checksum.
 func editCopy(t testing.TB, img []byte, off int, change func(m tree)) {
 	t.Helper()
 	part := img[off : off+hdrSize]
@@ -73,8 +73,7 @@ func accept(t testing.TB, img []byte, p *policy.Policy) (*luks.Header, error) {
 	return luks.Open(bytes.NewReader(img), int64(len(img)), luks.OpenOptions{AllowNullCipher: true, Accept: p.Accept})
 }
 
-// hostile are changes of a header that a policy without a rule refuses too, and the fields that it
-// names.
+// hostile are changes of a header that even an empty policy refuses, with the fields in the error.
 var hostile = map[string]struct {
 	change func(m tree)
 	fields []string
@@ -133,7 +132,7 @@ var hostile = map[string]struct {
 
 var vendorSlot = tree{"type": "vendor", "key_size": 64, "area": tree{"type": "raw", "offset": "290816", "size": "4096"}}
 
-// digest is a copy of the first digest, for nothing.
+// digest returns an unused copy of the first digest.
 func digest(m tree) tree {
 	text, _ := json.Marshal(at(m, "digests", "0"))
 	var d tree
@@ -142,8 +141,8 @@ func digest(m tree) tree {
 	return d
 }
 
-// TestHostile: a policy with no rule refuses headers that say that data are plain, or that are not
-// known here as a whole, before a key is needed.
+// TestHostile checks that an empty policy refuses headers with unencrypted data or with unknown parts,
+// before a key is needed.
 func TestHostile(t *testing.T) {
 	for name, c := range hostile {
 		img := image(t, c.change)
@@ -162,7 +161,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestUnknown: a member that is not known, at any level, does not conform, whatever the policy.
+// TestUnknown checks that an unknown member at any level violates every policy.
 func TestUnknown(t *testing.T) {
 	integrity := func(m tree) tree {
 		o := tree{"type": "none", "journal_encryption": "none", "journal_integrity": "none", "key_size": 0}
@@ -204,8 +203,8 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestNames: cryptsetup ends a name at U+0000, so that a member with such a name takes the place of
-// another one. Such a header is not opened at all.
+// TestNames checks names with U+0000: cryptsetup ends a name there, so such a member replaces another
+// one. The header must not open at all.
 func TestNames(t *testing.T) {
 	for _, change := range []func(m tree){
 		func(m tree) {
@@ -220,7 +219,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestAllowed: what a policy allows by name conforms.
+// TestAllowed checks that what a policy allows by name conforms.
 func TestAllowed(t *testing.T) {
 	for name, text := range map[string]string{
 		"integrity":    `{"version":1,"integrity":["none"]}`,
@@ -238,7 +237,8 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
-// TestBehindAllowed: what a policy allows hides nothing else, and each problem is told.
+// TestBehindAllowed checks that an allowed part hides no other problem, and that each problem is
+// reported.
 func TestBehindAllowed(t *testing.T) {
 	iv := func(m tree) { at(m, "segments", "0")["iv_tweak"] = "8" }
 	for text, c := range map[string]struct {
@@ -278,7 +278,7 @@ func TestBehindAllowed(t *testing.T) {
 	}
 }
 
-// TestRules: each rule, with a header that just breaks it.
+// TestRules checks each rule with a header that just violates it.
 func TestRules(t *testing.T) {
 	plain := func(tree) {}
 	token := func(kinds ...string) func(m tree) {
@@ -343,7 +343,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestCopies: both copies of a LUKS2 header are looked at. Other software may use the other one.
+// TestCopies checks that both copies of a LUKS2 header are checked, because other software can use the
+// other one.
 func TestCopies(t *testing.T) {
 	for name, damage := range map[string]func(img []byte){
 		"damaged primary":   func(img []byte) { img[4100] ^= 1 },

@@ -1,18 +1,17 @@
-// Package policy compares what a LUKS header says with what is expected of it, before anything is
-// opened with a key.
+// Package policy checks a LUKS header against a policy before a key is used.
 //
-// A LUKS header is not authenticated: whoever can write to an image can replace its header by one that
-// says that the data are not encrypted, or that makes a key slot cheap to guess. Software that then
-// writes secrets to such an image gives them away (CVE-2025-59054, CVE-2025-58356). A [Policy] names what
-// is allowed; what is always refused, whatever the policy says:
+// A LUKS header is not authenticated. Whoever can write to an image can replace its header by one for
+// unencrypted data, or by one with a key slot that is easy to guess. Software that then writes secrets
+// to the image discloses them (CVE-2025-59054, CVE-2025-58356). A [Policy] lists what is allowed. Every
+// policy refuses:
 //
 //   - the null cipher, for the data or for a key slot;
-//   - data that are anything but one encrypted segment, such as a plain ("linear") one in front;
-//   - key slots, digests and parts of the header that are not known here, or can not be used;
-//   - a change of encryption that has begun ([CVE-2021-4122]), unless its requirement is allowed.
+//   - data that are not a single encrypted segment, such as a plain ("linear") segment before it;
+//   - key slots, digests and parts of the header that are unknown or invalid;
+//   - an unfinished reencryption ([CVE-2021-4122]), unless the policy allows its requirement.
 //
-// Use [Policy.Accept] as [luks.OpenOptions.Accept], so that the bytes that were checked are those that are
-// used. A Policy is a value, and safe for concurrent use as long as nobody changes it.
+// Use [Policy.Accept] as [luks.OpenOptions.Accept], so that the checked bytes are the ones that are
+// used. A Policy is safe for concurrent use as long as nobody changes it.
 //
 // [CVE-2021-4122]: https://www.openwall.com/lists/oss-security/2022/01/13/2
 package policy
@@ -33,86 +32,85 @@ import (
 	"github.com/luksimg/luksimg/internal/members"
 )
 
-// Version is the version of the format of policies.
+// Version is the version of the policy format.
 const Version = 1
 
 // maxSize bounds a policy file, in bytes.
 const maxSize = 1 << 20
 
-// ErrPolicy means that a policy itself is not valid.
+// ErrPolicy means that a policy is invalid.
 var ErrPolicy = errors.New("not a valid policy")
 
-// A Policy is what a header may say. A list that is nil, or a rule that is nil, allows anything;
-// an empty list allows nothing. Names are compared without regard to case, as cryptsetup does.
+// A Policy lists the allowed values of header fields. A nil list or rule allows anything; an empty list
+// allows nothing. Names are compared without regard to case, as in cryptsetup.
 type Policy struct {
-	// Version is that of the format, 1.
+	// Version is the version of the format and must be 1.
 	Version int `json:"version"`
-	// Name is what the policy is called in messages.
+	// Name is the name of the policy in messages.
 	Name string `json:"name,omitempty"`
 
-	// LUKSVersions are the versions of LUKS: 1, 2.
+	// LUKSVersions are the allowed LUKS versions: 1, 2.
 	LUKSVersions []int `json:"luks_versions,omitzero"`
-	// Ciphers of the data, as dm-crypt names them: "aes-xts-plain64".
+	// Ciphers are the allowed ciphers of the data as dm-crypt names them: "aes-xts-plain64".
 	Ciphers []string `json:"ciphers,omitzero"`
-	// KeyBits are the sizes of the volume key, and of the key of a key slot's area, in bits.
+	// KeyBits are the allowed sizes of the volume key, and of the key of a key slot's area, in bits.
 	KeyBits []int `json:"key_bits,omitzero"`
-	// SectorSizes are the units of encryption in bytes.
+	// SectorSizes are the allowed encryption sector sizes in bytes.
 	SectorSizes []int `json:"sector_sizes,omitzero"`
-	// Hashes are those of digests, of the anti-forensic splitter and of PBKDF2.
+	// Hashes are the allowed hashes of digests, of the anti-forensic splitter and of PBKDF2.
 	Hashes []string `json:"hashes,omitzero"`
-	// KeyslotCiphers are those of the key material; nil is Ciphers.
+	// KeyslotCiphers are the allowed ciphers of the key material; nil means Ciphers.
 	KeyslotCiphers []string `json:"keyslot_ciphers,omitzero"`
-	// KDFs are the key derivation functions that a key slot may have, with their costs. A key slot
-	// conforms if one of them fits.
+	// KDFs are the allowed key derivation functions and their costs. A key slot must match one of them.
 	KDFs []KDF `json:"kdfs,omitzero"`
-	// DigestIterations are the iterations of PBKDF2 of a digest of the volume key.
+	// DigestIterations is the allowed number of PBKDF2 iterations of a volume key digest.
 	DigestIterations *Range `json:"digest_iterations,omitempty"`
 
-	// Keyslots is how many key slots are in use.
+	// Keyslots is the allowed number of key slots in use.
 	Keyslots *Range `json:"keyslots,omitempty"`
-	// AllowUnbound allows key slots and digests that are not for the data.
+	// AllowUnbound allows key slots and digests that do not belong to the data.
 	AllowUnbound bool `json:"allow_unbound,omitempty"`
-	// Tokens are those of LUKS2.
+	// Tokens are the allowed LUKS2 tokens.
 	Tokens *Tokens `json:"tokens,omitempty"`
-	// Flags are those of LUKS2 that say how the image is opened: "allow-discards".
+	// Flags are the allowed and required persistent flags of LUKS2, such as "allow-discards".
 	Flags *Set `json:"flags,omitempty"`
-	// Requirements are the mandatory requirements of LUKS2 that are allowed. Nil allows none.
+	// Requirements are the allowed mandatory requirements of LUKS2. Nil allows none.
 	Requirements []string `json:"requirements,omitzero"`
-	// Integrity are the types of integrity protection that are allowed: "hmac(sha256)". Nil allows
-	// none: this module does not read such data.
+	// Integrity are the allowed types of integrity protection, such as "hmac(sha256)". Nil allows none:
+	// this module cannot read such data.
 	Integrity []string `json:"integrity,omitzero"`
-	// AllowUnfitCopy allows a LUKS2 header one of whose two copies is damaged, older, or says
-	// something else: what is checked is the copy that is used here, and other software may use the other one.
+	// AllowUnfitCopy allows a LUKS2 header with a copy that is damaged, older or different. The policy
+	// is then checked only for the copy that this package uses; other software can use the other one.
 	AllowUnfitCopy bool `json:"allow_unfit_copy,omitempty"`
 
-	// UUID, Label and Subsystem are what these fields must be, if they are not nil.
+	// UUID, Label and Subsystem are the required values of these fields. Nil allows any value.
 	UUID      *string `json:"uuid,omitempty"`
 	Label     *string `json:"label,omitempty"`
 	Subsystem *string `json:"subsystem,omitempty"`
 }
 
-// A Range is from Min to Max, both included. Max nil is no bound.
+// A Range includes Min and Max. A nil Max means no upper bound.
 type Range struct {
 	Min uint64  `json:"min,omitempty"`
 	Max *uint64 `json:"max,omitempty"`
 }
 
-// A KDF is a key derivation function, and the costs that it may have.
+// A KDF is an allowed key derivation function with its allowed costs.
 type KDF struct {
 	Type       string   `json:"type"`                 // [luks.PBKDF2], [luks.Argon2i] or [luks.Argon2id]
-	Hashes     []string `json:"hashes,omitzero"`      // of PBKDF2; nil is [Policy.Hashes]
+	Hashes     []string `json:"hashes,omitzero"`      // of PBKDF2; nil means [Policy.Hashes]
 	Iterations *Range   `json:"iterations,omitempty"` // of PBKDF2, or passes of Argon2
 	MemoryKiB  *Range   `json:"memory_kib,omitempty"` // of Argon2
 	Parallel   *Range   `json:"parallel,omitempty"`   // lanes of Argon2
 }
 
-// A Set is what may, and what must, be in a list of names.
+// A Set is the allowed and the required elements of a list of names.
 type Set struct {
 	Allowed  []string `json:"allowed,omitzero"`
 	Required []string `json:"required,omitempty"`
 }
 
-// Tokens says how many tokens there may be, and of which types.
+// Tokens are the allowed number and types of tokens.
 type Tokens struct {
 	Count *Range `json:"count,omitempty"`
 	Set
@@ -126,11 +124,11 @@ var fips []byte
 
 var builtin = map[string][]byte{"cloud": cloud, "fips": fips}
 
-// Names are the names of the policies that are built in, sorted.
+// Names returns the names of the built-in policies, sorted.
 func Names() []string { return []string{"cloud", "fips"} }
 
-// Builtin returns a policy that is built in, and its JSON text: "cloud" is what this module writes
-// by default and what its profiles need, "fips" what FIPS 140-3 approves. It returns nil for other names.
+// Builtin returns a built-in policy and its JSON text, or nil for an unknown name. "cloud" allows what
+// this module writes by default and what its profiles need. "fips" allows what FIPS 140-3 approves.
 func Builtin(name string) (*Policy, []byte) {
 	text, ok := builtin[name]
 	if !ok {
@@ -138,13 +136,13 @@ func Builtin(name string) (*Policy, []byte) {
 	}
 	p, err := Parse(text)
 	if err != nil {
-		panic(err) // a test reads them all
+		panic(err) // unreachable: a test reads them all
 	}
 	return p, bytes.Clone(text)
 }
 
-// Parse reads a policy from JSON. Members that are not known, that are there twice, and values that make
-// no sense are refused, so that no rule is lost by a slip of the pen. Errors are [ErrPolicy].
+// Parse reads a policy from JSON. It refuses unknown members, duplicate members and senseless values,
+// so that a typo never disables a rule. Errors match [ErrPolicy].
 func Parse(text []byte) (*Policy, error) {
 	p := &Policy{}
 	if len(text) > maxSize {
@@ -164,14 +162,14 @@ func Parse(text []byte) (*Policy, error) {
 	return p, nil
 }
 
-// scalar is a JSON value at the end of a text.
+// scalar matches a JSON scalar at the end of a text.
 var scalar = regexp.MustCompile(`("([^"\\\\]|\\\\.)*"|-?[0-9][0-9.eE+-]*|true|false)$`)
 
-// maxShown bounds how much of a value is told, in bytes.
+// maxShown bounds how much of a value an error shows, in bytes.
 const maxShown = 64
 
-// inWords says what encoding/json says without the types of Go: the member, its value, and what is
-// wanted.
+// inWords rewrites an error of encoding/json without Go types: the member, its value and the expected
+// type.
 func inWords(text []byte, err error) error {
 	e := new(json.UnmarshalTypeError)
 	if !errors.As(err, &e) {
@@ -199,18 +197,17 @@ func inWords(text []byte, err error) error {
 	return fmt.Errorf("%s is %s, want %s", cmp.Or(e.Field, "the policy"), value, want)
 }
 
-// maxDepth is more than a policy has.
+// maxDepth is more than a policy needs.
 const maxDepth = 16
 
-// checkNames refuses members that are there twice, and names that encoding/json would take for another
-// one: it does not look at case, and all names of a policy are lower case. What is behind the value is
-// refused too.
+// checkNames refuses duplicate members, and names that are not in lower case, because encoding/json
+// ignores case. It also refuses text after the JSON value.
 func checkNames(d *json.Decoder) error {
 	if err := (members.Rules{Depth: maxDepth, LowerCase: true, NoNull: true}).Check(d); err != nil {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New("something is behind the JSON object")
+		return errors.New("there is text after the JSON object")
 	}
 	return nil
 }
@@ -239,7 +236,7 @@ func (p *Policy) validate() error {
 			ranges[fmt.Sprintf("kdfs.%d.%s", n, name)] = r
 		}
 		if k.Type == kdfTypes[0] && (k.MemoryKiB != nil || k.Parallel != nil) || k.Type != kdfTypes[0] && k.Hashes != nil {
-			return fmt.Errorf("kdfs.%d: pbkdf2 has hashes, and neither memory_kib nor parallel; Argon2 has no hashes", n)
+			return fmt.Errorf("kdfs.%d: pbkdf2 has no memory_kib and no parallel, Argon2 has no hashes", n)
 		}
 	}
 	for name, r := range ranges {
@@ -253,7 +250,7 @@ func (p *Policy) validate() error {
 func (s *Set) validate(name string) error {
 	for _, r := range s.Required {
 		if s.Allowed != nil && !contains(s.Allowed, r) {
-			return fmt.Errorf("%s: %q is required and not allowed", name, r)
+			return fmt.Errorf("%s: %q is required but not allowed", name, r)
 		}
 	}
 	return nil

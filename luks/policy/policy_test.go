@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/luks/policy"
 )
 
-// TestParseRefuses: a slip of the pen never makes a policy weaker.
+// TestParseRefuses checks that a typo never makes a policy weaker.
 func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		`{`:                         "EOF",
@@ -40,8 +40,8 @@ func TestParseRefuses(t *testing.T) {
 		`{"version":1,"kdfs":[{"type":"pbkdf2","memory_kib":{"min":1}}]}`:         "kdfs.0",
 		`{"version":1,"kdfs":[{"type":"argon2id","hashes":["sha256"]}]}`:          "kdfs.0",
 		`{"version":1,"kdfs":[{"type":"argon2id","parallel":{"min":2,"max":1}}]}`: "kdfs.0.parallel",
-		`{"version":1,"tokens":{"allowed":["a"],"required":["b"]}}`:               "required and not allowed",
-		`{"version":1,"flags":{"allowed":[],"required":["b"]}}`:                   "required and not allowed",
+		`{"version":1,"tokens":{"allowed":["a"],"required":["b"]}}`:               "required but not allowed",
+		`{"version":1,"flags":{"allowed":[],"required":["b"]}}`:                   "required but not allowed",
 		`{"version":1,"ciphers":` + strings.Repeat("[", 100) + `}`:                "nested",
 		`{"version":1,"name":"` + strings.Repeat("x", 1<<20) + `"}`:               "bytes",
 	} {
@@ -52,7 +52,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// TestBuiltin: the policies that are built in are valid, strict, and what they say of what New makes.
+// TestBuiltin checks that the built-in policies are valid and strict, and accept what New makes as
+// documented.
 func TestBuiltin(t *testing.T) {
 	for _, name := range policy.Names() {
 		p, text := policy.Builtin(name)
@@ -68,7 +69,7 @@ func TestBuiltin(t *testing.T) {
 		}
 	}
 	if p, text := policy.Builtin("x"); p != nil || text != nil {
-		t.Error("there is a policy x")
+		t.Error("Builtin returned a policy for an unknown name")
 	}
 }
 
@@ -82,14 +83,14 @@ func sameJSON(t *testing.T, a, b any) bool {
 	return bytes.Equal(x, y)
 }
 
-// TestDefaults: what New makes by default conforms to cloud, and to fips if its key slot does.
+// TestDefaults checks that the defaults of New conform to cloud, and to fips if the key slot does.
 func TestDefaults(t *testing.T) {
 	cloud, _ := policy.Builtin("cloud")
 	fips, _ := policy.Builtin("fips")
 	quick := luks.KDF{Type: luks.PBKDF2, Iterations: 1000}
 	for name, c := range map[string]struct {
 		o           luks.Options
-		cloud, fips []string // fields that are not as the policy wants them
+		cloud, fips []string // fields that violate the policy
 	}{
 		"LUKS1":        {luks.Options{Version: 1, KDF: quick}, nil, nil},
 		"LUKS2":        {luks.Options{KDF: quick}, nil, nil},
@@ -119,7 +120,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// wants checks which fields a policy does not accept.
+// wants checks which fields violate a policy.
 func wants(t *testing.T, name string, p *policy.Policy, h *luks.Header, fields []string) {
 	t.Helper()
 	err := p.Accept(h)
@@ -128,7 +129,7 @@ func wants(t *testing.T, name string, p *policy.Policy, h *luks.Header, fields [
 		for _, f := range v.Violations {
 			got = append(got, f.Field)
 			if !strings.Contains(err.Error(), f.String()) || f.Want == "" {
-				t.Errorf("%s: %v does not tell of %+v", name, err, f)
+				t.Errorf("%s: %v does not mention %+v", name, err, f)
 			}
 		}
 	}

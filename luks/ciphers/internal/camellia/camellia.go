@@ -1,8 +1,9 @@
-// Package camellia implements the block cipher Camellia (RFC 3713): blocks of 128 bits, keys of 128, 192 and 256.
-// Old images have it.
+// Package camellia implements the block cipher Camellia (RFC 3713), with blocks of 128 bits and keys of
+// 128, 192 and 256 bits. Old images use it.
 //
-// It is github.com/dgryski/go-camellia of 2019-11-19 (69a8a13fb23d, MIT license), reviewed: tested with the vectors of
-// the RFC, against OpenSSL, and against the kernel's dm-crypt (see package ciphers).
+// The code is github.com/dgryski/go-camellia of 2019-11-19 (69a8a13fb23d, MIT license). It was reviewed
+// and tested with the vectors of the RFC, against OpenSSL, and against the kernel's dm-crypt (see
+// package ciphers).
 package camellia
 
 import (
@@ -15,7 +16,7 @@ import (
 // BlockSize is the length of a block in bytes.
 const BlockSize = 16
 
-// KeySizeError is the length of a key, in bytes, that there is no cipher for.
+// KeySizeError is an invalid key length in bytes.
 type KeySizeError int
 
 func (k KeySizeError) Error() string {
@@ -39,7 +40,7 @@ const (
 )
 
 func init() {
-	// initialize other sboxes
+	// Derive the other S-boxes.
 	for i := range sbox1 {
 		sbox2[i] = bits.RotateLeft8(sbox1[i], 1)
 		sbox3[i] = bits.RotateLeft8(sbox1[i], 7)
@@ -47,7 +48,7 @@ func init() {
 	}
 }
 
-// rotl128 rotates k, its high half first, by up to 127 bits.
+// rotl128 rotates k, with its high half first, left by up to 127 bits.
 func rotl128(k [2]uint64, rot uint) (hi, lo uint64) {
 	if rot > 64 {
 		rot -= 64
@@ -60,7 +61,7 @@ func rotl128(k [2]uint64, rot uint) (hi, lo uint64) {
 	return hi, lo
 }
 
-// New returns the cipher with a key of 16, 24 or 32 bytes.
+// New returns a cipher. The key must have 16, 24 or 32 bytes, else the error is a [KeySizeError].
 func New(key []byte) (cipher.Block, error) {
 	klen := len(key)
 	switch klen {
@@ -108,7 +109,7 @@ func New(key []byte) (cipher.Block, error) {
 	kb[0] = d1
 	kb[1] = d2
 
-	// here we generate our keys
+	// Generate the subkeys.
 	c := new(camelliaCipher)
 
 	c.klen = klen

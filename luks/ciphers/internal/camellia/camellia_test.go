@@ -54,8 +54,9 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestOpenSSL encrypts the numbers 0 to 4095, as blocks, with the keys of the RFC: each entry of each S-box is used in
-// each round. The sums are those of OpenSSL 3.0, "openssl enc -camellia-128-ecb -nopad -K KEY | sha256sum".
+// TestOpenSSL encrypts the numbers 0 to 4095 as blocks with the keys of the RFC. This uses each entry
+// of each S-box in each round. The sums are those of OpenSSL 3.0, "openssl enc -camellia-128-ecb -nopad
+// -K KEY | sha256sum".
 func TestOpenSSL(t *testing.T) {
 	for i, want := range []string{
 		"cf622bd9ed8681ebbd377841cdfaabaa575fadad0b13e95dba4b0bd2610a54ca",

@@ -4,7 +4,7 @@
 
 package serpent
 
-// Encrypts one block with the given 132 sub-keys sk.
+// encryptBlock encrypts one block with the 132 subkeys sk.
 func encryptBlock(dst, src []byte, sk *subkeys) {
 	// Transform the input block to 4 x 32 bit registers
 	r0 := uint32(src[0]) | uint32(src[1])<<8 | uint32(src[2])<<16 | uint32(src[3])<<24
@@ -138,7 +138,7 @@ func encryptBlock(dst, src []byte, sk *subkeys) {
 	dst[15] = byte(r3 >> 24)
 }
 
-// Decrypts one block with the given 132 sub-keys sk.
+// decryptBlock decrypts one block with the 132 subkeys sk.
 func decryptBlock(dst, src []byte, sk *subkeys) {
 	// Transform the input block to 4 x 32 bit registers
 	r0 := uint32(src[0]) | uint32(src[1])<<8 | uint32(src[2])<<16 | uint32(src[3])<<24

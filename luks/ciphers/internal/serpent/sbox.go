@@ -4,8 +4,7 @@
 
 package serpent
 
-// The linear transformation of serpent
-// It aims at parallelism, not at few registers.
+// linear is the linear transformation of Serpent, written for parallelism, not for few registers.
 func linear(v0, v1, v2, v3 *uint32) {
 	t0 := ((*v0 << 13) | (*v0 >> (32 - 13)))
 	t2 := ((*v2 << 3) | (*v2 >> (32 - 3)))
@@ -19,8 +18,7 @@ func linear(v0, v1, v2, v3 *uint32) {
 	*v2 = (t2 << 22) | (t2 >> (32 - 22))
 }
 
-// The inverse linear transformation of serpent
-// It aims at parallelism, not at few registers.
+// linearInv is the inverse of linear, written for parallelism, not for few registers.
 func linearInv(v0, v1, v2, v3 *uint32) {
 	t2 := (*v2 >> 22) | (*v2 << (32 - 22))
 	t0 := (*v0 >> 5) | (*v0 << (32 - 5))
@@ -34,12 +32,9 @@ func linearInv(v0, v1, v2, v3 *uint32) {
 	*v0 = (t0 >> 13) | (t0 << (32 - 13))
 }
 
-// The following functions sb0,sb1, ..., sb7 represent the 8 Serpent S-Boxes.
-// sb0Inv to sb7Inv are the inverse functions (e.g. sb0Inv is the Inverse to sb0
-// and vice versa).
-// The S-Boxes differ from the original Serpent definitions. This is for
-// optimisation. The functions use the Serpent S-Box improvements for (non x86)
-// from Dr. B. R. Gladman and Sam Simpson.
+// sb0 to sb7 are the eight S-boxes of Serpent, and sb0Inv to sb7Inv their inverses. The formulas differ
+// from the original definitions for speed: they are those of Dr. B. R. Gladman and Sam Simpson for
+// processors other than x86.
 
 // S-Box 0
 func sb0(r0, r1, r2, r3 *uint32) {
