@@ -1,7 +1,7 @@
 #!/bin/sh
-# IBM Cloud Code Engine: a job of four instances, and one that finishes. `shard plan --kms ibm:CRN
-# --shards 4 SRC DST cos://us-south/images/disk.job` was before; the only secret is the API key,
-# IBMCLOUD_API_KEY=..., in the file cloud.env.
+# Run the shards of an image on IBM Cloud Code Engine: a job of four instances, and a job that finishes the image.
+# Plan the image first: luksimg shard plan --kms ibm:CRN --shards 4 SRC DST cos://us-south/images/disk.job
+# The only secret is the API key: write IBMCLOUD_API_KEY=... into the file cloud.env.
 set -e
 job=cos://us-south/images/disk.job image=private.us.icr.io/my-namespace/luksimg:1
 ibmcloud ce secret create --name luksimg --from-env-file cloud.env

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Google Cloud Batch: a task group of four. `shard plan --kms ibm:CRN --shards 4 SRC DST
-# cos://us-south/images/disk.job` was before; the only secret is the API key. No job of Batch can wait
-# for another one: `shard finish` is run here.
+# Run the shards of an image on Google Cloud Batch: a group of four tasks.
+# Plan the image first: luksimg shard plan --kms ibm:CRN --shards 4 SRC DST cos://us-south/images/disk.job
+# The only secret is the API key. A job of Batch cannot wait for another one, so this script waits and runs shard finish.
 set -e
 cd "$(dirname "$0")"
 gcloud batch jobs submit luksimg --location us-central1 --config google.json

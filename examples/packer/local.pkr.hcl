@@ -1,4 +1,4 @@
-# The smallest template: a file that is there, encrypted as LUKS2 with a new key.
+# The smallest template: encrypt an existing file as LUKS2 with a new key.
 #
 #   packer build -var disk=disk.raw local.pkr.hcl
 packer {
