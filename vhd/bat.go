@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// absent is the table entry of a block that is not in the file.
+	// absent is the table entry of a block that is not allocated in the file.
 	absent = 0xffffffff
 
-	// maxBlocks bounds the memory of a table to 32 MiB, and again as much while it
-	// is checked. It is eight times what 2040 GiB in blocks of 2 MiB need.
+	// maxBlocks limits the memory of a table to 32 MiB, and the same again while it is checked. It
+	// is eight times the number of blocks of 2 MiB in a disk of 2040 GiB.
 	maxBlocks = 1 << 23
 )
 
-// readTable reads the entries of the block allocation table that a disk of size
-// bytes needs. Entries past those can never be reached and are not looked at.
+// readTable reads the entries of the block allocation table that a disk of size bytes needs. It
+// ignores further entries, which are unreachable.
 func readTable(r io.ReaderAt, h *header, size int64) ([]uint32, error) {
 	need := size / h.blockSize
 	if size%h.blockSize != 0 {
@@ -30,7 +30,7 @@ func readTable(r io.ReaderAt, h *header, size int64) ([]uint32, error) {
 			Want: fmt.Sprintf("at least %d, as the disk has %d bytes in blocks of %d", need, size, h.blockSize)}
 	}
 	if need > maxBlocks {
-		return nil, fmt.Errorf("vhd: the disk has %d blocks of %d bytes, and at most %d blocks are read: %w",
+		return nil, fmt.Errorf("vhd: the disk has %d blocks of %d bytes, more than the limit of %d: %w",
 			need, h.blockSize, maxBlocks, image.ErrUnsupported)
 	}
 	bat := make([]uint32, need)
@@ -48,13 +48,12 @@ func readTable(r io.ReaderAt, h *header, size int64) ([]uint32, error) {
 	return bat, nil
 }
 
-// checkTable checks that every block lies whole in front of the footer, or of the end
-// of a file without one, and overlaps neither metadata nor another block. The table
-// may be anywhere, also behind the blocks. It returns the number of blocks that are in
-// the file.
+// checkTable checks that every block lies whole in front of the footer, or of the end of a file
+// without one, and overlaps neither metadata nor another block. The table can be anywhere, even
+// after the blocks. It returns the number of allocated blocks.
 //
-// The last block of a disk is stored whole too, although the disk may end within
-// it. All known writers do so, and qemu refuses a file that ends earlier.
+// The last block of a disk is stored whole, even if the disk ends within it. All known writers do
+// that, and QEMU refuses a file that ends earlier.
 func checkTable(bat []uint32, h *header) (allocated int, err error) {
 	fail := func(i int, want string) error {
 		return &image.FormatError{Format: "vhd", Offset: h.table + 4*int64(i),
@@ -68,7 +67,7 @@ func checkTable(bat []uint32, h *header) (allocated int, err error) {
 		start := int64(entry) * sectorSize
 		end := start + h.blockSpan()
 		if end > h.limit {
-			return 0, fail(i, fmt.Sprintf("a block that ends by byte %d, %s; block %d would take bytes %d to %d",
+			return 0, fail(i, fmt.Sprintf("a block that ends by byte %d, %s; block %d has bytes %d to %d",
 				h.limit, limitName(h.footerEnd), i, start, end))
 		}
 		for _, r := range metadata {
@@ -84,10 +83,10 @@ func checkTable(bat []uint32, h *header) (allocated int, err error) {
 	return allocated, nil
 }
 
-// findOverlap returns two blocks that share bytes of the file, or -1.
+// findOverlap returns two blocks that overlap in the file, or -1.
 func findOverlap(bat []uint32, h *header, allocated int) (i, j int) {
-	// Where there are more blocks than the file has room for, some of the first
-	// room+1 overlap. So the memory taken here is bounded by the size of the file.
+	// If there are more blocks than fit in the file, some of the first room+1 overlap. That bounds
+	// the memory by the size of the file.
 	room := h.limit / h.blockSpan()
 	starts := make([]uint32, 0, min(int64(allocated), room+1))
 	for _, entry := range bat {

@@ -9,14 +9,14 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// XenServer keeps a map of the blocks whose sectors are all in the file behind the
-// block allocation table: the batmap. It is about speed only, and not used here. But
-// its header also has the hash of the key of an encrypted disk. What is said here of
-// the format is from libvhd, its only specification.
+// XenServer writes a map of the blocks whose sectors are all in the file, the batmap, after the
+// block allocation table. It serves only speed, and this package does not use it. But its header
+// also holds the hash of the key of an encrypted disk. libvhd is the only specification of the
+// format.
 const (
 	batmapCookie = "tdbatmap"
 
-	// Where the fields of a batmap header lie in it, a sector.
+	// Offsets of the fields in a batmap header, which is one sector.
 	offBatmapOffset  = 8
 	offBatmapSize    = 16 // sectors
 	offBatmapVersion = 20
@@ -27,26 +27,26 @@ const (
 	offKeyHash       = 62
 
 	batmapVersion       = 0x00010002
-	batmapVersionSigned = 0x00010001 // its checksum takes bytes as signed
+	batmapVersionSigned = 0x00010001 // its checksum adds signed bytes
 )
 
-// A batmap is a header of a batmap, unchecked.
+// A batmap is an unchecked batmap header.
 type batmap struct {
-	off     int64  // of the header in the file, bytes
-	offset  uint64 // of the map
-	sectors uint32 // of the map
+	off     int64  // offset of the header in the file, bytes
+	offset  uint64 // offset of the map, in bytes
+	sectors uint32 // size of the map
 	version uint32
 	sum     uint32
 	raw     [sectorSize]byte
 }
 
-// batmapOffset returns where in the file a batmap header is, if there is one.
+// batmapOffset returns the offset of the batmap header, if the file has one.
 func (h *header) batmapOffset() int64 {
 	return h.table + (4*h.entries+sectorSize-1)/sectorSize*sectorSize
 }
 
-// findBatmap returns the header of the batmap, or nil if the file has none. What is in
-// a block is none, whatever its guest has written there.
+// findBatmap returns the batmap header, or nil if the file has none. Bytes inside a block do not
+// count, as a guest can have written them.
 func findBatmap(r io.ReaderAt, h *header, bat []uint32) (*batmap, error) {
 	b := &batmap{off: h.batmapOffset()}
 	if b.off > h.limit-sectorSize {
@@ -66,8 +66,7 @@ func findBatmap(r io.ReaderAt, h *header, bat []uint32) (*batmap, error) {
 	return b, nil
 }
 
-// blockIn returns a block that has some of the bytes from start to end of the file,
-// or -1.
+// blockIn returns a block that overlaps the bytes from start to end of the file, or -1.
 func (h *header) blockIn(bat []uint32, start, end int64) int {
 	for i, entry := range bat {
 		at := int64(entry) * sectorSize
@@ -94,8 +93,8 @@ func (b *batmap) formatError(at int64, field string, value any, want string) err
 	return &image.FormatError{Format: "vhd", Offset: b.off + at, Field: "batmap " + field, Value: value, Want: want}
 }
 
-// check checks the header, and the checksum of the map. A *image.FormatError is about
-// those, other errors about reading.
+// check checks the header and the checksum of the map. It returns an *image.FormatError for a
+// problem of these; other errors are read errors.
 func (b *batmap) check(r io.ReaderAt, h *header, bat []uint32) error {
 	need := ((h.entries+7)/8 + sectorSize - 1) / sectorSize
 	size := int64(b.sectors) * sectorSize
@@ -128,7 +127,7 @@ func (b *batmap) check(r io.ReaderAt, h *header, bat []uint32) error {
 	return nil
 }
 
-// maxBatmapSpare is how many sectors a map may be larger than it need be.
+// maxBatmapSpare is the number of sectors by which a map can exceed its minimum size.
 const maxBatmapSpare = 4096
 
 // sumOf adds up bytes as the checksum of this version does.
@@ -143,7 +142,7 @@ func (b *batmap) sumOf(p []byte) (sum uint32) {
 	return sum
 }
 
-// chunks calls visit for each part of the map, with where in the map it is.
+// chunks calls visit for each part of the map, with its offset in the map.
 func (b *batmap) chunks(r io.ReaderAt, visit func(at int64, p []byte) error) error {
 	buf := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(buf)
@@ -160,7 +159,7 @@ func (b *batmap) chunks(r io.ReaderAt, visit func(at int64, p []byte) error) err
 	return nil
 }
 
-// readBatmap notes the batmap of the disk, and its key hash.
+// readBatmap records the batmap of the disk and its key hash.
 func (d *Disk) readBatmap(h *header) error {
 	b, err := findBatmap(d.file.R, h, d.bat)
 	if b == nil || err != nil {

@@ -5,28 +5,26 @@ import (
 	"sync"
 )
 
-// In front of the data of a block lies its bitmap, a bit a sector (section "Data
-// Block"). A clear bit is a sector that was never written, whatever bytes the block
-// has there: in a dynamic disk it reads as zeros, in a differencing disk as the
-// sector of the parent.
+// The bitmap of a block, one bit per sector, precedes its data (section "Data Block"). A clear bit
+// marks a sector that was never written, whatever its bytes are. It reads as zeros in a dynamic
+// disk, and as the sector of the parent in a differencing disk.
 //
-// Nearly all bitmaps are all ones. So a bitmap is read and classified once, when
-// its block is first touched, and two bits a block remember the outcome; only a
-// block of both kinds of sectors has its bitmap read again when it is used.
+// Nearly all bitmaps are all ones. So a bitmap is read and classified once, on the first use of its
+// block, and two bits per block store the result. Only a block with both kinds of sectors has its
+// bitmap read again.
 
-// The states of a block. Two readers that see different bitmaps, which is possible
-// only when the file changes under them, leave the union of their bits: of the two
-// answers the cautious one.
+// The states of a block. If the file changes, two readers can see different bitmaps. The state is
+// then the union of their bits, which is the cautious one.
 const (
 	stateUnknown = 0
 	stateFull    = 1 // all sectors are in the block
-	stateEmpty   = 2 // none is
+	stateEmpty   = 2 // no sector is in the block
 	stateMixed   = 3
 
 	statesPerWord = 16
 )
 
-// chunkSize is how much of a bitmap is looked at at a time, in bytes.
+// chunkSize is the number of bytes of a bitmap that are classified at a time.
 const chunkSize = 4096
 
 var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
@@ -48,7 +46,7 @@ func (d *Disk) state(block int) (uint32, error) {
 	return s, nil
 }
 
-// classify reads the bitmap of a block. Bits past the end of the disk do not count.
+// classify reads the bitmap of a block. Bits past the end of the disk are ignored.
 func (d *Disk) classify(block int) (uint32, error) {
 	var seen uint32
 	end := d.blockLen(block) / sectorSize
@@ -70,24 +68,24 @@ func (d *Disk) classify(block int) (uint32, error) {
 	return seen, nil
 }
 
-// blockLen returns how many bytes of a block belong to the disk.
+// blockLen returns the number of bytes of a block that belong to the disk.
 func (d *Disk) blockLen(block int) int64 {
 	return min(d.blockSize, d.disk.Size-int64(block)<<d.blockShift)
 }
 
-// bitmapOffset and dataOffset return where an allocated block lies in the file.
+// bitmapOffset and dataOffset return the offsets of an allocated block in the file.
 func (d *Disk) bitmapOffset(block int) int64 { return int64(d.bat[block]) * sectorSize }
 func (d *Disk) dataOffset(block int) int64   { return d.bitmapOffset(block) + d.bitmapSize }
 
-// sectorBits is a part of the bitmap of a block: the bits of the sectors from
-// first, a multiple of 8, to end.
+// sectorBits holds a part of the bitmap of a block: the bits of the sectors from first, a multiple
+// of 8, to end.
 type sectorBits struct {
 	b          []byte
 	first, end int64
-	lsbFirst   bool // the lowest bit of a byte is its first sector, not the highest
+	lsbFirst   bool // the lowest bit of a byte is its first sector, instead of the highest
 }
 
-// at returns a byte whose highest bit is its first sector.
+// at returns byte i with its first sector in the highest bit.
 func (m sectorBits) at(i int64) byte {
 	if m.lsbFirst {
 		return bits.Reverse8(m.b[i])
@@ -95,8 +93,8 @@ func (m sectorBits) at(i int64) byte {
 	return m.b[i]
 }
 
-// readBits returns bits for the sectors of a block from start on: up to end, or to the
-// end of a page of the file.
+// readBits returns the bits of the sectors of a block from start to end, or to the end of the page
+// in the file.
 func (d *Disk) readBits(block int, start, end int64) (sectorBits, error) {
 	off := d.bitmapOffset(block) + start/8
 	p, err := d.bitmaps.Page(&d.file, d.fileSize, off)
@@ -109,11 +107,10 @@ func (d *Disk) readBits(block int, start, end int64) (sectorBits, error) {
 	return m, nil
 }
 
-// run returns the end of the run of equal bits that starts at sector s, and which
-// bits they are.
+// run returns the end of the run of equal bits that starts at sector s, and whether they are set.
 func (m sectorBits) run(s int64) (end int64, set bool) {
 	i := s - m.first
-	flip := byte(0) // makes the run one of clear bits
+	flip := byte(0) // 0xff inverts the bits if the run is set
 	if set = m.at(i/8)<<(i%8)&0x80 != 0; set {
 		flip = 0xff
 	}

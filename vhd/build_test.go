@@ -12,41 +12,39 @@ import (
 	xcrypto "golang.org/x/crypto/xts"
 )
 
-// A testDisk is what the tests build an image of: the zero value of a field takes the
-// default that it names. A table or footer at odd places is made by editing the
-// bytes that build returns.
+// A testDisk describes a disk for build. The zero value of a field means the default in its
+// comment. Tests make odd places of tables and footers by editing the bytes that build returns.
 type testDisk struct {
 	size      int64  // virtual size, bytes; as current size and, if chs is nil, geometry
 	blockSize int64  // bytes; 0 makes a fixed disk
-	spare     int    // table entries more than the size needs
+	spare     int    // number of table entries beyond those that the size needs
 	creator   string // "win "
 	version   uint32 // creator version, 6.1
 	chs       *[3]uint16
 	short     bool // a footer of 511 bytes
 	noEnd     bool // no footer at the end
-	full      bool // every block present, every bit set
+	full      bool // all blocks allocated, all bits set
 	seed      uint64
 
-	base     []byte // what the parent's guest sees; not nil makes a differencing disk
-	baseID   byte   // the first byte of the parent's unique ID, 1
-	id       byte   // the first byte of the own one, 1
+	base     []byte // the parent disk; if not nil, the disk is differencing
+	baseID   byte   // first byte of the parent's unique ID, 1
+	id       byte   // first byte of the disk's unique ID, 1
 	locators []name // parent locators
-	batmap   bool   // with bits set for the blocks that are full
-	key      []byte // encrypts, with a batmap
-	align    int    // data of blocks begin at a multiple of it; 512
-	reserved int    // bytes that belong to nothing in front of the blocks
-	kinds    []int  // of the blocks, in place of random ones; see build
+	batmap   bool   // has a batmap that marks the full blocks
+	key      []byte // encrypts the disk and adds a batmap
+	align    int    // alignment of the data of blocks, 512
+	reserved int    // unused bytes in front of the blocks
+	kinds    []int  // kinds of the blocks; random if nil; see build
 }
 
-// A name is what a parent locator leads to.
+// A name is the name that a parent locator refers to.
 type name struct {
 	code  string
 	text  string
-	bytes bool // data space in bytes, not in sectors
+	bytes bool // data space counts bytes instead of sectors
 }
 
-// The kinds of blocks: one that is absent, one of clear bits, one of set bits; above
-// that they are mixed.
+// The kinds of blocks: absent, all bits clear, all bits set. All higher values are mixed.
 const (
 	kindAbsent = iota
 	kindClear
@@ -56,9 +54,8 @@ const (
 
 var be = binary.BigEndian
 
-// build returns the file and what the guest sees. Blocks are absent, empty, full or
-// mixed at random and lie in random order; sectors with clear bits have bytes that
-// the guest must not see.
+// build returns the file and the disk that a guest sees. Blocks are randomly absent, empty, full or
+// mixed, in random order. Sectors with clear bits hold bytes that the guest must not see.
 func (t testDisk) build() (file, guest []byte) {
 	rnd := rand.New(rand.NewPCG(t.seed, 42))
 	guest = make([]byte, t.size)
@@ -146,7 +143,7 @@ func (t testDisk) build() (file, guest []byte) {
 
 func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
 
-// encryptSector encrypts with an AES-XTS that is not ours.
+// encryptSector encrypts a sector with an independent implementation of AES-XTS.
 func encryptSector(key, b []byte, sector int64) {
 	c, err := xcrypto.NewCipher(aes.NewCipher, key)
 	if err != nil {
@@ -155,7 +152,7 @@ func encryptSector(key, b []byte, sector int64) {
 	c.Encrypt(b, b, uint64(uint32(sector)))
 }
 
-// putBatmap writes the header of a batmap at off of the file; the map itself is behind.
+// putBatmap writes a batmap header at off of the file. The map itself follows it.
 func (t testDisk) putBatmap(b []byte, off, mapSize int) {
 	copy(b, batmapCookie)
 	be.PutUint64(b[offBatmapOffset:], uint64(off+sectorSize))
@@ -258,7 +255,7 @@ func (t testDisk) header(table uint64, entries int64) []byte {
 func sumFooter(f []byte) { be.PutUint32(f[offFooterSum:], checksum(f, offFooterSum)) }
 func sumHeader(h []byte) { be.PutUint32(h[offHeaderSum:], checksum(h, offHeaderSum)) }
 
-// editFooters changes all footers of a file and makes their checksums right.
+// editFooters edits all footers of a file and updates their checksums.
 func editFooters(file []byte, edit func(f []byte)) {
 	for _, off := range []int{0, len(file) - footerSize} {
 		if f := file[off:][:footerSize]; string(f[:8]) == footerCookie {
@@ -268,12 +265,12 @@ func editFooters(file []byte, edit func(f []byte)) {
 	}
 }
 
-// editHeader changes the dynamic disk header behind the footer copy.
+// editHeader edits the dynamic disk header after the footer copy and updates its checksum.
 func editHeader(file []byte, edit func(h []byte)) {
 	h := file[footerSize:][:headerSize]
 	edit(h)
 	sumHeader(h)
 }
 
-// tableEntry returns the entry of a block in a file that build made.
+// tableEntry returns the table entry of a block in a file that build made.
 func tableEntry(file []byte, block int) []byte { return file[footerSize+headerSize+4*block:][:4] }

@@ -11,41 +11,40 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// CheckResult is what [Disk.Check] found. The JSON field names are API.
+// A CheckResult is the result of [Disk.Check]. The JSON field names are API.
 type CheckResult struct {
-	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
-	Leaks       int64    `json:"leaks"`              // bytes of the file that belong to nothing
-	Padding     int64    `json:"padding"`            // more such bytes, in gaps below 4 KiB as writers leave them to align data
-	Problems    []string `json:"problems,omitempty"` // a sentence for each of the first 100
+	Corruptions int64    `json:"corruptions"`        // errors that can damage data, or have damaged it
+	Leaks       int64    `json:"leaks"`              // bytes of the file that no structure uses
+	Padding     int64    `json:"padding"`            // further unused bytes, in the gaps below 4 KiB that writers leave to align data
+	Problems    []string `json:"problems,omitempty"` // the first 100, one sentence each
 
-	ImageEnd         int64 `json:"image_end_offset"`  // bytes: past the last thing in use
-	TotalBlocks      int64 `json:"total_blocks"`      // of the disk; 0 if it is fixed
-	AllocatedBlocks  int64 `json:"allocated_blocks"`  // of these, in the file
-	FragmentedBlocks int64 `json:"fragmented_blocks"` // of these, not behind the one before
+	ImageEnd         int64 `json:"image_end_offset"`  // end of the last structure, in bytes
+	TotalBlocks      int64 `json:"total_blocks"`      // blocks of the disk; 0 for a fixed disk
+	AllocatedBlocks  int64 `json:"allocated_blocks"`  // blocks of the disk that are in the file
+	FragmentedBlocks int64 `json:"fragmented_blocks"` // allocated blocks that do not follow the previous one
 }
 
-// Check checks the file that the disk was opened with; see [CheckFile].
+// Check checks the file of the disk; see [CheckFile].
 func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 	return CheckFile(ctx, d.file.R, d.fileSize)
 }
 
-// CheckFile looks for what is wrong with the VHD of size bytes in r: structures that are
-// damaged, a footer copy that is not what the footer says, blocks out of the file or
-// over each other or over metadata, a batmap that does not agree with the bitmaps, and
-// room that belongs to nothing. It goes on where [Open] refuses the file, as far as
-// what it needs next is there. Of a differencing disk, the parent is not looked at.
+// CheckFile checks the VHD of size bytes in r. It reports damaged structures, a footer copy that
+// differs from the footer, blocks outside the file, overlaps of blocks and metadata, a batmap that
+// contradicts the bitmaps, and unused space. It continues where [Open] refuses the file, as far as
+// the structures it needs are there. It does not check the parent of a differencing disk.
 //
-// It reads all metadata, but bitmaps only of blocks that the batmap has as full, and
-// no data; its memory is bounded by 8 bytes a block. An error is about reading the
-// file, the end of ctx, or a disk of more than 8388608 blocks, which matches
-// image.ErrUnsupported; what is wrong with the disk is in the result.
+// It reads all metadata and no data; it reads bitmaps only of blocks that the batmap marks as full.
+// Its memory is at most 8 bytes per block. It returns an error if reading fails, if ctx is done, or
+// with image.ErrUnsupported if the disk has more than 8388608 blocks. Problems of the disk are in
+// the result.
 func CheckFile(ctx context.Context, r io.ReaderAt, size int64) (CheckResult, error) {
 	c := &checker{ctx: ctx, r: r, size: size}
 	err := c.run()
 	return c.CheckResult, err
 }
 
-// A checker is one run of CheckFile.
+// A checker holds the state of one call of CheckFile.
 type checker struct {
 	CheckResult
 	ctx  context.Context
@@ -54,7 +53,7 @@ type checker struct {
 
 	f       *footer
 	h       *header
-	disk    *Disk // to read bitmaps with
+	disk    *Disk // reads bitmaps
 	regions []region
 }
 
@@ -63,8 +62,8 @@ func (c *checker) corrupt(format string, args ...any) {
 	c.note("ERROR "+format, args...)
 }
 
-// more counts a corruption, and reports whether it is to be described with note too.
-// There may be as many as there are blocks.
+// more counts a corruption and reports whether to describe it with note. There can be one per
+// block.
 func (c *checker) more() bool {
 	c.Corruptions++
 	return disk.Describing(c.Problems)
@@ -72,7 +71,7 @@ func (c *checker) more() bool {
 
 func (c *checker) note(format string, args ...any) { disk.Note(&c.Problems, format, args...) }
 
-// bad notes an error about the format. Other errors are returned: they end the run.
+// bad records a format error. It returns any other error, which ends the check.
 func (c *checker) bad(err error) error {
 	if err != nil && !errors.Is(err, image.ErrFormat) {
 		return err
@@ -120,7 +119,7 @@ func (c *checker) run() error {
 	return c.dynamic(virtual)
 }
 
-// damagedFooter returns a footer that has its cookie, though not its checksum, or nil.
+// damagedFooter returns a footer with a valid cookie but a wrong checksum, or nil.
 func (c *checker) damagedFooter() (*footer, error) {
 	if c.size < footerSize {
 		return nil, nil
@@ -149,7 +148,7 @@ func (c *checker) fixed(virtual int64) {
 		c.corrupt("a fixed disk has no footer at the start of the file: the file is truncated")
 		return
 	case virtual > f.off:
-		c.corrupt("the disk has %d bytes and the file %d in front of its footer", virtual, f.off)
+		c.corrupt("the disk has %d bytes, but the file has only %d in front of its footer", virtual, f.off)
 	}
 	c.ImageEnd = c.size
 	if gap := f.off - virtual; gap > 0 {
@@ -157,7 +156,7 @@ func (c *checker) fixed(virtual int64) {
 	}
 }
 
-// leak counts bytes that belong to nothing.
+// leak counts unused bytes.
 func (c *checker) leak(start, end int64) {
 	const align = 4096
 	if end-start < align {
@@ -165,7 +164,7 @@ func (c *checker) leak(start, end int64) {
 		return
 	}
 	c.Leaks += end - start
-	c.note("Leaked bytes %d to %d: they belong to nothing", start, end)
+	c.note("Leaked bytes %d to %d: no structure uses them", start, end)
 }
 
 func (c *checker) dynamic(virtual int64) error {
@@ -195,7 +194,7 @@ func (c *checker) dynamic(virtual int64) error {
 	c.use(h.table, min((h.tableEnd()+sectorSize-1)/sectorSize*sectorSize, h.limit), "the block allocation table")
 	if f.diskType == typeDifferencing {
 		for i, l := range h.locators() {
-			// Those that are not read need not be right.
+			// Locators that Open ignores need not be valid.
 			if err := h.checkLocator(i, l); err != nil || l.length == 0 {
 				if l.read() {
 					c.corrupt("%v", err)
@@ -212,7 +211,7 @@ func (c *checker) dynamic(virtual int64) error {
 	return c.table(virtual)
 }
 
-// use notes a region of the file that metadata take.
+// use records a region of the file that metadata occupies.
 func (c *checker) use(start, end int64, name string) {
 	for _, o := range c.regions {
 		if o.overlaps(start, end) {
@@ -223,7 +222,7 @@ func (c *checker) use(start, end int64, name string) {
 	c.ImageEnd = max(c.ImageEnd, end)
 }
 
-// table reads the block allocation table and checks what it refers to.
+// table reads the block allocation table and checks its blocks.
 func (c *checker) table(virtual int64) error {
 	h := c.h
 	need := virtual / h.blockSize
@@ -232,13 +231,13 @@ func (c *checker) table(virtual int64) error {
 	}
 	c.TotalBlocks = need
 	if need > h.entries {
-		c.corrupt("the block allocation table has %d entries, and the disk needs %d", h.entries, need)
+		c.corrupt("the block allocation table has %d entries, but the disk needs %d", h.entries, need)
 	}
 	entries := h.entries
 	if entries > maxBlocks {
-		// What is past those that the disk needs should be absent.
+		// Entries past the end of the disk should be absent.
 		if entries = need; entries > maxBlocks {
-			return fmt.Errorf("vhd: the disk has %d blocks, and at most %d are checked: %w", need, maxBlocks, image.ErrUnsupported)
+			return fmt.Errorf("vhd: the disk has %d blocks, more than the limit of %d: %w", need, maxBlocks, image.ErrUnsupported)
 		}
 	}
 	whole := *h
@@ -257,12 +256,10 @@ func (c *checker) table(virtual int64) error {
 	return c.space(bat, starts)
 }
 
-// blocks checks each block by itself, and returns where those that are within the file
-// start.
+// blocks checks each block and returns the start sectors of those inside the file.
 func (c *checker) blocks(bat []uint32, need int64) ([]uint32, error) {
 	h := c.h
-	// With more blocks than the file has room for, there are overlaps enough among
-	// these to tell of.
+	// If there are more blocks than fit in the file, these already contain overlaps to report.
 	starts := make([]uint32, 0, min(int64(len(bat)), 2*(c.size/h.blockSpan())+1))
 	previous := int64(-1)
 	for i, entry := range bat {
@@ -279,7 +276,7 @@ func (c *checker) blocks(bat []uint32, need int64) ([]uint32, error) {
 		at := h.table + 4*int64(i)
 		if int64(i) >= need {
 			if c.more() {
-				c.note("ERROR block allocation table entry %d at offset %d is %d: it is past the end of the disk", i, at, entry)
+				c.note("ERROR block allocation table entry %d at offset %d is %d: the entry is past the end of the disk", i, at, entry)
 			}
 		} else {
 			c.AllocatedBlocks++
@@ -293,7 +290,7 @@ func (c *checker) blocks(bat []uint32, need int64) ([]uint32, error) {
 				c.note("ERROR block allocation table entry %d at offset %d is %d: the block would end at byte %d, past %d, %s",
 					i, at, entry, end, h.limit, limitName(h.footerEnd))
 			}
-			bat[i] = absent // its bitmap is not there to be read
+			bat[i] = absent // its bitmap cannot be read
 			continue
 		}
 		for _, r := range c.regions {
@@ -313,7 +310,7 @@ func (c *checker) blocks(bat []uint32, need int64) ([]uint32, error) {
 	return starts, nil
 }
 
-// batmap checks the batmap, if there is one, and compares it with the bitmaps.
+// batmap checks the batmap, if any, and compares it with the bitmaps.
 func (c *checker) batmap(bat []uint32) error {
 	h := c.h
 	b, err := findBatmap(c.r, h, bat)
@@ -331,12 +328,12 @@ func (c *checker) batmap(bat []uint32) error {
 		}
 		c.corrupt("%v", err)
 		if fe.Offset != b.off+offBatmapSum {
-			return nil // the map is not where the header says
+			return nil // the header gives no valid map
 		}
 	}
 	c.use(int64(b.offset), int64(b.offset)+int64(b.sectors)*sectorSize, "the batmap")
 	if c.AllocatedBlocks > c.size/h.blockSpan() {
-		return nil // blocks overlap, and there may be far more of them than bytes to read
+		return nil // overlapping blocks can have far more bitmap bytes than the file
 	}
 	c.disk = &Disk{
 		disk:       disk.Disk{Format: "vhd", Size: int64(len(bat)) * h.blockSize},
@@ -365,23 +362,23 @@ func (c *checker) batmap(bat []uint32) error {
 	})
 }
 
-// fullBlock checks a block that the batmap has as full.
+// fullBlock checks a block that the batmap marks as full.
 func (c *checker) fullBlock(bat []uint32, block int64) error {
 	switch {
 	case block >= int64(len(bat)):
 		if c.more() {
-			c.note("ERROR the batmap has block %d as full, and there is no such block", block)
+			c.note("ERROR the batmap marks block %d as full, but there is no such block", block)
 		}
 		return nil
 	case bat[block] == absent:
 		if c.more() {
-			c.note("ERROR the batmap has block %d as full, and it is not in the file", block)
+			c.note("ERROR the batmap marks block %d as full, but it is not in the file", block)
 		}
 		return nil
 	}
 	state, err := c.disk.classify(int(block))
 	if err == nil && state != stateFull && c.more() {
-		c.note("ERROR the batmap has block %d as full, and bits in its bitmap are clear", block)
+		c.note("ERROR the batmap marks block %d as full, but bits in its bitmap are clear", block)
 	}
 	return err
 }

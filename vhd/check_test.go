@@ -50,7 +50,7 @@ func TestCheckFindsNothing(t *testing.T) {
 	}
 	for _, name := range []string{"dynamic-5m", "dynamic-chs", "fixed-64k"} {
 		if c := check(t, golden.Read("../testdata/vhd/"+name+".vhd.gz")); c.Corruptions != 0 || c.Leaks != 0 {
-			t.Errorf("%s of qemu: %+v", name, c)
+			t.Errorf("%s, made by QEMU: %+v", name, c)
 		}
 	}
 }
@@ -67,13 +67,13 @@ func TestCheckFinds(t *testing.T) {
 		edit        func(b []byte) []byte
 		corruptions int64
 		leaks       int64
-		text        string // in the first problem
+		text        string // part of the first problem
 	}{
 		{name: "fixed with room behind", testDisk: testDisk{size: 8192}, edit: func(b []byte) []byte {
 			editFooters(b, func(f []byte) { be.PutUint64(f[offCurrentSize:], 2048) })
 			return b
 		}, leaks: 6144, text: "Leaked bytes 2048 to 8192"},
-		{name: "fixed, cut", testDisk: testDisk{size: 8192}, edit: func(b []byte) []byte { return b[1024:] }, corruptions: 1, text: "the disk has 8192 bytes and the file 7168"},
+		{name: "fixed, cut", testDisk: testDisk{size: 8192}, edit: func(b []byte) []byte { return b[1024:] }, corruptions: 1, text: "the disk has 8192 bytes, but the file has only 7168"},
 		{name: "no VHD", testDisk: testDisk{size: 8192}, edit: func(b []byte) []byte { return b[:8192] }, corruptions: 1, text: "cookie"},
 		{name: "nothing", testDisk: testDisk{size: 8192}, edit: func(b []byte) []byte { return nil }, corruptions: 1, text: "file size"},
 		{name: "footer damaged", testDisk: sparse, edit: func(b []byte) []byte { b[len(b)-100]++; return b }, corruptions: 1, leaks: 0, text: "footer at the end of the file is missing or damaged"},
@@ -92,7 +92,7 @@ func TestCheckFinds(t *testing.T) {
 		{name: "too few entries", testDisk: sparse, edit: func(b []byte) []byte {
 			editFooters(b, func(f []byte) { be.PutUint64(f[offCurrentSize:], 21*4096) })
 			return b
-		}, corruptions: 1, text: "has 20 entries, and the disk needs 21"},
+		}, corruptions: 1, text: "has 20 entries, but the disk needs 21"},
 		{name: "a block past the end of the disk", testDisk: sparse, edit: func(b []byte) []byte {
 			editFooters(b, func(f []byte) { be.PutUint64(f[offCurrentSize:], 19*4096) })
 			return b
@@ -132,15 +132,15 @@ func TestCheckFinds(t *testing.T) {
 			b[at+sectorSize+2] |= 8
 			mapSum(b)
 			return b
-		}, corruptions: 1, text: "block 20 as full, and there is no such block"},
+		}, corruptions: 1, text: "block 20 as full, but there is no such block"},
 		{name: "batmap has an absent block", testDisk: sparse, edit: func(b []byte) []byte {
 			be.PutUint32(tableEntry(b, 5), absent)
 			return b
-		}, corruptions: 1, leaks: 4608, text: "block 5 as full, and it is not in the file"},
+		}, corruptions: 1, leaks: 4608, text: "block 5 as full, but it is not in the file"},
 		{name: "batmap has a block with clear bits", testDisk: sparse, edit: func(b []byte) []byte {
 			b[int64(be.Uint32(tableEntry(b, 7)))*sectorSize] &^= 1
 			return b
-		}, corruptions: 1, text: "block 7 as full, and bits in its bitmap are clear"},
+		}, corruptions: 1, text: "block 7 as full, but bits in its bitmap are clear"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file, _ := c.testDisk.build()
@@ -153,7 +153,7 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
-// Where Open warns or nothing is wrong, a Disk checks itself.
+// TestCheckOfDisk checks disks with warnings or without any problem through [Disk.Check].
 func TestCheckOfDisk(t *testing.T) {
 	file, _ := namedChild.build()
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{MetadataOnly: true})
@@ -174,7 +174,7 @@ func TestCheckOfDisk(t *testing.T) {
 	}
 }
 
-// Check of a file that fails gives its error, wherever that is.
+// TestCheckErrors checks that Check returns a read error, wherever it occurs.
 func TestCheckErrors(t *testing.T) {
 	file, _ := testDisk{size: 20 * 4096, blockSize: 4096, full: true, batmap: true}.build()
 	f := imagetest.NewFlaky(bytes.NewReader(file), 0)
@@ -193,7 +193,7 @@ func TestCheckErrors(t *testing.T) {
 	}
 }
 
-// Blocks that all overlap do not take more memory than the table.
+// TestCheckManyOverlaps checks that many overlapping blocks need no more memory than the table.
 func TestCheckManyOverlaps(t *testing.T) {
 	c := testDisk{size: maxBlocks * 512, blockSize: 512, chs: &[3]uint16{65535, 16, 255}}
 	foot := c.footer(typeDynamic, footerSize)
@@ -202,7 +202,7 @@ func TestCheckManyOverlaps(t *testing.T) {
 		footerSize: c.header(footerSize+headerSize, maxBlocks),
 	})
 	s.put(s.size-footerSize, foot)
-	s.byte = 1 // block 0x01010101 each: out of the file
+	s.byte = 1 // all entries are 0x01010101, outside the file
 	var got CheckResult
 	var err error
 	imagetest.Bounded(t, 65<<20, func() { got, err = CheckFile(context.Background(), s, s.size) })

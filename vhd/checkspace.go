@@ -6,8 +6,7 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// space looks for blocks that overlap each other, and for room that belongs to
-// nothing. It sorts starts.
+// space finds blocks that overlap and space that no structure uses. It sorts starts.
 func (c *checker) space(bat, starts []uint32) error {
 	if err := c.active(); err != nil {
 		return err
@@ -21,7 +20,7 @@ func (c *checker) space(bat, starts []uint32) error {
 	}
 	slices.SortFunc(c.regions, func(a, b region) int { return int(min(max(a.start-b.start, -1), 1)) })
 	regions := c.regions
-	end := int64(0) // of what is in use so far
+	end := int64(0) // end of the space in use so far
 	take := func(start, stop int64) {
 		if start > end {
 			c.leak(end, start)
@@ -45,8 +44,8 @@ func (c *checker) space(bat, starts []uint32) error {
 	return nil
 }
 
-// overlap notes two blocks that overlap. To tell which they are takes a search, so
-// that is done no more often than they are described.
+// overlap records an overlap of two blocks. Their numbers require a search, which it skips once
+// enough problems are described.
 func (c *checker) overlap(bat []uint32, a, b uint32) {
 	if !disk.Describing(c.Problems) {
 		c.more()

@@ -16,87 +16,84 @@ import (
 	"github.com/luksimg/luksimg/internal/target"
 )
 
-// A Type is a kind of VHD that [Create] makes.
+// A Type is a type of VHD that [Create] makes.
 type Type int
 
-// The types.
+// The types of VHD.
 const (
-	Dynamic Type = iota // blocks that are not all zeros, and a table
-	Fixed               // the disk as it is, and a footer
+	Dynamic Type = iota // a table, and the blocks that are not all zeros
+	Fixed               // the bytes of the disk, and a footer
 )
 
-// CreateOptions says what [Create] makes. The zero value makes a dynamic disk with
-// blocks of 2 MiB, which everything reads.
+// CreateOptions configure [Create]. The zero value makes a dynamic disk with blocks of 2 MiB, which
+// all known readers support.
 type CreateOptions struct {
 	Type Type
 
-	// BlockSize is that of a dynamic disk: a power of two from 4 KiB to 256 MiB, or
-	// zero for 2 MiB. XenServer reads no other, and so an encrypted disk has no
-	// other.
+	// BlockSize is the block size of a dynamic disk in bytes: a power of two from 4 KiB to 256 MiB,
+	// or zero for 2 MiB. XenServer supports only 2 MiB, so an encrypted disk must use that.
 	BlockSize int64
 
-	// Key, if not nil, encrypts a dynamic disk as vhd-util does: 32 random bytes for
-	// AES-128, 64 for AES-256. It is not kept. A fixed disk has no place for the hash
-	// of a key and cannot be encrypted.
+	// Key, if not nil, encrypts a dynamic disk as vhd-util does: 32 random bytes for AES-128, 64
+	// for AES-256. It is not kept. A fixed disk cannot be encrypted, as it has no place for the
+	// hash of the key.
 	Key []byte
 
-	// Jobs is the number of workers; zero is one for each CPU. Each has a buffer of
-	// the size of a block, and there are no more of them than fit in 64 MiB.
+	// Jobs is the number of workers; zero means one per CPU. Each has a buffer of the size of a
+	// block. All buffers together are limited to 64 MiB.
 	Jobs int
 
-	// Progress, if not nil, is called with the number of bytes of the source done
-	// since the last call, from several goroutines at a time. It must not block.
+	// Progress, if not nil, is called with the number of bytes of the source done since the last
+	// call. Calls can be concurrent. It must not block.
 	Progress func(n int64)
 
-	UniqueID  [16]byte  // of the disk; random if it is all zeros
-	Timestamp time.Time // of creation; now if it is zero
+	UniqueID  [16]byte  // of the disk; random if all zeros
+	Timestamp time.Time // of creation; now if zero
 
-	// Rand gives the nonce of the key hash, 32 bytes, and then the unique ID, 16
-	// bytes, where they are needed. It is crypto/rand.Reader if it is nil, and should
-	// be something else in tests only.
+	// Rand supplies the nonce of the key hash, 32 bytes, and the unique ID, 16 bytes. If it is nil,
+	// crypto/rand.Reader is used. Set it in tests only.
 	Rand io.Reader
 }
 
-// CreateResult says what [Create] made.
+// A CreateResult describes the disk that [Create] made.
 type CreateResult struct {
-	VirtualSize int64  // bytes: that of the source, rounded up to 512 bytes, or to 1 MiB in a fixed disk
+	VirtualSize int64  // bytes: size of the source, rounded up to 512 bytes, or to 1 MiB in a fixed disk
 	FileSize    int64  // bytes
-	Blocks      int64  // of a dynamic disk that are in the file
+	Blocks      int64  // allocated blocks of a dynamic disk
 	UniqueID    string // a UUID
 	KeyNonce    [32]byte
-	KeyHash     [32]byte // SHA-256 of KeyNonce and the key, of an encrypted disk
+	KeyHash     [32]byte // SHA-256 of KeyNonce and the key, if encrypted
 }
 
 const (
 	defaultBlockSize = 2 << 20
 	minCreateBlock   = 4096
-	dataAlign        = 4096    // in the file, of the data of a block
-	fixedAlign       = 1 << 20 // of the size of a fixed disk, which Azure wants
+	dataAlign        = 4096    // alignment of the data of a block in the file
+	fixedAlign       = 1 << 20 // alignment of the size of a fixed disk, which Azure requires
 	createMemory     = 64 << 20
 )
 
-// Create writes the guest-visible bytes of src to dst as a VHD. What a disk needs to
-// be rounded up is zeros.
+// Create writes the guest-visible bytes of src to dst as a VHD. It pads the disk with zeros to the
+// virtual size.
 //
-// A block of a dynamic disk, or a stretch of a fixed one, that is all zeros is left
-// out, whether src tells so by its extents or its bytes are found to be; so dst must
-// be new, and read as zeros where nothing is written. Each byte is read once at most.
-// Workers read, test and encrypt blocks side by side, but a block gets its place in
-// the file only when all blocks in front of it have theirs or were found to be zeros:
-// the file does not depend on timing, and what it has of the disk is in order. All
-// sectors of a block that is in the file are marked as used and, with a key, are
-// encrypted, also those past the end of the disk. The data of each block begin at a
-// multiple of 4 KiB.
+// Create skips blocks of a dynamic disk, and stretches of a fixed one, that are all zeros. It finds
+// them by the extents of src or by their bytes. So dst must be empty, and its unwritten parts must
+// read as zeros. Each byte of src is read at most once. dst must support concurrent WriteAt of
+// ranges that do not overlap, as an os.File does.
 //
-// The geometry is what the specification makes of the size, which "vhd-util check"
-// wants, and the creator is one for which qemu goes by the size and not by the
-// geometry, as Hyper-V, Azure and XenServer always do: all see the same size.
+// The file does not depend on timing: workers read, test and encrypt blocks concurrently, but
+// blocks are in the file in the order of the disk. The data of each block starts at a multiple of 4
+// KiB. All sectors of an allocated block are marked as used. With a key, all of them are encrypted,
+// even those past the end of the disk.
 //
-// The footer, and the copy of it in front, are written last, after a Sync if dst has that
-// method: what was left unfinished is no VHD, also if the power fails. An error is that of src, of dst, the cause of ctx,
-// [image.ErrTooLarge] for a disk of more than 2040 GiB or one whose blocks have no room, or about the
-// options. dst must allow concurrent WriteAt of ranges that do not overlap, as an
-// os.File does.
+// The geometry is the one that the specification derives from the size, as "vhd-util check"
+// demands. The creator is one for which QEMU uses the size instead of the geometry, as Hyper-V,
+// Azure and XenServer always do. So all of them see the same size.
+//
+// Create writes the footer and its copy last, after a Sync if dst has that method. An incomplete
+// file is therefore never a VHD, even after a power failure. A disk of more than 2040 GiB, or one
+// whose blocks do not fit, is [image.ErrTooLarge]. Other errors are invalid options, those of src
+// and dst, and the cause of ctx.
 func Create(ctx context.Context, dst io.WriterAt, src image.Source, opts CreateOptions) (*CreateResult, error) {
 	w, err := newWriter(src.Size(), opts)
 	if err != nil {
@@ -117,9 +114,9 @@ func Create(ctx context.Context, dst io.WriterAt, src image.Source, opts CreateO
 	return &w.result, nil
 }
 
-// CreateSize returns how long, in bytes, the file would be that [Create] makes of a disk of size
-// bytes if exactly these blocks of it are not all zeros. They are numbered from the start of the
-// disk and come in ascending order. For a fixed disk they do not matter.
+// CreateSize returns the length in bytes of the file that [Create] would make of a disk of size
+// bytes. used are the numbers of the blocks that are not all zeros, in ascending order. They are
+// ignored for a fixed disk.
 func CreateSize(size int64, used iter.Seq[int64], opts CreateOptions) (int64, error) {
 	w, err := newWriter(size, opts)
 	if err != nil {
@@ -131,7 +128,7 @@ func CreateSize(size int64, used iter.Seq[int64], opts CreateOptions) (int64, er
 	blocks, last := int64(0), int64(-1)
 	for i := range used {
 		if i <= last || i >= w.blocks {
-			return 0, fmt.Errorf("vhd: block %d after %d, of a disk that has %d", i, last, w.blocks)
+			return 0, fmt.Errorf("vhd: block %d follows block %d, want ascending numbers below %d", i, last, w.blocks)
 		}
 		last = i
 		blocks++
@@ -143,36 +140,35 @@ func CreateSize(size int64, used iter.Seq[int64], opts CreateOptions) (int64, er
 	step := w.place(first+w.span()) - first
 	end := first + (blocks-1)*step + w.span()
 	if end > maxFile {
-		return 0, fmt.Errorf("vhd: a file of %d bytes: %w", end, image.ErrTooLarge)
+		return 0, fmt.Errorf("vhd: file size %d: %w", end, image.ErrTooLarge)
 	}
 	return end + footerSize, nil
 }
 
-// maxFile is where the last block must end. Its sector number is below that of absent
-// ones then.
+// maxFile is the limit for the end of the last block. It keeps sector numbers below absent.
 const maxFile = math.MaxUint32 * sectorSize
 
-// A writer is one run of Create.
+// A writer holds the state of one call of Create.
 type writer struct {
 	dst    *target.File
 	src    image.Source
 	done   func(n int64)
-	opts   CreateOptions // without the key
+	opts   CreateOptions // Key is nil
 	result CreateResult
 
-	// What follows is for dynamic disks.
+	// The following fields are for dynamic disks.
 
 	blockSize int64
-	blocks    int64 // that the disk needs
+	blocks    int64 // number of blocks of the disk
 	encrypted bool
 	table     []byte // the block allocation table, in whole sectors
-	end       int64  // of what is in the file so far
+	end       int64  // end of the file so far
 }
 
 // newWriter checks the options for a disk of size bytes.
 func newWriter(size int64, opts CreateOptions) (*writer, error) {
 	if size < 0 || size > maxUsualSize {
-		return nil, fmt.Errorf("vhd: %d bytes: %w", size, image.ErrTooLarge)
+		return nil, fmt.Errorf("vhd: disk size %d: %w", size, image.ErrTooLarge)
 	}
 	w := &writer{opts: opts, encrypted: opts.Key != nil}
 	w.opts.Key = nil
@@ -210,7 +206,7 @@ func newWriter(size int64, opts CreateOptions) (*writer, error) {
 	}
 	n := len(opts.Key)
 	if n != 32 && n != 64 {
-		return nil, fmt.Errorf("vhd: a key of %d bytes, want 32 or 64", n)
+		return nil, fmt.Errorf("vhd: key of %d bytes, want 32 or 64", n)
 	}
 	if subtle.ConstantTimeCompare(opts.Key[:n/2], opts.Key[n/2:]) == 1 {
 		return nil, errors.New("vhd: the two halves of the key are equal, which makes XTS weak")
@@ -218,7 +214,7 @@ func newWriter(size int64, opts CreateOptions) (*writer, error) {
 	return w, nil
 }
 
-// identify makes what is to be random, and the hash of the key.
+// identify generates the random values and the hash of the key.
 func (w *writer) identify(opts CreateOptions) error {
 	rnd := opts.Rand
 	if rnd == nil {
@@ -234,7 +230,7 @@ func (w *writer) identify(opts CreateOptions) error {
 		if _, err := io.ReadFull(rnd, id[:]); err != nil {
 			return fmt.Errorf("vhd: random unique ID: %w", err)
 		}
-		id[6] = id[6]&0x0f | 0x40 // version 4, as RFC 9562 has it
+		id[6] = id[6]&0x0f | 0x40 // version 4 (RFC 9562)
 		id[8] = id[8]&0x3f | 0x80
 	}
 	w.result.UniqueID = uuidText(w.opts.UniqueID[:])
@@ -247,7 +243,7 @@ func (w *writer) identify(opts CreateOptions) error {
 	return nil
 }
 
-// jobs returns how many workers there are, with buffers of size bytes.
+// jobs returns the number of workers with buffers of size bytes.
 func (w *writer) jobs(size int64) int {
 	return max(1, int(min(int64(parallel.Workers(w.opts.Jobs)), createMemory/size)))
 }

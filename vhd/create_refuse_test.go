@@ -39,28 +39,28 @@ func TestCreateRefuses(t *testing.T) {
 		}
 	}
 	if _, err := CreateSize(64<<30, first(0), CreateOptions{BlockSize: 4096}); err == nil {
-		t.Error("more blocks than are read")
+		t.Error("Create accepts more blocks than Open")
 	}
 }
 
-// A source that gives less than it has, or tells of less, is an error.
+// TestCreateShortSource checks that a source with missing data or extents is an error.
 func TestCreateShortSource(t *testing.T) {
 	guest := random(8 << 20)
 	for _, opts := range []CreateOptions{{BlockSize: 16 << 10}, {Type: Fixed}, {Key: random(64)}, {BlockSize: 16 << 10, Jobs: 1}, {Type: Fixed, Jobs: 1}} {
 		m := &memory{}
 		if _, err := Create(context.Background(), m, sized{bytes.NewReader(guest), int64(len(guest)) + 1}, opts); !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("a source that was cut: %v", err)
+			t.Errorf("a truncated source: %v", err)
 		}
 		if _, err := Create(context.Background(), m, gappy{guest}, opts); !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("a source that tells of half its data: %v", err)
+			t.Errorf("a source with half its extents: %v", err)
 		}
 		if Detect(bytes.NewReader(m.b), int64(len(m.b))) {
-			t.Error("it looks like a VHD")
+			t.Error("Detect accepts the failed image")
 		}
 	}
 }
 
-// gappy tells of the first half of its data.
+// gappy reports extents for only the first half of its data.
 type gappy struct{ b []byte }
 
 func (g gappy) Size() int64                             { return int64(len(g.b)) }

@@ -11,7 +11,8 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A sparse source of 2040 GiB costs nothing but its data.
+// TestCreateHuge creates disks of a sparse source of 2040 GiB, which must cost no more than its
+// data.
 func TestCreateHuge(t *testing.T) {
 	src := mostlyHole{2040 << 30, map[int64][]byte{1<<40 + 77: []byte("here"), 2040<<30 - 4: []byte("last")}}
 	var done atomic.Int64
@@ -31,7 +32,7 @@ func TestCreateHuge(t *testing.T) {
 	}
 	for _, opts := range []CreateOptions{{}, {Type: Fixed}} {
 		if _, err := Create(context.Background(), &memory{}, mostlyHole{2040<<30 + 1, nil}, opts); !errors.Is(err, image.ErrTooLarge) {
-			t.Errorf("a byte more: %v", err)
+			t.Errorf("a disk of one byte more: %v", err)
 		}
 	}
 	if n, err := CreateSize(2040<<30, first(0), CreateOptions{Type: Fixed}); n != 2040<<30+512 || err != nil {
@@ -44,7 +45,7 @@ func TestCreateHuge(t *testing.T) {
 		t.Errorf("all blocks of 256 KiB: %v", err)
 	}
 	if _, err := CreateSize(1<<20, first(2), CreateOptions{}); err == nil {
-		t.Error("more blocks than there are")
+		t.Error("CreateSize accepts more blocks than the disk has")
 	}
 }
 
@@ -74,7 +75,7 @@ func (m mostlyHole) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// Zeros are left out whether the source knows of them or not.
+// TestCreateIsSparse checks that zeros are skipped, whether or not the source reports them.
 func TestCreateIsSparse(t *testing.T) {
 	file, r := create(t, bytes.NewReader(make([]byte, 64<<20)), CreateOptions{})
 	if r.Blocks != 0 || len(file) > 4096 {

@@ -12,12 +12,12 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// A journal is a file that notes the order of what is done to it.
+// A journal is a file that records the order of operations.
 type journal struct {
 	memory
 	mu     sync.Mutex
 	events []string
-	fail   error // of Sync
+	fail   error // error of Sync
 }
 
 func (j *journal) note(event string) {
@@ -40,8 +40,8 @@ func (j *journal) Sync() error {
 	return j.fail
 }
 
-// All that a footer leads to is on the disk before the footer is written: without that, a
-// disk that lost its power may have a footer, and no data.
+// TestCreateSyncsBeforeFooters checks that all other data is durable before a footer is written.
+// Otherwise a power failure could leave a footer without its data.
 func TestCreateSyncsBeforeFooters(t *testing.T) {
 	guest := random(5 << 19)
 	for name, opts := range map[string]CreateOptions{"dynamic": {}, "fixed": {Type: Fixed}, "encrypted": {Key: random(64)}} {
@@ -57,12 +57,12 @@ func TestCreateSyncsBeforeFooters(t *testing.T) {
 			}
 			last := j.events[max(0, len(j.events)-len(want)):]
 			if !slices.Equal(last, want) || slices.Index(j.events, "sync") != len(j.events)-len(want) {
-				t.Errorf("it ends with %q, want %q", last, want)
+				t.Errorf("the last operations are %q, want %q", last, want)
 			}
 			j = &journal{memory: memory{}, fail: imagetest.ErrDevice}
 			_, err = Create(context.Background(), j, bytes.NewReader(guest), opts)
 			if !errors.Is(err, imagetest.ErrDevice) || Detect(bytes.NewReader(j.b), int64(len(j.b))) {
-				t.Errorf("a Sync that fails: %v", err)
+				t.Errorf("a failed Sync: %v", err)
 			}
 		})
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// A memory is a file that Create can write to. It notes the order of writes.
+// A memory is a file in memory for Create. It records the order of writes.
 type memory struct {
 	mu   sync.Mutex
 	b    []byte
@@ -39,7 +39,7 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// fixedRandom are the bytes 0, 1, 2 and so on.
+// fixedRandom yields the bytes 0, 1, 2 and so on.
 type fixedRandom struct{ next byte }
 
 func (f *fixedRandom) Read(p []byte) (int, error) {
@@ -75,7 +75,7 @@ func create(t testing.TB, src image.Source, opts CreateOptions) ([]byte, *Create
 	return m.b, r
 }
 
-// first yields the first n blocks.
+// first yields the numbers of the first n blocks.
 func first(n int64) iter.Seq[int64] {
 	return func(yield func(int64) bool) {
 		for i := int64(0); i < n && yield(i); i++ {
@@ -83,7 +83,7 @@ func first(n int64) iter.Seq[int64] {
 	}
 }
 
-// patchy is bytes of which some stretches are zeros.
+// patchy returns random bytes with stretches of zeros.
 func patchy(n int64, seed uint64) []byte {
 	b := make([]byte, n)
 	rnd := rand.New(rand.NewPCG(seed, 5))
@@ -119,7 +119,7 @@ func TestCreate(t *testing.T) {
 				opts.Progress = func(n int64) { done.Add(n) }
 				file, r := create(t, bytes.NewReader(guest), opts)
 				if done.Load() != size {
-					t.Errorf("progress of %d bytes", done.Load())
+					t.Errorf("progress is %d bytes", done.Load())
 				}
 				unit := int64(512)
 				if opts.Type == Fixed {
@@ -133,7 +133,7 @@ func TestCreate(t *testing.T) {
 				d := open(t, bytes.NewReader(file), int64(len(file)), Options{Key: opts.Key})
 				got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
 				if err != nil || !bytes.Equal(got, guest) {
-					t.Errorf("other bytes, or %v", err)
+					t.Errorf("the data differs, or error: %v", err)
 				}
 				info := d.describe()
 				if len(info.Warnings) > 0 || info.UniqueID != r.UniqueID || !info.Timestamp.Equal(createTime) ||
@@ -154,20 +154,20 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// checkBlocks checks that blocks are where they should be: in order, aligned, all bits
-// set, and only those that are not zeros.
+// checkBlocks checks that exactly the nonzero blocks are allocated, in order, aligned, and with all
+// bits set.
 func checkBlocks(t *testing.T, d *Disk, guest []byte, encrypted bool) {
 	last := int64(0)
 	for i, entry := range d.bat {
 		b := guest[int64(i)*d.blockSize:][:d.blockLen(i)]
 		if pieces.IsZero(b) != (entry == absent) {
-			t.Errorf("block %d: entry %d, zeros %v", i, entry, pieces.IsZero(b))
+			t.Errorf("block %d: entry %d, all zeros: %v", i, entry, pieces.IsZero(b))
 		}
 		if entry == absent {
 			continue
 		}
 		if d.dataOffset(i)%4096 != 0 || d.dataOffset(i) <= last {
-			t.Errorf("block %d has its data at %d, behind %d", i, d.dataOffset(i), last)
+			t.Errorf("block %d has its data at %d, after %d", i, d.dataOffset(i), last)
 		}
 		last = d.dataOffset(i)
 		if s, err := d.state(i); s != stateFull || err != nil {
@@ -188,7 +188,8 @@ func checkBlocks(t *testing.T, d *Disk, guest []byte, encrypted bool) {
 	}
 }
 
-// What is written is the same bytes, whatever the number of workers and their luck.
+// TestCreateIsDeterministic checks that the file does not depend on the number or the timing of
+// workers.
 func TestCreateIsDeterministic(t *testing.T) {
 	guest := patchy(9<<20, 1)
 	for _, key := range [][]byte{nil, random(64)} {
@@ -200,13 +201,13 @@ func TestCreateIsDeterministic(t *testing.T) {
 		for jobs := range 5 {
 			opts.Jobs = jobs + 1
 			if got, _ := create(t, unsteady{bytes.NewReader(guest)}, opts); !bytes.Equal(got, want) {
-				t.Errorf("%d workers: other bytes", opts.Jobs)
+				t.Errorf("%d workers write different bytes", opts.Jobs)
 			}
 		}
 	}
 }
 
-// unsteady takes some reads longer than others.
+// unsteady takes longer for some reads than for others.
 type unsteady struct{ *bytes.Reader }
 
 func (u unsteady) ReadAt(p []byte, off int64) (int, error) {
@@ -216,7 +217,8 @@ func (u unsteady) ReadAt(p []byte, off int64) (int, error) {
 	return u.Reader.ReadAt(p, off)
 }
 
-// The encrypted sectors are those of an AES-XTS that is not ours.
+// TestCreateEncryptedSectors compares the encrypted sectors with an independent implementation of
+// AES-XTS.
 func TestCreateEncryptedSectors(t *testing.T) {
 	for _, n := range []int64{32, 64} {
 		key := random(n)
@@ -237,26 +239,27 @@ func TestCreateEncryptedSectors(t *testing.T) {
 				sector := bytes.Clone(guest[block<<21+s*512:][:512])
 				encryptSector(key, sector, block*4096+s)
 				if !bytes.Equal(sector, file[at+512+s*512:][:512]) {
-					t.Fatalf("sector %d of block %d has other bytes", s, block)
+					t.Fatalf("sector %d of block %d differs", s, block)
 				}
 			}
 		}
 		if tableEntry(file, 1)[0] != 0xff {
-			t.Error("a block of zeros is in the file")
+			t.Error("a block of zeros is allocated")
 		}
-		// What vhd-util looks for.
+		// vhd-util checks these fields.
 		if string(file[offCreatorApp:][:4]) != "tap\x00" || be.Uint32(file[offCreatorVer:]) != 0x00010003 {
-			t.Error("creator")
+			t.Error("wrong creator")
 		}
 		b := file[2048:]
 		if string(b[:8]) != "tdbatmap" || be.Uint64(b[8:]) != 2560 || be.Uint32(b[16:]) != 1 || be.Uint32(b[20:]) != 0x00010002 ||
 			be.Uint32(b[24:]) != ^uint32(0xa0) || b[28] != 0 || b[29] != 1 || b[512] != 0xa0 {
-			t.Errorf("batmap header % x", b[:100])
+			t.Errorf("wrong batmap header % x", b[:100])
 		}
 	}
 }
 
-// The example of IBM's documentation of vhd-util, whose nonce is zeros.
+// TestCreateKnownAnswer checks the example in IBM's documentation of vhd-util, whose nonce is
+// zeros.
 func TestCreateKnownAnswer(t *testing.T) {
 	key, err := base64.StdEncoding.DecodeString(ibmKey)
 	if err != nil {
@@ -268,7 +271,8 @@ func TestCreateKnownAnswer(t *testing.T) {
 	}
 }
 
-// Around each step of the algorithm; qemu is asked in TestReadQEMUDisks.
+// TestGeometry checks sizes around each step of the algorithm. TestReadQEMUDisks compares
+// geometries with QEMU.
 func TestGeometry(t *testing.T) {
 	for size, want := range map[int64][3]uint32{
 		0:                        {0, 4, 17},
@@ -276,7 +280,7 @@ func TestGeometry(t *testing.T) {
 		1 << 20:                  {30, 4, 17},
 		5 << 20:                  {150, 4, 17},
 		64 << 20:                 {963, 8, 17},
-		127 << 30:                {65278, 16, 255}, // the default of Hyper-V
+		127 << 30:                {65278, 16, 255}, // default size of Hyper-V
 		1 << 30:                  {2080, 16, 63},
 		40 << 30:                 {20560, 16, 255},
 		2040 << 30:               {65535, 16, 255},
@@ -293,7 +297,7 @@ func TestGeometry(t *testing.T) {
 	}
 }
 
-// The bytes of this version, so that no change to them goes unnoticed.
+// TestCreateGolden compares the bytes of images with known hashes.
 func TestCreateGolden(t *testing.T) {
 	guest := patchy(3<<20, 2)
 	for name, c := range map[string]struct {
@@ -320,7 +324,7 @@ const (
 	goldenEncrypted = "cddf0aa16a7e65380f61a033d904f38fbdba3723ce0f8f460fe2c207a9c1dc87"
 )
 
-// A file of the system is written and read back, and does not take room for zeros.
+// TestCreateFile creates a disk in a real file and reads it back. Zeros must be holes.
 func TestCreateFile(t *testing.T) {
 	f, err := os.Create(t.TempDir() + "/disk.vhd")
 	if err != nil {
@@ -339,6 +343,6 @@ func TestCreateFile(t *testing.T) {
 	d := open(t, raw, raw.Size(), Options{})
 	imagetest.Source(t, d, guest)
 	if since := time.Since(d.describe().Timestamp); since < -time.Minute || since > time.Hour {
-		t.Errorf("created %s ago", since)
+		t.Errorf("timestamp is %s ago", since)
 	}
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// A block is a part of the disk that may have data.
+// A block is a part of the disk that can have data.
 type block struct {
 	pieces.Piece
-	place int64 // in the file; -1 if it is all zeros
+	place int64 // offset in the file; -1 if all zeros
 }
 
-// data yields the parts of the disk up to an offset, of size bytes each, that have data as far as
-// the extents of the source tell, and counts the others as done.
+// data yields the parts of the disk up to end, of size bytes each, in which the extents of the
+// source report data. It counts all other parts as done.
 func (w *writer) data(ctx context.Context, size, end int64) iter.Seq2[*block, error] {
 	return pieces.Data(ctx, pieces.Cut{Unit: size, Most: size}, w.src, end, w.done, func(p pieces.Piece) *block { return &block{Piece: p, place: -1} })
 }
@@ -57,7 +57,7 @@ func (w *writer) dynamic(ctx context.Context, key []byte) error {
 	return err
 }
 
-// writeBlocks writes all blocks that are not all zeros, and fills in the table.
+// writeBlocks writes all blocks that are not all zeros and fills in the table.
 func (w *writer) writeBlocks(ctx context.Context, key []byte) error {
 	var c *xts.Cipher
 	if w.encrypted {
@@ -78,7 +78,7 @@ func (w *writer) writeBlocks(ctx context.Context, key []byte) error {
 			return nil
 		}
 		if b.place = w.place(w.end); b.place+size > maxFile {
-			return fmt.Errorf("vhd: a file of more than %d bytes: %w", int64(maxFile), image.ErrTooLarge)
+			return fmt.Errorf("vhd: file size exceeds %d: %w", int64(maxFile), image.ErrTooLarge)
 		}
 		w.end = b.place + size
 		binary.BigEndian.PutUint32(w.table[4*(b.Offset/w.blockSize):], uint32(b.place/sectorSize))
@@ -99,7 +99,7 @@ func (w *writer) writeBlocks(ctx context.Context, key []byte) error {
 		step{Do: read}, step{Do: place, InOrder: true}, step{Do: write})
 }
 
-// writeBlock writes a block, which has its data behind the bitmap in buf.
+// writeBlock writes a block. buf holds the bitmap and the data of the block.
 func (w *writer) writeBlock(c *xts.Cipher, buf []byte, place, off int64) error {
 	bitmap := buf[:w.bitmapBytes()]
 	used := bitmap[:w.blockSize/sectorSize/8]

@@ -6,7 +6,8 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 )
 
-// fixedStretch is how many bytes of a fixed disk are read at once, and told from zeros.
+// fixedStretch is the number of bytes of a fixed disk that are read at once and skipped if all are
+// zeros.
 const fixedStretch = 1 << 20
 
 // fixed writes a fixed disk.

@@ -2,20 +2,19 @@ package vhd
 
 import "encoding/binary"
 
-// Where things are in the file of a dynamic disk: the footer copy, the dynamic disk
-// header, the block allocation table, the batmap if the disk is encrypted, blocks,
-// the footer.
+// The file of a dynamic disk consists of the footer copy, the dynamic disk header, the block
+// allocation table, the batmap if the disk is encrypted, the blocks and the footer.
 const tableStart = footerSize + headerSize
 
 // tableBytes returns the size of the block allocation table, in whole sectors.
 func (w *writer) tableBytes() int64 { return (4*w.blocks + sectorSize - 1) / sectorSize * sectorSize }
 
-// batmapBytes returns the size of the batmap: a bit a block, one sector at least.
+// batmapBytes returns the size of the batmap: one bit per block, at least one sector.
 func (w *writer) batmapBytes() int64 {
 	return max((w.blocks+8*sectorSize-1)/(8*sectorSize), 1) * sectorSize
 }
 
-// metaEnd returns the end of all that is in front of the blocks.
+// metaEnd returns the end of the metadata in front of the blocks.
 func (w *writer) metaEnd() int64 {
 	end := tableStart + w.tableBytes()
 	if w.encrypted {
@@ -24,15 +23,15 @@ func (w *writer) metaEnd() int64 {
 	return end
 }
 
-// bitmapBytes returns what precedes the data of a block.
+// bitmapBytes returns the size of the bitmap in front of the data of a block.
 func (w *writer) bitmapBytes() int64 {
 	return (w.blockSize/sectorSize/8 + sectorSize - 1) / sectorSize * sectorSize
 }
 
-// span returns what a block takes in the file.
+// span returns the size of a block with its bitmap in the file.
 func (w *writer) span() int64 { return w.bitmapBytes() + w.blockSize }
 
-// place returns where the next block starts in a file that is end bytes long.
+// place returns the offset of the next block in a file of end bytes.
 func (w *writer) place(end int64) int64 {
 	return (end+w.bitmapBytes()+dataAlign-1)/dataAlign*dataAlign - w.bitmapBytes()
 }
@@ -42,16 +41,16 @@ func (w *writer) footer() []byte {
 	f := make([]byte, footerSize)
 	be := binary.BigEndian
 	copy(f, footerCookie)
-	be.PutUint32(f[8:], 2) // no features; the bit is reserved and always set
+	be.PutUint32(f[8:], 2) // reserved bit, always set; no features
 	be.PutUint32(f[offVersion:], 0x00010000)
 	be.PutUint64(f[offDataOffset:], footerSize)
 	be.PutUint32(f[offTimestamp:], uint32(w.opts.Timestamp.Unix()-epoch.Unix()))
-	// Hyper-V, one of the creators for which qemu goes by the size.
+	// Hyper-V is a creator for which QEMU uses the size.
 	copy(f[offCreatorApp:], "win ")
 	be.PutUint32(f[offCreatorVer:], 0x000a0000)
 	copy(f[offCreatorOS:], "Wi2k")
 	if w.encrypted {
-		// Another such one; and without it, vhd-util would not look for the batmap.
+		// So is tapdisk, and vhd-util looks for a batmap only with this creator.
 		copy(f[offCreatorApp:], "tap\x00")
 		be.PutUint32(f[offCreatorVer:], 0x00010003)
 		clear(f[offCreatorOS:][:4])
@@ -69,9 +68,9 @@ func (w *writer) footer() []byte {
 	return f
 }
 
-// geometry returns the field of a footer for a disk of size bytes, by the algorithm of
-// the specification's appendix "CHS Calculation". It may stand for less than the size.
-// "vhd-util check" refuses any that is larger.
+// geometry returns the geometry field of a footer for a disk of size bytes, by the specification's
+// appendix "CHS Calculation". It can describe less than the size. "vhd-util check" refuses a larger
+// geometry.
 func geometry(size int64) uint32 {
 	total := min(max(size/sectorSize, 1), maxCHSSectors)
 	var heads, perTrack, tracks int64
@@ -108,7 +107,7 @@ func (w *writer) header() []byte {
 	return h
 }
 
-// batmap returns the header of the batmap and the map: all blocks in the file are full.
+// batmap returns the batmap header and the map, in which all allocated blocks are full.
 func (w *writer) batmap() []byte {
 	be := binary.BigEndian
 	b := make([]byte, sectorSize+w.batmapBytes())

@@ -16,7 +16,7 @@ import (
 )
 
 func ExampleOpen() {
-	file := golden.Read("../testdata/vhd/dynamic-5m.vhd.gz") // any io.ReaderAt will do, an *os.File too
+	file := golden.Read("../testdata/vhd/dynamic-5m.vhd.gz") // any io.ReaderAt, such as an *os.File
 
 	disk, err := vhd.Open(context.Background(), bytes.NewReader(file), int64(len(file)), vhd.Options{})
 	if err != nil {
@@ -46,9 +46,9 @@ func ExampleOpen() {
 	// 5a 5a 5a 5a
 }
 
-// A disk is encrypted as vhd-util does it, and read back with the key.
+// This example encrypts a disk as vhd-util does, and reads it back with the key.
 func ExampleCreate() {
-	src := bytes.NewReader(bytes.Repeat([]byte("guest "), 1<<20)) // any image.Source will do
+	src := bytes.NewReader(bytes.Repeat([]byte("guest "), 1<<20)) // any image.Source can be used
 	key := make([]byte, 64)
 	rand.Read(key) // never fails
 	defer clear(key)
@@ -89,7 +89,7 @@ func ExampleCreate() {
 
 func ExampleCheckFile() {
 	file := golden.Read("../testdata/vhd/dynamic-5m.vhd.gz")
-	file[100]++ // in the footer copy
+	file[100]++ // damages the footer copy
 
 	found, err := vhd.CheckFile(context.Background(), bytes.NewReader(file), int64(len(file)))
 	if err != nil {

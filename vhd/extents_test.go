@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// Who reads the disk inside the loop does not disturb it.
+// TestExtentsNest reads the disk inside a loop over its extents.
 func TestExtentsNest(t *testing.T) {
 	file, guest := testDisk{size: 40 * 8192, blockSize: 8192, seed: 4}.build()
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
@@ -40,7 +40,7 @@ func TestFixedPassesExtents(t *testing.T) {
 	}
 }
 
-// An empty disk of 2040 GiB is one extent.
+// TestExtentsOfEmptyDisk checks that an empty disk of 2040 GiB is one extent.
 func TestExtentsOfEmptyDisk(t *testing.T) {
 	s := emptyDisk(2040 << 30)
 	d := open(t, s, s.size, Options{})
@@ -52,7 +52,7 @@ func TestExtentsOfEmptyDisk(t *testing.T) {
 	}
 }
 
-// emptyDisk is a dynamic disk with blocks of 2 MiB, all absent.
+// emptyDisk returns a dynamic disk with blocks of 2 MiB, all absent.
 func emptyDisk(size int64) *sparse {
 	const block = 2 << 20
 	c := testDisk{size: size, blockSize: block, chs: &[3]uint16{65535, 16, 255}}

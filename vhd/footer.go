@@ -14,8 +14,8 @@ const (
 	footerSize   = 512
 	footerCookie = "conectix"
 
-	// Where the fields of a footer lie in it (section "Hard Disk Footer Format").
-	// The hidden byte is XenServer's: the specification reserves it.
+	// Offsets of the fields in a footer (section "Hard Disk Footer Format"). XenServer defines the
+	// hidden byte, which the specification reserves.
 	offVersion      = 12
 	offDataOffset   = 16
 	offTimestamp    = 24
@@ -35,29 +35,29 @@ const (
 	typeDynamic      = 3
 	typeDifferencing = 4
 
-	// noOffset is the data offset where no structure follows. The specification's
-	// text has 32 bits of ones in a 64-bit field; Microsoft's tools write 64.
+	// noOffset is the data offset if no structure follows. The specification has 32 one bits in
+	// this 64-bit field; Microsoft's tools write 64.
 	noOffset   = uint64(math.MaxUint64)
 	noOffset32 = uint64(math.MaxUint32)
 
-	// maxCHSSectors is the largest geometry, 65535 cylinders x 16 heads x 255
-	// sectors: what every disk has that is too large for a geometry.
+	// maxCHSSectors is the size of the largest geometry, 65535 cylinders x 16 heads x 255 sectors.
+	// Disks that are too large for a geometry have this one.
 	maxCHSSectors = 65535 * 16 * 255
 
 	// maxUsualSize is the limit of Hyper-V and Virtual PC, 2040 GiB.
 	maxUsualSize = 2040 << 30
 )
 
-// A footer is a hard disk footer whose cookie and checksum are right. Its fields
-// are unchecked until check has been called.
+// A footer is a hard disk footer with a valid cookie and checksum. Call check before using its
+// other fields.
 type footer struct {
 	raw    [footerSize]byte
-	off    int64 // where it lies in the file, bytes
-	isCopy bool  // it is the copy at offset 0, as the one at the end is bad
-	limit  int64 // the first byte of the file that can hold no block
+	off    int64 // offset in the file, bytes
+	isCopy bool  // the copy at offset 0, as the footer at the end is invalid
+	limit  int64 // end of the space for blocks in the file
 
 	version    uint32
-	dataOffset uint64 // of the dynamic disk header, bytes
+	dataOffset uint64 // offset of the dynamic disk header, bytes
 	timestamp  uint32 // seconds since 2000-01-01 UTC
 	creatorApp string
 	creatorVer uint32 // major in the upper half
@@ -71,9 +71,8 @@ type footer struct {
 	hidden     bool
 }
 
-// findFooter looks for a footer in the places where writers put it: the last 512
-// bytes of the file, the last 511 (Virtual PC before 2004), and, for a dynamic
-// disk whose end is damaged or missing, the copy at offset 0.
+// findFooter finds the footer in the last 512 bytes of the file, or in the last 511 (Virtual PC
+// before 2004). If the end of a dynamic disk is damaged or missing, it uses the copy at offset 0.
 func findFooter(r io.ReaderAt, size int64) (*footer, error) {
 	if size < footerSize {
 		return nil, &image.FormatError{Format: "vhd", Field: "file size", Value: size,
@@ -83,7 +82,7 @@ func findFooter(r io.ReaderAt, size int64) (*footer, error) {
 	if _, err := readFull(r, end[:], size-footerSize); err != nil {
 		return nil, err
 	}
-	copy(short[:], end[1:]) // the missing last byte is reserved, hence zero
+	copy(short[:], end[1:]) // the missing last byte is reserved and zero
 	if _, err := readFull(r, start[:], 0); err != nil {
 		return nil, err
 	}
@@ -103,12 +102,12 @@ func findFooter(r io.ReaderAt, size int64) (*footer, error) {
 			f := parseFooter(c.raw, c.off)
 			f.isCopy, f.limit = c.isCopy, c.limit
 			if f.off == 0 && f.diskType != typeFixed {
-				// The file is cut right behind the copy, which so is at its end too.
+				// The file ends right after the copy, which is then also at its end.
 				f.isCopy, f.limit = true, size
 			}
 			return f, nil
 		}
-		// A footer that is there but damaged says more than one that is absent.
+		// A damaged footer says more than an absent one.
 		if worst == nil || err.Field == "checksum" && worst.Field != "checksum" {
 			worst = err
 		}
@@ -119,18 +118,18 @@ func findFooter(r io.ReaderAt, size int64) (*footer, error) {
 	return nil, worst
 }
 
-// Detect reports whether the size bytes in r are a VHD of any type: the cookie of a footer
-// is at the end, or at offset 0 as in a dynamic disk that has lost its end. The footer may be
-// damaged: [Open] says so. Detect reads 1024 bytes at most; what cannot be read is no VHD.
+// Detect reports whether the size bytes in r are a VHD of any type. The cookie of a footer must be
+// at the end, or at offset 0 as in a dynamic disk whose end is missing. The footer itself can be
+// damaged, which [Open] reports. Detect reads at most 1024 bytes and returns false if that fails.
 func Detect(r io.ReaderAt, size int64) bool {
 	_, ok := Find(r, size)
 	return ok
 }
 
-// Find returns the offset of the cookie that [Detect] looks for, and whether there is one.
-// Of two it is the one at the end.
+// Find returns the offset of the cookie that [Detect] looks for, and whether there is one. The
+// cookie at the end takes precedence.
 func Find(r io.ReaderAt, size int64) (off int64, ok bool) {
-	for _, off := range []int64{size - footerSize, size - footerSize + 1, 0} { // where findFooter looks
+	for _, off := range []int64{size - footerSize, size - footerSize + 1, 0} { // as in findFooter
 		var cookie [len(footerCookie)]byte
 		if off < 0 || off > size-int64(len(cookie)) {
 			continue
@@ -146,14 +145,14 @@ func Find(r io.ReaderAt, size int64) (off int64, ok bool) {
 func verifyFooter(raw *[footerSize]byte, off int64) *image.FormatError {
 	if string(raw[:8]) != footerCookie {
 		return &image.FormatError{Format: "vhd", Offset: off, Field: "cookie",
-			Value: fmt.Sprintf("%q", raw[:8]), Want: fmt.Sprintf("%q, which starts the footer of a VHD", footerCookie)}
+			Value: fmt.Sprintf("%q", raw[:8]), Want: fmt.Sprintf("%q", footerCookie)}
 	}
 	got := binary.BigEndian.Uint32(raw[offFooterSum:])
 	want := checksum(raw[:], offFooterSum)
 	if got == want {
 		return nil
 	}
-	// Early XenServer tools marked a disk as hidden without a new checksum.
+	// Early XenServer tools marked a disk as hidden without updating the checksum.
 	if v := binary.BigEndian.Uint32(raw[offCreatorVer:]); isTap(string(raw[offCreatorApp:][:4])) && (v == 0x00000001 || v == 0x00010001) {
 		visible := *raw
 		visible[offHidden] = 0
@@ -185,7 +184,7 @@ func parseFooter(raw *[footerSize]byte, off int64) *footer {
 	}
 }
 
-// check refuses what this package does not know how to read.
+// check refuses versions and types that this package cannot read.
 func (f *footer) check() error {
 	if f.version>>16 != 1 {
 		return f.formatError(offVersion, "file format version", versionText(f.version), "1.x")
@@ -197,12 +196,11 @@ func (f *footer) check() error {
 	return f.formatError(offDiskType, "disk type", f.diskType, "2 (fixed), 3 (dynamic) or 4 (differencing)")
 }
 
-// virtualSize returns the size of the disk in bytes: its current size, or that of
-// its geometry.
+// virtualSize returns the size of the disk in bytes: its current size, or the size of its geometry.
 func (f *footer) virtualSize(byCHS bool) (int64, error) {
 	if byCHS && f.chsSectors() < maxCHSSectors {
 		if f.chsSectors() == 0 && f.current != 0 {
-			return 0, f.sizeError(true, "a geometry with sectors in it, as the size is to be taken from there")
+			return 0, f.sizeError(true, "a geometry of at least one sector, as it determines the size")
 		}
 		return f.chsSize(), nil
 	}
@@ -221,13 +219,13 @@ func (f *footer) chsSectors() int64 {
 
 func (f *footer) chsSize() int64 { return f.chsSectors() * sectorSize }
 
-// lsbBitmaps reports whether sector bitmaps count from the lowest bit of a byte, as
-// version 0.1 of XenServer's tools did.
+// lsbBitmaps reports whether the first sector is in the lowest bit of a bitmap byte, as in version
+// 0.1 of XenServer's tools.
 func (f *footer) lsbBitmaps() bool {
 	return isTap(f.creatorApp) && f.creatorVer == 0x00000001
 }
 
-// sizeError is about the field that gave the virtual size.
+// sizeError returns an error for the field that gave the virtual size.
 func (f *footer) sizeError(byCHS bool, want string) error {
 	if byCHS && f.chsSectors() < maxCHSSectors {
 		return f.formatError(offGeometry, "disk geometry",
@@ -240,11 +238,11 @@ func (f *footer) formatError(at int64, field string, value any, want string) err
 	return &image.FormatError{Format: "vhd", Offset: f.off + at, Field: field, Value: value, Want: want}
 }
 
-// isTap reports whether creator is a version of XenServer's tapdisk or vhd-util.
+// isTap reports whether the creator is XenServer's tapdisk or vhd-util.
 func isTap(creator string) bool { return strings.HasPrefix(creator, "tap") }
 
-// checksum is the ones' complement of the sum of the bytes, with the checksum
-// itself, a 32-bit field at off, taken as zero.
+// checksum returns the ones' complement of the sum of the bytes. It counts the 32-bit checksum
+// field at off as zero.
 func checksum(b []byte, off int) uint32 {
 	var sum uint32
 	for i, v := range b {
@@ -260,5 +258,5 @@ func checksumError(off int64, got, want uint32) *image.FormatError {
 		Want: fmt.Sprintf("%#08x, the ones' complement of the sum of the bytes", want)}
 }
 
-// versionText writes a version whose major part is the upper half, as "1.0".
+// versionText formats a version with the major part in the upper half, such as "1.0".
 func versionText(v uint32) string { return fmt.Sprintf("%d.%d", v>>16, v&0xffff) }

@@ -13,12 +13,11 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// FuzzOpen opens, describes and reads files of any content. The checksums of all
-// structures are made right first if bit 0 of flags is set, so that the fuzzer gets
-// past them; bits 1 and 2 are the options, and bit 3 makes the key hash right.
+// FuzzOpen opens, describes and reads arbitrary files. Bit 0 of flags corrects all checksums first,
+// so that the fuzzer gets past them. Bits 1 and 2 set options, and bit 3 corrects the key hash.
 func FuzzOpen(f *testing.F) {
 	for _, c := range []testDisk{
-		// Small ones, as large inputs slow the fuzzer down.
+		// The seeds are small, as large inputs slow the fuzzer down.
 		{size: 1024},
 		{size: 1024, short: true},
 		{size: 3*1024 + 512, blockSize: 1024, full: true},
@@ -51,15 +50,14 @@ func FuzzOpen(f *testing.F) {
 		if !opts.SizeByCHS {
 			opts.Resolve = resolveRaw(random(3000))
 		}
-		// The table, its states and its sorted copy are each smaller than the
-		// table in the file; the rest is headers, buffers and messages.
+		// The table, its states and its sorted copy are each smaller than the table in the file.
+		// The rest is headers, buffers and messages.
 		fuzzOpen(t, bytes.NewReader(file), int64(len(file)), opts, 4*uint64(len(file))+256<<10)
 	})
 }
 
-// FuzzFields opens a dynamic disk with these fields, in a file that may be far
-// larger than what the fuzzer can make. Where nothing else is, the file is all ones:
-// absent blocks, full bitmaps.
+// FuzzFields opens a dynamic disk with the given fields, in a file that can be much larger than the
+// fuzzer's input. All other bytes are ones: absent blocks and full bitmaps.
 func FuzzFields(f *testing.F) {
 	table := []byte{0, 0, 1, 0, 255, 255, 255, 255, 0, 2, 0, 0}
 	f.Add(int64(1<<30), uint64(512), uint64(1536), uint32(3), uint32(4096), uint64(12288), table, []byte{0x0f, 0xf0}, byte(0))
@@ -77,8 +75,7 @@ func FuzzFields(f *testing.F) {
 		foot := c.footer(typeDynamic, dataOffset)
 		be.PutUint64(foot[offCurrentSize:], current)
 		sumFooter(foot)
-		// The parts of a sparse file must not overlap, or its bytes would depend
-		// on their order.
+		// The parts of a sparse file must not overlap, as its bytes would depend on their order.
 		s := newSparse(size, map[int64][]byte{size - footerSize: foot})
 		s.byte = 0xff
 		end := uint64(size - footerSize)
@@ -105,7 +102,7 @@ func FuzzFields(f *testing.F) {
 	})
 }
 
-// fuzzOpen opens a file, within bound bytes of memory, and tries what it gives.
+// fuzzOpen opens a file within bound bytes of memory and tries all methods of the disk.
 func fuzzOpen(t *testing.T, r io.ReaderAt, size int64, opts Options, bound uint64) {
 	var d *Disk
 	var err error
@@ -117,15 +114,15 @@ func fuzzOpen(t *testing.T, r io.ReaderAt, size int64, opts Options, bound uint6
 	}
 	if err != nil {
 		if errors.Is(err, image.ErrFormat) && !opts.SizeByCHS && checkErr == nil && check.Corruptions == 0 {
-			t.Fatalf("Check finds nothing: %v", err)
+			t.Fatalf("Check found nothing, but Open failed: %v", err)
 		}
 		if !errors.Is(err, image.ErrFormat) && !errors.Is(err, image.ErrUnsupported) && !errors.Is(err, ErrKey) {
-			t.Fatalf("error is neither about the format nor about a feature: %v", err)
+			t.Fatalf("error is neither ErrFormat nor ErrUnsupported: %v", err)
 		}
 		return
 	}
 	if !detected {
-		t.Fatal("opened but not detected")
+		t.Fatal("Open accepts a file that Detect does not")
 	}
 	if _, err := json.Marshal(d.describe()); err != nil {
 		t.Fatal(err)
@@ -139,10 +136,10 @@ func fuzzOpen(t *testing.T, r io.ReaderAt, size int64, opts Options, bound uint6
 	imagetest.Hostile(t, d, 1<<20, never)
 }
 
-// never: what opens can be read.
+// never rejects all errors: a disk that opens must be readable.
 func never(error) bool { return false }
 
-// fixKeyHash makes the key hash in a batmap the one of random(32).
+// fixKeyHash sets the key hash in a batmap to that of random(32).
 func fixKeyHash(file []byte) {
 	if len(file) < footerSize+headerSize {
 		return
@@ -157,9 +154,8 @@ func fixKeyHash(file []byte) {
 	copy(b[offKeyHash:], sum[:])
 }
 
-// FuzzDifferencing reads a child and its parent, whose ID is made right and which is a
-// VHD or, if bit 0 of flags is set, a raw disk. A parent that has a parent gets a raw
-// disk for it.
+// FuzzDifferencing reads a child and its parent, whose ID is corrected. The parent is a VHD, or a
+// raw disk if bit 0 of flags is set. The parent's own parent is a raw disk.
 func FuzzDifferencing(f *testing.F) {
 	for i, c := range []testDisk{
 		{size: 4 * 1024, blockSize: 1024},
@@ -230,13 +226,13 @@ func FuzzCreate(f *testing.F) {
 		d := open(t, bytes.NewReader(file), int64(len(file)), Options{Key: opts.Key})
 		got := make([]byte, r.VirtualSize)
 		if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got[:len(guest)], guest) || !pieces.IsZero(got[len(guest):]) {
-			t.Fatalf("other bytes, or %v", err)
+			t.Fatalf("the data differs, or error: %v", err)
 		}
 	})
 }
 
-// fixChecksums makes the checksums right wherever a footer or the header that it
-// points to seems to be.
+// fixChecksums corrects the checksums of everything that looks like a footer or the header that it
+// refers to.
 func fixChecksums(file []byte) {
 	for _, off := range []int{0, len(file) - footerSize} {
 		if off < 0 || off+footerSize > len(file) {

@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// The files in testdata/vhd were written by qemu; README.md there has the commands.
+// TestGolden reads the files in testdata/vhd. QEMU wrote them; README.md there lists the commands.
 func TestGolden(t *testing.T) {
 	type write = imagetest.Write
 	for _, c := range []struct {
@@ -19,7 +19,7 @@ func TestGolden(t *testing.T) {
 		warnings int
 		writes   []write
 	}{
-		// qemu's creator for forced sizes is one that it does not read by geometry.
+		// QEMU does not use the geometry for the creator that it writes with force_size.
 		{"dynamic-5m", 5 << 20, "dynamic", 2, 0, []write{{1 << 20, 64 << 10, 0x5a}, {4 << 20, 4096, 0xa5}, {5242368, 512, 0x11}}},
 		{"dynamic-chs", 3168256, "dynamic", 1, 0, []write{{2 << 20, 1024, 0x77}}},
 		{"fixed-64k", 64 << 10, "fixed", 0, 0, []write{{512, 512, 0x33}}},

@@ -12,8 +12,7 @@ const (
 	headerSize   = 1024
 	headerCookie = "cxsparse"
 
-	// Where the fields of a dynamic disk header lie in it (section "Dynamic Disk
-	// Header Format").
+	// Offsets of the fields in a dynamic disk header (section "Dynamic Disk Header Format").
 	offNext        = 8
 	offTableOffset = 16
 	offHeaderVer   = 24
@@ -26,24 +25,23 @@ const (
 	parentNameSize = 512
 	offLocators    = 576
 
-	// maxBlockSize is far above what any writer uses (2 MiB, or 512 KiB).
+	// maxBlockSize far exceeds the block size of any writer (2 MiB or 512 KiB).
 	maxBlockSize = 256 << 20
 )
 
 // A header is a checked dynamic disk header.
 type header struct {
-	off       int64  // where it lies in the file, bytes
-	next      uint64 // its data offset: unused by the specification
-	table     int64  // where the block allocation table lies, bytes
+	off       int64  // offset in the file, bytes
+	next      uint64 // data offset, unused by the specification
+	table     int64  // offset of the block allocation table, bytes
 	entries   int64  // max table entries
 	blockSize int64  // bytes, a power of two
-	limit     int64  // the first byte of the file that can hold no block
-	footerEnd bool   // limit is that of a footer, not the end of the file
+	limit     int64  // end of the space for blocks in the file
+	footerEnd bool   // limit is the start of a footer, not the end of the file
 	raw       [headerSize]byte
 }
 
-// readHeader reads the dynamic disk header that f points to. Its fields are unchecked
-// until check has been called.
+// readHeader reads the dynamic disk header that f refers to. Call check before using its fields.
 func readHeader(r io.ReaderAt, f *footer) (*header, error) {
 	if f.dataOffset < footerSize || f.limit < headerSize || f.dataOffset > uint64(f.limit-headerSize) {
 		return nil, f.formatError(offDataOffset, "data offset", f.dataOffset,
@@ -64,7 +62,7 @@ func (h *header) formatError(at int64, field string, value any, want string) err
 	return &image.FormatError{Format: "vhd", Offset: h.off + at, Field: field, Value: value, Want: want}
 }
 
-// check refuses a header that is not as it should be.
+// check refuses an invalid header.
 func (h *header) check(f *footer) error {
 	if err := h.checkSeal(); err != nil {
 		return err
@@ -72,11 +70,11 @@ func (h *header) check(f *footer) error {
 	return h.checkLayout(f)
 }
 
-// checkSeal checks what tells that this is a header that nothing has damaged.
+// checkSeal checks the cookie, checksum and version of the header.
 func (h *header) checkSeal() error {
 	be := binary.BigEndian
 	if string(h.raw[:8]) != headerCookie {
-		return h.formatError(0, "header cookie", fmt.Sprintf("%q", h.raw[:8]), fmt.Sprintf("%q, which starts a dynamic disk header", headerCookie))
+		return h.formatError(0, "header cookie", fmt.Sprintf("%q", h.raw[:8]), fmt.Sprintf("%q", headerCookie))
 	}
 	if got, want := be.Uint32(h.raw[offHeaderSum:]), checksum(h.raw[:], offHeaderSum); got != want {
 		err := checksumError(h.off+offHeaderSum, got, want)
@@ -89,7 +87,7 @@ func (h *header) checkSeal() error {
 	return nil
 }
 
-// checkLayout checks the fields that say where blocks and their table are.
+// checkLayout checks the fields that describe blocks and their table.
 func (h *header) checkLayout(f *footer) error {
 	if b := h.blockSize; b < sectorSize || b > maxBlockSize || b&(b-1) != 0 {
 		return h.formatError(offBlockSize, "block size", b, fmt.Sprintf("a power of two from %d to %d", sectorSize, maxBlockSize))
@@ -115,17 +113,17 @@ func (h *header) checkLayout(f *footer) error {
 // tableEnd returns the offset of the first byte past the block allocation table.
 func (h *header) tableEnd() int64 { return h.table + 4*h.entries }
 
-// A region is a part of the file that metadata take.
+// A region is a part of the file that metadata occupies.
 type region struct {
 	start, end int64
 	name       string
 }
 
-// overlaps reports whether the region has some of the bytes from start to end.
+// overlaps reports whether the region overlaps the bytes from start to end.
 func (r region) overlaps(start, end int64) bool { return start < r.end && r.start < end }
 
-// regions returns what of the file no block may have: the specification says only that
-// structures do not overlap, not in which order they are.
+// regions returns the parts of the file that blocks must not overlap. The specification forbids
+// overlaps but gives no order of the structures.
 func (h *header) regions() []region {
 	return []region{
 		{0, footerSize, "the footer copy"},
@@ -134,22 +132,22 @@ func (h *header) regions() []region {
 	}
 }
 
-// bitmapSize returns the bytes of the bitmap that precedes the data of a block: a
-// bit a sector, padded to whole sectors.
+// bitmapSize returns the size in bytes of the bitmap in front of the data of a block: one bit per
+// sector, padded to whole sectors.
 func (h *header) bitmapSize() int64 {
 	bytes := (h.blockSize/sectorSize + 7) / 8
 	return (bytes + sectorSize - 1) / sectorSize * sectorSize
 }
 
-// blockSpan returns the bytes that a block takes in the file.
+// blockSpan returns the number of bytes of a block with its bitmap in the file.
 func (h *header) blockSpan() int64 { return h.bitmapSize() + h.blockSize }
 
-// limitName says what is at limit, for an error that ends in it.
+// limitName describes limit for the end of an error text.
 func (f *footer) limitName() string { return limitName(!f.isCopy) }
 
 func limitName(footerEnd bool) string {
 	if footerEnd {
-		return "where the footer is"
+		return "the start of the footer"
 	}
-	return "the end of the file, which has no footer there: it seems to be truncated"
+	return "the end of the file, which has no footer and seems truncated"
 }

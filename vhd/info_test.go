@@ -41,7 +41,7 @@ func TestInfoIsPrintableAndApart(t *testing.T) {
 	}
 	i.Warnings[0] = ""
 	if d.describe().Warnings[0] == "" {
-		t.Error("the caller's copy shares its warnings with the disk")
+		t.Error("Info shares its warnings with the disk")
 	}
 }
 
@@ -60,8 +60,8 @@ func TestWarnings(t *testing.T) {
 		testDisk testDisk
 		opts     Options
 		edit     edit
-		want     []string // a part of each warning
-		size     int64    // 0: that of the disk
+		want     []string // part of each warning
+		size     int64    // virtual size; 0: testDisk.size
 	}{
 		{name: "fixed", testDisk: fixed},
 		{name: "dynamic", testDisk: sparse},
@@ -78,20 +78,20 @@ func TestWarnings(t *testing.T) {
 			return b
 		}, want: []string{"data offset of the dynamic disk header is 0x0"}},
 		{name: "V4/fixed disk smaller than its file", testDisk: testDisk{size: 8192, chs: &[3]uint16{65535, 16, 255}}, edit: size(4096), want: []string{"4096 bytes between"}, size: 4096},
-		{name: "V4/geometry differs, Hyper-V", testDisk: fixed, edit: footers(func(f []byte) { f[offGeometry+1] = 15 }), want: []string{"gives 7680 bytes and the current size is 8192 bytes; the disk is read with 8192 bytes"}},
-		{name: "V4/geometry differs, unknown creator", testDisk: testDisk{size: 8192, creator: "vbox", chs: &[3]uint16{15, 1, 1}}, want: []string{"8192 bytes; qemu goes by the geometry"}},
-		{name: "V4/geometry wanted, fixed", testDisk: fixed, opts: Options{SizeByCHS: true}, edit: footers(func(f []byte) { f[offGeometry+1] = 15 }), want: []string{"is read with 7680 bytes", "512 bytes between"}, size: 7680},
-		{name: "V4/geometry wanted, dynamic", testDisk: sparse, opts: Options{SizeByCHS: true}, edit: size(512), want: []string{"is read with 32768 bytes"}},
+		{name: "V4/geometry differs, Hyper-V", testDisk: fixed, edit: footers(func(f []byte) { f[offGeometry+1] = 15 }), want: []string{"is 7680 bytes, but the current size is 8192 bytes; luksimg reads 8192 bytes"}},
+		{name: "V4/geometry differs, unknown creator", testDisk: testDisk{size: 8192, creator: "vbox", chs: &[3]uint16{15, 1, 1}}, want: []string{"8192 bytes; QEMU uses the geometry"}},
+		{name: "V4/geometry wanted, fixed", testDisk: fixed, opts: Options{SizeByCHS: true}, edit: footers(func(f []byte) { f[offGeometry+1] = 15 }), want: []string{"reads 7680 bytes", "512 bytes between"}, size: 7680},
+		{name: "V4/geometry wanted, dynamic", testDisk: sparse, opts: Options{SizeByCHS: true}, edit: size(512), want: []string{"reads 32768 bytes"}},
 		{name: "V4/geometry wanted, at its maximum", testDisk: testDisk{size: 8192, chs: &[3]uint16{65535, 16, 255}}, opts: Options{SizeByCHS: true}},
 		{name: "V4/empty by geometry", testDisk: testDisk{size: 0}, opts: Options{SizeByCHS: true}},
 		{name: "V7/bytes under clear bits", testDisk: sparse, edit: func(b []byte) []byte {
 			b[be.Uint32(tableEntry(b, 3))*sectorSize] &^= 0x08
 			return b
-		}, want: []string{"block 3 has bytes that are not zero in sector 4"}},
+		}, want: []string{"block 3 has nonzero bytes in sector 4"}},
 		{name: "V7/bytes under a clear bitmap", testDisk: sparse, edit: func(b []byte) []byte {
 			b[be.Uint32(tableEntry(b, 0))*sectorSize] = 0
 			return b
-		}, want: []string{"block 0 has bytes that are not zero in sector 0"}},
+		}, want: []string{"block 0 has nonzero bytes in sector 0"}},
 		{name: "V7/bytes under clear bits that are ignored", testDisk: sparse, opts: Options{IgnoreBitmaps: true}, edit: func(b []byte) []byte {
 			b[be.Uint32(tableEntry(b, 3))*sectorSize] = 0
 			return b
@@ -156,7 +156,8 @@ func TestWarnLargeDisk(t *testing.T) {
 	}
 }
 
-// The end footer rules: a fixed disk may hold a file that starts like a VHD.
+// TestFooterAtBothEnds checks that the footer at the end takes precedence: a fixed disk can hold a
+// file that starts like a VHD.
 func TestFooterAtBothEnds(t *testing.T) {
 	inner, _ := testDisk{size: 8 * 4096, blockSize: 4096, full: true}.build()
 	file := append(bytes.Clone(inner), testDisk{size: int64(len(inner))}.footer(typeFixed, noOffset)...)
@@ -181,7 +182,7 @@ func TestDetect(t *testing.T) {
 		"truncated fixed":    {fixed[:8192], false},
 		"nothing":            {nil, false},
 		"zeros":              {make([]byte, 4096), false},
-		"a cookie":           {append([]byte(footerCookie), make([]byte, 1000)...), true}, // a damaged footer is one
+		"a cookie":           {append([]byte(footerCookie), make([]byte, 1000)...), true}, // a damaged footer counts
 		"seven bytes of it":  {dynamic[:7], false},
 	} {
 		if got := Detect(bytes.NewReader(c.b), int64(len(c.b))); got != c.want {
@@ -189,15 +190,16 @@ func TestDetect(t *testing.T) {
 		}
 	}
 	if Detect(bytes.NewReader(fixed), int64(len(fixed))+5000) {
-		t.Error("detected beyond the end of the reader")
+		t.Error("Detect accepts a footer past the end of the reader")
 	}
 	f := imagetest.NewFlaky(bytes.NewReader(dynamic), 0)
 	if Detect(f, int64(len(dynamic))) {
-		t.Error("detected in a reader that fails")
+		t.Error("Detect accepts a reader that fails")
 	}
 }
 
-// The search for bytes under clear bits is bounded, however large the blocks.
+// TestOpenReadsLittle checks that the search for bytes under clear bits is bounded, however large
+// the blocks are.
 func TestOpenReadsLittle(t *testing.T) {
 	file, _ := testDisk{size: 2 << 20, blockSize: 1 << 20, full: true}.build()
 	for i := range 2 {

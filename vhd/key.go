@@ -13,20 +13,19 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// ErrKey means that this is not the key of the disk. Match with [errors.Is].
-var ErrKey = errors.New("the key is not that of the disk")
+// ErrKey means that the key is not the key of the disk. Match it with [errors.Is].
+var ErrKey = errors.New("wrong key for the disk")
 
-// What follows is the encryption of XenServer's vhd-util and tapdisk, which are its
-// only specification: AES-XTS by sectors of 512 bytes, numbered by their place in the
-// disk, the number cut to 32 bits. Only sectors whose bitmap bit is set are
-// encrypted. The key is known by a hash behind the block allocation table.
+// XenServer's vhd-util and tapdisk are the only specification of this encryption: AES-XTS by
+// sectors of 512 bytes. The tweak is the sector number on the disk, cut to 32 bits. Only sectors
+// whose bitmap bit is set are encrypted. A hash of the key follows the block allocation table.
 
-// A keyHash is what a disk has to recognise its key by.
+// A keyHash identifies the key of a disk.
 type keyHash struct {
 	nonce, hash [sha256.Size]byte
 }
 
-// hashKey returns SHA-256 of the nonce and the key.
+// hashKey returns the SHA-256 of the nonce and the key.
 func hashKey(nonce, key []byte) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	h.Write(nonce)
@@ -36,20 +35,19 @@ func hashKey(nonce, key []byte) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// newSectorCipher returns the cipher of a key, 32 or 64 bytes.
+// newSectorCipher returns the cipher for a key of 32 or 64 bytes.
 func newSectorCipher(key []byte) (*xts.Cipher, error) {
 	return xts.New(key, xts.Options{SectorSize: sectorSize, Plain32: true})
 }
 
-// Unlock gives the key of an encrypted disk: 32 bytes for AES-128, 64 for AES-256,
-// which are not kept. One that is not the disk's is [ErrKey]. For a disk that is not
-// encrypted it is an error.
+// Unlock unlocks an encrypted disk with a key, which it does not keep: 32 bytes for AES-128, 64 for
+// AES-256. A wrong key is [ErrKey]. Unlock fails if the disk is not encrypted.
 func (d *Disk) Unlock(_ context.Context, key []byte) error {
 	if d.keyHash == nil {
 		return errors.New("vhd: the disk is not encrypted")
 	}
 	if len(key) != 32 && len(key) != 64 {
-		return fmt.Errorf("vhd: %w: it has %d bytes and keys have 32 or 64", ErrKey, len(key))
+		return fmt.Errorf("vhd: %w: length is %d bytes, want 32 or 64", ErrKey, len(key))
 	}
 	sum := hashKey(d.keyHash.nonce[:], key)
 	if subtle.ConstantTimeCompare(sum[:], d.keyHash.hash[:]) == 0 {
@@ -60,14 +58,13 @@ func (d *Disk) Unlock(_ context.Context, key []byte) error {
 		return fmt.Errorf("vhd: %w", err)
 	}
 	if !d.cipher.CompareAndSwap(nil, c) {
-		c.Close() // it was unlocked already, with the same key
+		c.Close() // the disk was already unlocked, with the same key
 	}
 	return nil
 }
 
-// Close wipes the key of an encrypted disk, which is locked then. There is nothing
-// else to close: the file, and the parent of the resolver, are the caller's. It must
-// not run beside other methods.
+// Close wipes the key of an encrypted disk and locks it. It does not close the file or the parent,
+// which belong to the caller. It must not run concurrently with other methods.
 func (d *Disk) Close() error {
 	if c := d.cipher.Swap(nil); c != nil {
 		c.Close()
@@ -75,7 +72,7 @@ func (d *Disk) Close() error {
 	return nil
 }
 
-// encrypted notes the key hash of the disk.
+// encrypted records the key hash of the disk.
 func (d *Disk) encrypted(k *keyHash) {
 	d.keyHash = k
 	d.file.Opaque, d.disk.Locked, d.disk.ReadData = true, d.locked, d.readEncrypted
@@ -84,7 +81,7 @@ func (d *Disk) encrypted(k *keyHash) {
 	d.info.KeyHash = hex.EncodeToString(k.hash[:])
 }
 
-// locked tells whether the key of an encrypted disk is missing.
+// locked returns an error if the disk is encrypted and has no key.
 func (d *Disk) locked() error {
 	if d.cipher.Load() == nil {
 		return fmt.Errorf("vhd: %w", image.ErrLocked)
@@ -92,10 +89,10 @@ func (d *Disk) locked() error {
 	return nil
 }
 
-// readEncrypted reads data of a run that starts at pos of the disk.
+// readEncrypted reads the data of a run that starts at pos of the disk.
 func (d *Disk) readEncrypted(p []byte, r disk.Run, pos int64) (int, error) {
 	c := d.cipher.Load()
-	if c == nil { // closed meanwhile
+	if c == nil { // closed in the meantime
 		return 0, d.locked()
 	}
 	for done := 0; done < len(p); {
@@ -122,8 +119,8 @@ func (d *Disk) readEncrypted(p []byte, r disk.Run, pos int64) (int, error) {
 	return len(p), nil
 }
 
-// readPart reads what p has room for of one encrypted sector at off of the file,
-// from its byte skip on.
+// readPart reads bytes of the encrypted sector at off of the file into p, from byte skip of the
+// sector on.
 func (d *Disk) readPart(c *xts.Cipher, p []byte, off int64, sector uint64, skip int64) (int, error) {
 	buf := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(buf)

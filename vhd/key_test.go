@@ -30,7 +30,7 @@ func TestKeyHashKnownAnswer(t *testing.T) {
 	if sum := hashKey(make([]byte, 32), key); hex.EncodeToString(sum[:]) != ibmHash {
 		t.Errorf("got %x", sum)
 	}
-	// The same in a disk: a nonce of zeros and that hash.
+	// The same example in a disk: a nonce of zeros and that hash.
 	file, guest := testDisk{size: 8 * 4096, blockSize: 4096, key: key}.build()
 	at := smallTable + sectorSize
 	clear(file[at+offKeyNonce:][:32])
@@ -66,16 +66,16 @@ func TestReadEncrypted(t *testing.T) {
 		}
 		imagetest.Exact(t, d, guest)
 		if !slices.Equal(locked, extents(t, d)) {
-			t.Error("other extents without the key")
+			t.Error("the extents of the locked disk differ")
 		}
 		if err := d.Unlock(context.Background(), c.key); err != nil {
-			t.Errorf("twice: %v", err)
+			t.Errorf("second Unlock: %v", err)
 		}
-		for off := range int64(1030) { // every start within a sector
+		for off := range int64(1030) { // all offsets within a sector
 			n := (off*37)%1500 + 1
 			p := make([]byte, n)
 			if _, err := d.ReadAt(p, off); err != nil || !bytes.Equal(p, guest[off:off+n]) {
-				t.Fatalf("ReadAt(%d bytes, %d): other bytes, or %v", n, off, err)
+				t.Fatalf("ReadAt(%d bytes, %d): the data differs, or error: %v", n, off, err)
 			}
 		}
 		if err := d.Close(); err != nil {
@@ -85,7 +85,7 @@ func TestReadEncrypted(t *testing.T) {
 			t.Errorf("closed: %v", err)
 		}
 		if err := d.Close(); err != nil {
-			t.Errorf("twice: %v", err)
+			t.Errorf("second Close: %v", err)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestWrongKey(t *testing.T) {
 			t.Errorf("%s: Open: %v", name, err2)
 		}
 		if len(k) > 0 && strings.Contains(err.Error(), hex.EncodeToString(k[:4])) {
-			t.Errorf("%s: the message has the key: %v", name, err)
+			t.Errorf("%s: the error contains the key: %v", name, err)
 		}
 	}
 	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, image.ErrLocked) {
@@ -116,11 +116,11 @@ func TestWrongKey(t *testing.T) {
 	p := open(t, bytes.NewReader(plain), int64(len(plain)), Options{Key: key})
 	imagetest.Exact(t, p, guest)
 	if err := p.Unlock(context.Background(), key); err == nil || errors.Is(err, ErrKey) {
-		t.Errorf("a disk that is not encrypted: %v", err)
+		t.Errorf("an unencrypted disk: %v", err)
 	}
 }
 
-// Past 2^32 sectors the numbers start again.
+// TestEncryptedPast2TiB checks that sector numbers wrap at 2^32.
 func TestEncryptedPast2TiB(t *testing.T) {
 	const block = 2 << 20
 	key := random(64)
@@ -133,11 +133,11 @@ func TestEncryptedPast2TiB(t *testing.T) {
 	c.putBatmap(bm, at, mapSize)
 	table := bytes.Repeat([]byte{0xff}, int(4*blocks))
 	start := roundUp(at+len(bm), 4096)
-	first := int64(2<<40) / block // the block at 2 TiB, and one in front of it
+	first := int64(2<<40) / block // the block at 2 TiB; the test also uses the one before
 	be.PutUint32(table[4*first:], uint32(start/sectorSize))
 	want := random(sectorSize)
 	sector := bytes.Clone(want)
-	encryptSector(key, sector, 1) // not 2^32+1
+	encryptSector(key, sector, 1) // wrapped, not 2^32+1
 	s := newSparse(int64(start)+sectorSize+block+footerSize, map[int64][]byte{
 		0:                           c.footer(typeDynamic, footerSize),
 		footerSize:                  c.header(footerSize+headerSize, blocks),
@@ -150,11 +150,12 @@ func TestEncryptedPast2TiB(t *testing.T) {
 	d := open(t, s, s.size, Options{Key: key})
 	got := make([]byte, sectorSize)
 	if _, err := d.ReadAt(got, 2<<40+sectorSize); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("other bytes, or %v", err)
+		t.Errorf("the data differs, or error: %v", err)
 	}
 }
 
-// Wherever a read of an encrypted file fails, what was read up to there is right.
+// TestReadErrorsEncrypted checks that the bytes before a read error in an encrypted file are
+// correct.
 func TestReadErrorsEncrypted(t *testing.T) {
 	c := testDisk{size: 20 * 4096, blockSize: 4096, seed: 2, key: random(32)}
 	file, guest := c.build()
@@ -163,12 +164,11 @@ func TestReadErrorsEncrypted(t *testing.T) {
 	})
 }
 
-// What the guest writes where a batmap would be is no batmap.
+// TestBatmapInBlock checks that guest data in the place of a batmap does not count as one.
 func TestBatmapInBlock(t *testing.T) {
 	c := testDisk{size: 128 * 4096, blockSize: 4096, full: true}
 	file, _ := c.build()
-	// The first block is right behind the table, so its bitmap is where a batmap
-	// header would be.
+	// The first block follows the table, so its bitmap is in the place of a batmap header.
 	at := smallTable + sectorSize
 	fake := make([]byte, 512)
 	testDisk{key: random(32)}.putBatmap(append(fake, make([]byte, 512)...)[:512:1024], at, 512)
@@ -204,7 +204,7 @@ func TestBatmapWarnings(t *testing.T) {
 		}
 		imagetest.Exact(t, d, guest)
 	}
-	// Version 1.1 adds up its bytes as signed ones.
+	// Version 1.1 adds signed bytes.
 	file, _ := c.build()
 	be.PutUint32(file[at+offBatmapVersion:], batmapVersionSigned)
 	be.PutUint32(file[at+offBatmapSum:], 17) // ^(-1 - 1 - 16)
@@ -212,7 +212,7 @@ func TestBatmapWarnings(t *testing.T) {
 	if w := d.describe().Warnings; len(w) != 0 {
 		t.Errorf("version 1.1: %q", w)
 	}
-	// A mark that is neither of the two may be one of an encryption not known here.
+	// A value other than these two can belong to an unknown encryption.
 	file[at+offKeyCookie] = 2
 	_, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{})
 	var fe *image.FormatError

@@ -19,15 +19,16 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// An Identity is what a disk has that no other one has. There is no secret in it.
+// An Identity holds the values that distinguish a disk from all others. It contains no secret.
 type Identity struct {
 	UniqueID  [16]byte
 	Timestamp time.Time // of creation
-	KeyNonce  [32]byte  // all zeros if the disk is not encrypted
+	KeyNonce  [32]byte  // all zeros if not encrypted
 	KeyHash   [32]byte  // SHA-256 of KeyNonce and the key, or all zeros
 }
 
-// NewIdentity makes that of a new disk with this key, 32 or 64 bytes, or nil for one that is not encrypted.
+// NewIdentity returns the identity of a new disk. key has 32 or 64 bytes, or is nil for an
+// unencrypted disk.
 func NewIdentity(key []byte) (Identity, error) {
 	w, err := newWriter(0, CreateOptions{Key: key})
 	if err == nil {
@@ -39,10 +40,10 @@ func NewIdentity(key []byte) (Identity, error) {
 	return Identity{w.opts.UniqueID, w.opts.Timestamp.UTC().Truncate(time.Second), w.result.KeyNonce, w.result.KeyHash}, nil
 }
 
-// check refuses what [Create] would replace.
+// check refuses zero values, which [Create] would replace.
 func (id Identity) check() error {
 	if id.UniqueID == [16]byte{} || id.Timestamp.IsZero() {
-		return errors.New("vhd: a disk without a unique ID, or a time")
+		return errors.New("vhd: the identity has no unique ID or no timestamp")
 	}
 	return nil
 }
@@ -50,27 +51,28 @@ func (id Identity) check() error {
 // UUID returns the unique ID as text.
 func (id Identity) UUID() string { return uuidText(id.UniqueID[:]) }
 
-// A Layout is an encrypted dynamic disk that [Create] would make, in which the places of all blocks are known
-// beforehand: any part of it can be written by itself. It is safe for concurrent use.
+// A Layout is the layout of an encrypted dynamic disk as [Create] would make it. The offsets of all
+// blocks are known in advance, so any part of the file can be written independently. A Layout is
+// safe for concurrent use.
 type Layout struct {
 	w      *writer
 	id     Identity
 	blocks spans.List
-	head   []byte // all that is in front of the blocks
-	first  int64  // where the first block is
-	step   int64  // from a block to the next
-	end    int64  // of the blocks
+	head   []byte // the metadata in front of the blocks
+	first  int64  // offset of the first block
+	step   int64  // distance between blocks
+	end    int64  // end of the last block
 }
 
-// NewLayout returns the layout of a disk of size bytes of which these blocks of 2 MiB are in the file: the others
-// are zeros.
+// NewLayout returns the layout of a disk of size bytes. blocks are the blocks of 2 MiB in the file;
+// all others are zeros.
 func NewLayout(size int64, blocks spans.List, id Identity) (*Layout, error) {
 	w, err := newWriter(size, CreateOptions{Key: []byte("any key of thirty-two bytes will"), UniqueID: id.UniqueID, Timestamp: id.Timestamp})
 	if err != nil {
 		return nil, err
 	}
 	if n := len(blocks); n > 0 && blocks[n-1].First+blocks[n-1].Count > w.blocks {
-		return nil, fmt.Errorf("vhd: block %d, of a disk that has %d", blocks[n-1].First+blocks[n-1].Count-1, w.blocks)
+		return nil, fmt.Errorf("vhd: block %d is outside the disk of %d blocks", blocks[n-1].First+blocks[n-1].Count-1, w.blocks)
 	}
 	if err := id.check(); err != nil {
 		return nil, err
@@ -85,13 +87,13 @@ func NewLayout(size int64, blocks spans.List, id Identity) (*Layout, error) {
 		l.end = l.first + (n-1)*l.step + w.span()
 	}
 	if l.end > maxFile {
-		return nil, fmt.Errorf("vhd: a file of %d bytes: %w", l.end, image.ErrTooLarge)
+		return nil, fmt.Errorf("vhd: file size %d: %w", l.end, image.ErrTooLarge)
 	}
 	l.head = l.makeHead()
 	return l, nil
 }
 
-// makeHead returns all that is in front of the blocks.
+// makeHead returns the metadata in front of the blocks.
 func (l *Layout) makeHead() []byte {
 	w := l.w
 	w.table = make([]byte, w.tableBytes())
@@ -111,16 +113,16 @@ func (l *Layout) makeHead() []byte {
 	return head
 }
 
-// Size returns the length of the file, and VirtualSize that of the disk in it, in bytes.
+// Size returns the length of the file in bytes.
 func (l *Layout) Size() int64 { return l.end + footerSize }
 
-// VirtualSize returns the length of the disk in the image, in bytes.
+// VirtualSize returns the size of the disk in bytes.
 func (l *Layout) VirtualSize() int64 { return l.w.result.VirtualSize }
 
-// Cipher returns the cipher of the data; [ErrKey] if this is not the key of the disk.
+// Cipher returns the cipher for the data. It returns [ErrKey] if key is not the key of the disk.
 func (l *Layout) Cipher(key []byte) (*xts.Cipher, error) {
 	if len(key) != 32 && len(key) != 64 {
-		return nil, fmt.Errorf("vhd: %w: it has %d bytes and keys have 32 or 64", ErrKey, len(key))
+		return nil, fmt.Errorf("vhd: %w: length is %d bytes, want 32 or 64", ErrKey, len(key))
 	}
 	if sum := hashKey(l.id.KeyNonce[:], key); subtle.ConstantTimeCompare(sum[:], l.id.KeyHash[:]) == 0 {
 		return nil, fmt.Errorf("vhd: %w", ErrKey)
@@ -128,11 +130,11 @@ func (l *Layout) Cipher(key []byte) (*xts.Cipher, error) {
 	return newSectorCipher(key)
 }
 
-// Head returns the start of the file, which no other disk has.
+// Head returns the start of the file, which is unique to the disk.
 func (l *Layout) Head() []byte { return l.head[:footerSize] }
 
-// WriteRange writes the bytes of the file from one offset to another, and some around them, to their places in
-// dst. done is told of what is read of the disk src.
+// WriteRange writes the bytes from offset from to offset to of the file, and some around them, to
+// dst. It calls done with the number of bytes read of the disk src.
 func (l *Layout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Source, c *xts.Cipher, from, to int64, jobs int, done func(int64)) error {
 	w := *l.w
 	w.dst = &target.File{Format: "vhd", W: dst}
@@ -161,10 +163,10 @@ func (l *Layout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Sour
 	})
 }
 
-// A placedBlock is where a block is on the disk, and in the file.
+// A placedBlock holds the offsets of a block on the disk and in the file.
 type placedBlock struct{ disk, place int64 }
 
-// between yields the blocks that have a part between two offsets of the file.
+// between yields the blocks that overlap the range from from to to of the file.
 func (l *Layout) between(from, to int64) iter.Seq2[placedBlock, error] {
 	return func(yield func(placedBlock, error) bool) {
 		n := max(0, from-l.first) / l.step

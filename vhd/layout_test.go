@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/spans"
 )
 
-// A window is a part of a file in memory. What is written beside it is dropped.
+// A window is a part of a file in memory. It discards writes outside that part.
 type window struct {
 	b   []byte
 	off int64
@@ -25,7 +25,7 @@ func (w window) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// whole is a file that is written at once.
+// whole is a file that is written in one go.
 type whole struct{ b []byte }
 
 func (w *whole) WriteAt(p []byte, off int64) (int, error) {
@@ -35,7 +35,8 @@ func (w *whole) WriteAt(p []byte, off int64) (int, error) {
 	return copy(w.b[off:], p), nil
 }
 
-// TestLayout writes encrypted disks in parts of any size, and compares them with what Create makes.
+// TestLayout writes encrypted disks in parts of various sizes and compares them with the files that
+// Create makes.
 func TestLayout(t *testing.T) {
 	key := []byte("0123456789abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQR")
 	for _, size := range []int{0, 1, 2 << 20, 13<<20 + 777} {
@@ -71,7 +72,7 @@ func TestLayout(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := l.Cipher(bytes.Repeat([]byte("x"), 64)); !errors.Is(err, ErrKey) {
-				t.Errorf("another key: %v", err)
+				t.Errorf("Cipher with a wrong key: %v", err)
 			}
 			got := make([]byte, l.Size())
 			rnd := rand.New(rand.NewPCG(uint64(size), 8))
@@ -83,16 +84,16 @@ func TestLayout(t *testing.T) {
 				at = end
 			}
 			if !bytes.Equal(got, want.b) {
-				t.Error("other bytes than those of Create")
+				t.Error("the file differs from that of Create")
 			}
 			if !bytes.HasPrefix(got, l.Head()) {
-				t.Error("another head")
+				t.Error("Head differs from the start of the file")
 			}
 		})
 	}
 	var used spans.List
 	used.Add(0, 3)
 	if _, err := NewLayout(2<<21, used, Identity{UniqueID: [16]byte{1}}); err == nil {
-		t.Error("no error for a block past the end, without a time")
+		t.Error("NewLayout accepts a block past the end, or an identity without a timestamp")
 	}
 }

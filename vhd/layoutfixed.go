@@ -9,15 +9,15 @@ import (
 	"github.com/luksimg/luksimg/internal/target"
 )
 
-// A FixedLayout is a fixed disk that [Create] would make, any part of which can be written by
-// itself. It is safe for concurrent use.
+// A FixedLayout is the layout of a fixed disk as [Create] would make it. Any part of the file can
+// be written independently. A FixedLayout is safe for concurrent use.
 type FixedLayout struct {
 	w      *writer
 	footer []byte
 }
 
-// NewFixedLayout returns the layout of a fixed disk that has room for size bytes. It takes nothing of id but the
-// unique ID and the time.
+// NewFixedLayout returns the layout of a fixed disk for size bytes. It uses only the unique ID and
+// the timestamp of id.
 func NewFixedLayout(size int64, id Identity) (*FixedLayout, error) {
 	opts := CreateOptions{Type: Fixed, UniqueID: id.UniqueID, Timestamp: id.Timestamp}
 	w, err := newWriter(size, opts)
@@ -33,17 +33,18 @@ func NewFixedLayout(size int64, id Identity) (*FixedLayout, error) {
 	return &FixedLayout{w, w.footer()}, nil
 }
 
-// Size returns the length of the file, and VirtualSize that of the disk in it, in bytes.
+// Size returns the length of the file in bytes.
 func (l *FixedLayout) Size() int64 { return l.w.result.VirtualSize + footerSize }
 
-// VirtualSize returns the length of the disk in the image, in bytes: whole MiB.
+// VirtualSize returns the size of the disk in bytes, a multiple of 1 MiB.
 func (l *FixedLayout) VirtualSize() int64 { return l.w.result.VirtualSize }
 
-// Footer returns the footer, which no other disk has. It is behind the disk, at VirtualSize.
+// Footer returns the footer, which is unique to the disk. It follows the disk, at VirtualSize.
 func (l *FixedLayout) Footer() []byte { return l.footer }
 
-// WriteRange writes the bytes of the file from one offset to another, and some around them, to their places in
-// dst, but for what the extents of the disk src tell to be zeros. done is told of what is had of the disk.
+// WriteRange writes the bytes from offset from to offset to of the file, and some around them, to
+// dst. It skips zeros that the extents of the disk src report. It calls done with the number of
+// bytes of the disk that are done.
 func (l *FixedLayout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Source, from, to int64, jobs int, done func(int64)) error {
 	f := &target.File{Format: "vhd", W: dst}
 	end := l.VirtualSize()

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// dataOnly is a disk of holes, and some data, of which nothing may be read but what is near to these.
+// dataOnly is a disk of holes and some data. Reads far from the data fail the test.
 type dataOnly struct {
 	sparse
 	t *testing.T
@@ -24,7 +24,7 @@ func (d dataOnly) ReadAt(p []byte, off int64) (int, error) {
 			return d.sparse.ReadAt(p, off)
 		}
 	}
-	d.t.Errorf("%d bytes of a hole were read, at %d", len(p), off)
+	d.t.Errorf("read %d bytes of a hole at %d", len(p), off)
 	return 0, io.ErrUnexpectedEOF
 }
 
@@ -52,7 +52,7 @@ func (d dataOnly) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// TestFixedLayout writes parts of a disk of 2040 GiB, of which its holes are not read.
+// TestFixedLayout writes parts of a disk of 2040 GiB and checks that its holes are not read.
 func TestFixedLayout(t *testing.T) {
 	src := dataOnly{sparse{size: 2040<<30 - 1000, parts: map[int64][]byte{1<<40 + 77: []byte("here"), 2040<<30 - 1004: []byte("last")}}, t}
 	id, err := NewIdentity(nil)
@@ -72,7 +72,7 @@ func TestFixedLayout(t *testing.T) {
 		}
 		return b
 	}
-	for _, off := range []int64{1 << 40, 1<<40 + 77, 1<<40 + 80} { // also from the middle of the data on
+	for _, off := range []int64{1 << 40, 1<<40 + 77, 1<<40 + 80} { // also from the middle of the data
 		got, want := part(off, off+200), make([]byte, 200)
 		if _, err := src.ReadAt(want, off); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("at %d: %q, %v", off, got, err)
@@ -84,10 +84,10 @@ func TestFixedLayout(t *testing.T) {
 	}
 	done.Store(0)
 	if got := part(1000<<30, 1000<<30+3<<20); !bytes.Equal(got, make([]byte, len(got))) || done.Load() != 3<<20 {
-		t.Errorf("a hole is not zeros, or %d bytes were done", done.Load())
+		t.Errorf("a hole is not zeros, or progress is %d bytes", done.Load())
 	}
 	if got := part(l.Size()-100, l.Size()); !bytes.Equal(got, l.Footer()[412:]) {
-		t.Error("another end of the footer")
+		t.Error("the end of the footer differs")
 	}
 	d := open(t, footerOnly{l}, l.Size(), Options{})
 	if v := d.describe(); v.Type != "fixed" || v.VirtualSize != l.VirtualSize() || v.Encrypted {
@@ -95,15 +95,15 @@ func TestFixedLayout(t *testing.T) {
 	}
 	for _, bad := range []Identity{{}, {UniqueID: id.UniqueID}, {Timestamp: id.Timestamp}} {
 		if _, err := NewFixedLayout(1, bad); err == nil {
-			t.Errorf("no error for %+v", bad)
+			t.Errorf("NewFixedLayout accepts %+v", bad)
 		}
 	}
 	if _, err := NewFixedLayout(2040<<30+1, id); err == nil {
-		t.Error("no error for a disk that is too large")
+		t.Error("NewFixedLayout accepts a disk that is too large")
 	}
 }
 
-// footerOnly is the file of a layout, of zeros.
+// footerOnly is the file of a layout whose disk is all zeros.
 type footerOnly struct{ l *FixedLayout }
 
 func (f footerOnly) ReadAt(p []byte, off int64) (int, error) {

@@ -8,9 +8,8 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// The platform codes of parent locators that are read (section "Parent Locator
-// Entries"). Wi2r and Wi2k are deprecated, and "Mac " is an alias of which only that
-// system can make something.
+// Platform codes of the parent locators that this package reads (section "Parent Locator Entries").
+// It ignores Wi2r and Wi2k, which are deprecated, and "Mac ", an alias that only macOS can resolve.
 const (
 	locatorRelative = "W2ru"
 	locatorAbsolute = "W2ku"
@@ -21,20 +20,19 @@ const (
 	locatorCount = 8
 	locatorSize  = 24
 
-	// Where the fields of a parent locator lie in it.
+	// Offsets of the fields in a parent locator.
 	offLocatorSpace  = 4
 	offLocatorLength = 8
 	offLocatorData   = 16
 
-	// maxLocator is the longest path of Windows in UTF-16, and its end.
+	// maxLocator is the longest Windows path in UTF-16, with its terminator.
 	maxLocator = 2 * 32768
 )
 
-// A locator is an entry of the header that says where in the file a name of the
-// parent is.
+// A locator is an entry of the header that gives the offset of a name of the parent.
 type locator struct {
 	code   string
-	space  uint32 // how much room the name has, in bytes or in sectors
+	space  uint32 // space for the name, in bytes or in sectors
 	length uint32 // bytes
 	offset uint64
 }
@@ -54,9 +52,9 @@ func (h *header) locators() [locatorCount]locator {
 	return all
 }
 
-// room returns the bytes that a locator has for its name. The specification has
-// sectors in the field, and many writers have bytes: what is less than a sector must
-// be sectors, as libvhd has it.
+// room returns the number of bytes that a locator reserves for its name. The specification counts
+// sectors, but many writers count bytes. As in libvhd, a value below the size of a sector counts
+// sectors.
 func (l locator) room() int64 {
 	if l.space < sectorSize {
 		return int64(l.space) * sectorSize
@@ -64,7 +62,7 @@ func (l locator) room() int64 {
 	return int64(l.space)
 }
 
-// checkLocator checks one locator that is going to be read.
+// checkLocator checks a locator that will be read.
 func (h *header) checkLocator(i int, l locator) error {
 	at := int64(offLocators + i*locatorSize)
 	field := func(name string) string { return fmt.Sprintf("parent locator %d (%s) %s", i, l.code, name) }
@@ -89,16 +87,16 @@ func (h *header) checkLocator(i int, l locator) error {
 	return nil
 }
 
-// end returns the first byte past the name.
+// end returns the offset of the first byte past the name.
 func (l locator) end() int64 { return int64(l.offset) + int64(l.length) }
 
-// read tells whether the locator is one that is read.
+// read reports whether this package reads the locator.
 func (l locator) read() bool {
 	return (l.code == locatorAbsolute || l.code == locatorRelative || l.code == locatorURL) && l.length > 0
 }
 
-// checkLocators checks that no block overlaps a name of the parent. The locators
-// themselves have been checked.
+// checkLocators checks that no block overlaps a name of the parent. The caller has checked the
+// locators themselves.
 func (h *header) checkLocators(bat []uint32) error {
 	locators := h.locators()
 	for i, l := range locators {

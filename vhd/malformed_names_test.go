@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// locators puts values in the three parent locators that are read.
+// locators sets values in the three parent locators that are read.
 func (f *faults) locators(b *base) {
 	for _, i := range []int{1, 2, 3} {
 		at := offLocators + i*locatorSize
@@ -22,7 +22,7 @@ func (f *faults) locators(b *base) {
 		f.header(b, at+offLocatorSpace, u32(1, 2, 511, 512, 1024, max32), "", 0)
 		f.header(b, at+offLocatorData, u64(0, 1, 511, 512, 1024, smallTable-1, smallTable, smallTable+31, uint64(b.end-length+1), uint64(b.end), 1<<63, max64),
 			field("data offset"), off(offLocatorData))
-		f.header(b, at, u32(0, 1, max32), "", 0) // of no system that is known
+		f.header(b, at, u32(0, 1, max32), "", 0) // an unknown system
 		for block := range 8 {
 			e := be.Uint32(tableEntry(b.file, block))
 			if e == absent {
@@ -34,14 +34,14 @@ func (f *faults) locators(b *base) {
 	}
 	f.header(b, offParentName, u64(0, max64, 0xd800d800d800d800), "", 0)
 	f.header(b, offParentTime, u32(0, max32), "", 0)
-	for _, i := range []int{0, 5, 6} { // deprecated, or none
+	for _, i := range []int{0, 5, 6} { // deprecated or empty
 		f.header(b, offLocators+i*locatorSize+offLocatorData, u64(0, max64), "", 0)
 		f.header(b, offLocators+i*locatorSize+offLocatorLength, u32(max32), "", 0)
 		f.header(b, offLocators+i*locatorSize+offLocatorSpace, u32(max32), "", 0)
 	}
 }
 
-// batmaps puts values in the header of the batmap, which is no more than a hint.
+// batmaps sets values in the batmap header, which is only a hint.
 func (f *faults) batmaps(b *base) {
 	const at = smallTable + sectorSize
 	for _, c := range []struct {
@@ -72,7 +72,7 @@ func (f *faults) batmaps(b *base) {
 	}
 }
 
-// keys changes what a key is recognised by: then it is not the key.
+// keys changes the values that identify the key, so that the key is wrong.
 func (f *faults) keys(b *base) {
 	const at = smallTable + sectorSize
 	for _, off := range []int{offKeyNonce, offKeyNonce + 31, offKeyHash, offKeyHash + 31} {

@@ -13,14 +13,14 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// A fault is a file with a value in it that is at its bounds or beyond. Either it is
-// refused, or it reads as before.
+// A fault is a file with a value at its limits or past them. It is either refused or reads as
+// before.
 type fault struct {
 	name   string
 	file   []byte
-	field  string // that is refused; "" if the file is read
-	offset int64  // of the field; -1: not checked
-	size   int64  // of what is read; -1: all, as of the file it was made from
+	field  string // the field in the error; "" if the file can be read
+	offset int64  // offset of the field; -1: not checked
+	size   int64  // size of the disk that is read; -1: that of the base
 	base   *base
 	opts   Options
 }
@@ -30,7 +30,7 @@ type base struct {
 	name        string
 	file, guest []byte
 	opts        Options
-	end         int64 // of all but the footer
+	end         int64 // start of the footer
 }
 
 func newBase(name string, c testDisk) *base {
@@ -43,15 +43,15 @@ func newBase(name string, c testDisk) *base {
 	return b
 }
 
-// faults collects the table.
+// faults collects the faults.
 type faults struct{ all []fault }
 
 func (f *faults) add(b *base, name string, file []byte, field string, offset int64) {
 	f.all = append(f.all, fault{name: b.name + "/" + name, file: file, field: field, offset: offset, size: -1, base: b, opts: b.opts})
 }
 
-// put writes a value of width bytes at off of the file, or of the structure there, and
-// makes the checksums right.
+// put sets values of width bytes at off of the file, or of the structure there, and updates the
+// checksums.
 type put struct {
 	width  int
 	values []uint64
@@ -63,7 +63,7 @@ func (p put) in(b []byte, v uint64) {
 	}
 }
 
-// footer puts values in both footers.
+// footer sets values in both footers.
 func (f *faults) footer(b *base, at int, p put, field string) {
 	for _, v := range p.values {
 		file := bytes.Clone(b.file)
@@ -72,8 +72,8 @@ func (f *faults) footer(b *base, at int, p put, field string) {
 	}
 }
 
-// header puts values in the dynamic disk header. The field that is refused may be
-// another, at another place.
+// header sets values in the dynamic disk header. The refused field can be a different one, at
+// another offset.
 func (f *faults) header(b *base, at int, p put, field string, offset int64) {
 	for _, v := range p.values {
 		file := bytes.Clone(b.file)
@@ -112,7 +112,7 @@ func malformed() []fault {
 	return f.all
 }
 
-// footers has the fields that all types use alike.
+// footers adds the fields that all types use alike.
 func (f *faults) footers(b *base) {
 	for i := range 8 {
 		file := bytes.Clone(b.file)
@@ -128,7 +128,7 @@ func (f *faults) footers(b *base) {
 	f.footer(b, offVersion, u32(0x10001, 0x1ffff), "")
 	f.footer(b, offTimestamp, u32(0, max32), "")
 	f.footer(b, offCreatorOS, u32(0, max32), "")
-	f.footer(b, 40, u64(0, 511, max64), "") // the original size
+	f.footer(b, 40, u64(0, 511, max64), "") // original size
 	f.footer(b, offGeometry, u32(0, max32), "")
 	f.footer(b, offDiskType, u32(0, 1, 5, 6, 7, 1<<31, max32), "disk type")
 	f.footer(b, offUniqueID, u64(0, max64), "")
@@ -148,7 +148,7 @@ func (f *faults) footers(b *base) {
 	}
 }
 
-// sizes has what a size means to the type of the disk.
+// sizes adds sizes, whose meaning depends on the type of the disk.
 func (f *faults) sizes(dynamic, fixed *base) {
 	sized := func(b *base, n int64) {
 		f.footer(b, offCurrentSize, u64(uint64(n)), "")
@@ -183,15 +183,15 @@ func (f *faults) headers(b *base) {
 	f.header(b, offNext, u64(0, 512, max32), "", 0)
 	f.header(b, offTableOffset, u64(0, 1, 511, 512, 1024, 1535, uint64(b.end)+1, 1<<63, max64), "table offset", at(offTableOffset))
 	f.header(b, offTableOffset, u64(uint64(b.end)-4, uint64(b.end)), "max table entries", at(offMaxEntries))
-	f.header(b, offTableOffset, u64(1537, 1539), "*", -1) // entries of parts of entries
+	f.header(b, offTableOffset, u64(1537, 1539), "*", -1) // each entry mixes two
 	f.header(b, offHeaderVer, u32(0, 0xffff, 0x20000, max32), "header version", at(offHeaderVer))
 	f.header(b, offHeaderVer, u32(0x10001, 0x1ffff), "", 0)
 	f.header(b, offMaxEntries, u32(0, 1, 4, 1<<20, 1<<30, max32), "max table entries", at(offMaxEntries))
 	f.header(b, offMaxEntries, u32(5, 6, 128), "", 0)
-	f.header(b, offMaxEntries, u32(129), "*", -1) // the table is over the first block
+	f.header(b, offMaxEntries, u32(129), "*", -1) // the table overlaps the first block
 	f.header(b, offBlockSize, u32(0, 1, 256, 511, 513, 4095, 4097, 12288, 512<<20, 1<<31, max32), "block size", at(offBlockSize))
 	f.header(b, offBlockSize, u32(512, 1024, 2048), "max table entries", at(offMaxEntries))
-	f.header(b, offBlockSize, u32(8192, 1<<20, 256<<20), "*", -1) // blocks over each other, or too long
+	f.header(b, offBlockSize, u32(8192, 1<<20, 256<<20), "*", -1) // blocks overlap or are too long
 	f.header(b, offParentID, u64(max64), "", 0)
 	f.header(b, offParentTime, u64(max64), "", 0)
 	f.header(b, offParentName, u64(max64), "", 0)
@@ -204,7 +204,7 @@ func (f *faults) headers(b *base) {
 	}
 }
 
-// entries puts values in the block allocation table.
+// entries sets values in the block allocation table.
 func (f *faults) entries(b *base) {
 	var present []int
 	for i := range 5 {
@@ -223,14 +223,14 @@ func (f *faults) entries(b *base) {
 			be.PutUint32(tableEntry(file, i), v)
 			field, off := fmt.Sprintf("block allocation table entry %d", i), int64(smallTable+4*i)
 			if v >= other-1 && v <= other+1 {
-				field, off = "*", -1 // of two blocks, the later one is named
+				field, off = "*", -1 // the error names the later of two blocks
 			}
 			f.add(b, fmt.Sprintf("entry %d is %d", i, v), file, field, off)
 		}
 	}
 }
 
-// truncations ends the file around each edge of a structure.
+// truncations ends the file around each boundary of a structure.
 func (f *faults) truncations(b *base) {
 	edges := []int64{0, 1, footerSize, footerSize + offMaxEntries, smallTable, smallTable + 4, smallTable + sectorSize, smallTable + 2*sectorSize}
 	for i := range len(b.guest) / 4096 {
@@ -248,7 +248,7 @@ func (f *faults) truncations(b *base) {
 				field = "file size"
 			}
 			if n >= b.end {
-				field = "" // only the footer is gone
+				field = "" // only the footer is missing
 			}
 			f.add(b, fmt.Sprintf("cut at %d", n), bytes.Clone(b.file[:n]), field, -1)
 		}
@@ -302,13 +302,13 @@ func TestMalformed(t *testing.T) {
 				}
 				f.reads(t, d, err, want)
 				if asked != (f.opts.Resolve != nil) {
-					t.Errorf("asked for a second file: %v", asked)
+					t.Errorf("Resolve was called: %v", asked)
 				}
 				return
 			}
 			refused++
 			if asked || err == nil {
-				t.Fatalf("got %v; asked for a second file: %v", err, asked)
+				t.Fatalf("got %v; Resolve was called: %v", err, asked)
 			}
 			switch f.field {
 			case "key":
@@ -330,13 +330,13 @@ func TestMalformed(t *testing.T) {
 				t.Errorf("got %v, want one of %s at %d", err, f.field, f.offset)
 			}
 			if c.Corruptions == 0 || len(c.Problems) == 0 {
-				t.Errorf("Check finds nothing: %+v", c)
+				t.Errorf("Check found nothing: %+v", c)
 			}
 		})
 	}
 	t.Logf("%d refused, %d read", refused, read)
 	if refused < 150 || refused+read != len(all) {
-		t.Errorf("of %d, %d were refused and %d read", len(all), refused, read)
+		t.Errorf("%d faults: %d refused, %d read; want more of both", len(all), refused, read)
 	}
 }
 
@@ -349,6 +349,6 @@ func (f fault) reads(t *testing.T, d *Disk, err error, want []byte) {
 	h := sha256.New()
 	n, err := io.Copy(h, io.NewSectionReader(d, 0, d.Size()+1))
 	if sum := sha256.Sum256(want); err != nil || n != int64(len(want)) || !bytes.Equal(h.Sum(nil), sum[:]) {
-		t.Errorf("%d bytes, want %d, or other ones; %v", n, len(want), err)
+		t.Errorf("%d bytes, want %d, or the data differs; %v", n, len(want), err)
 	}
 }

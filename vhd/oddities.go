@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// What follows reads a little more of a file than is needed to open it, to warn of
-// what a user should know before trusting the result.
+// These checks read more of a file than opening it needs, to warn the user before the data is
+// trusted.
 
-// compareCopy warns when the footer copy at the start of a dynamic disk is not what
-// the footer at its end says.
+// compareCopy warns if the footer copy at the start of a dynamic disk differs from the footer at
+// its end.
 func (d *Disk) compareCopy(f *footer) error {
 	if f.isCopy {
 		return nil
@@ -24,8 +24,8 @@ func (d *Disk) compareCopy(f *footer) error {
 	return nil
 }
 
-// compareFooters says how the footer copy at the start of a file differs from its
-// footer, "" if it does not.
+// compareFooters describes how the footer copy at the start of a file differs from its footer. It
+// returns "" if it does not.
 func compareFooters(raw *[footerSize]byte, f *footer) string {
 	if verifyFooter(raw, 0) != nil {
 		return "the footer copy at the start of the file is damaged; the footer at its end was used"
@@ -36,7 +36,7 @@ func compareFooters(raw *[footerSize]byte, f *footer) string {
 	return ""
 }
 
-// differences names the fields in which two footers differ.
+// differences returns the names of the fields in which two footers differ.
 func differences(raw *[footerSize]byte, f *footer) string {
 	var differ []string
 	for _, field := range []struct {
@@ -64,9 +64,9 @@ func differences(raw *[footerSize]byte, f *footer) string {
 	return strings.Join(differ, ", ")
 }
 
-// sampleBitmaps looks at a few blocks spread over the disk for sectors whose bit is
-// clear but whose bytes are not zero. Such a disk may come from a writer that did
-// not maintain bitmaps, and then most of its data would read as zeros unnoticed.
+// sampleBitmaps looks in a few blocks, spread over the disk, for nonzero sectors whose bit is
+// clear. The writer of such a disk possibly did not maintain bitmaps; most of its data would then
+// silently read as zeros.
 func (d *Disk) sampleBitmaps(allocated int) error {
 	const samples = 16
 	rank, taken := 0, 0
@@ -74,8 +74,8 @@ func (d *Disk) sampleBitmaps(allocated int) error {
 		if entry == absent {
 			continue
 		}
-		// The sample number of a block is its rank scaled to the samples; the
-		// first block of each number is taken.
+		// The sample number of a block is its rank scaled to the number of samples. The first block
+		// of each number is taken.
 		if rank*samples/allocated >= taken {
 			taken++
 			sector, err := d.findStray(block)
@@ -83,7 +83,7 @@ func (d *Disk) sampleBitmaps(allocated int) error {
 				return err
 			}
 			if sector >= 0 {
-				d.warnf("block %d has bytes that are not zero in sector %d, whose bitmap bit is clear: "+
+				d.warnf("block %d has nonzero bytes in sector %d, whose bitmap bit is clear: "+
 					"it reads as zeros; if the disk lacks data, its writer did not maintain the bitmaps and they must be ignored", block, sector)
 				return nil
 			}
@@ -93,14 +93,14 @@ func (d *Disk) sampleBitmaps(allocated int) error {
 	return nil
 }
 
-// findStray returns the first sector of a block with a clear bit over bytes that
-// are not zero, or -1. It reads a bounded part of the block.
+// findStray returns the first nonzero sector of a block whose bit is clear, or -1. It reads a
+// bounded part of the block.
 func (d *Disk) findStray(block int) (int64, error) {
 	state, err := d.state(block)
 	if err != nil || state == stateFull {
 		return -1, err
 	}
-	const budget = 128 // sectors that are read
+	const budget = 128 // maximum number of sectors to read
 	data := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(data)
 	end := d.blockLen(block) / sectorSize

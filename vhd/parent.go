@@ -12,32 +12,31 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// Parent is what a differencing disk says of its parent. All in it was chosen by whoever made the
-// disk. The JSON field names are API.
+// A Parent holds what a differencing disk records about its parent. Whoever made the disk chose all
+// of it. The JSON field names are API.
 type Parent struct {
-	// Name is the parent's, usually without the folder. It may be empty.
+	// Name is the file name of the parent, usually without its folder. It can be empty.
 	Name string `json:"name,omitempty"`
 
-	// AbsolutePath and RelativePath are what the parent locators W2ku and W2ru say,
-	// with the separators of Windows. RelativePath is relative to the folder of the
-	// disk. Either may be empty.
+	// AbsolutePath and RelativePath are the paths in the parent locators W2ku and W2ru, with the
+	// separators of Windows. RelativePath is relative to the folder of the disk. Either can be
+	// empty.
 	AbsolutePath string `json:"absolute_path,omitempty"`
 	RelativePath string `json:"relative_path,omitempty"`
 
-	// URL is what the parent locator MacX says, such as "file://./parent.vhd".
+	// URL is the URL in the parent locator MacX, such as "file://./parent.vhd".
 	URL string `json:"url,omitempty"`
 
-	// UniqueID is the UUID that the parent has, and Timestamp when it was last
-	// changed, as of when the differencing disk was made. Some writers do not set
-	// the time: then it is zero.
+	// UniqueID is the UUID of the parent. Timestamp is the time of its last change before the
+	// differencing disk was made. Timestamp is zero if the writer did not set it.
 	UniqueID  string    `json:"unique_id"`
 	Timestamp time.Time `json:"timestamp,omitzero"`
 
-	// Depth is 1 for what the first disk of a chain names, 2 for what that names.
+	// Depth is 1 for the parent of the first disk of a chain, 2 for the parent of that, and so on.
 	Depth int `json:"depth"`
 }
 
-// printable replaces what could upset a terminal.
+// printable replaces bytes that a terminal could interpret.
 func (r Parent) printable() Parent {
 	for _, s := range []*string{&r.Name, &r.AbsolutePath, &r.RelativePath, &r.URL} {
 		*s = strings.Map(func(c rune) rune {
@@ -50,12 +49,12 @@ func (r Parent) printable() Parent {
 	return r
 }
 
-// names returns what the parent may be found by.
+// names returns the names under which to look for the parent.
 func (r Parent) names() []string {
 	return slices.DeleteFunc([]string{r.RelativePath, r.AbsolutePath, r.Name}, func(s string) bool { return s == "" })
 }
 
-// openParent gets the parent of a differencing disk.
+// openParent opens the parent of a differencing disk.
 func (d *Disk) openParent(h *header) error {
 	ref, err := readRef(d.file.R, h)
 	if err != nil {
@@ -78,8 +77,8 @@ func (d *Disk) openParent(h *header) error {
 	return d.checkParent(h, ref, src)
 }
 
-// checkParent compares a parent that is a VHD with what the header says of it. A
-// parent of another kind, such as a raw disk, has no unique ID.
+// checkParent compares a parent that is a VHD with the record in the header. Other parents, such as
+// a raw disk, have no unique ID.
 func (d *Disk) checkParent(h *header, ref Parent, src image.Source) error {
 	parent, ok := src.(interface{ describe() Info })
 	if !ok {
@@ -88,18 +87,18 @@ func (d *Disk) checkParent(h *header, ref Parent, src image.Source) error {
 	info := parent.describe()
 	if info.UniqueID != ref.UniqueID {
 		return h.formatError(offParentID, "parent unique ID", ref.UniqueID,
-			fmt.Sprintf("%s, the unique ID of the parent disk that was given", info.UniqueID))
+			fmt.Sprintf("%s, the unique ID of the supplied parent disk", info.UniqueID))
 	}
-	// The header has the time at which the parent was last changed, of which the
-	// parent itself says nothing; but it cannot have been before it was made.
+	// The header records when the parent was last changed. The parent records only its creation,
+	// which cannot be later.
 	if !ref.Timestamp.IsZero() && ref.Timestamp.Before(info.Timestamp) {
-		d.warnf("the parent disk was last changed at %s by this disk and made at %s by itself: it may be another than it was",
+		d.warnf("this disk records that its parent was last changed at %s, but the parent was created at %s: it may be a different file",
 			ref.Timestamp.Format(time.RFC3339), info.Timestamp.Format(time.RFC3339))
 	}
 	return nil
 }
 
-// readRef reads what the header and the parent locators say of the parent.
+// readRef reads what the header and the parent locators record about the parent.
 func readRef(r io.ReaderAt, h *header) (Parent, error) {
 	ref := Parent{
 		Name:     utf16Text(h.raw[offParentName:][:parentNameSize], binary.BigEndian),
@@ -119,7 +118,7 @@ func readRef(r io.ReaderAt, h *header) (Parent, error) {
 			to = &ref.URL
 		}
 		if to == nil {
-			continue // nothing, deprecated, or of a system that is not known
+			continue // empty, deprecated or of an unknown system
 		}
 		if err := h.checkLocator(i, l); err != nil {
 			return ref, err
@@ -129,7 +128,7 @@ func readRef(r io.ReaderAt, h *header) (Parent, error) {
 			return ref, err
 		}
 		if *to != "" {
-			continue // the first of a kind is used
+			continue // the first locator of each platform is used
 		}
 		if l.code == locatorURL {
 			name, _, _ := strings.Cut(string(b), "\x00")

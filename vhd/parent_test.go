@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// resolveFrom gives, at depth n of a chain, the n-th of the files as a VHD.
+// resolveFrom returns the n-th of the files as a VHD at depth n of a chain.
 func resolveFrom(files ...[]byte) func(image.Ref) (image.Source, error) {
 	return func(r image.Ref) (image.Source, error) {
 		file := files[r.Depth-1]
@@ -23,7 +23,7 @@ func resolveFrom(files ...[]byte) func(image.Ref) (image.Source, error) {
 	}
 }
 
-// resolveRaw gives a raw disk, of which nothing is known but its bytes.
+// resolveRaw returns a raw disk, of which only the bytes are known.
 func resolveRaw(b []byte) func(image.Ref) (image.Source, error) {
 	return func(image.Ref) (image.Source, error) { return bytes.NewReader(b), nil }
 }
@@ -38,8 +38,8 @@ func TestReadDifferencing(t *testing.T) {
 	const size = 40*4096 + 512
 	type build struct {
 		child   testDisk
-		parents []testDisk // from the nearest on; the last is complete
-		raw     int64      // or the size of a raw parent
+		parents []testDisk // the nearest first; the last has no parent
+		raw     int64      // size of a raw parent, if parents is nil
 	}
 	for name, c := range map[string]build{
 		"raw parent":                {child: testDisk{blockSize: 4096}, raw: size},
@@ -97,7 +97,8 @@ func TestReadDifferencing(t *testing.T) {
 	}
 }
 
-// A child of zeros over a parent of data has blocks whose bits are set.
+// TestZerosOverParent checks that zeros in the child hide data in the parent: the bits of their
+// blocks are set.
 func TestZerosOverParent(t *testing.T) {
 	file, _ := testDisk{size: 4096, blockSize: 4096, full: true, base: random(4096)}.build()
 	clear(file[int64(be.Uint32(tableEntry(file, 0)))*sectorSize+sectorSize:][:4096])
@@ -128,7 +129,7 @@ func TestRef(t *testing.T) {
 		return bytes.NewReader(namedChild.base), nil
 	}})
 	if asked != 1 {
-		t.Errorf("asked %d times", asked)
+		t.Errorf("Resolve was called %d times", asked)
 	}
 	got, err := json.Marshal(d.describe().Parent)
 	want := `{"name":"bäse.vhd","absolute_path":"C:\\disks\\bäse.vhd","relative_path":".\\bäse.vhd","url":"file://./b%C3%A4se.vhd",` +
@@ -138,7 +139,7 @@ func TestRef(t *testing.T) {
 	}
 	d.describe().Parent.Name = "x"
 	if d.describe().Parent.Name == "x" {
-		t.Error("the caller's copy is the disk's")
+		t.Error("Info shares its parent with the disk")
 	}
 }
 
@@ -150,18 +151,18 @@ func TestRefuseParent(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	if !strings.Contains(err.Error(), `bäse.vhd"`) || !strings.Contains(err.Error(), "merged") {
-		t.Errorf("unhelpful: %v", err)
+		t.Errorf("the error lacks the name or the advice: %v", err)
 	}
 	if !Detect(bytes.NewReader(file), int64(len(file))) {
-		t.Error("not detected")
+		t.Error("Detect rejects the disk")
 	}
 	editHeader(file, func(h []byte) { be.PutUint16(h[offParentName:], 0x1b) })
 	_, err = Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{})
 	if err == nil || strings.Contains(err.Error(), "\x1b") {
-		t.Errorf("the parent is not named safely: %v", err)
+		t.Errorf("the error has an unsafe name: %v", err)
 	}
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{MetadataOnly: true, Resolve: func(image.Ref) (image.Source, error) {
-		t.Error("asked for the parent")
+		t.Error("Resolve was called")
 		return nil, nil
 	}})
 	if p := d.describe().Parent; p == nil || p.Name[0] != '?' {
@@ -172,7 +173,7 @@ func TestRefuseParent(t *testing.T) {
 	}
 	for _, err := range d.Extents(0, d.Size()) {
 		if err == nil {
-			t.Error("extents without a parent")
+			t.Error("Extents succeeded without a parent")
 		}
 	}
 	for want, resolve := range map[string]func(image.Ref) (image.Source, error){
@@ -192,13 +193,13 @@ func TestParentIdentity(t *testing.T) {
 	var fe *image.FormatError
 	if !errors.As(err, &fe) || fe.Field != "parent unique ID" || fe.Offset != footerSize+offParentID ||
 		fe.Value != "05020304-0506-0708-090a-0b0c0d0e0f10" || !strings.Contains(fe.Want, "06020304-") {
-		t.Errorf("another parent: %v", err)
+		t.Errorf("a wrong parent: %v", err)
 	}
 	parent, guest := testDisk{size: 8 * 4096, id: 5}.build()
 	editFooters(parent, func(f []byte) { be.PutUint32(f[offTimestamp:], 86401) })
 	d := open(t, bytes.NewReader(child), int64(len(child)), Options{Resolve: resolveFrom(parent)})
 	if w := d.describe().Warnings; len(w) != 1 || !strings.Contains(w[0], "2000-01-02T00:00:01Z") {
-		t.Errorf("a parent made later: %q", w)
+		t.Errorf("a parent created later: %q", w)
 	}
 	want := namedChild
 	want.base = guest
@@ -206,7 +207,7 @@ func TestParentIdentity(t *testing.T) {
 	imagetest.Exact(t, d, wantGuest)
 }
 
-// A chain ends at 64 parents, or where it comes back to itself.
+// TestChainEnds checks that a chain ends after 64 parents, or at a loop.
 func TestChainEnds(t *testing.T) {
 	file, _ := testDisk{size: 4096, blockSize: 4096, base: []byte{}, kinds: []int{kindAbsent}}.build()
 	asked := 0
@@ -251,7 +252,8 @@ func TestChainEnds(t *testing.T) {
 	}
 }
 
-// An error of the parent comes out, and what was read up to there is right.
+// TestParentErrors checks that errors of the parent are returned, and that the bytes before them
+// are correct.
 func TestParentErrors(t *testing.T) {
 	child := testDisk{size: 40 * 4096, blockSize: 4096, base: random(40 * 4096)}
 	file, guest := child.build()
@@ -264,7 +266,7 @@ func TestParentErrors(t *testing.T) {
 		return sized{bytes.NewReader(nil), child.size}, nil
 	}})
 	if _, err := short.ReadAt(make([]byte, len(guest)), 0); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("a parent that was cut: %v", err)
+		t.Errorf("a truncated parent: %v", err)
 	}
 }
 
@@ -275,8 +277,8 @@ type sized struct {
 
 func (s sized) Size() int64 { return s.size }
 
-// Data of the disk and of its parent, next to each other, are one extent of
-// image.Extents, and so are zeros of both.
+// TestExtentsJoinOverParent checks that image.Extents merges adjacent extents of the disk and of
+// its parent.
 func TestExtentsJoinOverParent(t *testing.T) {
 	parent, _ := testDisk{size: 12 * 4096, blockSize: 4096, id: 2, kinds: []int{kindFull, kindFull, kindFull, kindAbsent}}.build()
 	child, _ := testDisk{size: 12 * 4096, blockSize: 4096, base: []byte{}, baseID: 2, kinds: []int{kindAbsent, kindFull, kindClear, kindClear}}.build()
@@ -297,7 +299,8 @@ func TestExtentsJoinOverParent(t *testing.T) {
 	}
 }
 
-// A run of absent blocks is one question to the parent, however large.
+// TestAbsentBlocksCostOneLook checks that a run of absent blocks is one request to the parent,
+// however large.
 func TestAbsentBlocksCostOneLook(t *testing.T) {
 	s := emptyDisk(2040 << 30)
 	foot := s.parts[0]
@@ -315,6 +318,6 @@ func TestAbsentBlocksCostOneLook(t *testing.T) {
 		}
 	}
 	if asked != 1 || n != 1<<10+1 {
-		t.Errorf("asked %d times for %d extents", asked, n)
+		t.Errorf("%d requests for %d extents", asked, n)
 	}
 }

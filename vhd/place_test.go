@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// tableLast moves the block allocation table, and the batmap that follows it, from in
-// front of the blocks to behind them. Nothing is in the old place.
+// tableLast moves the block allocation table and the batmap from the front to the end of the file,
+// after the blocks. It clears the old place.
 func tableLast(file []byte, tableBytes, batmapBytes int) []byte {
 	n := tableBytes
 	if batmapBytes > 0 {
@@ -31,7 +31,8 @@ func tableLast(file []byte, tableBytes, batmapBytes int) []byte {
 	return append(append(bytes.Clone(file[:end]), moved...), file[end:]...)
 }
 
-// The table may be behind the blocks: the specification gives its place, and no order.
+// TestTableBehindBlocks reads disks whose table follows the blocks: the specification gives no
+// order.
 func TestTableBehindBlocks(t *testing.T) {
 	base := random(8 * 4096)
 	for name, c := range map[string]struct {
@@ -59,7 +60,7 @@ func TestTableBehindBlocks(t *testing.T) {
 			d := open(t, bytes.NewReader(file), int64(len(file)), opts)
 			imagetest.Exact(t, d, guest)
 			if d.describe().Batmap != (c.batmap > 0) {
-				t.Error("the batmap was not found")
+				t.Error("Open did not find the batmap")
 			}
 			r, err := d.Check(context.Background())
 			if err != nil || name != "no end" && r.Corruptions > 0 {
@@ -69,7 +70,8 @@ func TestTableBehindBlocks(t *testing.T) {
 	}
 }
 
-// A table behind the blocks may not overlap them, nor a name of the parent it.
+// TestTableBehindBlocksOverlaps checks that a table after the blocks must not overlap them or the
+// names of the parent.
 func TestTableBehindBlocksOverlaps(t *testing.T) {
 	file, _ := small.build()
 	file = tableLast(file, sectorSize, 0)
@@ -81,7 +83,8 @@ func TestTableBehindBlocksOverlaps(t *testing.T) {
 	}
 }
 
-// qemu-img and libvhdi read a disk of qemu-img's with its table last as we do.
+// TestOthersReadTableBehindBlocks reads a QEMU disk with its table last, and compares the result
+// with qemu-img and libvhdi.
 func TestOthersReadTableBehindBlocks(t *testing.T) {
 	need.Judge(t, "qemu-img")
 	dir := t.TempDir()
@@ -105,7 +108,7 @@ func TestOthersReadTableBehindBlocks(t *testing.T) {
 	d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 	got := make([]byte, len(guest))
 	if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, guest) {
-		t.Errorf("other bytes; %v", err)
+		t.Errorf("the data differs; %v", err)
 	}
 	need.Program(t, "vhdiinfo")
 	if out := need.Run(t, "", "vhdiinfo", moved); !strings.Contains(out, "33554432 bytes") {
@@ -113,7 +116,7 @@ func TestOthersReadTableBehindBlocks(t *testing.T) {
 	}
 }
 
-// A parent timestamp of 0 is one that was not set: nothing to warn of.
+// TestParentTimestampNotSet checks that a parent timestamp of 0, which is unset, causes no warning.
 func TestParentTimestampNotSet(t *testing.T) {
 	child, _ := namedChild.build()
 	editHeader(child, func(h []byte) { be.PutUint32(h[offParentTime:], 0) })

@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// qemu-img sees what Create makes with the size that it has, and the same bytes: in an
-// encrypted disk the encrypted ones, and zeros where no block is.
+// TestQEMUReadsCreated compares the size and the bytes that qemu-img reads from our disks. In an
+// encrypted disk these are ciphertext, and zeros where no block is allocated.
 func TestQEMUReadsCreated(t *testing.T) {
 	need.Judge(t, "qemu-img")
 	key := random(64)
@@ -55,14 +55,14 @@ func TestQEMUReadsCreated(t *testing.T) {
 				back := filepath.Join(dir, "back.raw")
 				need.Run(t, "", "qemu-img", "convert", "-f", "vpc", "-O", "raw", testDisk, back)
 				if got, err := os.ReadFile(back); err != nil || !bytes.Equal(got, guest) {
-					t.Errorf("converted: %d bytes, want %d, or other ones; %v", len(got), len(guest), err)
+					t.Errorf("converted: %d bytes, want %d, or the data differs; %v", len(got), len(guest), err)
 				}
 			})
 		}
 	}
 }
 
-// ciphertext returns what the blocks of a file of ours have, without a key.
+// ciphertext returns the bytes of the blocks in one of our files, without decryption.
 func ciphertext(file []byte, size int64) []byte {
 	const block = 2 << 20
 	b := make([]byte, size)
@@ -74,7 +74,8 @@ func ciphertext(file []byte, size int64) []byte {
 	return b
 }
 
-// qemu makes the same of a size that a geometry can have.
+// TestGeometryOfQEMU compares geometries with those that QEMU derives, for sizes that a geometry
+// can describe.
 func TestGeometryOfQEMU(t *testing.T) {
 	need.Judge(t, "qemu-img")
 	for _, size := range []string{"1M", "3M", "100M", "500M", "1G", "2G", "31G", "127G"} {
@@ -92,7 +93,7 @@ func TestGeometryOfQEMU(t *testing.T) {
 	}
 }
 
-// Disks that qemu-img makes read as it reads them, and check clean.
+// TestReadQEMUDisks reads disks that qemu-img makes, compares them with its reads, and checks them.
 func TestReadQEMUDisks(t *testing.T) {
 	need.Judge(t, "qemu-img")
 	for _, opts := range []string{"subformat=dynamic", "subformat=dynamic,force_size=on", "subformat=fixed", "subformat=fixed,force_size=on"} {
@@ -115,7 +116,7 @@ func TestReadQEMUDisks(t *testing.T) {
 			d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 			got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
 			if err != nil || !bytes.Equal(got, want) {
-				t.Errorf("%d bytes, want %d, or other ones; %v", len(got), len(want), err)
+				t.Errorf("%d bytes, want %d, or the data differs; %v", len(got), len(want), err)
 			}
 			if c := check(t, file); c.Corruptions != 0 || c.Leaks != 0 {
 				t.Errorf("%+v", c)

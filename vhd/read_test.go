@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// disks is one of each kind that is read.
+// disks returns one disk of each supported kind.
 func disks() map[string]testDisk {
 	m := map[string]testDisk{
 		"fixed":                      {size: 100 * 512},
@@ -50,7 +50,7 @@ func TestRead(t *testing.T) {
 			t.Parallel()
 			file, guest := c.build()
 			if !Detect(bytes.NewReader(file), int64(len(file))) {
-				t.Error("not detected")
+				t.Error("Detect rejects the disk")
 			}
 			d := open(t, bytes.NewReader(file), int64(len(file)), Options{})
 			imagetest.Exact(t, d, guest)
@@ -58,7 +58,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// Blocks of 256 MiB have bitmaps of 64 KiB, which are read in chunks.
+// TestReadLargeBlocks reads blocks of 256 MiB, whose bitmaps of 64 KiB are read in chunks.
 func TestReadLargeBlocks(t *testing.T) {
 	const block = 256 << 20
 	c := testDisk{size: block + block/2, blockSize: block, chs: &[3]uint16{65535, 16, 255}}
@@ -66,7 +66,7 @@ func TestReadLargeBlocks(t *testing.T) {
 	for i := range bitmap {
 		bitmap[i] = 0xff
 	}
-	bitmap[chunkSize-1], bitmap[chunkSize] = 0xfe, 0x7f // clear on both sides of a chunk's end
+	bitmap[chunkSize-1], bitmap[chunkSize] = 0xfe, 0x7f // clear bits on both sides of a chunk boundary
 	bitmap[len(bitmap)-1] = 0xfe
 	start := int64(2048)
 	entry := make([]byte, 8)
@@ -89,12 +89,12 @@ func TestReadLargeBlocks(t *testing.T) {
 	copy(want[2048:], ones)
 	clear(want[4096-512 : 4096+512])
 	if _, err := d.ReadAt(got, edge-4096); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("around the end of a chunk: other bytes, or %v", err)
+		t.Errorf("around the end of a chunk: the data differs, or error: %v", err)
 	}
 	clear(want)
 	copy(want, ones[:4096-512])
 	if _, err := d.ReadAt(got, block-4096); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("around the end of the block: other bytes, or %v", err)
+		t.Errorf("around the end of the block: the data differs, or error: %v", err)
 	}
 	var text []string
 	for e, err := range image.Extents(d, 0, d.Size()) {
@@ -119,7 +119,7 @@ func TestIgnoreBitmaps(t *testing.T) {
 		}
 		got := make([]byte, 4096)
 		if _, err := d.ReadAt(got, int64(block)*4096); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("block %d: other bytes, or %v", block, err)
+			t.Errorf("block %d: the data differs, or error: %v", block, err)
 		}
 	}
 	honest := open(t, bytes.NewReader(file), int64(len(file)), Options{})
@@ -153,8 +153,8 @@ func TestStingyReader(t *testing.T) {
 	}
 }
 
-// Wherever a read of the file fails, its error comes out, and what was read up to
-// there is right.
+// TestReadErrors checks that errors of the file are returned, and that the bytes before them are
+// correct.
 func TestReadErrors(t *testing.T) {
 	for _, c := range []testDisk{{size: 50 * 512}, {size: 20 * 4096, blockSize: 4096, seed: 2}} {
 		file, guest := c.build()
@@ -162,7 +162,7 @@ func TestReadErrors(t *testing.T) {
 			return Open(context.Background(), r, int64(len(file)), Options{})
 		})
 	}
-	// The bitmap of a block that Open did not sample.
+	// Fail in the bitmap of a block that Open did not sample.
 	file, _ := testDisk{size: 500 * 4096, blockSize: 4096, full: true}.build()
 	f := imagetest.NewFlaky(bytes.NewReader(file), 0)
 	f.Left.Store(1 << 30)
@@ -171,7 +171,7 @@ func TestReadErrors(t *testing.T) {
 	var last error
 	for _, err := range d.Extents(0, d.Size()) {
 		if last != nil {
-			t.Error("the sequence goes on after an error")
+			t.Error("the sequence continued after an error")
 		}
 		last = err
 	}
@@ -180,7 +180,7 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// A file that is cut after Open must not look like one that ends.
+// TestCutWhileOpen checks that truncating the file after Open is an error, not an early end.
 func TestCutWhileOpen(t *testing.T) {
 	for _, c := range []testDisk{{size: 50 * 512}, small} {
 		file, _ := c.build()
@@ -198,7 +198,8 @@ func TestCutWhileOpen(t *testing.T) {
 	}
 }
 
-// A reader that breaks the rules of io.ReaderAt must not hang its caller.
+// TestReaderWithoutProgress checks that a reader that returns no bytes and no error does not block
+// its caller.
 func TestReaderWithoutProgress(t *testing.T) {
 	file, _ := small.build()
 	if _, err := Open(context.Background(), stingy{file, 0}, int64(len(file)), Options{}); !errors.Is(err, io.ErrNoProgress) {

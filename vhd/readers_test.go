@@ -7,7 +7,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// sparse is a large file of one byte with some parts written.
+// sparse is a large file of one repeated byte with some parts written.
 type sparse struct {
 	size  int64
 	parts map[int64][]byte
@@ -37,12 +37,12 @@ func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
 	return int(n), nil
 }
 
-// holey is a raw file that knows its holes: every second KiB.
+// holey is a raw file that reports holes: every second KiB.
 type holey struct{ io.ReaderAt }
 
 func (h holey) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return func(yield func(image.Extent, error) bool) {
-		// Extents are whole, so they reach beyond the range that was asked for.
+		// It yields whole extents, which reach beyond the requested range.
 		for at := off &^ 1023; at < off+n; at += 1024 {
 			kind := image.Data
 			if at&1024 != 0 {
@@ -55,7 +55,7 @@ func (h holey) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// stingy gives a few bytes at a time, and io.EOF along with the last ones.
+// stingy returns a few bytes at a time, and io.EOF together with the last ones.
 type stingy struct {
 	b []byte
 	n int
@@ -69,7 +69,7 @@ func (s stingy) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// counted is a parent that counts how often it is asked for extents.
+// counted is a parent that counts the calls of Extents.
 type counted struct {
 	holey
 	size  int64

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// The disk that refusals start from: 5 blocks of 4 KiB, the last one half used.
+// small is the base disk of most refusals: 5 blocks of 4 KiB, the last one half used.
 var small = testDisk{size: 4*4096 + 2048, blockSize: 4096, full: true, seed: 1}
 
 const (
@@ -48,8 +48,8 @@ func TestRefuseDynamic(t *testing.T) {
 		rule, name string
 		edit       func([]byte) []byte
 		field      string
-		offset     int64  // of the field; -1: not checked
-		text       string // in the message
+		offset     int64  // offset of the field; -1: not checked
+		text       string // part of the message
 	}{
 		{"V1", "empty", func(b []byte) []byte { return nil }, "file size", 0, "at least 512"},
 		{"V1", "shorter than a footer", func(b []byte) []byte { return b[:511] }, "file size", 0, "at least 512"},
@@ -60,7 +60,7 @@ func TestRefuseDynamic(t *testing.T) {
 		{"V6", "header cookie", headers(func(h []byte) { h[0] = 'C' }), "header cookie", footerSize, `"cxsparse"`},
 		{"V3", "data offset of a fixed disk", footers(put64(offDataOffset, noOffset)), "data offset", end + offDataOffset, "header"},
 		{"V3", "data offset in the footer copy", footers(put64(offDataOffset, 511)), "data offset", end + offDataOffset, "512 or more"},
-		{"V3", "data offset too near to the end", footers(put64(offDataOffset, uint64(end)-headerSize+1)), "data offset", end + offDataOffset, "where the footer is"},
+		{"V3", "data offset too near to the end", footers(put64(offDataOffset, uint64(end)-headerSize+1)), "data offset", end + offDataOffset, "the start of the footer"},
 		{"V4", "size above the table", footers(put64(offCurrentSize, 5*4096+512)), "max table entries", footerSize + offMaxEntries, "at least 6"},
 		{"V4", "size of 2^63", footers(put64(offCurrentSize, 1<<63)), "current size", end + offCurrentSize, "less than 2^63"},
 		{"V9", "size of no whole sector", footers(put64(offCurrentSize, 4096+511)), "current size", end + offCurrentSize, "multiple of 512"},
@@ -74,7 +74,7 @@ func TestRefuseDynamic(t *testing.T) {
 		{"V8", "all entries", headers(put32(offMaxEntries, 0xffffffff)), "max table entries", footerSize + offMaxEntries, "at most"},
 		{"V8", "table in the footer copy", headers(put64(offTableOffset, 0)), "table offset", footerSize + offTableOffset, "from 512"},
 		{"V8", "table in the header", headers(put64(offTableOffset, 1024)), "table offset", footerSize + offTableOffset, "overlap the dynamic disk header"},
-		{"V8", "table past the file", headers(put64(offTableOffset, uint64(end)+1)), "table offset", footerSize + offTableOffset, "where the footer is"},
+		{"V8", "table past the file", headers(put64(offTableOffset, uint64(end)+1)), "table offset", footerSize + offTableOffset, "the start of the footer"},
 		{"V8", "table at 2^64-1", headers(put64(offTableOffset, 1<<64-1)), "table offset", footerSize + offTableOffset, "from 512"},
 		{"V9", "type 0", footers(put32(offDiskType, 0)), "disk type", end + offDiskType, "differencing"},
 		{"V9", "type 5", footers(put32(offDiskType, 5)), "disk type", end + offDiskType, "differencing"},
@@ -83,9 +83,9 @@ func TestRefuseDynamic(t *testing.T) {
 		{"V9", "header version 2", headers(put32(offHeaderVer, 0x00020000)), "header version", footerSize + offHeaderVer, "1.x"},
 		{"V9", "entry 0", entry(1, 0), "block allocation table entry 1", smallTable + 4, "overlap the footer copy at byte 0"},
 		{"V9", "entry in the table", entry(1, smallTable/sectorSize), "block allocation table entry 1", smallTable + 4, "overlap the block allocation table at byte 1536"},
-		{"V9", "entry past the file", entry(2, uint32(end/sectorSize)), "block allocation table entry 2", smallTable + 8, "where the footer is"},
-		{"V9", "entry at the largest sector", entry(2, 0xfffffffe), "block allocation table entry 2", smallTable + 8, "block 2 would take"},
-		{"V9", "block in the footer", entry(lastInFile, sector(lastInFile)+1), "", -1, "where the footer is"},
+		{"V9", "entry past the file", entry(2, uint32(end/sectorSize)), "block allocation table entry 2", smallTable + 8, "the start of the footer"},
+		{"V9", "entry at the largest sector", entry(2, 0xfffffffe), "block allocation table entry 2", smallTable + 8, "block 2 has bytes"},
+		{"V9", "block in the footer", entry(lastInFile, sector(lastInFile)+1), "", -1, "the start of the footer"},
 		{"V9", "two blocks at one place", entry(3, sector(1)), "block allocation table entry 3", smallTable + 12, "overlap block 1"},
 		{"V9", "all blocks at one place", func(b []byte) []byte {
 			for i := range 5 {
@@ -101,7 +101,7 @@ func TestRefuseDynamic(t *testing.T) {
 		}, "block allocation table entry 4", smallTable + 16, "overlap block 0"},
 		{"V9", "blocks that overlap by a sector", entry(firstInFile, sector(firstInFile)+1), "", -1, "does not overlap block"},
 		{"V9", "block over the header", func(b []byte) []byte {
-			// The header moves to where the data of block 2 is.
+			// Move the header to the data of block 2.
 			at := int64(sector(2))*sectorSize + 1024
 			copy(b[at:], b[footerSize:][:headerSize])
 			editFooters(b, put64(offDataOffset, uint64(at)))
@@ -119,7 +119,7 @@ func TestRefuseDynamic(t *testing.T) {
 			b := c.edit(bytes.Clone(file))
 			d, err := Open(context.Background(), bytes.NewReader(b), int64(len(b)), Options{})
 			if err == nil {
-				t.Fatalf("opened: %+v", d.describe())
+				t.Fatalf("Open accepts the disk: %+v", d.describe())
 			}
 			var fe *image.FormatError
 			if !errors.As(err, &fe) || !errors.Is(err, image.ErrFormat) {
@@ -131,7 +131,7 @@ func TestRefuseDynamic(t *testing.T) {
 			if !strings.Contains(err.Error(), c.text) {
 				t.Errorf("message %q lacks %q", err, c.text)
 			}
-			// What has a cookie is a VHD, however bad the rest.
+			// A file with a cookie is a VHD, whatever else is wrong.
 			if got, want := Detect(bytes.NewReader(b), int64(len(b))), fe.Field != "cookie" && len(b) >= 8; got != want {
 				t.Errorf("Detect = %v, want %v", got, want)
 			}
@@ -177,7 +177,7 @@ func TestRefuseFixed(t *testing.T) {
 	}
 }
 
-// A table that a sparse file of some GiB has room for must not be taken into memory.
+// TestRefuseHugeTable checks that a table of a sparse file of some GiB is not read into memory.
 func TestRefuseHugeTable(t *testing.T) {
 	const entries = 1 << 30
 	f := testDisk{size: 0, chs: &[3]uint16{}, blockSize: 512}

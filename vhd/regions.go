@@ -6,11 +6,11 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// Regions returns what is in the file besides blocks: the footer and its copy, the dynamic disk header and the
-// block allocation table.
+// Regions returns the metadata regions of the file: the footer and its copy, the dynamic disk
+// header and the block allocation table.
 func (d *Disk) Regions() []image.Region { return slices.Clone(d.regions) }
 
-// setRegions notes the regions of a file; h is nil if the disk is fixed.
+// setRegions records the regions of a file. h is nil for a fixed disk.
 func (d *Disk) setRegions(f *footer, h *header) {
 	if h != nil {
 		for _, r := range h.regions() {

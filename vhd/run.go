@@ -2,8 +2,8 @@ package vhd
 
 import "github.com/luksimg/luksimg/internal/disk"
 
-// locate returns the run at pos of the disk, up to end: absent blocks, or what one bit of
-// the bitmap after the other says of one block.
+// locate returns the run at pos of the disk, which ends at end or before. It is a run of absent
+// blocks, or of equal bits in the bitmap of one block.
 func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	if d.bat == nil {
 		return disk.Run{Kind: disk.Data, N: end - pos, File: &d.file, Host: pos}, nil

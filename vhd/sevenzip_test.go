@@ -10,10 +10,9 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// 7-Zip, which reads differencing disks as qemu does not, reads the same: it finds the
-// parent by the name in the header. Of a
-// dynamic disk it refuses bytes that are not zero under a clear
-// bit, as the builder leaves them, so the last parent here is fixed.
+// TestSevenZip compares our reads with those of 7-Zip, which supports differencing disks, unlike
+// QEMU. 7-Zip finds the parent by the name in the header. It refuses nonzero bytes under clear bits
+// in a dynamic disk, which build leaves there, so the last parent is fixed.
 func TestSevenZip(t *testing.T) {
 	program := ""
 	for _, name := range []string{"7z", "7zz", "7za"} {
@@ -44,7 +43,7 @@ func TestSevenZip(t *testing.T) {
 		compare := func(name string, want []byte) {
 			got, err := exec.Command(program, "x", "-so", "-tvhd", filepath.Join(dir, name)).Output()
 			if err != nil || !bytes.Equal(got, want) {
-				t.Errorf("%s in blocks of %d: %d bytes, want %d, or other ones; %v", name, blockSize, len(got), len(want), err)
+				t.Errorf("%s in blocks of %d: %d bytes, want %d, or the data differs; %v", name, blockSize, len(got), len(want), err)
 			}
 		}
 		first, guest := testDisk{size: size, id: 3, seed: uint64(seed)}.build()

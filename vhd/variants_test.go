@@ -10,13 +10,13 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// A variant is a valid file and what its guest sees.
+// A variant is a valid file with the disk that its guest sees.
 type variant struct {
 	r     io.ReaderAt
 	size  int64
 	guest []byte
 	opts  Options
-	bad   int64 // corruptions that Check finds although it can be read
+	bad   int64 // number of corruptions that Check finds, although the disk can be read
 }
 
 func fromDisk(c testDisk, opts Options) variant {
@@ -29,8 +29,8 @@ func fromDisk(c testDisk, opts Options) variant {
 	return v
 }
 
-// variants is the table of all that is read: each type, block size, kind of bitmap,
-// bit order, place of the footer, size, creator, parent and encryption.
+// variants returns disks of all supported types, block sizes, bitmaps, bit orders, places of the
+// footer, sizes, creators, parents and encryption.
 func variants() map[string]variant {
 	m := map[string]variant{}
 	add := func(v variant, name string, args ...any) {
@@ -42,7 +42,7 @@ func variants() map[string]variant {
 	}
 	for _, size := range []int64{0, 512, 1024, 1 << 20, 1<<20 + 512} {
 		add(fromDisk(testDisk{size: size}, Options{}), "fixed/%d", size)
-		if size > 0 { // a file shorter than a footer is none
+		if size > 0 { // a file shorter than a footer is not a VHD
 			add(fromDisk(testDisk{size: size, short: true}, Options{}), "fixed/%d/511-byte footer", size)
 		}
 	}
@@ -128,7 +128,7 @@ func variants() map[string]variant {
 	return m
 }
 
-// largeBlock is a disk of 2 MiB in one block that is larger.
+// largeBlock returns a disk of 2 MiB in a single larger block.
 func largeBlock(block int64) variant {
 	c := testDisk{size: 2 << 20, blockSize: block, chs: &[3]uint16{65535, 16, 255}}
 	bitmap := make([]byte, block/sectorSize/8)
@@ -162,7 +162,7 @@ func TestVariants(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if !Detect(v.r, v.size) {
-				t.Error("not detected")
+				t.Error("Detect rejects the disk")
 			}
 			d := open(t, v.r, v.size, v.opts)
 			imagetest.Source(t, d, v.guest)

@@ -1,12 +1,11 @@
-// Package vhd reads Microsoft VHD disk images, fixed, dynamic and differencing, as
-// the "Virtual Hard Disk Image Format Specification" 1.0 describes them and as
-// Hyper-V, Virtual PC, Azure, XenServer and qemu write them, also those that
-// XenServer's vhd-util has encrypted.
+// Package vhd reads and creates Microsoft VHD disk images: fixed, dynamic and differencing. It
+// follows the "Virtual Hard Disk Image Format Specification" 1.0 and the disks that Hyper-V,
+// Virtual PC, Azure, XenServer and QEMU write. It also reads disks that XenServer's vhd-util
+// encrypted.
 //
-// Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
-// tells a VHD by its content, and [CheckFile] looks for what is wrong with one. The
-// package never opens a file: a differencing disk, which is incomplete without its
-// parent, gets that from [Options.Resolve], and is refused without it.
+// [Open] returns a [Disk], an image.Source with extents. [Detect] recognizes a VHD by its content,
+// and [CheckFile] finds errors in one. The package never opens a file: [Options.Resolve] supplies
+// the parent of a differencing disk. Without it, such a disk is refused.
 //
 // [Create] writes fixed, dynamic and encrypted disks.
 package vhd
@@ -23,51 +22,49 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// sectorSize is what all sector numbers and bitmap bits of a VHD count, in bytes.
+// sectorSize is the unit of sector numbers and bitmap bits in a VHD, in bytes.
 const sectorSize = 512
 
-// Options changes how [Open] reads a disk. The zero value follows the
-// specification and suits disks of Hyper-V, Azure, XenServer and qemu that are
-// complete in themselves.
+// Options configure [Open]. The zero value follows the specification. It suits disks of Hyper-V,
+// Azure, XenServer and QEMU that have no parent.
 type Options struct {
-	// Resolve gives the parent of a differencing disk. If it is nil, a disk that
-	// has a parent is refused with an [image.RefusedError]. The names are what the parent
-	// locators W2ru and W2ku say, with the separators of Windows, the first one relative to the
-	// folder of the disk; and the one in the header, usually without the folder.
+	// Resolve returns the parent of a differencing disk. If it is nil, a disk that has a parent is
+	// refused with an [image.RefusedError]. The names are those of the parent locators W2ru and
+	// W2ku and of the header. The first two have the separators of Windows, and W2ru is relative to
+	// the folder of the disk. The name in the header usually has no folder.
 	Resolve func(image.Ref) (image.Source, error)
 
-	// ID tells this file from all others, as an absolute path or the numbers of
-	// device and inode do. A disk whose chain of parents leads back to the same ID
-	// is refused. If it is empty, only the length of a chain is limited.
+	// ID identifies this file, such as an absolute path or the device and inode numbers. A disk
+	// whose chain of parents leads back to the same ID is refused. If ID is empty, only the length
+	// of the chain is limited.
 	ID string
 
-	// Key is that of a disk that vhd-util has encrypted: 32 or 64 bytes. It is used
-	// while Open runs and not kept; a disk that is not encrypted does not need it.
-	// See also [Disk.Unlock].
+	// Key is the key of a disk that vhd-util encrypted: 32 or 64 bytes. Open uses it and does not
+	// keep it. It is ignored if the disk is not encrypted. See also [Disk.Unlock].
 	Key []byte
 
-	// MetadataOnly opens a disk to be described and checked: Resolve is not called
-	// and ReadAt and Extents fail.
+	// MetadataOnly opens a disk only to describe and check it. Resolve is not called, and ReadAt
+	// and Extents fail.
 	MetadataOnly bool
 
-	// SizeByCHS takes the virtual size from the disk geometry (cylinders x heads
-	// x sectors per track), as Virtual PC does and qemu does for creators that it
-	// does not know, in place of the footer's current size. A geometry at its
-	// maximum of 65535 x 16 x 255 says nothing of the size and is not used.
+	// SizeByCHS takes the virtual size from the disk geometry (cylinders x heads x sectors per
+	// track) instead of the footer's current size. Virtual PC does that, and so does QEMU for
+	// creators that it does not know. The maximum geometry of 65535 x 16 x 255 does not give the
+	// size and is ignored.
 	SizeByCHS bool
 
-	// IgnoreBitmaps reads allocated blocks of a dynamic disk whole, as qemu does,
-	// in place of taking sectors whose bitmap bit is clear for zeros. It is for
-	// disks whose writer did not maintain the sector bitmaps. The bitmaps of a
-	// differencing disk are always used: they tell its sectors from its parent's.
+	// IgnoreBitmaps reads allocated blocks of a dynamic disk whole, as QEMU does. By default,
+	// sectors whose bitmap bit is clear read as zeros. Set it for disks whose writer did not
+	// maintain the sector bitmaps. The bitmaps of a differencing disk are always used, as they
+	// separate its sectors from those of its parent.
 	IgnoreBitmaps bool
 
-	chain disk.Chain // the disks that this one is behind
+	chain disk.Chain // the disks in front of this one
 }
 
-// A Disk is an open VHD, seen as its guest sees it. It is an image.Source and an
-// image.Extenter, and safe for concurrent use, but for Close. It holds the block
-// allocation table in memory, 4 bytes a block.
+// A Disk is an open VHD as its guest sees it. It is an image.Source and an image.Extenter, and safe
+// for concurrent use, except for Close. It holds the block allocation table in memory, 4 bytes per
+// block.
 type Disk struct {
 	disk     disk.Disk // its Size is a multiple of sectorSize
 	file     disk.File
@@ -76,8 +73,8 @@ type Disk struct {
 	info     Info
 	regions  []image.Region
 
-	// What follows is for dynamic and differencing disks only; bat is nil for
-	// fixed ones, which lie in the file from its first byte on.
+	// The following fields are for dynamic and differencing disks. bat is nil for fixed disks,
+	// which start at the first byte of the file.
 
 	bat        []uint32 // by block: the sector of its bitmap, or absent
 	blockSize  int64    // bytes, a power of two
@@ -85,15 +82,15 @@ type Disk struct {
 	bitmapSize int64    // bytes that precede the data of a block
 	lsbFirst   bool     // the lowest bit of a bitmap byte is its first sector
 
-	// states caches, two bits a block, what the bitmap of the block holds. It is
-	// nil when bitmaps are ignored.
+	// states caches the state of each block's bitmap, two bits per block. It is nil when bitmaps
+	// are ignored.
 	states  []atomic.Uint32
-	bitmaps disk.Pages // of blocks of both kinds of sectors
+	bitmaps disk.Pages // bitmaps of blocks with both kinds of sectors
 
 	differencing bool
 
 	keyHash *keyHash                   // nil if the disk is not encrypted
-	cipher  atomic.Pointer[xts.Cipher] // nil while it is locked
+	cipher  atomic.Pointer[xts.Cipher] // nil while locked
 }
 
 var (
@@ -101,18 +98,16 @@ var (
 	_ image.Extenter = (*Disk)(nil)
 )
 
-// Open reads the metadata of the VHD of size bytes in r and checks it, so that a
-// file that is truncated or inconsistent is refused here and not while its data is
-// read. The Disk keeps r, which must allow concurrent ReadAt if the Disk is used
-// concurrently, and must not change meanwhile. If r is an image.Extenter, such as
-// a raw file with hole detection, a fixed disk passes its extents on.
+// Open reads and checks the metadata of the VHD of size bytes in r. It refuses a truncated or
+// inconsistent file. The Disk keeps r, which must not change and must support concurrent ReadAt if
+// the Disk is used concurrently. If r is an image.Extenter, such as a raw file that reports its
+// holes, a fixed disk returns its extents.
 //
-// A file that breaks the rules of the format gives an *image.FormatError, which
-// matches image.ErrFormat; a differencing disk an [image.RefusedError] if there is no
-// [Options.Resolve]; a disk of more than 8388608 blocks, or a chain of more than 64
-// parents, an error that matches image.ErrUnsupported. A wrong key is [ErrKey]. Other
-// errors are those of r and of Resolve. What is odd but readable is in
-// [Info.Warnings].
+// A malformed file returns an *image.FormatError, which matches image.ErrFormat. A differencing
+// disk returns an [image.RefusedError] if [Options.Resolve] is nil. A disk of more than 8388608
+// blocks, or with more than 64 parents, matches image.ErrUnsupported. A wrong key is [ErrKey].
+// Other errors are those of r and of Resolve. [Info.Warnings] lists oddities that do not prevent
+// reading.
 func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	f, err := findFooter(r, size)
 	if err != nil {
@@ -154,25 +149,25 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, 
 func (d *Disk) openFixed(f *footer, opts Options) error {
 	if f.isCopy {
 		return f.formatError(offDiskType, "disk type", typeFixed,
-			"3 (dynamic) in a footer at the start of a file that has none at its end: the file is truncated")
+			"3 (dynamic), as this footer is at the start of a file without a footer at its end: the file is truncated")
 	}
 	if d.disk.Size > f.off {
 		return f.sizeError(opts.SizeByCHS,
-			fmt.Sprintf("at most %d bytes, which is what the file holds in front of its footer", f.off))
+			fmt.Sprintf("at most %d bytes, the length of the file in front of its footer", f.off))
 	}
 	if d.disk.Size < f.off {
-		d.warnf("the file is larger than its disk: %d bytes between the end of the disk and the footer are not read", f.off-d.disk.Size)
+		d.warnf("the file is larger than its disk: %d bytes between the end of the disk and the footer are ignored", f.off-d.disk.Size)
 	}
 	if f.dataOffset != noOffset && f.dataOffset != noOffset32 {
-		d.warnf("the data offset of this fixed disk is %#x where %#x is usual; it is not used", f.dataOffset, noOffset)
+		d.warnf("the data offset of this fixed disk is %#x instead of the usual %#x; it is ignored", f.dataOffset, noOffset)
 	}
 	d.info.AllocatedBytes = d.disk.Size
 	d.setRegions(f, nil)
 	return nil
 }
 
-// openDynamic reads and checks the dynamic disk header and the block allocation
-// table, and gets the parent of a differencing disk.
+// openDynamic reads and checks the dynamic disk header and the block allocation table. It opens the
+// parent of a differencing disk.
 func (d *Disk) openDynamic(f *footer, opts Options) error {
 	if err := d.compareCopy(f); err != nil {
 		return err
@@ -186,7 +181,7 @@ func (d *Disk) openDynamic(f *footer, opts Options) error {
 	}
 	d.setRegions(f, h)
 	if h.next != noOffset && h.next != noOffset32 {
-		d.warnf("the data offset of the dynamic disk header is %#x where %#x is usual; it is not used", h.next, noOffset)
+		d.warnf("the data offset of the dynamic disk header is %#x instead of the usual %#x; it is ignored", h.next, noOffset)
 	}
 	d.blockSize = h.blockSize
 	d.blockShift = uint(bits.TrailingZeros64(uint64(h.blockSize)))
@@ -216,10 +211,8 @@ func (d *Disk) openDynamic(f *footer, opts Options) error {
 // Size returns the virtual size in bytes, a multiple of 512.
 func (d *Disk) Size() int64 { return d.disk.Size }
 
-// ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
-// with io.EOF. A file that ends before the data that its metadata promised, which
-// can happen only when it was cut after Open, gives an error that matches
-// io.ErrUnexpectedEOF. Of an encrypted disk that is locked nothing can be read:
+// ReadAt reads guest-visible bytes; see [io.ReaderAt]. If the file was truncated after Open, the
+// error matches io.ErrUnexpectedEOF. If the disk is encrypted and locked, it returns
 // [image.ErrLocked].
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 

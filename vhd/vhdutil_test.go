@@ -7,14 +7,14 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// checkVHDUtil applies the rules of "vhd-util check" of XenServer, by which an importer
-// may refuse a file, to one that Create made.
+// checkVHDUtil applies the rules of "vhd-util check" of XenServer, which an importer can enforce,
+// to a file that Create made.
 func checkVHDUtil(t testing.TB, file []byte) {
 	t.Helper()
 	must := func(ok bool, rule string) {
 		t.Helper()
 		if !ok {
-			t.Errorf("vhd-util would refuse it: %s", rule)
+			t.Errorf("vhd-util would refuse the file: %s", rule)
 		}
 	}
 	must(len(file)%512 == 0, "file size")
@@ -39,7 +39,7 @@ func checkVHDUtil(t testing.TB, file []byte) {
 	blockSize := int(be.Uint32(h[offBlockSize:]))
 	must(table%512 == 0 && table+4*entries <= len(file)-footerSize, "table offset")
 	must(int(size)/blockSize <= entries, "size exceeds the table")
-	end := roundUp(table+4*entries, 512) // of the headers
+	end := roundUp(table+4*entries, 512) // end of the headers
 	batmap := file[end:]
 	if string(foot[offCreatorApp:][:3]) == "tap" {
 		must(be.Uint32(foot[offCreatorVer:]) == 0x00010003, "creator version")

@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
-// TestWriter runs what all writers must do over Create.
+// TestWriter checks the contract of writers with Create.
 func TestWriter(t *testing.T) {
 	key := []byte("0123456789abcdef0123456789ABCDEF")
 	for name, o := range map[string]vhd.CreateOptions{
