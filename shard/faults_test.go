@@ -186,7 +186,13 @@ func TestReady(t *testing.T) {
 	refuse := errors.New("not yet")
 	plan := func(f shard.File, change func(o *shard.PlanOptions)) error {
 		o := options(1)
-		o.Ready = func(context.Context) error { called++; return refuse }
+		o.Ready = func(_ context.Context, j *shard.Job) error {
+			called++
+			if j.Parts() != 6 || j.UploadID != "" {
+				t.Errorf("a job of %d parts, with the upload %q", j.Parts(), j.UploadID)
+			}
+			return refuse
+		}
 		change(&o)
 		_, err := shard.Plan(t.Context(), f, bytes.NewReader(disk()), key, o)
 		if err == nil {

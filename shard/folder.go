@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/luksimg/luksimg/image"
 	"github.com/luksimg/luksimg/internal/advice"
@@ -40,7 +41,7 @@ func (t File) Begin(_ context.Context, size, partSize int64) (Upload, error) {
 		if errors.Is(err, fs.ErrExist) {
 			err = t.taken(err)
 		}
-		return nil, err
+		return nil, t.full(err)
 	}
 	root, err := os.OpenRoot(t.folder())
 	if err != nil {
@@ -53,7 +54,9 @@ func (t File) Begin(_ context.Context, size, partSize int64) (Upload, error) {
 	if t.Private {
 		mode = 0o600
 	}
-	u.f, err = root.OpenFile(u.file(), os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	if u.f, err = root.OpenFile(u.file(), os.O_RDWR|os.O_CREATE|os.O_EXCL, mode); err != nil {
+		err = fmt.Errorf("%s: %w", t.folder(), err)
+	}
 	if err == nil {
 		err = u.f.Truncate(size)
 	}
@@ -66,9 +69,17 @@ func (t File) Begin(_ context.Context, size, partSize int64) (Upload, error) {
 	if err != nil {
 		u.Close()
 		t.Abort(context.Background(), u.id)
-		return nil, err
+		return nil, t.full(err)
 	}
 	return u, nil
+}
+
+// full adds to the error of a full disk what to do about it.
+func (t File) full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return advice.With(err, "make room in "+filepath.Dir(t.Name)+", and run the same command again: what is there is kept")
+	}
+	return err
 }
 
 // taken is the error of an image that another job makes.
@@ -203,7 +214,7 @@ func (t File) Save(_ context.Context, name string, b []byte) error {
 	temp := name + "." + hex.EncodeToString(random)
 	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return t.full(fmt.Errorf("%s: %w", t.folder(), err))
 	}
 	_, err = f.Write(b)
 	if err == nil {
@@ -217,7 +228,7 @@ func (t File) Save(_ context.Context, name string, b []byte) error {
 	}
 	if err != nil {
 		root.Remove(temp)
-		return err
+		return t.full(err)
 	}
 	return fsys.OS.SyncDir(t.folder())
 }
@@ -360,10 +371,10 @@ func (u *fileUpload) Send(_ context.Context, number int, b []byte, _ Part) (Part
 		return Part{}, false, fmt.Errorf("part %d of %d bytes, of %d in parts of %d", number, len(b), u.size, u.partSize)
 	}
 	if _, err := u.f.WriteAt(b, off); err != nil {
-		return Part{}, false, err
+		return Part{}, false, u.t.full(err)
 	}
 	if err := u.f.Sync(); err != nil {
-		return Part{}, false, err
+		return Part{}, false, u.t.full(err)
 	}
 	u.note(number)
 	return Part{}, false, nil

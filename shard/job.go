@@ -29,6 +29,8 @@ const (
 	MinPart = 5 << 20
 	// MaxPart is the largest size of a part, in bytes.
 	MaxPart = 5 << 30
+	// MaxUploadID is the length of the longest upload ID, in bytes.
+	MaxUploadID = 1024
 )
 
 // A Job is what all machines have to know. There is no secret in it. docs/shard.md describes its JSON form.
@@ -145,7 +147,7 @@ func (j *Job) check() error {
 		return bad("id %.100q is not 32 hexadecimal digits", j.ID)
 	case j.Source.Name == "" || j.Destination == "" || j.UploadID == "":
 		return bad("source, destination or upload_id is missing")
-	case len(j.UploadID) > 1024:
+	case len(j.UploadID) > MaxUploadID:
 		return bad("upload_id has %d bytes", len(j.UploadID))
 	case j.Source.Stamp.Size < 0:
 		return bad("the source has %d bytes", j.Source.Stamp.Size)

@@ -33,8 +33,9 @@ type PlanOptions struct {
 	Envelope json.RawMessage                            // with the wrapped key, if there is one
 	Manifest func(r *luksimg.Result) *manifest.Manifest // of an image that is encrypted
 
-	// Ready, if not nil, is called when all else is known to be good, just before room is made for the image.
-	Ready func(ctx context.Context) error
+	// Ready, if not nil, is called when all else is known to be good, just before room is made for the image. The
+	// job has no UploadID then.
+	Ready func(ctx context.Context, j *Job) error
 }
 
 // Plan makes the header of the image that [luksimg.Encrypt] would make of src, and makes room for the
@@ -68,7 +69,7 @@ func Plan(ctx context.Context, t Target, src image.Source, key []byte, o PlanOpt
 		}
 	}
 	if o.Ready != nil {
-		if err := o.Ready(ctx); err != nil {
+		if err := o.Ready(ctx, j); err != nil {
 			return nil, err
 		}
 	}

@@ -148,29 +148,17 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestFullDisk writes to a small filesystem, made in a namespace of its own.
-func TestFullDisk(t *testing.T) {
-	luksimg, dir := command(t), t.TempDir()
-	mnt := filepath.Join(dir, "mnt")
-	if err := os.Mkdir(mnt, 0o700); err != nil {
+// onSmallDisk runs a script in a folder, where mnt is a filesystem of 8 MiB, in a namespace of its own. $0 is the command.
+func onSmallDisk(t *testing.T, luksimg, dir, script string) string {
+	t.Helper()
+	if err := os.Mkdir(filepath.Join(dir, "mnt"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	noise(t, filepath.Join(dir, "disk"), 12<<20)
-	must(t, luksimg, "keygen", filepath.Join(dir, "key"))
-	const script = `mount -t tmpfs -o size=8m tmpfs mnt || exit 99
-"$0" encrypt --key-file key --format luks1 disk mnt/disk.luks
-echo "code $?"
-"$0" encrypt --generate-key mnt/dek --format luks1 disk mnt/disk.luks
-echo "code $?"
-head -c 1m /dev/zero | tee mnt/fits >small
-"$0" encrypt --key-file key --format luks1 small mnt/small.luks
-echo "code $?"
-ls -A mnt`
 	flags := []string{"-rm"}
 	if os.Geteuid() == 0 {
 		flags = []string{"-m"}
 	}
-	c := exec.Command("unshare", append(flags, "sh", "-c", script, luksimg)...)
+	c := exec.Command("unshare", append(flags, "sh", "-c", "mount -t tmpfs -o size=8m tmpfs mnt || exit 99\n"+script, luksimg)...)
 	c.Dir = dir
 	out, err := c.CombinedOutput()
 	if e := new(exec.ExitError); errors.As(err, &e) && (e.ExitCode() == 99 || e.ExitCode() == 1) || errors.Is(err, exec.ErrNotFound) {
@@ -182,7 +170,23 @@ ls -A mnt`
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	text := string(out)
+	return string(out)
+}
+
+// TestFullDisk writes to a small filesystem.
+func TestFullDisk(t *testing.T) {
+	luksimg, dir := command(t), t.TempDir()
+	noise(t, filepath.Join(dir, "disk"), 12<<20)
+	must(t, luksimg, "keygen", filepath.Join(dir, "key"))
+	text := onSmallDisk(t, luksimg, dir, `
+"$0" encrypt --key-file key --format luks1 disk mnt/disk.luks
+echo "code $?"
+"$0" encrypt --generate-key mnt/dek --format luks1 disk mnt/disk.luks
+echo "code $?"
+head -c 1m /dev/zero | tee mnt/fits >small
+"$0" encrypt --key-file key --format luks1 small mnt/small.luks
+echo "code $?"
+ls -A mnt`)
 	if n := strings.Count(text, "luksimg: error: write mnt/"); n != 2 || strings.Count(text, "no space left on device\nluksimg: hint: luksimg needs room") != 2 {
 		t.Errorf("%d errors, want 2 that say so", n)
 	}

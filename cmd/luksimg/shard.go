@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -84,13 +85,20 @@ func (o jobOutput) abort() {
 	}
 }
 
+// reserve takes the room on the disk that a job needs, which has no UploadID yet.
+func (o jobOutput) reserve(j *shard.Job) error {
+	if o.f == nil {
+		return nil
+	}
+	draft := *j
+	draft.UploadID = strings.Repeat("0", shard.MaxUploadID)
+	return errors.Join(draft.Write(o.f), o.f.Sync())
+}
+
 // commit writes the job.
 func (o jobOutput) commit(ctx context.Context, j *shard.Job) error {
 	if o.f != nil {
-		if err := j.Write(o.f); err != nil {
-			return err
-		}
-		return o.f.Commit()
+		return o.commitFile(j)
 	}
 	var b bytes.Buffer
 	if err := j.Write(&b); err != nil {
@@ -98,6 +106,24 @@ func (o jobOutput) commit(ctx context.Context, j *shard.Job) error {
 	}
 	_, err := o.client.Upload(ctx, o.at, bytes.NewReader(b.Bytes()), int64(b.Len()), cos.UploadOptions{})
 	return err
+}
+
+// commitFile writes the job over what reserve has written.
+func (o jobOutput) commitFile(j *shard.Job) error {
+	if _, err := o.f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if err := j.Write(o.f); err != nil {
+		return err
+	}
+	n, err := o.f.Seek(0, io.SeekCurrent)
+	if err == nil {
+		err = o.f.Truncate(n)
+	}
+	if err != nil {
+		return err
+	}
+	return o.f.Commit()
 }
 
 // removeJob removes a job that is done with.

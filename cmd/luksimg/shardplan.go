@@ -233,8 +233,8 @@ func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error)
 	plan := shard.PlanOptions{Encrypt: opts, Shards: o.shards, PartSize: o.partSize.N, Source: source, Destination: dst, Replace: o.force,
 		Created: now(), Tool: toolName(),
 		Manifest: func(r *luksimg.Result) *manifest.Manifest { return o.manifestOf(dst, disk, r, key) },
-		Ready: func(ctx context.Context) error {
-			if err := s.unchanged(); err != nil {
+		Ready: func(ctx context.Context, j *shard.Job) error {
+			if err := errors.Join(s.unchanged(), out.reserve(j)); err != nil {
 				return err
 			}
 			return o.giveUpOld(ctx, job, dst, target)
