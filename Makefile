@@ -11,12 +11,14 @@
 GO       ?= go
 FUZZTIME ?= 30s
 
-.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud engines packer docs site site-test demo bench fuzz release-snapshot release-test clean
+.PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud engines plugin packer docs site site-test demo bench fuzz release-snapshot release-test clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
 
-test: setup check generated cross race unit arm64 platforms kernels interop pkcs11 cloud engines site-test
+# One after the other, with a line at the start of each, and a line a minute while it runs.
+test:
+	@+MAKE="$(MAKE)" scripts/stages.sh setup check generated cross race unit arm64 platforms kernels interop pkcs11 cloud engines plugin site-test
 
 # The programs that the interop tests drive, where apt and root can have them.
 setup:
@@ -27,15 +29,19 @@ setup:
 check: lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
-	$(GO) test ./docs
+	$(GO) test ./docs ./internal/prose
 	$(GO) mod verify >/dev/null
 	@scripts/check-docs.sh
+	@scripts/check-fuzz.sh
 
-# golangci-lint, with staticcheck in it, of the version that tools/go.mod pins.
+# golangci-lint, with staticcheck in it, and actionlint, of the versions that tools/go.mod and tools/release/go.mod pin.
 lint:
 	@if $(GO) tool -modfile=tools/go.mod -n golangci-lint >/dev/null; then \
 		$(GO) tool -modfile=tools/go.mod golangci-lint run ./...; \
 	else echo "skipped: golangci-lint cannot be built"; test "$$CI" != true; fi
+	@if $(GO) tool -modfile=tools/release/go.mod -n actionlint >/dev/null; then \
+		$(GO) tool -modfile=tools/release/go.mod actionlint; \
+	else echo "skipped: actionlint cannot be built"; test "$$CI" != true; fi
 
 # The assembly in a package must be what its generator writes.
 generated:
@@ -119,12 +125,16 @@ cloud:
 engines:
 	$(call foreign,interop/engines,the types of APIs)
 
-# The plugin of Packer, by itself and in Packer.
-packer:
-	@scripts/packer.sh || echo "skipped: tests with Packer need it"
+# The plugin of Packer, without Packer. It is driven as Packer does it, over the SDK's RPC.
+plugin:
 	@if (cd packer && $(GO) list -deps -test ./... >/dev/null 2>&1); then \
-		cd packer && $(GO) vet ./... && $(GO) test ./...; \
+		cd packer && $(GO) vet ./... && $(GO) test -skip '^TestPacker$$' ./...; \
 	else echo "skipped: the plugin of Packer needs its SDK, which cannot be had"; test "$$CI" != true; fi
+
+# The plugin in Packer, which takes minutes to build.
+packer: plugin
+	@scripts/packer.sh || echo "skipped: tests with Packer need it"
+	cd packer && $(GO) test -run '^TestPacker$$' .
 
 # The manual pages, and the same as Markdown. A test compares them with the command.
 docs:

@@ -1,6 +1,7 @@
 #!/bin/bash
-# release-test.sh - make a release twice, from two clones in two folders, and compare; then use what was made as people do: install
-# the deb in a bare Debian root, list the rpm and the apk, inspect the OCI image, read the SBOMs, install by the action.
+# release-test.sh - make a release twice, from two clones in two folders, one of them with an empty build cache, and compare. Then
+# use what was made as people do: install the packages, the deb in a bare Debian root, inspect the OCI image, read the SBOMs, install
+# by the action. At last, make a release of a tag, and install that tag by go install.
 #
 #   scripts/release-test.sh            all of it
 #   scripts/release-test.sh --once     what is in dist/, of HEAD or of COMMIT, without making it anew
@@ -26,9 +27,10 @@ if [ "${1:-}" != --once ]; then
 		mkdir -p "$work/$folder/.cache"
 		ln -s "$cache/bin" "$work/$folder/.cache/bin"
 		(cd "$work/$folder" && scripts/release/build.sh --snapshot)
+		export GOCACHE=$work/gocache # empty for the second
 	done
 	diff -r "$work/one/dist" "$work/two/with/another/name/dist" || fail "two builds differ"
-	ok "two clones make the same $(wc -l <"$work/one/dist/SHA256SUMS") files"
+	ok "two clones make the same $(wc -l <"$work/one/dist/SHA256SUMS") files, one of them with an empty cache"
 	rm -rf dist
 	mv "$work/one/dist" dist
 fi
@@ -55,21 +57,34 @@ said=$("$work/archives/luksimg_${version}_linux_amd64/luksimg" version)
 [[ $said == *"luksimg v$version,"*"commit $commit"* ]] || fail "luksimg version says: $said"
 ok "archives of $(ls luksimg_*.tar.gz luksimg_*.zip | wc -l) platforms: static, licenses, manual pages, completions, SBOMs; the version is v$version"
 
-# The same binary by go build alone, compiled anew.
+# The helper for PKCS#11: it loads libraries, so it is no static program.
+for arch in amd64 arm64; do
+	folder=luksimg-pkcs11_${version}_linux_$arch
+	tar -xzf "$folder.tar.gz" -C "$work/archives"
+	for want in LICENSE LICENSES.txt README.md; do
+		[ -s "$work/archives/$folder/$want" ] || fail "$folder.tar.gz has no $want"
+	done
+	grep -q '^==== github.com/ebitengine/purego ' "$work/archives/$folder/LICENSES.txt" || fail "$folder.tar.gz has no license of purego"
+	file "$work/archives/$folder/luksimg-pkcs11" | grep -q 'ELF 64-bit.*dynamically linked, interpreter /lib.*stripped' || fail "$folder: $(file "$work/archives/$folder/luksimg-pkcs11")"
+	grep -q '"name": "github.com/ebitengine/purego"' "$folder.cdx.json" || fail "$folder.cdx.json does not name purego"
+done
+ok "archives of luksimg-pkcs11 for two platforms: licenses, SBOMs"
+
+# The same binary by go build alone.
 if [ "${1:-}" != --once ]; then
 	git clone --quiet "$top" "$work/by-hand"
-	(cd "$work/by-hand" && git checkout --quiet --detach "$commit" && GOFLAGS=-trimpath CGO_ENABLED=0 GOOS=linux GOARCH=amd64 GOCACHE=$work/gocache \
+	(cd "$work/by-hand" && git checkout --quiet --detach "$commit" && GOFLAGS=-trimpath CGO_ENABLED=0 GOOS=linux GOARCH=amd64 \
 		go build -ldflags "-s -w -X main.version=v$version -X main.commit=$commit" -o luksimg ./cmd/luksimg)
 	cmp "$work/by-hand/luksimg" "$work/archives/luksimg_${version}_linux_amd64/luksimg" || fail "go build makes another binary"
-	ok "go build with an empty cache makes the same binary"
+	ok "go build alone makes the same binary"
 fi
 
-# The deb, in a root that has what a bare Debian has, man and bash-completion.
-deb=$(echo luksimg_*_amd64.deb)
+# The debs, in a root that has what a bare Debian has, man, bash-completion, and a PKCS#11 token in software.
+deb=$(echo luksimg_*_amd64.deb) helper=$(echo luksimg-pkcs11_*_amd64.deb)
 if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
-	root=$cache/debian-root.tar
+	root=$cache/debian-root-softhsm.tar
 	if [ ! -e "$root" ]; then
-		debootstrap --variant=minbase --include=man-db,bash-completion bookworm "$work/bare" >"$cache/debootstrap.log" 2>&1 ||
+		debootstrap --variant=minbase --include=man-db,bash-completion,softhsm2,opensc bookworm "$work/bare" >"$cache/debootstrap.log" 2>&1 ||
 			fail "debootstrap: see .cache/debootstrap.log"
 		tar -C "$work/bare" -cf "$root.part" . && mv "$root.part" "$root"
 		rm -rf "$work/bare"
@@ -77,8 +92,11 @@ if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
 	mkdir "$work/debian"
 	tar -C "$work/debian" -xf "$root"
 	cp "$deb" "$work/debian/luksimg.deb"
+	cp "$helper" "$work/debian/luksimg-pkcs11.deb"
 	# With /proc, which the shell needs for /dev/fd.
 	inside() { unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$work/debian" /usr/bin/env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8 TERM=dumb "$@"; }
+	if inside dpkg -i /luksimg-pkcs11.deb >/dev/null 2>&1; then fail "$helper installs without luksimg"; fi
+	inside dpkg -P luksimg-pkcs11 >/dev/null 2>&1
 	inside dpkg -i /luksimg.deb >/dev/null
 	inside luksimg version | grep -q "commit $commit" || fail "the deb's luksimg version"
 	inside man luksimg | grep -q 'encrypt' || fail "man luksimg"
@@ -92,31 +110,78 @@ if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
 	inside sh -ec 'cd /tmp; luksimg -q keygen key; head -c 1048576 /dev/urandom >disk; luksimg -q encrypt --key-file key disk disk.luks; luksimg -q verify --key-file key disk disk.luks' >/dev/null ||
 		fail "luksimg of the deb does not encrypt"
 	[ -s "$work/debian/usr/share/doc/luksimg/copyright" ] || fail "the deb has no copyright file"
-	inside dpkg -r luksimg >/dev/null
-	[ ! -e "$work/debian/usr/bin/luksimg" ] || fail "removing the deb leaves its binary"
+	inside dpkg -i /luksimg-pkcs11.deb >/dev/null
+	[ -s "$work/debian/usr/share/doc/luksimg-pkcs11/copyright" ] || fail "$helper has no copyright file"
+	inside sh -ec 'cd /tmp
+		mkdir tokens; echo "directories.tokendir = /tmp/tokens" >softhsm2.conf
+		export SOFTHSM2_CONF=/tmp/softhsm2.conf; printf 1234 >pin
+		softhsm2-util --init-token --free --label vault --pin 1234 --so-pin 5678
+		pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --token-label vault --login --pin 1234 --keygen --key-type AES:32 \
+			--label images --id 01 --sensitive --usage-decrypt --usage-wrap
+		root="pkcs11:token=vault;object=images?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=/tmp/pin"
+		luksimg -q encrypt --kms "$root" disk token.luks
+		luksimg -q decrypt --kms "$root" token.luks back
+		cmp disk back' >"$work/said" 2>&1 || fail "luksimg-pkcs11 of the deb: $(cat "$work/said")"
+	inside dpkg -r luksimg-pkcs11 luksimg >/dev/null
+	[ ! -e "$work/debian/usr/bin/luksimg" ] && [ ! -e "$work/debian/usr/bin/luksimg-pkcs11" ] || fail "removing the debs leaves their binaries"
 	ok "$deb installs in a bare Debian: version, man, completion, encrypt; and goes again"
+	ok "$helper too: a key on a token of SoftHSM encrypts and decrypts"
 else
 	skip "installing the deb needs root, debootstrap and a machine of its kind"
 fi
 
-rpm=$(echo luksimg-*.x86_64.rpm)
+# The rpms, in an empty root, which has no C library.
+rpm=$(echo luksimg-[0-9]*.x86_64.rpm) helper=$(echo luksimg-pkcs11-[0-9]*.x86_64.rpm)
 if has rpm; then
 	rpm -qlp "$rpm" 2>/dev/null >"$work/rpm"
 	for want in /usr/bin/luksimg /usr/share/man/man1/luksimg.1.gz /usr/share/bash-completion/completions/luksimg /usr/share/zsh/site-functions/_luksimg; do
 		grep -qx "$want" "$work/rpm" || fail "$rpm has no $want"
 	done
 	[ "$(rpm -qp --qf '%{LICENSE}' "$rpm" 2>/dev/null)" = Apache-2.0 ] || fail "the license of $rpm"
-	rpm -K --nosignature "$rpm" >/dev/null || fail "the digests of $rpm"
-	ok "$rpm"
+	rpm -K --nosignature "$rpm" "$helper" >/dev/null || fail "the digests of $rpm or $helper"
+	rpm -qpR "$helper" 2>/dev/null >"$work/rpm"
+	{ grep -qx luksimg "$work/rpm" && grep -q '^libc.so.6' "$work/rpm"; } || fail "$helper depends on: $(cat "$work/rpm")"
+	if [ "$(id -u)" = 0 ] && [ "$(uname -m)" = x86_64 ]; then
+		into() { rpm --root "$work/rpm-root" --force-debian "$@"; }
+		mkdir "$work/rpm-root"
+		into -i "$rpm" 2>"$work/said" || fail "$rpm does not install: $(cat "$work/said")"
+		if into -i "$helper" 2>"$work/said"; then fail "$helper installs without a C library"; fi
+		grep -q 'libc.so.6' "$work/said" || fail "$helper: $(cat "$work/said")"
+		into -i --nodeps "$helper"
+		into -V --nodeps luksimg luksimg-pkcs11 >"$work/said" || fail "what the rpms install is not what they say: $(cat "$work/said")"
+		chroot "$work/rpm-root" /usr/bin/luksimg version | grep -q "commit $commit" || fail "luksimg of $rpm"
+		into -e luksimg-pkcs11 luksimg
+		[ ! -e "$work/rpm-root/usr/bin/luksimg" ] || fail "removing $rpm leaves its binary"
+	fi
+	ok "$rpm, $helper: they install, verify and run, and go again"
 else
 	skip "reading the rpm needs rpm"
 fi
+
+# The apk: a signature is optional, then the control part, then the data, whose digest the control part has.
 apk=$(echo luksimg_*_x86_64.apk)
-tar -tzf "$apk" 2>/dev/null >"$work/apk"
-for want in .PKGINFO usr/bin/luksimg usr/share/man/man1/luksimg.1.gz usr/share/bash-completion/completions/luksimg; do
-	grep -qx "$want" "$work/apk" || fail "$apk has no $want"
+mkdir "$work/apk"
+python3 - "$apk" "$work/apk" <<'END' || fail "the structure of $apk"
+import hashlib, io, sys, tarfile, zlib
+data, parts = open(sys.argv[1], "rb").read(), []
+while data:
+    d = zlib.decompressobj(31)
+    text = d.decompress(data)
+    assert d.eof, "the last stream is cut off"
+    parts.append((data[:len(data) - len(d.unused_data)], text))
+    data = d.unused_data
+assert len(parts) == 2, f"{len(parts)} streams"
+control, files = (tarfile.open(fileobj=io.BytesIO(text)) for _, text in parts)
+info = dict(line.split(" = ", 1) for line in control.extractfile(".PKGINFO").read().decode().splitlines() if " = " in line)
+assert info["pkgname"] == "luksimg" and info["arch"] == "x86_64" and info["license"] == "Apache-2.0", info
+assert info["datahash"] == hashlib.sha256(parts[1][0]).hexdigest(), "the digest of the data"
+files.extractall(sys.argv[2])
+END
+for want in usr/bin/luksimg usr/share/man/man1/luksimg.1.gz usr/share/bash-completion/completions/luksimg usr/share/zsh/site-functions/_luksimg; do
+	[ -s "$work/apk/$want" ] || fail "$apk has no $want"
 done
-ok "$apk"
+"$work/apk/usr/bin/luksimg" version | grep -q "commit $commit" || fail "luksimg of $apk"
+ok "$apk: its parts, its digest, and its luksimg runs"
 
 # The OCI image.
 oci=luksimg_${version}_oci.tar
@@ -174,3 +239,37 @@ ln -s "$work/bad/latest/download" "$work/web/latest/download"
 if action latest >"$work/said" 2>&1; then fail "setup-luksimg takes a damaged archive"; fi
 grep -q 'does not match its checksum' "$work/said" || fail "setup-luksimg: $(cat "$work/said")"
 ok "setup-luksimg installs the release, and refuses a damaged one"
+
+# A tag, in a clone: the binaries tell it, the notes are its section of the changelog, and go install makes the same version.
+if [ "${1:-}" != --once ]; then
+	tagged=$work/tagged
+	git clone --quiet "$top" "$tagged"
+	cd "$tagged"
+	git checkout --quiet --detach "$commit"
+	mkdir .cache
+	ln -s "$cache/bin" .cache/bin
+	sed -i 's/^## \[Unreleased\]$/&\n\n## [98.7.6] - 2098-07-06\n\n- A test./' CHANGELOG.md
+	git -c user.name=test -c user.email=test@example.com commit --quiet -a -m 'release v98.7.6'
+	git tag v98.7.6
+	git tag cmd/luksimg-pkcs11/v98.7.6
+	commit=$(git rev-parse HEAD)
+	scripts/release/build.sh
+	[ "$(scripts/release/notes.sh v98.7.6)" = $'\n- A test.' ] || fail "the notes: $(scripts/release/notes.sh v98.7.6)"
+	if scripts/release/notes.sh v98.7.5 2>/dev/null; then fail "there are notes for a version that the changelog does not have"; fi
+	tar -xzf dist/luksimg_98.7.6_linux_amd64.tar.gz -C "$work"
+	said=$("$work/luksimg_98.7.6_linux_amd64/luksimg" version)
+	[[ $said == *"luksimg v98.7.6,"*"commit $commit"* ]] || fail "luksimg of a tag says: $said"
+	ok "a release of a tag: its version, its notes"
+
+	# go install finds the tag in this clone, other modules where the builds above found them, and leaves the caches alone.
+	install=(env "GOPROXY=file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" "GOMODCACHE=$work/modules" "GOBIN=$work/bin" GOFLAGS=-modcacherw CGO_ENABLED=0
+		GONOPROXY=github.com/luksimg GONOSUMDB=github.com/luksimg GIT_CONFIG_COUNT=1 "GIT_CONFIG_KEY_0=url.file://$tagged.insteadOf"
+		GIT_CONFIG_VALUE_0=https://github.com/luksimg/luksimg go install)
+	cd "$work"
+	"${install[@]}" github.com/luksimg/luksimg/cmd/luksimg@v98.7.6 2>"$work/said" || fail "go install: $(cat "$work/said")"
+	"${install[@]}" github.com/luksimg/luksimg/cmd/luksimg-pkcs11@v98.7.6 2>"$work/said" || fail "go install: $(cat "$work/said")"
+	said=$("$work/bin/luksimg" version)
+	[[ $said == *"luksimg v98.7.6,"* ]] || fail "luksimg of go install says: $said"
+	go version -m "$work/bin/luksimg-pkcs11" | grep -q 'mod.*luksimg-pkcs11.*v98.7.6' || fail "luksimg-pkcs11 of go install: $(go version -m "$work/bin/luksimg-pkcs11")"
+	ok "go install of a tag: its version"
+fi

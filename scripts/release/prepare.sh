@@ -21,11 +21,11 @@ go run ./cmd/luksimg completion fish >"$dir/completions/luksimg.fish"
 go run ./cmd/luksimg completion powershell >"$dir/completions/luksimg.ps1"
 go run ./cmd/luksimg completion zsh >"$dir/completions/_luksimg"
 
-# modules: path, version and folder of each module whose code is in a binary, of any system.
+# modules FOLDER SYSTEM...: path, version and folder of each module whose code is in the program of a folder, on any of the systems.
 modules() {
-	local os
-	for os in linux darwin windows; do
-		GOOS=$os go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}}	{{.Version}}	{{.Dir}}{{end}}{{end}}' ./cmd/luksimg
+	local folder=$1 os; shift
+	for os; do
+		(cd "$folder" && GOOS=$os go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}}	{{.Version}}	{{.Dir}}{{end}}{{end}}' .)
 	done | LC_ALL=C sort -u
 }
 
@@ -36,17 +36,24 @@ license() {
 	for file; do echo; cat "$file"; done
 }
 
-{
-	echo 'Licenses of luksimg and of all code that is linked into it.'
-	license luksimg LICENSE
-	for dir_of in luks/ciphers/internal/*/; do
-		[ ! -e "${dir_of}LICENSE" ] || license "${dir_of%/}" "${dir_of}LICENSE"
-	done
+# licenses FOLDER SYSTEM...: the licenses of the program of a folder.
+licenses() {
+	local program=${1##*/} path version folder files
+	echo "Licenses of $program and of all code that is linked into it."
+	license "$program" LICENSE
+	if [ "$program" = luksimg ]; then
+		for folder in luks/ciphers/internal/*/; do
+			[ ! -e "${folder}LICENSE" ] || license "${folder%/}" "${folder}LICENSE"
+		done
+	fi
 	license "Go and its standard library" "$(go env GOROOT)/LICENSE"
-	modules | while IFS=$'\t' read -r path version folder; do
+	modules "$@" | while IFS=$'\t' read -r path version folder; do
 		shopt -s nullglob nocaseglob
 		files=("$folder"/licen[cs]e* "$folder"/copying* "$folder"/notice*)
 		[ ${#files[@]} -gt 0 ] || { echo "prepare: $path has no license" >&2; exit 1; }
 		license "$path $version" "${files[@]}"
 	done
-} >"$dir/LICENSES.txt"
+}
+
+licenses cmd/luksimg linux darwin windows >"$dir/LICENSES.txt"
+licenses cmd/luksimg-pkcs11 linux >"$dir/LICENSES-pkcs11.txt"

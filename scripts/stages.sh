@@ -1,0 +1,39 @@
+#!/bin/bash
+# stages.sh - run targets of the Makefile one after the other, until one fails. It prints a line when a target starts and
+# one when it has ended. In between it prints the time since the start to standard error, each minute: a target that is
+# silent for long still shows that it runs.
+#
+#   scripts/stages.sh TARGET...
+#
+# MAKE is the make to run, and BEAT the seconds between two lines.
+set -u
+cd "$(dirname "$0")/.." || exit
+make=${MAKE:-make} interval=${BEAT:-60}
+
+# spent SECONDS: as a person reads it.
+spent() { if [ "$1" -lt 60 ]; then echo "$1 s"; else echo "$(($1 / 60)) min"; fi; }
+
+# beat TARGET: print a line each minute, until this script ends. It waits by read: a sleep would outlive it, and keep a pipe open.
+beat() {
+	SECONDS=0
+	exec 9<> <(:)
+	while read -r -t "$interval" -u 9; kill -0 $$ 2>/dev/null; do
+		echo "... $1: $(spent $SECONDS)" >&2
+	done
+}
+
+beat=
+trap '[ -z "$beat" ] || kill "$beat" 2>/dev/null' EXIT
+for target; do
+	echo "== $target"
+	SECONDS=0
+	beat "$target" &
+	beat=$!
+	"$make" --no-print-directory "$target"
+	status=$?
+	kill "$beat"
+	wait "$beat" 2>/dev/null
+	beat=
+	[ $status = 0 ] || { echo "== $target: failed after $(spent $SECONDS)" >&2; exit $status; }
+	echo "== $target: $(spent $SECONDS)"
+done
