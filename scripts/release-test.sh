@@ -21,9 +21,11 @@ scripts/release/tools.sh
 "$cache/bin/actionlint"
 ok "actionlint accepts the workflows"
 
+commit=$(git rev-parse "${COMMIT:-HEAD}")
 if [ "${1:-}" != --once ]; then
 	for folder in one two/with/another/name; do
 		git clone --quiet "$top" "$work/$folder"
+		git -C "$work/$folder" checkout --quiet --detach "$commit"
 		mkdir -p "$work/$folder/.cache"
 		ln -s "$cache/bin" "$work/$folder/.cache/bin"
 		(cd "$work/$folder" && scripts/release/build.sh --snapshot)
@@ -37,7 +39,6 @@ fi
 cd dist
 sha256sum --check --quiet SHA256SUMS
 version=$(echo luksimg_*_oci.tar) version=${version#luksimg_} version=${version%_oci.tar}
-commit=$(git rev-parse "${COMMIT:-HEAD}")
 
 # The archives: each has the same files, and a static binary, as far as file knows that system.
 mkdir "$work/archives"
