@@ -29,6 +29,8 @@ unset GITHUB_TOKEN GITLAB_TOKEN GITEA_TOKEN GOOS GOARCH GOAMD64 GOARM64 GOPPC64 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH PATH=$top/.cache/bin:$PATH LC_ALL=C TZ=UTC
 umask 022
+# The tags of other Go modules, as cmd/luksimg-pkcs11/v0.1.0, are no releases.
+tag=$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null) && export GORELEASER_CURRENT_TAG=$tag
 
 goreleaser release --clean --skip=publish,announce "${snapshot[@]}"
 
