@@ -1,5 +1,5 @@
-// luksimg-sandbox runs the services that luksimg uses of IBM Cloud on this machine, and
-// prints what is to be set in the environment to use them:
+// luksimg-sandbox runs local replacements for the IBM Cloud services that luksimg uses. It
+// prints the environment settings to use them:
 //
 //	luksimg-sandbox --ready >sandbox.env &
 //	. ./sandbox.env
@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// command is all of the program but for its signals. It runs until the context ends.
+// command returns the command of the program. It runs until the context ends.
 func command(stdout, stderr io.Writer) *cobra.Command {
 	var o struct {
 		sandbox.Options
@@ -39,12 +39,12 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	}
 	c := &cobra.Command{
 		Use:   "luksimg-sandbox",
-		Short: "IBM Cloud's services for encrypted images, on this machine",
-		Long: `luksimg-sandbox plays IAM, Key Protect, Cloud Object Storage, SoftLayer, VPC and the
-audit log on ports of 127.0.0.1, until it is interrupted. Standard output gets the
-settings to use them, as lines for a shell or as JSON, and is closed then.
+		Short: "Run the IBM Cloud services for encrypted images locally",
+		Long: `luksimg-sandbox simulates IAM, Key Protect, Cloud Object Storage, SoftLayer, VPC and the
+audit log on ports of 127.0.0.1, until it is interrupted. It prints the settings to use
+them to standard output, as lines for a shell or as JSON, and then closes it.
 
-Credentials and keys in it are real, and worth nothing elsewhere.`,
+Its credentials and keys are valid only within the sandbox.`,
 		Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.ready {
@@ -73,7 +73,7 @@ Credentials and keys in it are real, and worth nothing elsewhere.`,
 				return err
 			}
 			if f, ok := stdout.(*os.File); ok {
-				f.Close() // a pipe's reader gets the end
+				f.Close() // signals the end to the reader of a pipe
 			}
 			<-s.Done()
 			return s.Close()
@@ -81,15 +81,15 @@ Credentials and keys in it are real, and worth nothing elsewhere.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.Dir, "dir", "", "folder to keep the state in; else it is gone at the end")
-	f.IntVar(&o.Port, "port", 0, "port of the first service, the others have the next five (default: any that are free)")
-	f.StringVar(&o.Bucket, "bucket", "", "make a bucket of this name, in "+sandbox.Region)
+	f.StringVar(&o.Dir, "dir", "", "folder for the state (default: keep no state)")
+	f.IntVar(&o.Port, "port", 0, "port of the first service; the others use the next five (default: free ports)")
+	f.StringVar(&o.Bucket, "bucket", "", "create a bucket with this name in "+sandbox.Region)
 	f.BoolVar(&o.Authorize, "authorize", false, "grant the authorizations between the services")
-	f.BoolVar(&o.ready, "ready", false, "be ready for imports with the API key in the settings: --authorize and a bucket, luksimg-images")
-	f.DurationVar(&o.StepTime, "step-time", 0, "how long each step of an import or an order takes, such as 2s")
-	f.BoolVar(&o.AuthorizeLate, "authorize-late", false, "look for the authorization of Cloud Block Storage only when a server is ordered")
+	f.BoolVar(&o.ready, "ready", false, "prepare for imports with the API key in the settings: --authorize, and a bucket luksimg-images")
+	f.DurationVar(&o.StepTime, "step-time", 0, "duration of each step of an import or an order, such as 2s")
+	f.BoolVar(&o.AuthorizeLate, "authorize-late", false, "check the authorization of Cloud Block Storage only when a server is ordered")
 	f.BoolVar(&o.json, "json", false, "print the settings as JSON")
 	f.StringVar(&o.env, "env", "", "write the settings to this file, not to standard output")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell each request on standard error")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "print each request to standard error")
 	return c
 }

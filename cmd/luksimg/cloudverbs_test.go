@@ -247,7 +247,7 @@ func TestSetup(t *testing.T) {
 	if err := os.Remove(filepath.Join(c.dir, "importer.key")); err != nil {
 		t.Fatal(err)
 	}
-	c.fails(1, "IAM shows a key only when it is made", c.setup()...)
+	c.fails(1, "IAM shows a key only when it is created", c.setup()...)
 	c.fails(1, "in one region", c.setup("--region", "eu-de")...)
 }
 
@@ -277,7 +277,7 @@ func TestImportOrder(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.ok(append(base, "--name", "one", "--note", "n")...)), &r); err != nil || r.Template.ID != before {
 		t.Errorf("%+v, %v", r, err)
 	}
-	c.fails(4, "a template of this name exists", append(base, "--name", "one")...)
+	c.fails(4, "a template with this name exists", append(base, "--name", "one")...)
 	if out := c.ok("import", "--list-os-codes"); !strings.Contains(out, "UBUNTU") {
 		t.Errorf("codes: %s", out)
 	}
@@ -287,7 +287,7 @@ func TestImportOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.ok("import", "--name", "two", "--wrapped-dek", e.WDEK, "--root-key-crn", e.RootKeyCRN, "--is-encrypted", "--os-code", "UBUNTU_22_64", "--cloud-init", "--no-wait", object)
-	c.fails(1, "an encrypted image needs", "import", "--is-encrypted", "--os-code", "UBUNTU_22_64", object)
+	c.fails(1, "an encrypted image requires", "import", "--is-encrypted", "--os-code", "UBUNTU_22_64", object)
 
 	order := func(more ...string) []string {
 		return append(append([]string{"order", "--json", "--poll", "10ms"}, server[1:]...), more...)
@@ -377,7 +377,7 @@ func TestImportVPC(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.ok(args...)), &r); err != nil || !r.Ready || r.Image.Name != "img" {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	c.fails(4, "there is one of this name", args...)
+	c.fails(4, "a resource with this name exists", args...)
 	order := []string{"order", "--json", "--target", "vpc", "--region", "us-south", "--hostname", "web1", "--zone", "us-south-1", "--vpc-profile", "bx2-2x8",
 		"--vpc", "r006-1", "--subnet", "0717-1", "--poll", "10ms", "img"}
 	var o deploy.Ordered
@@ -464,8 +464,8 @@ func TestAudit(t *testing.T) {
 		}
 	}
 	// An image or a server that no event is of is missing.
-	c.fails(1, "import: there is no event of image nope", "audit", "--root-key-crn", c.RootKey, "--image", "nope", "events", "log")
-	c.fails(1, "provision: there is no event of server nope", "audit", "--root-key-crn", c.RootKey, "--server", "nope", "events", "log")
+	c.fails(1, "import: no event of image nope", "audit", "--root-key-crn", c.RootKey, "--image", "nope", "events", "log")
+	c.fails(1, "provision: no event of server nope", "audit", "--root-key-crn", c.RootKey, "--server", "nope", "events", "log")
 	// Without the unwraps the chain is broken.
 	var some []string
 	for line := range strings.Lines(events.String()) {

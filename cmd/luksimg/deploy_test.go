@@ -276,7 +276,7 @@ func TestDeploy(t *testing.T) {
 		t.Errorf("state: %v, %v", fi.Mode(), err)
 	}
 	// Other flags are another deployment.
-	c.fails(1, "began with another os_code", append(args, "--os-code", "DEBIAN_12_64")...)
+	c.fails(1, "a different os_code", append(args, "--os-code", "DEBIAN_12_64")...)
 	c.fails(1, "ordered the server web1", append(args, "--hostname", "web2")...)
 }
 
@@ -404,7 +404,7 @@ func (c *cloud) put(change func([]byte) []byte) {
 // TestDeployFails breaks one thing each, and looks which step finds it, how it says so, and
 // whether it can be put right.
 func TestDeployFails(t *testing.T) {
-	t.Run("no authorization", func(t *testing.T) {
+	t.Run("missing authorization", func(t *testing.T) {
 		c := newCloud(t, sandbox.Options{Bucket: testBucket})
 		errs := c.fails(4, "check: ", c.deploy()...)
 		if !strings.Contains(errs, "luksimg setup") || !strings.Contains(errs, "authorization-policy-create server-protect kms") {
@@ -501,7 +501,7 @@ func TestDeployFails(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.fails(1, "another process works on this deployment", c.deploy()...)
+		c.fails(1, "another process is running this deployment", c.deploy()...)
 		unlock()
 		c.one(c.ok(c.deploy()...), 0)
 	})

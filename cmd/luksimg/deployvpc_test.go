@@ -100,7 +100,7 @@ func TestDeployVPCLost(t *testing.T) {
 
 func TestDeployVPCFails(t *testing.T) {
 	c := newCloud(t, sandbox.Options{Bucket: testBucket})
-	c.fails(4, "luksimg setup --target vpc makes it", c.deployVPC()...)
+	c.fails(4, "luksimg setup --target vpc creates it", c.deployVPC()...)
 	c.ok("setup", "--target", "vpc", "--root-key-crn", c.RootKey, "--cos-instance-crn", c.COSInstance)
 	code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepImport, "begun"}, c.deployVPC()...)...)
 	if code >= 0 {
@@ -111,7 +111,7 @@ func TestDeployVPCFails(t *testing.T) {
 	c.resume()
 	c.oneVPC(c.ok(c.deployVPC()...), 0)
 	// Another deployment of the same name.
-	c.fails(4, "there is one of this name", c.deployVPC("--state", "2", "--envelope", "3", "--object", "cos://us-south/"+testBucket+"/2.qcow2")...)
+	c.fails(4, "a resource with this name exists", c.deployVPC("--state", "2", "--envelope", "3", "--object", "cos://us-south/"+testBucket+"/2.qcow2")...)
 }
 
 // TestSetupVPC: setup grants the two authorizations that IBM documents and no more, deploy asks for
@@ -121,7 +121,7 @@ func TestSetupVPC(t *testing.T) {
 	c.ok("setup", "--root-key-crn", c.RootKey)
 	c.fails(4, "authorization-policy-create is cloud-object-storage Reader --source-resource-type image", c.deployVPC()...)
 	errs := c.fails(4, "wait for import: ", c.deployVPC("--skip-authorization-check")...)
-	for _, want := range []string{"the image service may not read the file", `"hint":"luksimg setup --target vpc lets the image service read Object Storage`} {
+	for _, want := range []string{"the image service has no permission to read the file", `"hint":"luksimg setup --target vpc lets the image service read Object Storage`} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("no %q in %s", want, errs)
 		}
@@ -177,11 +177,11 @@ func TestExportVPC(t *testing.T) {
 		return []string{"export", "--target", "vpc", "web", "cos://us-south/" + testBucket + "/" + name}
 	}
 	for name, want := range map[string]string{
-		"Copy.qcow2": "NAME.qcow2 or NAME.vhd", "folder/copy.qcow2": "in no folder", "copy.QCOW2": "NAME.qcow2 or NAME.vhd", "copy.vhd": "as qcow2 only",
+		"Copy.qcow2": "NAME.qcow2 or NAME.vhd", "folder/copy.qcow2": "without a folder", "copy.QCOW2": "NAME.qcow2 or NAME.vhd", "copy.vhd": "as qcow2 only",
 	} {
 		c.fails(1, want, at(name)...)
 	}
-	if code, _, errs := c.run("luksimg", at("copy.qcow2")...); code != 0 || !strings.Contains(errs, "was begun by an earlier run") || strings.Contains(errs, "was accepted") {
+	if code, _, errs := c.run("luksimg", at("copy.qcow2")...); code != 0 || !strings.Contains(errs, "begun by an earlier run") || strings.Contains(errs, "accepted") {
 		t.Errorf("the same export again: exit code %d\n%s", code, errs)
 	}
 	c.fails(4, "ibmcloud is images", "export", "--target", "vpc", "none", "cos://us-south/"+testBucket+"/x.qcow2")
@@ -191,17 +191,17 @@ func TestExportVPC(t *testing.T) {
 func TestNamesVPC(t *testing.T) {
 	c := ready(t)
 	for _, name := range []string{"ibm-web", "Web", "web.1", "1web", "web-"} {
-		c.fails(1, "VPC does not take this name", c.deployVPC("--name", name)...)
-		c.fails(1, "VPC does not take this name", "import", "--target", "vpc", "--name", name, "--os-code", "debian-12-amd64", "cos://us-south/"+testBucket+"/x.qcow2")
+		c.fails(1, "VPC does not accept this name", c.deployVPC("--name", name)...)
+		c.fails(1, "VPC does not accept this name", "import", "--target", "vpc", "--name", name, "--os-code", "debian-12-amd64", "cos://us-south/"+testBucket+"/x.qcow2")
 	}
-	c.fails(1, "VPC does not take this name", "import", "--target", "vpc", "--os-code", "debian-12-amd64", "cos://us-south/"+testBucket+"/x.QCOW2")
+	c.fails(1, "VPC does not accept this name", "import", "--target", "vpc", "--os-code", "debian-12-amd64", "cos://us-south/"+testBucket+"/x.QCOW2")
 	for object, want := range map[string]string{"x.raw": "hint: .raw is for encrypted images (LUKS): give --envelope", "x.qcow2": "give --target vpc"} {
 		c.fails(1, want, "import", "--os-code", "UBUNTU_22_64", "cos://us-south/"+testBucket+"/"+object)
 	}
-	c.fails(1, "--hostname: VPC does not take this name", c.deployVPC(append(instance, "--hostname", "web.example")...)...)
+	c.fails(1, "--hostname: VPC does not accept this name", c.deployVPC(append(instance, "--hostname", "web.example")...)...)
 	c.fails(1, "import --target vpc --list-os-codes", c.deployVPC("--os-code", "beos-5-amd64")...)
-	c.fails(1, "classic infrastructure does not take this name", c.deploy("--profile", "classic-vhd", "--object", "cos://us-south/"+testBucket+"/web.vhd")...)
-	c.fails(1, "classic infrastructure does not take this name", c.deploy(append(server, "--hostname", "web_1")...)...)
+	c.fails(1, "classic infrastructure does not accept this name", c.deploy("--profile", "classic-vhd", "--object", "cos://us-south/"+testBucket+"/web.vhd")...)
+	c.fails(1, "classic infrastructure does not accept this name", c.deploy(append(server, "--hostname", "web_1")...)...)
 	c.fails(1, "import --list-os-codes", c.deploy("--os-code", "BEOS_5_64")...)
 	if n := c.called("/actions/wrap") + c.called("/v1/images") + c.called("/"+testBucket+"/"); n != 0 {
 		t.Errorf("%d calls", n)

@@ -33,7 +33,7 @@ func TestDeployChecksum(t *testing.T) {
 	w.one(w.ok(w.deploy("--sha256-file", sums)...), 0)
 	w.one(w.ok(w.deploy("--sha256-file", sums)...), 0)
 	w.one(w.ok(w.deploy()...), 0)
-	w.fails(1, "is to have another checksum", w.deploy("--source-sha256", wrong)...)
+	w.fails(1, "the checksum of", w.deploy("--source-sha256", wrong)...)
 }
 
 // TestDeployWeb deploys from an address, which may be signed anew each time: its state has none
@@ -59,6 +59,6 @@ func TestDeployWeb(t *testing.T) {
 		t.Errorf("%v: %s", err, state)
 	}
 	w.one(w.ok(args("/signed/disk.raw?signature=hush")...), 0)
-	w.fails(1, "another source", args("/ok/disk.raw")...)
+	w.fails(1, "a different source", args("/ok/disk.raw")...)
 	w.fails(4, "forbidden", args("/signed/disk.raw?signature=old")...)
 }

@@ -34,7 +34,7 @@ func TestRefused(t *testing.T) {
 		{&softlayer.Error{Status: 500, Code: "SoftLayer_Exception_WebService_RateLimitExceeded", Answered: true}, false, true},
 		{&softlayer.Error{Status: 200, Message: "no", Answered: true}, true, false},
 		{&softlayer.Error{Status: 502}, false, true},
-		{&softlayer.Error{Message: "no name for the template"}, false, false},
+		{&softlayer.Error{Message: "no template name"}, false, false},
 		{softlayer.ErrFailed, true, false},
 		{softlayer.ErrTimeout, false, true},
 		{softlayer.ErrLost, false, true},

@@ -1,10 +1,10 @@
-// Package account finds what an account of IBM Cloud lacks for the import of encrypted images,
-// and makes it: a root key, a bucket, a service id with its policies and its API key, and the
-// authorizations without which images import and their servers do not start.
+// Package account prepares an account of IBM Cloud for the import of encrypted images. It creates
+// a root key, a bucket, a service ID with its policies and API key, and the service authorizations.
+// Without the authorizations images still import, but their servers do not start.
 //
-// [Look] finds what is there and what is missing, and makes nothing. [Report.Make] makes what is
-// missing. What is there already is left as it is. The package prints nothing, and opens no
-// file but that of [LocalKeyFile].
+// [Look] reports what exists and what is missing, and changes nothing. [Report.Make] creates what is
+// missing and leaves what exists unchanged. The package prints nothing. The only file it opens is
+// that of [LocalKeyFile].
 package account
 
 import (
@@ -25,48 +25,48 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// Options say what is to be there. Of RootKeyCRN and KMSInstance one must be set.
+// Options describe the wanted setup. Exactly one of RootKeyCRN and KMSInstance must be set.
 type Options struct {
 	Identity *iam.Client
-	Store    *cos.Client        // of COSInstance
-	Keys     *keyprotect.Client // of RootKeyCRN, or of KMSInstance
+	Store    *cos.Client        // for COSInstance
+	Keys     *keyprotect.Client // for the instance of RootKeyCRN or KMSInstance
 
-	Account string // its ID; "" is that of Identity
+	Account string // account ID; "" means the account of Identity
 
-	RootKeyCRN  string // a root key that is there
-	KMSInstance string // the CRN of the key service, to find a root key in or make it
+	RootKeyCRN  string // an existing root key
+	KMSInstance string // CRN of the key service instance in which the root key is found or created
 	RootKeyName string
 
-	COSInstance string // the CRN of the instance of Object Storage
-	Bucket      string // "" is none
-	Region      string // of the bucket; "" is that of the root key
-	Class       string // of a new bucket; "" is standard
-	BucketKey   bool   // the root key protects a new bucket too
+	COSInstance string // CRN of the Object Storage instance
+	Bucket      string // "" means no bucket
+	Region      string // of the bucket; "" means the region of the root key
+	Class       string // storage class of a new bucket; "" means standard
+	BucketKey   bool   // whether the root key also encrypts a new bucket
 
-	ServiceID  string // the name of the importer's
+	ServiceID  string // name of the service ID that imports images
 	APIKeyName string
-	APIKey     *KeyFile // where a new API key goes; nil makes none
+	APIKey     *KeyFile // receives the new API key; nil creates no API key
 
-	VPC bool // images go to VPC too
+	VPC bool // images are also imported into VPC
 
-	Log *audit.Logger // takes what is made; may be nil
+	Log *audit.Logger // records what is created; nil records nothing
 
-	// The addresses of the services in the requests that a report shows; "" is IBM's.
+	// Service addresses for the requests that a report shows; "" means IBM's.
 	IAMURL, KMSURL string
-	Network        string // of IBM's addresses: see package endpoint
-	Dedicated      bool   // the instance of the key service is one of Key Protect Dedicated
+	Network        string // network of IBM's addresses: see package endpoint
+	Dedicated      bool   // the key service instance is Key Protect Dedicated
 }
 
-// A KeyFile is where the API key goes, which IAM shows only once.
+// A KeyFile is the file that receives the API key. IAM shows an API key only once.
 type KeyFile struct {
 	Name  string
-	There bool // it holds the key that an earlier run made
-	// Create begins the file before the key is made. It must not replace a file.
+	There bool // the file exists and holds the key of an earlier run
+	// Create opens the file before the key is created. It must fail if the file exists.
 	Create func() (Output, error)
 }
 
-// LocalKeyFile is the file of that name on the disks of this machine, which only its owner can
-// read.
+// LocalKeyFile returns the [KeyFile] with the given name on the local file system. Only the owner
+// can read the file.
 func LocalKeyFile(name string) *KeyFile {
 	_, err := os.Lstat(name)
 	return &KeyFile{Name: name, There: !errors.Is(err, fs.ErrNotExist), Create: func() (Output, error) {
@@ -74,43 +74,43 @@ func LocalKeyFile(name string) *KeyFile {
 	}}
 }
 
-// An Output is a file that appears with Commit. Abort after it does nothing.
+// An Output is a file that appears under its name on Commit. Abort after Commit does nothing.
 type Output interface {
 	io.Writer
 	Commit() error
 	Abort()
 }
 
-// A Report says what there is.
+// A Report lists what exists and what is missing.
 type Report struct {
 	Account    string   `json:"-"`
-	DryRun     bool     `json:"dry_run"`                // nothing was to be made
-	RootKeyCRN string   `json:"root_key_crn,omitempty"` // "" if it is yet to be made
+	DryRun     bool     `json:"dry_run"`                // set by Setup if it was told to create nothing
+	RootKeyCRN string   `json:"root_key_crn,omitempty"` // "" until it is created
 	Bucket     string   `json:"bucket,omitempty"`
 	Region     string   `json:"region"`               // of the bucket
-	ServiceID  string   `json:"service_id,omitempty"` // its IAM ID; "" if it is yet to be made
+	ServiceID  string   `json:"service_id,omitempty"` // its IAM ID; "" until it is created
 	APIKeyFile string   `json:"api_key_file,omitempty"`
 	Things     []*Thing `json:"things"`
-	Notes      []string `json:"-"` // what was left out, and why
+	Notes      []string `json:"-"` // what was skipped, and why
 
 	o        Options
 	instance crn.CRN // of the key service
-	cosID    string  // of the instance of Object Storage
+	cosID    string  // of the Object Storage instance
 }
 
-// A Thing is there, or is missing, or was made.
+// A Thing is a resource that exists, is missing, or was created.
 type Thing struct {
 	What    string `json:"what"`
 	Name    string `json:"name"`
 	Exists  bool   `json:"exists"`
 	Made    bool   `json:"made"`
-	Request string `json:"request,omitempty"` // if it is missing: method, address and body
-	Command string `json:"command,omitempty"` // of ibmcloud
+	Request string `json:"request,omitempty"` // for a missing one: method, address and body of the request
+	Command string `json:"command,omitempty"` // for a missing one: the ibmcloud command
 
 	make func(ctx context.Context) error
 }
 
-// Check looks at the options, but for the clients.
+// Check validates the options, except the clients.
 func (o Options) Check() error {
 	_, err := o.report()
 	return err
@@ -124,7 +124,7 @@ func (o Options) report() (*Report, error) {
 	var err error
 	switch {
 	case o.RootKeyCRN == "" && o.KMSInstance == "":
-		return nil, rest.WithHint(errors.New("no key service was named"), "name a root key with --root-key-crn, or the instance with --kms-instance-crn")
+		return nil, rest.WithHint(errors.New("no key service specified"), "name a root key with --root-key-crn, or the instance with --kms-instance-crn")
 	case o.RootKeyCRN != "" && o.KMSInstance != "":
 		return nil, errors.New("--root-key-crn and --kms-instance-crn exclude each other")
 	case o.RootKeyCRN != "":
@@ -152,7 +152,7 @@ func (o Options) report() (*Report, error) {
 	case o.Bucket != "" && o.COSInstance == "":
 		return nil, rest.WithHint(errors.New("--bucket needs --cos-instance-crn"), "ibmcloud resource service-instance NAME shows it")
 	case o.Bucket != "" && r.Region != r.instance.Region:
-		return nil, rest.WithHint(fmt.Errorf("the bucket would be in %s, and the root key is in %s: %w", r.Region, r.instance.Region, cos.ErrBucketRegion), "images need both in one region")
+		return nil, rest.WithHint(fmt.Errorf("bucket region %s differs from root key region %s: %w", r.Region, r.instance.Region, cos.ErrBucketRegion), "images need both in one region")
 	}
 	if r.o.Class == "" {
 		r.o.Class = "standard"
@@ -166,7 +166,7 @@ func (o Options) report() (*Report, error) {
 	return r, nil
 }
 
-// Look finds what is there, and makes nothing.
+// Look reports what exists and what is missing. It changes nothing.
 func Look(ctx context.Context, o Options) (*Report, error) {
 	r, err := o.report()
 	if err != nil {
@@ -175,7 +175,7 @@ func Look(ctx context.Context, o Options) (*Report, error) {
 	if r.Account == "" {
 		self, err := o.Identity.Self(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("which account this is, which --account tells too: %w", err)
+			return nil, fmt.Errorf("finding the account of the API key (or set --account): %w", err)
 		}
 		r.Account = self.AccountID
 	}
@@ -187,8 +187,8 @@ func Look(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// Make makes what is missing, in order, and calls made, if that is not nil, after each. After an
-// error Look and Make go on where this one ended.
+// Make creates what is missing, in order. It calls made, if not nil, after each resource. After an
+// error, call Look and Make again to continue.
 func (r *Report) Make(ctx context.Context, made func(*Thing)) error {
 	for _, x := range r.Things {
 		if x.Exists || x.Made {

@@ -8,17 +8,17 @@ import (
 	"github.com/luksimg/luksimg/ibm/iam"
 )
 
-// An Authorization is one that a service needs.
+// An Authorization is a service-to-service authorization.
 type Authorization struct {
 	Policy  iam.Policy
-	Name    string // what it is for
-	Command string // of ibmcloud, which makes it
+	Name    string // its purpose
+	Command string // the ibmcloud command that creates it
 }
 
-// Authorizations returns what the services of the cloud need to start servers from images
-// whose keys a root key wrapped: Cloud Block Storage the root key, and with vpc the image service
-// of VPC the instance of Object Storage; all instances if cosInstance is "". They are all that
-// IBM's documentation asks for
+// Authorizations returns the authorizations that servers need to start from images encrypted with
+// the root key. Cloud Block Storage must be authorized to use the root key. With vpc, the image
+// service of VPC must be authorized to read the Object Storage instance, or all instances if
+// cosInstance is "". IBM's documentation names no others
 // (vpc-create-encrypted-custom-image, vpc-object-storage-prereq).
 func Authorizations(account string, key crn.CRN, vpc bool, cosInstance string) []Authorization {
 	all := []Authorization{keyAuthorization(account, key, iam.BlockStorage, "of Cloud Block Storage to use the root key")}
@@ -28,13 +28,13 @@ func Authorizations(account string, key crn.CRN, vpc bool, cosInstance string) [
 	return all
 }
 
-// ExportAuthorization returns what the image service of VPC needs to export images to an instance of
-// Object Storage, or to all of them if cosInstance is "".
+// ExportAuthorization returns the authorization that the image service of VPC needs to export images
+// to an Object Storage instance, or to all instances if cosInstance is "".
 func ExportAuthorization(account, cosInstance string) Authorization {
 	return imageAuthorization(account, cosInstance, iam.RoleWriter, "Writer", "of the image service of VPC to write to Object Storage")
 }
 
-// keyAuthorization lets a service use root keys.
+// keyAuthorization returns the authorization for a service to use root keys.
 func keyAuthorization(account string, key crn.CRN, service, name string) Authorization {
 	return Authorization{
 		iam.Authorization(account, service, key.Service, key.Instance), name,
@@ -42,10 +42,10 @@ func keyAuthorization(account string, key crn.CRN, service, name string) Authori
 	}
 }
 
-// vpcService is VPC as IAM names it; its images are of a type of resource.
+// vpcService is the name of VPC in IAM. Images are a resource type of it.
 const vpcService = "is"
 
-// imageAuthorization gives the image service of VPC a role for Object Storage.
+// imageAuthorization returns the authorization that grants the VPC image service a role on Object Storage.
 func imageAuthorization(account, cosInstance, role, roleName, name string) Authorization {
 	p := iam.Authorization(account, vpcService, iam.COS, cosInstance)
 	p.Subjects[0].Attributes = append(p.Subjects[0].Attributes, iam.Attribute{Name: "resourceType", Value: "image"})
@@ -57,8 +57,8 @@ func imageAuthorization(account, cosInstance, role, roleName, name string) Autho
 	return Authorization{p, name, command}
 }
 
-// GrantedBy reports whether a policy is the authorization, or a wider one. If the authorization
-// names no instance, since that is not known, one for any instance is taken for it.
+// GrantedBy reports whether policy p grants the authorization or a wider one. If the authorization
+// names no instance because it is unknown, a policy for any instance matches.
 func (a Authorization) GrantedBy(p iam.Policy) bool {
 	want := a.Policy
 	named := func(r iam.Attributes, name string) bool {

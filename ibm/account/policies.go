@@ -16,23 +16,23 @@ const (
 	apiKeyText    = "made by luksimg setup"
 )
 
-// post is a request as text.
+// post formats a POST request as text.
 func (r *Report) post(path string, body any) string {
 	b, err := json.Marshal(body)
 	if err != nil {
-		return err.Error() // of types that always marshal
+		return err.Error() // unreachable: body always marshals
 	}
 	return "POST " + r.o.IAMURL + path + " " + string(b)
 }
 
-// serviceID looks for the service id.
+// serviceID looks up the service ID.
 func (r *Report) serviceID(ctx context.Context) error {
 	all, err := r.o.Identity.ServiceIDs(ctx, r.Account, r.o.ServiceID)
 	if err != nil {
 		return err
 	}
 	if len(all) > 1 {
-		return rest.WithHint(fmt.Errorf("there are %d service ids %s", len(all), r.o.ServiceID), "name another one with --service-id")
+		return rest.WithHint(fmt.Errorf("%d service ids are named %s", len(all), r.o.ServiceID), "name another one with --service-id")
 	}
 	x := Thing{
 		What: "service id", Name: r.o.ServiceID, Exists: len(all) == 1,
@@ -51,20 +51,20 @@ func (r *Report) serviceID(ctx context.Context) error {
 	return nil
 }
 
-// policies looks for the policies of the service id, and for the authorization of Cloud
-// Block Storage.
+// policies looks up the policies of the service ID and the authorization of Cloud Block
+// Storage.
 func (r *Report) policies(ctx context.Context) error {
 	for _, p := range []struct{ service, instance, name string }{
 		{iam.COS, r.cosID, "of the service id to read Object Storage"},
 		{r.instance.Service, r.instance.Instance, "of the service id to use the root key"},
 	} {
-		if p.instance == "" { // which would be all instances of the account
-			r.Notes = append(r.Notes, "no --cos-instance-crn: the service id is not allowed to read Object Storage")
+		if p.instance == "" { // "" would grant all instances of the account
+			r.Notes = append(r.Notes, "no --cos-instance-crn: the service id gets no policy to read Object Storage")
 			continue
 		}
 		command := fmt.Sprintf("ibmcloud iam service-policy-create %s --roles Reader --service-name %s", r.o.ServiceID, p.service)
 		command += " --service-instance " + p.instance
-		// The service id may not be known before it was made.
+		// The ID is unknown until the service ID is created.
 		want := func() iam.Policy {
 			return iam.Access(r.Account, r.known(r.ServiceID, "IAM_ID"), p.service, p.instance, iam.RoleReader)
 		}
@@ -84,7 +84,7 @@ func (r *Report) authorization(ctx context.Context, a Authorization) error {
 	return r.laterPolicy(ctx, func() iam.Policy { return a.Policy }, "authorization", a.Name, a.Command, true)
 }
 
-// laterPolicy looks for a policy, unless its subject is not there yet.
+// laterPolicy looks up a policy, unless its subject does not exist yet.
 func (r *Report) laterPolicy(ctx context.Context, want func() iam.Policy, what, name, command string, look bool) error {
 	x := Thing{What: what, Name: name, Request: r.post("/v1/policies", want()), Command: command, make: func(ctx context.Context) error {
 		made, err := r.o.Identity.CreatePolicy(ctx, want())
@@ -103,8 +103,8 @@ func (r *Report) laterPolicy(ctx context.Context, want func() iam.Policy, what, 
 	return nil
 }
 
-// apiKey looks for the API key and its file. IAM shows the key only once, so that one
-// without the file is of no use.
+// apiKey looks up the API key and its file. IAM shows a key only once, so a key without
+// its file is useless.
 func (r *Report) apiKey(ctx context.Context) error {
 	f := r.o.APIKey
 	if f == nil {
@@ -120,10 +120,10 @@ func (r *Report) apiKey(ctx context.Context) error {
 	}
 	switch {
 	case there && !file:
-		return rest.WithHint(fmt.Errorf("there is an API key %s, and not the file %s: IAM shows a key only when it is made", r.o.APIKeyName, f.Name),
-			"find the file, or make another key with --api-key-name, or delete the old one: ibmcloud iam service-api-key-delete "+r.o.APIKeyName+" "+r.o.ServiceID)
+		return rest.WithHint(fmt.Errorf("API key %s exists, but file %s does not: IAM shows a key only when it is created", r.o.APIKeyName, f.Name),
+			"find the file, create another key with --api-key-name, or delete the old one: ibmcloud iam service-api-key-delete "+r.o.APIKeyName+" "+r.o.ServiceID)
 	case file && !there:
-		return rest.WithHint(fmt.Errorf("%s is there, and no API key %s", f.Name, r.o.APIKeyName), "a key file is never replaced: choose another name")
+		return rest.WithHint(fmt.Errorf("file %s exists, but API key %s does not", f.Name, r.o.APIKeyName), "a key file is never replaced: choose another name")
 	}
 	x := Thing{
 		What: "API key", Name: r.o.APIKeyName, Exists: there,
@@ -138,9 +138,9 @@ func (r *Report) apiKey(ctx context.Context) error {
 	return nil
 }
 
-// makeAPIKey makes the API key and its file.
+// makeAPIKey creates the API key and its file.
 func (r *Report) makeAPIKey(ctx context.Context) error {
-	f, err := r.o.APIKey.Create() // what can go wrong goes wrong before the key is made
+	f, err := r.o.APIKey.Create() // first, so that a file error does not lose a created key
 	if err != nil {
 		return err
 	}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Setup looks for what there is, and makes what is missing, unless dryRun is set. It tells what it
-// has made, one line of text at a time; the report has the rest.
+// Setup calls [Look] and, unless dryRun is set, creates what is missing. It calls tell with one
+// line of text for each resource it creates. The report lists everything.
 func Setup(ctx context.Context, o Options, dryRun bool, tell func(text string)) (*Report, error) {
 	r, err := Look(ctx, o)
 	if err != nil {
@@ -22,10 +22,10 @@ func Setup(ctx context.Context, o Options, dryRun bool, tell func(text string)) 
 	return r, r.Make(ctx, func(x *Thing) { tell(x.String() + ": made") })
 }
 
-// String says what it is, in one line.
+// String returns the kind and name of the resource.
 func (x *Thing) String() string { return x.What + " " + x.Name }
 
-// Lines tell what there is, what was made, and how to make what is missing.
+// Lines describe what exists, what was created, and how to create what is missing.
 func (r *Report) Lines() []string {
 	var lines []string
 	for _, x := range r.Things {

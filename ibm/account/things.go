@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// rootKey looks for the root key.
+// rootKey looks up the root key.
 func (r *Report) rootKey(ctx context.Context) error {
 	if r.RootKeyCRN != "" {
 		m, err := r.o.Keys.Metadata(ctx)
@@ -58,7 +58,7 @@ func (r *Report) foundKey(k keyprotect.Key) error {
 	return nil
 }
 
-// bucket looks for the bucket.
+// bucket looks up the bucket.
 func (r *Report) bucket(ctx context.Context) error {
 	if r.o.Bucket == "" {
 		return nil
@@ -79,7 +79,7 @@ func (r *Report) bucket(ctx context.Context) error {
 	if r.o.BucketKey {
 		request += " ibm-sse-kp-encryption-algorithm: AES256 ibm-sse-kp-customer-root-key-crn: " + r.known(r.RootKeyCRN, "ROOT_KEY_CRN")
 		command += " --kms-encryption-algorithm AES256 --kms-root-key-crn " + r.known(r.RootKeyCRN, "ROOT_KEY_CRN")
-		// Object Storage uses the root key for this, and must be allowed to first.
+		// Object Storage itself uses the root key here, and needs an authorization first.
 		if err := r.authorization(ctx, keyAuthorization(r.Account, r.instance, iam.COS, "of Object Storage to use the root key")); err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (r *Report) bucket(ctx context.Context) error {
 	return nil
 }
 
-// known returns a value, or what stands for it while it is not known.
+// known returns value, or the placeholder name if value is still unknown.
 func (r *Report) known(value, name string) string {
 	if value == "" {
 		return name

@@ -12,22 +12,22 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// A Stage is a part of the story of an encrypted image.
+// A Stage is one step in the life of an encrypted image.
 type Stage string
 
-// The stages, in their order.
+// The stages, in chronological order.
 const (
-	Create    Stage = "create"    // the root key was made
+	Create    Stage = "create"    // the root key was created
 	Wrap      Stage = "wrap"      // the data key was wrapped with it
-	Import    Stage = "import"    // the image became a template
+	Import    Stage = "import"    // the image was imported as a template
 	Unwrap    Stage = "unwrap"    // the cloud unwrapped the data key
-	Provision Stage = "provision" // a server was made of the template
+	Provision Stage = "provision" // a server was created from the template
 )
 
-// Stages are all stages in their order.
+// Stages lists all stages in order.
 var Stages = []Stage{Create, Wrap, Import, Unwrap, Provision}
 
-// Actions of luksimg itself, for a [Logger].
+// Actions that luksimg itself logs with a [Logger].
 const (
 	ActionRootKey = "luksimg.root-key.create"
 	ActionEncrypt = "luksimg.image.encrypt"
@@ -43,8 +43,8 @@ const (
 	ActionRootKeyDelete  = "luksimg.root-key.delete"
 )
 
-// stages are by the action of an event. Actions of luksimg are what its [Logger]
-// wrote; there are no events of the cloud for an encrypted import as such.
+// stages maps the action of an event to its stage. The luksimg actions come from its
+// [Logger]: the cloud has no event specific to an encrypted import.
 var stages = map[string]Stage{
 	"kms.secrets.create":                  Create,
 	"hs-crypto.secrets.create":            Create,
@@ -65,24 +65,24 @@ var stages = map[string]Stage{
 	ActionOrder:                           Provision,
 }
 
-// services are the names that the cloud unwraps keys by: Cloud Block Storage in
-// classic infrastructure, image and volume service in VPC.
+// services are the initiator names under which the cloud unwraps keys: Cloud Block Storage in
+// classic infrastructure, the image and volume services in VPC.
 var services = []string{"server-protect", "cloud block storage", "is.image", "is.volume", "vpc block storage", "is"}
 
-// Query selects the key, image or server of a [Chain]. At least one of the first three fields must be set.
-// With ImageID or ServerID an import or a server counts only if it is that one; else
-// if it has to do with the root key. An event of a key counts if it mentions any of the three.
+// Query selects the key, image or server of a [Chain]. At least one of the first three fields must
+// be set. With ImageID or ServerID, Chain counts only that import or server; otherwise, every one
+// related to the root key. Chain counts a key event if it mentions any of the three.
 type Query struct {
 	RootKeyCRN string
 	ImageID    string // global identifier of a template, or ID of a VPC image
-	ServerID   string // of the server; without ImageID its image is meant
+	ServerID   string // server ID; without ImageID it also selects the server's image
 
-	// Services are further names by which the cloud unwraps keys: names or IDs of
-	// initiators.
+	// Services are additional names or IDs of initiators under which the cloud unwraps
+	// keys.
 	Services []string
 }
 
-// A Step is one event of the story.
+// A Step is one event in the history of an image.
 type Step struct {
 	Stage         Stage     `json:"stage"`
 	Time          time.Time `json:"time,omitzero"`
@@ -94,44 +94,44 @@ type Step struct {
 	Target        string    `json:"target,omitempty"`
 	CorrelationID string    `json:"correlation_id,omitempty"`
 
-	// Own is set for what luksimg itself wrote: a claim, where an event of the cloud
-	// is evidence.
+	// Own is set for events that luksimg logged. They are claims; events of the cloud
+	// are evidence.
 	Own bool `json:"own,omitempty"`
 
-	// ByService is set for an unwrap by the cloud rather than by a person.
+	// ByService is set if the cloud, not a person, unwrapped the key.
 	ByService bool `json:"by_service,omitempty"`
 
-	// Refused is set if what the event tells of was not done.
+	// Refused is set if the action of the event was refused.
 	Refused bool `json:"refused,omitempty"`
 }
 
-// A Gap is something that is missing in the story, or in the wrong place.
+// A Gap is a missing or misplaced stage.
 type Gap struct {
 	Stage  Stage  `json:"stage"`
 	Reason string `json:"reason"`
 
-	// Minor is set if the story holds without it: the root key may have been made
-	// long before the events begin.
+	// Minor is set if the chain holds without the stage. The creation of the root key is
+	// minor: it can be older than the collected events.
 	Minor bool `json:"minor,omitempty"`
 }
 
-// A Report is the story of one image.
+// A Report is the history of one image.
 type Report struct {
-	Steps    []Step `json:"steps"`          // in order of time, refusals too
+	Steps    []Step `json:"steps"`          // in order of time, including refusals
 	Gaps     []Gap  `json:"gaps,omitempty"` // in order of stages
 	Refusals []Step `json:"refusals,omitempty"`
-	Notes    []Step `json:"notes,omitempty"` // unwraps by others than the cloud
+	Notes    []Step `json:"notes,omitempty"` // unwraps by initiators other than the cloud
 }
 
-// Broken reports whether a stage is missing, out of order, or was refused in the end.
+// Broken reports whether a stage is missing, out of order, or was finally refused.
 func (r *Report) Broken() bool {
 	return slices.ContainsFunc(r.Gaps, func(g Gap) bool { return !g.Minor })
 }
 
-// ErrBroken means that the events do not tell the whole story of the image.
+// ErrBroken means that the events do not show a complete chain for the image.
 var ErrBroken = errors.New("the chain of events is broken")
 
-// Err returns an error that matches [ErrBroken] and says what is missing, if something is.
+// Err returns nil for a complete chain, or an error that matches [ErrBroken] and lists the gaps.
 func (r *Report) Err() error {
 	if !r.Broken() {
 		return nil
@@ -142,11 +142,11 @@ func (r *Report) Err() error {
 			missing = append(missing, fmt.Sprintf("%s: %s", g.Stage, g.Reason))
 		}
 	}
-	return rest.WithHint(fmt.Errorf("%w: %s", ErrBroken, strings.Join(missing, "; ")), "events may come minutes later, and only of the services whose events are collected")
+	return rest.WithHint(fmt.Errorf("%w: %s", ErrBroken, strings.Join(missing, "; ")), "events can arrive minutes later, and only from services whose events are collected")
 }
 
-// Chain finds the story of one image in events, which may be in any order and of any
-// number of images and keys.
+// Chain reconstructs the history of one image from events. The events can be in any order and
+// concern any number of images and keys.
 func Chain(events []Event, q Query) *Report {
 	r := &Report{Steps: []Step{}}
 	seen := make(map[string]bool)
@@ -186,11 +186,11 @@ func Chain(events []Event, q Query) *Report {
 	return r
 }
 
-// findGaps says for each stage what is missing.
+// findGaps adds a gap for each missing or misplaced stage.
 func (r *Report) findGaps(q Query) {
-	var before *Step // the first good step that this stage must not be ahead of
+	var before *Step // the first good step that this stage must follow
 	for _, stage := range Stages {
-		var good, last *Step // the first that was done, and the last one
+		var good, last *Step // the first successful step, and the last step
 		others, early := false, false
 		for i := range r.Steps {
 			s := &r.Steps[i]
@@ -205,9 +205,9 @@ func (r *Report) findGaps(q Query) {
 			if s.Refused {
 				continue
 			}
-			// An import before the key was wrapped is of another image. So is an unwrap
-			// before there was the template; the event of a server may come when it is
-			// ordered, which is before its key is unwrapped.
+			// An import before the key was wrapped belongs to another image, as does an unwrap
+			// before the import. The provision event can be logged when the server is
+			// ordered, before its key is unwrapped.
 			if stage == Create || stage == Wrap || before == nil || before.Time.IsZero() || s.Time.IsZero() || !s.Time.Before(before.Time) {
 				if good == nil {
 					good = s
@@ -227,20 +227,20 @@ func (r *Report) findGaps(q Query) {
 				before = good
 			}
 		case early:
-			gap("it happened only before the %s", before.Stage)
+			gap("happened only before the %s", before.Stage)
 		case others:
 			gap("the key was unwrapped, but not by the cloud: no server has used it")
 		case stage == Import && q.ImageID != "":
-			gap("there is no event of image %s", q.ImageID)
+			gap("no event of image %s", q.ImageID)
 		case stage == Provision && q.ServerID != "":
-			gap("there is no event of server %s", q.ServerID)
+			gap("no event of server %s", q.ServerID)
 		default:
-			gap("there is no event of it")
+			gap("no event found")
 		}
 	}
 }
 
-// mentions tells whether a value of an event is id, or has it as a part between the
+// mentions reports whether a value of the event is id, or contains id between the
 // separators of CRNs and addresses.
 func mentions(e *Event, id string) bool {
 	if part(e.Target.ID, id) || part(e.Target.Name, id) {
@@ -279,7 +279,7 @@ func part(s, id string) bool {
 	return false
 }
 
-// service tells whether the initiator is the cloud itself.
+// service reports whether the initiator is the cloud itself.
 func (q Query) service(p Party) bool {
 	for _, name := range slices.Concat(services, q.Services) {
 		if strings.EqualFold(p.Name, name) || strings.EqualFold(p.ID, name) || part(strings.ToLower(p.ID), strings.ToLower(name)) && strings.HasPrefix(p.ID, "crn:") {
@@ -289,8 +289,8 @@ func (q Query) service(p Party) bool {
 	return false
 }
 
-// Table returns the report as rows of text: a heading, the steps in order, then what
-// is missing.
+// Table returns the report as rows of text: a heading, the steps in order, then the
+// gaps.
 func (r *Report) Table() [][]string {
 	rows := [][]string{{"STAGE", "TIME", "OUTCOME", "ACTION", "BY", "TARGET"}}
 	for _, s := range r.Steps {
@@ -321,7 +321,7 @@ func (r *Report) Table() [][]string {
 	return rows
 }
 
-// plain makes text of an event fit for a terminal.
+// plain makes text of an event safe for a terminal.
 func plain(s string) string {
 	return rest.Clean(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

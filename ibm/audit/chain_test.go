@@ -240,7 +240,7 @@ func TestChainChoice(t *testing.T) {
 		}
 		for _, g := range r.Gaps {
 			missing = append(missing, string(g.Stage))
-			if !strings.Contains(g.Reason, "no event of") {
+			if !strings.Contains(g.Reason, "no event") {
 				t.Errorf("image %q, server %q: gap %q", c.image, c.server, g.Reason)
 			}
 		}

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// A choice is a query, and which of the images in the events it means.
+// A choice is a query with the images that it selects from the events.
 type choice struct {
 	Query
-	images []string // that were asked for; none means all of the root key
-	mine   []string // IDs of images that count: the event of a server may name its image only
+	images []string // the selected images; empty means all images of the root key
+	mine   []string // IDs of images that count, since a server event may name only its image
 	others []string // IDs of images that do not count
 }
 
-// choose finds the images that the query means.
+// choose finds the images that the query selects.
 func (q Query) choose(events []Event) *choice {
 	c := &choice{Query: q}
 	if q.ImageID != "" {
@@ -49,7 +49,7 @@ func (q Query) imagesOfServer(events []Event) (ids []string) {
 	return ids
 }
 
-// imported returns the ID of the image that the event is the import of, or "".
+// imported returns the ID of the image that the event imports, or "".
 func imported(e *Event) string {
 	if stages[Current(e.Action)] != Import || !e.OK() {
 		return ""
@@ -57,7 +57,7 @@ func imported(e *Event) string {
 	return e.Target.ID[strings.LastIndexByte(e.Target.ID, ':')+1:]
 }
 
-// counts tells whether an event of a stage is part of the story.
+// counts reports whether an event of a stage belongs to the chain.
 func (c *choice) counts(stage Stage, e *Event) bool {
 	switch {
 	case stage == Import && len(c.images) > 0:
@@ -70,7 +70,7 @@ func (c *choice) counts(stage Stage, e *Event) bool {
 	return c.matches(e) || stage == Provision && mentionsAny(e, c.mine)
 }
 
-// matches tells whether an event mentions what the query names.
+// matches reports whether an event mentions the key, image or server of the query.
 func (q Query) matches(e *Event) bool {
 	if q.RootKeyCRN != "" {
 		if mentions(e, q.RootKeyCRN) {

@@ -1,10 +1,10 @@
-// Package audit writes what luksimg did as audit events, and reads the events of IBM
-// Cloud to tell the story of one encrypted image: root key made, data key wrapped,
+// Package audit logs the actions of luksimg as audit events. It also reads the events of IBM Cloud
+// to reconstruct the history of an encrypted image: root key created, data key wrapped,
 // image imported, key unwrapped by the cloud, server provisioned.
 //
-// [Logger] writes, [Read] and [Client.Query] read, [Chain] tells the story and what is
-// missing in it. Events have the shape of CADF (DMTF DSP0262) as IBM Cloud Activity
-// Tracker has it. The package prints nothing.
+// [Logger] writes events. [Read] and [Client.Query] read them. [Chain] builds the history and
+// finds its gaps. Events have the CADF format (DMTF DSP0262) as used by IBM Cloud Activity
+// Tracker. The package prints nothing.
 package audit
 
 import (
@@ -16,31 +16,31 @@ import (
 	"time"
 )
 
-// Outcomes of an event. There are others.
+// Outcomes of an event. Services also use others.
 const (
 	Success = "success"
 	Failure = "failure"
 )
 
-// A Party is who acted, or what was acted upon.
+// A Party is the initiator, target or observer of an event.
 type Party struct {
-	ID      string // of a target its CRN
+	ID      string // the CRN of a target
 	Name    string
 	TypeURI string
 
 	CredentialType string // of an initiator: "apikey", "token"
-	Host           string // of an initiator: its address
+	Host           string // of an initiator: its network address
 }
 
-// An Event is one thing that happened, or was refused.
+// An Event is an action that was done, attempted or refused.
 type Event struct {
 	ID            string
-	Time          time.Time // UTC; zero if the event has none that can be read
+	Time          time.Time // UTC; zero if it is missing or malformed
 	Action        string    // "kms.secrets.unwrap": service, object, verb
 	Outcome       string    // [Success], [Failure], ...
 	Severity      string    // "normal", "warning", "critical"
 	Message       string
-	ReasonCode    int // of HTTP
+	ReasonCode    int // HTTP status
 	ReasonType    string
 	Initiator     Party
 	Target        Party
@@ -49,18 +49,18 @@ type Event struct {
 	CorrelationID string
 	DataEvent     bool
 
-	// RequestData and ResponseData are details of the service. Text that is JSON was
-	// read as such.
+	// RequestData and ResponseData are details from the service. JSON inside a string
+	// is decoded.
 	RequestData  map[string]any
 	ResponseData map[string]any
 }
 
-// OK reports whether what the event tells of was done.
+// OK reports whether the action of the event succeeded.
 func (e *Event) OK() bool {
 	return strings.EqualFold(e.Outcome, Success) && (e.ReasonCode == 0 || e.ReasonCode < 400)
 }
 
-// partyJSON and eventJSON are the shape of events in files.
+// partyJSON and eventJSON are the JSON format of events.
 type partyJSON struct {
 	ID         string `json:"id,omitempty"`
 	Name       string `json:"name,omitempty"`
@@ -96,7 +96,7 @@ type eventJSON struct {
 	CorrelationID string          `json:"correlationId,omitempty"`
 }
 
-// A number is one that may be text: "200".
+// A number is a JSON number, or a string that holds one: "200".
 type number int
 
 func (n *number) UnmarshalJSON(b []byte) error {
@@ -104,10 +104,10 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	if err == nil {
 		*n = number(v)
 	}
-	return nil // what is no number is none
+	return nil // ignore values that are not numbers
 }
 
-// details is an object, or text that holds one.
+// details is a JSON object, or a string that holds one.
 type details map[string]any
 
 func (d *details) UnmarshalJSON(b []byte) error {
@@ -128,21 +128,21 @@ func (d *details) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// timeLayouts are those seen in events. Fractions of a second need not be in a layout.
+// timeLayouts are the layouts found in events. Parsing accepts fractions of a second after any of them.
 var timeLayouts = []string{
 	time.RFC3339,
 	"2006-01-02T15:04:05-0700", // Activity Tracker
 	"2006-01-02T15:04:05Z07",
-	"2006-01-02T15:04:05", // taken for UTC
+	"2006-01-02T15:04:05", // interpreted as UTC
 	"2006-01-02 15:04:05 -0700 MST",
 	"2006-01-02 15:04:05Z07:00",
 	"2006-01-02 15:04:05",
 }
 
-// errTime means that the text is none of the formats that events have.
+// errTime means that a time has none of the known layouts.
 var errTime = errors.New("not a time")
 
-// parseTime reads a time as text, or as seconds, milliseconds, microseconds or
+// parseTime parses a time as text, or as seconds, milliseconds, microseconds or
 // nanoseconds since 1970.
 func parseTime(s string) (time.Time, error) {
 	s = strings.TrimSpace(s)
@@ -155,7 +155,7 @@ func parseTime(s string) (time.Time, error) {
 	if err != nil || n <= 0 {
 		return time.Time{}, errTime
 	}
-	switch { // 10^11 seconds are the year 5138, so many milliseconds are 1973
+	switch { // 10^11 seconds is the year 5138, 10^11 milliseconds is 1973
 	case n < 1e11:
 		return time.Unix(n, 0).UTC(), nil
 	case n < 1e14:
@@ -166,14 +166,14 @@ func parseTime(s string) (time.Time, error) {
 	return time.Unix(0, n).UTC(), nil
 }
 
-// UnmarshalJSON reads an event, with all the ways that services write it in.
+// UnmarshalJSON decodes an event in any of the variants that services write.
 func (e *Event) UnmarshalJSON(b []byte) error {
 	var j eventJSON
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
 	if j.Action == "" {
-		return errors.New("an event without an action")
+		return errors.New("event has no action")
 	}
 	*e = Event{
 		ID: j.ID, Action: j.Action, Outcome: j.Outcome, Severity: j.Severity, Message: j.Message,
@@ -218,7 +218,7 @@ func (p Party) json() partyJSON {
 	return q
 }
 
-// MarshalJSON writes an event in the shape of CADF, in one line.
+// MarshalJSON encodes an event in CADF format, on one line.
 func (e Event) MarshalJSON() ([]byte, error) {
 	j := eventJSON{
 		ID: e.ID, Action: e.Action, Outcome: e.Outcome, Severity: e.Severity, Message: e.Message,

@@ -15,32 +15,32 @@ import (
 	"github.com/google/uuid"
 )
 
-// Observer is who saw what a [Logger] writes: this program itself.
+// Observer is the observer of the events that a [Logger] writes.
 const Observer = "luksimg"
 
-// LoggerOptions say what a [Logger] puts into each event. The zero value is right.
+// LoggerOptions are the settings of a [Logger]. The zero value is usable.
 type LoggerOptions struct {
-	// Initiator is who acts, if that is known.
+	// Initiator identifies the user, if known.
 	Initiator Party
 
-	// CorrelationID ties the events together, and to those of services that were
-	// given it. "" is a random one; see [Logger.CorrelationID].
+	// CorrelationID links related events, including those of services that received it
+	// in a header. "" means a random one; see [Logger.CorrelationID].
 	CorrelationID string
 
-	// Secrets are replaced wherever they appear in an event.
+	// Secrets are redacted wherever they appear in an event.
 	Secrets []string `json:"-"`
 
-	// Now is the time of an event; nil is time.Now.
+	// Now returns the time for an event; nil means time.Now.
 	Now func() time.Time
 }
 
-// A Logger writes events, one line of JSON each. It is safe for concurrent use.
+// A Logger writes one line of JSON per event. It is safe for concurrent use.
 type Logger struct {
 	mu      sync.Mutex
 	w       io.Writer
 	o       LoggerOptions
-	secrets [][]byte // those that were added
-	file    *os.File // of OpenLog
+	secrets [][]byte // added by AddSecret
+	file    *os.File // opened by OpenLog, or nil
 }
 
 // NewLogger returns a Logger that writes each event with one call of w.Write.
@@ -54,8 +54,8 @@ func NewLogger(w io.Writer, o LoggerOptions) *Logger {
 	return &Logger{w: w, o: o}
 }
 
-// OpenLog returns a Logger that appends to a file, as [AppendFile] opens it. Close ends it. With
-// "" for the name it is nil, which drops the events.
+// OpenLog returns a Logger that appends to the named file. It opens the file with [AppendFile];
+// Close closes it. If name is "", OpenLog returns nil; a nil Logger drops its events.
 func OpenLog(name string, o LoggerOptions) (*Logger, error) {
 	if name == "" {
 		return nil, nil
@@ -69,7 +69,7 @@ func OpenLog(name string, o LoggerOptions) (*Logger, error) {
 	return l, nil
 }
 
-// Close wipes what AddSecret was given, and closes the file of [OpenLog].
+// Close wipes the secrets of AddSecret and closes the file of [OpenLog].
 func (l *Logger) Close() error {
 	l.Forget()
 	if l == nil || l.file == nil {
@@ -78,11 +78,11 @@ func (l *Logger) Close() error {
 	return l.file.Close()
 }
 
-// CorrelationID returns what ties the events together, for the headers of calls.
+// CorrelationID returns the correlation ID of all events, for use in request headers.
 func (l *Logger) CorrelationID() string { return l.o.CorrelationID }
 
-// AddSecret adds what must not appear in an event, should a service repeat it in a message.
-// The Logger has a copy until [Logger.Forget]. A nil Logger takes it too, and copies nothing.
+// AddSecret adds a secret to redact, in case a service repeats it in a message. The Logger keeps a
+// copy until [Logger.Forget]. A nil Logger does nothing.
 func (l *Logger) AddSecret(secret []byte) {
 	if l == nil {
 		return
@@ -92,7 +92,7 @@ func (l *Logger) AddSecret(secret []byte) {
 	l.secrets = append(l.secrets, bytes.Clone(secret))
 }
 
-// Forget wipes what AddSecret was given. No event may be logged afterwards.
+// Forget wipes the secrets of AddSecret. No event may be logged afterwards.
 func (l *Logger) Forget() {
 	if l == nil {
 		return
@@ -105,12 +105,12 @@ func (l *Logger) Forget() {
 	l.secrets = nil
 }
 
-// Log writes an event. What e leaves empty is filled in: identifier, time, outcome,
-// severity, observer, correlation. Secrets are replaced: those of the options, and
-// what has a name like that of a secret.
+// Log writes an event. It fills in empty fields: identifier, time, outcome, severity, observer,
+// correlation ID. It redacts the secrets of the options and of AddSecret, and all values whose
+// names are those of secrets.
 func (l *Logger) Log(e Event) error {
 	if e.Action == "" {
-		return errors.New("audit: an event without an action")
+		return errors.New("audit: event has no action")
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,8 +148,8 @@ func (l *Logger) Log(e Event) error {
 	return nil
 }
 
-// Did writes an action on a target down, and returns err: that of the action, joined with that of
-// the writing, since what is not written down must not look as if it had been. A nil Logger
+// Did logs an action on a target. It returns err, the error of the action, joined with any error
+// of logging: an unlogged action must not appear to be logged. A nil Logger
 // writes nothing.
 func (l *Logger) Did(action, target string, details map[string]any, err error) error {
 	if l == nil {
@@ -165,16 +165,16 @@ func (l *Logger) Did(action, target string, details map[string]any, err error) e
 	return errors.Join(err, l.Log(e))
 }
 
-// redact returns the event as JSON without secrets. It works on the values as they
-// will be read, so that no spelling of JSON hides a secret.
+// redact returns the event as JSON without secrets. It compares decoded values, so that
+// no JSON escape hides a secret.
 func (l *Logger) redact(e Event) ([]byte, error) {
 	text, err := json.Marshal(e)
 	if err != nil {
-		return nil, fmt.Errorf("audit: the event %s can not be written: %w", e.Action, err)
+		return nil, fmt.Errorf("audit: encoding the event %s: %w", e.Action, err)
 	}
 	var m map[string]any
 	if err := json.Unmarshal(text, &m); err != nil {
-		return nil, fmt.Errorf("audit: the event %s can not be written: %w", e.Action, err)
+		return nil, fmt.Errorf("audit: encoding the event %s: %w", e.Action, err)
 	}
 	queue := []any{m}
 	for len(queue) > 0 {
@@ -227,7 +227,7 @@ func (l *Logger) clean(s string) string {
 	return s
 }
 
-// secretName tells whether a value of this name is a secret. A wrapped key is none.
+// secretName reports whether values of this name are secrets. Wrapped keys are not.
 func secretName(name string) bool {
 	name = strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
 	switch name {
@@ -242,8 +242,8 @@ func secretName(name string) bool {
 	return false
 }
 
-// AppendFile opens a file of events to append to. It makes one that only its owner can
-// read, and refuses what is no regular file.
+// AppendFile opens an event file for appending. It creates a missing file with permissions for
+// the owner only. It returns an error unless name is a regular file.
 func AppendFile(name string) (*os.File, error) {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("audit: %s is not a regular file", name)

@@ -2,8 +2,8 @@ package audit
 
 import "strings"
 
-// renamed are the names of events of the key services that have changed, without the service in
-// front, and what they are today (ibm-cloud-docs/key-protect and hs-crypto, at-events.md,
+// renamed maps former event names of the key services, without the service prefix, to the
+// current ones (ibm-cloud-docs/key-protect and hs-crypto, at-events.md,
 // "Historical reference mapping of event names").
 var renamed = map[string]string{
 	"governance.configread":        "governance-config.read",
@@ -27,8 +27,8 @@ var renamed = map[string]string{
 	"secrets.readmetadata":         "secrets-metadata.read",
 }
 
-// Current returns the name that the action of an event has today: some events of the key
-// services had others. A name that has not changed is returned as it is, in lower case.
+// Current returns the current name of an action, in lower case. IBM has renamed some events of the
+// key services; other names are returned unchanged except for case.
 func Current(action string) string {
 	action = strings.ToLower(action)
 	service, name, _ := strings.Cut(action, ".")

@@ -12,24 +12,24 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// A TokenSource gives bearer tokens of IAM: package iam has some.
+// A TokenSource returns IAM bearer tokens. Package iam has implementations.
 type TokenSource = rest.TokenSource
 
-// ClientOptions say where an instance of IBM Cloud Logs is.
+// ClientOptions are the settings of a [Client].
 type ClientOptions struct {
 	// Endpoint is https://INSTANCE.api.REGION.logs.cloud.ibm.com. It must be https, or http
-	// on this machine.
+	// on a loopback address.
 	Endpoint string
 
 	Tokens TokenSource
 
-	// HTTP makes the calls; nil is http.DefaultClient. Redirects are not followed.
+	// HTTP sends the requests; nil means http.DefaultClient. Redirects are not followed.
 	HTTP *http.Client
 
-	Timeout   time.Duration // of one query; zero is 5 minutes
-	UserAgent string        // "" is "luksimg"
-	Read      ReadOptions   // bounds of the answer
-	Clock     rest.Clock    // for waiting between attempts; nil is that of the system
+	Timeout   time.Duration // of one query; zero means 5 minutes
+	UserAgent string        // "" means "luksimg"
+	Read      ReadOptions   // limits of the answer
+	Clock     rest.Clock    // for waiting between attempts; nil means the system clock
 }
 
 // A Client queries IBM Cloud Logs. It is safe for concurrent use.
@@ -38,14 +38,14 @@ type Client struct {
 	send *rest.Transport
 }
 
-// NewClient checks the configuration. It makes no call.
+// NewClient returns a client. It validates opts and sends no request.
 func NewClient(opts ClientOptions) (*Client, error) {
 	base, err := rest.CheckURL(opts.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("audit: endpoint: %w", err)
 	}
 	if opts.Tokens == nil {
-		return nil, fmt.Errorf("audit: a query needs a source of tokens")
+		return nil, fmt.Errorf("audit: a client needs a token source")
 	}
 	opts.Endpoint = strings.TrimSuffix(base, "/v1")
 	if opts.Timeout <= 0 {
@@ -59,18 +59,18 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	return c, nil
 }
 
-// A QueryRequest says what to look for. The zero value is all audit events of the last
+// QueryRequest selects events. The zero value selects all audit events of the last
 // day.
 type QueryRequest struct {
-	Query  string    // "" is all audit events
-	Syntax string    // of Query: "dataprime" (also for "") or "lucene"
-	Start  time.Time // zero is a day before End
-	End    time.Time // zero is now
-	Tier   string    // "archive", or "frequent_search" (also for "")
-	Limit  int       // of events; zero is 12000, all that a synchronous query gives
+	Query  string    // "" means all audit events
+	Syntax string    // of Query: "dataprime" (the default) or "lucene"
+	Start  time.Time // zero means a day before End
+	End    time.Time // zero means now
+	Tier   string    // "frequent_search" (the default) or "archive"
+	Limit  int       // of events; zero means 12000, the maximum of a synchronous query
 }
 
-// Query reads the events that a query finds.
+// Query returns the events that match q. Errors of the service are of type *[Error].
 func (c *Client) Query(ctx context.Context, q QueryRequest) ([]Event, Skipped, error) {
 	if q.Query == "" {
 		q.Query = "source logs | filter $l.applicationname == 'ibm-audit-event'"
@@ -111,13 +111,13 @@ func (c *Client) Query(ctx context.Context, q QueryRequest) ([]Event, Skipped, e
 	}
 	events, skipped, err := Read(bytes.NewReader(res.Body), c.opts.Read)
 	if err != nil {
-		return events, skipped, fmt.Errorf("audit: query: the answer: %w", err)
+		return events, skipped, fmt.Errorf("audit: query: reading the answer: %w", err)
 	}
 	return events, skipped, nil
 }
 
-// An Error is a query that Cloud Logs refused, or that was not answered: then
-// Status is zero and Err has the reason.
+// An Error is a failed query. If Cloud Logs gave no answer, Status is zero and Err has the
+// reason.
 type Error = rest.Error
 
 func newError(res *rest.Response) *Error {

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// ReadOptions bound what [Read] takes. Zero values are defaults.
+// ReadOptions limit what [Read] accepts. Zero values select the defaults.
 type ReadOptions struct {
-	MaxBytes  int64 // in all; zero is 256 MiB
-	MaxRecord int   // bytes of a line, or of an element of an array; zero is 1 MiB
-	MaxEvents int   // zero is 200000
+	MaxBytes  int64 // of the whole input; zero means 256 MiB
+	MaxRecord int   // bytes of a line or an array element; zero means 1 MiB
+	MaxEvents int   // zero means 200000
 }
 
 func (o ReadOptions) fill() ReadOptions {
@@ -30,17 +30,17 @@ func (o ReadOptions) fill() ReadOptions {
 	return o
 }
 
-// ErrTooLarge means that there is more than [ReadOptions] allow.
+// ErrTooLarge means that the input exceeds a limit of [ReadOptions].
 var ErrTooLarge = errors.New("more than the limit")
 
-// Skipped tells what [Read] could not read as events.
+// Skipped counts the input that [Read] could not decode as events.
 type Skipped struct {
-	Records int   `json:"records"`         // how many
-	Lines   []int `json:"lines,omitempty"` // the first ten; elements for an array
+	Records int   `json:"records"`         // number of skipped records
+	Lines   []int `json:"lines,omitempty"` // numbers of the first ten lines, or array elements
 	NoTime  int   `json:"no_time"`         // events whose time could not be read
 }
 
-// Join adds what another call of [Read] skipped.
+// Join adds the counts of another call of [Read].
 func (s *Skipped) Join(o Skipped) {
 	s.Records += o.Records
 	s.NoTime += o.NoTime
@@ -54,11 +54,11 @@ func (s *Skipped) add(line int) {
 	}
 }
 
-// Read reads events: one JSON object a line, a JSON array, objects over many lines, or
-// the text/event-stream that a query of Cloud Logs gives. Objects may be events, or may
-// have events inside as Activity Tracker, Cloud Logs and their exports wrap them.
-// What is no event is counted and skipped. The error is about reading, or
-// [ErrTooLarge]; the events read so far come with it.
+// Read reads events: one JSON object per line, a JSON array, objects that span lines, or
+// the text/event-stream that a query of Cloud Logs returns. An object is an event or a wrapper
+// of events as Activity Tracker, Cloud Logs and their exports write it.
+// Read counts and skips all other records. The error reports a failed read, malformed JSON, or
+// [ErrTooLarge]; Read returns the events up to that point with it.
 func Read(r io.Reader, o ReadOptions) ([]Event, Skipped, error) {
 	o = o.fill()
 	all := &io.LimitedReader{R: r, N: o.MaxBytes + 1}
@@ -76,7 +76,7 @@ type collector struct {
 }
 
 func (c *collector) read(br *bufio.Reader) error {
-	// White space and a byte order mark may come first.
+	// Skip leading white space and a byte order mark.
 	for {
 		b, err := br.ReadByte()
 		if err == io.EOF {
@@ -109,8 +109,8 @@ func (c *collector) read(br *bufio.Reader) error {
 	return c.lines(br)
 }
 
-// oneLine tells whether the first line is a JSON value by itself, as far as the buffer
-// shows it: if not, one object takes many lines.
+// oneLine reports whether the first line is a complete JSON value, as far as the buffer
+// shows. If not, one object spans several lines.
 func oneLine(br *bufio.Reader) bool {
 	head, _ := br.Peek(br.Size())
 	line, _, whole := bytes.Cut(head, []byte("\n"))
@@ -121,7 +121,7 @@ func (c *collector) tooLarge() error {
 	return fmt.Errorf("audit: %w of %d bytes", ErrTooLarge, c.o.MaxBytes)
 }
 
-// lines reads one record a line; "data:" in front of it is that of an event stream.
+// lines reads one record per line. The prefix "data:" belongs to an event stream.
 func (c *collector) lines(br *bufio.Reader) error {
 	var line []byte
 	for number := 1; ; number++ {
@@ -162,10 +162,10 @@ func (c *collector) lines(br *bufio.Reader) error {
 	}
 }
 
-// values reads the elements of an array, or objects one after the other.
+// values reads the elements of an array, or a sequence of objects.
 func (c *collector) values(br *bufio.Reader, array bool) error {
-	// What has been read can be at most a record past the end of the last one, and
-	// the decoder's buffer.
+	// The decoder has read at most one record and its buffer past the end of the last
+	// record.
 	lim := &allowance{r: br}
 	dec := json.NewDecoder(lim)
 	allow := func() { lim.left = int64(c.o.MaxRecord) + 64<<10 - (lim.total - dec.InputOffset()) }
@@ -201,7 +201,7 @@ func (c *collector) values(br *bufio.Reader, array bool) error {
 	}
 }
 
-// cut says that JSON ends early or is none; all before it was read.
+// cut returns the error for JSON that is malformed or ends early, unless it is a limit error.
 func (c *collector) cut(err error) error {
 	if err == nil || errors.Is(err, ErrTooLarge) {
 		return err
@@ -212,7 +212,7 @@ func (c *collector) cut(err error) error {
 	return fmt.Errorf("audit: the JSON is malformed or cut off: %w", err)
 }
 
-// An allowance is a reader that gives no more than was allowed.
+// An allowance is a reader that stops after an allowed number of bytes.
 type allowance struct {
 	r           io.Reader
 	left, total int64
@@ -228,15 +228,15 @@ func (a *allowance) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// wrappers are the names that services and exports put events under.
+// wrappers are the field names under which services and exports nest events.
 var wrappers = []string{
 	"event", "message", "_line", "line", "log", "user_data", "userData", "text", "body", "json", "payload",
 	"data", "result", "results", "response", "logs", "events", "hits", "_source", "records", "textObject", "logRecord",
 }
 
 const (
-	maxDepth = 8    // of wrappers
-	maxParts = 4096 // objects looked at in one record
+	maxDepth = 8    // of nested wrappers
+	maxParts = 4096 // objects examined in one record
 )
 
 // record finds the events in one JSON value.
@@ -294,7 +294,7 @@ func (c *collector) record(text []byte, number int) error {
 				}
 			}
 			if _, ok := m["query_id"]; ok && len(m) == 1 {
-				found = true // the head of an answer of Cloud Logs
+				found = true // the header of a Cloud Logs answer
 			}
 		}
 	}
@@ -304,7 +304,7 @@ func (c *collector) record(text []byte, number int) error {
 	return nil
 }
 
-// isEvent tells an event from what it is wrapped in.
+// isEvent reports whether an object is an event rather than a wrapper.
 func isEvent(m map[string]json.RawMessage) bool {
 	_, action := m["action"]
 	_, outcome := m["outcome"]

@@ -13,41 +13,41 @@ import (
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
 
-// A TokenSource gives IAM bearer tokens: package iam has some. It is called before
-// each request, from several goroutines, and so should keep a token while it is valid. If
-// it can be told that a token was refused (Drop), it gives another one from then on.
+// A TokenSource returns IAM bearer tokens. Package iam has implementations. The client calls it
+// before each request, from several goroutines, so it should cache valid tokens. If it also
+// implements Drop, the client reports refused tokens to it.
 type TokenSource = rest.TokenSource
 
-// HMAC are credentials of the kind that a COS service credential has when it is made
-// with "Include HMAC credential".
+// HMAC are credentials of a COS service credential that was created with "Include HMAC
+// Credential".
 type HMAC struct {
 	AccessKeyID     string
-	SecretAccessKey []byte // the caller's: it is neither copied nor cleared
+	SecretAccessKey []byte // owned by the caller: neither copied nor cleared
 }
 
-// String tells the access key and not the secret.
+// String returns the access key, without the secret.
 func (h HMAC) String() string { return "HMAC access key " + h.AccessKeyID }
 
-// GoString is String.
+// GoString returns String, so that %#v does not show the secret.
 func (h HMAC) GoString() string { return h.String() }
 
-// MarshalText refuses: these are not for files.
+// MarshalText always fails, so that no encoder writes the secret.
 func (h HMAC) MarshalText() ([]byte, error) {
-	return nil, fmt.Errorf("%v: credentials are not written down", h)
+	return nil, fmt.Errorf("%v: credentials cannot be marshaled", h)
 }
 
-// An authorizer makes requests that the service will accept.
+// An authorizer signs requests.
 type authorizer struct {
 	tokens TokenSource
 	hmac   *HMAC
 	now    func() time.Time
 
 	mu      sync.Mutex
-	renewed string // the token that came in place of a refused one, and was refused too
+	renewed string // a token that replaced a refused one and was refused too
 }
 
 // sign authorizes one request, with the token unless the credentials are HMAC. payload is
-// the SHA-256 of the body in hexadecimal.
+// the SHA-256 sum of the body in hexadecimal.
 func (a *authorizer) sign(r *http.Request, region, payload string, token rest.Token) {
 	if a.hmac != nil {
 		sigv4.Sign(r, a.hmac.AccessKeyID, a.hmac.SecretAccessKey, region, payload, a.now())
@@ -56,7 +56,7 @@ func (a *authorizer) sign(r *http.Request, region, payload string, token rest.To
 	r.Header.Set("Authorization", token.Header())
 }
 
-// token returns the token for a request, none for HMAC.
+// token returns the token for a request, or the zero token for HMAC.
 func (a *authorizer) token(ctx context.Context) (rest.Token, error) {
 	if a.hmac != nil {
 		return rest.Token{}, nil
@@ -66,14 +66,14 @@ func (a *authorizer) token(ctx context.Context) (rest.Token, error) {
 		return rest.Token{}, fmt.Errorf("cos: token: %w", err)
 	}
 	if strings.ContainsFunc(secretOf(token), func(c rune) bool { return c <= ' ' || c > '~' }) || token.IsZero() {
-		return rest.Token{}, errors.New("cos: token: the source gave none, or one that no header can hold")
+		return rest.Token{}, errors.New("cos: token: the source returned an empty token or one with invalid header characters")
 	}
 	return token, nil
 }
 
 func secretOf(t rest.Token) string { return strings.TrimPrefix(t.Header(), "Bearer ") }
 
-// secret returns what must not appear in an error of a request.
+// secret returns the credential that errors of a request must not contain.
 func (a *authorizer) secret(token rest.Token) string {
 	if a.hmac != nil {
 		return string(a.hmac.SecretAccessKey)
@@ -81,9 +81,9 @@ func (a *authorizer) secret(token rest.Token) string {
 	return secretOf(token)
 }
 
-// renew reports whether a request that was refused with a token should be tried with
-// another one, and sees to it that there is one. COS says 401 or 403 of an expired token,
-// and 403 also of one that is good and not allowed: a new one is not replaced for that.
+// renew reports whether a refused request should be retried with another token, and requests that
+// token. COS answers 401 or 403 to an expired token, and 403 also to a valid token without
+// permission. A token that replaced a refused one is therefore not replaced again after 403.
 func (a *authorizer) renew(token rest.Token, status int) bool {
 	dropper, ok := a.tokens.(rest.Dropper)
 	if a.hmac != nil || !ok || status != http.StatusUnauthorized && status != http.StatusForbidden {
@@ -98,14 +98,14 @@ func (a *authorizer) renew(token rest.Token, status int) bool {
 	return true
 }
 
-// replaced notes that token came in place of a refused one, and was refused too.
+// replaced records that token replaced a refused one and was refused too.
 func (a *authorizer) replaced(token rest.Token) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.renewed = secretOf(token)
 }
 
-// worked notes that token was accepted: if it is refused later, that may be because it expired.
+// worked records that token was accepted: a later refusal can mean that it has expired.
 func (a *authorizer) worked(token rest.Token) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

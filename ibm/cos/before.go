@@ -7,19 +7,19 @@ import (
 	"io/fs"
 )
 
-// PlaceOptions say what [Client.CheckPlace] looks for.
+// PlaceOptions say what [Client.CheckPlace] checks.
 type PlaceOptions struct {
-	KeyRegion string // of the root key of the image; "" is any
-	Replace   bool   // there may be an object of that name
-	Size      int64  // of the image in bytes, if it is known
+	KeyRegion string // region of the image's root key; "" means any
+	Replace   bool   // an existing object is no error
+	Size      int64  // of the image in bytes; 0 if unknown
 	PartSize  int64  // as in [UploadOptions]
 }
 
-// CheckPlace looks at where an image is to be uploaded. An object that is too large is an error
-// that matches [ErrTooLarge], before the service is asked. A bucket that images can not be imported
-// from is one that matches [ErrBucketRegion]: it is not regional, or not in the region of the root key. An object that is there is one that matches [fs.ErrExist]. asked reports
-// whether this identity may ask where the bucket is; if not, that is no error, and it may yet
-// write.
+// CheckPlace checks the destination of an upload. Its errors match [ErrTooLarge] if the object would
+// be too large, which it finds without a request. They match [ErrBucketRegion] if the bucket is not
+// regional or not in the region of the root key, since images cannot be imported from there. They
+// match [fs.ErrExist] if the object exists. asked reports whether this identity may query the
+// location of the bucket. False is no error: the identity may still have write access.
 func (c *Client) CheckPlace(ctx context.Context, at Object, o PlaceOptions) (asked bool, err error) {
 	if err := at.CheckImages(); err != nil {
 		return false, err
@@ -52,8 +52,8 @@ func (c *Client) CheckPlace(ctx context.Context, at Object, o PlaceOptions) (ask
 	return asked, err
 }
 
-// Unfinished returns the IDs of the uploads of an object that were begun, by whoever, and
-// neither completed nor given up. They cost money, and are in no list of objects.
+// Unfinished returns the IDs of all multipart uploads of an object that were neither completed nor
+// aborted, by any client. They cost money and appear in no list of objects.
 func (c *Client) Unfinished(ctx context.Context, at Object) ([]string, error) {
 	all, err := c.Uploads(ctx, at.Region, at.Bucket, at.Key)
 	if err != nil {
@@ -61,14 +61,14 @@ func (c *Client) Unfinished(ctx context.Context, at Object) ([]string, error) {
 	}
 	var ids []string
 	for _, u := range all {
-		if u.Key == at.Key { // not one whose name only begins like it
+		if u.Key == at.Key { // not a longer key with that prefix
 			ids = append(ids, u.UploadID)
 		}
 	}
 	return ids, nil
 }
 
-// AbortAll gives up what [Client.Unfinished] finds, and returns how many uploads that were.
+// AbortAll aborts the uploads that [Client.Unfinished] finds, and returns their number.
 func (c *Client) AbortAll(ctx context.Context, at Object) (int, error) {
 	ids, err := c.Unfinished(ctx, at)
 	if err != nil {

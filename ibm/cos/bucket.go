@@ -16,18 +16,18 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// BucketOptions say what [Client.CreateBucket] makes. The zero value is a bucket of the
-// class standard, encrypted by the service.
+// BucketOptions are the properties of a bucket that [Client.CreateBucket] creates. The zero value
+// means storage class standard and encryption by the service.
 type BucketOptions struct {
-	// Class is "standard" (the default), "vault", "cold" or "smart".
+	// Class is "standard" (also ""), "vault", "cold" or "smart".
 	Class string
-	// RootKeyCRN, if not "", is the Key Protect root key that protects the bucket (SSE-KP).
+	// RootKeyCRN, if not "", is the Key Protect root key that encrypts the bucket (SSE-KP).
 	RootKeyCRN string
 }
 
-// CreateBucket makes a regional bucket. A location that is several regions or a single site is
-// refused, with [ErrBucketRegion]: images are not imported from those. With a token it needs
-// Options.ServiceInstanceID. If the bucket is there already, the error matches [ErrExists].
+// CreateBucket creates a regional bucket. It refuses a cross-region or single-site location with
+// [ErrBucketRegion], since images cannot be imported from there. With a token it needs
+// Options.ServiceInstanceID. If the bucket exists, the error matches [ErrExists].
 func (c *Client) CreateBucket(ctx context.Context, region, bucket string, o BucketOptions) error {
 	if err := checkBucket(region, bucket); err != nil {
 		return err
@@ -36,7 +36,7 @@ func (c *Client) CreateBucket(ctx context.Context, region, bucket string, o Buck
 		return err
 	}
 	if c.o.Tokens != nil && c.o.ServiceInstanceID == "" {
-		return errors.New("cos: making a bucket with a token needs the ID of the service instance")
+		return errors.New("cos: creating a bucket with a token requires the service instance ID")
 	}
 	class := o.Class
 	switch class {
@@ -60,22 +60,22 @@ func (c *Client) CreateBucket(ctx context.Context, region, bucket string, o Buck
 	return err
 }
 
-// small returns a body that is in memory.
+// small returns a request body held in memory.
 func small(b []byte) *payload {
 	m, s := md5.Sum(b), sha256.Sum256(b)
 	return &payload{src: bytes.NewReader(b), size: int64(len(b)), md5: m[:], sha256: hex.EncodeToString(s[:])}
 }
 
-// A Bucket is what the service says of one.
+// A Bucket is the description of a bucket from the service.
 type Bucket struct {
 	Name     string
-	Location string // the constraint it was made with: "us-south-standard"
-	Region   string // "us-south", or "" if the location does not tell
+	Location string // its location constraint: "us-south-standard"
+	Region   string // "us-south", or "" if Location has no region
 	Class    string // "standard"
 }
 
-// Bucket asks where a bucket is. If it is not in that region, the error matches
-// [ErrBucketRegion] or [ErrNotFound], as the server likes.
+// Bucket returns the description of a bucket. If the bucket is not in that region, the error matches
+// [ErrBucketRegion] or [ErrNotFound], depending on the server.
 func (c *Client) Bucket(ctx context.Context, region, bucket string) (Bucket, error) {
 	if err := checkBucket(region, bucket); err != nil {
 		return Bucket{}, err
@@ -107,14 +107,14 @@ func parseLocation(b []byte) (string, error) {
 		location = strings.TrimSpace(x.Inner)
 	}
 	if location != "" && (len(location) > 64 || !regionName.MatchString(strings.ReplaceAll(location, "_", "-"))) {
-		return "", fmt.Errorf("%q is none", rest.Clean(location))
+		return "", fmt.Errorf("%q is not a location constraint", rest.Clean(location))
 	}
 	return location, nil
 }
 
-// CheckImages says why images in the bucket could not be imported, if so: the bucket is not
-// regional, or the root key that their data keys are wrapped with is in another region. The error
-// matches [ErrBucketRegion]. keyRegion may be "".
+// CheckImages returns an error that matches [ErrBucketRegion] if images in the bucket cannot be
+// imported. The bucket must be regional and in keyRegion, the region of the root key that wrapped
+// their data keys. If keyRegion is "", CheckImages does not compare the regions.
 func (b Bucket) CheckImages(keyRegion string) error {
 	if b.Region == "" {
 		return nil

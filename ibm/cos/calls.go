@@ -16,25 +16,25 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Info is what the service says of an object.
+// Info is the description of an object from the service.
 type Info struct {
 	Size     int64  // in bytes
 	ETag     string // without quotes
 	Modified time.Time
-	// PartSize is the length in bytes of the parts it was uploaded in, if this package
-	// did that; else 0.
+	// PartSize is the size in bytes of the parts that the object was uploaded in, if this package
+	// uploaded it; otherwise 0.
 	PartSize int64
 
 	checksum checksum
 	md5      []byte // metaMD5
-	opaque   bool   // the service says that the ETag is no MD5 sum
+	opaque   bool   // the ETag is known not to be an MD5 sum
 }
 
-// metaPartSize is the header that keeps the size of the parts with an object, so that a
+// metaPartSize is the metadata header that stores the part size of an object, so that a
 // download can compute its ETag.
 const metaPartSize = "X-Amz-Meta-Luksimg-Part-Size"
 
-// Head asks for an object.
+// Head returns the description of an object. A missing object is [ErrNotFound].
 func (c *Client) Head(ctx context.Context, o Object) (Info, error) {
 	if err := o.Check(); err != nil {
 		return Info{}, err
@@ -49,7 +49,7 @@ func (c *Client) Head(ctx context.Context, o Object) (Info, error) {
 func readInfo(o Object, h http.Header) (Info, error) {
 	size, err := strconv.ParseUint(h.Get("Content-Length"), 10, 63)
 	if err != nil {
-		return Info{}, fmt.Errorf("%v: the service does not say how long it is", o)
+		return Info{}, fmt.Errorf("%v: the answer has no valid Content-Length", o)
 	}
 	i := Info{Size: int64(size), ETag: unquote(h.Get("Etag")), checksum: readChecksum(h), md5: readMD5(h), opaque: opaque(h)}
 	i.Modified, _ = http.ParseTime(h.Get("Last-Modified"))
@@ -61,7 +61,7 @@ func readInfo(o Object, h http.Header) (Info, error) {
 
 func unquote(etag string) string { return strings.Trim(etag, `"`) }
 
-// Delete removes an object. One that is not there is no error.
+// Delete removes an object. A missing object is no error.
 func (c *Client) Delete(ctx context.Context, o Object) error {
 	if err := o.Check(); err != nil {
 		return err
@@ -76,8 +76,8 @@ func (c *Client) put(ctx context.Context, o Object, p *payload) (http.Header, er
 	return h, err
 }
 
-// createUpload begins a multipart upload. It must not be repeated blindly: each call makes one.
-// marked tells that ETags are no MD5 sums.
+// createUpload starts a multipart upload. It must not be retried blindly: each call starts another.
+// marked records with the object that its ETag is not an MD5 sum.
 func (c *Client) createUpload(ctx context.Context, o Object, partSize int64, marked bool) (string, error) {
 	h := http.Header{}
 	if marked {
@@ -95,7 +95,7 @@ func (c *Client) createUpload(ctx context.Context, o Object, partSize int64, mar
 		UploadId string
 	}
 	if err := xml.Unmarshal(b, &x); err != nil || x.UploadId == "" || len(x.UploadId) > 1024 {
-		return "", fetch.Final(fmt.Errorf("%v: the service began an upload and did not say its id", o))
+		return "", fetch.Final(fmt.Errorf("%v: the service started an upload but returned no upload ID", o))
 	}
 	return x.UploadId, nil
 }
@@ -107,14 +107,14 @@ func (c *Client) putPart(ctx context.Context, o Object, id string, number int, p
 	return h, err
 }
 
-// A part is one that the service has.
+// A part is the service's record of a part.
 type part struct {
 	number int
 	etag   string
 	size   int64
 }
 
-// listParts returns the parts of an upload that the service has, by number.
+// listParts returns the stored parts of an upload, by number.
 func (c *Client) listParts(ctx context.Context, o Object, id string) (map[int]part, error) {
 	parts := map[int]part{}
 	for marker := 0; ; {
@@ -143,7 +143,7 @@ func (c *Client) listParts(ctx context.Context, o Object, id string) (map[int]pa
 	}
 }
 
-// parseParts reads a page of parts, and the number of the last one if there are more pages.
+// parseParts parses a page of parts. next is the marker of the next page, or 0 after the last one.
 func parseParts(b []byte) (parts []part, next int, err error) {
 	var x struct {
 		XMLName              xml.Name `xml:"ListPartsResult"`
@@ -160,28 +160,28 @@ func parseParts(b []byte) (parts []part, next int, err error) {
 	}
 	for _, p := range x.Part {
 		if p.PartNumber < 1 || p.PartNumber > MaxParts || p.Size < 0 {
-			return nil, 0, fmt.Errorf("part %d of %d bytes", p.PartNumber, p.Size)
+			return nil, 0, fmt.Errorf("invalid part: number %d, %d bytes", p.PartNumber, p.Size)
 		}
 		parts = append(parts, part{p.PartNumber, unquote(p.ETag), p.Size})
 	}
 	if x.IsTruncated {
 		if x.NextPartNumberMarker < 1 || x.NextPartNumberMarker > MaxParts {
-			return nil, 0, fmt.Errorf("next part number %d", x.NextPartNumberMarker)
+			return nil, 0, fmt.Errorf("invalid next part number %d", x.NextPartNumberMarker)
 		}
 		next = x.NextPartNumberMarker
 	}
 	return parts, next, nil
 }
 
-// An Unfinished is a multipart upload that was begun and neither completed nor aborted. The service
-// keeps its parts, and charges for them.
+// An Unfinished is a multipart upload that was neither completed nor aborted. The service
+// keeps its parts and charges for them.
 type Unfinished struct {
 	Key, UploadID string
 	Initiated     time.Time
 }
 
-// Uploads returns the unfinished uploads of a bucket whose keys begin with prefix, of all
-// clients: at most ten thousand.
+// Uploads returns the unfinished uploads of all clients in a bucket whose keys begin with prefix. It
+// returns at most ten thousand.
 func (c *Client) Uploads(ctx context.Context, region, bucket, prefix string) ([]Unfinished, error) {
 	if err := checkBucket(region, bucket); err != nil {
 		return nil, err
@@ -210,7 +210,7 @@ func (c *Client) Uploads(ctx context.Context, region, bucket, prefix string) ([]
 			return all, nil
 		}
 		if len(page) == 0 || nextKey == key && nextID == id {
-			return nil, fmt.Errorf("cos://%s/%s: list of uploads: a page leads to itself", region, bucket)
+			return nil, fmt.Errorf("cos://%s/%s: list of uploads: the next-page marker repeats", region, bucket)
 		}
 		key, id = nextKey, nextID
 	}
@@ -242,8 +242,8 @@ func parseUploads(b []byte) (uploads []Unfinished, nextKey, nextID string, err e
 	return uploads, nextKey, nextID, nil
 }
 
-// Abort gives up an unfinished upload, so that nothing of it is kept. One that is not
-// there is no error.
+// Abort aborts a multipart upload, and the service deletes its parts. A missing upload is no
+// error.
 func (c *Client) Abort(ctx context.Context, o Object, uploadID string) error {
 	if err := o.Check(); err != nil {
 		return err
@@ -255,8 +255,8 @@ func (c *Client) Abort(ctx context.Context, o Object, uploadID string) error {
 	return err
 }
 
-// get asks for the bytes of an object from off to end, as long as it has this ETag. It
-// makes one attempt; the caller closes the body.
+// get requests the bytes of an object from off to end, on condition that its ETag is etag. It
+// makes one attempt. The caller closes the body.
 func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size int64) (io.ReadCloser, error) {
 	h := http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", off, end-1)}}
 	if etag != "" {
@@ -267,7 +267,7 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 	if err != nil {
 		return nil, err
 	}
-	// Another version is told first: its range is that of another length.
+	// Report a changed object first: its range also differs if the size does.
 	if got := unquote(resp.Header.Get("Etag")); etag != "" && got != "" && got != etag {
 		resp.Body.Close()
 		return nil, fetch.Final(rest.WithHint(fmt.Errorf("%v: %w", o, ErrChanged), hintReplaced))

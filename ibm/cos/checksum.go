@@ -15,15 +15,15 @@ import (
 	"strings"
 )
 
-// A checksum is one that the service computed of an object or a part, in the header
+// A checksum is the service's checksum of an object or a part, from the header
 // X-Amz-Checksum-*. See "Checking object integrity" in the Amazon S3 User Guide.
 type checksum struct {
 	make  func() hash.Hash // nil for none
 	sum   string
-	parts int64 // of a checksum of the checksums of parts; or 0
+	parts int64 // number of parts of a composite checksum; otherwise 0
 }
 
-// checksums are those that services have, the stronger ones first.
+// checksums are the supported algorithms, strongest first.
 var checksums = []struct {
 	header string
 	make   func() hash.Hash
@@ -35,7 +35,7 @@ var checksums = []struct {
 	{"X-Amz-Checksum-Crc32", func() hash.Hash { return crc32.NewIEEE() }},
 }
 
-// readChecksum returns the checksum in the header of an answer, if there is one.
+// readChecksum returns the strongest checksum in the header of an answer, or the zero checksum.
 func readChecksum(h http.Header) checksum {
 	for _, c := range checksums {
 		text, number, composite := strings.Cut(h.Get(c.header), "-")
@@ -49,19 +49,19 @@ func readChecksum(h http.Header) checksum {
 				continue
 			}
 		} else if h.Get("X-Amz-Checksum-Type") == "COMPOSITE" {
-			continue // of an unknown number of parts
+			continue // composite, with an unknown number of parts
 		}
 		return checksum{c.make, string(sum), parts}
 	}
 	return checksum{}
 }
 
-// usable reports whether the checksum can be computed of size bytes in parts of partSize.
+// usable reports whether the checksum can be computed for size bytes in parts of partSize.
 func (c checksum) usable(size, partSize int64) bool {
 	return c.make != nil && (c.parts == 0 || partSize > 0 && partCount(size, partSize) == c.parts)
 }
 
-// matches reads size bytes at an offset, and reports whether the checksum is theirs.
+// matches reads size bytes at off and reports whether they have the checksum.
 func (c checksum) matches(r io.ReaderAt, off, size, partSize int64, buf []byte) (bool, error) {
 	if c.parts == 0 {
 		partSize = max(size, 1)
@@ -84,8 +84,8 @@ func (c checksum) matches(r io.ReaderAt, off, size, partSize int64, buf []byte) 
 	return string(all.Sum(nil)) == c.sum, nil
 }
 
-// metaMD5 is the header that keeps the MD5 sum of an object that was sent in one request, as its
-// ETag may be another.
+// metaMD5 is the metadata header that stores the MD5 sum of an object that was sent in one request, because
+// its ETag can differ.
 const metaMD5 = "X-Amz-Meta-Luksimg-Md5"
 
 // readMD5 returns the value of metaMD5, or nil.
@@ -97,11 +97,11 @@ func readMD5(h http.Header) []byte {
 	return sum
 }
 
-// metaETag is the header that keeps with an object that its ETag is no MD5 sum: "opaque".
+// metaETag is the metadata header with value "opaque" for an object whose ETag is not an MD5 sum.
 const metaETag = "X-Amz-Meta-Luksimg-Etag"
 
-// opaque reports whether an object says that its ETag is no MD5 sum: as its upload found out, or as the
-// service encrypts it with a key of the customer, or one of a key service.
+// opaque reports whether the ETag of an object is known not to be an MD5 sum: its metadata says so, or the
+// service encrypts it with a customer key or a key of a key service.
 func opaque(h http.Header) bool {
 	return h.Get(metaETag) == "opaque" || strings.HasPrefix(h.Get("X-Amz-Server-Side-Encryption"), "aws:kms") ||
 		h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != "" ||

@@ -1,13 +1,13 @@
-// Package cos is a client of IBM Cloud Object Storage, and of other servers that speak
-// the S3 protocol: it carries disk images, which are large, to and fro.
+// Package cos is a client of IBM Cloud Object Storage and other S3-compatible servers. It uploads
+// and downloads large disk images.
 //
-// Make a [Client] with [New]. [Client.Upload] sends a file in parallel parts and can be
-// resumed after a crash; [Client.UploadStream] and [Client.NewSink] take what is still
-// being made. [Client.Download] and [Client.Open] read. All that arrives is compared
-// with what was sent.
+// [New] returns a [Client]. [Client.Upload] sends a file in parallel parts and can
+// resume after a crash. [Client.UploadStream] and [Client.NewSink] upload data as it
+// is produced. [Client.Download] and [Client.Open] read objects. The client verifies the checksums
+// of all transferred data.
 //
-// The package never prints, and keeps no credentials on disk. For proxies it does what
-// net/http does by default.
+// The package never prints, and stores no credentials on disk. It honors the same proxy settings
+// as net/http.
 package cos
 
 import (
@@ -24,43 +24,43 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Options say how to reach the service. Exactly one of Tokens and HMAC must be set.
+// Options are the settings of a [Client]. Exactly one of Tokens and HMAC must be set.
 type Options struct {
 	Tokens TokenSource
 	HMAC   *HMAC
 
-	// Endpoint is the URL of another server, "http://127.0.0.1:9000", for all regions. The
-	// default is IBM's, by the region of each object. It must be https, or http on this
-	// machine.
+	// Endpoint is the URL of a server for all regions, such as "http://127.0.0.1:9000". ""
+	// means IBM's endpoint for the region of each object. It must be https, or http on a loopback
+	// address.
 	Endpoint string
 
-	// Network chooses among IBM's endpoints: "public", which is the default, "private"
+	// Network selects IBM's endpoints: "public" (the default), "private"
 	// from inside IBM Cloud, or "direct" from inside a VPC.
 	Network string
 
-	// ServiceInstanceID is the CRN or the GUID of the COS instance. Making a bucket
-	// with a token needs it.
+	// ServiceInstanceID is the CRN or GUID of the COS instance. It is required to create a
+	// bucket with a token.
 	ServiceInstanceID string
 
-	// Transport, if not nil, carries the requests. Large bodies are announced: an
-	// [http.Transport] without ExpectContinueTimeout sends them at once all the same, and
-	// where they are refused the connection may break before the reason is read.
+	// Transport, if not nil, sends the requests. Large requests have "Expect: 100-continue". An
+	// [http.Transport] without ExpectContinueTimeout sends the body immediately. If the server then
+	// refuses it, the connection can break before the client reads the reason.
 	Transport http.RoundTripper
 
-	// Attempts is how often a request is sent at most, if it fails in a way that may pass:
-	// status 429 or 5xx, or a broken connection. The default is 10,
-	// with pauses of a minute or so in all.
+	// Attempts is the maximum number of attempts for a request that fails with status
+	// 429 or 5xx, or a broken connection. Zero means 10,
+	// with about a minute of pauses in total.
 	Attempts int
 
-	// Stall is how long a request may go without a byte moving before it counts as
-	// broken. The default is a minute.
+	// Stall is the time without progress after which a request counts as
+	// broken. Zero means a minute.
 	Stall time.Duration
 
-	// Clock is what waits between attempts; nil is that of the system.
+	// Clock waits between attempts; nil means the system clock.
 	Clock rest.Clock
 }
 
-// A Client makes requests. It is safe for concurrent use.
+// A Client sends requests. It is safe for concurrent use.
 type Client struct {
 	o        Options
 	endpoint *url.URL // nil for IBM's
@@ -69,16 +69,16 @@ type Client struct {
 	attempts fetch.Attempts
 }
 
-// New returns a client. It sends nothing.
+// New returns a client. It validates o and sends no request.
 func New(o Options) (*Client, error) {
 	if fips140.Enforced() { // where MD5 panics
-		return nil, errors.New("cos: Object Storage has MD5 in its ETags, which Go's mode fips140=only does not run; fips140=on does")
+		return nil, errors.New("cos: Object Storage uses MD5 in ETags, which GODEBUG=fips140=only forbids: use fips140=on")
 	}
 	if (o.Tokens == nil) == (o.HMAC == nil) {
-		return nil, errors.New("cos: needs either a token source or HMAC credentials")
+		return nil, errors.New("cos: exactly one of a token source and HMAC credentials is required")
 	}
 	if o.HMAC != nil && (o.HMAC.AccessKeyID == "" || len(o.HMAC.SecretAccessKey) == 0) {
-		return nil, errors.New("cos: HMAC credentials need both an access key and a secret")
+		return nil, errors.New("cos: HMAC credentials require an access key and a secret")
 	}
 	if err := endpoint.Check(o.Network); err != nil {
 		return nil, fmt.Errorf("cos: %w", err)
@@ -105,7 +105,7 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// String tells the kind of credentials, not the credentials.
+// String describes the options, without the credentials.
 func (o Options) String() string {
 	kind := "bearer token"
 	if o.HMAC != nil {
@@ -114,7 +114,7 @@ func (o Options) String() string {
 	return fmt.Sprintf("cos client of %q with %s", o.Endpoint, kind)
 }
 
-// GoString is String.
+// GoString returns String, so that %#v does not show the credentials.
 func (o Options) GoString() string { return o.String() }
 
 func parseEndpoint(endpoint string) (*url.URL, error) {
@@ -129,8 +129,8 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 	return u, nil
 }
 
-// newTransport returns a transport for a few large bodies: HTTP/1, as many parts over one
-// connection would wait for each other, and larger buffers.
+// newTransport returns a transport tuned for a few large bodies. It uses HTTP/1, because parallel parts
+// would share one HTTP/2 connection, and larger buffers.
 func newTransport() *http.Transport {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 20 * time.Second, IdleConnTimeout: 90 * time.Second, ExpectContinueTimeout: time.Second}
 	t.Protocols = new(http.Protocols)
@@ -143,7 +143,7 @@ func newTransport() *http.Transport {
 	return t
 }
 
-// Endpoint returns the URL that serves a region, without a path.
+// Endpoint returns the URL of the server for a region, without a path.
 func (c *Client) Endpoint(region string) string { return c.base(region).String() }
 
 func (c *Client) base(region string) *url.URL {
@@ -153,7 +153,7 @@ func (c *Client) base(region string) *url.URL {
 	}
 	u, err := url.Parse(endpoint.ObjectStorage(region, c.o.Network))
 	if err != nil {
-		return &url.URL{Scheme: "https"} // of a region that no URI can name
+		return &url.URL{Scheme: "https"} // the region is invalid
 	}
 	return u
 }

@@ -16,36 +16,36 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// DownloadOptions say how [Client.Download] works. The zero value is right for most.
+// DownloadOptions are the settings of [Client.Download]. The zero value is usable.
 type DownloadOptions struct {
-	// Jobs is how many ranges are fetched at a time. The default is 4.
+	// Jobs is the number of ranges fetched concurrently. Zero means 4.
 	Jobs int
-	// State, if not nil, makes the download resumable: the same call goes on where one
-	// failed. dst must then be an [io.ReaderAt] too, as files are: what it has is hashed again.
+	// State, if not nil, makes the download resumable: the same call continues after a failure.
+	// dst must then also be an [io.ReaderAt], as files are, since Download hashes what it holds.
 	State StateStore
-	// Progress, if not nil, is called with how many bytes more are there. It must not
+	// Progress, if not nil, is called with the number of additional bytes fetched or found. It must not
 	// block, and is called from several goroutines.
 	Progress func(n int64)
 }
 
-// A DownloadResult says what was fetched.
+// A DownloadResult describes a finished download.
 type DownloadResult struct {
 	Info
-	// Verified tells that the content was compared with the ETag, or, where that is no MD5 sum, with a
-	// checksum of the service or of this package. It can not be if the ETag is that of parts whose size is not
-	// known, and there is no other checksum; and what is of a single part only if dst is an [io.ReaderAt].
+	// Verified reports whether the content was compared with the ETag or with a checksum. It is false if the
+	// ETag is that of parts of unknown size and there is no other checksum. It is also false if the check
+	// has to read dst, and dst is not an [io.ReaderAt].
 	Verified bool
-	Found    int64 // bytes that an earlier attempt had fetched
+	Found    int64 // bytes that an earlier attempt fetched
 }
 
-// A downloadState is what is known of a download that is under way.
+// A downloadState is the saved state of an unfinished download.
 type downloadState struct {
 	Version   int    `json:"version"`
 	Object    string `json:"object"`
 	Size      int64  `json:"size"`
 	ETag      string `json:"etag"`
 	ChunkSize int64  `json:"chunk_size"`
-	// MD5 has the sum of each chunk in hexadecimal, or "" where it is not there.
+	// MD5 has the sum of each chunk in hexadecimal, or "" if it is missing.
 	MD5 []string `json:"md5"`
 }
 
@@ -62,16 +62,16 @@ func parseDownloadState(b []byte) (*downloadState, error) {
 	}
 	for _, sum := range s.MD5 {
 		if b, err := hex.DecodeString(sum); err != nil || len(b) != 0 && len(b) != md5.Size {
-			return nil, fmt.Errorf("state of the download: %q is no MD5 sum", rest.Clean(sum))
+			return nil, fmt.Errorf("state of the download: %q is not an MD5 sum", rest.Clean(sum))
 		}
 	}
 	return s, nil
 }
 
-// Download writes an object to dst, from its start, by parallel requests. An object that is
-// replaced meanwhile is an error that matches [ErrChanged], as is State of another one;
-// and content that is not what its ETag tells one that matches [ErrChecksum]. After an
-// error dst has some of it.
+// Download writes an object to dst, starting at offset 0, with parallel requests. If the object is
+// replaced during the download, or State belongs to another object, the error matches [ErrChanged].
+// If the content does not match its ETag or checksum, the error matches [ErrChecksum]. After an
+// error dst holds part of the object.
 func (c *Client) Download(ctx context.Context, o Object, dst io.WriterAt, opts DownloadOptions) (DownloadResult, error) {
 	info, err := c.Head(ctx, o)
 	if err != nil {
@@ -80,7 +80,7 @@ func (c *Client) Download(ctx context.Context, o Object, dst io.WriterAt, opts D
 	d := &download{c: c, at: o, info: info, dst: dst, opts: opts}
 	d.back, _ = dst.(io.ReaderAt)
 	if opts.State != nil && d.back == nil {
-		return DownloadResult{}, errors.New("cos: a download is resumable only into what can be read too")
+		return DownloadResult{}, errors.New("cos: a resumable download requires a destination that implements io.ReaderAt")
 	}
 	if err := d.plan(); err != nil {
 		return DownloadResult{}, err
@@ -93,7 +93,7 @@ func (c *Client) Download(ctx context.Context, o Object, dst io.WriterAt, opts D
 	}
 	r := DownloadResult{Info: info, Found: d.found}
 	if r.Verified, err = d.verify(); err != nil {
-		if opts.State != nil { // there is nothing to go on with
+		if opts.State != nil { // nothing to resume
 			err = errors.Join(err, opts.State.Remove())
 		}
 		return DownloadResult{}, err
@@ -109,12 +109,12 @@ type download struct {
 	at   Object
 	info Info
 	dst  io.WriterAt
-	back io.ReaderAt // dst, if it is one
+	back io.ReaderAt // dst, if it is an io.ReaderAt
 	opts DownloadOptions
 
-	sum     []byte // of the ETag, or nil if that is opaque
-	parts   int64  // of the ETag, or 0
-	guessed bool   // that a chunk is a part
+	sum     []byte // from the ETag, or nil if that is opaque
+	parts   int64  // from the ETag, or 0
+	guessed bool   // the part size is a guess
 
 	mu      sync.Mutex
 	state   downloadState
@@ -122,7 +122,7 @@ type download struct {
 	unsaved int
 }
 
-// plan chooses the size of the chunks, if it can that of the parts of the upload, and
+// plan chooses the chunk size, which is the part size of the upload if that is known, and
 // reads the state.
 func (d *download) plan() error {
 	if sum, parts, ok := parseETag(d.info.ETag); ok {
@@ -146,7 +146,7 @@ func (d *download) plan() error {
 		return err
 	}
 	if s.Object != d.state.Object || s.Size != size || s.ETag != d.info.ETag || s.ChunkSize != d.state.ChunkSize {
-		return fmt.Errorf("download of %v: %w: the state is of another object, or of another version of it; remove it to start again", d.at, ErrChanged)
+		return fmt.Errorf("download of %v: %w: the state belongs to another object or version: remove it to start again", d.at, ErrChanged)
 	}
 	d.state = *s
 	return nil
@@ -159,7 +159,7 @@ func (d *download) chunk() int64 {
 	}
 	d.guessed = true
 	if d.parts > 0 {
-		// Most programs have parts of a power of two: is there one that gives this many?
+		// Most programs use a power of two: find one that gives this number of parts.
 		if p := int64(1) << bits.Len64(uint64((size-1)/d.parts)); p >= MinPart && p <= MaxPart && partCount(size, p) == d.parts {
 			return p
 		}
@@ -207,7 +207,7 @@ func (d *download) run(ctx context.Context) error {
 	})
 }
 
-// there returns the sum of what dst has, or "" if it has not that much.
+// there returns the MD5 sum of n bytes of dst at off, or "" if dst is shorter.
 func (d *download) there(h hash.Hash, off, n int64, buf []byte) string {
 	if k, err := io.CopyBuffer(onlyWriter{h}, io.NewSectionReader(d.back, off, n), buf); err != nil || k < n {
 		return ""
@@ -221,7 +221,7 @@ func (d *download) progress(n int64) {
 	}
 }
 
-// save writes the state: not after each of very many chunks, but when told to.
+// save writes the state. Unless now is set, it skips most calls of a download with many chunks.
 func (d *download) save(now bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -232,8 +232,8 @@ func (d *download) save(now bool) error {
 	return saveState(d.opts.State, d.state)
 }
 
-// verify compares what came with the ETag, and if that says nothing, or something else, with the
-// checksum of the service. It reports whether it could.
+// verify compares the content with the ETag and, if that does not match or says nothing, with the
+// checksum of the service. It reports whether it could compare.
 func (d *download) verify() (bool, error) {
 	same, known, err := d.verifyETag()
 	if err != nil || same {
@@ -242,7 +242,7 @@ func (d *download) verify() (bool, error) {
 	if c := d.info.checksum; d.back != nil && c.usable(d.info.Size, d.info.PartSize) {
 		same, err := c.matches(d.back, 0, d.info.Size, d.info.PartSize, make([]byte, hashBuffer))
 		if err == nil && !same {
-			err = fmt.Errorf("%v: %w: its content is not what its checksum tells", d.at, ErrChecksum)
+			err = fmt.Errorf("%v: %w: the content does not match the checksum", d.at, ErrChecksum)
 		}
 		return same, err
 	}
@@ -252,8 +252,8 @@ func (d *download) verify() (bool, error) {
 	return false, nil
 }
 
-// verifyETag compares what came with the ETag, or, for an object that was sent in one request, with the MD5
-// sum that this package kept with it. known tells that it could, and same that it is the same.
+// verifyETag compares the content with the ETag or, for an object that was sent in one request, with the MD5
+// sum in its metadata. known reports whether it could compare, and same whether they match.
 func (d *download) verifyETag() (same, known bool, err error) {
 	h := md5.New()
 	sum := d.sum
@@ -277,7 +277,7 @@ func (d *download) verifyETag() (same, known bool, err error) {
 	case d.back != nil && d.info.Size > 0:
 		all := d.there(h, 0, d.info.Size, make([]byte, hashBuffer))
 		if all == "" {
-			return false, false, fmt.Errorf("%v: what was written cannot be read again: %w", d.at, io.ErrUnexpectedEOF)
+			return false, false, fmt.Errorf("%v: reading back the written data: %w", d.at, io.ErrUnexpectedEOF)
 		}
 		return all == hex.EncodeToString(sum), true, nil
 	}
@@ -285,5 +285,5 @@ func (d *download) verifyETag() (same, known bool, err error) {
 }
 
 func (d *download) mismatch() error {
-	return fmt.Errorf("%v: %w: its content is not what its ETag %s tells", d.at, ErrChecksum, rest.Clean(d.info.ETag))
+	return fmt.Errorf("%v: %w: the content does not match ETag %s", d.at, ErrChecksum, rest.Clean(d.info.ETag))
 }

@@ -330,7 +330,7 @@ func TestStall(t *testing.T) {
 		t.Errorf("%+v, %v", i, err)
 	}
 	s.breaks(func(w http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true })
-	if _, err := c.Head(ctx, object("x")); err == nil || fmt.Sprint(err) != "HEAD "+s.URL+"/images/x: no byte moved for too long" {
+	if _, err := c.Head(ctx, object("x")); err == nil || fmt.Sprint(err) != "HEAD "+s.URL+"/images/x: no progress for too long" {
 		t.Errorf("never answers: %v", err)
 	}
 }

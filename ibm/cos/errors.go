@@ -11,38 +11,38 @@ import (
 )
 
 var (
-	// ErrURI is a malformed cos:// URI, or a name that no bucket or object can have.
+	// ErrURI means that a cos:// URI is malformed, or that a bucket or object name is invalid.
 	ErrURI = advice.New("malformed object URI", "an object is named cos://REGION/BUCKET/OBJECT")
-	// ErrNotFound is an object or a bucket that is not there.
+	// ErrNotFound means that an object or a bucket does not exist.
 	ErrNotFound = errors.New("not found")
-	// ErrAccess is a refusal: credentials that are wrong, or that do not allow this.
+	// ErrAccess means that the credentials are wrong or lack permission.
 	ErrAccess = rest.NewRefusal("access denied", nil)
-	// ErrBucketRegion is a bucket that is not in the region it must be in, or not in one region.
+	// ErrBucketRegion means that a bucket is in the wrong region or not regional.
 	ErrBucketRegion = advice.New("wrong region of bucket", "images are imported from a regional bucket, in the region of the root key")
-	// ErrExists is a bucket that cannot be made because there is one.
+	// ErrExists means that a bucket cannot be created because it exists.
 	ErrExists = errors.New("bucket exists")
-	// ErrTooLarge is an object that the service does not take, or that has too many parts.
+	// ErrTooLarge means that an object exceeds the size limit or needs too many parts.
 	ErrTooLarge = errors.New("object is too large")
-	// ErrChanged is an object that changed while it was read, or a source of an upload that
-	// is not the one it began with.
+	// ErrChanged means that an object changed while it was read, or that the source of a resumed upload
+	// differs from the original one.
 	ErrChanged = errors.New("changed meanwhile")
-	// ErrChecksum is content that did not arrive as it was sent.
-	ErrChecksum = advice.New("checksum mismatch", "try again: what arrived is not what was sent")
+	// ErrChecksum means that content was damaged in transit.
+	ErrChecksum = advice.New("checksum mismatch", "try again: the data was damaged in transit")
 )
 
-// An Error is an answer of the service that is no success. It matches [ErrNotFound],
-// [ErrAccess], [ErrBucketRegion], [ErrExists] or [ErrChanged], as Code and Status say.
+// An Error is an error answer of the service. Depending on Code and Status, it matches
+// [ErrNotFound], [ErrAccess], [ErrBucketRegion], [ErrExists] or [ErrChanged].
 type Error struct {
 	Method    string
 	URL       string // without the values of its query
-	Status    int    // of HTTP; 200 where the answer was an error all the same
-	Code      string // of S3, "NoSuchKey"; "" if the answer had none
+	Status    int    // HTTP status; can be 200 for an error in the body
+	Code      string // S3 error code such as "NoSuchKey"; "" if missing
 	Message   string
 	RequestID string
-	// Region is the one that was asked, BucketRegion the bucket's, where the answer has it.
+	// Region is the requested region; BucketRegion is the bucket's, or "" if unknown.
 	Region, BucketRegion string
 
-	after time.Duration // for which the service wants to be left alone
+	after time.Duration // from the Retry-After header
 }
 
 func (e *Error) Error() string {
@@ -65,12 +65,12 @@ func (e *Error) Error() string {
 	return s + ")"
 }
 
-// regions reports whether the error is that a bucket is elsewhere, and says where.
+// regions reports whether the bucket is in another region that the error names.
 func (e *Error) regions() bool {
 	return e.Is(ErrBucketRegion) && e.BucketRegion != "" && e.BucketRegion != e.Region
 }
 
-// Is reports whether the error is of a kind.
+// Is reports whether the error matches one of the errors of this package.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrNotFound:
@@ -91,15 +91,15 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// Refused reports whether the service said no.
+// Refused reports whether the service refused the request, so that a retry is useless.
 func (e *Error) Refused() bool {
 	return e.Is(ErrAccess) || e.Is(ErrNotFound) || e.Is(ErrExists) || e.Is(ErrBucketRegion)
 }
 
-// Temporary reports whether the same request may work later.
+// Temporary reports whether the same request can succeed later.
 func (e *Error) Temporary() bool { return e.retryable() }
 
-// Hint says what to do about it, in one sentence, or nothing.
+// Hint returns advice in one sentence, or "".
 func (e *Error) Hint() string {
 	switch {
 	case e.regions():
@@ -107,9 +107,9 @@ func (e *Error) Hint() string {
 	case e.Is(ErrBucketRegion):
 		return fmt.Sprintf("the bucket is not in %s: find its region and name it in the URI", e.Region)
 	case e.Code == "NoSuchBucket":
-		return fmt.Sprintf("make the bucket in %s, or check its region: one of another region looks as if it were not there", e.Region)
+		return fmt.Sprintf("create the bucket in %s, or check its region: buckets of other regions are not found there", e.Region)
 	case e.Code == "BucketAlreadyExists":
-		return "names of buckets are shared with all other customers: choose another one"
+		return "bucket names are unique across all customers: choose another one"
 	case e.Code == "SignatureDoesNotMatch" || e.Code == "InvalidAccessKeyId":
 		return "check the access key and the secret of the HMAC credentials"
 	case e.Code == "RequestTimeTooSkewed":
@@ -137,7 +137,7 @@ const hintReplaced = "the object was replaced while it was read: start again"
 
 const codeNoSuchUpload = "NoSuchUpload"
 
-// throttled reports whether the service did nothing, as there is too much to do.
+// throttled reports whether the service rejected a request because of its load.
 func throttled(err error) bool {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -150,7 +150,7 @@ func throttled(err error) bool {
 	return e.Status == http.StatusTooManyRequests
 }
 
-// retryable reports whether the same request may work a moment later.
+// retryable reports whether the same request can succeed a moment later.
 func (e *Error) retryable() bool {
 	switch e.Code {
 	case "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted", "Throttling", "TooManyRequests":

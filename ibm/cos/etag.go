@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// parseETag tells an ETag that is an MD5 sum (parts is 0) or a sum of the sums of parts
-// from those that say nothing.
+// parseETag parses an ETag that is an MD5 sum (parts is 0), or an MD5 sum of the MD5 sums of parts.
+// ok is false for all other ETags.
 func parseETag(etag string) (sum []byte, parts int64, ok bool) {
 	text, number, composite := strings.Cut(etag, "-")
 	sum, err := hex.DecodeString(text)

@@ -7,26 +7,27 @@ import (
 	"github.com/luksimg/luksimg/internal/output"
 )
 
-// Where what [Client.DownloadFile] has fetched is until the file is whole, and how far it came:
-// in files beside it, whose names end so.
+// Suffixes of the files next to the destination in which [Client.DownloadFile] keeps an
+// unfinished download and its state.
 const (
 	PartSuffix  = ".download"
 	StateSuffix = ".download.json"
 )
 
-// FileOptions say how [Client.DownloadFile] works. The zero value begins anew, and keeps
-// nothing if it fails.
+// FileOptions are the settings of [Client.DownloadFile]. The zero value starts a new download, and
+// removes the data after a failure.
 type FileOptions struct {
-	Jobs   int  // how many ranges are fetched at a time; zero is 4
-	Resume bool // go on with what an earlier call has fetched, and keep what came if it fails
-	Force  bool // replace the file
-	// Begin, if not nil, is told the size of the object. What it returns is called as
-	// [DownloadOptions.Progress] is, and at the end.
+	Jobs   int  // number of ranges fetched concurrently; zero means 4
+	Resume bool // continue an earlier download, and keep the data after a failure
+	Force  bool // replace an existing file
+	// Begin, if not nil, is called with the size of the object. It returns two functions: progress
+	// is used as [DownloadOptions.Progress], and done is called at the end.
 	Begin func(size int64) (progress func(n int64), done func())
 }
 
-// DownloadFile writes an object to a file, which appears when it is whole and on the disk.
-// An error that the same call goes on after is an [InterruptedError]; [DiscardFile] gives it up.
+// DownloadFile writes an object to a file, which appears under its name when it is complete and
+// synced. If the same call can resume after an error, the error is an [InterruptedError];
+// [DiscardFile] gives up instead.
 func (c *Client) DownloadFile(ctx context.Context, at Object, name string, o FileOptions) (r DownloadResult, err error) {
 	d := DownloadOptions{Jobs: o.Jobs}
 	begin := output.Create
@@ -42,7 +43,7 @@ func (c *Client) DownloadFile(ctx context.Context, at Object, name string, o Fil
 	if err != nil {
 		return r, stopped(err, out, d.State)
 	}
-	// What is there beyond the object is of another one.
+	// Data beyond the size belongs to another object.
 	if fi, err := out.Stat(); err == nil && fi.Size() > info.Size {
 		if err := out.Truncate(info.Size); err != nil {
 			return r, err
@@ -60,8 +61,8 @@ func (c *Client) DownloadFile(ctx context.Context, at Object, name string, o Fil
 	return r, out.Commit()
 }
 
-// stopped ends a download that failed. What came is kept if there is a state that tells what
-// it is.
+// stopped ends a failed download. It keeps the data if the state describes
+// it.
 func stopped(err error, out *output.File, state StateStore) error {
 	if !known(state) {
 		return err
@@ -69,10 +70,10 @@ func stopped(err error, out *output.File, state StateStore) error {
 	if e := out.Keep(); e != nil {
 		return errors.Join(err, e)
 	}
-	return Interrupted(err, state, "--abort removes what came")
+	return Interrupted(err, state, "--abort removes the partial download")
 }
 
-// DiscardFile removes what came of a file that [Client.DownloadFile] did not finish.
+// DiscardFile removes the partial data of an unfinished [Client.DownloadFile].
 func DiscardFile(name string) error {
 	return errors.Join(output.Discard(name), StateFile(name+StateSuffix).Remove())
 }

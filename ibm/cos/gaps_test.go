@@ -55,7 +55,7 @@ func TestSinkGaps(t *testing.T) {
 		if _, err := k.WriteAt(want[:4096], 0); err != nil {
 			return err
 		}
-		if _, err := k.WriteAt(want[6*mib:][:1], 6*mib); err == nil || !strings.Contains(err.Error(), "has been sent") {
+		if _, err := k.WriteAt(want[6*mib:][:1], 6*mib); err == nil || !strings.Contains(err.Error(), "already been sent") {
 			t.Errorf("a write to a part that was sent: %v", err)
 		}
 		return k.Close()

@@ -6,10 +6,10 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// An InterruptedError ended an upload or a download that the same call goes on with.
+// An InterruptedError is the error of an upload or a download that the same call can resume.
 type InterruptedError struct {
 	Err    error
-	GiveUp string // how to give it up instead
+	GiveUp string // how to give up instead
 }
 
 func (e *InterruptedError) Error() string { return e.Err.Error() }
@@ -17,12 +17,12 @@ func (e *InterruptedError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *InterruptedError) Unwrap() error { return e.Err }
 
-// Hint says what to do about it.
+// Hint returns advice on how to resume or give up.
 func (e *InterruptedError) Hint() string {
 	return "the same command goes on where it stopped; " + e.GiveUp
 }
 
-// known reports whether there is a state of a transfer.
+// known reports whether a saved state exists.
 func known(state StateStore) bool {
 	if state == nil {
 		return false
@@ -31,8 +31,8 @@ func known(state StateStore) bool {
 	return err == nil && b != nil
 }
 
-// Interrupted returns the error of a transfer as an [InterruptedError], if there is a state to
-// go on with, and the service did not refuse it. giveUp says how to give it up.
+// Interrupted wraps the error of a transfer in an [InterruptedError] if a state to resume from
+// exists and the service did not refuse the request. Otherwise it returns err. giveUp says how to give up.
 func Interrupted(err error, state StateStore, giveUp string) error {
 	switch {
 	case !known(state), errors.Is(err, ErrChecksum), rest.Refused(err):

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// splitLocation splits a location constraint, "us-south-standard", into the place and the storage
-// class. A place alone has the class "".
+// splitLocation splits a location constraint such as "us-south-standard" into place and storage
+// class. The class is "" for a place alone.
 func splitLocation(location string) (place, class string) {
 	if i := strings.LastIndexByte(location, '-'); i > 0 {
 		switch class := location[i+1:]; class {
@@ -18,12 +18,12 @@ func splitLocation(location string) (place, class string) {
 	return location, ""
 }
 
-// singleSite is the name of one data center, "ams03".
+// singleSite matches the name of a data center, such as "ams03".
 var singleSite = regexp.MustCompile(`^[a-z]{3}[0-9]{2}$`)
 
-// regional refuses a place that is no region: images are imported from regional buckets only.
-// The place may have a storage class behind it. Places that IBM does not have are allowed, as
-// other servers have them. See "Endpoints and storage locations" in IBM's documentation.
+// regional returns an error for a cross-region or single-site place, with or without a storage class.
+// Images are imported from regional buckets only. Unknown places are allowed, since other servers
+// have them. See "Endpoints and storage locations" in IBM's documentation.
 func regional(place, bucket string) error {
 	place, _ = splitLocation(place)
 	var what string
@@ -35,9 +35,9 @@ func regional(place, bucket string) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("bucket %s: %w: %s is %s, and images need a regional bucket", bucket, ErrBucketRegion, place, what)
+	return fmt.Errorf("bucket %s: %w: %s is %s, but images need a regional bucket", bucket, ErrBucketRegion, place, what)
 }
 
-// CheckImages says why an image could not be imported from there, by the name of the region alone:
-// an error that matches [ErrBucketRegion]. It asks no server.
+// CheckImages returns an error that matches [ErrBucketRegion] if the region name shows that
+// images cannot be imported from there. It sends no request.
 func (o Object) CheckImages() error { return regional(o.Region, o.Bucket) }

@@ -62,8 +62,8 @@ func TestTooLarge(t *testing.T) {
 		size, part int64
 		text       string
 	}{
-		{10<<40 + 1, 0, "object is too large: 10995116277761 bytes, and Object Storage takes 10995116277760 (10 TB) at most"},
-		{50_000*mib + 1, 5 * mib, "object is too large: 52428800001 bytes in parts of 5242880 make 10001 parts, and 10000 are allowed"},
+		{10<<40 + 1, 0, "object is too large: 10995116277761 bytes exceed the limit of 10995116277760 (10 TB)"},
+		{50_000*mib + 1, 5 * mib, "object is too large: 52428800001 bytes in parts of 5242880 make 10001 parts, more than the limit of 10000"},
 	} {
 		_, upload := c.Upload(ctx, object("x"), notRead{t}, l.size, cos.UploadOptions{PartSize: l.part, State: &memory{}})
 		_, stream := c.NewWriter(ctx, object("x"), cos.StreamOptions{Size: l.size, PartSize: l.part})

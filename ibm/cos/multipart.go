@@ -22,7 +22,7 @@ import (
 
 // The limits of an upload. See "Storing large objects" in IBM's documentation of Object Storage.
 const (
-	MinPart   = 5 << 20 // bytes, but for the last part
+	MinPart   = 5 << 20 // bytes, except for the last part
 	MaxPart   = 5 << 30
 	MaxParts  = 10_000
 	MaxObject = 10 << 40
@@ -36,63 +36,63 @@ func partCount(size, partSize int64) int64 {
 	return n
 }
 
-// choosePart returns the size of the parts of an object: what was asked for, if that is
-// allowed, or else at least smallest. An object that is too large matches [ErrTooLarge].
+// choosePart returns the part size for an object: asked, if it is valid, or if asked is 0 a size of at
+// least smallest. An object that is too large matches [ErrTooLarge].
 func choosePart(size, asked, smallest int64) (int64, error) {
 	if size < 0 {
-		return 0, fmt.Errorf("cos: a size of %d bytes", size)
+		return 0, fmt.Errorf("cos: invalid size of %d bytes", size)
 	}
 	if size > MaxObject {
-		return 0, fmt.Errorf("%w: %d bytes, and Object Storage takes %d (10 TB) at most", ErrTooLarge, size, int64(MaxObject))
+		return 0, fmt.Errorf("%w: %d bytes exceed the limit of %d (10 TB)", ErrTooLarge, size, int64(MaxObject))
 	}
 	if asked == 0 {
-		// A multiple of a MiB that needs no more parts than there may be.
+		// Round up to a multiple of a MiB that needs at most MaxParts parts.
 		least := partCount(partCount(size, MaxParts), 1<<20) << 20
 		return max(smallest, least), nil
 	}
 	if asked < MinPart || asked > MaxPart {
-		return 0, fmt.Errorf("cos: parts of %d bytes, but %d to %d are allowed", asked, MinPart, int64(MaxPart))
+		return 0, fmt.Errorf("cos: part size %d is not between %d and %d bytes", asked, MinPart, int64(MaxPart))
 	}
 	if n := partCount(size, asked); n > MaxParts {
 		least := (size + MaxParts - 1) / MaxParts
-		return 0, rest.WithHint(fmt.Errorf("%w: %d bytes in parts of %d make %d parts, and %d are allowed", ErrTooLarge, size, asked, n, MaxParts),
-			fmt.Sprintf("parts must have at least %d bytes; without a size of parts a fitting one is chosen", least))
+		return 0, rest.WithHint(fmt.Errorf("%w: %d bytes in parts of %d make %d parts, more than the limit of %d", ErrTooLarge, size, asked, n, MaxParts),
+			fmt.Sprintf("use parts of at least %d bytes, or omit the part size", least))
 	}
 	return asked, nil
 }
 
-// A multipart is an upload that is under way: its parts that are sent.
+// A multipart is an unfinished upload and its sent parts.
 type multipart struct {
 	c        *Client
 	at       Object
 	id       string
 	partSize int64       // 0 if they differ
-	src      io.ReaderAt // what is sent, if all of it can be read again
+	src      io.ReaderAt // the source, if it can be read again
 	known    map[int]keptPart
 	sent     func(int64)
 
 	mu    sync.Mutex
 	parts map[int]sentPart // 0 alone for an object that was sent in one request
-	doubt bool             // a part has an ETag that is not its MD5 sum, however often it is sent
+	doubt bool             // the ETag of a part differs from its MD5 sum even after retries
 
-	marks, marked bool // an object whose ETag is no MD5 sum is to say so; and it does
+	marks, marked bool // the object must be marked as opaque; it is marked
 
 	trial         sync.Mutex
-	tried, strict bool // the service was tried, and refuses a wrong MD5 sum
+	tried, strict bool // the service was tested, and refuses a wrong MD5 sum
 
-	whole string // the ETag of the object, as the answer to the last request told
-	has   string // the one that was found afterwards
-	blind bool   // nothing tells that the object is what was sent, but its size
+	whole string // the ETag of the object from the completing answer
+	has   string // the ETag of the object from a later HEAD
+	blind bool   // only the size of the object could be verified
 }
 
 type sentPart struct {
 	etag   string
 	md5    [md5.Size]byte
 	size   int64
-	proved bool // what is stored is what was sent
+	proved bool // the service stored the sent data
 }
 
-// want returns the ETag that is the MD5 sum.
+// want returns the ETag expected from the MD5 sum.
 func (p sentPart) want() string { return hex.EncodeToString(p.md5[:]) }
 
 func (m *multipart) put(number int, p sentPart) {
@@ -104,7 +104,7 @@ func (m *multipart) put(number int, p sentPart) {
 	m.parts[number] = p
 }
 
-// others returns the ids of the uploads of the object that are there.
+// others returns the IDs of the existing uploads of the object.
 func (m *multipart) others(ctx context.Context) ([]string, error) {
 	uploads, err := m.c.Uploads(ctx, m.at.Region, m.at.Bucket, m.at.Key)
 	var ids []string
@@ -116,9 +116,9 @@ func (m *multipart) others(ctx context.Context) ([]string, error) {
 	return ids, err
 }
 
-// begin makes the upload. If it is not clear whether that worked, it looks for an upload of the
-// object that was not there before, so that none is left behind; unless listed is
-// false: others are not known.
+// begin starts the upload. If the outcome is unclear, it looks for a new upload of the
+// object and adopts it, so that none is left behind. It does not look if listed is
+// false, since others is then unknown.
 func (m *multipart) begin(ctx context.Context, others []string, listed bool) error {
 	return m.c.retry(ctx, false, func() error {
 		id, err := m.c.createUpload(ctx, m.at, m.partSize, m.marked)
@@ -127,8 +127,8 @@ func (m *multipart) begin(ctx context.Context, others []string, listed bool) err
 			switch {
 			case m.id != "":
 				return nil
-			case e != nil: // one more could be one too many
-				return fetch.Final(fmt.Errorf("%w; and whether it worked all the same is not known: %v", err, e))
+			case e != nil: // another attempt could leave this one behind
+				return fetch.Final(fmt.Errorf("%w; checking whether the upload started anyway: %v", err, e))
 			}
 		}
 		m.id = id
@@ -136,7 +136,7 @@ func (m *multipart) begin(ctx context.Context, others []string, listed bool) err
 	})
 }
 
-// adopt takes the one upload of the object that is not among others, if there is one.
+// adopt uses the single upload of the object that is not among others, if it exists.
 func (m *multipart) adopt(ctx context.Context, others []string) error {
 	now, err := m.others(ctx)
 	if err != nil {
@@ -149,7 +149,7 @@ func (m *multipart) adopt(ctx context.Context, others []string) error {
 	return nil
 }
 
-// start lists the uploads of the object and begins one.
+// start lists the uploads of the object and starts one.
 func (m *multipart) start(ctx context.Context) error {
 	others, err := m.others(ctx)
 	if ctx.Err() != nil {
@@ -158,8 +158,8 @@ func (m *multipart) start(ctx context.Context) error {
 	return m.begin(ctx, others, err == nil)
 }
 
-// sums reads part of a source for its MD5, which is signed with the request and so stands
-// for the part, also where the way to the service is not encrypted.
+// sums computes the MD5 and SHA-256 sums of a range of the source. The request signature covers
+// the MD5 sum, so that it protects the part even over an unencrypted connection.
 func (c *Client) sums(src io.ReaderAt, off, size int64, buf []byte) (*payload, [md5.Size]byte, error) {
 	m := md5.New()
 	n, err := io.CopyBuffer(onlyWriter{m}, io.NewSectionReader(src, off, size), buf)
@@ -175,8 +175,8 @@ func (c *Client) sums(src io.ReaderAt, off, size int64, buf []byte) (*payload, [
 
 type onlyWriter struct{ io.Writer }
 
-// send uploads part of a source as the part of that number: number 0 is the object as a
-// whole, in one request. Parts that the service has already may be skipped.
+// send uploads a range of the source as a part. Number 0 is the whole object
+// in one request. send skips parts that the service already has.
 func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, size int64, buf []byte, there map[int]part) (skipped bool, err error) {
 	var mark int64
 	for try := 1; ; try++ {
@@ -206,7 +206,7 @@ func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, 
 		}
 		var answer *Error
 		if errors.As(err, &answer) && (answer.Code == "BadDigest" || answer.Code == "XAmzContentSHA256Mismatch") {
-			err = fmt.Errorf("%w: the source changed while it was sent, or it was damaged on its way: %w", ErrChecksum, err)
+			err = fmt.Errorf("%w: the source changed during the upload, or the data was damaged in transit: %w", ErrChecksum, err)
 		} else if err == nil && part.etag != part.want() {
 			part.proved, err = m.vouch(ctx, number, h, p, buf)
 			if err == nil && !part.proved && !m.later(number, part.etag, try) {
@@ -226,11 +226,11 @@ func (m *multipart) send(ctx context.Context, number int, src io.ReaderAt, off, 
 	}
 }
 
-// errUnmarked ends an upload that has to begin anew, as only then can the object tell that its ETag is no
-// MD5 sum, which a download could take for damage.
-var errUnmarked = errors.New("the ETags of the service are no MD5 sums")
+// errUnmarked means that the upload must start again with the mark that its ETag is not an MD5 sum.
+// Without the mark a download would report damage.
+var errUnmarked = errors.New("the ETags of the service are not MD5 sums")
 
-// later reports whether a part that nothing vouches for is compared at the end, when the object
+// later reports whether the check of a part is deferred to the end, when the object
 // can be read.
 func (m *multipart) later(number int, etag string, try int) bool {
 	if _, _, sum := parseETag(etag); !sum || number == 0 {
@@ -243,10 +243,10 @@ func (m *multipart) later(number int, etag string, try int) bool {
 }
 
 func (m *multipart) mismatch(has, want string) error {
-	return fmt.Errorf("%v: %w: the service has %s, and %s was sent", m.at, ErrChecksum, rest.Clean(has), want)
+	return fmt.Errorf("%v: %w: the ETag is %s, want %s", m.at, ErrChecksum, rest.Clean(has), want)
 }
 
-// etag returns what the ETag of the whole must be: the MD5 of the MD5s, and their number.
+// etag returns the expected ETag of the object: the MD5 of the MD5 sums, and the number of parts.
 func (m *multipart) etag() string {
 	if one, ok := m.parts[0]; ok {
 		return one.want()
@@ -259,11 +259,11 @@ func (m *multipart) etag() string {
 	return fmt.Sprintf("%x-%d", h.Sum(nil), len(m.parts))
 }
 
-// completeStall is how long the service may take to put the parts together.
+// completeStall is the time allowed for the service to assemble the parts.
 const completeStall = 10 * time.Minute
 
-// complete makes the object of its parts, and checks that it is there. Where a request
-// may have worked although it failed, it looks before it tries again.
+// complete assembles the object from its parts and checks that it exists. After a failure
+// whose outcome is unclear, it checks the object before a retry.
 func (m *multipart) complete(ctx context.Context, size int64) error {
 	type xmlPart struct {
 		PartNumber int
@@ -295,14 +295,14 @@ func (m *multipart) complete(ctx context.Context, size int64) error {
 		case err == nil, ctx.Err() != nil, throttled(err), !passing(err) && !isNoSuchUpload(err):
 			return err
 		case m.check(ctx, size, false) == nil:
-			// It is there: be it that this request did it, or that the same was there before.
+			// The object exists, by this request or from before.
 			return m.c.Abort(ctx, m.at, m.id)
 		}
 		return err
 	})
 	var answer *Error
 	if _, unproved, _ := m.evidence(); unproved && errors.As(err, &answer) && answer.Code == "InvalidPart" {
-		err = fmt.Errorf("%w: a part is not what the service said: %w", ErrChecksum, err)
+		err = fmt.Errorf("%w: a stored part differs from the ETag that the service returned: %w", ErrChecksum, err)
 	}
 	if err != nil {
 		return err
@@ -310,15 +310,15 @@ func (m *multipart) complete(ctx context.Context, size int64) error {
 	return m.check(ctx, size, true)
 }
 
-// parseComplete reads the answer of status 200, which may be an error all the same, as
-// the status is sent before the work is done.
+// parseComplete parses an answer with status 200. Its body can be an error, because
+// the service sends the status before it assembles the object.
 func (m *multipart) parseComplete(r *request, h http.Header, b []byte) error {
 	var x struct {
 		XMLName xml.Name
 		ETag    string
 	}
 	if err := xml.Unmarshal(b, &x); err != nil {
-		return fmt.Errorf("%v: the answer to the end of the upload is cut off", m.at)
+		return fmt.Errorf("%v: the answer to CompleteMultipartUpload is truncated", m.at)
 	}
 	if x.XMLName.Local == "Error" {
 		return m.c.parseError(r, &http.Response{StatusCode: http.StatusOK, Header: h}, b)
@@ -327,7 +327,7 @@ func (m *multipart) parseComplete(r *request, h http.Header, b []byte) error {
 	return nil
 }
 
-// abort gives the upload up, also if ctx is done.
+// abort aborts the upload, even if ctx is done.
 func (m *multipart) abort(ctx context.Context) error {
 	if m.id == "" {
 		return nil
@@ -337,10 +337,10 @@ func (m *multipart) abort(ctx context.Context) error {
 	return m.c.Abort(ctx, m.at, m.id)
 }
 
-// aborted adds to an error that the upload could not be given up.
+// aborted aborts the upload and returns err, extended by a failure of the abort.
 func (m *multipart) aborted(ctx context.Context, err error) error {
 	if e := m.abort(ctx); e != nil {
-		return fmt.Errorf("%w; and what was uploaded is still there: %v", err, e)
+		return fmt.Errorf("%w; aborting the upload failed, so its parts remain: %v", err, e)
 	}
 	return err
 }
@@ -350,5 +350,5 @@ func isNoSuchUpload(err error) bool {
 	return errors.As(err, &e) && (e.Code == codeNoSuchUpload || e.Code == "" && e.Status == http.StatusNotFound && e.Method != http.MethodHead)
 }
 
-// inMemory is a buffer as a source.
+// inMemory returns a source that reads b.
 func inMemory(b []byte) io.ReaderAt { return bytes.NewReader(b) }

@@ -8,20 +8,20 @@ import (
 	"unicode/utf8"
 )
 
-// An Object says where an object is. Its text form, which SoftLayer and VPC take too, is
-// cos://region/bucket/key.
+// An Object names an object. Its text form is cos://region/bucket/key, which SoftLayer and VPC
+// also use.
 type Object struct {
-	Region string // of the bucket, "us-south"
+	Region string // of the bucket, such as "us-south"
 	Bucket string
 	Key    string
 }
 
 const scheme = "cos://"
 
-const noName = "the name of the object is missing: " + scheme + "REGION/BUCKET/OBJECT"
+const noName = "the object name is missing: " + scheme + "REGION/BUCKET/OBJECT"
 
-// ParseURI reads cos://region/bucket/key. The key is all that follows, slashes and
-// percent signs included: nothing in it is decoded.
+// ParseURI parses cos://region/bucket/key. The key is the whole rest, including slashes and
+// percent signs; ParseURI does not decode it. Errors match [ErrURI].
 func ParseURI(uri string) (Object, error) {
 	rest, ok := strings.CutPrefix(uri, scheme)
 	if !ok {
@@ -37,11 +37,11 @@ func ParseURI(uri string) (Object, error) {
 	return o, err
 }
 
-// String returns the URI.
+// String returns the cos:// URI.
 func (o Object) String() string { return scheme + o.Region + "/" + o.Bucket + "/" + o.Key }
 
-// Check says what is wrong with the names, if anything is: an error that matches
-// [ErrURI]. It asks no server.
+// Check validates the names. Errors match [ErrURI]. Check sends no
+// request.
 func (o Object) Check() error {
 	if err := checkBucket(o.Region, o.Bucket); err != nil {
 		return err
@@ -50,16 +50,16 @@ func (o Object) Check() error {
 	case o.Key == "":
 		return uriError(o.String(), noName)
 	case len(o.Key) > 1024:
-		return uriError(o.String(), "the name of the object is longer than 1024 bytes")
+		return uriError(o.String(), "the object name is longer than 1024 bytes")
 	case !utf8.ValidString(o.Key):
-		return uriError(o.String(), "the name of the object is not UTF-8")
+		return uriError(o.String(), "the object name is not UTF-8")
 	case strings.ContainsFunc(o.Key, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return uriError(o.String(), "the name of the object has control characters")
+		return uriError(o.String(), "the object name has control characters")
 	}
 	for segment := range strings.SplitSeq(o.Key, "/") {
-		// What is between here and the server may resolve them.
+		// A proxy or the server could resolve these.
 		if segment == "." || segment == ".." {
-			return uriError(o.String(), "the name of the object has a part that is . or ..")
+			return uriError(o.String(), "the object name has a segment . or ..")
 		}
 	}
 	return nil

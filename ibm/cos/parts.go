@@ -10,27 +10,27 @@ import (
 	"sync"
 )
 
-// A Part is one of an upload: what its sender knows of it.
+// A Part describes one part of an upload.
 type Part struct {
-	Number int    // from 1 on
+	Number int    // starting at 1
 	Size   int64  // bytes
-	ETag   string // that the service gave it
-	MD5    string // in hexadecimal, of what was sent
-	// Proved tells that what is stored is what was sent: the ETag is the MD5 sum, or the service
-	// vouched for it in another way. [Parts.Complete] reads all else again.
+	ETag   string // from the service
+	MD5    string // of the sent data, in hexadecimal
+	// Proved reports whether the service is known to have stored the sent data: the ETag is the MD5 sum,
+	// or another checksum matched. [Parts.Complete] reads all other parts again.
 	Proved bool
 }
 
-// PartsOptions say how [Client.BeginParts] begins an upload.
+// PartsOptions are the settings of [Client.BeginParts].
 type PartsOptions struct {
-	// Opaque tells that ETags are no MD5 sums, as they are not where the bucket is encrypted with some
-	// kinds of keys. The object then says so.
+	// Opaque marks the object as one whose ETag is not an MD5 sum. Buckets encrypted with some kinds of
+	// keys have such ETags.
 	Opaque bool
 }
 
-// Parts is an upload whose parts are sent by anybody who knows its ID: by several processes, on
-// several machines, in any order. All parts but the last one have the same size. The service keeps
-// the parts, and charges for them, until Complete or Abort. It is safe for concurrent use.
+// Parts is a multipart upload that several processes or machines can share by its ID, sending parts
+// in any order. All parts except the last have the same size. The service keeps the parts, and
+// charges for them, until Complete or Abort. Parts is safe for concurrent use.
 type Parts struct {
 	c        *Client
 	at       Object
@@ -39,15 +39,15 @@ type Parts struct {
 	partSize int64
 
 	mu    sync.Mutex
-	there map[int]part // what the service had when it was last asked
+	there map[int]part // the stored parts at the last refresh
 }
 
-// PartSize returns the size of the parts of an object of size bytes: what was asked for, if that is
-// allowed, or else, for 0, a fitting one. An object that is too large, or has too many parts, is
-// [ErrTooLarge].
+// PartSize returns the part size in bytes for an object of size bytes: asked, if it is valid, or a
+// suitable size if asked is 0. An object that is too large or needs too many parts is an error that
+// matches [ErrTooLarge].
 func PartSize(size, asked int64) (int64, error) { return choosePart(size, asked, defaultPart(size)) }
 
-// BeginParts begins an upload of size bytes. The object appears when it is completed.
+// BeginParts starts an upload of size bytes. The object appears on [Parts.Complete].
 func (c *Client) BeginParts(ctx context.Context, o Object, size, partSize int64, opts PartsOptions) (*Parts, error) {
 	if err := errors.Join(o.Check(), o.CheckImages()); err != nil {
 		return nil, err
@@ -62,8 +62,8 @@ func (c *Client) BeginParts(ctx context.Context, o Object, size, partSize int64,
 	return &Parts{c: c, at: o, id: m.id, size: size, partSize: partSize}, nil
 }
 
-// ResumeParts returns an upload that was begun, and asks the service what it has of it. One that
-// is not there any more, as it was completed, given up or has expired, is [fs.ErrNotExist].
+// ResumeParts returns an existing upload with the list of its stored parts. If the upload was
+// completed, aborted or has expired, the error matches [fs.ErrNotExist].
 func (c *Client) ResumeParts(ctx context.Context, o Object, id string, size, partSize int64) (*Parts, error) {
 	if err := errors.Join(o.Check(), o.CheckImages()); err != nil {
 		return nil, err
@@ -75,10 +75,10 @@ func (c *Client) ResumeParts(ctx context.Context, o Object, id string, size, par
 	return p, p.Refresh(ctx)
 }
 
-// ID returns what the service calls the upload.
+// ID returns the upload ID.
 func (p *Parts) ID() string { return p.id }
 
-// Refresh asks the service again what it has.
+// Refresh lists the stored parts again.
 func (p *Parts) Refresh(ctx context.Context) error {
 	there, err := p.c.listParts(ctx, p.at, p.id)
 	if err != nil {
@@ -90,7 +90,7 @@ func (p *Parts) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// gone makes an error of an upload that is not there one that matches [fs.ErrNotExist].
+// gone wraps the error of a missing upload so that it matches [fs.ErrNotExist].
 func (p *Parts) gone(err error) error {
 	if isNoSuchUpload(err) {
 		return fmt.Errorf("%v: the upload: %w: %w", p.at, fs.ErrNotExist, err)
@@ -98,8 +98,8 @@ func (p *Parts) gone(err error) error {
 	return err
 }
 
-// Has tells whether the service had a part like this one, and none of that number at all, when it
-// was last asked.
+// Has compares want with the parts stored at the last refresh. same reports an equal part, missing that
+// no part has this number.
 func (p *Parts) Has(want Part) (same, missing bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,15 +107,15 @@ func (p *Parts) Has(want Part) (same, missing bool) {
 	return ok && has.etag == want.ETag && has.size == want.Size, !ok
 }
 
-// Send stores a part, unless the service has it: then found is true. known is what an earlier call
-// returned of the part of this number, or nothing.
+// Send stores a part unless the service already has it; found reports the latter. known is the
+// result of an earlier Send for the part with this number, or the zero Part.
 func (p *Parts) Send(ctx context.Context, number int, b []byte, known Part) (_ Part, found bool, err error) {
 	n := partCount(p.size, p.partSize)
 	if number < 1 || int64(number) > n || int64(len(b)) != min(p.partSize, p.size-int64(number-1)*p.partSize) {
-		return Part{}, false, fmt.Errorf("%v: part %d of %d bytes, of %d in parts of %d", p.at, number, len(b), p.size, p.partSize)
+		return Part{}, false, fmt.Errorf("%v: invalid part %d of %d bytes in an upload of %d bytes with parts of %d", p.at, number, len(b), p.size, p.partSize)
 	}
 	m := &multipart{c: p.c, at: p.at, id: p.id, partSize: p.partSize}
-	m.tried = n == MaxParts // else a trial would replace the last part
+	m.tried = n == MaxParts // the test would replace the last part
 	if known.ETag != "" {
 		m.known = map[int]keptPart{number: {known.ETag, known.MD5}}
 	}
@@ -136,18 +136,18 @@ func (p *Parts) Send(ctx context.Context, number int, b []byte, known Part) (_ P
 	return Part{Number: number, Size: sent.size, ETag: sent.etag, MD5: sent.want(), Proved: sent.proved}, found, nil
 }
 
-// Complete makes the object of all its parts, in order, and checks that it is there, as
-// [Client.Upload] does. A part that is not the one that was sent ends it with an error that
-// matches [ErrChecksum], or is one of the service.
+// Complete assembles the object from all parts, in order, and checks that it exists, as
+// [Client.Upload] does. If a stored part differs from the sent one, the error matches
+// [ErrChecksum] or comes from the service.
 func (p *Parts) Complete(ctx context.Context, parts []Part) (UploadResult, error) {
 	if n := partCount(p.size, p.partSize); int64(len(parts)) != n {
-		return UploadResult{}, fmt.Errorf("%v: %d parts of %d", p.at, len(parts), n)
+		return UploadResult{}, fmt.Errorf("%v: got %d parts, want %d", p.at, len(parts), n)
 	}
 	m := &multipart{c: p.c, at: p.at, id: p.id, partSize: p.partSize}
 	for i, part := range parts {
 		sum, err := hex.DecodeString(part.MD5)
 		if err != nil || len(sum) != md5.Size || part.Number != i+1 || part.ETag == "" {
-			return UploadResult{}, fmt.Errorf("%v: part %d of %d has number %d, MD5 sum %.40q, ETag %.80q", p.at, i+1, len(parts), part.Number, part.MD5, part.ETag)
+			return UploadResult{}, fmt.Errorf("%v: invalid part %d of %d: number %d, MD5 sum %.40q, ETag %.80q", p.at, i+1, len(parts), part.Number, part.MD5, part.ETag)
 		}
 		m.put(part.Number, sentPart{etag: part.ETag, md5: [md5.Size]byte(sum), size: part.Size, proved: part.Proved})
 	}
@@ -157,5 +157,5 @@ func (p *Parts) Complete(ctx context.Context, parts []Part) (UploadResult, error
 	return UploadResult{Size: p.size, ETag: m.has, Parts: len(parts), Verified: !m.blind}, nil
 }
 
-// Abort gives the upload up. One that is not there is no error.
+// Abort aborts the upload. A missing upload is no error.
 func (p *Parts) Abort(ctx context.Context) error { return p.c.Abort(ctx, p.at, p.id) }

@@ -9,19 +9,19 @@ import (
 	"github.com/luksimg/luksimg/internal/fetch"
 )
 
-// A Reader reads an object at offsets: it is an image.Source. All that it reads is of the
-// object as it was when it was opened, or else the error matches [ErrChanged]. It is safe
+// A Reader reads an object at offsets; it implements image.Source. If the object changes after
+// Open, reads return an error that matches [ErrChanged]. It is safe
 // for concurrent use.
 //
-// It keeps 20 MiB of the object at most. Where the object is read in order it reads ahead, in
-// several requests at a time.
+// It caches at most 20 MiB of the object. When the object is read sequentially, it reads ahead with
+// several concurrent requests.
 type Reader struct {
 	*fetch.Reader
 	info Info
 }
 
-// Open asks for an object, and returns a reader that works until Close, or until ctx is
-// done.
+// Open returns a reader of an object. It works until Close, or until ctx is
+// done. A missing object is an error that matches [ErrNotFound].
 func (c *Client) Open(ctx context.Context, o Object) (*Reader, error) {
 	info, err := c.Head(ctx, o)
 	if err != nil {
@@ -33,11 +33,11 @@ func (c *Client) Open(ctx context.Context, o Object) (*Reader, error) {
 	return &Reader{fetch.NewReader(ctx, o.String(), info.Size, read), info}, nil
 }
 
-// Info returns what the service said of the object.
+// Info returns the description of the object at the time of Open.
 func (r *Reader) Info() Info { return r.info }
 
-// fetch reads a range of an object that has this ETag, and gives it to take in order, a
-// buffer at a time. After a failure it goes on where it was.
+// fetch reads a range of an object with the ETag of info and passes it to take in order, a
+// buffer at a time. After a failure it continues at the same offset.
 func (c *Client) fetch(ctx context.Context, o Object, info Info, off, n int64, take func(b []byte, at int64) error) error {
 	get := func(ctx context.Context, off, end int64) (io.ReadCloser, error) {
 		return c.get(ctx, o, info.ETag, off, end, info.Size)

@@ -20,28 +20,28 @@ import (
 )
 
 const (
-	maxAnswer = 4 << 20  // of XML: a thousand parts take a quarter of a megabyte
-	maxError  = 64 << 10 // of an XML error
+	maxAnswer = 4 << 20  // of XML: a list of a thousand parts has about 256 KiB
+	maxError  = 64 << 10 // of an XML error answer
 
-	// Above this size the service is asked first whether it will take a body, which saves
-	// sending it with a token that has expired.
+	// expectAbove is the size in bytes above which a request waits for 100 Continue before it
+	// sends the body. This avoids sending the body with an expired token.
 	expectAbove = 1 << 20
 )
 
-// A request is one call of the S3 protocol.
+// A request is one call of the S3 API.
 type request struct {
 	method string
-	at     Object // the key is "" for calls of the bucket
+	at     Object // the key is "" for bucket calls
 	query  url.Values
 	header http.Header
 	body   *payload // nil for none
 	stall  time.Duration
-	once   bool // must not be repeated blindly
+	once   bool // must not be retried blindly
 
-	secret string // that the last attempt was authorized with
+	secret string // the credential of the last attempt
 }
 
-// A payload is the body of a request: a part of a source, whose sums are known.
+// A payload is the body of a request: a range of a source, with its sums.
 type payload struct {
 	src       io.ReaderAt
 	off, size int64
@@ -49,10 +49,10 @@ type payload struct {
 	sha256    string // hexadecimal, or sigv4.UnsignedPayload
 	sent      func(int64)
 
-	mark int64 // the most that an attempt has sent, for progress
+	mark int64 // the most bytes that an attempt sent, for progress
 }
 
-// do sends a request until it is answered, and returns the header and the body of the answer.
+// do sends a request with retries, and returns the header and the body of the answer.
 func (c *Client) do(ctx context.Context, r *request) (http.Header, []byte, error) {
 	var header http.Header
 	var body []byte
@@ -68,14 +68,14 @@ func (c *Client) do(ctx context.Context, r *request) (http.Header, []byte, error
 		}
 		body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 		if err == nil && len(body) > maxAnswer {
-			err = fetch.Final(fmt.Errorf("%s %s: the answer is longer than %d bytes", r.method, c.redacted(r), maxAnswer))
+			err = fetch.Final(fmt.Errorf("%s %s: the answer exceeds %d bytes", r.method, c.redacted(r), maxAnswer))
 		}
 		return err
 	})
 	return header, body, err
 }
 
-// retry calls attempt until it works, or fails for good.
+// retry calls attempt until it succeeds or fails permanently.
 func (c *Client) retry(ctx context.Context, once bool, attempt func() error) error {
 	a := c.attempts
 	if once {
@@ -84,14 +84,14 @@ func (c *Client) retry(ctx context.Context, once bool, attempt func() error) err
 	return a.Do(ctx, attempt)
 }
 
-// passing reports whether an error may be gone at the next attempt.
+// passing reports whether an error is temporary.
 func passing(err error) bool {
 	again, _ := answerPasses(err)
 	return again && fetch.Passing(err)
 }
 
-// answerPasses reports whether another answer may come, and how long the service wants to be left
-// alone.
+// answerPasses reports whether a retry can succeed, and the pause that the service asked
+// for.
 func answerPasses(err error) (bool, time.Duration) {
 	if answer := new(Error); errors.As(err, &answer) {
 		return answer.retryable(), answer.after
@@ -99,12 +99,12 @@ func answerPasses(err error) (bool, time.Duration) {
 	return true, 0 // a connection that was refused or broke
 }
 
-// maxRenewals is how often the token of one attempt is renewed. One that was given just
-// before the other ones expired may be among them.
+// maxRenewals limits how often one attempt renews its token. A new token can come from the
+// cache shortly before it expires.
 const maxRenewals = 3
 
-// send makes one attempt, or more if a token was refused. The caller closes the body of the
-// answer, which is a success.
+// send makes one attempt, or more if a token is refused. The caller closes the body of the
+// successful answer.
 func (c *Client) send(ctx context.Context, r *request) (*http.Response, error) {
 	for renewed := 0; ; renewed++ {
 		resp, token, err := c.sendOnce(ctx, r)
@@ -129,11 +129,11 @@ func (c *Client) send(ctx context.Context, r *request) (*http.Response, error) {
 	}
 }
 
-// sendOnce sends a request and returns what came back, whatever its status, and the token
-// that it was authorized with.
+// sendOnce sends a request and returns the answer, whatever its status, and the token
+// used.
 func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest.Token, error) {
-	// The time that a token takes is not that of the request: the source of tokens has
-	// attempts and a patience of its own, and gives up by itself.
+	// The stall timer starts after this: the token source has its own
+	// retries and time limits.
 	token, err := c.auth.token(ctx)
 	if err != nil {
 		return nil, token, fetch.Final(err)
@@ -176,14 +176,14 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest
 	c.auth.sign(req, r.at.Region, sum, token)
 	resp, err := c.http.Do(req)
 	if err == nil && resp.StatusCode/100 != 2 {
-		// A refusal may come before the body is sent, the rest of which nobody wants.
+		// The server can refuse before it has read the body; do not send the rest.
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
 		resp.Body.Close()
 		resp.Body = io.NopCloser(bytes.NewReader(b))
 		watch.End()
 	}
 	if body != nil {
-		// The transport may still read the body, of a buffer that the caller will use again.
+		// The transport may still read from the buffer, which the caller will reuse.
 		<-body.closed
 		if err := body.failure(); err != nil {
 			if resp != nil {
@@ -198,7 +198,7 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest
 		watch.Stop()
 		var ue *url.Error
 		if errors.As(err, &ue) {
-			err = ue.Err // without the URL, whose query may tell too much
+			err = ue.Err // without the URL, whose query can hold secrets
 		}
 		if stalled == fetch.ErrStalled {
 			err = stalled
@@ -209,7 +209,7 @@ func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest
 	return resp, token, nil
 }
 
-// redacted returns the URL of a request without the values of its query.
+// redacted returns the URL of a request without its query values.
 func (c *Client) redacted(r *request) string {
 	u := c.base(r.at.Region)
 	u.Path = "/" + r.at.Bucket
@@ -231,7 +231,7 @@ func (c *Client) redacted(r *request) string {
 	return s
 }
 
-// readError makes an [Error] of an answer.
+// readError returns the [Error] of an answer.
 func (c *Client) readError(r *request, resp *http.Response) *Error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
 	return c.parseError(r, resp, b)
@@ -263,7 +263,7 @@ func (c *Client) parseError(r *request, resp *http.Response, body []byte) *Error
 	return e
 }
 
-// regionOfHost returns the region in the name of one of IBM's endpoints, or "".
+// regionOfHost returns the region in the host name of an IBM endpoint, or "".
 func regionOfHost(host string) string {
 	f := strings.Split(strings.TrimPrefix(host, "https://"), ".")
 	for i, label := range f {
@@ -274,7 +274,7 @@ func regionOfHost(host string) string {
 	return ""
 }
 
-// A bodyReader is one reading of a payload. It tells what failed, and when the transport
+// A bodyReader reads a payload once. It records the first error, and when the transport
 // is done with it.
 type bodyReader struct {
 	p      *payload
@@ -316,7 +316,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 }
 
 func (b *bodyReader) Close() error {
-	b.mu.Lock() // not while it is being read
+	b.mu.Lock() // wait for a concurrent Read
 	defer b.mu.Unlock()
 	if !b.done {
 		b.done = true
@@ -325,7 +325,7 @@ func (b *bodyReader) Close() error {
 	return nil
 }
 
-// failure returns what the source failed with.
+// failure returns the read error of the source.
 func (b *bodyReader) failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// A sender uploads parts that are in memory, a few at a time, and recycles their buffers.
+// A sender uploads a few parts from memory concurrently, and recycles their buffers.
 type sender struct {
 	multipart
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	slots  chan struct{} // one for each part that is being sent
+	slots  chan struct{} // one for each part in flight
 	wg     sync.WaitGroup
 
 	mu   sync.Mutex
@@ -33,7 +33,7 @@ func (c *Client) newSender(ctx context.Context, o Object, jobs int, sent func(in
 	return s, nil
 }
 
-// buffer returns one of size bytes, with anything in it.
+// buffer returns a buffer of size bytes with arbitrary contents.
 func (s *sender) buffer(size int64) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,14 +47,14 @@ func (s *sender) buffer(size int64) []byte {
 	return make([]byte, size)
 }
 
-// release gives a buffer back.
+// release returns a buffer for reuse.
 func (s *sender) release(b []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free = append(s.free, b)
 }
 
-// fail notes the first error, and stops what is being sent.
+// fail records the first error and cancels the parts in flight.
 func (s *sender) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *sender) fail(err error) {
 	}
 }
 
-// failure returns the first error.
+// failure returns the recorded error.
 func (s *sender) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +74,8 @@ func (s *sender) failure() error {
 	return s.err
 }
 
-// dispatch sends a part from a buffer, which it takes over, as soon as there is a slot. An
-// error is there later, as failure.
+// dispatch sends a part as soon as a slot is free. It takes ownership of b. failure reports
+// errors later.
 func (s *sender) dispatch(number int, b []byte) error {
 	select {
 	case s.slots <- struct{}{}:
@@ -92,7 +92,7 @@ func (s *sender) dispatch(number int, b []byte) error {
 	return nil
 }
 
-// finish waits for the parts and completes the object, or gives the upload up.
+// finish waits for the parts and completes the object, or aborts the upload after an error.
 func (s *sender) finish(size int64) error {
 	s.wg.Wait()
 	err := s.failure()
@@ -111,7 +111,7 @@ func (s *sender) finish(size int64) error {
 	return err
 }
 
-// giveUp stops what is being sent, and gives the upload up.
+// giveUp cancels the parts in flight and aborts the upload.
 func (s *sender) giveUp(cause error) error {
 	s.fail(cause)
 	s.wg.Wait()

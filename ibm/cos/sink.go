@@ -8,30 +8,30 @@ import (
 	"sync"
 )
 
-// SinkOptions say how [Client.NewSink] works.
+// SinkOptions are the settings of [Client.NewSink].
 type SinkOptions struct {
-	// PartSize in bytes, 5 MiB to 5 GiB. The default is 8 MiB, or more if the size needs it.
+	// PartSize is in bytes, 5 MiB to 5 GiB. Zero means 8 MiB, or more if the size requires it.
 	PartSize int64
-	// Jobs is how many parts are sent at a time. The default is 2.
+	// Jobs is the number of parts sent concurrently. Zero means 2.
 	Jobs int
-	// Open is how many parts may be written in part at a time. The default is 16. Together with
-	// those being sent they are in memory.
+	// Open is the maximum number of partly written parts. Zero means 16. These parts and
+	// the parts in flight are in memory.
 	Open int
-	// Gaps is for objects that have many small gaps, which nothing is ever written to. When
-	// Open parts are incomplete the earliest of them is then taken as it is and sent, but for
-	// the first part, where headers are that come last. A write to a part that was sent is an
-	// error: what is written must be in order within Open less two parts.
+	// Gaps is for objects with many small gaps that are never written. When
+	// Open parts are incomplete, the sink sends the earliest one except the first
+	// part, which can hold headers that are written last. A write to a sent part is an
+	// error. Writes must therefore be in order within Open-2 parts.
 	Gaps bool
-	// Progress, if not nil, is called with how many bytes more were sent. It must not block.
+	// Progress, if not nil, is called with the number of additional bytes sent. It must not block.
 	Progress func(n int64)
 }
 
-// A Sink is an object that is written at offsets, as an [io.WriterAt], by several
-// goroutines, in about ascending order: each part is sent as soon as all of it has been
-// written, and may not be written again then. The parts that are still incomplete are
-// in memory; there may be a few, so that a header can be written last.
+// A Sink is an [io.WriterAt] that uploads an object. Several
+// goroutines can write in roughly ascending order. The sink sends each part when it is completely
+// written; it cannot be written again then. Incomplete parts stay
+// in memory. A few are allowed, so that a header can be written last.
 //
-// What is never written is zeros, as in a file with holes.
+// Ranges that are never written are zeros, as in a file with holes.
 type Sink struct {
 	s        *sender
 	size     int64
@@ -40,22 +40,22 @@ type Sink struct {
 	gaps     bool
 
 	mu   sync.Mutex
-	open map[int64]*openPart // by index: number less one
-	gone map[int64]bool      // sent, or on its way
+	open map[int64]*openPart // by index: part number - 1
+	gone map[int64]bool      // sent or in flight
 	done bool
 
 	begin sync.Once
 }
 
-// An openPart is one that has been written in part.
+// An openPart is a partly written part.
 type openPart struct {
 	b    []byte
-	have []span // what was written: sorted, with gaps between
+	have []span // written ranges: sorted, not adjacent
 }
 
 type span struct{ from, to int64 }
 
-// add notes that a span was written, and reports whether all of the part has been.
+// add records a written span and reports whether the part is complete.
 func (p *openPart) add(s span) bool {
 	i := 0
 	for i < len(p.have) && p.have[i].to < s.from {
@@ -69,8 +69,8 @@ func (p *openPart) add(s span) bool {
 	return p.have[0] == span{0, int64(len(p.b))}
 }
 
-// NewSink begins an object of size bytes. End it with Close or Abort. When ctx is done
-// it fails.
+// NewSink starts an upload of an object of size bytes. End it with Close or Abort. When ctx is done,
+// the sink fails.
 func (c *Client) NewSink(ctx context.Context, o Object, size int64, opts SinkOptions) (*Sink, error) {
 	s, err := c.newSender(ctx, o, opts.Jobs, opts.Progress)
 	if err != nil {
@@ -88,11 +88,11 @@ func (c *Client) NewSink(ctx context.Context, o Object, size int64, opts SinkOpt
 	return k, nil
 }
 
-// Size returns the length of the object to be.
+// Size returns the final length of the object in bytes.
 func (k *Sink) Size() int64 { return k.size }
 
-// WriteAt implements [io.WriterAt]. It waits while too many parts are being sent, and may
-// return an error of what was written before.
+// WriteAt implements [io.WriterAt]. It blocks while too many parts are in flight, and can
+// return an error of an earlier write.
 func (k *Sink) WriteAt(p []byte, off int64) (n int, err error) {
 	if off < 0 || off > k.size || int64(len(p)) > k.size-off {
 		return 0, fmt.Errorf("%v: write of %d bytes at %d of %d: %w", k.s.at, len(p), off, k.size, io.ErrShortWrite)
@@ -115,14 +115,14 @@ func (k *Sink) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// A readyPart is to be sent.
+// A readyPart is a part to send.
 type readyPart struct {
 	index int64
 	b     []byte
 }
 
-// write copies to one part, and returns what is to be sent now: the part if all of it has
-// been written, and one that made room for it.
+// write copies p into one part and returns the parts to send: the part if it is complete,
+// and one that must make room for it.
 func (k *Sink) write(index int64, p []byte, from int64) (ready []readyPart, err error) {
 	if err := k.s.failure(); err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (k *Sink) write(index int64, p []byte, from int64) (ready []readyPart, err 
 	case k.done:
 		return nil, ErrAborted
 	case k.gone[index]:
-		return nil, fmt.Errorf("%v: write at %d: that part has been sent", k.s.at, index*k.partSize+from)
+		return nil, fmt.Errorf("%v: write at %d: the part has already been sent", k.s.at, index*k.partSize+from)
 	}
 	part := k.open[index]
 	if part == nil {
@@ -146,7 +146,7 @@ func (k *Sink) write(index int64, p []byte, from int64) (ready []readyPart, err 
 		part = k.fresh(index)
 		k.open[index] = part
 	}
-	// Under the lock: a copy of memory is nothing beside sending it.
+	// Under the lock: the copy takes negligible time compared to sending.
 	copy(part.b[from:], p)
 	if part.add(span{from, from + int64(len(p))}) {
 		ready = append(ready, k.take(index))
@@ -154,7 +154,7 @@ func (k *Sink) write(index int64, p []byte, from int64) (ready []readyPart, err 
 	return ready, nil
 }
 
-// take takes an open part, to send it.
+// take removes an open part in order to send it.
 func (k *Sink) take(index int64) readyPart {
 	part := k.open[index]
 	delete(k.open, index)
@@ -162,8 +162,8 @@ func (k *Sink) take(index int64) readyPart {
 	return readyPart{index, part.b}
 }
 
-// early takes the earliest part but the first that is in front of a new one, if there is
-// any.
+// early returns the earliest part before index, except the first part, if one
+// exists.
 func (k *Sink) early(index int64) []readyPart {
 	first := index
 	for i := range k.open {
@@ -177,14 +177,14 @@ func (k *Sink) early(index int64) []readyPart {
 	return []readyPart{k.take(first)}
 }
 
-// fresh returns a part of zeros.
+// fresh returns a zeroed part.
 func (k *Sink) fresh(index int64) *openPart {
 	b := k.s.buffer(min(k.partSize, k.size-index*k.partSize))
 	clear(b)
 	return &openPart{b: b}
 }
 
-// send sends a part, the first of all begins the upload.
+// send sends a part. The first call starts the upload.
 func (k *Sink) send(index int64, b []byte) error {
 	if k.size <= k.partSize {
 		return k.s.dispatch(0, b)
@@ -200,8 +200,8 @@ func (k *Sink) send(index int64, b []byte) error {
 	return k.s.dispatch(int(index)+1, b)
 }
 
-// Close sends what is left, waits, and makes the object of it. If anything failed nothing
-// is left of it. No other call may be under way.
+// Close sends the remaining parts, waits, and completes the object. After any failure it aborts
+// the upload. It must not run concurrently with other calls.
 func (k *Sink) Close() error {
 	k.mu.Lock()
 	if k.done {
@@ -229,8 +229,8 @@ func (k *Sink) Close() error {
 	return k.s.finish(k.size)
 }
 
-// Abort gives the upload up, so that nothing is left of it. After Close it does nothing.
-// No other call may be under way.
+// Abort aborts the upload, so that nothing of it remains. After Close it does nothing.
+// It must not run concurrently with other calls.
 func (k *Sink) Abort() error {
 	k.mu.Lock()
 	if k.done {

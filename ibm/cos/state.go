@@ -10,29 +10,29 @@ import (
 	"github.com/luksimg/luksimg/internal/output"
 )
 
-// A StateStore keeps what an upload or a download must know to go on after a crash: a
-// few lines of JSON, without secrets. It is used from one goroutine at a time.
+// A StateStore stores the state of an upload or download that it needs to resume after a crash: a
+// few lines of JSON, without secrets. Calls are never concurrent.
 type StateStore interface {
-	// Load returns what Save was given last, or nil if there is nothing.
+	// Load returns the bytes of the last Save, or nil if there are none.
 	Load() ([]byte, error)
-	// Save replaces it, as a whole or not at all.
+	// Save replaces the state atomically.
 	Save([]byte) error
-	// Remove forgets it. It is no error if there is nothing.
+	// Remove removes the state. A missing state is no error.
 	Remove() error
 }
 
-// A StateFile is a [StateStore] in the file of that name.
+// A StateFile is a [StateStore] that uses the file with that name.
 type StateFile string
 
-// maxState bounds a state file: a download keeps 40 bytes a part.
+// maxState limits the size of a state file. A download needs 40 bytes per chunk.
 const maxState = 4 << 20
 
-// oldTemporary is what a StateFile that was being written ended with in earlier versions. A
-// link of that name is there to have one of them write elsewhere.
+// oldTemporary is the suffix of temporary files of earlier versions. An attacker could have planted a
+// link with that name to redirect their writes.
 const oldTemporary = ".tmp"
 
-// Load implements [StateStore]. A file that somebody else wrote, or could have changed, is an
-// error, and so is a link that was planted for the file while it is written.
+// Load implements [StateStore]. It returns an error if another user wrote or could have changed the
+// file, or planted a link at its temporary name.
 func (f StateFile) Load() ([]byte, error) {
 	if err := output.RefuseLink(string(f) + oldTemporary); err != nil {
 		return nil, err
@@ -46,29 +46,29 @@ func (f StateFile) Save(b []byte) error { return output.WriteFile(string(f), b, 
 // Remove implements [StateStore].
 func (f StateFile) Remove() error { return output.Remove(string(f)) }
 
-// stateVersion is that of the JSON of both states.
+// stateVersion is the version of both JSON formats.
 const stateVersion = 1
 
-// An uploadState is what is known of an upload that is under way.
+// An uploadState is the saved state of an unfinished upload.
 type uploadState struct {
 	Version  int    `json:"version"`
 	Object   string `json:"object"`
 	Size     int64  `json:"size"`
 	PartSize int64  `json:"part_size"`
 	Source   string `json:"source"` // a fingerprint, see below
-	// Before it begins, the uploads of the object that were there already; or that they
-	// cannot be listed. An upload that is begun and not known here is the one that a crash
+	// Others are the uploads of the object that existed before this one began, and whether they
+	// could be listed. A new upload missing here is one that a crash
 	// kept from being saved.
 	Others   []string `json:"others,omitempty"`
 	Unlisted bool     `json:"unlisted,omitempty"`
 	UploadID string   `json:"upload_id,omitempty"`
-	// That ETags are no MD5 sums, and the parts that were sent then.
+	// Opaque means that ETags are not MD5 sums. Parts are the parts sent in that case.
 	Opaque bool             `json:"opaque,omitempty"`
 	Parts  map[int]keptPart `json:"parts,omitempty"`
 }
 
-// A keptPart is a part that the service has: the ETag that it gave it, and the MD5 sum in
-// hexadecimal of what was sent.
+// A keptPart is a stored part: its ETag from the service, and the MD5 sum of the sent data in
+// hexadecimal.
 type keptPart struct {
 	ETag string `json:"etag"`
 	MD5  string `json:"md5"`
@@ -99,8 +99,8 @@ func saveState(store StateStore, state any) error {
 	return nil
 }
 
-// fingerprint tells one source from another without reading all of it: the hash of its
-// length and of samples. The parts themselves are compared one by one.
+// fingerprint identifies a source without reading all of it. It hashes the
+// length and some samples. The upload compares the parts themselves one by one.
 func fingerprint(src io.ReaderAt, size int64) (string, error) {
 	const samples, length = 32, 16 << 10
 	h := sha256.New()

@@ -7,39 +7,39 @@ import (
 	"io"
 )
 
-// StreamOptions say how an object is uploaded that is still being made.
+// StreamOptions are the settings of an upload of data as it is produced.
 type StreamOptions struct {
-	// Size is the length in bytes, if it is known and not 0. What is written must have it.
+	// Size is the length in bytes, or 0 if unknown. If set, exactly Size bytes must be written.
 	Size int64
-	// PartSize in bytes, 5 MiB to 5 GiB. The default is 8 MiB, or more if the size needs it;
-	// without a size, it doubles every thousand parts, up to 64 MiB.
+	// PartSize is in bytes, 5 MiB to 5 GiB. Zero means 8 MiB, or more if the size requires it.
+	// Without a size, it doubles every thousand parts, up to 64 MiB.
 	PartSize int64
-	// Jobs is how many parts are sent at a time. The default is 2. One more is being filled,
+	// Jobs is the number of parts sent concurrently. Zero means 2. One more part is being filled,
 	// so that Jobs+1 parts are in memory.
 	Jobs int
-	// Progress, if not nil, is called with how many bytes more were sent. It must not block.
+	// Progress, if not nil, is called with the number of additional bytes sent. It must not block.
 	Progress func(n int64)
 }
 
 const streamPart = 8 << 20
 
-// ErrAborted is what a [Writer] or a [Sink] returns after Abort.
+// ErrAborted is the error of a [Writer] or a [Sink] after Abort.
 var ErrAborted = errors.New("upload aborted")
 
-// A Writer uploads what is written to it, in order. Nothing is there before Close has
-// returned nil. It is not safe for concurrent use.
+// A Writer uploads sequentially written data. The object appears only when Close
+// returns nil. It is not safe for concurrent use.
 type Writer struct {
 	s    *sender
 	o    StreamOptions
 	buf  []byte // the part being filled
-	n    int    // how much of it is
+	n    int    // number of bytes in it
 	part int    // its number
-	size int64  // written before it
+	size int64  // bytes in earlier parts
 	done bool
 }
 
-// NewWriter begins an upload of unknown contents. End it with Close or Abort. When ctx is
-// done it fails.
+// NewWriter starts an upload of a stream. End it with Close or Abort. When ctx is
+// done, the writer fails.
 func (c *Client) NewWriter(ctx context.Context, o Object, opts StreamOptions) (*Writer, error) {
 	s, err := c.newSender(ctx, o, opts.Jobs, opts.Progress)
 	if err != nil {
@@ -55,7 +55,7 @@ func (c *Client) NewWriter(ctx context.Context, o Object, opts StreamOptions) (*
 	return &Writer{s: s, o: opts, part: 1}, nil
 }
 
-// sizeOf returns the size of a part.
+// sizeOf returns the size of a part in bytes.
 func (w *Writer) sizeOf(part int) int64 {
 	if w.s.partSize > 0 {
 		return w.s.partSize
@@ -63,7 +63,7 @@ func (w *Writer) sizeOf(part int) int64 {
 	return streamPart << min((part-1)/1000, 3)
 }
 
-// Write implements [io.Writer]. It may return an error of what was written before.
+// Write implements [io.Writer]. It can return an error of an earlier write.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	for n < len(p) {
 		b, err := w.room()
@@ -77,7 +77,7 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// ReadFrom implements [io.ReaderFrom], without a buffer between.
+// ReadFrom implements [io.ReaderFrom]. It reads directly into the part buffers.
 func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 	for empty := 0; ; {
 		b, err := w.room()
@@ -101,8 +101,8 @@ func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// room returns what is free of the part being filled, at least a byte. A full part is sent
-// only when there is more.
+// room returns the free space of the current part, at least one byte. It sends a full part
+// only when more data follows.
 func (w *Writer) room() ([]byte, error) {
 	if w.done {
 		return nil, ErrAborted
@@ -117,20 +117,20 @@ func (w *Writer) room() ([]byte, error) {
 	}
 	if w.buf == nil {
 		if w.part > MaxParts {
-			return nil, fmt.Errorf("%v: more than %d parts: tell the size, or larger parts", w.s.at, MaxParts)
+			return nil, fmt.Errorf("%v: more than %d parts: set the size or a larger part size", w.s.at, MaxParts)
 		}
 		w.buf = w.s.buffer(w.sizeOf(w.part))
 	}
 	if w.o.Size > 0 && w.size+int64(w.n) >= w.o.Size {
-		// A byte more is an error, which a reader is asked for to see its end.
+		// Room for one byte more, so that ReadFrom can find the end of its reader.
 		if w.size+int64(w.n) > w.o.Size {
-			return nil, fmt.Errorf("%v: more than the %d bytes that were announced", w.s.at, w.o.Size)
+			return nil, fmt.Errorf("%v: more data than the announced %d bytes", w.s.at, w.o.Size)
 		}
 	}
 	return w.buf[w.n:], nil
 }
 
-// flush sends the part being filled.
+// flush sends the current part.
 func (w *Writer) flush() error {
 	if w.s.id == "" {
 		if err := w.s.start(w.s.ctx); err != nil {
@@ -145,8 +145,8 @@ func (w *Writer) flush() error {
 	return w.s.dispatch(w.part-1, b)
 }
 
-// Close sends the rest, waits, and makes the object of it. If anything failed nothing is
-// left of it.
+// Close sends the rest, waits, and completes the object. After any failure it aborts the
+// upload.
 func (w *Writer) Close() error {
 	if w.done {
 		return w.s.failure()
@@ -154,14 +154,14 @@ func (w *Writer) Close() error {
 	w.done = true
 	size := w.size + int64(w.n)
 	if w.o.Size > 0 && size != w.o.Size {
-		w.s.fail(fmt.Errorf("%v: %d bytes were written, and %d announced", w.s.at, size, w.o.Size))
+		w.s.fail(fmt.Errorf("%v: %d bytes were written, want %d", w.s.at, size, w.o.Size))
 	}
 	if w.s.failure() == nil {
 		var err error
 		switch {
 		case w.s.id != "" && w.n > 0:
 			err = w.flush()
-		case w.s.id == "": // all of it is in memory: one request will do
+		case w.s.id == "": // everything is in memory: one request suffices
 			err = w.s.dispatch(0, w.buf[:w.n])
 		}
 		if err != nil {
@@ -171,7 +171,7 @@ func (w *Writer) Close() error {
 	return w.s.finish(size)
 }
 
-// Abort gives the upload up, so that nothing is left of it. After Close it does nothing.
+// Abort aborts the upload, so that nothing of it remains. After Close it does nothing.
 func (w *Writer) Abort() error {
 	if w.done {
 		return nil
@@ -180,8 +180,8 @@ func (w *Writer) Abort() error {
 	return w.s.giveUp(ErrAborted)
 }
 
-// UploadStream sends all that r gives to an object, which appears as a whole or not at all,
-// and returns its length. Memory is bounded as [StreamOptions] say. It cannot be resumed.
+// UploadStream uploads everything from r to an object, which appears atomically,
+// and returns its length in bytes. [StreamOptions] bound its memory. It cannot be resumed.
 func (c *Client) UploadStream(ctx context.Context, o Object, r io.Reader, opts StreamOptions) (int64, error) {
 	w, err := c.NewWriter(ctx, o, opts)
 	if err != nil {
@@ -190,7 +190,7 @@ func (c *Client) UploadStream(ctx context.Context, o Object, r io.Reader, opts S
 	n, err := w.ReadFrom(r)
 	if err != nil {
 		if e := w.Abort(); e != nil {
-			err = fmt.Errorf("%w; and what was uploaded is still there: %v", err, e)
+			err = fmt.Errorf("%w; aborting the upload failed, so its parts remain: %v", err, e)
 		}
 		return n, err
 	}

@@ -14,38 +14,38 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// UploadOptions say how [Client.Upload] works. The zero value is right for most.
+// UploadOptions are the settings of [Client.Upload]. The zero value is usable.
 type UploadOptions struct {
-	// PartSize in bytes, 5 MiB to 5 GiB. The default is 16 to 64 MiB by the size of the
-	// object, and more where that would be too many parts. An upload that goes on keeps its own.
+	// PartSize is in bytes, 5 MiB to 5 GiB. Zero means 16 to 64 MiB depending on the size of the
+	// object, or more to stay within MaxParts. A resumed upload keeps its part size.
 	PartSize int64
-	// Jobs is how many parts are sent at a time. The default is 4.
+	// Jobs is the number of parts sent concurrently. Zero means 4.
 	Jobs int
-	// State, if not nil, makes the upload resumable: after an error, or a crash, what was
-	// sent is kept by the service, and the same call goes on. [Client.AbortUpload] gives
-	// it up. Without State an upload that fails is given up at once.
+	// State, if not nil, makes the upload resumable: after an error or a crash, the service keeps the
+	// sent parts, and the same call continues. [Client.AbortUpload] gives
+	// up. Without State a failed upload is aborted at once.
 	State StateStore
-	// Progress, if not nil, is called with how many bytes more have been sent, or found
-	// to be there. It must not block, and is called from several goroutines.
+	// Progress, if not nil, is called with the number of additional bytes sent or
+	// found. It must not block, and is called from several goroutines.
 	Progress func(n int64)
 }
 
-// An UploadResult says what was made.
+// An UploadResult describes a finished upload.
 type UploadResult struct {
 	Size  int64
-	ETag  string // as the service has it: without quotes
-	Parts int    // how many; 0 if it was sent in one request
-	Found int    // how many of them an earlier attempt had sent
-	// Verified tells that what the service has was compared with what was sent. It is false only with
-	// a service whose ETags are no MD5 sums, which tells no checksums and does not check the MD5
-	// sums that are sent with the parts, if these credentials may not read the object.
+	ETag  string // from the service, without quotes
+	Parts int    // number of parts; 0 if sent in one request
+	Found int    // number of parts that an earlier attempt sent
+	// Verified reports whether the stored data was compared with the sent data. It is false only if the
+	// service has ETags that are not MD5 sums, returns no checksums and does not check Content-MD5,
+	// and these credentials cannot read the object.
 	Verified bool
 }
 
-// hashBuffer is what a worker reads at a time to hash.
+// hashBuffer is the size of a worker's reads for hashing.
 const hashBuffer = 128 << 10
 
-// defaultPart returns the size of the parts of a file: larger files, larger parts.
+// defaultPart returns the default part size in bytes, which grows with the size of the file.
 func defaultPart(size int64) int64 {
 	p := int64(16 << 20)
 	for p < 64<<20 && size/p > 1024 {
@@ -54,18 +54,18 @@ func defaultPart(size int64) int64 {
 	return p
 }
 
-// maxBegun is how often an upload is begun by one call, if the service forgets it.
+// maxBegun limits how often one call starts an upload that the service forgets.
 const maxBegun = 3
 
-// Upload sends the size bytes of src to an object, which appears as a whole or not at all.
-// Each part is read twice: to hash it, and to send it; nothing of it is kept in memory.
-// src must not change meanwhile. At the end the service is asked for the size and the
-// ETag of the object, which must be those of what was sent. Where ETags are no MD5 sums, the service's
-// checksums count, or that it refuses what has not the MD5 sum that is sent with it, or else
-// what was sent is read again. An upload that the service does
-// not know any more, as it expired or somebody gave it up, is begun anew, twice at most.
+// Upload sends the first size bytes of src to an object, which appears atomically.
+// It reads each part twice, to hash it and to send it, and keeps no part in memory.
+// src must not change during the call. At the end Upload compares the size and the
+// ETag of the object with those of the sent data. If ETags are not MD5 sums, it uses the
+// service's checksums, or tests that the service enforces Content-MD5, or else
+// reads the data back. If the upload has expired or was aborted elsewhere, Upload
+// starts it again, at most twice.
 //
-// Where State has another object, or another source, than the one of this call, the error
+// If State belongs to another object or another source, the error
 // matches [ErrChanged].
 func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int64, opts UploadOptions) (UploadResult, error) {
 	if err := o.Check(); err != nil {
@@ -98,8 +98,8 @@ func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int
 	return u.result(), opts.State.Remove()
 }
 
-// AbortUpload gives up the upload that a [StateStore] knows of, so that the service
-// keeps nothing of it, and removes the state. If there is none, it does nothing.
+// AbortUpload aborts the upload recorded in state, so that the service
+// keeps no parts of it, and removes the state. Without a recorded upload it does nothing.
 func (c *Client) AbortUpload(ctx context.Context, state StateStore) error {
 	b, err := state.Load()
 	if err != nil || b == nil {
@@ -136,10 +136,10 @@ type upload struct {
 
 	saving  sync.Mutex
 	state   *uploadState // nil without a store
-	unsaved int          // parts that it does not have yet
+	unsaved int          // number of parts not yet in the saved state
 }
 
-// A meter tells progress. What is done again after a new beginning is not told again.
+// A meter reports progress. It does not report the same bytes again after a restart.
 type meter struct {
 	tell func(int64)
 
@@ -158,7 +158,7 @@ func (p *meter) add(n int64) {
 	}
 }
 
-// forget makes ready for another beginning.
+// forget resets the upload for a restart.
 func (u *upload) forget() {
 	u.id, u.parts = "", nil
 	u.found.Store(0)
@@ -167,7 +167,7 @@ func (u *upload) forget() {
 	u.meter.done = 0
 }
 
-// mark gives up what was begun without the mark that ETags are no MD5 sums.
+// mark aborts an upload that was started without the mark that ETags are not MD5 sums.
 func (u *upload) mark(ctx context.Context) error {
 	err := u.abort(ctx)
 	u.forget()
@@ -175,7 +175,7 @@ func (u *upload) mark(ctx context.Context) error {
 	return err
 }
 
-// once sends the object in parts, without a state.
+// once sends the object in parts, without a saved state.
 func (u *upload) once(ctx context.Context) error {
 	for try := 1; ; try++ {
 		if err := u.start(ctx); err != nil {
@@ -209,7 +209,7 @@ func (u *upload) result() UploadResult {
 // single sends the object in one request.
 func (u *upload) single(ctx context.Context) (UploadResult, error) {
 	if u.opts.State != nil {
-		// One of a larger source would be forgotten, and left behind.
+		// A state of a larger source would be lost, and its upload left behind.
 		if b, err := u.opts.State.Load(); err != nil {
 			return UploadResult{}, fmt.Errorf("state: %w", err)
 		} else if b != nil {
@@ -226,10 +226,10 @@ func (u *upload) single(ctx context.Context) (UploadResult, error) {
 }
 
 func (u *upload) changed(what string) error {
-	return fmt.Errorf("upload of %v: %w: %s when it began; abort it, or go on with what it began with", u.at, ErrChanged, what)
+	return fmt.Errorf("upload of %v: %w: %s when it began; abort it, or resume with the original source and options", u.at, ErrChanged, what)
 }
 
-// run sends the parts that are not there, and completes the object.
+// run sends the missing parts and completes the object.
 func (u *upload) run(ctx context.Context, there map[int]part) error {
 	jobs := u.opts.Jobs
 	if jobs <= 0 {
@@ -252,8 +252,8 @@ func (u *upload) run(ctx context.Context, there map[int]part) error {
 	return u.complete(ctx, u.size)
 }
 
-// keep notes in the state a part whose ETag does not tell what it is, so that it need not be sent
-// again. It saves not after each of very many parts.
+// keep records in the state a part whose ETag does not identify its content, so that it need not be
+// sent again. With very many parts it does not save after each one.
 func (u *upload) keep(number int) error {
 	u.mu.Lock()
 	p := u.parts[number]
@@ -275,7 +275,7 @@ func (u *upload) keep(number int) error {
 	return u.save()
 }
 
-// save saves the state, if there is something new.
+// save saves the state if it has changed.
 func (u *upload) save() error {
 	u.saving.Lock()
 	defer u.saving.Unlock()
@@ -286,8 +286,8 @@ func (u *upload) save() error {
 	return saveState(u.opts.State, u.state)
 }
 
-// each calls do for the numbers from 1 to n, from as many goroutines as jobs says. The
-// first error ends the context of the others.
+// each calls do for the numbers from 1 to n, from jobs goroutines. The
+// first error cancels the context of the others.
 func each(ctx context.Context, jobs, n int, do func(ctx context.Context, buf []byte, number int) error) error {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -307,7 +307,7 @@ func numbers(n int) iter.Seq2[int, error] {
 	}
 }
 
-// resume begins an upload or goes on with the one that the state tells of.
+// resume starts an upload or continues the one recorded in the state.
 func (u *upload) resume(ctx context.Context) error {
 	source, err := fingerprint(u.src, u.size)
 	if err != nil {
@@ -328,7 +328,7 @@ func (u *upload) resume(ctx context.Context) error {
 		case s.Size != u.size:
 			return u.changed(fmt.Sprintf("the source had %d bytes", s.Size))
 		case s.Source != source:
-			return u.changed("the source was another")
+			return u.changed("the source was a different one")
 		}
 		u.partSize, u.marked = s.PartSize, s.Opaque
 	}
@@ -376,8 +376,8 @@ func (u *upload) resume(ctx context.Context) error {
 		if err == nil || !isNoSuchUpload(err) || try == maxBegun {
 			return err
 		}
-		// Either it was completed, and there was a crash before the state was removed; or
-		// it was aborted, or expired.
+		// The upload was completed before a crash kept the state from being removed, or it
+		// was aborted, or has expired.
 		u.forget()
 		if done, err := u.finished(ctx); done || err != nil {
 			return err
@@ -387,8 +387,8 @@ func (u *upload) resume(ctx context.Context) error {
 	}
 }
 
-// finished reports whether the object is there with the content of the source, which it
-// reads only if it may be.
+// finished reports whether the object exists with the content of the source. It reads the
+// source only if that is possible.
 func (u *upload) finished(ctx context.Context) (bool, error) {
 	i, err := u.c.Head(ctx, u.at)
 	if errors.Is(err, ErrNotFound) {
@@ -399,7 +399,7 @@ func (u *upload) finished(ctx context.Context) (bool, error) {
 	}
 	n := partCount(u.size, u.partSize)
 	_, parts, sum := parseETag(i.ETag)
-	kept := int64(len(u.known)) == n // all were sent, and their ETags are no MD5 sums
+	kept := int64(len(u.known)) == n // all were sent, and their ETags are not MD5 sums
 	if i.Size != u.size || !kept && (!sum || parts > 0 && parts != n) {
 		return false, nil
 	}

@@ -10,18 +10,18 @@ import (
 	"net/http"
 )
 
-// What is sent is compared with the ETag of the answer, which is its MD5 sum with most services. Where
-// it is another, what was stored is compared by what there is, in this order: the checksum
-// in the answer; that the service refuses what has not the MD5 sum that is sent with each part; what
-// comes back when it is read again.
+// With most services the ETag of an answer is the MD5 sum, and is compared with the sent data. Otherwise
+// the stored data is checked by the first available means: the checksum in the answer, the
+// knowledge that the service enforces the Content-MD5 of each part, or reading the data
+// back.
 
-// vouch reports whether what was sent, and has an ETag that is not its MD5 sum, was stored as it is. If
-// it was not, the error matches [ErrChecksum].
+// vouch reports whether a part whose ETag is not its MD5 sum is known to be stored as sent. If
+// it was damaged, the error matches [ErrChecksum].
 func (m *multipart) vouch(ctx context.Context, number int, h http.Header, p *payload, buf []byte) (bool, error) {
 	if c := readChecksum(h); c.usable(p.size, 0) {
 		same, err := c.matches(p.src, p.off, p.size, 0, buf)
 		if err == nil && !same {
-			err = fmt.Errorf("%v: part %d: %w: the service has another checksum than what was sent", m.at, number, ErrChecksum)
+			err = fmt.Errorf("%v: part %d: %w: the checksum of the service differs from that of the sent data", m.at, number, ErrChecksum)
 		}
 		return same, err
 	}
@@ -39,9 +39,9 @@ func (m *multipart) vouch(ctx context.Context, number int, h http.Header, p *pay
 	return err == nil, err
 }
 
-// refuses reports whether the service refuses a part that has not the MD5 sum that is sent with it. It
-// tries that once, with the last number that a part can have: what is stored there is never
-// made part of the object.
+// refuses reports whether the service refuses a part with a wrong Content-MD5. It
+// tests that once, with the highest possible part number: the object never
+// includes that part.
 func (m *multipart) refuses(ctx context.Context) bool {
 	m.trial.Lock()
 	defer m.trial.Unlock()
@@ -65,8 +65,8 @@ func (m *multipart) refuses(ctx context.Context) bool {
 	return m.strict
 }
 
-// compare reads what the service has, whatever its ETag is by now, and compares it with what was
-// sent: all of it, or the parts that nothing else vouches for.
+// compare reads the stored object, whatever its ETag, and compares it with the sent data: all of
+// it, or only the parts without other proof.
 func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 	type piece struct {
 		off, size int64
@@ -94,14 +94,14 @@ func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 			return nil
 		})
 		if err == nil && [md5.Size]byte(h.Sum(nil)) != t.md5 {
-			err = fmt.Errorf("%v: %w: what the service has at %d is not what was sent", m.at, ErrChecksum, t.off)
+			err = fmt.Errorf("%v: %w: the stored data at offset %d differs from the sent data", m.at, ErrChecksum, t.off)
 		}
 		return err
 	})
 }
 
-// evidence tells what is known of the parts: whether ETags were no MD5 sums, and, of those that
-// nothing else vouches for, whether there are any, and any that look like MD5 sums.
+// evidence summarizes the parts: whether ETags were not MD5 sums and, among the parts without proof,
+// whether there are any, and any with an ETag that looks like an MD5 sum.
 func (m *multipart) evidence() (opaque, unproved, sums bool) {
 	for _, p := range m.parts {
 		opaque = opaque || p.etag != p.want()
@@ -113,15 +113,15 @@ func (m *multipart) evidence() (opaque, unproved, sums bool) {
 	return opaque, unproved, sums
 }
 
-// check compares the object that the service has with what was sent. made tells that the service
-// said that it made the object of that; else it may be one that was there before.
+// check compares the stored object with the sent data. made reports that the service
+// confirmed its creation; otherwise the object may have existed before.
 func (m *multipart) check(ctx context.Context, size int64, made bool) error {
 	i, err := m.c.Head(ctx, m.at)
 	if err != nil {
 		return fmt.Errorf("check after upload: %w", err)
 	}
 	if i.Size != size {
-		return fmt.Errorf("%v: %w: the service has %d bytes, and %d were sent", m.at, ErrChecksum, i.Size, size)
+		return fmt.Errorf("%v: %w: the object has %d bytes, want %d", m.at, ErrChecksum, i.Size, size)
 	}
 	want := m.etag()
 	m.has, m.blind = i.ETag, false
@@ -141,7 +141,7 @@ func (m *multipart) check(ctx context.Context, size int64, made bool) error {
 		return nil
 	}
 	err = m.compare(ctx, i, !made || other)
-	if made && errors.Is(err, ErrAccess) { // this identity may write only
+	if made && errors.Is(err, ErrAccess) { // this identity has no read access
 		if sums {
 			return m.mismatch(i.ETag, want)
 		}
@@ -152,7 +152,7 @@ func (m *multipart) check(ctx context.Context, size int64, made bool) error {
 }
 
 // checkWhole compares the ETag of an object that was sent in parts with the MD5 sum of the whole, which some
-// servers have. It reads the source again, or, of a stream, the object.
+// servers use. It reads the source again or, for a stream, the object.
 func (m *multipart) checkWhole(ctx context.Context, i Info) error {
 	h := md5.New()
 	var err error

@@ -1,10 +1,10 @@
-// Package crn reads Cloud Resource Names of IBM Cloud: of root keys and of the service
-// instances that keep them.
+// Package crn parses Cloud Resource Names of IBM Cloud, such as those of root keys and of key service
+// instances.
 //
 //	crn:v1:bluemix:public:kms:us-south:a/ACCOUNT:INSTANCE:key:KEY
 //
-// Parts of a CRN go into addresses that credentials are sent to. So they are checked
-// strictly: a region that holds a dot or a slash is no region.
+// Callers build addresses from parts of a CRN and send credentials there. The package therefore
+// checks each part strictly. For example, a region must not contain a dot or a slash.
 package crn
 
 import (
@@ -14,11 +14,11 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// ErrCRN is text that is not a CRN, or not of the kind that was asked for.
+// ErrCRN means that a text is not a CRN, or not a CRN of the wanted kind.
 var ErrCRN = advice.New("not a valid CRN",
 	"a root key is named crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY; ibmcloud kp key show prints it")
 
-// Services that keep root keys.
+// Services that store root keys.
 const (
 	KeyProtect = "kms"
 	HyperCrypt = "hs-crypto" // Hyper Protect Crypto Services
@@ -26,7 +26,7 @@ const (
 
 const maxLen = 512
 
-// A CRN is the name of a resource in one service instance.
+// A CRN names a service instance or a resource in one.
 type CRN struct {
 	CName        string // "bluemix"
 	CType        string // "public", "dedicated" or "local"
@@ -38,7 +38,7 @@ type CRN struct {
 	Resource     string
 }
 
-// String returns the CRN as text.
+// String returns the CRN in its text form.
 func (c CRN) String() string {
 	scope := ""
 	if c.Account != "" {
@@ -47,15 +47,15 @@ func (c CRN) String() string {
 	return strings.Join([]string{"crn:v1", c.CName, c.CType, c.Service, c.Region, scope, c.Instance, c.ResourceType, c.Resource}, ":")
 }
 
-// Parse reads a CRN of ten parts, each of which is empty or made of letters, digits and
-// what its place allows.
+// Parse parses a CRN of ten parts. Each part is empty or consists of letters, digits and
+// the punctuation allowed in its place. Errors match [ErrCRN].
 func Parse(s string) (CRN, error) {
 	if len(s) > maxLen {
 		return CRN{}, fmt.Errorf("%w: it has more than %d characters", ErrCRN, maxLen)
 	}
 	parts := strings.Split(s, ":")
 	if len(parts) != 10 || parts[0] != "crn" || parts[1] != "v1" {
-		return CRN{}, fmt.Errorf("%w: want crn:v1: and eight more parts with colons between", ErrCRN)
+		return CRN{}, fmt.Errorf("%w: want crn:v1: followed by eight parts separated by colons", ErrCRN)
 	}
 	c := CRN{parts[2], parts[3], parts[4], parts[5], "", parts[7], parts[8], parts[9]}
 	for _, p := range []struct{ name, value string }{
@@ -63,37 +63,37 @@ func Parse(s string) (CRN, error) {
 		{"instance", c.Instance}, {"resource type", c.ResourceType},
 	} {
 		if !word(p.value, "-_") {
-			return CRN{}, fmt.Errorf("%w: the %s holds what cannot be there", ErrCRN, p.name)
+			return CRN{}, fmt.Errorf("%w: the %s contains a character that is not allowed", ErrCRN, p.name)
 		}
 	}
 	if !word(c.Resource, "-_./") || strings.Contains(c.Resource, "..") {
-		return CRN{}, fmt.Errorf("%w: the resource holds what cannot be there", ErrCRN)
+		return CRN{}, fmt.Errorf("%w: the resource contains a character that is not allowed", ErrCRN)
 	}
 	if scope := parts[6]; scope != "" {
 		account, ok := strings.CutPrefix(scope, "a/")
 		if !ok || account == "" || !word(account, "-_") {
-			return CRN{}, fmt.Errorf("%w: the scope is not a/ and an account", ErrCRN)
+			return CRN{}, fmt.Errorf("%w: the scope is not a/ACCOUNT", ErrCRN)
 		}
 		c.Account = account
 	}
 	return c, nil
 }
 
-// ParseRootKey reads the CRN of a key in Key Protect or Hyper Protect Crypto Services,
-// which is complete: region, account, instance and key.
+// ParseRootKey parses the complete CRN of a key in Key Protect or Hyper Protect Crypto Services:
+// region, account, instance and key must be present. Errors match [ErrCRN].
 func ParseRootKey(s string) (CRN, error) {
 	c, err := ParseInstance(s)
 	if err != nil {
 		return CRN{}, err
 	}
 	if c.ResourceType != "key" || c.Resource == "" || !word(c.Resource, "-_") {
-		return CRN{}, fmt.Errorf("%w of a root key: it does not end with :key: and the id of the key", ErrCRN)
+		return CRN{}, fmt.Errorf("%w of a root key: it does not end with :key:KEY", ErrCRN)
 	}
 	return c, nil
 }
 
-// ParseInstance reads the CRN of an instance of Key Protect or Hyper Protect Crypto
-// Services, or of a key in it.
+// ParseInstance parses the CRN of an instance of Key Protect or Hyper Protect Crypto
+// Services, or of a key in it. Errors match [ErrCRN].
 func ParseInstance(s string) (CRN, error) {
 	c, err := Parse(s)
 	if err != nil {
@@ -110,14 +110,14 @@ func ParseInstance(s string) (CRN, error) {
 	return c, nil
 }
 
-// Key returns the CRN of a key in the same instance.
+// Key returns the CRN of the key with the given ID in the same instance.
 func (c CRN) Key(id string) CRN {
 	c.ResourceType, c.Resource = "key", id
 	return c
 }
 
-// word reports whether s has at most 128 letters, digits and characters of more, and no
-// hyphen at its ends.
+// word reports whether s has at most 128 characters, all letters, digits or in more, and neither
+// starts nor ends with a hyphen.
 func word(s, more string) bool {
 	if len(s) > 128 || strings.HasPrefix(s, "-") || strings.HasSuffix(s, "-") {
 		return false

@@ -12,13 +12,13 @@ import (
 	"github.com/luksimg/luksimg/ibm/softlayer"
 )
 
-// CallOptions say how [ImportImage], [OrderServer] and [ExportTemplate] go. The zero value waits until what was
-// asked for is there.
+// CallOptions are the settings of [ImportImage], [OrderServer] and [ExportTemplate]. The zero value waits for
+// completion.
 type CallOptions struct {
-	NoWait bool                  // return when the cloud has accepted it
-	Wait   softlayer.WaitOptions // without Progress, Event is told how it goes
-	Event  func(Event)           // is told what happens, if it is not nil
-	Log    *audit.Logger         // takes what is done in the cloud; may be nil
+	NoWait bool                  // return when the cloud has accepted the request
+	Wait   softlayer.WaitOptions // if Progress is nil, Event receives the progress
+	Event  func(Event)           // receives progress messages; may be nil
+	Log    *audit.Logger         // records the actions in the cloud; may be nil
 }
 
 func (o CallOptions) tell(warning bool, format string, args ...any) {
@@ -27,11 +27,11 @@ func (o CallOptions) tell(warning bool, format string, args ...any) {
 	}
 }
 
-// sayAgain is how often a step that goes on is told again.
+// sayAgain is the interval at which an unfinished step is reported again.
 const sayAgain = 5 * time.Minute
 
-// waiting returns the options to wait for what. Each step is told when it begins, and every five
-// minutes while it goes on.
+// waiting returns the options to wait for what. They report each step when it begins, and then every
+// five minutes.
 func (o CallOptions) waiting(what string) softlayer.WaitOptions {
 	w, last, next := o.Wait, "", sayAgain
 	if w.Progress == nil {
@@ -50,15 +50,15 @@ func (o CallOptions) waiting(what string) softlayer.WaitOptions {
 	return w
 }
 
-// An Imported is the image that [ImportImage] has made.
+// An Imported is the result of [ImportImage].
 type Imported struct {
 	Target string `json:"target"` // [Classic] or [VPC]
 	Object string `json:"object"`
 	*Made
 }
 
-// ImportImage makes an image of an object. An image of an earlier call that was the same is taken
-// for it, where notes tell so; see [softlayer.Client.Import].
+// ImportImage imports an object as an image. If the note of an existing image shows that it comes from
+// the same earlier call, ImportImage returns that image; see [softlayer.Client.Import].
 func ImportImage(ctx context.Context, d Driver, r ImageRequest, o CallOptions) (*Imported, error) {
 	r, err := r.Complete()
 	if err == nil {
@@ -72,7 +72,7 @@ func ImportImage(ctx context.Context, d Driver, r ImageRequest, o CallOptions) (
 		return nil, err
 	}
 	noun, _ := d.Words()
-	o.tell(false, "import: %s %s was accepted", noun, made.ID)
+	o.tell(false, "import: %s %s accepted", noun, made.ID)
 	if !o.NoWait {
 		if made, err = d.WaitImage(ctx, made.ID, o.waiting("import")); err != nil {
 			return nil, err
@@ -81,7 +81,7 @@ func ImportImage(ctx context.Context, d Driver, r ImageRequest, o CallOptions) (
 	return &Imported{Target: d.Target(), Object: r.URI, Made: made}, nil
 }
 
-// logImport logs that an image was asked for, and returns err, or that of the log.
+// logImport logs an import request. It returns err joined with the error of logging.
 func logImport(log *audit.Logger, r ImageRequest, made *Made, err error) error {
 	target, details := r.Name, map[string]any{"uri": r.URI, "crkCrn": r.RootKeyCRN, "name": r.Name}
 	if made != nil {
@@ -93,7 +93,7 @@ func logImport(log *audit.Logger, r ImageRequest, made *Made, err error) error {
 	return log.Did(audit.ActionImport, target, details, err)
 }
 
-// An Ordered is the server that [OrderServer] has ordered, or whose order it had checked.
+// An Ordered is the result of [OrderServer]: an ordered server, or a checked order.
 type Ordered struct {
 	Target string `json:"target"` // [Classic] or [VPC]
 	DryRun bool   `json:"dry_run"`
@@ -102,7 +102,7 @@ type Ordered struct {
 	server, image string
 }
 
-// String tells what it is, in one line.
+// String describes the result in one line.
 func (o *Ordered) String() string {
 	if q := o.Quote; q != nil {
 		return fmt.Sprintf("would order %s from %s: %.3f an hour, %.2f a month", o.server, o.image, q.Hourly, q.Monthly)
@@ -110,8 +110,8 @@ func (o *Ordered) String() string {
 	return o.Placed.String()
 }
 
-// OrderServer orders a server from an image, by its name or what else the cloud knows it by. This
-// costs money. With dryRun the order is only checked, which VPC can not.
+// OrderServer orders a server from an image, given by its name, number or ID. This
+// costs money. With dryRun the cloud only checks the order; VPC returns [ErrNoDryRun].
 func OrderServer(ctx context.Context, d Driver, image string, s *Server, dryRun bool, o CallOptions) (*Ordered, error) {
 	if err := s.Check(d.Target()); err != nil {
 		return nil, err
@@ -130,14 +130,14 @@ func OrderServer(ctx context.Context, d Driver, image string, s *Server, dryRun 
 		return nil, err
 	}
 	_, noun := d.Words()
-	o.tell(false, "order: %s %s was ordered", noun, r.ID)
+	o.tell(false, "order: %s %s ordered", noun, r.ID)
 	if !o.NoWait {
 		r.Placed, err = d.WaitServer(ctx, r.ID, o.waiting("order"))
 	}
 	return r, err
 }
 
-// logOrder logs that a server was ordered, and returns err, or that of the log.
+// logOrder logs an order. It returns err joined with the error of logging.
 func logOrder(log *audit.Logger, target string, image *Made, s *Server, placed *Placed, more map[string]any, err error) error {
 	details, name := map[string]any{"imageTemplate": image.GlobalIdentifier, "datacenter": s.Datacenter}, s.name()
 	if target == VPC {

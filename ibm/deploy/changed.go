@@ -11,43 +11,43 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// changedSource does what --changed-source says of a source that is not what it was when
+// changedSource applies the --changed-source policy to a source that has changed since
 // the deployment began.
 func (d *Deployment) changedSource(plan Plan) error {
 	encrypted, asked := d.done(StepEncrypt), d.step(StepImport) != nil
 	changed := fmt.Errorf("%s has changed since the deployment of %s began", plan.Source, d.o.State)
 	if plan.SourceSum != "" && plan.SourceSum != d.Plan.SourceSum {
 		if same := d.Plan; !encrypted {
-			if same.SourceSum = plan.SourceSum; same.sameSource(plan) { // what is encrypted is compared with it
+			if same.SourceSum = plan.SourceSum; same.sameSource(plan) { // the checksum is verified during encryption
 				d.Plan.SourceSum = plan.SourceSum
 				return d.save()
 			}
 		}
-		changed = fmt.Errorf("%s is to have another checksum than when the deployment of %s began", plan.Source, d.o.State)
+		changed = fmt.Errorf("the checksum of %s differs from that given when the deployment of %s began", plan.Source, d.o.State)
 	}
 	switch {
 	case d.o.Changed == Encrypt && !asked:
-		d.say("deploy: %v: it is encrypted as it is now", changed)
+		d.say("deploy: %v: encrypting the current contents", changed)
 		d.Plan.takeSource(plan)
 		d.Anew = true
 		return d.save()
 	case d.o.Changed == Keep && encrypted:
-		d.warn("%v: the image is of what it was before", changed)
+		d.warn("%v: the image has the earlier contents", changed)
 		return nil
 	case asked:
-		return rest.WithHint(changed, "there may be an image in the cloud already: --name and --object begin another deployment of what it is now; "+
-			"--changed-source keep goes on with this one, whose image is of what it was before")
+		return rest.WithHint(changed, "an image may already exist in the cloud: --name and --object begin another deployment of the current contents; "+
+			"--changed-source keep continues this one with the earlier contents")
 	}
-	h := "--changed-source encrypt encrypts what it is now, with a new key"
+	h := "--changed-source encrypt encrypts the current contents with a new key"
 	if encrypted {
-		h += "; --changed-source keep goes on with the image of what it was before"
+		h += "; --changed-source keep continues with the image of the earlier contents"
 	}
 	return rest.WithHint(changed, h)
 }
 
-// startAnew removes what was made of a source that has changed since, and forgets it: key,
-// image and object are made anew. The state says so from before the first is removed until
-// all are, so that a run that ends meanwhile is continued.
+// startAnew removes the results for a source that has changed since, and forgets them: key,
+// image and object are made again. The state records this before the first removal and until
+// the last one, so that an interrupted run can continue.
 func (d *Deployment) startAnew(ctx context.Context) error {
 	if b, err := d.o.Upload.Load(); err != nil {
 		return err

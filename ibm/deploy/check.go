@@ -18,11 +18,11 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// errRefused means that the cloud would refuse, as its own records tell: a bucket in the wrong place, an
-// authorization that is missing.
+// errRefused means that the records of the cloud show that it would refuse a later step, because of a wrong
+// bucket region or a missing authorization.
 var errRefused = rest.NewRefusal("the cloud would refuse it", nil)
 
-// check finds what would make a later step fail, before hours are spent on those between.
+// check finds what would make a later step fail, before the long steps start.
 func (d *Deployment) check(ctx context.Context, _ time.Time) error {
 	key, err := crn.ParseRootKey(d.Plan.RootKeyCRN)
 	if err != nil {
@@ -47,16 +47,16 @@ func (d *Deployment) check(ctx context.Context, _ time.Time) error {
 	}
 	switch {
 	case errors.Is(err, cos.ErrBucketRegion):
-		return rest.WithHint(err, "bucket and root key must be in one region: make a regional bucket in "+key.Region+" with luksimg setup")
+		return rest.WithHint(err, "bucket and root key must be in one region: create a regional bucket in "+key.Region+" with luksimg setup")
 	case err != nil:
 		return err
 	}
 	return d.checkAuthorizations(ctx, key)
 }
 
-// checkAuthorizations looks for what the services of the cloud need. Without them an image
-// does not import, or no server starts from it. Which instance of Object Storage the bucket is of
-// is not known here.
+// checkAuthorizations looks up the authorizations that the cloud services need. Without them the
+// import fails, or no server starts from the image. The Object Storage instance of the bucket
+// is unknown here.
 func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error {
 	if d.o.SkipAuthorizationCheck {
 		return nil
@@ -68,19 +68,19 @@ func (d *Deployment) checkAuthorizations(ctx context.Context, key crn.CRN) error
 	for _, a := range account.Authorizations(key.Account, key, d.rules.Target == VPC, "") {
 		switch ok, err := d.findPolicy(ctx, key.Account, a); {
 		case errors.Is(err, iam.ErrDenied):
-			d.warn("this API key may not list authorizations: whether there is that %s will show at the import", a.Name)
+			d.warn("this API key has no permission to list authorizations: not checked: %s", a.Name)
 		case err != nil:
 			return err
 		case !ok:
-			return rest.WithHint(fmt.Errorf("%w: there is no authorization %s, without which %s", errRefused, a.Name, without),
-				"luksimg setup --target "+d.rules.Target+" makes it, or: "+a.Command+"; --skip-authorization-check goes on without it")
+			return rest.WithHint(fmt.Errorf("%w: missing authorization %s: without it %s", errRefused, a.Name, without),
+				"luksimg setup --target "+d.rules.Target+" creates it, or: "+a.Command+"; --skip-authorization-check skips this check")
 		}
 	}
 	return nil
 }
 
-// findPolicy looks for an authorization, for as long as one that was just made may take
-// to be seen.
+// findPolicy looks up an authorization. It retries for the time that a new authorization can
+// take to become visible.
 func (d *Deployment) findPolicy(ctx context.Context, account string, a account.Authorization) (found bool, err error) {
 	said := false
 	o := rest.WaitOptions{Interval: min(d.poll(), 5*time.Second), Timeout: d.settle()}
@@ -88,7 +88,7 @@ func (d *Deployment) findPolicy(ctx context.Context, account string, a account.A
 		all, err := d.Identity.Policies(ctx, account, a.Policy.Type, "")
 		if found = slices.ContainsFunc(all, a.GrantedBy); err == nil && !found && !said {
 			said = true
-			d.say("check: there is no authorization %s yet: one that was just made may take up to %v to be seen", a.Name, d.settle())
+			d.say("check: waiting up to %[2]v for a new authorization %[1]s to become visible", a.Name, d.settle())
 		}
 		return rest.Progress{}, found, err
 	})
@@ -98,8 +98,8 @@ func (d *Deployment) findPolicy(ctx context.Context, account string, a account.A
 	return found, err
 }
 
-// checkDisk looks at the disk: whether the cloud takes one of its size, and whether a
-// server could start from it.
+// checkDisk checks that the cloud accepts a disk of this size, and that a server
+// can probably start from it.
 func (d *Deployment) checkDisk(ctx context.Context) error {
 	disk, err := d.o.Source.Open(ctx)
 	if err != nil {
@@ -114,11 +114,11 @@ func (d *Deployment) checkDisk(ctx context.Context) error {
 			d.warn("%s: %s", d.o.Source.Name, what)
 			return nil
 		}
-		return rest.WithHint(fmt.Errorf("%s: %s", d.o.Source.Name, what), hint+"; --any-disk goes on all the same")
+		return rest.WithHint(fmt.Errorf("%s: %s", d.o.Source.Name, what), hint+"; --any-disk skips this check")
 	}
 	if !bootable(disk.Image) {
-		if err := refuse("the disk has no boot signature: no server starts from it",
-			"check that this is the image of a whole disk, and not of a partition or a file"); err != nil {
+		if err := refuse("the disk has no boot signature: no server can start from it",
+			"check that this is the image of a whole disk, not of a partition or a file"); err != nil {
 			return err
 		}
 	}
@@ -127,20 +127,20 @@ func (d *Deployment) checkDisk(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return nil // nothing can be told of it
+		return nil // cannot be determined
 	}
 	for _, text := range c.Obstacles() {
 		d.warn("%s: %s", d.o.Source.Name, text)
 	}
 	if c.CloudInit == contents.NotFound {
-		return refuse("cloud-init is not installed on the disk, and an encrypted image must have it: its server would have no network and no user",
+		return refuse("the disk lacks cloud-init, which an encrypted image requires: its server would have no network and no user",
 			"install cloud-init in the image")
 	}
 	return nil
 }
 
-// bootable tells whether a disk has a partition table, or the mark at the end of its first
-// sector that a BIOS looks for.
+// bootable reports whether a disk has a partition table, or the BIOS boot signature in its first
+// sector.
 func bootable(src image.Source) bool {
 	b := make([]byte, 2)
 	if _, err := src.ReadAt(b, 510); err != nil && err != io.EOF {

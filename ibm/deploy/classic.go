@@ -10,14 +10,14 @@ import (
 	"github.com/luksimg/luksimg/ibm/softlayer"
 )
 
-// classic is classic infrastructure.
+// classic is the driver of classic infrastructure.
 type classic struct {
 	client *softlayer.Client
 	apiKey func() ([]byte, error)
 }
 
-// NewClassic returns the driver of classic infrastructure. apiKey gives the key that the cloud
-// itself reads the object and uses the root key with, and is wiped. Only images need it.
+// NewClassic returns the driver of classic infrastructure. apiKey returns the key with which the cloud
+// reads the object and uses the root key. The driver wipes the key. It is needed for imports only.
 func NewClassic(c *softlayer.Client, apiKey func() ([]byte, error)) Driver {
 	return &classic{c, apiKey}
 }
@@ -36,8 +36,8 @@ func (c *classic) CheckSystem(ctx context.Context, code string) error {
 	return c.client.CheckOSCode(ctx, code)
 }
 
-// FindImage does not tell which template it is: Import takes one of this name and note for
-// the one that it is to make, and refuses others.
+// FindImage returns a Made without an ID: Import itself matches an existing template by name and
+// note.
 func (c *classic) FindImage(ctx context.Context, name string) (*Made, error) {
 	_, err := c.client.FindTemplate(ctx, name)
 	switch {
@@ -64,7 +64,7 @@ func (c *classic) CreateImage(ctx context.Context, r ImageRequest) (*Made, error
 		Name: r.Name, Note: r.Note, OSCode: r.OSCode, URI: r.URI, APIKey: string(key),
 		RootKeyCRN: r.RootKeyCRN, WrappedDEK: r.WrappedDEK, CloudInit: r.CloudInit, BYOL: r.BYOL, Encrypted: r.Encrypted,
 	})
-	if f := new(softlayer.TransactionError); errors.As(err, &f) { // that of an earlier run
+	if f := new(softlayer.TransactionError); errors.As(err, &f) { // the import of an earlier run failed
 		return &Made{ID: strconv.Itoa(f.ID)}, err
 	}
 	return ofTemplate(made), err
@@ -122,7 +122,7 @@ func (c *classic) CreateServer(ctx context.Context, image *Made, s *Server) (*Pl
 func (c *classic) WaitServer(ctx context.Context, id string, o softlayer.WaitOptions) (*Placed, error) {
 	n, err := strconv.Atoi(id)
 	if err != nil {
-		return nil, fmt.Errorf("the number of the server: %w", err)
+		return nil, fmt.Errorf("server number: %w", err)
 	}
 	g, err := c.client.WaitOrder(ctx, n, o)
 	return ofGuest(g), err

@@ -14,13 +14,13 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// note is the note of the template, by which it is known again.
+// note returns the note of the template, which identifies the deployment.
 func (d *Deployment) note() string {
 	return strings.TrimSpace("luksimg deploy " + d.ID + " " + d.Plan.Note)
 }
 
-// settled looks for what an earlier attempt at begun may have made, until it is found or it
-// can be told that nothing was.
+// settled looks for the result of an earlier attempt that began at begun, until look finds it or
+// enough time has passed to conclude that the attempt made nothing.
 func (d *Deployment) settled(ctx context.Context, begun time.Time, look func() (bool, error)) (bool, error) {
 	if begun.IsZero() {
 		return false, nil
@@ -32,7 +32,7 @@ func (d *Deployment) settled(ctx context.Context, begun time.Time, look func() (
 			return found, err
 		}
 		if !said {
-			d.say("looking for what the interrupted run asked for, for %v", left.Round(time.Second))
+			d.say("looking for the result of the interrupted run, for %v", left.Round(time.Second))
 		}
 		if err := rest.Sleep(ctx, rest.ClockOr(nil), min(d.poll(), left)); err != nil {
 			return false, err
@@ -40,18 +40,18 @@ func (d *Deployment) settled(ctx context.Context, begun time.Time, look func() (
 	}
 }
 
-// madeNothing tells whether a call was refused, and it is known that what it asks for was
-// not made, by an earlier call neither.
+// madeNothing reports whether a call was refused and neither it nor an earlier call had an
+// effect.
 func madeNothing(err error) bool {
 	return err != nil && rest.Refused(err) && !errors.Is(err, rest.ErrLost) && !errors.Is(err, vpc.ErrExists)
 }
 
-// taken is the error of a name that something else has.
+// taken returns the error for a name that is already in use.
 func taken(name, id, flag string) error {
-	return rest.WithHint(fmt.Errorf("%w: %s, %s", vpc.ErrExists, name, id), "give another name with "+flag)
+	return rest.WithHint(fmt.Errorf("%w: %s, %s", vpc.ErrExists, name, id), "choose another name with "+flag)
 }
 
-// importImage asks for the image, unless an earlier run has done so.
+// importImage requests the image, unless an earlier run has done so.
 func (d *Deployment) importImage(ctx context.Context, before time.Time) error {
 	if err := d.checkObject(ctx); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (d *Deployment) importImage(ctx context.Context, before time.Time) error {
 		}
 		before = time.Time{}
 	}
-	if d.Cloud.UniqueNames() && d.Image == nil { // nothing was asked for, so that one of this name is another one
+	if d.Cloud.UniqueNames() && d.Image == nil { // nothing was requested yet, so an image of this name is unrelated
 		before = time.Time{}
 		switch m, err := d.Cloud.FindImage(ctx, d.Plan.Name); {
 		case err != nil:
@@ -106,7 +106,7 @@ func (d *Deployment) importImage(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// removeFailed removes the image whose import failed, which has the name.
+// removeFailed removes the image whose import failed, to free its name.
 func (d *Deployment) removeFailed(ctx context.Context) error {
 	m, _ := d.made()
 	noun, _ := d.Cloud.Words()
@@ -117,7 +117,7 @@ func (d *Deployment) removeFailed(ctx context.Context) error {
 	return errors.Join(d.setMade(nil, false), d.save())
 }
 
-// waitImport waits for the image. If it failed, the next run asks for it again.
+// waitImport waits for the image. After a failure the next run requests it again.
 func (d *Deployment) waitImport(ctx context.Context, _ time.Time) error {
 	m, _ := d.made()
 	made, err := d.Cloud.WaitImage(ctx, m.ID, d.waiting("import"))
@@ -128,7 +128,7 @@ func (d *Deployment) waitImport(ctx context.Context, _ time.Time) error {
 	case errors.Is(err, softlayer.ErrNotFound):
 		noun, _ := d.Cloud.Words()
 		d.forget(StepImport)
-		return errors.Join(fmt.Errorf("the %s is gone, and the same command asks for another one: %w", noun, err), d.setMade(nil, false), d.save())
+		return errors.Join(fmt.Errorf("the %s is gone; run the same command to request another one: %w", noun, err), d.setMade(nil, false), d.save())
 	case err != nil:
 		return err
 	}
@@ -136,7 +136,7 @@ func (d *Deployment) waitImport(ctx context.Context, _ time.Time) error {
 	return errors.Join(d.setMade(made, false), d.o.Upload.Remove())
 }
 
-// newServers returns the servers of the name that were not there before the order.
+// newServers returns the servers with the name that did not exist before the order.
 func (d *Deployment) newServers(ctx context.Context) ([]string, error) {
 	all, err := d.Cloud.FindServers(ctx, d.o.Order)
 	return slices.DeleteFunc(all, func(id string) bool {
@@ -144,7 +144,7 @@ func (d *Deployment) newServers(ctx context.Context) ([]string, error) {
 	}), err
 }
 
-// beginOrder takes down that a server is ordered, and which ones of its name are there already.
+// beginOrder records that an order begins, and which servers with its name already exist.
 func (d *Deployment) beginOrder(ctx context.Context) error {
 	there, err := d.Cloud.FindServers(ctx, d.o.Order)
 	if err != nil {
@@ -158,10 +158,10 @@ func (d *Deployment) beginOrder(ctx context.Context) error {
 		}
 		n, err := strconv.Atoi(id)
 		if err != nil {
-			return fmt.Errorf("the number of a server: %w", err)
+			return fmt.Errorf("server number: %w", err)
 		}
 		o.Before = append(o.Before, n)
-		d.warn("there is a %s %s already: %s", noun, s.name(), id)
+		d.warn("a %s %s already exists: %s", noun, s.name(), id)
 	}
 	d.Order = o
 	return d.save()
@@ -182,7 +182,7 @@ func (d *Deployment) orderServer(ctx context.Context, before time.Time) error {
 		case err != nil || len(ids) == 0:
 			return false, err
 		case len(ids) > 1:
-			return false, fmt.Errorf("more than one server %s is new: %s and %s", name, ids[0], ids[1])
+			return false, fmt.Errorf("two new servers are named %s: %s and %s", name, ids[0], ids[1])
 		}
 		return true, d.Order.setServer(d.rules.Target, ids[0])
 	})
@@ -211,7 +211,7 @@ func (d *Deployment) waitOrder(ctx context.Context, _ time.Time) error {
 	_, noun := d.Cloud.Words()
 	switch {
 	case errors.Is(err, softlayer.ErrFailed):
-		h := fmt.Sprintf("cancel %s %s, and the same command orders another one", noun, id)
+		h := fmt.Sprintf("cancel %s %s, then run the same command to order another one", noun, id)
 		if first := rest.Hint(err); first != "" {
 			h = first + "; then " + h
 		}
@@ -219,7 +219,7 @@ func (d *Deployment) waitOrder(ctx context.Context, _ time.Time) error {
 	case errors.Is(err, softlayer.ErrNotFound):
 		d.Order = nil
 		d.forget(StepOrder)
-		return errors.Join(fmt.Errorf("%s %s is gone, and the same command orders another one: %w", noun, id, err), d.save())
+		return errors.Join(fmt.Errorf("%s %s is gone; run the same command to order another one: %w", noun, id, err), d.save())
 	}
 	return err
 }

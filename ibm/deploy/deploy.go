@@ -1,13 +1,13 @@
-// Package deploy brings a disk to a server in IBM Cloud, encrypted: it makes a data key, has it
-// wrapped by a root key, encrypts the disk, uploads the image, has the cloud make an image or a
-// template of it, and orders a server from that, if that is asked for.
+// Package deploy brings a disk to IBM Cloud as an encrypted image, and optionally orders a server
+// from it. It generates a data key, wraps it with a root key, encrypts the disk, uploads the
+// image, and imports it as a VPC image or a classic template.
 //
-// What was done is kept in a [State], saved before and after each step, so that a run that ends
-// anywhere is continued by another one with the same [Plan]: [Begin], then [Deployment.Run].
-// Nothing is made twice. Classic infrastructure and VPC are two [Driver]s of one routine.
+// A deployment saves its [State] before and after each step. After an interruption, another run with
+// the same [Plan] continues it: [Begin], then [Deployment.Run]. It repeats no completed step.
+// Classic infrastructure and VPC each have a [Driver].
 //
-// The package prints nothing and reads no environment. It tells what it does by
-// [Options.Event], and opens files by [Options.Files] only.
+// The package prints nothing and does not read the environment. It reports progress through
+// [Options.Event], and opens files only through [Options.Files].
 package deploy
 
 import (
@@ -26,77 +26,77 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// Options say what a run is to do and how. Plan, Source, State, Upload and Files must be set.
+// Options are the settings of a run. Plan, Source, State, Upload and Files must be set.
 type Options struct {
 	Plan   Plan
 	Source Source
-	State  cos.StateStore // what was done: a [cos.StateFile], as a rule
-	Upload cos.StateStore // how far the upload came
-	Files  Files          // has the files that Plan and KeepKey name: [Local], as a rule
+	State  cos.StateStore // the saved state, usually a [cos.StateFile]
+	Upload cos.StateStore // the saved state of the upload
+	Files  Files          // opens the files that Plan and KeepKey name, usually [Local]
 
-	// Key gives the data key to use; nil makes a new one. The caller's slice is wiped.
+	// Key returns the data key; nil generates one. Run wipes the returned slice.
 	Key     func(ctx context.Context) ([]byte, error)
-	KeepKey string // the name of a new file for the data key; "" keeps it on no disk
+	KeepKey string // new file for the data key; "" does not store the key
 
-	// Finished, if not nil, is the image: nothing is read of the source, encrypted or uploaded.
+	// Finished, if not nil, is an existing encrypted object. The run then skips reading, encryption and upload.
 	Finished *Finished
 
-	KeepImage bool // the encrypted image is not removed when the cloud has it
-	AnyDisk   bool // go on with a disk that no server seems to start from
-	// SkipAuthorizationCheck goes on without looking for the authorizations that the services
-	// of the cloud need.
+	KeepImage bool // do not remove the encrypted image after the import
+	AnyDisk   bool // accept a disk that does not look bootable
+	// SkipAuthorizationCheck skips the check for the authorizations that the cloud services
+	// need.
 	SkipAuthorizationCheck bool
 
 	Changed Changed // what to do if the source changed since the deployment began
-	Order   *Server // to order; nil orders none
-	Jobs    int     // how many pieces are encrypted at a time; zero is one a CPU
-	Tool    string  // what makes the image, for state and envelope: "luksimg 1.0"
+	Order   *Server // the server to order; nil orders none
+	Jobs    int     // number of concurrent encryption workers; zero means one per CPU
+	Tool    string  // the creating program for state and envelope: "luksimg 1.0"
 
-	// Settle is how long to look for what a run that was interrupted asked for, and for an
-	// authorization that was just made; zero is 2 minutes.
+	// Settle is how long to look for the result of an interrupted run, and for a new
+	// authorization; zero means 2 minutes.
 	Settle time.Duration
 
-	// Wait says how to wait for the cloud. Without its Progress, Event is told how it goes.
+	// Wait are the settings for waiting for the cloud. If its Progress is nil, Event receives the progress.
 	Wait softlayer.WaitOptions
 
-	// Event, if not nil, is told what happens, from the goroutine that runs.
+	// Event, if not nil, receives messages. It is called from the goroutine of Run.
 	Event func(Event)
 
-	// Progress, if not nil, is called when bytes begin to be worked on: "encrypt" or
-	// "upload", of so many in all. What it returns is called with each number of bytes
-	// that was done, from several goroutines, and at the end.
+	// Progress, if not nil, is called when the phase "encrypt" or "upload" of total bytes
+	// begins. It returns two functions. Add is called from several goroutines with the number of
+	// additional bytes done; done is called at the end.
 	Progress func(phase string, total int64) (add func(n int64), done func())
 }
 
-// An Event is something that a person may want to know.
+// An Event is a message for the user.
 type Event struct {
-	Warning bool // it may be wrong
+	Warning bool // the message is a warning
 	Text    string
 }
 
 // Changed says what to do if the source has changed since the deployment began.
 type Changed string
 
-// What to do about a source that changed.
+// Policies for a changed source.
 const (
-	Refuse  Changed = "refuse"  // it is an error; also ""
-	Keep    Changed = "keep"    // go on with the image of what it was
-	Encrypt Changed = "encrypt" // encrypt it anew
+	Refuse  Changed = "refuse"  // return an error; the default for ""
+	Keep    Changed = "keep"    // continue with the image of the earlier contents
+	Encrypt Changed = "encrypt" // encrypt the new contents
 )
 
-// Clients are what a run talks to. Their tokens must be of an identity that may do it.
+// Clients are the cloud clients of a run. Their identities need the permissions for all steps.
 type Clients struct {
 	Identity *iam.Client
-	RootKey  interface { // of Plan.RootKeyCRN
+	RootKey  interface { // the client for Plan.RootKeyCRN
 		wrap.Wrapper
 		wrap.Unwrapper
 	}
 	Store *cos.Client
 	Cloud Driver
-	Log   *audit.Logger // takes what is done in the cloud; may be nil
+	Log   *audit.Logger // records the actions in the cloud; may be nil
 }
 
-// A Deployment is one that has begun.
+// A Deployment is one that [Begin] has started or found.
 type Deployment struct {
 	o Options
 	*State
@@ -105,7 +105,7 @@ type Deployment struct {
 	object cos.Object
 }
 
-// An InterruptedError ended a run that goes on when it is repeated.
+// An InterruptedError is the error of a run that can continue when it is repeated.
 type InterruptedError struct {
 	Step string
 	Err  error
@@ -116,7 +116,7 @@ func (e *InterruptedError) Error() string { return e.Step + ": " + e.Err.Error()
 // Unwrap returns Err.
 func (e *InterruptedError) Unwrap() error { return e.Err }
 
-// Hint says what to do about it.
+// Hint returns advice on how to continue.
 func (e *InterruptedError) Hint() string {
 	h := "the same command goes on where this one stopped"
 	if first := rest.Hint(e.Err); first != "" {
@@ -125,9 +125,9 @@ func (e *InterruptedError) Hint() string {
 	return h
 }
 
-// Begin begins a deployment, or finds the one that State is of. It looks at the source and
-// saves the state, and does nothing else. The ID in what it returns is for the correlation of
-// calls and events.
+// Begin starts a deployment, or loads the one saved in State. It examines the source and saves the
+// state, and does nothing else. The ID of the deployment serves to correlate calls and
+// events.
 func Begin(ctx context.Context, o Options) (*Deployment, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func Begin(ctx context.Context, o Options) (*Deployment, error) {
 		return nil, err
 	}
 	plan := o.Plan
-	// The source is needed until it was encrypted. Later it may be gone.
+	// The source is needed only until the image is encrypted.
 	stamp, err := o.Source.Stat(ctx)
 	switch {
 	case err == nil:
@@ -166,13 +166,13 @@ func Begin(ctx context.Context, o Options) (*Deployment, error) {
 	return d, d.goOn(plan)
 }
 
-// Check looks at the options, as [Begin] does first.
+// Check validates the options. [Begin] calls it first.
 func (o Options) Check() error {
 	switch {
 	case o.Changed != "" && o.Changed != Refuse && o.Changed != Keep && o.Changed != Encrypt:
 		return fmt.Errorf("--changed-source %s: want refuse, encrypt or keep", o.Changed)
 	case o.Key != nil && o.KeepKey != "":
-		return errors.New("a key that is given is not kept too")
+		return errors.New("KeepKey cannot be combined with a given key")
 	}
 	err := o.Plan.check()
 	if o.Order != nil {
@@ -181,7 +181,7 @@ func (o Options) Check() error {
 	return err
 }
 
-// goOn compares the plan of this run with that of the one that began.
+// goOn compares the plan of this run with the saved one.
 func (d *Deployment) goOn(plan Plan) error {
 	if names := d.Plan.differs(plan); len(names) > 0 {
 		return differs(d.o.State, names)
@@ -192,23 +192,23 @@ func (d *Deployment) goOn(plan Plan) error {
 		}
 	}
 	if s := d.o.Order; s != nil && d.Order != nil && (d.Order.Hostname != s.Hostname || d.Order.Domain != "" && d.Order.Domain != s.Domain) {
-		return rest.WithHint(fmt.Errorf("%s is of a deployment that ordered the server %s", d.o.State, d.Order.Hostname),
-			"give the same --hostname and --domain to go on with it; luksimg order orders more servers")
+		return rest.WithHint(fmt.Errorf("%s belongs to a deployment that ordered the server %s", d.o.State, d.Order.Hostname),
+			"give the same --hostname and --domain to continue it; luksimg order orders more servers")
 	}
 	if d.done(StepWaitImport) && (d.o.Order == nil || d.done(StepWaitOrder)) {
 		d.say("deploy: %s has nothing left to do", d.o.State)
 	} else {
-		d.say("deploy: goes on with %s", d.o.State)
+		d.say("deploy: continuing %s", d.o.State)
 	}
 	return nil
 }
 
-// Run does what is left to do, and returns what there is then. An error that repeating the run
-// may mend is an [InterruptedError].
+// Run executes the remaining steps and returns the result. If repeating the run can fix an error, the error is
+// an [InterruptedError].
 func (d *Deployment) Run(ctx context.Context, c Clients) (*Result, error) {
 	d.Clients = c
 	if want := d.rules.Target; c.Cloud.Target() != want {
-		return nil, fmt.Errorf("images of profile %s are for %s, and not for %s", d.Plan.Profile, want, c.Cloud.Target())
+		return nil, fmt.Errorf("images of profile %s are for %s, not for %s", d.Plan.Profile, want, c.Cloud.Target())
 	}
 	if d.Anew {
 		if err := d.startAnew(ctx); err != nil {
@@ -244,7 +244,7 @@ func (d *Deployment) Run(ctx context.Context, c Clients) (*Result, error) {
 	return d.result(), nil
 }
 
-// sayStep tells of a step; of an image that is finished only what is done of it.
+// sayStep reports a step. For a finished image it reports only the steps that still apply.
 func (d *Deployment) sayStep(name string) {
 	if d.o.Finished != nil {
 		switch name {
@@ -266,7 +266,7 @@ func (d *Deployment) tell(warning bool, format string, args ...any) {
 func (d *Deployment) say(format string, args ...any)  { d.tell(false, format, args...) }
 func (d *Deployment) warn(format string, args ...any) { d.tell(true, format, args...) }
 
-// progress begins to tell how a phase goes.
+// progress starts the progress report of a phase.
 func (d *Deployment) progress(phase string, total int64) (add func(int64), done func()) {
 	if d.o.Progress == nil {
 		return nil, func() {}
@@ -279,7 +279,7 @@ func (d *Deployment) waiting(what string) softlayer.WaitOptions {
 	return CallOptions{Wait: d.o.Wait, Event: d.o.Event}.waiting(what)
 }
 
-// poll is how long to wait between two looks.
+// poll returns the polling interval.
 func (d *Deployment) poll() time.Duration {
 	if d.o.Wait.Interval <= 0 {
 		return 10 * time.Second

@@ -10,13 +10,13 @@ import (
 	"github.com/luksimg/luksimg/ibm/vpc"
 )
 
-// The clouds that images are for.
+// The clouds that an image can be made for.
 const (
-	Classic = "classic" // infrastructure: SoftLayer
+	Classic = "classic" // classic infrastructure (SoftLayer)
 	VPC     = "vpc"
 )
 
-// CheckTarget returns an error for what is neither [Classic] nor [VPC].
+// CheckTarget returns an error unless target is [Classic] or [VPC].
 func CheckTarget(target string) error {
 	if target != Classic && target != VPC {
 		return fmt.Errorf("--target %s: want %s or %s", target, Classic, VPC)
@@ -24,45 +24,45 @@ func CheckTarget(target string) error {
 	return nil
 }
 
-// A Driver is a cloud that makes images of objects, and servers of images: [NewClassic] or
-// [NewVPC]. It keeps nothing of what it made; errors that match softlayer.ErrFailed,
-// ErrNotFound and vpc.ErrExists say what became of it.
+// A Driver creates images from objects and servers from images in one cloud; see [NewClassic] and
+// [NewVPC]. It keeps no record of what it created. Its errors match softlayer.ErrFailed,
+// ErrNotFound and vpc.ErrExists.
 type Driver interface {
 	Target() string                // [Classic] or [VPC]
-	Words() (image, server string) // what the cloud calls them
+	Words() (image, server string) // the terms of the cloud for both
 
-	// UniqueNames reports whether there is never more than one image, and one server, of
-	// a name. Otherwise an image is known by its note, and a server by its being new.
+	// UniqueNames reports whether image and server names are unique in the cloud.
+	// Otherwise an image is identified by its note, and a new server by comparison with the earlier ones.
 	UniqueNames() bool
 
-	// Check finds what would make a later call fail, and sends nothing.
+	// Check finds errors in the configuration that would make a later call fail. It sends no request.
 	Check() error
 
-	// CheckSystem asks whether images may have an operating system.
+	// CheckSystem checks that images can have an operating system.
 	CheckSystem(ctx context.Context, code string) error
 
-	// FindImage returns the image of a name, nil if there is none. One without an ID says
-	// that CreateImage finds out whether it is the one to be made.
+	// FindImage returns the image with a name, or nil. A result without an ID means
+	// that CreateImage itself detects an existing image.
 	FindImage(ctx context.Context, name string) (*Made, error)
-	// Image returns the image of a name, or of an ID or what else the cloud knows it by.
+	// Image returns the image with a name, a number or an ID.
 	Image(ctx context.Context, name string) (*Made, error)
-	// CreateImage asks for an image. Of one that failed it returns an error too.
+	// CreateImage requests an image. If the image failed, it returns an error along with the image.
 	CreateImage(ctx context.Context, r ImageRequest) (*Made, error)
 	WaitImage(ctx context.Context, id string, o softlayer.WaitOptions) (*Made, error)
-	// DeleteImage deletes an image and returns when its name is free. One that is gone is
+	// DeleteImage deletes an image and returns when its name is free. A missing image is
 	// no error.
 	DeleteImage(ctx context.Context, id string, poll time.Duration) error
 
-	// FindServers returns the IDs of servers of the name of one that is to be ordered.
+	// FindServers returns the IDs of the servers that have the name of s.
 	FindServers(ctx context.Context, s *Server) ([]string, error)
-	// CheckOrder has the cloud check the order of a server, which is not ordered.
+	// CheckOrder asks the cloud to check an order without placing it.
 	CheckOrder(ctx context.Context, image *Made, s *Server) (*Placed, error)
 	// CreateServer orders a server.
 	CreateServer(ctx context.Context, image *Made, s *Server) (*Placed, error)
 	WaitServer(ctx context.Context, id string, o softlayer.WaitOptions) (*Placed, error)
 }
 
-// A Made is an image that the cloud has made, or is making.
+// A Made is an image in the cloud, possibly unfinished.
 type Made struct {
 	ID               string              `json:"-"`
 	GlobalIdentifier string              `json:"-"`     // "" in VPC
@@ -85,7 +85,7 @@ func ofImage(i *vpc.Image) *Made {
 	return &Made{ID: i.ID, Ready: i.Ready(), Image: i}
 }
 
-// String tells what it is, in one line.
+// String describes the image in one line.
 func (m *Made) String() string {
 	if m.Template != nil {
 		return fmt.Sprintf("template %d, %s, global identifier %s", m.Template.ID, m.Template.Name, m.GlobalIdentifier)
@@ -103,11 +103,11 @@ func (m *Made) name() string {
 	return ""
 }
 
-// A Placed is a server that was ordered, or whose order was checked.
+// A Placed is an ordered server or a checked order.
 type Placed struct {
 	ID       string           `json:"-"`
-	Ready    bool             `json:"ready"`           // it is provisioned
-	Quote    *softlayer.Quote `json:"quote,omitempty"` // it is not ordered
+	Ready    bool             `json:"ready"`           // the server is provisioned
+	Quote    *softlayer.Quote `json:"quote,omitempty"` // set for a checked order that was not placed
 	Server   *softlayer.Guest `json:"server,omitempty"`
 	Instance *vpc.Instance    `json:"instance,omitempty"`
 }
@@ -126,7 +126,7 @@ func ofInstance(i *vpc.Instance) *Placed {
 	return &Placed{ID: i.ID, Ready: i.Ready(), Instance: i}
 }
 
-// String tells what it is, in one line.
+// String describes the server in one line.
 func (p *Placed) String() string {
 	switch {
 	case p.Instance != nil:

@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// actionExport is the action of an export in the log of our own actions.
+// actionExport is the audit action of an export.
 const actionExport = "luksimg.image.export"
 
 // An Exported is the copy of a template in Object Storage.
@@ -27,26 +27,26 @@ type Exported struct {
 	Ready      bool   `json:"ready"`
 }
 
-// String tells what it is, in one line.
+// String describes the copy in one line.
 func (e *Exported) String() string {
 	return fmt.Sprintf("%s: of template %d, %s", e.First, e.TemplateID, e.Template)
 }
 
-// ExportTemplate has classic infrastructure copy a template, by its number, global identifier or name,
-// to an object for each of its disks. apiKey is what the cloud writes them with.
+// ExportTemplate copies a classic template, given by its number, global identifier or name, to Object
+// Storage: one object per disk. The cloud writes the objects with apiKey.
 func ExportTemplate(ctx context.Context, c *softlayer.Client, template string, to cos.Object, apiKey []byte, o CallOptions) (*Exported, error) {
 	t, err := c.LookUp(ctx, template)
 	if err != nil {
 		return nil, err
 	}
 	if strings.ContainsAny(t.Name, "/?#%&+ ") {
-		o.tell(true, "the name of the template, %q, has characters that mean something in addresses: the export may fail", t.Name)
+		o.tell(true, "the template name %q has characters with a meaning in URLs: the export may fail", t.Name)
 	}
 	err = c.Export(ctx, softlayer.ExportRequest{TemplateID: t.ID, URI: to.String(), APIKey: string(apiKey)})
 	if err := o.Log.Did(actionExport, t.GlobalIdentifier, map[string]any{"uri": to.String()}, err); err != nil {
 		return nil, err
 	}
-	o.tell(false, "export: of template %d to %s was accepted", t.ID, to)
+	o.tell(false, "export: template %d to %s accepted", t.ID, to)
 	if !o.NoWait {
 		if _, err := c.WaitExport(ctx, t.ID, o.waiting("export")); err != nil {
 			return nil, err
@@ -55,7 +55,7 @@ func ExportTemplate(ctx context.Context, c *softlayer.Client, template string, t
 	return &Exported{TemplateID: t.ID, Template: t.Name, Object: to.String(), First: firstDisk(to).String(), Ready: !o.NoWait}, nil
 }
 
-// firstDisk returns the object of the first disk of an export: of image.vhd, image-0.vhd.
+// firstDisk returns the object of the first disk of an export: image-0.vhd for image.vhd.
 func firstDisk(o cos.Object) cos.Object {
 	if i := strings.LastIndexByte(o.Key, '.'); i > strings.LastIndexByte(o.Key, '/') {
 		o.Key = o.Key[:i] + "-0" + o.Key[i:]
@@ -73,18 +73,18 @@ type ExportedImage struct {
 	Object  string `json:"object"` // as VPC named it
 	Ready   bool   `json:"ready"`
 
-	// Of an encrypted image: its root key, and its key as that wrapped it.
+	// Of an encrypted image: its root key and its wrapped data key.
 	RootKeyCRN string `json:"root_key_crn,omitempty"`
 	WrappedDEK string `json:"wrapped_dek,omitempty"`
 }
 
-// String tells what it is, in one line.
+// String describes the copy in one line.
 func (e *ExportedImage) String() string {
 	return fmt.Sprintf("%s: of image %s, %s", e.Object, e.ImageID, e.Image)
 }
 
-// ExportImage has VPC copy an image, by its name or ID, to an object NAME.qcow2 or NAME.vhd, by a job
-// NAME. A job of that name that an earlier call began is followed to its end; one that failed is removed first.
+// ExportImage copies a VPC image, given by its name or ID, to an object NAME.qcow2 or NAME.vhd, with an export
+// job NAME. It continues an unfinished job of that name from an earlier call, and first removes a failed one.
 func ExportImage(ctx context.Context, c *vpc.Client, image string, to cos.Object, o CallOptions) (*ExportedImage, error) {
 	r, err := exportRequest(to)
 	if err != nil {
@@ -95,21 +95,21 @@ func ExportImage(ctx context.Context, c *vpc.Client, image string, to cos.Object
 		return nil, err
 	}
 	if r.Image = img.ID; r.Format != "qcow2" && img.EncryptionKey.CRN != "" {
-		return nil, errors.New("an encrypted image is exported as qcow2 only")
+		return nil, errors.New("an encrypted image can be exported as qcow2 only")
 	}
 	job, err := begunExport(ctx, c, r, o)
 	if err != nil {
 		return nil, err
 	}
-	what := "was begun by an earlier run"
+	what := "begun by an earlier run"
 	if job == nil {
-		what = "was accepted"
+		what = "accepted"
 		job, err = c.CreateExport(ctx, r)
 		if err := o.Log.Did(actionExport, img.ID, map[string]any{"uri": to.String()}, err); err != nil {
 			return nil, err
 		}
 	}
-	o.tell(false, "export: job %s, of image %s to %s, %s", job.ID, img.ID, job.StorageHref, what)
+	o.tell(false, "export: job %s, image %s to %s, %s", job.ID, img.ID, job.StorageHref, what)
 	if !o.NoWait {
 		if job, err = c.WaitExport(ctx, img.ID, job.ID, o.waiting("export")); err != nil {
 			return nil, err
@@ -121,7 +121,7 @@ func ExportImage(ctx context.Context, c *vpc.Client, image string, to cos.Object
 	}, nil
 }
 
-// exportRequest is what makes VPC write an object of that name.
+// exportRequest returns the request for an object with that name.
 func exportRequest(to cos.Object) (vpc.ExportRequest, error) {
 	ext := path.Ext(to.Key)
 	r := vpc.ExportRequest{Bucket: to.Bucket, Format: strings.TrimPrefix(ext, "."), Name: strings.TrimSuffix(to.Key, ext)}
@@ -130,12 +130,12 @@ func exportRequest(to cos.Object) (vpc.ExportRequest, error) {
 		err = vpc.CheckName(r.Name)
 	}
 	if err != nil {
-		err = rest.WithHint(fmt.Errorf("VPC names the object by the job: %w", err), "the object is NAME.qcow2 or NAME.vhd, in no folder; NAME has lower case letters, digits and hyphens")
+		err = rest.WithHint(fmt.Errorf("VPC names the object after the job: %w", err), "use NAME.qcow2 or NAME.vhd without a folder; NAME has lower case letters, digits and hyphens")
 	}
 	return r, err
 }
 
-// begunExport returns the job of an earlier call that was the same, nil if there is none.
+// begunExport returns the job of an identical earlier call, or nil.
 func begunExport(ctx context.Context, c *vpc.Client, r vpc.ExportRequest, o CallOptions) (*vpc.ExportJob, error) {
 	all, err := c.ExportJobs(ctx, r.Image)
 	for i, j := range all {

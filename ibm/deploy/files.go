@@ -17,49 +17,49 @@ import (
 // A Source is the disk to deploy.
 type Source struct {
 	Name string // for messages
-	// Stat tells what the source is like now. One that is gone is [fs.ErrNotExist], or
-	// of an object [github.com/luksimg/luksimg/ibm/cos.ErrNotFound].
+	// Stat returns the current properties of the source. A missing source is an error that matches
+	// [fs.ErrNotExist] or, for an object, [github.com/luksimg/luksimg/ibm/cos.ErrNotFound].
 	Stat func(ctx context.Context) (Stamp, error)
-	// Open opens it. It is called more than once.
+	// Open opens the source. It is called more than once.
 	Open func(ctx context.Context) (*Disk, error)
 }
 
-// A Stamp is what a change of a source is known by.
+// A Stamp holds the properties that reveal a change of the source.
 type Stamp struct {
 	Size int64
 	Time time.Time
-	ETag string // of an object, or of what is at an https:// address
+	ETag string // of an object or an https:// resource
 
-	// Checksum is what the digest of the source must be, for which Open of the [Source] sees; "" if none
-	// was given.
+	// Checksum is the required digest of the source, or "". Open of the [Source]
+	// enforces it.
 	Checksum string
 }
 
-// A Disk is a source that was opened.
+// A Disk is an opened source.
 type Disk struct {
 	*luksimg.Image
-	Unchanged func() error            // tells whether it is what it was when it was opened
-	Encrypted func(r *luksimg.Result) // if not nil, is told what was made of it
+	Unchanged func() error            // returns an error if the source has changed since it was opened
+	Encrypted func(r *luksimg.Result) // if not nil, is called with the result of the encryption
 	Close     func()
 }
 
-// Files are where the image, the envelope and the key are kept.
+// Files stores the image, the envelope and the key.
 type Files interface {
-	// Open opens a regular file. One that is not there is [fs.ErrNotExist].
+	// Open opens a regular file. A missing file is [fs.ErrNotExist].
 	Open(name string) (File, error)
-	// Create begins a file, which must not be there: that is [fs.ErrExist].
+	// Create starts a new file. An existing one is [fs.ErrExist].
 	Create(name string, perm fs.FileMode) (Output, error)
 	Remove(name string) error
 }
 
-// A File is one that is read.
+// A File is a file opened for reading.
 type File interface {
 	io.ReaderAt
 	io.Closer
 	Size() int64
 }
 
-// An Output is a file that appears with Commit, whole. Abort after it does nothing.
+// An Output is a file that appears under its name on Commit. Abort after Commit does nothing.
 type Output interface {
 	io.Writer
 	io.WriterAt
@@ -67,7 +67,7 @@ type Output interface {
 	Abort()
 }
 
-// Local has [Files] on the disks of this machine.
+// Local implements [Files] with the local file system.
 type Local struct{}
 
 type localFile struct {
@@ -79,7 +79,7 @@ func (f localFile) Size() int64 { return f.size }
 
 // Open implements [Files].
 func (Local) Open(name string) (File, error) {
-	fi, err := os.Stat(name) // opening what is no regular file could block
+	fi, err := os.Stat(name) // opening a special file could block
 	if err != nil {
 		return nil, err
 	}
@@ -101,17 +101,17 @@ func (Local) Create(name string, perm fs.FileMode) (Output, error) {
 // Remove implements [Files].
 func (Local) Remove(name string) error { return os.Remove(name) }
 
-// Lock keeps other runs from working on the deployment whose state is in a file, until the
-// returned function is called.
+// Lock locks the deployment with the given state file against other processes, until
+// unlock is called.
 func (Local) Lock(state string) (unlock func(), err error) {
 	unlock, err = output.LockName(state + ".lock")
 	if errors.Is(err, output.ErrLocked) {
-		err = rest.WithHint(fmt.Errorf("%s: another process works on this deployment", state), "wait until it has ended")
+		err = rest.WithHint(fmt.Errorf("%s: another process is running this deployment", state), "wait until it has ended")
 	}
 	return unlock, err
 }
 
-// Source returns the image in a file, of any format that stands alone.
+// Source returns the source for an image file of any supported format that needs no other file.
 func (Local) Source(name string) Source {
 	return Source{Name: name,
 		Stat: func(context.Context) (Stamp, error) {
@@ -137,7 +137,7 @@ func (Local) Source(name string) Source {
 			return &Disk{Image: img, Close: func() { img.Close(); f.Close() }, Unchanged: func() error {
 				fi, err := f.Stat()
 				if err == nil && (fi.Size() != was.Size() || !fi.ModTime().Equal(was.ModTime())) {
-					err = fmt.Errorf("%s changed while it was read", name)
+					err = fmt.Errorf("%s changed while it was being read", name)
 				}
 				return err
 			}}, nil

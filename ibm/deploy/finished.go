@@ -9,21 +9,21 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// Finished is an image that is in Object Storage already, encrypted, with the key that its envelope has: a
-// deployment goes on from there. See package shard.
+// Finished is an encrypted image that already exists in Object Storage, with the wrapped key in its envelope. The
+// deployment continues from there. See package shard.
 type Finished struct {
 	Envelope  *wrap.Envelope
-	ImageUUID string // "" of a VHD
-	Size      int64  // of the object, bytes
-	// Is tells whether the object is the image.
+	ImageUUID string // "" for a VHD
+	Size      int64  // of the object in bytes
+	// Is reports whether the object is the image.
 	Is func(ctx context.Context) (bool, error)
 }
 
-// takeKey takes the wrapped key of an image that is finished.
+// takeKey uses the wrapped key of a finished image.
 func (d *Deployment) takeKey(f *Finished) error {
 	e := f.Envelope
 	if e == nil || e.RootKeyCRN != d.Plan.RootKeyCRN || e.Convention != d.rules.Convention {
-		return rest.WithHint(errors.New("the image has no envelope of this root key and profile"), "plan its job with --profile and --root-key-crn")
+		return rest.WithHint(errors.New("the image has no envelope for this root key and profile"), "plan its job with --profile and --root-key-crn")
 	}
 	d.WDEK, d.KeyFingerprint, d.KeyGiven = e.WDEK, e.KeyFingerprint, true
 	if f.ImageUUID != "" {
@@ -32,7 +32,7 @@ func (d *Deployment) takeKey(f *Finished) error {
 	return d.save()
 }
 
-// takeObject finds the image that is finished.
+// takeObject uses the object of a finished image.
 func (d *Deployment) takeObject(ctx context.Context, f *Finished) error {
 	info, err := d.Store.Head(ctx, d.object)
 	if err != nil {
@@ -45,7 +45,7 @@ func (d *Deployment) takeObject(ctx context.Context, f *Finished) error {
 		}
 	}
 	if !is {
-		return fmt.Errorf("%s: it is not the image of the job", d.object)
+		return fmt.Errorf("%s: the object is not the image of the job", d.object)
 	}
 	d.ImageSize, d.ETag = info.Size, info.ETag
 	return nil

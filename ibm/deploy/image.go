@@ -15,18 +15,18 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// encryptImage writes the image of the profile that the key opens.
+// encryptImage writes src to dst as an image of the profile, encrypted with key.
 func (d *Deployment) encryptImage(ctx context.Context, dst io.WriterAt, src image.Source, key []byte, o luksimg.RunOptions) (*luksimg.Result, error) {
 	opts := luksimg.EncryptOptions{Profile: luksimg.Profile(d.Plan.Profile), RunOptions: o}
 	if d.Plan.hasUUID() {
-		// A key that was given may be a passphrase, which needs stretching.
+		// A given key can be a passphrase, which needs a full KDF.
 		opts.LUKS = luks.Options{UUID: d.ImageUUID, GeneratedKey: !d.KeyGiven}
 	}
 	return luksimg.Encrypt(ctx, dst, src, key, opts)
 }
 
-// encrypt makes the image, under its name only when it is whole. The first run takes no
-// name that is taken, so that what a later one finds there is the image.
+// encrypt creates the image file, which appears when complete. The first run refuses an
+// existing file, so that a file found by a later run is the image.
 func (d *Deployment) encrypt(ctx context.Context, before time.Time) error {
 	if f := d.o.Finished; f != nil {
 		d.ImageSize = f.Size
@@ -47,7 +47,7 @@ func (d *Deployment) encrypt(ctx context.Context, before time.Time) error {
 	defer disk.Close()
 	out, err := d.o.Files.Create(d.Plan.Image, 0o600)
 	if err != nil {
-		return rest.WithHint(err, "move it away, or name another file with --image")
+		return rest.WithHint(err, "remove or rename it, or name another file with --image")
 	}
 	defer out.Abort()
 	key, err := d.open(ctx, e)
@@ -74,7 +74,7 @@ func (d *Deployment) encrypt(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// imageThere tells whether the file with the image is there, and its length.
+// imageThere reports whether the image file exists, and its length.
 func (d *Deployment) imageThere() (int64, bool) {
 	in, err := d.o.Files.Open(d.Plan.Image)
 	if err != nil {
@@ -88,24 +88,24 @@ func (d *Deployment) imageThere() (int64, bool) {
 	return in.Size(), err == nil && h.UUID() == d.ImageUUID
 }
 
-// upload sends the image, and goes on with an upload that was interrupted.
+// upload uploads the image, and resumes an interrupted upload.
 func (d *Deployment) upload(ctx context.Context, before time.Time) error {
 	if f := d.o.Finished; f != nil {
 		return d.takeObject(ctx, f)
 	}
 	in, err := d.o.Files.Open(d.Plan.Image)
 	if err != nil {
-		return rest.WithHint(err, "the encrypted image is gone: get it back, or begin another deployment")
+		return rest.WithHint(err, "the encrypted image is missing: restore it, or begin another deployment")
 	}
 	defer in.Close()
 	if in.Size() != d.ImageSize {
-		return fmt.Errorf("%s: has %d bytes, and %d were written", d.Plan.Image, in.Size(), d.ImageSize)
+		return fmt.Errorf("%s: the file has %d bytes, want %d", d.Plan.Image, in.Size(), d.ImageSize)
 	}
 	if before.IsZero() {
 		switch info, err := d.Store.Head(ctx, d.object); {
 		case err == nil && d.Replaces != "" && info.ETag == d.Replaces:
 		case err == nil:
-			return rest.WithHint(fmt.Errorf("%s: %w", d.object, cos.ErrExists), "give another name with --object, or remove it")
+			return rest.WithHint(fmt.Errorf("%s: %w", d.object, cos.ErrExists), "choose another name with --object, or remove the object")
 		case !errors.Is(err, cos.ErrNotFound):
 			return err
 		}
@@ -117,17 +117,17 @@ func (d *Deployment) upload(ctx context.Context, before time.Time) error {
 		return err
 	}
 	if !r.Verified {
-		d.warn("%s: only its length was checked: the service tells nothing of what it stored, and this identity may not read it", d.object)
+		d.warn("%s: only the length was verified: the service returned no checksum, and this identity cannot read the object", d.object)
 	}
 	d.ETag = r.ETag
 	return nil
 }
 
-// checkObject tells whether the object is still what was uploaded.
+// checkObject verifies that the object is still the uploaded one.
 func (d *Deployment) checkObject(ctx context.Context) error {
 	info, err := d.Store.Head(ctx, d.object)
 	if err == nil && (info.Size != d.ImageSize || d.ETag != "" && info.ETag != d.ETag) {
-		err = fmt.Errorf("%s: %w: it has %d bytes and the tag %s, and %d bytes and %s were uploaded", d.object, cos.ErrChanged, info.Size, info.ETag, d.ImageSize, d.ETag)
+		err = fmt.Errorf("%s: %w: it has %d bytes and ETag %s, want %d bytes and %s", d.object, cos.ErrChanged, info.Size, info.ETag, d.ImageSize, d.ETag)
 	}
 	if err != nil {
 		return rest.WithHint(err, "somebody changed or removed the object: begin another deployment, with another --object")
@@ -135,7 +135,7 @@ func (d *Deployment) checkObject(ctx context.Context) error {
 	return nil
 }
 
-// removeImage removes the encrypted image, which the cloud has now.
+// removeImage removes the local encrypted image after the import.
 func (d *Deployment) removeImage() {
 	if d.o.KeepImage {
 		return

@@ -14,16 +14,16 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// makeKey makes the data key, has it wrapped, checks that it unwraps, and writes the
-// envelope. The wrapped key is in the state before it is in the envelope, so that there
-// is one only.
+// makeKey generates and wraps the data key, checks that it unwraps, and writes the
+// envelope. The wrapped key is saved in the state before the envelope, so that a repeated run
+// uses the same key.
 func (d *Deployment) makeKey(ctx context.Context, _ time.Time) error {
 	e, err := d.readEnvelope()
 	switch {
 	case err == nil && e.WDEK == d.WDEK:
 		return nil
 	case err == nil:
-		return rest.WithHint(fmt.Errorf("%s is there, and is of another image", d.Plan.Envelope), "move it away, or name another file with --envelope")
+		return rest.WithHint(fmt.Errorf("%s exists and belongs to another image", d.Plan.Envelope), "remove or rename it, or name another file with --envelope")
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -45,7 +45,7 @@ func (d *Deployment) makeKey(ctx context.Context, _ time.Time) error {
 	}
 	key, err := d.open(ctx, e)
 	if err != nil {
-		return fmt.Errorf("the wrapped key was checked by unwrapping it: %w", err)
+		return fmt.Errorf("checking the wrapped key by unwrapping it: %w", err)
 	}
 	defer key.Clear()
 	if err := d.saveKey(key.Disk); err != nil {
@@ -65,7 +65,7 @@ func (d *Deployment) makeKey(ctx context.Context, _ time.Time) error {
 	return f.Commit()
 }
 
-// wrapKey makes the data key, or takes the one that was given, and has it wrapped.
+// wrapKey generates the data key, or uses the given one, and wraps it.
 func (d *Deployment) wrapKey(ctx context.Context) error {
 	material, err := d.material(ctx)
 	if err != nil {
@@ -74,7 +74,7 @@ func (d *Deployment) wrapKey(ctx context.Context) error {
 	defer clear(material)
 	keys, err := d.rules.Convention.Keys(material)
 	if err != nil {
-		return rest.WithHint(err, "luksimg keygen FILE makes a key that fits")
+		return rest.WithHint(err, "luksimg keygen FILE generates a suitable key")
 	}
 	defer keys.Clear()
 	d.Log.AddSecret(keys.Plaintext)
@@ -87,7 +87,7 @@ func (d *Deployment) wrapKey(ctx context.Context) error {
 	return d.save()
 }
 
-// material returns the key that was given, or a new one.
+// material returns the given key, or a new one.
 func (d *Deployment) material(ctx context.Context) ([]byte, error) {
 	if d.o.Key != nil {
 		return d.o.Key(ctx)
@@ -123,7 +123,7 @@ func (d *Deployment) saveKey(disk []byte) error {
 	return f.Commit()
 }
 
-// open unwraps the key of an envelope, which is in no audit log.
+// open unwraps the key of an envelope, without an audit event.
 func (d *Deployment) open(ctx context.Context, e *wrap.Envelope) (*wrap.Opened, error) {
 	key, err := wrap.Open(ctx, d.RootKey, e)
 	if err != nil {
@@ -144,14 +144,14 @@ func (d *Deployment) openedEnvelope() (*wrap.Envelope, error) {
 	e, err := d.readEnvelope()
 	switch {
 	case err != nil:
-		return nil, rest.WithHint(err, "without the envelope nobody can open the image: get it back, or begin another deployment")
+		return nil, rest.WithHint(err, "the image cannot be opened without the envelope: restore it, or begin another deployment")
 	case e.WDEK != d.WDEK || e.RootKeyCRN != d.Plan.RootKeyCRN || e.Convention != d.rules.Convention:
-		return nil, rest.WithHint(fmt.Errorf("%s is not the envelope of this image", d.Plan.Envelope), "get it back, or begin another deployment")
+		return nil, rest.WithHint(fmt.Errorf("%s is not the envelope of this image", d.Plan.Envelope), "restore the right envelope, or begin another deployment")
 	}
 	return e, nil
 }
 
-// readEnvelope reads the file of the envelope.
+// readEnvelope reads the envelope file.
 func (d *Deployment) readEnvelope() (*wrap.Envelope, error) {
 	f, err := d.o.Files.Open(d.Plan.Envelope)
 	if err != nil {
@@ -165,7 +165,7 @@ func (d *Deployment) readEnvelope() (*wrap.Envelope, error) {
 	return e, nil
 }
 
-// readFile returns the content of a file of n bytes; that of another one is nil.
+// readFile returns the content of a file of n bytes, or nil if it has another size.
 func (d *Deployment) readFile(name string, n int64) ([]byte, error) {
 	f, err := d.o.Files.Open(name)
 	if err != nil {

@@ -16,39 +16,39 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// A Plan is what must not change between runs of one deployment.
+// A Plan is the part of a deployment that must be the same in all its runs.
 type Plan struct {
-	Source     string    `json:"source"` // by which it is known again
+	Source     string    `json:"source"` // the name that identifies the source
 	SourceSize int64     `json:"source_size"`
 	SourceTime time.Time `json:"source_time,omitzero"`
 	SourceETag string    `json:"source_etag,omitempty"`     // of an object
-	SourceSum  string    `json:"source_checksum,omitempty"` // that was asked for
+	SourceSum  string    `json:"source_checksum,omitempty"` // the required checksum
 	Profile    string    `json:"profile"`                   // a [luksimg.Profile]
 	Image      string    `json:"image"`                     // the file of the encrypted image
 	Envelope   string    `json:"envelope"`                  // the file of the wrapped key
 	Object     string    `json:"object"`                    // cos://REGION/BUCKET/OBJECT
 	RootKeyCRN string    `json:"root_key_crn"`
-	Name       string    `json:"name"` // of the template, or of the image in VPC
+	Name       string    `json:"name"` // of the template or the VPC image
 	Note       string    `json:"note"`
 	OSCode     string    `json:"os_code"`
-	BYOL       bool      `json:"byol"` // the license of the system is the user's own
+	BYOL       bool      `json:"byol"` // bring your own license
 }
 
-// rules are those of the profile; the zero value if there is no such profile.
+// rules returns the rules of the profile; the zero value for an unknown profile.
 func (p Plan) rules() luksimg.Rules { return luksimg.Profile(p.Profile).Rules() }
 
-// hasUUID tells that there is LUKS in the image, which has the UUID that it is given.
+// hasUUID reports whether the image has a LUKS header, and thus a UUID.
 func (p Plan) hasUUID() bool { return p.rules().Format != luksimg.VHD }
 
-// Target returns the cloud that the profile is for, [Classic] or [VPC]; "" if there is none.
+// Target returns the cloud of the profile, [Classic] or [VPC]; "" for an unknown profile.
 func (p Plan) Target() string { return p.rules().Target }
 
-// templateName is what the name of a template may be, for files are named by it.
+// templateName matches valid template names. Files are named after the template.
 var templateName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$`)
 
-// Complete fills in what a plan leaves empty, by its Name, which is that of the source if it is
-// empty too; an Object that ends in a slash is a folder, and a Source that is a file gets its
-// absolute name. It returns an error for a plan that can not come to a good end.
+// Complete fills in the empty fields of a plan from its Name. An empty Name becomes that of the
+// source. Complete appends an object name to an Object that ends in a slash, and makes the path of a Source file
+// absolute. It returns an error for an invalid plan.
 func (p Plan) Complete() (Plan, error) {
 	if !remote(p.Source) {
 		var err error
@@ -75,7 +75,7 @@ func (p Plan) Complete() (Plan, error) {
 	return p, p.check()
 }
 
-// remote tells whether a source is no file here, but an object, or what is at an address.
+// remote reports whether a source is an object or a URL rather than a local file.
 func remote(source string) bool {
 	return strings.HasPrefix(source, "cos://") || strings.HasPrefix(source, "https://") || strings.HasPrefix(source, "http://")
 }
@@ -85,23 +85,23 @@ func (p Plan) check() error {
 	_, rootErr := crn.ParseRootKey(p.RootKeyCRN)
 	switch {
 	case !templateName.MatchString(p.Name):
-		return rest.WithHint(fmt.Errorf("%q can not be the name of a template: want letters, digits, dots and hyphens", p.Name), "give one with --name")
+		return rest.WithHint(fmt.Errorf("invalid template name %q: want letters, digits, dots, hyphens and underscores", p.Name), "choose one with --name")
 	case p.Target() == "":
 		return fmt.Errorf("--profile %s: want classic-luks, classic-vhd or vpc-qcow2", p.Profile)
 	case p.Object == "":
-		return rest.WithHint(errors.New("no --object was given"), "name the bucket: --object cos://REGION/BUCKET/")
+		return rest.WithHint(errors.New("--object is missing"), "name the bucket: --object cos://REGION/BUCKET/")
 	case err != nil && object.Bucket != "" && object.Key == "":
 		return rest.WithHint(fmt.Errorf("--object: %w", err), "end it with a slash to have "+p.Name+p.rules().ObjectSuffix+" added: "+p.Object+"/")
 	case err != nil:
-		return rest.WithHint(fmt.Errorf("--object: %w", err), "it is cos://REGION/BUCKET/OBJECT")
+		return rest.WithHint(fmt.Errorf("--object: %w", err), "it has the form cos://REGION/BUCKET/OBJECT")
 	case p.RootKeyCRN == "":
 		return rest.WithHint(errors.New("--root-key-crn is missing"), "luksimg rootkey list and luksimg setup print the CRN of a root key")
 	case rootErr != nil:
-		return rest.WithHint(errors.New("--root-key-crn: not the CRN of a root key"), "luksimg setup prints it; it is crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY")
+		return rest.WithHint(errors.New("--root-key-crn: not the CRN of a root key"), "luksimg setup prints it; it has the form crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY")
 	case p.OSCode == "":
-		return rest.WithHint(errors.New("no --os-code was given"), "luksimg import --list-os-codes lists them")
+		return rest.WithHint(errors.New("--os-code is missing"), "luksimg import --list-os-codes lists them")
 	case strings.HasPrefix(strings.ToUpper(p.OSCode), "REDHAT") && !p.BYOL:
-		return rest.WithHint(errors.New("an encrypted Red Hat image needs a license of your own"), "say --byol if you have one")
+		return rest.WithHint(errors.New("an encrypted Red Hat image requires your own license"), "give --byol if you have one")
 	}
 	if err := luksimg.Profile(p.Profile).CheckName(path.Base(object.Key)); err != nil {
 		return fmt.Errorf("--object %s: %w", object, err)
@@ -112,8 +112,8 @@ func (p Plan) check() error {
 	return luksimg.EncryptOptions{Profile: luksimg.Profile(p.Profile)}.Check()
 }
 
-// differs tells which parts of a plan are not those of the run that began, besides the
-// source, which may change in place: see sameSource.
+// differs returns the names of the fields that differ from the plan of the first run. It ignores
+// changes of the source, which sameSource detects.
 func (p Plan) differs(q Plan) []string {
 	var names []string
 	p.takeSource(q)
@@ -127,17 +127,17 @@ func (p Plan) differs(q Plan) []string {
 }
 
 func differs(state cos.StateStore, names []string) error {
-	return rest.WithHint(fmt.Errorf("%s is of a deployment that began with another %s", state, strings.Join(names, ", ")),
-		"give the same flags to go on with it; --name or --state begins another one")
+	return rest.WithHint(fmt.Errorf("%s belongs to a deployment with a different %s", state, strings.Join(names, ", ")),
+		"give the same flags to continue it; --name or --state begins another one")
 }
 
-// takeSource takes from another plan what the source was like.
+// takeSource copies the source properties of another plan.
 func (p *Plan) takeSource(q Plan) {
 	p.SourceSize, p.SourceTime, p.SourceETag, p.SourceSum = q.SourceSize, q.SourceTime, q.SourceETag, q.SourceSum
 }
 
-// sameSource tells whether the source is what it was, as far as its size, its time and,
-// for an object, its ETag tell; and whether q asks for no other checksum.
+// sameSource reports whether the source is unchanged, judging by its size, time and,
+// for an object, ETag, and whether q requires the same checksum or none.
 func (p Plan) sameSource(q Plan) bool {
 	return p.SourceSize == q.SourceSize && p.SourceTime.Equal(q.SourceTime) && p.SourceETag == q.SourceETag && (q.SourceSum == "" || p.SourceSum == q.SourceSum)
 }

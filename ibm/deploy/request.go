@@ -17,45 +17,45 @@ import (
 
 // An ImageRequest describes an image to import.
 type ImageRequest struct {
-	Name, Note string // of the template; VPC has no notes
-	OSCode     string // the operating system, as the cloud names it
+	Name, Note string // of the template; VPC ignores Note
+	OSCode     string // operating system code of the cloud
 	URI        string // of the object: cos://REGION/BUCKET/OBJECT
 	RootKeyCRN string
 	WrappedDEK string
-	Encrypted  bool // then RootKeyCRN and WrappedDEK must be set, and they imply it
-	CloudInit  bool // the image has cloud-init, as an encrypted one must
-	BYOL       bool // the license of the system is the user's own
+	Encrypted  bool // requires RootKeyCRN and WrappedDEK; implied by them
+	CloudInit  bool // the image has cloud-init, which an encrypted one requires
+	BYOL       bool // bring your own license
 }
 
-// TakeKey takes the wrapped key of an envelope, if its convention goes with the kind of the
-// image that the name of the object tells.
+// TakeKey uses the wrapped key of an envelope. It returns an error if the key convention of the envelope
+// does not suit the kind of image that the object name indicates.
 func (r *ImageRequest) TakeKey(e *wrap.Envelope) error {
 	if e.RootKeyCRN == "" {
-		return rest.WithHint(fmt.Errorf("the root key of the envelope is %s, which the cloud does not have", e.KMS),
+		return rest.WithHint(fmt.Errorf("the root key of the envelope is in %s, which IBM Cloud cannot use", e.KMS),
 			"wrap the key again with a root key in Key Protect: luksimg rewrap")
 	}
 	object, err := cos.ParseURI(r.URI)
 	for _, p := range luksimg.Profiles() {
 		if k := p.Rules(); err == nil && strings.EqualFold(path.Ext(object.Key), k.Extension) && e.Convention != k.Convention {
-			return rest.WithHint(fmt.Errorf("the key follows the convention %q, and %s is taken for an image of %s by its name: it would import and never start",
-				e.Convention, object.Key, k.Convention), "encrypt the image with --profile "+string(k.Convention)+", and wrap that key with the same convention")
+			return rest.WithHint(fmt.Errorf("the key has the convention %q, but the name %s indicates an image for %s: it would import and never start",
+				e.Convention, object.Key, k.Convention), "encrypt the image with --profile "+string(k.Convention)+", and wrap its key with the same convention")
 		}
 	}
 	r.WrappedDEK, r.RootKeyCRN = e.WDEK, e.RootKeyCRN
 	return nil
 }
 
-// Complete fills in what a request leaves empty: the Name is that of the object. It returns an
-// error for one that can not come to a good end.
+// Complete fills in the empty fields of a request: Name becomes the name of the object. It returns an
+// error for an invalid request.
 func (r ImageRequest) Complete() (ImageRequest, error) {
 	object, err := cos.ParseURI(r.URI)
 	if err != nil {
-		return r, rest.WithHint(err, "the object is cos://REGION/BUCKET/OBJECT")
+		return r, rest.WithHint(err, "the object has the form cos://REGION/BUCKET/OBJECT")
 	}
 	r.URI = object.String()
 	r.Encrypted = r.Encrypted || r.WrappedDEK != "" || r.RootKeyCRN != ""
 	if r.Encrypted && (r.WrappedDEK == "" || r.RootKeyCRN == "") {
-		return r, rest.WithHint(errors.New("an encrypted image needs its wrapped data key and the root key"), "give --envelope FILE, or --wrapped-dek and --root-key-crn")
+		return r, rest.WithHint(errors.New("an encrypted image requires its wrapped data key and root key"), "give --envelope FILE, or --wrapped-dek and --root-key-crn")
 	}
 	if r.Name == "" {
 		r.Name = strings.TrimSuffix(path.Base(object.Key), path.Ext(object.Key))
@@ -63,7 +63,7 @@ func (r ImageRequest) Complete() (ImageRequest, error) {
 	return r, nil
 }
 
-// Check returns an error for names that a cloud does not take, as the cloud itself would later.
+// Check returns an error for names that the cloud would refuse.
 func (r ImageRequest) Check(target string) error {
 	err := checkNames(target, r.Name, r.URI, r.Encrypted)
 	if err == nil || target == VPC {
@@ -78,7 +78,7 @@ func (r ImageRequest) Check(target string) error {
 	return err
 }
 
-// checkNames looks at the names of an image and of the object that it is made of.
+// checkNames checks the names of an image and its object.
 func checkNames(target, name, uri string, encrypted bool) (err error) {
 	if target != VPC {
 		return softlayer.CheckObject(uri, encrypted)
@@ -92,29 +92,29 @@ func checkNames(target, name, uri string, encrypted bool) (err error) {
 // A Server describes a server to order.
 type Server struct {
 	Hostname string
-	Domain   string   // not in VPC
-	SSHKeys  []string // numbers, or in VPC IDs, of keys that the account has
+	Domain   string   // classic only
+	SSHKeys  []string // keys of the account: numbers, or IDs in VPC
 	UserData string   // for cloud-init
 
 	// Classic infrastructure.
 	CPUs       int    // cores
 	MemoryMB   int    // 1024 for 1 GB
 	Datacenter string // "dal13"
-	Billing    string // "hourly", also "", or "monthly"
-	Disk       string // "san", also "", or "local" for disks of the host
+	Billing    string // "hourly" (the default) or "monthly"
+	Disk       string // "san" (the default) or "local" for disks of the host
 
 	// VPC.
 	Zone       string // "us-south-1"
 	Profile    string // "bx2-2x8"
 	VPC        string // its ID
 	Subnet     string // its ID
-	BootKeyCRN string // the root key of the boot volume; "" is that of the image
+	BootKeyCRN string // the root key of the boot volume; "" means that of the image
 }
 
 // name returns the name of the server.
 func (s *Server) name() string { return strings.TrimSuffix(s.Hostname+"."+s.Domain, ".") }
 
-// Check returns an error for a server that can not be ordered in a cloud as it is.
+// Check returns an error unless the fields required by the target are set and valid.
 func (s *Server) Check(target string) (err error) {
 	if target == VPC {
 		_, err = s.vpc()
@@ -124,7 +124,7 @@ func (s *Server) Check(target string) (err error) {
 	return err
 }
 
-// classic returns the order in classic infrastructure, but for the template.
+// classic returns the order for classic infrastructure, without the template.
 func (s *Server) classic() (r softlayer.OrderRequest, err error) {
 	switch {
 	case s.Billing != "" && s.Billing != "hourly" && s.Billing != "monthly":
@@ -145,14 +145,14 @@ func (s *Server) classic() (r softlayer.OrderRequest, err error) {
 	for _, k := range s.SSHKeys {
 		n, err := strconv.Atoi(k)
 		if err != nil {
-			return r, fmt.Errorf("--ssh-key %s: want the number of a key", k)
+			return r, fmt.Errorf("--ssh-key %s: want a key number", k)
 		}
 		r.SSHKeys = append(r.SSHKeys, n)
 	}
 	return r, nil
 }
 
-// vpc returns the order in VPC, but for the image.
+// vpc returns the order for VPC, without the image.
 func (s *Server) vpc() (r vpc.InstanceRequest, err error) {
 	if s.Hostname == "" || s.Zone == "" || s.Profile == "" || s.VPC == "" || s.Subnet == "" {
 		return r, errors.New("a server in VPC needs --hostname, --zone, --vpc-profile, --vpc and --subnet")

@@ -27,8 +27,8 @@ func TestTakeKey(t *testing.T) {
 	}{
 		{"a.raw", wrap.ClassicLUKS, ""}, {"A.RAW", wrap.ClassicLUKS, ""}, {"a.vhd-0.vhd", wrap.ClassicVHD, ""}, {"b/a.qcow2", wrap.VPCQCOW2, ""},
 		{"a", wrap.ClassicLUKS, ""}, {"a.img", wrap.VPCQCOW2, ""}, // of which nothing is known
-		{"a.raw", wrap.None, "and a.raw is taken for an image of classic-luks by its name"},
-		{"a.vhd", wrap.ClassicLUKS, "image of classic-vhd"}, {"a.qcow2", wrap.ClassicLUKS, "image of vpc-qcow2"},
+		{"a.raw", wrap.None, "the name a.raw indicates an image for classic-luks"},
+		{"a.vhd", wrap.ClassicLUKS, "image for classic-vhd"}, {"a.qcow2", wrap.ClassicLUKS, "image for vpc-qcow2"},
 	} {
 		r := deploy.ImageRequest{URI: "cos://us-south/images/" + c.object}
 		err := r.TakeKey(&wrap.Envelope{WDEK: "wdek", RootKeyCRN: rootKey, Convention: c.convention})
@@ -38,7 +38,7 @@ func TestTakeKey(t *testing.T) {
 		}
 	}
 	r := deploy.ImageRequest{URI: "cos://us-south/images/a.raw"}
-	fails(t, "a root key in a file", r.TakeKey(&wrap.Envelope{WDEK: "wdek", KMS: "local:0123456789abcdef", Convention: wrap.ClassicLUKS}), "which the cloud does not have")
+	fails(t, "a root key in a file", r.TakeKey(&wrap.Envelope{WDEK: "wdek", KMS: "local:0123456789abcdef", Convention: wrap.ClassicLUKS}), "which IBM Cloud cannot use")
 }
 
 func TestCompleteRequest(t *testing.T) {
@@ -52,7 +52,7 @@ func TestCompleteRequest(t *testing.T) {
 	}
 	for _, r := range []deploy.ImageRequest{{URI: uri, WrappedDEK: "wdek"}, {URI: uri, RootKeyCRN: rootKey}, {URI: uri, Encrypted: true}} {
 		_, err := r.Complete()
-		fails(t, "half a key", err, "an encrypted image needs its wrapped data key and the root key")
+		fails(t, "half a key", err, "an encrypted image requires its wrapped data key and root key")
 	}
 	_, err = deploy.ImageRequest{URI: "web.raw"}.Complete()
 	fails(t, "no object", err, "cos://")
@@ -71,7 +71,7 @@ func TestCheckServer(t *testing.T) {
 		{deploy.Classic, vpc, "a server needs --hostname, --domain"}, {deploy.VPC, classic, "a server in VPC needs --hostname, --zone"},
 		{deploy.Classic, change(classic, func(s *deploy.Server) { s.Billing = "daily" }), "--billing daily: want hourly or monthly"},
 		{deploy.Classic, change(classic, func(s *deploy.Server) { s.Disk = "tape" }), "--disk tape: want san or local"},
-		{deploy.Classic, change(classic, func(s *deploy.Server) { s.SSHKeys = []string{"1", "x"} }), "--ssh-key x: want the number of a key"},
+		{deploy.Classic, change(classic, func(s *deploy.Server) { s.SSHKeys = []string{"1", "x"} }), "--ssh-key x: want a key number"},
 		{deploy.VPC, change(vpc, func(s *deploy.Server) { s.SSHKeys, s.Billing = []string{"x"}, "daily" }), ""},
 	} {
 		fails(t, c.target, c.s.Check(c.target), c.want)

@@ -2,7 +2,7 @@ package deploy
 
 import "fmt"
 
-// A Result is what there is when a run has ended well.
+// A Result lists what a successful run created.
 type Result struct {
 	Name             string `json:"name"`
 	Target           string `json:"target"` // [Classic] or [VPC]
@@ -13,21 +13,21 @@ type Result struct {
 	Object           string `json:"object"`
 	ObjectSize       int64  `json:"object_size"`
 	ImageUUID        string `json:"image_uuid"`
-	Envelope         string `json:"envelope"` // the name of the file
+	Envelope         string `json:"envelope"` // file name
 	RootKeyCRN       string `json:"root_key_crn"`
-	Image            string `json:"image,omitempty"` // the name of the file, if it was kept
+	Image            string `json:"image,omitempty"` // file name, if kept
 	ServerID         int    `json:"server_id,omitempty"`
 	InstanceID       string `json:"instance_id,omitempty"` // in VPC
 	Server           string `json:"server,omitempty"`
 	CorrelationID    string `json:"correlation_id"`
-	KeyFile          string `json:"key_file,omitempty"` // the name of the file, if the key was kept
+	KeyFile          string `json:"key_file,omitempty"` // file name, if the key was kept
 
-	// For the caller: the file with the state, and the events that were warnings.
+	// Set by the caller: the state file, and the warning events.
 	State    string   `json:"state,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// result tells what there is now.
+// result returns the result so far.
 func (d *Deployment) result() *Result {
 	r := &Result{
 		Name: d.Plan.Name, Target: d.rules.Target, Profile: d.Plan.Profile, Object: d.Plan.Object, ObjectSize: d.ImageSize,
@@ -48,7 +48,7 @@ func (d *Deployment) result() *Result {
 	return r
 }
 
-// Lines tell what there is, for a person.
+// Lines describe the result as text.
 func (r *Result) Lines() []string {
 	lines := []string{fmt.Sprintf("template  %d, %s, global identifier %s", r.TemplateID, r.Name, r.GlobalIdentifier)}
 	if r.Target == VPC {

@@ -28,65 +28,65 @@ const (
 	StepWaitOrder  = "wait for server"
 )
 
-// stateVersion changes when a member changes its meaning. New members do not change it.
+// stateVersion increases when a field changes its meaning, but not for new fields.
 const stateVersion = 1
 
-// A State is what a deployment has done so far. It holds no secret. It is saved
-// before and after each step, so that a run that ends anywhere can be continued.
+// A State records the progress of a deployment. It holds no secret. It is saved
+// before and after each step, so that an interrupted run can continue.
 type State struct {
 	Version int        `json:"version"`
-	ID      string     `json:"id"` // also in the note of the template, and the correlation of all calls
+	ID      string     `json:"id"` // also in the template note, and the correlation ID of all calls
 	Tool    string     `json:"tool"`
 	Plan    Plan       `json:"plan"`
 	Steps   []StepTime `json:"steps"`
 
 	WDEK           string    `json:"wdek,omitempty"` // as in the envelope
 	KeyFingerprint string    `json:"key_fingerprint,omitempty"`
-	KeyGiven       bool      `json:"key_given,omitempty"` // it was not made here
-	ImageUUID      string    `json:"image_uuid"`          // chosen before the image is made, so that it is known again
+	KeyGiven       bool      `json:"key_given,omitempty"` // the key was given, not generated
+	ImageUUID      string    `json:"image_uuid"`          // chosen before encryption, to identify the image
 	ImageSize      int64     `json:"image_size,omitempty"`
 	ETag           string    `json:"etag,omitempty"`     // of the object
 	Template       *Template `json:"template,omitempty"` // in classic infrastructure
 	Image          *Image    `json:"image,omitempty"`    // in VPC
 	Order          *Order    `json:"order,omitempty"`
 
-	Anew     bool   `json:"anew,omitempty"`     // what was made of a source that changed is to be removed first
-	Replaces string `json:"replaces,omitempty"` // the ETag of such an object
+	Anew     bool   `json:"anew,omitempty"`     // the results for a changed source must be removed first
+	Replaces string `json:"replaces,omitempty"` // the ETag of the object to replace
 
 	store cos.StateStore
 }
 
-// A StepTime is when a step began last, and when it was done.
+// A StepTime records when a step last began, and when it was done.
 type StepTime struct {
 	Step  string    `json:"step"`
 	Begun time.Time `json:"begun"`
 	Done  time.Time `json:"done,omitzero"`
 }
 
-// A Template is the template, from when it is known.
+// A Template is the classic template, once known.
 type Template struct {
 	ID               int    `json:"id"`
 	GlobalIdentifier string `json:"global_identifier"`
 	Failed           bool   `json:"failed,omitempty"` // to be deleted before the next attempt
 }
 
-// An Image is an image in VPC, where names are unique: from before it was asked for, when
-// there was none of the name.
+// An Image is the image in VPC, where names are unique. It is recorded before the request, after
+// a check that the name is free.
 type Image struct {
 	ID     string `json:"id,omitempty"`
 	Failed bool   `json:"failed,omitempty"` // to be deleted before the next attempt
 }
 
-// An Order is a server, from before it was ordered.
+// An Order is a server, recorded before the order is placed.
 type Order struct {
 	Hostname string `json:"hostname"`
 	Domain   string `json:"domain,omitempty"`
-	Before   []int  `json:"before,omitempty"` // servers of that name that were there before
+	Before   []int  `json:"before,omitempty"` // servers of that name that existed before
 	ID       int    `json:"id,omitempty"`
 	Instance string `json:"instance,omitempty"` // in VPC
 }
 
-// save writes the state to its file, as a whole or not at all.
+// save writes the state atomically.
 func (s *State) save() error {
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *State) save() error {
 	return nil
 }
 
-// loadState returns the state of an earlier run, nil if there is none.
+// loadState returns the state of an earlier run, or nil.
 func loadState(store cos.StateStore) (*State, error) {
 	b, err := store.Load()
 	if err != nil || b == nil {
@@ -108,10 +108,10 @@ func loadState(store cos.StateStore) (*State, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	err = d.Decode(s)
 	if _, more := d.Token(); err == nil && !errors.Is(more, io.EOF) {
-		err = errors.New("more than one object")
+		err = errors.New("more than one JSON object")
 	}
 	if err == nil && s.Version != stateVersion {
-		err = fmt.Errorf("version %d, and %d is known here", s.Version, stateVersion)
+		err = fmt.Errorf("version %d, want %d", s.Version, stateVersion)
 	}
 	if err == nil {
 		err = s.check()
@@ -122,7 +122,7 @@ func loadState(store cos.StateStore) (*State, error) {
 	return s, nil
 }
 
-// check tells whether what later steps need of those that were done is there.
+// check validates that the results of completed steps are present.
 func (s *State) check() error {
 	switch {
 	case uuid.Validate(s.ID) != nil || uuid.Validate(s.ImageUUID) != nil:
@@ -133,15 +133,15 @@ func (s *State) check() error {
 		s.done(StepEncrypt) && s.ImageSize <= 0,
 		s.done(StepImport) && (s.Template == nil || s.Template.ID <= 0) && (s.Image == nil || s.Image.ID == ""),
 		s.done(StepOrder) && (s.Order == nil || s.Order.ID <= 0 && s.Order.Instance == ""):
-		return errors.New("a step was done, and its result is not there")
+		return errors.New("the result of a completed step is missing")
 	case s.Plan.Target() == VPC && s.Template != nil,
 		s.Plan.Target() == Classic && s.Image != nil:
-		return errors.New("it is of both clouds")
+		return errors.New("it has results of both clouds")
 	}
 	return nil
 }
 
-// newState returns the state of a deployment that begins.
+// newState returns the state of a new deployment.
 func newState(store cos.StateStore, tool string, plan Plan) *State {
 	return &State{Version: stateVersion, ID: uuid.NewString(), Tool: tool, Plan: plan, ImageUUID: uuid.NewString(), store: store}
 }
@@ -154,20 +154,20 @@ func (s *State) step(name string) *StepTime {
 	return &s.Steps[i]
 }
 
-// done tells whether a step was done.
+// done reports whether a step was done.
 func (s *State) done(name string) bool {
 	t := s.step(name)
 	return t != nil && !t.Done.IsZero()
 }
 
-// keyed tells whether a key was made, or may have been, and what comes after it. Before, the
-// source was only looked at, and nothing keeps another one from taking its place.
+// keyed reports whether a key was or may have been made, or a later step begun. Until then
+// the source may be replaced freely.
 func (s *State) keyed() bool {
 	return s.step(StepKey) != nil || s.Anew || s.Replaces != "" || s.ETag != ""
 }
 
-// begin records that a step begins, and returns when it began in an earlier run: zero if
-// it did not.
+// begin records that a step begins. It returns the time at which it began in an earlier run, or
+// the zero time.
 func (s *State) begin(name string) (before time.Time, err error) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	if t := s.step(name); t != nil {
@@ -184,12 +184,12 @@ func (s *State) end(name string) error {
 	return s.save()
 }
 
-// forget makes a step one that never began: it was refused, and made nothing.
+// forget marks a step as never begun: it was refused and made nothing.
 func (s *State) forget(name string) {
 	s.Steps = slices.DeleteFunc(s.Steps, func(t StepTime) bool { return t.Step == name })
 }
 
-// made returns the image in the cloud, and whether it failed.
+// made returns the image in the cloud, and whether its import failed.
 func (s *State) made() (m Made, failed bool) {
 	switch {
 	case s.Template != nil:
@@ -200,7 +200,7 @@ func (s *State) made() (m Made, failed bool) {
 	return m, false
 }
 
-// setMade takes down an image in the cloud; nil is none.
+// setMade records an image in the cloud, or none if m is nil.
 func (s *State) setMade(m *Made, failed bool) error {
 	switch {
 	case m == nil:
@@ -210,14 +210,14 @@ func (s *State) setMade(m *Made, failed bool) error {
 	default:
 		id, err := strconv.Atoi(m.ID)
 		if err != nil {
-			return fmt.Errorf("the number of a template: %w", err)
+			return fmt.Errorf("template number: %w", err)
 		}
 		s.Template = &Template{ID: id, GlobalIdentifier: m.GlobalIdentifier, Failed: failed}
 	}
 	return nil
 }
 
-// server returns the server that was ordered, "" if it is not known.
+// server returns the ID of the ordered server, or "" if unknown.
 func (o *Order) server() string {
 	if o.ID != 0 {
 		return strconv.Itoa(o.ID)
@@ -225,12 +225,12 @@ func (o *Order) server() string {
 	return o.Instance
 }
 
-// setServer takes down the server of a cloud.
+// setServer records the ID of a server.
 func (o *Order) setServer(target, id string) (err error) {
 	if target == VPC {
 		o.Instance = id
 	} else if o.ID, err = strconv.Atoi(id); err != nil {
-		err = fmt.Errorf("the number of a server: %w", err)
+		err = fmt.Errorf("server number: %w", err)
 	}
 	return err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// vpcDriver is VPC.
+// vpcDriver is the driver of VPC.
 type vpcDriver struct{ client *vpc.Client }
 
 // NewVPC returns the driver of VPC.
@@ -57,7 +57,7 @@ func (v *vpcDriver) DeleteImage(ctx context.Context, id string, poll time.Durati
 	})
 }
 
-// untilGone waits until what was deleted with err is not found any more.
+// untilGone waits until look no longer finds what a deletion, which returned err, has deleted.
 func untilGone(ctx context.Context, poll time.Duration, err error, look func() error) error {
 	for ; err == nil; err = rest.Sleep(ctx, rest.ClockOr(nil), poll) {
 		if err = look(); err != nil {
@@ -85,8 +85,8 @@ func (v *vpcDriver) CheckOrder(context.Context, *Made, *Server) (*Placed, error)
 	return nil, ErrNoDryRun
 }
 
-// ErrNoDryRun means that the cloud checks no order that is not placed.
-var ErrNoDryRun = errors.New("VPC has no --dry-run: it checks nothing without ordering it")
+// ErrNoDryRun means that the cloud cannot check an order without placing it.
+var ErrNoDryRun = errors.New("--dry-run: VPC cannot check an order without placing it")
 
 func (v *vpcDriver) CreateServer(ctx context.Context, image *Made, s *Server) (*Placed, error) {
 	r, err := s.vpc()

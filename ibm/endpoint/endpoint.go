@@ -1,17 +1,17 @@
-// Package endpoint has the addresses of IBM Cloud's services, on each of its networks.
+// Package endpoint returns the addresses of IBM Cloud services on each of IBM's networks.
 //
-// What is documented:
+// IBM documents these endpoints:
 //
-//   - Object Storage has all three (cloud-object-storage, endpoints.md): private endpoints are
-//     not reached from a VPC, direct ones are.
-//   - IAM, Key Protect and VPC have a public and a private one (account, iam-service-endpoints;
-//     key-protect, regions.md; vpc, service-endpoints-for-vpc.md). From a VPC the private one is
-//     reached by a virtual private endpoint gateway, so that it is the direct one too.
-//   - Key Protect Dedicated has an address for each instance (key-protect, migrate-st.md), as
-//     Hyper Protect Crypto Services have; the private one has ".private" behind "api".
-//   - The SoftLayer API has a private one on the network of classic infrastructure
-//     (sldn.softlayer.com, getting started), which is not documented to be reached from a VPC:
-//     there it is the public one.
+//   - Object Storage has public, private and direct endpoints (cloud-object-storage, endpoints.md).
+//     A VPC reaches the direct endpoints, not the private ones.
+//   - IAM, Key Protect and VPC have public and private endpoints (account, iam-service-endpoints;
+//     key-protect, regions.md; vpc, service-endpoints-for-vpc.md). A VPC reaches the private
+//     endpoint through a virtual private endpoint gateway, so this package also uses it for [Direct].
+//   - Key Protect Dedicated (key-protect, migrate-st.md) and Hyper Protect Crypto Services have an
+//     address per instance. The private address has ".private" after "api".
+//   - The SoftLayer API has public and private endpoints; the private one is on the network of
+//     classic infrastructure (sldn.softlayer.com, getting started). IBM does not document access to
+//     it from a VPC, so this package uses the public endpoint for [Direct].
 package endpoint
 
 import (
@@ -20,14 +20,14 @@ import (
 	"github.com/luksimg/luksimg/ibm/crn"
 )
 
-// Networks, by which the services are reached. "" is [Public].
+// Networks from which the services are reached. "" means [Public].
 const (
 	Public  = "public"
-	Private = "private" // from classic infrastructure, and by Direct Link
+	Private = "private" // from classic infrastructure or through Direct Link
 	Direct  = "direct"  // from a VPC
 )
 
-// Check returns an error if there is no such network.
+// Check returns an error unless network is "", [Public], [Private] or [Direct].
 func Check(network string) error {
 	switch network {
 	case "", Public, Private, Direct:
@@ -36,10 +36,10 @@ func Check(network string) error {
 	return fmt.Errorf("network %q is not public, private or direct", network)
 }
 
-// inside tells whether a network is not the public one.
+// inside reports whether network is [Private] or [Direct].
 func inside(network string) bool { return network == Private || network == Direct }
 
-// IAM returns the address of IAM, the same for all regions.
+// IAM returns the address of IAM, which is the same for all regions.
 func IAM(network string) string {
 	if inside(network) {
 		return "https://private.iam.cloud.ibm.com"
@@ -47,9 +47,9 @@ func IAM(network string) string {
 	return "https://iam.cloud.ibm.com"
 }
 
-// KeyProtect returns the address of the key service that keeps the instance or the root key of
-// a CRN. A dedicated instance of Key Protect has one of its own, as all of Hyper Protect Crypto
-// Services have; nothing in the CRN tells that it is one.
+// KeyProtect returns the address of the key service for the instance or root key c. All instances of
+// Hyper Protect Crypto Services and Key Protect Dedicated have their own address. A CRN does
+// not show whether Key Protect is dedicated, so dedicated says so.
 func KeyProtect(c crn.CRN, network string, dedicated bool) string {
 	own := func(service string) string {
 		if inside(network) {
@@ -86,7 +86,7 @@ func VPC(region, network string) string {
 	return "https://" + region + ".iaas.cloud.ibm.com"
 }
 
-// SoftLayer returns the address of the REST API of classic infrastructure.
+// SoftLayer returns the address of the REST API for classic infrastructure.
 func SoftLayer(network string) string {
 	if network == Private {
 		return "https://api.service.softlayer.com/rest/v3.1"

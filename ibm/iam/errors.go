@@ -9,33 +9,33 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Errors of IAM, for errors.Is with an *[Error].
+// Errors of IAM. Match them on an *[Error] with errors.Is.
 var (
-	// ErrRefused is IAM saying no, for whatever reason. Those below match it too.
+	// ErrRefused means that IAM refused the request. ErrAuth and ErrDenied also match it.
 	ErrRefused = rest.NewRefusal("refused by IAM", nil)
-	// ErrAuth is an API key or token that is wrong, disabled or expired.
+	// ErrAuth means that an API key or token is wrong, disabled or expired.
 	ErrAuth = rest.NewRefusal("not authenticated by IAM", ErrRefused)
-	// ErrDenied is an identity that may not do this.
+	// ErrDenied means that the identity lacks permission for the request.
 	ErrDenied = rest.NewRefusal("not allowed by IAM", ErrRefused)
-	// ErrUnavailable is no usable answer, after retries.
+	// ErrUnavailable means that IAM gave no usable answer after all retries.
 	ErrUnavailable = rest.NewTemporary("IAM is unavailable")
 )
 
-// An Error is a request to IAM that failed. It holds no credential. Err is one of the
-// errors above, and for a request without an answer what happened to the connection.
+// An Error is a failed request to IAM. It holds no credential. Err is one of the errors above.
+// For a request without an answer, Err also wraps the connection error.
 type Error = rest.Error
 
-// advice says what to do about an error.
+// advice returns a hint about what to do after an error.
 func advice(e *Error) string {
 	switch {
 	case e.Code == "BXNIM0415E":
-		return "the API key does not exist, or was deleted: check that it was copied whole, and that it belongs to this IAM endpoint"
+		return "the API key does not exist, or was deleted: check that the copy is complete and that the key belongs to this IAM endpoint"
 	case errors.Is(e.Err, ErrAuth) && e.Op == "token":
 		return "check the API key: make one with: ibmcloud iam api-key-create NAME"
 	case errors.Is(e.Err, ErrAuth):
 		return "the token has expired or was revoked: log in again"
 	case errors.Is(e.Err, ErrDenied):
-		return "the identity of this API key needs the role Administrator for what it should set up: ask the owner of the account"
+		return "the identity of this API key needs the role Administrator on the resources to set up: ask the owner of the account"
 	case e.Status == http.StatusTooManyRequests:
 		return "IAM limits the rate of requests: try again in a minute"
 	case errors.Is(e.Err, ErrUnavailable):
@@ -44,7 +44,7 @@ func advice(e *Error) string {
 	return ""
 }
 
-// unavailable is an error without a usable answer.
+// unavailable completes e as an error without a usable answer.
 func unavailable(e *Error) *Error {
 	e.Service = "iam"
 	if e.Err == nil {
@@ -56,7 +56,7 @@ func unavailable(e *Error) *Error {
 	return e
 }
 
-// failure makes an error of an answer that says no.
+// failure returns the error for an answer that refuses the request.
 func failure(op string, res *rest.Response, secrets ...string) error {
 	e := &Error{Service: "iam", Op: op, Status: res.Status}
 	var body struct {

@@ -1,6 +1,6 @@
-// Package iam is a small client of IBM Cloud Identity and Access Management: bearer
-// tokens from an API key, and the service ids, API keys, access policies and
-// service-to-service authorizations that importing an encrypted image needs.
+// Package iam is a small client of IBM Cloud Identity and Access Management. It exchanges API keys
+// for bearer tokens. It manages the service IDs, API keys, access policies and service-to-service
+// authorizations that the import of an encrypted image needs.
 package iam
 
 import (
@@ -18,35 +18,35 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Options are the settings of a [Client]. Only the API key must be set.
+// Options are the settings of a [Client]. APIKey is required.
 type Options struct {
-	// URL is the endpoint, such as that of the sandbox. Empty is IBM's, on the network that
-	// Network names; see package endpoint. It must be https, or http on this machine.
+	// URL is the endpoint. "" means IBM's on Network; see package endpoint.
+	// It must be https, or http on a loopback address.
 	URL     string
 	Network string
-	// APIKey is the credential. It is copied; spaces and a newline at its ends are removed.
+	// APIKey is the credential. New copies it and trims white space at both ends.
 	APIKey []byte
-	// Client sends the requests; redirects are not followed. Nil is one of its own.
+	// Client sends the requests; it never follows redirects. Nil means a new client.
 	Client *http.Client
-	// Retry bounds the attempts. Its Clock is that of the tokens.
+	// Retry bounds the attempts. Its Clock also decides when tokens expire.
 	Retry Retry
 }
 
-// Retry says how often and how fast requests are tried again; its zero value is right.
+// Retry says how often and how fast requests are retried. The zero value selects the defaults.
 type Retry = rest.Retry
 
-// A Client talks to IAM as the owner of one API key. It is a [TokenSource], and safe for
+// A Client acts for the owner of one API key. It implements [TokenSource] and is safe for
 // concurrent use.
 type Client struct {
 	url   string
 	key   string
-	send  *rest.Transport // with the tokens of the client itself
-	plain *rest.Transport // for what needs none
+	send  *rest.Transport // authorized with the client's own tokens
+	plain *rest.Transport // without authorization
 	retry Retry
 	cache cache
 }
 
-// New returns a client. It sends nothing yet.
+// New returns a client. It sends no request. An invalid API key is an error that matches [ErrAuth].
 func New(o Options) (*Client, error) {
 	if err := endpoint.Check(o.Network); err != nil {
 		return nil, fmt.Errorf("iam: %w", err)
@@ -63,7 +63,7 @@ func New(o Options) (*Client, error) {
 		return nil, &Error{Service: "iam", Op: "new", Err: ErrAuth, Message: "the API key is empty"}
 	}
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, &Error{Service: "iam", Op: "new", Err: ErrAuth, Message: "the API key is not one word of printable characters"}
+		return nil, &Error{Service: "iam", Op: "new", Err: ErrAuth, Message: "the API key contains a space or an unprintable character"}
 	}
 	c := &Client{url: base, key: key, retry: o.Retry, plain: &rest.Transport{Retry: o.Retry, MaxBody: rest.MaxKeyBody}}
 	c.send = &rest.Transport{Retry: o.Retry, MaxBody: rest.MaxKeyBody, Tokens: c}
@@ -78,29 +78,28 @@ func (c *Client) String() string { return "iam.Client(" + c.url + ")" }
 // GoString hides the API key from fmt's %#v.
 func (c *Client) GoString() string { return c.String() }
 
-// Token returns a bearer token: the one at hand, or a new one some minutes before that
-// expires. Callers that need a new one at the same time share one request. Errors are
-// *[Error].
+// Token returns a bearer token. It reuses the current token until some minutes before expiry.
+// Concurrent callers that need a new token share one request. Errors are of type *[Error].
 func (c *Client) Token(ctx context.Context) (Token, error) {
 	return c.cache.get(ctx, rest.ClockOr(c.retry.Clock).Now(), c.fetch)
 }
 
-// Drop tells that a service refused a token. The next call of Token gets another one.
+// Drop reports that a service refused a token. The next call of Token requests a new one.
 func (c *Client) Drop(refused Token) { c.cache.drop(refused) }
 
-// call is a request to IAM.
+// call describes a request to IAM.
 type call struct {
 	op, method, path string
 	query            url.Values
-	form             url.Values // either this
-	body             any        // or this, as JSON
+	form             url.Values // body as a form, or
+	body             any        // as JSON
 	header           http.Header
 	anonymous        bool // without a token
 	idempotent       bool
-	secrets          []string // not to be shown, should they come back in an error
+	secrets          []string // removed from error messages
 }
 
-// do sends a request, and decodes the answer into v.
+// do sends a request and decodes the answer into v.
 func (c *Client) do(ctx context.Context, k call, v any) error {
 	if k.idempotent {
 		ctx = rest.Idempotent(ctx)
@@ -130,7 +129,7 @@ func (c *Client) do(ctx context.Context, k call, v any) error {
 		return nil
 	}
 	if err := json.Unmarshal(res.Body, v); err != nil {
-		return unavailable(&Error{Op: k.op, Status: res.Status, Message: "the answer is not the JSON that was expected"})
+		return unavailable(&Error{Op: k.op, Status: res.Status, Message: "the answer is not the expected JSON"})
 	}
 	return nil
 }

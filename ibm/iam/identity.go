@@ -9,20 +9,20 @@ import (
 	"net/url"
 )
 
-// maxPages bounds how many pages of a list are read, of 100 entries each.
+// maxPages limits the pages read of a list. A page has up to 100 entries.
 const maxPages = 100
 
-// A ServiceID is an identity for a program.
+// A ServiceID is the identity of a program.
 type ServiceID struct {
 	ID          string `json:"id"`
-	IAMID       string `json:"iam_id"` // the subject of policies
+	IAMID       string `json:"iam_id"` // identifies it as the subject of policies
 	Name        string `json:"name"`
 	Description string `json:"description"`
 	AccountID   string `json:"account_id"`
 	CRN         string `json:"crn"`
 }
 
-// CreateServiceID makes a service id in an account.
+// CreateServiceID creates a service ID in an account.
 func (c *Client) CreateServiceID(ctx context.Context, account, name, description string) (ServiceID, error) {
 	var s ServiceID
 	err := c.do(ctx, call{op: "create service id", method: http.MethodPost, path: "/v1/serviceids", body: map[string]string{
@@ -31,7 +31,7 @@ func (c *Client) CreateServiceID(ctx context.Context, account, name, description
 	return s, err
 }
 
-// ServiceIDs lists the service ids of an account that have a name, or all if name is "".
+// ServiceIDs lists the service IDs of an account with the given name, or all if name is "".
 func (c *Client) ServiceIDs(ctx context.Context, account, name string) ([]ServiceID, error) {
 	query := url.Values{"account_id": {account}}
 	if name != "" {
@@ -48,7 +48,7 @@ func (c *Client) ServiceIDs(ctx context.Context, account, name string) ([]Servic
 	return all, err
 }
 
-// An APIKey is a credential of a user or service id.
+// An APIKey is a credential of a user or a service ID.
 type APIKey struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
@@ -58,13 +58,13 @@ type APIKey struct {
 	CRN         string `json:"crn"`
 }
 
-// A NewAPIKey is an API key with its value, which IAM shows this once.
+// A NewAPIKey is an API key with its value. IAM shows the value only on creation.
 type NewAPIKey struct {
 	APIKey
 	Value Secret
 }
 
-// A Secret is text that fmt and JSON do not show. Its owner wipes it with clear.
+// A Secret is text that fmt and JSON do not show. The owner wipes it with clear.
 type Secret []byte
 
 // String hides the secret from fmt.
@@ -76,10 +76,12 @@ func (s Secret) GoString() string { return s.String() }
 // Format hides the secret from all other verbs.
 func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
-// MarshalJSON refuses: secrets belong in no JSON.
-func (s Secret) MarshalJSON() ([]byte, error) { return nil, errors.New("a secret is not for JSON") }
+// MarshalJSON always fails, so that no secret is written as JSON.
+func (s Secret) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("secrets cannot be encoded as JSON")
+}
 
-// CreateAPIKey makes an API key for the identity with an IAM id.
+// CreateAPIKey creates an API key for the identity with the given IAM ID.
 func (c *Client) CreateAPIKey(ctx context.Context, account, iamID, name, description string) (NewAPIKey, error) {
 	var answer struct {
 		APIKey
@@ -107,7 +109,7 @@ func (c *Client) APIKeys(ctx context.Context, account, iamID string) ([]APIKey, 
 	return all, err
 }
 
-// Self returns what IAM knows of the client's own API key: above all its account.
+// Self returns IAM's record of the client's own API key, which includes the account.
 func (c *Client) Self(ctx context.Context) (APIKey, error) {
 	var k APIKey
 	err := c.do(ctx, call{op: "API key details", method: http.MethodGet, path: "/v1/apikeys/details", idempotent: true,
@@ -115,8 +117,8 @@ func (c *Client) Self(ctx context.Context) (APIKey, error) {
 	return k, err
 }
 
-// pages reads a list to its end. IAM gives the address of the next page, of which the
-// token alone is taken: no answer says where a credential goes.
+// pages reads all pages of a list. IAM returns the address of the next page. pages uses only its
+// page token, so that an answer cannot redirect the credential to another server.
 func (c *Client) pages(ctx context.Context, op, path string, query url.Values, page func() (into any, took func() string)) error {
 	query.Set("pagesize", "100")
 	for range maxPages {

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Names of services in policies.
+// Service names in policies.
 const (
 	KeyProtect   = "kms"
 	HyperCrypt   = "hs-crypto"
@@ -15,14 +15,14 @@ const (
 	BlockStorage = "server-protect" // Cloud Block Storage, which boots classic servers
 )
 
-// Roles in policies.
+// Roles in policies, as CRNs.
 const (
 	RoleReader = "crn:v1:bluemix:public:iam::::serviceRole:Reader"
 	RoleWriter = "crn:v1:bluemix:public:iam::::serviceRole:Writer"
 )
 
-// A Policy lets a subject do something to a resource. Of type "access" the subject is an
-// identity, of type "authorization" it is a service.
+// A Policy grants a subject roles on a resource. The subject is an identity in a policy of type
+// "access" and a service in one of type "authorization".
 type Policy struct {
 	ID          string       `json:"id,omitempty"`
 	Type        string       `json:"type"`
@@ -33,7 +33,7 @@ type Policy struct {
 	Resources   []Attributes `json:"resources"`
 }
 
-// Attributes select subjects or resources: those that have them all.
+// Attributes select the subjects or resources that have all of the attributes.
 type Attributes struct {
 	Attributes []Attribute `json:"attributes"`
 }
@@ -45,14 +45,14 @@ type Attribute struct {
 	Operator string `json:"operator,omitempty"`
 }
 
-// A Role is what may be done.
+// A Role names the allowed actions.
 type Role struct {
 	ID          string `json:"role_id"`
 	DisplayName string `json:"display_name,omitempty"`
 }
 
-// Access returns the policy that gives an identity a role for a service instance of an
-// account, or for all its instances if instance is "".
+// Access returns the policy that grants an identity a role on a service instance of an account,
+// or on all instances if instance is "".
 func Access(account, iamID, service, instance, role string) Policy {
 	return Policy{
 		Type:      "access",
@@ -62,9 +62,9 @@ func Access(account, iamID, service, instance, role string) Policy {
 	}
 }
 
-// Authorization returns the policy that lets a service read from another of the same
-// account: [BlockStorage] from [KeyProtect], without which an encrypted image imports and
-// its servers do not start. An empty instance is all instances.
+// Authorization returns the policy that lets the service source read from target in the same
+// account. Servers of an encrypted image start only if [BlockStorage] may read from [KeyProtect];
+// the import works without. An empty instance means all instances.
 func Authorization(account, source, target, instance string) Policy {
 	return Policy{
 		Type:      "authorization",
@@ -82,8 +82,8 @@ func resource(account, service, instance string) Attributes {
 	return Attributes{a}
 }
 
-// Covers reports whether p gives all that want asks for: the same subject and role, and
-// the same resource or a wider one.
+// Covers reports whether p grants everything that want grants. Subject and role must be equal;
+// the resource must be equal or wider.
 func (p Policy) Covers(want Policy) bool {
 	if p.Type != want.Type || p.State != "" && p.State != "active" {
 		return false
@@ -96,7 +96,7 @@ func (p Policy) Covers(want Policy) bool {
 	return covers(p.Subjects, want.Subjects) && covers(p.Resources, want.Resources)
 }
 
-// covers reports whether each of want is selected by one of have.
+// covers reports whether each element of want is selected by an element of have.
 func covers(have, want []Attributes) bool {
 	for _, w := range want {
 		if !slices.ContainsFunc(have, func(h Attributes) bool {
@@ -114,7 +114,7 @@ func covers(have, want []Attributes) bool {
 	return true
 }
 
-// CreatePolicy makes a policy and returns it with its ID.
+// CreatePolicy creates a policy and returns it with its ID.
 func (c *Client) CreatePolicy(ctx context.Context, p Policy) (Policy, error) {
 	p.ID, p.State = "", ""
 	var made Policy
@@ -122,8 +122,8 @@ func (c *Client) CreatePolicy(ctx context.Context, p Policy) (Policy, error) {
 	return made, err
 }
 
-// Policies lists the policies of an account of a type, "access" or "authorization"; of
-// one identity if iamID is not "".
+// Policies lists the policies of an account. policyType is "access" or "authorization". If iamID is
+// not "", only policies of that identity are listed.
 func (c *Client) Policies(ctx context.Context, account, policyType, iamID string) ([]Policy, error) {
 	query := url.Values{"account_id": {account}, "type": {policyType}}
 	if iamID != "" {
@@ -136,7 +136,7 @@ func (c *Client) Policies(ctx context.Context, account, policyType, iamID string
 	return answer.Policies, err
 }
 
-// FindPolicy returns a policy of the account that covers want, if there is one.
+// FindPolicy returns a policy of the account that covers want. ok reports whether one exists.
 func (c *Client) FindPolicy(ctx context.Context, account string, want Policy) (found Policy, ok bool, err error) {
 	iamID := ""
 	for _, s := range want.Subjects {

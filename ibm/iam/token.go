@@ -11,24 +11,24 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// A Token is a bearer token. Its value is secret: fmt and JSON do not show it, only
-// Header does.
+// A Token is a bearer token. Its value is secret: fmt and JSON do not show it. Only
+// Header returns it.
 type Token = rest.Token
 
-// NewToken returns a token with a value, with or without "Bearer " in front. Expiry is zero
-// if it is not known.
+// NewToken returns a token with the given value, with or without the prefix "Bearer ". A zero expiry
+// means unknown.
 func NewToken(value string, expiry time.Time) Token { return rest.NewToken(value, expiry) }
 
-// A TokenSource gives bearer tokens that are valid for a while yet. It is safe for
+// A TokenSource returns bearer tokens that are valid for some minutes at least. It is safe for
 // concurrent use.
 type TokenSource = rest.TokenSource
 
-// A Dropper is a [TokenSource] that can be told that a service has refused a token, so
-// that it asks for another one.
+// A Dropper is a [TokenSource] with a method Drop. Drop reports that a service refused a token;
+// the source then requests a new one.
 type Dropper = rest.Dropper
 
-// Static returns a source of one token, for callers that have it from elsewhere. When it
-// expires, the services say so.
+// Static returns a source that always returns the same token. It does not track expiry: the
+// services refuse an expired token.
 func Static(value string) TokenSource { return static{NewToken(value, time.Time{})} }
 
 type static struct{ t Token }
@@ -43,11 +43,11 @@ func (s static) Token(context.Context) (Token, error) {
 func (s static) String() string   { return "iam.Static(redacted)" }
 func (s static) GoString() string { return s.String() }
 
-// cache keeps a token, and lets one caller at a time ask for the next.
+// cache keeps a token. Only one request for a new token runs at a time.
 type cache struct {
 	mu     sync.Mutex
 	token  Token
-	renew  time.Time // from when on it is renewed, though still good
+	renew  time.Time // time from which it is renewed although still valid
 	flight *flight
 }
 
@@ -59,8 +59,8 @@ type flight struct {
 	cancel  context.CancelFunc
 }
 
-// get returns the kept token, or the one that fetch gets. All that ask meanwhile wait for
-// the same fetch, which goes on as long as one of them does.
+// get returns the cached token, or a new one from fetch. Concurrent callers wait for
+// the same fetch. The fetch is cancelled when all of them have given up.
 func (c *cache) get(ctx context.Context, now time.Time, fetch func(context.Context) (Token, time.Time, error)) (Token, error) {
 	if err := ctx.Err(); err != nil {
 		return Token{}, err
@@ -85,7 +85,7 @@ func (c *cache) get(ctx context.Context, now time.Time, fetch func(context.Conte
 			case err == nil && c.flight == f:
 				c.token, c.renew = token, renew
 			case err != nil && !old.IsZero() && c.token == old && now.Before(old.Expiry) && errors.Is(err, ErrUnavailable):
-				// The old one is good for a while yet, and the next call tries again.
+				// The old token is still valid; the next call tries again.
 				token, err = old, nil
 			}
 			f.token, f.err = token, err
@@ -106,7 +106,7 @@ func (c *cache) get(ctx context.Context, now time.Time, fetch func(context.Conte
 		if f.waiting--; f.waiting == 0 {
 			f.cancel()
 			if c.flight == f {
-				c.flight = nil // the next caller does not share its end
+				c.flight = nil // the next caller must not share the cancelled fetch
 			}
 		}
 		c.mu.Unlock()
@@ -122,7 +122,7 @@ func (c *cache) drop(refused Token) {
 	c.mu.Unlock()
 }
 
-// tokenJSON is the answer of /identity/token.
+// tokenJSON is the answer of POST /identity/token.
 type tokenJSON struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
@@ -138,11 +138,11 @@ func parseToken(body []byte, asked time.Time) (Token, time.Time, error) {
 		return Token{}, time.Time{}, errors.New("the answer holds no bearer token")
 	}
 	if t.ExpiresIn <= 0 || t.ExpiresIn > 1<<31 {
-		return Token{}, time.Time{}, errors.New("the answer does not say how long the token is good")
+		return Token{}, time.Time{}, errors.New("the answer does not state the lifetime of the token")
 	}
 	life := time.Duration(t.ExpiresIn) * time.Second
-	// Renewed five minutes before the end, so that what begins with it can end with it; a
-	// short-lived one at four fifths.
+	// Renew five minutes before expiry, so that a request started with the token can finish.
+	// Renew a short-lived token after four fifths of its life.
 	return NewToken(t.AccessToken, asked.Add(life)), asked.Add(life - min(renewBefore, life/5)), nil
 }
 

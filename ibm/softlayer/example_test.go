@@ -38,5 +38,5 @@ func ExampleClient_Import() {
 	}
 	// The wrapped key has blanks in it here, so that this example makes no call.
 	fmt.Println(template, err)
-	// Output: softlayer: import: the wrapped key has white space in it give the ciphertext exactly as the key service returned it, without a newline
+	// Output: softlayer: import: the wrapped key contains white space give the ciphertext exactly as the key service returned it, without a newline
 }

@@ -14,49 +14,49 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// An ImportRequest says what image to make a template of.
+// An ImportRequest describes an image to import as a template.
 type ImportRequest struct {
 	Name string // of the template
-	Note string // also tells an import from an earlier one of the same name; see [Client.Import]
+	Note string // also identifies an earlier run of the same import; see [Client.Import]
 
-	// OSCode is the operating system, as [Client.OSCodes] lists them.
+	// OSCode is the operating system code; see [Client.OSCodes].
 	OSCode string
 
-	// URI is where the image is: cos://REGION/BUCKET/OBJECT.
+	// URI is the address of the image: cos://REGION/BUCKET/OBJECT.
 	URI string
 
-	// APIKey is an API key of IAM, best of a service ID, that may read the object
-	// and, if the image is encrypted, use the root key.
+	// APIKey is an IAM API key, preferably of a service ID. It needs read access to the object
+	// and, for an encrypted image, to the root key.
 	APIKey string `json:"-"`
 
-	// RootKeyCRN and WrappedDEK tell the key of an encrypted image: the root key, and
-	// the data key as the key service wrapped it, byte for byte.
+	// RootKeyCRN and WrappedDEK are required for an encrypted image: its root key, and
+	// the data key exactly as the key service wrapped it.
 	RootKeyCRN string
 	WrappedDEK string
 
-	CloudInit bool // the image has cloud-init; an encrypted one must
-	BYOL      bool // the license is the user's; an encrypted Red Hat image must
+	CloudInit bool // the image has cloud-init; required for an encrypted image
+	BYOL      bool // bring your own license; required for an encrypted Red Hat image
 	Encrypted bool
 }
 
-// String tells the request without its API key.
+// String describes the request without its API key.
 func (r ImportRequest) String() string {
 	return fmt.Sprintf("import of %s as %q", r.URI, r.Name)
 }
 
-// GoString is String, so that no verb of package fmt shows the API key.
+// GoString returns String, so that %#v does not show the API key.
 func (r ImportRequest) GoString() string { return r.String() }
 
-// check says what the service would refuse, or accept and never start.
+// check returns an error for a request that the service would refuse, or whose servers would never start.
 func (r ImportRequest) check() error {
 	bad := func(message, hint string) error {
 		return unsent("import", message, hint)
 	}
 	switch {
 	case r.Name == "":
-		return bad("no name for the template", "give a name")
+		return bad("no template name", "give a name")
 	case r.APIKey == "":
-		return bad("no API key of IAM for the object", "give the API key of a service ID that can read the bucket and the root key")
+		return bad("no IAM API key for the object", "give the API key of a service ID that can read the bucket and the root key")
 	case r.OSCode == "":
 		return bad("no operating system code", "list the codes with the API's getVhdImportSoftwareDescriptions")
 	}
@@ -64,7 +64,7 @@ func (r ImportRequest) check() error {
 		return err
 	}
 	if !r.Encrypted && (r.RootKeyCRN != "" || r.WrappedDEK != "") {
-		return bad("a root key or a wrapped key for an image that is not encrypted", "say that the image is encrypted")
+		return bad("root key or wrapped key given for an image that is not encrypted", "say that the image is encrypted")
 	}
 	if err := CheckObject(r.URI, r.Encrypted); err != nil {
 		return fmt.Errorf("softlayer: import: %w", err)
@@ -74,20 +74,20 @@ func (r ImportRequest) check() error {
 	}
 	switch {
 	case r.WrappedDEK == "" || r.RootKeyCRN == "":
-		return bad("an encrypted image without wrappedDek or crkCrn", "")
+		return bad("encrypted image without wrappedDek or crkCrn", "")
 	case strings.ContainsAny(r.WrappedDEK, " \t\r\n"):
-		return bad("the wrapped key has white space in it", "give the ciphertext exactly as the key service returned it, without a newline")
+		return bad("the wrapped key contains white space", "give the ciphertext exactly as the key service returned it, without a newline")
 	case !rootKeyCRN(r.RootKeyCRN):
-		return bad("the CRN is not that of a root key", "it must be crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY, or hs-crypto in place of kms")
+		return bad("the CRN is not a root key CRN", "it must be crn:v1:bluemix:public:kms:REGION:a/ACCOUNT:INSTANCE:key:KEY, or hs-crypto in place of kms")
 	case !r.CloudInit:
-		return bad("an encrypted image without cloud-init", hintCloudInit)
+		return bad("encrypted image without cloud-init", hintCloudInit)
 	case strings.HasPrefix(strings.ToUpper(r.OSCode), "REDHAT") && !r.BYOL:
-		return bad("an encrypted Red Hat image without byol", hintBYOL)
+		return bad("encrypted Red Hat image without byol", hintBYOL)
 	}
 	return nil
 }
 
-// checkURI tells whether uri is cos://REGION/BUCKET/OBJECT.
+// checkURI returns an error unless uri has the form cos://REGION/BUCKET/OBJECT.
 func checkURI(op, uri string) error {
 	rest, ok := strings.CutPrefix(uri, "cos://")
 	parts := strings.SplitN(rest, "/", 3)
@@ -97,22 +97,22 @@ func checkURI(op, uri string) error {
 	return nil
 }
 
-// rootKeyCRN tells whether s is a CRN of a key of one of the two key services.
+// rootKeyCRN reports whether s is a key CRN of Key Protect or Hyper Protect Crypto Services.
 func rootKeyCRN(s string) bool {
 	p := strings.Split(s, ":")
 	return len(p) == 10 && p[0] == "crn" && (p[4] == "kms" || p[4] == "hs-crypto") &&
 		p[5] != "" && p[7] != "" && p[8] == "key" && p[9] != ""
 }
 
-// Import asks for a template to be made of an image in object storage, and returns it
-// at once; [Client.WaitImport] waits for it.
+// Import requests the import of an image from object storage as a template. It returns
+// the template at once; [Client.WaitImport] waits for it.
 //
-// If a template of this name and this note is there, it is taken for that of an
-// earlier run and returned; [Template.Created] tells. If that one failed, so does this
-// call, with [ErrFailed]: [Client.Delete] it, or give another name. If one of this name
-// has another note, or the request has none, that is [ErrExists]. If the answer to the call is
-// lost, the template is looked for by its name, and [ErrLost] means that it was not
-// found: the import may be under way nevertheless.
+// If a template with the same name and note exists, Import assumes an earlier run and
+// returns it, with [Template.Created] set accordingly. If the earlier import failed, the error
+// matches [ErrFailed]: [Client.Delete] the template, or choose another name. If a template with the
+// name has another note, or the request has no note, the error matches [ErrExists]. If the
+// reply to the call is lost, Import looks for the template by its name. [ErrLost] means that it was not
+// found; the import may still be running.
 func (c *Client) Import(ctx context.Context, r ImportRequest) (*Template, error) {
 	if err := r.check(); err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (c *Client) Import(ctx context.Context, r ImportRequest) (*Template, error)
 	default:
 		return nil, fmt.Errorf("softlayer: import: template %q: %w: numbers %d and %d", r.Name, ErrAmbiguous, before[0].ID, before[1].ID)
 	}
-	return rest.Create(ctx, c.once("look for a template of this name before importing again: the import may be under way"), func() (*Template, error) {
+	return rest.Create(ctx, c.once("check for a template with this name before importing again: the import may still be running"), func() (*Template, error) {
 		var g datatypes.Virtual_Guest_Block_Device_Template_Group
 		err := c.call(ctx, "import", []string{r.APIKey}, func(s *session.Session) (err error) {
 			g, err = services.GetVirtualGuestBlockDeviceTemplateGroupService(s).CreateFromIcos(r.configuration())
@@ -151,7 +151,7 @@ func (c *Client) Import(ctx context.Context, r ImportRequest) (*Template, error)
 		t := newTemplate(g)
 		return &t, nil
 	}, func() (*Template, error) {
-		// There was none of this name before the call.
+		// Any template with this name is new since the call.
 		found, err := c.named(ctx, r.Name)
 		switch {
 		case err != nil || len(found) == 0:
@@ -163,7 +163,7 @@ func (c *Client) Import(ctx context.Context, r ImportRequest) (*Template, error)
 	})
 }
 
-// once says how a template or a server is made.
+// once returns the settings for creating a template or a server.
 func (c *Client) once(advice string) rest.Once {
 	return rest.Once{Clock: c.opts.Clock, Settle: c.opts.Settle, Advice: advice}
 }
@@ -185,11 +185,11 @@ func (r ImportRequest) configuration() *datatypes.Container_Virtual_Guest_Block_
 	return cfg
 }
 
-// Delete deletes a template, and with it its copies in all datacenters; an import that
-// failed leaves one behind. [ErrNotFound] if there is none.
+// Delete deletes a template and its copies in all datacenters. A failed import also leaves a
+// template to delete. A missing template is [ErrNotFound].
 func (c *Client) Delete(ctx context.Context, id int) error {
 	if id <= 0 {
-		return unsent("delete template", "no number of a template", "give the number")
+		return unsent("delete template", "no template number", "give the number")
 	}
 	return c.call(ctx, "delete template", nil, func(s *session.Session) error {
 		_, err := services.GetVirtualGuestBlockDeviceTemplateGroupService(s).Id(id).DeleteObject()
@@ -197,34 +197,34 @@ func (c *Client) Delete(ctx context.Context, id int) error {
 	})
 }
 
-// An ExportRequest says what template to copy to object storage, and where to.
+// An ExportRequest describes the export of a template to object storage.
 type ExportRequest struct {
 	TemplateID int
 
-	// URI is where to: cos://REGION/BUCKET/OBJECT. Each disk of the template becomes
-	// a file of its own, with -0, -1 and so on in front of the extension.
+	// URI is the destination: cos://REGION/BUCKET/OBJECT. Each disk of the template becomes
+	// an object, with -0, -1 and so on before the extension.
 	URI string
 
-	// APIKey is an API key of IAM that may write the object.
+	// APIKey is an IAM API key with write access to the object.
 	APIKey string `json:"-"`
 }
 
-// String tells the request without its API key.
+// String describes the request without its API key.
 func (r ExportRequest) String() string {
 	return fmt.Sprintf("export of template %d to %s", r.TemplateID, r.URI)
 }
 
-// GoString is String, so that no verb of package fmt shows the API key.
+// GoString returns String, so that %#v does not show the API key.
 func (r ExportRequest) GoString() string { return r.String() }
 
-// Export asks for a copy of a template in object storage. The copy is made after the
-// call: poll the template until [Template.Step] is empty, as [Client.WaitImport] does.
+// Export requests a copy of a template in object storage. [Client.WaitExport] waits until
+// the copy is complete.
 func (c *Client) Export(ctx context.Context, r ExportRequest) error {
 	if err := checkURI("export", r.URI); err != nil {
 		return err
 	}
 	if r.TemplateID <= 0 || r.APIKey == "" {
-		return unsent("export", "no number of a template, or no API key of IAM", "give both")
+		return unsent("export", "no template number or no IAM API key", "give both")
 	}
 	done := false
 	err := c.call(ctx, "export", []string{r.APIKey}, func(s *session.Session) (err error) {
@@ -237,11 +237,11 @@ func (c *Client) Export(ctx context.Context, r ExportRequest) error {
 	var e *Error
 	switch {
 	case errors.As(err, &e) && e.Lost():
-		return rest.Lost(e, "look at the transaction of the template, and into the bucket, before exporting again")
+		return rest.Lost(e, "check the transaction of the template and the bucket before exporting again")
 	case err != nil:
 		return err
 	case !done:
-		return &Error{Service: "softlayer", Op: "export", Status: 200, Answered: true, Message: "the service did not begin the export", Advice: "look whether another transaction of the template is under way"}
+		return &Error{Service: "softlayer", Op: "export", Status: 200, Answered: true, Message: "the service did not begin the export", Advice: "check whether another transaction of the template is running"}
 	}
 	return nil
 }

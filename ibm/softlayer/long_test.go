@@ -51,7 +51,7 @@ func TestLongImport(t *testing.T) {
 		t.Errorf("after %v, told to wait %d times", took, slow)
 	}
 	if !slices.ContainsFunc(told, func(p softlayer.Progress) bool {
-		return p.Step == "COPY_IMAGE" && p.Detail == "no answer, asking again"
+		return p.Step == "COPY_IMAGE" && p.Detail == "no answer, retrying"
 	}) || len(told) < 200 {
 		t.Errorf("told %d times", len(told))
 	}

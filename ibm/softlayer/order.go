@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// An OrderRequest says what server to order. It costs money.
+// An OrderRequest describes a server to order. An order costs money.
 type OrderRequest struct {
 	Hostname   string
 	Domain     string
@@ -24,10 +24,10 @@ type OrderRequest struct {
 	Datacenter string // "dal13"
 	Template   string // its global identifier
 
-	Monthly   bool // billed by the month; by the hour if not
-	LocalDisk bool // disks of the host; of the storage network if not
+	Monthly   bool // billed monthly; otherwise hourly
+	LocalDisk bool // local disks of the host; otherwise SAN
 
-	SSHKeys  []int  // numbers of keys that are known to the account
+	SSHKeys  []int  // numbers of keys of the account
 	UserData string // for cloud-init
 }
 
@@ -52,11 +52,11 @@ func (r OrderRequest) check(op string) error {
 		}
 		return nil
 	}
-	return unsent(op, "no "+missing+" given", "give the "+missing)
+	return unsent(op, "no "+missing, "give the "+missing)
 }
 
-// guest returns the order as the API has it. The operating system comes from the
-// template, and must not be named along with it.
+// guest returns the order in the API's format. The operating system comes from the
+// template, and the API forbids to name both.
 func (r OrderRequest) guest() *datatypes.Virtual_Guest {
 	g := &datatypes.Virtual_Guest{
 		Hostname:                 sl.String(r.Hostname),
@@ -82,8 +82,8 @@ type Guest struct {
 	ID          int       `json:"id"`
 	Hostname    string    `json:"hostname"`
 	Domain      string    `json:"domain"`
-	Step        string    `json:"step,omitempty"`   // of the transaction that is under way
-	Reason      string    `json:"reason,omitempty"` // what the service says of the step
+	Step        string    `json:"step,omitempty"`   // of the active transaction
+	Reason      string    `json:"reason,omitempty"` // explanation of the step by the service
 	Provisioned time.Time `json:"provisioned,omitzero"`
 	PublicIP    string    `json:"public_ip,omitempty"`
 	PrivateIP   string    `json:"private_ip,omitempty"`
@@ -104,7 +104,7 @@ func newGuest(v datatypes.Virtual_Guest) Guest {
 	return g
 }
 
-// Guest returns one server. [ErrNotFound] if there is none.
+// Guest returns a server by its number. A missing server is [ErrNotFound].
 func (c *Client) Guest(ctx context.Context, id int) (*Guest, error) {
 	const op = "get server"
 	var v datatypes.Virtual_Guest
@@ -122,12 +122,12 @@ func (c *Client) Guest(ctx context.Context, id int) (*Guest, error) {
 	return &g, nil
 }
 
-// Servers returns the servers of this name, of which there may be any number.
+// Servers returns all servers with this name.
 func (c *Client) Servers(ctx context.Context, hostname, domain string) ([]Guest, error) {
 	return c.guests(ctx, hostname, domain)
 }
 
-// guests returns the servers of this name.
+// guests returns all servers with this name.
 func (c *Client) guests(ctx context.Context, hostname, domain string) ([]Guest, error) {
 	var found []Guest
 	f := filter.Build(filter.Path("virtualGuests.hostname").Eq(equals(hostname)), filter.Path("virtualGuests.domain").Eq(equals(domain)))
@@ -153,9 +153,9 @@ func (c *Client) guests(ctx context.Context, hostname, domain string) ([]Guest, 
 	return found, nil
 }
 
-// Order orders a server from a template, and returns it at once;
-// [Client.WaitOrder] waits until it is provisioned. If the answer is lost, the server
-// is looked for: [ErrLost] means that it was not found, and may come nevertheless.
+// Order orders a server from a template, and returns it at once.
+// [Client.WaitOrder] waits until it is provisioned. If the reply is lost, Order looks for the
+// server. [ErrLost] means that it was not found; the order may still take effect.
 func (c *Client) Order(ctx context.Context, r OrderRequest) (*Guest, error) {
 	if err := r.check("order"); err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func (c *Client) Order(ctx context.Context, r OrderRequest) (*Guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rest.Create(ctx, c.once("look for a server of this name before ordering again: an order costs money"), func() (*Guest, error) {
+	return rest.Create(ctx, c.once("check for a server with this name before ordering again: an order costs money"), func() (*Guest, error) {
 		var v datatypes.Virtual_Guest
 		err := c.call(ctx, "order", []string{r.UserData}, func(s *session.Session) (err error) {
 			v, err = services.GetVirtualGuestService(s).CreateObject(r.guest())
@@ -192,21 +192,21 @@ func (c *Client) Order(ctx context.Context, r OrderRequest) (*Guest, error) {
 		case 1:
 			return &found[0], nil
 		}
-		return nil, fmt.Errorf("softlayer: order: more than one new server %s.%s", r.Hostname, r.Domain)
+		return nil, fmt.Errorf("softlayer: order: several new servers are named %s.%s", r.Hostname, r.Domain)
 	})
 }
 
-// A Quote is an order that was checked and not placed.
+// A Quote is the result of a checked order that was not placed.
 type Quote struct {
-	Package   int     `json:"package,omitempty"`    // the number of the package
-	Items     []int   `json:"items,omitempty"`      // the numbers of the prices
-	Monthly   float64 `json:"monthly,omitempty"`    // the fee for a month, if the service tells
-	Hourly    float64 `json:"hourly,omitempty"`     // the fee for an hour, if the service tells
+	Package   int     `json:"package,omitempty"`    // package number
+	Items     []int   `json:"items,omitempty"`      // price numbers
+	Monthly   float64 `json:"monthly,omitempty"`    // monthly fee, if known
+	Hourly    float64 `json:"hourly,omitempty"`     // hourly fee, if known
 	Hostname  string  `json:"hostname,omitempty"`   // as the service understood it
 	ImageGUID string  `json:"image_guid,omitempty"` // the global identifier of the template
 }
 
-// CheckOrder asks the service what it would order, and orders nothing.
+// CheckOrder asks the service to check an order without placing it.
 func (c *Client) CheckOrder(ctx context.Context, r OrderRequest) (*Quote, error) {
 	const op = "check order"
 	if err := r.check(op); err != nil {
@@ -237,10 +237,10 @@ func (c *Client) CheckOrder(ctx context.Context, r OrderRequest) (*Quote, error)
 	return q, nil
 }
 
-// String tells the request.
+// String describes the request without the user data.
 func (r OrderRequest) String() string {
 	return fmt.Sprintf("order of %s.%s in %s from template %s", r.Hostname, r.Domain, r.Datacenter, r.Template)
 }
 
-// GoString is String: user data may hold secrets.
+// GoString returns String: user data can hold secrets.
 func (r OrderRequest) GoString() string { return r.String() }

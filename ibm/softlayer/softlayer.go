@@ -1,13 +1,13 @@
 // Package softlayer imports encrypted images into IBM Cloud classic infrastructure
 // (SoftLayer), exports templates to Cloud Object Storage, and orders servers.
 //
-// Start with [New]. [Client.Import] hands an image in object storage over,
-// [Client.WaitImport] waits until it is a template, [Client.Order] orders a server
-// from it. What costs money or makes something is never repeated blindly: if its
-// answer is lost, the client looks for what was made; see [ErrLost].
+// [New] returns a [Client]. [Client.Import] imports an image from object storage,
+// [Client.WaitImport] waits until it is a template, and [Client.Order] orders a server
+// from it. The client does not retry creating calls blindly: if the
+// reply is lost, it looks for what was created; see [ErrLost].
 //
-// The package reads no environment and no configuration file, and keeps no secret
-// longer than a call. Its errors hold none.
+// The package reads no environment and no configuration file. It keeps secrets only
+// during a call. Its errors hold none.
 package softlayer
 
 import (
@@ -26,42 +26,42 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Options say how to reach the API.
+// Options are the settings of a [Client]. User and APIKey must be set.
 type Options struct {
-	// Endpoint is the base address of the REST API; "" is IBM's, on the network that
-	// Network names: see package endpoint. It must be https, or http on this machine.
+	// Endpoint is the base address of the REST API. "" means IBM's endpoint on Network;
+	// see package endpoint. It must be https, or http on a loopback address.
 	Endpoint string
 	Network  string
 
-	// User and APIKey are those of classic infrastructure. With an API key of IAM
-	// the user is "apikey".
+	// User and APIKey are the credentials of classic infrastructure. With an IAM API key,
+	// User is "apikey".
 	User   string
 	APIKey string `json:"-"`
 
-	// HTTP makes the calls; nil is a client of its own. Redirects are not followed:
-	// a call holds keys. It is not changed.
+	// HTTP sends the requests; nil means a new client. Redirects are not followed, since
+	// requests hold keys. HTTP is not modified.
 	HTTP *http.Client
 
-	// Timeout bounds one call; zero is 2 minutes.
+	// Timeout limits one call; zero means 2 minutes.
 	Timeout time.Duration
 
-	// UserAgent names the program; "" is "luksimg".
+	// UserAgent identifies the program; "" means "luksimg".
 	UserAgent string
 
-	// Clock is for waiting; nil is the clock of the system.
+	// Clock is used for waiting; nil means the system clock.
 	Clock Clock
 
-	// Settle is how long what a call whose answer was lost may have made is looked for,
-	// before the call is sent again; zero is 2 minutes.
+	// Settle is how long to look for the result of a call whose reply was lost,
+	// before the call is sent again; zero means 2 minutes.
 	Settle time.Duration
 }
 
-// String tells the configuration without the API key.
+// String describes the configuration without the API key.
 func (c Options) String() string {
 	return fmt.Sprintf("SoftLayer API %s, user %s", c.endpoint(), c.User)
 }
 
-// GoString is String, so that no verb of package fmt shows the API key.
+// GoString returns String, so that %#v does not show the API key.
 func (c Options) GoString() string { return c.String() }
 
 func (c Options) endpoint() string {
@@ -71,7 +71,7 @@ func (c Options) endpoint() string {
 	return strings.TrimRight(c.Endpoint, "/")
 }
 
-// A Clock is what waiting needs of the time, so that tests need not wait.
+// A Clock provides time and waiting; tests replace it.
 type Clock = rest.Clock
 
 // A Client calls the API. It is safe for concurrent use.
@@ -80,7 +80,7 @@ type Client struct {
 	send *rest.Transport
 }
 
-// New checks the configuration. It makes no call.
+// New returns a client. It validates opts and sends no request.
 func New(opts Options) (*Client, error) {
 	base, err := rest.CheckURL(opts.endpoint())
 	if err == nil {
@@ -90,10 +90,10 @@ func New(opts Options) (*Client, error) {
 	case err != nil:
 		return nil, fmt.Errorf("softlayer: endpoint: %w", err)
 	case strings.Contains(base, "/xmlrpc/"):
-		// By this the library would choose another protocol.
-		return nil, errors.New("softlayer: the endpoint is that of XML-RPC: give the one that ends with /rest/v3.1")
+		// With such an endpoint the library would use XML-RPC.
+		return nil, errors.New("softlayer: XML-RPC endpoints are not supported: give the one that ends with /rest/v3.1")
 	case opts.User == "" || opts.APIKey == "":
-		return nil, &Error{Service: "softlayer", Op: "sign in", Message: "no user or no API key given", Advice: hintCredentials}
+		return nil, &Error{Service: "softlayer", Op: "sign in", Message: "no user or no API key", Advice: hintCredentials}
 	}
 	opts.Endpoint = base
 	if opts.Timeout <= 0 {
@@ -107,15 +107,15 @@ func New(opts Options) (*Client, error) {
 	return c, nil
 }
 
-// String tells where the client is connected to, without the API key.
+// String describes the endpoint and user, without the API key.
 func (c *Client) String() string { return c.opts.String() }
 
-// GoString is String, so that no verb of package fmt shows the API key.
+// GoString returns String, so that %#v does not show the API key.
 func (c *Client) GoString() string { return c.opts.String() }
 
-// call runs f with a session that lives for one call: the library changes its
-// session and the HTTP client in it, and keeps the parameters of the last call,
-// keys included, as text. secrets are taken out of what the service says.
+// call runs f with a session that lives for one call. The library modifies its session and
+// HTTP client, and keeps the parameters of the last call as text, including
+// keys. call removes secrets from messages of the service.
 func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*session.Session) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -126,10 +126,10 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 		APIKey:           c.opts.APIKey,
 		Endpoint:         c.opts.Endpoint,
 		HTTPClient:       rest.HTTPClient(&http.Client{Transport: t}),
-		Timeout:          time.Hour, // of all attempts
+		Timeout:          time.Hour, // for all attempts together
 		Context:          ctx,
 		TransportHandler: &session.RestTransport{},
-		// The library takes a part of its own from the environment.
+		// The library would add a part from the environment.
 		Headers: map[string]string{"User-Agent": c.opts.UserAgent},
 	}
 	err := f(s)
@@ -149,7 +149,7 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 	case errors.As(err, &api) && api.Wrapped == nil && t.status >= 300:
 		e.Code, e.Message = api.Exception, api.Message
 	case t.status != 0:
-		e.Message, e.Err = "the answer is not what the API gives", rest.ErrAnswer
+		e.Message, e.Err = "the answer does not have the format of the API", rest.ErrAnswer
 	default:
 		e.Err = err
 	}
@@ -162,17 +162,17 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 	return advised(e)
 }
 
-// again is call for what may be sent twice without harm, though it is a POST.
+// again is call for POST requests that are idempotent.
 func (c *Client) again(ctx context.Context, op string, secrets []string, f func(*session.Session) error) error {
 	return c.call(rest.Idempotent(ctx), op, secrets, f)
 }
 
-// badAnswer makes the error of an answer that is none of the API.
+// badAnswer returns the error for an answer that does not conform to the API.
 func badAnswer(op, what string) error {
 	return &Error{Service: "softlayer", Op: op, Status: http.StatusOK, Message: what, Err: rest.ErrAnswer}
 }
 
-// unsent makes the error of a call that was not sent.
+// unsent returns the error for a call that was not sent.
 func unsent(op, message, advice string) error {
 	if advice == "" {
 		advice = hintFor(message)

@@ -161,9 +161,9 @@ func TestImportFails(t *testing.T) {
 		"newline in the key": {func(r *softlayer.ImportRequest) { r.URI = "cos://us-south/images/newline.raw" },
 			"OPEN_IMAGE_FAILED", "newline behind the key text", "without a newline"},
 		"decoded key": {func(r *softlayer.ImportRequest) { r.URI = "cos://us-south/images/decoded.raw" },
-			"OPEN_IMAGE_FAILED", "opens with the decoded key", "base64 text, not the bytes"},
+			"OPEN_IMAGE_FAILED", "opens with the decoded key", "base64 text, not the decoded bytes"},
 		"another key": {func(r *softlayer.ImportRequest) { r.WrappedDEK = w.kms.wrap(rootCRN, bytes.Repeat([]byte("QUJD"), 11)) },
-			"OPEN_IMAGE_FAILED", "does not open with the wrapped key", "wrap the same key text"},
+			"OPEN_IMAGE_FAILED", "does not open with the wrapped key", "wrap the exact key text"},
 		"short key": {func(r *softlayer.ImportRequest) { r.WrappedDEK = w.kms.wrap(rootCRN, short) },
 			"OPEN_IMAGE_FAILED", "8 characters", ""},
 		"wrapped by another root key": {func(r *softlayer.ImportRequest) { r.WrappedDEK = w.kms.wrap(root2CRN, w.text) },
@@ -527,7 +527,7 @@ func TestSlow(t *testing.T) {
 			// The client stops waiting, in its own time, and says what it saw last.
 			_, err := w.client.WaitImport(t.Context(), tpl.ID, softlayer.WaitOptions{Timeout: 25 * time.Second})
 			var e *softlayer.TransactionError
-			if !errors.As(err, &e) || !errors.Is(err, softlayer.ErrTimeout) || e.Step != "CHECK_FILE_NAME" || e.Elapsed != 25*time.Second || !strings.Contains(e.Hint(), "goes on") {
+			if !errors.As(err, &e) || !errors.Is(err, softlayer.ErrTimeout) || e.Step != "CHECK_FILE_NAME" || e.Elapsed != 25*time.Second || !strings.Contains(e.Hint(), "the transaction continues") {
 				t.Errorf("%v (%s)", err, hint(err))
 			}
 			// And at once, if it is told to.

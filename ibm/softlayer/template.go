@@ -16,7 +16,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// A Template is an image that servers are ordered from: a
+// A Template is an image template of type
 // SoftLayer_Virtual_Guest_Block_Device_Template_Group.
 type Template struct {
 	ID               int       `json:"id"`
@@ -24,21 +24,21 @@ type Template struct {
 	Name             string    `json:"name"`
 	Note             string    `json:"note,omitempty"`
 	Status           string    `json:"status,omitempty"` // "Active"
-	Step             string    `json:"step,omitempty"`   // of the transaction that is under way; "" if there is none
-	Reason           string    `json:"reason,omitempty"` // what the service says of the step
+	Step             string    `json:"step,omitempty"`   // of the active transaction; "" if there is none
+	Reason           string    `json:"reason,omitempty"` // explanation of the step by the service
 	Datacenters      []string  `json:"datacenters,omitempty"`
 	Created          time.Time `json:"created,omitzero"`
 	DiskSpace        int64     `json:"disk_space,omitempty"` // bytes
 }
 
 // Ready reports whether servers can be ordered from the template: it is active,
-// there is a copy in a datacenter, and nothing is under way.
+// has a copy in a datacenter, and has no active transaction.
 func (t *Template) Ready() bool {
 	return strings.EqualFold(t.Status, "active") && len(t.Datacenters) > 0 && t.Step == ""
 }
 
-// failed reports whether the import came to a bad end. The API documents no name for
-// that; those that end in a failure have one of these words in them.
+// failed reports whether the import failed. The API documents no status names for
+// failures; the known ones contain one of these words.
 func (t *Template) failed() bool { return failedStep(t.Status) || failedStep(t.Step) }
 
 func failedStep(name string) bool {
@@ -49,10 +49,10 @@ func failedStep(name string) bool {
 const templateMask = "id,globalIdentifier,name,note,createDate,status[name],transaction[transactionStatus[name,friendlyName]]," +
 	"children[id,datacenter[name],blockDevicesDiskSpaceTotal,transaction[transactionStatus[name,friendlyName]]]"
 
-// pageSize is how many objects a list is asked for at once.
+// pageSize is the number of objects requested per page of a list.
 const pageSize = 100
 
-// maxPages bounds a list, should the service not end it.
+// maxPages limits a list in case the service never ends it.
 const maxPages = 1000
 
 func newTemplate(g datatypes.Virtual_Guest_Block_Device_Template_Group) Template {
@@ -78,8 +78,8 @@ func newTemplate(g datatypes.Virtual_Guest_Block_Device_Template_Group) Template
 	return t
 }
 
-// step returns the name of what a transaction does, and the words for it. A
-// transaction without a status is one all the same.
+// step returns the name and the description of the status of a transaction. A
+// transaction without a status still counts as active.
 func step(t *datatypes.Provisioning_Version1_Transaction) (name, words string) {
 	if t == nil {
 		return "", ""
@@ -108,7 +108,7 @@ func date(t *datatypes.Time) time.Time {
 	return t.Time
 }
 
-// Template returns one template with its status. [ErrNotFound] if there is none.
+// Template returns a template by its number, with its status. A missing template is [ErrNotFound].
 func (c *Client) Template(ctx context.Context, id int) (*Template, error) {
 	const op = "get template"
 	var g datatypes.Virtual_Guest_Block_Device_Template_Group
@@ -155,7 +155,7 @@ func (c *Client) templates(ctx context.Context, op, filter string) ([]Template, 
 	return nil, unsent(op, fmt.Sprintf("more than %d templates", maxPages*pageSize), "")
 }
 
-// named returns the templates of this name.
+// named returns the templates with this name.
 func (c *Client) named(ctx context.Context, name string) ([]Template, error) {
 	all, err := c.templates(ctx, "find template", filter.Path("privateBlockDeviceTemplateGroups.name").Eq(equals(name)).Build())
 	if err != nil {
@@ -163,15 +163,15 @@ func (c *Client) named(ctx context.Context, name string) ([]Template, error) {
 	}
 	same := all[:0]
 	for _, t := range all {
-		if t.Name == name { // the service does not tell upper case from lower
+		if t.Name == name { // the service ignores case
 			same = append(same, t)
 		}
 	}
 	return same, nil
 }
 
-// FindTemplate returns the template of this name: [ErrNotFound] if there is none,
-// [ErrAmbiguous] if there are more.
+// FindTemplate returns the template with this name. The error matches [ErrNotFound] if there is none,
+// and [ErrAmbiguous] if there are several.
 func (c *Client) FindTemplate(ctx context.Context, name string) (*Template, error) {
 	all, err := c.named(ctx, name)
 	switch {
@@ -185,7 +185,7 @@ func (c *Client) FindTemplate(ctx context.Context, name string) (*Template, erro
 	return &all[0], nil
 }
 
-// LookUp returns the template of a number, a global identifier or a name. Errors are as with
+// LookUp returns the template with a number, a global identifier or a name. It has the errors of
 // [Client.FindTemplate].
 func (c *Client) LookUp(ctx context.Context, name string) (*Template, error) {
 	if n, err := strconv.Atoi(name); err == nil && n > 0 {
@@ -213,7 +213,7 @@ func (c *Client) LookUp(ctx context.Context, name string) (*Template, error) {
 
 const hintTemplate = "give the number, the global identifier or the name of a template: slcli image list --private lists them"
 
-// An OSCode is an operating system as an import names it.
+// An OSCode is an operating system that an import can name.
 type OSCode struct {
 	Code        string `json:"code"` // "UBUNTU_22_64"
 	Description string `json:"description"`
@@ -239,6 +239,6 @@ func (c *Client) OSCodes(ctx context.Context) ([]OSCode, error) {
 	return codes, nil
 }
 
-// equals is the filter operation for a value, whatever it begins with: without it, a
-// name that begins with ~ or * would be a pattern.
+// equals returns the filter operation for equality. Without it, the API treats a
+// value that begins with ~ or * as a pattern.
 func equals(value string) string { return "_= " + value }

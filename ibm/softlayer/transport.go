@@ -8,30 +8,30 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// A transport reads the answer of one call before the library does. The library
-// takes an error that comes with status 200 for an object without fields, and a
-// newline behind a boolean for an error.
+// A transport inspects the answer of one call before the library does. The library
+// decodes an error with status 200 as an object without fields, and reports
+// a newline after a boolean as an error.
 type transport struct {
 	next *rest.Transport
 
-	status    int    // of the answer; zero if there was none
-	requestID string // as the service gave it
+	status    int    // status of the answer; zero if there was none
+	requestID string // from the service
 	failure   failure
-	err       error // there was no answer
+	err       error // set if there was no answer
 }
 
-// A failure is the body of an error of the API.
+// A failure is the body of an API error.
 type failure struct {
 	Error string `json:"error"`
 	Code  string `json:"code"`
 }
 
-// said returns what the API says went wrong, if it does.
+// said returns the error that the body contains, if any.
 func said(body []byte) (f failure, ok bool) {
 	return f, json.Unmarshal(body, &f) == nil && f.Error != ""
 }
 
-// class tells refusals, which come with status 500 too, from a service that is broken.
+// class separates refusals, which can have status 500, from service failures.
 func class(r *rest.Response) rest.Class {
 	f, ok := said(r.Body)
 	switch {
@@ -56,7 +56,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			t.requestID = rest.Clean(id)
 		}
 	}
-	// The library logs what it can not parse here.
+	// The library would log a header value that it cannot parse.
 	res.Header.Del("Softlayer-Total-Items")
 	res.Body = bytes.TrimSpace(res.Body)
 	t.failure, _ = said(res.Body)

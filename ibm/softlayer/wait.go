@@ -7,15 +7,15 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// WaitOptions say how to wait for a transaction. The zero value polls every 10 seconds,
-// for 2 hours.
+// WaitOptions are the settings for waiting for a transaction. The zero value polls every 10 seconds
+// for up to 2 hours.
 type WaitOptions = rest.WaitOptions
 
-// Progress is what a poll found: Status is that of the template and "" for a server, Step
-// the transaction status, "COPY_IMAGE", and "" between transactions.
+// Progress is the result of a poll. Status is the template status, and "" for a server. Step
+// is the transaction status such as "COPY_IMAGE", and "" between transactions.
 type Progress = rest.Progress
 
-// wait looks until a transaction has come to an end.
+// wait polls until a transaction ends.
 func (c *Client) wait(ctx context.Context, op string, id int, o WaitOptions, look func() (p Progress, done, failed bool, err error)) error {
 	last := &TransactionError{Op: op, ID: id}
 	elapsed, err := rest.Poll(ctx, c.opts.Clock, o, func() (Progress, bool, error) {
@@ -42,14 +42,14 @@ func (c *Client) wait(ctx context.Context, op string, id int, o WaitOptions, loo
 	return err
 }
 
-// WaitExport waits until the export of a template has ended, as WaitImport does.
+// WaitExport waits until the export of a template ends, like WaitImport.
 func (c *Client) WaitExport(ctx context.Context, id int, o WaitOptions) (*Template, error) {
 	return c.waitTemplate(ctx, "export", id, o)
 }
 
-// WaitImport waits until the template can be ordered from, and returns it. If the
-// import fails, that is a [TransactionError] that matches [ErrFailed]; if it takes
-// longer than o.Timeout, one that matches [ErrTimeout], and the import goes on.
+// WaitImport waits until servers can be ordered from the template, and returns it. The error is a
+// [TransactionError]. It matches [ErrFailed] if the import failed. It matches [ErrTimeout] if the import
+// takes longer than o.Timeout; the import then continues.
 func (c *Client) WaitImport(ctx context.Context, id int, o WaitOptions) (*Template, error) {
 	return c.waitTemplate(ctx, "import", id, o)
 }
@@ -70,7 +70,7 @@ func (c *Client) waitTemplate(ctx context.Context, op string, id int, o WaitOpti
 	return t, nil
 }
 
-// WaitOrder waits until the server is provisioned, and returns it. Errors are as with
+// WaitOrder waits until the server is provisioned, and returns it. It has the errors of
 // [Client.WaitImport].
 func (c *Client) WaitOrder(ctx context.Context, id int, o WaitOptions) (*Guest, error) {
 	var g *Guest

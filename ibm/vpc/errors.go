@@ -10,30 +10,30 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Errors for errors.Is; the error at hand says more.
+// Errors that a caller can act on. Match them with errors.Is; the returned errors have details.
 var (
-	// ErrExists means that an image, or an instance, of this name is there.
-	ErrExists = advice.With(rest.NewRefusal("there is one of this name", nil), "names are unique in VPC: give another one")
+	// ErrExists means that an image, an instance or an export job with the name exists.
+	ErrExists = advice.With(rest.NewRefusal("a resource with this name exists", nil), "names are unique in VPC: choose another one")
 
-	// ErrNotFound means that there is no such image or instance.
+	// ErrNotFound means that the image, instance or export job does not exist.
 	ErrNotFound = rest.ErrNotFound
 
-	// ErrLost means that a call that makes something was sent, its answer did not arrive, and
-	// what it should have made was not found. Look before repeating it.
+	// ErrLost means that the reply to a creating call was lost, and that the client did
+	// not find the resource. Check before you repeat the call.
 	ErrLost = rest.ErrLost
 
-	// ErrFailed means that the image or the instance failed; see [StatusError].
+	// ErrFailed means that an image, instance or export job failed; see [StatusError].
 	ErrFailed = rest.ErrFailed
 
-	// ErrTimeout means that it took longer than the caller waits. It goes on.
+	// ErrTimeout means that an operation exceeded the waiting time. The operation continues.
 	ErrTimeout = rest.ErrTimeout
 )
 
-// An Error is a call that failed: the API said so, or there was no answer, and then
-// Status is zero and Err has the reason. It holds no secret.
+// An Error is a failed call. If there was no answer, Status is zero and Err has the
+// reason. It holds no secret.
 type Error = rest.Error
 
-// read takes the errors of an answer, and reports whether it has some.
+// read copies the errors of an answer to e, and reports whether it has any.
 func read(e *Error, text []byte, token string) bool {
 	var j struct {
 		Errors []struct {
@@ -61,7 +61,7 @@ func read(e *Error, text []byte, token string) bool {
 	return true
 }
 
-// advised puts advice into an error.
+// advised adds advice to an error.
 func advised(e *Error) *Error {
 	switch {
 	case e.Status == 401:
@@ -69,39 +69,39 @@ func advised(e *Error) *Error {
 	case e.Status == 403:
 		e.Advice = "the API key needs the role Editor for VPC Infrastructure Services; the image service needs an authorization for Cloud Object Storage (Reader), and Cloud Block Storage one for the key service (Reader)"
 	case e.Code == "volume_crn_invalid":
-		e.Advice = "check that the root key is there and enabled, and that Cloud Block Storage (server-protect) has an authorization for the key service: luksimg setup --target vpc makes it"
+		e.Advice = "check that the root key exists and is enabled, and that Cloud Block Storage (server-protect) has an authorization for the key service: luksimg setup --target vpc creates it"
 	case strings.Contains(e.Code, "quota"):
 		e.Advice = "a quota of the account is used up"
 	case strings.Contains(e.Field, "encryption_key"), strings.Contains(e.Field, "encrypted_data_key"):
 		e.Advice = "give the CRN of the root key and the ciphertext exactly as the key service returned it"
 	case strings.Contains(e.Field, "file"):
-		e.Advice = "the file must be cos://REGION/BUCKET/OBJECT.qcow2 in a bucket that the image service may read"
+		e.Advice = "the file must be cos://REGION/BUCKET/OBJECT.qcow2 in a bucket that the image service can read"
 	case e.Temporary():
 		e.Advice = ""
 	}
 	return e
 }
 
-// reasons explains the codes of status_reasons.
+// reasons explains the codes in status_reasons.
 var reasons = map[string]struct{ meaning, hint string }{
-	"encrypted_data_key_invalid": {"the wrapped key can not be unwrapped with the root key",
+	"encrypted_data_key_invalid": {"the root key cannot unwrap the wrapped key",
 		"wrap the passphrase again with this root key, as base64 without a newline, and without additional authenticated data"},
 	"encryption_key_deleted": {"the root key was deleted",
 		"restore the root key within 30 days, or encrypt and import again with another one"},
 	"encryption_key_disabled": {"the root key is disabled",
 		"enable the root key; while it is disabled no instance of the image starts"},
-	"image_data_corrupted": {"the file can not be read as an image with this key",
+	"image_data_corrupted": {"the file is not readable as an image with this key",
 		"check that the passphrase is the decoded text, without a newline, and upload the file again"},
-	"image_provisioned_size_unsupported": {"the disk is larger than images may be",
+	"image_provisioned_size_unsupported": {"the disk exceeds the size limit of images",
 		"the disk must be at most 250 GB"},
-	"cannot_access_storage_bucket": {"the image service can not write to the bucket",
+	"cannot_access_storage_bucket": {"the image service cannot write to the bucket",
 		"check the name of the bucket, and let the image service write to it: ibmcloud iam authorization-policy-create is cloud-object-storage Writer --source-resource-type image"},
-	"image_request_in_progress": {"the image is being made", "wait"},
-	"image_request_queued":      {"the image waits for its turn", "wait"},
+	"image_request_in_progress": {"the image is being created", "wait"},
+	"image_request_queued":      {"the image creation is queued", "wait"},
 }
 
-// Explain says what a code of status_reasons means and what to do about it. Codes that
-// are not known are explained by themselves.
+// Explain returns the meaning of a code in status_reasons, and advice. An unknown
+// code is its own meaning.
 func Explain(code string) (meaning, hint string) {
 	r, ok := reasons[code]
 	if !ok {
@@ -110,15 +110,15 @@ func Explain(code string) (meaning, hint string) {
 	return r.meaning, r.hint
 }
 
-// unauthorized explains those codes that have another cause if their message is about an authorization.
+// unauthorized explains codes that have another cause if their message mentions an authorization.
 var unauthorized = map[string]struct{ meaning, hint string }{
-	"image_data_corrupted": {"the image service may not read the file",
+	"image_data_corrupted": {"the image service has no permission to read the file",
 		"luksimg setup --target vpc lets the image service read Object Storage, or: ibmcloud iam authorization-policy-create is cloud-object-storage Reader --source-resource-type image"},
-	"encrypted_data_key_invalid": {"Cloud Block Storage may not use the root key",
+	"encrypted_data_key_invalid": {"Cloud Block Storage has no permission to use the root key",
 		"luksimg setup --target vpc lets Cloud Block Storage (server-protect) use the root key"},
 }
 
-// explain is [Explain], which also looks at the message.
+// explain is [Explain] that also considers the message.
 func (r StatusReason) explain() (meaning, hint string) {
 	if u, ok := unauthorized[r.Code]; ok && strings.Contains(strings.ToLower(r.Message), "authorization") {
 		return u.meaning, u.hint
@@ -126,14 +126,14 @@ func (r StatusReason) explain() (meaning, hint string) {
 	return Explain(r.Code)
 }
 
-// A StatusError is an image, an instance or an export job that was accepted and did not come to a good
-// end. It matches [ErrFailed] or [ErrTimeout].
+// A StatusError means that an accepted image, instance or export job failed or has not finished
+// in time. It matches [ErrFailed] or [ErrTimeout].
 type StatusError struct {
 	Op      string         // "image", "instance" or "export job"
 	ID      string         // its ID
 	Status  string         // the last status: "failed"
-	Reasons []StatusReason // as the service gave them
-	Elapsed time.Duration  // since the waiting began
+	Reasons []StatusReason // from the service
+	Elapsed time.Duration  // since waiting began
 
 	err error
 }
@@ -159,7 +159,7 @@ func (e *StatusError) Error() string {
 // Unwrap returns [ErrFailed] or [ErrTimeout].
 func (e *StatusError) Unwrap() error { return e.err }
 
-// Hint says what to do about it, or is empty.
+// Hint returns advice, or "".
 func (e *StatusError) Hint() string {
 	for _, r := range e.Reasons {
 		if _, hint := r.explain(); hint != "" {
@@ -167,7 +167,7 @@ func (e *StatusError) Hint() string {
 		}
 	}
 	if e.err == ErrTimeout {
-		return fmt.Sprintf("it goes on: wait for %s %s again rather than make another one", e.Op, e.ID)
+		return fmt.Sprintf("the operation continues: wait for %s %s again instead of starting another one", e.Op, e.ID)
 	}
 	if e.Op == "export job" {
 		return reasons["cannot_access_storage_bucket"].hint

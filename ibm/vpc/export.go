@@ -26,22 +26,22 @@ type ExportJob struct {
 	StorageObject struct {
 		Name string `json:"name"`
 	} `json:"storage_object"`
-	// WrappedDEK is the wrapped key of an encrypted image, which the root key of the image
-	// unwraps.
+	// WrappedDEK is the wrapped data key of an encrypted image. The root key of the image
+	// unwraps it.
 	WrappedDEK string    `json:"encrypted_data_key,omitempty"`
 	CreatedAt  time.Time `json:"created_at,omitzero"`
 }
 
-// Done reports whether the copy is there.
+// Done reports whether the copy is complete.
 func (j *ExportJob) Done() bool { return j.Status == "succeeded" }
 
-// An ExportRequest says where to copy an image to. The image service of VPC needs an authorization
+// An ExportRequest describes the copy of an image to a bucket. The VPC image service needs an authorization
 // to write to the bucket.
 type ExportRequest struct {
 	Image  string // its ID
 	Bucket string // its name
-	Format string // "qcow2", also for "", or "vhd", which an encrypted image can not have
-	Name   string // of the job, unique for the image, by which the service names the object
+	Format string // "qcow2" (the default) or "vhd" (unencrypted images only)
+	Name   string // of the job, unique for the image; the service names the object after it
 }
 
 type exportPrototype struct {
@@ -58,9 +58,9 @@ func exportPath(image, job string) string {
 	return p
 }
 
-// CreateExport asks for a copy of an image, and returns the job at once; [Client.WaitExport] waits
-// until it is done. If the answer is lost, the job is looked for by its name: [ErrLost] means that it was
-// not found. If there is one of this name from before, that is [ErrExists].
+// CreateExport requests the export of an image, and returns the job at once. [Client.WaitExport] waits
+// until it is done. If the reply is lost, CreateExport looks for the job by its name. [ErrLost] means that it
+// was not found. If a job with the name exists already, the error matches [ErrExists].
 func (c *Client) CreateExport(ctx context.Context, r ExportRequest) (*ExportJob, error) {
 	const op = "create export job"
 	p := exportPrototype{Bucket: named{r.Bucket}, Format: cmp.Or(r.Format, "qcow2"), Name: r.Name}
@@ -68,7 +68,7 @@ func (c *Client) CreateExport(ctx context.Context, r ExportRequest) (*ExportJob,
 		return nil, fmt.Errorf("vpc: %s: %w", op, err)
 	}
 	if r.Image == "" || r.Bucket == "" || p.Format != "qcow2" && p.Format != "vhd" {
-		return nil, fmt.Errorf("vpc: %s: it needs an image, a bucket, and qcow2 or vhd for the format", op)
+		return nil, fmt.Errorf("vpc: %s: image, bucket and a format of qcow2 or vhd are required", op)
 	}
 	find := func() (*ExportJob, error) {
 		all, err := c.ExportJobs(ctx, r.Image)
@@ -101,23 +101,23 @@ func (c *Client) exportJob(ctx context.Context, op, method, path string, in any)
 	return j, nil
 }
 
-// ExportJob returns one export job of an image. [ErrNotFound] if there is none.
+// ExportJob returns an export job of an image. A missing job is [ErrNotFound].
 func (c *Client) ExportJob(ctx context.Context, image, id string) (*ExportJob, error) {
 	return c.exportJob(ctx, "get export job", http.MethodGet, exportPath(image, id), nil)
 }
 
-// ExportJobs returns the export jobs of an image, the newest first.
+// ExportJobs returns the export jobs of an image, newest first.
 func (c *Client) ExportJobs(ctx context.Context, image string) ([]ExportJob, error) {
 	return list[ExportJob](ctx, c, "list export jobs", exportPath(image, ""), "export_jobs", nil)
 }
 
-// DeleteExport deletes an export job. One that is not done is cancelled, and leaves no object; the object
-// of one that is done stays. [ErrNotFound] if there is none.
+// DeleteExport deletes an export job. It cancels an unfinished job, which leaves no object. The object
+// of a finished job remains. A missing job is [ErrNotFound].
 func (c *Client) DeleteExport(ctx context.Context, image, id string) error {
 	return c.call(ctx, "delete export job", http.MethodDelete, exportPath(image, id), nil, nil, nil)
 }
 
-// WaitExport waits until the copy is there, and returns the job. Errors are as with
+// WaitExport waits until the copy is complete, and returns the job. It has the errors of
 // [Client.WaitImage].
 func (c *Client) WaitExport(ctx context.Context, image, id string, o WaitOptions) (job *ExportJob, err error) {
 	err = c.wait(ctx, "export job", id, o, "succeeded", []string{"failed", "deleting"}, func() (string, []StatusReason, error) {

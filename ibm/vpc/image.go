@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// A StatusReason is why an image or an instance has its status; see [Explain].
+// A StatusReason explains the status of an image or an instance; see [Explain].
 type StatusReason struct {
 	Code     string `json:"code"`
 	Message  string `json:"message"`
@@ -37,18 +37,18 @@ type Image struct {
 	MinimumSize int64 `json:"minimum_provisioned_size,omitempty"` // GB
 }
 
-// Ready reports whether instances can be made of it.
+// Ready reports whether instances can be created from the image.
 func (i *Image) Ready() bool { return i.Status == "available" }
 
-// An ImageRequest says what to make an image of.
+// An ImageRequest describes an image to create.
 type ImageRequest struct {
 	Name            string // lower case letters, digits and hyphens
 	URI             string // cos://REGION/BUCKET/OBJECT.qcow2
 	OperatingSystem string // "ubuntu-22-04-amd64"
-	ResourceGroup   string // its ID; "" is the default one
+	ResourceGroup   string // its ID; "" means the default group
 
-	// RootKeyCRN and WrappedDEK tell the key of an encrypted image: the root key, and
-	// the passphrase as the key service wrapped it. Without both it is not encrypted.
+	// RootKeyCRN and WrappedDEK are set for an encrypted image: its root key, and
+	// the passphrase as the key service wrapped it. Set both or neither.
 	RootKeyCRN string
 	WrappedDEK string
 }
@@ -82,15 +82,15 @@ func (r ImageRequest) prototype() (*imagePrototype, error) {
 	parts := strings.SplitN(strings.TrimPrefix(r.URI, "cos://"), "/", 3)
 	switch {
 	case r.Name == "":
-		return bad("no name given")
+		return bad("no name")
 	case r.OperatingSystem == "":
-		return bad("no operating system given")
+		return bad("no operating system")
 	case !strings.HasPrefix(r.URI, "cos://") || len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "":
 		return bad("the address of the file is not cos://REGION/BUCKET/OBJECT")
 	case (r.RootKeyCRN == "") != (r.WrappedDEK == ""):
-		return bad("an encrypted image needs both the CRN of the root key and the wrapped key; with one of them it would be taken for one that is not encrypted")
+		return bad("an encrypted image requires both the CRN of the root key and the wrapped key")
 	case strings.ContainsAny(r.WrappedDEK, " \t\r\n"):
-		return bad("the wrapped key has white space in it: give the ciphertext exactly as the key service returned it")
+		return bad("the wrapped key contains white space: give the ciphertext exactly as the key service returned it")
 	}
 	if err := CheckImageName(r.Name); err != nil {
 		return wrong(err)
@@ -109,10 +109,10 @@ func (r ImageRequest) prototype() (*imagePrototype, error) {
 	return p, nil
 }
 
-// CreateImage asks for an image to be made, and returns it at once;
-// [Client.WaitImage] waits until it is available. If the answer is lost, the image is
-// looked for by its name, which is unique: [ErrLost] means that it was not found. If
-// there is one of this name from before, that is [ErrExists].
+// CreateImage requests the creation of an image, and returns it at once.
+// [Client.WaitImage] waits until it is available. If the reply is lost, CreateImage looks for the
+// image by its unique name. [ErrLost] means that it was not found. If an
+// image with the name exists already, the error matches [ErrExists].
 func (c *Client) CreateImage(ctx context.Context, r ImageRequest) (*Image, error) {
 	p, err := r.prototype()
 	if err != nil {
@@ -143,7 +143,7 @@ func (c *Client) CreateImage(ctx context.Context, r ImageRequest) (*Image, error
 	})
 }
 
-// Image returns one image. [ErrNotFound] if there is none.
+// Image returns an image by its ID. A missing image is [ErrNotFound].
 func (c *Client) Image(ctx context.Context, id string) (*Image, error) {
 	img := new(Image)
 	if err := c.call(ctx, "get image", http.MethodGet, "images/"+url.PathEscape(id), nil, nil, img); err != nil {
@@ -164,13 +164,13 @@ func (c *Client) images(ctx context.Context, op string, q url.Values) ([]Image, 
 	return list[Image](ctx, c, op, "images", "images", q)
 }
 
-// DeleteImage deletes an image; one that failed stays otherwise, and its name is taken.
-// [ErrNotFound] if there is none.
+// DeleteImage deletes an image. A failed image otherwise remains and blocks its name.
+// A missing image is [ErrNotFound].
 func (c *Client) DeleteImage(ctx context.Context, id string) error {
 	return c.call(ctx, "delete image", http.MethodDelete, "images/"+url.PathEscape(id), nil, nil, nil)
 }
 
-// FindImage returns the private image of this name. [ErrNotFound] if there is none.
+// FindImage returns the private image with this name. A missing image is [ErrNotFound].
 func (c *Client) FindImage(ctx context.Context, name string) (*Image, error) {
 	all, err := c.images(ctx, "find image", url.Values{"visibility": {"private"}, "name": {name}})
 	if err != nil {
@@ -184,7 +184,7 @@ func (c *Client) FindImage(ctx context.Context, name string) (*Image, error) {
 	return nil, fmt.Errorf("vpc: image %q: %w", name, ErrNotFound)
 }
 
-// LookUp returns the private image of a name or an ID. [ErrNotFound] if there is none.
+// LookUp returns the private image with a name or an ID. A missing image is [ErrNotFound].
 func (c *Client) LookUp(ctx context.Context, name string) (*Image, error) {
 	img, err := c.FindImage(ctx, name)
 	if errors.Is(err, ErrNotFound) {

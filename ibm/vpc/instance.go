@@ -20,10 +20,10 @@ type Instance struct {
 	CreatedAt time.Time      `json:"created_at,omitzero"`
 }
 
-// Ready reports whether it runs.
+// Ready reports whether the instance is running.
 func (i *Instance) Ready() bool { return i.Status == "running" }
 
-// An InstanceRequest says what instance to order. It costs money.
+// An InstanceRequest describes an instance to order. An order costs money.
 type InstanceRequest struct {
 	Name    string
 	Image   string // its ID
@@ -32,15 +32,15 @@ type InstanceRequest struct {
 	VPC     string // its ID
 	Subnet  string // its ID
 
-	SSHKeys       []string // IDs of keys that are known to the account
+	SSHKeys       []string // IDs of keys of the account
 	UserData      string   // for cloud-init
-	ResourceGroup string   // its ID; "" is the default one
+	ResourceGroup string   // its ID; "" means the default group
 
-	// Attachment gives the instance a network attachment, with a virtual network interface in the subnet,
-	// rather than a network interface of its own.
+	// Attachment creates a network attachment with a virtual network interface in the subnet,
+	// instead of a network interface of the instance.
 	Attachment bool
 
-	// BootKeyCRN is the root key of the boot volume; "" is that of the image.
+	// BootKeyCRN is the root key of the boot volume; "" means that of the image.
 	BootKeyCRN string
 }
 
@@ -77,7 +77,7 @@ func (r InstanceRequest) prototype() (*instancePrototype, error) {
 		{"name", r.Name}, {"image", r.Image}, {"zone", r.Zone}, {"profile", r.Profile}, {"VPC", r.VPC}, {"subnet", r.Subnet},
 	} {
 		if f.value == "" {
-			return nil, fmt.Errorf("vpc: create instance: no %s given", f.name)
+			return nil, fmt.Errorf("vpc: create instance: no %s", f.name)
 		}
 	}
 	if err := CheckName(r.Name); err != nil {
@@ -105,18 +105,18 @@ func (r InstanceRequest) prototype() (*instancePrototype, error) {
 	return p, nil
 }
 
-// String tells the request; user data may hold secrets.
+// String describes the request without the user data, which can hold secrets.
 func (r InstanceRequest) String() string {
 	return fmt.Sprintf("instance %s of image %s in %s", r.Name, r.Image, r.Zone)
 }
 
-// GoString is String.
+// GoString returns String.
 func (r InstanceRequest) GoString() string { return r.String() }
 
-// CreateInstance orders an instance, and returns it at once; [Client.WaitInstance]
-// waits until it runs. If the answer is lost, the instance is looked for by its name,
-// which is unique: [ErrLost] means that it was not found. If there is one of this name
-// from before, that is [ErrExists].
+// CreateInstance orders an instance, and returns it at once. [Client.WaitInstance]
+// waits until it is running. If the reply is lost, CreateInstance looks for the instance by its
+// unique name. [ErrLost] means that it was not found. If an instance with the name
+// exists already, the error matches [ErrExists].
 func (c *Client) CreateInstance(ctx context.Context, r InstanceRequest) (*Instance, error) {
 	p, err := r.prototype()
 	if err != nil {
@@ -149,7 +149,7 @@ func (c *Client) CreateInstance(ctx context.Context, r InstanceRequest) (*Instan
 	})
 }
 
-// Instance returns one instance. [ErrNotFound] if there is none.
+// Instance returns an instance by its ID. A missing instance is [ErrNotFound].
 func (c *Client) Instance(ctx context.Context, id string) (*Instance, error) {
 	i := new(Instance)
 	if err := c.call(ctx, "get instance", http.MethodGet, "instances/"+url.PathEscape(id), nil, nil, i); err != nil {

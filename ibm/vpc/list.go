@@ -11,12 +11,12 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// maxPages bounds a list, should the service not end it.
+// maxPages limits a list in case the service never ends it.
 const maxPages = 1000
 
-// list calls for one page of a list after the other, whose items are the field of that name. Of the
-// address of the next page only the mark is used: the token must not be sent to wherever an
-// answer says. A nil q is for lists that come whole.
+// list reads all pages of a list. field is the name of the JSON field with the items. list uses only the
+// page token in the address of the next page, so that an answer cannot redirect the
+// bearer token to another server. A nil q is for lists without pages.
 func list[T any](ctx context.Context, c *Client, op, path, field string, q url.Values) ([]T, error) {
 	if q != nil {
 		q.Set("limit", "100")
@@ -51,7 +51,7 @@ func list[T any](ctx context.Context, c *Client, op, path, field string, q url.V
 	return nil, badAnswer(&Error{Op: op}, "the list does not end")
 }
 
-// A Thing is what an order names: a VPC, a subnet or an SSH key.
+// A Thing is a VPC, a subnet or an SSH key.
 type Thing struct {
 	ID   string `json:"id"`
 	CRN  string `json:"crn,omitempty"`
@@ -69,33 +69,33 @@ func (c *Client) VPCs(ctx context.Context) ([]Thing, error) {
 	return list[Thing](ctx, c, "list VPCs", "vpcs", "vpcs", url.Values{})
 }
 
-// Subnets returns the subnets of the region, of all VPCs.
+// Subnets returns the subnets of all VPCs of the region.
 func (c *Client) Subnets(ctx context.Context) ([]Thing, error) {
 	return list[Thing](ctx, c, "list subnets", "subnets", "subnets", url.Values{})
 }
 
-// SSHKeys returns the public keys that the account has in the region.
+// SSHKeys returns the account's public keys in the region.
 func (c *Client) SSHKeys(ctx context.Context) ([]Thing, error) {
 	return list[Thing](ctx, c, "list keys", "keys", "keys", url.Values{})
 }
 
-// A Profile is a size of instances.
+// A Profile is an instance profile.
 type Profile struct {
 	Name   string `json:"name"`   // "bx2-2x8"
 	Family string `json:"family"` // "balanced"
 }
 
-// Profiles returns the sizes of instances.
+// Profiles returns the instance profiles.
 func (c *Client) Profiles(ctx context.Context) ([]Profile, error) {
 	return list[Profile](ctx, c, "list profiles", "instance/profiles", "profiles", nil)
 }
 
-// An OperatingSystem is one that an image may have.
+// An OperatingSystem is an operating system known to VPC.
 type OperatingSystem struct {
 	Name         string `json:"name"` // "ubuntu-22-04-amd64"
 	DisplayName  string `json:"display_name,omitempty"`
 	Architecture string `json:"architecture,omitempty"`
-	// Importable is set if custom images may have it.
+	// Importable reports whether custom images can have it.
 	Importable bool `json:"allow_user_image_creation"`
 }
 
@@ -104,11 +104,11 @@ func (c *Client) OperatingSystems(ctx context.Context) ([]OperatingSystem, error
 	return list[OperatingSystem](ctx, c, "list operating systems", "operating_systems", "operating_systems", url.Values{})
 }
 
-// ErrSystem is an operating system that custom images can not have.
-var ErrSystem = advice.New("images can not have this operating system", "luksimg import --target vpc --list-os-codes lists them")
+// ErrSystem means that custom images cannot have an operating system.
+var ErrSystem = advice.New("images cannot have this operating system", "luksimg import --target vpc --list-os-codes lists them")
 
-// CheckOperatingSystem asks whether custom images may have an operating system: an error that matches
-// [ErrSystem] if not.
+// CheckOperatingSystem asks the API whether custom images can have an operating system. If not, the error
+// matches [ErrSystem].
 func (c *Client) CheckOperatingSystem(ctx context.Context, name string) error {
 	var o OperatingSystem
 	err := c.call(ctx, "get operating system", http.MethodGet, "operating_systems/"+url.PathEscape(name), nil, nil, &o)

@@ -9,19 +9,19 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// ErrName is a name that VPC does not take, of an image, a server, an export job or an object.
-var ErrName = advice.New("VPC does not take this name", "names have 1 to 63 lower case letters, digits and hyphens, begin with a letter and do not end with a hyphen")
+// ErrName means that VPC does not accept the name of an image, a server, an export job or an object.
+var ErrName = advice.New("VPC does not accept this name", "names have 1 to 63 lower case letters, digits and hyphens, begin with a letter and do not end with a hyphen")
 
-// maxName is how long a name may be.
+// maxName is the maximum length of a name.
 const maxName = 63
 
 var name = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
 
-// reserved is how the names of the provider's own images begin.
+// reserved is the prefix of the names of IBM's own images.
 const reserved = "ibm-"
 
-// CheckName returns an error that matches [ErrName] for what can be no name of an instance or an export
-// job (pattern and length of the API's names).
+// CheckName returns an error that matches [ErrName] for an invalid name of an instance or an export
+// job (pattern and length of names in the API).
 func CheckName(s string) error {
 	if len(s) > maxName || !name.MatchString(s) {
 		return fmt.Errorf("%w: %q", ErrName, s)
@@ -29,18 +29,18 @@ func CheckName(s string) error {
 	return nil
 }
 
-// CheckImageName is CheckName for images: names that begin with ibm- are the provider's own
+// CheckImageName is CheckName for images. It also refuses the prefix ibm- of IBM's own images
 // (vpc-go-sdk, ImagePrototypeImageByFile).
 func CheckImageName(s string) error {
 	if strings.HasPrefix(s, reserved) {
-		return advice.With(fmt.Errorf("%w: %q", ErrName, s), "names that begin with "+reserved+" are those of IBM's own images")
+		return advice.With(fmt.Errorf("%w: %q", ErrName, s), "the prefix "+reserved+" is reserved for IBM's own images")
 	}
 	return CheckName(s)
 }
 
-// CheckObject returns an error that matches [ErrName] for the name of an object that no image is made of:
-// the extension tells the format, and is qcow2 or vhd, in lower case; only qcow2 if the image is
-// encrypted (vpc-go-sdk, ImageFilePrototype).
+// CheckObject returns an error that matches [ErrName] unless key is a valid object name for an image.
+// The extension selects the format: qcow2 or vhd in lower case, and only qcow2 for an encrypted
+// image (vpc-go-sdk, ImageFilePrototype).
 func CheckObject(key string, encrypted bool) error {
 	switch ext := path.Ext(key); {
 	case encrypted && ext != ".qcow2":

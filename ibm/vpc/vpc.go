@@ -1,9 +1,9 @@
 // Package vpc imports encrypted images into IBM Cloud VPC and orders instances from
 // them.
 //
-// Start with [New]. [Client.CreateImage] makes an image of a qcow2 file in object
-// storage, [Client.WaitImage] waits until it is available, [Client.CreateInstance]
-// orders an instance. What makes something is never repeated blindly; see [ErrLost].
+// [New] returns a [Client]. [Client.CreateImage] creates an image from a qcow2 file in object
+// storage, [Client.WaitImage] waits until it is available, and [Client.CreateInstance]
+// orders an instance. The client does not retry creating calls blindly; see [ErrLost].
 // The package keeps no secret, and its errors hold none.
 package vpc
 
@@ -24,37 +24,37 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// DefaultVersion is the date of the API that the package is written for.
+// DefaultVersion is the API version that the package requests by default.
 const DefaultVersion = "2025-06-24"
 
-// A TokenSource gives bearer tokens of IAM: package iam has some.
+// A TokenSource returns IAM bearer tokens. Package iam has implementations.
 type TokenSource = rest.TokenSource
 
-// A Clock is what waiting needs of the time, so that tests need not wait.
+// A Clock provides time and waiting; tests replace it.
 type Clock = rest.Clock
 
-// Options say how to reach the API of a region.
+// Options are the settings of a [Client]. Tokens and one of Region and Endpoint must be set.
 type Options struct {
-	Region string // "us-south"; it gives the endpoint if there is none
+	Region string // "us-south"; selects the endpoint if Endpoint is ""
 
-	// Endpoint is the base address; "" is IBM's, by Region and on the network that Network
-	// names: see package endpoint. It must be https, or http on this machine.
+	// Endpoint is the base address. "" means IBM's endpoint for Region on Network;
+	// see package endpoint. It must be https, or http on a loopback address.
 	Endpoint string
 	Network  string
 
 	Tokens TokenSource
 
-	// HTTP makes the calls; nil is a client of its own. Redirects are not followed.
+	// HTTP sends the requests; nil means a new client. Redirects are not followed.
 	HTTP *http.Client
 
-	Timeout       time.Duration // of one call; zero is 2 minutes
-	Version       string        // date of the API; "" is [DefaultVersion]
-	UserAgent     string        // "" is "luksimg"
-	CorrelationID string        // of all calls; "" is a random one
-	Clock         Clock         // for waiting; nil is that of the system
+	Timeout       time.Duration // of one call; zero means 2 minutes
+	Version       string        // API version date; "" means [DefaultVersion]
+	UserAgent     string        // "" means "luksimg"
+	CorrelationID string        // of all calls; "" means a random one
+	Clock         Clock         // for waiting; nil means the system clock
 
-	// Settle is how long what a call whose answer was lost may have made is looked for,
-	// before the call is sent again; zero is 2 minutes.
+	// Settle is how long to look for the result of a call whose reply was lost,
+	// before the call is sent again; zero means 2 minutes.
 	Settle time.Duration
 }
 
@@ -66,11 +66,11 @@ type Client struct {
 
 var region = regexp.MustCompile(`^[a-z0-9-]+$`)
 
-// New checks the configuration. It makes no call.
+// New returns a client. It validates opts and sends no request.
 func New(opts Options) (*Client, error) {
 	if opts.Endpoint == "" {
 		if !region.MatchString(opts.Region) {
-			return nil, errors.New("vpc: no endpoint and no region given")
+			return nil, errors.New("vpc: no endpoint and no region")
 		}
 		if err := endpoint.Check(opts.Network); err != nil {
 			return nil, fmt.Errorf("vpc: %w", err)
@@ -82,7 +82,7 @@ func New(opts Options) (*Client, error) {
 		return nil, fmt.Errorf("vpc: endpoint: %w", err)
 	}
 	if opts.Tokens == nil {
-		return nil, errors.New("vpc: calls need a source of tokens")
+		return nil, errors.New("vpc: a token source is required")
 	}
 	opts.Endpoint = strings.TrimSuffix(base, "/v1")
 	if opts.Timeout <= 0 {
@@ -102,7 +102,7 @@ func New(opts Options) (*Client, error) {
 	return c, nil
 }
 
-// CorrelationID returns what ties the calls together in the logs of the service.
+// CorrelationID returns the correlation ID that all calls send to the service.
 func (c *Client) CorrelationID() string { return c.opts.CorrelationID }
 
 // call makes one call and reads its answer into out.
@@ -133,18 +133,18 @@ func (c *Client) call(ctx context.Context, op, method, path string, query url.Va
 	case out == nil:
 		return nil
 	case json.Unmarshal(res.Body, out) != nil:
-		return badAnswer(e, "the answer is not what the API gives")
+		return badAnswer(e, "the answer does not have the format of the API")
 	}
 	return nil
 }
 
-// badAnswer makes e the error of an answer that is none of the API.
+// badAnswer completes e as the error for an answer that does not conform to the API.
 func badAnswer(e *Error, what string) error {
 	e.Service, e.Message, e.Err = "vpc", what, rest.ErrAnswer
 	return advised(e)
 }
 
-// once says how an image or an instance is made.
+// once returns the settings for creating an image or an instance.
 func (c *Client) once() rest.Once {
-	return rest.Once{Clock: c.opts.Clock, Settle: c.opts.Settle, Advice: "look whether it was made before repeating the call"}
+	return rest.Once{Clock: c.opts.Clock, Settle: c.opts.Settle, Advice: "check whether it was created before repeating the call"}
 }

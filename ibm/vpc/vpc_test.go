@@ -394,7 +394,7 @@ func TestQEMU(t *testing.T) {
 // TestHints: what can be told has advice.
 func TestHints(t *testing.T) {
 	for name, e := range map[string]*vpc.Error{
-		"API key": {Status: 401}, "role Editor": {Status: 403}, "wait a minute": {Status: 429}, "quota": {Status: 400, Code: "over_quota", Answered: true},
+		"API key": {Status: 401}, "role Editor": {Status: 403}, "retry in a minute": {Status: 429}, "quota": {Status: 400, Code: "over_quota", Answered: true},
 		"CRN of the root key": {Status: 400, Field: "encrypted_data_key"}, "cos://": {Status: 400, Field: "file.href"},
 		"redirects": {Status: 307}, "request ID": {Status: 500}, "see https://x": {Status: 400, Advice: "see https://x"},
 	} {

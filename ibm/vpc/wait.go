@@ -7,13 +7,13 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// WaitOptions say how to wait. The zero value polls every 10 seconds, for 2 hours.
+// WaitOptions are the settings for waiting. The zero value polls every 10 seconds for up to 2 hours.
 type WaitOptions = rest.WaitOptions
 
-// Progress is what a poll found. Its Detail is the first of the reasons of the status.
+// Progress is the result of a poll. Its Detail is the first of the status reasons.
 type Progress = rest.Progress
 
-// wait looks until the status is one of an end.
+// wait polls until the status is good or one of bad.
 func (c *Client) wait(ctx context.Context, op, id string, o WaitOptions, good string, bad []string, look func() (status string, reasons []StatusReason, err error)) error {
 	last := &StatusError{Op: op, ID: id}
 	elapsed, err := rest.Poll(ctx, c.opts.Clock, o, func() (Progress, bool, error) {
@@ -43,9 +43,9 @@ func (c *Client) wait(ctx context.Context, op, id string, o WaitOptions, good st
 	return err
 }
 
-// WaitImage waits until the image is available, and returns it. If it fails, that is a
-// [StatusError] that matches [ErrFailed]; if it takes longer than o.Timeout, one that
-// matches [ErrTimeout], and the import goes on.
+// WaitImage waits until the image is available, and returns it. The error is a
+// [StatusError]. It matches [ErrFailed] if the image failed. It matches [ErrTimeout] if the image
+// takes longer than o.Timeout; the import then continues.
 func (c *Client) WaitImage(ctx context.Context, id string, o WaitOptions) (img *Image, err error) {
 	bad := []string{"failed", "unusable", "deleting", "obsolete", "deprecated"}
 	err = c.wait(ctx, "image", id, o, "available", bad, func() (string, []StatusReason, error) {
@@ -62,7 +62,7 @@ func (c *Client) WaitImage(ctx context.Context, id string, o WaitOptions) (img *
 	return img, nil
 }
 
-// WaitInstance waits until the instance runs, and returns it. Errors are as with
+// WaitInstance waits until the instance is running, and returns it. It has the errors of
 // [Client.WaitImage].
 func (c *Client) WaitInstance(ctx context.Context, id string, o WaitOptions) (i *Instance, err error) {
 	bad := []string{"failed", "deleting", "stopped"}

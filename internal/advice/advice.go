@@ -1,12 +1,12 @@
-// Package advice is about errors that say what to do about them, by a method Hint.
+// Package advice attaches advice to errors. A method Hint returns the advice.
 package advice
 
 import "errors"
 
-// New returns an error for errors.Is with a word on what to do about it.
+// New returns a new error with the given text and advice.
 func New(text, hint string) error { return With(errors.New(text), hint) }
 
-// An advised is an error with a word on what to do.
+// An advised is an error with advice.
 type advised struct {
 	error
 	hint string
@@ -15,16 +15,16 @@ type advised struct {
 func (e *advised) Unwrap() error { return e.error }
 func (e *advised) Hint() string  { return e.hint }
 
-// With returns err with a word on what to do about it.
+// With returns err with the given advice.
 func With(err error, hint string) error { return &advised{err, hint} }
 
-// Of returns what an error, or the first of those that it wraps, says about what to do; "" if
-// none says anything.
+// Of returns the advice of err or of the first error that it wraps with advice; "" if there is
+// none.
 func Of(err error) string {
 	if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" {
 		return h.Hint()
 	}
-	switch w := err.(type) { //nolint:errorlint // each error of the tree is looked at
+	switch w := err.(type) { //nolint:errorlint // visits each error of the tree
 	case interface{ Unwrap() error }:
 		return Of(w.Unwrap())
 	case interface{ Unwrap() []error }:

@@ -96,7 +96,7 @@ func (c *canvas) links(links []Link) {
 		box, text, title := string(Data), "inside", "there is an event of it"
 		switch l.State {
 		case Unknown:
-			box, text, title = "ahead", "soft", "there is no event of it, and the chain holds without it"
+			box, text, title = "ahead", "soft", "no event found; the chain holds without it"
 		case Missing:
 			box, text, title = "missing", "alarm", "missing, out of order, or refused"
 		}

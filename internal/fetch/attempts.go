@@ -1,6 +1,6 @@
-// Package fetch reads files that are on a server, in ranges: with attempts, going on where a
-// connection broke, and with a [Reader] that keeps some of a file and reads ahead. It knows no
-// protocol. Its callers send the requests.
+// Package fetch reads remote files in ranges. It retries, and continues after a broken
+// connection. Its [Reader] caches blocks and reads ahead. The package is independent of the
+// protocol: its callers send the requests.
 package fetch
 
 import (
@@ -13,17 +13,17 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Attempts say how often something is tried. The zero value is right where every error that is
-// not [Final] may pass.
+// Attempts say how often to retry. The zero value is usable if every error except
+// a [Final] one can be temporary.
 type Attempts struct {
-	Max   int        // in all; 0 is 10, with pauses of a minute or so
-	Clock rest.Clock // what waits; nil is that of the system
-	// Passing tells whether an error may be gone at the next attempt, and how long the server
-	// wants to be left alone until then. It is asked only if [Passing] does not rule it out.
+	Max   int        // total attempts; 0 means 10, with about a minute of pauses
+	Clock rest.Clock // used for waiting; nil means the system clock
+	// Passing reports whether an error can disappear on a retry, and how long the server
+	// wants the client to wait. It is called only for errors that the function [Passing] accepts.
 	Passing func(error) (again bool, after time.Duration)
 }
 
-// Do calls attempt until it works, or fails for good.
+// Do calls attempt until it succeeds or fails permanently.
 func (a Attempts) Do(ctx context.Context, attempt func() error) error {
 	for n := 1; ; n++ {
 		err := attempt()
@@ -54,19 +54,19 @@ func (a Attempts) max() int {
 }
 
 // Wait waits before attempt n, counted from 1: 200 ms, doubled each time up to 20 s, and half
-// of that at random. A server that names a time gets it, up to two minutes.
+// of that at random. If the server asks for a time after, Wait waits that long, up to two minutes.
 func (a Attempts) Wait(ctx context.Context, n int, after time.Duration) error {
 	d := min(200*time.Millisecond<<min(n-1, 10), 20*time.Second)
 	d = d/2 + rand.N(d/2+1)
 	return rest.Sleep(ctx, a.Clock, max(d, min(after, 2*time.Minute)))
 }
 
-// A final error is one that no further attempt will change.
+// A final error is one that no retry can change.
 type final struct{ error }
 
 func (e *final) Unwrap() error { return e.error }
 
-// Final returns err as one that no further attempt will change. [Attempts.Do] returns err itself.
+// Final marks err as an error that no retry can change. [Attempts.Do] returns err itself.
 func Final(err error) error { return &final{err} }
 
 func bare(err error) error {
@@ -76,26 +76,26 @@ func bare(err error) error {
 	return err
 }
 
-// Passing reports whether an error may be gone at the next attempt, as far as that can be told
-// without knowing the server: a connection that was refused or broke.
+// Passing reports whether an error can disappear on a retry, without knowledge of the
+// server: for example, a connection was refused or broke.
 func Passing(err error) bool {
 	return !errors.As(err, new(*final)) && !errors.Is(err, context.Canceled) && !rest.Permanent(err)
 }
 
-// A Getter asks for the bytes from off to end of a file, and returns a body that begins at off. A
-// body that ends early is gone on with by another request.
+// A Getter requests the bytes from off to end of a file, and returns a body that begins at off. If the
+// body ends early, the caller sends another request.
 type Getter func(ctx context.Context, off, end int64) (io.ReadCloser, error)
 
 const (
-	// takeSize is how much is read of the network at a time.
+	// takeSize is the size of one read in bytes.
 	takeSize = 128 << 10
 
-	// forgiven is after how many bytes of a body a failure counts as the first one.
+	// forgiven is the number of bytes after which a failure counts as the first one again.
 	forgiven = 1 << 20
 )
 
-// Range reads n bytes at off, and gives them to take in order, a buffer at a time, which is used
-// again. After a failure it goes on where it was, and returns how many bytes it gave.
+// Range reads n bytes at off, and passes them to take in order in a reused buffer. After a failure
+// it continues at the same offset. It returns the number of bytes passed to take.
 func (a Attempts) Range(ctx context.Context, get Getter, off, n int64, take func(b []byte, at int64) error) (int64, error) {
 	r := ranged{get: get, take: take, off: off, at: off, end: off + n, buf: make([]byte, min(takeSize, n))}
 	for {
@@ -110,7 +110,7 @@ func (a Attempts) Range(ctx context.Context, get Getter, off, n int64, take func
 	}
 }
 
-// A ranged is a range that is being read.
+// A ranged is the state of one call of Range.
 type ranged struct {
 	get          Getter
 	take         func(b []byte, at int64) error
@@ -118,10 +118,10 @@ type ranged struct {
 	buf          []byte
 }
 
-// errAgain is a connection that broke after it brought a good deal: all attempts begin anew.
+// errAgain means that a connection broke after much progress, so that the attempts are counted again.
 var errAgain = errors.New("connection broke")
 
-// attempt reads on until the end, or until the body ends.
+// attempt reads until the end of the range or of the body.
 func (r *ranged) attempt(ctx context.Context, before int64) error {
 	if r.at == r.end {
 		return nil

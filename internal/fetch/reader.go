@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// A Reader reads a file at offsets: it is an image.Source. It is safe for concurrent use.
+// A Reader reads a file at offsets; it implements image.Source. It is safe for concurrent use.
 //
-// It keeps 20 MiB of the file at most, what is under way included, in blocks of a megabyte. Where
-// the file is read in order it reads up to 12 MiB ahead, in several requests at a time; and what is
-// waited for is fetched by four other requests at most.
+// It caches at most 20 MiB of the file, including blocks in flight, in blocks of a megabyte. When
+// the file is read sequentially, it reads up to 12 MiB ahead, with several concurrent requests.
+// At most four other requests fetch the blocks that a caller waits for.
 type Reader struct {
 	name  string
 	size  int64
@@ -21,42 +21,42 @@ type Reader struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	under  sync.WaitGroup
-	asked  chan struct{} // a place for each request that somebody waits for
-	ahead  chan struct{} // and for each that nobody does yet
+	asked  chan struct{} // one slot per request that a caller waits for
+	ahead  chan struct{} // one slot per read-ahead request
 
 	mu     sync.Mutex
-	change sync.Cond // a block may have become free
-	blocks []*block  // cacheBlocks at most; the one used last is at the end
-	free   [][]byte  // the buffers of blocks that were dropped
+	change sync.Cond // signals that a block may have become free
+	blocks []*block  // at most cacheBlocks; the most recently used is last
+	free   [][]byte  // buffers of dropped blocks
 }
 
-// Fetch reads n bytes at off and gives them to take in order. An error is final.
+// Fetch reads n bytes at off and passes them to take in order. Its errors are final.
 type Fetch func(ctx context.Context, off, n int64, take func(b []byte, at int64) error) error
 
 const (
 	blockSize   = 1 << 20
 	cacheBlocks = 20
 	atOnce      = 4  // blocks that one call of ReadAt waits for
-	aheadBlocks = 12 // the most that are read ahead
+	aheadBlocks = 12 // maximum number read ahead
 	perRequest  = 4  // blocks of one request
 	requests    = 4  // of each kind
-	near        = 4  // blocks; what is read so far behind another place goes on from there
+	near        = 4  // blocks; a read this close after an earlier one is sequential
 )
 
-// A block is some of the file, or will be.
+// A block is a block of the file, filled or in flight.
 type block struct {
 	index int64
 	buf   []byte
 	done  chan struct{} // closed when buf is filled, or err is set
 	err   error
 
-	// These are guarded by the mutex of the reader.
-	refs int  // those who fill it, wait for it or copy it
-	used bool // somebody asked for it
-	run  int  // how many reads in order led here
+	// The mutex of the reader guards the following fields.
+	refs int  // number of goroutines that fill, await or copy it
+	used bool // a caller requested it
+	run  int  // number of sequential reads up to here
 }
 
-// NewReader returns a reader of a file of size bytes, whose name is for errors. It works until
+// NewReader returns a reader of a file of size bytes. Errors contain name. It works until
 // Close, or until ctx is done.
 func NewReader(ctx context.Context, name string, size int64, fetch Fetch) *Reader {
 	r := &Reader{name: name, size: size, fetch: fetch, asked: make(chan struct{}, requests), ahead: make(chan struct{}, requests)}
@@ -73,10 +73,10 @@ func NewReader(ctx context.Context, name string, size int64, fetch Fetch) *Reade
 // Size returns the length of the file in bytes.
 func (r *Reader) Size() int64 { return r.size }
 
-// Close ends all reading, and returns when no request is under way.
+// Close cancels all reads, and returns when no request is in flight.
 func (r *Reader) Close() error {
-	r.mu.Lock() // after this no request begins
-	r.cancel(fmt.Errorf("%s: is closed", r.name))
+	r.mu.Lock() // no request starts after this
+	r.cancel(fmt.Errorf("%s: the reader is closed", r.name))
 	r.mu.Unlock()
 	r.under.Wait()
 	return nil
@@ -85,7 +85,7 @@ func (r *Reader) Close() error {
 // ReadAt implements [io.ReaderAt].
 func (r *Reader) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
-		return 0, fmt.Errorf("%s: read at %d", r.name, off)
+		return 0, fmt.Errorf("%s: read at invalid offset %d", r.name, off)
 	}
 	want := p[:max(0, min(int64(len(p)), r.size-min(off, r.size)))]
 	for n < len(want) {
@@ -103,7 +103,7 @@ func (r *Reader) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// read reads what lies in atOnce blocks at most.
+// read reads a range that spans at most atOnce blocks.
 func (r *Reader) read(p []byte, off int64) (n int, err error) {
 	blocks, err := r.take(off/blockSize, (off+int64(len(p))-1)/blockSize)
 	if err != nil {
@@ -124,8 +124,8 @@ func (r *Reader) read(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// take returns the blocks from first to last, for its caller to release, and has those fetched
-// that are not there, and what is read ahead.
+// take returns the blocks from first to last, which the caller must release. It starts to fetch
+// missing blocks and the read-ahead.
 func (r *Reader) take(first, last int64) ([]*block, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -136,7 +136,7 @@ func (r *Reader) take(first, last int64) ([]*block, error) {
 		if r.room(first, last) {
 			break
 		}
-		r.change.Wait() // for one that is fetched, or given back
+		r.change.Wait() // for a block to be fetched or released
 	}
 	var blocks, missing []*block
 	run := r.runTo(first)
@@ -152,7 +152,7 @@ func (r *Reader) take(first, last int64) ([]*block, error) {
 		b.refs++
 		blocks = append(blocks, b)
 	}
-	for _, b := range blocks { // they are the last to go
+	for _, b := range blocks { // keep them longest
 		i := slices.Index(r.blocks, b)
 		r.blocks = append(slices.Delete(r.blocks, i, i+1), b)
 	}
@@ -161,7 +161,7 @@ func (r *Reader) take(first, last int64) ([]*block, error) {
 	return blocks, nil
 }
 
-// runTo returns how many reads in order end with one of the block with this index.
+// runTo returns the number of sequential reads that end at this block.
 func (r *Reader) runTo(index int64) int {
 	run := 0
 	for _, b := range r.blocks {
@@ -172,7 +172,7 @@ func (r *Reader) runTo(index int64) int {
 	return run
 }
 
-// readAhead has fetched what comes after the block with the index last, in whole requests.
+// readAhead starts to fetch the blocks after last, in full-size requests.
 func (r *Reader) readAhead(last int64, run int) {
 	if run < 2 {
 		return
@@ -190,7 +190,7 @@ func (r *Reader) readAhead(last int64, run int) {
 			i++
 			continue
 		case n < i+perRequest && n == end && end < all:
-			return // until there is more
+			return // until there is enough for a request
 		}
 		var blocks []*block
 		for i < n && (len(r.blocks) < cacheBlocks || r.drop(spare)) {
@@ -204,8 +204,8 @@ func (r *Reader) readAhead(last int64, run int) {
 	}
 }
 
-// room makes room for the blocks from first to last that are not there, and reports whether
-// there is enough.
+// room makes room for the missing blocks from first to last, and reports whether
+// it succeeded.
 func (r *Reader) room(first, last int64) bool {
 	need := 0
 	for i := first; i <= last; i++ {
@@ -221,7 +221,7 @@ func (r *Reader) room(first, last int64) bool {
 	return true
 }
 
-// drop drops the block used longest ago that nobody has, and that may go.
+// drop drops the least recently used block that is not referenced and satisfies may.
 func (r *Reader) drop(may func(*block) bool) bool {
 	i := slices.IndexFunc(r.blocks, func(b *block) bool { return b.refs == 0 && may(b) })
 	if i < 0 {
@@ -231,7 +231,7 @@ func (r *Reader) drop(may func(*block) bool) bool {
 	return true
 }
 
-// remove forgets a block that nobody has.
+// remove removes an unreferenced block.
 func (r *Reader) remove(b *block) {
 	if i := slices.Index(r.blocks, b); i >= 0 {
 		r.blocks = slices.Delete(r.blocks, i, i+1)
@@ -239,7 +239,7 @@ func (r *Reader) remove(b *block) {
 	}
 }
 
-// find returns the block with an index, nil if it is not there. One that failed is not.
+// find returns the block with an index, or nil if it is missing or has failed.
 func (r *Reader) find(index int64) *block {
 	for _, b := range r.blocks {
 		if b.index == index && b.err == nil {
@@ -249,7 +249,7 @@ func (r *Reader) find(index int64) *block {
 	return nil
 }
 
-// add adds a block, which there is room for, for its caller to send.
+// add adds a block for the caller to fetch. There must be room for it.
 func (r *Reader) add(index int64) *block {
 	var buf []byte
 	if n := len(r.free); n > 0 {
@@ -262,7 +262,7 @@ func (r *Reader) add(index int64) *block {
 	return b
 }
 
-// release gives blocks back.
+// release releases blocks.
 func (r *Reader) release(blocks ...*block) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -274,7 +274,7 @@ func (r *Reader) release(blocks ...*block) {
 	r.change.Broadcast()
 }
 
-// send has blocks fetched, by as many requests as it takes.
+// send fetches blocks with as many requests as necessary.
 func (r *Reader) send(blocks []*block, places chan struct{}) {
 	for len(blocks) > 0 {
 		n := 1
@@ -287,8 +287,8 @@ func (r *Reader) send(blocks []*block, places chan struct{}) {
 	}
 }
 
-// fill fetches blocks that are behind each other. Each is there for its readers as soon as it is
-// whole.
+// fill fetches consecutive blocks. Each block is available to readers as soon as it is
+// complete.
 func (r *Reader) fill(blocks []*block, places chan struct{}) {
 	start := blocks[0].index * blockSize
 	end := start
@@ -322,7 +322,7 @@ func (r *Reader) fill(blocks []*block, places chan struct{}) {
 		return
 	}
 	r.mu.Lock()
-	for _, b := range blocks { // so that the next one to ask tries again
+	for _, b := range blocks { // so that the next caller retries
 		b.err = err
 	}
 	r.mu.Unlock()

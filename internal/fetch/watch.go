@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// ErrStalled is a request that was given up, as no byte moved for too long.
-var ErrStalled = errors.New("no byte moved for too long")
+// ErrStalled means that a request was cancelled because it made no progress for too long.
+var ErrStalled = errors.New("no progress for too long")
 
-// A BrokenError is a range that was not read to its end, after all attempts.
+// A BrokenError means that a range could not be read completely, after all attempts.
 type BrokenError struct {
 	done, of int64
 	err      error
@@ -22,8 +22,8 @@ func (e *BrokenError) Error() string {
 }
 func (e *BrokenError) Unwrap() error { return e.err }
 
-// A Watch ends a request that no byte moves in. It must be stopped, or the body that it watches
-// closed.
+// A Watch cancels a request that makes no progress. Call Stop, or close the body that it
+// watches, to release it.
 type Watch struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -31,8 +31,8 @@ type Watch struct {
 	stall  time.Duration
 }
 
-// NewWatch begins to watch: when stall has passed since then, or since the last call of Moved,
-// the request is ended.
+// NewWatch starts a watch. It cancels the request when stall has passed since the start or the last
+// call of Moved.
 func NewWatch(ctx context.Context, stall time.Duration) *Watch {
 	w := &Watch{stall: stall}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
@@ -40,19 +40,19 @@ func NewWatch(ctx context.Context, stall time.Duration) *Watch {
 	return w
 }
 
-// Context is that of the request.
+// Context returns the context of the request.
 func (w *Watch) Context() context.Context { return w.ctx }
 
-// Moved tells that a byte moved.
+// Moved reports progress.
 func (w *Watch) Moved() { w.timer.Reset(w.stall) }
 
-// End ends the request, and goes on watching what is left of it.
+// End cancels the request, but continues to watch the body.
 func (w *Watch) End() { w.cancel(nil) }
 
-// Stop ends the request, and the watch.
+// Stop cancels the request and stops the watch.
 func (w *Watch) Stop() { w.timer.Stop(); w.cancel(nil) }
 
-// Cause returns [ErrStalled] for an error that comes of that, and other errors as they are.
+// Cause returns [ErrStalled] if the watch caused err, and otherwise err.
 func (w *Watch) Cause(err error) error {
 	if err != nil && err != io.EOF && context.Cause(w.ctx) == ErrStalled {
 		return ErrStalled
@@ -60,7 +60,7 @@ func (w *Watch) Cause(err error) error {
 	return err
 }
 
-// Body watches the body of an answer, while somebody waits for it. Closing it stops the watch.
+// Body returns body, watched while a Read is in progress. Close stops the watch.
 func (w *Watch) Body(body io.ReadCloser) io.ReadCloser { return &watched{body, w} }
 
 type watched struct {

@@ -1,21 +1,21 @@
-// Package hide keeps the memory of the process, where keys are, from others.
+// Package hide protects the memory of the process, which holds keys, from other processes.
 package hide
 
 import "golang.org/x/sys/unix"
 
-// Memory keeps other processes of the user from reading the memory of this one, where
-// keys are, the kernel from writing it to a core file, and, where the process may lock all of
-// it, to swap space. If it fails, all is as it would be elsewhere.
+// Memory prevents other processes of the user from reading the memory of this one, and the
+// kernel from writing it to a core file. If the process may lock all its memory, it also prevents
+// swapping. It ignores errors: the memory is then unprotected.
 func Memory() {
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	if MayLock() {
-		// Pages are locked when they are first used: what is only reserved takes no memory.
+		// Lock pages when they are first used, so that reserved memory costs nothing.
 		unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT)
 	}
 }
 
-// MayLock tells whether the process may lock as much memory as it will ever take. With less,
-// a later allocation would fail, and end the process.
+// MayLock reports whether the process may lock an unlimited amount of memory. With a limit,
+// a later allocation could fail and end the process.
 func MayLock() bool {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit) == nil && limit.Cur == unix.RLIM_INFINITY {

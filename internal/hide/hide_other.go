@@ -1,7 +1,7 @@
 //go:build !linux
 
-// Package hide keeps the memory of the process, where keys are, from others.
+// Package hide protects the memory of the process, which holds keys, from other processes.
 package hide
 
-// Memory does nothing where there is nothing like it.
+// Memory does nothing: only Linux is supported.
 func Memory() {}

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// ErrAddress is an address that no credential may be sent to.
+// ErrAddress means that credentials must not be sent to an address.
 var ErrAddress = errors.New("address not allowed")
 
-// CheckURL checks the address of a service: https, or http on the loopback of this
-// machine; a host; no user, query or fragment. It returns it without a slash at the end.
+// CheckURL validates the address of a service. It must be https, or http on a loopback address, with
+// a host and without user, query or fragment. CheckURL returns it without a trailing slash.
 func CheckURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" {
@@ -25,7 +25,7 @@ func CheckURL(raw string) (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// mayCarry reports whether a request to u may have a credential in it.
+// mayCarry returns an error unless a request to u may carry a credential.
 func mayCarry(u *url.URL) error {
 	if u.Scheme == "https" || u.Scheme == "http" && Loopback(u.Hostname()) {
 		return nil
@@ -33,7 +33,7 @@ func mayCarry(u *url.URL) error {
 	return fmt.Errorf("%w: %s://%s: want https (http is for this machine only)", ErrAddress, u.Scheme, u.Host)
 }
 
-// Loopback reports whether a host, without its port, is this machine by its name or its address.
+// Loopback reports whether host, without a port, is localhost or a loopback address.
 func Loopback(host string) bool {
 	if host == "localhost" {
 		return true
@@ -42,9 +42,9 @@ func Loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// HTTPClient returns a copy of a client that sends credentials where they were meant to
-// go only: over https, or over http to this machine, and after no redirect. A nil client
-// is a new one.
+// HTTPClient returns a copy of c that protects credentials: it allows only https, or
+// http to a loopback address, and follows no redirects. A nil c
+// means a new client.
 func HTTPClient(c *http.Client) *http.Client {
 	var own http.Client
 	if c != nil {
@@ -55,7 +55,7 @@ func HTTPClient(c *http.Client) *http.Client {
 	return &own
 }
 
-// guard refuses requests to an address that no credential may be sent to.
+// guard refuses requests to addresses that must not receive credentials.
 type guard struct{ next http.RoundTripper }
 
 func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -71,7 +71,7 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.next.RoundTrip(r)
 }
 
-// CloseIdleConnections closes those of the transport behind it.
+// CloseIdleConnections closes the idle connections of the underlying transport.
 func (g guard) CloseIdleConnections() {
 	if c, ok := g.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Clock is what waiting needs of the time, so that tests need not wait.
+// A Clock provides time and waiting; tests replace it.
 type Clock interface {
 	Now() time.Time
 	After(time.Duration) <-chan time.Time
@@ -16,7 +16,7 @@ type systemClock struct{}
 func (systemClock) Now() time.Time                         { return time.Now() }
 func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
-// ClockOr returns c, or the clock of the system for nil.
+// ClockOr returns c, or the system clock if c is nil.
 func ClockOr(c Clock) Clock {
 	if c == nil {
 		return systemClock{}
@@ -24,7 +24,7 @@ func ClockOr(c Clock) Clock {
 	return c
 }
 
-// Sleep waits for d of a clock, or returns what ended ctx.
+// Sleep waits for d, or returns the cause when ctx ends.
 func Sleep(ctx context.Context, c Clock, d time.Duration) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

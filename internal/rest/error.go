@@ -9,45 +9,45 @@ import (
 	"unicode"
 )
 
-// Errors of all services, for errors.Is.
+// Errors common to all services, for errors.Is.
 var (
-	// ErrNotFound means that there is no such thing.
+	// ErrNotFound means that the resource does not exist.
 	ErrNotFound = NewRefusal("not found", nil)
 
-	// ErrLost means that a call that makes something was sent, its answer did not arrive, and
-	// it could not be found out whether it was done. Look before repeating it.
+	// ErrLost means that the reply to a creating call was lost, and that the client could
+	// not determine whether the call took effect. Check before you repeat the call.
 	ErrLost = NewTemporary("the answer was lost")
 
-	// ErrFailed means that what was accepted did not come to a good end.
+	// ErrFailed means that an accepted operation failed.
 	ErrFailed = NewRefusal("failed", nil)
 
-	// ErrTimeout means that it took longer than the caller waits. It goes on.
+	// ErrTimeout means that an operation exceeded the waiting time. The operation continues.
 	ErrTimeout = NewTemporary("still not ready")
 
-	// ErrAnswer is an answer that is not one of the service.
+	// ErrAnswer means that an answer does not conform to the API.
 	ErrAnswer = errors.New("unexpected answer")
 )
 
-// An Error is a call of a service that failed: the service said so, or there was no
-// answer, and then Status is zero and Err has the reason. It holds no secret.
+// An Error is a failed call to a service. If there was no answer, Status is zero and Err
+// has the reason. It holds no secret.
 type Error struct {
 	Service   string // "vpc"
-	Op        string // what was to be done: "create image"
-	Status    int    // of HTTP; 200 is possible
-	Code      string // of the service: "not_found"
-	Message   string // the service's words
-	Field     string // the field or object that it is about
-	RequestID string // what the service's support asks for
-	// CorrelationID is what the client gave the call.
+	Op        string // the operation: "create image"
+	Status    int    // HTTP status; can be 200
+	Code      string // error code of the service: "not_found"
+	Message   string // message of the service
+	Field     string // the field or object concerned
+	RequestID string // for the support of the service
+	// CorrelationID is the ID that the client sent with the call.
 	CorrelationID string
 
-	// Err is what kind of error it is, or why there was no answer; nil if there is no more
-	// to say than the status does.
+	// Err is the kind of error, or the reason why there was no answer. It is nil if only the
+	// status is known.
 	Err error
-	// Answered is set if these are words of the service itself, and not of something
-	// between: then it has refused even with a status of the 500s.
+	// Answered is set if the message comes from the service itself, not from a proxy.
+	// The service then has refused the call even with a 5xx status.
 	Answered bool
-	// Advice says what to do about it; "" is what the status says.
+	// Advice says what to do; "" means the advice for the status.
 	Advice string
 }
 
@@ -90,13 +90,13 @@ func status(n int) string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is reports whether the service says that there is no such thing, for [ErrNotFound].
+// Is reports whether target is [ErrNotFound] and the service answered that the resource does not exist.
 func (e *Error) Is(target error) bool {
 	return target == ErrNotFound && e.Status == http.StatusNotFound
 }
 
-// Refused reports whether the service said no: for the credentials, for what they may do,
-// or for what was asked.
+// Refused reports whether the service refused the call because of its credentials, permissions
+// or parameters.
 func (e *Error) Refused() bool {
 	if e.Status == 0 {
 		return refusedCause(e.Err)
@@ -109,7 +109,7 @@ func refusedCause(err error) bool {
 	return errors.As(err, &r) && r.Refused()
 }
 
-// Temporary reports whether the same call may work later.
+// Temporary reports whether the same call can succeed later.
 func (e *Error) Temporary() bool {
 	switch {
 	case e.Status == 0:
@@ -120,13 +120,13 @@ func (e *Error) Temporary() bool {
 	return e.Status >= 500 && !e.Answered || errors.Is(e.Err, ErrAnswer)
 }
 
-// limited reports whether the service says, with any status, that it was asked too often.
+// limited reports whether the service, with any status, limits the rate of calls.
 func (e *Error) limited() bool {
 	return e.Status == http.StatusTooManyRequests || strings.Contains(e.Code, "RateLimit") || strings.HasPrefix(e.Code, "Throttling")
 }
 
-// Lost reports whether the call may have been done all the same: it was sent, and there
-// was no answer, or none of the service. A connection that was never made is none.
+// Lost reports whether the call may have taken effect: it was sent, and there
+// was no answer from the service. It is false if no connection was made.
 func (e *Error) Lost() bool {
 	switch {
 	case e.Status == 0:
@@ -139,7 +139,7 @@ func (e *Error) Lost() bool {
 	return e.Status >= 500 && !e.Answered
 }
 
-// Lost returns the error of a call that may have been done, as [ErrLost].
+// Lost returns the [ErrLost] error for a call that may have taken effect.
 func Lost(e *Error, advice string) error {
 	because := e.Message
 	if because == "" && e.Err != nil {
@@ -153,7 +153,7 @@ func Lost(e *Error, advice string) error {
 	return &l
 }
 
-// Hint says what to do about it, or is empty.
+// Hint returns advice, or "".
 func (e *Error) Hint() string {
 	var h interface{ Hint() string }
 	switch {
@@ -162,18 +162,18 @@ func (e *Error) Hint() string {
 	case e.Status == 0 && errors.Is(e.Err, ErrToken) && errors.As(e.Err, &h):
 		return h.Hint()
 	case e.limited():
-		return "the service limits how often it is called: wait a minute and repeat"
+		return "the service limits the rate of calls: retry in a minute"
 	case e.Status == 0 && e.Err != nil:
 		return "there was no answer: check the endpoint and the network"
 	case e.Status >= 300 && e.Status < 400:
-		return "the endpoint redirects, and that is not followed with credentials in the call: give the address it redirects to"
+		return "the endpoint redirects, and calls with credentials do not follow redirects: give the address it redirects to"
 	case e.Status >= 500 && !e.Answered:
-		return "the service has a problem: repeat later, and give its support the request ID"
+		return "the service has a problem: retry later, and give its support the request ID"
 	}
 	return ""
 }
 
-// Redact replaces secrets in the message of a service. No copy of them is made.
+// Redact replaces secrets in a message of a service, without copying them.
 func Redact(message string, secrets ...[]byte) string {
 	for _, s := range secrets {
 		if text := []byte(message); len(s) >= shortest && bytes.Contains(text, s) {
@@ -184,13 +184,13 @@ func Redact(message string, secrets ...[]byte) string {
 	return message
 }
 
-// shortest is the length of the shortest secret that is looked for: what is shorter is in
-// any text.
+// shortest is the minimum length of a secret to replace. Shorter strings would match
+// anywhere.
 const shortest = 4
 
-// Clean makes the message of a service fit for an error: one line of printable
-// characters, at most 600 of them, and no secret that was sent to the service, which might
-// have come back in it.
+// Clean prepares a message of a service for an error: one line of at most 600 printable
+// characters. It removes secrets that were sent to the service, in case the
+// message repeats them.
 func Clean(message string, secrets ...string) string {
 	for _, s := range secrets {
 		if len(s) >= shortest {
@@ -212,14 +212,14 @@ func Clean(message string, secrets ...string) string {
 	return message
 }
 
-// A refusal is an error of a service that said no.
+// A refusal is the error of a call that a service refused.
 type refusal struct {
 	text  string
 	wider error
 }
 
-// NewRefusal returns an error for errors.Is that says what a service refused for. It
-// matches wider too, unless that is nil.
+// NewRefusal returns a sentinel error for a kind of refusal. It
+// also matches wider, unless that is nil.
 func NewRefusal(text string, wider error) error { return &refusal{text, wider} }
 
 func (r *refusal) Error() string        { return r.text }

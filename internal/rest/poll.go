@@ -7,31 +7,31 @@ import (
 	"time"
 )
 
-// WaitOptions say how to wait for what a service takes minutes for. The zero value polls
-// every 10 seconds, for 2 hours.
+// WaitOptions are the settings for waiting for a long operation. The zero value polls
+// every 10 seconds for up to 2 hours.
 type WaitOptions struct {
-	Interval time.Duration // between polls; zero is 10 seconds
-	Timeout  time.Duration // in all; zero is 2 hours
+	Interval time.Duration // between polls; zero means 10 seconds
+	Timeout  time.Duration // in total; zero means 2 hours
 
-	// Progress, if not nil, is called after each poll, from the goroutine that waits, and with what
-	// was found last also after one that had no answer.
+	// Progress, if not nil, is called after each poll, from the waiting goroutine. After a poll without
+	// an answer it receives the result of the last successful one.
 	Progress func(Progress)
 }
 
-// Progress is what a poll found.
+// Progress is the result of a poll.
 type Progress struct {
-	Status  string        // of what is waited for: "pending"
-	Step    string        // what is done to it, "" if the service does not tell
-	Detail  string        // the service's words
-	Elapsed time.Duration // since the waiting began
+	Status  string        // status of the resource: "pending"
+	Step    string        // current step, "" if unknown
+	Detail  string        // message of the service
+	Elapsed time.Duration // since waiting began
 }
 
-// maxMisses is how many polls in a row may fail before waiting gives up: ten minutes of the usual
-// polls, beside the attempts of each. What is waited for goes on meanwhile.
+// maxMisses is the number of consecutive failed polls after which Poll gives up: ten minutes at the default
+// interval, not counting the retries of each poll.
 const maxMisses = 60
 
-// Poll calls look until it reports an end, or an error that will not pass. It returns for
-// how long it has waited, and [ErrTimeout] if that was too long.
+// Poll calls look until it reports done or returns a permanent error. It returns the
+// elapsed time, and [ErrTimeout] if that exceeds the timeout.
 func Poll(ctx context.Context, c Clock, o WaitOptions, look func() (p Progress, done bool, err error)) (time.Duration, error) {
 	if o.Interval <= 0 {
 		o.Interval = 10 * time.Second
@@ -52,7 +52,7 @@ func Poll(ctx context.Context, c Clock, o WaitOptions, look func() (p Progress, 
 			return elapsed, err
 		case err != nil:
 			misses++
-			if last.Elapsed, last.Detail = elapsed, "no answer, asking again"; o.Progress != nil {
+			if last.Elapsed, last.Detail = elapsed, "no answer, retrying"; o.Progress != nil {
 				o.Progress(last)
 			}
 		default:
@@ -78,25 +78,25 @@ func temporary(err error) bool {
 	return errors.As(err, &t) && t.Temporary()
 }
 
-// Once says how something is made that must not be made twice.
+// Once are the settings for creating a resource exactly once.
 type Once struct {
 	Clock Clock
-	// Settle is how long what a call whose answer was lost may have made is looked for,
-	// before the call is sent again; zero is 2 minutes.
+	// Settle is how long to look for the result of a call whose reply was lost,
+	// before the call is sent again; zero means 2 minutes.
 	Settle time.Duration
-	// Advice is for the error if it was lost for good.
+	// Advice is the hint of the [ErrLost] error.
 	Advice string
 }
 
 const (
-	creations  = 3               // how often a call is sent at most
-	lookupWait = 5 * time.Second // between two looks
+	creations  = 3               // maximum number of calls
+	lookupWait = 5 * time.Second // between two lookups
 )
 
-// Create calls create until there is an answer. If one is lost, so that it can not be
-// told whether the call was done, find looks for what it made; it returns nil if there is
-// none. When that is not found for a time, the call is sent again. [ErrLost] means
-// that it could not be found out.
+// Create calls create until there is an answer. If a reply is lost, it calls find to look for
+// the created resource; find returns nil if it does not exist. If find returns nil for the
+// Settle time, Create calls create again. [ErrLost] means
+// that the outcome could not be determined.
 func Create[T any](ctx context.Context, o Once, create, find func() (*T, error)) (*T, error) {
 	o.Clock = ClockOr(o.Clock)
 	if o.Settle <= 0 {
@@ -110,7 +110,7 @@ func Create[T any](ctx context.Context, o Once, create, find func() (*T, error))
 		case errors.As(err, &e) && e.Lost():
 			lost = e
 		case err != nil && lost != nil && ctx.Err() == nil:
-			// What was lost may have been done after all, and be why this one was refused.
+			// The call with the lost reply may have taken effect and be the reason for this refusal.
 			if found, errFind := find(); errFind == nil && found != nil {
 				return found, nil
 			}
@@ -128,8 +128,8 @@ func Create[T any](ctx context.Context, o Once, create, find func() (*T, error))
 	}
 }
 
-// look looks for what a call may have made. sure tells that nothing was made, as far as
-// can be told.
+// look looks for the result of a call. sure reports that the call made nothing, as far as
+// can be determined.
 func look[T any](ctx context.Context, o Once, find func() (*T, error)) (found *T, sure bool) {
 	for start := o.Clock.Now(); ; {
 		found, err := find()

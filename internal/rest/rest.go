@@ -1,5 +1,5 @@
-// Package rest is what the clients of cloud services share: which addresses may have a
-// credential sent to them ([CheckURL], [HTTPClient]); a [Transport] that renews tokens and
-// tries again; one [Error]; how to wait for what takes the cloud minutes ([Poll]), and to make
-// what must not be made twice ([Create]); one [Clock].
+// Package rest is the common part of the clients of cloud services. [CheckURL] and [HTTPClient]
+// decide which addresses may receive credentials. A [Transport] renews tokens and retries
+// requests. [Poll] waits for long operations, and [Create] creates a resource exactly
+// once. All clients share [Error] and [Clock].
 package rest

@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// MaxBody bounds the answer of a service, in bytes, unless its [Transport] has another bound.
+// MaxBody is the default limit of an answer in bytes; a [Transport] can set another one.
 const MaxBody = 64 << 20
 
-// MaxKeyBody is the bound of the services of keys and identities, whose answers are short: a page
-// of 200 root keys is the longest.
+// MaxKeyBody is the limit for key and identity services. Their longest answer is a page
+// of 200 root keys.
 const MaxKeyBody = 1 << 20
 
-// Retry says how often, and after which waits, a request is tried again. The zero value
-// is right.
+// Retry says how often and how fast a request is retried. The zero value
+// selects the defaults.
 type Retry struct {
-	Attempts int           // in all; 0 is 5
-	Base     time.Duration // the first wait, doubled each time; 0 is half a second
-	Max      time.Duration // the longest wait, also for what the service asks; 0 is 30 s
-	// Timeout bounds one attempt; 0 is a minute.
+	Attempts int           // total attempts; 0 means 5
+	Base     time.Duration // the first wait, doubled each time; 0 means 500 ms
+	Max      time.Duration // the longest wait, also for Retry-After; 0 means 30 s
+	// Timeout limits one attempt; 0 means a minute.
 	Timeout time.Duration
-	// Clock is what waits; nil is that of the system.
+	// Clock is used for waiting; nil means the system clock.
 	Clock Clock
 
-	maxBody int64 // that of the transport
+	maxBody int64 // copied from the transport
 }
 
 func (r Retry) withDefaults() Retry {
@@ -52,8 +52,8 @@ func (r Retry) withDefaults() Retry {
 	return r
 }
 
-// wait returns how long to wait after try n, counted from 0: what Retry-After says, or
-// else between half and all of the doubled base.
+// wait returns the wait after attempt n, counted from 0: the value of Retry-After, or else
+// a random duration between half and all of the doubled base.
 func (r Retry) wait(n int, h http.Header) time.Duration {
 	if after, ok := RetryAfter(h, r.Clock.Now()); ok {
 		return min(after, r.Max)
@@ -68,8 +68,8 @@ func (r Retry) wait(n int, h http.Header) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// RetryAfter returns how long a service wants to be left alone: its header of that name,
-// in seconds or as a date.
+// RetryAfter returns the value of the header Retry-After, given in seconds or as a date. ok is false
+// if it is missing or malformed.
 func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	after := h.Get("Retry-After")
 	if s, err := strconv.ParseUint(after, 10, 63); err == nil {
@@ -81,28 +81,28 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// Response is the answer to a request, read to its end.
+// Response is a completely read answer.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
-	Secret string // the token that it was asked for with, "" if there was none
+	Secret string // the token of the request, or ""
 }
 
-// OK reports whether the status is of the 200s.
+// OK reports whether the status is 2xx.
 func (r *Response) OK() bool { return r.Status >= 200 && r.Status < 300 }
 
-// A Class is what an answer says of another attempt.
+// A Class says whether a retry can change an answer.
 type Class int
 
 // The classes of answers.
 const (
-	Final    Class = iota // another attempt gives the same
-	Passing               // another attempt may do, but this one may have been done
-	NotBegun              // another attempt may do, and this one was not begun
+	Final    Class = iota // a retry gives the same answer
+	Passing               // a retry can succeed, but this request may have taken effect
+	NotBegun              // a retry can succeed, and this request had no effect
 )
 
-// Classify returns the class of an answer by its status.
+// Classify returns the class of an answer according to its status.
 func Classify(r *Response) Class {
 	switch {
 	case r.Status == http.StatusTooManyRequests:
@@ -113,8 +113,8 @@ func Classify(r *Response) Class {
 	return Final
 }
 
-// do sends a request that build makes, anew for each try, and returns the last answer of
-// whatever status. An error means there was none.
+// do sends a request and retries it. It calls build for each attempt, and returns the last answer, whatever
+// its status. An error means that there was no answer.
 func (r Retry) do(ctx context.Context, send http.RoundTripper, class func(*Response) Class, idempotent bool, build func(ctx context.Context) (*http.Request, error)) (*Response, error) {
 	r = r.withDefaults()
 	for n := 0; ; n++ {
@@ -144,7 +144,7 @@ func (r Retry) do(ctx context.Context, send http.RoundTripper, class func(*Respo
 	}
 }
 
-var errBuild = errors.New("cannot make the request")
+var errBuild = errors.New("cannot build the request")
 
 func (r Retry) once(ctx context.Context, send http.RoundTripper, build func(ctx context.Context) (*http.Request, error)) (*Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
@@ -163,7 +163,7 @@ func (r Retry) once(ctx context.Context, send http.RoundTripper, build func(ctx 
 		return nil, err
 	}
 	if int64(len(body)) > r.maxBody {
-		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrAnswer, r.maxBody)
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrAnswer, r.maxBody)
 	}
 	return &Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// A Token is a bearer token. Its value is secret: fmt and JSON do not show it, only
-// Header does.
+// A Token is a bearer token. Its value is secret: fmt and JSON do not show it. Only
+// Header returns it.
 type Token struct {
-	value  *string   // a pointer, for fmt shows the fields of what holds a token
-	Expiry time.Time // by the clock of this machine; zero if not known
+	value  *string   // a pointer, because fmt shows the fields of a struct that holds a token
+	Expiry time.Time // by the local clock; zero if unknown
 }
 
-// NewToken returns a token with a value, with or without "Bearer " in front.
+// NewToken returns a token with the given value, with or without the prefix "Bearer ".
 func NewToken(value string, expiry time.Time) Token {
 	if len(value) > 7 && strings.EqualFold(value[:7], "bearer ") {
 		value = value[7:]
@@ -36,7 +36,7 @@ func (t Token) secret() string {
 	return *t.value
 }
 
-// IsZero reports whether there is no token.
+// IsZero reports whether t holds no token.
 func (t Token) IsZero() bool { return t.value == nil }
 
 // String hides the value from fmt.
@@ -45,17 +45,19 @@ func (t Token) String() string { return "iam.Token(redacted)" }
 // GoString hides the value from fmt's %#v.
 func (t Token) GoString() string { return t.String() }
 
-// MarshalJSON refuses: tokens belong in no JSON.
-func (t Token) MarshalJSON() ([]byte, error) { return nil, errors.New("a token is not for JSON") }
+// MarshalJSON always fails, so that no token is written as JSON.
+func (t Token) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("tokens cannot be encoded as JSON")
+}
 
-// A TokenSource gives bearer tokens that are valid for a while yet. It is safe for
+// A TokenSource returns bearer tokens that are valid for some minutes at least. It is safe for
 // concurrent use.
 type TokenSource interface {
 	Token(ctx context.Context) (Token, error)
 }
 
-// A Dropper is a [TokenSource] that can be told that a service has refused a token, so
-// that it asks for another one.
+// A Dropper is a [TokenSource] with a method Drop. Drop reports that a service refused a token;
+// the source then requests a new one.
 type Dropper interface {
 	Drop(refused Token)
 }

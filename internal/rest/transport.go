@@ -13,40 +13,40 @@ import (
 	"net/http"
 )
 
-// A Transport sends the requests of one client: with a token, as often as it takes, and
-// over what [HTTPClient] lets through. It reads answers to their end before it returns
-// them. It is safe for concurrent use, and not to be changed after its first use.
+// A Transport sends the requests of one client, with a token and with retries,
+// over a connection that [HTTPClient] allows. It reads answers completely before it returns
+// them. It is safe for concurrent use, and must not be changed after its first use.
 //
-// A request is tried again when its answer has status 429, for then the service has not
-// begun with it. One that may be sent twice without harm, by its method or since
-// [Idempotent] says so, also when there was no answer, or one with a status of the 500s but
-// 501. An answer 401 has it sent once more with another token.
+// It retries a request after status 429, since the service has not processed it.
+// If the request is idempotent, by its method or by [Idempotent], it also
+// retries after a missing answer and after a 5xx status except 501.
+// After status 401 it sends the request once more with another token.
 type Transport struct {
-	Next  http.RoundTripper // what sends; nil is that of net/http
+	Next  http.RoundTripper // sends the requests; nil means http.DefaultTransport
 	Retry Retry
-	// MaxBody bounds an answer, in bytes; zero is the constant of that name.
+	// MaxBody limits an answer, in bytes; zero means the constant [MaxBody].
 	MaxBody int64
-	// Tokens is where bearer tokens come from; nil for requests that have their
-	// credentials already.
+	// Tokens returns the bearer tokens; nil if the requests already have
+	// credentials.
 	Tokens TokenSource
-	// Class is for services that do not tell by the status; nil is [Classify].
+	// Class is for services with other status conventions; nil means [Classify].
 	Class func(*Response) Class
-	// Expired is for services that do not tell by status 401 that a token is not good.
+	// Expired is for services that report an expired token by other means than status 401.
 	Expired func(*Response) bool
 }
 
-// NewClient returns a client that sends by t, which may be changed until its first use.
-// Redirects are not followed. own is whose transport, and no more, is used; it may be nil.
+// NewClient returns a client that sends through t, which may be changed until its first use.
+// The client does not follow redirects. It uses only the Transport of own, which may be nil.
 func NewClient(own *http.Client, t *Transport) *http.Client {
 	guarded := HTTPClient(own)
 	t.Next = guarded.Transport
-	guarded.Transport, guarded.Timeout = t, 0 // each attempt has its own
+	guarded.Transport, guarded.Timeout = t, 0 // each attempt has its own timeout
 	return guarded
 }
 
 type idempotentKey struct{}
 
-// Idempotent returns a context for requests that may be sent twice without harm, whatever
+// Idempotent returns a context that marks requests as idempotent, whatever
 // their method.
 func Idempotent(ctx context.Context) context.Context {
 	return context.WithValue(ctx, idempotentKey{}, true)
@@ -61,10 +61,10 @@ func idempotent(r *http.Request) bool {
 	return said
 }
 
-// ErrToken is a request that was not sent, as there was no token.
+// ErrToken means that a request was not sent because there was no token.
 var ErrToken = errors.New("no token")
 
-// RoundTrip sends a request.
+// RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := t.Send(req)
 	if err != nil {
@@ -73,7 +73,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res.HTTP(req), nil
 }
 
-// HTTP returns the answer as net/http has it.
+// HTTP returns the answer as an [http.Response].
 func (r *Response) HTTP(req *http.Request) *http.Response {
 	return &http.Response{
 		Status: http.StatusText(r.Status), StatusCode: r.Status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -81,7 +81,7 @@ func (r *Response) HTTP(req *http.Request) *http.Response {
 	}
 }
 
-// Send sends a request, and returns the answer with the token that it was asked for with.
+// Send sends a request, and returns the answer with the token used.
 func (t *Transport) Send(req *http.Request) (*Response, error) {
 	ctx := req.Context()
 	var body []byte
@@ -139,7 +139,7 @@ func (t *Transport) Send(req *http.Request) (*Response, error) {
 	}
 }
 
-// Permanent reports whether no further attempt will change an error of a connection.
+// Permanent reports whether a retry cannot change a connection error.
 func Permanent(err error) bool {
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
@@ -153,15 +153,15 @@ func Permanent(err error) bool {
 	return false
 }
 
-// neverSent reports whether an error is one of a request that never left.
+// neverSent reports whether an error means that the request was not sent.
 func neverSent(err error) bool {
 	var op *net.OpError
 	return errors.Is(err, errBuild) || errors.Is(err, ErrAddress) || errors.Is(err, ErrToken) || Permanent(err) ||
 		errors.As(err, &op) && op.Op == "dial"
 }
 
-// NewJSON returns a request whose body is in as JSON, or has none if in is nil, and that
-// asks for JSON.
+// NewJSON returns a request with the JSON encoding of in as its body, or no body if in is nil. Its
+// Accept header is JSON.
 func NewJSON(ctx context.Context, method, url string, in any) (*http.Request, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)

@@ -10,17 +10,17 @@ import (
 
 const querySignature = "X-Amz-Signature"
 
-// queryParts are the parameters of a presigned URL that are not headers of the request: "Authenticating Requests:
+// queryParts are the query parameters of the signature itself: "Authenticating Requests:
 // Using Query Parameters (AWS Signature Version 4)" in the Amazon S3 API Reference.
 var queryParts = []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Signedheaders", querySignature, "X-Amz-Security-Token"}
 
-// OfQuery reports whether a parameter, in the canonical form of a header, belongs to the signature of a presigned URL.
+// OfQuery reports whether a parameter, in canonical header form, belongs to the signature of a presigned URL.
 func OfQuery(name string) bool { return slices.Contains(queryParts, name) }
 
-// Presigned reports whether a query has a signature.
+// Presigned reports whether a query contains a signature.
 func Presigned(q url.Values) bool { return q.Has("X-Amz-Algorithm") || q.Has(querySignature) }
 
-// ParseQuery reads the authorization in the query of a presigned URL.
+// ParseQuery parses the authorization in the query of a presigned URL.
 func ParseQuery(q url.Values) (*Authorization, error) {
 	seconds, err := strconv.ParseInt(q.Get("X-Amz-Expires"), 10, 32)
 	if err != nil || seconds < 1 || q.Get("X-Amz-Algorithm") != algorithm {
@@ -38,7 +38,7 @@ func ParseQuery(q url.Values) (*Authorization, error) {
 	return a, nil
 }
 
-// date returns the time of the signature as text.
+// date returns the time of the signature in [TimeFormat].
 func (a *Authorization) date(r *http.Request) string {
 	if a.Presigned {
 		return r.URL.Query().Get("X-Amz-Date")
@@ -46,12 +46,12 @@ func (a *Authorization) date(r *http.Request) string {
 	return r.Header.Get("X-Amz-Date")
 }
 
-// Time returns when a request was signed.
+// Time returns the time at which a request was signed.
 func (a *Authorization) Time(r *http.Request) (time.Time, error) {
 	return time.Parse(TimeFormat, a.date(r))
 }
 
-// Payload returns what a request says of its body: a hash, or one of the other values of X-Amz-Content-Sha256.
+// Payload returns the payload hash of a request, or another value of X-Amz-Content-Sha256.
 func (a *Authorization) Payload(r *http.Request) string {
 	payload := r.Header.Get("X-Amz-Content-Sha256")
 	if payload == "" && a.Presigned {

@@ -1,6 +1,6 @@
-// Package sigv4 is Signature Version 4 of Amazon S3, as other S3 services, IBM Cloud
-// Object Storage among them, know it too: [Sign] for clients, [Parse] and
-// [Authorization.Verify] for a server. See "Authenticating Requests (AWS Signature
+// Package sigv4 implements Signature Version 4 of Amazon S3, which other S3 services such as IBM Cloud
+// Object Storage also use. [Sign] is for clients, [Parse] and
+// [Authorization.Verify] are for servers. See "Authenticating Requests (AWS Signature
 // Version 4)" in the Amazon S3 API Reference.
 package sigv4
 
@@ -21,14 +21,14 @@ import (
 
 // Values of the header X-Amz-Content-Sha256 that are not the hash of a body.
 const (
-	// UnsignedPayload leaves the body out of the signature: for TLS.
+	// UnsignedPayload excludes the body from the signature; use it over TLS only.
 	UnsignedPayload = "UNSIGNED-PAYLOAD"
-	// EmptyPayload is the SHA-256 of nothing.
+	// EmptyPayload is the SHA-256 sum of an empty body.
 	EmptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
 const (
-	// TimeFormat is that of the header X-Amz-Date, in UTC.
+	// TimeFormat is the layout of the header X-Amz-Date, in UTC.
 	TimeFormat = "20060102T150405Z"
 
 	algorithm = "AWS4-HMAC-SHA256"
@@ -36,16 +36,16 @@ const (
 	request   = "aws4_request"
 )
 
-// Sign signs a request with the headers it has then: the host, the content's type and
-// MD5, and all that begin with X-Amz- or Ibm-. It sets X-Amz-Date, X-Amz-Content-Sha256
-// and Authorization. payload is the SHA-256 of the body in hexadecimal, or
+// Sign signs a request with its current headers: Host, Content-Type, Content-MD5,
+// and all that begin with X-Amz- or Ibm-. It sets X-Amz-Date, X-Amz-Content-Sha256
+// and Authorization. payload is the SHA-256 sum of the body in hexadecimal, or
 // [UnsignedPayload].
 func Sign(r *http.Request, accessKey string, secret []byte, region, payload string, now time.Time) {
 	SignFor(service, r, accessKey, secret, region, payload, now)
 }
 
-// SignFor is [Sign] for another service of AWS than S3, such as "kms". Those want each segment of a
-// path escaped twice, so that r must have a path without anything to escape.
+// SignFor is [Sign] for AWS services other than S3, such as "kms". They require each path segment
+// to be escaped twice, so the path of r must need no escaping.
 func SignFor(service string, r *http.Request, accessKey string, secret []byte, region, payload string, now time.Time) {
 	now = now.UTC()
 	r.Header.Set("X-Amz-Date", now.Format(TimeFormat))
@@ -64,22 +64,22 @@ func SignFor(service string, r *http.Request, accessKey string, secret []byte, r
 		",SignedHeaders="+strings.Join(signed, ";")+",Signature="+hex.EncodeToString(a.Signature))
 }
 
-// An Authorization is what the header of that name says.
+// An Authorization is a parsed Authorization header, or the equivalent query of a presigned URL.
 type Authorization struct {
-	service       string // "" is s3
+	service       string // "" means s3
 	AccessKey     string
 	Date          string // 20060102
 	Region        string
 	SignedHeaders []string // in lower case, sorted
 	Signature     []byte   // 32 bytes
 
-	Presigned bool          // it came in the query, with
-	Expires   time.Duration // how long it is good for
+	Presigned bool          // it was in the query, with Expires
+	Expires   time.Duration // its validity
 }
 
 var errMalformed = errors.New("malformed AWS4-HMAC-SHA256 authorization header")
 
-// Parse reads an Authorization header.
+// Parse parses an Authorization header.
 func Parse(header string) (*Authorization, error) {
 	rest, ok := strings.CutPrefix(header, algorithm)
 	if !ok || len(header) > 8<<10 {
@@ -103,11 +103,11 @@ func Parse(header string) (*Authorization, error) {
 	return a, nil
 }
 
-// set reads one part of an authorization.
+// set sets one parameter of an authorization.
 func (a *Authorization) set(name, value string) error {
 	switch name {
 	case "Credential":
-		// The access key may have slashes, the scope has not.
+		// The access key can contain slashes; the scope cannot.
 		f := strings.Split(value, "/")
 		n := len(f)
 		if n < 5 || f[n-1] != request || f[n-2] != service {
@@ -139,13 +139,13 @@ func (a *Authorization) Scope() string {
 	return a.Date + "/" + a.Region + "/" + cmp.Or(a.service, service) + "/" + request
 }
 
-// Verify reports whether the signature is the right one for a request that has come in.
-// What the header X-Amz-Content-Sha256 says of the body is the caller's to check.
+// Verify reports whether the signature of a received request is correct.
+// The caller must check the body against the header X-Amz-Content-Sha256.
 func (a *Authorization) Verify(r *http.Request, secret []byte) bool {
 	if !strings.HasPrefix(a.date(r), a.Date+"T") {
 		return false
 	}
-	// All that changes what a request means must be in the signature.
+	// The signature must cover all headers that affect the meaning of a request.
 	for name := range r.Header {
 		name = strings.ToLower(name)
 		if strings.HasPrefix(name, "x-amz-") && !slices.Contains(a.SignedHeaders, name) {
@@ -165,7 +165,7 @@ func (a *Authorization) sign(r *http.Request, secret []byte, payload string) []b
 	return mac(key, text)
 }
 
-// Key derives the key that signs within the scope. The caller clears it.
+// Key derives the signing key for the scope. The caller should clear it.
 func (a *Authorization) Key(secret []byte) []byte {
 	first := append([]byte("AWS4"), secret...)
 	defer clear(first)
@@ -180,8 +180,8 @@ func (a *Authorization) Key(secret []byte) []byte {
 
 // Chunk returns the signature of one chunk of a body that is sent in signed chunks
 // ("Signature Calculations ... Transferring Payload in Multiple Chunks"). kind is
-// PAYLOAD or TRAILER, previous the signature before this one, and sum the SHA-256 of
-// the chunk, or of the trailing headers.
+// PAYLOAD or TRAILER. previous is the preceding signature. sum is the SHA-256 sum of
+// the chunk or of the trailing headers.
 func (a *Authorization) Chunk(key []byte, kind, amzDate, previous string, sum [32]byte) string {
 	text := algorithm + "-" + kind + "\n" + amzDate + "\n" + a.Scope() + "\n" + previous + "\n"
 	if kind == "PAYLOAD" {
@@ -226,7 +226,7 @@ func (a *Authorization) canonical(r *http.Request, payload string) string {
 	return b.String()
 }
 
-// Query returns a query as it is signed: sorted, and escaped as [Escape] does.
+// Query returns the canonical query string: sorted, and escaped as by [Escape].
 func Query(q url.Values) string {
 	var pairs []string
 	for name, values := range q {
@@ -238,8 +238,8 @@ func Query(q url.Values) string {
 	return strings.Join(pairs, "&")
 }
 
-// Escape returns s with all bytes but letters, digits and -._~ escaped as %XX. In a
-// path slashes stay too.
+// Escape returns s with all bytes except letters, digits and -._~ escaped as %XX. In a
+// path it also keeps slashes.
 func Escape(s string, path bool) string {
 	const hexDigits = "0123456789ABCDEF"
 	b := make([]byte, 0, len(s)+8)

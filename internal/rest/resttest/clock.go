@@ -1,4 +1,4 @@
-// Package resttest has a clock for tests of clients, on which nobody waits.
+// Package resttest has a fake clock for tests of clients.
 package resttest
 
 import (
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Clock is one whose time passes as soon as somebody waits for it, and at no other
+// A Clock is a fake clock. Its time advances immediately when somebody waits for it, and at no other
 // time. It is safe for concurrent use.
 type Clock struct {
 	mu    sync.Mutex
@@ -18,17 +18,17 @@ type Clock struct {
 // NewClock returns a clock that starts at now.
 func NewClock(now time.Time) *Clock { return &Clock{now: now} }
 
-// Still returns a clock whose time does not pass for those who wait either.
+// Still returns a clock whose time does not advance for waiters either.
 func Still(now time.Time) *Clock { return &Clock{now: now, still: true} }
 
-// Now returns the time.
+// Now returns the current time of the clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// After returns a channel that has a time already.
+// After advances the clock and returns a channel that already holds a time.
 func (c *Clock) After(d time.Duration) <-chan time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,14 +41,14 @@ func (c *Clock) After(d time.Duration) <-chan time.Time {
 	return ch
 }
 
-// Advance lets time pass.
+// Advance advances the clock by d.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
 
-// Waits returns for how long it was waited, each time.
+// Waits returns the durations of all waits.
 func (c *Clock) Waits() []time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -206,7 +206,7 @@ func TestShows(t *testing.T) {
 		docs + "disk.svg":         {"disk: GPT", ">1: fat12 EFI<", "swap"},
 		docs + "qcow2.svg":        {">snapshot table<", "snapshot 1 ", ">L1 table<"},
 		docs + "audit.svg":        {"chain of events: whole", "provision: there is an event of it", "+10m55s"},
-		docs + "audit-broken.svg": {"chain of events: broken", "refused: 403", "provision: missing", ">provision: there is no event", "failure, reason"},
+		docs + "audit-broken.svg": {"chain of events: broken", "refused: 403", "provision: missing", ">provision: no event found", "failure, reason"},
 		"testdata/tokens.svg":     {"&lt;/text&gt;&lt;script&gt;", "&lt;disk&gt;.luks"},
 		"testdata/damaged.svg":    {"unfit header, secondary copy", "not encrypted", ">damaged<"},
 		"testdata/packed.svg":     {"xz &gt; ova", "disk web.vhd, drawn here", "file: vhd"},
