@@ -22,13 +22,13 @@ type kmsEvent = event.Event
 
 const objectStorage = "cloud-object-storage"
 
-// clock is the time as the services want it.
+// clock implements the Clock interfaces of the services.
 type clock func() time.Time
 
 func (c clock) Now() time.Time                         { return c() }
 func (c clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
-// identify returns whose a bearer token is, unless a fault lets it be expired.
+// identify returns the identity of a bearer token, unless a fault makes it expired.
 func (s *Sandbox) identify(ctx context.Context, bearer string) (kms.Identity, error) {
 	if fault.TokenExpired(ctx) {
 		return kms.Identity{}, kms.ErrExpired
@@ -36,14 +36,14 @@ func (s *Sandbox) identify(ctx context.Context, bearer string) (kms.Identity, er
 	return s.kms.Identify(bearer)
 }
 
-// bearer is [s3.Options.Token]: the account of a token. Buckets belong to the account.
+// bearer is [s3.Options.Token]: it returns the account of a token. Buckets belong to the account.
 func (s *Sandbox) bearer(ctx context.Context, token string) (string, bool) {
 	id, err := s.identify(ctx, token)
 	return id.Account, err == nil
 }
 
-// mayStore is [s3.Options.Access]: a user may do everything, a service id what its
-// policies say.
+// mayStore is [s3.Options.Access]: a user may do everything, a service ID what its
+// policies allow.
 func (s *Sandbox) mayStore(_ context.Context, token string, write bool) bool {
 	id, err := s.kms.Identify(token)
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Sandbox) hmac(accessKey string) ([]byte, string, bool) {
 }
 
 // mayProtect is [s3.Options.RootKey]: Object Storage needs an authorization for the instance of the key service, and
-// the key must be there and active.
+// the key must exist and be active.
 func (s *Sandbox) mayProtect(ctx context.Context, rootKey string) error {
 	c, err := crn.ParseRootKey(rootKey)
 	if err != nil {
@@ -81,17 +81,17 @@ func (s *Sandbox) mayProtect(ctx context.Context, rootKey string) error {
 	return ctx.Err()
 }
 
-// protected is [s3.Options.Protected]: Key Protect knows which buckets its root keys protect.
+// protected is [s3.Options.Protected]: it registers the protected buckets of a root key in Key Protect.
 func (s *Sandbox) protected(bucket, rootKey string, now bool) {
 	c := crn.CRN{CName: "bluemix", CType: "public", Service: objectStorage, Region: "global", Account: s.kms.Account(), Instance: s.seed.COSInstanceID, ResourceType: "bucket", Resource: bucket}
 	if now {
-		s.kms.Register(rootKey, c.String(), objectStorage, false) // fails if the key went away meanwhile
+		s.kms.Register(rootKey, c.String(), objectStorage, false) // fails if the key was deleted meanwhile
 	} else {
 		s.kms.Unregister(c.String())
 	}
 }
 
-// exchanger is IAM as SoftLayer sees it.
+// exchanger implements IAM for SoftLayer.
 type exchanger struct{ *Sandbox }
 
 func (x exchanger) Exchange(ctx context.Context, apiKey string) (token, identity string, err error) {
@@ -100,12 +100,12 @@ func (x exchanger) Exchange(ctx context.Context, apiKey string) (token, identity
 	}
 	id, err := x.kms.Exchange(apiKey)
 	if err != nil {
-		return "", "", fmt.Errorf("BXNIM0415E: %w: make a new one, and see that it was not deleted", err)
+		return "", "", fmt.Errorf("BXNIM0415E: %w: create a new one, and check that it was not deleted", err)
 	}
 	return x.kms.Token(id, time.Hour), id.IAMID, nil
 }
 
-// checker is IAM as VPC sees it.
+// checker implements IAM for VPC.
 type checker struct{ *Sandbox }
 
 func (x checker) Identity(ctx context.Context, token string) (string, error) {
@@ -119,13 +119,13 @@ func (x checker) Identity(ctx context.Context, token string) (string, error) {
 	return id.IAMID, nil
 }
 
-// authorized tells whether a service may use the keys of an instance, of either kind.
+// authorized reports whether a service may use the keys of an instance, of either key service.
 func (s *Sandbox) authorized(ctx context.Context, source, instance string) (bool, error) {
 	account := s.kms.Account()
 	return s.kms.Authorized(source, account, "kms", instance) || s.kms.Authorized(source, account, "hs-crypto", instance), ctx.Err()
 }
 
-// unwrap unwraps for a service, or for the owner of an API key, and returns base64 text.
+// unwrap unwraps for a service or for the owner of an API key, and returns base64 text.
 func (s *Sandbox) unwrap(ctx context.Context, service, identity, crn, wdek string) ([]byte, error) {
 	who, ok := kms.Service(service, s.kms.Account()), true
 	if identity != service {
@@ -142,20 +142,20 @@ func (s *Sandbox) unwrap(ctx context.Context, service, identity, crn, wdek strin
 	return base64.StdEncoding.AppendEncode(nil, plain), nil
 }
 
-// classicKeys is Key Protect as SoftLayer sees it.
+// classicKeys implements Key Protect for SoftLayer.
 type classicKeys struct{ *Sandbox }
 
 func (k classicKeys) AuthorizationExists(ctx context.Context, source, instance string) (bool, error) {
 	return k.authorized(ctx, source, instance)
 }
 
-// advice is what to do about what Key Protect says no to.
+// advice maps error codes of Key Protect to advice.
 var advice = map[string]string{
-	"UNPROCESSABLE_CIPHERTEXT_ERR": "the data key was wrapped with another root key, or is damaged: give the CRN of the root key that it was wrapped with, or wrap it again",
+	"UNPROCESSABLE_CIPHERTEXT_ERR": "the data key was wrapped with another root key, or is damaged: give the CRN of the root key that wrapped it, or wrap it again",
 	"KEY_ACTION_INVALID_STATE_ERR": "the root key is suspended or deactivated: enable it, and import again",
-	"KEY_DELETED_ERR":              "the root key was deleted, and with it all that it wrapped",
+	"KEY_DELETED_ERR":              "the root key was deleted, and all keys wrapped with it are lost",
 	"KEY_EXPIRED_ERR":              "the root key has expired: wrap the data key with another one",
-	"KEY_NOT_FOUND_ERR":            "there is no such root key: check the CRN",
+	"KEY_NOT_FOUND_ERR":            "the root key does not exist: check the CRN",
 	"UNAUTHORIZED_ERR":             "grant the role Reader for the instance of the key service",
 }
 
@@ -167,7 +167,7 @@ func (k classicKeys) Unwrap(ctx context.Context, identity, crn, wdek string) ([]
 	return text, err
 }
 
-// vpcKeys is Key Protect as VPC sees it.
+// vpcKeys implements Key Protect for VPC.
 type vpcKeys struct{ *Sandbox }
 
 func (k vpcKeys) AuthorizationExists(ctx context.Context, source, instance string) (bool, error) {
@@ -192,10 +192,10 @@ func (k vpcKeys) Unwrap(ctx context.Context, identity, crn, wdek string) ([]byte
 	return nil, err
 }
 
-// objects is Cloud Object Storage as SoftLayer sees it, with the rights of a token.
+// objects implements Cloud Object Storage for SoftLayer, with the permissions of a token.
 type objects struct{ *Sandbox }
 
-// bucket checks that a token may use a bucket, and that this is in the region.
+// bucket checks that a token may use a bucket, and that the bucket is in the region.
 func (o objects) bucket(ctx context.Context, token, region, bucket string, write bool) (account string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -205,7 +205,7 @@ func (o objects) bucket(ctx context.Context, token, region, bucket string, write
 		return "", err
 	}
 	if !o.mayStore(ctx, token, write) {
-		return "", fmt.Errorf("AccessDenied: %s has no role for Cloud Object Storage that allows it: grant it Reader, or Writer for an export", id.Name)
+		return "", fmt.Errorf("AccessDenied: %s has no sufficient role for Cloud Object Storage: grant it Reader, or Writer for an export", id.Name)
 	}
 	return id.Account, o.inRegion(id.Account, region, bucket)
 }
@@ -244,13 +244,13 @@ func (o objects) Put(ctx context.Context, token, region, bucket, key string, r i
 	return o.store.Put(account, bucket, key, io.LimitReader(r, size))
 }
 
-// vpcObjects is Cloud Object Storage as VPC sees it: a service of its own uses it, and not
-// whoever asks for an image.
+// vpcObjects implements Cloud Object Storage for VPC. The image service accesses it under its own
+// authorization, not with the token of the caller.
 type vpcObjects struct{ *Sandbox }
 
 func (o vpcObjects) allowed(role string) error {
 	if !o.kms.Allowed(kms.Service(vpc.ServiceIdentity, o.kms.Account()), objectStorage, o.seed.COSInstanceID, role) {
-		return fmt.Errorf("there is no authorization of VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role %s", role)
+		return fmt.Errorf("missing authorization of VPC Infrastructure Services (is) for Cloud Object Storage: grant it the role %s", role)
 	}
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/kms"
 )
 
-// front is what a request meets first: the control of the sandbox, which each port has
-// below /_sandbox/, then the faults, then the service.
+// front returns the handler of a port. It serves the control endpoints under /_sandbox/, then applies
+// faults, and then calls the service.
 func (s *Sandbox) front(service string, h http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/_sandbox/faults", s.faults.Control())
@@ -33,10 +33,10 @@ func (s *Sandbox) front(service string, h http.Handler) http.Handler {
 					seen.code = http.StatusInternalServerError
 				}
 				s.log(service, r, seen.code)
-				panic(http.ErrAbortHandler) // closes the connection, and is not logged
+				panic(http.ErrAbortHandler) // closes the connection without logging
 			}
 			if seen.code == 0 {
-				seen.code = http.StatusOK // as net/http does
+				seen.code = http.StatusOK // the default of net/http
 			}
 			s.log(service, r, seen.code)
 			if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -57,7 +57,7 @@ func (s *Sandbox) log(service string, r *http.Request, status int) {
 	}
 }
 
-// status remembers the status of an answer. It is 0 if there was none.
+// status records the status of an answer. It is 0 if there was none.
 type status struct {
 	http.ResponseWriter
 	code int
@@ -75,10 +75,10 @@ func (w *status) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap supports http.ResponseController.
 func (w *status) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// ReadFrom keeps what the real writer does faster.
+// ReadFrom preserves the fast path of the underlying writer.
 func (w *status) ReadFrom(r io.Reader) (int64, error) {
 	if w.code == 0 {
 		w.code = http.StatusOK
@@ -86,10 +86,10 @@ func (w *status) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(w.ResponseWriter, r)
 }
 
-// auditQuery is the query that finds all audit events. Others are not understood here.
+// auditQuery is the query for all audit events, the only one that the sandbox supports.
 const auditQuery = "source logs | filter $l.applicationname == 'ibm-audit-event'"
 
-// query is the synchronous query of Cloud Logs: POST /v1/query.
+// query serves the synchronous query of Cloud Logs, POST /v1/query.
 func (s *Sandbox) query(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, message string) {
 		w.Header().Set("Content-Type", "application/json")
@@ -132,7 +132,7 @@ func (s *Sandbox) query(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(&body, ": success\ndata: {\"query_id\":{\"query_id\":%q}}\n\n", newID())
 	n := 0
 	for _, e := range s.journal.all() {
-		// The dates of a query are whole seconds.
+		// The dates of a query have a resolution of seconds.
 		if !q.Metadata.Start.IsZero() && e.time.Before(q.Metadata.Start.Truncate(time.Second)) ||
 			!q.Metadata.End.IsZero() && !e.time.Before(q.Metadata.End.Truncate(time.Second).Add(time.Second)) {
 			continue

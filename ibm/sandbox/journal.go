@@ -13,31 +13,31 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 )
 
-// maxEvents bounds the journal: the oldest half goes when there are more.
+// maxEvents limits the journal. When it is exceeded, the older half is dropped.
 const maxEvents = 100_000
 
-// An entry is one audit event, as its JSON.
+// An entry is an audit event with its JSON.
 type entry struct {
 	time time.Time
 	text []byte
 }
 
-// A journal is the audit events of all services, in their order, in memory and, if it has
+// A journal holds the audit events of all services in order: in memory and, if it has
 // a name, in a file of JSON lines.
 type journal struct {
 	name    string
-	changed func() // is called after each event
+	changed func() // called after each event
 
 	mu      sync.Mutex
 	entries []entry
 	file    *os.File
-	err     error // of the file
+	err     error // the first error of the file
 }
 
 func newJournal(name string, changed func()) *journal { return &journal{name: name, changed: changed} }
 
-// load reads what the file has, and opens it to append. A last line that was cut off is
-// dropped.
+// load reads the file and opens it for appending. It drops a truncated last
+// line.
 func (j *journal) load() error {
 	if j.name == "" {
 		return nil
@@ -64,7 +64,7 @@ func (j *journal) load() error {
 	return j.file.Truncate(int64(whole))
 }
 
-// add takes any event that is JSON.
+// add appends an event, which must be encodable as JSON.
 func (j *journal) add(v any) {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -87,7 +87,7 @@ func (j *journal) add(v any) {
 	}
 }
 
-// all returns all entries, the oldest first.
+// all returns all entries, oldest first.
 func (j *journal) all() []entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -34,7 +34,7 @@ func TestKeyConvention(t *testing.T) {
 	refused(t, err, "OPEN_IMAGE", "the image opens with the decoded key", "encrypt it again, with the base64 text itself as passphrase")
 
 	_, err = w.classic(w.request(w.upload("newline.raw", w.seal(append(bytes.Clone(w.material), '\n'), classicLUKS))))
-	refused(t, err, "OPEN_IMAGE", "newline", "encrypt it again, with the base64 text alone as passphrase")
+	refused(t, err, "OPEN_IMAGE", "newline", "encrypt it again, with only the base64 text as passphrase")
 
 	_, err = w.classic(w.request(w.upload("other.raw", w.seal([]byte("an altogether different passphrase"), classicLUKS))))
 	refused(t, err, "OPEN_IMAGE", "does not open with the wrapped key")
@@ -67,7 +67,7 @@ func TestVPCKeyConvention(t *testing.T) {
 	good := w.wdek
 
 	w.wrapped([]byte(base64.StdEncoding.EncodeToString(append(bytes.Clone(w.material), '\n'))))
-	status("image_data_corrupted", "A newline was wrapped behind the passphrase")
+	status("image_data_corrupted", "The wrapped passphrase ends with a newline")
 
 	text := []byte(base64.StdEncoding.EncodeToString(w.material))
 	uri = w.upload("base64.qcow2", w.seal(text, luksimg.EncryptOptions{Profile: luksimg.VPCQCOW2}))
@@ -264,7 +264,7 @@ func TestServiceID(t *testing.T) {
 		return r
 	}
 	_, err = w.classic(request())
-	refused(t, err, "FETCH_OBJECT", "importer has no role for Cloud Object Storage", "grant it Reader")
+	refused(t, err, "FETCH_OBJECT", "importer has no sufficient role for Cloud Object Storage", "grant it Reader")
 
 	if _, err := w.iam.CreatePolicy(t.Context(), iam.Access(w.Account, id.IAMID, "cloud-object-storage", "", iam.RoleReader)); err != nil {
 		t.Fatal(err)
@@ -297,5 +297,5 @@ func TestServiceID(t *testing.T) {
 	r := request()
 	r.APIKey += "x"
 	_, err = w.classic(r)
-	refused(t, err, "GET_TOKEN", "BXNIM0415E", "make a new one")
+	refused(t, err, "GET_TOKEN", "BXNIM0415E", "create a new one")
 }

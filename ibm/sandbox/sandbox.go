@@ -1,12 +1,12 @@
-// Package sandbox is the services that the import of an encrypted image needs, on this
-// machine: IAM, Key Protect, Cloud Object Storage, SoftLayer, VPC and the audit log, each
-// on a port of the loopback interface. It is for tests and for trying things without an
-// account: the cryptography in it is real, and images are really opened.
+// Package sandbox runs local replacements for the services that the import of an encrypted image
+// needs: IAM, Key Protect, Cloud Object Storage, SoftLayer, VPC and the audit log, each
+// on a port of the loopback interface. It is for tests and experiments without an
+// account. Its cryptography is real, and it really opens the images.
 //
-// [Start] makes an account with an API key, a root key and all else that is there before
-// an image is, and [Sandbox.Settings] says how to reach it. The packages below can be
-// used one by one; this one joins them: what a service knows of another one's tokens,
-// authorizations, keys and objects goes through here.
+// [Start] creates an account with an API key and a root key. [Sandbox.Settings] returns the
+// addresses and credentials. The packages below can be
+// used separately. This one connects them: it lets each service check the tokens,
+// authorizations, keys and objects of the others.
 package sandbox
 
 import (
@@ -28,50 +28,50 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/vpc"
 )
 
-// Region is where the sandbox is: its Key Protect instance, its VPC, and the buckets that
-// it makes by itself.
+// Region is the region of the sandbox: of its Key Protect instance, its VPC, and the buckets that
+// it creates itself.
 const Region = "us-south"
 
-// Options are the settings of a [Sandbox]; the zero value is right.
+// Options are the settings of a [Sandbox]. The zero value is usable.
 type Options struct {
-	// Dir is the folder of the state, which is made if it is not there, and which only
-	// one sandbox may use at a time. What is there is loaded by Start, and saved a second
-	// after each change and by [Sandbox.Close]. It holds root keys and credentials: see
-	// [Secret]. Empty keeps the state in memory, and objects in a temporary folder.
+	// Dir is the folder of the state. Start creates it if it is missing and otherwise loads the
+	// state. The sandbox saves a second after each change and in [Sandbox.Close]. Only
+	// one sandbox may use a folder at a time. It holds root keys and credentials: see
+	// [Secret]. "" keeps the state in memory, and objects in a temporary folder.
 	Dir string
 
-	// Port is the port of the first service; the others have the next ones. Zero is any
-	// that are free.
+	// Port is the port of the first service; the others use the following ones. Zero means
+	// free ports.
 	Port int
 
-	// Bucket, if not "", is the name of a bucket in [Region] that is there from the start.
+	// Bucket, if not "", is a bucket that Start creates in [Region].
 	Bucket string
 
-	// Authorize grants from the start what Cloud Block Storage needs of Key Protect, and the
-	// image service of VPC of Object Storage. Else that is for the user to do.
+	// Authorize grants Cloud Block Storage access to Key Protect, and the VPC image
+	// service access to Object Storage. Otherwise the user must grant both.
 	Authorize bool
 
-	// StepTime is how long each step of an import or an order takes, beside the work done.
+	// StepTime is the additional duration of each step of an import or an order.
 	StepTime time.Duration
 
-	// AuthorizeLate lets classic infrastructure check the authorization of Cloud Block
+	// AuthorizeLate makes classic infrastructure check the authorization of Cloud Block
 	// Storage only when a server is ordered.
 	AuthorizeLate bool
 
-	// Faults are those that may be armed; nil is a set of the sandbox's own. They happen
-	// in front of all services.
+	// Faults are the injected faults of all services; nil means a new set. See
+	// [Sandbox.Faults].
 	Faults *fault.Set
 
-	// Now is the clock; nil is the real one.
+	// Now returns the current time; nil means time.Now.
 	Now func() time.Time
 
-	// Log, if not nil, is called with each request and the status of its answer, 0 if there
-	// was none, from many goroutines. The path is without the query, which may have
-	// secrets in it.
+	// Log, if not nil, is called with each request and its status, which is 0 if there was
+	// no answer, from many goroutines. The path excludes the query, which can
+	// hold secrets.
 	Log func(service, method, path string, status int)
 }
 
-// A Sandbox is the services, while they run. It is safe for concurrent use.
+// A Sandbox is a set of running services. It is safe for concurrent use.
 type Sandbox struct {
 	o       Options
 	faults  *fault.Set
@@ -87,10 +87,10 @@ type Sandbox struct {
 	servers  []*http.Server
 	serving  sync.WaitGroup
 
-	saving  sync.Mutex    // of the files
+	saving  sync.Mutex    // guards the files
 	dirty   chan struct{} // see changed
 	ending  chan struct{} // closed when Close begins
-	stop    func() bool   // of the context of Start
+	stop    func() bool   // detaches the context of Start
 	closing sync.Once
 	closed  error
 	done    chan struct{}
@@ -116,7 +116,7 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 	return s, nil
 }
 
-// open makes or loads the services, and lets them listen.
+// open creates or loads the services, and starts their servers.
 func (s *Sandbox) open() error {
 	if s.o.Dir != "" {
 		if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
@@ -164,7 +164,7 @@ func (s *Sandbox) open() error {
 	return s.listen()
 }
 
-// listen starts a server for each service.
+// listen starts the server of each service.
 func (s *Sandbox) listen() error {
 	for i, x := range []struct {
 		name    string
@@ -199,29 +199,29 @@ func (s *Sandbox) listen() error {
 	return nil
 }
 
-// Faults is what makes the services go wrong, on request.
+// Faults returns the injected faults.
 func (s *Sandbox) Faults() *fault.Set { return s.faults }
 
-// KMS is IAM and Key Protect, to make things in them that have no API here.
+// KMS returns the server of IAM and Key Protect, to create resources without the API.
 func (s *Sandbox) KMS() *kms.Server { return s.kms }
 
-// Objects is Cloud Object Storage.
+// Objects returns the server of Cloud Object Storage.
 func (s *Sandbox) Objects() *s3.Server { return s.store }
 
-// SoftLayer is the classic infrastructure.
+// SoftLayer returns the server of classic infrastructure.
 func (s *Sandbox) SoftLayer() *softlayer.Server { return s.softlayer }
 
-// Wait waits until no import and no order is under way.
+// Wait waits until no import and no order is running.
 func (s *Sandbox) Wait() {
 	s.softlayer.Wait()
 	s.vpc.Wait()
 }
 
-// Done is closed when the sandbox is.
+// Done returns a channel that is closed when the sandbox has closed.
 func (s *Sandbox) Done() <-chan struct{} { return s.done }
 
-// Close ends all services, saves the state if there is a folder for it, and removes all
-// that was temporary. Imports and orders that are under way fail.
+// Close stops all services, saves the state if Options.Dir is set, and removes all
+// temporary files. Running imports and orders fail.
 func (s *Sandbox) Close() error {
 	s.closing.Do(func() {
 		defer close(s.done)
@@ -240,7 +240,7 @@ func (s *Sandbox) Close() error {
 		if s.vpc != nil {
 			errs = append(errs, s.vpc.Close())
 		}
-		if s.servers != nil { // all was well once
+		if s.servers != nil { // Start succeeded
 			errs = append(errs, s.Save())
 		}
 		if s.store != nil {

@@ -9,44 +9,44 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/event"
 )
 
-// Settings is what a client needs to know of a [Sandbox]. Credentials are in it: String
-// and fmt do not show them; JSON and [Settings.Env] do.
+// Settings are the addresses and credentials of a [Sandbox]. String
+// and fmt do not show the credentials; JSON and [Settings.Env] do.
 type Settings struct {
-	// Addresses of the services, without a slash at the end.
+	// Addresses of the services, without a trailing slash.
 	IAM       string `json:"iam_url"`
 	KMS       string `json:"kms_url"`
 	COS       string `json:"cos_url"`
 	SoftLayer string `json:"softlayer_url"` // with /rest/v3.1
 	VPC       string `json:"vpc_url"`
 	Logs      string `json:"logs_url"`    // without /v1/query
-	Control   string `json:"control_url"` // /events and /faults are below
+	Control   string `json:"control_url"` // base address of /events and /faults
 
 	Region  string `json:"region"`
 	Account string `json:"account"`
-	Bucket  string `json:"bucket,omitempty"` // that is there from the start
+	Bucket  string `json:"bucket,omitempty"` // bucket created by Start
 
 	KMSInstance string `json:"kms_instance_crn"`
 	RootKey     string `json:"root_key_crn"`
 	COSInstance string `json:"cos_instance_crn"`
 
-	APIKey          string `json:"api_key"`           // of IAM
-	User            string `json:"softlayer_user"`    // of SoftLayer
-	UserKey         string `json:"softlayer_api_key"` // of SoftLayer
+	APIKey          string `json:"api_key"`           // IAM API key
+	User            string `json:"softlayer_user"`    // SoftLayer user
+	UserKey         string `json:"softlayer_api_key"` // SoftLayer API key
 	AccessKeyID     string `json:"hmac_access_key_id"`
 	SecretAccessKey string `json:"hmac_secret_access_key"`
 }
 
-// String names the sandbox and no credentials.
+// String returns the control address, without the credentials.
 func (s Settings) String() string { return "sandbox at " + s.Control }
 
-// GoString is String.
+// GoString returns String.
 func (s Settings) GoString() string { return s.String() }
 
-// Settings returns how to reach the sandbox.
+// Settings returns the addresses and credentials of the sandbox.
 func (s *Sandbox) Settings() Settings { return s.settings }
 
-// Env returns the settings as the environment variables that luksimg reads, NAME=VALUE
-// each. No value needs to be quoted for a shell.
+// Env returns the settings as environment variables for luksimg, each as
+// NAME=VALUE. No value needs quoting in a shell.
 func (s Settings) Env() []string {
 	var env []string
 	for _, v := range [][2]string{
@@ -76,7 +76,7 @@ func (s Settings) Env() []string {
 	return env
 }
 
-// seed is what was made when the sandbox was new. It is kept in a file.
+// seed holds the initial resources of a new sandbox. It is saved in a file.
 type seed struct {
 	APIKey          string `json:"api_key"`
 	User            string `json:"softlayer_user"`
@@ -89,7 +89,7 @@ type seed struct {
 	COSInstanceID   string `json:"cos_instance_id"`
 }
 
-// plant loads the state of the key service and the seed, or makes them.
+// plant loads or creates the state of the key service and the seed.
 func (s *Sandbox) plant() error {
 	found, err := s.loadSeed()
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *Sandbox) plant() error {
 		if s.seed.RootKey, err = s.kms.AddRootKey(s.seed.KMSInstance, "luksimg"); err != nil {
 			return err
 		}
-		// The audit log begins with it, as with a key that was made by the API.
+		// Log the creation of the root key, as the API would.
 		e := event.New(s.o.Now(), "kms.secrets.create", http.StatusCreated)
 		e.Message, e.LogSourceCRN = "Key Protect: kms.secrets.create", s.seed.KMSInstance
 		e.Initiator = event.Initiator{ID: owner.IAMID, Name: owner.Name, TypeURI: "service/security/account/user", Credential: event.Credential{Type: "token"}}

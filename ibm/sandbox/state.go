@@ -18,7 +18,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/vpc"
 )
 
-// The files of the state.
+// Files of the state folder.
 const (
 	seedFile      = "sandbox.json"
 	keysFile      = "kms.json"
@@ -28,13 +28,13 @@ const (
 	objectsDir    = "objects"
 )
 
-// Secret reports whether a file of the folder of a sandbox holds secrets in clear, by its
-// name: root keys, API keys and the key that signs tokens are in kms.json, and the
-// credentials of the account in sandbox.json. All other files have none, but for objects,
-// which are what was uploaded.
+// Secret reports whether the named file of a state folder contains plaintext secrets.
+// kms.json holds the root keys, the API keys and the token signing key; sandbox.json holds the
+// credentials of the account. All other files hold no secrets, except that objects
+// contain what was uploaded.
 func Secret(name string) bool { return name == keysFile || name == seedFile }
 
-// path returns where a file of the state is, or "" if there is no folder.
+// path returns the path of a state file, or "" without a folder.
 func (s *Sandbox) path(name string) string {
 	if s.o.Dir == "" {
 		return ""
@@ -42,7 +42,7 @@ func (s *Sandbox) path(name string) string {
 	return filepath.Join(s.o.Dir, name)
 }
 
-// loadSeed loads the seed and the key service, if they were saved. The one is of no use
+// loadSeed loads the seed and the key service, if they were saved. Neither is usable
 // without the other.
 func (s *Sandbox) loadSeed() (bool, error) {
 	if s.o.Dir == "" {
@@ -61,7 +61,7 @@ func (s *Sandbox) loadSeed() (bool, error) {
 	return true, s.kms.Load(s.o.Dir)
 }
 
-// load loads the state of the other services, where there is any.
+// load loads the saved state of the other services.
 func (s *Sandbox) load() error {
 	if s.o.Dir == "" {
 		return nil
@@ -83,9 +83,9 @@ func (s *Sandbox) load() error {
 	return nil
 }
 
-// Save saves the state, if there is a folder for it, as is also done a second after each
-// change. Transactions that are under way are saved as such, and have failed when they are
-// loaded.
+// Save saves the state if Options.Dir is set. The sandbox also does this a second after each
+// change. It saves running transactions as running; loading turns them into
+// failed ones.
 func (s *Sandbox) Save() error {
 	if s.o.Dir == "" {
 		return nil
@@ -116,7 +116,7 @@ func (s *Sandbox) Save() error {
 	return nil
 }
 
-// changed tells the saver that there is something to save. It never waits.
+// changed notifies the saver of a change, without blocking.
 func (s *Sandbox) changed() {
 	select {
 	case s.dirty <- struct{}{}:
@@ -124,7 +124,7 @@ func (s *Sandbox) changed() {
 	}
 }
 
-// saver saves what has changed, until the sandbox ends, so that little is lost if the
+// saver saves changes until the sandbox closes, so that little is lost if the
 // process is killed.
 func (s *Sandbox) saver() {
 	for {
@@ -138,11 +138,11 @@ func (s *Sandbox) saver() {
 			return
 		case <-time.After(time.Second):
 		}
-		s.Save() // Close tells of what is wrong
+		s.Save() // Close reports errors
 	}
 }
 
-// replace writes a file, readable for the owner only, in place of an older one.
+// replace atomically replaces a file by one that only the owner can read.
 func replace(name string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {
@@ -159,7 +159,7 @@ func replace(name string, write func(io.Writer) error) error {
 	return err
 }
 
-// prepare makes what the options ask for and is not there.
+// prepare creates the resources that the options ask for and that do not exist.
 func (s *Sandbox) prepare() error {
 	if s.o.Bucket != "" {
 		if err := s.store.CreateBucket(s.kms.Account(), s.o.Bucket, Region+"-standard"); err != nil && !errors.Is(err, s3.ErrExists) {

@@ -50,7 +50,7 @@ func TestTruthVPCAuthorizations(t *testing.T) {
 		image, err := w.vpcImage(w.upload("web.qcow2", w.encrypt(luksimg.VPCQCOW2)))
 		if c.code != "" {
 			var e *vpc.StatusError
-			if !errors.As(err, &e) || len(e.Reasons) != 1 || e.Reasons[0].Code != c.code || !strings.Contains(err.Error(), c.words) || !strings.Contains(err.Error(), " may not ") || !strings.Contains(e.Hint(), c.hint) {
+			if !errors.As(err, &e) || len(e.Reasons) != 1 || e.Reasons[0].Code != c.code || !strings.Contains(err.Error(), c.words) || !strings.Contains(err.Error(), " has no permission to ") || !strings.Contains(e.Hint(), c.hint) {
 				t.Errorf("with %v: %v (hint: %s), want %s %q", c.granted, err, e.Hint(), c.code, c.words)
 			}
 			continue

@@ -130,7 +130,7 @@ var hints = []struct{ words, hint string }{
 	{"ratelimitexceeded", "the service limits the rate of calls: retry in a minute"},
 	{"boot s", "the disk is not bootable, or the wrapped key is not its encryption key: luksimg verify compares the image with its source and that key"},
 	{"fetch_object", "check the name of the object, and that the API key of the import has read access to the bucket (role Reader)"},
-	{"object can not be read", "check the name of the object, and that the API key of the import has read access to the bucket (role Reader)"},
+	{"object cannot be read", "check the name of the object, and that the API key of the import has read access to the bucket (role Reader)"},
 }
 
 func hintFor(text string) string {

@@ -159,7 +159,7 @@ func TestImportFails(t *testing.T) {
 		hint   string // in the hint
 	}{
 		"newline in the key": {func(r *softlayer.ImportRequest) { r.URI = "cos://us-south/images/newline.raw" },
-			"OPEN_IMAGE_FAILED", "newline behind the key text", "without a newline"},
+			"OPEN_IMAGE_FAILED", "newline after the key text", "without a newline"},
 		"decoded key": {func(r *softlayer.ImportRequest) { r.URI = "cos://us-south/images/decoded.raw" },
 			"OPEN_IMAGE_FAILED", "opens with the decoded key", "base64 text, not the decoded bytes"},
 		"another key": {func(r *softlayer.ImportRequest) { r.WrappedDEK = w.kms.wrap(rootCRN, bytes.Repeat([]byte("QUJD"), 11)) },

@@ -347,7 +347,7 @@ func TestImageFails(t *testing.T) {
 		"disabled":     {"web.qcow2", "wdek", sandbox.ErrKeyDisabled, true, "encryption_key_disabled", "disabled"},
 		"deleted":      {"web.qcow2", "wdek", sandbox.ErrKeyDeleted, true, "encryption_key_deleted", "deleted"},
 		"unauthorized": {"web.qcow2", "wdek", nil, false, "encrypted_data_key_invalid", "no authorization"},
-		"noise":        {"noise.qcow2", "wdek", nil, true, "image_data_corrupted", "can not be opened"},
+		"noise":        {"noise.qcow2", "wdek", nil, true, "image_data_corrupted", "cannot be opened"},
 		"cut off":      {"cut.qcow2", "wdek", nil, true, "image_data_corrupted", ""},
 		"no boot":      {"noboot.qcow2", "wdek", nil, true, "image_data_corrupted", "boot"},
 		"no file":      {"none.qcow2", "wdek", nil, true, "image_data_corrupted", "NoSuchKey"},

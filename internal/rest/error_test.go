@@ -72,8 +72,8 @@ func TestCreate(t *testing.T) {
 		"not done":                    {calls: []error{lost, nil}, sent: 2},
 		"never done":                  {calls: []error{lost, lost, lost}, sent: 3, want: rest.ErrLost},
 		"done later than looked for":  {calls: []error{lost, no}, appears: 26, sent: 2},
-		"can not look":                {calls: []error{lost}, look: denied, sent: 1, want: rest.ErrLost},
-		"can not look for the moment": {calls: []error{lost}, look: down, sent: 1, want: rest.ErrLost},
+		"cannot look":                {calls: []error{lost}, look: denied, sent: 1, want: rest.ErrLost},
+		"cannot look for the moment": {calls: []error{lost}, look: down, sent: 1, want: rest.ErrLost},
 		"refused after all":           {calls: []error{lost, no}, sent: 2, want: no},
 	} {
 		sent, looks := 0, 0

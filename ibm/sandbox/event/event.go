@@ -1,5 +1,5 @@
-// Package event is the audit events that the services of the sandbox emit, in the shape
-// in which IBM Cloud's activity tracking delivers them: CADF, one JSON object each.
+// Package event defines the audit events of the sandbox services, in the format of IBM Cloud
+// activity tracking: CADF, one JSON object per event.
 package event
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// An Event is one thing that happened. Field names follow IBM Cloud's event definition.
+// An Event is an audit event. Field names follow IBM Cloud's event definition.
 type Event struct {
 	ID              string         `json:"id"`
 	EventTime       string         `json:"eventTime"` // see [Time]
@@ -29,47 +29,47 @@ type Event struct {
 	CorrelationID   string         `json:"correlationId,omitempty"`
 }
 
-// Reason is the status of HTTP that the caller got.
+// Reason is the HTTP status of the answer.
 type Reason struct {
 	Code int    `json:"reasonCode"`
 	Type string `json:"reasonType"`
 }
 
-// Initiator is who asked for it.
+// Initiator identifies the caller.
 type Initiator struct {
-	ID         string     `json:"id"` // the IAM id
+	ID         string     `json:"id"` // the IAM ID
 	Name       string     `json:"name"`
 	TypeURI    string     `json:"typeURI"`
 	Credential Credential `json:"credential"`
 	Host       Host       `json:"host"`
 }
 
-// Credential is what the initiator showed.
+// Credential describes the credential of the initiator.
 type Credential struct {
 	Type string `json:"type"` // "token"
 }
 
-// Host is where the request came from.
+// Host is the source of the request.
 type Host struct {
 	Address string `json:"address"`
 }
 
-// Target is what it was done to.
+// Target is the resource of the action.
 type Target struct {
 	ID      string `json:"id"` // a CRN
 	Name    string `json:"name"`
 	TypeURI string `json:"typeURI"`
 }
 
-// Observer is who wrote it down.
+// Observer is the reporter of the event.
 type Observer struct {
 	Name string `json:"name"`
 }
 
-// A Sink takes events. It must be safe for concurrent use, and quick.
+// A Sink receives events. It must be safe for concurrent use, and must not block.
 type Sink func(Event)
 
-// New returns an event with its time, id, outcome and reason filled in.
+// New returns an event with its time, ID, outcome and reason filled in.
 func New(now time.Time, action string, status int) Event {
 	var id [16]byte
 	rand.Read(id[:])
@@ -83,6 +83,6 @@ func New(now time.Time, action string, status int) Event {
 	return e
 }
 
-// Time formats a time as events have it: hundredths of a second, and a zone without a
+// Time formats the time of an event: with hundredths of a second, and a zone without a
 // colon, unlike RFC 3339.
 func Time(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.00-0700") }

@@ -1,5 +1,5 @@
-// Package fault makes the services of the sandbox misbehave, on request, as real ones
-// do: slow, too busy, broken, gone in the middle, or 200 with an error inside.
+// Package fault injects faults into the services of the sandbox on request: delays, rate
+// limits, server errors, broken connections, or errors with status 200.
 package fault
 
 import (
@@ -16,34 +16,34 @@ import (
 	"time"
 )
 
-// A Fault is what happens to the requests it matches. What is zero does not happen; a
-// fault of nothing but Delay lets the request through, later.
+// A Fault describes what happens to matching requests. Zero fields have no effect. A
+// fault with only a Delay serves the request after the delay.
 type Fault struct {
-	// Method is that of the request; "" matches all.
+	// Method is the request method; "" matches all.
 	Method string `json:"method,omitempty"`
-	// Path is a pattern of [path.Match], where a star stays inside one part; "/**" at its
-	// end matches all that is below. "" matches all.
+	// Path is a pattern of [path.Match], in which a star matches within one path element. A final
+	// "/**" matches everything below. "" matches all paths.
 	Path string `json:"path,omitempty"`
-	// Skip lets that many matching requests through first.
+	// Skip is the number of matching requests to serve first.
 	Skip int `json:"skip,omitempty"`
-	// Count is how many matching requests it happens to: 0 is one, less than 0 is all.
+	// Count is the number of affected requests: 0 means one, a negative number means all.
 	Count int `json:"count,omitempty"`
-	// Each has it happen to the first request of each method and path that matches, so
-	// that every call fails once. Skip and Count are not looked at.
+	// Each affects the first matching request of each method and path, so
+	// that every call fails once. It overrides Skip and Count.
 	Each bool `json:"each,omitempty"`
 
-	DelayMS      int64  `json:"delay_ms,omitempty"`      // the answer comes later by this
-	TokenExpired bool   `json:"token_expired,omitempty"` // the service finds the token expired
-	Drop         bool   `json:"drop,omitempty"`          // the connection ends before the request is looked at
-	DropAfter    bool   `json:"drop_after,omitempty"`    // the request is served, but its answer is lost
-	Status       int    `json:"status,omitempty"`        // this is the answer, with Body
-	RetryAfter   string `json:"retry_after,omitempty"`   // a header of that answer
+	DelayMS      int64  `json:"delay_ms,omitempty"`      // delay of the answer
+	TokenExpired bool   `json:"token_expired,omitempty"` // the service treats the token as expired
+	Drop         bool   `json:"drop,omitempty"`          // close the connection without serving the request
+	DropAfter    bool   `json:"drop_after,omitempty"`    // serve the request, but lose its answer
+	Status       int    `json:"status,omitempty"`        // answer with this status and Body
+	RetryAfter   string `json:"retry_after,omitempty"`   // Retry-After header of that answer
 	Body         string `json:"body,omitempty"`
 
-	had []string // the calls that it happened to, if Each
+	had []string // the affected calls, for Each
 }
 
-// ErrFault is a fault that cannot be armed.
+// ErrFault means that a fault is invalid.
 var ErrFault = errors.New("invalid fault")
 
 func (f Fault) check() error {
@@ -74,10 +74,10 @@ func (f Fault) matches(r *http.Request) bool {
 	return ok
 }
 
-// A Set is the faults that are armed. The zero value has none. It is safe for concurrent
-// use, and one set may serve several services.
+// A Set is a set of armed faults. The zero value is empty. It is safe for concurrent
+// use and can serve several services.
 type Set struct {
-	// Sleep waits for a delay, or for the end of ctx. Nil is the real thing.
+	// Sleep waits for d, or until ctx ends. Nil means real waiting.
 	Sleep func(ctx context.Context, d time.Duration)
 
 	mu    sync.Mutex
@@ -85,7 +85,7 @@ type Set struct {
 	hits  int
 }
 
-// Arm adds a fault. Of several that match a request, the one armed first happens.
+// Arm adds a fault. If several faults match a request, the one armed first applies. Errors match [ErrFault].
 func (s *Set) Arm(f Fault) error {
 	if err := f.check(); err != nil {
 		return err
@@ -99,28 +99,28 @@ func (s *Set) Arm(f Fault) error {
 	return nil
 }
 
-// Clear disarms all.
+// Clear disarms all faults.
 func (s *Set) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.armed = nil
 }
 
-// Armed returns the faults that may yet happen.
+// Armed returns the faults that can still occur.
 func (s *Set) Armed() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.armed)
 }
 
-// Hits returns how often a fault has happened.
+// Hits returns the number of affected requests.
 func (s *Set) Hits() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.hits
 }
 
-// take returns the fault of a request, and counts it.
+// take returns and counts the fault for a request.
 func (s *Set) take(r *http.Request) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,11 +156,11 @@ func (s *Set) take(r *http.Request) (Fault, bool) {
 
 type expired struct{}
 
-// TokenExpired reports whether a service shall find the token of this request expired,
-// whatever it is. A service asks with the context of the request.
+// TokenExpired reports whether a service must treat the token of a request as expired.
+// ctx is the context of the request.
 func TokenExpired(ctx context.Context) bool { return ctx.Value(expired{}) != nil }
 
-// Wrap returns the handler with the faults in front of it. A nil set has none.
+// Wrap returns a handler that applies the faults before h. A nil set has no faults.
 func (s *Set) Wrap(h http.Handler) http.Handler {
 	if s == nil {
 		return h
@@ -176,7 +176,7 @@ func (s *Set) Wrap(h http.Handler) http.Handler {
 		}
 		switch {
 		case f.Drop:
-			panic(http.ErrAbortHandler) // the server closes the connection, and logs nothing
+			panic(http.ErrAbortHandler) // closes the connection without logging
 		case f.DropAfter:
 			h.ServeHTTP(&lost{header: http.Header{}}, r)
 			panic(http.ErrAbortHandler)
@@ -210,15 +210,15 @@ func (s *Set) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// lost is where an answer goes that never arrives.
+// lost is a response writer that discards the answer.
 type lost struct{ header http.Header }
 
 func (l *lost) Header() http.Header         { return l.header }
 func (l *lost) Write(p []byte) (int, error) { return len(p), nil }
 func (l *lost) WriteHeader(int)             {}
 
-// Control is the handler to arm faults from outside: POST a [Fault] as JSON to arm it, GET
-// those that are armed, DELETE to disarm all.
+// Control returns a handler to control the faults: POST a [Fault] as JSON to arm it, GET
+// the armed faults, DELETE to disarm all.
 func (s *Set) Control() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// actionJSON is the body of actions, and of their answers.
+// actionJSON is the body of the actions and of their answers.
 type actionJSON struct {
 	Plaintext        string       `json:"plaintext,omitempty"`
 	Ciphertext       string       `json:"ciphertext,omitempty"`
@@ -14,8 +14,8 @@ type actionJSON struct {
 	RewrappedVersion *versionJSON `json:"rewrappedKeyVersion,omitempty"`
 }
 
-// usable returns the root key of an action, if it may be used for it now. A deactivated
-// key still turns back what it wrapped.
+// usable returns the root key of an action, if its state allows the action. A deactivated
+// key can still unwrap.
 func (s *Server) usable(r *request, whenDeactivated bool) (*key, *Failure) {
 	k, f := s.find(r)
 	if f != nil {
@@ -58,7 +58,7 @@ func (s *Server) wrap(r *request) (int, any, *Failure) {
 	if err != nil {
 		return 0, nil, badBody("the field `plaintext` must be a base64 encoded string")
 	}
-	if in.Plaintext == "" { // the service makes a key
+	if in.Plaintext == "" { // the service generates a key
 		plain = random(32)
 		out.Plaintext = base64.StdEncoding.EncodeToString(plain)
 	}
@@ -94,7 +94,7 @@ func (s *Server) rewrap(r *request) (int, any, *Failure) {
 	if f != nil {
 		return 0, nil, f
 	}
-	if out.Ciphertext == "" { // not rotated: wrapped anew all the same
+	if out.Ciphertext == "" { // not rotated: wrap again anyway
 		var in actionJSON
 		if f := r.decode(&in, true); f != nil {
 			return 0, nil, f
@@ -114,7 +114,7 @@ func (s *Server) rewrap(r *request) (int, any, *Failure) {
 	return http.StatusOK, out, nil
 }
 
-// open decrypts the ciphertext of a request; wraps it anew if the key was rotated since.
+// open decrypts the ciphertext of a request, and wraps it again if the key was rotated since.
 func (s *Server) open(r *request, k *key) (actionJSON, *Failure) {
 	var in, out actionJSON
 	if f := r.decode(&in, true); f != nil {

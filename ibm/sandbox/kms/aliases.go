@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	maxAliases = 5 // of a key
+	maxAliases = 5 // per key
 	maxAlias   = 90
 )
 
-// reserved are names that no alias may have (create-key-alias.md).
+// reserved are names that are not allowed as aliases (create-key-alias.md).
 var reserved = []string{"allowed_ip", "key", "keys", "metadata", "policy", "policies", "registration", "registrations", "ring", "rings", "rotate", "wrap", "unwrap", "rewrap", "version", "versions"}
 
-// checkAlias says why an alias may not be given to a key of the instance.
+// checkAlias returns a failure if a key of the instance cannot get an alias.
 func (s *Server) checkAlias(i *instance, alias string) *Failure {
 	if _, err := uuid.Parse(alias); err == nil || !idPattern.MatchString(alias) || len(alias) > maxAlias || slices.Contains(reserved, alias) {
 		return &Failure{400, "INVALID_FIELD_ERR", "The field `alias` must be: 2 to 90 letters, digits, hyphens and underscores, and neither a UUID nor a reserved word"}

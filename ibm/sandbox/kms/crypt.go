@@ -18,13 +18,13 @@ import (
 	"time"
 )
 
-// blob is a ciphertext of Key Protect, version 4: base64 of this as JSON. Clients treat it
+// blob is the content of a Key Protect ciphertext, version 4: base64 of its JSON. Clients treat it
 // as opaque.
 type blob struct {
 	Ciphertext []byte `json:"ciphertext"`
 	IV         []byte `json:"iv"`
 	Version    string `json:"version"`
-	Handle     string `json:"handle"` // the version of the key
+	Handle     string `json:"handle"` // key version
 }
 
 const blobVersion = "4.0.0"
@@ -32,7 +32,7 @@ const blobVersion = "4.0.0"
 func (v *version) gcm() cipher.AEAD {
 	block, err := aes.NewCipher(v.Material)
 	if err != nil {
-		panic(err) // of 16, 24 or 32 bytes, checked when it was made
+		panic(err) // unreachable: creation checks the length
 	}
 	gcm, err := cipher.NewGCM(block)
 	if err != nil {
@@ -46,7 +46,7 @@ func (v *version) seal(plain, ad []byte) string {
 	b.Ciphertext = v.gcm().Seal(nil, b.IV, plain, ad)
 	text, err := json.Marshal(b)
 	if err != nil {
-		panic(err) // bytes and strings only
+		panic(err) // unreachable: bytes and strings always marshal
 	}
 	return base64.StdEncoding.EncodeToString(text)
 }
@@ -74,8 +74,8 @@ func (k *key) open(ciphertext string, ad []byte) ([]byte, *version, *Failure) {
 	return nil, nil, failCiphertext
 }
 
-// additional turns additional authentication data into one string, each part with its
-// length in front.
+// additional encodes the additional authenticated data as one string, with the length before
+// each entry.
 func additional(list []string) ([]byte, *Failure) {
 	if len(list) > 255 {
 		return nil, badBody("the field `aad` may have 255 entries")
@@ -91,7 +91,7 @@ func additional(list []string) ([]byte, *Failure) {
 	return ad, nil
 }
 
-// importToken is a transport key of an instance, for key material that comes encrypted.
+// importToken is a transport key of an instance, for encrypted key material.
 type importToken struct {
 	ID        string    `json:"id"`
 	Instance  string    `json:"instance"`
@@ -103,7 +103,7 @@ type importToken struct {
 	Remaining int       `json:"remaining"`
 }
 
-const rsaBits = 2048 // the real service has 4096, which takes seconds to make
+const rsaBits = 2048 // the real service uses 4096, which takes seconds to generate
 
 func (s *Server) importTokenOf(i *instance) (*importToken, *Failure) {
 	for _, t := range s.st.Tokens {
@@ -135,7 +135,7 @@ func (s *Server) createImportToken(r *request) (int, any, *Failure) {
 	now := s.now()
 	t := &importToken{ID: newID(), Instance: r.instance.ID, Private: x509.MarshalPKCS1PrivateKey(private), Nonce: random(12), Created: now,
 		Expires: now.Add(time.Duration(in.Expiration) * time.Second), Max: in.Max, Remaining: in.Max}
-	kept := s.st.Tokens[:0:0] // a new token replaces the one before
+	kept := s.st.Tokens[:0:0] // a new token replaces the previous one
 	for _, old := range s.st.Tokens {
 		if old.Instance != r.instance.ID {
 			kept = append(kept, old)
@@ -168,14 +168,14 @@ func (s *Server) getImportToken(r *request) (int, any, *Failure) {
 		"nonce":   base64.StdEncoding.EncodeToString(t.Nonce)}, nil
 }
 
-// imported decrypts key material that came under the import token, and checks the nonce
-// that came under the material.
+// imported decrypts key material encrypted under the import token, and checks the nonce
+// encrypted with that material.
 func (s *Server) imported(i *instance, payload []byte, nonce64, iv64, algorithm string) ([]byte, *Failure) {
 	t, f := s.importTokenOf(i)
 	if f != nil {
 		return nil, f
 	}
-	// Key Protect wants SHA-256 and GCM; Hyper Protect Crypto Services SHA-1 and CBC.
+	// Key Protect requires SHA-256 and GCM; Hyper Protect Crypto Services SHA-1 and CBC.
 	hyper := i.Service == "hs-crypto"
 	var sum hash.Hash
 	switch {
@@ -215,7 +215,7 @@ func (s *Server) imported(i *instance, payload []byte, nonce64, iv64, algorithm 
 	return material, nil
 }
 
-// openCBC decrypts and takes the padding of PKCS #7 off; nil if there is none.
+// openCBC decrypts and removes the PKCS #7 padding; nil if the padding is invalid.
 func openCBC(block cipher.Block, iv, text []byte) []byte {
 	n := block.BlockSize()
 	if len(iv) != n || len(text) == 0 || len(text)%n != 0 {

@@ -5,10 +5,10 @@ import (
 	"net/http"
 )
 
-// A Failure is Key Protect saying no. The codes and texts are those of its documentation.
+// A Failure is an error answer of Key Protect. Codes and texts follow its documentation.
 type Failure struct {
 	Status  int
-	Code    string // of the reason; "" if there is none
+	Code    string // code of the reason, or ""
 	Message string
 }
 
@@ -50,7 +50,7 @@ var (
 	failNonceIV     = &Failure{400, "INCORRECT_NONCE_IV_ERR", "Both of encryptedNonce and iv must be given"}
 )
 
-// writeFailure writes the error document. What could not be done is a sentence such as
+// writeFailure writes the error document. what is a sentence about the failed operation, such as
 // "Key could not be created".
 func writeFailure(w http.ResponseWriter, f *Failure, what string) {
 	type reason struct {

@@ -13,7 +13,7 @@ import (
 
 const grantAPIKey = "urn:ibm:params:oauth:grant-type:apikey"
 
-// Shapes of IAM's JSON.
+// JSON formats of IAM.
 type (
 	serviceID struct {
 		ID          string `json:"id"`
@@ -27,7 +27,7 @@ type (
 		Name        string `json:"name"`
 		Description string `json:"description"`
 
-		APIKey *apiKey `json:"apikey,omitempty"` // that was made with it, which is told once
+		APIKey *apiKey `json:"apikey,omitempty"` // created with it and shown once
 	}
 	apiKey struct {
 		ID          string `json:"id"`
@@ -45,7 +45,7 @@ type (
 	}
 )
 
-// token serves both token addresses.
+// token serves both token endpoints.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
@@ -73,7 +73,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	}{s.issue(id, s.life), "not_supported", "Bearer", int64(s.life / time.Second), s.now().Add(s.life).Unix(), "ibm openid"})
 }
 
-// iam checks the token of a request. A service id manages nothing here but sees its own key.
+// iam checks the token of a request. A service ID can only read its own key here.
 func (s *Server) iam(h func(http.ResponseWriter, *http.Request, Identity)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, err := s.Identify(r.Header.Get("Authorization"))
@@ -98,7 +98,7 @@ func (s *Server) iam(h func(http.ResponseWriter, *http.Request, Identity)) http.
 
 func (s *Server) stamp() string { return s.now().UTC().Format("2006-01-02T15:04-0700") }
 
-// paged cuts a list into pages, and says where the next one is.
+// paged returns a page of a list and the address of the next one.
 func paged[T any](r *http.Request, list []T) (page []T, next string) {
 	q := r.URL.Query()
 	size, _ := strconv.Atoi(q.Get("pagesize"))

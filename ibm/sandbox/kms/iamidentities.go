@@ -63,7 +63,7 @@ func (s *Server) listAPIKeys(w http.ResponseWriter, r *http.Request, _ Identity)
 		return q.Get("account_id") != "" && k.AccountID != q.Get("account_id") || q.Get("iam_id") != "" && k.IAMID != q.Get("iam_id")
 	})
 	for i := range list {
-		list[i].Value = "" // shown when it is made, and never again
+		list[i].Value = "" // shown only on creation
 	}
 	page, next := paged(r, list)
 	writeJSON(w, http.StatusOK, map[string]any{"offset": 0, "limit": len(page), "next": next, "apikeys": page})
@@ -80,7 +80,7 @@ func (s *Server) apiKeyDetails(w http.ResponseWriter, r *http.Request, _ Identit
 	iamError(w, http.StatusNotFound, "BXNIM0415E", "Provided API key could not be found.")
 }
 
-// serviceIDs and apiKeys are the routes of one service id or API key, by its id.
+// serviceIDs and apiKeys serve one service ID or API key, by its ID.
 func (s *Server) serviceIDs(w http.ResponseWriter, r *http.Request, _ Identity) {
 	i := slices.IndexFunc(s.st.ServiceIDs, func(v serviceID) bool { return v.ID == r.PathValue("id") })
 	if i < 0 {
@@ -127,15 +127,15 @@ func (s *Server) apiKeys(w http.ResponseWriter, r *http.Request, _ Identity) {
 	writeJSON(w, http.StatusOK, shown)
 }
 
-// entity is what service ids and API keys have in common.
+// entity is the common part of service IDs and API keys.
 type entity struct {
 	name, description, tag, modified *string
 	locked                           *bool
 }
 
-// edit does what a request asks of an entity but for deleting it: a PUT changes its name and
-// description, and lock keeps it from that. It answers, and returns false, if that is not
-// allowed.
+// edit serves all changes of an entity except deletion. A PUT changes its name and
+// description; a lock prevents changes. If the request is invalid, edit answers it and returns
+// false.
 func (s *Server) edit(w http.ResponseWriter, r *http.Request, e entity) bool {
 	part := r.PathValue("part")
 	switch {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// policy is an access policy or an authorization, of either version of the API.
+// policy is an access policy or an authorization, of either API version.
 type (
 	policy struct {
 		ID          string       `json:"id"`
@@ -39,10 +39,10 @@ type (
 	}
 )
 
-// tag is the ETag of a policy.
+// tag returns the ETag of a policy.
 func (p *policy) tag() string { return "1-" + cmp.Or(p.ModifiedAt, p.CreatedAt) + p.State }
 
-// answer writes a policy in the shape of the request's version.
+// answer writes a policy in the format of the request's API version.
 func (p *policy) answer(w http.ResponseWriter, r *http.Request, status int) {
 	w.Header().Set("ETag", p.tag())
 	if strings.HasPrefix(r.URL.Path, "/v2/") {
@@ -52,8 +52,8 @@ func (p *policy) answer(w http.ResponseWriter, r *http.Request, status int) {
 	writeJSON(w, status, p)
 }
 
-// readPolicy reads the policy in the body of a request; it answers, and returns false, if there
-// is none.
+// readPolicy decodes the policy in the body of a request. If it is invalid, readPolicy answers and
+// returns false.
 func readPolicy(w http.ResponseWriter, r *http.Request) (policy, bool) {
 	var p policy
 	var err error
@@ -101,7 +101,7 @@ func (s *Server) createPolicy(w http.ResponseWriter, r *http.Request, id Identit
 
 func (s *Server) moment() string { return s.now().UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// samePolicy tells whether there is an active policy with the same attributes and roles.
+// samePolicy reports whether an active policy has the same attributes and roles.
 func (s *Server) samePolicy(p policy) bool {
 	return slices.ContainsFunc(s.st.Policies, func(have policy) bool {
 		return have.ID != p.ID && have.State == "active" && have.Type == p.Type && same(have.Subjects, p.Subjects) && same(have.Roles, p.Roles) && same(have.Resources, p.Resources)
@@ -114,7 +114,7 @@ func same(a, b any) bool {
 	return string(x) == string(y)
 }
 
-// policies serves one policy by its id. One that was deleted is still shown, as deleted.
+// policies serves one policy by its ID. A deleted policy is still shown, in state deleted.
 func (s *Server) policies(w http.ResponseWriter, r *http.Request, id Identity) {
 	i := slices.IndexFunc(s.st.Policies, func(p policy) bool { return p.ID == r.PathValue("id") })
 	if i < 0 {
@@ -140,7 +140,7 @@ func (s *Server) policies(w http.ResponseWriter, r *http.Request, id Identity) {
 		return
 	}
 	next := *p
-	if r.Method == http.MethodPatch { // of the state alone
+	if r.Method == http.MethodPatch { // changes only the state
 		var in struct {
 			State string `json:"state"`
 		}
@@ -190,8 +190,8 @@ func (a attributes) has(name, value string) bool {
 	return slices.ContainsFunc(a.Attributes, func(x attribute) bool { return x.Name == name && x.Value == value })
 }
 
-// selects reports whether all attributes of one of a policy's selections are true of what
-// is there.
+// selects reports whether an element of list matches what in all its
+// attributes.
 func selects(list []attributes, what map[string]string) bool {
 	return slices.ContainsFunc(list, func(a attributes) bool {
 		return len(a.Attributes) > 0 && !slices.ContainsFunc(a.Attributes, func(x attribute) bool {
@@ -217,8 +217,8 @@ type role struct {
 	CRN         string   `json:"crn"`
 }
 
-// listRoles lists the roles of a service: of Key Protect all that it has, of others the three
-// that all have.
+// listRoles lists the roles of a service: all roles of Key Protect, and the three common
+// roles of the others.
 func (s *Server) listRoles(w http.ResponseWriter, r *http.Request, _ Identity) {
 	service := r.URL.Query().Get("service_name")
 	roles := func(kind, of string, names ...string) []role {

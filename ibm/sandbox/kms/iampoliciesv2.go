@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Shapes of version 2, which has one subject and one resource (platform-services-go-sdk
+// Formats of API version 2, which has one subject and one resource (platform-services-go-sdk
 // v0.90.0, iampolicymanagementv1, V2Policy).
 type (
 	policyV2 struct {
@@ -41,7 +41,7 @@ type (
 	}
 )
 
-// v2 returns the policy in the shape of version 2.
+// v2 returns the policy in the format of version 2.
 func (p *policy) v2() policyV2 {
 	out := policyV2{ID: p.ID, Type: p.Type, Description: p.Description, Href: strings.Replace(p.Href, "/v1/", "/v2/", 1), CreatedAt: p.CreatedAt, CreatedBy: p.CreatedBy,
 		ModifiedAt: p.ModifiedAt, ModifiedBy: p.ModifiedBy, State: p.State}
@@ -63,8 +63,8 @@ func (p *policy) v2() policyV2 {
 	return out
 }
 
-// v1 returns a policy of version 2 in the shape of version 1; false if it has what the
-// sandbox does not know: conditions, and lists of values.
+// v1 returns a version 2 policy in the format of version 1. It returns false if the policy has conditions
+// or lists of values, which the sandbox does not support.
 func (p policyV2) v1() (policy, bool) {
 	out := policy{Type: p.Type, Description: p.Description, Roles: p.Control.Grant.Roles}
 	ok := len(p.Rule) == 0 && p.Pattern == ""

@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// Kinds of identity, as the sub_type and type of a token's claims have them.
+// Kinds of identity: the values of the claims sub_type and type.
 const (
 	KindUser      = "User"
 	KindServiceID = "ServiceId"
 	KindService   = "Service"
 )
 
-// An Identity is somebody whom IAM knows.
+// An Identity is a user, a service ID or a cloud service.
 type Identity struct {
 	Kind    string `json:"kind"`
 	IAMID   string `json:"iam_id"`
 	Name    string `json:"name"`
 	Account string `json:"account"`
 
-	Instance string `json:"instance,omitempty"` // of a cloud service, if it is known
+	Instance string `json:"instance,omitempty"` // instance of a cloud service, if known
 }
 
 // Errors of credentials.
@@ -35,13 +35,13 @@ var (
 	ErrAPIKey  = errors.New("provided API key could not be found")
 )
 
-// Service returns the identity of a cloud service that acts in an account, such as
-// "server-protect".
+// Service returns the identity of a cloud service such as "server-protect" that acts in an
+// account.
 func Service(name, account string) Identity {
 	return Identity{Kind: KindService, IAMID: "crn-crn:v1:bluemix:public:" + name + "::a/" + account + ":::", Name: name, Account: account}
 }
 
-// AddUser makes a user who may do everything in the account, and an API key.
+// AddUser creates a user with all permissions in the account, and returns its API key.
 func (s *Server) AddUser(name string) (Identity, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,7 +51,7 @@ func (s *Server) AddUser(name string) (Identity, string) {
 	return id, key.Value
 }
 
-// AddInstance makes an instance of "kms" or "hs-crypto" in a region and returns its CRN.
+// AddInstance creates an instance of "kms" or "hs-crypto" in a region and returns its CRN.
 func (s *Server) AddInstance(service, region string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +60,7 @@ func (s *Server) AddInstance(service, region string) string {
 	return i.crn("", "")
 }
 
-// Identify returns whose token this is: the value of an Authorization header, with or
+// Identify returns the identity of a token, given as the value of an Authorization header with or
 // without "Bearer ". The error matches [ErrToken] or [ErrExpired].
 func (s *Server) Identify(authorization string) (Identity, error) {
 	token := authorization
@@ -94,7 +94,7 @@ func (s *Server) Identify(authorization string) (Identity, error) {
 	return id, nil
 }
 
-// Exchange returns whose API key this is; the error is [ErrAPIKey].
+// Exchange returns the identity of an API key, or [ErrAPIKey].
 func (s *Server) Exchange(apiKey string) (Identity, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,15 +112,15 @@ func (s *Server) exchange(apiKey string) (Identity, error) {
 	return Identity{}, ErrAPIKey
 }
 
-// Lookup returns the user or service id of an IAM id.
+// Lookup returns the user or service ID with an IAM ID.
 func (s *Server) Lookup(iamID string) (Identity, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.identity(iamID)
 }
 
-// Authorize lets a service read from all instances of another one, as a policy of type
-// authorization does.
+// Authorize grants a service the role Reader on all instances of another one, like a policy of
+// type authorization.
 func (s *Server) Authorize(source, target string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,7 +136,7 @@ func (s *Server) Authorize(source, target string) {
 	s.st.Policies = append(s.st.Policies, p)
 }
 
-// Revoke takes back what a service may read of another one.
+// Revoke removes the authorization of a service for another one.
 func (s *Server) Revoke(source, target string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,14 +148,14 @@ func (s *Server) Revoke(source, target string) {
 	})
 }
 
-// Token issues a token to an identity that the server knows, good for that long.
+// Token issues a token with lifetime life to a known identity.
 func (s *Server) Token(id Identity, life time.Duration) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.issue(id, life)
 }
 
-// claims are those of a real token that anybody looks at.
+// claims are the claims of a real token that clients use.
 type claims struct {
 	IAMID   string `json:"iam_id"`
 	ID      string `json:"id"`
@@ -180,7 +180,7 @@ func (s *Server) issue(id Identity, life time.Duration) string {
 	c.Account.Valid, c.Account.ID = true, id.Account
 	text, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // strings and numbers only
+		panic(err) // unreachable: strings and numbers always marshal
 	}
 	head := base64.RawURLEncoding.EncodeToString([]byte(`{"kid":"sandbox","alg":"HS256"}`))
 	signed := head + "." + base64.RawURLEncoding.EncodeToString(text)
@@ -207,8 +207,8 @@ func (s *Server) identity(iamID string) (Identity, bool) {
 	return Identity{}, false
 }
 
-// Roles, in the order of what they may do, but for KeyPurge: that is all it may do, and no
-// other role may.
+// Roles, in ascending order. KeyPurge is separate: it permits only purging, and
+// no other role includes it.
 const (
 	Reader     = "Reader"
 	ReaderPlus = "ReaderPlus"
@@ -219,18 +219,18 @@ const (
 
 var roleOrder = []string{Reader, ReaderPlus, Writer, Manager}
 
-// includes reports whether a role is another one, or a higher one.
+// includes reports whether the role have is want or a higher one.
 func includes(have, want string) bool {
 	rank := slices.Index(roleOrder, want)
 	return have == want || rank >= 0 && slices.Index(roleOrder, have) >= rank
 }
 
-// place is where in a service something is to be done. What is "" is not known, and no policy
-// that asks for it selects it.
+// place is the location of an action in a service. An empty field is unknown, and does not match a policy
+// that requires it.
 type place struct{ Instance, Ring, Key string }
 
-// Allowed reports whether an identity has a role, or a higher one, for an instance of a
-// service: a user of the account always, a service id by its access policies, a service by
+// Allowed reports whether an identity has a role, or a higher one, on an instance of a
+// service. A user of the account always has it, a service ID by its access policies, a service by
 // the authorizations of the account.
 func (s *Server) Allowed(id Identity, service, instance, role string) bool {
 	s.mu.Lock()
@@ -238,8 +238,8 @@ func (s *Server) Allowed(id Identity, service, instance, role string) bool {
 	return s.allowed(id, service, place{Instance: instance}, role)
 }
 
-// Authorized reports whether a service may read from an instance of another one, by an
-// authorization such as server-protect -> kms.
+// Authorized reports whether an authorization such as server-protect -> kms lets a service read
+// from an instance of another one.
 func (s *Server) Authorized(source, account, target, instance string) bool {
 	return s.Allowed(Service(source, account), target, instance, Reader)
 }
@@ -257,7 +257,7 @@ func (s *Server) allowed(id Identity, service string, at place, role string) boo
 	case KindService:
 		kind, subject = "authorization", map[string]string{"serviceName": id.Name, "accountId": id.Account, "serviceInstance": id.Instance}
 		if id.Name == "is" {
-			subject["resourceType"] = "image" // what of VPC reads objects and keys here
+			subject["resourceType"] = "image" // the image service is the part of VPC that reads objects and keys
 		}
 	}
 	resource := map[string]string{"serviceName": service, "accountId": id.Account, "serviceInstance": at.Instance}

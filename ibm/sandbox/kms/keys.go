@@ -17,7 +17,7 @@ const (
 	defaultListed = 200
 )
 
-// keyJSON is a key as the API shows it.
+// keyJSON is a key in the format of the API.
 type keyJSON struct {
 	Type          string         `json:"type"`
 	ID            string         `json:"id"`
@@ -90,14 +90,14 @@ func collection(keys ...keyJSON) map[string]any {
 	return map[string]any{"metadata": metadata{keyType, len(keys)}, "resources": keys}
 }
 
-// part cuts a list.
+// part returns the part of a list given by limit and offset.
 func part[T any](all []T, limit, offset int) []T {
 	offset = min(offset, len(all))
 	return all[offset:min(offset+limit, len(all))]
 }
 
-// find returns the key of the request, by its id or an alias, in the key ring that the
-// request names, or in all.
+// find returns the key of the request, by its ID or an alias, in the key ring of the
+// request or in all of them.
 func (s *Server) find(r *request) (*key, *Failure) {
 	id, ring := r.PathValue("id"), r.Header.Get("X-Kms-Key-Ring")
 	for _, k := range s.st.Keys {
@@ -109,7 +109,7 @@ func (s *Server) find(r *request) (*key, *Failure) {
 	return nil, failNotFound
 }
 
-// findPresent is find for a request that a deleted key refuses.
+// findPresent is find for requests that refuse a deleted key.
 func (s *Server) findPresent(r *request) (*key, *Failure) {
 	k, f := s.find(r)
 	if f == nil && k.State == destroyed {
@@ -118,7 +118,7 @@ func (s *Server) findPresent(r *request) (*key, *Failure) {
 	return k, f
 }
 
-// findDeleted is find for a request that only a deleted key takes.
+// findDeleted is find for requests that require a deleted key.
 func (s *Server) findDeleted(r *request) (*key, *Failure) {
 	k, f := s.find(r)
 	if f == nil && k.State != destroyed {
@@ -142,7 +142,7 @@ func (s *Server) createKey(r *request) (int, any, *Failure) {
 			IV             string     `json:"iv"`
 			Algorithm      string     `json:"encryptionAlgorithm"`
 
-			Rotation *rotationJSON `json:"rotation"` // both of keys_with_policy_overrides
+			Rotation *rotationJSON `json:"rotation"` // for keys_with_policy_overrides
 			DualAuth *dualAuthJSON `json:"dualAuthDelete"`
 		} `json:"resources"`
 	}
@@ -216,7 +216,7 @@ func (s *Server) createKey(r *request) (int, any, *Failure) {
 	return http.StatusCreated, collection(s.show(k, false)), nil
 }
 
-// material returns that of a root key: new, given, or given under an import token.
+// material returns the material of a root key: generated, given, or encrypted with an import token.
 func (s *Server) material(r *request, payload, nonce, iv, algorithm string) ([]byte, *Failure) {
 	if payload == "" {
 		if nonce != "" || iv != "" {
@@ -244,7 +244,7 @@ func (s *Server) material(r *request, payload, nonce, iv, algorithm string) ([]b
 	return nil, badBody("the key material of a root key must have 16, 24 or 32 bytes")
 }
 
-// page returns which part of a list is asked for.
+// page returns the requested part of a list.
 func (r *request) page() (limit, offset int, f *Failure) {
 	q := r.URL.Query()
 	number := func(name string, unset, least, most int) int {
@@ -321,7 +321,7 @@ func (s *Server) listVersions(r *request) (int, any, *Failure) {
 	}
 	all := make([]versionJSON, len(k.Versions))
 	for i, v := range k.Versions {
-		all[len(all)-1-i] = versionJSON{v.ID, date(v.Created)} // the newest first
+		all[len(all)-1-i] = versionJSON{v.ID, date(v.Created)} // newest first
 	}
 	page := part(all, limit, offset)
 	meta := map[string]any{"collectionType": keyType, "collectionTotal": len(page)}

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Times in the life of a key, as the documentation of Key Protect has them: error-messages.md
+// Time limits in the life of a key, from the documentation of Key Protect: error-messages.md
 // (REQ_TOO_EARLY_ERR, KEY_ROTATION_NOT_PERMITTED) and delete-purge-keys.md.
 const (
-	settleTime   = 30 * time.Second // before a key may be enabled or restored
+	settleTime   = 30 * time.Second // minimum time before a key can be enabled or restored
 	rotateEvery  = time.Hour
 	purgeAfter   = 4 * time.Hour
 	restoreUntil = 30 * 24 * time.Hour
 	goneAfter    = 90 * 24 * time.Hour
 )
 
-// deletion is what is told of a key that was deleted.
+// deletion describes a deleted key.
 type deletion struct {
 	RestoreExpiration string `json:"restoreExpirationDate"`
 	RestoreAllowed    bool   `json:"restoreAllowed"`
@@ -35,12 +35,12 @@ func (s *Server) deletion(k *key) *deletion {
 	}
 }
 
-// purged reports whether a key is gone by itself.
+// purged reports whether a key has been purged automatically.
 func (s *Server) purged(k *key) bool {
 	return k.Deleted != nil && !s.now().Before(k.Deleted.Add(goneAfter))
 }
 
-// deleteKey makes a key unusable. It may be restored for 30 days.
+// deleteKey deletes a key. It can be restored for 30 days.
 func (s *Server) deleteKey(r *request) (int, any, *Failure) {
 	k, f := s.findPresent(r)
 	switch {
@@ -57,7 +57,7 @@ func (s *Server) deleteKey(r *request) (int, any, *Failure) {
 	return s.shown(r, k)
 }
 
-// shown answers with the key, or with nothing, as the request prefers.
+// shown answers with the key or with no content, as the request prefers.
 func (s *Server) shown(r *request, k *key) (int, any, *Failure) {
 	if r.Header.Get("Prefer") == "return=representation" {
 		return http.StatusOK, collection(s.show(k, false)), nil
@@ -80,7 +80,7 @@ func (s *Server) restoreKey(r *request) (int, any, *Failure) {
 	return http.StatusCreated, collection(s.show(k, false)), nil
 }
 
-// purgeKey forgets a key and all that belongs to it: what it wrapped is lost.
+// purgeKey removes a key completely: everything it wrapped is lost.
 func (s *Server) purgeKey(r *request) (int, any, *Failure) {
 	k, f := s.findDeleted(r)
 	switch {
@@ -94,7 +94,7 @@ func (s *Server) purgeKey(r *request) (int, any, *Failure) {
 	return status, answer, f
 }
 
-// forget drops a key.
+// forget removes a key.
 func (s *Server) forget(gone *key) {
 	for _, v := range gone.Versions {
 		clear(v.Material)
@@ -103,7 +103,7 @@ func (s *Server) forget(gone *key) {
 	s.st.Registrations = without(s.st.Registrations, func(x registration) bool { return x.KeyID == gone.ID })
 }
 
-// without returns the list without some of its entries, in memory of its own.
+// without returns a copy of the list without the entries that drop selects.
 func without[T any](list []T, drop func(T) bool) []T {
 	kept := list[:0:0]
 	for _, x := range list {
@@ -116,7 +116,7 @@ func without[T any](list []T, drop func(T) bool) []T {
 
 func (s *Server) disable(r *request) (int, any, *Failure) { return s.change(r, active, suspended) }
 
-// enable makes a disabled key active again, if that was not within the last 30 seconds.
+// enable makes a disabled key active again, at least 30 seconds after the last change.
 func (s *Server) enable(r *request) (int, any, *Failure) { return s.change(r, suspended, active) }
 
 func (s *Server) change(r *request, from, to int) (int, any, *Failure) {
@@ -135,8 +135,8 @@ func (s *Server) change(r *request, from, to int) (int, any, *Failure) {
 	return http.StatusNoContent, nil, nil
 }
 
-// approveDeletion is the first of the two authorizations of a key with the policy
-// dualAuthDelete; cancelDeletion takes it back.
+// approveDeletion records the first of two authorizations to delete a key with the policy
+// dualAuthDelete; cancelDeletion revokes it.
 func (s *Server) approveDeletion(r *request) (int, any, *Failure) { return s.approve(r, r.who.IAMID) }
 
 func (s *Server) cancelDeletion(r *request) (int, any, *Failure) { return s.approve(r, "") }

@@ -21,8 +21,8 @@ var (
 	instancePolicyTypes = []string{dualAuthDelete, "allowedNetwork", "allowedIP", createImport, "metrics", rotationPolicy}
 )
 
-// keyPolicy is a policy of one key: it must be rotated every some months, or two people must
-// delete it. The sandbox keeps the first, and holds to the second.
+// keyPolicy is a policy of one key: a rotation interval, or dual authorization for
+// deletion. The sandbox stores the former and enforces the latter.
 type keyPolicy struct {
 	ID      string    `json:"id"`
 	Enabled bool      `json:"enabled"`
@@ -67,7 +67,7 @@ func (s *Server) keyPolicies(r *request) (int, any, *Failure) {
 	return http.StatusOK, s.policiesOf(k, r.URL.Query().Get("policy")), nil
 }
 
-// policiesOf returns the policies of a key of a type, or all.
+// policiesOf returns the policies of a key with the type only, or all.
 func (s *Server) policiesOf(k *key, only string) map[string]any {
 	list := []keyPolicyJSON{}
 	for _, t := range keyPolicyTypes {
@@ -113,7 +113,7 @@ func (s *Server) setKeyPolicies(r *request) (int, any, *Failure) {
 	return http.StatusOK, s.policiesOf(k, only), nil
 }
 
-// setKeyPolicy sets the one policy that p has.
+// setKeyPolicy sets the single policy in p.
 func (s *Server) setKeyPolicy(r *request, k *key, only string, p keyPolicyJSON) *Failure {
 	name := dualAuthDelete
 	if p.Rotation != nil {
@@ -154,8 +154,8 @@ func (s *Server) setKeyPolicy(r *request, k *key, only string, p keyPolicyJSON) 
 	return nil
 }
 
-// instancePolicy is a policy of an instance. The sandbox holds to that on creating and
-// importing keys, and keeps the others.
+// instancePolicy is a policy of an instance. The sandbox enforces keyCreateImportAccess
+// and only stores the others.
 type instancePolicy struct {
 	Type    string             `json:"policy_type"`
 	Data    instancePolicyData `json:"policy_data"`
@@ -221,7 +221,7 @@ func (s *Server) setInstancePolicies(r *request) (int, any, *Failure) {
 	return http.StatusNoContent, nil, nil
 }
 
-// mayCreate says whether the policy keyCreateImportAccess lets a key be made.
+// mayCreate returns a failure if the policy keyCreateImportAccess forbids to create a key.
 func (i *instance) mayCreate(extractable, imported, token bool) *Failure {
 	p, ok := i.Policies[createImport]
 	if !ok || p.Data.Enabled == nil || !*p.Data.Enabled {

@@ -8,8 +8,8 @@ import (
 	"github.com/luksimg/luksimg/ibm/crn"
 )
 
-// registration says that a root key protects a resource of another service, such as a
-// bucket. Only services make them.
+// registration records that a root key protects a resource of another service, such as a
+// bucket. Only services create registrations.
 type registration struct {
 	KeyID    string    `json:"key_id"`
 	Instance string    `json:"instance"`
@@ -31,8 +31,8 @@ type registrationJSON struct {
 	Version     *versionJSON `json:"keyVersion"`
 }
 
-// Register records, as a service does, that a root key protects a resource. While it does, the
-// key is deleted by force only, and with prevent not at all. The same resource may be
+// Register records on behalf of a service that a root key protects a resource. Then the
+// key can be deleted only by force, or not at all with prevent. The same resource can be
 // registered again.
 func (s *Server) Register(rootKeyCRN, resourceCRN, service string, prevent bool) error {
 	c, err := crn.ParseRootKey(rootKeyCRN)
@@ -51,7 +51,7 @@ func (s *Server) Register(rootKeyCRN, resourceCRN, service string, prevent bool)
 	return nil
 }
 
-// Unregister is for a resource that is gone.
+// Unregister removes the registration of a deleted resource.
 func (s *Server) Unregister(resourceCRN string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +70,7 @@ func (s *Server) register(k *key, resource, by string, prevent bool) *Failure {
 	return nil
 }
 
-// released says what still needs a key that is to be deleted.
+// released returns a failure if a resource still needs a key that is to be deleted.
 func (s *Server) released(k *key, force bool) *Failure {
 	var f *Failure
 	for _, x := range s.st.Registrations {
@@ -85,7 +85,7 @@ func (s *Server) released(k *key, force bool) *Failure {
 	return f
 }
 
-// findForService is find for a request that only services may make.
+// findForService is find for requests that only services may make.
 func (s *Server) findForService(r *request) (*key, *Failure) {
 	k, f := s.find(r)
 	if f == nil && r.who.Kind != KindService {
@@ -123,8 +123,8 @@ func (s *Server) deleteRegistration(r *request) (int, any, *Failure) {
 	return http.StatusNoContent, nil, nil
 }
 
-// listRegistrations lists those of a key, or of all keys of the instance; of resources whose
-// CRN begins with that of the query, up to its last "*".
+// listRegistrations lists the registrations of a key or of the instance. The query can restrict them to
+// resources by a CRN prefix that ends in "*".
 func (s *Server) listRegistrations(r *request) (int, any, *Failure) {
 	only := ""
 	if r.PathValue("id") != "" {

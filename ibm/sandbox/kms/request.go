@@ -11,20 +11,20 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
 )
 
-// A request is one to Key Protect, once its token and instance are known.
+// A request is a Key Protect request with verified token and instance.
 type request struct {
 	*http.Request
 	who      Identity
 	instance *instance
 	body     []byte
 
-	// What the event of it tells.
+	// Details for the audit event.
 	key     *key
 	version string
 }
 
-// kms checks who asks, what for, and in which instance; serves it; writes the answer; and
-// tells of it. A handler returns the status and the answer, nil for none.
+// kms returns a handler that checks identity, permission and instance, calls h, writes the answer, and
+// emits the audit event. h returns the status and the answer; nil means no answer.
 func (s *Server) kms(action, what string, h func(*request) (int, any, *Failure)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
@@ -86,7 +86,7 @@ func (s *Server) serve(req *request, action string, h func(*request) (int, any, 
 	return h(req)
 }
 
-// tell emits the event of a request.
+// tell emits the audit event of a request.
 func (s *Server) tell(req *request, action string, status int, correlation string, failure *Failure) {
 	if s.events == nil {
 		return
@@ -123,7 +123,7 @@ func (s *Server) tell(req *request, action string, status int, correlation strin
 	s.events(e)
 }
 
-// describe fills in what an event tells of a key. The caller holds the lock.
+// describe adds the details of a key to an event. The caller holds the lock.
 func (s *Server) describe(e *event.Event, k *key, version string) {
 	e.ResponseData = map[string]any{}
 	if k == nil {
@@ -151,8 +151,8 @@ func initiator(who Identity, address string) event.Initiator {
 	return event.Initiator{ID: who.IAMID, Name: who.Name, TypeURI: uri, Credential: event.Credential{Type: "token"}, Host: event.Host{Address: host}}
 }
 
-// decode reads the body of a request. Clients send "null", or nothing, where there is
-// nothing to say.
+// decode decodes the body of a request. Clients send "null" or nothing if they have no
+// parameters.
 func (r *request) decode(v any, required bool) *Failure {
 	if len(r.body) == 0 || string(r.body) == "null" {
 		if required {

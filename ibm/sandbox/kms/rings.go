@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	defaultRing = "default" // which each instance has
-	maxRings    = 50        // besides it
+	defaultRing = "default" // exists in each instance
+	maxRings    = 50        // in addition to the default
 )
 
-// keyRing is a group of the keys of an instance.
+// keyRing is a group of keys in an instance.
 type keyRing struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"created"`
@@ -27,7 +27,7 @@ func (i *instance) ring(id string) *keyRing {
 	return nil
 }
 
-// idPattern is what the ids of key rings, and aliases, are made of.
+// idPattern matches valid IDs of key rings, and aliases.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{2,100}$`)
 
 func (s *Server) createRing(r *request) (int, any, *Failure) {
@@ -62,8 +62,8 @@ func (s *Server) listRings(r *request) (int, any, *Failure) {
 	return http.StatusOK, map[string]any{"metadata": metadata{"application/vnd.ibm.kms.key_ring+json", len(page)}, "resources": page}, nil
 }
 
-// deleteRing deletes an empty key ring; by force one with deleted keys, which go to the
-// default one.
+// deleteRing deletes an empty key ring. With force, it also deletes a ring with deleted keys, and moves
+// them to the default ring.
 func (s *Server) deleteRing(r *request) (int, any, *Failure) {
 	id := r.PathValue("ring")
 	if r.instance.ring(id) == nil {
@@ -86,7 +86,7 @@ func (s *Server) deleteRing(r *request) (int, any, *Failure) {
 	return http.StatusNoContent, nil, nil
 }
 
-// moveKey puts a key into another key ring.
+// moveKey moves a key to another key ring.
 func (s *Server) moveKey(r *request) (int, any, *Failure) {
 	k, f := s.find(r)
 	if f != nil {

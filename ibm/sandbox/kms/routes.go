@@ -1,8 +1,8 @@
 package kms
 
-// A route is one operation of Key Protect. Its action is the name of its audit event without the
-// service in front (ibm-cloud-docs/key-protect, at-events.md, "Key events" and below), and
-// failed is the sentence of its error document.
+// A route is an operation of Key Protect. action is the name of its audit event without the
+// service prefix (ibm-cloud-docs/key-protect, at-events.md, "Key events" and below).
+// failed is the sentence in its error document.
 type route struct {
 	pattern, action, failed string
 	serve                   func(*request) (int, any, *Failure)
@@ -49,7 +49,7 @@ func (s *Server) routes() []route {
 	}
 }
 
-// roles says which role each action needs (key-protect, manage-access.md, tables 2 to 6).
+// roles maps each action to the required role (key-protect, manage-access.md, tables 2 to 6).
 var roles = map[string]string{
 	"secrets.wrap": Reader, "secrets.unwrap": Reader, "secrets.rewrap": Reader, "secrets.list": Reader,
 	"secrets-metadata.read": Reader, "secrets-key-versions.list": Reader, "key-rings.list": Reader,

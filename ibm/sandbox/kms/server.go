@@ -1,10 +1,10 @@
-// Package kms is IBM Cloud IAM and Key Protect on this machine: the part of the sandbox
-// that knows who somebody is, what they may do, and keeps root keys. It speaks the wire
-// formats of the real services, with real cryptography inside, so that the real clients
+// Package kms implements IBM Cloud IAM and Key Protect locally. It is the part of the sandbox
+// that authenticates callers, checks permissions, and stores root keys. It uses the wire
+// formats of the real services and real cryptography, so that the real clients
 // work with it.
 //
-// It is for tests and for trying things without an account. State is in memory; Save and
-// Load keep it in a file, root keys and all, without protection but the file's mode.
+// It is for tests and experiments without an account. State is in memory. Save and
+// Load use a file that contains the root keys, protected only by the file's mode.
 package kms
 
 import (
@@ -20,15 +20,15 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
 )
 
-// Options are the settings of a [Server]; the zero value is right.
+// Options are the settings of a [Server]. The zero value is usable.
 type Options struct {
-	Now       func() time.Time // the clock; nil is the real one
-	Events    event.Sink       // nil drops events
-	Faults    *fault.Set       // nil has none
-	TokenLife time.Duration    // 0 is an hour
+	Now       func() time.Time // returns the current time; nil means time.Now
+	Events    event.Sink       // receives events; nil drops them
+	Faults    *fault.Set       // injected faults; nil means none
+	TokenLife time.Duration    // 0 means an hour
 }
 
-// A Server is the two services. It is safe for concurrent use.
+// A Server serves IAM and Key Protect. It is safe for concurrent use.
 type Server struct {
 	now    func() time.Time
 	events event.Sink
@@ -39,7 +39,7 @@ type Server struct {
 	st state
 }
 
-// New returns a server with one account and nothing in it.
+// New returns a server with an empty account.
 func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -52,21 +52,21 @@ func New(o Options) *Server {
 	}}
 }
 
-// Account returns the id of the account.
+// Account returns the ID of the account.
 func (s *Server) Account() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.st.Account
 }
 
-// IAM returns the handler of IAM: tokens, service ids, API keys, policies of both versions,
+// IAM returns the handler of IAM: tokens, service IDs, API keys, policies of both versions,
 // and roles.
 func (s *Server) IAM() http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/identity/token", "/oidc/token"} {
 		mux.HandleFunc("POST "+path, s.token)
 	}
-	for _, slash := range []string{"", "/{$}"} { // IBM's SDK has a slash at the end
+	for _, slash := range []string{"", "/{$}"} { // IBM's SDK sends a trailing slash
 		mux.HandleFunc("POST /v1/serviceids"+slash, s.iam(s.createServiceID))
 		mux.HandleFunc("GET /v1/serviceids"+slash, s.iam(s.listServiceIDs))
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/event"
 )
 
-// Unwrap unwraps as another service does, such as the import of images or the start of a
-// server: by the CRN of the root key, for an identity that must be allowed to. It returns
-// what was wrapped, decoded from base64. The event of it has the identity as initiator,
-// and the correlation id if that is not "". The error is a *[Failure], or one of ctx.
+// Unwrap unwraps on behalf of another service, such as image import or server
+// start. who must have permission for the root key rootKeyCRN. Unwrap returns
+// the plaintext, decoded from base64. Its audit event has who as the initiator,
+// and the correlation ID if that is not "". The error is a *[Failure] or the error of ctx.
 func (s *Server) Unwrap(ctx context.Context, who Identity, rootKeyCRN, wdek, correlation string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (s *Server) unwrapFor(who Identity, rootKeyCRN, wdek string) ([]byte, *key,
 	return plain, k, v, f
 }
 
-// AddRootKey makes a root key in an instance and returns its CRN.
+// AddRootKey creates a root key in an instance and returns its CRN.
 func (s *Server) AddRootKey(instanceCRN, name string) (string, error) {
 	c, err := crn.ParseInstance(instanceCRN)
 	if err != nil {
@@ -93,8 +93,8 @@ func (s *Server) AddRootKey(instanceCRN, name string) (string, error) {
 	return i.crn("key", k.ID), nil
 }
 
-// Wrap wraps as the service does, for callers that are not about wrapping: plain bytes in,
-// wrapped key out.
+// Wrap wraps a plaintext with a root key and returns the wrapped key. It checks no permissions
+// and emits no event.
 func (s *Server) Wrap(rootKeyCRN string, plain []byte) (string, error) {
 	c, err := crn.ParseRootKey(rootKeyCRN)
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 	maxState     = 64 << 20
 )
 
-// state is all that a server knows.
+// state is the complete state of a server.
 type state struct {
 	Version    int            `json:"version"`
 	Account    string         `json:"account"`
@@ -39,7 +39,7 @@ type instance struct {
 	Region  string `json:"region"`
 	Account string `json:"account"`
 
-	Rings    []keyRing                 `json:"key_rings,omitempty"` // but for the default one
+	Rings    []keyRing                 `json:"key_rings,omitempty"` // without the default ring
 	Policies map[string]instancePolicy `json:"policies,omitempty"`  // by type
 }
 
@@ -56,7 +56,7 @@ func (s *state) instance(id string) *instance {
 	return nil
 }
 
-// key returns a key of an instance, nil if it is not there.
+// key returns a key of an instance, or nil.
 func (s *state) key(instance, id string) *key {
 	for _, k := range s.Keys {
 		if k.Instance == instance && k.ID == id {
@@ -66,7 +66,7 @@ func (s *state) key(instance, id string) *key {
 	return nil
 }
 
-// States of a key, as the API has them (NIST SP 800-57).
+// States of a key in the API (NIST SP 800-57).
 const (
 	active      = 1
 	suspended   = 2
@@ -83,7 +83,7 @@ type key struct {
 	Extractable bool       `json:"extractable"`
 	Imported    bool       `json:"imported"`
 	State       int        `json:"state"`
-	Payload     string     `json:"payload,omitempty"` // of a standard key, base64
+	Payload     string     `json:"payload,omitempty"` // payload of a standard key, base64
 	Versions    []version  `json:"versions,omitempty"`
 	Created     time.Time  `json:"created"`
 	CreatedBy   string     `json:"created_by"`
@@ -93,15 +93,15 @@ type key struct {
 	Deleted     *time.Time `json:"deleted,omitempty"`
 	DeletedBy   string     `json:"deleted_by,omitempty"`
 
-	Ring     string                `json:"key_ring,omitempty"`          // "" is the default one
+	Ring     string                `json:"key_ring,omitempty"`          // "" means the default ring
 	Policies map[string]*keyPolicy `json:"policies,omitempty"`          // by type
-	Approved string                `json:"deletion_approved,omitempty"` // who set it for deletion
+	Approved string                `json:"deletion_approved,omitempty"` // IAM ID of the first approver
 }
 
 // ring returns the name of the key's ring.
 func (k *key) ring() string { return cmp.Or(k.Ring, defaultRing) }
 
-// version is one generation of a root key.
+// version is one version of a root key.
 type version struct {
 	ID       string    `json:"id"`
 	Created  time.Time `json:"created"`
@@ -110,7 +110,7 @@ type version struct {
 
 func (k *key) latest() *version { return &k.Versions[len(k.Versions)-1] }
 
-// state returns the state of the key, which expires by itself.
+// state returns the current state of the key, which changes when it expires.
 func (k *key) state(now time.Time) int {
 	if k.State == active && k.Expires != nil && !now.Before(*k.Expires) {
 		return deactivated
@@ -118,8 +118,8 @@ func (k *key) state(now time.Time) int {
 	return k.State
 }
 
-// Save writes all state to a file in the folder, which is made if it is not there. Only the
-// owner can read it; it holds root keys and API keys as they are.
+// Save writes the complete state to a file in dir, and creates dir if necessary. Only the
+// owner can read the file, which holds root keys and API keys in plaintext.
 func (s *Server) Save(dir string) error {
 	s.mu.Lock()
 	text, err := json.MarshalIndent(&s.st, "", "  ")
@@ -145,7 +145,7 @@ func (s *Server) Save(dir string) error {
 	return err
 }
 
-// Load replaces all state with what Save wrote. No file there is an error that matches
+// Load replaces the complete state with that of Save. A missing file is an error that matches
 // [os.ErrNotExist].
 func (s *Server) Load(dir string) error {
 	f, err := os.Open(filepath.Join(dir, stateFile))
@@ -158,7 +158,7 @@ func (s *Server) Load(dir string) error {
 		return err
 	}
 	if len(text) > maxState {
-		return fmt.Errorf("%s: it is too long", f.Name())
+		return fmt.Errorf("%s: the file is too long", f.Name())
 	}
 	var st state
 	if err := json.Unmarshal(text, &st); err != nil {
@@ -169,12 +169,12 @@ func (s *Server) Load(dir string) error {
 	}
 	for _, k := range st.Keys {
 		if k == nil || st.instance(k.Instance) == nil || !k.Extractable && len(k.Versions) == 0 {
-			return fmt.Errorf("%s: a key without an instance or a version", f.Name())
+			return fmt.Errorf("%s: a key has no instance or no version", f.Name())
 		}
 	}
 	for _, t := range st.Tokens {
 		if t == nil {
-			return fmt.Errorf("%s: an empty import token", f.Name())
+			return fmt.Errorf("%s: empty import token", f.Name())
 		}
 	}
 	s.mu.Lock()

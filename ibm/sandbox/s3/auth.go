@@ -9,22 +9,22 @@ import (
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
 
-// An identity is who makes a request, and how its body is signed.
+// An identity is the authenticated caller of a request, with the data to verify its body.
 type identity struct {
 	account string
 	bearer  bool
 
 	payload string // X-Amz-Content-Sha256, or ""
 	auth    *sigv4.Authorization
-	key     []byte // that signs chunks
+	key     []byte // signing key of the chunks
 }
 
-// maxSkew is how much the clock of a client may be wrong.
+// maxSkew is the tolerated clock skew of a client.
 const maxSkew = 15 * time.Minute
 
 var errDenied = refusal("AccessDenied", "Access Denied")
 
-// authenticate tells who makes a request. Headers that a presigned URL has in its query become headers.
+// authenticate returns the caller of a request. It copies the headers in the query of a presigned URL to the request.
 func (s *Server) authenticate(r *http.Request) (*identity, error) {
 	header := r.Header.Get("Authorization")
 	presigned := sigv4.Presigned(r.URL.Query())
@@ -93,8 +93,8 @@ func (s *Server) authenticateToken(r *http.Request) (*identity, error) {
 	return nil, refusal("Unauthorized", "The token is not valid, or it has expired.")
 }
 
-// checkTime refuses a signature that is of another time, and a presigned URL that has expired. The service has no
-// longest time for those: "Creating a pre-signed URL" in IBM's documentation.
+// checkTime refuses a signature with a wrong time, and an expired presigned URL. IBM does not limit
+// the validity of presigned URLs: "Creating a pre-signed URL" in IBM's documentation.
 func (s *Server) checkTime(a *sigv4.Authorization, r *http.Request) error {
 	when, err := a.Time(r)
 	age := s.o.Now().Sub(when)
@@ -111,7 +111,7 @@ func (s *Server) checkTime(a *sigv4.Authorization, r *http.Request) error {
 	return nil
 }
 
-// hoisted sets the headers of a request that its presigned URL has in the query.
+// hoisted sets the headers that a presigned URL has in its query.
 func hoisted(r *http.Request) {
 	for name, values := range r.URL.Query() {
 		name = http.CanonicalHeaderKey(name)
@@ -121,7 +121,7 @@ func hoisted(r *http.Request) {
 	}
 }
 
-// bearer returns the token of a request that has one.
+// bearer returns the bearer token of a request, or "".
 func bearer(r *http.Request) string {
 	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.TrimSpace(token)

@@ -14,17 +14,17 @@ import (
 	"strings"
 )
 
-const maxBody = 5 << 30 // of a part, or of an object in one request
+const maxBody = 5 << 30 // limit of a part, or of an object in one request
 
-// A check is a checksum that the body must have.
+// A check is an expected checksum of the body.
 type check struct {
 	algorithm string // "" for MD5 and the signed SHA-256
 	h         hash.Hash
-	want      []byte // nil if it comes in a trailer
+	want      []byte // nil if it is in a trailer
 	code      string
 }
 
-// body returns the content of a request, which ends with an error if it is not what its headers tell.
+// body returns the content of a request. Reading ends with an error if the content does not match the headers.
 func (c *call) body() (*checkedBody, error) {
 	r := c.r
 	length := r.ContentLength
@@ -85,7 +85,7 @@ func (c *call) body() (*checkedBody, error) {
 	return &checkedBody{in: in, left: length, checks: checks, trailer: trailer}, nil
 }
 
-// announced returns the algorithm of the checksum that the header tells to come in a trailer, or "".
+// announced returns the checksum algorithm that the headers announce for the trailer, or "".
 func announced(h http.Header) (algorithm string, err error) {
 	for name := range strings.SplitSeq(h.Get("X-Amz-Trailer"), ",") {
 		name, sum := strings.CutPrefix(strings.ToUpper(strings.TrimSpace(name)), strings.ToUpper(sumHeader("")))
@@ -100,7 +100,7 @@ func announced(h http.Header) (algorithm string, err error) {
 	return algorithm, nil
 }
 
-// digested refuses a request whose body has no checksum that must have one.
+// digested refuses a request that must have a checksum of its body and has none.
 func (c *call) digested() error {
 	head, _, err := claimed(c.r.Header)
 	if err != nil {
@@ -113,13 +113,13 @@ func (c *call) digested() error {
 	return err
 }
 
-// A checkedBody compares a body with its length and its checksums when it ends.
+// A checkedBody checks the length and the checksums of a body at its end.
 type checkedBody struct {
 	in      io.Reader
 	left    int64
 	checks  []*check
 	trailer func() http.Header
-	end     error // what to say from now on
+	end     error // sticky result
 	sum     checksum
 }
 
@@ -168,7 +168,7 @@ func (b *checkedBody) verdict() error {
 
 var errXML = refusal("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
 
-// text returns a body that must be small: XML.
+// text reads a small XML body.
 func (c *call) text(limit int64) ([]byte, error) {
 	in, err := c.body()
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 
 const xmlns = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-// stamp is how times are written in XML.
+// stamp formats a time for XML.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// An owner is whom a bucket or an upload belongs to, in XML.
+// An owner is the owner of a bucket or an upload, in XML.
 type owner struct{ ID, DisplayName string }
 
 func (c *call) owner() owner { return owner{c.who.account, c.who.account} }
@@ -71,7 +71,7 @@ func (c *call) createBucket() error {
 	return nil
 }
 
-// rootKey returns the root key that is to protect a bucket, or "", if Object Storage can use it.
+// rootKey returns the root key for the encryption of a bucket, or "". Object Storage must be able to use it.
 func (c *call) rootKey() (string, error) {
 	algorithm, name := c.r.Header.Get("Ibm-Sse-Kp-Encryption-Algorithm"), c.r.Header.Get("Ibm-Sse-Kp-Customer-Root-Key-Crn")
 	if algorithm == "" && name == "" {
@@ -88,19 +88,19 @@ func (c *call) rootKey() (string, error) {
 	case errors.Is(err, ErrNotAuthorized):
 		return "", refusal("ServiceNotAuthorized", "The service instance is not authorized to use the root key: "+name)
 	case err != nil:
-		return "", refusal("InvalidArgument", "The root key can not be used: "+err.Error())
+		return "", refusal("InvalidArgument", "The root key cannot be used: "+err.Error())
 	}
 	return name, nil
 }
 
-// protected tells that a root key protects the bucket, or no longer does.
+// protected reports that a root key starts or stops to protect the bucket.
 func (c *call) protected(rootKey string, now bool) {
 	if rootKey != "" && c.s.o.Protected != nil {
 		c.s.o.Protected(c.bucket, rootKey, now)
 	}
 }
 
-// withBucket calls f with the bucket, under the lock. f must not wait for the client.
+// withBucket calls f with the bucket while it holds the lock. f must not wait for the client.
 func (c *call) withBucket(f func(*bucket) error) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
@@ -111,7 +111,7 @@ func (c *call) withBucket(f func(*bucket) error) error {
 	return f(b)
 }
 
-// mayUse says why the bucket may not be used, before a body is read.
+// mayUse returns an error if the caller may not use the bucket, before a body is read.
 func (c *call) mayUse() error { return c.withBucket(func(*bucket) error { return nil }) }
 
 func (c *call) headBucket() error {
@@ -162,7 +162,7 @@ func (c *call) location() error {
 	return answer(c.w, c.r, http.StatusOK, x)
 }
 
-// listBuckets lists all buckets, or with "extended" a page of them and their locations.
+// listBuckets lists all buckets. With "extended" it lists a page of them with their locations.
 func (c *call) listBuckets() error {
 	if err := c.instance(); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// algorithms are those of the checksums that a request may tell of its body, beside MD5 and the signed
+// algorithms are the checksum algorithms for bodies, besides MD5 and the signed
 // SHA-256: "Checking object integrity" in the Amazon S3 User Guide.
 var algorithms = map[string]func() hash.Hash{
 	"CRC32":     func() hash.Hash { return crc32.NewIEEE() },
@@ -25,23 +25,23 @@ var algorithms = map[string]func() hash.Hash{
 	"SHA256":    sha256.New,
 }
 
-// sumHeader returns the name of the header, and of the trailer, of an algorithm.
+// sumHeader returns the header and trailer name of an algorithm.
 func sumHeader(algorithm string) string { return "X-Amz-Checksum-" + algorithm }
 
-// Types of the checksum of an object that was made of parts: of all its bytes, or of the checksums of its parts.
+// Types of the checksum of a multipart object: over all its bytes, or over the checksums of its parts.
 const (
 	fullObject = "FULL_OBJECT"
 	composite  = "COMPOSITE"
 )
 
-// A checksum is that of a body or of an object.
+// A checksum is the checksum of a body or an object.
 type checksum struct {
-	algorithm string // of algorithms; "" is no checksum
+	algorithm string // key of algorithms; "" means no checksum
 	value     []byte
-	parts     int // of a composite one
+	parts     int // number of parts of a composite checksum
 }
 
-// String returns the value as headers and XML have it.
+// String returns the value in the format of headers and XML.
 func (s checksum) String() string {
 	text := base64.StdEncoding.EncodeToString(s.value)
 	if s.parts > 0 {
@@ -68,7 +68,7 @@ func (s checksum) set(h http.Header, withType bool) {
 	}
 }
 
-// MarshalXML writes an element such as ChecksumCRC32, or none.
+// MarshalXML writes an element such as ChecksumCRC32, or nothing.
 func (s checksum) MarshalXML(e *xml.Encoder, _ xml.StartElement) error {
 	if s.algorithm == "" {
 		return nil
@@ -76,7 +76,7 @@ func (s checksum) MarshalXML(e *xml.Encoder, _ xml.StartElement) error {
 	return e.EncodeElement(s.String(), xml.StartElement{Name: xml.Name{Local: "Checksum" + s.algorithm}})
 }
 
-// claimed returns the checksum that a header tells, "" if there is none.
+// claimed returns the algorithm and value in a checksum header; "" if there is none.
 func claimed(h http.Header) (algorithm, value string, err error) {
 	for header := range h {
 		name, ok := strings.CutPrefix(strings.ToUpper(header), strings.ToUpper(sumHeader("")))
@@ -97,10 +97,10 @@ func errSum(algorithm string) error {
 	return refusal("InvalidRequest", "Value for "+strings.ToLower(sumHeader(algorithm))+" header is invalid.")
 }
 
-// A sumPlan is the algorithm and the type of the checksum of a multipart upload or a copy.
+// A sumPlan is the checksum algorithm and type of a multipart upload or a copy.
 type sumPlan struct{ algorithm, kind string }
 
-// parsePlan reads X-Amz-Checksum-Algorithm and X-Amz-Checksum-Type.
+// parsePlan parses X-Amz-Checksum-Algorithm and X-Amz-Checksum-Type.
 func parsePlan(h http.Header) (sumPlan, error) {
 	p := sumPlan{strings.ToUpper(h.Get("X-Amz-Checksum-Algorithm")), strings.ToUpper(h.Get("X-Amz-Checksum-Type"))}
 	switch {
@@ -121,7 +121,7 @@ func parsePlan(h http.Header) (sumPlan, error) {
 	return p, nil
 }
 
-// sum computes the checksum of an object by its blobs.
+// sum computes the checksum of an object from its blobs.
 func (p sumPlan) sum(blobs []*blobFile) (checksum, error) {
 	if p.algorithm == "" {
 		return checksum{}, nil
@@ -145,7 +145,7 @@ func (p sumPlan) sum(blobs []*blobFile) (checksum, error) {
 	return s, nil
 }
 
-// hash writes the content into h.
+// hash writes the content to h.
 func (b *blobFile) hash(h hash.Hash) error {
 	f, err := os.Open(b.name)
 	if err != nil {
@@ -156,7 +156,7 @@ func (b *blobFile) hash(h hash.Hash) error {
 	return err
 }
 
-// checksum returns the checksum of a blob: the one it came with, or else a new one.
+// checksum returns the stored checksum of a blob, or computes it.
 func (b *blobFile) checksum(algorithm string) ([]byte, error) {
 	if b.sum.algorithm == algorithm {
 		return b.sum.value, nil

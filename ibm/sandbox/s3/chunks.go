@@ -14,7 +14,7 @@ import (
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
 
-// Values of X-Amz-Content-Sha256 for a body that comes in chunks: "Signature Calculations for
+// Values of X-Amz-Content-Sha256 for a chunked body: "Signature Calculations for
 // the Authorization Header: Transferring Payload in Multiple Chunks" and "... Including
 // Trailing Headers" in the Amazon S3 API Reference.
 const (
@@ -23,8 +23,8 @@ const (
 	streamUnsignedTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 )
 
-// A chunks decodes aws-chunked: SIZE;chunk-signature=SIGNATURE, the bytes, and at the
-// end a chunk of none and the trailing headers, each line with CR LF.
+// A chunks decodes aws-chunked: SIZE;chunk-signature=SIGNATURE and the bytes of each chunk, then an
+// empty chunk and the trailing headers. Each line ends with CR LF.
 type chunks struct {
 	in          *bufio.Reader
 	signed      bool
@@ -33,9 +33,9 @@ type chunks struct {
 	auth     *sigv4.Authorization
 	key      []byte
 	date     string
-	previous string // signature
+	previous string // previous signature
 
-	left    int64 // of the chunk
+	left    int64 // bytes left in the chunk
 	claimed string
 	sum     hash.Hash
 	trailer http.Header
@@ -46,7 +46,7 @@ func newChunks(r io.Reader, payload string) *chunks {
 	return &chunks{in: bufio.NewReaderSize(r, 64<<10), withTrailer: payload != streamSigned, trailer: http.Header{}, sum: sha256.New()}
 }
 
-// sign says that chunks are signed, and by what.
+// sign enables the verification of chunk signatures.
 func (c *chunks) sign(a *sigv4.Authorization, key []byte, date string) {
 	c.signed, c.auth, c.key, c.date = true, a, key, date
 	c.previous = hexOf(a.Signature)
@@ -73,13 +73,13 @@ func (c *chunks) Read(p []byte) (int, error) {
 		err = c.close()
 	}
 	if err == io.EOF {
-		err = nil // what comes next will say
+		err = nil // the next read reports it
 	}
 	c.end = err
 	return n, err
 }
 
-// line reads one, without its end.
+// line reads a line, without its CR LF.
 func (c *chunks) line() (string, error) {
 	b, err := c.in.ReadSlice('\n')
 	switch {
@@ -93,7 +93,7 @@ func (c *chunks) line() (string, error) {
 	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
 }
 
-// next reads the head of a chunk. After the last it returns io.EOF.
+// next reads the header of a chunk. After the last chunk it returns io.EOF.
 func (c *chunks) next() error {
 	line, err := c.line()
 	if err != nil {
@@ -116,14 +116,14 @@ func (c *chunks) next() error {
 	if c.withTrailer {
 		return c.readTrailer()
 	}
-	// The last chunk's own end of line.
+	// The final line end of the last chunk.
 	if line, err := c.line(); err != nil && err != io.ErrUnexpectedEOF || line != "" {
 		return errChunk
 	}
 	return io.EOF
 }
 
-// close reads the end of line after a chunk, and checks its signature.
+// close reads the line end after a chunk, and verifies its signature.
 func (c *chunks) close() error {
 	if line, err := c.line(); err != nil {
 		return err
@@ -145,13 +145,13 @@ func (c *chunks) verify(kind, claimed string) error {
 	return nil
 }
 
-// readTrailer reads the headers after the last chunk, and their signature.
+// readTrailer reads the trailing headers and their signature.
 func (c *chunks) readTrailer() error {
 	c.sum.Reset()
 	for range 16 {
 		line, err := c.line()
 		if err == io.ErrUnexpectedEOF || err == nil && line == "" {
-			// Some clients leave the last empty line out.
+			// Some clients omit the final empty line.
 			if c.signed && len(c.trailer) > 0 {
 				continue
 			}

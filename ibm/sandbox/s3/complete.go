@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// A namedPart is a part in the list that completes an upload.
+// A namedPart is a part in a CompleteMultipartUpload request.
 type namedPart struct {
 	PartNumber int
 	ETag       string
@@ -22,7 +22,7 @@ type namedPart struct {
 	} `xml:",any"` // checksums
 }
 
-// matches reports whether the part is the one that is stored.
+// matches reports whether the part matches the stored one.
 func (n namedPart) matches(p storedPart) (bool, error) {
 	if strings.Trim(n.ETag, `"`) != hexOf(p.md5[:]) {
 		return false, nil
@@ -40,10 +40,10 @@ func (n namedPart) matches(p storedPart) (bool, error) {
 	return true, nil
 }
 
-// complete makes an object of parts. It reads them, if a checksum is to be made, without the lock: what changed meanwhile
-// fails.
+// complete creates an object from parts. It computes a checksum without holding the lock, and fails if a part changed
+// meanwhile.
 func (c *call) complete() error {
-	// The checksum in the header is that of the object, not of the body.
+	// The checksum header is that of the object, not of the body.
 	algorithm, claim, err := claimed(c.r.Header)
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func (c *call) complete() error {
 	} else if err != nil {
 		return err
 	}
-	// Some clients leave the number of parts out of the checksum of the parts.
+	// Some clients omit the number of parts in a composite checksum.
 	if claim != "" && claim != o.sum.String() && claim != (checksum{value: o.sum.value}).String() {
 		return refusal("BadDigest", "The "+strings.ToLower(algorithm)+" you specified did not match the calculated checksum.")
 	}
@@ -102,7 +102,7 @@ func (c *call) complete() error {
 		for _, l := range list.Part {
 			delete(now.parts, l.PartNumber)
 		}
-		for _, p := range now.parts { // not wanted
+		for _, p := range now.parts { // unused parts
 			os.Remove(p.name)
 		}
 		delete(b.uploads, c.q.Get("uploadId"))
@@ -129,7 +129,7 @@ func (c *call) complete() error {
 
 var errPart = refusal("InvalidPart", "One or more of the specified parts could not be found, or its entity tag did not match.")
 
-// gather returns the parts of a list, and the entity tag of the object that they make.
+// gather returns the blobs of the listed parts, and the entity tag of the resulting object.
 func (c *call) gather(list []namedPart, parts map[int]storedPart) ([]*blobFile, string, error) {
 	h := md5.New()
 	blobs := make([]*blobFile, 0, len(list))
@@ -157,7 +157,7 @@ func (c *call) gather(list []namedPart, parts map[int]storedPart) ([]*blobFile, 
 	return blobs, fmt.Sprintf("%x-%d", h.Sum(nil), len(list)), nil
 }
 
-// completePlan returns what checksum the object gets: that of the upload, or what the request that completes it tells.
+// completePlan returns the checksum of the object: as chosen by the upload or by the completing request.
 func (c *call) completePlan(plan sumPlan, algorithm, claim string) (sumPlan, error) {
 	h := http.Header{"X-Amz-Checksum-Algorithm": {algorithm}, "X-Amz-Checksum-Type": {c.r.Header.Get("X-Amz-Checksum-Type")}}
 	switch {

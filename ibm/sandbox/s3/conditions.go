@@ -11,9 +11,9 @@ var (
 	errNotModified  = refusal("NotModified", "Not Modified")
 )
 
-// preconditions checks the conditions of a request, or with the prefix "X-Amz-Copy-Source-" those of the
-// source of a copy, for an object that may be nil: RFC 9110, section 13.2.2. What is not modified is an error of its
-// own for a request that reads. The caller holds the lock, if o may change.
+// preconditions checks the conditions of a request (RFC 9110, section 13.2.2), or with prefix "X-Amz-Copy-Source-"
+// those for the source of a copy. o may be nil. For a request that reads, an unmodified object is
+// errNotModified. The caller holds the lock if o can change.
 func preconditions(h http.Header, prefix string, o *object, reads bool) error {
 	get := func(name string) string { return h.Get(prefix + name) }
 	since := func(name string) (modified, ok bool) {
@@ -41,7 +41,7 @@ func preconditions(h http.Header, prefix string, o *object, reads bool) error {
 	return nil
 }
 
-// hasTag reports whether a list of entity tags has one, or is "*".
+// hasTag reports whether a list of entity tags contains etag, or is "*".
 func hasTag(list, etag string) bool {
 	for tag := range strings.SplitSeq(list, ",") {
 		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// A copyResult is the answer to a copy. Its element is CopyObjectResult or CopyPartResult.
+// A copyResult is the answer to a copy: CopyObjectResult or CopyPartResult.
 type copyResult struct {
 	XMLName            xml.Name
 	NS                 string `xml:"xmlns,attr"`
@@ -19,7 +19,7 @@ type copyResult struct {
 	ChecksumType       string `xml:",omitempty"`
 }
 
-// source opens the object that a request copies: it must be one that the client may read, and meet the conditions.
+// source opens the source object of a copy. The client must have read access, and the conditions must hold.
 func (c *call) source() (o *Object, itself bool, err error) {
 	name, query, _ := strings.Cut(c.r.Header.Get("X-Amz-Copy-Source"), "?")
 	name, err = url.PathUnescape(name)
@@ -45,7 +45,7 @@ func (c *call) source() (o *Object, itself bool, err error) {
 
 var errCopySize = refusal("InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
 
-// directive reads a header that says COPY, the default, or REPLACE.
+// directive parses a header with the value COPY (the default) or REPLACE.
 func (c *call) directive(name string) (replace bool, err error) {
 	switch v := c.r.Header.Get(name); v {
 	case "", "COPY":
@@ -121,7 +121,7 @@ func (c *call) copyObject() error {
 	return answer(c.w, c.r, http.StatusOK, x)
 }
 
-// copyPart makes a part of an upload of an object, or of a range of it.
+// copyPart creates a part of an upload from an object or a range of it.
 func (c *call) copyPart(number int) error {
 	from, _, err := c.source()
 	if err != nil {
@@ -149,7 +149,7 @@ func (c *call) copyPart(number int) error {
 		XMLName: xml.Name{Local: "CopyPartResult"}, NS: xmlns, LastModified: stamp(p.modified), ETag: p.etag(), Checksum: p.sum})
 }
 
-// parseCopyRange reads the range of a copy, which has both ends and lies within the source.
+// parseCopyRange parses the range of a copy. It has both ends and must lie within the source.
 func parseCopyRange(v string, size int64) (first, end int64, err error) {
 	spec, ok := strings.CutPrefix(v, "bytes=")
 	a, b, ok2 := strings.Cut(spec, "-")

@@ -7,7 +7,7 @@ import (
 
 const maxDeletes = 1000
 
-// deleteObjects deletes many objects in one request. One that is not there counts as deleted.
+// deleteObjects deletes several objects in one request. Missing objects count as deleted.
 func (c *call) deleteObjects() error {
 	if err := c.digested(); err != nil {
 		return err

@@ -7,17 +7,17 @@ import (
 	"net/http"
 )
 
-// An apiError is what a request is refused with.
+// An apiError is an error answer.
 type apiError struct {
 	code, message string
-	endpoint      string // of a redirect
+	endpoint      string // target of a redirect
 }
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
 
 func refusal(code, message string) *apiError { return &apiError{code: code, message: message} }
 
-// statuses are those of the codes; all others are 400.
+// statuses maps error codes to HTTP statuses; the default is 400.
 var statuses = map[string]int{
 	"AccessDenied":                 http.StatusForbidden,
 	"BucketAlreadyExists":          http.StatusConflict,
@@ -44,7 +44,7 @@ var statuses = map[string]int{
 	"Unauthorized":                 http.StatusUnauthorized,
 }
 
-// asAPI makes an error of the Go API one of the protocol.
+// asAPI converts an error of the Go API to an apiError.
 func asAPI(err error) *apiError {
 	var e *apiError
 	switch {
@@ -62,11 +62,11 @@ func asAPI(err error) *apiError {
 	return refusal("InternalError", "We encountered an internal error. Please try again.")
 }
 
-// maxDrain is how much of a body nobody wants is read, so that a client that sends all
-// of it before it looks sees the answer.
+// maxDrain limits how much of an unwanted body is read. A client that sends its whole body
+// before it reads then still gets the answer.
 const maxDrain = 256 << 20
 
-// refuse answers with an error.
+// refuse writes an error answer.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := asAPI(err)
 	if r.Header.Get("Expect") == "" {
@@ -86,7 +86,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}{Code: e.code, Message: e.message, Resource: r.URL.Path, Endpoint: e.endpoint, RequestId: w.Header().Get("X-Amz-Request-Id")})
 }
 
-// answer sends XML.
+// answer writes an XML answer.
 func answer(w http.ResponseWriter, r *http.Request, status int, v any) error {
 	b, err := xml.Marshal(v)
 	if err != nil {

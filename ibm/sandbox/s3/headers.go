@@ -10,10 +10,10 @@ const (
 	maxMetadata = 2 << 10 // bytes of names and values
 )
 
-// keptHeaders are kept with the object and answered with it, besides X-Amz-Meta-.
+// keptHeaders are stored with the object and returned with it, in addition to X-Amz-Meta-.
 var keptHeaders = []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires"}
 
-// kept are the headers of a request that are kept with the object.
+// kept returns the headers of a request that are stored with the object.
 func kept(h http.Header) (http.Header, error) {
 	k, size := http.Header{}, 0
 	for name, v := range h {
@@ -30,7 +30,7 @@ func kept(h http.Header) (http.Header, error) {
 			k.Set(name, v)
 		}
 	}
-	// aws-chunked is about the request, and not about the object.
+	// aws-chunked describes the request, not the object.
 	var codings []string
 	for coding := range strings.SplitSeq(k.Get("Content-Encoding"), ",") {
 		if coding = strings.TrimSpace(coding); coding != "" && coding != "aws-chunked" {
@@ -43,8 +43,8 @@ func kept(h http.Header) (http.Header, error) {
 	return k, nil
 }
 
-// refusedHeaders ask for what is not served: to ignore them would store data in another way than the client
-// was told. An empty list refuses all values but "".
+// refusedHeaders request unsupported features. Ignoring them would store data differently from what the client
+// expects. An empty list refuses all values except "".
 var refusedHeaders = map[string][]string{
 	"X-Amz-Acl":                                                   {"private", "bucket-owner-read", "bucket-owner-full-control"},
 	"X-Amz-Bucket-Object-Lock-Enabled":                            {"false"},
@@ -66,7 +66,7 @@ var refusedHeaders = map[string][]string{
 	"X-Amz-Copy-Source-Server-Side-Encryption-Customer-Algorithm": {},
 }
 
-// refuseHeaders refuses a request that asks for what is not served.
+// refuseHeaders refuses requests for unsupported features.
 func (c *call) refuseHeaders() error {
 next:
 	for name, allowed := range refusedHeaders {
@@ -83,7 +83,7 @@ next:
 	return nil
 }
 
-// overrides sets the headers that the query of a GET asks for in place of those of the object.
+// overrides sets the response headers that the query of a GET overrides.
 func (c *call) overrides() {
 	for _, name := range keptHeaders {
 		if v := c.q.Get("response-" + strings.ToLower(name)); v != "" {

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
 
-// limit reads the size of a page from the query: 1000 at most.
+// limit parses the page size in the query: at most 1000.
 func (c *call) limit(name string) (int, error) {
 	v := c.q.Get(name)
 	if v == "" {
@@ -25,7 +25,7 @@ func (c *call) limit(name string) (int, error) {
 	return min(int(n), 1000), nil
 }
 
-// encoding returns how names are written in an answer, and what encodes them.
+// encoding returns the encoding type of names in an answer, and the function that encodes them.
 func (c *call) encoding() (kind string, encode func(string) string, err error) {
 	switch kind = c.q.Get("encoding-type"); kind {
 	case "":
@@ -36,7 +36,7 @@ func (c *call) encoding() (kind string, encode func(string) string, err error) {
 	return "", nil, refusal("InvalidArgument", "Invalid Encoding Method specified in Request")
 }
 
-// listing begins a page with the parameters that all lists have. The parameter limit bounds its items.
+// listing parses the parameters common to all lists. limit is the parameter that limits the items.
 func (c *call) listing(limit string) (l listing, kind string, encode func(string) string, err error) {
 	l = listing{prefix: c.q.Get("prefix"), delimiter: c.q.Get("delimiter")}
 	if kind, encode, err = c.encoding(); err == nil {
@@ -47,19 +47,19 @@ func (c *call) listing(limit string) (l listing, kind string, encode func(string
 
 type prefix struct{ Prefix string }
 
-// An item is what is listed: an object, or an upload of that key.
+// An item is a listed object, or an upload of that key.
 type item struct{ key, upload string }
 
-// A listing cuts the items of a bucket, which are sorted, into a page: items, and the prefixes that their keys have
-// in common up to a delimiter.
+// A listing selects a page of the sorted items of a bucket: items, and common prefixes of their keys up to
+// a delimiter.
 type listing struct {
 	prefix, delimiter string
-	after             item // or a common prefix
+	after             item // the last item or common prefix of the previous page
 	max               int
 
 	items     []item
 	prefixes  []string
-	last      item // of both
+	last      item // the last item or common prefix
 	truncated bool
 }
 
@@ -89,7 +89,7 @@ func (l *listing) run(all []item) {
 	}
 }
 
-// token returns the continuation token of a name. It is opaque to clients.
+// token returns the continuation token of a name. Clients treat it as opaque.
 func token(name string) string { return base64.RawURLEncoding.EncodeToString([]byte("after " + name)) }
 
 func parseToken(token string) (string, error) {
@@ -101,7 +101,7 @@ func parseToken(token string) (string, error) {
 	return name, nil
 }
 
-// listObjects serves both versions of the call.
+// listObjects serves both versions of ListObjects.
 func (c *call) listObjects() error {
 	type entry struct {
 		Key, LastModified, ETag string

@@ -16,7 +16,7 @@ const (
 	maxObject = 10 << 40
 )
 
-// An upload is a multipart upload that is under way.
+// An upload is an unfinished multipart upload.
 type upload struct {
 	key    string
 	begun  time.Time
@@ -38,7 +38,7 @@ var (
 	errPartNumber = refusal("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.")
 )
 
-// withUpload calls f with the bucket and the upload, under the lock.
+// withUpload calls f with the bucket and the upload while it holds the lock.
 func (c *call) withUpload(f func(*bucket, *upload) error) error {
 	return c.withBucket(func(b *bucket) error {
 		u := b.uploads[c.q.Get("uploadId")]
@@ -105,7 +105,7 @@ func (c *call) putPart() error {
 	return nil
 }
 
-// addPart puts a part into the upload, in place of an older one of that number.
+// addPart adds a part to the upload, and replaces an older part with that number.
 func (c *call) addPart(number int, blob *blobFile) (p storedPart, err error) {
 	defer func() {
 		if err != nil {

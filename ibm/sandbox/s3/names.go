@@ -11,7 +11,7 @@ import (
 
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
-// checkBucketName refuses what is no name of a bucket: "Create a bucket" in IBM's API reference.
+// checkBucketName refuses invalid bucket names: "Create a bucket" in IBM's API reference.
 func checkBucketName(name string) error {
 	bad := !bucketName.MatchString(name)
 	for _, part := range []string{"..", "--", ".-", "-."} {
@@ -26,19 +26,19 @@ func checkBucketName(name string) error {
 	return nil
 }
 
-// The codes of locations are a place and a class: "Using storage classes" in IBM's documentation. No bucket
-// is made of the class flex any more.
+// A location code consists of a place and a storage class: "Using storage classes" in IBM's documentation. The class
+// flex is not available for new buckets.
 var (
 	places = []string{
 		"us", "eu", "ap", // cross-region
 		"us-south", "us-east", "eu-de", "eu-es", "eu-gb", "jp-osa", "jp-tok", "au-syd", "ca-mon", "ca-tor", "br-sao", // regional
-		"ams03", "che01", "mil01", "mon01", "par01", "sjc04", "sng01", // of one data centre
+		"ams03", "che01", "mil01", "mon01", "par01", "sjc04", "sng01", // single data center
 	}
 	classes = []string{"standard", "vault", "cold", "smart", "onerate_active"}
 )
 
-// parseLocation returns the code of a location. A place alone, which is what the aws command sends for a
-// region, has the class standard.
+// parseLocation returns a complete location code. A place alone, which the aws command sends as
+// region, gets the class standard.
 func parseLocation(code string) (string, error) {
 	if slices.Contains(places, code) {
 		return code + "-" + classes[0], nil
@@ -53,7 +53,7 @@ func parseLocation(code string) (string, error) {
 
 var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// instance reads the header that names the service instance, as CRN or as GUID. It is needed to make and to
+// instance parses the header that identifies the service instance by CRN or GUID. It is required to create and
 // list buckets with a token.
 func (c *call) instance() error {
 	id := c.r.Header.Get("Ibm-Service-Instance-Id")

@@ -23,7 +23,7 @@ func (c *call) receiveBody() (*blobFile, error) {
 	return b, nil
 }
 
-// mayPut says why an object may not be written, before a body is read.
+// mayPut returns an error if the caller may not write an object, before a body is read.
 func (c *call) mayPut() error {
 	return c.withBucket(func(b *bucket) error { return preconditions(c.r.Header, "", b.objects[c.key], false) })
 }
@@ -84,7 +84,7 @@ func (c *call) getObject() error {
 	}
 	for name, v := range o.o.header {
 		if strings.HasPrefix(name, metaPrefix) {
-			name = strings.ToLower(name) // as the service writes them, which some clients show
+			name = strings.ToLower(name) // in the spelling of the service, which some clients display
 		}
 		h[name] = v
 	}
@@ -105,19 +105,19 @@ func (c *call) getObject() error {
 	}
 	c.w.WriteHeader(status)
 	if c.r.Method == http.MethodGet {
-		// The status is sent: what fails now can only end the connection, which it does
-		// as bytes are missing.
+		// The status is already sent. A failure can only end the connection, which
+		// happens because bytes are missing.
 		io.CopyBuffer(struct{ io.Writer }{c.w}, struct{ io.Reader }{io.NewSectionReader(o, from, to-from)}, make([]byte, 256<<10))
 	}
 	return nil
 }
 
-// span returns the bytes of an object that a request asks for, by a range or by the number of a part.
+// span returns the requested bytes of an object, selected by a range or a part number.
 func (c *call) span(o *object) (from, to int64, partial bool, err error) {
 	if !c.q.Has("partNumber") {
 		spec := c.r.Header.Get("Range")
 		if v := c.r.Header.Get("If-Range"); v != "" && strings.Trim(v, `"`) != o.etag && v != c.w.Header().Get("Last-Modified") {
-			spec = "" // the range was of another content
+			spec = "" // the range belonged to other content
 		}
 		return parseRange(spec, o.size)
 	}
@@ -139,7 +139,7 @@ func (c *call) span(o *object) (from, to int64, partial bool, err error) {
 
 var errRange = refusal("InvalidRange", "The requested range is not satisfiable.")
 
-// parseRange reads a Range header. What is not one range of bytes means all, as with S3.
+// parseRange parses a Range header. Anything but a single byte range means the whole object, as in S3.
 func parseRange(v string, size int64) (from, to int64, partial bool, err error) {
 	spec, ok := strings.CutPrefix(v, "bytes=")
 	a, b, ok2 := strings.Cut(spec, "-")

@@ -9,16 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// operations are the methods of a resource, and what serves them.
+// operations maps methods to the functions that serve them.
 type operations map[string]func(*call) error
 
-// A resource lists the operations on one resource of the service, its buckets and its objects. A
+// A resource lists the operations on a resource of the service, its buckets and its objects. A
 // request to a level that is nil is refused.
 type resource struct{ service, bucket, object operations }
 
-// resources has all that is served, by the name of the sub-resource in the query: "" is the buckets, the
-// bucket or the object itself. Names with nothing behind them are those of the S3 API that are not served.
-// A request acts on its sub-resource or is refused; it never acts on the bucket or the object instead.
+// resources lists all supported resources by the name of the sub-resource in the query. "" is the service, the
+// bucket or the object itself. Empty entries are sub-resources of the S3 API that are not supported.
+// A request for an unsupported sub-resource is refused; it never acts on the bucket or the object instead.
 var resources = map[string]resource{
 	"": {
 		service: operations{"GET": (*call).listBuckets},
@@ -45,7 +45,7 @@ var resources = map[string]resource{
 	"torrent": {}, "versions": {}, "website": {},
 }
 
-// parameters say how, and not what. Others that have a value are ignored, as by S3; those that have none look
+// parameters modify an operation. Other parameters with a value are ignored, as in S3. Those without a value look
 // like a sub-resource, and are refused.
 var parameters = map[string]bool{
 	"continuation-token": true, "delimiter": true, "encoding-type": true, "extended": true, "fetch-owner": true, "key-marker": true,
@@ -59,7 +59,7 @@ func notImplemented(*call) error {
 	return refusal("NotImplemented", "A header or query you provided implies functionality that is not implemented.")
 }
 
-// A call is one request that was authenticated.
+// A call is an authenticated request.
 type call struct {
 	s           *Server
 	w           http.ResponseWriter
@@ -67,10 +67,10 @@ type call struct {
 	who         *identity
 	q           url.Values
 	bucket, key string
-	sub         string // the sub-resource, or ""
+	sub         string // sub-resource, or ""
 }
 
-// serve checks who asks, and calls what answers.
+// serve authenticates a request and calls its operation.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.authenticate(r)
 	if err != nil {
@@ -107,12 +107,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	return refusal("MethodNotAllowed", "The specified method is not allowed against this resource.")
 }
 
-// mayAccess tells whether somebody may read, or write.
+// mayAccess reports whether the caller may read, or write.
 func (s *Server) mayAccess(r *http.Request, who *identity, write bool) bool {
 	return !who.bearer || s.o.Access == nil || s.o.Access(r.Context(), bearer(r), write)
 }
 
-// findSub finds the sub-resource that the query names.
+// findSub determines the sub-resource in the query.
 func (c *call) findSub() error {
 	for name, values := range c.q {
 		_, known := resources[name]
@@ -135,10 +135,10 @@ func (c *call) findSub() error {
 	return nil
 }
 
-// endpoint is a host of the service: the bucket, if it is there, and the region.
+// endpoint matches a host name of the service, with an optional bucket, and the region.
 var endpoint = regexp.MustCompile(`^(?:(.+)\.)?s3\.(?:private\.|direct\.)?([a-z0-9-]+)\.cloud-object-storage\.`)
 
-// address returns what a request is about: the bucket is the first part of the host, or of the path.
+// address returns the bucket and key of a request. The bucket is the first part of the host or of the path.
 func address(r *http.Request) (bucket, key string) {
 	host := strings.ToLower(r.Host)
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -160,8 +160,8 @@ func address(r *http.Request) (bucket, key string) {
 	return bucket, key
 }
 
-// checkRegion refuses a bucket of another region than that of the endpoint, where the name
-// of the host tells which that is.
+// checkRegion refuses a bucket in another region than the endpoint, if the host
+// name shows the region.
 func (c *call) checkRegion() error {
 	m := endpoint.FindStringSubmatch(c.r.Host)
 	if m == nil {

@@ -1,10 +1,10 @@
-// Package s3 is a server of the S3 protocol with the ways of IBM Cloud Object Storage,
-// for tests and for trying things out: buckets with a location, objects, multipart
-// uploads, bearer tokens and HMAC signatures. It really checks the signatures, hashes
-// and sizes that clients of the service would be refused for.
+// Package s3 is an S3 server that behaves like IBM Cloud Object Storage,
+// for tests and experiments. It has buckets with a location, objects, multipart
+// uploads, bearer tokens and HMAC signatures. Like the service, it verifies signatures, hashes
+// and sizes.
 //
-// A [Server] is an http.Handler. What it stores is in files of one folder, and what it
-// knows of them in memory: it is gone when the server is closed, unless it is kept.
+// A [Server] is an http.Handler. It stores content in files of one folder, and the index in
+// memory. Close removes both unless [Options.Keep] is set.
 package s3
 
 import (
@@ -21,66 +21,66 @@ import (
 	"time"
 )
 
-// Options say what a [Server] is. The zero value is one that lets nobody in.
+// Options are the settings of a [Server]. The zero value refuses all requests.
 type Options struct {
-	// Token tells whose a bearer token is, if it is valid. nil refuses all.
+	// Token returns the account of a valid bearer token. Nil refuses all.
 	Token func(ctx context.Context, bearer string) (account string, ok bool)
 
-	// HMAC looks an access key up: its secret, and whose it is. nil refuses all.
+	// HMAC returns the secret and the account of an access key. Nil refuses all.
 	HMAC func(accessKey string) (secret []byte, account string, ok bool)
 
-	// Access tells whether a bearer token that is valid may read, or write. nil lets it.
+	// Access reports whether a valid bearer token may read, or write. Nil permits both.
 	Access func(ctx context.Context, bearer string, write bool) bool
 
-	// Instance is the GUID of the service instance that the buckets belong to. A request that
-	// names another instance is refused. "" takes any.
+	// Instance is the GUID of the service instance that owns the buckets. Requests for
+	// another instance are refused. "" accepts any.
 	Instance string
 
-	// RootKey says why Object Storage can not protect a bucket with a root key, given by its
-	// CRN; it may match [ErrNotAuthorized]. nil takes any.
+	// RootKey returns an error if Object Storage cannot protect a bucket with the root key crn.
+	// The error can match [ErrNotAuthorized]. Nil accepts any key.
 	RootKey func(ctx context.Context, crn string) error
 
-	// Protected, if not nil, is told of each bucket that is made with a root key, and of the end
-	// of each of them.
+	// Protected, if not nil, is called when a bucket with a root key is created (now is true) and
+	// deleted (now is false).
 	Protected func(bucket, rootKey string, now bool)
 
-	// Dir is the folder for the content of the objects. The default is a temporary one.
-	// Close removes what was put there, without Keep.
+	// Dir is the folder for the content of the objects. "" means a temporary one.
+	// Without Keep, Close removes the content.
 	Dir string
 
-	// Keep uses Dir, which then must be set, for what is stored between runs: New loads
-	// what [Server.Save] wrote there.
+	// Keep preserves the content of Dir, which must be set, between runs. New loads
+	// what [Server.Save] saved.
 	Keep bool
 
-	// Location is where buckets are that are made without one. The default is
+	// Location is the location of buckets created without one. "" means
 	// "us-south-standard".
 	Location string
 
-	// MinPart is the least size of a part but the last, in bytes. The default is 5 MiB,
-	// which is that of the service.
+	// MinPart is the minimum size in bytes of all parts except the last. Zero means 5 MiB,
+	// the limit of the service.
 	MinPart int64
 
-	// Now tells the time. The default is the clock's.
+	// Now returns the current time. Nil means time.Now.
 	Now func() time.Time
 }
 
-// A Server stores objects. It is safe for concurrent use.
+// A Server is an S3 server. It is safe for concurrent use.
 type Server struct {
 	o   Options
-	dir string // made by New below Options.Dir, or that itself
+	dir string // a folder below Options.Dir, or Options.Dir with Keep
 
 	mu      sync.Mutex
 	buckets map[string]*bucket
 }
 
 type bucket struct {
-	owner    string // an account
+	owner    string // account
 	location string
 	rootKey  string // CRN, or ""
 	created  time.Time
 	objects  map[string]*object
 	uploads  map[string]*upload
-	settings map[string][]byte // XML, by the name of the sub-resource
+	settings map[string][]byte // XML by sub-resource name
 }
 
 // region returns the location without the storage class.
@@ -122,7 +122,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Close removes all content, or saves it if it is to be kept.
+// Close removes all content, or saves the index if Keep is set.
 func (s *Server) Close() error {
 	if s.o.Keep {
 		return s.Save()
@@ -131,19 +131,19 @@ func (s *Server) Close() error {
 }
 
 var (
-	// ErrNoBucket is a bucket that is not there.
+	// ErrNoBucket means that a bucket does not exist.
 	ErrNoBucket = errors.New("the specified bucket does not exist")
-	// ErrNoKey is an object that is not there.
+	// ErrNoKey means that an object does not exist.
 	ErrNoKey = errors.New("the specified key does not exist")
-	// ErrDenied is an account that may not use a bucket.
+	// ErrDenied means that an account may not use a bucket.
 	ErrDenied = errors.New("access denied")
-	// ErrExists is a bucket that is there already.
+	// ErrExists means that a bucket already exists.
 	ErrExists = errors.New("the bucket exists")
-	// ErrNotAuthorized is a key service that Object Storage has no authorization for.
+	// ErrNotAuthorized means that Object Storage has no authorization for the key service.
 	ErrNotAuthorized = errors.New("no authorization of Object Storage for the key service")
 )
 
-// bucketOf returns a bucket that an account may use. The caller holds the lock.
+// bucketOf returns a bucket if the account may use it. The caller holds the lock.
 func (s *Server) bucketOf(account, name string) (*bucket, error) {
 	b := s.buckets[name]
 	switch {
@@ -155,7 +155,7 @@ func (s *Server) bucketOf(account, name string) (*bucket, error) {
 	return b, nil
 }
 
-// CreateBucket makes a bucket of an account. Location is such as "us-south-standard", or "" for
+// CreateBucket creates a bucket of an account. location is a code such as "us-south-standard", or "" for
 // the default.
 func (s *Server) CreateBucket(account, name, location string) error {
 	return s.createBucket(account, name, location, "")
@@ -177,7 +177,7 @@ func (s *Server) createBucket(account, name, location, rootKey string) error {
 	return nil
 }
 
-// Region returns the region of a bucket that an account may use, such as "us-south".
+// Region returns the region, such as "us-south", of a bucket that the account may use.
 func (s *Server) Region(account, name string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +188,7 @@ func (s *Server) Region(account, name string) (string, error) {
 	return b.region(), nil
 }
 
-// Open opens an object that an account may read. The caller closes it.
+// Open opens an object that the account may read. The caller must close it.
 func (s *Server) Open(account, bucket, key string) (*Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,7 +204,7 @@ func (s *Server) Open(account, bucket, key string) (*Object, error) {
 	return &Object{s: s, o: o}, nil
 }
 
-// Put stores an object of an account.
+// Put stores an object for an account.
 func (s *Server) Put(account, bucket, key string, r io.Reader) error {
 	blob, err := s.receive(r)
 	if err != nil {
@@ -213,7 +213,7 @@ func (s *Server) Put(account, bucket, key string, r io.Reader) error {
 	return s.store(account, bucket, key, newObject(s.o.Now(), nil, "", blob), nil)
 }
 
-// store puts an object in its bucket, if the one that is there meets the conditions, or removes its content.
+// store replaces an object if the existing one meets the conditions. Otherwise it removes the new content.
 func (s *Server) store(account, bucket, key string, o *object, conditions http.Header) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -230,7 +230,7 @@ func (s *Server) store(account, bucket, key string, o *object, conditions http.H
 	return nil
 }
 
-// newID returns a name for a request or an upload that nobody guesses.
+// newID returns an unguessable ID of a request or an upload.
 func newID() string {
 	b := make([]byte, 16)
 	rand.Read(b)
@@ -239,7 +239,7 @@ func newID() string {
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = r.Clone(r.Context()) // its headers change
+	r = r.Clone(r.Context()) // because the server changes its headers
 	h := w.Header()
 	h.Set("X-Amz-Request-Id", newID())
 	h.Set("Server", "luksimg-sandbox")

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// settingKinds are the sub-resources of a bucket that are kept as they were sent, and that nothing here acts upon: the root
-// of their XML, and the error if there is none.
+// settingKinds are bucket sub-resources that are stored but have no effect: the root
+// of their XML, and the error code if there is none.
 var settingKinds = map[string]struct{ root, rule, missing string }{
 	"cors":      {"CORSConfiguration", "CORSRule", "NoSuchCORSConfiguration"},
 	"lifecycle": {"LifecycleConfiguration", "Rule", "NoSuchLifecycleConfiguration"},
@@ -66,7 +66,7 @@ func (c *call) deleteSetting() error {
 	return nil
 }
 
-// countRules returns how many rules a well-formed document has below its root.
+// countRules returns the number of rules below the root of a well-formed document.
 func countRules(text []byte, root, rule string) (n int, err error) {
 	d := xml.NewDecoder(bytes.NewReader(text))
 	for depth := 0; ; {
@@ -92,7 +92,7 @@ func countRules(text []byte, root, rule string) (n int, err error) {
 	}
 }
 
-// versioning says that versions are not kept.
+// versioning answers that versioning is disabled.
 func (c *call) versioning() error {
 	if err := c.mayUse(); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (c *call) versioning() error {
 
 const fullControl = "FULL_CONTROL"
 
-// getACL answers that the owner may do everything, which is so for all buckets and objects: access is by IAM.
+// getACL answers that the owner has full control, which holds for all buckets and objects: IAM controls the access.
 func (c *call) getACL() error {
 	if err := c.exists(); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (c *call) getACL() error {
 	return answer(c.w, c.r, http.StatusOK, x)
 }
 
-// putACL takes what changes nothing: that only the owner has access.
+// putACL accepts only an ACL that changes nothing: access for the owner only.
 func (c *call) putACL() error {
 	if err := errors.Join(c.exists(), c.refuseHeaders()); err != nil {
 		return err
@@ -165,7 +165,7 @@ func (c *call) putACL() error {
 	return nil
 }
 
-// exists says why a bucket or an object is not there.
+// exists returns an error if the bucket or object does not exist.
 func (c *call) exists() error {
 	if c.key == "" {
 		return c.mayUse()

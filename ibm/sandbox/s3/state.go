@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// indexFile tells what the files of the folder are.
+// indexFile is the index of the files in the folder.
 const indexFile = "index.json"
 
 const maxIndex = 256 << 20
@@ -79,7 +79,7 @@ func (s checksum) saved() *savedChecksum {
 	return &savedChecksum{s.algorithm, s.value, s.parts}
 }
 
-// loaded returns a checksum that was saved, or none if it is of an unknown kind.
+// loaded returns a saved checksum, or none if its algorithm is unknown.
 func (s *savedChecksum) loaded() checksum {
 	if s == nil || algorithms[s.Algorithm] == nil {
 		return checksum{}
@@ -87,7 +87,7 @@ func (s *savedChecksum) loaded() checksum {
 	return checksum{s.Algorithm, s.Value, s.Parts}
 }
 
-// Save writes down what is stored, if [Options.Keep] is set.
+// Save saves the index if [Options.Keep] is set.
 func (s *Server) Save() error {
 	if !s.o.Keep {
 		return nil
@@ -132,8 +132,8 @@ func (s *Server) Save() error {
 	return err
 }
 
-// load reads what Save wrote, and removes the files that it does not speak of: they came
-// after it, when the server was killed. What has lost a file since then is not there.
+// load reads the saved index. It removes files that are not in the index, which were written
+// after the last Save. It drops objects with missing files.
 func (s *Server) load() error {
 	f, err := os.Open(filepath.Join(s.dir, indexFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -201,12 +201,12 @@ func (s *Server) load() error {
 	return err
 }
 
-// found returns the file of a saved blob, or nil if it is not what was saved.
+// found returns the file of a saved blob, or nil if it does not match the index.
 func (s *Server) found(b savedBlob, known map[string]bool) (*blobFile, error) {
 	name := filepath.Join(s.dir, b.File)
 	sum, err := hex.DecodeString(b.MD5)
 	if err != nil || len(sum) != md5.Size || !strings.HasPrefix(b.File, blobPrefix) || filepath.Base(b.File) != b.File || known[b.File] {
-		return nil, fmt.Errorf("%s: %q is no file of it", filepath.Join(s.dir, indexFile), b.File)
+		return nil, fmt.Errorf("%s: invalid file name %q", filepath.Join(s.dir, indexFile), b.File)
 	}
 	if info, err := os.Stat(name); err != nil || info.Size() != b.Size {
 		return nil, nil

@@ -15,15 +15,15 @@ func hexOf(b []byte) string { return hex.EncodeToString(b) }
 
 const blobPrefix = "blob-"
 
-// A blobFile is a file that holds a part, or all, of an object.
+// A blobFile is a file with a part of an object, or all of it.
 type blobFile struct {
 	name string
 	size int64
 	md5  [md5.Size]byte
-	sum  checksum // that it came with, if any
+	sum  checksum // from the upload, if any
 }
 
-// receive writes what r gives into a file.
+// receive writes the bytes of r to a file.
 func (s *Server) receive(r io.Reader) (*blobFile, error) {
 	f, err := os.CreateTemp(s.dir, blobPrefix)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *Server) receive(r io.Reader) (*blobFile, error) {
 	return &blobFile{name: f.Name(), size: n, md5: [md5.Size]byte(h.Sum(nil))}, nil
 }
 
-// newObject makes an object of blobs. Its entity tag is the MD5 of the one blob, or of those of the parts.
+// newObject creates an object from blobs. Its entity tag is the MD5 sum of a single blob, or derived from those of the parts.
 func newObject(modified time.Time, header http.Header, etag string, blobs ...*blobFile) *object {
 	o := &object{blobs: blobs, modified: modified, header: header, etag: etag}
 	for _, b := range blobs {
@@ -54,23 +54,23 @@ func newObject(modified time.Time, header http.Header, etag string, blobs ...*bl
 	return o
 }
 
-// An object is content that does not change. The lock of the server is for its readers.
+// An object is immutable content. The lock of the server guards its reader count.
 type object struct {
 	blobs    []*blobFile
 	ends     []int64 // offsets of the ends of the blobs
 	size     int64
 	etag     string
 	modified time.Time
-	header   http.Header // those that are kept
+	header   http.Header // the stored headers
 	sum      checksum
-	tags     []tag // which may change
+	tags     []tag // mutable
 
 	readers int
 	removed bool
 }
 
-// remove removes the content, now or when nobody reads it any more. The caller holds
-// the lock, or is the only one to know o, which may be nil.
+// remove removes the content as soon as nobody reads it. The caller holds
+// the lock, or has the only reference to o. o may be nil.
 func (o *object) remove() {
 	if o == nil {
 		return
@@ -84,7 +84,7 @@ func (o *object) remove() {
 	}
 }
 
-// An Object is one that is open: its content as of then, whatever becomes of it.
+// An Object is an open object. Its content does not change, even if the object is replaced or deleted.
 // Reading is safe for concurrent use.
 type Object struct {
 	s      *Server
@@ -98,7 +98,7 @@ func (o *Object) Size() int64 { return o.o.size }
 // ETag returns the entity tag, without quotes.
 func (o *Object) ETag() string { return o.o.etag }
 
-// Close ends the use of it.
+// Close releases the object.
 func (o *Object) Close() error {
 	o.s.mu.Lock()
 	defer o.s.mu.Unlock()
@@ -113,11 +113,11 @@ func (o *Object) Close() error {
 	return nil
 }
 
-// ReadAt implements [io.ReaderAt]. A file is open only while it is read: an object may have
+// ReadAt implements [io.ReaderAt]. It opens files only while it reads, since an object can have
 // ten thousand.
 func (o *Object) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
-		return 0, fmt.Errorf("read at %d", off)
+		return 0, fmt.Errorf("read at invalid offset %d", off)
 	}
 	for n < len(p) {
 		if off >= o.o.size {
@@ -135,7 +135,7 @@ func (o *Object) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// find returns the blob that has the byte at off, and where the blob starts.
+// find returns the index of the blob that holds the byte at off, and the offset of the blob.
 func (o *object) find(off int64) (int, int64) {
 	i := sort.Search(len(o.ends), func(i int) bool { return o.ends[i] > off })
 	return i, o.ends[i] - o.blobs[i].size

@@ -12,13 +12,13 @@ import (
 
 const maxTags = 10
 
-// A tag is a pair that an object has besides its metadata, and that may change.
+// A tag is a key-value pair of an object that can change, unlike its metadata.
 type tag struct{ Key, Value string }
 
-// tagText is what tags may hold: "Add tags to an object" in IBM's API reference.
+// tagText matches valid text in tags: "Add tags to an object" in IBM's API reference.
 var tagText = regexp.MustCompile("^[a-zA-Z0-9 !_.*'`():-]*$")
 
-// checkTags refuses tags that an object may not have.
+// checkTags refuses invalid tags.
 func checkTags(tags []tag) error {
 	if len(tags) > maxTags {
 		return refusal("BadRequest", "Object tags cannot be greater than 10")
@@ -38,7 +38,7 @@ func checkTags(tags []tag) error {
 	return nil
 }
 
-// tagsOf reads the header X-Amz-Tagging.
+// tagsOf parses the header X-Amz-Tagging.
 func tagsOf(h http.Header) ([]tag, error) {
 	q, err := url.ParseQuery(h.Get("X-Amz-Tagging"))
 	if err != nil {
@@ -54,14 +54,14 @@ func tagsOf(h http.Header) ([]tag, error) {
 	return tags, checkTags(tags)
 }
 
-// tags returns those that the object has now.
+// tags returns the current tags of the object.
 func (o *Object) tags() []tag {
 	o.s.mu.Lock()
 	defer o.s.mu.Unlock()
 	return slices.Clone(o.o.tags)
 }
 
-// withObject calls f with the object, under the lock.
+// withObject calls f with the object while it holds the lock.
 func (c *call) withObject(f func(*object) error) error {
 	return c.withBucket(func(b *bucket) error {
 		o := b.objects[c.key]

@@ -103,7 +103,7 @@ func (c *call) listUploads() error {
 	if l.after.key == "" {
 		l.after.upload = ""
 	} else if l.after.upload == "" {
-		l.after.upload = "~" // after all uploads of the key
+		l.after.upload = "~" // sorts after all uploads of the key
 	}
 	x.NS, x.Bucket, x.Prefix, x.Delimiter, x.EncodingType = xmlns, c.bucket, encode(l.prefix), encode(l.delimiter), kind
 	by := c.owner()

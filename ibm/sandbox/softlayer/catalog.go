@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// The packages of virtual servers.
+// Packages of virtual servers.
 const (
 	publicPackage = 835 // PUBLIC_CLOUD_SERVER, ordered by presets
 	cloudPackage  = 46  // CLOUD_SERVER, ordered by cores and memory
 )
 
-// An item is one line of an order. It has one price, which holds in all datacenters. The sandbox makes
-// the fees up.
+// An item is one line of an order. It has one price for all datacenters. The sandbox invents
+// the fees.
 type item struct {
-	id               int // of its price; that of the item is 100000 more
+	id               int // ID of its price; the ID of the item is 100000 more
 	key, description string
 	category         string
 	capacity         int
@@ -31,7 +31,7 @@ func memoryItem(gb int) item {
 	return item{2000 + gb, fmt.Sprintf("RAM_%d_GB", gb), fmt.Sprintf("%d GB ", gb), "ram", gb, 0.00375 * float64(gb)}
 }
 
-// items are those that a package has.
+// items returns the items of a package.
 func items() []item {
 	var all []item
 	for _, n := range []int{1, 2, 4, 8, 16} {
@@ -60,7 +60,7 @@ func items() []item {
 
 func fee(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
-// price is that of an item, with the item.
+// price returns the price of an item, including the item.
 func (i item) price() object {
 	o := i.bare()
 	o["item"] = i.itemOnly()
@@ -92,7 +92,7 @@ func (i item) object() object {
 	return o
 }
 
-// presets are sizes of servers by name: a family, cores, GB of memory and GB of disk.
+// presets are named server sizes: a family, cores, GB of memory and GB of disk.
 var presets = []struct {
 	id        int
 	key       string
@@ -121,7 +121,7 @@ func packages() []object {
 
 func (s *Server) listPackages(_ context.Context, c *call) (any, error) { return c.page(packages(), "") }
 
-// packageProperty is what a package has: getItems, getActivePresets, and so on.
+// packageProperty serves the properties of a package: getItems, getActivePresets, and so on.
 func (s *Server) packageProperty(_ context.Context, c *call) (any, error) {
 	if c.id != publicPackage && c.id != cloudPackage {
 		return nil, notFound(c.id)
@@ -162,7 +162,7 @@ func (s *Server) getPreset(_ context.Context, c *call) (any, error) {
 	return c.mask.apply(p), nil
 }
 
-// places are the datacenters that images are imported in.
+// places are the datacenters into which images are imported.
 var places = []struct {
 	id              int
 	name, long, key string
@@ -182,7 +182,7 @@ func locations() []object {
 	return all
 }
 
-// place returns the name of a datacenter of which an order has the number or the name.
+// place returns the name of a datacenter from its number or name.
 func place(text string) string {
 	for _, p := range places {
 		if text == strconv.Itoa(p.id) || text == p.key {
@@ -196,10 +196,10 @@ func (s *Server) listLocations(_ context.Context, c *call) (any, error) {
 	return c.page(locations(), "")
 }
 
-// nothing is for lists that are empty here: public images, network pods, keys.
+// nothing serves lists that are always empty in the sandbox: public images, network pods, keys.
 func (s *Server) nothing(_ context.Context, c *call) (any, error) { return c.page(nil, "") }
 
-// createOptions is getCreateObjectOptions.
+// createOptions serves getCreateObjectOptions.
 func (s *Server) createOptions(context.Context, *call) (any, error) {
 	o := object{"blockDevices": []object{}, "networkComponents": []object{{"template": object{"networkComponents": []object{{"maxSpeed": 1000}}}}}}
 	add := func(name string, v object) { list, _ := o[name].([]object); o[name] = append(list, v) }

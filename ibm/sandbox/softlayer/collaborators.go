@@ -6,41 +6,41 @@ import (
 	"time"
 )
 
-// ServiceIdentity is Cloud Block Storage as IAM names it: who unwraps the keys of
-// images when servers are made of them.
+// ServiceIdentity is the name of Cloud Block Storage in IAM. It unwraps the keys of
+// images when servers are created from them.
 const ServiceIdentity = "server-protect"
 
-// A TokenExchanger is what is needed of IAM.
+// A TokenExchanger is the part of IAM that the emulator uses.
 type TokenExchanger interface {
-	// Exchange gives a bearer token for an API key, and whose it is.
+	// Exchange returns a bearer token for an API key, and the identity of its owner.
 	Exchange(ctx context.Context, apiKey string) (token, identity string, err error)
 }
 
-// A KMS is what is needed of the key service.
+// A KMS is the part of the key service that the emulator uses.
 type KMS interface {
-	// AuthorizationExists tells whether the service source may use the keys of an
+	// AuthorizationExists reports whether the service source may use the keys of an
 	// instance of the key service.
 	AuthorizationExists(ctx context.Context, source, instance string) (bool, error)
 
-	// Unwrap unwraps a data key for identity with the root key crn. What it gives is
-	// base64 text, which is wiped after use.
+	// Unwrap unwraps a data key with the root key crn on behalf of identity. It returns
+	// base64 text, which the caller wipes after use.
 	Unwrap(ctx context.Context, identity, crn, wdek string) ([]byte, error)
 }
 
-// An ObjectStore is what is needed of Cloud Object Storage. Methods get the token of
-// whoever gave the API key.
+// An ObjectStore is the part of Cloud Object Storage that the emulator uses. Its methods receive the token of
+// the owner of the API key.
 type ObjectStore interface {
 	Open(ctx context.Context, token, region, bucket, key string) (r io.ReaderAt, size int64, etag string, err error)
 	Put(ctx context.Context, token, region, bucket, key string, r io.Reader, size int64) error
 }
 
-// An ImageOpener opens an uploaded file with a data key, given as the base64 text that
-// the key service unwrapped, and returns the disk that a server would see. If the disk
-// has a method Size() int64, its partitions are compared with it; if it has Close, that
-// is called. Which opener is used follows from the extension of the object.
+// An ImageOpener opens an uploaded file with a data key, given as the base64 text from
+// the key service, and returns the disk that a server would see. If the disk
+// has a method Size() int64, the emulator compares its partitions with it. If it has a method Close, the
+// emulator calls it. The extension of the object selects the opener.
 type ImageOpener func(r io.ReaderAt, size int64, name string, unwrappedBase64Text []byte) (boot io.ReaderAt, err error)
 
-// A Clock is what slow transactions need of the time.
+// A Clock provides the time for slow transactions.
 type Clock interface {
 	Now() time.Time
 	After(time.Duration) <-chan time.Time

@@ -17,7 +17,7 @@ func (s *Server) guestCRN(g *guest) string {
 	return fmt.Sprintf("crn:v1:bluemix:public:virtual-servers:%s:a/%s::vsi:%s", g.Datacenter, s.opts.Account, g.GlobalID)
 }
 
-// event returns what the cloud tells of an action that is over. A failure "" is a
+// event returns the audit event of a completed action. An empty failure means
 // success.
 func (s *Server) event(action, initiator, target, name, failure string, request map[string]any) audit.Event {
 	e := audit.Event{

@@ -4,25 +4,25 @@ import (
 	"net/http"
 )
 
-// A Fault makes one call go wrong, as services do now and then.
+// A Fault makes one call fail.
 type Fault struct {
-	// Done does what was called for before the fault, so that only the answer is
+	// Done executes the call before the fault, so that only the answer is
 	// wrong.
 	Done bool
 
-	// Status and Body are the answer. A zero Status is no answer: the connection
-	// breaks.
+	// Status and Body are the answer. A zero Status closes the
+	// connection without an answer.
 	Status int
 	Body   string
 }
 
-// Error200 is the fault of createFromIcos until 2020: an error that comes with
+// Error200 returns the fault of createFromIcos until 2020: an error with
 // status 200.
 func Error200(message string) Fault {
 	return Fault{Status: http.StatusOK, Body: `{"error":` + quote(message) + `,"code":"SoftLayer_Exception_Public"}`}
 }
 
-// Fail makes the next calls of a method go wrong, one for each fault.
+// Fail makes the next calls of a method fail, one for each fault.
 func (s *Server) Fail(method string, faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,14 +40,14 @@ func (s *Server) takeFault(method string) *Fault {
 	return &queue[0]
 }
 
-// before makes the call go wrong, unless it is to be done first.
+// before applies the fault, unless the call is to be executed first.
 func (f *Fault) before(w http.ResponseWriter) bool { return !f.Done && f.answer(w) }
 
 func (f *Fault) after(w http.ResponseWriter) bool { return f.Done && f.answer(w) }
 
 func (f *Fault) answer(w http.ResponseWriter) bool {
 	if f.Status == 0 {
-		panic(http.ErrAbortHandler) // the server closes the connection, silently
+		panic(http.ErrAbortHandler) // closes the connection without logging
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(f.Status)

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// filter returns those of list that the objectFilter of a request names, {"COLLECTION":{"name":{"operation":"_= x"}}};
-// for collection "" what is below COLLECTION is all there is. Of the operations there are _= (equal), ^= (begins
-// with), $= (ends with), *= (contains), != and in; others select nothing.
+// filter returns the objects of list that match the objectFilter text, {"COLLECTION":{"name":{"operation":"_= x"}}}.
+// If collection is "", text is only the part below COLLECTION. The supported operations are _= (equal), ^= (begins
+// with), $= (ends with), *= (contains), != and in. Other operations select nothing.
 func filter(list []object, text, collection string) ([]object, error) {
 	if text == "" {
 		return list, nil
@@ -25,7 +25,7 @@ func filter(list []object, text, collection string) ([]object, error) {
 	return slices.DeleteFunc(slices.Clone(list), func(o object) bool { return !matches(f, o) }), nil
 }
 
-// matches reports whether a value, or one of a list, has the properties that a filter wants.
+// matches reports whether a value, or an element of a list, has the properties required by a filter.
 func matches(f map[string]any, v any) bool {
 	switch v := v.(type) {
 	case []object:

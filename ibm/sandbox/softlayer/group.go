@@ -16,7 +16,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/internal/guestdisk"
 )
 
-// codes are the operating systems that can be imported.
+// codes are the supported operating systems.
 var codes = []struct{ code, words string }{
 	{"CENTOS_9_64", "CentOS / CentOS / Stream 9-64"},
 	{"DEBIAN_11_64", "Debian / Debian / 11.0.0-64"},
@@ -38,7 +38,7 @@ func (s *Server) osCodes(_ context.Context, c *call) (any, error) {
 	return c.mask.apply(list), nil
 }
 
-// datacenters by the region of the bucket that an image is imported from.
+// datacenters maps the region of a bucket to the datacenter of the import.
 var datacenters = map[string]string{
 	"us-south": "dal13", "us-east": "wdc07", "eu-gb": "lon02", "eu-de": "fra02", "jp-tok": "tok02", "au-syd": "syd01",
 }
@@ -57,7 +57,7 @@ type configuration struct {
 	Encrypted  bool   `json:"isEncrypted"`
 }
 
-// check is what the API refuses at once.
+// check returns the errors that the API reports immediately.
 func (k *configuration) check() error {
 	a, ok := parseAddress(k.URI)
 	switch {
@@ -79,7 +79,7 @@ func (k *configuration) check() error {
 	if !known {
 		return public("Template configuration operatingSystemReferenceCode %q is not known.", k.OSCode)
 	}
-	// Since 2019 the flag need not be set.
+	// Since 2019 the flag is optional.
 	k.Encrypted = k.Encrypted || extension(a.key) == "raw" || k.WrappedDEK != ""
 	if !k.Encrypted {
 		return nil
@@ -124,7 +124,7 @@ func (s *Server) createFromIcos(_ context.Context, c *call) (any, error) {
 	return c.mask.apply(t.object()), nil
 }
 
-// runImport does what the cloud does with an image. The caller holds the lock.
+// runImport simulates the import of an image. The caller holds the lock.
 func (s *Server) runImport(t *template, k *configuration, a address) {
 	o := &opening{s: s, t: t, identity: ServiceIdentity}
 	o.root, _ = parseRootKey(k.RootKeyCRN)
@@ -143,7 +143,7 @@ func (s *Server) runImport(t *template, k *configuration, a address) {
 		{"FETCH_OBJECT", "Fetch the object", func(ctx context.Context) error {
 			r, size, _, err := s.opts.Store.Open(ctx, token, a.region, a.bucket, a.key)
 			if err != nil {
-				return fmt.Errorf("the object can not be read with the API key: %w", err)
+				return fmt.Errorf("the object cannot be read with the API key: %w", err)
 			}
 			if size > maxFile {
 				return fmt.Errorf("the object has %d bytes: that exceeds 100 GB", size)
@@ -201,7 +201,7 @@ func (s *Server) copyToIcos(_ context.Context, c *call) (any, error) {
 	case t.source == nil:
 		return nil, public("The image of this template is not there any more: it was imported before the emulator was started.")
 	}
-	// Each disk becomes a file of its own: image.vhd is image-0.vhd.
+	// Each disk becomes a file: image-0.vhd for image.vhd.
 	ext := path.Ext(a.key)
 	key := strings.TrimSuffix(a.key, ext) + "-0" + ext
 	token, owner := "", ""
@@ -216,7 +216,7 @@ func (s *Server) copyToIcos(_ context.Context, c *call) (any, error) {
 		{"COPY_TO_OBJECT", "Copy the image to object storage", func(ctx context.Context) error {
 			r := io.NewSectionReader(t.source, 0, t.source.Size())
 			if err := s.opts.Store.Put(ctx, token, a.region, a.bucket, key, r, r.Size()); err != nil {
-				return fmt.Errorf("the object can not be written with the API key: %w", err)
+				return fmt.Errorf("the object cannot be written with the API key: %w", err)
 			}
 			return nil
 		}},
@@ -231,8 +231,8 @@ func (s *Server) copyToIcos(_ context.Context, c *call) (any, error) {
 	return true, nil
 }
 
-// AddTemplate adds a template that was always there, such as one to be exported: an
-// image of a disk that is not encrypted. It returns its number.
+// AddTemplate adds a preexisting template, such as one to export: an
+// image of an unencrypted disk. It returns its number.
 func (s *Server) AddTemplate(name, osCode, datacenter, file string, image io.ReaderAt, size int64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -269,7 +269,7 @@ func (s *Server) deleteGroup(_ context.Context, c *call) (any, error) {
 	return (&transaction{ID: s.newID(), Name: "DELETE_IMAGE", Words: "Delete the image", Created: s.opts.Clock.Now()}).object(), nil
 }
 
-// getGroupProperty is getStatus, getTransaction and getChildren: null if there is none.
+// getGroupProperty serves getStatus, getTransaction and getChildren: null if there is none.
 func (s *Server) getGroupProperty(_ context.Context, c *call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 )
 
-// guestParameters are those of SoftLayer_Virtual_Guest::createObject that are needed.
+// guestParameters are the supported parameters of SoftLayer_Virtual_Guest::createObject.
 type guestParameters struct {
 	Hostname   string `json:"hostname"`
 	Domain     string `json:"domain"`
@@ -32,7 +32,7 @@ type guestParameters struct {
 	} `json:"supplementalCreateObjectOptions"`
 }
 
-// checkParameters reads and checks the parameters of a call, and returns the preset if a size is named. The
+// checkParameters parses and checks the parameters of a call. It returns the preset if a size is named. The
 // caller holds the lock.
 func (s *Server) checkParameters(c *call) (p *guestParameters, t *template, preset int, err error) {
 	p = new(guestParameters)
@@ -45,7 +45,7 @@ func (s *Server) checkParameters(c *call) (p *guestParameters, t *template, pres
 	return p, t, preset, err
 }
 
-// checkGuestParameters is what the API refuses at once, and returns the template.
+// checkGuestParameters reports errors that the API reports immediately, and returns the template.
 func (s *Server) checkGuestParameters(p *guestParameters) (*template, error) {
 	missing := ""
 	switch {
@@ -88,7 +88,7 @@ func (s *Server) checkGuestParameters(p *guestParameters) (*template, error) {
 	return nil, public("There is no template with the global identifier %q.", p.Template.GlobalIdentifier)
 }
 
-// checkGuest is generateOrderTemplate: the order that createObject would place.
+// checkGuest serves generateOrderTemplate: the order that createObject would place.
 func (s *Server) checkGuest(_ context.Context, c *call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *Server) createGuest(_ context.Context, c *call) (any, error) {
 	return created{c.mask.apply(s.orderGuest(p, t).object())}, nil
 }
 
-// orderGuest makes a server. The caller holds the lock.
+// orderGuest creates a server. The caller holds the lock.
 func (s *Server) orderGuest(p *guestParameters, t *template) *guest {
 	g := &guest{
 		ID: s.newID(), GlobalID: uuid.NewString(), Hostname: p.Hostname, Domain: p.Domain, CPUs: p.CPUs, Memory: p.Memory,
@@ -135,7 +135,7 @@ func (s *Server) orderGuest(p *guestParameters, t *template) *guest {
 	return g
 }
 
-// deleteGuest cancels a server at once.
+// deleteGuest cancels a server immediately.
 func (s *Server) deleteGuest(_ context.Context, c *call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,7 +147,7 @@ func (s *Server) deleteGuest(_ context.Context, c *call) (any, error) {
 	return true, nil
 }
 
-// runOrder does what the cloud does to start a server. The caller holds the lock.
+// runOrder simulates the start of a server. The caller holds the lock.
 func (s *Server) runOrder(g *guest, t *template) {
 	o := &opening{s: s, t: t, identity: ServiceIdentity}
 	o.root, _ = parseRootKey(t.RootKeyCRN)

@@ -13,14 +13,14 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
-// maxDisk is the largest disk of an image in bytes, and maxFile that of the object: a
-// LUKS header comes in front of the disk.
+// maxDisk is the maximum size of a disk in bytes, and maxFile that of the object, which includes
+// a LUKS header.
 const (
 	maxDisk = 100 << 30
 	maxFile = maxDisk + 4<<20
 )
 
-// An address is cos://REGION/BUCKET/OBJECT.
+// An address is a parsed cos://REGION/BUCKET/OBJECT.
 type address struct{ region, bucket, key string }
 
 func parseAddress(uri string) (a address, ok bool) {
@@ -32,7 +32,7 @@ func parseAddress(uri string) (a address, ok bool) {
 	return address{parts[0], parts[1], parts[2]}, true
 }
 
-// A rootKey is what a CRN of a root key says.
+// A rootKey is a parsed root key CRN.
 type rootKey struct{ service, region, instance, key string }
 
 func parseRootKey(crn string) (k rootKey, ok bool) {
@@ -43,12 +43,12 @@ func parseRootKey(crn string) (k rootKey, ok bool) {
 	return rootKey{p[4], p[5], p[7], p[9]}, true
 }
 
-// extension returns that of a file, in lower case and without the dot.
+// extension returns the extension of a file, in lower case and without the dot.
 func extension(name string) string {
 	return strings.TrimPrefix(strings.ToLower(path.Ext(name)), ".")
 }
 
-// checkName tells whether a file may be imported by this name.
+// checkName returns an error unless a file can be imported under this name.
 func checkName(name string, encrypted bool) error {
 	ext := extension(name)
 	switch {
@@ -56,19 +56,19 @@ func checkName(name string, encrypted bool) error {
 		return nil
 	case ext == "raw":
 		return fmt.Errorf("the file name %s is that of an encrypted image: RAW images must be encrypted", name)
-	case ext == "vhd" && strings.HasSuffix(strings.ToLower(name), "-0.vhd"): // as an export names it
+	case ext == "vhd" && strings.HasSuffix(strings.ToLower(name), "-0.vhd"): // the naming of exports
 		return nil
 	}
-	return fmt.Errorf("the file name %s is none of an image: it must end with .raw for LUKS, or with .vhd-0.vhd", name)
+	return fmt.Errorf("the file name %s is not that of an image: it must end with .raw for LUKS, or with .vhd-0.vhd", name)
 }
 
-// An opening opens the image of a template: once when it is imported, and again for
+// An opening opens the image of a template, once for the import and again for
 // each server.
 type opening struct {
 	s        *Server
 	t        *template
 	root     rootKey
-	identity string // that unwraps
+	identity string // that unwraps the key
 	text     []byte // the unwrapped key
 	disk     io.ReaderAt
 }
@@ -83,7 +83,7 @@ func (o *opening) close() {
 	o.disk = nil
 }
 
-// steps are those that both an import and an order have.
+// steps returns the common steps of imports and orders.
 func (o *opening) steps() []step {
 	open := []step{
 		{"OPEN_IMAGE", "Open the image", o.open},
@@ -104,10 +104,10 @@ func (o *opening) checkAuthorization(ctx context.Context) error {
 	}
 	ok, err := o.s.opts.KMS.AuthorizationExists(ctx, ServiceIdentity, o.root.instance)
 	if err != nil {
-		return fmt.Errorf("the authorization can not be checked: %w", err)
+		return fmt.Errorf("the authorization cannot be checked: %w", err)
 	}
 	if !ok {
-		return fmt.Errorf("there is no authorization of Cloud Block Storage (server-protect) for instance %s of %s: grant it the role Reader",
+		return fmt.Errorf("missing authorization of Cloud Block Storage (server-protect) for instance %s of %s: grant it the role Reader",
 			o.root.instance, o.root.service)
 	}
 	return nil
@@ -131,12 +131,12 @@ func (o *opening) open(context.Context) (err error) {
 		o.disk, err = o.openOwn(r, size, ext)
 	}
 	if err != nil {
-		o.disk = nil // it may be a pointer that is nil, which is not to be closed
+		o.disk = nil // it can be a nil pointer, which must not be closed
 	}
 	return err
 }
 
-// openOwn opens an image that has no opener of the caller.
+// openOwn opens an image for which the caller gave no opener.
 func (o *opening) openOwn(r io.ReaderAt, size int64, ext string) (io.ReaderAt, error) {
 	switch {
 	case o.t.Encrypted && ext == "raw":
@@ -158,7 +158,7 @@ func (o *opening) checkBoot(context.Context) error {
 	err := guestdisk.Check(o.disk, size)
 	switch {
 	case errors.Is(err, guestdisk.ErrNoBoot):
-		return fmt.Errorf("%w: the disk can not boot, or was encrypted with another key than the one that is wrapped", err)
+		return fmt.Errorf("%w: the disk cannot boot, or the wrapped key is not its encryption key", err)
 	case errors.Is(err, guestdisk.ErrTruncated), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, image.ErrFormat):
 		return fmt.Errorf("%w: compare the length of the object with that of the file", err)
 	}

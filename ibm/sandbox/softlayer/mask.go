@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// A mask tells which properties of an object an answer has: objectMask of the API,
-// "id,status[name],children[datacenter.name]". One that names no local property, which is one that is no object
-// itself, gives all of them beside what it names (slcli asks for "mask[prices]" of presets, and reads
-// their keyName).
+// A mask selects the properties of an object in an answer: objectMask of the API,
+// "id,status[name],children[datacenter.name]". A local property is one that is not an object. If a mask names
+// no local property, it selects all of them in addition: slcli requests "mask[prices]" of presets and reads
+// their keyName.
 type mask map[string]mask
 
-// maxMaskDepth bounds how deep masks are nested.
+// maxMaskDepth limits the nesting of masks.
 const maxMaskDepth = 16
 
 func parseMask(s string) (mask, error) {
@@ -22,8 +22,8 @@ func parseMask(s string) (mask, error) {
 		s = rest[1:]
 	}
 	root := mask{}
-	stack := []mask{root} // that the brackets opened so far belong to
-	at := root            // what a name is put into
+	stack := []mask{root} // the masks of the open brackets
+	at := root            // receives the next name
 	name := func(n string) {
 		n = strings.TrimSpace(n)
 		if n == "" {
@@ -66,14 +66,14 @@ func parseMask(s string) (mask, error) {
 	return root, nil
 }
 
-// object is an object of the API: strings, numbers, booleans, objects and lists.
+// object is an object of the API. Its values are strings, numbers, booleans, objects and lists.
 type object map[string]any
 
-// embedded is an object that comes with the one that it belongs to, as if it were local: slcli reads the category of
-// an item for which it has not asked.
+// embedded is an object that is always included in its parent, like a local property: slcli reads the category of
+// an item without requesting it.
 type embedded object
 
-// apply returns what the mask leaves of v. Properties that are not set are left out.
+// apply returns the part of v that the mask selects. It omits unset properties.
 func (m mask) apply(v any) any {
 	switch v := v.(type) {
 	case embedded:
@@ -106,7 +106,7 @@ func (m mask) apply(v any) any {
 	return v
 }
 
-// local tells whether a property belongs to the object itself.
+// local reports whether v is a local property rather than another object.
 func local(v any) bool {
 	switch v.(type) {
 	case object, []object:

@@ -17,9 +17,9 @@ const (
 	maxKeyText = 512 // characters
 )
 
-// OpenLUKS is the [ImageOpener] of RAW images: LUKS1, aes-xts-plain64, opened with
-// the base64 text itself as passphrase, each character of it. If the image does not
-// open, it tries the mistakes that are usual, to tell which one it is.
+// OpenLUKS is the [ImageOpener] of RAW images: LUKS1 with aes-xts-plain64, whose passphrase
+// is the complete base64 text. If the image does not
+// open, OpenLUKS tries common mistakes to report the right one.
 func OpenLUKS(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt, error) {
 	if n := len(text); n < minKeyText || n > maxKeyText {
 		return nil, fmt.Errorf("the unwrapped key has %d characters; a LUKS passphrase must have from %d to %d", n, minKeyText, maxKeyText)
@@ -29,7 +29,7 @@ func OpenLUKS(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt,
 		return nil, fmt.Errorf("%s is not a LUKS image: a RAW image must be encrypted with LUKS1", name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the LUKS header of %s can not be used: %w", name, err)
+		return nil, fmt.Errorf("the LUKS header of %s is unusable: %w", name, err)
 	}
 	if h.Version() != 1 {
 		return nil, fmt.Errorf("%s is LUKS%d: only LUKS1 is accepted, encrypt with profile classic-luks", name, h.Version())
@@ -45,7 +45,7 @@ func OpenLUKS(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt,
 	return v, nil
 }
 
-// mistake says what is wrong with the passphrase, if it is one of the usual mistakes.
+// mistake returns an error that describes a common mistake with the passphrase, or err.
 func mistake(h *luks.Header, text []byte, err error) error {
 	if !errors.Is(err, luks.ErrPassphrase) {
 		return fmt.Errorf("the image does not open: %w", err)
@@ -57,7 +57,7 @@ func mistake(h *luks.Header, text []byte, err error) error {
 		return err == nil
 	}
 	if opens(append(bytes.Clone(text), '\n')) {
-		return errors.New("the image opens only with a newline behind the key text: encrypt it again, with the base64 text alone as passphrase")
+		return errors.New("the image opens only with a newline after the key text: encrypt it again, with only the base64 text as passphrase")
 	}
 	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
 	n, bad := base64.StdEncoding.Decode(decoded, text)
@@ -67,8 +67,8 @@ func mistake(h *luks.Header, text []byte, err error) error {
 	return fmt.Errorf("the image does not open with the wrapped key: %w", err)
 }
 
-// OpenVHD is an [ImageOpener] of VHD images as vhd-util encrypts them: the key is the
-// decoded text, of 32 or 64 bytes, and the file has a hash of it.
+// OpenVHD is the [ImageOpener] of VHD images encrypted by vhd-util. The key is the
+// decoded text of 32 or 64 bytes, and the file contains a hash of it.
 func OpenVHD(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt, error) {
 	key := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
 	defer clear(key)
@@ -77,14 +77,14 @@ func OpenVHD(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt, 
 		return nil, errors.New("the unwrapped key is not base64 text")
 	}
 	if n != 32 && n != 64 {
-		return nil, fmt.Errorf("the unwrapped key has %d bytes: a VHD image is encrypted with 32 or 64", n)
+		return nil, fmt.Errorf("the unwrapped key has %d bytes: a VHD image requires 32 or 64", n)
 	}
 	d, err := vhd.Open(context.Background(), r, size, vhd.Options{Key: key[:n]})
 	if err != nil {
 		return nil, fmt.Errorf("%s does not open with the wrapped key: %w", name, err)
 	}
 	if i, err := d.Info(context.Background()); err != nil || !i.Encrypted {
-		return nil, fmt.Errorf("%s is not encrypted, and a key was given for it: encrypt it with profile classic-vhd", name)
+		return nil, fmt.Errorf("%s is not encrypted, but a key was given: encrypt it with profile classic-vhd", name)
 	}
 	return d, nil
 }

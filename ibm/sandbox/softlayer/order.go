@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A container is a SoftLayer_Container_Product_Order_Virtual_Guest, or one that holds some of them.
+// A container is a SoftLayer_Container_Product_Order_Virtual_Guest, or a container of several of them.
 type container struct {
 	Containers []json.RawMessage `json:"orderContainers"`
 
@@ -28,15 +28,15 @@ type named struct {
 	Domain   string `json:"domain"`
 }
 
-// An order is a container that was checked.
+// An order is a checked container.
 type order struct {
-	raw    object // as it was sent, and answered
+	raw    object // as sent, returned in the answer
 	items  []item
 	guests []*guestParameters
-	images []*template // of the guests
+	images []*template // the templates of the guests
 }
 
-// checkOrder looks at one container, and completes its prices. The caller holds the lock.
+// checkOrder checks one container and completes its prices. The caller holds the lock.
 func (s *Server) checkOrder(text json.RawMessage) (*order, error) {
 	var k container
 	o := new(order)
@@ -97,7 +97,7 @@ func (s *Server) checkOrder(text json.RawMessage) (*order, error) {
 	return o, nil
 }
 
-// orders checks the containers of a call. nested tells that they were in another one.
+// orders checks the containers of a call. nested reports whether they were inside another one.
 func (s *Server) orders(c *call) (all []*order, nested bool, err error) {
 	var k container
 	if len(c.parameters) == 0 || json.Unmarshal(c.parameters[0], &k) != nil {
@@ -134,7 +134,7 @@ func (s *Server) verifyOrder(_ context.Context, c *call) (any, error) {
 	return object{"orderContainers": list}, nil
 }
 
-// placeOrder orders the servers of all containers, and answers with the receipt.
+// placeOrder orders the servers of all containers and answers with the receipt.
 func (s *Server) placeOrder(_ context.Context, c *call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +155,7 @@ func (s *Server) placeOrder(_ context.Context, c *call) (any, error) {
 	}, nil
 }
 
-// flavor takes cores and memory from the size that is named, if one is.
+// flavor sets cores and memory according to a named size.
 func (p *guestParameters) flavor() (preset int, err error) {
 	name := p.Supplemental.Flavor
 	if name == "" {

@@ -1,14 +1,14 @@
-// Package softlayer emulates what image import needs of the API of IBM Cloud classic
-// infrastructure (SoftLayer), for tests and for trying things without an account: the
-// REST interface as softlayer-go calls it, templates, servers and their transactions.
+// Package softlayer emulates the part of the IBM Cloud classic infrastructure (SoftLayer)
+// API that image import needs, for tests and experiments without an account: the
+// REST interface used by softlayer-go, with templates, servers and their transactions.
 //
-// What it is given it treats as the cloud would: it fetches the object, has the key
-// unwrapped, really opens the image and reads its boot sector, at the import and again
-// when a server is ordered. What is wrong makes the transaction fail at that step, in
-// words that say what to do. Names of steps and words of failures are the emulator's
+// Like the cloud, it fetches the object, unwraps the key, opens the image and reads its boot
+// sector, at the import and again when a server is ordered. An error makes the transaction
+// fail at that step, with a
+// message that says what to do. Step names and messages are the emulator's
 // own: the real ones are not documented.
 //
-// Start with [New]; a [Server] is an http.Handler.
+// [New] returns a [Server], which is an http.Handler.
 package softlayer
 
 import (
@@ -27,44 +27,44 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 )
 
-// Options say who may call, and what the emulator works with. Tokens, KMS and Store
+// Options are the settings of a [Server]. Tokens, KMS and Store
 // must be set.
 type Options struct {
 	Users   map[string]string `json:"-"` // API keys by user name
-	Account string            // in CRNs; "" is "sandbox"
+	Account string            // account in CRNs; "" means "sandbox"
 
 	Tokens TokenExchanger
 	KMS    KMS
 	Store  ObjectStore
 
-	// Openers are by extension, in lower case: "raw", "vhd". Where there is none
-	// for raw, it is [OpenLUKS]. Encrypted images of other extensions without an
-	// opener are refused.
+	// Openers are the image openers by lower-case extension: "raw", "vhd". The default
+	// for raw is [OpenLUKS]. The emulator refuses encrypted images of other extensions without an
+	// opener.
 	Openers map[string]ImageOpener
 
-	// Events, if not nil, gets an event for each import and each server, when it is
-	// ready or has failed. It is called from many goroutines, and must not call the
+	// Events, if not nil, receives an event for each import and each server when it
+	// has finished or failed. It is called from many goroutines, and must not call the
 	// server.
 	Events func(audit.Event)
 
-	// StepTime is how long each step of a transaction takes, beside the work done.
+	// StepTime is the additional duration of each step of a transaction.
 	StepTime time.Duration
 
-	// Clock is for StepTime and for dates; nil is the clock of the system.
+	// Clock provides the time for StepTime and dates; nil means the system clock.
 	Clock Clock
 
 	// AuthorizeLate checks the authorization of Cloud Block Storage only when a server
-	// is ordered, and unwraps as the owner of the API key at the import.
+	// is ordered. The import then unwraps as the owner of the API key.
 	AuthorizeLate bool
 }
 
-// A Server is the emulated API. It is an http.Handler that answers below any prefix
-// that ends with /rest/v3 or /rest/v3.1, and XML-RPC, which slcli speaks, below /xmlrpc/v3 or /xmlrpc/v3.1.
+// A Server is the emulated API. It is an http.Handler. It serves REST below any prefix
+// that ends with /rest/v3 or /rest/v3.1, and XML-RPC, which slcli uses, below /xmlrpc/v3 or /xmlrpc/v3.1.
 type Server struct {
 	opts   Options
 	ctx    context.Context
 	cancel context.CancelFunc
-	work   sync.WaitGroup // transactions under way
+	work   sync.WaitGroup // running transactions
 
 	mu     sync.Mutex
 	state  state
@@ -86,20 +86,20 @@ func New(opts Options) (*Server, error) {
 	return &Server{opts: opts, ctx: ctx, cancel: cancel, state: state{NextID: 1000}, faults: make(map[string][]Fault)}, nil
 }
 
-// Close ends all transactions and waits for them.
+// Close stops all transactions and waits for them.
 func (s *Server) Close() error {
 	s.cancel()
 	s.work.Wait()
 	return nil
 }
 
-// Wait waits until no transaction is under way.
+// Wait waits until no transaction is running.
 func (s *Server) Wait() { s.work.Wait() }
 
-// maxBody bounds the body of a request in bytes.
+// maxBody limits the body of a request in bytes.
 const maxBody = 1 << 20
 
-// An apiError is what the API answers in place of a result.
+// An apiError is an error answer of the API.
 type apiError struct {
 	status        int
 	code, message string
@@ -107,7 +107,7 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.message }
 
-// public is the error that the API has for most of what is wrong with a request.
+// public returns the error of the API for most invalid requests.
 func public(format string, args ...any) error {
 	return &apiError{http.StatusInternalServerError, "SoftLayer_Exception_Public", fmt.Sprintf(format, args...)}
 }
@@ -116,13 +116,13 @@ func notFound(id int) error {
 	return &apiError{http.StatusNotFound, "SoftLayer_Exception_ObjectNotFound", fmt.Sprintf("Unable to find object with id of '%d'.", id)}
 }
 
-// A call is a request, taken apart.
+// A call is a parsed request.
 type call struct {
 	service, method string
-	id              int // zero if there is none
+	id              int // 0 if there is none
 	mask            mask
 	filter          string
-	total           int // of the list that a page of is answered, set by page
+	total           int // length of the whole list, set by page
 	offset, limit   int
 	parameters      []json.RawMessage
 }
@@ -155,8 +155,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, result, err)
 }
 
-// answer writes a result or an error. There is no newline behind it: softlayer-go does
-// not take "true\n" for a boolean.
+// answer writes a result or an error. It writes no trailing newline, since softlayer-go does
+// not accept "true\n" as a boolean.
 func answer(w http.ResponseWriter, result any, err error) {
 	status := http.StatusOK
 	if err != nil {
@@ -188,7 +188,7 @@ func (s *Server) signedIn(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && ok && known
 }
 
-// parseCall takes /rest/v3.1/SERVICE[/ID][/METHOD].json apart.
+// parseCall parses /rest/v3.1/SERVICE[/ID][/METHOD].json.
 func parseCall(r *http.Request) (*call, error) {
 	bad := &apiError{http.StatusNotFound, "SoftLayer_Exception_NotFound", "There is no such service or method."}
 	_, path, ok := strings.Cut(r.URL.Path, "/rest/v3")
@@ -241,7 +241,7 @@ func parseCall(r *http.Request) (*call, error) {
 	return c, nil
 }
 
-// maxList bounds a list that has no resultLimit.
+// maxList limits a list without resultLimit.
 const maxList = 1000
 
 const (
@@ -253,7 +253,7 @@ const (
 	presetService  = "SoftLayer_Product_Package_Preset"
 )
 
-// methods are all methods there are, by service and name.
+// methods lists all supported methods by service and name.
 var methods = map[string]func(*Server, context.Context, *call) (any, error){
 	groupService + "::createFromIcos":                        (*Server).createFromIcos,
 	groupService + "::copyToIcos":                            (*Server).copyToIcos,
@@ -303,7 +303,7 @@ func (s *Server) dispatch(ctx context.Context, c *call) (any, error) {
 	return m(s, ctx, c)
 }
 
-// parameter reads the one parameter of a call.
+// parameter decodes the single parameter of a call.
 func (c *call) parameter(into any) error {
 	if len(c.parameters) != 1 || json.Unmarshal(c.parameters[0], into) != nil {
 		return public("The parameters of %s are not understood.", c.method)
@@ -311,7 +311,7 @@ func (c *call) parameter(into any) error {
 	return nil
 }
 
-// page returns the part of a list that a call asks for, masked.
+// page returns the requested part of a list, with the mask applied.
 func (c *call) page(list []object, collection string) (any, error) {
 	list, err := filter(list, c.filter, collection)
 	if err != nil {

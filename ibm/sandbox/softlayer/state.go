@@ -14,15 +14,15 @@ import (
 // accountID is the number of the account.
 const accountID = 278444
 
-// state is all that the emulator remembers. It has no secrets: the API key of an import
-// is forgotten when the import ends.
+// state is the complete state of the emulator. It holds no secrets: the API key of an import
+// is dropped when the import ends.
 type state struct {
 	NextID    int         `json:"next_id"`
 	Templates []*template `json:"templates"`
 	Guests    []*guest    `json:"guests"`
 }
 
-// A template is a template group, with one child.
+// A template is a template group with one child.
 type template struct {
 	ID         int                  `json:"id"`
 	ChildID    int                  `json:"child_id"`
@@ -37,13 +37,13 @@ type template struct {
 	BYOL       bool                 `json:"byol,omitempty"`
 	RootKeyCRN string               `json:"root_key_crn,omitempty"`
 	WrappedDEK string               `json:"wrapped_dek,omitempty"`
-	File       string               `json:"file"` // the last part of the object's name
+	File       string               `json:"file"` // base name of the object
 	DiskSize   int64                `json:"disk_size"`
 	Active     bool                 `json:"active"`
 	Work       *transaction         `json:"transaction,omitempty"`
 	Image      *guestdisk.Recording `json:"image,omitempty"`
 
-	source source // for exports
+	source source // source of exports
 }
 
 // A source is an image that a template can be copied from; nil after Load.
@@ -68,7 +68,7 @@ type guest struct {
 	Work        *transaction `json:"transaction,omitempty"`
 }
 
-// A transaction is what is done to a template or a server. It stays if it failed.
+// A transaction is a process on a template or a server. A failed one is kept.
 type transaction struct {
 	ID      int       `json:"id"`
 	Name    string    `json:"name"`
@@ -77,8 +77,8 @@ type transaction struct {
 	Created time.Time `json:"created"`
 }
 
-// Save writes the state as JSON: templates with as much of their images as is needed
-// to open them, and servers. It has no secrets.
+// Save writes the state as JSON: servers, and templates with the parts of their images needed
+// to open them. It holds no secrets.
 func (s *Server) Save(w io.Writer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,12 +90,12 @@ func (s *Server) Save(w io.Writer) error {
 	return err
 }
 
-// Load replaces the state by one that Save wrote. A transaction that was under way
-// then has failed: the API key that it needs was not saved.
+// Load replaces the state with one written by Save. It marks running transactions
+// as failed, since the API key they need was not saved.
 func (s *Server) Load(r io.Reader) error {
 	var st state
 	if err := json.NewDecoder(r).Decode(&st); err != nil {
-		return fmt.Errorf("sandbox/softlayer: the state can not be read: %w", err)
+		return fmt.Errorf("sandbox/softlayer: the state cannot be read: %w", err)
 	}
 	interrupt := func(t *transaction) {
 		if t != nil && !t.Failed {
@@ -151,7 +151,7 @@ func quote(s string) string {
 	return string(text)
 }
 
-// date is how the API writes times.
+// date formats a time for the API.
 func date(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -197,7 +197,7 @@ func (t *template) object() object {
 	child := object{"id": t.ChildID, "parentId": t.ID, "name": t.Name}
 	if t.Active {
 		child["datacenter"] = object{"name": t.Datacenter, "longName": t.Datacenter}
-		child["blockDevicesDiskSpaceTotal"] = strconv.FormatInt(t.DiskSize, 10) // a number, as text
+		child["blockDevicesDiskSpaceTotal"] = strconv.FormatInt(t.DiskSize, 10) // the API sends this number as text
 		o["children"], o["firstChild"] = []object{child}, child
 	} else {
 		o["children"] = []object{}

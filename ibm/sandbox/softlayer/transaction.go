@@ -8,13 +8,13 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 )
 
-// A step is a part of a transaction.
+// A step is a step of a transaction.
 type step struct {
 	name, words string
 	do          func(context.Context) error
 }
 
-// stopped is why a transaction failed that was under way when the emulator ended.
+// stopped is the failure reason of transactions that were running when the emulator stopped.
 const stopped = "the emulator was stopped: import or order again"
 
 func (t *transaction) fail(reason string) {
@@ -23,9 +23,9 @@ func (t *transaction) fail(reason string) {
 	t.Name += "_FAILED"
 }
 
-// run does the steps of t one after the other, in the background. Then it calls end,
-// with the lock held, and hands the event that this returns to the sink. What secrets
-// returns, if it is not nil, is taken out of the reason of a failure.
+// run executes the steps of t in the background. Then it calls end
+// with the lock held, and sends the returned event to the sink. It removes the strings
+// returned by secrets, if not nil, from the reason of a failure.
 func (s *Server) run(t *transaction, steps []step, secrets func() []string, end func(failure string) audit.Event) {
 	t.Name, t.Words = steps[0].name, steps[0].words
 	s.work.Go(func() {
@@ -54,7 +54,7 @@ func (s *Server) run(t *transaction, steps []step, secrets func() []string, end 
 			t.fail(failure)
 		}
 		event := end(failure)
-		// Who sees the end of a transaction also finds its event.
+		// Send the event before the transaction appears completed.
 		if s.opts.Events != nil {
 			s.opts.Events(event)
 		}
@@ -71,7 +71,7 @@ func redact(text string, secrets []string) string {
 	return text
 }
 
-// pause is the time that a step takes.
+// pause waits for the duration of a step.
 func (s *Server) pause() error {
 	if s.opts.StepTime <= 0 {
 		return s.ctx.Err()

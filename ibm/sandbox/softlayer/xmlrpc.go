@@ -15,17 +15,17 @@ import (
 	"strings"
 )
 
-// xmlPath is how the path of XML-RPC goes on after any prefix: the name of the service follows.
+// xmlPath is the path of XML-RPC after any prefix. The name of the service follows it.
 const xmlPath = "/xmlrpc/v3"
 
-// An element is one of XML, as far as XML-RPC needs it (xmlrpc.com/spec).
+// An element is an XML element with the parts that XML-RPC needs (xmlrpc.com/spec).
 type element struct {
 	XMLName  xml.Name
 	Text     string    `xml:",chardata"`
 	Children []element `xml:",any"`
 }
 
-// child returns the first child of that name, an empty one if there is none.
+// child returns the first child with that name, or an empty element.
 func (e element) child(name string) element {
 	for _, c := range e.Children {
 		if c.XMLName.Local == name {
@@ -35,10 +35,10 @@ func (e element) child(name string) element {
 	return element{}
 }
 
-// value returns what a <value> holds: a map, a list, a string, a number, a bool or nil.
+// value decodes a <value>: a map, a list, a string, a number, a bool or nil.
 func (e element) value() (any, error) {
 	if len(e.Children) == 0 {
-		return e.Text, nil // a string, if no type is named
+		return e.Text, nil // the default type is string
 	}
 	t := e.Children[0]
 	text := strings.TrimSpace(t.Text)
@@ -51,7 +51,7 @@ func (e element) value() (any, error) {
 		return text == "1", nil
 	case "int", "i4", "i8", "double":
 		if _, err := strconv.ParseFloat(text, 64); err != nil {
-			return nil, errors.New("a number is not understood")
+			return nil, errors.New("invalid number")
 		}
 		return json.Number(text), nil
 	case "array":
@@ -75,16 +75,16 @@ func (e element) value() (any, error) {
 		}
 		return m, nil
 	}
-	return nil, fmt.Errorf("the type %q is not understood", t.XMLName.Local)
+	return nil, fmt.Errorf("unknown type %q", t.XMLName.Local)
 }
 
-// parseXML takes a request of XML-RPC apart: the first parameter holds the headers, with the number of the object,
-// the mask, the filter, the part of a list, and the credentials, which become those of the request.
+// parseXML parses an XML-RPC request. Its first parameter holds the headers: the object number,
+// the mask, the filter, the limit of a list, and the credentials, which are copied to the request.
 func parseXML(r *http.Request) (*call, error) {
 	_, service, _ := strings.Cut(r.URL.Path, xmlPath)
-	_, service, _ = strings.Cut(service, "/") // behind ".1"
+	_, service, _ = strings.Cut(service, "/") // skips ".1"
 	d := xml.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
-	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // slcli sends UTF-8, and says Latin-1
+	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // slcli sends UTF-8 but declares Latin-1
 	var e element
 	bad := public("The request is not understood.")
 	if d.Decode(&e) != nil || e.XMLName.Local != "methodCall" || r.Method != http.MethodPost {
@@ -121,7 +121,7 @@ func (c *call) readHeaders(r *http.Request, headers map[string]json.RawMessage) 
 	var h struct {
 		ID            json.Number `json:"id"`
 		Mask          any         `json:"mask"`
-		Offset, Limit int         // in any case
+		Offset, Limit int         // in any letter case
 		User          string      `json:"username"`
 		Key           string      `json:"apiKey"`
 	}
@@ -199,7 +199,7 @@ func writeXML(b *bytes.Buffer, v any) {
 	case int, int64:
 		fmt.Fprintf(b, "<int>%d</int>", v)
 	case float64:
-		// What was sent as a number and is answered as it came: clients take no double for a whole one.
+		// Answer with integers where possible: clients do not accept a double in place of an integer.
 		if v == math.Trunc(v) {
 			fmt.Fprintf(b, "<int>%.0f</int>", v)
 		} else {

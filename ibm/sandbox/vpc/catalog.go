@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A systemName is an operating system. The list is a part of that of the service
+// A systemName is an operating system. The list is a subset of that of the service
 // (GET /operating_systems).
 type systemName struct{ name, display, family, vendor, version string }
 
@@ -36,7 +36,7 @@ func importable(name string) bool {
 	return slices.ContainsFunc(systems, func(s systemName) bool { return s.name == name })
 }
 
-// system is an operating system as the API shows it.
+// system returns an operating system in the format of the API.
 func (s *Server) system(name string) map[string]any {
 	for _, x := range systems {
 		if x.name == name {
@@ -49,7 +49,7 @@ func (s *Server) system(name string) map[string]any {
 	return map[string]any{"name": name}
 }
 
-// profiles are sizes of instances: virtual CPUs, and memory in GiB. They are a part of those of the
+// profiles are instance profiles with virtual CPUs, and memory in GiB: a subset of those of the
 // service.
 var profiles = []struct {
 	name, family string
@@ -74,15 +74,15 @@ func (s *Server) profile(name string) map[string]any {
 	return nil
 }
 
-// zones of the region.
+// zones returns the zones of the region.
 func (s *Server) zones() []string {
 	return []string{s.opts.Region + "-1", s.opts.Region + "-2", s.opts.Region + "-3"}
 }
 
-// VPC is the ID of the VPC that is there, and Subnet that of its subnet in a zone, "us-south-1".
+// VPC is the ID of the only VPC.
 const VPC = "r006-00000000-0000-4000-8000-000000000001"
 
-// Subnet returns the ID of the subnet of a zone of [VPC].
+// Subnet returns the ID of the subnet of [VPC] in a zone such as "us-south-1".
 func Subnet(zone string) string {
 	return "0717-00000000-0000-4000-8000-00000000001" + zone[len(zone)-1:]
 }
@@ -118,7 +118,7 @@ func (s *Server) zone(name string) map[string]any {
 	return map[string]any{"name": name, "href": s.href("regions/"+s.opts.Region+"/zones", name)}
 }
 
-// whole answers with a list that is never cut into pages, paged with one that is.
+// whole answers with a complete list, paged with a page of a list.
 func whole(name string, list []map[string]any) (int, any, error) {
 	return http.StatusOK, map[string]any{name: list}, nil
 }
@@ -135,7 +135,7 @@ func paged(r *http.Request, name, id string, list []map[string]any) (int, any, e
 	return page(r, name, ids, all)
 }
 
-// one answers with the one of a list that a request names.
+// one answers with the element of a list that a request names.
 func one(r *http.Request, id string, list []map[string]any) (int, any, error) {
 	for _, v := range list {
 		if v[id] == r.PathValue("id") {
@@ -205,5 +205,5 @@ func (s *Server) getSubnet(r *http.Request, _ string) (int, any, error) {
 	return one(r, "id", s.subnets())
 }
 
-// stamp is how the API writes times.
+// stamp formats a time for the API.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -40,7 +40,7 @@ type exportParameters struct {
 	Name   string `json:"name"`
 }
 
-// checkExport is what the API refuses at once. The caller holds the lock.
+// checkExport returns the errors that the API reports immediately. The caller holds the lock.
 func (s *Server) checkExport(i *image, p *exportParameters) error {
 	if p.Bucket.Name == "" && p.Bucket.CRN != "" { // crn:...:bucket:NAME
 		p.Bucket.Name = p.Bucket.CRN[strings.LastIndexByte(p.Bucket.CRN, ':')+1:]
@@ -116,12 +116,12 @@ func (s *Server) export(ctx context.Context, i *image, j *exportJob) *reason {
 	}
 	r := stopping{ctx, io.NewSectionReader(i.source, 0, i.FileSize)}
 	if err := s.opts.Store.Put(ctx, s.opts.Region, j.Bucket, j.Object, r, i.FileSize); err != nil {
-		return fail("cannot_access_storage_bucket", "The object can not be written: %v", err)
+		return fail("cannot_access_storage_bucket", "The object cannot be written: %v", err)
 	}
 	return nil
 }
 
-// stopping is a reader that ends with an error when ctx does.
+// stopping is a reader that fails when ctx ends.
 type stopping struct {
 	ctx context.Context
 	r   io.Reader
@@ -138,7 +138,7 @@ func (s *Server) storageHref(j *exportJob) string {
 	return "cos://" + s.opts.Region + "/" + j.Bucket + "/" + j.Object
 }
 
-// exportJSON is a job as the API shows it (vpc-go-sdk, ImageExportJob).
+// exportJSON returns a job in the format of the API (vpc-go-sdk, ImageExportJob).
 func (s *Server) exportJSON(i *image, j *exportJob) map[string]any {
 	m := map[string]any{
 		"id": j.ID, "name": j.Name, "status": j.Status, "status_reasons": slices.Clone(j.Reasons), "format": j.Format, "resource_type": "image_export_job",
@@ -177,7 +177,7 @@ func (s *Server) getExport(r *http.Request, _ string) (int, any, error) {
 	return http.StatusOK, s.exportJSON(i, j), nil
 }
 
-// listExports lists the jobs of an image, the newest first.
+// listExports lists the jobs of an image, newest first.
 func (s *Server) listExports(r *http.Request, _ string) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,7 +194,7 @@ func (s *Server) listExports(r *http.Request, _ string) (int, any, error) {
 	return http.StatusOK, map[string]any{"export_jobs": list}, nil
 }
 
-// deleteExport cancels a job that is under way. An object that was written whole stays.
+// deleteExport cancels a running job. A completely written object remains.
 func (s *Server) deleteExport(r *http.Request, _ string) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -43,7 +43,7 @@ type imageParameters struct {
 
 func (p *imageParameters) encrypted() bool { return p.EncryptedDataKey != "" }
 
-// address takes cos://REGION/BUCKET/OBJECT apart.
+// address parses cos://REGION/BUCKET/OBJECT.
 func address(href string) (region, bucket, key string, ok bool) {
 	rest, ok := strings.CutPrefix(href, "cos://")
 	parts := strings.SplitN(rest, "/", 3)
@@ -53,7 +53,7 @@ func address(href string) (region, bucket, key string, ok bool) {
 	return parts[0], parts[1], parts[2], true
 }
 
-// rootKey takes the CRN of a root key apart.
+// rootKey parses the CRN of a root key.
 func rootKey(crn string) (region, instance string, ok bool) {
 	p := strings.Split(crn, ":")
 	if len(p) != 10 || p[0] != "crn" || p[4] != "kms" && p[4] != "hs-crypto" || p[5] == "" || p[7] == "" || p[8] != "key" || p[9] == "" {
@@ -62,7 +62,7 @@ func rootKey(crn string) (region, instance string, ok bool) {
 	return p[5], p[7], true
 }
 
-// check is what the API refuses at once.
+// checkImage returns the errors that the API reports immediately.
 func (s *Server) checkImage(p *imageParameters) error {
 	region, _, key, ok := address(p.File.Href)
 	ext := path.Ext(key)
@@ -124,7 +124,7 @@ func (s *Server) createImage(r *http.Request, who string) (int, any, error) {
 		if failed != nil {
 			why = failed.Code
 		}
-		// Who sees the end of it also finds its event.
+		// Send the event before the image appears completed.
 		s.event("is.image.image.create", who, s.crn("image", i.ID), i.Name, why, map[string]any{"encryption_key": map[string]any{"crn": i.RootKeyCRN}, "file": i.Href})
 	})
 	return http.StatusCreated, s.imageJSON(i), nil
@@ -134,7 +134,7 @@ func fail(code, format string, args ...any) *reason {
 	return &reason{code, fmt.Sprintf(format, args...)}
 }
 
-// importImage does what the cloud does with a file.
+// importImage simulates the import of a file.
 func (s *Server) importImage(i *image) *reason {
 	if err := s.pause(s.ctx); err != nil {
 		return fail("image_data_corrupted", "The emulator was stopped.")
@@ -142,7 +142,7 @@ func (s *Server) importImage(i *image) *reason {
 	region, bucket, key, _ := address(i.Href)
 	r, size, _, err := s.opts.Store.Open(s.ctx, region, bucket, key)
 	if err != nil {
-		return fail("image_data_corrupted", "The file can not be read: %v", err)
+		return fail("image_data_corrupted", "The file cannot be read: %v", err)
 	}
 	rec := guestdisk.Record(r, size)
 	defer rec.Stop()
@@ -152,7 +152,7 @@ func (s *Server) importImage(i *image) *reason {
 	return s.openImage(s.ctx, i)
 }
 
-// openImage opens the file of an image, and looks at its boot sector.
+// openImage opens the file of an image and checks its boot sector.
 func (s *Server) openImage(ctx context.Context, i *image) *reason {
 	var disk interface {
 		io.ReaderAt
@@ -171,7 +171,7 @@ func (s *Server) openImage(ctx context.Context, i *image) *reason {
 		case errors.Is(err, luks.ErrPassphrase):
 			return s.mistake(i, passphrase)
 		case err != nil:
-			return fail("image_data_corrupted", "The file can not be opened as an encrypted qcow2: %v", err)
+			return fail("image_data_corrupted", "The file cannot be opened as an encrypted qcow2: %v", err)
 		case d.Encryption() != "luks":
 			d.Close()
 			return fail("image_data_corrupted", "The qcow2 file is not encrypted with LUKS, and a key was given for it.")
@@ -184,13 +184,13 @@ func (s *Server) openImage(ctx context.Context, i *image) *reason {
 		disk, err = qcow.Open(context.Background(), i.File, i.File.Size(), qcow.Options{})
 	}
 	if err != nil {
-		return fail("image_data_corrupted", "The file can not be opened: %v", err)
+		return fail("image_data_corrupted", "The file cannot be opened: %v", err)
 	}
 	if disk.Size() > maxDisk {
 		return fail("image_provisioned_size_unsupported", "The disk has %d bytes: it must be at most 250 GB.", disk.Size())
 	}
 	if err := guestdisk.Check(disk, disk.Size()); err != nil {
-		return fail("image_data_corrupted", "The disk can not boot: %v", err)
+		return fail("image_data_corrupted", "The disk cannot boot: %v", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,7 +198,7 @@ func (s *Server) openImage(ctx context.Context, i *image) *reason {
 	return nil
 }
 
-// mayUse tells whether Cloud Block Storage may use a root key.
+// mayUse reports whether Cloud Block Storage may use a root key.
 func (s *Server) mayUse(ctx context.Context, crn string) bool {
 	_, instance, ok := rootKey(crn)
 	if ok {
@@ -207,7 +207,7 @@ func (s *Server) mayUse(ctx context.Context, crn string) bool {
 	return ok
 }
 
-// unwrap returns the passphrase: what the unwrapped text stands for.
+// unwrap returns the passphrase, which is the decoded text that the key service unwraps.
 func (s *Server) unwrap(ctx context.Context, i *image) ([]byte, *reason) {
 	if _, instance, _ := rootKey(i.RootKeyCRN); !s.mayUse(ctx, i.RootKeyCRN) {
 		return nil, fail("encrypted_data_key_invalid", "There is no authorization of Cloud Block Storage (server-protect) for instance %s of the key service: grant it the role Reader.", instance)
@@ -220,17 +220,17 @@ func (s *Server) unwrap(ctx context.Context, i *image) ([]byte, *reason) {
 	case errors.Is(err, ErrKeyDeleted):
 		return nil, fail("encryption_key_deleted", "The root key was deleted.")
 	case err != nil:
-		return nil, fail("encrypted_data_key_invalid", "The data key can not be unwrapped: %v", err)
+		return nil, fail("encrypted_data_key_invalid", "The data key cannot be unwrapped: %v", err)
 	}
 	passphrase := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
 	n, err := base64.StdEncoding.Decode(passphrase, text)
 	if err != nil || n == 0 {
-		return nil, fail("encrypted_data_key_invalid", "What was wrapped is not base64 text.")
+		return nil, fail("encrypted_data_key_invalid", "The unwrapped key is not base64 text.")
 	}
 	return passphrase[:n], nil
 }
 
-// mistake says what is wrong with the passphrase, if it is one of the usual mistakes.
+// mistake describes a common mistake with the passphrase.
 func (s *Server) mistake(i *image, passphrase []byte) *reason {
 	opens := func(key []byte) bool {
 		defer clear(key)
@@ -241,7 +241,7 @@ func (s *Server) mistake(i *image, passphrase []byte) *reason {
 		return err == nil
 	}
 	if n := len(passphrase); passphrase[n-1] == '\n' && opens(slices.Clone(passphrase[:n-1])) {
-		return fail("image_data_corrupted", "A newline was wrapped behind the passphrase: wrap it again without one.")
+		return fail("image_data_corrupted", "The wrapped passphrase ends with a newline: wrap it again without one.")
 	}
 	if opens(base64.StdEncoding.AppendEncode(nil, passphrase)) {
 		return fail("image_data_corrupted", "The image opens with the base64 text: encrypt it again, with the decoded text as passphrase.")
@@ -253,7 +253,7 @@ func (s *Server) crn(kind, id string) string {
 	return fmt.Sprintf("crn:v1:bluemix:public:is:%s:a/%s::%s:%s", s.opts.Region, s.opts.Account, kind, id)
 }
 
-// imageJSON is an image as the API shows it.
+// imageJSON returns an image in the format of the API.
 func (s *Server) imageJSON(i *image) map[string]any {
 	gb := func(n int64) int64 { return (n + 1<<30 - 1) >> 30 }
 	m := map[string]any{

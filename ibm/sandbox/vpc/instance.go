@@ -47,8 +47,8 @@ type identity struct {
 	ID string `json:"id"`
 }
 
-// subnet is that of the one primary network that an instance has: by an interface, or by an attachment with a
-// virtual network interface.
+// subnet returns the subnet of the single primary network of an instance, defined by an interface or an attachment
+// with a virtual network interface.
 func (p *instanceParameters) subnet() (string, error) {
 	switch {
 	case p.Interface != nil && p.Attachment != nil:
@@ -63,13 +63,13 @@ func (p *instanceParameters) subnet() (string, error) {
 	return "", invalid("primary_network_interface.subnet.id", "The subnet must be given.")
 }
 
-// bootKey is the root key of the boot volume: that of the image, if no other is named.
+// bootKey returns the root key of the boot volume; the default is that of the image.
 func (p *instanceParameters) bootKey(img *image) string {
 	return cmp.Or(p.Boot.Volume.EncryptionKey.CRN, img.RootKeyCRN)
 }
 
-// errCRN is what the service says of a volume whose root key it may not use: it takes the
-// CRN for a wrong one (terraform-provider-ibm#1177, #4522).
+// errCRN is the error of the service for a volume with a root key that it may not use: it reports
+// an invalid CRN (terraform-provider-ibm#1177, #4522).
 var errCRN = &apiError{http.StatusBadRequest, "volume_crn_invalid", "The CRN specified in the request is not valid.", "boot_volume_attachment.volume.encryption_key.crn"}
 
 func (s *Server) createInstance(r *http.Request, who string) (int, any, error) {
@@ -126,8 +126,8 @@ func (s *Server) createInstance(r *http.Request, who string) (int, any, error) {
 	return http.StatusCreated, s.instanceJSON(i), nil
 }
 
-// instanceJSON is an instance as the API shows it. What has a network attachment has an interface of the
-// same ID too, as the service makes one.
+// instanceJSON returns an instance in the format of the API. An instance with a network attachment also has an interface
+// with the same ID, as in the service.
 func (s *Server) instanceJSON(i *instance) map[string]any {
 	m := map[string]any{
 		"id": i.ID, "crn": s.crn("instance", i.ID), "href": s.href("instances", i.ID), "name": i.Name, "status": i.Status,
@@ -197,8 +197,8 @@ func (s *Server) deleteInstance(r *http.Request, _ string) (int, any, error) {
 	return http.StatusNoContent, nil, nil
 }
 
-// page returns the part of a list that start and limit of the query ask for, in the
-// order of ids.
+// page returns the part of a list that the query selects with start and limit, in the
+// order of IDs.
 func page(r *http.Request, name string, ids []string, all map[string]any) (int, any, error) {
 	q := r.URL.Query()
 	limit, err := strconv.Atoi(q.Get("limit"))

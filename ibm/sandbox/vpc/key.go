@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// A key is a public SSH key, which cloud-init gives to instances.
+// A key is a public SSH key that cloud-init installs in instances.
 type key struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
@@ -21,7 +21,7 @@ type key struct {
 	Created time.Time `json:"created"`
 }
 
-// sshType returns the type of a public key in the format of authorized_keys, "" for what is none, and the key itself.
+// sshType returns the type of a public key in authorized_keys format and the key itself. The type is "" for an invalid key.
 func sshType(text string) (kind string, blob []byte) {
 	fields := strings.Fields(text)
 	if len(fields) < 2 {

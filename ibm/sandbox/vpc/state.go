@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/internal/guestdisk"
 )
 
-// state is all that the emulator remembers. It has no secrets.
+// state is the complete state of the emulator. It holds no secrets.
 type state struct {
 	Images    []*image    `json:"images"`
 	Instances []*instance `json:"instances"`
@@ -37,7 +37,7 @@ type image struct {
 	File       *guestdisk.Recording `json:"image,omitempty"`
 	Exports    []*exportJob         `json:"export_jobs,omitempty"`
 
-	source io.ReaderAt // for exports; nil after Load
+	source io.ReaderAt // source of exports; nil after Load
 }
 
 type instance struct {
@@ -48,14 +48,14 @@ type instance struct {
 	Profile string    `json:"profile"`
 	VPC     string    `json:"vpc"`
 	Subnet  string    `json:"subnet"`
-	Network string    `json:"network,omitempty"` // the ID of a network attachment; "" for an interface
+	Network string    `json:"network,omitempty"` // ID of a network attachment; "" for an interface
 	Status  string    `json:"status"`
 	Reasons []reason  `json:"status_reasons"`
 	Created time.Time `json:"created"`
 }
 
-// Save writes the state as JSON: images with as much of their files as is needed to
-// open them, and instances. It has no secrets.
+// Save writes the state as JSON: instances, and images with the parts of their files needed to
+// open them. It holds no secrets.
 func (s *Server) Save(w io.Writer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,11 +67,11 @@ func (s *Server) Save(w io.Writer) error {
 	return err
 }
 
-// Load replaces the state by one that Save wrote. What was pending then has failed.
+// Load replaces the state with one written by Save. It marks pending work as failed.
 func (s *Server) Load(r io.Reader) error {
 	var st state
 	if err := json.NewDecoder(r).Decode(&st); err != nil {
-		return fmt.Errorf("sandbox/vpc: the state can not be read: %w", err)
+		return fmt.Errorf("sandbox/vpc: the state cannot be read: %w", err)
 	}
 	for _, i := range st.Images {
 		if i == nil {

@@ -1,9 +1,9 @@
-// Package vpc emulates images and instances of IBM Cloud VPC, for tests and for trying
-// things without an account. As the cloud does, it opens what it is given: a qcow2 file
+// Package vpc emulates images and instances of IBM Cloud VPC, for tests and experiments
+// without an account. Like the cloud, it opens the imported files: qcow2 files
 // with LUKS inside, whose passphrase is the decoded text that the key service unwraps.
-// What is wrong makes the image fail, with a code of status_reasons as documented.
+// An error makes the image fail, with a documented status_reasons code.
 //
-// Start with [New]; a [Server] is an http.Handler.
+// [New] returns a [Server], which is an http.Handler.
 package vpc
 
 import (
@@ -22,45 +22,45 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 )
 
-// Services as IAM names them: the image service of VPC, which reads Object Storage, and Cloud Block Storage, which uses root keys.
+// Service names in IAM: the image service of VPC, which reads Object Storage, and Cloud Block Storage, which uses root keys.
 const (
 	ServiceIdentity = "is"
 	BlockStorage    = "server-protect"
 )
 
-// A TokenChecker is what is needed of IAM.
+// A TokenChecker is the part of IAM that the emulator uses.
 type TokenChecker interface {
-	// Identity tells whose a bearer token is.
+	// Identity returns the identity of a bearer token.
 	Identity(ctx context.Context, token string) (string, error)
 }
 
-// A KMS is what is needed of the key service.
+// A KMS is the part of the key service that the emulator uses.
 type KMS interface {
-	// AuthorizationExists tells whether the service source may use the keys of an
+	// AuthorizationExists reports whether the service source may use the keys of an
 	// instance of the key service.
 	AuthorizationExists(ctx context.Context, source, instance string) (bool, error)
 
-	// Unwrap unwraps a data key for identity with the root key crn. What it gives is
-	// base64 text, which is wiped after use. Errors that match [ErrKeyDisabled] or
-	// [ErrKeyDeleted] have a code of their own.
+	// Unwrap unwraps a data key with the root key crn on behalf of identity. It returns
+	// base64 text, which the caller wipes after use. Errors that match [ErrKeyDisabled] or
+	// [ErrKeyDeleted] have their own status_reasons codes.
 	Unwrap(ctx context.Context, identity, crn, wdek string) ([]byte, error)
 }
 
-// What a KMS may say of a key. Match with errors.Is.
+// Errors of a KMS about a key, for errors.Is.
 var (
 	ErrKeyDisabled = errors.New("the root key is disabled")
 	ErrKeyDeleted  = errors.New("the root key was deleted")
 )
 
-// An ObjectStore is what is needed of Cloud Object Storage. The image service reads it by an
-// authorization of its own, whoever asks for an image.
+// An ObjectStore is the part of Cloud Object Storage that the emulator uses. The image service accesses it with
+// its own authorization, whoever requests an image.
 type ObjectStore interface {
 	Open(ctx context.Context, region, bucket, key string) (r io.ReaderAt, size int64, etag string, err error)
-	// Put writes an object of an export.
+	// Put writes the object of an export.
 	Put(ctx context.Context, region, bucket, key string, r io.Reader, size int64) error
 }
 
-// A Clock is what slow work needs of the time.
+// A Clock provides the time for slow work.
 type Clock interface {
 	Now() time.Time
 	After(time.Duration) <-chan time.Time
@@ -71,22 +71,22 @@ type systemClock struct{}
 func (systemClock) Now() time.Time                         { return time.Now() }
 func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
-// Options say what the emulator works with. Tokens, KMS and Store must be set.
+// Options are the settings of a [Server]. Tokens, KMS and Store must be set.
 type Options struct {
-	Region  string // "us-south", also for ""
-	Account string // in CRNs; "" is "sandbox"
+	Region  string // "" means "us-south"
+	Account string // account in CRNs; "" means "sandbox"
 
 	Tokens TokenChecker
 	KMS    KMS
 	Store  ObjectStore
 
-	// Events, if not nil, gets an event for each image and each instance, when it is
-	// ready or has failed. It is called from many goroutines, and must not call the
+	// Events, if not nil, receives an event for each image and each instance when it
+	// has finished or failed. It is called from many goroutines, and must not call the
 	// server.
 	Events func(audit.Event)
 
-	WorkTime time.Duration // how long an image or an instance takes, beside the work done
-	Clock    Clock         // for WorkTime and for dates; nil is the clock of the system
+	WorkTime time.Duration // additional duration of the creation of an image or an instance
+	Clock    Clock         // for WorkTime and dates; nil means the system clock
 }
 
 // A Server is the emulated API. It is an http.Handler.
@@ -160,20 +160,20 @@ func New(opts Options) (*Server, error) {
 // ServeHTTP answers one call of the API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Close ends all work and waits for it.
+// Close stops all work and waits for it.
 func (s *Server) Close() error {
 	s.cancel()
 	s.work.Wait()
 	return nil
 }
 
-// Wait waits until no work is under way.
+// Wait waits until no work is running.
 func (s *Server) Wait() { s.work.Wait() }
 
-// A handler returns a status and a body. It gets who calls.
+// A handler serves a request of the caller who. It returns a status and a body.
 type handler func(r *http.Request, who string) (int, any, error)
 
-// An apiError is what the API answers in place of a result.
+// An apiError is an error answer of the API.
 type apiError struct {
 	status        int
 	code, message string
@@ -188,7 +188,7 @@ func invalid(field, format string, args ...any) error {
 
 var errNotFound = &apiError{http.StatusNotFound, "not_found", "The resource was not found.", "id"}
 
-// maxBody bounds the body of a request in bytes.
+// maxBody limits the body of a request in bytes.
 const maxBody = 1 << 20
 
 func (s *Server) handle(h handler) http.HandlerFunc {
@@ -241,7 +241,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body
 	}
 }
 
-// decode reads the body of a request.
+// decode decodes the body of a request.
 func decode(r *http.Request, into any) error {
 	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
 		return &apiError{http.StatusBadRequest, "bad_json", "The body of the request is not understood.", ""}
@@ -249,7 +249,7 @@ func decode(r *http.Request, into any) error {
 	return nil
 }
 
-// pause is the time that work takes.
+// pause waits for the duration of the work.
 func (s *Server) pause(ctx context.Context) error {
 	if s.opts.WorkTime <= 0 {
 		return ctx.Err()
@@ -262,12 +262,12 @@ func (s *Server) pause(ctx context.Context) error {
 	}
 }
 
-// href is the address of a thing, as the service itself names it.
+// href returns the address of a resource in the real service.
 func (s *Server) href(path, id string) string {
 	return "https://" + s.opts.Region + ".iaas.cloud.ibm.com/v1/" + path + "/" + id
 }
 
-// event tells of an action that is over. A reason "" is a success.
+// event emits the audit event of a completed action. An empty reason means success.
 func (s *Server) event(action, who, target, name, reason string, request map[string]any) {
 	if s.opts.Events == nil {
 		return

@@ -1,5 +1,5 @@
-// Package guestdisk looks at the disks that an emulated cloud is given, as a
-// hypervisor would: whether they can boot, and whether they are whole.
+// Package guestdisk checks the disks of an emulated cloud like a
+// hypervisor: whether they can boot, and whether they are complete.
 package guestdisk
 
 import (
@@ -11,15 +11,15 @@ import (
 
 const sectorSize = 512
 
-// ErrNoBoot means that the disk has no boot sector. With encryption that mostly means that it
-// was opened with another key than it was written with.
+// ErrNoBoot means that the disk has no boot sector. For an encrypted image, the usual cause is a
+// wrong key.
 var ErrNoBoot = errors.New("the first sector has no boot signature 55 AA")
 
-// ErrTruncated means that a partition ends past the end of the disk.
+// ErrTruncated means that a partition extends past the end of the disk.
 var ErrTruncated = errors.New("the image is truncated")
 
-// Check reads the boot sector, and the GPT header if it names one, and compares the
-// partitions with the size of the disk in bytes; zero is an unknown size.
+// Check reads the boot sector, and the GPT header if there is one, and compares the
+// partitions with the size of the disk in bytes. Size zero means unknown.
 func Check(disk io.ReaderAt, size int64) error {
 	var b [2 * sectorSize]byte
 	if n, err := disk.ReadAt(b[:], 0); n < sectorSize {
@@ -37,7 +37,7 @@ func Check(disk io.ReaderAt, size int64) error {
 		p := b[446+16*i:]
 		start, count := binary.LittleEndian.Uint32(p[8:]), binary.LittleEndian.Uint32(p[12:])
 		if p[4] == 0 || p[4] == 0xee || count == 0 {
-			continue // not in use, or the whole disk for the sake of old programs
+			continue // unused, or a protective MBR entry
 		}
 		if err := within(fmt.Sprintf("partition %d", i+1), uint64(start), uint64(count), size); err != nil {
 			return err
@@ -46,7 +46,7 @@ func Check(disk io.ReaderAt, size int64) error {
 	return nil
 }
 
-// within tells whether count sectors at start end inside the disk.
+// within returns an error unless count sectors at start are inside the disk.
 func within(what string, start, count uint64, size int64) error {
 	sectors := uint64(size) / sectorSize
 	if size > 0 && (start > sectors || count > sectors-start) {

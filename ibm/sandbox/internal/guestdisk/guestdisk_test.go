@@ -95,7 +95,7 @@ func TestRecording(t *testing.T) {
 	if err := iotest.TestReader(io.NewSectionReader(c, 0, 2*pageSize), data[:2*pageSize]); err != nil {
 		t.Error(err)
 	}
-	if err := read(5*pageSize, 1); err == nil || !strings.Contains(err.Error(), "not kept") {
+	if err := read(5*pageSize, 1); err == nil || !strings.Contains(err.Error(), "not recorded") {
 		t.Error(err)
 	}
 	if _, err := c.ReadAt(make([]byte, 1), -1); err == nil {

@@ -12,16 +12,16 @@ import (
 
 const (
 	pageSize = 4096
-	// maxPages bounds what a Recording keeps: 32 MiB.
+	// maxPages limits a Recording to 32 MiB.
 	maxPages = 8192
 )
 
-// A Recording is an image of which those parts are kept that were read: enough to
-// open it and to read its boot sector again, when the file may be gone. The zero
-// value is of no use; see [Record]. It is safe for concurrent use, and is JSON.
+// A Recording keeps the parts of an image that were read. They suffice to
+// open it and read its boot sector again when the file is gone. Create it
+// with [Record]. It is safe for concurrent use, and can be encoded as JSON.
 type Recording struct {
 	mu    sync.Mutex
-	r     io.ReaderAt // nil: only what is kept can be read
+	r     io.ReaderAt // nil after Stop
 	size  int64
 	pages map[int64][]byte // by page number
 }
@@ -34,14 +34,14 @@ func Record(r io.ReaderAt, size int64) *Recording {
 // Size returns the length of the image in bytes.
 func (c *Recording) Size() int64 { return c.size }
 
-// Stop lets go of the image: from now on only what was read can be read.
+// Stop releases the image: afterwards only the recorded parts are readable.
 func (c *Recording) Stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.r = nil
 }
 
-// ReadAt reads the image, as io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (c *Recording) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
@@ -68,7 +68,7 @@ func (c *Recording) page(n int64) ([]byte, error) {
 		return page, nil
 	}
 	if c.r == nil {
-		return nil, fmt.Errorf("byte %d of the image was not kept", n*pageSize)
+		return nil, fmt.Errorf("byte %d of the image was not recorded", n*pageSize)
 	}
 	if len(c.pages) >= maxPages {
 		return nil, fmt.Errorf("opening the image reads more than %d bytes of it", maxPages*pageSize)
@@ -91,7 +91,7 @@ type pageJSON struct {
 	Data []byte `json:"data"`
 }
 
-// MarshalJSON gives what was read.
+// MarshalJSON encodes the recorded parts.
 func (c *Recording) MarshalJSON() ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,7 +102,7 @@ func (c *Recording) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON is the inverse of MarshalJSON.
+// UnmarshalJSON decodes what MarshalJSON encoded.
 func (c *Recording) UnmarshalJSON(b []byte) error {
 	var j recordingJSON
 	if err := json.Unmarshal(b, &j); err != nil {
