@@ -339,7 +339,7 @@ func TestImageFails(t *testing.T) {
 		code       string
 		words      string // in what the service says
 	}{
-		"newline":      {"web.qcow2", "newline", nil, true, "image_data_corrupted", "newline was wrapped"},
+		"newline":      {"web.qcow2", "newline", nil, true, "image_data_corrupted", "ends with a newline"},
 		"base64":       {"base64.qcow2", "wdek", nil, true, "image_data_corrupted", "opens with the base64 text"},
 		"other":        {"web.qcow2", "other", nil, true, "image_data_corrupted", "does not open with the wrapped"},
 		"no base64":    {"web.qcow2", "text", nil, true, "encrypted_data_key_invalid", "not base64"},
