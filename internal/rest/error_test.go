@@ -65,16 +65,16 @@ func TestCreate(t *testing.T) {
 		sent    int
 		want    error // nil: it was made, or found
 	}{
-		"at once":                     {calls: []error{nil}, sent: 1},
-		"refused":                     {calls: []error{no}, sent: 1, want: no},
-		"done, and found":             {calls: []error{lost}, appears: 1, sent: 1},
-		"done, and found late":        {calls: []error{lost}, appears: 9, sent: 1},
-		"not done":                    {calls: []error{lost, nil}, sent: 2},
-		"never done":                  {calls: []error{lost, lost, lost}, sent: 3, want: rest.ErrLost},
-		"done later than looked for":  {calls: []error{lost, no}, appears: 26, sent: 2},
+		"at once":                    {calls: []error{nil}, sent: 1},
+		"refused":                    {calls: []error{no}, sent: 1, want: no},
+		"done, and found":            {calls: []error{lost}, appears: 1, sent: 1},
+		"done, and found late":       {calls: []error{lost}, appears: 9, sent: 1},
+		"not done":                   {calls: []error{lost, nil}, sent: 2},
+		"never done":                 {calls: []error{lost, lost, lost}, sent: 3, want: rest.ErrLost},
+		"done later than looked for": {calls: []error{lost, no}, appears: 26, sent: 2},
 		"cannot look":                {calls: []error{lost}, look: denied, sent: 1, want: rest.ErrLost},
 		"cannot look for the moment": {calls: []error{lost}, look: down, sent: 1, want: rest.ErrLost},
-		"refused after all":           {calls: []error{lost, no}, sent: 2, want: no},
+		"refused after all":          {calls: []error{lost, no}, sent: 2, want: no},
 	} {
 		sent, looks := 0, 0
 		got, err := rest.Create(t.Context(), rest.Once{Clock: resttest.NewClock(time.Now()), Advice: "look first"}, func() (*int, error) {
