@@ -22,52 +22,51 @@ const (
 
 	stateMask    = 7
 	reservedMask = 0xffff8
-	// All above bit 20 is an offset in MiB: without the lower bits, one in bytes.
+	// The bits from 20 on are an offset in MiB. Masking the lower bits gives the offset in bytes.
 	offsetMask = ^uint64(mib - 1)
 )
 
 const (
-	// The table, and sector bitmaps, are read and kept in pages of this many bytes.
+	// The table and sector bitmaps are cached in pages of this many bytes.
 	pageSize    = 8 << 10
 	pageEntries = pageSize / 8
 
-	// maxChecked is up to which size a table is read and checked as a whole when
-	// the image is opened: enough for 2 TiB in blocks of 2 MiB, or 32 TiB in those
-	// of 32 MiB.
+	// maxChecked is the maximum size of a table that Open reads and checks whole. It is enough for
+	// 2 TiB in blocks of 2 MiB, or 32 TiB in blocks of 32 MiB.
 	maxChecked = 8 << 20
 )
 
 // A table is the block allocation table.
 type table struct {
 	span
-	entries int64 // as many as the disk needs
+	entries int64 // number of entries that the disk needs
 
-	empty []atomic.Uint32 // a bit for each page of the table that is known to be all zeros
+	empty []atomic.Uint32 // one bit per page of the table, set if the page is known to be all zeros
 }
 
-// index returns which entry of the table is that of a payload block: after those of
-// each chunk is one for its sector bitmap (section 2.5).
+// index returns the index of the entry of a payload block. The entries of each chunk are followed
+// by one for its sector bitmap (section 2.5).
 func (m *metadata) index(block int64) int64 { return block + block>>m.ratioShift }
 
-// bitmapIndex returns which entry is for the sector bitmap of a chunk.
+// bitmapIndex returns the index of the entry of a chunk's sector bitmap.
 func (m *metadata) bitmapIndex(chunk int64) int64 {
 	return chunk<<m.ratioShift + chunk + 1<<m.ratioShift
 }
 
-// blockAt returns the payload block of an entry, or the first after it if the entry
-// is for a sector bitmap.
+// blockAt returns the payload block of an entry. For the entry of a sector bitmap, it returns the
+// next payload block.
 func (m *metadata) blockAt(index int64) int64 {
 	per := int64(1)<<m.ratioShift + 1
 	return index/per<<m.ratioShift + min(index%per, per-1)
 }
 
-// isBitmap tells whether an entry is for a sector bitmap.
+// isBitmap reports whether an entry is for a sector bitmap.
 func (m *metadata) isBitmap(index int64) bool {
 	per := int64(1)<<m.ratioShift + 1
 	return index%per == per-1
 }
 
-// openTable checks that the table has as many entries as the disk needs.
+// openTable checks that the table has enough entries for the disk.
 func (d *Disk) openTable() error {
 	m := d.m
 	if n := m.blocks(); n > 0 {
@@ -89,10 +88,10 @@ func (d *Disk) openTable() error {
 	return d.checkTable()
 }
 
-// page returns the page of the file that off is in.
+// page returns the page of the file that contains off.
 func (d *Disk) page(off int64) (*disk.Page, error) { return d.pages.Page(&d.file, d.fileSize, off) }
 
-// isEmpty tells whether the page of the table that an entry is in is all zeros.
+// isEmpty reports whether the page of the table with this entry is all zeros.
 func (d *Disk) isEmpty(index int64) (bool, error) {
 	n := index / pageEntries
 	word, bit := &d.bat.empty[n/32], uint32(1)<<(n%32)
@@ -107,7 +106,7 @@ func (d *Disk) isEmpty(index int64) (bool, error) {
 	return true, nil
 }
 
-// entry returns an entry of the table.
+// entry returns entry index of the table.
 func (d *Disk) entry(index int64) (uint64, error) {
 	at := d.bat.off + index*8
 	p, err := d.page(at)
@@ -117,7 +116,7 @@ func (d *Disk) entry(index int64) (uint64, error) {
 	return binary.LittleEndian.Uint64(p.B[at-p.Off:]), nil
 }
 
-// entryError is about an entry of the table.
+// entryError returns an error for an entry of the table.
 func (d *Disk) entryError(index int64, e uint64, want string, args ...any) error {
 	what := "payload"
 	if d.m.isBitmap(index) {
@@ -127,14 +126,14 @@ func (d *Disk) entryError(index int64, e uint64, want string, args ...any) error
 		fmt.Sprintf("%#x, state %d", e, e&stateMask), want, args...)
 }
 
-// blockLen returns how many bytes of a block belong to the disk.
+// blockLen returns the number of bytes of a block that belong to the disk.
 func (d *Disk) blockLen(block int64) int64 {
 	return min(d.m.blockSize, d.m.size-block<<d.m.blockShift)
 }
 
-// checkEntry checks one entry by itself, and returns how many bytes of the file it
-// is for. A bitmap has to be in the file whole; of the last block of a disk only what
-// the disk has of it. In a disk without a parent the entries for bitmaps mean nothing.
+// checkEntry checks one entry and returns the number of bytes of the file that it uses. A bitmap
+// must lie whole in the file. Of the last block, only the part that belongs to the disk must.
+// Entries of bitmaps are ignored in a disk without a parent.
 func (d *Disk) checkEntry(index int64, e uint64) (int64, error) {
 	n := int64(bitmapBlockSize)
 	if d.m.isBitmap(index) {
@@ -151,7 +150,7 @@ func (d *Disk) checkEntry(index int64, e uint64) (int64, error) {
 		case statePresent:
 		case statePartial:
 			if !d.m.hasParent {
-				return 0, d.entryError(index, e, "no partially present block in a disk without a parent")
+				return 0, d.entryError(index, e, "another state than partially present, as the disk has no parent")
 			}
 		default:
 			return 0, d.entryError(index, e, "state 0, 1, 2, 3, 6 or 7")
@@ -163,7 +162,7 @@ func (d *Disk) checkEntry(index int64, e uint64) (int64, error) {
 		return 0, d.entryError(index, e, "bits 3 to 19 clear")
 	}
 	if n > d.fileSize || off > d.fileSize-n {
-		return 0, d.entryError(index, e, "a block inside the file, which has %d bytes; this would be at %d to %d", d.fileSize, off, uint64(off)+uint64(n))
+		return 0, d.entryError(index, e, "a block inside the file of %d bytes, but it is at %d to %d", d.fileSize, off, uint64(off)+uint64(n))
 	}
 	if s, ok := d.regions.overlaps(off, n); ok {
 		return 0, d.entryError(index, e, "a block that does not overlap %s at %d to %d", s.what, s.off, s.end())
@@ -171,8 +170,8 @@ func (d *Disk) checkEntry(index int64, e uint64) (int64, error) {
 	return n, nil
 }
 
-// keepsPlace tells whether a block without data has room in the file nevertheless, as
-// those of a fixed disk have.
+// keepsPlace reports whether a block without data is still allocated in the file, as the blocks of
+// a fixed disk are.
 func (d *Disk) keepsPlace(block int64, e uint64) bool {
 	off := clampInt64(e & offsetMask)
 	switch e & stateMask {
@@ -182,8 +181,8 @@ func (d *Disk) keepsPlace(block int64, e uint64) bool {
 	return false
 }
 
-// eachEntry calls visit for the entries of the table, but for those of pages that are
-// all zeros. It looks whether ctx has ended once a page.
+// eachEntry calls visit for the entries of the table, except those in pages of zeros. It checks ctx
+// once per page.
 func (d *Disk) eachEntry(ctx context.Context, visit func(index int64, e uint64) error) error {
 	for i := int64(0); i < d.bat.entries; {
 		if ctx.Err() != nil {
@@ -208,12 +207,11 @@ func (d *Disk) eachEntry(ctx context.Context, visit func(index int64, e uint64) 
 	return nil
 }
 
-// checkTable checks all entries: that each is right by itself, that no two blocks
-// overlap, and that partially present blocks have a sector bitmap.
+// checkTable checks each entry. It also checks that no two blocks overlap, and that partially
+// present blocks have a sector bitmap.
 func (d *Disk) checkTable() error {
-	// What is compared: the place and the length of a block, in MiB. Where there are
-	// more blocks than the file has room for, some of the first ones overlap. So
-	// the memory taken here is bounded by the size of the file.
+	// Compare offset and length of blocks in MiB. If there are more blocks than fit in the file,
+	// some of the first ones overlap. That bounds the memory by the size of the file.
 	type block struct{ off, n, index int32 }
 	blocks := make([]block, 0, min(d.bat.entries, d.fileSize/mib+2))
 	err := d.eachEntry(context.Background(), func(index int64, e uint64) error {
@@ -226,7 +224,7 @@ func (d *Disk) checkTable() error {
 				return err
 			}
 		}
-		// Past 2^31 MiB, which no real file is long, blocks are not compared.
+		// Ignore blocks past 2^31 MiB: no real file is that long.
 		if off := int64(e&offsetMask) / mib; off < 1<<31-1 && len(blocks) < cap(blocks) {
 			blocks = append(blocks, block{int32(off), int32((n + mib - 1) / mib), int32(index)})
 		}
@@ -245,7 +243,7 @@ func (d *Disk) checkTable() error {
 			if err != nil {
 				return err
 			}
-			return d.entryError(int64(b.index), e, "a block that does not overlap that of entry %d at %d MiB", a.index, a.off)
+			return d.entryError(int64(b.index), e, "a block that does not overlap the block of entry %d at %d MiB", a.index, a.off)
 		}
 	}
 	return nil

@@ -6,8 +6,8 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// bitmapOf returns where in the file the sector bitmap of a block starts, which is a
-// part of the bitmap block of its chunk.
+// bitmapOf returns the offset in the file of the sector bitmap of a block. It is a part of the
+// bitmap block of the block's chunk.
 func (d *Disk) bitmapOf(block int64) (int64, error) {
 	m := d.m
 	index := m.bitmapIndex(block >> m.ratioShift)
@@ -22,14 +22,13 @@ func (d *Disk) bitmapOf(block int64) (int64, error) {
 	if n == 0 {
 		return 0, d.entryError(index, e, "state 6, as block %d is partially present", block)
 	}
-	in := block & (1<<m.ratioShift - 1) // the chunk
+	in := block & (1<<m.ratioShift - 1) // index in the chunk
 	return int64(e&offsetMask) + in*(m.blockSize/m.logicalSector/8), nil
 }
 
-// partial returns the run at within of a block, of n bytes at most, of which the
-// sectors whose bit is set are in this file and others in the parent (section 2.4).
-// The lowest bit of a byte is its first sector. The run ends where the page of the
-// bitmap does at the latest.
+// partial returns the run at within of a partially present block, of at most n bytes. Sectors whose
+// bit is set are in this file, all others in the parent (section 2.4). The lowest bit of a byte is
+// its first sector. The run does not extend past the page of the bitmap.
 func (d *Disk) partial(block, within, host, n int64) (disk.Run, error) {
 	bitmap, err := d.bitmapOf(block)
 	if err != nil {
@@ -44,7 +43,7 @@ func (d *Disk) partial(block, within, host, n int64) (disk.Run, error) {
 	}
 	b := p.B[bitmap+first/8-p.Off:]
 	set := b[0]>>(first%8)&1 != 0
-	flip := byte(0) // makes the run one of clear bits
+	flip := byte(0) // 0xff inverts the bits if the run is set
 	if set {
 		flip = 0xff
 	}

@@ -14,10 +14,10 @@ import (
 
 var le = binary.LittleEndian
 
-// memFile is a file, or a disk, of which only what was written takes memory.
+// A memFile is a file, or a disk, in memory. Parts that were never written take no memory.
 type memFile struct {
 	size  int64
-	parts map[int64][]byte // by number of the part
+	parts map[int64][]byte // by part number
 }
 
 const partSize = 64 << 10
@@ -44,7 +44,7 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// written is a disk whose parts that were never written are holes.
+// written is a disk whose unwritten parts are holes.
 type written struct{ *memFile }
 
 func (f written) Extents(off, n int64) iter.Seq2[image.Extent, error] {
@@ -55,7 +55,7 @@ func (f written) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 			e := image.Extent{Offset: off}
 			if !written(k) {
 				e.Kind = image.Hole
-				// The next part that was written, which may be far away.
+				// The next written part, which can be far away.
 				next := (end-1)/partSize + 1
 				for p := range f.parts {
 					if p > k {
@@ -86,7 +86,7 @@ func (f *memFile) put(off int64, b []byte) {
 	}
 }
 
-// replace is put that takes no memory for zeros where zeros are.
+// replace is put that does not allocate memory for zeros over zeros.
 func (f *memFile) replace(off int64, b []byte) {
 	if f.parts[off/partSize] != nil || f.parts[(off+int64(len(b))-1)/partSize] != nil || bytes.Count(b, []byte{0}) != len(b) {
 		f.put(off, b)
@@ -103,55 +103,55 @@ func (f *memFile) put16(off int64, v uint16) { f.put(off, le.AppendUint16(nil, v
 func (f *memFile) put32(off int64, v uint32) { f.put(off, le.AppendUint32(nil, v)) }
 func (f *memFile) put64(off int64, v uint64) { f.put(off, le.AppendUint64(nil, v)) }
 
-// sum makes the checksum of n bytes at off right.
+// sum updates the checksum of n bytes at off.
 func (f *memFile) sum(off, n int64) {
 	b := f.get(off, n)
 	f.put32(off+offChecksum, checksum(b))
 }
 
-// An img is how an image is to be. The zero value of a field is what is usual.
+// An img describes an image for build. The zero value of a field means the default in its comment.
 type img struct {
-	size     int64  // of the disk
+	size     int64  // size of the disk
 	block    int64  // 1 MiB
 	sector   int64  // 512
 	physical int64  // 4096
 	fixed    bool   // LeaveBlocksAllocated
-	states   string // of its blocks, one character each, over and over; see build
+	states   string // states of its blocks, one character each, repeated; see build
 	seed     uint64
-	shuffle  bool     // blocks in any order in the file
-	tight    bool     // the file ends with the disk, not with its last block
-	base     *memFile // the disk of the parent, of a differencing disk
-	locator  []string // keys and values; if it is nil those of a right one
-	linkage  guid     // of the parent
+	shuffle  bool     // blocks are in random order in the file
+	tight    bool     // the file ends with the disk instead of its last block
+	base     *memFile // the parent disk of a differencing disk
+	locator  []string // keys and values; nil means a valid locator
+	linkage  guid     // linkage to the parent
 	id       guid     // DataWriteGuid
 	metaAt   int64    // 2 MiB
 	logAt    int64    // 1 MiB
 	logLen   int64    // 1 MiB
 	creator  string
-	extra    []guid // regions that are not known and not required
-	userItem bool   // metadata items that are not known and not required
+	extra    []guid // unknown regions that are not required
+	userItem bool   // unknown metadata items that are not required
 }
 
-// A layout is an image as it was built, and where is what in it.
+// A layout holds a built image and the offsets of its parts.
 type layout struct {
 	*memFile
 	img
-	want    *memFile // the disk
+	want    *memFile // expected content of the disk
 	bat     int64
 	batLen  int64
 	meta    int64
-	items   map[guid]int64 // where they are in the file
-	entries map[guid]int64 // and their entries of the metadata table
-	blocks  []int64        // where they are in the file, 0 for those that are not
-	bitmaps []int64        // the same of sector bitmap blocks
-	m       *metadata      // to find entries of the table with
+	items   map[guid]int64 // offsets of the items in the file
+	entries map[guid]int64 // offsets of their entries in the metadata table
+	blocks  []int64        // offsets in the file, 0 if not allocated
+	bitmaps []int64        // the same for sector bitmap blocks
+	m       *metadata      // locates entries of the table
 }
 
 var testID = guids.Must("01234567-89ab-cdef-0123-456789abcdef")
 
-// build makes an image. States are '.' for blocks that are not present, 'u', 'z' and
-// 'm' for undefined, zero and unmapped ones, 'U', 'Z' and 'M' for the same with a
-// place in the file, 'd' for data and 'p' for partially present blocks.
+// build makes an image. The states are '.' for blocks that are not present, 'u', 'z' and 'm' for
+// undefined, zero and unmapped ones, 'U', 'Z' and 'M' for the same but allocated in the file, 'd'
+// for data and 'p' for partially present blocks.
 func (c img) build() *layout {
 	set := func(p *int64, v int64) {
 		if *p == 0 {
@@ -232,7 +232,7 @@ func (w *layout) putRegions() {
 	}
 }
 
-// size0 is the size of the file, up to a whole MiB.
+// size0 returns the size of the file, rounded up to a whole MiB.
 func (w *layout) size0() int64 {
 	w.memFile.size = (w.memFile.size + mib - 1) &^ (mib - 1)
 	return w.memFile.size
@@ -251,7 +251,7 @@ func (w *layout) putMetadata() {
 		w.put32(e+24, flags)
 		w.put(at, b)
 		w.items[id], w.entries[id] = at, e
-		at += int64(len(b)) + 3 // unaligned, as is allowed
+		at += int64(len(b)) + 3 // unaligned, which is allowed
 		n++
 	}
 	flags := uint32(0)
@@ -302,8 +302,8 @@ func (w *layout) locatorItem() []byte {
 	return b
 }
 
-// pieces of a block have data: all of a small block, and of a large one its start,
-// its middle and its end.
+// pieces returns the parts of a block that have data: the whole of a small block, or the start,
+// middle and end of a large one.
 func (w *layout) pieces(n int64) [][2]int64 {
 	if n <= mib {
 		return [][2]int64{{0, n}}
@@ -362,10 +362,10 @@ func (w *layout) putBlocks() {
 	}
 }
 
-// putBlock writes a block, and what of it the guest sees.
+// putBlock writes a block and records what the guest sees of it.
 func (w *layout) putBlock(i int64, state byte, rnd *rand.Rand) {
 	pos, n := i*w.block, min(w.block, w.img.size-i*w.block)
-	if state != '.' && state != 'p' { // not what the parent has
+	if state != '.' && state != 'p' { // the block hides the parent
 		for at := pos; at < pos+n; at += partSize {
 			if w.want.parts[at/partSize] != nil {
 				w.want.put(at, make([]byte, min(partSize, pos+n-at)))

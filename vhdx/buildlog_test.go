@@ -6,28 +6,27 @@ import (
 	guids "github.com/luksimg/luksimg/internal/guid"
 )
 
-// A change is what a log entry writes: a sector of data, or zeros.
+// A change is a change in a log entry: a sector of data, or zeros.
 type change struct {
 	off  int64
 	data []byte // nil for zeros
-	zero int64  // bytes
+	zero int64  // number of zeros
 }
 
-// A logEntry is one to be written to a log. The zero value of a field is what is
-// usual.
+// A logEntry describes an entry for putLog. The zero value of a field means the usual value.
 type logEntry struct {
 	changes []change
-	tail    int64 // from the log's start; -1: of this entry itself
+	tail    int64 // offset in the log; -1: this entry
 	seq     uint64
 	id      guid
 	flushed int64
 	last    int64
-	pad     int64 // bytes more than needed
+	pad     int64 // additional bytes of padding
 	edit    func(b []byte)
-	bad     bool // the checksum stays wrong
+	bad     bool // the checksum is wrong
 }
 
-// bytes returns an entry, which has its own copy of all.
+// bytes returns the encoded entry. It shares no memory with e.
 func (e logEntry) bytes() []byte {
 	data := int64(0)
 	for _, c := range e.changes {
@@ -75,8 +74,8 @@ func (e logEntry) bytes() []byte {
 
 var logID = guids.Must("feedf00d-0000-1111-2222-333344445555")
 
-// putLog writes entries one after the other from a position of the log on, each as
-// part of the sequence that starts with the first. It returns where each of them is.
+// putLog writes consecutive entries from pos of the log on, as parts of the sequence that starts
+// with the first. It returns their offsets.
 func (w *layout) putLog(pos int64, seq uint64, entries ...logEntry) []int64 {
 	var at []int64
 	tail := pos % w.logLen
@@ -108,8 +107,7 @@ func (w *layout) putLog(pos int64, seq uint64, entries ...logEntry) []int64 {
 	return at
 }
 
-// steal returns changes that bring back sectors of the file, in which there is noise
-// then.
+// steal replaces sectors of the file by noise and returns changes that restore them.
 func (w *layout) steal(sectors ...int64) []change {
 	var all []change
 	for _, off := range sectors {
@@ -121,7 +119,7 @@ func (w *layout) steal(sectors ...int64) []change {
 	return all
 }
 
-// noise is a change to something that a later one must hide.
+// noise returns a change that a later one must hide.
 func noise(off int64) change {
 	b := make([]byte, logSector)
 	rand.NewChaCha8([32]byte{3}).Read(b)

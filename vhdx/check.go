@@ -8,19 +8,19 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// checkWindow is for how much of the file Check remembers at a time what is in
-// use, in MiB: a bit each, 8 MiB.
+// checkWindow is the part of the file, in MiB, whose use Check tracks at a time. One bit per MiB
+// makes 8 MiB of memory.
 const checkWindow = 64 << 20
 
-// CheckResult is what [Disk.Check] found. The JSON field names are API.
+// A CheckResult is the result of [Disk.Check]. The JSON field names are API.
 type CheckResult struct {
-	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
-	Problems    []string `json:"problems,omitempty"` // a sentence for each of the first 100
+	Corruptions int64    `json:"corruptions"`        // errors that can damage data, or have damaged it
+	Problems    []string `json:"problems,omitempty"` // the first 100, one sentence each
 
-	ImageEnd        int64 `json:"image_end_offset"` // bytes: past the last block or region
-	TotalBlocks     int64 `json:"total_blocks"`     // of the disk
-	AllocatedBlocks int64 `json:"allocated_blocks"` // of these, in the file
-	BitmapBlocks    int64 `json:"bitmap_blocks"`    // of sectors of a differencing disk
+	ImageEnd        int64 `json:"image_end_offset"` // end of the last block or region, in bytes
+	TotalBlocks     int64 `json:"total_blocks"`     // blocks of the disk
+	AllocatedBlocks int64 `json:"allocated_blocks"` // blocks of the disk that are in the file
+	BitmapBlocks    int64 `json:"bitmap_blocks"`    // sector bitmap blocks of a differencing disk
 }
 
 func (c *CheckResult) corrupt(format string, args ...any) {
@@ -28,11 +28,11 @@ func (c *CheckResult) corrupt(format string, args ...any) {
 	disk.Note(&c.Problems, "ERROR "+format, args...)
 }
 
-// Check checks all of the block allocation table: that blocks are inside the file,
-// that they overlap neither each other nor anything else, and that their states are
-// right. It takes about 8 MiB of memory, and reads no data. [Open] checked all else,
-// and the same of a table of at most 8 MiB. An error is about reading the file, or the
-// end of ctx; what is wrong with the image is in the result.
+// Check checks the whole block allocation table: that blocks are inside the file, that they overlap
+// neither each other nor anything else, and that their states are valid. It needs about 8 MiB of
+// memory and reads no data. [Open] has checked all other metadata, and a table of at most 8 MiB.
+// Check returns an error only if reading fails or ctx is done; problems of the image are in the
+// result.
 func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 	c := CheckResult{TotalBlocks: d.m.blocks()}
 	for _, s := range d.regions.used {
@@ -74,7 +74,7 @@ func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 				used[(k-lo)/64] |= bit
 			}
 			if overlap {
-				c.corrupt("the block of entry %d at offset %d of the file overlaps another one", index, off)
+				c.corrupt("the block of entry %d at offset %d of the file overlaps another block", index, off)
 			}
 			return nil
 		})
@@ -86,7 +86,7 @@ func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 	return c, nil
 }
 
-// checkOne is checkEntry with what an entry needs of another.
+// checkOne is checkEntry with the conditions that involve other entries.
 func (d *Disk) checkOne(index int64, e uint64) (int64, error) {
 	if d.m.isBitmap(index) && !d.m.hasParent && e&stateMask != stateNotPresent {
 		return 0, d.entryError(index, e, "state 0, as the disk has no parent")

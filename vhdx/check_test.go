@@ -10,8 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// long is an image whose table is too large for Open to check all of it, in a file
-// of 128 TiB.
+// long returns an image in a file of 128 TiB whose table is too large for Open to check whole.
 func long(parent bool) *layout {
 	c := img{size: 4 * mib, states: "d"}
 	if parent {
@@ -65,7 +64,7 @@ func TestCheck(t *testing.T) {
 		{"bitmap in a block", true, func(w *layout) {
 			w.put64(entry(w, 5), 2*tib|statePartial)
 			w.put64(w.bat+8*w.m.bitmapIndex(0), 2*tib|statePresent)
-		}, 1, 1, []string{"overlaps another one"}},
+		}, 1, 1, []string{"overlaps another block"}},
 		{"many problems", false, func(w *layout) {
 			for i := range int64(300) {
 				w.put64(entry(w, i), 5)
@@ -84,7 +83,7 @@ func TestCheck(t *testing.T) {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			if len(r.Problems) != min(len(c.problems), disk.MaxProblems) {
-				t.Errorf("%d problems", len(r.Problems))
+				t.Errorf("%d problems, want 100", len(r.Problems))
 			}
 			for i, p := range r.Problems {
 				if !strings.HasPrefix(p, "ERROR ") || !strings.Contains(p, c.problems[i]) {
@@ -99,7 +98,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// An error of the device is no problem of the image.
+// TestCheckDeviceError checks that a read error is returned and is not a problem of the image.
 func TestCheckDeviceError(t *testing.T) {
 	w := long(false)
 	f := imagetest.NewFlaky(w.memFile, 1<<30)

@@ -18,7 +18,7 @@ import (
 	"github.com/luksimg/luksimg/vhdx"
 )
 
-// made returns what Create makes of src, and what it says.
+// made returns the file that Create makes of src, and its result.
 func made(t testing.TB, src image.Source, o vhdx.CreateOptions) ([]byte, *vhdx.CreateResult) {
 	t.Helper()
 	d := faultfs.New()
@@ -30,8 +30,8 @@ func made(t testing.TB, src image.Source, o vhdx.CreateOptions) ([]byte, *vhdx.C
 	return d.ReadFile("a"), r
 }
 
-// TestCreateDeterministic makes one file for one ID with any number of workers, and others for
-// random ones.
+// TestCreateDeterministic checks that one ID gives one file for any number of workers, and that
+// random IDs give different files.
 func TestCreateDeterministic(t *testing.T) {
 	src := imagetest.NewPatchy(5<<20, 4)
 	id := [16]byte{0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0x4d, 0xef, 0x81, 2, 3, 4, 5, 6, 7, 8}
@@ -41,18 +41,18 @@ func TestCreateDeterministic(t *testing.T) {
 	}
 	for _, jobs := range []int{2, 5} {
 		if got, _ := made(t, src, vhdx.CreateOptions{BlockSize: 1 << 20, ID: id, Jobs: jobs}); !bytes.Equal(got, first) {
-			t.Errorf("%d workers make another file", jobs)
+			t.Errorf("%d workers write a different file", jobs)
 		}
 	}
 	a, ra := made(t, src, vhdx.CreateOptions{})
 	b, rb := made(t, src, vhdx.CreateOptions{})
 	if ra.ID == rb.ID || ra.ID[14] != '4' || !strings.Contains("89ab", ra.ID[19:20]) || bytes.Equal(a[64<<10:68<<10], b[64<<10:68<<10]) {
-		t.Errorf("IDs %s and %s, or the same headers", ra.ID, rb.ID)
+		t.Errorf("the IDs are %s and %s, or the headers are the same", ra.ID, rb.ID)
 	}
 }
 
-// TestCreateIsSparse leaves out zeros that the source does not know of: blocks of them, and runs in
-// blocks with data.
+// TestCreateIsSparse checks that Create skips zeros that the source does not report: whole blocks,
+// and runs in blocks with data.
 func TestCreateIsSparse(t *testing.T) {
 	b := make([]byte, 64<<20)
 	b[40<<20] = 1
@@ -76,7 +76,7 @@ func TestCreateIsSparse(t *testing.T) {
 	}
 }
 
-// TestCreateHuge makes disks of which little is data, up to the largest there is.
+// TestCreateHuge creates disks with little data, up to the maximum size.
 func TestCreateHuge(t *testing.T) {
 	for _, size := range []int64{2 << 40, 64 << 40} {
 		text := func(b byte) string { return string(bytes.Repeat([]byte{b}, 512)) }
@@ -84,7 +84,7 @@ func TestCreateHuge(t *testing.T) {
 		var done atomic.Int64
 		dir := t.TempDir()
 		r := create(t, dir, src, vhdx.CreateOptions{Progress: func(n int64) { done.Add(n) }})
-		// The table has 8 bytes for each block, and one entry more for each 128.
+		// The table has 8 bytes per block, and one more entry per 128 blocks.
 		if most := int64(4+4*32+17) << 20; done.Load() != size || r.Blocks != 4 || r.VirtualSize != size || r.FileSize > most {
 			t.Errorf("%+v, progress %d", r, done.Load())
 		}
@@ -107,7 +107,7 @@ func TestCreateHuge(t *testing.T) {
 	}
 }
 
-// numbers yields all blocks up to n.
+// numbers yields the numbers of the first n blocks.
 func numbers(n int64) iter.Seq[int64] {
 	return func(yield func(int64) bool) {
 		for i := int64(0); i < n && yield(i); i++ {
@@ -126,7 +126,7 @@ func TestCreateRefuses(t *testing.T) {
 		{512, vhdx.CreateOptions{BlockSize: 512 << 20}, nil},
 		{512, vhdx.CreateOptions{BlockSize: -1 << 20}, nil},
 		{512, vhdx.CreateOptions{SectorSize: 1024}, nil},
-		{0, vhdx.CreateOptions{}, nil}, // qemu-img does not open one
+		{0, vhdx.CreateOptions{}, nil}, // qemu-img does not open an empty disk
 		{64<<40 + 1, vhdx.CreateOptions{}, image.ErrTooLarge},
 	} {
 		d := faultfs.New()
@@ -136,11 +136,11 @@ func TestCreateRefuses(t *testing.T) {
 			t.Errorf("%d bytes, %+v: %v", c.size, c.o, err)
 		}
 		if _, err := vhdx.CreateSize(c.size, numbers(0), c.o); err == nil {
-			t.Errorf("%d bytes, %+v: there is a size", c.size, c.o)
+			t.Errorf("%d bytes, %+v: CreateSize succeeded", c.size, c.o)
 		}
 	}
 	if _, err := vhdx.CreateSize(64<<20, numbers(3), vhdx.CreateOptions{}); err == nil {
-		t.Error("more blocks than there are")
+		t.Error("CreateSize accepts more blocks than the disk has")
 	}
 	if n, err := vhdx.CreateSize(64<<40, numbers(2<<20), vhdx.CreateOptions{}); err != nil || n != 3<<20+17<<20+64<<40 {
 		t.Errorf("all blocks: %d, %v", n, err)

@@ -9,8 +9,8 @@ import (
 	"github.com/luksimg/luksimg/internal/target"
 )
 
-// pieceSize is how much of the disk a worker takes at a time: a block at most, as it divides the
-// size of all of them. zeroStep is the step in which zeros are told from data.
+// pieceSize is the number of bytes of the disk that a worker processes at a time. It divides all
+// block sizes. zeroStep is the unit in which zeros are detected.
 const (
 	pieceSize = minBlockSize
 	zeroStep  = 64 << 10
@@ -19,13 +19,13 @@ const (
 // A part is a piece of the disk.
 type part struct {
 	pieces.Piece
-	data []byte // nil if it is all zeros
-	host int64  // its place in the file
+	data []byte // nil if all zeros
+	host int64  // offset in the file
 }
 
-// blocks writes the blocks of the disk that are not all zeros, and the table. Workers read; then each
-// waits until all that is in front of its piece in the disk has its place, or is zeros; and they
-// write at the same time again. A block gets its place with its first piece of data.
+// blocks writes the blocks of the disk that are not all zeros, and the table. Workers read pieces
+// concurrently. Each waits until all earlier pieces are allocated or known to be zeros. Writing is
+// concurrent again. The first piece with data allocates its block.
 func (w *writer) blocks(ctx context.Context, jobs int) error {
 	w.table.dst = w.dst
 	read := func(buf []byte, p *part) error {
@@ -65,20 +65,20 @@ func (w *writer) blocks(ctx context.Context, jobs int) error {
 	if err := w.table.finish(); err != nil {
 		return err
 	}
-	return w.dst.Extend(w.end) // of the last block the end may be zeros
+	return w.dst.Extend(w.end) // the last block can end with zeros
 }
 
-// A tableWriter writes the block allocation table (section 2.5) from its start to its end, as many of
-// its entries at a time as a page has.
+// A tableWriter writes the block allocation table (section 2.5) in order, one page of entries at a
+// time.
 type tableWriter struct {
 	dst   *target.File
 	m     *metadata
-	next  int64 // the first block without an entry
-	first int64 // entry of the page
+	next  int64 // next block without an entry
+	first int64 // first entry of the page
 	page  [8 * pageSize]byte
 }
 
-// set sets the entry of a block. Those between the one before and this are of blocks of zeros.
+// set sets the entry of a block. It marks the blocks since the previous call as zeros.
 func (t *tableWriter) set(block int64, e uint64) error {
 	for ; t.next < block; t.next++ {
 		if err := t.put(t.m.index(t.next), stateZero); err != nil {
@@ -89,8 +89,8 @@ func (t *tableWriter) set(block int64, e uint64) error {
 	return t.put(t.m.index(block), e)
 }
 
-// put sets an entry, and writes the page before if it is in the next one. Entries of sector bitmaps
-// are left out: zero is what they are in a disk without a parent.
+// put sets an entry. It first writes the current page if the entry is in the next one. It skips the
+// entries of sector bitmaps, which are zero in a disk without a parent.
 func (t *tableWriter) put(index int64, e uint64) error {
 	if index >= t.first+int64(len(t.page))/8 {
 		if err := t.flush(); err != nil {
@@ -101,7 +101,7 @@ func (t *tableWriter) put(index int64, e uint64) error {
 	return nil
 }
 
-// flush writes the page and goes on to the next.
+// flush writes the page and advances to the next.
 func (t *tableWriter) flush() error {
 	_, err := t.dst.WriteAt(t.page[:], tableOffset+8*t.first)
 	clear(t.page[:])
@@ -109,7 +109,7 @@ func (t *tableWriter) flush() error {
 	return err
 }
 
-// finish sets the entries of the blocks after the last one in the file, and writes the last page.
+// finish sets the entries of the remaining blocks and writes the last page.
 func (t *tableWriter) finish() error {
 	if blocks := t.m.blocks(); t.next < blocks {
 		if err := t.set(blocks-1, stateZero); err != nil {

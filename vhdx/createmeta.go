@@ -5,8 +5,8 @@ import (
 	"unicode/utf16"
 )
 
-// What is where in the files that are made: the header section, the log, the metadata region, the
-// block allocation table, blocks. All but the first are at a multiple of 1 MiB.
+// Layout of the files that Create makes: the header section, the log, the metadata region, the
+// block allocation table, the blocks. All but the first start at a multiple of 1 MiB.
 const (
 	logOffset      = headerEnd
 	logLength      = mib
@@ -17,14 +17,14 @@ const (
 	creator = "luksimg"
 )
 
-// tableLength returns how many bytes the region of the block allocation table takes.
+// tableLength returns the size of the block allocation table's region in bytes.
 func (w *writer) tableLength() int64 {
 	entries := w.m.index(w.m.blocks()-1) + 1
 	return (8*entries + mib - 1) &^ (mib - 1)
 }
 
-// metadata writes all that is not the disk: first what the headers lead to, and what makes the file
-// a VHDX last.
+// metadata writes all metadata. It writes the file type identifier, which makes the file a VHDX,
+// last.
 func (w *writer) metadata() error {
 	items := w.encodeMetadata()
 	regions := w.encodeRegions()
@@ -35,7 +35,7 @@ func (w *writer) metadata() error {
 		{items, metadataOffset},
 		{regions, region1Offset},
 		{regions, region2Offset},
-		// The one with the higher number is current.
+		// The header with the higher sequence number is current.
 		{w.encodeHeader(1), header1Offset},
 		{w.encodeHeader(2), header2Offset},
 	} {
@@ -60,7 +60,7 @@ func encodeIdentifier() []byte {
 	return b
 }
 
-// encodeHeader returns a header (section 2.2.2), for an empty log.
+// encodeHeader returns a header (section 2.2.2) with an empty log.
 func (w *writer) encodeHeader(sequence uint64) []byte {
 	b := make([]byte, headerSize)
 	le := binary.LittleEndian
@@ -76,7 +76,7 @@ func (w *writer) encodeHeader(sequence uint64) []byte {
 	return b
 }
 
-// encodeRegions returns a region table (section 2.2.3): both regions must be known to read the file.
+// encodeRegions returns a region table (section 2.2.3). It marks both regions as required.
 func (w *writer) encodeRegions() []byte {
 	b := make([]byte, regionTableSize)
 	le := binary.LittleEndian
@@ -97,7 +97,7 @@ func (w *writer) encodeRegions() []byte {
 	return b
 }
 
-// encodeMetadata returns the metadata table with its items behind it (section 2.6).
+// encodeMetadata returns the metadata table, followed by its items (section 2.6).
 func (w *writer) encodeMetadata() []byte {
 	b := make([]byte, metadataTableSize)
 	le := binary.LittleEndian
@@ -108,7 +108,7 @@ func (w *writer) encodeMetadata() []byte {
 		flags uint32
 		value []byte
 	}{
-		{fileParametersGUID, flagRequired, le.AppendUint64(nil, uint64(m.blockSize))}, // and no flags
+		{fileParametersGUID, flagRequired, le.AppendUint64(nil, uint64(m.blockSize))}, // flags are zero
 		{diskSizeGUID, flagRequired | flagDisk, le.AppendUint64(nil, uint64(m.size))},
 		{diskIDGUID, flagRequired | flagDisk, m.diskID[:]},
 		{logicalSectorGUID, flagRequired | flagDisk, le.AppendUint32(nil, uint32(m.logicalSector))},

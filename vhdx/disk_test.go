@@ -17,10 +17,10 @@ import (
 func TestDetect(t *testing.T) {
 	w := img{size: mib}.build()
 	if !Detect(w, w.memFile.size) {
-		t.Error("not detected")
+		t.Error("Detect rejects the image")
 	}
 	if Detect(w, mib-1) || Detect(strings.NewReader("vhdxfile"), 8) || Detect(newMemFile(mib), mib) || Detect(imagetest.Failing{}, mib) {
-		t.Error("detected")
+		t.Error("Detect accepts a file without the signature")
 	}
 }
 
@@ -53,12 +53,12 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-// holey is a file that knows its holes: every second 64 KiB.
+// holey is a file that reports holes: every second 64 KiB.
 type holey struct{ *memFile }
 
 func (h holey) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return func(yield func(image.Extent, error) bool) {
-		// Extents are whole, so they reach beyond the range that was asked for.
+		// It yields whole extents, which reach beyond the requested range.
 		for at := off &^ (partSize - 1); at < off+n; at += partSize {
 			kind := image.Data
 			if at&partSize != 0 {
@@ -71,20 +71,20 @@ func (h holey) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// TestExtents checks what kind the parts of a disk have.
+// TestExtents checks the kinds of the parts of a disk.
 func TestExtents(t *testing.T) {
 	base := newMemFile(6*mib + 512)
 	for _, c := range []struct {
 		name  string
 		img   img
-		holes bool // of the file
+		holes bool // the file reports holes
 		edit  func(w *layout)
 		want  string
 	}{
 		{"states", img{size: 8 * mib, states: ".uzmUZMd"}, false, nil, "hole 4, zero 3, data 1"},
 		{"holes of the file", img{size: 2 * mib, states: "d"}, true, nil, strings.TrimSuffix(strings.Repeat("data 0.0625, hole 0.0625, ", 16), ", ")},
 		{"holes and a log", img{size: 2 * mib, states: "d"}, true, func(w *layout) {
-			// A change in a hole: it is data.
+			// A change in a hole is data.
 			w.putLog(0, 5, logEntry{changes: []change{noise(w.blocks[0] + 65536 + 8192)}})
 		}, "data 0.0625, hole 0.0078125, data 0.00390625, hole 0.05078125, " + strings.TrimSuffix(strings.Repeat("data 0.0625, hole 0.0625, ", 15), ", ")},
 		{"parent", img{size: 8 * mib, states: ".", base: base}, false, nil, "data 6.00048828125, hole 1.99951171875"},
@@ -110,7 +110,7 @@ func TestExtents(t *testing.T) {
 				}
 				got = append(got, fmt.Sprint(e.Kind, " ", float64(e.Length)/mib))
 			}
-			// Neighbours of one kind are only joined where a block is one run.
+			// Extents without Merge joins neighbours only within a run.
 			merged := []string{}
 			for e, err := range image.Extents(d, 0, d.Size()) {
 				if err != nil {
@@ -135,8 +135,8 @@ func TestExtents(t *testing.T) {
 	}
 }
 
-// TestConcurrent reads one disk in many goroutines at once, so that the race detector
-// sees it, and pages of the table and of bitmaps push each other out.
+// TestConcurrent reads a disk in many goroutines, for the race detector. Pages of the table and of
+// bitmaps evict each other.
 func TestConcurrent(t *testing.T) {
 	base := img{size: 40 * mib, states: "d.", seed: 9}.build().want
 	w := img{size: 40 * mib, base: base, states: "p.dp", shuffle: true}.build()
@@ -152,8 +152,7 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// TestReadErrors fails each read in turn: the error is that of the device, and not one
-// about the format.
+// TestReadErrors makes each read fail in turn, and checks that the error is that of the device.
 func TestReadErrors(t *testing.T) {
 	base := newMemFile(3 * mib)
 	w := img{size: 3 * mib, base: base, states: "pd"}.build()
@@ -163,7 +162,7 @@ func TestReadErrors(t *testing.T) {
 	})
 }
 
-// A file that is cut while it is open is an error, and not the end of the disk.
+// TestFileShrinks checks that truncating the file after Open is an error, not the end of the disk.
 func TestFileShrinks(t *testing.T) {
 	w := img{size: 3 * mib, states: "d"}.build()
 	d, err := w.open(Options{})

@@ -15,7 +15,7 @@ const (
 	descMagic  = "desc"
 	dataMagic  = "data"
 
-	// Where the fields of the header of a log entry lie in it (section 2.3.1.1).
+	// Offsets of the fields in the header of a log entry (section 2.3.1.1).
 	offEntryLength = 8
 	offTail        = 12
 	offEntrySeq    = 16
@@ -29,24 +29,24 @@ const (
 	firstDescs      = (logSector - entryHeaderSize) / descSize
 	sectorDescs     = logSector / descSize
 
-	// maxFileOffset bounds what a log may make of the size of a file. A block can
-	// be at 2^64 at most; no file is that long.
+	// maxFileOffset limits the file size that a log can set. A block can be at up to 2^64, but no
+	// file is that long.
 	maxFileOffset = 1 << 62
 )
 
-// A ring reads the log, which is a ring of sectors.
+// A ring reads the log, which is a circular buffer of sectors.
 type ring struct {
 	r           io.ReaderAt
 	off, length int64
 
-	buf   []byte // the part that was read last
-	start int64  // where in the log it is
+	buf   []byte // the part read last
+	start int64  // offset of buf in the log
 }
 
-const ringBuffer = 128 << 10 // divides 1 MiB, and so the length of any log
+const ringBuffer = 128 << 10 // divides 1 MiB, and thus the length of every log
 
-// sector returns the sector at a position in the log, or past its end in the next
-// round. It is good until the next call.
+// sector returns the sector at pos of the log, which wraps at the end of the log. The sector is
+// valid until the next call.
 func (l *ring) sector(pos int64) ([]byte, error) {
 	pos %= l.length
 	start := pos &^ (ringBuffer - 1)
@@ -63,27 +63,26 @@ func (l *ring) sector(pos int64) ([]byte, error) {
 	return l.buf[pos-start:][:logSector], nil
 }
 
-// An entry is one of the log, whole and undamaged.
+// An entry is a complete, undamaged entry of the log.
 type entry struct {
-	pos       int64 // in the log, bytes
+	pos       int64 // offset in the log, bytes
 	length    int64
 	seq       uint64
 	tail      int64
 	descs     int64
 	flushed   int64
 	last      int64
-	dataStart int64 // where its data sectors start, from its own start
+	dataStart int64 // offset of its data sectors in the entry
 }
 
-// errDamaged says why there is no valid entry.
+// errDamaged says why an entry of the log is invalid.
 type errDamaged struct{ error }
 
-// readEntry checks the entry at pos of the log in every respect. What it finds wrong
-// is an errDamaged.
+// readEntry reads and fully checks the entry at pos of the log. If the entry is invalid, it returns
+// an errDamaged.
 //
-// Only its first sector may look like the start of an entry. So entries never overlap
-// each other, and to look for one at each sector takes no more time than to read the
-// log a few times.
+// Only the first sector of an entry can look like the start of one. So entries never overlap, and
+// searching for one at each sector takes no longer than reading the log a few times.
 func (l *ring) readEntry(pos int64, id guid) (entry, error) {
 	le := binary.LittleEndian
 	b, err := l.sector(pos)
@@ -109,15 +108,15 @@ func (l *ring) readEntry(pos int64, id guid) (entry, error) {
 	sum := le.Uint32(b[offChecksum:])
 	switch g := guid(b[offEntryGUID:][:16]); {
 	case g != id:
-		return bad(offEntryGUID, "LogGuid", g, "%s, which the header has", id)
+		return bad(offEntryGUID, "LogGuid", g, "%s, as in the header", id)
 	case e.length == 0 || e.length%logSector != 0 || e.length > l.length:
-		return bad(offEntryLength, "EntryLength", e.length, "a multiple of 4 KiB, more than 0 and at most the length of the log, %d", l.length)
+		return bad(offEntryLength, "EntryLength", e.length, "a multiple of 4 KiB from 4096 to %d, the length of the log", l.length)
 	case e.tail%logSector != 0 || e.tail >= l.length:
-		return bad(offTail, "Tail", e.tail, "a multiple of 4 KiB that is less than the length of the log, %d", l.length)
+		return bad(offTail, "Tail", e.tail, "a multiple of 4 KiB below %d, the length of the log", l.length)
 	case e.seq == 0:
 		return bad(offEntrySeq, "SequenceNumber", e.seq, "more than 0")
 	case e.dataStart > e.length:
-		return bad(offDescCount, "DescriptorCount", e.descs, "at most what an entry of %d bytes has room for", e.length)
+		return bad(offDescCount, "DescriptorCount", e.descs, "at most the number that fits in an entry of %d bytes", e.length)
 	case e.last > maxFileOffset:
 		return bad(offLast, "LastFileOffset", le.Uint64(b[offLast:]), "at most %d", int64(maxFileOffset))
 	}
@@ -131,7 +130,7 @@ func (l *ring) readEntry(pos int64, id guid) (entry, error) {
 		}
 		if at > 0 {
 			if string(b[:4]) == entryMagic {
-				return bad(at, "sector", "the start of another entry", "an entry of %d bytes", e.length)
+				return bad(at, "sector", "the start of another entry", "a sector of the same entry of %d bytes", e.length)
 			}
 			c = crc32.Update(c, castagnoli, b)
 		}
@@ -156,7 +155,7 @@ func (l *ring) readEntry(pos int64, id guid) (entry, error) {
 				return bad(at, "data sector signature", fmt.Sprintf("%q", b[:4]), "%q", dataMagic)
 			}
 			if seq != e.seq {
-				return bad(at, "data sector SequenceNumber", seq, "%d, which the entry has", e.seq)
+				return bad(at, "data sector SequenceNumber", seq, "%d, as in the entry", e.seq)
 			}
 		}
 	}
@@ -166,8 +165,8 @@ func (l *ring) readEntry(pos int64, id guid) (entry, error) {
 	return e, nil
 }
 
-// sectorOfDescs returns where in the sector at at of an entry its descriptors start,
-// and how many there are.
+// sectorOfDescs returns the offset of the descriptors in the sector at at of an entry, and their
+// number.
 func sectorOfDescs(at, all int64) (first, n int64) {
 	if at == 0 {
 		return entryHeaderSize, min(all, firstDescs)
@@ -178,9 +177,9 @@ func sectorOfDescs(at, all int64) (first, n int64) {
 // A desc is a zero descriptor or a data descriptor (sections 2.3.1.2 and 2.3.1.3).
 type desc struct {
 	magic    string
-	trailing [4]byte // of data
-	leading  [8]byte // of data
-	length   uint64  // of zeros
+	trailing [4]byte // last bytes of a data sector
+	leading  [8]byte // first bytes of a data sector
+	length   uint64  // number of zeros
 	off      uint64
 	seq      uint64
 }
@@ -206,7 +205,7 @@ func (d desc) String() string {
 	return fmt.Sprintf("%q for %d bytes at %d with sequence number %d", d.magic, d.length, d.off, d.seq)
 }
 
-// size returns how many bytes of the file it is for.
+// size returns the number of bytes of the file that the descriptor covers.
 func (d desc) size() uint64 {
 	if d.data() {
 		return logSector
@@ -214,17 +213,17 @@ func (d desc) size() uint64 {
 	return d.length
 }
 
-// check tells what a descriptor should be, "" if it is.
+// check returns the rule that the descriptor breaks, or "".
 func (d desc) check(seq uint64) string {
 	switch {
 	case !d.data() && d.magic != zeroMagic:
 		return fmt.Sprintf("signature %q or %q", zeroMagic, descMagic)
 	case d.seq != seq:
-		return fmt.Sprintf("sequence number %d, which the entry has", seq)
+		return fmt.Sprintf("sequence number %d, as in the entry", seq)
 	case d.off%logSector != 0 || !d.data() && d.length%logSector != 0:
 		return "multiples of 4 KiB"
 	case d.off > maxFileOffset || d.size() > maxFileOffset-d.off:
-		return fmt.Sprintf("an end at %d at most", int64(maxFileOffset))
+		return fmt.Sprintf("an end of at most %d", int64(maxFileOffset))
 	}
 	return ""
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func ExampleOpen() {
-	file := golden.Read("../testdata/vhdx/log.vhdx.gz") // any io.ReaderAt will do, an *os.File too
+	file := golden.Read("../testdata/vhdx/log.vhdx.gz") // any io.ReaderAt, such as an *os.File
 
 	disk, err := vhdx.Open(context.Background(), bytes.NewReader(file), int64(len(file)), vhdx.Options{})
 	if err != nil {
@@ -46,8 +46,8 @@ func ExampleOpen() {
 	// 05 05 05 05
 }
 
-// A differencing disk names its parent, which the caller opens, here only if it is in
-// the same folder.
+// A differencing disk names its parent, which the caller opens. This example opens it only in the
+// folder of the disk.
 func ExampleOptions_resolve() {
 	resolve := func(ref image.Ref) (image.Source, error) {
 		name := path.Base(strings.ReplaceAll(ref.Name(), `\`, "/"))
@@ -59,7 +59,7 @@ func ExampleOptions_resolve() {
 		if err != nil {
 			return nil, err
 		}
-		opts := ref.Options.(vhdx.Options) // with resolve, and the identity that the parent must have
+		opts := ref.Options.(vhdx.Options) // includes Resolve and the identity of the parent
 		opts.ID = name
 		return vhdx.Open(context.Background(), raw, raw.Size(), opts)
 	}

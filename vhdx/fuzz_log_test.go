@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// fixLog makes the checksum, and the GUID, of all that looks like a log entry right.
+// fixLog corrects the checksum and the GUID of everything that looks like a log entry.
 func fixLog(log, id []byte) {
 	for at := 0; at+logSector <= len(log); at += logSector {
 		e := log[at:]
@@ -23,7 +23,7 @@ func fixLog(log, id []byte) {
 	}
 }
 
-// A plainEntry is one that plainLog found.
+// A plainEntry is an entry that plainLog found.
 type plainEntry struct {
 	pos, next int
 	seq       uint64
@@ -31,8 +31,7 @@ type plainEntry struct {
 	raw       []byte
 }
 
-// plainEntryAt is the rules of section 2.3.1 once more, one after the other, for a log
-// that is in memory.
+// plainEntryAt implements the rules of section 2.3.1 once more, one by one, for a log in memory.
 func plainEntryAt(log []byte, pos int, id guid) (plainEntry, bool) {
 	ring := append(log[pos:len(log):len(log)], log[:pos]...)
 	e := plainEntry{pos: pos, seq: le.Uint64(ring[16:]), tail: le.Uint32(ring[12:])}
@@ -67,7 +66,7 @@ func plainEntryAt(log []byte, pos int, id guid) (plainEntry, bool) {
 			at += 4096
 		}
 	}
-	for k := 4096; k < len(e.raw); k += 4096 { // not a rule of the specification
+	for k := 4096; k < len(e.raw); k += 4096 { // not a rule of the specification, but of readEntry
 		if string(e.raw[k:k+4]) == "loge" {
 			return e, false
 		}
@@ -75,7 +74,7 @@ func plainEntryAt(log []byte, pos int, id guid) (plainEntry, bool) {
 	return e, true
 }
 
-// plainLog is the steps of section 2.3.3 as they are there.
+// plainLog implements the steps of section 2.3.3 literally.
 func plainLog(log []byte, id guid) []plainEntry {
 	var candidate []plainEntry
 	tail, old := 0, 0
@@ -104,7 +103,7 @@ func plainLog(log []byte, id guid) []plainEntry {
 		} else {
 			tail = head
 		}
-		if tail <= old { // also if one sequence is all of the log
+		if tail <= old { // also if one sequence fills the log
 			return candidate
 		}
 		old = tail
@@ -136,9 +135,8 @@ func plainReplay(file []byte, entries []plainEntry) {
 	}
 }
 
-// FuzzLog replays a log of 128 KiB, in which these bytes are at a place, and compares
-// what the file is then with what the steps of the specification, taken one by one,
-// make of it.
+// FuzzLog puts bytes in a log of 128 KiB and replays it. It compares the resulting file with the
+// result of the steps of the specification.
 func FuzzLog(f *testing.F) {
 	const length, window = ringBuffer, 256 << 10
 	add := func(pos int64, entries ...logEntry) {
@@ -165,7 +163,7 @@ func FuzzLog(f *testing.F) {
 			log[(i+int(sector)*logSector)%length] = v
 		}
 		if fix {
-			// Entries around the end keep their checksum.
+			// Entries that wrap around the end keep their checksum.
 			fixLog(log, logID[:])
 		}
 		file := newMemFile(2 * mib)
@@ -182,12 +180,12 @@ func FuzzLog(f *testing.F) {
 			}
 			flushed := active != nil && le.Uint64(active[len(active)-1].raw[48:]) > uint64(file.size)
 			if active != nil && !flushed {
-				t.Fatalf("refused: %v", err)
+				t.Fatalf("openLog failed: %v", err)
 			}
 			return
 		}
 		if active == nil {
-			t.Fatal("read without an active sequence")
+			t.Fatal("openLog succeeded without an active sequence")
 		}
 		plainReplay(want, active)
 		got := make([]byte, window)
@@ -195,12 +193,12 @@ func FuzzLog(f *testing.F) {
 			t.Fatal(n, err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Fatal("other bytes")
+			t.Fatal("the file differs")
 		}
 		for off := int64(0); off < window; off += 5000 {
 			p := make([]byte, min(6000, window-off))
 			if n, err := v.ReadAt(p, off); n != len(p) || err != nil || !bytes.Equal(p, want[off:][:n]) {
-				t.Fatalf("other bytes in pieces, or %v", err)
+				t.Fatalf("the file differs in pieces, or error: %v", err)
 			}
 		}
 		for i, s := range v.segments {

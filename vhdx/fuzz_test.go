@@ -11,9 +11,9 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// FuzzOpen opens, describes, checks and reads a file of so many MiB that has these
-// structures, each with a right checksum, where the others say that it is. So the
-// fuzzer changes fields, in files that are far larger than what it can make.
+// FuzzOpen opens, describes, checks and reads a file of the given size in MiB that holds these
+// structures. Their checksums and the offsets that refer to them are valid. So the fuzzer changes
+// fields in files far larger than its input.
 func FuzzOpen(f *testing.F) {
 	base := newMemFile(3 * mib)
 	base.put(2*mib-100, bytes.Repeat([]byte{7}, 300))
@@ -65,7 +65,7 @@ func FuzzOpen(f *testing.F) {
 						put(clampInt64(v&offsetMask), bitmap)
 					}
 				}
-				for i := range 2 { // sector bitmaps are far away in the table
+				for i := range 2 { // the entries of sector bitmaps are far apart in the table
 					put(off+8*(4096+4097*int64(i)), bat[:min(len(bat), 8)])
 				}
 			case metadataGUID:
@@ -86,7 +86,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// fuzzDisk opens a file, within bounds of memory, and tries what it gives.
+// fuzzDisk opens a file in bounded memory and tries all methods of the disk.
 func fuzzDisk(t *testing.T, file, base *memFile) {
 	var d *Disk
 	var err error
@@ -95,12 +95,12 @@ func fuzzDisk(t *testing.T, file, base *memFile) {
 	})
 	if err != nil {
 		if !errors.Is(err, image.ErrFormat) && !errors.Is(err, image.ErrUnsupported) {
-			t.Fatalf("error is neither about the format nor about a feature: %v", err)
+			t.Fatalf("error is neither ErrFormat nor ErrUnsupported: %v", err)
 		}
 		return
 	}
 	if !Detect(file, file.size) {
-		t.Fatal("opened but not detected")
+		t.Fatal("Open accepts a file that Detect does not")
 	}
 	ctx := context.Background()
 	i, err := d.Info(ctx)
@@ -114,7 +114,7 @@ func fuzzDisk(t *testing.T, file, base *memFile) {
 		t.Fatalf("Check: %v", err)
 	}
 	imagetest.Hostile(t, d, 1<<20, func(err error) bool {
-		// Only what was not checked when it was opened may be wrong now.
+		// Only entries that Open did not check can be invalid.
 		return errors.Is(err, image.ErrFormat) && d.bat.entries*8 > maxChecked
 	}, 2*mib, 4*gib-50)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// The files in testdata/vhdx were written by qemu; README.md there has the commands.
+// TestGolden reads the files in testdata/vhdx. QEMU wrote them; README.md there lists the commands.
 func TestGolden(t *testing.T) {
 	type write = imagetest.Write
 	dynamic := []write{{1 << 20, 64 << 10, 0x5a}, {4 << 20, 4096, 0xa5}, {5242368, 512, 0x11}}
@@ -21,7 +21,7 @@ func TestGolden(t *testing.T) {
 		log       bool
 		writes    []write
 	}{
-		// In a fixed disk too qemu gives blocks of zeros no place.
+		// QEMU does not allocate blocks of zeros even in a fixed disk.
 		{"dynamic", 5 << 20, "dynamic", 2 << 20, false, dynamic},
 		{"fixed", 2 << 20, "fixed", 1 << 20, false, []write{{512, 512, 0x33}}},
 		{"log", 5 << 20, "dynamic", 3 << 20, true, append([]write{{2 << 20, 64 << 10, 5}}, dynamic...)},
@@ -37,7 +37,7 @@ func TestGolden(t *testing.T) {
 				t.Errorf("%+v, %v", i, err)
 			}
 			guest := imagetest.Written(c.size, c.writes...)
-			if c.log { // what is in the block behind what was written was never written
+			if c.log { // the rest of the block was never written
 				if _, err := d.ReadAt(guest[2<<20+64<<10:3<<20], 2<<20+64<<10); err != nil {
 					t.Fatal(err)
 				}
@@ -47,7 +47,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestNoAllocation: once the table is in memory a read takes no memory.
+// TestNoAllocation checks that reads do not allocate once the table is cached.
 func TestNoAllocation(t *testing.T) {
 	w := img{size: 8 * mib, base: newMemFile(8 * mib), states: "p.d", shuffle: true}.build()
 	d, err := w.open(Options{})

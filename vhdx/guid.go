@@ -2,5 +2,5 @@ package vhdx
 
 import guids "github.com/luksimg/luksimg/internal/guid"
 
-// A guid is as it lies in a file.
+// A guid is a GUID in the byte order of the file.
 type guid = guids.GUID

@@ -12,8 +12,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// What is at which offset of every file (MS-VHDX section 2.2). All numbers in a file
-// are little-endian.
+// Offsets in every file (MS-VHDX, section 2.2). All numbers in a file are little-endian.
 const (
 	mib = 1 << 20
 
@@ -25,13 +24,13 @@ const (
 	header2Offset = 128 << 10
 	region1Offset = 192 << 10
 	region2Offset = 256 << 10
-	headerEnd     = mib // of the header section: all else is behind it
+	headerEnd     = mib // end of the header section; all else follows it
 
 	headerMagic = "head"
 	headerSize  = 4096
 
-	// Where the fields of a header lie in it (section 2.2.2).
-	offChecksum   = 4 // of a region table and of a log entry too
+	// Offsets of the fields in a header (section 2.2.2).
+	offChecksum   = 4 // also in a region table and a log entry
 	offSequence   = 8
 	offFileWrite  = 16
 	offDataWrite  = 32
@@ -42,12 +41,12 @@ const (
 	offLogOffset  = 72
 )
 
-// A header is the current one of the two headers, checked.
+// A header is the checked current header.
 type header struct {
-	off       int64 // where it is in the file
+	off       int64 // offset in the file
 	sequence  uint64
 	dataWrite guid
-	logGUID   guid // zero if there is nothing to replay
+	logGUID   guid // zero if the log is empty
 	logOffset int64
 	logLength int64
 	creator   string
@@ -62,20 +61,20 @@ func unsupported(format string, args ...any) error {
 	return fmt.Errorf("vhdx: %w: %s", image.ErrUnsupported, fmt.Sprintf(format, args...))
 }
 
-// clampInt64 makes an offset that no file has of one that is too large for int64.
+// clampInt64 converts an offset to int64. A value that is too large stays outside every file.
 func clampInt64(v uint64) int64 { return int64(min(v, math.MaxInt64)) }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// checksum returns the CRC-32C of a structure with its checksum field taken for zero.
+// checksum returns the CRC-32C of a structure. It counts the checksum field as zero.
 func checksum(b []byte) uint32 {
 	c := crc32.Update(0, castagnoli, b[:offChecksum])
 	c = crc32.Update(c, castagnoli, make([]byte, 4))
 	return crc32.Update(c, castagnoli, b[offChecksum+4:])
 }
 
-// readHeader reads the file type identifier and both headers, and checks the current
-// one: that with the higher sequence number of those that are intact.
+// readHeader reads the file type identifier and both headers. It checks and returns the current
+// header: the intact one with the higher sequence number.
 func readHeader(r io.ReaderAt, size int64) (*header, error) {
 	if size < headerEnd {
 		return nil, fieldError(0, "file size", size, "at least %d bytes, the size of the header section", headerEnd)
@@ -85,7 +84,7 @@ func readHeader(r io.ReaderAt, size int64) (*header, error) {
 		return nil, err
 	}
 	if string(id[:len(fileMagic)]) != fileMagic {
-		return nil, fieldError(0, "signature", fmt.Sprintf("%q", id[:len(fileMagic)]), "%q, which starts a VHDX file", fileMagic)
+		return nil, fieldError(0, "signature", fmt.Sprintf("%q", id[:len(fileMagic)]), "%q", fileMagic)
 	}
 	h, err := currentHeader(r)
 	if err != nil {
@@ -116,10 +115,10 @@ func currentHeader(r io.ReaderAt) (*header, error) {
 		h, off = b, header2Offset
 	case le.Uint64(b[offSequence:]) == le.Uint64(a[offSequence:]) && string(a) != string(b):
 		return nil, fieldError(header2Offset+offSequence, "SequenceNumber", le.Uint64(b[offSequence:]),
-			"another than that of the first header, as the headers differ")
+			"a number other than that of the first header, as the headers differ")
 	}
 	if v := le.Uint16(h[offVersion:]); v != 1 {
-		return nil, unsupported("version %d of the format; version 1 is read", v)
+		return nil, unsupported("format version %d, want 1", v)
 	}
 	c := &header{
 		off:       off,
@@ -134,14 +133,14 @@ func currentHeader(r io.ReaderAt) (*header, error) {
 	}
 	if v := le.Uint16(h[offLogVersion:]); v != 0 {
 		if c.dirty() {
-			return nil, unsupported("version %d of the log, which has to be replayed; version 0 is read", v)
+			return nil, unsupported("log version %d, want 0 for a log that must be replayed", v)
 		}
-		c.warnings = append(c.warnings, fmt.Sprintf("the log has version %d, which is not known; it is empty and not used", v))
+		c.warnings = append(c.warnings, fmt.Sprintf("the log has the unknown version %d; it is empty and ignored", v))
 	}
 	return c, nil
 }
 
-// readOneHeader returns a header as it is, and what is wrong with it if it is damaged.
+// readOneHeader reads a header. bad says why it is damaged, if it is.
 func readOneHeader(r io.ReaderAt, off int64) (b []byte, bad, err error) {
 	b = make([]byte, headerSize)
 	if _, err := readFull(r, b, off); err != nil {
@@ -156,16 +155,16 @@ func readOneHeader(r io.ReaderAt, off int64) (b []byte, bad, err error) {
 	return b, nil, nil
 }
 
-// dirty tells whether the log has to be replayed.
+// dirty reports whether the log must be replayed.
 func (h *header) dirty() bool { return h.logGUID != guid{} }
 
-// checkLog checks where the log lies.
+// checkLog checks the offset and the length of the log.
 func (h *header) checkLog(size int64) error {
 	switch {
 	case h.logLength%mib != 0:
 		return fieldError(h.off+offLogLength, "LogLength", h.logLength, "a multiple of 1 MiB")
 	case h.logLength == 0 && h.dirty():
-		return fieldError(h.off+offLogLength, "LogLength", h.logLength, "more than 0, as the log has to be replayed")
+		return fieldError(h.off+offLogLength, "LogLength", h.logLength, "more than 0, as the log must be replayed")
 	case h.logOffset%mib != 0:
 		return fieldError(h.off+offLogOffset, "LogOffset", h.logOffset, "a multiple of 1 MiB")
 	case h.logLength == 0:
@@ -173,12 +172,12 @@ func (h *header) checkLog(size int64) error {
 	case h.logOffset < headerEnd:
 		return fieldError(h.off+offLogOffset, "LogOffset", h.logOffset, "at least 1 MiB, the end of the header section")
 	case h.logLength > size || h.logOffset > size-h.logLength:
-		return fieldError(h.off+offLogOffset, "LogOffset", h.logOffset, "a log of %d bytes inside the file, which has %d bytes", h.logLength, size)
+		return fieldError(h.off+offLogOffset, "LogOffset", h.logOffset, "an offset with %d bytes of log inside the file of %d bytes", h.logLength, size)
 	}
 	return nil
 }
 
-// utf16Text decodes little-endian UTF-16 up to the first NUL, if there is one.
+// utf16Text decodes little-endian UTF-16 up to the first NUL, if any.
 func utf16Text(b []byte) string {
 	u := make([]uint16, 0, len(b)/2)
 	for ; len(b) >= 2; b = b[2:] {

@@ -6,26 +6,26 @@ import (
 	"slices"
 )
 
-// Info describes an image. Its names come from the file as they are: quote them for
-// a terminal. The JSON field names are API.
+// Info describes an image. Names are as the file holds them: quote them before you print them to a
+// terminal. The JSON field names are API.
 type Info struct {
 	Type               string   `json:"type"`                   // "fixed", "dynamic" or "differencing"
 	VirtualSize        int64    `json:"virtual_size"`           // bytes
-	AllocatedBytes     int64    `json:"allocated_bytes"`        // bytes of the disk that have room in the image itself
-	FileSize           int64    `json:"file_size"`              // bytes, with what the log adds
+	AllocatedBytes     int64    `json:"allocated_bytes"`        // bytes of the disk that are allocated in this image
+	FileSize           int64    `json:"file_size"`              // bytes, after the replay of the log
 	BlockSize          int64    `json:"block_size"`             // bytes
 	LogicalSectorSize  int64    `json:"logical_sector_size"`    // bytes
 	PhysicalSectorSize int64    `json:"physical_sector_size"`   // bytes
-	LogReplayed        bool     `json:"log_replayed,omitempty"` // the file was not closed properly, and its log is replayed in memory
-	Creator            string   `json:"creator"`                // the program that made the file
+	LogReplayed        bool     `json:"log_replayed,omitempty"` // the file was not closed properly and its log is replayed in memory
+	Creator            string   `json:"creator"`                // program that made the file
 	DiskID             string   `json:"disk_id"`                // a GUID
-	DataWriteID        string   `json:"data_write_id"`          // a GUID: what differencing disks know their parent by
+	DataWriteID        string   `json:"data_write_id"`          // a GUID by which differencing disks identify their parent
 	Parent             *Parent  `json:"parent,omitempty"`       // of a differencing disk
-	Warnings           []string `json:"warnings,omitempty"`     // what is odd but does not prevent reading
+	Warnings           []string `json:"warnings,omitempty"`     // oddities that do not prevent reading
 }
 
-// Parent is where a differencing disk says that its parent is. The JSON field names
-// are API.
+// A Parent holds the paths of the parent that a differencing disk records. Any of them can be "".
+// The JSON field names are API.
 type Parent struct {
 	RelativePath string `json:"relative_path,omitempty"`
 	VolumePath   string `json:"volume_path,omitempty"`
@@ -33,10 +33,9 @@ type Parent struct {
 	Linkage      string `json:"linkage"` // a GUID: the DataWriteID of the parent
 }
 
-// Info returns what the metadata of the image says. It reads all of the block
-// allocation table to sum up AllocatedBytes, which may take a while for a large
-// image; if that fails, or ctx ends it, the rest of Info is returned along with the
-// error.
+// Info returns what the metadata says about the image. It reads the whole block allocation table to
+// compute AllocatedBytes, which can take a while for a large image. If that fails or ctx is done,
+// it returns the error with the rest of Info.
 func (d *Disk) Info(ctx context.Context) (Info, error) {
 	m := d.m
 	i := Info{
@@ -73,13 +72,13 @@ func (d *Disk) Info(ctx context.Context) (Info, error) {
 	return i, err
 }
 
-// Warnings returns what is odd about the image but does not prevent reading.
+// Warnings describes oddities of the image that do not prevent reading.
 func (d *Disk) Warnings() []string { return slices.Clone(d.warnings) }
 
-// warn collects what is odd.
+// warn collects the warnings.
 func (d *Disk) warn() {
 	d.warnings = slices.Concat(d.h.warnings, d.regions.warnings, d.m.warnings)
 	if d.log != nil {
-		d.warnings = append(d.warnings, fmt.Sprintf("the image was not closed properly: its log was replayed in memory, and changes %d parts of the file", len(d.log.segments)))
+		d.warnings = append(d.warnings, fmt.Sprintf("the image was not closed properly: its log was replayed in memory and changes %d parts of the file", len(d.log.segments)))
 	}
 }

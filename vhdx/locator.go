@@ -14,23 +14,23 @@ const (
 	locatorEntry  = 12
 	offKeyCount   = 18
 
-	// maxKeys bounds the time that a locator takes: the known keys are five.
+	// maxKeys limits the time that parsing takes. Five keys are known.
 	maxKeys = 256
 )
 
-// vhdxLocatorGUID is the one type of parent locator that the specification has.
+// vhdxLocatorGUID is the only type of parent locator in the specification.
 var vhdxLocatorGUID = guids.Must("b04aefb7-d19e-4a81-b789-25b8e9445913")
 
-// A locator tells where the parent of a differencing disk is (section 2.6.2.6).
+// A locator holds the paths of the parent of a differencing disk (section 2.6.2.6).
 type locator struct {
-	off      int64 // in the file
+	off      int64 // offset in the file
 	relative string
 	volume   string
 	absolute string
-	linkage  []guid // the parent has one of these as DataWriteGuid
+	linkage  []guid // the DataWriteGuid of the parent is one of these
 }
 
-// names returns the paths that there are, in the order in which the specification has them tried.
+// names returns the existing paths in the order in which the specification tries them.
 func (l *locator) names() []string {
 	return slices.DeleteFunc([]string{l.relative, l.volume, l.absolute}, func(s string) bool { return s == "" })
 }
@@ -41,12 +41,12 @@ func parseLocator(b []byte, at int64) (*locator, error) {
 		return nil, fieldError(at, "ParentLocator", fmt.Sprintf("%d bytes", len(b)), "at least %d", locatorHeader)
 	}
 	if kind := guid(b[:16]); kind != vhdxLocatorGUID {
-		return nil, unsupported("a parent locator of type %s at offset %d; only %s is known", kind, at, vhdxLocatorGUID)
+		return nil, unsupported("parent locator type %s at offset %d, want %s", kind, at, vhdxLocatorGUID)
 	}
 	n := int(le.Uint16(b[offKeyCount:]))
 	if n > maxKeys || n > (len(b)-locatorHeader)/locatorEntry {
 		return nil, fieldError(at+offKeyCount, "ParentLocator KeyValueCount", n,
-			"at most %d, and entries inside the item, which has %d bytes", maxKeys, len(b))
+			"at most %d, with all entries inside the item of %d bytes", maxKeys, len(b))
 	}
 	l := &locator{off: at}
 	seen := make(map[string]bool, n)
@@ -60,15 +60,15 @@ func parseLocator(b []byte, at int64) (*locator, error) {
 					fmt.Sprintf("%d bytes at %d", length, off), want, args...)
 			}
 			if length == 0 || length%2 != 0 {
-				return "", fail("UTF-16, of which there is some")
+				return "", fail("nonempty UTF-16 text")
 			}
 			if off < locatorHeader || int64(off) > int64(len(b)-length) {
-				return "", fail("text inside the item, which has %d bytes", len(b))
+				return "", fail("text inside the item of %d bytes", len(b))
 			}
 			raw := b[off:][:length]
 			for k := 0; k < len(raw); k += 2 {
 				if bytes.Equal(raw[k:][:2], []byte{0, 0}) {
-					return "", fail("text without NUL characters")
+					return "", fail("text without a NUL")
 				}
 			}
 			return utf16Text(raw), nil
@@ -78,7 +78,7 @@ func parseLocator(b []byte, at int64) (*locator, error) {
 			return nil, err
 		}
 		if seen[key] {
-			return nil, fieldError(at+int64(in), fmt.Sprintf("ParentLocator entry %d key", i), fmt.Sprintf("%q", key), "a key that is not there already")
+			return nil, fieldError(at+int64(in), fmt.Sprintf("ParentLocator entry %d key", i), fmt.Sprintf("%q", key), "a key that occurs only once")
 		}
 		seen[key] = true
 		value, err := text("value", le.Uint32(e[4:]), le.Uint16(e[10:]))
@@ -90,15 +90,15 @@ func parseLocator(b []byte, at int64) (*locator, error) {
 		}
 	}
 	if !seen["parent_linkage"] {
-		return nil, fieldError(at, "ParentLocator", fmt.Sprintf("%d entries", n), "one with key parent_linkage")
+		return nil, fieldError(at, "ParentLocator", fmt.Sprintf("%d entries", n), "an entry with key parent_linkage")
 	}
 	if len(l.names()) == 0 {
-		return nil, fieldError(at, "ParentLocator", fmt.Sprintf("%d entries", n), "one with key relative_path, volume_path or absolute_win32_path")
+		return nil, fieldError(at, "ParentLocator", fmt.Sprintf("%d entries", n), "an entry with key relative_path, volume_path or absolute_win32_path")
 	}
 	return l, nil
 }
 
-// set takes a pair whose entry is at at. Keys that are not known are left alone.
+// set stores a key and its value, whose entry is at offset at. It ignores unknown keys.
 func (l *locator) set(key, value string, at int64) error {
 	switch key {
 	case "parent_linkage", "parent_linkage2":
@@ -107,7 +107,7 @@ func (l *locator) set(key, value string, at int64) error {
 			return fieldError(at, "ParentLocator "+key, fmt.Sprintf("%q", value), "a GUID")
 		}
 		l.linkage = append(l.linkage, g)
-		if key == "parent_linkage" { // the one that is told
+		if key == "parent_linkage" { // errors and Info show this one
 			l.linkage[0], l.linkage[len(l.linkage)-1] = g, l.linkage[0]
 		}
 	case "relative_path":

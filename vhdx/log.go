@@ -7,17 +7,16 @@ import (
 )
 
 const (
-	// maxLog is how long a log to be replayed may be. All known writers have 1 MiB.
+	// maxLog is the maximum size of a log to replay. All known writers use 1 MiB.
 	maxLog = 256 * mib
 
-	// maxDescriptors bounds the memory that a log takes to about 20 MiB.
+	// maxDescriptors limits the memory for a log to about 20 MiB.
 	maxDescriptors = 1 << 17
 )
 
-// findSequence finds the active sequence of the log: the newest one that is valid
-// and complete (section 2.3.3). Newer tells whether there are undamaged entries that
-// are newer than it; as the last ones of a log may have been written in any order
-// when the power failed, that is no error.
+// findSequence returns the active sequence of the log: the newest valid and complete one (section
+// 2.3.3). newer reports whether there are newer undamaged entries. They are not an error: a power
+// failure can leave the last entries of a log written in any order.
 func findSequence(l *ring, h *header) (active []entry, newer bool, err error) {
 	var newest uint64
 	var damage error
@@ -26,7 +25,7 @@ func findSequence(l *ring, h *header) (active []entry, newer bool, err error) {
 		var bad errDamaged
 		switch {
 		case errors.As(err, &bad):
-			// Where an entry is, if a damaged one, says more than where none is.
+			// The error of a damaged entry says more than that of a missing one.
 			if b, err := l.sector(pos); err == nil && damage == nil && len(seq) == 0 && string(b[:4]) == entryMagic {
 				damage = bad.error
 			}
@@ -37,7 +36,7 @@ func findSequence(l *ring, h *header) (active []entry, newer bool, err error) {
 			pos += logSector
 			continue
 		}
-		// Parts of a sequence end with the same entry, so they are as complete.
+		// Later parts of the sequence end with the same entry, so they are no more complete.
 		pos = end
 		head := seq[len(seq)-1]
 		newest = max(newest, head.seq)
@@ -51,13 +50,13 @@ func findSequence(l *ring, h *header) (active []entry, newer bool, err error) {
 			return nil, false, damage
 		}
 		return nil, false, fieldError(l.off, "log", "without a complete sequence of entries",
-			"one, as the header says that the log has to be replayed; its LogGuid is %s", h.logGUID)
+			"a complete sequence, as the header requires a replay with LogGuid %s", h.logGUID)
 	}
 	return active, newest > active[len(active)-1].seq, nil
 }
 
-// sequence returns the entries at pos that follow each other, and where they end. If
-// an error ends them it is returned too.
+// sequence returns the consecutive entries at pos and their end. If an error ends the sequence, it
+// is returned too.
 func (l *ring) sequence(pos int64, id guid) (seq []entry, end int64, err error) {
 	for {
 		e, err := l.readEntry(pos, id)
@@ -72,11 +71,10 @@ func (l *ring) sequence(pos int64, id guid) (seq []entry, end int64, err error) 
 	}
 }
 
-// openLog returns the file as it is once its log is replayed, which is done in
-// memory.
+// openLog replays the log in memory and returns the resulting file.
 func openLog(r io.ReaderAt, size int64, h *header) (*view, error) {
 	if h.logLength > maxLog {
-		return nil, unsupported("a log of %d bytes at offset %d that has to be replayed; at most %d are read", h.logLength, h.logOffset, maxLog)
+		return nil, unsupported("a log of %d bytes at offset %d, want at most %d bytes to replay", h.logLength, h.logOffset, maxLog)
 	}
 	l := &ring{r: r, off: h.logOffset, length: h.logLength}
 	active, newer, err := findSequence(l, h)
@@ -84,7 +82,7 @@ func openLog(r io.ReaderAt, size int64, h *header) (*view, error) {
 		return nil, err
 	}
 	if newer {
-		h.warnings = append(h.warnings, "the log has damaged entries; those in front of them were applied")
+		h.warnings = append(h.warnings, "the log has damaged entries; only the entries before them were applied")
 	}
 	head := active[len(active)-1]
 	if head.flushed > size {
@@ -103,14 +101,14 @@ func openLog(r io.ReaderAt, size int64, h *header) (*view, error) {
 	return v, nil
 }
 
-// writes returns what the entries write, in order.
+// writes returns the changes that the entries describe, in order.
 func (l *ring) writes(entries []entry) ([]segment, error) {
 	n := int64(0)
 	for _, e := range entries {
 		n += e.descs
 	}
 	if n > maxDescriptors {
-		return nil, unsupported("a log with %d changes, at offset %d; at most %d are applied", n, l.off, maxDescriptors)
+		return nil, unsupported("%d changes in the log at offset %d, want at most %d", n, l.off, maxDescriptors)
 	}
 	all := make([]segment, 0, n)
 	for _, e := range entries {
@@ -123,7 +121,7 @@ func (l *ring) writes(entries []entry) ([]segment, error) {
 			first, n := sectorOfDescs(at, e.descs)
 			for i := range n {
 				d := parseDesc(b[first+i*descSize:])
-				// The file may be changing: what was checked is checked again.
+				// Check again, as the file can have changed.
 				if want := d.check(e.seq); want != "" {
 					return nil, fieldError(l.off+(e.pos+at+first+i*descSize)%l.length, "log entry descriptor", d, "%s", want)
 				}

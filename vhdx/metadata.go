@@ -14,13 +14,13 @@ import (
 const (
 	metadataMagic     = "metadata"
 	metadataTableSize = 64 << 10
-	metadataEntries   = 32 // where the entries start
+	metadataEntries   = 32 // offset of the entries
 	offItemCount      = 10
 	maxItem           = mib
 	maxUserItems      = 1024
 
 	flagUser     = 1
-	flagDisk     = 2 // the item is about the disk, not about the file
+	flagDisk     = 2 // the item describes the disk instead of the file
 	flagRequired = 4
 
 	flagLeaveAllocated = 1
@@ -30,8 +30,7 @@ const (
 	maxBlockSize = 256 * mib
 	maxDiskSize  = 64 << 40
 
-	// A sector bitmap block has a bit for each sector of a chunk of the disk
-	// (section 2.4).
+	// A sector bitmap block has a bit for each sector of a chunk of the disk (section 2.4).
 	bitmapBlockSize = mib
 	chunkSectors    = bitmapBlockSize * 8
 )
@@ -45,29 +44,29 @@ var (
 	parentLocatorGUID  = guids.Must("a8d35f2d-b30b-454d-abf7-d3d84834ab0c")
 )
 
-// metadata is what the metadata region (section 2.6) says of a disk, checked.
+// metadata is the checked content of the metadata region (section 2.6).
 type metadata struct {
 	blockSize       int64 // bytes, a power of two
-	blockShift      uint  // log2 of it
+	blockShift      uint  // log2(blockSize)
 	leaveAllocated  bool
 	hasParent       bool
-	size            int64 // of the disk, bytes
+	size            int64 // size of the disk in bytes
 	diskID          guid
 	logicalSector   int64 // bytes
-	logicalSectorAt int64 // where the file has it
+	logicalSectorAt int64 // offset of logicalSector in the file
 	physicalSector  int64 // bytes
 	ratioShift      uint  // log2 of the number of payload blocks in a chunk
 	locator         *locator
 	warnings        []string
 }
 
-// blocks returns how many payload blocks the disk has.
+// blocks returns the number of payload blocks of the disk.
 func (m *metadata) blocks() int64 { return (m.size + m.blockSize - 1) >> m.blockShift }
 
-// An item is one of the metadata region.
+// An item is an item of the metadata region.
 type item struct {
-	entry int64 // where its entry in the table is
-	off   int64 // where it is in the file
+	entry int64 // offset of its table entry in the file
+	off   int64 // offset of its data in the file
 	n     int64 // bytes
 }
 
@@ -119,7 +118,7 @@ func (m *metadata) setRatio() {
 	m.ratioShift = uint(bits.TrailingZeros64(uint64(chunkSectors * m.logicalSector / m.blockSize)))
 }
 
-// setParameters takes the file parameters (section 2.6.2.1).
+// setParameters parses the file parameters (section 2.6.2.1).
 func (m *metadata) setParameters(at int64, blockSize, flags uint32) error {
 	m.blockSize = int64(blockSize)
 	if m.blockSize < minBlockSize || m.blockSize > maxBlockSize || m.blockSize&(m.blockSize-1) != 0 {
@@ -129,17 +128,17 @@ func (m *metadata) setParameters(at int64, blockSize, flags uint32) error {
 	m.leaveAllocated = flags&flagLeaveAllocated != 0
 	m.hasParent = flags&flagHasParent != 0
 	if flags&^(flagLeaveAllocated|flagHasParent) != 0 {
-		return unsupported("file parameters %#x at offset %d, of which bits are not known", flags, at+4)
+		return unsupported("file parameters %#x at offset %d have unknown bits", flags, at+4)
 	}
 	return nil
 }
 
-// readLocator reads the parent locator, if the disk has a parent.
+// readLocator reads the parent locator if the disk has a parent.
 func (m *metadata) readLocator(p *itemReader) error {
 	it, ok := p.items[parentLocatorGUID]
 	if !m.hasParent {
 		if ok {
-			m.warnings = append(m.warnings, "the image has a parent locator, and says that it has no parent: the locator is not used")
+			m.warnings = append(m.warnings, "the image has a parent locator but is not a differencing disk: the locator is ignored")
 		}
 		return nil
 	}
@@ -181,7 +180,7 @@ func parseItems(b []byte, region span) (map[guid]item, error) {
 		k := key{id, flags&flagUser != 0}
 		switch {
 		case seen[k]:
-			return nil, fail(0, "ItemId", id, "an item that is not in the table already")
+			return nil, fail(0, "ItemId", id, "an item that occurs only once")
 		case length > maxItem:
 			return nil, fail(20, "Length", length, "at most %d", maxItem)
 		case length == 0 && off != 0:
@@ -189,12 +188,12 @@ func parseItems(b []byte, region span) (map[guid]item, error) {
 		case length > 0 && off < metadataTableSize:
 			return nil, fail(16, "Offset", off, "at least %d, the size of the table", metadataTableSize)
 		case length > 0 && off+length > region.length:
-			return nil, fail(16, "Offset", off, "an item of %d bytes inside the metadata region, which has %d bytes", length, region.length)
+			return nil, fail(16, "Offset", off, "an item of %d bytes inside the metadata region of %d bytes", length, region.length)
 		}
 		seen[k] = true
 		if k.user {
 			if users++; users > maxUserItems {
-				return nil, fail(24, "IsUser", flags, "at most %d items of the user", maxUserItems)
+				return nil, fail(24, "IsUser", flags, "at most %d user items", maxUserItems)
 			}
 		}
 		it := item{region.off + at, region.off + off, length}
@@ -210,14 +209,14 @@ func parseItems(b []byte, region span) (map[guid]item, error) {
 			}
 		}
 		if !known && flags&flagRequired != 0 {
-			return nil, unsupported("the image has a metadata item %s, at offset %d of the file, that it says must be known to read it", id, it.entry)
+			return nil, unsupported("unknown required metadata item %s at offset %d of the file", id, it.entry)
 		}
 	}
 	slices.SortFunc(all, func(a, b item) int { return cmp.Compare(a.off, b.off) })
 	for i := 1; i < len(all); i++ {
 		if all[i].off < all[i-1].off+all[i-1].n {
 			return nil, fieldError(all[i].entry+16, "metadata item Offset", all[i].off-region.off,
-				"an item that does not overlap that at %d to %d", all[i-1].off-region.off, all[i-1].off-region.off+all[i-1].n)
+				"an item that does not overlap the item at %d to %d", all[i-1].off-region.off, all[i-1].off-region.off+all[i-1].n)
 		}
 	}
 	return system, nil
@@ -231,7 +230,7 @@ type itemReader struct {
 	err    error
 }
 
-// get returns an item of n bytes, or of any number if n is negative.
+// get returns an item of n bytes, or of any length if n is negative.
 func (p *itemReader) get(id guid, name string, n int64) []byte {
 	if p.err != nil {
 		return nil

@@ -8,13 +8,11 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// ErrLinkage means that the parent of a differencing disk is not the one, or no longer as,
-// that the disk was made for. What would be read is not what was written. Match with
-// [errors.Is].
-var ErrLinkage = errors.New("the parent is another one, or was changed since the differencing disk was made")
+// ErrLinkage means that the parent of a differencing disk is a different image, or was changed
+// after the disk was made. Reads would return wrong data. Match it with [errors.Is].
+var ErrLinkage = errors.New("the parent is a different image, or was changed after the differencing disk was made")
 
-// checkLinkage checks that this image is the parent that the one in front was made
-// for.
+// checkLinkage checks that this image is the parent that the image in front of it was made for.
 func (d *Disk) checkLinkage(want []guid) error {
 	if len(want) > 0 && !slices.Contains(want, d.h.dataWrite) {
 		return fmt.Errorf("vhdx: %w: its DataWriteGuid at offset %d is %s, want %s", ErrLinkage, d.h.off+offDataWrite, d.h.dataWrite, want[0])
@@ -22,7 +20,7 @@ func (d *Disk) checkLinkage(want []guid) error {
 	return nil
 }
 
-// resolve gets the parent, if the image has one.
+// resolve opens the parent, if the image has one.
 func (d *Disk) resolve() error {
 	l := d.m.locator
 	at := int64(0)
@@ -43,7 +41,7 @@ func (d *Disk) resolve() error {
 		}
 		// Section 2.6.2.4.
 		if p.m.logicalSector != d.m.logicalSector {
-			return fieldError(d.m.logicalSectorAt, "LogicalSectorSize", d.m.logicalSector, "%d, which its parent has", p.m.logicalSector)
+			return fieldError(d.m.logicalSectorAt, "LogicalSectorSize", d.m.logicalSector, "%d, as in the parent", p.m.logicalSector)
 		}
 	}
 	d.disk.Parent, d.disk.ParentName = src, fmt.Sprintf("parent disk %q", l.names()[0])

@@ -14,7 +14,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// chainOf builds a base and n differencing disks, each on the one before it.
+// chainOf builds a base and n differencing disks, each the child of the one before.
 func chainOf(n int) []*layout {
 	all := []*layout{img{size: 4 * mib, states: "ddzd", id: guid{1}}.build()}
 	for i := range n {
@@ -24,7 +24,7 @@ func chainOf(n int) []*layout {
 	return all
 }
 
-// resolver gives the disks of a chain by their depth.
+// resolver returns the disks of a chain by depth.
 func resolver(all []*layout) func(image.Ref) (image.Source, error) {
 	return func(ref image.Ref) (image.Source, error) {
 		w := all[len(all)-1-ref.Depth]
@@ -49,7 +49,7 @@ func TestChain(t *testing.T) {
 	}
 	imagetest.Like(t, d, written{last.want})
 	if got := strings.Join(refs, " "); !strings.Contains(got, guid{4}.String()) || len(refs) != 4 || !strings.HasPrefix(got, `1 ..\base.vhdx `+guid{4}.String()) && !strings.Contains(got, `..\base.vhdx`) {
-		t.Errorf("asked for %q", refs)
+		t.Errorf("Resolve was called with %q", refs)
 	}
 	i, err := d.Info(context.Background())
 	if err != nil || i.Type != "differencing" || i.Parent == nil || i.Parent.Linkage != (guid{4}).String() || i.DataWriteID != (guid{5}).String() {
@@ -60,7 +60,7 @@ func TestChain(t *testing.T) {
 func TestChainLimits(t *testing.T) {
 	w := chainOf(1)[1]
 	w.linkage, w.id = guid{7}, guid{7}
-	w = w.img.build() // its own parent, by the identity too
+	w = w.img.build() // its own parent, with a matching identity
 	n := 0
 	self := func(ref image.Ref) (image.Source, error) {
 		n++
@@ -97,9 +97,9 @@ func TestResolve(t *testing.T) {
 		t.Errorf("the resolver's error: %v", err)
 	}
 	if err := open(Options{Resolve: func(image.Ref) (image.Source, error) { return nil, nil }}); err == nil {
-		t.Error("no parent and no error")
+		t.Error("Open succeeded although Resolve returned nil")
 	}
-	// Another disk than the parent, opened with the options of the image.Ref or without.
+	// Resolve returns a wrong disk, opened with or without the Options of the image.Ref.
 	for _, own := range []bool{false, true} {
 		err := open(Options{Resolve: func(ref image.Ref) (image.Source, error) {
 			o := ref.Options.(Options)
@@ -109,10 +109,10 @@ func TestResolve(t *testing.T) {
 			return Open(context.Background(), all[0].memFile, all[0].memFile.size, o)
 		}})
 		if !errors.Is(err, ErrLinkage) || !strings.Contains(err.Error(), guid{2}.String()) {
-			t.Errorf("another parent: %v", err)
+			t.Errorf("a wrong parent: %v", err)
 		}
 	}
-	// The second of two identities will do too.
+	// The second of two identities is accepted too.
 	other := all[1].img
 	other.base, other.linkage = all[0].want, guid{99}
 	other.locator = []string{"parent_linkage2", "{" + strings.ToUpper(guid{1}.String()) + "}", "parent_linkage", guid{99}.String(), "volume_path", "v", "absolute_win32_path", "a"}
@@ -127,7 +127,7 @@ func TestResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 	imagetest.Like(t, d, written{o.want})
-	// Sectors have to be of one size.
+	// Child and parent must have the same sector size.
 	big := img{size: 4 * mib, sector: 4096, id: guid{1}}.build()
 	o = all[1]
 	_, err = Open(context.Background(), o.memFile, o.memFile.size, Options{Resolve: func(ref image.Ref) (image.Source, error) {
@@ -135,11 +135,11 @@ func TestResolve(t *testing.T) {
 	}})
 	var fe *image.FormatError
 	if !errors.As(err, &fe) || fe.Field != "LogicalSectorSize" || fe.Offset != o.items[logicalSectorGUID] {
-		t.Errorf("sectors of another size: %v", err)
+		t.Errorf("a different sector size: %v", err)
 	}
 }
 
-// A shrunk parent is an error when it is read, not the end of the disk.
+// TestParentFails checks that a parent that shrank is an error, not the end of the disk.
 func TestParentFails(t *testing.T) {
 	w := img{size: 4 * mib, base: newMemFile(4 * mib), states: "."}.build()
 	boom := errors.New("boom")
@@ -168,18 +168,18 @@ func (b broken) ReadAt(p []byte, off int64) (int, error) {
 func TestMetadataOnly(t *testing.T) {
 	w := chainOf(1)[1]
 	d, err := Open(context.Background(), w.memFile, w.memFile.size, Options{MetadataOnly: true, Resolve: func(image.Ref) (image.Source, error) {
-		t.Error("the resolver was called")
+		t.Error("Resolve was called")
 		return nil, nil
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.ReadAt(make([]byte, 1), 0); err == nil {
-		t.Error("data was read")
+		t.Error("ReadAt succeeded")
 	}
 	for _, err := range d.Extents(0, 10) {
 		if err == nil {
-			t.Error("there are extents")
+			t.Error("Extents succeeded")
 		}
 	}
 	checkClean(t, d, false)

@@ -16,7 +16,7 @@ import (
 	"github.com/luksimg/luksimg/vhdx"
 )
 
-// create makes the image a.vhdx of src in dir.
+// create creates the image a.vhdx of src in dir.
 func create(t testing.TB, dir string, src image.Source, o vhdx.CreateOptions) *vhdx.CreateResult {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(dir, "a.vhdx"), os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
@@ -29,12 +29,12 @@ func create(t testing.TB, dir string, src image.Source, o vhdx.CreateOptions) *v
 		t.Fatal(err)
 	}
 	if s, err := f.Stat(); err != nil || s.Size() != r.FileSize {
-		t.Errorf("FileSize %d, and the file has %d: %v", r.FileSize, s.Size(), err)
+		t.Errorf("FileSize is %d, but the file has %d bytes: %v", r.FileSize, s.Size(), err)
 	}
 	return r
 }
 
-// open opens a.vhdx in dir, with holes of the file seen.
+// open opens a.vhdx in dir as an image.File, which reports holes.
 func open(t testing.TB, dir string) *vhdx.Disk {
 	t.Helper()
 	raw, err := imagetest.File(t, dir, "a.vhdx")
@@ -48,21 +48,21 @@ func open(t testing.TB, dir string) *vhdx.Disk {
 	return d
 }
 
-// checkMade compares what Check and Info find with what Create says.
+// checkMade compares the results of Check and Info with that of Create.
 func checkMade(t testing.TB, d *vhdx.Disk, r *vhdx.CreateResult) {
 	t.Helper()
 	c, err := d.Check(context.Background())
 	if err != nil || c.Corruptions != 0 || c.AllocatedBlocks != r.Blocks || c.ImageEnd > r.FileSize {
-		t.Errorf("%+v, and Check finds %+v, %v", r, c, err)
+		t.Errorf("Create: %+v; Check: %+v, %v", r, c, err)
 	}
 	i, err := d.Info(context.Background())
 	if err != nil || len(i.Warnings) > 0 || i.Type != "dynamic" || i.BlockSize != r.BlockSize || i.LogicalSectorSize != r.SectorSize || i.VirtualSize != r.VirtualSize ||
 		i.DiskID != r.ID || i.Creator != "luksimg" {
-		t.Errorf("%+v, and Info tells %+v, %v", r, i, err)
+		t.Errorf("Create: %+v; Info: %+v, %v", r, i, err)
 	}
 }
 
-// checkQEMU has qemu-img check a.vhdx, and compare it with the raw disk src.
+// checkQEMU checks a.vhdx with qemu-img check and compares it with the raw disk src.
 func checkQEMU(t testing.TB, dir string, r *vhdx.CreateResult) {
 	t.Helper()
 	need.Run(t, dir, "qemu-img", "check", "-q", "a.vhdx")
@@ -75,8 +75,8 @@ func checkQEMU(t testing.TB, dir string, r *vhdx.CreateResult) {
 	}
 }
 
-// TestCreated has others read what is made of disks of all sizes, in blocks of all sizes: qemu-img,
-// libvhdi, 7-Zip, and the package itself.
+// TestCreated creates disks of many sizes and block sizes, and reads them with qemu-img, libvhdi,
+// 7-Zip and this package.
 func TestCreated(t *testing.T) {
 	need.Judge(t, "qemu-img", "vhdiinfo", "7z")
 	for _, o := range []vhdx.CreateOptions{{}, {BlockSize: 1 << 20}, {BlockSize: 2 << 20, SectorSize: 4096}, {BlockSize: 256 << 20}} {
@@ -97,15 +97,15 @@ func TestCreated(t *testing.T) {
 				if r.VirtualSize != int64(len(want)) {
 					t.Errorf("virtual size %d, want %d", r.VirtualSize, len(want))
 				}
-				if r.SectorSize == 512 { // QEMU reads no other
+				if r.SectorSize == 512 { // QEMU supports no other size
 					checkQEMU(t, dir, r)
 				}
 				if out := need.Run(t, dir, "vhdiinfo", "a.vhdx"); !strings.Contains(out, fmt.Sprintf("(%d bytes)", len(want))) && !strings.Contains(out, fmt.Sprintf(": %d bytes", len(want))) {
 					t.Errorf("vhdiinfo: %s", out)
 				}
-				if r.VirtualSize%(2*r.SectorSize) == 0 { // 7-Zip refuses odd numbers of sectors, of images that QEMU makes too
+				if r.VirtualSize%(2*r.SectorSize) == 0 { // 7-Zip refuses odd numbers of sectors, even from QEMU
 					if got := need.Run(t, dir, "7z", "x", "-so", "-tvhdx", "a.vhdx"); got != string(want) {
-						t.Errorf("7-Zip reads %d bytes, want %d, or other ones", len(got), len(want))
+						t.Errorf("7-Zip reads %d bytes, want %d, or the data differs", len(got), len(want))
 					}
 				}
 				d := open(t, dir)

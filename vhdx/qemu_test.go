@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// source makes a raw disk with noise and holes.
+// source creates a raw disk with noise and holes.
 func source(t testing.TB, dir, name string, size int64, seed uint64) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(dir, name))
@@ -42,7 +42,7 @@ func source(t testing.TB, dir, name string, size int64, seed uint64) {
 	}
 }
 
-// openFile opens an image with holes of the file seen.
+// openFile opens an image as an image.File, which reports holes.
 func openFile(t testing.TB, dir, name string) *Disk {
 	t.Helper()
 	raw, err := imagetest.File(t, dir, name)
@@ -69,7 +69,7 @@ func compareFile(t *testing.T, d *Disk, dir, name string) {
 	}
 }
 
-// TestQEMU reads what qemu-img writes.
+// TestQEMU reads images that qemu-img writes.
 func TestQEMU(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	n := 0
@@ -79,7 +79,7 @@ func TestQEMU(t *testing.T) {
 			"subformat=dynamic,block_size=256M", "subformat=fixed,block_size=32M", "subformat=dynamic,block_size=4M,log_size=4M",
 		} {
 			if size == 0 && strings.Contains(opts, "256M") {
-				continue // qemu-img fails
+				continue // qemu-img cannot make this one
 			}
 			n++
 			t.Run(fmt.Sprintf("%d %s", size, opts), func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestQEMU(t *testing.T) {
 	}
 }
 
-// TestQEMUWrites reads what a guest of QEMU wrote, over and over.
+// TestQEMUWrites reads an image that a guest of QEMU wrote to repeatedly.
 func TestQEMUWrites(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
@@ -139,9 +139,9 @@ func (w *layout) writeFile(t testing.TB, dir, name string) {
 	}
 }
 
-// notInQEMU are variants that QEMU 7.2 does not read, or not by the specification.
+// notInQEMU lists variants that QEMU 7.2 does not read, or not as specified.
 var notInQEMU = map[string]string{
-	"empty log of a later version":                     "is refused, although the log is empty",
+	"empty log of a later version":                     "refuses it, although the log is empty",
 	"first region table damaged":                       "only reads the first one",
 	"locator of a disk without a parent":               "refuses any locator",
 	"log: region tables":                               "reads them before the log is replayed",
@@ -155,15 +155,15 @@ var notInQEMU = map[string]string{
 	"no log": "needs one",
 }
 
-// TestQEMUDirtyLog reads images that QEMU could not finish to write, so that their log
-// has to be replayed.
+// TestQEMUDirtyLog reads images that QEMU could not finish writing, so that their log must be
+// replayed.
 func TestQEMUDirtyLog(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	for _, block := range []int{1, 4} {
 		dir := t.TempDir()
 		need.Run(t, dir, "qemu-img", "create", "-q", "-f", "vhdx", "-o", fmt.Sprintf("block_size=%dM", block), "disk", "20M")
 		need.Run(t, dir, "qemu-io", "-f", "vhdx", "-c", "write -P 3 0 1M", "disk")
-		// The first write to the table fails once it is in the log.
+		// The first write to the table fails after it is in the log.
 		bat := openFile(t, dir, "disk").bat.off
 		cmd := exec.Command("qemu-io", "-c", "open -o driver=vhdx,file.driver=blkdebug,file.image.driver=file,file.image.filename=disk,"+
 			fmt.Sprintf("file.inject-error.0.event=none,file.inject-error.0.iotype=write,file.inject-error.0.sector=%d,file.inject-error.0.once=on", bat/512),
@@ -184,13 +184,13 @@ func TestQEMUDirtyLog(t *testing.T) {
 	}
 }
 
-// TestQEMUReads has QEMU read, and its log replayed by QEMU, each of the variants
-// that QEMU can: so what the tests here build is right in its eyes too.
+// TestQEMUReads reads the variants that QEMU supports with QEMU, which replays their logs. That
+// validates the builder of these tests.
 func TestQEMUReads(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	n := 0
 	for _, v := range variants() {
-		// QEMU reads no differencing disks, and no logical sectors of 4096 bytes.
+		// QEMU reads neither differencing disks nor logical sectors of 4096 bytes.
 		if v.img.base != nil || v.img.sector == 4096 || v.img.size > gib || v.img.size == 0 || notInQEMU[v.name] != "" {
 			continue
 		}

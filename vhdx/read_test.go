@@ -13,7 +13,7 @@ import (
 
 const gib = 1 << 30
 
-// A variant is an image that has to be read right.
+// A variant is an image that must be read correctly.
 type variant struct {
 	name     string
 	img      img
@@ -47,18 +47,18 @@ func variants() []variant {
 	add("all states", img{size: 9 * mib, states: ".uzmUZMd"})
 	add("empty", img{size: 64 * gib, block: 32 * mib, states: "."})
 
-	// Chunks: 4 GiB of 512-byte sectors, so 4096 blocks of 1 MiB or 16 of 256 MiB.
+	// A chunk is 4 GiB of 512-byte sectors, so 4096 blocks of 1 MiB or 16 of 256 MiB.
 	far := func(n int, s string) string { return strings.Repeat(".", n) + s }
 	add("second chunk of 16 blocks", img{size: 4*gib + 40*mib, block: 256 * mib, states: far(15, "zd")})
 	add("second chunk of 4096 blocks", img{size: 4*gib + 3*mib, states: far(4095, "ddzd")})
 	add("third chunk of 128 blocks", img{size: 9 * gib, block: 32 * mib, states: far(255, "d"+far(31, ".d"))[:288]})
 
-	// Where things are, and what else there is.
+	// Offsets of structures, and further structures.
 	add("metadata far away", img{size: 2 * mib, metaAt: 5 * mib, logAt: 2 * mib, logLen: 3 * mib})
 	add("unknown regions and items", img{size: 2 * mib, extra: []guid{{1}, {2}}, userItem: true, creator: "Tëst 1.0"})
 	edited("second header is newer", small, 0, func(w *layout) {
 		w.putHeader(header2Offset, 8, guid{})
-		w.put64(header1Offset+offLogOffset, 77) // of the old one nothing counts
+		w.put64(header1Offset+offLogOffset, 77) // the old header is ignored
 		w.sum(header1Offset, headerSize)
 	})
 	edited("equal headers", small, 0, func(w *layout) { w.putHeader(header2Offset, 7, guid{}) })
@@ -98,7 +98,7 @@ func variants() []variant {
 	add("differencing, second chunk", img{size: 4*gib + 100*mib, block: 32 * mib, base: base, states: far(126, "pp.pdp")})
 	add("differencing, second chunk of 4096 blocks", img{size: 4*gib + 2*mib, base: base, states: "p" + far(4094, "pp.")[:4097]})
 
-	// Logs. The order of sectors in the file is that of build: metadata, then table.
+	// Logs. build places the metadata before the table.
 	log := func(name string, c img, warnings int, entries func(w *layout) []logEntry, pos int64) {
 		edited("log: "+name, c, 1+warnings, func(w *layout) { w.putLog(pos, 100, entries(w)...) })
 	}
@@ -133,7 +133,7 @@ func variants() []variant {
 		return one(append(c, w.steal(w.meta)...)...)
 	}, mib-4096)
 	log("file grows to LastFileOffset", img{size: 3 * mib, states: "d..", tight: true}, 0, func(w *layout) []logEntry {
-		// The last block is in the part of the file that was never written.
+		// The last block is in the unwritten part of the file.
 		end := uint64(w.memFile.size)
 		w.put64(w.bat+16, end|statePresent)
 		return []logEntry{{changes: w.steal(w.bat), last: int64(end) + mib}}
@@ -175,7 +175,7 @@ func variants() []variant {
 	return all
 }
 
-// open opens an image of which the parent, if it has one, is at hand.
+// open opens the image. Its parent, if any, is resolved.
 func (w *layout) open(opts Options) (*Disk, error) {
 	if w.base != nil {
 		opts.Resolve = func(image.Ref) (image.Source, error) { return w.base, nil }
@@ -183,7 +183,7 @@ func (w *layout) open(opts Options) (*Disk, error) {
 	return Open(context.Background(), w.memFile, w.memFile.size, opts)
 }
 
-// TestRead reads all variants whole, and in pieces, and compares them.
+// TestRead reads all variants, whole and in pieces, and compares them.
 func TestRead(t *testing.T) {
 	all := variants()
 	if len(all) < 55 {
@@ -217,8 +217,8 @@ func checkClean(t *testing.T, d *Disk, corrupt bool) {
 	}
 }
 
-// TestHuge opens and lists an empty disk of 64 TiB in blocks of 1 MiB, which has a
-// table of 512 MiB.
+// TestHuge opens an empty disk of 64 TiB in blocks of 1 MiB and lists its extents. Its table has
+// 512 MiB.
 func TestHuge(t *testing.T) {
 	w := img{size: 4*mib - 512, states: "d"}.build()
 	w.put64(w.items[diskSizeGUID], maxDiskSize)
@@ -236,7 +236,7 @@ func TestHuge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // what is known to be empty is not read again
+	for range 2 { // empty pages are not read again
 		var got []image.Extent
 		for e, err := range image.Extents(d, 0, d.Size()) {
 			if err != nil {
@@ -258,13 +258,13 @@ func TestHuge(t *testing.T) {
 		t.Errorf("%+v, %v", i, err)
 	}
 	checkClean(t, d, false)
-	// Two blocks in one place are found by Check, as the table is too large for Open.
+	// Check finds two blocks at one offset, as the table is too large for Open.
 	w.put64(w.bat+8*m.index(5), uint64(end)|statePresent)
 	if d, err = w.open(Options{}); err != nil {
 		t.Fatal(err)
 	}
 	checkClean(t, d, true)
-	// An entry that is wrong by itself is found when it is used.
+	// An invalid entry is an error when it is used.
 	w.put64(w.bat+8*m.index(5), uint64(end+mib*5)|statePresent)
 	if d, err = w.open(Options{}); err != nil {
 		t.Fatal(err)

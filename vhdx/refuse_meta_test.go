@@ -1,6 +1,6 @@
 package vhdx
 
-// metadataRefusals are about the metadata region.
+// metadataRefusals returns invalid metadata regions.
 func metadataRefusals(small img) []refusal {
 	var all []refusal
 	w := small.build()
@@ -11,7 +11,7 @@ func metadataRefusals(small img) []refusal {
 	bad("metadata signature", func(w *layout) { w.put(w.meta, []byte{0}) }, "metadata table signature", w.meta, "metadata")
 	bad("2048 items", func(w *layout) { w.put16(w.meta+offItemCount, 2048) }, "metadata table EntryCount", w.meta+offItemCount, "2047")
 	bad("no items", func(w *layout) { w.put16(w.meta+offItemCount, 0) }, "metadata table", w.meta, "no FileParameters")
-	bad("2047 items", func(w *layout) { w.put16(w.meta+offItemCount, 2047) }, "metadata table entry 6 ItemId", w.meta+32+6*32, "already")
+	bad("2047 items", func(w *layout) { w.put16(w.meta+offItemCount, 2047) }, "metadata table entry 6 ItemId", w.meta+32+6*32, "only once")
 	next := w.meta + metadataEntries + 5*tableEntrySize
 	sixth := func(w *layout, id guid, off, n, flags uint32) {
 		w.put16(w.meta+offItemCount, 6)
@@ -23,7 +23,7 @@ func metadataRefusals(small img) []refusal {
 	bad("unknown required item", func(w *layout) { sixth(w, guid{1}, 0, 0, 4) }, "", -1, "metadata item 00000001-")
 	bad("unknown required item of the user", func(w *layout) { sixth(w, guid{1}, 0, 0, 5) }, "", -1, "metadata item 00000001-")
 	bad("known item of the user that is required", func(w *layout) { sixth(w, diskSizeGUID, 0, 0, 5) }, "", -1, "metadata item "+diskSizeGUID.String())
-	bad("item twice", func(w *layout) { sixth(w, diskSizeGUID, 0, 0, 0) }, "metadata table entry 5 ItemId", next, "already")
+	bad("item twice", func(w *layout) { sixth(w, diskSizeGUID, 0, 0, 0) }, "metadata table entry 5 ItemId", next, "only once")
 	bad("item before the end of the table", func(w *layout) { sixth(w, guid{1}, 65535, 1, 0) }, "metadata table entry 5 Offset", next+16, "at least 65536")
 	bad("item at 0", func(w *layout) { sixth(w, guid{1}, 0, 1, 0) }, "metadata table entry 5 Offset", next+16, "at least 65536")
 	bad("item past the region", func(w *layout) { sixth(w, guid{1}, mib, 1, 0) }, "metadata table entry 5 Offset", next+16, "inside the metadata region")
@@ -74,14 +74,13 @@ func metadataRefusals(small img) []refusal {
 	all = append(all, refusal{"size no multiple of 4096", img{size: 2 * mib, sector: 4096}, func(w *layout) { w.put64(w.items[diskSizeGUID], mib+512) },
 		"VirtualDiskSize", w.items[diskSizeGUID], "multiple of the logical sector size 4096"})
 
-	// The size that the table is too short for: 131072 entries, of which 31 are for
-	// sector bitmaps.
+	// The table is too short for this size: of its 131072 entries, 31 are for sector bitmaps.
 	all = append(all, refusal{"table too short", small, func(w *layout) { w.put64(w.items[diskSizeGUID], 131041*mib+512) },
 		"block allocation table length", w.bat, "at least 1048584 bytes"})
 	return append(all, locatorRefusals()...)
 }
 
-// locatorRefusals are about the locator of the parent.
+// locatorRefusals returns invalid parent locators.
 func locatorRefusals() []refusal {
 	var all []refusal
 	d := img{size: 2 * mib, base: newMemFile(mib), states: "p"}
@@ -123,7 +122,7 @@ func locatorRefusals() []refusal {
 	pairs("linkage with other letters", "ParentLocator parent_linkage", "GUID", "parent_linkage", "g"+testID.String()[1:], "relative_path", "x")
 	pairs("linkage with other dashes", "ParentLocator parent_linkage", "GUID", "parent_linkage", testID.String()[:8]+"0"+testID.String()[9:], "relative_path", "x")
 	pairs("second linkage", "ParentLocator parent_linkage2", "GUID", "parent_linkage", id, "parent_linkage2", "-", "relative_path", "x")
-	pairs("key twice", "ParentLocator entry 2 key", "already", "parent_linkage", id, "relative_path", "x", "relative_path", "y")
+	pairs("key twice", "ParentLocator entry 2 key", "only once", "parent_linkage", id, "relative_path", "x", "relative_path", "y")
 	many := make([]string, 0, 2*257)
 	for i := range 257 {
 		many = append(many, string(rune('a'+i)), "x")

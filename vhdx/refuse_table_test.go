@@ -1,6 +1,6 @@
 package vhdx
 
-// tableRefusals are about the block allocation table.
+// tableRefusals returns invalid block allocation tables.
 func tableRefusals(small img) []refusal {
 	var all []refusal
 	w := small.build()
@@ -11,7 +11,7 @@ func tableRefusals(small img) []refusal {
 	end := uint64(w.memFile.size)
 	bad("state 4", 3, 4, "state 0, 1, 2, 3, 6 or 7")
 	bad("state 5", 3, 5, "state 0, 1, 2, 3, 6 or 7")
-	bad("partial without a parent", 3, uint64(w.blocks[3])|7, "without a parent")
+	bad("partial without a parent", 3, uint64(w.blocks[3])|7, "has no parent")
 	bad("reserved bit 3", 3, uint64(w.blocks[3])|6|8, "bits 3 to 19")
 	bad("reserved bit 19", 3, uint64(w.blocks[3])|6|1<<19, "bits 3 to 19")
 	bad("at 0", 3, 6, "the header section")
@@ -52,8 +52,8 @@ func tableRefusals(small img) []refusal {
 	of(d, "partial block at 0", 0, "block allocation table entry 0 (payload block)", 7, "the header section")
 	of(d, "state 4 with a parent", 0, "block allocation table entry 0 (payload block)", 4, "state 0, 1, 2, 3, 6 or 7")
 
-	// Without a parent this would be 131072 entries, as many as fit in 1 MiB. With one
-	// the last chunk has its sector bitmap after all of its blocks.
+	// Without a parent, this would be 131072 entries, which fit in 1 MiB. With a parent, the entry
+	// of the last sector bitmap follows all blocks of its chunk.
 	short := img{size: 131041 * mib, states: ".", base: newMemFile(mib)}
 	ws := short.build()
 	all = append(all, refusal{"table: no room for the last bitmap", short, func(w *layout) { w.batLen = mib; w.putRegions() },

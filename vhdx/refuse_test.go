@@ -8,15 +8,15 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// refusal is an edit of an image and the error that it must give, when it is opened
-// or, if not, when all of it is read.
+// A refusal is an edit of an image and the error that Open, or else reading the whole disk, must
+// return.
 type refusal struct {
 	name   string
 	img    img
 	edit   func(w *layout)
-	field  string // "" for an image.ErrUnsupported
-	offset int64  // of the field; -1: not checked
-	text   string // in the message
+	field  string // "" for image.ErrUnsupported
+	offset int64  // offset of the field; -1: not checked
+	text   string // part of the message
 }
 
 func refusals() []refusal {
@@ -25,9 +25,9 @@ func refusals() []refusal {
 	bad := func(name string, edit func(w *layout), field string, offset int64, text string) {
 		all = append(all, refusal{name, small, edit, field, offset, text})
 	}
-	w := small.build() // to know offsets
+	w := small.build() // for its offsets
 
-	// The file type identifier, and files that are cut at each structure.
+	// The file type identifier, and files that end within each structure.
 	cut := func(n int64, field, text string) {
 		bad(fmt.Sprintf("%d bytes", n), func(w *layout) { w.memFile.size = n }, field, -1, text)
 	}
@@ -42,7 +42,7 @@ func refusals() []refusal {
 	cut(w.meta, "region table entry 0 FileOffset", "inside the file")
 	cut(w.meta+mib, "region table entry 0 FileOffset", "inside the file")
 	cut(w.bat+5, "region table entry 0 FileOffset", "inside the file")
-	cut(w.bat+mib, "block allocation table entry 0 (payload block)", "inside the file, which has 4194304 bytes")
+	cut(w.bat+mib, "block allocation table entry 0 (payload block)", "inside the file of 4194304 bytes")
 	cut(w.blocks[3]+mib-1, "block allocation table entry 3 (payload block)", "inside the file")
 	bad("signature", func(w *layout) { w.put(0, []byte("vhdxfilf")) }, "signature", 0, `"vhdxfilf"`)
 	bad("signature of VHD", func(w *layout) { w.put(0, []byte("conectix")) }, "signature", 0, `"conectix"`)
@@ -61,8 +61,8 @@ func refusals() []refusal {
 	bad("equal sequence numbers", func(w *layout) { w.id[0]++; w.putHeader(header2Offset, 7, guid{}) },
 		"SequenceNumber", header2Offset+offSequence, "differ")
 	header("version 0", func(w *layout, at int64) { w.put16(at+offVersion, 0) }, "", -1, "version 0")
-	header("version 2", func(w *layout, at int64) { w.put16(at+offVersion, 2) }, "", -1, "version 2 of the format")
-	header("log version", func(w *layout, at int64) { w.put16(at+offLogVersion, 1); w.put(at+offLogGUID, logID[:]) }, "", -1, "version 1 of the log")
+	header("version 2", func(w *layout, at int64) { w.put16(at+offVersion, 2) }, "", -1, "format version 2")
+	header("log version", func(w *layout, at int64) { w.put16(at+offLogVersion, 1); w.put(at+offLogGUID, logID[:]) }, "", -1, "log version 1")
 	header("log length", func(w *layout, at int64) { w.put32(at+offLogLength, mib-4096) }, "LogLength", offLogLength, "multiple of 1 MiB")
 	header("log length of 4095 MiB", func(w *layout, at int64) { w.put32(at+offLogLength, 4095*mib) }, "LogOffset", offLogOffset, "inside the file")
 	header("log length into the metadata", func(w *layout, at int64) { w.put32(at+offLogLength, 2*mib) }, "region table", region1Offset-header1Offset, "the log")
@@ -101,7 +101,7 @@ func refusals() []refusal {
 	region("no metadata region", func(w *layout, at int64) { w.put32(at+offEntryCount, 1) }, "region table", offEntryCount, metadataGUID.String())
 	region("no table region", func(w *layout, at int64) { w.put(at+entry0, make([]byte, 16)); w.put32(at+entry0+28, 0) }, "region table", offEntryCount, batGUID.String())
 	region("unknown required region", func(w *layout, at int64) { third(w, at, guid{1}, w.blocks[0], mib, 1) }, "", -1, "region 00000001-")
-	region("region twice", func(w *layout, at int64) { third(w, at, batGUID, w.blocks[0], mib, 1) }, "region table entry 2 Guid", entry2, "already")
+	region("region twice", func(w *layout, at int64) { third(w, at, batGUID, w.blocks[0], mib, 1) }, "region table entry 2 Guid", entry2, "only once")
 	region("unknown region in the header section", func(w *layout, at int64) { third(w, at, guid{1}, 0, mib, 0) }, "region table entry 2 FileOffset", entry2+16, "1 MiB")
 	region("unknown region in the log", func(w *layout, at int64) { third(w, at, guid{1}, w.logAt, mib, 0) }, "region table", 0, "the log")
 	region("unknown region in the metadata", func(w *layout, at int64) { third(w, at, guid{1}, w.meta, mib, 0) }, "region table", 0, "the metadata region")
@@ -113,7 +113,7 @@ func refusals() []refusal {
 	region("table of 4095 MiB", func(w *layout, at int64) { w.put32(at+entry0+24, 4095*mib) }, "region table entry 0 FileOffset", entry0+16, "inside")
 	region("table length", func(w *layout, at int64) { w.put32(at+entry0+24, mib+8) }, "region table entry 0 Length", entry0+24, "multiple")
 	region("table of no bytes", func(w *layout, at int64) { w.put32(at+entry0+24, 0) }, "block allocation table length", w.bat-region1Offset, "at least 48 bytes")
-	region("table in the metadata", func(w *layout, at int64) { w.put64(at+entry0+16, uint64(w.meta)) }, "region table", 0, "overlaps")
+	region("table in the metadata", func(w *layout, at int64) { w.put64(at+entry0+16, uint64(w.meta)) }, "region table", 0, "overlap")
 	region("table in the first block", func(w *layout, at int64) { w.put64(at+entry0+16, uint64(w.blocks[0])) },
 		"block allocation table entry 3 (payload block)", w.blocks[0]+24-region1Offset, "state 4")
 	region("metadata of no bytes", func(w *layout, at int64) { w.put32(at+entry1+24, 0) }, "region table entry 1 Length", entry1+24, "at least 1 MiB")
@@ -125,7 +125,7 @@ func refusals() []refusal {
 	return all
 }
 
-// TestRefuse checks that each refusal is one, in little memory.
+// TestRefuse checks that each image is refused in bounded memory.
 func TestRefuse(t *testing.T) {
 	all := refusals()
 	if len(all) < 150 {
@@ -134,7 +134,7 @@ func TestRefuse(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range all {
 		if seen[c.name] {
-			t.Errorf("two refusals are %q", c.name)
+			t.Errorf("duplicate name %q", c.name)
 		}
 		seen[c.name] = true
 		t.Run(c.name, func(t *testing.T) {

@@ -14,10 +14,10 @@ const (
 	regionMagic     = "regi"
 	regionTableSize = 64 << 10
 	tableEntrySize  = 32
-	maxEntries      = 2047 // of a region table and of a metadata table
+	maxEntries      = 2047 // in a region table or a metadata table
 
 	offEntryCount = 8
-	regionEntries = 16 // where the entries start
+	regionEntries = 16 // offset of the entries
 )
 
 var (
@@ -25,7 +25,7 @@ var (
 	metadataGUID = guids.Must("8b7ca206-4790-4b9a-b8fe-575f050f886e")
 )
 
-// A span is a part of the file that is in use for something.
+// A span is a part of the file that a structure occupies.
 type span struct {
 	off, length int64
 	what        string
@@ -33,14 +33,14 @@ type span struct {
 
 func (s span) end() int64 { return s.off + s.length }
 
-// regions are those of a file, and what is in use besides blocks.
+// regions holds the regions of a file, and all parts of the file used other than by blocks.
 type regions struct {
 	bat, metadata span
-	used          []span // in order, without overlaps: the header section, the log, all regions
+	used          []span // the header section, the log and all regions, in order and without overlaps
 	warnings      []string
 }
 
-// overlaps returns which part of the file n bytes at off overlap, if they do.
+// overlaps returns a used part of the file that the n bytes at off overlap, if any.
 func (g *regions) overlaps(off, n int64) (span, bool) {
 	i, _ := slices.BinarySearchFunc(g.used, off, func(s span, off int64) int { return cmp.Compare(s.end(), off+1) })
 	if i < len(g.used) && g.used[i].off < off+n {
@@ -49,7 +49,7 @@ func (g *regions) overlaps(off, n int64) (span, bool) {
 	return span{}, false
 }
 
-// readRegions reads the region table (section 2.2.3) of a file whose log is replayed.
+// readRegions reads the region table (section 2.2.3) of a file after the replay of its log.
 func readRegions(r io.ReaderAt, size int64, h *header) (*regions, error) {
 	g := &regions{}
 	a, bad1, err := readRegionTable(r, region1Offset)
@@ -82,8 +82,7 @@ func readRegions(r io.ReaderAt, size int64, h *header) (*regions, error) {
 	return g, g.checkOverlap(at)
 }
 
-// readRegionTable returns a region table as it is, and what is wrong with it if it is
-// damaged.
+// readRegionTable reads a region table. bad says why it is damaged, if it is.
 func readRegionTable(r io.ReaderAt, off int64) (b []byte, bad, err error) {
 	b = make([]byte, regionTableSize)
 	if _, err := readFull(r, b, off); err != nil {
@@ -114,7 +113,7 @@ func (g *regions) parse(b []byte, at, size int64) error {
 			return fieldError(off+at, fmt.Sprintf("region table entry %d %s", i, field), value, want, args...)
 		}
 		if seen[id] {
-			return fail(0, "Guid", id, "a region that is not in the table already")
+			return fail(0, "Guid", id, "a region that occurs only once")
 		}
 		seen[id] = true
 		switch id {
@@ -124,16 +123,16 @@ func (g *regions) parse(b []byte, at, size int64) error {
 			s.what = "the metadata region"
 		default:
 			if le.Uint32(e[28:])&1 != 0 {
-				return unsupported("the image has a region %s, at offset %d of the file, that it says must be known to read it", id, off)
+				return unsupported("unknown required region %s at offset %d of the file", id, off)
 			}
 		}
 		switch {
 		case s.off%mib != 0 || s.off < headerEnd:
-			return fail(16, "FileOffset", s.off, "a multiple of 1 MiB, and at least that")
+			return fail(16, "FileOffset", s.off, "a multiple of 1 MiB, at least 1 MiB")
 		case s.length%mib != 0:
 			return fail(24, "Length", s.length, "a multiple of 1 MiB")
 		case s.length > size || s.off > size-s.length:
-			return fail(16, "FileOffset", s.off, "a region of %d bytes inside the file, which has %d bytes", s.length, size)
+			return fail(16, "FileOffset", s.off, "an offset with %d bytes inside the file of %d bytes", s.length, size)
 		}
 		switch {
 		case id == batGUID:
@@ -149,20 +148,20 @@ func (g *regions) parse(b []byte, at, size int64) error {
 	}
 	for _, id := range []guid{batGUID, metadataGUID} {
 		if !seen[id] {
-			return fieldError(at+offEntryCount, "region table", fmt.Sprintf("%d entries", n), "one for the region %s", id)
+			return fieldError(at+offEntryCount, "region table", fmt.Sprintf("%d entries", n), "an entry for the region %s", id)
 		}
 	}
 	return nil
 }
 
-// checkOverlap sorts what is in use and checks that nothing overlaps.
+// checkOverlap sorts the used parts of the file and checks that they do not overlap.
 func (g *regions) checkOverlap(at int64) error {
 	slices.SortFunc(g.used, func(a, b span) int { return cmp.Compare(a.off, b.off) })
 	for i := 1; i < len(g.used); i++ {
 		a, b := g.used[i-1], g.used[i]
 		if b.off < a.end() {
 			return fieldError(at, "region table", fmt.Sprintf("%s at %d to %d", b.what, b.off, b.end()),
-				"nothing that overlaps %s at %d to %d", a.what, a.off, a.end())
+				"a region that does not overlap %s at %d to %d", a.what, a.off, a.end())
 		}
 	}
 	return nil

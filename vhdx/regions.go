@@ -2,8 +2,8 @@ package vhdx
 
 import "github.com/luksimg/luksimg/image"
 
-// Regions returns what is in the file besides blocks: the header section, the log, and what the region table
-// lists ([MS-VHDX], section 2.2), in order.
+// Regions returns the metadata regions of the file in order: the header section, the log, and the
+// regions in the region table ([MS-VHDX], section 2.2).
 func (d *Disk) Regions() []image.Region {
 	var all []image.Region
 	for _, s := range d.regions.used {

@@ -2,8 +2,8 @@ package vhdx
 
 import "github.com/luksimg/luksimg/internal/disk"
 
-// locate returns the run at pos that one block gives, or one page of the table that
-// has no blocks.
+// locate returns the run at pos that one block holds, or that one page of the table without blocks
+// covers.
 func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	m := d.m
 	block := pos >> m.blockShift
@@ -32,7 +32,7 @@ func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	case statePartial:
 		return d.partial(block, within, int64(e&offsetMask), r.N)
 	default:
-		// What is in undefined and unmapped blocks may be read as zeros.
+		// Undefined and unmapped blocks are allowed to read as zeros.
 		if r.Kind = disk.Hole; d.keepsPlace(block, e) {
 			r.Kind = disk.Zero
 		}

@@ -1,11 +1,11 @@
-// Package vhdx reads and writes VHDX disk images as [MS-VHDX], "Virtual Hard Disk v2 (VHDX)
-// File Format", describes them and as Hyper-V and QEMU write them. It reads fixed, dynamic
-// and differencing disks, with a log that was not replayed yet, and writes dynamic ones.
+// Package vhdx reads and writes VHDX disk images. It follows [MS-VHDX], "Virtual Hard Disk v2
+// (VHDX) File Format", and the files that Hyper-V and QEMU write. It reads fixed, dynamic and
+// differencing disks, even with a log that must be replayed, and writes dynamic ones.
 //
-// Start with [Open], which gives a [Disk]: an image.Source with extents, or with [Create].
-// [Detect] tells a VHDX file by its content. The package never opens a file, and what it
-// reads it does not change: the log is replayed in memory, and a differencing disk gets its
-// parent from [Options.Resolve], and is refused without it.
+// [Open] returns a [Disk], an image.Source with extents. [Create] writes a new image. [Detect]
+// recognizes a VHDX file by its content. The package never opens a file and never changes the file
+// that it reads: it replays the log in memory. [Options.Resolve] supplies the parent of a
+// differencing disk. Without it, such a disk is refused.
 //
 // [MS-VHDX]: https://learn.microsoft.com/openspecs/windows_protocols/ms-vhdx
 package vhdx
@@ -18,37 +18,37 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// Options changes how [Open] reads an image. The zero value is right for images of
-// unknown origin that are complete in themselves.
+// Options configure [Open]. The zero value is right for images of unknown origin that have no
+// parent.
 type Options struct {
-	// Resolve gives the parent that a differencing disk names. If it is nil, such a
-	// disk is refused with an [image.RefusedError]. Paths are those of Windows, with "\" between
-	// their parts: one relative to the folder of the image, one with the GUID of a volume, and
-	// one with a drive or a share.
+	// Resolve returns the parent of a differencing disk. If it is nil, such a disk is refused with
+	// an [image.RefusedError]. The names are Windows paths with "\" as the separator: a path
+	// relative to the folder of the image, a path with the GUID of a volume, and a path with a
+	// drive or a share.
 	Resolve func(image.Ref) (image.Source, error)
 
-	// ID tells this file from all others, as an absolute path or the numbers of
-	// device and inode do. An image whose chain of parents leads back to the same
-	// ID is refused. If it is empty, only the length of a chain is limited.
+	// ID identifies this file, such as an absolute path or the device and inode numbers. An image
+	// whose chain of parents leads back to the same ID is refused. If ID is empty, only the length
+	// of the chain is limited.
 	ID string
 
-	// MetadataOnly opens an image to be described and checked: Resolve is not
-	// called and ReadAt and Extents fail.
+	// MetadataOnly opens an image only to describe and check it. Resolve is not called, and ReadAt
+	// and Extents fail.
 	MetadataOnly bool
 
-	chain   disk.Chain // the images that this one is behind
-	linkage []guid     // what the one in front of it says that this one is
+	chain   disk.Chain // the images in front of this one
+	linkage []guid     // the linkage that the image in front of this one records
 }
 
-// A Disk is an open VHDX image, seen as its guest sees it. It is an image.Source and
-// an image.Extenter, and safe for concurrent use. It holds nothing to be closed, and
-// in memory up to 4 MiB of the block allocation table and of sector bitmaps, a bit
-// for each 8 KiB of the table, and which parts of the file its log replaces.
+// A Disk is an open VHDX image as its guest sees it. It is an image.Source and an image.Extenter,
+// and safe for concurrent use. It need not be closed. It holds in memory up to 4 MiB of the block
+// allocation table and of sector bitmaps, one bit per 8 KiB of the table, and the parts of the file
+// that its log replaces.
 type Disk struct {
 	disk     disk.Disk
-	file     disk.File // with its log replayed
-	fileSize int64     // likewise
-	log      *view     // nil if there is no log to be replayed
+	file     disk.File // the file after the replay of its log
+	fileSize int64     // its size after the replay
+	log      *view     // nil if the log is empty
 	pages    disk.Pages
 	opts     Options
 	h        *header
@@ -63,8 +63,8 @@ var (
 	_ image.Extenter = (*Disk)(nil)
 )
 
-// Detect reports whether r, of size bytes, starts as a VHDX file does. It does not
-// check anything else; an error while reading counts as no.
+// Detect reports whether r, of size bytes, starts like a VHDX file. It checks nothing else and
+// returns false if reading fails.
 func Detect(r io.ReaderAt, size int64) bool {
 	b := make([]byte, len(fileMagic))
 	if size < headerEnd {
@@ -74,21 +74,18 @@ func Detect(r io.ReaderAt, size int64) bool {
 	return err == nil && string(b) == fileMagic
 }
 
-// Open reads the metadata of the image of size bytes in r, and its log if that has
-// to be replayed, and checks them. If the block allocation table is at most 8 MiB
-// long all of it is checked too, so that a damaged file is refused here and not while
-// its data is read; of a longer one each entry is checked when it is used, and
-// [Disk.Check] checks all. The Disk keeps r, which must allow concurrent ReadAt if
-// the Disk is used concurrently, and must not change meanwhile. If r is an
-// image.Extenter, such as a raw file with hole detection, holes in the file are holes
-// of the disk.
+// Open reads and checks the metadata of the image of size bytes in r, and replays its log in
+// memory. It checks the whole block allocation table if that has at most 8 MiB. Entries of a longer
+// table are checked when they are used; [Disk.Check] checks all of them. The Disk keeps r, which
+// must not change and must support concurrent ReadAt if the Disk is used concurrently. If r is an
+// image.Extenter, such as a raw file that reports its holes, holes in the file are holes of the
+// disk.
 //
-// A file that breaks the rules of the format gives an *image.FormatError, which
-// matches image.ErrFormat; one with features that are not known here an error that
-// matches image.ErrUnsupported; one that needs a parent an [image.RefusedError] if there is
-// no [Options.Resolve], and [ErrLinkage] if it gets another parent than it was made
-// for. Other errors are those of r and of Resolve. What is odd but readable is in
-// [Info.Warnings].
+// A malformed file returns an *image.FormatError, which matches image.ErrFormat. Unknown features
+// match image.ErrUnsupported. A differencing disk returns an [image.RefusedError] if
+// [Options.Resolve] is nil, and [ErrLinkage] if its parent is not the one that it was made for.
+// Other errors are those of r and of Resolve. [Info.Warnings] lists oddities that do not prevent
+// reading.
 func Open(_ context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	h, err := readHeader(r, size)
 	if err != nil {
@@ -127,12 +124,12 @@ func Open(_ context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, er
 // Size returns the virtual size in bytes, a multiple of 512.
 func (d *Disk) Size() int64 { return d.m.size }
 
-// SectorSize returns the size of the disk's logical sectors in bytes, 512 or 4096 (MS-VHDX,
-// 2.6.2.4): what a partition table on it counts in.
+// SectorSize returns the size of the disk's logical sectors in bytes, 512 or 4096 (MS-VHDX, section
+// 2.6.2.4). Partition tables count these sectors.
 func (d *Disk) SectorSize() int64 { return d.m.logicalSector }
 
-// ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends with
-// io.EOF. Blocks that are next to each other in the file are read at once.
+// ReadAt reads guest-visible bytes; see [io.ReaderAt]. It joins blocks that are adjacent in the
+// file into one read.
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {

@@ -11,17 +11,17 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// A segment is a part of the file that the log replaces: a sector of data, or any
-// number of sectors of zeros.
+// A segment is a part of the file that the log replaces: one sector of data, or any number of
+// sectors of zeros.
 type segment struct {
 	start, end int64
-	data       int64   // where in the file the data sector is, 0 for zeros
-	leading    [8]byte // what a data sector has in the descriptor
+	data       int64   // offset of the data sector in the file, 0 for zeros
+	leading    [8]byte // the bytes of the data sector that are in the descriptor
 	trailing   [4]byte
 }
 
-// paint returns what is to be seen of segments, each of which hides what is in front
-// of it: in order of their place, without overlaps.
+// paint resolves overlaps of writes, each of which hides earlier ones. It returns the visible
+// segments in the order of their offsets.
 func paint(writes []segment) []segment {
 	bounds := make([]int64, 0, 2*len(writes))
 	for _, w := range writes {
@@ -29,8 +29,8 @@ func paint(writes []segment) []segment {
 	}
 	slices.Sort(bounds)
 	bounds = slices.Compact(bounds)
-	// Of each piece between bounds: which segment is seen, plus 1, and the next
-	// piece at which nothing is seen yet, or one on the way to it.
+	// For each piece between bounds, seen is 1 plus the index of the visible segment, and next
+	// leads to the next piece without one.
 	seen := make([]int32, len(bounds))
 	next := make([]int32, len(bounds))
 	for i := range next {
@@ -67,23 +67,22 @@ func paint(writes []segment) []segment {
 	return slices.Clip(out)
 }
 
-// A view is a file with the changes of its log. What is past the end of the file is
-// zeros.
+// A view is a file with the changes of its log. Bytes past the end of the file are zeros.
 type view struct {
 	r        io.ReaderAt
 	fileSize int64
-	size     int64 // with the changes
+	size     int64 // size with the changes
 	segments []segment
 }
 
-// after returns the first segment that ends after off.
+// after returns the index of the first segment that ends after off.
 func (v *view) after(off int64) int {
 	i, _ := slices.BinarySearchFunc(v.segments, off, func(s segment, off int64) int { return cmp.Compare(s.end, off+1) })
 	return i
 }
 
-// part returns how many of the n bytes at off are alike in this: that they are as
-// they are in the file, or that they are not.
+// part returns the length, up to n, of the range at off that the log either leaves unchanged or
+// replaces, and which of the two it is.
 func (v *view) part(off, n int64) (length int64, changed bool) {
 	i := v.after(off)
 	switch {
@@ -97,7 +96,7 @@ func (v *view) part(off, n int64) (length int64, changed bool) {
 	return min(n, v.fileSize-off), false
 }
 
-// ReadAt reads the file as it is with the changes.
+// ReadAt reads the file with the changes; see [io.ReaderAt].
 func (v *view) ReadAt(p []byte, off int64) (int, error) {
 	var end error
 	if rest := max(v.size-off, 0); int64(len(p)) > rest {
@@ -135,7 +134,7 @@ func (v *view) ReadAt(p []byte, off int64) (int, error) {
 	return done, end
 }
 
-// Extents implements image.Extenter: what the log replaces, or adds, is data.
+// Extents implements image.Extenter. Parts that the log replaces or adds are data.
 func (v *view) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return func(yield func(image.Extent, error) bool) {
 		for end := off + n; off < end; {
@@ -151,7 +150,7 @@ func (v *view) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 
 var sectors = sync.Pool{New: func() any { return new([logSector]byte) }}
 
-// readSegment reads at pos, within a segment.
+// readSegment reads at pos, which lies within segment s.
 func (v *view) readSegment(p []byte, s *segment, pos int64) error {
 	if s.data == 0 {
 		clear(p)

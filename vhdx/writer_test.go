@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/vhdx"
 )
 
-// TestWriter runs what all writers must do over Create.
+// TestWriter checks the contract of writers with Create.
 func TestWriter(t *testing.T) {
 	for name, o := range map[string]vhdx.CreateOptions{
 		"default":       {},
