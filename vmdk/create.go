@@ -134,11 +134,11 @@ func newWriter(src image.Source, o CreateOptions) (*writer, error) {
 	size := src.Size()
 	switch {
 	case size <= 0:
-		return nil, fmt.Errorf("vmdk: a disk of %d bytes: want one sector at least", size)
+		return nil, fmt.Errorf("vmdk: disk size %d, want at least one sector", size)
 	case o.CID == noParent:
 		return nil, fmt.Errorf("vmdk: content ID %s, which is that of no disk", hexCID(o.CID))
 	case size > maxDirectory*tableSpan:
-		return nil, fmt.Errorf("vmdk: a disk of %d bytes: %w", size, image.ErrTooLarge)
+		return nil, fmt.Errorf("vmdk: disk size %d: %w", size, image.ErrTooLarge)
 	}
 	w := &writer{src: src, jobs: parallel.Workers(o.Jobs), done: parallel.Progress(o.Progress), cid: o.CID, next: overHead, index: -1}
 	// VMware takes the last two numbers for no parent, and for no content ID yet.
