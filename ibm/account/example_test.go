@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// A new account lacks nearly everything; the second time nothing is left to make.
+// A new account lacks nearly everything. The second run finds nothing left to create.
 func Example() {
 	ctx := context.Background()
 	cloud, err := sandbox.Start(ctx, sandbox.Options{})

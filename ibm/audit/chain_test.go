@@ -20,7 +20,7 @@ const (
 
 var start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
-// at returns an event some minutes into the story.
+// at returns an event a number of minutes after the start.
 func at(minutes int, action, initiator, target string, data map[string]any) audit.Event {
 	return audit.Event{
 		Time: start.Add(time.Duration(minutes) * time.Minute), Action: action, Outcome: "success", ReasonCode: 200,
@@ -43,10 +43,10 @@ var query = audit.Query{RootKeyCRN: crn, ImageID: "guid-1"}
 func TestChainWhole(t *testing.T) {
 	events := story()
 	slices.Reverse(events)
-	events = append(events, at(3, "kms.secrets.unwrap", "server-protect", other, nil)) // a key whose ID begins alike
+	events = append(events, at(3, "kms.secrets.unwrap", "server-protect", other, nil)) // a key whose ID has the same prefix
 	r := audit.Chain(events, query)
 	if r.Broken() || len(r.Gaps) != 0 || len(r.Refusals) != 0 || len(r.Notes) != 0 {
-		t.Fatalf("a whole story: %+v", r)
+		t.Fatalf("complete chain: %+v", r)
 	}
 	var got []audit.Stage
 	for _, s := range r.Steps {
@@ -81,12 +81,12 @@ func TestChainRefused(t *testing.T) {
 	if !strings.Contains(r.Gaps[0].Reason, "409 Conflict") {
 		t.Errorf("gap %q", r.Gaps[0].Reason)
 	}
-	// It was repeated, with success: flagged, and whole.
+	// A later success: the refusal is flagged, but the chain is complete.
 	r = audit.Chain(append(events, at(5, "kms.secrets.unwrap", "server-protect", crn, nil)), query)
 	if r.Broken() || len(r.Refusals) != 1 {
 		t.Fatalf("%+v", r)
 	}
-	// A success with a code of refusal is none.
+	// A success with the reason code of a refusal counts as refused.
 	events = story()
 	events[1].ReasonCode = 403
 	if r := audit.Chain(events, query); !r.Broken() || r.Gaps[0].Stage != audit.Wrap {
@@ -110,14 +110,14 @@ func TestChainUnwrapByOther(t *testing.T) {
 
 func TestChainOrder(t *testing.T) {
 	events := story()
-	events[3].Time = start.Add(-time.Hour) // unwrapped before there was an image
+	events[3].Time = start.Add(-time.Hour) // unwrapped before the import
 	r := audit.Chain(events, query)
 	if !r.Broken() || r.Gaps[0].Stage != audit.Unwrap || !strings.Contains(r.Gaps[0].Reason, "only before the import") {
 		t.Fatalf("%+v", r)
 	}
 }
 
-// TestChainOrderEvent: the event of a server comes when it is ordered.
+// TestChainOrderEvent checks that the provision event may come when the server is ordered.
 func TestChainOrderEvent(t *testing.T) {
 	events := story()
 	events[4].Time = start.Add(4 * time.Minute)
@@ -140,7 +140,7 @@ func TestChainDuplicates(t *testing.T) {
 	}
 }
 
-// TestFiles reads the forms that events come in, and finds the same story in each.
+// TestFiles reads all supported file formats and expects the same chain.
 func TestFiles(t *testing.T) {
 	names, err := filepath.Glob("testdata/*")
 	if err != nil || len(names) < 6 {
@@ -162,7 +162,7 @@ func TestFiles(t *testing.T) {
 			continue
 		}
 		if want := time.Date(2019, 11, 3, 21, 40, 53, 940e6, time.UTC); !r.Steps[0].Time.Equal(want) {
-			t.Errorf("%s: the wrap was at %v", name, r.Steps[0].Time)
+			t.Errorf("%s: wrap at %v", name, r.Steps[0].Time)
 		}
 	}
 }
@@ -187,12 +187,12 @@ func TestReportRendering(t *testing.T) {
 	}
 	for _, want := range []string{`"stage":"unwrap"`, `"refused":true`, `"reason_code":409`, `"gaps":[`} {
 		if !bytes.Contains(text, []byte(want)) {
-			t.Errorf("%s is not in %s", want, text)
+			t.Errorf("%s missing in %s", want, text)
 		}
 	}
 }
 
-// TestChainServer has a server whose event names its image and not the root key.
+// TestChainServer uses a server event that names the image and not the root key.
 func TestChainServer(t *testing.T) {
 	events := []audit.Event{
 		at(0, "kms.secrets.create", "me@example.com", crn, nil),
@@ -209,7 +209,7 @@ func TestChainServer(t *testing.T) {
 	}
 }
 
-// TestChainChoice has two images of one root key, with a server each.
+// TestChainChoice uses two images of one root key, with a server each.
 func TestChainChoice(t *testing.T) {
 	events := append(story(),
 		at(7, "audit-log.vsi-image-template.create", "me@example.com", "crn:v1:x:::::a:vsi-image-template:guid-2", map[string]any{"crkCrn": crn}),
@@ -218,7 +218,7 @@ func TestChainChoice(t *testing.T) {
 	)
 	for _, c := range []struct {
 		image, server string
-		targets       string // last parts of imports and servers
+		targets       string // last parts of import and server targets
 		missing       string // stages
 	}{
 		{"", "", "guid-1 9 guid-2 10", ""},

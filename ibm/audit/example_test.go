@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 )
 
-// Events that were exported tell whether a key was used for a server.
+// Exported events show whether a key was used for a server.
 func ExampleChain() {
 	f, err := os.Open("testdata/lines.jsonl")
 	if err != nil {

@@ -79,7 +79,7 @@ func TestLoggerRedacts(t *testing.T) {
 	}
 }
 
-// lineWriter fails if a line comes in pieces.
+// lineWriter fails if a line arrives in several writes.
 type lineWriter struct {
 	t *testing.T
 	n int
@@ -123,9 +123,9 @@ func TestLoggerErrors(t *testing.T) {
 		t.Error(err)
 	}
 	if err := l.Log(audit.Event{}); err == nil {
-		t.Error("an event without an action was written")
+		t.Error("event without an action accepted")
 	}
 	if _, err := audit.AppendFile(t.TempDir()); err == nil {
-		t.Error("a folder was opened")
+		t.Error("folder opened")
 	}
 }

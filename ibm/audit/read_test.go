@@ -104,11 +104,11 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%d events", len(events))
 		}
 		if int64(len(text)) > o.MaxBytes && err == nil {
-			t.Fatalf("%d bytes were taken", len(text))
+			t.Fatalf("%d bytes accepted", len(text))
 		}
 		for _, e := range events {
 			if e.Action == "" {
-				t.Fatal("an event without an action")
+				t.Fatal("event without an action")
 			}
 			line, err := json.Marshal(e)
 			if err != nil {
@@ -116,7 +116,7 @@ func FuzzRead(f *testing.F) {
 			}
 			again, _, err := audit.Read(bytes.NewReader(line), audit.ReadOptions{})
 			if err != nil || len(again) != 1 || again[0].Action != e.Action || again[0].OK() != e.OK() {
-				t.Fatalf("%s was read as %+v, %v", line, again, err)
+				t.Fatalf("%s parsed as %+v, %v", line, again, err)
 			}
 		}
 		audit.Chain(events, audit.Query{RootKeyCRN: crn, ImageID: "x"}).Table()

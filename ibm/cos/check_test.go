@@ -11,9 +11,9 @@ import (
 	"github.com/luksimg/luksimg/ibm/cos"
 )
 
-// TestChecked has a service that stores something else than what was sent, and tells so only
-// when it is asked for the object afterwards: another length, or another ETag. Each way to
-// make an object finds out.
+// TestChecked uses a service that stores other content than was sent, with another length or
+// another ETag. The service reveals this only in a later HEAD request. All ways to
+// create an object must detect it.
 func TestChecked(t *testing.T) {
 	b := noise(6*mib, 11)
 	for lie, header := range map[string][2]string{
@@ -56,7 +56,7 @@ func TestChecked(t *testing.T) {
 			s := newService(t)
 			c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
 			if err := send(c, b); err != nil {
-				t.Fatalf("%s, sound: %v", way, err)
+				t.Fatalf("%s, undamaged: %v", way, err)
 			}
 			s.breaks(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodHead {
@@ -77,7 +77,7 @@ func TestChecked(t *testing.T) {
 				return true
 			})
 			if err := send(c, b); !errors.Is(err, cos.ErrChecksum) {
-				t.Errorf("%s is wrong, sent as %s: %v", lie, way, err)
+				t.Errorf("wrong %s, sent as %s: %v", lie, way, err)
 			}
 		}
 	}

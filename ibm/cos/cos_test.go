@@ -30,7 +30,7 @@ func TestParseURI(t *testing.T) {
 	} {
 		o, err := cos.ParseURI(uri)
 		if err != nil || o != want || o.String() != uri {
-			t.Errorf("%s is %+v (%v), %v", uri, o, o, err)
+			t.Errorf("parsed %s as %+v (%v), %v", uri, o, o, err)
 		}
 	}
 	for _, uri := range []string{
@@ -41,7 +41,7 @@ func TestParseURI(t *testing.T) {
 		"cos://us-south/images/" + strings.Repeat("k", 1025), "cos://us-south/" + strings.Repeat("b", 64) + "/x", "cos://" + strings.Repeat("r", 33) + "/images/x",
 	} {
 		if o, err := cos.ParseURI(uri); !errors.Is(err, cos.ErrURI) {
-			t.Errorf("%q is %+v, %v", uri, o, err)
+			t.Errorf("parsed %q as %+v, %v", uri, o, err)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func FuzzParseURI(f *testing.F) {
 			return
 		}
 		if o.String() != uri || o.Check() != nil {
-			t.Errorf("%q became %q", uri, o)
+			t.Errorf("parsed %q, String returns %q", uri, o)
 		}
 	})
 }
@@ -82,9 +82,9 @@ func TestNewRefuses(t *testing.T) {
 		"broken endpoint":     {Tokens: ts, Endpoint: "https://user:hunter2@s3.example.com:port"},
 	} {
 		if _, err := cos.New(o); err == nil {
-			t.Errorf("%s is accepted", name)
+			t.Errorf("%s accepted", name)
 		} else if strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: the password is in the error: %v", name, err)
+			t.Errorf("%s: the error contains the password: %v", name, err)
 		}
 	}
 	for _, o := range []cos.Options{
@@ -139,7 +139,7 @@ func TestBuckets(t *testing.T) {
 			}
 		}
 		if err := c.CreateBucket(ctx, "eu-de", "other-bucket", cos.BucketOptions{Class: "frozen"}); err == nil {
-			t.Error("a class that is none")
+			t.Error("unknown storage class accepted")
 		}
 		if _, err := c.Bucket(ctx, "eu-de", "no-such-bucket"); !errors.Is(err, cos.ErrNotFound) {
 			t.Errorf("no bucket: %v", err)
@@ -147,11 +147,11 @@ func TestBuckets(t *testing.T) {
 	})
 	s := newService(t)
 	if err := client(t, cos.Options{Endpoint: s.URL, Tokens: &tokenSource{s: s}}).CreateBucket(ctx, "eu-de", "bucket", cos.BucketOptions{}); err == nil {
-		t.Error("with a token and without the instance")
+		t.Error("token without service instance ID accepted")
 	}
 }
 
-// TestRegions speaks to IBM's names, which all lead to the sandbox.
+// TestRegions uses IBM's host names, which all lead to the sandbox.
 func TestRegions(t *testing.T) {
 	s := newService(t)
 	srv := httptest.NewTLSServer(s)
@@ -161,13 +161,13 @@ func TestRegions(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
 		},
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-		// A refusal comes before the body: if that were on its way, the connection could break first.
+		// Wait for a refusal before the body: otherwise the connection could break first.
 		ExpectContinueTimeout: time.Minute,
 	}
 	defer tr.CloseIdleConnections()
 	for name, o := range map[string]cos.Options{"bearer": {Tokens: &tokenSource{s: s}, Transport: tr}, "hmac": {HMAC: hmacKey(), Transport: tr}} {
 		c := client(t, o)
-		b := noise(6*mib, 30) // over TLS bodies are not signed
+		b := noise(6*mib, 30) // bodies are not signed over TLS
 		if _, err := c.Upload(ctx, object("x"), bytes.NewReader(b), int64(len(b)), cos.UploadOptions{PartSize: 5 * mib}); err != nil || !bytes.Equal(s.stored(t, "x"), b) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -183,7 +183,7 @@ func TestRegions(t *testing.T) {
 	}
 }
 
-// answering is a transport that gives one answer to all.
+// answering is a transport that gives the same answer to all requests.
 type answering struct {
 	status int
 	header http.Header
@@ -219,7 +219,7 @@ func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		a    *answering
 		want error
-		text string // must be in the error or the hint
+		text string // expected in the error or the hint
 	}{
 		{&answering{status: 404, body: xml("NoSuchKey", "")}, cos.ErrNotFound, "check the names"},
 		{&answering{status: 404, body: xml("NoSuchBucket", "")}, cos.ErrNotFound, "region"},
@@ -262,7 +262,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestBackoff checks the pauses between attempts: they grow, are bounded, and obey the server.
+// TestBackoff checks that the pauses between attempts grow, are bounded, and respect Retry-After.
 func TestBackoff(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, c := range []struct {
@@ -305,7 +305,7 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// TestForbiddenToken checks that a refusal with 403 renews a token once, and not each time.
+// TestForbiddenToken checks that a 403 renews a token once, and not each time.
 func TestForbiddenToken(t *testing.T) {
 	s := newService(t)
 	ts := &tokenSource{s: s}
@@ -340,8 +340,8 @@ func (f tokenFunc) Token(context.Context) (rest.Token, error) {
 	return rest.NewToken(t, time.Time{}), err
 }
 
-// TestSlowToken: the time that a token takes is not that of the request, which may stall
-// for less.
+// TestSlowToken checks that the stall timeout of a request excludes the time to get
+// a token.
 func TestSlowToken(t *testing.T) {
 	slow := tokenFunc(func() (string, error) {
 		<-time.After(60 * time.Millisecond)
@@ -354,8 +354,8 @@ func TestSlowToken(t *testing.T) {
 	}
 }
 
-// TestSecrets looks for the credentials in all that is made of them, when the service
-// gives them back too.
+// TestSecrets looks for the credentials in errors and in the formatted options, even if the service
+// repeats them.
 func TestSecrets(t *testing.T) {
 	s := newService(t)
 	ts := &tokenSource{s: s}
@@ -379,18 +379,18 @@ func TestSecrets(t *testing.T) {
 		if o.HMAC != nil {
 			texts = append(texts, fmt.Sprintf("%v %+v %#v", *o.HMAC, o.HMAC, o.HMAC))
 			if b, err := json.Marshal(o.HMAC); err == nil {
-				t.Errorf("credentials are JSON: %s", b)
+				t.Errorf("credentials were marshaled: %s", b)
 			}
 		}
 		for _, text := range texts {
 			if strings.Contains(text, secretKey) && o.HMAC != nil || strings.Contains(text, "bearer-secret") && o.Tokens != nil {
-				t.Errorf("a secret is in: %s", text)
+				t.Errorf("secret in: %s", text)
 			}
 		}
 	}
 }
 
-// TestAbsurdAnswers checks that answers are bounded and make errors.
+// TestAbsurdAnswers checks that oversized and malformed answers are errors.
 func TestAbsurdAnswers(t *testing.T) {
 	for _, body := range []string{
 		"", "x", "<a/>", strings.Repeat("<a>", 100_000), strings.Repeat("x", 10<<20),
@@ -410,7 +410,7 @@ func TestAbsurdAnswers(t *testing.T) {
 	}
 }
 
-// TestPages reads lists that come in several pages.
+// TestPages reads lists of several pages.
 func TestPages(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
@@ -448,7 +448,7 @@ func TestPages(t *testing.T) {
 		got = append(got, u.Key)
 		ids[u.UploadID] = true
 		if u.Initiated.IsZero() {
-			t.Errorf("%+v has no time", u)
+			t.Errorf("no time in %+v", u)
 		}
 	}
 	if !slices.Equal(got, want) || len(ids) != 5 {

@@ -31,17 +31,17 @@ func TestDownload(t *testing.T) {
 				t.Errorf("%d bytes: %+v, progress %d, %v", size, r, done.Load(), err)
 			}
 			if !bytes.Equal(w.b, b) {
-				t.Errorf("%d bytes: not the object", size)
+				t.Errorf("%d bytes: content differs from the object", size)
 			}
 		}
-		// Put in one request, and so large that it is read in two.
+		// Stored in one request, and so large that the download uses two.
 		b := noise(17*mib, 21)
 		if err := s.s3.Put(account, "images", "one", bytes.NewReader(b)); err != nil {
 			t.Fatal(err)
 		}
 		var w writerAt
 		if r, err := c.Download(ctx, object("one"), &w, cos.DownloadOptions{}); err != nil || r.Verified || !bytes.Equal(w.b, b) {
-			t.Errorf("into what can only be written: %+v, %v", r, err)
+			t.Errorf("into an io.WriterAt only: %+v, %v", r, err)
 		}
 		var f file
 		if r, err := c.Download(ctx, object("one"), &f, cos.DownloadOptions{}); err != nil || !r.Verified || !bytes.Equal(f.b, b) {
@@ -50,7 +50,7 @@ func TestDownload(t *testing.T) {
 	})
 }
 
-// TestDownloadFaults reads while connections break in the middle of bodies.
+// TestDownloadFaults downloads while connections break in the middle of bodies.
 func TestDownloadFaults(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, Tokens: &tokenSource{s: s}})
@@ -79,7 +79,7 @@ func TestDownloadFaults(t *testing.T) {
 	}
 }
 
-// short breaks the connection after some bytes.
+// short breaks the connection after a number of bytes.
 type short struct {
 	http.ResponseWriter
 	left int
@@ -117,7 +117,7 @@ func TestDownloadResume(t *testing.T) {
 	if err != nil || !r.Verified || r.Found != 10*mib || !bytes.Equal(f.b, b) || m.b != nil {
 		t.Errorf("%+v, %v", r, err)
 	}
-	// Replaced meanwhile.
+	// The object is replaced during the download.
 	m.b = m.saves[len(m.saves)-1]
 	if err := s.s3.Put(account, "images", "x", bytes.NewReader(b[1:])); err != nil {
 		t.Fatal(err)
@@ -127,11 +127,11 @@ func TestDownloadResume(t *testing.T) {
 	}
 	for _, text := range []string{"{", "{}", `{"version":1,"size":10,"chunk_size":0}`, `{"version":1,"size":10,"chunk_size":10,"md5":["xx"]}`} {
 		if _, err := c.Download(ctx, object("x"), &f, cos.DownloadOptions{State: &memory{b: []byte(text)}}); err == nil {
-			t.Errorf("%s is accepted", text)
+			t.Errorf("state %s accepted", text)
 		}
 	}
 	if _, err := c.Download(ctx, object("x"), &writerAt{}, cos.DownloadOptions{State: &memory{}}); err == nil {
-		t.Error("a download into what cannot be read is resumable")
+		t.Error("resumable download into an io.WriterAt only accepted")
 	}
 }
 
@@ -141,7 +141,7 @@ func answer403(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// TestDownloadWrong checks that content that changed, or is damaged, is never taken.
+// TestDownloadWrong checks that changed or damaged content is always an error.
 func TestDownloadWrong(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
@@ -167,14 +167,14 @@ func TestDownloadWrong(t *testing.T) {
 		t.Errorf("replaced meanwhile: %v", err)
 	}
 	if _, err := r.ReadAt(make([]byte, 10), 0); !errors.Is(err, cos.ErrChanged) {
-		t.Errorf("replaced since it was opened: %v", err)
+		t.Errorf("replaced after Open: %v", err)
 	}
 	s.breaks(func(_ http.ResponseWriter, r *http.Request) bool {
-		r.Header.Del("If-Match") // as versitygw may do while the object is replaced
+		r.Header.Del("If-Match") // like versitygw during a replacement
 		return false
 	})
 	if _, err := r.ReadAt(make([]byte, 10), 0); !errors.Is(err, cos.ErrChanged) {
-		t.Errorf("another version of another length: %v", err)
+		t.Errorf("version with another length: %v", err)
 	}
 	s.breaks(nil)
 	up(b)
@@ -189,7 +189,7 @@ func TestDownloadWrong(t *testing.T) {
 	if _, err := c.Download(ctx, object("x"), &file{}, cos.DownloadOptions{State: m}); !errors.Is(err, cos.ErrChecksum) || m.b != nil {
 		t.Errorf("damaged: %v", err)
 	}
-	// Ranges that were not asked for.
+	// Answers with the wrong range.
 	for name, answer := range map[string]func(w http.ResponseWriter){
 		"other range": func(w http.ResponseWriter) {
 			w.Header().Set("Content-Range", "bytes 1-5242881/27262976")
@@ -214,7 +214,7 @@ func TestDownloadWrong(t *testing.T) {
 	}
 }
 
-// damaging flips a bit of the first bytes.
+// damaging flips a bit in the first bytes.
 type damaging struct {
 	http.ResponseWriter
 	done bool
@@ -265,7 +265,7 @@ func TestReader(t *testing.T) {
 		wg.Wait()
 		s.breaks(nil)
 		n := s.count("GET")
-		for off := range int64(1000) { // small reads are kept
+		for off := range int64(1000) { // small reads are served from the cache
 			if _, err := r.ReadAt(make([]byte, 100), off*100); err != nil {
 				t.Fatal(err)
 			}
@@ -277,11 +277,11 @@ func TestReader(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := r.ReadAt(nil, -1); err == nil {
-			t.Error("read at -1")
+			t.Error("read at -1 succeeded")
 		}
 		r.Close()
 		if _, err := r.ReadAt(make([]byte, 2*mib), 0); err == nil {
-			t.Error("read after close")
+			t.Error("read after Close succeeded")
 		}
 		if _, err := c.Open(ctx, object("none")); !errors.Is(err, cos.ErrNotFound) {
 			t.Errorf("no object: %v", err)
@@ -310,7 +310,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestStall checks that a service that says nothing counts as broken.
+// TestStall checks that a service that sends nothing counts as broken.
 func TestStall(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey(), Stall: 50_000_000, Attempts: 3})

@@ -12,7 +12,7 @@ import (
 )
 
 func ExampleClient_Upload() {
-	// A service on this machine, instead of the one in Endpoint's default.
+	// A local service instead of the default endpoint.
 	sandbox, err := s3.New(s3.Options{HMAC: func(key string) ([]byte, string, bool) { return []byte("secret"), "account", key == "key" }})
 	if err != nil {
 		log.Fatal(err)
@@ -36,7 +36,7 @@ func ExampleClient_Upload() {
 	if err := client.CreateBucket(ctx, object.Region, object.Bucket, cos.BucketOptions{}); err != nil {
 		log.Fatal(err)
 	}
-	disk := make([]byte, 40<<20) // any io.ReaderAt will do, an *os.File too
+	disk := make([]byte, 40<<20) // any io.ReaderAt works, such as an *os.File
 	r, err := client.Upload(ctx, object, bytes.NewReader(disk), int64(len(disk)), cos.UploadOptions{
 		// State: cos.StateFile("disk.vhd.upload.json") would make it resumable.
 	})

@@ -15,8 +15,8 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// TestInterrupted looks at which failures of a transfer the same call goes on after, with
-// something to go on with and without.
+// TestInterrupted checks which failures of a transfer are resumable, with and without a
+// saved state.
 func TestInterrupted(t *testing.T) {
 	state := cos.StateFile(filepath.Join(t.TempDir(), "state"))
 	errs := []error{
@@ -33,11 +33,11 @@ func TestInterrupted(t *testing.T) {
 		for _, err := range errs {
 			got := cos.Interrupted(err, state, "--abort gives it up")
 			if goesOn := errors.As(got, new(*cos.InterruptedError)); goesOn != want(err) || !errors.Is(got, err) {
-				t.Errorf("%v became %v, which goes on: %v", err, got, goesOn)
+				t.Errorf("%v became %v, resumable: %v", err, got, goesOn)
 			}
 		}
 	}
-	look(func(error) bool { return false }) // there is no state
+	look(func(error) bool { return false }) // without a state
 	if err := cos.Interrupted(errs[0], nil, ""); err != errs[0] {
 		t.Error(err)
 	}
@@ -68,7 +68,7 @@ func TestDownloadFile(t *testing.T) {
 			t.Errorf("%d files, want %d: %v", len(files), want, err)
 		}
 	}
-	after := func(n int) func(http.ResponseWriter, *http.Request) bool { // refuse all but the first n ranges
+	after := func(n int) func(http.ResponseWriter, *http.Request) bool { // refuses all but the first n ranges
 		return func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method != http.MethodGet {
 				return false
@@ -86,16 +86,16 @@ func TestDownloadFile(t *testing.T) {
 		defer s.breaks(nil)
 		_, err := c.DownloadFile(ctx, object("x"), name, o)
 		if err == nil {
-			t.Fatal("it was downloaded")
+			t.Fatal("download succeeded")
 		}
 		return errors.As(err, new(*cos.InterruptedError))
 	}
 	if interrupted(cos.FileOptions{Jobs: 1}) {
-		t.Error("it goes on, and nothing was kept")
+		t.Error("resumable although nothing was kept")
 	}
 	there(0)
 	if !interrupted(cos.FileOptions{Jobs: 1, Resume: true}) {
-		t.Error("it does not go on")
+		t.Error("not resumable")
 	}
 	there(2)
 	if err := cos.DiscardFile(name); err != nil {
@@ -113,7 +113,7 @@ func TestDownloadFile(t *testing.T) {
 	}
 	there(1)
 	if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, b) {
-		t.Errorf("not the object: %v", err)
+		t.Errorf("content differs from the object: %v", err)
 	}
 	if _, err := c.DownloadFile(ctx, object("x"), name, cos.FileOptions{}); !errors.Is(err, fs.ErrExist) {
 		t.Error(err)
@@ -127,7 +127,7 @@ func TestDownloadFile(t *testing.T) {
 	there(1)
 }
 
-// TestBefore looks at what is asked before an image is uploaded.
+// TestBefore checks the checks before an upload.
 func TestBefore(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
@@ -160,14 +160,14 @@ func TestBefore(t *testing.T) {
 	}
 	s.breaks(nil)
 	for _, key := range []string{"y", "y", "yes"} {
-		s.breaks(func(w http.ResponseWriter, r *http.Request) bool { // the parts, which are kept
+		s.breaks(func(w http.ResponseWriter, r *http.Request) bool { // refuse the parts, so that the upload remains
 			if r.Method == http.MethodPut {
 				w.WriteHeader(http.StatusNotImplemented)
 			}
 			return r.Method == http.MethodPut
 		})
 		if _, err := c.Upload(ctx, object(key), bytes.NewReader(noise(6*mib, 31)), 6*mib, cos.UploadOptions{PartSize: 5 * mib, State: &memory{}}); err == nil {
-			t.Fatal("it was uploaded")
+			t.Fatal("upload succeeded")
 		}
 	}
 	s.breaks(nil)

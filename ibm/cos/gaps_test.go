@@ -10,7 +10,7 @@ import (
 )
 
 // TestSinkGaps writes blocks with gaps between, from several goroutines, and the front last.
-// Without Gaps there would be too many parts that are incomplete.
+// Without Gaps too many parts would be incomplete.
 func TestSinkGaps(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
@@ -51,12 +51,12 @@ func TestSinkGaps(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		// The front is open yet; what was sent is not.
+		// The first part is still open; sent parts are not.
 		if _, err := k.WriteAt(want[:4096], 0); err != nil {
 			return err
 		}
 		if _, err := k.WriteAt(want[6*mib:][:1], 6*mib); err == nil || !strings.Contains(err.Error(), "already been sent") {
-			t.Errorf("a write to a part that was sent: %v", err)
+			t.Errorf("write to a sent part: %v", err)
 		}
 		return k.Close()
 	}
@@ -73,7 +73,7 @@ func TestSinkGaps(t *testing.T) {
 	}
 	clear(want[min(from, size):])
 	if !bytes.Equal(s.stored(t, "x"), want) {
-		t.Error("the object is not what was written")
+		t.Error("the object differs from the written data")
 	}
 	clean(t, c)
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
-// TestMain makes this program the helper of the tests that kill one.
+// TestMain runs the helper of the tests that kill a process.
 func TestMain(m *testing.M) {
 	if os.Getenv("COS_TEST_UPLOAD") != "" {
 		if err := uploadHelper(); err != nil {
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// uploadHelper uploads a file, and prints a line for each piece of progress.
+// uploadHelper uploads a file, and prints a line for each progress call.
 func uploadHelper() error {
 	o := cos.Options{Endpoint: os.Getenv("COS_TEST_UPLOAD"), HMAC: hmacKey(), Clock: resttest.Still(time.Now())}
 	if name := os.Getenv("COS_TEST_BEARER"); name != "" {
@@ -71,7 +71,7 @@ func uploadHelper() error {
 	return err
 }
 
-// helperTokens makes tokens that a service accepts until it lets them expire.
+// helperTokens issues tokens that a service accepts until it lets them expire.
 type helperTokens struct {
 	name string
 	mu   sync.Mutex
@@ -94,7 +94,7 @@ func (h *helperTokens) Drop(token rest.Token) {
 	}
 }
 
-// printPeak prints the most memory that the process had, where the system tells.
+// printPeak prints the peak memory of the process, if the system reports it.
 func printPeak() error {
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -109,10 +109,10 @@ func printPeak() error {
 	return nil
 }
 
-// TestMemory uploads 200 MiB, as a file and as a stream, in a process of its own.
+// TestMemory uploads 200 MiB, as a file and as a stream, in a separate process.
 func TestMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("the peak of memory is told on Linux only")
+		t.Skip("peak memory is available on Linux only")
 	}
 	s := newService(t)
 	f, err := os.Create(filepath.Join(t.TempDir(), "source"))
@@ -133,14 +133,14 @@ func TestMemory(t *testing.T) {
 		}
 		var kib int
 		if _, err := fmt.Sscan(string(out), &kib); err != nil || kib < 1000 || kib > most && !raceEnabled {
-			t.Errorf("stream %q: %d KiB at most, want %d: %v", stream, kib, most, err)
+			t.Errorf("stream %q: peak %d KiB, want at most %d: %v", stream, kib, most, err)
 		}
 		t.Logf("stream %q: %d KiB", stream, kib)
 	}
 }
 
-// killAndResume uploads b ten times, killed each time at random, and then to the end. With
-// bearer, the tokens of the run i are helper-i-0, helper-i-1 and so on; the last i is 10.
+// killAndResume uploads b ten times, killed each time after a random number of lines, and then completely. With
+// bearer, the tokens of run i are helper-i-0, helper-i-1 and so on; the last i is 10.
 func killAndResume(t *testing.T, endpoint string, bearer bool, c *cos.Client, b []byte, stored func() []byte) {
 	t.Helper()
 	dir := t.TempDir()
@@ -167,7 +167,7 @@ func killAndResume(t *testing.T, endpoint string, bearer bool, c *cos.Client, b 
 	killed := 0
 	for i := range 10 {
 		cmd, out := helper(i)
-		// A life of so many lines: few at first, for the start of the upload.
+		// Kill after this many lines: few at first, to hit the start of the upload.
 		life := rand.IntN(1 + 40*i)
 		lines := bufio.NewScanner(out)
 		for n := 0; lines.Scan() && n < life; n++ {
@@ -178,7 +178,7 @@ func killAndResume(t *testing.T, endpoint string, bearer bool, c *cos.Client, b 
 		}
 	}
 	if killed < 5 {
-		t.Errorf("killed %d times only", killed)
+		t.Errorf("killed only %d times", killed)
 	}
 	cmd, out := helper(10)
 	io.Copy(io.Discard, out)
@@ -186,23 +186,23 @@ func killAndResume(t *testing.T, endpoint string, bearer bool, c *cos.Client, b 
 		t.Fatal(err)
 	}
 	if !bytes.Equal(stored(), b) {
-		t.Error("the object is not the source")
+		t.Error("the object differs from the source")
 	}
 	clean(t, c)
 	if left, _ := filepath.Glob(state + "*"); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("unfinished uploads: %v", left)
 	}
 }
 
-// TestKill kills an upload to the sandbox with SIGKILL, ten times; and again with a service
-// that does what it should not.
+// TestKill kills an upload to the sandbox with SIGKILL, ten times. It repeats this with a faulty
+// service.
 func TestKill(t *testing.T) {
 	for name, fault := range map[string]func(s *service) func(http.ResponseWriter, *http.Request) bool{
 		"sound":        nil,
 		"500":          func(*service) func(http.ResponseWriter, *http.Request) bool { return badly(7, answer500) },
 		"dropped":      func(*service) func(http.ResponseWriter, *http.Request) bool { return badly(7, drop) },
 		"answers lost": func(s *service) func(http.ResponseWriter, *http.Request) bool { return badly(5, s.dropAnswer) },
-		// Whatever happens to the runs before, the first token of the last is good for one request only.
+		// Whatever happens to the earlier runs, the first token of the last run is valid for one request only.
 		"expiry": func(s *service) func(http.ResponseWriter, *http.Request) bool {
 			often, once := badly(5, s.expire), badly(2, s.expire)
 			return func(w http.ResponseWriter, r *http.Request) bool {
@@ -227,7 +227,7 @@ func TestKill(t *testing.T) {
 					t.Error("no token of the last run expired")
 				}
 				if _, ok := s.tokens["helper-10-1"]; !ok {
-					t.Error("the last run had one token only")
+					t.Error("the last run had only one token")
 				}
 			}
 		})

@@ -18,8 +18,8 @@ func (n notRead) ReadAt([]byte, int64) (int, error) {
 	return 0, io.EOF
 }
 
-// TestNotRegional has places that images are not imported from. Whatever is meant to be uploaded
-// there is refused before the service is asked, and before anything is read.
+// TestNotRegional uses places from which images cannot be imported. The client refuses uploads
+// to them before it sends a request or reads the source.
 func TestNotRegional(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
@@ -37,9 +37,9 @@ func TestNotRegional(t *testing.T) {
 		}
 	}
 	if len(s.calls) > 0 {
-		t.Errorf("the service was asked: %v", s.calls)
+		t.Errorf("requests sent: %v", s.calls)
 	}
-	// What the service says of the bucket counts too, whatever the endpoint.
+	// The location of the bucket counts too, whatever the endpoint.
 	for location, refused := range map[string]bool{"us-standard": true, "ap-flex": true, "us-onerate_active": true, "ams03-smart": true, "us-south-onerate_active": false, "us-south-flex": false, "us-south": false, "": false} {
 		s.breaks(func(w http.ResponseWriter, r *http.Request) bool {
 			if !r.URL.Query().Has("location") {
@@ -54,7 +54,7 @@ func TestNotRegional(t *testing.T) {
 	}
 }
 
-// TestTooLarge looks at the limits of the service, which are known before anything is read or asked.
+// TestTooLarge checks the limits of the service, which need no request and no reading.
 func TestTooLarge(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
@@ -76,9 +76,9 @@ func TestTooLarge(t *testing.T) {
 		}
 	}
 	if len(s.calls) > 0 {
-		t.Errorf("the service was asked: %v", s.calls)
+		t.Errorf("requests sent: %v", s.calls)
 	}
-	// Just not.
+	// The exact limit is allowed.
 	if _, err := c.CheckPlace(ctx, object("x"), cos.PlaceOptions{Size: 10 << 40}); err != nil {
 		t.Error(err)
 	}

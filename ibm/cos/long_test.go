@@ -19,8 +19,8 @@ func isPOST(r *http.Request, query string) bool {
 	return r.Method == http.MethodPost && r.URL.Query().Has(query)
 }
 
-// TestBusy has the service refuse the calls that make something, and the parts, as it is too busy.
-// Each is sent again after the time that it names, and nothing is made twice.
+// TestBusy uses a service that refuses creating calls and parts because of its load.
+// The client must retry each after the requested time, and create nothing twice.
 func TestBusy(t *testing.T) {
 	for name, busy := range map[string]func(w http.ResponseWriter){
 		"429": func(w http.ResponseWriter) { w.WriteHeader(http.StatusTooManyRequests) },
@@ -58,7 +58,7 @@ func TestBusy(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if !bytes.Equal(s.stored(t, name), b) {
-			t.Errorf("%s: the object is not the source", name)
+			t.Errorf("%s: the object differs from the source", name)
 		}
 		var waits []string
 		for _, d := range clock.Waits() {
@@ -75,8 +75,8 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestExpiry has the token expire six times in one upload, at each kind of call, with both of the
-// statuses that the service has for it.
+// TestExpiry lets the token expire six times in one upload, at each kind of call, with both
+// statuses that the service uses for it.
 func TestExpiry(t *testing.T) {
 	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
 		s := newService(t)
@@ -102,7 +102,7 @@ func TestExpiry(t *testing.T) {
 			t.Fatalf("%d: %v", status, err)
 		}
 		if !bytes.Equal(s.stored(t, "x"), b) {
-			t.Errorf("%d: the object is not the source", status)
+			t.Errorf("%d: the object differs from the source", status)
 		}
 		if len(expired) != 6 || tokens.n != 7 {
 			t.Errorf("%d: expired at %v, %d tokens", status, expired, tokens.n)
@@ -112,8 +112,8 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// TestGone has the service forget an upload while it is under way, at a part or at its end: it is
-// begun anew, with and without a state, but not for ever.
+// TestGone lets the service forget an unfinished upload, at a part or at its end. The client must
+// start again, with and without a state, but not forever.
 func TestGone(t *testing.T) {
 	b := noise(16*mib, 62)
 	for where, at := range map[string]func(r *http.Request) bool{
@@ -157,10 +157,10 @@ func TestGone(t *testing.T) {
 					continue
 				}
 				if !bytes.Equal(s.stored(t, "x"), b) {
-					t.Errorf("%s: the object is not the source", name)
+					t.Errorf("%s: the object differs from the source", name)
 				}
 				if state != nil && state.b != nil {
-					t.Errorf("%s: the state is left: %s", name, state.b)
+					t.Errorf("%s: the state was not removed: %s", name, state.b)
 				}
 			}
 		}

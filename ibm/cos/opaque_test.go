@@ -20,26 +20,26 @@ import (
 	"github.com/luksimg/luksimg/ibm/cos"
 )
 
-// A veil is a service whose ETags are no MD5 sums.
+// A veil wraps a service so that its ETags are not MD5 sums.
 type veil struct {
-	changing bool   // another one in each answer
-	form     string // of an ETag: a format for 16 bytes
-	careless bool   // it does not look at Content-MD5
-	sums     bool   // it tells a checksum of what it stored
-	label    string // what it says of its encryption
-	damage   bool   // it stores something else
-	private  bool   // what it stores cannot be read
+	changing bool   // another ETag in each answer
+	form     string // format of an ETag for 16 bytes
+	careless bool   // does not check Content-MD5
+	sums     bool   // returns checksums of the stored data
+	label    string // its encryption header
+	damage   bool   // stores damaged data
+	private  bool   // denies reading objects
 
 	s *service
 
 	mu    *sync.Mutex
-	names map[string]string // a real ETag, by the one that is told
-	told  map[string]string // the other way, unless they change
+	names map[string]string // real ETag by shown ETag
+	told  map[string]string // shown ETag by real ETag, unless they change
 }
 
 var quoted = regexp.MustCompile(`[0-9a-f]{32}(-[0-9]+)?`)
 
-// hide returns what is told for a real ETag.
+// hide returns the shown ETag for a real one.
 func (v *veil) hide(real string) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -56,7 +56,7 @@ func (v *veil) hide(real string) string {
 	return name
 }
 
-// real puts the real ETags in the place of those that were told.
+// real replaces the shown ETags in text by the real ones.
 func (v *veil) real(text string) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -136,7 +136,7 @@ func veiled(t *testing.T, v *veil) (*service, *cos.Client) {
 	return s, client(t, cos.Options{Endpoint: s.URL, Tokens: &tokenSource{s: s}})
 }
 
-// ways are the ways to make an object.
+// ways are the ways to create an object.
 var ways = map[string]func(c *cos.Client, b []byte) (verified bool, err error){
 	"one request": func(c *cos.Client, b []byte) (bool, error) {
 		r, err := c.Upload(ctx, object("x"), bytes.NewReader(b), int64(len(b)), cos.UploadOptions{})
@@ -175,8 +175,8 @@ const (
 	asWas = "0x8D%X"
 )
 
-// TestOpaque uploads to services whose ETags say nothing: what is right is taken, and what is
-// not is found out.
+// TestOpaque uploads to services whose ETags are not MD5 sums. Good uploads must succeed, and damage
+// must be detected.
 func TestOpaque(t *testing.T) {
 	b := noise(6*mib, 70)
 	for name, v := range map[string]veil{
@@ -197,7 +197,7 @@ func TestOpaque(t *testing.T) {
 				verified, err := send(c, b)
 				what := fmt.Sprintf("%s, %s, damaged %v", name, way, damage)
 				gets := s.count("GET")
-				// A short object is always read again, if no checksum tells what it is.
+				// Without checksums, a short object is always read back.
 				blind := v.private && !v.sums && (way == "one request" || way == "a short stream")
 				switch {
 				case damage && !errors.Is(err, cos.ErrChecksum):
@@ -207,10 +207,10 @@ func TestOpaque(t *testing.T) {
 				case !damage && verified != (!blind || strings.Contains(way, "stream")):
 					t.Errorf("%s: verified %v", what, verified)
 				case !damage && strings.Contains(way, "parts") && !v.careless && !v.changing && gets > 0:
-					t.Errorf("%s: what the service checked was read again", what)
+					t.Errorf("%s: data that the service had checked was read again", what)
 				}
 				s.breaks(nil)
-				if !damage || way != "parts, resumable" { // which is kept, to go on with
+				if !damage || way != "parts, resumable" { // which keeps its parts in order to resume
 					clean(t, c)
 				}
 			}
@@ -218,8 +218,8 @@ func TestOpaque(t *testing.T) {
 	}
 }
 
-// TestOpaqueDamagedWriteOnly has a service that looks like one with MD5 sums, and these are other ones: who may
-// not read the object must not take that.
+// TestOpaqueDamagedWriteOnly uses a service whose ETags look like MD5 sums but do not match. A client without
+// read access must not accept them.
 func TestOpaqueDamagedWriteOnly(t *testing.T) {
 	b := noise(6*mib, 71)
 	for _, way := range []string{"one request", "parts"} {
@@ -234,8 +234,8 @@ func TestOpaqueDamagedWriteOnly(t *testing.T) {
 	}
 }
 
-// TestOpaqueResume stops an upload and goes on: parts that were sent are known by the ETag that
-// the service gave them and by our own sum, if that ETag stays.
+// TestOpaqueResume stops an upload and resumes it. Sent parts are recognized by their ETag
+// and our MD5 sum, if the ETag does not change.
 func TestOpaqueResume(t *testing.T) {
 	for _, v := range []*veil{{form: asMD5}, {form: asWas}, {form: asMD5, changing: true}, {form: asMD5, careless: true}} {
 		s, c := veiled(t, v)
@@ -253,9 +253,9 @@ func TestOpaqueResume(t *testing.T) {
 			t.Fatalf("cancelled: %v", err)
 		}
 		s.breaks(v.ServeHTTP)
-		b[6*mib+500_000]++ // which no sample sees
+		b[6*mib+500_000]++ // not covered by any sample
 		r, err := c.Upload(ctx, object("x"), bytes.NewReader(b), int64(len(b)), opts)
-		want := 4 // of 5 that were sent, one is another now
+		want := 4 // one of the 5 sent parts has changed
 		if v.changing || v.careless {
 			want = 0
 		}
@@ -267,8 +267,8 @@ func TestOpaqueResume(t *testing.T) {
 	}
 }
 
-// TestOpaqueEnd loses the answer to the last request, once it was done, and once it was not and an
-// older object of the same length is there.
+// TestOpaqueEnd loses the answer to the completing request: once after it took effect, and once before it did, with an
+// older object of the same length in place.
 func TestOpaqueEnd(t *testing.T) {
 	for _, done := range []bool{true, false} {
 		for _, state := range []bool{true, false} {
@@ -298,9 +298,9 @@ func TestOpaqueEnd(t *testing.T) {
 				t.Fatalf("done %v: %v", done, err)
 			}
 			if !bytes.Equal(s.stored(t, "x"), b) {
-				t.Errorf("done %v: the object is not the source", done)
+				t.Errorf("done %v: the object differs from the source", done)
 			}
-			if state { // a crash before the state was removed
+			if state { // simulate a crash before the state is removed
 				m.b = m.saves[len(m.saves)-1]
 				n := s.count("PUT uploadId partNumber")
 				if r, err := c.Upload(ctx, object("x"), bytes.NewReader(b), int64(len(b)), opts); err != nil || r.Found != 2 || m.b != nil {
@@ -316,7 +316,7 @@ func TestOpaqueEnd(t *testing.T) {
 	}
 }
 
-// TestOpaqueDownload reads objects whose ETags say nothing.
+// TestOpaqueDownload downloads objects whose ETags are not MD5 sums.
 func TestOpaqueDownload(t *testing.T) {
 	b := noise(6*mib, 75)
 	for name, l := range map[string]struct {
@@ -344,7 +344,7 @@ func TestOpaqueDownload(t *testing.T) {
 		if r, err := c.Download(ctx, object("x"), &f, cos.DownloadOptions{}); err != nil || r.Verified != l.verified || !bytes.Equal(f.b, b) {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
-		// What can be told is told.
+		// Damage is reported where it is detectable.
 		s.breaks(func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodGet {
 				return l.v.ServeHTTP(&damaging{ResponseWriter: w}, r)

@@ -71,7 +71,7 @@ func TestDefaultParts(t *testing.T) {
 	if got, err := choosePart(MaxObject, 0, 16<<20); err != nil || got != 1049<<20 || partCount(MaxObject, got) > MaxParts {
 		t.Errorf("the largest: %d, %v", got, err)
 	}
-	// A stream of unknown length must hold the largest image there is: 10,000 parts of these.
+	// A stream of unknown length must have room for the largest image in its 10,000 parts.
 	w := &Writer{s: &sender{}}
 	var sum int64
 	for part := 1; part <= MaxParts; part++ {
@@ -82,7 +82,7 @@ func TestDefaultParts(t *testing.T) {
 	}
 }
 
-// TestChecksums has the check values of the catalogue of CRCs, and hashes of the same text.
+// TestChecksums uses the check values of the CRC catalogue, and hashes of the same text.
 func TestChecksums(t *testing.T) {
 	text := "123456789"
 	for header, want := range map[string]string{

@@ -11,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/internal/output"
 )
 
-// TestDownloadPowerLoss loses the power while a download goes on: whatever of what came, and
-// of its state, is on the disk, the next run makes the object of it.
+// TestDownloadPowerLoss simulates a power loss during a download. Whatever part of the data and
+// the state reached the disk, the next run must complete the object.
 func TestDownloadPowerLoss(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
@@ -44,16 +44,16 @@ func TestDownloadPowerLoss(t *testing.T) {
 	})
 	d := faultfs.New()
 	if err := run(d); err == nil {
-		t.Fatal("nothing was refused")
+		t.Fatal("no request was refused")
 	}
 	if names := d.Names(); len(names) != 2 {
-		t.Fatalf("there is %q", names)
+		t.Fatalf("files: %q", names)
 	}
 	s.breaks(nil)
 	n := 0
 	for at, crashed := range d.Crashes(1) {
 		if crashed.ReadFile("dir/x") != nil {
-			t.Fatalf("%v: there is a file before it is whole", at)
+			t.Fatalf("%v: the file exists before it is complete", at)
 		}
 		if n++; n%50 != 0 && (!at.End || n%2 != 0) {
 			continue
@@ -62,7 +62,7 @@ func TestDownloadPowerLoss(t *testing.T) {
 			t.Fatalf("%v: the next run: %v", at, err)
 		}
 		if names := crashed.Names(); len(names) != 1 {
-			t.Fatalf("%v: left: %q", at, names)
+			t.Fatalf("%v: remaining files: %q", at, names)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/internal/sigv4"
 )
 
-// resign changes the URL of a request that has come in, and signs it again.
+// resign changes the URL of a received request and signs it again.
 func resign(r *http.Request, u *url.URL) {
 	r.URL = u
 	when, _ := time.Parse(sigv4.TimeFormat, r.Header.Get("X-Amz-Date"))

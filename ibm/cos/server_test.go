@@ -28,13 +28,13 @@ const (
 	mib       = 1 << 20
 )
 
-// A service is the sandbox, with what a test wants to go wrong.
+// A service is the sandbox with injected faults.
 type service struct {
 	*httptest.Server
 	s3 *s3.Server
 
 	mu     sync.Mutex
-	fault  func(w http.ResponseWriter, r *http.Request) bool // true if it has answered
+	fault  func(w http.ResponseWriter, r *http.Request) bool // returns true if it has answered
 	tokens map[string]bool                                   // valid ones
 	calls  []string                                          // "PUT partNumber" and so on
 }
@@ -49,7 +49,7 @@ func newService(t testing.TB) *service {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			valid, seen := s.tokens[bearer]
-			if !seen && strings.HasPrefix(bearer, "helper-") { // of another process
+			if !seen && strings.HasPrefix(bearer, "helper-") { // token of another process
 				valid = true
 				s.tokens[bearer] = true
 			}
@@ -84,14 +84,14 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// breaks sets what goes wrong from now on.
+// breaks sets the injected fault.
 func (s *service) breaks(fault func(w http.ResponseWriter, r *http.Request) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = fault
 }
 
-// count returns how many calls of a kind there were.
+// count returns the number of calls of a kind.
 func (s *service) count(what string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +103,7 @@ func (s *service) count(what string) (n int) {
 	return n
 }
 
-// A tokenSource gives tokens of a service, a new one after each refusal.
+// A tokenSource returns tokens of a service, and a new one after each refusal.
 type tokenSource struct {
 	s       *service
 	mu      sync.Mutex
@@ -132,7 +132,7 @@ func (ts *tokenSource) Drop(token rest.Token) {
 	}
 }
 
-// expire is the fault that the tokens that are out are refused from now on.
+// expire is a fault that makes the service refuse all issued tokens.
 func (s *service) expire(http.ResponseWriter, *http.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +154,7 @@ func client(t testing.TB, o cos.Options) *cos.Client {
 	return c
 }
 
-// both calls a test with a client of each kind of credentials.
+// both runs a test with a client for each kind of credentials.
 func both(t *testing.T, test func(t *testing.T, s *service, c *cos.Client)) {
 	t.Run("bearer", func(t *testing.T) {
 		s := newService(t)
@@ -172,7 +172,7 @@ func hmacKey() *cos.HMAC {
 
 func object(key string) cos.Object { return cos.Object{Region: "us-south", Bucket: "images", Key: key} }
 
-// noise returns bytes that differ everywhere.
+// noise returns pseudo-random bytes.
 func noise(n int, seed uint64) []byte {
 	var s [32]byte
 	binary.LittleEndian.PutUint64(s[:], seed)
@@ -181,7 +181,7 @@ func noise(n int, seed uint64) []byte {
 	return b
 }
 
-// stored returns what the sandbox has, or fails.
+// stored returns the content of an object in the sandbox.
 func (s *service) stored(t testing.TB, key string) []byte {
 	t.Helper()
 	o, err := s.s3.Open(account, "images", key)
@@ -196,7 +196,7 @@ func (s *service) stored(t testing.TB, key string) []byte {
 	return b
 }
 
-// clean fails if there are unfinished uploads.
+// clean fails the test if unfinished uploads exist.
 func clean(t testing.TB, c *cos.Client) {
 	t.Helper()
 	u, err := c.Uploads(context.Background(), "us-south", "images", "")
@@ -204,11 +204,11 @@ func clean(t testing.TB, c *cos.Client) {
 		t.Fatal(err)
 	}
 	if len(u) > 0 {
-		t.Errorf("left behind: %v", u)
+		t.Errorf("unfinished upload: %v", u)
 	}
 }
 
-// writerAt is memory that grows.
+// writerAt is a growing buffer.
 type writerAt struct {
 	mu sync.Mutex
 	b  []byte
@@ -223,7 +223,7 @@ func (w *writerAt) WriteAt(p []byte, off int64) (int, error) {
 	return copy(w.b[off:], p), nil
 }
 
-// file is writerAt that can be read.
+// file is a readable writerAt.
 type file struct{ writerAt }
 
 func (f *file) ReadAt(p []byte, off int64) (int, error) {

@@ -27,17 +27,17 @@ func TestUploadStream(t *testing.T) {
 					t.Errorf("%d bytes: %d, progress %d, %v", size, n, done.Load(), err)
 				}
 				if !bytes.Equal(s.stored(t, "x"), b) {
-					t.Errorf("%d bytes: the object is not the source", size)
+					t.Errorf("%d bytes: the object differs from the source", size)
 				}
 			}
 		}
-		// Without a size for the parts either.
+		// Without a part size too.
 		b := noise(9*mib, 9)
 		if _, err := c.UploadStream(ctx, object("x"), bytes.NewReader(b), cos.StreamOptions{}); err != nil {
 			t.Error(err)
 		}
 		if !bytes.Equal(s.stored(t, "x"), b) {
-			t.Error("the object is not the source")
+			t.Error("the object differs from the source")
 		}
 		clean(t, c)
 	})
@@ -51,12 +51,12 @@ func TestStreamFails(t *testing.T) {
 		t.Helper()
 		clean(t, c)
 		if _, err := c.Head(ctx, object("x")); !errors.Is(err, cos.ErrNotFound) {
-			t.Errorf("%s: something is there: %v", what, err)
+			t.Errorf("%s: the object exists: %v", what, err)
 		}
 	}
 	for _, size := range []int64{12*mib - 1, 12*mib + 1, 1, 10 * mib} {
 		if _, err := c.UploadStream(ctx, object("x"), bytes.NewReader(b), cos.StreamOptions{Size: size, PartSize: 5 * mib}); err == nil {
-			t.Errorf("announced %d bytes, and no error", size)
+			t.Errorf("announced %d bytes: no error", size)
 		}
 		gone("wrong size")
 	}
@@ -108,7 +108,7 @@ func TestStreamFails(t *testing.T) {
 	gone("cancelled")
 }
 
-// TestSink writes as an encryption does: pieces in about ascending order from several
+// TestSink writes like an encryption: pieces in roughly ascending order from several
 // goroutines, the header last, and gaps.
 func TestSink(t *testing.T) {
 	both(t, func(t *testing.T, s *service, c *cos.Client) {
@@ -150,7 +150,7 @@ func TestSink(t *testing.T) {
 				t.Fatalf("%d bytes: %v", size, err)
 			}
 			if !bytes.Equal(s.stored(t, "x"), b) {
-				t.Errorf("%d bytes: the object is not what was written", size)
+				t.Errorf("%d bytes: the object differs from the written data", size)
 			}
 			if done.Load() != int64(size) {
 				t.Errorf("%d bytes: progress %d", size, done.Load())
@@ -160,7 +160,7 @@ func TestSink(t *testing.T) {
 	})
 }
 
-// TestSinkOrder writes pieces of all lengths in any order.
+// TestSinkOrder writes pieces of all lengths in random order.
 func TestSinkOrder(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
@@ -187,7 +187,7 @@ func TestSinkOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(s.stored(t, "x"), b) {
-		t.Error("the object is not what was written")
+		t.Error("the object differs from the written data")
 	}
 }
 
@@ -201,7 +201,7 @@ func TestSinkRefuses(t *testing.T) {
 	one := []byte{1}
 	for _, off := range []int64{-1, 30 * mib, 1 << 62} {
 		if _, err := k.WriteAt(one, off); err == nil {
-			t.Errorf("write at %d is accepted", off)
+			t.Errorf("write at %d accepted", off)
 		}
 	}
 	for i, off := range []int64{0, 5 * mib, 10 * mib} {
@@ -213,7 +213,7 @@ func TestSinkRefuses(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := k.WriteAt(one, 7); err == nil {
-		t.Error("a part that was sent is written again")
+		t.Error("write to a sent part accepted")
 	}
 	if err := k.Abort(); err != nil {
 		t.Error(err)
@@ -227,7 +227,7 @@ func TestSinkRefuses(t *testing.T) {
 	clean(t, c)
 }
 
-// TestStreamFaults sends a stream, and reads it back, while the service does what it should not.
+// TestStreamFaults uploads a stream and downloads it while the service is faulty.
 func TestStreamFaults(t *testing.T) {
 	both(t, func(t *testing.T, s *service, c *cos.Client) {
 		b := noise(22*mib, 13)

@@ -18,7 +18,7 @@ import (
 
 var ctx = context.Background()
 
-// etagOf is the ETag of what is uploaded in parts.
+// etagOf returns the ETag of b uploaded in parts.
 func etagOf(b []byte, part int) string {
 	h := md5.New()
 	n := 0
@@ -48,11 +48,11 @@ func TestUpload(t *testing.T) {
 				t.Errorf("%d bytes: %+v with progress %d, want ETag %s", size, r, done.Load(), want)
 			}
 			if !bytes.Equal(s.stored(t, o.Key), b) {
-				t.Errorf("%d bytes: the object is not the source", size)
+				t.Errorf("%d bytes: the object differs from the source", size)
 			}
 			i, err := c.Head(ctx, o)
 			if err != nil || i.Size != int64(size) || i.ETag != want || i.Modified.IsZero() {
-				t.Errorf("%d bytes: head says %+v, %v", size, i, err)
+				t.Errorf("%d bytes: Head returns %+v, %v", size, i, err)
 			}
 			if err := c.Delete(ctx, o); err != nil {
 				t.Error(err)
@@ -65,7 +65,7 @@ func TestUpload(t *testing.T) {
 	})
 }
 
-// badly returns a fault that does something to every nth request of a kind, counted over all.
+// badly returns a fault that calls what for every nth request.
 func badly(every int64, what func(w http.ResponseWriter, r *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
 	var n atomic.Int64
 	return func(w http.ResponseWriter, r *http.Request) bool {
@@ -96,7 +96,7 @@ func (d discard) Header() http.Header         { return d.h }
 func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
 
-// TestUploadFaults uploads while the service does what it should not.
+// TestUploadFaults uploads while the service is faulty.
 func TestUploadFaults(t *testing.T) {
 	both(t, func(t *testing.T, s *service, c *cos.Client) {
 		b := noise(16*mib+77, 2)
@@ -112,7 +112,7 @@ func TestUploadFaults(t *testing.T) {
 				return true
 			}),
 		} {
-			for range 2 { // faults fall on other requests each time
+			for range 2 { // faults hit different requests each time
 				s.breaks(fault)
 				var done atomic.Int64
 				_, err := c.Upload(ctx, object(name), bytes.NewReader(b), int64(len(b)), cos.UploadOptions{PartSize: 5 * mib, Jobs: 3, Progress: func(n int64) { done.Add(n) }})
@@ -121,7 +121,7 @@ func TestUploadFaults(t *testing.T) {
 					t.Fatalf("%s: %v", name, err)
 				}
 				if !bytes.Equal(s.stored(t, name), b) {
-					t.Errorf("%s: the object is not the source", name)
+					t.Errorf("%s: the object differs from the source", name)
 				}
 				if done.Load() != int64(len(b)) {
 					t.Errorf("%s: progress %d of %d", name, done.Load(), len(b))
@@ -135,7 +135,7 @@ func TestUploadFaults(t *testing.T) {
 	})
 }
 
-// TestComplete checks each way in which the last request goes wrong.
+// TestComplete checks the failures of the completing request.
 func TestComplete(t *testing.T) {
 	b := noise(11*mib, 3)
 	isComplete := func(r *http.Request) bool { return r.Method == "POST" && r.URL.Query().Has("uploadId") }
@@ -183,7 +183,7 @@ func TestComplete(t *testing.T) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 			if c.want == nil && !bytes.Equal(s.stored(t, "x"), b) {
-				t.Error("the object is not the source")
+				t.Error("the object differs from the source")
 			}
 			clean(t, cl)
 		})
@@ -192,8 +192,8 @@ func TestComplete(t *testing.T) {
 
 var errAny = errors.New("any")
 
-// TestSameAgain checks that an end that failed is not taken for done because the same object was
-// there before, without clearing away.
+// TestSameAgain checks that a failed completion does not count as done when an identical object
+// already existed, and that the upload is aborted.
 func TestSameAgain(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
@@ -209,7 +209,7 @@ func TestSameAgain(t *testing.T) {
 	}
 }
 
-// TestResume stops an upload in the middle, and goes on.
+// TestResume stops an upload in the middle and resumes it.
 func TestResume(t *testing.T) {
 	both(t, func(t *testing.T, s *service, c *cos.Client) {
 		b := noise(41*mib, 5)
@@ -233,11 +233,11 @@ func TestResume(t *testing.T) {
 		}
 		for _, secret := range []string{secretKey, accessKey, "bearer-secret"} {
 			if bytes.Contains(text, []byte(secret)) {
-				t.Errorf("the state has %s: %s", secret, text)
+				t.Errorf("the state contains %s: %s", secret, text)
 			}
 		}
 
-		// Not with another source, nor for another object.
+		// Another source or another object must be refused.
 		other := bytes.Clone(b)
 		other[len(b)-1]++
 		if _, err := c.Upload(ctx, object("x"), bytes.NewReader(other), int64(len(b)), opts); !errors.Is(err, cos.ErrChanged) {
@@ -250,7 +250,7 @@ func TestResume(t *testing.T) {
 			t.Errorf("a source of one part: %v", err)
 		}
 
-		// A difference that no sample sees is found all the same.
+		// A change outside the samples is also detected.
 		b[6*mib+4321]++
 		var done atomic.Int64
 		opts.Progress = func(n int64) { done.Add(n) }
@@ -262,16 +262,16 @@ func TestResume(t *testing.T) {
 			t.Errorf("%+v, progress %d: want 3 or 4 parts found, of 9", r, done.Load())
 		}
 		if !bytes.Equal(s.stored(t, "x"), b) {
-			t.Error("the object is not the source")
+			t.Error("the object differs from the source")
 		}
 		clean(t, c)
 		if _, err := os.Stat(string(state)); !os.IsNotExist(err) {
-			t.Errorf("the state is still there: %v", err)
+			t.Errorf("the state still exists: %v", err)
 		}
 	})
 }
 
-// memory is a StateStore that keeps all that was saved, and fails when told.
+// memory is a StateStore that keeps all saved states, and can fail on request.
 type memory struct {
 	b     []byte
 	saves [][]byte
@@ -291,7 +291,7 @@ func (m *memory) Save(b []byte) error {
 }
 func (m *memory) Remove() error { m.b = nil; return nil }
 
-// TestResumeEdges crashes where the state and the service do not agree.
+// TestResumeEdges crashes at points where the state and the service disagree.
 func TestResumeEdges(t *testing.T) {
 	b := noise(16*mib, 6)
 	up := func(c *cos.Client, m *memory) (cos.UploadResult, error) {
@@ -300,7 +300,7 @@ func TestResumeEdges(t *testing.T) {
 	t.Run("begun and not saved", func(t *testing.T) {
 		s := newService(t)
 		c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
-		// Somebody else's upload of the same object is not ours to take, nor to abort.
+		// The upload of another client for the same object must be neither used nor aborted.
 		foreign := &memory{fail: func(n int) error {
 			if n == 2 {
 				return errors.New("crash")
@@ -324,7 +324,7 @@ func TestResumeEdges(t *testing.T) {
 			t.Errorf("left %v, want %v", left, theirs)
 		}
 		if n := s.count("POST uploads"); n != 2 {
-			t.Errorf("%d uploads were begun", n)
+			t.Errorf("%d uploads started", n)
 		}
 		foreign.fail = nil
 		if err := c.AbortUpload(ctx, foreign); err != nil {
@@ -375,7 +375,7 @@ func TestResumeEdges(t *testing.T) {
 			t.Errorf("%+v, %v", r, err)
 		}
 		if !bytes.Equal(s.stored(t, "x"), b) {
-			t.Error("the object is not the source")
+			t.Error("the object differs from the source")
 		}
 		clean(t, c)
 	})
@@ -405,13 +405,13 @@ func TestResumeEdges(t *testing.T) {
 		c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
 		for _, text := range []string{"{", "{}", `{"version":1,"size":1,"part_size":1}`, `{"version":9}`} {
 			if _, err := up(c, &memory{b: []byte(text)}); err == nil {
-				t.Errorf("%s is accepted", text)
+				t.Errorf("state %s accepted", text)
 			}
 		}
 	})
 }
 
-// TestUploadFails checks what is left of uploads that cannot be: nothing.
+// TestUploadFails checks that failed uploads leave nothing behind.
 func TestUploadFails(t *testing.T) {
 	both(t, func(t *testing.T, s *service, c *cos.Client) {
 		b := noise(16*mib, 7)
@@ -439,7 +439,7 @@ func TestUploadFails(t *testing.T) {
 		if !errors.Is(err, cos.ErrBucketRegion) {
 			t.Errorf("cross-region: %v", err)
 		}
-		// A service that stores something else than it was sent is found out.
+		// Storage of other data than was sent must be detected.
 		s.breaks(func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method == "PUT" {
 				io.Copy(io.Discard, r.Body)
@@ -455,12 +455,12 @@ func TestUploadFails(t *testing.T) {
 		s.breaks(nil)
 		clean(t, c)
 		if _, err := c.Head(ctx, object("x")); !errors.Is(err, cos.ErrNotFound) {
-			t.Errorf("something is there: %v", err)
+			t.Errorf("the object exists: %v", err)
 		}
 	})
 }
 
-// TestFirstError checks that an error ends the other parts too, and is the one that is told.
+// TestFirstError checks that an error cancels the other parts, and that Upload returns it.
 func TestFirstError(t *testing.T) {
 	s := newService(t)
 	c := client(t, cos.Options{Endpoint: s.URL, HMAC: hmacKey()})
@@ -499,7 +499,7 @@ func (f failing) ReadAt(p []byte, off int64) (int, error) {
 	return f.r.ReadAt(p, off)
 }
 
-// changing is other bytes each time.
+// changing is a source that returns different bytes each time.
 type changing struct {
 	b []byte
 	n atomic.Int64
@@ -520,10 +520,10 @@ func TestPartLimits(t *testing.T) {
 		{100, 5*mib - 1}, {100, 5<<30 + 1}, {5*mib*10_000 + 1, 5 * mib}, {-1, 0}, {5<<30*10_000 + 1, 0},
 	} {
 		if _, err := c.Upload(ctx, object("x"), bytes.NewReader(nil), o.size, cos.UploadOptions{PartSize: o.part}); err == nil {
-			t.Errorf("%d bytes in parts of %d are accepted", o.size, o.part)
+			t.Errorf("%d bytes in parts of %d accepted", o.size, o.part)
 		}
 	}
 	if len(s.calls) > 0 {
-		t.Errorf("the service was asked: %v", s.calls)
+		t.Errorf("requests sent: %v", s.calls)
 	}
 }

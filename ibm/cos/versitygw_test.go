@@ -15,10 +15,10 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// What follows runs against versitygw, a server that this project did not write. It checks
-// signatures, hashes and the region, and keeps each object as a plain file.
+// The following tests run against versitygw, an independent server. It checks
+// signatures, hashes and the region, and stores each object as a plain file.
 
-// gateway returns a client of a versitygw with the bucket images.
+// gateway returns a client of a versitygw with the bucket "images".
 func gateway(t testing.TB, transport http.RoundTripper) (c *cos.Client, endpoint, dir string) {
 	t.Helper()
 	endpoint, dir = need.Gateway(t, accessKey, secretKey)
@@ -39,7 +39,7 @@ func TestGateway(t *testing.T) {
 		}
 		onDisk, err := os.ReadFile(filepath.Join(dir, "images", key))
 		if err != nil || !bytes.Equal(onDisk, b) {
-			t.Errorf("%d bytes: not what is on the server's disk: %v", size, err)
+			t.Errorf("%d bytes: the file of the server differs: %v", size, err)
 		}
 		if size > 5*mib && r.ETag != etagOf(b, 5*mib) {
 			t.Errorf("ETag %s", r.ETag)
@@ -109,7 +109,7 @@ func TestGatewayKill(t *testing.T) {
 	})
 }
 
-// TestGatewayFaults loses requests and answers on the way.
+// TestGatewayFaults loses requests and answers in transit.
 func TestGatewayFaults(t *testing.T) {
 	f := &faulty{next: &http.Transport{ExpectContinueTimeout: time.Second}}
 	c, _, dir := gateway(t, f)
@@ -121,7 +121,7 @@ func TestGatewayFaults(t *testing.T) {
 		}
 		f.every = 0
 		if onDisk, err := os.ReadFile(filepath.Join(dir, "images", "x")); err != nil || !bytes.Equal(onDisk, b) {
-			t.Errorf("every %d: not what is on the server's disk: %v", every+2, err)
+			t.Errorf("every %d: the file of the server differs: %v", every+2, err)
 		}
 		clean(t, c)
 		if err := c.Delete(ctx, object("x")); err != nil {
@@ -130,7 +130,7 @@ func TestGatewayFaults(t *testing.T) {
 	}
 }
 
-// faulty loses every nth answer, or request, in turns.
+// faulty alternately loses every nth answer or request.
 type faulty struct {
 	next     http.RoundTripper
 	every, n int

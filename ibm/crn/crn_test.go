@@ -40,7 +40,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestRefuses has what would turn a request, and its token, to another host or path.
+// TestRefuses uses CRNs that would redirect a request with its token to another host or path.
 func TestRefuses(t *testing.T) {
 	for _, change := range [][2]string{
 		{"us-south", "evil.com/"}, {"us-south", "evil.com#"}, {"us-south", "a.b"}, {"us-south", ""}, {"us-south", "-x"}, {"us-south", "x@y"},
@@ -53,7 +53,7 @@ func TestRefuses(t *testing.T) {
 	} {
 		s := strings.Replace(key, change[0], change[1], 1)
 		if s == key {
-			t.Fatalf("%q is not there", change[0])
+			t.Fatalf("%q missing", change[0])
 		}
 		if c, err := crn.ParseRootKey(s); !errors.Is(err, crn.ErrCRN) {
 			t.Errorf("%s: %+v, %v", s, c, err)

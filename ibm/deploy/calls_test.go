@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/softlayer"
 )
 
-// TestWaiting: a step is told when it begins, and each five minutes while it goes on; a lost network at once.
+// TestWaiting checks that a step is reported when it begins and every five minutes, and a lost network immediately.
 func TestWaiting(t *testing.T) {
 	var told []string
 	w := CallOptions{Event: func(e Event) { told = append(told, e.Text) }}.waiting("import")

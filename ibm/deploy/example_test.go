@@ -24,8 +24,8 @@ func check(err error) {
 	}
 }
 
-// A disk becomes a template in the sandbox; a second run with the same plan finds that nothing
-// is left to do.
+// A disk becomes a template in the sandbox. A second run with the same plan finds nothing
+// left to do.
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "deploy")
@@ -33,7 +33,7 @@ func Example() {
 	defer os.RemoveAll(dir)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	disk := make([]byte, 4<<20)
-	disk[510], disk[511] = 0x55, 0xaa // the mark of a boot sector
+	disk[510], disk[511] = 0x55, 0xaa // boot signature
 	check(os.WriteFile(at("web.raw"), disk, 0o600))
 
 	cloud, err := sandbox.Start(ctx, sandbox.Options{Bucket: "images", Authorize: true})
@@ -79,7 +79,7 @@ func Example() {
 	// classic web true cos://us-south/images/web.raw
 }
 
-// An image that is in Object Storage becomes a template, and that a server.
+// An object in Object Storage becomes a template, and the template a server.
 func ExampleImportImage() {
 	ctx := context.Background()
 	cloud, err := sandbox.Start(ctx, sandbox.Options{Bucket: "images", Authorize: true})
@@ -91,7 +91,7 @@ func ExampleImportImage() {
 	defer os.Remove(f.Name())
 	defer f.Close()
 	disk := make([]byte, 4<<20)
-	disk[510], disk[511] = 0x55, 0xaa // the mark of a boot sector
+	disk[510], disk[511] = 0x55, 0xaa // boot signature
 	_, err = vhd.Create(ctx, f, bytes.NewReader(disk), vhd.CreateOptions{})
 	check(err)
 	check(cloud.Objects().Put(set.Account, "images", "web-0.vhd", f))

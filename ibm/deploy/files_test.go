@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestLocal: only regular files are read, none is replaced, and a disk that changes while it is
-// read is noticed.
+// TestLocal checks that Local reads only regular files, replaces none, and detects a disk that changes during
+// reading.
 func TestLocal(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "file")
@@ -19,7 +19,7 @@ func TestLocal(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 	if _, err := files.Open(dir); err == nil {
-		t.Error("a folder was opened")
+		t.Error("folder opened")
 	}
 	out, err := files.Create(name, 0o600)
 	if err != nil {
@@ -32,7 +32,7 @@ func TestLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := files.Create(name, 0o600); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("a file that is there: %v", err)
+		t.Errorf("existing file: %v", err)
 	}
 	f, err := files.Open(name)
 	if err != nil || f.Size() != 1<<20 {
@@ -57,7 +57,7 @@ func TestLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := d.Unchanged(); err == nil {
-		t.Error("a change was not noticed")
+		t.Error("change not detected")
 	}
 	unlock, err := files.Lock(name)
 	if err != nil {
@@ -69,7 +69,7 @@ func TestLocal(t *testing.T) {
 	}
 }
 
-// TestOptionsCheck: what can not come to a good end is refused before anything is done.
+// TestOptionsCheck checks that invalid options are refused before any action.
 func TestOptionsCheck(t *testing.T) {
 	good := Plan{
 		Source: "disk.raw", Object: "cos://us-south/images/", OSCode: "UBUNTU_22_64",

@@ -11,7 +11,7 @@ import (
 
 const rootKey = "crn:v1:bluemix:public:kms:us-south:a/1:2:key:3"
 
-// fails checks that an error has these words, or that there is none for "".
+// fails checks that an error contains words, or is nil if words is "".
 func fails(t *testing.T, what string, err error, want string) {
 	t.Helper()
 	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
@@ -26,7 +26,7 @@ func TestTakeKey(t *testing.T) {
 		want       string
 	}{
 		{"a.raw", wrap.ClassicLUKS, ""}, {"A.RAW", wrap.ClassicLUKS, ""}, {"a.vhd-0.vhd", wrap.ClassicVHD, ""}, {"b/a.qcow2", wrap.VPCQCOW2, ""},
-		{"a", wrap.ClassicLUKS, ""}, {"a.img", wrap.VPCQCOW2, ""}, // of which nothing is known
+		{"a", wrap.ClassicLUKS, ""}, {"a.img", wrap.VPCQCOW2, ""}, // names without a known format
 		{"a.raw", wrap.None, "the name a.raw indicates an image for classic-luks"},
 		{"a.vhd", wrap.ClassicLUKS, "image for classic-vhd"}, {"a.qcow2", wrap.ClassicLUKS, "image for vpc-qcow2"},
 	} {

@@ -68,7 +68,7 @@ func TestPlanDiffers(t *testing.T) {
 	}
 	r := q
 	if r.SourceSum = "sha256:00"; !r.sameSource(p) {
-		t.Error("who asks for no checksum has another source")
+		t.Error("a plan without a checksum has another source")
 	}
 	q.Name, q.BYOL, q.Source = "m", true, "b"
 	if d := p.differs(q); !slices.Equal(d, []string{"source", "name", "byol"}) {
@@ -76,8 +76,8 @@ func TestPlanDiffers(t *testing.T) {
 	}
 }
 
-// TestStatePowerLoss loses the power while the state of a deployment is saved again and
-// again: it is what it was before, or what it is to be, and always one that is read.
+// TestStatePowerLoss simulates a power loss during each save of the state. The file must hold
+// the old or the new state, and be valid.
 func TestStatePowerLoss(t *testing.T) {
 	d := faultfs.New()
 	defer output.Use(d)()
@@ -98,7 +98,7 @@ func TestStatePowerLoss(t *testing.T) {
 		}
 		after := d.ReadFile("dir/state")
 		if i < len(steps)-1 && bytes.Equal(before, after) {
-			t.Fatalf("step %d saves nothing", i)
+			t.Fatalf("step %d does not save", i)
 		}
 		for moment, crashed := range d.Crashes(3) {
 			b := crashed.ReadFile("dir/state")

@@ -14,7 +14,7 @@ func TestEndpoints(t *testing.T) {
 	}
 	hpcs := kp
 	hpcs.Service = crn.HyperCrypt
-	// Each service on the public, the private and the direct network.
+	// The addresses of each service on the public, the private and the direct network.
 	for name, x := range map[string]struct {
 		of   func(network string) string
 		want [3]string

@@ -18,13 +18,13 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/kms"
 )
 
-// clock is one that tests set.
+// clock is a clock that tests set.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
 }
 
-// Now and After make it a clock on which nobody waits.
+// Now and After implement a clock without real waiting.
 func (c *clock) Now() time.Time { return c.now() }
 
 func (c *clock) After(time.Duration) <-chan time.Time {
@@ -36,7 +36,7 @@ func (c *clock) After(time.Duration) <-chan time.Time {
 func (c *clock) now() time.Time          { c.mu.Lock(); defer c.mu.Unlock(); return c.t }
 func (c *clock) advance(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.t = c.t.Add(d) }
 
-// world is the sandbox with one user, and a client of that user.
+// world is a sandbox with one user and a client of that user.
 type world struct {
 	*kms.Server
 	*clock
@@ -46,7 +46,7 @@ type world struct {
 	client *iam.Client
 
 	mu     sync.Mutex
-	tokens int // requests for tokens
+	tokens int // number of token requests
 }
 
 func start(t *testing.T) *world {
@@ -93,7 +93,7 @@ func Example() {
 	server := httptest.NewServer(sandbox.IAM())
 	defer server.Close()
 
-	client, err := iam.New(iam.Options{URL: server.URL, APIKey: []byte(key)}) // no URL for the real one
+	client, err := iam.New(iam.Options{URL: server.URL, APIKey: []byte(key)}) // without URL for the real service
 	if err != nil {
 		panic(err)
 	}
@@ -133,29 +133,29 @@ func TestTokenIsKeptAndRenewed(t *testing.T) {
 		t.Errorf("not renewed five minutes before its end: asked %d times", w.asked())
 	}
 
-	// IAM is away: the old one does while it is good, and no longer.
+	// While IAM is unavailable, the old token is used until it expires.
 	w.advance(56 * time.Minute)
 	w.arm(t, fault.Fault{Status: 503, Count: -1})
 	if token() != second {
-		t.Error("a good token is not used while IAM is away")
+		t.Error("valid token not used while IAM is unavailable")
 	}
 	w.advance(5 * time.Minute)
 	if _, err := w.client.Token(ctx); !errors.Is(err, iam.ErrUnavailable) || errors.Is(err, iam.ErrRefused) {
-		t.Errorf("an expired token, and IAM away: %v", err)
+		t.Errorf("expired token while IAM is unavailable: %v", err)
 	}
 	w.faults.Clear()
 	third := token()
-	w.client.Drop(second) // an old one
+	w.client.Drop(second) // an old token
 	if token() != third {
 		t.Error("dropping an old token drops the new one")
 	}
 	w.client.Drop(third)
 	if token() == third {
-		t.Error("a dropped token comes back")
+		t.Error("dropped token returned again")
 	}
 }
 
-// TestOneRefresh has many ask at once: they share one request.
+// TestOneRefresh checks that concurrent callers share one request.
 func TestOneRefresh(t *testing.T) {
 	release := make(chan struct{})
 	arrived := make(chan struct{}, 100)
@@ -172,7 +172,7 @@ func TestOneRefresh(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	impatient := make(chan error, 1)
 	go func() { _, err := c.Token(ctx); impatient <- err }()
-	<-arrived // its request is under way
+	<-arrived // its request is running
 	const n = 20
 	var begun, done sync.WaitGroup
 	begun.Add(n)
@@ -193,11 +193,11 @@ func TestOneRefresh(t *testing.T) {
 	cancel()
 	<-impatient
 	if len(arrived) != 0 {
-		t.Errorf("%d requests more than one", len(arrived))
+		t.Errorf("%d additional requests", len(arrived))
 	}
 }
 
-// TestCancelledWaiter has a caller give up: it returns at once, and the next is not harmed.
+// TestCancelledWaiter checks that a cancelled caller returns at once without affecting the next one.
 func TestCancelledWaiter(t *testing.T) {
 	arrived := make(chan struct{}, 10)
 	release := make(chan struct{})
@@ -246,7 +246,7 @@ func TestBadCredentials(t *testing.T) {
 		}
 	}
 	if _, err := iam.New(iam.Options{APIKey: []byte(secret), URL: "http://iam.cloud.ibm.com"}); err == nil {
-		t.Error("an API key over plain HTTP")
+		t.Error("API key over plain HTTP accepted")
 	}
 	if _, err := iam.Static(" ").Token(context.Background()); !errors.Is(err, iam.ErrAuth) {
 		t.Errorf("an empty token: %v", err)
@@ -256,7 +256,7 @@ func TestBadCredentials(t *testing.T) {
 	}
 }
 
-// TestRefusedTokenIsRenewed has IAM find a token expired that this clock thinks good.
+// TestRefusedTokenIsRenewed uses a token that IAM considers expired and the local clock does not.
 func TestRefusedTokenIsRenewed(t *testing.T) {
 	w := start(t)
 	ctx := context.Background()
@@ -283,7 +283,7 @@ func TestRetries(t *testing.T) {
 	if _, err := w.client.Token(ctx); err != nil || w.faults.Hits() != 3 {
 		t.Errorf("a token after two 429 and a dropped connection: %v, %d hits", err, w.faults.Hits())
 	}
-	// Creating is not sent twice, for the first may have been done.
+	// A creating call is not sent twice, since the first may have taken effect.
 	w.arm(t, fault.Fault{Method: "POST", Path: "/v1/serviceids", DropAfter: true})
 	if _, err := w.client.CreateServiceID(ctx, w.Account(), "once", ""); !errors.Is(err, iam.ErrUnavailable) {
 		t.Errorf("an answer lost: %v", err)
@@ -301,7 +301,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestSetup makes all that importing an encrypted image needs, as the verb setup does.
+// TestSetup creates everything that importing an encrypted image needs, like the verb setup.
 func TestSetup(t *testing.T) {
 	w := start(t)
 	ctx := context.Background()
@@ -324,7 +324,7 @@ func TestSetup(t *testing.T) {
 		}
 	}
 	if _, err := json.Marshal(key); err == nil {
-		t.Error("an API key has become JSON")
+		t.Error("API key encoded as JSON")
 	}
 	who, err := w.Exchange(string(key.Value))
 	if err != nil || who.IAMID != id.IAMID || who.Kind != kms.KindServiceID {
@@ -336,7 +336,7 @@ func TestSetup(t *testing.T) {
 	auth := iam.Authorization(account, iam.BlockStorage, iam.KeyProtect, instance)
 	for _, p := range []iam.Policy{read, auth} {
 		if _, ok, err := w.client.FindPolicy(ctx, account, p); ok || err != nil {
-			t.Errorf("%s: there before it is made: %v", p.Type, err)
+			t.Errorf("%s: exists before its creation: %v", p.Type, err)
 		}
 		made, err := w.client.CreatePolicy(ctx, p)
 		if err != nil || made.ID == "" || made.State != "active" {
@@ -353,16 +353,16 @@ func TestSetup(t *testing.T) {
 		}
 	}
 	if !w.Allowed(who, "kms", instance, kms.Reader) || w.Allowed(who, "kms", instance, kms.Writer) || w.Allowed(who, "kms", "other", kms.Reader) || w.Allowed(who, "cloud-object-storage", instance, kms.Reader) {
-		t.Error("the service id may do something else than it should")
+		t.Error("the service ID has additional permissions")
 	}
 	if !w.Authorized("server-protect", account, "kms", instance) || w.Authorized("server-protect", account, "kms", "other") || w.Authorized("is", account, "kms", instance) {
-		t.Error("the authorization is for something else than it should be")
+		t.Error("the authorization has additional permissions")
 	}
-	// A service id may not do any of this.
+	// A service ID has no permission for any of this.
 	_, err = w.as(t, string(key.Value)).CreatePolicy(ctx, iam.Access(account, id.IAMID, iam.KeyProtect, "", iam.RoleWriter))
 	var e *iam.Error
 	if !errors.As(err, &e) || !errors.Is(err, iam.ErrDenied) || !errors.Is(err, iam.ErrRefused) || e.Hint() == "" {
-		t.Errorf("a service id gives itself rights: %v", err)
+		t.Errorf("a service ID grants itself permissions: %v", err)
 	}
 	keys, err := w.client.APIKeys(ctx, account, id.IAMID)
 	if err != nil || len(keys) != 1 || keys[0].ID != key.ID {
@@ -370,7 +370,7 @@ func TestSetup(t *testing.T) {
 	}
 }
 
-// TestPages lists more than a page of 100.
+// TestPages lists more than one page of 100.
 func TestPages(t *testing.T) {
 	w := start(t)
 	ctx := context.Background()
@@ -389,7 +389,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestNextPageElsewhere has IAM send the client to another host, in a circle, and nowhere.
+// TestNextPageElsewhere uses next-page addresses on another host, in a cycle, and without a token.
 func TestNextPageElsewhere(t *testing.T) {
 	for _, next := range []string{"https://evil.example/x", "https://evil.example/x?pagetoken=same", ":"} {
 		requests := 0
@@ -440,7 +440,7 @@ func TestCovers(t *testing.T) {
 	}
 }
 
-// TestSecretsStayOut has an evil IAM send back all that it got.
+// TestSecretsStayOut uses an IAM that repeats everything it received.
 func TestSecretsStayOut(t *testing.T) {
 	const secret = "s3cr3t-api-key-value"
 	status := 400
@@ -488,11 +488,11 @@ func TestSecretsStayOut(t *testing.T) {
 		}
 	}
 	if _, err := json.Marshal(token); err == nil {
-		t.Error("a token has become JSON")
+		t.Error("token encoded as JSON")
 	}
 }
 
-// TestPrivate: IAM has another address on the private network.
+// TestPrivate checks that IAM has another address on the private network.
 func TestPrivate(t *testing.T) {
 	c, err := iam.New(iam.Options{APIKey: []byte("key"), Network: "private"})
 	if err != nil || !strings.Contains(c.String(), "https://private.iam.cloud.ibm.com") {

@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/softlayer"
 )
 
-// An encrypted image in object storage becomes a template.
+// Import turns an encrypted image in object storage into a template.
 func ExampleClient_Import() {
 	client, err := softlayer.New(softlayer.Options{User: "SL1234", APIKey: "the key of classic infrastructure"})
 	if err != nil {
@@ -36,7 +36,7 @@ func ExampleClient_Import() {
 		fmt.Println(err, hint.Hint())
 		return
 	}
-	// The wrapped key has blanks in it here, so that this example makes no call.
+	// The wrapped key contains spaces, so that this example sends no request.
 	fmt.Println(template, err)
 	// Output: softlayer: import: the wrapped key contains white space give the ciphertext exactly as the key service returned it, without a newline
 }

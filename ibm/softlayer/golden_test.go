@@ -22,7 +22,7 @@ var guid = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestGolden compares what goes over the wire, in both directions, with files that
+// TestGolden compares all requests and answers with files that
 // were checked against the documentation of the API.
 func TestGolden(t *testing.T) {
 	w := newWorld(t, func(c *sandbox.Options) { c.Clock = still{} })
@@ -45,11 +45,11 @@ func TestGolden(t *testing.T) {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		rec := httptest.NewRecorder()
 		w.srv.ServeHTTP(rec, r)
-		w.srv.Wait() // so that what is polled is the same each time
+		w.srv.Wait() // makes the polled answers deterministic
 		q := r.URL.Query()
 		e := exchange{r.Method, r.URL.Path, q.Get("objectMask"), json.RawMessage(q.Get("objectFilter")), q.Get("resultLimit"), body, rec.Code, rec.Body.Bytes()}
 		if b := rec.Body.Bytes(); len(b) == 0 || b[len(b)-1] == '\n' {
-			t.Errorf("%s: the answer is empty, or a newline is behind it", r.URL.Path)
+			t.Errorf("%s: the answer is empty or ends with a newline", r.URL.Path)
 		}
 		all = append(all, e)
 		rw.WriteHeader(rec.Code)
@@ -84,7 +84,7 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Template(t.Context(), 1); err == nil {
-		t.Fatal("a template that is not there")
+		t.Fatal("missing template found")
 	}
 	got, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
-// TestLongImport follows an import of an hour, during which the network is away for eight minutes and the service is
-// asked too often.
+// TestLongImport waits for an import of an hour, during which the network fails for eight minutes and the service
+// limits the rate of calls.
 func TestLongImport(t *testing.T) {
 	begin := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	clock := resttest.NewClock(begin)
@@ -48,7 +48,7 @@ func TestLongImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	if took := clock.Now().Sub(begin); took < time.Hour || took > time.Hour+time.Minute || slow != 6 {
-		t.Errorf("after %v, told to wait %d times", took, slow)
+		t.Errorf("after %v, rate limited %d times", took, slow)
 	}
 	if !slices.ContainsFunc(told, func(p softlayer.Progress) bool {
 		return p.Step == "COPY_IMAGE" && p.Detail == "no answer, retrying"

@@ -18,8 +18,8 @@ import (
 	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
-// TestWholeWay imports an encrypted image, orders a server from it, and finds the
-// story of both in the events.
+// TestWholeWay imports an encrypted image, orders a server from it, and finds a
+// complete chain of audit events.
 func TestWholeWay(t *testing.T) {
 	t.Setenv("SL_USERAGENT", "must not be sent")
 	t.Setenv("SL_API_KEY", "must not be used")
@@ -133,8 +133,8 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// TestImportFails gives images and keys that are wrong, each in its own way, and looks
-// for the step that fails and for the advice.
+// TestImportFails uses various wrong images and keys, and checks
+// the failing step and the advice.
 func TestImportFails(t *testing.T) {
 	w := newWorld(t)
 	w.store.put("us-south/images/newline.raw", w.luks(append(bytes.Clone(w.text), '\n')))
@@ -155,8 +155,8 @@ func TestImportFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*softlayer.ImportRequest)
 		step   string
-		words  string // in the error
-		hint   string // in the hint
+		words  string // expected in the error
+		hint   string // expected in the hint
 	}{
 		"newline in the key": {func(r *softlayer.ImportRequest) { r.URI = "cos://us-south/images/newline.raw" },
 			"OPEN_IMAGE_FAILED", "newline after the key text", "without a newline"},
@@ -212,9 +212,9 @@ func TestImportFails(t *testing.T) {
 			}
 			noSecret(t, "the error", fmt.Sprintf("%v %+v %#v %s", err, e, e, e.Hint()))
 			if strings.Contains(fmt.Sprintf("%v", err), string(w.text)) {
-				t.Error("the key is in the error")
+				t.Error("the error contains the key")
 			}
-			// An import that failed is not taken for a good one when it is repeated.
+			// A failed import must not count as a good one when it is repeated.
 			if _, err := w.client.Import(t.Context(), r); !errors.Is(err, softlayer.ErrFailed) {
 				t.Errorf("repeated: %v", err)
 			}
@@ -233,7 +233,7 @@ func TestImportFails(t *testing.T) {
 	}
 	noSecret(t, "the state", saved.String())
 	if strings.Contains(saved.String(), string(w.text)) {
-		t.Error("the key is in the state")
+		t.Error("the state contains the key")
 	}
 }
 
@@ -251,7 +251,7 @@ func TestImportTooLarge(t *testing.T) {
 	}
 }
 
-// TestAuthorization takes the authorization away, and suspends the key, before the
+// TestAuthorization removes the authorization, or suspends the key, before the
 // import and after it.
 func TestAuthorization(t *testing.T) {
 	for _, c := range []struct {
@@ -292,7 +292,7 @@ func TestAuthorization(t *testing.T) {
 	}
 }
 
-// TestAuthorizeLate: the import works without the authorization, the server does not.
+// TestAuthorizeLate checks that without the authorization the import works and the server fails.
 func TestAuthorizeLate(t *testing.T) {
 	w := newWorld(t, func(c *sandbox.Options) { c.AuthorizeLate = true })
 	w.kms.set(false, false)
@@ -331,10 +331,10 @@ func TestImportRefused(t *testing.T) {
 			t.Errorf("%s: %v (%s)", name, err, hint(err))
 		}
 		if (name == "cloud-init" || name == "byol") && !strings.Contains(e.Hint(), "--"+name) {
-			t.Errorf("%s: the hint names no flag: %s", name, e.Hint())
+			t.Errorf("%s: no flag in the hint: %s", name, e.Hint())
 		}
 	}
-	// Names: the object tells the format.
+	// The object name determines the format.
 	for uri, encrypted := range map[string]bool{"web.img": true, "web.iso": true, "web.vhd": true, "web": true, "web.raw": false, "web.qcow2": false} {
 		r := w.request()
 		r.URI = "cos://us-south/images/" + uri
@@ -350,7 +350,7 @@ func TestImportRefused(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
-	// What only the service knows.
+	// Only the service can detect these errors.
 	for name, change := range map[string]func(*softlayer.ImportRequest){
 		"code":   func(r *softlayer.ImportRequest) { r.OSCode = "BEOS_5_64" },
 		"region": func(r *softlayer.ImportRequest) { r.URI = "cos://mars/images/web.raw" },
@@ -384,8 +384,8 @@ func TestImportTwice(t *testing.T) {
 	}
 }
 
-// TestLostAnswer breaks the connection, or gives nonsense, with and without the call
-// having been done.
+// TestLostAnswer breaks the connection or returns nonsense, before and after the call
+// takes effect.
 func TestLostAnswer(t *testing.T) {
 	for name, f := range map[string]sandbox.Fault{
 		"no answer":    {},
@@ -396,7 +396,7 @@ func TestLostAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			// Nothing was made, however often it is tried.
+			// The call never takes effect, however often it is retried.
 			w.srv.Fail("createFromIcos", f, f, f)
 			_, err := w.client.Import(t.Context(), w.request())
 			if !errors.Is(err, softlayer.ErrLost) || !strings.Contains(hint(err), "before importing again") {
@@ -413,7 +413,7 @@ func TestLostAnswer(t *testing.T) {
 			if all, err := w.client.Templates(t.Context()); err != nil || len(all) != 1 || all[0].ID != tpl.ID {
 				t.Fatalf("%+v, %v", all, err)
 			}
-			// A server of the same name that was there before must not be taken for the new one.
+			// An older server of the same name must not count as the new one.
 			old, err := w.client.Order(t.Context(), w.order(tpl))
 			if err != nil {
 				t.Fatal(err)
@@ -429,7 +429,7 @@ func TestLostAnswer(t *testing.T) {
 				t.Errorf("order: %v", err)
 			}
 			w.srv.Wait()
-			// Nothing was made at first: it is looked for, and asked for again, once.
+			// The first call has no effect: the client looks for the server and orders once more.
 			w.srv.Fail("createObject", f)
 			if g, err := w.client.Order(t.Context(), w.order(tpl)); err != nil || g.ID == 0 {
 				t.Errorf("order again: %+v, %v", g, err)
@@ -452,7 +452,7 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
-// TestErrorWith200 is the fault of the real service until 2020.
+// TestErrorWith200 uses the fault that the real service had until 2020.
 func TestErrorWith200(t *testing.T) {
 	w := newWorld(t)
 	for _, method := range []string{"createFromIcos", "createObject", "getObject", "copyToIcos", "generateOrderTemplate", "getVhdImportSoftwareDescriptions"} {
@@ -477,21 +477,21 @@ func TestErrorWith200(t *testing.T) {
 			continue
 		}
 		if errors.Is(err, softlayer.ErrLost) {
-			t.Errorf("%s: an answer is not lost: %v", name, err)
+			t.Errorf("%s: received answer reported as lost: %v", name, err)
 		}
 		if strings.ContainsAny(err.Error(), "\x1b\n") {
 			t.Errorf("%s: %q", name, err)
 		}
-		if name != "get" && name != "check" && name != "order" && name != "codes" { // those that had the IAM key
+		if name != "get" && name != "check" && name != "order" && name != "codes" { // the calls with the IAM key
 			noSecret(t, "the error", err.Error())
 		}
 		if strings.Contains(err.Error(), userKey) {
-			t.Errorf("%s: the API key is in %v", name, err)
+			t.Errorf("%s: API key in %v", name, err)
 		}
 	}
 }
 
-// TestBooleanWithNewline: softlayer-go alone does not take "true\n".
+// TestBooleanWithNewline checks an answer "true\n", which softlayer-go alone does not accept.
 func TestBooleanWithNewline(t *testing.T) {
 	w := newWorld(t)
 	r := softlayer.ExportRequest{TemplateID: 1, URI: "cos://us-south/b/c.vhd", APIKey: iamKey}
@@ -507,7 +507,7 @@ func TestBooleanWithNewline(t *testing.T) {
 	}
 }
 
-// TestSlow looks at a transaction that goes step by step.
+// TestSlow waits for a transaction that advances step by step.
 func TestSlow(t *testing.T) {
 	clock := &slowClock{waiting: make(chan chan time.Time)}
 	w := newWorld(t, func(c *sandbox.Options) { c.Clock, c.StepTime = clock, time.Minute })
@@ -517,20 +517,20 @@ func TestSlow(t *testing.T) {
 	}
 	var steps []string
 	for len(steps) < 9 {
-		waiter := <-clock.waiting // the next step has begun
+		waiter := <-clock.waiting // signals that the next step has begun
 		tpl, err := w.client.Template(t.Context(), tpl.ID)
 		if err != nil || tpl.Ready() || tpl.Status != "Inactive" {
 			t.Fatalf("%+v, %v", tpl, err)
 		}
 		steps = append(steps, tpl.Step)
 		if len(steps) == 1 {
-			// The client stops waiting, in its own time, and says what it saw last.
+			// The client times out by its own clock and reports the last status.
 			_, err := w.client.WaitImport(t.Context(), tpl.ID, softlayer.WaitOptions{Timeout: 25 * time.Second})
 			var e *softlayer.TransactionError
 			if !errors.As(err, &e) || !errors.Is(err, softlayer.ErrTimeout) || e.Step != "CHECK_FILE_NAME" || e.Elapsed != 25*time.Second || !strings.Contains(e.Hint(), "the transaction continues") {
 				t.Errorf("%v (%s)", err, hint(err))
 			}
-			// And at once, if it is told to.
+			// It also returns at once when its context is cancelled.
 			ctx, cancel := context.WithCancelCause(t.Context())
 			why := errors.New("told to stop")
 			_, err = w.client.WaitImport(ctx, tpl.ID, softlayer.WaitOptions{Progress: func(softlayer.Progress) { cancel(why) }})
@@ -547,7 +547,7 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// TestPollErrors: a poll that fails is repeated, unless it is refused.
+// TestPollErrors checks that a failed poll is retried unless it is refused.
 func TestPollErrors(t *testing.T) {
 	w := newWorld(t)
 	tpl := w.imported()
@@ -573,7 +573,7 @@ func TestPollErrors(t *testing.T) {
 	}
 }
 
-// TestSaveLoad: a server can be ordered from a template of an earlier run, although the
+// TestSaveLoad checks that a server can be ordered from a template of an earlier run although the
 // object is gone.
 func TestSaveLoad(t *testing.T) {
 	w := newWorld(t)
@@ -603,14 +603,14 @@ func TestSaveLoad(t *testing.T) {
 		t.Error(err)
 	}
 	if g.ID <= tpl.ID {
-		t.Errorf("number %d was given again", g.ID)
+		t.Errorf("number %d reused", g.ID)
 	}
 	if err := w.client.Export(t.Context(), softlayer.ExportRequest{TemplateID: tpl.ID, URI: "cos://us-south/b/c.vhd", APIKey: iamKey}); err == nil {
-		t.Error("an image that is not there was exported")
+		t.Error("missing image exported")
 	}
 	for _, bad := range []string{"", "[]", `{"templates":[null]}`, `{"guests":[null]}`, `{"templates":[{"image":{"size":10,"pages":[{"page":0,"data":"AAAA"}]}}]}`} {
 		if err := next.Load(strings.NewReader(bad)); err == nil {
-			t.Errorf("%q was loaded", bad)
+			t.Errorf("%q loaded", bad)
 		}
 	}
 }
@@ -653,7 +653,7 @@ func TestSignIn(t *testing.T) {
 	noSecret(t, "text", fmt.Sprintf("%v %+v %#v %v %+v %#v %v %+v %#v %v %#v", c, c, c, client, client, client, r, r, r, x, x)+marshal(t, c)+marshal(t, r)+marshal(t, x))
 	for _, endpoint := range []string{"x", "ftp://x", "https://u:SECRET@x/rest/v3.1", "https://api.softlayer.com/xmlrpc/v3.1", "https://x?y", "\x00"} {
 		if _, err := softlayer.New(softlayer.Options{Endpoint: endpoint, User: "u", APIKey: "k"}); err == nil {
-			t.Errorf("%q was taken", endpoint)
+			t.Errorf("%q accepted", endpoint)
 		} else {
 			noSecret(t, "the error", err.Error())
 		}
@@ -663,7 +663,7 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// TestTransport: requests that get no answer of the API.
+// TestTransport uses answers that do not come from the API.
 func TestTransport(t *testing.T) {
 	redirected := false
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -674,7 +674,7 @@ func TestTransport(t *testing.T) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		case strings.Contains(r.URL.Path, "/id/"):
 			w.Header().Set("X-Request-Id", "req-7")
-			w.Header().Set("Softlayer-Total-Items", "many") // the library would log it
+			w.Header().Set("Softlayer-Total-Items", "many") // the library would log this
 			w.WriteHeader(500)
 			w.Write([]byte(`{"error":"` + strings.Repeat("long ", 1000) + `","code":"SoftLayer_Exception"}`))
 		}
@@ -700,9 +700,9 @@ func TestTransport(t *testing.T) {
 		t.Errorf("no server: %v", err)
 	}
 	if srv.Client().Timeout != 0 {
-		t.Error("the client that was given was changed")
+		t.Error("the given client was modified")
 	}
-	// What was never sent is not lost.
+	// A request that was never sent is not lost.
 	c, err := softlayer.New(softlayer.Options{Endpoint: srv.URL + "/rest/v3.1", User: user, APIKey: userKey, Clock: resttest.NewClock(time.Now())})
 	if err != nil {
 		t.Fatal(err)
@@ -714,7 +714,7 @@ func TestTransport(t *testing.T) {
 	}
 }
 
-// TestPrivate: the API has another address on the private network.
+// TestPrivate checks that the API has another address on the private network.
 func TestPrivate(t *testing.T) {
 	c, err := softlayer.New(softlayer.Options{User: "u", APIKey: "key", Network: "private"})
 	if err != nil || !strings.Contains(c.String(), "https://api.service.softlayer.com/rest/v3.1") {

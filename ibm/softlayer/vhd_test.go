@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/softlayer"
 )
 
-// fixedVHD returns a disk with the footer of a fixed VHD behind it.
+// fixedVHD returns a disk followed by the footer of a fixed VHD.
 func fixedVHD(disk []byte) []byte {
 	f := make([]byte, 512)
 	be := binary.BigEndian
@@ -34,7 +34,7 @@ func fixedVHD(disk []byte) []byte {
 	return append(bytes.Clone(disk), f...)
 }
 
-// TestPlainVHD imports an image that is not encrypted: no key is asked for.
+// TestPlainVHD imports an unencrypted image, which needs no key.
 func TestPlainVHD(t *testing.T) {
 	w := newWorld(t)
 	w.kms.set(false, true)
@@ -67,7 +67,7 @@ func TestPlainVHD(t *testing.T) {
 	}
 }
 
-// closing is a disk that notes that it was closed, which wipes its key.
+// closing is a disk that records Close, which wipes its key.
 type closing struct {
 	io.ReaderAt
 	closed *int
@@ -75,8 +75,8 @@ type closing struct {
 
 func (c closing) Close() error { *c.closed++; return nil }
 
-// TestOpener imports an image of a type whose opener the caller gives, and sees that
-// the key is given as text, and wiped afterwards.
+// TestOpener imports an image with an opener of the caller. It checks that
+// the opener receives the key as text, and that the key is wiped afterwards.
 func TestOpener(t *testing.T) {
 	var texts [][]byte
 	seen, closed := "", 0
@@ -107,7 +107,7 @@ func TestOpener(t *testing.T) {
 	}
 	for _, text := range texts {
 		if len(bytes.Trim(text, "\x00")) != 0 {
-			t.Error("the key was not wiped")
+			t.Error("key not wiped")
 		}
 	}
 }

@@ -28,7 +28,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// What the emulator works with in these tests: an IAM that knows one API key, a key
+// The collaborators of the emulator in these tests: an IAM with one API key, a key
 // service with real AES-GCM, and a folder as object storage.
 
 const (
@@ -117,11 +117,11 @@ func (k *fakeKMS) Unwrap(_ context.Context, identity, crn, wdek string) ([]byte,
 	return text, nil
 }
 
-// A folder is object storage: REGION/BUCKET/OBJECT.
+// A folder implements object storage: REGION/BUCKET/OBJECT.
 type folder struct {
 	t    *testing.T
 	path string
-	size int64 // in place of the real size, if not zero
+	size int64 // overrides the real size unless zero
 }
 
 func (f *folder) Open(_ context.Context, token, region, bucket, key string) (io.ReaderAt, int64, string, error) {
@@ -164,7 +164,7 @@ func (f *folder) put(name string, b []byte) {
 	}
 }
 
-// A world is an emulator with all around it, and a client.
+// A world is an emulator with its collaborators, and a client.
 type world struct {
 	t      *testing.T
 	kms    *fakeKMS
@@ -221,7 +221,7 @@ func (w *world) newClient(key string) *softlayer.Client {
 	return c
 }
 
-// luks returns the disk, encrypted as the profile classic-luks does.
+// luks returns the disk encrypted like the profile classic-luks.
 func (w *world) luks(passphrase []byte) []byte {
 	var out bytes.Buffer
 	e, err := luks.NewWriter(w.t.Context(), &out, passphrase, luks.Options{Version: 1, DataOffset: 2 << 20, GeneratedKey: true})
@@ -237,7 +237,7 @@ func (w *world) luks(passphrase []byte) []byte {
 	return out.Bytes()
 }
 
-// disk returns a disk of size bytes with a partition up to its end.
+// disk returns a disk of size bytes with a partition that extends to its end.
 func disk(size int) []byte {
 	b := make([]byte, size)
 	b[446+4] = 0x83
@@ -275,7 +275,7 @@ func (w *world) imported() *softlayer.Template {
 	return t
 }
 
-// slowClock is a clock whose waiters the test lets go, one at a time.
+// slowClock is a clock whose waiters the test releases one at a time.
 type slowClock struct{ waiting chan chan time.Time }
 
 func (c *slowClock) Now() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) }
@@ -286,7 +286,7 @@ func (c *slowClock) After(time.Duration) <-chan time.Time {
 	return ch
 }
 
-// hint returns that of an error.
+// hint returns the hint of an error.
 func hint(err error) string {
 	var h interface{ Hint() string }
 	if errors.As(err, &h) {
@@ -295,11 +295,11 @@ func hint(err error) string {
 	return ""
 }
 
-// noSecret fails if text has a secret in it.
+// noSecret fails the test if text contains a secret.
 func noSecret(t *testing.T, what, text string) {
 	t.Helper()
 	if strings.Contains(text, "SECRET") {
-		t.Errorf("a secret is in %s: %s", what, text)
+		t.Errorf("secret in %s: %s", what, text)
 	}
 }
 

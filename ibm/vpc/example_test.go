@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/vpc"
 )
 
-// Why an image failed is explained.
+// The error explains why an image failed.
 func ExampleClient_WaitImage() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"id":"r006-1","name":"web","status":"failed","status_reasons":[{"code":"encryption_key_disabled","message":"The root key is disabled."}]}`)

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/vpc"
 )
 
-// available makes an image that is available.
+// available creates an available image.
 func (w *world) available() *vpc.Image {
 	w.t.Helper()
 	w.encrypted("web.qcow2", "abc123", disk())
@@ -24,7 +24,7 @@ func (w *world) available() *vpc.Image {
 	return img
 }
 
-// TestExport copies an image to an object, which is what was imported, with its wrapped key.
+// TestExport exports an image. The object must equal the imported file, and the job have its wrapped key.
 func TestExport(t *testing.T) {
 	w := newWorld(t)
 	img := w.available()
@@ -57,17 +57,17 @@ func TestExport(t *testing.T) {
 	if _, err := w.client.ExportJob(t.Context(), img.ID, job.ID); !errors.Is(err, vpc.ErrNotFound) {
 		t.Error(err)
 	}
-	if _, err := os.Stat(filepath.Join(w.dir, "copy.qcow2")); err != nil { // the object stays
+	if _, err := os.Stat(filepath.Join(w.dir, "copy.qcow2")); err != nil { // the object remains
 		t.Error(err)
 	}
-	// The name of an object that is there is not used again.
+	// The name of an existing object is not reused.
 	if job, err = w.client.CreateExport(t.Context(), r); err != nil || job.StorageObject.Name == "copy.qcow2" {
 		t.Errorf("%+v, %v", job, err)
 	}
 	w.srv.Wait()
 }
 
-// TestExportLost: a job whose answer was lost is found, and made once.
+// TestExportLost checks that a job whose reply was lost is found and created once.
 func TestExportLost(t *testing.T) {
 	w := newWorld(t)
 	img := w.available()
@@ -95,11 +95,11 @@ func TestExportRefused(t *testing.T) {
 	img := w.available()
 	for name, c := range map[string]struct {
 		r    vpc.ExportRequest
-		kind error  // of an error of our own
-		code string // of the service
+		kind error  // expected error of this package
+		code string // expected code of the service
 	}{
 		"name":      {vpc.ExportRequest{Image: img.ID, Bucket: "images", Name: "Copy"}, vpc.ErrName, ""},
-		"format":    {vpc.ExportRequest{Image: img.ID, Bucket: "images", Name: "copy", Format: "vhd"}, nil, "bad_field"}, // it is encrypted
+		"format":    {vpc.ExportRequest{Image: img.ID, Bucket: "images", Name: "copy", Format: "vhd"}, nil, "bad_field"}, // the image is encrypted
 		"no image":  {vpc.ExportRequest{Image: "none", Bucket: "images", Name: "copy"}, vpc.ErrNotFound, "not_found"},
 		"no format": {vpc.ExportRequest{Image: img.ID, Bucket: "images", Name: "copy", Format: "raw"}, nil, ""},
 	} {
@@ -122,7 +122,7 @@ func TestExportRefused(t *testing.T) {
 	}
 }
 
-// TestLists reads what an order names.
+// TestLists reads the lists for an order.
 func TestLists(t *testing.T) {
 	w := newWorld(t)
 	vpcs, err := w.client.VPCs(t.Context())

@@ -2,5 +2,5 @@ package vpc
 
 var Advised = advised
 
-// Endpoint returns where the client is connected to.
+// Endpoint returns the base address of the client.
 func (c *Client) Endpoint() string { return c.opts.Endpoint }

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/vpc"
 )
 
-// TestBodies compares what is sent with the shapes of the API's documentation
+// TestBodies compares requests with the formats in the API documentation
 // (ImagePrototypeImageByFile, InstancePrototypeInstanceByImage).
 func TestBodies(t *testing.T) {
 	w := newWorld(t)
@@ -67,7 +67,7 @@ func TestBodies(t *testing.T) {
 		"primary_network_attachment":{"virtual_network_interface":{"subnet":{"id":"s"}}},"keys":[]}`)
 }
 
-// TestErrorShape reads an error as the API's documentation shows it, and one that
+// TestErrorShape parses an error from the API documentation, and one that
 // repeats the token.
 func TestErrorShape(t *testing.T) {
 	w := newWorld(t)

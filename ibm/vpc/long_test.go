@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
-// renewed are tokens that last for 20 minutes; only the newest is good.
+// renewed issues tokens that last for 20 minutes; only the newest is valid.
 type renewed struct {
 	mu      sync.Mutex
 	n       int
@@ -34,8 +34,8 @@ func (r *renewed) Drop(rest.Token) {
 	r.n, r.dropped = r.n+1, r.dropped+1
 }
 
-// TestLongImport follows an import of an hour, during which the network is away for eight minutes, the
-// service asks to be left alone for a minute, and tokens expire.
+// TestLongImport waits for an import of an hour, during which the network fails for eight minutes, the
+// service limits the rate for a minute, and tokens expire.
 func TestLongImport(t *testing.T) {
 	begin := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	clock, tokens := resttest.NewClock(begin), &renewed{}
@@ -84,10 +84,10 @@ func TestLongImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	if took := clock.Now().Sub(begin); took < time.Hour || took > time.Hour+time.Minute || made != 1 || tokens.dropped != 3 || slow != 3 {
-		t.Errorf("after %v: %d images, %d tokens, told to wait %d times", took, made, tokens.dropped, slow)
+		t.Errorf("after %v: %d images, %d tokens, rate limited %d times", took, made, tokens.dropped, slow)
 	}
 	away := slices.ContainsFunc(told, func(p vpc.Progress) bool { return p.Status == "pending" && p.Detail == "no answer, retrying" })
 	if len(told) < good-1 || !away || !slices.IsSortedFunc(told, func(a, b vpc.Progress) int { return int(a.Elapsed - b.Elapsed) }) {
-		t.Errorf("%d answers, told %d times, of the lost network: %v", good, len(told), away)
+		t.Errorf("%d answers, %d progress calls, lost network reported: %v", good, len(told), away)
 	}
 }

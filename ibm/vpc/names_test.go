@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/vpc"
 )
 
-// TestNames: what the service refuses is refused before anything is sent to it.
+// TestNames checks that the client refuses the names that the service would refuse, without a request.
 func TestNames(t *testing.T) {
 	w := newWorld(t)
 	for name, c := range map[string]struct{ image, server bool }{

@@ -47,7 +47,7 @@ func (iam) Identity(_ context.Context, t string) (string, error) {
 	return "me@example.com", nil
 }
 
-// keys is a key service whose wrapped keys are names of what was wrapped.
+// keys is a key service whose wrapped keys are names of plaintexts.
 type keys struct {
 	mu         sync.Mutex
 	wrapped    map[string]string
@@ -95,8 +95,8 @@ type world struct {
 	srv    *sandbox.Server
 	http   *httptest.Server
 	client *vpc.Client
-	fault  func(w http.ResponseWriter, r *http.Request) bool // done in place of the call
-	after  func(w http.ResponseWriter, r *http.Request) bool // done in place of its answer
+	fault  func(w http.ResponseWriter, r *http.Request) bool // replaces the call
+	after  func(w http.ResponseWriter, r *http.Request) bool // replaces the answer
 
 	mu     sync.Mutex
 	events []audit.Event
@@ -158,7 +158,7 @@ func disk() []byte {
 	return b
 }
 
-// encrypted makes name, a qcow2 with LUKS inside whose first cluster holds raw.
+// encrypted creates name, a qcow2 with LUKS inside whose first cluster holds raw.
 func (w *world) encrypted(name, passphrase string, raw []byte) {
 	w.t.Helper()
 	const cluster = 64 << 10
@@ -185,11 +185,11 @@ func (w *world) encrypted(name, passphrase string, raw []byte) {
 	be.PutUint32(b[32:], 2) // LUKS
 	be.PutUint32(b[36:], 1)
 	be.PutUint64(b[40:], l1)
-	be.PutUint64(b[48:], cluster) // of the reference counts, which are not read
+	be.PutUint64(b[48:], cluster) // offset of the refcount table, which is not read
 	be.PutUint32(b[56:], 1)
 	be.PutUint32(b[96:], 4)
 	be.PutUint32(b[100:], 104)
-	be.PutUint32(b[104:], 0x0537be77) // where the LUKS header is
+	be.PutUint32(b[104:], 0x0537be77) // full disk encryption header pointer
 	be.PutUint32(b[108:], 16)
 	be.PutUint64(b[112:], crypto)
 	be.PutUint64(b[120:], uint64(header.Len()))
@@ -197,11 +197,11 @@ func (w *world) encrypted(name, passphrase string, raw []byte) {
 	be.PutUint64(b[l1:], l2|1<<63)
 	be.PutUint64(b[l2:], uint64(data)|1<<63)
 	copy(b[crypto:], header.Bytes())
-	v.EncryptSectors(b[data:], raw[:cluster], int64(data)) // by where it is in the file
+	v.EncryptSectors(b[data:], raw[:cluster], int64(data)) // the IV is the offset in the file
 	w.put(name, b)
 }
 
-// qemu makes name, a qcow2 with LUKS inside, by the documented commands.
+// qemu creates name, a qcow2 with LUKS inside, with the documented commands.
 func (w *world) qemu(name, passphrase string, raw []byte) {
 	w.t.Helper()
 	need.Program(w.t, "qemu-img")
@@ -248,7 +248,7 @@ func noSecret(t *testing.T, what string, v any) {
 		t.Fatal(err)
 	}
 	if strings.Contains(string(text), "SECRET") || strings.Contains(fmt.Sprintf("%v %+v", v, v), "SECRET") {
-		t.Errorf("a secret is in %s: %s", what, text)
+		t.Errorf("secret in %s: %s", what, text)
 	}
 }
 
@@ -281,7 +281,7 @@ func TestWholeWay(t *testing.T) {
 	if i, err = w.client.WaitInstance(t.Context(), i.ID, vpc.WaitOptions{}); err != nil || i.Status != "running" {
 		t.Fatalf("%+v, %v", i, err)
 	}
-	// The file goes, the emulator is restarted, the key is disabled.
+	// Remove the file, restart the emulator, disable the key.
 	if err := os.Remove(filepath.Join(w.dir, "web.qcow2")); err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +337,7 @@ func TestImageFails(t *testing.T) {
 		kms        error
 		authorized bool
 		code       string
-		words      string // in what the service says
+		words      string // expected in the message of the service
 	}{
 		"newline":      {"web.qcow2", "newline", nil, true, "image_data_corrupted", "ends with a newline"},
 		"base64":       {"base64.qcow2", "wdek", nil, true, "image_data_corrupted", "opens with the base64 text"},
@@ -376,7 +376,7 @@ func TestImageFails(t *testing.T) {
 	}
 }
 
-// TestQEMU imports what the documented commands make.
+// TestQEMU imports an image created by the documented commands.
 func TestQEMU(t *testing.T) {
 	w := newWorld(t)
 	w.qemu("web.qcow2", "abc123", disk())
@@ -391,7 +391,7 @@ func TestQEMU(t *testing.T) {
 	}
 }
 
-// TestHints: what can be told has advice.
+// TestHints checks that known errors have advice.
 func TestHints(t *testing.T) {
 	for name, e := range map[string]*vpc.Error{
 		"API key": {Status: 401}, "role Editor": {Status: 403}, "retry in a minute": {Status: 429}, "quota": {Status: 400, Code: "over_quota", Answered: true},
@@ -456,12 +456,12 @@ func TestRefused(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := w.client.CreateInstance(t.Context(), vpc.InstanceRequest{Name: "x"}); err == nil {
-		t.Error("an instance without an image")
+		t.Error("instance without an image accepted")
 	}
 }
 
-// TestLostAnswer breaks the connection, or gives nonsense, with and without the call
-// having been done.
+// TestLostAnswer breaks the connection or returns nonsense, before and after the call
+// takes effect.
 func TestLostAnswer(t *testing.T) {
 	answers := map[string]func(http.ResponseWriter){
 		"no answer": func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
@@ -556,7 +556,7 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// TestPages reads a list of many pages, and does not follow an address to elsewhere.
+// TestPages reads a list of many pages, and does not follow an address on another host.
 func TestPages(t *testing.T) {
 	w := newWorld(t)
 	w.fault = func(rw http.ResponseWriter, r *http.Request) bool {
