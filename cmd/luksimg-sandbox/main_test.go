@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox"
 )
 
-// run runs the program until it has printed its settings, gives them to f, and ends it.
+// run runs the program until it prints its settings, passes them to f, and stops it.
 func run(t *testing.T, f func(out []byte), args ...string) (stderr string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -30,7 +30,7 @@ func run(t *testing.T, f func(out []byte), args ...string) (stderr string) {
 		w.CloseWithError(err)
 		done <- err
 	}()
-	// All of it comes in one write.
+	// The program writes all settings at once.
 	b := make([]byte, 1<<16)
 	n, err := r.Read(b)
 	if err != nil {
@@ -44,7 +44,7 @@ func run(t *testing.T, f func(out []byte), args ...string) (stderr string) {
 	return errs.String()
 }
 
-// TestLines reads the settings as a shell does, and asks for the events.
+// TestLines parses the settings like a shell, and queries the events.
 func TestLines(t *testing.T) {
 	stderr := run(t, func(out []byte) {
 		line := regexp.MustCompile(`^export [A-Z_]+='[^' ]+'$`)
@@ -75,7 +75,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestJSON starts it twice on one folder: it is the same account.
+// TestJSON starts the program twice with one folder and expects the same account.
 func TestJSON(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	var s [2]sandbox.Settings
@@ -91,7 +91,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestUsage has what cannot be started.
+// TestUsage uses invalid arguments.
 func TestUsage(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -101,7 +101,7 @@ func TestUsage(t *testing.T) {
 		c := command(io.Discard, io.Discard)
 		c.SetArgs(args)
 		if err := c.ExecuteContext(t.Context()); err == nil {
-			t.Errorf("%q was taken", args)
+			t.Errorf("%q accepted", args)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// A key is wrapped, and unwrapped again, without an account.
+// Wrap a key and unwrap it again, without an account.
 func ExampleStart() {
 	ctx := context.Background()
 	cloud, err := sandbox.Start(ctx, sandbox.Options{})

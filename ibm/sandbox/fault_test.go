@@ -23,8 +23,8 @@ const (
 	importPath = groupPath + "/createFromIcos.json"
 )
 
-// TestFaultsPass has each service fail in each way that may pass, one at a time, and the
-// way is gone to its end all the same.
+// TestFaultsPass injects each temporary fault into each service, one at a time. The
+// whole workflow must succeed all the same.
 func TestFaultsPass(t *testing.T) {
 	faults := map[string]fault.Fault{
 		"slow":          {DelayMS: 30_000},
@@ -58,8 +58,8 @@ func TestFaultsPass(t *testing.T) {
 			uri := w.upload("web.raw", image)
 			r := w.request(uri)
 			r.Note = "run 1"
-			if !f.TokenExpired { // there are no tokens in classic infrastructure
-				if name == "answer lost" { // the others say that it was not done, and are for the user
+			if !f.TokenExpired { // classic infrastructure uses no tokens
+				if name == "answer lost" { // the other faults show that the call had no effect; the user must retry
 					arm("POST", importPath)
 				}
 				arm("GET", groupPath+"/*.json")
@@ -72,13 +72,13 @@ func TestFaultsPass(t *testing.T) {
 				t.Fatal("order:", err)
 			}
 			if w.Faults().Hits() != armed {
-				t.Errorf("%d faults happened, want %d", w.Faults().Hits(), armed)
+				t.Errorf("%d faults occurred, want %d", w.Faults().Hits(), armed)
 			}
 			if want := time.Duration(f.DelayMS*int64(armed)) * time.Millisecond; time.Duration(slept.Load()) != want {
-				t.Errorf("the answers came %v late, want %v", time.Duration(slept.Load()), want)
+				t.Errorf("answers delayed by %v, want %v", time.Duration(slept.Load()), want)
 			}
 			w.told(template.GlobalIdentifier, "")
-			// Nothing was made twice.
+			// Nothing was created twice.
 			if all, err := w.sl.Templates(t.Context()); err != nil || len(all) != 1 {
 				t.Errorf("%d templates, %v", len(all), err)
 			}
@@ -86,7 +86,7 @@ func TestFaultsPass(t *testing.T) {
 	}
 }
 
-// TestErrorInside is the answer that says 200 and has an error inside.
+// TestErrorInside uses an answer with status 200 and an error in its body.
 func TestErrorInside(t *testing.T) {
 	w := ready(t)
 	r := w.request(w.upload("web.raw", w.encrypt(luksimg.ClassicLUKS)))
@@ -105,7 +105,7 @@ func TestErrorInside(t *testing.T) {
 	}
 }
 
-// TestFaultsStay has services that are down, or refuse, for good: the error says so.
+// TestFaultsStay uses services that fail permanently: the error must say so.
 func TestFaultsStay(t *testing.T) {
 	w := ready(t)
 	r := w.request(w.upload("web.raw", w.encrypt(luksimg.ClassicLUKS)))
@@ -129,13 +129,13 @@ func TestFaultsStay(t *testing.T) {
 			}
 		}
 	}
-	// And all is well when they are gone.
+	// Everything works again without the faults.
 	if _, err := w.classic(r); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestFaultControl arms a fault from outside, by any of the ports.
+// TestFaultControl arms a fault over HTTP, at each port.
 func TestFaultControl(t *testing.T) {
 	w := ready(t)
 	for _, base := range []string{w.IAM, w.Settings.KMS, w.COS, strings.TrimSuffix(w.Settings.SoftLayer, "/rest/v3.1"), w.VPC, w.Logs} {
@@ -147,7 +147,7 @@ func TestFaultControl(t *testing.T) {
 		if _, _, err := w.logs.Query(t.Context(), audit.QueryRequest{}); err == nil {
 			t.Errorf("%s: no fault", base)
 		}
-		// The control is out of reach of faults itself.
+		// Faults do not affect the control endpoints.
 		w.arm(fault.Fault{Status: 500, Count: -1})
 		if b := get(t, base+"/_sandbox/faults"); !bytes.Contains(b, []byte(`"/v1/query"`)) {
 			t.Errorf("%s", b)
@@ -157,10 +157,10 @@ func TestFaultControl(t *testing.T) {
 	}
 }
 
-// TestQuery has the time and the limit of a query, and those that are refused.
+// TestQuery tests the time range and the limit of a query, and refused queries.
 func TestQuery(t *testing.T) {
 	w := ready(t)
-	for range 4 { // and the root key was made
+	for range 4 { // in addition to the creation of the root key
 		w.wrapped([]byte("QUJD"))
 	}
 	now := time.Now()
@@ -184,7 +184,7 @@ func TestQuery(t *testing.T) {
 	}
 	w.arm(fault.Fault{Path: "/v1/query", TokenExpired: true})
 	if _, _, err := w.logs.Query(t.Context(), audit.QueryRequest{}); err != nil {
-		t.Errorf("with a token that was renewed: %v", err)
+		t.Errorf("with a renewed token: %v", err)
 	}
 	w.arm(fault.Fault{Path: "/v1/query", TokenExpired: true, Count: -1})
 	if _, _, err := w.logs.Query(t.Context(), audit.QueryRequest{}); !errors.As(err, &e) || e.Status != 401 {

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox"
 )
 
-// TestBucketRootKey makes buckets that a root key protects: the key must be there and active, and Object Storage must be
+// TestBucketRootKey creates buckets that a root key protects. The key must exist and be active, and Object Storage must be
 // authorized for its instance.
 func TestBucketRootKey(t *testing.T) {
 	w := start(t, sandbox.Options{})
@@ -30,7 +30,7 @@ func TestBucketRootKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := create("protected", missing); err == nil || !strings.Contains(err.Error(), "InvalidArgument") {
-		t.Errorf("with a root key that is not there: %v", err)
+		t.Errorf("with a missing root key: %v", err)
 	}
 	if err := create("protected", w.RootKey); err != nil {
 		t.Error(err)
@@ -42,11 +42,11 @@ func TestBucketRootKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := create("second", w.RootKey); err == nil {
-		t.Error("with a root key that is disabled")
+		t.Error("bucket with a disabled root key created")
 	}
 }
 
-// registrations returns what the root keys protect.
+// registrations returns the resources that the root keys protect.
 func (w *world) registrations() (resources []string) {
 	w.t.Helper()
 	token, err := w.iam.Token(w.t.Context())
@@ -76,7 +76,7 @@ func (w *world) registrations() (resources []string) {
 	return resources
 }
 
-// TestOtherInstance makes a bucket in an instance of Object Storage that is not the account's.
+// TestOtherInstance creates a bucket in an Object Storage instance of another account.
 func TestOtherInstance(t *testing.T) {
 	w := start(t, sandbox.Options{})
 	for _, id := range []string{"any-text", "00000000-0000-0000-0000-000000000000"} {

@@ -19,10 +19,10 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// classicLUKS is what the profile makes, without its checks of the key.
+// classicLUKS creates the image of the profile, without its checks of the key.
 var classicLUKS = luksimg.EncryptOptions{LUKS: luks.Options{Version: 1, DataOffset: 2 << 20, GeneratedKey: true}}
 
-// TestKeyConvention encrypts with what is easily taken for the key.
+// TestKeyConvention encrypts with values that are easily confused with the key.
 func TestKeyConvention(t *testing.T) {
 	w := ready(t)
 	w.encrypt(luksimg.ClassicLUKS)
@@ -39,7 +39,7 @@ func TestKeyConvention(t *testing.T) {
 	_, err = w.classic(w.request(w.upload("other.raw", w.seal([]byte("an altogether different passphrase"), classicLUKS))))
 	refused(t, err, "OPEN_IMAGE", "does not open with the wrapped key")
 
-	// A VHD has the hash of its key inside.
+	// A VHD contains the hash of its key.
 	vhd := w.encrypt(luksimg.ClassicVHD)
 	w.wrapped([]byte(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("x"), 64))))
 	_, err = w.classic(w.request(w.upload("other.vhd-0.vhd", vhd)))
@@ -50,7 +50,7 @@ func TestKeyConvention(t *testing.T) {
 	refused(t, err, "OPEN_IMAGE", "24 bytes", "32 or 64")
 }
 
-// TestVPCKeyConvention does the same for VPC, where it is the other way round.
+// TestVPCKeyConvention does the same for VPC, whose convention is the opposite.
 func TestVPCKeyConvention(t *testing.T) {
 	w := ready(t)
 	image := w.encrypt(luksimg.VPCQCOW2)
@@ -87,7 +87,7 @@ func TestVPCKeyConvention(t *testing.T) {
 	status("encrypted_data_key_invalid", "wrapped with another root key")
 }
 
-// deleteImages makes room for another image of the same name.
+// deleteImages frees the name for another image.
 func (w *world) deleteImages() {
 	w.t.Helper()
 	all, err := w.vpc.Images(w.t.Context())
@@ -101,7 +101,7 @@ func (w *world) deleteImages() {
 	}
 }
 
-// wrapByOther wraps text with another root key than the one that is used.
+// wrapByOther wraps text with another root key than that of the image.
 func (w *world) wrapByOther(text []byte) string {
 	w.t.Helper()
 	other, err := w.root(w.KMSInstance).CreateRootKey(w.t.Context(), "other")
@@ -115,10 +115,10 @@ func (w *world) wrapByOther(text []byte) string {
 	return wdek
 }
 
-// keyAction does what the client has no call for: it is not a matter of images.
+// keyAction executes a key action that the client of this module lacks.
 func (w *world) keyAction(action string) error {
 	if action == "enable" {
-		w.ahead.Add(int64(30 * time.Second)) // a key that was just disabled is not enabled
+		w.ahead.Add(int64(30 * time.Second)) // a key cannot be enabled right after it was disabled
 	}
 	token, err := w.iam.Token(w.t.Context())
 	if err != nil {
@@ -142,7 +142,7 @@ func (w *world) keyAction(action string) error {
 	return nil
 }
 
-// TestWrongKeyService has all that can be wrong with the wrapped key and its root key.
+// TestWrongKeyService tests all errors of the wrapped key and its root key.
 func TestWrongKeyService(t *testing.T) {
 	w := ready(t)
 	image := w.encrypt(luksimg.ClassicLUKS)
@@ -164,7 +164,7 @@ func TestWrongKeyService(t *testing.T) {
 	_, err = w.classic(w.request(uri))
 	refused(t, err, "UNWRAP_KEY", "KEY_ACTION_INVALID_STATE_ERR", "enable it, and import again")
 	if _, err := w.kp.Wrap(t.Context(), w.material); !errors.Is(err, wrap.ErrKeyState) {
-		t.Errorf("wrap by a key that is suspended: %v", err)
+		t.Errorf("wrapping with a suspended key: %v", err)
 	}
 	if err := w.keyAction("enable"); err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestWrongKeyService(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// What was imported well does not start when the key is taken away.
+	// A server of a good image does not start when the key is disabled.
 	if err := w.keyAction("disable"); err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestWrongKeyService(t *testing.T) {
 	refused(t, err, "UNWRAP_KEY", "the root key is suspended")
 }
 
-// TestAuthorization imports without what setup grants, and grants it.
+// TestAuthorization imports without the authorizations of setup, and then grants them.
 func TestAuthorization(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		w := start(t, sandbox.Options{Bucket: bucket, AuthorizeLate: late})
@@ -208,7 +208,7 @@ func TestAuthorization(t *testing.T) {
 	}
 }
 
-// TestWrongObject imports what is not the image that was made.
+// TestWrongObject imports other objects than the image.
 func TestWrongObject(t *testing.T) {
 	w := ready(t)
 	image := w.encrypt(luksimg.ClassicLUKS)
@@ -230,7 +230,7 @@ func TestWrongObject(t *testing.T) {
 	refused(t, err, "CHECK_BOOT_SECTOR", "no boot signature")
 }
 
-// TestOtherRegion has bucket and root key in different regions.
+// TestOtherRegion uses a bucket and a root key in different regions.
 func TestOtherRegion(t *testing.T) {
 	w := ready(t)
 	image := w.encrypt(luksimg.ClassicLUKS)
@@ -245,8 +245,8 @@ func TestOtherRegion(t *testing.T) {
 	refused(t, err, "CHECK_REGION", "the root key is in us-south and the bucket in eu-de: they must be in the same region")
 }
 
-// TestServiceID imports with the API key of a service id, which has the rights that it is
-// given and no others.
+// TestServiceID imports with the API key of a service ID, which has exactly the permissions
+// that it was granted.
 func TestServiceID(t *testing.T) {
 	w := start(t, sandbox.Options{Bucket: bucket, Authorize: true, AuthorizeLate: true})
 	uri := w.upload("web.raw", w.encrypt(luksimg.ClassicLUKS))
@@ -279,7 +279,7 @@ func TestServiceID(t *testing.T) {
 		t.Error(err)
 	}
 
-	// It may read, and nothing else.
+	// It has read access only.
 	reader, err := cos.New(cos.Options{Endpoint: w.COS, Tokens: w.identity(string(key.Value)), Clock: fastClock{}})
 	if err != nil {
 		t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// TestTruthSlcli has slcli, SoftLayer's own command, import an encrypted image, and check, order and list servers: by
-// XML-RPC, which it speaks by itself, and by REST.
+// TestTruthSlcli uses slcli, SoftLayer's own command, to import an encrypted image, and to check, order and list servers: over
+// XML-RPC, its default, and over REST.
 func TestTruthSlcli(t *testing.T) {
 	need.Judge(t, "slcli")
 	w := ready(t)
@@ -31,7 +31,7 @@ func TestTruthSlcli(t *testing.T) {
 			slcli := func(into any, args ...string) {
 				t.Helper()
 				out := need.Run(t, dir, "slcli", append([]string{"-y", "-C", "config", "--format", "json"}, args...)...)
-				// An order prints two lists, one after the other.
+				// An order prints two lists.
 				if err := json.NewDecoder(strings.NewReader(out)).Decode(into); err != nil {
 					t.Fatalf("slcli %s: %v\n%s", args[:2], err, out)
 				}

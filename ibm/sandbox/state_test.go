@@ -32,7 +32,7 @@ func (w *world) close() {
 	}
 }
 
-// TestRestart goes half of the way, and the rest in another sandbox on the same folder.
+// TestRestart does half of the workflow, and the rest in another sandbox with the same folder.
 func TestRestart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	w := start(t, sandbox.Options{Dir: dir, Bucket: bucket, Authorize: true})
@@ -69,7 +69,7 @@ func TestRestart(t *testing.T) {
 	}
 	got := make([]byte, r.Size())
 	if _, err := r.ReadAt(got, 0); err != nil && err != io.EOF || !bytes.Equal(got, image) {
-		t.Errorf("the object is another one: %v", err)
+		t.Errorf("the object differs: %v", err)
 	}
 	w.wdek, w.imports = wdek, 10
 	if _, err := w.classic(w.request(uri)); err != nil {
@@ -77,8 +77,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestInterrupted ends a sandbox while an import, an order and an image of VPC are under
-// way: afterwards they have failed, in words that say what to do, and can be repeated.
+// TestInterrupted stops a sandbox while an import, an order and a VPC image are
+// running. Afterwards they must have failed with a helpful message, and a repetition must work.
 func TestInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	w := start(t, sandbox.Options{Dir: dir, Bucket: bucket, Authorize: true})
@@ -132,7 +132,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestKilled starts a sandbox on the folder of one that did not end well.
+// TestKilled starts a sandbox with the folder of a killed one.
 func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	w := start(t, sandbox.Options{Dir: dir, Bucket: bucket, Authorize: true})
@@ -145,7 +145,7 @@ func TestKilled(t *testing.T) {
 	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	// An event that was cut off, and the file of a request that was under way.
+	// A truncated event, and the file of an interrupted request.
 	events := filepath.Join(copied, "events.jsonl")
 	text, err := os.ReadFile(events)
 	if err != nil || len(text) == 0 {
@@ -166,7 +166,7 @@ func TestKilled(t *testing.T) {
 		t.Errorf("%d events, want %d", len(e), whole)
 	}
 	if _, err := os.Stat(half); !errors.Is(err, fs.ErrNotExist) {
-		t.Error("what was half an object is still there")
+		t.Error("incomplete object still exists")
 	}
 	w.wdek = wdek
 	if _, err := w.classic(w.request(kept)); err != nil {
@@ -174,7 +174,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestSavedByItself waits for what is saved without being asked for.
+// TestSavedByItself waits for the automatic save.
 func TestSavedByItself(t *testing.T) {
 	dir := t.TempDir()
 	w := start(t, sandbox.Options{Dir: dir, Bucket: bucket})
@@ -188,12 +188,12 @@ func TestSavedByItself(t *testing.T) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatal("it was not saved")
+			t.Fatal("not saved")
 		}
 	}
 }
 
-// TestResume goes on with an upload that a restart has cut in two.
+// TestResume resumes an upload that a restart interrupted.
 func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	w := start(t, sandbox.Options{Dir: dir, Bucket: bucket, Authorize: true})
@@ -203,7 +203,7 @@ func TestResume(t *testing.T) {
 	opts := cos.UploadOptions{PartSize: cos.MinPart, Jobs: 1, State: cos.StateFile(filepath.Join(t.TempDir(), "upload"))}
 	w.arm(fault.Fault{Method: "PUT", Path: "/" + bucket + "/web.raw", Skip: 2, Count: -1, Status: 400, Body: "no"})
 	if _, err := w.cos.Upload(t.Context(), o, bytes.NewReader(image), int64(len(image)), opts); err == nil {
-		t.Fatal("the upload was not cut in two")
+		t.Fatal("the upload was not interrupted")
 	}
 	wdek := w.wdek
 	w.close()
@@ -226,7 +226,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestNoState has folders that are of something else.
+// TestNoState uses folders with foreign files.
 func TestNoState(t *testing.T) {
 	for name, text := range map[string]string{
 		"sandbox.json":   "{}",
@@ -239,16 +239,16 @@ func TestNoState(t *testing.T) {
 		}
 		if s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: dir}); err == nil {
 			s.Close()
-			t.Errorf("%s with %q was taken", name, text)
+			t.Errorf("%s with %q accepted", name, text)
 		} else if !strings.Contains(err.Error(), name) {
 			t.Errorf("%v does not name %s", err, name)
 		}
 	}
 }
 
-// TestSecrets goes all ways, also those that fail, and then looks into all that the
-// services have written and told for any secret in any form: only the two files of
-// [sandbox.Secret] may have some.
+// TestSecrets runs all workflows, including failing ones, and then searches all output
+// and files of the services for secrets in any form. Only the two files of
+// [sandbox.Secret] may contain some.
 func TestSecrets(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	var log []string
@@ -269,7 +269,7 @@ func TestSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	shown := bytes.NewBuffer(nil) // all that clients were told of failures
+	shown := bytes.NewBuffer(nil) // all errors of clients
 	tell := func(_ any, err error) {
 		if err != nil {
 			shown.WriteString(err.Error() + "\n")
@@ -317,7 +317,7 @@ func TestSecrets(t *testing.T) {
 	}
 	shown.WriteString(strings.Join(log, "\n"))
 
-	// In all the forms in which they may be written down.
+	// The secrets in all encodings.
 	secrets := map[string]bool{}
 	for _, s := range append([][]byte{[]byte(w.APIKey), []byte(w.UserKey), []byte(w.SecretAccessKey), key.Value, []byte(r.APIKey),
 		[]byte(strings.TrimPrefix(token.Header(), "Bearer "))}, w.secrets...) {
@@ -335,7 +335,7 @@ func TestSecrets(t *testing.T) {
 		return false
 	}
 	if has(shown.Bytes()) || len(log) == 0 {
-		t.Errorf("a secret is in what was told:\n%s", shown)
+		t.Errorf("secret in output:\n%s", shown)
 	}
 	var holders []string
 	files := 0
@@ -355,7 +355,7 @@ func TestSecrets(t *testing.T) {
 		if has(text) {
 			holders = append(holders, e.Name())
 			if !sandbox.Secret(e.Name()) {
-				t.Errorf("%s has a secret in it", name)
+				t.Errorf("%s contains a secret", name)
 			}
 		}
 		return err

@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/vpc"
 )
 
-// authorizations are those that IBM's documentation asks for: Cloud Block Storage -> Key Protect
+// authorizations are those that IBM's documentation requires: Cloud Block Storage -> Key Protect
 // (vpc-create-encrypted-custom-image), and the image service of VPC -> Object Storage
 // (vpc-object-storage-prereq).
 func (w *world) authorizations() []account.Authorization {
@@ -29,12 +29,12 @@ func (w *world) grant(p iam.Policy) {
 	}
 }
 
-// TestTruthVPCAuthorizations imports with each set of the authorizations that IBM documents: only
-// with both of them there is an image, from which a server starts.
+// TestTruthVPCAuthorizations imports with each subset of the documented authorizations. Only with
+// both of them the import works and a server starts.
 func TestTruthVPCAuthorizations(t *testing.T) {
 	for _, c := range []struct {
 		granted []int
-		code    string // of the status; "" for an image
+		code    string // status code; "" for success
 		words   string
 		hint    string
 	}{
@@ -65,7 +65,7 @@ func TestTruthVPCAuthorizations(t *testing.T) {
 	}
 }
 
-// vpcServer orders a server, and returns why it failed.
+// vpcServer orders a server, and returns the error.
 func (w *world) vpcServer(image *vpc.Image, name string) (*vpc.Instance, error) {
 	w.t.Helper()
 	i, err := w.vpc.CreateInstance(w.t.Context(), vpc.InstanceRequest{Name: name, Image: image.ID, Zone: "us-south-1", Profile: "bx2-2x8", VPC: "v", Subnet: "s"})
@@ -75,8 +75,8 @@ func (w *world) vpcServer(image *vpc.Image, name string) (*vpc.Instance, error) 
 	return w.vpc.WaitInstance(w.t.Context(), i.ID, vpc.WaitOptions{})
 }
 
-// TestTruthVPCServerAuthorization orders a server after the authorization of Cloud Block Storage has gone: the
-// service takes the CRN of its boot volume for a wrong one (terraform-provider-ibm#1177, #4522).
+// TestTruthVPCServerAuthorization orders a server after the authorization of Cloud Block Storage was removed. The
+// service then reports that the CRN of the boot volume is invalid (terraform-provider-ibm#1177, #4522).
 func TestTruthVPCServerAuthorization(t *testing.T) {
 	w := ready(t)
 	image, err := w.vpcImage(w.upload("web.qcow2", w.encrypt(luksimg.VPCQCOW2)))
@@ -97,7 +97,7 @@ func TestTruthVPCServerAuthorization(t *testing.T) {
 	}
 }
 
-// TestTruthVPCExport copies an image to a bucket, which needs the role Writer for Object Storage
+// TestTruthVPCExport exports an image to a bucket, which requires the role Writer for Object Storage
 // (vpc-object-storage-prereq; vpc-go-sdk, CreateImageExportJobOptions).
 func TestTruthVPCExport(t *testing.T) {
 	w := start(t, sandbox.Options{Bucket: bucket})

@@ -13,8 +13,8 @@ import (
 	"github.com/luksimg/luksimg/ibm/vpc"
 )
 
-// whole fails unless the events tell the whole story of an image, in which nothing was
-// refused.
+// whole fails unless the events contain the complete chain of an image without
+// refusals.
 func (w *world) whole(image, server string) {
 	w.t.Helper()
 	if r := w.told(image, server); len(r.Refusals) != 0 {
@@ -22,7 +22,7 @@ func (w *world) whole(image, server string) {
 	}
 }
 
-// told fails unless the events tell the whole story of an image.
+// told fails unless the events contain the complete chain of an image.
 func (w *world) told(image, server string) *audit.Report {
 	w.t.Helper()
 	r := audit.Chain(w.events(), audit.Query{RootKeyCRN: w.RootKey, ImageID: image, ServerID: server})
@@ -37,8 +37,8 @@ func (w *world) told(image, server string) *audit.Report {
 	return r
 }
 
-// TestClassic goes the whole way from a disk to a server, in both formats that classic
-// infrastructure has had.
+// TestClassic runs the whole workflow from a disk to a server, in both formats of classic
+// infrastructure.
 func TestClassic(t *testing.T) {
 	for _, c := range []struct {
 		profile luksimg.Profile
@@ -62,7 +62,7 @@ func TestClassic(t *testing.T) {
 			}
 			w.whole(template.GlobalIdentifier, "")
 
-			// The same as JSON lines.
+			// The same events as JSON lines.
 			events, skipped, err := audit.Read(bytes.NewReader(get(t, w.Control+"/events")), audit.ReadOptions{})
 			if err != nil || skipped.Records != 0 || len(events) != len(w.events()) {
 				t.Errorf("%d events, %+v, %v", len(events), skipped, err)
@@ -71,7 +71,7 @@ func TestClassic(t *testing.T) {
 	}
 }
 
-// TestVPC goes the whole way with a qcow2 image.
+// TestVPC runs the whole workflow with a qcow2 image.
 func TestVPC(t *testing.T) {
 	w := ready(t)
 	image, err := w.vpcImage(w.upload("web.qcow2", w.encrypt(luksimg.VPCQCOW2)))
@@ -88,8 +88,8 @@ func TestVPC(t *testing.T) {
 	w.whole(image.ID, i.ID)
 }
 
-// TestHMAC uploads with the other kind of credentials, in parts, and a server is made of
-// it.
+// TestHMAC uploads in parts with HMAC credentials, and creates a server from the
+// image.
 func TestHMAC(t *testing.T) {
 	w := ready(t)
 	w.plain = disk(24 << 20)
@@ -106,7 +106,7 @@ func TestHMAC(t *testing.T) {
 	}
 }
 
-// TestIAMUser signs in to classic infrastructure with the API key of IAM.
+// TestIAMUser signs in to classic infrastructure with an IAM API key.
 func TestIAMUser(t *testing.T) {
 	w := ready(t)
 	for key, ok := range map[string]bool{w.APIKey: true, w.UserKey: false} {
@@ -120,7 +120,7 @@ func TestIAMUser(t *testing.T) {
 	}
 }
 
-// TestSettings checks that what is said of the sandbox is enough, and shows nothing.
+// TestSettings checks that the settings are sufficient and that String shows no secret.
 func TestSettings(t *testing.T) {
 	w := start(t, sandbox.Options{})
 	env := w.Settings.Env()
@@ -129,7 +129,7 @@ func TestSettings(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	if n := len(env); n != 17 { // all but the bucket
+	if n := len(env); n != 17 { // all except the bucket
 		t.Errorf("%d variables", n)
 	}
 	if s := w.Settings.String(); s != "sandbox at "+w.Control {

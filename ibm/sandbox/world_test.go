@@ -28,7 +28,7 @@ import (
 
 const bucket = "images"
 
-// A world is a sandbox, and the real clients of it.
+// A world is a sandbox with its real clients.
 type world struct {
 	*sandbox.Sandbox
 	t *testing.T
@@ -39,16 +39,16 @@ type world struct {
 	sl    *softlayer.Client
 	vpc   *vpc.Client
 	logs  *audit.Client
-	plain []byte // a disk
+	plain []byte // plaintext disk
 
-	ahead    atomic.Int64 // of the clock of the sandbox, a time.Duration
+	ahead    atomic.Int64 // offset of the sandbox clock, a time.Duration
 	imports  int
-	material []byte // the data key, as it is in a file
+	material []byte // the data key in its file format
 	wdek     string
-	secrets  [][]byte // that were used
+	secrets  [][]byte // all secrets used so far
 }
 
-// ready is a sandbox in which setup was made.
+// ready returns a sandbox after setup.
 func ready(t *testing.T) *world {
 	return start(t, sandbox.Options{Bucket: bucket, Authorize: true})
 }
@@ -107,14 +107,14 @@ func (w *world) root(crn string) *keyprotect.Client {
 	return c
 }
 
-// fastClock is a clock on which nobody waits long.
+// fastClock is a clock without long waits.
 type fastClock struct{}
 
 func (fastClock) Now() time.Time { return time.Now() }
 
 func (fastClock) After(time.Duration) <-chan time.Time { return time.After(time.Millisecond) }
 
-// disk returns a disk of size bytes with a partition up to its end.
+// disk returns a disk of size bytes with a partition that extends to its end.
 func disk(size int) []byte {
 	b := make([]byte, size)
 	b[446+4] = 0x83
@@ -129,7 +129,7 @@ type source struct{ *bytes.Reader }
 
 func (s source) Size() int64 { return s.Reader.Size() }
 
-// encrypt returns the disk encrypted with a new key, whose wrapped form it leaves in
+// encrypt returns the disk encrypted with a new key, and stores the wrapped key in
 // w.wdek.
 func (w *world) encrypt(p luksimg.Profile) []byte {
 	w.t.Helper()
@@ -154,7 +154,7 @@ func (w *world) encrypt(p luksimg.Profile) []byte {
 	return w.seal(keys.Disk, luksimg.EncryptOptions{Profile: p})
 }
 
-// wrapped wraps text by the root key.
+// wrapped wraps text with the root key.
 func (w *world) wrapped(text []byte) {
 	w.t.Helper()
 	var err error
@@ -163,7 +163,7 @@ func (w *world) wrapped(text []byte) {
 	}
 }
 
-// seal returns the disk encrypted with what opens it.
+// seal returns the disk encrypted with the given passphrase.
 func (w *world) seal(key []byte, o luksimg.EncryptOptions) []byte {
 	w.t.Helper()
 	name := filepath.Join(w.t.TempDir(), "image")
@@ -182,7 +182,7 @@ func (w *world) seal(key []byte, o luksimg.EncryptOptions) []byte {
 	return b
 }
 
-// upload uploads an image into the bucket, and returns its address.
+// upload uploads an image to the bucket, and returns its address.
 func (w *world) upload(name string, image []byte) string {
 	w.t.Helper()
 	o := cos.Object{Region: sandbox.Region, Bucket: bucket, Key: name}
@@ -199,7 +199,7 @@ func (w *world) request(uri string) softlayer.ImportRequest {
 	}
 }
 
-// classic imports an image in classic infrastructure, and returns why it failed.
+// classic imports an image into classic infrastructure, and returns the error.
 func (w *world) classic(r softlayer.ImportRequest) (*softlayer.Template, error) {
 	w.t.Helper()
 	t, err := w.sl.Import(w.t.Context(), r)
@@ -209,7 +209,7 @@ func (w *world) classic(r softlayer.ImportRequest) (*softlayer.Template, error) 
 	return w.sl.WaitImport(w.t.Context(), t.ID, softlayer.WaitOptions{})
 }
 
-// order orders a server of a template, and returns why it failed.
+// order orders a server from a template, and returns the error.
 func (w *world) order(t *softlayer.Template) (*softlayer.Guest, error) {
 	w.t.Helper()
 	g, err := w.sl.Order(w.t.Context(), softlayer.OrderRequest{
@@ -221,7 +221,7 @@ func (w *world) order(t *softlayer.Template) (*softlayer.Guest, error) {
 	return w.sl.WaitOrder(w.t.Context(), g.ID, softlayer.WaitOptions{})
 }
 
-// vpcImage imports an image in VPC, and returns why it failed.
+// vpcImage imports an image into VPC, and returns the error.
 func (w *world) vpcImage(uri string) (*vpc.Image, error) {
 	w.t.Helper()
 	i, err := w.vpc.CreateImage(w.t.Context(), vpc.ImageRequest{
@@ -233,7 +233,7 @@ func (w *world) vpcImage(uri string) (*vpc.Image, error) {
 	return w.vpc.WaitImage(w.t.Context(), i.ID, vpc.WaitOptions{})
 }
 
-// events returns the events that the query service of the sandbox gives.
+// events returns the events from the query service of the sandbox.
 func (w *world) events() []audit.Event {
 	w.t.Helper()
 	e, skipped, err := w.logs.Query(w.t.Context(), audit.QueryRequest{})
@@ -243,7 +243,7 @@ func (w *world) events() []audit.Event {
 	return e
 }
 
-// refused fails unless an import was refused at a step, in words that say what to do.
+// refused fails unless an import was refused at a step with these words.
 func refused(t *testing.T, err error, step string, words ...string) {
 	t.Helper()
 	if !errors.Is(err, softlayer.ErrFailed) {
@@ -264,7 +264,7 @@ func (w *world) arm(f fault.Fault) {
 	}
 }
 
-// get returns the body of an address of the sandbox.
+// get returns the body at an address of the sandbox.
 func get(t *testing.T, url string) []byte {
 	t.Helper()
 	r, err := http.Get(url)

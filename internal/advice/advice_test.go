@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// silent is an error with a method Hint that says nothing.
+// silent is an error whose method Hint returns "".
 type silent struct{ error }
 
 func (silent) Hint() string    { return "" }

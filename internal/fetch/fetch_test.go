@@ -31,7 +31,7 @@ func TestAttempts(t *testing.T) {
 		a      Attempts
 		calls  int
 		want   error
-		longer time.Duration // of all pauses
+		longer time.Duration // minimum total of the pauses
 	}{
 		"at once":       {t.Context(), nil, Attempts{}, 1, nil, 0},
 		"later":         {t.Context(), []error{io.EOF, io.EOF}, Attempts{}, 3, nil, 300 * time.Millisecond},
@@ -65,7 +65,7 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// A file is what a server has. Its bodies break after a while, unless that is 0.
+// A file is a file on a server. Its bodies break after some bytes, unless that is 0.
 type file struct {
 	b      []byte
 	breaks func() int
@@ -82,7 +82,7 @@ func (f *file) get(_ context.Context, off, end int64) (io.ReadCloser, error) {
 	if n == len(b) {
 		return io.NopCloser(bytes.NewReader(b)), nil
 	}
-	if n%2 == 0 { // a body that is too short
+	if n%2 == 0 { // a truncated body
 		return io.NopCloser(bytes.NewReader(b[:n])), nil
 	}
 	return io.NopCloser(io.MultiReader(bytes.NewReader(b[:n]), iotest.ErrReader(errServer))), nil
@@ -97,7 +97,7 @@ func TestRange(t *testing.T) {
 	}{
 		"sound":              {nil, nil},
 		"breaks":             {func() int { return rnd.IntN(3 << 20) }, nil},
-		"after a megabyte":   {func() int { return 1 << 20 }, nil}, // more often than there are attempts
+		"after a megabyte":   {func() int { return 1 << 20 }, nil}, // breaks more often than there are attempts
 		"never brings much":  {func() int { return 1000 }, io.ErrUnexpectedEOF},
 		"never brings a lot": {func() int { return 99999 }, errServer},
 	} {
@@ -105,7 +105,7 @@ func TestRange(t *testing.T) {
 		var got []byte
 		n, err := Attempts{Max: 3, Clock: clock()}.Range(t.Context(), f.get, 77, 6<<20, func(b []byte, at int64) error {
 			if at != 77+int64(len(got)) {
-				t.Fatalf("%s: comes at %d after %d", name, at, len(got))
+				t.Fatalf("%s: data at %d after %d bytes", name, at, len(got))
 			}
 			got = append(got, b...)
 			return nil
@@ -116,7 +116,7 @@ func TestRange(t *testing.T) {
 	}
 	_, err := Attempts{Clock: clock()}.Range(t.Context(), f.get, 0, 10, func([]byte, int64) error { return io.ErrShortWrite })
 	if err != io.ErrShortWrite {
-		t.Errorf("what could not be taken: %v", err)
+		t.Errorf("failing take: %v", err)
 	}
 }
 
@@ -126,20 +126,20 @@ func TestWatch(t *testing.T) {
 	body := watch.Body(r)
 	context.AfterFunc(watch.Context(), func() { w.CloseWithError(errServer) })
 	if _, err := body.Read(make([]byte, 1)); err != ErrStalled {
-		t.Errorf("a body that stalls: %v", err)
+		t.Errorf("stalled body: %v", err)
 	}
 	body.Close()
 	watch = NewWatch(t.Context(), time.Hour)
 	body = watch.Body(io.NopCloser(iotest.ErrReader(errServer)))
 	if _, err := body.Read(make([]byte, 1)); err != errServer {
-		t.Errorf("a body that breaks: %v", err)
+		t.Errorf("broken body: %v", err)
 	}
 	if body.Close(); watch.Context().Err() == nil {
-		t.Error("a request goes on that is closed")
+		t.Error("closed request continues")
 	}
 }
 
-// A remote has a reader over a file, and counts what it asks for.
+// A remote has a reader of a file, and records its requests.
 type remote struct {
 	file
 	*Reader
@@ -167,7 +167,7 @@ func newRemote(t *testing.T, size int64) *remote {
 	return f
 }
 
-// buffers returns how many blocks there are, after all requests have ended, and fails if any of them is
+// buffers returns the number of blocks after all requests have ended. It fails the test if any block is
 // still in use.
 func (f *remote) buffers(t *testing.T) int {
 	f.under.Wait()
@@ -183,7 +183,7 @@ func (f *remote) buffers(t *testing.T) int {
 	return len(f.blocks) + len(f.free)
 }
 
-// TestSource runs what all sources must do.
+// TestSource runs the tests of all sources.
 func TestSource(t *testing.T) {
 	for _, size := range []int64{0, 1, blockSize - 1, blockSize, 5*blockSize + 77} {
 		f := newRemote(t, size)
@@ -193,14 +193,14 @@ func TestSource(t *testing.T) {
 	f.breaks = func() int { return rand.IntN(3 << 20) }
 	imagetest.Source(t, f, f.b)
 	if n := f.buffers(t); n > cacheBlocks {
-		t.Errorf("%d blocks were made", n)
+		t.Errorf("%d blocks allocated", n)
 	}
 	if _, err := f.ReadAt(nil, -1); err == nil {
-		t.Error("a negative offset is taken")
+		t.Error("negative offset accepted")
 	}
 }
 
-// TestOrder reads in order, in small pieces and in large ones: all is asked for once, and in large requests.
+// TestOrder reads sequentially, in small and large pieces: each byte is requested once, in large requests.
 func TestOrder(t *testing.T) {
 	for _, piece := range []int64{4096, 100_000, 1 << 20, 3 << 20, 20 << 20} {
 		f := newRemote(t, 64*blockSize+1234)
@@ -212,7 +212,7 @@ func TestOrder(t *testing.T) {
 			}
 		}
 		if !bytes.Equal(got, f.b) {
-			t.Errorf("pieces of %d: not the file", piece)
+			t.Errorf("pieces of %d: content differs from the file", piece)
 		}
 		made := f.buffers(t)
 		var sum int64
@@ -225,7 +225,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestNoOrder reads here and there: a block at a time is asked for, and nothing ahead.
+// TestNoOrder reads at random offsets: the reader requests one block at a time, without read-ahead.
 func TestNoOrder(t *testing.T) {
 	f := newRemote(t, 160*blockSize)
 	rnd := rand.New(rand.NewPCG(3, 4))
@@ -239,11 +239,11 @@ func TestNoOrder(t *testing.T) {
 		most++
 	}
 	if f.buffers(t); len(f.asked)/2 != most || slices.Max(f.asked[1:2]) != blockSize {
-		t.Errorf("%d reads, and asked for %v", most, f.asked)
+		t.Errorf("%d reads, requested %v", most, f.asked)
 	}
 }
 
-// TestMany has more readers than blocks: each gets its own, and no more memory is used.
+// TestMany uses more readers than blocks: each gets its data, without additional memory.
 func TestMany(t *testing.T) {
 	f := newRemote(t, 70*blockSize+5)
 	var wg sync.WaitGroup
@@ -261,11 +261,11 @@ func TestMany(t *testing.T) {
 	}
 	wg.Wait()
 	if n := f.buffers(t); n > cacheBlocks {
-		t.Errorf("%d blocks were made", n)
+		t.Errorf("%d blocks allocated", n)
 	}
 }
 
-// TestFails: an error is that of the reads that meet it, and the next one tries again.
+// TestFails checks that an error affects only the waiting reads, and that the next read retries.
 func TestFails(t *testing.T) {
 	f := newRemote(t, 40*blockSize)
 	var broken atomic.Bool
@@ -284,14 +284,14 @@ func TestFails(t *testing.T) {
 	f.under.Wait()
 	broken.Store(false)
 	if _, err := f.ReadAt(p, 0); err != nil || !bytes.Equal(p, f.b) {
-		t.Errorf("tried again: %v", err)
+		t.Errorf("retry: %v", err)
 	}
 	if n := f.buffers(t); n > cacheBlocks {
-		t.Errorf("%d blocks were made", n)
+		t.Errorf("%d blocks allocated", n)
 	}
 }
 
-// TestEarlyEnd: what ends early without an error is an error all the same.
+// TestEarlyEnd checks that a fetch that ends early without an error is an error.
 func TestEarlyEnd(t *testing.T) {
 	r := NewReader(t.Context(), "disk", 100, func(context.Context, int64, int64, func([]byte, int64) error) error { return nil })
 	defer r.Close()
@@ -300,7 +300,7 @@ func TestEarlyEnd(t *testing.T) {
 	}
 }
 
-// TestClose ends reads that wait for a server, and those that wait for room.
+// TestClose cancels reads that wait for a server, and reads that wait for room.
 func TestClose(t *testing.T) {
 	r := NewReader(t.Context(), "disk", 1<<40, func(ctx context.Context, _, _ int64, _ func([]byte, int64) error) error {
 		<-ctx.Done()
@@ -310,11 +310,11 @@ func TestClose(t *testing.T) {
 	for i := range 50 {
 		wg.Go(func() {
 			if _, err := r.ReadAt(make([]byte, 10), int64(i)<<30); err == nil {
-				t.Error("what is not there was read")
+				t.Error("read succeeded without data")
 			}
 		})
 	}
-	for { // until all blocks are asked for
+	for { // until all blocks are requested
 		r.mu.Lock()
 		n := len(r.blocks)
 		r.mu.Unlock()
@@ -326,6 +326,6 @@ func TestClose(t *testing.T) {
 	r.Close()
 	wg.Wait()
 	if _, err := r.ReadAt(make([]byte, 10), 0); err == nil {
-		t.Error("it reads after Close")
+		t.Error("read after Close succeeded")
 	}
 }

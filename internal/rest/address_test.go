@@ -29,7 +29,7 @@ func (w word) Token(context.Context) (rest.Token, error) {
 	return rest.NewToken(string(w), time.Time{}), nil
 }
 
-// clients are all clients that send a credential: each makes one call of the service at
+// clients are all clients that send a credential. Each makes one call to the service at
 // url.
 var clients = map[string]func(ctx context.Context, url string) error{
 	"iam": func(ctx context.Context, url string) error {
@@ -98,8 +98,8 @@ var clients = map[string]func(ctx context.Context, url string) error{
 	},
 }
 
-// TestKeyBody: the services of keys and identities are not listened to for longer than they can have
-// anything to say.
+// TestKeyBody checks that clients of key and identity services limit the answer to the size such a
+// service can need.
 func TestKeyBody(t *testing.T) {
 	asked := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -117,8 +117,8 @@ func TestKeyBody(t *testing.T) {
 	}
 }
 
-// TestClearText: no client sends a credential in clear text to another machine, neither
-// because it was told to nor because it was redirected.
+// TestClearText checks that no client sends a credential in clear text to another machine, whether
+// configured to or redirected.
 func TestClearText(t *testing.T) {
 	var asked, redirected atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { redirected.Add(1) }))
@@ -137,18 +137,18 @@ func TestClearText(t *testing.T) {
 		}
 		before := asked.Load()
 		if err := call(t.Context(), first.URL); err == nil || errors.Is(err, rest.ErrAddress) {
-			t.Errorf("%s to this machine, with a redirect: %v", name, err)
+			t.Errorf("%s to the loopback address, with a redirect: %v", name, err)
 		}
 		if asked.Load() == before {
-			t.Errorf("%s: this machine was not asked", name)
+			t.Errorf("%s: no request to the loopback address", name)
 		}
 	}
 	if n := redirected.Load(); n > 0 {
-		t.Errorf("%d redirects were followed", n)
+		t.Errorf("%d redirects followed", n)
 	}
 }
 
-// TestHTTPClient: what a client is asked to send later is looked at too.
+// TestHTTPClient checks that the client also checks later requests.
 func TestHTTPClient(t *testing.T) {
 	sent := false
 	c := rest.HTTPClient(&http.Client{Transport: sender(func(*http.Request) (*http.Response, error) {

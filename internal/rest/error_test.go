@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
-// TestError: what a caller learns of each sort of failure.
+// TestError checks the methods of all kinds of errors.
 func TestError(t *testing.T) {
 	reset := &net.OpError{Op: "read", Err: syscall.ECONNRESET}
 	for name, c := range map[string]struct {
@@ -52,18 +52,18 @@ func TestError(t *testing.T) {
 	}
 }
 
-// TestCreate: what may have been made is looked for before it is made again.
+// TestCreate checks that Create looks for the result of a lost call before it repeats the call.
 func TestCreate(t *testing.T) {
 	lost := &rest.Error{Service: "vpc", Op: "create", Status: 503}
 	no := &rest.Error{Service: "vpc", Op: "create", Status: 400}
 	down := &rest.Error{Service: "vpc", Op: "find", Status: 503}
 	denied := &rest.Error{Service: "vpc", Op: "find", Status: 403}
 	for name, c := range map[string]struct {
-		calls   []error // of create; nil makes it
-		appears int     // it is found from that look on; 0 is never
-		look    error   // of find
+		calls   []error // results of create; nil takes effect
+		appears int     // number of the first lookup that finds it; 0 means never
+		look    error   // error of find
 		sent    int
-		want    error // nil: it was made, or found
+		want    error // nil: created or found
 	}{
 		"at once":                    {calls: []error{nil}, sent: 1},
 		"refused":                    {calls: []error{no}, sent: 1, want: no},
@@ -99,11 +99,11 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// TestPoll: a poll that fails for the moment is repeated, any other ends the waiting.
+// TestPoll checks that a temporary failure is retried, and that other failures end the waiting.
 func TestPoll(t *testing.T) {
 	busy, no := &rest.Error{Status: 503}, &rest.Error{Status: 403}
 	for name, c := range map[string]struct {
-		looks []error // the last is repeated
+		looks []error // the last one is repeated
 		polls int
 		want  error
 	}{
@@ -137,7 +137,7 @@ func TestRedact(t *testing.T) {
 	}{
 		{"no", []string{"abcd"}, "no"},
 		{"key abcd, abcd", []string{"abcd", "xyz!"}, "key [redacted], [redacted]"},
-		{"abc", []string{"abc", ""}, "abc"}, // too short to be one
+		{"abc", []string{"abc", ""}, "abc"}, // too short for a secret
 		{"a\xff\x00bc", []string{"\xff\x00bc"}, "a[redacted]"},
 	} {
 		var secrets [][]byte

@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// TestKinds: what wraps an error keeps its kind and its hint.
+// TestKinds checks that a wrapping error keeps the kind and the hint.
 func TestKinds(t *testing.T) {
 	for _, c := range []struct {
 		err                error

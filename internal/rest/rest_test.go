@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
-// answers gives one answer after the other: a status with a Retry-After, or an error.
+// answers returns one answer after the other: a status with a Retry-After, or an error.
 type answers struct {
 	list []answer
 	n    int
@@ -46,7 +46,7 @@ func TestRetry(t *testing.T) {
 		idempotent bool
 		status     int // 0: an error
 		tries      int
-		waits      []time.Duration // -1: by the base
+		waits      []time.Duration // -1 means computed from the base
 	}{
 		"good at once":            {[]answer{{200, ""}}, true, 200, 1, nil},
 		"refused":                 {[]answer{{403, ""}}, true, 403, 1, nil},
@@ -106,7 +106,7 @@ func TestRetryCancelled(t *testing.T) {
 	}
 }
 
-// TestMethods: what may be sent twice by its method is.
+// TestMethods checks that idempotent methods are retried.
 func TestMethods(t *testing.T) {
 	for method, want := range map[string]int{"GET": 2, "HEAD": 2, "PUT": 2, "DELETE": 2, "POST": 1, "PATCH": 1} {
 		a := &answers{list: []answer{{503, ""}, {200, ""}}}
@@ -120,7 +120,7 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// TestBodyAgain: each attempt has the whole body, and a header of its own.
+// TestBodyAgain checks that each attempt has the complete body and its own header.
 func TestBodyAgain(t *testing.T) {
 	var got []string
 	send := sender(func(r *http.Request) (*http.Response, error) {
@@ -139,7 +139,7 @@ func TestBodyAgain(t *testing.T) {
 	}
 }
 
-// renewing gives another token after each that was dropped.
+// renewing returns another token after each dropped one.
 type renewing struct{ n int }
 
 func (r *renewing) Token(context.Context) (rest.Token, error) {
@@ -147,7 +147,7 @@ func (r *renewing) Token(context.Context) (rest.Token, error) {
 }
 func (r *renewing) Drop(rest.Token) { r.n++ }
 
-// TestRenew: a token that is refused is renewed once, whatever the method.
+// TestRenew checks that a refused token is renewed once, whatever the method.
 func TestRenew(t *testing.T) {
 	for _, c := range []struct {
 		good   string

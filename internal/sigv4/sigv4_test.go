@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The key and the time of the examples in the Amazon S3 API Reference.
+// Key and time of the examples in the Amazon S3 API Reference.
 const (
 	accessKey = "AKIAIOSFODNN7EXAMPLE"
 	secretKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -18,8 +18,8 @@ const (
 
 var when = time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC)
 
-// TestVectors are "Examples: Signature Calculations" of "Authorization Header: Transferring
-// Payload in a Single Chunk", and the first of "in Multiple Chunks".
+// TestVectors uses "Examples: Signature Calculations" of "Authorization Header: Transferring
+// Payload in a Single Chunk", and the first example of "in Multiple Chunks".
 func TestVectors(t *testing.T) {
 	for _, c := range []struct {
 		name, method, url, payload, want string
@@ -73,15 +73,15 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 		if !a.Verify(r, []byte(secretKey)) {
-			t.Errorf("%s: is not verified", c.name)
+			t.Errorf("%s: not verified", c.name)
 		}
 		if a.Verify(r, []byte(secretKey+"x")) {
-			t.Errorf("%s: is verified with another secret", c.name)
+			t.Errorf("%s: verified with another secret", c.name)
 		}
 	}
 }
 
-// TestPresigned is the example of "Authenticating Requests: Using Query Parameters".
+// TestPresigned uses the example of "Authenticating Requests: Using Query Parameters".
 func TestPresigned(t *testing.T) {
 	const url = "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request" +
 		"&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
@@ -98,12 +98,12 @@ func TestPresigned(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	if !a.Verify(r, []byte(secretKey)) || a.Verify(r, []byte(secretKey+"x")) {
-		t.Error("the signature is not verified, or by any secret")
+		t.Error("signature not verified, or verified with a wrong secret")
 	}
 	q := r.URL.Query()
 	q.Set("X-Amz-Expires", "86401")
 	if r.URL.RawQuery = q.Encode(); a.Verify(r, []byte(secretKey)) {
-		t.Error("verified although it is to last longer")
+		t.Error("verified with a longer validity")
 	}
 	for name, value := range map[string]string{"X-Amz-Expires": "0", "X-Amz-Algorithm": "AWS4", "X-Amz-Credential": "a", "X-Amz-SignedHeaders": "range", "X-Amz-Signature": "00"} {
 		q := r.URL.Query()
@@ -114,7 +114,7 @@ func TestPresigned(t *testing.T) {
 	}
 }
 
-// TestChunks goes on with the chunks of the last example: 64 KiB and 1 KiB of "a".
+// TestChunks uses the chunks of the last example: 64 KiB and 1 KiB of "a".
 func TestChunks(t *testing.T) {
 	a := Authorization{AccessKey: accessKey, Date: "20130524", Region: "us-east-1"}
 	key := a.Key([]byte(secretKey))
@@ -134,7 +134,7 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// TestSignParse checks that what is signed is read and verified, and what is changed after is not.
+// TestSignParse checks that a signed request parses and verifies, and that any later change is detected.
 func TestSignParse(t *testing.T) {
 	sign := func() *http.Request {
 		r, _ := http.NewRequest("PUT", "http://127.0.0.1:1/b/a%20key/%2B+?partNumber=3&uploadId=a/b", nil)
@@ -148,10 +148,10 @@ func TestSignParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a.AccessKey != "key/id" || a.Region != "us-south" || !a.Verify(r, []byte("secret")) {
-		t.Errorf("%+v is not verified", a)
+		t.Errorf("%+v not verified", a)
 	}
 	if strings.Contains(r.Header.Get("Authorization"), "secret") {
-		t.Error("the header has the secret")
+		t.Error("the header contains the secret")
 	}
 	for name, change := range map[string]func(*http.Request){
 		"path":   func(r *http.Request) { r.URL.Path = "/b/other" },

@@ -106,7 +106,7 @@ func (c *awsClient) list(bucket, prefix string, deep bool) (keys []string, err e
 	return keys, nil
 }
 
-// source is the source of a copy, in which a plus would be a space.
+// source returns the escaped source of a copy, in which a plus would mean a space.
 func source(bucket, key string) *string {
 	return aws.String(bucket + "/" + strings.ReplaceAll(url.PathEscape(key), "+", "%2B"))
 }
@@ -197,8 +197,8 @@ func (c *awsClient) code(err error) string {
 	return e.ErrorCode()
 }
 
-// transferClient moves objects with the transfer manager that is new: it checks them by their
-// checksums, and reads them in parts.
+// transferClient moves objects with the new transfer manager, which uses checksums
+// and reads in parts.
 type transferClient struct {
 	*awsClient
 	m *transfermanager.Client

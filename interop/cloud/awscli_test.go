@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// awscli is the AWS command line of Debian, or that which is first on the PATH: "aws s3", which
-// moves files, and "aws s3api", which has a command for each call.
+// awscli is the AWS command line interface of Debian, or the first one on the PATH. "aws s3"
+// moves files; "aws s3api" has a command for each call.
 type awscli struct{ *program }
 
 func newAWSCLI(t testing.TB, a access) client {
@@ -18,7 +18,7 @@ func newAWSCLI(t testing.TB, a access) client {
 	return &awscli{p}
 }
 
-// api calls one, and reads the answer into v if that is not nil.
+// api runs an s3api command, and decodes its answer into v unless that is nil.
 func (c *awscli) api(v any, call string, args ...string) error {
 	out, err := c.run(append([]string{"s3api", call}, args...)...)
 	if err == nil && v != nil {
@@ -53,7 +53,7 @@ func (c *awscli) putAs(bucket, key string, body []byte, mime, owner string) erro
 	return c.on(nil, "put-object", bucket, key, "--body", name, "--content-type", mime, "--metadata", "Owner="+owner)
 }
 
-// putNew: older versions have no such option.
+// Older versions lack this option.
 func (c *awscli) putNew(bucket, key string, body []byte) error {
 	name, err := c.file(body)
 	if err != nil {
@@ -105,7 +105,7 @@ func (c *awscli) head(bucket, key string) (*object, error) {
 	if err := c.on(&o, "head-object", bucket, key); err != nil {
 		return nil, err
 	}
-	// Names are told as they come in the answer.
+	// The client returns names as in the answer.
 	return &object{o.ContentLength, strings.Trim(o.ETag, `"`), o.ContentType, o.Metadata["Owner"] + o.Metadata["owner"]}, nil
 }
 
@@ -134,7 +134,7 @@ func (c *awscli) copy(bucket, from, to string) error {
 	return c.on(nil, "copy-object", bucket, to, "--copy-source", bucket+"/"+from)
 }
 
-// partCopy copies by parts as the object is more than 8 MiB.
+// partCopy copies in parts because the object exceeds 8 MiB.
 func (c *awscli) partCopy(bucket, from, to string) error {
 	_, err := c.run("s3", "cp", "--quiet", "s3://"+bucket+"/"+from, "s3://"+bucket+"/"+to)
 	return err

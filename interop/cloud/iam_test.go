@@ -11,12 +11,12 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox"
 )
 
-// by is a user of the SDKs of IBM Cloud, known by an API key.
+// by returns an authenticator of IBM's SDKs for an API key.
 func by(at sandbox.Settings, key string) core.Authenticator {
 	return &core.IamAuthenticator{ApiKey: key, URL: at.IAM}
 }
 
-// An account is IAM, by platform-services-go-sdk.
+// An account is a client of IAM from platform-services-go-sdk.
 type account struct {
 	t testing.TB
 	sandbox.Settings
@@ -39,7 +39,7 @@ func newAccount(t testing.TB, s *sandbox.Sandbox) *account {
 
 const reader, writer = "crn:v1:bluemix:public:iam::::serviceRole:Reader", "crn:v1:bluemix:public:iam::::serviceRole:Writer"
 
-// attributes returns what a policy is for or about: names and values in turn, and the account.
+// attributes returns the attributes of a policy: alternating names and values, and the account.
 func (a *account) subject(pairs ...string) []iampolicymanagementv1.PolicySubject {
 	s := iampolicymanagementv1.PolicySubject{}
 	for pair := range slices.Chunk(pairs, 2) {
@@ -56,8 +56,8 @@ func (a *account) resource(pairs ...string) []iampolicymanagementv1.PolicyResour
 	return []iampolicymanagementv1.PolicyResource{r}
 }
 
-// authorize lets one service use another one, and returns the policy. kind is of the source's
-// resource, or "".
+// authorize authorizes a service to use another one, and returns the policy. kind is the resource type of the
+// source, or "".
 func (a *account) authorize(source, kind, target, role string) *iampolicymanagementv1.Policy {
 	a.t.Helper()
 	from := []string{"serviceName", source, "accountId", a.Account}
@@ -72,7 +72,7 @@ func (a *account) authorize(source, kind, target, role string) *iampolicymanagem
 	return p
 }
 
-// serviceID makes one with an API key that may use the services, and returns the key.
+// serviceID creates a service ID with an API key that may use the services, and returns the key.
 func (a *account) serviceID(name string, services ...string) (id, key string) {
 	a.t.Helper()
 	s, _, err := a.identity.CreateServiceID(a.identity.NewCreateServiceIDOptions(a.Account, name))
@@ -93,7 +93,7 @@ func (a *account) serviceID(name string, services ...string) (id, key string) {
 	return *s.ID, *k.Apikey
 }
 
-// status returns that of a refusal, 0 without one.
+// status returns the status of a refusal, or 0.
 func status(r *core.DetailedResponse, err error) int {
 	if err == nil || r == nil {
 		return 0
@@ -101,7 +101,7 @@ func status(r *core.DetailedResponse, err error) int {
 	return r.StatusCode
 }
 
-// TestServiceID makes a service id and an API key, reads both, and deletes them.
+// TestServiceID creates a service ID and an API key, reads both, and deletes them.
 func TestServiceID(t *testing.T) {
 	a := newAccount(t, start(t, sandbox.Options{}))
 	id, key := a.serviceID("importer", "kms")
@@ -128,7 +128,7 @@ func TestServiceID(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if _, err := by(a.Settings, key).(*core.IamAuthenticator).GetToken(); err == nil {
-		t.Error("a token by an API key that is deleted")
+		t.Error("token issued for a deleted API key")
 	}
 	if _, err := a.identity.DeleteServiceID(a.identity.NewDeleteServiceIDOptions(id)); err != nil {
 		t.Error(err)
@@ -138,8 +138,8 @@ func TestServiceID(t *testing.T) {
 	}
 }
 
-// TestPolicies makes a policy as it is made with either version, reads it back, which is what
-// Terraform does, and deletes it.
+// TestPolicies creates a policy with either API version, reads it back like
+// Terraform, and deletes it.
 func TestPolicies(t *testing.T) {
 	a := newAccount(t, start(t, sandbox.Options{}))
 	p := a.authorize("server-protect", "", "kms", reader)
@@ -154,7 +154,7 @@ func TestPolicies(t *testing.T) {
 	if _, err := a.policies.DeletePolicy(a.policies.NewDeletePolicyOptions(*p.ID)); err != nil {
 		t.Error(err)
 	}
-	// It stays to be seen as what it is now.
+	// A deleted policy remains visible with its new state.
 	if got, _, err := a.policies.GetPolicy(a.policies.NewGetPolicyOptions(*p.ID)); err != nil || *got.State != "deleted" {
 		t.Errorf("deleted: %+v, %v", got, err)
 	}

@@ -160,7 +160,7 @@ func (c *cosClient) deleteMany(bucket string, keys ...string) error {
 	return err
 }
 
-// presign needs HMAC credentials: an address with a token in it is none.
+// presign requires HMAC credentials, since a URL cannot carry a token.
 func (c *cosClient) presign(method, bucket, key string) (string, error) {
 	if c.iam {
 		return "", unsupported

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox"
 )
 
-// keys is Key Protect by its own client, with an API key, in a ring if that is not "".
+// keys returns IBM's client of Key Protect, with an API key, in a ring unless that is "".
 func keys(t testing.TB, at sandbox.Settings, key, ring string) *kp.Client {
 	t.Helper()
 	crn := strings.Split(at.KMSInstance, ":")
@@ -35,7 +35,7 @@ func refusedKey(t testing.TB, err error, status int, reason string) {
 	}
 }
 
-// importKey imports material as a root key, encrypted as the client does it with an import token.
+// importKey imports material as a root key, encrypted by the client with an import token.
 func importKey(t testing.TB, c *kp.Client, name string, material []byte) *kp.Key {
 	t.Helper()
 	if _, err := c.CreateImportToken(ctx, 600, 2); err != nil {
@@ -61,7 +61,7 @@ func importKey(t testing.TB, c *kp.Client, name string, material []byte) *kp.Key
 	return k
 }
 
-// TestImportedKey brings a root key of the user's own into a key ring, and wraps with it.
+// TestImportedKey imports a root key into a key ring, and wraps with it.
 func TestImportedKey(t *testing.T) {
 	at := start(t, sandbox.Options{}).Settings()
 	if err := keys(t, at, at.APIKey, "").CreateKeyRing(ctx, "images"); err != nil {
@@ -90,7 +90,7 @@ func TestImportedKey(t *testing.T) {
 	}
 	_, err = c.Unwrap(ctx, k.ID, wdek, nil)
 	refusedKey(t, err, 422, "UNPROCESSABLE_CIPHERTEXT_ERR")
-	// A key that was imported is rotated with new material, and not without.
+	// An imported key can be rotated only with new material.
 	if err := c.Rotate(ctx, k.ID, base64.StdEncoding.EncodeToString(noise(32, 2))); err != nil {
 		t.Fatal(err)
 	}
@@ -100,13 +100,13 @@ func TestImportedKey(t *testing.T) {
 	if v, err := c.ListKeyVersions(ctx, k.ID, nil); err != nil || len(v.KeyVersion) != 2 {
 		t.Errorf("%+v, %v", v, err)
 	}
-	// A ring with a key in it stays.
+	// A ring that contains a key cannot be deleted.
 	if err := c.DeleteKeyRing(ctx, "images"); err == nil {
-		t.Error("a ring with a key was deleted")
+		t.Error("ring with a key deleted")
 	}
 }
 
-// TestKeys has the client do what else there is to do with keys.
+// TestKeys tests the remaining key operations of the client.
 func TestKeys(t *testing.T) {
 	at := start(t, sandbox.Options{}).Settings()
 	c := keys(t, at, at.APIKey, "")
@@ -141,7 +141,7 @@ func TestKeys(t *testing.T) {
 		t.Errorf("%+v, %v", l, err)
 	}
 
-	// A standard key is read, and wraps nothing.
+	// A standard key can be read, but cannot wrap.
 	s, err := c.CreateImportedStandardKey(ctx, "dek", nil, base64.StdEncoding.EncodeToString(noise(32, 3)))
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestKeys(t *testing.T) {
 	_, err = c.Wrap(ctx, s.ID, []byte("c2VjcmV0"), nil)
 	refusedKey(t, err, 400, "KEY_ROOT_REQ_ERR")
 
-	// A key is not enabled within 30 seconds of being disabled.
+	// A key cannot be enabled within 30 seconds after it was disabled.
 	if err := c.DisableKey(ctx, k.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestKeys(t *testing.T) {
 	refusedKey(t, err, 409, "KEY_ACTION_INVALID_STATE_ERR")
 	refusedKey(t, c.EnableKey(ctx, k.ID), 409, "REQ_TOO_EARLY_ERR")
 
-	// Deleted and restored.
+	// Delete and restore the key.
 	d, err := c.CreateRootKey(ctx, "lost", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -176,6 +176,6 @@ func TestKeys(t *testing.T) {
 	_, err = c.RestoreKey(ctx, d.ID)
 	refusedKey(t, err, 409, "REQ_TOO_EARLY_ERR")
 	if _, err := c.PurgeKey(ctx, d.ID, kp.ReturnMinimal); err == nil {
-		t.Error("purged at once, by who has no such role")
+		t.Error("purged immediately and without the role")
 	}
 }

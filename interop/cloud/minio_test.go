@@ -41,7 +41,7 @@ func minioFor(t testing.TB, endpoint, secret string, trailers bool) *minio.Clien
 	return m
 }
 
-// TestSandbox has minio-go use the sandbox as it likes: with signed chunks and trailing
+// TestSandbox uses the sandbox with minio-go's defaults: signed chunks and trailing
 // checksums over plain HTTP.
 func TestSandbox(t *testing.T) {
 	srv, s := objects(t)
@@ -70,7 +70,7 @@ func TestSandbox(t *testing.T) {
 			key := fmt.Sprintf("a folder/%s %d+%%.raw", name, size)
 			r := io.Reader(bytes.NewReader(b))
 			if name == "default" {
-				r = struct{ io.Reader }{r} // no ReaderAt
+				r = struct{ io.Reader }{r} // hides ReaderAt
 			}
 			up := m
 			if name == "plain" {
@@ -86,7 +86,7 @@ func TestSandbox(t *testing.T) {
 			}
 			stored, err := io.ReadAll(io.NewSectionReader(o, 0, o.Size()))
 			if err != nil || !bytes.Equal(stored, b) {
-				t.Errorf("%s: %d bytes are not what was sent (%d): %v", key, len(stored), size, err)
+				t.Errorf("%s: %d stored bytes differ from the %d sent: %v", key, len(stored), size, err)
 			}
 			o.Close()
 			g, err := m.GetObject(ctx, "images", key, minio.GetObjectOptions{})
@@ -106,7 +106,7 @@ func TestSandbox(t *testing.T) {
 			g.Close()
 		}
 	}
-	// Of unknown size.
+	// Unknown size.
 	b := noise(12*mib, 9)
 	if _, err := m.PutObject(ctx, "images", "stream", struct{ io.Reader }{bytes.NewReader(b)}, -1, minio.PutObjectOptions{PartSize: 5 * mib}); err != nil {
 		t.Error(err)
@@ -130,7 +130,7 @@ func TestSandbox(t *testing.T) {
 		t.Errorf("top level: %v", top)
 	}
 	if err := m.RemoveBucket(ctx, "images"); minio.ToErrorResponse(err).Code != "BucketNotEmpty" {
-		t.Errorf("bucket that is not empty: %v", err)
+		t.Errorf("non-empty bucket: %v", err)
 	}
 	if err := m.RemoveObject(ctx, "images", "stream", minio.RemoveObjectOptions{}); err != nil {
 		t.Error(err)
@@ -177,7 +177,7 @@ func TestSandboxRefuses(t *testing.T) {
 		t.Errorf("order: %s", code)
 	}
 	if code := complete(minio.CompletePart{PartNumber: 3, ETag: parts[0].ETag}); code != "InvalidPart" {
-		t.Errorf("part that is none: %s", code)
+		t.Errorf("missing part: %s", code)
 	}
 	list, err := core.ListObjectParts(ctx, "images", "x", id, 0, 1)
 	if err != nil || len(list.ObjectParts) != 1 || !list.IsTruncated || list.NextPartNumberMarker != 1 {
@@ -191,7 +191,7 @@ func TestSandboxRefuses(t *testing.T) {
 	}
 }
 
-// TestBothWays has each client read what the other one wrote.
+// TestBothWays lets each client read what the other one wrote.
 func TestBothWays(t *testing.T) {
 	srv, s := objects(t)
 	if err := s.CreateBucket("acct", "images", ""); err != nil {
@@ -214,7 +214,7 @@ func TestBothWays(t *testing.T) {
 	if got, err := io.ReadAll(g); err != nil || !bytes.Equal(got, b) {
 		t.Errorf("minio-go reads ours: %v", err)
 	}
-	// Parts of 16 MiB, which a download guesses.
+	// A download must guess the part size of 16 MiB.
 	if _, err := m.PutObject(ctx, "images", "theirs", bytes.NewReader(b), int64(len(b)), minio.PutObjectOptions{PartSize: 16 * mib}); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestBothWays(t *testing.T) {
 	}
 }
 
-// sink is memory that is written in order.
+// sink is memory that is written sequentially.
 type sink struct{ b []byte }
 
 func (s *sink) WriteAt(p []byte, off int64) (int, error) {

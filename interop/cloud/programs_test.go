@@ -13,11 +13,11 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// A program is a client that is a command. It has no settings but those that are given.
+// A program is a client that is a command. It uses only the given settings.
 type program struct {
 	none
 	path string
-	args []string // in front of all
+	args []string // common first arguments
 	env  []string
 	dir  string
 }
@@ -33,7 +33,7 @@ func newProgram(t testing.TB, name string, env ...string) *program {
 	return &program{path: path, dir: dir, env: append(env, "HOME="+dir, "PATH="+os.Getenv("PATH"), "LANG=C.UTF-8")}
 }
 
-// run returns what the program prints.
+// run returns the output of the program.
 func (p *program) run(args ...string) ([]byte, error) { return p.pipe(nil, args...) }
 
 func (p *program) pipe(in []byte, args ...string) ([]byte, error) {
@@ -51,7 +51,7 @@ func (p *program) pipe(in []byte, args ...string) ([]byte, error) {
 	return out, err
 }
 
-// file returns a file of the program's folder with this content.
+// file returns the name of a file with this content in the folder of the program.
 func (p *program) file(body []byte) (string, error) {
 	f, err := os.CreateTemp(p.dir, "body")
 	if err != nil {
@@ -64,7 +64,7 @@ func (p *program) file(body []byte) (string, error) {
 
 var codeWord = regexp.MustCompile(`\b(NoSuchKey|NoSuchBucket|BucketNotEmpty|PreconditionFailed|SignatureDoesNotMatch|AccessDenied|NotImplemented)\b`)
 
-// code finds one in what the program says, which is all that there is.
+// code finds an error code in the output of the program.
 func (p *program) code(err error) string {
 	if m := codeWord.FindString(err.Error()); m != "" {
 		return m

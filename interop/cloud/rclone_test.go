@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// rclone has its own ways: it looks before it writes, copies what is large by parts, and keeps
+// rclone checks for an object before it writes, copies large objects in parts, and stores
 // the time of a file in the metadata.
 type rclone struct{ *program }
 
@@ -74,7 +74,7 @@ func (c *rclone) list(bucket, prefix string, deep bool) ([]string, error) {
 }
 
 func (c *rclone) copy(bucket, from, to string) error {
-	// Without the option it takes what is not there for an empty folder.
+	// Without the option it treats a missing object as an empty folder.
 	return c.do("copyto", "--error-on-no-transfer", remote(bucket, from), remote(bucket, to))
 }
 
@@ -90,7 +90,7 @@ func (c *rclone) presign(method, bucket, key string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// code: rclone has words of its own for what is not there.
+// rclone reports missing objects in its own words.
 func (c *rclone) code(err error) string {
 	text := err.Error()
 	switch missing := strings.Contains(text, "directory not found") || strings.Contains(text, "Source doesn't exist") || strings.Contains(text, "exit status 9"); {

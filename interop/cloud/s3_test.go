@@ -23,24 +23,24 @@ const mib = 1 << 20
 
 var ctx = context.Background()
 
-// A client is one that this project did not write, as it is: it gets an address and credentials,
-// and does what is asked as it likes to. What it has no call for is [errors.ErrUnsupported].
+// A client is an independent S3 client with its default behavior. It gets an address and credentials.
+// For an operation that it does not support, it returns [errors.ErrUnsupported].
 type client interface {
 	makeBucket(bucket string) error
 	removeBucket(bucket string) error
 
 	put(bucket, key string, body []byte) error
-	// putAs has a Content-Type and metadata named "Owner" with the object.
+	// putAs stores an object with a Content-Type and metadata named "Owner".
 	putAs(bucket, key string, body []byte, mime, owner string) error
-	// putNew only makes an object that is not there.
+	// putNew stores an object only if it does not exist.
 	putNew(bucket, key string, body []byte) error
-	// multipart has parts of 5 MiB, or such as the client has.
+	// multipart uploads in parts of 5 MiB, or of the client's own size.
 	multipart(bucket, key string, body []byte) error
 
 	get(bucket, key string) ([]byte, error)
-	getRange(bucket, key string, from, to int64) ([]byte, error) // without to
+	getRange(bucket, key string, from, to int64) ([]byte, error) // to is exclusive
 	head(bucket, key string) (*object, error)
-	// list goes through pages of two where it can. Not deep, folders end in a slash.
+	// list uses pages of two if possible. Unless deep, folders end in a slash.
 	list(bucket, prefix string, deep bool) ([]string, error)
 
 	copy(bucket, from, to string) error
@@ -52,18 +52,18 @@ type client interface {
 	setTag(bucket, key, name, value string) error
 	tag(bucket, key, name string) (string, error)
 
-	// code returns what S3 calls an error.
+	// code returns the S3 code of an error.
 	code(error) string
 }
 
-// object is what head tells.
+// object is the result of head.
 type object struct {
 	size        int64
 	etag        string // without quotes
 	mime, owner string
 }
 
-// none is a client that can do nothing.
+// none is a client that supports nothing.
 type none struct{}
 
 var unsupported = errors.ErrUnsupported
@@ -87,21 +87,21 @@ func (none) setTag(_, _, _, _ string) error                   { return unsupport
 func (none) tag(_, _, _ string) (string, error)               { return "", unsupported }
 func (none) code(err error) string                            { return err.Error() }
 
-// An access is where a client finds the sandbox, and who it is there.
+// An access is the address of the sandbox and the credentials for a client.
 type access struct {
 	sandbox.Settings
 	cloud    *sandbox.Sandbox
-	endpoint string       // of Object Storage
-	http     *http.Client // that reaches it
-	secret   string       // of the HMAC credentials
-	virtual  bool         // the bucket is in the name of the host
+	endpoint string       // address of Object Storage
+	http     *http.Client // client that reaches the address
+	secret   string       // secret of the HMAC credentials
+	virtual  bool         // the host name contains the bucket
 }
 
-// The name that the service has in the sandbox's region.
+// The host name of the service in the region of the sandbox.
 const realEndpoint = "http://s3.us-south.cloud-object-storage.appdomain.cloud"
 
-// path is access by the address of the sandbox, virtual that by the name of the service, which
-// a client may put the bucket in front of.
+// path is an access by the address of the sandbox. virtual is one by the host name of the service, to
+// which a client can prepend the bucket.
 func path(s *sandbox.Sandbox) access {
 	at := s.Settings()
 	return access{Settings: at, cloud: s, endpoint: at.COS, http: &http.Client{}, secret: at.SecretAccessKey}
@@ -140,7 +140,7 @@ func noise(n int, seed uint64) []byte {
 	return b
 }
 
-// clients are all of the S3 protocol: how each is made, and how it reaches the sandbox.
+// clients are all S3 clients: how each is created, and how it reaches the sandbox.
 var clients = []struct {
 	name string
 	make func(testing.TB, access) client
@@ -159,7 +159,7 @@ var clients = []struct {
 	{"s3cmd", newS3cmd, path},
 }
 
-// TestClients has each client do everything.
+// TestClients runs all operations with each client.
 func TestClients(t *testing.T) {
 	s := start(t, sandbox.Options{})
 	for i, c := range clients {
@@ -181,7 +181,7 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// A judge is a client that is asked to do one thing in its bucket.
+// A judge runs one test of a client in its bucket.
 type judge struct {
 	*testing.T
 	client
@@ -189,7 +189,7 @@ type judge struct {
 	bucket string
 }
 
-// did ends the test if the client failed, or cannot do it.
+// did ends the test if the client failed or does not support the operation.
 func (j *judge) did(err error) {
 	j.Helper()
 	if errors.Is(err, unsupported) {
@@ -213,13 +213,13 @@ func (j *judge) refused(err error, code string) {
 	}
 }
 
-// stored puts an object into the bucket, without the client.
+// stored stores an object without the client.
 func (j *judge) stored(key string, body []byte) {
 	j.Helper()
 	j.did(j.cloud.Objects().Put(j.Account, j.bucket, key, bytes.NewReader(body)))
 }
 
-// holds fails unless an object is this. It returns its ETag.
+// holds fails unless an object has this content. It returns the ETag.
 func (j *judge) holds(key string, want []byte) (etag string) {
 	j.Helper()
 	o, err := j.cloud.Objects().Open(j.Account, j.bucket, key)
@@ -228,22 +228,22 @@ func (j *judge) holds(key string, want []byte) (etag string) {
 	got, err := io.ReadAll(io.NewSectionReader(o, 0, o.Size()))
 	j.did(err)
 	if !bytes.Equal(got, want) {
-		j.Errorf("%s: %d bytes are not the %d that were sent", key, len(got), len(want))
+		j.Errorf("%s: %d stored bytes differ from the %d sent", key, len(got), len(want))
 	}
 	return o.ETag()
 }
 
-// reads fails unless the client gets this.
+// reads fails unless the client reads this content.
 func (j *judge) reads(key string, want []byte) {
 	j.Helper()
 	got, err := j.get(j.bucket, key)
 	j.did(err)
 	if !bytes.Equal(got, want) {
-		j.Errorf("%s: %d bytes are not the %d that are stored", key, len(got), len(want))
+		j.Errorf("%s: %d bytes read differ from the %d stored", key, len(got), len(want))
 	}
 }
 
-// gone fails if an object is there.
+// gone fails if an object exists.
 func (j *judge) gone(key string) {
 	j.Helper()
 	if o, err := j.cloud.Objects().Open(j.Account, j.bucket, key); err == nil {
@@ -282,7 +282,7 @@ var rows = []struct {
 		got, err := j.getRange(j.bucket, "range", 100, 300)
 		j.did(err)
 		if !bytes.Equal(got, body[100:300]) {
-			j.Errorf("%d other bytes", len(got))
+			j.Errorf("%d bytes differ", len(got))
 		}
 	}},
 	{"list", func(j *judge) {
@@ -307,7 +307,7 @@ var rows = []struct {
 		body := noise(11*mib+3, 4)
 		j.did(j.multipart(j.bucket, "multipart", body))
 		if etag := j.holds("multipart", body); !strings.Contains(etag, "-") {
-			j.Errorf("ETag %s is not that of parts", etag)
+			j.Errorf("ETag %s is not a multipart ETag", etag)
 		}
 		j.reads("multipart", body)
 	}},
@@ -327,7 +327,7 @@ var rows = []struct {
 		j.stored("partcopy/from", body)
 		j.did(j.partCopy(j.bucket, "partcopy/from", "partcopy/to"))
 		if etag := j.holds("partcopy/to", body); !strings.Contains(etag, "-") {
-			j.Errorf("ETag %s is not that of parts", etag)
+			j.Errorf("ETag %s is not a multipart ETag", etag)
 		}
 	}},
 	{"delete", func(j *judge) {
@@ -396,7 +396,7 @@ var rows = []struct {
 	}},
 }
 
-// fetch is what anybody can do with an address.
+// fetch gets an address without credentials.
 func (j *judge) fetch(method, address string, body []byte) (int, []byte) {
 	j.Helper()
 	r, err := http.NewRequest(method, address, bytes.NewReader(body))
@@ -415,7 +415,7 @@ func (j *judge) fetch(method, address string, body []byte) (int, []byte) {
 	return res.StatusCode, b
 }
 
-// TestWrongSecret has clients sign with another key.
+// TestWrongSecret uses clients with a wrong secret.
 func TestWrongSecret(t *testing.T) {
 	s := start(t, sandbox.Options{Bucket: "images"})
 	for _, c := range clients[:4] {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// s3cmd asks a bucket for its location first, and an object that it copies for its ACL.
+// s3cmd requests the location of a bucket first, and the ACL of an object that it copies.
 type s3cmd struct{ *program }
 
 func newS3cmd(t testing.TB, a access) client {
@@ -115,7 +115,7 @@ func (c *s3cmd) deleteMany(bucket string, keys ...string) error {
 	return c.do(args...)
 }
 
-// code: s3cmd has words of its own for an object that is not there.
+// s3cmd reports missing objects in its own words.
 func (c *s3cmd) code(err error) string {
 	if text := err.Error(); strings.Contains(text, "Key not found") || strings.Contains(text, "Source object") && strings.Contains(text, "does not exist") {
 		return "NoSuchKey"

@@ -13,8 +13,8 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// TestSoftLayer goes from an encrypted image to a server of classic infrastructure and an
-// exported template, by softlayer-go. The other clients of this API speak XML-RPC.
+// TestSoftLayer imports an encrypted image, orders a classic server and exports the
+// template, with softlayer-go. The other clients of this API use XML-RPC.
 func TestSoftLayer(t *testing.T) {
 	for name, endpoint := range map[string]func(string) string{
 		"REST":    func(url string) string { return url },
@@ -43,7 +43,7 @@ func TestSoftLayer(t *testing.T) {
 	}
 }
 
-// template imports an image as a template, and waits until it is there.
+// template imports an image as a template, and waits until it is ready.
 func (w *way) template(s *session.Session) datatypes.Virtual_Guest_Block_Device_Template_Group {
 	w.t.Helper()
 	wdek := w.image(luksimg.ClassicVHD, wrap.Size(64), "web.vhd-0.vhd")
@@ -72,7 +72,7 @@ func (w *way) template(s *session.Session) datatypes.Virtual_Guest_Block_Device_
 	return template
 }
 
-// order orders two servers: as luksimg does it, and as slcli does it.
+// order orders two servers, one like luksimg and one like slcli.
 func order(t *testing.T, w *way, s *session.Session, template datatypes.Virtual_Guest_Block_Device_Template_Group) {
 	t.Helper()
 	guests := services.GetVirtualGuestService(s)
@@ -109,7 +109,7 @@ func order(t *testing.T, w *way, s *session.Session, template datatypes.Virtual_
 	w.provisioned(guests, *receipt.OrderDetails.VirtualGuests[0].Id)
 }
 
-// provisioned waits until a server runs.
+// provisioned waits until a server is provisioned.
 func (w *way) provisioned(guests services.Virtual_Guest, id int) {
 	w.t.Helper()
 	w.wait("server", func() (string, bool) {

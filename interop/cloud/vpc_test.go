@@ -13,8 +13,8 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// TestVPC goes from an encrypted image to a server of VPC and an exported image, with the
-// authorizations that IBM documents and by its SDKs alone.
+// TestVPC imports an encrypted image, orders a VPC server and exports the image, with the
+// authorizations that IBM documents and with IBM's SDKs only.
 func TestVPC(t *testing.T) {
 	w := newWay(t)
 	wdek := w.image(luksimg.VPCQCOW2, wrap.Size32, "web.qcow2")
@@ -89,7 +89,7 @@ func TestVPC(t *testing.T) {
 		}))
 	}
 	if _, r, err := order("Web1"); status(r, err) != 400 {
-		t.Errorf("a name in upper case: %v", err)
+		t.Errorf("upper-case name: %v", err)
 	}
 	server, _, err := order("web1")
 	if err != nil {
@@ -104,7 +104,7 @@ func TestVPC(t *testing.T) {
 	}, "running")
 	w.told(*image.ID, *server.ID)
 
-	// The export writes to a bucket, for which IBM documents no less than Writer.
+	// The export writes to a bucket, for which IBM documents the role Writer.
 	w.authorize("is", "image", "cloud-object-storage", writer)
 	job, _, err := c.CreateImageExportJob(c.NewCreateImageExportJobOptions(*image.ID, &vpcv1.CloudObjectStorageBucketIdentityCloudObjectStorageBucketIdentityByName{Name: &w.bucket}).SetFormat("qcow2").SetName("back"))
 	if err != nil {
@@ -129,7 +129,7 @@ func TestVPC(t *testing.T) {
 	}
 }
 
-// wait asks until something has its last state, and fails unless that is what is wanted.
+// wait polls until a resource reaches a final state, and fails unless that is the wanted one.
 func (w *way) wait(what string, state func() (string, bool), want string) {
 	w.t.Helper()
 	for range 3000 {

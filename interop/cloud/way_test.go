@@ -20,9 +20,9 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// A way is all that an encrypted image needs before it is imported, made by SDKs: a service id with
-// an API key, the authorizations that IBM documents, a key ring with a root key of the user's
-// own, and a bucket that this key protects.
+// A way is everything that an encrypted image needs before its import, created by SDKs: a service ID with
+// an API key, the authorizations that IBM documents, a key ring with an imported root key,
+// and a bucket that this key protects.
 type way struct {
 	*account
 	t   *testing.T
@@ -30,7 +30,7 @@ type way struct {
 	kp  *kp.Client
 
 	bucket, rootKey, keyID string
-	importer               string // an API key
+	importer               string // API key
 }
 
 func newWay(t *testing.T) *way {
@@ -64,7 +64,7 @@ type disk struct{ *bytes.Reader }
 
 func (d disk) Size() int64 { return d.Reader.Size() }
 
-// newDisk returns a disk of 4 MiB with a partition, which a server could have.
+// newDisk returns a disk of 4 MiB with a partition.
 func newDisk() []byte {
 	b := make([]byte, 4*mib)
 	b[446+4] = 0x83
@@ -75,7 +75,7 @@ func newDisk() []byte {
 	return b
 }
 
-// image encrypts a disk with a new key, wraps that, and uploads the image. It returns the wrapped key.
+// image encrypts a disk with a new key, wraps the key, and uploads the image. It returns the wrapped key.
 func (w *way) image(p luksimg.Profile, size wrap.Size, key string) string {
 	w.t.Helper()
 	rule := wrap.Convention(p)
@@ -113,7 +113,7 @@ func (w *way) image(p luksimg.Profile, size wrap.Size, key string) string {
 	return string(wdek)
 }
 
-// told fails unless the audit log tells the whole story of an image and a server.
+// told fails unless the audit log has the complete chain of an image and a server.
 func (w *way) told(image, server string) {
 	w.t.Helper()
 	r, err := http.Get(w.Control + "/events")
@@ -140,7 +140,7 @@ func (w *way) told(image, server string) {
 	}
 }
 
-// TestBucketKey has a bucket protected by a root key, and by what is none.
+// TestBucketKey creates a bucket protected by a root key, and tries one with a missing key.
 func TestBucketKey(t *testing.T) {
 	w := newWay(t)
 	head, err := w.cos.HeadBucket(&s3.HeadBucketInput{Bucket: &w.bucket})
@@ -158,6 +158,6 @@ func TestBucketKey(t *testing.T) {
 	if _, err := w.cos.CreateBucket(&s3.CreateBucketInput{
 		Bucket: aws.String("other"), IBMSSEKPEncryptionAlgorithm: aws.String("AES256"), IBMSSEKPCustomerRootKeyCrn: &none,
 	}); err == nil {
-		t.Error("a bucket with a root key that is not there")
+		t.Error("bucket with a missing root key created")
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/fault"
 )
 
-// serve starts a service that counts its requests and tells if it saw an expired token.
+// serve starts a service that counts its requests and reports whether it saw an expired token.
 func serve(t *testing.T, s *fault.Set) (url string, served *atomic.Int32) {
 	t.Helper()
 	served = new(atomic.Int32)
@@ -31,7 +31,7 @@ func serve(t *testing.T, s *fault.Set) (url string, served *atomic.Int32) {
 
 func get(t *testing.T, url string) (status int, body string, h http.Header, err error) {
 	t.Helper()
-	res, err := http.Post(url, "", strings.NewReader("x")) // not GET, which net/http sends again by itself
+	res, err := http.Post(url, "", strings.NewReader("x")) // not GET, which net/http retries itself
 	if err != nil {
 		return 0, "", nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/kms"
 )
 
-// realClient returns the service's own client as anybody would use it: it gets its token
+// realClient returns IBM's client with its default configuration. It gets its token
 // from the sandbox too.
 func realClient(t *testing.T, s *kms.Server, apiKey, instanceCRN, tokenPath string) *kp.Client {
 	t.Helper()
@@ -38,7 +38,7 @@ func code(err error) string {
 	return ""
 }
 
-// TestRealClient drives every call of the service's own client that the sandbox serves.
+// TestRealClient tests every call of IBM's client that the sandbox serves.
 func TestRealClient(t *testing.T) {
 	now := time.Now()
 	s := kms.New(kms.Options{Now: func() time.Time { return now }, TokenLife: 100 * time.Hour})
@@ -74,7 +74,7 @@ func TestRealClient(t *testing.T) {
 		t.Errorf("%+v, %v", v2, err)
 	}
 
-	// Additional data must be the same, in the same parts.
+	// Additional data must be equal, entry by entry.
 	aad := []string{"a", "bc"}
 	ct3, err := c.Wrap(ctx, root.ID, text, &aad)
 	if err != nil {
@@ -158,7 +158,7 @@ func TestRealClient(t *testing.T) {
 
 	// States.
 	if err := c.EnableKey(ctx, root.ID); code(err) != "KEY_ACTION_INVALID_STATE_ERR" {
-		t.Errorf("enabling what is enabled: %v", err)
+		t.Errorf("enabling an enabled key: %v", err)
 	}
 	if err := c.DisableKey(ctx, root.ID); err != nil {
 		t.Fatal(err)
@@ -200,8 +200,8 @@ func TestRealClient(t *testing.T) {
 
 func one[T any](_ T, err error) error { return err }
 
-// TestImportToken goes through the secure import with the client's own functions, and all
-// the ways in which it can go wrong.
+// TestImportToken tests the secure import with the client's own functions, and all
+// its failures.
 func TestImportToken(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	s := kms.New(kms.Options{Now: func() time.Time { return now }})
@@ -211,7 +211,7 @@ func TestImportToken(t *testing.T) {
 	material := base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef"))
 
 	if _, err := c.GetImportTokenTransportKey(ctx); code(err) != "IMPORT_TOKEN_NOT_FOUND_ERR" {
-		t.Errorf("none made: %v", err)
+		t.Errorf("no import token: %v", err)
 	}
 	for _, bad := range [][2]int{{299, 1}, {86401, 1}, {600, 501}} {
 		if _, err := c.CreateImportToken(ctx, bad[0], bad[1]); code(err) != "BAD_BODY_ERR" {
@@ -269,7 +269,7 @@ func TestImportToken(t *testing.T) {
 	}
 }
 
-// TestRealClientRefused has credentials that are none.
+// TestRealClientRefused uses invalid credentials.
 func TestRealClientRefused(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	s := kms.New(kms.Options{Now: func() time.Time { return now }})
@@ -292,6 +292,6 @@ func TestRealClientRefused(t *testing.T) {
 		}
 	}
 	if _, err := c.GetKeys(kp.NewContextWithAuth(ctx, "Bearer "+s.Token(owner, time.Second)), 0, 0); err != nil {
-		t.Errorf("a good one: %v", err)
+		t.Errorf("valid token: %v", err)
 	}
 }

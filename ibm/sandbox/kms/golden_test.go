@@ -28,8 +28,8 @@ var (
 	blobs  = regexp.MustCompile(`[A-Za-z0-9+/]{40,}={0,2}`)
 )
 
-// golden compares an answer, without what is random in it, with a file. With
-// LUKSIMG_GOLDEN=write it writes the files that are not there.
+// golden compares an answer, without its random parts, with a file. With
+// LUKSIMG_GOLDEN=write it writes missing files.
 func golden(t *testing.T, name string, status int, body []byte) {
 	t.Helper()
 	var out bytes.Buffer
@@ -61,7 +61,7 @@ func golden(t *testing.T, name string, status int, body []byte) {
 	}
 }
 
-// TestShapes has the answers in the shapes that the services' documentation shows.
+// TestShapes compares the answers with the formats in the documentation of the services.
 func TestShapes(t *testing.T) {
 	faults := &fault.Set{}
 	s := kms.New(kms.Options{Faults: faults, Now: func() time.Time { return time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) }})
@@ -128,7 +128,7 @@ func TestShapes(t *testing.T) {
 	parse(do("", "GET", identity.URL+"/v1/apikeys/details", "", "IAM-ApiKey", apiKey))
 	do("iam-apikey", "POST", identity.URL+"/v1/apikeys", `{"account_id":"`+account+`","iam_id":"`+answer.IAMID+`","name":"k"}`)
 	do("iam-apikey-details", "GET", identity.URL+"/v1/apikeys/details", "", "IAM-ApiKey", apiKey)
-	// The body is that of the documentation for Cloud Block Storage -> Key Protect.
+	// The body comes from the documentation for Cloud Block Storage -> Key Protect.
 	policy := `{"type":"authorization","subjects":[{"attributes":[{"name":"serviceName","value":"server-protect"},{"name":"accountId","value":"` + account + `"}]}],"resources":[{"attributes":[{"name":"serviceName","value":"kms"},{"name":"accountId","value":"` + account + `"},{"name":"serviceInstance","value":"i"}]}],"roles":[{"role_id":"crn:v1:bluemix:public:iam::::serviceRole:Reader"}]}`
 	do("iam-policy", "POST", identity.URL+"/v1/policies", policy)
 	do("iam-policies", "GET", identity.URL+"/v1/policies?account_id="+account+"&type=authorization", "")
@@ -170,7 +170,7 @@ func TestShapes(t *testing.T) {
 	}
 	do("kms-expired-token", "GET", root, "")
 
-	// The ciphertext is the documented one: base64 of JSON with these four names.
+	// The documented ciphertext is base64 of JSON with these four names.
 	blob, err := base64.StdEncoding.DecodeString(wdek)
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/kms"
 )
 
-// TestServiceIDs has the paths of IBM's SDK, with a slash at the end.
+// TestServiceIDs uses the paths of IBM's SDK, with a trailing slash.
 func TestServiceIDs(t *testing.T) {
 	w := newWorld(t)
 	var made struct {
@@ -50,7 +50,7 @@ func TestServiceIDs(t *testing.T) {
 		Value string `json:"apikey"`
 	}
 	if w.ask(t, 200, "GET", key, "", &shown); shown.Value != "" {
-		t.Error("the value of an API key is shown again")
+		t.Error("API key value shown again")
 	}
 	w.ask(t, 204, "POST", key+"/disable", "", nil)
 	if _, err := w.Exchange(made.APIKey.Value); err != kms.ErrAPIKey {
@@ -61,7 +61,7 @@ func TestServiceIDs(t *testing.T) {
 	w.ask(t, 404, "GET", one, "", nil)
 	w.ask(t, 404, "GET", key, "", nil)
 	if _, err := w.Exchange(made.APIKey.Value); err != kms.ErrAPIKey {
-		t.Errorf("of a deleted service id: %v", err)
+		t.Errorf("key of a deleted service id: %v", err)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestPolicyVersions(t *testing.T) {
 		t.Error("the policy has no effect")
 	}
 
-	// It is read back in both versions.
+	// Both API versions return it.
 	var p struct {
 		ID      string `json:"id"`
 		State   string `json:"state"`
@@ -98,7 +98,7 @@ func TestPolicyVersions(t *testing.T) {
 	w.ask(t, 412, "PUT", "/v1/policies/"+id, body, nil, "If-Match", "x")
 	w.ask(t, 200, "PUT", "/v1/policies/"+id, strings.Replace(body, "Reader", "Writer", 1), nil, "If-Match", tag)
 
-	// Deleted, it has no effect, is shown as deleted, and may be made anew or restored.
+	// A deleted policy has no effect, is shown as deleted, and can be created again or restored.
 	w.ask(t, 204, "DELETE", "/v1/policies/"+id, "", nil)
 	if authorized() {
 		t.Error("a deleted policy has effect")

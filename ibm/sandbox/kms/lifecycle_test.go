@@ -18,7 +18,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/kms"
 )
 
-// A world is a server with a clock of its own, and its owner with IBM's client.
+// A world is a server with its own clock, and its owner with IBM's client.
 type world struct {
 	*kms.Server
 	*kp.Client
@@ -47,7 +47,7 @@ func (w *world) root(t *testing.T, o ...kp.CreateKeyOption) *kp.Key {
 	return k
 }
 
-// in returns the client with a key ring.
+// in returns the client for a key ring.
 func (w *world) in(ring string) *kp.Client {
 	c := *w.Client
 	c.Config.KeyRing = ring
@@ -62,7 +62,7 @@ func TestDeleteRestorePurge(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := w.RestoreKey(ctx, root.ID); code(err) != "KEY_ACTION_INVALID_STATE_ERR" {
-		t.Errorf("restoring what is not deleted: %v", err)
+		t.Errorf("restoring a key that is not deleted: %v", err)
 	}
 	k, err := w.DeleteKey(ctx, root.ID, kp.ReturnRepresentation)
 	if err != nil || k.PurgeAllowed == nil || *k.PurgeAllowed || k.PurgeAllowedFrom == nil || !k.PurgeAllowedFrom.Equal(w.now.Add(4*time.Hour)) || !k.PurgeScheduledOn.Equal(w.now.Add(90*24*time.Hour)) {
@@ -91,7 +91,7 @@ func TestDeleteRestorePurge(t *testing.T) {
 	}
 	other := w.root(t)
 	if _, err := w.PurgeKey(ctx, other.ID, kp.ReturnMinimal); code(err) != "KEY_ACTION_INVALID_STATE_ERR" {
-		t.Errorf("of a key in use: %v", err)
+		t.Errorf("deleting a key in use: %v", err)
 	}
 	w.now = w.now.Add(time.Second)
 	if k, err := w.PurgeKey(ctx, root.ID, kp.ReturnRepresentation); err != nil || k.ID != root.ID || !*k.PurgeAllowed {
@@ -115,7 +115,7 @@ func TestDeleteRestorePurge(t *testing.T) {
 	}
 }
 
-// UnwrapV2text unwraps what is text.
+// UnwrapV2text unwraps a text.
 func (w *world) UnwrapV2text(ctx context.Context, id, wdek string) (string, error) {
 	plain, err := w.Unwrap(ctx, id, []byte(wdek), nil)
 	if err != nil {
@@ -125,10 +125,10 @@ func (w *world) UnwrapV2text(ctx context.Context, id, wdek string) (string, erro
 	return string(text), err
 }
 
-// Wrap is that of the server, which Client has too.
+// Wrap calls the method of the server, which Client has too.
 func (w *world) Wrap(crn string, plain []byte) (string, error) { return w.Server.Wrap(crn, plain) }
 
-// Unwrap is that of the client.
+// Unwrap calls the method of the client.
 func (w *world) Unwrap(ctx context.Context, id string, wdek []byte, aad *[]string) ([]byte, error) {
 	return w.Client.Unwrap(ctx, id, wdek, aad)
 }
@@ -136,7 +136,7 @@ func (w *world) Unwrap(ctx context.Context, id string, wdek []byte, aad *[]strin
 func TestKeyRings(t *testing.T) {
 	w, ctx := newWorld(t), context.Background()
 	if _, err := w.in("prod").CreateRootKey(ctx, "k1", nil); code(err) != "KEY_RING_NOT_FOUND_ERR" {
-		t.Errorf("a key in a ring that is not there: %v", err)
+		t.Errorf("key in a missing ring: %v", err)
 	}
 	if err := w.CreateKeyRing(ctx, "prod"); err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestKeyRings(t *testing.T) {
 		t.Fatalf("%+v, %v", k, err)
 	}
 	if m, err := w.GetKeyMetadata(ctx, k.ID); err != nil || m.KeyRingID != "prod" {
-		t.Errorf("without a ring all are looked through: %+v, %v", m, err)
+		t.Errorf("without a ring, all rings are searched: %+v, %v", m, err)
 	}
 	for ring, want := range map[string]int{"prod": 1, "default": 0, "": 1} {
 		if list, err := w.in(ring).GetKeys(ctx, 0, 0); err != nil || len(list.Keys) != want {
@@ -200,7 +200,7 @@ func TestKeyRings(t *testing.T) {
 	}
 }
 
-// TestRingAccess gives a service id one key ring and no more.
+// TestRingAccess grants a service ID access to one key ring only.
 func TestRingAccess(t *testing.T) {
 	w, ctx := newWorld(t), context.Background()
 	if err := w.CreateKeyRing(ctx, "prod"); err != nil {
@@ -291,7 +291,7 @@ func TestPolicies(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 
-	// Two people must delete it.
+	// Two people must approve the deletion.
 	if _, err := w.DeleteKey(ctx, k.ID, kp.ReturnMinimal); code(err) != "AUTHORIZATIONS_NOT_MET" {
 		t.Error(err)
 	}
@@ -299,7 +299,7 @@ func TestPolicies(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := w.DeleteKey(ctx, k.ID, kp.ReturnMinimal); code(err) != "AUTHORIZATIONS_NOT_MET" {
-		t.Errorf("the same one twice: %v", err)
+		t.Errorf("same person twice: %v", err)
 	}
 	second, _ := w.AddUser("second")
 	as := kp.NewContextWithAuth(ctx, "Bearer "+w.Token(second, time.Hour))
@@ -381,7 +381,7 @@ func TestRegistrations(t *testing.T) {
 	}
 }
 
-// TestEventNames has the names of at-events.md, "Current event names".
+// TestEventNames uses the names of at-events.md, "Current event names".
 func TestEventNames(t *testing.T) {
 	w, ctx := newWorld(t), context.Background()
 	k := w.root(t)
@@ -422,7 +422,7 @@ func TestEventNames(t *testing.T) {
 	}
 }
 
-// TestKeptState has all that is in a file in the end.
+// TestKeptState tests that all state is in the file.
 func TestKeptState(t *testing.T) {
 	w, ctx := newWorld(t), context.Background()
 	if err := w.CreateKeyRing(ctx, "prod"); err != nil {
@@ -463,7 +463,7 @@ func TestKeptState(t *testing.T) {
 	}
 }
 
-// ask sends a request to IAM as the owner, and decodes the answer into v, if that is not nil.
+// ask sends a request to IAM as the owner, and decodes the answer into v unless that is nil.
 func (w *world) ask(t *testing.T, status int, method, path, body string, v any, header ...string) http.Header {
 	t.Helper()
 	req := httptest.NewRequest(method, path, strings.NewReader(body))

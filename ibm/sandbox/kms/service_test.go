@@ -22,7 +22,7 @@ func failure(err error) string {
 	return ""
 }
 
-// TestUnwrapForService does what the import of an image and the start of a server do.
+// TestUnwrapForService unwraps like the import of an image and the start of a server.
 func TestUnwrapForService(t *testing.T) {
 	var events []event.Event
 	s := kms.New(kms.Options{Events: func(e event.Event) { events = append(events, e) }})
@@ -90,7 +90,7 @@ func TestSaveLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := s.Token(owner, time.Hour)
-	for range 2 { // over itself too
+	for range 2 { // also over itself
 		if err := s.Save(dir); err != nil {
 			t.Fatal(err)
 		}
@@ -116,10 +116,10 @@ func TestSaveLoad(t *testing.T) {
 		t.Errorf("%q, %v", plain, err)
 	}
 	if _, err := kms.New(kms.Options{}).Identify(token); !errors.Is(err, kms.ErrToken) {
-		t.Errorf("another server takes the token: %v", err)
+		t.Errorf("another server accepts the token: %v", err)
 	}
 	if err := again.Load(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("nothing there: %v", err)
+		t.Errorf("missing state: %v", err)
 	}
 	for _, bad := range []string{"", "{}", "x", `{"version":1,"account":"a","token_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[{"id":"1"}]}`,
 		`{"version":1,"account":"a","token_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[null]}`} {

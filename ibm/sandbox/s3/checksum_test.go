@@ -33,7 +33,7 @@ func sha256Of(texts ...string) string {
 	return fmt.Sprintf("%s-%d", base64.StdEncoding.EncodeToString(h.Sum(nil)), len(texts))
 }
 
-// TestChecksumKnown has the check values of the algorithms.
+// TestChecksumKnown uses the check values of the algorithms.
 func TestChecksumKnown(t *testing.T) {
 	const text = "123456789"
 	s := server(t, s3.Options{})
@@ -48,7 +48,7 @@ func TestChecksumKnown(t *testing.T) {
 			}
 		}
 		if w, _ := ask(s, "GET", "/images/x", ""); w.Header().Get("X-Amz-Checksum-"+algorithm) != "" {
-			t.Errorf("%s without being asked for", algorithm)
+			t.Errorf("%s returned without a request", algorithm)
 		}
 		if w, _ := ask(s, "GET", "/images/x", "", "X-Amz-Checksum-Mode", "ENABLED", "Range", "bytes=0-1"); w.Header().Get("X-Amz-Checksum-"+algorithm) != "" {
 			t.Errorf("%s of all, with a range", algorithm)
@@ -56,7 +56,7 @@ func TestChecksumKnown(t *testing.T) {
 	}
 }
 
-// TestChecksumTrailer has the checksum behind the body, in chunks that are not signed.
+// TestChecksumTrailer sends the checksum after the body, in unsigned chunks.
 func TestChecksumTrailer(t *testing.T) {
 	s := server(t, s3.Options{})
 	send := func(trailer string) (string, string) {
@@ -77,7 +77,7 @@ func TestChecksumTrailer(t *testing.T) {
 	}
 }
 
-// TestChecksumOfParts completes uploads with checksums of all bytes and of the parts.
+// TestChecksumOfParts completes uploads with full-object and composite checksums.
 func TestChecksumOfParts(t *testing.T) {
 	texts := []string{"first part", "second part", "third"}
 	all := strings.Join(texts, "")
@@ -86,7 +86,7 @@ func TestChecksumOfParts(t *testing.T) {
 		begin, complete header
 		ofPart          func(string) (string, string)
 		inXML           string
-		want, kind      string // "" is a refusal, with the code in kind
+		want, kind      string // want "" is a refusal, with its code in kind
 		with            string
 	}{
 		"none":                   {want: "-", with: "Crc32"},

@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/s3"
 )
 
-// TestCopyObject copies within a bucket and to another one, with its metadata and tags or with new ones.
+// TestCopyObject copies within a bucket and to another one, with the original or new metadata and tags.
 func TestCopyObject(t *testing.T) {
 	s := server(t, s3.Options{})
 	if err := s.CreateBucket("alice", "second", "eu-de-standard"); err != nil {
@@ -44,14 +44,14 @@ func TestCopyObject(t *testing.T) {
 	}{
 		{"/images/none", "", "", "NoSuchKey"},
 		{"none/x", "", "", "NoSuchBucket"},
-		{"/other/x", "", "", "AccessDenied"}, // bob's
+		{"/other/x", "", "", "AccessDenied"}, // bucket of bob
 		{"images", "", "", "InvalidArgument"},
 		{"/images/%zz", "", "", "InvalidArgument"},
 		{"/images/copy?versionId=3", "", "", "NoSuchVersion"},
 		{"/images/copy", "X-Amz-Metadata-Directive", "MERGE", "InvalidArgument"},
 		{"/images/copy", "X-Amz-Copy-Source-If-Match", `"other"`, "PreconditionFailed"},
 		{"/images/copy", "If-None-Match", "*", "PreconditionFailed"},
-		{"/second/copy", "", "", "InvalidRequest"}, // to itself, and nothing changes
+		{"/second/copy", "", "", "InvalidRequest"}, // onto itself without changes
 	} {
 		header := []string{"X-Amz-Copy-Source", c.source}
 		if c.header != "" {
@@ -63,7 +63,7 @@ func TestCopyObject(t *testing.T) {
 	}
 }
 
-// TestUploadPartCopy makes an object of parts that are copied, whole and by range.
+// TestUploadPartCopy creates an object from copied parts, complete and by range.
 func TestUploadPartCopy(t *testing.T) {
 	s := server(t, s3.Options{MinPart: 1})
 	put(t, s, "/images/x", "0123456789")
@@ -101,6 +101,6 @@ func TestUploadPartCopy(t *testing.T) {
 		}
 	}
 	if _, code := ask(s, "GET", "/images/y?partNumber=4", ""); code != "InvalidPartNumber" {
-		t.Errorf("a part that is not there: %s", code)
+		t.Errorf("missing part: %s", code)
 	}
 }

@@ -49,8 +49,8 @@ func (l listed) names() (all []string) {
 	return all
 }
 
-// TestListObjects lists by pages of all sizes with both versions: each page has what is next, and all pages together
-// everything once.
+// TestListObjects lists in pages of all sizes with both versions. Each page must lead to the next, and all pages together
+// must list everything once.
 func TestListObjects(t *testing.T) {
 	s := server(t, s3.Options{})
 	keys := []string{"a", "b/1", "b/2", "b/3/x", "c", "d/1", "e f+g", "ü"}
@@ -102,14 +102,14 @@ func TestListObjects(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	if l := list(t, s, url.Values{"list-type": {"2"}, "max-keys": {"0"}}); l.IsTruncated || len(l.names()) > 0 {
-		t.Errorf("a page of none: %+v", l)
+		t.Errorf("empty page: %+v", l)
 	}
 	if l := list(t, s, url.Values{"list-type": {"2"}, "max-keys": {"5000"}}); *l.MaxKeys != 1000 || l.Contents[0].Owner != nil {
-		t.Errorf("a page that is too long: %+v", l)
+		t.Errorf("page over the limit: %+v", l)
 	}
 }
 
-// TestListUploads lists uploads that are under way, two of them of one key.
+// TestListUploads lists unfinished uploads, two of them with the same key.
 func TestListUploads(t *testing.T) {
 	s := server(t, s3.Options{})
 	for _, key := range []string{"a", "b", "b", "dir/1", "dir/2"} {

@@ -16,8 +16,8 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/s3"
 )
 
-// presign returns a request with a signature in its query, made by the steps of "Using Query Parameters (AWS Signature
-// Version 4)" in the Amazon S3 API Reference. The path has no character that needs to be escaped.
+// presign returns a request with a signature in its query, created by the steps of "Using Query Parameters (AWS Signature
+// Version 4)" in the Amazon S3 API Reference. The path must need no escaping.
 func presign(method, host, path string, extra url.Values, expires time.Duration, when time.Time, body string) *http.Request {
 	day, scope := when.Format("20060102"), when.Format("20060102")+"/us-south/s3/aws4_request"
 	q := url.Values{"X-Amz-Algorithm": {"AWS4-HMAC-SHA256"}, "X-Amz-Credential": {"key-of-alice/" + scope}, "X-Amz-Date": {when.Format("20060102T150405Z")},
@@ -41,7 +41,7 @@ func presign(method, host, path string, extra url.Values, expires time.Duration,
 	return httptest.NewRequest(method, "http://"+host+path+"?"+query+"&X-Amz-Signature="+hex.EncodeToString(key), strings.NewReader(body))
 }
 
-// TestPresigned uses addresses that are signed, for all that they are for.
+// TestPresigned uses presigned URLs for all supported operations.
 func TestPresigned(t *testing.T) {
 	s := server(t, s3.Options{MinPart: 1})
 	const host, hour = "127.0.0.1:9000", time.Hour

@@ -47,7 +47,7 @@ func server(t testing.TB, o s3.Options) *s3.Server {
 			t.Error(err)
 		}
 		if left, _ := os.ReadDir(o.Dir); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
+			t.Errorf("remaining files: %v", left)
 		}
 	})
 	for bucket, account := range map[string]string{"images": "alice", "other": "bob"} {
@@ -58,7 +58,7 @@ func server(t testing.TB, o s3.Options) *s3.Server {
 	return s
 }
 
-// ask sends a request with a token, and returns the answer with its code, if it is an error.
+// ask sends a request with a token, and returns the answer with its error code, if any.
 func ask(s http.Handler, method, url, body string, header ...string) (*httptest.ResponseRecorder, string) {
 	r := httptest.NewRequest(method, url, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer token-of-alice")
@@ -71,7 +71,7 @@ func ask(s http.Handler, method, url, body string, header ...string) (*httptest.
 	return serve(s, r)
 }
 
-// metaA returns the metadata "a" of an answer. Its name is in lower case, as the service has it.
+// metaA returns the metadata "a" of an answer. Its name is in lower case, as in the service.
 func metaA(w *httptest.ResponseRecorder) string {
 	var values []string
 	for name, v := range w.Header() {
@@ -95,7 +95,7 @@ func serve(s http.Handler, r *http.Request) (*httptest.ResponseRecorder, string)
 	return w, x.Code
 }
 
-// TestRefusals checks who gets what answer.
+// TestRefusals checks the answers to all callers.
 func TestRefusals(t *testing.T) {
 	s := server(t, s3.Options{})
 	if err := s.Put("alice", "images", "x", strings.NewReader("0123456789")); err != nil {
@@ -154,7 +154,7 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/images/y?uploadId=none", "", nil, 404, "NoSuchUpload"},
 		{"DELETE", "/images/y?uploadId=none", "", nil, 404, "NoSuchUpload"},
 		{"DELETE", "/images", "", nil, 409, "BucketNotEmpty"},
-		{"PUT", "/fresh", "", nil, 400, "InvalidRequest"}, // no service instance
+		{"PUT", "/fresh", "", nil, 400, "InvalidRequest"}, // without service instance
 		{"PUT", "/Fresh", "", []string{"Ibm-Service-Instance-Id", instance}, 400, "InvalidBucketName"},
 		{"PUT", "/fresh", "<nonsense", []string{"Ibm-Service-Instance-Id", instance}, 400, "MalformedXML"},
 		{"PUT", "/fresh", "", []string{"Ibm-Service-Instance-Id", instance, "Ibm-Sse-Kp-Encryption-Algorithm", "AES256"}, 400, "InvalidArgument"},
@@ -172,7 +172,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	if _, code := ask(s, "GET", "/images/y", ""); code != "NoSuchKey" {
-		t.Errorf("a body that was refused is there: %s", code)
+		t.Errorf("refused body stored: %s", code)
 	}
 	none, err := s3.New(s3.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -218,7 +218,7 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-// TestGo uses the server without HTTP.
+// TestGo uses the Go API of the server.
 func TestGo(t *testing.T) {
 	s := server(t, s3.Options{})
 	if err := s.Put("alice", "images", "x", strings.NewReader("first")); err != nil {
@@ -233,15 +233,15 @@ func TestGo(t *testing.T) {
 		}
 	}
 	if err := s.Put("bob", "images", "x", strings.NewReader("theirs")); !errors.Is(err, s3.ErrDenied) {
-		t.Errorf("put by another: %v", err)
+		t.Errorf("put by another account: %v", err)
 	}
 	if err := s.CreateBucket("bob", "images", ""); !errors.Is(err, s3.ErrExists) {
-		t.Errorf("bucket again: %v", err)
+		t.Errorf("existing bucket: %v", err)
 	}
 	if err := s.CreateBucket("bob", "../images", ""); err == nil {
-		t.Error("a bucket with a path")
+		t.Error("bucket name with a path accepted")
 	}
-	// What is open stays, whatever becomes of it.
+	// An open object remains readable after its replacement or deletion.
 	old, err := s.Open("alice", "images", "x")
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +267,7 @@ func TestGo(t *testing.T) {
 	}
 }
 
-// TestMultipart has parts of all sizes, sent twice, in any order, and not all of them used.
+// TestMultipart uploads parts of all sizes, sent twice, in any order, some of them unused.
 func TestMultipart(t *testing.T) {
 	s := server(t, s3.Options{MinPart: 10})
 	w, _ := ask(s, "POST", "/images/x?uploads", "", "X-Amz-Meta-A", "b", "Content-Type", "text/x")
@@ -313,14 +313,14 @@ func TestMultipart(t *testing.T) {
 		t.Errorf("%q, %v", w.Body, w.Header())
 	}
 	if w, _ := ask(s, "GET", "/images/x", "", "Range", "bytes=9-23"); w.Body.String() != "t.third part.th" {
-		t.Errorf("range over parts: %q", w.Body)
+		t.Errorf("range across parts: %q", w.Body)
 	}
 	if _, code := complete(1, 3, 7); code != "NoSuchUpload" {
 		t.Errorf("twice: %s", code)
 	}
 }
 
-// signed returns a PUT in signed chunks.
+// signed returns a PUT with signed chunks.
 func signed(chunks []string, change func(body string) string) *http.Request {
 	length := 0
 	for _, c := range chunks {
@@ -365,7 +365,7 @@ func TestSignedChunks(t *testing.T) {
 		"nothing":     func(string) string { return "" },
 	} {
 		if w, code := serve(s, signed(chunks, change)); w.Code == 200 {
-			t.Errorf("%s is changed, and it is stored", name)
+			t.Errorf("changed %s stored", name)
 		} else if code == "" || code == "InternalError" {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
@@ -410,7 +410,7 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// FuzzServer sends bodies in chunks, signed headers, ranges and XML that may be anything.
+// FuzzServer sends arbitrary chunked bodies, signed headers, ranges and XML.
 func FuzzServer(f *testing.F) {
 	f.Add("PUT", "/images/x", "Bearer token-of-alice", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "bytes=0-1", []byte("4\r\nbody\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"))
 	f.Add("GET", "/images/x", "AWS4-HMAC-SHA256 Credential=key-of-alice/20260304/us-south/s3/aws4_request,SignedHeaders=host,Signature="+sigv4.EmptyPayload, "UNSIGNED-PAYLOAD", "bytes=-1", []byte{})

@@ -17,8 +17,8 @@ func kept(dir string) (*s3.Server, error) {
 	}})
 }
 
-// TestKeep stores objects in one server and finds them in the next one, but for those
-// whose content is gone.
+// TestKeep stores objects in one server and finds them in the next one, except those
+// whose content is missing.
 func TestKeep(t *testing.T) {
 	dir := t.TempDir()
 	s, err := kept(dir)
@@ -58,7 +58,7 @@ func TestKeep(t *testing.T) {
 		t.Errorf("%q, %v", region, err)
 	}
 	if _, err := s.Open("bob", "images", "b"); err == nil {
-		t.Error("the bucket is not alice's any more")
+		t.Error("the bucket has lost its owner alice")
 	}
 	o, err := s.Open("alice", "images", "b")
 	if err != nil {
@@ -70,7 +70,7 @@ func TestKeep(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 	if _, err := s.Open("alice", "images", "a"); err == nil {
-		t.Error("an object is there whose content was cut")
+		t.Error("object with truncated content still exists")
 	}
 	w, code := ask(s, "POST", at, "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+part.Header().Get("Etag")+"</ETag></Part></CompleteMultipartUpload>")
 	if w.Code != 200 {
@@ -89,7 +89,7 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// TestKeepRefused has folders whose index is none, or names files that are not its own.
+// TestKeepRefused uses folders with an invalid index, or an index that names foreign files.
 func TestKeepRefused(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("x"), 0o600); err != nil {
@@ -105,15 +105,15 @@ func TestKeepRefused(t *testing.T) {
 		}
 		if s, err := kept(dir); err == nil {
 			s.Close()
-			t.Errorf("%s was taken", index)
+			t.Errorf("%s accepted", index)
 		}
 	}
 	if _, err := kept(""); err == nil {
-		t.Error("nowhere to keep things was taken")
+		t.Error("Keep without a folder accepted")
 	}
 }
 
-// TestAccess lets one token read, and not write.
+// TestAccess uses a token with read access only.
 func TestAccess(t *testing.T) {
 	s, err := s3.New(s3.Options{Dir: t.TempDir(),
 		Token: func(context.Context, string) (string, bool) { return "alice", true },

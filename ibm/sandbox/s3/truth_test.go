@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/s3"
 )
 
-// The tests of this file are of what docs/sandbox.md says of the real service.
+// These tests verify the statements of docs/sandbox.md about the real service.
 
 const taggingXML = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
 
@@ -35,8 +35,8 @@ func md5Of(text string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// TestSubresourceNeverObject sends each method with each sub-resource, and ones that nobody knows, to an object and to an
-// empty bucket: both stay as they were, and nothing answers with them.
+// TestSubresourceNeverObject sends each method with each sub-resource, and with unknown ones, to an object and to an
+// empty bucket. Both must remain unchanged, and no answer may contain them.
 func TestSubresourceNeverObject(t *testing.T) {
 	s := server(t, s3.Options{})
 	if err := s.CreateBucket("alice", "empty", ""); err != nil {
@@ -50,7 +50,7 @@ func TestSubresourceNeverObject(t *testing.T) {
 	} {
 		for _, method := range []string{"PUT", "POST", "DELETE", "GET", "HEAD"} {
 			if sub == "partNumber=1" && (method == "GET" || method == "HEAD") {
-				continue // the object's first part
+				continue // the first part of the object
 			}
 			for _, at := range []string{"/images/x", "/empty"} {
 				w, code := ask(s, method, at+"?"+sub, taggingXML, "Content-MD5", md5Of(taggingXML))
@@ -69,7 +69,7 @@ func TestSubresourceNeverObject(t *testing.T) {
 			t.Fatalf("after %s the object is %d %q", sub, w.Code, w.Body)
 		}
 		if w, _ := ask(s, "HEAD", "/empty", ""); w.Code != 200 {
-			t.Fatalf("after %s the bucket is gone", sub)
+			t.Fatalf("after %s the bucket is missing", sub)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func TestObjectTagging(t *testing.T) {
 		}
 	}
 	if got := tags(); got != first {
-		t.Errorf("tags that were refused are there: %s", got)
+		t.Errorf("refused tags stored: %s", got)
 	}
 	put(t, s, "/images/x?tagging", taggingXML)
 	if got := tags(); got != "<Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>" {
@@ -109,11 +109,11 @@ func TestObjectTagging(t *testing.T) {
 		t.Errorf("deleted: %d %s", w.Code, tags())
 	}
 	if _, code := ask(s, "PUT", "/images/none?tagging", taggingXML); code != "NoSuchKey" {
-		t.Errorf("tags of nothing: %s", code)
+		t.Errorf("tags of a missing object: %s", code)
 	}
 }
 
-// TestBucketSettings has CORS, lifecycle, ACL and versioning of a bucket.
+// TestBucketSettings tests CORS, lifecycle, ACL and versioning of a bucket.
 func TestBucketSettings(t *testing.T) {
 	s := server(t, s3.Options{})
 	for sub, text := range map[string]string{
@@ -151,7 +151,7 @@ func TestBucketSettings(t *testing.T) {
 	}
 }
 
-// TestIfNoneMatchOnPut refuses to write over what is there.
+// TestIfNoneMatchOnPut checks that a conditional PUT does not replace an object.
 func TestIfNoneMatchOnPut(t *testing.T) {
 	s := server(t, s3.Options{MinPart: 1})
 	put(t, s, "/images/new", "first", "If-None-Match", "*")
@@ -170,7 +170,7 @@ func TestIfNoneMatchOnPut(t *testing.T) {
 	}
 }
 
-// begin begins an upload in parts, and returns its address.
+// begin starts a multipart upload, and returns its address.
 func begin(t testing.TB, s http.Handler, at string, header ...string) string {
 	t.Helper()
 	w, _ := ask(s, "POST", at+"?uploads", "", header...)
@@ -181,7 +181,7 @@ func begin(t testing.TB, s http.Handler, at string, header ...string) string {
 	return at + "?uploadId=" + begun.UploadId
 }
 
-// TestConditions has all conditions, on all methods that know them.
+// TestConditions tests all conditions with all methods that support them.
 func TestConditions(t *testing.T) {
 	s := server(t, s3.Options{})
 	etag := put(t, s, "/images/x", "text").Header().Get("Etag")
@@ -219,11 +219,11 @@ func TestConditions(t *testing.T) {
 		}
 	}
 	if w, code := ask(s, "PUT", "/images/none", "text", "If-Match", "*"); w.Code != 412 {
-		t.Errorf("If-Match of nothing: %d %s", w.Code, code)
+		t.Errorf("If-Match of a missing object: %d %s", w.Code, code)
 	}
 }
 
-// TestServiceInstance needs the CRN or the GUID of the instance to make and to list buckets.
+// TestServiceInstance checks that creating and listing buckets requires the CRN or GUID of the instance.
 func TestServiceInstance(t *testing.T) {
 	s := server(t, s3.Options{Instance: instance})
 	const crn = "crn:v1:bluemix:public:cloud-object-storage:global:a/acct:" + instance + "::"
@@ -242,12 +242,12 @@ func TestServiceInstance(t *testing.T) {
 	}
 }
 
-// TestLocationConstraint takes the codes of IBM's list.
+// TestLocationConstraint accepts the codes of IBM's list.
 func TestLocationConstraint(t *testing.T) {
 	s := server(t, s3.Options{})
 	for code, want := range map[string]string{
 		"us-south-standard": "us-south-standard", "eu-de-smart": "eu-de-smart", "ams03-cold": "ams03-cold", "us-vault": "us-vault", "": "us-south-standard",
-		"us-south":        "us-south-standard", // which the aws command sends
+		"us-south":        "us-south-standard", // sent by the aws command
 		"xx-nowhere-blah": "", "us-south-flex": "", "us-south-": "", "standard": "", "-standard": "", "EU": "", "us-east-1": "", "us-south-standard-standard": "",
 	} {
 		w, got := ask(s, "PUT", "/fresh", "<CreateBucketConfiguration><LocationConstraint>"+code+"</LocationConstraint></CreateBucketConfiguration>", "Ibm-Service-Instance-Id", instance)
@@ -269,7 +269,7 @@ func TestLocationConstraint(t *testing.T) {
 	}
 }
 
-// TestBucketNames refuses names that a bucket may not have.
+// TestBucketNames refuses invalid bucket names.
 func TestBucketNames(t *testing.T) {
 	s := server(t, s3.Options{})
 	for name, good := range map[string]bool{
@@ -284,7 +284,7 @@ func TestBucketNames(t *testing.T) {
 	}
 }
 
-// TestBucketRootKey has the key service say whether a root key may be used.
+// TestBucketRootKey uses a key service that accepts or refuses a root key.
 func TestBucketRootKey(t *testing.T) {
 	const key = "crn:v1:bluemix:public:kms:us-south:a/acct:" + instance + ":key:"
 	var told []string
@@ -311,7 +311,7 @@ func TestBucketRootKey(t *testing.T) {
 	}
 }
 
-// TestListBucketsExtended tells locations, in pages.
+// TestListBucketsExtended lists locations, in pages.
 func TestListBucketsExtended(t *testing.T) {
 	s := server(t, s3.Options{})
 	for name, location := range map[string]string{"a1": "eu-de-cold", "a2": "us-standard", "b1": ""} {
@@ -354,7 +354,7 @@ func TestListBucketsExtended(t *testing.T) {
 	}
 }
 
-// TestDeleteObjects deletes many objects by one request.
+// TestDeleteObjects deletes several objects with one request.
 func TestDeleteObjects(t *testing.T) {
 	s := server(t, s3.Options{})
 	list := func(quiet bool, keys ...string) string {
@@ -376,7 +376,7 @@ func TestDeleteObjects(t *testing.T) {
 		t.Errorf("without a checksum: %s", code)
 	}
 	if _, code := send(text, "Content-MD5", md5Of("other")); code != "BadDigest" {
-		t.Errorf("with another's checksum: %s", code)
+		t.Errorf("with a wrong checksum: %s", code)
 	}
 	if w, _ := send(text, "Content-MD5", md5Of(text)); w.Code != 200 || !strings.HasSuffix(w.Body.String(), "<Deleted><Key>a</Key></Deleted><Deleted><Key>none</Key></Deleted></DeleteResult>") {
 		t.Errorf("%d %s", w.Code, w.Body)
@@ -401,7 +401,7 @@ func TestDeleteObjects(t *testing.T) {
 	}
 }
 
-// TestVirtualHost has the bucket in the name of the host.
+// TestVirtualHost uses host names that contain the bucket.
 func TestVirtualHost(t *testing.T) {
 	s := server(t, s3.Options{})
 	put(t, s, "/images/dir/x", "text")

@@ -25,8 +25,8 @@ func (nothing) Put(context.Context, string, string, string, string, io.Reader, i
 	return nil
 }
 
-// An emulator is a handler for net/http, and the client is pointed to it. What is not an
-// image fails as it does in the cloud.
+// The emulator is a net/http handler to which the client connects. An object that is not an
+// image fails as in the cloud.
 func Example() {
 	cloud, err := sandbox.New(sandbox.Options{
 		Users: map[string]string{"me": "key"}, Tokens: nothing{}, KMS: nothing{}, Store: nothing{},

@@ -40,6 +40,6 @@ func TestFilter(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 	if _, err := filter(list, "[", ""); err == nil {
-		t.Error("a filter that is no JSON was taken")
+		t.Error("filter with invalid JSON accepted")
 	}
 }

@@ -19,7 +19,7 @@ func TestMask(t *testing.T) {
 		"mask[status[name],id]":              `{"id":1,"status":{"name":"Active"}}`,
 		"id,children.datacenter.id":          `{"children":[{"datacenter":{"id":3},"id":2}],"id":1}`,
 		"id,status.name,children.datacenter": `{"children":[{"datacenter":{"id":3,"name":"dal13"},"id":2}],"id":1,"status":{"name":"Active"}}`,
-		// What names no local property gets all of them.
+		// A mask without local properties selects all of them.
 		"mask.status.name": `{"id":1,"name":"n","status":{"name":"Active"},"transaction":null}`,
 		"mask[ children[ id , datacenter[name] ], id ]": `{"children":[{"datacenter":{"name":"dal13"},"id":2}],"id":1}`,
 		"mask[transaction[id],none]":                    `{"transaction":null}`,
@@ -36,7 +36,7 @@ func TestMask(t *testing.T) {
 	}
 	for _, text := range []string{"a[", "a]", "mask[a]]", strings.Repeat("a[", 100) + strings.Repeat("]", 100)} {
 		if _, err := parseMask(text); err == nil {
-			t.Errorf("%.20q was taken", text)
+			t.Errorf("%.20q accepted", text)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 type order = datatypes.Container_Product_Order_Virtual_Guest
 
-// TestOrderContainer orders by the long way, which slcli goes: a template of an order, verified and placed.
+// TestOrderContainer orders like slcli: it gets an order template, verifies it and places it.
 func TestOrderContainer(t *testing.T) {
 	cloud, s := newCloud(t, "REST")
 	id := cloud.AddTemplate("golden", "UBUNTU_22_64", "dal13", "golden-0.vhd", bytes.NewReader(make([]byte, 1024)), 1024)
@@ -60,7 +60,7 @@ func TestOrderContainer(t *testing.T) {
 			t.Errorf("%s: %v", words, err)
 		}
 		if _, err := products.PlaceOrder(o, sl.Bool(false)); err == nil {
-			t.Errorf("%s: it was placed", words)
+			t.Errorf("%s: order placed", words)
 		}
 	}
 	account := services.GetAccountService(s)
@@ -79,7 +79,7 @@ func TestOrderContainer(t *testing.T) {
 	if all, err := account.GetMonthlyVirtualGuests(); err != nil || len(all) != 0 {
 		t.Errorf("%+v, %v", all, err)
 	}
-	// A size, in place of cores and memory.
+	// A preset instead of cores and memory.
 	guest := &datatypes.Virtual_Guest{
 		Hostname: sl.String("web2"), Domain: sl.String("example.com"), HourlyBillingFlag: sl.Bool(true), Datacenter: &datatypes.Location{Name: sl.String("dal13")},
 		BlockDeviceTemplateGroup:        &datatypes.Virtual_Guest_Block_Device_Template_Group{GlobalIdentifier: g.GlobalIdentifier},
@@ -91,7 +91,7 @@ func TestOrderContainer(t *testing.T) {
 	}
 	guest.SupplementalCreateObjectOptions.FlavorKeyName = sl.String("NONE")
 	if _, err := guests.GenerateOrderTemplate(guest); err == nil {
-		t.Error("there is no such size")
+		t.Error("unknown size accepted")
 	}
 	if o, err := guests.GetCreateObjectOptions(); err != nil || len(o.Processors) == 0 || len(o.Memory) == 0 || len(o.Datacenters) != 6 || len(o.OperatingSystems) == 0 {
 		t.Errorf("%+v, %v", o, err)

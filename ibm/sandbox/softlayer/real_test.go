@@ -17,7 +17,7 @@ import (
 
 type configuration = datatypes.Container_Virtual_Guest_Block_Device_Template_Configuration
 
-// protocols are the ends of the addresses that tell the library which protocol to speak.
+// protocols are the address suffixes by which the library selects its protocol.
 var protocols = map[string]string{"REST": "/rest/v3.1", "XML-RPC": "/xmlrpc/v3.1"}
 
 // newCloud returns an emulator and a session of the real library.
@@ -32,7 +32,7 @@ func newCloud(t *testing.T, protocol string) (*sandbox.Server, *session.Session)
 	return cloud, &session.Session{UserName: "me", APIKey: "key", Endpoint: srv.URL + protocols[protocol]}
 }
 
-// status is that of a refusal: those of XML-RPC have 200.
+// status returns the status of a refusal, which is 200 for XML-RPC.
 func status(protocol string, rest int) int {
 	if protocol == "REST" {
 		return rest
@@ -40,17 +40,17 @@ func status(protocol string, rest int) int {
 	return 200
 }
 
-// apiError returns what the API said.
+// apiError returns the error of the API.
 func apiError(t *testing.T, err error) sl.Error {
 	t.Helper()
 	var e sl.Error
 	if !errors.As(err, &e) {
-		t.Fatalf("%v is no error of the API", err)
+		t.Fatalf("%v is not an error of the API", err)
 	}
 	return e
 }
 
-// TestRealClient calls with softlayer-go what the client of this module does not need.
+// TestRealClient makes calls with softlayer-go that the client of this module does not use.
 func TestRealClient(t *testing.T) {
 	for protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) { realClient(t, protocol) })
@@ -68,7 +68,7 @@ func realClient(t *testing.T, protocol string) {
 		t.Errorf("%v, %v", tx, err)
 	}
 	if children, err := group.Id(id).Mask("datacenter.name").GetChildren(); err != nil || len(children) != 1 ||
-		protocol == "REST" && *children[0].Datacenter.Name != "dal13" { // of XML-RPC the library reads no structures in lists
+		protocol == "REST" && *children[0].Datacenter.Name != "dal13" { // with XML-RPC the library does not decode structures in lists
 		t.Errorf("%v, %v", children, err)
 	}
 	for _, flag := range []func() (bool, error){group.Id(id).IsEncrypted, group.Id(id).IsCloudInit, group.Id(id).IsByol} {
@@ -76,7 +76,7 @@ func realClient(t *testing.T, protocol string) {
 			t.Errorf("%v, %v", on, err)
 		}
 	}
-	// Without a mask there are only local properties.
+	// Without a mask the answer has only local properties.
 	if g, err := group.Id(id).GetObject(); err != nil || g.Status != nil || g.Children != nil || *g.Name != "golden" {
 		t.Errorf("%+v, %v", g, err)
 	}
@@ -103,7 +103,7 @@ func realClient(t *testing.T, protocol string) {
 	}
 }
 
-// TestRealImportRefused sends what the client of this module would not.
+// TestRealImportRefused sends requests that the client of this module refuses to send.
 func TestRealImportRefused(t *testing.T) {
 	for protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) { realImportRefused(t, protocol) })
@@ -130,7 +130,7 @@ func realImportRefused(t *testing.T, protocol string) {
 		"name must be set":        func(c *configuration) { c.Name = nil },
 		"ibmApiKey must be set":   func(c *configuration) { c.IbmApiKey = nil },
 		"is not known":            func(c *configuration) { c.OperatingSystemReferenceCode = sl.String("BEOS") },
-		"wrappedDek must be set":  func(c *configuration) { c.WrappedDek, c.IsEncrypted = nil, nil }, // RAW is encrypted
+		"wrappedDek must be set":  func(c *configuration) { c.WrappedDek, c.IsEncrypted = nil, nil }, // RAW implies encryption
 		"crkCrn must be set":      func(c *configuration) { c.CrkCrn = nil },
 		"crkCrn is not the CRN":   func(c *configuration) { c.CrkCrn = sl.String(crn + ":more") },
 		"cloudInit must be true":  func(c *configuration) { c.CloudInit = nil },
@@ -146,7 +146,7 @@ func realImportRefused(t *testing.T, protocol string) {
 	}
 }
 
-// TestRealOrderRefused leaves out one property after the other.
+// TestRealOrderRefused omits one property after the other.
 func TestRealOrderRefused(t *testing.T) {
 	for protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) { realOrderRefused(t, protocol) })

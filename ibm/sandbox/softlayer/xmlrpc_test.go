@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// FuzzXML takes requests of XML-RPC apart.
+// FuzzXML parses arbitrary XML-RPC requests.
 func FuzzXML(f *testing.F) {
 	f.Add(`<?xml version='1.0' encoding='iso-8859-1'?><methodCall><methodName>getObject</methodName><params><param><value><struct><member><name>headers</name>` +
 		`<value><struct><member><name>authenticate</name><value><struct><member><name>username</name><value><string>u</string></value></member></struct></value></member>` +
@@ -20,7 +20,7 @@ func FuzzXML(f *testing.F) {
 	})
 }
 
-// TestXMLBad: what is no request of XML-RPC is a fault.
+// TestXMLBad checks that the answer to an invalid XML-RPC request is a fault.
 func TestXMLBad(t *testing.T) {
 	for _, text := range []string{
 		"", "{}", "<a/>", "<methodCall>", "<methodCall><params><param><value><int>x</int></value></param></params></methodCall>",

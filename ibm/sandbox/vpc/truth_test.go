@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// field returns what a refusal is about.
+// field returns the field of a refusal.
 func field(m map[string]any) string {
 	list, _ := m["errors"].([]any)
 	if len(list) == 0 {
@@ -17,8 +17,8 @@ func field(m map[string]any) string {
 	return name
 }
 
-// TestTruthNames: names of images as vpc-go-sdk v0.80.0, ImagePrototypeImageByFile, documents them,
-// extensions as ImageFilePrototype does, and no operating system that is not in the list.
+// TestTruthNames tests image names (vpc-go-sdk v0.80.0, ImagePrototypeImageByFile),
+// extensions (ImageFilePrototype), and an unknown operating system.
 func TestTruthNames(t *testing.T) {
 	call := newServer(t, Options{})
 	for n, c := range []struct{ name, system, file, field string }{
@@ -78,7 +78,7 @@ func TestTruthNetworkAttachment(t *testing.T) {
 	}
 }
 
-// TestTruthLists reads the lists that clients look things up in, in pages and whole.
+// TestTruthLists reads the lists that clients use for lookups, in pages and complete.
 func TestTruthLists(t *testing.T) {
 	call := newServer(t, Options{})
 	const ed25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me"

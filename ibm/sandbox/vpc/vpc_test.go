@@ -30,7 +30,7 @@ func (a around) Open(context.Context, string, string, string) (io.ReaderAt, int6
 }
 func (around) Put(context.Context, string, string, string, io.Reader, int64) error { return nil }
 
-// gate is a clock whose waiters go on when the test lets them.
+// gate is a clock whose waiters the test releases.
 type gate chan time.Time
 
 func (gate) Now() time.Time                         { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) }
@@ -41,7 +41,7 @@ func newServer(t *testing.T, opts Options) func(method, target, body string) (in
 	return newServerOf(t, opts, bytes.Repeat([]byte("x"), 4096))
 }
 
-// fixedVHD returns a fixed VHD of a disk.
+// fixedVHD returns a disk as a fixed VHD.
 func fixedVHD(t *testing.T, disk []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -64,7 +64,7 @@ func fixedVHD(t *testing.T, disk []byte) []byte {
 	return b.Bytes()
 }
 
-// newServerOf is newServer whose objects are all that file.
+// newServerOf is newServer with an object store in which every object is the given file.
 func newServerOf(t *testing.T, opts Options, file []byte) func(method, target, body string) (int, map[string]any) {
 	t.Helper()
 	a := around{file}
@@ -147,13 +147,13 @@ func TestImageLife(t *testing.T) {
 	}
 	id := m["id"].(string)
 	if _, m = call("GET", "/v1/images/"+id+v, ""); m["status"] != "failed" {
-		t.Errorf("noise became an image: %v", m)
+		t.Errorf("random data imported as an image: %v", m)
 	}
 	if status, m := call("POST", "/v1/images"+v, strings.Replace(plain, "NAME", "a", 1)); status != 400 || code(m) != "validation_unique_failed" {
 		t.Errorf("%d %v", status, m)
 	}
 	if status, m := call("POST", "/v1/instances"+v, `{"name":"i","image":{"id":"`+id+`"}}`); status != 400 || code(m) != "bad_field" {
-		t.Errorf("an instance of an image that failed: %d %v", status, m)
+		t.Errorf("instance of a failed image: %d %v", status, m)
 	}
 	if status, _ := call("DELETE", "/v1/images/"+id+v, ""); status != 202 {
 		t.Errorf("%d", status)
@@ -163,7 +163,7 @@ func TestImageLife(t *testing.T) {
 	}
 }
 
-// TestPending looks at an image while it is made, and saves the state then.
+// TestPending checks a pending image, and saves the state while it is pending.
 func TestPending(t *testing.T) {
 	clock := make(gate)
 	call := newServer(t, Options{Clock: clock, WorkTime: time.Hour})

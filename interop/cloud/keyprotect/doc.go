@@ -1,3 +1,3 @@
-// Package keyprotect has the Key Protect client of version 1 judge the sandbox, as a program. It is a
-// module of its own, as this version has nothing of what luksimg needs of the one before it.
+// Package keyprotect tests luksimg-sandbox with version 1 of the Key Protect client. It is a separate
+// module, because luksimg depends on the previous version.
 package keyprotect

@@ -13,7 +13,7 @@ import (
 	kp "github.com/IBM/keyprotect-go-client/ibmkeyprotectapiv2"
 )
 
-// settings are those that luksimg-sandbox prints.
+// settings are the settings that luksimg-sandbox prints.
 type settings struct {
 	IAM      string `json:"iam_url"`
 	KMS      string `json:"kms_url"`
@@ -48,7 +48,7 @@ func start(t *testing.T) settings {
 
 func body(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }
 
-// TestKeys makes a root key in a key ring, wraps and unwraps with it, rotates it, and deletes it.
+// TestKeys creates a root key in a key ring, wraps and unwraps with it, rotates it, and deletes it.
 func TestKeys(t *testing.T) {
 	s := start(t)
 	c, err := kp.NewIbmKeyProtectApiV2(&kp.IbmKeyProtectApiV2Options{URL: s.KMS, Authenticator: &core.IamAuthenticator{ApiKey: s.APIKey, URL: s.IAM}})
@@ -100,6 +100,6 @@ func TestKeys(t *testing.T) {
 	}
 	_, r, err := c.WrapKey(c.NewWrapKeyOptions(id, instance).SetKeyActionWrapBody(body(`{}`)))
 	if err == nil || r.StatusCode != 410 {
-		t.Errorf("a key that is deleted wraps: %v", err)
+		t.Errorf("wrapping with a deleted key: %v", err)
 	}
 }

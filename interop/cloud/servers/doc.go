@@ -1,3 +1,3 @@
-// Package servers has ibm/cos judged by servers that this project did not write, through networks
+// Package servers tests ibm/cos with independent servers, through networks
 // that fail.
 package servers

@@ -20,14 +20,14 @@ import (
 	"github.com/rs/zerolog/log"
 )
 
-// A toxic is one of toxiproxy, with its attributes.
+// A toxic is a toxiproxy toxic with its attributes.
 type toxic struct {
 	Type       string         `json:"type"`
 	Stream     string         `json:"stream"`
 	Attributes map[string]any `json:"attributes"`
 }
 
-// stuck lets so many bytes pass, and swallows the rest: the connection stays, half open.
+// stuck is a toxic that passes a number of bytes and swallows the rest. The connection stays half open.
 type stuck struct {
 	Bytes int64 `json:"bytes"`
 }
@@ -56,21 +56,21 @@ func (s *stuck) Pipe(stub *toxics.ToxicStub) {
 
 func init() {
 	toxics.Register("stuck", new(stuck))
-	log.Logger = zerolog.Nop() // which the toxics use
+	log.Logger = zerolog.Nop() // the toxics log to it
 }
 
-// A network leads to a server by two proxies: half of the connections take the one that has the
-// toxics, the first two among them, or all of them do.
+// A network leads to a server through two proxies, one with the toxics. Either half of the connections use the proxy with the
+// toxics, including the first two, or all of them do.
 type network struct {
 	sound, toxic string
 	all          bool
 
 	mu     sync.Mutex
-	random *rand.Rand // not in turns: some servers take one request a connection
+	random *rand.Rand // random, since some servers accept one request per connection
 	bad    int
 }
 
-// address returns where the next connection goes.
+// address returns the address for the next connection.
 func (n *network) address() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -109,8 +109,8 @@ func newNetwork(t *testing.T, server string, all bool, with ...toxic) *network {
 	return &network{sound: sound.Listen, toxic: bad.Listen, all: all, random: rand.New(rand.NewPCG(1, 2))}
 }
 
-// transport returns one whose connections go through the network, whatever their address:
-// one for each request, or kept.
+// transport returns a transport whose connections go through the network, whatever their address.
+// It uses one connection per request, or keeps connections.
 func (n *network) transport(t *testing.T, keep bool) *http.Transport {
 	tr := &http.Transport{
 		DisableKeepAlives:     !keep,

@@ -42,7 +42,7 @@ func noise(n int, seed uint64) []byte {
 	return b
 }
 
-// servers start one each, and return its endpoint, and what it stored.
+// servers start one server each, and return its endpoint and a function that reads a stored object.
 var servers = map[string]func(t *testing.T) (endpoint string, stored func(key string) ([]byte, error)){
 	"versitygw": func(t *testing.T) (string, func(string) ([]byte, error)) {
 		endpoint, dir := need.Gateway(t, accessKey, secretKey)
@@ -69,11 +69,11 @@ var servers = map[string]func(t *testing.T) (endpoint string, stored func(key st
 	},
 }
 
-// networks are what lies before a server. Half of the connections have the fault, but where it is
-// no fault.
+// networks are the networks in front of a server. Half of the connections have the fault, unless the network
+// has none.
 var networks = map[string]struct {
 	all    bool
-	keep   bool // connections for the next request; each that is stuck takes a second
+	keep   bool // reuse connections; each stuck one takes a second
 	toxics []toxic
 }{
 	"sound": {keep: true},
@@ -90,8 +90,8 @@ var networks = map[string]struct {
 	"half open answers": {false, true, []toxic{{"stuck", "downstream", map[string]any{"bytes": mib}}}},
 }
 
-// TestServers puts, uploads in parts, stops and goes on, and downloads, by each network to each server.
-// What arrives is what was sent, by its SHA-256.
+// TestServers uploads in one request and in parts, resumes an upload, and downloads, through each network to each server.
+// It compares the SHA-256 of the data.
 func TestServers(t *testing.T) {
 	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestServers(t *testing.T) {
 			for fault, l := range networks {
 				t.Run(fault, func(t *testing.T) {
 					n := newNetwork(t, endpoint, l.all, l.toxics...)
-					// What is stuck is noticed after a second; nothing is waited for between attempts.
+					// A stall is detected after a second; there are no pauses between attempts.
 					o := cos.Options{Endpoint: endpoint, HMAC: &cos.HMAC{AccessKeyID: accessKey, SecretAccessKey: []byte(secretKey)}, Attempts: 40, Stall: time.Second, Clock: resttest.Still(time.Now()), Transport: n.transport(t, l.keep)}
 					c, err := cos.New(o)
 					if err != nil {
@@ -111,7 +111,7 @@ func TestServers(t *testing.T) {
 					j.resume()
 					j.stream()
 					if n.bad == 0 {
-						t.Error("no connection took the way with the fault")
+						t.Error("no connection had the fault")
 					}
 					j.clean()
 				})
@@ -126,12 +126,12 @@ type judge struct {
 	stored func(key string) ([]byte, error)
 }
 
-// holds compares what the server has, and what comes back, with what was sent.
+// holds compares the stored and the downloaded object with the sent data.
 func (j *judge) holds(key string, b []byte) {
 	j.Helper()
 	want := sha256.Sum256(b)
 	if got, err := j.stored(key); err != nil || sha256.Sum256(got) != want {
-		j.Errorf("%s: the server has something else: %d bytes of %d, %v", key, len(got), len(b), err)
+		j.Errorf("%s: the stored object differs: %d bytes of %d, %v", key, len(got), len(b), err)
 	}
 	name := filepath.Join(j.TempDir(), "x")
 	r, err := j.c.DownloadFile(ctx, object(key), name, cos.FileOptions{Jobs: 2})
@@ -140,7 +140,7 @@ func (j *judge) holds(key string, b []byte) {
 		return
 	}
 	if got, err := os.ReadFile(name); err != nil || sha256.Sum256(got) != want {
-		j.Errorf("%s: what was downloaded is something else: %v", key, err)
+		j.Errorf("%s: the downloaded object differs: %v", key, err)
 	}
 }
 
@@ -183,7 +183,7 @@ func (j *judge) resume() {
 	}
 	opts.Progress = nil
 	r, err := j.c.Upload(ctx, object("resume"), bytes.NewReader(b), int64(len(b)), opts)
-	// The third part may have left whole before the context was seen to end.
+	// The third part may have been sent completely before the context was cancelled.
 	if err != nil || r.Found < 2 || r.Found > 3 || r.Parts != 4 {
 		j.Errorf("resume: %+v, %v", r, err)
 		return
@@ -200,10 +200,10 @@ func (j *judge) stream() {
 	j.holds("stream", b)
 }
 
-// clean fails if uploads are left behind.
+// clean fails if unfinished uploads remain.
 func (j *judge) clean() {
 	left, err := j.c.Uploads(ctx, "us-south", bucket, "")
 	if err != nil || len(left) > 0 {
-		j.Errorf("left behind: %v, %v", left, err)
+		j.Errorf("unfinished uploads: %v, %v", left, err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
-// TestWeb reads a file from a web server, over TLS, by each network: by two readers in turns, as the jobs do,
-// here and there, and in order. It comes whole, and equal.
+// TestWeb reads a file from a web server over TLS through each network: by two alternating readers, as the jobs do,
+// at random, and sequentially. The content must be complete and equal.
 func TestWeb(t *testing.T) {
 	b := noise(24*mib+77, 7)
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +47,7 @@ func TestWeb(t *testing.T) {
 			wg.Wait()
 			want := sha256.Sum256(b)
 			if sha256.Sum256(got) != want {
-				t.Error("in turns: what came is something else")
+				t.Error("alternating readers: content differs")
 			}
 			for _, at := range []int64{20 * mib, 5*mib - 100, 13*mib + 1} {
 				p := make([]byte, 200)
@@ -62,7 +62,7 @@ func TestWeb(t *testing.T) {
 				t.Errorf("in order: %v", err)
 			}
 			if n.bad == 0 {
-				t.Error("no connection took the way with the fault")
+				t.Error("no connection had the fault")
 			}
 		})
 	}

@@ -99,11 +99,11 @@ func TestRecording(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := c.ReadAt(make([]byte, 1), -1); err == nil {
-		t.Error("read at -1")
+		t.Error("read at -1 succeeded")
 	}
 	for _, bad := range []string{`{"size":-1,"pages":[{"page":0,"data":"AA=="}]}`, `{"size":5,"pages":[{"page":1,"data":"AA=="}]}`, `{"size":5,"pages":[{"page":-1,"data":"AA=="}]}`, `{"size":5,"pages":[{"page":0,"data":"AA=="}]}`, `1`} {
 		if err := json.Unmarshal([]byte(bad), new(Recording)); err == nil {
-			t.Errorf("%s was taken", bad)
+			t.Errorf("%s accepted", bad)
 		}
 	}
 }
