@@ -150,7 +150,7 @@ func (u *Unpacked) toScratch(ctx context.Context, f *compressed.File, o Unpackin
 		}
 	}
 	if size := f.Size(); size >= 0 && size != off {
-		return fmt.Errorf("%s: %w: it ends after %d of %d bytes", f.Kind(), compressed.ErrCorrupt, off, size)
+		return fmt.Errorf("%s: %w: the data end after %d of %d bytes", f.Kind(), compressed.ErrCorrupt, off, size)
 	}
 	u.Source, err = scratchSource(scratch, off)
 	return err

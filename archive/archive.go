@@ -1,9 +1,9 @@
-// Package archive finds the disks in the archives that images are published in: OVA (OVF packages),
-// plain tar archives, and container images that hold a disk.
+// Package archive finds disks in the archives in which images are published: OVA (OVF packages), plain
+// tar archives, and container images with a disk.
 //
-// [Open] reads the headers and descriptors of an archive, and [Archive.Disk] gives one of its disks as
-// an image.Source, which is read where it is in the archive. Nothing is extracted, and no name in an
-// archive ever opens anything: it is only looked for among the members.
+// [Open] reads the headers and descriptors of an archive. [Archive.Disk] returns one of its disks as an
+// image.Source, which reads from the archive in place. Nothing is extracted. Names in an archive are
+// only compared with those of its members and never open a file.
 package archive
 
 import (
@@ -21,64 +21,64 @@ import (
 // A Kind is a kind of archive.
 type Kind string
 
-// The kinds that are read.
+// The supported kinds.
 const (
 	Tar    Kind = "tar"
 	OVA    Kind = "ova"
 	OCI    Kind = "oci"    // an image layout of the Open Container Initiative
-	Docker Kind = "docker" // what docker save and podman save write
+	Docker Kind = "docker" // the output of docker save and podman save
 )
 
-// Options say how to read an archive. The zero value is right for one of unknown origin.
+// Options configure [Open]. The zero value suits an archive of unknown origin.
 type Options struct {
-	// Image is the container image to read: its platform, as in "linux/amd64", its tag, or its digest. It
-	// may be "" if there is only one. If it is another than the one that is named, or there is none, Open
-	// gives an [ImageError]. A Docker archive has the ID of an image in place of its digest.
+	// Image selects the container image: its platform, such as "linux/amd64", its tag, or its digest. A
+	// Docker archive has the image ID in place of the digest. Image can be "" if there is only one
+	// image. If no image matches, or several do, Open returns an [ImageError].
 	Image string
 
-	// Unpack unpacks a layer of a container image that is compressed, so that it can be read at random.
-	// If it is nil such layers are refused.
+	// Unpack decompresses a layer of a container image for random access. If it is nil, compressed
+	// layers are refused.
 	Unpack func(ctx context.Context, src image.Source) (image.Source, error)
 }
 
 // An Archive is an open archive. It is safe for concurrent use.
 type Archive struct {
-	// Kind is that of the archive.
+	// Kind is the kind of the archive.
 	Kind Kind
 
-	// Disks are those that the archive holds, by what it says of itself: by the descriptor of an OVA,
-	// by the names of its members otherwise.
+	// Disks lists the disks in the archive: those in the descriptor of an OVA, else the members whose
+	// names are those of disks.
 	Disks []Disk
 
-	// Warnings say what is odd about the archive, a sentence each.
+	// Warnings describe oddities of the archive, one sentence each.
 	Warnings []string
 
 	src     image.Source
-	members []*member // of a tar archive
+	members []*member // the members of a tar archive
 	names   map[string]*member
-	twice   map[string]*member // the second of a name
-	sums    map[string]digest  // of an OVA, by the names of members
+	twice   map[string]*member // second members with the same name
+	sums    map[string]digest  // digests in the manifest of an OVA, by member name
 }
 
 // A Disk is a disk in an archive.
 type Disk struct {
 	Name        string `json:"name"`                  // of the member
 	Size        int64  `json:"size"`                  // of the member, in bytes, as it is in the archive
-	Capacity    int64  `json:"capacity,omitempty"`    // of the disk by the descriptor, in bytes; 0 if it is not known
+	Capacity    int64  `json:"capacity,omitempty"`    // of the disk according to the descriptor, in bytes; 0 if unknown
 	Compression string `json:"compression,omitempty"` // by the descriptor, "gzip"
 	Digest      string `json:"digest,omitempty"`      // that the member must have, as "sha256:...", "" if there is none
 	Problem     string `json:"problem,omitempty"`     // why it can not be read, "" if it can
 
-	// open opens the file, and gives what checks its digest when it was read.
+	// open opens the file. It also returns the function that verifies its digest.
 	open func() (image.Source, func(context.Context) error, error)
 }
 
-// Open reads what says which disks are in an archive, a file of size bytes: all headers of a tar
-// archive, the descriptor and the manifest of an OVA. Of the disks nothing is read. r must allow
-// concurrent ReadAt and not change.
+// Open reads the list of disks in an archive, a file of size bytes: all headers of a tar archive, the
+// descriptor and the manifest of an OVA. It does not read the disks. r must allow concurrent ReadAt
+// calls and must not change.
 //
-// An archive that breaks the rules of its format gives an error that matches [image.ErrFormat], one of
-// a kind that is not read here [image.ErrUnsupported].
+// A malformed archive is an error that matches [image.ErrFormat]; an archive of an unsupported kind
+// matches [image.ErrUnsupported].
 func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*Archive, error) {
 	src, ok := r.(image.Source)
 	if !ok || src.Size() != size {
@@ -122,16 +122,16 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*Archive, 
 	return a, nil
 }
 
-// find returns the member with a name, nil if there is none. Two are refused: programs differ in
-// which of them they take.
+// find returns the member with a name, or nil. It refuses duplicate names, because programs differ in
+// which member they use.
 func (a *Archive) find(name string) (*member, error) {
 	if m := a.twice[name]; m != nil {
-		return nil, fieldError(m.header, "name", fmt.Sprintf("%q", name), "another than that of a member before it")
+		return nil, fieldError(m.header, "name", fmt.Sprintf("%q", name), "a name that no earlier member has")
 	}
 	return a.names[name], nil
 }
 
-// text reads a member as a whole, which may have so many bytes at most.
+// text reads a whole member of at most the given number of bytes.
 func (a *Archive) text(m *member, most int64) ([]byte, error) {
 	if m.size > most {
 		return nil, fieldError(m.header, "size of "+m.name, m.size, fmt.Sprintf("at most %d", most))
@@ -145,8 +145,8 @@ func (a *Archive) text(m *member, most int64) ([]byte, error) {
 	return b, err
 }
 
-// Disk returns the disk with that name, or the only one if it is "". Of a tar archive any file can be
-// named. A [ChoiceError] says that there is no such disk, or are several.
+// Disk returns the disk with the given name, or the only disk if name is "". In a tar archive any file
+// can be named. If there is no such disk, or there are several, the error is a [ChoiceError].
 func (a *Archive) Disk(name string) (*Disk, error) {
 	if name = cleanName(name); name == "" {
 		return a.only()
@@ -187,15 +187,16 @@ func (a *Archive) usable(d *Disk) (*Disk, error) {
 	return d, nil
 }
 
-// ErrChoice is matched by every [ChoiceError]; see [errors.Is].
-var ErrChoice = errors.New("which disk of the archive is meant")
+// ErrChoice matches every [ChoiceError].
+var ErrChoice = errors.New("the disk in the archive must be chosen")
 
-// A ChoiceError says that an archive has not the one disk that was asked for. It matches [ErrChoice].
+// A ChoiceError means that the archive does not have exactly one disk that matches. It matches
+// [ErrChoice].
 type ChoiceError struct {
 	Kind  Kind
 	Asked string   // "" for the only one
-	Disks []Disk   // those that there are
-	Names []string // of the files, if there is no disk
+	Disks []Disk   // the disks in the archive
+	Names []string // names of the files, if there is no disk
 }
 
 func (e *ChoiceError) Error() (text string) {
@@ -219,7 +220,7 @@ func (e *ChoiceError) Error() (text string) {
 	case e.Asked != "":
 		return fmt.Sprintf("%s has no member %q, and no disk", article, e.Asked)
 	case len(e.Names) > 0:
-		return fmt.Sprintf("%s without a disk that can be told by its name, but with %s", article, list(e.Names))
+		return fmt.Sprintf("%s has no file with the name of a disk; its files are %s", article, list(e.Names))
 	}
 	return article + " without a disk"
 }
@@ -227,10 +228,11 @@ func (e *ChoiceError) Error() (text string) {
 // Is reports whether target is [ErrChoice].
 func (e *ChoiceError) Is(target error) bool { return target == ErrChoice }
 
-// An error has so many names at most, each of so many bytes, which are enough for a SHA-256 digest.
+// An error lists at most maxListed names of at most maxName bytes, which is enough for a SHA-256
+// digest.
 const maxListed, maxName = 10, 80
 
-// list quotes names, but not too many.
+// list quotes names, at most maxListed of them.
 func list(names []string) string {
 	var all []string
 	for i, n := range names {

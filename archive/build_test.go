@@ -14,11 +14,11 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A file is what the tests put into an archive.
+// A file is a member of a test archive.
 type file struct {
 	name string
 	data string
-	kind byte // tar.TypeReg if it is zero
+	kind byte // zero means tar.TypeReg
 	link string
 }
 
@@ -45,14 +45,14 @@ func tarOf(t testing.TB, files ...file) []byte {
 	return b.Bytes()
 }
 
-// noise is what the disks of the tests hold.
+// noise returns the content of a test disk.
 func noise(n int, seed byte) string {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{seed}).Read(b)
 	return string(b)
 }
 
-// opened opens an archive that is in memory.
+// opened opens an archive in memory.
 func opened(t testing.TB, b []byte) *Archive {
 	t.Helper()
 	a, err := open(b)
@@ -66,7 +66,7 @@ func open(b []byte) (*Archive, error) {
 	return Open(context.Background(), bytes.NewReader(b), int64(len(b)), Options{})
 }
 
-// content opens a disk of an archive, reads it and checks it.
+// content opens a disk of an archive, reads it and checks its digest.
 func content(t testing.TB, a *Archive, name string) (string, error) {
 	t.Helper()
 	d, err := a.Disk(name)
@@ -84,7 +84,7 @@ func content(t testing.TB, a *Archive, name string) (string, error) {
 	return string(b), f.Check(context.Background())
 }
 
-// virtualBoxOVF is a descriptor as VirtualBox exports it, without the machine.
+// virtualBoxOVF returns a descriptor as VirtualBox exports it, without the machine.
 func virtualBoxOVF(disk string) string {
 	return `<?xml version="1.0"?>
 <Envelope ovf:version="1.0" xml:lang="en-US" xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1" xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData" xmlns:vbox="http://www.virtualbox.org/ovf/machine">
@@ -105,7 +105,7 @@ func virtualBoxOVF(disk string) string {
 `
 }
 
-// vmwareOVF is a descriptor as VMware's tools write it, of disks with a capacity in GiB.
+// vmwareOVF returns a descriptor as VMware's tools write it, for disks with a capacity in GiB.
 func vmwareOVF(disks ...string) string {
 	var files, all strings.Builder
 	for i, d := range disks {
@@ -125,7 +125,7 @@ func vmwareOVF(disks ...string) string {
 </Envelope>`
 }
 
-// manifestOf is the manifest of files, in one of the forms that there are.
+// manifestOf returns the manifest of files, in the given form.
 func manifestOf(form string, files ...file) string {
 	var b strings.Builder
 	for _, f := range files {

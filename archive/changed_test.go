@@ -13,15 +13,15 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// TestChangedLayers replaces the upper of two layers by one of its length, or changes a byte that nobody
-// has to read: the older disk below is not taken for that of the image.
+// TestChangedLayers replaces the upper of two layers by one of the same length, or changes an unread
+// byte in it. The older disk below must not be used as the disk of the image.
 func TestChangedLayers(t *testing.T) {
 	older, newer := string(tarOf(t, file{name: "disk/d.img", data: "older"})), string(tarOf(t, file{name: "disk/d.img", data: "newer"}))
 	motd := string(tarOf(t, file{name: "etc/motd", data: "hello"}))
 	another := strings.Replace(motd, "hello", "HELLO", 1)
 	tests := map[string]struct {
-		named, given string // the upper layer: what the image says of it, and what is there
-		want         string // "" is a SumError
+		named, given string // the upper layer: as named in the image, and as stored
+		want         string // "" means a SumError
 	}{
 		"as it is":          {newer, newer, "newer"},
 		"replaced":          {newer, motd, ""},
@@ -62,7 +62,7 @@ func TestChangedLayers(t *testing.T) {
 			t.Run("Docker", func(t *testing.T) {
 				check(t, docker([]string{older, test.named}, []string{"a/layer.tar", "b/layer.tar"}, []string{older, test.given}), test.want)
 			})
-			t.Run("Docker gzip", func(t *testing.T) { // the blob has the name of its digest, and the configuration another one
+			t.Run("Docker gzip", func(t *testing.T) { // the blob is named after its digest, the configuration has the digest of the content
 				lower, upper := gzipOf([]byte(older)), gzipOf([]byte(test.given))
 				check(t, docker([]string{older, test.named}, []string{"blobs/sha256/" + sum(lower), "blobs/sha256/" + sum(upper)}, []string{lower, upper}), test.want)
 			})
@@ -70,7 +70,7 @@ func TestChangedLayers(t *testing.T) {
 	}
 }
 
-// TestManifestSpellings has two entries of a manifest for one member: they must agree, in any order.
+// TestManifestSpellings uses two entries of a manifest for one member. They must agree, in any order.
 func TestManifestSpellings(t *testing.T) {
 	disk := file{name: "vm-disk1.vmdk", data: noise(70_000, 1)}
 	ovf := file{name: "vm.ovf", data: virtualBoxOVF(disk.name)}
@@ -80,7 +80,7 @@ func TestManifestSpellings(t *testing.T) {
 		for _, sums := range [][2]string{{right, wrong}, {wrong, right}} {
 			_, err := open(tarOf(t, ovf, disk, file{name: "vm.mf", data: "SHA256(vm-disk1.vmdk)= " + sums[0] + "\nSHA1(vm-disk1.vmdk)= " + wrong[:40] +
 				"\nSHA512(a)= " + wrong + wrong + "\nSHA256(" + name + ")= " + sums[1] + "\n"}))
-			imagetest.Refused(t, err, "manifest", "line", -1, "no other digest")
+			imagetest.Refused(t, err, "manifest", "line", -1, "the same digest")
 		}
 		a := opened(t, tarOf(t, ovf, disk, file{name: "vm.mf", data: "SHA256(vm-disk1.vmdk)= " + right + "\nSHA256(" + name + ")= " + right + "\n"}))
 		if got, err := content(t, a, ""); err != nil || got != disk.data {
@@ -91,17 +91,17 @@ func TestManifestSpellings(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// Two by one algorithm differ, with a stronger one between them.
+	// Two digests with the same algorithm differ, with a stronger one between them.
 	_, err := open(tarOf(t, ovf, disk, file{name: "vm.mf", data: "SHA1(vm-disk1.vmdk)= " + wrong[:40] + "\nSHA256(vm-disk1.vmdk)= " + right + "\nSHA1(vm-disk1.vmdk)= 1" + wrong[:39] + "\n"}))
-	imagetest.Refused(t, err, "manifest", "line", -1, "no other digest")
-	// A member is compared whose own name is odd.
+	imagetest.Refused(t, err, "manifest", "line", -1, "the same digest")
+	// The name of the member itself has an odd spelling.
 	a := opened(t, tarOf(t, ovf, disk, file{name: "x/../nv", data: "nv"}, file{name: "vm.mf", data: "SHA256(nv)= " + wrong + "\n"}))
 	if _, err := content(t, a, "x/../nv"); !errors.Is(err, ErrSum) {
 		t.Errorf("an odd name: %v", err)
 	}
 }
 
-// TestWhichManifest has archives with several, or one that is no file.
+// TestWhichManifest uses archives with several manifests, or with one that is no regular file.
 func TestWhichManifest(t *testing.T) {
 	disk := file{name: "vm-disk1.vmdk", data: noise(70_000, 1)}
 	ovf := file{name: "vm.ovf", data: virtualBoxOVF(disk.name)}
@@ -110,13 +110,13 @@ func TestWhichManifest(t *testing.T) {
 	mf := func(name, data string) file { return file{name: name, data: data} }
 	tests := map[string]struct {
 		files []file
-		want  string // of the error
+		want  string // part of the error
 	}{
 		"two of one name":       {[]file{mf("vm.mf", wrong), mf("vm.mf", right)}, `two manifests, "vm.mf" and "vm.mf"`},
 		"in capitals":           {[]file{mf("vm.mf", wrong), mf("vm.MF", right)}, `two manifests, "vm.mf" and "vm.MF"`},
 		"of another spelling":   {[]file{mf("x/../vm.mf", wrong), mf("vm.mf", right)}, `two manifests, "x/../vm.mf" and "vm.mf"`},
-		"a link":                {[]file{{name: "vm.mf", kind: '2', link: "z"}, mf("z", wrong)}, `the manifest "vm.mf" is no file, but a link`},
-		"a hard link":           {[]file{mf("z", wrong), {name: "vm.mf", kind: '1', link: "z"}}, `the manifest "vm.mf" is no file, but a link`},
+		"a link":                {[]file{{name: "vm.mf", kind: '2', link: "z"}, mf("z", wrong)}, `the manifest "vm.mf" is a link or a device, not a file`},
+		"a hard link":           {[]file{mf("z", wrong), {name: "vm.mf", kind: '1', link: "z"}}, `the manifest "vm.mf" is a link or a device, not a file`},
 		"a link and a file":     {[]file{mf("vm.mf", right), {name: "vm.mf", kind: '2', link: "z"}}, "two manifests"},
 		"two of other names":    {[]file{mf("a.mf", right), mf("b.mf", right)}, `two manifests, "a.mf" and "b.mf"`},
 		"the own one first":     {[]file{mf("vm.mf", right), mf("a.mf", wrong), mf("b.mf", wrong)}, ""},
@@ -145,7 +145,7 @@ func TestWhichManifest(t *testing.T) {
 	}
 }
 
-// fickle answers the first read of a byte as it is, and later ones otherwise.
+// fickle returns other bytes when a byte is read again.
 type fickle struct {
 	*bytes.Reader
 	at    int64
@@ -162,8 +162,8 @@ func (f *fickle) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// TestReadTwice has a file that is not the same when it is read again: what the digest was right of is
-// not what was used.
+// TestReadTwice reads a file that changes between two reads. The digest must cover the bytes that were
+// used.
 func TestReadTwice(t *testing.T) {
 	disk := file{name: "vm-disk1.vmdk", data: noise(300_000, 1)}
 	ovf := file{name: "vm.ovf", data: virtualBoxOVF(disk.name)}

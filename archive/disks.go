@@ -10,15 +10,15 @@ import (
 )
 
 var (
-	// diskNames are the extensions of disk images, in small letters.
+	// diskNames are the extensions of disk images, in lower case.
 	diskNames = []string{".img", ".raw", ".qcow2", ".qcow", ".vmdk", ".vhd", ".vpc", ".vhdx", ".vdi", ".luks", ".disk", ".dd"}
 
-	// packedNames are those that compressing adds.
+	// packedNames are the extensions that compression adds.
 	packedNames = []string{".gz", ".xz", ".zst", ".bz2"}
 )
 
-// tarDisks finds the disks of a plain tar archive: the members with the name of a disk image, or the
-// only file that is there.
+// tarDisks finds the disks of a plain tar archive: the members with the name of a disk image, or else
+// the only file.
 func (a *Archive) tarDisks() {
 	var files []*member
 	for _, m := range a.members {
@@ -35,7 +35,7 @@ func (a *Archive) tarDisks() {
 	}
 }
 
-// isDiskName tells whether a file is named as a disk image is, perhaps a compressed one.
+// isDiskName reports whether a file has the name of a disk image, possibly compressed.
 func isDiskName(name string) bool {
 	name = strings.ToLower(name)
 	if ext := path.Ext(name); slices.Contains(packedNames, ext) {
@@ -44,10 +44,10 @@ func isDiskName(name string) bool {
 	return slices.Contains(diskNames, path.Ext(name))
 }
 
-// isAppleDouble tells whether a member is what macOS keeps beside a file of that name.
+// isAppleDouble reports whether a member is the metadata file that macOS stores beside a file.
 func isAppleDouble(name string) bool { return strings.HasPrefix(path.Base(name), "._") }
 
-// diskOf is the disk in a member.
+// diskOf returns the disk in a member.
 func (a *Archive) diskOf(m *member, sum digest) Disk {
 	d := Disk{Name: m.name, Size: m.stored, Digest: sum.String()}
 	d.open = func() (image.Source, func(context.Context) error, error) {
@@ -60,7 +60,7 @@ func (a *Archive) diskOf(m *member, sum digest) Disk {
 	}
 	switch {
 	case !m.regular():
-		d.Problem = "is no file, but a folder, a link or a device"
+		d.Problem = "is a folder, a link or a device, not a file"
 	case a.twice[m.name] != nil:
 		d.Problem = "has the name of another member, and programs differ in which of them they take"
 	}

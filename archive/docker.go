@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A dockerImage is an image of manifest.json: Docker Image Specification 1.2, "Combined Image JSON +
+// A dockerImage is an image in manifest.json; Docker Image Specification 1.2, "Combined Image JSON +
 // Filesystem Changeset Format".
 type dockerImage struct {
 	Config   string
@@ -19,7 +19,7 @@ type dockerImage struct {
 	Layers   []string
 }
 
-// id returns the ID of the image as Docker tells it, the digest of its configuration, or "".
+// id returns the image ID as Docker prints it, which is the digest of the configuration, or "".
 func (i dockerImage) id() string {
 	d, err := newDigest("sha256", strings.TrimSuffix(path.Base(cleanName(i.Config)), ".json"))
 	if err != nil {
@@ -28,15 +28,15 @@ func (i dockerImage) id() string {
 	return d.String()
 }
 
-// is tells whether the image has a name: a tag, or its ID.
+// is reports whether name is a tag or the ID of the image.
 func (i dockerImage) is(name string) bool {
 	return name != "" && (name == i.id() || slices.ContainsFunc(i.RepoTags, func(tag string) bool { return tagged(tag, name) }))
 }
 
-// text is how an error lists the image: its tags, or else its ID.
+// text describes the image for an error: its tags, or else its ID.
 func (i dockerImage) text() string { return cmp.Or(strings.Join(i.RepoTags, " "), i.id()) }
 
-// openDocker finds the disks of what docker save and podman save write.
+// openDocker finds the disks in the output of docker save or podman save.
 func (a *Archive) openDocker(ctx context.Context, o Options) error {
 	a.Kind = Docker
 	var images []dockerImage
@@ -56,7 +56,7 @@ func (a *Archive) openDocker(ctx context.Context, o Options) error {
 	}
 	named := o.Image == "" || len(found) > 0
 	if len(found) == 0 && len(images) == 1 {
-		found = images // its configuration has the platform
+		found = images // the configuration has the platform
 	}
 	if len(found) != 1 {
 		return &ImageError{Asked: o.Image, Images: names}
@@ -72,7 +72,7 @@ func (a *Archive) openDocker(ctx context.Context, o Options) error {
 		} `json:"rootfs"`
 	}
 	c := blob{name: cleanName(i.Config)}
-	// The configuration is named by its digest.
+	// The name of the configuration is its digest.
 	if d, err := newDigest("sha256", strings.TrimSuffix(path.Base(c.name), ".json")); err == nil {
 		c.want = d
 	}
@@ -92,7 +92,7 @@ func (a *Archive) openDocker(ctx context.Context, o Options) error {
 		if err != nil {
 			return err
 		}
-		if m != nil && m.kind == '2' { // in old archives layers that are the same are links
+		if m != nil && m.kind == '2' { // in old archives, identical layers are links
 			b.name = path.Join(path.Dir(b.name), m.link)
 		}
 		if b.src, err = a.file(b.name); err != nil {
@@ -103,10 +103,10 @@ func (a *Archive) openDocker(ctx context.Context, o Options) error {
 			return ociError(c.name, "diff_ids", fmt.Sprintf("%.100q", config.RootFS.DiffIDs[n]), "digests")
 		}
 		if !Detect(b.src, b.src.Size()) && !emptyTar(b.src) {
-			// It is compressed, and that is the digest of what is in it.
+			// The layer is compressed, and the digest is that of its content.
 			b.unpacked = b.want
 			if b.want, err = newDigest("sha256", path.Base(b.name)); err != nil {
-				return fmt.Errorf("%s: %w: the layer %q is compressed, and has no digest", a.Kind, image.ErrUnsupported, b.name)
+				return fmt.Errorf("%s: %w: the layer %q is compressed and has no digest", a.Kind, image.ErrUnsupported, b.name)
 			}
 		}
 		layers = append(layers, b)
@@ -114,7 +114,7 @@ func (a *Archive) openDocker(ctx context.Context, o Options) error {
 	return a.layerDisks(ctx, layers, o)
 }
 
-// dockerLike tells whether manifest.json is that of container images: layers are beside it.
+// dockerLike reports whether manifest.json is that of container images, which have layers beside it.
 func (a *Archive) dockerLike() bool {
 	for _, m := range a.members {
 		if ext := path.Ext(m.name); ext == ".tar" || strings.HasPrefix(m.name, "blobs/") {

@@ -9,14 +9,14 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// ErrSum is matched by every [SumError]; see [errors.Is].
+// ErrSum matches every [SumError].
 var ErrSum = errors.New("the digest is wrong")
 
-// A SumError says that a file in an archive has not the digest that the archive says: it was damaged
+// A SumError means that a file does not have the digest that the archive gives for it: it was damaged
 // or changed. It matches [ErrSum].
 type SumError struct {
 	Name string
-	Want string // as in "sha256:..."
+	Want string // such as "sha256:..."
 	Got  string
 }
 
@@ -27,15 +27,14 @@ func (e *SumError) Error() string {
 // Is reports whether target is [ErrSum].
 func (e *SumError) Is(target error) bool { return target == ErrSum }
 
-// A File is a disk in an archive, open. It is an image.Source of the bytes of the member, safe for
-// concurrent use.
+// A File is an open disk in an archive. It is an image.Source of the bytes of the member and is safe
+// for concurrent use.
 type File struct {
 	image.Source
 	check func(ctx context.Context) error
 }
 
-// Open opens the file of the disk. Its bytes are those of an image of any format, which may be
-// compressed.
+// Open opens the file of the disk. The file is an image of any format and can be compressed.
 func (d *Disk) Open() (*File, error) {
 	src, check, err := d.open()
 	if err != nil {
@@ -49,14 +48,14 @@ func (f *File) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return image.Extents(f.Source, off, n)
 }
 
-// Group implements [image.Grouper], as far as the archive tells.
+// Group implements [image.Grouper] as far as the archive supports it.
 func (f *File) Group(off int64) (start, end int64) {
 	start, end, _ = image.Group(f.Source, off)
 	return start, end
 }
 
-// Check compares the digest of the file with the digest in the archive, if there is one. In a container
-// image it compares the digests of the layer of the file and of all layers above it. Call it when all of
-// the file has been read: the file is hashed as it is read, and Check reads the rest. If a digest is
-// wrong, the error is a [SumError], and output made of the file must not be used.
+// Check verifies the digest of the file, if the archive has one. In a container image it verifies the
+// layer of the file and all layers above it. Call it after all of the file has been read: the file is
+// hashed while it is read, and Check reads the rest. If a digest is wrong, the error is a [SumError];
+// do not use output made of the file then.
 func (f *File) Check(ctx context.Context) error { return f.check(ctx) }

@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// FuzzOpen opens any bytes as an archive, and reads its disks. What is read of a member must be what
-// archive/tar reads of it.
+// FuzzOpen opens any bytes as an archive and reads its disks. The content of a member must be the same
+// as with archive/tar.
 func FuzzOpen(f *testing.F) {
 	disk := file{name: "d.vmdk", data: noise(1000, 1)}
 	ovf := file{name: "vm.ovf", data: virtualBoxOVF(disk.name)}
@@ -64,12 +64,12 @@ func FuzzOpen(f *testing.F) {
 			if want, ok := standard(b, d.Name); !ok || !bytes.Equal(got, want) {
 				t.Fatalf("%s: %.40q, want %.40q", d.Name, got, want)
 			}
-			_ = file.Check(context.Background()) // it may be anything, but must end
+			_ = file.Check(context.Background()) // any result, but it must return
 		}
 	})
 }
 
-// sumHeaders gives all blocks that may be headers the right sum.
+// sumHeaders sets the checksum in all blocks that can be headers.
 func sumHeaders(b []byte) {
 	for ; len(b) >= blockSize; b = b[blockSize:] {
 		if string(b[257:262]) == "ustar" {
@@ -78,7 +78,7 @@ func sumHeaders(b []byte) {
 	}
 }
 
-// standard is what archive/tar reads of the first member with a name.
+// standard returns the content of the first member with a name, as archive/tar reads it.
 func standard(b []byte, name string) ([]byte, bool) {
 	r := tar.NewReader(bytes.NewReader(b))
 	for {
@@ -130,7 +130,8 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// FuzzImage opens container images whose index, manifest and layer are any bytes, with the right digests.
+// FuzzImage opens container images whose index, manifest and layer are any bytes with the right
+// digests.
 func FuzzImage(f *testing.F) {
 	f.Add(`{"mediaType":"x","annotations":{"org.opencontainers.image.ref.name":"a"}}`, `{"layers":[LAYER]}`, tarOf(f, file{name: "disk/d.img", data: "x"}))
 	f.Add(`{"platform":{"os":"linux","architecture":"amd64"}}`, `{"manifests":[LAYER]}`, tarOf(f, file{name: "disk/.wh.d.img"}))
@@ -175,7 +176,7 @@ func FuzzImage(f *testing.F) {
 	})
 }
 
-// FuzzDocker opens archives of Docker with any manifest and configuration.
+// FuzzDocker opens Docker archives with any manifest and configuration.
 func FuzzDocker(f *testing.F) {
 	f.Add(`[{"Config":"c.json","RepoTags":["a:b"],"Layers":["l/layer.tar"]}]`, `{"rootfs":{"diff_ids":["sha256:0000000000000000000000000000000000000000000000000000000000000000"]}}`)
 	f.Fuzz(func(t *testing.T, manifest, config string) {

@@ -9,27 +9,27 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// diskFolder is where a container image has its disk: KubeVirt's documentation, "containerDisk".
+// diskFolder is the folder of the disk in a container image; KubeVirt's documentation, "containerDisk".
 const diskFolder = "disk"
 
-// maxLayerMembers is for a layer that has a system beside the disk.
+// maxLayerMembers allows for a layer with an operating system beside the disk.
 const maxLayerMembers = 1 << 20
 
-// A layerScan goes through the layers of an image from the top down: what is above hides what is
-// below. OCI Image Format Specification 1.1, "Image Layer Filesystem Changeset".
+// A layerScan scans the layers of an image from the top: upper layers hide files of lower layers. OCI
+// Image Format Specification 1.1, "Image Layer Filesystem Changeset".
 type layerScan struct {
 	a      *Archive
-	hidden map[string]bool               // files of the folder that are there already, or were removed
-	opaque bool                          // nothing of the layers below is seen
-	checks []func(context.Context) error // the digests of the layers that were scanned
+	hidden map[string]bool               // files of the folder that an upper layer has or removes
+	opaque bool                          // the lower layers are hidden
+	checks []func(context.Context) error // verify the digests of the scanned layers
 
-	// Of the layer that is scanned.
+	// State of the current layer.
 	below  map[string]bool
 	closed bool
 	found  int
 }
 
-// layerDisks finds the disks in the layers of a container image, the lowest first.
+// layerDisks finds the disks in the layers of a container image; layers are in order from the lowest.
 func (a *Archive) layerDisks(ctx context.Context, layers []blob, o Options) error {
 	s := &layerScan{a: a, hidden: map[string]bool{}}
 	for i := len(layers) - 1; i >= 0 && !s.opaque; i-- {
@@ -64,7 +64,7 @@ func (s *layerScan) layer(ctx context.Context, b blob, o Options) error {
 	n := 0
 	_, err := walk(ctx, src, size, func(m *member) error {
 		if n++; n > maxLayerMembers {
-			return fieldError(m.header, "number of members", fmt.Sprintf("more than %d", maxLayerMembers), "that of a container image with a disk")
+			return fieldError(m.header, "number of members", fmt.Sprintf("more than %d", maxLayerMembers), "fewer, as in a container image with a disk")
 		}
 		return s.member(m, b, src)
 	})
@@ -78,8 +78,8 @@ func (s *layerScan) layer(ctx context.Context, b blob, o Options) error {
 	return nil
 }
 
-// check compares the digests of all layers that were scanned, and not only of that with the disk: they
-// say which disk is seen.
+// check verifies the digests of all scanned layers, not only of the layer with the disk, because they
+// decide which disk is visible.
 func (s *layerScan) check(ctx context.Context) error {
 	for _, check := range s.checks {
 		if err := check(ctx); err != nil {
@@ -89,14 +89,14 @@ func (s *layerScan) check(ctx context.Context) error {
 	return nil
 }
 
-// emptyTar tells whether a layer starts as a tar archive without a member: with zeros.
+// emptyTar reports whether a layer starts with zeros, as a tar archive without members does.
 func emptyTar(src image.Source) bool {
 	b := make([]byte, min(blockSize, src.Size()))
 	_, err := image.ReadFull(src, b, 0)
 	return err == nil && len(strings.Trim(string(b), "\x00")) == 0
 }
 
-// member looks at a member of a layer.
+// member processes a member of a layer.
 func (s *layerScan) member(m *member, b blob, src image.Source) error {
 	const whiteout, opaque = ".wh.", ".wh..wh..opq"
 	name := strings.TrimPrefix(path.Clean("/"+m.name), "/")
@@ -106,7 +106,7 @@ func (s *layerScan) member(m *member, b blob, src image.Source) error {
 		s.closed = true
 		return nil
 	case name == diskFolder && m.kind != '5':
-		s.closed = true // a file or a link in place of the folder
+		s.closed = true // a file or a link replaces the folder
 		return nil
 	case folder != diskFolder:
 		return nil
@@ -130,9 +130,9 @@ func (s *layerScan) member(m *member, b blob, src image.Source) error {
 	}
 	switch {
 	case again:
-		d.Problem = "has the name of another member of its layer, and programs differ in which of them they take"
+		d.Problem = "has the same name as another member of its layer, and programs differ in which one they use"
 	case !m.regular():
-		d.Problem = "is no file, but a link or a device"
+		d.Problem = "is a link or a device, not a file"
 	}
 	s.a.Disks = append(s.a.Disks, d)
 	return nil

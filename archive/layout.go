@@ -16,15 +16,15 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A Layout is the folder of an OCI image layout as the tar archive that it would become: [Open] and all
-// that reads archives takes it. Files are opened when they are read. It is safe for concurrent use, but
-// for Close.
+// A Layout presents the folder of an OCI image layout as a tar archive, for [Open] and other readers of
+// archives. Files are opened when they are read. Except for Close, its methods are safe for concurrent
+// use.
 type Layout struct {
 	size  int64
 	mtime time.Time
-	parts []part // by their offsets, without gaps
+	parts []part // in order of offset, without gaps
 
-	// Opened, if not nil, is told of each file that is opened. An error of it is one of reading.
+	// Opened, if not nil, is called for each file that is opened. Its error becomes a read error.
 	Opened func(fs.File) error
 
 	fsys fs.FS
@@ -32,23 +32,22 @@ type Layout struct {
 	open map[string]*layoutFile
 }
 
-// A part of a Layout is a header, a file, or what fills a block.
+// A part of a Layout is a header, a file, or padding.
 type part struct {
 	off  int64
-	b    []byte // nil for a file
+	b    []byte // the bytes; nil for a file
 	name string
 	n    int64
 }
 
-// A layoutFile is a file that was opened.
+// A layoutFile is a file that is opened on demand.
 type layoutFile struct {
 	fs.File
 	io.ReaderAt
 }
 
-// OpenLayout takes the files of an image layout in fsys, which are oci-layout, index.json and those in
-// blobs, and no others. fsys must not lead out of the folder: see [os.Root.FS]. Its files must be
-// io.ReaderAts.
+// OpenLayout opens the image layout in fsys. It uses only oci-layout, index.json and the files in
+// blobs. fsys must not lead out of the folder; see [os.Root.FS]. Its files must implement io.ReaderAt.
 func OpenLayout(ctx context.Context, fsys fs.FS) (*Layout, error) {
 	l := &Layout{fsys: fsys, open: map[string]*layoutFile{}}
 	names := []string{"oci-layout", "index.json"}
@@ -150,7 +149,7 @@ func (l *Layout) ReadAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// file opens a file, once.
+// file opens a file, if it is not open yet.
 func (l *Layout) file(name string) (io.ReaderAt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -170,7 +169,7 @@ func (l *Layout) file(name string) (io.ReaderAt, error) {
 	r, ok := f.(io.ReaderAt)
 	if !ok {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w: it can not be read at an offset", name, errors.ErrUnsupported)
+		return nil, fmt.Errorf("%s: %w: it cannot be read at an offset", name, errors.ErrUnsupported)
 	}
 	l.open[name] = &layoutFile{f, r}
 	return r, nil

@@ -12,16 +12,16 @@ import (
 	"github.com/luksimg/luksimg/internal/checksum"
 )
 
-// maxManifest is the length of a manifest in bytes.
+// maxManifest bounds the length of a manifest in bytes.
 const maxManifest = 1 << 20
 
-// A digest is what a file must have, by a manifest or by its name.
+// A digest is the expected digest of a file, from a manifest or from the file's name.
 type digest struct {
 	algorithm string // "sha256"
 	sum       []byte
 }
 
-// String returns the digest as OCI images write it.
+// String returns the digest in the form of OCI images.
 func (d digest) String() string {
 	if d.sum == nil {
 		return ""
@@ -29,25 +29,25 @@ func (d digest) String() string {
 	return d.algorithm + ":" + hex.EncodeToString(d.sum)
 }
 
-// strength is the place of an algorithm among all, the weakest of which is at 0.
+// strength returns the rank of an algorithm; the weakest has 0.
 func strength(algorithm string) int {
 	_, i := checksum.Named(algorithm)
 	return i
 }
 
-// newDigest checks the form of a digest.
+// newDigest parses a digest.
 func newDigest(algorithm, text string) (digest, error) {
 	algorithm = strings.ReplaceAll(strings.ToLower(algorithm), "-", "")
 	a, _ := checksum.Named(algorithm)
 	if a.New == nil {
-		return digest{}, fmt.Errorf("%w: a digest by %q", image.ErrUnsupported, algorithm)
+		return digest{}, fmt.Errorf("%w: digest algorithm %q", image.ErrUnsupported, algorithm)
 	}
-	if algorithm == "sha1" && fips140.Enforced() { // where it panics
-		return digest{}, fmt.Errorf("%w: a digest by SHA-1 in Go's mode fips140=only", image.ErrUnsupported)
+	if algorithm == "sha1" && fips140.Enforced() { // SHA-1 panics in this mode
+		return digest{}, fmt.Errorf("%w: digest algorithm SHA-1 in Go's mode fips140=only", image.ErrUnsupported)
 	}
 	sum, err := hex.DecodeString(text)
 	if err != nil || len(sum) != a.Size {
-		return digest{}, fmt.Errorf("%w: %q is no digest by %s", image.ErrFormat, text, algorithm)
+		return digest{}, fmt.Errorf("%w: %q is no %s digest", image.ErrFormat, text, algorithm)
 	}
 	return digest{algorithm, sum}, nil
 }
@@ -57,10 +57,10 @@ func (d digest) hash() hash.Hash {
 	return a.New()
 }
 
-// parseManifest reads the manifest of an OVF package (DSP0243, section 6.1): lines such as
-// "SHA256(disk.vmdk)= 9f86d0...". VirtualBox has spaces in other places. Names are relative to folder,
-// and are returned as those of members, however they are spelled. If a file has several digests, the
-// strongest counts; two by one algorithm must be the same.
+// parseManifest reads the manifest of an OVF package (DSP0243, section 6.1). Its lines are like
+// "SHA256(disk.vmdk)= 9f86d0..."; VirtualBox puts spaces in other places. File names are relative to
+// folder; the keys of the result are normalized member names. If a file has several digests, the
+// strongest is used. Two digests with the same algorithm must be equal.
 func parseManifest(text []byte, folder string) (map[string]digest, error) {
 	sums := map[string]digest{}
 	type entry struct{ name, algorithm string }
@@ -84,11 +84,11 @@ func parseManifest(text []byte, folder string) (map[string]digest, error) {
 		value, ok = strings.CutPrefix(value, "=")
 		d, err := newDigest(strings.TrimSpace(algorithm), strings.TrimSpace(value))
 		if !ok || err != nil {
-			return nil, bad(fmt.Sprintf("%.80q", line), "one with a digest by SHA-1, SHA-256 or SHA-512")
+			return nil, bad(fmt.Sprintf("%.80q", line), "one with a SHA-1, SHA-256 or SHA-512 digest")
 		}
 		e := entry{name, d.algorithm}
 		if old, have := all[e]; have && old != string(d.sum) {
-			return nil, bad(fmt.Sprintf("%.80q", line), "no other digest of a file that has one")
+			return nil, bad(fmt.Sprintf("%.80q", line), "the same digest as in an earlier line for the file")
 		}
 		all[e] = string(d.sum)
 		if old, have := sums[name]; !have || strength(d.algorithm) > strength(old.algorithm) {
@@ -98,6 +98,6 @@ func parseManifest(text []byte, folder string) (map[string]digest, error) {
 	return sums, nil
 }
 
-// memberName returns the name of the member that a descriptor or a manifest names. Names in them are
-// relative to the folder of the descriptor. All spellings of a name give the same result.
+// memberName returns the member name for a name in a descriptor or manifest, which is relative to the
+// folder of the descriptor. All spellings of a name give the same result.
 func memberName(folder, name string) string { return cleanName(path.Join(folder, cleanName(name))) }

@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// maxJSON is the length of a document of a container image in bytes: OCI Distribution
-	// Specification 1.1, "Pushing Manifests", names 4 MiB.
+	// maxJSON bounds the length of a JSON document of a container image in bytes. OCI Distribution
+	// Specification 1.1, "Pushing Manifests", recommends 4 MiB.
 	maxJSON = 4 << 20
 
-	maxLayers = 128  // of an image, as overlayfs takes
-	maxImages = 4096 // of an index
-	maxNested = 4    // indexes in each other
+	maxLayers = 128  // per image, the limit of overlayfs
+	maxImages = 4096 // per index
+	maxNested = 4    // levels of nested indexes
 )
 
-// An ociDescriptor names a blob: OCI Image Format Specification 1.1, "Content Descriptors".
+// An ociDescriptor references a blob; OCI Image Format Specification 1.1, "Content Descriptors".
 type ociDescriptor struct {
 	MediaType   string            `json:"mediaType"`
 	Digest      string            `json:"digest"`
@@ -34,7 +34,7 @@ type ociDescriptor struct {
 	Platform    ociPlatform       `json:"platform"`
 }
 
-// An ociPlatform is that of a descriptor, and of the configuration of an image.
+// An ociPlatform is the platform in a descriptor or in the configuration of an image.
 type ociPlatform struct {
 	Architecture string `json:"architecture"`
 	OS           string `json:"os"`
@@ -46,12 +46,12 @@ func (p ociPlatform) String() string {
 	return strings.Trim(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
 }
 
-// is tells whether a name is that of the platform, which may be without the variant.
+// is reports whether name is the platform, with or without the variant.
 func (p ociPlatform) is(name string) bool {
 	return name != "" && p.OS != "" && (name == p.String() || name == p.OS+"/"+p.Architecture)
 }
 
-// tags returns the names that whoever wrote the index gave to the image.
+// tags returns the names of the image in the index.
 func (d ociDescriptor) tags() []string {
 	var all []string
 	for _, key := range []string{"org.opencontainers.image.ref.name", "io.containerd.image.name"} {
@@ -62,25 +62,25 @@ func (d ociDescriptor) tags() []string {
 	return all
 }
 
-// is tells whether the descriptor says that the image has that name.
+// is reports whether name is a name of the image in the descriptor.
 func (d ociDescriptor) is(name string) bool {
 	return d.Digest == name || d.Platform.is(name) || slices.ContainsFunc(d.tags(), func(tag string) bool { return tagged(tag, name) })
 }
 
-// tagged tells whether a reference, such as "host/user/image:v1", is the one of a name: as it is, without
-// the host or what else is in front, or its tag.
+// tagged reports whether name matches a reference such as "host/user/image:v1": the whole reference, a
+// suffix after a slash, or the tag.
 func tagged(reference, name string) bool {
 	return reference == name || strings.Contains(name, ":") && strings.HasSuffix(reference, "/"+name) ||
 		!strings.ContainsAny(name, "/:") && strings.HasSuffix(reference, ":"+name)
 }
 
-// text is how an error lists the image: its tags and its platform, or else its digest.
+// text describes the image for an error: its tags and platform, or else its digest.
 func (d ociDescriptor) text() string {
 	return cmp.Or(strings.TrimSpace(strings.Join(append(d.tags(), d.Platform.String()), " ")), d.Digest)
 }
 
-// ociIndex is an image index, ociManifest an image manifest. Both have the media type where it is
-// not told by what names them.
+// ociIndex is an image index, ociManifest an image manifest. Both have a media type in case their
+// descriptor has none.
 type ociIndex struct {
 	Manifests []ociDescriptor `json:"manifests"`
 }
@@ -92,16 +92,17 @@ type ociManifest struct {
 	Layers    []ociDescriptor `json:"layers"`
 }
 
-// A blob is a file of a container image, and what it must be.
+// A blob is a file of a container image with its expected digest.
 type blob struct {
 	name string
 	src  image.Source
 	want digest
 
-	unpacked digest // of a layer that is compressed, when it is unpacked; none if it is not known
+	unpacked digest // digest of a compressed layer after decompression; empty if unknown
 }
 
-// check returns the blob so that it is hashed as it is read, and what checks it in the end.
+// check returns the source of the blob, which is hashed while it is read, and the function that
+// verifies the digest.
 func (b blob) check() (image.Source, func(context.Context) error) {
 	if b.want.sum == nil {
 		return b.src, func(context.Context) error { return nil }
@@ -116,7 +117,7 @@ func (b blob) check() (image.Source, func(context.Context) error) {
 	}
 }
 
-// openOCI finds the disks of an image layout: OCI Image Format Specification 1.1, "Image Layout".
+// openOCI finds the disks of an image layout; OCI Image Format Specification 1.1, "Image Layout".
 func (a *Archive) openOCI(ctx context.Context, o Options) error {
 	a.Kind = OCI
 	var index ociIndex
@@ -141,15 +142,15 @@ func (a *Archive) openOCI(ctx context.Context, o Options) error {
 	return a.layerDisks(ctx, layers, o)
 }
 
-// ociImage returns the manifest of the image that is asked for, or of the only one. named tells that
-// what is above the index is what was asked for, if anything was.
+// ociImage returns the manifest of the requested image, or of the only one. named means that the
+// descriptor of the index matched the request.
 func (a *Archive) ociImage(ctx context.Context, index ociIndex, want string, named bool, depth int) (*ociManifest, error) {
 	if len(index.Manifests) > maxImages || depth > maxNested {
-		return nil, ociError("index.json", "number of images", len(index.Manifests), fmt.Sprintf("at most %d, in %d indexes in each other", maxImages, maxNested))
+		return nil, ociError("index.json", "number of images", len(index.Manifests), fmt.Sprintf("at most %d, in %d levels of indexes", maxImages, maxNested))
 	}
 	var all, found []ociDescriptor
 	for _, d := range index.Manifests {
-		// What was built beside an image, and is none.
+		// An attestation, built beside an image, is no image.
 		if d.Annotations["vnd.docker.reference.type"] != "" || d.Platform.String() == "unknown/unknown" {
 			continue
 		}
@@ -161,7 +162,7 @@ func (a *Archive) ociImage(ctx context.Context, index ociIndex, want string, nam
 	switch {
 	case len(found) > 0:
 		named = true
-	case named || len(all) == 1: // one may be an index, or say what it is in its manifest
+	case named || len(all) == 1: // it can be an index, or have its platform in the manifest
 		found = all
 	}
 	if len(found) == 0 || slices.ContainsFunc(found, func(d ociDescriptor) bool { return d.Digest != found[0].Digest }) {
@@ -199,8 +200,8 @@ func (a *Archive) ociImage(ctx context.Context, index ociIndex, want string, nam
 	return a.ociImage(ctx, inner, want, named, depth+1)
 }
 
-// configPlatform returns the platform that the configuration of an image has: the index need not tell it
-// of the only image.
+// configPlatform returns the platform in the configuration of an image, because the index can omit it
+// for a single image.
 func (a *Archive) configPlatform(ctx context.Context, m ociManifest) (ociPlatform, error) {
 	var p ociPlatform
 	if m.Config.Digest == "" {
@@ -213,7 +214,7 @@ func (a *Archive) configPlatform(ctx context.Context, m ociManifest) (ociPlatfor
 	return p, err
 }
 
-// imageError is an [ImageError] that lists all images, each once.
+// imageError returns an [ImageError] that lists all images without duplicates.
 func imageError(asked string, all []ociDescriptor) error {
 	e := &ImageError{Asked: asked}
 	for _, d := range all {
@@ -224,19 +225,19 @@ func imageError(asked string, all []ociDescriptor) error {
 	return e
 }
 
-// ErrImage is matched by every [ImageError]; see [errors.Is].
-var ErrImage = errors.New("which container image is meant")
+// ErrImage matches every [ImageError].
+var ErrImage = errors.New("the container image must be chosen")
 
-// An ImageError says that there is not the one container image that was asked for. It matches
-// [ErrImage].
+// An ImageError means that the archive does not have exactly one container image that matches. It
+// matches [ErrImage].
 type ImageError struct {
 	Asked  string
-	Images []string // those that there are: their tags and platforms
+	Images []string // the tags and platforms of the images in the archive
 }
 
 func (e *ImageError) Error() string {
 	if e.Asked != "" && len(e.Images) > 0 {
-		return fmt.Sprintf("there is not one image %q, but %s", e.Asked, list(e.Images))
+		return fmt.Sprintf("there is not exactly one image %q; the images are %s", e.Asked, list(e.Images))
 	}
 	if len(e.Images) == 0 {
 		return "there is no image in the index"
@@ -247,37 +248,37 @@ func (e *ImageError) Error() string {
 // Is reports whether target is [ErrImage].
 func (e *ImageError) Is(target error) bool { return target == ErrImage }
 
-// blob finds what a descriptor names. The name is made of the digest, which has no other characters
-// than those of its algorithm and hexadecimal digits.
+// blob finds the blob of a descriptor. Its name is built from the digest, which contains only the
+// algorithm and hexadecimal digits.
 func (a *Archive) blob(d ociDescriptor) (blob, error) {
 	algorithm, text, _ := strings.Cut(d.Digest, ":")
 	want, err := newDigest(algorithm, text)
 	if err != nil || want.String() != d.Digest || want.algorithm != "sha256" && want.algorithm != "sha512" {
-		return blob{}, ociError("index.json", "digest", fmt.Sprintf("%.100q", d.Digest), "one by sha256 or sha512")
+		return blob{}, ociError("index.json", "digest", fmt.Sprintf("%.100q", d.Digest), "a sha256 or sha512 digest")
 	}
 	b := blob{name: path.Join("blobs", algorithm, text), want: want}
 	if b.src, err = a.file(b.name); err != nil {
 		return b, err
 	}
 	if b.src.Size() != d.Size {
-		return b, ociError(b.name, "size", b.src.Size(), fmt.Sprintf("%d, as the image says", d.Size))
+		return b, ociError(b.name, "size", b.src.Size(), fmt.Sprintf("%d, as in the descriptor", d.Size))
 	}
 	return b, nil
 }
 
-// file returns a member that the documents of a container image name.
+// file returns a member that a document of a container image references.
 func (a *Archive) file(name string) (image.Source, error) {
 	m, err := a.find(name)
 	if err != nil {
 		return nil, err
 	}
 	if m == nil || !m.regular() {
-		return nil, fmt.Errorf("%s: %w: %q is not in the archive: it is not whole", a.Kind, image.ErrFormat, name)
+		return nil, fmt.Errorf("%s: %w: %q is missing: the archive is incomplete", a.Kind, image.ErrFormat, name)
 	}
 	return m.source(a.src)
 }
 
-// document reads a document, and checks its digest if it has one.
+// document reads a JSON document and verifies its digest if it has one.
 func (a *Archive) document(ctx context.Context, b blob, to any) error {
 	var err error
 	if b.src == nil {
@@ -302,7 +303,7 @@ func (a *Archive) document(ctx context.Context, b blob, to any) error {
 	return nil
 }
 
-// ociError is about a field of a document of a container image.
+// ociError returns an error about a field of a document of a container image.
 func ociError(name, field string, value any, want string) error {
 	return fmt.Errorf("%s: %w", name, &image.FormatError{Format: "oci", Field: field, Value: value, Want: want})
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// gunzip is the Unpack of the tests.
+// gunzip is the Unpack option of the tests.
 func gunzip(_ context.Context, src image.Source) (image.Source, error) {
 	z, err := gzip.NewReader(io.NewSectionReader(src, 0, src.Size()))
 	if err != nil {
@@ -34,7 +34,7 @@ func openImage(b []byte, image string) (*Archive, error) {
 	return Open(context.Background(), bytes.NewReader(b), int64(len(b)), Options{Image: image, Unpack: gunzip})
 }
 
-// TestOtherImages reads what umoci and skopeo make, in all forms that they have.
+// TestOtherImages reads the images that umoci and skopeo make, in all their formats.
 func TestOtherImages(t *testing.T) {
 	need.Judge(t, "umoci", "skopeo", "tar")
 	dir := t.TempDir()
@@ -96,7 +96,7 @@ func TestOtherImages(t *testing.T) {
 			if got, err := content(t, a, ""); err != nil || got != disk {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
-			// One byte that is changed anywhere is an error of something.
+			// Each changed byte must be an error.
 			for i := 700; i < len(b); i += len(b) / 40 {
 				changed := bytes.Clone(b)
 				changed[i] ^= 1
@@ -108,14 +108,14 @@ func TestOtherImages(t *testing.T) {
 					got, err = content(t, a, "")
 				}
 				if err == nil && got != disk {
-					t.Errorf("byte %d is changed, and nobody says so", i)
+					t.Errorf("byte %d was changed without an error", i)
 				}
 			}
 		})
 	}
 }
 
-// An imageBuilder makes image layouts.
+// An imageBuilder makes OCI image layouts.
 type imageBuilder struct{ files []file }
 
 func (i *imageBuilder) blob(b string) string {
@@ -138,7 +138,7 @@ func (i *imageBuilder) descriptor(b string) object {
 	return object{"digest": i.blob(b), "size": len(b), "mediaType": "application/x"}
 }
 
-// image adds a manifest with layers, and returns its descriptor.
+// image adds a manifest with layers and returns its descriptor.
 func (i *imageBuilder) image(layers ...string) object {
 	all := []object{}
 	for _, l := range layers {
@@ -172,13 +172,13 @@ func gzipOf(b []byte) string {
 	return z.String()
 }
 
-// TestLayers has disks in layers on each other.
+// TestLayers reads disks in stacked layers.
 func TestLayers(t *testing.T) {
 	layer := func(files ...file) string { return string(tarOf(t, files...)) }
 	disk, other := file{name: "disk/d.img", data: "the disk"}, file{name: "disk/d.img", data: "another"}
 	root := file{name: "etc/passwd", data: "root"}
 	tests := map[string]struct {
-		layers []string // the lowest first
+		layers []string // lowest first
 		want   string   // names and contents
 	}{
 		"one":                  {[]string{layer(root, disk)}, "disk/d.img=the disk"},
@@ -194,8 +194,8 @@ func TestLayers(t *testing.T) {
 		"a link in its place":  {[]string{layer(disk), layer(file{name: "disk", kind: '2', link: "etc"})}, ""},
 		"two":                  {[]string{layer(disk), layer(file{name: "disk/e.img", data: "e"})}, "disk/e.img=e disk/d.img=the disk"},
 		"deeper, and others":   {[]string{layer(file{name: "disk/a/d.img", data: "1"}, file{name: "x/disk/d.img", data: "2"}, file{name: "diskette", data: "3"}, file{name: "../disk/../d.img", data: "4"})}, ""},
-		"a link":               {[]string{layer(file{name: "disk/d.img", kind: '2', link: "/etc/passwd"})}, "disk/d.img is no file, but a link or a device"},
-		"twice":                {[]string{layer(disk, other)}, "disk/d.img=the disk disk/d.img has the name of another member of its layer, and programs differ in which of them they take"},
+		"a link":               {[]string{layer(file{name: "disk/d.img", kind: '2', link: "/etc/passwd"})}, "disk/d.img is a link or a device, not a file"},
+		"twice":                {[]string{layer(disk, other)}, "disk/d.img=the disk disk/d.img has the same name as another member of its layer, and programs differ in which one they use"},
 		"compressed":           {[]string{gzipOf(tarOf(t, disk)), gzipOf(tarOf(t, root))}, "disk/d.img=the disk"},
 		"an empty layer":       {[]string{layer(disk), layer()}, "disk/d.img=the disk"},
 		"the same layer twice": {[]string{layer(disk), layer(disk)}, "disk/d.img=the disk"},
@@ -246,7 +246,7 @@ func TestImageChoice(t *testing.T) {
 		return with(maps.Clone(d), "annotations", object{"org.opencontainers.image.ref.name": name})
 	}
 	config := b.descriptor(b.json(with(platform("linux", "arm64"), "variant", "v8")))
-	// As skopeo writes it: the index does not tell the platform.
+	// As skopeo writes it, the index has no platform.
 	plain := b.descriptor(b.json(object{"schemaVersion": 2, "config": config, "layers": []object{b.descriptor(layer("plain"))}}))
 	v1, v2 := tag(plain, "v1"), tag(amd, "example.com/x/vm:v2")
 	built := tag(b.descriptor(b.json(object{"manifests": []object{amd, attestation}})), "v3")
@@ -254,31 +254,31 @@ func TestImageChoice(t *testing.T) {
 	tests := map[string]struct {
 		images []object
 		image  string
-		want   string // or of the error
+		want   string // the name, or a part of the error
 	}{
 		"one, by tag":                {[]object{v1}, "v1", "plain"},
 		"one, by digest":             {[]object{v1}, plain["digest"].(string), "plain"},
 		"one, by its platform":       {[]object{v1}, "linux/arm64/v8", "plain"},
 		"one, without the variant":   {[]object{v1}, "linux/arm64", "plain"},
-		"one, of another platform":   {[]object{v1}, "linux/amd64", `there is not one image "linux/amd64", but "v1 linux/arm64/v8"`},
-		"one, of another tag":        {[]object{v1}, "v9", `there is not one image "v9", but "v1 linux/arm64/v8"`},
-		"one, of another digest":     {[]object{v1}, zeros, `there is not one image "` + zeros + `", but "v1 linux/arm64/v8"`},
-		"one, of no name":            {[]object{plain}, "nonsense", `there is not one image "nonsense", but "linux/arm64/v8"`},
-		"one that is told":           {[]object{amd}, "linux/arm64", `there is not one image "linux/arm64", but "linux/amd64"`},
-		"no configuration, no name":  {[]object{b.image(layer("bare"))}, "v1", `there is not one image "v1", but "` + b.image(layer("bare"))["digest"].(string) + `"`},
+		"one, of another platform":   {[]object{v1}, "linux/amd64", `there is not exactly one image "linux/amd64"; the images are "v1 linux/arm64/v8"`},
+		"one, of another tag":        {[]object{v1}, "v9", `there is not exactly one image "v9"; the images are "v1 linux/arm64/v8"`},
+		"one, of another digest":     {[]object{v1}, zeros, `there is not exactly one image "` + zeros + `"; the images are "v1 linux/arm64/v8"`},
+		"one, of no name":            {[]object{plain}, "nonsense", `there is not exactly one image "nonsense"; the images are "linux/arm64/v8"`},
+		"one that is told":           {[]object{amd}, "linux/arm64", `there is not exactly one image "linux/arm64"; the images are "linux/amd64"`},
+		"no configuration, no name":  {[]object{b.image(layer("bare"))}, "v1", `there is not exactly one image "v1"; the images are "` + b.image(layer("bare"))["digest"].(string) + `"`},
 		"two, by the tag of a name":  {[]object{v1, v2}, "v2", "amd64"},
 		"two, by the whole name":     {[]object{v1, v2}, "example.com/x/vm:v2", "amd64"},
 		"two, without the host":      {[]object{v1, v2}, "x/vm:v2", "amd64"},
-		"two, by a part of a name":   {[]object{v1, v2}, "m:v2", `there is not one image "m:v2", but "v1", "example.com/x/vm:v2 linux/amd64"`},
-		"two, by another's tag":      {[]object{v1, v2}, "2", `there is not one image "2", but "v1", "example.com/x/vm:v2 linux/amd64"`},
-		"two of a platform":          {[]object{arm, with(maps.Clone(amd), "platform", with(platform("linux", "arm64"), "variant", "v9"))}, "linux/arm64", `there is not one image "linux/arm64", but "linux/arm64/v8", "linux/arm64/v9"`},
+		"two, by a part of a name":   {[]object{v1, v2}, "m:v2", `there is not exactly one image "m:v2"; the images are "v1", "example.com/x/vm:v2 linux/amd64"`},
+		"two, by another's tag":      {[]object{v1, v2}, "2", `there is not exactly one image "2"; the images are "v1", "example.com/x/vm:v2 linux/amd64"`},
+		"two of a platform":          {[]object{arm, with(maps.Clone(amd), "platform", with(platform("linux", "arm64"), "variant", "v9"))}, "linux/arm64", `there is not exactly one image "linux/arm64"; the images are "linux/arm64/v8", "linux/arm64/v9"`},
 		"nested, by tag":             {[]object{built}, "v3", "amd64"},
-		"nested, by another tag":     {[]object{built}, "v1", `there is not one image "v1", but "linux/amd64"`},
-		"nested, the tag of several": {[]object{nested}, "v1", `there is not one image "v1", but "linux/amd64", "linux/arm64/v8"`},
+		"nested, by another tag":     {[]object{built}, "v1", `there is not exactly one image "v1"; the images are "linux/amd64"`},
+		"nested, the tag of several": {[]object{nested}, "v1", `there is not exactly one image "v1"; the images are "linux/amd64", "linux/arm64/v8"`},
 		"asked for, and none":        {nil, "v1", "there is no image in the index"},
 		"the only one":               {[]object{amd, attestation}, "", "amd64"},
 		"the only one, twice":        {[]object{amd, amd}, "", "amd64"},
-		"another is asked for":       {[]object{amd, arm}, "linux/s390x", `there is not one image "linux/s390x", but "linux/amd64", "linux/arm64/v8"`},
+		"another is asked for":       {[]object{amd, arm}, "linux/s390x", `there is not exactly one image "linux/s390x"; the images are "linux/amd64", "linux/arm64/v8"`},
 		"by platform":                {[]object{amd, arm}, "linux/arm64/v8", "arm64"},
 		"by digest":                  {[]object{amd, arm}, arm["digest"].(string), "arm64"},
 		"nested":                     {[]object{nested}, "linux/amd64", "amd64"},
@@ -295,7 +295,7 @@ func TestImageChoice(t *testing.T) {
 			}
 			if err != nil {
 				if got = err.Error(); !errors.Is(err, ErrImage) {
-					t.Errorf("%v is no ErrImage", err)
+					t.Errorf("%v does not match ErrImage", err)
 				}
 			}
 			if got != test.want {
@@ -305,7 +305,7 @@ func TestImageChoice(t *testing.T) {
 	}
 }
 
-// TestDockerChoice names images of a Docker archive.
+// TestDockerChoice selects images of a Docker archive.
 func TestDockerChoice(t *testing.T) {
 	archive := func(tags ...string) ([]byte, string) {
 		var files []file
@@ -328,11 +328,11 @@ func TestDockerChoice(t *testing.T) {
 		image, want string
 	}{
 		{one, "", "x/vm:v1"}, {one, "x/vm:v1", "x/vm:v1"}, {one, "v1", "x/vm:v1"}, {one, id, "x/vm:v1"}, {one, "linux/amd64", "x/vm:v1"},
-		{one, "linux/arm64", `there is not one image "linux/arm64", but "x/vm:v1 linux/amd64"`},
-		{one, "v9", `there is not one image "v9", but "x/vm:v1 linux/amd64"`},
-		{one, second, `there is not one image "` + second + `", but "x/vm:v1 linux/amd64"`},
+		{one, "linux/arm64", `there is not exactly one image "linux/arm64"; the images are "x/vm:v1 linux/amd64"`},
+		{one, "v9", `there is not exactly one image "v9"; the images are "x/vm:v1 linux/amd64"`},
+		{one, second, `there is not exactly one image "` + second + `"; the images are "x/vm:v1 linux/amd64"`},
 		{two, "v2", "x/vm:v2"}, {two, second, "x/vm:v2"}, {two, "", `there are 2 images: "x/vm:v1", "x/vm:v2"`},
-		{two, "v9", `there is not one image "v9", but "x/vm:v1", "x/vm:v2"`},
+		{two, "v9", `there is not exactly one image "v9"; the images are "x/vm:v1", "x/vm:v2"`},
 	} {
 		a, err := openImage(test.b, test.image)
 		got := ""
@@ -377,9 +377,9 @@ func TestHostileImages(t *testing.T) {
 		"another algorithm":   {digest("md5:d41d8cd98f00b204e9800998ecf8427e"), "digest"},
 		"weak":                {digest("sha1:" + strings.Repeat("0", 40)), "digest"},
 		"in capitals":         {digest("sha256:" + strings.Repeat("A", 64)), "digest"},
-		"not there":           {digest("sha256:" + strings.Repeat("0", 64)), "is not in the archive"},
-		"of another size":     {b.tar(t, loop), "as the image says"},
-		"a negative size":     {b.tar(t, object{"digest": good["digest"], "size": -1}), "as the image says"},
+		"not there":           {digest("sha256:" + strings.Repeat("0", 64)), "is missing"},
+		"of another size":     {b.tar(t, loop), "as in the descriptor"},
+		"a negative size":     {b.tar(t, object{"digest": good["digest"], "size": -1}), "as in the descriptor"},
 		"many images":         {index(`{"manifests":[` + strings.Repeat("{},", 5000) + "{}]}"), "number of images"},
 		"many layers":         {manifest(`{"layers":[` + strings.Repeat("{},", 200) + "{}]}"), "number of layers"},
 		"manifests no list":   {manifest(`{"manifests":1}`), "want a list"},
@@ -396,12 +396,12 @@ func TestHostileImages(t *testing.T) {
 			})
 		})
 	}
-	// An index that is in itself can not be made, as it would have its own digest. One in the other can.
+	// An index cannot contain itself, because that changes its digest. It can contain another index.
 	d := good
 	for range maxNested + 2 {
 		d = b.descriptor(b.json(object{"manifests": []object{d}}))
 	}
-	if _, err := openImage(b.tar(t, d), ""); err == nil || !strings.Contains(err.Error(), "indexes in each other") {
+	if _, err := openImage(b.tar(t, d), ""); err == nil || !strings.Contains(err.Error(), "levels of indexes") {
 		t.Error(err)
 	}
 	changed := bytes.Replace(b.tar(t, good), []byte("disk/d.img"), []byte("disk/e.img"), 1)

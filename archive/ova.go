@@ -12,8 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// openOVA reads the descriptor and the manifest of an OVA, which say what its disks are: DSP0243,
-// section 6.4.
+// openOVA reads the descriptor and the manifest of an OVA, which list its disks; DSP0243, section 6.4.
 func (a *Archive) openOVA(descriptor *member) error {
 	a.Kind = OVA
 	text, err := a.text(descriptor, maxDescriptor)
@@ -38,25 +37,25 @@ func (a *Archive) openOVA(descriptor *member) error {
 	}
 	for _, x := range e.disks {
 		if x.fileRef == "" {
-			continue // a new disk, which is empty
+			continue // a new, empty disk
 		}
 		d, err := a.ovfDisk(e, x, path.Dir(descriptor.name))
 		if err != nil {
 			return err
 		}
 		if len(sums) > 0 && d.Problem == "" && d.Digest == "" {
-			a.Warnings = append(a.Warnings, fmt.Sprintf("the manifest says nothing of %q", d.Name))
+			a.Warnings = append(a.Warnings, fmt.Sprintf("the manifest has no digest of %q", d.Name))
 		}
 		a.Disks = append(a.Disks, d)
 	}
 	return nil
 }
 
-// ovfDisk returns a disk that a descriptor names.
+// ovfDisk returns a disk that the descriptor names.
 func (a *Archive) ovfDisk(e *envelope, x ovfDisk, folder string) (Disk, error) {
 	f := e.files[x.fileRef]
 	if f == nil {
-		return Disk{Name: x.fileRef, Capacity: x.capacity, Problem: "is in a file that the descriptor does not name"}, nil
+		return Disk{Name: x.fileRef, Capacity: x.capacity, Problem: "refers to a file that the descriptor does not list"}, nil
 	}
 	m, name, err := a.reference(folder, f.href)
 	if err != nil {
@@ -72,28 +71,27 @@ func (a *Archive) ovfDisk(e *envelope, x ovfDisk, folder string) (Disk, error) {
 	}
 	switch {
 	case f.chunkSize != "" && f.chunkSize != "0" && m == nil:
-		d.Problem = "is in pieces (chunkSize), which are not joined here: join them with cat"
+		d.Problem = "is split into pieces (chunkSize): join them with cat"
 	case m == nil:
-		d.Problem = "is not in the archive: it is not whole, or the disk is somewhere else"
+		d.Problem = "is not in the archive: the archive is incomplete, or the disk is elsewhere"
 	case d.Problem != "":
 	case x.parentRef != "":
-		d.Problem = fmt.Sprintf("stands on another disk, %q, and is no disk without it", x.parentRef)
+		d.Problem = fmt.Sprintf("needs its parent disk %q", x.parentRef)
 	case d.Compression != "" && d.Compression != "gzip":
 		d.Problem = fmt.Sprintf("is compressed by %q", d.Compression)
 	case f.size >= 0 && f.size != m.stored:
-		a.Warnings = append(a.Warnings, fmt.Sprintf("%q has %d bytes, and %d by the descriptor", name, m.stored, f.size))
+		a.Warnings = append(a.Warnings, fmt.Sprintf("%q has %d bytes, but %d according to the descriptor", name, m.stored, f.size))
 	}
 	return d, nil
 }
 
-// reference finds the member that a reference of the descriptor names, which is relative to the
-// folder of the descriptor and may have characters escaped as in a URI. What is not in the archive
-// is nil.
+// reference finds the member for a reference in the descriptor. The reference is relative to the folder
+// of the descriptor and can have URI escapes. It returns nil if the member is not in the archive.
 func (a *Archive) reference(folder, href string) (*member, string, error) {
 	for _, h := range []string{href, unescaped(href)} {
 		name := memberName(folder, h)
 		if strings.Contains(h, "://") || path.IsAbs(h) {
-			continue // path.Join would make a member's name of it
+			continue // path.Join would make it the name of a member
 		}
 		if m, err := a.find(name); m != nil || err != nil {
 			return m, name, err
@@ -109,11 +107,12 @@ func unescaped(href string) string {
 	return href
 }
 
-// sum returns the digest that the manifest has of a member, however its name is spelled.
+// sum returns the digest of a member in the manifest, for any spelling of the name.
 func (a *Archive) sum(name string) digest { return a.sums[memberName("", name)] }
 
-// manifest reads the manifest that belongs to a descriptor, nil if there is none: that with its name, or
-// else the only one. It must be a file, and there must be no other that programs might take for it.
+// manifest reads the manifest of a descriptor: the one with its name, or else the only one. It returns
+// nil if there is none. The manifest must be a regular file, and no other member can be mistaken for
+// it.
 func (a *Archive) manifest(descriptor *member) (map[string]digest, error) {
 	own := strings.TrimSuffix(descriptor.name, path.Ext(descriptor.name)) + ".mf"
 	var found []*member
@@ -132,7 +131,7 @@ func (a *Archive) manifest(descriptor *member) (map[string]digest, error) {
 				found = append(found, m)
 			}
 		case ".cert":
-			a.Warnings = append(a.Warnings, fmt.Sprintf("the archive is signed (%q), and the signature is not checked here", m.name))
+			a.Warnings = append(a.Warnings, fmt.Sprintf("the archive is signed (%q), but the signature is not verified", m.name))
 		}
 	}
 	switch {
@@ -141,7 +140,7 @@ func (a *Archive) manifest(descriptor *member) (map[string]digest, error) {
 	case len(found) > 1:
 		return nil, advice.With(fmt.Errorf("%w: an OVA with two manifests, %q and %q", image.ErrUnsupported, found[0].name, found[1].name), "get the archive again: nobody can tell which digests were meant")
 	case !found[0].regular():
-		return nil, advice.With(fmt.Errorf("%w: the manifest %q is no file, but a link or a device", image.ErrUnsupported, found[0].name), "get the archive again: nobody can tell which digests were meant")
+		return nil, advice.With(fmt.Errorf("%w: the manifest %q is a link or a device, not a file", image.ErrUnsupported, found[0].name), "get the archive again: nobody can tell which digests were meant")
 	}
 	text, err := a.text(found[0], maxManifest)
 	if err != nil {

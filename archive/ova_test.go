@@ -38,8 +38,8 @@ func TestOVA(t *testing.T) {
 		"descriptor last":       {[]file{disk, vbox}, vboxSize, ""},
 		"escaped":               {[]file{{name: "vm.ovf", data: virtualBoxOVF("vm%20disk.vmdk")}, {name: "vm disk.vmdk", data: disk.data}}, vboxSize, ""},
 		"signed":                {[]file{vbox, {name: "vm.cert", data: "x"}, disk}, vboxSize, "is signed"},
-		"of another length":     {[]file{{name: "vm.ovf", data: strings.Replace(old.data, "70000", "70001", 1)}, disk}, 40000 << 20, "70001 by the descriptor"},
-		"not in the manifest":   {[]file{vbox, disk, {name: "vm.mf", data: manifestOf(vmwareForm, vbox)}}, vboxSize, "says nothing of"},
+		"of another length":     {[]file{{name: "vm.ovf", data: strings.Replace(old.data, "70000", "70001", 1)}, disk}, 40000 << 20, "70001 according to the descriptor"},
+		"not in the manifest":   {[]file{vbox, disk, {name: "vm.mf", data: manifestOf(vmwareForm, vbox)}}, vboxSize, "has no digest of"},
 		"capacity is an option": {[]file{{name: "vm.ovf", data: strings.Replace(vbox.data, "41943040000", "${disk.size}", 1)}, disk}, 0, ""},
 		"with an empty disk":    {[]file{{name: "vm.ovf", data: strings.Replace(vbox.data, "</DiskSection>", `<Disk ovf:diskId="new" ovf:capacity="1"/></DiskSection>`, 1)}, disk}, vboxSize, ""},
 		"of macOS":              {[]file{{name: "._vm.ovf", data: "x"}, vbox, {name: "._vm-disk1.vmdk", data: "x"}, disk}, vboxSize, ""},
@@ -72,7 +72,7 @@ func TestManifestIsChecked(t *testing.T) {
 		"SHA-1":   fmt.Sprintf("SHA1(vm-disk1.vmdk)= %040x\n", 1),
 		"SHA-256": manifestOf(vmwareForm, ovf, changed(disk)),
 		"SHA-512": fmt.Sprintf("SHA512(vm-disk1.vmdk)= %0128x\n", 1),
-		// The strongest counts.
+		// The strongest digest is used.
 		"two":   fmt.Sprintf("SHA1(vm-disk1.vmdk)= %040x\n", 1) + manifestOf(vmwareForm, changed(disk)),
 		"other": "\n# a comment\n" + manifestOf(vmwareForm, changed(disk)),
 	} {
@@ -108,7 +108,7 @@ func TestSeveralDisks(t *testing.T) {
 		t.Errorf("%v, want %s", err, want)
 	}
 	if _, err := a.Disk("vm-disk3.vmdk"); !errors.Is(err, ErrChoice) || !strings.Contains(err.Error(), `"vm-disk3.vmdk"`) || !strings.Contains(err.Error(), `"vm-disk2.vmdk"`) {
-		t.Errorf("a disk that is not there: %v", err)
+		t.Errorf("a missing disk: %v", err)
 	}
 	for _, want := range []file{one, two, {name: "vm-file1.nvram", data: "nv"}} {
 		if got, err := content(t, a, want.name); err != nil || got != want.data {
@@ -117,7 +117,8 @@ func TestSeveralDisks(t *testing.T) {
 	}
 }
 
-// TestDiskProblems has disks that can not be read. They are listed, and refused by name.
+// TestDiskProblems uses disks that cannot be read. They must be listed, and refused when they are
+// selected.
 func TestDiskProblems(t *testing.T) {
 	disk := file{name: "d.vmdk", data: noise(5000, 1)}
 	ovf := func(fileAttr, diskAttr string) file {
@@ -132,12 +133,12 @@ func TestDiskProblems(t *testing.T) {
 		"a URL":          {[]file{ovf(`ovf:href="https://example.com/d.vmdk"`, ""), {name: "https:/example.com/d.vmdk"}}, "is not in the archive"},
 		"an absolute":    {[]file{ovf(`ovf:href="/d.vmdk"`, "")}, "is not in the archive"},
 		"outside":        {[]file{ovf(`ovf:href="../../../etc/passwd"`, "")}, "is not in the archive"},
-		"in pieces":      {[]file{ovf(`ovf:href="p.vmdk" ovf:chunkSize="2048"`, ""), {name: "p.vmdk.000000000", data: "x"}}, "in pieces"},
+		"in pieces":      {[]file{ovf(`ovf:href="p.vmdk" ovf:chunkSize="2048"`, ""), {name: "p.vmdk.000000000", data: "x"}}, "is split into pieces"},
 		"bzip2":          {[]file{ovf(`ovf:href="d.vmdk" ovf:compression="bzip2"`, "")}, `compressed by "bzip2"`},
-		"a child":        {[]file{ovf(`ovf:href="d.vmdk"`, `ovf:parentRef="a"`)}, `stands on another disk, "a"`},
-		"no file":        {[]file{{name: "vm.ovf", data: strings.Replace(ovf(`ovf:href="d.vmdk"`, "").data, `fileRef="f"`, `fileRef="g"`, 1)}}, "does not name"},
-		"a link":         {[]file{ovf(`ovf:href="link.vmdk"`, ""), {name: "link.vmdk", kind: '2', link: "/etc/passwd"}}, "is no file"},
-		"another's name": {[]file{ovf(`ovf:href="d.vmdk"`, ""), {name: "./d.vmdk", data: "another"}}, "the member before it"},
+		"a child":        {[]file{ovf(`ovf:href="d.vmdk"`, `ovf:parentRef="a"`)}, `needs its parent disk "a"`},
+		"no file":        {[]file{{name: "vm.ovf", data: strings.Replace(ovf(`ovf:href="d.vmdk"`, "").data, `fileRef="f"`, `fileRef="g"`, 1)}}, "does not list"},
+		"a link":         {[]file{ovf(`ovf:href="link.vmdk"`, ""), {name: "link.vmdk", kind: '2', link: "/etc/passwd"}}, "not a file"},
+		"another's name": {[]file{ovf(`ovf:href="d.vmdk"`, ""), {name: "./d.vmdk", data: "another"}}, "no earlier member"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -148,11 +149,11 @@ func TestDiskProblems(t *testing.T) {
 				}
 				_, err = a.Disk("")
 				if !errors.Is(err, image.ErrUnsupported) {
-					t.Errorf("%v is no ErrUnsupported", err)
+					t.Errorf("%v does not match ErrUnsupported", err)
 				}
 			}
-			if want := strings.Replace(test.want, "the member", "a member", 1); err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%v, want %q", err, want)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, want %q", err, test.want)
 			}
 		})
 	}
@@ -172,7 +173,7 @@ func TestHostileOVF(t *testing.T) {
 		"deep":                {head + strings.Repeat("<a>", 100_000), "depth", "at most 64"},
 		"many disks":          {head + "<DiskSection>" + strings.Repeat("<Disk/>", 5000), "number of disks", "want less"},
 		"many files":          {head + "<References>" + manyFiles(5000), "number of files", "want less"},
-		"a file twice":        {head + `<References><File ovf:id="a"/><File ovf:id="a"/>`, "id of a file", "another"},
+		"a file twice":        {head + `<References><File ovf:id="a"/><File ovf:id="a"/>`, "id of a file", "earlier"},
 		"negative size":       {head + `<References><File ovf:id="a" ovf:size="-1"/>`, "size of a file", "-1"},
 		"size too large":      {head + `<References><File ovf:id="a" ovf:size="9223372036854775808"/>`, "size of a file", "9223372036854775808"},
 		"negative capacity":   {disk(`ovf:capacity="-8"`), "capacity", "-8"},

@@ -13,46 +13,46 @@ import (
 )
 
 const (
-	// maxDescriptor is the length of an OVF descriptor in bytes. Those with a license in them have
-	// some hundred KiB.
+	// maxDescriptor bounds the length of an OVF descriptor in bytes. Descriptors that contain a license
+	// have some hundred KiB.
 	maxDescriptor = 4 << 20
 
-	maxDepth   = 64   // of elements in each other
+	maxDepth   = 64   // levels of nested elements
 	maxEntries = 4096 // files, and disks
 )
 
-// An envelope is what an OVF descriptor says of disks: DMTF DSP0243, version 1.1 and 2.1, and what
-// VMware wrote before there was a standard.
+// An envelope holds the disks in an OVF descriptor: DMTF DSP0243, versions 1.1 and 2.1, and VMware's
+// format from before the standard.
 type envelope struct {
 	files map[string]*ovfFile // by their IDs
 	disks []ovfDisk
 }
 
-// An ovfFile is an element File of References (section 7.1).
+// An ovfFile is a File element of References (section 7.1).
 type ovfFile struct {
 	href        string
-	size        int64 // bytes, -1 if it is not said
+	size        int64 // bytes, -1 if missing
 	compression string
 	chunkSize   string
 }
 
-// An ovfDisk is an element Disk of a DiskSection (section 9.1).
+// An ovfDisk is a Disk element of a DiskSection (section 9.1).
 type ovfDisk struct {
 	id, fileRef, parentRef string
-	capacity               int64 // bytes, 0 if it is not known
+	capacity               int64 // bytes, 0 if unknown
 }
 
-// parseOVF reads a descriptor. Document type definitions are refused, and with them all entities
-// that a file can define.
+// parseOVF reads a descriptor. It refuses document type definitions, and so all entities that a file
+// can define.
 func parseOVF(r io.Reader) (*envelope, error) {
 	d := xml.NewDecoder(r)
 	e := &envelope{files: map[string]*ovfFile{}}
-	var path []string // the elements that are open, "" for those of others
-	space := ""       // of the envelope
+	var path []string // the open elements, "" for those of another namespace
+	space := ""       // the namespace of the envelope
 	seen := false
 	for {
 		at := d.InputOffset()
-		token, err := d.Token() // that ends match starts is checked
+		token, err := d.Token() // Token checks that end elements match
 		switch {
 		case err == io.EOF && !seen:
 			return nil, ovfError(at, "root element", "missing", "Envelope")
@@ -66,7 +66,7 @@ func parseOVF(r io.Reader) (*envelope, error) {
 			return nil, ovfError(at, "document type definition", "present", "none in an OVF descriptor")
 		case xml.StartElement:
 			if len(path) == maxDepth {
-				return nil, ovfError(at, "depth", maxDepth+1, fmt.Sprintf("at most %d elements in each other", maxDepth))
+				return nil, ovfError(at, "depth", maxDepth+1, fmt.Sprintf("at most %d nested elements", maxDepth))
 			}
 			name := t.Name.Local
 			switch {
@@ -77,7 +77,7 @@ func parseOVF(r io.Reader) (*envelope, error) {
 			case t.Name.Space != space:
 				name = ""
 			}
-			// Before version 1.0 the type of a section was an attribute.
+			// Before version 1.0, the type of a section was an attribute.
 			if _, kind, _ := strings.Cut(attribute(t, "type"), ":"); name == "Section" && kind == "DiskSection_Type" {
 				name = "DiskSection"
 			}
@@ -91,7 +91,7 @@ func parseOVF(r io.Reader) (*envelope, error) {
 	}
 }
 
-// attribute returns an attribute of OVF, which has a prefix in all files that follow the standard.
+// attribute returns an OVF attribute. Files that follow the standard use a prefix.
 func attribute(t xml.StartElement, name string) string {
 	for _, a := range t.Attr {
 		if a.Name.Local == name && (a.Name.Space == "" || strings.Contains(a.Name.Space, "ovf") || name == "type") {
@@ -101,7 +101,7 @@ func attribute(t xml.StartElement, name string) string {
 	return ""
 }
 
-// element takes what an element says.
+// element records the content of an element.
 func (e *envelope) element(at int64, path string, t xml.StartElement) error {
 	get := func(name string) string { return attribute(t, name) }
 	switch path {
@@ -119,7 +119,7 @@ func (e *envelope) element(at int64, path string, t xml.StartElement) error {
 		case len(e.files) == maxEntries:
 			return ovfError(at, "number of files", fmt.Sprintf("more than %d", maxEntries), "less")
 		case e.files[id] != nil:
-			return ovfError(at, "id of a file", id, "another than that of a file before")
+			return ovfError(at, "id of a file", id, "an ID that no earlier file has")
 		}
 		e.files[id] = f
 	case "Envelope/DiskSection/Disk":
@@ -135,7 +135,7 @@ func (e *envelope) element(at int64, path string, t xml.StartElement) error {
 	return nil
 }
 
-// capacityOf returns a capacity in bytes, 0 if only those who deploy the package know it.
+// capacityOf returns a capacity in bytes, or 0 if it is a property that is set at deployment.
 func capacityOf(at int64, value, units string) (int64, error) {
 	if value == "" || strings.HasPrefix(value, "${") { // a property (section 9.5)
 		return 0, nil
@@ -155,7 +155,7 @@ func capacityOf(at int64, value, units string) (int64, error) {
 	return int64(low), nil
 }
 
-// unitOf reads a programmatic unit of bytes (DSP0004, annex C), or a word of VMware's.
+// unitOf parses a programmatic unit of bytes (DSP0004, annex C), or a unit name of VMware.
 func unitOf(s string) (uint64, bool) {
 	s = strings.ToLower(strings.Join(strings.Fields(s), ""))
 	switch s {
@@ -185,7 +185,7 @@ func unitOf(s string) (uint64, bool) {
 	return unit, true
 }
 
-// ovfError is about a field of a descriptor.
+// ovfError returns an error about a field of a descriptor.
 func ovfError(off int64, field string, value any, want string) error {
 	if s, ok := value.(string); ok && len(s) > 80 {
 		value = s[:80] + "..."

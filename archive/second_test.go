@@ -8,8 +8,8 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// TestSecondReaders has other programs extract the disk of an OVA, which is the same as that which is
-// read in it.
+// TestSecondReaders extracts the disk of an OVA with other programs. Their output must equal the disk
+// that this package reads.
 func TestSecondReaders(t *testing.T) {
 	need.Program(t, "7z", "bsdtar", "tar")
 	disk := file{name: "vm-disk1.vmdk", data: noise(200_000, 1)}

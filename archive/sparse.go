@@ -14,22 +14,21 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// GNU tar stores sparse files by their data alone, with a map of where they belong: in headers (the
-// old format, which Google Compute Engine asks for, and pax 0.0 and 0.1), or in front of the data
-// (pax 1.0). GNU tar manual, "Storing Sparse Files".
+// GNU tar stores only the data of a sparse file, with a map. The map is in the headers (the old format,
+// which Google Compute Engine requires, and pax 0.0 and 0.1), or before the data (pax 1.0). GNU tar
+// manual, "Storing Sparse Files".
 
-// maxRuns is the most that the map of a file may have: 24 MiB in memory.
+// maxRuns bounds the map of a file, to 24 MiB in memory.
 const maxRuns = 1 << 20
 
-// A run is data of a sparse file.
+// A run is a run of data in a sparse file.
 type run struct {
 	off, n int64 // in the file
-	packed int64 // where it is in what is stored
+	packed int64 // offset in the stored data
 }
 
-// sparseMap reads the map of a member that is sparse, and sets what is stored of it. For a member
-// that is not it does nothing. That the map is valid was checked by archive/tar, which does not
-// give it away.
+// sparseMap reads the map of a sparse member and sets its runs. For other members it does nothing.
+// archive/tar has validated the map but does not export it.
 func (m *member) sparseMap(r io.ReaderAt, h *tar.Header) (err error) {
 	var numbers []int64
 	version := h.PAXRecords["GNU.sparse.major"] + "." + h.PAXRecords["GNU.sparse.minor"]
@@ -59,7 +58,7 @@ func (m *member) sparseMap(r io.ReaderAt, h *tar.Header) (err error) {
 
 var errRuns = errors.New("invalid")
 
-// setRuns takes pairs of offset and length.
+// setRuns sets the runs from pairs of offset and length.
 func (m *member) setRuns(numbers []int64) error {
 	if len(numbers)%2 != 0 {
 		return errRuns
@@ -79,8 +78,8 @@ func (m *member) setRuns(numbers []int64) error {
 	return nil
 }
 
-// allMapped checks that what the map has is all that is stored: else another program would read another
-// file, or none.
+// allMapped checks that the map covers all stored data. Otherwise other programs would read another
+// file.
 func (m *member) allMapped(r io.ReaderAt, h *tar.Header, mapInData bool) error {
 	at, err := realHeader(r, m.header)
 	if err != nil {
@@ -98,12 +97,12 @@ func (m *member) allMapped(r io.ReaderAt, h *tar.Header, mapInData bool) error {
 		stored -= m.off - at - blockSize
 	}
 	if !ok || err != nil || stored != m.stored {
-		return fmt.Errorf("of %d bytes, where %d are stored", m.stored, stored)
+		return fmt.Errorf("of %d bytes, but %d are stored", m.stored, stored)
 	}
 	return nil
 }
 
-// oldMap reads the map of the old format: four pairs in the header, and 21 in each block behind it.
+// oldMap reads the map of the old format: four pairs in the header and 21 in each block after it.
 func oldMap(r io.ReaderAt, at int64) ([]int64, error) {
 	at, err := realHeader(r, at)
 	if err != nil {
@@ -137,7 +136,7 @@ func oldMap(r io.ReaderAt, at int64) ([]int64, error) {
 	}
 }
 
-// realHeader returns where the header of the file itself is, behind those that extend it.
+// realHeader returns the offset of the file's own header, after the extension headers.
 func realHeader(r io.ReaderAt, at int64) (int64, error) {
 	b := make([]byte, blockSize)
 	for {
@@ -157,8 +156,8 @@ func realHeader(r io.ReaderAt, at int64) (int64, error) {
 	}
 }
 
-// dataMap reads the map in front of the data: the number of pairs, then the pairs, a line each,
-// from the end of the header to where the data start.
+// dataMap reads the map before the data, from the end of the header to data: the number of pairs and
+// then the pairs, one number per line.
 func dataMap(r io.ReaderAt, at, data int64) ([]int64, error) {
 	at, err := realHeader(r, at)
 	if err != nil {
@@ -185,7 +184,7 @@ func dataMap(r io.ReaderAt, at, data int64) ([]int64, error) {
 	return all, err
 }
 
-// decimals reads numbers between separators.
+// decimals parses numbers between separators.
 func decimals(text, separator string) ([]int64, error) {
 	if text == "" {
 		return nil, nil
@@ -204,17 +203,17 @@ func decimals(text, separator string) ([]int64, error) {
 	return all, nil
 }
 
-// A sparseFile is a file that was stored without its holes.
+// A sparseFile is a file that is stored without its holes.
 type sparseFile struct {
 	packed image.Source
 	size   int64
 	runs   []run // in order, none empty
 }
 
-// Size returns the length of the file with its holes.
+// Size returns the length of the file including its holes.
 func (f *sparseFile) Size() int64 { return f.size }
 
-// at returns the index of the first run that ends behind off.
+// at returns the index of the first run that ends after off.
 func (f *sparseFile) at(off int64) int {
 	return sort.Search(len(f.runs), func(i int) bool { return f.runs[i].off+f.runs[i].n > off })
 }

@@ -13,37 +13,37 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// blockSize is what all of a tar archive counts in, in bytes: POSIX.1-2017, pax, "ustar Interchange
-// Format".
+// blockSize is the unit of a tar archive in bytes; POSIX.1-2017, pax, "ustar Interchange Format".
 const blockSize = 512
 
 const (
-	// maxMembers is for an archive of disks. One of the files of a system has more, and no disk.
+	// maxMembers suffices for an archive of disks. An archive of the files of a system has more
+	// members, but no disk.
 	maxMembers = 1 << 16
-	maxNames   = 4 << 20 // bytes of all names together
+	maxNames   = 4 << 20 // total bytes of all names
 )
 
 // A member is a file in a tar archive.
 type member struct {
-	name   string // without "./" in front
+	name   string // without a leading "./"
 	kind   byte   // a Typeflag of archive/tar
-	link   string // where a link leads
+	link   string // target of a link
 	header int64  // offset of its first header
-	off    int64  // of its data in the archive
-	stored int64  // length of the data there
-	size   int64  // of the file: more than is stored if it is sparse
-	sparse []run  // where the stored bytes belong, nil if the file is not sparse
+	off    int64  // offset of its data in the archive
+	stored int64  // length of its data in the archive
+	size   int64  // length of the file, more than stored if it is sparse
+	sparse []run  // offsets of the stored data, nil if the file is not sparse
 }
 
 func (m *member) regular() bool { return m.kind == tar.TypeReg || m.kind == tar.TypeGNUSparse }
 
-// end is where the next header starts.
+// end returns the offset of the next header.
 func (m *member) end() int64 { return m.off + roundUp(m.stored) }
 
 func roundUp(n int64) int64 { return (n + blockSize - 1) &^ (blockSize - 1) }
 
-// Detect tells whether r, a file of size bytes, is a tar archive: whether it starts with the header
-// of a member. It reads 512 bytes.
+// Detect reports whether r, a file of size bytes, starts with the header of a tar member. It reads 512
+// bytes.
 func Detect(r io.ReaderAt, size int64) bool {
 	b := make([]byte, blockSize)
 	if size < blockSize {
@@ -64,8 +64,8 @@ func Detect(r io.ReaderAt, size int64) bool {
 	return ok && sum == want && size1 && b[0] != 0
 }
 
-// number reads a number of a header: octal digits, or a binary number if the first bit is set, as
-// GNU tar writes those that have too many digits.
+// number parses a number in a header: octal digits, or a binary number if the first bit is set, as GNU
+// tar writes large numbers.
 func number(b []byte) (n int64, ok bool) {
 	if len(b) > 0 && b[0]&0x80 != 0 {
 		n = int64(b[0] & 0x7f)
@@ -87,13 +87,13 @@ func number(b []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// walk calls visit for all members of the archive in r, in their order, until it returns an error
-// or errStop. Of the data nothing is read. Where size is not known it is math.MaxInt64; the end of r
-// is that of the archive then.
+// walk calls visit for all members of the archive in r, in order, until visit returns an error or
+// errStop. It does not read data. If size is unknown, it is math.MaxInt64, and the end of r is the end
+// of the archive.
 func walk(ctx context.Context, r io.ReaderAt, size int64, visit func(*member) error) (warnings []string, err error) {
 	section := &headerReader{SectionReader: io.NewSectionReader(r, 0, size)}
 	t := tar.NewReader(section)
-	start := int64(0) // of the header
+	start := int64(0) // offset of the header
 	runs := 0
 	for n := 0; ; n++ {
 		section.left = maxHeaders
@@ -105,21 +105,21 @@ func walk(ctx context.Context, r io.ReaderAt, size int64, visit func(*member) er
 		case err == io.EOF:
 			return endMark(r, start), nil
 		case errors.Is(err, tar.ErrHeader):
-			return warnings, fieldError(start, "header", "invalid", "that of a member of a tar archive")
+			return warnings, fieldError(start, "header", "invalid", "the header of a tar member")
 		case errors.Is(err, errHeaders):
-			return warnings, fieldError(start, "length of the headers", fmt.Sprintf("more than %d bytes", maxHeaders), "those of one member")
+			return warnings, fieldError(start, "length of the headers", fmt.Sprintf("more than %d bytes", maxHeaders), "the headers of one member")
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			return warnings, fieldError(start, "header", "cut off", "that of a member, whole")
+			return warnings, fieldError(start, "header", "cut off", "the whole header of a member")
 		case err != nil && section.err == nil && !errors.Is(err, tar.ErrInsecurePath):
-			return warnings, fieldError(start, "header", err, "that of a member of a tar archive")
+			return warnings, fieldError(start, "header", err, "the header of a tar member")
 		case err != nil && !errors.Is(err, tar.ErrInsecurePath):
 			return warnings, fmt.Errorf("tar: the member at offset %d: %w", start, err)
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader {
-			// Programs differ in what they take from it.
+			// Programs differ in their treatment of these global records.
 			for _, key := range []string{"path", "linkpath", "size"} {
 				if h.PAXRecords[key] != "" {
-					return warnings, fieldError(start, "global header record "+key, h.PAXRecords[key], "none, as it would be that of all members")
+					return warnings, fieldError(start, "global header record "+key, h.PAXRecords[key], "none, because it would apply to all members")
 				}
 			}
 			if start, err = section.Seek(0, io.SeekCurrent); err != nil {
@@ -142,7 +142,7 @@ func walk(ctx context.Context, r io.ReaderAt, size int64, visit func(*member) er
 			return warnings, fieldError(start, "map of sparse files", fmt.Sprintf("more than %d runs", maxRuns), "fewer")
 		}
 		if m.stored < 0 || m.stored > size-m.off {
-			return warnings, fieldError(start, "size", m.stored, fmt.Sprintf("at most %d, what is left of the archive: it was cut off", size-m.off))
+			return warnings, fieldError(start, "size", m.stored, fmt.Sprintf("at most %d, the rest of the archive: it is truncated", size-m.off))
 		}
 		start = m.end()
 		switch err := visit(m); {
@@ -154,18 +154,18 @@ func walk(ctx context.Context, r io.ReaderAt, size int64, visit func(*member) er
 	}
 }
 
-// maxHeaders is how much the headers of one member may have, in bytes: enough for the longest map of a
-// sparse file that is read here.
+// maxHeaders bounds the headers of one member, in bytes. It is enough for the longest sparse map that
+// is supported.
 const maxHeaders = 32 << 20
 
-// A headerReader reads the headers of one member, but not without end.
+// A headerReader reads the headers of one member, up to a limit.
 type headerReader struct {
 	*io.SectionReader
 	left int
-	err  error // of the file
+	err  error // error of the underlying file
 }
 
-var errHeaders = errors.New("headers without end")
+var errHeaders = errors.New("headers are too long")
 
 func (r *headerReader) Read(p []byte) (int, error) {
 	if r.left -= len(p); r.left < 0 {
@@ -181,8 +181,8 @@ func (r *headerReader) Read(p []byte) (int, error) {
 // errStop ends a walk.
 var errStop = errors.New("stop")
 
-// dataOf is the length of the data of a member that is no regular file: links, devices, folders and
-// pipes have none, whatever their size field says.
+// dataOf returns the length of the data of a member. Links, devices, folders and pipes have none,
+// whatever their size field contains.
 func dataOf(h *tar.Header) int64 {
 	switch h.Typeflag {
 	case tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeDir, tar.TypeFifo:
@@ -191,18 +191,17 @@ func dataOf(h *tar.Header) int64 {
 	return h.Size
 }
 
-// endMark warns if the archive does not end as tar ends it, by two blocks of zeros: whole members
-// may be missing.
+// endMark warns if the archive does not end with two blocks of zeros: members can be missing.
 func endMark(r io.ReaderAt, end int64) []string {
 	mark := make([]byte, 2*blockSize)
 	n, _ := r.ReadAt(mark, end)
 	if n == len(mark) && len(bytes.Trim(mark, "\x00")) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("the archive has no end mark behind its last member, at byte %d: it may have been cut off", end)}
+	return []string{fmt.Sprintf("the archive has no end mark after its last member, at byte %d: it may be truncated", end)}
 }
 
-// cleanName is the name of a member as people give it. It is compared with others and never opened.
+// cleanName normalizes the name of a member. The name is only compared with others and never opened.
 func cleanName(name string) string {
 	for strings.HasPrefix(name, "./") {
 		name = strings.TrimLeft(name[2:], "/")
@@ -227,7 +226,7 @@ func members(ctx context.Context, r io.ReaderAt, size int64) (all []*member, war
 	return all, warnings, err
 }
 
-// source returns the file as it was before it was archived.
+// source returns the content of the member, with the holes of a sparse file.
 func (m *member) source(src image.Source) (image.Source, error) {
 	s, err := image.NewSection(src, m.off, m.stored)
 	if err != nil || m.sparse == nil {
@@ -236,7 +235,7 @@ func (m *member) source(src image.Source) (image.Source, error) {
 	return &sparseFile{packed: s, size: m.size, runs: m.sparse}, nil
 }
 
-// fieldError is about a field of a tar archive.
+// fieldError returns an error about a field of a tar archive.
 func fieldError(off int64, field string, value any, want string) error {
 	return &image.FormatError{Format: "tar", Offset: off, Field: field, Value: value, Want: want}
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// TestOtherTars reads what GNU tar, bsdtar and 7z write in all of their formats, of a disk with
-// holes, a long name and a compressed disk.
+// TestOtherTars reads archives of GNU tar, bsdtar and 7z in all their formats, with a sparse disk, a
+// long name and a compressed disk.
 func TestOtherTars(t *testing.T) {
 	need.Program(t, "tar", "bsdtar", "7z")
 	dir := t.TempDir()
@@ -27,7 +27,7 @@ func TestOtherTars(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(long)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	// Many runs: the old format needs blocks of its own for the map.
+	// The disk has many runs: the old format needs additional blocks for the map.
 	disk := make([]byte, 8<<20+513)
 	for off := 128 << 10; off < len(disk)-(256<<10); off += 192 << 10 {
 		copy(disk[off:], noise(16<<10, byte(off>>16)))
@@ -62,7 +62,7 @@ func TestOtherTars(t *testing.T) {
 	}{
 		"gnu":               {[]string{"tar", "--format=gnu", "-cf"}, false, true},
 		"gnu sparse":        {[]string{"tar", "--format=gnu", "-Scf"}, true, true},
-		"oldgnu sparse":     {[]string{"tar", "--format=oldgnu", "-Scf"}, true, true}, // as Google Compute Engine takes it
+		"oldgnu sparse":     {[]string{"tar", "--format=oldgnu", "-Scf"}, true, true}, // required by Google Compute Engine
 		"posix":             {[]string{"tar", "--format=posix", "-cf"}, false, true},
 		"posix 1.0 sparse":  {[]string{"tar", "--format=posix", "-Scf"}, true, true},
 		"posix 0.1 sparse":  {[]string{"tar", "--format=posix", "--sparse-version=0.1", "-Scf"}, true, true},
@@ -100,7 +100,7 @@ func TestOtherTars(t *testing.T) {
 				t.Fatal(err)
 			}
 			if sparse := d.Size < int64(len(disk)); sparse != test.sparse {
-				t.Errorf("%d bytes are stored of %d", d.Size, len(disk))
+				t.Errorf("%d bytes of %d are stored", d.Size, len(disk))
 			}
 			file, err := d.Open()
 			if err != nil {
@@ -121,11 +121,11 @@ func TestOtherTars(t *testing.T) {
 	}
 }
 
-// TestNames has archives of which one member is the disk, or none.
+// TestNames uses archives in which one member, or none, is the disk.
 func TestNames(t *testing.T) {
 	tests := map[string]struct {
 		names []string
-		want  string // "" is none, or several
+		want  string // "" means none or several
 	}{
 		"one disk":        {[]string{"README", "disk.raw", "SHA256SUMS"}, "disk.raw"},
 		"Vagrant":         {[]string{"Vagrantfile", "metadata.json", "box.img"}, "box.img"},
@@ -165,7 +165,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// block returns a header with the right sum.
+// block returns a header with a valid checksum.
 func block(name string, kind byte, size string, change func(b []byte)) []byte {
 	b := make([]byte, blockSize)
 	copy(b, name)
@@ -180,7 +180,7 @@ func block(name string, kind byte, size string, change func(b []byte)) []byte {
 	return b
 }
 
-// setSum sets the sum of a header.
+// setSum sets the checksum of a header.
 func setSum(b []byte) {
 	sum := int64(8 * ' ')
 	for i, c := range b {
@@ -191,7 +191,7 @@ func setSum(b []byte) {
 	copy(b[148:], fmt.Sprintf("%06o\x00 ", sum))
 }
 
-// base256 is a size in binary, as GNU tar writes it.
+// base256 returns a binary size field, as GNU tar writes it.
 func base256(n uint64) string {
 	b := make([]byte, 12)
 	b[0] = 0x80
@@ -229,21 +229,21 @@ func TestHostileTar(t *testing.T) {
 		field string
 		want  string
 	}{
-		"longer than the archive": {[][]byte{block("d.raw", '0', fmt.Sprintf("%011o", 4096), nil), data, end}, "size", "cut off"},
-		"a size of 8 EiB":         {[][]byte{block("d.raw", '0', base256(math.MaxInt64), nil), data, end}, "size", "cut off"},
+		"longer than the archive": {[][]byte{block("d.raw", '0', fmt.Sprintf("%011o", 4096), nil), data, end}, "size", "truncated"},
+		"a size of 8 EiB":         {[][]byte{block("d.raw", '0', base256(math.MaxInt64), nil), data, end}, "size", "truncated"},
 		"a negative size":         {[][]byte{block("d.raw", '0', strings.Repeat("\xff", 12), nil), data, end}, "header", "invalid"},
 		"a size that overflows":   {[][]byte{block("d.raw", '0', "\x80"+strings.Repeat("\xff", 11), nil), data, end}, "header", "invalid"},
 		"a size that is no octal": {[][]byte{block("d.raw", '0', "9999", nil), data, end}, "header", "invalid"},
 		"no header":               {[][]byte{block("d.raw", '0', "02000", nil), data, bytes.Repeat([]byte("x"), 512)}, "header", "invalid"},
 		"cut off in a header":     {[][]byte{block("d.raw", '0', "02000", nil), data, block("e", '0', "0", nil)[:100]}, "header", "cut off"},
-		"pax size":                {[][]byte{pax("size=99999999999"), block("d.raw", '0', "02000", nil), data, end}, "size", "cut off"},
+		"pax size":                {[][]byte{pax("size=99999999999"), block("d.raw", '0', "02000", nil), data, end}, "size", "truncated"},
 		"pax size, negative":      {[][]byte{pax("size=-5"), block("d.raw", '0', "02000", nil), data, end}, "header", "invalid"},
 		"pax of 1 GiB":            {[][]byte{block("x", 'x', fmt.Sprintf("%011o", 1<<30), nil), data}, "", ""},
 		"long name of 1 GiB":      {[][]byte{block("x", 'L', fmt.Sprintf("%011o", 1<<30), nil), data}, "", ""},
 		"sparse out of order":     {[][]byte{oldSparse(1024, 256, 0, 256), data, end}, "header", "invalid"},
 		"sparse past the end":     {[][]byte{oldSparse(0, 512, 4096, 512), data, end}, "header", "invalid"},
 		"sparse that overflows":   {[][]byte{oldSparse(math.MaxInt64, math.MaxInt64), data, end}, "header", "invalid"},
-		"sparse without its data": {[][]byte{oldSparse(0, 4096), data[:512]}, "map of a sparse file", "of 4096 bytes, where 512 are stored"},
+		"sparse without its data": {[][]byte{oldSparse(0, 4096), data[:512]}, "map of a sparse file", "of 4096 bytes, but 512 are stored"},
 		"sparse, endless map": {[][]byte{block("d.raw", 'S', "0", func(b []byte) {
 			copy(b[257:], "ustar  \x00")
 			b[482] = 1
@@ -278,7 +278,7 @@ func TestHostileTar(t *testing.T) {
 	t.Run("without an end", func(t *testing.T) {
 		for _, tail := range [][]byte{nil, end[:512]} {
 			a := opened(t, slicesOf(block("d.raw", '0', "02000", nil), data, tail))
-			if got := strings.Join(a.Warnings, ""); !strings.Contains(got, "no end mark behind its last member, at byte 1536") {
+			if got := strings.Join(a.Warnings, ""); !strings.Contains(got, "no end mark after its last member, at byte 1536") {
 				t.Errorf("warnings: %q", got)
 			}
 		}
@@ -287,7 +287,7 @@ func TestHostileTar(t *testing.T) {
 
 func slicesOf(b ...[]byte) []byte { return bytes.Join(b, nil) }
 
-// many is an archive of any number of empty members, whose length is not known.
+// many is an archive of unknown length with any number of empty members.
 type many struct {
 	n     int64
 	block []byte
@@ -300,7 +300,7 @@ func (m many) ReadAt(p []byte, off int64) (int, error) {
 	return copy(p, m.block[off%blockSize:]), nil
 }
 
-// endless is a header, and then blocks of one kind without end.
+// endless is a header followed by an infinite number of equal blocks.
 type endless struct{ header, block []byte }
 
 func (e endless) ReadAt(p []byte, off int64) (int, error) {
@@ -314,10 +314,10 @@ func (e endless) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// TestEndless has headers that go on as long as the file does, which is sparse or compressed.
+// TestEndless uses headers that are as long as the file, which is sparse or compressed.
 func TestEndless(t *testing.T) {
 	more := make([]byte, blockSize)
-	more[0], more[504] = '1', 1 // a map that goes on
+	more[0], more[504] = '1', 1 // an extended map
 	head := block("d.raw", 'S', "0", func(b []byte) {
 		copy(b[257:], "ustar  \x00")
 		b[482] = 1
@@ -341,7 +341,7 @@ func TestManyMembers(t *testing.T) {
 		_, err := Open(context.Background(), empty, empty.n*blockSize, Options{})
 		imagetest.Refused(t, err, "tar", "number of members", maxMembers*blockSize, "archive of disk images")
 	})
-	// All have the name of a disk, and they are the same.
+	// All members have the same name, which is that of a disk.
 	disks := many{maxMembers, block("a.raw", '0', "0", nil)}
 	a, err := Open(context.Background(), disks, disks.n*blockSize, Options{})
 	if err != nil {
@@ -355,7 +355,7 @@ func TestManyMembers(t *testing.T) {
 	if _, err := Open(ctx, disks, disks.n*blockSize, Options{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	// Names as long as they may be.
+	// The names have the maximal length.
 	long := tarOf(t, file{name: strings.Repeat("n", 1<<19), data: "x"})
 	long = bytes.Repeat(long[:len(long)-1024], 20)
 	_, err = open(long)
@@ -381,7 +381,8 @@ func TestDetect(t *testing.T) {
 	}
 }
 
-// TestReadErrors has a file that can not be read: that is no error of the format.
+// TestReadErrors uses a file that cannot be read. Its error must not be reported as an error of the
+// format.
 func TestReadErrors(t *testing.T) {
 	disk := file{name: "vm-disk1.vmdk", data: noise(5_000, 1)}
 	ovf := file{name: "vm.ovf", data: virtualBoxOVF(disk.name)}

@@ -20,15 +20,15 @@ import (
 	"github.com/luksimg/luksimg/internal/zstd"
 )
 
-// A bomb is a file that was made to cost much.
+// A bomb is a file that was made to be expensive to read.
 type bomb struct {
 	name string
 	file func() []byte
 	want error
 }
 
-// zstdFrame returns a frame of n blocks of 128 KiB of zeros. It says that it has size bytes, unless
-// that is negative, and asks for a window of 2^log bytes.
+// zstdZeros returns a frame of n blocks of 128 KiB of zeros. Its header has the given size, unless that
+// is negative, and a window of 2^log bytes.
 func zstdZeros(n int, size int64, log byte) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, zstd.Magic)
 	if size < 0 {
@@ -47,7 +47,7 @@ func zstdZeros(n int, size int64, log byte) []byte {
 	return b
 }
 
-// gzipMember makes a member of a deflate stream, with the trailer of what is in it.
+// gzipMember returns a member with the deflate stream z and the given trailer.
 func gzipMember(z []byte, crc, size uint32) []byte {
 	b := append([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3}, z...)
 	b = binary.LittleEndian.AppendUint32(b, crc)
@@ -69,14 +69,14 @@ func repeat(b []byte, n int) []byte { return bytes.Repeat(b, n) }
 
 func concat(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
-// skippableFrame returns a frame of zstd that holds n bytes which mean nothing.
+// skippableFrame returns a skippable zstd frame of n bytes.
 func skippableFrame(n int) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, 0x184d2a50)
 	b = binary.LittleEndian.AppendUint32(b, uint32(n))
 	return append(b, make([]byte, n)...)
 }
 
-// bombs returns them all.
+// bombs returns all bombs.
 func bombs(t testing.TB) []bomb {
 	t.Helper()
 	zeros := make([]byte, 1<<20)
@@ -89,9 +89,9 @@ func bombs(t testing.TB) []bomb {
 	empty := gzipMember(deflated(t, nil), 0, 0)
 	one := gzipMember(deflated(t, zeros), crc32.ChecksumIEEE(zeros), 1<<20)
 	lie := bytes.Clone(x)
-	lie[len(lie)-16] ^= 0x40 // in the index
+	lie[len(lie)-16] ^= 0x40 // a byte of the index
 	text := zstdZeros(2, 2*zstd.MaxBlock, 17)
-	none := zstdZeros(1, 0, 17)[:14] // a frame that says it is empty, and is
+	none := zstdZeros(1, 0, 17)[:14] // an empty frame
 	none = append(none, 1, 0, 0)
 	w, err := klauspost.NewWriter(nil)
 	if err != nil {
@@ -129,7 +129,7 @@ func bombs(t testing.TB) []bomb {
 		{"bzip2: something behind it", func() []byte { return append(bytes.Clone(bz), "PK\x03\x04"...) }, ErrCorrupt},
 		{"xz: 2 GiB of zeros in streams", func() []byte { return repeat(x, 2048) }, ErrTooLarge},
 		{"xz: empty streams", func() []byte { return append(repeat(xEmpty, 1<<19), x...) }, ErrWindow},
-		{"xz: a dictionary of 1.5 GiB", func() []byte { return xzOf(zeros[:100], "--lzma2=dict=1536MiB") }, nil}, // as long as what is in it
+		{"xz: a dictionary of 1.5 GiB", func() []byte { return xzOf(zeros[:100], "--lzma2=dict=1536MiB") }, nil}, // the dictionary is cut to the length of the content
 		{"xz: an index that lies", func() []byte { return lie }, ErrCorrupt},
 		{"xz: something behind it", func() []byte { return append(bytes.Clone(x), "PK\x03\x04"...) }, ErrCorrupt},
 		{"xz: no index", func() []byte { return x[:len(x)-40] }, ErrCorrupt},
@@ -138,7 +138,7 @@ func bombs(t testing.TB) []bomb {
 
 const bombMemory = 64 << 20
 
-// TestBombs: each is refused soon, in little memory, by its index and as a stream.
+// TestBombs checks that each bomb is refused early and in little memory, by index and as a stream.
 func TestBombs(t *testing.T) {
 	need.Program(t, "xz", "bzip2")
 	defer debug.SetGCPercent(debug.SetGCPercent(20))
@@ -166,18 +166,18 @@ func TestBombs(t *testing.T) {
 				_, err = io.Copy(io.Discard, r)
 				r.Close()
 			}
-			// Only an index tells what some of them are.
+			// Only the index reveals some of them.
 			if err == nil && !bytes.Contains([]byte(b.name), []byte("xz: ")) && !bytes.Contains([]byte(b.name), []byte("frames")) {
-				t.Errorf("%s: a stream of it was read", b.name)
+				t.Errorf("%s: the stream was read without an error", b.name)
 			}
 		})
 		if peak > bombMemory {
-			t.Errorf("%s, a stream: %d bytes of memory", b.name, peak)
+			t.Errorf("%s, as a stream: %d bytes of memory", b.name, peak)
 		}
 	}
 }
 
-// drain reads all that is in a file.
+// drain reads a whole file.
 func drain(ctx context.Context, f *File) error {
 	defer f.Close()
 	if f.Size() < 0 {
@@ -195,7 +195,7 @@ func drain(ctx context.Context, f *File) error {
 	return err
 }
 
-// watch returns how much the heap grew while f was running.
+// watch returns the growth of the heap while f runs.
 func watch(f func()) uint64 {
 	runtime.GC()
 	var m runtime.MemStats

@@ -6,5 +6,5 @@ import (
 	"io"
 )
 
-// newBzip2 reads bzip2 streams that follow each other.
+// newBzip2 reads concatenated bzip2 streams.
 func newBzip2(b *bufio.Reader) io.ReadCloser { return io.NopCloser(bzip2.NewReader(b)) }

@@ -1,11 +1,10 @@
-// Package compressed reads disks that were compressed as a whole: gzip, bzip2, xz and zstd, as
-// people publish them.
+// Package compressed reads disks that were compressed as a whole with gzip, bzip2, xz or zstd.
 //
-// [Open] opens a file: what the container tells of its parts and of its length is read, so that it can
-// be read at random where the container has an index. [NewReader] reads a stream in order. Both check
-// what the container has for that: checksums, lengths, and that nothing is missing at the end.
+// [Open] opens a file and reads its index or the lengths of its parts. With an index the file can be
+// read at random offsets. [NewReader] reads a stream in order. Both verify everything that the
+// container allows: checksums, lengths, and a complete end.
 //
-// What a file may cost is bounded; see [Options]. The package never opens a file by name.
+// The cost of reading a file is bounded; see [Options]. The package never opens a file by name.
 package compressed
 
 import (
@@ -19,7 +18,7 @@ import (
 // A Kind is a container of compressed data.
 type Kind string
 
-// The kinds that are read.
+// The supported kinds.
 const (
 	Gzip  Kind = "gzip"
 	Bzip2 Kind = "bzip2"
@@ -27,7 +26,7 @@ const (
 	Zstd  Kind = "zstd"
 )
 
-// kinds are the signatures of the kinds, by the names that package signature gives them.
+// kinds maps the names of signatures in package signature to kinds.
 var kinds = map[string]Kind{
 	"a gzip-compressed file":         Gzip,
 	"a bzip2-compressed file":        Bzip2,
@@ -36,8 +35,8 @@ var kinds = map[string]Kind{
 	"a zstd- or LZ4-compressed file": Zstd,
 }
 
-// Detect tells the kind of the file in r, of size bytes, by its first bytes; "" is none of them. It reads
-// some KiB at most. The error is that of r.
+// Detect returns the kind of the file in r, of size bytes, from its first bytes, or "" for another
+// kind. It reads some KiB at most. Its error is that of r.
 func Detect(r io.ReaderAt, size int64) (Kind, error) {
 	s, _, err := signature.Find(r, size)
 	if s == nil || err != nil {
@@ -50,51 +49,50 @@ func Detect(r io.ReaderAt, size int64) (Kind, error) {
 	return k, nil
 }
 
-// Errors that a caller can act on. Match with [errors.Is].
+// Errors that a caller can act on. Match them with [errors.Is].
 var (
-	// ErrCorrupt means that the file breaks the rules of its container, fails a checksum, or ends too
-	// early.
+	// ErrCorrupt means that the file violates its format, fails a checksum, or is truncated.
 	ErrCorrupt = errors.New("the compressed data are corrupt")
 
-	// ErrTooLarge means that a file would become larger than is allowed.
-	ErrTooLarge = errors.New("too large when it is unpacked")
+	// ErrTooLarge matches every [SizeError]: the decompressed file would exceed the limit.
+	ErrTooLarge = errors.New("too large when decompressed")
 
-	// ErrWindow means that unpacking a file takes more memory than is allowed.
-	ErrWindow = errors.New("unpacking takes too much memory")
+	// ErrWindow means that decompressing a file needs more memory than is allowed.
+	ErrWindow = errors.New("decompression needs too much memory")
 
-	// ErrUnsupported means that the container uses a feature that is not read here.
+	// ErrUnsupported means that the file uses an unsupported feature of its format.
 	ErrUnsupported = errors.New("unsupported feature of a compressed file")
 )
 
-// Options bound what a file may cost. The zero value is right for a file of unknown origin.
+// Options bound the cost of a file. The zero value suits a file of unknown origin.
 type Options struct {
-	// MaxSize is how many bytes a file may become. If it is zero that depends on the length of the
-	// file: see [Options.Limit].
+	// MaxSize bounds the decompressed size in bytes. Zero means a limit that depends on the length of
+	// the file; see [Options.Limit].
 	MaxSize int64
 
-	// MaxWindow is how much memory in bytes the container may ask for, zero for 128 MiB.
+	// MaxWindow bounds the memory in bytes that the format can require; zero means 128 MiB.
 	MaxWindow int64
 
-	// Packed is the length in bytes of the file as it was published, if this one was inside it; zero
-	// is this one.
+	// Packed is the length in bytes of the published file, if it contained this one. Zero means that
+	// this is the published file.
 	Packed int64
 
-	// Jobs is how many parts are decoded at a time, zero for one for each CPU.
+	// Jobs is the number of parts decoded at a time; zero means one for each CPU.
 	Jobs int
 }
 
 const (
-	// freeSize is how much every file may become, and maxRatio what it may become besides, by its own
-	// length. Deflate makes 1032 of one at most: a disk of zeros in gzip is never refused. What has a
-	// higher ratio is a disk with next to nothing on it, or made to do harm.
+	// freeSize is the decompressed size that every file can have, and maxRatio the additional size per
+	// byte of the file. Deflate has a ratio of at most 1032, so a gzip file of zeros is never refused.
+	// A file with a higher ratio is an almost empty disk or an attack.
 	freeSize = 256 << 20
 	maxRatio = 1100
 
 	defaultWindow = 128 << 20
 )
 
-// Limit returns how many bytes a file of so many may become: 256 MiB, and 1100 times its own length,
-// unless MaxSize says otherwise.
+// Limit returns the maximal decompressed size of a file of size bytes: MaxSize if set, else 256 MiB
+// plus 1100 times the length of the file.
 func (o Options) Limit(size int64) int64 {
 	if o.MaxSize > 0 {
 		return o.MaxSize
@@ -115,7 +113,7 @@ func (o Options) window() int64 {
 	return defaultWindow
 }
 
-// check refuses a length that the container tells.
+// check refuses a length that the container gives.
 func (o Options) check(k Kind, packed, size int64) error {
 	if most := o.Limit(packed); size > most {
 		return &SizeError{k, size, most}
@@ -123,26 +121,26 @@ func (o Options) check(k Kind, packed, size int64) error {
 	return nil
 }
 
-// A SizeError says that a file would become larger than is allowed. It matches [ErrTooLarge].
+// A SizeError means that a decompressed file would exceed the limit. It matches [ErrTooLarge].
 type SizeError struct {
 	Kind Kind
-	Size int64 // what the container tells, or as much as was unpacked, in bytes
-	Most int64 // what is allowed
+	Size int64 // the size in the header, or what was decompressed so far, in bytes
+	Most int64 // the limit in bytes
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s: %v: %d bytes or more, and %d are allowed for a file of this length", e.Kind, ErrTooLarge, e.Size, e.Most)
+	return fmt.Sprintf("%s: %v: at least %d bytes, but a file of this length is limited to %d", e.Kind, ErrTooLarge, e.Size, e.Most)
 }
 
 // Is reports whether target is [ErrTooLarge].
 func (e *SizeError) Is(target error) bool { return target == ErrTooLarge }
 
-// corrupt is an error of a container.
+// corrupt returns an [ErrCorrupt] at an offset of the file.
 func corrupt(k Kind, off int64, format string, args ...any) error {
 	return fmt.Errorf("%s: %w: at offset %d: %s", k, ErrCorrupt, off, fmt.Sprintf(format, args...))
 }
 
-// early is an error of reading where more has to follow.
+// early converts io.EOF to io.ErrUnexpectedEOF.
 func early(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

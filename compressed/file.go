@@ -9,23 +9,23 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A File is a compressed file that was opened. It is safe for concurrent use, but for Close.
+// A File is an open compressed file. Except for Close, its methods are safe for concurrent use.
 type File struct {
 	kind  Kind
 	r     io.ReaderAt
 	file  int64 // length of the file
-	size  int64 // of what is in it; -1 if it is not known
+	size  int64 // decompressed length; -1 if unknown
 	o     Options
 	index *index
 	rand  *random
-	tail  []byte // the last bytes of what is in it, after Count
+	tail  []byte // the last decompressed bytes, set by Count
 }
 
-// tailSize is how much of the end is looked at.
+// tailSize is the length of the end that Count keeps.
 const tailSize = 512
 
-// Open opens the compressed file in r, of size bytes, and reads its index, or walks from part to part of
-// the file, where it has parts that tell their length. No data are decoded, but for a file that says it is empty.
+// Open opens the compressed file in r, of size bytes. It reads the index, or else the lengths of the
+// parts if the format has them. It decodes no data, except to verify a file that claims to be empty.
 func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*File, error) {
 	k, err := Detect(r, size)
 	if err != nil {
@@ -46,7 +46,7 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*File, err
 	if f.index != nil {
 		f.size = f.index.end.off
 	}
-	if f.size == 0 { // nobody will read it, and find out that this is wrong
+	if f.size == 0 { // nobody will read it, so verify it here
 		if _, err := f.Count(ctx); err != nil {
 			return nil, err
 		}
@@ -63,25 +63,25 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*File, err
 // Kind returns the kind of the file.
 func (f *File) Kind() Kind { return f.kind }
 
-// Size returns the length in bytes of what is in the file, or -1 if only unpacking tells.
+// Size returns the decompressed length in bytes, or -1 if it is unknown before decompression.
 func (f *File) Size() int64 { return f.size }
 
-// maxUnit is how long a part may be for a file to be read at random: what is wanted of it costs all that
-// is in front of it there.
+// maxUnit bounds the length of a part in a file that is read at random, because a read decodes
+// everything before it in the part.
 const maxUnit = 256 << 20
 
-// Random tells whether the file is read at random at a bearable cost: it has more than one part that is
-// decoded on its own, or is small.
+// Random reports whether random reads have a reasonable cost: the file has several independent parts,
+// or is small.
 func (f *File) Random() bool {
 	return f.index != nil && f.index.most <= maxUnit && (len(f.index.units) > 1 || f.size <= leastUnit)
 }
 
-// NewReader returns a reader of all that is in the file; see [NewReader].
+// NewReader returns a reader of the decompressed file; see the function [NewReader].
 func (f *File) NewReader(ctx context.Context) (io.ReadCloser, error) {
 	return NewReader(ctx, io.NewSectionReader(f.r, 0, f.file), f.kind, f.file, f.o)
 }
 
-// Count unpacks the file to find out how long is what is in it.
+// Count decompresses the file to find its length. It returns the length in bytes.
 func (f *File) Count(ctx context.Context) (int64, error) {
 	r, err := f.NewReader(ctx)
 	if err != nil {
@@ -107,23 +107,22 @@ func (f *File) Count(ctx context.Context) (int64, error) {
 	return n, nil
 }
 
-// Tail returns the last bytes, up to 512, of what is in the file, after Count; else nil.
+// Tail returns up to 512 last bytes of the decompressed file after Count; before, nil.
 func (f *File) Tail() []byte { return f.tail }
 
-// Source returns what is in the file. If it is not [File.Random], it is for jobs that read all of it in
-// order; see [InOrder]. A file whose length is not known is an error. There is nothing to close after
-// f.Close, but for an [InOrder].
+// Source returns the decompressed content. If the file is not [File.Random], read the source in order;
+// see [InOrder]. An unknown length is an error. Close an InOrder; other sources need only f.Close.
 func (f *File) Source() (image.Source, error) {
 	switch {
 	case f.rand != nil:
 		return f.rand, nil
 	case f.size < 0:
-		return nil, errors.New("the length of what is in the file is not known")
+		return nil, errors.New("the decompressed length is unknown")
 	}
 	return NewInOrder(f.size, f.NewReader), nil
 }
 
-// Close frees what reading at random keeps.
+// Close frees the resources of random reads.
 func (f *File) Close() error {
 	if f.rand != nil {
 		return f.rand.close()

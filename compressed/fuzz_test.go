@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/internal/zstd"
 )
 
-// FuzzOpen reads what may be a compressed file as a stream, and by its index: what both read is the same.
+// FuzzOpen reads any bytes as a compressed stream and by index. Both results must be equal.
 func FuzzOpen(f *testing.F) {
 	text := bytes.Repeat([]byte("a disk, more or less "), 300)
 	w, err := klauspost.NewWriter(nil)
@@ -55,7 +55,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		c, err := Open(t.Context(), bytes.NewReader(file), int64(len(file)), o)
 		if err != nil {
-			return // an index may be wrong where a stream does not look
+			return // a stream does not check the whole index
 		}
 		defer c.Close()
 		if c.Size() < 0 {

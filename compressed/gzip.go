@@ -10,17 +10,17 @@ import (
 	"github.com/luksimg/luksimg/internal/inflate"
 )
 
-// What follows is of RFC 1952, section 2.3.
+// The format is specified in RFC 1952, section 2.3.
 
-// A gzipReader reads gzip members that follow each other.
+// A gzipReader reads concatenated gzip members.
 type gzipReader struct {
 	in     *inflate.Reader
-	part   []byte // was not read yet
+	part   []byte // decompressed but not read yet
 	crc    uint32
-	size   uint32 // modulo 2^32, as the trailer has it
-	any    bool   // there was a member
-	inside bool   // a member
-	empty  int    // members in a row that gave nothing
+	size   uint32 // modulo 2^32, as in the trailer
+	any    bool   // at least one member was read
+	inside bool   // inside a member
+	empty  int    // consecutive empty members
 }
 
 func newGzip(b *bufio.Reader) (io.ReadCloser, error) {
@@ -58,25 +58,25 @@ const (
 	flagName    = 1 << 3
 	flagComment = 1 << 4
 
-	// maxText is how long a name or a comment may be. The format has no bound.
+	// maxText bounds the length of a name or a comment. The format has no bound.
 	maxText = 64 << 10
 )
 
-// header reads that of the next member. It is io.EOF at the end of the file. Zeros behind a member are
-// those of a medium that has blocks, as for gzip itself.
+// header reads the header of the next member. It returns io.EOF at the end of the file. Zeros after a
+// member are padding of a medium with blocks; gzip ignores them too.
 func (g *gzipReader) header() error {
 	first, err := g.in.ReadByte()
 	if g.any {
 		for err == nil && first == 0 {
 			first, err = g.in.ReadByte()
 			if err == nil && first != 0 {
-				return fmt.Errorf("what follows the zeros behind a member is not zero")
+				return fmt.Errorf("there are data after the padding of a member")
 			}
 		}
 	}
 	if err != nil {
 		if err == io.EOF && !g.any {
-			err = fmt.Errorf("it has no member")
+			err = fmt.Errorf("there is no member")
 		}
 		return err
 	}
@@ -88,9 +88,9 @@ func (g *gzipReader) header() error {
 	switch {
 	case h.err != nil:
 	case b[0] != 0x1f || b[1] != 0x8b:
-		return fmt.Errorf("what follows a member is none")
+		return fmt.Errorf("there are other data after a member")
 	case b[2] != 8:
-		return fmt.Errorf("method %d of compression is not known", b[2])
+		return fmt.Errorf("unknown compression method %d", b[2])
 	case b[3]&0xe0 != 0:
 		return fmt.Errorf("reserved flags are set")
 	}
@@ -104,7 +104,7 @@ func (g *gzipReader) header() error {
 	for _, flag := range []byte{flagName, flagComment} {
 		for n := 0; b[3]&flag != 0 && h.byte() != 0 && h.err == nil; n++ {
 			if n == maxText {
-				return fmt.Errorf("a name or a comment of more than %d bytes", maxText)
+				return fmt.Errorf("a name or a comment has more than %d bytes", maxText)
 			}
 		}
 	}
@@ -113,7 +113,7 @@ func (g *gzipReader) header() error {
 		var n [2]byte
 		h.read(n[:])
 		if h.err == nil && binary.LittleEndian.Uint16(n[:]) != want {
-			return fmt.Errorf("the header of a member has another checksum")
+			return fmt.Errorf("the header checksum of a member is wrong")
 		}
 	}
 	if h.err != nil {
@@ -124,7 +124,7 @@ func (g *gzipReader) header() error {
 	return nil
 }
 
-// trailer checks that of a member.
+// trailer verifies the trailer of a member.
 func (g *gzipReader) trailer() error {
 	var b [8]byte
 	h := headerReader{in: g.in}
@@ -143,12 +143,12 @@ func (g *gzipReader) trailer() error {
 		g.empty = 0
 	}
 	if g.empty > maxEmpty {
-		return fmt.Errorf("%d members in a row hold nothing", g.empty)
+		return fmt.Errorf("%d consecutive members are empty", g.empty)
 	}
 	return nil
 }
 
-// A headerReader reads what is around a stream, until the first error.
+// A headerReader reads headers and trailers, and keeps the first error.
 type headerReader struct {
 	in  *inflate.Reader
 	crc uint32

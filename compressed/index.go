@@ -6,28 +6,28 @@ import (
 	"sort"
 )
 
-// A unit is a part of a file that is decoded on its own.
+// A unit is a part of a file that is decoded independently.
 type unit struct {
-	off  int64 // of what is in it, in what is in the file
-	zoff int64 // of the part in the file
-	part int   // its number, where parts have one: several that are short are in one unit
+	off  int64 // offset of its content in the decompressed file
+	zoff int64 // offset in the compressed file
+	part int   // number of its first part; short parts share a unit
 }
 
-// An index tells where in a file its units are. Units that are short are put together, so that an
-// index takes little memory, and reading them few steps.
+// An index has the offsets of the units of a file. Short units are merged to save memory and read
+// calls.
 type index struct {
 	kind  Kind
 	units []unit
-	end   unit // where the next one starts
+	end   unit // the start of the unit after the last
 	file  int64
-	least int64 // that a unit is long, but for the last one and those that are longer
-	most  int64 // that one is
+	least int64 // minimal length of a merged unit, except the last
+	most  int64 // length of the longest unit
 
-	// whole decodes a unit at once, and open reads one in order, where a container has its own ways.
+	// whole decodes a unit at once and open reads a unit in order, for formats with their own methods.
 	whole func(dst []byte, from, to unit) error
 	open  func(ctx context.Context, from, to unit) io.ReadCloser
 
-	// push gives all parts in an order of its own, if it is not nil; see [image.Pusher].
+	// push, if not nil, pushes all parts in its own order; see [image.Pusher].
 	push func(ctx context.Context, workers int, do func(p []byte, off int64) error) error
 }
 
@@ -38,10 +38,10 @@ const (
 
 func newIndex(k Kind, size int64) *index { return &index{kind: k, file: size, least: leastUnit} }
 
-// skip adds a part that gives nothing.
+// skip adds an empty part.
 func (x *index) skip(packed int64) { x.end.zoff += packed }
 
-// add adds a part of the file that is so long, and what is in it.
+// add adds a part with its compressed and decompressed length.
 func (x *index) add(packed, size int64, o Options) error {
 	if size > o.Limit(x.file)-x.end.off {
 		return &SizeError{x.kind, x.end.off + size, o.Limit(x.file)}
@@ -59,7 +59,7 @@ func (x *index) add(packed, size int64, o Options) error {
 	return nil
 }
 
-// halve puts units together that are shorter than twice the least.
+// halve merges units that are shorter than twice the minimum.
 func (x *index) halve() {
 	x.least *= 2
 	old := x.units
@@ -80,7 +80,7 @@ func (x *index) halve() {
 	}
 }
 
-// next returns where unit i ends.
+// next returns the end of unit i.
 func (x *index) next(i int) unit {
 	if i+1 < len(x.units) {
 		return x.units[i+1]
@@ -88,16 +88,16 @@ func (x *index) next(i int) unit {
 	return x.end
 }
 
-// size returns the length of what is in unit i.
+// size returns the decompressed length of unit i.
 func (x *index) size(i int) int64 { return x.next(i).off - x.units[i].off }
 
-// section returns unit i of the file.
+// section returns the compressed bytes of unit i.
 func (x *index) section(r io.ReaderAt, i int) *io.SectionReader {
 	u := x.units[i]
 	return io.NewSectionReader(r, u.zoff, x.next(i).zoff-u.zoff)
 }
 
-// find returns the number of the unit that has a byte, which is in one.
+// find returns the number of the unit that contains the byte at off, which must be in the file.
 func (x *index) find(off int64) int {
 	return sort.Search(len(x.units), func(i int) bool { return x.units[i].off > off }) - 1
 }

@@ -8,27 +8,27 @@ import (
 	"sync"
 )
 
-// chunkSize is how much an [InOrder] reads at a time, and chunks how many of those it keeps: what
-// workers of a job want at the same time lies within.
+// chunkSize is the number of bytes that an [InOrder] reads at a time, and chunks the number of chunks
+// that it keeps. Concurrent reads of a job's workers are within that range.
 const (
 	chunkSize = 1 << 20
 	chunks    = 24
 )
 
-// An InOrder is what a reader gives, as an image.Source for jobs that read all of it, roughly in order,
-// from several goroutines: what was read is kept for a while. What is wanted of before that has the
-// reader start anew, which is right, and slow. It is safe for concurrent use, but for Close.
+// An InOrder is an image.Source of the output of a reader. It is for jobs that read the source roughly
+// in order from several goroutines: it keeps recent chunks. A read before those restarts the reader,
+// which is correct but slow. Except for Close, its methods are safe for concurrent use.
 type InOrder struct {
-	// Check, if not nil, is given the last bytes of all, up to 512, before they can be read. Its error
-	// is that of the read.
+	// Check, if not nil, is called with up to 512 last bytes before they can be read. Its error is
+	// returned by the read.
 	Check func(tail []byte) error
 
 	open func(context.Context) (io.ReadCloser, error)
 	size int64
-	most int // chunks to keep
+	most int // number of chunks to keep
 
 	mu     sync.Mutex
-	cond   sync.Cond // something below has changed
+	cond   sync.Cond // signals changes of the fields below
 	run    *run      // nil before the first read
 	closed bool
 	starts int
@@ -36,28 +36,28 @@ type InOrder struct {
 
 var errClosed = errors.New("the compressed file is closed")
 
-// A run is one pass of a reader.
+// A run is one pass of a reader over the data.
 type run struct {
 	cancel context.CancelFunc
-	done   chan struct{} // it has ended
-	base   int64         // number of the first chunk that is kept
+	done   chan struct{} // closed at the end of the run
+	base   int64         // number of the first kept chunk
 	kept   []*chunk
-	want   int64 // number of the last chunk that somebody waits for
-	err    error // of what is behind the last chunk
-	over   bool  // it is stopped
+	want   int64 // number of the last requested chunk
+	err    error // error after the last chunk
+	over   bool  // the run is stopped
 	free   []*chunk
 }
 
-// A chunk is chunkSize bytes, or fewer at the end.
+// A chunk has chunkSize bytes, fewer at the end.
 type chunk struct {
 	b     []byte
 	users int
-	read  int // how many bytes of it were read so far
+	read  int // number of bytes read so far
 }
 
-// NewInOrder returns a source of the size bytes that each reader of open gives. Its context is done when
-// the reader is not needed any more, and Read must return soon after. A reader that gives more or fewer
-// bytes is [ErrCorrupt].
+// NewInOrder returns a source of the size bytes that each reader from open returns. The context of open
+// is done when the reader is no longer needed; Read must return soon after. If a reader returns more or
+// fewer bytes, the error is [ErrCorrupt].
 func NewInOrder(size int64, open func(context.Context) (io.ReadCloser, error)) *InOrder {
 	return newInOrder(size, chunks, open)
 }
@@ -71,20 +71,20 @@ func newInOrder(size int64, most int, open func(context.Context) (io.ReadCloser,
 // Size returns the length in bytes.
 func (s *InOrder) Size() int64 { return s.size }
 
-// Group implements [image.Grouper]: any worker may read any chunk.
+// Group implements [image.Grouper]: any worker can read any chunk.
 func (s *InOrder) Group(off int64) (start, end int64) {
 	start = off - off%chunkSize
 	return start, min(start+chunkSize, s.size)
 }
 
-// Starts returns how often a reader was started.
+// Starts returns the number of times that a reader was started.
 func (s *InOrder) Starts() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.starts
 }
 
-// Close ends the reader, if there is one, and waits for that.
+// Close stops the reader, if it runs, and waits for its end.
 func (s *InOrder) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -97,7 +97,7 @@ func (s *InOrder) Close() error {
 	return nil
 }
 
-// stop ends the run.
+// stop stops the run.
 func (s *InOrder) stop() {
 	if s.run != nil {
 		s.run.over = true
@@ -126,7 +126,7 @@ func (s *InOrder) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// readChunk reads of one chunk, which it waits for.
+// readChunk reads from one chunk and waits until it is available.
 func (s *InOrder) readChunk(p []byte, off int64) (int, error) {
 	number := off / chunkSize
 	s.mu.Lock()
@@ -163,7 +163,7 @@ func (s *InOrder) readChunk(p []byte, off int64) (int, error) {
 	}
 }
 
-// start begins a run.
+// start starts a run.
 func (s *InOrder) start() {
 	s.stop()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -181,7 +181,7 @@ func (s *InOrder) start() {
 	}()
 }
 
-// produce reads chunk after chunk. It returns an error in any case.
+// produce reads chunk after chunk. It always returns an error.
 func (s *InOrder) produce(ctx context.Context, r *run) error {
 	p, err := s.pass(ctx)
 	if err != nil {
@@ -204,7 +204,7 @@ func (s *InOrder) produce(ctx context.Context, r *run) error {
 	return io.ErrUnexpectedEOF // nobody reads past the end
 }
 
-// keep has a chunk be read. It is false when the run is stopped.
+// keep appends a chunk to the run. It returns false if the run is stopped.
 func (s *InOrder) keep(r *run, c *chunk) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,11 +216,11 @@ func (s *InOrder) keep(r *run, c *chunk) bool {
 	return true
 }
 
-// A pass reads all of a source once. Whoever has it closes in.
+// A pass reads a whole source once. The owner closes in.
 type pass struct {
 	s   *InOrder
 	in  io.ReadCloser
-	off int64 // of the next part
+	off int64 // offset of the next part
 }
 
 func (s *InOrder) pass(ctx context.Context) (*pass, error) {
@@ -231,14 +231,14 @@ func (s *InOrder) pass(ctx context.Context) (*pass, error) {
 	return &pass{s: s, in: in}, nil
 }
 
-// next fills b with the next part, which may be shorter at the end only, and tells its offset. The last part comes
-// when all that follows it was checked. There is none behind it.
+// next fills b with the next part and returns its offset. Only the last part can be shorter than b. The
+// last part is returned after everything that follows it was verified.
 func (p *pass) next(b []byte) (part []byte, off int64, err error) {
 	off, size := p.off, p.s.size
 	b = b[:min(int64(len(b)), size-off)]
 	n, err := io.ReadFull(p.in, b)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return nil, 0, fmt.Errorf("%w: it ends after %d of %d bytes", ErrCorrupt, off+int64(n), size)
+		return nil, 0, fmt.Errorf("%w: the data end after %d of %d bytes", ErrCorrupt, off+int64(n), size)
 	}
 	if p.off += int64(n); err == nil && p.off == size {
 		err = p.s.end(p.in, b)
@@ -249,12 +249,12 @@ func (p *pass) next(b []byte) (part []byte, off int64, err error) {
 	return b, off, nil
 }
 
-// end checks that the reader ends, which is where it finds what does not fit its checksums.
+// end checks that the reader is at its end. That verifies the last checksums.
 func (s *InOrder) end(in io.Reader, last []byte) error {
 	var b [1]byte
 	switch n, err := io.ReadFull(in, b[:]); {
 	case n > 0:
-		return fmt.Errorf("%w: it goes on after its %d bytes", ErrCorrupt, s.size)
+		return fmt.Errorf("%w: there are data after the expected %d bytes", ErrCorrupt, s.size)
 	case err != io.EOF:
 		return err
 	}
@@ -264,8 +264,8 @@ func (s *InOrder) end(in io.Reader, last []byte) error {
 	return nil
 }
 
-// room returns a chunk to fill, when there is one: the oldest goes when all of it was read, or when
-// somebody waits for what is behind the last one. It returns nil when the run is stopped.
+// room returns a chunk to fill when there is room. The oldest chunk is dropped when all of it was read,
+// or when somebody waits for a chunk after the last one. It returns nil if the run is stopped.
 func (s *InOrder) room(r *run) *chunk {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestInOrder reads a disk from several goroutines, as a job does, and then from its start again.
+// TestInOrder reads a disk from several goroutines, as a job does, and then again from the start.
 func TestInOrder(t *testing.T) {
 	want := make([]byte, 7*chunkSize+12345)
 	for i := range want {
@@ -38,19 +38,19 @@ func TestInOrder(t *testing.T) {
 		}
 		wg.Wait()
 		if !bytes.Equal(got, want) {
-			t.Fatal("other bytes")
+			t.Fatal("the bytes differ")
 		}
-		if n := s.Starts(); n > 4*(pass+1) { // more than one where a worker waited for the CPU
+		if n := s.Starts(); n > 4*(pass+1) { // more than one if a worker waited for the CPU
 			t.Errorf("pass %d: the reader was started %d times", pass, n)
 		}
 	}
-	// What is far ahead is waited for.
+	// A read far ahead waits for its chunk.
 	if n, err := s.ReadAt(got[:10], int64(len(want))-10); n != 10 || err != nil || !bytes.Equal(got[:10], want[len(want)-10:]) {
 		t.Errorf("the end: %d, %v", n, err)
 	}
 }
 
-// TestInOrderLength has readers that give less and more than was said, and ones that fail.
+// TestInOrderLength uses readers that return more or fewer bytes than expected, or fail.
 func TestInOrderLength(t *testing.T) {
 	fails := errors.New("it fails")
 	for _, c := range []struct {
@@ -80,7 +80,7 @@ func TestInOrderLength(t *testing.T) {
 		}
 		s.Close()
 		if _, err := s.ReadAt(make([]byte, 1), 0); err == nil {
-			t.Error("closed, and read")
+			t.Error("a read after Close succeeded")
 		}
 	}
 }

@@ -12,17 +12,18 @@ import (
 // CanPush implements [image.Pusher].
 func (s *InOrder) CanPush() bool { return true }
 
-// pushSize is how much a worker takes at a time: it is still in the cache of its CPU when it is worked on.
+// pushSize is the number of bytes that a worker reads at a time. It is small enough to stay in the
+// CPU's cache.
 const pushSize = 256 << 10
 
-// Push implements [image.Pusher]: the workers read in turns, and each goes on with what it has read while the
+// Push implements [image.Pusher]. The workers take turns to read, and each processes its part while the
 // next one reads.
 func (s *InOrder) Push(ctx context.Context, workers int, do func(p []byte, off int64) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.mu.Lock()
 	closed := s.closed
-	s.stop() // what it keeps is read anew
+	s.stop() // the chunks that it keeps are read again
 	if !closed {
 		s.starts++
 	}
@@ -44,7 +45,7 @@ func (s *InOrder) Push(ctx context.Context, workers int, do func(p []byte, off i
 		}
 		p, off, err := pass.next(buf)
 		if err != nil {
-			cancel(err) // before another worker reads on
+			cancel(err) // before another worker reads
 		}
 		return p, off, err == nil
 	}
@@ -68,7 +69,7 @@ func (s *InOrder) Push(ctx context.Context, workers int, do func(p []byte, off i
 	return context.Cause(ctx)
 }
 
-// aligned tells whether there is more than one unit, and each starts at a multiple of [image.PushUnit].
+// aligned reports whether there are several units, and each starts at a multiple of [image.PushUnit].
 func (x *index) aligned() bool {
 	for _, u := range x.units {
 		if u.off%image.PushUnit != 0 {
@@ -78,8 +79,8 @@ func (x *index) aligned() bool {
 	return len(x.units) > 1
 }
 
-// pushUnits has each worker read one unit after the other, by the readers that open makes: for a
-// section of the file, one or, if it is not nil, the one of the section before.
+// pushUnits lets each worker read one unit after the other. open returns a reader of a section of the
+// file. It can reuse before, the reader of the worker's previous section, unless that is nil.
 func (f *File) pushUnits(ctx context.Context, workers int, open func(r io.Reader, before io.ReadCloser) (io.ReadCloser, error), do func(p []byte, off int64) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -14,8 +14,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// pushed returns what a Pusher gives, and complains of parts that do not lie as they should, and of
-// bytes that are given twice or not at all.
+// pushed returns the output of a Pusher. It reports parts that are misaligned, duplicate or missing.
 func pushed(t *testing.T, p image.Pusher) ([]byte, error) {
 	t.Helper()
 	got := make([]byte, p.Size())
@@ -31,12 +30,12 @@ func pushed(t *testing.T, p image.Pusher) ([]byte, error) {
 		return nil
 	})
 	if err == nil && total != len(got) {
-		t.Errorf("%d bytes of %d were given", total, len(got))
+		t.Errorf("%d bytes of %d were pushed", total, len(got))
 	}
 	return got, err
 }
 
-// framed compresses each piece of b as a frame of its own.
+// framed compresses each piece of b as a separate frame.
 func framed(t *testing.T, b []byte, piece int) []byte {
 	t.Helper()
 	e, err := klauspost.NewWriter(nil)
@@ -57,7 +56,7 @@ func TestPush(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		piece int
-		units bool // are given by several workers
+		units bool // units are pushed by several workers
 	}{
 		{"one frame", len(want), false},
 		{"long frames", 2 * chunkSize, true},
@@ -104,7 +103,7 @@ func TestPush(t *testing.T) {
 			if err := p.Push(ctx, 2, func([]byte, int64) error { cancel(stop); return nil }); err != stop {
 				t.Errorf("after the end of the context: %v", err)
 			}
-			// A byte of the noise that changes is found by the checksum of its frame.
+			// The checksum of a frame detects a changed byte.
 			bad := bytes.Clone(z)
 			bad[chunkSize] ^= 1
 			broken, done := open(bad)
@@ -116,7 +115,7 @@ func TestPush(t *testing.T) {
 	}
 }
 
-// TestPushLength has readers that give less and more than was said.
+// TestPushLength uses readers that return more or fewer bytes than expected.
 func TestPushLength(t *testing.T) {
 	for _, n := range []int{0, chunkSize + 4, chunkSize + 5, chunkSize + 6, 3 * chunkSize} {
 		s := NewInOrder(chunkSize+5, func(context.Context) (io.ReadCloser, error) {
@@ -127,7 +126,7 @@ func TestPushLength(t *testing.T) {
 		}
 		s.Close()
 		if _, err := pushed(t, s); err == nil {
-			t.Error("it goes on when it is closed")
+			t.Error("Push continued after Close")
 		}
 	}
 }

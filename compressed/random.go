@@ -13,14 +13,14 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// A random reads a file by its index. Units that are short are decoded at once, and kept for a while.
-// In others a reader goes on where the last read ended.
+// A random reads a file by its index. Short units are decoded at once and kept for a while. For a long
+// unit, a reader continues where the last read ended.
 type random struct {
 	f     *File
 	cache *disk.Cache
 
 	mu     sync.Mutex
-	open   []*stream // the one used last is at the end
+	open   []*stream // most recently used last
 	closed bool
 }
 
@@ -31,10 +31,10 @@ type stream struct {
 	users int
 }
 
-// wholeUnit is how long a unit is at most that is decoded at once.
+// wholeUnit is the maximal length of a unit that is decoded at once.
 const wholeUnit = 2 << 20
 
-// streamChunks is how many chunks of a unit are kept: workers share one unit for a short while only.
+// streamChunks is the number of chunks kept per unit: workers share a unit only briefly.
 const streamChunks = 6
 
 func newRandom(f *File) *random {
@@ -44,7 +44,7 @@ func newRandom(f *File) *random {
 // Size returns the length in bytes.
 func (r *random) Size() int64 { return r.f.size }
 
-// Group implements [image.Grouper]: a unit is for one worker.
+// Group implements [image.Grouper]: one worker should read a unit.
 func (r *random) Group(off int64) (start, end int64) {
 	i := r.f.index.find(off)
 	return r.f.index.units[i].off, r.f.index.next(i).off
@@ -87,7 +87,7 @@ func (r *random) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// decode decodes all of a unit.
+// decode decodes a whole unit.
 func (r *random) decode(dst []byte, i int) error {
 	x := r.f.index
 	u, packed := x.units[i], x.next(i).zoff-x.units[i].zoff
@@ -105,14 +105,14 @@ func (r *random) decode(dst []byte, i int) error {
 	defer d.Close()
 	if _, err := io.ReadFull(d, dst); err != nil {
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			err = fmt.Errorf("%s: %w: the part at offset %d is shorter than it says", r.f.kind, ErrCorrupt, u.zoff)
+			err = fmt.Errorf("%s: %w: the part at offset %d is shorter than its header says", r.f.kind, ErrCorrupt, u.zoff)
 		}
 		return err
 	}
 	return (&InOrder{size: int64(len(dst))}).end(d, dst)
 }
 
-// stream reads of a unit that is long.
+// stream reads from a long unit.
 func (r *random) stream(p []byte, i int, in int64) (int, error) {
 	s, err := r.get(i)
 	if err != nil {
@@ -122,7 +122,7 @@ func (r *random) stream(p []byte, i int, in int64) (int, error) {
 	return s.ReadAt(p, in)
 }
 
-// get returns the stream of a unit.
+// get returns the stream of a unit, new or open.
 func (r *random) get(i int) (*stream, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

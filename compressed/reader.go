@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 )
 
-// NewReader returns a reader of what a stream of the kind gives, to be read in order. An io.EOF comes
-// only when all that the container has to check was right and nothing follows it. packed is the length
-// of the stream in bytes, or -1: then the limit of [Options.Limit] grows with what was read. When ctx
-// is done, its cause is the error of the next Read, as soon as r returns. Close must be called.
+// NewReader returns a reader of the decompressed stream of the given kind. It returns io.EOF only if
+// all checks of the format passed and nothing follows. packed is the length of the stream in bytes, or
+// -1 if unknown: then the limit of [Options.Limit] grows with the bytes read. If ctx is done, the next
+// Read returns its cause, as soon as r returns. The caller must call Close.
 func NewReader(ctx context.Context, r io.Reader, k Kind, packed int64, o Options) (io.ReadCloser, error) {
 	in := &counter{ctx: ctx, r: r}
 	b := bufio.NewReaderSize(in, 256<<10)
@@ -23,7 +23,7 @@ func NewReader(ctx context.Context, r io.Reader, k Kind, packed int64, o Options
 	return &Reader{ctx: ctx, kind: k, d: d, in: in, packed: packed, o: o}, nil
 }
 
-// decoder returns the decoder of a kind, without limits on the length.
+// decoder returns the decoder for a kind, without a size limit.
 func decoder(b *bufio.Reader, k Kind, o Options) (io.ReadCloser, error) {
 	switch k {
 	case Gzip:
@@ -38,13 +38,13 @@ func decoder(b *bufio.Reader, k Kind, o Options) (io.ReadCloser, error) {
 	return nil, fmt.Errorf("%w: kind %q", ErrUnsupported, k)
 }
 
-// A counter counts what is read, and ends with its context. A decoder may read while somebody looks at
-// it.
+// A counter counts the bytes read, and fails when its context is done. A decoder can read from it while
+// others call its methods.
 type counter struct {
 	ctx    context.Context
 	r      io.Reader
 	n      atomic.Int64
-	failed atomic.Pointer[error] // of r
+	failed atomic.Pointer[error] // the error of r
 }
 
 func (c *counter) Read(p []byte) (int, error) {
@@ -59,7 +59,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// err returns the error of what is read, if there was one.
+// err returns the read error, if there was one.
 func (c *counter) err() error {
 	if err := c.failed.Load(); err != nil {
 		return *err
@@ -67,7 +67,7 @@ func (c *counter) err() error {
 	return nil
 }
 
-// A Reader reads what is in a compressed stream; see [NewReader].
+// A Reader reads the content of a compressed stream; see [NewReader].
 type Reader struct {
 	ctx    context.Context
 	kind   Kind
@@ -79,7 +79,8 @@ type Reader struct {
 	err    error
 }
 
-// runAhead is how much may come out before what was read of the file tells of its ratio.
+// runAhead is the size of output that is allowed before the ratio is checked, because decoders read
+// ahead.
 const runAhead = 16 << 30
 
 // Read implements [io.Reader].
@@ -100,12 +101,12 @@ func (r *Reader) Read(p []byte) (int, error) {
 	}
 	r.err = err
 	if err != nil && err != io.EOF {
-		n = 0 // nothing of what may be wrong is given away
+		n = 0 // return no bytes that can be wrong
 	}
 	return n, err
 }
 
-// most is how much may have come out by now.
+// most returns the limit of the output so far.
 func (r *Reader) most() int64 {
 	if r.packed < 0 {
 		return r.o.Limit(r.in.n.Load())
@@ -117,8 +118,8 @@ func (r *Reader) most() int64 {
 	return min(most, runAhead+r.in.n.Load()*maxRatio)
 }
 
-// explain makes one of the errors of this package of that of a decoder, but leaves alone those of the
-// file itself.
+// explain converts an error of a decoder to one of this package. It does not change read errors of the
+// file.
 func (r *Reader) explain(err error) error {
 	switch {
 	case r.in.err() != nil:

@@ -10,11 +10,11 @@ import (
 )
 
 func xzOptions(o Options) xz.Options {
-	// A block or a stream takes some hundred bytes while the index is read.
+	// A block or a stream needs some hundred bytes of memory while the index is read.
 	return xz.Options{MaxDict: uint32(min(o.window(), 1<<32-1)), MaxBlocks: int(min(o.window()/1024, 1<<24))}
 }
 
-// xzError makes one of the errors of this package of one of package xz.
+// xzError converts an error of package xz to one of this package.
 func xzError(err error) error {
 	for from, to := range map[error]error{xz.ErrCorrupt: ErrCorrupt, xz.ErrUnsupported: ErrUnsupported, xz.ErrLimit: ErrWindow} {
 		if errors.Is(err, from) {
@@ -24,7 +24,7 @@ func xzError(err error) error {
 	return err
 }
 
-// newXZ reads xz streams that follow each other.
+// newXZ reads concatenated xz streams.
 func newXZ(b *bufio.Reader, o Options) (io.ReadCloser, error) {
 	return io.NopCloser(xzReader{xz.NewReader(b, xzOptions(o))}), nil
 }

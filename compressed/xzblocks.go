@@ -11,11 +11,11 @@ import (
 	"github.com/luksimg/luksimg/internal/xz"
 )
 
-// xzBlocks are the blocks of an xz file with its index.
+// xzBlocks are the blocks of an xz file, from its index.
 type xzBlocks struct{ *xz.File }
 
-// maxPushDict is how long a dictionary may be for blocks to be decoded in twos: each worker has two, and a
-// quarter of them besides.
+// maxPushDict bounds the dictionary for decoding two blocks at a time. Each worker has two
+// dictionaries, and a quarter of them in addition.
 const maxPushDict = 16 << 20
 
 // whole decodes the blocks of a unit.
@@ -35,7 +35,7 @@ func (x xzBlocks) open(ctx context.Context, from, to unit) io.ReadCloser {
 	out, in := io.Pipe()
 	go func() {
 		var err error
-		for n := from.part; n < to.part && err == nil && ctx.Err() == nil; n++ { // what two give has no order
+		for n := from.part; n < to.part && err == nil && ctx.Err() == nil; n++ { // the blocks are decoded one after the other
 			left := 1
 			err = x.Stream(func() (int, bool) {
 				left--
@@ -45,12 +45,12 @@ func (x xzBlocks) open(ctx context.Context, from, to unit) io.ReadCloser {
 				return err
 			})
 		}
-		in.CloseWithError(xzError(err)) // nil is io.EOF
+		in.CloseWithError(xzError(err)) // nil means io.EOF
 	}()
 	return out
 }
 
-// aligned tells whether there is more than one block, and each starts at a multiple of [image.PushUnit].
+// aligned reports whether there are several blocks, and each starts at a multiple of [image.PushUnit].
 func (x xzBlocks) aligned() bool {
 	for _, b := range x.Blocks() {
 		if b.Offset%image.PushUnit != 0 {
@@ -60,8 +60,8 @@ func (x xzBlocks) aligned() bool {
 	return len(x.Blocks()) > 1
 }
 
-// dict returns the length of the longest dictionary that the first blocks ask for, or a very long one
-// where that can not be told. See "The .xz File Format", 3.1 and 5.3.1.
+// dict returns the length of the longest dictionary of the first blocks, or a very large one if a
+// header cannot be read. See "The .xz File Format", 3.1 and 5.3.1.
 func (x xzBlocks) dict(r io.ReaderAt) (most int64) {
 	for _, b := range x.Blocks()[:min(len(x.Blocks()), 16)] {
 		head := make([]byte, min(1024, b.Packed))
@@ -73,7 +73,7 @@ func (x xzBlocks) dict(r io.ReaderAt) (most int64) {
 	return most
 }
 
-// xzDict returns the dictionary that the header of a block asks for.
+// xzDict returns the dictionary length in the header of a block.
 func xzDict(head []byte) int64 {
 	const lzma2 = 0x21
 	size := (int(head[0]) + 1) * 4
@@ -81,7 +81,7 @@ func xzDict(head []byte) int64 {
 		return math.MaxInt64
 	}
 	b := head[2:size]
-	skip := func() { // a number of a variable length
+	skip := func() { // a variable-length integer
 		for len(b) > 0 && b[0]&0x80 != 0 {
 			b = b[1:]
 		}
@@ -108,7 +108,7 @@ func xzDict(head []byte) int64 {
 	return math.MaxInt64
 }
 
-// push decodes all blocks, in each worker two in turns.
+// push decodes all blocks. Each worker decodes two alternately.
 func (x xzBlocks) push(ctx context.Context, workers int, do func(p []byte, off int64) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -141,10 +141,11 @@ func (x xzBlocks) push(ctx context.Context, workers int, do func(p []byte, off i
 	return context.Cause(ctx)
 }
 
-// An aligner gives parts on that end where they should: what is behind that waits for what follows it.
+// An aligner passes on parts at aligned offsets. Bytes after the last aligned offset wait for those
+// that follow.
 type aligner struct {
 	do   func(p []byte, off int64) error
-	ends map[int64][]byte // what waits, by where it ends
+	ends map[int64][]byte // the waiting bytes, by their end offset
 	size int64
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// TestAligner gives two blocks in parts of any length, in turns.
+// TestAligner passes two blocks alternately, in parts of any length.
 func TestAligner(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	want := make([]byte, 10*image.PushUnit+100)

@@ -12,15 +12,15 @@ import (
 	"github.com/luksimg/luksimg/internal/zstd"
 )
 
-// What follows is of RFC 8878, by section.
+// Numbers in parentheses are sections of RFC 8878.
 
 const (
-	maxSkippable = 16      // in front of the first frame of data
-	maxEmpty     = 1 << 14 // members, frames or streams in a row that give nothing
+	maxSkippable = 16      // skippable frames before the first data frame
+	maxEmpty     = 1 << 14 // consecutive empty members, frames or streams
 )
 
-// startsZstd tells whether the first frame that is not skippable is one of zstd: LZ4 has skippable
-// frames too.
+// startsZstd reports whether the first frame that is not skippable is a zstd frame, because LZ4 has
+// skippable frames too.
 func startsZstd(r io.ReaderAt, size int64) bool {
 	var b [8]byte
 	for off, n := int64(0), 0; n <= maxSkippable && off <= size-int64(len(b)); n++ {
@@ -38,7 +38,7 @@ func startsZstd(r io.ReaderAt, size int64) bool {
 	return false
 }
 
-// zstdError makes one of the errors of this package of that of a decoder.
+// zstdError converts an error of the decoder to one of this package.
 func zstdError(err error) error {
 	var bad *zstd.CorruptError
 	switch {
@@ -52,10 +52,10 @@ func zstdError(err error) error {
 	return err
 }
 
-// A zstdReader reads frames that follow each other.
+// A zstdReader reads concatenated frames.
 type zstdReader struct{ *zstd.Reader }
 
-// newZstd returns a reader of r. It has a goroutine read ahead, if that may gain something.
+// newZstd returns a reader of r. With ahead, a goroutine reads ahead if that is useful.
 func newZstd(r io.Reader, o Options, ahead bool) zstdReader {
 	return zstdReader{zstd.NewReader(r, zstd.Options{MaxWindow: o.window(), Ahead: ahead && runtime.GOMAXPROCS(0) > 1})}
 }
@@ -65,7 +65,7 @@ func (z zstdReader) Read(p []byte) (int, error) {
 	return n, zstdError(err)
 }
 
-// zstdPush gives all units of a file, each decoded by one worker.
+// zstdPush pushes all units of a file, each decoded by one worker.
 func (f *File) zstdPush(ctx context.Context, workers int, do func(p []byte, off int64) error) error {
 	return f.pushUnits(ctx, workers, func(r io.Reader, before io.ReadCloser) (io.ReadCloser, error) {
 		if z, ok := before.(zstdReader); ok {
@@ -76,8 +76,8 @@ func (f *File) zstdPush(ctx context.Context, workers int, do func(p []byte, off 
 	}, do)
 }
 
-// zstdIndex walks the frames of a file, from header to header of its blocks (3.1.1.2). It returns nil
-// where a frame does not tell its length. What is in the blocks is not looked at.
+// zstdIndex walks the frames of a file by the headers of their blocks (3.1.1.2), without decoding them.
+// It returns nil if a frame does not contain its length.
 func zstdIndex(ctx context.Context, r io.ReaderAt, size int64, o Options) (*index, error) {
 	x := newIndex(Zstd, size)
 	b := &walker{r: r, size: size}
@@ -95,7 +95,7 @@ func zstdIndex(ctx context.Context, r io.ReaderAt, size int64, o Options) (*inde
 		}
 		magic := binary.LittleEndian.Uint32(head)
 		if empty++; empty > maxEmpty {
-			return nil, corrupt(Zstd, off, "%d frames in a row hold nothing", empty)
+			return nil, corrupt(Zstd, off, "%d consecutive frames are empty", empty)
 		}
 		if zstd.IsSkippable(magic) {
 			if len(head) < 8 {
@@ -103,14 +103,14 @@ func zstdIndex(ctx context.Context, r io.ReaderAt, size int64, o Options) (*inde
 			}
 			next := off + 8 + int64(binary.LittleEndian.Uint32(head[4:]))
 			if next > size {
-				return nil, corrupt(Zstd, off, "a skippable frame reaches past the end of the file")
+				return nil, corrupt(Zstd, off, "a skippable frame extends past the end of the file")
 			}
 			x.skip(next - off)
 			off = next
 			continue
 		}
 		if magic != zstd.Magic {
-			return nil, corrupt(Zstd, off, "what follows a frame is none")
+			return nil, corrupt(Zstd, off, "there are other data after a frame")
 		}
 		f, err := zstd.ReadHeader(head)
 		var bad *zstd.CorruptError
@@ -121,7 +121,7 @@ func zstdIndex(ctx context.Context, r io.ReaderAt, size int64, o Options) (*inde
 			return nil, nil
 		}
 		if f.Window > o.window() {
-			return nil, fmt.Errorf("%s: %w: a window of %d bytes, and %d are allowed", Zstd, ErrWindow, f.Window, o.window())
+			return nil, fmt.Errorf("%s: %w: a window of %d bytes, the limit is %d", Zstd, ErrWindow, f.Window, o.window())
 		}
 		next, err := b.frameEnd(off, f)
 		if err != nil {
@@ -138,7 +138,7 @@ func zstdIndex(ctx context.Context, r io.ReaderAt, size int64, o Options) (*inde
 	return x, nil
 }
 
-// frameEnd walks the blocks of the frame at off.
+// frameEnd walks the blocks of the frame at off and returns its end.
 func (w *walker) frameEnd(off int64, f zstd.Header) (int64, error) {
 	for at := off + f.Len; ; {
 		b, err := w.at(at, zstd.BlockHeader)
@@ -157,7 +157,7 @@ func (w *walker) frameEnd(off int64, f zstd.Header) (int64, error) {
 			return 0, corrupt(Zstd, at, "a block of a reserved type")
 		default:
 			if n > zstd.MaxBlock {
-				return 0, corrupt(Zstd, at, "a block of %d bytes, more than there may be", n)
+				return 0, corrupt(Zstd, at, "a block of %d bytes exceeds the maximum", n)
 			}
 		}
 		at += zstd.BlockHeader + n
@@ -174,12 +174,12 @@ func (w *walker) frameEnd(off int64, f zstd.Header) (int64, error) {
 	}
 }
 
-// A walker reads small parts of a file that follow each other.
+// A walker reads small consecutive parts of a file.
 type walker struct {
 	r    io.ReaderAt
 	size int64
 	buf  []byte
-	off  int64 // of buf
+	off  int64 // offset of buf
 	last int64 // offset of the last part
 }
 
@@ -201,7 +201,7 @@ func (w *walker) at(off int64, n int) ([]byte, error) {
 	if w.buf == nil {
 		w.buf = make([]byte, walkerBuffer)
 	}
-	// What is far from the last part is most often followed by what is as far.
+	// A part that is far from the last one is usually followed by others as far apart.
 	want := n
 	if near {
 		want = walkerBuffer

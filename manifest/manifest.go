@@ -1,5 +1,5 @@
-// Package manifest has the manifest of an encrypted image: JSON, in a file beside the image, that
-// tells what was made, and of what. It holds no key.
+// Package manifest reads and writes the manifest of an encrypted image. The manifest is a JSON file
+// beside the image that describes the image and its source. It contains no key.
 package manifest
 
 import (
@@ -14,16 +14,17 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// Version changes when a member changes its meaning. New members do not change it.
+// Version is the version of the format. It changes when a member changes its meaning, but not when
+// members are added.
 const Version = 1
 
-// Suffix is what the name of an image has behind it in the name of its manifest.
+// Suffix is appended to the name of an image to form the name of its manifest.
 const Suffix = ".manifest.json"
 
-// maxSize bounds what is read of a manifest.
+// maxSize bounds the length of a manifest in bytes.
 const maxSize = 1 << 20
 
-// A Manifest tells what was made, and of what. docs/manifest.md describes its JSON form.
+// A Manifest describes an encrypted image and its source. docs/manifest.md describes its JSON form.
 type Manifest struct {
 	Version int       `json:"manifest_version"`
 	Created time.Time `json:"created"`
@@ -34,39 +35,39 @@ type Manifest struct {
 
 	Profile       string `json:"profile,omitempty"`
 	KeyConvention string `json:"key_convention"`
-	// PassphraseEncoding is "hex" or "base64" if the passphrase is that text of the bytes in the
+	// PassphraseEncoding is "hex" or "base64" if the passphrase is that encoding of the bytes in the
 	// key file.
 	PassphraseEncoding string `json:"passphrase_encoding,omitempty"`
 	KeyFingerprint     string `json:"key_fingerprint,omitempty"`
 }
 
-// A Source is the file that the image was made of.
+// A Source describes the source of the image.
 type Source struct {
 	Name        string `json:"name,omitempty"` // without folders
 	Format      string `json:"format"`
 	FileSize    int64  `json:"file_size,omitempty"`
 	VirtualSize int64  `json:"virtual_size"`
-	SHA256      string `json:"sha256,omitempty"` // of the disk
+	SHA256      string `json:"sha256,omitempty"` // digest of the disk
 }
 
-// An Image is the encrypted image.
+// An Image describes the encrypted image.
 type Image struct {
 	Name           string `json:"name"`
 	Container      string `json:"container"`
 	UUID           string `json:"uuid,omitempty"`
 	FileSize       int64  `json:"file_size"`
 	VolumeSize     int64  `json:"volume_size"`
-	SHA256         string `json:"sha256,omitempty"` // of the file
+	SHA256         string `json:"sha256,omitempty"` // digest of the file
 	Cipher         string `json:"cipher"`
 	KeyBits        int    `json:"key_bits"`
 	SectorSize     int    `json:"sector_size"`
 	DataOffset     int64  `json:"data_offset"`
-	DetachedHeader string `json:"detached_header,omitempty"` // its name
+	DetachedHeader string `json:"detached_header,omitempty"` // file name of the detached header
 	ZerosDiscarded bool   `json:"zeros_discarded,omitempty"`
 	KDF            KDF    `json:"kdf"`
 }
 
-// A KDF is how the key is derived, and what that costs.
+// A KDF is the key derivation function and its cost.
 type KDF struct {
 	Type       string `json:"type"`
 	Hash       string `json:"hash,omitempty"`
@@ -75,14 +76,14 @@ type KDF struct {
 	Parallel   uint32 `json:"parallel,omitempty"`   // of Argon2: lanes
 }
 
-// Options are what the result of encrypting does not tell.
+// Options are the parts of a manifest that the result of Encrypt does not contain.
 type Options struct {
 	Created time.Time
 	Tool    string // name and version
 
-	Source  Source // but for the size and the digest of its disk
+	Source  Source // without the size and the digest of the disk
 	Name    string // of the image, without folders
-	Header  string // the name of the file with its detached header, without folders
+	Header  string // file name of the detached header, without folders
 	Profile luksimg.Profile
 
 	ZerosDiscarded bool
@@ -90,12 +91,12 @@ type Options struct {
 	// PassphraseEncoding is as in [Manifest].
 	PassphraseEncoding string
 
-	// Generated is a key of the image that was generated. Only such a key may have a fingerprint
-	// in a file that stands beside an image; see [wrap.Fingerprint].
+	// Generated is a key of the image, if it was generated. Only a generated key can have a fingerprint
+	// in a file beside an image; see [wrap.Fingerprint].
 	Generated []byte
 }
 
-// New returns the manifest of what encrypting has made.
+// New returns the manifest for a result of Encrypt.
 func New(r *luksimg.Result, o Options) *Manifest {
 	l := r.LUKS
 	m := &Manifest{
@@ -137,24 +138,24 @@ func (m *Manifest) Write(w io.Writer) error {
 	return e.Encode(m)
 }
 
-// Read reads a manifest. One of another version is an error.
+// Read reads a manifest. A manifest of another version is an error.
 func Read(r io.Reader) (*Manifest, error) {
 	m := new(Manifest)
 	if err := json.NewDecoder(io.LimitReader(r, maxSize)).Decode(m); err != nil {
 		return nil, err
 	}
 	if m.Version != Version {
-		return nil, fmt.Errorf("manifest version %d, and %d is known here", m.Version, Version)
+		return nil, fmt.Errorf("manifest version %d is not supported, want %d", m.Version, Version)
 	}
 	return m, nil
 }
 
-// Compare tells, in a sentence each, where an image is not what its manifest says.
+// Compare returns the differences between an image and its manifest, one sentence each.
 func (m *Manifest) Compare(i *luksimg.Info) []string {
 	var all []string
 	differ := func(what string, says, is any) {
 		if says != is {
-			all = append(all, fmt.Sprintf("the manifest is of another image: its %s is %v, here it is %v", what, says, is))
+			all = append(all, fmt.Sprintf("the manifest belongs to another image: its %s is %v, that of this image is %v", what, says, is))
 		}
 	}
 	differ("file size", m.Image.FileSize, i.FileSize)
@@ -165,8 +166,8 @@ func (m *Manifest) Compare(i *luksimg.Info) []string {
 	return all
 }
 
-// Fields yields what the manifest says, for a person: the name of each field and its value. Text
-// is as it is in the file, and may hold anything.
+// Fields yields the name and the value of each field, for display. Text is as in the file and can
+// contain anything.
 func (m *Manifest) Fields() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for _, f := range []struct{ name, value string }{

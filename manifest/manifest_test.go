@@ -18,7 +18,7 @@ import (
 	"github.com/luksimg/luksimg/manifest"
 )
 
-// encrypted makes an image of an empty disk, and its manifest.
+// encrypted makes an image of an empty disk and its manifest.
 func encrypted(t *testing.T, o luksimg.EncryptOptions, m manifest.Options) (*os.File, *manifest.Manifest) {
 	t.Helper()
 	src := io.NewSectionReader(bytes.NewReader(make([]byte, 1<<20)), 0, 1<<20)
@@ -82,7 +82,7 @@ func TestManifest(t *testing.T) {
 func TestReadRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                        "EOF",
-		`{"manifest_version":2}`:  "version 2, and 1",
+		`{"manifest_version":2}`:  "version 2 is not supported, want 1",
 		`{}`:                      "version 0",
 		`{"manifest_version":1} `: "",
 		strings.Repeat(" ", 1<<20) + `{"manifest_version":1}`: "EOF",

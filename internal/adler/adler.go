@@ -1,20 +1,19 @@
-// Package adler computes Adler-32, the checksum of zlib streams (RFC 1950), as fast as it
-// has to be beside package inflate.
+// Package adler computes Adler-32, the checksum of zlib streams (RFC 1950). It is fast enough for
+// package inflate.
 package adler
 
 const (
 	modulus = 65521
 
-	// blockSize is what assembly does at a time, and maxBlocks how many blocks it does in
-	// a call: what zlib does before the sums have to be reduced.
+	// blockSize is the number of bytes that the assembly processes at a time. maxBlocks is the number
+	// of blocks per call: zlib's limit before the sums must be reduced.
 	blockSize = 64
 	maxBlocks = 5552 / blockSize
 )
 
-// update goes on with the sums a and b over data, whole blocks by sums, if that is not
-// nil: s1 is the sum of the bytes of n blocks, before the sum of s1 over what is in front of
-// each block, and s2 the sum of the bytes of each block, the first one 64 times, the last
-// one once.
+// update adds data to the sums a and b. If sums is not nil, it processes whole blocks with it. sums
+// returns three sums for n blocks. s1 is the sum of all bytes. before is the sum, over all blocks, of
+// s1 of the preceding blocks. s2 weighs the bytes of each block: the first 64 times, the last once.
 func update(a, b uint32, data []byte, sums func(p *byte, n int) (s1, before, s2 uint64)) (uint32, uint32) {
 	for sums != nil && len(data) >= blockSize {
 		n := min(len(data)/blockSize, maxBlocks)

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// sumsAVX2 is sums for update.
+// sumsAVX2 implements the sums of update with AVX2.
 //
 //go:noescape
 func sumsAVX2(p *byte, n int) (s1, before, s2 uint64)

@@ -4,7 +4,7 @@ package aeslimit
 
 import "golang.org/x/sys/cpu"
 
-// Each does 2n rounds on twelve registers.
+// Each function runs 2n rounds on twelve registers.
 
 //go:noescape
 func rounds512(n int)
@@ -15,19 +15,19 @@ func rounds256(n int)
 //go:noescape
 func rounds128(n int)
 
-// copy512 does 14 rounds on twelve registers n times, and copies as many bytes.
+// copy512 runs 14 rounds on twelve registers n times, and copies as many bytes.
 //
 //go:noescape
 func copy512(dst, src *byte, n int)
 
-// hasVAES reports whether the CPU has VAES, which the package cpu knows only together
-// with AVX-512. The CPU must have AVX2.
+// hasVAES reports whether the CPU has VAES, because package cpu reports VAES only together with
+// AVX-512. The CPU must have AVX2.
 func hasVAES() bool
 
-// canCopy reports whether the CPU has what copy512 and rounds512 take.
+// canCopy reports whether the CPU supports copy512 and rounds512.
 func canCopy() bool { return cpu.X86.HasAVX512VAES && cpu.X86.HasAVX512F }
 
-// loops lists those that this CPU can run, the fastest first.
+// loops returns the loops that this CPU supports, fastest first.
 func loops() []Loop {
 	var list []Loop
 	if canCopy() {

@@ -2,7 +2,7 @@
 
 package aeslimit
 
-// loops lists none: the loops are assembly for amd64.
+// loops returns nil: the assembly is for amd64 only.
 func loops() []Loop { return nil }
 
 func canCopy() bool { return false }

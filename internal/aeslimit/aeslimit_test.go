@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// TestRun counts rounds.
+// TestRun checks the number of rounds.
 func TestRun(t *testing.T) {
 	for _, test := range []struct{ size, keyBits, want int }{
 		{768, 128, 5}, {768, 256, 7}, {7680, 256, 70}, {64 << 10, 128, 427},
@@ -22,7 +22,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestLoops runs what this CPU can run. There is a loop as wide as the kernel in use.
+// TestLoops runs all loops that this CPU supports. One of them must have registers as wide as those of
+// the kernel in use.
 func TestLoops(t *testing.T) {
 	widest := 0
 	for _, l := range Loops() {
@@ -37,7 +38,7 @@ func TestLoops(t *testing.T) {
 	}
 }
 
-// TestCopy copies with AES rounds meanwhile.
+// TestCopy copies with AES rounds at the same time.
 func TestCopy(t *testing.T) {
 	room := make([]byte, 10*copied+alignment)
 	dst := room[-uintptr(unsafe.Pointer(&room[0]))%alignment:][:10*copied]
@@ -46,12 +47,12 @@ func TestCopy(t *testing.T) {
 		src[i] = byte(i*i>>7 + 1)
 	}
 	if !Copy(dst, src) {
-		t.Skip("this CPU has no instructions for it")
+		t.Skip("this CPU lacks the instructions")
 	}
 	if !bytes.Equal(dst[:9*copied], src[:9*copied]) || len(bytes.Trim(dst[9*copied:], "\x00")) > 0 {
-		t.Error("other bytes")
+		t.Error("the copied bytes differ")
 	}
 	if Copy(dst[1:], make([]byte, 2*copied)); dst[1] != src[1] {
-		t.Error("it was copied to where it is not aligned")
+		t.Error("Copy copied to an unaligned address")
 	}
 }

@@ -1,7 +1,6 @@
-// Package af is the anti-forensic splitter of LUKS: it inflates key material so
-// that losing any one bit of the result loses the key, which makes a key slot
-// easy to erase. LUKS1 On-Disk Format Specification 1.2.3, section 2.4; LUKS2
-// uses the same.
+// Package af implements the anti-forensic splitter of LUKS. It inflates key material so that losing any
+// bit of it loses the key, which makes a key slot easy to erase. LUKS1 On-Disk Format Specification
+// 1.2.3, section 2.4; LUKS2 uses the same.
 package af
 
 import (
@@ -28,8 +27,7 @@ func Split(key []byte, newHash func() hash.Hash, rand io.Reader) ([]byte, error)
 	return s, nil
 }
 
-// Merge returns the key of n bytes that was split into s, which must hold n times
-// [Stripes] bytes.
+// Merge returns the key of n bytes that was split into s. s must have n times [Stripes] bytes.
 func Merge(s []byte, n int, newHash func() hash.Hash) []byte {
 	if len(s) != n*Stripes {
 		panic("af: internal error: wrong length of split key")
@@ -39,7 +37,7 @@ func Merge(s []byte, n int, newHash func() hash.Hash) []byte {
 	return d
 }
 
-// fold mixes all stripes of n bytes but the last one.
+// fold mixes all stripes of n bytes except the last one.
 func fold(s []byte, n int, h hash.Hash) []byte {
 	d := make([]byte, n)
 	sum := make([]byte, 0, h.Size())
@@ -50,8 +48,8 @@ func fold(s []byte, n int, h hash.Hash) []byte {
 	return d
 }
 
-// diffuse replaces each block of d, as long as h's sum, with the hash of its
-// number and itself. The last block may be shorter; its hash is cut.
+// diffuse replaces each block of d, of the hash's length sum, by the hash of its number and content.
+// For a shorter last block, the hash is truncated.
 func diffuse(d []byte, h hash.Hash, sum []byte) {
 	var number [4]byte
 	for i := uint32(0); len(d) > 0; i++ {

@@ -21,22 +21,21 @@ func TestSplitMerge(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := Merge(s, n, h); !bytes.Equal(got, key) {
-				t.Errorf("%s, %d bytes: merged to something else", name, n)
+				t.Errorf("%s, %d bytes: merged to another key", name, n)
 			}
 			if n < 16 {
-				continue // one byte comes out the same by chance, once in 256 times
+				continue // one byte is equal by chance, once in 256 times
 			}
-			// Each bit of the material matters.
+			// Each bit of the material must matter.
 			s[len(s)/3] ^= 1
 			if got := Merge(s, n, h); bytes.Equal(got, key) {
-				t.Errorf("%s, %d bytes: a changed bit was not noticed", name, n)
+				t.Errorf("%s, %d bytes: a changed bit did not change the key", name, n)
 			}
 		}
 	}
 }
 
-// TestKnown holds a value that was computed apart from this package, by the Python
-// program in testdata/af.py.
+// TestKnown checks a value that the Python program testdata/af.py computed.
 func TestKnown(t *testing.T) {
 	s := make([]byte, 24*Stripes)
 	for i := range s {
@@ -53,8 +52,7 @@ func TestKnown(t *testing.T) {
 	}
 }
 
-// TestSplitIsRandom looks for stripes that were left as they are: each must differ from
-// zeros, up to the last.
+// TestSplitIsRandom checks that every stripe was filled: each must differ from zeros.
 func TestSplitIsRandom(t *testing.T) {
 	s, err := Split(make([]byte, 64), sha256.New, rand.Reader)
 	if err != nil {
@@ -69,6 +67,6 @@ func TestSplitIsRandom(t *testing.T) {
 
 func TestSplitShortRandom(t *testing.T) {
 	if _, err := Split(make([]byte, 32), sha256.New, bytes.NewReader(make([]byte, 32*(Stripes-1)-1))); err == nil {
-		t.Error("a source of randomness that ends was taken")
+		t.Error("a source of randomness that ends was accepted")
 	}
 }

@@ -1,5 +1,5 @@
-// Package checksum reads the lists of checksums that are published beside files, such as
-// SHA256SUMS, and tells whether a file is the one that was published.
+// Package checksum reads published lists of checksums, such as SHA256SUMS, and verifies files with
+// them.
 package checksum
 
 import (
@@ -17,25 +17,25 @@ import (
 )
 
 var (
-	// ErrMismatch is a file that is not the one that was published.
-	ErrMismatch = advice.New("the checksum differs", "get the file again, from another server if there is one; if it stays so, do not use it")
+	// ErrMismatch means that a file differs from the published file.
+	ErrMismatch = advice.New("the checksum differs", "get the file again, from another server if there is one; if the checksum still differs, do not use the file")
 
-	// ErrFormat is text that is no checksum, or no list of them.
+	// ErrFormat means that a text is not a checksum or not a list of checksums.
 	ErrFormat = errors.New("not a checksum")
 
-	// ErrNotListed is a file that a list has no checksum of.
+	// ErrNotListed means that a list has no checksum of a file.
 	ErrNotListed = errors.New("not in the list")
 )
 
-// An Algorithm is told by its name, or by the length of its sums.
+// An Algorithm is identified by its name or by the length of its sums.
 type Algorithm struct {
 	Name   string           // in capitals, without a hyphen: "SHA256"
 	Size   int              // of a sum in bytes
-	New    func() hash.Hash // nil if it is not computed here
-	Proves bool             // that a file is the one that was published: no other file with the same sum can be made
+	New    func() hash.Hash // nil if the algorithm is not supported
+	Proves bool             // collision-resistant: nobody can make another file with the same sum
 }
 
-// algorithms are all that are known, the weakest first.
+// algorithms are the known algorithms, the weakest first.
 var algorithms = []Algorithm{
 	{"MD5", 16, nil, false},
 	{"SHA1", sha1.Size, sha1.New, false},
@@ -45,8 +45,8 @@ var algorithms = []Algorithm{
 	{"SHA512", sha512.Size, sha512.New, true},
 }
 
-// Named returns the algorithm of this name, in capitals or not, and its place among all, the weakest of
-// which is at 0. The place is -1 if there is none.
+// Named returns the algorithm with a name, ignoring case, and its rank. The weakest has rank 0; an
+// unknown one has rank -1.
 func Named(name string) (Algorithm, int) {
 	for i, a := range algorithms {
 		if strings.EqualFold(a.Name, name) {
@@ -56,18 +56,18 @@ func Named(name string) (Algorithm, int) {
 	return Algorithm{}, -1
 }
 
-// A Sum is what the digest of a file must be.
+// A Sum is the expected digest of a file.
 type Sum struct {
 	Algorithm
 	want []byte
 }
 
-// Parse reads a checksum in hexadecimal, whose length tells whether it is of SHA-256, SHA-384 or
+// Parse parses a checksum in hexadecimal. Its length determines the algorithm: SHA-256, SHA-384 or
 // SHA-512.
 func Parse(text string) (Sum, error) {
 	s, err := parse(text)
 	if err == nil && !s.Proves {
-		err = fmt.Errorf("%w that proves anything: it is of %s", ErrFormat, s.Name)
+		err = fmt.Errorf("%w that proves anything: its algorithm is %s", ErrFormat, s.Name)
 	}
 	return s, err
 }
@@ -84,18 +84,18 @@ func parse(text string) (Sum, error) {
 	return Sum{}, fmt.Errorf("%w: %.80q: want 64 hexadecimal digits of SHA-256, 96 of SHA-384 or 128 of SHA-512", ErrFormat, text)
 }
 
-// New returns the hash that computes the digest.
+// New returns a hash that computes the digest.
 func (s Sum) New() hash.Hash { return s.Algorithm.New() }
 
-// String returns the algorithm and the sum: "sha256:9f86...".
+// String returns the algorithm and the checksum: "sha256:9f86...".
 func (s Sum) String() string { return s.text(s.want) }
 
 func (s Sum) text(sum []byte) string { return fmt.Sprintf("%s:%x", strings.ToLower(s.Name), sum) }
 
-// Check compares a digest with the one that was published: [ErrMismatch] if it is another one.
+// Check compares a digest with the published one. If they differ, the error is [ErrMismatch].
 func (s Sum) Check(got []byte) error {
 	if bytes.Equal(s.want, got) {
 		return nil
 	}
-	return fmt.Errorf("%w: it is %s, and %s was published", ErrMismatch, s.text(got), s)
+	return fmt.Errorf("%w: it is %s, but %s was published", ErrMismatch, s.text(got), s)
 }

@@ -24,7 +24,7 @@ var (
 
 const signature = "-----BEGIN PGP SIGNATURE-----\n\niHUEARYKAB0=\n=abcd\n-----END PGP SIGNATURE-----\n"
 
-// signed makes a message of a text.
+// signed returns a signed message with a text.
 func signed(text string) string {
 	return "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n" + text + signature
 }
@@ -52,21 +52,21 @@ func TestFind(t *testing.T) {
 		"signed":            {signed("# x\nSHA256 (disk.img) = " + a256 + "\n"), "disk.img", "sha256:" + a256},
 		"signed, dash":      {signed("- # a line of dashes: ---\n" + a256 + "  disk.img\n"), "disk.img", "sha256:" + a256},
 		"twice":             {a256 + "  a/disk.img\n" + a256 + "  b/disk.img", "disk.img", "sha256:" + a256},
-		"contradiction":     {a256 + "  a/disk.img\n" + b256 + "  b/disk.img", "disk.img", "two of"},
-		"not there":         {a256 + "  disk.iso\n" + b256 + "  disk.vhd\n", "disk.img", `not in the list, which has "disk.iso", "disk.vhd"`},
+		"contradiction":     {a256 + "  a/disk.img\n" + b256 + "  b/disk.img", "disk.img", "two different"},
+		"not there":         {a256 + "  disk.iso\n" + b256 + "  disk.vhd\n", "disk.img", `not in the list; the list has "disk.iso", "disk.vhd"`},
 		"no name":           {a256 + "  disk.iso\n", "", "not in the list"},
-		"MD5":               {md5 + "  disk.img", "disk.img", "of MD5"},
-		"MD5 alone":         {md5, "disk.img", "of MD5"},
+		"MD5":               {md5 + "  disk.img", "disk.img", "is MD5"},
+		"MD5 alone":         {md5, "disk.img", "is MD5"},
 		"MD5 and more":      {md5 + "  disk.img\n" + a256 + "  disk.img", "disk.img", "sha256:" + a256},
-		"empty":             {"\n\n", "disk.img", "has none"},
+		"empty":             {"\n\n", "disk.img", "has no checksums"},
 		"a page":            {"<!DOCTYPE html>\n", "disk.img", "line 1"},
 		"too short":         {a256[1:] + "  disk.img", "disk.img", "line 1"},
 		"wrong algorithm":   {"SHA256 (disk.img) = " + a512, "disk.img", "line 1"},
 		"two alone":         {a256 + "\n" + b256 + "\n", "disk.img", "not the only one"},
-		"text behind":       {signed(b256+"  disk.img\n") + a256 + "  disk.img\n", "disk.img", "nobody has signed"},
+		"text behind":       {signed(b256+"  disk.img\n") + a256 + "  disk.img\n", "disk.img", "not signed"},
 		"text before":       {a256 + "  disk.img\n" + signed(b256+"  disk.img\n"), "disk.img", "line 2"},
 		"other header":      {strings.Replace(signed(a256+"  disk.img\n"), "Hash: SHA256", a256+"  disk.img", 1), "disk.img", "header"},
-		"nothing signed":    {"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256", "disk.img", "does not begin"},
+		"nothing signed":    {"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256", "disk.img", "has no text"},
 		"no end":            {strings.TrimSuffix(signed(a256+"  disk.img\n"), "-----END PGP SIGNATURE-----\n"), "disk.img", "has no end"},
 		"another signature": {signed(a256 + "  disk.img\n-----BEGIN PGP MESSAGE-----\n"), "disk.img", "dash"},
 		"many":              {strings.Repeat(a256+"  x\n", 3) + manyNames(), "disk.img", "and others"},
@@ -122,7 +122,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestPrograms reads what the programs of coreutils and OpenSSL write.
+// TestPrograms reads the output of coreutils and OpenSSL.
 func TestPrograms(t *testing.T) {
 	dir := t.TempDir()
 	names := []string{"disk.img", "a b.img", `back\slash`, "new\nline", "(round) = x"}
@@ -159,7 +159,7 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// FuzzRead reads lists: what is found is in the text, inside of what is signed.
+// FuzzRead reads lists. A checksum that is found must be in the text, and within the signed part.
 func FuzzRead(f *testing.F) {
 	for _, s := range []string{a256 + "  disk.img\n", "SHA256 (disk.img) = " + a256, signed(a256 + "  disk.img\n"), a256, md5, "- \n", `\` + a256 + `  a\n`, "BLAKE2b (x) = 00", "\ufeff"} {
 		f.Add(s)

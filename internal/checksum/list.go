@@ -12,13 +12,13 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// maxList bounds a list in bytes: those of whole distributions have less.
+// maxList bounds the length of a list in bytes. The lists of whole distributions are shorter.
 const maxList = 8 << 20
 
-// A List is what a file of checksums has.
+// A List is the content of a file of checksums.
 type List struct {
-	// Signed tells that the list is a message with a PGP signature (RFC 9580, section 7), which is not
-	// checked: what is outside of the message is refused.
+	// Signed reports that the list is a message with a PGP signature (RFC 9580, section 7). The
+	// signature is not verified, but text outside the message is refused.
 	Signed bool
 
 	entries []entry
@@ -26,11 +26,12 @@ type List struct {
 
 type entry struct {
 	Sum
-	name string // "" of a file that has a sum and nothing else
+	name string // "" if the file contains only a checksum
 }
 
-// Read reads a list as sha256sum and its like write it ("HEX  NAME", "HEX *NAME", with --tag
-// "SHA256 (NAME) = HEX"), also with comments and a PGP signature, or a checksum alone.
+// Read reads a list in the formats of sha256sum and similar programs ("HEX  NAME", "HEX *NAME", or
+// "SHA256 (NAME) = HEX" with --tag). The list can have comments and a PGP signature, or be a single
+// checksum.
 func Read(r io.Reader) (*List, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxList+1))
 	if err != nil {
@@ -63,10 +64,10 @@ func Read(r io.Reader) (*List, error) {
 		l.entries = append(l.entries, e)
 	}
 	if len(l.entries) == 0 {
-		return nil, fmt.Errorf("%w list: it has none", ErrFormat)
+		return nil, fmt.Errorf("%w list: it has no checksums", ErrFormat)
 	}
 	if len(l.entries) > 1 && slices.ContainsFunc(l.entries, func(e entry) bool { return e.name == "" }) {
-		return nil, fmt.Errorf("%w list: a checksum has no name, and is not the only one", ErrFormat)
+		return nil, fmt.Errorf("%w list: a checksum without a name is not the only one", ErrFormat)
 	}
 	return l, nil
 }
@@ -77,8 +78,8 @@ const (
 	endSignature   = "-----END PGP SIGNATURE-----"
 )
 
-// message returns which lines are the list: all of them, or those of the signed message. Who has
-// checked the signature trusts no others.
+// message returns the range of lines of the list: all of them, or those of the signed message. A user
+// who has verified the signature trusts only those.
 func (l *List) message(lines []string) (first, last int, err error) {
 	blank := func(line string) bool { return strings.TrimSpace(line) == "" }
 	begin := slices.IndexFunc(lines, func(line string) bool { return !blank(line) })
@@ -92,17 +93,17 @@ func (l *List) message(lines []string) (first, last int, err error) {
 	first = begin + 1
 	for first < len(lines) && !blank(lines[first]) {
 		if !strings.HasPrefix(lines[first], "Hash: ") { // the only header there is
-			return bad("has a header that is unknown")
+			return bad("has an unknown header")
 		}
 		first++
 	}
 	if first == len(lines) {
-		return bad("does not begin")
+		return bad("has no text")
 	}
 	last = first
 	for ; last < len(lines) && strings.TrimRight(lines[last], " \t") != beginSignature; last++ {
 		if strings.HasPrefix(lines[last], "-") && !strings.HasPrefix(lines[last], "- ") {
-			return bad("has a line that begins with a dash")
+			return bad("has a line that starts with a dash")
 		}
 	}
 	end := last
@@ -113,7 +114,7 @@ func (l *List) message(lines []string) (first, last int, err error) {
 		return bad("has no end")
 	}
 	if slices.ContainsFunc(lines[end+1:], func(line string) bool { return !blank(line) }) {
-		return bad("has text behind it, which nobody has signed")
+		return bad("is followed by text that is not signed")
 	}
 	return first, last, nil
 }
@@ -121,15 +122,15 @@ func (l *List) message(lines []string) (first, last int, err error) {
 var (
 	gnuLine = regexp.MustCompile(`^(\\?)([0-9A-Fa-f]{32,128}) [ *](.+)$`)
 	bsdLine = regexp.MustCompile(`^(\\?)([A-Za-z0-9/-]{3,16}) ?\((.+)\) ?= ?([0-9A-Fa-f]+)$`)
-	loose   = regexp.MustCompile(`^([0-9A-Fa-f]{32,128})[ \t]+\*?(\S.*)$`) // as others write it
+	loose   = regexp.MustCompile(`^([0-9A-Fa-f]{32,128})[ \t]+\*?(\S.*)$`) // the format of other programs
 )
 
 func parseLine(line string) (entry, bool) {
 	if m := bsdLine.FindStringSubmatch(line); m != nil {
-		// "SHA2-256" is another name of SHA256.
+		// "SHA2-256" is another name for SHA256.
 		named := strings.ReplaceAll(strings.Replace(strings.ToUpper(m[2]), "SHA2-", "SHA", 1), "-", "")
 		if !slices.ContainsFunc(algorithms, func(a Algorithm) bool { return a.Name == named }) {
-			return entry{Sum{}, unescape(m[1], m[3])}, true // nobody asks for it
+			return entry{Sum{}, unescape(m[1], m[3])}, true // an algorithm that Find never returns
 		}
 		s, err := parse(m[4])
 		return entry{s, unescape(m[1], m[3])}, err == nil && s.Name == named
@@ -146,7 +147,7 @@ func parseLine(line string) (entry, bool) {
 	return entry{s, ""}, err == nil
 }
 
-// unescape returns a name. In a line that begins with a backslash some characters are escaped.
+// unescape decodes a name. In a line that starts with a backslash, some characters are escaped.
 func unescape(mark, name string) string {
 	if mark == "" {
 		return name
@@ -154,9 +155,9 @@ func unescape(mark, name string) string {
 	return strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\r`, "\r").Replace(name)
 }
 
-// Find returns the checksum of a file by its name without folders: the longest, if there are
-// several algorithms. If there is none the error matches [ErrNotListed]. Two checksums that
-// contradict each other are an error.
+// Find returns the checksum of a file by its name without folders. If there are several algorithms, it
+// returns the strongest. If there is no checksum, the error matches [ErrNotListed]. Two different
+// checksums with the same algorithm are an error.
 func (l *List) Find(name string) (Sum, error) {
 	if len(l.entries) == 1 && l.entries[0].name == "" {
 		return l.entries[0].Sum, l.entries[0].proves(name)
@@ -167,27 +168,27 @@ func (l *List) Find(name string) (Sum, error) {
 			continue
 		}
 		if e.Size == found.Size && !bytes.Equal(e.want, found.want) {
-			return Sum{}, fmt.Errorf("%w list: it has two of %q that differ", ErrFormat, name)
+			return Sum{}, fmt.Errorf("%w list: it has two different checksums of %q", ErrFormat, name)
 		}
 		if e.Size > found.Size {
 			found = e.Sum
 		}
 	}
 	if found.Size == 0 {
-		return Sum{}, advice.With(fmt.Errorf("%q is %w, which has %s", name, ErrNotListed, l.names()), "--source-sha256 HEX gives the checksum itself")
+		return Sum{}, advice.With(fmt.Errorf("%q is %w; the list has %s", name, ErrNotListed, l.names()), "--source-sha256 HEX gives the checksum itself")
 	}
 	return found, found.proves(name)
 }
 
-// proves returns an error for a sum that proves nothing.
+// proves returns an error if the algorithm of s proves nothing.
 func (s Sum) proves(name string) error {
 	if !s.Proves {
-		return fmt.Errorf("%w that proves anything: that of %q is of %s", ErrFormat, name, s.Name)
+		return fmt.Errorf("%w that proves anything: the algorithm for %q is %s", ErrFormat, name, s.Name)
 	}
 	return nil
 }
 
-// names lists some of the names.
+// names returns some of the names in the list.
 func (l *List) names() string {
 	const most = 8
 	var names []string

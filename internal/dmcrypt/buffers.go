@@ -2,7 +2,7 @@ package dmcrypt
 
 import "unsafe"
 
-// checkBuffers panics unless src is whole sectors and dst can take them, and returns
+// checkBuffers panics unless src is a multiple of the sector size and dst is large enough. It returns
 // dst cut to the length of src.
 func checkBuffers(dst, src []byte, sectorSize int) []byte {
 	if len(src)%sectorSize != 0 {
@@ -18,8 +18,7 @@ func checkBuffers(dst, src []byte, sectorSize int) []byte {
 	return dst
 }
 
-// inexactOverlap reports whether x and y, of equal length, share memory without
-// being the same memory.
+// inexactOverlap reports whether x and y, of equal length, overlap but do not start at the same byte.
 func inexactOverlap(x, y []byte) bool {
 	if len(x) == 0 || &x[0] == &y[0] {
 		return false

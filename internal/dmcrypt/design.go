@@ -9,21 +9,20 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// A design is a specification whose every name is known: all that is needed to make a
-// cipher but for the key.
+// A design is a specification whose names are all resolved. Only the key is missing to make a cipher.
 type design struct {
 	spec      *spec
 	mode      modeInfo
-	block     blockCipher                         // unless it is Adiantum
+	block     blockCipher                         // not set for Adiantum
 	adiantum  func(key []byte) (Tweakable, error) // for mode adiantum only
 	essivHash func() hash.Hash                    // for IV generator essiv only
 }
 
-// modeInfo is what the kernel says of a mode of operation.
+// modeInfo has the properties of a mode of operation, as in the kernel.
 type modeInfo struct {
 	ivSize int // in bytes; 0 for none
-	unit   int // its block size, which is 1 for a stream
-	keys   int // how many keys of the block cipher's size it has
+	unit   int // its block size; 1 for a stream mode
+	keys   int // number of keys of the block cipher
 }
 
 var modes = map[string]modeInfo{
@@ -34,10 +33,10 @@ var modes = map[string]modeInfo{
 	"xts":      {ivSize: 16, unit: 16, keys: 2},
 }
 
-// adiantumKeySize is that of XChaCha.
+// adiantumKeySize is the key size of XChaCha.
 const adiantumKeySize = 32
 
-// resolve parses a specification and looks up what it names.
+// resolve parses a specification and looks up its names.
 func resolve(text string) (*design, error) {
 	s, err := parse(text)
 	if err != nil {
@@ -85,7 +84,7 @@ func (d *design) findCipher() error {
 	return s.unknown("block cipher %q", s.cipher)
 }
 
-// shorten makes the mode one for blocks that are shorter than others.
+// shorten adapts the mode to a block cipher with shorter blocks.
 func (d *design) shorten() error {
 	if d.spec.mode == "xts" {
 		return d.spec.unknown("XTS has no blocks of %d bytes", d.block.size)
@@ -105,15 +104,15 @@ func (d *design) findIV() error {
 	case s.ivOpts == "":
 		return s.unknown("no hash for ESSIV")
 	case d.mode.ivSize == 0 || d.adiantum != nil:
-		return s.unknown("mode %s has no ESSIV", s.mode)
+		return s.unknown("mode %s does not support ESSIV", s.mode)
 	}
 	h, err := essivHash(s.ivOpts)
 	if err != nil {
 		return s.refuse(fmt.Errorf("ESSIV: %w", err))
 	}
-	// The whole digest is the key, or the kernel refuses.
+	// The whole digest is the key. If its size is no key size, the kernel refuses.
 	if n := h().Size(); !slices.Contains(d.block.keySizes, n) {
-		return s.unknown("ESSIV: %s takes no key of the %d bytes of %s", s.cipher, n, s.ivOpts)
+		return s.unknown("ESSIV: %s has no keys of %d bytes, the digest size of %s", s.cipher, n, s.ivOpts)
 	}
 	d.essivHash = h
 	return nil
@@ -130,7 +129,7 @@ func (d *design) keySizes() []int {
 	return sizes
 }
 
-// build makes the cipher for a key of a size that was checked.
+// build makes the cipher. The size of key has been checked.
 func (d *design) build(key []byte, opts Options) (SectorCipher, error) {
 	s := d.spec
 	if s.mode == "xts" && s.cipher == "aes" && len(key) != 2*24 {
@@ -143,8 +142,8 @@ func (d *design) build(key []byte, opts Options) (SectorCipher, error) {
 	return d.newSectors(m, key, opts)
 }
 
-// buildXTS leaves AES-XTS to package xts, as far as that has it: all of it for plain
-// sector numbers, one sector at a time for other IVs, nothing for AES-192.
+// buildXTS uses package xts for AES-XTS as far as possible: for whole runs with plain sector numbers,
+// for single sectors with other IVs, and not for AES-192.
 func (d *design) buildXTS(key []byte, opts Options) (SectorCipher, error) {
 	plain := d.spec.iv == "plain"
 	c, err := xts.New(key, xts.Options{SectorSize: opts.SectorSize, LargeIV: opts.LargeIV, Plain32: plain})
@@ -157,7 +156,7 @@ func (d *design) buildXTS(key []byte, opts Options) (SectorCipher, error) {
 	return d.newSectors(aesXTS{c}, key, opts)
 }
 
-// newMode returns the mode of operation, with the key.
+// newMode returns the mode of operation with its key.
 func (d *design) newMode(key []byte) (mode, error) {
 	if d.adiantum != nil {
 		t, err := d.adiantum(key)

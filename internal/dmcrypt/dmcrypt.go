@@ -1,12 +1,10 @@
-// Package dmcrypt encrypts and decrypts runs of disk sectors as the Linux kernel's
-// dm-crypt does, by its cipher specifications: "aes-xts-plain64",
-// "aes-cbc-essiv:sha256", "capi:adiantum(xchacha12,aes)-plain64". What counts is the
-// kernel's result, byte for byte.
+// Package dmcrypt encrypts and decrypts runs of disk sectors like dm-crypt of the Linux kernel. It
+// accepts dm-crypt's cipher specifications: "aes-xts-plain64", "aes-cbc-essiv:sha256",
+// "capi:adiantum(xchacha12,aes)-plain64". The result equals the kernel's, byte for byte.
 //
-// AES, the modes of operation and the hashes of the standard library are built in.
-// Other block ciphers and hashes register themselves when the package luks/ciphers is
-// imported; a specification that needs one of them before that is refused with
-// [ErrNotRegistered].
+// AES, the modes of operation and the hashes of the standard library are built in. Package luks/ciphers
+// registers other block ciphers and hashes when it is imported. Without that import, a specification
+// that needs them is [ErrNotRegistered].
 package dmcrypt
 
 import (
@@ -14,13 +12,13 @@ import (
 	"slices"
 )
 
-// A SectorCipher encrypts and decrypts sectors under one key. It is safe for
-// concurrent use, Close excepted.
+// A SectorCipher encrypts and decrypts sectors with one key. Except for Close, its methods are safe for
+// concurrent use.
 type SectorCipher interface {
-	// Encrypt encrypts the whole sectors in src into dst. The first has the number
-	// sector, counted in sectors of SectorSize bytes, and each further one the next
-	// number. It panics if len(src) is not a multiple of the sector size, if dst is
-	// shorter than src, or if the two overlap without being the same memory.
+	// Encrypt encrypts the whole sectors in src into dst. The first has the given sector number,
+	// counted in sectors of SectorSize bytes; numbers ascend. Encrypt panics if len(src) is not a
+	// multiple of the sector size, or if dst is shorter than src. It also panics if the two overlap but
+	// do not start at the same byte.
 	Encrypt(dst, src []byte, sector uint64)
 
 	// Decrypt is the inverse of Encrypt, with the same rules.
@@ -29,34 +27,31 @@ type SectorCipher interface {
 	// SectorSize returns the size of a sector in bytes.
 	SectorSize() int
 
-	// Close lets go of the keys, and wipes those that are not held by a block cipher
-	// that gives no way to do so. Encrypting or decrypting afterwards panics; closing
-	// again does nothing.
+	// Close drops the keys. It wipes those that are not inside a block cipher that cannot be wiped.
+	// Encrypting or decrypting afterwards panics; closing again does nothing.
 	Close()
 }
 
-// Options says how sectors are cut and numbered. The zero value is what LUKS1 and key
-// slots have: sectors of 512 bytes.
+// Options set the size and the numbering of sectors. The zero value is that of LUKS1 and of key slots:
+// sectors of 512 bytes.
 type Options struct {
 	// SectorSize is the size of a sector in bytes: 512, 1024, 2048 or 4096.
 	// Zero means 512.
 	SectorSize int
 
-	// LargeIV makes the IV count sectors of SectorSize, as dm-crypt does with
-	// iv_large_sectors. By default it counts units of 512 bytes whatever the sector
-	// size, so that sector n of 4096 bytes has the IV of number 8n.
+	// LargeIV makes the IV count sectors of SectorSize, as dm-crypt does with iv_large_sectors. By
+	// default it counts units of 512 bytes: sector n of 4096 bytes has the IV number 8n.
 	LargeIV bool
 
-	// AllowNull makes New return, for cipher_null, what copies its input. By default
-	// it refuses with ErrNull.
+	// AllowNull makes New accept cipher_null, which copies its input. By default the error is ErrNull.
 	AllowNull bool
 }
 
-// New returns the cipher that a specification names, for a key of one of its
-// [KeySizes]. The key is not retained; the caller may wipe it.
+// New returns the cipher of a specification for a key of one of its [KeySizes]. The key is not
+// retained; the caller can wipe it.
 //
-// Errors are [ErrUnknownCipher], [ErrNotRegistered], [ErrNull], [ErrKeySize], or of a
-// sector size that dm-crypt does not have; in Go's mode fips140=only [ErrNotApproved] too.
+// Errors are [ErrUnknownCipher], [ErrNotRegistered], [ErrNull], [ErrKeySize], or that of an invalid
+// sector size. In Go's mode fips140=only also [ErrNotApproved].
 func New(spec string, key []byte, opts Options) (SectorCipher, error) {
 	switch opts.SectorSize {
 	case 0:
@@ -78,8 +73,8 @@ func New(spec string, key []byte, opts Options) (SectorCipher, error) {
 	return d.build(key, opts)
 }
 
-// KeySizes returns the sizes in bytes, ascending, of the keys that the cipher of a
-// specification takes, or the error that [New] returns for it.
+// KeySizes returns the valid key sizes of a specification in bytes, in ascending order, or the error of
+// [New] for it.
 func KeySizes(spec string) ([]int, error) {
 	d, err := resolve(spec)
 	if err != nil {
@@ -88,8 +83,7 @@ func KeySizes(spec string) ([]int, error) {
 	return d.keySizes(), nil
 }
 
-// CheckKeySize returns the error that [New] returns for a specification and a key of
-// size bytes: nil if it is right. It needs no key.
+// CheckKeySize returns the error of [New] for a specification and a key of size bytes. It needs no key.
 func CheckKeySize(spec string, size int) error {
 	d, err := resolve(spec)
 	if err != nil {

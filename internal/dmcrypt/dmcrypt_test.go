@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// allSpecs are all that is built in, one of each kind.
+// allSpecs has one specification of each kind that is built in.
 var allSpecs = []string{
 	"aes-xts-plain64", "aes-xts-plain", "aes-xts-essiv:sha256", "aes-xts-plain64be", "capi:xts(aes)-plain64",
 	"aes-cbc-essiv:sha256", "aes-cbc-plain", "aes-cbc-benbi", "aes-cbc-null", "aes-plain", "aes",
 	"aes-ctr-plain64", "aes-ecb", "aes-ecb-null",
 }
 
-// newCipher returns a cipher with a key of the last size.
+// newCipher returns a cipher with a key of the largest size.
 func newCipher(t testing.TB, spec string, opts Options) SectorCipher {
 	t.Helper()
 	sizes, err := KeySizes(spec)
@@ -63,7 +63,7 @@ func TestKeySizes(t *testing.T) {
 func TestSectorSize(t *testing.T) {
 	for _, n := range []int{-512, 1, 256, 511, 513, 1536, 8192} {
 		if _, err := New("aes-ecb", make([]byte, 16), Options{SectorSize: n}); err == nil {
-			t.Errorf("sector size %d is taken", n)
+			t.Errorf("sector size %d was accepted", n)
 		}
 	}
 	for _, n := range []int{0, 512, 1024, 2048, 4096} {
@@ -75,8 +75,8 @@ func TestSectorSize(t *testing.T) {
 	}
 }
 
-// TestIVUnits checks that a sector of 4096 bytes has the IV of its first 512 bytes, or
-// of its own number with LargeIV.
+// TestIVUnits checks that a sector of 4096 bytes has the IV of its first 512 bytes, or that of its own
+// number with LargeIV.
 func TestIVUnits(t *testing.T) {
 	plain := make([]byte, 4096)
 	for _, spec := range allSpecs {
@@ -171,7 +171,7 @@ func TestMisuse(t *testing.T) {
 			"closed":           func(c SectorCipher) { c.Close(); c.Close(); c.Decrypt(p, p, 0) },
 		} {
 			if spec == "cipher_null-ecb" && name == "closed" {
-				continue // there is nothing to close
+				continue // Close has no effect
 			}
 			if !panics(func() { f(newCipher()) }) {
 				t.Errorf("%s, %s: no panic", spec, name)

@@ -8,45 +8,44 @@ import (
 )
 
 var (
-	// ErrUnknownCipher is for a specification that is not one, or that names a block
-	// cipher, mode or IV generator that is not supported here or that the kernel
-	// refuses.
+	// ErrUnknownCipher means that a specification is invalid, or that its block cipher, mode or IV
+	// generator is not supported or is refused by the kernel.
 	ErrUnknownCipher = errors.New("unsupported cipher")
 
-	// ErrUnknownHash is for a hash that is not supported here.
+	// ErrUnknownHash means that a hash is not supported.
 	ErrUnknownHash = errors.New("unsupported hash")
 
-	// ErrNotRegistered is for a cipher or hash that is supported, but not linked in.
-	// The error's text says which import adds it.
+	// ErrNotRegistered means that a supported cipher or hash is not linked in. The error names the
+	// import that adds it.
 	ErrNotRegistered = errors.New("not linked in")
 
-	// ErrNull is for cipher_null, which encrypts nothing.
+	// ErrNull means that a specification is cipher_null, which does not encrypt.
 	ErrNull = errors.New("the null cipher does not encrypt")
 
-	// ErrKeySize is for a key of a size that the cipher does not take.
+	// ErrKeySize means that the cipher has no keys of this size.
 	ErrKeySize = errors.New("wrong key size")
 )
 
-// ciphersPackage registers all that is not built in.
+// ciphersPackage registers the ciphers and hashes that are not built in.
 const ciphersPackage = "github.com/luksimg/luksimg/luks/ciphers"
 
-// refuse says of which specification an error is.
+// refuse adds the specification to an error.
 func (s *spec) refuse(err error) error {
 	return fmt.Errorf("dmcrypt: cipher %q: %w", s.text, err)
 }
 
-// unknown is refuse with ErrUnknownCipher and the reason.
+// unknown returns an ErrUnknownCipher with a reason.
 func (s *spec) unknown(format string, args ...any) error {
 	return s.refuse(fmt.Errorf("%w: "+format, append([]any{ErrUnknownCipher}, args...)...))
 }
 
-// notRegistered is the error for a name that the package luks/ciphers has.
+// notRegistered returns the error for a name that package luks/ciphers registers.
 func notRegistered(name string) error {
 	return fmt.Errorf("%s is %w: import _ %q", name, ErrNotRegistered, ciphersPackage)
 }
 
-// anyOf writes sizes as a list for an error text. Long ones, which are all numbers of
-// a range or all even ones, are cut short.
+// anyOf formats sizes as a list. It shortens long lists, which have all numbers, or all even numbers,
+// of a range.
 func anyOf(sizes []int) string {
 	const most = 4
 	var text []string

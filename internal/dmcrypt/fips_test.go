@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/dmcrypt"
 )
 
-// approvals are ciphers with the length of a key in bytes, and whether they are approved.
+// approvals are ciphers with their key length in bytes, and whether they are approved.
 var approvals = []struct {
 	spec string
 	key  int
@@ -43,8 +43,8 @@ func TestApproved(t *testing.T) {
 	}
 }
 
-// TestEnforced runs itself in strict mode: what is approved works there, the rest is an error, and
-// nothing panics.
+// TestEnforced runs itself in strict mode. Approved ciphers must work, others must return an error, and
+// nothing must panic.
 func TestEnforced(t *testing.T) {
 	if !fips140.Enforced() {
 		if testing.Short() {
@@ -70,7 +70,7 @@ func TestEnforced(t *testing.T) {
 			s.Decrypt(p, p, 7)
 			s.Close()
 			if p[0] != 0 || p[1023] != 0 {
-				t.Errorf("%s: not what was encrypted", c.spec)
+				t.Errorf("%s: decrypted to other plaintext", c.spec)
 			}
 		}
 	}

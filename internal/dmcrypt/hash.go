@@ -13,8 +13,7 @@ import (
 	"strings"
 )
 
-// builtinHashes returns the hashes of the standard library by the names that
-// cryptsetup and the kernel give them.
+// builtinHashes returns the hashes of the standard library by their names in cryptsetup and the kernel.
 func builtinHashes() map[string]func() hash.Hash {
 	return map[string]func() hash.Hash{
 		"sha1":       sha1.New,
@@ -31,8 +30,8 @@ func builtinHashes() map[string]func() hash.Hash {
 	}
 }
 
-// Hash returns the hash that a header names. Case does not matter: cryptsetup writes
-// the name into a LUKS2 header as its user typed it.
+// Hash returns the hash with a name from a header. Case is ignored, because cryptsetup writes the name
+// to a LUKS2 header as the user typed it.
 //
 // Errors are [ErrUnknownHash] and [ErrNotRegistered], and [ErrNotApproved] in Go's mode fips140=only.
 func Hash(name string) (func() hash.Hash, error) {
@@ -58,8 +57,8 @@ func hashByName(name string) (func() hash.Hash, error) {
 	return nil, fmt.Errorf("%w %q", ErrUnknownHash, name)
 }
 
-// essivHash returns the hash that makes the key of an ESSIV. It is the kernel's, whose
-// names are case-sensitive, and may be MD5, which no header may name as its own hash.
+// essivHash returns the hash for the ESSIV key. It is a kernel hash, whose name is case-sensitive. It
+// can be MD5, which is not allowed elsewhere in a header.
 func essivHash(name string) (func() hash.Hash, error) {
 	if name == "md5" {
 		return md5.New, nil

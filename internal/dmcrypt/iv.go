@@ -5,14 +5,13 @@ import (
 	"math/bits"
 )
 
-// An ivGenerator writes the IV of number n into iv, which comes as zeros and has the
-// mode's IV size.
+// An ivGenerator writes the IV of sector n to iv, which is zero before and has the mode's IV size.
 type ivGenerator func(iv []byte, n uint64)
 
-// plainIVs are the IV generators that need nothing but the number.
+// plainIVs are the IV generators that use only the sector number.
 var plainIVs = []string{"benbi", "null", "plain", "plain64", "plain64be"}
 
-// newIV returns the IV generator. The key is the whole one of the specification.
+// newIV returns the IV generator. key is the whole key of the specification.
 func (d *design) newIV(key []byte) (ivGenerator, error) {
 	switch d.spec.iv {
 	case "plain":
@@ -22,7 +21,7 @@ func (d *design) newIV(key []byte) (ivGenerator, error) {
 	case "plain64be":
 		return func(iv []byte, n uint64) { binary.BigEndian.PutUint64(iv[len(iv)-8:], n) }, nil
 	case "benbi":
-		// Big-endian, counted in blocks of the mode and from 1, as LRW had it.
+		// benbi is big-endian and counts blocks of the mode from 1, as LRW did.
 		shift := 9 - bits.TrailingZeros(uint(d.mode.unit))
 		return func(iv []byte, n uint64) { binary.BigEndian.PutUint64(iv[len(iv)-8:], n<<shift+1) }, nil
 	case "essiv":

@@ -5,10 +5,10 @@ import (
 	"crypto/subtle"
 )
 
-// blockSize is that of most block ciphers, and the largest.
+// blockSize is the block size of most block ciphers, and the largest one.
 const blockSize = 16
 
-// ecb encrypts each block by itself.
+// ecb encrypts each block independently.
 type ecb struct{ block cipher.Block }
 
 func (m ecb) encrypt(dst, src []byte, _ *scratch) {
@@ -41,8 +41,8 @@ func (m cbc) encrypt(dst, src []byte, s *scratch) {
 	}
 }
 
-// decrypt starts at the end, so that in place the ciphertext before a block is still
-// there when the block needs it.
+// decrypt starts at the end. So the ciphertext of the preceding block is still there when it works in
+// place.
 func (m cbc) decrypt(dst, src []byte, s *scratch) {
 	size := m.block.BlockSize()
 	for i := len(src) - size; i >= 0; i -= size {
@@ -79,7 +79,7 @@ func (m ctr) decrypt(dst, src []byte, s *scratch) { m.encrypt(dst, src, s) }
 
 func (ctr) close() {}
 
-// adiantum takes the sector as one block and the IV as tweak.
+// adiantum encrypts the sector as one block, with the IV as tweak.
 type adiantum struct{ t Tweakable }
 
 func (m adiantum) encrypt(dst, src []byte, s *scratch) { m.t.Encrypt(dst, src, s.iv[:]) }

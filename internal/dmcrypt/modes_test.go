@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The four blocks of plaintext of all vectors in NIST SP 800-38A, appendix F.
+// The four plaintext blocks of all vectors in NIST SP 800-38A, appendix F.
 const nistPlain = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51" +
 	"30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
 
@@ -60,7 +60,7 @@ func TestModesNIST(t *testing.T) {
 				copy(s.iv[:], unhex(t, v.iv))
 				m.encrypt(got, src, s)
 				if !bytes.Equal(got, want) {
-					t.Errorf("encrypt gives %x, want %x", got, want)
+					t.Errorf("encrypt: %x, want %x", got, want)
 				}
 				if !inPlace {
 					src = want
@@ -68,14 +68,14 @@ func TestModesNIST(t *testing.T) {
 				copy(s.iv[:], unhex(t, v.iv))
 				m.decrypt(got, src, s)
 				if !bytes.Equal(got, plain) {
-					t.Errorf("decrypt gives %x, want %x", got, plain)
+					t.Errorf("decrypt: %x, want %x", got, plain)
 				}
 			}
 		})
 	}
 }
 
-// TestCounterCarry lets the counter run over all of its 16 bytes.
+// TestCounterCarry makes the counter carry through all of its 16 bytes.
 func TestCounterCarry(t *testing.T) {
 	b, err := aes.NewCipher(make([]byte, 16))
 	if err != nil {

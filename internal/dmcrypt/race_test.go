@@ -2,6 +2,5 @@
 
 package dmcrypt
 
-// raceEnabled is for tests of allocations: under the race detector, pools drop some of
-// what they are given.
+// raceEnabled is for tests of allocations: under the race detector, pools drop some of their items.
 const raceEnabled = true

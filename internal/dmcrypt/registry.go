@@ -11,15 +11,15 @@ import (
 // A blockCipher is a registered block cipher.
 type blockCipher struct {
 	new      func(key []byte) (cipher.Block, error)
-	size     int   // of a block in bytes: 16 or 8
+	size     int   // block size in bytes: 16 or 8
 	keySizes []int // ascending
 }
 
-// Tweakable is a cipher that takes a whole sector as one block, together with a tweak.
-// It is safe for concurrent use, Close excepted.
+// Tweakable is a cipher that encrypts a whole sector as one block, with a tweak. Except for Close, its
+// methods are safe for concurrent use.
 type Tweakable interface {
-	// Encrypt encrypts src into dst, which are of equal length and the same memory or
-	// apart.
+	// Encrypt encrypts src into dst, which have equal lengths. They are the same memory or do not
+	// overlap.
 	Encrypt(dst, src, tweak []byte)
 	// Decrypt is the inverse of Encrypt.
 	Decrypt(dst, src, tweak []byte)
@@ -27,8 +27,7 @@ type Tweakable interface {
 	Close()
 }
 
-// registry is all that specifications and headers can name, but for modes and IV
-// generators.
+// registry has all names in specifications and headers, except for modes and IV generators.
 var registry = struct {
 	sync.RWMutex
 	blocks   map[string]blockCipher
@@ -40,7 +39,7 @@ var registry = struct {
 	hashes:   builtinHashes(),
 }
 
-// What the package luks/ciphers registers.
+// The names that package luks/ciphers registers.
 var (
 	optionalBlocks   = []string{"camellia", "cast5", "serpent", "twofish"}
 	optionalAdiantum = []string{"xchacha12,aes", "xchacha20,aes"}
@@ -52,29 +51,28 @@ var (
 	}
 )
 
-// RegisterBlock adds a block cipher of 16-byte blocks by the kernel's name, with the
-// sizes in bytes of the keys that it takes. It panics if the name is taken.
+// RegisterBlock registers a block cipher with 16-byte blocks under the kernel's name. keySizes are its
+// key sizes in bytes. It panics if the name is registered already.
 func RegisterBlock(name string, newBlock func(key []byte) (cipher.Block, error), keySizes ...int) {
 	slices.Sort(keySizes)
 	register(registry.blocks, name, blockCipher{newBlock, blockSize, keySizes})
 }
 
-// RegisterShortBlock is [RegisterBlock] for a cipher of 8-byte blocks, which XTS does not
-// take.
+// RegisterShortBlock is like [RegisterBlock] for a cipher with 8-byte blocks, which XTS does not
+// support.
 func RegisterShortBlock(name string, newBlock func(key []byte) (cipher.Block, error), keySizes ...int) {
 	slices.Sort(keySizes)
 	register(registry.blocks, name, blockCipher{newBlock, 8, keySizes})
 }
 
-// RegisterAdiantum adds an Adiantum construction for keys of 32 bytes by the names of
-// its stream cipher and block cipher, such as "xchacha12,aes". It panics if the name
-// is taken.
+// RegisterAdiantum registers a variant of Adiantum with keys of 32 bytes under the names of its stream
+// cipher and block cipher, such as "xchacha12,aes". It panics if the name is registered already.
 func RegisterAdiantum(name string, newCipher func(key []byte) (Tweakable, error)) {
 	register(registry.adiantum, name, newCipher)
 }
 
-// RegisterHash adds a hash by a name that cryptsetup or the kernel has for it, lower
-// case. It panics if the name is taken.
+// RegisterHash registers a hash under a name of cryptsetup or the kernel in lower case. It panics if
+// the name is registered already.
 func RegisterHash(name string, newHash func() hash.Hash) {
 	register(registry.hashes, name, newHash)
 }

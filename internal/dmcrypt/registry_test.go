@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// registered makes names unique, also if tests run more than once.
+// registered makes names unique if tests run more than once.
 var registered atomic.Int64
 
 func TestRegister(t *testing.T) {
@@ -23,7 +23,7 @@ func TestRegister(t *testing.T) {
 			block, hash := fmt.Sprintf("testblock%d", n), fmt.Sprintf("testhash%d", n)
 			spec := block + "-cbc-essiv:" + hash
 			if _, err := KeySizes(spec); !errors.Is(err, ErrUnknownCipher) {
-				t.Errorf("before it is registered: %v", err)
+				t.Errorf("before registration: %v", err)
 			}
 			RegisterBlock(block, aes.NewCipher, 32, 16)
 			RegisterHash(hash, sha256.New)
@@ -43,7 +43,7 @@ func TestRegister(t *testing.T) {
 	wg.Wait()
 }
 
-// TestHash has the digests of "abc" of FIPS 180-4 and FIPS 202, by NIST's examples with
+// TestHash checks the digests of "abc" in FIPS 180-4 and FIPS 202, from NIST's examples with
 // intermediate values.
 func TestHash(t *testing.T) {
 	for name, want := range map[string]string{

@@ -2,28 +2,27 @@ package dmcrypt
 
 import "sync"
 
-// minSectorSize is what the kernel counts disks in.
+// minSectorSize is the unit of the kernel's sector numbers in bytes.
 const minSectorSize = 512
 
-// sectors cuts a run into sectors, numbers them, and leaves each one to a mode.
+// sectors splits a run into sectors, numbers them, and passes each to a mode.
 type sectors struct {
-	mode       mode // nil once closed
+	mode       mode // nil after Close
 	iv         ivGenerator
 	ivSize     int
 	sectorSize int
-	step       uint64 // from one sector's IV to the next
+	step       uint64 // from the IV number of a sector to the next
 }
 
-// A mode encrypts single sectors. The IV is in the scratch, whose content it may
-// change.
+// A mode encrypts single sectors. The IV is in the scratch, whose content a mode can change.
 type mode interface {
 	encrypt(dst, src []byte, s *scratch)
 	decrypt(dst, src []byte, s *scratch)
 	close()
 }
 
-// scratch is what a mode works in. Block ciphers are called through an interface, which
-// would move arrays on the stack to the heap at every call.
+// scratch has the buffers of a mode. Block ciphers are called through an interface, so arrays on the
+// stack would escape to the heap at every call.
 type scratch struct {
 	iv    [32]byte
 	block [blockSize]byte
@@ -31,15 +30,14 @@ type scratch struct {
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// newSectors returns the cipher for a mode that has its key; the IV generator may need
-// the key too.
+// newSectors returns the cipher for a mode that has its key. The IV generator can need the key too.
 func (d *design) newSectors(m mode, key []byte, opts Options) (*sectors, error) {
 	c := &sectors{mode: m, ivSize: d.mode.ivSize, sectorSize: opts.SectorSize, step: 1}
 	if !opts.LargeIV {
 		c.step = uint64(c.sectorSize / minSectorSize)
 	}
 	if c.ivSize == 0 {
-		// The kernel takes an IV generator for a mode without an IV, and ignores it.
+		// The kernel accepts an IV generator for a mode without an IV, and ignores it.
 		c.iv = func([]byte, uint64) {}
 		return c, nil
 	}

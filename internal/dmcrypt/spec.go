@@ -2,26 +2,26 @@ package dmcrypt
 
 import "strings"
 
-// maxSpec is CRYPTO_MAX_ALG_NAME of the kernel, which bounds each of its names, and
-// what an error text repeats of a specification from an untrusted header.
+// maxSpec is CRYPTO_MAX_ALG_NAME of the kernel, which bounds its names. It also bounds the part of an
+// untrusted specification in errors.
 const maxSpec = 128
 
-// A spec is a cipher specification, taken apart.
+// A spec is a parsed cipher specification.
 type spec struct {
 	text   string
 	cipher string // block cipher, or stream and block cipher: "aes", "xchacha12,aes"
 	mode   string // of operation: "xts"
-	iv     string // IV generator; "" if none is given
+	iv     string // IV generator; "" if missing
 	ivOpts string // "sha256" of "essiv:sha256"
 }
 
-// parse takes a specification apart as the kernel does (crypt_ctr_cipher_old and
-// crypt_ctr_cipher_new in drivers/md/dm-crypt.c). There are two forms:
+// parse parses a specification as the kernel does (crypt_ctr_cipher_old and crypt_ctr_cipher_new in
+// drivers/md/dm-crypt.c). There are two forms:
 //
 //	cipher-mode-iv:options
 //	capi:mode(cipher)-iv:options
 //
-// It does not know any names but that of ecb, the one mode without an IV.
+// The only name it knows is ecb, the one mode without an IV.
 func parse(text string) (*spec, error) {
 	s := &spec{text: text}
 	if len(text) > maxSpec {
@@ -46,7 +46,7 @@ func parse(text string) (*spec, error) {
 	return s, nil
 }
 
-// parseOld parses what stands in most headers.
+// parseOld parses the form without capi, which most headers use.
 func (s *spec) parseOld(text string) error {
 	if strings.ContainsAny(text, "()") {
 		return s.unknown("parentheses without capi:")
@@ -59,13 +59,13 @@ func (s *spec) parseOld(text string) error {
 		return s.unknown("multiple keys, as of loop-AES")
 	}
 	if !hasMode || s.mode == "plain" && !hasIV {
-		s.mode, s.iv = "cbc", "plain" // all that the first dm-crypt had
+		s.mode, s.iv = "cbc", "plain" // the defaults of the first dm-crypt
 	}
 	return nil
 }
 
-// parseAPI parses the kernel's own name of an algorithm. Options go first, since a
-// hash may have a hyphen in its name.
+// parseAPI parses the kernel's own name of an algorithm. It splits off the options first, because the
+// name of a hash can contain a hyphen.
 func (s *spec) parseAPI(text string) error {
 	if i := strings.LastIndexByte(text, ':'); i >= 0 {
 		text, s.ivOpts = text[:i], text[i+1:]

@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// unknownSpecs are specifications that are none, or of ciphers that are not here.
+// unknownSpecs are invalid specifications, and those of unsupported ciphers.
 var unknownSpecs = []string{
 	"", "-", "--", "-cbc-plain", "aes-", "aes--", "aes--plain64", "aes-xts", "aes-xts-", "aes-cbc-:sha256",
 	"aes-xts-plain65", "aes-xts-plain64-foo", "aes-foo-plain64", "aes-lrw-benbi", "aes-cbc-random",
@@ -51,7 +51,7 @@ func TestUnknown(t *testing.T) {
 		}
 		for _, other := range []error{ErrKeySize, ErrNotRegistered, ErrNull, ErrUnknownHash} {
 			if errors.Is(err, other) {
-				t.Errorf("%.200q: %v is %v too", text, err, other)
+				t.Errorf("%.200q: %v also matches %v", text, err, other)
 			}
 		}
 		if err != nil && (len(err.Error()) > 500 || !strings.HasPrefix(err.Error(), "dmcrypt: cipher ")) {
@@ -98,7 +98,7 @@ func TestNull(t *testing.T) {
 	}
 }
 
-// TestNotRegistered is for a program that does not import the package luks/ciphers.
+// TestNotRegistered checks the errors in a program that does not import package luks/ciphers.
 func TestNotRegistered(t *testing.T) {
 	const hint = `import _ "github.com/luksimg/luksimg/luks/ciphers"`
 	for _, text := range []string{
@@ -118,7 +118,7 @@ func TestNotRegistered(t *testing.T) {
 	}
 }
 
-// FuzzNew looks for specifications that make New and KeySizes disagree, or panic.
+// FuzzNew looks for specifications for which New and KeySizes disagree, or panic.
 func FuzzNew(f *testing.F) {
 	for _, text := range allSpecs {
 		f.Add(text)

@@ -20,8 +20,8 @@ func (m aesXTS) decrypt(dst, src []byte, s *scratch) {
 
 func (m aesXTS) close() { m.c.Close() }
 
-// genericXTS is XTS (IEEE Std 1619) over any block cipher. Sectors are whole blocks, so
-// it needs no ciphertext stealing.
+// genericXTS is XTS (IEEE Std 1619) with any block cipher. Sectors are whole blocks, so it needs no
+// ciphertext stealing.
 type genericXTS struct{ data, tweak cipher.Block }
 
 func (m genericXTS) encrypt(dst, src []byte, s *scratch) {
@@ -64,7 +64,7 @@ func (t *tweak) xor(dst, src []byte) {
 	binary.LittleEndian.PutUint64(dst[8:], binary.LittleEndian.Uint64(src[8:])^t.hi)
 }
 
-// double multiplies by x modulo x^128 + x^7 + x^2 + x + 1, without a branch.
+// double multiplies t by x modulo x^128 + x^7 + x^2 + x + 1, without a branch.
 func (t *tweak) double() {
 	carry := t.hi >> 63
 	t.hi = t.hi<<1 | t.lo>>63

@@ -9,8 +9,8 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// TestGenericXTS compares XTS over any block cipher with package xts, which has
-// published vectors of its own, around the places where IVs wrap.
+// TestGenericXTS compares genericXTS with package xts, which is tested with published vectors, around
+// the sector numbers where IVs wrap.
 func TestGenericXTS(t *testing.T) {
 	rnd := rand.NewChaCha8([32]byte{1})
 	for _, keySize := range []int{32, 64} {
@@ -38,7 +38,7 @@ func TestGenericXTS(t *testing.T) {
 						t.Fatal(err)
 					}
 					if _, ok := fast.(*xts.Cipher); !ok {
-						t.Errorf("%s of %d bytes is not left to package xts", spec, keySize)
+						t.Errorf("%s with a key of %d bytes does not use package xts", spec, keySize)
 					}
 					for _, sector := range []uint64{0, 1<<32 - 2, 1<<29 - 1, 1<<61 - 3, 1<<64 - 2} {
 						t.Run(fmt.Sprint(spec, keySize, size, large, sector), func(t *testing.T) {

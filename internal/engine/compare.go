@@ -11,18 +11,18 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// A Comparison is a job that compares a disk with another one that is as long or longer. Past the
-// end of the first there must be zeros.
+// A Comparison is a job that compares a disk with another one of at least the same length. Past the end
+// of the first disk the other must have zeros.
 type Comparison struct {
 	Source, Other image.Source
-	SkipZeros     bool // what the source knows to be zero is not looked at in the other
+	SkipZeros     bool // parts that the source knows to be zero are not compared
 	Workers
 }
 
 // Run returns the first offset at which the two differ, or -1.
 func (c Comparison) Run(ctx context.Context) (int64, error) {
-	// The workers are ahead of each other: each piece before the first difference is to be
-	// looked at before that one is known to be the first.
+	// Workers process pieces concurrently. All pieces before a difference must be compared before it is
+	// known to be the first.
 	var mu sync.Mutex
 	first := int64(math.MaxInt64)
 	differ := func(off int64) {
@@ -67,8 +67,8 @@ func (c Comparison) Run(ctx context.Context) (int64, error) {
 	return first, nil
 }
 
-// unsure yields the pieces that are to be read: not those that both know to be zeros, nor those
-// of the source if they are to be skipped.
+// unsure yields the pieces that must be read. It skips those that both disks know to be zeros, and with
+// SkipZeros those that the source knows to be zeros.
 func (c Comparison) unsure(ctx context.Context) iter.Seq2[pieces.Piece, error] {
 	cut := pieces.Cut{Unit: unit, Most: unit}
 	return func(yield func(pieces.Piece, error) bool) {

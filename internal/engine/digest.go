@@ -9,13 +9,13 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// Digests are the SHA-256 of a disk and of the image that is made of it.
+// Digests are the SHA-256 digests of a disk and of the image made from it.
 type Digests struct{ source, file hash.Hash }
 
-// NewDigests returns digests of nothing yet.
+// NewDigests returns new digests.
 func NewDigests() *Digests { return &Digests{sha256.New(), sha256.New()} }
 
-// File takes what is in front of the data in the file.
+// File returns the writer for the bytes before the data in the file.
 func (d *Digests) File() io.Writer { return d.file }
 
 // Sums returns the digests in hexadecimal, "" if d is nil.
@@ -26,7 +26,7 @@ func (d *Digests) Sums() (source, file string) {
 	return hex.EncodeToString(d.source.Sum(nil)), hex.EncodeToString(d.file.Sum(nil))
 }
 
-// around returns the steps that hash the plaintext before encrypting, and the ciphertext after it.
+// around returns the steps that hash the plaintext, encrypt, and hash the ciphertext.
 func (d *Digests) around(encrypt step) []step {
 	in := func(buf []byte, p pieces.Piece) error {
 		d.source.Write(buf[:p.Disk])

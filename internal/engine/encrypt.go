@@ -9,26 +9,25 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// An Encryption is a job that makes the data of an encrypted image.
+// An Encryption is a job that encrypts a disk into an image.
 type Encryption struct {
-	Source  image.Source // the disk; nil if it comes as a stream
+	Source  image.Source // the disk; nil for a stream
 	Volume  Encrypter
-	Length  int64    // of the plaintext in the image: the disk, and zeros past it
+	Length  int64    // of the plaintext in the image: the disk and zeros after it
 	Offset  int64    // of the data in the file
 	Size    int64    // of the file
-	Sparse  bool     // zeros that the source knows of are not written; not in a stream
-	Digests *Digests // nil if they are not wanted, which is faster
+	Sparse  bool     // known zeros are not written; not for streams
+	Digests *Digests // nil means no digests, which is faster
 	Workers
 }
 
-// An Encrypter encrypts whole sectors at an offset of the plaintext, in place or apart.
+// An Encrypter encrypts whole sectors at an offset of the plaintext. dst can be src.
 type Encrypter interface {
 	EncryptSectors(dst, src []byte, off int64)
 }
 
-// WriteFile encrypts the disk, each piece by a worker that reads it and writes it to its own
-// place in dst. Before, dst is told what is to come, and given its length, if it has methods
-// Expect and Truncate for that.
+// WriteFile encrypts the disk. Each worker reads a piece, encrypts it and writes it to its offset in
+// dst. Before that, WriteFile calls the methods Expect and Truncate of dst, if dst has them.
 func (e Encryption) WriteFile(ctx context.Context, dst io.WriterAt) error {
 	err := expect(dst, e.Size, !e.Sparse)
 	switch {
@@ -42,14 +41,14 @@ func (e Encryption) WriteFile(ctx context.Context, dst io.WriterAt) error {
 		}
 		err = e.WriteRange(ctx, dst, 0, e.Length)
 	}
-	if err == nil && e.Length == 0 { // nothing was written behind the header
+	if err == nil && e.Length == 0 { // no data were written after the header
 		err = e.extend(dst, 0)
 	}
 	return err
 }
 
-// WriteRange encrypts the plaintext from one offset to another, in whole sectors, as WriteFile does
-// with all of it.
+// WriteRange encrypts the plaintext between two offsets, in whole sectors, as WriteFile encrypts all of
+// it.
 func (e Encryption) WriteRange(ctx context.Context, dst io.WriterAt, from, to int64) error {
 	most := longPieces(e.Count)
 	cut := pieces.Cut{Unit: unit, Most: most, Dense: !e.Sparse}
@@ -62,12 +61,12 @@ func (e Encryption) WriteRange(ctx context.Context, dst io.WriterAt, from, to in
 	})
 }
 
-// WriteStream encrypts the disk, as WriteFile does, and writes it to dst in order.
+// WriteStream encrypts the disk and writes it to dst in order.
 func (e Encryption) WriteStream(ctx context.Context, dst io.Writer) error {
 	return e.inOrder(ctx, write(dst, func(int64) {}))
 }
 
-// inOrder encrypts the disk with digests, if they are wanted. The last step writes.
+// inOrder encrypts the disk in order, with digests if requested. write is the last step.
 func (e Encryption) inOrder(ctx context.Context, write step) error {
 	var steps []step
 	if e.Digests == nil {
@@ -89,7 +88,7 @@ func (e Encryption) inOrder(ctx context.Context, write step) error {
 	return parallel.InOrder(ctx, e.ahead(), int(most), cut.Pieces(ctx, e.Source, 0, e.Length), steps...)
 }
 
-// steps are those from plaintext in a buffer to ciphertext.
+// steps returns the steps from plaintext to ciphertext in a buffer.
 func (e Encryption) steps() []step {
 	encrypt := step{Do: func(buf []byte, p pieces.Piece) error {
 		if b := buf[:p.Length]; !e.leaves(p) {
@@ -103,13 +102,13 @@ func (e Encryption) steps() []step {
 	return e.Digests.around(encrypt)
 }
 
-// leaves tells whether a piece is left out of the file.
+// leaves reports whether a piece is not written.
 func (e Encryption) leaves(p pieces.Piece) bool { return p.Zero && e.Sparse }
 
-// zeros are the plaintext of what is known to be zero.
+// zeros are the plaintext of known zeros.
 var zeros [64 << 10]byte
 
-// read reads p and leaves its ciphertext in the start of buf.
+// read reads p and puts its ciphertext at the start of buf.
 func (e Encryption) read(buf []byte, p pieces.Piece) error {
 	if e.leaves(p) {
 		return nil
@@ -130,7 +129,7 @@ func (e Encryption) read(buf []byte, p pieces.Piece) error {
 	return nil
 }
 
-// place writes a piece to its place in a file.
+// place writes a piece at its offset in the file.
 func (e Encryption) place(dst io.WriterAt, buf []byte, p pieces.Piece) error {
 	if e.leaves(p) {
 		return e.extend(dst, p.End())
@@ -139,13 +138,13 @@ func (e Encryption) place(dst io.WriterAt, buf []byte, p pieces.Piece) error {
 	return err
 }
 
-// extend gives dst its length if the piece that ends at end, which is not written, is its last
-// one, and expect could not.
+// extend sets the length of dst if the piece that ends at end is the last one, was not written, and dst
+// has no Truncate.
 func (e Encryption) extend(dst io.WriterAt, end int64) error {
 	if _, ok := dst.(truncater); ok || end < e.Length || e.Size == 0 {
 		return nil
 	}
-	// The last byte is as good as any other that says where the end is.
+	// Writing the last byte sets the length.
 	_, err := dst.WriteAt([]byte{0}, e.Size-1)
 	return err
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// TestUnits sets units that are far apart: they take memory by their number.
+// TestUnits sets units that are far apart. The memory must depend on their number.
 func TestUnits(t *testing.T) {
 	want := []int64{0, 1, 63, 64, pageUnits - 1, pageUnits, 1 << 30, 1<<35 - 1}
 	var before, after runtime.MemStats
@@ -30,7 +30,7 @@ func TestUnits(t *testing.T) {
 	if n := u.Len(); n != int64(len(want)) {
 		t.Errorf("%d units, want %d", n, len(want))
 	}
-	for i := range u.All() { // stops
+	for i := range u.All() { // stop early
 		if i != 0 {
 			t.Errorf("unit %d first", i)
 		}
@@ -38,7 +38,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// A hole is a disk of so many bytes that has nothing.
+// A hole is a disk of zeros of the given size.
 type hole int64
 
 func (h hole) Size() int64 { return int64(h) }
@@ -58,8 +58,8 @@ func (hole) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// TestHoles compares disks one of which knows zeros where the source has data, and the
-// other way around: a hole in one of them is as good as zeros that are read.
+// TestHoles compares disks of which one knows zeros where the other has data. A hole must equal zeros
+// that are read.
 func TestHoles(t *testing.T) {
 	const size = 3 * unit
 	zeros := make([]byte, size)
@@ -68,7 +68,7 @@ func TestHoles(t *testing.T) {
 	holes := hole(size)
 	for name, c := range map[string]struct {
 		src, other image.Source
-		want       int64 // -1 for none
+		want       int64 // -1 means no difference
 	}{
 		"hole, zeros": {holes, bytes.NewReader(zeros), -1},
 		"hole, data":  {holes, bytes.NewReader(data), 2*unit + 5},

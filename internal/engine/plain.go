@@ -9,14 +9,14 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// A Plain is a job that writes a disk as it is.
+// A Plain is a job that writes a disk without encryption.
 type Plain struct {
 	Source image.Source
 	Workers
 }
 
-// WriteFile writes the disk to dst, but for its zeros; dst is told before, as with
-// [Encryption.WriteFile].
+// WriteFile writes the disk without its zeros to dst. It calls dst's methods as [Encryption.WriteFile]
+// does.
 func (j Plain) WriteFile(ctx context.Context, dst io.WriterAt) error {
 	size, most := j.Source.Size(), longPieces(j.Count)
 	if err := expect(dst, size, false); err != nil {

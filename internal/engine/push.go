@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// push encrypts what the source gives in an order of its own, and then the zeros behind it.
+// push encrypts the parts that the source pushes, and then the zeros after the disk.
 func (e Encryption) push(ctx context.Context, src image.Pusher, dst io.WriterAt) error {
 	size := src.Size()
 	buffers := sync.Pool{New: func() any { return new([unit]byte) }}
@@ -19,7 +19,7 @@ func (e Encryption) push(ctx context.Context, src image.Pusher, dst io.WriterAt)
 		for len(p) > 0 {
 			n := min(len(p), len(buf))
 			var out []byte
-			if n < image.PushUnit { // the end of the disk: zeros fill up the sector
+			if n < image.PushUnit { // the end of the disk: pad the sector with zeros
 				out = buf[:min(image.PushUnit, e.Length-off)]
 				clear(out[copy(out, p):])
 				e.Volume.EncryptSectors(out, out, off)
@@ -50,7 +50,7 @@ func (e Encryption) push(ctx context.Context, src image.Pusher, dst io.WriterAt)
 	})
 }
 
-// push writes what the source gives in an order of its own, but for its zeros.
+// push writes the parts that the source pushes, except for zeros.
 func (j Plain) push(ctx context.Context, src image.Pusher, dst io.WriterAt) error {
 	return src.Push(ctx, j.Count, func(p []byte, off int64) error {
 		j.Done(int64(len(p)))

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// A Scan is a job that reads all data of a disk, and finds which of its units are not all zeros.
+// A Scan is a job that reads all data of a disk and finds the units that are not all zeros.
 type Scan struct {
 	Source image.Source
 	Unit   int64 // bytes, a power of two
@@ -44,14 +44,14 @@ func (s Scan) Run(ctx context.Context) (*Units, error) {
 	return used, err
 }
 
-// Units are a set of parts of a disk. They take memory by how many these are, not by the size of
-// the disk. The zero value has none.
+// Units are a set of units of a disk. Their memory depends on the number of units in the set, not on
+// the size of the disk. The zero value is empty.
 type Units struct {
 	mu    sync.Mutex
-	pages map[int64]*unitPage // by the number of the first unit / pageUnits
+	pages map[int64]*unitPage // key: number of the first unit / pageUnits
 }
 
-// A unitPage has a bit for each of so many units.
+// A unitPage has one bit per unit.
 type unitPage [pageUnits / 64]uint64
 
 const pageUnits = 4096
@@ -70,7 +70,7 @@ func (u *Units) set(i int64) {
 	p[i%pageUnits/64] |= 1 << (i % 64)
 }
 
-// Len returns how many there are.
+// Len returns the number of units.
 func (u *Units) Len() int64 {
 	n := 0
 	for _, p := range u.pages {
@@ -81,7 +81,7 @@ func (u *Units) Len() int64 {
 	return int64(n)
 }
 
-// All yields their numbers in ascending order.
+// All yields the numbers of the units in ascending order.
 func (u *Units) All() iter.Seq[int64] {
 	return func(yield func(int64) bool) {
 		for _, k := range slices.Sorted(maps.Keys(u.pages)) {

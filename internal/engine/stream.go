@@ -9,11 +9,11 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// Copy encrypts all that src gives, the bytes of a disk, and writes it to dst in order. At its end
-// length is called with the size of the disk, and returns that of the plaintext in the image,
-// which zeros fill up. The sectors have so many bytes.
+// Copy encrypts all bytes of src, a disk, and writes them to dst in order. At the end it calls length
+// with the size of the disk. length returns the size of the plaintext in the image, and Copy pads the
+// disk with zeros to that size. sector is the sector size in bytes.
 func (e Encryption) Copy(ctx context.Context, dst io.Writer, src io.Reader, sector int, length func(size int64) (int64, error)) error {
-	var size, off int64 // off is that of the next piece
+	var size, off int64 // off is the offset of the next piece
 	ended := false
 	fill := func(buf []byte) (pieces.Piece, bool, error) {
 		p := pieces.Piece{Offset: off}
@@ -24,7 +24,7 @@ func (e Encryption) Copy(ctx context.Context, dst io.Writer, src io.Reader, sect
 			}
 			size += int64(n)
 			p.Disk = int64(n)
-			// Only the last piece may end within a sector.
+			// Only the last piece can end within a sector.
 			p.Length = int64((n + sector - 1) / sector * sector)
 			clear(buf[n:p.Length])
 			e.Done(int64(n))
@@ -45,24 +45,24 @@ func (e Encryption) Copy(ctx context.Context, dst io.Writer, src io.Reader, sect
 	return parallel.Ordered(ctx, e.ahead(), unit, fill, append(e.steps(), write(dst, func(int64) {}))...)
 }
 
-// A Decryption is a job that decrypts the data of an image that come as a stream.
+// A Decryption is a job that decrypts the data of an image from a stream.
 type Decryption struct {
 	Data      io.Reader
 	Volume    Decrypter
-	Length    int64 // of the data in bytes; 0 if all that comes is data
+	Length    int64 // of the data in bytes; 0 means up to the end of the stream
 	Offset    int64 // of the data in the stream, for errors
 	Sector    int   // bytes
-	Truncated bool  // what is left of a sector at the end is left out, and not an error
+	Truncated bool  // ignore a partial sector at the end
 	Workers
 }
 
-// A Decrypter decrypts whole sectors at an offset of the plaintext, in place or apart.
+// A Decrypter decrypts whole sectors at an offset of the plaintext. dst can be src.
 type Decrypter interface {
 	DecryptSectors(dst, src []byte, off int64)
 }
 
-// WriteStream writes the plaintext to dst, and returns its length. Data that end too early are
-// [io.ErrUnexpectedEOF].
+// WriteStream writes the plaintext to dst and returns its length. If the data end too early, the error
+// is [io.ErrUnexpectedEOF].
 func (d Decryption) WriteStream(ctx context.Context, dst io.Writer) (size int64, err error) {
 	ended := false
 	fill := func(buf []byte) (pieces.Piece, bool, error) {
@@ -89,7 +89,7 @@ func (d Decryption) WriteStream(ctx context.Context, dst io.Writer) (size int64,
 		case ended && d.Length > size:
 			return p, false, fmt.Errorf("the stream ends after %d of %d bytes of data: %w", size, d.Length, io.ErrUnexpectedEOF)
 		case size == 0:
-			return p, false, fmt.Errorf("the stream ends where the data begin, at byte %d: %w", d.Offset, io.ErrUnexpectedEOF)
+			return p, false, fmt.Errorf("the stream has no data: it ends at byte %d, where they start: %w", d.Offset, io.ErrUnexpectedEOF)
 		}
 		return p, n > 0, nil
 	}

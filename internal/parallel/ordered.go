@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// InOrder is [Ordered] for pieces whose data are not read yet.
+// InOrder is like [Ordered], for pieces whose data have not been read.
 func InOrder[P any](ctx context.Context, workers, bufSize int, pieces iter.Seq2[P, error], steps ...Step[P]) error {
 	next, stop := iter.Pull2(pieces)
 	defer stop()
@@ -16,20 +16,19 @@ func InOrder[P any](ctx context.Context, workers, bufSize int, pieces iter.Seq2[
 	}, steps...)
 }
 
-// A Step is what [Ordered] does with each piece after the one before it.
+// A Step is one operation of [Ordered] on a piece.
 type Step[P any] struct {
 	Do func(buf []byte, piece P) error
-	// InOrder has Do called by one goroutine at a time, in the order of the pieces;
-	// otherwise several call it. Each such step has an order of its own: one piece may be
-	// in the second of them when the next is in the first.
+	// InOrder means that one goroutine at a time calls Do, in the order of the pieces; otherwise
+	// several do. Each ordered step has its own order: a piece can be in the second one while the next
+	// piece is in the first.
 	InOrder bool
 }
 
-// Ordered takes pieces in order with fill, and does the steps with them in as many
-// goroutines as workers says, each with a buffer of bufSize bytes. fill puts the data into
-// the buffer, if there are any before the first step; it is false at the end. Ordered
-// returns as [Run] does; an error of a piece ends the job before a later piece passes the
-// next step that is in order. What blocks in a step can not be stopped: see [Await].
+// Ordered gets pieces in order from fill and runs the steps on them in workers goroutines, each with a
+// buffer of bufSize bytes. fill returns false at the end. It fills the buffer if the data exist before
+// the first step. Ordered returns as [Run] does. An error of a piece ends the job before a later piece
+// passes the next ordered step. A step that blocks cannot be stopped; see [Await].
 func Ordered[P any](ctx context.Context, workers, bufSize int, fill func(buf []byte) (P, bool, error), steps ...Step[P]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -95,7 +94,7 @@ func Ordered[P any](ctx context.Context, workers, bufSize int, fill func(buf []b
 	return context.Cause(ctx)
 }
 
-// turns let one goroutine after the other go on, by number.
+// turns let goroutines continue one after the other, by number.
 type turns struct {
 	ctx  context.Context
 	mu   sync.Mutex
@@ -114,7 +113,7 @@ func newTurns(ctx context.Context) *turns {
 	return t
 }
 
-// wait returns when it is the turn of n, or false when the job has ended.
+// wait returns true when it is the turn of n, or false when the job has ended.
 func (t *turns) wait(n int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

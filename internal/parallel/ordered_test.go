@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 )
 
-// fill returns pieces 0 to n-1, and then err if there is one.
+// fill returns pieces 0 to n-1 and then err, if that is not nil.
 func fill(n int, err error) func([]byte) (int, bool, error) {
 	i := -1
 	return func(buf []byte) (int, bool, error) {

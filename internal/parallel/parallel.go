@@ -1,6 +1,5 @@
-// Package parallel shares pieces of work among workers that each have a buffer of
-// their own, and stops all of them at the first error. It also waits for what can not
-// be stopped.
+// Package parallel distributes pieces of work to workers with their own buffers, and stops all workers
+// at the first error. It also waits for calls that cannot be stopped.
 package parallel
 
 import (
@@ -10,8 +9,7 @@ import (
 	"sync"
 )
 
-// Workers returns how many workers a job has that was asked for so many: one for each CPU if none
-// is asked for.
+// Workers returns the number of workers of a job: asked, or one for each CPU if asked is zero.
 func Workers(asked int) int {
 	if asked > 0 {
 		return asked
@@ -19,7 +17,7 @@ func Workers(asked int) int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// Progress returns a function that tells f of each part that is done, if there is an f.
+// Progress returns a function that calls f, if f is not nil, for each finished part.
 func Progress(f func(n int64)) func(n int64) {
 	if f == nil {
 		return func(int64) {}
@@ -31,17 +29,16 @@ func Progress(f func(n int64)) func(n int64) {
 	}
 }
 
-// Run takes pieces from the sequence, one at a time, and calls do for each of them
-// from as many goroutines as workers says (at least one). Each has a buffer of
-// bufSize bytes. It returns when all have stopped: at the end of the sequence, at
-// the first error of the sequence or of do, which it returns, or when ctx is done,
-// whose cause it returns. do must return within a fraction of a second.
+// Run gets pieces from the sequence, one at a time, and calls do for each of them from workers
+// goroutines (at least one). Each goroutine has a buffer of bufSize bytes. Run returns when all have
+// stopped: at the end of the sequence, at the first error of the sequence or of do, or when ctx is
+// done. It returns that error, or the cause of ctx. do must return within a fraction of a second.
 func Run[P any](ctx context.Context, workers, bufSize int, pieces iter.Seq2[P, error], do func(buf []byte, piece P) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next, stop := iter.Pull2(pieces)
 	defer stop()
-	var mu sync.Mutex // for next, which is not safe for concurrent use
+	var mu sync.Mutex // guards next
 	take := func() (P, bool) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -73,9 +70,9 @@ func Run[P any](ctx context.Context, workers, bufSize int, pieces iter.Seq2[P, e
 	return context.Cause(ctx)
 }
 
-// Await calls f and returns its error, or the cause of ctx as soon as that is done. Then
-// f goes on by itself: it is for what can not be stopped, such as deriving a key or
-// reading from a terminal.
+// Await calls f and returns its error, or the cause of ctx as soon as ctx is done. f then continues in
+// the background. Use it for calls that cannot be stopped, such as deriving a key or reading from a
+// terminal.
 func Await(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()

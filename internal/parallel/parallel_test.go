@@ -12,7 +12,7 @@ import (
 
 var errBoom = errors.New("boom")
 
-// count yields 0, 1, ... n-1, and then err if there is one.
+// count yields 0 to n-1 and then err, if that is not nil.
 func count(n int, err error) iter.Seq2[int, error] {
 	return func(yield func(int, error) bool) {
 		for i := range n {
@@ -51,7 +51,7 @@ func TestAllDone(t *testing.T) {
 
 func TestOwnBuffers(t *testing.T) {
 	err := parallel.Run(context.Background(), 4, 1, count(1000, nil), func(buf []byte, i int) error {
-		buf[0] = byte(i) // the race detector looks on
+		buf[0] = byte(i) // for the race detector
 		return nil
 	})
 	if err != nil {
@@ -94,7 +94,7 @@ func TestAwait(t *testing.T) {
 	}
 }
 
-// TestWipedOnError looks at the buffers of workers that ended with an error.
+// TestWipedOnError checks that workers that end with an error wipe their buffers.
 func TestWipedOnError(t *testing.T) {
 	broken := errors.New("broken")
 	var seen []byte

@@ -5,14 +5,14 @@ import (
 	"hash"
 )
 
-// An hmacState is HMAC (RFC 2104) with one key. In place of the key it holds what a
-// hash is after the first block, if the hash can tell that; crypto/hmac does the same, but
-// keeps the blocks, and with a key longer than one the end of the key.
+// An hmacState is HMAC (RFC 2104) with one key. In place of the key it holds the hash states after the
+// first block, if the hash can be marshaled. crypto/hmac does the same but keeps the blocks, and the
+// end of a key that is longer than a block.
 type hmacState struct {
 	inner, outer hash.Hash
 	// The states of inner and outer after the key's block, or nil.
 	innerKeyed, outerKeyed []byte
-	// The key's blocks themselves, for a hash that can not tell its state.
+	// The key's blocks, for a hash that cannot be marshaled.
 	innerPad, outerPad []byte
 	digest             []byte // of the inner hash
 }
@@ -45,7 +45,7 @@ func newHMAC(newHash func() hash.Hash, key []byte) *hmacState {
 	return m
 }
 
-// keyed returns the state of h after a block, or nil if h does not tell it.
+// keyed returns the state of h after a block, or nil if h cannot be marshaled.
 func keyed(h hash.Hash, block []byte) []byte {
 	m, ok := h.(encoding.BinaryMarshaler)
 	if _, back := h.(encoding.BinaryUnmarshaler); !ok || !back {
@@ -60,13 +60,13 @@ func keyed(h hash.Hash, block []byte) []byte {
 	return state
 }
 
-// begin makes h what it is after the key's block.
+// begin sets h to the state after the key's block.
 func begin(h hash.Hash, state, pad []byte) {
 	if state != nil {
 		if h.(encoding.BinaryUnmarshaler).UnmarshalBinary(state) == nil {
 			return
 		}
-		panic("pbkdf2: a hash does not take back its own state")
+		panic("pbkdf2: internal error: a hash does not accept its own state")
 	}
 	h.Reset()
 	h.Write(pad)
@@ -74,7 +74,7 @@ func begin(h hash.Hash, state, pad []byte) {
 
 func (m *hmacState) size() int { return len(m.digest) }
 
-// sum puts the MAC of all parts into dst, which has the length of a digest.
+// sum writes the MAC of all parts to dst, which has the length of a digest.
 func (m *hmacState) sum(dst []byte, parts ...[]byte) {
 	begin(m.inner, m.innerKeyed, m.innerPad)
 	for _, p := range parts {
@@ -95,8 +95,7 @@ func (m *hmacState) wipe() {
 	scrub(m.outer)
 }
 
-// scrub overwrites the buffer of h, where the end of what was written stays after a
-// Reset, with zeros.
+// scrub overwrites the buffer of h with zeros, because Reset leaves the last bytes there.
 func scrub(h hash.Hash) {
 	h.Reset()
 	zeros := make([]byte, h.BlockSize())
@@ -105,8 +104,7 @@ func scrub(h hash.Hash) {
 	h.Reset()
 }
 
-// MAC returns HMAC of the parts, one behind the other. Nothing of key and parts is left in
-// memory besides.
+// MAC returns the HMAC of the concatenated parts. It leaves no copy of key and parts in memory.
 func MAC(newHash func() hash.Hash, key []byte, parts ...[]byte) []byte {
 	m := newHMAC(newHash, key)
 	defer m.wipe()

@@ -1,6 +1,6 @@
-// Package pbkdf2 is PBKDF2 with HMAC, as RFC 8018, section 5.2, has it, for secrets:
-// it can be cancelled, and leaves no copy of the password behind. The standard
-// library's takes the password as a string and keeps it in blocks that nobody wipes.
+// Package pbkdf2 implements PBKDF2 with HMAC (RFC 8018, section 5.2) for secrets: it can be cancelled,
+// and leaves no copy of the password. The standard library's version has the password as a string and
+// keeps it in blocks that nobody wipes.
 package pbkdf2
 
 import (
@@ -9,12 +9,12 @@ import (
 	"hash"
 )
 
-// atOnce is how many iterations pass between two looks at the context: less than
-// a tenth of a second with the slowest hash there is.
+// atOnce is the number of iterations between two checks of the context. They take less than a tenth of
+// a second, even with the slowest hash.
 const atOnce = 8192
 
-// Key returns n bytes made of password and salt, or the cause of ctx as soon as that is
-// done. The caller wipes them. iterations must be at least 1.
+// Key returns n bytes derived from password and salt, or the cause of ctx as soon as ctx is done. The
+// caller wipes them. iterations must be at least 1.
 func Key(ctx context.Context, newHash func() hash.Hash, password, salt []byte, iterations uint64, n int) ([]byte, error) {
 	prf := newHMAC(newHash, password)
 	defer prf.wipe()
@@ -46,7 +46,7 @@ func Key(ctx context.Context, newHash func() hash.Hash, password, salt []byte, i
 	return out[:n:n], nil
 }
 
-// Blocks returns how many times Key goes through all iterations to make n bytes.
+// Blocks returns the number of blocks, each with all iterations, that Key computes for n bytes.
 func Blocks(newHash func() hash.Hash, n int) int {
 	size := newHash().Size()
 	return (n + size - 1) / size

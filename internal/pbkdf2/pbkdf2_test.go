@@ -24,10 +24,10 @@ var hashes = map[string]func() hash.Hash{
 	"without a state": func() hash.Hash { return plain{sha256.New()} },
 }
 
-// plain is a hash that does not tell its state.
+// plain is a hash that cannot be marshaled.
 type plain struct{ hash.Hash }
 
-// TestRFC6070 has the vectors of RFC 6070, for SHA-1.
+// TestRFC6070 checks the vectors of RFC 6070, for SHA-1.
 func TestRFC6070(t *testing.T) {
 	for _, c := range []struct {
 		password, salt string
@@ -46,8 +46,8 @@ func TestRFC6070(t *testing.T) {
 	}
 }
 
-// TestStandardLibrary compares all lengths of passwords around a block, and of keys around
-// a digest, with the standard library.
+// TestStandardLibrary compares with the standard library, for passwords around the block length and
+// keys around the digest length.
 func TestStandardLibrary(t *testing.T) {
 	for name, h := range hashes {
 		for _, password := range []int{0, 1, 63, 64, 65, 127, 128, 129, 200} {
@@ -75,7 +75,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestWiped looks for the password in what an HMAC holds afterwards.
+// TestWiped checks that no part of the password is left in an HMAC.
 func TestWiped(t *testing.T) {
 	for name, h := range hashes {
 		for _, n := range []int{10, 100, 300} {

@@ -1,5 +1,5 @@
-// Package pieces cuts a disk into pieces of work, by what its extents tell: data that is to be
-// read, and zeros that is not. Everything that walks a whole disk cuts it here.
+// Package pieces splits a disk into pieces of work by its extents: data to be read, and zeros that need
+// no reading. Everything that walks a whole disk uses it.
 package pieces
 
 import (
@@ -12,19 +12,19 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A Piece is a part of a disk: data, or a run of zeros.
+// A Piece is a part of a disk: data or a run of zeros.
 type Piece struct {
 	Offset int64
 	Length int64
-	Disk   int64 // how many bytes of it are the disk's; the others are past its end
+	Disk   int64 // number of bytes within the disk; the others are past its end
 	Zero   bool  // known to be zeros without reading
 
-	// group is where the part of the source starts that is best read by one worker, plus one; zero is
-	// none in particular.
+	// group identifies the group of the source: its start plus one. One worker should read all pieces
+	// of a group. Zero means no group.
 	group int64
 }
 
-// with tells whether two pieces are best read by one worker.
+// with reports whether one worker should read both pieces.
 func (p Piece) with(q Piece) bool {
 	return p.group == q.group && (p.group > 0 || p.Offset/groupSize == q.Offset/groupSize)
 }
@@ -32,8 +32,8 @@ func (p Piece) with(q Piece) bool {
 // End returns the offset of the first byte past the piece.
 func (p Piece) End() int64 { return p.Offset + p.Length }
 
-// Read reads p of src into the start of buf, with zeros past the end of the disk, and returns
-// that part of buf. An early end of src is [io.ErrUnexpectedEOF].
+// Read reads p from src into the start of buf, with zeros past the end of the disk. It returns that
+// part of buf. If src ends early, the error is [io.ErrUnexpectedEOF].
 func (p Piece) Read(src io.ReaderAt, buf []byte) ([]byte, error) {
 	buf = buf[:p.Length]
 	n := int64(0)
@@ -47,7 +47,7 @@ func (p Piece) Read(src io.ReaderAt, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// ReadFull reads all of p at off. Its error says where the read failed; an early end is
+// ReadFull reads all of p at off. Its error contains the offset; if r ends early, it is
 // [io.ErrUnexpectedEOF].
 func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 	n, err := image.ReadFull(r, p, off)
@@ -57,29 +57,29 @@ func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 	return nil
 }
 
-// A Cut says how a disk is cut. All numbers are bytes.
+// A Cut describes how a disk is split. All numbers are in bytes.
 type Cut struct {
-	// Unit is the step in which data are told from zeros: a piece starts at a multiple of it, or
-	// where the first one does, and ends at one or at the end.
+	// Unit is the granularity of data and zeros. A piece starts at a multiple of Unit or at the start
+	// of the range, and ends at a multiple or at the end.
 	Unit int64
 
-	// Most is the length of a piece of data at most, a multiple of Unit; no piece crosses a
-	// multiple of it. Data that follow each other are as few pieces as that allows.
+	// Most is the maximal length of a data piece, a multiple of Unit. No piece crosses a multiple of
+	// Most. Adjacent data are merged as far as that allows.
 	Most int64
 
-	// Dense cuts runs of zeros like data, for a job that writes or hashes them. Otherwise a run
-	// is one piece, however long it is, so that zeros cost by what is on the disk and not by
-	// its size.
+	// Dense splits runs of zeros like data, for a job that writes or hashes them. Otherwise a run is
+	// one piece of any length, so that its cost does not depend on the size of the disk.
 	Dense bool
 }
 
-// Pieces yields the pieces of src from one offset to another. Past the end of src all is zeros. When ctx is done, its cause is the error. Extents of src that do not
-// follow each other, or do not reach its end, are an error.
+// Pieces yields the pieces of src between two offsets. Past the end of src all bytes are zeros. If ctx
+// is done, the error is its cause. Extents of src that are not contiguous, or do not reach its end, are
+// an error.
 func (c Cut) Pieces(ctx context.Context, src image.Source, from, to int64) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		known := max(from, min(to, src.Size()))
-		at := from   // where the next piece starts
-		data := from // where the data end that no piece has yet
+		at := from   // start of the next piece
+		data := from // end of the data that are not yet in a piece
 		emit := func(end int64, zero bool) bool {
 			p := Piece{Offset: at, Length: end - at, Disk: max(0, min(end, known)-at), Zero: zero}
 			if start, _, ok := image.Group(src, at); ok && at < known {
@@ -88,7 +88,7 @@ func (c Cut) Pieces(ctx context.Context, src image.Source, from, to int64) iter.
 			at = end
 			return p.Length == 0 || yield(p, nil)
 		}
-		// emitData leaves what more data may follow for later, unless the data end here.
+		// emitData keeps the rest for later, because more data can follow, unless the data end here.
 		emitData := func(ended bool) bool {
 			for at < data {
 				end := at - at%c.Most + c.Most
@@ -109,10 +109,10 @@ func (c Cut) Pieces(ctx context.Context, src image.Source, from, to int64) iter.
 			}
 			return emit(end, true)
 		}
-		pos := from // where the next extent starts
+		pos := from // expected start of the next extent
 		for e, err := range image.ExtentsContext(ctx, src, from, known-from) {
 			if err == nil && (e.Offset != pos || e.Length <= 0 || e.Length > known-pos) {
-				err = fmt.Errorf("the source has an extent of %d bytes at %d, where one from %d on was due", e.Length, e.Offset, pos)
+				err = fmt.Errorf("the source has an extent of %d bytes at %d, want one at %d", e.Length, e.Offset, pos)
 			}
 			if err != nil {
 				yield(Piece{}, err)
@@ -131,7 +131,7 @@ func (c Cut) Pieces(ctx context.Context, src image.Source, from, to int64) iter.
 			}
 		}
 		if pos < known {
-			yield(Piece{}, fmt.Errorf("the source tells of its data up to byte %d of %d: %w", pos, known, io.ErrUnexpectedEOF))
+			yield(Piece{}, fmt.Errorf("the extents of the source end at byte %d of %d: %w", pos, known, io.ErrUnexpectedEOF))
 			return
 		}
 		if emitData(true) {
@@ -140,10 +140,11 @@ func (c Cut) Pieces(ctx context.Context, src image.Source, from, to int64) iter.
 	}
 }
 
-// zeros are to compare with.
+// zeros are compared with data.
 var zeros [4096]byte
 
-// IsZero tells whether all of b is zeros. Most data differ at once, and zeros stay in the cache.
+// IsZero reports whether b is all zeros. It is fast: most data differ in the first bytes, and zeros
+// stay in the cache.
 func IsZero(b []byte) bool {
 	for len(b) > len(zeros) {
 		if !bytes.Equal(b[:len(zeros)], zeros[:]) {

@@ -13,8 +13,8 @@ import (
 
 const pieceSize = 256 << 10
 
-// kinds is a source of parts of pieceSize/2 bytes, each with a letter: data (d), hole (h) or
-// zero (z). It has no bytes.
+// kinds is a source with one letter for each part of pieceSize/2 bytes: data (d), hole (h) or zero (z).
+// It has no bytes.
 type kinds string
 
 func (k kinds) Size() int64                           { return int64(len(k)) * pieceSize / 2 }
@@ -32,22 +32,22 @@ func (k kinds) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// TestPieces cuts disks of all kinds: what comes out covers the same bytes, in order, in as
-// few pieces as the rules allow.
+// TestPieces splits disks of all kinds. The pieces must cover all bytes in order, and be as few as the
+// rules allow.
 func TestPieces(t *testing.T) {
 	const size = 4 * pieceSize
 	for _, k := range []kinds{"", "d", "h", "dd", "ddddddddd", "hzhzhzhzhzhzhzhzhzhz", "ddddddddddddddd", "hhhhhhhhdddddddd", "ddhhddhh", "dhhhhd", "hddh", "ddddzzzzzzdddd",
 		"ddddddhhhhhhhhhhzd", "hhhhhhhhhhhhhhhhhhhhhhhd"} {
 		for _, past := range []int64{0, 1, pieceSize, 10*pieceSize + 5} { // past the end of the source
 			end := k.Size() + past
-			isZero := func(off int64) bool { // of the step of pieceSize at off
+			isZero := func(off int64) bool { // for the unit of pieceSize at off
 				i := int(off / (pieceSize / 2))
 				return !strings.Contains(string(k[min(i, len(k)):min(i+2, len(k))]), "d")
 			}
 			for name, c := range map[string]struct {
 				cut   Cut
-				data  int64 // the most in a Piece, and what it does not cross a multiple of
-				zeros int64 // the same of a run of zeros; 0 for any length
+				data  int64 // maximal length of a piece, and the boundary that it does not cross
+				zeros int64 // the same for a run of zeros; 0 for any length
 			}{
 				"pieces":      {Cut{Unit: pieceSize, Most: pieceSize}, pieceSize, 0},
 				"joined":      {Cut{Unit: pieceSize, Most: size}, size, 0},
@@ -68,7 +68,7 @@ func TestPieces(t *testing.T) {
 						t.Errorf("%s of %q: piece at %d of %d bytes after the one that ends at %d", name, k, p.Offset, p.Length, next)
 					}
 					if p.Offset > 0 && p.Zero == last.Zero && (most == 0 || p.Offset%most != 0) {
-						t.Errorf("%s of %q: two pieces of one kind meet at %d", name, k, p.Offset)
+						t.Errorf("%s of %q: two pieces of the same kind meet at %d", name, k, p.Offset)
 					}
 					for off := p.Offset; off < p.End(); off += pieceSize {
 						if isZero(off) != p.Zero {
@@ -86,8 +86,8 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// TestPiecesError has an error in the extents, behind data that may go on, and extents that do
-// not fit.
+// TestPiecesError uses an error in the extents, after data that can continue, and extents that are not
+// contiguous.
 func TestPiecesError(t *testing.T) {
 	boom := errors.New("boom")
 	for name, c := range map[string]struct {
@@ -125,7 +125,7 @@ func TestPiecesError(t *testing.T) {
 	}
 }
 
-// extents are those of a source, whatever is asked for.
+// extents are the extents of a source, whatever the range.
 type extents []image.Extent
 
 func (extents) ReadAt(p []byte, _ int64) (int, error) { clear(p); return len(p), nil }
@@ -146,7 +146,7 @@ type sized struct {
 
 func (s sized) Size() int64 { return s.size }
 
-// A failing source has an error behind its extents.
+// A failing source returns an error after its extents.
 type failing struct {
 	sized
 	err error
@@ -165,7 +165,7 @@ func (f failing) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 
 func TestGroups(t *testing.T) {
 	var in []Piece
-	for _, off := range []int64{0, 1, 4, 7, 8, 16, 31, 40} { // in pieces; a group has 8
+	for _, off := range []int64{0, 1, 4, 7, 8, 16, 31, 40} { // counted in pieces; a group has 8
 		in = append(in, Piece{Offset: off * pieceSize, Length: pieceSize})
 	}
 	var got [][]int64
@@ -200,7 +200,7 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// sequence gives the pieces, and then the error if there is one.
+// sequence yields the pieces and then err, if that is not nil.
 func sequence(in []Piece, err error) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		for _, p := range in {

@@ -7,13 +7,13 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 )
 
-// groupSize is how much of a disk a worker takes at a time, piece after piece: the largest
-// cluster of qcow2. Two workers that read from one compressed cluster would wait for one
-// another. A source that is an [image.Grouper] has groups of its own.
+// groupSize is the part of a disk that a worker processes at a time: the largest cluster of qcow2. Two
+// workers that read from one compressed cluster would wait for each other. A source that is an
+// [image.Grouper] has its own groups.
 const groupSize = 2 << 20
 
-// Each calls do for each of the pieces, from so many workers that each have a buffer of bufSize
-// bytes; see [parallel.Run].
+// Each calls do for each piece from workers goroutines with a buffer of bufSize bytes each; see
+// [parallel.Run].
 func Each(ctx context.Context, workers, bufSize int, pieces iter.Seq2[Piece, error], do func(buf []byte, p Piece) error) error {
 	return parallel.Run(ctx, workers, bufSize, groups(pieces), func(buf []byte, group []Piece) error {
 		for _, p := range group {
@@ -28,7 +28,7 @@ func Each(ctx context.Context, workers, bufSize int, pieces iter.Seq2[Piece, err
 	})
 }
 
-// groups puts pieces together that follow each other and are of one group.
+// groups yields runs of adjacent pieces in the same group.
 func groups(pieces iter.Seq2[Piece, error]) iter.Seq2[[]Piece, error] {
 	return func(yield func([]Piece, error) bool) {
 		var group []Piece
@@ -41,7 +41,7 @@ func groups(pieces iter.Seq2[Piece, error]) iter.Seq2[[]Piece, error] {
 				if !yield(group, nil) {
 					return
 				}
-				group = nil // the worker has it
+				group = nil // the worker owns it
 			}
 			group = append(group, p)
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// Data yields what as makes of the pieces of src, up to an offset, that are not known to be zeros.
-// The others are told to done.
+// Data yields as(p) for the pieces p of src up to an offset that are not known to be zeros. It calls
+// done with the length of the others.
 func Data[P any](ctx context.Context, c Cut, src image.Source, to int64, done func(n int64), as func(Piece) P) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		for p, err := range c.Pieces(ctx, src, 0, to) {
@@ -24,13 +24,12 @@ func Data[P any](ctx context.Context, c Cut, src image.Source, to int64, done fu
 	}
 }
 
-// zeroRun is the least run of zeros that is left out of a file, and its alignment in what is
-// written.
+// zeroRun is the minimal length of a run of zeros that is not written, and its alignment.
 const zeroRun = 64 << 10
 
-// WriteSparse writes b, but for its runs of zeros.
+// WriteSparse writes b except for its runs of zeros.
 func WriteSparse(dst io.WriterAt, b []byte, off int64) error {
-	start := 0 // of what is to be written
+	start := 0 // start of the bytes to write
 	flush := func(end int) error {
 		if start == end {
 			return nil

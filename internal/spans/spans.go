@@ -1,5 +1,5 @@
-// Package spans has sets of the units of a disk, such as clusters: those that have data, as runs, and in a
-// short form.
+// Package spans has sets of units of a disk, such as the clusters that have data, as runs and in a
+// compact encoding.
 package spans
 
 import (
@@ -12,19 +12,19 @@ import (
 // A Span is a run of units.
 type Span struct {
 	First, Count int64
-	Before       int64 // how many units all spans in front of it have
+	Before       int64 // number of units in all earlier spans
 }
 
-// A List is spans in ascending order, with gaps between.
+// A List has spans in ascending order, with gaps between them.
 type List []Span
 
-// Most is how many spans a list has at most: it bounds the memory.
+// Most bounds the number of spans in a list, and so its memory.
 const Most = 4 << 20
 
-// ErrMost is a list that would have more spans than Most.
+// ErrMost means that a list would have more than Most spans.
 var ErrMost = fmt.Errorf("the data of the disk are in more than %d pieces", Most)
 
-// Add adds a run behind all that are there. It may follow the last one without a gap, or repeat units at its end.
+// Add adds a run after the existing ones. It can follow the last one without a gap, or overlap its end.
 func (l *List) Add(first, count int64) error {
 	if n := len(*l); n > 0 {
 		last := &(*l)[n-1]
@@ -40,7 +40,7 @@ func (l *List) Add(first, count int64) error {
 	return nil
 }
 
-// Len is how many units there are.
+// Len returns the number of units.
 func (l *List) Len() int64 {
 	if n := len(*l); n > 0 {
 		return (*l)[n-1].Before + (*l)[n-1].Count
@@ -48,7 +48,7 @@ func (l *List) Len() int64 {
 	return 0
 }
 
-// From yields the units in order, beginning with the one that has so many in front of it in the list.
+// From yields the units in order, starting with the unit at position index in the list.
 func (l *List) From(index int64) iter.Seq[int64] {
 	return func(yield func(int64) bool) {
 		i := sort.Search(len(*l), func(i int) bool { return (*l)[i].Before+(*l)[i].Count > index })
@@ -66,7 +66,7 @@ func (l *List) From(index int64) iter.Seq[int64] {
 // All yields all units in order.
 func (l *List) All() iter.Seq[int64] { return l.From(0) }
 
-// Encode returns the short form: for each span the gap in front of it and its length, as varints.
+// Encode returns the compact encoding: the gap before each span and its length, as varints.
 func (l *List) Encode() []byte {
 	var b []byte
 	at := int64(0)
@@ -78,7 +78,7 @@ func (l *List) Encode() []byte {
 	return b
 }
 
-// Decode reads the short form of units of a disk that has so many.
+// Decode decodes the compact encoding for a disk with the given number of units.
 func Decode(b []byte, units int64) (List, error) {
 	var l List
 	at := int64(0)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestList adds runs, and compares what comes out with the units one by one.
+// TestList adds runs and compares the list with its units one by one.
 func TestList(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 200 {

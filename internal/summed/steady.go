@@ -12,12 +12,12 @@ import (
 
 const (
 	smallBlock = 64 << 10
-	maxBlocks  = 4 << 20 // 64 MiB of marks: blocks are larger in files of more than 256 GiB
-	maxCached  = 4 << 20 // bytes of blocks, but two blocks at least
+	maxBlocks  = 4 << 20 // 64 MiB of marks; files of more than 256 GiB have larger blocks
+	maxCached  = 4 << 20 // bytes of cached blocks, but at least two blocks
 )
 
-// marks keep of each block of a file what it was when it was first read: 16 bytes of its SHA-256. They
-// are safe for concurrent use.
+// marks keep 16 bytes of the SHA-256 of each block of a file, from the first read. They are safe for
+// concurrent use.
 type marks struct {
 	block int64 // length in bytes
 	mu    sync.Mutex
@@ -33,7 +33,7 @@ func newMarks(size int64) *marks {
 	return m
 }
 
-// check compares a block with what it was, or keeps what it is.
+// check compares a block with its mark, or sets the mark.
 func (m *marks) check(p []byte, i int64) error {
 	sum := sha256.Sum256(p)
 	mark := [16]byte(sum[:])
@@ -43,20 +43,20 @@ func (m *marks) check(p []byte, i int64) error {
 		m.all[i] = mark
 	}
 	if m.all[i] != mark {
-		return fmt.Errorf("%w: bytes %d to %d were read again, and are not what they were", image.ErrChanged, i*m.block, i*m.block+int64(len(p)))
+		return fmt.Errorf("%w: bytes %d to %d were read again and differ", image.ErrChanged, i*m.block, i*m.block+int64(len(p)))
 	}
 	return nil
 }
 
-// A steady file gives the same bytes whenever they are read, or an error that matches
-// [image.ErrChanged]: what was hashed is what is used. It reads whole blocks, and keeps a few of those
-// that were read in part.
+// A steady file returns the same bytes at each read, or an error that matches [image.ErrChanged]. So
+// the bytes that are used are those that were hashed. It reads whole blocks and caches some blocks that
+// were read partially.
 type steady struct {
 	image.Source
 	marks *marks
 
 	mu     sync.Mutex
-	cached []cachedBlock // the one that was used last is in front
+	cached []cachedBlock // most recently used first
 }
 
 type cachedBlock struct {
@@ -68,7 +68,7 @@ type cachedBlock struct {
 func (s *steady) ReadAt(p []byte, off int64) (int, error) {
 	size, block := s.Size(), s.marks.block
 	if off < 0 {
-		return s.Source.ReadAt(p, off) // which says what is wrong
+		return s.Source.ReadAt(p, off) // the source returns the error
 	}
 	done := 0
 	for done < len(p) && off < size {
@@ -77,7 +77,7 @@ func (s *steady) ReadAt(p []byte, off int64) (int, error) {
 		start, left := off%block, min(int64(len(p)-done), size-off)
 		if whole := left - left%block; start == 0 && (whole > 0 || off+left == size) {
 			if off+left == size {
-				whole = left // the last block may be short
+				whole = left // the last block can be short
 			}
 			n, err = s.whole(p[done:][:whole], off)
 		} else {
@@ -98,7 +98,7 @@ func (s *steady) ReadAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// whole reads whole blocks. Of those that it returns as read, all were compared.
+// whole reads whole blocks. All blocks that it returns were compared.
 func (s *steady) whole(p []byte, off int64) (int, error) {
 	n, err := image.ReadFull(s.Source, p, off)
 	block := int(s.marks.block)
@@ -113,7 +113,7 @@ func (s *steady) whole(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// part returns a block of which a part is read. The caller does not change it.
+// part returns the block with the given index for a partial read. The caller must not change it.
 func (s *steady) part(index int64) ([]byte, error) {
 	s.mu.Lock()
 	if i := slices.IndexFunc(s.cached, func(c cachedBlock) bool { return c.index == index }); i >= 0 {

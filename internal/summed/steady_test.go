@@ -14,11 +14,11 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// fickle answers reads of one byte differently from some time on.
+// fickle changes one byte after a number of reads.
 type fickle struct {
 	image.Source
 	at    int64
-	good  int64 // times that it is as it was
+	good  int64 // number of reads before the change
 	times atomic.Int64
 }
 
@@ -30,13 +30,13 @@ func (f *fickle) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// TestFickle has a file with a byte that changes. Either the reader is told, or the sum fails: what has
-// the right digest is what everybody has read.
+// TestFickle reads a file with a byte that changes. Either a reader gets an error, or the sum fails: if
+// the digest is right, everybody has read the same bytes.
 func TestFickle(t *testing.T) {
 	b := random(12<<20 + 77)
 	size := int64(len(b))
 	for name, read := range map[string]func(s *Source, at int64) error{
-		"before the sum": func(s *Source, at int64) error { // too far ahead to be kept
+		"before the sum": func(s *Source, at int64) error { // too far ahead to be cached
 			for off := size - size%smallBlock; off >= 0; off -= 1 << 20 {
 				if _, err := s.ReadAt(make([]byte, min(1<<20, size-off)), off); err != nil && err != io.EOF {
 					return err
@@ -49,7 +49,7 @@ func TestFickle(t *testing.T) {
 			if _, err := s.ReadAt(make([]byte, 1), at); err != nil {
 				return err
 			}
-			for n := int64(1); n < 80; n++ { // so that its block is not kept
+			for n := int64(1); n < 80; n++ { // so that its block leaves the cache
 				s.ReadAt(make([]byte, 1), (at+n*smallBlock)%size)
 			}
 			_, err := s.Sum(context.Background())
@@ -82,12 +82,12 @@ func TestFickle(t *testing.T) {
 	} {
 		for _, at := range []int64{0, 3<<20 + 3, size - 1} {
 			if at == size-1 && name == "before the sum" || at == 0 && name == "one byte before the sum" {
-				continue // it is hashed or kept, and not read again
+				continue // the byte is hashed or cached, and not read again
 			}
 			f := &fickle{Source: bytes.NewReader(b), at: at, good: 1}
 			err := read(New(f, sha256.New()), at)
 			if f.times.Load() < 2 {
-				t.Errorf("%s, at %d: it was read %d times, so that this is no test", name, at, f.times.Load())
+				t.Errorf("%s, at %d: the byte was read only %d times: the test tests nothing", name, at, f.times.Load())
 			}
 			if err == io.EOF {
 				err = nil
@@ -97,13 +97,14 @@ func TestFickle(t *testing.T) {
 			}
 			f = &fickle{Source: bytes.NewReader(b), at: at, good: 1 << 30}
 			if err := read(New(f, sha256.New()), at); err != nil && err != io.EOF {
-				t.Errorf("%s, at %d, of a file that does not change: %v", name, at, err)
+				t.Errorf("%s, at %d, in an unchanged file: %v", name, at, err)
 			}
 		}
 	}
 }
 
-// TestFickleConcurrent reads a block that is never the same from several goroutines: one of them has it.
+// TestFickleConcurrent reads a block that changes at each read from several goroutines. Only one
+// content can be accepted.
 func TestFickleConcurrent(t *testing.T) {
 	f := &fickle{Source: bytes.NewReader(make([]byte, smallBlock)), good: 1}
 	s := New(f, sha256.New())
@@ -120,12 +121,12 @@ func TestFickleConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := right.Load(); n != 1 && n != 7 { // the first one, or the others if one of them was compared before it
-		t.Errorf("%d of 8 readers read it", n)
+	if n := right.Load(); n != 1 && n != 7 { // the first reader, or all others if one of them was compared before it
+		t.Errorf("%d of 8 readers succeeded", n)
 	}
 }
 
-// TestPartsAreCached reads a file in small pieces, which costs no more than the file.
+// TestPartsAreCached reads a file in small pieces, which must read each byte only once.
 func TestPartsAreCached(t *testing.T) {
 	b := random(3<<20 + 100)
 	s, c := newSource(b)
@@ -140,11 +141,11 @@ func TestPartsAreCached(t *testing.T) {
 		}
 	}
 	if n := c.read.Load(); n > 2*int64(len(b)) {
-		t.Errorf("%d bytes were read of %d", n, len(b))
+		t.Errorf("%d bytes were read for a file of %d", n, len(b))
 	}
 }
 
-// TestMarks has files of all sizes: their marks are of a bounded length.
+// TestMarks checks that the marks have a bounded size for files of any size.
 func TestMarks(t *testing.T) {
 	for size, block := range map[int64]int64{0: smallBlock, 1: smallBlock, 200 << 30: smallBlock, 10 << 40: 4 << 20} {
 		m := newMarks(size)

@@ -1,5 +1,5 @@
-// Package summed computes the digest of a file while something else reads the file, in any order
-// and from several goroutines, so that a checksum costs no pass of its own.
+// Package summed computes the digest of a file while others read the file, in any order and from
+// several goroutines. So a checksum needs no additional pass.
 package summed
 
 import (
@@ -14,29 +14,33 @@ import (
 )
 
 const (
-	maxHeld  = 8 << 20  // bytes that wait for what is before them
-	smallGap = 64 << 10 // bytes that are read at once, rather than waited for
+	maxHeld  = 8 << 20  // bytes that wait for earlier bytes
+	smallGap = 64 << 10 // a gap of at most this many bytes is read at once
 	chunk    = 1 << 20
 )
 
-// A Source is a file that is hashed as it is read. What is read in order, or nearly so, is hashed
-// from the reader's own buffer. What nobody reads, and what was read too far ahead to be kept, is
-// read again. What is read again, for the hash or by whoever, is compared with what it was: another
-// answer is an error that matches [image.ErrChanged], so that what was hashed is what was used. It takes
-// up to 12 MiB, and 16 bytes for each 64 KiB of the file, 64 MiB at most. It is safe for concurrent use.
+// A Source is a file that is hashed while it is read. Bytes that are read roughly in order are hashed
+// from the reader's buffer. Sum reads the other bytes: those that nobody has read, and those read too
+// far ahead to be kept.
+//
+// Bytes that are read again, for the hash or by a reader, are compared with the first read. If they
+// differ, the error matches [image.ErrChanged]. So the bytes that were used are those that were hashed.
+//
+// A Source needs up to 12 MiB of memory, and 16 bytes for each 64 KiB of the file, at most 64 MiB. It
+// is safe for concurrent use.
 type Source struct {
 	src *steady
 
 	mu   sync.Mutex
-	idle sync.Cond // busy has ended, or there is room again
-	busy bool      // somebody hashes, and alone uses hash and moves next
+	idle sync.Cond // signals that busy has ended, or that there is room
+	busy bool      // one goroutine hashes; only it uses hash and changes next
 	hash hash.Hash
 	next int64  // all bytes before it are hashed
-	held []held // by their offsets
-	room int    // bytes that may be held yet
+	held []held // in order of offset
+	room int    // bytes that can still be held
 }
 
-// A held run of bytes was read before what is in front of it.
+// A held run of bytes was read before the bytes in front of it were hashed.
 type held struct {
 	off int64
 	b   []byte
@@ -44,18 +48,18 @@ type held struct {
 
 func (h held) end() int64 { return h.off + int64(len(h.b)) }
 
-// New returns src so that it is hashed by h as it is read.
+// New returns src as a Source that hashes with h.
 func New(src image.Source, h hash.Hash) *Source {
 	s := &Source{src: &steady{Source: src, marks: newMarks(src.Size())}, hash: h, room: maxHeld}
 	s.idle.L = &s.mu
 	return s
 }
 
-// Again returns another file, which was opened in place of the first, so that it is compared with what
-// was read of that. It is of the same size.
+// Again returns src, another opening of the same file, with the same comparison of bytes. If it has
+// another size, the error matches [image.ErrChanged].
 func (s *Source) Again(src image.Source) (image.Source, error) {
 	if src.Size() != s.Size() {
-		return nil, fmt.Errorf("%w: it has %d bytes, and had %d", image.ErrChanged, src.Size(), s.Size())
+		return nil, fmt.Errorf("%w: it has %d bytes, it had %d", image.ErrChanged, src.Size(), s.Size())
 	}
 	return &Source{src: &steady{Source: src, marks: s.src.marks}, next: s.Size()}, nil
 }
@@ -68,7 +72,7 @@ func (s *Source) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return image.Extents(s.src.Source, off, n)
 }
 
-// Group implements [image.Grouper], as far as the file tells.
+// Group implements [image.Grouper] as far as the file supports it.
 func (s *Source) Group(off int64) (start, end int64) {
 	start, end, _ = image.Group(s.src.Source, off)
 	return start, end
@@ -83,7 +87,7 @@ func (s *Source) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// saw hashes what was read, or holds it until what is before it is hashed.
+// saw hashes bytes that were read, or holds them until those before them are hashed.
 func (s *Source) saw(p []byte, off int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +110,8 @@ func (s *Source) saw(p []byte, off int64) {
 	}
 }
 
-// add hashes the bytes at next. The caller has the lock, which is free meanwhile, and is busy.
+// add hashes the bytes at next. The caller holds the lock and has set busy; add releases the lock
+// meanwhile.
 func (s *Source) add(p []byte) {
 	s.mu.Unlock()
 	s.hash.Write(p)
@@ -121,8 +126,8 @@ func (s *Source) hold(p []byte, off int64) {
 	s.room -= len(p)
 }
 
-// drain hashes what is held, as far as it goes on where the hash is, and ends being busy. A small
-// gap is read, and one of any length when there is little room left.
+// drain hashes the held bytes that continue at next, and then clears busy. It reads a small gap, or any
+// gap if little room is left.
 func (s *Source) drain() {
 	for len(s.held) > 0 {
 		h := s.held[0]
@@ -130,7 +135,7 @@ func (s *Source) drain() {
 			if gap > smallGap && s.room > maxHeld/2 || !s.fill(min(gap, chunk)) {
 				break
 			}
-			continue // another one may be the first now
+			continue // another run can be first now
 		}
 		s.held = slices.Delete(s.held, 0, 1)
 		if h.end() > s.next {
@@ -143,7 +148,7 @@ func (s *Source) drain() {
 	s.idle.Broadcast()
 }
 
-// fill reads n bytes at next and hashes them. It tells whether that went well.
+// fill reads n bytes at next and hashes them. It reports success.
 func (s *Source) fill(n int64) bool {
 	p := make([]byte, n)
 	s.mu.Unlock()
@@ -155,15 +160,15 @@ func (s *Source) fill(n int64) bool {
 	return err == nil
 }
 
-// Left returns how many bytes [Source.Sum] has yet to hash.
+// Left returns the number of bytes that [Source.Sum] has yet to hash.
 func (s *Source) Left() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.Size() - s.next
 }
 
-// Sum returns the digest of the whole file. It reads what was not read before. What is read
-// after it is not hashed, but compared with what was.
+// Sum returns the digest of the whole file. It reads the bytes that were not hashed yet. Later reads
+// are not hashed but compared with the first ones.
 func (s *Source) Sum(ctx context.Context) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,11 +15,11 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// counting counts the bytes that are read of a source, and fails at one offset.
+// counting counts the bytes that are read, and fails at one offset.
 type counting struct {
 	image.Source
 	read atomic.Int64
-	fail int64 // -1: never
+	fail int64 // -1 means never
 }
 
 var errRead = errors.New("bad sector")
@@ -52,14 +52,14 @@ func checkSum(t *testing.T, s *Source, b []byte) {
 	}
 }
 
-// TestOnePass reads a file as its readers do, and looks how much of it was read twice.
+// TestOnePass reads a file in the ways of its readers, and checks how much was read twice.
 func TestOnePass(t *testing.T) {
 	b := random(40 << 20)
 	size := int64(len(b))
 	const piece = 1 << 20
 	tests := map[string]struct {
 		read func(t *testing.T, s *Source)
-		most int64 // bytes that may be read
+		most int64 // maximal number of bytes read
 	}{
 		"in order": {func(t *testing.T, s *Source) {
 			if n, err := io.Copy(io.Discard, io.NewSectionReader(s, 0, size)); err != nil || n != size {
@@ -67,7 +67,7 @@ func TestOnePass(t *testing.T) {
 			}
 		}, size},
 		"not at all": {func(*testing.T, *Source) {}, size},
-		"in turns": {func(t *testing.T, s *Source) { // of two workers, the second of which is first
+		"in turns": {func(t *testing.T, s *Source) { // two workers, the second one first
 			p := make([]byte, piece)
 			for off := int64(0); off < size; off += 2 * piece {
 				for _, at := range []int64{off + piece, off} {
@@ -77,7 +77,7 @@ func TestOnePass(t *testing.T) {
 				}
 			}
 		}, size},
-		"all but the padding": {func(t *testing.T, s *Source) { // as the grains of a VMDK are read
+		"all but the padding": {func(t *testing.T, s *Source) { // like the grains of a VMDK
 			p := make([]byte, 60_000)
 			for off := int64(0); off < size; off += 60_416 {
 				s.ReadAt(p[:min(int64(len(p)), size-off)], off)
@@ -140,7 +140,7 @@ func TestConcurrent(t *testing.T) {
 		wg.Wait()
 		checkSum(t, s, b)
 		if n := c.read.Load(); n > int64(len(b))*5/4 {
-			t.Errorf("%d bytes were read of %d", n, len(b))
+			t.Errorf("%d bytes were read for a file of %d", n, len(b))
 		}
 	}
 }
@@ -154,8 +154,7 @@ func TestSource(t *testing.T) {
 	checkSum(t, s, nil)
 }
 
-// TestFails has a source that can not be read in one place: that is an error for whoever reads
-// there, and for Sum.
+// TestFails uses a source with an unreadable place. A read there and Sum must fail.
 func TestFails(t *testing.T) {
 	s, c := newSource(random(3 << 20))
 	c.fail = 1 << 20

@@ -15,7 +15,8 @@ var specified = [8][16]byte{
 	{1, 13, 15, 0, 14, 8, 2, 11, 7, 4, 12, 10, 9, 3, 5, 6},
 }
 
-// TestSBoxes puts all 16 values through each S-box at once, a bit of each word per value, and back.
+// TestSBoxes puts all 16 values through each S-box at once, one bit of each word per value, and through
+// its inverse.
 func TestSBoxes(t *testing.T) {
 	type sbox func(r0, r1, r2, r3 *uint32)
 	forward := [8]sbox{sb0, sb1, sb2, sb3, sb4, sb5, sb6, sb7}
@@ -46,7 +47,7 @@ func TestSBoxes(t *testing.T) {
 	}
 }
 
-// TestLinear compares the linear transformation with its definition, by single bits, and undoes it.
+// TestLinear compares the linear transformation with its bitwise definition, and inverts it.
 func TestLinear(t *testing.T) {
 	rotate := func(x uint32, n int) uint32 { return x<<n | x>>(32-n) }
 	for bit := range 128 {

@@ -2,12 +2,13 @@
 // Use of this source code is governed by a license that can be
 // found in the LICENSE file.
 
-// Package serpent implements the block cipher Serpent (R. Anderson, E. Biham, L. Knudsen: "Serpent: A Proposal
-// for the Advanced Encryption Standard", 1998): blocks of 128 bits, keys of 128, 192 and 256. Old images have it.
+// Package serpent implements the block cipher Serpent (R. Anderson, E. Biham, L. Knudsen: "Serpent: A
+// Proposal for the Advanced Encryption Standard", 1998), with blocks of 128 bits and keys of 128, 192
+// and 256 bits. Old images use it.
 //
-// It is github.com/aead/serpent of 2016-07-14 (fba169763ea6, MIT license), reviewed: the S-boxes and the linear
-// transformation are tested against the specification, the whole against the vectors of its authors and the
-// kernel's dm-crypt (see package ciphers).
+// The code is github.com/aead/serpent of 2016-07-14 (fba169763ea6, MIT license). It was reviewed and
+// tested. The S-boxes and the linear transformation are tested against the specification, the cipher
+// against the authors' vectors and the kernel's dm-crypt (see package ciphers).
 package serpent
 
 import (

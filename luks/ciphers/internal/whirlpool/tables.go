@@ -1,13 +1,13 @@
 package whirlpool
 
-// table has for each byte its substitute, times the first row of the diffusion matrix. The other rows
-// are that row, rotated.
+// table has the product of each byte's substitute with the first row of the diffusion matrix. The other
+// rows are rotations of that row.
 var table = makeTable()
 
-// constants are what the rounds of the key schedule add: bytes of the S-box in their order.
+// constants are added in the rounds of the key schedule: consecutive bytes of the S-box.
 var constants = makeConstants()
 
-// exponential and random are the mini-boxes E and R, of which the S-box is built (section 2.3).
+// exponential and random are the mini-boxes E and R that the S-box is built from (section 2.3).
 var (
 	exponential = [16]byte{0x1, 0xb, 0x9, 0xc, 0xd, 0x6, 0xf, 0x3, 0xe, 0x8, 0x7, 0x4, 0xa, 0x2, 0x5, 0x0}
 	random      = [16]byte{0x7, 0xc, 0xb, 0xd, 0xe, 0x4, 0x9, 0xf, 0x6, 0x3, 0x8, 0xa, 0x2, 0x5, 0x1, 0x0}
@@ -23,7 +23,7 @@ func sbox(x byte) byte {
 	return exponential[u^r]<<4 | inverse[l^r]
 }
 
-// multiply is the product in GF(2^8) modulo x^8 + x^4 + x^3 + x^2 + 1.
+// multiply returns the product in GF(2^8) modulo x^8 + x^4 + x^3 + x^2 + 1.
 func multiply(a, b byte) byte {
 	var p byte
 	for ; b != 0; b >>= 1 {

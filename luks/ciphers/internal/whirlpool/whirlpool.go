@@ -1,5 +1,5 @@
-// Package whirlpool implements the hash Whirlpool of ISO/IEC 10118-3:2004, as its authors, V. Rijmen and
-// P. Barreto, define it in "The Whirlpool hashing function" (2003). Old LUKS images have it.
+// Package whirlpool implements the hash Whirlpool of ISO/IEC 10118-3:2004, as defined by V. Rijmen and
+// P. Barreto in "The Whirlpool hashing function" (2003). Old LUKS images use it.
 package whirlpool
 
 import (
@@ -8,7 +8,7 @@ import (
 	"math/bits"
 )
 
-// Size is the length of a digest, and BlockSize that of a block, in bytes.
+// Size and BlockSize are the lengths of a digest and of a block in bytes.
 const (
 	Size      = 64
 	BlockSize = 64
@@ -16,7 +16,7 @@ const (
 
 const (
 	rounds      = 10
-	lengthBytes = 32 // of the number of bits at the end of the padding
+	lengthBytes = 32 // length of the bit count at the end of the padding
 )
 
 // digest is a hash in progress.
@@ -51,7 +51,7 @@ func (d *digest) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// Sum appends the digest of what was written to p. More can be written afterwards.
+// Sum appends the digest of the data written so far to p. More data can be written afterwards.
 func (d *digest) Sum(p []byte) []byte {
 	c := *d
 	c.buffer[c.n] = 0x80
@@ -60,7 +60,7 @@ func (d *digest) Sum(p []byte) []byte {
 		c.block()
 		c.buffer = [BlockSize]byte{}
 	}
-	// The length is a number of 256 bits. It has 67 at most here.
+	// The bit count has 256 bits. At most 67 of them are used here.
 	binary.BigEndian.PutUint64(c.buffer[BlockSize-16:], c.length>>61)
 	binary.BigEndian.PutUint64(c.buffer[BlockSize-8:], c.length<<3)
 	c.block()
@@ -70,8 +70,8 @@ func (d *digest) Sum(p []byte) []byte {
 	return p
 }
 
-// block mixes the buffer into the state: the block cipher W, keyed by the state, in the mode of
-// Miyaguchi and Preneel.
+// block mixes the buffer into the state with the block cipher W, keyed by the state, in
+// Miyaguchi-Preneel mode.
 func (d *digest) block() {
 	var block [8]uint64
 	for i := range block {
@@ -94,7 +94,7 @@ func (d *digest) block() {
 	}
 }
 
-// round is the non-linear layer, the cyclical permutation and the linear diffusion of one round.
+// round applies the non-linear layer, the cyclical permutation and the linear diffusion of one round.
 func round(in *[8]uint64) (out [8]uint64) {
 	for i := range out {
 		out[i] = table[byte(in[i]>>56)] ^

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestVectors has the vectors of ISO/IEC 10118-3:2004.
+// TestVectors checks the vectors of ISO/IEC 10118-3:2004.
 func TestVectors(t *testing.T) {
 	letters := "abcdefghijklmnopqrstuvwxyz"
 	for _, v := range []struct{ name, text, want string }{
@@ -19,7 +19,7 @@ func TestVectors(t *testing.T) {
 		{"a million a", strings.Repeat("a", 1e6), "0c99005beb57eff50a7cf005560ddf5d29057fd86b20bfd62deca0f1ccea4af51fc15490eddc47af32bb2b66c34ff9ad8c6008ad677f77126953b226e4ed8b01"},
 	} {
 		h := New()
-		// In two parts, with a sum between them, after something else.
+		// Write the text in two parts, with a sum between them, after other text.
 		h.Write([]byte("something else"))
 		h.Reset()
 		h.Write([]byte(v.text[:len(v.text)/3]))
@@ -33,9 +33,9 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestLengths hashes texts of all lengths around the ends of blocks. The sum is that of OpenSSL 3.0:
-// the SHA-256 of what "openssl dgst -provider legacy -whirlpool -binary" makes of 0 to 256 bytes
-// 0, 1, ... 250, 0, ...
+// TestLengths hashes texts of all lengths around block boundaries. The sum is that of OpenSSL 3.0: the
+// SHA-256 of the outputs of "openssl dgst -provider legacy -whirlpool -binary" for 0 to 256 bytes 0, 1,
+// ... 250, 0, ...
 func TestLengths(t *testing.T) {
 	all := sha256.New()
 	var text []byte
