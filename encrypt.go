@@ -75,9 +75,9 @@ type Result struct {
 // Encrypt writes the header last, after a Sync if dst has that method. If Encrypt fails or ctx is done,
 // dst is incomplete and useless.
 //
-// If dst has a method Expect(size int64, dense bool) error, Encrypt calls it first for a LUKS image,
-// with the final length and whether all of it will be written. If dst has a method Truncate(size int64)
-// error, Encrypt then calls it with that length. An error of either ends the job.
+// For a LUKS image, Encrypt first calls two methods of dst, if dst has them. Expect(size int64, dense
+// bool) error gets the final length, and whether all of it will be written. Truncate(size int64) error
+// gets the final length. An error of either ends the job.
 func Encrypt(ctx context.Context, dst io.WriterAt, src image.Source, passphrase []byte, o EncryptOptions) (*Result, error) {
 	p, err := o.plan()
 	if err != nil {
@@ -157,8 +157,8 @@ func (o EncryptOptions) Check() error {
 	return err
 }
 
-// CheckSize returns the error that [Encrypt] would return for a disk of size bytes, whatever its
-// content, if the profile or the format does not allow that size.
+// CheckSize returns an error if the profile or the format does not allow a disk of size bytes. It is the
+// error that [Encrypt] would return.
 func (o EncryptOptions) CheckSize(size int64) error {
 	p, err := o.plan()
 	if err != nil {

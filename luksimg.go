@@ -60,8 +60,8 @@ const (
 // RunOptions control how a long job runs. The zero value is a good default.
 type RunOptions struct {
 	// Jobs is the number of workers; zero means one for each CPU. File-to-file jobs in a process that
-	// does nothing else run faster with GOMAXPROCS set to Jobs+1. The scheduler then does not take the
-	// processor from workers that are in a system call.
+	// does nothing else run faster with GOMAXPROCS set to Jobs+1. The scheduler then leaves
+	// workers in a system call alone.
 	Jobs int
 
 	// Progress, if not nil, is called with the number of plaintext bytes done since the last call. It

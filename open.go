@@ -244,7 +244,7 @@ func source(r io.ReaderAt, size int64) (image.Source, error) {
 		return f, err
 	case image.Source:
 		if r.Size() != size {
-			return nil, errors.New("the source has another size than the one given")
+			return nil, fmt.Errorf("the source has %d bytes, not %d", r.Size(), size)
 		}
 		return r, nil
 	}

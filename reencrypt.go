@@ -59,7 +59,7 @@ func (o *ReencryptOptions) Keep(src luks.Info) (dropped []string, err error) {
 		}
 		lo.Flags = src.Flags
 	default:
-		return nil, fmt.Errorf("a copy of a LUKS image is LUKS1 or LUKS2, not %s", p.format)
+		return nil, fmt.Errorf("a LUKS image can only be copied to LUKS1 or LUKS2, not to %s", p.format)
 	}
 	return dropped, o.Check()
 }

@@ -150,7 +150,7 @@ func unpacked(t testing.TB, z []byte) ([]byte, error) {
 	}
 	defer img.Close()
 	if len(img.Layers) == 0 {
-		return nil, errors.New("not compressed any more")
+		return nil, errors.New("no longer compressed")
 	}
 	b := make([]byte, img.Size())
 	if p, ok := image.AsPusher(img); ok {

@@ -67,7 +67,7 @@ type Disk struct {
 	Capacity    int64  `json:"capacity,omitempty"`    // of the disk according to the descriptor, in bytes; 0 if unknown
 	Compression string `json:"compression,omitempty"` // by the descriptor, "gzip"
 	Digest      string `json:"digest,omitempty"`      // that the member must have, as "sha256:...", "" if there is none
-	Problem     string `json:"problem,omitempty"`     // why it can not be read, "" if it can
+	Problem     string `json:"problem,omitempty"`     // why it cannot be read, "" if it can
 
 	// open opens the file. It also returns the function that verifies its digest.
 	open func() (image.Source, func(context.Context) error, error)

@@ -28,7 +28,7 @@ func TestChangedLayers(t *testing.T) {
 		"a byte is changed": {motd, another, ""},
 		"as it was":         {motd, motd, "older"},
 		"empty":             {string(make([]byte, 1024)), string(make([]byte, 1024)), "older"},
-		"no disk any more":  {newer, string(make([]byte, len(newer))), ""},
+		"the disk is gone":  {newer, string(make([]byte, len(newer))), ""},
 	}
 	sum := func(b string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(b))) }
 	docker := func(diffs []string, names []string, layers []string) []byte {

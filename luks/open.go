@@ -15,9 +15,9 @@ import (
 // cryptsetup allows up to 512.
 const maxKeySize = 512
 
-// Detect reports whether r, a file of size bytes, starts with the magic of a LUKS header, or has a
-// secondary LUKS2 header with a valid magic and offset. It reads little and does not validate the
-// header.
+// Detect reports whether r, a file of size bytes, starts with the magic of a LUKS header. It also
+// detects a secondary LUKS2 header by its magic and its own offset. It reads little and does not
+// validate the header.
 func Detect(r io.ReaderAt, size int64) bool {
 	if isCopy(r, size, 0, magic) {
 		return true

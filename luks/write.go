@@ -78,9 +78,9 @@ func (v *Volume) writePart(w io.WriterAt, p []byte, off, skip int64) (int, error
 	return n, nil
 }
 
-// Format makes a new header with a key slot for passphrase, as [New] does, and writes it to the start
-// of f, a file or device of size bytes. It returns the volume after the header, which reads as noise
-// until it is written. The old content of f is lost.
+// Format makes a new header with a key slot for passphrase, as [New] does. It writes the header to the
+// start of f, a file or device of size bytes, and returns the volume after it. The volume
+// reads as noise until it is written. The old content of f is lost.
 func Format(ctx context.Context, f File, size int64, passphrase []byte, o Options) (*Volume, error) {
 	h, key, err := New(ctx, passphrase, o)
 	if err != nil {

@@ -124,7 +124,7 @@ func TestStackGrows(t *testing.T) {
 	})
 }
 
-// atDepth calls f from so many frames below its own.
+// atDepth calls f at a stack depth of n frames below its own.
 //
 //go:noinline
 func atDepth(n int, f func()) {

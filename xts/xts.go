@@ -130,8 +130,8 @@ func (c *Cipher) Decrypt(dst, src []byte, sector uint64) {
 // key encrypts. Use it for tweaks that are not plain sector numbers, such as ESSIV, and for data units
 // that are not sectors. It ignores SectorSize and the other options.
 //
-// EncryptUnit panics if len(src) is not a multiple of 16 or exceeds 16 MiB, the limit of NIST SP
-// 800-38E, and for the same buffer misuse as [Cipher.Encrypt]. [Cipher.EncryptStealing] accepts other
+// EncryptUnit panics if len(src) is not a multiple of 16, or exceeds 16 MiB, the limit of NIST SP
+// 800-38E. It also panics for the same buffer misuse as [Cipher.Encrypt]. [Cipher.EncryptStealing] accepts other
 // lengths.
 //
 // Most callers need [Cipher.Encrypt] instead.

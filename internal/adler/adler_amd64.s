@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// How often the bytes of a block count.
+// The weights of the bytes of a block.
 DATA weights<>+0(SB)/8, $0x393a3b3c3d3e3f40
 DATA weights<>+8(SB)/8, $0x3132333435363738
 DATA weights<>+16(SB)/8, $0x292a2b2c2d2e2f30

@@ -1,11 +1,11 @@
-// Loops of AES rounds that touch no memory: no kernel can be faster.
+// Loops of AES rounds that do not access memory. They are an upper bound for every kernel.
 
 //go:build !purego
 
 #include "textflag.h"
 
-// ROUND is one AES round on twelve registers: Zen 5 begins two a cycle that take four
-// cycles each, so that eight would have to follow each other without a gap.
+// ROUND is one AES round on twelve registers. Zen 5 starts two AES instructions per cycle, each with a
+// latency of four cycles, so eight registers would have to be scheduled without a gap.
 #define ROUND(k, a, b, c, d, e, f, g, h, i, j, l, m) \
 	VAESENC k, a, a \
 	VAESENC k, b, b \
@@ -69,7 +69,7 @@ TEXT ·hasVAES(SB), NOSPLIT, $0-1
 	SETCS ret+0(FP)
 	RET
 
-// LINE copies 64 bytes past the caches.
+// LINE copies 64 bytes and bypasses the caches.
 #define LINE(at) \
 	PREFETCHT0 (3072+at)(SI) \
 	VMOVDQU64  at(SI), Z13   \

@@ -67,8 +67,8 @@ func (c Comparison) Run(ctx context.Context) (int64, error) {
 	return first, nil
 }
 
-// unsure yields the pieces that must be read. It skips those that both disks know to be zeros, and with
-// SkipZeros those that the source knows to be zeros.
+// unsure yields the pieces that must be read. It skips zeros that both disks know, and
+// with SkipZeros zeros that the source knows.
 func (c Comparison) unsure(ctx context.Context) iter.Seq2[pieces.Piece, error] {
 	cut := pieces.Cut{Unit: unit, Most: unit}
 	return func(yield func(pieces.Piece, error) bool) {

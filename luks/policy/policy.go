@@ -1,7 +1,7 @@
 // Package policy checks a LUKS header against a policy before a key is used.
 //
-// A LUKS header is not authenticated. Whoever can write to an image can replace its header by one for
-// unencrypted data, or by one with a key slot that is easy to guess. Software that then writes secrets
+// A LUKS header is not authenticated. Anybody who can write to an image can replace its header. The
+// new header can describe unencrypted data, or have a key slot that is easy to guess. Software that then writes secrets
 // to the image discloses them (CVE-2025-59054, CVE-2025-58356). A [Policy] lists what is allowed. Every
 // policy refuses:
 //

@@ -1,13 +1,13 @@
 #!/bin/bash
 # make.sh - make the golden images of this folder with qemu-img and with the real cryptsetup
-# and dm-crypt, in the guest of internal/interop. Salts and keys are random, so making them
-# anew changes their bytes. The passphrase is "golden passphrase", without a newline; the
-# plaintext is the 49152 bytes of plain(): the line "line N\n" again and again, N from 0.
+# and dm-crypt, in the guest of internal/interop. Salts and keys are random, so their bytes
+# differ after each run. The passphrase is "golden passphrase", without a newline; the
+# plaintext is 49152 bytes of lines "line N\n", with N from 0.
 set -eu
 cd "$(dirname "$0")"
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 printf 'golden passphrase' >"$dir/key"
-# head ends the pipe early, which is no mistake.
+# head closes the pipe early: ignore that error.
 { seq -f 'line %.0f' 0 10000 || true; } | head -c 49152 >"$dir/plain"
 
 until qemu-img convert --object "secret,id=s,file=$dir/key" -f raw -O luks \
@@ -22,7 +22,7 @@ $make "$dir/luks1-cryptsetup-sha512" $((2097152 + 49152)) "$dir/key" --plain "$d
 	--type luks2 --sector-size 4096 --key-size 512 --pbkdf argon2id --pbkdf-memory 1024 --pbkdf-parallel 1 "${small[@]}" 4 \
 	--next "$dir/luks2-cryptsetup-1024-argon2i" $((1048576 + 49152)) "$dir/key" --plain "$dir/plain" -- \
 	--type luks2 --sector-size 1024 --key-size 256 --pbkdf argon2i --pbkdf-memory 64 --pbkdf-parallel 1 "${small[@]}" 4
-# Key slots that are not in use hold noise, which is of no use here and does not compress.
+# Unused key slots hold random bytes, which do not compress: replace them by zeros.
 dd if=/dev/zero of="$dir/luks1-cryptsetup-sha512" bs=512 seek=264 count=$((4096 - 264)) conv=notrunc status=none
 for f in "$dir"/luks*; do gzip -9n <"$f" >"$(basename "$f").gz"; done
 cryptsetup --version; qemu-img --version | head -n 1

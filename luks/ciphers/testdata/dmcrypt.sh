@@ -1,13 +1,13 @@
 #!/bin/bash
-# dmcrypt.sh - have the real kernel dm-crypt encrypt one plaintext with many ciphers, in
-# one User-Mode Linux guest (see internal/interop/guest/guest.sh).
+# dmcrypt.sh - encrypt one plaintext with many ciphers of the real kernel dm-crypt, in one
+# User-Mode Linux guest (see internal/interop/guest/guest.sh).
 #
 #   dmcrypt.sh MODULE-ROOT PLAINTEXT OUTDIR <JOBS
 #
-# A line of JOBS is NAME SPEC KEY IV-OFFSET [FEATURE...]: the name of a file to be made
-# in OUTDIR, and the fields of a dm-crypt table, the key in hexadecimal. PLAINTEXT is
-# of whole sectors. Prints "NAME ok", or "NAME refused" if the kernel has no such
-# cipher or does not take the key.
+# A line of JOBS is NAME SPEC KEY IV-OFFSET [FEATURE...]: the name of the output file in
+# OUTDIR, and the fields of a dm-crypt table, with the key in hexadecimal. PLAINTEXT has
+# whole sectors. The script prints "NAME ok", or "NAME refused" if the kernel does not
+# support the cipher or the key.
 set -u
 # shellcheck source-path=SCRIPTDIR source=../../../internal/interop/guest/guest.sh
 . "$1/internal/interop/guest/guest.sh"
