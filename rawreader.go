@@ -38,7 +38,7 @@ type RawReader struct {
 	any  bool   // nothing is checked
 }
 
-// NewRawReader reads the start of r and checks it, unless a format is given. If the stream is no raw
+// NewRawReader reads the start of r and checks it, unless a format is given. If the stream is not a raw
 // disk, the error is a [SeekingError] or that of [Detect]. An empty stream is a disk of zero bytes.
 func NewRawReader(r io.Reader, format Format) (*RawReader, error) {
 	s := &RawReader{r: bufio.NewReaderSize(r, peekSize), any: format == Raw}

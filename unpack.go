@@ -37,7 +37,7 @@ type Unpacking struct {
 	Member string
 
 	// Image is the container image that has the disk; see [archive.Options]. It can be "" if there is
-	// only one. If Image is set and the file is no container image, the error is [ErrNoContainer].
+	// only one. If Image is set and the file is not a container image, the error is [ErrNoContainer].
 	Image string
 
 	// Limits for compressed files; see [compressed.Options].
@@ -64,8 +64,8 @@ var (
 
 	// ErrNoArchive means that a member was requested but the image is in no archive. ErrNoContainer
 	// means the same for an image in a container image.
-	ErrNoArchive   = errors.New("the file is no archive")
-	ErrNoContainer = errors.New("the file is no container image")
+	ErrNoArchive   = errors.New("the file is not an archive")
+	ErrNoContainer = errors.New("the file is not a container image")
 
 	// ErrUnknownSize means that the size of a disk is unknown until all of it is unpacked.
 	ErrUnknownSize = errors.New("the size of the disk is unknown until it is unpacked")

@@ -176,7 +176,7 @@ func TestArchiveOfTwoDisks(t *testing.T) {
 		t.Error(got)
 	}
 	if _, err := OpenImage(context.Background(), strings.NewReader(one), 4096, ImageOptions{Unpack: Unpacking{Member: "a"}}); !errors.Is(err, ErrNoArchive) {
-		t.Errorf("a member of a file that is no archive: %v", err)
+		t.Errorf("a member of a file that is not an archive: %v", err)
 	}
 	for what, b := range map[string]string{"a raw disk": one, "an OVA": string(file)} {
 		if _, err := OpenImage(context.Background(), strings.NewReader(b), int64(len(b)), ImageOptions{Unpack: Unpacking{Image: "v1"}}); !errors.Is(err, ErrNoContainer) {

@@ -44,7 +44,7 @@ func Verify(ctx context.Context, src, encrypted image.Source, o VerifyOptions) e
 	return err
 }
 
-// mismatch returns differs, unless the end of the source shows that it is no raw disk.
+// mismatch returns differs, unless the end of the source shows that it is not a raw disk.
 func mismatch(ctx context.Context, src image.Source, differs error) error {
 	if img, ok := src.(*Image); ok {
 		if err := img.CheckEnd(ctx); err != nil {

@@ -101,7 +101,7 @@ func TestManifestSpellings(t *testing.T) {
 	}
 }
 
-// TestWhichManifest uses archives with several manifests, or with one that is no regular file.
+// TestWhichManifest uses archives with several manifests, or with one that is not a regular file.
 func TestWhichManifest(t *testing.T) {
 	disk := file{name: "vm-disk1.vmdk", data: noise(70_000, 1)}
 	ovf := file{name: "vm.ovf", data: virtualBoxOVF(disk.name)}

@@ -57,7 +57,7 @@ func (s *layerScan) layer(ctx context.Context, b blob, o Options) error {
 		s.checks = append(s.checks, check)
 		size = src.Size()
 		if !Detect(src, size) && !emptyTar(src) {
-			return fmt.Errorf("%s: %w: the layer %q is no tar archive", s.a.Kind, image.ErrUnsupported, b.name)
+			return fmt.Errorf("%s: %w: the layer %q is not a tar archive", s.a.Kind, image.ErrUnsupported, b.name)
 		}
 	}
 	s.below, s.closed, s.found = map[string]bool{}, false, 0

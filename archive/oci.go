@@ -150,7 +150,7 @@ func (a *Archive) ociImage(ctx context.Context, index ociIndex, want string, nam
 	}
 	var all, found []ociDescriptor
 	for _, d := range index.Manifests {
-		// An attestation, built beside an image, is no image.
+		// An attestation, built beside an image, is not an image.
 		if d.Annotations["vnd.docker.reference.type"] != "" || d.Platform.String() == "unknown/unknown" {
 			continue
 		}

@@ -369,22 +369,22 @@ func TestHostileImages(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		"no JSON":             {index("x"), "want JSON"},
-		"a list":              {index("[]"), "want JSON"},
-		"deep":                {index(strings.Repeat("[", 100_000)), "want JSON"},
-		"long":                {index(strings.Repeat(" ", maxJSON+1)), "size at offset 0 is 4194305"},
-		"outside":             {digest("sha256:../../../../etc/passwd"), "digest"},
-		"another algorithm":   {digest("md5:d41d8cd98f00b204e9800998ecf8427e"), "digest"},
-		"weak":                {digest("sha1:" + strings.Repeat("0", 40)), "digest"},
-		"in capitals":         {digest("sha256:" + strings.Repeat("A", 64)), "digest"},
-		"not there":           {digest("sha256:" + strings.Repeat("0", 64)), "is missing"},
-		"of another size":     {b.tar(t, loop), "as in the descriptor"},
-		"a negative size":     {b.tar(t, object{"digest": good["digest"], "size": -1}), "as in the descriptor"},
-		"many images":         {index(`{"manifests":[` + strings.Repeat("{},", 5000) + "{}]}"), "number of images"},
-		"many layers":         {manifest(`{"layers":[` + strings.Repeat("{},", 200) + "{}]}"), "number of layers"},
-		"manifests no list":   {manifest(`{"manifests":1}`), "want a list"},
-		"layer is no archive": {b.tar(t, b.image(string(make([]byte, 511))+"x")), "gzip: invalid header"},
-		"changed manifest":    {bytes.Replace(b.tar(t, good), []byte(`"layers":[`), []byte(`"Layers":[`), 1), "is damaged or was changed"},
+		"no JSON":                 {index("x"), "want JSON"},
+		"a list":                  {index("[]"), "want JSON"},
+		"deep":                    {index(strings.Repeat("[", 100_000)), "want JSON"},
+		"long":                    {index(strings.Repeat(" ", maxJSON+1)), "size at offset 0 is 4194305"},
+		"outside":                 {digest("sha256:../../../../etc/passwd"), "digest"},
+		"another algorithm":       {digest("md5:d41d8cd98f00b204e9800998ecf8427e"), "digest"},
+		"weak":                    {digest("sha1:" + strings.Repeat("0", 40)), "digest"},
+		"in capitals":             {digest("sha256:" + strings.Repeat("A", 64)), "digest"},
+		"not there":               {digest("sha256:" + strings.Repeat("0", 64)), "is missing"},
+		"of another size":         {b.tar(t, loop), "as in the descriptor"},
+		"a negative size":         {b.tar(t, object{"digest": good["digest"], "size": -1}), "as in the descriptor"},
+		"many images":             {index(`{"manifests":[` + strings.Repeat("{},", 5000) + "{}]}"), "number of images"},
+		"many layers":             {manifest(`{"layers":[` + strings.Repeat("{},", 200) + "{}]}"), "number of layers"},
+		"manifests no list":       {manifest(`{"manifests":1}`), "want a list"},
+		"layer is not an archive": {b.tar(t, b.image(string(make([]byte, 511))+"x")), "gzip: invalid header"},
+		"changed manifest":        {bytes.Replace(b.tar(t, good), []byte(`"layers":[`), []byte(`"Layers":[`), 1), "is damaged or was changed"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

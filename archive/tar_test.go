@@ -229,21 +229,21 @@ func TestHostileTar(t *testing.T) {
 		field string
 		want  string
 	}{
-		"longer than the archive": {[][]byte{block("d.raw", '0', fmt.Sprintf("%011o", 4096), nil), data, end}, "size", "truncated"},
-		"a size of 8 EiB":         {[][]byte{block("d.raw", '0', base256(math.MaxInt64), nil), data, end}, "size", "truncated"},
-		"a negative size":         {[][]byte{block("d.raw", '0', strings.Repeat("\xff", 12), nil), data, end}, "header", "invalid"},
-		"a size that overflows":   {[][]byte{block("d.raw", '0', "\x80"+strings.Repeat("\xff", 11), nil), data, end}, "header", "invalid"},
-		"a size that is no octal": {[][]byte{block("d.raw", '0', "9999", nil), data, end}, "header", "invalid"},
-		"no header":               {[][]byte{block("d.raw", '0', "02000", nil), data, bytes.Repeat([]byte("x"), 512)}, "header", "invalid"},
-		"cut off in a header":     {[][]byte{block("d.raw", '0', "02000", nil), data, block("e", '0', "0", nil)[:100]}, "header", "cut off"},
-		"pax size":                {[][]byte{pax("size=99999999999"), block("d.raw", '0', "02000", nil), data, end}, "size", "truncated"},
-		"pax size, negative":      {[][]byte{pax("size=-5"), block("d.raw", '0', "02000", nil), data, end}, "header", "invalid"},
-		"pax of 1 GiB":            {[][]byte{block("x", 'x', fmt.Sprintf("%011o", 1<<30), nil), data}, "", ""},
-		"long name of 1 GiB":      {[][]byte{block("x", 'L', fmt.Sprintf("%011o", 1<<30), nil), data}, "", ""},
-		"sparse out of order":     {[][]byte{oldSparse(1024, 256, 0, 256), data, end}, "header", "invalid"},
-		"sparse past the end":     {[][]byte{oldSparse(0, 512, 4096, 512), data, end}, "header", "invalid"},
-		"sparse that overflows":   {[][]byte{oldSparse(math.MaxInt64, math.MaxInt64), data, end}, "header", "invalid"},
-		"sparse without its data": {[][]byte{oldSparse(0, 4096), data[:512]}, "map of a sparse file", "of 4096 bytes, but 512 are stored"},
+		"longer than the archive":  {[][]byte{block("d.raw", '0', fmt.Sprintf("%011o", 4096), nil), data, end}, "size", "truncated"},
+		"a size of 8 EiB":          {[][]byte{block("d.raw", '0', base256(math.MaxInt64), nil), data, end}, "size", "truncated"},
+		"a negative size":          {[][]byte{block("d.raw", '0', strings.Repeat("\xff", 12), nil), data, end}, "header", "invalid"},
+		"a size that overflows":    {[][]byte{block("d.raw", '0', "\x80"+strings.Repeat("\xff", 11), nil), data, end}, "header", "invalid"},
+		"a size that is not octal": {[][]byte{block("d.raw", '0', "9999", nil), data, end}, "header", "invalid"},
+		"no header":                {[][]byte{block("d.raw", '0', "02000", nil), data, bytes.Repeat([]byte("x"), 512)}, "header", "invalid"},
+		"cut off in a header":      {[][]byte{block("d.raw", '0', "02000", nil), data, block("e", '0', "0", nil)[:100]}, "header", "cut off"},
+		"pax size":                 {[][]byte{pax("size=99999999999"), block("d.raw", '0', "02000", nil), data, end}, "size", "truncated"},
+		"pax size, negative":       {[][]byte{pax("size=-5"), block("d.raw", '0', "02000", nil), data, end}, "header", "invalid"},
+		"pax of 1 GiB":             {[][]byte{block("x", 'x', fmt.Sprintf("%011o", 1<<30), nil), data}, "", ""},
+		"long name of 1 GiB":       {[][]byte{block("x", 'L', fmt.Sprintf("%011o", 1<<30), nil), data}, "", ""},
+		"sparse out of order":      {[][]byte{oldSparse(1024, 256, 0, 256), data, end}, "header", "invalid"},
+		"sparse past the end":      {[][]byte{oldSparse(0, 512, 4096, 512), data, end}, "header", "invalid"},
+		"sparse that overflows":    {[][]byte{oldSparse(math.MaxInt64, math.MaxInt64), data, end}, "header", "invalid"},
+		"sparse without its data":  {[][]byte{oldSparse(0, 4096), data[:512]}, "map of a sparse file", "of 4096 bytes, but 512 are stored"},
 		"sparse, endless map": {[][]byte{block("d.raw", 'S', "0", func(b []byte) {
 			copy(b[257:], "ustar  \x00")
 			b[482] = 1

@@ -254,7 +254,7 @@ func (o object) str(name string) string {
 	return s
 }
 
-// knows records all members except the named ones as unknown. Unknown members are no problem:
+// knows records all members except the named ones as unknown. Unknown members are not a problem:
 // cryptsetup ignores them too.
 func (o object) knows(names ...string) {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {

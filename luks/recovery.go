@@ -55,7 +55,7 @@ func IsRecoveryKey(typed []byte) bool {
 	return key != nil
 }
 
-// normalRecoveryKey returns the standard form of a typed recovery key, or nil if typed is no recovery
+// normalRecoveryKey returns the standard form of a typed recovery key, or nil if typed is not a recovery
 // key. The caller wipes it. White space is ignored. Dashes separate either all groups or none.
 func normalRecoveryKey(typed []byte) []byte {
 	if len(typed) > maxTyped {

@@ -70,7 +70,7 @@ func TestPanics(t *testing.T) {
 			dst, src []byte
 			unit     bool // also misuse of the data unit methods
 		}{
-			{"block that is no sector", buf[:4096], buf[:16], false},
+			{"block that is not a sector", buf[:4096], buf[:16], false},
 			{"sector of another size", buf[:4096], buf[:512], false},
 			{"sector and a half", buf[:8192], buf[:6144], false},
 			{"odd length", buf[:4096], buf[:4095], true},

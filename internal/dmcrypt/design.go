@@ -110,7 +110,7 @@ func (d *design) findIV() error {
 	if err != nil {
 		return s.refuse(fmt.Errorf("ESSIV: %w", err))
 	}
-	// The whole digest is the key. If its size is no key size, the kernel refuses.
+	// The whole digest is the key. If its size is not a key size, the kernel refuses.
 	if n := h().Size(); !slices.Contains(d.block.keySizes, n) {
 		return s.unknown("ESSIV: %s has no keys of %d bytes, the digest size of %s", s.cipher, n, s.ivOpts)
 	}
