@@ -63,8 +63,11 @@ func load(root string) (*site, error) {
 	return s, nil
 }
 
-// navigation lists the pages in the order in which the README links to them, and those that it does not
-// link to behind.
+// start is the page that the navigation has first after the README.
+const start = "docs/getting-started.md"
+
+// navigation lists the pages in the order of the links in the README from start on, then those that the
+// README links to before, and then the others.
 func (s *site) navigation() []string {
 	order := []string{"README.md"}
 	add := func(name string) {
@@ -72,7 +75,9 @@ func (s *site) navigation() []string {
 			order = append(order, name)
 		}
 	}
-	for _, name := range s.pages["README.md"].links {
+	links := s.pages["README.md"].links
+	first := max(slices.Index(links, start), 0)
+	for _, name := range slices.Concat(links[first:], links[:first]) {
 		add(name)
 	}
 	add(manual)
