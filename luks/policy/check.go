@@ -22,6 +22,7 @@ type Violation struct {
 	Want  string `json:"want"`  // what the policy wants, as the end of a sentence: "aes-xts-plain64"
 }
 
+// String returns the violation as a clause: field, value and the allowed values.
 func (v Violation) String() string {
 	if s, ok := v.Value.(string); ok {
 		return fmt.Sprintf("%s is %q, want %s", v.Field, s, v.Want)
@@ -114,6 +115,7 @@ func (c *checker) in(r Range, field string, n uint64, unit string) {
 
 func (r Range) has(n uint64) bool { return n >= r.Min && (r.Max == nil || n <= *r.Max) }
 
+// String returns the range for a message, such as "at least 1".
 func (r Range) String() string {
 	switch {
 	case r.Max == nil:

@@ -5,13 +5,11 @@ import (
 	"strings"
 )
 
-// aesARM64 makes the kernel for the AES instructions of arm64, with all round keys in
-// registers.
+// aesARM64 makes the kernel for the AES instructions of arm64, with all round keys in registers.
 //
-// AESE begins with the XOR of a round key that ends a round on amd64. So the first
-// key, here already XORed with the last, comes with the first AESE, and masks that
-// are kept XORed with the last round key are right before the first round and after
-// the last one.
+// AESE starts with the XOR of a round key, which ends a round on amd64. So the first AESE XORs the
+// first round key, which is already XORed with the last. Masks that are kept XORed with the last round
+// key are then right both before the first round and after the last one.
 func aesARM64() string {
 	const requires = "AES, PMULL"
 	f := newFile()
@@ -21,11 +19,10 @@ func aesARM64() string {
 	return f.String()
 }
 
-// armKeys is the vector register of the first of up to fifteen round keys. Blocks are
-// in V0 to V7.
+// armKeys is the vector register of the first of up to fifteen round keys. Blocks are in V0 to V7.
 const armKeys = 16
 
-// registers lists n registers from first on.
+// registers lists n registers, starting with first.
 func registers(first, n int) string {
 	var names []string
 	for i := range n {
@@ -34,7 +31,7 @@ func registers(first, n int) string {
 	return "[" + strings.Join(names, ", ") + "]"
 }
 
-// loadARM64 loads n blocks from where pointer points to, and moves it past them.
+// loadARM64 loads n blocks at pointer and advances pointer.
 func loadARM64(pointer string, first, n int) code {
 	var b code
 	for n > 0 {
@@ -81,8 +78,8 @@ func tweaksARM64() code {
 	return b
 }
 
-// roundsARM64 is all rounds on eight blocks but for the XOR of the last key. Each
-// pair of instructions stays together, since many CPUs execute it as one.
+// roundsARM64 makes all rounds on eight blocks, except for the XOR of the last key. Each pair of
+// instructions stays together, because many CPUs fuse it.
 func roundsARM64(aes, mix string, rounds int) code {
 	var b code
 	for round := range rounds {

@@ -2,8 +2,8 @@ package main
 
 const armGroup = 128 // bytes in the eight registers of blocks
 
-// Registers of a kernel for arm64. Blocks are in V0 to V7, their masks, XORed with the
-// last round key, in V8 to V15, and the other round keys from V16 on.
+// Registers of an arm64 kernel. Blocks are in V0 to V7 and their masks, XORed with the last round key,
+// in V8 to V15. The other round keys start at V16.
 const (
 	armLoaded    = 30 // and 31: the next two blocks
 	armReduction = "R13"
@@ -13,33 +13,30 @@ const (
 	armLastHigh  = "R15"
 )
 
-// armMade are the halves of masks that are made but not yet in use: those of the
-// blocks of two phases, since those of one are made while those of the other are in
-// use.
+// armMade are the halves of masks that are made but not in use yet. They belong to the blocks of two
+// phases: the masks of one phase are made while those of the other are in use.
 var armMade = [4][2]string{{"R19", "R20"}, {"R21", "R22"}, {"R23", "R24"}, {"R25", "R8"}}
 
-// A turnARM64 is a turn of the loop of an arm64 kernel, named by its AES instructions:
-// all rounds of eight blocks, half of them on average on the group that ends and half
-// on the one that begins. As in skewedAVX512 the registers are four phases, each a
-// quarter of the rounds ahead of the next one, and the loop goes round once more than
-// there are groups.
+// A turnARM64 is one iteration of the loop of an arm64 kernel, named by its AES instructions. It runs
+// all rounds of eight blocks: on average, half of them for the current group and half for the next
+// group. As in skewedAVX512, the registers are four phases, each a quarter of the rounds ahead of the
+// next. The loop has one iteration more than there are groups.
 //
-// What decides the time are the vector pipes, so little else may go there. The
-// scheduling models of LLVM 19 for Neoverse, which name Arm's Software Optimization
-// Guides as their source, have AESE, AESMC and PMULL2 at two cycles, on one of N1's two
-// pipes and on all four of V1 and V2. N1's other pipe has room for all the rest. With
-// AESE and AESMC as one, which is why nothing may come between them, fourteen rounds
-// take one pipe fourteen cycles and four pipes three and a half. On Apple's Firestorm
-// the pair AESD, AESIMC is issued once and takes three cycles (measured by Dougall
-// Johnson, dougallj.github.io/applecpu).
+// The vector pipes decide the time, so other work must avoid them. The figures are from the scheduling
+// models of LLVM 19 for Neoverse, which are based on Arm's Software Optimization Guides. AESE, AESMC
+// and PMULL2 take two cycles, on one of N1's two pipes and on all four of V1 and V2. N1's other pipe
+// has room for the rest. AESE and AESMC are fused, which is why nothing must come between them.
+// Fourteen rounds then take fourteen cycles of one pipe, and three and a half of four pipes. On Apple's
+// Firestorm the pair AESD, AESIMC is issued once and takes three cycles (measured by Dougall Johnson,
+// dougallj.github.io/applecpu).
 //
-// Hence masks are made in general registers, whose pipes are idle, and not by PMULL2
-// and shifts: of the two instructions that move a mask over only the second takes a
-// vector pipe. That leaves three instructions a block there besides the rounds: this,
-// and the XORs before and after.
+// Hence masks are made in general registers, whose pipes are idle, and not with PMULL2 and shifts. Of
+// the two instructions that move a mask to a vector register, only the second uses a vector pipe. So
+// each block needs three instructions on vector pipes besides the rounds: this one, and the XORs before
+// and after.
 //
-// Cycles per block, encryption, units of 512 bytes, by llvm-mca 19 with the AESMC left
-// out to stand for the fusion, which it does not model; the same to 3 % for 4096:
+// Cycles per block for encryption with units of 512 bytes, by llvm-mca 19. It does not model the
+// fusion, so AESMC is left out. For units of 4096 bytes the figures differ by at most 3 %:
 //
 //	                           AES-256               AES-128
 //	                        N1     V1    V2       N1     V1    V2
@@ -47,8 +44,8 @@ var armMade = [4][2]string{{"R19", "R20"}, {"R21", "R22"}, {"R23", "R24"}, {"R25
 //	loop in phases        16.63   5.57  5.58    12.63   4.60  4.57
 //	this                  14.00   4.38  4.50    10.00   3.38  3.50
 //
-// There are 38 instructions a block for AES-256 and 30 for AES-128; in phases they were
-// 36 and 28. Not measured on any of these CPUs.
+// A block takes 38 instructions with AES-256 and 30 with AES-128; in phases it took 36 and 28. None of
+// these CPUs was available for measurements.
 type turnARM64 struct {
 	aes, mix string
 	rounds   int
@@ -59,18 +56,18 @@ func (k turnARM64) crypt() code {
 	var b code
 	b.op("MOVD s+0(FP), %s", keys)
 	b.op("MOVD rounds+8(FP), R8")
-	b.op("MOVD dst+16(FP), %s", dst) // where the group goes that begins
+	b.op("MOVD dst+16(FP), %s", dst) // output of the next group
 	b.op("MOVD src+24(FP), %s", src)
 	b.op("MOVD masks+32(FP), %s", masks)
-	b.op("MOVD units+40(FP), %s", left) // groups that are not begun, of all units
+	b.op("MOVD units+40(FP), %s", left) // groups of all units that are not started
 	b.op("MOVD groups+48(FP), %s", groups)
 	b.op("MUL %s, %s, %s", groups, left, left)
 	b.op("MOVD $scratch-%d(SP), %s", armGroup, scratch)
-	b.op("MOVD %s, %s", scratch, ending) // where the group goes that ends
+	b.op("MOVD %s, %s", scratch, ending) // output of the current group
 	b.op("MOVD $%#x, %s", reduction, armReduction)
 	b.op("ADD $%d, %s, R12", lastOffset, keys)
 	b.op("LDP (R12), (%s, %s)", armLastLow, armLastHigh)
-	b.op("VLD1 (%s), [V%d.B16]", keys, armKeys) // the first is whiten
+	b.op("VLD1 (%s), [V%d.B16]", keys, armKeys) // the first key is whiten
 	b.op("ADD $%d, %s, R12", middleOffset, keys)
 	b = append(b, loadARM64("R12", armKeys+1, 9)...)
 	for i := range 16 {
@@ -95,7 +92,7 @@ func (k turnARM64) crypt() code {
 		b.op("BNE turn%d", bits)
 		b.op("JMP unit%d", bits)
 
-		// Once more after the last group. What is read then is that group again.
+		// One more iteration ends the last group. It reads that group again as input.
 		b.op("end%d:", bits)
 		b.op("BLT wipe")
 		b.op("SUB $%d, %s, %s", armGroup, src, src)
@@ -110,8 +107,8 @@ func (k turnARM64) crypt() code {
 	return b
 }
 
-// code is the turn. The masks and the input of the next blocks of a phase are made
-// ready in the quarter before, spread between the rounds.
+// code makes one iteration. The masks and the input of the next blocks of a phase are prepared in the
+// quarter before, spread between the rounds.
 func (k turnARM64) code(src, ending string) code {
 	var b, main code
 	schedule := skewedGroup{rounds: k.rounds}
@@ -121,7 +118,7 @@ func (k turnARM64) code(src, ending string) code {
 			round := (step - schedule.ending(p) + k.rounds) % k.rounds
 			if round > 0 {
 				for i := p * phaseWidth; i < (p+1)*phaseWidth; i++ {
-					// One entry, so that nothing comes between the two.
+					// The two instructions are one entry, so that nothing comes between them.
 					main.op("%s V%d.B16, V%d.B16\n\t%s V%d.B16, V%d.B16", k.aes, armKeys+round-1, i, k.mix, i, i)
 				}
 				continue
@@ -137,9 +134,9 @@ func (k turnARM64) code(src, ending string) code {
 	return append(b, main...)
 }
 
-// prepare makes the masks of the next blocks of phase p, multiplying by x from one to
-// the next, and loads the blocks. The registers for those are free again when the
-// turning over of the phase before, the first that stands beside this, is done.
+// prepare makes the masks of the next blocks of phase p, multiplying each by x to get the next, and
+// loads the blocks. Its registers are free after turnOver of the previous phase, which runs at the same
+// time and comes first.
 func (k turnARM64) prepare(p int, src string) code {
 	var b code
 	for i := p * phaseWidth; i < (p+1)*phaseWidth; i++ {
@@ -154,7 +151,7 @@ func (k turnARM64) prepare(p int, src string) code {
 	return b
 }
 
-// turnOver ends the blocks of phase p and begins the next ones.
+// turnOver ends the blocks of phase p and starts the next ones.
 func (k turnARM64) turnOver(p int, ending string) code {
 	var b code
 	first := p * phaseWidth

@@ -2,14 +2,12 @@ package main
 
 import "fmt"
 
-// aesniAVX makes the kernel for AES-NI, which does a group of eight registers of one
-// block at a time.
+// aesniAVX makes the kernel for AES-NI. It processes a group of eight registers of one block at a time.
 //
-// AES instructions of this width keep two of the three vector ports busy, and what
-// it takes to make the masks the third. So the masks of the next group are computed
-// among the AES rounds of this one, and pass through memory, as 16 registers are not
-// enough to hold them too. As with AVX-512 they are kept XORed with the last round
-// key.
+// AES instructions of this width occupy two of the three vector ports, and making masks the third. So
+// the masks of the next group are computed between the AES rounds of this one. They pass through
+// memory, because 16 registers are not enough to hold them too. As with AVX-512, they are kept XORed
+// with the last round key.
 func aesniAVX() string {
 	const requires = "AES, AVX, PCLMULQDQ"
 	f := newFile()
@@ -25,7 +23,7 @@ func aesniAVX() string {
 
 type narrowKernel struct{ width }
 
-// maskSize is the size of the masks of a group, which is that of its data.
+// maskSize is the size of the masks of a group, which equals the size of its data.
 func (n narrowKernel) maskSize() int { return 8 * n.size() }
 
 // General registers of crypt. R10 and R11 point to the masks of this group and of
@@ -52,7 +50,7 @@ func (n narrowKernel) crypt(aes string) code {
 	b.op("MOVQ masks+32(FP), BX")
 	b.op("MOVQ units+40(FP), DX")
 	b.op("MOVQ groups+48(FP), R8")
-	// Masks that do not cross cache lines are read faster.
+	// Masks that do not cross cache lines can be read faster.
 	b.op("LEAQ %d(SP), %s", n.size()-1, masksNow)
 	b.op("ANDQ $-%d, %s", n.size(), masksNow)
 	b.op("LEAQ %d(%s), %s", n.maskSize(), masksNow, masksNext)
@@ -72,8 +70,8 @@ func (n narrowKernel) crypt(aes string) code {
 		b = append(b, n.group(aes, rounds, n.step())...)
 		b.op("JMP group%d", bits)
 
-		// The last group of a unit goes with the masks of the next unit. After the
-		// last unit there is none, and the mask of this one is taken once more.
+		// The last group of a unit computes the masks of the next unit. After the last unit there is
+		// none, so the mask of this unit is used again.
 		b.op("last%d:", bits)
 		b.op("LEAQ 16(BX), R9")
 		b.op("CMPQ DX, $1")
@@ -97,8 +95,8 @@ func (n narrowKernel) crypt(aes string) code {
 	return b
 }
 
-// group encrypts or decrypts eight registers, moves on past them, and runs side
-// meanwhile.
+// group encrypts or decrypts eight registers and advances the pointers. side runs between its
+// instructions.
 func (n narrowKernel) group(aes string, rounds int, side code) code {
 	var b, main code
 	for i := range 8 {
@@ -124,8 +122,8 @@ func (n narrowKernel) group(aes string, rounds int, side code) code {
 	return b
 }
 
-// start makes the masks of the next group, the first of a unit, from that of its
-// first block, by multiplying its halves by x^0 to x^7.
+// start makes the masks of the next group, the first of a unit, from the mask of its first block. It
+// multiplies the halves of that mask by x^0 to x^7.
 func (n narrowKernel) start() code {
 	var b code
 	for i := range 8 {

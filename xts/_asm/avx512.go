@@ -2,17 +2,17 @@ package main
 
 import "fmt"
 
-// vaesAVX512 makes the kernel for VAES with AVX-512, which does 512 bytes at a time
-// in eight registers of four blocks.
+// vaesAVX512 makes the kernel for VAES with AVX-512. It processes 512 bytes at a time in eight
+// registers of four blocks.
 //
-// AES instructions on 64 bytes run on port 0 alone, one a cycle: 14 cycles for 64
-// bytes with AES-256 is the limit. All else must keep off that port. Shifts by whole
-// bytes and carry-less multiplications run on port 5 only, and the XORs, which could
-// go to either, follow them there while port 0 has a queue.
+// AES instructions on 64 bytes run only on port 0, one per cycle. So the limit for AES-256 is 14 cycles
+// for 64 bytes, and all other work must avoid that port. Shifts by whole bytes and carry-less
+// multiplications run only on port 5. XORs can run on either port, and use port 5 while port 0 has a
+// queue.
 //
-// Masks are kept XORed with the last round key, so that they serve as round key of
-// the last round and no XOR is left to do after it. XORed with first and last round
-// key both they whiten the input, in one three-way XOR.
+// Masks are kept XORed with the last round key. So they serve as the round key of the last round, which
+// leaves no XOR after it. XORed with both the first and the last round key, they whiten the input in
+// one three-way XOR.
 func vaesAVX512() string {
 	const requires = "AVX512F, AVX512BW, VAES, VPCLMULQDQ"
 	f := newFile()
@@ -80,8 +80,8 @@ func cryptAVX512(aes string) code {
 	return b
 }
 
-// masksAVX512 makes the masks of 32 blocks from that of the first: eight by
-// multiplying its halves by x^0 to x^7, the others from those by whole bytes.
+// masksAVX512 makes the masks of 32 blocks from the first mask. It makes eight by multiplying the
+// halves by x^0 to x^7, and the others from these by shifts of whole bytes.
 func masksAVX512() code {
 	var b code
 	for i, powers := range []string{zPowers0, zPowers4} {
@@ -111,7 +111,7 @@ func multiplyAVX512(bytes, from, to, temp int) code {
 	return b
 }
 
-// groupAVX512 encrypts or decrypts 512 bytes and moves on past them.
+// groupAVX512 encrypts or decrypts 512 bytes and advances the pointers.
 func groupAVX512(aes string, rounds int) code {
 	var b code
 	for i := range 8 {

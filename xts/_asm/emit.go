@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// code is lines of assembly in the order in which they run.
+// code is a list of lines of assembly in the order of execution.
 type code []string
 
-// op adds an instruction, a label or a directive. The format is that of fmt.
+// op appends an instruction, a label or a directive, formatted as by fmt.
 func (c *code) op(format string, args ...any) {
 	*c = append(*c, fmt.Sprintf(format, args...))
 }
 
-// merge spreads side evenly between the instructions of main. The CPU looks only
-// about a hundred instructions ahead for work that is ready, so what can run beside
-// a long row of AES rounds must stand among them.
+// merge spreads side evenly between the instructions of main. The CPU looks only about a hundred
+// instructions ahead for work that is ready. So work that can run beside a long row of AES rounds must
+// be placed between them.
 func merge(main, side code) code {
 	var out code
 	done := 0
@@ -28,7 +28,7 @@ func merge(main, side code) code {
 	return out
 }
 
-// A file is the text of an assembly file that grows from top to bottom.
+// A file is the text of an assembly file.
 type file struct{ strings.Builder }
 
 func newFile() *file {
@@ -39,17 +39,17 @@ func newFile() *file {
 	return f
 }
 
-// raw adds a line as it is.
+// raw appends a line.
 func (f *file) raw(format string, args ...any) {
 	fmt.Fprintf(f, format+"\n", args...)
 }
 
-// nosplitFrame is the largest frame of a function that does not look whether the stack
-// has room for it. Go leaves 800 bytes for such a function and what it is called by.
+// nosplitFrame is the largest frame of a function without a stack check. Go leaves 800 bytes for such a
+// function and its callers of the same kind.
 const nosplitFrame = 640
 
-// function adds a function: its Go declaration, as go vet checks it, what it needs
-// of the CPU, the sizes of its frame and of its arguments, and its body.
+// function adds a function: its Go declaration, which go vet checks, the required CPU features, the
+// sizes of its frame and of its arguments, and its body.
 func (f *file) function(declaration, requires string, frame, args int, body code) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(declaration, "func "), "(")
 	f.raw("\n// %s", declaration)

@@ -1,9 +1,8 @@
-// Command _asm writes the assembly of package xts. Without arguments it writes to
-// the folder above; its test compares what stands there with what it would write.
+// Command _asm writes the assembly of package xts. Without arguments it writes to the folder above. Its
+// test compares the committed files with its output.
 //
-// It is text that makes text, rather than avo, because its loops are made by
-// merging two streams of instructions (see merge), because PREFETCHW has to be
-// spelled in bytes, and because the same code makes arm64.
+// It generates text and does not use avo, for three reasons: loops are made by merging two streams of
+// instructions (see merge), PREFETCHW must be written as bytes, and the same code generates arm64.
 package main
 
 import (
@@ -24,7 +23,7 @@ func main() {
 	}
 }
 
-// generate returns the text of each file by its name.
+// generate returns the content of each file by name.
 func generate() map[string]string {
 	return map[string]string{
 		"avx512_amd64.s": vaesAVX512(),

@@ -5,37 +5,35 @@ import (
 	"strings"
 )
 
-// vaesAVX2 makes the kernel for VAES without AVX-512, which does 256 bytes at a time
-// in eight registers of two blocks.
+// vaesAVX2 makes the kernel for VAES without AVX-512. It processes 256 bytes at a time in eight
+// registers of two blocks.
 //
-// Zen 3, which has this and nothing wider, executes AES on two of its four vector
-// pipes, two registers a cycle. Byte shuffles and shifts go to two pipes, one of which
-// is for AES too. A carry-less multiplication of two blocks keeps AES out for two
-// cycles. (Measured: 32 AES instructions on eight registers with as many others among
-// them took 1.0 to 1.2 times as long with VPXOR, VPADDD, VPBLENDD, 1.5 times with
-// shuffles and shifts, 4.4 times with VPCLMULQDQ.) So the masks of the next group are
-// made among the rounds of this one with logic, additions and blends wherever loads at
-// odd places can stand for shuffles, see pairmasks.go.
+// Zen 3 has no wider registers. It executes AES on two of its four vector pipes, two registers per
+// cycle. Byte shuffles and shifts use two pipes, one of which AES uses too. A carry-less multiplication
+// of two blocks blocks AES for two cycles.
+//
+// In a measurement, 32 AES instructions on eight registers were mixed with as many others. They took
+// 1.0 to 1.2 times as long with VPXOR, VPADDD or VPBLENDD, 1.5 times with shuffles and shifts, and 4.4
+// times with VPCLMULQDQ. So the masks of the next group are made between the rounds with logic,
+// additions and blends. Unaligned loads replace shuffles where possible; see pairmasks.go.
 //
 // Masks are kept XORed with the last round key, as with AVX-512.
 //
-// On Zen 3 this reaches 0.86 and 0.91 of the limit for AES-256 (units of 512 and 4096
-// bytes), 0.78 and 0.81 for AES-128, while nothing else uses the core. With masks that are
-// made already it would be 0.95: the rest is the XORs in front of the rounds, loads and
-// stores. How the masks' instructions are spread between the rounds made no difference,
-// phases as in skewedAVX512 1 %, twelve registers of blocks in place of eight, in a model,
-// 2 to 3 %.
+// On an otherwise idle core of Zen 3, this reaches 0.86 and 0.91 of the limit for AES-256 (units of 512
+// and 4096 bytes), and 0.78 and 0.81 for AES-128. With precomputed masks it would reach 0.95: the rest
+// are the XORs before the rounds, loads and stores. The distribution of the mask instructions between
+// the rounds made no difference. Phases as in skewedAVX512 gained 1 %. In a model, twelve registers of
+// blocks instead of eight gained 2 to 3 %.
 //
-// While another program uses the core's second thread it reaches 0.6 to 0.7. The two
-// threads then share the decoders, and all of 227 instructions for 256 bytes go through
-// them at 2.6 a cycle, where AES alone would take 56 cycles. (With masks that are made
-// already there are 153, which still fit.) What would help is fewer instructions, of
-// whatever kind; without prefetches, 8 of them, it was as fast.
+// While another program uses the core's second thread, it reaches 0.6 to 0.7. The two threads then
+// share the decoders. 227 instructions for 256 bytes pass through them at 2.6 per cycle, while AES
+// alone would take 56 cycles. (With precomputed masks there are 153, which still fit.) Only fewer
+// instructions of any kind would help; without prefetches, 8 of them, it was as fast.
 func vaesAVX2() string {
 	const requires = "AVX2, VAES"
 	f := newFile()
-	// Block n is lane n%2 of register n/2. In a register with a doubleword for each of
-	// eight blocks, that of block n is doubleword n/2 of lane n%2.
+	// Block n is lane n%2 of register n/2. In a register with one doubleword for each of eight blocks,
+	// block n has doubleword n/2 of lane n%2.
 	var left, fallen []uint64
 	for n := range uint64(8) {
 		left = append(left, n, n)
@@ -63,27 +61,26 @@ func vaesAVX2() string {
 	return f.String()
 }
 
-// A pairKernel is the kernel for registers of two blocks in one direction, named by
-// its AES instruction.
+// A pairKernel is the kernel for registers of two blocks in one direction, named by its AES
+// instruction.
 type pairKernel struct {
 	aes    string
-	stream bool // stores go past the caches, to multiples of 32
+	stream bool // stores bypass the caches, to multiples of 32
 }
 
 const pairGroup = 8 * 32 // bytes in the registers of blocks
 
-// What is in the frame. Carries have 64 bytes each, so that loads which begin within
-// their lanes stay in a cache line. In front of masks is something that is read and not
-// used.
+// Layout of the frame. Carries have 64 bytes each, so that loads that start within their lanes stay in
+// a cache line. Some bytes before the masks are read but not used.
 const (
 	pairMasks0  = 64
 	pairMasks1  = pairMasks0 + pairGroup + 64
 	pairCarries = pairMasks1 + pairGroup // for four registers each
 	pairStart   = pairCarries + 2*64     // for the first group of the next unit
-	startLower  = 0                      // of blocks 0 to 7, XORed with the last round key
-	startUpper  = 80                     // of their upper halves, which only move there
-	startByte   = 128                    // of the masks of blocks 0 to 7, times x^8
-	pairKeys    = pairStart + 3*64       // what carries are XORed with:
+	startLower  = 0                      // lower carries of blocks 0 to 7, XORed with the last round key
+	startUpper  = 80                     // carries of their upper halves, which are only moved
+	startByte   = 128                    // carries of the masks of blocks 0 to 7, times x^8
+	pairKeys    = pairStart + 3*64       // values that carries are XORed with:
 	keyOfFirst  = 0                      // in the first group
 	keyOfNext   = 32                     // in the others
 	keyOfByte   = 64
@@ -99,7 +96,7 @@ const (
 	pTemp2  = "Y12"
 	pFirst  = "Y13" // twice the mask of the first block of a unit
 	pClear  = "Y13" // or the mask that clears the low word of each block
-	pConst  = "Y14" // what masks of another group are XORed with
+	pConst  = "Y14" // value that masks of another group are XORed with
 	pWhiten = "Y15"
 
 	pFrame = "R10"
@@ -137,8 +134,8 @@ func (k pairKernel) crypt() code {
 		b.op("DECQ CX")
 		b.op("JMP group%d", bits)
 
-		// The last but one of a unit: what the next unit needs is begun. After the
-		// last unit there is none, and the mask of this one is taken once more.
+		// The group before the last of a unit starts the work for the next unit. After the last unit
+		// there is none, so the mask of this unit is used again.
 		b.op("second%d:", bits)
 		b.op("LEAQ 16(BX), R9")
 		b.op("CMPQ DX, $1")
@@ -153,7 +150,7 @@ func (k pairKernel) crypt() code {
 	}
 	b.op("wipe:")
 	if k.stream {
-		b.op("SFENCE") // these stores have no order among others
+		b.op("SFENCE") // the stores are weakly ordered
 	}
 	b.op("VPXOR X0, X0, X0")
 	for i := 0; i < pairFrame; i += 32 {
@@ -164,8 +161,8 @@ func (k pairKernel) crypt() code {
 	return b
 }
 
-// group encrypts or decrypts eight registers, moves on past them, and runs side
-// meanwhile.
+// group encrypts or decrypts eight registers and advances the pointers. side runs between its
+// instructions.
 func (k pairKernel) group(rounds int, side code) code {
 	var b, main code
 	for i := range 8 {
@@ -194,7 +191,7 @@ func (k pairKernel) group(rounds int, side code) code {
 	return b
 }
 
-// sixes puts six vector instructions, with the moves among them, into an entry.
+// sixes joins six vector instructions, and the moves between them, into one entry.
 func sixes(c code) code {
 	var out code
 	entry, n := "", 0

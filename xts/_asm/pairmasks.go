@@ -2,20 +2,19 @@ package main
 
 // The masks of a pairKernel.
 //
-// Those of the next group are those of this one times x^16. Each moves up by a word:
-// it is loaded from two bytes before, and the low word, which is another block's, is
-// cleared. The word that falls out at the top, times the reduction, is the carry. It
-// has 23 bits, so those of a block in each of four registers are computed together,
-// and stored as lanes of a register; to take one of them its load begins where it is,
-// so that it is the lowest, and a blend drops the others.
+// The masks of the next group are those of this one times x^16. Each mask moves up by one word: it is
+// loaded from two bytes before, and its low word, which belongs to another block, is cleared. The carry
+// is the word that falls out at the top, times the reduction. It has 23 bits. So the carries of one
+// block in each of four registers are computed together and stored as lanes of a register. To use a
+// lane, a load starts at its address, which makes it the lowest, and a blend drops the others.
 //
-// A load like these waits until what it takes is in the cache. So nothing is read in
-// this way shortly after it is stored: the word that falls out comes from the group
-// before, where it was the word below the top.
+// A load like these waits until the stored data are in the cache. So nothing is read this way shortly
+// after it is stored: the word that falls out is read from the previous group, where it was the word
+// below the top.
 
-// carryKeys makes what carries are XORed with: the low doubleword of what masks are
-// XORed with, so that the blend can take the rest of it. What is taken from masks that
-// are XORed with the last round key, or from such that are not, makes the difference.
+// carryKeys makes the values that carries are XORed with: the low doubleword of the value for masks, so
+// that the blend can take the rest from that. The values depend on whether a carry comes from masks
+// that are XORed with the last round key.
 func carryKeys() code {
 	var b code
 	b.op("VPBROADCASTD %d(AX), %s", lastOffset+12, pFirst)
@@ -50,13 +49,13 @@ func step() code {
 	return b
 }
 
-// carries makes those for the group after the next one, which is of the same unit.
+// carries makes the carries for the group after the next one, in the same unit.
 func carries() code {
 	var b code
 	for first := 0; first < 8; first += 4 {
 		b.op("VMOVDQU %d(%s), %s", 32*first+12, pNow, pCarry)
 		for i := 1; i < 4; i++ {
-			// Its word comes to lie in lane i.
+			// The word of the register goes to lane i.
 			b.op("VPBLENDD $%#x, %d(%s), %s, %s", 0x11<<i, 32*(first+i)+12-4*i, pNow, pCarry, pCarry)
 		}
 		b.op("VPAND lowWordsAVX2<>(SB), %s, %s", pCarry, pCarry)
@@ -67,8 +66,8 @@ func carries() code {
 	return b
 }
 
-// reduce sets to to pCarry times x^7 + x^2 + x, in doublewords, or times the whole
-// reduction, which has 1 too.
+// reduce sets to to pCarry times x^7 + x^2 + x, in doublewords, or with whole times the whole
+// reduction, which includes the term 1.
 func reduce(to string, whole bool) code {
 	var b code
 	b.op("VPADDD %s, %s, %s", pCarry, pCarry, to)
@@ -82,9 +81,9 @@ func reduce(to string, whole bool) code {
 	return b
 }
 
-// startCarries begins with the masks of the first group of a unit. That of its block n
-// is the first one times x^n. What falls out of the halves of that comes from the upper
-// doublewords of them, for all blocks in one shift.
+// startCarries starts the masks of the first group of a unit. The mask of its block n is the first mask
+// times x^n. The bits that fall out of its halves are in their upper doublewords, and one shift
+// extracts them for all blocks.
 func startCarries() code {
 	var b code
 	b.op("VPBROADCASTD 12(BX), %s", pFirst)
@@ -106,9 +105,8 @@ func startCarries() code {
 	return b
 }
 
-// start makes the masks of the first group of a unit, and the carries for the group
-// after it: masks of four registers by shifting halves, and the others from those, times
-// x^8.
+// start makes the masks of the first group of a unit, and the carries for the group after it. It makes
+// the masks of four registers by shifting halves, and the others from these, times x^8.
 func start() code {
 	var b code
 	b.op("VPBROADCASTD 12(BX), %s", pFirst)

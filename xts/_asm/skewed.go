@@ -2,27 +2,26 @@ package main
 
 import "fmt"
 
-// skewedAVX512 makes the second kernel for VAES with AVX-512, for CPUs that look less
-// far ahead than what vaesAVX512 relies on: AMD's Zen 4 and Zen 5.
+// skewedAVX512 makes the second kernel for VAES with AVX-512. It is for CPUs that do not look as far
+// ahead as vaesAVX512 requires: AMD's Zen 4 and Zen 5.
 //
-// Those execute AES on two pipes (Zen 4 each on half a register at a time), four
-// cycles from input to output, so that only eight registers in flight keep Zen 5's
-// busy. A kernel that loads, does the rounds, and stores, one after the other, has
-// fewer in flight at every seam. Here there is no seam: the eight registers are four
-// pairs, the phases, and each phase is a quarter of the rounds ahead of the next
-// one. Where one phase ends its blocks and begins the next, the others are amid
-// their rounds. The masks of the next blocks of a phase are made in the quarter
-// before, spread between the rounds.
+// These execute AES on two pipes with a latency of four cycles (Zen 4 splits each register in two
+// halves). So Zen 5 needs eight registers in flight to keep its pipes busy. A kernel that loads, runs
+// the rounds and stores, one after the other, has fewer in flight between two groups. This kernel has
+// no such gaps. The eight registers are four pairs, the phases, and each phase is a quarter of the
+// rounds ahead of the next. While one phase ends its blocks and starts the next, the others are in the
+// middle of their rounds. The masks of the next blocks of a phase are made in the quarter before,
+// spread between the rounds.
 //
-// The loop goes round once more than there are groups. The first time the registers
-// hold nothing, and what the phases end goes to a place on the stack; the last time
-// what they begin is never ended. So the skew needs no code before and after the loop.
+// The loop has one iteration more than there are groups. In the first iteration the registers are
+// empty, and the output of the phases goes to the stack. In the last iteration the blocks that start
+// are never ended. So the skew needs no code before and after the loop.
 //
-// On Zen 5 byte shuffles take AES pipes, and so do broadcasts from memory, in part;
-// shifts of words, shuffles of words and logic do not. (Measured: 64 AES instructions
-// on eight registers with 64 others between them took 1.00 times as long with VPSLLQ,
-// VPSHUFD, VPTERNLOGQ, and 1.35 times with VPSHUFB, VPSLLDQ, VBROADCASTI32X4.) Hence
-// round keys are there as wide as a register, and no byte is shuffled.
+// On Zen 5, byte shuffles use AES pipes, and so do broadcasts from memory, in part. Shifts of words,
+// shuffles of words and logic do not. In a measurement, 64 AES instructions on eight registers were
+// mixed with 64 others. They took 1.00 times as long with VPSLLQ, VPSHUFD or VPTERNLOGQ, and 1.35 times
+// with VPSHUFB, VPSLLDQ or VBROADCASTI32X4. Hence round keys are stored as wide as a register, and no
+// byte is shuffled.
 func skewedAVX512() string {
 	const requires = "AVX512F, AVX512BW, VAES, VPCLMULQDQ"
 	f := newFile()
@@ -45,7 +44,7 @@ const (
 	wideLast   = 64  // last round key
 	wideStep   = 128 // correction for multiplying by x^32
 	wideLeft   = 192 // exponents of the first four blocks: 0, 1, 2, 3
-	wideRight  = 256 // and 64 less those
+	wideRight  = 256 // and 64 minus these
 	wideMiddle = 320
 )
 
@@ -55,8 +54,8 @@ const (
 	phaseWidth = 8 / phases // registers
 )
 
-// Vector registers of a skewed kernel. Blocks are in Z0 to Z7, their masks, XORed with
-// the last round key, in Z8 to Z15.
+// Vector registers of a skewed kernel. Blocks are in Z0 to Z7 and their masks, XORed with the last
+// round key, in Z8 to Z15.
 const (
 	sWhiten    = "Z16"
 	sLast      = "Z17"
@@ -66,8 +65,8 @@ const (
 	sSwapped   = "Z21" // the same with their halves swapped
 	sTemp0     = "Z22"
 	sTemp1     = "Z23"
-	sReduction = sTemp1 // where it is multiplied by, which saves the other temporary
-	sParts     = 24     // and the seven after it: what masks are about to be made of
+	sReduction = sTemp1 // only for multiplications, which do not need the other temporary
+	sParts     = 24     // and the seven after it: inputs of the next masks
 )
 
 // Mask registers of a skewed kernel.
@@ -79,7 +78,7 @@ const (
 // A skewed is a kernel for one direction, named by its AES instruction.
 type skewed struct {
 	aes    string
-	stream bool // stores go past the caches, to multiples of 64
+	stream bool // stores bypass the caches, to multiples of 64
 }
 
 func (k skewed) crypt() code {
@@ -104,7 +103,7 @@ func (k skewed) crypt() code {
 	for i := range 16 {
 		b.op("VPXORQ Z%d, Z%d, Z%d", i, i, i)
 	}
-	// The order of type skewedLoop in Go.
+	// The order is that of type skewedLoop in Go.
 	loops := []skewedGroup{{k, 14, false}, {k, 10, false}, {k, 10, true}}
 	b.op("MOVQ loop+8(FP), DX")
 	for i := 1; i < len(loops); i++ {
@@ -114,7 +113,7 @@ func (k skewed) crypt() code {
 	for i, g := range loops {
 		b.op("begin%d:", i)
 		if g.multiplies {
-			// The lowest bit of the product is there already, see start and step.
+			// The lowest bit of the product is already included; see start and step.
 			b.op("MOVQ $%#x, DX", reduction&^1)
 			b.op("VPBROADCASTQ DX, %s", sReduction)
 		}
@@ -129,7 +128,7 @@ func (k skewed) crypt() code {
 		b.op("JNZ step%d", i)
 		b.op("JMP start%d", i)
 
-		// Once more after the last group. What is read then is that group again.
+		// One more iteration ends the last group. It reads that group again as input.
 		b.op("end%d:", i)
 		b.op("JLT wipe")
 		b.op("SUBQ $%d, SI", groupSize)
@@ -148,8 +147,7 @@ func (k skewed) crypt() code {
 	return b
 }
 
-// advance moves on to the next group of a loop, and tells by the zero flag whether it begins
-// a unit.
+// advance moves on to the next group of a loop. The zero flag shows whether that group starts a unit.
 func advance(loop int) code {
 	var b code
 	b.op("ADDQ $%d, SI", groupSize)
@@ -161,25 +159,25 @@ func advance(loop int) code {
 	return b
 }
 
-// A skewedGroup makes one turn of the loop: all rounds of 512 bytes, half of them on
-// average on the group that ends and half on the one that begins.
+// A skewedGroup makes one iteration of the loop: all rounds of 512 bytes, on average half of them for
+// the current group and half for the next group.
 type skewedGroup struct {
 	skewed
 	rounds int
 
-	// multiplies tells whether masks are made with carry-less multiplications. Shifts in place
-	// of one are three or four instructions more. AES-256 has room for them between its rounds,
-	// and so has AES-128 on Zen 4, where the multiplication takes AES pipes: without, it is
-	// 1.06 (units of 512 bytes) and 1.09 times as fast (4096). On Zen 5 AES-128 is faster with
-	// multiplications.
+	// multiplies means that masks are made with carry-less multiplications. Shifts need three or four
+	// instructions more for each. AES-256 has room for them between its rounds. So has AES-128 on Zen
+	// 4, where a multiplication uses AES pipes: with shifts it is 1.06 (units of 512 bytes) and 1.09
+	// times as fast (4096). On Zen 5, AES-128 is faster with multiplications.
 	multiplies bool
 }
 
-// ending returns at which step of the turn phase p ends its blocks. There are as many
-// steps as rounds, and the last phase ends with the last of them.
+// ending returns the step of the iteration in which phase p ends its blocks. There are as many steps as
+// rounds, and the last phase ends with the last step.
 func (g skewedGroup) ending(p int) int { return ((p+1)*g.rounds+phases-1)/phases - 1 }
 
-// code is the turn. masks is how the masks of register i of the next group are made.
+// code makes one iteration. masks returns the code that makes the masks of register i of the next
+// group.
 func (g skewedGroup) code(masks func(i int) (before, after code)) code {
 	var b, main, before code
 	var after [8]code
@@ -225,18 +223,18 @@ func (g skewedGroup) code(masks func(i int) (before, after code)) code {
 	return append(b, main...)
 }
 
-// parts names the two registers that hold what the masks of register i are made of
-// when the last round of the present blocks has used the present ones. While those of
-// one phase are in use those of the next one are filled.
+// parts names the two registers with the inputs of the masks of register i. They are used after the
+// last round of the present blocks has used the present masks. The inputs of the next phase are
+// computed meanwhile.
 func parts(i int) (string, string) {
 	n := sParts + i%(2*phaseWidth)
 	return fmt.Sprintf("Z%d", n), fmt.Sprintf("Z%d", n+2*phaseWidth)
 }
 
-// start makes masks of the first group of a unit: those of register i by multiplying
-// the masks of the first four blocks by x^4i, in halves of 64 bits. The bits that fall
-// out of a lower half go to the upper one; those that fall out of an upper half are
-// multiplied by the reduction and go to the lower one.
+// start makes masks of the first group of a unit. It makes those of register i by multiplying the masks
+// of the first four blocks by x^4i, in halves of 64 bits. Bits that fall out of a lower half go to the
+// upper one. Bits that fall out of an upper half are multiplied by the reduction and go to the lower
+// one.
 func (g skewedGroup) start(i int) (before, after code) {
 	product, rest := parts(i)
 	if i > 0 {
@@ -265,9 +263,8 @@ func (g skewedGroup) start(i int) (before, after code) {
 	return before, after
 }
 
-// reduce adds to product the bits in fallen, where lower halves are to be multiplied
-// by the reduction x^7 + x^2 + x + 1. With shifts two terms are left to add: they are
-// in fallen and in rest.
+// reduce adds the bits in fallen to product. The lower halves must be multiplied by the reduction x^7 +
+// x^2 + x + 1. With shifts, two terms remain to be added: they are in fallen and in rest.
 func (g skewedGroup) reduce(fallen, product, rest string) code {
 	var b code
 	if g.multiplies {
@@ -282,9 +279,9 @@ func (g skewedGroup) reduce(fallen, product, rest string) code {
 	return b
 }
 
-// step makes the masks of register i from those of the group before in the same unit,
-// multiplying by x^32: each doubleword moves up by one, the highest comes in at the
-// bottom, and to it is added what else the reduction makes of it.
+// step makes the masks of register i from those of the previous group in the same unit by multiplying
+// by x^32. Each doubleword moves up by one, and the highest moves to the bottom. Then the other terms
+// of the reduction are added to it.
 func (g skewedGroup) step(i int) (before, after code) {
 	_, rest := parts(i)
 	if g.multiplies {

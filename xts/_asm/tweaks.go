@@ -2,13 +2,13 @@ package main
 
 import "fmt"
 
-// tweaks makes the body of a function that encrypts counters to the masks of the
-// first blocks of data units, eight registers at a time to keep the AES unit busy:
+// tweaks makes the body of a function that encrypts counters to the masks of the first blocks of data
+// units. It encrypts eight registers at a time to keep the AES unit busy:
 //
 //	(k *roundKeys, rounds int, masks *[16]byte, n int, c *counters)
 //
-// It writes a multiple of 16 masks, or of 32 where eight registers hold as many and
-// there are more than 16.
+// It writes a multiple of 16 masks. If eight registers hold 32 masks and n is more than 16, it writes a
+// multiple of 32.
 func (w width) tweaks() code {
 	const keys, masks, n, c = "AX", "DI", "CX", "SI"
 	counter, increment, mask := w.r(15), w.r(14), w.r(13)
@@ -44,10 +44,10 @@ func (w width) tweaks() code {
 	return b
 }
 
-// maskBatch is how many masks the Go code has room for at least.
+// maskBatch is the minimal number of masks that the Go code has room for.
 const maskBatch = 16
 
-// tweakBatch encrypts the counters in batch registers, and moves on past their masks.
+// tweakBatch encrypts the counters in batch registers and advances the pointer to masks.
 func (w width) tweakBatch(batch, rounds int) code {
 	const keys, masks = "AX", "DI"
 	counter, increment, mask, key := w.r(15), w.r(14), w.r(13), w.r(12)
@@ -73,7 +73,7 @@ func (w width) tweakBatch(batch, rounds int) code {
 
 func keyBits(rounds int) int { return 32 * (rounds - 6) }
 
-// last is the ending of the name of an AES instruction in a given round.
+// last returns the suffix of the AES instruction in the given round.
 func last(round, rounds int) string {
 	if round == rounds {
 		return "LAST"
@@ -94,8 +94,7 @@ func cryptDeclaration(direction, suffix string) string {
 		direction, suffix)
 }
 
-// directions are the two functions that are made of each body, by the name of the
-// AES instruction.
+// directions are the two functions made from each body, by the name of the AES instruction.
 var directions = []struct{ name, aes string }{
 	{"encrypt", "VAESENC"},
 	{"decrypt", "VAESDEC"},

@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// A width is a size of vector registers on amd64 with the instructions for it.
+// A width is a size of vector registers on amd64, with its instructions.
 type width struct {
 	letter                    string // of the registers
 	blocks                    int    // AES blocks in a register
@@ -15,14 +15,14 @@ var (
 	xmm = width{"X", 1, "VMOVDQU", "VPXOR", "VPAND", "VMOVDQU"}
 )
 
-// r names register i.
+// r returns the name of register i.
 func (w width) r(i int) string { return fmt.Sprintf("%s%d", w.letter, i) }
 
-// size is the size of a register in bytes.
+// size returns the size of a register in bytes.
 func (w width) size() int { return 16 * w.blocks }
 
-// Offsets in the Go struct schedule. All but the middle round keys are there twice,
-// for instructions that take 32 bytes from memory.
+// Offsets in the Go struct schedule. All fields except the middle round keys are duplicated, for
+// instructions with operands of 32 bytes in memory.
 const (
 	whitenOffset = 0  // first round key XOR last
 	lastOffset   = 32 // last round key
@@ -40,7 +40,7 @@ const (
 // reduction is x^128 modulo the polynomial of XTS: x^7 + x^2 + x + 1.
 const reduction = 0x87
 
-// powers are x^0 to x^(n-1), each as a block.
+// powers returns x^0 to x^(n-1), each as a block.
 func powers(n int) []uint64 {
 	var words []uint64
 	for i := range n {
