@@ -7,7 +7,7 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// The entries of the block map that are no block of the file.
+// Entries of the block map that are not block numbers.
 const (
 	entryFree = 0xffffffff // VDI_IMAGE_BLOCK_FREE: never written
 	entryZero = 0xfffffffe // VDI_IMAGE_BLOCK_ZERO: zeros, or discarded
@@ -18,8 +18,8 @@ const (
 const (
 	pageSize = 4096
 
-	// maxChecked is up to which length a block map is checked as a whole when the image is
-	// opened, in bytes: enough for 2 TiB in blocks of 1 MiB.
+	// maxChecked is the maximum size in bytes of a block map that Open checks whole. It is enough
+	// for 2 TiB in blocks of 1 MiB.
 	maxChecked = 8 << 20
 )
 
@@ -33,7 +33,7 @@ func (d *Disk) entry(block int64) (uint32, error) {
 	if n := at - p.Off; n+entrySize <= int64(len(p.B)) {
 		return get32(p.B, int(n)), nil
 	}
-	// A map that does not start at a multiple of 4 has entries in two pages.
+	// In a map that is not aligned to 4 bytes, an entry can span two pages.
 	var b [entrySize]byte
 	if _, err := readFull(d.file.R, b[:], at); err != nil {
 		return 0, err
@@ -41,10 +41,10 @@ func (d *Disk) entry(block int64) (uint32, error) {
 	return get32(b[:], 0), nil
 }
 
-// entryAt returns where in the file an entry is.
+// entryAt returns the offset of an entry in the file.
 func (d *Disk) entryAt(block int64) int64 { return d.h.mapOff + block*entrySize }
 
-// locate returns the run at pos, up to end, as far as one page of the block map tells.
+// locate returns the run at pos, which ends at end or before, and within one page of the block map.
 func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	block := pos >> d.h.blockShift
 	r, err := d.decode(block, pos, end)
@@ -59,7 +59,7 @@ func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	return r, err
 }
 
-// decode returns the run at pos that one entry gives.
+// decode returns the run at pos that one entry describes.
 func (d *Disk) decode(block, pos, end int64) (disk.Run, error) {
 	r := disk.Run{Kind: disk.Hole, N: min((block+1)<<d.h.blockShift, end) - pos}
 	e, err := d.entry(block)
@@ -74,14 +74,14 @@ func (d *Disk) decode(block, pos, end int64) (disk.Run, error) {
 	return r, nil
 }
 
-// isBlock tells whether an entry is the number of a block of the file.
+// isBlock reports whether an entry is the number of a block of the file.
 func isBlock(e uint32) bool { return e < entryZero }
 
-// place returns where a block of the file starts.
+// place returns the offset of block e of the file.
 func (d *Disk) place(e uint32) int64 { return d.h.dataOff + int64(e)*d.h.stride() }
 
-// checkEntry checks an entry by itself. Of the last block of a disk the file has to have
-// what the disk has of it.
+// checkEntry checks one entry. Of the last block, only the part that belongs to the disk must be in
+// the file.
 func (d *Disk) checkEntry(block int64, e uint32) error {
 	h := d.h
 	fail := func(want string, args ...any) error {
@@ -91,15 +91,14 @@ func (d *Disk) checkEntry(block int64, e uint32) error {
 	end := start + h.extra + min(h.blockSize, h.size-block<<h.blockShift)
 	switch {
 	case end > d.fileSize:
-		return fail("a block inside the file, which has %d bytes; this would be at %d to %d", d.fileSize, start, end)
+		return fail("a block inside the file of %d bytes, but it is at %d to %d", d.fileSize, start, end)
 	case start < h.mapEnd() && h.mapOff < end:
 		return fail("a block that does not overlap the block map at %d to %d", h.mapOff, h.mapEnd())
 	}
 	return nil
 }
 
-// eachBlock calls visit for the blocks of the disk that are in the file. It looks now and then
-// whether ctx has ended.
+// eachBlock calls visit for the allocated blocks of the disk. It checks ctx from time to time.
 func (d *Disk) eachBlock(ctx context.Context, visit func(block int64, e uint32) error) error {
 	for block := range d.h.blocks() {
 		if block%4096 == 0 && ctx.Err() != nil {
@@ -116,7 +115,7 @@ func (d *Disk) eachBlock(ctx context.Context, visit func(block int64, e uint32) 
 	return nil
 }
 
-// checkMap checks all entries, and that no two are for one block of the file.
+// checkMap checks all entries, and that no two refer to the same block of the file.
 func (d *Disk) checkMap() error {
 	var used []uint32
 	err := d.eachBlock(context.Background(), func(block int64, e uint32) error {
@@ -134,7 +133,7 @@ func (d *Disk) checkMap() error {
 		seen := false
 		return d.eachBlock(context.Background(), func(block int64, e uint32) error {
 			if e == used[i] && seen {
-				return fieldError(d.entryAt(block), "block map entry", e, "a block of the file that is not another block of the disk already")
+				return fieldError(d.entryAt(block), "block map entry", e, "a block of the file that no other entry uses")
 			}
 			seen = seen || e == used[i]
 			return nil

@@ -7,10 +7,10 @@ import (
 	"math/rand/v2"
 )
 
-// An img describes an image that the tests build.
+// An img describes an image for build.
 type img struct {
 	typ       uint32 // 0: dynamic
-	size      int64  // of the disk
+	size      int64  // size of the disk
 	blockSize int64  // 0: 1 MiB
 	extra     int64
 	mapOff    int64 // 0: 512
@@ -21,7 +21,7 @@ type img struct {
 
 const mib = 1 << 20
 
-// build returns the file, in which each block of the disk is noise of its own, and the disk.
+// build returns the file and the disk. Each block of the disk is different noise.
 func (m img) build() (file, guest []byte) {
 	if m.typ == 0 {
 		m.typ = typeDynamic

@@ -8,14 +8,14 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// CheckResult is what [Disk.Check] found. The JSON field names are API.
+// A CheckResult is the result of [Disk.Check]. The JSON field names are API.
 type CheckResult struct {
-	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
-	Problems    []string `json:"problems,omitempty"` // a sentence for each of the first 100
+	Corruptions int64    `json:"corruptions"`        // errors that can damage data, or have damaged it
+	Problems    []string `json:"problems,omitempty"` // the first 100, one sentence each
 
-	ImageEnd        int64 `json:"image_end_offset"` // bytes: past the last block
-	TotalBlocks     int64 `json:"total_blocks"`     // of the disk
-	AllocatedBlocks int64 `json:"allocated_blocks"` // of these, in the file
+	ImageEnd        int64 `json:"image_end_offset"` // end of the last block, in bytes
+	TotalBlocks     int64 `json:"total_blocks"`     // blocks of the disk
+	AllocatedBlocks int64 `json:"allocated_blocks"` // blocks of the disk that are in the file
 }
 
 func (c *CheckResult) corrupt(what string, args ...any) {
@@ -23,14 +23,14 @@ func (c *CheckResult) corrupt(what string, args ...any) {
 	disk.Note(&c.Problems, "ERROR "+what, args...)
 }
 
-// checkWindow is for how many blocks of the file Check remembers at a time whether they
-// are in use: a bit each, 8 MiB.
+// checkWindow is the number of blocks of the file whose use Check tracks at a time. One bit per
+// block makes 8 MiB of memory.
 const checkWindow = 64 << 20
 
-// Check checks all of the block map: that blocks are inside the file, that they overlap
-// neither each other nor the map, and that the header has their number. It takes up to 8 MiB
-// of memory, and reads no data. An error is about reading the file, or the end of ctx; what is
-// wrong with the image is in the result.
+// Check checks the whole block map: that blocks are inside the file, that they overlap neither each
+// other nor the map, and that the header has their number. It needs up to 8 MiB of memory and reads
+// no data. Check returns an error only if reading fails or ctx is done; problems of the image are
+// in the result.
 func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 	c := CheckResult{TotalBlocks: d.h.blocks(), ImageEnd: d.h.mapEnd()}
 	room := min(max(d.fileSize-d.h.dataOff, 0)/d.h.stride()+1, entryZero)
@@ -55,7 +55,7 @@ func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 				return nil
 			}
 			if used[i/64]&(1<<(i%64)) != 0 {
-				c.corrupt("block %d of the disk has block %d of the file, which another one has already", block, e)
+				c.corrupt("block %d of the disk uses block %d of the file, which another block also uses", block, e)
 			}
 			used[i/64] |= 1 << (i % 64)
 			return nil
@@ -65,7 +65,7 @@ func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 		}
 	}
 	if d.h.allocated != c.AllocatedBlocks {
-		c.corrupt("cBlocksAllocated at offset %d is %d, and %d blocks are in the file", offAllocated, d.h.allocated, c.AllocatedBlocks)
+		c.corrupt("cBlocksAllocated at offset %d is %d, but %d blocks are in the file", offAllocated, d.h.allocated, c.AllocatedBlocks)
 	}
 	return c, nil
 }

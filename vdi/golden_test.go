@@ -7,7 +7,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// TestGolden reads what qemu wrote; testdata/vdi/README.md has the commands.
+// TestGolden reads the files in testdata/vdi. QEMU wrote them; README.md there lists the commands.
 func TestGolden(t *testing.T) {
 	d, err := open(golden.Read("../testdata/vdi/dynamic.vdi.gz"))
 	if err != nil {

@@ -14,15 +14,15 @@ import (
 
 const format = "vdi"
 
-// signature is VDI_IMAGE_SIGNATURE, 0xbeda107f, as it is in a file. The text in front of it
-// differs from writer to writer.
+// signature is VDI_IMAGE_SIGNATURE, 0xbeda107f, in the byte order of a file. The text in front of
+// it differs between writers.
 const signature = "\x7f\x10\xda\xbe"
 
-// Where the fields are in the file. All numbers are little-endian.
+// Offsets of the fields in the file. All numbers are little-endian.
 const (
 	offSignature  = 0x40
 	offVersion    = 0x44
-	offHeaderSize = 0x48 // cbHeader, which counts from here
+	offHeaderSize = 0x48 // cbHeader, counted from this offset
 	offType       = 0x4c // u32Type
 	offComment    = 0x54 // szComment
 	offMap        = 0x154
@@ -33,7 +33,7 @@ const (
 	offBlocks     = 0x180
 	offAllocated  = 0x184
 	offID         = 0x188 // uuidCreate
-	offLinkage    = 0x1a8 // uuidLinkage: of the parent
+	offLinkage    = 0x1a8 // uuidLinkage: UUID of the parent
 	headerEnd     = 0x1c8
 
 	commentSize = 256
@@ -54,39 +54,39 @@ const (
 	maxBlockSize = 1 << 30
 )
 
-// A header is what the fixed part of a VDI says, checked.
+// A header is the checked header of a VDI.
 type header struct {
 	typ        uint32
 	comment    string
 	id         guid.GUID
-	end        int64 // of the header, in the file
-	mapOff     int64 // of the block map
-	dataOff    int64 // of block 0 of the file
-	size       int64 // of the disk
+	end        int64 // end of the header in the file
+	mapOff     int64 // offset of the block map
+	dataOff    int64 // offset of block 0 of the file
+	size       int64 // size of the disk
 	blockSize  int64
 	blockShift uint
-	extra      int64 // bytes in front of the data of each block of the file
-	entries    int64 // of the block map
-	allocated  int64 // blocks in the file, as the header says
+	extra      int64 // bytes in front of the data of each block in the file
+	entries    int64 // number of entries of the block map
+	allocated  int64 // number of blocks in the file, according to the header
 	warnings   []string
 }
 
-// blocks returns how many blocks the disk has.
+// blocks returns the number of blocks of the disk.
 func (h *header) blocks() int64 { return (h.size + h.blockSize - 1) >> h.blockShift }
 
-// mapSize returns how long the part of the block map is that the disk needs, in bytes.
+// mapSize returns the size in bytes of the part of the block map that the disk needs.
 func (h *header) mapSize() int64 { return h.blocks() * entrySize }
 
-// mapEnd returns where the whole block map ends in the file.
+// mapEnd returns the end of the whole block map in the file.
 func (h *header) mapEnd() int64 { return h.mapOff + h.entries*entrySize }
 
-// stride returns how far the blocks of the file are apart.
+// stride returns the distance of blocks in the file.
 func (h *header) stride() int64 { return h.extra + h.blockSize }
 
-// readHeader reads the header of a file of size bytes, and checks it.
+// readHeader reads and checks the header of a file of size bytes.
 func readHeader(r io.ReaderAt, size int64) (*header, error) {
 	if size < headerEnd {
-		return nil, fieldError(0, "file size", size, "at least %d bytes, for the header", headerEnd)
+		return nil, fieldError(0, "file size", size, "at least %d, the size of the header", headerEnd)
 	}
 	b := make([]byte, headerEnd)
 	if _, err := readFull(r, b, 0); err != nil {
@@ -96,7 +96,7 @@ func readHeader(r io.ReaderAt, size int64) (*header, error) {
 		return nil, fieldError(offSignature, "u32Signature", fmt.Sprintf("%#x", get32(b, offSignature)), "0xbeda107f")
 	}
 	if v := get32(b, offVersion); v != version11 {
-		return nil, unsupported("version %d.%d; version 1.1 is read", v>>16, v&0xffff)
+		return nil, unsupported("version %d.%d, want 1.1", v>>16, v&0xffff)
 	}
 	h := &header{
 		typ:       get32(b, offType),
@@ -116,50 +116,50 @@ func readHeader(r io.ReaderAt, size int64) (*header, error) {
 	return h, h.check(binary.LittleEndian.Uint64(b[offDiskSize:]), size)
 }
 
-// checkType refuses an image that is incomplete without others.
+// checkType refuses an image that needs other images.
 func (h *header) checkType(parent guid.GUID) error {
 	switch h.typ {
 	case typeDynamic, typeFixed:
 		if parent != (guid.GUID{}) {
-			return unsupported("a disk that is linked to another one (uuidLinkage %s), as a snapshot is: clone it with VBoxManage clonemedium", parent)
+			return unsupported("a disk that is linked to another disk (uuidLinkage %s), such as a snapshot: clone it with VBoxManage clonemedium", parent)
 		}
 		return nil
 	case typeDifferencing:
-		return unsupported("a differencing disk, whose parent is the disk %s: clone it with VBoxManage clonemedium", parent)
+		return unsupported("a differencing disk with the parent %s: clone it with VBoxManage clonemedium", parent)
 	case typeUndo:
 		return unsupported("an image of type 3 (undo)")
 	}
 	return fieldError(offType, "u32Type", h.typ, "1 (dynamic) or 2 (fixed)")
 }
 
-// check checks sizes and places, and sets what follows from them.
+// check checks sizes and offsets and sets the fields that follow from them.
 func (h *header) check(diskSize uint64, fileSize int64) error {
 	if h.blockSize < minBlockSize || h.blockSize > maxBlockSize || h.blockSize&(h.blockSize-1) != 0 {
 		return fieldError(offBlockSize, "cbBlock", h.blockSize, "a power of two from %d to %d", minBlockSize, maxBlockSize)
 	}
 	h.blockShift = uint(bits.TrailingZeros64(uint64(h.blockSize)))
-	// The map has at most 2^32 entries, so what is compared here does not overflow.
+	// The map has at most 2^32 entries, so the comparison does not overflow.
 	if most := uint64(h.entries) << h.blockShift; diskSize > most {
 		return fieldError(offDiskSize, "cbDisk", diskSize, "at most %d, as the block map has %d entries for blocks of %d bytes", most, h.entries, h.blockSize)
 	}
 	h.size = int64(diskSize)
 	if rest := h.size % sectorSize; rest != 0 {
-		h.warnings = append(h.warnings, fmt.Sprintf("the disk has %d bytes, which is no multiple of %d: it is read as if it were longer, as QEMU does", h.size, sectorSize))
+		h.warnings = append(h.warnings, fmt.Sprintf("the disk has %d bytes, not a multiple of %d: its size is rounded up, as in QEMU", h.size, sectorSize))
 		h.size += sectorSize - rest
 	}
-	if h.end < headerEnd-16 || h.end > fileSize { // uuidParentModify may be missing
-		return fieldError(offHeaderSize, "cbHeader", h.end-offHeaderSize, "at least %d and a header inside the file, which has %d bytes", headerEnd-16-offHeaderSize, fileSize)
+	if h.end < headerEnd-16 || h.end > fileSize { // uuidParentModify can be missing
+		return fieldError(offHeaderSize, "cbHeader", h.end-offHeaderSize, "at least %d, with the header inside the file of %d bytes", headerEnd-16-offHeaderSize, fileSize)
 	}
 	if h.mapOff < h.end || h.mapEnd() > fileSize {
-		return fieldError(offMap, "offBlocks", h.mapOff, "a block map of %d entries past the header, which ends at %d, and inside the file, which has %d bytes", h.entries, h.end, fileSize)
+		return fieldError(offMap, "offBlocks", h.mapOff, "an offset past the header's end %[2]d, with %[1]d entries inside the file of %[3]d bytes", h.entries, h.end, fileSize)
 	}
 	if h.dataOff < h.end {
-		return fieldError(offData, "offData", h.dataOff, "a place past the header, which ends at %d", h.end)
+		return fieldError(offData, "offData", h.dataOff, "an offset past the header, which ends at %d", h.end)
 	}
 	return nil
 }
 
-// text returns a text that ends at its first zero byte.
+// text returns a text up to its first zero byte.
 func text(b []byte) string {
 	s, _, _ := strings.Cut(string(b), "\x00")
 	return s

@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// Info describes an image. Its texts come from the file as they are: quote them for a
+// Info describes an image. Texts are as the file holds them: quote them before you print them to a
 // terminal. The JSON field names are API.
 type Info struct {
 	Type           string   `json:"type"`               // "fixed" or "dynamic"
 	VirtualSize    int64    `json:"virtual_size"`       // bytes
-	AllocatedBytes int64    `json:"allocated_bytes"`    // bytes of the disk that have room in the image
+	AllocatedBytes int64    `json:"allocated_bytes"`    // bytes of the disk that are allocated in the image
 	FileSize       int64    `json:"file_size"`          // bytes
 	BlockSize      int64    `json:"block_size"`         // bytes
-	ID             string   `json:"id"`                 // a UUID: what snapshots know the disk by
-	Comment        string   `json:"comment,omitempty"`  // the note of whoever made the image
-	Warnings       []string `json:"warnings,omitempty"` // what is odd but does not prevent reading
+	ID             string   `json:"id"`                 // a UUID by which snapshots identify the disk
+	Comment        string   `json:"comment,omitempty"`  // comment of the image's creator
+	Warnings       []string `json:"warnings,omitempty"` // oddities that do not prevent reading
 }
 
-// Info returns what the metadata of the image says. It reads all of the block map to sum up
-// AllocatedBytes, which may take a while for a large image; if that fails, or ctx ends it, the
-// rest of Info is returned along with the error.
+// Info returns what the metadata says about the image. It reads the whole block map to compute
+// AllocatedBytes, which can take a while for a large image. If that fails or ctx is done, it
+// returns the error with the rest of Info.
 func (d *Disk) Info(ctx context.Context) (Info, error) {
 	i := Info{
 		Type:        "dynamic",
@@ -41,5 +41,5 @@ func (d *Disk) Info(ctx context.Context) (Info, error) {
 	return i, err
 }
 
-// Warnings returns what is odd about the image but does not prevent reading.
+// Warnings describes oddities of the image that do not prevent reading.
 func (d *Disk) Warnings() []string { return slices.Clone(d.warnings) }

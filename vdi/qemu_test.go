@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// TestQEMU reads what QEMU writes, and compares with what QEMU reads of it.
+// TestQEMU reads images that QEMU writes and compares the result with QEMU's own reads.
 func TestQEMU(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	for _, static := range []string{"off", "on"} {

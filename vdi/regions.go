@@ -2,7 +2,7 @@ package vdi
 
 import "github.com/luksimg/luksimg/image"
 
-// Regions returns what is in the file besides blocks: the header and the block map.
+// Regions returns the metadata regions of the file: the header and the block map.
 func (d *Disk) Regions() []image.Region {
 	return []image.Region{
 		{Name: "the header", Offset: 0, Length: d.h.end},

@@ -1,12 +1,12 @@
-// Package vdi reads VDI disk images, the native format of VirtualBox, of version 1.1 as
-// VirtualBox and QEMU write them: dynamic and static (fixed) disks. Differencing disks and
-// the images of undo logs are refused by name.
+// Package vdi reads VDI disk images, the native format of VirtualBox. It supports version 1.1 as
+// VirtualBox and QEMU write it: dynamic and static (fixed) disks. It refuses differencing disks and
+// undo images with image.ErrUnsupported.
 //
-// Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect] tells a VDI
-// by its content. The package never opens a file and never writes.
+// [Open] returns a [Disk], an image.Source with extents. [Detect] recognizes a VDI by its content.
+// The package never opens a file and never writes.
 //
-// The format is described by VirtualBox's source (src/VBox/Storage/VDICore.h) and QEMU's
-// (block/vdi.c); comments name the fields as VDICore.h does.
+// The sources of VirtualBox (src/VBox/Storage/VDICore.h) and QEMU (block/vdi.c) define the format.
+// Comments use the field names of VDICore.h.
 package vdi
 
 import (
@@ -18,16 +18,15 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// Options changes how [Open] reads an image. The zero value is right for all. A VDI that is read
-// here needs no other file.
+// Options configure [Open]. The zero value is right for most callers. Supported VDIs need no other
+// files.
 type Options struct {
-	// MetadataOnly opens an image to be described and checked: ReadAt and Extents fail.
+	// MetadataOnly opens an image only to describe and check it. ReadAt and Extents fail.
 	MetadataOnly bool
 }
 
-// A Disk is an open VDI, seen as its guest sees it. It is an image.Source and an
-// image.Extenter, and safe for concurrent use. It holds nothing to be closed, and in memory
-// up to 2 MiB of the block map.
+// A Disk is an open VDI as its guest sees it. It is an image.Source and an image.Extenter, and safe
+// for concurrent use. It need not be closed. It holds up to 2 MiB of the block map in memory.
 type Disk struct {
 	disk     disk.Disk
 	file     disk.File
@@ -42,8 +41,8 @@ var (
 	_ image.Extenter = (*Disk)(nil)
 )
 
-// Detect reports whether r, of size bytes, starts as a VDI does. It does not check anything
-// else; an error while reading counts as no.
+// Detect reports whether r, of size bytes, starts like a VDI. It checks nothing else and returns
+// false if reading fails.
 func Detect(r io.ReaderAt, size int64) bool {
 	b := make([]byte, len(signature))
 	if size < offSignature+int64(len(b)) {
@@ -53,17 +52,15 @@ func Detect(r io.ReaderAt, size int64) bool {
 	return err == nil && string(b) == signature
 }
 
-// Open reads and checks the header of the image of size bytes in r. If the block map is at
-// most 8 MiB long all of it is checked too, so that a damaged file is refused here and not
-// while its data is read; of a longer one each entry is checked when it is used, and
-// [Disk.Check] checks all. The Disk keeps r, which must allow concurrent ReadAt if the Disk
-// is used concurrently, and must not change meanwhile. If r is an image.Extenter, such as a
-// raw file with hole detection, holes in the file are holes of the disk.
+// Open reads and checks the header of the image of size bytes in r. It checks the whole block map
+// if that has at most 8 MiB. Entries of a longer map are checked when they are used; [Disk.Check]
+// checks all of them. The Disk keeps r, which must not change and must support concurrent ReadAt if
+// the Disk is used concurrently. If r is an image.Extenter, such as a raw file that reports its
+// holes, holes in the file are holes of the disk.
 //
-// A file that breaks the rules of the format gives an *image.FormatError, which matches
-// image.ErrFormat; a differencing disk, or one of another version, gives an error that
-// matches image.ErrUnsupported. Other errors are those of r. What is odd but readable is in
-// [Info.Warnings].
+// A malformed file returns an *image.FormatError, which matches image.ErrFormat. A differencing
+// disk, or one of another version, matches image.ErrUnsupported. Other errors are those of r.
+// [Info.Warnings] lists oddities that do not prevent reading.
 func Open(_ context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	h, err := readHeader(r, size)
 	if err != nil {
@@ -83,13 +80,12 @@ func Open(_ context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, er
 // Size returns the virtual size in bytes, a multiple of 512.
 func (d *Disk) Size() int64 { return d.disk.Size }
 
-// ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends with io.EOF.
+// ReadAt reads guest-visible bytes; see [io.ReaderAt].
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 
-// Extents yields what the n bytes at off of the disk hold, clipped to the disk. A block
-// without room in the file is a Hole. Data that lie in a hole of the file, if the reader can
-// tell, are a Hole too.
+// Extents yields the extents of the n bytes at off, clipped to the disk. A block that is not
+// allocated is a Hole. So is data in a hole of the file, if r reports holes.
 //
-// Neighbouring extents may be of one kind; image.Extents joins them. An error in the block
-// map ends the sequence, which may be used more than once, and concurrently.
+// Adjacent extents can have the same kind; image.Extents merges them. The sequence ends after an
+// error in the block map. It can be used more than once, and concurrently.
 func (d *Disk) Extents(off, n int64) iter.Seq2[image.Extent, error] { return d.disk.Extents(off, n) }

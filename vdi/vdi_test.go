@@ -16,7 +16,7 @@ import (
 
 const free, zero = entryFree, entryZero
 
-// variants are images that are right.
+// variants returns valid images.
 func variants() map[string]img {
 	return map[string]img{
 		"empty disk":               {},
@@ -47,7 +47,7 @@ func TestVariants(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file, guest := m.build()
 			if !Detect(bytes.NewReader(file), int64(len(file))) {
-				t.Error("not detected")
+				t.Error("Detect rejects the image")
 			}
 			d, err := open(file)
 			if err != nil {
@@ -91,7 +91,7 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-// edit is one field of an image made wrong.
+// An edit sets one field of an image to an invalid value.
 type edit struct {
 	name  string
 	off   int
@@ -126,7 +126,7 @@ func TestRefuse(t *testing.T) {
 		{"extra bytes", offBlockExtra, ^uint32(0), "inside the file"},
 		{"block past the file", 512 + 4, uint32(3), "block map entry at offset 516 is 3, want a block inside the file"},
 		{"block far past the file", 512 + 4, uint32(0xfffffffd), "inside the file"},
-		{"a block twice", 512 + 4, uint32(0), "block map entry at offset 524 is 0, want a block of the file that is not another block"},
+		{"a block twice", 512 + 4, uint32(0), "block map entry at offset 524 is 0, want a block of the file that no other entry uses"},
 	} {
 		t.Run(e.name, func(t *testing.T) {
 			file, _ := img{size: 4 * mib, entries: []uint32{1, 2, free, 0}}.build()
@@ -153,8 +153,8 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// TestLongMap has a map that is too long to be checked by Open: each entry is checked when it is
-// used, and all by Check.
+// TestLongMap opens an image whose map is too long for Open to check. Entries are checked when they
+// are used, and all of them by Check.
 func TestLongMap(t *testing.T) {
 	entries := make([]uint32, maxChecked/entrySize+1)
 	for i := range entries {
@@ -170,7 +170,7 @@ func TestLongMap(t *testing.T) {
 	if c, err := d.Check(context.Background()); err != nil || c.Corruptions != 0 || c.AllocatedBlocks != 3 {
 		t.Errorf("%+v, %v", c, err)
 	}
-	binary.LittleEndian.PutUint32(file[512+4*5:], 1) // as entry 1
+	binary.LittleEndian.PutUint32(file[512+4*5:], 1) // the same block as entry 1
 	binary.LittleEndian.PutUint32(file[512+4*(len(entries)-1):], 99)
 	if d, err = open(file); err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestLongMap(t *testing.T) {
 
 func TestReadErrors(t *testing.T) {
 	if Detect(imagetest.Failing{}, mib) || Detect(strings.NewReader("<<< "), 4) {
-		t.Error("detected")
+		t.Error("Detect accepts a reader that fails")
 	}
 	file, guest := img{size: 3 * mib, entries: []uint32{2, free, 0}}.build()
 	imagetest.ReadErrors(t, bytes.NewReader(file), guest, 3, func(r io.ReaderAt) (image.Source, error) {

@@ -11,23 +11,21 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// CheckResult is what [Disk.Check] found. The JSON field names are API.
+// A CheckResult is the result of [Disk.Check]. The JSON field names are API.
 type CheckResult struct {
-	Corruptions int64    `json:"corruptions"`        // what is wrong and may make, or have made, data wrong
-	Problems    []string `json:"problems,omitempty"` // a sentence for each of the first 100
+	Corruptions int64    `json:"corruptions"`        // errors that can damage data, or have damaged it
+	Problems    []string `json:"problems,omitempty"` // the first 100, one sentence each
 
-	TotalGrains      int64 `json:"total_grains"`      // of the sparse extents
-	AllocatedGrains  int64 `json:"allocated_grains"`  // of these, in a file
-	CompressedGrains int64 `json:"compressed_grains"` // of these, compressed
+	TotalGrains      int64 `json:"total_grains"`      // grains of the sparse extents
+	AllocatedGrains  int64 `json:"allocated_grains"`  // grains that are in a file
+	CompressedGrains int64 `json:"compressed_grains"` // allocated grains that are compressed
 }
 
-// Check looks for grains out of their file, grains that overlap each other or
-// metadata, markers that do not fit their grains, and redundant grain tables that
-// are not the same as the first ones. It reads all of the metadata of sparse extents,
-// within about 16 MiB of memory more than the Disk has, and no data. An error is about
-// reading the files, or the end of ctx; what is wrong with the image is in the
-// result. Sparse extents in other files are not checked if the image was opened with
-// [Options.MetadataOnly].
+// Check checks the metadata of all sparse extents. It reports grains outside their file, overlaps
+// of grains and metadata, markers that do not fit their grains, and redundant grain tables that
+// differ from the first ones. It reads no data and needs about 16 MiB of memory in addition to the
+// Disk. Check returns an error only if reading fails or ctx is done; problems of the image are in
+// the result. It skips extents in other files if the image was opened with [Options.MetadataOnly].
 func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 	c := &checker{ctx: ctx, pages: &d.pages, window: windowSectors}
 	err := c.disk(d)
@@ -48,20 +46,20 @@ func (c *checker) disk(d *Disk) error {
 	return nil
 }
 
-// windowSectors is how many sectors of a file have their use noted at once.
+// windowSectors is the number of sectors of a file whose use is tracked at a time.
 const windowSectors = 128 << 20 // 16 MiB of bits
 
-// A checker is one run of Check.
+// A checker holds the state of one call of Check.
 type checker struct {
 	CheckResult
 	ctx    context.Context
 	pages  *disk.Pages
 	x      *extent
 	s      *sparse
-	window int64    // sectors, a multiple of 64
-	lo     int64    // the first sector of the window
-	next   int64    // the first sector of a grain past the window, -1 for none
-	used   []uint64 // by sector of the window: a bit
+	window int64    // size in sectors, a multiple of 64
+	lo     int64    // first sector of the window
+	next   int64    // first sector of the next grain past the window, or -1
+	used   []uint64 // one bit per sector of the window
 }
 
 func (c *checker) corrupt(format string, args ...any) {
@@ -73,9 +71,9 @@ func (c *checker) corrupt(format string, args ...any) {
 	disk.Note(&c.Problems, "%s"+format, append([]any{which}, args...)...)
 }
 
-// extent checks a sparse extent, a window of its file after the other. Where no grain starts,
-// there is no window: two grains that overlap do so where the second starts. So the length of
-// the file makes no work.
+// extent checks a sparse extent, one window of its file at a time. It skips windows in which no
+// grain starts: two overlapping grains overlap at the start of the second. So a long file costs no
+// more work.
 func (c *checker) extent() error {
 	s := c.s
 	if s.damage != nil {
@@ -111,8 +109,8 @@ func (c *checker) extent() error {
 	return nil
 }
 
-// table reads the table at sector first, the i-th of the extent, as far as it is
-// used. Of one that lies in a hole of the file it returns nothing.
+// table reads the used part of the i-th table, which is at sector first. It returns nil for a table
+// in a hole of the file.
 func (c *checker) table(i int, first uint32) ([]byte, error) {
 	if c.ctx.Err() != nil {
 		return nil, context.Cause(c.ctx)
@@ -126,14 +124,14 @@ func (c *checker) table(i int, first uint32) ([]byte, error) {
 	return b, err
 }
 
-// grain checks the grain that the entry e at at of the file is for.
+// grain checks the grain of the entry e at offset at of the file.
 func (c *checker) grain(grain, at int64, e uint32) error {
 	s, pos := c.s, grain<<c.s.grainBits
 	if e == entryNone || e == entryZero && s.flags&flagZeroGrain != 0 || pos >= c.x.size {
 		return nil
 	}
-	// It is told of, and counted, in the one window where it starts. What is past the
-	// end of the file starts in none.
+	// The window in which a grain starts reports and counts it. No window contains a grain past the
+	// end of the file.
 	first := int64(e)
 	sectors := (s.fileSize-1)/sectorSize + 1
 	here := first >= c.lo && first < c.lo+c.window || c.lo == 0 && first >= sectors
@@ -162,13 +160,13 @@ func (c *checker) grain(grain, at int64, e uint32) error {
 		return err
 	}
 	if twice := c.use(first, n); twice {
-		c.corrupt("the grain at sector %d of the extent, which is at sector %d of the file, overlaps another grain", pos/sectorSize, first)
+		c.corrupt("the grain for sector %d of the extent, at sector %d of the file, overlaps another grain", pos/sectorSize, first)
 	}
 	return nil
 }
 
-// length returns how many sectors of the file a grain takes, if nothing is wrong with
-// its place.
+// length returns the number of sectors of a grain in the file. It checks that the grain's place is
+// valid.
 func (c *checker) length(grain, at int64, e uint32) (int64, error) {
 	s, pos := c.s, grain<<c.s.grainBits
 	raw := binary.LittleEndian.AppendUint32(nil, e)
@@ -181,7 +179,7 @@ func (c *checker) length(grain, at int64, e uint32) (int64, error) {
 		n := min(int64(1)<<s.grainBits, c.x.size-pos)
 		return (n + sectorSize - 1) / sectorSize, nil
 	case s.flags&flagMarkers == 0:
-		return 1, nil // more is not known
+		return 1, nil // the length is unknown
 	}
 	off, size, err := c.x.compressedRange(grain, r.Host, make([]byte, grainMarker))
 	if err != nil {
@@ -189,13 +187,13 @@ func (c *checker) length(grain, at int64, e uint32) (int64, error) {
 	}
 	n := (off + size - r.Host + sectorSize - 1) / sectorSize
 	if what := s.inMetadata(int64(e), n); what != "" {
-		return 0, fieldError(at, "grain table entry", e, "a grain of %d sectors past %s", n, what)
+		return 0, fieldError(at, "grain table entry", e, "a grain of %d sectors that does not overlap %s", n, what)
 	}
 	return n, nil
 }
 
-// use notes that n sectors from first on are used, and reports whether some were
-// before. What is not in the window is for another round.
+// use marks n sectors from first on as used, and reports whether any was used before. It ignores
+// sectors outside the window.
 func (c *checker) use(first, n int64) (twice bool) {
 	from := max(first-c.lo, 0)
 	to := min(first+n-c.lo, int64(len(c.used))*64)
@@ -207,7 +205,7 @@ func (c *checker) use(first, n int64) (twice bool) {
 	return twice
 }
 
-// compare compares the grain tables of the two directories.
+// compare compares the grain tables of both directories.
 func (c *checker) compare() error {
 	s := c.s
 	buf := make([]byte, min(4*len(s.directory), 64<<10))
@@ -226,13 +224,13 @@ func (c *checker) compare() error {
 	return nil
 }
 
-// compareTable compares the i-th tables of the two directories.
+// compareTable compares the i-th tables of both directories.
 func (c *checker) compareTable(i int, first, second uint32) error {
 	switch {
 	case first == 0 && second == 0:
 		return nil
 	case first == 0 || second == 0:
-		c.corrupt("grain directory entry %d is %d, and the redundant one is %d", i, first, second)
+		c.corrupt("grain directory entry %d is %d, but the redundant one is %d", i, first, second)
 		return nil
 	}
 	a, err := c.table(i, first)
@@ -244,12 +242,12 @@ func (c *checker) compareTable(i int, first, second uint32) error {
 		return err
 	}
 	if !equalTables(a, b) {
-		c.corrupt("the grain tables of grain directory entry %d, at sectors %d and %d of the file, are not the same", i, first, second)
+		c.corrupt("the grain tables of grain directory entry %d, at sectors %d and %d of the file, differ", i, first, second)
 	}
 	return nil
 }
 
-// equalTables reports whether two tables are the same, where none is one of zeros.
+// equalTables reports whether two tables are equal. A missing table counts as zeros.
 func equalTables(a, b []byte) bool {
 	if len(a) == len(b) {
 		return bytes.Equal(a, b)

@@ -62,11 +62,11 @@ func TestCheckFinds(t *testing.T) {
 		corruptions int64
 		text        string
 	}{
-		{"a grain for two places", small, put32(w.tables[0], number(w.grains[1])), 1, "the grain at sector 8 of the extent"},
+		{"a grain for two places", small, put32(w.tables[0], number(w.grains[1])), 1, "the grain for sector 8 of the extent"},
 		{"a grain in the middle of others", small, put32(w.tables[0], number(w.grains[1])+3), 2, "overlaps another grain"},
 		{"a grain past the end", small, put32(w.tables[0], sectors), 1, "inside the file"},
 		{"a grain far past the end", small, put32(w.tables[1], 1<<32-1), 1, "inside the file"},
-		{"a grain in a table", small, put32(w.tables[0]+8, number(w.tables[1])), 1, "past"},
+		{"a grain in a table", small, put32(w.tables[0]+8, number(w.tables[1])), 1, "overlap"},
 		{"tables differ", double, put32(dw.tables[1], 0), 1, "entry 1, at sectors"},
 		{"redundant tables differ", double, put32(dw.redundant+sectorSize, 0), 1, "entry 0, at sectors"},
 		{"directories differ", double, put32(dw.redundant+4, 0), 1, "grain directory entry 1"},
@@ -74,7 +74,7 @@ func TestCheckFinds(t *testing.T) {
 		{"damaged redundant directory", double, put32(dw.redundant, 1), 1, "grain directory entry 0"},
 		{"two markers", stream, both(put64(s.grains[0], 1), put32(s.grains[2]+8, 0)), 2, "grain marker size"},
 		{"a size over the next grain", stream, put32(s.grains[3]+8, uint32(s.grains[4]-s.grains[3])), 1, "overlaps another grain"},
-		{"a size over a table", stream, put32(s.grains[31]+8, uint32(s.tables[0]-s.grains[31])), 1, "past a grain table"},
+		{"a size over a table", stream, put32(s.grains[31]+8, uint32(s.tables[0]-s.grains[31])), 1, "overlap a grain table"},
 		{"compressed grains for two places", stream, put32(s.tables[0], number(s.grains[1])), 1, "grain marker"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

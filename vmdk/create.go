@@ -12,41 +12,39 @@ import (
 	"github.com/luksimg/luksimg/internal/target"
 )
 
-// CreateOptions say how [Create] and [CreateInOrder] make an image. The zero value is right.
+// CreateOptions configure [Create] and [CreateInOrder]. The zero value is right for most callers.
 type CreateOptions struct {
-	// CID is the content ID in the descriptor, by which a delta disk knows its parent. Zero is
-	// a random one.
+	// CID is the content ID in the descriptor, by which a delta disk identifies its parent. If it
+	// is zero, it is random.
 	CID uint32
 
-	// Jobs is the number of workers; zero is one for each CPU. The image does not depend
-	// on it.
+	// Jobs is the number of workers; zero means one per CPU. It does not affect the image.
 	Jobs int
 
-	// Progress, if not nil, is called with the number of bytes of the source done since
-	// the last call, from several goroutines at a time. It must not block.
+	// Progress, if not nil, is called with the number of bytes of the source done since the last
+	// call. Calls can be concurrent. It must not block.
 	Progress func(n int64)
 }
 
-// A CreateResult says what [Create] or [CreateInOrder] made.
+// A CreateResult describes the image that [Create] or [CreateInOrder] made.
 type CreateResult struct {
-	VirtualSize     int64  // bytes: that of the source, up to the next multiple of 512
+	VirtualSize     int64  // bytes: size of the source, rounded up to a multiple of 512
 	FileSize        int64  // bytes
-	AllocatedGrains int64  // of 64 KiB of the disk each, in the file
+	AllocatedGrains int64  // grains of 64 KiB that are in the file
 	CID             string // hexadecimal
 }
 
-// Create writes the disk src as a streamOptimized VMDK, which is what an OVA has and vSphere
-// imports, to dst, which must be new: nothing is written where the format leaves a gap. Grains of
-// 64 KiB are compressed with deflate. Parts of src that are known to be zero are not read, and
-// grains of zeros take no room. What it makes depends on src and the content ID alone.
+// Create writes the disk src to dst as a streamOptimized VMDK, the format in an OVA and for import
+// into vSphere. dst must be empty: Create does not write the gaps in the format. It must support
+// concurrent WriteAt of ranges that do not overlap, as an os.File does.
 //
-// The header is written last, after a Sync if dst has that method. If Create fails, or ctx is
-// done, dst is no VMDK, and of no use. A disk of no bytes is refused. One of more than 128 TiB is
-// [image.ErrTooLarge], and so is one whose file would be longer than 2 TiB, the most that the
-// format has numbers for. It takes about 4 MiB of memory for each worker, and 4 bytes for each
-// 32 MiB of the disk.
+// Create compresses grains of 64 KiB with deflate. It does not read parts of src that are known to
+// be zero, and does not store grains of zeros. The image depends only on src and the content ID.
 //
-// dst must allow concurrent WriteAt of ranges that do not overlap, as an os.File does.
+// Create writes the header last, after a Sync if dst has that method. If it fails, or ctx is done,
+// dst is not a VMDK and is useless. It refuses an empty disk. A disk of more than 128 TiB is
+// [image.ErrTooLarge], as is one whose file would exceed 2 TiB, the limit of the format. Create
+// uses about 4 MiB of memory per worker, and 4 bytes per 32 MiB of the disk.
 func Create(ctx context.Context, dst io.WriterAt, src image.Source, o CreateOptions) (*CreateResult, error) {
 	w, err := newWriter(src, o)
 	if err != nil {
@@ -72,9 +70,8 @@ func Create(ctx context.Context, dst io.WriterAt, src image.Source, o CreateOpti
 	return &w.result, nil
 }
 
-// CreateInOrder writes the same image as [Create] to dst from its start to its end, as for a pipe.
-// If it fails, what was written is not whole. It does not stop while dst does not take what is
-// written.
+// CreateInOrder writes the same image as [Create] to dst sequentially, as for a pipe. If it fails,
+// the output is incomplete. It cannot be cancelled while a Write to dst blocks.
 func CreateInOrder(ctx context.Context, dst io.Writer, src image.Source, o CreateOptions) (*CreateResult, error) {
 	w, err := newWriter(src, o)
 	if err != nil {
@@ -97,35 +94,35 @@ func CreateInOrder(ctx context.Context, dst io.Writer, src image.Source, o Creat
 	return &w.result, nil
 }
 
-// A writer is one run of Create or CreateInOrder.
+// A writer holds the state of one call of Create or CreateInOrder.
 type writer struct {
 	src     image.Source
 	put     func(p []byte, off int64) error // writes to the file
-	inOrder bool                            // put wants each byte behind the one before it
+	inOrder bool                            // put must be called in the order of the file
 	jobs    int
 	done    func(n int64)
 	cid     uint32
 	result  CreateResult
 
-	// The metadata so far: it is known to the step that gives grains their places.
-	next      int64    // the end of the file
-	directory []uint32 // by grain table: its sector
+	// The metadata so far, which the allocation of grains maintains.
+	next      int64    // end of the file
+	directory []uint32 // sectors of the grain tables
 	table     []byte   // the current grain table
-	index     int      // of it in the directory; -1 for none
+	index     int      // index of table in the directory; -1 for none
 }
 
-// What is written: grains of 64 KiB and tables of 512 entries, which is all that VMware reads.
+// Create writes grains of 64 KiB and tables of 512 entries, the only sizes that VMware reads.
 const (
 	grainSectors = 128
 	grainSize    = grainSectors * sectorSize
 	tableEntries = 512
 	tableSize    = 4 * tableEntries
-	tableSpan    = tableEntries * grainSize // of the disk
+	tableSpan    = tableEntries * grainSize // bytes of the disk that a table covers
 
-	// overHead is where grains start, as VMware has it: at a multiple of their size.
+	// overHead is the offset of the first grain, a multiple of the grain size as in VMware's files.
 	overHead = grainSize
 
-	// maxFile bounds the file: sectors have numbers of 32 bits.
+	// maxFile limits the size of the file: sector numbers have 32 bits.
 	maxFile = sectorSize << 32
 )
 
@@ -136,12 +133,12 @@ func newWriter(src image.Source, o CreateOptions) (*writer, error) {
 	case size <= 0:
 		return nil, fmt.Errorf("vmdk: disk size %d, want at least one sector", size)
 	case o.CID == noParent:
-		return nil, fmt.Errorf("vmdk: content ID %s, which is that of no disk", hexCID(o.CID))
+		return nil, fmt.Errorf("vmdk: content ID %s is reserved for disks without a parent", hexCID(o.CID))
 	case size > maxDirectory*tableSpan:
 		return nil, fmt.Errorf("vmdk: disk size %d: %w", size, image.ErrTooLarge)
 	}
 	w := &writer{src: src, jobs: parallel.Workers(o.Jobs), done: parallel.Progress(o.Progress), cid: o.CID, next: overHead, index: -1}
-	// VMware takes the last two numbers for no parent, and for no content ID yet.
+	// VMware reserves the two highest values for "no parent" and "no content ID yet".
 	for w.cid == 0 || o.CID == 0 && w.cid >= noParent-1 {
 		var b [4]byte
 		if _, err := rand.Read(b[:]); err != nil {

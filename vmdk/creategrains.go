@@ -10,27 +10,27 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// batchSize is how much of the disk a worker takes at a time: whole grains, all of one grain
-// table.
+// batchSize is the number of bytes of the disk that a worker processes at a time. A batch has whole
+// grains of a single grain table.
 const batchSize = 1 << 20
 
-// A batch is grains of the disk that follow each other.
+// A batch is a sequence of grains of the disk.
 type batch struct {
 	pieces.Piece
 	packer *packer
-	table  []byte // what is in front of the grains in the file: a grain table, or nothing
-	place  int64  // of that in the file
+	table  []byte // the grain table in front of the grains in the file, or nil
+	place  int64  // offset of table and grains in the file
 }
 
-// body writes the grains and all that follows them. Workers read and compress, as they come; then
-// each waits until all that is in front of its batch in the disk has its place in the file. It
-// writes at the same time as others again, or in order.
+// body writes the grains and everything after them. Workers read and compress batches concurrently.
+// Each waits until all earlier batches are allocated. Writing is concurrent again, unless it must
+// be in order.
 func (w *writer) body(ctx context.Context) error {
 	jobs := w.jobs
 	if w.inOrder {
-		jobs++ // one may wait for the pipe while all work
+		jobs++ // one can wait for the pipe while the others work
 	}
-	packers := make(chan *packer, jobs) // one for each worker, when it first needs it
+	packers := make(chan *packer, jobs) // one per worker, created on first use
 	for range jobs {
 		packers <- nil
 	}
@@ -65,7 +65,7 @@ func (w *writer) body(ctx context.Context) error {
 	return w.finish()
 }
 
-// place gives the grains of a batch their places in the file and in the grain table.
+// place allocates the grains of a batch in the file and sets their entries in the grain table.
 func (w *writer) place(b *batch) error {
 	grains := b.packer.grains
 	if len(grains) == 0 {
@@ -84,15 +84,15 @@ func (w *writer) place(b *batch) error {
 	return w.checkEnd()
 }
 
-// checkEnd checks that what has a place has one that the format can tell.
+// checkEnd checks that the end of the file is within the limit of the format.
 func (w *writer) checkEnd() error {
 	if w.next > maxFile {
-		return fmt.Errorf("vmdk: a file of more than %d bytes: %w", int64(maxFile), image.ErrTooLarge)
+		return fmt.Errorf("vmdk: file size exceeds %d: %w", int64(maxFile), image.ErrTooLarge)
 	}
 	return nil
 }
 
-// write writes a batch, with the table in front of it.
+// write writes a batch and the table in front of it.
 func (w *writer) write(b *batch) error {
 	at := b.place
 	for _, p := range [][]byte{b.table, b.packer.out} {

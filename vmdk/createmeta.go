@@ -5,13 +5,12 @@ import (
 	"fmt"
 )
 
-// header returns the header, or the footer, of the extent (section "Hosted Sparse Extent
-// Header").
+// header returns the header, or the footer, of the extent (section "Hosted Sparse Extent Header").
 func (w *writer) header(directory uint64) []byte {
 	b := make([]byte, headerSize)
 	copy(b, magicSparse)
 	le := binary.LittleEndian
-	le.PutUint32(b[offVersion:], 3) // which says that grains are compressed
+	le.PutUint32(b[offVersion:], 3) // version 3: grains are compressed
 	le.PutUint32(b[offFlags:], flagLineEnds|flagCompressed|flagMarkers)
 	le.PutUint64(b[offCapacity:], uint64(w.result.VirtualSize/sectorSize))
 	le.PutUint64(b[offGrainSize:], grainSectors)
@@ -25,13 +24,13 @@ func (w *writer) header(directory uint64) []byte {
 	return b
 }
 
-// descriptorRoom is how many bytes there are for the descriptor.
+// descriptorRoom is the space for the descriptor in bytes.
 const descriptorRoom = 20 * sectorSize
 
-// descriptorArea returns the descriptor, with zeros behind it (section "The Descriptor File"). The
-// name of the file is not known; as the only extent is in the file itself it means nothing. The
-// adapter is what ESX has; the geometry goes with it. The version of the tools is that of open-vm-tools,
-// which come with the guest's system.
+// descriptorArea returns the descriptor, padded with zeros (section "The Descriptor File"). The
+// file name in it is a placeholder, which is ignored as the extent is in the same file. The adapter
+// is the one of ESX, and the geometry goes with it. The tools version is that of open-vm-tools in
+// the guest.
 func (w *writer) descriptorArea() []byte {
 	const heads, perTrack, mostCylinders = 255, 63, 65535
 	sectors := w.result.VirtualSize / sectorSize
@@ -60,8 +59,8 @@ ddb.virtualHWVersion = "4"
 	return b[:descriptorRoom]
 }
 
-// metadata returns metadata of a type with their marker, in whole sectors (section
-// "Stream-Optimized Compressed Sparse Extents").
+// metadata returns a metadata block with its marker, in whole sectors (section "Stream-Optimized
+// Compressed Sparse Extents").
 func metadata(kind uint32, b []byte) []byte {
 	sectors := (len(b) + sectorSize - 1) / sectorSize
 	m := make([]byte, sectorSize+sectors*sectorSize)
@@ -71,8 +70,8 @@ func metadata(kind uint32, b []byte) []byte {
 	return m
 }
 
-// endTable returns the current grain table as it is written, and gives it its place. There may be
-// none, before the first grain.
+// endTable allocates the current grain table and returns its bytes. It returns nil before the first
+// grain.
 func (w *writer) endTable() []byte {
 	if w.index < 0 {
 		return nil
@@ -84,8 +83,8 @@ func (w *writer) endTable() []byte {
 	return m
 }
 
-// finish writes what follows the last grain: its grain table, the grain directory, the footer, and
-// the end-of-stream marker, a sector of zeros.
+// finish writes everything after the last grain: its grain table, the grain directory, the footer
+// and the end-of-stream marker, a sector of zeros.
 func (w *writer) finish() error {
 	at := w.next
 	end := w.endTable()

@@ -10,21 +10,21 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// packedSize bounds what a grain becomes, with its marker: data that cannot be compressed are
-// stored, in blocks of deflate that each have a head of a few bytes.
+// packedSize is the maximum size of a grain with its marker. Incompressible data is stored in
+// deflate blocks with a few bytes of header each.
 const packedSize = grainSize + sectorSize
 
-// A packer compresses the grains of a batch. It is for one goroutine.
+// A packer compresses the grains of a batch. It is not safe for concurrent use.
 type packer struct {
 	zlib   *deflate.Writer
 	out    []byte // markers and compressed data, each grain in whole sectors
 	grains []packed
 }
 
-// A packed is a grain of a batch, in the out of its packer.
+// A packed is a compressed grain of a batch, in the out of its packer.
 type packed struct {
-	number int64 // of the disk
-	at     int64 // bytes
+	number int64 // number of the grain on the disk
+	at     int64 // offset and length in bytes
 }
 
 func newPacker() (*packer, error) {
@@ -32,9 +32,10 @@ func newPacker() (*packer, error) {
 	return &packer{zlib: z, out: make([]byte, batchSize/grainSize*packedSize)}, err
 }
 
-var errPack = errors.New("vmdk: a grain has no room for its compressed data")
+var errPack = errors.New("vmdk: a compressed grain exceeds its maximum size")
 
-// pack compresses the grains in p, from a grain of the disk on, but for those of zeros.
+// pack compresses the grains in p, except for grains of zeros. first is the number of its first
+// grain.
 func (k *packer) pack(p []byte, first int64) error {
 	k.grains, k.out = k.grains[:0], k.out[:cap(k.out)]
 	used := 0
@@ -57,12 +58,12 @@ func (k *packer) pack(p []byte, first int64) error {
 	return nil
 }
 
-// zlibHeader says: deflate with a window of 32 KiB, at the default level (RFC 1950, section 2.2).
+// zlibHeader stands for deflate with a 32 KiB window and the default level (RFC 1950, section 2.2).
 const zlibHeader = "\x78\x9c"
 
 // grain writes a grain with its marker to dst (section "Stream-Optimized Compressed Sparse
-// Extents"): its first sector, the length of its data, and the data, in the format of zlib. It
-// returns the length of all, or 0 if dst is too short.
+// Extents"): its first sector, the length of its data, and the data in zlib format. It returns the
+// length of all, or 0 if dst is too short.
 func (k *packer) grain(dst, data []byte, sector uint64) int {
 	const start = grainMarker + len(zlibHeader)
 	n := k.zlib.Compress(dst[start:len(dst)-adler32.Size], data)

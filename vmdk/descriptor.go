@@ -15,15 +15,14 @@ const (
 	noParent = 0xffffffff // parentCID of a disk without a parent
 )
 
-// A descriptor is the text that describes a disk (section "The Descriptor File"),
-// checked.
+// A descriptor is a checked disk descriptor (section "The Descriptor File").
 type descriptor struct {
 	version     string
 	encoding    string
 	charset     charset
 	cid         uint32
 	hasCID      bool
-	parentCID   uint32 // noParent without one
+	parentCID   uint32 // noParent if there is none
 	parentHint  string
 	createType  string
 	adapterType string
@@ -32,15 +31,15 @@ type descriptor struct {
 	warnings    []string
 
 	sectors      int64 // of all extents
-	parentHintAt int64 // where the line of parentHint is
+	parentHintAt int64 // offset of the line of parentHint
 }
 
-// lineError is about a line of a descriptor that starts at offset at of its file.
+// lineError returns an error for a line of a descriptor. at is the offset of the line in its file.
 func lineError(at int64, field, value, want string, args ...any) error {
 	return fieldError(at, "descriptor "+field, quote(value), want, args...)
 }
 
-// quote writes text of a descriptor as part of a message.
+// quote quotes text of a descriptor for a message.
 func quote(s string) string {
 	const most = 100
 	if len(s) > most {
@@ -49,10 +48,9 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// parseDescriptor parses a text that is at off of its file, in the encoding that it
-// says. It ends with the first
-// NUL: QEMU writes some after a descriptor that is a file of its own, too, and may
-// leave the end of a longer text behind them.
+// parseDescriptor parses a descriptor at off of its file, in the encoding that it gives. The
+// descriptor ends at the first NUL. QEMU writes NULs even after a descriptor in its own file, and
+// can leave the end of a longer text after them.
 func parseDescriptor(text []byte, off int64) (*descriptor, error) {
 	d := &descriptor{parentCID: noParent}
 	whole := text
@@ -94,20 +92,20 @@ func parseDescriptor(text []byte, off int64) (*descriptor, error) {
 	return d, d.check(off)
 }
 
-// checkRest checks that what follows a descriptor, at off of its file, are not more of
-// its extents, which would be the rest of the disk if the NUL were damage.
+// checkRest checks that no extent lines follow a descriptor at off of its file. They would be the
+// rest of the disk if the NUL were damage.
 func checkRest(rest []byte, off int64) error {
 	for line := range bytes.Lines(rest) {
 		text := strings.Trim(string(line), "\x00 \t\r\n")
 		if first, _ := word(text); extentAccess[first] {
-			return lineError(off, "line", text, "no extents after a NUL")
+			return lineError(off, "line", text, "no extent after a NUL")
 		}
 		off += int64(len(line))
 	}
 	return nil
 }
 
-// addExtent takes an extent if the disk does not become too large.
+// addExtent adds an extent. It returns an error if the disk becomes too large.
 func (d *descriptor) addExtent(x extentLine) error {
 	if len(d.extents) == maxExtents {
 		return lineError(x.at, "extent", x.typ, "at most %d extents", maxExtents)
@@ -120,16 +118,15 @@ func (d *descriptor) addExtent(x extentLine) error {
 	return nil
 }
 
-// parseEntry takes a line "key = value", where the value may be in quotes. Keys do
-// not depend on case.
+// parseEntry parses a line "key = value". The value can be in quotes; the case of keys is ignored.
 func (d *descriptor) parseEntry(line string, at int64, seen map[string]string) error {
 	key, value, ok := strings.Cut(line, "=")
 	if !ok {
-		return lineError(at, "line", line, "an extent, or a key and a value with = in between")
+		return lineError(at, "line", line, "an extent, or key = value")
 	}
 	name := strings.TrimSpace(key)
 	key, value = strings.ToLower(name), unquote(strings.TrimSpace(value))
-	// The rest of an encrypted descriptor is inside such an entry.
+	// An entry with this prefix holds the rest of an encrypted descriptor.
 	if strings.HasPrefix(key, "encryption.") {
 		return unsupported("the disk is encrypted by VMware (%s)", quote(name))
 	}
@@ -155,7 +152,7 @@ func (d *descriptor) parseEntry(line string, at int64, seen map[string]string) e
 	if err != nil {
 		return err
 	}
-	// Programs differ in whether the first or the last one is what counts.
+	// Some programs use the first value of a key, some the last.
 	if first, again := seen[key]; again && first != value {
 		return lineError(at, name, value, "the same value as before, %s", quote(first))
 	}
@@ -163,7 +160,7 @@ func (d *descriptor) parseEntry(line string, at int64, seen map[string]string) e
 	return nil
 }
 
-// unquote takes the quotes off a value.
+// unquote removes the quotes from a value.
 func unquote(s string) string {
 	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
 		return s[1 : len(s)-1]
@@ -179,22 +176,22 @@ func parseCID(at int64, name, value string) (uint32, error) {
 	return uint32(v), nil
 }
 
-// hostTypes are the createTypes of disks whose data are on a device of the host.
+// hostTypes lists the createTypes of disks whose data is on a device of the host.
 var hostTypes = map[string]bool{"fulldevice": true, "partitioneddevice": true, "vmfsrdm": true, "vmfsrdmp": true, "vmfsraw": true,
 	"vmfsrawdevicemap": true, "vmfspassthroughrawdevicemap": true}
 
-// check checks the descriptor as a whole; it ends at offset end.
+// check checks the whole descriptor, which ends at offset end.
 func (d *descriptor) check(end int64) error {
 	switch v, err := strconv.ParseUint(d.version, 10, 32); {
 	case d.version == "":
-		return lineError(end, "version", "", "a version: there is none in the descriptor")
+		return lineError(end, "version", "", "a version in the descriptor")
 	case err != nil || v == 0:
 		return lineError(end, "version", d.version, "a number from 1 to 4")
 	case v > 4:
-		return unsupported("a descriptor of version %d; versions 1 to 4 are read", v)
+		return unsupported("descriptor version %d, want 1 to 4", v)
 	}
 	if hostTypes[strings.ToLower(d.createType)] {
-		return unsupported("a disk of type %s, whose data are on a device of the host", quote(d.createType))
+		return unsupported("a disk of type %s, whose data is on a device of the host", quote(d.createType))
 	}
 	if len(d.extents) == 0 {
 		return lineError(end, "extent", "", "at least one extent")

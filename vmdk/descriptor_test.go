@@ -27,7 +27,7 @@ func TestRefuseDescriptor(t *testing.T) {
 		message           string
 	}{
 		{"no extent", head, "descriptor extent", n, "at least one"},
-		{"no version", "# Disk DescriptorFile\nCID=1\nRW 10 FLAT \"flat\" 0\n", "descriptor version", -1, "none"},
+		{"no version", "# Disk DescriptorFile\nCID=1\nRW 10 FLAT \"flat\" 0\n", "descriptor version", -1, "want a version"},
 		{"version 0", "# Disk DescriptorFile\nversion=0\nRW 10 FLAT \"flat\" 0\n", "descriptor version", -1, "1 to 4"},
 		{"version 5", "version=5\nRW 10 FLAT \"flat\" 0\n", "", -1, "version 5"},
 		{"version x", "# Disk DescriptorFile\nversion=x\nRW 10 FLAT \"flat\" 0\n", "descriptor version", -1, "1 to 4"},
@@ -81,7 +81,7 @@ func TestRefuseDescriptor(t *testing.T) {
 		{"offset 2^64", line("RW 10 FLAT \"flat\" 18446744073709551616"), "descriptor extent offset", n, "sectors"},
 		{"file too small", line("RW 11 FLAT \"flat\" 0"), "descriptor extent size", n, "5120 bytes"},
 		{"file empty", line("RW 1 FLAT \"none\" 0"), "descriptor extent size", n, "0 bytes"},
-		{"sparse with an offset", line("RW 1000 SPARSE \"sparse\" 1"), "descriptor extent offset", n, "none"},
+		{"sparse with an offset", line("RW 1000 SPARSE \"sparse\" 1"), "descriptor extent offset", n, "no offset"},
 		{"sparse of another size", line("RW 1001 SPARSE \"sparse\""), "capacity", offCapacity, "1001 sectors"},
 		{"sparse of far less", line("RW 100 SPARSE \"sparse\""), "capacity", offCapacity, "100 sectors"},
 		{"sparse that is flat", line("RW 10 SPARSE \"flat\""), "magicNumber", 0, "flat"},
@@ -91,8 +91,8 @@ func TestRefuseDescriptor(t *testing.T) {
 		{"sparse that is too short", line("RW 10 SPARSE \"tiny\""), "file size", 0, "tiny"},
 		{"sparse that is empty", line("RW 10 SPARSE \"none\""), "file size", 0, "none"},
 		{"sparse that is cut", line("RW 1000 SPARSE \"half\""), "grain table entry", -1, "half"},
-		{"sparse twice", line("RW 1000 SPARSE \"sparse\"\nRW 1000 SPARSE \"sparse\""), "descriptor extent file", n + 24, "only once"},
-		{"sparse and flat", line("RW 10 FLAT \"sparse\" 0\nRW 1000 SPARSE \"sparse\""), "descriptor extent file", -1, "only once"},
+		{"sparse twice", line("RW 1000 SPARSE \"sparse\"\nRW 1000 SPARSE \"sparse\""), "descriptor extent file", n + 24, "no other extent"},
+		{"sparse and flat", line("RW 10 FLAT \"sparse\" 0\nRW 1000 SPARSE \"sparse\""), "descriptor extent file", -1, "no other extent"},
 		{"NOACCESS", line("NOACCESS 10 FLAT \"flat\" 0"), "", -1, "NOACCESS"},
 		{"a descriptor of more than 1 MiB", good + strings.Repeat("#\n", maxDescriptor/2), "file size", 0, "at most"},
 		{"too many lines", good + strings.Repeat("\n", maxLines), "descriptor line", -1, "at most"},

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// probeBytes is how much of a file is looked at to tell what it is.
+// probeBytes is the number of bytes that identify the kind of a file.
 const probeBytes = 4096
 
 const (
@@ -18,7 +18,7 @@ const (
 	magicSESparse = "\xbe\xba\xfe\xca\x00\x00\x00\x00"
 )
 
-// A fileKind is what a file is by its first bytes.
+// A fileKind is the kind of a file according to its first bytes.
 type fileKind uint8
 
 const (
@@ -43,9 +43,9 @@ func probe(start []byte) fileKind {
 	return fileUnknown
 }
 
-// startsAsText tells a descriptor: its first line that is neither empty nor a comment
-// gives the version, or its first comment says what it is. The format has no magic
-// number for it.
+// startsAsText reports whether a file starts like a descriptor. The first line that is neither
+// empty nor a comment must give the version, or the first comment must be the title. Descriptors
+// have no magic number.
 func startsAsText(start []byte) bool {
 	const title = "# disk descriptorfile"
 	start = bytes.TrimPrefix(start, []byte(byteOrderMark))
@@ -66,7 +66,7 @@ func startsAsText(start []byte) bool {
 	return false
 }
 
-// notRead is the error for a file that is no descriptor and no sparse extent.
+// notRead returns the error for a file that is neither a descriptor nor a sparse extent.
 func notRead(kind fileKind, start []byte) error {
 	switch kind {
 	case fileCOWD:
@@ -80,9 +80,8 @@ func notRead(kind fileKind, start []byte) error {
 	return fieldError(0, "magicNumber", fmt.Sprintf("%q", start[:4]), "%q, or the text of a descriptor", magicSparse)
 }
 
-// Detect reports whether the size bytes in r start as a VMDK does: a sparse file, of
-// any kind and version, or a descriptor. It reads 4096 bytes at most; what cannot be
-// read is no VMDK.
+// Detect reports whether the size bytes in r start like a VMDK: a sparse file of any kind and
+// version, or a descriptor. It reads at most 4096 bytes and returns false if that fails.
 func Detect(r io.ReaderAt, size int64) bool {
 	start := make([]byte, min(max(size, 0), probeBytes))
 	_, err := readFull(r, start, 0)

@@ -11,21 +11,21 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A sparse is a sparse extent: grains, which grain tables point to, which the grain
-// directory points to (section "Hosted Sparse Extents"). It does not change.
+// A sparse is a sparse extent. Its grain directory refers to grain tables, which refer to grains
+// (section "Hosted Sparse Extents"). It is immutable.
 type sparse struct {
 	*header
 	r         io.ReaderAt
-	directory []uint32 // by grain table: its sector, 0 for none
-	damage    error    // of one of two grain directories, which is not used
-	second    bool     // the redundant one is good
+	directory []uint32 // sectors of the grain tables, 0 for none
+	damage    error    // error of the damaged grain directory, which is not used
+	second    bool     // the redundant directory is valid
 
-	// Metadata, which grains must not overlap.
+	// Metadata that grains must not overlap.
 	regions []region
 	tables  []tableSet
 }
 
-// A region is a part of the file with metadata, in sectors.
+// A region is a part of the file that metadata occupies, in sectors.
 type region struct {
 	first, n int64
 	name     string
@@ -33,14 +33,14 @@ type region struct {
 
 func (g region) overlaps(first, n int64) bool { return first < g.first+g.n && g.first < first+n }
 
-// A tableSet is the grain tables of a directory, which all have one length.
+// A tableSet holds the places of a directory's grain tables, which have equal lengths.
 type tableSet struct {
-	lo, hi int64    // sectors: all tables are in between
-	starts []uint32 // in order; nil if there are no gaps between the tables
-	n      int64    // sectors of a table
+	lo, hi int64    // all tables are between these sectors
+	starts []uint32 // sorted; nil if there are no gaps between the tables
+	n      int64    // length of a table in sectors
 }
 
-// overlaps tells whether any table is in n sectors from first on.
+// overlaps reports whether a table overlaps the n sectors from first on.
 func (t *tableSet) overlaps(first, n int64) bool {
 	if first >= t.hi || first+n <= t.lo {
 		return false
@@ -48,7 +48,7 @@ func (t *tableSet) overlaps(first, n int64) bool {
 	if t.starts == nil {
 		return true
 	}
-	// The last table that starts before the end of the range.
+	// Find the last table that starts before the end of the range.
 	i := sort.Search(len(t.starts), func(i int) bool { return int64(t.starts[i]) >= first+n })
 	return i > 0 && int64(t.starts[i-1])+t.n > first
 }
@@ -70,15 +70,14 @@ func (d *Disk) openSparse(r io.ReaderAt, fileSize int64) (*sparse, error) {
 	if h.descriptorSize > 0 {
 		g := region{h.descriptor / sectorSize, h.descriptorSize / sectorSize, "the descriptor"}
 		if what := s.inMetadata(g.first, g.n); what != "" {
-			return nil, fieldError(h.at+offDescriptor, "descriptorOffset", g.first, "a descriptor past %s", what)
+			return nil, fieldError(h.at+offDescriptor, "descriptorOffset", g.first, "a descriptor that does not overlap %s", what)
 		}
 		s.regions = append(s.regions, g)
 	}
 	return s, d.readDirectories(s)
 }
 
-// readDirectories reads the grain directory, or the redundant one if the first is
-// damaged and there is another.
+// readDirectories reads the grain directory. If it is damaged, it uses the redundant one, if any.
 func (d *Disk) readDirectories(s *sparse) error {
 	directory, tables, err := s.readDirectory(offDirectory, "gdOffset", s.header.directory)
 	var fe *image.FormatError
@@ -101,16 +100,16 @@ func (d *Disk) readDirectories(s *sparse) error {
 		return err
 	case err != nil:
 		s.damage = err
-		d.warnf("the grain directory is damaged (%v): the redundant one is used", err)
+		d.warnf("the grain directory is damaged (%v): the redundant one was used", err)
 		s.use(other, otherTables, s.redundant, "the redundant grain directory")
 		return nil
 	case otherErr != nil:
 		s.damage = otherErr
-		d.warnf("the redundant grain directory is damaged (%v): it is not used", otherErr)
+		d.warnf("the redundant grain directory is damaged (%v): it was ignored", otherErr)
 	default:
 		for i := range other {
 			if (other[i] == 0) != (directory[i] == 0) {
-				d.warnf("the two grain directories have different grain tables, from entry %d on: the first directory is used", i)
+				d.warnf("the two grain directories differ from entry %d on: the first was used", i)
 				break
 			}
 		}
@@ -123,13 +122,13 @@ func (d *Disk) readDirectories(s *sparse) error {
 	return nil
 }
 
-// use takes a directory, which is at off, as the one to read by.
+// use makes the directory at off the one to read.
 func (s *sparse) use(directory []uint32, tables tableSet, off int64, name string) {
 	s.directory = directory
 	s.protect(tables, off, name)
 }
 
-// protect notes where metadata are.
+// protect records the place of metadata.
 func (s *sparse) protect(tables tableSet, off int64, name string) {
 	s.regions = append(s.regions, region{off / sectorSize, s.directorySectors(), name})
 	if tables.hi > 0 {
@@ -139,18 +138,18 @@ func (s *sparse) protect(tables tableSet, off int64, name string) {
 
 func (s *sparse) directorySectors() int64 { return (4*s.directoryLen() + sectorSize - 1) / sectorSize }
 
-// readDirectory reads the grain directory at off, which a field tells, and checks
-// that its tables are in the file and overlap neither each other nor other metadata.
-// That also bounds how many there are by the size of the file.
+// readDirectory reads the grain directory at off, which a header field gives. It checks that the
+// tables are in the file and overlap neither each other nor other metadata. That also bounds their
+// number by the size of the file.
 func (s *sparse) readDirectory(field int64, name string, off int64) ([]uint32, tableSet, error) {
 	none := tableSet{}
 	n := s.directoryLen()
 	if off == 0 || 4*n > s.fileSize-off {
-		return nil, none, fieldError(s.at+field, name, off/sectorSize, "a grain directory of %d entries inside the file, which has %d sectors", n, s.fileSize/sectorSize)
+		return nil, none, fieldError(s.at+field, name, off/sectorSize, "a grain directory of %d entries inside the file of %d sectors", n, s.fileSize/sectorSize)
 	}
 	own := region{off / sectorSize, s.directorySectors(), "the grain directory"}
 	if what := s.inMetadata(own.first, own.n); what != "" {
-		return nil, none, fieldError(s.at+field, name, own.first, "a grain directory past %s", what)
+		return nil, none, fieldError(s.at+field, name, own.first, "a grain directory that does not overlap %s", what)
 	}
 	directory := make([]uint32, n)
 	used := 0
@@ -175,14 +174,14 @@ func (s *sparse) readDirectory(field int64, name string, off int64) ([]uint32, t
 		at := off + 4*int64(i)
 		need := 4 * min(s.grains()-int64(i)<<s.tableBits, 1<<s.tableBits)
 		if int64(first)*sectorSize > s.fileSize-need {
-			return nil, none, fieldError(at, entryName(i), first, "a grain table of %d bytes inside the file, which has %d sectors", need, s.fileSize/sectorSize)
+			return nil, none, fieldError(at, entryName(i), first, "a grain table of %d bytes inside the file of %d sectors", need, s.fileSize/sectorSize)
 		}
 		what := s.inMetadata(int64(first), set.n)
 		if own.overlaps(int64(first), set.n) {
 			what = own.name
 		}
 		if what != "" {
-			return nil, none, fieldError(at, entryName(i), first, "a grain table past %s", what)
+			return nil, none, fieldError(at, entryName(i), first, "a grain table that does not overlap %s", what)
 		}
 		set.starts = append(set.starts, first)
 	}
@@ -191,7 +190,7 @@ func (s *sparse) readDirectory(field int64, name string, off int64) ([]uint32, t
 
 func entryName(i int) string { return fmt.Sprintf("grain directory entry %d", i) }
 
-// finish checks the tables of the directory at off against each other.
+// finish checks that the tables of the directory at off do not overlap.
 func (t *tableSet) finish(off int64) error {
 	if len(t.starts) == 0 {
 		t.starts = nil
@@ -214,7 +213,7 @@ func (t *tableSet) finish(off int64) error {
 	return nil
 }
 
-// inMetadata names the metadata that are in n sectors from first on, "" if none are.
+// inMetadata returns the name of metadata that overlaps the n sectors from first on, or "".
 func (s *sparse) inMetadata(first, n int64) string {
 	for _, g := range s.regions {
 		if g.overlaps(first, n) {

@@ -111,13 +111,13 @@ func TestEncodingRefuses(t *testing.T) {
 		field string
 		want  string
 	}{
-		"unknown":          {encodedDescriptor("EBCDIC-of-Mars", "Gr\xf6\xdfe"), image.ErrUnsupported, "", `encoding "EBCDIC-of-Mars", which is not known`},
-		"UTF-16":           {encodedDescriptor("UTF-16LE", "Gr\xf6\xdfe"), image.ErrUnsupported, "", "not known"},
-		"bytes of no GBK":  {encodedDescriptor("GBK", "a\xff\xff"), image.ErrFormat, "descriptor name", `in encoding "GBK"`},
+		"unknown":          {encodedDescriptor("EBCDIC-of-Mars", "Gr\xf6\xdfe"), image.ErrUnsupported, "", `the unknown encoding "EBCDIC-of-Mars"`},
+		"UTF-16":           {encodedDescriptor("UTF-16LE", "Gr\xf6\xdfe"), image.ErrUnsupported, "", "unknown encoding"},
+		"bytes of no GBK":  {encodedDescriptor("GBK", "a\xff\xff"), image.ErrFormat, "descriptor name", `encoding "GBK"`},
 		"half a character": {encodedDescriptor("Shift_JIS", "a\x83"), image.ErrFormat, "descriptor", ""},
 		"two encodings":    {encodedDescriptor("GBK", "a") + "encoding=\"Big5\"\n", image.ErrFormat, "descriptor encoding", "as before"},
 		"parent": {"# Disk DescriptorFile\nversion=1\nencoding=\"EBCDIC\"\nCID=1\nparentCID=2\nparentFileNameHint=\"\xf6\"\ncreateType=\"x\"\nRW 1 ZERO\n",
-			image.ErrUnsupported, "", `the name "\xf6" in encoding "EBCDIC"`},
+			image.ErrUnsupported, "", `the name "\xf6" in the unknown encoding "EBCDIC"`},
 	} {
 		asked := false
 		_, err := Open(context.Background(), strings.NewReader(c.text), int64(len(c.text)), Options{Resolve: func(r image.Ref) (image.Source, error) {

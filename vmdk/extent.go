@@ -11,14 +11,14 @@ import (
 // An extent is a part of the disk.
 type extent struct {
 	line  extentLine
-	other bool // it is in another file than the descriptor
+	other bool // in a different file than the descriptor
 
-	start, size int64     // in the disk, bytes
-	file        disk.File // where data are, but for zeros
-	sparse      *sparse   // for a sparse one
+	start, size int64     // place on the disk, bytes
+	file        disk.File // file with the data, if any
+	sparse      *sparse   // set for a sparse extent
 }
 
-// wrap says which extent an error is about, unless the disk has only one file.
+// wrap adds the name of the extent to an error, unless the disk has only one file.
 func (x *extent) wrap(err error) error {
 	if err == nil || !x.other {
 		return err
@@ -33,14 +33,14 @@ func (x *extent) accessible() error {
 	return nil
 }
 
-// openExtent opens an extent in another file. Files that are asked for are in files.
+// openExtent opens an extent in another file. files caches the opened files by name.
 func (d *Disk) openExtent(x *extent, files map[string]image.Source) error {
 	if err := x.accessible(); err != nil {
 		return err
 	}
 	src, ok := files[x.line.name]
 	if ok && x.line.kind == typeSparse {
-		return lineError(x.line.at, "extent file", x.line.name, "a file that is no other extent: a sparse one is only once in a disk")
+		return lineError(x.line.at, "extent file", x.line.name, "a file that no other extent uses, as a sparse file is a single extent")
 	}
 	if !ok {
 		err := d.desc.charset.check(x.line.at, x.line.name)
@@ -59,11 +59,11 @@ func (d *Disk) openExtent(x *extent, files map[string]image.Source) error {
 	return x.wrap(d.openSplit(x, src))
 }
 
-// checkFlat checks that a flat extent is in its file.
+// checkFlat checks that a flat extent lies inside its file.
 func (d *Disk) checkFlat(x *extent, fileSize int64) error {
 	if n := fileSize / sectorSize; x.line.offset > n || x.line.sectors > n-x.line.offset {
 		return lineError(x.line.at, "extent size", strconv.FormatInt(x.line.sectors, 10),
-			"%d sectors from %d on inside the file %s, which has %d bytes: it is truncated or another file", x.line.sectors, x.line.offset, quote(x.line.name), fileSize)
+			"%d sectors from %d on inside the file %s of %d bytes: it is truncated or the wrong file", x.line.sectors, x.line.offset, quote(x.line.name), fileSize)
 	}
 	return nil
 }
@@ -85,9 +85,8 @@ func (d *Disk) openSplit(x *extent, src image.Source) error {
 	return d.fit(x, false)
 }
 
-// fit compares the size of a sparse extent in the descriptor with the one in the
-// file, which may have been rounded up to whole grains: what the guest sees is then
-// in the descriptor.
+// fit compares the size of a sparse extent in the descriptor with the size in its header. A writer
+// can round the latter up to whole grains; the descriptor then has the guest's size.
 func (d *Disk) fit(x *extent, only bool) error {
 	x.file.R = x.sparse.r
 	want, have := x.line.sectors, x.sparse.sectors
@@ -95,13 +94,13 @@ func (d *Disk) fit(x *extent, only bool) error {
 		return nil
 	}
 	if want < have && have-want < int64(1)<<x.sparse.grainBits/sectorSize {
-		d.warnf("the capacity of %d sectors in the header is rounded: the disk has %d", have, want)
+		d.warnf("the capacity of %d sectors in the header is rounded up: the disk has %d", have, want)
 		return nil
 	}
 	if want < have && only {
-		d.warnf("the header says %d sectors and the descriptor %d: the header is used", have, want)
+		d.warnf("the header gives %d sectors, but the descriptor %d: the header was used", have, want)
 		x.line.sectors = have
 		return nil
 	}
-	return fieldError(x.sparse.at+offCapacity, "capacity", have, "%d sectors, which is what the descriptor says", want)
+	return fieldError(x.sparse.at+offCapacity, "capacity", have, "%d sectors, as in the descriptor", want)
 }

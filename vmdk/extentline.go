@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// maxSectors is what a disk may have, so that its size in bytes is an int64.
+// maxSectors is the maximum size of a disk: its size in bytes must fit an int64.
 const maxSectors = math.MaxInt64 / sectorSize
 
-// An extentType is how the data of an extent are stored.
+// An extentType says how the data of an extent is stored.
 type extentType uint8
 
 const (
-	typeZero   extentType = iota // no file: reads as zeros
-	typeFlat                     // as they are
-	typeSparse                   // as grains of a sparse file
+	typeZero   extentType = iota // zeros, without a file
+	typeFlat                     // raw bytes
+	typeSparse                   // grains of a sparse file
 )
 
 var extentTypes = map[string]extentType{"ZERO": typeZero, "FLAT": typeFlat, "VMFS": typeFlat, "SPARSE": typeSparse}
 
-// otherTypes are extents that are not read here.
+// otherTypes lists the types of extents that this package cannot read.
 var otherTypes = map[string]string{
 	"VMFSSPARSE": "a VMFS sparse (COWD) extent of an ESX server",
 	"SESPARSE":   "a space-efficient sparse extent of an ESX server",
@@ -30,7 +30,7 @@ var otherTypes = map[string]string{
 
 const accessNone = "NOACCESS"
 
-// extentAccess is what lines of extents start with.
+// extentAccess lists the words that start an extent line.
 var extentAccess = map[string]bool{"RW": true, "RDONLY": true, accessNone: true}
 
 // An extentLine is a line of a descriptor that describes an extent, such as
@@ -38,16 +38,16 @@ var extentAccess = map[string]bool{"RW": true, "RDONLY": true, accessNone: true}
 //	RW 4192256 SPARSE "disk-s001.vmdk"
 //	RW 8388608 FLAT "disk-flat.vmdk" 0
 type extentLine struct {
-	at      int64 // where the line is, bytes
+	at      int64 // offset of the line, bytes
 	access  string
 	sectors int64
-	typ     string // as it is there
+	typ     string // as in the line
 	kind    extentType
 	name    string
-	offset  int64 // of flat data in their file, sectors
+	offset  int64 // offset of flat data in the file, sectors
 }
 
-// parseExtent parses a line if it starts as an extent does.
+// parseExtent parses a line. ok reports whether it starts like an extent line.
 func parseExtent(line string, at int64) (x extentLine, ok bool, err error) {
 	x.at = at
 	var rest string
@@ -75,19 +75,19 @@ func parseExtent(line string, at int64) (x extentLine, ok bool, err error) {
 		return x, true, lineError(at, "extent file", line, "the name of a file in double quotes")
 	}
 	x.name = name
-	// What may follow the offset is about partitions and devices of the host.
+	// Anything after the offset concerns partitions and devices of the host.
 	if offset, _ := word(rest); offset != "" {
 		if x.offset, err = parseSectors(offset); err != nil || x.offset > maxSectors-x.sectors {
-			return x, true, lineError(at, "extent offset", offset, "a number of sectors, with the size at most %d", int64(maxSectors))
+			return x, true, lineError(at, "extent offset", offset, "a number of sectors that, added to the size, is at most %d", int64(maxSectors))
 		}
 	}
 	if x.kind == typeSparse && x.offset != 0 {
-		return x, true, lineError(at, "extent offset", strconv.FormatInt(x.offset, 10), "none, or 0, as the extent is sparse")
+		return x, true, lineError(at, "extent offset", strconv.FormatInt(x.offset, 10), "no offset or 0, as the extent is sparse")
 	}
 	return x, true, nil
 }
 
-// word cuts the first word off a line.
+// word splits the first word off a line.
 func word(s string) (first, rest string) {
 	s = strings.TrimLeft(s, " \t")
 	if i := strings.IndexAny(s, " \t"); i >= 0 {
@@ -96,7 +96,7 @@ func word(s string) (first, rest string) {
 	return s, ""
 }
 
-// quoted cuts the string in quotes off the start of a line.
+// quoted splits a quoted string off the start of a line.
 func quoted(s string) (name, rest string, ok bool) {
 	s, ok = strings.CutPrefix(strings.TrimLeft(s, " \t"), `"`)
 	if !ok {

@@ -16,16 +16,16 @@ import (
 )
 
 var (
-	errHeader = errors.New("no zlib header")
-	errShort  = errors.New("the data end before the grain is full")
-	errLong   = errors.New("the data are more than a grain")
+	errHeader = errors.New("invalid zlib header")
+	errShort  = errors.New("the data ends before the grain is full")
+	errLong   = errors.New("the data exceeds the grain")
 )
 
-// maxCompressed is how many bytes a compressed grain may have: data that cannot be
-// compressed grow a little.
+// maxCompressed is the maximum size of a compressed grain in bytes. Incompressible data grows a
+// little.
 func maxCompressed(grain int64) int64 { return grain + grain/8 + sectorSize }
 
-// grainBytes returns how long the longest grain of the disk is.
+// grainBytes returns the size of the largest grain of the disk in bytes.
 func (d *Disk) grainBytes() int64 {
 	n := int64(minGrain * sectorSize)
 	for _, x := range d.extents {
@@ -36,12 +36,12 @@ func (d *Disk) grainBytes() int64 {
 	return n
 }
 
-// buffers hold compressed data while they are decoded.
+// buffers holds buffers for compressed data.
 var buffers = sync.Pool{New: func() any { b := make([]byte, sectorSize); return &b }}
 
-// decompress fills dst, which is one grain, with the compressed grain of a run.
+// decompress decompresses the grain of a run into dst, which has the size of a grain.
 func (d *Disk) decompress(dst []byte, r disk.Run) error {
-	start := int64(r.Key) // of the grain, in the disk
+	start := int64(r.Key) // start of the grain on the disk
 	x := d.extentAt(start)
 	s := x.sparse
 	number := (start - x.start) >> s.grainBits
@@ -58,7 +58,7 @@ func (d *Disk) decompress(dst []byte, r disk.Run) error {
 	if _, err := readFull(s.r, src, off); err != nil {
 		return err
 	}
-	// The last grain of an extent may be as short as what the guest can see of it.
+	// The last grain of an extent can be cut at the end of the disk.
 	need := min(int64(len(dst)), x.size-number<<s.grainBits)
 	got, err := inflateGrain(dst, src, s.flags&flagMarkers != 0)
 	if err == nil && int64(got) < need {
@@ -66,15 +66,15 @@ func (d *Disk) decompress(dst []byte, r disk.Run) error {
 	}
 	if err != nil {
 		return &image.FormatError{Format: "vmdk", Offset: off, Field: "compressed grain", Value: fmt.Sprintf("%d bytes (%v)", n, err),
-			Want: fmt.Sprintf("zlib data that give %d bytes", need)}
+			Want: fmt.Sprintf("zlib data that decompresses to %d bytes", need)}
 	}
 	clear(dst[got:])
 	return nil
 }
 
-// compressedRange returns which bytes of the file are the zlib data of a grain at host: by
-// its marker, whose place in the extent must be the one that the grain table says.
-// Without markers it is as much as a grain may have. The marker is read into raw.
+// compressedRange returns the range of the file with the zlib data of a grain at host. Its marker
+// gives the length, and must have the grain's sector in the extent. Without markers, the range has
+// the maximum length. raw is the buffer for the marker.
 func (x *extent) compressedRange(number, host int64, raw []byte) (off, n int64, err error) {
 	s := x.sparse
 	most := maxCompressed(1 << s.grainBits)
@@ -89,7 +89,7 @@ func (x *extent) compressedRange(number, host int64, raw []byte) (off, n int64, 
 	}
 	first := uint64(number) << s.grainBits / sectorSize
 	if lba := binary.LittleEndian.Uint64(raw); lba != first {
-		return 0, 0, fieldError(host, "grain marker", lba, "sector %d, as the grain table says", first)
+		return 0, 0, fieldError(host, "grain marker", lba, "sector %d, as in the grain table", first)
 	}
 	off, n = host+grainMarker, int64(binary.LittleEndian.Uint32(raw[8:]))
 	switch {
@@ -101,9 +101,8 @@ func (x *extent) compressedRange(number, host int64, raw []byte) (off, n int64, 
 	return off, n, nil
 }
 
-// inflateGrain decompresses zlib data (RFC 1950) and returns how many bytes they
-// give, at most len(dst). If the data are known to end with src, their checksum is
-// there, and that is the fast way.
+// inflateGrain decompresses zlib data (RFC 1950) and returns the number of bytes, at most len(dst).
+// exact means that the data ends with src, so that its checksum is there; this is the fast path.
 func inflateGrain(dst, src []byte, exact bool) (int, error) {
 	if len(src) < 6 || src[0]&15 != 8 || src[0]>>4 > 7 || binary.BigEndian.Uint16(src)%31 != 0 || src[1]>>5&1 != 0 {
 		return 0, errHeader
@@ -119,11 +118,11 @@ func inflateGrain(dst, src []byte, exact bool) (int, error) {
 		return 0, err
 	}
 	n, err := io.ReadFull(z, dst)
-	// The end of the stream and that of src look alike here.
+	// The end of the stream and the end of src return the same errors.
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return n, err
 	}
-	// All must have been read for the checksum to be compared.
+	// zlib compares the checksum only at the end of the data.
 	var more [1]byte
 	switch k, err := z.Read(more[:]); {
 	case k > 0:

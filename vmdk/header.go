@@ -12,8 +12,7 @@ import (
 const (
 	headerSize = sectorSize
 
-	// Where the fields of a SparseExtentHeader lie in it (section "Hosted Sparse
-	// Extent Header").
+	// Offsets of the fields in a SparseExtentHeader (section "Hosted Sparse Extent Header").
 	offVersion           = 4
 	offFlags             = 8
 	offCapacity          = 12
@@ -28,51 +27,51 @@ const (
 	offLineEnds          = 73
 	offCompressAlgorithm = 77
 
-	flagLineEnds   = 1 << 0  // the bytes at offLineEnds are to be checked
-	flagRedundant  = 1 << 1  // there is a second grain directory
-	flagZeroGrain  = 1 << 2  // grain table entry 1 is a grain of zeros
+	flagLineEnds   = 1 << 0  // the bytes at offLineEnds are valid
+	flagRedundant  = 1 << 1  // has a second grain directory
+	flagZeroGrain  = 1 << 2  // grain table entry 1 means a grain of zeros
 	flagCompressed = 1 << 16 // grains are compressed
 	flagMarkers    = 1 << 17 // grains and metadata have markers
 
-	// Of the flags that are not known the lower ones change how an extent is read.
+	// The lower unknown flags change how an extent must be read.
 	incompatibleFlags = 0xffff
 
-	// lineEnds tells a file that was transferred as text.
+	// lineEnds detects a file that was transferred as text.
 	lineEnds = "\n \r\n"
 
-	minGrain   = 8    // sectors
-	maxGrain   = 4096 // sectors: 2 MiB
-	maxEntries = 4096 // of a grain table
+	minGrain   = 8    // minimum, in sectors
+	maxGrain   = 4096 // maximum, in sectors: 2 MiB
+	maxEntries = 4096 // maximum in a grain table
 
-	// maxDirectory is how many entries all grain directories of a disk may have, at
-	// 32 MiB of the disk each in most: 128 TiB.
+	// maxDirectory is the maximum number of entries in all grain directories of a disk. At the
+	// usual 32 MiB per entry, that is 128 TiB.
 	maxDirectory = 4 << 20
 
-	// directoryAtEnd is the offset of a grain directory that the footer tells.
+	// directoryAtEnd is the grain directory offset that refers to the footer.
 	directoryAtEnd = 1<<64 - 1
 )
 
-// A header is a SparseExtentHeader, checked, in bytes where the file has sectors.
+// A header is a checked SparseExtentHeader, with sectors converted to bytes.
 type header struct {
-	at       int64 // where it is in the file: 0, or of the footer
+	at       int64 // offset in the file: 0, or that of the footer
 	fileSize int64
 
 	version    uint32
 	flags      uint32
 	sectors    int64 // capacity
-	grainBits  uint  // log2 of bytes
-	tableBits  uint  // log2 of entries
+	grainBits  uint  // log2 of the grain size in bytes
+	tableBits  uint  // log2 of the entries of a grain table
 	compressed bool
 
 	descriptor     int64
 	descriptorSize int64
 	directory      int64
-	redundant      int64 // 0 without one
+	redundant      int64 // 0 if there is none
 	overHead       int64
 }
 
-// readHeader reads the header of a sparse extent, or its footer if that is where its
-// grain directory is known.
+// readHeader reads the header of a sparse extent, or its footer if that has the offset of the grain
+// directory.
 func readHeader(r io.ReaderAt, fileSize int64) (h *header, warnings []string, err error) {
 	if fileSize < headerSize {
 		return nil, nil, fieldError(0, "file size", fileSize, "at least %d bytes, the size of a header", headerSize)
@@ -88,9 +87,9 @@ func readHeader(r io.ReaderAt, fileSize int64) (h *header, warnings []string, er
 			return nil, nil, err
 		}
 		if !bytes.Equal(first[:offRedundant], raw[:offRedundant]) {
-			warnings = append(warnings, "the header and the footer differ in more than the place of the grain directory: the footer is used")
+			warnings = append(warnings, "the header and the footer differ in more than the offset of the grain directory: the footer was used")
 		}
-		// Some writers leave this to the header.
+		// Some writers give the descriptor only in the header.
 		if binary.LittleEndian.Uint64(raw[offDescriptor:]) == 0 {
 			copy(raw[offDescriptor:offEntries], first[offDescriptor:offEntries])
 		}
@@ -100,7 +99,7 @@ func readHeader(r io.ReaderAt, fileSize int64) (h *header, warnings []string, er
 		return nil, nil, err
 	}
 	if raw[offUncleanShutdown] != 0 {
-		warnings = append(warnings, "the disk was not closed properly: what was written last may be missing")
+		warnings = append(warnings, "the disk was not closed properly: the latest writes can be missing")
 	}
 	if unknown := h.flags &^ (flagLineEnds | flagRedundant | flagZeroGrain | flagCompressed | flagMarkers); unknown != 0 {
 		warnings = append(warnings, fmt.Sprintf("the header has unknown flags %#x", unknown))
@@ -108,10 +107,9 @@ func readHeader(r io.ReaderAt, fileSize int64) (h *header, warnings []string, er
 	return h, warnings, nil
 }
 
-// readFooter finds the footer of a stream-optimized extent (section
-// "Stream-Optimized Compressed Sparse Extents"): a marker, a copy of the header, and
-// the end-of-stream marker, a sector of zeros, that end the file. More zeros may
-// follow.
+// readFooter finds the footer of a stream-optimized extent (section "Stream-Optimized Compressed
+// Sparse Extents"). The file ends with a marker, a copy of the header, and the end-of-stream
+// marker, a sector of zeros. More zeros can follow.
 func readFooter(r io.ReaderAt, fileSize int64) (raw []byte, at int64, warnings []string, err error) {
 	const tail = 64 << 10
 	end := fileSize &^ (sectorSize - 1)
@@ -126,7 +124,7 @@ func readFooter(r io.ReaderAt, fileSize int64) (raw []byte, at int64, warnings [
 	}
 	at = start + int64(n) - headerSize
 	if n < 2*sectorSize || at < 2*sectorSize || string(buf[n-headerSize:][:4]) != magicSparse {
-		return nil, 0, nil, fieldError(offDirectory, "gdOffset", "at the end of the file", "a footer there: the file is truncated")
+		return nil, 0, nil, fieldError(offDirectory, "gdOffset", "at the end of the file", "a footer at the end of the file: it is truncated")
 	}
 	m := parseMarker(buf[n-headerSize-sectorSize:])
 	if m.size != 0 || m.kind != markerFooter {
@@ -148,7 +146,7 @@ func allZero(b []byte) bool {
 	return bytes.Count(b, []byte{0}) == len(b)
 }
 
-// parseHeader takes the fields out of a header that is at at of its file.
+// parseHeader parses a header at offset at of its file.
 func parseHeader(b []byte, at, fileSize int64) (*header, error) {
 	le := binary.LittleEndian
 	if string(b[:4]) != magicSparse {
@@ -159,16 +157,16 @@ func parseHeader(b []byte, at, fileSize int64) (*header, error) {
 	case h.version == 0:
 		return nil, fieldError(at+offVersion, "version", h.version, "from 1 to 3")
 	case h.version > 3:
-		return nil, unsupported("a sparse extent of version %d; versions 1 to 3 are read", h.version)
+		return nil, unsupported("sparse extent version %d, want 1 to 3", h.version)
 	}
 	if unknown := h.flags & incompatibleFlags &^ (flagLineEnds | flagRedundant | flagZeroGrain); unknown != 0 {
-		return nil, unsupported("a sparse extent with unknown flags %#x", unknown)
+		return nil, unsupported("unknown flags %#x of a sparse extent", unknown)
 	}
 	if h.flags&(flagMarkers|flagCompressed) == flagMarkers {
-		return nil, unsupported("a sparse extent with markers whose grains are not compressed")
+		return nil, unsupported("a sparse extent with markers but without compression")
 	}
 	if got := b[offLineEnds:][:len(lineEnds)]; h.flags&flagLineEnds != 0 && string(got) != lineEnds {
-		return nil, fieldError(at+offLineEnds, "line end bytes", fmt.Sprintf("%q", got), "%q: the file was transferred as if it were text", lineEnds)
+		return nil, fieldError(at+offLineEnds, "line end bytes", fmt.Sprintf("%q", got), "%q: the file was transferred as text", lineEnds)
 	}
 	switch algorithm := le.Uint16(b[offCompressAlgorithm:]); {
 	case algorithm > 1:
@@ -186,7 +184,7 @@ func parseHeader(b []byte, at, fileSize int64) (*header, error) {
 	h.grainBits = uint(bits.TrailingZeros64(grain * sectorSize))
 	entries := le.Uint32(b[offEntries:])
 	if entries == 0 || entries > maxEntries || bits.OnesCount32(entries) != 1 {
-		return nil, fieldError(at+offEntries, "numGTEsPerGT", entries, "a power of two up to %d, 512 in most", maxEntries)
+		return nil, fieldError(at+offEntries, "numGTEsPerGT", entries, "a power of two up to %d, usually 512", maxEntries)
 	}
 	h.tableBits = uint(bits.TrailingZeros32(entries))
 	capacity := le.Uint64(b[offCapacity:])
@@ -197,7 +195,7 @@ func parseHeader(b []byte, at, fileSize int64) (*header, error) {
 	return h, h.parseOffsets(b)
 }
 
-// parseOffsets takes the fields that tell where metadata are in the file.
+// parseOffsets parses the fields that locate metadata in the file.
 func (h *header) parseOffsets(b []byte) error {
 	le := binary.LittleEndian
 	err := cmp.Or(
@@ -215,14 +213,14 @@ func (h *header) parseOffsets(b []byte) error {
 	case h.descriptorSize == 0 || h.descriptorSize > maxDescriptor:
 		return fieldError(h.at+offDescriptorSize, "descriptorSize", h.descriptorSize/sectorSize, "from 1 to %d sectors", maxDescriptor/sectorSize)
 	case h.descriptorSize > h.fileSize-h.descriptor:
-		return fieldError(h.at+offDescriptor, "descriptorOffset", h.descriptor/sectorSize, "a descriptor of %d sectors inside the file, which has %d",
+		return fieldError(h.at+offDescriptor, "descriptorOffset", h.descriptor/sectorSize, "a descriptor of %d sectors inside the file of %d sectors",
 			h.descriptorSize/sectorSize, h.fileSize/sectorSize)
 	}
 	if n := h.directoryLen(); n > maxDirectory {
-		return unsupported("a sparse extent with %d grain tables; at most %d are read", n, maxDirectory)
+		return unsupported("%d grain tables in a sparse extent, want at most %d", n, maxDirectory)
 	}
 	if h.flags&flagRedundant != 0 {
-		// This one is only looked at, and need not be good.
+		// The redundant directory is optional: ignore an invalid offset.
 		if v := le.Uint64(b[offRedundant:]); v <= uint64(h.fileSize/sectorSize) {
 			h.redundant = int64(v) * sectorSize
 		}
@@ -230,27 +228,27 @@ func (h *header) parseOffsets(b []byte) error {
 	return nil
 }
 
-// parseOffset takes a field that counts sectors of the file, in bytes.
+// parseOffset parses a field that counts sectors of the file, and converts it to bytes.
 func (h *header) parseOffset(b []byte, off int64, name string, to *int64) error {
 	v := binary.LittleEndian.Uint64(b[off:])
 	if most := uint64(h.fileSize / sectorSize); v > most {
-		return fieldError(h.at+off, name, v, "at most %d sectors, which is what the file has: it is truncated or damaged", most)
+		return fieldError(h.at+off, name, v, "at most %d, the number of sectors in the file: it is truncated or damaged", most)
 	}
 	*to = int64(v) * sectorSize
 	return nil
 }
 
-// spanBits is log2 of how many bytes of the disk a grain table is for.
+// spanBits returns log2 of the number of bytes of the disk that a grain table covers.
 func (h *header) spanBits() uint { return h.grainBits + h.tableBits }
 
-// size returns how many bytes of a disk the extent can hold.
+// size returns the number of bytes of the disk that the extent can hold.
 func (h *header) size() int64 { return h.sectors * sectorSize }
 
-// grains returns how many grains the extent has.
+// grains returns the number of grains of the extent.
 func (h *header) grains() int64 { return (h.size()-1)>>h.grainBits + 1 }
 
-// directoryLen returns how many entries the grain directory has.
+// directoryLen returns the number of entries of the grain directory.
 func (h *header) directoryLen() int64 { return (h.size()-1)>>h.spanBits() + 1 }
 
-// tableSectors returns how many sectors a grain table takes.
+// tableSectors returns the number of sectors of a grain table.
 func (h *header) tableSectors() int64 { return (4<<h.tableBits + sectorSize - 1) / sectorSize }

@@ -8,42 +8,42 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// maxWarnings is how many warnings are kept.
+// maxWarnings is the maximum number of warnings that are kept.
 const maxWarnings = 100
 
-// Info describes an image. Its names come from the file as they are: quote them for
-// a terminal. The JSON field names are API.
+// Info describes an image. Names are as the file holds them: quote them before you print them to a
+// terminal. The JSON field names are API.
 type Info struct {
-	CreateType     string       `json:"create_type"`           // "monolithicSparse", for example
+	CreateType     string       `json:"create_type"`           // such as "monolithicSparse"
 	VirtualSize    int64        `json:"virtual_size"`          // bytes
-	AllocatedBytes int64        `json:"allocated_bytes"`       // bytes of the disk that have room in the image itself
-	FileSize       int64        `json:"file_size"`             // bytes, of the file that was opened
+	AllocatedBytes int64        `json:"allocated_bytes"`       // bytes of the disk that are allocated in this image
+	FileSize       int64        `json:"file_size"`             // bytes of the file that was opened
 	Version        int          `json:"version,omitempty"`     // of the first sparse extent: 1 to 3
 	GrainSize      int64        `json:"grain_size,omitempty"`  // bytes, of the first sparse extent
 	Compressed     bool         `json:"compressed,omitempty"`  // grains are compressed
 	CID            string       `json:"cid"`                   // content ID, hexadecimal
-	ParentCID      string       `json:"parent_cid,omitempty"`  // of the disk that a delta disk is on
-	ParentFile     string       `json:"parent_file,omitempty"` // its name
+	ParentCID      string       `json:"parent_cid,omitempty"`  // content ID of the parent of a delta disk
+	ParentFile     string       `json:"parent_file,omitempty"` // name of the parent
 	AdapterType    string       `json:"adapter_type,omitempty"`
-	HWVersion      string       `json:"hw_version,omitempty"` // of virtual hardware
-	Encoding       string       `json:"encoding,omitempty"`   // of the names in the image
+	HWVersion      string       `json:"hw_version,omitempty"` // version of the virtual hardware
+	Encoding       string       `json:"encoding,omitempty"`   // encoding of the names in the image
 	Extents        []ExtentInfo `json:"extents"`
-	Warnings       []string     `json:"warnings,omitempty"` // what is odd but does not prevent reading
+	Warnings       []string     `json:"warnings,omitempty"` // oddities that do not prevent reading
 }
 
-// ExtentInfo describes a part of the disk.
+// ExtentInfo describes an extent of the disk.
 type ExtentInfo struct {
 	Access string `json:"access"`           // "RW", "RDONLY" or "NOACCESS"
 	Type   string `json:"type"`             // "SPARSE", "FLAT", "VMFS" or "ZERO"
-	File   string `json:"file,omitempty"`   // its name, which may be that of the image itself
-	Offset int64  `json:"offset,omitempty"` // of flat data in the file, bytes
+	File   string `json:"file,omitempty"`   // file name, possibly that of the image itself
+	Offset int64  `json:"offset,omitempty"` // offset of flat data in the file, bytes
 	Size   int64  `json:"size"`             // bytes
 }
 
-// Info returns what the metadata of the image says. It reads all grain tables to sum
-// up AllocatedBytes, which may take a while for a large image; if that fails, or ctx
-// ends it, the rest of Info is returned along with the error. Sparse extents in other
-// files are not counted if the image was opened with [Options.MetadataOnly].
+// Info returns what the metadata says about the image. It reads all grain tables to compute
+// AllocatedBytes, which can take a while for a large image. If that fails or ctx is done, it
+// returns the error with the rest of Info. It does not count extents in other files if the image
+// was opened with [Options.MetadataOnly].
 func (d *Disk) Info(ctx context.Context) (Info, error) {
 	i := Info{
 		CreateType:  d.desc.createType,
@@ -78,7 +78,7 @@ func (d *Disk) Info(ctx context.Context) (Info, error) {
 	return i, nil
 }
 
-// sum adds the bytes of an extent that have room in its file.
+// sum adds the number of allocated bytes of an extent to bytes.
 func (d *Disk) sum(ctx context.Context, x *extent, bytes *int64) error {
 	switch {
 	case x.line.kind == typeFlat:
@@ -103,7 +103,7 @@ func (d *Disk) sum(ctx context.Context, x *extent, bytes *int64) error {
 	return nil
 }
 
-// Warnings returns what is odd about the image but does not prevent reading.
+// Warnings describes oddities of the image that do not prevent reading.
 func (d *Disk) Warnings() []string { return slices.Clone(d.warnings) }
 
 func (d *Disk) warnf(format string, args ...any) {

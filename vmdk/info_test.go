@@ -22,7 +22,7 @@ func TestInfoJSON(t *testing.T) {
 	want := `{"create_type":"monolithicSparse","virtual_size":512000,"allocated_bytes":0,"file_size":13312,"version":2,"grain_size":8192,` +
 		`"cid":"fffffffe","parent_cid":"0000001a","parent_file":"b\u001b[0m.vmdk","adapter_type":"ide","hw_version":"4","encoding":"UTF-8",` +
 		`"extents":[{"access":"RW","type":"SPARSE","file":"disk.vmdk","size":512000}],` +
-		`"warnings":["the disk was not closed properly: what was written last may be missing"]}`
+		`"warnings":["the disk was not closed properly: the latest writes can be missing"]}`
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v\nwant %s", got, err, want)
 	}

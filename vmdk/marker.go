@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Types of markers of metadata; a marker with a size is of a grain (section
-// "Stream-Optimized Compressed Sparse Extents").
+// Types of metadata markers. A marker with a size belongs to a grain (section "Stream-Optimized
+// Compressed Sparse Extents").
 const (
 	markerEnd       = 0
 	markerTable     = 1
@@ -14,14 +14,14 @@ const (
 	markerFooter    = 3
 )
 
-// grainMarker is how many bytes of a marker are in front of the data of a grain.
+// grainMarker is the number of bytes of a marker in front of the data of a grain.
 const grainMarker = 12
 
-// A marker is in front of each grain and of metadata in a stream.
+// A marker precedes each grain and each metadata block in a stream.
 type marker struct {
-	val  uint64 // of a grain: its first sector in the extent; or sectors of metadata
-	size uint32 // of a grain: bytes of compressed data; or 0
-	kind uint32 // of metadata
+	val  uint64 // first sector of a grain in the extent, or sectors of metadata
+	size uint32 // bytes of compressed data of a grain, or 0
+	kind uint32 // type of metadata
 }
 
 func parseMarker(b []byte) marker {

@@ -21,27 +21,27 @@ func TestOdd(t *testing.T) {
 		edit func(*layout)
 		text string
 	}{
-		{"directory entry damaged", double, put32(dw.directory, 1<<31), "redundant one is used"},
-		{"directory entries alike", double, put32(dw.directory+4, uint32(dw.tables[0]/sectorSize)), "redundant one is used"},
+		{"directory entry damaged", double, put32(dw.directory, 1<<31), "redundant one was used"},
+		{"directory entries alike", double, put32(dw.directory+4, uint32(dw.tables[0]/sectorSize)), "redundant one was used"},
 		{"directory past the end", double, func(w *layout) {
 			// gdOffset itself must be in the file.
 			le.PutUint64(w.file[offDirectory:], uint64(len(w.file)/sectorSize))
-		}, "redundant one is used"},
-		{"directory 0", double, put64(offDirectory, 0), "redundant one is used"},
-		{"redundant directory entry damaged", double, put32(dw.redundant, 1<<31), "it is not used"},
-		{"redundant directory past the end", double, put64(offRedundant, 1<<60), "it is not used"},
-		{"redundant directory 0", double, put64(offRedundant, 0), "it is not used"},
-		{"redundant directory of fewer tables", double, put32(dw.redundant+4, 0), "different grain tables"},
+		}, "redundant one was used"},
+		{"directory 0", double, put64(offDirectory, 0), "redundant one was used"},
+		{"redundant directory entry damaged", double, put32(dw.redundant, 1<<31), "it was ignored"},
+		{"redundant directory past the end", double, put64(offRedundant, 1<<60), "it was ignored"},
+		{"redundant directory 0", double, put64(offRedundant, 0), "it was ignored"},
+		{"redundant directory of fewer tables", double, put32(dw.redundant+4, 0), "directories differ"},
 		{"no line ends, no flag", small, both(put32(offFlags, 0), put(offLineEnds, "\x00\x00\x00\x00")), ""},
 		{"unclean", small, put(offUncleanShutdown, "\x01"), "not closed"},
 		{"no createType", small, replaced("createType", "#createType"), "createType"},
 		{"no CID", small, replaced("CID", "#CID"), "no CID"},
 		{"hint without a parent", small, replaced("createType", "parentFileNameHint=\"x\"\ncreateType"), "without a parent"},
-		{"descriptor of fewer sectors", small, replaced("RW 1000", "RW 500"), "the header is used"},
+		{"descriptor of fewer sectors", small, replaced("RW 1000", "RW 500"), "the header was used"},
 		{"overHead 0", small, put64(offOverHead, 0), ""},
 		{"garbage after the NUL", small, put(19*sectorSize, "RW 1 ZERO\n"), ""},
-		{"header differs from the footer", stream, put64(offCapacity, 1008), "the footer is used"},
-		{"version of the header", stream, put32(offVersion, 7), "the footer is used"},
+		{"header differs from the footer", stream, put64(offCapacity, 1008), "the footer was used"},
+		{"version of the header", stream, put32(offVersion, 7), "the footer was used"},
 		{"descriptor in the header only", stream, func(w *layout) { clear(w.file[w.header+offDescriptor:][:16]) }, ""},
 		{"part of a sector at the end", stream, func(w *layout) { w.file = append(w.file, 1, 2, 3) }, ""},
 		{"trailing bytes of a marker size", stream, func(w *layout) { w.file[w.grains[0]+8] += 3 }, ""},

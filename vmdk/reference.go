@@ -10,9 +10,9 @@ func (d *Disk) ask(ref image.Ref) (image.Source, error) {
 	return d.opts.chain.Ask("vmdk", d.opts.ID, d.opts.Resolve, ref)
 }
 
-// openParent gets the parent of a delta disk (section "The Descriptor File",
-// parentCID). If that is a VMDK too, its CID must be the one that this image was made
-// on: it changes with the first write to a disk.
+// openParent opens the parent of a delta disk (section "The Descriptor File", parentCID). If the
+// parent is a VMDK, its CID must be the one that the image records. The first write to a disk
+// changes its CID.
 func (d *Disk) openParent() error {
 	if d.desc.parentCID == noParent || d.opts.MetadataOnly {
 		return nil
@@ -32,12 +32,12 @@ func (d *Disk) openParent() error {
 		return err
 	}
 	if p, ok := src.(*Disk); ok && p.desc.hasCID && p.desc.cid != d.desc.parentCID {
-		return fieldError(0, "descriptor parentCID", hexCID(d.desc.parentCID), "%s, the CID of the parent %s: it was changed since, or is another disk",
+		return fieldError(0, "descriptor parentCID", hexCID(d.desc.parentCID), "%s, the CID of the parent %s: it was changed since, or is a different disk",
 			hexCID(p.desc.cid), quote(d.desc.parentHint))
 	}
 	d.disk.Parent, d.disk.ParentName = src, "parent "+quote(d.desc.parentHint)
 	return nil
 }
 
-// hexCID writes a content ID as descriptors do.
+// hexCID formats a content ID as in a descriptor.
 func hexCID(v uint32) string { return fmt.Sprintf("%08x", v) }

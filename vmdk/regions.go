@@ -2,8 +2,8 @@ package vmdk
 
 import "github.com/luksimg/luksimg/image"
 
-// Regions returns what is in the file that was opened besides grains and grain tables: header, descriptor and grain
-// directories. There are none if that file is a descriptor alone.
+// Regions returns the metadata regions of the file that was opened: header, descriptor and grain
+// directories. Grain tables are not included. It returns nil if that file is a plain descriptor.
 func (d *Disk) Regions() []image.Region {
 	var all []image.Region
 	for _, x := range d.extents {
@@ -11,7 +11,7 @@ func (d *Disk) Regions() []image.Region {
 			continue
 		}
 		for _, r := range x.sparse.regions {
-			if len(all) > 0 && r.first == 0 { // the footer is the header
+			if len(all) > 0 && r.first == 0 { // header and footer are the same
 				continue
 			}
 			all = append(all, image.Region{Name: r.name, Offset: r.first * sectorSize, Length: r.n * sectorSize})

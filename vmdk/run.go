@@ -6,7 +6,7 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// locate returns the run at pos of the disk, up to end, within one extent.
+// locate returns the run at pos of the disk, which ends at end or before, and within one extent.
 func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	x := d.extentAt(pos)
 	end = min(end, x.start+x.size)
@@ -20,7 +20,7 @@ func (d *Disk) locate(pos, end int64) (disk.Run, error) {
 	return r, x.wrap(err)
 }
 
-// extentAt returns the extent that pos of the disk is in.
+// extentAt returns the extent that contains pos of the disk.
 func (d *Disk) extentAt(pos int64) *extent {
 	if len(d.extents) == 1 {
 		return d.extents[0]

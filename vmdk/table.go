@@ -6,16 +6,16 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// pageSize is how much of a grain table is read and kept at a time, in bytes.
+// pageSize is the number of bytes of a grain table that are read and cached at a time.
 const pageSize = 4096
 
-// page returns the page of the file of a sparse extent that a table entry is in.
+// page returns the page of a sparse extent's file that contains a table entry.
 func (d *Disk) page(x *extent, at int64) (*disk.Page, error) {
 	return d.pages.Page(&x.file, x.sparse.fileSize, at)
 }
 
-// locateSparse returns the run at pos of a sparse extent, up to end: with one step
-// for each directory entry without a table, and at most one page of a table.
+// locateSparse returns the run at pos of a sparse extent, which ends at end or before. It takes one
+// step per directory entry without a table, and reads at most one page of a table.
 func (d *Disk) locateSparse(x *extent, pos, end int64) (disk.Run, error) {
 	s := x.sparse
 	span := s.spanBits()
@@ -39,7 +39,7 @@ func (d *Disk) locateSparse(x *extent, pos, end int64) (disk.Run, error) {
 	if err != nil {
 		return disk.Run{}, err
 	}
-	if p.Zero { // no grains up to the end of the page
+	if p.Zero { // no grains in the rest of the page
 		next := pos>>s.grainBits + (p.Off+int64(len(p.B))-table)/4 - index(pos)
 		return disk.Run{N: min(next<<s.grainBits, end) - pos}, nil
 	}
@@ -61,13 +61,13 @@ func (d *Disk) locateSparse(x *extent, pos, end int64) (disk.Run, error) {
 	return r, nil
 }
 
-// Grain table entries that are no sector (section "Grain Table").
+// Grain table entries that are not sector numbers (section "Grain Table").
 const (
-	entryNone = 0 // no grain: in the parent, or zeros
-	entryZero = 1 // zeros, with flagZeroGrain
+	entryNone = 0 // no grain: the parent's data, or zeros
+	entryZero = 1 // zeros, if flagZeroGrain is set
 )
 
-// decode returns the run at pos of the extent that the entry at at of its file gives.
+// decode returns the run at pos of the extent that the entry at offset at of its file describes.
 func (x *extent) decode(p *disk.Page, at, pos, end int64) (disk.Run, error) {
 	s := x.sparse
 	e := binary.LittleEndian.Uint32(p.B[at-p.Off:])
@@ -81,7 +81,7 @@ func (x *extent) decode(p *disk.Page, at, pos, end int64) (disk.Run, error) {
 		r.Kind = disk.Hole
 		return r, nil
 	}
-	// Of the last grain the file has to have what the guest can see.
+	// The file must have the guest-visible part of the last grain.
 	need := min(grain, x.size-(pos-within))
 	sectors := (need + sectorSize - 1) / sectorSize
 	r.Kind, r.File, r.Host = disk.Data, &x.file, int64(e)*sectorSize+within
@@ -91,10 +91,10 @@ func (x *extent) decode(p *disk.Page, at, pos, end int64) (disk.Run, error) {
 		need, sectors = 1, 1
 	}
 	if int64(e)*sectorSize > s.fileSize-need {
-		return r, fieldError(at, "grain table entry", e, "a grain inside the file, which has %d sectors", s.fileSize/sectorSize)
+		return r, fieldError(at, "grain table entry", e, "a grain inside the file of %d sectors", s.fileSize/sectorSize)
 	}
 	if what := s.inMetadata(int64(e), sectors); what != "" {
-		return r, fieldError(at, "grain table entry", e, "a grain past %s", what)
+		return r, fieldError(at, "grain table entry", e, "a grain that does not overlap %s", what)
 	}
 	return r, nil
 }

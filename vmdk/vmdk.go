@@ -1,16 +1,17 @@
-// Package vmdk reads and writes VMDK disk images, as VMware's "Virtual Disk Format 5.0"
-// describes them and as VMware, VirtualBox and QEMU write them: sparse, flat,
-// stream-optimized (compressed), split into extents, and delta disks on a parent.
-// Sparse extents of ESX servers (COWD and SESPARSE), disks on devices of the host and
-// encrypted ones are refused by name.
+// Package vmdk reads and writes VMDK disk images. It follows VMware's "Virtual Disk Format 5.0" and
+// the files that VMware, VirtualBox and QEMU write. It reads sparse, flat, stream-optimized
+// (compressed) and split images, and delta disks on a parent. It refuses sparse extents of ESX
+// servers (COWD and SESPARSE), disks on devices of the host and encrypted disks with
+// [image.ErrUnsupported].
 //
-// Start with [Open], which gives a [Disk]: an image.Source with extents. [Detect]
-// tells a VMDK by its content. [Create] and [CreateInOrder] write stream-optimized images. The
-// package never opens a file: the extents and the parent that an image names come from
-// [Options.Resolve], and an image that needs them is refused without it. Their names are decoded from the encoding
-// that the descriptor gives: those of the IANA index that golang.org/x/text has, which
-// are nearly all that VMware writes. A name in another one that is not ASCII is refused
-// when its file is needed.
+// [Open] returns a [Disk], an image.Source with extents. [Detect] recognizes a VMDK by its content.
+// [Create] and [CreateInOrder] write stream-optimized images. The package never opens a file:
+// [Options.Resolve] supplies the extents and the parent that an image names. Without it, such an
+// image is refused.
+//
+// Names are decoded from the encoding that the descriptor gives. Supported are those of the IANA
+// index in golang.org/x/text, which are nearly all that VMware writes. A non-ASCII name in another
+// encoding is refused when its file is needed.
 package vmdk
 
 import (
@@ -23,46 +24,45 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// sectorSize is what all offsets and sizes in a VMDK count, in bytes.
+// sectorSize is the unit of all offsets and sizes in a VMDK, in bytes.
 const sectorSize = 512
 
-// Options changes how [Open] reads an image. The zero value is right for images of
-// unknown origin that are complete in themselves.
+// Options configure [Open]. The zero value is right for images of unknown origin that need no other
+// files.
 type Options struct {
-	// MetadataOnly opens an image to be described: Resolve is not called and ReadAt
-	// and Extents fail.
+	// MetadataOnly opens an image only to describe it. Resolve is not called, and ReadAt and
+	// Extents fail.
 	MetadataOnly bool
 
-	// Resolve gives the extents and the parent that an image names, in UTF-8 if the descriptor
-	// says which encoding the names have, or is in UTF-8 itself; else the names have its bytes. If
-	// it is nil, an image that needs one is refused with an [image.RefusedError]. A parent that is a *Disk
-	// must have the content ID that the image was made on; of another Source that
-	// cannot be told.
+	// Resolve returns the extents and the parent that an image names. Names are in UTF-8 if the
+	// descriptor is in UTF-8 or gives its encoding; else they have the bytes of the descriptor. If
+	// Resolve is nil, an image that needs another file is refused with an [image.RefusedError]. A
+	// parent that is a *Disk must have the content ID that the image records; other Sources cannot
+	// be checked.
 	Resolve func(image.Ref) (image.Source, error)
 
-	// ID tells this file from all others, as an absolute path or the numbers of
-	// device and inode do. An image whose chain of parents leads back to the same ID
-	// is refused. If it is empty, only the length of a chain is limited.
+	// ID identifies this file, such as an absolute path or the device and inode numbers. An image
+	// whose chain of parents leads back to the same ID is refused. If ID is empty, only the length
+	// of the chain is limited.
 	ID string
 
-	chain disk.Chain // the images that this one is behind
+	chain disk.Chain // the images in front of this one
 }
 
-// A Disk is an open VMDK, seen as its guest sees it. It is an image.Source and an
-// image.Extenter, and safe for concurrent use. In memory it holds the grain
-// directories, 4 bytes for each 32 MiB of most disks, up to 2 MiB of grain tables,
-// and a few decompressed grains. There is nothing to be closed but what Resolve
-// gave.
+// A Disk is an open VMDK as its guest sees it. It is an image.Source and an image.Extenter, and
+// safe for concurrent use. It holds in memory the grain directories, usually 4 bytes per 32 MiB of
+// the disk, up to 2 MiB of grain tables, and a few decompressed grains. It need not be closed; the
+// caller closes the files that Resolve returned.
 type Disk struct {
 	disk     disk.Disk
 	opts     Options
 	fileSize int64
 	desc     *descriptor
-	extents  []*extent // in the order of the disk, without gaps
+	extents  []*extent // in order, without gaps
 	warnings []string
 
-	entries int64      // of all grain directories
-	pages   disk.Pages // of grain tables
+	entries int64      // number of entries of all grain directories
+	pages   disk.Pages // cache of grain tables
 }
 
 var (
@@ -70,18 +70,17 @@ var (
 	_ image.Extenter = (*Disk)(nil)
 )
 
-// Open reads the image of size bytes in r: a sparse file that describes itself, or a
-// descriptor, which is a text that names the files with the data. Headers and grain
-// directories are read and checked here, grain tables as they are needed. The Disk
-// keeps r and what Resolve gives, which must allow concurrent ReadAt if the Disk is
-// used concurrently, and must not change meanwhile. If they are image.Extenters, such
-// as raw files with hole detection, holes in them are holes of the disk.
+// Open opens the image of size bytes in r: a sparse file with a descriptor, or a text descriptor
+// that names the files with the data. It reads and checks headers and grain directories. Grain
+// tables are read and checked when they are needed. The Disk keeps r and the files of Resolve,
+// which must not change and must support concurrent ReadAt if the Disk is used concurrently. If
+// they are image.Extenters, such as raw files that report their holes, holes in them are holes of
+// the disk.
 //
-// A file that breaks the rules of the format gives an *image.FormatError, which
-// matches image.ErrFormat; one of a kind that is not read here an error that matches
-// image.ErrUnsupported; one that needs other files an [image.RefusedError] if there is no
-// [Options.Resolve]. Other errors are those of r and of Resolve. What is odd but
-// readable is in [Info.Warnings].
+// A malformed file returns an *image.FormatError, which matches image.ErrFormat. An unsupported
+// kind of file matches image.ErrUnsupported. An image that needs other files returns an
+// [image.RefusedError] if [Options.Resolve] is nil. Other errors are those of r and of Resolve.
+// [Info.Warnings] lists oddities that do not prevent reading.
 func Open(_ context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	d := &Disk{opts: opts, fileSize: size, pages: disk.Pages{Format: "vmdk", Size: pageSize}}
 	d.disk = disk.Disk{Format: "vmdk", Locate: d.locate, Unpack: d.decompress, MetadataOnly: opts.MetadataOnly}
@@ -108,9 +107,8 @@ func Open(_ context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, er
 	return d, nil
 }
 
-// openMonolithic opens a sparse file that is a disk by itself: its descriptor, which
-// is in it, names the file itself as the only extent (section "Hosted Sparse
-// Extents").
+// openMonolithic opens a sparse file that is a whole disk. Its embedded descriptor names the file
+// itself as the only extent (section "Hosted Sparse Extents").
 func (d *Disk) openMonolithic(r io.ReaderAt) error {
 	s, err := d.openSparse(r, d.fileSize)
 	if err != nil {
@@ -120,16 +118,16 @@ func (d *Disk) openMonolithic(r io.ReaderAt) error {
 	if _, err := readFull(r, text, s.descriptor); err != nil {
 		return err
 	}
-	// QEMU leaves room for a descriptor in the extents of a disk of several files.
+	// QEMU reserves space for a descriptor in each extent of a split disk.
 	if len(bytes.Trim(text, "\x00")) == 0 {
-		return unsupported("this is one extent of a disk, without a descriptor: open the descriptor file that names it")
+		return unsupported("the file is one extent of a disk, without a descriptor: open the descriptor file that names it")
 	}
 	if d.desc, err = parseDescriptor(text, s.descriptor); err != nil {
 		return err
 	}
 	d.warnings = append(d.warnings, d.desc.warnings...)
 	if n := len(d.desc.extents); n != 1 {
-		return unsupported("a sparse file whose descriptor has %d extents; with one extent, itself, it would be read", n)
+		return unsupported("the descriptor in a sparse file has %d extents, want 1", n)
 	}
 	line := &d.desc.extents[0]
 	if line.kind != typeSparse {
@@ -146,8 +144,8 @@ func (d *Disk) openMonolithic(r io.ReaderAt) error {
 	return nil
 }
 
-// openDescriptor opens a descriptor file and the extents that it names (section "The
-// Descriptor File").
+// openDescriptor opens a descriptor file and the extents that it names (section "The Descriptor
+// File").
 func (d *Disk) openDescriptor(r io.ReaderAt) error {
 	if d.fileSize > maxDescriptor {
 		return fieldError(0, "file size", d.fileSize, "at most %d bytes, for a descriptor", maxDescriptor)
@@ -174,8 +172,8 @@ func (d *Disk) openDescriptor(r io.ReaderAt) error {
 	return nil
 }
 
-// add puts an extent at the end of the disk. That the sizes of all extents can be
-// added was checked when they were parsed.
+// add appends an extent to the disk. The parser has checked that the sum of all sizes does not
+// overflow.
 func (d *Disk) add(x *extent) {
 	x.start, x.size = d.disk.Size, x.line.sectors*sectorSize
 	d.disk.Size += x.size
@@ -185,8 +183,8 @@ func (d *Disk) add(x *extent) {
 // Size returns the virtual size in bytes, a multiple of 512.
 func (d *Disk) Size() int64 { return d.disk.Size }
 
-// ReadAt reads guest-visible bytes, as io.ReaderAt: at the virtual size it ends
-// with io.EOF. Grains that are next to each other in a file are read at once.
+// ReadAt reads guest-visible bytes; see [io.ReaderAt]. It joins grains that are adjacent in a file
+// into one read.
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.disk.ReadAt(p, off) }
 
 func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
