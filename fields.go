@@ -88,7 +88,7 @@ func (i *Info) keepers() map[string]string {
 	return all
 }
 
-// tokenWarnings describes tokens with a wrapped key that are malformed.
+// tokenWarnings describes tokens whose wrapped key is malformed or belongs to another image.
 func tokenWarnings(l *luks.Info) []string {
 	var all []string
 	for _, t := range l.Tokens {

@@ -10,7 +10,7 @@ import (
 //
 // Zen 3 has no wider registers. It executes AES on two of its four vector pipes, two registers per
 // cycle. Byte shuffles and shifts use two pipes, one of which AES uses too. A carry-less multiplication
-// of two blocks blocks AES for two cycles.
+// of two blocks stalls AES for two cycles.
 //
 // In a measurement, 32 AES instructions on eight registers were mixed with as many others. They took
 // 1.0 to 1.2 times as long with VPXOR, VPADDD or VPBLENDD, 1.5 times with shuffles and shifts, and 4.4
