@@ -135,7 +135,7 @@ func TestUnpackCorrupt(t *testing.T) {
 				bad[at] ^= 1 << rnd.IntN(8)
 				// Time and system in a gzip header are not checked, nor is the stated length.
 				if b, err := unpacked(t, bad); err == nil && !bytes.Equal(b, raw) {
-					t.Errorf("%d: byte %d of %d changed: another disk of %d bytes, and no error", i, at, len(z), len(b))
+					t.Errorf("%d: byte %d of %d changed: a different disk of %d bytes and no error", i, at, len(z), len(b))
 				}
 			}
 		})

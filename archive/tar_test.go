@@ -153,7 +153,7 @@ func TestNames(t *testing.T) {
 			case test.want == "" && !errors.Is(err, ErrChoice):
 				t.Errorf("%q, %v", got, err)
 			case test.want != "" && (err != nil || got != "content of "+test.want):
-				t.Errorf("%q, %v; want that of %s", got, err, test.want)
+				t.Errorf("%q, %v; want the content of %s", got, err, test.want)
 			}
 		})
 	}

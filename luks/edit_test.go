@@ -567,7 +567,7 @@ func TestBackup(t *testing.T) {
 			}
 			other := editable(t)[name]
 			if r, err := restore(other, false); !errors.Is(err, luks.ErrBackup) || !bytes.Equal(r.b, other) {
-				t.Errorf("another image: %v", err)
+				t.Errorf("an image with another UUID: %v", err)
 			}
 			if _, err := restore(img[:4096], true); err == nil {
 				t.Error("restored to a file that is too short")

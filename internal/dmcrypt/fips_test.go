@@ -48,7 +48,7 @@ func TestApproved(t *testing.T) {
 func TestEnforced(t *testing.T) {
 	if !fips140.Enforced() {
 		if testing.Short() {
-			t.Skip("-short: an emulator that runs this program does not run the ones that it starts")
+			t.Skip("-short: an emulator cannot run the programs that this test starts")
 		}
 		c := exec.Command(os.Args[0], "-test.run=^TestEnforced$", "-test.v")
 		c.Env = append(os.Environ(), "GODEBUG=fips140=only")

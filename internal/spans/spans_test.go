@@ -43,7 +43,7 @@ func TestList(t *testing.T) {
 	l.Add(3, 4)
 	l.Add(5, 4)
 	if !slices.Equal(l, List{{3, 6, 0}}) {
-		t.Errorf("what overlaps: %v", l)
+		t.Errorf("overlapping runs: %v", l)
 	}
 }
 
