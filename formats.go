@@ -2,6 +2,7 @@ package luksimg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/luksimg/luksimg/image"
@@ -162,10 +163,10 @@ func errLocked(f Format) error {
 
 func openLUKS(ctx context.Context, i *Image, size int64, o ImageOptions) error {
 	locked := o.Key == nil && !o.look
-	if locked && o.LUKS.Accept == nil {
-		return errLocked(i.Format)
-	}
 	h, err := luks.Open(i.Source, size, o.LUKS)
+	if locked && o.LUKS.Accept == nil && !errors.Is(err, luks.ErrNotLUKS) {
+		return errLocked(i.Format) // whether it can be opened or not
+	}
 	if err != nil {
 		return err
 	}

@@ -211,7 +211,7 @@ func (e *Editor) convertToV1() error {
 	h := e.h
 	b := n.headerV1()
 	if _, err := openV1(overlay{e.f, b}, e.size, e.opts); err != nil {
-		return fmt.Errorf("luks: the change would break the header: %w", err)
+		return wouldBreak(err)
 	}
 	if err := e.checkUnchanged(); err != nil {
 		return err

@@ -105,12 +105,17 @@ func (e *Editor) changeV1(change func(b []byte)) error {
 	change(b)
 	// The new header must pass the same checks as one that is read.
 	if _, err := openV1(overlay{e.f, b}, e.size, e.opts); err != nil {
-		return fmt.Errorf("luks: the change would break the header: %w", err)
+		return wouldBreak(err)
 	}
 	if err := e.write(b, 0); err != nil {
 		return err
 	}
 	return e.reread()
+}
+
+// wouldBreak returns the error of a change that makes the header unreadable. The header stays unchanged.
+func wouldBreak(err error) error {
+	return hinted(fmt.Errorf("luks: the change would break the header: %w", err), "the image is unchanged: correct the member that is named")
 }
 
 // overlay is a reader with other bytes at the start.
@@ -160,7 +165,7 @@ func (e *Editor) changeV2(change func(m metadata, h *Header) error) error {
 		err = h.refused
 	}
 	if err != nil {
-		return fmt.Errorf("luks: the change would break the header: %w", err)
+		return wouldBreak(err)
 	}
 	// Write a bad copy first: the good one must not be touched before there are two.
 	order := []int64{0, h.hdrSize}

@@ -134,7 +134,7 @@ func (k KDF) check() error {
 		}
 		return nil
 	}
-	return fmt.Errorf("luks: no such key derivation function: %q", k.Type)
+	return fmt.Errorf("luks: no such key derivation function: %q: want %s, %s or %s", k.Type, Argon2id, Argon2i, PBKDF2)
 }
 
 // derive returns n bytes of key derived from passphrase and salt. It returns the cause of ctx as soon

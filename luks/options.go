@@ -91,7 +91,7 @@ type Options struct {
 	Rand io.Reader
 }
 
-// An optionError is an unsupported value in [Options]. It is not about an image.
+// An optionError is about what the caller asked for, such as a value in [Options]. It is not about an image.
 type optionError struct {
 	error
 	hint string
@@ -105,6 +105,9 @@ func badOption(err error, hint string) error {
 	}
 	return &optionError{err, hint}
 }
+
+// hinted adds advice to an error.
+func hinted(err error, hint string) error { return &optionError{err, hint} }
 
 // Hint says what to do about the error.
 func (e *optionError) Hint() string { return e.hint }

@@ -88,7 +88,7 @@ func (e *Editor) ReplaceToken(text []byte, n int) error {
 // putToken stores a token under number n, which must be in use if taken is set, else free.
 func (e *Editor) putToken(text []byte, n int, taken bool) (int, error) {
 	if e.h.version == 1 {
-		return 0, unsupported("LUKS1 has no tokens")
+		return 0, errNoTokensV1()
 	}
 	tree, err := parseJSON(text)
 	if err != nil {
@@ -100,10 +100,12 @@ func (e *Editor) putToken(text []byte, n int, taken bool) (int, error) {
 		}
 		_, is := m.objects("tokens")[strconv.Itoa(n)]
 		switch {
-		case n < 0 || n >= maxObjects || is && !taken:
-			return fmt.Errorf("luks: token %d is not free", n)
+		case n < 0 || n >= maxObjects:
+			return fmt.Errorf("luks: no such token: %d; they are 0 to %d", n, maxObjects-1)
+		case is && !taken:
+			return hinted(fmt.Errorf("luks: token %d is not free", n), hintTokens)
 		case taken && !is:
-			return fmt.Errorf("luks: there is no token %d", n)
+			return hinted(fmt.Errorf("luks: there is no token %d", n), hintTokens)
 		}
 		m.objects("tokens")[strconv.Itoa(n)] = tree
 		return nil
@@ -111,14 +113,20 @@ func (e *Editor) putToken(text []byte, n int, taken bool) (int, error) {
 	return n, err
 }
 
+const hintTokens = "luksimg token list FILE shows the tokens and their numbers"
+
+func errNoTokensV1() error {
+	return hinted(unsupported("LUKS1 has no tokens"), "luksimg header convert --format luks2 FILE makes it LUKS2, which has tokens")
+}
+
 // RemoveToken removes a token.
 func (e *Editor) RemoveToken(n int) error {
 	if e.h.version == 1 {
-		return unsupported("LUKS1 has no tokens")
+		return errNoTokensV1()
 	}
 	return e.changeV2(func(m metadata, _ *Header) error {
 		if _, there := m.objects("tokens")[strconv.Itoa(n)]; !there {
-			return fmt.Errorf("luks: there is no token %d", n)
+			return hinted(fmt.Errorf("luks: there is no token %d", n), hintTokens)
 		}
 		delete(m.objects("tokens"), strconv.Itoa(n))
 		return nil

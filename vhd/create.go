@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/luksimg/luksimg/image"
+	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/internal/parallel"
 	"github.com/luksimg/luksimg/internal/target"
 )
@@ -206,7 +207,7 @@ func newWriter(size int64, opts CreateOptions) (*writer, error) {
 	}
 	n := len(opts.Key)
 	if n != 32 && n != 64 {
-		return nil, fmt.Errorf("vhd: key of %d bytes, want 32 or 64", n)
+		return nil, advice.With(fmt.Errorf("vhd: key of %d bytes, want 32 or 64", n), "the key is the bytes themselves, not their base64 text: luksimg encrypt --generate-key FILE makes one that fits")
 	}
 	if subtle.ConstantTimeCompare(opts.Key[:n/2], opts.Key[n/2:]) == 1 {
 		return nil, errors.New("vhd: the two halves of the key are equal, which makes XTS weak")

@@ -34,7 +34,7 @@ func (c Convention) rule() (rule, error) {
 	}
 	r, ok := rules[c]
 	if !ok {
-		return r, fmt.Errorf("no such key convention: %.32q", string(c))
+		return r, fmt.Errorf("no such key convention: %.32q: want %s, %s, %s or %s", string(c), None, ClassicLUKS, ClassicVHD, VPCQCOW2)
 	}
 	return r, nil
 }

@@ -77,6 +77,9 @@ type cpResult struct {
 func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 	ctx := c.Context()
 	name, from := cutImage(arg)
+	if image, to := cutImage(dst); to != "" && isFile(image) {
+		return rest.WithHint(fmt.Errorf("DST %s is in an image, and cp copies out of images only", dst), "luksimg serve --rw gives its disk to a system that writes to it")
+	}
 	if from == "" {
 		return rest.WithHint(fmt.Errorf("%s names no file in an image", arg), "write the image, a colon, and a path that begins with a slash: disk.raw:/etc/fstab")
 	}
@@ -151,6 +154,11 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 	}
 	return o.Result(cpResult{dst, stats.Files, stats.Folders, stats.Links, stats.Skipped, stats.Bytes, o.Warnings},
 		talk.Line("%s: %s of %s, %s of data", dst, what, arg, term.Bytes(stats.Bytes)))
+}
+
+func isFile(name string) bool {
+	fi, err := os.Stat(name)
+	return err == nil && fi.Mode().IsRegular()
 }
 
 func (o *cpFlags) toStdout(c *cobra.Command, s *source, f *files.File, from string) error {

@@ -276,7 +276,7 @@ func TestDeploy(t *testing.T) {
 		t.Errorf("state: %v, %v", fi.Mode(), err)
 	}
 	// Other flags are another deployment.
-	c.fails(1, "a different os_code", append(args, "--os-code", "DEBIAN_12_64")...)
+	c.fails(1, "a different --os-code", append(args, "--os-code", "DEBIAN_12_64")...)
 	c.fails(1, "ordered the server web1", append(args, "--hostname", "web2")...)
 }
 

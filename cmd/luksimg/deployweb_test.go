@@ -59,6 +59,6 @@ func TestDeployWeb(t *testing.T) {
 		t.Errorf("%v: %s", err, state)
 	}
 	w.one(w.ok(args("/signed/disk.raw?signature=hush")...), 0)
-	w.fails(1, "a different source", args("/ok/disk.raw")...)
+	w.fails(1, "a different SRC", args("/ok/disk.raw")...)
 	w.fails(4, "forbidden", args("/signed/disk.raw?signature=old")...)
 }

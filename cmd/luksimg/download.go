@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -69,6 +70,9 @@ func (o *downloadFlags) run(c *cobra.Command, uri, name string) error {
 		return err
 	}
 	if o.abort {
+		if !isFile(name+cos.StateSuffix) && !isFile(name+cos.PartSuffix) {
+			return fmt.Errorf("%s: there is no download to give up", name)
+		}
 		if err := cos.DiscardFile(name); err != nil {
 			return err
 		}

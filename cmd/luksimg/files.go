@@ -175,7 +175,7 @@ func (in *input) published() int64 {
 func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Image, error) {
 	img, err := luksimg.OpenImage(ctx, in.r, in.size, o)
 	if err != nil {
-		return nil, in.wrap(err)
+		return nil, in.wrap(in.otherFormat(err, o.Format))
 	}
 	if o.Format == "" && img.Format == luksimg.Raw {
 		if text := in.misnamed(); text != "" {
@@ -187,6 +187,17 @@ func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Im
 		}
 	}
 	return img, nil
+}
+
+// otherFormat says of a format that was named, and can not be read, that the content has another one.
+func (in *input) otherFormat(err error, named luksimg.Format) error {
+	if named == "" || !errors.Is(err, image.ErrFormat) && !errors.Is(err, luks.ErrNotLUKS) {
+		return err
+	}
+	if f, e := luksimg.Detect(in.r, in.size); e == nil && f != named {
+		return rest.WithHint(err, fmt.Sprintf("the content is that of a %s image: leave --source-format off", f))
+	}
+	return err
 }
 
 // misnamed says of a raw disk that its name promises a container; "" if it does not.

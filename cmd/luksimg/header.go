@@ -105,6 +105,9 @@ If the data of the image start elsewhere than those of the backup, restore refus
 			}
 			defer in.close()
 			h, err := luks.Restore(f, in.size, backup.r, backup.size, force)
+			if errors.Is(err, luks.ErrNotLUKS) && !errors.Is(err, luks.ErrBackup) {
+				err = rest.WithHint(err, "BACKUP is what luksimg header backup or cryptsetup luksHeaderBackup wrote; FILE comes first")
+			}
 			if err != nil {
 				return in.wrap(err)
 			}
@@ -183,7 +186,10 @@ PBKDF2 only ("key convert" changes a slot), one hash, sectors of 512 bytes, no t
 		err := e.Convert(versions[format])
 		if errors.Is(err, luks.ErrUnsupported) {
 			hint := "LUKS1 has fewer features: see luksimg header convert --help"
-			if slices.ContainsFunc(e.Header().Info().Keyslots, func(s luks.SlotInfo) bool { return s.KDF != luks.PBKDF2 }) {
+			switch h := e.Header(); {
+			case len(h.Tokens()) > 0:
+				hint = "remove each token first: luksimg token remove --token-id N FILE"
+			case slices.ContainsFunc(h.Info().Keyslots, func(s luks.SlotInfo) bool { return s.KDF != luks.PBKDF2 }):
 				hint = "change each key slot first: luksimg key convert --pbkdf pbkdf2 IMAGE"
 			}
 			err = rest.WithHint(err, hint)

@@ -31,7 +31,7 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err := os.Stdout.Close(); err != nil && code == exit.Done {
-		code = exit.Print(err, os.Stderr, false)
+		code = exit.Print(err, os.Stderr, false, nil)
 	}
 	os.Exit(code)
 }
@@ -55,8 +55,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	root.InitDefaultCompletionCmd(args...)
 	err := typo.Verb(root, args)
+	var has func(string) bool
 	if err == nil {
-		err = root.ExecuteContext(ctx)
+		var verb *cobra.Command
+		verb, err = root.ExecuteContextC(ctx)
+		has = func(flag string) bool { return verb.Flag(flag) != nil }
 	}
 	if err == nil {
 		err = out.Err
@@ -66,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	// An error in the flags may be in front of --json.
 	asked, _ := root.PersistentFlags().GetBool("json")
-	return exit.Print(err, stderr, asked || slices.Contains(args, "--json"))
+	return exit.Print(err, stderr, asked || slices.Contains(args, "--json"), has)
 }
 
 // global holds the flags that every verb has.

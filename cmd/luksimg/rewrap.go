@@ -88,6 +88,9 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 	if o.part != 0 {
 		return errors.New("--partition is for the token of an IMAGE")
 	}
+	if o.envelope == "" {
+		return rest.WithHint(errors.New("no envelope was named, and no image"), "name an envelope with --envelope FILE, or as the argument an IMAGE that has a token")
+	}
 	e, root, key, err := o.root.openEnvelope(ctx, t, o.envelope)
 	if err != nil {
 		return err

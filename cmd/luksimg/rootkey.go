@@ -70,7 +70,7 @@ func (o *rootKeyFlags) open(ctx context.Context) (*wrap.RootKey, error) {
 		return nil, err
 	}
 	if u.Name == "" {
-		return nil, rest.WithHint(fmt.Errorf("--kms %s names no key", u), "name it: "+kmsNames)
+		return nil, rest.WithHint(fmt.Errorf("--kms %s names no key", u), u.Scheme.Form())
 	}
 	return o.rootKey(ctx, u, nil)
 }

@@ -68,7 +68,7 @@ func (o *listenFlags) tls() (*tls.Config, error) {
 	in := func(name string) string { return filepath.Join(o.certificates, name) }
 	cert, err := tls.LoadX509KeyPair(in("server-cert.pem"), in("server-key.pem"))
 	if err != nil {
-		return nil, fmt.Errorf("TLS: %w", err)
+		return nil, errTLS(err)
 	}
 	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	if !o.verifyPeer {
@@ -76,7 +76,7 @@ func (o *listenFlags) tls() (*tls.Config, error) {
 	}
 	ca, err := os.ReadFile(in("ca-cert.pem"))
 	if err != nil {
-		return nil, fmt.Errorf("TLS: %w", err)
+		return nil, errTLS(err)
 	}
 	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 	if !c.ClientCAs.AppendCertsFromPEM(ca) {
@@ -88,6 +88,15 @@ func (o *listenFlags) tls() (*tls.Config, error) {
 		c.MaxVersion = tls.VersionTLS12
 	}
 	return c, nil
+}
+
+// errTLS is a certificate or a key that can not be read.
+func errTLS(err error) error {
+	err = fmt.Errorf("TLS: %w", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = rest.WithHint(err, "--tls-certificates names a folder with server-cert.pem, server-key.pem and ca-cert.pem: certtool makes them")
+	}
+	return err
 }
 
 // hasRSA tells whether one of these certificates has an RSA key.
@@ -141,8 +150,14 @@ func (o *listenFlags) listen() (*listener, error) {
 	var err error
 	if l.Listener, err = listenPrivate(l.socket); err != nil {
 		l.remove()
-		if _, there := os.Lstat(l.socket); there == nil {
-			err = rest.WithHint(fmt.Errorf("%s: %w", l.socket, fs.ErrExist), "if a server that was killed left it, remove it; otherwise choose another name")
+		if fi, there := os.Lstat(l.socket); there == nil {
+			hint := "choose another name: the socket is made, and removed at the end"
+			if fi.Mode()&fs.ModeSocket != 0 {
+				hint = "if a server that was killed left it, remove it; otherwise choose another name"
+			}
+			err = rest.WithHint(fmt.Errorf("%s: %w", l.socket, fs.ErrExist), hint)
+		} else if errors.Is(err, fs.ErrNotExist) {
+			err = rest.WithHint(err, "make the folder first, or name another one")
 		} else if len(l.socket) > maxSocketName {
 			err = rest.WithHint(err, "the name of a Unix socket can not be that long: choose a shorter one")
 		}

@@ -192,6 +192,9 @@ func (o *shardRunFlags) run(c *cobra.Command, name string) (err error) {
 	})
 	p.Done()
 	if err != nil {
+		if o.key.Given() {
+			err = o.key.Explain(err, key)
+		}
 		return err
 	}
 	text := talk.Line("%s: shard %d of %d, %s: %s, %d made, %d there already", j.Destination, i, j.Shards, term.Bytes(r.Bytes), term.Count(r.Parts, "part", "parts"), r.Sent, r.Found+r.Skipped)

@@ -124,7 +124,7 @@ func newTokenExport(g *global) *cobra.Command {
 		all := tokensOf(in.h)
 		i := slices.IndexFunc(all, func(k luks.Token) bool { return k.Number == n })
 		if i < 0 {
-			return in.wrap(fmt.Errorf("there is no token %d", n))
+			return in.wrap(rest.WithHint(fmt.Errorf("there is no token %d", n), "luksimg token list FILE shows the tokens and their numbers"))
 		}
 		text := append(slices.Clone(all[i].JSON), '\n')
 		if file == "-" {

@@ -110,5 +110,8 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 		return rest.WithHint(fmt.Errorf("%s holds all %d bytes of %s, and is longer: %w", encrypted, img.Size(), src, err),
 			"an image on a device that is longer than it ends where its disk ends; what is behind it there is not its own")
 	}
+	if err != nil {
+		return rest.WithHint(err, "if SRC is the disk that was encrypted, encrypt it again; if it is in use, stop what writes to it first")
+	}
 	return err
 }

@@ -72,6 +72,9 @@ func (o *rootKeyFlags) openToken(ctx context.Context, h *luks.Header, only int) 
 	if _, err := o.uri(); err != nil {
 		return nil, err
 	}
+	if h.Version() == 1 {
+		return nil, rest.WithHint(fmt.Errorf("%w: LUKS1 has no tokens", wrap.ErrNoToken), "the wrapped key may be in an envelope: luksimg unwrap --envelope FILE")
+	}
 	all, errs := wdekTokens(h)
 	for _, t := range all {
 		opened, err := o.tryToken(ctx, h, t, only)

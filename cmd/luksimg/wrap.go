@@ -107,7 +107,7 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 	var uuid string
 	if at != nil {
 		if uuid, err = at.take(ctx, convention, material); err != nil {
-			return err
+			return o.key.Explain(err, material)
 		}
 	}
 	if o.image != "" {

@@ -136,7 +136,9 @@ func newError(res *rest.Response) *Error {
 	}
 	e.Message = rest.Clean(e.Message, res.Secret)
 	switch e.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized:
+		e.Advice = "the token is not valid: check the API key, and run the command again"
+	case http.StatusForbidden:
 		e.Advice = "the API key needs the role Reader for the instance of IBM Cloud Logs"
 	case http.StatusNotFound:
 		e.Advice = "check the instance and the region in the endpoint"

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"github.com/luksimg/luksimg/internal/advice"
 )
 
 // PlaceOptions say what [Client.CheckPlace] checks.
@@ -33,7 +35,8 @@ func (c *Client) CheckPlace(ctx context.Context, at Object, o PlaceOptions) (ask
 	case asked && err != nil:
 		return asked, err
 	case asked && b.Region != "" && b.Region != at.Region:
-		return asked, fmt.Errorf("%s: %w: the bucket is in %s", at, ErrBucketRegion, b.Region)
+		return asked, advice.With(fmt.Errorf("%s: %w: the bucket is in %s", at, ErrBucketRegion, b.Region),
+			"name it by its region: "+Object{b.Region, at.Bucket, at.Key}.String())
 	case asked:
 		if err := b.CheckImages(o.KeyRegion); err != nil {
 			return asked, err

@@ -12,7 +12,7 @@ import (
 
 var (
 	// ErrURI means that a cos:// URI is malformed, or that a bucket or object name is invalid.
-	ErrURI = advice.New("malformed object URI", "an object is named cos://REGION/BUCKET/OBJECT")
+	ErrURI = errors.New("malformed object URI")
 	// ErrNotFound means that an object or a bucket does not exist.
 	ErrNotFound = errors.New("not found")
 	// ErrAccess means that the credentials are wrong or lack permission.

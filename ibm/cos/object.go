@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/luksimg/luksimg/internal/advice"
 )
 
 // An Object names an object. Its text form is cos://region/bucket/key, which SoftLayer and VPC
@@ -18,7 +20,7 @@ type Object struct {
 
 const scheme = "cos://"
 
-const noName = "the object name is missing: " + scheme + "REGION/BUCKET/OBJECT"
+const noName = "the object name is missing"
 
 // ParseURI parses cos://region/bucket/key. The key is the whole rest, including slashes and
 // percent signs; ParseURI does not decode it. Errors match [ErrURI].
@@ -92,5 +94,9 @@ func uriError(uri, what string) error {
 	if len(uri) > 200 {
 		uri = strings.ToValidUTF8(uri[:200], "") + "..."
 	}
-	return fmt.Errorf("%w %q: %s", ErrURI, uri, what)
+	err := fmt.Errorf("%w %q: %s", ErrURI, uri, what)
+	if strings.HasSuffix(what, "is missing") || strings.HasPrefix(what, "it must begin") {
+		return advice.With(err, "an object is named cos://REGION/BUCKET/OBJECT")
+	}
+	return err
 }

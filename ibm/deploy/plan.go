@@ -127,6 +127,12 @@ func (p Plan) differs(q Plan) []string {
 }
 
 func differs(state cos.StateStore, names []string) error {
+	for i, name := range names {
+		names[i] = "--" + strings.ReplaceAll(name, "_", "-")
+		if strings.HasPrefix(name, "source") {
+			names[i] = "SRC"
+		}
+	}
 	return rest.WithHint(fmt.Errorf("%s belongs to a deployment with a different %s", state, strings.Join(names, ", ")),
 		"give the same flags to continue it; --name or --state begins another one")
 }

@@ -34,10 +34,14 @@ func advice(e *Error) string {
 		return "check the API key: make one with: ibmcloud iam api-key-create NAME"
 	case errors.Is(e.Err, ErrAuth):
 		return "the token has expired or was revoked: log in again"
+	case errors.Is(e.Err, ErrDenied) && e.Op == "token":
+		return "the account may not let this identity, or this network address, sign in: ask its owner"
 	case errors.Is(e.Err, ErrDenied):
 		return "the identity of this API key needs the role Administrator on the resources to set up: ask the owner of the account"
 	case e.Status == http.StatusTooManyRequests:
 		return "IAM limits the rate of requests: try again in a minute"
+	case rest.NoHost(e.Err):
+		return "the host does not exist: check the address of IAM"
 	case errors.Is(e.Err, ErrUnavailable):
 		return "check the network, and https://cloud.ibm.com/status"
 	}

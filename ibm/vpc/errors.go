@@ -91,7 +91,7 @@ var reasons = map[string]struct{ meaning, hint string }{
 	"encryption_key_disabled": {"the root key is disabled",
 		"enable the root key; while it is disabled no instance of the image starts"},
 	"image_data_corrupted": {"the file is not readable as an image with this key",
-		"check that the passphrase is the decoded text, without a newline, and upload the file again"},
+		"check that the object exists and is whole, and that the passphrase is the decoded text of the wrapped key, without a newline"},
 	"image_provisioned_size_unsupported": {"the disk exceeds the size limit of images",
 		"the disk must be at most 250 GB"},
 	"cannot_access_storage_bucket": {"the image service cannot write to the bucket",

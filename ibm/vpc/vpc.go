@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/luksimg/luksimg/ibm/endpoint"
+	"github.com/luksimg/luksimg/internal/advice"
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
@@ -70,7 +71,7 @@ var region = regexp.MustCompile(`^[a-z0-9-]+$`)
 func New(opts Options) (*Client, error) {
 	if opts.Endpoint == "" {
 		if !region.MatchString(opts.Region) {
-			return nil, errors.New("vpc: no endpoint and no region")
+			return nil, advice.With(fmt.Errorf("vpc: no endpoint and no region: %.40q", opts.Region), "name a region with --region, such as us-south")
 		}
 		if err := endpoint.Check(opts.Network); err != nil {
 			return nil, fmt.Errorf("vpc: %w", err)

@@ -199,6 +199,13 @@ func (c *claim) against(o claim) error {
 	if !out.out {
 		out = &o
 	}
+	if out.name == "-" {
+		in := c
+		if in == out {
+			in = &o
+		}
+		return rest.WithHint(fmt.Errorf("%s and %s are the same %s: %s", o.what, c.what, kind, c.name), "give another descriptor or name for "+in.what)
+	}
 	why := "what is read is never written over, with --force neither: "
 	if c.out && o.out {
 		why = ""

@@ -45,6 +45,14 @@ const suffix = ".luksimg-partial"
 // will not be replaced.
 var ErrNotRegular = errors.New("not a regular file, and will not be replaced")
 
+// ErrFolder means that the name is that of a folder. It is an [ErrNotRegular] too.
+var ErrFolder error = isFolder{}
+
+type isFolder struct{}
+
+func (isFolder) Error() string        { return "this is a folder" }
+func (isFolder) Is(target error) bool { return target == ErrNotRegular }
+
 // ErrNoFolder means that the folder of a name is missing. It matches [fs.ErrNotExist].
 var ErrNoFolder error = noFolder{}
 
@@ -93,6 +101,8 @@ func free(name string, force bool) error {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return err
+	case fi.IsDir():
+		return fmt.Errorf("%s: %w", name, ErrFolder)
 	case !fi.Mode().IsRegular() && (fi.Mode()&fs.ModeSymlink == 0 || leadsToDevice(name)):
 		return fmt.Errorf("%s: %w", name, ErrNotRegular)
 	case !force:

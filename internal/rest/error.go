@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"unicode"
@@ -61,6 +62,8 @@ func (e *Error) Error() string {
 		b.WriteString(e.Message)
 	case e.Err != nil:
 		b.WriteString(e.Err.Error())
+	case e.Status != 0 && e.Temporary():
+		b.WriteString("unavailable")
 	case e.Status != 0:
 		b.WriteString("refused")
 	default:
@@ -153,6 +156,12 @@ func Lost(e *Error, advice string) error {
 	return &l
 }
 
+// NoHost reports whether the host name does not exist.
+func NoHost(err error) bool {
+	var d *net.DNSError
+	return errors.As(err, &d) && d.IsNotFound
+}
+
 // Hint returns advice, or "".
 func (e *Error) Hint() string {
 	var h interface{ Hint() string }
@@ -163,6 +172,8 @@ func (e *Error) Hint() string {
 		return h.Hint()
 	case e.limited():
 		return "the service limits the rate of calls: retry in a minute"
+	case e.Status == 0 && NoHost(e.Err):
+		return "the host does not exist: check the region and the endpoint"
 	case e.Status == 0 && e.Err != nil:
 		return "there was no answer: check the endpoint and the network"
 	case e.Status >= 300 && e.Status < 400:

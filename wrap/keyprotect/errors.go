@@ -26,6 +26,9 @@ var (
 	ErrNoKeyRing   = errors.New("key ring not found")
 )
 
+// errState is a root key that is not in the state that enabling or disabling it needs.
+var errState = errors.New("root key is in another state")
+
 // An Error is a request to the service that failed. It holds neither keys nor tokens. It
 // matches one of the errors above or of package wrap, and what happened to the connection.
 type Error = rest.Error
@@ -34,7 +37,7 @@ type Error = rest.Error
 // that says no, and wrap.ErrKeyState for a root key that cannot be used now.
 func kindOf(err error, status int, cause error) error {
 	switch err {
-	case ErrSuspended, ErrDeactivated, ErrDeleted:
+	case ErrSuspended, ErrDeactivated, ErrDeleted, errState:
 		return kind.Of(err, cause, wrap.ErrKeyState)
 	case ErrNoKeyRing:
 		return kind.Of(err, cause, wrap.ErrNotFound)
@@ -79,6 +82,8 @@ func advice(e *Error, err error) string {
 		return "this is a standard key: take the CRN of a root key, or make one"
 	case ErrSuspended:
 		return "the root key is disabled: enable it with: luksimg rootkey enable --root-key-crn CRN"
+	case errState:
+		return "only an active root key can be disabled, and only a disabled one enabled: luksimg rootkey list shows the states"
 	case ErrTooEarly:
 		if e.Code == "KEY_ROTATION_NOT_PERMITTED" {
 			return "a root key can be rotated once an hour: try again later"
@@ -100,6 +105,9 @@ func advice(e *Error, err error) string {
 	case wrap.ErrUnavailable:
 		if e.Status == http.StatusTooManyRequests {
 			return "the service limits the rate of requests: try again in a minute"
+		}
+		if e.Status == 0 && rest.NoHost(e.Err) {
+			return "the host does not exist: check the region in the CRN and the address of the service"
 		}
 		return "check the network and the endpoint, and https://cloud.ibm.com/status"
 	}
@@ -190,5 +198,9 @@ func failure(k *call, res *rest.Response, correlation string) *Error {
 	for _, text := range []*string{&e.Code, &e.Message} {
 		*text = rest.Clean(rest.Redact(*text, k.secret, decoded[:n]), res.Secret)
 	}
-	return k.failed(sort(res.Status, e.Code, e.Message), e, nil)
+	err = sort(res.Status, e.Code, e.Message)
+	if err == ErrSuspended && (k.op == "enable" || k.op == "disable") {
+		err = errState
+	}
+	return k.failed(err, e, nil)
 }

@@ -11,6 +11,7 @@
 package kmsuri
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -33,7 +34,24 @@ const (
 )
 
 // ErrURI is text that names no root key.
-var ErrURI = advice.New("no name of a root key", "want local:FILE, ibm:CRN, vault:MOUNT/KEY, awskms:ARN or pkcs11:token=TOKEN;object=KEY")
+var ErrURI = errors.New("no name of a root key")
+
+// forms are what the URIs of each scheme look like, and where their names come from.
+var forms = map[Scheme]string{
+	Local:  "want local:FILE; luksimg keygen --kms local:FILE makes a root key",
+	IBM:    "want ibm:CRN; luksimg rootkey list prints the CRNs of root keys",
+	Vault:  "want vault:MOUNT/KEY, as in vault:transit/images",
+	AWSKMS: "want awskms:ARN; aws kms describe-key prints the ARN of a key",
+	PKCS11: "want pkcs11:token=TOKEN;object=KEY, in quotes for the shell",
+}
+
+// Form returns what a URI of the scheme looks like, as advice. Of an unknown scheme it names all.
+func (s Scheme) Form() string {
+	if f, ok := forms[s]; ok {
+		return f
+	}
+	return "want local:FILE, ibm:CRN, vault:MOUNT/KEY, awskms:ARN or pkcs11:token=TOKEN;object=KEY"
+}
 
 // ErrOther is an envelope of another root key than the one that was named.
 var ErrOther = advice.New("it is of another root key", "name the root key that wrapped it")
@@ -80,7 +98,8 @@ func wrong(s, reason string) error {
 			s = s[:at[0]] + "..."
 		}
 	}
-	return fmt.Errorf("%.200q: %w: %s", s, ErrURI, reason)
+	scheme, _, _ := strings.Cut(s, ":")
+	return advice.With(fmt.Errorf("%.200q: %w: %s", s, ErrURI, reason), Scheme(scheme).Form())
 }
 
 // checks return what is wrong with a name, "" for nothing.

@@ -114,23 +114,25 @@ func Lines(err error) []string {
 // HintKept gives the hint if err is about what is there under the name that was asked for, and
 // is never replaced.
 func HintKept(err error, hint string) error {
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, output.ErrNotRegular) {
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, output.ErrNotRegular) && !errors.Is(err, output.ErrFolder) {
 		return rest.WithHint(err, hint)
 	}
 	return err
 }
 
 // Print prints an error, as JSON on a line of its own if asked for, and returns its exit code.
-func Print(err error, stderr io.Writer, asJSON bool) int {
+// The hint leaves out flags that the verb lacks, as has reports; nil stands for a verb that has all.
+func Print(err error, stderr io.Writer, asJSON bool, has func(flag string) bool) int {
+	h := fit(hint(err), has)
 	if asJSON {
-		b, _ := json.Marshal(result{"error", message(err), hint(err), Code(err)})
+		b, _ := json.Marshal(result{"error", message(err), h, Code(err)})
 		fmt.Fprintf(stderr, "%s\n", term.VisibleJSON(b))
 		return Code(err)
 	}
 	for _, m := range messages(err) {
 		fmt.Fprintf(stderr, "luksimg: error: %s\n", term.Visible(m))
 	}
-	if h := hint(err); h != "" {
+	if h != "" {
 		fmt.Fprintf(stderr, "luksimg: hint: %s\n", term.Visible(h))
 	}
 	return Code(err)

@@ -3,7 +3,12 @@ package exit
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/luksimg/luksimg"
@@ -16,6 +21,7 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/luks/policy"
+	"github.com/luksimg/luksimg/qcow"
 	"github.com/luksimg/luksimg/vhd"
 )
 
@@ -58,7 +64,10 @@ var hints = []advice{
 	{compressed.ErrUnsupported, "decompress it with the program that made it first", ""},
 	{luksimg.ErrAmbiguous, "--source-format says which format is meant; if the origin of the file is not known, do not trust it", ""},
 	{contents.ErrNoPartition, "luksimg inspect FILE lists the partitions", ""},
-	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is; --partition opens LUKS in a partition of it", ""},
+	{luks.ErrDataOffset, "it is the backup of another image, or of this one before it was made anew", ""},
+	{luks.ErrBackup, "if it is the right one all the same, --force restores it", ""},
+	{qcow.ErrSnapshot, "luksimg inspect FILE lists the snapshots", ""},
+	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is; --partition opens LUKS in a partition of it; --header names a detached header", ""},
 	{luks.ErrFormat, "the header is damaged; restore it from a backup, or get the file again", "the header is damaged there; a backup of it is read with --header"},
 	{luks.ErrUnsupported, "cryptsetup may open this image", ""},
 	{luks.ErrLastSlot, "without a key slot only the volume key, or a backup of the header, opens the image; --force removes it all the same", ""},
@@ -67,15 +76,14 @@ var hints = []advice{
 		"it was cut off when it came there: upload it again; --allow-truncated reads it up to the last whole sector"},
 	{luks.ErrAmbiguous, "luksimg header repair --overwrite-signature FILE makes it a LUKS image again; what is there now is lost",
 		"fetch it, and luksimg header repair --overwrite-signature FILE makes it a LUKS image again; what is there now is lost"},
-	{luks.ErrDataOffset, "it is the backup of another image, or of this one before it was made anew", ""},
-	{luks.ErrBackup, "if it is the right one all the same, --force restores it", ""},
 	{luks.ErrChanged, "make sure that no other program changes the image, and try again", ""},
 	{luks.ErrLimit, "if you trust the image, --kdf-memory-limit and --kdf-work-limit allow more", ""},
-	{luks.ErrMemory, "free memory, raise the limit, or open it on a machine with more; encrypt and key convert take --pbkdf-memory", ""},
+	{luks.ErrMemory, "free memory, raise the limit, or open it on a machine with more; luksimg encrypt and luksimg key convert take --pbkdf-memory", ""},
 	{image.ErrUnsupported, "convert it to a disk that stands alone with the tool that made it", ""},
 	{image.ErrFormat, "the file is damaged or was cut off: get it again, and compare its checksum", damagedThere},
-	{luksimg.ErrKey, "encrypt --generate-key FILE makes a key that fits; --passphrase-file leaves a final newline off", ""},
+	{luksimg.ErrKey, "luksimg encrypt --generate-key FILE makes a key that fits; --passphrase-file leaves a final newline off", ""},
 	{term.ErrNoTerminal, "give the key with --key-file, --passphrase-file or --key-fd", ""},
+	{output.ErrFolder, "name a file in it", ""},
 	{output.ErrNotRegular, "for standard output, a pipe or a device write to -, and redirect that: luksimg ... - >FILE", ""},
 	{output.ErrNotOurs, "remove it, or work in a folder that only you can write to", ""},
 	{output.ErrNoFolder, "make the folder first, or name another one", ""},
@@ -99,6 +107,14 @@ func hint(err error) string {
 		}
 		return "--allow-backing opens the files that the image names, if they are in its folder; use it for images that you trust"
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		if h := denied(err); h != "" {
+			return h
+		}
+	}
+	if e := new(fs.PathError); errors.As(err, &e) && errors.Is(err, output.ErrNoFolder) && address.MatchString(e.Path) {
+		return "an output is a file, - for standard output, or an object: cos://REGION/BUCKET/OBJECT"
+	}
 	if e := new(fs.PathError); errors.As(err, &e) && e.Path == os.Stdout.Name() && errors.Is(err, syscall.ENOSPC) {
 		return "there is no room where standard output goes: what was written is not whole"
 	}
@@ -113,6 +129,51 @@ func hint(err error) string {
 	}
 	return ""
 }
+
+// address matches the folder of a name that looks like an address, such as s3://BUCKET/OBJECT.
+var address = regexp.MustCompile(`^[a-z][a-z0-9+.-]+:/`)
+
+// denied returns the hint for a permission that is missing, where the error tells which; or "".
+func denied(err error) string {
+	if e := new(net.OpError); errors.As(err, &e) && e.Op == "listen" && strings.HasPrefix(e.Net, "tcp") {
+		return "ports below 1024 are for the administrator: choose another one, or 0 for any that is free"
+	}
+	if e := new(fs.PathError); errors.As(err, &e) {
+		if fi, err := os.Stat(e.Path); err == nil && fi.IsDir() {
+			return "write to a folder where you may make files"
+		}
+	}
+	return ""
+}
+
+// fit returns a hint without the clauses that name only flags of the table that the verb lacks. A clause
+// with a command in it is kept: the flags are those of the command.
+func fit(hint string, has func(flag string) bool) string {
+	if has == nil {
+		return hint
+	}
+	return strings.Join(slices.DeleteFunc(strings.Split(hint, "; "), func(clause string) bool {
+		if strings.Contains(clause, "luksimg ") {
+			return false
+		}
+		flags := flagName.FindAllString(clause, -1)
+		return len(flags) > 0 && !slices.ContainsFunc(flags, func(f string) bool { return !tableFlags()[f] || has(f[2:]) })
+	}), "; ")
+}
+
+// flagName matches the name of a flag in a hint.
+var flagName = regexp.MustCompile(`--[a-z][a-z0-9-]*`)
+
+// tableFlags are the flags in the hints of the table, which are for all verbs.
+var tableFlags = sync.OnceValue(func() map[string]bool {
+	all := make(map[string]bool)
+	for _, a := range hints {
+		for _, f := range flagName.FindAllString(a.hint+a.remote, -1) {
+			all[f] = true
+		}
+	}
+	return all
+})
 
 // Elsewhere says of an error that it is about a source that is elsewhere: an object, or what is at an
 // address.

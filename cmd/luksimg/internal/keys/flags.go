@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/parallel"
+	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/internal/term"
 	"github.com/luksimg/luksimg/luks"
@@ -91,11 +93,18 @@ func (k *Flags) Read(ctx context.Context, t *talk.Talk, name string, isNew bool)
 		}
 		key, err = stdio.ReadAll(ctx, f, MaxSize)
 		f.Close()
+		if errors.Is(err, syscall.EBADF) {
+			err = rest.WithHint(err, fmt.Sprintf("the shell opens it: --%skey-fd %d %d<FILE", k.prefix, *k.fd, *k.fd))
+		}
 	default:
 		if err := k.needBytes(); err != nil {
 			return nil, err
 		}
-		return prompt(ctx, name, isNew)
+		key, err := prompt(ctx, name, isNew)
+		if errors.Is(err, term.ErrNoTerminal) {
+			err = k.notGiven(err)
+		}
+		return key, err
 	}
 	if err != nil {
 		return nil, err
@@ -111,6 +120,13 @@ func (k *Flags) Read(ctx context.Context, t *talk.Talk, name string, isNew bool)
 		t.Warn("the key ends with a newline, which is a part of it; --passphrase-file leaves it off")
 	}
 	return key, nil
+}
+
+// notGiven says which key is missing, and which flags give it.
+func (k *Flags) notGiven(err error) error {
+	what := map[string]string{"": "key", "new-": "new key", "source-": "key of SRC"}[k.prefix]
+	hint := fmt.Sprintf("give the %s with --%skey-file, --%[2]spassphrase-file or --%[2]skey-fd", what, k.prefix)
+	return rest.WithHint(fmt.Errorf("no %s was given, and there is %w", what, err), hint)
 }
 
 // ReadFile reads a key file, a pipe, or for "-" standard input. The caller wipes the key.
@@ -172,7 +188,7 @@ func prompt(ctx context.Context, name string, isNew bool) ([]byte, error) {
 	p, err := ask(ctx, what)
 	switch {
 	case errors.Is(err, term.ErrNoTerminal):
-		return nil, fmt.Errorf("no key was given, and there is %w", err)
+		return nil, err
 	case err != nil:
 		return nil, err
 	case len(p) == 0:

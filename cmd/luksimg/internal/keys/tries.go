@@ -23,7 +23,7 @@ func (k *Flags) Unlock(ctx context.Context, t *talk.Talk, name string, open func
 		if err != nil {
 			return err
 		}
-		err = k.explain(open(key), len(key) == 0)
+		err = k.Explain(open(key), key)
 		clear(key)
 		if k.Given() || n == tries || !wrongKey(err) {
 			return err
@@ -38,15 +38,16 @@ type emptyError struct{ err error }
 func (e *emptyError) Error() string { return "the key is empty" }
 func (e *emptyError) Unwrap() error { return e.err }
 
-// explain says of a passphrase that opens nothing what is likely wrong with how it was given.
-func (k *Flags) explain(err error, empty bool) error {
+// Explain says of a key that opens nothing what is likely wrong with how it was given. Other errors stay
+// as they are.
+func (k *Flags) Explain(err error, key []byte) error {
 	if !errors.Is(err, luks.ErrPassphrase) {
 		return err
 	}
 	file, text, encoding := "--"+k.prefix+"key-file", "--"+k.prefix+"passphrase-file", "--"+k.prefix+"passphrase-encoding"
 	var hint string
 	switch {
-	case empty:
+	case len(key) == 0:
 		err, hint = &emptyError{err}, "give the file, the pipe or the descriptor that has the key"
 	case !k.Given():
 		hint = "look at the keyboard layout and Caps Lock; a recovery key has 8 groups of 8 letters; a key file is given with " + file

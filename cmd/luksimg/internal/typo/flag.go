@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ import (
 var flagSynonyms = map[string]string{
 	"key": "key-file", "masterkeyfile": "volume-key-file", "newkey": "new-key-file", "outputformat": "format", "overwrite": "force",
 	"passphrase": "passphrase-file", "password": "passphrase-file", "passwordfile": "passphrase-file", "recursively": "recursive",
-	"sourcekey": "source-key-file", "threads": "jobs", "type": "format", "workers": "jobs",
+	"sourcekey": "source-key-file", "threads": "jobs", "to": "format", "type": "format", "workers": "jobs",
 }
 
 // wants are what the types of pflag want, as their own errors repeat the value. Those of this program
@@ -48,7 +49,12 @@ func Flag(c *cobra.Command, err error) error {
 			name, _, _ = strings.Cut(group, "=")
 			shown = "-" + e.GetSpecifiedName()
 		}
-		if meant := nearest(name, flagNames(c), flagSynonyms); meant != nil {
+		switch meant := nearest(name, flagNames(c), flagSynonyms); {
+		case name == "O" && c.Flags().Lookup("format") != nil: // of qemu-img
+			hint = didYouMean([]string{"--format"})
+		case !c.HasSubCommands() && elsewhere(c, name):
+			hint = "other commands have it; " + hint
+		case meant != nil:
 			for i := range meant {
 				meant[i] = "--" + meant[i]
 			}
@@ -67,6 +73,16 @@ func Flag(c *cobra.Command, err error) error {
 		return rest.WithHint(fmt.Errorf("--%s: %s", e.GetFlag().Name, want), hint)
 	}
 	return rest.WithHint(errors.New("bad flag syntax: want --NAME VALUE or --NAME=VALUE"), hint)
+}
+
+// elsewhere reports whether another verb has a flag of this name: then it is no typing error.
+func elsewhere(c *cobra.Command, name string) bool {
+	var has func(*cobra.Command) bool
+	has = func(c *cobra.Command) bool {
+		f := c.Flags().Lookup(name)
+		return f != nil && !f.Hidden || slices.ContainsFunc(c.Commands(), has)
+	}
+	return c.Flags().Lookup(name) == nil && has(c.Root())
 }
 
 // flagNames are the names of the flags of a verb.

@@ -1,0 +1,48 @@
+package exit
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/luksimg/luksimg/internal/output"
+)
+
+// TestFit: a hint names no flag that the verb lacks, but for those of a command that it names.
+func TestFit(t *testing.T) {
+	has := func(flag string) bool { return flag == "header" }
+	for hint, want := range map[string]string{
+		"look at it; --partition opens LUKS in it; --header names a header": "look at it; --header names a header",
+		"say --source-format raw":                                     "",
+		"luksimg key add --key-file FILE adds it":                     "luksimg key add --key-file FILE adds it",
+		"give another name with --object":                             "give another name with --object", // of the verb, not of the table
+		"--partition or --header":                                     "--partition or --header",
+		"get it again; if it is a raw disk, say --source-format raw":  "get it again",
+		"choose another name, or say --force to replace it; or wait ": "or wait ",
+	} {
+		if got := fit(hint, has); got != want {
+			t.Errorf("%q: %q, want %q", hint, got, want)
+		}
+		if got := fit(hint, nil); got != hint {
+			t.Errorf("%q: %q where no verb is known", hint, got)
+		}
+	}
+}
+
+// TestDenied: a permission that is missing is that of a file, of a folder or of a port.
+func TestDenied(t *testing.T) {
+	for want, err := range map[string]error{
+		"check the permissions of the file and its folder":                                          &fs.PathError{Op: "open", Path: "file", Err: fs.ErrPermission},
+		"write to a folder where you may make files":                                                &fs.PathError{Op: "open", Path: t.TempDir(), Err: fs.ErrPermission},
+		"ports below 1024 are for the administrator: choose another one, or 0 for any that is free": &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", fs.ErrPermission)},
+		"name a file in it": fmt.Errorf("x: %w", output.ErrFolder),
+		"an output is a file, - for standard output, or an object: cos://REGION/BUCKET/OBJECT": &fs.PathError{Op: "open", Path: "s3:/b", Err: output.ErrNoFolder},
+		"make the folder first, or name another one":                                           &fs.PathError{Op: "open", Path: "b", Err: output.ErrNoFolder},
+	} {
+		if got := hint(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
