@@ -263,7 +263,7 @@ if [ "${1:-}" != --once ]; then
 	ok "a release of a tag: its version, its notes"
 
 	# go install finds the tag in this clone, other modules where the builds above found them, and leaves the caches alone.
-	install=(env "GOPROXY=file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" "GOMODCACHE=$work/modules" "GOBIN=$work/bin" GOFLAGS=-modcacherw CGO_ENABLED=0
+	install=(env "GOPROXY=file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" "GOMODCACHE=$work/modules" "GOBIN=$work/bin" "GOFLAGS=-modcacherw -trimpath" CGO_ENABLED=0
 		GONOPROXY=github.com/luksimg GONOSUMDB=github.com/luksimg GIT_CONFIG_COUNT=1 "GIT_CONFIG_KEY_0=url.file://$tagged.insteadOf"
 		GIT_CONFIG_VALUE_0=https://github.com/luksimg/luksimg go install)
 	cd "$work"
