@@ -339,7 +339,7 @@ func TestDeployInterrupted(t *testing.T) {
 	if err := c.Faults().Arm(fault.Fault{Path: "/rest/v3.1/SoftLayer_Virtual_Guest_Block_Device_Template_Group/*", Method: http.MethodGet, Skip: 1, Count: -1, Status: 503, RetryAfter: "0", Body: "busy"}); err != nil {
 		t.Fatal(err)
 	}
-	errs := c.fails(5, "the same command goes on", args...)
+	errs := c.fails(5, "run the same command again", args...)
 	if !strings.Contains(errs, "wait for import") {
 		t.Errorf("%s", errs)
 	}
@@ -372,7 +372,7 @@ func TestDeploySignal(t *testing.T) {
 	}
 	cmd.Wait() // its error is the exit code
 	if code := cmd.ProcessState.ExitCode(); code != 5 || !strings.Contains(said.String(), "error: interrupted") ||
-		!strings.Contains(said.String(), "hint: the same command goes on where this one stopped") {
+		!strings.Contains(said.String(), "hint: run the same command again to resume") {
 		t.Errorf("exit code %d\n%s", code, said.String())
 	}
 	c.one(c.ok(c.deploy()...), 0)

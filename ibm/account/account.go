@@ -1,6 +1,6 @@
 // Package account prepares an account of IBM Cloud for the import of encrypted images. It creates
 // a root key, a bucket, a service ID with its policies and API key, and the service authorizations.
-// Without the authorizations images still import, but their servers do not start.
+// Without the authorizations the import fails, or servers of the image do not start.
 //
 // [Look] reports what exists and what is missing, and changes nothing. [Report.Make] creates what is
 // missing and leaves what exists unchanged. The package prints nothing. The only file it opens is

@@ -42,20 +42,20 @@ func Example() {
 			log.Fatal(err)
 		}
 		for _, x := range r.Things {
-			fmt.Printf("%s %s: there %v, made %v\n", x.What, x.Name, x.Exists, x.Made)
+			fmt.Printf("%s %s: exists %v, created %v\n", x.What, x.Name, x.Exists, x.Made)
 		}
 	}
 	// Output:
-	// root key images: there false, made true
-	// bucket images: there false, made true
-	// service id importer: there false, made true
-	// policy of the service id to read Object Storage: there false, made true
-	// policy of the service id to use the root key: there false, made true
-	// authorization of Cloud Block Storage to use the root key: there false, made true
-	// root key images: there true, made false
-	// bucket images: there true, made false
-	// service id importer: there true, made false
-	// policy of the service id to read Object Storage: there true, made false
-	// policy of the service id to use the root key: there true, made false
-	// authorization of Cloud Block Storage to use the root key: there true, made false
+	// root key images: exists false, created true
+	// bucket images: exists false, created true
+	// service id importer: exists false, created true
+	// policy of the service id to read Object Storage: exists false, created true
+	// policy of the service id to use the root key: exists false, created true
+	// authorization of Cloud Block Storage to use the root key: exists false, created true
+	// root key images: exists true, created false
+	// bucket images: exists true, created false
+	// service id importer: exists true, created false
+	// policy of the service id to read Object Storage: exists true, created false
+	// policy of the service id to use the root key: exists true, created false
+	// authorization of Cloud Block Storage to use the root key: exists true, created false
 }

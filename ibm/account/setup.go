@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Setup calls [Look] and, unless dryRun is set, creates what is missing. It calls tell with one
-// line of text for each resource it creates. The report lists everything.
+// Setup calls [Look] and, unless dryRun is set, [Report.Make]. It calls tell with one line of text
+// for each note and for each resource it creates. The report lists all resources.
 func Setup(ctx context.Context, o Options, dryRun bool, tell func(text string)) (*Report, error) {
 	r, err := Look(ctx, o)
 	if err != nil {

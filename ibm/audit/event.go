@@ -1,6 +1,6 @@
 // Package audit logs the actions of luksimg as audit events. It also reads the events of IBM Cloud
-// to reconstruct the history of an encrypted image: root key created, data key wrapped,
-// image imported, key unwrapped by the cloud, server provisioned.
+// to reconstruct the history of an encrypted image: from the creation of the root key to the
+// provisioning of a server.
 //
 // [Logger] writes events. [Read] and [Client.Query] read them. [Chain] builds the history and
 // finds its gaps. Events have the CADF format (DMTF DSP0262) as used by IBM Cloud Activity

@@ -2,9 +2,9 @@ package audit
 
 import "strings"
 
-// renamed maps former event names of the key services, without the service prefix, to the
-// current ones (ibm-cloud-docs/key-protect and hs-crypto, at-events.md,
-// "Historical reference mapping of event names").
+// renamed maps former event names of the key services, without the service prefix, to the current
+// ones (ibm-cloud-docs/key-protect and hs-crypto, at-events.md, "Historical reference mapping of
+// event names").
 var renamed = map[string]string{
 	"governance.configread":        "governance-config.read",
 	"importtoken.create":           "import-token.create",

@@ -54,11 +54,11 @@ func (s *Skipped) add(line int) {
 	}
 }
 
-// Read reads events: one JSON object per line, a JSON array, objects that span lines, or
-// the text/event-stream that a query of Cloud Logs returns. An object is an event or a wrapper
-// of events as Activity Tracker, Cloud Logs and their exports write it.
-// Read counts and skips all other records. The error reports a failed read, malformed JSON, or
-// [ErrTooLarge]; Read returns the events up to that point with it.
+// Read reads events: one JSON object per line, a JSON array, objects that span lines, or the
+// text/event-stream that a query of Cloud Logs returns. An object is an event or a wrapper of
+// events as Activity Tracker, Cloud Logs and their exports write it. Read counts and skips all
+// other records. The error reports a failed read, malformed JSON, or [ErrTooLarge]; Read returns
+// the events up to that point with it.
 func Read(r io.Reader, o ReadOptions) ([]Event, Skipped, error) {
 	o = o.fill()
 	all := &io.LimitedReader{R: r, N: o.MaxBytes + 1}

@@ -100,7 +100,7 @@ func readMD5(h http.Header) []byte {
 // metaETag is the metadata header with value "opaque" for an object whose ETag is not an MD5 sum.
 const metaETag = "X-Amz-Meta-Luksimg-Etag"
 
-// opaque reports whether the ETag of an object is known not to be an MD5 sum: its metadata says so, or the
+// opaque reports whether the ETag of an object is known not to be an MD5 sum. Either its metadata says so, or the
 // service encrypts it with a customer key or a key of a key service.
 func opaque(h http.Header) bool {
 	return h.Get(metaETag) == "opaque" || strings.HasPrefix(h.Get("X-Amz-Server-Side-Encryption"), "aws:kms") ||

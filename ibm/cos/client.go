@@ -34,8 +34,8 @@ type Options struct {
 	// address.
 	Endpoint string
 
-	// Network selects IBM's endpoints: "public" (the default), "private"
-	// from inside IBM Cloud, or "direct" from inside a VPC.
+	// Network selects IBM's endpoints: "public" (the default), "private" from inside IBM Cloud, or
+	// "direct" from inside a VPC.
 	Network string
 
 	// ServiceInstanceID is the CRN or GUID of the COS instance. It is required to create a
@@ -47,13 +47,12 @@ type Options struct {
 	// refuses it, the connection can break before the client reads the reason.
 	Transport http.RoundTripper
 
-	// Attempts is the maximum number of attempts for a request that fails with status
-	// 429 or 5xx, or a broken connection. Zero means 10,
-	// with about a minute of pauses in total.
+	// Attempts is the maximum number of attempts for a request that fails with status 429 or 5xx,
+	// or a broken connection. Zero means 10, with about a minute of pauses in total.
 	Attempts int
 
-	// Stall is the time without progress after which a request counts as
-	// broken. Zero means a minute.
+	// Stall is the time without progress after which a request counts as broken. Zero means a
+	// minute.
 	Stall time.Duration
 
 	// Clock waits between attempts; nil means the system clock.

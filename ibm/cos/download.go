@@ -21,7 +21,7 @@ type DownloadOptions struct {
 	// Jobs is the number of ranges fetched concurrently. Zero means 4.
 	Jobs int
 	// State, if not nil, makes the download resumable: the same call continues after a failure.
-	// dst must then also be an [io.ReaderAt], as files are, since Download hashes what it holds.
+	// It requires that dst is also an [io.ReaderAt], as files are, because Download hashes what dst holds.
 	State StateStore
 	// Progress, if not nil, is called with the number of additional bytes fetched or found. It must not
 	// block, and is called from several goroutines.
@@ -58,7 +58,7 @@ func parseDownloadState(b []byte) (*downloadState, error) {
 		return nil, fmt.Errorf("state of the download: version %d, want %d", s.Version, stateVersion)
 	}
 	if s.Size < 0 || s.ChunkSize < 1 || partCount(s.Size, s.ChunkSize) != int64(len(s.MD5)) {
-		return nil, fmt.Errorf("state of the download: %d bytes in %d chunks of %d", s.Size, len(s.MD5), s.ChunkSize)
+		return nil, fmt.Errorf("state of the download: inconsistent: %d bytes in %d chunks of %d", s.Size, len(s.MD5), s.ChunkSize)
 	}
 	for _, sum := range s.MD5 {
 		if b, err := hex.DecodeString(sum); err != nil || len(b) != 0 && len(b) != md5.Size {
@@ -252,8 +252,8 @@ func (d *download) verify() (bool, error) {
 	return false, nil
 }
 
-// verifyETag compares the content with the ETag or, for an object that was sent in one request, with the MD5
-// sum in its metadata. known reports whether it could compare, and same whether they match.
+// verifyETag compares the content with the ETag. For an object that was sent in one request, it can also use the MD5
+// sum in the metadata. known reports whether it could compare, and same whether they match.
 func (d *download) verifyETag() (same, known bool, err error) {
 	h := md5.New()
 	sum := d.sum

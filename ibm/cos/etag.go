@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// parseETag parses an ETag that is an MD5 sum (parts is 0), or an MD5 sum of the MD5 sums of parts.
+// parseETag parses an ETag that is an MD5 sum, or an MD5 sum of the MD5 sums of parts. In the first case parts is 0.
 // ok is false for all other ETags.
 func parseETag(etag string) (sum []byte, parts int64, ok bool) {
 	text, number, composite := strings.Cut(etag, "-")

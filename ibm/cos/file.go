@@ -61,8 +61,7 @@ func (c *Client) DownloadFile(ctx context.Context, at Object, name string, o Fil
 	return r, out.Commit()
 }
 
-// stopped ends a failed download. It keeps the data if the state describes
-// it.
+// stopped ends a failed download. It keeps the data if the state describes it.
 func stopped(err error, out *output.File, state StateStore) error {
 	if !known(state) {
 		return err

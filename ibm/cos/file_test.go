@@ -47,7 +47,7 @@ func TestInterrupted(t *testing.T) {
 	look(func(err error) bool {
 		return !rest.Refused(err) && !errors.Is(err, cos.ErrChanged) && !errors.Is(err, cos.ErrChecksum)
 	})
-	if h := rest.Hint(cos.Interrupted(errs[0], state, "this gives it up")); h != "the same command goes on where it stopped; this gives it up" {
+	if h := rest.Hint(cos.Interrupted(errs[0], state, "this gives it up")); h != "run the same command again to resume; this gives it up" {
 		t.Error(h)
 	}
 }

@@ -19,7 +19,7 @@ func (e *InterruptedError) Unwrap() error { return e.Err }
 
 // Hint returns advice on how to resume or give up.
 func (e *InterruptedError) Hint() string {
-	return "the same command goes on where it stopped; " + e.GiveUp
+	return "run the same command again to resume; " + e.GiveUp
 }
 
 // known reports whether a saved state exists.
@@ -31,8 +31,9 @@ func known(state StateStore) bool {
 	return err == nil && b != nil
 }
 
-// Interrupted wraps the error of a transfer in an [InterruptedError] if a state to resume from
-// exists and the service did not refuse the request. Otherwise it returns err. giveUp says how to give up.
+// Interrupted wraps the error of a transfer in an [InterruptedError] if the same call can resume it.
+// That requires a saved state, and an error other than a refusal, [ErrChecksum] or [ErrChanged].
+// Otherwise Interrupted returns err. giveUp says how to give up; for [ErrChanged] it becomes the hint.
 func Interrupted(err error, state StateStore, giveUp string) error {
 	switch {
 	case !known(state), errors.Is(err, ErrChecksum), rest.Refused(err):

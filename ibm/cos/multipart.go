@@ -72,7 +72,7 @@ type multipart struct {
 	sent     func(int64)
 
 	mu    sync.Mutex
-	parts map[int]sentPart // 0 alone for an object that was sent in one request
+	parts map[int]sentPart // by number; only number 0 for an object sent in one request
 	doubt bool             // the ETag of a part differs from its MD5 sum even after retries
 
 	marks, marked bool // the object must be marked as opaque; it is marked

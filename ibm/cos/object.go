@@ -42,8 +42,7 @@ func ParseURI(uri string) (Object, error) {
 // String returns the cos:// URI.
 func (o Object) String() string { return scheme + o.Region + "/" + o.Bucket + "/" + o.Key }
 
-// Check validates the names. Errors match [ErrURI]. Check sends no
-// request.
+// Check validates the names. Errors match [ErrURI]. Check sends no request.
 func (o Object) Check() error {
 	if err := checkBucket(o.Region, o.Bucket); err != nil {
 		return err

@@ -184,7 +184,7 @@ func TestOpaque(t *testing.T) {
 		"checks, otherwise":  {form: asWas},
 		"checks, and change": {form: asMD5, changing: true},
 		"checks, private":    {form: asWas, private: true},
-		"tells sums":         {form: asMD5, careless: true, sums: true, private: true},
+		"returns sums":       {form: asMD5, careless: true, sums: true, private: true},
 		"neither":            {form: asMD5, careless: true},
 		"neither, otherwise": {form: asWas, careless: true},
 		"neither, change":    {form: asMD5, careless: true, changing: true},
@@ -267,8 +267,8 @@ func TestOpaqueResume(t *testing.T) {
 	}
 }
 
-// TestOpaqueEnd loses the answer to the completing request: once after it took effect, and once before it did, with an
-// older object of the same length in place.
+// TestOpaqueEnd loses the answer to the completing request, once after it took effect and once before. In the
+// second case an older object of the same length exists.
 func TestOpaqueEnd(t *testing.T) {
 	for _, done := range []bool{true, false} {
 		for _, state := range []bool{true, false} {

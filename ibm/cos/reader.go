@@ -10,8 +10,7 @@ import (
 )
 
 // A Reader reads an object at offsets; it implements image.Source. If the object changes after
-// Open, reads return an error that matches [ErrChanged]. It is safe
-// for concurrent use.
+// Open, reads return an error that matches [ErrChanged]. It is safe for concurrent use.
 //
 // It caches at most 20 MiB of the object. When the object is read sequentially, it reads ahead with
 // several concurrent requests.

@@ -132,8 +132,7 @@ func (c *Client) send(ctx context.Context, r *request) (*http.Response, error) {
 // sendOnce sends a request and returns the answer, whatever its status, and the token
 // used.
 func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest.Token, error) {
-	// The stall timer starts after this: the token source has its own
-	// retries and time limits.
+	// The stall timer starts after this: the token source has its own retries and time limits.
 	token, err := c.auth.token(ctx)
 	if err != nil {
 		return nil, token, fetch.Final(err)

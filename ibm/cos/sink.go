@@ -26,10 +26,10 @@ type SinkOptions struct {
 	Progress func(n int64)
 }
 
-// A Sink is an [io.WriterAt] that uploads an object. Several
-// goroutines can write in roughly ascending order. The sink sends each part when it is completely
-// written; it cannot be written again then. Incomplete parts stay
-// in memory. A few are allowed, so that a header can be written last.
+// A Sink is an [io.WriterAt] that uploads an object. Several goroutines can write in roughly
+// ascending order. The sink sends each part when it is completely written; it cannot be written
+// again then. Incomplete parts stay in memory. A few are allowed, so that a header can be written
+// last.
 //
 // Ranges that are never written are zeros, as in a file with holes.
 type Sink struct {
@@ -95,7 +95,7 @@ func (k *Sink) Size() int64 { return k.size }
 // return an error of an earlier write.
 func (k *Sink) WriteAt(p []byte, off int64) (n int, err error) {
 	if off < 0 || off > k.size || int64(len(p)) > k.size-off {
-		return 0, fmt.Errorf("%v: write of %d bytes at %d of %d: %w", k.s.at, len(p), off, k.size, io.ErrShortWrite)
+		return 0, fmt.Errorf("%v: write of %d bytes at offset %d exceeds the object of %d bytes: %w", k.s.at, len(p), off, k.size, io.ErrShortWrite)
 	}
 	for n < len(p) {
 		index := (off + int64(n)) / k.partSize

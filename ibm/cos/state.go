@@ -57,8 +57,7 @@ type uploadState struct {
 	PartSize int64  `json:"part_size"`
 	Source   string `json:"source"` // a fingerprint, see below
 	// Others are the uploads of the object that existed before this one began, and whether they
-	// could be listed. A new upload missing here is one that a crash
-	// kept from being saved.
+	// could be listed. A new upload missing here is one that a crash kept from being saved.
 	Others   []string `json:"others,omitempty"`
 	Unlisted bool     `json:"unlisted,omitempty"`
 	UploadID string   `json:"upload_id,omitempty"`
@@ -83,7 +82,7 @@ func parseUploadState(b []byte) (*uploadState, error) {
 		return nil, fmt.Errorf("state of the upload: version %d, want %d", s.Version, stateVersion)
 	}
 	if s.Size < 0 || s.PartSize < MinPart || s.PartSize > MaxPart || partCount(s.Size, s.PartSize) > MaxParts {
-		return nil, fmt.Errorf("state of the upload: %d bytes in parts of %d", s.Size, s.PartSize)
+		return nil, fmt.Errorf("state of the upload: invalid size %d or part size %d", s.Size, s.PartSize)
 	}
 	return s, nil
 }
@@ -99,8 +98,8 @@ func saveState(store StateStore, state any) error {
 	return nil
 }
 
-// fingerprint identifies a source without reading all of it. It hashes the
-// length and some samples. The upload compares the parts themselves one by one.
+// fingerprint identifies a source without reading all of it. It hashes the length and some samples.
+// The upload compares the parts themselves one by one.
 func fingerprint(src io.ReaderAt, size int64) (string, error) {
 	const samples, length = 32, 16 << 10
 	h := sha256.New()

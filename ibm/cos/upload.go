@@ -21,9 +21,9 @@ type UploadOptions struct {
 	PartSize int64
 	// Jobs is the number of parts sent concurrently. Zero means 4.
 	Jobs int
-	// State, if not nil, makes the upload resumable: after an error or a crash, the service keeps the
-	// sent parts, and the same call continues. [Client.AbortUpload] gives
-	// up. Without State a failed upload is aborted at once.
+	// State, if not nil, makes the upload resumable: after an error or a crash, the service keeps
+	// the sent parts, and the same call continues. [Client.AbortUpload] gives up. Without State a
+	// failed upload is aborted at once.
 	State StateStore
 	// Progress, if not nil, is called with the number of additional bytes sent or
 	// found. It must not block, and is called from several goroutines.
@@ -36,9 +36,9 @@ type UploadResult struct {
 	ETag  string // from the service, without quotes
 	Parts int    // number of parts; 0 if sent in one request
 	Found int    // number of parts that an earlier attempt sent
-	// Verified reports whether the stored data was compared with the sent data. It is false only if the
-	// service has ETags that are not MD5 sums, returns no checksums and does not check Content-MD5,
-	// and these credentials cannot read the object.
+	// Verified reports whether the stored data was compared with the sent data. It is false only if all
+	// other checks are impossible: the ETags are not MD5 sums, the service returns no checksums and does not
+	// check Content-MD5, and these credentials cannot read the object.
 	Verified bool
 }
 
@@ -65,8 +65,7 @@ const maxBegun = 3
 // reads the data back. If the upload has expired or was aborted elsewhere, Upload
 // starts it again, at most twice.
 //
-// If State belongs to another object or another source, the error
-// matches [ErrChanged].
+// If State belongs to another object or another source, the error matches [ErrChanged].
 func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int64, opts UploadOptions) (UploadResult, error) {
 	if err := o.Check(); err != nil {
 		return UploadResult{}, err
@@ -98,8 +97,8 @@ func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int
 	return u.result(), opts.State.Remove()
 }
 
-// AbortUpload aborts the upload recorded in state, so that the service
-// keeps no parts of it, and removes the state. Without a recorded upload it does nothing.
+// AbortUpload aborts the upload recorded in state, so that the service keeps no parts of it, and
+// removes the state. Without a recorded upload it does nothing.
 func (c *Client) AbortUpload(ctx context.Context, state StateStore) error {
 	b, err := state.Load()
 	if err != nil || b == nil {
@@ -286,8 +285,8 @@ func (u *upload) save() error {
 	return saveState(u.opts.State, u.state)
 }
 
-// each calls do for the numbers from 1 to n, from jobs goroutines. The
-// first error cancels the context of the others.
+// each calls do for the numbers from 1 to n, from jobs goroutines. The first error cancels the
+// context of the others.
 func each(ctx context.Context, jobs, n int, do func(ctx context.Context, buf []byte, number int) error) error {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -388,7 +387,7 @@ func (u *upload) resume(ctx context.Context) error {
 }
 
 // finished reports whether the object exists with the content of the source. It reads the
-// source only if that is possible.
+// source only if the size and the ETag of the object match.
 func (u *upload) finished(ctx context.Context) (bool, error) {
 	i, err := u.c.Head(ctx, u.at)
 	if errors.Is(err, ErrNotFound) {

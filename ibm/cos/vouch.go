@@ -11,9 +11,8 @@ import (
 )
 
 // With most services the ETag of an answer is the MD5 sum, and is compared with the sent data. Otherwise
-// the stored data is checked by the first available means: the checksum in the answer, the
-// knowledge that the service enforces the Content-MD5 of each part, or reading the data
-// back.
+// the first available check is used: the checksum in the answer; whether the service enforces the
+// Content-MD5 of each part; reading the data back.
 
 // vouch reports whether a part whose ETag is not its MD5 sum is known to be stored as sent. If
 // it was damaged, the error matches [ErrChecksum].
@@ -39,9 +38,8 @@ func (m *multipart) vouch(ctx context.Context, number int, h http.Header, p *pay
 	return err == nil, err
 }
 
-// refuses reports whether the service refuses a part with a wrong Content-MD5. It
-// tests that once, with the highest possible part number: the object never
-// includes that part.
+// refuses reports whether the service refuses a part with a wrong Content-MD5. It tests that once,
+// with the highest possible part number: the object never includes that part.
 func (m *multipart) refuses(ctx context.Context) bool {
 	m.trial.Lock()
 	defer m.trial.Unlock()
@@ -100,8 +98,8 @@ func (m *multipart) compare(ctx context.Context, i Info, all bool) error {
 	})
 }
 
-// evidence summarizes the parts: whether ETags were not MD5 sums and, among the parts without proof,
-// whether there are any, and any with an ETag that looks like an MD5 sum.
+// evidence summarizes the parts. opaque reports whether ETags were not MD5 sums, unproved whether any part lacks
+// proof, and sums whether the ETag of such a part looks like an MD5 sum.
 func (m *multipart) evidence() (opaque, unproved, sums bool) {
 	for _, p := range m.parts {
 		opaque = opaque || p.etag != p.want()

@@ -20,7 +20,7 @@ import (
 
 // errRefused means that the records of the cloud show that it would refuse a later step, because of a wrong
 // bucket region or a missing authorization.
-var errRefused = rest.NewRefusal("the cloud would refuse it", nil)
+var errRefused = rest.NewRefusal("the cloud would refuse the deployment", nil)
 
 // check finds what would make a later step fail, before the long steps start.
 func (d *Deployment) check(ctx context.Context, _ time.Time) error {

@@ -19,8 +19,8 @@ func (d *Deployment) note() string {
 	return strings.TrimSpace("luksimg deploy " + d.ID + " " + d.Plan.Note)
 }
 
-// settled looks for the result of an earlier attempt that began at begun, until look finds it or
-// enough time has passed to conclude that the attempt made nothing.
+// settled looks for the result of an earlier attempt that began at begun. It gives up when enough time has
+// passed to conclude that the attempt made nothing.
 func (d *Deployment) settled(ctx context.Context, begun time.Time, look func() (bool, error)) (bool, error) {
 	if begun.IsZero() {
 		return false, nil

@@ -118,7 +118,7 @@ func (e *InterruptedError) Unwrap() error { return e.Err }
 
 // Hint returns advice on how to continue.
 func (e *InterruptedError) Hint() string {
-	h := "the same command goes on where this one stopped"
+	h := "run the same command again to resume"
 	if first := rest.Hint(e.Err); first != "" {
 		h = first + "; " + h
 	}

@@ -132,7 +132,7 @@ func (c *Client) pages(ctx context.Context, op, path string, query url.Values, p
 		}
 		u, err := url.Parse(next)
 		if err != nil || u.Query().Get("pagetoken") == "" || u.Query().Get("pagetoken") == query.Get("pagetoken") {
-			return unavailable(&Error{Op: op, Message: "the answer does not say where its next page is"})
+			return unavailable(&Error{Op: op, Message: "the address of the next page is malformed or repeated"})
 		}
 		query.Set("pagetoken", u.Query().Get("pagetoken"))
 	}

@@ -63,8 +63,8 @@ func Access(account, iamID, service, instance, role string) Policy {
 }
 
 // Authorization returns the policy that lets the service source read from target in the same
-// account. Servers of an encrypted image start only if [BlockStorage] may read from [KeyProtect];
-// the import works without. An empty instance means all instances.
+// account. Servers of an encrypted image start only if [BlockStorage] may read from [KeyProtect].
+// An empty instance means all instances.
 func Authorization(account, source, target, instance string) Policy {
 	return Policy{
 		Type:      "authorization",

@@ -4,9 +4,8 @@
 // account. Its cryptography is real, and it really opens the images.
 //
 // [Start] creates an account with an API key and a root key. [Sandbox.Settings] returns the
-// addresses and credentials. The packages below can be
-// used separately. This one connects them: it lets each service check the tokens,
-// authorizations, keys and objects of the others.
+// addresses and credentials. The packages below can be used separately. This one connects them: it
+// lets each service check the tokens, authorizations, keys and objects of the others.
 package sandbox
 
 import (

@@ -9,8 +9,8 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox/event"
 )
 
-// Settings are the addresses and credentials of a [Sandbox]. String
-// and fmt do not show the credentials; JSON and [Settings.Env] do.
+// Settings are the addresses and credentials of a [Sandbox]. String and fmt do not show the
+// credentials; JSON and [Settings.Env] do.
 type Settings struct {
 	// Addresses of the services, without a trailing slash.
 	IAM       string `json:"iam_url"`
@@ -45,8 +45,8 @@ func (s Settings) GoString() string { return s.String() }
 // Settings returns the addresses and credentials of the sandbox.
 func (s *Sandbox) Settings() Settings { return s.settings }
 
-// Env returns the settings as environment variables for luksimg, each as
-// NAME=VALUE. No value needs quoting in a shell.
+// Env returns the settings as environment variables for luksimg, each as NAME=VALUE. No value needs
+// quoting in a shell.
 func (s Settings) Env() []string {
 	var env []string
 	for _, v := range [][2]string{

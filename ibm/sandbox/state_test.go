@@ -289,7 +289,7 @@ func TestSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.encrypt(luksimg.ClassicLUKS) // another key than that of the image
+	w.encrypt(luksimg.ClassicLUKS)
 	tell(w.classic(w.request("cos://us-south/" + bucket + "/web.raw")))
 	tell(w.classic(w.request("cos://us-south/" + bucket + "/none.raw")))
 	r := w.request("cos://us-south/" + bucket + "/web.raw")

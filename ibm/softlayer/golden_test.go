@@ -22,8 +22,8 @@ var guid = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestGolden compares all requests and answers with files that
-// were checked against the documentation of the API.
+// TestGolden compares all requests and answers with files that were checked against the
+// documentation of the API.
 func TestGolden(t *testing.T) {
 	w := newWorld(t, func(c *sandbox.Options) { c.Clock = still{} })
 	type exchange struct {

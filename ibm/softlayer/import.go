@@ -108,7 +108,7 @@ func rootKeyCRN(s string) bool {
 // the template at once; [Client.WaitImport] waits for it.
 //
 // If a template with the same name and note exists, Import assumes an earlier run and
-// returns it, with [Template.Created] set accordingly. If the earlier import failed, the error
+// returns that template; its [Template.Created] shows its age. If the earlier import failed, the error
 // matches [ErrFailed]: [Client.Delete] the template, or choose another name. If a template with the
 // name has another note, or the request has no note, the error matches [ErrExists]. If the
 // reply to the call is lost, Import looks for the template by its name. [ErrLost] means that it was not

@@ -153,9 +153,9 @@ func (c *Client) guests(ctx context.Context, hostname, domain string) ([]Guest, 
 	return found, nil
 }
 
-// Order orders a server from a template, and returns it at once.
-// [Client.WaitOrder] waits until it is provisioned. If the reply is lost, Order looks for the
-// server. [ErrLost] means that it was not found; the order may still take effect.
+// Order orders a server from a template, and returns it at once. [Client.WaitOrder] waits until it
+// is provisioned. If the reply is lost, Order looks for the server. [ErrLost] means that it was not
+// found; the order may still take effect.
 func (c *Client) Order(ctx context.Context, r OrderRequest) (*Guest, error) {
 	if err := r.check("order"); err != nil {
 		return nil, err

@@ -2,9 +2,9 @@
 // (SoftLayer), exports templates to Cloud Object Storage, and orders servers.
 //
 // [New] returns a [Client]. [Client.Import] imports an image from object storage,
-// [Client.WaitImport] waits until it is a template, and [Client.Order] orders a server
-// from it. The client does not retry creating calls blindly: if the
-// reply is lost, it looks for what was created; see [ErrLost].
+// [Client.WaitImport] waits until it is a template, and [Client.Order] orders a server from it. The
+// client does not retry creating calls blindly: if the reply is lost, it looks for what was
+// created; see [ErrLost].
 //
 // The package reads no environment and no configuration file. It keeps secrets only
 // during a call. Its errors hold none.

@@ -133,8 +133,7 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// TestImportFails uses various wrong images and keys, and checks
-// the failing step and the advice.
+// TestImportFails uses various wrong images and keys, and checks the failing step and the advice.
 func TestImportFails(t *testing.T) {
 	w := newWorld(t)
 	w.store.put("us-south/images/newline.raw", w.luks(append(bytes.Clone(w.text), '\n')))

@@ -75,8 +75,8 @@ type closing struct {
 
 func (c closing) Close() error { *c.closed++; return nil }
 
-// TestOpener imports an image with an opener of the caller. It checks that
-// the opener receives the key as text, and that the key is wiped afterwards.
+// TestOpener imports an image with an opener of the caller. It checks that the opener receives the
+// key as text, and that the key is wiped afterwards.
 func TestOpener(t *testing.T) {
 	var texts [][]byte
 	seen, closed := "", 0

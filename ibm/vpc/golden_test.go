@@ -67,8 +67,7 @@ func TestBodies(t *testing.T) {
 		"primary_network_attachment":{"virtual_network_interface":{"subnet":{"id":"s"}}},"keys":[]}`)
 }
 
-// TestErrorShape parses an error from the API documentation, and one that
-// repeats the token.
+// TestErrorShape parses an error from the API documentation, and one that repeats the token.
 func TestErrorShape(t *testing.T) {
 	w := newWorld(t)
 	w.fault = func(rw http.ResponseWriter, r *http.Request) bool {

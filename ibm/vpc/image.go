@@ -109,10 +109,10 @@ func (r ImageRequest) prototype() (*imagePrototype, error) {
 	return p, nil
 }
 
-// CreateImage requests the creation of an image, and returns it at once.
-// [Client.WaitImage] waits until it is available. If the reply is lost, CreateImage looks for the
-// image by its unique name. [ErrLost] means that it was not found. If an
-// image with the name exists already, the error matches [ErrExists].
+// CreateImage requests the creation of an image, and returns it at once. [Client.WaitImage] waits
+// until it is available. If the reply is lost, CreateImage looks for the image by its unique name.
+// [ErrLost] means that it was not found. If an image with the name exists already, the error
+// matches [ErrExists].
 func (c *Client) CreateImage(ctx context.Context, r ImageRequest) (*Image, error) {
 	p, err := r.prototype()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 const maxPages = 1000
 
 // list reads all pages of a list. field is the name of the JSON field with the items. list uses only the
-// page token in the address of the next page, so that an answer cannot redirect the
+// page token in the address of the next page. An answer therefore cannot redirect the
 // bearer token to another server. A nil q is for lists without pages.
 func list[T any](ctx context.Context, c *Client, op, path, field string, q url.Values) ([]T, error) {
 	if q != nil {

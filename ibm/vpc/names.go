@@ -46,7 +46,7 @@ func CheckObject(key string, encrypted bool) error {
 	case encrypted && ext != ".qcow2":
 		return advice.With(fmt.Errorf("%w: %q", ErrName, key), "an encrypted image must be qcow2, and its name must end with .qcow2 in lower case")
 	case ext != ".qcow2" && ext != ".vhd":
-		return advice.With(fmt.Errorf("%w: %q", ErrName, key), "the name must end with .qcow2 or .vhd in lower case, which tells the format")
+		return advice.With(fmt.Errorf("%w: %q", ErrName, key), "the name must end with .qcow2 or .vhd in lower case")
 	}
 	return nil
 }

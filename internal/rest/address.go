@@ -42,9 +42,8 @@ func Loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// HTTPClient returns a copy of c that protects credentials: it allows only https, or
-// http to a loopback address, and follows no redirects. A nil c
-// means a new client.
+// HTTPClient returns a copy of c that protects credentials: it allows only https, or http to a
+// loopback address, and follows no redirects. A nil c means a new client.
 func HTTPClient(c *http.Client) *http.Client {
 	var own http.Client
 	if c != nil {

@@ -229,8 +229,8 @@ type refusal struct {
 	wider error
 }
 
-// NewRefusal returns a sentinel error for a kind of refusal. It
-// also matches wider, unless that is nil.
+// NewRefusal returns a sentinel error for a kind of refusal. It also matches wider, unless that is
+// nil.
 func NewRefusal(text string, wider error) error { return &refusal{text, wider} }
 
 func (r *refusal) Error() string        { return r.text }

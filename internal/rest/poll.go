@@ -93,10 +93,9 @@ const (
 	lookupWait = 5 * time.Second // between two lookups
 )
 
-// Create calls create until there is an answer. If a reply is lost, it calls find to look for
-// the created resource; find returns nil if it does not exist. If find returns nil for the
-// Settle time, Create calls create again. [ErrLost] means
-// that the outcome could not be determined.
+// Create calls create until there is an answer. If a reply is lost, it calls find to look for the
+// created resource; find returns nil if it does not exist. If find returns nil for the Settle time,
+// Create calls create again. [ErrLost] means that the outcome could not be determined.
 func Create[T any](ctx context.Context, o Once, create, find func() (*T, error)) (*T, error) {
 	o.Clock = ClockOr(o.Clock)
 	if o.Settle <= 0 {

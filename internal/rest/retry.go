@@ -18,8 +18,7 @@ const MaxBody = 64 << 20
 // of 200 root keys.
 const MaxKeyBody = 1 << 20
 
-// Retry says how often and how fast a request is retried. The zero value
-// selects the defaults.
+// Retry says how often and how fast a request is retried. The zero value selects the defaults.
 type Retry struct {
 	Attempts int           // total attempts; 0 means 5
 	Base     time.Duration // the first wait, doubled each time; 0 means 500 ms

@@ -17,17 +17,15 @@ import (
 // over a connection that [HTTPClient] allows. It reads answers completely before it returns
 // them. It is safe for concurrent use, and must not be changed after its first use.
 //
-// It retries a request after status 429, since the service has not processed it.
-// If the request is idempotent, by its method or by [Idempotent], it also
-// retries after a missing answer and after a 5xx status except 501.
-// After status 401 it sends the request once more with another token.
+// It retries a request after status 429, since the service has not processed it. If the request is
+// idempotent, by its method or by [Idempotent], it also retries after a missing answer and after a
+// 5xx status except 501. After status 401 it sends the request once more with another token.
 type Transport struct {
 	Next  http.RoundTripper // sends the requests; nil means http.DefaultTransport
 	Retry Retry
 	// MaxBody limits an answer, in bytes; zero means the constant [MaxBody].
 	MaxBody int64
-	// Tokens returns the bearer tokens; nil if the requests already have
-	// credentials.
+	// Tokens returns the bearer tokens; nil if the requests already have credentials.
 	Tokens TokenSource
 	// Class is for services with other status conventions; nil means [Classify].
 	Class func(*Response) Class
@@ -46,8 +44,7 @@ func NewClient(own *http.Client, t *Transport) *http.Client {
 
 type idempotentKey struct{}
 
-// Idempotent returns a context that marks requests as idempotent, whatever
-// their method.
+// Idempotent returns a context that marks requests as idempotent, whatever their method.
 func Idempotent(ctx context.Context) context.Context {
 	return context.WithValue(ctx, idempotentKey{}, true)
 }

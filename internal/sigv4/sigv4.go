@@ -1,7 +1,6 @@
-// Package sigv4 implements Signature Version 4 of Amazon S3, which other S3 services such as IBM Cloud
-// Object Storage also use. [Sign] is for clients, [Parse] and
-// [Authorization.Verify] are for servers. See "Authenticating Requests (AWS Signature
-// Version 4)" in the Amazon S3 API Reference.
+// Package sigv4 implements Signature Version 4 of Amazon S3, which other S3 services such as IBM
+// Cloud Object Storage also use. [Sign] is for clients, [Parse] and [Authorization.Verify] are for
+// servers. See "Authenticating Requests (AWS Signature Version 4)" in the Amazon S3 API Reference.
 package sigv4
 
 import (
@@ -139,8 +138,8 @@ func (a *Authorization) Scope() string {
 	return a.Date + "/" + a.Region + "/" + cmp.Or(a.service, service) + "/" + request
 }
 
-// Verify reports whether the signature of a received request is correct.
-// The caller must check the body against the header X-Amz-Content-Sha256.
+// Verify reports whether the signature of a received request is correct. The caller must check the
+// body against the header X-Amz-Content-Sha256.
 func (a *Authorization) Verify(r *http.Request, secret []byte) bool {
 	if !strings.HasPrefix(a.date(r), a.Date+"T") {
 		return false

@@ -248,7 +248,7 @@ func (j *judge) gone(key string) {
 	j.Helper()
 	if o, err := j.cloud.Objects().Open(j.Account, j.bucket, key); err == nil {
 		o.Close()
-		j.Errorf("%s is there", key)
+		j.Errorf("%s exists", key)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// A way is everything that an encrypted image needs before its import, created by SDKs: a service ID with
+// A way holds everything that an encrypted image needs before its import, created with SDKs. It has a service ID with
 // an API key, the authorizations that IBM documents, a key ring with an imported root key,
 // and a bucket that this key protects.
 type way struct {

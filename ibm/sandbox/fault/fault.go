@@ -28,8 +28,8 @@ type Fault struct {
 	Skip int `json:"skip,omitempty"`
 	// Count is the number of affected requests: 0 means one, a negative number means all.
 	Count int `json:"count,omitempty"`
-	// Each affects the first matching request of each method and path, so
-	// that every call fails once. It overrides Skip and Count.
+	// Each affects the first matching request of each method and path, so that every call fails
+	// once. It overrides Skip and Count.
 	Each bool `json:"each,omitempty"`
 
 	DelayMS      int64  `json:"delay_ms,omitempty"`      // delay of the answer

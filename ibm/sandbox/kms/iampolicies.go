@@ -190,8 +190,7 @@ func (a attributes) has(name, value string) bool {
 	return slices.ContainsFunc(a.Attributes, func(x attribute) bool { return x.Name == name && x.Value == value })
 }
 
-// selects reports whether an element of list matches what in all its
-// attributes.
+// selects reports whether an element of list matches what in all its attributes.
 func selects(list []attributes, what map[string]string) bool {
 	return slices.ContainsFunc(list, func(a attributes) bool {
 		return len(a.Attributes) > 0 && !slices.ContainsFunc(a.Attributes, func(x attribute) bool {

@@ -23,7 +23,7 @@ type request struct {
 	version string
 }
 
-// kms returns a handler that checks identity, permission and instance, calls h, writes the answer, and
+// kms returns a handler for an action. It checks identity, permission and instance, calls h, writes the answer, and
 // emits the audit event. h returns the status and the answer; nil means no answer.
 func (s *Server) kms(action, what string, h func(*request) (int, any, *Failure)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

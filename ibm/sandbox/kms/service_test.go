@@ -127,7 +127,7 @@ func TestSaveLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := again.Load(dir); err == nil {
-			t.Errorf("takes %q", bad)
+			t.Errorf("%q accepted", bad)
 		}
 	}
 	if _, err := again.Exchange(apiKey); err != nil {

@@ -129,7 +129,7 @@ func (b *checkedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.in.Read(p)
 	if int64(n) > b.left {
-		b.end = refusal("IncompleteBody", "The body is longer than its length tells.")
+		b.end = refusal("IncompleteBody", "The body is longer than the specified length.")
 		return 0, b.end
 	}
 	b.left -= int64(n)

@@ -1,7 +1,6 @@
-// Package s3 is an S3 server that behaves like IBM Cloud Object Storage,
-// for tests and experiments. It has buckets with a location, objects, multipart
-// uploads, bearer tokens and HMAC signatures. Like the service, it verifies signatures, hashes
-// and sizes.
+// Package s3 is an S3 server that behaves like IBM Cloud Object Storage, for tests and experiments.
+// It has buckets with a location, objects, multipart uploads, bearer tokens and HMAC signatures.
+// Like the service, it verifies signatures, hashes and sizes.
 //
 // A [Server] is an http.Handler. It stores content in files of one folder, and the index in
 // memory. Close removes both unless [Options.Keep] is set.
@@ -110,7 +109,7 @@ func New(o Options) (*Server, error) {
 	case !o.Keep:
 		s.dir, err = os.MkdirTemp(o.Dir, "s3-sandbox-")
 	case o.Dir == "":
-		err = errors.New("sandbox/s3: Keep needs a folder")
+		err = errors.New("sandbox/s3: Keep requires Dir")
 	default:
 		if s.dir, err = o.Dir, os.MkdirAll(o.Dir, 0o700); err == nil {
 			err = s.load()

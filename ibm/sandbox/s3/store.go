@@ -69,8 +69,8 @@ type object struct {
 	removed bool
 }
 
-// remove removes the content as soon as nobody reads it. The caller holds
-// the lock, or has the only reference to o. o may be nil.
+// remove removes the content as soon as nobody reads it. The caller holds the lock, or has the only
+// reference to o. o may be nil.
 func (o *object) remove() {
 	if o == nil {
 		return

@@ -34,10 +34,10 @@ type ObjectStore interface {
 	Put(ctx context.Context, token, region, bucket, key string, r io.Reader, size int64) error
 }
 
-// An ImageOpener opens an uploaded file with a data key, given as the base64 text from
-// the key service, and returns the disk that a server would see. If the disk
-// has a method Size() int64, the emulator compares its partitions with it. If it has a method Close, the
-// emulator calls it. The extension of the object selects the opener.
+// An ImageOpener opens an uploaded file and returns the disk that a server would see. The data key
+// is the base64 text from the key service. If the disk has a method Size() int64, the emulator
+// compares its partitions with it. If it has a method Close, the emulator calls it. The extension
+// of the object selects the opener.
 type ImageOpener func(r io.ReaderAt, size int64, name string, unwrappedBase64Text []byte) (boot io.ReaderAt, err error)
 
 // A Clock provides the time for slow transactions.

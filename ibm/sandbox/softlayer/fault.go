@@ -6,18 +6,15 @@ import (
 
 // A Fault makes one call fail.
 type Fault struct {
-	// Done executes the call before the fault, so that only the answer is
-	// wrong.
+	// Done executes the call before the fault, so that only the answer is wrong.
 	Done bool
 
-	// Status and Body are the answer. A zero Status closes the
-	// connection without an answer.
+	// Status and Body are the answer. A zero Status closes the connection without an answer.
 	Status int
 	Body   string
 }
 
-// Error200 returns the fault of createFromIcos until 2020: an error with
-// status 200.
+// Error200 returns the fault of createFromIcos until 2020: an error with status 200.
 func Error200(message string) Fault {
 	return Fault{Status: http.StatusOK, Body: `{"error":` + quote(message) + `,"code":"SoftLayer_Exception_Public"}`}
 }

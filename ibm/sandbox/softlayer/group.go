@@ -199,7 +199,7 @@ func (s *Server) copyToIcos(_ context.Context, c *call) (any, error) {
 	case t.Work != nil || !t.Active:
 		return nil, public("Another transaction of the template is under way.")
 	case t.source == nil:
-		return nil, public("The image of this template is not there any more: it was imported before the emulator was started.")
+		return nil, public("The image of this template is not available: it was imported before the emulator was started.")
 	}
 	// Each disk becomes a file: image-0.vhd for image.vhd.
 	ext := path.Ext(a.key)
@@ -231,8 +231,8 @@ func (s *Server) copyToIcos(_ context.Context, c *call) (any, error) {
 	return true, nil
 }
 
-// AddTemplate adds a preexisting template, such as one to export: an
-// image of an unencrypted disk. It returns its number.
+// AddTemplate adds a preexisting template, such as one to export: an image of an unencrypted disk.
+// It returns its number.
 func (s *Server) AddTemplate(name, osCode, datacenter, file string, image io.ReaderAt, size int64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,9 +17,9 @@ const (
 	maxKeyText = 512 // characters
 )
 
-// OpenLUKS is the [ImageOpener] of RAW images: LUKS1 with aes-xts-plain64, whose passphrase
-// is the complete base64 text. If the image does not
-// open, OpenLUKS tries common mistakes to report the right one.
+// OpenLUKS is the [ImageOpener] of RAW images: LUKS1 with aes-xts-plain64, whose passphrase is the
+// complete base64 text. If the image does not open, OpenLUKS tries common mistakes to report the
+// right one.
 func OpenLUKS(r io.ReaderAt, size int64, name string, text []byte) (io.ReaderAt, error) {
 	if n := len(text); n < minKeyText || n > maxKeyText {
 		return nil, fmt.Errorf("the unwrapped key has %d characters; a LUKS passphrase must have from %d to %d", n, minKeyText, maxKeyText)

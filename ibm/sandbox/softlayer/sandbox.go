@@ -1,11 +1,10 @@
 // Package softlayer emulates the part of the IBM Cloud classic infrastructure (SoftLayer)
-// API that image import needs, for tests and experiments without an account: the
+// API that image import needs, for tests and experiments without an account. It serves the
 // REST interface used by softlayer-go, with templates, servers and their transactions.
 //
 // Like the cloud, it fetches the object, unwraps the key, opens the image and reads its boot
-// sector, at the import and again when a server is ordered. An error makes the transaction
-// fail at that step, with a
-// message that says what to do. Step names and messages are the emulator's
+// sector. It does so at the import and again when a server is ordered. An error makes the transaction
+// fail at that step, with a message that says what to do. Step names and messages are the emulator's
 // own: the real ones are not documented.
 //
 // [New] returns a [Server], which is an http.Handler.
@@ -27,8 +26,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/audit"
 )
 
-// Options are the settings of a [Server]. Tokens, KMS and Store
-// must be set.
+// Options are the settings of a [Server]. Tokens, KMS and Store must be set.
 type Options struct {
 	Users   map[string]string `json:"-"` // API keys by user name
 	Account string            // account in CRNs; "" means "sandbox"

@@ -23,9 +23,9 @@ func (t *transaction) fail(reason string) {
 	t.Name += "_FAILED"
 }
 
-// run executes the steps of t in the background. Then it calls end
-// with the lock held, and sends the returned event to the sink. It removes the strings
-// returned by secrets, if not nil, from the reason of a failure.
+// run executes the steps of t in the background. Then it calls end with the lock held, and sends
+// the returned event to the sink. It removes the strings returned by secrets, if not nil, from the
+// reason of a failure.
 func (s *Server) run(t *transaction, steps []step, secrets func() []string, end func(failure string) audit.Event) {
 	t.Name, t.Words = steps[0].name, steps[0].words
 	s.work.Go(func() {

@@ -112,7 +112,7 @@ func (s *Server) export(ctx context.Context, i *image, j *exportJob) *reason {
 		return fail("internal_error", "The emulator was stopped.")
 	}
 	if i.source == nil {
-		return fail("internal_error", "The file of this image is not there any more: it was imported before the emulator was started.")
+		return fail("internal_error", "The file of this image is not available: it was imported before the emulator was started.")
 	}
 	r := stopping{ctx, io.NewSectionReader(i.source, 0, i.FileSize)}
 	if err := s.opts.Store.Put(ctx, s.opts.Region, j.Bucket, j.Object, r, i.FileSize); err != nil {

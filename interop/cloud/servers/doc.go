@@ -1,3 +1,2 @@
-// Package servers tests ibm/cos with independent servers, through networks
-// that fail.
+// Package servers tests ibm/cos with independent servers, through networks that fail.
 package servers

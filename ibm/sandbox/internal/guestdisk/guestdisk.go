@@ -1,5 +1,5 @@
-// Package guestdisk checks the disks of an emulated cloud like a
-// hypervisor: whether they can boot, and whether they are complete.
+// Package guestdisk checks the disks of an emulated cloud like a hypervisor: whether they can boot,
+// and whether they are complete.
 package guestdisk
 
 import (

@@ -16,9 +16,9 @@ const (
 	maxPages = 8192
 )
 
-// A Recording keeps the parts of an image that were read. They suffice to
-// open it and read its boot sector again when the file is gone. Create it
-// with [Record]. It is safe for concurrent use, and can be encoded as JSON.
+// A Recording keeps the parts of an image that were read. They suffice to open it and read its boot
+// sector again when the file is gone. Create it with [Record]. It is safe for concurrent use, and
+// can be encoded as JSON.
 type Recording struct {
 	mu    sync.Mutex
 	r     io.ReaderAt // nil after Stop
