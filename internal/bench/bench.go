@@ -1,5 +1,5 @@
-// Package bench measures how fast this computer encrypts: each implementation of AES-XTS that
-// it has, with data that is in the cache, beside what its AES units can do.
+// Package bench measures the speed of AES-XTS on this computer. It runs each implementation on data in
+// the CPU cache and compares it with the limit of the AES units.
 package bench
 
 import (
@@ -16,29 +16,29 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// A Result is what was measured on one computer.
+// A Result holds the measurements of one computer.
 type Result struct {
 	CPU     string `json:"cpu"`
 	Results []Rate `json:"results"`
 }
 
-// A Rate is how fast one implementation is at one thing.
+// A Rate is the speed of one implementation at one operation.
 type Rate struct {
 	Impl       string  `json:"impl"`
 	Op         string  `json:"op"`
 	KeyBits    int     `json:"key_bits"` // of the whole XTS key
 	SectorSize int     `json:"sector_size"`
 	Threads    int     `json:"threads"`
-	GBPerS     float64 `json:"gb_per_s"` // 10^9 bytes a second
+	GBPerS     float64 `json:"gb_per_s"` // 10^9 bytes per second
 	Selected   bool    `json:"selected"`
 
-	// LimitShare is the rate as a share of what AES rounds on registers alone reach, in
-	// turns with it. It is 0 where there is no loop for that.
+	// LimitShare is the rate divided by the rate of a loop that does only the AES rounds, in registers.
+	// Both take turns. It is 0 on CPUs without such a loop.
 	LimitShare float64 `json:"limit_share,omitempty"`
 }
 
-// Run measures every implementation at everything, on one CPU and on so many at a time, each
-// setting for a time d. There are at most 16 settings.
+// Run measures every implementation at every operation, key size and sector size, with one thread and
+// with cpus threads. Each of the at most 16 settings takes about the time d.
 func Run(ctx context.Context, d time.Duration, cpus int) (*Result, error) {
 	r := &Result{CPU: cpuName()}
 	threads := []int{1}
@@ -59,8 +59,8 @@ func Run(ctx context.Context, d time.Duration, cpus int) (*Result, error) {
 	return r, nil
 }
 
-// measure adds the rates of all implementations in one setting. They take turns, with
-// the limit too, as the clock rate of a CPU changes with time, and the median turn counts.
+// measure adds the rates of all implementations in one setting. The implementations and the limit take
+// turns, because the clock rate of a CPU changes with time. The median turn counts.
 func (r *Result) measure(ctx context.Context, d time.Duration, op string, keySize, sectorSize, threads int) error {
 	const turns = 7
 	names := xts.Implementations()
@@ -99,7 +99,7 @@ func (r *Result) measure(ctx context.Context, d time.Duration, op string, keySiz
 	return nil
 }
 
-// A job is one implementation with what it works on: a buffer for each thread.
+// A job is one implementation with its buffers, one for each thread.
 type job struct {
 	cipher  *xts.Cipher
 	crypt   func(dst, src []byte, sector uint64)
@@ -121,14 +121,14 @@ func newJob(impl, op string, keySize, sectorSize, threads int) (*job, error) {
 	return j, nil
 }
 
-// newLimit does the AES rounds of the same work, and nothing else.
+// newLimit returns a job that does only the AES rounds of the same work.
 func newLimit(l aeslimit.Loop, keySize, threads int) *job {
 	crypt := func(_, src []byte, _ uint64) { l.Run(len(src), 4*keySize) }
 	return &job{crypt: crypt, buffers: buffersFor(threads)}
 }
 
-// buffersFor makes for each thread what a worker of encrypt has at a time, which is less
-// than any second-level cache.
+// buffersFor returns a buffer for each thread. A buffer is as large as the pieces of the encrypting
+// workers, and fits into any second-level cache.
 func buffersFor(threads int) [][]byte {
 	buffers := make([][]byte, threads)
 	for i := range buffers {
@@ -137,13 +137,12 @@ func buffersFor(threads int) [][]byte {
 	return buffers
 }
 
-// median is that of an odd number of turns.
+// median returns the median rate. The number of turns is odd.
 func (j *job) median() float64 {
 	return slices.Sorted(slices.Values(j.rates))[len(j.rates)/2]
 }
 
-// run works on all buffers in place for about the time d and returns the rate in
-// bytes a second.
+// run works on all buffers in place for about the time d and returns the rate in bytes per second.
 func (j *job) run(d time.Duration) float64 {
 	start := time.Now()
 	var wg sync.WaitGroup
@@ -164,7 +163,7 @@ func (j *job) run(d time.Duration) float64 {
 	return float64(total) / time.Since(start).Seconds()
 }
 
-// cpuName is the name that the maker gave the CPU, where the system tells it.
+// cpuName returns the vendor's name of the CPU, or "" if the system does not report it.
 func cpuName() string {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

@@ -20,16 +20,16 @@ func TestBench(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.CPU == "" {
-		t.Error("no CPU")
+		t.Error("empty CPU name")
 	}
 	count := map[string]int{}
 	for _, x := range r.Results {
 		count[x.Impl]++
 		if x.GBPerS <= 0 {
-			t.Errorf("%+v: no rate", x)
+			t.Errorf("%+v: rate is not positive", x)
 		}
 		if limited := len(aeslimit.Loops()) > 0; limited != (x.LimitShare > 0) {
-			t.Errorf("%+v: a share of the limit, want one: %v", x, limited)
+			t.Errorf("%+v: has a share of the limit, want %v", x, limited)
 		}
 		if want := x.Impl == xts.Implementations()[0]; x.Selected != want {
 			t.Errorf("%+v: selected, want %v", x, want)
@@ -40,10 +40,10 @@ func TestBench(t *testing.T) {
 			t.Errorf("%d results for %s", n, name)
 		}
 		if !strings.Contains(r.Table(), name) {
-			t.Errorf("%s is not in the table", name)
+			t.Errorf("%s missing from the table", name)
 		}
 		if !strings.Contains(r.Lines(), "/impl="+name+" ") {
-			t.Errorf("%s is not in the benchmark lines", name)
+			t.Errorf("%s missing from the benchmark lines", name)
 		}
 	}
 	for line := range strings.Lines(r.Lines()) {
@@ -58,11 +58,11 @@ func TestBenchCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Run(ctx, time.Millisecond, 2); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want that of the context", err)
+		t.Errorf("error %v, want the context's", err)
 	}
 }
 
-// TestBenchJSON holds on to the names that scripts read.
+// TestBenchJSON pins the names that scripts read.
 func TestBenchJSON(t *testing.T) {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(Result{CPU: "c", Results: []Rate{
@@ -77,7 +77,7 @@ func TestBenchJSON(t *testing.T) {
 	}
 }
 
-// TestBenchTable has the share beside the rate, and no word of it where there is no limit.
+// TestBenchTable checks that the table shows shares only where a limit was measured.
 func TestBenchTable(t *testing.T) {
 	r := &Result{Results: []Rate{{"i", "encrypt", 512, 4096, 2, 1.5, true, 0.93}}}
 	if got := r.Table(); !strings.Contains(got, "1.50  93%") || !strings.Contains(got, "share") {

@@ -10,8 +10,8 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// Table is the result for a person: a line for each implementation, operation
-// and number of threads, a column for each key and sector size.
+// Table formats the result for people. It has a line for each implementation, operation and number of
+// threads, and a column for each key and sector size.
 func (r *Result) Table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cpu: %s\nused: %s\n\nGB/s (10^9 bytes a second), AES-XTS, data in the cache%s\n\n", r.CPU, xts.Implementations()[0], r.limitNote())
@@ -50,7 +50,7 @@ func (r *Result) Table() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// limitNote says what the shares in the table are.
+// limitNote explains the shares in the table.
 func (r *Result) limitNote() string {
 	if len(r.Results) == 0 || r.Results[0].LimitShare == 0 {
 		return ""
@@ -58,7 +58,7 @@ func (r *Result) limitNote() string {
 	return ", and the share of\nwhat AES instructions on registers alone reach"
 }
 
-// Lines is the result in the format of Go benchmarks.
+// Lines returns the result in the format of Go benchmarks.
 func (r *Result) Lines() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "goos: %s\ngoarch: %s\npkg: github.com/luksimg/luksimg/xts\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, r.CPU)

@@ -1,4 +1,4 @@
-// Package browser looks at pages in headless Chromium, for tests.
+// Package browser measures and captures pages in headless Chromium, for tests.
 package browser
 
 import (
@@ -18,17 +18,18 @@ import (
 
 const program = "chromium"
 
-// limit ends a browser that hangs.
+// limit is the time after which a hanging browser is killed.
 const limit = 5 * time.Minute
 
-// The page that measures has its result in an element with this id.
+// The measuring page stores its result in an element with this id.
 const (
 	open = `<script type="application/json" id="result">`
 	shut = `</script>`
 )
 
-// Measure shows a page in a window of a width in pixels, and decodes into out what the JavaScript expression
-// measure gives there, or promises: document is that page, and view its window.
+// Measure shows a page in a window width pixels wide, and decodes the value of the JavaScript
+// expression measure into out. The expression can be a promise, and can refer to the page as document
+// and to its window as view.
 func Measure(t testing.TB, page string, width int, measure string, out any) {
 	t.Helper()
 	var all []json.RawMessage
@@ -38,7 +39,7 @@ func Measure(t testing.TB, page string, width int, measure string, out any) {
 	}
 }
 
-// MeasureAll is [Measure] for several pages, one after the other. out is a slice.
+// MeasureAll is like [Measure] for several pages, one after the other. out points to a slice.
 func MeasureAll(t testing.TB, pages []string, width int, measure string, out any) {
 	t.Helper()
 	need.Program(t, program)
@@ -75,7 +76,7 @@ func MeasureAll(t testing.TB, pages []string, width int, measure string, out any
 	_, after, ok := strings.Cut(dom, open)
 	result, _, ok2 := strings.Cut(after, shut)
 	if !ok || !ok2 {
-		t.Fatalf("the pages were not measured: %.2000s", dom)
+		t.Fatalf("no result in the page: %.2000s", dom)
 	}
 	var each []struct{ Failed string }
 	if err := json.Unmarshal([]byte(result), &each); err == nil {
@@ -90,7 +91,7 @@ func MeasureAll(t testing.TB, pages []string, width int, measure string, out any
 	}
 }
 
-// Screenshot writes a PNG of the first height pixels of a page in a window of a width.
+// Screenshot writes a PNG of the top height pixels of a page, in a window width pixels wide.
 func Screenshot(t testing.TB, page, png string, width, height int) {
 	t.Helper()
 	need.Program(t, program)
@@ -101,10 +102,10 @@ func Screenshot(t testing.TB, page, png string, width, height int) {
 	run(t, "--hide-scrollbars", "--window-size="+strconv.Itoa(width)+","+strconv.Itoa(height), "--screenshot="+png, fileURL(t, page))
 }
 
-// run runs the browser to its end, with a profile of its own.
+// run runs the browser with a fresh profile, waits for it to end and returns its output.
 func run(t testing.TB, args ...string) string {
 	t.Helper()
-	// In a container it may have no sandbox, and the pages are our own.
+	// Containers often lack support for the sandbox, and the pages are our own.
 	args = append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-features=Translate,OptimizationHints,MediaRouter",
 		"--user-data-dir=" + t.TempDir()}, args...)

@@ -1,6 +1,6 @@
-// Package claims holds that no output of a run is ever an input of it, nor another output, by
-// whatever name: a link, another path, a device. Each file that is read or written is claimed
-// before anything is written; one that can not be claimed is an error.
+// Package claims ensures that no output of a run is also an input or another output, under whatever
+// name: a link, another path, a device. A run claims each file that it reads or writes before it writes
+// anything. A conflicting claim is an error.
 package claims
 
 import (
@@ -17,44 +17,44 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A Set is the files that one run reads and writes. The zero value has none. A name is that of a
-// file, an object of Object Storage that begins with "cos://", an https:// address, or "-" for standard input or output.
+// A Set holds the claims of one run. The zero value is empty. A name is a path, an object of Object
+// Storage ("cos://..."), an https:// address, or "-" for standard input or output.
 type Set struct{ all []claim }
 
 // A claim is one use of a file.
 type claim struct {
-	what string // as the person knows it: "SRC", "--key-file"
+	what string // the user's word for it: "SRC", "--key-file"
 	name string
-	out  bool // it is written, or changed in place
+	out  bool // written, or changed in place
 
-	whole bool // it is made new, in place of one that is there
-	tree  bool // it is a folder, with all that is in it
+	whole bool // replaces an existing file
+	tree  bool // a folder and everything in it
 
-	file fs.FileInfo // nil if it is not there
-	dir  fs.FileInfo // of one that is not there, as is base
+	file fs.FileInfo // nil if the file does not exist
+	dir  fs.FileInfo // dir and base: folder and name of a file that does not exist
 	base string
 }
 
-// Read claims a file that is read. what says which it is, for a message: "SRC", "--key-file".
+// Read claims a file for reading. Errors refer to it as what: "SRC", "--key-file".
 func (s *Set) Read(what, name string) error { return s.add(claim{what: what, name: name}) }
 
-// Write claims a file that is written, or changed in place.
+// Write claims a file for writing, or for changing it in place.
 func (s *Set) Write(what, name string) error {
 	return s.add(claim{what: what, name: name, out: true})
 }
 
-// Replace claims a file that is made anew, in place of one that may be there.
+// Replace claims a file that a new one replaces, if it exists.
 func (s *Set) Replace(what, name string) error {
 	return s.add(claim{what: what, name: name, out: true, whole: true})
 }
 
-// Folder claims a folder that is made and removed, with all that is in it, or objects whose names begin
-// with name and a slash.
+// Folder claims a folder that is created and removed, with everything in it. For objects it claims all
+// names that begin with name and a slash.
 func (s *Set) Folder(what, name string) error {
 	return s.add(claim{what: what, name: name, out: true, tree: true})
 }
 
-// ReadFile claims a file that is open for reading.
+// ReadFile claims an open file for reading.
 func (s *Set) ReadFile(what string, f *os.File) error {
 	fi, err := f.Stat()
 	if err != nil {
@@ -63,13 +63,13 @@ func (s *Set) ReadFile(what string, f *os.File) error {
 	return s.add(claim{what: what, name: f.Name(), file: fi})
 }
 
-// Writes reports whether a name is claimed to be written.
+// Writes reports whether a name is claimed for writing.
 func (s *Set) Writes(name string) bool {
 	return slices.ContainsFunc(s.all, func(c claim) bool { return c.out && c.name == name })
 }
 
-// CheckHeaders refuses to write over a LUKS header that is a file of its own, detached or
-// saved: the data of an image may be lost with it.
+// CheckHeaders returns an error if a file to be replaced is a detached or saved LUKS header. Without
+// its header the data of an image may be lost.
 func (s *Set) CheckHeaders() error {
 	for _, c := range s.all {
 		if err := c.checkHeader(); err != nil {
@@ -79,7 +79,7 @@ func (s *Set) CheckHeaders() error {
 	return nil
 }
 
-// add adds a claim, unless it is there already, or there is one that it does not go with.
+// add adds a claim unless the set has it. It returns an error if it conflicts with another claim.
 func (s *Set) add(c claim) error {
 	c.find()
 	for _, other := range s.all {
@@ -94,7 +94,7 @@ func (s *Set) add(c claim) error {
 	return nil
 }
 
-// find looks the file up. One that can not be looked up can not be opened either.
+// find looks up the file. A file that find cannot look up cannot be opened either.
 func (c *claim) find() {
 	if c.file != nil || isObject(c.name) {
 		return
@@ -116,7 +116,7 @@ func (c *claim) find() {
 	}
 }
 
-// isObject tells whether a name is not that of a file here, but of an object, or an address.
+// isObject reports whether a name is that of an object or an address, not of a local file.
 func isObject(name string) bool { return strings.HasPrefix(name, "cos://") || web.Is(name) }
 
 func streamName(name string) string {
@@ -126,7 +126,7 @@ func streamName(name string) string {
 	return name
 }
 
-// same tells whether two claims are of one file, or one object.
+// same reports whether both claims are of the same file or object.
 func (c *claim) same(o claim) bool {
 	switch {
 	case isObject(c.name) || isObject(o.name):
@@ -139,7 +139,7 @@ func (c *claim) same(o claim) bool {
 	return false
 }
 
-// in tells whether a claim is of what is in a folder.
+// in reports whether a claim is of something in a folder.
 func (c *claim) in(folder claim) bool {
 	if !folder.tree {
 		return false
@@ -148,13 +148,13 @@ func (c *claim) in(folder claim) bool {
 		return strings.HasPrefix(c.name, folder.name+"/")
 	}
 	if folder.file == nil || c.name == "-" {
-		return false // nothing is in it
+		return false // a folder that does not exist contains nothing
 	}
 	name, err := filepath.Abs(c.name)
 	if err != nil {
 		return false
 	}
-	// The file may be a link, as may any folder on the way to it.
+	// The file or any folder on its path can be a link.
 	for _, resolve := range []string{name, filepath.Dir(name)} {
 		at, err := filepath.EvalSymlinks(resolve)
 		for err == nil {
@@ -171,7 +171,7 @@ func (c *claim) in(folder claim) bool {
 	return false
 }
 
-// against tells whether two claims go together.
+// against returns an error if the claims conflict.
 func (c *claim) against(o claim) error {
 	if c.tree || o.tree {
 		return c.againstFolder(o)
@@ -183,7 +183,7 @@ func (c *claim) against(o claim) error {
 		switch mode := c.file.Mode(); {
 		case mode.IsRegular(), mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0:
 		case mode&(fs.ModeNamedPipe|fs.ModeSocket) != 0 && !c.out && !o.out:
-			return fmt.Errorf("%s can not be both %s and %s: what is read from it is gone", streamName(c.name), o.what, c.what)
+			return fmt.Errorf("%s cannot be both %s and %s: its data can be read only once", streamName(c.name), o.what, c.what)
 		default: // a terminal, or /dev/null
 			return nil
 		}
@@ -213,7 +213,7 @@ func (c *claim) against(o claim) error {
 	return rest.WithHint(fmt.Errorf("%s and %s are the same %s: %s", o.what, c.what, kind, c.name), why+"give another name for "+out.what)
 }
 
-// againstFolder is against where one of the claims is of a folder.
+// againstFolder is like against where at least one claim is of a folder.
 func (c *claim) againstFolder(o claim) error {
 	folder, other := *c, o
 	if o.tree && (!c.tree || o.in(*c)) {
@@ -227,7 +227,7 @@ func (c *claim) againstFolder(o claim) error {
 
 func (c *claim) checkHeader() error {
 	if !c.whole || c.name == "-" || c.file == nil || !c.file.Mode().IsRegular() {
-		return nil // there is nothing to lose, or it is refused for what it is
+		return nil // no header to lose, or other checks refuse it
 	}
 	f, err := os.Open(c.name)
 	if err != nil {

@@ -45,13 +45,13 @@ func TestClaims(t *testing.T) {
 			t.Errorf("%s: %v, want %q with a hint", name, err, c.want)
 		}
 		if !s.Writes("new") || s.Writes("a") && c.want == "" {
-			t.Errorf("%s: new is not written, or a is", name)
+			t.Errorf("%s: Writes is wrong for new or a", name)
 		}
 	}
 }
 
-// TestFolder: what is in a folder that is claimed is claimed too, by whatever name, and whichever claim
-// comes first.
+// TestFolder checks that a claimed folder covers everything in it, by whatever name, and in either
+// order of claims.
 func TestFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.MkdirAll("there/in", 0o700); err != nil {
@@ -105,7 +105,7 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// TestHeaders: a header that is a file of its own may be changed, but not replaced.
+// TestHeaders checks that a file that is a LUKS header can be changed but not replaced.
 func TestHeaders(t *testing.T) {
 	t.Chdir(t.TempDir())
 	h, key, err := luks.New(t.Context(), []byte("passphrase"), luks.Options{Detached: true, KDF: luks.KDF{Type: luks.PBKDF2, Iterations: 1000}})

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// sameDevice tells whether two names are of one block device.
+// sameDevice reports whether a and b are the same block device.
 func sameDevice(a, b fs.FileInfo) bool {
 	block := func(fi fs.FileInfo) bool { return fi.Mode()&(fs.ModeDevice|fs.ModeCharDevice) == fs.ModeDevice }
 	x, okA := a.Sys().(*syscall.Stat_t)

@@ -2,5 +2,5 @@ package claims
 
 import "io/fs"
 
-// sameDevice tells whether two names are of one block device.
+// sameDevice reports whether a and b are the same block device.
 func sameDevice(a, b fs.FileInfo) bool { return false }

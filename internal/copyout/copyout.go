@@ -1,8 +1,8 @@
 // Package copyout copies files and folders from a filesystem in an image to one of this system.
 //
-// The image may be hostile. Nothing is made outside of the destination, whatever names and symbolic
-// links there are; no devices, pipes and sockets are made, and no bits but those of permissions are
-// set. What is made appears under its name when it is whole and on the disk.
+// The image can be hostile. Whatever names and symbolic links it has, the package creates nothing
+// outside of the destination. It creates no devices, pipes or sockets, and sets only permission bits.
+// The destination appears under its name when it is complete and synced.
 package copyout
 
 import (
@@ -20,33 +20,33 @@ import (
 	"github.com/luksimg/luksimg/internal/output"
 )
 
-// ErrTooMuch means that the files have more data than was allowed.
+// ErrTooMuch means that the files have more data than Options.MaxBytes.
 var ErrTooMuch = errors.New("the files have more data than the filesystem can hold once")
 
-// ErrTaken means that there is something of the name that a folder is to have.
+// ErrTaken means that the destination of a folder exists.
 var ErrTaken = errors.New("is there already, and is not replaced by a folder")
 
-// Options say how to copy.
+// Options control a copy.
 type Options struct {
-	// MaxBytes is how much data is copied at most. Files may share theirs, and a small image may
-	// claim any amount. Holes do not count.
+	// MaxBytes limits the data that is copied, not counting holes. Files can share blocks, so a small
+	// image can claim any amount of data.
 	MaxBytes int64
 
 	// Force replaces a file of the same name. A folder is never replaced.
 	Force bool
 
-	// Skipped, if not nil, is told of what is no file, folder or symbolic link.
+	// Skipped, if not nil, is called for each entry that is not a file, folder or symbolic link.
 	Skipped func(path string, f *files.File)
 }
 
-// Stats count what was made.
+// Stats count what was created.
 type Stats struct {
 	Files, Folders, Links int
 	Skipped               int
 	Bytes                 int64 // of data, without holes
 }
 
-// A copier is one call.
+// A copier is the state of one call.
 type copier struct {
 	ctx   context.Context
 	o     Options
@@ -54,16 +54,16 @@ type copier struct {
 	buf   []byte
 
 	top    *os.Root
-	linked map[uint64]string // where files that have several names are, by their inodes
-	kept   int               // bytes that linked takes
-	above  []uint64          // the inodes of the folders that lead here
+	linked map[uint64]string // paths of files with several names, by inode
+	kept   int               // size of linked, in bytes
+	above  []uint64          // inodes of the parent folders
 }
 
 func newCopier(ctx context.Context, o Options) *copier {
 	return &copier{ctx: ctx, o: o, buf: make([]byte, 1<<20), linked: map[uint64]string{}}
 }
 
-// File copies a file to a new one, which only the user may read.
+// File copies a file to a new one that only the user can read.
 func File(ctx context.Context, f *files.File, dst string, o Options) (Stats, error) {
 	c := newCopier(ctx, o)
 	out, err := output.Create(dst, f.Mode.Perm()&0o700|0o600, o.Force)
@@ -78,8 +78,8 @@ func File(ctx context.Context, f *files.File, dst string, o Options) (Stats, err
 	return c.stats, out.Commit()
 }
 
-// Folder copies a folder, and all that is in it, to a new one, which only the user may enter.
-// Symbolic links are copied as they are. Files that are one by several names are so again.
+// Folder copies a folder and everything in it to a new one that only the user can enter. It copies
+// symbolic links as they are, and recreates hard links.
 func Folder(ctx context.Context, f *files.File, dst string, o Options) (Stats, error) {
 	c := newCopier(ctx, o)
 	dst = filepath.Clean(dst)
@@ -91,7 +91,7 @@ func Folder(ctx context.Context, f *files.File, dst string, o Options) (Stats, e
 	if err != nil {
 		return c.stats, err
 	}
-	defer os.RemoveAll(temp) // nothing is left of it if it was renamed
+	defer os.RemoveAll(temp) // does nothing after the rename
 	if c.top, err = os.OpenRoot(temp); err != nil {
 		return c.stats, err
 	}
@@ -110,7 +110,7 @@ func Folder(ctx context.Context, f *files.File, dst string, o Options) (Stats, e
 	return c.stats, fsys.OS.SyncDir(dir)
 }
 
-// content writes what is in a file. Holes are left.
+// content writes the data of a file and leaves its holes.
 func (c *copier) content(w interface {
 	io.WriterAt
 	Truncate(int64) error

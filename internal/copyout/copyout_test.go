@@ -19,7 +19,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// filesystem returns an image of an ext4 filesystem that mke2fs makes of a folder.
+// filesystem returns an image of the ext4 filesystem that mke2fs makes from a folder.
 func filesystem(t *testing.T, dir string) []byte {
 	t.Helper()
 	need.Program(t, "mke2fs")
@@ -48,7 +48,7 @@ func find(t *testing.T, b []byte, path string) *files.File {
 	return n
 }
 
-// write makes a file, with its folders.
+// write creates a file and its parent folders.
 func write(t *testing.T, content []byte, perm fs.FileMode, path ...string) string {
 	t.Helper()
 	name := filepath.Join(path...)
@@ -75,7 +75,7 @@ func symlink(t *testing.T, target string, path ...string) {
 	}
 }
 
-// snapshot lists what is below a folder: mode, size and content or target by path.
+// snapshot returns the mode, size, and content or target of everything below a folder, by path.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -114,7 +114,7 @@ func snapshot(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// TestFolder copies a tree that mke2fs took from a folder, and compares the copy with the folder.
+// TestFolder copies a tree that mke2fs made from a folder, and compares the copy with the folder.
 func TestFolder(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("folders on Windows have no permissions")
@@ -142,7 +142,7 @@ func TestFolder(t *testing.T) {
 		f.Close()
 	}
 	want := snapshot(t, dir)
-	// What is not copied, and bits that are not.
+	// These entries and mode bits are not copied.
 	write(t, []byte("s"), 0o755, dir, "setuid")
 	if err := os.Chmod(filepath.Join(dir, "setuid"), 0o755|fs.ModeSetuid|fs.ModeSetgid); err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func TestFolder(t *testing.T) {
 		delete(got, path)
 	}
 	for path := range got {
-		t.Errorf("%s is more than there was", path)
+		t.Errorf("%s was not in the source", path)
 	}
 	if want := (Stats{Files: 706, Folders: 63, Links: 4, Skipped: 1, Bytes: stats.Bytes}); stats != want || stats.Bytes > 8<<20 {
 		t.Errorf("%+v, want %+v", stats, want)
@@ -176,18 +176,18 @@ func TestFolder(t *testing.T) {
 	}
 	one, _ := os.Stat(filepath.Join(dst, "a", "first"))
 	if two, err := os.Stat(filepath.Join(dst, "second")); err != nil || !os.SameFile(one, two) {
-		t.Errorf("the two names are of two files, %v", err)
+		t.Errorf("the hard links are different files: %v", err)
 	}
 	if fi, err := os.Stat(dst); err != nil || fi.Mode().Perm() != 0o700 {
 		t.Errorf("%v, %v", fi.Mode(), err)
 	}
 	if n := room(t, filepath.Join(dst, "sparse")); n > 1<<20 {
-		t.Errorf("the sparse file takes %d bytes", n)
+		t.Errorf("the sparse file occupies %d bytes", n)
 	}
 	if _, err := Folder(context.Background(), find(t, b, "/"), dst, o); !errors.Is(err, ErrTaken) {
-		t.Errorf("once more: %v", err)
+		t.Errorf("second copy: %v", err)
 	}
-	// A file, and what it may have.
+	// File copies one file, with its permissions restricted.
 	alone := filepath.Join(t.TempDir(), "alone")
 	if _, err := File(context.Background(), find(t, b, "/setuid"), alone, o); err != nil {
 		t.Fatal(err)
@@ -197,7 +197,8 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// TestHostile: whatever the image says, nothing is made outside of the folder, and nothing is left.
+// TestHostile checks that a hostile image makes nothing appear outside of the folder, and that nothing
+// is left behind.
 func TestHostile(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	symlink(t, outside, dir, "name-of-link")
@@ -239,7 +240,7 @@ func TestHostile(t *testing.T) {
 	}
 	parent := t.TempDir()
 	if _, err := Folder(context.Background(), find(t, good, "/"), filepath.Join(parent, "out"), Options{MaxBytes: 100 << 10}); !errors.Is(err, ErrTooMuch) {
-		t.Errorf("more than is allowed: %v", err)
+		t.Errorf("more than MaxBytes: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -250,6 +251,6 @@ func TestHostile(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	if all, _ := os.ReadDir(parent); len(all) > 0 {
-		t.Errorf("%v was left", all)
+		t.Errorf("%v left behind", all)
 	}
 }

@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	maxDepth  = 256      // folders in each other, each of which is open
-	maxLinked = 64 << 20 // bytes of paths of files with several names that are kept in mind
+	maxDepth  = 256      // nested folders, all of them open
+	maxLinked = 64 << 20 // bytes of remembered paths of files with several names
 )
 
-// folder copies what is in a folder to the one that is root, at a path from the top.
+// folder copies the content of a folder to root, which has this path from the top.
 //
-// Symbolic links are made last, when all that is in the folder is done: while files are made there
-// is none on the way to them. Besides, a Root does not follow any to the outside.
+// It creates symbolic links last, so that no link is in the way of a file. In addition, an os.Root
+// follows no link to the outside.
 func (c *copier) folder(f *files.File, root *os.Root, path string) error {
 	fail := func(err error) error { return fmt.Errorf("/%s: %w", path, err) }
 	if slices.Contains(c.above, f.Inode) {
 		return fail(fmt.Errorf("%w: the folder is inside itself", image.ErrFormat))
 	}
 	if len(c.above) == maxDepth {
-		return fail(fmt.Errorf("%w: more than %d folders in each other", files.ErrLimit, maxDepth))
+		return fail(fmt.Errorf("%w: more than %d nested folders", files.ErrLimit, maxDepth))
 	}
 	c.above = append(c.above, f.Inode)
 	defer func() { c.above = c.above[:len(c.above)-1] }()
@@ -48,7 +48,7 @@ func (c *copier) folder(f *files.File, root *os.Root, path string) error {
 		if err == nil {
 			err = c.entry(n, root, at)
 		}
-		if err != nil && n.Mode.IsDir() { // it has the path of what is in it
+		if err != nil && n.Mode.IsDir() { // the error has a path already
 			return err
 		}
 		if err != nil {
@@ -75,7 +75,7 @@ func (c *copier) folder(f *files.File, root *os.Root, path string) error {
 	return nil
 }
 
-// usable refuses a name that would be a path here.
+// usable returns an error for a name that this system would take for a path.
 func usable(name string) error {
 	if !filepath.IsLocal(name) || strings.ContainsRune(name, filepath.Separator) {
 		return fmt.Errorf("%w: this system has no such name", image.ErrUnsupported)
@@ -83,7 +83,7 @@ func usable(name string) error {
 	return nil
 }
 
-// twice tells of a name that is taken what that means in a folder that is new.
+// twice explains a name that exists in a folder that was created by this copy.
 func twice(err error) error {
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: the folder has this name twice, or another one that is the same here", image.ErrFormat)
@@ -91,7 +91,7 @@ func twice(err error) error {
 	return err
 }
 
-// entry copies a file or folder into the one that is root.
+// entry copies one entry of a folder into root.
 func (c *copier) entry(n *files.File, root *os.Root, path string) error {
 	if c.ctx.Err() != nil {
 		return c.ctx.Err()
@@ -118,7 +118,7 @@ func (c *copier) entry(n *files.File, root *os.Root, path string) error {
 	return nil
 }
 
-// file copies a file, or makes one more name of it.
+// file copies a file, or links it to the copy of its first name.
 func (c *copier) file(n *files.File, root *os.Root, path string) error {
 	c.stats.Files++
 	if first, ok := c.linked[n.Inode]; ok {

@@ -15,7 +15,7 @@ func mkfifo(t *testing.T, path string) {
 	}
 }
 
-// room is how much a file takes, in bytes.
+// room returns how much space a file occupies, in bytes.
 func room(t *testing.T, path string) int64 {
 	t.Helper()
 	fi, err := os.Stat(path)

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncOne does nothing: syncing each of many small files takes long.
+// syncOne does nothing: to sync each of many small files takes long.
 func syncOne(*os.File) error { return nil }
 
-// syncAll makes all that was made durable, with the rest of its filesystem.
+// syncAll makes everything that was created durable, by syncing the whole filesystem.
 func syncAll(root *os.Root) error {
 	f, err := root.Open(".")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package deflate compresses one piece of a disk at a time, as the formats of disk images
-// want it: each piece by itself, into a slice that bounds what it may become.
+// Package deflate compresses the pieces of a disk image one by one, as image formats need it: each
+// piece separately, into a slice that limits its compressed size.
 package deflate
 
 import (
@@ -8,23 +8,24 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// MaxWindow is how far back references of deflate may go, in bytes (RFC 1951, section 2).
+// MaxWindow is the maximum distance of back references, in bytes (RFC 1951, section 2).
 const MaxWindow = 32 << 10
 
-// A Writer compresses pieces. It is for one goroutine.
+// A Writer compresses pieces. It is not safe for concurrent use.
 type Writer struct {
 	flate *flate.Writer
 	out   slice
 }
 
-// NewWriter returns a Writer whose references go back window bytes at most.
+// NewWriter returns a Writer whose back references reach at most window bytes, or an error if window is
+// more than MaxWindow.
 func NewWriter(window int) (*Writer, error) {
 	f, err := flate.NewWriterWindow(nil, window)
 	return &Writer{flate: f}, err
 }
 
-// Compress writes what src becomes in raw deflate (RFC 1951) to the start of dst. It returns
-// the length, or 0 if dst has no room for all of it.
+// Compress writes src as raw deflate data (RFC 1951) to the start of dst. It returns the compressed
+// length, or 0 if dst is too short.
 func (w *Writer) Compress(dst, src []byte) int {
 	w.out = slice{b: dst}
 	w.flate.Reset(&w.out)
@@ -37,7 +38,7 @@ func (w *Writer) Compress(dst, src []byte) int {
 	return w.out.n
 }
 
-// A slice is written to until it is full.
+// A slice is a Writer that fails when it is full.
 type slice struct {
 	b []byte
 	n int

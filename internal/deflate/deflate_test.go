@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestCompress has the standard library read what pieces become, one after the other with the same
-// Writer, and a slice that is a byte too short.
+// TestCompress decompresses pieces with the standard library. One Writer compresses all of them, also
+// into slices one byte too short.
 func TestCompress(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for _, window := range []int{4096, MaxWindow} {
@@ -26,25 +26,25 @@ func TestCompress(t *testing.T) {
 				dst := make([]byte, size+size/8+64)
 				n := w.Compress(dst, src)
 				if n == 0 || letters == 1 && size > 4096 && n > size/50 {
-					t.Errorf("%d bytes of %d letters become %d", size, letters, n)
+					t.Errorf("%d bytes of %d letters: compressed to %d", size, letters, n)
 				}
 				got, err := io.ReadAll(flate.NewReader(bytes.NewReader(dst[:n])))
 				if err != nil || !bytes.Equal(got, src) {
-					t.Errorf("%d bytes of %d letters: %d bytes come back, %v", size, letters, len(got), err)
+					t.Errorf("%d bytes of %d letters: got %d bytes back, %v", size, letters, len(got), err)
 				}
 				if n := w.Compress(dst[:n-1], src); n != 0 {
-					t.Errorf("%d bytes of %d letters: %d bytes where there is no room", size, letters, n)
+					t.Errorf("%d bytes of %d letters: returned %d for a slice that is too short", size, letters, n)
 				}
 			}
 		}
 	}
 	if _, err := NewWriter(MaxWindow + 1); err == nil {
-		t.Error("a window that is too long")
+		t.Error("NewWriter accepted too long a window")
 	}
 }
 
-// TestWindow checks that references do not go back further than the window: what repeats at a
-// longer distance is not found.
+// TestWindow checks that references stay within the window: the Writer does not find repetitions at
+// longer distances.
 func TestWindow(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	src := make([]byte, 64<<10)

@@ -33,8 +33,8 @@ func main() {
 }
 `
 
-// TestConsumer builds a module of somebody who imports package luks only, and looks at what
-// comes along: the modules that luks needs, and none of those of the command or of a cloud.
+// TestConsumer builds a module that imports only package luks. Its binary must contain only the modules
+// that luks needs, and none of the command's or a cloud's.
 func TestConsumer(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -60,13 +60,13 @@ func TestConsumer(t *testing.T) {
 		return string(out)
 	}
 	if out := strings.TrimSpace(run("run", ".")); !strings.HasSuffix(out, "true") {
-		t.Errorf("the consumer says %s", out)
+		t.Errorf("the consumer printed %s", out)
 	}
 	run("mod", "tidy")
 	may := []string{"golang.org/x/crypto", "golang.org/x/sys", "github.com/google/uuid", module, "example.com/consumer"}
 	for _, m := range strings.Fields(run("list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".")) {
 		if !matches(may, m) {
-			t.Errorf("the program is made with module %s", m)
+			t.Errorf("the program contains module %s", m)
 		}
 	}
 	for _, name := range []string{"go.mod", "go.sum"} {
@@ -76,7 +76,7 @@ func TestConsumer(t *testing.T) {
 		}
 		for _, banned := range []string{"IBM", "softlayer", "cobra", "minio", "testify", "klauspost", "serpent", "purego"} {
 			if strings.Contains(string(text), banned) {
-				t.Errorf("%s of the consumer holds %s:\n%s", name, banned, text)
+				t.Errorf("%s of the consumer contains %s:\n%s", name, banned, text)
 			}
 		}
 	}

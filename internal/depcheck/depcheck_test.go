@@ -1,5 +1,5 @@
-// Package depcheck holds the arrows of the design: what each package may import,
-// directly or through others, as tests.
+// Package depcheck tests the dependency rules of the design: which packages each package may import,
+// directly or indirectly.
 package depcheck
 
 import (
@@ -17,8 +17,8 @@ import (
 
 const module = "github.com/luksimg/luksimg"
 
-// core is banned in all packages that read, write or encrypt: nothing that logs, starts a
-// process, uses the network, or belongs to one cloud or to the command.
+// core is banned in all packages that read, write or encrypt: packages that log, start processes or use
+// the network, and those of one cloud or of the command.
 var core = []string{
 	"log/slog", "os/exec", "net/http", "testing", "flag",
 	"github.com/IBM/*", "github.com/softlayer/*", "github.com/minio/*",
@@ -26,19 +26,18 @@ var core = []string{
 	module + "/cmd/*", module + "/internal/term", module + "/internal/output",
 }
 
-// network is what is banned in the packages that talk to a cloud: all of core but the
-// network itself.
+// network is banned in the packages that talk to a cloud: all of core except the network.
 var network = slices.DeleteFunc(slices.Clone(core), func(p string) bool { return p == "net/http" })
 
-// direct is banned as an import of the packages themselves. Others may have it: zstd of
-// klauspost/compress imports log for its debug mode, which is off.
+// direct is banned only as a direct import. For example, zstd of klauspost/compress imports log for its
+// debug mode, which is off.
 var direct = []string{"log"}
 
-// root is what the root package may reach.
+// root lists the packages that the root package may reach.
 var root = []string{"internal/spans", "internal/deflate", "internal/target", "internal/lzma", "internal/xz", "internal/zstd", "image", "archive", "internal/checksum", "internal/summed", "compressed", "wrap", "contents", "contents/internal/bounded", "contents/internal/ext4", "contents/internal/tree", "contents/internal/xfs", "internal/size", "internal/advice", "vhd", "qcow", "internal/adler", "internal/inflate", "internal/disk", "internal/guid", "internal/mbr", "vdi", "vhdx", "vmdk", "github.com/klauspost/compress", "github.com/klauspost/compress/*", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/engine", "internal/parallel", "internal/pieces", "internal/signature", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "golang.org/x/text/*", "github.com/google/uuid"}
 
-// allowed lists every package of the module that is not a command or a test, with the
-// packages it may reach: of this module, and of others. The standard library is allowed, but for core.
+// allowed lists every package of the module except commands and tests, with the packages that it may
+// reach. The standard library is allowed, except core.
 var allowed = map[string][]string{
 	"":                                root,
 	"image/folder":                    append([]string{module}, root...),
@@ -100,27 +99,27 @@ var allowed = map[string][]string{
 	"wrap/local":                      {"wrap", "internal/advice", "internal/pbkdf2", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/google/uuid"},
 }
 
-// inner are the packages that read, write and encrypt images, and what they reach: what
-// is behind a service may open what it is given.
+// inner lists the packages that read, write and encrypt images, with their dependencies. The sandbox
+// services may open the images that they receive.
 var inner = []string{"internal/spans",
 	"image", "internal/mbr", "internal/signature", "vhd", "qcow", "luks", "xts", "internal/af", "internal/memory", "internal/pbkdf2", "internal/dmcrypt", "internal/deflate", "internal/disk", "internal/inflate", "internal/parallel", "internal/pieces", "internal/target",
 	"github.com/klauspost/compress", "github.com/klauspost/compress/*", "golang.org/x/crypto/*", "golang.org/x/sys/cpu", "github.com/google/uuid",
 }
 
-// clients is what the clients of the services reach besides.
+// clients lists the additional dependencies of the service clients.
 var clients = []string{
 	"internal/advice", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "golang.org/x/text/*",
 	"github.com/google/uuid", "github.com/IBM/keyprotect-go-client", "github.com/IBM/keyprotect-go-client/iam", "github.com/hashicorp/go-retryablehttp",
 	"github.com/hashicorp/go-cleanhttp", "github.com/softlayer/*",
 }
 
-// way is what the way from a disk to a server reaches: images, and all services.
+// way lists the dependencies of the path from a disk to a server: images and all services.
 var way = slices.Concat(root, clients, allowed["contents"], []string{
 	module, "contents", "ibm/account", "ibm/audit", "ibm/cos", "ibm/crn", "ibm/endpoint", "ibm/iam", "ibm/softlayer", "ibm/vpc", "internal/fetch", "internal/rest", "wrap", "wrap/internal/kind", "wrap/keyprotect",
 })
 
-// services lists the packages that talk to a cloud, or play one, in the same way. They have
-// the network, and no more than the others otherwise.
+// services is like allowed for the packages that talk to a cloud or imitate one. They may use the
+// network.
 var services = map[string][]string{
 	"internal/rest":     {"internal/advice"},
 	"internal/fetch":    {"internal/advice", "internal/rest"},
@@ -139,7 +138,7 @@ var services = map[string][]string{
 	"wrap/vault":        {"internal/advice", "wrap", "wrap/kmsuri", "wrap/internal/kind", "ibm/crn", "internal/pbkdf2", "internal/rest", "github.com/google/uuid"},
 	"wrap/awskms":       {"internal/advice", "wrap", "wrap/kmsuri", "wrap/internal/kind", "ibm/crn", "internal/pbkdf2", "internal/rest", "internal/sigv4", "github.com/google/uuid"},
 	"wrap/pkcs11":       {"internal/advice", "wrap", "wrap/kmsuri", "wrap/internal/kind", "ibm/crn", "internal/pbkdf2", "internal/rest", "github.com/google/uuid"},
-	"internal/sigv4":    {}, // names of net/http only
+	"internal/sigv4":    {}, // net/http only
 	"ibm/cos":           {"internal/advice", "ibm/crn", "ibm/endpoint", "internal/fetch", "internal/rest", "internal/parallel", "internal/sigv4", "internal/output", "internal/fsys", "golang.org/x/sys/unix"},
 	"ibm/sandbox/s3":    {"internal/advice", "ibm/crn", "internal/sigv4"},
 	"ibm/audit":         {"internal/advice", "internal/rest", "github.com/google/uuid"},
@@ -154,24 +153,24 @@ var services = map[string][]string{
 		"ibm/sandbox/s3", "ibm/sandbox/softlayer", "ibm/sandbox/vpc", "internal/sigv4"}, inner...),
 }
 
-// free are the packages that may import what they like.
+// free lists the packages without restrictions.
 var free = []string{
 	"cmd/*", "contents/internal/fstest", "examples/backing", "examples/deploy", "examples/put", "examples/qcow", "internal/guides", "internal/prose", "internal/claims", "internal/copyout", "internal/depcheck", "internal/diskmap", "internal/faultfs", "internal/fsys", "internal/golden", "internal/hide", "internal/imagetest",
 	"internal/browser", "docs",
 	"internal/interop", "internal/need", "interop/slurm", "internal/output", "internal/stdio", "internal/term",
 }
 
-// A loaded package is one that go list told of.
+// A loaded package is one that go list reported.
 type loaded struct {
 	path    string
 	dir     string
-	files   []string // that are compiled here without cgo
+	files   []string // compiled here without cgo
 	imports []string
 	deps    []string
 }
 
-// packages lists all packages of the module, by path without that of the module. They are
-// loaded once: go list takes its time.
+// packages lists all packages of the module, by path below the module's. It runs go list once, because
+// that is slow.
 var packages = sync.OnceValues(func() (map[string]loaded, error) {
 	out, err := list("-f", `{{.ImportPath}};{{.Dir}};{{join .GoFiles " "}};{{join .Imports " "}};{{join .Deps " "}}`, "./...")
 	if err != nil {
@@ -181,7 +180,7 @@ var packages = sync.OnceValues(func() (map[string]loaded, error) {
 	for line := range strings.Lines(out) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), ";")
 		if len(f) != 5 {
-			return nil, fmt.Errorf("go list says %q", line)
+			return nil, fmt.Errorf("unexpected output of go list: %q", line)
 		}
 		name := strings.TrimPrefix(strings.TrimPrefix(f[0], module), "/")
 		all[name] = loaded{f[0], f[1], strings.Fields(f[2]), strings.Fields(f[3]), strings.Fields(f[4])}
@@ -219,8 +218,7 @@ func matches(patterns []string, pkg string) bool {
 	})
 }
 
-// TestArrows checks each package of the module against allowed and core, or services and
-// network.
+// TestArrows checks each package of the module against allowed and core, or services and network.
 func TestArrows(t *testing.T) {
 	for name, p := range load(t) {
 		pkg := p.path
@@ -232,41 +230,41 @@ func TestArrows(t *testing.T) {
 		}
 		if !ok {
 			if !matches(free, name) {
-				t.Errorf("%s has no row here: say what it may import", pkg)
+				t.Errorf("%s has no row here: add one with its allowed imports", pkg)
 			}
 			continue
 		}
 		for _, dep := range p.imports {
 			if matches(direct, dep) {
-				t.Errorf("%s imports %s", pkg, dep)
+				t.Errorf("%s imports %s, which is banned", pkg, dep)
 			}
 		}
 		for _, dep := range p.deps {
 			own, isOwn := strings.CutPrefix(dep, module+"/")
 			if matches(banned, dep) && !matches(may, dep) && !(isOwn && slices.Contains(may, own)) {
-				t.Errorf("%s reaches %s, which is banned there", pkg, dep)
+				t.Errorf("%s depends on %s, which is banned", pkg, dep)
 			}
 			if isOwn && !slices.Contains(may, own) {
-				t.Errorf("%s reaches %s", pkg, dep)
+				t.Errorf("%s depends on %s, which its row does not allow", pkg, dep)
 			}
 			if !isOwn && strings.Contains(strings.Split(dep, "/")[0], ".") && !matches(may, dep) {
-				t.Errorf("%s reaches %s", pkg, dep)
+				t.Errorf("%s depends on %s, which its row does not allow", pkg, dep)
 			}
 		}
 	}
 }
 
-// processWords are those of code that knows the process it runs in.
+// processWords are identifiers that access the arguments, environment and streams of the process.
 var processWords = []string{"os.Args", "os.Getenv", "os.LookupEnv", "os.Environ", "os.Stdin", "os.Stdout", "os.Stderr", "os.Exit", "fmt.Print", "println("}
 
-// TestNoEnvironment checks that only the command and the terminal know the arguments, the
-// environment and the standard streams of the process.
+// TestNoEnvironment checks that only the command and the terminal access the arguments, the environment
+// and the standard streams.
 func TestNoEnvironment(t *testing.T) {
 	names := slices.Concat(slices.Collect(maps.Keys(allowed)), slices.Collect(maps.Keys(services)))
 	for _, name := range names {
 		p, ok := load(t)[name]
 		if !ok {
-			t.Errorf("there is no package %s", name)
+			t.Errorf("package %s does not exist", name)
 		}
 		for _, file := range p.files {
 			text, err := os.ReadFile(filepath.Join(p.dir, file))
@@ -275,17 +273,17 @@ func TestNoEnvironment(t *testing.T) {
 			}
 			for _, word := range processWords {
 				if strings.Contains(string(text), word) {
-					t.Errorf("%s holds %s", file, word)
+					t.Errorf("%s contains %s", file, word)
 				}
 			}
 		}
 	}
 }
 
-// TestPinned holds back modules whose later versions must not come in by an update.
+// TestPinned checks that updates do not bring in newer versions of some modules.
 func TestPinned(t *testing.T) {
 	for path, pin := range map[string]struct{ version, why string }{
-		"github.com/IBM/keyprotect-go-client": {"v0.16.0", "from v0.17.0 on it has native libraries inside, and much else"},
+		"github.com/IBM/keyprotect-go-client": {"v0.16.0", "since v0.17.0 it contains native libraries and many more dependencies"},
 	} {
 		got, err := list("-m", "-f", "{{.Version}}", path)
 		if err != nil {
@@ -297,8 +295,8 @@ func TestPinned(t *testing.T) {
 	}
 }
 
-// TestNoTemplate checks that nothing in the command executes a template: that finds methods by
-// their names, so that the linker would keep all of them, 3 MB.
+// TestNoTemplate checks that the command executes no template. Templates look up methods by name, so
+// the linker would keep all methods, which costs 3 MB.
 func TestNoTemplate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("links the command")
@@ -314,6 +312,6 @@ func TestNoTemplate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Contains(symbols, []byte("main.main")) || bytes.Contains(symbols, []byte("text/template.(*Template).Execute")) {
-		t.Error("the command executes templates, or its symbols can not be read")
+		t.Error("the command executes templates, or its symbols could not be read")
 	}
 }

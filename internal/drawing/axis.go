@@ -5,21 +5,21 @@ import (
 	"sort"
 )
 
-// What is drawn has this width at least, if it is a part, or if nothing is there.
+// These are the minimum widths of a part and of an empty interval.
 const (
 	leastSpan = 4.0
 	leastGap  = 1.5
 )
 
-// An axis gives the bytes of a strip their places. It is to scale, but what would be too small to
-// be seen is made wider.
+// An axis maps the offsets of a strip to positions. It is to scale, except that it widens intervals too
+// small to be seen.
 type axis struct {
 	edges  []int64   // of all parts, from 0 to the size
 	x      []float64 // of the edges
-	broken []bool    // by the interval that an edge begins: it is wider than to scale
+	broken []bool    // per interval, by its first edge: wider than to scale
 }
 
-// newAxis lays a strip of size bytes out over a width.
+// newAxis lays out a strip of size bytes over a width.
 func newAxis(size int64, spans []Span, width float64) *axis {
 	a := &axis{edges: []int64{0, size}}
 	for _, s := range spans {
@@ -28,7 +28,7 @@ func newAxis(size int64, spans []Span, width float64) *axis {
 	slices.Sort(a.edges)
 	a.edges = slices.Compact(a.edges)
 	n := len(a.edges) - 1
-	if n < 1 { // of a size of 0
+	if n < 1 { // size 0
 		a.x = []float64{0}
 		return a
 	}
@@ -43,7 +43,7 @@ func newAxis(size int64, spans []Span, width float64) *axis {
 	}
 	a.broken = make([]bool, n)
 	scale := float64(0)
-	for again := true; again; { // each time round at least one interval more is wider
+	for again := true; again; { // each round widens at least one more interval
 		again = false
 		bytes, room := float64(0), width
 		for i := range least {
@@ -71,7 +71,7 @@ func newAxis(size int64, spans []Span, width float64) *axis {
 	return a
 }
 
-// at returns the place of an offset.
+// at returns the position of an offset.
 func (a *axis) at(off int64) float64 {
 	i := sort.Search(len(a.edges), func(i int) bool { return a.edges[i] > off }) - 1
 	switch {
@@ -84,7 +84,7 @@ func (a *axis) at(off int64) float64 {
 	return a.x[i] + share*(a.x[i+1]-a.x[i])
 }
 
-// breaks yields where the scale is broken: the ends of each run of intervals.
+// breaks yields the ends of each run of intervals that are not to scale.
 func (a *axis) breaks(yield func(from, to float64) bool) {
 	for i := 0; i < len(a.broken); i++ {
 		if !a.broken[i] {

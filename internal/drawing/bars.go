@@ -1,22 +1,22 @@
 package drawing
 
-// A Bar is a value of a plot. Faint ones are a variant of the bar above them.
+// A Bar is one value of a plot. A faint bar is a variant of the bar above it.
 type Bar struct {
 	Name  string
 	Kind  Kind
 	Faint bool
 	Value float64
-	Label string // the value as it is shown
+	Label string // the value as text
 }
 
-// A Group is bars that belong together.
+// A Group is a set of related bars.
 type Group struct {
 	Title string
 	Bars  []Bar
 }
 
-// Bars draws groups of bars, all to one scale, which begins at zero. The legend tells what the colours of
-// some bars mean, by their names.
+// Bars draws groups of bars to a common scale that begins at zero. The legend explains the colours by
+// the names of its bars.
 func Bars(title string, lines []string, legend []Bar, groups []Group) []byte {
 	const (
 		names = 26 // columns

@@ -9,8 +9,8 @@ import (
 	"github.com/luksimg/luksimg/internal/browser"
 )
 
-// TestBrowser has a browser lay the drawings out: no text leaves the drawing or runs into another one, and
-// on a phone nothing has to be scrolled.
+// TestBrowser checks the layout in a browser: no text leaves the drawing or overlaps another, and
+// nothing needs scrolling on a phone.
 func TestBrowser(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.html")
 	text := "<!doctype html><meta charset=utf-8><body style='margin:0'>" + string(hostileStrips()) + string(hostileChain()) + string(hostileTerminal()) + string(hostileBars()) +
@@ -36,10 +36,10 @@ func TestBrowser(t *testing.T) {
   }))
 })`, &got)
 	if got.Scroll > 360 || got.Shown < 9 {
-		t.Errorf("in 360 pixels the page is %v wide, and a text %v high", got.Scroll, got.Shown)
+		t.Errorf("in a window of 360 pixels the page is %v wide and the text %v high", got.Scroll, got.Shown)
 	}
 	if len(got.Texts) != 4 || len(got.Texts[0]) < 20 || len(got.Texts[1]) < 20 {
-		t.Fatalf("not all texts were found: %v", got)
+		t.Fatalf("texts missing: %v", got)
 	}
 	for _, texts := range got.Texts {
 		for i, a := range texts {
@@ -50,7 +50,7 @@ func TestBrowser(t *testing.T) {
 				x := min(a.Box.X+a.Box.W, b.Box.X+b.Box.W) - max(a.Box.X, b.Box.X)
 				y := min(a.Box.Y+a.Box.H, b.Box.Y+b.Box.H) - max(a.Box.Y, b.Box.Y)
 				if x > 0.5 && y > 5 && strings.TrimSpace(a.Text) != "" {
-					t.Errorf("%.40q and %.40q are one over the other", a.Text, b.Text)
+					t.Errorf("%.40q and %.40q overlap", a.Text, b.Text)
 				}
 			}
 		}

@@ -1,6 +1,6 @@
-// Package drawing makes SVG drawings of images and of events: strips to scale, and time lines. There
-// is no script in them, no link and no other file, and text is escaped and cut to its room. They are
-// legible on light and on dark screens, and 360 pixels wide.
+// Package drawing makes SVG drawings of images and of events: strips to scale, and time lines. They
+// contain no scripts, links or references to other files. Text is escaped and cut to its space. The
+// drawings are legible on light and dark screens, and in a width of 360 pixels.
 package drawing
 
 import (
@@ -11,28 +11,28 @@ import (
 	"unicode"
 )
 
-// A drawing in SVG units. A column is as wide as the widest of the fonts has a character: text is
-// laid out by columns, as its real width is not known here.
+// All sizes are in SVG units. A column is the width of the widest character in any of the fonts. The
+// layout counts columns, because the real width of text is not known here.
 const (
 	width    = 400
 	margin   = 12
 	inner    = width - 2*margin
 	fontSize = 11
 	column   = 6.7
-	line     = 17.0 // from one line of text to the next
+	line     = 17.0 // height of a line of text
 )
 
-// A canvas is a drawing that grows from top to bottom.
+// A canvas is a drawing that grows downwards.
 type canvas struct {
 	b     bytes.Buffer
 	y     float64 // where the next line begins
 	title string
-	style string // besides that of all drawings
+	style string // in addition to the common style
 }
 
 func (c *canvas) printf(format string, args ...any) { fmt.Fprintf(&c.b, format+"\n", args...) }
 
-// An anchor says which end of a text is at its place.
+// An anchor says which end of a text is at its position.
 type anchor bool
 
 const (
@@ -40,7 +40,7 @@ const (
 	toRight  anchor = true
 )
 
-// text writes a text at a place, cut to a number of columns.
+// text draws a text at a position, cut to a number of columns.
 func (c *canvas) text(class string, x, y float64, columns int, at anchor, text string) {
 	text, n := Fit(text, columns)
 	if n == 0 {
@@ -51,13 +51,13 @@ func (c *canvas) text(class string, x, y float64, columns int, at anchor, text s
 		more = ` text-anchor="end"`
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII && r != ellipsis }) {
-		// Other fonts may have to serve, of any width.
+		// A fallback font can have any width.
 		more += fmt.Sprintf(` textLength="%.1f" lengthAdjust="spacingAndGlyphs"`, float64(n)*column)
 	}
 	c.printf(`<text class="%s" x="%.1f" y="%.1f"%s>%s</text>`, class, x, y, more, html.EscapeString(text))
 }
 
-// rect draws a rectangle of a kind; the title is what a mouse over it shows.
+// rect draws a rectangle of a class. A browser shows the title as a tooltip.
 func (c *canvas) rect(class string, x, y, w, h float64, title string) {
 	if title == "" {
 		c.printf(`<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, class, x, y, w, h)
@@ -67,7 +67,7 @@ func (c *canvas) rect(class string, x, y, w, h float64, title string) {
 	c.printf(`<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s</title></rect>`, class, x, y, w, h, html.EscapeString(title))
 }
 
-// heading begins a drawing.
+// heading draws the title and the lines below it.
 func (c *canvas) heading(title string, lines []string) {
 	c.title = title
 	c.y = margin + 14
@@ -82,7 +82,7 @@ func (c *canvas) heading(title string, lines []string) {
 // columnsIn returns how many columns fit into a width.
 func columnsIn(w float64) int { return int(w / column) }
 
-// finish returns the whole file.
+// finish returns the complete SVG file.
 func (c *canvas) finish() []byte {
 	var b bytes.Buffer
 	title, _ := Fit(c.title, maxTitle)
@@ -100,9 +100,8 @@ const (
 	ellipsis = '…'
 )
 
-// Fit returns what can be shown of a text in a number of columns, and how many it takes. What
-// is invisible, turns the direction of the text or is put onto another character becomes a
-// question mark.
+// Fit cuts a text to a number of columns, and returns it and its width in columns. It replaces
+// characters that are invisible, change the text direction or combine with others by question marks.
 func Fit(text string, columns int) (string, int) {
 	var b strings.Builder
 	n, kept := 0, 0 // columns; bytes of b that leave room for an ellipsis
@@ -130,8 +129,8 @@ func Fit(text string, columns int) (string, int) {
 	return b.String(), n
 }
 
-// columnsOf returns the columns of a character: two for those of East Asia and pictures, and
-// whatever is not in the first pages of Unicode.
+// columnsOf returns the width of a character in columns. East Asian characters, pictures and all
+// characters outside the first pages of Unicode have two.
 func columnsOf(r rune) int {
 	if r >= 0x1100 && r != ellipsis && (r < 0x2000 || r > 0x206f) {
 		return 2

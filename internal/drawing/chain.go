@@ -6,36 +6,36 @@ import (
 	"time"
 )
 
-// A State says how a link of a chain is.
+// A State is the state of a link of a chain.
 type State int
 
 // The states.
 const (
-	Done    State = iota // it is there
-	Unknown              // it is not, and the chain holds without it
+	Done    State = iota // present
+	Unknown              // absent, and not required
 	Missing
 )
 
-// A Link is a stage of a chain of events, or what is missing in one.
+// A Link is a stage of a chain of events, or a gap in it.
 type Link struct {
 	Name  string
 	State State
 }
 
-// An Event is something that happened, or was refused.
+// An Event is something that happened or was refused.
 type Event struct {
 	Kind    Kind
 	Name    string
 	Lines   []string
-	Time    time.Time // the zero value if it is not known
+	Time    time.Time // zero if unknown
 	Refused bool
 }
 
-// maxEvents is how many events are drawn.
+// maxEvents limits the events that are drawn.
 const maxEvents = 200
 
-// Chain draws the stages of a chain, a line with its events to scale, the list of events with the time
-// between them, and what is missing.
+// Chain draws the stages of a chain, its events on a time line to scale, a list of the events with the
+// time between them, and the gaps.
 func Chain(title string, lines []string, links []Link, events []Event, missing []Link) []byte {
 	c := &canvas{}
 	c.heading(title, lines)
@@ -64,7 +64,7 @@ func Chain(title string, lines []string, links []Link, events []Event, missing [
 	return c.finish()
 }
 
-// missing tells what is missing, in three lines at most.
+// missing describes a gap, in at most three lines.
 func (c *canvas) missing(m Link) {
 	box, text := "missing", "alarm"
 	if m.State == Unknown {
@@ -110,7 +110,7 @@ func (c *canvas) links(links []Link) {
 	c.y += height + 8
 }
 
-// scale draws when the events were, to scale.
+// scale draws the times of the events, to scale.
 func (c *canvas) scale(events []Event) {
 	var first, last time.Time
 	for _, e := range events {
@@ -150,7 +150,7 @@ func (e Event) kind() Kind {
 	return e.Kind
 }
 
-// event draws an event, with the time since the one before.
+// event draws an event and the time since the previous one.
 func (c *canvas) event(e Event, before time.Time) {
 	top := c.y
 	c.chip(e.kind(), margin, c.y)
@@ -181,7 +181,7 @@ func (c *canvas) event(e Event, before time.Time) {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
-// elapsed writes a time in its two largest units.
+// elapsed formats a duration in its two largest units.
 func elapsed(d time.Duration) string {
 	switch {
 	case d < time.Second:

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// hostile are texts that would break a drawing.
+// hostile are texts that would break a drawing if it did not escape or cut them.
 var hostile = []string{
 	`"><script>alert(1)</script>`, "</text></svg>", "a]]>&b;'\"", strings.Repeat("W", 5000), strings.Repeat("﷽", 60), strings.Repeat("漢字", 300),
 	"x\u202eevil\u2066", "a\x00b\x1b[31m\xff\xfe\ufffe", "z" + strings.Repeat("\u0301\u0489", 400), "\u200b\u00a0 ", "family \U0001F468\u200d\U0001F469\u200d\U0001F467", "",
 }
 
-// wellFormed parses a drawing, and returns its texts.
+// wellFormed parses a drawing and returns its texts.
 func wellFormed(t *testing.T, svg []byte) (texts []string) {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(string(svg)))
@@ -34,11 +34,11 @@ func wellFormed(t *testing.T, svg []byte) (texts []string) {
 		case xml.StartElement:
 			name = e.Name.Local
 			if !strings.Contains(" svg title style rect text path polyline circle g ", " "+name+" ") {
-				t.Errorf("an element %s", name)
+				t.Errorf("unexpected element %s", name)
 			}
 			for _, a := range e.Attr {
 				if strings.HasPrefix(a.Name.Local, "on") || strings.HasSuffix(a.Name.Local, "href") || a.Name.Local == "style" {
-					t.Errorf("an attribute %s", a.Name.Local)
+					t.Errorf("unexpected attribute %s", a.Name.Local)
 				}
 			}
 		case xml.CharData:
@@ -98,7 +98,7 @@ func TestHostile(t *testing.T) {
 		}
 		for _, text := range texts {
 			if len([]rune(text)) > columnsIn(inner) {
-				t.Errorf("%s: a text of %d characters", name, len([]rune(text)))
+				t.Errorf("%s: text of %d characters", name, len([]rune(text)))
 			}
 			for _, r := range text {
 				if r == '\u202e' || r == '\u200b' || r < ' ' || r == '\u0301' {
@@ -106,12 +106,12 @@ func TestHostile(t *testing.T) {
 				}
 			}
 		}
-		// All that is drawn is in the drawing.
+		// All rectangles are within the drawing.
 		for _, m := range regexp.MustCompile(`x="([^"]*)" y="[^"]*" width="([^"]*)"`).FindAllStringSubmatch(string(svg), -1) {
 			x, err1 := strconv.ParseFloat(m[1], 64)
 			w, err2 := strconv.ParseFloat(m[2], 64)
 			if err1 != nil || err2 != nil || x < 0 || w < 0 || x+w > width-margin+2 {
-				t.Errorf("%s: a rectangle at %s is %s wide", name, m[1], m[2])
+				t.Errorf("%s: rectangle at %s with width %s", name, m[1], m[2])
 			}
 		}
 	}
@@ -128,7 +128,7 @@ func TestMany(t *testing.T) {
 		"strips": Strips("many", nil, []Strip{{Size: 1 << 30, Spans: spans, Loose: spans}}), "chain": Chain("many", nil, nil, events, nil),
 	} {
 		if len(svg) > 100<<10 || !strings.Contains(string(svg), "and 9") {
-			t.Errorf("%s: %d bytes, or the number of those left out is not told", name, len(svg))
+			t.Errorf("%s: %d bytes, or no count of the omitted events or spans", name, len(svg))
 		}
 		wellFormed(t, svg)
 	}
@@ -157,7 +157,7 @@ func TestAxis(t *testing.T) {
 		t.Errorf("the header is %v wide", got)
 	}
 	if half := a.at(1<<39) - a.at(1<<20); math.Abs(half-(400-leastSpan)/2) > 0.01 {
-		t.Errorf("what comes before the half is %v wide", half)
+		t.Errorf("the part before the middle is %v wide", half)
 	}
 	if a.at(1<<40) != 400 || a.at(math.MaxInt64) != 400 || a.at(-1) != 0 {
 		t.Errorf("the ends are at %v, %v and %v", a.at(1<<40), a.at(math.MaxInt64), a.at(-1))
@@ -166,13 +166,13 @@ func TestAxis(t *testing.T) {
 	for from, to := range a.breaks {
 		n++
 		if from != 0 || to != leastSpan {
-			t.Errorf("a break from %v to %v", from, to)
+			t.Errorf("break from %v to %v", from, to)
 		}
 	}
 	if n != 1 {
 		t.Errorf("%d breaks", n)
 	}
-	// As many as are drawn, all too small and over each other: they still fit.
+	// The maximum number of spans, all too small and overlapping: they still fit.
 	var spans []Span
 	for i := range int64(maxSpans) {
 		spans = append(spans, Span{Offset: 3 * i, Size: 5})
@@ -180,7 +180,7 @@ func TestAxis(t *testing.T) {
 	a = newAxis(1<<40, spans, inner)
 	for i := 1; i < len(a.x); i++ {
 		if a.x[i] < a.x[i-1] {
-			t.Fatal("the axis goes back")
+			t.Fatal("the axis is not monotonic")
 		}
 	}
 	if got := a.at(1 << 40); math.Abs(got-inner) > 0.01 {
@@ -196,7 +196,7 @@ func TestScale(t *testing.T) {
 		}
 	}
 	if strings.Contains(svg, "not to scale") {
-		t.Error("the scale is said to be broken")
+		t.Error("the drawing says that it is not to scale")
 	}
 }
 
@@ -207,7 +207,7 @@ func FuzzStrips(f *testing.F) {
 		svg := Strips(name, []string{name}, []Strip{{Title: name, Size: max(size, 0), Spans: []Span{{Data, name, off1, n1}, {Hole, name, off2, n2}}, Density: []float64{0.3}}})
 		wellFormed(t, svg)
 		if s := string(svg); strings.Contains(s, "NaN") || strings.Contains(s, "Inf") || strings.Contains(s, `width="-`) {
-			t.Errorf("a number that is none: %s", s)
+			t.Errorf("invalid number: %s", s)
 		}
 	})
 }

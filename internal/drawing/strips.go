@@ -19,38 +19,38 @@ type Span struct {
 
 func (s Span) end() int64 { return s.Offset + s.Size }
 
-// A Strip is a file, or a disk, that is drawn to scale from its first byte to its last.
+// A Strip is a file or a disk, drawn to scale from its first byte to its last.
 type Strip struct {
 	Title string
 	Size  int64 // bytes
 	Spans []Span
 
-	// Rest is what lies between the spans; "" if that is nothing.
+	// Rest is the name of what lies between the spans, or "".
 	Rest Kind
 
-	// Loose are further things in it that have no place of their own. Of those the offset is left out,
-	// and the size if it is 0.
+	// Loose are further parts without a position. The drawing omits their offset, and their size if it
+	// is 0.
 	Loose []Span
 
-	// Density is, for each of as many equal parts of the strip as it has elements, how much of the
-	// part is data: from 0 to 1. nil if that is not known.
+	// Density divides the strip into equal parts, one for each element. An element is the share of data
+	// in its part, from 0 to 1. Density is nil if unknown.
 	Density []float64
 }
 
-// maxSpans is how many spans of a strip are drawn. The others are only counted.
+// maxSpans limits the spans that are drawn for a strip. Further ones are only counted.
 const maxSpans = 40
 
-// The places of a strip, in SVG units.
+// These are positions in a strip, in SVG units.
 const (
 	stripHeight   = 26.0
 	densityHeight = 10.0
 	nameAt        = margin + 16
-	startsAt      = width - margin - 80 // the right ends of the columns
+	startsAt      = width - margin - 80 // right ends of the columns
 	sizesAt       = width - margin
 	maxLanes      = 3
 )
 
-// Strips draws strips, one below the other, each with a list of what is in it.
+// Strips draws strips one below the other, each with a list of its parts.
 func Strips(title string, lines []string, strips []Strip) []byte {
 	c := &canvas{}
 	c.heading(title, lines)
@@ -63,7 +63,7 @@ func Strips(title string, lines []string, strips []Strip) []byte {
 	return c.finish()
 }
 
-// strip draws one, and reports whether its scale is broken.
+// strip draws a strip and reports whether its scale is broken.
 func (c *canvas) strip(s *Strip, used map[Kind]bool) (broken bool) {
 	spans := s.inside()
 	more := max(0, len(spans)-maxSpans)
@@ -111,7 +111,7 @@ func (c *canvas) strip(s *Strip, used map[Kind]bool) (broken bool) {
 	return broken
 }
 
-// inside returns the spans that are in the strip, in order, cut to it.
+// inside returns the spans in order, cut to the strip.
 func (s *Strip) inside() []Span {
 	var all []Span
 	for _, p := range s.Spans {
@@ -125,7 +125,7 @@ func (s *Strip) inside() []Span {
 	return all
 }
 
-// covered returns how many bytes are in any of the spans, which are in order.
+// covered returns how many bytes the spans cover. The spans must be in order.
 func covered(spans []Span) (n int64) {
 	end := int64(0)
 	for _, p := range spans {
@@ -135,7 +135,7 @@ func covered(spans []Span) (n int64) {
 	return n
 }
 
-// lanesOf gives spans that overlap lanes of their own, but for those that are too many.
+// lanesOf puts overlapping spans into different lanes, up to a limit.
 func lanesOf(spans []Span) []int {
 	lanes := make([]int, len(spans))
 	var ends [maxLanes]int64
@@ -194,14 +194,15 @@ func (c *canvas) row(k Kind, name, start, n string) {
 	c.y += line
 }
 
-// chip draws the colour of a kind before a text at y.
+// chip draws a square in the colour of a kind, in front of a text at y.
 func (c *canvas) chip(k Kind, x, y float64) { c.rect(string(k), x, y-9, 10, 10, "") }
 
-// density draws how much of each part is data.
+// density draws the share of data in each part.
 func (c *canvas) density(s *Strip, a *axis, height float64) {
 	n := len(s.Density)
 	edge := func(i int) float64 { return a.at(int64(float64(s.Size) / float64(n) * float64(i))) }
-	// A step of opacity is a quarter; a little is never nothing, and all but a little never all.
+	// The opacity has steps of a quarter. Only a part without data is clear, and only a full part is
+	// opaque.
 	step := func(share float64) int {
 		if share <= 0 {
 			return 0
@@ -220,7 +221,7 @@ func (c *canvas) density(s *Strip, a *axis, height float64) {
 	}
 }
 
-// zigzag marks that the scale is broken.
+// zigzag marks a break of the scale.
 func (c *canvas) zigzag(from, to, y float64) {
 	var b strings.Builder
 	for i, x := 0, from; x <= max(to, from+6); i, x = i+1, x+2 {
@@ -229,7 +230,7 @@ func (c *canvas) zigzag(from, to, y float64) {
 	c.printf(`<polyline class="broken" points="%s"/>`, b.String()[1:])
 }
 
-// legend tells what the colours mean.
+// legend explains the colours.
 func (c *canvas) legend(used map[Kind]bool, broken bool) {
 	x := float64(margin)
 	for _, k := range colors {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Kind is what a part of a drawing stands for, and gives it its colour.
+// A Kind is the meaning of a part of a drawing, and selects its colour.
 type Kind string
 
 // The kinds.
@@ -15,17 +15,17 @@ const (
 	Token      Kind = "token"
 	Data       Kind = "data"
 	Hole       Kind = "hole"
-	Table      Kind = "table" // of the format of an image: where its data are
+	Table      Kind = "table" // a format's map from disk to file offsets
 	Partition  Kind = "partition"
 	Filesystem Kind = "filesystem"
 	Snapshot   Kind = "snapshot"
 	Packed     Kind = "packed"
 	Damaged    Kind = "damaged"
-	Service    Kind = "service" // an event that a cloud told of
-	Own        Kind = "own"     // an event that luksimg wrote itself
+	Service    Kind = "service" // an event reported by a cloud
+	Own        Kind = "own"     // an event written by luksimg
 )
 
-// colors are those of the kinds, on a light and on a dark screen, and what the legend calls them.
+// colors are the colours of the kinds on light and dark screens, with their names in the legend.
 var colors = []struct {
 	kind        Kind
 	light, dark string

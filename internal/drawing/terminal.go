@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// A Command is a command that was run in a terminal.
+// A Command is a command run in a terminal.
 type Command struct {
-	Comment string // is above it
+	Comment string // shown above it
 	Line    string
 	Output  string
 }
 
-// Terminal draws commands and their output as a terminal shows them. They appear one after the other, unless
-// the reader wants no motion. Lines are wrapped.
+// Terminal draws commands and their output as a terminal shows them, with long lines wrapped. They
+// appear one after the other, unless the reader prefers reduced motion.
 func Terminal(commands []Command) []byte {
 	c := &canvas{title: "a terminal"}
 	c.printf(`<circle class="damaged" cx="%d" cy="12" r="4"/><circle class="keyslot" cx="%d" cy="12" r="4"/><circle class="data" cx="%d" cy="12" r="4"/>`, margin+4, margin+18, margin+32)
@@ -55,7 +55,7 @@ func Terminal(commands []Command) []byte {
 	return c.finish()
 }
 
-// lines writes a text, wrapped after so many columns as a terminal does.
+// lines draws a text, wrapped after a number of columns.
 func (c *canvas) lines(class, text string, columns int) {
 	rest := []rune(text)
 	for first := true; first || len(rest) > 0; first = false {

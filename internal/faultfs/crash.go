@@ -8,25 +8,25 @@ import (
 	"slices"
 )
 
-// A record is something that was done: a write, a change of length, of names, or a Sync of
-// one or the other.
+// A record is one journaled change: a write, a change of a file's length or of names, or a Sync of a
+// file or folder.
 type record struct {
 	node *node
-	data []byte // of a write
-	off  int64  // of a write; the new length of a cut
+	data []byte // written bytes
+	off  int64  // offset of a write; new length of a truncation
 	cut  bool
 
 	names map[string]*node
 
-	done bool // a later Sync was about it
-	lost bool // and a failed one
+	done bool // covered by a later Sync
+	lost bool // covered by a failed Sync
 
 	sync    bool
-	made    []int // by a Sync: what became durable
-	dropped []int // and what never will
+	made    []int // records that a Sync made durable
+	dropped []int // records that a failed Sync lost
 }
 
-// synced records a Sync of what matches.
+// synced records a Sync of all records that match.
 func (d *FS) synced(failed bool, match func(r *record) bool) {
 	sync := record{sync: true}
 	for i := range d.journal {
@@ -46,13 +46,13 @@ func (d *FS) synced(failed bool, match func(r *record) bool) {
 	d.journal = append(d.journal, sync)
 }
 
-// A disk is what is durable at some moment.
+// A disk is the durable state at some moment.
 type disk struct {
-	names map[string]*node // of the running system
-	data  map[*node]*node  // what is on the disk of each
+	names map[string]*node // in the running system
+	data  map[*node]*node  // durable content of each node
 }
 
-// of returns what the disk has of a node.
+// of returns the durable content of a node.
 func (d *disk) of(n *node) *node {
 	if c := d.data[n]; c != nil {
 		return c
@@ -60,7 +60,7 @@ func (d *disk) of(n *node) *node {
 	return n.before
 }
 
-// do has a record on the disk; of a write, the sectors that has tells.
+// do applies a record to the disk. Of a write, it applies the sectors for which has returns true.
 func (d *disk) do(r *record, has func(sector int64) bool) {
 	if r.names != nil {
 		for name, n := range r.names {
@@ -91,7 +91,7 @@ func (d *disk) do(r *record, has func(sector int64) bool) {
 	}
 }
 
-// fs returns the filesystem as it is when it comes up again.
+// fs returns the filesystem as it is after a restart.
 func (d *disk) fs() *FS {
 	f := New()
 	for name, n := range d.names {
@@ -101,25 +101,24 @@ func (d *disk) fs() *FS {
 	return f
 }
 
-// A keep is what of the records that are not durable the disk has all the same.
+// A keep says which of the pending records survive a crash.
 type keep struct {
 	records []int
-	torn    string // of the last of them, which sectors; "" for all
+	torn    string // which sectors of the last one survive; "" for all
 	seed    uint64
 }
 
-// A Crash says when the power was lost, and what was kept of what was not synced.
+// A Crash says when the power was lost, and which changes survived although they were not synced.
 type Crash struct {
-	End  bool // all calls were made
+	End  bool // after the last call
 	text string
 }
 
 func (c Crash) String() string { return c.text }
 
-// Crashes returns what may be on the disk if the power is lost: after each of the calls that
-// changed something since New, WriteFile or Settle, and at the end. Where all that could be
-// is too much it is what most often matters, and as many states at random as random says;
-// the same each time.
+// Crashes returns the possible states of the disk if the power is lost after each call that changed
+// something since New, WriteFile or Settle, and at the end. If there are too many, it returns the most
+// telling states and random pseudo-random ones, the same in each run.
 func (d *FS) Crashes(random int) iter.Seq2[Crash, *FS] {
 	return func(yield func(Crash, *FS) bool) {
 		d.mu.Lock()
@@ -141,7 +140,7 @@ func (d *FS) Crashes(random int) iter.Seq2[Crash, *FS] {
 				}
 			}
 			if k == len(journal) {
-				clear(seen) // what may be there at the end says more than that it may be there
+				clear(seen) // report a state again if it is possible at the end
 			}
 			for _, kept := range keeps(journal, pending, random, uint64(k)) {
 				key := fmt.Sprint(kept.records, kept.torn)
@@ -160,7 +159,7 @@ func (d *FS) Crashes(random int) iter.Seq2[Crash, *FS] {
 	}
 }
 
-// with returns a disk that has more.
+// with returns a copy of the disk to which the kept records are applied.
 func (d *disk) with(journal []record, kept keep) *disk {
 	c := &disk{maps.Clone(d.names), maps.Clone(d.data)}
 	for at, i := range kept.records {
@@ -183,10 +182,10 @@ func (d *disk) with(journal []record, kept keep) *disk {
 	return c
 }
 
-// exhaustive is how many records may be pending for each subset of them to be tried.
+// exhaustive is the maximum number of pending records for which all subsets are tried.
 const exhaustive = 4
 
-// keeps lists what of the pending records the disk may have.
+// keeps lists the combinations of pending records that can survive.
 func keeps(journal []record, pending []int, random int, seed uint64) (all []keep) {
 	add := func(which func(at, i int) bool) {
 		var some []int
@@ -214,7 +213,7 @@ func keeps(journal []record, pending []int, random int, seed uint64) (all []keep
 			add(func(int, int) bool { return rnd.IntN(2) == 0 })
 		}
 	}
-	// The last write is torn, where all else is there, and where nothing is.
+	// Tear the last write, both with all other records present and with none.
 	if n := len(pending); n > 0 && len(journal[pending[n-1]].data) > Sector {
 		for _, records := range [][]int{pending, pending[n-1:]} {
 			for _, torn := range []string{"start", "end", "random"} {

@@ -9,17 +9,17 @@ import (
 // A Failure is a run in which one call failed.
 type Failure struct {
 	Call Call
-	Done int   // bytes that a torn write had done before
-	FS   *FS   // afterwards
-	Err  error // what the work returned
+	Done int   // bytes that a torn write wrote before it failed
+	FS   *FS   // the filesystem afterwards
+	Err  error // the error that work returned
 }
 
-// Err is what calls fail with that [Failures] picks.
+// Err is the error of the calls that [Failures] makes fail.
 var Err error = syscall.EIO
 
-// Failures runs work on a filesystem that setup returns, again and again: the first call that
-// it makes fails, then the second, until there are no more calls; or only calls of these kinds.
-// Each write of more than a sector fails twice: before anything was written, and in its middle.
+// Failures runs work once for each of its calls, each time on a new filesystem from setup, and makes
+// that call fail. With ops, only calls of these kinds fail. A write of more than a sector fails twice:
+// before it wrote anything, and in the middle.
 func Failures(setup func() *FS, work func(d *FS) error, ops ...Op) iter.Seq[Failure] {
 	return func(yield func(Failure) bool) {
 		for n := 1; ; n++ {
@@ -37,7 +37,7 @@ func Failures(setup func() *FS, work func(d *FS) error, ops ...Op) iter.Seq[Fail
 	}
 }
 
-// fail runs work, of which call n of those kinds fails.
+// fail runs work and makes call number n of these kinds fail.
 func fail(d *FS, work func(d *FS) error, ops []Op, n int, torn bool) Failure {
 	f := Failure{FS: d}
 	count := 0

@@ -1,14 +1,14 @@
-// Package faultfs is a filesystem in memory for tests: each of its calls can fail, writes
-// can be torn, and its power can be lost.
+// Package faultfs is an in-memory filesystem for tests: any call can fail, writes can be torn, and the
+// power can be lost.
 //
-//   - [Failures] runs a piece of work once for each of its calls, which then fails.
-//   - [FS.Crashes] gives what may be on the disk if the power is lost at any moment: after
-//     each call, with and without everything that was not synced.
+//   - [Failures] runs a piece of work once for each of its calls, and makes that call fail.
+//   - [FS.Crashes] yields the possible states of the disk if the power is lost: after
+//     each call, with and without each change that was not synced.
 //
-// It is as unkind as POSIX allows. What was written to a file is on the disk when the file
-// was synced, and a name when its folder was; until then any part of it may be there, in any
-// order, and of a write any sectors. What a failed Sync was about is lost for good, unless it
-// is written again, whatever a later Sync says.
+// It is as unreliable as POSIX allows. Data is durable after a Sync of the file, and a name after a
+// Sync of its folder. Until then any subset of the changes can survive, in any order, and any sectors
+// of a write. A failed Sync loses the changes that it covers, whatever a later Sync returns, unless
+// they are made again.
 //
 // Names are as in package path/filepath, and all folders exist. It has no links.
 package faultfs
@@ -26,7 +26,7 @@ import (
 	"github.com/luksimg/luksimg/internal/fsys"
 )
 
-// Sector is what the disk writes as a whole, in bytes.
+// Sector is the size of an atomic write, in bytes.
 const Sector = 512
 
 // An Op is a kind of call.
@@ -35,7 +35,7 @@ type Op string
 // The calls.
 const (
 	Open     Op = "open"
-	Read     Op = "read" // from a file, or the names in a folder
+	Read     Op = "read" // of a file's data or a folder's names
 	Write    Op = "write"
 	Sync     Op = "sync"
 	SyncDir  Op = "sync folder"
@@ -46,23 +46,23 @@ const (
 	Stat     Op = "stat"
 )
 
-// A Call is one that is about to be made.
+// A Call describes a call that is about to be made.
 type Call struct {
 	N    int // its number, from 1
 	Op   Op
-	Name string // of the file, or the folder
-	Off  int64  // of a read or a write
+	Name string // name of the file or folder
+	Off  int64  // offset of a read or write
 	Len  int
 }
 
-// An FS is a filesystem. The zero value is not one; see [New]. It is safe for concurrent use.
+// An FS is a filesystem, made by [New]. The zero value is not usable. An FS is safe for concurrent use.
 type FS struct {
 	mu    sync.Mutex
 	calls int
 	fail  func(Call) (n int, err error)
 
 	names   map[string]*node
-	base    map[string]*node // the names when the journal began; see also node.before
+	base    map[string]*node // names at the start of the journal; see also node.before
 	journal []record
 }
 
@@ -73,23 +73,23 @@ func New() *FS {
 	return &FS{base: map[string]*node{}, names: map[string]*node{}}
 }
 
-// Fail has f asked before each call. If f returns an error the call fails with it; of a
-// write, or a read, n bytes are done before. It is called with the filesystem locked.
+// Fail makes the filesystem call f before each call. If f returns an error, the call fails with it; a
+// read or write processes n bytes first. f runs while the filesystem is locked.
 func (d *FS) Fail(f func(c Call) (n int, err error)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fail = f
 }
 
-// Calls returns how many calls there were.
+// Calls returns the number of calls so far.
 func (d *FS) Calls() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.calls
 }
 
-// WriteFile puts a file on the disk, durably, and all that was done before as well. It is
-// not a call that can fail.
+// WriteFile writes a file and makes it and all earlier changes durable. It never fails, and does not
+// count as a call.
 func (d *FS) WriteFile(name string, b []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -99,7 +99,7 @@ func (d *FS) WriteFile(name string, b []byte) {
 	d.settle()
 }
 
-// settle makes the journal begin now.
+// settle starts a new journal.
 func (d *FS) settle() {
 	d.base = maps.Clone(d.names)
 	for _, n := range d.names {
@@ -108,14 +108,15 @@ func (d *FS) settle() {
 	d.journal = nil
 }
 
-// Settle makes all that was done until now durable: [FS.Crashes] begins here.
+// Settle makes all changes durable. [FS.Crashes] begins at this point.
 func (d *FS) Settle() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.settle()
 }
 
-// ReadFile returns what a file holds; nil if there is none. It is not a call that can fail.
+// ReadFile returns the content of a file, or nil if it does not exist. It never fails, and does not
+// count as a call.
 func (d *FS) ReadFile(name string) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -128,7 +129,7 @@ func (d *FS) ReadFile(name string) []byte {
 	return b
 }
 
-// Names returns the names of all files, in order.
+// Names returns the names of all files in sorted order.
 func (d *FS) Names() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -142,7 +143,7 @@ func (d *FS) Names() []string {
 
 func clean(name string) string { return filepath.Clean(name) }
 
-// call counts a call and asks whether it is to fail.
+// call counts a call and returns whether it has to fail.
 func (d *FS) call(op Op, name string, off int64, n int) (int, error) {
 	d.calls++
 	if d.fail == nil {
@@ -179,7 +180,7 @@ func (d *FS) OpenFile(name string, flag int, perm fs.FileMode) (fsys.File, error
 	return f, nil
 }
 
-// setNames changes what names mean, at once; nil is none.
+// setNames replaces all names at once. A nil node means no file.
 func (d *FS) setNames(names map[string]*node) {
 	for name, n := range names {
 		if n == nil {

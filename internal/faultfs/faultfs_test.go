@@ -15,8 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/fsys"
 )
 
-// put writes a file with content of one letter and gives it its name. Which of the steps
-// that make it safe are left out is in without.
+// put replaces a file by one with n times the same letter. without names the safety steps to leave out.
 func put(d *FS, letter string, n int, without string) error {
 	f, err := d.OpenFile("dir/temp", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -43,7 +42,7 @@ func put(d *FS, letter string, n int, without string) error {
 	return f.Close()
 }
 
-// states returns what dir/name may have after a crash, and what it may have at the end.
+// states returns the possible contents of dir/name after a crash, and the possible contents at the end.
 func states(d *FS) (all []string, last []string) {
 	for at, c := range d.Crashes(3) {
 		s := string(c.ReadFile("dir/name"))
@@ -60,7 +59,7 @@ func states(d *FS) (all []string, last []string) {
 	return slices.Compact(all), slices.Compact(last)
 }
 
-// TestCrashes checks that each step of replacing a file shows if it is not there.
+// TestCrashes checks that leaving out any step of replacing a file shows up.
 func TestCrashes(t *testing.T) {
 	whole, old := strings.Repeat("n", 1024), "old"
 	half := func(s string) bool { return s != whole && s != old }
@@ -77,18 +76,18 @@ func TestCrashes(t *testing.T) {
 		}
 		all, last := states(d)
 		if got := slices.ContainsFunc(all, half); got != want.half {
-			t.Errorf("without %s: something that is neither old nor new: %v", without, got)
+			t.Errorf("without %s: content is neither old nor new: %v", without, got)
 		}
 		if got := slices.Contains(last, old); got != want.atEnd {
-			t.Errorf("without %s: old at the end: %v", without, got)
+			t.Errorf("without %s: old content at the end: %v", without, got)
 		}
 		if without != "rename" && !slices.Contains(all, whole) || !slices.Contains(all, old) {
-			t.Errorf("without %s: old or new is never there", without)
+			t.Errorf("without %s: old or new content never appears", without)
 		}
 	}
 }
 
-// TestCrashesTorn has a write in place that is not synced: each of its sectors may be there.
+// TestCrashesTorn writes in place without a sync: each sector can survive alone.
 func TestCrashesTorn(t *testing.T) {
 	d := New()
 	d.WriteFile("f", bytes.Repeat([]byte("o"), 2048))
@@ -100,18 +99,19 @@ func TestCrashesTorn(t *testing.T) {
 		got[string([]byte{b[0], b[512], b[1024], b[1536]})] = true
 		for i := range b {
 			if b[i] != b[i/512*512] {
-				t.Fatalf("torn inside a sector, at %d", i)
+				t.Fatalf("write torn inside a sector, at offset %d", i)
 			}
 		}
 	}
 	for _, s := range []string{"oooo", "nnnn", "nnoo", "oonn"} {
 		if !got[s] {
-			t.Errorf("never %s: %v", s, got)
+			t.Errorf("state %s never appears: %v", s, got)
 		}
 	}
 }
 
-// TestFailedSync: what a failed Sync was about may be lost, whatever a later one says.
+// TestFailedSync checks that changes covered by a failed Sync can be lost although a later Sync
+// succeeds.
 func TestFailedSync(t *testing.T) {
 	d := New()
 	d.WriteFile("f", []byte("o"))
@@ -134,11 +134,11 @@ func TestFailedSync(t *testing.T) {
 	}
 	f.WriteAt([]byte("n"), 0)
 	if err := f.Sync(); err != nil || last() != "n" {
-		t.Errorf("written again: %v, then %q", err, last())
+		t.Errorf("after writing again: %v, then %q", err, last())
 	}
 }
 
-// TestFailures checks that each call fails once, and a long write is torn as well.
+// TestFailures checks that each call fails once, and that a long write is also torn.
 func TestFailures(t *testing.T) {
 	setup := func() *FS {
 		d := New()
@@ -157,7 +157,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestFile compares a file with what the standard library asks of one.
+// TestFile compares a file with a real one.
 func TestFile(t *testing.T) {
 	want := bytes.Repeat([]byte("0123456789"), 1000)
 	d := New()
@@ -175,7 +175,7 @@ func TestFile(t *testing.T) {
 	f.Seek(0, io.SeekEnd)
 	f.WriteString("end")
 	if got := d.ReadFile("f"); string(got) != string(want[:5000])+string(make([]byte, 1000))+"end" {
-		t.Error("wrong after Truncate and Write")
+		t.Error("wrong content after Truncate and Write")
 	}
 	for _, c := range []struct {
 		name string
@@ -200,6 +200,6 @@ func TestFile(t *testing.T) {
 	}
 	f.Close()
 	if ok, _ := d.TryLock(g); !ok {
-		t.Error("the lock did not end")
+		t.Error("Close did not release the lock")
 	}
 }

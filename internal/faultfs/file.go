@@ -24,21 +24,22 @@ type File struct {
 
 var _ fsys.File = (*File)(nil)
 
-// Open opens a file that is there for reading and writing. It is not a call that can fail.
+// Open opens an existing file for reading and writing. It panics if the file does not exist, and does
+// not count as a call.
 func (d *FS) Open(name string) *File {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := d.names[clean(name)]
 	if n == nil {
-		panic("faultfs: there is no " + name)
+		panic("faultfs: no file named " + name)
 	}
 	return &File{fs: d, node: n, name: name}
 }
 
-// Name returns the name that the file was opened by.
+// Name returns the name under which the file was opened.
 func (f *File) Name() string { return f.name }
 
-// Size returns the length of the file. It is not a call that can fail.
+// Size returns the length of the file in bytes. It never fails, and does not count as a call.
 func (f *File) Size() int64 {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
@@ -150,7 +151,7 @@ func (f *File) truncate(size int64) {
 	f.fs.journal = append(f.fs.journal, record{node: f.node, cut: true, off: size})
 }
 
-// Sync makes what was written to the file durable, but not its name.
+// Sync makes the content of the file durable, but not its name.
 func (f *File) Sync() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
@@ -162,7 +163,7 @@ func (f *File) Sync() error {
 	return err
 }
 
-// Stat returns what is known of the file.
+// Stat implements [fs.File].
 func (f *File) Stat() (fs.FileInfo, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
@@ -172,7 +173,7 @@ func (f *File) Stat() (fs.FileInfo, error) {
 	return f.node.info(f.name), nil
 }
 
-// Close ends the use of the file, also if it fails.
+// Close closes the file, even if it returns an error.
 func (f *File) Close() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
@@ -184,7 +185,7 @@ func (f *File) Close() error {
 	return err
 }
 
-// info is an [fs.FileInfo]. Its Sys tells one file from another.
+// info is an [fs.FileInfo]. Its Sys identifies the file.
 type info struct {
 	name string
 	size int64

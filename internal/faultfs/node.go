@@ -8,15 +8,15 @@ import (
 
 const pageSize = 4096
 
-// A node is a file without its name. Pages that were never written are zeros, and a page is
-// never changed, so that copies share them.
+// A node is a file without its name. Missing pages are zeros. Pages are immutable, so that copies can
+// share them.
 type node struct {
 	pages  map[int64]*[pageSize]byte
 	size   int64
 	mode   fs.FileMode
 	time   time.Time
-	holder *File // of the lock
-	before *node // what it was when the journal began
+	holder *File // holder of the lock
+	before *node // its content at the start of the journal
 }
 
 func newNode(mode fs.FileMode) *node {

@@ -1,4 +1,4 @@
-// Package golden reads the golden files of tests and examples, which are compressed.
+// Package golden reads the compressed golden files of tests and examples.
 package golden
 
 import (
@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// Read returns what a file that ends in .gz holds. The name may have slashes on every system. It
-// is part of the repository: that it cannot be read is a panic.
+// Read returns the decompressed content of a .gz file. The name has forward slashes on every system.
+// Read panics if it cannot read the file, because the file is part of the repository.
 func Read(name string) []byte {
 	f, err := os.Open(filepath.FromSlash(name))
 	if err != nil {

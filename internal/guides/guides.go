@@ -1,3 +1,3 @@
-// Package guides runs the commands in the guides of this project's documentation, so that each
-// works as it stands. It has tests only.
+// Package guides runs the commands in the guides of this project's documentation, to test that each one
+// works as printed. It contains only tests.
 package guides

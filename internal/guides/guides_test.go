@@ -14,14 +14,14 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// TestGuides runs the blocks marked "sh" of each guide, one after the other in one shell that ends at
-// the first failure, with the commands as they are built here.
+// TestGuides runs the blocks marked "sh" of each guide in order, in one shell that stops at the first
+// failure. It builds the commands from this source.
 func TestGuides(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds the commands")
+		t.Skip("builds the commands")
 	}
 	if runtime.GOOS == "windows" {
-		t.Skip("the guides are for a shell")
+		t.Skip("the guides need a Unix shell")
 	}
 	bin := t.TempDir()
 	build := exec.Command("go", "build", "-o", bin, "../../cmd/luksimg", "../../cmd/luksimg-sandbox")
@@ -30,7 +30,7 @@ func TestGuides(t *testing.T) {
 	}
 	for _, guide := range []struct {
 		name  string
-		needs []string // programs beside those of this project
+		needs []string // programs other than this project's
 	}{
 		{"getting-started", nil},
 		{"keys", nil},
@@ -71,12 +71,12 @@ func script(t *testing.T, guide string) string {
 		}
 	}
 	if b.Len() == 0 {
-		t.Fatal("there is nothing to run")
+		t.Fatal("no commands in the guide")
 	}
 	return b.String()
 }
 
-// run runs a script in a new folder. What it leaves running is ended.
+// run runs a script in a new folder, and kills the processes that it leaves running.
 func run(t *testing.T, bin, script string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()

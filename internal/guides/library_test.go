@@ -10,10 +10,10 @@ import (
 
 var declaration = regexp.MustCompile("(?ms)^```go\n((?:// [^\n]*\n)?(?:func|type) .*?)^```$")
 
-// TestLibrary builds the declarations in the guide to the library, and runs a program that uses them.
+// TestLibrary builds the declarations in the library guide, and runs a program that uses them.
 func TestLibrary(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds a program")
+		t.Skip("builds a program")
 	}
 	text, err := os.ReadFile("../../docs/library.md")
 	if err != nil {
