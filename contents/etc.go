@@ -2,8 +2,8 @@ package contents
 
 import "strings"
 
-// parseOSRelease reads os-release(5): assignments of a shell, of which only quotes and
-// backslashes are used.
+// parseOSRelease parses os-release(5): shell assignments, of which it interprets only quotes and
+// backslashes.
 func parseOSRelease(b []byte) *OS {
 	values := map[string]string{}
 	for line := range strings.Lines(string(b)) {
@@ -15,7 +15,7 @@ func parseOSRelease(b []byte) *OS {
 	return &OS{ID: values["ID"], Version: values["VERSION_ID"], Name: values["PRETTY_NAME"]}
 }
 
-// unquote takes away the quotes and escapes of a shell.
+// unquote removes shell quotes and escapes.
 func unquote(s string) string {
 	if len(s) >= 2 && s[0] == '\'' && s[len(s)-1] == '\'' {
 		return s[1 : len(s)-1]
@@ -33,10 +33,10 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// maxMounts is how many lines of a fstab are kept.
+// maxMounts is the maximum number of lines of an fstab that are kept.
 const maxMounts = 64
 
-// parseFstab reads fstab(5).
+// parseFstab parses fstab(5).
 func parseFstab(b []byte) []Mount {
 	var all []Mount
 	for line := range strings.Lines(string(b)) {

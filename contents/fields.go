@@ -9,9 +9,8 @@ import (
 	"github.com/luksimg/luksimg/internal/size"
 )
 
-// Fields yields what is on the disk, for a person: the name of each field and its value. Text in
-// the values is as it is on the disk, and may hold anything, unless it is in quotation marks: then
-// it is escaped as Go does.
+// Fields yields the content of the disk for display: the name of each field and its value. Values
+// contain text from the disk unchanged, except in quotation marks, where it is escaped as in Go.
 func (i *Info) Fields() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		more := true

@@ -11,20 +11,20 @@ import (
 	"github.com/luksimg/luksimg/internal/mbr"
 )
 
-// A GUID partition table, as in UEFI 2.10, section 5.3.
+// A GUID partition table (UEFI 2.10, section 5.3).
 const (
 	gptMark       = "EFI PART"
 	gptHeaderSize = 92
-	gptEntrySize  = 128     // at least
-	maxGPTEntries = 1 << 20 // bytes of the array
+	gptEntrySize  = 128     // minimum
+	maxGPTEntries = 1 << 20 // maximum size of the array in bytes
 	legacyBoot    = 1 << 2  // attribute
 )
 
 var errNoGPT = errors.New("no GPT header")
 
-// A gpt is one header with its entries.
+// A gpt holds one header with its entries.
 type gpt struct {
-	sector    int64 // bytes
+	sector    int64 // sector size in bytes
 	at        int64 // sector of the header
 	alternate int64 // sector of the other header
 	id        [16]byte
@@ -32,9 +32,8 @@ type gpt struct {
 	entrySize int
 }
 
-// gpt returns the partition table from the first header, or, if backup is set, from the
-// one at the end of the disk. If it returns none, the error says why a header that is
-// there cannot be used.
+// gpt returns the partition table of the first header, or, if backup is set, of the one at the end
+// of the disk. If it returns nil, the error says why an existing header cannot be used.
 func (i *inspection) gpt(backup bool) (*gpt, error) {
 	var damage error
 	sectors := []int64{512, 4096}
@@ -65,7 +64,7 @@ func (i *inspection) gpt(backup bool) (*gpt, error) {
 	return nil, damage
 }
 
-// gptAt reads and checks the header in a sector, and the entries it points to.
+// gptAt reads and checks the header in a sector, and the entries that it refers to.
 func (i *inspection) gptAt(at, sector int64) (*gpt, error) {
 	if at < 1 {
 		return nil, errNoGPT
@@ -104,7 +103,7 @@ func (i *inspection) gptAt(at, sector int64) (*gpt, error) {
 		return nil, bad(72, "PartitionEntryLBA", array, "inside the disk")
 	}
 	g := &gpt{sector: sector, at: at, id: [16]byte(h[56:]), entries: make([]byte, length), entrySize: int(entry)}
-	// Past what a disk can have it is no sector.
+	// Limit it to a value past the end of every disk.
 	g.alternate = int64(min(le.Uint64(h[32:]), 1<<62/uint64(sector)))
 	if err := i.disk.Read(g.entries, int64(array)*sector); err != nil {
 		return nil, err
@@ -115,7 +114,7 @@ func (i *inspection) gptAt(at, sector int64) (*gpt, error) {
 	return g, nil
 }
 
-// checkBackup warns if the second header is damaged, or not at the end of the disk.
+// checkBackup warns if the second header is damaged or not at the end of the disk.
 func (i *inspection) checkBackup(g *gpt) {
 	last := i.disk.Size()/g.sector - 1
 	if b, err := i.gptAt(g.alternate, g.sector); err != nil {
@@ -127,7 +126,7 @@ func (i *inspection) checkBackup(g *gpt) {
 	}
 }
 
-// useGPT takes the partitions of a GPT; m is the MBR beside it.
+// useGPT adds the partitions of a GPT. m is the MBR beside it.
 func (i *inspection) useGPT(g *gpt, m *mbr.Table) {
 	i.info.PartitionTable, i.info.SectorSize, i.info.DiskID = GPT, int(g.sector), guid(g.id[:])
 	if m == nil {
@@ -135,7 +134,7 @@ func (i *inspection) useGPT(g *gpt, m *mbr.Table) {
 	} else {
 		for _, e := range m.Entries {
 			if e.Used() && e.Kind != mbr.KindGPT {
-				i.warnf("the disk has a hybrid MBR beside the GPT: its partitions are left out")
+				i.warnf("the disk has a hybrid MBR beside the GPT: its partitions were ignored")
 				break
 			}
 		}
@@ -160,7 +159,7 @@ func (i *inspection) useGPT(g *gpt, m *mbr.Table) {
 	i.overlaps()
 }
 
-// guid formats a GUID, of which the first three fields are little-endian.
+// guid formats a GUID, whose first three fields are little-endian.
 func guid(b []byte) string {
 	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", le.Uint32(b), le.Uint16(b[4:]), le.Uint16(b[6:]), b[8:10], b[10:16])
 }

@@ -11,21 +11,20 @@ import (
 )
 
 const (
-	headSize = 72 << 10 // bytes that hold all marks but that of ZFS
+	headSize = 72 << 10 // bytes that hold the marks of all filesystems but ZFS
 	zfsAt    = 128 << 10
 	zfsSize  = 128 << 10
 )
 
-// A signature recognises one kind of filesystem in the first headSize bytes of a
-// partition, or fewer if it is shorter, by filling in a label and UUID.
+// A signature recognizes one kind of filesystem in the first headSize bytes of a partition, or in
+// all of a shorter one. It returns the label and the UUID.
 type signature func(b []byte) *Filesystem
 
-// signatures are in an order: what is encrypted must be found even where a mark of a
-// filesystem is left over, and FAT, which is recognised by little, comes last.
+// signatures are tried in this order. Encrypted formats come first, as the mark of an old
+// filesystem can remain. FAT comes last, as it is recognized by few values.
 var signatures = []signature{luks, bitlocker, lvm, mdraid, swap, xfsMark, extMark, btrfs, squashfs, iso9660, udf, ntfs, exfat, fat}
 
-// identify returns what a partition or disk is formatted as, or nil if that is not
-// known.
+// identify returns the format of a partition or disk, or nil if it is unknown.
 func identify(r *bounded.Reader) (*Filesystem, error) {
 	b, err := r.Bytes(0, headSize)
 	if err != nil {
@@ -51,7 +50,7 @@ func text(b []byte, off, n int) string {
 	return s
 }
 
-// uuid returns the 16 bytes at an offset as a UUID, or nothing if they are zero.
+// uuid returns the 16 bytes at an offset as a UUID, or "" if they are zero.
 func uuid(b []byte, off int) string {
 	u := b[off : off+16]
 	if bytes.Count(u, []byte{0}) == 16 {
@@ -60,8 +59,8 @@ func uuid(b []byte, off int) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
-// luks: "LUKS On-Disk Format Specification", version 1.2.3, and "LUKS2 On-Disk Format
-// Specification", 1.1.2.
+// luks recognizes LUKS1 ("LUKS On-Disk Format Specification", version 1.2.3) and LUKS2 ("LUKS2
+// On-Disk Format Specification", version 1.1.2).
 func luks(b []byte) *Filesystem {
 	if !has(b, 0, "LUKS\xba\xbe") || len(b) < 512 {
 		return nil
@@ -73,8 +72,8 @@ func luks(b []byte) *Filesystem {
 	return f
 }
 
-// bitlocker has a mark of its own; on a removable medium its boot sector is that of FAT
-// but for a GUID.
+// bitlocker recognizes BitLocker by its mark. On a removable medium, the boot sector is that of
+// FAT, except for a GUID.
 func bitlocker(b []byte) *Filesystem {
 	const toGo = "\x3b\xd6\x67\x49\x29\x2e\xd8\x4a\x83\x99\xf6\xa3\x39\xe3\xd0\x01"
 	if has(b, 3, "-FVE-FS-") || has(b, 3, "MSWIN4.1") && has(b, 424, toGo) {
@@ -83,7 +82,8 @@ func bitlocker(b []byte) *Filesystem {
 	return nil
 }
 
-// lvm: a label is in one of the first four sectors; the UUID is where it says.
+// lvm recognizes LVM by the label in one of the first four sectors, which gives the place of the
+// UUID.
 func lvm(b []byte) *Filesystem {
 	for at := 0; at < 4*512 && at+512 <= len(b); at += 512 {
 		if !has(b, at, "LABELONE") || !has(b, at+24, "LVM2 001") {
@@ -108,7 +108,7 @@ func lvm(b []byte) *Filesystem {
 	return nil
 }
 
-// mdraid: superblocks of version 1.1 and 1.2, which are before the content.
+// mdraid recognizes superblocks of versions 1.1 and 1.2, which precede the content.
 func mdraid(b []byte) *Filesystem {
 	for _, at := range []int{0, 4096} {
 		if has(b, at, "\xfc\x4e\x2b\xa9\x01\x00\x00\x00") && len(b) >= at+256 {
@@ -118,7 +118,8 @@ func mdraid(b []byte) *Filesystem {
 	return nil
 }
 
-// swap: the mark is at the end of the first page, which has the size of the machine's.
+// swap recognizes swap space by the mark at the end of the first page. The page size depends on the
+// machine.
 func swap(b []byte) *Filesystem {
 	for page := 4096; page <= 65536 && page <= len(b); page *= 2 {
 		switch mark := string(b[page-10 : page]); {
@@ -141,8 +142,8 @@ func xfsMark(b []byte) *Filesystem {
 	return &Filesystem{Type: "xfs", UUID: uuid(b, 32), Label: text(b, 108, 12)}
 }
 
-// extMark tells ext2, ext3 and ext4 by their features, as blkid does: ext3 has a journal,
-// and ext4 what ext3 does not know.
+// extMark distinguishes ext2, ext3 and ext4 by their features, as blkid does. ext3 has a journal;
+// ext4 has features that ext3 lacks.
 func extMark(b []byte) *Filesystem {
 	const super = 1024
 	if !has(b, super+56, "\x53\xef") || len(b) < super+1024 {
@@ -180,14 +181,14 @@ func btrfs(b []byte) *Filesystem {
 }
 
 func squashfs(b []byte) *Filesystem {
-	// The major version, at 28, is 4 today.
+	// The current major version, at offset 28, is 4.
 	if !has(b, 0, "hsqs") || len(b) < 96 || le.Uint16(b[28:]) > 4 {
 		return nil
 	}
 	return &Filesystem{Type: "squashfs"}
 }
 
-// iso9660: ECMA-119, 8.4.
+// iso9660 recognizes ISO 9660 (ECMA-119, section 8.4).
 func iso9660(b []byte) *Filesystem {
 	const descriptor = 32 << 10
 	if !has(b, descriptor+1, "CD001") || len(b) < descriptor+2048 {
@@ -196,8 +197,8 @@ func iso9660(b []byte) *Filesystem {
 	return &Filesystem{Type: "iso9660", Label: text(b, descriptor+40, 32)}
 }
 
-// udf: ECMA-167, 2/9: a volume recognition sequence of structures in sectors of 2048 bytes,
-// or more. Where one of ISO 9660 is in it too, that is the filesystem.
+// udf recognizes UDF by its volume recognition sequence (ECMA-167, part 2, section 9), in sectors
+// of 2048 bytes or more. If the sequence contains ISO 9660, that takes precedence.
 func udf(b []byte) *Filesystem {
 	const sequence = 32 << 10
 	for _, sector := range []int{2048, 4096} {
@@ -216,7 +217,7 @@ func ntfs(b []byte) *Filesystem {
 	return &Filesystem{Type: "ntfs", UUID: fmt.Sprintf("%016X", le.Uint64(b[72:]))}
 }
 
-// exfat: exFAT specification, 3.1.
+// exfat recognizes exFAT (exFAT specification, section 3.1).
 func exfat(b []byte) *Filesystem {
 	if !has(b, 3, "EXFAT   ") || len(b) < 512 {
 		return nil
@@ -224,8 +225,8 @@ func exfat(b []byte) *Filesystem {
 	return &Filesystem{Type: "exfat", UUID: serial(b[100:])}
 }
 
-// fat has no mark. Microsoft's specification (fatgen103) says which values are allowed,
-// and that the number of clusters alone tells the kinds apart.
+// fat recognizes FAT, which has no mark. Microsoft's specification (fatgen103) gives the valid
+// values. The number of clusters alone distinguishes the kinds.
 func fat(b []byte) *Filesystem {
 	if len(b) < 512 || le.Uint16(b[510:]) != 0xaa55 || b[0] != 0xeb && b[0] != 0xe9 {
 		return nil
@@ -259,7 +260,7 @@ func fat(b []byte) *Filesystem {
 	} else {
 		at = 36
 	}
-	// The extended boot signature: 0x28 is without the label.
+	// An extended boot signature of 0x28 has no label.
 	if sign := b[at+2]; sign == 0x28 || sign == 0x29 {
 		f.UUID = serial(b[at+3:])
 		if label := text(b, at+7, 11); sign == 0x29 && strings.TrimRight(label, " ") != "NO NAME" {
@@ -274,8 +275,8 @@ func serial(b []byte) string {
 	return fmt.Sprintf("%04X-%04X", le.Uint16(b[2:]), le.Uint16(b))
 }
 
-// zfs: "ZFS On-Disk Specification", 1.3: the uberblocks are in the second half of the
-// first label, in slots of at least one KiB, in either byte order.
+// zfs recognizes ZFS ("ZFS On-Disk Specification", section 1.3). The uberblocks are in the second
+// half of the first label, in slots of at least 1 KiB, in either byte order.
 func zfs(r *bounded.Reader) (*Filesystem, error) {
 	if r.Size() < zfsAt+zfsSize {
 		return nil, nil

@@ -36,7 +36,7 @@ func partition(e mbr.Entry, number int, first int64) Partition {
 	}
 }
 
-// useMBR takes the partitions of an MBR.
+// useMBR adds the partitions of an MBR.
 func (i *inspection) useMBR(m *mbr.Table) {
 	i.info.PartitionTable, i.info.SectorSize = MBR, mbr.Size
 	if m.ID != 0 {
@@ -56,8 +56,8 @@ func (i *inspection) useMBR(m *mbr.Table) {
 	i.overlaps()
 }
 
-// chain takes the logical partitions, which are a chain of extended boot records: each
-// has a partition, and where the next one is. It returns the next free number.
+// chain adds the logical partitions, which are in a chain of extended boot records. Each has a
+// partition and the place of the next record. chain returns the next free number.
 func (i *inspection) chain(extended mbr.Entry, number int) int {
 	seen := map[int64]bool{}
 	for at := extended.First; ; {

@@ -11,16 +11,15 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// ErrNoPartition means that a disk has no partition with the number that was asked for, or none at
-// all.
+// ErrNoPartition means that the disk has no partition with the given number.
 var ErrNoPartition = errors.New("no such partition")
 
-// FindPartition returns the partition of the disk src that has a number, as Linux numbers them. It
-// looks at the partition table only, within the bounds of [Inspect]: Filesystem is nil. Warnings
-// tell what is odd about the table.
+// FindPartition returns the partition of the disk src with a number, as Linux numbers them. It
+// reads only the partition table, within the limits of [Inspect]: Filesystem is nil. The warnings
+// describe oddities of the table.
 //
-// A partition that is not there is [ErrNoPartition]. One whose place is not certain is
-// [image.ErrFormat]: it is not wholly inside the disk, or shares bytes with another one.
+// A missing partition is [ErrNoPartition]. A partition that is not wholly inside the disk, or
+// overlaps another one, is [image.ErrFormat].
 func FindPartition(ctx context.Context, src image.Source, number int) (p Partition, warnings []string, err error) {
 	i := newInspection(ctx, src)
 	i.table()
@@ -35,7 +34,7 @@ func FindPartition(ctx context.Context, src image.Source, number int) (p Partiti
 	return p, i.info.Warnings, i.usable(p)
 }
 
-// without tells what a disk has that has no partition with a number.
+// without describes the partitions of a disk that lacks the one with this number.
 func (i *inspection) without(number int) string {
 	var text string
 	switch all := i.info.Partitions; {
@@ -56,7 +55,7 @@ func (i *inspection) without(number int) string {
 	return text
 }
 
-// usable fails for a partition that cannot be taken as a disk.
+// usable returns an error for a partition that cannot serve as a disk.
 func (i *inspection) usable(p Partition) error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("%w: partition %d %s", image.ErrFormat, p.Number, fmt.Sprintf(format, args...))
@@ -80,7 +79,7 @@ func (i *inspection) usable(p Partition) error {
 	return nil
 }
 
-// newInspection returns one of which nothing is done yet.
+// newInspection returns an inspection of src.
 func newInspection(ctx context.Context, src image.Source) *inspection {
 	return &inspection{
 		info: Info{PartitionTable: NoTable, CloudInit: Unknown},

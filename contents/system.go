@@ -12,20 +12,20 @@ import (
 	"github.com/luksimg/luksimg/contents/internal/xfs"
 )
 
-// Where things are in a Linux system.
+// Paths in a Linux system.
 var (
-	// rootMarks are in any root filesystem: one of them will do.
+	// Every root filesystem has one of rootMarks.
 	rootMarks = []string{"/etc/os-release", "/usr/lib/os-release", "/etc/fstab", "/etc/passwd"}
 
-	// The program, and its configuration, which comes with it.
+	// The program, and the configuration that comes with it.
 	cloudInit = []string{"/usr/bin/cloud-init", "/bin/cloud-init", "/usr/local/bin/cloud-init", "/etc/cloud/cloud.cfg"}
 
-	cloudInitOff = "/etc/cloud/cloud-init.disabled" // a file of this name, says its manual
+	cloudInitOff = "/etc/cloud/cloud-init.disabled" // see the manual of cloud-init
 )
 
-// system finds the root filesystem and looks into it.
+// system finds the root filesystem and inspects it.
 func (i *inspection) system() {
-	// What was not looked into may be the root, or a part of it.
+	// A filesystem that was not inspected can be the root, or a part of it.
 	var closed []string
 	look := func(p *Partition, f *Filesystem) bool {
 		name := "the disk"
@@ -78,13 +78,13 @@ func (i *inspection) system() {
 	}
 }
 
-// notLookedInto says why no root filesystem is looked for in what might hold one.
+// notLookedInto says why a filesystem that could contain the root is not inspected.
 func notLookedInto(kind string) string {
 	switch kind {
 	case "lvm2":
-		return "is LVM, which is not looked into"
+		return "is LVM, which was not inspected"
 	case "btrfs", "zfs", "mdraid", "squashfs", "iso9660", "udf":
-		return "is " + kind + ", which is not looked into"
+		return "is " + kind + ", which was not inspected"
 	case "luks1", "luks2", "bitlocker":
 		return "is encrypted"
 	}
@@ -120,7 +120,7 @@ func (i *inspection) mount(r *bounded.Reader, kind, name string) (tree.Node, err
 	return root, nil
 }
 
-// isRoot reports whether a filesystem looks like that of a system's root.
+// isRoot reports whether a filesystem looks like the root of a system.
 func isRoot(root tree.Node) (bool, error) {
 	for _, path := range rootMarks {
 		_, err := tree.Open(root, path)
@@ -134,11 +134,11 @@ func isRoot(root tree.Node) (bool, error) {
 	return false, nil
 }
 
-// missing reports whether a path is not there, as opposed to not readable. A loop of
-// links is there for nobody.
+// missing reports whether a path does not exist, as opposed to not being readable. A loop of
+// symbolic links counts as missing.
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, tree.ErrLinks) }
 
-// look finds out what there is in a root filesystem.
+// look inspects a root filesystem.
 func (i *inspection) look(root tree.Node, name string) {
 	const limit = 64 << 10
 	read := func(path string) ([]byte, bool) {
@@ -171,7 +171,7 @@ func (i *inspection) look(root tree.Node, name string) {
 	i.cloudInit(root, name)
 }
 
-// cloudInit tells whether cloud-init is installed.
+// cloudInit finds out whether cloud-init is installed.
 func (i *inspection) cloudInit(root tree.Node, name string) {
 	info := &i.info
 	info.CloudInit, info.CloudInitReason = NotFound, ""
@@ -189,10 +189,10 @@ func (i *inspection) cloudInit(root tree.Node, name string) {
 			info.CloudInit, info.CloudInitReason = Unknown, "the root filesystem could not be read"
 		}
 	}
-	// With a /usr of its own the program is elsewhere.
+	// If /usr is a separate filesystem, the program is there.
 	for _, m := range info.Mounts {
 		if info.CloudInit == NotFound && (m.Path == "/usr" || m.Path == "/etc") {
-			info.CloudInit, info.CloudInitReason = Unknown, m.Path+" is a filesystem of its own"
+			info.CloudInit, info.CloudInitReason = Unknown, m.Path+" is a separate filesystem"
 		}
 	}
 }

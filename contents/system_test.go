@@ -37,7 +37,7 @@ func TestSystem(t *testing.T) {
 		{"without cloud-init", rename(ext2, "cloud-init", "clown-init"), NotFound, "", ""},
 		{"dangling link", rename(ext2, "cloud-init-3", "cloud-init-4", "\x0c\x01cloud-init-4", "\x0c\x01cloud-init-5"), NotFound, "", ""},
 		{"a folder of that name", rename(ext2, "\x0a\x07cloud-init", "\x0a\x07clown-init", "\x0c\x01cloud-init-3", "\x0c\x02cloud-init-3"), NotFound, "", ""},
-		{"/usr elsewhere", rename(ext2, "cloud-init", "clown-init", "1234 / xfs", "123 /usr x"), Unknown, "/usr is a filesystem of its own", ""},
+		{"/usr elsewhere", rename(ext2, "cloud-init", "clown-init", "1234 / xfs", "123 /usr x"), Unknown, "/usr is a separate filesystem", ""},
 		{"no root", rename(ext2, "os-release", "xx-release", "fstab", "xxtab"), Unknown, "no root filesystem was found", ""},
 		{"journal not replayed", changedAt(ext2, 1024+96, 6), Found, "/usr/bin/cloud-init", "was not unmounted"},
 		{"unreadable", changedAt(ext2, 1024+40, 0, 0, 0, 0), Unknown, "could not be read", "could not read the ext2 filesystem of the disk"},
@@ -49,13 +49,13 @@ func TestSystem(t *testing.T) {
 			copy(b[rootAt+512:], "LABELONE")
 			copy(b[rootAt+512+24:], "LVM2 001")
 			return b
-		}(), Unknown, "partition 3 is LVM, which is not looked into", ""},
+		}(), Unknown, "partition 3 is LVM, which was not inspected", ""},
 		{"LUKS", func() []byte {
 			b := bytes.Clone(gpt)
 			copy(b[rootAt:], "LUKS\xba\xbe\x00\x02")
 			return b
 		}(), Unknown, "partition 3 is encrypted", ""},
-		{"btrfs", put(65536+64, "_BHRfS_M"), Unknown, "the disk is btrfs, which is not looked into", ""},
+		{"btrfs", put(65536+64, "_BHRfS_M"), Unknown, "the disk is btrfs, which was not inspected", ""},
 		{"empty", make([]byte, 1<<20), Unknown, "no root filesystem was found", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -20,8 +20,8 @@ func (i *inspection) table() {
 		i.warnf("could not read the disk: %v", err)
 	}
 	i.whole = whole
-	// These have their mark where boot code would be: what looks like a table is left
-	// over, or chance.
+	// These formats have their mark in place of boot code. An apparent table is a remnant or
+	// chance.
 	if whole != nil && slices.Contains([]string{"luks1", "luks2", "xfs", "bitlocker", "ntfs", "exfat"}, whole.Type) {
 		return
 	}
@@ -33,7 +33,7 @@ func (i *inspection) table() {
 		i.useGPT(g, m)
 		return
 	case g != nil:
-		i.warnf("the disk has a GPT, but no MBR that tells of it: the GPT is taken for left over from before")
+		i.warnf("the disk has a GPT, but no MBR that refers to it: the GPT was ignored as a remnant")
 	case damage != nil && (protective || m == nil && free):
 		i.info.PartitionTable = GPT
 		i.warnf("the GPT of the disk cannot be used: %v", damage)
@@ -45,17 +45,17 @@ func (i *inspection) table() {
 	if m.Protective {
 		i.warnf("the disk has a protective MBR, but no GPT")
 	}
-	// The boot sector of FAT ends like an MBR does.
+	// The boot sector of FAT ends like an MBR.
 	if whole != nil && strings.HasPrefix(whole.Type, "fat") && !i.plausible(m) {
 		return
 	}
 	i.useMBR(m)
 }
 
-// add appends a partition, and warns if it is not inside the disk.
+// add appends a partition. It warns if the partition is not inside the disk.
 func (i *inspection) add(p Partition) bool {
 	if len(i.info.Partitions) == maxPartitions {
-		i.warnf("more than %d partitions: the rest is left out", maxPartitions)
+		i.warnf("more than %d partitions: the rest was ignored", maxPartitions)
 		return false
 	}
 	if size := i.disk.Size(); p.Start > size || p.Size > size-p.Start {
@@ -65,7 +65,7 @@ func (i *inspection) add(p Partition) bool {
 	return true
 }
 
-// overlaps warns of partitions that share bytes.
+// overlaps warns about partitions that overlap.
 func (i *inspection) overlaps() {
 	order := slices.Clone(i.info.Partitions)
 	order = slices.DeleteFunc(order, func(p Partition) bool { return p.Type == typeExtended })

@@ -63,7 +63,7 @@ var tables = []struct {
 	{"disk cut", changed(func(d *disk) { d.b = d.b[:15*512] }), GPT, "1:10+10", "partition 1 ends past the end of the disk"},
 	{"hybrid MBR", changed(func(d *disk) { d.mbrEntry(0, 1, 0, 0x83, 10, 10) }), GPT, "1:10+10", "hybrid"},
 	{"no protective MBR", changed(func(d *disk) { clear(d.header(0)) }), GPT, "1:10+10", "no protective MBR"},
-	{"GPT left over", changed(func(d *disk) { d.mbrEntry(0, 0, 0, 0x83, 10, 10) }), MBR, "1:10+10", "left over"},
+	{"GPT left over", changed(func(d *disk) { d.mbrEntry(0, 0, 0, 0x83, 10, 10) }), MBR, "1:10+10", "as a remnant"},
 	{"GPT left over and damaged", changed(func(d *disk) { d.mbrEntry(0, 0, 0, 0x83, 10, 10); d.header(1)[16]++ }), MBR, "1:10+10", ""},
 	{"partition backwards", func() *disk { return gptDisk(512, 64, [2]uint64{20, 10}, [2]uint64{30, 31}) }, GPT, "1:0+0 2:30+2", "from sector 20 to 10"},
 	{"partition of 2^64 sectors", func() *disk { return gptDisk(512, 64, [2]uint64{0, 1<<64 - 1}) }, GPT, "1:0+0", "to 18446744073709551615"},

@@ -2,7 +2,7 @@ package contents
 
 import "fmt"
 
-// gptTypes has the usual types of a GPT: of UEFI 2.10, section 5.3.3, and of the
+// gptTypes lists the common GPT partition types, from UEFI 2.10, section 5.3.3, and the
 // Discoverable Partitions Specification.
 var gptTypes = map[string]string{
 	"c12a7328-f81f-11d2-ba4b-00a0c93ec93b": "efi",
@@ -41,8 +41,7 @@ func gptType(id string) string {
 	return id
 }
 
-// mbrTypes has the usual types of an MBR, by the names of gptTypes where they mean the
-// same.
+// mbrTypes lists the common MBR partition types, under the names of gptTypes where they correspond.
 var mbrTypes = map[byte]string{
 	0x01: "fat12",
 	0x04: "fat16",

@@ -11,11 +11,11 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A Content is what is in a file, an [image.Source] that knows the file's holes.
+// A Content is the content of a file: an [image.Source] that reports the file's holes.
 type Content struct{ f *File }
 
-// Content returns what is in a regular file. It is safe for concurrent use, as long as nothing else is
-// done with the filesystem.
+// Content returns the content of a regular file. It fails with [fs.ErrInvalid] for any other file.
+// The Content is safe for concurrent use while the filesystem is not used otherwise.
 func (f *File) Content() (*Content, error) {
 	if !f.Mode.IsRegular() {
 		return nil, fmt.Errorf("not a regular file: %w", fs.ErrInvalid)
@@ -26,15 +26,15 @@ func (f *File) Content() (*Content, error) {
 // Size returns the length of the file in bytes.
 func (c *Content) Size() int64 { return c.f.Size }
 
-// run returns the run of the file at an offset. Those that follow each other on the disk are
-// one, up to a length.
+// run returns the run of the file at an offset. It merges runs that are contiguous on the disk, up
+// to a length of most.
 func (c *Content) run(off, most int64) (tree.Run, error) {
 	c.f.fs.mu.Lock()
 	defer c.f.fs.mu.Unlock()
 	var all tree.Run
 	for all.Length < most && off+all.Length < c.f.Size {
 		if c.f.fs.runs--; c.f.fs.runs < 0 {
-			return tree.Run{}, fmt.Errorf("more than %d pieces of files: %w", maxRuns, ErrLimit)
+			return tree.Run{}, fmt.Errorf("more than %d runs of files: %w", maxRuns, ErrLimit)
 		}
 		r, err := c.f.node.Run(off + all.Length)
 		switch {
@@ -54,7 +54,7 @@ func (c *Content) run(off, most int64) (tree.Run, error) {
 // ReadAt reads the file; see [io.ReaderAt].
 func (c *Content) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
-		return 0, errors.New("read at a negative offset")
+		return 0, errors.New("negative read offset")
 	}
 	done := 0
 	for done < len(p) && off+int64(done) < c.f.Size {
@@ -70,7 +70,7 @@ func (c *Content) ReadAt(p []byte, off int64) (int, error) {
 		case r.Inode != nil:
 			copy(part, r.Inode)
 		case r.At > size || int64(len(part)) > size-r.At:
-			return done, fmt.Errorf("%w: %d bytes of the file are at %d, past the end of the disk or partition at %d", image.ErrFormat, r.Length, r.At, size)
+			return done, fmt.Errorf("%w: %d bytes of the file at %d are past the end of the disk or partition at %d", image.ErrFormat, r.Length, r.At, size)
 		default:
 			if n, err := image.ReadFull(c.f.fs.src, part, r.At); err != nil {
 				return done + n, err

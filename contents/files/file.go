@@ -11,11 +11,11 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A File is a file, a folder, a symbolic link or something else, and what its inode says.
+// A File is a file, a folder, a symbolic link or a special file, with the values of its inode.
 type File struct {
-	Name    string // as the folder that it was listed in has it; "" if it was found by a path
+	Name    string // name in the listed folder; "" if it was found by path
 	Inode   uint64
-	Mode    fs.FileMode // with its kind
+	Mode    fs.FileMode // permissions and kind
 	UID     uint32
 	GID     uint32
 	Links   uint32
@@ -31,7 +31,7 @@ func (f *FS) file(name string, n tree.Node) *File {
 	return &File{Name: name, Inode: a.Number, Mode: mode(a.Mode), UID: a.UID, GID: a.GID, Links: a.Links, Size: a.Size, ModTime: a.ModTime, fs: f, node: n}
 }
 
-// mode translates the mode of POSIX.
+// mode converts a POSIX mode.
 func mode(posix uint16) fs.FileMode {
 	m := fs.FileMode(posix & 0o777)
 	for bit, flag := range map[uint16]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
@@ -59,9 +59,9 @@ func mode(posix uint16) fs.FileMode {
 	return m
 }
 
-// Entries yields what is in a folder, in the order in which it is stored. An entry that cannot be
-// read is an error with a File that has its name and nothing else; others may follow. An error
-// without a File is the last one.
+// Entries yields the entries of a folder in the order in which they are stored. For an entry that
+// cannot be read, it yields an error with a File that has only its name; more entries can follow.
+// An error without a File is the last one.
 func (f *File) Entries() iter.Seq2[*File, error] {
 	return func(yield func(*File, error) bool) {
 		more := true
@@ -95,7 +95,7 @@ func (f *File) Entries() iter.Seq2[*File, error] {
 	}
 }
 
-// Target returns where a symbolic link leads, as it is stored.
+// Target returns the target of a symbolic link, as stored.
 func (f *File) Target() (string, error) {
 	if f.Mode&fs.ModeSymlink == 0 {
 		return "", fs.ErrInvalid

@@ -1,8 +1,9 @@
 // Package files lists and reads the files of ext2, ext3, ext4 and XFS filesystems in disk images,
-// without mounting them. The journal is not replayed: what is in it only is not seen.
+// without mounting them. It does not replay the journal, so changes that are only there are
+// missing.
 //
-// An image may be hostile. Names are as they are stored, but never "." or "..", and without
-// slashes; kinds, sizes and links may be anything. The work of one [FS] is bounded.
+// An image can be hostile. Names are as stored, but never "." or "..", and never contain a slash.
+// Kinds, sizes and links can have any value. The work of one [FS] is bounded.
 package files
 
 import (
@@ -20,20 +21,20 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// ErrLimit means that more would have to be read than any filesystem needs that is not made to keep
-// readers busy.
+// ErrLimit means that the reads exceed the limits, which only a filesystem made to exhaust its
+// readers does.
 var ErrLimit = bounded.ErrLimit
 
-// Limits of what is read of one FS, but for the contents of files.
+// Limits of the reads of one FS, except for the contents of files.
 const (
 	maxBytes, maxReads = 64 << 30, 1 << 27
-	maxDir             = 1 << 30 // bytes of a folder
+	maxDir             = 1 << 30 // maximum size of a folder in bytes
 	maxEntries         = 10 << 20
-	maxRuns            = 64 << 20 // of the contents of files
+	maxRuns            = 64 << 20 // runs of the contents of files
 )
 
-// An FS is a filesystem. It and its files are for one goroutine at a time, but for what
-// [File.Content] says.
+// An FS is a filesystem. It and its files are not safe for concurrent use, except as described at
+// [File.Content].
 type FS struct {
 	src      image.Source
 	root     tree.Node
@@ -41,13 +42,13 @@ type FS struct {
 
 	entries int
 
-	mu   sync.Mutex // for the contents
+	mu   sync.Mutex // guards reads of contents
 	runs int
 }
 
-// Open opens the filesystem in src, a partition or a disk without a partition table. Another
-// filesystem, or none, is [image.ErrUnsupported], a damaged one [image.ErrFormat]. Nothing is read
-// any more after the end of ctx.
+// Open opens the filesystem in src, a partition or a disk without a partition table. An unsupported
+// or missing filesystem is [image.ErrUnsupported], a damaged one [image.ErrFormat]. All reads fail
+// once ctx is done.
 func Open(ctx context.Context, src image.Source) (*FS, error) {
 	r := bounded.New(ctx, src, src.Size(), maxBytes, maxReads)
 	head, err := r.Bytes(0, 2048)
@@ -75,10 +76,10 @@ func Open(ctx context.Context, src image.Source) (*FS, error) {
 		f.root, err = e.Root()
 		return f, err
 	}
-	return nil, advice.With(fmt.Errorf("%w: there is no ext2, ext3, ext4 or XFS filesystem", image.ErrUnsupported), "luksimg inspect FILE tells what is on the disk, and in which partitions")
+	return nil, advice.With(fmt.Errorf("%w: no ext2, ext3, ext4 or XFS filesystem", image.ErrUnsupported), "luksimg inspect FILE tells what is on the disk, and in which partitions")
 }
 
-// mounted tells who reads a filesystem that has what is not read here.
+// mounted adds the advice to mount a filesystem with unsupported features.
 func mounted(err error) error {
 	if errors.Is(err, image.ErrUnsupported) {
 		return advice.With(err, "mount it on a system that knows it: luksimg serve gives its disk to one")
@@ -86,11 +87,11 @@ func mounted(err error) error {
 	return err
 }
 
-// Warnings tells what is odd about the filesystem.
+// Warnings describes oddities of the filesystem.
 func (f *FS) Warnings() []string { return f.warnings }
 
-// Find returns the file or folder at a path from the root, through symbolic links as a system booted
-// from it would go. What is not there is [fs.ErrNotExist].
+// Find returns the file or folder at a path from the root. It follows symbolic links as a system
+// booted from the disk would. A missing file is [fs.ErrNotExist].
 func (f *FS) Find(path string) (*File, error) {
 	n, err := tree.Open(f.root, path)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package bounded reads parts of a disk image within limits: of the part itself, of
-// how many bytes are read, and in how many pieces.
+// Package bounded reads parts of a disk image within limits on the range, the number of bytes and
+// the number of reads.
 package bounded
 
 import (
@@ -10,14 +10,14 @@ import (
 )
 
 var (
-	// ErrLimit says that more would have to be read than is allowed.
-	ErrLimit = errors.New("too much would have to be read")
+	// ErrLimit means that the reads exceed the limits.
+	ErrLimit = errors.New("too much data to read")
 
-	// ErrRange says that something lies outside the disk or the partition.
+	// ErrRange means that a read lies outside the disk or the partition.
 	ErrRange = errors.New("outside the disk or partition")
 )
 
-// A budget is what may still be read.
+// A budget is the remaining allowance of reads.
 type budget struct {
 	bytes int64
 	reads int
@@ -29,17 +29,17 @@ type Reader struct {
 	src     io.ReaderAt
 	start   int64
 	size    int64
-	budgets []*budget // its own, and those of what it is a part of
+	budgets []*budget // its own budget and those of the readers that it is a part of
 	failure *error    // shared with all parts
 }
 
-// New returns a reader of the size bytes of src, that reads until ctx ends, and at most
-// that many bytes, in that many pieces.
+// New returns a reader of the size bytes of src. It reads until ctx is done, and at most the given
+// number of bytes in the given number of reads.
 func New(ctx context.Context, src io.ReaderAt, size, bytes int64, reads int) *Reader {
 	return &Reader{ctx, src, 0, size, []*budget{{bytes, reads}}, new(error)}
 }
 
-// Section returns a reader of a part, clipped to r, with the limits of r and its own.
+// Section returns a reader of a part, clipped to r, with its own limits in addition to those of r.
 func (r *Reader) Section(off, n, bytes int64, reads int) *Reader {
 	s := *r
 	off = min(max(off, 0), r.size)
@@ -49,15 +49,15 @@ func (r *Reader) Section(off, n, bytes int64, reads int) *Reader {
 	return &s
 }
 
-// Size returns the length of what may be read, in bytes.
+// Size returns the length of the readable range in bytes.
 func (r *Reader) Size() int64 { return r.size }
 
-// Failure returns why the source could not be read, or why the context ended: unlike
-// the errors that are due to what was read.
+// Failure returns the error of the source, or the cause of ctx. It is nil after an error that the
+// data caused.
 func (r *Reader) Failure() error { return *r.failure }
 
-// Read fills p from offset off. Its errors are [ErrRange] and [ErrLimit], and those
-// that Failure returns from then on.
+// Read fills p from offset off. Its errors match [ErrRange] or [ErrLimit], or are those that
+// Failure returns from then on.
 func (r *Reader) Read(p []byte, off int64) error {
 	if *r.failure != nil {
 		return *r.failure
@@ -90,7 +90,7 @@ func (r *Reader) Read(p []byte, off int64) error {
 	return err
 }
 
-// Bytes returns up to n bytes from offset off, fewer at the end of the part.
+// Bytes returns up to n bytes from offset off, fewer at the end of the range.
 func (r *Reader) Bytes(off, n int64) ([]byte, error) {
 	if off < 0 || off > r.size {
 		return nil, fmt.Errorf("offset %d is %w", off, ErrRange)

@@ -9,8 +9,8 @@ import (
 )
 
 // Lookup returns the entry of a directory, or [fs.ErrNotExist]. It reads the directory
-// from its start: the index of a large one looks like empty entries, by design ("Hash
-// Tree Directories").
+// sequentially, as the index of a large one looks like empty entries by design ("Hash Tree
+// Directories").
 func (n *Node) Lookup(name string) (tree.Node, error) {
 	if n.kind != tree.Dir {
 		return nil, fs.ErrNotExist
@@ -28,7 +28,7 @@ func (n *Node) Lookup(name string) (tree.Node, error) {
 	return n.f.inode(ino)
 }
 
-// find returns the inode number that an entry has, or 0.
+// find returns the inode number of an entry, or 0.
 func (n *Node) find(name string) (ino uint32, err error) {
 	err = n.entries(func(entry []byte, number uint32) bool {
 		if string(entry) == name {
@@ -55,7 +55,7 @@ func (n *Node) Entries(visit func(name string, open func() (tree.Node, error)) b
 // entries calls visit for the name and the inode number of each entry, until it returns false.
 func (n *Node) entries(visit func(name []byte, ino uint32) bool) error {
 	if n.flags&flagInlineData != 0 {
-		// The number of the parent comes first ("Inline Directories").
+		// The inode number of the parent comes first ("Inline Directories").
 		head, tail, err := n.inline()
 		if err != nil {
 			return err
@@ -91,8 +91,8 @@ func (n *Node) entries(visit func(name []byte, ino uint32) bool) error {
 	return nil
 }
 
-// scan calls visit for the entries that fill b, which is at an offset of the disk ("Linear (Classic)
-// Directories"), and returns whether it wants more.
+// scan calls visit for the entries in b, which is at offset at of the disk ("Linear (Classic)
+// Directories"). more is false if visit returned false.
 func (n *Node) scan(b []byte, at int64, visit func(name []byte, ino uint32) bool) (more bool, err error) {
 	for i := 0; i+8 <= len(b); {
 		ino, length, nameLen := le.Uint32(b[i:]), entryLength(le.Uint16(b[i+4:]), len(b)), int(b[i+6])
@@ -107,8 +107,8 @@ func (n *Node) scan(b []byte, at int64, visit func(name []byte, ino uint32) bool
 	return true, nil
 }
 
-// entryLength decodes the length of an entry in blocks of 64 KiB, in which that of the
-// whole block does not fit 16 bits.
+// entryLength decodes the length of an entry. In blocks of 64 KiB, the length of a whole block does
+// not fit in 16 bits.
 func entryLength(length uint16, block int) int {
 	if block < 65536 {
 		return int(length)

@@ -2,14 +2,14 @@ package ext4
 
 import "fmt"
 
-// A run is a piece of a file: blocks that are together on the disk, or a hole.
+// A run is a part of a file: contiguous blocks on the disk, or a hole.
 type run struct {
-	start  int64 // block of the disk, unless it is a hole
+	start  int64 // block of the disk, unless a hole
 	blocks int64 // at least one
 	hole   bool
 }
 
-// locate returns the run of the file that starts at a block of it.
+// locate returns the run of the file that starts at a block of the file.
 func (n *Node) locate(block int64) (run, error) {
 	if n.flags&flagExtents != 0 {
 		return n.extent(block)
@@ -19,16 +19,16 @@ func (n *Node) locate(block int64) (run, error) {
 
 const (
 	extentMagic = 0xf30a
-	extentSize  = 12 // of the header, an index and an extent each
+	extentSize  = 12 // size of the header, of an index and of an extent
 	maxDepth    = 5
-	maxLength   = 32768          // of an extent with data
+	maxLength   = 32768          // maximum length of an extent with data
 	farEnd      = int64(1) << 32 // no file has more blocks
 )
 
-// extent finds a block in the tree of extents ("Extent Tree").
+// extent looks a block up in the extent tree ("Extent Tree").
 func (n *Node) extent(block int64) (run, error) {
 	node, at := n.raw[40:100], n.at+40
-	end := farEnd // of what the node is about
+	end := farEnd // end of the range that the node covers
 	if block >= end {
 		return run{}, bad(at, "file block", block, "less than 2^32")
 	}
@@ -47,7 +47,7 @@ func (n *Node) extent(block int64) (run, error) {
 			return run{}, bad(at+6, "eh_depth", got, fmt.Sprint(depth-1))
 		}
 		depth = got
-		// The last entry that starts at the block or before it.
+		// Find the last entry that starts at the block or before it.
 		nth, next := -1, end
 		for i := range entries {
 			first := int64(le.Uint32(node[extentSize*(i+1):]))
@@ -73,8 +73,8 @@ func (n *Node) extent(block int64) (run, error) {
 	}
 }
 
-// leaf returns the run that an extent gives for a block at its start or behind it; the
-// extent after it starts at next.
+// leaf returns the run of an extent for a block at its start or after it. The next extent starts at
+// next.
 func leaf(e []byte, block, next int64) run {
 	first, length := int64(le.Uint32(e)), int64(le.Uint16(e[4:]))
 	hole := length > maxLength // allocated, but never written
@@ -89,8 +89,8 @@ func leaf(e []byte, block, next int64) run {
 	return run{start + skip, min(length, next-first) - skip, hole}
 }
 
-// indirect finds a block by the twelve direct pointers and the trees of one to three
-// levels ("Direct/Indirect Block Addressing").
+// indirect looks a block up in the twelve direct pointers and the trees of one to three levels
+// ("Direct/Indirect Block Addressing").
 func (n *Node) indirect(block int64) (run, error) {
 	const direct = 12
 	pointers := n.raw[40:100]
@@ -123,7 +123,7 @@ func (n *Node) indirect(block int64) (run, error) {
 	return run{}, bad(n.at+40, "file block", block, "within the reach of a triple indirect block")
 }
 
-// pointed returns what the nth pointer gives, which is about so many blocks.
+// pointed returns the run of the nth pointer, which covers the given number of blocks.
 func pointed(b []byte, nth, blocks int64) run {
 	p := int64(le.Uint32(b[4*nth:]))
 	return run{p, blocks, p == 0}

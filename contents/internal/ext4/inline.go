@@ -9,9 +9,9 @@ const (
 	attrIndexSystem = 7 // names that start with "system."
 )
 
-// inline returns the content of a file or directory that is in its inode: in place of
-// the block pointers, and from there on in the attribute "system.data" ("Inline Data",
-// "Extended Attributes").
+// inline returns the content of a file or directory that is stored in its inode. It starts in place
+// of the block pointers and continues in the attribute "system.data" ("Inline Data", "Extended
+// Attributes").
 func (n *Node) inline() (head, tail []byte, err error) {
 	head = n.raw[40:100]
 	if len(n.raw) < 132 {

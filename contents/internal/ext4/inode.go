@@ -22,8 +22,8 @@ const rootInode = 2
 // A Node is an inode.
 type Node struct {
 	f     *FS
-	raw   []byte // of inodeSize
-	at    int64  // where it is, in bytes
+	raw   []byte // the inode, of inodeSize bytes
+	at    int64  // offset of the inode in bytes
 	ino   uint32
 	kind  tree.Kind
 	flags uint32
@@ -57,11 +57,11 @@ func (f *FS) inode(ino uint32) (*Node, error) {
 	case 0xa000:
 		n.kind = tree.Link
 	case 0:
-		return nil, bad(n.at, "i_mode", mode, "that of an inode in use")
+		return nil, bad(n.at, "i_mode", mode, "the mode of an inode in use")
 	}
 	n.flags = le.Uint32(n.raw[32:])
 	n.size = int64(le.Uint32(n.raw[4:]))
-	// The upper half was something else in directories of old.
+	// In old directories, the upper half had another meaning.
 	if n.kind == tree.File || n.kind == tree.Dir && f.has(incompatLargeDir) {
 		n.size |= int64(le.Uint32(n.raw[108:])) << 32
 	}
@@ -71,10 +71,10 @@ func (f *FS) inode(ino uint32) (*Node, error) {
 	return n, nil
 }
 
-// Kind returns what the inode is.
+// Kind returns the kind of the inode.
 func (n *Node) Kind() tree.Kind { return n.kind }
 
-// Attr returns what the inode says ("Index Nodes", "Inode Timestamps").
+// Attr returns the attributes of the inode ("Index Nodes", "Inode Timestamps").
 func (n *Node) Attr() tree.Attr {
 	b := n.raw
 	a := tree.Attr{
@@ -120,7 +120,7 @@ func (n *Node) Run(off int64) (tree.Run, error) {
 	return tree.Run{At: r.start*bs + skip, Length: length, Hole: r.hole}, nil
 }
 
-// readable fails for what is there but cannot be understood without a key.
+// readable returns an error if the inode is encrypted.
 func (n *Node) readable() error {
 	if n.flags&flagEncrypted != 0 {
 		return fmt.Errorf("ext4: inode %d is encrypted: %w", n.ino, image.ErrUnsupported)
@@ -128,8 +128,7 @@ func (n *Node) readable() error {
 	return nil
 }
 
-// Content returns what a file holds, at most limit bytes of it, or the target of a
-// symbolic link.
+// Content returns at most limit bytes of a file, or the target of a symbolic link.
 func (n *Node) Content(limit int) ([]byte, error) {
 	if err := n.readable(); err != nil {
 		return nil, err
@@ -138,7 +137,7 @@ func (n *Node) Content(limit int) ([]byte, error) {
 		return nil, fs.ErrInvalid
 	}
 	size := int(min(n.size, int64(limit)))
-	const inInode = 60 // of i_block
+	const inInode = 60 // size of i_block
 	switch {
 	case n.flags&flagInlineData != 0:
 		head, tail, err := n.inline()
@@ -148,7 +147,7 @@ func (n *Node) Content(limit int) ([]byte, error) {
 		b := append(append(make([]byte, 0, len(head)+len(tail)), head...), tail...)
 		return b[:min(size, len(b))], nil
 	case n.kind == tree.Link && n.size < inInode:
-		// A fast link ("Symbolic Links").
+		// A fast symbolic link ("Symbolic Links").
 		return n.raw[40 : 40+size], nil
 	}
 	b := make([]byte, 0, size)
@@ -159,7 +158,7 @@ func (n *Node) Content(limit int) ([]byte, error) {
 		}
 		if run.hole {
 			end := min(int64(size), int64(len(b))+min(run.blocks, 1<<32)*n.f.blockSize)
-			b = b[:end] // of zeros
+			b = b[:end] // leaves zeros
 			continue
 		}
 		block, err := n.f.block(run.start)

@@ -1,9 +1,8 @@
-// Package ext4 reads files and directories of ext2, ext3 and ext4 filesystems by path:
-// no more than is needed to tell which system is installed. It checks no checksums and
-// does not replay the journal.
+// Package ext4 reads files and directories of ext2, ext3 and ext4 filesystems. It verifies no
+// checksums and does not replay the journal.
 //
-// References are to the sections of "ext4 Data Structures and Algorithms" in the
-// documentation of Linux (filesystems/ext4).
+// References are to the sections of "ext4 Data Structures and Algorithms" in the documentation of
+// Linux (filesystems/ext4).
 package ext4
 
 import (
@@ -17,7 +16,7 @@ import (
 
 var le = binary.LittleEndian
 
-// Where the superblock is, and fields in it ("Super Block").
+// Offset of the superblock, and of fields in it ("Super Block").
 const (
 	superAt   = 1024
 	superSize = 1024
@@ -61,8 +60,8 @@ const (
 	incompatEncrypt    = 0x10000
 	incompatCasefold   = 0x20000
 
-	// What is not in here changes how files are stored in a way that is not known:
-	// 0x1 compression, 0x8 a journal device, 0x1000 data in directory entries.
+	// Any other incompatible feature changes how files are stored: 0x1 is compression, 0x8 a
+	// journal device, 0x1000 data in directory entries.
 	incompatKnown = incompatFiletype | incompatRecover | incompatMetaBG | incompatExtents | incompat64bit | incompatMMP |
 		incompatFlexBG | incompatEAInode | incompatCsumSeed | incompatLargeDir | incompatInlineData | incompatEncrypt | incompatCasefold
 
@@ -73,7 +72,7 @@ const stateErrors = 2
 
 // An FS is a filesystem. It is not safe for concurrent use.
 type FS struct {
-	// MaxDir is how much of a directory is read, in bytes.
+	// MaxDir is the maximum number of bytes to read of a directory.
 	MaxDir int64
 
 	r *bounded.Reader
@@ -95,8 +94,8 @@ type FS struct {
 	cache cache
 }
 
-// Open reads the superblock of the filesystem in r. It fails with an
-// [*image.FormatError], an [image.ErrUnsupported], or an error of r.
+// Open reads the superblock of the filesystem in r. It fails with an [*image.FormatError], with
+// [image.ErrUnsupported], or with an error of r.
 func Open(r *bounded.Reader) (*FS, error) {
 	b := make([]byte, superSize)
 	if err := r.Read(b, superAt); err != nil {
@@ -118,7 +117,7 @@ func Open(r *bounded.Reader) (*FS, error) {
 	if m := le.Uint16(b[offMagic:]); m != magic {
 		return nil, bad(superAt+offMagic, "s_magic", m, "0xef53")
 	}
-	// Revision 0 has no features, and inodes of one size.
+	// Revision 0 has no features and a fixed inode size.
 	if le.Uint32(b[offRevision:]) > 0 {
 		f.inodeSize = int64(le.Uint16(b[offInodeSize:]))
 		f.compat, f.incompat, f.roCompat = le.Uint32(b[offCompat:]), le.Uint32(b[offIncompat:]), le.Uint32(b[offROCompat:])
@@ -134,7 +133,7 @@ func Open(r *bounded.Reader) (*FS, error) {
 	return f, f.check(le.Uint32(b[offLogBlock:]))
 }
 
-// check sets the block size, and looks at all fields that are used in arithmetic.
+// check sets the block size and checks all fields that are used in arithmetic.
 func (f *FS) check(logBlock uint32) error {
 	if logBlock > 6 {
 		return bad(superAt+offLogBlock, "s_log_block_size", logBlock, "at most 6")
@@ -142,7 +141,7 @@ func (f *FS) check(logBlock uint32) error {
 	f.blockSize = 1024 << logBlock
 	switch {
 	case f.blocks < 1 || f.blocks > 1<<62/f.blockSize:
-		return bad(superAt+offBlocks, "s_blocks_count", uint64(f.blocks), "from 1 to what has less than 2^62 bytes")
+		return bad(superAt+offBlocks, "s_blocks_count", uint64(f.blocks), "at least 1, and less than 2^62 bytes in all")
 	case f.firstData > 1 || f.firstData >= f.blocks:
 		return bad(superAt+offFirstData, "s_first_data_block", f.firstData, "0 or 1, and less than the number of blocks")
 	case f.blocksPerGroup < 8:
@@ -159,11 +158,11 @@ func (f *FS) check(logBlock uint32) error {
 
 func (f *FS) has(incompat uint32) bool { return f.incompat&incompat != 0 }
 
-// Warnings tells what is odd about the filesystem but does not prevent reading.
+// Warnings describes oddities of the filesystem that do not prevent reading.
 func (f *FS) Warnings() []string {
 	var w []string
 	if f.has(incompatRecover) {
-		w = append(w, "the filesystem was not unmounted: its journal, which is not read, may hold changes")
+		w = append(w, "the filesystem was not unmounted: its journal, which was not read, can contain changes")
 	}
 	if f.state&stateErrors != 0 {
 		w = append(w, "the filesystem is marked as having errors")
@@ -179,8 +178,7 @@ func (f *FS) groups() int64 {
 	return (f.blocks - f.firstData + f.blocksPerGroup - 1) / f.blocksPerGroup
 }
 
-// inodeTable returns the block at which the inodes of a group start ("Block Group
-// Descriptors").
+// inodeTable returns the first block of the inode table of a group ("Block Group Descriptors").
 func (f *FS) inodeTable(group int64) (int64, error) {
 	perBlock := f.blockSize / f.descSize
 	nth := group / perBlock
@@ -199,8 +197,8 @@ func (f *FS) inodeTable(group int64) (int64, error) {
 	return table, nil
 }
 
-// descBlock returns the nth block of group descriptors, which are all behind the
-// superblock, or, with meta_bg, in the groups they describe ("Meta Block Groups").
+// descBlock returns the nth block of group descriptors. These blocks follow the superblock, or,
+// with meta_bg, are in the groups that they describe ("Meta Block Groups").
 func (f *FS) descBlock(nth int64) int64 {
 	if !f.has(incompatMetaBG) || nth < f.firstMetaBG {
 		return superAt/f.blockSize + 1 + nth
@@ -210,8 +208,8 @@ func (f *FS) descBlock(nth int64) int64 {
 	if f.hasSuper(group) {
 		at++
 	}
-	// Blocks of 1 KiB in clusters: the superblock is in block 1 although the first
-	// group starts at 0.
+	// With blocks of 1 KiB in clusters, the superblock is in block 1, although the first group
+	// starts at 0.
 	if f.blockSize == 1024 && nth == 0 && f.firstData == 0 {
 		at++
 	}
@@ -240,15 +238,15 @@ func (f *FS) hasSuper(group int64) bool {
 	return false
 }
 
-// cache holds a few blocks that were read last: a directory's mapping is looked up for
-// each of its blocks.
+// cache holds the most recently read blocks. The mapping of a directory is looked up for each of
+// its blocks.
 type cache struct {
 	blocks [8][]byte
 	number [8]int64
 	next   int
 }
 
-// block returns a block, which is not to be written to.
+// block returns a block, which must not be modified.
 func (f *FS) block(n int64) ([]byte, error) {
 	if n < 0 || n >= f.blocks {
 		return nil, fmt.Errorf("ext4: block %d of %d: %w", uint64(n), f.blocks, bounded.ErrRange)

@@ -1,5 +1,5 @@
-// Package fstest holds what the tests of the readers of all filesystems do: read damaged images
-// within bounds, and change bytes of good ones where they are read.
+// Package fstest contains shared tests for readers of filesystems. They read damaged images within
+// limits, and change bytes of valid images where they are read.
 package fstest
 
 import (
@@ -15,10 +15,10 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// Root opens a filesystem, and returns its root.
+// Root opens a filesystem and returns its root.
 type Root func(r *bounded.Reader) (tree.Node, error)
 
-// read finds a path and reads what is there, up to a limit.
+// read finds a path and reads the file there, up to limit bytes.
 func (root Root) read(r *bounded.Reader, path string, limit int) ([]byte, error) {
 	n, err := root(r)
 	if err != nil {
@@ -30,11 +30,11 @@ func (root Root) read(r *bounded.Reader, path string, limit int) ([]byte, error)
 	return n.Content(limit)
 }
 
-// ErrAny is any error, or none.
+// ErrAny stands for any error or none.
 var ErrAny = errors.New("any error, or none")
 
-// Hostile reads a path of an image: the error has to be of this kind, with a text, and so many bytes
-// may be read, in as many pieces of a KiB.
+// Hostile reads a path of an image. The error must be of this kind and contain text. At most the
+// given number of bytes can be read, in as many pieces of 1 KiB.
 func Hostile(t *testing.T, root Root, image []byte, path, text string, kind error, most int64) {
 	t.Helper()
 	src := &imagetest.Counter{ReaderAt: bytes.NewReader(image)}
@@ -51,20 +51,20 @@ func Hostile(t *testing.T, root Root, image []byte, path, text string, kind erro
 	}
 }
 
-// A Tracer notes where a reader reads.
+// A Tracer records the reads of a reader.
 type Tracer struct {
 	*bytes.Reader
 	At [][2]int64 // offset and length
 }
 
-// ReadAt notes a read.
+// ReadAt records and performs a read.
 func (t *Tracer) ReadAt(p []byte, off int64) (int, error) {
 	t.At = append(t.At, [2]int64{off, int64(len(p))})
 	return t.Reader.ReadAt(p, off)
 }
 
-// Fuzz changes bytes of images in places that are read: five bytes of changes are which read it is
-// (two bytes), which byte of it (two bytes), and its new value.
+// Fuzz changes bytes of images where they are read. Five bytes encode a change: the number of the
+// read (two bytes), the byte in it (two bytes), and its new value.
 func Fuzz(f *testing.F, root Root, paths []string, images ...[]byte) {
 	var traces [][][2]int64
 	for i, b := range images {
@@ -104,7 +104,7 @@ func Fuzz(f *testing.F, root Root, paths []string, images ...[]byte) {
 	})
 }
 
-// walk goes through the entries of a folder and the runs of a file, up to a number.
+// walk visits the entries of a folder and the runs of a file, up to a limit.
 func walk(t *testing.T, n tree.Node) {
 	left := 100
 	n.Entries(func(_ string, open func() (tree.Node, error)) bool {
@@ -124,7 +124,7 @@ func walk(t *testing.T, n tree.Node) {
 	}
 }
 
-// Change changes bytes of b where it was read, and returns what undoes that.
+// Change changes bytes of b where it was read. The returned function restores them.
 func Change(b []byte, trace [][2]int64, changes []byte) (undo func()) {
 	good := map[int64]byte{}
 	for ; len(changes) >= 5; changes = changes[5:] {

@@ -1,5 +1,5 @@
-// Package tree finds files by path in a filesystem that is read without mounting it,
-// through symbolic links, as a system booted from it would.
+// Package tree finds files by path in a filesystem that is not mounted. It follows symbolic links
+// as a system booted from it would.
 package tree
 
 import (
@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Kind is what a [Node] is.
+// Kind is the kind of a [Node].
 type Kind uint8
 
-// The kinds that matter here.
+// The kinds that are distinguished.
 const (
 	Other Kind = iota // a device, a socket, a pipe
 	File
@@ -28,22 +28,21 @@ type Node interface {
 	// Lookup returns the entry of a directory, or [fs.ErrNotExist].
 	Lookup(name string) (Node, error)
 
-	// Content returns what a file holds, at most limit bytes of it, or the target of
-	// a symbolic link.
+	// Content returns at most limit bytes of a file, or the target of a symbolic link.
 	Content(limit int) ([]byte, error)
 
-	// Attr returns what the inode says.
+	// Attr returns the attributes of the inode.
 	Attr() Attr
 
 	// Entries calls visit for each entry of a directory, in the order in which they are stored,
-	// until it returns false. The names may be anything, "." and ".." too.
+	// until it returns false. Names can have any value, including "." and "..".
 	Entries(visit func(name string, open func() (Node, error)) bool) error
 
 	// Run returns the run of a file that starts at an offset, which must be less than its size.
 	Run(off int64) (Run, error)
 }
 
-// Attr is what an inode says of itself.
+// Attr holds the attributes of an inode.
 type Attr struct {
 	Number          uint64
 	Mode            uint16 // as in POSIX
@@ -52,10 +51,10 @@ type Attr struct {
 	ModTime         time.Time
 }
 
-// A Run is a piece of a file: bytes that are together on the disk, in the inode, or a hole.
+// A Run is a part of a file: contiguous bytes on the disk, bytes in the inode, or a hole.
 type Run struct {
-	At     int64 // bytes from the start of the filesystem, if it is on the disk
-	Length int64 // at least one
+	At     int64 // bytes from the start of the filesystem, if on the disk
+	Length int64 // bytes, at least one
 	Hole   bool
 	Inode  []byte // the bytes, if they are in the inode
 }
@@ -63,18 +62,18 @@ type Run struct {
 const (
 	maxLinks  = 40   // as in Linux
 	maxTarget = 4096 // PATH_MAX
-	maxNames  = 256  // path components, with those of links
+	maxNames  = 256  // path components, including those of links
 	maxDepth  = 64   // directories
 )
 
-// ErrLinks is a path with more symbolic links, or names, than is allowed.
+// ErrLinks means that a path has too many symbolic links or components.
 var ErrLinks = errors.New("too many symbolic links")
 
-// Open returns the node at a path from the root, which is [fs.ErrNotExist] if a part of
-// the path is not there or no directory.
+// Open returns the node at a path from the root. It is [fs.ErrNotExist] if a part of the path does
+// not exist or is not a directory.
 func Open(root Node, path string) (Node, error) {
 	todo := strings.Split(path, "/")
-	// The directories on the way, as ".." is not stored everywhere, and may be wrong.
+	// Keep the directories of the path: ".." is not always stored, and can be wrong.
 	dirs := []Node{root}
 	for links, names := 0, 0; len(todo) > 0; {
 		name := todo[0]

@@ -8,9 +8,8 @@ import (
 	"github.com/luksimg/luksimg/contents/internal/tree"
 )
 
-// Lookup returns the entry of a directory, or [fs.ErrNotExist]. It reads the names from
-// the first on and leaves the index alone, so that block, leaf, node and tree
-// directories are one ("Directories").
+// Lookup returns the entry of a directory, or [fs.ErrNotExist]. It reads the names sequentially and
+// ignores the index, so that block, leaf, node and tree directories are read alike ("Directories").
 func (n *Node) Lookup(name string) (tree.Node, error) {
 	if n.kind != tree.Dir {
 		return nil, fs.ErrNotExist
@@ -41,7 +40,7 @@ func (n *Node) Entries(visit func(name string, open func() (tree.Node, error)) b
 	})
 }
 
-// A visitor gets the name and the inode number of an entry, and returns whether it wants more.
+// A visitor receives the name and the inode number of an entry and returns whether to continue.
 type visitor func(name []byte, ino uint64) bool
 
 // entries calls visit for each entry, until it returns false.
@@ -52,7 +51,7 @@ func (n *Node) entries(visit visitor) error {
 	return n.long(visit)
 }
 
-// short goes through a directory inside its inode ("Short Form Directories").
+// short visits a directory inside its inode ("Short Form Directories").
 func (n *Node) short(visit visitor) error {
 	b, err := n.local()
 	if err != nil {
@@ -90,8 +89,8 @@ func (n *Node) short(visit visitor) error {
 	return nil
 }
 
-// long goes through the blocks of a directory that hold names. They come before its index,
-// and the size counts them only.
+// long visits the blocks of a directory that hold names. They precede its index, and the size
+// counts only them.
 func (n *Node) long(visit visitor) error {
 	f := n.f
 	per := uint64(1) << f.dirBlkLog // blocks in one of the directory
@@ -108,7 +107,7 @@ func (n *Node) long(visit visitor) error {
 			return err
 		}
 		if first.hole {
-			// A hole is as long as whole blocks of the directory, rounded down.
+			// A hole covers whole blocks of the directory; round down.
 			block += (max(first.blocks, per)/per - 1) * per
 			continue
 		}
@@ -126,7 +125,7 @@ func (n *Node) long(visit visitor) error {
 	return nil
 }
 
-// fill reads a block of the directory, which need not be in one piece.
+// fill reads a block of the directory, which need not be contiguous.
 func (n *Node) fill(b []byte, block uint64, r run) error {
 	for {
 		want := min(uint64(len(b)), r.blocks<<n.f.blockLog)
@@ -150,8 +149,8 @@ func (n *Node) fill(b []byte, block uint64, r run) error {
 	}
 }
 
-// scan calls visit for the entries in a block of the directory that is at an offset of the disk
-// ("Block Directories", "Leaf Directories"), and returns whether it wants more.
+// scan calls visit for the entries in a directory block at offset at of the disk ("Block
+// Directories", "Leaf Directories"). more is false if visit returned false.
 func (n *Node) scan(b []byte, at int64, visit visitor) (more bool, err error) {
 	i, end := 16, len(b)
 	switch mark := string(b[:4]); {
@@ -162,20 +161,20 @@ func (n *Node) scan(b []byte, at int64, visit visitor) (more bool, err error) {
 		if n.f.v5 {
 			i = 64
 		}
-		// The index is at the end of the block, and behind it its length.
+		// The index is at the end of the block, followed by its length.
 		count := int64(be.Uint32(b[end-8:]))
 		if room := int64(end-8-i) / 8; count > room {
 			return false, bad(at+int64(end)-8, "count", count, fmt.Sprintf("at most %d", room))
 		}
 		end -= 8 + 8*int(count)
 	default:
-		return false, bad(at, "directory block magic", fmt.Sprintf("%q", mark), "that of names")
+		return false, bad(at, "directory block magic", fmt.Sprintf("%q", mark), "the magic of a block of names")
 	}
 	ftype := 0
 	if n.f.ftype {
 		ftype = 1
 	}
-	const least = 16 // of an entry, as it is rounded up; what is unused may have 8
+	const least = 16 // minimum size of an entry, rounded up; unused space can have 8 bytes
 	for i < end {
 		if be.Uint16(b[i:]) == 0xffff { // unused
 			length := int(be.Uint16(b[i+2:]))
@@ -185,7 +184,7 @@ func (n *Node) scan(b []byte, at int64, visit visitor) (more bool, err error) {
 			i += length
 			continue
 		}
-		// The inode, the name's length, the name, its type, a tag of two bytes.
+		// The inode, the length of the name, the name, its type, a two-byte tag.
 		if end-i < least {
 			return false, bad(at+int64(i), "entry", fmt.Sprintf("%d bytes", end-i), "at least 16 bytes")
 		}

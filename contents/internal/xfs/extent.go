@@ -2,9 +2,9 @@ package xfs
 
 import "fmt"
 
-// A run is a piece of a file: blocks that are together on the disk, or a hole.
+// A run is a part of a file: contiguous blocks on the disk, or a hole.
 type run struct {
-	start  uint64 // block of the filesystem, unless it is a hole
+	start  uint64 // block of the filesystem, unless a hole
 	blocks uint64 // at least one
 	hole   bool
 }
@@ -16,7 +16,7 @@ const (
 	farEnd     = uint64(1) << 54
 )
 
-// locate returns the run of the file that starts at a block of it ("Data Extents").
+// locate returns the run of the file that starts at a block of the file ("Data Extents").
 func (n *Node) locate(block uint64) (run, error) {
 	if block >= farEnd {
 		return run{}, bad(n.at, "file block", block, "less than 2^54")
@@ -30,10 +30,10 @@ func (n *Node) locate(block uint64) (run, error) {
 	case formatBtree:
 		return n.btree(block)
 	}
-	return run{}, bad(n.at+5, "di_format", n.format, "extents or a tree of them")
+	return run{}, bad(n.at+5, "di_format", n.format, "extents or an extent tree")
 }
 
-// records finds a block among sorted extents, which are all before end.
+// records looks a block up in sorted extents, all of which start before end.
 func records(b []byte, block, end uint64) run {
 	for ; len(b) >= recordSize; b = b[recordSize:] {
 		hi, lo := be.Uint64(b), be.Uint64(b[8:])
@@ -50,11 +50,10 @@ func records(b []byte, block, end uint64) run {
 	return run{blocks: end - block, hole: true}
 }
 
-// btree finds a block in a tree of extents, whose root is in the inode ("B+tree Extent
-// List").
+// btree looks a block up in an extent tree, whose root is in the inode ("B+tree Extent List").
 func (n *Node) btree(block uint64) (run, error) {
 	if len(n.fork) < 4+pairSize {
-		return run{}, bad(n.at+82, "di_forkoff", len(n.fork)/8, "room for a tree")
+		return run{}, bad(n.at+82, "di_forkoff", len(n.fork)/8, "space for an extent tree")
 	}
 	level, count := int(be.Uint16(n.fork)), int(be.Uint16(n.fork[2:]))
 	pairs, at := n.fork[4:], n.forkAt
@@ -97,7 +96,7 @@ func (n *Node) btree(block uint64) (run, error) {
 		count = int(be.Uint16(b[6:]))
 		pairs = b[header:]
 		if level > 0 {
-			at += 4 // bb_numrecs is at 6 here, and at 2 in the inode
+			at += 4 // bb_numrecs is at 6 here, but at 2 in the inode
 			continue
 		}
 		if room := len(pairs) / recordSize; count > room {

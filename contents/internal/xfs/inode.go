@@ -17,7 +17,7 @@ const (
 	maxLinkTarget = 1024
 )
 
-// Where the content of an inode is ("Data Fork": di_format).
+// Format of the content of an inode ("Data Fork": di_format).
 const (
 	formatLocal   = 1
 	formatExtents = 2
@@ -28,21 +28,21 @@ const (
 type Node struct {
 	f       *FS
 	ino     uint64
-	at      int64 // bytes
+	at      int64 // offset of the inode in bytes
 	raw     []byte
 	kind    tree.Kind
 	format  byte
 	size    int64
-	extents uint64 // number of records, of formatExtents
+	extents uint64 // number of records, for formatExtents
 	fork    []byte // the data fork
-	forkAt  int64  // where it is, in bytes
+	forkAt  int64  // offset of the data fork in bytes
 }
 
 // Root returns the root directory.
 func (f *FS) Root() (*Node, error) { return f.inode(f.root) }
 
-// inode reads an inode, whose number tells where it is: allocation group, block, index
-// ("Inode Numbers", "On-disk Inode").
+// inode reads an inode. Its number encodes its place: allocation group, block and index ("Inode
+// Numbers", "On-disk Inode").
 func (f *FS) inode(ino uint64) (*Node, error) {
 	block, nth := ino>>f.inoPerLog, ino&(1<<f.inoPerLog-1)
 	at, err := f.at(block)
@@ -66,7 +66,7 @@ func (f *FS) inode(ino uint64) (*Node, error) {
 	case 0xa000:
 		n.kind = tree.Link
 	case 0:
-		return nil, bad(at+2, "di_mode", mode, "that of an inode in use")
+		return nil, bad(at+2, "di_mode", mode, "the mode of an inode in use")
 	}
 	if n.size < 0 {
 		return nil, bad(at+56, "di_size", uint64(n.size), "less than 2^63")
@@ -93,10 +93,10 @@ func (f *FS) inode(ino uint64) (*Node, error) {
 	return n, nil
 }
 
-// Kind returns what the inode is.
+// Kind returns the kind of the inode.
 func (n *Node) Kind() tree.Kind { return n.kind }
 
-// Attr returns what the inode says ("On-disk Inode", "Inode Timestamps").
+// Attr returns the attributes of the inode ("On-disk Inode", "Inode Timestamps").
 func (n *Node) Attr() tree.Attr {
 	const bigTime = 0x8
 	b := n.raw
@@ -106,7 +106,7 @@ func (n *Node) Attr() tree.Attr {
 	}
 	a.ModTime = time.Unix(int64(int32(be.Uint32(b[40:]))), int64(be.Uint32(b[44:]))).UTC()
 	if b[4] >= 3 && be.Uint64(b[120:])&bigTime != 0 {
-		// Nanoseconds since the least time that 32 bits have.
+		// Nanoseconds since the minimum 32-bit time.
 		t := be.Uint64(b[40:])
 		a.ModTime = time.Unix(int64(t/1e9)-1<<31, int64(t%1e9)).UTC()
 	}
@@ -142,23 +142,22 @@ func (n *Node) Run(off int64) (tree.Run, error) {
 	if err != nil {
 		return tree.Run{}, err
 	}
-	// An extent does not reach into another allocation group.
+	// An extent does not cross allocation groups.
 	if last, err := n.f.at(r.start + uint64(skip+length-1)>>log); err != nil || last < at {
 		return tree.Run{}, fmt.Errorf("xfs: inode %d: %d bytes at block %#x: %w", n.ino, length, r.start, bounded.ErrRange)
 	}
 	return tree.Run{At: at + skip, Length: length}, nil
 }
 
-// local returns the content in the inode itself.
+// local returns the content that is stored in the inode itself.
 func (n *Node) local() ([]byte, error) {
 	if n.size > int64(len(n.fork)) {
-		return nil, bad(n.at+56, "di_size", n.size, fmt.Sprintf("at most %d, the room in the inode", len(n.fork)))
+		return nil, bad(n.at+56, "di_size", n.size, fmt.Sprintf("at most %d, the space in the inode", len(n.fork)))
 	}
 	return n.fork[:n.size], nil
 }
 
-// Content returns what a file holds, at most limit bytes of it, or the target of a
-// symbolic link.
+// Content returns at most limit bytes of a file, or the target of a symbolic link.
 func (n *Node) Content(limit int) ([]byte, error) {
 	switch {
 	case n.kind == tree.Link && n.size > maxLinkTarget:
@@ -184,7 +183,7 @@ func (n *Node) Content(limit int) ([]byte, error) {
 			if header > 0 {
 				return nil, bad(n.at, "symbolic link", "a hole", "a target without holes")
 			}
-			// The run may be longer than any file; what there is room for is not.
+			// The run can be longer than any file; limit it to the size.
 			end := min(uint64(size), (block+min(run.blocks, 1<<32))<<n.f.blockLog)
 			out, block = out[:end], block+min(run.blocks, 1<<32)
 			continue
@@ -203,6 +202,6 @@ func (n *Node) Content(limit int) ([]byte, error) {
 	return out, nil
 }
 
-// linkHeader is the length of what comes before a part of a target, in each block of
-// version 5 ("Symbolic Links", "Remote Symbolic Links").
+// linkHeader is the length of the header in front of each part of a link target in version 5
+// ("Symbolic Links", "Remote Symbolic Links").
 const linkHeader = 56

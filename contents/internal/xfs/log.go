@@ -1,7 +1,7 @@
 package xfs
 
-// Fields of the header of a record in the log ("Journaling Log": xlog_rec_header), and
-// of the first operation behind it.
+// Fields of a log record header ("Journaling Log": xlog_rec_header), and of the first operation
+// after it.
 const (
 	sector        = 512
 	recordMagic   = 0xfeedbabe
@@ -10,12 +10,12 @@ const (
 	offRecordSize = 320
 	opFlags       = 9
 	flagUnmount   = 0x20
-	perHeader     = 32 << 10 // bytes of a record
+	perHeader     = 32 << 10 // bytes of a record per header sector
 	lookBack      = 600      // sectors: a record has at most 256 KiB
 )
 
-// dirty reports whether the log in the filesystem ends with anything but the record of
-// an unmount. Where that cannot be told it is false.
+// dirty reports whether the log ends with anything but an unmount record. It returns false if that
+// cannot be determined.
 func (f *FS) dirty() bool {
 	if f.logStart == 0 || f.logBlocks == 0 {
 		return false
@@ -29,8 +29,8 @@ func (f *FS) dirty() bool {
 		return false
 	}
 	b := make([]byte, sector)
-	// cycle returns how often the log was written round when a sector of it was: the
-	// first word, or the second of a header.
+	// cycle returns the number of the pass over the log in which sector n was written: the first
+	// word of the sector, or the second word of a header.
 	cycle := func(n int64) (uint32, bool) {
 		if err := f.r.Read(b, start+n*sector); err != nil {
 			return 0, false
@@ -44,7 +44,7 @@ func (f *FS) dirty() bool {
 	if !ok || first == 0 {
 		return false
 	}
-	// The head is where the cycle falls: sectors before it have the first one.
+	// The head is where the cycle decreases: the sectors before it have the first sector's cycle.
 	lo, hi := int64(0), sectors
 	for hi-lo > 1 {
 		middle := lo + (hi-lo)/2
@@ -68,8 +68,8 @@ func (f *FS) dirty() bool {
 		if be.Uint32(b[offNumOps:]) != 1 {
 			return true
 		}
-		// One sector of header for each 32 KiB of a record's largest size; those of a
-		// record that goes on at the start of the log are there.
+		// A record has a header sector per 32 KiB of its maximum size. A record that wraps has them
+		// at the start of the log.
 		headers := max(int64(be.Uint32(b[offRecordSize:]))/perHeader, 1)
 		if err := f.r.Read(b, start+(n+headers)%sectors*sector); err != nil {
 			return false

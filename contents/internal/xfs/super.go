@@ -1,6 +1,5 @@
-// Package xfs reads files and directories of XFS filesystems, versions 4 and 5, by path:
-// no more than is needed to tell which system is installed. It checks no checksums and
-// does not replay the log.
+// Package xfs reads files and directories of XFS filesystems of versions 4 and 5. It verifies no
+// checksums and does not replay the log.
 //
 // References are to the chapters of "XFS Algorithms & Data Structures", 3rd edition.
 package xfs
@@ -15,7 +14,7 @@ import (
 
 var be = binary.BigEndian
 
-// Fields of the superblock ("Superblocks"): sb_ and the name.
+// Offsets of superblock fields ("Superblocks"): sb_ and the name.
 const (
 	offBlockSize   = 4
 	offBlocks      = 8
@@ -42,8 +41,8 @@ const (
 
 // Features.
 const (
-	versionDir2     = 0x2000 // of version 4: directories of today
-	versionMore     = 0x8000 // features2 holds
+	versionDir2     = 0x2000 // version 4: directories of version 2
+	versionMore     = 0x8000 // features2 is valid
 	features2Ftype  = 0x200
 	incompatFtype   = 0x1
 	incompatRepair  = 0x10
@@ -56,29 +55,29 @@ const (
 
 // An FS is a filesystem. It is not safe for concurrent use.
 type FS struct {
-	// MaxDir is how much of a directory is read, in bytes.
+	// MaxDir is the maximum number of bytes to read of a directory.
 	MaxDir int64
 
 	r *bounded.Reader
 
 	v5         bool
-	ftype      bool   // directory entries tell the kind
-	blockLog   uint   // of bytes
-	inodeLog   uint   // of bytes
-	inoPerLog  uint   // inodes in a block
-	agBlockLog uint   // of blocks, rounded up
-	agBlocks   uint64 // blocks in an allocation group, but for the last
+	ftype      bool   // directory entries hold the kind
+	blockLog   uint   // log2 of the block size in bytes
+	inodeLog   uint   // log2 of the inode size in bytes
+	inoPerLog  uint   // log2 of the inodes in a block
+	agBlockLog uint   // log2 of agBlocks, rounded up
+	agBlocks   uint64 // blocks in an allocation group, except for the last
 	agCount    uint64
 	blocks     uint64
-	dirBlkLog  uint // blocks in a directory's block
+	dirBlkLog  uint // log2 of the blocks in a directory block
 	root       uint64
-	logStart   uint64 // block, 0 for a log elsewhere
+	logStart   uint64 // first block of the log, 0 for an external log
 	logBlocks  uint64
 	incompat   uint32
 }
 
-// Open reads the superblock of the filesystem in r. It fails with an
-// [*image.FormatError], an [image.ErrUnsupported], or an error of r.
+// Open reads the superblock of the filesystem in r. It fails with an [*image.FormatError], with
+// [image.ErrUnsupported], or with an error of r.
 func Open(r *bounded.Reader) (*FS, error) {
 	b := make([]byte, superSize)
 	if err := r.Read(b, 0); err != nil {
@@ -121,12 +120,12 @@ func Open(r *bounded.Reader) (*FS, error) {
 	return f, f.check(b)
 }
 
-// check looks at all fields that are used in arithmetic.
+// check checks all fields that are used in arithmetic.
 func (f *FS) check(b []byte) error {
 	blockSize, inodeSize := be.Uint32(b[offBlockSize:]), be.Uint16(b[offInodeSize:])
 	switch {
 	case b[offInProgress] != 0:
-		return bad(offInProgress, "sb_inprogress", b[offInProgress], "0: mkfs did not end")
+		return bad(offInProgress, "sb_inprogress", b[offInProgress], "0: mkfs did not finish")
 	case f.blockLog < 9 || f.blockLog > 16:
 		return bad(offBlockLog, "sb_blocklog", f.blockLog, "from 9 to 16")
 	case blockSize != 1<<f.blockLog:
@@ -151,8 +150,7 @@ func (f *FS) check(b []byte) error {
 
 func (f *FS) blockSize() int64 { return 1 << f.blockLog }
 
-// at returns the offset in bytes of a block by its number in the filesystem, of which
-// the upper part is the allocation group.
+// at returns the offset in bytes of a block. The upper part of its number is the allocation group.
 func (f *FS) at(block uint64) (int64, error) {
 	ag, in := block>>f.agBlockLog, block&(1<<f.agBlockLog-1)
 	if ag >= f.agCount || in >= f.agBlocks || ag*f.agBlocks+in >= f.blocks {
@@ -161,7 +159,7 @@ func (f *FS) at(block uint64) (int64, error) {
 	return int64(ag*f.agBlocks+in) << f.blockLog, nil
 }
 
-// read returns n bytes from the start of a block, which must be its own or follow it.
+// read returns n bytes from the start of a block. They can extend into the blocks that follow it.
 func (f *FS) read(block uint64, n int64) (b []byte, at int64, err error) {
 	if at, err = f.at(block); err != nil {
 		return nil, 0, err
@@ -170,11 +168,11 @@ func (f *FS) read(block uint64, n int64) (b []byte, at int64, err error) {
 	return b, at, f.r.Read(b, at)
 }
 
-// Warnings tells what is odd about the filesystem but does not prevent reading.
+// Warnings describes oddities of the filesystem that do not prevent reading.
 func (f *FS) Warnings() []string {
 	var w []string
 	if f.dirty() {
-		w = append(w, "the filesystem was not unmounted: its log, which is not read, may hold changes")
+		w = append(w, "the filesystem was not unmounted: its log, which was not read, can contain changes")
 	}
 	if f.incompat&incompatRepair != 0 {
 		w = append(w, "the filesystem is marked as needing repair")
