@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func manual(root *cobra.Command, format string) (map[string][]byte, error) {
 			epoch := time.Unix(0, 0)
 			err = doc.GenMan(c, &doc.GenManHeader{Title: strings.ToUpper(name), Section: "1", Source: "luksimg", Manual: "luksimg manual", Date: &epoch}, &b)
 			name += ".1"
-			b = *bytes.NewBuffer(bytes.Replace(b.Bytes(), []byte(`"Jan 1970"`), []byte(`""`), 1))
+			b = *bytes.NewBuffer(typeset(bytes.Replace(b.Bytes(), []byte(`"Jan 1970"`), []byte(`""`), 1)))
 		} else {
 			err = doc.GenMarkdownCustom(c, &b, func(link string) string { return strings.ReplaceAll(link, "_", "-") })
 			name += ".md"
@@ -92,4 +93,35 @@ func manual(root *cobra.Command, format string) (map[string][]byte, error) {
 		return nil
 	}
 	return pages, add(root)
+}
+
+var (
+	// offByDefault is what [doc.GenMan] writes after a flag without a value that is off.
+	offByDefault = regexp.MustCompile(`(?m)^(\\fB.*\\fP)\[=false\]$`)
+	// tableRow is a line with columns, or one that goes on in the last column.
+	tableRow = regexp.MustCompile(`^\S.*\S {3,}\S|^ {4,}\S`)
+)
+
+// typeset corrects a page of [doc.GenMan]: tables keep their lines, and flags without a value have none.
+func typeset(page []byte) []byte {
+	head, options, _ := strings.Cut(string(page), "\n.SH OPTIONS\n")
+	lines := strings.Split(head, "\n")
+	var out []string
+	inTable, literal := false, false
+	for _, l := range lines {
+		literal = l == ".EX" || literal && l != ".EE"
+		if row := !literal && tableRow.MatchString(l); row != inTable {
+			inTable = row
+			out = append(out, map[bool]string{true: ".nf", false: ".fi"}[row])
+		}
+		out = append(out, l)
+	}
+	if inTable {
+		out = append(out, ".fi")
+	}
+	head = strings.Join(out, "\n")
+	if len(head)+len(options) < len(page) { // there are options
+		head += "\n.SH OPTIONS\n"
+	}
+	return []byte(head + offByDefault.ReplaceAllString(options, "$1"))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -32,5 +33,25 @@ func TestManual(t *testing.T) {
 				t.Errorf("%s/%s is the page of no verb", dir, e.Name())
 			}
 		}
+	}
+}
+
+// TestTypeset: the table of profiles keeps its lines, and a flag without a value shows none.
+func TestTypeset(t *testing.T) {
+	pages, err := manual(newRoot(), "man")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(pages["luksimg-encrypt.1"])
+	if !strings.Contains(page, "\n.nf\nclassic-luks   ") || !strings.Contains(page, "\n.fi\n") || !strings.Contains(page, "\n\\fB--allow-backing\\fP\n") {
+		t.Error(page)
+	}
+	for name, p := range pages {
+		if strings.Contains(string(p), "[=false]") || strings.Count(string(p), "\n.nf\n") != strings.Count(string(p), "\n.fi\n") {
+			t.Errorf("%s: %s", name, p)
+		}
+	}
+	if got, want := string(typeset([]byte("a\n.EX\n    b\n.EE"))), "a\n.EX\n    b\n.EE"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

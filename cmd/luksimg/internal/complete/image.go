@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/archive"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/contents"
 	"github.com/luksimg/luksimg/internal/term"
@@ -193,6 +194,31 @@ func snapshots(c *cobra.Command, args []string) (ids []string) {
 		}
 	}
 	return ids
+}
+
+// members are the disks in an archive that is not compressed. Of a tar archive the headers are read, for as
+// long as somebody waits.
+func members(c *cobra.Command, args []string) (names []string) {
+	if len(args) == 0 {
+		return nil
+	}
+	f, size, err := open(args[0])
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(c.Context(), patience)
+	defer cancel()
+	a, err := archive.Open(ctx, f, size, archive.Options{})
+	if err != nil {
+		return nil
+	}
+	for _, d := range a.Disks {
+		if plain(d.Name) {
+			names = append(names, choice(d.Name, term.Bytes(d.Size)))
+		}
+	}
+	return names
 }
 
 // choice is a value, and what the shell says of it.

@@ -102,6 +102,7 @@ var asked = map[string]func(c *cobra.Command, args []string) []string{
 	"encrypt key-slot":    none,
 	"key add key-slot":    freeSlots,
 	"key-slot":            usedSlots,
+	"member":              members,
 	"partition":           partitions,
 	"shard plan key-slot": none,
 	"snapshot":            snapshots,
