@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -203,7 +204,7 @@ func (t File) Open(context.Context) (Image, error) {
 func (t File) Remove(context.Context) error { return os.Remove(t.Name) }
 
 // Save implements [Target].
-func (t File) Save(_ context.Context, name string, b []byte) error {
+func (t File) Save(ctx context.Context, name string, b, old []byte) error {
 	root, err := os.OpenRoot(t.folder())
 	if err != nil {
 		return err
@@ -221,6 +222,12 @@ func (t File) Save(_ context.Context, name string, b []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
+		// As late as can be. What is no record is replaced.
+		if now, e := t.Load(ctx, name); e == nil && !bytes.Equal(now, old) {
+			err = fmt.Errorf("%s: %w", name, ErrStale)
+		}
+	}
+	if err == nil {
 		err = root.Rename(temp, name)
 	}
 	if fi, e := root.Lstat(name); err != nil && e == nil && fi.IsDir() {

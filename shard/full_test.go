@@ -20,11 +20,11 @@ type fullTarget struct {
 
 func full(op string) error { return &fs.PathError{Op: op, Path: "x", Err: syscall.ENOSPC} }
 
-func (f *fullTarget) Save(ctx context.Context, name string, b []byte) error {
+func (f *fullTarget) Save(ctx context.Context, name string, b, old []byte) error {
 	if f.saves--; f.saves < 0 {
 		return full("write")
 	}
-	return f.Target.Save(ctx, name, b)
+	return f.Target.Save(ctx, name, b, old)
 }
 
 func (f *fullTarget) Resume(ctx context.Context, id string, size, partSize int64) (shard.Upload, error) {

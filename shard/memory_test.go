@@ -67,9 +67,12 @@ func (m *memory) Remove(context.Context) error {
 	return nil
 }
 
-func (m *memory) Save(_ context.Context, name string, b []byte) error {
+func (m *memory) Save(_ context.Context, name string, b, old []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !bytes.Equal(m.files[name], old) {
+		return shard.ErrStale
+	}
 	m.files[name] = bytes.Clone(b)
 	return nil
 }

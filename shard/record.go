@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,11 +36,16 @@ func (j *Job) recordNames() []string {
 // load returns the parts that were recorded of a shard, by number. The error is [ErrRecord] if the record
 // says nothing that can be true.
 func (j *Job) load(ctx context.Context, t Target, i int) (map[int]Part, error) {
-	name := j.recordName(i)
-	b, err := t.Load(ctx, name)
+	b, err := t.Load(ctx, j.recordName(i))
 	if err != nil || b == nil {
 		return nil, err
 	}
+	return j.parse(b, i)
+}
+
+// parse reads the record of a shard; see load.
+func (j *Job) parse(b []byte, i int) (map[int]Part, error) {
+	name := j.recordName(i)
 	var r record
 	if err := json.Unmarshal(b, &r); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrRecord, name, err)
@@ -111,7 +117,25 @@ func (k *keeper) write(ctx context.Context) error {
 	if err := k.check(); err != nil {
 		return err
 	}
-	others, err := k.j.load(ctx, k.t, k.shard)
+	for try := 1; ; try++ {
+		err := k.merge(ctx, parts)
+		if !errors.Is(err, ErrStale) || try == tries {
+			return err
+		}
+	}
+}
+
+// tries is how often a record is stored that another process has replaced meanwhile.
+const tries = 10
+
+// merge writes the record, with these parts and those that are in it.
+func (k *keeper) merge(ctx context.Context, parts map[int]Part) error {
+	name := k.j.recordName(k.shard)
+	var others map[int]Part
+	old, err := k.t.Load(ctx, name)
+	if err == nil && old != nil {
+		others, err = k.j.parse(old, k.shard)
+	}
 	if err != nil {
 		others = nil // it is replaced
 	}
@@ -128,5 +152,5 @@ func (k *keeper) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return k.t.Save(ctx, k.j.recordName(k.shard), append(b, '\n'))
+	return k.t.Save(ctx, name, append(b, '\n'), old)
 }

@@ -36,6 +36,9 @@ var (
 	// ErrReplaced means that a part differs from what its shard recorded.
 	ErrReplaced = advice.New("a part is not the one that was made", "run the shard again that made it, and then finish the job again")
 
+	// ErrStale means that another process stored a record since this one read it. [Job.Run] reads it again.
+	ErrStale = advice.New("another process makes the same shard, and stores its record all the time", "end one of the two")
+
 	// ErrRecord means that the record of a shard cannot be read.
 	ErrRecord = advice.New("a record is damaged", "run its shard again, and then finish the job again")
 )
@@ -55,10 +58,11 @@ type Target interface {
 	// Remove removes the finished image.
 	Remove(ctx context.Context) error
 
-	// Save stores a small file beside the image, atomically. Load returns its content, or nil if there is
-	// none; the error matches [ErrRecord] if something else is there. Clear removes such files, and the
-	// folder that they were in.
-	Save(ctx context.Context, name string, b []byte) error
+	// Save stores a small file beside the image, atomically. old is its content as Load returned it. If Save
+	// finds another content, because another process has stored one meanwhile, the error matches [ErrStale].
+	// Load returns the content, or nil if there is none; the error matches [ErrRecord] if something else is
+	// there. Clear removes such files, and the folder that they were in.
+	Save(ctx context.Context, name string, b, old []byte) error
 	Load(ctx context.Context, name string) ([]byte, error)
 	Clear(ctx context.Context, names []string) error
 }

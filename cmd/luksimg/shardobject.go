@@ -91,22 +91,20 @@ func missing(err error) error {
 // Remove implements [shard.Target].
 func (t objectTarget) Remove(ctx context.Context) error { return t.client.Delete(ctx, t.at) }
 
-// tries is how often a record is stored or read that other processes replace meanwhile.
-const tries = 5
-
-// Save implements [shard.Target]. Another process that makes the same shard may replace what is stored
-// before it is looked at.
-func (t objectTarget) Save(ctx context.Context, name string, b []byte) error {
-	for try := 1; ; try++ {
-		_, err := t.client.Upload(ctx, t.beside(name), bytes.NewReader(b), int64(len(b)), cos.UploadOptions{PartSize: cos.MaxPart})
-		if !errors.Is(err, cos.ErrChecksum) || try == tries {
-			return err
-		}
+// Save implements [shard.Target]. That another process has replaced the record is seen when it is stored.
+func (t objectTarget) Save(ctx context.Context, name string, b, _ []byte) error {
+	_, err := t.client.Upload(ctx, t.beside(name), bytes.NewReader(b), int64(len(b)), cos.UploadOptions{PartSize: cos.MaxPart})
+	if errors.Is(err, cos.ErrChecksum) {
+		err = fmt.Errorf("%w: %w", shard.ErrStale, err)
 	}
+	return err
 }
 
 // maxSmall bounds a record that is read.
 const maxSmall = 16 << 20
+
+// tries is how often a record is read that other processes replace meanwhile.
+const tries = 5
 
 // Load implements [shard.Target]. Another process may replace what is read meanwhile.
 func (t objectTarget) Load(ctx context.Context, name string) ([]byte, error) {
