@@ -91,11 +91,21 @@ func (k *keeper) add(ctx context.Context, p Part) error {
 	k.parts[p.Number] = p
 	k.dirty = true
 	k.mu.Unlock()
-	if !k.writing.TryLock() {
-		return nil // who has the lock, or a later part, or flush, does it
+	for k.pending() && k.writing.TryLock() { // who has the lock looks again
+		err := k.write(ctx)
+		k.writing.Unlock()
+		if err != nil {
+			return err
+		}
 	}
-	defer k.writing.Unlock()
-	return k.write(ctx)
+	return nil
+}
+
+// pending reports whether a part is not written.
+func (k *keeper) pending() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.dirty
 }
 
 // flush writes what is not written.
