@@ -3,32 +3,32 @@ package nbd
 import "sync"
 
 const (
-	// pieceSize is how much is read or written at a time: it fits the cache of a core, and system
-	// calls cost little. Clients send requests of this length, or larger ones.
+	// pieceSize is the number of bytes that are read or written at a time. It fits the cache of a
+	// core, and makes system calls cheap. Clients send requests of this size or larger.
 	pieceSize = 256 << 10
 
-	// headroom is in front of the data in a buffer, for what a reply has before them. Data then
-	// begin at a line of the cache.
+	// headroom is the space in front of the data in a buffer, for the header of a reply. It aligns
+	// the data to a cache line.
 	headroom = 64
 
 	bufferSize = headroom + pieceSize
 
-	// reserveSize is what each connection has for itself. Replies in a single piece must have room
-	// for 64 KiB.
+	// reserveSize is the size of each connection's own buffer. Replies in a single piece need 64
+	// KiB.
 	reserveSize = headroom + 64<<10
 )
 
-// buffers are those that all connections share. They are made as they are needed, and the one
-// that was used last is used next.
+// buffers holds the buffers that all connections share. They are allocated when they are needed,
+// and the most recently used one is reused first.
 type buffers struct {
-	max int // how many there may be
+	max int // maximum number of buffers
 
 	mu   sync.Mutex
 	made int
 	free [][]byte
 }
 
-// get returns a buffer of bufferSize bytes, nil if all are in use.
+// get returns a buffer of bufferSize bytes, or nil if all are in use.
 func (b *buffers) get() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -50,7 +50,7 @@ func (b *buffers) put(buf []byte) {
 	b.free = append(b.free, buf)
 }
 
-// wipe wipes and forgets the buffers that are not in use: they held plaintext.
+// wipe wipes and drops the free buffers, which held plaintext.
 func (b *buffers) wipe() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -61,15 +61,15 @@ func (b *buffers) wipe() {
 	b.free = nil
 }
 
-// A lender gives buffers to the requests of one connection: shared ones, or if there is none its
-// reserve, for which they wait. So no connection waits for another.
+// A lender provides buffers for the requests of one connection. If no shared buffer is free, a
+// request waits for the connection's reserve. So no connection waits for another.
 type lender struct {
 	shared  *buffers
-	mu      sync.Mutex // is held while the reserve is in use
+	mu      sync.Mutex // held while the reserve is in use
 	reserve []byte
 }
 
-// get returns a buffer, and what gives it back.
+// get returns a buffer and the function that releases it.
 func (l *lender) get() (buf []byte, put func()) {
 	if buf := l.shared.get(); buf != nil {
 		return buf, func() { l.shared.put(buf) }

@@ -18,16 +18,16 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A disk is an export in memory. Where it has holes it reads as zeros.
+// A disk is an export in memory. Its holes read as zeros.
 type disk struct {
 	mu      sync.Mutex
 	data    []byte
 	extents []image.Extent
 	syncs   int
 	punched []image.Extent
-	fails   error // of all calls
+	fails   error // error of all calls
 	started chan struct{}
-	wait    chan struct{} // reading waits for it
+	wait    chan struct{} // reads wait for it
 }
 
 func newDisk(size int) *disk {
@@ -79,7 +79,7 @@ func (d *disk) synced() int {
 	return d.syncs
 }
 
-// A sparse disk knows its holes, and makes some.
+// A sparse disk reports its holes and can punch new ones.
 type sparse struct{ *disk }
 
 func (d sparse) Extents(off, n int64) iter.Seq2[image.Extent, error] {
@@ -104,13 +104,13 @@ func (d sparse) Punch(off, n int64) error {
 	return d.fails
 }
 
-// A served server is one that runs.
+// A served is a running server.
 type served struct {
 	*Server
 	t    *testing.T
 	addr string
-	stop func()     // ends it in an orderly way
-	done chan error // what Serve returned
+	stop func()     // shuts the server down
+	done chan error // the result of Serve
 }
 
 func serve(t *testing.T, o Options, exports ...Export) *served {
@@ -119,7 +119,7 @@ func serve(t *testing.T, o Options, exports ...Export) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "nbd") // the name of a socket may not be long
+	dir, err := os.MkdirTemp("", "nbd") // socket names must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func serve(t *testing.T, o Options, exports ...Export) *served {
 	return &served{s, t, l.Addr().String(), stop, done}
 }
 
-// A client is a small one. What goes wrong ends the test.
+// A client is a minimal client. Any error ends the test.
 type client struct {
 	t          *testing.T
 	nc         net.Conn
@@ -152,7 +152,7 @@ type client struct {
 	flags      uint16
 }
 
-// dial connects, with the flags of the client.
+// dial connects with the given client flags.
 func (s *served) dial(flags uint32) *client {
 	s.t.Helper()
 	nc, err := net.Dial("unix", s.addr)
@@ -199,7 +199,7 @@ func (c *client) read(n int) []byte {
 func (c *client) closed() {
 	c.t.Helper()
 	if b, err := c.r.ReadByte(); err == nil {
-		c.t.Fatalf("the server goes on with %#x", b)
+		c.t.Fatalf("the server continued with %#x", b)
 	}
 }
 
@@ -220,7 +220,7 @@ func (c *client) sendOption(option uint32, parts ...[]byte) {
 	c.write(slices.Concat([]byte("IHAVEOPT"), u32(option), u32(uint32(len(data))), data))
 }
 
-// option sends an option, and returns the replies to the last one.
+// option sends an option and returns the replies to the last one.
 func (c *client) option(option uint32, parts ...[]byte) []answer {
 	c.t.Helper()
 	c.sendOption(option, parts...)
@@ -247,7 +247,7 @@ func (c *client) mustOption(option uint32, parts ...[]byte) []answer {
 	return all
 }
 
-// use begins to use an export.
+// use enters transmission for an export.
 func (c *client) use(name string) {
 	c.t.Helper()
 	for _, a := range c.mustOption(optGo, text(name), u16(0)) {
@@ -268,16 +268,16 @@ func (c *client) send(q request, data []byte) {
 	c.write(append(b, data...))
 }
 
-// A chunk is a part of a reply, or a simple reply.
+// A chunk is a part of a structured reply, or a simple reply.
 type chunk struct {
 	cookie uint64
 	done   bool
 	kind   uint16
-	code   uint32 // of an error
+	code   uint32 // error code
 	data   []byte // the payload
 }
 
-// chunk reads the next one. The data of a simple reply are of length n.
+// chunk reads the next chunk. The data of a simple reply has length n.
 func (c *client) chunk(n uint32) chunk {
 	c.t.Helper()
 	switch magic := binary.BigEndian.Uint32(c.read(4)); {
@@ -300,7 +300,7 @@ func (c *client) chunk(n uint32) chunk {
 	return k
 }
 
-// do sends a request, and returns the data that it reads, or its error.
+// do sends a request and returns the data that it reads, or its error.
 func (c *client) do(q request, data []byte) ([]byte, uint32) {
 	c.t.Helper()
 	q.cookie = rand.Uint64()
@@ -330,14 +330,14 @@ func (c *client) do(q request, data []byte) ([]byte, uint32) {
 		}
 		if k.done {
 			if q.command == cmdRead && covered != int(q.length) {
-				c.t.Fatalf("%d bytes of a read of %d", covered, q.length)
+				c.t.Fatalf("the chunks cover %d bytes of %d", covered, q.length)
 			}
 			return got, 0
 		}
 	}
 }
 
-// must is do without an error.
+// must is do for a request that must succeed.
 func (c *client) must(q request, data []byte) []byte {
 	c.t.Helper()
 	b, code := c.do(q, data)
@@ -347,7 +347,7 @@ func (c *client) must(q request, data []byte) []byte {
 	return b
 }
 
-// refused checks the error of a request.
+// refused checks the error code of a request.
 func (c *client) refused(code uint32, q request, data []byte) {
 	c.t.Helper()
 	if _, got := c.do(q, data); got != code {

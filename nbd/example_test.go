@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/nbd"
 )
 
-// Serve a raw disk to this user's programs, which may write to it, until the user interrupts that.
+// This example serves a raw disk, writable, to programs of this user until it is interrupted.
 func ExampleServer_Serve() {
 	f, err := os.OpenFile("disk.raw", os.O_RDWR, 0)
 	if err != nil {

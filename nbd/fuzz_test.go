@@ -27,10 +27,10 @@ func fuzzServer(f *testing.F) *Server {
 	return s
 }
 
-// A script is a connection to a client that says the same whatever it is told, and leaves.
+// A script is a connection from a client that sends fixed bytes and disconnects.
 type script struct {
 	io.Reader
-	told atomic.Int64 // bytes
+	told atomic.Int64 // number of bytes received
 }
 
 func (s *script) Write(p []byte) (int, error) {
@@ -45,13 +45,13 @@ func (*script) SetDeadline(time.Time) error      { return nil }
 func (*script) SetReadDeadline(time.Time) error  { return nil }
 func (*script) SetWriteDeadline(time.Time) error { return nil }
 
-// talk has the server serve a client that sends b.
+// talk serves a client that sends b.
 func talk(t *testing.T, s *Server, b []byte) {
 	c := &script{Reader: bytes.NewReader(b)}
 	s.serve(context.Background(), c, &users{})
-	// A request of 28 bytes is answered with the whole disk at most.
+	// A request of 28 bytes is answered with at most the whole disk.
 	if n := c.told.Load(); n > 20_000+int64(len(b)/requestSize)*301_000 {
-		t.Errorf("%d bytes are answered with %d", len(b), n)
+		t.Errorf("the server answered %d bytes with %d", len(b), n)
 	}
 	if s.buffers.made != len(s.buffers.free) {
 		t.Errorf("%d buffers, %d of them free", s.buffers.made, len(s.buffers.free))
@@ -87,7 +87,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { talk(t, s, b) })
 }
 
-// FuzzRequests has a client that came through the handshake, for one export or the other.
+// FuzzRequests fuzzes a client after the handshake, for either export.
 func FuzzRequests(f *testing.F) {
 	s := fuzzServer(f)
 	for _, requests := range [][][]byte{

@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// maxOptions bounds the options that a client sends before it uses an export.
+	// maxOptions is the maximum number of options before a client uses an export.
 	maxOptions = 64
 
-	// maxOption bounds the data of an option: those with two names have room.
+	// maxOption is the maximum size of the data of an option, enough for two names.
 	maxOption = 16 << 10
 
-	// readerSize is the length of the buffer for what a client sends.
+	// readerSize is the size of the receive buffer.
 	readerSize = 32 << 10
 )
 
-// errClient is a client that breaks the protocol, or means harm. It is disconnected.
+// errClient means that the client violated the protocol. It is disconnected.
 var errClient = errors.New("nbd: the client breaks the protocol")
 
 // A handshake is a connection that does not use an export yet.
@@ -30,21 +30,21 @@ type handshake struct {
 	nc net.Conn
 	r  *bufio.Reader
 
-	enter func() // is called before the client learns that it uses an export
+	enter func() // called before the client learns that it uses an export
 
-	fixed    bool // the client takes replies to options
-	noZeroes bool // the client does without the padding of an old reply
+	fixed    bool // the client accepts replies to options
+	noZeroes bool // the client does not need the padding of old replies
 	secure   bool // TLS is on
 
-	structured bool    // replies have chunks
-	meta       *Export // whose block status the client wants
+	structured bool    // the client wants structured replies
+	meta       *Export // export whose block status the client wants
 }
 
 func newHandshake(s *Server, nc net.Conn) *handshake {
 	return &handshake{s: s, nc: nc, r: bufio.NewReaderSize(nc, readerSize), enter: func() {}}
 }
 
-// run returns the export that the client uses, nil if it uses none.
+// run returns the export that the client uses, or nil.
 func (h *handshake) run(ctx context.Context) (*Export, error) {
 	if err := h.greet(); err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (h *handshake) run(ctx context.Context) (*Export, error) {
 	return nil, errClient
 }
 
-// greet exchanges the flags of both sides.
+// greet exchanges the handshake flags.
 func (h *handshake) greet() error {
 	b := binary.BigEndian.AppendUint64(nil, magicServer)
 	b = binary.BigEndian.AppendUint64(b, magicOption)
@@ -90,8 +90,8 @@ func (h *handshake) greet() error {
 	return nil
 }
 
-// option answers an option. The handshake ends with the export that the client uses, or without
-// one.
+// option answers an option. end reports whether the handshake is over; e is the export that the
+// client uses, if any.
 func (h *handshake) option(ctx context.Context, option uint32, data []byte) (e *Export, end bool, err error) {
 	locked := h.s.o.TLS != nil && !h.secure
 	switch {
@@ -99,7 +99,7 @@ func (h *handshake) option(ctx context.Context, option uint32, data []byte) (e *
 		return nil, true, h.reply(option, repAck, nil)
 	case option == optExportName:
 		if e = h.s.lookup(string(data)); e == nil || locked {
-			return nil, false, errClient // there is no other answer
+			return nil, false, errClient // the protocol allows no reply
 		}
 		h.enter()
 		return e, true, h.oldReply(e)
@@ -110,7 +110,7 @@ func (h *handshake) option(ctx context.Context, option uint32, data []byte) (e *
 	case locked:
 		return nil, false, h.refuse(option, repTLSRequired, "this server demands TLS")
 	case ctx.Err() != nil:
-		return nil, false, h.refuse(option, repShutdown, "the server ends")
+		return nil, false, h.refuse(option, repShutdown, "the server is shutting down")
 	}
 	switch option {
 	case optList:
@@ -123,7 +123,7 @@ func (h *handshake) option(ctx context.Context, option uint32, data []byte) (e *
 		return e, e != nil, err
 	case optStructuredReply:
 		if len(data) > 0 {
-			return nil, false, h.refuse(option, repInvalid, "structured replies have no data")
+			return nil, false, h.refuse(option, repInvalid, "the option must have no data")
 		}
 		h.structured = true
 		return nil, false, h.reply(option, repAck, nil)
@@ -133,15 +133,15 @@ func (h *handshake) option(ctx context.Context, option uint32, data []byte) (e *
 	return nil, false, h.refuse(option, repUnsupported, "unknown option")
 }
 
-// startTLS begins anew with TLS. What was negotiated before does not count.
+// startTLS starts TLS and discards everything negotiated before.
 func (h *handshake) startTLS(ctx context.Context, data []byte) error {
 	switch {
 	case h.s.o.TLS == nil:
-		return h.refuse(optStartTLS, repUnsupported, "this server has no TLS")
+		return h.refuse(optStartTLS, repUnsupported, "this server does not support TLS")
 	case h.secure || len(data) > 0:
-		return h.refuse(optStartTLS, repInvalid, "TLS is on, or has data")
+		return h.refuse(optStartTLS, repInvalid, "TLS is already active, or the option has data")
 	case h.r.Buffered() > 0:
-		return errClient // what was sent in plain text would be taken for protected
+		return errClient // plaintext already received would pass as protected
 	}
 	if err := h.reply(optStartTLS, repAck, nil); err != nil {
 		return err
@@ -157,7 +157,7 @@ func (h *handshake) startTLS(ctx context.Context, data []byte) error {
 	return nil
 }
 
-// oldReply answers a client that chose an export without asking for more.
+// oldReply answers a client that chose an export by the old option.
 func (h *handshake) oldReply(e *Export) error {
 	b := binary.BigEndian.AppendUint64(nil, uint64(e.Source.Size()))
 	b = binary.BigEndian.AppendUint16(b, e.transmissionFlags(h.structured))
@@ -178,7 +178,7 @@ func (h *handshake) reply(option, kind uint32, data []byte) error {
 	return err
 }
 
-// refuse sends an error, with a text for people.
+// refuse sends an error with a text for people.
 func (h *handshake) refuse(option, kind uint32, text string) error {
 	return h.reply(option, kind, []byte(text))
 }

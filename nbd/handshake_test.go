@@ -84,7 +84,7 @@ func TestOptions(t *testing.T) {
 	c.closed()
 }
 
-// TestContexts checks which contexts are found by what is asked for.
+// TestContexts checks which contexts match the queries.
 func TestContexts(t *testing.T) {
 	s := serve(t, Options{}, Export{Source: newDisk(1)})
 	c := s.dial(1)
@@ -112,14 +112,14 @@ func TestContexts(t *testing.T) {
 			t.Errorf("%d %q: %v", w.option, w.queries, all)
 		}
 	}
-	// A failure takes back what was set.
+	// A failed option clears the previous contexts.
 	c.option(optSetMeta, text("x"), u32(0))
 	c.structured = true
 	c.use("")
 	c.refused(errInvalid, request{command: cmdBlockStatus, length: 1}, nil)
 }
 
-// TestExportName checks the way of old clients.
+// TestExportName checks the option of old clients.
 func TestExportName(t *testing.T) {
 	s := serve(t, Options{}, Export{Name: "x", Source: newDisk(4096)})
 	for flags, zeros := range map[uint32]int{0: 124, 1: 124, 3: 0} {
@@ -134,12 +134,12 @@ func TestExportName(t *testing.T) {
 	c := s.dial(3)
 	c.sendOption(optExportName, []byte("y"))
 	c.closed()
-	c = s.dial(0) // knows no other option
+	c = s.dial(0) // such a client knows no other option
 	c.sendOption(optList)
 	c.closed()
 }
 
-// TestBadHandshakes checks that what breaks the protocol ends the connection.
+// TestBadHandshakes checks that violations of the protocol end the connection.
 func TestBadHandshakes(t *testing.T) {
 	s := serve(t, Options{}, Export{Source: newDisk(1)})
 	s.dial(4).closed() // an unknown flag

@@ -1,12 +1,12 @@
-// Package nbd serves disks over the NBD protocol, so that QEMU, nbdcopy, the Linux kernel and
-// others read and write them as disks of their own.
+// Package nbd serves disks over the NBD protocol to clients such as QEMU, nbdcopy and the Linux
+// kernel.
 //
-// A [Server] has one [Export] or several, and serves them to the clients of any listener. It
-// speaks the fixed newstyle handshake with TLS, structured replies and the block status
-// base:allocation, which tells clients where the holes are.
+// A [Server] serves one or more [Export]s to the clients of any listener. It supports the fixed
+// newstyle handshake with TLS, structured replies and the block status base:allocation, which
+// reports holes.
 //
-// What a client sends is not trusted: its options, requests, memory and time are bounded, and it
-// reaches nothing but the exports. The package never prints and opens no file.
+// The server does not trust its clients. It limits their options, requests, memory and time, and
+// they can only reach the exports. The package never prints and opens no file.
 //
 // The protocol is specified in doc/proto.md of https://github.com/NetworkBlockDevice/nbd.
 package nbd
@@ -26,80 +26,81 @@ import (
 
 // An Export is a disk that a [Server] serves.
 type Export struct {
-	// Name is the name of the export. Clients that give no name get the export "". If a server
-	// has one export only, they get that.
+	// Name is the name of the export. Clients that give no name get the export named "", or the
+	// only export of a server.
 	Name string
 
-	// Description is for people who list the exports.
+	// Description is shown to users who list the exports.
 	Description string
 
-	// Source is the disk. If it is an [image.Extenter], clients learn where its holes are.
+	// Source is the disk. If it is an [image.Extenter], clients can query its holes.
 	Source image.Source
 
-	// Target, if not nil, is where writes go. What is written to it must be read from Source.
-	// If it is nil the export is read-only.
+	// Target, if not nil, receives the writes. Source must return what was written to it. If it is
+	// nil, the export is read-only.
 	Target Target
 
-	// BlockSize is the least length in bytes of a write that costs no more than a write: a power
-	// of two from 512 to 32 MiB. Zero is 4096. Clients may read and write at any offset and length.
+	// BlockSize is the size in bytes from which on a write needs no read: a power of two from 512
+	// to 32 MiB. Zero means 4096. It is a hint: clients can read and write at any offset and
+	// length.
 	BlockSize int
 }
 
-// A Target takes the writes of clients. Its methods must be safe for concurrent use, also with
-// the ReadAt of the Source.
+// A Target receives the writes of clients. Its methods must be safe for concurrent use, also with
+// ReadAt of the Source.
 type Target interface {
 	io.WriterAt
-	// Sync makes durable what was written before. A flush of any client is a Sync.
+	// Sync makes all earlier writes durable. It is called for a flush of any client.
 	Sync() error
 }
 
-// A Puncher is a [Target] that can free storage. With one, clients may trim, and zeros take no room.
+// A Puncher is a [Target] that can free storage. Clients can then trim, and writing zeros frees
+// space.
 type Puncher interface {
-	// Punch frees the n bytes at off, which then read as zeros. [errors.ErrUnsupported] means
-	// that nothing was changed.
+	// Punch frees the n bytes at off, which then read as zeros. It returns [errors.ErrUnsupported]
+	// if it changed nothing.
 	Punch(off, n int64) error
 }
 
-// Options say how a [Server] serves. The zero value is right on a Unix socket.
+// Options configure a [Server]. The zero value is right for a Unix socket.
 type Options struct {
-	// TLS, if not nil, is demanded of all clients, before they learn anything of the exports.
-	// With TLS 1.3, GnuTLS 3.7, which QEMU and libnbd use, sends crypto/tls no client certificate
-	// with an RSA key: for these set MaxVersion to TLS 1.2.
+	// TLS, if not nil, is required of all clients before they learn anything about the exports. For
+	// client certificates with RSA keys, set MaxVersion to TLS 1.2: GnuTLS 3.7, which QEMU and
+	// libnbd use, does not send them to crypto/tls over TLS 1.3.
 	TLS *tls.Config
 
-	// Once ends Serve when the last client is gone that got as far as an export.
+	// Once ends Serve when the last client that used an export has disconnected.
 	Once bool
 
-	// MaxConns bounds the connections of all listeners, 64 if it is zero. More than that are
-	// closed at once.
+	// MaxConns is the maximum number of connections over all listeners; zero means 64. Further
+	// connections are closed immediately.
 	MaxConns int
 
-	// Memory bounds the shared buffers in bytes, 16 MiB if it is zero. Each connection has some
-	// 170 KiB besides.
+	// Memory is the maximum size of the shared buffers in bytes; zero means 16 MiB. Each connection
+	// needs a further 170 KiB.
 	Memory int
 
-	// HandshakeTimeout is the time that a client has until it uses an export, 10 seconds if it
-	// is zero.
+	// HandshakeTimeout is the time in which a client must use an export; zero means 10 seconds.
 	HandshakeTimeout time.Duration
 
-	// SendTimeout is the time that a client may take to receive a part of a reply, 256 KiB at
-	// most. 30 seconds if it is zero. A client that is slower is disconnected.
+	// SendTimeout is the time in which a client must receive a part of a reply, of at most
+	// 256 KiB; zero means 30 seconds. A slower client is disconnected.
 	SendTimeout time.Duration
 
-	// Report, if not nil, is told of each error of a Source or a Target, which a client learns
-	// of as an I/O error, and of each TLS handshake that failed, as a [*TLSError]. Several
-	// goroutines call it.
+	// Report, if not nil, is called with each error of a Source or a Target, which the client
+	// receives as an I/O error. It is also called with a [*TLSError] for each failed TLS handshake.
+	// Calls can be concurrent.
 	Report func(error)
 }
 
-// A TLSError is a TLS handshake that failed. The server goes on.
+// A TLSError reports a failed TLS handshake. The server continues.
 type TLSError struct {
 	Client net.Addr
 	Err    error
 }
 
 func (e *TLSError) Error() string {
-	if e.Client.Network() == "unix" { // clients have no address
+	if e.Client.Network() == "unix" { // clients of a Unix socket have no address
 		return fmt.Sprintf("nbd: a TLS handshake failed: %v", e.Err)
 	}
 	return fmt.Sprintf("nbd: the TLS handshake with %v failed: %v", e.Client, e.Err)
@@ -113,11 +114,11 @@ const (
 	defaultShake  = 10 * time.Second
 	defaultSend   = 30 * time.Second
 
-	maxName = 4096 // bytes of a string in the protocol
+	maxName = 4096 // maximum size of a string in the protocol
 )
 
-// NewServer returns a server of these exports. It refuses names that are not text, too long or
-// not unique.
+// NewServer returns a server of these exports. It fails if there are no exports, if one has no
+// Source, or if a name is invalid or not unique.
 func NewServer(o Options, exports ...Export) (*Server, error) {
 	if len(exports) == 0 {
 		return nil, errors.New("nbd: no export")
@@ -129,7 +130,7 @@ func NewServer(o Options, exports ...Export) (*Server, error) {
 		case e.Source == nil:
 			return nil, fmt.Errorf("nbd: export %q has no source", e.Name)
 		case !isText(e.Name) || !isText(e.Description):
-			return nil, fmt.Errorf("nbd: the name or description of export %q is no text of at most %d bytes", e.Name, maxName)
+			return nil, fmt.Errorf("nbd: the name or description of export %q is not UTF-8 of at most %d bytes", e.Name, maxName)
 		case s.exports[e.Name] != nil:
 			return nil, fmt.Errorf("nbd: two exports with the name %q", e.Name)
 		case e.BlockSize == 0:
@@ -158,7 +159,7 @@ func isText(s string) bool {
 	return len(s) <= maxName && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
-// transmissionFlags are those of an export for a client.
+// transmissionFlags returns the transmission flags of an export.
 func (e *Export) transmissionFlags(structured bool) uint16 {
 	flags := uint16(flagHasFlags | flagCanMultiConn)
 	if structured {

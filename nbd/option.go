@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A parser reads the data of an option. It fails once, and reads zeros from then on.
+// A parser reads the data of an option. After the first failure, it returns zeros.
 type parser struct {
 	b      []byte
 	failed bool
@@ -36,17 +36,17 @@ func (p *parser) uint32() uint32 {
 	return 0
 }
 
-// text reads a string behind its length.
+// text reads a length and a string of that length.
 func (p *parser) text() string {
 	s := string(p.take(p.uint32()))
 	p.failed = p.failed || !isText(s)
 	return s
 }
 
-// list names all exports.
+// list sends the names of all exports.
 func (h *handshake) list(data []byte) error {
 	if len(data) > 0 {
-		return h.refuse(optList, repInvalid, "a list has no data")
+		return h.refuse(optList, repInvalid, "the option must have no data")
 	}
 	for _, e := range h.s.order {
 		b := binary.BigEndian.AppendUint32(nil, uint32(len(e.Name)))
@@ -58,8 +58,8 @@ func (h *handshake) list(data []byte) error {
 	return h.reply(optList, repAck, nil)
 }
 
-// info describes an export, and returns it. An option that cannot be answered has its error,
-// and is no export.
+// info describes an export and returns it. If the option cannot be answered, it sends an error and
+// returns nil.
 func (h *handshake) info(option uint32, data []byte) (*Export, error) {
 	p := parser{b: data}
 	name := p.text()
@@ -79,7 +79,7 @@ func (h *handshake) info(option uint32, data []byte) (*Export, error) {
 	}
 	e := h.s.lookup(name)
 	if e == nil {
-		return nil, h.refuse(option, repUnknown, "there is no such export")
+		return nil, h.refuse(option, repUnknown, "no such export")
 	}
 	if !slices.Contains(asked, infoExport) {
 		asked = append(asked, infoExport)
@@ -95,7 +95,7 @@ func (h *handshake) info(option uint32, data []byte) (*Export, error) {
 	return e, h.reply(option, repAck, nil)
 }
 
-// describe returns one of the things to know about an export.
+// describe returns one item of information about an export.
 func (h *handshake) describe(e *Export, kind uint16) []byte {
 	b := binary.BigEndian.AppendUint16(nil, kind)
 	switch kind {
@@ -114,23 +114,23 @@ func (h *handshake) describe(e *Export, kind uint16) []byte {
 	return b
 }
 
-// contexts lists the metadata contexts of an export, or sets those that the client wants.
+// contexts lists the metadata contexts of an export, or selects those that the client wants.
 func (h *handshake) contexts(option uint32, data []byte) error {
 	set := option == optSetMeta
 	if set {
-		h.meta = nil // whatever comes of this
+		h.meta = nil // even if this option fails
 	}
 	p := parser{b: data}
 	name := p.text()
 	n := p.uint32()
-	found := n == 0 && !set // all of them
+	found := n == 0 && !set // an empty query lists all contexts
 	for range n {
 		q := p.text()
 		if p.failed {
 			break
 		}
 		if !strings.Contains(q, ":") {
-			return h.refuse(option, repInvalid, "a context has a namespace and a colon")
+			return h.refuse(option, repInvalid, "a context needs a namespace and a colon")
 		}
 		found = found || q == contextAllocation || q == contextBase && !set
 	}
@@ -141,7 +141,7 @@ func (h *handshake) contexts(option uint32, data []byte) error {
 	case set && !h.structured:
 		return h.refuse(option, repInvalid, "contexts need structured replies")
 	case e == nil:
-		return h.refuse(option, repUnknown, "there is no such export")
+		return h.refuse(option, repUnknown, "no such export")
 	}
 	if found {
 		id := uint32(0)

@@ -1,11 +1,11 @@
 package nbd
 
-// Numbers of the protocol, as its specification names them.
+// Constants of the protocol, named as in its specification.
 
 const (
 	magicServer     = 0x4e42444d41474943 // "NBDMAGIC"
 	magicOption     = 0x49484156454f5054 // "IHAVEOPT"
-	magicReply      = 0x0003e889045565a9 // to an option
+	magicReply      = 0x0003e889045565a9 // reply to an option
 	magicRequest    = 0x25609513
 	magicSimple     = 0x67446698
 	magicStructured = 0x668e33ef
@@ -30,8 +30,8 @@ const (
 	flagSendFastZero    = 1 << 11
 )
 
-// Options. Extended headers (11) are not among them: neither libnbd before 1.18 nor QEMU before
-// 8.2 asks for them, and all others do without.
+// Options. Extended headers (11) are not supported: all clients work without them, and libnbd
+// before 1.18 and QEMU before 8.2 do not request them.
 const (
 	optExportName      = 1
 	optAbort           = 2
@@ -59,7 +59,7 @@ const (
 	repShutdown    = repError + 7
 )
 
-// What an export is said to be.
+// Types of information about an export.
 const (
 	infoExport      = 0
 	infoName        = 1
@@ -82,14 +82,14 @@ const (
 const (
 	cmdFlagFUA      = 1 << 0
 	cmdFlagNoHole   = 1 << 1
-	cmdFlagDF       = 1 << 2 // a single piece
-	cmdFlagReqOne   = 1 << 3 // a single extent
+	cmdFlagDF       = 1 << 2 // the reply must be a single piece
+	cmdFlagReqOne   = 1 << 3 // the reply must have a single extent
 	cmdFlagFastZero = 1 << 4
 )
 
 // Chunks of structured replies.
 const (
-	chunkDone = 1 << 0 // the flag of the last one
+	chunkDone = 1 << 0 // flag of the last chunk
 
 	chunkNone   = 0
 	chunkData   = 1
@@ -104,14 +104,14 @@ const (
 	stateZero = 1 << 1
 )
 
-// The metadata context that tells of holes.
+// The metadata context that reports holes.
 const (
 	contextAllocation = "base:allocation"
 	contextBase       = "base:"
 	contextID         = 1
 )
 
-// Errors of requests.
+// Error codes of requests.
 const (
 	errPerm     = 1
 	errIO       = 5
@@ -122,10 +122,10 @@ const (
 )
 
 const (
-	requestSize    = 28 // bytes of the header of a request
-	simpleSize     = 16 // of a simple reply
-	structuredSize = 20 // of a chunk of a structured reply
+	requestSize    = 28 // size of a request header
+	simpleSize     = 16 // size of a simple reply header
+	structuredSize = 20 // size of a chunk header
 
-	// maxRequest is the most that is read or written by one request. Clients take it for granted.
+	// maxRequest is the maximum number of bytes of a read or write, which clients rely on.
 	maxRequest = 32 << 20
 )

@@ -8,14 +8,15 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// leastHole is the least run of zeros that is not sent, and looked for in reads of twice that.
+// leastHole is the minimum length of a run of zeros that is sent as a hole. Only reads of at least
+// twice this length look for holes.
 const leastHole = 32 << 10
 
-// dataHeader is the length of what is before the data of a chunk.
+// dataHeader is the size of the header in front of the data of a chunk.
 const dataHeader = structuredSize + 8
 
-// putData writes the header of a chunk with the n bytes at off to b. last tells that it is the
-// last one of the reply.
+// putData writes the header of a chunk with the n bytes at off to b. last marks the last chunk of
+// the reply.
 func putData(b []byte, q request, off uint64, n int, last bool) {
 	flags := uint16(0)
 	if last {
@@ -67,8 +68,8 @@ func (c *session) read(ctx context.Context, q request) {
 	}
 }
 
-// readSimple sends a simple reply. When the first piece was read, an error of another one can
-// not be told any more, and ends the connection.
+// readSimple sends a simple reply. An error after the first piece cannot be reported, so it ends
+// the connection.
 func (c *session) readSimple(ctx context.Context, q request, buf []byte) {
 	off := q.off
 	n := int(min(uint64(len(buf)-headroom), q.end()-off))
@@ -95,7 +96,7 @@ func (c *session) readSimple(ctx context.Context, q request, buf []byte) {
 	}
 }
 
-// readChunks sends a structured reply, in which holes are told and not sent.
+// readChunks sends a structured reply with holes, which carry no data.
 func (c *session) readChunks(ctx context.Context, q request, buf []byte) {
 	for part := range c.parts(ctx, q) {
 		off, end := uint64(part.Offset), uint64(part.End())
@@ -131,7 +132,7 @@ func (c *session) sendHole(ctx context.Context, q request, off, end uint64) erro
 	return c.send(ctx, binary.BigEndian.AppendUint32(b, uint32(end-off)))
 }
 
-// parts yields the parts of a read that is not empty: data, and zeros that are worth it.
+// parts yields the parts of a nonempty read: data, and holes that are long enough.
 func (c *session) parts(ctx context.Context, q request) iter.Seq[image.Extent] {
 	return func(yield func(image.Extent) bool) {
 		end := int64(q.end())
@@ -139,7 +140,7 @@ func (c *session) parts(ctx context.Context, q request) iter.Seq[image.Extent] {
 		if c.holes && q.flags&cmdFlagDF == 0 && q.length >= 2*leastHole {
 			for e, err := range image.ExtentsContext(ctx, c.e.Source, data.Offset, end-data.Offset) {
 				if err != nil {
-					break // reading will tell
+					break // reading reports the error
 				}
 				if e.Kind == image.Data || e.Length < leastHole {
 					continue

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// maxText bounds the text of an error that a client gets, in bytes.
+// maxText is the maximum size of an error text for a client in bytes.
 const maxText = 1024
 
 // putSimple writes the header of a simple reply to b.
@@ -26,7 +26,7 @@ func putChunk(b []byte, flags, kind uint16, cookie uint64, n int) {
 	binary.BigEndian.PutUint32(b[16:], uint32(n))
 }
 
-// doneReply is the reply to a request that was done and has no data.
+// doneReply returns the reply to a successful request without data.
 func (c *session) doneReply(q request) []byte {
 	if c.structured {
 		b := make([]byte, structuredSize)
@@ -38,7 +38,7 @@ func (c *session) doneReply(q request) []byte {
 	return b
 }
 
-// errorReply is the reply to a request that failed.
+// errorReply returns the reply to a failed request.
 func (c *session) errorReply(q request, err error) []byte {
 	code := errorCode(err)
 	if !c.structured {
@@ -67,7 +67,7 @@ func (c *session) finish(ctx context.Context, q request, err error) {
 	c.send(ctx, c.doneReply(q))
 }
 
-// room returns n bytes of the buffer for replies, which the next call of grow takes in.
+// room returns n bytes of the buffer for replies. The next call of grow adds them to the buffer.
 func (c *session) room(ctx context.Context, n int) ([]byte, error) {
 	if len(c.out)+n > cap(c.out) {
 		if err := c.flush(ctx); err != nil {
@@ -79,7 +79,7 @@ func (c *session) room(ctx context.Context, n int) ([]byte, error) {
 
 func (c *session) grow(n int) { c.out = c.out[:len(c.out)+n] }
 
-// add puts a small reply of the reading goroutine behind those that were not sent yet.
+// add appends a small reply to the pending replies of the reading goroutine.
 func (c *session) add(ctx context.Context, reply []byte) error {
 	b, err := c.room(ctx, len(reply))
 	if err == nil {
@@ -88,7 +88,7 @@ func (c *session) add(ctx context.Context, reply []byte) error {
 	return err
 }
 
-// flush sends the replies of the reading goroutine.
+// flush sends the pending replies of the reading goroutine.
 func (c *session) flush(ctx context.Context) error {
 	if len(c.out) == 0 {
 		return nil
@@ -98,17 +98,17 @@ func (c *session) flush(ctx context.Context) error {
 	return err
 }
 
-// send sends whole messages. If it fails the connection ends.
+// send sends whole messages. If it fails, the connection ends.
 func (c *session) send(ctx context.Context, b []byte) error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	return c.sendMore(ctx, b)
 }
 
-// sendMore is send for who holds the lock.
+// sendMore is send for a caller that holds the lock.
 func (c *session) sendMore(ctx context.Context, b []byte) error {
 	now := time.Now()
-	// A new deadline for each message would cost as much as a small one.
+	// Setting a deadline per message would cost as much as sending a small one.
 	if allowed := c.s.o.SendTimeout; c.deadline.Sub(now) < allowed/2 {
 		c.deadline = now.Add(allowed)
 		c.nc.SetWriteDeadline(c.deadline)

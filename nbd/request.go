@@ -7,16 +7,16 @@ import (
 	"syscall"
 )
 
-// A request is what a client asks of an export.
+// A request is a client's request to an export.
 type request struct {
 	flags   uint16
 	command uint16
-	cookie  uint64 // is in the reply too
+	cookie  uint64 // repeated in the reply
 	off     uint64
 	length  uint32
 }
 
-// parseRequest reads the header of a request.
+// parseRequest parses the header of a request.
 func parseRequest(b []byte) (request, error) {
 	if binary.BigEndian.Uint32(b) != magicRequest {
 		return request{}, errClient
@@ -30,10 +30,10 @@ func parseRequest(b []byte) (request, error) {
 	}, nil
 }
 
-// end is the offset behind the request, which check has found to be in the disk.
+// end returns the offset past the request. check has ensured that it is inside the disk.
 func (q request) end() uint64 { return q.off + uint64(q.length) }
 
-// A requestError is an error with its number in the protocol.
+// A requestError is an error with its code in the protocol.
 type requestError struct {
 	code uint32
 	text string
@@ -44,16 +44,16 @@ func (e *requestError) Error() string { return e.text }
 var (
 	errReadOnly   = &requestError{errPerm, "the export is read-only"}
 	errTooLong    = &requestError{errInvalid, "the request is longer than 32 MiB"}
-	errCommand    = &requestError{errInvalid, "the server does not know the command"}
-	errFlags      = &requestError{errInvalid, "a flag does not go with the command"}
+	errCommand    = &requestError{errInvalid, "unknown command"}
+	errFlags      = &requestError{errInvalid, "invalid flag for the command"}
 	errBeyond     = &requestError{errInvalid, "the request goes past the end of the disk"}
 	errFull       = &requestError{errNoSpace, "the request goes past the end of the disk"}
-	errNoContext  = &requestError{errInvalid, "no metadata context was asked for"}
+	errNoContext  = &requestError{errInvalid, "no metadata context was negotiated"}
 	errFragmented = &requestError{errOverflow, "the reply is too long for a single piece"}
-	errNotFast    = &requestError{errNotSup, "zeros are not written faster than data"}
+	errNotFast    = &requestError{errNotSup, "writing zeros is not faster than writing data"}
 )
 
-// allowed are the flags of each command.
+// allowed lists the valid flags of each command.
 var allowed = map[uint16]uint16{
 	cmdRead:        cmdFlagFUA | cmdFlagDF,
 	cmdWrite:       cmdFlagFUA,
@@ -63,7 +63,7 @@ var allowed = map[uint16]uint16{
 	cmdBlockStatus: cmdFlagFUA | cmdFlagReqOne,
 }
 
-// check returns the error of a request that is none for this export.
+// check returns an error if a request is invalid for this export.
 func (c *session) check(q request) error {
 	flags, known := allowed[q.command]
 	writes := q.command == cmdWrite || q.command == cmdTrim || q.command == cmdWriteZeroes
@@ -93,7 +93,7 @@ func (c *session) check(q request) error {
 	return nil
 }
 
-// errorCode returns the number that an error has in the protocol.
+// errorCode returns the code of an error in the protocol.
 func errorCode(err error) uint32 {
 	var r *requestError
 	switch {

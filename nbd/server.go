@@ -19,14 +19,14 @@ type Server struct {
 	conns int
 }
 
-// errLeft ends a server that serves once.
+// errLeft ends a server whose Options.Once is set.
 var errLeft = errors.New("nbd: the last client is gone")
 
-// grace is what clients have to take their replies when the server ends.
+// grace is the time that clients have to receive their replies when the server ends.
 const grace = 5 * time.Second
 
-// Serve serves the clients of l until ctx is done, or the last one is gone if that is asked for.
-// Then it answers the requests that it has, makes durable what was written, and returns nil. It
+// Serve serves the clients of l until ctx is done, or, with Options.Once, until the last one has
+// disconnected. It then answers the pending requests, makes all writes durable, and returns nil. It
 // closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, end := context.WithCancelCause(ctx)
@@ -47,7 +47,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return errors.Join(err, s.sync())
 }
 
-// accept gives all connections to use, but for those that are too many, until ctx is done.
+// accept passes connections to use until ctx is done. It closes those over the limit.
 func (s *Server) accept(ctx context.Context, l net.Listener, use func(net.Conn)) error {
 	for wait := time.Millisecond; ; {
 		nc, err := l.Accept()
@@ -60,7 +60,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, use func(net.Conn))
 		case errors.Is(err, net.ErrClosed):
 			return err
 		case err != nil:
-			// Too many open files, or a client that is gone: it passes.
+			// Too many open files, or the client has disconnected: try again.
 			select {
 			case <-ctx.Done():
 			case <-time.After(wait):
@@ -75,7 +75,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, use func(net.Conn))
 	}
 }
 
-// acquire counts one more connection, if it is not one too many.
+// acquire counts a new connection. It returns false if there are too many.
 func (s *Server) acquire() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *Server) release() {
 	s.conns--
 }
 
-// sync makes durable what all clients wrote.
+// sync makes the writes of all clients durable.
 func (s *Server) sync() error {
 	var errs []error
 	for _, e := range s.order {
@@ -106,13 +106,13 @@ func (s *Server) sync() error {
 // serve serves one client.
 func (s *Server) serve(ctx context.Context, nc net.Conn, users *users) {
 	defer nc.Close()
-	// Reading ends at once, so that the client has the replies that it waits for; see send.
+	// End reads immediately, but let the client receive its replies; see send.
 	defer context.AfterFunc(ctx, func() {
 		nc.SetReadDeadline(time.Unix(1, 0))
 		nc.SetWriteDeadline(time.Now().Add(grace))
 	})()
 	if b, ok := nc.(interface{ SetWriteBuffer(int) error }); ok {
-		b.SetWriteBuffer(4 << 20) // the system may give less, which is slower and no more
+		b.SetWriteBuffer(4 << 20) // the system can grant less, which is only slower
 	}
 	h := newHandshake(s, nc)
 	leave := func() {}
@@ -126,7 +126,7 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, users *users) {
 	if err != nil || e == nil {
 		return
 	}
-	defer h.nc.Close() // with TLS it says goodbye
+	defer h.nc.Close() // over TLS, this sends close_notify
 	nc.SetDeadline(time.Time{})
 	if ctx.Err() != nil {
 		return
@@ -134,16 +134,16 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, users *users) {
 	newSession(s, h, e).run(ctx)
 }
 
-// users are the clients that use an export.
+// users counts the clients that use an export.
 type users struct {
 	once bool
-	left func() // is called when the last one is gone, if once
+	left func() // called when the last one disconnects, if once
 
 	mu sync.Mutex
 	n  int
 }
 
-// enter counts a client until the function that it returns is called.
+// enter counts a client until the returned function is called.
 func (u *users) enter() func() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -157,7 +157,7 @@ func (u *users) enter() func() {
 	}
 }
 
-// lookup returns the export with a name.
+// lookup returns the export with a name, or nil.
 func (s *Server) lookup(name string) *Export {
 	if e := s.exports[name]; e != nil || name != "" || len(s.order) > 1 {
 		return e
@@ -165,7 +165,7 @@ func (s *Server) lookup(name string) *Export {
 	return s.order[0]
 }
 
-// report tells of an error of a source or a target.
+// report calls Options.Report with an error of a source or a target.
 func (s *Server) report(err error) {
 	if s.o.Report != nil {
 		s.o.Report(err)

@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// TestShutdown checks that a request which was begun is answered when the server ends, and that
-// what was written is made durable.
+// TestShutdown checks that a pending request is answered and writes are made durable when the
+// server ends.
 func TestShutdown(t *testing.T) {
 	d := newDisk(1 << 20)
 	d.started, d.wait = make(chan struct{}), make(chan struct{})
@@ -41,8 +41,8 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// TestOnce checks that the server ends with its last client, and that clients who only look
-// around are none.
+// TestOnce checks that the server ends with its last client. Clients that only list exports do not
+// count.
 func TestOnce(t *testing.T) {
 	s := serve(t, Options{Once: true}, Export{Source: newDisk(1)})
 	look := s.dial(3)
@@ -72,7 +72,7 @@ func TestDisconnect(t *testing.T) {
 	c.closed()
 }
 
-// TestListenerFails checks that a listener which somebody else closed is an error.
+// TestListenerFails checks that Serve fails if someone else closes the listener.
 func TestListenerFails(t *testing.T) {
 	s, err := NewServer(Options{}, Export{Source: newDisk(1)})
 	if err != nil {
@@ -88,8 +88,8 @@ func TestListenerFails(t *testing.T) {
 	}
 }
 
-// TestSlowReader checks that a client which takes no replies is disconnected, holds no more than
-// it may, and keeps nobody else waiting.
+// TestSlowReader checks that a client that does not receive its replies is disconnected. Until then
+// its memory is limited, and other clients are not delayed.
 func TestSlowReader(t *testing.T) {
 	d := newDisk(1 << 20)
 	s := serve(t, Options{Memory: 1, SendTimeout: time.Second}, Export{Source: d, Target: d})
@@ -99,7 +99,7 @@ func TestSlowReader(t *testing.T) {
 	}
 	for range 3 {
 		if got := other.must(request{command: cmdRead, length: 1 << 20}, nil); !bytes.Equal(got, d.content(0, 1<<20)) {
-			t.Fatal("the other client reads something else")
+			t.Fatal("the other client read wrong data")
 		}
 		p := d.content(0, 1<<20)
 		other.must(request{command: cmdWrite, length: 1 << 20}, p)
@@ -113,7 +113,7 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-// TestMany has clients read and write their parts of a disk at the same time, with few buffers.
+// TestMany has clients read and write their parts of a disk concurrently with few buffers.
 func TestMany(t *testing.T) {
 	const part = 1 << 20
 	d := newDisk(4 * part)
@@ -129,7 +129,7 @@ func TestMany(t *testing.T) {
 				want []byte
 			}
 			for range 30 {
-				// No two requests of a round touch the same bytes.
+				// The requests of a round do not overlap.
 				waiting := make(map[uint64]asked)
 				var sent sync.WaitGroup
 				var all []asked
@@ -162,7 +162,7 @@ func TestMany(t *testing.T) {
 					if k.kind == chunkData {
 						at := binary.BigEndian.Uint64(k.data) - a.q.off
 						if !bytes.Equal(k.data[8:], a.want[at:at+uint64(len(k.data)-8)]) {
-							t.Errorf("%+v: other data", a.q)
+							t.Errorf("%+v: wrong data", a.q)
 							return
 						}
 					}
@@ -173,7 +173,7 @@ func TestMany(t *testing.T) {
 				sent.Wait()
 			}
 			if !bytes.Equal(d.content(i*part, part), want) {
-				t.Error("the disk has other data")
+				t.Error("the disk has wrong data")
 			}
 		})
 	}
@@ -181,16 +181,16 @@ func TestMany(t *testing.T) {
 	s.stop()
 	<-s.done
 	if s.buffers.made != 0 {
-		t.Errorf("%d buffers are lost", s.buffers.made)
+		t.Errorf("%d buffers were not released", s.buffers.made)
 	}
 }
 
-// TestHostile opens a thousand connections that mean harm: they are bounded, and those that mean
-// none are served.
+// TestHostile opens a thousand hostile connections. They must be limited, and honest clients must
+// be served.
 func TestHostile(t *testing.T) {
 	s := serve(t, Options{MaxConns: 20, HandshakeTimeout: 300 * time.Millisecond}, Export{Source: newDisk(1 << 20)})
 	rnd := mathrand.New(mathrand.NewPCG(1, 2))
-	// The options are as long as they may be, and never end.
+	// The options have the maximum size and never end.
 	option := append([]byte("IHAVEOPT\x00\x00\x00\x0a\x00\x00\x40\x00"), make([]byte, maxOption-1)...)
 	var silent, refused int
 	for i := range 1000 {
@@ -220,8 +220,8 @@ func TestHostile(t *testing.T) {
 		}
 		s.mu.Unlock()
 	}
-	t.Logf("%d connections were taken for a while, %d refused at once", silent, refused)
-	for range 100 { // until the time of the others is over
+	t.Logf("%d connections were accepted for a while, %d refused immediately", silent, refused)
+	for range 100 { // until the other connections time out
 		nc, err := net.Dial("unix", s.addr)
 		if err != nil {
 			t.Fatal(err)
@@ -242,10 +242,10 @@ func TestHostile(t *testing.T) {
 		nc.Close()
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Error("nobody is served any more")
+	t.Error("the server no longer serves clients")
 }
 
-// certificate returns one that signs itself, and the pool that trusts it.
+// certificate returns a self-signed certificate and a pool that trusts it.
 func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -269,7 +269,8 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-// TestTLS checks that nothing is told before TLS, and that only who has a certificate gets it.
+// TestTLS checks that the server reveals nothing before TLS, and serves only clients with a
+// certificate.
 func TestTLS(t *testing.T) {
 	cert, pool := certificate(t)
 	other, _ := certificate(t)
@@ -317,13 +318,13 @@ func TestTLS(t *testing.T) {
 	old := s.dial(3)
 	old.sendOption(optExportName)
 	old.closed()
-	// What was sent in plain text behind the option is not taken for protected.
+	// Plaintext sent after the option must not pass as protected.
 	inject := s.dial(3)
 	inject.write(bytes.Repeat([]byte("IHAVEOPT\x00\x00\x00\x05\x00\x00\x00\x00"), 2))
 	inject.closed()
 }
 
-// TestTLSForgets checks that what was negotiated before TLS does not count.
+// TestTLSForgets checks that everything negotiated before TLS is discarded.
 func TestTLSForgets(t *testing.T) {
 	cert, pool := certificate(t)
 	h := &handshake{s: &Server{o: Options{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}}}, fixed: true, structured: true, meta: &Export{}}

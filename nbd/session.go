@@ -12,40 +12,40 @@ import (
 )
 
 const (
-	// maxWorkers are the requests of a connection that are worked on at a time.
+	// maxWorkers is the maximum number of concurrent requests of a connection.
 	maxWorkers = 16
 
-	// inlineSize is the most that the goroutine which reads requests reads or writes itself.
-	// Handing over less costs more than it gains, unless the disk is slow.
+	// inlineSize is the maximum size of a request that the reading goroutine handles itself.
+	// Handing over a smaller one costs more than it gains, unless the disk is slow.
 	inlineSize = 32 << 10
 
-	// outSize is the length of the buffer for replies of that goroutine. From sendSize on they are
-	// sent, so that the client has something to do meanwhile.
+	// outSize is the size of that goroutine's reply buffer. From sendSize on it is flushed, so that
+	// the client can continue.
 	outSize  = 64 << 10
 	sendSize = 16 << 10
 )
 
-// A session is a connection that uses an export. One goroutine reads the requests. It answers
-// small ones itself while the disk is fast, and sends those replies together when no request is
-// waiting; all others have goroutines of their own.
+// A session is a connection that uses an export. One goroutine reads the requests. While the disk
+// is fast, it handles small requests itself and sends their replies together when no request is
+// waiting. Other requests have their own goroutines.
 type session struct {
 	s          *Server
 	e          *Export
 	nc         net.Conn
 	r          *bufio.Reader
 	structured bool
-	status     bool // the client may ask for the block status
+	status     bool // the client can request the block status
 	flags      uint16
-	holes      bool // the source knows its holes
+	holes      bool // the source reports its holes
 
 	lender
-	out     []byte // replies of the reading goroutine that were not sent yet
+	out     []byte // pending replies of the reading goroutine
 	slots   chan struct{}
 	workers sync.WaitGroup
 	slow    atomic.Int32 // grows while the disk is slow
 
 	sending  sync.Mutex
-	deadline time.Time // of what is sent now
+	deadline time.Time // write deadline of the connection
 }
 
 func newSession(s *Server, h *handshake, e *Export) *session {
@@ -76,7 +76,7 @@ func (c *session) run(ctx context.Context) {
 	clear(c.reserve)
 }
 
-// next reads a request. Before it waits for one it sends the replies that are there.
+// next reads a request. Before it waits, it sends the pending replies.
 func (c *session) next(ctx context.Context) (q request, err error) {
 	if c.r.Buffered() < requestSize || len(c.out) >= sendSize {
 		if err := c.flush(ctx); err != nil {
@@ -93,7 +93,7 @@ func (c *session) next(ctx context.Context) (q request, err error) {
 	return q, err
 }
 
-// answer answers a request, or has a goroutine do so. An error ends the session.
+// answer answers a request, possibly in another goroutine. An error ends the session.
 func (c *session) answer(ctx context.Context, q request) error {
 	if refused := c.check(q); refused != nil {
 		return c.refuse(ctx, q, refused)
@@ -116,7 +116,7 @@ func (c *session) answer(ctx context.Context, q request) error {
 	return c.spawn(ctx, func() { c.change(ctx, q) })
 }
 
-// refuse answers a request with an error, and reads past its data.
+// refuse answers a request with an error and skips its data.
 func (c *session) refuse(ctx context.Context, q request, err error) error {
 	if q.command == cmdWrite {
 		if q.length > maxRequest {
@@ -132,7 +132,7 @@ func (c *session) refuse(ctx context.Context, q request, err error) error {
 	return c.add(ctx, c.errorReply(q, err))
 }
 
-// spawn calls f in a goroutine, once there are not too many.
+// spawn calls f in a goroutine, after waiting for a free slot.
 func (c *session) spawn(ctx context.Context, f func()) error {
 	if err := c.slot(ctx); err != nil {
 		return err
@@ -141,8 +141,8 @@ func (c *session) spawn(ctx context.Context, f func()) error {
 	return nil
 }
 
-// slot waits until a goroutine is free. It comes before a buffer: who has a goroutine may wait
-// for that, and not the other way round.
+// slot waits for a free goroutine. Call it before getting a buffer: a goroutine can wait for a
+// buffer, but not the reverse.
 func (c *session) slot(ctx context.Context) error {
 	select {
 	case c.slots <- struct{}{}:
@@ -156,7 +156,7 @@ func (c *session) slot(ctx context.Context) error {
 	return err
 }
 
-// work calls f in the goroutine that slot found.
+// work calls f in the goroutine that slot reserved.
 func (c *session) work(f func()) {
 	c.workers.Go(func() {
 		defer func() { <-c.slots }()
@@ -164,8 +164,8 @@ func (c *session) work(f func()) {
 	})
 }
 
-// timed notes how long the disk took for n bytes. If it makes others wait, not just once as
-// whoever shares the CPU does, requests do not wait for each other any more.
+// timed records how long the disk took for n bytes. If the disk is slow repeatedly, requests no
+// longer wait for each other. A single slow request can be due to a busy CPU.
 func (c *session) timed(start time.Time, n int) {
 	const slow, most = 8, 64
 	if time.Since(start) > 50*time.Microsecond+time.Duration(n) {
@@ -177,10 +177,10 @@ func (c *session) timed(start time.Time, n int) {
 	}
 }
 
-// isSlow tells whether the disk was slow for two of the last requests.
+// isSlow reports whether two recent requests were slow.
 func (c *session) isSlow() bool { return c.slow.Load() > 12 }
 
-// readAt reads the whole of p from the disk.
+// readAt fills p from the disk.
 func (c *session) readAt(p []byte, off uint64) error {
 	start := time.Now()
 	_, err := image.ReadFull(c.e.Source, p, int64(off))

@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// TestRead reads at all kinds of places and lengths, with all kinds of replies.
+// TestRead reads at many offsets and lengths with all kinds of replies.
 func TestRead(t *testing.T) {
 	d := newDisk(2<<20 + 77)
 	s := serve(t, Options{}, Export{Source: d})
@@ -46,7 +46,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestSinglePiece checks reads that may not be cut.
+// TestSinglePiece checks reads that must not be split.
 func TestSinglePiece(t *testing.T) {
 	d := sparse{newDisk(1 << 20)}
 	d.extents = []image.Extent{{Offset: 0, Length: 1 << 20, Kind: image.Data}}
@@ -65,7 +65,7 @@ func TestSinglePiece(t *testing.T) {
 	old.refused(errInvalid, request{flags: cmdFlagDF, command: cmdRead, length: 1}, nil)
 }
 
-// TestHoles checks what is told of holes, and that they are not sent.
+// TestHoles checks that holes are reported, and that their zeros are not sent.
 func TestHoles(t *testing.T) {
 	d := sparse{newDisk(1 << 20)}
 	d.extents = []image.Extent{
@@ -114,7 +114,7 @@ func TestHoles(t *testing.T) {
 			{chunkHole, 600_100, 200_000}, {chunkData, 800_100, 1<<20 - 800_100}}},
 		{10, 70_000, []part{{chunkHole, 10, 70_000}}},
 		{600_000, 100_000, []part{{chunkData, 600_000, 100}, {chunkHole, 600_100, 99_900}}},
-		{10, 4096, []part{{chunkData, 10, 4096}}}, // not worth to look
+		{10, 4096, []part{{chunkData, 10, 4096}}}, // too short to look for holes
 	} {
 		c.send(request{command: cmdRead, off: uint64(w.off), length: uint32(w.n)}, nil)
 		var got []part
@@ -134,7 +134,7 @@ func TestHoles(t *testing.T) {
 	}
 }
 
-// TestManyExtents checks that a reply is bounded, and goes on where it ended.
+// TestManyExtents checks that a reply is limited, and that the next one continues it.
 func TestManyExtents(t *testing.T) {
 	d := sparse{newDisk(2 * maxExtents)}
 	for i := range 2 * maxExtents {
@@ -153,7 +153,7 @@ func TestManyExtents(t *testing.T) {
 	c.refused(errIO, request{command: cmdBlockStatus, off: 3, length: 5}, nil)
 }
 
-// TestWrite writes at all kinds of places and lengths.
+// TestWrite writes at many offsets and lengths.
 func TestWrite(t *testing.T) {
 	d := newDisk(2<<20 + 77)
 	want := bytes.Clone(d.data)
@@ -184,19 +184,19 @@ func TestWrite(t *testing.T) {
 			c.must(request{command: cmdWriteZeroes, off: uint64(off), length: 150_000}, nil)
 		}
 		c.refused(errNotSup, request{flags: cmdFlagFastZero, command: cmdWriteZeroes, length: 1}, nil)
-		c.refused(errInvalid, request{command: cmdTrim, length: 1}, nil) // it can't be done
+		c.refused(errInvalid, request{command: cmdTrim, length: 1}, nil) // the target cannot trim
 		c.refused(errInvalid, request{flags: cmdFlagNoHole, command: cmdWrite, length: 10}, want[:10])
 		size := uint64(len(want))
 		c.refused(errNoSpace, request{command: cmdWrite, off: size - 1, length: 50_000}, make([]byte, 50_000))
 		c.refused(errNoSpace, request{command: cmdWrite, off: 1<<64 - 1, length: 2}, make([]byte, 2))
 		c.refused(errNoSpace, request{command: cmdWriteZeroes, off: size, length: 1<<32 - 1}, nil)
 		if !bytes.Equal(d.content(0, len(want)), want) {
-			t.Fatal("what was refused was done, or zeros were not")
+			t.Fatal("a refused request changed the disk, or zeros were not written")
 		}
 	}
 }
 
-// TestPunch checks what frees storage.
+// TestPunch checks which requests free storage.
 func TestPunch(t *testing.T) {
 	d := sparse{newDisk(1 << 20)}
 	s := serve(t, Options{}, Export{Source: d, Target: d})
@@ -225,12 +225,12 @@ func TestCannotPunch(t *testing.T) {
 	d := sparse{newDisk(1 << 20)}
 	d.fails = errors.ErrUnsupported
 	c := serve(t, Options{}, Export{Source: d, Target: d}).open()
-	c.must(request{command: cmdTrim, length: 9}, nil) // a hint
+	c.must(request{command: cmdTrim, length: 9}, nil) // trim is only a hint
 	c.refused(errNotSup, request{flags: cmdFlagFastZero, command: cmdWriteZeroes, length: 1}, nil)
-	c.refused(errIO, request{command: cmdWriteZeroes, length: 1}, nil) // nor can it write
+	c.refused(errIO, request{command: cmdWriteZeroes, length: 1}, nil) // the target cannot write either
 }
 
-// TestErrors checks that errors of the disk get to the client and to who wants to know.
+// TestErrors checks that errors of the disk reach the client and Report.
 func TestErrors(t *testing.T) {
 	for fails, code := range map[error]uint32{
 		errors.New("broken"): errIO, syscall.ENOSPC: errNoSpace, syscall.EFBIG: errNoSpace, syscall.EROFS: errPerm, io.EOF: errIO,
@@ -265,13 +265,13 @@ func TestErrors(t *testing.T) {
 			t.Errorf("Serve: %v, want %v", err, fails)
 		}
 		if mu.Lock(); len(told) != requests {
-			t.Errorf("%v: %d errors told of %d", fails, len(told), requests)
+			t.Errorf("%v: %d errors reported for %d requests", fails, len(told), requests)
 		}
 		mu.Unlock()
 	}
 }
 
-// TestLateError checks that an error behind the start of a simple reply ends the connection.
+// TestLateError checks that an error after the start of a simple reply ends the connection.
 func TestLateError(t *testing.T) {
 	s := serve(t, Options{}, Export{Source: short{newDisk(1 << 20)}})
 	c := s.dial(3)
@@ -286,20 +286,20 @@ func TestLateError(t *testing.T) {
 	c.must(request{command: cmdRead, length: 10}, nil)
 }
 
-// A short disk ends after the first piece, though its size is another.
+// A short disk ends after the first piece, before its Size.
 type short struct{ *disk }
 
 func (d short) ReadAt(p []byte, off int64) (int, error) {
 	return bytes.NewReader(d.data[:pieceSize]).ReadAt(p, off)
 }
 
-// TestBadMagic checks that what is no request ends the connection.
+// TestBadMagic checks that an invalid request ends the connection.
 func TestBadMagic(t *testing.T) {
 	c := serve(t, Options{}, Export{Source: newDisk(1)}).open()
 	c.write(make([]byte, requestSize))
 	c.closed()
 	d := newDisk(1)
 	c = serve(t, Options{}, Export{Source: d, Target: d}).open()
-	c.send(request{command: cmdWrite, length: maxRequest + 1}, nil) // more than anybody reads past
+	c.send(request{command: cmdWrite, length: maxRequest + 1}, nil) // too long to skip
 	c.closed()
 }

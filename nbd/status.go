@@ -7,10 +7,10 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// maxExtents bounds the extents of a reply. A client asks again for those behind them.
+// maxExtents is the maximum number of extents in a reply. The client requests the rest.
 const maxExtents = 1024
 
-// blockStatus answers with the extents of a range that is not empty.
+// blockStatus answers with the extents of a nonempty range.
 func (c *session) blockStatus(ctx context.Context, q request) {
 	most := maxExtents
 	if q.flags&cmdFlagReqOne != 0 {
@@ -26,7 +26,7 @@ func (c *session) blockStatus(ctx context.Context, q request) {
 			return
 		}
 		if err != nil {
-			break // the client asks again, and is told
+			break // the client requests the rest and gets the error
 		}
 		b = binary.BigEndian.AppendUint32(b, uint32(e.Length))
 		b = binary.BigEndian.AppendUint32(b, state(e.Kind))

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// zeros are written where storage cannot be freed.
+// zeros are written if storage cannot be freed.
 var zeros [64 << 10]byte
 
-// writeInline writes from the buffer for what the client sends.
+// writeInline writes from the receive buffer.
 func (c *session) writeInline(ctx context.Context, q request) error {
 	if c.r.Buffered() < int(q.length) {
 		if err := c.flush(ctx); err != nil {
@@ -32,14 +32,14 @@ func (c *session) writeInline(ctx context.Context, q request) error {
 	return c.add(ctx, c.doneReply(q))
 }
 
-// A writing is a write of which several goroutines write a piece each.
+// A writing is a write whose pieces several goroutines write.
 type writing struct {
 	mu     sync.Mutex
-	pieces int // that are to be written, and one while there may be more
+	pieces int // pieces to write, plus 1 until all are known
 	err    error
 }
 
-// done counts a piece, and tells whether it was the last one.
+// done counts a written piece and reports whether it was the last one.
 func (w *writing) done(err error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,7 +56,7 @@ func (w *writing) more() {
 	w.pieces++
 }
 
-// write reads the data of a write, and has goroutines write them.
+// write reads the data of a write and has goroutines write it.
 func (c *session) write(ctx context.Context, q request) error {
 	if err := c.flush(ctx); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (c *session) write(ctx context.Context, q request) error {
 	return c.spawn(ctx, func() { c.finish(ctx, q, c.durable(q, w.err)) })
 }
 
-// change does what changes the disk and has no data.
+// change handles the commands that change the disk and have no data.
 func (c *session) change(ctx context.Context, q request) {
 	c.finish(ctx, q, func() error {
 		var err error
@@ -105,7 +105,7 @@ func (c *session) change(ctx context.Context, q request) {
 		case q.command == cmdTrim:
 			err = c.punch(q)
 			if errors.Is(err, errors.ErrUnsupported) {
-				err = nil // the client gave a hint
+				err = nil // trim is only a hint
 			}
 		default:
 			err = c.writeZeros(ctx, q)
@@ -114,7 +114,7 @@ func (c *session) change(ctx context.Context, q request) {
 	}())
 }
 
-// writeZeros frees storage if that may and can be, or writes zeros.
+// writeZeros frees storage if allowed and possible, or writes zeros.
 func (c *session) writeZeros(ctx context.Context, q request) error {
 	err := errors.ErrUnsupported
 	if q.flags&cmdFlagNoHole == 0 {
@@ -139,7 +139,7 @@ func (c *session) writeZeros(ctx context.Context, q request) error {
 	return nil
 }
 
-// punch frees the storage of a request, which is not empty.
+// punch frees the storage of a nonempty request.
 func (c *session) punch(q request) error {
 	p, ok := c.e.Target.(Puncher)
 	if !ok {
@@ -152,7 +152,7 @@ func (c *session) punch(q request) error {
 	return err
 }
 
-// durable makes durable what was written without an error, if the client asked for it.
+// durable makes a successful write durable if the client requested that.
 func (c *session) durable(q request, err error) error {
 	if err != nil || q.flags&cmdFlagFUA == 0 {
 		return err
