@@ -1,17 +1,17 @@
-// Package clevis opens and makes the bindings of the program clevis: secrets, such as the passphrase
-// of a LUKS2 key slot, that open where a policy holds. The policies are those that need no hardware:
+// Package clevis opens and makes the bindings of the program clevis. A binding holds a secret, such as the passphrase
+// of a LUKS2 key slot, that opens if a policy is met. The package supports the policies that need no hardware:
 //
-//   - tang: a Tang server can be reached. It never learns the secret, nor which one is asked for.
-//   - sss: so many of several policies hold, by Shamir's secret sharing. They may be nested.
+//   - tang: a Tang server is reachable. The server never learns the secret, and cannot tell which one a client recovers.
+//   - sss: at least a threshold of several policies are met, by Shamir's secret sharing. Policies can be nested.
 //
-// [Encrypt] makes a binding by a [Policy], [Decrypt] opens one, and [Inspect] tells what is in one
-// without opening it. A binding is a JWE (RFC 7516) in its compact serialization, as clevis encrypt
-// writes it; [Token] and [FromToken] have it in the token of a LUKS2 header. The pins tpm2, pkcs11 and others are told of,
-// and not opened. The pin null, which keeps no secret, is refused.
+// [Encrypt] makes a binding from a [Policy], [Decrypt] opens one, and [Inspect] describes one without opening it. A
+// binding is a JWE (RFC 7516) in compact serialization, as clevis encrypt writes it. [Token] and [FromToken] convert
+// it to and from the token of a LUKS2 header. Inspect reports the pins tpm2, pkcs11 and others, but Decrypt does not
+// open them. The package refuses the pin null, which protects nothing.
 //
-// The package does not know the network: who calls it passes an [Exchanger], such as that of package
-// clevis/tang. Nothing in a binding is a reason to contact anybody unless the caller wants that:
-// [Binding.Servers] says first where Decrypt would go. All functions are safe for concurrent use.
+// The package makes no network connections itself. The caller passes an [Exchanger], such as the client of package
+// clevis/tang. [Binding.Servers] lists the servers that Decrypt would contact, so that the caller can decide first.
+// All functions are safe for concurrent use.
 package clevis
 
 import (
@@ -23,44 +23,44 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// Errors of the package, for errors.Is.
+// Errors of the package, for use with errors.Is.
 var (
-	// ErrFormat is a binding, an advertisement or an answer that is not as it should be.
+	// ErrFormat is a malformed binding, advertisement, policy or server response.
 	ErrFormat = errors.New("malformed")
 
-	// ErrUnsupported is a binding that is well formed, and is not opened or made here.
+	// ErrUnsupported is well-formed input that the package cannot open or make.
 	ErrUnsupported = errors.New("not supported")
 
-	// ErrTrust is a Tang server whose keys nobody has vouched for.
-	ErrTrust = advice.New("nobody has vouched for the keys of the server",
+	// ErrTrust is a Tang server whose keys the caller has not confirmed.
+	ErrTrust = advice.New("the keys of the server are not confirmed",
 		"give the thumbprint of its signing key, which tang-show-keys or jose jwk thp tells on the server")
 
-	// ErrThumbprint is an advertisement that the trusted key did not sign.
+	// ErrThumbprint is an advertisement without a signature by the trusted key.
 	ErrThumbprint = advice.New("the trusted key did not sign the advertisement",
 		"compare the thumbprint with what tang-show-keys or jose jwk thp tells on the server; the key may have been rotated, or somebody else answers")
 
-	// ErrThreshold means that too few of the policies of a sss binding hold.
+	// ErrThreshold is a sss binding of which too few shares open.
 	ErrThreshold = errors.New("too few shares")
 )
 
-// An Exchanger talks to Tang servers. It bounds what it reads, and is safe for concurrent use.
+// An Exchanger talks to Tang servers. It limits the size of responses, and is safe for concurrent use.
 type Exchanger interface {
-	// Advertisement returns the advertisement of the server at url, a JWS: that which the key of a
-	// thumbprint signed, unless that is "".
+	// Advertisement returns the advertisement of the server at url, a JWS. If thumbprint is not "", the key with that
+	// thumbprint must have signed it.
 	Advertisement(ctx context.Context, url, thumbprint string) ([]byte, error)
 
-	// Recover has the server at url multiply a point, a JWK, by its exchange key of a thumbprint, and
-	// returns its answer, a JWK.
+	// Recover has the server at url multiply point, a JWK, by its exchange key with this thumbprint. It returns the
+	// product, a JWK.
 	Recover(ctx context.Context, url, thumbprint string, point []byte) ([]byte, error)
 }
 
-// The bounds of what is read.
+// Limits of the input.
 const (
-	maxBinding = 4 << 20 // bytes; more than fits the largest LUKS2 header
-	maxDepth   = 5       // of sss in sss, the outermost included
-	maxPins    = 64      // in all of a binding
-	maxKeys    = 64      // of an advertisement
-	maxAsked   = 8       // servers at a time
+	maxBinding = 4 << 20 // bytes; larger than any LUKS2 header
+	maxDepth   = 5       // of sss in sss, including the outermost
+	maxPins    = 64      // in a whole binding
+	maxKeys    = 64      // in an advertisement
+	maxAsked   = 8       // servers asked at the same time
 )
 
 // A header is the protected header of a binding.
@@ -76,14 +76,14 @@ type header struct {
 	Clevis *policyOfHeader `json:"clevis"`
 }
 
-// A policyOfHeader says how the key of a binding is had.
+// A policyOfHeader is the part of the header from which the key of a binding is recovered.
 type policyOfHeader struct {
 	Pin  string      `json:"pin"`
 	Tang *tangHeader `json:"tang,omitempty"`
 	SSS  *sssHeader  `json:"sss,omitempty"`
 }
 
-// parseHeader reads the protected header of a binding, and checks what all pins have in common.
+// parseHeader parses the protected header of a binding and checks the members that all pins share.
 func parseHeader(text []byte) (*header, error) {
 	var h header
 	if err := json.Unmarshal(text, &h); err != nil {
@@ -102,9 +102,9 @@ func parseHeader(text []byte) (*header, error) {
 	return &h, nil
 }
 
-// Encrypt returns a binding by a policy for a secret, which e helps to make. trust is asked about the
-// keys of a server that the policy does not name, by the SHA-256 thumbprints of its signing keys; nil
-// is [ErrTrust].
+// Encrypt returns a binding of secret to a policy. It gets advertisements from e. For a server whose keys the policy
+// does not name, it calls trust with the SHA-256 thumbprints of the server's signing keys. If trust is nil, such a
+// server is [ErrTrust]. An error of trust ends Encrypt.
 func Encrypt(ctx context.Context, p *Policy, secret []byte, e Exchanger, trust func(ctx context.Context, url string, thumbprints []string) error) ([]byte, error) {
 	if err := p.check(); err != nil {
 		return nil, err
@@ -125,10 +125,10 @@ func (m maker) encrypt(ctx context.Context, p *Policy, secret []byte) ([]byte, e
 	return m.tang(ctx, p, secret)
 }
 
-// Decrypt returns the secret of a binding, with the help of e. The caller wipes it. If a server does
-// not answer, or has no such key any more, that is the error of e.
+// Decrypt returns the secret of a binding. It asks the Tang servers through e. The caller wipes the secret. If a
+// server does not respond, or lacks the key, Decrypt returns the error of e.
 func Decrypt(ctx context.Context, binding []byte, e Exchanger) ([]byte, error) {
-	if _, err := Inspect(binding); err != nil { // the bounds, before anything is done
+	if _, err := Inspect(binding); err != nil { // checks the limits first
 		return nil, err
 	}
 	if e != nil {
@@ -137,7 +137,7 @@ func Decrypt(ctx context.Context, binding []byte, e Exchanger) ([]byte, error) {
 	return decrypt(ctx, binding, e)
 }
 
-// few asks a few servers at a time.
+// few limits the number of servers that are asked at the same time.
 type few struct {
 	Exchanger
 	slots chan struct{}
@@ -150,7 +150,7 @@ func (f *few) Recover(ctx context.Context, url, thumbprint string, point []byte)
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-f.slots }()
-	if ctx.Err() != nil { // both were ready
+	if ctx.Err() != nil { // select picks at random if both are ready
 		return nil, context.Cause(ctx)
 	}
 	return f.Exchanger.Recover(ctx, url, thumbprint, point)
@@ -189,5 +189,5 @@ func unsupported(format string, args ...any) error {
 	return fmt.Errorf("clevis: %w: %w", ErrUnsupported, fmt.Errorf(format, args...))
 }
 
-// withServer says which server an error is about.
+// withServer adds the server's address to an error.
 func withServer(url string, err error) error { return fmt.Errorf("clevis: tang %s: %w", url, err) }

@@ -14,7 +14,7 @@ import (
 
 const oneServer = `{"url":"http://tang"}`
 
-// TestRoundTrip: all curves, and shares of shares.
+// TestRoundTrip makes and opens bindings on all curves, and with nested shares.
 func TestRoundTrip(t *testing.T) {
 	for _, name := range []string{"P-256", "P-384", "P-521"} {
 		s := newServer(t, name)
@@ -49,7 +49,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestBlinded: a server is never asked about the point of a binding, and never about the same twice.
+// TestBlinded checks that a server never sees the point of a binding, and never the same point twice.
 func TestBlinded(t *testing.T) {
 	s := newServer(t, "P-256")
 	b := bind(t, s, "tang", oneServer, "x")
@@ -68,12 +68,12 @@ func TestBlinded(t *testing.T) {
 			seen[k.X] = true
 		})
 		if _, err := Decrypt(context.Background(), b, e); err == nil {
-			t.Error("it opens by no answer")
+			t.Error("it opens without an answer")
 		}
 	}
 }
 
-// exchange is an Exchanger that looks at the question and has no answer.
+// exchange is an Exchanger that passes each point to a function and returns no answer.
 type exchange func(point []byte)
 
 func (e exchange) Advertisement(context.Context, string, string) ([]byte, error) { return nil, nil }
@@ -82,7 +82,7 @@ func (e exchange) Recover(_ context.Context, _, _ string, point []byte) ([]byte,
 	return []byte("{}"), nil
 }
 
-// TestAnswers: whatever a server answers, nothing opens but by the right answer.
+// TestAnswers checks that a binding opens only with the right answer of a server.
 func TestAnswers(t *testing.T) {
 	s, other := newServer(t, "P-256"), newServer(t, "P-384")
 	b := bind(t, s, "tang", oneServer, "x")
@@ -110,12 +110,12 @@ func TestAnswers(t *testing.T) {
 	}
 	s.answer = nil
 	if _, err := Decrypt(context.Background(), b, nil); !errors.Is(err, ErrUnsupported) {
-		t.Errorf("nobody to ask: %v", err)
+		t.Errorf("without an Exchanger: %v", err)
 	}
 }
 
-// TestAdvertisements: an advertisement counts only if each of its keys signed it, and the trusted one
-// is among them.
+// TestAdvertisements checks that an advertisement is valid only if each of its keys signed it, and the trusted key is
+// among them.
 func TestAdvertisements(t *testing.T) {
 	for name, spoil := range map[string]func(s *server){
 		"another signature": func(s *server) { s.spoil = func(b []byte) []byte { b[3] ^= 1; return b } },
@@ -162,13 +162,13 @@ func TestAdvertisements(t *testing.T) {
 	if _, err := Encrypt(context.Background(), oneTang(t, wrong), []byte("x"), s, trusted); !errors.Is(err, ErrThumbprint) {
 		t.Errorf("another thumbprint: %v", err)
 	}
-	// The thumbprint of the exchange key vouches for nothing.
+	// The thumbprint of the exchange key does not make an advertisement trusted.
 	if _, err := Encrypt(context.Background(), oneTang(t, s.public.thumbprint()), []byte("x"), s, trusted); !errors.Is(err, ErrThumbprint) {
 		t.Errorf("the thumbprint of the exchange key: %v", err)
 	}
 }
 
-// TestThumbprint: the example of RFC 7638 is of an RSA key; this one is what jose says of a key.
+// TestThumbprint compares a thumbprint with the one that jose prints. The example in RFC 7638 is for an RSA key.
 func TestThumbprint(t *testing.T) {
 	k := &publicKey{Kty: "EC", Crv: "P-521",
 		X: "AN1sDS6W2UnfTmlJKYhMvAoy6g5NoimoY6G6SgQM58Xov6sZNRpvGlJw2NuBwoPex5ROVfA_k227P48TnwyeHqUh",
@@ -178,7 +178,7 @@ func TestThumbprint(t *testing.T) {
 	}
 }
 
-// TestAgreedKey: the example of RFC 7518, appendix C, but for the length of the key.
+// TestAgreedKey derives the key of RFC 7518, appendix C, but with another length.
 func TestAgreedKey(t *testing.T) {
 	z := []byte{158, 86, 217, 29, 129, 113, 53, 211, 114, 131, 66, 131, 191, 132, 38, 156,
 		251, 49, 110, 163, 218, 128, 106, 72, 246, 218, 167, 121, 140, 254, 144, 196}
@@ -189,14 +189,14 @@ func TestAgreedKey(t *testing.T) {
 	}
 	b, _ := (&header{APU: "Qm9i", APV: "QWxpY2U"}).agreedKey(z)
 	if bytes.Equal(a, b) {
-		t.Error("the parties make no difference")
+		t.Error("apu and apv do not change the key")
 	}
 	if _, err := (&header{APU: "="}).agreedKey(z); !errors.Is(err, ErrFormat) {
 		t.Error(err)
 	}
 }
 
-// TestShares: any so many of the shares give the key, and fewer do not.
+// TestShares checks that any threshold of shares gives the key, and fewer do not.
 func TestShares(t *testing.T) {
 	prime, err := rand.Prime(rand.Reader, 8*keySize)
 	if err != nil {
@@ -228,13 +228,13 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestSecretsDiffer: the same policy twice has nothing in common.
+// TestSecretsDiffer checks that two bindings of the same policy share no random values.
 func TestSecretsDiffer(t *testing.T) {
 	s := newServer(t, "P-256")
 	a, b := bind(t, s, "tang", oneServer, "x"), bind(t, s, "tang", oneServer, "x")
 	x, _ := parseCompact(a)
 	y, _ := parseCompact(b)
 	if bytes.Equal(x.iv, y.iv) || bytes.Equal(x.header, y.header) {
-		t.Error("two bindings are alike")
+		t.Error("two bindings share values")
 	}
 }

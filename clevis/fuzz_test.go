@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzDecrypt reads bindings: it does not panic, asks for bounded work, and what Inspect refuses is
-// refused.
+// FuzzDecrypt checks that Decrypt does not panic, that its work is bounded, and that it refuses what Inspect refuses.
 func FuzzDecrypt(f *testing.F) {
 	s := goldenServer(f)
 	tang := bind(f, s, "tang", oneServer, "x")
@@ -32,12 +31,12 @@ func FuzzDecrypt(f *testing.F) {
 		}
 		_, err2 := Decrypt(context.Background(), text, s)
 		if err != nil && err2 == nil {
-			t.Fatalf("it opens, and Inspect says %v", err)
+			t.Fatalf("it opens, but Inspect fails: %v", err)
 		}
 	})
 }
 
-// FuzzHeader reads the protected header of a binding: most of what is in one is in there.
+// FuzzHeader varies the protected header, which holds most of a binding.
 func FuzzHeader(f *testing.F) {
 	s := newServer(f, "P-256")
 	for _, b := range [][]byte{golden(f, "tang.jwe"), golden(f, "sss.jwe"), bind(f, s, "tang", oneServer, "x"), bind(f, s, "sss", `{"t":1,"pins":{"tang":`+oneServer+`}}`, "x")} {
@@ -56,7 +55,7 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// FuzzAdvertisement reads advertisements, and what is accepted has all that is used of it.
+// FuzzAdvertisement checks that an accepted advertisement has all fields that the package uses.
 func FuzzAdvertisement(f *testing.F) {
 	for _, name := range []string{"P-256", "P-521"} {
 		text, err := newServer(f, name).Advertisement(context.Background(), "", "")
@@ -80,7 +79,7 @@ func FuzzAdvertisement(f *testing.F) {
 	})
 }
 
-// FuzzPolicy reads configurations.
+// FuzzPolicy parses configurations.
 func FuzzPolicy(f *testing.F) {
 	f.Add("tang", []byte(`{"url":"http://a","thp":"x","adv":{"payload":"","signatures":[]}}`))
 	f.Add("sss", []byte(`{"t":1,"pins":{"tang":[{"url":"http://a"}],"sss":{"t":1,"pins":{"tang":{"url":"http://b"}}}}}`))
@@ -91,7 +90,7 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-// FuzzToken reads tokens.
+// FuzzToken parses tokens.
 func FuzzToken(f *testing.F) {
 	s := newServer(f, "P-256")
 	token, err := Token(bind(f, s, "tang", oneServer, "x"))

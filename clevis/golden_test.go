@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// golden returns a file that clevis and tang made; see testdata/make.sh.
+// golden returns a file that clevis and tang made: see testdata/make.sh.
 func golden(t testing.TB, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -18,7 +18,7 @@ func golden(t testing.TB, name string) []byte {
 	return text
 }
 
-// goldenServer has the exchange key of the server that the files were made with.
+// goldenServer returns a server with the exchange key of the golden files.
 func goldenServer(t testing.TB) *server {
 	t.Helper()
 	var k struct {
@@ -37,7 +37,7 @@ func goldenServer(t testing.TB) *server {
 	return s
 }
 
-// TestGolden: what clevis made opens.
+// TestGolden opens the bindings that clevis made.
 func TestGolden(t *testing.T) {
 	s := goldenServer(t)
 	token, err := FromToken(golden(t, "token.json"))

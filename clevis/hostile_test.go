@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// change returns a binding whose protected header was changed, and does not fit the rest any more.
+// change returns a binding with a changed protected header, which the tag no longer authenticates.
 func change(t testing.TB, binding []byte, f func(h map[string]any)) []byte {
 	t.Helper()
 	j, err := parseCompact(binding)
@@ -31,8 +31,8 @@ func change(t testing.TB, binding []byte, f func(h map[string]any)) []byte {
 	return []byte(b64.EncodeToString(text) + "." + rest)
 }
 
-// TestHostile: a binding that is not as it should be is refused before a server is asked, and what
-// was changed does not open.
+// TestHostile checks that a malformed binding is refused before a server is asked, and that a changed one does not
+// open.
 func TestHostile(t *testing.T) {
 	s := newServer(t, "P-256")
 	tang := bind(t, s, "tang", oneServer, "x")
@@ -93,7 +93,7 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
 		}
 	}
-	// What opens by another key than that which the header says does not open.
+	// A change of the header must not open, even if the key would still fit.
 	for name, text := range map[string][]byte{
 		"another url": change(t, tang, func(h map[string]any) { of(h, "tang")["url"] = "http://evil" }),
 		"another epk": change(t, tang, func(h map[string]any) { h["epk"] = newServer(t, "P-256").public }),
@@ -111,7 +111,8 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestForeignPins: what other pins keep is told, not opened, and does not keep the rest from opening.
+// TestForeignPins checks that unsupported pins are described but not opened, and do not prevent other pins from
+// opening.
 func TestForeignPins(t *testing.T) {
 	s := newServer(t, "P-256")
 	tpm := change(t, bind(t, s, "tang", oneServer, "x"), func(h map[string]any) {
@@ -131,7 +132,7 @@ func TestForeignPins(t *testing.T) {
 	}
 }
 
-// nested returns the configuration of so many of sss in each other, with a server in the innermost.
+// nested returns a configuration of n nested sss pins, with a server in the innermost.
 func nested(n int) string {
 	config := oneServer
 	for i := range n {
@@ -140,7 +141,7 @@ func nested(n int) string {
 	return config
 }
 
-// TestDepth: sss may be in sss as deep as the documentation says, and no deeper.
+// TestDepth checks the documented limit of nested sss pins.
 func TestDepth(t *testing.T) {
 	const documented = 5
 	s := newServer(t, "P-256")
@@ -159,7 +160,7 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// A crowd is a server that waits for as many questions as may be asked at a time.
+// A crowd is a server that answers only when the largest allowed number of requests has arrived.
 type crowd struct {
 	*server
 	now, most atomic.Int64
@@ -179,7 +180,7 @@ func (c *crowd) Recover(ctx context.Context, url, thumbprint string, point []byt
 	return c.server.Recover(ctx, url, thumbprint, point)
 }
 
-// TestAskedAtATime: a binding with many servers, also those in sss in sss, asks a few at a time.
+// TestAskedAtATime checks how many servers are asked at the same time, also in nested sss pins.
 func TestAskedAtATime(t *testing.T) {
 	s := newServer(t, "P-256")
 	many := strings.TrimSuffix(strings.Repeat(oneServer+",", 14), ",")
@@ -206,10 +207,10 @@ func TestPolicies(t *testing.T) {
 		}
 	}
 	if _, err := Encrypt(context.Background(), &Policy{}, nil, nil, nil); !errors.Is(err, ErrFormat) {
-		t.Errorf("no policy: %v", err)
+		t.Errorf("a nil policy: %v", err)
 	}
 	if _, err := Encrypt(context.Background(), oneTang(t, ""), nil, nil, nil); !errors.Is(err, ErrUnsupported) {
-		t.Errorf("nobody to ask: %v", err)
+		t.Errorf("without an Exchanger: %v", err)
 	}
 }
 

@@ -5,25 +5,26 @@ import (
 	"strings"
 )
 
-// A Binding describes a clevis binding, as its header states it. It holds no secret. It is not
-// authenticated before the binding is opened.
+// A Binding describes a clevis binding. The data come from its header and are not authenticated until the binding is
+// opened. It holds no secret.
 type Binding struct {
-	Pin       string     `json:"pin"` // "tang", "sss", or one that is not opened here
+	Pin       string     `json:"pin"` // "tang", "sss", or a pin that Decrypt does not open
 	URL       string     `json:"url,omitempty"`
-	Threshold int        `json:"threshold,omitempty"` // of sss
+	Threshold int        `json:"threshold,omitempty"` // of the pin sss: how many shares it needs
 	Shares    []*Binding `json:"shares,omitempty"`
 }
 
-// Inspect tells what is in a binding, without opening it.
+// Inspect describes a binding without opening it. Malformed input is [ErrFormat].
 func Inspect(binding []byte) (*Binding, error) {
 	left := maxPins
 	return inspect(binding, 0, &left)
 }
 
-// inspect looks at a binding that is in so many of sss.
+// inspect describes a binding that is nested in depth sss bindings. left counts down the bindings that remain
+// allowed.
 func inspect(text []byte, depth int, left *int) (*Binding, error) {
 	if *left--; *left < 0 || depth > maxDepth {
-		return nil, unsupported("more than %d bindings in one, or sss in sss more than %d deep", maxPins, maxDepth)
+		return nil, unsupported("more than %d bindings in one, or sss nested more than %d deep", maxPins, maxDepth)
 	}
 	j, err := parseCompact(text)
 	if err != nil {
@@ -57,7 +58,7 @@ func inspect(text []byte, depth int, left *int) (*Binding, error) {
 	return b, nil
 }
 
-// Servers returns the addresses of all servers that opening the binding may ask, each once.
+// Servers returns the addresses of all servers that Decrypt may ask, without duplicates.
 func (b *Binding) Servers() []string {
 	var all []string
 	seen := map[string]bool{}
@@ -77,7 +78,7 @@ func (b *Binding) each(f func(*Binding)) {
 	}
 }
 
-// String describes the binding: "tang http://a", "sss 1 of (tang http://a, tpm2)".
+// String returns a description such as "tang http://a" or "sss 1 of (tang http://a, tpm2)".
 func (b *Binding) String() string {
 	switch b.Pin {
 	case pinTang:

@@ -13,12 +13,12 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// once is a client that asks one time.
+// once is a client that makes one attempt.
 var once = &tang.Client{Retry: rest.Retry{Attempts: 1}}
 
 func yes(context.Context, string, []string) error { return nil }
 
-// encrypt makes a binding by the configuration of a pin.
+// encrypt makes a binding from the configuration of a pin.
 func encrypt(t *testing.T, pin, config, secret string) ([]byte, error) {
 	t.Helper()
 	p, err := clevis.ParsePolicy(pin, []byte(config))
@@ -28,7 +28,7 @@ func encrypt(t *testing.T, pin, config, secret string) ([]byte, error) {
 	return clevis.Encrypt(context.Background(), p, []byte(secret), once, yes)
 }
 
-// TestClevis: what clevis encrypts opens here, and the other way round, for policies of each kind.
+// TestClevis checks that each side opens the bindings of the other, for each kind of policy.
 func TestClevis(t *testing.T) {
 	need.Program(t, "clevis", "jose")
 	a, b := need.NewTang(t), need.NewTang(t)
@@ -80,7 +80,7 @@ func advertisement(t *testing.T, s *need.Tang) []byte {
 	return text
 }
 
-// TestCurves: servers whose keys are of other curves.
+// TestCurves uses servers whose keys are on other curves.
 func TestCurves(t *testing.T) {
 	need.Program(t, "clevis")
 	for _, c := range []struct{ sign, crv string }{{"ES256", "P-256"}, {"ES384", "P-384"}} {
@@ -101,7 +101,7 @@ func TestCurves(t *testing.T) {
 	}
 }
 
-// TestServers: keys that are rotated, removed, of somebody else, and servers that are down.
+// TestServers uses servers whose keys were rotated or removed, other servers, and servers that are down.
 func TestServers(t *testing.T) {
 	ctx := context.Background()
 	a, b := need.NewTang(t), need.NewTang(t)
@@ -131,7 +131,7 @@ func TestServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := clevis.Encrypt(ctx, p, []byte("x"), once, nil); !errors.Is(err, clevis.ErrTrust) || rest.Hint(err) == "" {
-		t.Errorf("nobody vouches: %v", err)
+		t.Errorf("without a trusted key: %v", err)
 	}
 	var shown []string
 	no := errors.New("no")
@@ -140,20 +140,20 @@ func TestServers(t *testing.T) {
 		return no
 	})
 	if !errors.Is(err, no) || strings.Join(shown, " ") != old+" "+a.URL {
-		t.Errorf("the answer is no: %v, and it was asked about %q", err, shown)
+		t.Errorf("the user refuses: %v, asked about %q", err, shown)
 	}
 
 	a.Rotate()
 	if got, err := clevis.Decrypt(ctx, binding, once); err != nil || string(got) != "secret" {
-		t.Errorf("a key that is hidden: %q, %v", got, err)
+		t.Errorf("a rotated key: %q, %v", got, err)
 	}
-	// The advertisement is signed by the old key, and does not have it.
+	// The old key signs the advertisement but is not in it.
 	if _, err := encrypt(t, "tang", config(a, old), "x"); !errors.Is(err, clevis.ErrThumbprint) || rest.Hint(err) == "" {
-		t.Errorf("the thumbprint of a key that is hidden: %v", err)
+		t.Errorf("the thumbprint of a rotated key: %v", err)
 	}
 	a.Forget()
 	if _, err := clevis.Decrypt(ctx, binding, once); !errors.Is(err, tang.ErrNoKey) || !rest.Refused(err) || !strings.Contains(rest.Hint(err), "removed from the server") {
-		t.Errorf("a key that is gone: %v", err)
+		t.Errorf("a removed key: %v", err)
 	}
 	if got, err := clevis.Decrypt(ctx, either, once); err != nil || string(got) != "secret" {
 		t.Errorf("one of two: %q, %v", got, err)
@@ -164,7 +164,7 @@ func TestServers(t *testing.T) {
 
 	b.Stop()
 	if _, err := encrypt(t, "tang", fmt.Sprintf(`{"url":%q}`, b.URL), "x"); err == nil || rest.Refused(err) || !rest.Temporary(err) || rest.Hint(err) == "" {
-		t.Errorf("a server that is down: %v", err)
+		t.Errorf("a server that does not run: %v", err)
 	}
 	if _, err := clevis.Decrypt(ctx, either, once); !errors.Is(err, clevis.ErrThreshold) {
 		t.Errorf("none of two: %v", err)

@@ -13,32 +13,32 @@ import (
 
 const (
 	encA256GCM = "A256GCM"
-	keySize    = 32 // of A256GCM, bytes
+	keySize    = 32 // bytes of an A256GCM key
 	ivSize     = 12
 	tagSize    = 16
 )
 
-// b64 is base64url without padding, and without anything that two texts could differ in.
+// b64 is base64url without padding. Strict decoding ensures that each value has one encoding.
 var b64 = base64.RawURLEncoding.Strict()
 
-// A jwe is an encrypted text with a protected header, and no encrypted key: the key is agreed on
-// otherwise. RFC 7516, section 7.1.
+// A jwe is an encrypted text with a protected header and without an encrypted key: both sides derive the key. RFC
+// 7516, section 7.1.
 type jwe struct {
-	protected  []byte // base64url
-	header     []byte // which that is of
+	protected  []byte // the header as base64url
+	header     []byte // the decoded header
 	iv         []byte
 	ciphertext []byte
 	tag        []byte
 }
 
-// parseCompact reads the compact serialization: five parts with dots between.
+// parseCompact parses the compact serialization: five parts, separated by dots.
 func parseCompact(text []byte) (*jwe, error) {
 	if len(text) > maxBinding {
 		return nil, malformed("%d bytes, more than %d", len(text), maxBinding)
 	}
 	parts := bytes.Split(bytes.TrimSpace(text), []byte("."))
 	if len(parts) != 5 {
-		return nil, malformed("a JWE has 5 parts, and here are %d", len(parts))
+		return nil, malformed("a JWE has 5 parts, not %d", len(parts))
 	}
 	if len(parts[1]) != 0 {
 		return nil, unsupported("a JWE with an encrypted key")
@@ -60,14 +60,13 @@ func parseCompact(text []byte) (*jwe, error) {
 			return nil, malformed("the %s is not base64url: %v", p.name, err)
 		}
 		if p.size != 0 && len(*p.to) != p.size {
-			return nil, malformed("the %s has %d bytes, and not %d", p.name, len(*p.to), p.size)
+			return nil, malformed("the %s has %d bytes, want %d", p.name, len(*p.to), p.size)
 		}
 	}
 	return j, nil
 }
 
-// seal encrypts text with a key of 32 bytes under a header, and returns it in the compact
-// serialization.
+// seal encrypts text with a 32-byte key under a header and returns the compact serialization.
 func seal(h *header, key, text []byte) ([]byte, error) {
 	protected, err := json.Marshal(h)
 	if err != nil {
@@ -89,7 +88,7 @@ func seal(h *header, key, text []byte) ([]byte, error) {
 	return out, nil
 }
 
-// open returns the text. The caller wipes it.
+// open decrypts the text. The caller wipes it.
 func (j *jwe) open(key []byte) ([]byte, error) {
 	gcm, err := newGCM(key)
 	if err != nil {
@@ -97,14 +96,14 @@ func (j *jwe) open(key []byte) ([]byte, error) {
 	}
 	text, err := gcm.Open(nil, j.iv, append(bytes.Clone(j.ciphertext), j.tag...), j.protected)
 	if err != nil {
-		return nil, malformed("what is encrypted does not open with the key that the policy gives")
+		return nil, malformed("the ciphertext does not decrypt with the key of the policy")
 	}
 	return text, nil
 }
 
 func newGCM(key []byte) (cipher.AEAD, error) {
 	if len(key) != keySize {
-		return nil, malformed("a key of %d bytes, and not %d", len(key), keySize)
+		return nil, malformed("the key has %d bytes, want %d", len(key), keySize)
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -113,8 +112,8 @@ func newGCM(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// agreedKey returns the key that ECDH-ES derives from a shared secret, z. RFC 7518, section 4.6.2,
-// with one round of the hash. The caller wipes it.
+// agreedKey returns the key that ECDH-ES derives from a shared secret z: RFC 7518, section 4.6.2, with one round of
+// the hash. The caller wipes it.
 func (h *header) agreedKey(z []byte) ([]byte, error) {
 	var parties [2][]byte
 	for i, text := range []string{h.APU, h.APV} {

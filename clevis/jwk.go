@@ -12,7 +12,7 @@ import (
 	"slices"
 )
 
-// A publicKey is a public key of an elliptic curve. RFC 7518, section 6.2; RFC 7517, section 4.
+// A publicKey is an elliptic-curve public key. RFC 7518, section 6.2; RFC 7517, section 4.
 type publicKey struct {
 	Kty    string   `json:"kty"`
 	Crv    string   `json:"crv"`
@@ -23,13 +23,13 @@ type publicKey struct {
 	KeyOps []string `json:"key_ops,omitempty"`
 }
 
-// A curve is one that Tang knows.
+// A curve is an elliptic curve that Tang uses.
 type curve struct {
 	name  string
-	point elliptic.Curve // for the sum of two points, which crypto/ecdh does not have
+	point elliptic.Curve // adds points, which crypto/ecdh does not
 	ecdh  ecdh.Curve
-	alg   string // of signatures
-	size  int    // of a coordinate, bytes
+	alg   string // of signatures on this curve
+	size  int    // bytes of a coordinate
 }
 
 var curves = []curve{
@@ -38,25 +38,25 @@ var curves = []curve{
 	{"P-521", elliptic.P521(), ecdh.P521(), "ES512", 66},
 }
 
-// curve returns that of a key.
+// curve returns the curve of a key.
 func (k *publicKey) curve() (*curve, error) {
 	if k == nil || k.Kty != "EC" {
-		return nil, unsupported("a key that is of no elliptic curve")
+		return nil, unsupported("a key of type other than EC")
 	}
 	i := slices.IndexFunc(curves, func(c curve) bool { return c.name == k.Crv })
 	if i < 0 {
-		return nil, unsupported("a key of the curve %q", k.Crv)
+		return nil, unsupported("a key on the curve %q", k.Crv)
 	}
 	return &curves[i], nil
 }
 
-// A point is one of a curve, and not the one at infinity.
+// A point is a point of a curve, other than the point at infinity.
 type point struct {
 	c    *curve
 	x, y *big.Int
 }
 
-// point returns that of a key, after it was looked at.
+// point checks a key and returns its point.
 func (k *publicKey) point() (point, error) {
 	c, err := k.curve()
 	if err != nil {
@@ -69,14 +69,14 @@ func (k *publicKey) point() (point, error) {
 			return point{}, malformed("a coordinate of a key is not base64url: %v", err)
 		}
 		if len(b) != c.size {
-			return point{}, malformed("a coordinate of %s has %d bytes, and not %d", c.name, len(b), c.size)
+			return point{}, malformed("a coordinate on %s has %d bytes, want %d", c.name, len(b), c.size)
 		}
 		sec1 = append(sec1, b...)
 	}
 	return c.decode(sec1)
 }
 
-// decode reads a point in its uncompressed form, and refuses one that is not on the curve.
+// decode decodes an uncompressed point and refuses one that is not on the curve.
 func (c *curve) decode(sec1 []byte) (point, error) {
 	if _, err := c.ecdh.NewPublicKey(sec1); err != nil {
 		return point{}, malformed("a point that is not on %s", c.name)
@@ -84,7 +84,7 @@ func (c *curve) decode(sec1 []byte) (point, error) {
 	return point{c, new(big.Int).SetBytes(sec1[1 : 1+c.size]), new(big.Int).SetBytes(sec1[1+c.size:])}, nil
 }
 
-// sec1 returns the uncompressed form of a point. SEC 1, section 2.3.3.
+// sec1 returns the uncompressed encoding of a point. SEC 1, section 2.3.3.
 func (p point) sec1() []byte {
 	b := make([]byte, 1+2*p.c.size)
 	b[0] = 4
@@ -93,16 +93,16 @@ func (p point) sec1() []byte {
 	return b
 }
 
-// checked returns a point that was computed, or an error for the one at infinity.
+// checked returns p, or an error if p is the point at infinity.
 func (p point) checked() (point, error) {
 	if p.x.Sign() == 0 && p.y.Sign() == 0 {
-		return point{}, malformed("points that have no sum")
+		return point{}, malformed("the sum of two points is the point at infinity")
 	}
 	return p, nil
 }
 
 func (p point) add(q point) (point, error) {
-	x, y := p.c.point.Add(p.x, p.y, q.x, q.y) // crypto/ecdh adds no points
+	x, y := p.c.point.Add(p.x, p.y, q.x, q.y) // crypto/ecdh cannot add points
 	return point{p.c, x, y}.checked()
 }
 
@@ -113,7 +113,7 @@ func (p point) minus(q point) (point, error) {
 
 // times returns the product of a point and a scalar, in constant time.
 func (p point) times(scalar []byte) (point, error) {
-	x, y := p.c.point.ScalarMult(p.x, p.y, scalar) // crypto/ecdh tells the x of it only
+	x, y := p.c.point.ScalarMult(p.x, p.y, scalar) // crypto/ecdh returns only x
 	return point{p.c, x, y}.checked()
 }
 
@@ -131,14 +131,14 @@ func wipe(n *big.Int) {
 	}
 }
 
-// key returns a point as a key.
+// key returns the JWK of a point.
 func (p point) key() *publicKey {
 	b := p.sec1()
 	return &publicKey{Kty: "EC", Crv: p.c.name, X: b64.EncodeToString(b[1 : 1+p.c.size]), Y: b64.EncodeToString(b[1+p.c.size:])}
 }
 
-// may tells whether a key says that it is for an operation: "verify" or "deriveKey". One that says
-// nothing is for none.
+// may reports whether the key's members allow an operation: "verify" or "deriveKey". A key without use and key_ops
+// allows none.
 func (k *publicKey) may(op string) bool {
 	if len(k.KeyOps) > 0 {
 		return slices.Contains(k.KeyOps, op)
@@ -146,21 +146,21 @@ func (k *publicKey) may(op string) bool {
 	return k.Use == map[string]string{"verify": "sig", "deriveKey": "enc"}[op] && k.Use != ""
 }
 
-// thumbprint returns that of a key by SHA-256. RFC 7638.
+// thumbprint returns the SHA-256 thumbprint of a key. RFC 7638.
 func (k *publicKey) thumbprint() string {
 	sum := sha256.Sum256(k.canonical())
 	return b64.EncodeToString(sum[:])
 }
 
-// hasThumbprint tells whether a thumbprint is that of a key: by SHA-256, or by SHA-1 as in old bindings.
+// hasThumbprint reports whether text is the thumbprint of a key, by SHA-256 or by SHA-1, which old bindings use.
 func (k *publicKey) hasThumbprint(text string) bool {
-	var old [sha1.Size]byte // a name that old servers give the key; it proves nothing
+	var old [sha1.Size]byte // only a name that old servers use; it proves nothing
 	fips140.WithoutEnforcement(func() { old = sha1.Sum(k.canonical()) })
 	return text == k.thumbprint() || text == b64.EncodeToString(old[:])
 }
 
-// canonical returns what a thumbprint is of: the members that are required, in their order. They are
-// base64url and names of curves, once point has been called.
+// canonical returns the input of a thumbprint: the required members, in lexicographic order. After a call of point,
+// they need no escapes: they are base64url and names of curves.
 func (k *publicKey) canonical() []byte {
 	return fmt.Appendf(nil, `{"crv":%q,"kty":%q,"x":%q,"y":%q}`, k.Crv, k.Kty, k.X, k.Y)
 }
@@ -170,14 +170,14 @@ type keySet struct {
 	Keys []*publicKey `json:"keys"`
 }
 
-// parseKeys reads a JWK set, and looks at each key. Keys of another kind are left out.
+// parseKeys parses a JWK set and checks each key. It skips keys of other types and curves.
 func parseKeys(text []byte) ([]*publicKey, error) {
 	var set keySet
 	if err := json.Unmarshal(text, &set); err != nil {
-		return nil, malformed("a set of keys: %v", err)
+		return nil, malformed("the key set: %v", err)
 	}
 	if len(set.Keys) == 0 || len(set.Keys) > maxKeys {
-		return nil, malformed("a set of %d keys: want 1 to %d", len(set.Keys), maxKeys)
+		return nil, malformed("the key set has %d keys, want 1 to %d", len(set.Keys), maxKeys)
 	}
 	var keys []*publicKey
 	for _, k := range set.Keys {

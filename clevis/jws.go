@@ -8,14 +8,14 @@ import (
 	"math/big"
 )
 
-// maxAdvertisement bounds an advertisement, in bytes. That of a server with its first keys has 1000.
+// maxAdvertisement is the largest advertisement in bytes. A new server's advertisement has about 1000.
 const maxAdvertisement = 64 << 10
 
-// A jws is a signed text in one of its JSON serializations. RFC 7515, section 7.2.
+// A jws is a signed text in a JSON serialization. RFC 7515, section 7.2.
 type jws struct {
 	Payload    string      `json:"payload"`
-	Signatures []signature `json:"signatures"` // of the general one
-	signature              // of the flattened one
+	Signatures []signature `json:"signatures"` // of the general serialization
+	signature              // of the flattened serialization
 }
 
 type signature struct {
@@ -23,17 +23,17 @@ type signature struct {
 	Signature string `json:"signature"`
 }
 
-// An advertisement is what a Tang server says of its keys, and signed with each that it signs with.
+// An advertisement lists the keys of a Tang server, signed by each of its signing keys.
 type advertisement struct {
 	set    json.RawMessage // the JWK set
-	verify []*publicKey    // that it signs with
-	derive *publicKey      // that it exchanges with
+	verify []*publicKey    // the signing keys
+	derive *publicKey      // the exchange key
 }
 
-// parseAdvertisement reads an advertisement, and checks its signatures: one by each signing key in it.
+// parseAdvertisement parses an advertisement and checks that each signing key in it has signed it.
 func parseAdvertisement(text []byte) (*advertisement, error) {
 	if len(text) > maxAdvertisement {
-		return nil, malformed("an advertisement of %d bytes, more than %d", len(text), maxAdvertisement)
+		return nil, malformed("the advertisement has %d bytes, more than %d", len(text), maxAdvertisement)
 	}
 	var s jws
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -43,7 +43,7 @@ func parseAdvertisement(text []byte) (*advertisement, error) {
 		s.Signatures = []signature{s.signature}
 	}
 	if len(s.Signatures) > maxKeys {
-		return nil, malformed("an advertisement with %d signatures, more than %d", len(s.Signatures), maxKeys)
+		return nil, malformed("the advertisement has %d signatures, more than %d", len(s.Signatures), maxKeys)
 	}
 	payload, err := b64.DecodeString(s.Payload)
 	if err != nil {
@@ -63,10 +63,10 @@ func parseAdvertisement(text []byte) (*advertisement, error) {
 		}
 	}
 	if len(a.verify) == 0 {
-		return nil, malformed("an advertisement without a key that signs it")
+		return nil, malformed("the advertisement has no signing key")
 	}
 	if a.derive == nil {
-		return nil, malformed("an advertisement without a key for the exchange")
+		return nil, malformed("the advertisement has no exchange key")
 	}
 	for _, k := range a.verify {
 		if err := s.verify(k); err != nil {
@@ -76,14 +76,14 @@ func parseAdvertisement(text []byte) (*advertisement, error) {
 	return a, nil
 }
 
-// verify looks for a signature that a key made.
+// verify returns an error unless k made one of the signatures.
 func (s *jws) verify(k *publicKey) error {
 	c, err := k.curve()
 	if err != nil {
 		return err
 	}
 	if k.Alg != "" && k.Alg != c.alg {
-		return unsupported("a signing key of %s for %q", c.name, k.Alg)
+		return unsupported("a signing key on %s with the algorithm %q", c.name, k.Alg)
 	}
 	p, err := k.point()
 	if err != nil {
@@ -91,17 +91,17 @@ func (s *jws) verify(k *publicKey) error {
 	}
 	pub, err := ecdsa.ParseUncompressedPublicKey(c.point, p.sec1())
 	if err != nil {
-		return malformed("a signing key: %v", err)
+		return malformed("the signing key: %v", err)
 	}
 	for _, sig := range s.Signatures {
 		if sig.alg() == c.alg && sig.by(pub, c, s.Payload) {
 			return nil
 		}
 	}
-	return malformed("the advertisement lacks a signature by its key %s", k.thumbprint())
+	return malformed("the advertisement has no signature by its key %s", k.thumbprint())
 }
 
-// alg returns the algorithm that the protected header names, or "".
+// alg returns the algorithm in the protected header, or "" if the header is not usable.
 func (s signature) alg() string {
 	var h struct {
 		Alg  string          `json:"alg"`
@@ -114,7 +114,7 @@ func (s signature) alg() string {
 	return h.Alg
 }
 
-// by tells whether a key made the signature. RFC 7518, section 3.4.
+// by reports whether a key made the signature. RFC 7518, section 3.4.
 func (s signature) by(pub *ecdsa.PublicKey, c *curve, payload string) bool {
 	sig, err := b64.DecodeString(s.Signature)
 	if err != nil || len(sig) != 2*c.size {

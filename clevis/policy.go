@@ -9,33 +9,32 @@ import (
 	"strings"
 )
 
-// A Policy says where a secret opens. The zero value is none; [ParsePolicy] reads one, and [Tang]
-// makes one of a single server.
+// A Policy says when a secret opens. The zero value is not valid: use [ParsePolicy] or [Tang].
 type Policy struct {
 	pin string
 
-	// Of tang.
+	// For the pin tang.
 	url           string
 	thumbprint    string          // of a signing key, "" if none is known
-	advertisement json.RawMessage // nil to ask for it
+	advertisement json.RawMessage // nil: ask the server for it
 
-	// Of sss.
+	// For the pin sss.
 	threshold int
 	pins      []*Policy
 }
 
-// Tang returns the policy that the Tang server at url can be reached. thumbprint is that of a key that
-// signs its advertisement, by SHA-256 or SHA-1; "" if none is known.
+// Tang returns the policy that the Tang server at url is reachable. thumbprint is the SHA-256 or SHA-1 thumbprint of
+// a signing key of the server, or "" if none is known. A malformed argument is [ErrFormat].
 func Tang(url, thumbprint string) (*Policy, error) {
 	p := &Policy{pin: pinTang, url: url, thumbprint: thumbprint}
 	return p, p.check()
 }
 
-// ParsePolicy reads the configuration of a pin, "tang" or "sss", as clevis encrypt takes it. An adv of
-// tang that names a file is refused: it has to be the advertisement itself.
+// ParsePolicy parses the configuration of the pin "tang" or "sss", in the format of clevis encrypt. The member adv of
+// tang must be the advertisement itself: the name of a file is [ErrUnsupported].
 func ParsePolicy(pin string, config []byte) (*Policy, error) {
 	if len(config) > maxBinding {
-		return nil, fmt.Errorf("clevis: a configuration of %d bytes, more than %d", len(config), maxBinding)
+		return nil, fmt.Errorf("clevis: the configuration has %d bytes, more than %d", len(config), maxBinding)
 	}
 	left := maxPins
 	p, err := parsePolicy(pin, config, 0, &left)
@@ -48,17 +47,17 @@ func ParsePolicy(pin string, config []byte) (*Policy, error) {
 	return p, nil
 }
 
-// parsePolicy reads the configuration of a pin that is in so many of sss.
+// parsePolicy parses the configuration of a pin that is nested in depth sss pins.
 func parsePolicy(pin string, config []byte, depth int, left *int) (*Policy, error) {
 	if *left--; *left < 0 || depth > maxDepth {
-		return nil, unsupported("more than %d pins, or sss in sss more than %d deep", maxPins, maxDepth)
+		return nil, unsupported("more than %d pins, or sss nested more than %d deep", maxPins, maxDepth)
 	}
 	decode := func(to any) error {
 		d := json.NewDecoder(bytes.NewReader(config))
 		d.DisallowUnknownFields()
 		err := d.Decode(to)
 		if err == nil && d.More() {
-			err = fmt.Errorf("there is more behind the object")
+			err = fmt.Errorf("data follows the object")
 		}
 		if err != nil {
 			return malformed("the configuration of %s: %v", pin, err)
@@ -78,7 +77,7 @@ func parsePolicy(pin string, config []byte, depth int, left *int) (*Policy, erro
 		p := &Policy{pin: pinTang, url: c.URL, thumbprint: c.Thp}
 		if c.Adv != nil {
 			if p.advertisement = compact(c.Adv); !bytes.HasPrefix(p.advertisement, []byte("{")) {
-				return nil, unsupported("adv of tang: want the advertisement itself, a JSON object, and no name of a file")
+				return nil, unsupported("adv of tang is not a JSON object: it must be the advertisement itself, not the name of a file")
 			}
 		}
 		return p, nil
@@ -109,7 +108,7 @@ func parsePolicy(pin string, config []byte, depth int, left *int) (*Policy, erro
 	return nil, foreignPin(pin)
 }
 
-// listOf returns the elements of a JSON array, or what is none as the only one.
+// listOf returns the elements of a JSON array, or a list of text alone if it is not an array.
 func listOf(text json.RawMessage) (list []json.RawMessage, err error) {
 	if !bytes.HasPrefix(text, []byte("[")) {
 		return []json.RawMessage{text}, nil
@@ -118,28 +117,28 @@ func listOf(text json.RawMessage) (list []json.RawMessage, err error) {
 	return list, err
 }
 
-// foreignPin is why a pin is not for this package.
+// foreignPin returns the error for a pin that the package does not support.
 func foreignPin(pin string) error {
 	switch pin {
 	case "null":
-		return unsupported("the pin null, which keeps no secret")
+		return unsupported("the pin null, which protects nothing")
 	case "tpm2", "pkcs11", "yubikey", "fido2":
-		return unsupported("the pin %s, which opens on the machine with that hardware only, by clevis", pin)
+		return unsupported("the pin %s needs its hardware: open the binding with clevis on that machine", pin)
 	}
 	return unsupported("the pin %q", pin)
 }
 
-// check looks at a policy before anything is done by it.
+// check validates a policy.
 func (p *Policy) check() error {
 	switch {
 	case p == nil || p.pin == "":
-		return malformed("no policy")
+		return malformed("the policy is empty")
 	case p.pin == pinTang && p.url == "":
-		return malformed("a configuration of tang without url")
+		return malformed("the configuration of tang has no url")
 	case p.pin == pinTang && strings.Trim(p.thumbprint, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
-		return malformed("thumbprint %q: want base64url, as jose jwk thp tells it", p.thumbprint)
+		return malformed("thumbprint %q: want base64url, as jose jwk thp prints it", p.thumbprint)
 	case p.pin == pinSSS && (p.threshold < 1 || p.threshold > len(p.pins)):
-		return malformed("t of sss is %d, and there are %d pins: want 1 to that", p.threshold, len(p.pins))
+		return malformed("t of sss is %d, want 1 to the number of pins, %d", p.threshold, len(p.pins))
 	}
 	for _, sub := range p.pins {
 		if err := sub.check(); err != nil {

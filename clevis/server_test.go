@@ -12,17 +12,17 @@ import (
 	"testing"
 )
 
-// A server is a Tang server in the memory, with keys of a curve.
+// A server is a Tang server in memory, with keys on one curve.
 type server struct {
 	c       *curve
 	sign    *ecdsa.PrivateKey
-	secret  []byte     // of the exchange
-	public  *publicKey // which that is of
+	secret  []byte     // the secret exchange key
+	public  *publicKey // the public exchange key
 	asked   atomic.Int64
-	answer  func(product *publicKey) any  // nil to answer as it should
-	payload func(set map[string]any)      // nil to advertise as it should
-	header  string                        // of the signature; "" is the right one
-	spoil   func(signature []byte) []byte // nil to sign as it should
+	answer  func(product *publicKey) any  // nil for the right answer
+	payload func(set map[string]any)      // nil for the right advertisement
+	header  string                        // of the signature; "" for the right one
+	spoil   func(signature []byte) []byte // nil for the right signature
 }
 
 func newServer(t testing.TB, name string) *server {
@@ -48,7 +48,7 @@ func newServer(t testing.TB, name string) *server {
 	return nil
 }
 
-// signingKey returns the public key it signs with.
+// signingKey returns the public signing key.
 func (s *server) signingKey() *publicKey {
 	b, err := s.sign.PublicKey.Bytes()
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *server) Recover(_ context.Context, _, thumbprint string, text []byte) (
 
 func trusted(context.Context, string, []string) error { return nil }
 
-// bind makes a binding by the configuration of a pin.
+// bind makes a binding from the configuration of a pin.
 func bind(t testing.TB, e Exchanger, pin, config, secret string) []byte {
 	t.Helper()
 	p, err := ParsePolicy(pin, []byte(config))
@@ -137,7 +137,7 @@ func bind(t testing.TB, e Exchanger, pin, config, secret string) []byte {
 	return b
 }
 
-// oneTang returns the policy of one server.
+// oneTang returns the policy of one Tang server.
 func oneTang(t testing.TB, thumbprint string) *Policy {
 	t.Helper()
 	p, err := Tang("http://tang", thumbprint)

@@ -14,20 +14,20 @@ const (
 	algDir = "dir"
 )
 
-// A sssHeader is what a binding says of its shares: how many it takes, the prime that they are modulo,
-// and each as the secret of a binding of its own.
+// A sssHeader holds the shares of a binding: the threshold, the prime modulus, and each share as a binding of its
+// own.
 type sssHeader struct {
 	T   int      `json:"t"`
 	P   string   `json:"p"`
 	JWE []string `json:"jwe"`
 }
 
-// A share is a point of the polynomial whose value at 0 is the key.
+// A share is a point on the polynomial whose value at 0 is the key.
 type share struct{ x, y *big.Int }
 
 func (s share) wipe() { wipe(s.x); wipe(s.y) }
 
-// sss makes a binding that opens when so many of the policies in p hold.
+// sss makes a binding that opens if at least the threshold of the policies in p are met.
 func (m maker) sss(ctx context.Context, p *Policy, secret []byte) ([]byte, error) {
 	prime, err := rand.Prime(rand.Reader, 8*keySize)
 	if err != nil {
@@ -65,7 +65,7 @@ func (m maker) sss(ctx context.Context, p *Policy, secret []byte) ([]byte, error
 	return seal(&header{Alg: algDir, Enc: encA256GCM, Clevis: &policyOfHeader{Pin: pinSSS, SSS: s}}, key, secret)
 }
 
-// share makes the binding of a share.
+// share makes the binding of one share.
 func (m maker) share(ctx context.Context, p *Policy, s share) ([]byte, error) {
 	defer s.wipe()
 	text := make([]byte, 2*keySize)
@@ -75,7 +75,7 @@ func (m maker) share(ctx context.Context, p *Policy, s share) ([]byte, error) {
 	return m.encrypt(ctx, p, text)
 }
 
-// evaluate returns the value at x of the polynomial with these coefficients, from the constant one on.
+// evaluate returns the value at x of the polynomial with these coefficients, constant term first.
 func evaluate(polynomial []*big.Int, x, prime *big.Int) *big.Int {
 	y := new(big.Int)
 	for _, c := range slices.Backward(polynomial) {
@@ -86,27 +86,27 @@ func evaluate(polynomial []*big.Int, x, prime *big.Int) *big.Int {
 	return y
 }
 
-// check looks at the numbers of a binding.
+// check validates the header and returns the prime.
 func (s *sssHeader) check() (prime *big.Int, err error) {
 	if s == nil {
-		return nil, malformed("a binding of shares without clevis.sss")
+		return nil, malformed("the sss binding has no clevis.sss")
 	}
 	if n := len(s.JWE); n > maxPins || s.T < 1 || s.T > n {
-		return nil, malformed("t is %d, and there are %d shares: want 1 to %d of them, and t among", s.T, n, maxPins)
+		return nil, malformed("t is %d of %d shares: want 1 to %d shares, and t from 1 to their number", s.T, n, maxPins)
 	}
 	p, err := b64.DecodeString(s.P)
 	if err != nil || len(p) != keySize {
-		return nil, malformed("p is no base64url of %d bytes", keySize)
+		return nil, malformed("p is not base64url of %d bytes", keySize)
 	}
 	prime = new(big.Int).SetBytes(p)
 	if prime.BitLen() != 8*keySize || !prime.ProbablyPrime(20) {
-		return nil, malformed("p is no prime of %d bits", 8*keySize)
+		return nil, malformed("p is not a prime of %d bits", 8*keySize)
 	}
 	return prime, nil
 }
 
-// sssKey recovers the key of a binding from as many shares as it takes. [maxAsked] are asked for at
-// a time; when there are enough, the others are not waited for. The caller wipes the key.
+// sssKey recovers the key of a binding from a threshold of shares. It asks up to [maxAsked] servers at the same time,
+// and stops when it has enough shares. The caller wipes the key.
 func (h *header) sssKey(ctx context.Context, e Exchanger) ([]byte, error) {
 	s := h.Clevis.SSS
 	prime, err := s.check()
@@ -114,7 +114,7 @@ func (h *header) sssKey(ctx context.Context, e Exchanger) ([]byte, error) {
 		return nil, err
 	}
 	if h.Alg != algDir {
-		return nil, unsupported("alg %q of a binding of shares: want %q", h.Alg, algDir)
+		return nil, unsupported("alg of a sss binding is %q, want %q", h.Alg, algDir)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -153,7 +153,7 @@ func (h *header) sssKey(ctx context.Context, e Exchanger) ([]byte, error) {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("clevis: %w: %d of the %d that it takes: %w", ErrThreshold, len(shares), s.T, errors.Join(failed...))
+		return nil, fmt.Errorf("clevis: %w: %d of %d needed: %w", ErrThreshold, len(shares), s.T, errors.Join(failed...))
 	}
 	return interpolate(shares, prime)
 }
@@ -166,18 +166,17 @@ func openShare(ctx context.Context, text []byte, e Exchanger, prime *big.Int) (s
 	}
 	defer clear(b)
 	if len(b) != 2*keySize {
-		return share{}, malformed("a share of %d bytes, and not %d", len(b), 2*keySize)
+		return share{}, malformed("a share has %d bytes, want %d", len(b), 2*keySize)
 	}
 	s := share{new(big.Int).SetBytes(b[:keySize]), new(big.Int).SetBytes(b[keySize:])}
 	if s.x.Sign() == 0 || s.x.Cmp(prime) >= 0 || s.y.Cmp(prime) >= 0 {
 		s.wipe()
-		return share{}, malformed("a share that is not modulo p")
+		return share{}, malformed("a share is not reduced modulo p")
 	}
 	return s, nil
 }
 
-// interpolate returns the value at 0 of the polynomial through shares, whose x differ. The caller
-// wipes it.
+// interpolate returns the value at 0 of the polynomial through shares, whose x are distinct. The caller wipes it.
 func interpolate(shares []share, prime *big.Int) ([]byte, error) {
 	sum := new(big.Int)
 	defer func() { wipe(sum) }()
@@ -191,7 +190,7 @@ func interpolate(shares []share, prime *big.Int) ([]byte, error) {
 			below.Mod(below.Mul(below, new(big.Int).Sub(o.x, s.x)), prime)
 		}
 		if below.ModInverse(below, prime) == nil {
-			return nil, malformed("p is no prime")
+			return nil, malformed("p is not prime")
 		}
 		sum.Mod(sum.Add(sum, above.Mul(above, below)), prime)
 		wipe(above)

@@ -13,13 +13,13 @@ const (
 	algECDHES = "ECDH-ES"
 )
 
-// A tangHeader describes a Tang server in a binding: its address, and the keys that it advertised.
+// A tangHeader describes a Tang server in a binding: its address and its advertised keys.
 type tangHeader struct {
 	URL string          `json:"url"`
 	Adv json.RawMessage `json:"adv"`
 }
 
-// tang makes a binding to a Tang server. Its advertisement is asked for unless the policy has it.
+// tang makes a binding to a Tang server. It asks the server for its advertisement unless the policy has one.
 func (m maker) tang(ctx context.Context, p *Policy, secret []byte) ([]byte, error) {
 	a, err := m.advertised(ctx, p)
 	if err != nil {
@@ -61,12 +61,12 @@ func (m maker) tang(ctx context.Context, p *Policy, secret []byte) ([]byte, erro
 	return seal(h, key, secret)
 }
 
-// advertised returns the advertisement of a server, when its keys are known to be trusted.
+// advertised returns the advertisement of a server once its keys are trusted.
 func (m maker) advertised(ctx context.Context, p *Policy) (*advertisement, error) {
 	text := []byte(p.advertisement)
 	if text == nil {
 		if m.e == nil {
-			return nil, unsupported("no way to ask %s", p.url)
+			return nil, unsupported("no Exchanger to ask %s", p.url)
 		}
 		var err error
 		if text, err = m.e.Advertisement(ctx, p.url, p.thumbprint); err != nil {
@@ -84,7 +84,7 @@ func (m maker) advertised(ctx context.Context, p *Policy) (*advertisement, error
 		return a, nil
 	}
 	if p.advertisement != nil {
-		return a, nil // whoever gave it trusts it
+		return a, nil // the caller trusts the advertisement that it supplied
 	}
 	if m.trust == nil {
 		return nil, withServer(p.url, ErrTrust)
@@ -96,14 +96,14 @@ func (m maker) advertised(ctx context.Context, p *Policy) (*advertisement, error
 	return a, m.trust(ctx, p.url, prints)
 }
 
-// serverKey returns the exchange key that a binding was made with.
+// serverKey returns the exchange key for which the binding was made.
 func (h *header) serverKey() (*publicKey, error) {
 	t := h.Clevis.Tang
 	if h.Alg != algECDHES {
-		return nil, unsupported("alg %q of a binding to Tang: want %q", h.Alg, algECDHES)
+		return nil, unsupported("alg of a tang binding is %q, want %q", h.Alg, algECDHES)
 	}
 	if t == nil || t.URL == "" || h.EPK == nil {
-		return nil, malformed("a binding to Tang without clevis.tang.url or epk")
+		return nil, malformed("the tang binding has no clevis.tang.url or no epk")
 	}
 	keys, err := parseKeys(t.Adv)
 	if err != nil {
@@ -111,14 +111,14 @@ func (h *header) serverKey() (*publicKey, error) {
 	}
 	i := slices.IndexFunc(keys, func(k *publicKey) bool { return k.hasThumbprint(h.Kid) })
 	if i < 0 {
-		return nil, malformed("kid %q is none of the keys in clevis.tang.adv", h.Kid)
+		return nil, malformed("kid %q is not one of the keys in clevis.tang.adv", h.Kid)
 	}
 	return keys[i], nil
 }
 
-// tangKey recovers the key of a binding, by the exchange of McCallum and Relyea: of C, the epk of the
-// binding, and a new E it sends C + E, gets the product of that and the secret of the server, and takes
-// E times the key of the server off. The server sees a random point. The caller wipes the key.
+// tangKey recovers the key of a binding with the McCallum-Relyea exchange. C is the binding's epk, E a new key pair
+// and S the server's key. It sends C + E, receives (C + E) times the server's secret, and subtracts S times E's
+// secret. To the server, C + E is a random point. The caller wipes the key.
 func (h *header) tangKey(ctx context.Context, e Exchanger) ([]byte, error) {
 	server, err := h.serverKey()
 	if err != nil {
@@ -133,10 +133,10 @@ func (h *header) tangKey(ctx context.Context, e Exchanger) ([]byte, error) {
 		return nil, err
 	}
 	if s.c != c.c {
-		return nil, malformed("epk is of %s, and the key of the server of %s", c.c.name, s.c.name)
+		return nil, malformed("epk is on %s, but the key of the server is on %s", c.c.name, s.c.name)
 	}
 	if e == nil {
-		return nil, unsupported("no way to ask %s", h.Clevis.Tang.URL)
+		return nil, unsupported("no Exchanger to ask %s", h.Clevis.Tang.URL)
 	}
 	blind, err := c.c.ecdh.GenerateKey(rand.Reader)
 	if err != nil {
@@ -162,11 +162,11 @@ func (h *header) tangKey(ctx context.Context, e Exchanger) ([]byte, error) {
 	}
 	var product publicKey
 	if err := json.Unmarshal(answer, &product); err != nil {
-		return nil, withServer(h.Clevis.Tang.URL, malformed("the answer: %v", err))
+		return nil, withServer(h.Clevis.Tang.URL, malformed("the response: %v", err))
 	}
 	y, err := product.point()
 	if err == nil && y.c != c.c {
-		err = malformed("the answer is of %s, and not of %s", y.c.name, c.c.name)
+		err = malformed("the response is on %s, want %s", y.c.name, c.c.name)
 	}
 	if err != nil {
 		return nil, withServer(h.Clevis.Tang.URL, err)
@@ -188,7 +188,7 @@ func (h *header) tangKey(ctx context.Context, e Exchanger) ([]byte, error) {
 	return h.agreedKey(z[1 : 1+c.c.size])
 }
 
-// compact returns JSON without space between its parts, or nil for what is none.
+// compact returns JSON without insignificant space, or nil if text is not valid JSON.
 func compact(text []byte) json.RawMessage {
 	var b bytes.Buffer
 	if json.Compact(&b, text) != nil {

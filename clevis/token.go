@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 )
 
-// TokenType is that of the tokens in which clevis keeps the binding of a key slot in a LUKS2 header. The
-// secret of the binding is the passphrase of the key slot.
+// TokenType is the type of the LUKS2 tokens in which clevis stores the binding of a key slot. The secret of the
+// binding is the passphrase of the key slot.
 const TokenType = "clevis"
 
-// A flattened JWE is one in the JSON serialization. RFC 7516, section 7.2.2.
+// A flattened is a JWE in the flattened JSON serialization. RFC 7516, section 7.2.2.
 type flattened struct {
 	Ciphertext   string `json:"ciphertext"`
 	EncryptedKey string `json:"encrypted_key"`
@@ -18,8 +18,7 @@ type flattened struct {
 	Tag          string `json:"tag"`
 }
 
-// Token returns the token of a LUKS2 header for a binding, as clevis luks bind writes it, for no key
-// slot yet.
+// Token returns the LUKS2 token of a binding, as clevis luks bind writes it, with no key slots yet.
 func Token(binding []byte) ([]byte, error) {
 	if _, err := parseCompact(binding); err != nil {
 		return nil, err
@@ -32,7 +31,7 @@ func Token(binding []byte) ([]byte, error) {
 	}{TokenType, []string{}, flattened{Protected: string(p[0]), EncryptedKey: string(p[1]), IV: string(p[2]), Ciphertext: string(p[3]), Tag: string(p[4])}})
 }
 
-// FromToken returns the binding in a token of type [TokenType].
+// FromToken returns the binding in a token of type [TokenType]. A malformed token is [ErrFormat].
 func FromToken(token []byte) ([]byte, error) {
 	var t struct {
 		Type string     `json:"type"`
@@ -42,10 +41,10 @@ func FromToken(token []byte) ([]byte, error) {
 		return nil, malformed("the token: %v", err)
 	}
 	if t.Type != TokenType {
-		return nil, malformed("a token of type %q, and not %q", t.Type, TokenType)
+		return nil, malformed("the token has type %q, want %q", t.Type, TokenType)
 	}
 	if t.JWE == nil {
-		return nil, malformed("a token without jwe")
+		return nil, malformed("the token has no jwe")
 	}
 	parts := []string{t.JWE.Protected, t.JWE.EncryptedKey, t.JWE.IV, t.JWE.Ciphertext, t.JWE.Tag}
 	var b []byte

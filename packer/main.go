@@ -1,5 +1,5 @@
-// Command packer-plugin-luksimg is a plugin of Packer. Its post-processor luksimg encrypts the disk image that a build made,
-// and, if asked, uploads it or has a cloud make an image of it.
+// Command packer-plugin-luksimg is a Packer plugin. Its post-processor luksimg encrypts the disk image of a build. It
+// can also upload the image, or have a cloud import it.
 package main
 
 import (

@@ -12,11 +12,11 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// built builds the plugin, and returns its path.
+// built builds the plugin and returns its path.
 func built(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "packer-plugin-luksimg")
-	// Packer installs no plugin of a development version by its path.
+	// By path, Packer installs only plugins of release versions.
 	if out, err := exec.Command("go", "build", "-ldflags", "-X main.prerelease=", "-o", name, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -35,7 +35,7 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// TestPacker has Packer itself validate the examples, and run the one that needs no cloud.
+// TestPacker runs Packer itself: it validates the examples, and builds the one that needs no cloud.
 func TestPacker(t *testing.T) {
 	packer, err := filepath.Abs("../.cache/bin/packer")
 	if err != nil {
@@ -79,7 +79,7 @@ func TestPacker(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(said, string(key)) {
-		t.Error("Packer shows the key")
+		t.Error("the output of Packer holds the key")
 	}
 	f, err := os.Open(filepath.Join(dir, "disk.luks"))
 	if err != nil {
@@ -100,9 +100,9 @@ func TestPacker(t *testing.T) {
 		t.Errorf("the image holds another disk: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "copy.raw")); err == nil {
-		t.Error("the plain disk is still there")
+		t.Error("the unencrypted disk was not removed")
 	}
-	// In classic.pkr.hcl the post-processor is checked as far as that goes without the plugin for QEMU.
+	// Without the QEMU plugin, only the post-processor in classic.pkr.hcl can be validated.
 	text, err := os.ReadFile("../examples/packer/classic.pkr.hcl")
 	if err != nil {
 		t.Fatal(err)

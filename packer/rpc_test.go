@@ -17,8 +17,8 @@ import (
 	"github.com/luksimg/luksimg"
 )
 
-// started starts the plugin's program as Packer does, and connects to it. With protobuf, values are in
-// the encoding of Packer 1.12 and later.
+// started starts the plugin's program as Packer does and connects to it. protobuf selects the encoding of Packer 1.12
+// and later.
 func started(t *testing.T, program string, protobuf bool) *rpc.Client {
 	t.Helper()
 	args := []string{"start", "post-processor", plugin.DEFAULT_NAME}
@@ -62,7 +62,7 @@ func started(t *testing.T, program string, protobuf bool) *rpc.Client {
 	return client
 }
 
-// TestRPC drives the plugin's program over the protocol of Packer, without Packer.
+// TestRPC drives the plugin's program over Packer's protocol, without Packer.
 func TestRPC(t *testing.T) {
 	program := built(t)
 	content := bytes.Repeat([]byte("a disk, of 32 bytes many times.\n"), 1<<14)

@@ -16,13 +16,13 @@ import (
 	"github.com/luksimg/luksimg/shard"
 )
 
-// record is the name of the file with the record of a shard.
+// record returns the file of a shard's record.
 func record(f shard.File, j *shard.Job, i string) string {
 	return filepath.Join(f.Name+shard.FolderSuffix, j.ID+"-"+i+".json")
 }
 
-// TestDamagedRecord has something else in place of the record of one of two shards: status goes on, finish
-// says which shard to run, and running it mends what can be replaced.
+// TestDamagedRecord replaces the record of one of two shards by other things. Status must still work, Finish must
+// name the shard, and running the shard must repair what can be replaced.
 func TestDamagedRecord(t *testing.T) {
 	write := func(text string) func(name string) error {
 		return func(name string) error { return os.WriteFile(name, []byte(text), 0o600) }
@@ -73,7 +73,7 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
-// TestAbortOfAnything gives up a job whose file has become something else.
+// TestAbortOfAnything aborts a job whose file was replaced by something else.
 func TestAbortOfAnything(t *testing.T) {
 	for name, put := range map[string]func(name string) error{
 		"another size": func(name string) error { return os.WriteFile(name, []byte("short"), 0o600) },
@@ -100,8 +100,7 @@ func TestAbortOfAnything(t *testing.T) {
 	}
 }
 
-// TestFinishAtOnce has two processes finish a job at the same time, of which the slower one has looked before the
-// image was there.
+// TestFinishAtOnce finishes a job in two processes at the same time. The slower one looks before the image exists.
 func TestFinishAtOnce(t *testing.T) {
 	for name, target := range targets(t) {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +114,7 @@ func TestFinishAtOnce(t *testing.T) {
 					}
 				})
 			}
-			// Before the records are read, and after all of the image was.
+			// Before it reads the records, and after it has read the whole image.
 			r, err := j.Finish(t.Context(), slower{target, faster}, shard.FinishOptions{})
 			if err != nil || !r.Already {
 				t.Errorf("records: %+v, %v", r, err)
@@ -134,12 +133,12 @@ func TestFinishAtOnce(t *testing.T) {
 		})
 	}})
 	if err != nil || !r.Already {
-		t.Errorf("completed meanwhile: %+v, %v", r, err)
+		t.Errorf("completed by another process: %+v, %v", r, err)
 	}
 	opened(t, f)
 }
 
-// slower is a target whose records are read after another process has done something.
+// slower is a target whose records are read after another process has acted.
 type slower struct {
 	shard.Target
 	before func()
@@ -150,7 +149,7 @@ func (s slower) Load(ctx context.Context, name string) ([]byte, error) {
 	return s.Target.Load(ctx, name)
 }
 
-// TestLateImage has a store that shows the image some time after the upload has ended.
+// TestLateImage uses a store that shows the image only some time after the upload has ended.
 func TestLateImage(t *testing.T) {
 	m := newMemory()
 	j := plan(t, m, 1)
@@ -176,11 +175,11 @@ func TestLateImage(t *testing.T) {
 		t.Errorf("an image that never comes: %v", err)
 	}
 	if h := advice.Of(shard.ErrGone); !strings.Contains(h, "try again") {
-		t.Errorf("the hint of an image that is gone: %s", h)
+		t.Errorf("the hint for a missing image: %s", h)
 	}
 }
 
-// TestReady is called only when nothing else can go wrong.
+// TestReady checks that Ready is called only after all other checks.
 func TestReady(t *testing.T) {
 	called := 0
 	refuse := errors.New("not yet")
@@ -199,7 +198,7 @@ func TestReady(t *testing.T) {
 			t.Error("no error")
 		}
 		if _, e := os.Lstat(f.Name + shard.FolderSuffix); !errors.Is(e, fs.ErrNotExist) {
-			t.Errorf("room was made: %v", e)
+			t.Errorf("the target has an upload: %v", e)
 		}
 		return err
 	}
@@ -208,14 +207,14 @@ func TestReady(t *testing.T) {
 	plan(f, func(o *shard.PlanOptions) { o.Encrypt.Format = "none" })
 	plan(shard.File{Name: t.TempDir(), Replace: true}, func(*shard.PlanOptions) {})
 	if called > 0 {
-		t.Errorf("called %d times before all was known to be good", called)
+		t.Errorf("called %d times before all checks succeeded", called)
 	}
 	if err := plan(f, func(*shard.PlanOptions) {}); !errors.Is(err, refuse) || called != 1 {
 		t.Errorf("called %d times: %v", called, err)
 	}
 }
 
-// TestAppeared has the name of the image taken after the job was planned.
+// TestAppeared creates a file with the name of the image after the job was planned.
 func TestAppeared(t *testing.T) {
 	f := shard.File{Name: filepath.Join(t.TempDir(), "image")}
 	j := plan(t, f, 1)
@@ -234,7 +233,7 @@ func TestAppeared(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := f.Free(); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "another job") {
-		t.Errorf("free while it is being made: %v", err)
+		t.Errorf("free while another job makes it: %v", err)
 	}
 	if _, err := j.Finish(t.Context(), f, shard.FinishOptions{}); err != nil {
 		t.Error(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/shard"
 )
 
-// TestFIFO has a FIFO in place of a record, for which nobody waits.
+// TestFIFO puts a FIFO in the place of a record. Reading must not block.
 func TestFIFO(t *testing.T) {
 	f := shard.File{Name: filepath.Join(t.TempDir(), "image")}
 	j := plan(t, f, 1)

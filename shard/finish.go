@@ -16,30 +16,29 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 )
 
-// An IncompleteError says which shards are not there yet. They are to be run, and then the job finished
-// again.
+// An IncompleteError lists the shards that are missing or incomplete. Run them, and then call [Job.Finish] again.
 type IncompleteError struct {
-	Missing []int // shards
-	Shards  int   // of the job
+	Missing []int // numbers of the shards, from 0 on
+	Shards  int   // number of shards in the job
 }
 
 func (e *IncompleteError) Error() string {
 	if e.Shards == 1 {
-		return "the one shard is not there: 0"
+		return "shard 0, the only one, is missing"
 	}
 	are := "are"
 	if len(e.Missing) == 1 {
 		are = "is"
 	}
-	return fmt.Sprintf("%d of %d shards %s not there: %s", len(e.Missing), e.Shards, are, numbers(e.Missing))
+	return fmt.Sprintf("%d of %d shards %s missing: %s", len(e.Missing), e.Shards, are, numbers(e.Missing))
 }
 
-// Hint tells what to do.
+// Hint returns advice for a person.
 func (e *IncompleteError) Hint() string {
 	return "run them, and then finish the job again: what is there is kept"
 }
 
-// numbers lists numbers, in ranges.
+// numbers formats numbers as a list of ranges, of at most 20 entries.
 func numbers(all []int) string {
 	var text []string
 	for i := 0; i < len(all); {
@@ -60,26 +59,27 @@ func numbers(all []int) string {
 	return strings.Join(text, ", ")
 }
 
-// FinishOptions say how [Job.Finish] looks at the image.
+// FinishOptions are the settings of [Job.Finish].
 type FinishOptions struct {
-	// Verify reads all of the image back, and compares it with the sums of its parts. Without it only samples
-	// are read.
+	// Verify reads the whole image back and compares it with the checksums of its parts. If false, Finish reads
+	// samples only.
 	Verify bool
-	// Progress, if not nil, is told how many bytes more were read back.
+	// Progress, if not nil, is called with the number of bytes read since the last call, from several goroutines. It
+	// must not block.
 	Progress func(n int64)
 }
 
-// A FinishResult says what was finished.
+// A FinishResult is the result of [Job.Finish].
 type FinishResult struct {
-	Already bool  // the image had been finished before
-	Size    int64 // of the image, bytes
+	Already bool  // the image was finished before this call
+	Size    int64 // of the image, in bytes
 	Parts   int
-	Read    int64 // bytes that were read back and compared
+	Read    int64 // bytes read back and compared
 }
 
-// Finish makes the image of its parts, when all of them are there and what the shards made. A shard that is
-// not there is an [IncompleteError]; a part that is another one than its shard made is [ErrReplaced], and so
-// is one that does not read back as it was: then there is no image. To finish an image again is no error.
+// Finish assembles the image from its parts, if all exist and match what the shards recorded. If shards are missing
+// the error is an [IncompleteError]. If a part differs from its record, or reads back differently, the error is
+// [ErrReplaced], and no image remains. Finishing an image again is not an error.
 func (j *Job) Finish(ctx context.Context, t Target, o FinishOptions) (*FinishResult, error) {
 	r := &FinishResult{Size: j.Image.FileSize, Parts: j.Parts()}
 	u, err := j.resume(ctx, t)
@@ -93,7 +93,7 @@ func (j *Job) Finish(ctx context.Context, t Target, o FinishOptions) (*FinishRes
 	err = j.finish(ctx, t, u, r, o)
 	var incomplete *IncompleteError
 	if errors.As(err, &incomplete) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
-		// Another process may have finished the job meanwhile.
+		// Another process may have finished the job in the meantime.
 		look := j.finished
 		if errors.Is(err, fs.ErrNotExist) {
 			err, look = fmt.Errorf("%w: %w", ErrGone, err), j.ended
@@ -106,7 +106,7 @@ func (j *Job) Finish(ctx context.Context, t Target, o FinishOptions) (*FinishRes
 	return r, nil
 }
 
-// finish makes the image of what is there, and removes the records.
+// finish assembles the image and removes the records.
 func (j *Job) finish(ctx context.Context, t Target, u Upload, r *FinishResult, o FinishOptions) error {
 	s, err := j.look(ctx, t, u)
 	if err != nil {
@@ -115,7 +115,7 @@ func (j *Job) finish(ctx context.Context, t Target, u Upload, r *FinishResult, o
 	if err := s.whole(); err != nil {
 		return err
 	}
-	// A file is looked at before it gets its name; what is in a store can be read only then.
+	// A file is compared before it gets its name. An object can be read only after it is complete.
 	if f, ok := u.(io.ReaderAt); ok {
 		if r.Read, err = j.compare(ctx, f, s.parts, o); err != nil {
 			return err
@@ -129,7 +129,8 @@ func (j *Job) finish(ctx context.Context, t Target, u Upload, r *FinishResult, o
 	return t.Clear(ctx, j.recordNames())
 }
 
-// finishAgain does what is left to do of an image that is there, by look; if it is not, the error is why.
+// finishAgain completes the cleanup of an image that, as look reports, is already finished. If it is not, the error
+// is why.
 func (j *Job) finishAgain(ctx context.Context, t Target, r *FinishResult, why error, look func(context.Context, Target) (bool, error)) (*FinishResult, error) {
 	finished, err := look(ctx, t)
 	if err != nil || !finished {
@@ -139,7 +140,7 @@ func (j *Job) finishAgain(ctx context.Context, t Target, r *FinishResult, why er
 	return r, t.Clear(ctx, j.recordNames())
 }
 
-// completeFirst makes the image, and removes it again if it does not read back as it was.
+// completeFirst completes the image, reads it back, and removes it if it differs.
 func (j *Job) completeFirst(ctx context.Context, t Target, u Upload, parts []Part, o FinishOptions) (int64, error) {
 	if err := u.Complete(ctx, parts); err != nil {
 		return 0, err
@@ -156,10 +157,10 @@ func (j *Job) completeFirst(ctx context.Context, t Target, u Upload, parts []Par
 	return n, err
 }
 
-// samples is how many parts are looked at, by their starts, unless all are to be read.
+// samples is the number of parts whose starts are compared unless Verify is set.
 const samples = 64
 
-// compare reads parts back, and compares them with their sums.
+// compare reads parts back and compares them with their checksums.
 func (j *Job) compare(ctx context.Context, r io.ReaderAt, parts []Part, o FinishOptions) (read int64, err error) {
 	look := parts
 	if !o.Verify {
@@ -192,7 +193,7 @@ func (j *Job) compare(ctx context.Context, r io.ReaderAt, parts []Part, o Finish
 			}
 		}
 		if hex.EncodeToString(h.Sum(nil)) != want {
-			return fmt.Errorf("%w: part %d, of shard %d, at byte %d of the image", ErrReplaced, p.Number, j.shardOf(p.Number), off)
+			return fmt.Errorf("%w: part %d of shard %d, at byte %d of the image", ErrReplaced, p.Number, j.shardOf(p.Number), off)
 		}
 		mu.Lock()
 		defer mu.Unlock()

@@ -20,15 +20,15 @@ import (
 	"github.com/luksimg/luksimg/internal/fsys"
 )
 
-// FolderSuffix is what follows the name of an image in the name of the folder where it is made.
+// FolderSuffix, after the name of an image, is the name of the folder that holds the unfinished image.
 const FolderSuffix = ".luksimg-shard"
 
-// A File is a [Target] that is a file, on a filesystem that all machines see. The image is
-// made in a folder beside it, whose name ends in [FolderSuffix], and so are the records.
+// A File is a [Target] on a filesystem that all machines share. The unfinished image and the records are in a folder
+// beside the image, whose name ends in [FolderSuffix].
 type File struct {
 	Name    string
-	Replace bool // a file that has the name
-	Private bool // only its owner may read the image
+	Replace bool // an existing file with this name may be replaced
+	Private bool // only the owner may read the image
 }
 
 func (t File) folder() string { return t.Name + FolderSuffix }
@@ -75,7 +75,7 @@ func (t File) Begin(_ context.Context, size, partSize int64) (Upload, error) {
 	return u, nil
 }
 
-// full adds to the error of a full disk what to do about it.
+// full adds a hint to the error for a full disk.
 func (t File) full(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return advice.With(err, "make room in "+filepath.Dir(t.Name)+", and run the same command again: what is there is kept")
@@ -83,13 +83,13 @@ func (t File) full(err error) error {
 	return err
 }
 
-// taken is the error of an image that another job makes.
+// taken returns the error for an image that another job makes.
 func (t File) taken(err error) error {
-	return advice.With(fmt.Errorf("%s is being made by another job: %w", t.Name, err), "give that one up: luksimg shard abort JOB")
+	return advice.With(fmt.Errorf("another job is making %s: %w", t.Name, err), "give that one up: luksimg shard abort JOB")
 }
 
-// Free tells whether Begin can begin an image: its name is free, or may be replaced, and no other job
-// makes it.
+// Free returns an error if Begin would refuse the image: because its name exists and may not be replaced
+// ([fs.ErrExist]), or because another job makes it.
 func (t File) Free() error {
 	if err := t.free(); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (t File) Free() error {
 	return nil
 }
 
-// free refuses a name that is taken.
+// free refuses a name that exists, unless it may be replaced.
 func (t File) free() error {
 	switch fi, err := os.Lstat(t.Name); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -113,7 +113,7 @@ func (t File) free() error {
 	case !t.Replace:
 		return &fs.PathError{Op: "create", Path: t.Name, Err: fs.ErrExist}
 	case !fi.Mode().IsRegular():
-		return fmt.Errorf("%s: not a regular file, and will not be replaced", t.Name)
+		return fmt.Errorf("%s: not a regular file, so it is not replaced", t.Name)
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func (t File) Resume(_ context.Context, id string, size, partSize int64) (Upload
 
 func checkUpload(id string) error {
 	if b, err := hex.DecodeString(id); err != nil || len(b) != 16 {
-		return fmt.Errorf("%w: upload_id %.100q is not of a file", ErrJob, id)
+		return fmt.Errorf("%w: upload_id %.100q is not 32 hexadecimal digits", ErrJob, id)
 	}
 	return nil
 }
@@ -166,7 +166,7 @@ func (t File) Abort(_ context.Context, id string) error {
 	return t.removeFolder()
 }
 
-// removeFolder removes the folder, if nothing else is in it.
+// removeFolder removes the folder unless it holds other files.
 func (t File) removeFolder() error {
 	if err := os.Remove(t.folder()); err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotEmpty(t.folder()) {
 		return err
@@ -174,7 +174,7 @@ func (t File) removeFolder() error {
 	return nil
 }
 
-// A fileImage is an image in a file.
+// A fileImage is a finished image in a file.
 type fileImage struct {
 	*image.File
 	io.Closer
@@ -231,7 +231,7 @@ func (t File) Save(ctx context.Context, name string, b, old []byte) error {
 		err = root.Rename(temp, name)
 	}
 	if fi, e := root.Lstat(name); err != nil && e == nil && fi.IsDir() {
-		err = advice.With(fmt.Errorf("%s: a folder is in place of the record", filepath.Join(t.folder(), name)), "remove the folder, and run the shard again")
+		err = advice.With(fmt.Errorf("%s: the record is a folder", filepath.Join(t.folder(), name)), "remove the folder, and run the shard again")
 	}
 	if err != nil {
 		root.Remove(temp)
@@ -275,8 +275,7 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// Clear implements [Target]. It removes the folder, if nothing else is in it: an image of another job
-// keeps it.
+// Clear implements [Target]. It keeps the folder if another job's image is in it.
 func (t File) Clear(_ context.Context, names []string) error {
 	root, err := os.OpenRoot(t.folder())
 	if err != nil {
@@ -294,7 +293,7 @@ func (t File) Clear(_ context.Context, names []string) error {
 	for _, e := range all {
 		n := e.Name()
 		base := n
-		if len(n) > 17 && n[len(n)-17] == '.' { // of a Save that was killed
+		if len(n) > 17 && n[len(n)-17] == '.' { // left by a Save that was killed
 			base = n[:len(n)-17]
 		}
 		if ours[n] || ours[base] {
@@ -314,7 +313,7 @@ func isNotEmpty(folder string) bool {
 	return err == nil && len(all) > 0
 }
 
-// A fileUpload is a file that is being made.
+// A fileUpload is an unfinished image in a file.
 type fileUpload struct {
 	t              File
 	root           *os.Root
@@ -323,10 +322,10 @@ type fileUpload struct {
 	size, partSize int64
 
 	mu    sync.Mutex
-	there map[int]bool // parts that this process has stored, or read
+	there map[int]bool // parts that this process has stored or read
 }
 
-// imageSuffix is what follows the ID in the name of an image that is being made.
+// imageSuffix follows the ID in the name of an unfinished image.
 const imageSuffix = ".image"
 
 func (u *fileUpload) file() string { return u.id + imageSuffix }
@@ -340,10 +339,10 @@ func (u *fileUpload) Lists() bool { return false }
 // Refresh implements [Upload].
 func (u *fileUpload) Refresh(context.Context) error { return nil }
 
-// ReadAt reads what is there.
+// ReadAt reads from the unfinished image.
 func (u *fileUpload) ReadAt(p []byte, off int64) (int, error) { return u.f.ReadAt(p, off) }
 
-// Has implements [Upload]. It reads the part.
+// Has implements [Upload]. It reads the part, unless this process has already stored or read it.
 func (u *fileUpload) Has(ctx context.Context, p Part) (same, missing bool, err error) {
 	u.mu.Lock()
 	there := u.there[p.Number]
@@ -375,7 +374,7 @@ func (u *fileUpload) Has(ctx context.Context, p Part) (same, missing bool, err e
 func (u *fileUpload) Send(_ context.Context, number int, b []byte, _ Part) (Part, bool, error) {
 	off := int64(number-1) * u.partSize
 	if number < 1 || off > u.size-int64(len(b)) {
-		return Part{}, false, fmt.Errorf("part %d of %d bytes, of %d in parts of %d", number, len(b), u.size, u.partSize)
+		return Part{}, false, fmt.Errorf("part %d of %d bytes is outside of an image of %d bytes in parts of %d", number, len(b), u.size, u.partSize)
 	}
 	if _, err := u.f.WriteAt(b, off); err != nil {
 		return Part{}, false, u.t.full(err)
@@ -387,7 +386,7 @@ func (u *fileUpload) Send(_ context.Context, number int, b []byte, _ Part) (Part
 	return Part{}, false, nil
 }
 
-// note remembers that a part is there.
+// note records that a part is stored.
 func (u *fileUpload) note(number int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -416,7 +415,7 @@ func (u *fileUpload) Complete(context.Context, []Part) error {
 	return errors.Join(fsys.OS.SyncDir(filepath.Dir(u.t.Name)), fsys.OS.SyncDir(u.t.folder()))
 }
 
-// appeared tells what to do about a file that has got the name of the image since the job was planned.
+// appeared adds a hint to the error for a file that took the name of the image after the job was planned.
 func (t File) appeared(err error) error {
 	if !errors.Is(err, fs.ErrExist) {
 		return err

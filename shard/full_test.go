@@ -11,11 +11,11 @@ import (
 	"github.com/luksimg/luksimg/shard"
 )
 
-// A fullTarget has no room for a record after some of them, or for a part.
+// A fullTarget is full after a number of records, or at a part.
 type fullTarget struct {
 	shard.Target
-	saves int // that succeed
-	part  int // that cannot be stored
+	saves int // number of records that fit
+	part  int // number of the part that does not fit
 }
 
 func full(op string) error { return &fs.PathError{Op: op, Path: "x", Err: syscall.ENOSPC} }
@@ -44,8 +44,8 @@ func (u fullUpload) Send(ctx context.Context, number int, b []byte, known shard.
 	return u.Upload.Send(ctx, number, b, known)
 }
 
-// TestFull has the disk run full at each record of a shard, and at each part. What is not recorded is not taken
-// for whole, and the next run, which has room, makes the rest.
+// TestFull fills the disk at each record of a shard, and at each part. Unrecorded parts must not count as complete, and
+// the next run, with free space, must make them.
 func TestFull(t *testing.T) {
 	for _, n := range []int{0, 1, 4} {
 		for name, target := range targets(t) {

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden job anew")
 
 var vhdKey = []byte("0123456789abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQR")
 
-// goldenJob is a job without anything random.
+// goldenJob returns a job without random values.
 func goldenJob(t testing.TB) *shard.Job {
 	o := options(3)
 	o.Encrypt = luksimg.EncryptOptions{Profile: luksimg.ClassicVHD}
@@ -40,7 +40,7 @@ func goldenJob(t testing.TB) *shard.Job {
 	return j
 }
 
-// TestGolden holds the JSON of a job.
+// TestGolden compares the JSON of a job with a file.
 func TestGolden(t *testing.T) {
 	j := goldenJob(t)
 	var b bytes.Buffer
@@ -55,7 +55,7 @@ func TestGolden(t *testing.T) {
 	}
 	want, err := os.ReadFile(name)
 	if err != nil || !bytes.Equal(b.Bytes(), want) {
-		t.Errorf("the JSON of a job is another one than %s has (%v):\n%s", name, err, b.Bytes())
+		t.Errorf("the JSON of a job differs from %s (%v):\n%s", name, err, b.Bytes())
 	}
 	back, err := shard.Parse(bytes.NewReader(want))
 	if err != nil || !reflect.DeepEqual(back, j) {
@@ -63,7 +63,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestParseRefuses changes the golden job in ways that must be found.
+// TestParseRefuses changes the golden job in ways that Parse must refuse.
 func TestParseRefuses(t *testing.T) {
 	for name, change := range map[string]func(m map[string]any){
 		"version":       func(m map[string]any) { m["version"] = 2 },
@@ -106,7 +106,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// TestParseTwice has members that stand twice.
+// TestParseTwice parses jobs with duplicate members.
 func TestParseTwice(t *testing.T) {
 	text, err := os.ReadFile("testdata/job.json")
 	if err != nil {
@@ -128,7 +128,7 @@ func TestParseTwice(t *testing.T) {
 	}
 }
 
-// FuzzParse: what is taken for a job can be written, and read again, and has parts that cover its image.
+// FuzzParse checks that every accepted job can be written and parsed again, and that its parts cover its image.
 func FuzzParse(f *testing.F) {
 	text, err := os.ReadFile("testdata/job.json")
 	if err != nil {
@@ -166,7 +166,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestLarge plans disks that are as large as an object may be.
+// TestLarge plans disks up to the largest size of an object.
 func TestLarge(t *testing.T) {
 	for _, c := range []struct {
 		size   int64
@@ -197,7 +197,7 @@ func TestLarge(t *testing.T) {
 	}
 }
 
-// TestSparse plans a disk of 1 TiB that is almost empty in little memory.
+// TestSparse plans an almost empty disk of 1 TiB and limits the size of the job.
 func TestSparse(t *testing.T) {
 	data := map[int64]string{}
 	for i := range int64(1000) {
@@ -212,7 +212,7 @@ func TestSparse(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			if n := len(j.Image.Units); n > 10_000 {
-				t.Errorf("%s: %d bytes say where the data are", name, n)
+				t.Errorf("%s: the extents take %d bytes", name, n)
 			}
 		})
 	}

@@ -14,17 +14,17 @@ import (
 	"github.com/luksimg/luksimg/shard"
 )
 
-// A memory is a [shard.Target] in memory that lists its parts, as a store of objects does.
+// A memory is a [shard.Target] in memory that lists its parts, like an object store.
 type memory struct {
 	mu       sync.Mutex
-	image    []byte // nil until it is finished
+	image    []byte // nil until finished
 	uploads  map[string]map[int][]byte
 	files    map[string][]byte
 	sends    int
-	hidden   int // so often there is no image yet
+	hidden   int // number of times that Open does not show the image yet
 	patience time.Duration
-	before   func(number int) error // of each part that is sent
-	damage   bool                   // what is completed is another image
+	before   func(number int) error // called before each part is sent
+	damage   bool                   // complete a damaged image
 }
 
 func newMemory() *memory {

@@ -15,14 +15,14 @@ import (
 	"github.com/luksimg/luksimg/shard"
 )
 
-// plainOptions are those of a fixed VHD.
+// plainOptions returns the options of a fixed VHD.
 func plainOptions() shard.PlanOptions {
 	o := options(2)
 	o.Plain = &luksimg.DecryptOptions{Format: luksimg.VHD, Fixed: true}
 	return o
 }
 
-// TestPlain makes a fixed VHD, for which there is no key.
+// TestPlain makes a fixed VHD, which has no key.
 func TestPlain(t *testing.T) {
 	for name, target := range map[string]shard.Target{"memory": newMemory(), "file": shard.File{Name: filepath.Join(t.TempDir(), "image"), Private: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestPlain(t *testing.T) {
 			}
 			got := make([]byte, 27<<20)
 			if _, err := image.ReadFull(img, got, 0); err != nil || !bytes.Equal(got[:len(disk())], disk()) || len(bytes.Trim(got[len(disk()):], "\x00")) > 0 {
-				t.Errorf("the image has another disk: %v", err)
+				t.Errorf("the disk in the image differs: %v", err)
 			}
 			if file, ok := target.(shard.File); ok && runtime.GOOS != "windows" {
 				if fi, err := os.Stat(file.Name); err != nil || fi.Mode().Perm() != 0o600 {
@@ -79,7 +79,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestParseRefusesPlain changes the job of a fixed VHD in ways that must be found.
+// TestParseRefusesPlain changes the job of a fixed VHD in ways that Parse must refuse.
 func TestParseRefusesPlain(t *testing.T) {
 	j, err := shard.Plan(t.Context(), newMemory(), bytes.NewReader(disk()), nil, plainOptions())
 	if err != nil {

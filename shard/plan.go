@@ -14,33 +14,34 @@ import (
 	"github.com/luksimg/luksimg/manifest"
 )
 
-// PlanOptions say what [Plan] plans.
+// PlanOptions are the settings of [Plan].
 type PlanOptions struct {
+	// Encrypt are the settings of an encrypted image.
 	Encrypt luksimg.EncryptOptions
-	// Plain, if not nil, has an image made that is not encrypted, in place of Encrypt: a fixed VHD.
+	// Plain, if not nil, plans an unencrypted image, a fixed VHD, in place of an encrypted one.
 	Plain *luksimg.DecryptOptions
 
 	Shards   int   // 1 to MaxShards; zero is 1
-	PartSize int64 // bytes; zero is 16 to 64 MiB by the size of the image, or what makes for no more than MaxParts
+	PartSize int64 // bytes; zero chooses 16 to 64 MiB by the size of the image, or more to need at most MaxParts
 
 	Source      Source
-	Destination string // the name of what the target makes
-	Replace     bool   // the image may replace another one
+	Destination string // name of the image
+	Replace     bool   // the image may replace an existing one
 
 	Created time.Time
 	Tool    string // name and version
 
-	Envelope json.RawMessage                            // with the wrapped key, if there is one
-	Manifest func(r *luksimg.Result) *manifest.Manifest // of an image that is encrypted
+	Envelope json.RawMessage                            // holds the wrapped key; nil if there is none
+	Manifest func(r *luksimg.Result) *manifest.Manifest // makes the manifest of an encrypted image
 
-	// Ready, if not nil, is called when all else is known to be good, just before room is made for the image. The
-	// job has no UploadID then.
+	// Ready, if not nil, is called after all checks, just before the target makes room for the image. The job has
+	// no UploadID yet. An error ends Plan.
 	Ready func(ctx context.Context, j *Job) error
 }
 
-// Plan makes the header of the image that [luksimg.Encrypt] would make of src, and makes room for the
-// image; or, without a key, plans the one that [luksimg.Decrypt] would make. It reads no data of the disk. What it
-// has begun, [Job.Abort] gives up.
+// Plan makes a job for the image that [luksimg.Encrypt] would make of src, and makes room for it in t. If o.Plain is
+// set, key must be nil, and the image is that of [luksimg.Decrypt]. Plan makes the header, but reads no data of the
+// disk. [Job.Abort] removes what it has begun.
 func Plan(ctx context.Context, t Target, src image.Source, key []byte, o PlanOptions) (*Job, error) {
 	id := make([]byte, 16)
 	rand.Read(id)
@@ -91,30 +92,30 @@ func (o PlanOptions) draw(ctx context.Context, src image.Source, key []byte) (*l
 	case o.Plain == nil:
 		return luksimg.Draw(ctx, src, key, o.Encrypt)
 	case key != nil || o.Envelope != nil:
-		return nil, errors.New("a key for an image that is not encrypted")
+		return nil, errors.New("the image is not encrypted, but has a key or an envelope")
 	}
 	return luksimg.DrawPlain(src, *o.Plain)
 }
 
-// partSize returns the size of the parts of an image.
+// partSize returns the size of the parts of an image. asked is the size that the caller wants, or 0.
 func partSize(size, asked int64, shards int) (int64, error) {
 	const mib = 1 << 20
 	least := max(MinPart, (size+MaxParts*mib-1)/(MaxParts*mib)*mib)
 	switch {
 	case least > MaxPart:
-		return 0, fmt.Errorf("an image of %d bytes: %d parts of %d bytes are the most", size, MaxParts, int64(MaxPart))
+		return 0, fmt.Errorf("an image of %d bytes is more than %d parts of %d bytes", size, MaxParts, int64(MaxPart))
 	case asked == 0:
 		p := int64(16 * mib)
 		for p < 64*mib && size/p > 1024 {
 			p *= 2
 		}
-		// A part for each shard, if they can be that small.
+		// At least one part for each shard, if parts can be that small.
 		p = min(p, size/(int64(shards)*mib)*mib)
 		return max(p, least), nil
 	case asked < MinPart || asked > MaxPart:
-		return 0, fmt.Errorf("parts of %d bytes, and %d to %d are possible", asked, int64(MinPart), int64(MaxPart))
+		return 0, fmt.Errorf("parts of %d bytes: want %d to %d", asked, int64(MinPart), int64(MaxPart))
 	case (size+asked-1)/asked > MaxParts:
-		return 0, fmt.Errorf("an image of %d bytes in parts of %d would have more than %d parts: they must have at least %d bytes", size, asked, MaxParts, least)
+		return 0, fmt.Errorf("an image of %d bytes in parts of %d would have more than %d parts: want parts of at least %d bytes", size, asked, MaxParts, least)
 	}
 	return asked, nil
 }

@@ -2,7 +2,7 @@ package shard
 
 import "testing"
 
-// TestPartSize: each shard has a part where parts can be that small.
+// TestPartSize checks that each shard has a part if parts can be small enough.
 func TestPartSize(t *testing.T) {
 	const mib = 1 << 20
 	for _, size := range []int64{1, 40 * mib, 41*mib + 512, 56 * mib, 1 << 30, 1<<30 + 16*mib, 100 << 30, 1 << 40, 10 << 40} {

@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// A record tells what a shard has made: it is stored beside the image.
+// A record lists the parts that a shard has made. The target stores it beside the image.
 type record struct {
 	Version int    `json:"version"`
 	Job     string `json:"job"` // its ID
@@ -19,10 +19,10 @@ type record struct {
 	Parts   []Part `json:"parts"`
 }
 
-// maxRecord bounds a record, which may have all parts of an image.
+// maxRecord is the largest record in bytes. A record can list all parts of an image.
 const maxRecord = 16 << 20
 
-// recordName is the name of the record of a shard. It is of this job alone.
+// recordName returns the name of a shard's record. It is unique to this job.
 func (j *Job) recordName(i int) string { return fmt.Sprintf("%s-%d.json", j.ID, i) }
 
 func (j *Job) recordNames() []string {
@@ -33,8 +33,7 @@ func (j *Job) recordNames() []string {
 	return names
 }
 
-// load returns the parts that were recorded of a shard, by number. The error is [ErrRecord] if the record
-// says nothing that can be true.
+// load returns the recorded parts of a shard by number. An invalid record is [ErrRecord].
 func (j *Job) load(ctx context.Context, t Target, i int) (map[int]Part, error) {
 	b, err := t.Load(ctx, j.recordName(i))
 	if err != nil || b == nil {
@@ -51,13 +50,13 @@ func (j *Job) parse(b []byte, i int) (map[int]Part, error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrRecord, name, err)
 	}
 	if r.Version != Version || r.Job != j.ID || r.Shard != i {
-		return nil, fmt.Errorf("%w: %s: it is of shard %d of job %.40q, version %d", ErrRecord, name, r.Shard, r.Job, r.Version)
+		return nil, fmt.Errorf("%w: %s: it names shard %d of job %.40q, version %d", ErrRecord, name, r.Shard, r.Job, r.Version)
 	}
 	from, to := j.Shard(i)
 	parts := map[int]Part{}
 	for _, p := range r.Parts {
 		if p.Number < from || p.Number >= to {
-			return nil, fmt.Errorf("%w: %s: part %d is not of the shard", ErrRecord, name, p.Number)
+			return nil, fmt.Errorf("%w: %s: part %d is outside of the shard", ErrRecord, name, p.Number)
 		}
 		_, size := j.span(p.Number)
 		_, err1 := hex.DecodeString(p.SHA256)
@@ -70,28 +69,28 @@ func (j *Job) parse(b []byte, i int) (map[int]Part, error) {
 	return parts, nil
 }
 
-// A keeper records what a shard makes while it is made. Who adds a part does not wait while
-// another one is writing.
+// A keeper writes the record of a shard while the shard is being made. add does not block while another goroutine
+// writes.
 type keeper struct {
 	j     *Job
 	t     Target
 	shard int
-	check func() error // before anything is recorded
+	check func() error // called before each write
 
 	mu    sync.Mutex
-	parts map[int]Part // that this process knows to be there
+	parts map[int]Part // parts that this process knows to exist
 	dirty bool
 
 	writing sync.Mutex
 }
 
-// add notes a part, and writes the record unless that is being done.
+// add notes a part, and writes the record unless another goroutine is writing it.
 func (k *keeper) add(ctx context.Context, p Part) error {
 	k.mu.Lock()
 	k.parts[p.Number] = p
 	k.dirty = true
 	k.mu.Unlock()
-	for k.pending() && k.writing.TryLock() { // who has the lock looks again
+	for k.pending() && k.writing.TryLock() { // the goroutine with the lock checks again
 		err := k.write(ctx)
 		k.writing.Unlock()
 		if err != nil {
@@ -108,14 +107,14 @@ func (k *keeper) pending() bool {
 	return k.dirty
 }
 
-// flush writes what is not written.
+// flush writes the parts that are not in the record yet.
 func (k *keeper) flush(ctx context.Context) error {
 	k.writing.Lock()
 	defer k.writing.Unlock()
 	return k.write(ctx)
 }
 
-// write writes the record, with what another process that makes the same shard has recorded meanwhile.
+// write merges the parts into the record. Another process that makes the same shard may have added parts to it.
 func (k *keeper) write(ctx context.Context) error {
 	k.mu.Lock()
 	dirty, parts := k.dirty, maps.Clone(k.parts)
@@ -135,10 +134,10 @@ func (k *keeper) write(ctx context.Context) error {
 	}
 }
 
-// tries is how often a record is stored that another process has replaced meanwhile.
+// tries is the number of attempts to store a record that another process may replace at the same time.
 const tries = 10
 
-// merge writes the record, with these parts and those that are in it.
+// merge adds parts to the record.
 func (k *keeper) merge(ctx context.Context, parts map[int]Part) error {
 	name := k.j.recordName(k.shard)
 	var others map[int]Part
@@ -147,7 +146,7 @@ func (k *keeper) merge(ctx context.Context, parts map[int]Part) error {
 		others, err = k.j.parse(old, k.shard)
 	}
 	if err != nil {
-		others = nil // it is replaced
+		others = nil // write replaces a damaged record
 	}
 	for n, p := range others {
 		if _, ours := parts[n]; !ours {

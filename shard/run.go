@@ -14,14 +14,15 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 )
 
-// RunOptions say how [Job.Run] makes a shard.
+// RunOptions are the settings of [Job.Run].
 type RunOptions struct {
 	Shard int // from 0 on
-	// Jobs is the number of parts in memory at a time: one is encrypted while others are stored. Zero
-	// means as many as fit in 512 MiB, at least two and at most four.
+	// Jobs is the number of parts in memory at a time: Run encrypts one while it stores the others. Zero chooses as
+	// many as fit in 512 MiB, from two to four.
 	Jobs  int
 	Build luksimg.BuildOptions
-	// Stamp identifies the source as it is now. Unchanged, if not nil, checks that it is still the same.
+	// Stamp identifies the present version of the source. Unchanged, if not nil, returns an error if the source has
+	// changed since.
 	Stamp     Stamp
 	Unchanged func() error
 	// Progress, if not nil, is called with the number of bytes done since the last call, from several
@@ -29,18 +30,18 @@ type RunOptions struct {
 	Progress func(n int64)
 }
 
-// A RunResult describes a shard after [Job.Run].
+// A RunResult is the result of [Job.Run].
 type RunResult struct {
 	Shard    int   `json:"shard"`
-	Parts    int   `json:"parts"`    // of the shard
-	Skipped  int   `json:"skipped"`  // existed, and were not made
-	Found    int   `json:"found"`    // were made, and existed already
+	Parts    int   `json:"parts"`    // in the shard
+	Skipped  int   `json:"skipped"`  // existed as recorded, and were not made
+	Found    int   `json:"found"`    // were made, but already existed
 	Sent     int   `json:"sent"`     // were made and stored
-	Bytes    int64 `json:"bytes"`    // of all parts
-	Finished bool  `json:"finished"` // the image was finished before; nothing was done
+	Bytes    int64 `json:"bytes"`    // of all parts of the shard
+	Finished bool  `json:"finished"` // the image was already finished, and Run did nothing
 }
 
-// An InterruptedError means that the context of a run was done. Another run continues where it stopped.
+// An InterruptedError means that the context of a run was done. Another run continues from there.
 type InterruptedError struct{ Err error }
 
 func (e *InterruptedError) Error() string { return e.Err.Error() }
@@ -51,15 +52,15 @@ func (e *InterruptedError) Unwrap() error { return e.Err }
 // Hint returns advice for a person.
 func (e *InterruptedError) Hint() string { return "run the same command again: what is there is kept" }
 
-// rounds is how often a run checks its stored parts: another run of the same shard may have replaced
+// rounds is the number of times that a run checks its stored parts. A concurrent run of the same shard can replace
 // them.
 const rounds = 3
 
-// Run makes one shard of the image from the disk src, with the key. It skips parts that exist as
-// recorded. Several processes may run one shard at once. If the image is finished, Run does nothing.
+// Run makes one shard of the image from the disk src, with the key. It skips parts that exist as recorded. Several
+// processes can run the same shard at the same time. If the image is finished, Run does nothing.
 //
-// The error is [ErrSource] if the source changed, [ErrGone] if the job was aborted, and that of
-// [luksimg.Blueprint.Build] if the key is wrong.
+// The error is [ErrSource] if the source has changed, [ErrGone] if the job was aborted, and an [InterruptedError] if
+// ctx is done. If the key is wrong, it is the error of [luksimg.Blueprint.Build].
 func (j *Job) Run(ctx context.Context, t Target, src image.Source, key []byte, o RunOptions) (*RunResult, error) {
 	if o.Shard < 0 || o.Shard >= j.Shards {
 		return nil, fmt.Errorf("shard %d: the job has shards 0 to %d", o.Shard, j.Shards-1)
@@ -87,7 +88,7 @@ func (j *Job) Run(ctx context.Context, t Target, src image.Source, key []byte, o
 		if ctx.Err() != nil {
 			return nil, &InterruptedError{err}
 		}
-		if errors.Is(err, fs.ErrNotExist) { // the others were faster
+		if errors.Is(err, fs.ErrNotExist) { // another process finished or aborted the job
 			return j.late(ctx, t, r, fmt.Errorf("%w: %w", ErrGone, err))
 		}
 		return nil, err
@@ -104,7 +105,7 @@ func (j *Job) resume(ctx context.Context, t Target) (Upload, error) {
 	return u, err
 }
 
-// late ends a run whose upload is gone. That is no error if the image is finished.
+// late ends a run whose upload no longer exists. It returns an error unless the image is finished.
 func (j *Job) late(ctx context.Context, t Target, r *RunResult, gone error) (*RunResult, error) {
 	finished, err := j.ended(ctx, t)
 	if err != nil {
@@ -117,8 +118,8 @@ func (j *Job) late(ctx context.Context, t Target, r *RunResult, gone error) (*Ru
 	return r, nil
 }
 
-// ended reports whether the image is finished, now that its upload is gone. It waits for targets that show
-// the image a little later.
+// ended reports whether the image is finished, after its upload has ended. It waits if the target shows the image
+// with a delay.
 func (j *Job) ended(ctx context.Context, t Target) (bool, error) {
 	var wait time.Duration
 	if p, ok := t.(patient); ok {
@@ -166,7 +167,7 @@ type running struct {
 func (r *running) all(ctx context.Context, from, to int) error {
 	known, err := r.load(ctx, r.t, r.o.Shard)
 	if err != nil {
-		known = nil // all is made again
+		known = nil // make all parts again
 	}
 	k := &keeper{j: r.Job, t: r.t, shard: r.o.Shard, parts: map[int]Part{}, check: r.unchanged}
 	told := map[int]bool{}
@@ -194,7 +195,7 @@ func (r *running) all(ctx context.Context, from, to int) error {
 			return nil
 		}
 		if round > rounds {
-			return fmt.Errorf("part %d: %w: it is stored again and again", todo[0], ErrReplaced)
+			return fmt.Errorf("part %d: %w: another process keeps replacing it", todo[0], ErrReplaced)
 		}
 		if err := r.make(ctx, k, todo, known); err != nil {
 			return err
@@ -211,7 +212,7 @@ func (r *running) all(ctx context.Context, from, to int) error {
 	}
 }
 
-// make makes parts: one after the other is encrypted, and several are stored at a time.
+// make makes parts. It encrypts one after the other and stores several at the same time.
 func (r *running) make(ctx context.Context, k *keeper, todo []int, known map[int]Part) error {
 	type piece struct{ number, size int }
 	fill := func(buf []byte) (piece, bool, error) {
@@ -254,22 +255,22 @@ func (r *running) make(ctx context.Context, k *keeper, todo []int, known map[int
 			r.r.Sent++
 		}
 	}
-	if ctx.Err() == nil { // what was stored need not be made again
+	if ctx.Err() == nil { // the next run skips the stored parts
 		err = errors.Join(err, k.flush(ctx))
 	}
 	return err
 }
 
-// startSize is how much of a part the sum of its start is of.
+// startSize is the number of bytes at the start of a part that have a checksum of their own.
 const startSize = 64 << 10
 
-// sums returns the sums of a part, and of its start.
+// sums returns the checksums of a part and of its start.
 func sums(b []byte) (all, start string) {
 	s, t := sha256.Sum256(b), sha256.Sum256(b[:min(len(b), startSize)])
 	return hex.EncodeToString(s[:]), hex.EncodeToString(t[:])
 }
 
-// jobs is how many parts are in memory.
+// jobs returns the number of parts in memory at a time.
 func (r *running) jobs() int {
 	if r.o.Jobs > 0 {
 		return r.o.Jobs
@@ -277,7 +278,7 @@ func (r *running) jobs() int {
 	return int(max(2, min(4, 512<<20/r.PartSize)))
 }
 
-// unchanged tells whether the source is the one that was planned, still.
+// unchanged returns [ErrSource] if the source has changed.
 func (r *running) unchanged() error {
 	if r.o.Unchanged == nil {
 		return nil

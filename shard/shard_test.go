@@ -28,7 +28,7 @@ var (
 	stamp = shard.Stamp{Size: 20 << 20, ETag: "v1"}
 )
 
-// disk is 26 MB of noise with a gap.
+// disk is 26 MB of random data with a gap.
 var disk = sync.OnceValue(func() []byte {
 	b := imagetest.Noise(26<<20+123, 1)
 	clear(b[7<<20 : 11<<20])
@@ -53,7 +53,7 @@ func plan(t *testing.T, target shard.Target, shards int) *shard.Job {
 		t.Fatal(err)
 	}
 	if bytes.Contains(b.Bytes(), key) {
-		t.Error("the key is in the job")
+		t.Error("the job holds the key")
 	}
 	if j, err = shard.Parse(&b); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func opened(t *testing.T, target shard.Target) {
 	}
 	got := make([]byte, len(disk()))
 	if _, err := image.ReadFull(img, got, 0); err != nil || !bytes.Equal(got, disk()) {
-		t.Errorf("the image has another disk: %v", err)
+		t.Errorf("the disk in the image differs: %v", err)
 	}
 }
 
@@ -96,7 +96,7 @@ func targets(t *testing.T) map[string]shard.Target {
 	return map[string]shard.Target{"memory": newMemory(), "file": shard.File{Name: filepath.Join(t.TempDir(), "image")}}
 }
 
-// TestShards makes images in all orders, twice, at once, and late.
+// TestShards makes images by shards in all orders, twice, concurrently, and late.
 func TestShards(t *testing.T) {
 	for name, target := range targets(t) {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestShards(t *testing.T) {
 				t.Errorf("again: %+v", r)
 			}
 			var wg sync.WaitGroup
-			for range 3 { // at once
+			for range 3 { // concurrently
 				wg.Go(func() {
 					if _, err := run(t.Context(), j, target, 0); err != nil {
 						t.Error(err)
@@ -155,7 +155,7 @@ func TestShards(t *testing.T) {
 	}
 }
 
-// left looks for what should not be there at the end.
+// left checks that no temporary files or uploads remain.
 func left(t *testing.T, target shard.Target) {
 	t.Helper()
 	switch target := target.(type) {
@@ -165,12 +165,12 @@ func left(t *testing.T, target shard.Target) {
 		}
 	case shard.File:
 		if _, err := os.Stat(target.Name + shard.FolderSuffix); !os.IsNotExist(err) {
-			t.Errorf("the folder: %v", err)
+			t.Errorf("the folder remains: %v", err)
 		}
 	}
 }
 
-// TestKilled ends a shard after each of its parts, and runs it again.
+// TestKilled stops a shard after each of its parts, and runs it again.
 func TestKilled(t *testing.T) {
 	for name, target := range targets(t) {
 		t.Run(name, func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestReplaced exchanges a part, and finds that at the end, before there is an image.
+// TestReplaced exchanges a part. Finish must detect that before it makes the image.
 func TestReplaced(t *testing.T) {
 	m := newMemory()
 	j := plan(t, m, 2)
@@ -225,7 +225,7 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// TestStolen has a part stored by another process as often as the shard stores it.
+// TestStolen has another process replace a part each time that the shard stores it.
 func TestStolen(t *testing.T) {
 	m := newMemory()
 	j := plan(t, m, 1)
@@ -241,7 +241,7 @@ func TestStolen(t *testing.T) {
 	}
 }
 
-// stolen replaces a part whenever it is looked at.
+// stolen replaces a part whenever Has reads it.
 type stolen struct{ *memory }
 
 func (s stolen) Resume(ctx context.Context, id string, a, b int64) (shard.Upload, error) {
@@ -292,14 +292,14 @@ func TestRefusals(t *testing.T) {
 	}
 	left(t, m)
 	if _, err := run(t.Context(), j, m, 0); !errors.Is(err, shard.ErrGone) {
-		t.Errorf("given up: %v", err)
+		t.Errorf("aborted: %v", err)
 	}
 	if _, err := j.Finish(t.Context(), m, shard.FinishOptions{}); !errors.Is(err, shard.ErrGone) {
-		t.Errorf("given up: %v", err)
+		t.Errorf("aborted: %v", err)
 	}
 }
 
-// TestFiles has a file that is there, and two jobs that want to make it.
+// TestFiles makes a file that exists, and the same file by two jobs.
 func TestFiles(t *testing.T) {
 	f := shard.File{Name: filepath.Join(t.TempDir(), "image")}
 	j := plan(t, f, 1)
@@ -312,16 +312,16 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := j.Finish(t.Context(), f, shard.FinishOptions{}); !errors.Is(err, os.ErrExist) {
-		t.Errorf("a file that is there: %v", err)
+		t.Errorf("an existing file: %v", err)
 	}
 	f.Replace = true
 	if _, err := j.Finish(t.Context(), f, shard.FinishOptions{}); err != nil {
-		t.Errorf("a file that may be replaced: %v", err)
+		t.Errorf("an existing file that may be replaced: %v", err)
 	}
 	opened(t, f)
 	f.Replace = false
 	if _, err := shard.Plan(t.Context(), f, src, key, options(1)); !errors.Is(err, os.ErrExist) {
-		t.Errorf("a file that is there: %v", err)
+		t.Errorf("an existing file: %v", err)
 	}
 	f = shard.File{Name: filepath.Join(t.TempDir(), "image")}
 	j = plan(t, f, 1)
@@ -333,11 +333,11 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := run(t.Context(), j, f, 0); err == nil {
-		t.Error("a file of another length")
+		t.Error("accepted a file of another length")
 	}
 }
 
-// TestChangedMeanwhile has the disk change while a shard is made of it.
+// TestChangedMeanwhile changes the disk while a shard is being made.
 func TestChangedMeanwhile(t *testing.T) {
 	m := newMemory()
 	j := plan(t, m, 1)
@@ -347,7 +347,7 @@ func TestChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// changing is a disk that has changed behind its first 10 MiB.
+// changing is a disk that has changed after its first 10 MiB.
 type changing struct{ *bytes.Reader }
 
 func (c changing) ReadAt(p []byte, off int64) (int, error) {

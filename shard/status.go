@@ -6,26 +6,26 @@ import (
 	"fmt"
 )
 
-// The states of a shard.
+// The states of a shard. They are part of the JSON output of luksimg shard status.
 const (
-	Waiting  = "waiting"  // nothing of it is there
-	Partial  = "partial"  // a part of it is
-	Done     = "done"     // all of it is
-	Replaced = "replaced" // a part of it is there, but not as it was made
-	Damaged  = "damaged"  // its record can not be read
-	Finished = "finished" // the image is there
+	Waiting  = "waiting"  // no part exists
+	Partial  = "partial"  // some parts exist
+	Done     = "done"     // all parts exist
+	Replaced = "replaced" // at least one part differs from its record
+	Damaged  = "damaged"  // its record cannot be read
+	Finished = "finished" // the whole image is finished
 )
 
-// A Status says how far a shard is.
+// A Status is the progress of one shard.
 type Status struct {
 	Shard int    `json:"shard"`
 	State string `json:"state"`
-	Parts int    `json:"parts"` // that it has
-	Done  int    `json:"done"`  // that are there, and recorded
-	Size  int64  `json:"size"`  // of its part of the image, bytes
+	Parts int    `json:"parts"` // in the shard
+	Done  int    `json:"done"`  // recorded and stored
+	Size  int64  `json:"size"`  // bytes of the image in the shard
 }
 
-// Status says how far each shard is.
+// Status returns the progress of each shard, by number. If the job was aborted the error is [ErrGone].
 func (j *Job) Status(ctx context.Context, t Target) ([]Status, error) {
 	u, err := j.resume(ctx, t)
 	if errors.Is(err, ErrGone) {
@@ -51,16 +51,16 @@ func (j *Job) Status(ctx context.Context, t Target) ([]Status, error) {
 	return s.shards, nil
 }
 
-// A sight is what there is of an image that is being made.
+// A sight is the state of an unfinished image.
 type sight struct {
 	*Job
 	shards   []Status
-	parts    []Part // all of them in order, if whole says so
-	replaced []int  // parts
-	damaged  error  // the first record that can not be read
+	parts    []Part // in order; all of them if whole returns nil
+	replaced []int  // part numbers
+	damaged  error  // the first record that cannot be read
 }
 
-// look reads the records of all shards, and compares them with what is there.
+// look reads the records of all shards and compares them with the stored parts.
 func (j *Job) look(ctx context.Context, t Target, u Upload) (*sight, error) {
 	s := &sight{Job: j}
 	for i := range j.Shards {
@@ -112,14 +112,14 @@ func (j *Job) look(ctx context.Context, t Target, u Upload) (*sight, error) {
 	return s, nil
 }
 
-// whole tells whether all parts are there.
+// whole returns an error unless all parts exist as recorded.
 func (s *sight) whole() error {
 	if s.damaged != nil {
 		return s.damaged
 	}
 	if len(s.replaced) > 0 {
 		n := s.replaced[0]
-		return fmt.Errorf("%w: part %d, of shard %d", ErrReplaced, n, s.shardOf(n))
+		return fmt.Errorf("%w: part %d of shard %d", ErrReplaced, n, s.shardOf(n))
 	}
 	var missing []int
 	for _, st := range s.shards {
@@ -133,8 +133,7 @@ func (s *sight) whole() error {
 	return nil
 }
 
-// Abort gives up the image, so that nothing is left of it. One that is finished stays. It is no error if
-// there is nothing to give up.
+// Abort removes the unfinished image and all records. A finished image stays. It is not an error if nothing exists.
 func (j *Job) Abort(ctx context.Context, t Target) error {
 	if err := t.Abort(ctx, j.UploadID); err != nil {
 		return err

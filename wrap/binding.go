@@ -16,9 +16,9 @@ import (
 	"github.com/luksimg/luksimg/internal/pbkdf2"
 )
 
-// ErrBinding is an envelope whose parts do not belong together: the wrapped key is that of
-// another image, or a field was changed.
-var ErrBinding = advice.New("the wrapped key and what is said of it do not belong together",
+// ErrBinding is an envelope whose binding does not match its fields: the wrapped key belongs to another image, or a
+// field was changed.
+var ErrBinding = advice.New("the binding of the wrapped key does not match",
 	"somebody changed it: find out who, and do not trust the image; given its key, luksimg wrap makes it anew")
 
 const (
@@ -28,27 +28,26 @@ const (
 	maxStretch     = 4_000_000
 )
 
-// A binding is what ties the fields of an envelope together: a MAC whose key comes from
-// the wrapped key, so that only who has that key can make one.
+// A binding authenticates the fields of an envelope: a MAC whose key is derived from the wrapped key. Only somebody
+// who has that key can make one.
 type binding struct {
 	salt       []byte
-	iterations int // of PBKDF2 before HKDF, for a key that could be guessed
+	iterations int // PBKDF2 iterations before HKDF, for a key that could be guessed; 0 for none
 	mac        []byte
 }
 
-// Bound reports whether the envelope has version 2: then [Open] finds out whether it was
-// put together of several. One of version 1 that was exchanged, or changed, is not noticed.
+// Bound reports whether the envelope has version 2. [Open] detects changes to such an envelope. It cannot detect a
+// version 1 envelope that was changed or exchanged.
 func (e *Envelope) Bound() bool { return e.binding != nil }
 
-// Bind ties the fields of e together as they are, by the key that opens the disk: after a
-// change, as when the key was wrapped anew. It believes what e says: one from elsewhere
-// must be opened with [Open] first.
+// Bind computes the binding of e from its fields and disk, the key that opens the disk. Call it after a change, for
+// example when the key was wrapped again. Bind trusts the fields: [Open] an envelope from elsewhere first.
 func (e *Envelope) Bind(disk []byte) error {
 	if err := e.check(); err != nil {
 		return err
 	}
 	if e.KeyFingerprint != "" && !SameKey(disk, e.KeyFingerprint) {
-		return fmt.Errorf("%w: the key is not the one whose fingerprint it has", ErrBinding)
+		return fmt.Errorf("%w: the key does not match key_fingerprint", ErrBinding)
 	}
 	b := &binding{salt: make([]byte, bindingSalt)}
 	rand.Read(b.salt) // never fails: see crypto/rand
@@ -69,13 +68,13 @@ func (e *Envelope) checkBinding(disk []byte) error {
 		return err
 	}
 	if !hmac.Equal(mac, e.binding.mac) {
-		return fmt.Errorf("%w: it is put together of several, or was changed", ErrBinding)
+		return fmt.Errorf("%w: a field was changed, or comes from another image", ErrBinding)
 	}
 	return nil
 }
 
-// mac returns HMAC-SHA-256 over all fields that say what the key is and belongs to, each
-// behind its length: so no two envelopes give the same text.
+// mac returns HMAC-SHA-256 over all fields that identify the key and its image. The length of each field precedes it,
+// so that no two envelopes give the same text.
 func (e *Envelope) mac(b *binding, disk []byte) ([]byte, error) {
 	secret := disk
 	if b.iterations > 0 {
@@ -85,8 +84,8 @@ func (e *Envelope) mac(b *binding, disk []byte) ([]byte, error) {
 		}
 		defer clear(secret)
 	}
-	// HKDF with SHA-256 (RFC 5869): extract, and expand to one block. That of the standard
-	// library leaves the secret in the buffer of a hash.
+	// HKDF with SHA-256 (RFC 5869): extract, then expand to one block. The standard library's HKDF leaves the secret
+	// in the buffer of a hash.
 	extracted := pbkdf2.MAC(sha256.New, b.salt, secret)
 	defer clear(extracted)
 	key := pbkdf2.MAC(sha256.New, extracted, []byte(bindingDomain), []byte{1})
@@ -105,9 +104,9 @@ func (e *Envelope) mac(b *binding, disk []byte) ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
-// generated reports whether a key has the form of one that was generated: at least 32
-// bytes that are no text, or the base64 text of as many. Of any other a fast MAC would let
-// guesses be tried without the slow derivation that the key slots of the image ask for.
+// generated reports whether disk looks like a generated key: at least 32 bytes that are not text, or base64 text of
+// at least 32 bytes. For any other key, a fast MAC would let an attacker test guesses without the slow key derivation
+// of the image's key slots.
 func generated(c Convention, disk []byte) bool {
 	if r, _ := c.rule(); r.generated && !r.text {
 		return true

@@ -9,11 +9,10 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// A Convention is the rule that says which bytes are wrapped and which bytes open the
-// disk. The encrypted-image formats of IBM Cloud each have their own, and a mix-up gives
-// an image that imports and never boots.
+// A Convention says which bytes of the key material are wrapped and which bytes open the disk. Each encrypted-image
+// format of IBM Cloud has its own. An image made by the wrong one imports, but never boots.
 //
-// The key material is what a key file holds. For each convention:
+// The key material is the content of a key file. For each convention:
 //
 //	convention    material                       opens the disk     is wrapped
 //	none          1 to 4096 bytes                the material       base64 of the material
@@ -30,13 +29,13 @@ const (
 	VPCQCOW2    Convention = "vpc-qcow2"
 )
 
-// ErrKey is key material that breaks the rule of its convention. The error's text says
-// which rule and holds nothing of the key.
+// ErrKey is key material that breaks the rule of its convention. The error's text names the rule and holds nothing of
+// the key.
 var ErrKey = advice.New("key material breaks the rule",
 	"--profile says what the cloud makes of the key: classic-luks wants base64 text of 32 to 512 characters without a newline, as keygen writes it")
 
-// A KeyError says how key material breaks the rule of its convention. It holds nothing of the
-// key. It wraps [ErrKey].
+// A KeyError says how key material breaks the rule of its convention. It holds nothing of the key, and matches
+// [ErrKey].
 type KeyError struct {
 	Convention Convention
 	Reason     string // a sentence: "it ends with a newline"
@@ -49,26 +48,25 @@ func (e *KeyError) Error() string {
 // Unwrap returns [ErrKey].
 func (e *KeyError) Unwrap() error { return ErrKey }
 
-// Keys are the two faces of a data encryption key. Both are secret; the caller wipes
-// them with Clear.
+// Keys holds a data encryption key in its two forms. Both are secret. The caller wipes them with Clear.
 type Keys struct {
 	Disk      []byte // opens the disk: a passphrase, or the AES-XTS key
-	Plaintext []byte // is what a [Wrapper] takes: base64 text
+	Plaintext []byte // the input of a [Wrapper]: base64 text
 }
 
-// Clear wipes both.
+// Clear wipes both forms.
 func (k *Keys) Clear() { clear(k.Disk); clear(k.Plaintext) }
 
-// String hides the keys from fmt.
+// String returns a fixed text, so that fmt does not print the keys.
 func (k Keys) String() string { return "wrap.Keys(redacted)" }
 
-// GoString hides the keys from fmt's %#v.
+// GoString returns the same text as String, for fmt's %#v.
 func (k Keys) GoString() string { return k.String() }
 
-// MarshalJSON refuses: keys belong in no JSON.
+// MarshalJSON always returns an error, so that keys never reach a JSON document.
 func (k Keys) MarshalJSON() ([]byte, error) { return nil, errors.New("keys are not for JSON") }
 
-// ParseConvention returns the convention of a name. The empty name is [None].
+// ParseConvention returns the convention with this name, and an error for an unknown name. The empty name is [None].
 func ParseConvention(name string) (Convention, error) {
 	if name == "" {
 		return None, nil
@@ -80,9 +78,9 @@ func ParseConvention(name string) (Convention, error) {
 	return Convention(name), nil
 }
 
-// Material turns random bytes, as [NewDEK] returns, into key material of the convention:
-// base64 text where the convention wants text, the bytes themselves where not. The
-// result is new memory, which the caller wipes.
+// Material turns random bytes, as [NewDEK] returns them, into key material of the convention. That is base64 text
+// where the convention requires text, and otherwise the bytes themselves. The result is new memory, which the caller
+// wipes. Bytes that break the rule are a [KeyError].
 func (c Convention) Material(dek []byte) ([]byte, error) {
 	r, err := c.rule()
 	switch {
@@ -99,8 +97,7 @@ func (c Convention) Material(dek []byte) ([]byte, error) {
 	return bytes.Clone(dek), nil
 }
 
-// Check tells whether key material follows the convention's rule; if not, what is wrong
-// with it, as a [KeyError].
+// Check returns a [KeyError] if the key material breaks the rule of the convention.
 func (c Convention) Check(material []byte) error {
 	r, err := c.rule()
 	if err != nil {
@@ -112,25 +109,24 @@ func (c Convention) Check(material []byte) error {
 	return nil
 }
 
-// Generated reports whether the keys of the convention are made by a generator, as the
-// profiles of classic infrastructure ask for.
+// Generated reports whether the convention requires generated keys, as those of classic infrastructure do.
 //
-// Only such a key has a [Fingerprint] in files that stand beside an image. That is a fast
-// hash: of a passphrase that a person chose it would let others try guesses without the
-// slow derivation that the key slots of the image ask for.
+// Only a generated key has a [Fingerprint] in files beside an image. A fingerprint is a fast hash. For a passphrase
+// that a person chose, it would let an attacker test guesses without the slow key derivation of the image's key
+// slots.
 func (c Convention) Generated() bool {
 	r, _ := c.rule()
 	return r.generated
 }
 
-// Text says in a sentence what of the key is the passphrase, and what of it is wrapped.
+// Text returns a sentence that says which bytes are the passphrase and which bytes are wrapped.
 func (c Convention) Text() string {
 	r, _ := c.rule()
 	return r.say
 }
 
-// Keys returns what opens the disk and what is to be wrapped, from key material: see the
-// table at [Convention]. It checks the material first.
+// Keys checks key material and returns the bytes that open the disk and the bytes to wrap: see the table at
+// [Convention]. Material that breaks the rule is a [KeyError].
 func (c Convention) Keys(material []byte) (Keys, error) {
 	if err := c.Check(material); err != nil {
 		return Keys{}, err
@@ -141,13 +137,13 @@ func (c Convention) Keys(material []byte) (Keys, error) {
 	return Keys{Disk: bytes.Clone(material), Plaintext: encode(material)}, nil
 }
 
-// Unwrapped is the way back of Keys: from what an [Unwrapper] returned to what opens the
-// disk. The result is new memory, which the caller wipes.
+// Unwrapped reverses [Convention.Keys]: from the plaintext that an [Unwrapper] returned, it returns the bytes that
+// open the disk. The result is new memory, which the caller wipes. A plaintext that breaks the rule is a [KeyError].
 func (c Convention) Unwrapped(plaintext []byte) (disk []byte, err error) {
 	if r, _ := c.rule(); r.asItIs {
 		disk = bytes.Clone(plaintext)
 	} else if disk, err = decode(plaintext); err != nil {
-		return nil, c.wrong("what was unwrapped is not base64 text")
+		return nil, c.wrong("the unwrapped text is not base64")
 	}
 	if err := c.Check(disk); err != nil {
 		clear(disk)
@@ -171,8 +167,8 @@ func encode(b []byte) []byte {
 
 var errBase64 = errors.New("not base64 text")
 
-// decode is strict: no line breaks, which package base64 skips, no missing padding and
-// no loose bits at the end, so that decoding and encoding again gives the same text.
+// decode accepts strict base64 only: no line breaks, which package base64 skips, no missing padding and no stray bits
+// at the end. So encoding the result gives the same text.
 func decode(text []byte) ([]byte, error) {
 	if bytes.ContainsAny(text, "\r\n") {
 		return nil, errBase64
@@ -181,7 +177,7 @@ func decode(text []byte) ([]byte, error) {
 	n, err := base64.StdEncoding.Strict().Decode(b, text)
 	if err != nil || n == 0 {
 		clear(b)
-		return nil, errBase64 // not err: it tells of a byte of the key
+		return nil, errBase64 // not err, which gives the position of a byte of the key
 	}
 	return b[:n], nil
 }

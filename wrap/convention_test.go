@@ -30,7 +30,7 @@ func TestNewDEK(t *testing.T) {
 	}
 }
 
-// TestConventionsDocumented has the examples of IBM's own pages.
+// TestConventionsDocumented checks the examples in IBM's documentation.
 func TestConventionsDocumented(t *testing.T) {
 	vhdKey, err := base64.StdEncoding.DecodeString("Nrfen98EpMxF2B+wdgLfagzrqvgUZfMK4vL2T0NsT20ihrsNC9pUUHtizF6218pze8RLCgQ6kwxuE58IWLzgDA==")
 	if err != nil {
@@ -57,17 +57,17 @@ func TestConventionsDocumented(t *testing.T) {
 		}
 		back, err := c.convention.Unwrapped(keys.Plaintext)
 		if err != nil || string(back) != c.disk {
-			t.Errorf("%s: back is %q, %v", c.convention, back, err)
+			t.Errorf("%s: unwrapped %q, %v", c.convention, back, err)
 		}
 		keys.Clear()
 		if strings.Trim(string(keys.Disk), "\x00") != "" || strings.Trim(string(keys.Plaintext), "\x00") != "" {
-			t.Errorf("%s: Clear left something", c.convention)
+			t.Errorf("%s: Clear did not wipe everything", c.convention)
 		}
 	}
 }
 
-// TestConventionsDiffer wraps by one convention and opens by another: that must not give
-// the same key, for it is the mix-up that boots nothing.
+// TestConventionsDiffer wraps by one convention and opens by another. The keys must differ: with this mistake an
+// image would not boot.
 func TestConventionsDiffer(t *testing.T) {
 	dek := bytes.Repeat([]byte{0xa5}, 32)
 	luks := material(t, wrap.ClassicLUKS, dek)
@@ -80,7 +80,7 @@ func TestConventionsDiffer(t *testing.T) {
 		t.Errorf("as classic-vhd: %x, %v", asVHD, err)
 	}
 	if _, err := wrap.VPCQCOW2.Unwrapped(keys.Plaintext); !errors.Is(err, wrap.ErrKey) {
-		t.Errorf("as vpc-qcow2, random bytes are no text: %v", err)
+		t.Errorf("random bytes as vpc-qcow2: %v", err)
 	}
 	vpc, err := wrap.VPCQCOW2.Keys(material(t, wrap.VPCQCOW2, dek))
 	if err != nil {
@@ -101,7 +101,7 @@ func material(t *testing.T, c wrap.Convention, dek []byte) []byte {
 	return m
 }
 
-// TestMaterial checks that what is generated passes the convention's own check.
+// TestMaterial checks that generated material passes the check of its convention.
 func TestMaterial(t *testing.T) {
 	for _, c := range []wrap.Convention{wrap.None, wrap.ClassicLUKS, wrap.ClassicVHD, wrap.VPCQCOW2} {
 		for _, size := range []wrap.Size{32, 48, 64} {
@@ -168,14 +168,14 @@ func TestCheckRefuses(t *testing.T) {
 			}
 		}
 		if _, err := c.convention.Keys([]byte(c.material)); !errors.Is(err, wrap.ErrKey) {
-			t.Errorf("%s: Keys takes what Check refuses: %v", c.convention, err)
+			t.Errorf("%s: Keys accepts what Check refuses: %v", c.convention, err)
 		}
 	}
 	if err := wrap.Convention("gcp").Check([]byte("x")); err == nil {
-		t.Error("an unknown convention passes")
+		t.Error("an unknown convention is accepted")
 	}
 	if _, err := wrap.ParseConvention("Classic-LUKS"); err == nil {
-		t.Error("names are exact")
+		t.Error("a name in upper case is accepted")
 	}
 }
 
@@ -192,8 +192,8 @@ func TestUnwrappedRefuses(t *testing.T) {
 func TestFingerprint(t *testing.T) {
 	key := bytes.Repeat([]byte{1}, 32)
 	f := wrap.Fingerprint(key)
-	// HMAC-SHA-256 of the text with this key, by Python's hmac; its change would orphan
-	// the envelopes that are out there.
+	// HMAC-SHA-256 of the text with this key, computed with Python's hmac. A change would invalidate existing
+	// envelopes.
 	if want := "9e901821b6ec9b79"; f != want {
 		t.Errorf("fingerprint %s, want %s", f, want)
 	}
@@ -205,7 +205,7 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// TestSecretsStayOut checks what fmt and JSON make of the types with secrets.
+// TestSecretsStayOut checks that fmt and JSON never print secrets.
 func TestSecretsStayOut(t *testing.T) {
 	keys, err := wrap.VPCQCOW2.Keys([]byte("abc123secret"))
 	if err != nil {
@@ -225,6 +225,6 @@ func TestSecretsStayOut(t *testing.T) {
 	}
 	u.Clear()
 	if strings.Trim(string(u.Plaintext), "\x00") != "" {
-		t.Error("Clear left something")
+		t.Error("Clear did not wipe everything")
 	}
 }

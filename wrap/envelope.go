@@ -17,9 +17,8 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// EnvelopeVersion is the version of the envelopes that [Seal] makes. Those of version 1,
-// which are not bound, are read too. Fields may be added within a version; a reader skips
-// those that it does not know, and keeps them when it writes.
+// EnvelopeVersion is the version of the envelopes that [Seal] makes. [ReadEnvelope] also reads version 1, which has
+// no binding. A version can gain fields. A reader skips unknown fields and keeps them when it writes.
 const EnvelopeVersion = 2
 
 const (
@@ -31,8 +30,8 @@ const (
 // ErrEnvelope is a file that is not a key envelope.
 var ErrEnvelope = advice.New("malformed key envelope", "luksimg wrap --envelope FILE writes one")
 
-// An Envelope is the file that stands beside an encrypted image: the wrapped key and
-// what is needed to use it. It holds no secret: without the root key it opens nothing.
+// An Envelope is the file beside an encrypted image. It holds the wrapped key and what is needed to unwrap it. It
+// holds no secret: without the root key it opens nothing.
 //
 // As JSON it is one object:
 //
@@ -50,22 +49,23 @@ var ErrEnvelope = advice.New("malformed key envelope", "luksimg wrap --envelope 
 //	binding_salt     32 hexadecimal digits
 //	binding_iterations  how a key that was not generated is stretched; optional
 //
-// [Seal] makes one, [Open] gets the key out of it. docs/envelope.md has the format.
+// [Seal] makes an envelope, and [Open] unwraps its key. docs/envelope.md specifies the format.
 type Envelope struct {
 	WDEK           string
-	RootKeyCRN     string // this or KMS, never both
+	RootKeyCRN     string // exactly one of RootKeyCRN and KMS is set
 	KMS            string
 	Convention     Convention // "" is None
 	ImageUUID      string
 	KeyFingerprint string
-	Created        time.Time // zero is not written
+	Created        time.Time // zero: not written
 	Tool           string
 
 	binding *binding                   // nil in version 1
-	extra   map[string]json.RawMessage // fields of a later tool, kept
+	extra   map[string]json.RawMessage // unknown fields, which Write keeps
 }
 
-// Write writes the envelope, checked, as indented JSON with a newline at the end.
+// Write checks the envelope and writes it as indented JSON with a newline at the end. An envelope that breaks the
+// rules is an [ErrEnvelope].
 func (e *Envelope) Write(w io.Writer) error {
 	if err := e.check(); err != nil {
 		return err
@@ -105,31 +105,31 @@ func (e *Envelope) Write(w io.Writer) error {
 			return err
 		}
 		fmt.Fprintf(&out, ",\n  %s: ", quoted)
-		// Compact: indented, what is nested deep grows with the square of its depth.
+		// Compact, because the indentation of nested values grows with the square of their depth.
 		if err := json.Compact(&out, e.extra[name]); err != nil {
 			return err
 		}
 	}
 	out.WriteString("\n}\n")
 	if out.Len() > maxEnvelope {
-		return bad("it would have more than %d bytes", maxEnvelope)
+		return bad("the envelope would have more than %d bytes", maxEnvelope)
 	}
 	_, err = w.Write(out.Bytes())
 	return err
 }
 
-// ReadEnvelope reads an envelope to the end of r, at most 64 KiB. What breaks its rules is
-// an [ErrEnvelope] that names the field.
+// ReadEnvelope reads an envelope of at most 64 KiB from r, up to its end. A file that breaks the rules is an
+// [ErrEnvelope] that names the field.
 func ReadEnvelope(r io.Reader) (*Envelope, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxEnvelope+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(text) > maxEnvelope {
-		return nil, bad("it has more than %d bytes", maxEnvelope)
+		return nil, bad("the file has more than %d bytes", maxEnvelope)
 	}
 	if !utf8.Valid(text) {
-		return nil, bad("it is not UTF-8")
+		return nil, bad("the file is not UTF-8")
 	}
 	fields, err := object(text)
 	if err != nil {
@@ -138,9 +138,9 @@ func ReadEnvelope(r io.Reader) (*Envelope, error) {
 	return envelopeOf(fields)
 }
 
-// envelopeOf returns the envelope with these members. It keeps fields.
+// envelopeOf returns the envelope with these members. It takes ownership of fields.
 func envelopeOf(fields map[string]json.RawMessage) (*Envelope, error) {
-	// Pointers tell a field that is null, or missing, from an empty one.
+	// An empty field differs from one that is missing or null.
 	take := func(name string, v any) error {
 		raw, ok := fields[name]
 		delete(fields, name)
@@ -148,7 +148,7 @@ func envelopeOf(fields map[string]json.RawMessage) (*Envelope, error) {
 			return nil
 		}
 		if string(raw) == "null" || json.Unmarshal(raw, v) != nil {
-			return bad("the field %s has the wrong type", name)
+			return bad("field %s has the wrong type", name)
 		}
 		return nil
 	}
@@ -177,12 +177,12 @@ func envelopeOf(fields map[string]json.RawMessage) (*Envelope, error) {
 			return nil, err
 		}
 	case mac != "" || salt != "" || iterations != 0:
-		return nil, bad("version is 1, and it has a binding as from version 2")
+		return nil, bad("version is 1, but a binding needs version 2")
 	}
 	if created != "" {
 		var err error
 		if e.Created, err = time.Parse(time.RFC3339, created); err != nil {
-			return nil, bad("created is no time of RFC 3339")
+			return nil, bad("created is not an RFC 3339 time")
 		}
 		e.Created = e.Created.UTC()
 		if y := e.Created.Year(); y < 1 || y > 9999 || e.Created.IsZero() {
@@ -201,34 +201,34 @@ func envelopeOf(fields map[string]json.RawMessage) (*Envelope, error) {
 	return &e, nil
 }
 
-// object reads one JSON object, at the top level only, with exact names and no name
-// twice: two readers must not see two different keys in one file.
+// object reads one JSON object, top level only. Names must match exactly and be unique: two readers must not find two
+// different keys in one file.
 func object(text []byte) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, bad("it is no JSON object")
+		return nil, bad("the file is not a JSON object")
 	}
 	fields := map[string]json.RawMessage{}
 	for d.More() {
 		t, err := d.Token()
 		name, ok := t.(string)
 		if err != nil || !ok {
-			return nil, bad("it is not valid JSON")
+			return nil, bad("the file is not valid JSON")
 		}
 		if _, twice := fields[name]; twice {
-			return nil, bad("the field %.40q is there twice", name)
+			return nil, bad("field %.40q appears twice", name)
 		}
 		var v json.RawMessage
 		if err := d.Decode(&v); err != nil {
-			return nil, bad("it is not valid JSON")
+			return nil, bad("the file is not valid JSON")
 		}
 		fields[name] = v
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, bad("it is not valid JSON")
+		return nil, bad("the file is not valid JSON")
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, bad("something follows the JSON object")
+		return nil, bad("data follows the JSON object")
 	}
 	return fields, nil
 }
@@ -243,9 +243,9 @@ func (e *Envelope) check() error {
 	case len(e.WDEK) > maxWDEK || !printable(e.WDEK) || strings.Contains(e.WDEK, " "):
 		return bad("wdek is not one word of at most %d characters", maxWDEK)
 	case (e.RootKeyCRN == "") == (e.KMS == ""):
-		return bad("exactly one of root_key_crn and kms must be there")
+		return bad("want exactly one of root_key_crn and kms")
 	case e.RootKeyCRN != "" && (!strings.HasPrefix(e.RootKeyCRN, "crn:") || len(e.RootKeyCRN) > maxName || !printable(e.RootKeyCRN)):
-		return bad("root_key_crn is no CRN")
+		return bad("root_key_crn is not a CRN")
 	case len(e.KMS) > maxName || !printable(e.KMS):
 		return bad("kms is not printable text of at most %d characters", maxName)
 	case len(e.Tool) > maxName || !printable(e.Tool):
@@ -253,7 +253,7 @@ func (e *Envelope) check() error {
 	}
 	if e.ImageUUID != "" {
 		if id, err := uuid.Parse(e.ImageUUID); err != nil || len(e.ImageUUID) != 36 || id == uuid.Nil {
-			return bad("image_uuid is no UUID")
+			return bad("image_uuid is not a UUID")
 		}
 	}
 	if f := e.KeyFingerprint; f != "" {

@@ -51,7 +51,7 @@ func TestEnvelopeGolden(t *testing.T) {
 	}
 }
 
-// TestEnvelopeAdditive checks that fields of a later tool survive, as rewrap needs.
+// TestEnvelopeAdditive checks that unknown fields survive, as rewrap needs.
 func TestEnvelopeAdditive(t *testing.T) {
 	later := strings.Replace(golden, "\n}", ",\n  \"a_later_field\": {\"x\": [1, 2.50]}\n}", 1)
 	e, err := wrap.ReadEnvelope(strings.NewReader(later))
@@ -71,7 +71,7 @@ func TestEnvelopeAdditive(t *testing.T) {
 	}
 }
 
-// TestEnvelopeDeep has a field nested deep, which must not grow when it is written.
+// TestEnvelopeDeep checks that writing a deeply nested field does not enlarge it.
 func TestEnvelopeDeep(t *testing.T) {
 	deep := strings.Replace(golden, "\n}", ",\n  \"later\": "+strings.Repeat("[", 9000)+strings.Repeat("]", 9000)+"\n}", 1)
 	e, err := wrap.ReadEnvelope(strings.NewReader(deep))
@@ -92,8 +92,8 @@ func TestEnvelopeRefuses(t *testing.T) {
 		return strings.Replace(golden, old, new, 1)
 	}
 	for name, c := range map[string]struct{ text, want string }{
-		"empty":            {"", "no JSON object"},
-		"array":            {"[]", "no JSON object"},
+		"empty":            {"", "not a JSON object"},
+		"array":            {"[]", "not a JSON object"},
 		"cut off":          {golden[:100], "not valid JSON"},
 		"more follows":     {golden + "{}", "follows"},
 		"rubbish follows":  {golden + "x", "follows"},
@@ -101,8 +101,8 @@ func TestEnvelopeRefuses(t *testing.T) {
 		"other case":       {swap(`"wdek"`, `"WDEK"`), "wdek is missing"},
 		"version 3":        {swap(`"version": 1`, `"version": 3`), "version is 3"},
 		"no binding":       {swap(`"version": 1`, `"version": 2`), "binding is not 64"},
-		"binding of 1":     {swap(`"tool"`, `"binding": "00", "tool"`), "version is 1, and"},
-		"salt of 1":        {swap(`"tool"`, `"binding_salt": "00", "tool"`), "version is 1, and"},
+		"binding of 1":     {swap(`"tool"`, `"binding": "00", "tool"`), "version is 1, but"},
+		"salt of 1":        {swap(`"tool"`, `"binding_salt": "00", "tool"`), "version is 1, but"},
 		"no salt":          {swap(`"version": 1`, `"version": 2, "binding": "`+strings.Repeat("0a", 32)+`"`), "binding_salt"},
 		"too much work":    {swap(`"version": 1`, `"version": 2, "binding": "`+strings.Repeat("0a", 32)+`", "binding_salt": "`+strings.Repeat("0a", 16)+`", "binding_iterations": 4000001`), "binding_iterations"},
 		"less than none":   {swap(`"version": 1`, `"version": 2, "binding": "`+strings.Repeat("0a", 32)+`", "binding_salt": "`+strings.Repeat("0a", 16)+`", "binding_iterations": -1`), "binding_iterations"},
@@ -114,7 +114,7 @@ func TestEnvelopeRefuses(t *testing.T) {
 		"wdek long":        {swap("eyJj", strings.Repeat("A", 17<<10)), "one word"},
 		"both keepers":     {swap(`"tool"`, `"kms": "local:1", "tool"`), "exactly one"},
 		"no keeper":        {swap(`"root_key_crn": "`+crn+`",`, ``), "exactly one"},
-		"no CRN":           {swap(`"crn:`, `"CRN:`), "no CRN"},
+		"no CRN":           {swap(`"crn:`, `"CRN:`), "not a CRN"},
 		"convention":       {swap("classic-luks", "classic"), "key_convention"},
 		"no convention":    {swap(`"key_convention": "classic-luks",`, ``), "key_convention is missing"},
 		"uuid":             {swap("7d9f4ad6-", "7d9f4ad6"), "image_uuid"},
@@ -154,7 +154,7 @@ func FuzzReadEnvelope(f *testing.F) {
 		}
 		var out bytes.Buffer
 		if err := e.Write(&out); err != nil {
-			if strings.Contains(err.Error(), "more than") { // escapes made it longer
+			if strings.Contains(err.Error(), "more than") { // escapes can make it longer
 				return
 			}
 			t.Fatalf("cannot write what was read: %v", err)

@@ -7,8 +7,8 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// The same passphrase means two things: what opens the disk, and what goes to the keeper
-// of the root key. Each convention has its own idea of both.
+// A passphrase has two forms: the bytes that open the disk, and the text that the keeper of the root key wraps. Each
+// convention defines both.
 func ExampleConvention_Keys() {
 	keys, err := wrap.VPCQCOW2.Keys([]byte("abc123"))
 	if err != nil {

@@ -14,13 +14,11 @@ const (
 	fingerprintMinKey = 32
 )
 
-// Fingerprint returns 16 hexadecimal digits that tell one disk key from another: the
-// first 8 bytes of HMAC-SHA-256 with the key as its key, over a text that is used for
-// this only. Nothing of the key can be learnt from it.
+// Fingerprint returns 16 hexadecimal digits that identify a disk key: the first 8 bytes of HMAC-SHA-256 over a fixed
+// text, with the disk key as the HMAC key. They reveal nothing of the key.
 //
-// That holds for keys that were generated. A short passphrase could be searched for with
-// its fingerprint, much faster than with the image, whose key slots are made slow. So a
-// key of less than 32 bytes has none: the result is "".
+// That holds for generated keys. An attacker could search for a short passphrase with its fingerprint, much faster
+// than with the image's slow key slots. For a key of less than 32 bytes the result is therefore "".
 func Fingerprint(disk []byte) string {
 	if len(disk) < fingerprintMinKey {
 		return ""
@@ -29,8 +27,7 @@ func Fingerprint(disk []byte) string {
 	return hex.EncodeToString(mac[:fingerprintBytes])
 }
 
-// SameKey reports whether a disk key has the fingerprint, in constant time. An empty
-// fingerprint says nothing and matches no key.
+// SameKey reports, in constant time, whether a disk key has the fingerprint. An empty fingerprint matches no key.
 func SameKey(disk []byte, fingerprint string) bool {
 	have := Fingerprint(disk)
 	return have != "" && hmac.Equal([]byte(have), []byte(fingerprint))

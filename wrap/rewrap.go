@@ -7,19 +7,19 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// A RootKey is a root key with the name that envelopes have for it.
+// A RootKey is a root key with the name that envelopes use. One of CRN and KMS is set.
 type RootKey struct {
 	Wrapper
 	Unwrapper
 
-	CRN string // the root key of a cloud, or
-	KMS string // that of another keeper, as in [Envelope]
+	CRN string // a root key of IBM Cloud
+	KMS string // a root key of another keeper, as in [Envelope]
 }
 
-// String returns the name.
+// String returns CRN or KMS, whichever is set.
 func (k *RootKey) String() string { return k.CRN + k.KMS }
 
-// Opens returns an error for an envelope that is of another root key.
+// Opens returns an error if the envelope names another root key. It compares the names only.
 func (k *RootKey) Opens(e *Envelope) error {
 	if is := e.RootKeyCRN + e.KMS; is != k.String() {
 		return advice.With(fmt.Errorf("the root key %s wrapped the key, not %s", is, k), "name the root key that wrapped it")
@@ -27,13 +27,13 @@ func (k *RootKey) Opens(e *Envelope) error {
 	return nil
 }
 
-// A renewer is a root key with versions.
+// A renewer is a Wrapper whose root key has versions.
 type renewer interface {
 	Rewrap(ctx context.Context, wdek string) (string, error)
 }
 
-// Renew returns an envelope whose key, which [Open] got out of e, is wrapped by the newest
-// version of its root key. One of version 1 is bound to its image by that.
+// Renew returns a copy of e whose key is wrapped by the newest version of its root key. key is the result of [Open]
+// for e. The copy has version 2, even if e has version 1.
 func Renew(ctx context.Context, e *Envelope, key *Opened, root *RootKey) (*Envelope, error) {
 	renewed := *e
 	if r, ok := root.Wrapper.(renewer); ok {
@@ -55,8 +55,8 @@ func Renew(ctx context.Context, e *Envelope, key *Opened, root *RootKey) (*Envel
 	return &renewed, nil
 }
 
-// Rewrap returns an envelope whose key, which [Open] got out of e, is wrapped by another root
-// key. checked is as in [Seal]: keep the old root key until somebody has unwrapped the result.
+// Rewrap returns a copy of e whose key is wrapped by another root key. key is the result of [Open] for e. checked is
+// as in [Seal]: if it is false, keep the old root key until somebody has unwrapped the copy.
 func Rewrap(ctx context.Context, e *Envelope, key *Opened, to *RootKey) (moved *Envelope, checked bool, err error) {
 	by, checked, err := Seal(ctx, to, key.Disk, SealOptions{Convention: e.Convention, RootKeyCRN: to.CRN, KMS: to.KMS, Unwrapper: to})
 	if err != nil {
@@ -70,4 +70,4 @@ func Rewrap(ctx context.Context, e *Envelope, key *Opened, to *RootKey) (moved *
 	return &m, checked, nil
 }
 
-func unchanged(err error) error { return fmt.Errorf("the envelope was left as it was: %w", err) }
+func unchanged(err error) error { return fmt.Errorf("the envelope was not changed: %w", err) }

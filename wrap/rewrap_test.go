@@ -39,13 +39,13 @@ func TestRewrap(t *testing.T) {
 	if e.KMS != was.KMS || e.WDEK != was.WDEK || to.Opens(e) == nil || to.Opens(moved) != nil {
 		t.Errorf("%+v became %+v", was, e)
 	}
-	// An identity that may not unwrap is no error; a key that unwraps to another one is.
+	// An identity that may not unwrap is not an error. A wrapped key that unwraps to another key is.
 	to.Unwrapper = keeper{err: wrap.ErrDenied}
 	if _, checked, err := wrap.Rewrap(t.Context(), e, open(t, e, keeper{}), to); err != nil || checked {
 		t.Errorf("checked %v, %v", checked, err)
 	}
 	to.Unwrapper = keeper{turns: base64.StdEncoding.EncodeToString([]byte("another key"))}
-	if m, _, err := wrap.Rewrap(t.Context(), e, open(t, e, keeper{}), to); m != nil || !errors.Is(err, wrap.ErrWDEK) || !strings.Contains(err.Error(), "left as it was") {
+	if m, _, err := wrap.Rewrap(t.Context(), e, open(t, e, keeper{}), to); m != nil || !errors.Is(err, wrap.ErrWDEK) || !strings.Contains(err.Error(), "was not changed") {
 		t.Errorf("%v, %v", m, err)
 	}
 }
@@ -60,12 +60,12 @@ func TestRenew(t *testing.T) {
 	if got := open(t, again(t, renewed), keeper{}); string(got.Disk) != text {
 		t.Errorf("%q", got.Disk)
 	}
-	// What does not unwrap is not taken.
+	// A wrapped key that does not unwrap is refused.
 	root.Unwrapper = keeper{err: wrap.ErrWDEK}
 	if r, err := wrap.Renew(t.Context(), e, open(t, e, keeper{}), root); r != nil || !errors.Is(err, wrap.ErrWDEK) {
 		t.Errorf("%v, %v", r, err)
 	}
-	// A root key without versions has nothing newer, but binds an envelope of version 1.
+	// A root key without versions cannot renew, but it binds an envelope of version 1.
 	root.Wrapper, root.Unwrapper = keeper{}, keeper{}
 	if r, err := wrap.Renew(t.Context(), e, open(t, e, keeper{}), root); r != nil || err == nil {
 		t.Errorf("%v, %v", r, err)

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// A rule is what one convention asks for.
+// A rule is the rule of one convention.
 type rule struct {
-	say       string // what of the key is the passphrase, and what of it is wrapped
-	text      bool   // the material of random bytes is their base64 text
-	asItIs    bool   // the material is base64 text, and wrapped as it is
-	generated bool   // the material was generated, by definition
+	say       string // which bytes are the passphrase, and which are wrapped
+	text      bool   // random bytes become material as base64 text
+	asItIs    bool   // the material is base64 text and is wrapped unchanged
+	generated bool   // the material is always generated
 
-	// check returns what is wrong with key material, "" for nothing.
+	// check returns what is wrong with key material, or "".
 	check func(material []byte) string
 }
 
@@ -27,14 +27,14 @@ var rules = map[Convention]rule{
 		text: true, check: checkText},
 }
 
-// rule returns that of the convention.
+// rule returns the rule of the convention.
 func (c Convention) rule() (rule, error) {
 	if c == "" {
 		c = None
 	}
 	r, ok := rules[c]
 	if !ok {
-		return r, fmt.Errorf("no such key convention: %.32q: want %s, %s, %s or %s", string(c), None, ClassicLUKS, ClassicVHD, VPCQCOW2)
+		return r, fmt.Errorf("unknown key convention %.32q: want %s, %s, %s or %s", string(c), None, ClassicLUKS, ClassicVHD, VPCQCOW2)
 	}
 	return r, nil
 }
@@ -42,7 +42,7 @@ func (c Convention) rule() (rule, error) {
 const (
 	maxMaterial    = 4096
 	classicMinText = 32
-	maxText        = 512 // characters; the limit of cryptsetup's prompt, and of the classic import
+	maxText        = 512 // characters: the limit of cryptsetup's prompt, and of the classic import
 )
 
 func checkAny(material []byte) string {
@@ -50,7 +50,7 @@ func checkAny(material []byte) string {
 	case n == 0:
 		return "it is empty"
 	case n > maxMaterial:
-		return fmt.Sprintf("it has %d bytes; there may be %d", n, maxMaterial)
+		return fmt.Sprintf("it has %d bytes, want at most %d", n, maxMaterial)
 	}
 	return ""
 }
@@ -60,12 +60,12 @@ func checkBase64(material []byte) string {
 		return reason
 	}
 	if n := len(material); n < classicMinText || n > maxText {
-		return fmt.Sprintf("it has %d characters; there must be from %d to %d", n, classicMinText, maxText)
+		return fmt.Sprintf("it has %d characters, want from %d to %d", n, classicMinText, maxText)
 	}
 	decoded, err := decode(material)
 	clear(decoded)
 	if err != nil {
-		return "it is not base64 text, as the data encryption key must be"
+		return "it is not base64 text"
 	}
 	return ""
 }
@@ -81,7 +81,7 @@ func checkXTS(material []byte) string {
 	if err == nil && (len(decoded) == 32 || len(decoded) == 64) {
 		hint = "; if it is the base64 text of the key, decode it first"
 	}
-	return fmt.Sprintf("it has %d bytes; there must be 32 (AES-128) or 64 (AES-256)%s", n, hint)
+	return fmt.Sprintf("it has %d bytes, want 32 (AES-128) or 64 (AES-256)%s", n, hint)
 }
 
 func checkText(material []byte) string {
@@ -92,22 +92,22 @@ func checkText(material []byte) string {
 	case n == 0:
 		return "it is empty"
 	case n > maxText:
-		return fmt.Sprintf("it has %d bytes; there may be %d", n, maxText)
+		return fmt.Sprintf("it has %d bytes, want at most %d", n, maxText)
 	case !utf8.Valid(material):
-		return "it must be UTF-8 text, and is not"
+		return "it is not UTF-8 text"
 	case bytes.IndexByte(material, 0) >= 0:
 		return "it holds a zero byte"
 	}
 	return ""
 }
 
-// checkLine refuses line breaks, which are what most often goes wrong with key files.
+// checkLine refuses line breaks, the most common fault of key files.
 func checkLine(material []byte) string {
 	if bytes.HasSuffix(material, []byte("\n")) {
 		return "it ends with a newline, which would become a part of the passphrase"
 	}
 	if i := bytes.IndexAny(material, "\r\n"); i >= 0 {
-		return fmt.Sprintf("it has a line break after %d characters; it must be one line", i)
+		return fmt.Sprintf("it has a line break after %d characters, want one line", i)
 	}
 	return ""
 }

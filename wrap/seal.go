@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// SealOptions say what [Seal] puts into the envelope besides the key. One of RootKeyCRN
-// and KMS must be set.
+// SealOptions are the settings of [Seal]: the fields of the envelope besides the key. Exactly one of RootKeyCRN and
+// KMS must be set.
 type SealOptions struct {
-	Convention Convention // what the key material is; "" is [None]
-	RootKeyCRN string     // the root key of the wrapper, if a cloud has it
-	KMS        string     // the root key of the wrapper, if another keeper has it
-	ImageUUID  string     // of the image that the key opens; "" if it is not known
-	// Fingerprint puts the [Fingerprint] of the key into the envelope. It is for keys that
-	// were generated: a passphrase could be searched for with it.
+	Convention Convention // of the key material; "" is [None]
+	RootKeyCRN string     // the wrapper's root key in IBM Cloud
+	KMS        string     // the wrapper's root key with another keeper
+	ImageUUID  string     // the UUID of the image that the key opens; "" if unknown
+	// Fingerprint puts the [Fingerprint] of the key into the envelope. Set it only for generated keys: an attacker
+	// could search for a passphrase with its fingerprint.
 	Fingerprint bool
-	Created     time.Time // zero is not written
-	Tool        string    // what makes the envelope
-	// Unwrapper, if not nil, unwraps the result, which is compared. An identity that may
-	// wrap and not unwrap, which is [ErrDenied], is no error.
+	Created     time.Time // zero: not written
+	Tool        string    // name and version of the program that makes the envelope
+	// Unwrapper, if not nil, unwraps the wrapped key, and Seal compares the result. If the identity may wrap but not
+	// unwrap, Seal skips this check: [ErrDenied] is not an error here.
 	Unwrapper Unwrapper
 }
 
-// Seal has key material wrapped by a root key and returns its envelope, which is bound to
-// the image, the convention and the root key. checked reports whether the wrapped key was
-// unwrapped and compared. Material that breaks the rule of its convention is [ErrKey].
+// Seal wraps key material with a root key and returns the envelope, bound to the image, the convention and the root
+// key. checked reports whether Seal unwrapped and compared the wrapped key. Material that breaks the rule of its
+// convention is [ErrKey].
 func Seal(ctx context.Context, w Wrapper, material []byte, o SealOptions) (e *Envelope, checked bool, err error) {
 	keys, err := o.Convention.Keys(material)
 	if err != nil {
@@ -56,7 +56,7 @@ func Seal(ctx context.Context, w Wrapper, material []byte, o SealOptions) (e *En
 	return e, checked, e.Bind(keys.Disk)
 }
 
-// compare unwraps a key that was just wrapped.
+// compare unwraps a wrapped key and compares it with its plaintext.
 func compare(ctx context.Context, u Unwrapper, wdek string, plaintext []byte) (bool, error) {
 	back, err := u.Unwrap(ctx, wdek)
 	if errors.Is(err, ErrDenied) {
@@ -67,32 +67,31 @@ func compare(ctx context.Context, u Unwrapper, wdek string, plaintext []byte) (b
 	}
 	defer back.Clear()
 	if subtle.ConstantTimeCompare(back.Plaintext, plaintext) != 1 {
-		return false, fmt.Errorf("checking the wrapped key: %w: it unwraps to another key than the one that was wrapped", ErrWDEK)
+		return false, fmt.Errorf("checking the wrapped key: %w: it does not unwrap to the key that was wrapped", ErrWDEK)
 	}
 	return true, nil
 }
 
-// Opened is what [Open] gets out of an envelope.
+// Opened is the result of [Open].
 type Opened struct {
-	Disk      []byte // opens the disk; secret
+	Disk      []byte // the bytes that open the disk; secret
 	Rewrapped string // see [Unwrapped]
 }
 
 // Clear wipes the key.
 func (o *Opened) Clear() { clear(o.Disk) }
 
-// String hides the key from fmt.
+// String returns a fixed text, so that fmt does not print the key.
 func (o Opened) String() string { return "wrap.Opened(redacted)" }
 
-// GoString hides the key from fmt's %#v.
+// GoString returns the same text as String, for fmt's %#v.
 func (o Opened) GoString() string { return o.String() }
 
-// MarshalJSON refuses: keys belong in no JSON.
+// MarshalJSON always returns an error, so that the key never reaches a JSON document.
 func (o Opened) MarshalJSON() ([]byte, error) { return nil, errors.New("keys are not for JSON") }
 
-// Open unwraps the key of an envelope. That the envelope is put together of several, or was
-// changed, is [ErrBinding]. An envelope of version 1 is opened, but says little of what it
-// belongs to: see [Envelope.Bound]. The caller wipes the result with Clear.
+// Open unwraps the key of an envelope. If the binding does not match the fields the error is [ErrBinding]. Open
+// cannot check an envelope of version 1: see [Envelope.Bound]. The caller wipes the result with Clear.
 func Open(ctx context.Context, u Unwrapper, e *Envelope) (*Opened, error) {
 	o, err := e.open(ctx, u)
 	if err != nil {
@@ -107,7 +106,7 @@ func Open(ctx context.Context, u Unwrapper, e *Envelope) (*Opened, error) {
 	return o, nil
 }
 
-// open unwraps the key and compares its fingerprint.
+// open unwraps the key and checks its fingerprint.
 func (e *Envelope) open(ctx context.Context, u Unwrapper) (*Opened, error) {
 	back, err := u.Unwrap(ctx, e.WDEK)
 	if err != nil {
@@ -123,7 +122,7 @@ func (e *Envelope) open(ctx context.Context, u Unwrapper) (*Opened, error) {
 	}
 	if e.KeyFingerprint != "" && !SameKey(disk, e.KeyFingerprint) {
 		clear(disk)
-		return nil, fmt.Errorf("%w: the key that was unwrapped is not the one whose fingerprint it has", ErrBinding)
+		return nil, fmt.Errorf("%w: the unwrapped key does not match key_fingerprint", ErrBinding)
 	}
 	return &Opened{Disk: disk, Rewrapped: back.Rewrapped}, nil
 }

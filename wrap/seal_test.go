@@ -13,9 +13,9 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// A keeper wraps what it is given as it is, and turns it back to what it is told.
+// A keeper returns its input as the wrapped key, and unwraps it to turns or to the input.
 type keeper struct {
-	turns string // "": what was wrapped
+	turns string // "" unwraps to the input
 	err   error
 }
 
@@ -61,7 +61,7 @@ func again(t *testing.T, e *wrap.Envelope) *wrap.Envelope {
 	return back
 }
 
-// TestSealOpen: the key comes out again, under every convention, whatever was read.
+// TestSealOpen seals and opens keys under every convention, before and after writing the envelope.
 func TestSealOpen(t *testing.T) {
 	for c, material := range map[wrap.Convention]string{
 		wrap.None: "a short passphrase", wrap.ClassicLUKS: text, wrap.ClassicVHD: strings.Repeat("k", 32), wrap.VPCQCOW2: "abc123",
@@ -82,8 +82,7 @@ func TestSealOpen(t *testing.T) {
 	}
 }
 
-// TestSealChecks: what was wrapped is unwrapped and compared; only an identity that may
-// not do that is forgiven.
+// TestSealChecks checks that Seal unwraps and compares the wrapped key, and that it accepts only ErrDenied instead.
 func TestSealChecks(t *testing.T) {
 	broken := errors.New("the connection broke")
 	for name, c := range map[string]struct {
@@ -118,7 +117,7 @@ func TestSealChecks(t *testing.T) {
 	}
 }
 
-// TestBinding: each field that says what the key is belongs to the others.
+// TestBinding checks that the binding covers each field that identifies the key and its image.
 func TestBinding(t *testing.T) {
 	other := sealed(t, wrap.None, "another", otherID)
 	for name, change := range map[string]func(e *wrap.Envelope){
@@ -142,9 +141,9 @@ func TestBinding(t *testing.T) {
 	e := sealed(t, wrap.None, text, imageID)
 	e.Tool, e.Created, e.ImageUUID = "another", time.Unix(2, 0), strings.ToUpper(imageID)
 	if _, err := wrap.Open(t.Context(), keeper{}, again(t, e)); err != nil {
-		t.Errorf("who made it, and when, is not bound: %v", err)
+		t.Errorf("the binding covers tool or created: %v", err)
 	}
-	// A convention under which the key is none.
+	// A convention whose rule the key breaks.
 	e = sealed(t, wrap.None, text, imageID)
 	e.Convention = wrap.ClassicVHD
 	if _, err := wrap.Open(t.Context(), keeper{}, e); !errors.Is(err, wrap.ErrBinding) {
@@ -152,7 +151,7 @@ func TestBinding(t *testing.T) {
 	}
 }
 
-// TestVersion1: an envelope without a binding is opened, and Bind makes it one of version 2.
+// TestVersion1 opens an envelope without a binding. Bind makes it version 2.
 func TestVersion1(t *testing.T) {
 	e, err := wrap.ReadEnvelope(strings.NewReader(`{"version":1,"wdek":"w` + base64.StdEncoding.EncodeToString([]byte(text)) +
 		`","kms":"local:1","key_convention":"none","image_uuid":"` + imageID + `","later":1}`))
@@ -179,8 +178,8 @@ func TestVersion1(t *testing.T) {
 	}
 }
 
-// TestBindingGuesses: a key that a person may have chosen is stretched, so that the
-// binding is no fast way to try guesses; one that was generated is not.
+// TestBindingGuesses checks that a key that a person may have chosen is stretched, so that the binding does not help
+// guessing. A generated key is not stretched.
 func TestBindingGuesses(t *testing.T) {
 	for material, want := range map[string]bool{
 		"abc123": true, "a passphrase that is longer than thirty-two bytes": true, text: false, string(bytes.Repeat([]byte{0xfe}, 32)): false,
@@ -195,8 +194,7 @@ func TestBindingGuesses(t *testing.T) {
 	}
 }
 
-// TestBindingGolden: the format is as docs/envelope.md has it, by a program that follows
-// that page: wrap/testdata/binding.py.
+// TestBindingGolden compares the format with docs/envelope.md, as wrap/testdata/binding.py implements it.
 func TestBindingGolden(t *testing.T) {
 	for _, c := range []struct{ text, disk string }{
 		{`{"version":2,"wdek":"w` + text + `","kms":"local:0123456789abcdef","key_convention":"classic-luks","image_uuid":"` + imageID +

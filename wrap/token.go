@@ -11,35 +11,35 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// TokenType is the type of LUKS2 tokens that hold an envelope.
+// TokenType is the type of a LUKS2 token that holds an envelope.
 const TokenType = "luksimg-wdek"
 
-// maxKeyslots is how many key slots LUKS2 has.
+// maxKeyslots is the number of key slots in LUKS2.
 const maxKeyslots = 32
 
 var (
-	// ErrToken is a token of [TokenType] that breaks its rules.
+	// ErrToken is a token of [TokenType] that breaks the rules.
 	ErrToken = advice.New("malformed token", "luksimg wrap --token IMAGE writes it anew")
 
-	// ErrMoved is a token that was made for another image.
+	// ErrMoved is a token of another image.
 	ErrMoved = advice.New("the token is of another image", "a token goes with one image: luksimg wrap --token IMAGE writes one for this image, given its key")
 )
 
-// A Token is a LUKS2 token that holds an envelope of version 2: the image says by itself which
-// root key opens it. docs/token.md has the format.
+// A Token is a LUKS2 token that holds an envelope of version 2. With it, the image itself names its root key.
+// docs/token.md specifies the format.
 type Token struct {
 	*Envelope
-	Keyslots []int // that the key in it opens, in the order of the token
+	Keyslots []int // the key slots that the wrapped key opens, in the order of the token
 }
 
-// JSON returns the token as it stands in a header: the members of the envelope, and type and
-// keyslots. The envelope must be bound, and name the image.
+// JSON returns the token as the LUKS2 header stores it: the members of the envelope, type and keyslots. If the
+// envelope is not bound, or names no image, the error is [ErrToken].
 func (t Token) JSON() ([]byte, error) {
 	switch {
 	case t.Envelope == nil || !t.Bound():
-		return nil, fmt.Errorf("%w: it is not bound to its image", ErrToken)
+		return nil, fmt.Errorf("%w: the envelope has no binding", ErrToken)
 	case t.ImageUUID == "":
-		return nil, fmt.Errorf("%w: it names no image", ErrToken)
+		return nil, fmt.Errorf("%w: image_uuid is missing", ErrToken)
 	}
 	var b bytes.Buffer
 	if err := t.Write(&b); err != nil {
@@ -62,8 +62,8 @@ func (t Token) JSON() ([]byte, error) {
 	return text, err
 }
 
-// ParseToken reads a token of [TokenType], at most 64 KiB. What breaks the rules is an [ErrToken]
-// that names the member.
+// ParseToken parses a token of [TokenType], of at most 64 KiB. A token that breaks the rules is an [ErrToken] that
+// names the member.
 func ParseToken(text []byte) (Token, error) {
 	t, err := parseToken(text)
 	if err != nil {
@@ -75,7 +75,7 @@ func ParseToken(text []byte) (Token, error) {
 
 func parseToken(text []byte) (t Token, err error) {
 	if len(text) > maxEnvelope {
-		return t, bad("it has more than %d bytes", maxEnvelope)
+		return t, bad("the token has more than %d bytes", maxEnvelope)
 	}
 	fields, err := object(text)
 	if err != nil {
@@ -92,7 +92,7 @@ func parseToken(text []byte) (t Token, err error) {
 	for _, s := range slots {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 0 || n >= maxKeyslots || strconv.Itoa(n) != s || slices.Contains(t.Keyslots, n) {
-			return t, bad("keyslots has %.16q, which is no key slot, or is there twice", s)
+			return t, bad("keyslots has %.16q, which is not a key slot or appears twice", s)
 		}
 		t.Keyslots = append(t.Keyslots, n)
 	}
@@ -110,13 +110,13 @@ func parseToken(text []byte) (t Token, err error) {
 	return t, nil
 }
 
-// Of returns an error unless the token is of the image whose header has this UUID.
+// Of returns [ErrMoved] unless uuid, from the header of an image, is the token's image_uuid.
 func (t Token) Of(uuid string) error {
 	if uuid == "" || !strings.EqualFold(t.ImageUUID, uuid) {
-		return fmt.Errorf("%w: it is of the one with UUID %s, not %s", ErrMoved, t.ImageUUID, uuid)
+		return fmt.Errorf("%w: it has the UUID %s, not %s", ErrMoved, t.ImageUUID, uuid)
 	}
 	return nil
 }
 
-// ErrNoToken is an image that has no token of [TokenType] which the root key could open.
+// ErrNoToken is an image without a token of [TokenType] for the root key.
 var ErrNoToken = advice.New("the image has no token of this root key", "luksimg wrap --token IMAGE writes one, given the key of the image")

@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
-// newToken returns a token by a root key of its own.
+// newToken returns a token with a new root key.
 func newToken(t testing.TB, uuid string, slots ...int) (wrap.Token, *local.Key) {
 	t.Helper()
 	root, err := local.New([]byte("0123456789abcdef0123456789abcdef"))
@@ -56,7 +56,7 @@ func TestToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	key.Clear()
-	// Whoever moves it has to change the UUID, and can not make the binding anew.
+	// A token that is moved needs another UUID, for which nobody without the key can compute the binding.
 	moved, err := wrap.ParseToken([]byte(strings.Replace(string(text), imageA, imageB, 1)))
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// TestTokenLater keeps members that a later tool has added.
+// TestTokenLater checks that unknown members survive.
 func TestTokenLater(t *testing.T) {
 	token, _ := newToken(t, imageA, 0)
 	text, err := token.JSON()
@@ -143,7 +143,7 @@ func FuzzToken(f *testing.F) {
 		}
 		again, err := token.JSON()
 		if err != nil {
-			if len(text) < 32<<10 { // what was kept may be longer as it is written
+			if len(text) < 32<<10 { // unknown members can become longer when written
 				t.Fatalf("%s: %v", text, err)
 			}
 			return

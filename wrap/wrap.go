@@ -1,11 +1,10 @@
-// Package wrap is about data encryption keys (DEKs): making them, what a cloud's image
-// profile makes of one ([Convention]), having them wrapped by a root key that never
-// leaves its keeper ([Wrapper], [Unwrapper]), and the small file that goes with an
-// encrypted image so that its key can be had back ([Envelope]).
+// Package wrap handles data encryption keys (DEKs). [NewDEK] makes one. A [Convention] says which bytes a cloud's
+// image profile derives from it. A [Wrapper] and an [Unwrapper] wrap and unwrap it with a root key that never leaves
+// its keeper. An [Envelope] is the small file beside an encrypted image from which the key can be recovered.
 //
-// The keepers of root keys are packages of their own: wrap/local has the root key in a
-// file, wrap/keyprotect has it in IBM Key Protect or Hyper Protect Crypto Services, wrap/vault
-// in Vault or OpenBao, wrap/awskms in AWS KMS, and wrap/pkcs11 on a PKCS#11 token.
+// The packages below it use root keys in different places. wrap/local has the root key in a file. wrap/keyprotect uses
+// IBM Key Protect or Hyper Protect Crypto Services, wrap/vault Vault or OpenBao, and wrap/awskms AWS KMS. wrap/pkcs11
+// uses a PKCS#11 token.
 package wrap
 
 import (
@@ -18,72 +17,68 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// A Wrapper encrypts a data encryption key under a root key. It is separate from
-// [Unwrapper], for the identity that builds an image may often wrap but not unwrap.
+// A Wrapper encrypts a data encryption key under a root key. [Unwrapper] is a separate interface because the identity
+// that builds an image often may wrap but not unwrap. Errors match those of this package: [ErrAuth], [ErrDenied] and
+// so on.
 type Wrapper interface {
-	// Wrap returns the wrapped key (WDEK), which is text without secrets that only the
-	// same root key can turn back. The plaintext is standard base64 with padding and
-	// without line breaks, as [Keys.Plaintext] is. Wrap does not keep it.
+	// Wrap returns the wrapped key (WDEK): text that holds no secret and that only the same root key can unwrap. The
+	// plaintext is standard base64 with padding and without line breaks, as [Keys.Plaintext] is. Wrap does not keep
+	// it.
 	Wrap(ctx context.Context, plaintext []byte) (wdek string, err error)
 }
 
-// An Unwrapper turns wrapped keys back.
+// An Unwrapper unwraps wrapped keys.
 type Unwrapper interface {
-	// Unwrap returns what was wrapped. The caller owns the result and wipes it with
-	// [Unwrapped.Clear].
+	// Unwrap returns the plaintext of a wrapped key. The caller owns the result and wipes it with [Unwrapped.Clear].
 	Unwrap(ctx context.Context, wdek string) (Unwrapped, error)
 }
 
 // Unwrapped is the result of an [Unwrapper].
 type Unwrapped struct {
-	// Plaintext is what was wrapped: base64 text. Secret.
+	// Plaintext is the data encryption key as base64 text. Secret.
 	Plaintext []byte
-	// Rewrapped is not empty if the root key was rotated since the key was wrapped: the
-	// same key, wrapped by the newest version. Keep it in place of the old one.
+	// Rewrapped is the same key, wrapped by the newest version of the root key, if the root key was rotated after it
+	// wrapped the key. Store it in place of the old wrapped key. Otherwise it is empty.
 	Rewrapped string
 }
 
 // Clear wipes the plaintext.
 func (u *Unwrapped) Clear() { clear(u.Plaintext) }
 
-// String hides the plaintext from fmt.
+// String returns a fixed text, so that fmt does not print the plaintext.
 func (u Unwrapped) String() string { return "wrap.Unwrapped(redacted)" }
 
-// GoString hides the plaintext from fmt's %#v.
+// GoString returns the same text as String, for fmt's %#v.
 func (u Unwrapped) GoString() string { return u.String() }
 
-// MarshalJSON refuses: an unwrapped key belongs in no JSON.
+// MarshalJSON always returns an error, so that the key never reaches a JSON document.
 func (u Unwrapped) MarshalJSON() ([]byte, error) {
 	return nil, errors.New("an unwrapped key is not for JSON")
 }
 
-// Errors that all keepers of root keys share. Those of a service have more to tell: see
-// the Error type of its package.
+// Errors of all keepers of root keys. The Error type of each package adds the details of its service.
 var (
-	// ErrRefused is a service that answered, and said no. More particular errors
-	// ([ErrAuth], [ErrDenied], [ErrNotFound], [ErrKeyState]) match it too.
+	// ErrRefused is a refusal by the service. The more specific errors [ErrAuth], [ErrDenied], [ErrNotFound] and
+	// [ErrKeyState] match it too, if they come from a service.
 	ErrRefused error = &kind{text: "refused by the service", refused: true}
-	// ErrAuth is a credential that is wrong or has expired.
+	// ErrAuth is a credential that is wrong or expired.
 	ErrAuth = errors.New("not authenticated")
-	// ErrDenied is an identity that may not do this.
+	// ErrDenied is an identity without the permission for a request.
 	ErrDenied = errors.New("not allowed")
-	// ErrNotFound is a root key that is not there: not in this region or instance.
+	// ErrNotFound is a root key that does not exist in this region or instance.
 	ErrNotFound = errors.New("root key not found")
-	// ErrKeyState is a root key that cannot be used as it is: suspended, deactivated,
-	// expired or deleted.
+	// ErrKeyState is a root key whose state forbids the operation: it is suspended, deactivated, expired or deleted.
 	ErrKeyState = errors.New("root key is not in a usable state")
-	// ErrWDEK is a wrapped key that the root key cannot turn back: damaged, or wrapped by
-	// another root key.
+	// ErrWDEK is a wrapped key that the root key cannot unwrap: it is damaged, or another root key wrapped it.
 	ErrWDEK = advice.With(&kind{text: "wrapped key does not unwrap", refused: true},
 		"the wrapped key is damaged, or another root key wrapped it: its envelope or token names the root key")
-	// ErrUnavailable is a service that gave no usable answer, after retries: no
-	// connection, too many requests, an error of its own. Trying later may help.
+	// ErrUnavailable is a service that gave no usable response after retries: no connection, too many requests, or an
+	// internal error. The same request may succeed later.
 	ErrUnavailable = advice.With(&kind{text: "service unavailable", temporary: true},
 		"check the network and the address of the service, and try again")
 )
 
-// A kind is an error that tells whether it is a refusal, and whether the same call may work
-// later.
+// A kind is an error that reports whether it is a refusal, and whether the same call may succeed later.
 type kind struct {
 	text               string
 	refused, temporary bool
@@ -96,16 +91,15 @@ func (k *kind) Temporary() bool { return k.temporary }
 // A Size is the length of a DEK in bytes.
 type Size int
 
-// Sizes of a DEK. The first and the last are the lengths of AES-128-XTS and AES-256-XTS
-// keys.
+// Sizes of a DEK. Size32 and Size64 are also the lengths of AES-128-XTS and AES-256-XTS keys.
 const (
 	Size32 Size = 32
 	Size48 Size = 48
 	Size64 Size = 64
 )
 
-// NewDEK returns a data encryption key of 32, 48 or 64 bytes from the system's source of
-// randomness. The caller wipes it.
+// NewDEK returns a data encryption key of 32, 48 or 64 bytes from the system's random source. Another size is
+// [ErrKey]. The caller wipes the key.
 func NewDEK(size Size) ([]byte, error) {
 	switch size {
 	case Size32, Size48, Size64:
@@ -117,11 +111,11 @@ func NewDEK(size Size) ([]byte, error) {
 	return dek, nil
 }
 
-// MaxRandom is how many random bytes fit the 512 characters that IBM Cloud takes, as base64.
+// MaxRandom is the largest number of random bytes whose base64 text fits the 512 characters that IBM Cloud accepts.
 const MaxRandom = 384
 
-// NewMaterial returns key material of n random bytes, 16 to [MaxRandom]: their base64 text,
-// without a newline, or with raw the bytes themselves. The caller wipes it.
+// NewMaterial returns key material of n random bytes, 16 to [MaxRandom]. It returns their base64 text without a
+// newline, or the bytes themselves if raw is true. The caller wipes the material.
 func NewMaterial(n int, raw bool) ([]byte, error) {
 	if n < 16 || n > MaxRandom {
 		return nil, fmt.Errorf("a key of %d bytes: want from 16 to %d", n, MaxRandom)

@@ -1,5 +1,5 @@
-// Package tang asks Tang servers over HTTP, for package clevis. What is sent is no secret, and what
-// comes back is checked there: plain HTTP is as good as HTTPS.
+// Package tang sends requests of package clevis to Tang servers over HTTP. The requests hold no secret, and package
+// clevis checks the responses, so plain HTTP is as secure as HTTPS.
 package tang
 
 import (
@@ -17,32 +17,31 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Errors of servers, for errors.Is.
+// Errors of servers, for use with errors.Is.
 var (
-	// ErrURL is an address that is none of a server.
+	// ErrURL is text that is not the address of a Tang server.
 	ErrURL = errors.New("not the address of a Tang server")
 
-	// ErrNoKey means that the server has no key of that thumbprint.
+	// ErrNoKey is a thumbprint for which the server has no key.
 	ErrNoKey = rest.NewRefusal("the server has no such key", rest.ErrNotFound)
 )
 
-// maxBody bounds an answer, in bytes. An advertisement of many keys has some 10 KB.
+// maxBody is the largest response in bytes. An advertisement of many keys has about 10 KB.
 const maxBody = 64 << 10
 
-// A Client asks Tang servers. It is safe for concurrent use, and its fields are not to be changed after
-// the first use. The zero value is ready. It takes answers of up to 64 KiB, and none that is compressed.
+// A Client sends requests to Tang servers. It is safe for concurrent use. Do not change its fields after the first
+// use. The zero value is ready. It refuses responses larger than 64 KiB and compressed responses.
 type Client struct {
-	// HTTP sends the requests; nil is the transport of net/http. Redirects are not followed.
+	// HTTP sends the requests, without following redirects. Nil uses the transport of net/http.
 	HTTP http.RoundTripper
 
-	// Retry says how often a server is asked that does not answer. The zero value is three attempts of
-	// ten seconds each.
+	// Retry bounds the attempts of a request. The zero value makes up to three attempts of ten seconds each.
 	Retry rest.Retry
 }
 
 const notTang = "is that the address of a Tang server? "
 
-// defaultTransport is that of net/http with a bound for the headers of an answer too.
+// defaultTransport is the transport of net/http with a limit for response headers.
 var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -53,8 +52,8 @@ var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 	return t
 })
 
-// Advertisement returns the advertisement of the server at address: that which the key of a thumbprint
-// signed, unless that is "". If the server has no such key that is [ErrNoKey].
+// Advertisement returns the advertisement of the server at address. If thumbprint is not "", the server returns the
+// advertisement that the key with that thumbprint signed. If it has no such key the error is [ErrNoKey].
 func (c *Client) Advertisement(ctx context.Context, address, thumbprint string) ([]byte, error) {
 	path := "adv"
 	advice := notTang + address + "/adv is where its keys are"
@@ -65,8 +64,8 @@ func (c *Client) Advertisement(ctx context.Context, address, thumbprint string) 
 	return c.send(ctx, http.MethodGet, address, path, nil, "advertise its keys", advice)
 }
 
-// Recover has the server at address multiply a point by its exchange key of a thumbprint. If the server
-// has no such key, as it was rotated and removed, that is [ErrNoKey].
+// Recover has the server at address multiply point by its exchange key with this thumbprint. If the server lacks the
+// key, for example after rotation, the error is [ErrNoKey].
 func (c *Client) Recover(ctx context.Context, address, thumbprint string, point []byte) ([]byte, error) {
 	return c.send(rest.Idempotent(ctx), http.MethodPost, address, "rec/"+url.PathEscape(thumbprint), point, "recover a key",
 		"the exchange key of the binding was removed from the server: put its file back into the folder of the keys, or open the image by another key and bind it anew")
@@ -89,8 +88,8 @@ func (c *Client) send(ctx context.Context, method, address, path string, body []
 	if err != nil {
 		return nil, fail(rest.Error{Err: err})
 	}
-	req.Close = true                              // tangd is a process for each connection
-	req.Header.Set("Accept-Encoding", "identity") // and net/http does not unpack what comes
+	req.Close = true                              // tangd starts a process for each connection
+	req.Header.Set("Accept-Encoding", "identity") // keeps net/http from decompressing the response
 	if body != nil {
 		req.Header.Set("Content-Type", "application/jwk+json")
 	}
@@ -126,8 +125,8 @@ func (c *Client) send(ctx context.Context, method, address, path string, body []
 	return res.Body, nil
 }
 
-// check looks at the address of a server: http or https, a host, no user, query or fragment. It returns
-// it without a slash at the end.
+// check validates the address of a server: http or https, with a host, and without user, query and fragment. It
+// returns the address without a trailing slash.
 func check(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" {

@@ -29,7 +29,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestRequests: what is sent, to which path, and how often.
+// TestRequests checks the path, the body and the number of requests.
 func TestRequests(t *testing.T) {
 	var status, asked int
 	var last string
@@ -58,7 +58,7 @@ func TestRequests(t *testing.T) {
 		last   string
 		good   bool
 		no     bool // the server refused
-		gone   bool // as it has no such key
+		gone   bool // because it has no such key
 	}{
 		{"advertise", advertise, 200, 1, "GET /sub/adv  ", true, false, false},
 		{"signed", signed, 200, 1, "GET /adv/a%2Fb  ", true, false, false},
@@ -93,8 +93,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestLargeAnswers: a server that answers with more than any key has, packed or not, is not listened to
-// for long, and asked once.
+// TestLargeAnswers checks that the client refuses a response that is too long, compressed or not, without reading all
+// of it, and does not retry.
 func TestLargeAnswers(t *testing.T) {
 	small := gzipOf(t, 1<<20)
 	bomb := gzipOf(t, 64<<20)
@@ -120,7 +120,7 @@ func TestLargeAnswers(t *testing.T) {
 	for _, a := range []struct {
 		name   string
 		answer func(w http.ResponseWriter)
-		want   string // "" if it is good
+		want   string // "" if the response is valid
 	}{
 		{"gzip of 64 MiB", send(bomb, "gzip"), "Content-Encoding"},
 		{"gzip", send(small, "gzip"), "Content-Encoding"},
@@ -163,7 +163,7 @@ func TestLargeAnswers(t *testing.T) {
 	}
 }
 
-// gzipOf packs so many zeros.
+// gzipOf compresses n zero bytes.
 func gzipOf(t *testing.T, n int64) []byte {
 	t.Helper()
 	var b bytes.Buffer

@@ -2,8 +2,8 @@ package main
 
 import "syscall"
 
-// hideMemory keeps other processes of the user from reading the memory of this one, where a PIN and a
-// key are, and the kernel from writing it to a core file.
+// hideMemory prevents other processes of the user from reading this process's memory, which holds a PIN and a key. It
+// also prevents core files.
 func hideMemory() {
 	const setDumpable = 4 // PR_SET_DUMPABLE
 	syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0)

@@ -2,5 +2,5 @@
 
 package main
 
-// hideMemory does nothing where there is nothing like it.
+// hideMemory does nothing: only Linux is supported.
 func hideMemory() {}

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg-pkcs11/internal/cryptoki"
 )
 
-// maxPlain bounds a key that is to be wrapped, in bytes.
+// maxPlain is the longest key to wrap, in bytes.
 const maxPlain = 8 << 10
 
 // A key is a root key on a token.
@@ -22,33 +22,32 @@ type key struct {
 
 	object           cryptoki.Object
 	class, algorithm uint
-	kind             string // as RFC 7512 has it
+	kind             string // "secret-key" or "private", as in RFC 7512
 	label            string
 	id               []byte
 }
 
-// The names of how a key is wrapped, as they stand in front of a wrapped key.
+// The names of wrapping methods, which begin a wrapped key.
 const (
 	aesKWP  = "aes-kwp"          // RFC 5649
-	aesPad  = "aes-key-wrap-pad" // CKM_AES_KEY_WRAP_PAD, whose padding the specification leaves open
-	aesGCM  = "aes-gcm"          // a nonce of 12 bytes, the ciphertext, and a tag of 16
-	rsaOAEP = "rsa-oaep-sha256"  // RFC 8017, with SHA-256 in both places and no label
+	aesPad  = "aes-key-wrap-pad" // CKM_AES_KEY_WRAP_PAD; the specification does not define its padding
+	aesGCM  = "aes-gcm"          // a nonce of 12 bytes, the ciphertext, a tag of 16 bytes
+	rsaOAEP = "rsa-oaep-sha256"  // RFC 8017, with SHA-256 for the hash and for MGF1, without a label
 )
 
 const nonceSize = 12
 
-// A method is one way to wrap.
+// A method is one way to wrap a key.
 type method struct {
 	name string
-	kind string // of keys
+	kind string // kind of the keys that it needs
 	mech cryptoki.MechanismType
-	// object is set for the functions that wrap objects, C_WrapKey and C_UnwrapKey, in place of those
-	// for data.
+	// object selects C_WrapKey and C_UnwrapKey, which work on objects, in place of the functions for data.
 	object bool
 }
 
-// methods are all of them, the best first. What wraps data is better than what wraps objects, for which
-// a token may refuse to have a key in clear text made.
+// methods are all methods, best first. Methods for data precede those for objects, because a token may refuse to
+// create an object with a key in plain text.
 var methods = []method{
 	{aesKWP, "secret-key", cryptoki.AESKeyWrapKWP, false},
 	{aesKWP, "secret-key", cryptoki.AESKeyWrapKWP, true},
@@ -58,8 +57,8 @@ var methods = []method{
 	{rsaOAEP, "private", cryptoki.RSAOAEP, false},
 }
 
-// usable returns the methods that the token has both ways, and that the key is for, to wrap or to
-// unwrap; any name will do if name is "".
+// usable returns the methods that the token supports in both directions and that the key permits. unwrap selects the
+// direction to check. If name is not "", only that method counts.
 func (k *key) usable(name string, unwrap bool) ([]method, error) {
 	var all []method
 	denied := false
@@ -77,7 +76,7 @@ func (k *key) usable(name string, unwrap bool) ([]method, error) {
 			need, attribute = cryptoki.Wraps|cryptoki.Unwraps, cryptoki.Unwrap
 		case x.object:
 			need, attribute = cryptoki.Wraps|cryptoki.Unwraps, cryptoki.Wrap
-		case x.name == rsaOAEP: // the public key wraps, here
+		case x.name == rsaOAEP: // this program wraps with the public key
 			need, attribute = cryptoki.Decrypts, cryptoki.Decrypt
 		case unwrap:
 			attribute = cryptoki.Decrypt
@@ -94,22 +93,22 @@ func (k *key) usable(name string, unwrap bool) ([]method, error) {
 	case len(all) > 0:
 		return all, nil
 	case denied:
-		return nil, faultf(classDenied, "the attributes of the key do not permit it: it needs CKA_ENCRYPT and CKA_DECRYPT, or CKA_WRAP and CKA_UNWRAP")
+		return nil, faultf(classDenied, "the attributes of the key do not permit this: it needs CKA_ENCRYPT and CKA_DECRYPT, or CKA_WRAP and CKA_UNWRAP")
 	case name != "":
-		return nil, faultf(classMechanism, "the token does not have %.32q for this key", name)
+		return nil, faultf(classMechanism, "the token does not support %.32q for this key", name)
 	}
-	return nil, faultf(classMechanism, "the token has neither AES-KWP nor AES-GCM for AES keys, nor RSA-OAEP for RSA keys")
+	return nil, faultf(classMechanism, "the token supports neither AES-KWP nor AES-GCM for AES keys, nor RSA-OAEP for RSA keys")
 }
 
-// passing are refusals of one method, after which the next one may do.
+// passing reports whether an error refuses only one method, so that the next method may succeed.
 func passing(err error) bool {
 	return errors.Is(err, errPadding) || cryptoki.Is(err, cryptoki.MechanismInvalid, cryptoki.MechanismParamInvalid, cryptoki.FunctionNotSupported, cryptoki.ArgumentsBad,
 		cryptoki.KeyFunctionNotPermitted, cryptoki.KeyTypeInconsistent, cryptoki.KeyUnextractable, cryptoki.KeyNotWrappable, cryptoki.ActionProhibited,
 		cryptoki.TemplateInconsistent, cryptoki.TemplateIncomplete, cryptoki.AttributeValueInvalid, cryptoki.AttributeTypeInvalid)
 }
 
-// each calls do for one method after the other, until one does not refuse. The error of the first is
-// that of all, for it is about the best one.
+// each calls do for each method until one succeeds or fails for another reason than a refusal. It returns the first
+// error, which is about the best method.
 func each(all []method, do func(method) ([]byte, error)) (method, []byte, error) {
 	var first error
 	for _, x := range all {
@@ -127,7 +126,7 @@ func each(all []method, do func(method) ([]byte, error)) (method, []byte, error)
 	return method{}, nil, first
 }
 
-// wrap encrypts data by the best method that there is.
+// wrap encrypts data with the best available method.
 func (k *key) wrap(data []byte) (name string, wrapped []byte, err error) {
 	all, err := k.usable("", false)
 	if err != nil {
@@ -152,10 +151,10 @@ func (k *key) wrap(data []byte) (name string, wrapped []byte, err error) {
 	return x.name, wrapped, err
 }
 
-// unwrap decrypts what a method wrapped.
+// unwrap decrypts data that a method wrapped.
 func (k *key) unwrap(name string, wrapped []byte) ([]byte, error) {
 	if name == "" {
-		return nil, faultf(classRequest, "no mechanism was named")
+		return nil, faultf(classRequest, "the mechanism is missing")
 	}
 	all, err := k.usable(name, true)
 	if err != nil {
@@ -175,17 +174,17 @@ func (k *key) unwrap(name string, wrapped []byte) ([]byte, error) {
 		return k.s.Decrypt(cryptoki.Plain(x.mech), k.object, wrapped)
 	})
 	if cryptoki.Is(err, cryptoki.GeneralError, cryptoki.FunctionFailed, cryptoki.DataInvalid, cryptoki.DataLenRange) {
-		// What modules say of a wrong tag or padding, for want of a better word or not to tell more.
-		return nil, faultf(classData, "the token cannot turn it back").because(err)
+		// Modules report a wrong tag or padding by one of these errors.
+		return nil, faultf(classData, "the token cannot unwrap it").because(err)
 	}
 	return data, err
 }
 
-// errPadding is a token that does not give back what it padded.
+// errPadding is a token that does not unwrap what it wrapped.
 var errPadding = errors.New("the token does not unwrap what it wrapped by CKM_AES_KEY_WRAP_PAD")
 
-// wrapPadded wraps by CKM_AES_KEY_WRAP_PAD if the token gives the same back: SoftHSM 2.6 leaves the
-// padding in what it unwraps, so that it does so for multiples of eight bytes only.
+// wrapPadded wraps with CKM_AES_KEY_WRAP_PAD, and checks that the token unwraps the result. SoftHSM 2.6 does not
+// remove the padding, so it can only wrap multiples of eight bytes.
 func (k *key) wrapPadded(x method, data []byte) ([]byte, error) {
 	do, undo := k.wrapObject, k.unwrapObject
 	if !x.object {
@@ -208,7 +207,7 @@ func (k *key) wrapPadded(x method, data []byte) ([]byte, error) {
 	return wrapped, nil
 }
 
-// plain are the attributes of an object whose value may be read.
+// plain returns the attributes of an object whose value can be read.
 func (k *key) plain() []cryptoki.Attribute {
 	return []cryptoki.Attribute{
 		cryptoki.Number(cryptoki.Class, cryptoki.SecretKey), cryptoki.Number(cryptoki.KeyType, cryptoki.GenericSecret),
@@ -217,7 +216,7 @@ func (k *key) plain() []cryptoki.Attribute {
 	}
 }
 
-// wrapObject has the token wrap data as an object of the session.
+// wrapObject creates a session object from data and has the token wrap it.
 func (k *key) wrapObject(x method, data []byte) ([]byte, error) {
 	o, err := k.s.Create(append(k.plain(), cryptoki.Text(cryptoki.Value, data))...)
 	if err != nil {
@@ -235,12 +234,12 @@ func (k *key) unwrapObject(x method, wrapped []byte) ([]byte, error) {
 	defer k.s.Destroy(o)
 	data, err := k.s.Attribute(o, cryptoki.Value)
 	if err == nil && len(data) == 0 {
-		err = faultf(classDenied, "the token does not show the key that it unwrapped")
+		err = faultf(classDenied, "the token does not reveal the key that it unwrapped")
 	}
 	return data, err
 }
 
-// encryptOAEP wraps with the public half of the key, which needs no token.
+// encryptOAEP wraps with the public half of the key, without the token.
 func (k *key) encryptOAEP(data []byte) ([]byte, error) {
 	n, err := k.s.Attribute(k.object, cryptoki.Modulus)
 	if err != nil {
@@ -252,7 +251,7 @@ func (k *key) encryptOAEP(data []byte) ([]byte, error) {
 	}
 	exponent := new(big.Int).SetBytes(e)
 	if len(n) < 256 || len(n) > 2048 || !exponent.IsInt64() || exponent.Int64() < 3 || exponent.Int64() > 1<<31-1 {
-		return nil, faultf(classKey, "the RSA key has fewer than 2048 bits, or does not show its public half")
+		return nil, faultf(classKey, "the RSA key has fewer than 2048 bits, or does not reveal its public half")
 	}
 	out, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())}, data, nil)
 	if errors.Is(err, rsa.ErrMessageTooLong) {
@@ -261,7 +260,7 @@ func (k *key) encryptOAEP(data []byte) ([]byte, error) {
 	return out, err
 }
 
-// classOf tells what sort of fault the error of a module is.
+// classOf returns the class of a module's error.
 func classOf(err error) string {
 	switch {
 	case cryptoki.Is(err, cryptoki.WrappedKeyInvalid, cryptoki.WrappedKeyLenRange, cryptoki.EncryptedDataInvalid, cryptoki.EncryptedDataLenRange, cryptoki.AEADDecryptFailed):

@@ -1,9 +1,9 @@
-// Luksimg-pkcs11 wraps a key with a root key on a PKCS#11 token: what luksimg --kms pkcs11: starts. It is
-// a program of its own since it loads libraries, which a static program cannot, and so that the code of
-// a module runs in a process that holds nothing but the one key.
+// Luksimg-pkcs11 wraps a key with a root key on a PKCS#11 token. luksimg starts it for --kms pkcs11:. It is a
+// separate program for two reasons: a static program cannot load libraries, and a module's code should run in a
+// process that holds nothing but one key.
 //
-// It reads one request from standard input, a JSON object, and writes one answer as the last line of
-// standard output: docs/pkcs11.md has both. It takes no arguments, and tries a PIN once.
+// It reads one request, a JSON object, from standard input. It writes one answer as the last line of standard output.
+// docs/pkcs11.md specifies both. It accepts no arguments, and tries a PIN once.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 
 func main() {
 	if len(os.Args) > 1 {
-		fmt.Fprintln(os.Stderr, "luksimg-pkcs11: luksimg starts it for --kms pkcs11: it reads a request from standard input, and takes no arguments")
+		fmt.Fprintln(os.Stderr, "luksimg-pkcs11: luksimg starts this program for --kms pkcs11: it reads a request from standard input and accepts no arguments")
 		os.Exit(1)
 	}
 	hideMemory()
@@ -30,12 +30,12 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	// A module may have written to standard output: the answer has a line of its own.
+	// Start a new line: a module may have written to standard output.
 	os.Stdout.Write(append(append([]byte("\n"), text...), '\n'))
 	clear(text)
 }
 
-// serve reads a request, and does what it asks for.
+// serve reads a request and returns its answer.
 func serve(in io.Reader) answer {
 	text, err := io.ReadAll(io.LimitReader(in, maxRequest+1))
 	defer clear(text)

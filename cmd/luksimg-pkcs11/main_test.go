@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg-pkcs11/internal/cryptoki"
 )
 
-// TestRequests: what is no request is refused before a module is loaded.
+// TestRequests checks that a malformed request is refused before a module is loaded.
 func TestRequests(t *testing.T) {
 	text := filepath.Join(t.TempDir(), "text")
 	if err := os.WriteFile(text, []byte("no library"), 0o600); err != nil {
@@ -22,19 +22,19 @@ func TestRequests(t *testing.T) {
 		"{}": {classRequest, "version 0"},
 		`{"version":1,"operation":"find","module":"x"}`:                                                              {classRequest, "unknown field"},
 		`{"version":2,"operation":"find"}`:                                                                           {classRequest, "different versions"},
-		`{"version":1,"operation":"sign"}`:                                                                           {classRequest, "no such operation"},
-		`{"version":1,"operation":"wrap"}`:                                                                           {classRequest, "no data"},
-		`{"version":1,"operation":"unwrap","mechanism":"aes-gcm"}`:                                                   {classRequest, "no data"},
-		`{"version":1,"operation":"wrap","data":"` + strings.Repeat("AAAA", 3000) + `"}`:                             {classRequest, "may be 8192"},
+		`{"version":1,"operation":"sign"}`:                                                                           {classRequest, "unknown operation"},
+		`{"version":1,"operation":"wrap"}`:                                                                           {classRequest, "data is missing"},
+		`{"version":1,"operation":"unwrap","mechanism":"aes-gcm"}`:                                                   {classRequest, "data is missing"},
+		`{"version":1,"operation":"wrap","data":"` + strings.Repeat("AAAA", 3000) + `"}`:                             {classRequest, "more than 8192"},
 		`{"version":1,"operation":"find"` + strings.Repeat(" ", maxRequest):                                          {classRequest, "more than"},
-		`{"version":1,"operation":"find"}`:                                                                           {classModule, "no module was named"},
-		`{"version":1,"operation":"find","module_path":"x.so"}`:                                                      {classModule, "begins at the root"},
+		`{"version":1,"operation":"find"}`:                                                                           {classModule, "no module is given"},
+		`{"version":1,"operation":"find","module_path":"x.so"}`:                                                      {classModule, "must be absolute"},
 		`{"version":1,"operation":"find","module_path":"/no/such/module.so"}`:                                        {classModule, "no such file"},
 		`{"version":1,"operation":"find","module_path":"` + text + `","pin":"c2VjcmV0LXBpbg=="}`:                     {classModule, text},
-		`{"version":1,"operation":"find","module_name":"../x"}`:                                                      {classModule, "no name of a module"},
-		`{"version":1,"operation":"find","module_name":"*"}`:                                                         {classModule, "no name of a module"},
-		`{"version":1,"operation":"find","module_name":"no-such-module"}`:                                            {classModule, "there is no module"},
-		`{"version":1,"operation":"find","module_path":"` + filepath.Dir(text) + `","module_name":"no-such-module"}`: {classModule, "there is no module"},
+		`{"version":1,"operation":"find","module_name":"../x"}`:                                                      {classModule, "not the name of a module"},
+		`{"version":1,"operation":"find","module_name":"*"}`:                                                         {classModule, "not the name of a module"},
+		`{"version":1,"operation":"find","module_name":"no-such-module"}`:                                            {classModule, "no module no-such-module in"},
+		`{"version":1,"operation":"find","module_path":"` + filepath.Dir(text) + `","module_name":"no-such-module"}`: {classModule, "no module no-such-module in"},
 	} {
 		a := serve(strings.NewReader(q))
 		out, err := json.Marshal(a)
@@ -54,7 +54,7 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// TestClasses: every result that a module gives has a class.
+// TestClasses checks that every result of a module has a class.
 func TestClasses(t *testing.T) {
 	for r, want := range map[cryptoki.Result]string{
 		cryptoki.WrappedKeyInvalid: classData, cryptoki.MechanismInvalid: classMechanism, cryptoki.KeyFunctionNotPermitted: classDenied,
@@ -66,7 +66,7 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-// FuzzRequest gives what names no module: no library is loaded by what chance finds.
+// FuzzRequest varies requests that name no module, so that no library is loaded by chance.
 func FuzzRequest(f *testing.F) {
 	for _, s := range []string{"", "{}", `{"version":1,"operation":"find","attributes":{"id":"01"},"pin":"AAAA"}`, `{"version":1,"operation":"unwrap","mechanism":"aes-gcm","data":"AAAA","module_name":"x"}`} {
 		f.Add([]byte(s))

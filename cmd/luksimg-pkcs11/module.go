@@ -9,7 +9,7 @@ import (
 
 var moduleName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$`)
 
-// folders are where modules are, by the system.
+// folders are the usual folders of modules, by operating system.
 var folders = map[string][]string{
 	"linux": {"/usr/lib/*-linux-gnu*/pkcs11", "/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/local/lib/pkcs11",
 		"/usr/lib/*-linux-gnu*/softhsm", "/usr/lib64/softhsm", "/usr/lib/softhsm", "/usr/local/lib/softhsm",
@@ -17,12 +17,11 @@ var folders = map[string][]string{
 	"darwin": {"/usr/local/lib/pkcs11", "/usr/local/lib", "/usr/local/lib/softhsm", "/opt/homebrew/lib/pkcs11", "/opt/homebrew/lib", "/opt/homebrew/lib/softhsm", "/Library/OpenSC/lib"},
 }
 
-// module returns the path of the module that a request names. A name is looked for in the folders of
-// the system, and nowhere else.
+// module returns the path of the module in a request. It searches for a name only in the usual folders.
 func (q *request) module() (string, error) {
 	switch {
 	case q.ModulePath != "" && !filepath.IsAbs(q.ModulePath):
-		return "", faultf(classModule, "%s: the path of a module begins at the root", q.ModulePath)
+		return "", faultf(classModule, "%s: the path of a module must be absolute", q.ModulePath)
 	case q.ModulePath != "":
 		fi, err := os.Stat(q.ModulePath)
 		if err != nil {
@@ -33,14 +32,14 @@ func (q *request) module() (string, error) {
 		}
 		return q.ModulePath, nil
 	case q.ModuleName == "":
-		return "", faultf(classModule, "no module was named")
+		return "", faultf(classModule, "no module is given")
 	}
 	return find(q.ModuleName, folders[runtime.GOOS])
 }
 
 func find(name string, in []string) (string, error) {
 	if !moduleName.MatchString(name) {
-		return "", faultf(classModule, "%.100q is no name of a module: it is one word, as softhsm2", name)
+		return "", faultf(classModule, "%.100q is not the name of a module: want one word, such as softhsm2", name)
 	}
 	for _, folder := range in {
 		for _, pattern := range []string{"lib" + name + ".so", name + ".so", "lib" + name + ".dylib", name + ".dylib", name + ".dll"} {
@@ -50,5 +49,5 @@ func find(name string, in []string) (string, error) {
 			}
 		}
 	}
-	return "", faultf(classModule, "there is no module %s in the folders for libraries: name its file by module-path", name)
+	return "", faultf(classModule, "no module %s in the library folders: name its file with module-path", name)
 }

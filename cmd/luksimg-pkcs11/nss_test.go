@@ -15,15 +15,15 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg-pkcs11/internal/cryptoki"
 )
 
-// TestNSS wraps with keys of NSS, whose module has what SoftHSM2 lacks: AES-KWP, and RSA-OAEP with SHA-256.
-// OpenSSL and Go turn back what it wraps, and it what Go wraps.
+// TestNSS wraps with keys of NSS, whose module supports what SoftHSM2 lacks: AES-KWP, and RSA-OAEP with SHA-256.
+// OpenSSL and Go unwrap its wrapped keys, and it unwraps those of Go.
 func TestNSS(t *testing.T) {
 	found, _ := filepath.Glob("/usr/lib/*/libsoftokn3.so")
 	if len(found) == 0 {
 		if os.Getenv("CI") == "true" {
-			t.Fatal("libsoftokn3.so is not there")
+			t.Fatal("libsoftokn3.so is not installed")
 		}
-		t.Skip("libsoftokn3.so is not there")
+		t.Skip("libsoftokn3.so is not installed")
 	}
 	m, err := cryptoki.OpenWith(found[0], "configdir='' certPrefix='' keyPrefix='' secmod='' flags=noCertDB,noModDB,forceOpen")
 	if err != nil {

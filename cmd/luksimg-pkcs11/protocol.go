@@ -2,37 +2,37 @@ package main
 
 import "fmt"
 
-// The protocol. docs/pkcs11.md has it, and package wrap/pkcs11 is its other side.
+// The protocol: docs/pkcs11.md specifies it. Package wrap/pkcs11 is the client.
 const (
 	version    = 1
 	maxRequest = 256 << 10
 )
 
-// A request is what is to be done.
+// A request is one operation with its arguments.
 type request struct {
 	Version   int    `json:"version"`
 	Operation string `json:"operation"` // find, wrap or unwrap
 
-	ModulePath string `json:"module_path,omitempty"` // of the library
+	ModulePath string `json:"module_path,omitempty"` // file of the library
 	ModuleName string `json:"module_name,omitempty"` // or its name without lib and .so, in the usual folders
 
-	// Attributes choose the token and the key, by the names of RFC 7512; the id is in hexadecimal digits.
+	// Attributes select the token and the key, with the names of RFC 7512. The id is hexadecimal.
 	Attributes map[string]string `json:"attributes"`
-	PIN        []byte            `json:"pin,omitempty"`       // base64, as Data
-	Mechanism  string            `json:"mechanism,omitempty"` // of what is to be unwrapped
-	Data       []byte            `json:"data,omitempty"`      // what is to be wrapped, or unwrapped
+	PIN        []byte            `json:"pin,omitempty"`       // base64 in JSON, as Data is
+	Mechanism  string            `json:"mechanism,omitempty"` // method of the key to unwrap
+	Data       []byte            `json:"data,omitempty"`      // the key to wrap or unwrap
 }
 
-// An answer is what came of it.
+// An answer is the result of a request.
 type answer struct {
 	Version int `json:"version"`
 
-	Token  string `json:"token,omitempty"`  // the label of the token that was found
-	Object string `json:"object,omitempty"` // the label of the key
-	ID     string `json:"id,omitempty"`     // of the key, in hexadecimal digits
-	Type   string `json:"type,omitempty"`   // secret-key or private
+	Token  string `json:"token,omitempty"`  // label of the token
+	Object string `json:"object,omitempty"` // label of the key
+	ID     string `json:"id,omitempty"`     // id of the key, hexadecimal
+	Type   string `json:"type,omitempty"`   // "secret-key" or "private"
 
-	Mechanism string `json:"mechanism,omitempty"` // that wrapped
+	Mechanism string `json:"mechanism,omitempty"` // method that wrapped the key
 	Data      []byte `json:"data,omitempty"`
 
 	Fault *fault `json:"error,omitempty"`
@@ -43,20 +43,20 @@ const (
 	classRequest   = "request"    // the request is malformed
 	classModule    = "module"     // the module cannot be loaded
 	classToken     = "token"      // no such token, or several
-	classNoPIN     = "pin-needed" // the token wants a PIN, and none was given
+	classNoPIN     = "pin-needed" // the token requires a PIN, but none is given
 	classPIN       = "pin"        // the PIN is wrong
-	classLocked    = "pin-locked" // the PIN is locked, or one more wrong one locks it
+	classLocked    = "pin-locked" // the PIN is locked, or one more wrong PIN would lock it
 	classKey       = "key"        // no such key, or several
-	classMechanism = "mechanism"  // nothing that the token has wraps with this key
-	classDenied    = "denied"     // the key or the user may not do this
-	classData      = "data"       // what is to be unwrapped is damaged, or of another key
+	classMechanism = "mechanism"  // the token supports no method for this key
+	classDenied    = "denied"     // the key or the user lacks the permission
+	classData      = "data"       // the wrapped key is damaged, or is of another key
 	classDevice    = "device"     // the token failed
 )
 
-// A fault is why a request was not done.
+// A fault is the reason why a request failed.
 type fault struct {
 	Class   string `json:"class"`
-	Code    string `json:"code,omitempty"` // CKR_...
+	Code    string `json:"code,omitempty"` // CKR_..., the module's result
 	Message string `json:"message"`
 
 	cause error
@@ -69,7 +69,7 @@ func faultf(class, format string, args ...any) *fault {
 	return &fault{Class: class, Message: fmt.Sprintf(format, args...)}
 }
 
-// because adds what a module said.
+// because adds the module's error as the cause.
 func (f *fault) because(err error) *fault {
 	f.cause = err
 	return f

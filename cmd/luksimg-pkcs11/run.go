@@ -10,17 +10,17 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg-pkcs11/internal/cryptoki"
 )
 
-// run does what a request asks for.
+// run carries out a request.
 func (q *request) run() (*answer, error) {
 	switch {
 	case q.Version != version:
 		return nil, faultf(classRequest, "the request has version %d, want %d: luksimg and luksimg-pkcs11 are of different versions", q.Version, version)
 	case !slices.Contains([]string{"find", "wrap", "unwrap"}, q.Operation):
-		return nil, faultf(classRequest, "no such operation: %.32q", q.Operation)
+		return nil, faultf(classRequest, "unknown operation %.32q", q.Operation)
 	case q.Operation != "find" && len(q.Data) == 0:
-		return nil, faultf(classRequest, "there are no data")
+		return nil, faultf(classRequest, "data is missing")
 	case q.Operation == "wrap" && len(q.Data) > maxPlain:
-		return nil, faultf(classRequest, "the key has %d bytes; there may be %d", len(q.Data), maxPlain)
+		return nil, faultf(classRequest, "the key has %d bytes, more than %d", len(q.Data), maxPlain)
 	}
 	path, err := q.module()
 	if err != nil {
@@ -58,8 +58,8 @@ func (q *request) run() (*answer, error) {
 	return a, err
 }
 
-// token finds the one token that has all attributes. A PIN is for one token: where several fit,
-// none is asked.
+// token finds the one token that has all attributes. If several match it is an error, so that a PIN never goes to the
+// wrong token.
 func (q *request) token(m *cryptoki.Module) (cryptoki.Token, error) {
 	all, err := m.Tokens()
 	if err != nil {
@@ -82,14 +82,14 @@ func (q *request) token(m *cryptoki.Module) (cryptoki.Token, error) {
 	case len(fit) == 1:
 		return fit[0], nil
 	case len(fit) > 1:
-		return cryptoki.Token{}, faultf(classToken, "%d tokens fit: name one by token, serial or slot-id", len(fit))
+		return cryptoki.Token{}, faultf(classToken, "%d tokens match: select one by token, serial or slot-id", len(fit))
 	case len(labels) == 0:
-		return cryptoki.Token{}, faultf(classToken, "there is no token")
+		return cryptoki.Token{}, faultf(classToken, "no token is present")
 	}
-	return cryptoki.Token{}, faultf(classToken, "there is no such token; there are: %.1000s", strings.Join(labels, ", "))
+	return cryptoki.Token{}, faultf(classToken, "no such token; present are: %.1000s", strings.Join(labels, ", "))
 }
 
-// fits tells whether all that is wanted of a token is so.
+// fits reports whether a token has all wanted attributes.
 func fits(want, is map[string]string) bool {
 	for name, value := range is {
 		if w, ok := want[name]; ok && w != value {
@@ -99,15 +99,14 @@ func fits(want, is map[string]string) bool {
 	return true
 }
 
-// login logs in, if the token wants that. A PIN is tried once, and not if a wrong one would lock the
-// token.
+// login logs in if the token requires it. It tries a PIN once, and not at all if a wrong PIN would lock the token.
 func (q *request) login(s *cryptoki.Session, t cryptoki.Token) error {
 	has := func(f cryptoki.TokenFlags) bool { return t.Flags&f != 0 }
 	switch {
 	case !has(cryptoki.LoginRequired):
 		return nil
 	case !has(cryptoki.PINInitialized):
-		return faultf(classLocked, "the token %q has no PIN of a user yet", t.Label)
+		return faultf(classLocked, "the token %q has no user PIN yet", t.Label)
 	case has(cryptoki.PINIsLocked):
 		return faultf(classLocked, "the PIN of the token %q is locked", t.Label)
 	case has(cryptoki.PINFinalTry):
@@ -115,7 +114,7 @@ func (q *request) login(s *cryptoki.Session, t cryptoki.Token) error {
 	case has(cryptoki.PINPad):
 		q.PIN = nil
 	case q.PIN == nil:
-		return faultf(classNoPIN, "the token %q wants a PIN", t.Label)
+		return faultf(classNoPIN, "the token %q requires a PIN", t.Label)
 	}
 	err := s.Login(q.PIN)
 	switch {
@@ -129,10 +128,10 @@ func (q *request) login(s *cryptoki.Session, t cryptoki.Token) error {
 	return err
 }
 
-// maxKeys is how many keys that fit are looked at.
+// maxKeys is the largest number of matching keys that are read.
 const maxKeys = 16
 
-// key finds the one key that has all attributes: a secret key of AES, or a private one of RSA.
+// key finds the one AES secret key or RSA private key that has all attributes.
 func (q *request) key(s *cryptoki.Session) (*key, error) {
 	var want []cryptoki.Attribute
 	if label, ok := q.Attributes["object"]; ok {
@@ -141,7 +140,7 @@ func (q *request) key(s *cryptoki.Session) (*key, error) {
 	if id, ok := q.Attributes["id"]; ok {
 		b, err := hex.DecodeString(id)
 		if err != nil || len(b) == 0 {
-			return nil, faultf(classRequest, "the id is not in hexadecimal digits")
+			return nil, faultf(classRequest, "the id is not hexadecimal")
 		}
 		want = append(want, cryptoki.Text(cryptoki.ID, b))
 	}
@@ -165,9 +164,9 @@ func (q *request) key(s *cryptoki.Session) (*key, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return nil, faultf(classKey, "the token has no AES key and no private RSA key that fits")
+		return nil, faultf(classKey, "the token has no matching AES key or private RSA key")
 	case len(found) > 1:
-		return nil, faultf(classKey, "%d keys fit: name one by object, id or type", len(found))
+		return nil, faultf(classKey, "%d keys match: select one by object, id or type", len(found))
 	}
 	k := found[0]
 	label, err := s.Attribute(k.object, cryptoki.Label)

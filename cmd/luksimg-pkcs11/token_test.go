@@ -13,9 +13,9 @@ import (
 
 const module = "/usr/lib/softhsm/libsofthsm2.so"
 
-// withToken runs a test again, in a process that has a token of SoftHSM2 from its beginning, as the C
-// library keeps the environment of then. There it returns true. Where SoftHSM2 is not installed the test
-// is skipped, but for the tests of every change, which CI=true tells.
+// withToken runs a test again in a process with a SoftHSM2 token in its environment, and returns true there. The C
+// library reads the environment only when the process starts. Without SoftHSM2 the test is skipped, or fails if
+// CI=true.
 func withToken(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv("SOFTHSM2_CONF") != "" {
@@ -73,7 +73,7 @@ func session(t *testing.T) (*cryptoki.Module, cryptoki.Slot, *cryptoki.Session) 
 	return nil, 0, nil
 }
 
-// TestUsage: a key wraps by what its attributes permit, and else not at all.
+// TestUsage checks that a key wraps only by the functions that its attributes permit.
 func TestUsage(t *testing.T) {
 	if !withToken(t) {
 		return
@@ -82,14 +82,14 @@ func TestUsage(t *testing.T) {
 	data := bytes.Repeat([]byte("12345678"), 4)
 	for _, x := range []struct {
 		encrypt, decrypt, wrap, unwrap bool
-		want                           string // how it wraps, or the class of the fault
-		back                           string // "" if it unwraps
+		want                           string // the method, or the class of the fault
+		back                           string // the class of the fault of unwrap; "" if it succeeds
 	}{
 		{true, true, true, true, aesPad, ""},
 		{true, true, false, false, aesGCM, ""},
 		{false, false, true, true, aesPad, ""},
 		{true, false, false, false, aesGCM, classDenied},
-		{true, true, true, false, aesGCM, ""}, // what the token may not unwrap again is not trusted
+		{true, true, true, false, aesGCM, ""}, // a method is used only if the token can also unwrap
 		{false, false, false, false, classDenied, ""},
 		{false, true, false, true, classDenied, ""},
 	} {
@@ -124,7 +124,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// faultClass is the class that an answer has for an error.
+// faultClass returns the class in the answer for an error.
 func faultClass(err error) string {
 	if f := new(fault); errors.As(err, &f) {
 		return f.Class

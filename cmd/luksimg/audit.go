@@ -62,11 +62,11 @@ The exit code is 1 if the chain is broken.` + cloudHelp,
 	return c
 }
 
-// auditResult is what audit --json prints.
+// auditResult is the output of audit --json.
 type auditResult struct {
 	*audit.Report
 	Broken  bool          `json:"broken"`
-	Events  int           `json:"events"` // that were read
+	Events  int           `json:"events"` // number of events read
 	Skipped audit.Skipped `json:"skipped"`
 }
 
@@ -102,15 +102,15 @@ func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 	}
 	r.Events = len(all)
 	if r.Skipped.Records > 0 {
-		t.Warn("%s, and skipped", term.Count(r.Skipped.Records, "record was no event", "records were no events"))
+		t.Warn("skipped %s", term.Count(r.Skipped.Records, "record that is not an event", "records that are not events"))
 	}
 	if r.Skipped.NoTime > 0 {
-		t.Warn("%s no time that can be read", term.Count(r.Skipped.NoTime, "event has", "events have"))
+		t.Warn("%s no readable time", term.Count(r.Skipped.NoTime, "event has", "events have"))
 	}
 	r.Report = audit.Chain(all, o.of)
 	r.Broken = r.Report.Broken()
 	if o.of.RootKeyCRN != "" && (o.of.ImageID != "" || o.of.ServerID != "") {
-		t.Say("events of a key service do not name an image: those of the root key may be of other images too")
+		t.Say("events of a key service do not name an image: some events of the root key can be of other images")
 	}
 	if err := drawAudit(svg, r.Report, o.of); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (o *auditVerbFlags) query(ctx context.Context) ([]audit.Event, audit.Skippe
 	var none audit.Skipped
 	endpoint := o.cloud.url(serviceLogs)
 	if endpoint == "" {
-		return nil, none, rest.WithHint(errors.New("no events were named"), "name a file, - for standard input, or Cloud Logs with --logs-url")
+		return nil, none, rest.WithHint(errors.New("no source of events"), "name a file, - for standard input, or Cloud Logs with --logs-url")
 	}
 	identity, err := o.cloud.iam(ctx)
 	if err != nil {
@@ -141,7 +141,7 @@ func (o *auditVerbFlags) query(ctx context.Context) ([]audit.Event, audit.Skippe
 	return cl.Query(ctx, o.ask)
 }
 
-// columns sets rows in columns.
+// columns formats rows in aligned columns.
 func columns(rows [][]string) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

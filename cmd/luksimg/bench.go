@@ -10,8 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/bench"
 )
 
-// benchTime is how long each setting is measured, all implementations together.
-// There are at most 16 settings.
+// benchTime is the time to measure each setting, for all implementations together. There are at most 16 settings.
 const benchTime = 800 * time.Millisecond
 
 func newBench(g *global) *cobra.Command {

@@ -11,6 +11,6 @@ func TestBenchRefuses(t *testing.T) {
 	c.SetArgs([]string{"--benchfmt"})
 	c.SilenceErrors, c.SilenceUsage = true, true
 	if err := c.ExecuteContext(t.Context()); err == nil {
-		t.Error("--benchfmt together with --json is taken")
+		t.Error("--benchfmt together with --json is accepted")
 	}
 }

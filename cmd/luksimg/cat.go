@@ -56,7 +56,7 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 		return err
 	}
 	if o.AsJSON {
-		return fmt.Errorf("what is in the image is the result: there is no room for --json")
+		return fmt.Errorf("cat writes the disk to standard output, so it does not support --json")
 	}
 	if err := stdio.CheckStdout("the disk"); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return s.wrap(err)
 	}
-	if n < s.img.Size() { // of a part the digest of an archive tells nothing
+	if n < s.img.Size() { // the digest in an archive covers the whole disk only
 		err = s.unchanged()
 	} else {
 		err = s.intact(ctx)

@@ -62,10 +62,10 @@ Exit codes: 0 the header conforms, 3 it does not, 1 it could not be read.`,
 	return c
 }
 
-// checkResult is what check --json prints.
+// checkResult is the output of check --json.
 type checkResult struct {
 	Conforms   bool               `json:"conforms"`
-	Policy     string             `json:"policy"` // its name
+	Policy     string             `json:"policy"` // the name of the policy
 	UUID       string             `json:"uuid"`
 	Violations []policy.Violation `json:"violations"`
 	Warnings   []string           `json:"warnings,omitempty"`
@@ -103,7 +103,7 @@ func (o *checkFlags) run(c *cobra.Command, args []string) error {
 	return fmt.Errorf("%s: %w %q: %d of its fields", name, policy.ErrViolated, r.Policy, len(r.Violations))
 }
 
-// read returns what the header says, of an image of any format, also one that is packed.
+// read returns the description of the LUKS header in an image of any format, packed or not.
 func (o *checkFlags) read(ctx context.Context, name string) (*luks.Info, error) {
 	in, err := openInput(ctx, o.global, name)
 	if err != nil {
@@ -114,7 +114,7 @@ func (o *checkFlags) read(ctx context.Context, name string) (*luks.Info, error) 
 		return nil, in.wrap(err)
 	}
 	var found *luks.Info
-	enough := errors.New("the header is all that is read")
+	enough := errors.New("stop after the header")
 	opts := luks.OpenOptions{AllowNullCipher: true, AllowTruncated: true, Accept: func(h *luks.Header) error {
 		i := h.Info()
 		found = &i
@@ -134,7 +134,7 @@ func (o *checkFlags) read(ctx context.Context, name string) (*luks.Info, error) 
 	if err := in.unpack(ctx, "", o.unpack.options(&o.Talk, in.name)); err != nil {
 		return nil, in.wrap(err)
 	}
-	// What is wrong with the rest of the image, such as a file that it needs, is not the question.
+	// The rest of the image, such as a missing backing file, does not matter for the header.
 	_, err = luksimg.Inspect(ctx, in.r, in.size, luksimg.ImageOptions{LUKS: opts, Partition: int(o.partition), Unpack: luksimg.Unpacking{Never: true}})
 	switch {
 	case found != nil:

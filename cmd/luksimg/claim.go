@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
-// flagUse is the use of a flag, and whether it is in the table.
+// flagUse returns the use of a flag, and whether the table has one.
 func flagUse(verb, flag string) (use, bool) {
 	u, ok := flagUses[verb+" "+flag]
 	if !ok {
@@ -26,7 +26,7 @@ func flagUse(verb, flag string) (use, bool) {
 	return u, ok
 }
 
-// argUse is the use of the argument with a number, and what usage calls it.
+// argUse returns the use of argument i, and its name in the usage line.
 func argUse(c *cobra.Command, i int) (use, string) {
 	uses := argUses[flags.Verb(c)]
 	if len(uses) == 0 {
@@ -40,8 +40,7 @@ func argUse(c *cobra.Command, i int) (use, string) {
 	return uses[i], what
 }
 
-// claim claims all files that the command line and the environment name. It is called before
-// the verb runs.
+// claim registers all files that the command line and the environment name. It runs before the verb.
 func (g *global) claim(c *cobra.Command, args []string) error {
 	for i, name := range args {
 		u, what := argUse(c, i)
@@ -82,7 +81,8 @@ func (g *global) claim(c *cobra.Command, args []string) error {
 	if err := g.files.CheckHeaders(); err != nil {
 		return err
 	}
-	// What the shell opened is an output too; by another name it is one already.
+	// The shell may have redirected standard output to a file. That file is an output too, unless "-" is registered
+	// already.
 	if !g.files.Writes("-") {
 		if fi, err := os.Stdout.Stat(); err == nil && fi.Mode().IsRegular() {
 			return g.files.Write("standard output", "-")
@@ -91,7 +91,7 @@ func (g *global) claim(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// use claims a file that is named on the command line.
+// use registers a file that the command line names.
 func (g *global) use(u use, what, name string) error {
 	switch {
 	case u&(reads|writes) == 0 || name == "":
@@ -103,7 +103,7 @@ func (g *global) use(u use, what, name string) error {
 	case u&kms != 0 && strings.HasPrefix(name, string(kmsuri.PKCS11)+":"):
 		t, err := kmsuri.ParseToken(name[len(kmsuri.PKCS11)+1:])
 		if err != nil {
-			return nil // the verb says so
+			return nil // the verb reports the error
 		}
 		for _, file := range []string{t.ModulePath, t.PINSource} {
 			if file != "" {
@@ -121,9 +121,9 @@ func (g *global) use(u use, what, name string) error {
 	case u&inside != 0:
 		name, _ = cutImage(name)
 	case web.Is(name) && u&writes != 0:
-		return rest.WithHint(fmt.Errorf("%s is written, and %s is on a web server", what, shown(name)), "write a file, or an object: cos://REGION/BUCKET/OBJECT")
+		return rest.WithHint(fmt.Errorf("%s is an output, but %s is on a web server", what, shown(name)), "write a file, or an object: cos://REGION/BUCKET/OBJECT")
 	case name == "-" && u&changes == changes:
-		return fmt.Errorf("%s is read and changed, which standard input can not be: it needs the name of a file", what)
+		return fmt.Errorf("%s is changed in place, which standard input cannot be: name a file", what)
 	case name == "-" && u&stream == 0:
 		return fmt.Errorf("%s needs the name of a file, not -", what)
 	}
@@ -136,7 +136,7 @@ func (g *global) use(u use, what, name string) error {
 	return g.files.Write(what, name)
 }
 
-// readSource claims a file that is read, or the folder of a container image.
+// readSource registers a file to read, or the folder of a container image.
 func (g *global) readSource(what, name string) error {
 	if isLayout(name) {
 		name = layoutFolder(name)

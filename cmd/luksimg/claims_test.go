@@ -19,7 +19,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
-// notFiles are the flags whose value is text that names no file.
+// notFiles are the flags whose value is text that does not name a file.
 var notFiles = strings.Fields(`account api-key-name billing boot-key-crn bucket changed-source cipher class
 	compression cos-instance-crn cos-url datacenter disk domain format hash hostname iam-url image
 	key-ring kms-instance-crn kms-url label logs-url name network new-key-ring note object os-code pbkdf profile progress query region
@@ -27,12 +27,12 @@ var notFiles = strings.Fields(`account api-key-name billing boot-key-crn bucket 
 	ssh-key standard-key subnet subsystem syntax target tier uuid vpc vpc-profile vpc-url wrapped-dek zone
 	listen shard socket sss tang thp tls-certificates scratch-dir member oci-image`)
 
-// namesNothing tells whether the value of a flag is one that can not name a file.
+// namesNothing reports whether the type of a flag excludes the name of a file.
 func namesNothing(f *pflag.Flag) bool {
 	return !strings.HasPrefix(f.Value.Type(), "string") && !strings.HasSuffix(f.Name, "-fd")
 }
 
-// eachVerb calls f with every command that does something.
+// eachVerb calls f with every runnable command.
 func eachVerb(f func(c *cobra.Command)) {
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
@@ -46,8 +46,7 @@ func eachVerb(f func(c *cobra.Command)) {
 	walk(newRoot())
 }
 
-// TestUses looks for every argument and every flag of every verb in the tables that say what
-// files the verb reads and writes, and for every entry of the tables in the verbs.
+// TestUses checks that the tables of uses list every argument and every flag of every verb, and nothing else.
 func TestUses(t *testing.T) {
 	known := map[string]bool{}
 	eachVerb(func(c *cobra.Command) {
@@ -66,7 +65,7 @@ func TestUses(t *testing.T) {
 	})
 	for verb := range argUses {
 		if !known[verb] {
-			t.Errorf("argUses has the verb %s, which is not there", verb)
+			t.Errorf("argUses has the unknown verb %s", verb)
 		}
 	}
 	for flag := range flagUses {
@@ -76,7 +75,7 @@ func TestUses(t *testing.T) {
 	}
 }
 
-// A place is an argument or a flag of a verb, to put the name of a file in.
+// A place is an argument or a flag of a verb that can name a file.
 type place struct {
 	use
 	arg  int // -1 for a flag
@@ -104,8 +103,8 @@ func placesOf(c *cobra.Command) (all []place) {
 	return all
 }
 
-// withFiles is the command line of a verb with files in some places, and others in the
-// arguments that must be there.
+// withFiles returns a command line of a verb with the given files in some places. It adds files for the other
+// required arguments.
 func withFiles(t *testing.T, c *cobra.Command, files map[place]string) []string {
 	line := strings.Fields(flags.Verb(c))
 	instead := slices.ContainsFunc(slices.Collect(maps.Keys(files)), func(p place) bool { return flags.Verb(c)+" "+p.flag == "deploy job" }) // of SRC
@@ -146,7 +145,7 @@ func withFiles(t *testing.T, c *cobra.Command, files map[place]string) []string 
 	return line
 }
 
-// contentsOf returns what is in the folder.
+// contentsOf returns the contents of the files in the folder.
 func contentsOf(t *testing.T) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(".")
@@ -164,8 +163,7 @@ func contentsOf(t *testing.T) map[string]string {
 	return all
 }
 
-// TestNoOutputIsAnInput gives one file to every pair of an input and an output, or of two
-// outputs, of every verb.
+// TestNoOutputIsAnInput gives one file to every pair of an input and an output, and of two outputs, of every verb.
 func TestNoOutputIsAnInput(t *testing.T) {
 	t.Chdir(t.TempDir())
 	content := bytes.Repeat([]byte("what is not to be lost\n"), 1000)
@@ -234,7 +232,7 @@ func mustGetwd(t *testing.T) string {
 	return dir
 }
 
-// TestStandardStreamsAreFilesToo: the shell opens files as well.
+// TestStandardStreamsAreFilesToo checks the files to which the shell redirects.
 func TestStandardStreamsAreFilesToo(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("disk", make([]byte, 4096), 0o600); err != nil {

@@ -14,17 +14,17 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A clevisFlag has an image open by its tokens of clevis. Without it no image has a server asked.
+// A clevisFlag allows opening an image by its clevis tokens. Without the flag, luksimg never contacts a Tang server.
 type clevisFlag bool
 
 func (o *clevisFlag) add(c *cobra.Command) {
 	c.Flags().BoolVar((*bool)(o), "clevis", false, "ask the Tang servers that clevis tokens in a LUKS2 image name; luksimg prints their names first")
 }
 
-// byClevis is unlock by the tokens of clevis in the header, one after the other.
+// byClevis opens a key slot by the clevis tokens in the header, one after the other.
 func (o *unlockFlags) byClevis(ctx context.Context, g *global, name string, h *luks.Header, use func(openedSlot) error) error {
 	if h.Version() == 1 {
-		return rest.WithHint(errors.New("LUKS1 has no tokens; what clevis keeps in luksmeta instead is not read here"),
+		return rest.WithHint(errors.New("LUKS1 has no tokens, and luksimg does not read clevis data in luksmeta"),
 			"clevis luks pass tells the passphrase of a key slot, which --passphrase-file takes")
 	}
 	var failed []error
@@ -47,14 +47,14 @@ func (o *unlockFlags) byClevis(ctx context.Context, g *global, name string, h *l
 		failed = append(failed, &tokenError{k.Number, err})
 	}
 	if failed == nil {
-		return rest.WithHint(errors.New("no token of clevis is for a key slot that may be tried"),
+		return rest.WithHint(errors.New("no clevis token is for an allowed key slot"),
 			cmp.Or(hardwareHint(h.Tokens()), "luksimg token list FILE shows the tokens; luksimg key add --tang makes one"))
 	}
 	return errors.Join(failed...)
 }
 
-// openBinding has the binding in a token opened, and one of these key slots with what is in it. Which
-// servers that may ask is told before.
+// openBinding opens the binding in a token, and then one of the key slots with its passphrase. It first prints which
+// servers it may contact.
 func openBinding(ctx context.Context, g *global, name string, h *luks.Header, k luks.Token, slots []int) (openedSlot, error) {
 	binding, err := clevis.FromToken(k.JSON)
 	if err != nil {
@@ -64,7 +64,7 @@ func openBinding(ctx context.Context, g *global, name string, h *luks.Header, k 
 	if err != nil {
 		return openedSlot{}, err
 	}
-	g.Say("%s: token %d of clevis: %s", name, k.Number, about)
+	g.Say("%s: clevis token %d: %s", name, k.Number, about)
 	passphrase, err := clevis.Decrypt(ctx, binding, &tang.Client{})
 	if err != nil {
 		return openedSlot{}, err

@@ -12,11 +12,11 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// fastKDF is a key slot that opens at once.
+// fastKDF are flags for a key slot that opens fast.
 var fastKDF = []string{"--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"}
 
-// TestTangTerminal: a server that nobody has vouched for is trusted if a person says so, and no
-// server is asked because an image names it.
+// TestTangTerminal checks that a person can confirm the keys of a Tang server, and that an image alone never makes
+// luksimg contact a server.
 func TestTangTerminal(t *testing.T) {
 	server := need.NewTang(t)
 	luksimg, dir := command(t), t.TempDir()
@@ -36,7 +36,7 @@ func TestTangTerminal(t *testing.T) {
 	}
 	run(exit.Done, append([]string{"encrypt", "--key-file", "key", "disk", "image"}, fastKDF...)...)
 	add := []string{"key", "add", "--key-file", "key", "--tang", server.URL, "image"}
-	if out := run(exit.Failure, add...); !strings.Contains(out, "nobody has vouched") || !strings.Contains(out, "--thp") {
+	if out := run(exit.Failure, add...); !strings.Contains(out, "are not confirmed") || !strings.Contains(out, "--thp") {
 		t.Errorf("without a terminal: %s", out)
 	}
 	for _, c := range []struct {
@@ -46,7 +46,7 @@ func TestTangTerminal(t *testing.T) {
 		s := start(t, dir, luksimg, add...)
 		s.expect("Do you trust it? [y/N] ")
 		if !strings.Contains(s.text(), server.Thumbprint("S256")) || !strings.Contains(s.text(), server.URL) {
-			t.Errorf("it does not say what is to be trusted: %s", s.text())
+			t.Errorf("the prompt does not show the thumbprint: %s", s.text())
 		}
 		s.enter(c.answer + "\n")
 		if code := s.code(); code != c.code {
@@ -56,20 +56,20 @@ func TestTangTerminal(t *testing.T) {
 	if out := run(exit.Done, "token", "list", "image"); strings.Count(out, "token ") != 1 || !strings.Contains(out, server.URL) {
 		t.Errorf("tokens: %s", out)
 	}
-	if out := run(exit.Done, "key", "test", "--clevis", "image"); !strings.Contains(out, "opens key slot 1") || !strings.Contains(out, "token 0 of clevis: tang "+server.URL) {
+	if out := run(exit.Done, "key", "test", "--clevis", "image"); !strings.Contains(out, "opens key slot 1") || !strings.Contains(out, "clevis token 0: tang "+server.URL) {
 		t.Errorf("%s", out)
 	}
-	if out := run(exit.Failure, "key", "test", "--clevis", "--key-slot", "0", "image"); !strings.Contains(out, "no token of clevis") {
+	if out := run(exit.Failure, "key", "test", "--clevis", "--key-slot", "0", "image"); !strings.Contains(out, "no clevis token") {
 		t.Errorf("%s", out)
 	}
 	run(exit.Failure, "key", "test", "--clevis", "--key-file", "key", "image")
-	// Without the flag there is no key, and nobody to ask.
+	// Without the flag luksimg has no key and cannot ask.
 	if out := run(exit.Failure, "key", "test", "image"); !strings.Contains(out, "no key was given") {
 		t.Errorf("%s", out)
 	}
 	server.Rotate()
 	run(exit.Done, "verify", "--clevis", "disk", "image")
-	if out := run(exit.Done, append([]string{"key", "change", "--clevis", "--generate-key", "new", "image"}, fastKDF...)...); !strings.Contains(out, `warning: token 0, "clevis", is for the key that key slot 1 had`) {
+	if out := run(exit.Done, append([]string{"key", "change", "--clevis", "--generate-key", "new", "image"}, fastKDF...)...); !strings.Contains(out, `warning: token 0, "clevis", is for the previous key of key slot 1`) {
 		t.Errorf("%s", out)
 	}
 	if out := run(exit.WrongKey, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: the token is of another key slot, or the key of its key slot was changed") {
@@ -88,7 +88,7 @@ func TestTangTerminal(t *testing.T) {
 	}
 }
 
-// TestClevisMemory looks for the keys of bindings and recovery keys in the memory.
+// TestClevisMemory searches the process's memory for keys of bindings and recovery keys.
 func TestClevisMemory(t *testing.T) {
 	need.Program(t, "clevis")
 	server := need.NewTang(t)
@@ -101,7 +101,7 @@ func TestClevisMemory(t *testing.T) {
 	encrypt := append([]string{"encrypt", "-q", "--key-file", key.name, "--volume-key-file", volume.name}, fastKDF...)
 	s.run(secrets, append(encrypt, at("disk"), at("image"))...)
 
-	// A key that clevis bound.
+	// A key in a binding of clevis.
 	bind := exec.Command("sh", "-c", `jwe=$(clevis encrypt tang '{"url":"`+server.URL+`"}' -y <key) && echo "$jwe" | jose jwe fmt -i- | sed 's/^/{"type":"clevis","keyslots":["0"],"jwe":/; s/$/}/' >token`)
 	bind.Dir = dir
 	if out, err := bind.CombinedOutput(); err != nil {
@@ -111,7 +111,7 @@ func TestClevisMemory(t *testing.T) {
 	s.run(secrets, "decrypt", "-q", "--clevis", at("image"), at("plain"))
 	s.run(secrets, "key", "test", "-q", "--clevis", at("image"))
 
-	// A key that is made here, which clevis tells afterwards, and a recovery key.
+	// A key in a binding of luksimg, which clevis prints afterwards, and a recovery key.
 	s.run(secrets, "key", "add", "-q", "--key-file", key.name, "--tang", server.URL, "--thp", server.Thumbprint("S256"), at("image"))
 	pass := exec.Command("sh", "-c", "clevis luks pass -d image -s 1 >made")
 	pass.Dir = dir

@@ -26,17 +26,17 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// A cloudScript is a script with a sandbox of its own.
+// A cloudScript is a script with its own sandbox.
 type cloudScript struct {
 	*sandbox.Sandbox
 	faults  *fault.Set
 	env     []string
-	delayed chan struct{} // gets a value when a request is held up
-	secrets [][]byte      // what no output may hold
-	ahead   atomic.Int64  // of the clock of the sandbox, a time.Duration
+	delayed chan struct{} // receives a value when a request is held up
+	secrets [][]byte      // no output may contain these
+	ahead   atomic.Int64  // how far the sandbox's clock is ahead, a time.Duration
 }
 
-// TestCloud runs the scripts that need a cloud: each has a sandbox.
+// TestCloud runs the scripts that need a cloud, each with a sandbox.
 func TestCloud(t *testing.T) {
 	cmds := maps.Clone(scriptCommands)
 	maps.Copy(cmds, map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -56,7 +56,7 @@ func TestCloud(t *testing.T) {
 	})
 	testscript.Run(t, testscript.Params{Dir: "testdata/cloud", Cmds: cmds, Setup: func(e *testscript.Env) error {
 		s := &cloudScript{delayed: make(chan struct{}, 100)}
-		// What is held up waits for the client to go.
+		// A held request waits until the client disconnects.
 		s.faults = &fault.Set{Sleep: func(ctx context.Context, _ time.Duration) {
 			s.delayed <- struct{}{}
 			<-ctx.Done()
@@ -84,7 +84,7 @@ func cloudOf(ts *testscript.TestScript) *cloudScript { return ts.Value("cloud").
 
 var token = regexp.MustCompile(`Bearer |eyJ[\w-]+\.eyJ`)
 
-// check fails if a text holds a secret.
+// check fails if a text contains a secret.
 func (s *cloudScript) check(ts *testscript.TestScript, what, text string) {
 	for _, secret := range s.secrets {
 		if bytes.Contains([]byte(text), secret) {
@@ -96,7 +96,7 @@ func (s *cloudScript) check(ts *testscript.TestScript, what, text string) {
 	}
 }
 
-// cmdCloud is code, and looks for secrets in what the command prints.
+// cmdCloud is cmdCode with a check of the output for secrets.
 func cmdCloud(ts *testscript.TestScript, _ bool, args []string) {
 	cmdCode(ts, false, args)
 	s := cloudOf(ts)
@@ -104,7 +104,7 @@ func cmdCloud(ts *testscript.TestScript, _ bool, args []string) {
 	s.check(ts, "standard error", ts.ReadFile("stderr"))
 }
 
-// cmdSecret makes the contents of files, and what they are the base64 text of, secrets.
+// cmdSecret declares the contents of files secret, and what they are the base64 text of.
 func cmdSecret(ts *testscript.TestScript, _ bool, args []string) {
 	s := cloudOf(ts)
 	for _, name := range args {
@@ -116,7 +116,7 @@ func cmdSecret(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// cmdClean looks for secrets in files.
+// cmdClean checks files for secrets.
 func cmdClean(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
 		cloudOf(ts).check(ts, name, ts.ReadFile(name))
@@ -137,9 +137,8 @@ func cmdFault(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(cloudOf(ts).faults.Arm(f))
 }
 
-// cmdInterrupt runs a command that must end with an exit code after a signal, which it
-// gets as soon as a request of its is held up: "interrupt 5 luksimg ...". With "killed" for
-// the code it is killed.
+// cmdInterrupt runs a command and sends it a signal when one of its requests is held up. The command must end with an
+// exit code: "interrupt 5 luksimg ...". The code "killed" sends SIGKILL.
 func cmdInterrupt(ts *testscript.TestScript, _ bool, args []string) {
 	s := cloudOf(ts)
 	signal, want := os.Interrupt, -1
@@ -166,7 +165,7 @@ func cmdInterrupt(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(c.Process.Signal(signal))
 		err = <-done
 	case err = <-done:
-		ts.Fatalf("it ended by itself: %v\n%s", err, out.String())
+		ts.Fatalf("the command ended before the signal: %v\n%s", err, out.String())
 	}
 	s.faults.Clear()
 	s.check(ts, "the output", out.String())
@@ -180,7 +179,7 @@ func cmdInterrupt(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("interrupted"), out.Bytes(), 0o600))
 }
 
-// owner returns a client of IAM that may do everything.
+// owner returns an IAM client with all permissions.
 func (s *cloudScript) owner(ts *testscript.TestScript) *iam.Client {
 	set := s.Settings()
 	c, err := iam.New(iam.Options{URL: set.IAM, APIKey: []byte(set.APIKey)})
@@ -188,7 +187,7 @@ func (s *cloudScript) owner(ts *testscript.TestScript) *iam.Client {
 	return c
 }
 
-// cmdStranger makes a service id that may do nothing, and has the script go on as it.
+// cmdStranger creates a service ID without permissions and continues the script as that identity.
 func cmdStranger(ts *testscript.TestScript, _ bool, _ []string) {
 	ctx, s := context.Background(), cloudOf(ts)
 	owner, account := s.owner(ts), s.Settings().Account
@@ -210,7 +209,7 @@ func cmdRotate(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(c.Rotate(context.Background(), nil))
 }
 
-// cmdUnsent checks how many unfinished uploads the bucket has.
+// cmdUnsent checks the number of unfinished uploads in the bucket.
 func cmdUnsent(ts *testscript.TestScript, _ bool, args []string) {
 	set := cloudOf(ts).Settings()
 	c, err := cos.New(cos.Options{Endpoint: set.COS, HMAC: &cos.HMAC{AccessKeyID: set.AccessKeyID, SecretAccessKey: []byte(set.SecretAccessKey)}})
@@ -234,14 +233,14 @@ func cmdEdit(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// cmdLater sets the clock of the sandbox forward.
+// cmdLater sets the sandbox's clock forward.
 func cmdLater(ts *testscript.TestScript, _ bool, args []string) {
 	d, err := time.ParseDuration(args[0])
 	ts.Check(err)
 	cloudOf(ts).ahead.Add(int64(d))
 }
 
-// cmdEnvFile sets a variable to what a file holds: "envfile NAME FILE".
+// cmdEnvFile sets a variable to the content of a file: "envfile NAME FILE".
 func cmdEnvFile(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }

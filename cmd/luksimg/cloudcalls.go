@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/vpc"
 )
 
-// classicClient returns the client of classic infrastructure.
+// classicClient returns a client of classic infrastructure.
 func (o *cloudFlags) classicClient(ctx context.Context) (*softlayer.Client, error) {
 	network, err := o.net()
 	if err != nil {
@@ -31,7 +31,7 @@ func (o *cloudFlags) classicClient(ctx context.Context) (*softlayer.Client, erro
 	return softlayer.New(softlayer.Options{Endpoint: o.url(serviceSoftLayer), Network: network, User: user, APIKey: string(key), Settle: o.settle})
 }
 
-// vpcClient returns the client of VPC in a region.
+// vpcClient returns a client of VPC in a region.
 func (o *cloudFlags) vpcClient(ctx context.Context, region string) (*vpc.Client, error) {
 	network, err := o.net()
 	if err != nil {
@@ -44,8 +44,8 @@ func (o *cloudFlags) vpcClient(ctx context.Context, region string) (*vpc.Client,
 	return vpc.New(vpc.Options{Region: region, Endpoint: o.url(serviceVPC), Network: network, Tokens: identity, Settle: o.settle})
 }
 
-// driver returns the cloud of a target. region is that of VPC, and handover gives the key that
-// classic infrastructure uses.
+// driver returns the driver of a target. region is the VPC region. handover supplies the API key that classic
+// infrastructure uses.
 func (o *cloudFlags) driver(ctx context.Context, target, region string, handover *handoverFlags, log *audit.Logger) (deploy.Driver, error) {
 	if target == deploy.VPC {
 		c, err := o.vpcClient(ctx, region)
@@ -55,13 +55,13 @@ func (o *cloudFlags) driver(ctx context.Context, target, region string, handover
 	return deploy.NewClassic(c, func() ([]byte, error) { return handover.read(ctx, log) }), err
 }
 
-// clients returns the clients of a deployment. It sends nothing.
+// clients returns the clients of a deployment. It sends no request.
 func (o *cloudFlags) clients(ctx context.Context, d *deploy.Deployment, handover *handoverFlags, log *audit.Logger) (cl deploy.Clients, err error) {
 	cl.Log = log
 	if cl.Identity, err = o.iam(ctx); err != nil {
 		return cl, err
 	}
-	// The correlation is in the events of the key service too.
+	// The correlation ID also appears in the events of the key service.
 	if cl.RootKey, err = o.keyProtect(ctx, d.Plan.RootKeyCRN, d.ID); err != nil {
 		return cl, err
 	}
@@ -74,7 +74,7 @@ func (o *cloudFlags) clients(ctx context.Context, d *deploy.Deployment, handover
 	return cl, err
 }
 
-// object returns the object of a URI, and a client.
+// object parses the URI of an object, and returns a client for it.
 func (o *cloudFlags) object(ctx context.Context, uri string) (at cos.Object, c *cos.Client, err error) {
 	if at, err = cos.ParseURI(uri); err == nil {
 		c, err = o.cos(ctx, "")
@@ -82,24 +82,24 @@ func (o *cloudFlags) object(ctx context.Context, uri string) (at cos.Object, c *
 	return at, c, err
 }
 
-// checkPlace looks at where an image is to be uploaded.
+// checkPlace checks the destination of an upload.
 func (g *global) checkPlace(ctx context.Context, c *cos.Client, at cos.Object, o cos.PlaceOptions) error {
 	asked, err := c.CheckPlace(ctx, at, o)
 	if !asked && err == nil {
-		g.Say("%s: this identity may not ask where the bucket is, so that it was not checked", at.Bucket)
+		g.Say("%s: this identity may not read the location of the bucket, so it was not checked", at.Bucket)
 	}
 	return err
 }
 
-// handoverFlags give the API key that the importer uses, which is best one of a service id
-// that can do no more than that.
+// handoverFlags name the API key that the cloud's importer uses. Best is the API key of a service ID that may do only
+// this.
 type handoverFlags struct{ file string }
 
 func (o *handoverFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&o.file, "ibm-api-key-file", "", "`FILE` with the API key that the cloud itself uses for the object and the root key, such as setup makes (default: that of $"+envAPIKey+")")
+	c.Flags().StringVar(&o.file, "ibm-api-key-file", "", "`FILE` with the API key that the cloud itself uses for the object and the root key; setup makes one (default: $"+envAPIKey+")")
 }
 
-// read returns the API key, which the caller wipes, and which is in no log.
+// read returns the API key and hides it from the log. The caller wipes it.
 func (o *handoverFlags) read(ctx context.Context, log *audit.Logger) (key []byte, err error) {
 	if o.file == "" {
 		key, err = credential(ctx, envAPIKey)
@@ -110,7 +110,7 @@ func (o *handoverFlags) read(ctx context.Context, log *audit.Logger) (key []byte
 	return key, err
 }
 
-// event tells what happens in the cloud.
+// event reports an event of a deployment.
 func (g *global) event(e deploy.Event) {
 	if e.Warning {
 		g.Warn("%s", e.Text)
@@ -119,10 +119,10 @@ func (g *global) event(e deploy.Event) {
 	}
 }
 
-// addWait adds the flags that say how to wait for what takes the cloud minutes.
+// addWait adds the flags for waiting until the cloud has finished.
 func addWait(c *cobra.Command, o *softlayer.WaitOptions) {
 	c.Flags().DurationVar(&o.Timeout, "timeout", 2*time.Hour, "how long to wait for the cloud")
-	c.Flags().DurationVar(&o.Interval, "poll", 10*time.Second, "how often to ask the cloud meanwhile")
+	c.Flags().DurationVar(&o.Interval, "poll", 10*time.Second, "time between two requests for the state")
 }
 
 func checkWait(o softlayer.WaitOptions) error {
@@ -132,19 +132,19 @@ func checkWait(o softlayer.WaitOptions) error {
 	return nil
 }
 
-// auditFlags say where to write down what luksimg itself does in the cloud.
+// auditFlags name the log of luksimg's own actions in the cloud.
 type auditFlags struct{ file string }
 
 func (o *auditFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.file, "audit-log", "", "append each action in the cloud to `FILE`, as one CADF event (JSON) a line, which luksimg audit reads")
 }
 
-// open opens the log, if there is one. correlation ties the events to those of the services.
+// open opens the log, or returns nil if no log was named. correlation links its events to those of the services.
 func (o *auditFlags) open(correlation string) (*audit.Logger, error) {
 	return audit.OpenLog(o.file, audit.LoggerOptions{CorrelationID: correlation, Initiator: audit.Party{Name: toolName()}})
 }
 
-// callFlags are of the verbs that are one call of the cloud.
+// callFlags are the flags of verbs that make one call to the cloud.
 type callFlags struct {
 	deploy.CallOptions
 	audit auditFlags
@@ -156,7 +156,7 @@ func (o *callFlags) add(c *cobra.Command) {
 	o.audit.add(c)
 }
 
-// run calls the cloud, with a log that is closed then, and prints what there is.
+// run makes the call, closes the log and prints the result.
 func (o *callFlags) run(g *global, call func(opts deploy.CallOptions) (fmt.Stringer, error)) (err error) {
 	o.Event = g.event
 	if o.Log, err = o.audit.open(""); err != nil {

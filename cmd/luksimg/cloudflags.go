@@ -19,7 +19,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// Names of the services whose address a flag may set.
+// Names of the services whose URL a flag can set.
 const (
 	serviceIAM       = "iam"
 	serviceKMS       = "kms"
@@ -29,8 +29,8 @@ const (
 	serviceLogs      = "logs"
 )
 
-// services are the environment variables for the addresses of services, and what the help calls
-// them; the flags are --iam-url and so on.
+// services lists the environment variable for the URL of each service, and the name of the service in the help. The
+// flags are --iam-url and so on.
 var services = map[string]struct{ variable, name string }{
 	serviceIAM:       {"IBMCLOUD_IAM_URL", "IAM"},
 	serviceKMS:       {"LUKSIMG_KMS_URL", "Key Protect"},
@@ -40,51 +40,50 @@ var services = map[string]struct{ variable, name string }{
 	serviceLogs:      {"LUKSIMG_LOGS_URL", "Cloud Logs"},
 }
 
-// Environment variables with credentials. There is no flag for a secret: every user of
-// the machine could see it.
+// Environment variables with credentials. No flag accepts a secret, because every user of the machine could see it.
 const (
 	envAPIKey = "IBMCLOUD_API_KEY"
 	envSLUser = "SL_USERNAME"
 	envSLKey  = "SL_API_KEY"
 )
 
-// hmacNames are the pairs of names for HMAC credentials: those of a service credential of
-// Object Storage, and those that all programs which speak S3 know.
+// hmacNames are the environment variables of HMAC credentials: those of an Object Storage service credential, and
+// those of programs that use S3.
 var hmacNames = [][2]string{
 	{"COS_HMAC_ACCESS_KEY_ID", "COS_HMAC_SECRET_ACCESS_KEY"},
 	{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
 }
 
-// envRootKey names a root key, which is no secret.
+// envRootKey names a root key. The name is not a secret.
 const envRootKey = "LUKSIMG_ROOT_KEY_CRN"
 
 // envCOSInstance names an instance of Object Storage.
 const envCOSInstance = "LUKSIMG_COS_INSTANCE_CRN"
 
-// cosHelp is a part of the help of the verbs that are about Object Storage.
+// cosHelp is part of the help of verbs that use Object Storage.
 const cosHelp = cloudHelp + ` Without one, COS_HMAC_ACCESS_KEY_ID and COS_HMAC_SECRET_ACCESS_KEY are HMAC
 credentials, or the same names with AWS in place of COS_HMAC.`
 
-// cloudHelp is a part of the help of all verbs that use IBM Cloud.
+// cloudHelp is part of the help of verbs that use IBM Cloud.
 const cloudHelp = `
 
 Credentials are in the environment: IBMCLOUD_API_KEY has an API key, or @FILE to read it
 from a file.`
 
-// cloudFlags say how to reach the services of IBM Cloud.
+// cloudFlags select the endpoints of IBM Cloud services.
 type cloudFlags struct {
 	urls      map[string]*string
 	network   string
-	private   bool // the old name of --network private
+	private   bool // an alias of --network private
 	keyRing   string
 	dedicated bool
-	settle    time.Duration // how long to look for what a call made whose answer was lost; 0 is the clients' own
+	settle    time.Duration // how long to check whether a call with a lost reply took effect; 0 is the client's default
 
 	identity *iam.Client
 	pins     *pinBook // of PKCS#11 tokens
 }
 
-// add adds the flags for some services, and for IAM, unless the verb has them.
+// add adds the flags for these services and for IAM, unless the verb has them.
 func (o *cloudFlags) add(c *cobra.Command, names ...string) {
 	f := c.Flags()
 	if o.urls == nil {
@@ -96,7 +95,7 @@ func (o *cloudFlags) add(c *cobra.Command, names ...string) {
 	}
 	if slices.Contains(names, serviceKMS) && f.Lookup("key-ring") == nil {
 		f.StringVar(&o.keyRing, "key-ring", "", "`ID` of the root key's key ring (default: all that this identity may use)")
-		f.BoolVar(&o.dedicated, "kms-dedicated", false, "the instance is one of Key Protect Dedicated, at INSTANCE.api.REGION.kms.appdomain.cloud")
+		f.BoolVar(&o.dedicated, "kms-dedicated", false, "the instance is in Key Protect Dedicated, at INSTANCE.api.REGION.kms.appdomain.cloud")
 	}
 	for _, s := range append([]string{serviceIAM}, names...) {
 		if o.urls[s] == nil {
@@ -108,12 +107,12 @@ func (o *cloudFlags) add(c *cobra.Command, names ...string) {
 	}
 }
 
-// addSettle adds the flag of the verbs that make what must not be made twice.
+// addSettle adds --settle to verbs whose calls must not take effect twice.
 func (o *cloudFlags) addSettle(c *cobra.Command) {
-	c.Flags().DurationVar(&o.settle, "settle", 2*time.Minute, "how long to check whether a call took effect whose reply was lost, before it is retried, and to wait for a new authorization")
+	c.Flags().DurationVar(&o.settle, "settle", 2*time.Minute, "how long to check whether a call with a lost reply took effect before retrying it, and to wait for a new authorization")
 }
 
-// url returns the address of a service: what the flag says, or the environment, or "".
+// url returns the URL of a service from the flag or the environment, or "".
 func (o *cloudFlags) url(service string) string {
 	if u := o.urls[service]; u != nil && *u != "" {
 		return *u
@@ -121,7 +120,7 @@ func (o *cloudFlags) url(service string) string {
 	return os.Getenv(services[service].variable)
 }
 
-// net returns the network of IBM's addresses.
+// net returns the network that the flags select, "" for the default.
 func (o *cloudFlags) net() (string, error) {
 	if err := endpoint.Check(o.network); err != nil {
 		return "", fmt.Errorf("--%w", err)
@@ -135,12 +134,12 @@ func (o *cloudFlags) net() (string, error) {
 	return o.network, nil
 }
 
-// credential returns the value of an environment variable, or the content of the file
-// that it names as @FILE, without the space around it. The caller wipes it.
+// credential returns the value of an environment variable without surrounding space. If the value is @FILE, it
+// returns the content of the file. The caller wipes it.
 func credential(ctx context.Context, name string) ([]byte, error) {
 	value := os.Getenv(name)
 	if value == "" {
-		return nil, rest.WithHint(fmt.Errorf("there are no credentials: %s is not set", name),
+		return nil, rest.WithHint(fmt.Errorf("no credentials: %s is not set", name),
 			"set "+name+" to the API key, or to @FILE for a file that holds it")
 	}
 	file, ok := strings.CutPrefix(value, "@")
@@ -150,7 +149,7 @@ func credential(ctx context.Context, name string) ([]byte, error) {
 	return keys.ReadAPIKey(ctx, name, file)
 }
 
-// iam returns the identity whose API key is in the environment: one for all services.
+// iam returns the identity of the API key in the environment. All services share it.
 func (o *cloudFlags) iam(ctx context.Context) (*iam.Client, error) {
 	if o.identity != nil {
 		return o.identity, nil
@@ -168,8 +167,7 @@ func (o *cloudFlags) iam(ctx context.Context) (*iam.Client, error) {
 	return o.identity, err
 }
 
-// keyProtect returns the client of a root key, or of an instance, by its CRN. correlation may
-// be "".
+// keyProtect returns a client for the CRN of a root key or of an instance. correlation can be "".
 func (o *cloudFlags) keyProtect(ctx context.Context, crn, correlation string) (*keyprotect.Client, error) {
 	network, err := o.net()
 	if err != nil {
@@ -183,9 +181,8 @@ func (o *cloudFlags) keyProtect(ctx context.Context, crn, correlation string) (*
 		KeyRing: o.keyRing, CorrelationID: correlation})
 }
 
-// cos returns a client of Object Storage, with the API key, or with HMAC credentials where
-// there is none. instance is the CRN of the service instance, which only making a bucket
-// needs.
+// cos returns a client of Object Storage. It uses the API key if there is one, and otherwise HMAC credentials.
+// instance is the CRN of the service instance, needed only to create a bucket.
 func (o *cloudFlags) cos(ctx context.Context, instance string) (*cos.Client, error) {
 	network, err := o.net()
 	if err != nil {
@@ -200,7 +197,7 @@ func (o *cloudFlags) cos(ctx context.Context, instance string) (*cos.Client, err
 		if err != nil {
 			return nil, err
 		}
-		// The client needs it as long as the process lives.
+		// The client keeps the secret for the lifetime of the process.
 		opts.HMAC = &cos.HMAC{AccessKeyID: os.Getenv(names[0]), SecretAccessKey: secret}
 		return cos.New(opts)
 	}
@@ -212,14 +209,13 @@ func (o *cloudFlags) cos(ctx context.Context, instance string) (*cos.Client, err
 	return cos.New(opts)
 }
 
-// isCOS tells whether the name of a file is that of an object.
+// isCOS reports whether a name is a cos:// URI, which names an object in Object Storage.
 func isCOS(name string) bool { return strings.HasPrefix(name, "cos://") }
 
-// softLayer returns the credentials of classic infrastructure: the name of a user, and the
-// API key, which the caller wipes.
+// softLayer returns the user name and the API key for classic infrastructure. The caller wipes the key.
 func (o *cloudFlags) softLayer(ctx context.Context) (user string, key []byte, err error) {
 	if user = os.Getenv(envSLUser); user == "" {
-		return "", nil, rest.WithHint(errors.New("there are no credentials: SL_USERNAME is not set"),
+		return "", nil, rest.WithHint(errors.New("no credentials: SL_USERNAME is not set"),
 			"set SL_USERNAME and SL_API_KEY to those of classic infrastructure: cloud.ibm.com, Manage, Access (IAM), API keys")
 	}
 	key, err = credential(ctx, envSLKey)

@@ -31,7 +31,7 @@ func (c *cloud) setup(more ...string) []string {
 		"--cos-instance-crn", c.COSInstance, "--bucket", testBucket, "--api-key-file", "importer.key"}, more...)
 }
 
-// secrets are all that must be nowhere: the credentials, and the data key of the envelope.
+// secrets returns the credentials and the data key of the envelope, which no output may contain.
 func (c *cloud) secrets(envelope string) [][]byte {
 	c.t.Helper()
 	all := [][]byte{[]byte(c.APIKey), []byte(c.UserKey), []byte(c.SecretAccessKey)}
@@ -56,7 +56,7 @@ func (c *cloud) secrets(envelope string) [][]byte {
 
 var bearer = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.|Bearer [A-Za-z0-9]`)
 
-// clean checks that no secret is in a text.
+// clean checks that a text contains no secret.
 func clean(t *testing.T, what string, text []byte, secrets [][]byte) {
 	t.Helper()
 	for i, s := range secrets {
@@ -72,8 +72,8 @@ func clean(t *testing.T, what string, text []byte, secrets [][]byte) {
 	}
 }
 
-// TestSecrets looks for every secret that was used, wherever it could have got: output of runs
-// that work and of runs that fail, files, the audit log, and the arguments of processes.
+// TestSecrets searches for every secret in the output of successful and failed runs, in files, in the audit log, and
+// in the arguments of processes.
 func TestSecrets(t *testing.T) {
 	c := newCloud(t, sandbox.Options{StepTime: 20 * time.Millisecond})
 	var r account.Report
@@ -87,7 +87,7 @@ func TestSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A service that repeats what it was sent.
+	// A service that echoes the request.
 	echo := fmt.Sprintf(`{"error":"what is %s, and %s?","code":"SoftLayer_Exception_Public"}`, key, c.UserKey)
 	if err := c.Faults().Arm(fault.Fault{Path: "/rest/v3.1/SoftLayer_Virtual_Guest_Block_Device_Template_Group/createFromIcos.json", Status: 500, Body: echo}); err != nil {
 		t.Fatal(err)
@@ -127,9 +127,9 @@ func TestSecrets(t *testing.T) {
 	}
 	secrets := c.secrets("web.envelope.json")
 	if runtime.GOOS == "linux" && !bytes.Contains(bytes.Join(lines, nil), []byte("--ibm-api-key-file")) {
-		t.Error("the process itself was not seen")
+		t.Error("the list of processes lacks this process")
 	}
-	for i, secret := range secrets { // of all processes, whose arguments may otherwise be anything
+	for i, secret := range secrets { // of all processes; their other arguments do not matter
 		if bytes.Contains(bytes.Join(lines, []byte("\n")), secret) {
 			t.Errorf("an argument of a process holds secret %d", i)
 		}
@@ -150,7 +150,7 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("files: %q", got)
 	}
 
-	// The log tells of all that was done, and with the events of the cloud it makes a chain.
+	// The log records all actions, and completes the chain of the cloud's events.
 	log, err := os.ReadFile(filepath.Join(c.dir, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestSecrets(t *testing.T) {
 	}
 	c.ok("audit", "--root-key-crn", r.RootKeyCRN, "--logs-url", c.Logs)
 	if errs := c.fails(1, "the chain of events is broken", "audit", "--root-key-crn", r.RootKeyCRN, "log"); !strings.Contains(errs, "unwrap") {
-		t.Errorf("what luksimg says itself is no evidence that a server used the key: %s", errs)
+		t.Errorf("luksimg's own log must not prove that a server used the key: %s", errs)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestSetup(t *testing.T) {
 		return "none"
 	}
 	kinds := []string{"root key", "bucket", "service id", "policy", "authorization", "API key"}
-	// Nothing is made, and all is shown.
+	// Creates nothing, but prints everything.
 	out := c.ok(c.setup("--dry-run", "--bucket-key")...)
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)
@@ -205,7 +205,7 @@ func TestSetup(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(c.dir, "importer.key")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the dry run made a key file")
 	}
-	// All is made.
+	// Creates everything.
 	r = account.Report{}
 	if err := json.Unmarshal([]byte(c.ok(c.setup("--bucket-key")...)), &r); err != nil {
 		t.Fatal(err)
@@ -229,7 +229,7 @@ func TestSetup(t *testing.T) {
 	if !c.Sandbox.KMS().Authorized("server-protect", c.Account, "kms", strings.Split(c.KMSInstance, ":")[7]) {
 		t.Error("Cloud Block Storage is not authorized")
 	}
-	// Again: all is there, and nothing is made.
+	// Again: everything exists, and nothing is created.
 	made := c.called("POST /v1/policies")
 	r = account.Report{}
 	if err := json.Unmarshal([]byte(c.ok(c.setup("--bucket-key")...)), &r); err != nil {
@@ -243,7 +243,7 @@ func TestSetup(t *testing.T) {
 	if c.called("POST /v1/policies") != made || c.called("POST /v1/apikeys") != 1 || c.called("POST /api/v2/keys") != 1 {
 		t.Error("the second run made something")
 	}
-	// A key without its file is of no use, and said so.
+	// If the file of an existing API key is lost, setup says so.
 	if err := os.Remove(filepath.Join(c.dir, "importer.key")); err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestSetup(t *testing.T) {
 	c.fails(1, "in one region", c.setup("--region", "eu-de")...)
 }
 
-// wrapped puts an image and its envelope in place, without deploy.
+// wrapped stores an image and its envelope, without deploy.
 func (c *cloud) wrapped(object string) {
 	c.t.Helper()
 	code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepUpload, "done"}, c.deploy("--object", "cos://us-south/"+testBucket+"/"+object)...)...)
@@ -272,7 +272,7 @@ func TestImportOrder(t *testing.T) {
 	if !r.Ready || r.Template.Name != "one" {
 		t.Errorf("%+v", r)
 	}
-	// The same name and note are the same template; without the note, one of another run.
+	// With the same name and note the template is found. Without the note it belongs to another run.
 	before := r.Template.ID
 	if err := json.Unmarshal([]byte(c.ok(append(base, "--name", "one", "--note", "n")...)), &r); err != nil || r.Template.ID != before {
 		t.Errorf("%+v, %v", r, err)
@@ -281,7 +281,7 @@ func TestImportOrder(t *testing.T) {
 	if out := c.ok("import", "--list-os-codes"); !strings.Contains(out, "UBUNTU") {
 		t.Errorf("codes: %s", out)
 	}
-	// The two halves of an envelope, as slcli has them.
+	// The two parts of an envelope, as slcli accepts them.
 	e, err := readEnvelope(t.Context(), filepath.Join(c.dir, "web.envelope.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -311,7 +311,7 @@ func TestImportOrder(t *testing.T) {
 	c.fails(1, "a server needs", "order", "one")
 }
 
-// TestImportRefused gives the cloud what it can not take.
+// TestImportRefused imports images that the cloud refuses.
 func TestImportRefused(t *testing.T) {
 	c := ready(t)
 	c.wrapped("web.raw")
@@ -331,7 +331,7 @@ func TestImportRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuse("UNPROCESSABLE_CIPHERTEXT", "--name", "a", "--wrapped-dek", e.WDEK, "--root-key-crn", other)
-	// The bytes that the text stands for: the wrong convention, which this root key wrapped.
+	// The decoded bytes of the text: the wrong convention, wrapped by this root key.
 	wdek, err := c.Sandbox.KMS().Wrap(c.RootKey, bytes.Repeat([]byte("k"), 64))
 	if err != nil {
 		t.Fatal(err)
@@ -450,23 +450,23 @@ func TestAudit(t *testing.T) {
 			seen[fmt.Sprint(s.Stage, s.Own)] = true
 		}
 	}
-	// Our own words, and the events of the services, have the same correlation.
+	// luksimg's log and the events of the services have the same correlation ID.
 	for _, want := range []string{"wraptrue", "wrapfalse", "importtrue", "provisiontrue"} {
 		if !seen[want] {
 			t.Errorf("no %s with the correlation of the deployment: %v", want, seen)
 		}
 	}
-	// The ID that deploy prints is that of the server in both.
+	// The ID that deploy prints is the server's ID in both.
 	out = c.ok("audit", "--root-key-crn", c.RootKey, "--server", fmt.Sprint(d.ServerID), "events", "log")
 	for _, want := range []string{audit.ActionOrder, "audit-log.vsi.provision"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %s in %s", want, out)
 		}
 	}
-	// An image or a server that no event is of is missing.
+	// An image or a server without events is reported as missing.
 	c.fails(1, "import: no event of image nope", "audit", "--root-key-crn", c.RootKey, "--image", "nope", "events", "log")
 	c.fails(1, "provision: no event of server nope", "audit", "--root-key-crn", c.RootKey, "--server", "nope", "events", "log")
-	// Without the unwraps the chain is broken.
+	// Without the events of unwrapping, the chain is broken.
 	var some []string
 	for line := range strings.Lines(events.String()) {
 		if !strings.Contains(line, "kms.secrets.unwrap") {
@@ -477,7 +477,7 @@ func TestAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.fails(1, "unwrap", "audit", "--root-key-crn", c.RootKey, "some")
-	c.ok("audit", "events") // of the root key that the environment names
+	c.ok("audit", "events") // of the root key in the environment
 	cmd := c.command("luksimg", "audit", "events")
 	cmd.Env = append(cmd.Env, "LUKSIMG_ROOT_KEY_CRN=")
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "no root key, image or server was named") {

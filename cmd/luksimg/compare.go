@@ -14,18 +14,18 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// A comparison is of an image that was just written with its source.
+// A comparison compares a newly written image with its source.
 type comparison struct {
 	src         image.Source
-	out, header image.Source // header is nil if it is in front of the data
+	out, header image.Source // nil if the header precedes the data
 	format      luksimg.Format
 	key         []byte
 	skipZeros   bool
 	jobs        int
 }
 
-// written returns what was written to a file, to read it back from the disk where the
-// system allows.
+// written returns the content of an output file. It drops the file from the cache where the system can, so that reads
+// come from the disk.
 func written(f *output.File) (image.Source, error) {
 	if err := f.DropCache(); err != nil {
 		return nil, err
@@ -34,11 +34,11 @@ func written(f *output.File) (image.Source, error) {
 	return io.NewSectionReader(f, 0, size), err
 }
 
-// run reads back what was written, and compares it with the source.
+// run reads the image back and compares it with the source.
 func (c *comparison) run(ctx context.Context, t *talk.Talk, p *talk.Progress) error {
 	v, err := c.open(ctx)
 	if err != nil {
-		return fmt.Errorf("reading back what was written: %w", err)
+		return fmt.Errorf("reading the image back: %w", err)
 	}
 	defer v.Close()
 	show, err := p.Start(t, "verify", v.Size())
@@ -52,10 +52,11 @@ func (c *comparison) run(ctx context.Context, t *talk.Talk, p *talk.Progress) er
 	})
 }
 
-// made is for what luksimg itself has just made: its cost was asked for.
+// made are the options for an image that luksimg has just made. Its key derivation has the cost that the user chose,
+// so no limit applies.
 var made = luks.OpenOptions{MaxWork: math.MaxUint64}
 
-// open opens what was written with its key.
+// open opens the image with its key.
 func (c *comparison) open(ctx context.Context) (*luksimg.Image, error) {
 	if c.header == nil {
 		return luksimg.OpenImage(ctx, c.out, c.out.Size(), luksimg.ImageOptions{Format: c.format, Key: c.key, LUKS: made})
@@ -63,14 +64,14 @@ func (c *comparison) open(ctx context.Context) (*luksimg.Image, error) {
 	return luksimg.OpenDetached(ctx, c.header, c.out, c.key, made)
 }
 
-// compare compares what was written with the disk, if --verify is there.
+// compare compares the image with the disk if --verify was given.
 func (j *encryptJob) compare(ctx context.Context, r *luksimg.Result) error {
 	if !j.o.verify {
 		return nil
 	}
 	c := comparison{src: j.source.disk(), format: r.Format, key: j.key, skipZeros: j.o.discardZeros, jobs: int(j.o.jobs)}
 	var err error
-	if j.header != nil && j.out.late { // closed by then
+	if j.header != nil && j.out.late { // commit has closed the header by then
 		h, err := openInputFlags(ctx, j.o.header, os.O_RDONLY)
 		if err != nil {
 			return err

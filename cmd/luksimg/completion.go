@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 )
 
-// completionKinds says what the shell completes, by the tables of uses.
+// completionKinds returns what the shell can complete for each argument and flag, from the tables of uses.
 func completionKinds() complete.Kinds {
 	return complete.Kinds{
 		Arg: func(c *cobra.Command, i int) complete.Kind {
@@ -26,7 +26,7 @@ func completionKinds() complete.Kinds {
 	}
 }
 
-// completed is how a name of this use is completed.
+// completed returns how the shell completes a name of this use.
 func (u use) completed() complete.Kind {
 	switch {
 	case u&(reads|writes) == 0, u&fd != 0:

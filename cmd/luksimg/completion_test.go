@@ -15,9 +15,8 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 )
 
-// cmdComplete compares what the shell gets for a command line, whose last word is still typed, with what it
-// should: "complete 'WORDS... :DIRECTIVE' LINE". A word "0 pbkdf2" is a value with the begin of what is said
-// of it.
+// cmdComplete compares the completions of a command line, whose last word is incomplete, with the expected ones:
+// "complete 'WORDS... :DIRECTIVE' LINE". A word "0 pbkdf2" is a value with the beginning of its description.
 func cmdComplete(ts *testscript.TestScript, _ bool, args []string) {
 	args = slices.Clone(args)
 	ts.Check(ts.Exec("luksimg", append([]string{"__complete"}, args[1:]...)...))
@@ -30,8 +29,8 @@ func cmdComplete(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// TestCompletedValues looks for each value that is completed in the help of the flag, and for each value
-// that a flag of a few words has by default.
+// TestCompletedValues checks that the help of a flag lists each value that is completed, and that each default is
+// completed.
 func TestCompletedValues(t *testing.T) {
 	known := 0
 	eachVerb(func(c *cobra.Command) {
@@ -43,7 +42,7 @@ func TestCompletedValues(t *testing.T) {
 			known++
 			for _, v := range values {
 				if !regexp.MustCompile(`(^|[^a-z0-9])`+regexp.QuoteMeta(v)+`($|[^a-z0-9])`).MatchString(f.Usage+" "+f.DefValue) && !sectorSize(f, v) {
-					t.Errorf("%s --%s: %s is completed, and is not in the help: %s", flags.Verb(c), f.Name, v, f.Usage)
+					t.Errorf("%s --%s: %s is completed, but not in the help: %s", flags.Verb(c), f.Name, v, f.Usage)
 				}
 			}
 			if f.DefValue != "" && f.DefValue != "0" && !slices.Contains(values, f.DefValue) {
@@ -56,13 +55,13 @@ func TestCompletedValues(t *testing.T) {
 	}
 }
 
-// sectorSize tells whether v is one of LUKS2, which all are powers of two.
+// sectorSize reports whether v is a sector size of LUKS2. All of them are powers of two.
 func sectorSize(f *pflag.Flag, v string) bool {
 	return f.Name == "sector-size" && slices.Contains([]string{"512", "1024", "2048", "4096"}, v)
 }
 
-// TestCompletionOpensNoKey completes with key files that are pipes, and variables that name what is not there:
-// nothing is read of them, and nothing is said.
+// TestCompletionOpensNoKey completes with pipes as key files and with variables that name missing files. Completion
+// must not read them or print errors.
 func TestCompletionOpensNoKey(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, _, image := encryptedDisk(t, ".")

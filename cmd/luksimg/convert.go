@@ -23,7 +23,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// convertFlags are those of the verbs that write plaintext.
+// convertFlags are the flags of the verbs that write plaintext.
 type convertFlags struct {
 	*global
 	source   sourceFlags
@@ -115,26 +115,26 @@ func (o *convertFlags) add(c *cobra.Command) {
 		f.Lookup(name).DefValue = ""
 	}
 	o.jobs.Add(c)
-	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
+	f.BoolVar(&o.force, "force", false, "replace DST if it exists")
 	o.progress.Add(c)
 	o.web.add(c)
 	o.cloud.add(c, serviceCOS)
 }
 
-// convertResult is what convert and decrypt print with --json.
+// convertResult is the output of convert --json and decrypt --json.
 type convertResult struct {
 	Output       string   `json:"output"`
 	Format       string   `json:"format"`
 	SourceFormat string   `json:"source_format"`
-	SourceSize   int64    `json:"source_size"`  // of the disk, as is VirtualSize
-	VirtualSize  int64    `json:"virtual_size"` // more, if the format has no disk of the length of the source
+	SourceSize   int64    `json:"source_size"`  // size of the disk in SRC
+	VirtualSize  int64    `json:"virtual_size"` // size of the disk in DST; larger if the format cannot hold a disk of that size
 	FileSize     int64    `json:"file_size"`
 	UUID         string   `json:"uuid,omitempty"`            // of the LUKS header
-	SourceSum    string   `json:"source_checksum,omitempty"` // of the file SRC, as it was published: "sha256:..."
+	SourceSum    string   `json:"source_checksum,omitempty"` // of the published file SRC: "sha256:..."
 	Warnings     []string `json:"warnings,omitempty"`
 }
 
-// check looks at the flags before anything is opened.
+// check validates the flags before any file is opened.
 func (o *convertFlags) check(c *cobra.Command, dst string) error {
 	if err := o.source.check(c); err != nil {
 		return err
@@ -150,13 +150,13 @@ func (o *convertFlags) check(c *cobra.Command, dst string) error {
 		o.checkName(dst)
 		return nil
 	case !luksimg.WrittenInOrder(luksimg.Format(o.format)):
-		return rest.WithHint(fmt.Errorf("a %s image can not be written to standard output, where nothing can be changed any more", o.format),
+		return rest.WithHint(fmt.Errorf("a %s image cannot be written to standard output: writing it needs seeking", o.format),
 			"--format "+formatNames(slices.DeleteFunc(luksimg.WrittenFormats(), func(f luksimg.Format) bool { return !luksimg.WrittenInOrder(f) }))+" can; write others to a file")
 	}
 	return o.ToStdout("DST", "the disk")
 }
 
-// checkOptions looks at what the flags say of DST.
+// checkOptions validates the flags for DST.
 func (o *convertFlags) checkOptions() error {
 	err := o.options().Check()
 	e := new(luksimg.OptionError)
@@ -167,7 +167,7 @@ func (o *convertFlags) checkOptions() error {
 	return rest.WithHint(fmt.Errorf("--%s does not go with format %q", flag, e.Format), fmt.Sprintf("it is for --format %s; leave it off for another", e.For))
 }
 
-// checkName warns of a name that is that of another format: luksimg itself refuses a raw disk of such a name.
+// checkName warns if the name suggests another format. luksimg refuses to open a raw disk with such a name.
 func (o *convertFlags) checkName(dst string) {
 	kind, ok := containerNames[extension(dst)]
 	format := luksimg.Format(strings.ToLower(kind))
@@ -180,12 +180,12 @@ func (o *convertFlags) checkName(dst string) {
 	}
 }
 
-// writtenFormats lists the formats that --format takes.
+// writtenFormats lists the values of --format.
 func writtenFormats() string {
 	return formatNames(luksimg.WrittenFormats())
 }
 
-// options are what the flags say of DST.
+// options returns the options that the flags select for DST.
 func (o *convertFlags) options() luksimg.DecryptOptions {
 	return luksimg.DecryptOptions{Format: luksimg.Format(o.format), Fixed: o.fixed, BlockSize: o.blockSize.N, SectorSize: o.sectorSize.N,
 		ClusterSize: o.clusterSize.N, Compression: o.compression,
@@ -197,8 +197,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	if err := o.check(c, dst); err != nil {
 		return err
 	}
-	// All that can go wrong is tried before the person is asked for a passphrase, but for
-	// a source that needs one.
+	// Try everything that can fail before asking for a passphrase. A source that needs a passphrase comes last.
 	var out *output.File
 	var err error
 	if dst != "-" {
@@ -221,7 +220,7 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 			s.number = o.source.unlock.partition
 			return s.wrap(luks.ErrNotLUKS)
 		}
-		return rest.WithHint(fmt.Errorf("%s: not encrypted, but a plain %s image", src, s.img.Format), "luksimg convert SRC DST makes it raw")
+		return rest.WithHint(fmt.Errorf("%s: a %s image that is not encrypted", src, s.img.Format), "luksimg convert SRC DST makes it raw")
 	}
 	p, err := o.progress.Start(t, o.phase, s.img.Size())
 	if err != nil {
@@ -259,17 +258,17 @@ func (o *convertFlags) run(c *cobra.Command, src, dst string) error {
 	}, talk.Line("%s: %s disk of %s", dst, o.format, term.Bytes(made.VirtualSize)))
 }
 
-// whyWholeMiB is why a disk became longer.
-const whyWholeMiB = "that of a fixed VHD has whole MiB"
+// whyWholeMiB explains why the disk in a fixed VHD became longer.
+const whyWholeMiB = "the disk of a fixed VHD has whole MiB"
 
-// writePlain writes a disk to out, or to standard output if that is nil.
+// writePlain writes a disk to out, or to standard output if out is nil.
 func writePlain(ctx context.Context, out *output.File, disk image.Source, opts luksimg.DecryptOptions) (made *luksimg.DecryptResult, err error) {
 	if out != nil {
 		flags.SpareProcessor()
 		return luksimg.Decrypt(ctx, out, disk, opts)
 	}
 	stdio.Widen(os.Stdout)
-	result := make(chan *luksimg.DecryptResult, 1) // a job that does not end keeps it
+	result := make(chan *luksimg.DecryptResult, 1) // buffered: after a cancellation nobody receives
 	err = parallel.Await(ctx, func() error {
 		r, err := luksimg.DecryptInOrder(ctx, os.Stdout, disk, opts)
 		result <- r

@@ -39,7 +39,7 @@ folder and everything in it. If DST is an existing folder, the copy is made insi
 file goes to standard output.
 
 Cp reads ext2, ext3, ext4 and XFS, in every image format and through encryption. It never writes to the
-image. Without --partition it takes the partition that has the root of a system.
+image. Without --partition it uses the partition that holds the root of a system.
 
 Only you may read the copy. Symbolic links and holes are kept, and so are permissions, except
 set-user-ID bits. Owners are not kept. Devices, pipes and sockets are left out. Nothing in the image can make cp
@@ -63,14 +63,14 @@ write outside DST.`,
 	return c
 }
 
-// cpResult is what cp --json prints.
+// cpResult is the output of cp --json.
 type cpResult struct {
 	Output   string   `json:"output"`
 	Files    int      `json:"files"`
-	Folders  int      `json:"folders"` // without the first one
+	Folders  int      `json:"folders"` // not counting the top folder
 	Links    int      `json:"links"`
-	Skipped  int      `json:"skipped"`   // neither of them
-	DataSize int64    `json:"data_size"` // bytes, without holes
+	Skipped  int      `json:"skipped"`   // other kinds of files
+	DataSize int64    `json:"data_size"` // bytes of data, not counting holes
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -104,7 +104,7 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 	if err != nil {
 		return s.wrap(err)
 	}
-	// What is copied has its name at once: the digest of an archive is checked before that.
+	// The copy appears under its name at once, so check the digest of the archive first.
 	if err := s.intact(ctx); err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 	}
 	if fi, err := os.Stat(dst); err == nil && fi.IsDir() {
 		if path.Base(from) == "/" || path.Base(from) == ".." || path.Base(from) == "." {
-			return fmt.Errorf("%s is there: name the folder that the copy is to be", dst)
+			return fmt.Errorf("%s exists: name the folder to create", dst)
 		}
 		dst = filepath.Join(dst, path.Base(from))
 		if err := o.files.Write("DST", dst); err != nil {
@@ -121,7 +121,7 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 		}
 	}
 	opts := copyout.Options{MaxBytes: size, Force: o.force, Skipped: func(path string, f *files.File) {
-		o.Warn("%s: left out, as it is a %s", path, kindOf(f.Mode))
+		o.Warn("%s: skipped, because it is a %s", path, kindOf(f.Mode))
 	}}
 	if o.maxSize.N >= 0 {
 		opts.MaxBytes = o.maxSize.N
@@ -131,7 +131,7 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 	case f.Mode.IsRegular():
 		stats, err = copyout.File(ctx, f, dst, opts)
 	case !f.Mode.IsDir():
-		err = fmt.Errorf("%s is a %s, which can not be copied", from, kindOf(f.Mode))
+		err = fmt.Errorf("%s is a %s, which cp cannot copy", from, kindOf(f.Mode))
 	case !o.recursive:
 		err = rest.WithHint(fmt.Errorf("%s is a folder", from), "-r copies it, with all that is in it")
 	default:
@@ -163,7 +163,7 @@ func isFile(name string) bool {
 
 func (o *cpFlags) toStdout(c *cobra.Command, s *source, f *files.File, from string) error {
 	if f.Mode.IsDir() {
-		return rest.WithHint(s.wrap(fmt.Errorf("%s: a folder can not go to standard output", from)), "name the folder that the copy is to be")
+		return rest.WithHint(s.wrap(fmt.Errorf("%s: a folder cannot be written to standard output", from)), "name the folder that the copy is to be")
 	}
 	src, err := f.Content()
 	if err != nil {
@@ -183,7 +183,7 @@ func (o *cpFlags) toStdout(c *cobra.Command, s *source, f *files.File, from stri
 	return errors.Join(s.unchanged(), stdio.SyncStdout())
 }
 
-// kindOf names the kind of a file.
+// kindOf names the type of a file.
 func kindOf(m fs.FileMode) string {
 	switch m.Type() {
 	case 0:
@@ -199,5 +199,5 @@ func kindOf(m fs.FileMode) string {
 	case fs.ModeSocket:
 		return "socket"
 	}
-	return "file of no known kind"
+	return "file of unknown type"
 }

@@ -19,17 +19,16 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// decryptStream is decrypt for a source that can be read in order only. out is nil for
-// standard output.
+// decryptStream is decrypt for a source that can only be read in order. If out is nil it writes to standard output.
 func (o *convertFlags) decryptStream(c *cobra.Command, t *talk.Talk, src, dst string, out *output.File) error {
 	ctx, name := c.Context(), stdio.Name(src)
 	switch {
 	case o.format != "raw":
-		return rest.WithHint(fmt.Errorf("a %s image can not be made of what is read in order: it needs seeking", o.format), "make a raw disk, and convert that")
+		return rest.WithHint(fmt.Errorf("a %s image cannot be made from a stream: writing it needs seeking", o.format), "make a raw disk, and convert that")
 	case o.source.snapshot != "" || o.source.allowBacking || o.source.unlock.partition != 0:
-		return errors.New("--snapshot, --allow-backing and --partition are for images that need seeking, not for what is read in order")
+		return errors.New("--snapshot, --allow-backing and --partition need a SRC that can seek, not a stream")
 	case stdio.IsStdin(src) && o.source.unlock.key.Stdin():
-		return errors.New("standard input can not be both the image and the key")
+		return errors.New("standard input cannot be both the image and the key")
 	}
 	opts := luksimg.DecryptStreamOptions{LUKS: o.kdf.apply(o.source.unlock.openOptions())}
 	if h := o.source.unlock.header; h != "" {
@@ -78,7 +77,7 @@ func (o *convertFlags) decryptStream(c *cobra.Command, t *talk.Talk, src, dst st
 		}
 		return err
 	})
-	if ctx.Err() == nil && p != nil { // else the job may still be at it
+	if ctx.Err() == nil && p != nil { // after a cancellation the job can still be running
 		p.Done()
 	}
 	if err != nil {

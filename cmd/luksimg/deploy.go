@@ -54,10 +54,10 @@ The data key is stored only in wrapped form, in the envelope NAME.envelope.json.
 that opens nothing. --keep-key writes the data key to a file.` + cloudHelp + `
 
 Deploy first checks for the authorizations that setup creates. --skip-authorization-check skips
-that, for an API key that can not see them.
+that, for an API key that cannot see them.
 
-Deploy checks the disk before it makes a key. The disk must not be larger than the cloud takes, and
-must have a boot signature and, if that can be told, cloud-init. If SRC has changed since the
+Deploy checks the disk before it makes a key. The disk must not be larger than the cloud accepts, and
+must have a boot signature and, if luksimg can read its filesystem, cloud-init. If SRC has changed since the
 deployment began, by its size, its time or the ETag of an object, deploy stops until
 --changed-source says what to do.
 
@@ -98,13 +98,13 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	f.StringVar(&o.state, "state", "", "`FILE` for the state of the deployment (default: NAME.deploy.json)")
 	f.StringVar(&o.job, "job", "", "continue from the image that luksimg shard finish made of this `JOB`, in place of SRC")
 	f.BoolVar(&o.order, "order", false, "order a server too, which costs money")
-	f.StringVar((*string)(&o.Changed), "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it anew, or keep the image that was made of it")
+	f.StringVar((*string)(&o.Changed), "changed-source", string(deploy.Refuse), "what to do if SRC has changed since the deployment began: refuse, encrypt it again, or keep the existing image")
 	f.BoolVar(&o.AnyDisk, "any-disk", false, "accept a disk without boot signature or cloud-init")
 	f.BoolVar(&o.SkipAuthorizationCheck, "skip-authorization-check", false, "do not check the authorizations between the cloud's services")
 	(*flags.Jobs)(&o.Jobs).Add(c)
 	o.server.add(c)
 	o.source.addSecond(c)
-	o.source.unpack.random = true // what is on the disk is looked at first
+	o.source.unpack.random = true // deploy looks at the content of the disk first
 	g.kdf.add(c)
 	o.handover.add(c)
 	addWait(c, &o.Wait)
@@ -116,10 +116,10 @@ be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
 	return c
 }
 
-// stateStore is where the state is kept, in a file of that name; tests look at what is saved.
+// stateStore returns the store of a deployment's state. Tests replace it to see each saved state.
 var stateStore = func(f cos.StateFile) cos.StateStore { return f }
 
-// complete fills in what a deployment is to do by the flags.
+// complete sets the plan and the options of the deployment from the flags.
 func (o *deployFlags) complete(c *cobra.Command, src string) (err error) {
 	p := &o.Plan
 	if o.job == "" {
@@ -161,7 +161,7 @@ func (o *deployFlags) complete(c *cobra.Command, src string) (err error) {
 	return err
 }
 
-// disk is SRC, which the flags say how to read.
+// disk returns SRC as the source of a deployment.
 func (o *deployFlags) disk(c *cobra.Command, src string) deploy.Source {
 	return deploy.Source{
 		Name: shown(src),
@@ -196,7 +196,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 	ctx := c.Context()
 	err := o.complete(c, src)
 	if !o.image.CloudInit {
-		err = errors.Join(err, errors.New("an encrypted image must have cloud-init"))
+		err = errors.Join(err, errors.New("an encrypted image needs cloud-init: --cloud-init=false is not possible"))
 	}
 	if o.cloud.settle <= 0 {
 		err = errors.Join(err, errors.New("--settle must be more than zero"))
@@ -233,7 +233,7 @@ func (o *deployFlags) run(c *cobra.Command, src string) error {
 	return o.Result(r, talk.Lines(r.Lines()))
 }
 
-// claim claims the files whose names no flag gave.
+// claim registers the files whose names no flag gave.
 func (o *deployFlags) claim() error {
 	return errors.Join(
 		o.files.Write("--state", o.state), o.files.Write("the lock of --state", o.state+".lock"), o.files.Write("the state of the upload", o.state+".upload"),

@@ -26,9 +26,8 @@ import (
 	"github.com/luksimg/luksimg/ibm/softlayer"
 )
 
-// mainKilled is the command, but for being killed at a point of a deployment: the first
-// two arguments are a step, and "begun", "between" (it has saved something), "unsaved" (it was
-// done, and that is not saved) or "done".
+// mainKilled runs the command and kills it at a point of a deployment. The first two arguments are a step and a
+// point: "begun", "between" (something is saved), "unsaved" (done, but not saved) or "done".
 func mainKilled() {
 	step, at := os.Args[1], os.Args[2]
 	os.Args = append(os.Args[:1], os.Args[3:]...)
@@ -58,7 +57,7 @@ func mainKilled() {
 	main()
 }
 
-// A watched state calls see before it is saved, and after it was.
+// A watched state calls see before and after it is saved.
 type watched struct {
 	cos.StateFile
 	see func(s *deploy.State, saved bool)
@@ -75,7 +74,7 @@ func (w watched) Save(b []byte) error {
 	return err
 }
 
-// A cloud is a sandbox, the folder that the command runs in, and all that it said.
+// A cloud is a sandbox with the folder and the output of the commands that it runs.
 type cloud struct {
 	t *testing.T
 	*sandbox.Sandbox
@@ -83,7 +82,7 @@ type cloud struct {
 	dir      string
 	commands map[string]string
 
-	ahead atomic.Int64 // of the clock of the sandbox, a time.Duration
+	ahead atomic.Int64 // how far the sandbox's clock is ahead, a time.Duration
 	mu    sync.Mutex
 	calls map[string]int // by method and path
 	said  bytes.Buffer   // everything that was printed
@@ -126,7 +125,7 @@ func newCloud(t *testing.T, o sandbox.Options) *cloud {
 	return c
 }
 
-// bootDisk writes a disk of n bytes with a boot sector that has a partition.
+// bootDisk writes a disk of n bytes with a boot sector and a partition.
 func bootDisk(t *testing.T, name string, n int) {
 	t.Helper()
 	noise(t, name, n)
@@ -141,12 +140,12 @@ func bootDisk(t *testing.T, name string, n int) {
 	}
 }
 
-// ready is a cloud in which all is set up.
+// ready returns a cloud in which setup is done.
 func ready(t *testing.T) *cloud {
 	return newCloud(t, sandbox.Options{Bucket: testBucket, Authorize: true})
 }
 
-// run runs a command, and returns its exit code and what it printed.
+// run runs a command and returns its exit code and output.
 func (c *cloud) run(name string, args ...string) (code int, stdout, stderr string) {
 	c.t.Helper()
 	cmd := c.command(name, args...)
@@ -169,7 +168,7 @@ func (c *cloud) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// ok runs luksimg, which must do its work.
+// ok runs luksimg, which must succeed.
 func (c *cloud) ok(args ...string) string {
 	c.t.Helper()
 	code, out, errs := c.run("luksimg", args...)
@@ -179,7 +178,7 @@ func (c *cloud) ok(args ...string) string {
 	return out
 }
 
-// fails runs luksimg, which must fail with a code, and say something.
+// fails runs luksimg, which must fail with the given exit code and text.
 func (c *cloud) fails(code int, want string, args ...string) string {
 	c.t.Helper()
 	got, out, errs := c.run("luksimg", args...)
@@ -197,7 +196,7 @@ func (c *cloud) deploy(more ...string) []string {
 
 var server = []string{"--order", "--hostname", "web1", "--domain", "example.com", "--cpu", "1", "--memory", "1024", "--datacenter", "dal13"}
 
-// called returns how often a path was asked for.
+// called returns the number of requests for a path.
 func (c *cloud) called(path string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,8 +218,8 @@ func (c *cloud) client() *softlayer.Client {
 	return cl
 }
 
-// one checks that there is one template, one object, one wrapped key and so many servers, and
-// that they belong together.
+// one checks that there is one template, one object, one wrapped key and the given number of servers, and that they
+// belong together.
 func (c *cloud) one(out string, servers int) deploy.Result {
 	c.t.Helper()
 	var r deploy.Result
@@ -264,18 +263,18 @@ func TestDeploy(t *testing.T) {
 	if r.ServerID == 0 || r.Server != "web1.example.com" || r.GlobalIdentifier == "" {
 		t.Errorf("%+v", r)
 	}
-	// Again: nothing happens, and the same is told.
+	// Again: nothing changes, and the result is the same.
 	calls := c.called("")
 	if again := c.ok(args...); again != out {
 		t.Errorf("the second run says %s, the first %s", again, out)
 	}
 	if n := c.called(""); n != calls {
-		t.Errorf("a deployment that is done made %d calls", n-calls)
+		t.Errorf("a finished deployment made %d calls", n-calls)
 	}
 	if fi, err := os.Stat(filepath.Join(c.dir, "web.deploy.json")); err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
 		t.Errorf("state: %v, %v", fi.Mode(), err)
 	}
-	// Other flags are another deployment.
+	// Other flags make another deployment.
 	c.fails(1, "a different --os-code", append(args, "--os-code", "DEBIAN_12_64")...)
 	c.fails(1, "ordered the server web1", append(args, "--hostname", "web2")...)
 }
@@ -287,13 +286,12 @@ func TestDeployOrderLater(t *testing.T) {
 	c.one(c.ok(c.deploy(server...)...), 1)
 }
 
-// TestDeployKilled kills the command at each point, once and then again at the same one, and
-// lets it go on.
+// TestDeployKilled kills the command at each point, once and then again at the same point, and then lets it finish.
 func TestDeployKilled(t *testing.T) {
 	steps := []string{deploy.StepCheck, deploy.StepKey, deploy.StepEncrypt, deploy.StepUpload, deploy.StepImport, deploy.StepWaitImport, deploy.StepOrder, deploy.StepWaitOrder}
 	for _, step := range steps {
 		for _, at := range []string{"begun", "between", "unsaved", "done"} {
-			if at == "between" && step != deploy.StepKey && step != deploy.StepOrder { // which save nothing
+			if at == "between" && step != deploy.StepKey && step != deploy.StepOrder { // other steps save nothing
 				continue
 			}
 			t.Run(step+" "+at, func(t *testing.T) {
@@ -305,7 +303,7 @@ func TestDeployKilled(t *testing.T) {
 						t.Fatalf("exit code %d\n%s", code, errs)
 					}
 					if at == "done" || at == "between" {
-						break // that is not done a second time
+						break // a second run skips this step
 					}
 				}
 				c.one(c.ok(args...), 1)
@@ -314,7 +312,7 @@ func TestDeployKilled(t *testing.T) {
 	}
 }
 
-// TestDeployLost loses the answers to what makes something.
+// TestDeployLost loses the replies to requests that create something.
 func TestDeployLost(t *testing.T) {
 	for _, path := range []string{"/rest/v3.1/SoftLayer_Virtual_Guest_Block_Device_Template_Group/createFromIcos.json", "/rest/v3.1/SoftLayer_Virtual_Guest.json"} {
 		t.Run(filepath.Base(path), func(t *testing.T) {
@@ -330,12 +328,12 @@ func TestDeployLost(t *testing.T) {
 	}
 }
 
-// TestDeployInterrupted ends the command while the cloud works; and when the service has a
-// problem, the same command goes on.
+// TestDeployInterrupted stops the command while the cloud works, and lets the service fail. The same command must
+// continue.
 func TestDeployInterrupted(t *testing.T) {
 	c := ready(t)
 	args := c.deploy()
-	// The first such call lists operating systems.
+	// The first call of this kind lists operating systems.
 	if err := c.Faults().Arm(fault.Fault{Path: "/rest/v3.1/SoftLayer_Virtual_Guest_Block_Device_Template_Group/*", Method: http.MethodGet, Skip: 1, Count: -1, Status: 503, RetryAfter: "0", Body: "busy"}); err != nil {
 		t.Fatal(err)
 	}
@@ -347,10 +345,10 @@ func TestDeployInterrupted(t *testing.T) {
 	c.one(c.ok(args...), 0)
 }
 
-// TestDeploySignal interrupts the command while it waits for the cloud, as a person does.
+// TestDeploySignal interrupts the command while it waits for the cloud.
 func TestDeploySignal(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("a process can not be interrupted there")
+		t.Skip("a process cannot be interrupted on Windows")
 	}
 	c := newCloud(t, sandbox.Options{Bucket: testBucket, Authorize: true, StepTime: 200 * time.Millisecond})
 	cmd := c.command("luksimg", slices.DeleteFunc(c.deploy(), func(a string) bool { return a == "--json" })...)
@@ -384,7 +382,7 @@ func TestDeployTimeout(t *testing.T) {
 	c.one(c.ok(c.deploy()...), 0)
 }
 
-// put replaces the object by what change makes of it.
+// put replaces the object by the result of change.
 func (c *cloud) put(change func([]byte) []byte) {
 	c.t.Helper()
 	o, err := c.Objects().Open(c.Account, testBucket, "web.raw")
@@ -401,8 +399,8 @@ func (c *cloud) put(change func([]byte) []byte) {
 	}
 }
 
-// TestDeployFails breaks one thing each, and looks which step finds it, how it says so, and
-// whether it can be put right.
+// TestDeployFails breaks one thing at a time. It checks which step finds the fault, the message, and whether the
+// deployment continues after a repair.
 func TestDeployFails(t *testing.T) {
 	t.Run("missing authorization", func(t *testing.T) {
 		c := newCloud(t, sandbox.Options{Bucket: testBucket})
@@ -490,7 +488,7 @@ func TestDeployFails(t *testing.T) {
 		c.fails(1, "upload: ", c.deploy()...)
 		c.put(func(b []byte) []byte {
 			if string(b) != "another" {
-				t.Errorf("an object that was there was replaced")
+				t.Errorf("an existing object was replaced")
 			}
 			return b
 		})
@@ -516,7 +514,7 @@ func TestDeployFails(t *testing.T) {
 		if !strings.Contains(errs, "suspended") {
 			t.Error(errs)
 		}
-		c.fails(4, "wait for import: ", c.deploy()...) // the failed template was replaced by another one
+		c.fails(4, "wait for import: ", c.deploy()...) // another template replaced the failed one
 		c.resume()
 		c.one(c.ok(c.deploy()...), 0)
 	})
@@ -548,13 +546,13 @@ func (c *cloud) edit(name, member, value string) {
 
 func (c *cloud) suspend() { c.keyAction("disable") }
 
-// resume does so half a minute later: a key that was just disabled is not enabled.
+// resume sets the clock half a minute ahead, because a key cannot be enabled right after it was disabled.
 func (c *cloud) resume() {
 	c.ahead.Add(int64(30 * time.Second))
 	c.keyAction("enable")
 }
 
-// keyAction does something to the root key.
+// keyAction changes the state of the root key.
 func (c *cloud) keyAction(action string) {
 	c.t.Helper()
 	key := c.RootKey[strings.LastIndexByte(c.RootKey, ':')+1:]

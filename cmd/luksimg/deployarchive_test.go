@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// writeOVA writes an OVA with a raw disk and a manifest, in which a digest may be wrong.
+// writeOVA writes an OVA with a raw disk and a manifest. wrong damages a digest in the manifest.
 func writeOVA(t *testing.T, name, disk string, wrong bool) {
 	t.Helper()
 	b, err := os.ReadFile(disk)
@@ -44,7 +44,7 @@ func writeOVA(t *testing.T, name, disk string, wrong bool) {
 	}
 }
 
-// TestDeployOVA: a disk in an archive is deployed, and nothing is uploaded of one with a wrong digest.
+// TestDeployOVA deploys a disk in an archive. A disk with a wrong digest must not be uploaded.
 func TestDeployOVA(t *testing.T) {
 	c := ready(t)
 	disk := filepath.Join(c.dir, "disk.raw")
@@ -57,7 +57,7 @@ func TestDeployOVA(t *testing.T) {
 	}
 	c.fails(1, "the digest is wrong", of("wrong.ova", "--state", "wrong", "--name", "wrong", "--object", "cos://us-south/"+testBucket+"/wrong.raw")...)
 	if n := c.called("/wrong.raw"); n != 0 {
-		t.Errorf("%d requests for an object that must not be", n)
+		t.Errorf("%d requests for an object that must not exist", n)
 	}
 	c.ok(of("good.ova", "--keep-key", "dek")...)
 	c.ok("verify", "--key-file", "dek", "good.ova", "cos://us-south/"+testBucket+"/web.raw")

@@ -15,8 +15,8 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// finished takes profile, object and root key of a deployment from the job of an image, and returns the
-// source that it was made of.
+// finished sets the profile, the object and the root key of a deployment from the job of a finished image. It returns
+// the source of that image.
 func (o *deployFlags) finished(c *cobra.Command) (name string, _ *deploy.Source, err error) {
 	for _, f := range []string{"profile", "object", "root-key-crn", "key-file", "keep-key", "image"} {
 		if c.Flags().Changed(f) {
@@ -37,7 +37,7 @@ func (o *deployFlags) finished(c *cobra.Command) (name string, _ *deploy.Source,
 	case !j.Image.Encrypted():
 		return "", nil, rest.WithHint(fmt.Errorf("%s: the image of the job is not encrypted", o.job), "luksimg import the object, or plan it with --profile and --root-key-crn")
 	case j.Image.Profile == "" || j.Envelope == nil:
-		return "", nil, rest.WithHint(fmt.Errorf("%s: the job has no profile, or no wrapped key", o.job), "plan it with --profile and --root-key-crn")
+		return "", nil, rest.WithHint(fmt.Errorf("%s: the job has no profile or no wrapped key", o.job), "plan it with --profile and --root-key-crn")
 	}
 	e, err := wrap.ReadEnvelope(bytes.NewReader(j.Envelope))
 	if err != nil {
@@ -51,7 +51,7 @@ func (o *deployFlags) finished(c *cobra.Command) (name string, _ *deploy.Source,
 	}}, nil
 }
 
-// isImage tells whether the object that a job names is its image.
+// isImage reports whether the object that a job names is the finished image.
 func (o *deployFlags) isImage(ctx context.Context, j *shard.Job) (bool, error) {
 	t, err := o.target(ctx, j.Destination, j.Replace, !j.Image.Encrypted())
 	if err != nil {

@@ -11,8 +11,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/deploy"
 )
 
-// TestDeployChangedSource: a disk that changed after the deployment began is not passed
-// over in silence, however far it came.
+// TestDeployChangedSource checks that a change of the disk after the deployment began is always reported.
 func TestDeployChangedSource(t *testing.T) {
 	for step, c := range map[string]struct{ encrypt, keep bool }{
 		deploy.StepKey: {encrypt: true}, deploy.StepEncrypt: {true, true}, deploy.StepUpload: {true, true}, deploy.StepImport: {keep: true},
@@ -50,17 +49,17 @@ func TestDeployChangedSource(t *testing.T) {
 				w.ok("verify", "--key-file", "dek", "disk.raw", "cos://us-south/"+testBucket+"/web.raw")
 				w.ok("unwrap", "--envelope", "web.envelope.json", "back")
 				if n := w.called("/actions/wrap"); n != 2 {
-					t.Errorf("%d keys were wrapped, want another one for another disk", n)
+					t.Errorf("%d keys were wrapped, want a new key for the changed disk", n)
 				}
-				// It is that of the disk as it is now.
+				// The image holds the changed disk.
 				w.ok(w.deploy()...)
 			})
 		}
 	}
 }
 
-// TestDeployGoneSource: the source may be removed when it was encrypted, and one in Object
-// Storage is known by its ETag.
+// TestDeployGoneSource removes the source after it was encrypted, and identifies a source in Object Storage by its
+// ETag.
 func TestDeployGoneSource(t *testing.T) {
 	c := ready(t)
 	if code, _, errs := c.run("luksimg-killed", append([]string{deploy.StepEncrypt, "done"}, c.deploy()...)...); code > 0 {
@@ -92,7 +91,7 @@ func TestDeployGoneSource(t *testing.T) {
 	c.ok(append(args, "--changed-source", "keep")...)
 }
 
-// TestDeployDisk: what no server could start from is found before there is a key.
+// TestDeployDisk checks that a disk that cannot boot is refused before a key is made.
 func TestDeployDisk(t *testing.T) {
 	c := ready(t)
 	disk := filepath.Join(c.dir, "disk.raw")
@@ -100,20 +99,20 @@ func TestDeployDisk(t *testing.T) {
 	if errs := c.fails(1, "no boot signature", c.deploy()...); !strings.Contains(errs, "--any-disk") {
 		t.Error(errs)
 	}
-	// Nothing was made, so that another disk may take its place.
+	// Nothing was created, so another disk can replace this one.
 	noise(t, disk, 7<<20)
 	c.fails(1, "no boot signature", c.deploy()...)
-	// A hole that is larger than the cloud takes costs nothing to look at.
+	// Checking a hole larger than the cloud's limit is fast.
 	if err := os.Truncate(disk, 101<<30); err != nil {
 		t.Fatal(err)
 	}
 	c.fails(1, "up to 100 GiB", c.deploy("--state", "long", "--any-disk")...)
 	if n := c.called("/actions/wrap"); n != 0 {
-		t.Errorf("%d keys were wrapped for a disk that is of no use", n)
+		t.Errorf("%d keys were wrapped for a disk that cannot boot", n)
 	}
 	if s, err := cos.StateFile(filepath.Join(c.dir, "web.envelope.json")).Load(); s != nil || err != nil {
-		t.Errorf("there is an envelope: %v", err)
+		t.Errorf("an envelope exists: %v", err)
 	}
 	noise(t, disk, 6<<20)
-	c.fails(4, "wait for import: ", c.deploy("--state", "any", "--any-disk")...) // the cloud looks too
+	c.fails(4, "wait for import: ", c.deploy("--state", "any", "--any-disk")...) // the cloud checks too
 }

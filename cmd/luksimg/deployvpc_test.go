@@ -23,7 +23,7 @@ func (c *cloud) deployVPC(more ...string) []string {
 
 var instance = []string{"--order", "--hostname", "web1", "--zone", "us-south-1", "--vpc-profile", "bx2-2x8", "--vpc", "r006-1", "--subnet", "0717-1"}
 
-// oneVPC checks that there is one image, one object, one wrapped key and so many servers.
+// oneVPC checks that there is one image, one object, one wrapped key and the given number of servers.
 func (c *cloud) oneVPC(out string, servers int) deploy.Result {
 	c.t.Helper()
 	var r deploy.Result
@@ -67,7 +67,7 @@ func TestDeployVPC(t *testing.T) {
 func TestDeployVPCKilled(t *testing.T) {
 	for _, step := range []string{deploy.StepEncrypt, deploy.StepImport, deploy.StepWaitImport, deploy.StepOrder, deploy.StepWaitOrder} {
 		for _, at := range []string{"begun", "between", "unsaved", "done"} {
-			if at == "between" && step != deploy.StepImport && step != deploy.StepOrder { // which save nothing
+			if at == "between" && step != deploy.StepImport && step != deploy.StepOrder { // other steps save nothing
 				continue
 			}
 			t.Run(step+" "+at, func(t *testing.T) {
@@ -110,12 +110,12 @@ func TestDeployVPCFails(t *testing.T) {
 	c.fails(4, "wait for import: ", c.deployVPC()...)
 	c.resume()
 	c.oneVPC(c.ok(c.deployVPC()...), 0)
-	// Another deployment of the same name.
+	// Another deployment with the same name.
 	c.fails(4, "a resource with this name exists", c.deployVPC("--state", "2", "--envelope", "3", "--object", "cos://us-south/"+testBucket+"/2.qcow2")...)
 }
 
-// TestSetupVPC: setup grants the two authorizations that IBM documents and no more, deploy asks for
-// each of them, and --skip-authorization-check for none.
+// TestSetupVPC checks that setup grants exactly the two authorizations that IBM documents. deploy must check each of
+// them, and none with --skip-authorization-check.
 func TestSetupVPC(t *testing.T) {
 	c := newCloud(t, sandbox.Options{Bucket: testBucket})
 	c.ok("setup", "--root-key-crn", c.RootKey)
@@ -134,8 +134,8 @@ func TestSetupVPC(t *testing.T) {
 	c.oneVPC(c.ok(c.deployVPC()...), 0)
 }
 
-// TestExportVPC copies an image of VPC to an object that the same key opens. What went wrong is put right, and
-// the same command follows the job of an earlier run.
+// TestExportVPC copies an image of VPC to an object that the same key opens. After a failure and its repair, the same
+// command follows the job of the earlier run.
 func TestExportVPC(t *testing.T) {
 	c := newCloud(t, sandbox.Options{Bucket: testBucket})
 	c.ok("setup", "--target", "vpc", "--root-key-crn", c.RootKey, "--cos-instance-crn", c.COSInstance)
@@ -187,7 +187,7 @@ func TestExportVPC(t *testing.T) {
 	c.fails(4, "ibmcloud is images", "export", "--target", "vpc", "none", "cos://us-south/"+testBucket+"/x.qcow2")
 }
 
-// TestNamesVPC: what VPC would refuse is refused before a key is wrapped or anything is uploaded.
+// TestNamesVPC checks that names that VPC would refuse are refused before a key is wrapped or anything is uploaded.
 func TestNamesVPC(t *testing.T) {
 	c := ready(t)
 	for _, name := range []string{"ibm-web", "Web", "web.1", "1web", "web-"} {
@@ -211,7 +211,7 @@ func TestNamesVPC(t *testing.T) {
 	}
 }
 
-// owner returns a client of IAM that may do everything.
+// owner returns an IAM client with all permissions.
 func (c *cloud) owner() *iam.Client {
 	c.t.Helper()
 	identity, err := iam.New(iam.Options{URL: c.IAM, APIKey: []byte(c.APIKey)})
@@ -221,7 +221,7 @@ func (c *cloud) owner() *iam.Client {
 	return identity
 }
 
-// TestDeployVHD is the other profile of classic infrastructure, with a key that is kept.
+// TestDeployVHD deploys with the other profile of classic infrastructure, and keeps the key.
 func TestDeployVHD(t *testing.T) {
 	c := ready(t)
 	args := append(c.deploy(server...), "--profile", "classic-vhd", "--keep-key", "dek", "--keep-image")

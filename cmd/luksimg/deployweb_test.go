@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestDeployChecksum: a disk that is not the one that was published is not uploaded, and no template
-// is made of it; with another checksum the deployment goes on.
+// TestDeployChecksum checks that a disk with another checksum than the published one is not uploaded or imported.
+// With the right checksum the deployment continues.
 func TestDeployChecksum(t *testing.T) {
 	w := ready(t)
 	b, err := os.ReadFile(filepath.Join(w.dir, "disk.raw"))
@@ -24,7 +24,7 @@ func TestDeployChecksum(t *testing.T) {
 	w.fails(1, "the checksum differs", w.deploy("--source-sha256", wrong)...)
 	w.fails(1, "the checksum differs", w.deploy("--source-sha256", wrong)...)
 	if n := w.called("/images/web.raw"); n != 0 {
-		t.Errorf("the object was asked for %d times", n)
+		t.Errorf("%d requests for the object", n)
 	}
 	sums := filepath.Join(t.TempDir(), "SHA256SUMS")
 	if err := os.WriteFile(sums, []byte(sum+"  disk.raw\n"), 0o600); err != nil {
@@ -36,8 +36,7 @@ func TestDeployChecksum(t *testing.T) {
 	w.fails(1, "the checksum of", w.deploy("--source-sha256", wrong)...)
 }
 
-// TestDeployWeb deploys from an address, which may be signed anew each time: its state has none
-// of that.
+// TestDeployWeb deploys from a URL whose signature can differ each time. The state must not contain the signature.
 func TestDeployWeb(t *testing.T) {
 	w := ready(t)
 	s := httptest.NewServer(&webServer{dir: http.Dir(w.dir)})

@@ -14,23 +14,23 @@ import (
 	"github.com/luksimg/luksimg/internal/stdio"
 )
 
-// A destination is what encrypt writes to: a file, standard output, or an object.
+// A destination is the output of encrypt: a file, standard output, or an object.
 type destination struct {
-	at     io.WriterAt // nil for what is written in order
-	stream io.Writer   // nil for what is not
+	at     io.WriterAt // nil if the output is written in order
+	stream io.Writer   // nil if the output needs seeking
 
 	commit func() error
 	abort  func()
-	remove func() error // takes back what commit did, unless it replaced a file
+	remove func() error // undoes commit, unless commit replaced a file
 
-	// readBack opens what was written; that of an object is late: after commit.
+	// readBack opens the written output. late means that this is possible only after commit, as for an object.
 	readBack func() (r image.Source, close func(), err error)
 	late     bool
 
-	size int64 // what was promised of the length, or 0
+	size int64 // the size that was announced, or 0
 }
 
-// check tells whether the image is as long as was promised.
+// check returns an error if the image does not have the announced size.
 func (d *destination) check(r *luksimg.Result) error {
 	if d.size != 0 && r.FileSize != d.size {
 		return image.ErrChanged
@@ -38,8 +38,8 @@ func (d *destination) check(r *luksimg.Result) error {
 	return nil
 }
 
-// destination opens DST. Of an object, the length must be known before it begins, unless it
-// is written in order: for a VHD or qcow2 image SRC is then read twice.
+// destination opens DST. An object that is not written in order needs its size in advance. For a VHD or qcow2 image,
+// SRC is therefore read twice.
 func (o *encryptFlags) destination(ctx context.Context, t *talk.Talk, dst string, s *diskSource, opts luksimg.EncryptOptions) (*destination, error) {
 	if dst == "-" {
 		stdio.Widen(os.Stdout)
@@ -70,13 +70,13 @@ func (o *encryptFlags) object(ctx context.Context, t *talk.Talk, dst string, s *
 	if err := o.checkPlace(ctx, client, at, cos.PlaceOptions{Replace: o.force}); err != nil {
 		return nil, err
 	}
-	// Those of a run that was killed: they cost money, and are in no list of objects.
+	// Uploads of a run that was killed cost money but appear in no list of objects.
 	if ids, err := client.Unfinished(ctx, at); err == nil && len(ids) > 0 {
-		t.Warn("%s: there are %d unfinished uploads of this object, which take room; luksimg upload --abort - %s gives them up", at, len(ids), at)
+		t.Warn("%s: %d unfinished uploads of this object take up storage; luksimg upload --abort - %s removes them", at, len(ids), at)
 	}
 	d := &destination{
 		late: true,
-		// Also if the job was cancelled.
+		// Remove the object even after a cancellation.
 		remove: func() error { return client.Delete(context.WithoutCancel(ctx), at) },
 		readBack: func() (image.Source, func(), error) {
 			r, err := client.Open(ctx, at)
@@ -99,9 +99,9 @@ func (o *encryptFlags) object(ctx context.Context, t *talk.Talk, dst string, s *
 		return nil, err
 	}
 	d.size = sizes.File
-	// Each worker may have a part of its own under way, or two, and the header comes last.
+	// Each worker can have one or two unfinished parts. The header comes last.
 	sink := cos.SinkOptions{Open: max(16, 2*opts.Jobs+4)}
-	// The blocks of a VHD have gaps between.
+	// The blocks of a VHD are separated by gaps.
 	sink.Gaps = cmp.Or(opts.Format, opts.Profile.Rules().Format) == luksimg.VHD
 	k, err := client.NewSink(ctx, at, d.size, sink)
 	if err != nil {

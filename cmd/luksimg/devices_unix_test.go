@@ -17,8 +17,8 @@ import (
 	"github.com/luksimg/luksimg/manifest"
 )
 
-// TestDevices has every verb write to what is no file, or a link to such: refused, with
-// --force too, and nothing is made. The hint names -.
+// TestDevices has every verb write to devices, pipes and links to them. Each must be refused, also with --force, and
+// the hint must name "-".
 func TestDevices(t *testing.T) {
 	dir := t.TempDir()
 	key, disk, image := encryptedDisk(t, dir)
@@ -60,14 +60,14 @@ func TestDevices(t *testing.T) {
 			if code != exit.Failure || !strings.Contains(out, "not a regular file, and will not be replaced") {
 				t.Errorf("%q: code %d: %s", args, code, out)
 			}
-			// What is no DST has a hint of its own.
+			// Outputs other than DST have their own hint.
 			crypt := slices.Contains([]string{"encrypt", "decrypt", "convert", "reencrypt"}, args[0])
 			if crypt && args[len(args)-1] == dst && !strings.Contains(out, "hint: for standard output, a pipe or a device write to -") {
 				t.Errorf("%q: the hint does not name -: %s", args, out)
 			}
 		}
 		if mode() != was {
-			t.Fatalf("%s is something else now", dst)
+			t.Fatalf("%s changed", dst)
 		}
 	}
 	if after := names(t, dir); !slices.Equal(before, after) {
@@ -75,8 +75,8 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-// TestOpeningCancelled has named pipes for all that is read, whose other end nobody opens: a
-// signal ends the wait, and what needs seeking does not wait at all.
+// TestOpeningCancelled uses named pipes without a writer as inputs. A signal must end the wait, and a verb that needs
+// seeking must not wait at all.
 func TestOpeningCancelled(t *testing.T) {
 	dir := t.TempDir()
 	key, disk, image := encryptedDisk(t, dir)
@@ -112,7 +112,7 @@ func TestOpeningCancelled(t *testing.T) {
 		{"verify", "--key-file", key, pipe, image},
 		{"verify", "--key-file", key, disk, pipe},
 		{"inspect", pipe},
-		{"inspect", image}, // its manifest
+		{"inspect", image}, // the manifest is a pipe
 		{"header", "backup", pipe, x},
 		{"header", "restore", image, pipe},
 		{"key", "list", pipe},
@@ -130,10 +130,10 @@ func TestOpeningCancelled(t *testing.T) {
 			t.Errorf("%q: code %d: %s", args, code, out)
 		}
 		if _, err := os.Stat(x); err == nil {
-			t.Fatalf("%q: made a file", args)
+			t.Fatalf("%q: created a file", args)
 		}
 	}
-	// Lets go what still waits.
+	// Unblock the goroutines that still wait.
 	for _, name := range []string{pipe, other, image + manifest.Suffix} {
 		if f, err := os.OpenFile(name, os.O_RDWR, 0); err == nil {
 			f.Close()
@@ -141,8 +141,8 @@ func TestOpeningCancelled(t *testing.T) {
 	}
 }
 
-// TestEndSignals: all that ends a session ends a job in an orderly way, but what nohup, or a
-// shell that starts it in the background, has ignored.
+// TestEndSignals checks that all signals that end a session end a job in an orderly way, except those that nohup or a
+// background shell ignores.
 func TestEndSignals(t *testing.T) {
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !slices.Contains(endSignals(), s) && !signal.Ignored(s) {
@@ -150,9 +150,9 @@ func TestEndSignals(t *testing.T) {
 		}
 	}
 	signal.Ignore(syscall.SIGHUP)
-	// Reset does not undo Ignore; a process started later would ignore the signal too.
+	// Reset does not undo Ignore: a process that is started later would ignore the signal too.
 	defer signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	if slices.Contains(endSignals(), os.Signal(syscall.SIGHUP)) {
-		t.Error("nohup is of no use")
+		t.Error("an ignored SIGHUP ends a job")
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// command returns the command itself, as a program: this one, by another name.
+// command returns the path of luksimg: this test program under another name.
 func command(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -39,8 +39,8 @@ func must(t *testing.T, name string, args ...string) {
 	}
 }
 
-// TestKill kills the command at random moments. There is either no output or a whole one,
-// and the next run clears up.
+// TestKill kills the command at random moments. Afterwards there is a complete output or none, and the next run
+// removes temporary files.
 func TestKill(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	src, dst, key := filepath.Join(dir, "disk"), filepath.Join(dir, "disk.luks"), filepath.Join(dir, "key")
@@ -76,7 +76,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("killed %d times of 50; %d outputs, each whole", killed, finished)
+	t.Logf("killed %d times of 50; %d complete outputs", killed, finished)
 	os.Remove(dst)
 	os.Remove(key)
 	must(t, luksimg, args...)
@@ -90,8 +90,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// TestInterrupt sends the signals by which a person, or a system that shuts down, ends a
-// job: exit code 130, and nothing is left.
+// TestInterrupt sends the signals of an interrupt and a shutdown. The exit code must be 130, and no files may remain.
 func TestInterrupt(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	key := filepath.Join(dir, "key")
@@ -99,10 +98,10 @@ func TestInterrupt(t *testing.T) {
 	disk := filepath.Join(t.TempDir(), "disk")
 	noise(t, disk, 20480)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		// A signal that is ignored here, as under nohup, would be ignored by the command too.
+		// If this process ignores a signal, as under nohup, the command would ignore it too.
 		signal.Notify(make(chan os.Signal, 1), sig)
 		for name, args := range map[string][]string{
-			// Standard input stays open and silent: the job waits for it.
+			// Standard input stays open without data, so the job waits for it.
 			"reading":  {"encrypt", "--format", "luks1", "--key-file", key, "-", filepath.Join(dir, "x")},
 			"deriving": {"encrypt", "--format", "luks1", "--pbkdf-force-iterations", "4294967295", "--key-file", key, disk, filepath.Join(dir, "x")},
 		} {
@@ -119,7 +118,7 @@ func TestInterrupt(t *testing.T) {
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
-			// That the key was read is said before the job starts.
+			// The message about the key appears before the job starts.
 			if name == "reading" {
 				if _, err := in.Write(make([]byte, 64<<10)); err != nil {
 					t.Fatal(err)
@@ -148,7 +147,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// onSmallDisk runs a script in a folder, where mnt is a filesystem of 8 MiB, in a namespace of its own. $0 is the command.
+// onSmallDisk runs a script in a folder, in a new mount namespace with an 8 MiB filesystem at mnt. $0 is the command.
 func onSmallDisk(t *testing.T, luksimg, dir, script string) string {
 	t.Helper()
 	if err := os.Mkdir(filepath.Join(dir, "mnt"), 0o700); err != nil {
@@ -163,9 +162,9 @@ func onSmallDisk(t *testing.T, luksimg, dir, script string) string {
 	out, err := c.CombinedOutput()
 	if e := new(exec.ExitError); errors.As(err, &e) && (e.ExitCode() == 99 || e.ExitCode() == 1) || errors.Is(err, exec.ErrNotFound) {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("no small filesystem can be mounted: %v: %s", err, out)
+			t.Fatalf("cannot mount a small filesystem: %v: %s", err, out)
 		}
-		t.Skipf("no small filesystem can be mounted: %v", err)
+		t.Skipf("cannot mount a small filesystem: %v", err)
 	}
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -188,7 +187,7 @@ head -c 1m /dev/zero | tee mnt/fits >small
 echo "code $?"
 ls -A mnt`)
 	if n := strings.Count(text, "luksimg: error: write mnt/"); n != 2 || strings.Count(text, "no space left on device\nluksimg: hint: luksimg needs room") != 2 {
-		t.Errorf("%d errors, want 2 that say so", n)
+		t.Errorf("%d errors about the full disk, want 2", n)
 	}
 	if strings.Count(text, "code 1\n") != 2 || !strings.Contains(text, "code 0\nfits\nsmall.luks\n") {
 		t.Errorf("exit codes or files are wrong")
@@ -198,8 +197,8 @@ ls -A mnt`)
 	}
 }
 
-// TestFullOutput has the image go where there is no room, from a file and from a pipe: the
-// key that was made for it is not left.
+// TestFullOutput writes the image to a full device, from a file and from a pipe. The generated key file must not
+// remain.
 func TestFullOutput(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	noise(t, filepath.Join(dir, "disk"), 20480)

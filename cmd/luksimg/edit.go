@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// lock opens the image that has a name, or a partition of it, to change it, and keeps other runs of
-// luksimg from changing the file meanwhile.
+// lock opens an image, or a partition of it, for changes. Other runs of luksimg cannot change the file until it is
+// closed.
 func (g *global) lock(ctx context.Context, name string, n flags.Partition) (*input, luks.File, error) {
 	in, err := openInputFlags(ctx, name, os.O_RDWR)
 	if err != nil {
@@ -33,8 +33,8 @@ func (g *global) lock(ctx context.Context, name string, n flags.Partition) (*inp
 	return in, f, nil
 }
 
-// editing makes a verb of c that changes the header of the image FILE in place. change returns
-// the result, and the text of it behind the name of the file.
+// editing makes c a verb that changes the header of the image FILE in place. change returns the result, and its text
+// after the name of the file.
 func (g *global) editing(c *cobra.Command, o *luks.OpenOptions, change func(c *cobra.Command, name string, e *luks.Editor) (any, string, error)) *cobra.Command {
 	var n flags.Partition
 	n.Add(c, "FILE")
@@ -58,7 +58,7 @@ func (g *global) editing(c *cobra.Command, o *luks.OpenOptions, change func(c *c
 	return c
 }
 
-// reading makes a verb of c that reads the header of the image FILE.
+// reading makes c a verb that reads the header of the image FILE.
 func (g *global) reading(c *cobra.Command, read func(c *cobra.Command, args []string, in *encrypted) error) *cobra.Command {
 	var n flags.Partition
 	n.Add(c, "FILE")
@@ -73,7 +73,7 @@ func (g *global) reading(c *cobra.Command, read func(c *cobra.Command, args []st
 	return c
 }
 
-// group makes a verb of c that has verbs of its own.
+// group makes c a verb with subcommands.
 func group(c *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
 	c.Args = cobra.NoArgs
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
@@ -81,7 +81,7 @@ func group(c *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// write writes the result of a verb to a new file with this name.
+// write creates a file with this name and commits what the callback writes to it.
 func write(name string, perm os.FileMode, force bool, write func(f *output.File) error) error {
 	f, err := output.Create(name, perm, force)
 	if err != nil {

@@ -83,7 +83,7 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1]) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: "+profileNames())
+	f.StringVar(&o.profile, "profile", "", "make an image for a cloud: "+profileNames())
 	o.source.addSecond(c)
 	g.kdf.add(c)
 	o.key.Add(c, "")
@@ -101,14 +101,14 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	f.BoolVar(&o.verify, "verify", false, "read the result back, decrypt it and compare it with SRC before it appears")
 	o.jobs.Add(c)
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "accept empty standard input as a disk")
-	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
+	f.BoolVar(&o.force, "force", false, "replace DST if it exists")
 	o.progress.Add(c)
 	g.web.add(c)
 	g.cloud.add(c, serviceCOS)
 	return c
 }
 
-// encryptResult is what encrypt --json prints.
+// encryptResult is the output of encrypt --json.
 type encryptResult struct {
 	Output       string     `json:"output"` // "-" for standard output
 	Format       string     `json:"format"`
@@ -118,11 +118,11 @@ type encryptResult struct {
 	VolumeSize   int64      `json:"volume_size"`
 	FileSize     int64      `json:"file_size"`
 	SourceSHA256 string     `json:"source_sha256,omitempty"`   // of the disk
-	SourceSum    string     `json:"source_checksum,omitempty"` // of the file, as it was published: "sha256:..."
+	SourceSum    string     `json:"source_checksum,omitempty"` // of the published file: "sha256:..."
 	FileSHA256   string     `json:"file_sha256,omitempty"`
-	Manifest     string     `json:"manifest,omitempty"`      // the name of the file
-	GeneratedKey string     `json:"generated_key,omitempty"` // the name of the file
-	RootKey      string     `json:"root_key,omitempty"`      // that wrapped the key in a token
+	Manifest     string     `json:"manifest,omitempty"`      // name of the file
+	GeneratedKey string     `json:"generated_key,omitempty"` // name of the file
+	RootKey      string     `json:"root_key,omitempty"`      // the root key that wrapped the key in a token
 	Verified     bool       `json:"verified"`
 	LUKS         *luks.Info `json:"luks,omitempty"`
 	Warnings     []string   `json:"warnings,omitempty"`
@@ -143,7 +143,7 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 	o.source.sum.first = dst == "-"
 	j := &encryptJob{o: o, t: &o.Talk, dst: dst, opts: opts}
 	defer j.close()
-	// All that can go wrong is tried before the person is asked for a passphrase.
+	// Try everything that can fail before asking for a passphrase.
 	if err := j.open(c, src); err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (o *encryptFlags) run(c *cobra.Command, src, dst string) error {
 func (j *encryptJob) report(r *luksimg.Result) error {
 	o, t, dst, s := j.o, j.t, j.dst, j.source
 	text := madeLine(dst, r)
-	if dst == "-" { // where the image itself went
+	if dst == "-" { // the image itself went to standard output
 		t.Say("%s", text)
 		return nil
 	}
@@ -180,16 +180,16 @@ func (j *encryptJob) report(r *luksimg.Result) error {
 	}, text)
 }
 
-// madeLine says what was made.
+// madeLine describes the new image in a line.
 func madeLine(dst string, r *luksimg.Result) string {
-	if r.KeyBits == 0 { // of shard alone
+	if r.KeyBits == 0 { // only shard makes this
 		return talk.Line("%s: fixed VHD, not encrypted, disk of %s in a file of %s, UUID %s", dst, term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.UUID)
 	}
 	return talk.Line("%s: %s, %s with a %d-bit key, sectors of %d bytes, disk of %s in a file of %s, UUID %s",
 		dst, r.Format, r.Cipher, r.KeyBits, max(r.LUKS.SectorSize, 512), term.Bytes(r.SourceSize), term.Bytes(r.FileSize), r.UUID)
 }
 
-// luksInfo is what the LUKS header says, nil for an image without one.
+// luksInfo returns the description of the LUKS header, or nil for an image without one.
 func luksInfo(r *luksimg.Result) *luks.Info {
 	if r.LUKS.Version == 0 {
 		return nil

@@ -18,24 +18,24 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// An encryptJob is one run of encrypt: the disk, the keys, and the files that it makes. They
-// appear under their names when all of them are whole.
+// An encryptJob is one run of encrypt: the disk, the keys, and the output files. The output files appear under their
+// names only when all are complete.
 type encryptJob struct {
 	o    *encryptFlags
 	t    *talk.Talk
 	dst  string
 	opts luksimg.EncryptOptions
 
-	root   *wrap.RootKey // nil unless one is to wrap the key
+	root   *wrap.RootKey // nil unless it wraps the key
 	source *diskSource
 	out    *destination
 	key    []byte
 
-	// These are nil unless a flag asks for them.
+	// Nil unless a flag asks for them.
 	header, manifest, newKey *output.File
 }
 
-// close removes what was not finished, and forgets the keys.
+// close removes unfinished files and wipes the keys.
 func (j *encryptJob) close() {
 	for _, f := range []*output.File{j.header, j.manifest, j.newKey} {
 		if f != nil {
@@ -52,7 +52,7 @@ func (j *encryptJob) close() {
 	clear(j.opts.LUKS.VolumeKey)
 }
 
-// open opens the disk, and begins all outputs but the key.
+// open opens the disk and creates all outputs except the key file.
 func (j *encryptJob) open(c *cobra.Command, src string) (err error) {
 	ctx := c.Context()
 	if j.o.root.given() {
@@ -89,7 +89,7 @@ func (j *encryptJob) open(c *cobra.Command, src string) (err error) {
 	return err
 }
 
-// keys reads or makes the keys, and measures what deriving one costs if that is asked for.
+// keys reads or generates the keys. It also measures the cost of the key derivation if a flag asks for that.
 func (j *encryptJob) keys(ctx context.Context) (err error) {
 	if j.newKey, j.key, err = j.o.readKey(ctx, j.t, j.dst); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (j *encryptJob) keys(ctx context.Context) (err error) {
 	return err
 }
 
-// encrypt does the work. What it wrote has no name yet.
+// encrypt encrypts the disk. The output has no name until finish.
 func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error) {
 	p, err := j.o.progress.Start(j.t, "encrypt", j.source.size)
 	if err != nil {
@@ -132,7 +132,7 @@ func (j *encryptJob) encrypt(ctx context.Context) (r *luksimg.Result, err error)
 	return r, nil
 }
 
-// run does the work in the way that suits what it reads and writes.
+// run calls the encryption function that suits the source and the destination.
 func (j *encryptJob) run(ctx context.Context) (r *luksimg.Result, err error) {
 	disk := j.source.disk()
 	if disk != nil && j.out.at != nil {
@@ -141,8 +141,7 @@ func (j *encryptJob) run(ctx context.Context) (r *luksimg.Result, err error) {
 		}
 		return luksimg.Encrypt(ctx, j.out.at, disk, j.key, j.opts)
 	}
-	// What waits for a pipe can not be stopped: when the job is cancelled it goes on until
-	// the process ends.
+	// A goroutine that blocks on a pipe cannot be stopped. After a cancellation it lives until the process exits.
 	err = parallel.Await(ctx, func() (err error) {
 		if disk != nil {
 			r, err = luksimg.EncryptInOrder(ctx, j.out.stream, disk, j.key, j.opts)
@@ -154,7 +153,7 @@ func (j *encryptJob) run(ctx context.Context) (r *luksimg.Result, err error) {
 	return r, err
 }
 
-// finish has the result verified, if that is asked for, and gives all outputs their names.
+// finish verifies the result if a flag asks for that, and gives all outputs their names.
 func (j *encryptJob) finish(ctx context.Context, r *luksimg.Result) error {
 	if !j.out.late {
 		if err := j.compare(ctx, r); err != nil {
@@ -166,7 +165,7 @@ func (j *encryptJob) finish(ctx context.Context, r *luksimg.Result) error {
 			return err
 		}
 	}
-	// The key first: an image whose key, or header, is lost is of no use to anybody.
+	// Commit the key and the header first: an image without them is useless.
 	if err := output.CommitAll(j.newKey, j.header); err != nil {
 		return err
 	}
@@ -180,7 +179,7 @@ func (j *encryptJob) finish(ctx context.Context, r *luksimg.Result) error {
 	return nil
 }
 
-// commitImage gives the image its name, and then the manifest. If it fails, neither is there.
+// commitImage gives the image its name, and then the manifest. If it fails, neither file remains.
 func (j *encryptJob) commitImage(ctx context.Context, r *luksimg.Result) error {
 	if err := j.out.commit(); err != nil {
 		return err

@@ -12,17 +12,17 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// envelopeSuffix is what goes after the name of an image for that of its envelope.
+// envelopeSuffix, after the name of an image, is the default name of its envelope.
 const envelopeSuffix = ".envelope.json"
 
 func readEnvelope(ctx context.Context, name string) (*wrap.Envelope, error) {
 	if name == "" {
-		return nil, rest.WithHint(errors.New("no envelope was named"), "name it with --envelope FILE")
+		return nil, rest.WithHint(errors.New("no envelope is given"), "name it with --envelope FILE")
 	}
 	return stdio.Parse(ctx, name, wrap.ReadEnvelope)
 }
 
-// commitEnvelope writes an envelope to a file that is then complete.
+// commitEnvelope writes an envelope and commits the file.
 func commitEnvelope(f *output.File, e *wrap.Envelope) error {
 	if err := e.Write(f); err != nil {
 		return err
@@ -30,8 +30,8 @@ func commitEnvelope(f *output.File, e *wrap.Envelope) error {
 	return f.Commit()
 }
 
-// imageUUID opens an encrypted image with a key, which so is known to fit, and returns
-// the UUID in its header; "" if the format has none.
+// imageUUID opens an encrypted image with a key, which proves that the key fits. It returns the UUID in the header,
+// or "" if the format has none.
 func imageUUID(ctx context.Context, g *global, name string, disk []byte) (string, error) {
 	in, err := openInput(ctx, g, name)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/vpc"
 )
 
-// everyCall are faults that happen to the first request of every call.
+// everyCall are faults that hit the first request of every call.
 var everyCall = map[string][]fault.Fault{
 	"503":  {{Each: true, Status: 503, RetryAfter: "0", Body: "<html>busy</html>"}},
 	"429":  {{Each: true, Status: 429, RetryAfter: "0", Body: "{}"}},
@@ -23,14 +23,14 @@ var everyCall = map[string][]fault.Fault{
 	},
 }
 
-// faulty is a cloud in which every call fails once.
+// faulty returns a cloud in which every call fails once.
 func faulty(t *testing.T, name string) *cloud {
 	c := ready(t)
 	c.arm(everyCall[name]...)
 	return c
 }
 
-// arm has these faults happen, and no others.
+// arm replaces the faults.
 func (c *cloud) arm(faults ...fault.Fault) {
 	c.t.Helper()
 	c.Faults().Clear()
@@ -41,7 +41,7 @@ func (c *cloud) arm(faults ...fault.Fault) {
 	}
 }
 
-// made returns how many templates, images, servers and instances there are.
+// made returns the numbers of templates, images, servers and instances.
 func (c *cloud) made() string {
 	c.t.Helper()
 	c.Faults().Clear()
@@ -72,8 +72,8 @@ func (c *cloud) made() string {
 	return sum([4]int{len(templates), len(servers), len(images), len(instances)})
 }
 
-// TestEveryCallFailsOnce: one failure of each call that a deployment makes, in either
-// cloud, does not end it, and nothing is made twice.
+// TestEveryCallFailsOnce lets each call of a deployment fail once, in both clouds. The deployment must succeed and
+// create nothing twice.
 func TestEveryCallFailsOnce(t *testing.T) {
 	for name := range everyCall {
 		t.Run(name, func(t *testing.T) {
@@ -95,8 +95,8 @@ func TestEveryCallFailsOnce(t *testing.T) {
 	}
 }
 
-// TestImportOrderFaults: one failure of each call of import and of order, in either cloud,
-// ends neither, and nothing is made twice.
+// TestImportOrderFaults lets each call of import and of order fail once, in both clouds. Both must succeed and create
+// nothing twice.
 func TestImportOrderFaults(t *testing.T) {
 	c := ready(t)
 	c.stock(deploy.Classic, deploy.VPC)
@@ -109,14 +109,14 @@ func TestImportOrderFaults(t *testing.T) {
 				c.ok(args...)
 				hits := c.Faults().Hits() - before
 				want[2*k+part]++
-				tokens := name == "401" && target == deploy.Classic // which has none that expire
+				tokens := name == "401" && target == deploy.Classic // its credentials do not expire
 				if got := c.made(); got != sum(want) || hits < 3 != tokens {
 					t.Errorf("%s, %s: %s after %d faults, want %s", name, target, got, hits, sum(want))
 				}
 			}
 		}
 	}
-	// An image in VPC that is not what it is told to be fails, and is made once.
+	// An image in VPC with wrong data fails, and is created only once.
 	c.arm(everyCall["503"]...)
 	c.fails(4, "failed", "import", "--target", "vpc", "--wrapped-dek", "AAAA", "--root-key-crn", c.RootKey, "--os-code", "ubuntu-22-04-amd64", "--poll", "10ms",
 		"--settle", "100ms", "--name", "two", "cos://us-south/"+testBucket+"/none.qcow2")
@@ -125,15 +125,15 @@ func TestImportOrderFaults(t *testing.T) {
 	}
 }
 
-// TestRefusedOnce: SoftLayer refuses one call after the other of import and of order, with an
-// HTTP 500. That ends them, with no word of trying later. Nothing is made twice, and what was
-// refused before anything was made is made by the same command.
+// TestRefusedOnce has SoftLayer refuse each call of import and of order in turn, with an HTTP 500. That must end the
+// command, without a hint to try later. Nothing may be created twice. If nothing was created before the refusal, the
+// same command must then succeed.
 func TestRefusedOnce(t *testing.T) {
 	c := ready(t)
 	c.stock(deploy.Classic)
 	refusal := fault.Fault{Path: "/rest/v3.1/**", Status: 500, Body: `{"error":"This is not liked.","code":"SoftLayer_Exception_Public"}`}
 	var want [4]int
-	for part, wanted := range []int{3, 4} { // find, create, wait; find, look for others, order, wait
+	for part, wanted := range []int{3, 4} { // find, create, wait; find, search for a duplicate, order, wait
 		for refusal.Skip = 0; ; refusal.Skip++ {
 			name := fmt.Sprintf("web-%d", refusal.Skip)
 			args := c.importing(deploy.Classic, name)
@@ -151,7 +151,7 @@ func TestRefusedOnce(t *testing.T) {
 			if code != 4 || !strings.Contains(errs, "not liked") || strings.Contains(errs, "later") {
 				t.Errorf("%s, call %d: exit code %d\n%s", args[0], refusal.Skip, code, errs)
 			}
-			if got := c.made(); part == 0 || got != sum(want) { // an import is known again by its note
+			if got := c.made(); part == 0 || got != sum(want) { // the note identifies an import
 				c.ok(args...)
 			}
 			if got := c.made(); got != sum(want) {
@@ -161,8 +161,7 @@ func TestRefusedOnce(t *testing.T) {
 	}
 }
 
-// stock puts an encrypted image for each target into the bucket, and its envelope into the
-// folder.
+// stock stores an encrypted image for each target in the bucket, and its envelope in the folder.
 func (c *cloud) stock(targets ...string) {
 	c.t.Helper()
 	for _, target := range targets {
@@ -175,7 +174,7 @@ func (c *cloud) stock(targets ...string) {
 	}
 }
 
-// importing returns the arguments of an import of what stock has put in place.
+// importing returns the arguments of an import of the image from stock.
 func (c *cloud) importing(target, name string) []string {
 	args := []string{"import", "--target", target, "--envelope", target + ".json", "--name", name, "--poll", "10ms", "--settle", "100ms"}
 	if target == deploy.VPC {
@@ -184,8 +183,7 @@ func (c *cloud) importing(target, name string) []string {
 	return append(args, "--note", "n", "--os-code", "UBUNTU_22_64", "--cloud-init", "cos://us-south/"+testBucket+"/disk.raw")
 }
 
-// ordering returns the arguments of an order of a server from an image. Names of servers are
-// unique in VPC.
+// ordering returns the arguments to order a server from an image. Names of servers are unique in VPC.
 func (c *cloud) ordering(target, image string) []string {
 	args := append([]string{"order", "--target", target, "--poll", "10ms", "--settle", "100ms"}, server[1:]...)
 	if target == deploy.VPC {
@@ -195,12 +193,12 @@ func (c *cloud) ordering(target, image string) []string {
 	return append(args, image)
 }
 
-// sum says how many templates, servers, images and instances there are, as made does.
+// sum formats the numbers of templates, servers, images and instances like made.
 func sum(n [4]int) string {
 	return fmt.Sprintf("%d templates, %d servers, %d images, %d instances", n[0], n[1], n[2], n[3])
 }
 
-// TestLatePolicy: an authorization that is not seen yet is waited for.
+// TestLatePolicy checks that luksimg waits for an authorization that is not effective yet.
 func TestLatePolicy(t *testing.T) {
 	c := ready(t)
 	if err := c.Faults().Arm(fault.Fault{Path: "/v1/policies", Method: "GET", Status: 200, Body: `{"policies":[]}`, Count: 3}); err != nil {
@@ -214,7 +212,7 @@ func TestLatePolicy(t *testing.T) {
 	}
 }
 
-// TestRefusedHints: what is said to do about a refusal goes with it.
+// TestRefusedHints checks the hints of refusals.
 func TestRefusedHints(t *testing.T) {
 	c := ready(t)
 	if err := c.Faults().Arm(fault.Fault{Path: "/rest/v3.1/**", Status: 500, Body: `{"error":"The disk is not one that is liked.","code":"SoftLayer_Exception_Public"}`, Count: -1}); err != nil {
@@ -225,7 +223,7 @@ func TestRefusedHints(t *testing.T) {
 		t.Error(errs)
 	}
 	if n := c.called("/createFromIcos.json"); n > 1 || time.Since(start) > time.Minute {
-		t.Errorf("what was refused was sent %d times, in %v", n, time.Since(start))
+		t.Errorf("a refused request was sent %d times, in %v", n, time.Since(start))
 	}
 	c.Faults().Clear()
 	if err := c.Faults().Arm(fault.Fault{Path: "/v1/images", Status: 401, Body: `{"errors":[{"code":"not_authorized","message":"no"}]}`, Count: -1}); err != nil {

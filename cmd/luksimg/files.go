@@ -25,33 +25,33 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// An input is a source that was opened: a file, an object of Object Storage, or what is at an address.
+// An input is an open source: a file, an object in Object Storage, or a file on a web server.
 type input struct {
 	r      io.ReaderAt
-	f      *os.File // r, or nil for what is elsewhere
+	f      *os.File // nil if the source is not a local file
 	file   *image.File
-	layout *layout // the container image that r is, or nil
+	layout *layout // the container image that r is read from, or nil
 	close  func()
 	size   int64
 	name   string
-	base   string    // the name without the folder
-	mtime  time.Time // zero for a device and an object, which have none that means anything
-	etag   string    // of an object, and of what is at an address
+	base   string    // the name without folders
+	mtime  time.Time // zero for a device and an object, whose time means nothing
+	etag   string    // of an object or a file on a web server
 
-	compare func() error // the file with its checksum; nil if none was given
+	compare func() error // compares the file with its checksum; nil if none was given
 
-	// What follows is of an image that was unpacked: r is what was inside the file, and size its length.
+	// The following fields are set for an unpacked image. Then r is the unpacked file, and size its length.
 	layers   []string
 	fileSize int64
 	unpacked *luksimg.Unpacked
 
-	// partition is r, if it was taken for the file, and number its number.
+	// If partition is set, it is r, and number is its number.
 	partition *luksimg.Partition
 	number    flags.Partition
 }
 
-// openInput opens a file, the object of a cos:// name, what is at an https:// address, or the container
-// image in the folder of an oci: name.
+// openInput opens a file, an object (cos://), a file on a web server (https://), or the container image in a folder
+// (oci:).
 func openInput(ctx context.Context, g *global, name string) (*input, error) {
 	switch {
 	case web.Is(name):
@@ -76,7 +76,7 @@ func openInput(ctx context.Context, g *global, name string) (*input, error) {
 	return &input{r: objectReader{r}, close: func() { r.Close() }, size: r.Size(), name: name, base: path.Base(at.Key), etag: r.Info().ETag}, nil
 }
 
-// An objectReader reads an object. Its error of one that was replaced is that of any source that changes.
+// An objectReader reads an object. If the object was replaced, its error matches [image.ErrChanged].
 type objectReader struct{ *cos.Reader }
 
 func (r objectReader) ReadAt(p []byte, off int64) (int, error) {
@@ -87,7 +87,7 @@ func (r objectReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// A replacedError matches [image.ErrChanged] too.
+// A replacedError is an error that also matches [image.ErrChanged].
 type replacedError struct{ error }
 
 func (e *replacedError) Unwrap() error { return e.error }
@@ -97,11 +97,11 @@ func (e *replacedError) Is(target error) bool { return target == image.ErrChange
 func openInputFlags(ctx context.Context, name string, flags int) (*input, error) {
 	switch {
 	case isCOS(name):
-		return nil, rest.WithHint(fmt.Errorf("%s: an object can not be changed in place", name), "luksimg download fetches it")
+		return nil, rest.WithHint(fmt.Errorf("%s: an object cannot be changed in place", name), "luksimg download fetches it")
 	case web.Is(name):
-		return nil, rest.WithHint(fmt.Errorf("%s: what is on a web server can not be changed in place", shown(name)), "curl -fLO URL fetches it")
+		return nil, rest.WithHint(fmt.Errorf("%s: a file on a web server cannot be changed in place", shown(name)), "curl -fLO URL fetches it")
 	}
-	if stdio.IsStream(name) { // opening it could wait for ever
+	if stdio.IsStream(name) { // opening a pipe can block forever
 		return nil, rest.WithHint(fmt.Errorf("%s can only be read in order, and this needs seeking", stdio.Name(name)),
 			"luksimg encrypt takes a raw disk in order, and decrypt a LUKS image, with - for SRC; write others to a file first")
 	}
@@ -119,15 +119,15 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 			err = rest.WithHint(err, "it is a container image: name it "+layoutPrefix+name)
 		}
 	} else if errors.Is(err, errors.ErrUnsupported) {
-		err = fmt.Errorf("%s is not a file with an image", stdio.Name(name))
+		err = fmt.Errorf("%s is neither a regular file nor a block device", stdio.Name(name))
 	}
 	f.Close()
 	return nil, err
 }
 
-// unpack takes the image out of what it is packed in. Afterwards that is the file.
+// unpack replaces the file by the image that is packed in it.
 func (in *input) unpack(ctx context.Context, format luksimg.Format, o luksimg.Unpacking) error {
-	// A name that promises a container: of a fixed VHD only the end tells.
+	// A fixed VHD is recognized by its end, so a name that suggests a container needs random access.
 	if _, ok := containerNames[extension(strings.TrimSuffix(in.base, filepath.Ext(in.base)))]; ok {
 		o.Random = true
 	}
@@ -145,8 +145,8 @@ func (in *input) unpack(ctx context.Context, format luksimg.Format, o luksimg.Un
 	return nil
 }
 
-// innerName returns the name of the file that was unpacked: the name of the member of an archive, or
-// the name of the compressed file without the ending of its compression, such as ".xz".
+// innerName returns the name of the unpacked file. That is the name of an archive member, or the name of the
+// compressed file without a suffix such as ".xz".
 func (in *input) innerName() string {
 	name := in.base
 	for _, l := range in.layers {
@@ -161,7 +161,7 @@ func (in *input) innerName() string {
 
 func extension(name string) string { return strings.ToLower(filepath.Ext(name)) }
 
-// published returns the length of the file as it is.
+// published returns the length of the file as published, before unpacking.
 func (in *input) published() int64 {
 	if len(in.layers) > 0 {
 		return in.fileSize
@@ -169,9 +169,8 @@ func (in *input) published() int64 {
 	return in.size
 }
 
-// image opens the image in the file. A name that promises a container whose
-// marks are not there means a file that was cut off, or is no image: it is not taken
-// for a raw disk.
+// image opens the image in the file. If the name suggests a container but its signature is missing, the file may be
+// truncated. image then refuses to open it as a raw disk.
 func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Image, error) {
 	img, err := luksimg.OpenImage(ctx, in.r, in.size, o)
 	if err != nil {
@@ -189,7 +188,7 @@ func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Im
 	return img, nil
 }
 
-// otherFormat says of a format that was named, and can not be read, that the content has another one.
+// otherFormat adds a hint to the error for a wrong --source-format: the format of the content.
 func (in *input) otherFormat(err error, named luksimg.Format) error {
 	if named == "" || !errors.Is(err, image.ErrFormat) && !errors.Is(err, luks.ErrNotLUKS) {
 		return err
@@ -200,20 +199,20 @@ func (in *input) otherFormat(err error, named luksimg.Format) error {
 	return err
 }
 
-// misnamed says of a raw disk that its name promises a container; "" if it does not.
+// misnamed returns a warning if the name of a raw disk suggests a container, and otherwise "".
 func (in *input) misnamed() string {
 	kind, ok := containerNames[extension(in.innerName())]
 	if !ok {
 		return ""
 	}
-	text := fmt.Sprintf("named like %s %s file, but without the marks of one: it may have been cut off", article(kind), kind)
+	text := fmt.Sprintf("named like %s %s file, but without its signature: it may be truncated", article(kind), kind)
 	if in.unpacked != nil && in.unpacked.Archive != nil {
 		text = fmt.Sprintf("the member %q: %s", in.unpacked.Archive.Member, text)
 	}
 	return text
 }
 
-// article returns the one for the name of a container.
+// article returns the indefinite article for the name of a container.
 func article(kind string) string {
 	if kind == "OVA" {
 		return "an"
@@ -225,9 +224,8 @@ var containerNames = map[string]string{
 	".vhd": "VHD", ".vpc": "VHD", ".vhdx": "VHDX", ".qcow2": "qcow2", ".qcow": "qcow2", ".vmdk": "VMDK", ".vdi": "VDI", ".ova": "OVA",
 }
 
-// unchanged tells whether the file is the one that was published, if a checksum was given, and
-// whether it is still what it was when it was opened, as far as the
-// filesystem knows. Of what is elsewhere only that version is ever read.
+// unchanged compares the file with its checksum, if one was given, and returns an error if the file has changed since
+// it was opened. A remote file cannot change, because its reads name the version.
 func (in *input) unchanged() error {
 	if in.compare != nil {
 		if err := in.compare(); err != nil {
@@ -243,7 +241,8 @@ func (in *input) unchanged() error {
 	return in.wrap(in.file.Unchanged())
 }
 
-// intact is unchanged, and the digests of the archive that the image is in: when it is read as a whole.
+// intact is unchanged, and also compares the digests in the archive that holds the image. Call it after reading the
+// whole image.
 func (in *input) intact(ctx context.Context) error {
 	if in.unpacked != nil {
 		if err := in.unpacked.Intact(ctx); err != nil {
@@ -253,7 +252,7 @@ func (in *input) intact(ctx context.Context) error {
 	return in.unchanged()
 }
 
-// wrap puts the name of the file before an error that does not have it.
+// wrap prefixes an error with the name of the file, unless the error has it.
 func (in *input) wrap(err error) error {
 	other := errors.As(err, new(*fs.PathError)) && !errors.As(err, new(*tokenError)) // it names another file
 	if err == nil || other {
@@ -271,7 +270,7 @@ func (in *input) wrap(err error) error {
 	return &namedError{in.name, err}
 }
 
-// A namedError is an error about a file. Its text has the name of the file in place of that of the package.
+// A namedError is an error with the name of a file, which replaces the package name in its text.
 type namedError struct {
 	name string
 	err  error
@@ -287,7 +286,7 @@ func (e *namedError) Error() string {
 	return e.name + ": " + text
 }
 
-// remote says of an error that it is about a file that is elsewhere, if it is.
+// remote marks an error as one about a remote file if the file is remote.
 func (in *input) remote(err error) error {
 	if err == nil || !isRemote(in.name) {
 		return err
@@ -295,10 +294,10 @@ func (in *input) remote(err error) error {
 	return exit.Elsewhere(err)
 }
 
-// maxHeaderFile bounds a header that is read from a stream: those of LUKS2 have no more.
+// maxHeaderFile is the largest header, in bytes, that is read from a stream. No LUKS2 header is larger.
 const maxHeaderFile = 256 << 20
 
-// openHeader opens a file that is a header: also one that comes from a stream.
+// openHeader opens a file that holds a header. It can be a stream.
 func openHeader(ctx context.Context, g *global, name string) (*input, error) {
 	if !stdio.IsStream(name) {
 		return openInput(ctx, g, name)

@@ -13,8 +13,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// cutImage cuts the name of an image from the path of a file in it: "IMAGE:/PATH". Without a path
-// that is "".
+// cutImage splits IMAGE:/PATH into the name of an image and the path of a file in it. Without a path it returns "".
 func cutImage(arg string) (name, path string) {
 	from := 0
 	if web.Is(arg) {
@@ -23,7 +22,7 @@ func cutImage(arg string) (name, path string) {
 		from = len("cos://")
 	} else if isLayout(arg) {
 		from = len(layoutPrefix)
-	} else if runtime.GOOS == "windows" && len(arg) > 1 && arg[1] == ':' { // of a drive
+	} else if runtime.GOOS == "windows" && len(arg) > 1 && arg[1] == ':' { // the colon of a drive letter
 		from = 2
 	}
 	i := strings.Index(arg[from:], ":/")
@@ -33,8 +32,9 @@ func cutImage(arg string) (name, path string) {
 	return arg[:from+i], arg[from+i+1:]
 }
 
-// files opens the filesystem on the disk: that of the partition which was asked for, or of the whole
-// disk, or else of the partition that has the root of a system. It returns the length too.
+// files opens a filesystem on the disk and returns its size. If asked is set, that is the filesystem of the source, a
+// partition that the user chose. Otherwise it is the filesystem of the whole disk, or of the partition with the root
+// of a system.
 func (s *source) files(ctx context.Context, g *global, asked bool) (*files.FS, int64, error) {
 	var src image.Source = s.img
 	if !asked {
@@ -64,7 +64,7 @@ func (s *source) files(ctx context.Context, g *global, asked bool) (*files.FS, i
 	return f, src.Size(), nil
 }
 
-// whichPartition tells what there is to choose from.
+// whichPartition returns an error that lists the partitions to choose from.
 func whichPartition(info *contents.Info) error {
 	var all []string
 	for _, p := range info.Partitions {
@@ -75,6 +75,6 @@ func whichPartition(info *contents.Info) error {
 	if len(all) == 0 {
 		all = []string{"none with a filesystem"}
 	}
-	return rest.WithHint(fmt.Errorf("%w: no partition has the root of a system; there is %s", contents.ErrNoPartition, strings.Join(all, ", ")),
+	return rest.WithHint(fmt.Errorf("%w: no partition holds the root of a system; partitions: %s", contents.ErrNoPartition, strings.Join(all, ", ")),
 		"say which one with --partition N; of LUKS that takes its key")
 }

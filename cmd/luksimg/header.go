@@ -32,17 +32,17 @@ backup was made.`,
 	}, newHeaderBackup(g), newHeaderRestore(g), newHeaderErase(g), newHeaderRepair(g), newHeaderConvert(g))
 }
 
-// headerResult is what the verbs for headers print with --json.
+// headerResult is the output of the header verbs with --json.
 type headerResult struct {
 	Output   string   `json:"output"`
 	UUID     string   `json:"uuid"`
-	Size     int64    `json:"size,omitempty"` // of the backup, bytes
-	Changed  bool     `json:"changed"`        // the image
+	Size     int64    `json:"size,omitempty"` // bytes of the backup
+	Changed  bool     `json:"changed"`        // whether the image was changed
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// editingHeader makes a verb of c that changes a whole header. change tells whether that was
-// needed, and what to say.
+// editingHeader makes c a verb that changes a whole header. change reports whether it changed anything, and what to
+// print.
 func (g *global) editingHeader(c *cobra.Command, o *luks.OpenOptions, change func(e *luks.Editor) (bool, string, error)) *cobra.Command {
 	return g.editing(c, o, func(_ *cobra.Command, name string, e *luks.Editor) (any, string, error) {
 		did, text, err := change(e)
@@ -74,7 +74,7 @@ func newHeaderBackup(g *global) *cobra.Command {
 		return g.Result(headerResult{Output: dst, UUID: in.h.UUID(), Size: in.h.HeaderSize(), Warnings: g.Warnings},
 			talk.Line("%s: header of %s, %s", dst, name, term.Bytes(in.h.HeaderSize())))
 	})
-	c.Flags().BoolVar(&force, "force", false, "replace BACKUP if it is there and is no LUKS header")
+	c.Flags().BoolVar(&force, "force", false, "replace BACKUP if it exists and is not a LUKS header")
 	return c
 }
 
@@ -85,10 +85,10 @@ func newHeaderRestore(g *global) *cobra.Command {
 		Use:   "restore FILE BACKUP",
 		Short: "Write a saved header back",
 		Long: `Restore writes a header back to its image. "header backup" or cryptsetup luksHeaderBackup saved it. The
-image must have a header with the same UUID and layout. If it has none any more, --force is needed.
+image must have a header with the same UUID and layout. If its header is lost, --force is needed.
 All key slots become those of the backup. If the command is interrupted, repeat it.
 
-If the data of the image start elsewhere than those of the backup, restore refuses, even with
+If the backup has another data offset than the image, restore refuses, even with
 --force: it never writes to the data.`,
 		Example: `  luksimg header restore disk.luks disk.header`,
 		Args:    flags.Args("FILE", "BACKUP"),
@@ -130,7 +130,7 @@ func newHeaderErase(g *global) *cobra.Command {
 		Args:    flags.Args("FILE"),
 		PreRunE: func(*cobra.Command, []string) error {
 			if !force {
-				return rest.WithHint(errors.New("erasing removes all keys, and with them the data"), "say --force if that is meant")
+				return rest.WithHint(errors.New("erasing removes all keys, so the data are lost"), "say --force if that is meant")
 			}
 			return nil
 		},
@@ -156,7 +156,7 @@ leftover. --overwrite-signature says that the file is a LUKS image all the same.
 		did, err := e.Repair()
 		return did, map[bool]string{true: "repaired", false: "nothing to repair"}[did], err
 	})
-	c.Flags().BoolVar(&o.OverwriteSignature, "overwrite-signature", false, "overwrite what is in place of the primary copy")
+	c.Flags().BoolVar(&o.OverwriteSignature, "overwrite-signature", false, "overwrite the data in place of the primary copy")
 	return c
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/internal/hide"
 )
 
-// TestHideMemory looks at the process from outside while it waits for its input.
+// TestHideMemory inspects the process from outside while it waits for input.
 func TestHideMemory(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	key := filepath.Join(dir, "key")
@@ -31,7 +31,7 @@ func TestHideMemory(t *testing.T) {
 	}
 	if os.Geteuid() != 0 {
 		if _, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", s.cmd.Process.Pid)); err == nil {
-			t.Error("the user's other processes can read what is the process's own")
+			t.Error("other processes of the user can read the memory of the process")
 		}
 	}
 	s.enter("\x03")

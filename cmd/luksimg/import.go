@@ -16,7 +16,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/softlayer"
 )
 
-// addImage adds the flags of the image to be, by the names of slcli image import.
+// addImage adds the flags of the new image, with the names of slcli image import.
 func addImage(c *cobra.Command, r *deploy.ImageRequest) {
 	f := c.Flags()
 	f.StringVar(&r.Name, "name", "", "the name of the image (default: that of the object)")
@@ -123,7 +123,7 @@ func (o *importFlags) run(c *cobra.Command, uri string) error {
 	})
 }
 
-// printCodes prints the operating systems that can be imported.
+// printCodes prints the operating systems that an imported image can have.
 func (o *importFlags) printCodes(codes []softlayer.OSCode) error {
 	var lines []string
 	for _, code := range codes {
@@ -134,7 +134,7 @@ func (o *importFlags) printCodes(codes []softlayer.OSCode) error {
 	}{codes}, strings.Join(lines, "\n"))
 }
 
-// listSystems lists those of VPC.
+// listSystems lists the operating systems of VPC.
 func (o *importFlags) listSystems(c *cobra.Command) error {
 	cl, err := o.cloud.vpcClient(c.Context(), o.region)
 	if err != nil {
@@ -153,7 +153,7 @@ func (o *importFlags) listSystems(c *cobra.Command) error {
 	return o.printCodes(codes)
 }
 
-// listCodes lists those of classic infrastructure.
+// listCodes lists the operating systems of classic infrastructure.
 func (o *importFlags) listCodes(c *cobra.Command) error {
 	cl, err := o.cloud.classicClient(c.Context())
 	if err != nil {

@@ -70,18 +70,18 @@ filesystems. A browser shows the drawing.`,
 	return c
 }
 
-// inspectResult is what inspect --json prints.
+// inspectResult is the output of inspect --json.
 type inspectResult struct {
 	*luksimg.Info
 	Layers    []string             `json:"layers"`              // from the file to the filesystem
-	Partition int                  `json:"partition,omitempty"` // number of the one that all this is about
-	Manifest  *manifest.Manifest   `json:"manifest,omitempty"`  // of the file beside the image
-	Contents  *contents.Info       `json:"contents,omitempty"`  // of a disk that can be seen
+	Partition int                  `json:"partition,omitempty"` // number of the partition that the result describes
+	Manifest  *manifest.Manifest   `json:"manifest,omitempty"`  // from the manifest beside the image
+	Contents  *contents.Info       `json:"contents,omitempty"`  // of a disk that can be read
 	Check     *luksimg.CheckResult `json:"check,omitempty"`
-	Map       *diskmap.Map         `json:"-"` // the member map, an array of extents, which is written as it comes
+	Map       *diskmap.Map         `json:"-"` // the member map, an array of extents, which print writes as a stream
 }
 
-// print prints the result, and the map behind it.
+// print prints the result, followed by the map.
 func (r inspectResult) print(t *talk.Talk, name string) error {
 	if r.Map == nil || t.AsJSON && r.Map.Empty() {
 		return t.Result(r, inspectText(name, r))
@@ -107,7 +107,7 @@ func (r inspectResult) print(t *talk.Talk, name string) error {
 	return err
 }
 
-// errCorrupt: --check found something.
+// errCorrupt means that --check found damage.
 var errCorrupt = errors.New("the structure of the image is damaged")
 
 func (o *inspectFlags) run(c *cobra.Command, name string) error {
@@ -143,11 +143,11 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	}
 	if r.Format == luksimg.Raw && r.Partition == 0 && o.source.format == "" {
 		if text := in.misnamed(); text != "" {
-			r.Warnings = append(r.Warnings, text+"; encrypt and convert refuse it, unless --source-format raw says that it is a raw disk")
+			r.Warnings = append(r.Warnings, text+"; encrypt and convert refuse it unless --source-format raw is given")
 		}
 	}
 	if r.Partition > 0 {
-		// The manifest is about the whole image.
+		// The manifest describes the whole image.
 	} else if r.Manifest, err = readManifest(c.Context(), name); err != nil {
 		r.Warnings = append(r.Warnings, err.Error())
 	} else if r.Manifest != nil {
@@ -166,7 +166,7 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 		defer s.close()
 	}
 	r.Layers = layersOf(r)
-	if !o.AsJSON { // where they are members of the object
+	if !o.AsJSON { // JSON has them as a member
 		t.WarnAll("", r.Warnings)
 	}
 	if err := drawImage(c.Context(), svg, in, r, s); err != nil {
@@ -181,7 +181,7 @@ func (o *inspectFlags) run(c *cobra.Command, name string) error {
 	return nil
 }
 
-// list lists the disks of an archive that has several.
+// list lists the disks of an archive that holds several.
 func (o *inspectFlags) list(ctx context.Context, in *input, svg *output.File) error {
 	i, err := luksimg.Inspect(ctx, in.r, in.size, luksimg.ImageOptions{Unpack: o.source.unpack.options(&o.Talk, in.name)})
 	if err != nil {
@@ -194,7 +194,7 @@ func (o *inspectFlags) list(ctx context.Context, in *input, svg *output.File) er
 	return o.Result(r, inspectText(in.name, r))
 }
 
-// checkOf checks the structure of an image, by the disk that is open if there is one.
+// checkOf checks the structure of an image. It uses the open disk if there is one.
 func checkOf(ctx context.Context, in *input, i *luksimg.Info) (*luksimg.CheckResult, error) {
 	if i.Disk != nil {
 		return i.Disk.Check(ctx)
@@ -202,13 +202,13 @@ func checkOf(ctx context.Context, in *input, i *luksimg.Info) (*luksimg.CheckRes
 	return luksimg.Check(ctx, in.r, in.size, luksimg.ImageOptions{Format: i.Format})
 }
 
-// info is what the image says, or its header, if that is in a file of its own.
+// info returns the description of the image, or of its header if that is detached.
 func (o *inspectFlags) info(ctx context.Context, in *input) (*luksimg.Info, error) {
 	unlock := &o.source.unlock
 	opts := luksimg.ImageOptions{Format: luksimg.Format(o.source.format), LUKS: o.kdf.apply(luks.OpenOptions{AllowNullCipher: unlock.allowNull}), Partition: int(unlock.partition), Snapshot: o.source.snapshot}
 	if unlock.header == "" {
 		i, err := luksimg.Inspect(ctx, in.r, in.size, opts)
-		if errors.Is(err, luksimg.ErrEncrypted) && !unlock.byTokens() { // all of the disk that has the partition
+		if errors.Is(err, luksimg.ErrEncrypted) && !unlock.byTokens() { // the whole disk around the partition is encrypted
 			err = unlock.key.Unlock(ctx, &o.Talk, in.name, func(key []byte) (err error) {
 				opts.Key = key
 				i, err = luksimg.Inspect(ctx, in.r, in.size, opts)
@@ -234,17 +234,17 @@ func (o *inspectFlags) info(ctx context.Context, in *input) (*luksimg.Info, erro
 	return i, header.wrap(err)
 }
 
-// inside looks at the disk in the image, if there is a way to. The source that it returns is
-// open for the map; it is nil if there is none.
+// inside opens the disk in the image, if possible, and inspects its contents. It returns the open source for the
+// drawing, or nil.
 func (o *inspectFlags) inside(c *cobra.Command, in *input, name string, r *inspectResult) (*source, error) {
 	if r.Encrypted && !o.source.unlock.given() && !o.mapped {
 		return nil, nil
 	}
 	s, err := &source{input: in, img: r.Disk}, error(nil)
-	// A partition that can be seen was opened with all that the flags say.
+	// A visible partition was already opened with all flags.
 	if r.Disk == nil || r.Partition == 0 && (o.source.unlock.given() || o.source.allowBacking || o.source.snapshot != "") {
 		quiet := *o.global
-		quiet.Quiet = quiet.Quiet || !bool(o.source.unlock.clevis) // its warnings are known
+		quiet.Quiet = quiet.Quiet || !bool(o.source.unlock.clevis) // its warnings were already printed
 		s, err = o.source.open(c, &quiet, name)
 	}
 	if err != nil {

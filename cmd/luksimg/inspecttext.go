@@ -11,7 +11,7 @@ func inspectText(name string, i inspectResult) string {
 	t := talk.NewTable()
 	t.Row("file", "%s", name)
 	t.Row("format", "%s", i.Format)
-	if len(i.Info.Layers) > 0 && string(i.Format) == i.Info.Layers[len(i.Info.Layers)-1] { // an archive of several disks
+	if len(i.Info.Layers) > 0 && string(i.Format) == i.Info.Layers[len(i.Info.Layers)-1] { // an archive with several disks
 		t.Size("file size", i.FileSize)
 		t.Rows(i.Fields())
 		return t.Text("")
@@ -56,8 +56,8 @@ func inspectText(name string, i inspectResult) string {
 	return t.Text("")
 }
 
-// layersOf lists what is in what: what the file is packed in, the format of the image, the partition
-// table and the filesystem of the system, or that of all.
+// layersOf lists the layers from the outside in: compression and archives, the image format, the partition table and
+// a filesystem. The filesystem holds the root of the system, or is the only one.
 func layersOf(r inspectResult) []string {
 	all := append(slices.Clone(r.Info.Layers), string(r.Format))
 	c := r.Contents

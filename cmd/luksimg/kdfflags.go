@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// kdfFlags say how the key of a key slot is derived.
+// kdfFlags select the key derivation of a new key slot.
 type kdfFlags struct {
 	pbkdf           string
 	memory          uint32
@@ -36,12 +36,12 @@ func (o *kdfFlags) check(c *cobra.Command) error {
 	return flags.AtMostOne(c, "iter-time", "pbkdf-force-iterations")
 }
 
-// kdf returns what the flags say, without measuring.
+// kdf returns the key derivation that the flags select, without measuring.
 func (o *kdfFlags) kdf() luks.KDF {
 	return luks.KDF{Type: o.pbkdf, Iterations: o.forceIterations, Memory: o.memory, Parallel: o.parallel}
 }
 
-// measure returns k, or, if that was asked for, what calibrate makes of the time.
+// measure returns k, or with --iter-time the cost that calibrate measures for that time.
 func (o *kdfFlags) measure(ctx context.Context, k luks.KDF, calibrate func(context.Context, time.Duration) (luks.KDF, error)) (luks.KDF, error) {
 	if o.iterTime == 0 {
 		return k, nil
@@ -49,12 +49,11 @@ func (o *kdfFlags) measure(ctx context.Context, k luks.KDF, calibrate func(conte
 	return calibrate(ctx, time.Duration(o.iterTime)*time.Millisecond)
 }
 
-// kdfLimits bound what opening an image may cost. They are the same for all images of a
-// verb that a key opens.
+// kdfLimits limit the cost of opening images. The limits apply to each image that the verb opens with a key.
 type kdfLimits struct {
 	memory flags.Size
 	work   uint64
-	policy policyFlag // what the header has to be like
+	policy policyFlag // a policy for the header
 }
 
 func (l *kdfLimits) add(c *cobra.Command) {

@@ -13,8 +13,7 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// hintKeepers tells what else opens the image by its tokens, if no key was given, or one that opens
-// nothing.
+// hintKeepers adds a hint to the error for a missing or wrong key: which other flags open the image by its tokens.
 func hintKeepers(err error, tokens func() []luks.Token) error {
 	missing := errors.Is(err, term.ErrNoTerminal)
 	if !missing && !errors.Is(err, luks.ErrPassphrase) {
@@ -45,8 +44,8 @@ func hintKeepers(err error, tokens func() []luks.Token) error {
 	return rest.WithHint(err, strings.Join(hints, "; "))
 }
 
-// hardware returns how to get a key that luksimg can use where the hardware is that a token is
-// bound to; "" for a token that is bound to none.
+// hardware returns how to get a usable key on the machine with the hardware that a token is bound to. It returns ""
+// for a token that is not bound to hardware.
 func hardware(t luks.Token) string {
 	enroll := func(unlock, since string) string {
 		return "there, systemd-cryptenroll --recovery-key " + unlock + "IMAGE" + since + " adds a recovery key, which --passphrase-file takes here"
@@ -64,8 +63,8 @@ func hardware(t luks.Token) string {
 	return ""
 }
 
-// hardwareHint tells of the first token that hardware opens a key slot by, which luksimg does not use,
-// and what to do; "" if there is none.
+// hardwareHint returns a hint for the first token that is bound to hardware, which luksimg does not use. It returns
+// "" if there is no such token.
 func hardwareHint(tokens []luks.Token) string {
 	for _, t := range tokens {
 		if way := hardware(t); way != "" && len(t.Keyslots) > 0 {
@@ -75,7 +74,7 @@ func hardwareHint(tokens []luks.Token) string {
 	return ""
 }
 
-// slotWords are the words for a token as what a key slot is or does.
+// slotWords adapts the description of a token to a key slot as the subject.
 func slotWords(words string) string {
 	if strings.HasPrefix(words, "sealed") {
 		return "is " + words

@@ -27,7 +27,7 @@ down and type, as systemd-cryptenroll makes it. It is shown once, on the termina
 --recovery-file. It opens the image wherever a passphrase does, with or without dashes, spaces or
 capital letters.
 
-With --tang the image opens where a Tang server can be reached (LUKS2). With --sss it takes a number of
+With --tang the image opens where a Tang server can be reached (LUKS2). With --sss it needs a number of
 several servers. A server learns nothing of the key. The key is generated, and stored in a token as
 clevis luks bind does: clevis opens the image at boot, and luksimg with --clevis. You must trust the keys
 of a server: give the thumbprint of its signing key by --thp, or in --sss as thp, or confirm it when
@@ -75,30 +75,30 @@ asked.`,
 	return c
 }
 
-// needTokens refuses an image that can not say how a key slot is opened.
+// needTokens returns an error for a LUKS1 image, which has no tokens.
 func needTokens(h *luks.Header, binding bool) error {
 	if h.Version() != 1 {
 		return nil
 	}
-	text := "such a key takes a token, and LUKS1 has none"
+	text := "such a key needs a token, and LUKS1 has no tokens"
 	if binding {
-		text += "; what clevis keeps in luksmeta instead is not written here"
+		text += "; luksimg does not write clevis data to luksmeta"
 	}
 	return rest.WithHint(errors.New(text),
 		"make it LUKS2 first: luksimg header convert --format luks2 FILE")
 }
 
-// A keyAddition is a key slot that is to be made, and opens with a key that was generated.
+// A keyAddition adds a key slot for a generated key, with a token.
 type keyAddition struct {
 	e         *luks.Editor
 	volumeKey []byte
-	slot      int // its number, after add
+	slot      int // the number of the key slot, set by add
 	fresh     *newKeyFlags
-	token     int // the number of its token, after add
+	token     int // the number of the token, set by add
 }
 
-// add makes the key slot for a key, and a token, a JSON object, that says how the key is had. If it
-// fails it leaves neither; if it is killed there may be a key slot without the token.
+// add adds a key slot for a key, and a token, a JSON object, that says how to get the key. If it fails, neither
+// remains. If it is killed, the key slot can remain without the token.
 func (a *keyAddition) add(ctx context.Context, key, token []byte) error {
 	o, err := a.fresh.optionsFor(ctx, a.e.Header(), true)
 	if err != nil {
@@ -116,7 +116,7 @@ func (a *keyAddition) add(ctx context.Context, key, token []byte) error {
 	return nil
 }
 
-// undo takes the key slot and the token away again.
+// undo removes the key slot and the token.
 func (a *keyAddition) undo() error {
 	return errors.Join(a.e.RemoveToken(a.token), a.e.KillSlot(a.slot, false))
 }

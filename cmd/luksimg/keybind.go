@@ -16,7 +16,7 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// bindFlags ask for a key slot that opens where a policy of clevis holds.
+// bindFlags ask for a key slot that opens under a clevis policy.
 type bindFlags struct {
 	tang, thumbprint, sss string
 }
@@ -30,13 +30,13 @@ func (o *bindFlags) add(c *cobra.Command) {
 
 func (o *bindFlags) given() bool { return o.tang != "" || o.sss != "" }
 
-// check looks at the flags before anything is opened.
+// check validates the flags before any file is opened.
 func (o *bindFlags) check() error {
 	_, err := o.policy()
 	return err
 }
 
-// policy returns what the flags ask for.
+// policy returns the policy that the flags select, nil for none.
 func (o *bindFlags) policy() (*clevis.Policy, error) {
 	switch {
 	case o.thumbprint != "" && o.tang == "":
@@ -49,7 +49,7 @@ func (o *bindFlags) policy() (*clevis.Policy, error) {
 	return nil, nil
 }
 
-// apply makes the key slot, and the token that clevis opens it by.
+// apply adds the key slot and the token with its binding.
 func (o *bindFlags) apply(ctx context.Context, g *global, a *keyAddition) (int, error) {
 	p, err := o.policy()
 	if err != nil {
@@ -72,7 +72,7 @@ func (o *bindFlags) apply(ctx context.Context, g *global, a *keyAddition) (int, 
 	return a.slot, err
 }
 
-// trustTang asks whether the keys of a Tang server are to be trusted.
+// trustTang asks the user whether to trust the keys of a Tang server.
 func (g *global) trustTang(ctx context.Context, url string, thumbprints []string) error {
 	var yes bool
 	what := "the key"
@@ -81,7 +81,7 @@ func (g *global) trustTang(ctx context.Context, url string, thumbprints []string
 	}
 	state := term.Save()
 	err := parallel.Await(ctx, func() (err error) {
-		yes, err = term.Ask(fmt.Sprintf("The Tang server %s signs with %s\n\n    %s\n\nCompare that with what tang-show-keys or jose jwk thp tells on the server. Do you trust it? [y/N] ",
+		yes, err = term.Ask(fmt.Sprintf("The Tang server %s signs with %s\n\n    %s\n\nCompare that with what tang-show-keys or jose jwk thp prints on the server. Do you trust it? [y/N] ",
 			term.Visible(url), what, strings.Join(thumbprints, "\n    ")))
 		return err
 	})

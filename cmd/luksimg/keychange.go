@@ -21,12 +21,12 @@ func newKeyChange(g *global) *cobra.Command {
 	c := g.editingSlot(&cobra.Command{
 		Use:   "change FILE",
 		Short: "Replace the key of a key slot by another",
-		Long: `Change replaces the key slot that opens with the key given by one that opens with a new
-key. The new key slot is written to room that is free; the old one is overwritten when the
-new one is in place. If there is no room for another one, as in LUKS1 with all eight in use,
-the two share their key material but for the first and the last block of it. Either the old
-or the new key opens the image at each moment, unless not even a block is free: then, as with
-cryptsetup, a command that is killed may leave that key slot with neither.`,
+		Long: `Change replaces the key slot of the given key by one for the new key. It writes the new key slot to free
+space before it overwrites the old one, so either key opens the image even if the command is killed.
+
+If the header has no room for another key slot, as in LUKS1 with all eight in use, the two share their key
+material except for its first and last block. If there is no room for even one block, a command that is
+killed can leave the key slot with neither key, as with cryptsetup.`,
 		Example: `  luksimg key change --key-file old.b64 --generate-key new.b64 disk.luks`,
 		Args:    flags.Args("FILE"),
 		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &old.key) },
@@ -66,7 +66,7 @@ another key derivation function or cost.`,
 		Example: `  luksimg key convert --key-file dek.b64 --pbkdf pbkdf2 disk.luks`,
 		Args:    flags.Args("FILE"),
 		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &key.key) },
-	}, "key slot %d was made anew", func(c *cobra.Command, name string, e *luks.Editor) (n int, err error) {
+	}, "key slot %d re-created", func(c *cobra.Command, name string, e *luks.Editor) (n int, err error) {
 		err = key.unlock(c.Context(), g, name, e.Header(), func(s openedSlot) error {
 			o, err := fresh.options(c.Context(), e.Header())
 			if err == nil {
@@ -82,7 +82,7 @@ another key derivation function or cost.`,
 	return c
 }
 
-// newKeyFlags are the ways to give a new key for an image that has one.
+// newKeyFlags supply a new key for an existing image.
 type newKeyFlags struct {
 	key      keys.Flags
 	generate string
@@ -95,20 +95,20 @@ func (o *newKeyFlags) add(c *cobra.Command) {
 	o.kdf.add(c)
 }
 
-// check looks at the flags, and at those of the key that the image has. others say what the new key is
-// too.
+// check validates the flags together with those of the existing key. others are further flags that select the new
+// key.
 func (o *newKeyFlags) check(c *cobra.Command, old *keys.Flags, others ...string) error {
 	names := append([]string{"new-key-file", "new-passphrase-file", "new-key-fd", "generate-key"}, others...)
 	if err := errors.Join(flags.AtMostOne(c, names...), o.kdf.check(c), keys.Check(c, nil)); err != nil {
 		return err
 	}
 	if old.Stdin() && o.key.Stdin() {
-		return errors.New("standard input can not be both the key and the new key")
+		return errors.New("standard input cannot be both the key and the new key")
 	}
 	return nil
 }
 
-// read returns the new key, and the file that it is being written to if it is generated.
+// read returns the new key, and the unfinished key file if the key is generated.
 func (o *newKeyFlags) read(ctx context.Context, t *talk.Talk, name string) (*output.File, []byte, error) {
 	if o.generate != "" {
 		return generateKey(o.generate, defaultKeyBytes, false, o.key.Encoding())
@@ -117,12 +117,12 @@ func (o *newKeyFlags) read(ctx context.Context, t *talk.Talk, name string) (*out
 	return nil, key, err
 }
 
-// options returns how the new key slot is made.
+// options returns the options of the new key slot.
 func (o *newKeyFlags) options(ctx context.Context, h *luks.Header) (luks.KeyOptions, error) {
 	return o.optionsFor(ctx, h, o.generate != "")
 }
 
-// optionsFor is options for a key that was generated, or not.
+// optionsFor is options for a key that is generated or not.
 func (o *newKeyFlags) optionsFor(ctx context.Context, h *luks.Header, generated bool) (luks.KeyOptions, error) {
 	k := luks.KeyOptions{KDF: o.kdf.kdf(), GeneratedKey: generated}
 	var err error
@@ -130,8 +130,7 @@ func (o *newKeyFlags) optionsFor(ctx context.Context, h *luks.Header, generated 
 	return k, err
 }
 
-// apply reads the new key and gives it to f. A generated key is on the disk before the
-// header says so.
+// apply reads the new key and calls f with it. A generated key is synced to its file before f changes the header.
 func (o *newKeyFlags) apply(ctx context.Context, t *talk.Talk, name string, h *luks.Header, f func(key []byte, o luks.KeyOptions) (int, error)) (int, error) {
 	file, key, err := o.read(ctx, t, name)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
-// defaultKeyBytes is how much randomness a key has: 256 bits.
+// defaultKeyBytes is the number of random bytes in a new key: 256 bits.
 const defaultKeyBytes = 32
 
 func newKeygen(g *global) *cobra.Command {
@@ -96,8 +96,8 @@ may read the standard key has the key of the image.` + cloudHelp,
 	return c
 }
 
-// standardKey returns the bytes of a standard key, and how many they are: as base64 text, if not
-// raw. The caller wipes them.
+// standardKey returns the bytes of a standard key, as base64 text unless raw is set. n is the number of bytes before
+// encoding. The caller wipes the key.
 func (g *global) standardKey(ctx context.Context, crn string, raw bool) (key []byte, n int, err error) {
 	k, err := g.cloud.keyProtect(ctx, crn, "")
 	if err != nil {
@@ -110,18 +110,18 @@ func (g *global) standardKey(ctx context.Context, crn string, raw bool) (key []b
 	return base64.StdEncoding.AppendEncode(nil, key), len(key), nil
 }
 
-// keygenResult is what keygen --json prints.
+// keygenResult is the output of keygen --json.
 type keygenResult struct {
 	Output   string `json:"output"`
-	Bytes    int    `json:"bytes"`         // of randomness, or of the standard key
+	Bytes    int    `json:"bytes"`         // random bytes, or bytes of the standard key
 	Encoding string `json:"encoding"`      // "base64" or "raw"
 	Length   int    `json:"length"`        // of the file
-	KMS      string `json:"kms,omitempty"` // the name of a root key in envelopes
+	KMS      string `json:"kms,omitempty"` // the kms of envelopes, for a root key
 
-	StandardKey string `json:"standard_key_crn,omitempty"` // where it is from
+	StandardKey string `json:"standard_key_crn,omitempty"` // the source of the key
 }
 
-// elsewhereMade tells how root keys are made that are in no file.
+// elsewhereMade says how to make a root key that is not in a file.
 var elsewhereMade = map[kmsuri.Scheme]string{
 	kmsuri.IBM:    "luksimg rootkey create makes one",
 	kmsuri.Vault:  "make it in the transit engine: vault write -f MOUNT/keys/KEY",
@@ -129,14 +129,14 @@ var elsewhereMade = map[kmsuri.Scheme]string{
 	kmsuri.PKCS11: "make it on the token: pkcs11-tool --login --keygen --key-type aes:32 --label KEY",
 }
 
-// localRootKey makes a root key in the file that a value of --kms names.
+// localRootKey makes a root key in the file that --kms names.
 func localRootKey(c *cobra.Command, t *talk.Talk, kms string) error {
 	if c.Flags().Changed("bytes") || c.Flags().Changed("raw") {
-		return errors.New("--bytes and --raw are not for root keys, which have 32 bytes")
+		return errors.New("--bytes and --raw do not apply to root keys, which have 32 bytes")
 	}
 	scheme, _, _ := strings.Cut(kms, ":")
 	if how := elsewhereMade[kmsuri.Scheme(scheme)]; how != "" {
-		return rest.WithHint(fmt.Errorf("keygen makes root keys in files, and no %s keys", scheme), how)
+		return rest.WithHint(fmt.Errorf("keygen makes root keys in files only, not %s keys", scheme), how)
 	}
 	name, err := local.FileOf(kms)
 	if err != nil {
@@ -150,11 +150,10 @@ func localRootKey(c *cobra.Command, t *talk.Talk, kms string) error {
 		talk.Line("%s: a root key, %s", name, k))
 }
 
-// A keyOutput is where a key goes: a new file, or standard output.
+// A keyOutput is the destination of a key: a new file, or standard output.
 type keyOutput struct{ *output.File }
 
-// keyOutput opens where a key goes, by the name in an argument: with - standard output, where
-// the key is the result.
+// keyOutput opens the destination of a key. The name - is standard output, where the key is the result.
 func (g *global) keyOutput(argument, name string) (keyOutput, error) {
 	if name != "-" {
 		f, err := createKeyFile(name)
@@ -171,7 +170,7 @@ func (o keyOutput) abort() {
 	}
 }
 
-// finish writes the key, and sees to it that it is there.
+// finish writes the key, and commits the file or flushes standard output.
 func (o keyOutput) finish(key []byte) error {
 	var w io.Writer = os.Stdout
 	if o.File != nil {
@@ -186,7 +185,7 @@ func (o keyOutput) finish(key []byte) error {
 	return o.Commit()
 }
 
-// createKeyFile begins a new file for a key.
+// createKeyFile creates a new key file.
 func createKeyFile(name string) (*output.File, error) {
 	f, err := output.Create(name, 0o600, false)
 	if err != nil {
@@ -195,9 +194,8 @@ func createKeyFile(name string) (*output.File, error) {
 	return f, nil
 }
 
-// generateKey makes a key of n random bytes and writes it to a file that is yet to be
-// committed: as base64 text, or the bytes if raw is set or the passphrase is a text of them. The
-// caller wipes the passphrase.
+// generateKey generates n random bytes and writes them to a new file, which the caller commits. It writes base64
+// text, or the bytes if raw is set or e is an encoding. It returns the passphrase, which the caller wipes.
 func generateKey(name string, n int, raw bool, e keys.Encoding) (*output.File, []byte, error) {
 	key, err := wrap.NewMaterial(n, raw || e != keys.Raw)
 	if err != nil {

@@ -27,7 +27,7 @@ func (o *recoveryFlags) add(c *cobra.Command) {
 
 func (o *recoveryFlags) given() bool { return o.show || o.file != "" }
 
-// check looks for the terminal that the key is to be shown on.
+// check returns an error if there is no terminal to show the key on.
 func (o *recoveryFlags) check() error {
 	switch {
 	case !o.show:
@@ -36,13 +36,12 @@ func (o *recoveryFlags) check() error {
 		return rest.WithHint(errors.New("--recovery and --recovery-file exclude each other: one shows the key, one writes it"), "--recovery-file FILE alone makes a recovery key too")
 	}
 	if err := term.Check(); err != nil {
-		return rest.WithHint(errors.New("there is no terminal to show the recovery key on"), "--recovery-file FILE writes it to a file")
+		return rest.WithHint(errors.New("no terminal to show the recovery key on"), "--recovery-file FILE writes it to a file")
 	}
 	return nil
 }
 
-// apply makes the key slot, and shows or writes its key. A key that is written is on the disk before
-// the header says so.
+// apply adds the key slot, and shows its key or writes it to a file. The file is synced before the header changes.
 func (o *recoveryFlags) apply(ctx context.Context, t *talk.Talk, name string, a *keyAddition) (int, error) {
 	key, err := luks.NewRecoveryKey()
 	if err != nil {
@@ -54,11 +53,11 @@ func (o *recoveryFlags) apply(ctx context.Context, t *talk.Talk, name string, a 
 		if err := a.add(ctx, key, token); err != nil {
 			return 0, err
 		}
-		head := fmt.Appendf(nil, "The recovery key of %s, which is shown only now:\n\n    ", term.Visible(name))
-		text := slices.Concat(head, key, []byte("\n\nKeep it in a safe place: who has the key can open the image.\n"))
+		head := fmt.Appendf(nil, "The recovery key of %s, shown only once:\n\n    ", term.Visible(name))
+		text := slices.Concat(head, key, []byte("\n\nKeep it in a safe place: whoever has the key can open the image.\n"))
 		defer clear(text)
 		if err := term.Tell(text); err != nil {
-			return 0, errors.Join(fmt.Errorf("the recovery key could not be shown: %w", err), a.undo())
+			return 0, errors.Join(fmt.Errorf("showing the recovery key: %w", err), a.undo())
 		}
 		return a.slot, nil
 	}

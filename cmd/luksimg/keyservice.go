@@ -23,11 +23,11 @@ import (
 	"github.com/luksimg/luksimg/wrap/vault"
 )
 
-// Environment variables of Vault, and of OpenBao, and of AWS, as their own clients know them.
+// Environment variables of the clients of Vault, OpenBao and AWS.
 const (
 	envVaultAddr      = "VAULT_ADDR"
 	envVaultToken     = "VAULT_TOKEN"
-	envVaultTokenFile = "VAULT_TOKEN_FILE" // luksimg's own
+	envVaultTokenFile = "VAULT_TOKEN_FILE" // luksimg only
 	envVaultNamespace = "VAULT_NAMESPACE"
 	envVaultCACert    = "VAULT_CACERT"
 
@@ -40,7 +40,7 @@ const (
 	envAWSEndpoints   = "AWS_ENDPOINT_URL"
 )
 
-// keyServiceHelp is a part of the help of the verbs that use a root key.
+// keyServiceHelp is part of the help of verbs that use a root key.
 const keyServiceHelp = `
 
 vault:MOUNT/KEY is a key of the transit engine of HashiCorp Vault or OpenBao, at VAULT_ADDR, with the
@@ -49,10 +49,10 @@ its own client. awskms:ARN is a symmetric key of AWS KMS, in the region of its A
 credentials of AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or of the profile
 AWS_PROFILE in ~/.aws/credentials; AWS_ENDPOINT_URL_KMS is another address of the service.` + pkcs11Help
 
-// environmentFiles are the files that these variables name, and that are read.
+// environmentFiles are the environment variables that name files to read.
 var environmentFiles = []string{envVaultTokenFile, envVaultCACert, envAWSCredentials, envPKCS11Module}
 
-// vaultKey returns the root key of vault:MOUNT/KEY.
+// vaultKey returns the root key vault:MOUNT/KEY.
 func vaultKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey, error) {
 	address := os.Getenv(envVaultAddr)
 	if address == "" {
@@ -76,7 +76,7 @@ func vaultKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey, error) {
 	return c.RootKey(), nil
 }
 
-// vaultToken returns the token, which the caller wipes.
+// vaultToken returns the token. The caller wipes it.
 func vaultToken(ctx context.Context) ([]byte, error) {
 	if os.Getenv(envVaultToken) != "" {
 		return credential(ctx, envVaultToken)
@@ -84,16 +84,16 @@ func vaultToken(ctx context.Context) ([]byte, error) {
 	if name := os.Getenv(envVaultTokenFile); name != "" {
 		return keys.ReadAPIKey(ctx, envVaultTokenFile, name)
 	}
-	if home, err := os.UserHomeDir(); err == nil { // where vault login keeps it
+	if home, err := os.UserHomeDir(); err == nil { // vault login stores the token there
 		token, err := keys.ReadAPIKey(ctx, "token", filepath.Join(home, ".vault-token"))
 		if !errors.Is(err, os.ErrNotExist) {
 			return token, err
 		}
 	}
-	return nil, rest.WithHint(fmt.Errorf("there are no credentials: %s is not set", envVaultToken), "set it to a token, or to @FILE for a file that holds it, or log in with vault login")
+	return nil, rest.WithHint(fmt.Errorf("no credentials: %s is not set", envVaultToken), "set it to a token, or to @FILE for a file that holds it, or log in with vault login")
 }
 
-// trusting returns a client that trusts the certificates in a file, and no others.
+// trusting returns a client that trusts only the certificates in a file.
 func trusting(ctx context.Context, name string) (*http.Client, error) {
 	text, err := stdio.ReadFile(ctx, name, keys.MaxSize)
 	if err != nil {
@@ -101,14 +101,14 @@ func trusting(ctx context.Context, name string) (*http.Client, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, rest.WithHint(fmt.Errorf("%s: no certificate in PEM is in it", name), "name the file with the certificate of the authority that the server's is from")
+		return nil, rest.WithHint(fmt.Errorf("%s: no PEM certificate in the file", name), "name the file with the certificate of the authority that the server's is from")
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return &http.Client{Transport: t}, nil
 }
 
-// awsKey returns the root key of awskms:ARN.
+// awsKey returns the root key awskms:ARN.
 func awsKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey, error) {
 	who, err := awsCredentials(ctx)
 	if err != nil {
@@ -123,8 +123,8 @@ func awsKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey, error) {
 	return c.RootKey(), nil
 }
 
-// awsCredentials returns those of the environment, or of a profile in the file that the clients of AWS
-// share. The caller wipes them.
+// awsCredentials returns the credentials in the environment, or of a profile in AWS's shared credentials file. The
+// caller wipes them.
 func awsCredentials(ctx context.Context) (c awskms.Credentials, err error) {
 	if c.AccessKeyID = os.Getenv(envAWSKeyID); c.AccessKeyID != "" && os.Getenv(envAWSProfile) == "" {
 		if c.SecretAccessKey, err = credential(ctx, envAWSSecret); err != nil {
@@ -143,7 +143,7 @@ func awsCredentials(ctx context.Context) (c awskms.Credentials, err error) {
 	}
 	text, err := stdio.ReadFile(ctx, name, keys.MaxSize)
 	if errors.Is(err, os.ErrNotExist) {
-		return c, rest.WithHint(fmt.Errorf("there are no credentials: %s is not set, and %s is not there", envAWSKeyID, name), "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or make the file with: aws configure")
+		return c, rest.WithHint(fmt.Errorf("no credentials: %s is not set, and %s does not exist", envAWSKeyID, name), "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or make the file with: aws configure")
 	}
 	if err != nil {
 		return c, err
@@ -151,12 +151,12 @@ func awsCredentials(ctx context.Context) (c awskms.Credentials, err error) {
 	defer clear(text)
 	profile := cmp.Or(os.Getenv(envAWSProfile), "default")
 	if c = profileOf(text, profile); c.AccessKeyID == "" || len(c.SecretAccessKey) == 0 {
-		return c, rest.WithHint(fmt.Errorf("%s: the profile %.100q has no access key", name, profile), "AWS_PROFILE names a profile of the file; temporary credentials of sso and roles go into the environment: aws configure export-credentials --format env")
+		return c, rest.WithHint(fmt.Errorf("%s: profile %.100q has no access key", name, profile), "AWS_PROFILE names a profile of the file; temporary credentials of sso and roles go into the environment: aws configure export-credentials --format env")
 	}
 	return c, nil
 }
 
-// profileOf reads the credentials of a profile from the text of a credentials file.
+// profileOf parses the credentials of a profile in the text of a credentials file.
 func profileOf(text []byte, profile string) (c awskms.Credentials) {
 	in := false
 	lines := bufio.NewScanner(bytes.NewReader(text))

@@ -14,18 +14,18 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// A serviceCase is a key service that runs here, with a key in it.
+// A serviceCase is a running key service with a key.
 type serviceCase struct {
-	kms    string // its URI
-	absent string // that of a key that is not there
+	kms    string // the URI of the key
+	absent string // the URI of a missing key
 	rotate func()
-	locked func() // has the key not unwrap what its present version wrapped; unlock undoes it
+	locked func() // disables the present version of the key; unlock enables it
 	unlock func()
-	denied func() // takes the identity of one that may only wrap, from then on
-	down   func() // makes it be away
+	denied func() // switches to an identity that may only wrap
+	down   func() // makes the service unreachable
 }
 
-// fails runs the command, which must end with this exit code and have this in what it prints.
+// fails runs the command, which must end with this exit code and print this text.
 func fails(t *testing.T, code int, want string, args ...string) {
 	t.Helper()
 	got, out := runIn(t.Context(), args...)
@@ -34,7 +34,7 @@ func fails(t *testing.T, code int, want string, args ...string) {
 	}
 }
 
-// TestKeyServices has images opened by the key services that run here, through tokens and envelopes.
+// TestKeyServices opens images through tokens and envelopes with the key services that run here.
 func TestKeyServices(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T) serviceCase{"Vault": startVault, "AWS KMS": startKMS} {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestKeyServices(t *testing.T) {
 			done(t, "unwrap", "--kms", scheme, "--image", image, at("dek"))
 			done(t, "key", "test", "--key-file", at("dek"), image)
 
-			// An envelope, and from one keeper to another.
+			// Rewrap an envelope from one key service to another.
 			done(t, "keygen", "--kms", "local:"+at("root"))
 			done(t, "wrap", "--kms", s.kms, "--key-file", at("dek"), "--envelope", at("e.json"))
 			done(t, "unwrap", "--envelope", at("e.json"), at("dek2"))
@@ -79,7 +79,7 @@ func TestKeyServices(t *testing.T) {
 				t.Errorf("the envelope holds another key: %v", err)
 			}
 
-			// After a rotation the token is renewed in place.
+			// After a rotation, rewrap renews the token in place.
 			before, err := os.ReadFile(image)
 			if err != nil {
 				t.Fatal(err)
@@ -88,12 +88,12 @@ func TestKeyServices(t *testing.T) {
 			opens()
 			done(t, "rewrap", "--kms", scheme, image)
 			if after, err := os.ReadFile(image); err != nil || bytes.Equal(before, after) || !bytes.Equal(before[16<<20:], after[16<<20:]) {
-				t.Errorf("rewrap changed nothing, or the data: %v", err)
+				t.Errorf("rewrap did not change the header, or changed the data: %v", err)
 			}
 			opens()
 			done(t, "rewrap", "--envelope", at("e.json"))
 
-			// A key that may not be used now opens nothing, and does again later.
+			// A disabled key opens nothing until it is enabled again.
 			s.locked()
 			fails(t, exit.Refused, "not in a usable state", "decrypt", "--kms", scheme, image, at("no"))
 			fails(t, exit.Refused, "not in a usable state", "rewrap", "--kms", scheme, image)
@@ -101,24 +101,24 @@ func TestKeyServices(t *testing.T) {
 			opens()
 
 			fails(t, exit.Refused, "not found", "encrypt", "--kms", s.absent, at("disk"), at("no"))
-			fails(t, exit.Failure, "of another root key", "decrypt", "--kms", s.absent, image, at("no"))
+			fails(t, exit.Failure, "another root key wrapped the key", "decrypt", "--kms", s.absent, image, at("no"))
 			fails(t, exit.Failure, "names no key", "encrypt", "--kms", scheme, at("disk"), at("no"))
 			s.denied()
 			if out := done(t, "wrap", "--kms", s.kms, "--key-file", at("dek"), "--envelope", at("built.json")); !strings.Contains(out, "may not unwrap") {
-				t.Errorf("wrap does not tell that it checked nothing:\n%s", out)
+				t.Errorf("wrap does not warn that the key was not checked:\n%s", out)
 			}
 			fails(t, exit.Refused, "not allowed", "decrypt", "--kms", scheme, image, at("no"))
 			fails(t, exit.Refused, "not allowed", "rewrap", "--kms", scheme, image)
 			s.down()
 			fails(t, exit.Failure, "unavailable", "decrypt", "--kms", scheme, image, at("no"))
 			if _, err := os.Stat(at("no")); err == nil {
-				t.Error("what failed is there")
+				t.Error("an output of a failed run exists")
 			}
 		})
 	}
 }
 
-// post sends an operator's request.
+// post sends a request with operator rights.
 func post(t *testing.T, url, body string, header ...string) string {
 	t.Helper()
 	req, err := http.NewRequest("POST", url, strings.NewReader(body))
@@ -154,7 +154,7 @@ func startVault(t *testing.T) serviceCase {
 	t.Setenv(envVaultToken, "")
 	t.Setenv(envVaultTokenFile, file)
 
-	// Without the right token.
+	// Without a valid token.
 	dir := t.TempDir()
 	noise(t, filepath.Join(dir, "disk"), 4096)
 	refused := func(code int, want string) {
@@ -169,7 +169,7 @@ func startVault(t *testing.T) serviceCase {
 	refused(exit.Failure, "VAULT_TOKEN is not set")
 	t.Setenv(envVaultCACert, filepath.Join(dir, "disk"))
 	t.Setenv(envVaultToken, "@"+file)
-	refused(exit.Failure, "VAULT_CACERT: .*no certificate")
+	refused(exit.Failure, "VAULT_CACERT: .*no PEM certificate")
 	t.Setenv(envVaultCACert, "")
 	t.Setenv(envVaultToken, "")
 	t.Setenv(envVaultTokenFile, file)
@@ -217,7 +217,7 @@ func startKMS(t *testing.T) serviceCase {
 		t.Setenv(name, "")
 	}
 	t.Setenv(envAWSEndpoint, endpoint)
-	refused("there are no credentials")
+	refused("no credentials")
 	t.Setenv(envAWSCredentials, file)
 	t.Setenv(envAWSProfile, "other")
 	refused(`the profile "other" has no access key`)

@@ -34,16 +34,16 @@ reencrypt shuts them out.`,
 	}, newKeyList(g), newKeyAdd(g), newKeyRemove(g), newKeyKill(g), newKeyChange(g), newKeyConvert(g), newKeyTest(g))
 }
 
-// keyResult is what the verbs that change key slots print with --json.
+// keyResult is the output of the verbs that change key slots, with --json.
 type keyResult struct {
 	Output   string          `json:"output"`
-	Slot     int             `json:"slot"` // that was added, changed, removed or tested
+	Slot     int             `json:"slot"` // the slot that was added, changed, removed or tested
 	Keyslots []luks.SlotInfo `json:"keyslots"`
 	Warnings []string        `json:"warnings,omitempty"`
 }
 
-// editingSlot makes a verb of c that changes a key slot. change returns the number of that, and
-// did says of it what was done.
+// editingSlot makes c a verb that changes a key slot. change returns the number of the slot. did is the format of the
+// result's text.
 func (g *global) editingSlot(c *cobra.Command, did string, change func(c *cobra.Command, name string, e *luks.Editor) (int, error)) *cobra.Command {
 	return g.editing(c, &luks.OpenOptions{}, func(c *cobra.Command, name string, e *luks.Editor) (any, string, error) {
 		n, err := change(c, name, e)
@@ -71,7 +71,7 @@ func newKeyList(g *global) *cobra.Command {
 	})
 }
 
-// A listedSlot is a key slot, and the tokens that open it.
+// A listedSlot is a key slot with the tokens that open it.
 type listedSlot struct {
 	luks.SlotInfo
 	Tokens []slotToken `json:"tokens"`
@@ -89,8 +89,8 @@ func (l listedSlot) String() string {
 type slotToken struct {
 	Token    int    `json:"token"`
 	Type     string `json:"type"`
-	Keyslots []int  `json:"keyslots"`        // all that it opens
-	About    string `json:"about,omitempty"` // what it is, for a person
+	Keyslots []int  `json:"keyslots"`        // all key slots that the token opens
+	About    string `json:"about,omitempty"` // a description for a person
 }
 
 // tokensFor returns the tokens that open a key slot.

@@ -16,12 +16,12 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// layoutPrefix is before the name of a folder that is a container image.
+// layoutPrefix begins the name of a container image in a folder.
 const layoutPrefix = "oci:"
 
 func isLayout(name string) bool { return strings.HasPrefix(name, layoutPrefix) }
 
-// A layout is the folder of a container image, and the files of it that were read.
+// A layout is the open folder of a container image, with the files that were read.
 type layout struct {
 	*archive.Layout
 	root *os.Root
@@ -30,7 +30,7 @@ type layout struct {
 	files []*image.File
 }
 
-// openLayout opens the container image that is in a folder.
+// openLayout opens the container image in a folder.
 func openLayout(ctx context.Context, g *global, name string) (*input, error) {
 	root, err := os.OpenRoot(strings.TrimPrefix(name, layoutPrefix))
 	if err != nil {
@@ -48,13 +48,13 @@ func openLayout(ctx context.Context, g *global, name string) (*input, error) {
 	return &input{r: l.Layout, close: l.close, size: l.Size(), name: name, base: filepath.Base(name), mtime: l.ModTime(), layout: l}, nil
 }
 
-// holdsLayout tells whether there is a folder that is a container image.
+// holdsLayout reports whether a folder holds a container image.
 func holdsLayout(name string) bool {
 	fi, err := os.Stat(filepath.Join(name, "oci-layout"))
 	return err == nil && fi.Mode().IsRegular()
 }
 
-// withReference says what to write where a folder was named as skopeo does, "FOLDER:TAG", or is a file.
+// withReference adds a hint if the name is FOLDER:TAG, as skopeo writes it, or a file.
 func withReference(err error, name string) error {
 	if fi, e := os.Stat(name); e == nil && fi.Mode().IsRegular() {
 		return rest.WithHint(err, "it is a file: name it without "+layoutPrefix)
@@ -67,7 +67,7 @@ func withReference(err error, name string) error {
 	return err
 }
 
-// withAddress says which names are taken, where one that is no file looks like an address.
+// withAddress adds a hint if the name of a missing file looks like a URL.
 func withAddress(err error, name string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -92,7 +92,7 @@ func withAddress(err error, name string) error {
 	return err
 }
 
-// opened takes note of a file that is read, which may be no output.
+// opened registers a file that is read, so that it cannot be an output.
 func (l *layout) opened(g *global, f fs.File) error {
 	file, ok := f.(*os.File)
 	if !ok {
@@ -108,7 +108,7 @@ func (l *layout) opened(g *global, f fs.File) error {
 	return err
 }
 
-// unchanged tells whether the files that were read are what they were.
+// unchanged returns an error if a file has changed since it was read.
 func (l *layout) unchanged() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,5 +125,5 @@ func (l *layout) close() {
 	l.root.Close()
 }
 
-// layoutFolder is the folder of a name, which is that of a file otherwise.
+// layoutFolder returns the folder in a name.
 func layoutFolder(name string) string { return filepath.Clean(strings.TrimPrefix(name, layoutPrefix)) }

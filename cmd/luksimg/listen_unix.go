@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenPrivate listens on a Unix socket with the mode 0600, which it has from the start.
+// listenPrivate listens on a Unix socket, which has mode 0600 from the start.
 func listenPrivate(name string) (net.Listener, error) {
 	defer unix.Umask(unix.Umask(0o177))
 	return net.Listen("unix", name)

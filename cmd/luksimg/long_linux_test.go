@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// TestLong does with files of more than a gibibyte, which take another way to the disk,
-// what else is tested with short ones.
+// TestLong repeats tests with files of more than a gibibyte, which are written in another way.
 func TestLong(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 2 GiB")
@@ -21,7 +20,7 @@ func TestLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	// Data here and there; most of the disk is a hole.
+	// Most of the disk is a hole.
 	const size = 1<<30 + 300<<10 + 512
 	r := rand.NewChaCha8([32]byte{2})
 	for off, b := int64(0), make([]byte, 5<<20); off < size; off += 150 << 20 {
@@ -42,6 +41,6 @@ func TestLong(t *testing.T) {
 		t.Errorf("decrypted: %v, %v", fi, err)
 	}
 	if got := names(t, dir); !slices.Equal(got, []string{"disk", "key", "luks", "plain"}) {
-		t.Errorf("there is %q", got)
+		t.Errorf("files remain: %q", got)
 	}
 }

@@ -33,13 +33,13 @@ func newLs(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ls IMAGE [PATH]",
 		Short: "List the files on the disk in an image",
-		Long: `Ls lists what is in the folder PATH, by default the root, of the filesystem on the disk in
-IMAGE, without mounting it. -l adds permissions, owner, size and time in UTC; -R goes through the
-folders inside, and lists paths.
+		Long: `Ls lists the folder PATH, by default the root, of the filesystem on the disk in IMAGE, without mounting
+it. -l adds permissions, owner, size and time in UTC. -R includes subfolders and lists paths.
 
-It reads ext2, ext3, ext4 and XFS, in every format of images and through encryption. The journal
-is not replayed. Without --partition it takes the partition that has the root of a system.
-Characters that a terminal would act on are shown as escape sequences.`,
+Ls reads ext2, ext3, ext4 and XFS, in every image format and through encryption. It does not replay the
+journal. Without --partition it uses the partition that holds the root of a system.
+
+Characters that would control the terminal are shown as escape sequences.`,
 		Example: `  luksimg ls disk.qcow2 /boot
   luksimg ls -l --partition 2 --key-file dek.b64 disk.raw /etc`,
 		Args: func(c *cobra.Command, got []string) error {
@@ -61,7 +61,7 @@ Characters that a terminal would act on are shown as escape sequences.`,
 	return c
 }
 
-// lsEntry is a member of the array entries of what ls --json prints.
+// lsEntry is an element of the array entries in the output of ls --json.
 type lsEntry struct {
 	Path    string     `json:"path"`
 	Type    string     `json:"type,omitempty"`
@@ -72,18 +72,18 @@ type lsEntry struct {
 	Size    int64      `json:"size"`
 	ModTime *time.Time `json:"mtime,omitempty"`
 	Inode   uint64     `json:"inode,omitempty"`
-	Target  string     `json:"target,omitempty"` // of a link
-	Error   string     `json:"error,omitempty"`  // why nothing is known
+	Target  string     `json:"target,omitempty"` // of a symbolic link
+	Error   string     `json:"error,omitempty"`  // why the entry could not be read
 }
 
-// A lister prints entries as they come. As many as it keeps are sorted by their names.
+// A lister prints entries while it reads them. It sorts a folder by name if its entries fit its memory limit.
 type lister struct {
 	o      *lsFlags
 	w      *bufio.Writer
-	before string // what is in front of the next member of a JSON array
+	before string // the text before the next element of the JSON array
 	kept   int
 	failed int
-	above  []uint64 // the inodes of the folders that lead here
+	above  []uint64 // the inodes of the folders around the current one
 }
 
 const (
@@ -142,15 +142,15 @@ func (o *lsFlags) run(c *cobra.Command, name, from string) error {
 	}
 	err = errors.Join(err, l.w.Flush())
 	if err == nil && l.failed > 0 {
-		err = fmt.Errorf("%d of the entries could not be read", l.failed)
+		err = fmt.Errorf("%d entries could not be read", l.failed)
 	}
 	return s.wrap(errors.Join(err, s.unchanged()))
 }
 
-// folder lists what is in a folder, and shows it at a path.
+// folder lists the entries of a folder, with paths below dir.
 func (l *lister) folder(f *files.File, dir string) error {
 	if slices.Contains(l.above, f.Inode) || len(l.above) == maxDepth {
-		l.fail(dir, fmt.Errorf("%w: the folder is inside itself, or too deep", files.ErrLimit))
+		l.fail(dir, fmt.Errorf("%w: the folder contains itself, or is nested too deep", files.ErrLimit))
 		return nil
 	}
 	l.above = append(l.above, f.Inode)
@@ -193,7 +193,7 @@ func (l *lister) folder(f *files.File, dir string) error {
 	return nil
 }
 
-// entry shows what is in the folder at dir, and with -R what is in it.
+// entry prints an entry of the folder dir, and with -R the entries below it.
 func (l *lister) entry(n *files.File, dir string) error {
 	at := path.Join(dir, n.Name)
 	if err := l.show(n, at); err != nil || !l.o.recursive || !n.Mode.IsDir() {
@@ -202,7 +202,7 @@ func (l *lister) entry(n *files.File, dir string) error {
 	return l.folder(n, at)
 }
 
-// fail tells of an entry of which nothing is known.
+// fail reports an entry that could not be read.
 func (l *lister) fail(at string, err error) {
 	l.failed++
 	if l.o.AsJSON {
@@ -249,7 +249,7 @@ func (l *lister) show(f *files.File, at string) error {
 	return err
 }
 
-// posixMode returns the permissions with the bits in front of them.
+// posixMode returns the permissions with the set-user-ID, set-group-ID and sticky bits.
 func posixMode(m fs.FileMode) uint32 {
 	bits := uint32(m.Perm())
 	for i, flag := range []fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {

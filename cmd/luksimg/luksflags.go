@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// luksFlags are those that say what the container is like.
+// luksFlags select the format of a new image.
 type luksFlags struct {
 	format     string
 	cipher     string
@@ -41,7 +41,7 @@ func (o *luksFlags) add(c *cobra.Command) {
 	f.StringVar(&o.subsystem, "subsystem", "", "subsystem label of the image (LUKS2)")
 }
 
-// options returns what the flags say, but for the generated key and the cost.
+// options returns the options that the flags select. The caller adds the generated key and the measured cost.
 func (o *luksFlags) options() (luks.Options, error) {
 	lo := luks.Options{
 		Cipher:     o.cipher,
@@ -68,10 +68,10 @@ func (o *luksFlags) options() (luks.Options, error) {
 	return lo, nil
 }
 
-// container is the format that the flag --format says, "" without it.
+// container returns the value of --format, "" without the flag.
 func (o *luksFlags) container() luksimg.Format { return luksimg.Format(o.format) }
 
-// profileNames are the names of all profiles, for a help text.
+// profileNames returns the names of all profiles, for a help text.
 func profileNames() string {
 	var names []string
 	for _, p := range luksimg.Profiles() {

@@ -26,8 +26,7 @@ import (
 func main() {
 	hide.Memory()
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
-	// After the first signal, which ends the job in an orderly way, a second one
-	// ends the process.
+	// The first signal ends the job in an orderly way. A second one kills the process.
 	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err := os.Stdout.Close(); err != nil && code == exit.Done {
@@ -36,13 +35,13 @@ func main() {
 	os.Exit(code)
 }
 
-// endSignals are those that end a job in an orderly way. One that was ignored when the
-// process began, as nohup does with SIGHUP, stays so.
+// endSignals returns the signals that end a job in an orderly way. A signal that was ignored when the process began
+// stays ignored, as nohup does with SIGHUP.
 func endSignals() []os.Signal {
 	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
 }
 
-// run executes the command and returns the exit code.
+// run executes the command and returns its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -67,17 +66,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exit.Done
 	}
-	// An error in the flags may be in front of --json.
+	// An error in the flags can occur before --json is parsed.
 	asked, _ := root.PersistentFlags().GetBool("json")
 	return exit.Print(err, stderr, asked || slices.Contains(args, "--json"), has)
 }
 
-// global holds the flags that every verb has.
+// global holds the flags that all verbs share.
 type global struct {
 	talk.Talk
 	kdf   kdfLimits
-	cloud cloudFlags // the same for all names of a verb that may be cos://
-	web   webFlags   // and https://
+	cloud cloudFlags // the same for all names of a verb that may be cos:// shared by all arguments that can be cos://
+	web   webFlags   // and https:// shared by all arguments that can be https://
 	files claims.Set
 }
 
@@ -89,9 +88,9 @@ func newRoot() *cobra.Command {
 		Long: `luksimg encrypts disk images of virtual machines with LUKS, and decrypts, verifies
 and inspects them, without root, qemu or cryptsetup.
 
-Results go to standard output; talk, progress and errors to standard error.
+Results go to standard output. Messages, progress and errors go to standard error.
 Exit codes: 0 done, 1 failure or usage, 3 the images differ, or a header does not conform to a policy, 4 refused by a service,
-5 interrupted and the same command goes on where it stopped, 12 wrong passphrase,
+5 interrupted, and the same command continues where it stopped, 12 wrong passphrase,
 130 cancelled.`,
 		Example: `  luksimg keygen dek.b64
   luksimg encrypt --key-file dek.b64 disk.vhd disk.luks
@@ -105,9 +104,9 @@ Exit codes: 0 done, 1 failure or usage, 3 the images differ, or a header does no
 		},
 		SilenceErrors:      true,
 		SilenceUsage:       true,
-		DisableSuggestions: true, // typo has better ones
+		DisableSuggestions: true, // typo makes better suggestions
 	}
-	// That of cobra has a template, which would make the program 3 MB larger.
+	// cobra's version flag uses a template, which would make the program 3 MB larger.
 	version := root.Flags().BoolP("version", "v", false, "version for luksimg")
 	root.RunE = func(c *cobra.Command, _ []string) error {
 		if *version {

@@ -22,7 +22,7 @@ import (
 	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// The folders of images that qemu-img made; scripts run elsewhere.
+// The folders of images that qemu-img made. Scripts run in other folders.
 var (
 	vhdGolden, _  = filepath.Abs("../../testdata/vhd")
 	qcowGolden, _ = filepath.Abs("../../testdata/qcow")
@@ -32,12 +32,12 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"luksimg": main, "luksimg-killed": mainKilled})
 }
 
-// TestScripts runs the command as a person would; see testdata.
+// TestScripts runs the scripts in testdata.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", Cmds: scriptCommands})
 }
 
-// scriptCommands are what scripts have besides the commands of testscript.
+// scriptCommands are additional commands for scripts.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"disk":         cmdDisk,
 	"gpt":          cmdGPT,
@@ -65,8 +65,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"typed":        cmdTyped,
 }
 
-// TestReadme looks for every verb in the README's table, and for every verb of the table in
-// the command.
+// TestReadme checks that the table in the README lists exactly the verbs of the command.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -92,7 +91,7 @@ func TestReadme(t *testing.T) {
 	}
 	for verb := range listed {
 		if c, _, err := root.Find([]string{verb}); err != nil || c.Name() != verb {
-			t.Errorf("README.md has %s, which is no verb", verb)
+			t.Errorf("README.md has %s, which is not a verb", verb)
 		}
 	}
 }
@@ -117,11 +116,11 @@ func number(ts *testscript.TestScript, s string) int {
 	return n
 }
 
-// cmdDisk makes a disk of so many bytes: noise with holes.
+// cmdDisk makes a disk of the given size: random data with holes.
 func cmdDisk(ts *testscript.TestScript, _ bool, args []string) {
 	b := make([]byte, number(ts, args[0]))
 	rand.NewChaCha8([32]byte{byte(len(b))}).Read(b)
-	clear(b[:min(len(b), 1000)]) // no magic by chance
+	clear(b[:min(len(b), 1000)]) // so that the start never looks like a magic number
 	clear(b[len(b)/3 : len(b)/2])
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
 }
@@ -139,12 +138,12 @@ func cmdGPT(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// cmdMagic turns a file into what looks like a VHDX image.
+// cmdMagic makes a file look like a VHDX image.
 func cmdMagic(ts *testscript.TestScript, _ bool, args []string) {
 	editFile(ts, args[0], func(b []byte) { copy(b, "vhdxfile") })
 }
 
-// cmdPut writes a text at an offset into a file.
+// cmdPut writes a text at an offset of a file.
 func cmdPut(ts *testscript.TestScript, _ bool, args []string) {
 	editFile(ts, args[0], func(b []byte) { copy(b[number(ts, args[1]):], args[2]) })
 }
@@ -152,7 +151,7 @@ func cmdPut(ts *testscript.TestScript, _ bool, args []string) {
 func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
 	editFile(ts, args[0], func(b []byte) {
 		i := number(ts, args[1])
-		if i < 0 { // from the end
+		if i < 0 { // counted from the end
 			i += len(b)
 		}
 		b[i] ^= 1
@@ -168,7 +167,7 @@ func unpack(ts *testscript.TestScript, dir string, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
 }
 
-// cmdSparse makes a file that is one hole.
+// cmdSparse makes a file that consists of one hole.
 func cmdSparse(ts *testscript.TestScript, _ bool, args []string) {
 	f, err := os.Create(ts.MkAbs(args[1]))
 	ts.Check(err)
@@ -184,7 +183,7 @@ func cmdSHA256(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// cmdSmaller checks that the first file takes less room on the disk than the second.
+// cmdSmaller checks that the first file uses less storage than the second one.
 func cmdSmaller(ts *testscript.TestScript, _ bool, args []string) {
 	a, b := room(ts, args[0]), room(ts, args[1])
 	if a >= b {
@@ -192,23 +191,23 @@ func cmdSmaller(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// cmdMeasured checks that the last output starts with the length of a file.
+// cmdMeasured checks that the last output begins with the size of a file.
 func cmdMeasured(ts *testscript.TestScript, _ bool, args []string) {
 	fi, err := os.Stat(ts.MkAbs(args[0]))
 	ts.Check(err)
 	if out := ts.ReadFile("stdout"); !strings.HasPrefix(out, fmt.Sprintf("%d bytes ", fi.Size())) {
-		ts.Fatalf("%s has %d bytes, and what was told is %s", args[0], fi.Size(), out)
+		ts.Fatalf("%s has %d bytes, but the output is %s", args[0], fi.Size(), out)
 	}
 }
 
-// cmdSlice copies a part of a file: "slice from offset length to".
+// cmdSlice copies a part of a file: "slice FROM OFFSET LENGTH TO".
 func cmdSlice(ts *testscript.TestScript, _ bool, args []string) {
 	off := number(ts, args[1])
 	part := ts.ReadFile(args[0])[off:][:number(ts, args[2])]
 	ts.Check(os.WriteFile(ts.MkAbs(args[3]), []byte(part), 0o644))
 }
 
-// cmdCut leaves a part of a file.
+// cmdCut truncates a file.
 func cmdCut(ts *testscript.TestScript, _ bool, args []string) {
 	part, err := strconv.ParseFloat(args[1], 64)
 	ts.Check(err)
@@ -218,7 +217,7 @@ func cmdCut(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.Truncate(name, int64(float64(fi.Size())*part)))
 }
 
-// cmdDifferencing makes a dynamic VHD say that it is a differencing one.
+// cmdDifferencing changes the type of a dynamic VHD to differencing.
 func cmdDifferencing(ts *testscript.TestScript, _ bool, args []string) {
 	editFile(ts, args[0], func(b []byte) {
 		for _, footer := range [][]byte{b[:512], b[len(b)-512:]} {
@@ -233,12 +232,12 @@ func cmdDifferencing(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// cmdSame checks that the second file is the first one, and then zeros.
+// cmdSame checks that the second file is the first one followed by zeros.
 func cmdSame(ts *testscript.TestScript, _ bool, args []string) {
 	a, b := ts.ReadFile(args[0]), ts.ReadFile(args[1])
 	rest, ok := strings.CutPrefix(b, a)
 	if !ok || strings.Trim(rest, "\x00") != "" {
-		ts.Fatalf("%s is not %s and zeros", args[1], args[0])
+		ts.Fatalf("%s is not %s followed by zeros", args[1], args[0])
 	}
 }
 
@@ -267,7 +266,7 @@ func cmdSize(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// cmdLeftovers checks how many files there are, and that none is a partial one.
+// cmdLeftovers checks the number of files, and that none is temporary.
 func cmdLeftovers(ts *testscript.TestScript, _ bool, args []string) {
 	entries, err := os.ReadDir(ts.MkAbs("."))
 	ts.Check(err)
@@ -277,7 +276,7 @@ func cmdLeftovers(ts *testscript.TestScript, _ bool, args []string) {
 			continue
 		}
 		if n++; strings.Contains(e.Name(), "luksimg-partial") {
-			ts.Fatalf("%s was left", e.Name())
+			ts.Fatalf("%s remains", e.Name())
 		}
 	}
 	if n != number(ts, args[0]) {
@@ -285,7 +284,7 @@ func cmdLeftovers(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// cmdForEach runs a command for each of some names: "for-each a b: luksimg verify %".
+// cmdForEach runs a command for each of several names: "for-each a b: luksimg verify %".
 func cmdForEach(ts *testscript.TestScript, _ bool, args []string) {
 	i := slices.IndexFunc(args, func(a string) bool { return strings.HasSuffix(a, ":") })
 	for _, name := range args[:i+1] {

@@ -48,21 +48,21 @@ writes the same pages as Markdown.`,
 	return c
 }
 
-// manResult is what man --json prints.
+// manResult is the output of man --json.
 type manResult struct {
 	Output string `json:"output"`
 	Format string `json:"format"`
 	Pages  int    `json:"pages"`
 }
 
-// manual returns the pages of the command and of all verbs, by the name of the file.
+// manual returns the pages of the command and all verbs by file name.
 func manual(root *cobra.Command, format string) (map[string][]byte, error) {
 	if format != "man" && format != "markdown" {
 		return nil, fmt.Errorf("--format %s: want man or markdown", format)
 	}
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	root.DisableAutoGenTag = true // no date: the same command has the same pages
+	root.DisableAutoGenTag = true // no date: pages of the same command are identical
 	pages := make(map[string][]byte)
 	var add func(c *cobra.Command) error
 	add = func(c *cobra.Command) error {

@@ -21,7 +21,7 @@ func TestManual(t *testing.T) {
 		for name, want := range pages {
 			got, err := os.ReadFile(filepath.Join(dir, name))
 			if err != nil || !bytes.Equal(got, want) {
-				t.Errorf("%s/%s is not what the command says (%v): make docs writes it anew", dir, name, err)
+				t.Errorf("%s/%s differs from the command (%v): run make docs", dir, name, err)
 			}
 		}
 		entries, err := os.ReadDir(dir)

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// manifestOf is the manifest of the image that was made.
+// manifestOf returns the manifest of the new image.
 func (o *encryptFlags) manifestOf(dst string, s *diskSource, r *luksimg.Result, key []byte) *manifest.Manifest {
 	m := manifest.Options{
 		Created: now(), Tool: toolName(), Name: filepath.Base(dst), Profile: luksimg.Profile(o.profile),
@@ -31,7 +31,7 @@ func (o *encryptFlags) manifestOf(dst string, s *diskSource, r *luksimg.Result, 
 	return manifest.New(r, m)
 }
 
-// readManifest reads the manifest beside an image, nil if there is none.
+// readManifest reads the manifest beside an image. It returns nil if there is none.
 func readManifest(ctx context.Context, image string) (*manifest.Manifest, error) {
 	if stdio.IsStdin(image) {
 		return nil, nil

@@ -34,7 +34,7 @@ SRC: it then measures a VHD or qcow2 image as if the disk were empty.`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: "+profileNames())
+	f.StringVar(&o.profile, "profile", "", "make an image for a cloud: "+profileNames())
 	f.BoolVar(&o.detached, "detached", false, "the header is detached from the data, as with encrypt --header")
 	f.Var(&o.size, "size", "size of the disk in bytes, in place of SRC; k, M, G, T are powers of 1024")
 	f.Lookup("size").DefValue = ""
@@ -47,10 +47,10 @@ SRC: it then measures a VHD or qcow2 image as if the disk were empty.`,
 	return c
 }
 
-// measureResult is what measure --json prints. Required is as in qemu-img measure.
+// measureResult is the output of measure --json. Required has the meaning of qemu-img measure.
 type measureResult struct {
-	Required   int64 `json:"required"` // the length of the file
-	Header     int64 `json:"header"`   // of the detached header
+	Required   int64 `json:"required"` // size of the file
+	Header     int64 `json:"header"`   // size of the detached header
 	SourceSize int64 `json:"source_size"`
 	VolumeSize int64 `json:"volume_size"`
 }

@@ -17,13 +17,13 @@ import (
 	"github.com/luksimg/luksimg/internal/output"
 )
 
-// A secretFile is a key file that was made without a copy of the key in the memory.
+// A secretFile is a key file that was written without a copy of the key in memory.
 type secretFile struct {
 	name   string
 	needle memscan.Needle
 }
 
-// newSecretFile makes a key file of n random bytes or, if text, of n characters of base64.
+// newSecretFile makes a key file of n random bytes, or if text is set of n base64 characters.
 func newSecretFile(t *testing.T, name string, n int, text bool) secretFile {
 	t.Helper()
 	page, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
@@ -49,7 +49,7 @@ func newSecretFile(t *testing.T, name string, n int, text bool) secretFile {
 	return secretFile{name, memscan.Mask(page[:n])}
 }
 
-// needleOf returns what is in a file, up to a line feed, without a copy of it in the memory.
+// needleOf returns the first line of a file, without a copy of it in memory.
 func needleOf(t *testing.T, name string) memscan.Needle {
 	t.Helper()
 	page, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
@@ -72,8 +72,7 @@ func needleOf(t *testing.T, name string) memscan.Needle {
 	return memscan.Mask(page[:n])
 }
 
-// scanning is the filesystem of the system, and looks at the memory at the first write to a
-// file that is made.
+// scanning is the system's filesystem. It scans the memory at the first write to a new file.
 type scanning struct {
 	fsys.FS
 	scan func()
@@ -114,15 +113,15 @@ func TestScanFindsCopies(t *testing.T) {
 		planted := make([]byte, n)
 		s.needle.Reveal(planted)
 		if got, err := memscan.Count(s.needle); err != nil || got[0] == 0 {
-			t.Errorf("%d bytes: %v, %v: a copy that is there was not found", n, got, err)
+			t.Errorf("%d bytes: %v, %v: an existing copy was not found", n, got, err)
 		}
 		runtime.KeepAlive(planted)
 		clear(planted)
 	}
 }
 
-// TestNoCopies looks for passphrase and key of the data in the memory, at the first write of
-// data and after the command: each is there at most in the buffer in use, and then nowhere.
+// TestNoCopies searches the memory for the passphrase and the volume key, at the first write of data and after the
+// command. During the write each may be only in its buffer. Afterwards it may be nowhere.
 func TestNoCopies(t *testing.T) {
 	dir := t.TempDir()
 	disk := filepath.Join(dir, "disk")
@@ -133,7 +132,7 @@ func TestNoCopies(t *testing.T) {
 		args     []string
 		lengths  []int
 		noVolume bool // the passphrase is the key of the data
-		argon2   bool // x/crypto keeps what was hashed
+		argon2   bool // x/crypto keeps its input
 	}{
 		{name: "LUKS1", args: append([]string{"--format", "luks1"}, fast...), lengths: []int{8, 20, 64, 200}},
 		{name: "LUKS2", args: append([]string{"--pbkdf", "pbkdf2"}, fast...), lengths: []int{8, 20, 64, 200}},
@@ -164,7 +163,7 @@ func TestNoCopies(t *testing.T) {
 				}
 				s.run(secrets, slices.Concat([]string{"key", "change", "-q", "--key-file", key.name, "--new-key-file", other.name}, kdf(c.args), []string{image})...)
 				s.run(secrets, "inspect", "--json", image)
-				if n == 64 { // of which the passphrase is a text
+				if n == 64 { // the passphrase is their text
 					coded := filepath.Join(dir, "coded")
 					s.run(secrets, slices.Concat([]string{"encrypt", "-q", "--key-file", key.name, "--passphrase-encoding", "hex"}, c.args, []string{disk, coded})...)
 					s.run(secrets, "key", "test", "-q", "--key-file", key.name, "--passphrase-encoding", "hex", coded)
@@ -183,7 +182,7 @@ func TestNoCopies(t *testing.T) {
 			key := newSecretFile(t, at("key"), c.n, c.profile != "classic-vhd")
 			secrets := []memscan.Needle{key.needle}
 			kms := "local:" + at("root")
-			newSecretFile(t, at("root"), 32, false) // crypto/aes has no way to wipe it
+			newSecretFile(t, at("root"), 32, false) // crypto/aes cannot wipe it
 			wrap := []string{"wrap", "-q", "--kms", kms, "--key-file", key.name, "--envelope", at("envelope")}
 			if c.profile != "" {
 				wrap = append(wrap, "--profile", c.profile)
@@ -203,7 +202,7 @@ func TestNoCopies(t *testing.T) {
 	}
 }
 
-// kdf returns the flags of args but for the format.
+// kdf returns args without the format flags.
 func kdf(args []string) []string {
 	if args[0] == "--format" {
 		return args[2:]
@@ -217,7 +216,7 @@ type scanner struct {
 
 func newScanner(t *testing.T) *scanner { return &scanner{t: t} }
 
-// run runs the command and looks for the secrets.
+// run runs the command and searches the memory for the secrets.
 func (s *scanner) run(secrets []memscan.Needle, args ...string) {
 	s.t.Helper()
 	looked := false

@@ -24,11 +24,11 @@ func newOrder(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "order IMAGE",
 		Short: "Order a server from an image: this costs money",
-		Long: `Order orders a server in classic infrastructure (SoftLayer) from the template IMAGE, given
-by its number, global identifier or name, and waits until it is provisioned. With --target
-vpc IMAGE is the ID or the name of an image in VPC.
+		Long: `Order orders a server in classic infrastructure (SoftLayer) from the template IMAGE, and waits until it is
+provisioned. IMAGE is its number, global identifier or name. With --target vpc, IMAGE is the ID or name of
+an image in VPC.
 
---dry-run has the service check the order, and orders nothing (classic infrastructure only).
+--dry-run has the service check the order without placing it (classic infrastructure only).
 
 An order is never repeated. If the reply to it is lost, luksimg looks for the server.` + cloudHelp + `
 SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
@@ -41,7 +41,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 	o.server.add(c)
 	f := c.Flags()
 	f.StringVar(&o.target, "target", deploy.Classic, "the cloud: classic or vpc")
-	f.BoolVar(&o.dryRun, "dry-run", false, "check the order, and order nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check the order without placing it")
 	f.StringVar(&o.region, "region", "", "VPC: the region, such as us-south")
 	o.call.add(c)
 	o.cloud.addSettle(c)

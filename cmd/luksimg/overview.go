@@ -1,7 +1,6 @@
 package main
 
-// overview is the text that luksimg prints without a verb: the most common tasks, and where to find the
-// others.
+// overview is the output of luksimg without a verb: the most common tasks, and where to find the others.
 const overview = `luksimg encrypts disk images of virtual machines with LUKS, and opens, checks and deploys them.
 
 Encrypt a disk image, with a new key:

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// take makes partition n of the disk in the file what is read of it, if n is not 0.
+// take replaces the file by partition n of its disk, unless n is 0.
 func (in *input) take(ctx context.Context, g *global, n flags.Partition) error {
 	if n == 0 {
 		return nil
@@ -25,7 +25,7 @@ func (in *input) take(ctx context.Context, g *global, n flags.Partition) error {
 	return nil
 }
 
-// writable returns what is changed in place: the file, or the partition that was taken.
+// writable returns the file, or the partition that take chose, for changes in place.
 func (in *input) writable() (luks.File, error) {
 	switch {
 	case in.partition == nil:

@@ -13,8 +13,8 @@ func cmdPartition(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), partitioned(args[0], []byte(ts.ReadFile(args[1]))), 0o644))
 }
 
-// partitioned returns a disk with part in a partition at 2 MiB: "gpt", where it is number 2, or "mbr",
-// where it is the logical one 5. Before it there is noise.
+// partitioned returns a disk with part in a partition at 2 MiB: number 2 for "gpt", logical partition 5 for "mbr".
+// Random data precede it.
 func partitioned(kind string, part []byte) []byte {
 	const mib, sector = 1 << 20, 512
 	sectors := (len(part) + sector - 1) / sector
@@ -42,12 +42,12 @@ func partitioned(kind string, part []byte) []byte {
 		entries := make([]byte, 128*128)
 		for i, p := range [][2]int{{mib, mib}, {2 * mib, sectors * sector}} {
 			e := entries[128*i:]
-			copy(e, "\xaf\x3d\xc6\x0f\x83\x84\x72\x47\x8e\x79\x3d\x69\xd8\x47\x7d\xe4") // linux
+			copy(e, "\xaf\x3d\xc6\x0f\x83\x84\x72\x47\x8e\x79\x3d\x69\xd8\x47\x7d\xe4") // type GUID of Linux data
 			e[16] = byte(i + 1)
 			le.PutUint64(e[32:], uint64(p[0]/sector))
 			le.PutUint64(e[40:], uint64((p[0]+p[1])/sector-1))
 		}
-		for _, at := range [][3]int{{1, last, 2}, {last, 1, last - 32}} { // its own sector, the other one, the entries
+		for _, at := range [][3]int{{1, last, 2}, {last, 1, last - 32}} { // own sector, other header, entries
 			h := b[at[0]*sector:][:92]
 			copy(h, "EFI PART\x00\x00\x01\x00\x5c")
 			le.PutUint64(h[24:], uint64(at[0]))

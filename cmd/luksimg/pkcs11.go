@@ -20,10 +20,10 @@ import (
 	"github.com/luksimg/luksimg/wrap/pkcs11"
 )
 
-// envPKCS11Module names the module where a URI names none, as other programs know it.
+// envPKCS11Module names the module if the URI names none. Other programs use this variable too.
 const envPKCS11Module = "PKCS11_MODULE_PATH"
 
-// pkcs11Help is a part of the help of the verbs that use a root key.
+// pkcs11Help is part of the help of verbs that use a root key.
 const pkcs11Help = `
 
 pkcs11:token=TOKEN;object=KEY is a key on a PKCS#11 token, AES or RSA, by a URI of RFC 7512. After a ? it may
@@ -31,15 +31,15 @@ have module-path=FILE, the module (default: PKCS11_MODULE_PATH), and pin-source=
 an open descriptor. luksimg prompts for the PIN otherwise, and tries it once. The program luksimg-pkcs11
 must be installed.`
 
-// A pinBook has the PINs of a run, so that each is asked for once; and whether one was refused, after
-// which none is tried again.
+// A pinBook holds the PINs of a run, so that luksimg asks for each only once. refused is the error of a refused PIN,
+// after which luksimg tries no other.
 type pinBook struct {
 	pins    map[string][]byte
 	refused error
 }
 
-// pkcs11Key returns the root key of a URI of RFC 7512: of the name that the envelope e has of it, if there is
-// one already, or else of what the token says.
+// pkcs11Key returns the root key of an RFC 7512 URI. Its name is that in the envelope e, or if e is nil the name that
+// the token reports.
 func (o *rootKeyFlags) pkcs11Key(ctx context.Context, u kmsuri.URI, e *wrap.Envelope) (*wrap.RootKey, error) {
 	t, err := kmsuri.ParseToken(u.Name)
 	if err != nil {
@@ -93,10 +93,10 @@ func findKey(ctx context.Context, t kmsuri.Token, pin []byte) (*pkcs11.Client, *
 	return c, root, err
 }
 
-// maxPIN bounds a file with a PIN, in bytes.
+// maxPIN is the largest PIN file in bytes.
 const maxPIN = 4 << 10
 
-// readPIN reads a PIN from a file, without a final newline.
+// readPIN reads a PIN from a file and removes a final newline.
 func readPIN(ctx context.Context, name string) ([]byte, error) {
 	const hint = "pin-source names a file that holds the PIN, and nothing else but a final newline"
 	pin, err := stdio.ReadFile(ctx, name, maxPIN)
@@ -110,14 +110,13 @@ func readPIN(ctx context.Context, name string) ([]byte, error) {
 	return pin, nil
 }
 
-// runPKCS11 has luksimg-pkcs11 answer one request.
+// runPKCS11 runs luksimg-pkcs11 with one request.
 func runPKCS11(ctx context.Context, request []byte) ([]byte, error) {
 	path, err := findPKCS11()
 	if err != nil {
 		return nil, err
 	}
-	// What is a secret here is in the buffer for standard output, which does not grow, and so leaves no
-	// copies.
+	// The output can hold a secret. Its buffer does not grow, so no copies remain.
 	out, talk := &bounded{b: make([]byte, 0, 64<<10), most: pkcs11.MaxAnswer}, &bounded{most: 4 << 10}
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = bytes.NewReader(request), out, talk, 5*time.Second
@@ -129,7 +128,7 @@ func runPKCS11(ctx context.Context, request []byte) ([]byte, error) {
 	return out.b, nil
 }
 
-// A bounded buffer keeps what is written to it, up to a length, and drops the rest.
+// A bounded buffer keeps what is written to it up to a limit, and drops the rest.
 type bounded struct {
 	b    []byte
 	most int
@@ -140,7 +139,7 @@ func (w *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// findPKCS11 returns where the program is that loads modules: beside this one, or on the PATH.
+// findPKCS11 returns the path of luksimg-pkcs11: beside this program, or on the PATH.
 func findPKCS11() (string, error) {
 	name := pkcs11.Program
 	if runtime.GOOS == "windows" {
@@ -154,7 +153,7 @@ func findPKCS11() (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", rest.WithHint(fmt.Errorf("%s is not there, which loads PKCS#11 modules", name), "put it beside luksimg, or on the PATH: go install github.com/luksimg/luksimg/cmd/luksimg-pkcs11@latest makes it")
+		return "", rest.WithHint(fmt.Errorf("%s, which loads PKCS#11 modules, is not installed", name), "put it beside luksimg, or on the PATH: go install github.com/luksimg/luksimg/cmd/luksimg-pkcs11@latest makes it")
 	}
 	return path, nil
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// TestPINTerminal: a PIN is asked for on the terminal, hidden, and once in a run; or it comes from a
-// descriptor.
+// TestPINTerminal checks that luksimg asks for a PIN once per run, without echo, or reads it from a file descriptor.
 func TestPINTerminal(t *testing.T) {
 	need.Judge(t, "softhsm2-util")
 	h := need.HSM(t)

@@ -11,8 +11,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// TestPKCS11 has images opened by a key on a token of SoftHSM2, through tokens in their headers and
-// envelopes.
+// TestPKCS11 opens images with a key on a SoftHSM2 token, through tokens in their headers and through envelopes.
 func TestPKCS11(t *testing.T) {
 	need.Judge(t, "softhsm2-util")
 	h := need.HSM(t)
@@ -55,7 +54,7 @@ func TestPKCS11(t *testing.T) {
 	}
 	done(t, "verify", "--kms", any, at("disk"), image)
 
-	// An envelope, and from one keeper to another.
+	// Rewrap an envelope from one key service to another.
 	done(t, "unwrap", "--kms", any, "--image", image, at("dek"))
 	done(t, "keygen", "--kms", "local:"+at("root"))
 	done(t, "wrap", "--kms", key("images"), "--key-file", at("dek"), "--envelope", at("e.json"))
@@ -68,10 +67,10 @@ func TestPKCS11(t *testing.T) {
 		t.Errorf("the envelope holds another key: %v", err)
 	}
 
-	// A key has no versions: a rotation is another key.
+	// A key on a token has no versions: a rotation uses another key.
 	fails(t, exit.Failure, "no versions", "rewrap", "--kms", any, image)
 	done(t, "rewrap", "--kms", any, "--new-kms", key("new"), image)
-	fails(t, exit.Failure, "of another root key", "decrypt", "--kms", key("images"), image, at("no"))
+	fails(t, exit.Failure, "another root key wrapped the key", "decrypt", "--kms", key("images"), image, at("no"))
 	opens(key("new"))
 
 	source := func(name string) string { return strings.Replace(any, at("pin"), at(name), 1) }
@@ -82,20 +81,20 @@ func TestPKCS11(t *testing.T) {
 		{exit.Refused, "CKR_PIN_INCORRECT", source("wrong")},
 		{exit.Failure, "is empty", source("empty")},
 		{exit.Failure, "no such file", source("absent")},
-		{exit.Refused, "wants a PIN", "pkcs11:?module-path=" + h.Module},
-		{exit.Failure, "no module was named", "pkcs11"},
+		{exit.Refused, "requires a PIN", "pkcs11:?module-path=" + h.Module},
+		{exit.Failure, "no module is given", "pkcs11"},
 		{exit.Failure, "users of the machine", "pkcs11:?pin-value=" + h.PIN},
 	} {
 		fails(t, x.code, x.want, "decrypt", "--kms", x.kms, image, at("no"))
 	}
-	fails(t, exit.Failure, "no such token; there are: \"luksimg test\"", "encrypt", "--kms", strings.Replace(key("new"), "%20test", "", 1), at("disk"), at("no"))
+	fails(t, exit.Failure, "no such token; present are: \"luksimg test\"", "encrypt", "--kms", strings.Replace(key("new"), "%20test", "", 1), at("disk"), at("no"))
 	fails(t, exit.Refused, "not found", "encrypt", "--kms", key("absent"), at("disk"), at("no"))
 	fails(t, exit.Failure, "is read", "encrypt", "--force", "--kms", key("new"), at("disk"), at("pin"))
 	t.Setenv(envPKCS11Module, h.Module)
-	fails(t, exit.Refused, "wants a PIN", "decrypt", "--kms", "pkcs11", image, at("no"))
+	fails(t, exit.Refused, "requires a PIN", "decrypt", "--kms", "pkcs11", image, at("no"))
 	done(t, "key", "test", "--kms", "pkcs11:?pin-source="+at("pin"), image)
 
-	// A wrong PIN is tried once in a run, however many tokens there are.
+	// A wrong PIN is tried once per run, for any number of tokens.
 	done(t, "wrap", "--kms", key("images"), "--key-file", at("dek"), "--token", image)
 	if out := done(t, "token", "list", image); strings.Count(out, "pkcs11:") != 2 {
 		t.Fatalf("want two tokens:\n%s", out)
@@ -119,14 +118,14 @@ func TestPKCS11(t *testing.T) {
 		t.Errorf("a wrong PIN was tried %d times: %v", strings.Count(string(asked), "x"), err)
 	}
 
-	// The program that loads modules crashes, or is not there.
+	// The program that loads modules crashes or is missing.
 	if err := os.WriteFile(filepath.Join(counter, "luksimg-pkcs11"), []byte("#!/bin/sh\necho it broke >&2\nkill -9 $$\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	fails(t, exit.Failure, "killed: it broke", "decrypt", "--kms", any, image, at("no"))
 	t.Setenv("PATH", dir)
-	fails(t, exit.Failure, "luksimg-pkcs11 is not there", "decrypt", "--kms", any, image, at("no"))
+	fails(t, exit.Failure, "is not installed", "decrypt", "--kms", any, image, at("no"))
 	if _, err := os.Stat(at("no")); err == nil {
-		t.Error("what failed is there")
+		t.Error("an output of a failed run exists")
 	}
 }

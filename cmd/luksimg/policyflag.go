@@ -17,21 +17,21 @@ import (
 	"github.com/luksimg/luksimg/luks/policy"
 )
 
-// A policyFlag is the policy that a LUKS header has to conform to before a key is tried.
+// A policyFlag is a policy to which a LUKS header must conform before a key is tried.
 type policyFlag struct {
 	name    string
 	policy  *policy.Policy
 	text    []byte // its JSON
-	applied bool   // to a header
+	applied bool   // whether a header was checked
 }
 
 func (o *policyFlag) add(c *cobra.Command) {
-	c.Flags().StringVar(&o.name, "policy", "", "what the LUKS header must be like before a key is tried: "+strings.Join(policy.Names(), ", ")+", or a `FILE` with a policy")
+	c.Flags().StringVar(&o.name, "policy", "", "policy to which the LUKS header must conform before a key is tried: "+strings.Join(policy.Names(), ", ")+", or a `FILE`")
 }
 
 func (o *policyFlag) given() bool { return o.policy != nil }
 
-// maxPolicyFile is more than a policy may have, in bytes.
+// maxPolicyFile is the number of bytes read of a policy file, more than a policy can have.
 const maxPolicyFile = 2 << 20
 
 // load reads the policy.
@@ -44,7 +44,7 @@ func (o *policyFlag) load(ctx context.Context) error {
 	}
 	f, err := stdio.OpenStream(ctx, o.name)
 	if errors.Is(err, os.ErrNotExist) {
-		return rest.WithHint(fmt.Errorf("--policy %s: it is not built in, and there is no such file: %w", o.name, err),
+		return rest.WithHint(fmt.Errorf("--policy %s: neither a built-in policy nor a file: %w", o.name, err),
 			strings.Join(policy.Names(), " and ")+" are built in; luksimg check --policy "+policy.Names()[0]+" --print prints one to start from")
 	}
 	if err != nil {
@@ -67,17 +67,17 @@ func (o *policyFlag) load(ctx context.Context) error {
 	return nil
 }
 
-// accept is what [luks.OpenOptions] ask.
+// accept implements Accept of [luks.OpenOptions].
 func (o *policyFlag) accept(h *luks.Header) error {
 	o.applied = true
 	return o.policy.Accept(h)
 }
 
-// errNoHeader: an image that is not encrypted by LUKS conforms to no policy.
-var errNoHeader = errors.New("there is no LUKS header that the policy could be about")
+// errNoHeader means that a policy was given, but the image is not encrypted with LUKS.
+var errNoHeader = errors.New("the image has no LUKS header to compare with the policy")
 
-// looked refuses an image without a LUKS header, if there is a policy: somebody may have put it in the
-// place of one that is encrypted.
+// looked returns an error if a policy was given but no header was checked: somebody may have replaced the encrypted
+// image with a plain one.
 func (o *policyFlag) looked() error {
 	if !o.given() || o.applied {
 		return nil

@@ -16,15 +16,13 @@ import (
 	"github.com/luksimg/luksimg/internal/output"
 )
 
-// runOn runs the command with what it writes on a filesystem in memory. What it reads is on
-// that of the system.
+// runOn runs the command with its outputs on a filesystem in memory. Its inputs are on the system's filesystem.
 func runOn(d *faultfs.FS, args ...string) (code int, out string) {
 	defer output.Use(d)()
 	return runIn(context.Background(), args...)
 }
 
-// same returns a check of an image: with this key it is this disk. What was looked at before
-// is not looked at again.
+// same returns a check that an image holds this disk under this key. It skips images that it has checked before.
 func same(disk []byte) func(img, key []byte) error {
 	type result struct{ err error }
 	seen := map[[32]byte]result{}
@@ -46,9 +44,9 @@ func same(disk []byte) func(img, key []byte) error {
 	}
 }
 
-// TestPowerLoss loses the power at each moment while files are made: under the final name
-// there is what was there before, or nothing, or all of the new file; when the command has
-// ended, that. And whenever there is an image, its key is there too.
+// TestPowerLoss simulates a power loss at each moment while files are made. The final name must then hold the old
+// file, no file, or the complete new file. After the command has ended it must be the new file. An image must never
+// exist without its key.
 func TestPowerLoss(t *testing.T) {
 	dir := t.TempDir()
 	key, disk, image := encryptedDisk(t, dir)
@@ -72,7 +70,7 @@ func TestPowerLoss(t *testing.T) {
 	equals := func(name string, want []byte) func(c *faultfs.FS) error {
 		return func(c *faultfs.FS) error {
 			if b := c.ReadFile(at(name)); b != nil && !bytes.Equal(b, want) {
-				return errors.New(name + " is something else")
+				return errors.New(name + " has other content")
 			}
 			return nil
 		}
@@ -84,7 +82,7 @@ func TestPowerLoss(t *testing.T) {
 	for name, c := range map[string]struct {
 		args  []string
 		right func(c *faultfs.FS) error
-		made  []string // in order of their names
+		made  []string // in the order of their names
 	}{
 		"encrypt": {slices.Concat([]string{"encrypt", "--generate-key", at("key")}, quickLUKS, []string{disk, at("disk")}),
 			opensByFile, []string{"disk", "key"}},
@@ -93,7 +91,7 @@ func TestPowerLoss(t *testing.T) {
 		"encrypt, detached": {slices.Concat([]string{"encrypt", "--header", at("header"), "--key-file", key}, quickLUKS, []string{disk, at("disk")}),
 			func(c *faultfs.FS) error {
 				if c.ReadFile(at("disk")) != nil && len(c.ReadFile(at("header"))) == 0 {
-					return errors.New("an image without its header")
+					return errors.New("the image exists without its header")
 				}
 				return nil
 			}, []string{"disk", "header"}},
@@ -102,7 +100,7 @@ func TestPowerLoss(t *testing.T) {
 				if b := c.ReadFile(at("disk")); string(b) == "old" {
 					return nil
 				} else if b == nil {
-					return errors.New("neither old nor new")
+					return errors.New("neither the old nor the new file")
 				}
 				return opens(c, keyText)
 			}, []string{"disk"}},
@@ -139,7 +137,7 @@ func TestPowerLoss(t *testing.T) {
 					want = append(want, at(m))
 				}
 				if got := crashed.Names(); !slices.Equal(got, want) {
-					t.Fatalf("%v: there is %q", moment, got)
+					t.Fatalf("%v: unexpected file %q", moment, got)
 				}
 				if slices.Equal(crashed.ReadFile(at("disk")), []byte("old")) {
 					t.Fatalf("%v: the old file is back", moment)
@@ -152,16 +150,16 @@ func TestPowerLoss(t *testing.T) {
 	}
 }
 
-// lengths tells whether a file is there as a whole, if it is there.
+// lengths returns an error unless a file is empty or complete.
 func lengths(b []byte, n int) error {
 	if b != nil && len(b) != n {
-		return errors.New("a part of a key")
+		return errors.New("the key is incomplete")
 	}
 	return nil
 }
 
-// TestOutputFailures has each write, Sync, renaming and so on of a job fail: the exit code is
-// 1, and no image, key or header is left, whichever could be made.
+// TestOutputFailures lets each write, sync, rename and so on of a job fail. The exit code must be 1, and no image,
+// key or header may remain.
 func TestOutputFailures(t *testing.T) {
 	dir := t.TempDir()
 	key, disk, image := encryptedDisk(t, dir)
@@ -184,7 +182,7 @@ func TestOutputFailures(t *testing.T) {
 				t.Errorf("%s: %s of %s (%d): not an error", name, f.Call.Op, f.Call.Name, f.Call.N)
 			}
 			if left := f.FS.Names(); len(left) > 0 {
-				t.Errorf("%s: %s of %s (%d): there is %q", name, f.Call.Op, f.Call.Name, f.Call.N, left)
+				t.Errorf("%s: %s of %s (%d): files remain: %q", name, f.Call.Op, f.Call.Name, f.Call.N, left)
 			}
 		}
 		if n < 6 {

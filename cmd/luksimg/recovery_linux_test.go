@@ -9,11 +9,11 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// recoveryKey is how one looks.
+// recoveryKey matches a recovery key.
 var recoveryKey = regexp.MustCompile(`([cbdefghijklnrtuv]{8}-){7}[cbdefghijklnrtuv]{8}`)
 
-// TestRecoveryTerminal: the key is shown once on the terminal, also if standard output and error
-// are files, and opens the image when it is typed.
+// TestRecoveryTerminal checks that the key appears once on the terminal, even if standard output and error are files,
+// and that it opens the image when typed.
 func TestRecoveryTerminal(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	noise(t, filepath.Join(dir, "disk"), 1<<20)

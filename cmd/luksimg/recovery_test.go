@@ -7,8 +7,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// cmdTyped writes the recovery key in a file as a person might type it: "typed key" makes key.plain
-// without dashes, key.upper in capitals, and key.both.
+// cmdTyped writes the recovery key of a file in the forms that a person may type. "typed key" makes key.plain without
+// dashes, key.upper in capitals, and key.both.
 func cmdTyped(ts *testscript.TestScript, _ bool, args []string) {
 	key := ts.ReadFile(args[0])
 	plain := strings.ReplaceAll(key, "-", "")

@@ -36,13 +36,13 @@ func newReencrypt(g *global) *cobra.Command {
 		Use:   "reencrypt SRC DST",
 		Short: "Copy a LUKS image to another one with a new volume key",
 		Long: `Reencrypt copies the LUKS image SRC to DST with a new volume key and, on request, another cipher,
-version, sector size or key derivation. No plaintext touches the disk. SRC stays as it is.
+version, sector size or key derivation. No plaintext touches the disk. SRC does not change.
 
 Use it when somebody who had a key of SRC must lose access: they may have kept its volume key.
 
 DST opens with the key that opened SRC, or with the new key that a flag gives, and with those of
 --add-key-file. DST keeps the label, subsystem, flags and sector size of SRC. Other key slots and tokens
-can not be copied; reencrypt names them. With --kms, DST gets a new token by the same root key.`,
+cannot be copied; reencrypt names them. With --kms, DST gets a new token by the same root key.`,
 		Example: `  luksimg reencrypt --key-file old.b64 --generate-key new.b64 disk.luks new.luks
   luksimg reencrypt --key-file dek.b64 --format luks1 disk.luks disk.luks1`,
 		Args: flags.Args("SRC", "DST"),
@@ -58,12 +58,12 @@ can not be copied; reencrypt names them. With --kms, DST gets a new token by the
 	o.luks.add(c)
 	f.BoolVar(&o.verify, "verify", false, "decrypt the result and compare it with SRC before it appears")
 	o.jobs.Add(c)
-	f.BoolVar(&o.force, "force", false, "replace DST if it is there")
+	f.BoolVar(&o.force, "force", false, "replace DST if it exists")
 	o.progress.Add(c)
 	return c
 }
 
-// reencryptResult is what reencrypt --json prints.
+// reencryptResult is the output of reencrypt --json.
 type reencryptResult struct {
 	Output       string    `json:"output"`
 	Format       string    `json:"format"`
@@ -73,7 +73,7 @@ type reencryptResult struct {
 	GeneratedKey string    `json:"generated_key,omitempty"`
 	Verified     bool      `json:"verified"`
 	LUKS         luks.Info `json:"luks"`
-	Dropped      []string  `json:"dropped,omitempty"` // of SRC: what DST does not have
+	Dropped      []string  `json:"dropped,omitempty"` // what SRC has and DST lacks
 	Warnings     []string  `json:"warnings,omitempty"`
 }
 
@@ -170,7 +170,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 		t.Say("key: written to %s", o.newKey.generate)
 	}
 	if len(dropped) > 0 {
-		t.Warn("%s has this, and %s has not: %s", src, dst, strings.Join(dropped, ", "))
+		t.Warn("not copied from %s to %s: %s", src, dst, strings.Join(dropped, ", "))
 	}
 	return t.Result(reencryptResult{
 		Dropped: dropped,
@@ -179,7 +179,7 @@ func (o *reencryptFlags) run(c *cobra.Command, src, dst string) error {
 	}, madeLine(dst, r))
 }
 
-// withoutTokens returns what is left out without the tokens of a root key, of which DST has a new one.
+// withoutTokens removes the tokens of root from dropped, because DST has a new one.
 func withoutTokens(dropped []string, h *luks.Header, root *wrap.RootKey) []string {
 	all, _ := wdekTokens(h)
 	for _, t := range all {
@@ -191,16 +191,16 @@ func withoutTokens(dropped []string, h *luks.Header, root *wrap.RootKey) []strin
 	return dropped
 }
 
-// sealNew gives DST a token too: where a root key keeps the passphrase, nobody may know it.
+// sealNew wraps the key of DST into a token too, because nobody may know a passphrase that a root key protects.
 func (o *reencryptFlags) sealNew(ctx context.Context, root *wrap.RootKey, key []byte, opts *luksimg.ReencryptOptions) error {
 	if opts.Format == luksimg.LUKS1 {
-		o.Warn("LUKS1 has no tokens: the key of DST is in no token, luksimg unwrap --image SRC gets it from SRC")
+		o.Warn("LUKS1 has no tokens, so DST does not contain its wrapped key: luksimg unwrap --image SRC gets the key from SRC")
 		return nil
 	}
 	return o.sealInto(ctx, root, key, &opts.LUKS)
 }
 
-// options returns what the flags say.
+// options returns the options that the flags select.
 func (o *reencryptFlags) options(c *cobra.Command) (opts luksimg.ReencryptOptions, err error) {
 	if err := errors.Join(flags.AtMostOne(c, "generate-key", "new-key-file", "new-passphrase-file", "new-key-fd"),
 		keys.Check(c, nil), o.luks.kdf.check(c)); err != nil {
@@ -211,7 +211,7 @@ func (o *reencryptFlags) options(c *cobra.Command) (opts luksimg.ReencryptOption
 		return opts, err
 	}
 	if opts.Format == luksimg.VHD || opts.Format == luksimg.QCOW2 {
-		return opts, fmt.Errorf("--format %s: reencrypt makes luks1 and luks2; luksimg encrypt --source-key-file makes others", opts.Format)
+		return opts, fmt.Errorf("--format %s: want luks1 or luks2; luksimg encrypt --source-key-file makes other formats", opts.Format)
 	}
 	opts.Jobs = int(o.jobs)
 	opts.LUKS.GeneratedKey = o.newKey.generate != ""

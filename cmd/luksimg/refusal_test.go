@@ -29,7 +29,7 @@ func TestRefused(t *testing.T) {
 		{&cos.Error{Status: 403, Code: "AccessDenied"}, true, false},
 		{&cos.Error{Status: 404, Code: "NoSuchBucket"}, true, false},
 		{&cos.Error{Status: 503, Code: "SlowDown"}, false, true},
-		{cos.ErrBucketRegion, false, false}, // found here, not by the service
+		{cos.ErrBucketRegion, false, false}, // luksimg finds it, not the service
 		{&softlayer.Error{Status: 500, Code: "SoftLayer_Exception_Public", Answered: true}, true, false},
 		{&softlayer.Error{Status: 500, Code: "SoftLayer_Exception_WebService_RateLimitExceeded", Answered: true}, false, true},
 		{&softlayer.Error{Status: 200, Message: "no", Answered: true}, true, false},

@@ -59,7 +59,7 @@ needs --kms: no image makes luksimg contact a service.` + keyServiceHelp + cloud
 	return c
 }
 
-// next returns the other root key to wrap with, nil if there is none.
+// next returns the other root key to wrap with, or nil.
 func (o *rewrapFlags) next(ctx context.Context) (*wrap.RootKey, error) {
 	cloud := *o.root.cloud
 	cloud.keyRing = o.newRing
@@ -70,7 +70,8 @@ func (o *rewrapFlags) next(ctx context.Context) (*wrap.RootKey, error) {
 	return to.open(ctx)
 }
 
-// renew wraps a key anew: by next, unless that is nil. It returns the root key that did it.
+// renew wraps a key again: with next, or if next is nil with the newest version of root. It returns the new envelope
+// and the root key that wrapped it.
 func (o *rewrapFlags) renew(ctx context.Context, e *wrap.Envelope, key *wrap.Opened, root, next *wrap.RootKey) (*wrap.Envelope, *wrap.RootKey, error) {
 	if next == nil {
 		e, err := wrap.Renew(ctx, e, key, root)
@@ -78,7 +79,7 @@ func (o *rewrapFlags) renew(ctx context.Context, e *wrap.Envelope, key *wrap.Ope
 	}
 	e, checked, err := wrap.Rewrap(ctx, e, key, next)
 	if err == nil && !checked {
-		o.Warn("this identity may not unwrap with the new root key, so that the result was not checked: keep the old root key until it was")
+		o.Warn("this identity may not unwrap with the new root key, so the result was not checked: keep the old root key until it is checked")
 	}
 	return e, next, err
 }
@@ -86,7 +87,7 @@ func (o *rewrapFlags) renew(ctx context.Context, e *wrap.Envelope, key *wrap.Ope
 func (o *rewrapFlags) run(c *cobra.Command) error {
 	ctx, t := c.Context(), &o.Talk
 	if o.part != 0 {
-		return errors.New("--partition is for the token of an IMAGE")
+		return errors.New("--partition needs an IMAGE with a token")
 	}
 	if o.envelope == "" {
 		return rest.WithHint(errors.New("no envelope was named, and no image"), "name an envelope with --envelope FILE, or as the argument an IMAGE that has a token")
@@ -111,18 +112,18 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 	if err := commitEnvelope(out, e); err != nil {
 		return err
 	}
-	t.Say("%s: wrapped anew by %s", o.envelope, root)
+	t.Say("%s: rewrapped by %s", o.envelope, root)
 	return printEnvelope(t, e)
 }
 
-// inPlace wraps the key in a token of an image anew.
+// inPlace rewraps the key in a token of an image.
 func (o *rewrapFlags) inPlace(c *cobra.Command, name string) error {
 	ctx := c.Context()
 	switch {
 	case o.envelope != "":
 		return errors.New("--envelope and IMAGE exclude each other")
 	case !o.root.given():
-		return rest.WithHint(errors.New("no root key was named"), "name the one of the token with --kms URI")
+		return rest.WithHint(errors.New("no root key is given"), "name the one of the token with --kms URI")
 	}
 	at, err := o.placeFor(ctx, name, o.part)
 	if err != nil {
@@ -149,6 +150,6 @@ func (o *rewrapFlags) inPlace(c *cobra.Command, name string) error {
 	if err != nil {
 		return at.in.wrap(&tokenError{t.number, err})
 	}
-	o.Say("%s: token %d wrapped anew by %s", name, t.number, root)
+	o.Say("%s: token %d rewrapped by %s", name, t.number, root)
 	return printEnvelope(&o.Talk, e)
 }

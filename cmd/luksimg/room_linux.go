@@ -2,7 +2,7 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// freeRoom returns how many bytes may be written to a folder, if that can be found out.
+// freeRoom returns the free space of a folder in bytes, and whether it is known.
 func freeRoom(dir string) (int64, bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil || s.Bsize <= 0 {

@@ -2,5 +2,5 @@
 
 package main
 
-// freeRoom is for systems that are not asked.
+// freeRoom reports that the free space is not known: only Linux is supported.
 func freeRoom(string) (int64, bool) { return 0, false }

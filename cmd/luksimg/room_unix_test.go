@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// room returns how many bytes a file takes on the disk.
+// room returns the number of bytes that a file uses on the disk.
 func room(ts *testscript.TestScript, name string) int64 {
 	fi, err := os.Stat(ts.MkAbs(name))
 	ts.Check(err)

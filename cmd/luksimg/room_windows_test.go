@@ -6,7 +6,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// room returns the length of a file, which is all that can be told of it here.
+// room returns the size of a file, because Windows reports no other number here.
 func room(ts *testscript.TestScript, name string) int64 {
 	fi, err := os.Stat(ts.MkAbs(name))
 	ts.Check(err)

@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
-// rootKeyFlags choose the root key that wraps data encryption keys.
+// rootKeyFlags select the root key that wraps data encryption keys.
 type rootKeyFlags struct {
 	cloud *cloudFlags
 	kms   string
@@ -29,20 +29,20 @@ func (o *rootKeyFlags) add(c *cobra.Command, cloud *cloudFlags) {
 	c.Flags().StringVar(&o.crn, "root-key-crn", "", "a root key in Key Protect or Hyper Protect Crypto Services: its `CRN` (default: $"+envRootKey+")")
 }
 
-// kmsNames are the URIs of root keys, for help.
+// kmsNames lists the URIs of root keys for help texts.
 const kmsNames = "local:FILE, ibm:CRN, vault:MOUNT/KEY, awskms:ARN or pkcs11:token=TOKEN;object=KEY"
 
-// addOpening adds the flag of a verb that opens images by their tokens.
+// addOpening adds --kms to a verb that opens images by their tokens.
 func (o *rootKeyFlags) addOpening(c *cobra.Command, cloud *cloudFlags) {
 	o.cloud = cloud
 	cloud.add(c, serviceKMS)
 	c.Flags().StringVar(&o.kms, "kms", "", "open a LUKS2 image by its token, with a root key by its `URI`: "+kmsNames+"; ibm, vault, awskms or pkcs11 for the key that the token names")
 }
 
-// given tells whether any of the flags was used.
+// given reports whether any of the flags is set.
 func (o *rootKeyFlags) given() bool { return o.kms != "" || o.crn != "" }
 
-// uri returns the name of the root key that the flags, or the environment, give.
+// uri returns the name of the root key from the flags or the environment.
 func (o *rootKeyFlags) uri() (kmsuri.URI, error) {
 	crn := o.crn
 	switch {
@@ -58,9 +58,9 @@ func (o *rootKeyFlags) uri() (kmsuri.URI, error) {
 		crn = os.Getenv(envRootKey)
 	}
 	if crn == "" {
-		return kmsuri.URI{}, rest.WithHint(errors.New("no root key was named"), "name it with --kms URI or --root-key-crn CRN")
+		return kmsuri.URI{}, rest.WithHint(errors.New("no root key is given"), "name it with --kms URI or --root-key-crn CRN")
 	}
-	return kmsuri.URI{Scheme: kmsuri.IBM, Name: crn}, nil // keyProtect says what is wrong with it
+	return kmsuri.URI{Scheme: kmsuri.IBM, Name: crn}, nil // keyProtect reports errors in the CRN
 }
 
 // open returns the root key that the flags name.
@@ -75,8 +75,8 @@ func (o *rootKeyFlags) open(ctx context.Context) (*wrap.RootKey, error) {
 	return o.rootKey(ctx, u, nil)
 }
 
-// rootKey returns the root key of a URI, which is that of the envelope e, if there is one already. It
-// asks no service; a token is asked for the key.
+// rootKey returns the root key of a URI. e is an envelope of that key, or nil. rootKey contacts no service, but it
+// looks the key up on a PKCS#11 token.
 func (o *rootKeyFlags) rootKey(ctx context.Context, u kmsuri.URI, e *wrap.Envelope) (*wrap.RootKey, error) {
 	switch u.Scheme {
 	case kmsuri.Local:
@@ -95,7 +95,7 @@ func (o *rootKeyFlags) rootKey(ctx context.Context, u kmsuri.URI, e *wrap.Envelo
 	return k.RootKey(), nil
 }
 
-// rootKeyOf returns the root key of an envelope, if it is one that the flags name.
+// rootKeyOf returns the root key of an envelope, if the flags name that key.
 func (o *rootKeyFlags) rootKeyOf(ctx context.Context, e *wrap.Envelope) (*wrap.RootKey, error) {
 	u, err := o.uri()
 	if err == nil {
@@ -115,8 +115,8 @@ func (o *rootKeyFlags) rootKeyOf(ctx context.Context, e *wrap.Envelope) (*wrap.R
 	return root, err
 }
 
-// openEnvelope returns the envelope in a file, its root key, and the key in it, which the caller
-// wipes. A root key in the cloud need not be named, as its CRN is in the envelope.
+// openEnvelope returns the envelope in a file, its root key, and its unwrapped key, which the caller wipes. Without a
+// flag it uses the root key that the envelope names, unless that is in a file.
 func (o *rootKeyFlags) openEnvelope(ctx context.Context, t *talk.Talk, name string) (e *wrap.Envelope, root *wrap.RootKey, key *wrap.Opened, err error) {
 	if e, err = readEnvelope(ctx, name); err != nil {
 		return nil, nil, nil, err
@@ -136,7 +136,7 @@ func (o *rootKeyFlags) openEnvelope(ctx context.Context, t *talk.Talk, name stri
 		return nil, nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if !e.Bound() {
-		t.Warn("%s has version 1, which does not tell whether it was exchanged for another one: luksimg rewrap --envelope %s makes it version %d",
+		t.Warn("%s has version 1, in which an exchange for another envelope cannot be detected: luksimg rewrap --envelope %s makes it version %d",
 			name, name, wrap.EnvelopeVersion)
 	}
 	return e, root, key, nil

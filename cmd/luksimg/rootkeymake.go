@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// A rootKeyMaker is the verbs that make a root key.
+// A rootKeyMaker holds the flags of the verbs that make a key.
 type rootKeyMaker struct {
 	rootKeyVerb
 	makeRing bool
@@ -29,7 +29,7 @@ func (o *rootKeyMaker) add(c *cobra.Command) {
 	c.Flags().BoolVar(&o.makeRing, "create-key-ring", false, "create the key ring of --key-ring if needed")
 }
 
-// make has f make a key in the instance, writes it down, and prints its CRN.
+// make calls f to make a key in the instance, logs the action, and prints the key's CRN.
 func (o *rootKeyMaker) make(ctx context.Context, name, action string, log *audit.Logger, f func(*keyprotect.Client) (keyprotect.Key, error)) error {
 	if o.makeRing && o.cloud.keyRing == "" {
 		return errors.New("--create-key-ring needs --key-ring")
@@ -44,14 +44,14 @@ func (o *rootKeyMaker) make(ctx context.Context, name, action string, log *audit
 			return err
 		}
 		if made {
-			o.Say("key ring %s: made", o.cloud.keyRing)
+			o.Say("key ring %s: created", o.cloud.keyRing)
 		}
 	}
 	k, err := f(c)
 	if err := log.Did(action, k.CRN, map[string]any{"name": name}, err); err != nil {
 		return err
 	}
-	o.Say("%s: made, in key ring %s", k.Name, k.Ring)
+	o.Say("%s: created in key ring %s", k.Name, k.Ring)
 	return o.Result(resultOf(k), talk.Line("%s", k.CRN))
 }
 
@@ -105,7 +105,7 @@ you need them to unwrap your keys. luksimg keygen --raw FILE makes 32 bytes.` + 
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
 			if !m.given() {
-				return rest.WithHint(errors.New("no key was given"), "give it with --key-file or --key-fd")
+				return rest.WithHint(errors.New("no key is given"), "give it with --key-file or --key-fd")
 			}
 			material, err := m.read(c, &g.Talk)
 			if err != nil {
@@ -128,7 +128,7 @@ you need them to unwrap your keys. luksimg keygen --raw FILE makes 32 bytes.` + 
 	return c
 }
 
-// materialFlags give the bytes of a root key.
+// materialFlags supply the bytes of a root key.
 type materialFlags struct {
 	key  keys.Flags
 	text bool
@@ -141,7 +141,7 @@ func (m *materialFlags) add(c *cobra.Command) {
 
 func (m *materialFlags) given() bool { return m.key.Given() }
 
-// read returns the bytes, which the caller wipes.
+// read returns the bytes of the root key. The caller wipes them.
 func (m *materialFlags) read(c *cobra.Command, t *talk.Talk) ([]byte, error) {
 	if err := flags.AtMostOne(c, "key-file", "passphrase-file", "key-fd"); err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (m *materialFlags) read(c *cobra.Command, t *talk.Talk) ([]byte, error) {
 		clear(b)
 		if b = decoded[:n]; err != nil {
 			clear(b)
-			return nil, rest.WithHint(errors.New("--base64: what was given is not base64 text"), "if it is the bytes of the key themselves, leave --base64 off")
+			return nil, rest.WithHint(errors.New("--base64: the key is not base64 text"), "if it is the bytes of the key themselves, leave --base64 off")
 		}
 	} else {
 		clear(decoded)
@@ -165,12 +165,12 @@ func (m *materialFlags) read(c *cobra.Command, t *talk.Talk) ([]byte, error) {
 	switch len(b) {
 	case 16, 24, 32:
 		if !m.text && isText {
-			t.Warn("the key looks like base64 text: if it is, say --base64, or another key than you mean is used")
+			t.Warn("the key looks like base64 text: if it is, use --base64, or its characters become the key")
 		}
 		return b, nil
 	}
 	clear(b)
-	err = fmt.Errorf("%w: a root key has 16, 24 or 32 bytes, not %d", wrap.ErrKey, len(b))
+	err = fmt.Errorf("%w: the root key has %d bytes, want 16, 24 or 32", wrap.ErrKey, len(b))
 	if isText && !m.text {
 		return nil, rest.WithHint(err, "it is base64 text: say --base64")
 	}

@@ -32,36 +32,35 @@ wrapped, not even servers that run from such an image.`,
 	}, newRootKeyCreate(g), newRootKeyImport(g), newRootKeyList(g), newRootKeyRotate(g), newRootKeyDisable(g), newRootKeyEnable(g), newRootKeyDelete(g))
 }
 
-// A rootKeyVerb is what the verbs of root keys share.
+// A rootKeyVerb holds what the verbs for root keys share.
 type rootKeyVerb struct {
 	*global
-	crn   string // of an instance, or of a root key
+	crn   string // of an instance or a root key
 	audit auditFlags
 }
 
-// ofInstance adds the flags of a verb that needs an instance.
+// ofInstance adds the flags of a verb that works on an instance.
 func (o *rootKeyVerb) ofInstance(c *cobra.Command) {
 	c.Flags().StringVar(&o.crn, "kms-instance-crn", "", "the `CRN` of the instance of the key service (default: $"+envKMSInstance+")")
 	o.cloud.add(c, serviceKMS)
 }
 
-// ofKey adds the flags of a verb that needs a root key.
+// ofKey adds the flags of a verb that works on a root key.
 func (o *rootKeyVerb) ofKey(c *cobra.Command) {
 	o.ofNamedKey(c, "the `CRN` of the root key (default: $"+envRootKey+")")
 }
 
-// ofNamedKey is ofKey with another text for the flag of the root key.
+// ofNamedKey is ofKey with another usage text for --root-key-crn.
 func (o *rootKeyVerb) ofNamedKey(c *cobra.Command, usage string) {
 	c.Flags().StringVar(&o.crn, "root-key-crn", "", usage)
 	o.cloud.add(c, serviceKMS)
 	o.audit.add(c)
 }
 
-// needed is for verbs that take something away.
-const needed = "the `CRN` of the root key; needed, the environment is not looked at"
+// needed is the usage text for verbs that disable or delete.
+const needed = "the `CRN` of the root key; required, because the environment is ignored"
 
-// open returns the client of the instance or root key that the flag, or else the environment
-// variable, names.
+// open returns a client for the instance or root key that the flag or the environment variable names.
 func (o *rootKeyVerb) open(ctx context.Context, flag, variable string) (*keyprotect.Client, error) {
 	crn := o.crn
 	if crn == "" {
@@ -73,12 +72,12 @@ func (o *rootKeyVerb) open(ctx context.Context, flag, variable string) (*keyprot
 	return o.cloud.keyProtect(ctx, crn, "")
 }
 
-// missingCRN is an error of a flag with a CRN that is missing.
+// missingCRN returns the error for a missing flag with a CRN.
 func missingCRN(flag string) error {
 	return rest.WithHint(errors.New("--"+flag+" is missing"), "ibmcloud resource service-instance NAME shows the CRN of an instance, luksimg rootkey list those of its root keys")
 }
 
-// change runs f on the root key, writes it down, and prints that it was done.
+// change calls f on the root key, logs the action, and prints what was done.
 func (o *rootKeyVerb) change(ctx context.Context, did, action string, f func(*keyprotect.Client) error) error {
 	c, err := o.open(ctx, "root-key-crn", envRootKey)
 	if err != nil {
@@ -175,7 +174,7 @@ func newRootKeyDelete(g *global) *cobra.Command {
 	var opts keyprotect.DeleteOptions
 	c := &cobra.Command{
 		Use:   "delete",
-		Short: "Delete a root key, and with it all that it wrapped",
+		Short: "Delete a root key, and with it the keys that it wrapped",
 		Long: `Delete deletes the root key. Keys that it wrapped cannot be unwrapped any more, so their images are lost
 unless another key opens them. The service can restore the root key for 30 days.
 
@@ -187,13 +186,13 @@ unless another key opens them. The service can restore the root key for 30 days.
 			case o.crn == "":
 				return missingCRN("root-key-crn")
 			case !force:
-				return rest.WithHint(errors.New("deleting a root key takes all images whose keys it wrapped with it"), "say --force if that is meant")
+				return rest.WithHint(errors.New("deleting a root key makes all images whose keys it wrapped unreadable"), "say --force if that is meant")
 			}
 			return o.change(c.Context(), "deleted", audit.ActionRootKeyDelete, func(k *keyprotect.Client) error { return k.Delete(c.Context(), opts) })
 		},
 	}
 	o.ofNamedKey(c, needed)
-	c.Flags().BoolVar(&force, "force", false, "confirm: what the key wrapped is lost")
+	c.Flags().BoolVar(&force, "force", false, "confirm: the keys that it wrapped are lost")
 	c.Flags().BoolVar(&opts.Protecting, "protecting", false, "delete the key even if buckets or other resources use it")
 	return c
 }
@@ -230,7 +229,7 @@ not shown.` + cloudHelp,
 	return c
 }
 
-// rootKeyResult is a root key as --json shows it.
+// rootKeyResult is a root key in JSON output.
 type rootKeyResult struct {
 	RootKeyCRN string    `json:"root_key_crn"`
 	Name       string    `json:"name"`
@@ -238,7 +237,7 @@ type rootKeyResult struct {
 	KeyRing    string    `json:"key_ring,omitempty"`
 	Imported   bool      `json:"imported"`
 	Standard   bool      `json:"standard,omitempty"`
-	Version    string    `json:"version,omitempty"` // the id of the newest one
+	Version    string    `json:"version,omitempty"` // the id of the newest version
 	Created    time.Time `json:"created,omitzero"`
 	Rotated    time.Time `json:"rotated,omitzero"`
 	Expires    time.Time `json:"expires,omitzero"`

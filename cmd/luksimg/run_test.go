@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// quickLUKS are arguments of encrypt for an image that is made, and opened, in no time.
+// quickLUKS are arguments of encrypt for an image that is made and opened fast.
 var quickLUKS = []string{"-q", "--format", "luks1", "--pbkdf-force-iterations", "1000"}
 
 // runIn runs the command in this process.
@@ -20,7 +20,7 @@ func runIn(ctx context.Context, args ...string) (code int, output string) {
 	return code, out.String()
 }
 
-// encryptedDisk makes a key, a disk and an image of it in a folder.
+// encryptedDisk makes a key, a disk and its image in a folder.
 func encryptedDisk(t *testing.T, dir string) (key, disk, image string) {
 	t.Helper()
 	key, disk, image = filepath.Join(dir, "key"), filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.luks")

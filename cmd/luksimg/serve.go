@@ -25,7 +25,7 @@ type serveFlags struct {
 	encrypt bool
 }
 
-// encryptingFlags are those of serve that go with --encrypt only.
+// encryptingFlags are the flags of serve that need --encrypt.
 var encryptingFlags = []string{"format", "cipher", "key-size", "hash", "sector-size", "luks2-metadata-size", "luks2-keyslots-size", "pbkdf", "pbkdf-memory",
 	"pbkdf-parallel", "pbkdf-force-iterations", "iter-time", "uuid", "label", "subsystem"}
 
@@ -35,17 +35,17 @@ func newServe(g *global) *cobra.Command {
 		Use:   "serve IMAGE",
 		Short: "Serve an image as a disk to QEMU, nbdcopy and others, over NBD",
 		Long: `Serve offers the disk in IMAGE to other programs over NBD (Network Block Device), without root and
-without a plaintext copy. It prints the URI for them. It runs until it is interrupted, or with --once until
+without a plaintext copy. It prints the URI for clients. It runs until it is interrupted, or with --once until
 the last client has left. In a script's background, where shells ignore SIGINT, end it with kill PID.
 
-By default it makes a Unix socket in a temporary folder that no other user can enter. --socket and
+By default serve makes a Unix socket in a temporary folder that no other user can enter. --socket and
 --listen choose another address. One that other machines can reach needs --tls-certificates. Every user of
 this machine can connect to a loopback address.
 
 The disk is read-only. With --rw clients also write, to LUKS images and raw disks in place; other
-formats are only read. Meanwhile no other luksimg changes the image.
+formats are only read. No other luksimg can change the image while it is served.
 
-With --encrypt it works the other way round: IMAGE is a plain disk, and clients see the LUKS image that
+With --encrypt, serve works the other way round: IMAGE is a plain disk, and clients see the LUKS image that
 it would become, with the key that the flags give and a header made when the server starts.`,
 		Example: `  luksimg serve --key-file dek.b64 disk.luks
   luksimg serve --key-file dek.b64 --socket /run/user/1000/disk.sock --rw disk.luks
@@ -70,28 +70,28 @@ it would become, with the key that the flags give and a header made when the ser
 	return c
 }
 
-// check looks at the flags before anything is opened.
+// check validates the flags before any file is opened.
 func (o *serveFlags) check(c *cobra.Command) error {
 	if err := errors.Join(o.source.check(c), o.listen.check(c), o.luks.kdf.check(c), flags.AtMostOne(c, "encrypt", "policy")); err != nil {
 		return err
 	}
 	if o.rw && o.source.sum.given() {
-		return errors.New("--rw changes the image, which then is not the one that was published")
+		return errors.New("--rw changes the image, so it cannot match a published checksum")
 	}
 	if !o.encrypt {
 		for _, name := range encryptingFlags {
 			if c.Flags().Changed(name) {
-				return fmt.Errorf("--%s says what --encrypt makes, which is not asked for", name)
+				return fmt.Errorf("--%s needs --encrypt", name)
 			}
 		}
 		return nil
 	}
 	if o.rw {
-		return errors.New("--encrypt is read-only: what is encrypted as it is read can not be written to")
+		return errors.New("--encrypt is read-only and cannot be combined with --rw")
 	}
 	for _, name := range []string{"header", "key-slot", "volume-key-file", "kms", "allow-null-cipher", "allow-truncated"} {
 		if c.Flags().Changed(name) {
-			return fmt.Errorf("--%s opens an encrypted image, and --encrypt takes one that is not", name)
+			return fmt.Errorf("--%s opens an encrypted image, but --encrypt needs a plain one", name)
 		}
 	}
 	switch o.luks.container() {
@@ -103,7 +103,7 @@ func (o *serveFlags) check(c *cobra.Command) error {
 	return nil
 }
 
-// serveResult is what serve --json prints when clients may come.
+// serveResult is the output of serve --json, printed when clients can connect.
 type serveResult struct {
 	URI      string   `json:"uri"`
 	Size     int64    `json:"size"`
@@ -145,37 +145,37 @@ func (o *serveFlags) run(c *cobra.Command, name string) error {
 	return d.wrap(err)
 }
 
-// maxReports bounds the errors of the disk that are told, and the TLS handshakes.
+// maxReports is the largest number of printed errors of the disk, and of TLS handshakes.
 const maxReports = 20
 
-// reporter returns what tells of errors. Those of clients do not hide those of the disk.
+// reporter returns a function that prints errors. It counts errors of the disk and of clients separately.
 func (o *serveFlags) reporter(d *served) func(error) {
 	var disk, shakes atomic.Int32
 	return func(err error) {
-		n, what := &shakes, "TLS handshakes that fail"
+		n, what := &shakes, "TLS handshake errors"
 		if !errors.As(err, new(*nbd.TLSError)) {
-			// A disk that is broken is broken in many places.
-			n, what, err = &disk, "errors of the disk", d.wrap(err)
+			// A damaged disk fails in many places.
+			n, what, err = &disk, "disk errors", d.wrap(err)
 		}
 		switch n := n.Add(1); {
 		case n <= maxReports:
 			o.Say("%v", err)
 		case n == maxReports+1:
-			o.Say("further %s are not told", what)
+			o.Say("further %s are not shown", what)
 		}
 	}
 }
 
-// A served disk is what clients see.
+// A served disk is the disk that clients see.
 type served struct {
 	*source
 	disk       image.Source
-	target     nbd.Target // nil if it is read-only
+	target     nbd.Target // nil if read-only
 	format     luksimg.Format
 	sectorSize int
 }
 
-// changed warns of an image that another program wrote to.
+// changed adds a hint if another program has changed the image.
 func (d *served) changed() error {
 	if err := d.unchanged(); err != nil {
 		return rest.WithHint(err, "clients have read some of what was there before, and some of what is there now")
@@ -183,7 +183,7 @@ func (d *served) changed() error {
 	return nil
 }
 
-// disk opens what is served.
+// disk opens the disk to serve.
 func (o *serveFlags) disk(c *cobra.Command, name string) (*served, error) {
 	if o.rw {
 		return o.writable(c, name)
@@ -203,7 +203,7 @@ func (o *serveFlags) disk(c *cobra.Command, name string) (*served, error) {
 	return d, nil
 }
 
-// encrypted makes of a disk the LUKS image that it would become.
+// encrypted replaces the disk by the LUKS image that it would become.
 func (o *serveFlags) encrypted(ctx context.Context, d *served) error {
 	opts := luksimg.EncryptOptions{Format: o.luks.container()}
 	var err error

@@ -18,8 +18,8 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// startServe runs serve until stop is called, which returns the exit code and what was told. ready reads
-// the result, and fails if there is none.
+// startServe runs serve until stop is called. stop returns the exit code and the messages. ready reads the result,
+// and fails if there is none.
 func startServe(t *testing.T, ready func(io.Reader) error, args ...string) (stop func() (int, string)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -42,7 +42,7 @@ func startServe(t *testing.T, ready func(io.Reader) error, args ...string) (stop
 	}
 }
 
-// serving is [startServe] of a server whose result is a line.
+// serving is [startServe] for a server whose result is one line.
 func serving(t *testing.T, args ...string) (line string, stop func() (int, string)) {
 	t.Helper()
 	stop = startServe(t, func(r io.Reader) (err error) {
@@ -52,14 +52,14 @@ func serving(t *testing.T, args ...string) (line string, stop func() (int, strin
 	return strings.TrimSpace(line), stop
 }
 
-// servingJSON is [startServe] of a server whose result is JSON.
+// servingJSON is [startServe] for a server whose result is JSON.
 func servingJSON(t *testing.T, args ...string) (result serveResult, stop func() (int, string)) {
 	t.Helper()
 	stop = startServe(t, func(r io.Reader) error { return json.NewDecoder(r).Decode(&result) }, append([]string{"--json"}, args...)...)
 	return result, stop
 }
 
-// greeting checks that an NBD server is there.
+// greeting checks that an NBD server answers.
 func greeting(t *testing.T, network, address string) {
 	t.Helper()
 	c, err := net.Dial(network, address)
@@ -101,13 +101,13 @@ func TestServe(t *testing.T) {
 				t.Errorf("exit code %d\n%s", code, told)
 			}
 			if _, err := os.Stat(filepath.Dir(socket)); err == nil {
-				t.Error("the folder of the socket is still there")
+				t.Error("the folder of the socket remains")
 			}
 		})
 	}
 }
 
-// TestServeLocked checks that an image has one writer.
+// TestServeLocked checks that an image has only one writer.
 func TestServeLocked(t *testing.T) {
 	key, _, image := encryptedDisk(t, t.TempDir())
 	_, stop := serving(t, "--rw", "--key-file", key, image)
@@ -138,7 +138,7 @@ func TestServeListen(t *testing.T) {
 		t.Fatal(line, err)
 	}
 	greeting(t, "unix", socket)
-	// An @ in front makes no abstract socket, which would be open to everybody.
+	// A leading @ must not make an abstract socket, which every user could open.
 	t.Chdir(dir)
 	line, stopAt := serving(t, "--socket", "@abstract", disk)
 	if fi, err := os.Stat("@abstract"); err != nil || fi.Mode().Perm() != 0o600 || !strings.HasSuffix(line, "/%40abstract") {
@@ -150,16 +150,16 @@ func TestServeListen(t *testing.T) {
 	}
 	code, out := runIn(t.Context(), "serve", "--socket", socket, disk)
 	if code != exit.Failure || !strings.Contains(out, "exist") || !strings.Contains(out, "remove it") || strings.Contains(out, "--force") {
-		t.Errorf("a socket that is there: exit code %d\n%s", code, out)
+		t.Errorf("an existing socket: exit code %d\n%s", code, out)
 	}
-	greeting(t, "unix", socket) // it was left alone
+	greeting(t, "unix", socket) // the existing socket was not touched
 	stop()
 	if _, err := os.Lstat(socket); err == nil {
-		t.Error("the socket is still there")
+		t.Error("the socket remains")
 	}
 }
 
-// TestServePartition writes to partitions. What a guest writes to one does not choose its reader.
+// TestServePartition writes to partitions. The data that a guest writes must not change the format.
 func TestServePartition(t *testing.T) {
 	dir := t.TempDir()
 	key, disk, image := encryptedDisk(t, dir)
@@ -211,8 +211,8 @@ func TestServeRefuses(t *testing.T) {
 		{"only read", []string{"--rw", vdi}},
 		{"read-only", []string{"--rw", "--encrypt", "--key-file", key, disk}},
 		{"already encrypted", []string{"--encrypt", "--key-file", key, image}},
-		{"not asked for", []string{"--cipher", "aes-xts-plain64", disk}},
-		{"one that is not", []string{"--encrypt", "--key-slot", "1", "--key-file", key, disk}},
+		{"needs --encrypt", []string{"--cipher", "aes-xts-plain64", disk}},
+		{"needs a plain one", []string{"--encrypt", "--key-slot", "1", "--key-file", key, disk}},
 		{"serves luks1 or luks2", []string{"--encrypt", "--format", "qcow2", "--key-file", "none", disk}},
 		{"serves luks1 or luks2", []string{"--encrypt", "--format", "vhd", "--key-file", "none", disk}},
 	} {

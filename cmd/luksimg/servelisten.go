@@ -19,7 +19,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// listenFlags say where clients connect.
+// listenFlags select the address for clients.
 type listenFlags struct {
 	socket       string
 	address      string
@@ -32,10 +32,10 @@ func (o *listenFlags) add(c *cobra.Command) {
 	f.StringVar(&o.socket, "socket", "", "listen on a Unix socket of this name, which must not exist and is removed at the end")
 	f.StringVar(&o.address, "listen", "", "listen on this `HOST:PORT`; port 0 is any free port")
 	f.StringVar(&o.certificates, "tls-certificates", "", "require TLS, with server-cert.pem, server-key.pem and ca-cert.pem in this folder, as for QEMU")
-	f.BoolVar(&o.verifyPeer, "tls-verify-peer", true, "require client certificates signed by ca-cert.pem; otherwise everyone who can connect has the disk")
+	f.BoolVar(&o.verifyPeer, "tls-verify-peer", true, "require client certificates signed by ca-cert.pem; otherwise everyone who can connect can read the disk")
 }
 
-// check looks at the flags before anything is opened.
+// check validates the flags before any file is opened.
 func (o *listenFlags) check(c *cobra.Command) error {
 	if c.Flags().Changed("tls-verify-peer") && o.certificates == "" {
 		return errors.New("--tls-verify-peer needs --tls-certificates")
@@ -47,20 +47,20 @@ func (o *listenFlags) check(c *cobra.Command) error {
 	return err
 }
 
-// tcp returns the address to listen on.
+// tcp returns the TCP address to listen on.
 func (o *listenFlags) tcp() (*net.TCPAddr, error) {
 	a, err := net.ResolveTCPAddr("tcp", o.address)
 	if err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if o.certificates == "" && !a.IP.IsLoopback() {
-		return nil, rest.WithHint(fmt.Errorf("--listen %s: other machines can reach this address, and would read the disk in plain text", o.address),
+		return nil, rest.WithHint(fmt.Errorf("--listen %s: other machines can reach this address and read the disk in plain text", o.address),
 			"give --tls-certificates, or listen on 127.0.0.1 or a Unix socket")
 	}
 	return a, nil
 }
 
-// tls returns what TLS needs, nil if there is to be none.
+// tls returns the TLS configuration, or nil without TLS.
 func (o *listenFlags) tls() (*tls.Config, error) {
 	if o.certificates == "" {
 		return nil, nil
@@ -80,17 +80,17 @@ func (o *listenFlags) tls() (*tls.Config, error) {
 	}
 	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 	if !c.ClientCAs.AppendCertsFromPEM(ca) {
-		return nil, fmt.Errorf("TLS: %s has no certificate", in("ca-cert.pem"))
+		return nil, fmt.Errorf("TLS: %s holds no certificate", in("ca-cert.pem"))
 	}
 	if hasRSA(ca) {
-		// Clients are likely to have RSA keys, too. With TLS 1.3, GnuTLS 3.7 keeps their certificates
-		// back, as crypto/tls has RSA with PKCS #1 v1.5 in signature_algorithms_cert only.
+		// Clients probably have RSA keys too. With TLS 1.3, GnuTLS 3.7 does not send such a client certificate,
+		// because crypto/tls lists RSA PKCS #1 v1.5 in signature_algorithms_cert only.
 		c.MaxVersion = tls.VersionTLS12
 	}
 	return c, nil
 }
 
-// errTLS is a certificate or a key that can not be read.
+// errTLS returns the error for a certificate or a key that cannot be read.
 func errTLS(err error) error {
 	err = fmt.Errorf("TLS: %w", err)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,7 +99,7 @@ func errTLS(err error) error {
 	return err
 }
 
-// hasRSA tells whether one of these certificates has an RSA key.
+// hasRSA reports whether one of the certificates has an RSA key.
 func hasRSA(certs []byte) bool {
 	for {
 		var b *pem.Block
@@ -112,17 +112,17 @@ func hasRSA(certs []byte) bool {
 	}
 }
 
-// A listener is where clients connect.
+// A listener accepts the connections of clients.
 type listener struct {
 	net.Listener
-	socket string // the name of a Unix socket, "" without one
-	folder string // the temporary folder that it is in, if any
+	socket string // path of the Unix socket, "" for TCP
+	folder string // the temporary folder of the socket, "" if there is none
 }
 
-// maxSocketName is how long the name of a Unix socket may be everywhere, in bytes.
+// maxSocketName is the longest path of a Unix socket, in bytes, that all systems accept.
 const maxSocketName = 103
 
-// listen makes the listener. A Unix socket is for this user only.
+// listen opens the listener. Only this user can connect to a Unix socket.
 func (o *listenFlags) listen() (*listener, error) {
 	if o.address != "" {
 		a, err := o.tcp()
@@ -144,7 +144,7 @@ func (o *listenFlags) listen() (*listener, error) {
 		l.folder, l.socket = dir, filepath.Join(dir, "nbd.sock")
 	}
 	if strings.HasPrefix(l.socket, "@") {
-		// That would be a socket that is no file, to which everybody may connect.
+		// Otherwise it would be an abstract socket, to which every user can connect.
 		l.socket = "./" + l.socket
 	}
 	var err error
@@ -167,7 +167,7 @@ func (o *listenFlags) listen() (*listener, error) {
 	return l, err
 }
 
-// remove closes the listener, which removes its socket, and removes its folder.
+// remove closes the listener and removes its socket and folder.
 func (l *listener) remove() {
 	if l.Listener != nil {
 		l.Close()
@@ -177,7 +177,7 @@ func (l *listener) remove() {
 	}
 }
 
-// uri returns the URI that clients take.
+// uri returns the URI for clients.
 func (l *listener) uri(secure bool) string {
 	u := url.URL{Scheme: "nbd", Host: l.Addr().String(), Path: "/"}
 	if secure {

@@ -9,10 +9,10 @@ import (
 	"github.com/luksimg/luksimg/internal/stdio"
 )
 
-// maxUserData bounds what a file for cloud-init may have.
+// maxUserData is the largest cloud-init file in bytes.
 const maxUserData = 64 << 10
 
-// serverFlags describe a server, by the names of slcli vs create.
+// serverFlags describe a server, with the names of slcli vs create.
 type serverFlags struct {
 	deploy.Server
 	userFile string
@@ -36,7 +36,7 @@ func (o *serverFlags) add(c *cobra.Command) {
 	f.StringVar(&o.BootKeyCRN, "boot-key-crn", "", "VPC: the `CRN` of the root key of the boot volume (default: that of the image)")
 }
 
-// read reads the file for cloud-init, and looks at the flags.
+// read checks the flags and reads the cloud-init file.
 func (o *serverFlags) read(ctx context.Context, target string) (*deploy.Server, error) {
 	if err := o.Check(target); err != nil || o.userFile == "" {
 		return &o.Server, err

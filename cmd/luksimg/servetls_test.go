@@ -22,8 +22,8 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// servingPKI makes a folder in which CA, server and client have the same certificate, and returns what
-// a client needs.
+// servingPKI makes a folder in which the CA, the server and the client share a certificate. It returns the
+// configuration of a client.
 func servingPKI(t *testing.T, key crypto.Signer) (dir string, client *tls.Config) {
 	t.Helper()
 	template := &x509.Certificate{
@@ -51,7 +51,7 @@ func servingPKI(t *testing.T, key crypto.Signer) (dir string, client *tls.Config
 	return dir, &tls.Config{ServerName: "disk", RootCAs: pool, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
 
-// startTLS connects to an NBD server, and returns the version of TLS once the server has answered over it.
+// startTLS connects to an NBD server and returns the TLS version after the server's first answer.
 func startTLS(t *testing.T, address string, config *tls.Config) (uint16, error) {
 	t.Helper()
 	nc, err := net.Dial("tcp", address)
@@ -71,15 +71,15 @@ func startTLS(t *testing.T, address string, config *tls.Config) (uint16, error) 
 		}
 	}
 	c := tls.Client(nc, config)
-	if _, err := io.WriteString(c, "IHAVEOPT\x00\x00\x00\x02\x00\x00\x00\x00"); err != nil { // the client goes
+	if _, err := io.WriteString(c, "IHAVEOPT\x00\x00\x00\x02\x00\x00\x00\x00"); err != nil { // NBD_OPT_ABORT
 		return 0, err
 	}
 	_, err = io.ReadFull(c, make([]byte, 20))
 	return c.ConnectionState().Version, err
 }
 
-// TestServeTLS checks the version for each kind of CA, see TestServeTLS of internal/interop, and that
-// handshakes that fail are told, but not all.
+// TestServeTLS checks the TLS version for each kind of CA (see TestServeTLS in internal/interop), and that only some
+// failed handshakes are reported.
 func TestServeTLS(t *testing.T) {
 	_, disk, _ := encryptedDisk(t, t.TempDir())
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -110,7 +110,7 @@ func TestServeTLS(t *testing.T) {
 			}
 		}
 		code, told := stop()
-		if code != exit.Done || strings.Count(told, "TLS handshake with 127.0.0.1:") != maxReports || strings.Count(told, "further TLS handshakes") != 1 {
+		if code != exit.Done || strings.Count(told, "TLS handshake with 127.0.0.1:") != maxReports || strings.Count(told, "further TLS handshake errors") != 1 {
 			t.Errorf("%T: exit code %d\n%s", c.key, code, told)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// writable opens an image that clients may write to, and keeps other runs from changing it.
+// writable opens an image for writing and locks it against other runs of luksimg.
 func (o *serveFlags) writable(c *cobra.Command, name string) (*served, error) {
 	in, f, err := o.lock(c.Context(), name, o.source.unlock.partition)
 	if err != nil {
@@ -26,7 +26,7 @@ func (o *serveFlags) writable(c *cobra.Command, name string) (*served, error) {
 			in.close()
 			return nil, in.wrap(err)
 		}
-	case luks.Detect(f, in.size): // nothing else is looked for in a partition
+	case luks.Detect(f, in.size): // other formats cannot be in a partition
 		format = luksimg.LUKS2
 	default:
 		format = luksimg.Raw
@@ -34,7 +34,7 @@ func (o *serveFlags) writable(c *cobra.Command, name string) (*served, error) {
 	return o.open(c, in, f, format)
 }
 
-// open opens a locked image of a format. A detached header tells that it is LUKS.
+// open opens a locked image of the given format. A detached header implies LUKS.
 func (o *serveFlags) open(c *cobra.Command, in *input, f luks.File, format luksimg.Format) (*served, error) {
 	switch {
 	case o.source.unlock.header != "" || format == luksimg.LUKS1 || format == luksimg.LUKS2:
@@ -72,8 +72,7 @@ func (o *serveFlags) open(c *cobra.Command, in *input, f luks.File, format luksi
 		"leave --rw out, or convert it to a raw disk first: luksimg convert SRC DST")
 }
 
-// A volumeTarget writes to a LUKS image. Storage is not freed: what was a hole would decrypt to
-// noise.
+// A volumeTarget writes to a LUKS image. It does not free storage, because a hole would decrypt to random data.
 type volumeTarget struct {
 	*luks.Volume
 	f luks.File
@@ -84,5 +83,5 @@ func (t volumeTarget) Sync() error { return t.f.Sync() }
 // A rawTarget writes to a raw disk.
 type rawTarget struct{ *os.File }
 
-// Punch frees storage where the system can.
+// Punch frees storage where the system supports it.
 func (t rawTarget) Punch(off, n int64) error { return punch(t.File, off, n) }

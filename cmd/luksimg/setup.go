@@ -64,7 +64,7 @@ ibmcloud commands that do the same.` + cloudHelp,
 	return c
 }
 
-// fromEnvironment fills in what no flag says.
+// fromEnvironment takes values that no flag gives from the environment.
 func (o *setupFlags) fromEnvironment() {
 	o.COSInstance = cmp.Or(o.COSInstance, os.Getenv(envCOSInstance))
 	if o.KMSInstance == "" {

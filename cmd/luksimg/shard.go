@@ -22,13 +22,15 @@ func newShard(g *global) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "shard",
 		Short: "Have many machines make one image",
-		Long: `Shard has many machines make one encrypted image, or a fixed VHD, each of them a part of it: plan looks at the
-disk, and writes all that they have to know into the file JOB, in which there is no secret; run, on each
-machine, makes one of the shards; and finish, on any of them, makes the image of what they made.
+		Long: `Shard lets many machines make one encrypted image, or one fixed VHD. Each machine makes a part of it, a shard.
 
-The image is made where all machines see it: on a shared filesystem, or in Object Storage. The bytes are
-those that encrypt would write with the same header, or convert. It is no scheduler: it is a task of the
-array engines that there are, such as Slurm and Kubernetes. docs/shard.md tells more.`,
+  plan     reads the metadata of the disk, and writes the file JOB, which holds no secret
+  run      makes one shard, on each machine
+  finish   checks that all shards exist, and completes the image, on any machine
+
+All machines must reach the image: on a shared filesystem, or in Object Storage. Its bytes are those that
+encrypt would write with the same header, or convert. Shard is not a scheduler: an engine such as Slurm or
+Kubernetes runs it as an array of tasks. See docs/shard.md.`,
 		Example: `  luksimg shard plan --key-file dek.b64 --shards 16 cos://us-south/disks/web.qcow2 cos://us-south/images/web.luks web.job
   luksimg shard run --key-file dek.b64 --shard 3/16 web.job
   luksimg shard status web.job
@@ -36,7 +38,7 @@ array engines that there are, such as Slurm and Kubernetes. docs/shard.md tells 
 	}, newShardPlan(g), newShardRun(g), newShardFinish(g), newShardStatus(g), newShardAbort(g))
 }
 
-// readJob reads a job: a file, an object, or standard input for "-".
+// readJob reads a job from a file, an object, or standard input for "-".
 func (g *global) readJob(ctx context.Context, name string) (*shard.Job, error) {
 	if !isRemote(name) {
 		return stdio.Parse(ctx, name, shard.Parse)
@@ -50,14 +52,14 @@ func (g *global) readJob(ctx context.Context, name string) (*shard.Job, error) {
 	return j, in.wrap(err)
 }
 
-// A jobOutput is where a job is written to.
+// A jobOutput is the destination of a job.
 type jobOutput struct {
 	f      *output.File // nil for an object
 	client *cos.Client
 	at     cos.Object
 }
 
-// jobOutput begins a job, whose name must be free unless it may be replaced.
+// jobOutput opens the destination of a job. Without force its name must not exist.
 func (g *global) jobOutput(ctx context.Context, name string, force bool) (o jobOutput, err error) {
 	if !isCOS(name) {
 		if o.f, err = output.Create(name, 0o600, force); err != nil {
@@ -74,7 +76,7 @@ func (g *global) jobOutput(ctx context.Context, name string, force bool) (o jobO
 	return o, nil
 }
 
-// hintJob tells what to do about a job that is there already.
+// hintJob adds a hint to the error for a job that exists.
 func hintJob(err error) error {
 	return exit.HintKept(err, "luksimg shard status JOB tells how far the job is, and shard run goes on with it; shard abort JOB removes one that is done with; --force gives up what was made of it")
 }
@@ -85,7 +87,7 @@ func (o jobOutput) abort() {
 	}
 }
 
-// reserve takes the room on the disk that a job needs, which has no UploadID yet.
+// reserve writes the job, which has no UploadID yet, to make sure that it fits on the disk.
 func (o jobOutput) reserve(j *shard.Job) error {
 	if o.f == nil {
 		return nil
@@ -108,7 +110,7 @@ func (o jobOutput) commit(ctx context.Context, j *shard.Job) error {
 	return err
 }
 
-// commitFile writes the job over what reserve has written.
+// commitFile overwrites what reserve has written with the job.
 func (o jobOutput) commitFile(j *shard.Job) error {
 	if _, err := o.f.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -126,7 +128,7 @@ func (o jobOutput) commitFile(j *shard.Job) error {
 	return o.f.Commit()
 }
 
-// removeJob removes a job that is done with.
+// removeJob removes a job file or object.
 func (g *global) removeJob(ctx context.Context, name string) error {
 	if !isCOS(name) {
 		return output.Remove(name)
@@ -138,7 +140,7 @@ func (g *global) removeJob(ctx context.Context, name string) error {
 	return client.Delete(ctx, at)
 }
 
-// target returns where the image of a job is made. In a file, one that is not encrypted is for its owner alone.
+// target returns the target of a job. A file with an unencrypted image gets a mode that only its owner can read.
 func (g *global) target(ctx context.Context, name string, replace, plain bool) (shard.Target, error) {
 	if isCOS(name) {
 		at, client, err := g.cloud.object(ctx, name)
@@ -153,12 +155,12 @@ func (g *global) target(ctx context.Context, name string, replace, plain bool) (
 	return shard.File{Name: name, Replace: replace, Private: plain}, nil
 }
 
-// claimFolder claims where the image dst is made.
+// claimFolder registers the folder of the unfinished image dst.
 func (g *global) claimFolder(dst string) error {
 	return g.files.Folder("the folder where the image is made", dst+shard.FolderSuffix)
 }
 
-// openJob reads a job, claims the image that it makes, and returns where that is made.
+// openJob reads a job, registers its image, and returns its target.
 func (g *global) openJob(ctx context.Context, name string) (*shard.Job, shard.Target, error) {
 	j, err := g.readJob(ctx, name)
 	if err != nil {

@@ -30,45 +30,46 @@ func newShardFinish(g *global) *cobra.Command {
 	o := &shardFinishFlags{global: g}
 	c := &cobra.Command{
 		Use:   "finish JOB",
-		Short: "Make the image of its shards",
-		Long: `Finish looks whether all parts of the image are there, as the shards made them, and gives the
-image its name: of a file by renaming it, of an object by completing its upload. Then it reads samples
-of the image back; with --verify it reads all of it, and compares it with the sums of the parts. If
-they differ there is no image, and the exit code is 3; luksimg verify compares the image with SRC.
+		Short: "Complete an image from its shards",
+		Long: `Finish checks that all parts of the image exist as the shards made them. Then it gives the image its name, by
+renaming a file or by completing the upload of an object. It reads samples of the image back, or with --verify
+the whole image, and compares them with the checksums of the parts. If they differ no image remains, and the
+exit code is 3. luksimg verify compares the image with SRC.
 
-If shards are missing they are named, and the exit code is 5: run them, and finish again. It is 5 too if
-finish is interrupted. To finish an image again is no error. JOB stays; shard abort removes it. No key is needed.` + cosHelp,
+If shards are missing, finish names them, and the exit code is 5: run them, and finish again. It is also 5 if
+finish is interrupted. Finishing an image again is not an error. JOB stays until shard abort removes it. Finish
+needs no key.` + cosHelp,
 		Example: `  luksimg shard finish web.job
   luksimg shard finish --verify --manifest web.luks` + manifest.Suffix + ` web.job`,
 		Args: flags.Args("JOB"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	f := c.Flags()
-	f.BoolVar(&o.verify, "verify", false, "read all of the image back, and compare it with what the shards made")
-	f.StringVar(&o.manifestFile, "manifest", "", "write what was made, and of what, to `FILE` as JSON; inspect finds it as DST"+manifest.Suffix)
-	f.StringVar(&o.envelope, "envelope", "", "write the wrapped key of the job, and what is needed to use it, to `FILE` as JSON")
-	f.BoolVar(&o.force, "force", false, "replace the manifest and the envelope if they are there")
+	f.BoolVar(&o.verify, "verify", false, "read the whole image back, and compare it with the checksums of its parts")
+	f.StringVar(&o.manifestFile, "manifest", "", "write a description of the image and its source to `FILE` as JSON; inspect finds it as DST"+manifest.Suffix)
+	f.StringVar(&o.envelope, "envelope", "", "write the wrapped key of the job to `FILE`, as an envelope")
+	f.BoolVar(&o.force, "force", false, "replace the manifest and the envelope if they exist")
 	o.progress.Add(c)
 	g.web.add(c)
 	g.cloud.add(c, serviceCOS)
 	return c
 }
 
-// shardFinishResult is what shard finish --json prints.
+// shardFinishResult is the output of shard finish --json.
 type shardFinishResult struct {
 	Output     string     `json:"output"`
 	ID         string     `json:"id"` // of the job
 	Format     string     `json:"format"`
 	Profile    string     `json:"profile,omitempty"`
-	Fixed      bool       `json:"fixed,omitempty"` // a fixed VHD, not encrypted
+	Fixed      bool       `json:"fixed,omitempty"` // a fixed VHD that is not encrypted
 	SourceSize int64      `json:"source_size"`
 	VolumeSize int64      `json:"volume_size"`
 	FileSize   int64      `json:"file_size"`
 	Parts      int        `json:"parts"`
 	Shards     int        `json:"shards"`
 	Already    bool       `json:"already_finished"`
-	ReadBack   int64      `json:"read_back"` // bytes that were read again and compared
-	Verified   bool       `json:"verified"`  // all of them
+	ReadBack   int64      `json:"read_back"` // bytes that were read back and compared
+	Verified   bool       `json:"verified"`  // whether the whole image was read back
 	Manifest   string     `json:"manifest,omitempty"`
 	Envelope   string     `json:"envelope,omitempty"`
 	LUKS       *luks.Info `json:"luks,omitempty"`
@@ -105,7 +106,7 @@ func (o *shardFinishFlags) run(c *cobra.Command, name string) (err error) {
 		return err
 	}
 	if err := output.CommitAll(m, e); err != nil {
-		return fmt.Errorf("the image is there: %w", err)
+		return fmt.Errorf("the image is finished, but: %w", err)
 	}
 	return o.Result(shardFinishResult{
 		Output: j.Destination, ID: j.ID, Format: string(made.Format), Profile: string(j.Image.Profile), Fixed: !j.Image.Encrypted(),
@@ -114,10 +115,10 @@ func (o *shardFinishFlags) run(c *cobra.Command, name string) (err error) {
 	}, madeLine(j.Destination, made)+"\n"+talk.Line("%s: made of %s by %s; %s read back", j.Destination, term.Count(r.Parts, "part", "parts"), term.Count(j.Shards, "shard", "shards"), term.Bytes(r.Read)))
 }
 
-// besides begins the manifest and the envelope, those that flags ask for.
+// besides creates the manifest and the envelope that the flags ask for.
 func (o *shardFinishFlags) besides(j *shard.Job) (m, e *output.File, err error) {
 	if o.manifestFile != "" && j.Manifest == nil {
-		err = errors.New("--manifest: the job has none, as its image is not encrypted")
+		err = errors.New("--manifest: the image of the job is not encrypted, so it has no manifest")
 	} else if o.manifestFile != "" {
 		if m, err = output.Create(o.manifestFile, 0o666, o.force); err == nil {
 			err = j.Manifest.Write(m)
@@ -150,9 +151,9 @@ func abortAll(files ...*output.File) {
 func newShardStatus(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status JOB",
-		Short: "Tell how far the shards of an image are",
-		Long: `Status tells of each shard how far it is: waiting, partial, done, replaced if a part of it is
-there but not as it was made, damaged if its record can not be read, or finished with the image.` + cosHelp,
+		Short: "Show the progress of the shards of an image",
+		Long: `Status shows the state of each shard: waiting, partial, done, replaced if a part differs from the one that the
+shard made, damaged if its record cannot be read, or finished with the whole image.` + cosHelp,
 		Example: "  luksimg shard status web.job",
 		Args:    flags.Args("JOB"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -179,7 +180,7 @@ there but not as it was made, damaged if its record can not be read, or finished
 	return c
 }
 
-// shardStatusResult is what shard status --json prints.
+// shardStatusResult is the output of shard status --json.
 type shardStatusResult struct {
 	Job         string         `json:"job"`
 	ID          string         `json:"id"`
@@ -190,10 +191,9 @@ type shardStatusResult struct {
 
 func newShardAbort(g *global) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "abort JOB",
-		Short: "Give up an image that many machines make",
-		Long: `Abort gives up the image of a job, so that nothing is left of it, and removes JOB. An image that is
-finished stays.` + cosHelp,
+		Use:     "abort JOB",
+		Short:   "Remove an unfinished image and its job",
+		Long:    `Abort removes the unfinished image of a job, its records, and JOB. A finished image stays.` + cosHelp,
 		Example: "  luksimg shard abort web.job",
 		Args:    flags.Args("JOB"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -207,14 +207,14 @@ finished stays.` + cosHelp,
 			if err := g.removeJob(c.Context(), args[0]); err != nil {
 				return err
 			}
-			return g.Result(shardAbortResult{args[0], j.ID, j.Destination}, talk.Line("%s: given up", args[0]))
+			return g.Result(shardAbortResult{args[0], j.ID, j.Destination}, talk.Line("%s: aborted", args[0]))
 		},
 	}
 	g.cloud.add(c, serviceCOS)
 	return c
 }
 
-// shardAbortResult is what shard abort --json prints.
+// shardAbortResult is the output of shard abort --json.
 type shardAbortResult struct {
 	Job         string `json:"job"`
 	ID          string `json:"id"`

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestShardFullDisk has a small filesystem run full at each step: below the job, below the image and its records, and
-// below the manifest. Each step says so, leaves the disk and what is whole as they were, and works when there is room.
+// TestShardFullDisk fills a small filesystem at each step: before the job, before the image and its records, and before
+// the manifest. Each step must report that, keep complete files, and succeed once there is space.
 func TestShardFullDisk(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	noise(t, filepath.Join(dir, "disk"), 4<<20)
@@ -62,7 +62,7 @@ ls mnt
 		"plan":         {noRoom + "luksimg needs room", "code 1\n.:\ndisk\nkey\nmnt\nsum\n\nmnt:\nfill\n"},
 		"plan again":   {noRoom + "luksimg needs room", "code 1\n", "shard 0:  done"},
 		"part":         {"error: part 1: write ", noRoom + "make room in ", "what is there is kept\ncode 1\n", "shard 0:  waiting"},
-		"finish":       {"2 of 2 shards are not there", "code 5\n"},
+		"finish":       {"2 of 2 shards are missing", "code 5\n"},
 		"part again":   {"1 made", "code 0\n"},
 		"record":       {"error: write ", "-0.json.", noRoom + "make room in ", "code 1\n", "shard 0:  waiting", "\n1\n"},
 		"record again": {"1 made", "code 0\n"},

@@ -20,9 +20,8 @@ import (
 	"github.com/luksimg/luksimg/shard"
 )
 
-// TestShardGateway makes images of all formats by shards, in files and in versitygw, and compares them
-// with the image that one process makes of the same job: one task is stopped and run again, one runs twice at
-// once, and one late.
+// TestShardGateway makes images of all formats by shards, in files and in versitygw. One task is stopped and run
+// again, one runs twice concurrently, and one runs late. The images must equal those of one process.
 func TestShardGateway(t *testing.T) {
 	endpoint, data := need.Gateway(t, "shard", "shard-secret")
 	if err := os.Mkdir(filepath.Join(data, "images"), 0o700); err != nil {
@@ -66,7 +65,7 @@ func TestShardGateway(t *testing.T) {
 		if format == "fixed" {
 			args[2] = "vhd"
 		}
-		var give []string // the key
+		var give []string // flags for the key
 		if key != "" {
 			give = []string{"--key-file", at(key)}
 		}
@@ -97,7 +96,7 @@ func TestShardGateway(t *testing.T) {
 				t.Fatal(err)
 			}
 			if want := wholeJob(t, job, disk, map[string][]byte{"text": text, "raw": raw}[key]); sha256.Sum256(got) != sha256.Sum256(want) {
-				t.Errorf("%s: the shards made another image than one process", dst)
+				t.Errorf("%s: the image of the shards differs from that of one process", dst)
 			}
 			quick(ctx, "abort", job)
 			if _, err := os.Stat(file); err != nil {
@@ -112,12 +111,12 @@ func TestShardGateway(t *testing.T) {
 			t.Errorf("%s: %d uploads are left, %v", format, len(ids), err)
 		}
 		if all, err := filepath.Glob(filepath.Join(data, "images", format+shard.FolderSuffix, "*")); err != nil || len(all) > 0 {
-			t.Errorf("records are left: %q, %v", all, err)
+			t.Errorf("records remain: %q, %v", all, err)
 		}
 	}
 }
 
-// wholeJob is the image of a job, made at once.
+// wholeJob returns the image of a job, made in one process.
 func wholeJob(t *testing.T, name string, disk, key []byte) []byte {
 	t.Helper()
 	f, err := os.Open(name)

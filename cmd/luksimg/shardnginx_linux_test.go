@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// nginxTLS serves the files of a folder with ranges, without them, and behind a redirect.
+// nginxTLS serves the files of a folder with range requests, without them, and through a redirect.
 const nginxTLS = `
 daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/errors;
 events {}
@@ -32,7 +32,7 @@ http {
 }
 `
 
-// startNginx starts nginx for the files of dir/files, and returns its address. dir/cert.pem is its certificate.
+// startNginx starts nginx for the files of dir/files and returns its URL. dir/cert.pem is its certificate.
 func startNginx(t *testing.T, dir string) string {
 	t.Helper()
 	need.Program(t, "nginx")
@@ -40,7 +40,7 @@ func startNginx(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewTLSServer(nil) // for its certificate, and a port that is free
+	s := httptest.NewTLSServer(nil) // for its certificate and a free port
 	address, cert := s.Listener.Addr().String(), s.TLS.Certificates[0]
 	s.Close()
 	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
@@ -81,8 +81,8 @@ func startNginx(t *testing.T, dir string) string {
 	return ""
 }
 
-// TestShardNginx makes the shards of an image whose disk nginx has. The image is that of encrypt, and no shard is made of
-// another version of the disk.
+// TestShardNginx makes an image by shards from a disk on nginx. The image must equal that of encrypt, and no shard may
+// use another version of the disk.
 func TestShardNginx(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -123,7 +123,7 @@ func TestShardNginx(t *testing.T) {
 	if err := os.Chtimes(disk, time.Time{}, time.Unix(1e9, 0)); err != nil {
 		t.Fatal(err)
 	}
-	fails("the source is not the one that was planned: its ETag is", "shard", "run", "--key-file", at("key"), "--shard", "0", at("changed.job"))
+	fails("the source has changed since the job was planned: its ETag is", "shard", "run", "--key-file", at("key"), "--shard", "0", at("changed.job"))
 	for _, name := range []string{"whole.luksimg-shard", "whole.job"} {
 		if _, err := os.Lstat(at(name)); !os.IsNotExist(err) {
 			t.Errorf("%s is there: %v", name, err)

@@ -15,13 +15,13 @@ import (
 	"github.com/luksimg/luksimg/shard"
 )
 
-// An objectTarget is a [shard.Target] that is an object. The records are objects beside it.
+// An objectTarget is a [shard.Target] that makes an object. The records are objects beside it.
 type objectTarget struct {
 	client *cos.Client
 	at     cos.Object
 }
 
-// beside is the object of a record.
+// beside returns the object for a record.
 func (t objectTarget) beside(name string) cos.Object {
 	o := t.at
 	o.Key += shard.FolderSuffix + "/" + name
@@ -41,7 +41,7 @@ func (t objectTarget) Begin(ctx context.Context, size, partSize int64) (shard.Up
 	return objectUpload{p}, nil
 }
 
-// opaque tells whether ETags of the bucket are no MD5 sums: it stores a small object, and removes it.
+// opaque reports whether ETags in the bucket differ from MD5 sums. It stores a small object, and removes it.
 func (t objectTarget) opaque(ctx context.Context) (bool, error) {
 	text := []byte("luksimg shard plan: what ETag does this get?\n")
 	at := t.beside("etag")
@@ -67,8 +67,8 @@ func (t objectTarget) Abort(ctx context.Context, id string) error {
 	return t.client.Abort(ctx, t.at, id)
 }
 
-// Patience is how long an image is looked for after its upload has ended: a service that completes an upload
-// may know neither for a moment.
+// Patience returns how long to look for an image after its upload has ended. A service that completes an upload can
+// list neither for a moment.
 func (objectTarget) Patience() time.Duration { return 5 * time.Second }
 
 // Open implements [shard.Target].
@@ -80,7 +80,7 @@ func (t objectTarget) Open(ctx context.Context) (shard.Image, error) {
 	return r, nil
 }
 
-// missing makes an error of an object that is not there one that matches [fs.ErrNotExist].
+// missing makes the error for a missing object match [fs.ErrNotExist].
 func missing(err error) error {
 	if errors.Is(err, cos.ErrNotFound) {
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
@@ -91,7 +91,7 @@ func missing(err error) error {
 // Remove implements [shard.Target].
 func (t objectTarget) Remove(ctx context.Context) error { return t.client.Delete(ctx, t.at) }
 
-// Save implements [shard.Target]. That another process has replaced the record is seen when it is stored.
+// Save implements [shard.Target]. The upload detects that another process has replaced the record.
 func (t objectTarget) Save(ctx context.Context, name string, b, _ []byte) error {
 	_, err := t.client.Upload(ctx, t.beside(name), bytes.NewReader(b), int64(len(b)), cos.UploadOptions{PartSize: cos.MaxPart})
 	if errors.Is(err, cos.ErrChecksum) {
@@ -100,13 +100,13 @@ func (t objectTarget) Save(ctx context.Context, name string, b, _ []byte) error 
 	return err
 }
 
-// maxSmall bounds a record that is read.
+// maxSmall is the largest record in bytes.
 const maxSmall = 16 << 20
 
-// tries is how often a record is read that other processes replace meanwhile.
+// tries is the number of attempts to read a record that other processes may replace at the same time.
 const tries = 5
 
-// Load implements [shard.Target]. Another process may replace what is read meanwhile.
+// Load implements [shard.Target]. Another process may replace the record while it is read.
 func (t objectTarget) Load(ctx context.Context, name string) ([]byte, error) {
 	for try := 1; ; try++ {
 		b, err := t.load(ctx, name)
@@ -143,7 +143,7 @@ func (t objectTarget) Clear(ctx context.Context, names []string) error {
 	return nil
 }
 
-// An objectUpload is a [shard.Upload] of parts that the service lists.
+// An objectUpload is a [shard.Upload] whose parts the service lists.
 type objectUpload struct{ *cos.Parts }
 
 func (u objectUpload) part(p shard.Part) cos.Part {

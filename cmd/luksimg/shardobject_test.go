@@ -16,8 +16,7 @@ import (
 	"github.com/luksimg/luksimg/shard"
 )
 
-// TestRecordReplaced has another process replace a record after it was stored, and before it is
-// looked at.
+// TestRecordReplaced has another process replace a record after it was stored and before it is checked.
 func TestRecordReplaced(t *testing.T) {
 	for _, replaced := range []bool{false, true} {
 		var stored []byte
@@ -46,7 +45,7 @@ func TestRecordReplaced(t *testing.T) {
 	}
 }
 
-// TestObjectReplaced has an object replaced after it was opened: that is the error of any source that changes.
+// TestObjectReplaced checks the error for an object that is replaced after it was opened.
 func TestObjectReplaced(t *testing.T) {
 	etag := `"one"`
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -40,32 +40,32 @@ func newShardPlan(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan SRC DST JOB",
 		Short: "Plan an image that many machines make",
-		Long: `Plan looks at the disk image SRC, of which it reads no data, makes the header of the encrypted
-image DST with a new key slot, makes room for the image, and writes JOB, which shard run reads. There is no
-secret in JOB: whoever runs a shard needs the key too.
+		Long: `Plan reads the metadata of the disk image SRC, makes the header of the encrypted image DST with a new key slot,
+makes room for the image, and writes JOB for shard run. JOB holds no secret: whoever runs a shard needs the
+key too.
 
 SRC is a file that all machines see by this path, cos://REGION/BUCKET/OBJECT, an https:// address, or
-oci:FOLDER, a container image in a folder that all machines see. What is packed in a way that has to be unpacked as a whole can not be read by parts: unpack it first. SRC must not
-change until the job is finished.
+oci:FOLDER, a container image in a folder that all machines see. A file that must be unpacked as a whole
+cannot be read in parts: unpack it first. SRC must not change until the job is finished.
 
 DST is a file, which is made in the folder DST` + shard.FolderSuffix + `, or cos://REGION/BUCKET/OBJECT, an upload
-that shard finish completes. Until then, or shard abort, it takes room, and has no name.
+that shard finish completes. Until shard finish or shard abort, it takes up storage but has no name.
 
-The image has up to 10,000 parts of --part-size, 5M to 5G; --shards says how many shards there are, each
-of which has whole parts. The format, the profile and the key are as with encrypt. With --kms or
---root-key-crn the key is wrapped by a root key into JOB, and into a token of a LUKS2 image: shard
-run --kms then needs no other key. --generate-key makes a new one.
+The image has up to 10,000 parts of --part-size, 5M to 5G. --shards sets the number of shards. A shard
+consists of whole parts. The format, the profile and the key are as with encrypt. With --kms or
+--root-key-crn, a root key wraps the key into JOB, and into a token of a LUKS2 image. Then shard run --kms
+needs no other key. --generate-key makes a new key.
 
-With --format vhd --fixed the image is not encrypted: it is the fixed VHD that convert makes. There is no key
-then, nor an envelope.`,
+With --format vhd --fixed the image is not encrypted: it is the fixed VHD that convert makes. It has no key
+and no envelope.`,
 		Example: `  luksimg shard plan --key-file dek.b64 --shards 16 /nfs/web.qcow2 /nfs/web.luks /nfs/web.job
   luksimg shard plan --profile classic-luks --root-key-crn "$CRN" --shards 64 cos://us-south/disks/web.raw cos://us-south/images/web.raw web.job`,
 		Args: flags.Args("SRC", "DST", "JOB"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0], args[1], args[2]) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.profile, "profile", "", "make what a cloud wants: "+profileNames())
-	f.IntVar(&o.shards, "shards", 1, "how many shards there are")
+	f.StringVar(&o.profile, "profile", "", "make an image for a cloud: "+profileNames())
+	f.IntVar(&o.shards, "shards", 1, "number of shards")
 	f.Var(&o.partSize, "part-size", "size of the parts, 5M to 5G; k, M, G are powers of 1024 (default: by the size of the image)")
 	f.Lookup("part-size").DefValue = ""
 	o.source.addSecond(c)
@@ -79,21 +79,21 @@ then, nor an envelope.`,
 	o.luks.add(c)
 	f.BoolVar(&o.fixed, "fixed", false, "make a fixed VHD, which is not encrypted, as large as the disk, rounded up to a MiB")
 	f.IntVar(&o.luks.keySlot, "key-slot", 0, "number of the new key slot")
-	f.BoolVar(&o.force, "force", false, "replace DST if it is there, and give up the job that is in JOB")
+	f.BoolVar(&o.force, "force", false, "replace DST if it exists, and abort the job in JOB")
 	g.web.add(c)
 	g.cloud.add(c, serviceCOS)
 	return c
 }
 
-// shardPlanResult is what shard plan --json prints.
+// shardPlanResult is the output of shard plan --json.
 type shardPlanResult struct {
-	Job          string     `json:"job"` // the name of the file
+	Job          string     `json:"job"` // name of the file
 	ID           string     `json:"id"`
 	Source       string     `json:"source"`
 	Destination  string     `json:"destination"`
 	Format       string     `json:"format"`
 	Profile      string     `json:"profile,omitempty"`
-	Fixed        bool       `json:"fixed,omitempty"` // a fixed VHD, not encrypted
+	Fixed        bool       `json:"fixed,omitempty"` // a fixed VHD that is not encrypted
 	SourceFormat string     `json:"source_format"`
 	SourceSize   int64      `json:"source_size"`
 	VolumeSize   int64      `json:"volume_size"`
@@ -101,13 +101,13 @@ type shardPlanResult struct {
 	PartSize     int64      `json:"part_size"`
 	Parts        int        `json:"parts"`
 	Shards       int        `json:"shards"`
-	GeneratedKey string     `json:"generated_key,omitempty"` // the name of the file
-	RootKey      string     `json:"root_key,omitempty"`      // that wrapped the key
+	GeneratedKey string     `json:"generated_key,omitempty"` // name of the file
+	RootKey      string     `json:"root_key,omitempty"`      // the root key that wrapped the key
 	LUKS         *luks.Info `json:"luks,omitempty"`
 	Warnings     []string   `json:"warnings,omitempty"`
 }
 
-// checkPlan looks at the flags before anything is opened.
+// checkPlan validates the flags before any file is opened.
 func (o *shardPlanFlags) checkPlan(c *cobra.Command, src string) error {
 	if err := errors.Join(flags.AtMostOne(c, "generate-key", "key-file", "passphrase-file", "key-fd"), o.luks.kdf.check(c), o.source.check(c)); err != nil {
 		return err
@@ -119,22 +119,22 @@ func (o *shardPlanFlags) checkPlan(c *cobra.Command, src string) error {
 	}
 	switch {
 	case src == "-" || stdio.IsStream(src):
-		return rest.WithHint(errors.New("a disk that is read in order can not be read by many"), "write SRC to a file that all machines see first, or to an object")
+		return rest.WithHint(errors.New("several machines cannot read a disk from a stream"), "write SRC to a file that all machines see first, or to an object")
 	case o.source.sum.given():
-		return errors.New("--sha256-file and its like are for verbs that read all of SRC: compare it first")
+		return errors.New("--sha256-file and --source-sha256 need a verb that reads all of SRC: compare the checksum first")
 	case o.source.allowBacking:
-		return rest.WithHint(errors.New("an image that needs other files can not be read by many: whether those are the same is not known"), "make one image of them first: luksimg convert --allow-backing SRC DST")
+		return rest.WithHint(errors.New("several machines cannot read an image that needs other files: luksimg cannot tell whether those are the same"), "make one image of them first: luksimg convert --allow-backing SRC DST")
 	case o.key.Encoding() != keys.Raw && o.made() == luksimg.VHD:
-		return errors.New("--passphrase-encoding is for passphrases: the key of an encrypted VHD is the bytes themselves")
+		return errors.New("--passphrase-encoding applies to passphrases, but the key of an encrypted VHD is raw bytes")
 	case o.shards < 1 || o.shards > shard.MaxShards:
 		return fmt.Errorf("--shards %d: want 1 to %d", o.shards, shard.MaxShards)
 	case isCOS(o.generateKey):
-		return errors.New("--generate-key is a file, not cos://")
+		return errors.New("--generate-key must name a file, not cos://")
 	}
 	return nil
 }
 
-// checkFixed refuses what is said of the encryption of an image that has none.
+// checkFixed refuses flags for encryption, because a fixed VHD is not encrypted.
 func (o *shardPlanFlags) checkFixed(c *cobra.Command) error {
 	if o.made() != luksimg.VHD || o.profile != "" {
 		return rest.WithHint(fmt.Errorf("--fixed does not go with format %q", cmp.Or(o.profile, string(o.made()))), "it is for --format vhd, and for an image that is not encrypted; leave it off for another")
@@ -153,7 +153,7 @@ func (o *shardPlanFlags) checkFixed(c *cobra.Command) error {
 	return nil
 }
 
-// full returns the name of a file by which all machines know it.
+// full returns the name by which all machines know a file.
 func full(name string) (string, error) {
 	if isRemote(name) {
 		return shown(name), nil
@@ -161,7 +161,7 @@ func full(name string) (string, error) {
 	return filepath.Abs(name)
 }
 
-// fullSource is full for a source, which may also be the folder of a container image.
+// fullSource is full for a source, which can also be the folder of a container image.
 func fullSource(name string) (string, error) {
 	if !isLayout(name) {
 		return full(name)
@@ -269,7 +269,7 @@ func (o *shardPlanFlags) run(c *cobra.Command, src, dst, job string) (err error)
 	return o.reportPlan(job, j, disk, root)
 }
 
-// openShared opens the disk, which must be one that can be read by parts.
+// openShared opens the disk. It refuses one that cannot be read in parts.
 func (o *shardPlanFlags) openShared(c *cobra.Command, src string) (*source, shard.Source, error) {
 	name, err := fullSource(src)
 	if err != nil {
@@ -286,13 +286,13 @@ func (o *shardPlanFlags) openShared(c *cobra.Command, src string) (*source, shar
 	return s, shard.Source{Name: name, Stamp: s.stamp(), Read: o.source.reading(s.img.Format)}, nil
 }
 
-// giveUpOld gives up the job that is to be replaced: hours of work, so all else has to be good.
+// giveUpOld aborts the job to replace. That job may have cost hours, so everything else is checked first.
 func (o *shardPlanFlags) giveUpOld(ctx context.Context, job, dst string, next shard.Target) error {
 	if !o.force {
 		return nil
 	}
 	old, err := o.readJob(ctx, job)
-	if err != nil { // there is none, or it is none
+	if err != nil { // no job, or a malformed one
 		return nil
 	}
 	t, err := o.target(ctx, old.Destination, old.Replace, !old.Image.Encrypted())
@@ -304,11 +304,11 @@ func (o *shardPlanFlags) giveUpOld(ctx context.Context, job, dst string, next sh
 			return err
 		}
 	}
-	o.Say("%s: the job %s is given up", job, old.ID)
+	o.Say("%s: job %s aborted", job, old.ID)
 	return old.Abort(ctx, t)
 }
 
-// planKey returns the key, nil if the image has none, and the file that it is being written to if it is new.
+// planKey returns the key, or nil for an unencrypted image. For a new key it also returns the unfinished key file.
 func (o *shardPlanFlags) planKey(ctx context.Context, t *talk.Talk) (*output.File, []byte, error) {
 	if o.fixed {
 		return nil, nil, nil
@@ -320,7 +320,8 @@ func (o *shardPlanFlags) planKey(ctx context.Context, t *talk.Talk) (*output.Fil
 	return o.readKey(ctx, t, "")
 }
 
-// sealPlan has the root key, if one was named, wrap the key into the job, and into a token of LUKS2.
+// sealPlan has the root key wrap the key into the job, and into a token of LUKS2. It returns nil if no root key is
+// given.
 func (o *shardPlanFlags) sealPlan(ctx context.Context, key []byte, p *shard.PlanOptions) (*wrap.RootKey, error) {
 	if !o.root.given() {
 		return nil, nil
@@ -376,7 +377,7 @@ func (o *shardPlanFlags) reportPlan(name string, j *shard.Job, disk *diskSource,
 		GeneratedKey: o.generateKey, LUKS: luksInfo(r), Warnings: o.Warnings,
 	}
 	if empty := j.Shards - j.Parts(); empty > 0 {
-		o.Warn("%s: there are more shards than parts: %s nothing to make", name, term.Count(empty, "shard has", "shards have"))
+		o.Warn("%s: more shards than parts: %s no part", name, term.Count(empty, "shard has", "shards have"))
 		result.Warnings = o.Warnings
 	}
 	if root != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// TestPlanOfChangedDisk changes the disk after shard plan has opened it, which is when it reads the key:
-// there is no job, and no new image.
+// TestPlanOfChangedDisk changes the disk after shard plan has opened it, when it reads the key. The plan must fail,
+// without a job and a new image.
 func TestPlanOfChangedDisk(t *testing.T) {
 	t.Chdir(t.TempDir())
 	noise(t, "disk.raw", 1<<20)
@@ -45,7 +45,7 @@ func TestPlanOfChangedDisk(t *testing.T) {
 	}
 	for _, name := range []string{"job", "image"} {
 		if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s is there: %v", name, err)
+			t.Errorf("%s exists: %v", name, err)
 		}
 	}
 }

@@ -23,18 +23,18 @@ import (
 	"github.com/luksimg/luksimg/wrap/kmsuri"
 )
 
-// indexVariables are where array engines say the number of a task: Kubernetes, Slurm, AWS Batch,
-// Google's Batch, and IBM Code Engine.
+// indexVariables are the environment variables in which array engines pass the number of a task: Kubernetes, Slurm,
+// AWS Batch, Google Batch, and IBM Code Engine.
 var indexVariables = []string{"JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID", "AWS_BATCH_JOB_ARRAY_INDEX", "BATCH_TASK_INDEX", codeEngineIndex}
 
-// Code Engine's name of the number could be that of anything: only beside the name of a run of a job, which it
-// also sets, does it count.
+// Code Engine's variable has a common name. It counts only if the name of a job run, which Code Engine sets too, is
+// set.
 const (
 	codeEngineIndex = "JOB_INDEX"
 	codeEngineRun   = "CE_JOBRUN"
 )
 
-// index returns the value of one of the indexVariables.
+// index returns the value of one of the indexVariables, or "".
 func index(name string) string {
 	if name == codeEngineIndex && os.Getenv(codeEngineRun) == "" {
 		return ""
@@ -64,27 +64,27 @@ func newShardRun(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run JOB",
 		Short: "Make one shard of an image",
-		Long: `Run makes one shard of the image that shard plan planned in JOB, which may be -, standard
-input, or cos://. --shard I/N says which, I from 0; N must be that of the plan, and may be left out. Without the
-flag an array engine says it: ` + indexNames() + `.
+		Long: `Run makes one shard of the image that shard plan planned in JOB. JOB is a file, - for standard input, or cos://.
+--shard I/N chooses the shard, with I from 0. N is optional and must be the number in the plan. Without the
+flag, an array engine supplies I in ` + indexNames() + `.
 
-The key is given as to decrypt, or comes from the root key that has wrapped it into JOB: --kms or
---root-key-crn names that, and need not name more than its keeper. Without either, and without a key,
-$LUKSIMG_ROOT_KEY_CRN does. A fixed VHD has no key.
+The key is given as to decrypt, or the root key that wrapped it into JOB unwraps it: --kms or --root-key-crn
+names that root key, or only its service. Without these flags and a key, $LUKSIMG_ROOT_KEY_CRN names it. A
+fixed VHD has no key.
 
-It may be run twice, at once by two machines, or again after it was killed: what is there, and is what
-was made, is not made again. When the image is finished it does nothing. If it is interrupted the exit
-code is 5. A source that is not the one that was planned is an error.
+A shard can run twice, at once on two machines, or again after it was killed: run skips parts that exist as
+recorded. If the image is finished, run does nothing. If run is interrupted, the exit code is 5. A source
+that has changed since the plan is an error.
 
-A few parts of the image are in memory at a time: see --parts.` + keyServiceHelp + cosHelp,
+Run keeps a few parts of the image in memory at a time: see --parts.` + keyServiceHelp + cosHelp,
 		Example: `  luksimg shard run --key-file dek.b64 --shard 3/16 web.job
   SLURM_ARRAY_TASK_ID=3 luksimg shard run --kms ibm cos://us-south/images/web.job`,
 		Args: flags.Args("JOB"),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.shard, "shard", "", "which shard to make: its number from 0 on, and how many there are: `I/N` (default: as the array engine says)")
-	f.StringVar(&o.from, "source", "", "read this `SRC` in place of the one that JOB names: the same by another name")
+	f.StringVar(&o.shard, "shard", "", "make shard I, from 0 on, of N: `I/N` (default: from the array engine)")
+	f.StringVar(&o.from, "source", "", "read this `SRC` in place of the one in JOB: the same file by another name")
 	o.key.Add(c, "")
 	o.root.add(c, &g.cloud)
 	f.Lookup("kms").Usage = "the root key that wrapped the key into JOB, by its `URI`: " + kmsNames + "; ibm, vault or awskms for the one that JOB names"
@@ -92,7 +92,7 @@ A few parts of the image are in memory at a time: see --parts.` + keyServiceHelp
 	o.source.prefix = "source-"
 	o.source.unlock.key.Add(c, "source-")
 	o.jobs.Add(c)
-	f.IntVar(&o.parts, "parts", 0, "how many parts are in memory at a time (default: as many as fit in 512 MiB, 2 at least, 4 at most)")
+	f.IntVar(&o.parts, "parts", 0, "number of parts in memory at a time (default: as many as fit in 512 MiB, from 2 to 4)")
 	f.StringVar(&o.source.unpack.scratchDir, "scratch-dir", "", "")
 	f.MarkHidden("scratch-dir")
 	o.progress.Add(c)
@@ -101,7 +101,7 @@ A few parts of the image are in memory at a time: see --parts.` + keyServiceHelp
 	return c
 }
 
-// shardRunResult is what shard run --json prints.
+// shardRunResult is the output of shard run --json.
 type shardRunResult struct {
 	Job         string `json:"job"`
 	ID          string `json:"id"`
@@ -122,12 +122,12 @@ func (o *shardRunFlags) which(j *shard.Job) (int, error) {
 			case text == "":
 				text, from = v, name
 			case v != text:
-				return 0, rest.WithHint(fmt.Errorf("%s is %.20q, and %s is %.20q", from, text, name, v), "say which shard is meant: --shard I/N")
+				return 0, rest.WithHint(fmt.Errorf("%s is %.20q, but %s is %.20q", from, text, name, v), "say which shard is meant: --shard I/N")
 			}
 		}
 	}
 	if text == "" {
-		return 0, rest.WithHint(errors.New("no shard was named"), "--shard I/N says which, I from 0 on; an array engine says it by "+indexNames())
+		return 0, rest.WithHint(errors.New("no shard is given"), "--shard I/N says which, I from 0 on; an array engine says it by "+indexNames())
 	}
 	number, of, hasOf := strings.Cut(text, "/")
 	i, err := strconv.Atoi(number)
@@ -137,7 +137,7 @@ func (o *shardRunFlags) which(j *shard.Job) (int, error) {
 	}
 	switch {
 	case err != nil || hasOf && from != "--shard":
-		return 0, fmt.Errorf("%s %.40q: want a number, and how many there are: I/N", from, text)
+		return 0, fmt.Errorf("%s %.40q: want I/N", from, text)
 	case n != j.Shards:
 		return 0, rest.WithHint(fmt.Errorf("%s %s: the job has %s", from, text, term.Count(j.Shards, "shard", "shards")), "the number of tasks is that of shard plan --shards")
 	case i < 0 || i >= n:
@@ -146,8 +146,7 @@ func (o *shardRunFlags) which(j *shard.Job) (int, error) {
 	return i, nil
 }
 
-// interruptedShard makes an error of a job that was interrupted one that says that the same command goes on,
-// wherever it was.
+// interruptedShard marks an error after a cancellation as one from which the same command continues.
 func interruptedShard(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil || errors.As(err, new(*shard.InterruptedError)) {
 		return err
@@ -174,7 +173,7 @@ func (o *shardRunFlags) run(c *cobra.Command, name string) (err error) {
 		return err
 	}
 	defer s.close()
-	if err := j.Source.Stamp.Check(s.stamp()); err != nil { // before a person is asked for a key
+	if err := j.Source.Stamp.Check(s.stamp()); err != nil { // before asking for a key
 		return s.wrap(err)
 	}
 	key, err := o.runKey(ctx, t, j)
@@ -197,14 +196,14 @@ func (o *shardRunFlags) run(c *cobra.Command, name string) (err error) {
 		}
 		return err
 	}
-	text := talk.Line("%s: shard %d of %d, %s: %s, %d made, %d there already", j.Destination, i, j.Shards, term.Bytes(r.Bytes), term.Count(r.Parts, "part", "parts"), r.Sent, r.Found+r.Skipped)
+	text := talk.Line("%s: shard %d of %d, %s: %s, %d made, %d existed", j.Destination, i, j.Shards, term.Bytes(r.Bytes), term.Count(r.Parts, "part", "parts"), r.Sent, r.Found+r.Skipped)
 	if r.Finished {
-		text = talk.Line("%s: shard %d of %d: the image is finished, there is nothing to do", j.Destination, i, j.Shards)
+		text = talk.Line("%s: shard %d of %d: the image is already finished", j.Destination, i, j.Shards)
 	}
 	return o.Result(shardRunResult{name, j.ID, j.Destination, j.Shards, r, o.Warnings}, text)
 }
 
-// kmsOf is the flag that names the keeper of the root key of an envelope.
+// kmsOf returns the flag --kms for the root key of an envelope.
 func kmsOf(e *wrap.Envelope) string {
 	u, err := kmsuri.Of(e)
 	switch {
@@ -216,27 +215,27 @@ func kmsOf(e *wrap.Envelope) string {
 	return "--kms " + string(u.Scheme)
 }
 
-// openSource opens the disk of a job as it was planned.
+// openSource opens the disk of a job with the settings of the plan.
 func (o *shardRunFlags) openSource(c *cobra.Command, j *shard.Job) (*source, error) {
 	name := j.Source.Name
 	switch {
 	case o.from != "":
 		name = o.from
 	case isRedacted(name):
-		return nil, rest.WithHint(fmt.Errorf("%s: the job does not have the query of the address, which can be secret", name), "give the whole address with --source")
+		return nil, rest.WithHint(fmt.Errorf("%s: the job lacks the query of the URL, which can be secret", name), "give the whole address with --source")
 	case !isRemote(name) && !isAbs(name):
-		return nil, fmt.Errorf("%w: the source %.200q is neither an absolute path, nor an object, nor an address", shard.ErrJob, name)
+		return nil, fmt.Errorf("%w: the source %.200q is neither an absolute path, nor an object, nor a URL", shard.ErrJob, name)
 	}
 	o.source.take(j.Source.Read)
 	return o.source.open(c, o.global, name)
 }
 
-// runKey returns the key: as the flags give it, or as the root key has wrapped it into the job; nil if the image has
-// none.
+// runKey returns the key that the flags give, or that the root key has wrapped into the job. It returns nil for an
+// unencrypted image.
 func (o *shardRunFlags) runKey(ctx context.Context, t *talk.Talk, j *shard.Job) ([]byte, error) {
 	if !j.Image.Encrypted() {
 		if o.key.Given() || o.root.given() {
-			return nil, rest.WithHint(errors.New("a key was given, and the image of the job is not encrypted"), "leave the key off, or plan the job without --fixed")
+			return nil, rest.WithHint(errors.New("a key is given, but the image of the job is not encrypted"), "leave the key off, or plan the job without --fixed")
 		}
 		return nil, nil
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/shard"
 )
 
-// stamp tells this version of the file from others.
+// stamp identifies this version of the file.
 func (in *input) stamp() shard.Stamp {
 	return shard.Stamp{Size: in.published(), Time: in.mtime.UTC(), ETag: in.etag}
 }
@@ -28,10 +28,10 @@ func (o *sourceFlags) take(r shard.Reading) {
 }
 
 // errShared is a source that each machine would have to unpack as a whole.
-var errShared = rest.WithHint(errors.New("it can be read only by unpacking all of it, which each of the machines would have to do"),
+var errShared = rest.WithHint(errors.New("reading a part of it requires unpacking all of it, on each machine"),
 	"unpack it first, or pack it so that it can be read by parts: xz --block-size=16MiB, zstd in the seekable format, qcow2")
 
-// isAbs tells whether a name is one by which all machines know a file.
+// isAbs reports whether a name is an absolute path, by which all machines know a file.
 func isAbs(name string) bool {
 	if isLayout(name) {
 		name = layoutFolder(name)

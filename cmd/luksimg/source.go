@@ -21,14 +21,14 @@ import (
 
 // A diskSource is the disk to encrypt: an image, or a stream of raw bytes.
 type diskSource struct {
-	*source                    // without an image for a stream
+	*source                    // has no image if the disk is a stream
 	stream  *luksimg.RawReader // nil for an image
-	size    int64              // zero if it is not known
+	size    int64              // 0 if unknown
 	format  string
-	web     bool // the stream is of a web server that serves no ranges
+	web     bool // the stream comes from a web server without range requests
 }
 
-// disk returns the disk as an image, nil if it is a stream.
+// disk returns the disk as an image, or nil if it is a stream.
 func (s *diskSource) disk() image.Source {
 	if s.img == nil {
 		return nil
@@ -50,7 +50,7 @@ func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) 
 		}
 		return o.inOrder(c.Context(), &diskSource{source: s}, r, -1)
 	}
-	// LUKS is written in order, and its header does not say how long the disk is.
+	// LUKS images are written in order, and their header does not hold the length of the disk.
 	o.source.unpack.stream = !o.seeks() && !o.verify && !o.discardZeros
 	s, err := o.source.open(c, o.global, name)
 	if err == nil {
@@ -74,10 +74,10 @@ func (o *encryptFlags) disk(c *cobra.Command, name string) (*diskSource, error) 
 	return o.inOrder(c.Context(), &diskSource{source: s}, io.NewSectionReader(in.r, 0, in.size), in.size)
 }
 
-// webStream reads the disk from a web server that serves no ranges, in order.
+// webStream reads the disk as a stream from a web server without range requests.
 func (o *encryptFlags) webStream(ctx context.Context, name string) (*diskSource, error) {
 	if o.seeks() {
-		return nil, fmt.Errorf("%s: %w, and a %s image can not be made of what is read in order", shown(name), web.ErrNoRanges, o.made())
+		return nil, fmt.Errorf("%s: %w, and a %s image cannot be made from a stream", shown(name), web.ErrNoRanges, o.made())
 	}
 	if o.verify || o.discardZeros {
 		return nil, fmt.Errorf("%s: %w, and --verify and --discard-zeros need seeking", shown(name), web.ErrNoRanges)
@@ -104,10 +104,10 @@ func (o *encryptFlags) webStream(ctx context.Context, name string) (*diskSource,
 	return d, nil
 }
 
-// inOrder reads the disk s from a stream of size bytes, or -1, in order. If it fails, s is closed.
+// inOrder reads the disk s from a stream of size bytes, or of unknown size if size is -1. On failure it closes s.
 func (o *encryptFlags) inOrder(ctx context.Context, s *diskSource, r io.Reader, size int64) (*diskSource, error) {
 	s.format = string(luksimg.Raw)
-	err := parallel.Await(ctx, func() error { // for the first bytes
+	err := parallel.Await(ctx, func() error { // blocks until the first bytes arrive
 		u, err := luksimg.UnpackStream(ctx, r, size, o.source.unpack.options(&o.Talk, s.name))
 		if err != nil {
 			return err
@@ -118,10 +118,10 @@ func (o *encryptFlags) inOrder(ctx context.Context, s *diskSource, r io.Reader, 
 		return err
 	})
 	if err == nil && len(s.stream.Head()) == 0 && !o.allowEmpty {
-		err = rest.WithHint(fmt.Errorf("%s is empty: what should have written to it has failed", s.name), "if an empty disk is what you want, say --allow-empty")
+		err = rest.WithHint(fmt.Errorf("%s is empty: the program that writes to it has probably failed", s.name), "if an empty disk is what you want, say --allow-empty")
 	}
 	if err != nil {
-		if ctx.Err() == nil { // else the reader may be at work
+		if ctx.Err() == nil { // otherwise the reader may still be running
 			s.close()
 		}
 		if err = s.seeking(err); s.r != nil {
@@ -132,8 +132,8 @@ func (o *encryptFlags) inOrder(ctx context.Context, s *diskSource, r io.Reader, 
 	return s, nil
 }
 
-// seeking says what to do about a stream that turned out to be an image that needs seeking. It is
-// known by its start, or by its end.
+// seeking adds what to do to the error for a stream that turned out to be an image that needs seeking. Its start or
+// its end shows the format.
 func (s *diskSource) seeking(err error) error {
 	e := new(luksimg.SeekingError)
 	switch {
@@ -141,13 +141,13 @@ func (s *diskSource) seeking(err error) error {
 		return err
 	case s.web:
 		return fmt.Errorf("%s: %w, and this is %s, which needs seeking", s.name, web.ErrNoRanges, e.Format)
-	case s.r != nil && e.Format == luksimg.VHD: // a file; all else was seen at its start
+	case s.r != nil && e.Format == luksimg.VHD: // only a file gets here: a stream shows other formats at its start
 		return s.wrap(luksimg.ErrFixedVHD)
 	}
 	return s.wrap(err)
 }
 
-// looked returns what there is to look at: the disk, or the start of one that is read in order.
+// looked returns the readable part of the disk: all of it, or the start of a stream.
 func (s *diskSource) looked() image.Source {
 	if s.img != nil {
 		return s.source.looked()
@@ -156,7 +156,7 @@ func (s *diskSource) looked() image.Source {
 	return io.NewSectionReader(bytes.NewReader(head), 0, int64(len(head)))
 }
 
-// looked returns what there is to look at of an image.
+// looked returns the readable part of an image.
 func (s *source) looked() image.Source {
 	if s.img.InOrder {
 		return io.NewSectionReader(s.img, 0, min(64<<10, s.img.Size()))
@@ -164,8 +164,7 @@ func (s *source) looked() image.Source {
 	return s.img
 }
 
-// inside warns of what a cloud asks of a disk and this one does not have. Whether that can
-// be found out or not, the job goes on.
+// inside warns if the disk lacks something that the cloud needs. If luksimg cannot find out, it does not warn.
 func (s *diskSource) inside(ctx context.Context, t *talk.Talk) {
 	c, err := contents.Inspect(ctx, s.looked())
 	if err != nil {
@@ -173,15 +172,15 @@ func (s *diskSource) inside(ctx context.Context, t *talk.Talk) {
 	}
 	t.WarnAll(s.name+": ", c.Obstacles())
 	if s.img != nil && !s.img.InOrder && c.CloudInit == contents.NotFound {
-		t.Warn("%s: cloud-init is not installed on the disk, and the cloud asks for it: a server made of this image will have no network and no user", s.name)
+		t.Warn("%s: the disk lacks cloud-init, which the cloud needs: a server from this image will have no network and no user", s.name)
 	}
 }
 
-// label warns of a partition table that does not go with what was made.
+// label warns if the partition table does not fit the new image.
 func (s *diskSource) label(t *talk.Talk, r *luksimg.Result) {
 	c := r.Change()
-	if c.Longer > 0 && c.Longer < int64(c.SectorSize) { // more is what a profile asks for
-		t.Say("the disk became %d bytes longer, to have whole sectors of %d bytes", c.Longer, c.SectorSize)
+	if c.Longer > 0 && c.Longer < int64(c.SectorSize) { // a profile adds more than that
+		t.Say("the disk became %d bytes longer: it needs whole sectors of %d bytes", c.Longer, c.SectorSize)
 	}
 	t.WarnAll("", c.Warnings(s.looked()))
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// sourceFlags say how to read an image, of any format.
+// sourceFlags say how to read an image of any format.
 type sourceFlags struct {
 	format       string
 	allowBacking bool
@@ -26,12 +26,12 @@ type sourceFlags struct {
 	unpack       unpackFlags
 	sum          sumFlags
 
-	// unlock opens an encrypted image. If it is the only key of the verb, its flags have
-	// no prefix, and a person is asked.
+	// unlock opens an encrypted image. If it is the verb's only key, its flags have no prefix, and luksimg asks for a
+	// missing key.
 	unlock unlockFlags
 	prefix string
 
-	// plain refuses an image that is encrypted: the key is for another one.
+	// plain refuses an encrypted image, because the verb's key is for another image.
 	plain bool
 }
 
@@ -45,14 +45,14 @@ func formatNames(formats []luksimg.Format) string {
 	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }
 
-// add adds the flags for the argument that is called what, all those of a key too.
+// add adds the flags for the argument called what, with all flags for its key.
 func (o *sourceFlags) add(c *cobra.Command, g *global, what string) {
 	o.addImage(c, what)
 	o.unlock.add(c, g)
 	o.unlock.addImage(c, g, what)
 }
 
-// addSecond adds the flags of a verb that has another key.
+// addSecond adds the flags for a verb that has another key too.
 func (o *sourceFlags) addSecond(c *cobra.Command) {
 	o.addImage(c, "SRC")
 	o.prefix = "source-"
@@ -61,14 +61,14 @@ func (o *sourceFlags) addSecond(c *cobra.Command) {
 
 func (o *sourceFlags) addImage(c *cobra.Command, what string) {
 	f := c.Flags()
-	f.StringVar(&o.format, "source-format", "", "format of "+what+": "+formatNames(sourceFormats)+" (default: the content tells)")
+	f.StringVar(&o.format, "source-format", "", "format of "+what+": "+formatNames(sourceFormats)+" (default: detected from the content)")
 	f.BoolVar(&o.allowBacking, "allow-backing", false, "let "+what+" use other files in its folder that it names: backing files, parents, extents")
 	f.StringVar(&o.snapshot, "snapshot", "", "read the internal snapshot with this ID or `NAME` of a qcow2 image")
 	o.unpack.add(c, what)
 	o.sum.add(c, what)
 }
 
-// check looks at the flags before anything is opened.
+// check validates the flags before any file is opened.
 func (o *sourceFlags) check(c *cobra.Command) error {
 	if o.format != "" && !slices.Contains(sourceFormats, luksimg.Format(o.format)) {
 		return fmt.Errorf("--source-format %s: want %s", o.format, formatNames(sourceFormats))
@@ -85,7 +85,7 @@ func (o *sourceFlags) check(c *cobra.Command) error {
 	return keys.Check(c, nil)
 }
 
-// A source is an open image and the files it stands on.
+// A source is an open image with the files that it depends on.
 type source struct {
 	*input
 	img    *luksimg.Image
@@ -101,7 +101,7 @@ func (s *source) close() {
 	}
 }
 
-// open opens the image with the key that the flags give, if it needs one.
+// open opens the image. If it needs a key, open gets it from the flags.
 func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, error) {
 	if !o.plain && (o.unlock.header != "" || o.unlock.volumeKeyFile != "" || o.unlock.byTokens() || o.unlock.oneSlot()) {
 		return o.openLUKS(c, g, name)
@@ -129,7 +129,7 @@ func (o *sourceFlags) open(c *cobra.Command, g *global, name string) (*source, e
 	return s, nil
 }
 
-// unpackInput takes an image out of what it is packed in.
+// unpackInput unpacks an image from compression and archives.
 func (o *sourceFlags) unpackInput(ctx context.Context, g *global, in *input) error {
 	opts := o.unpack.options(&g.Talk, in.name)
 	opts.Random = opts.Random || o.unlock.partition != 0
@@ -144,7 +144,7 @@ func (o *sourceFlags) openImage(c *cobra.Command, g *global, s *source) error {
 		ID: s.base,
 	}
 	if o.allowBacking && (s.f == nil || s.f == os.Stdin) {
-		return errors.New("--allow-backing is for files that have a folder: an object, what is at an address, and standard input stand alone")
+		return errors.New("--allow-backing needs a file in a folder, not an object, a URL or standard input")
 	}
 	if o.allowBacking {
 		root, err := os.OpenRoot(filepath.Dir(s.name))
@@ -172,7 +172,7 @@ func (o *sourceFlags) openImage(c *cobra.Command, g *global, s *source) error {
 	return hintKeepers(err, tokensIn(c.Context(), s.input, opts))
 }
 
-// openLUKS opens a LUKS image whose header is detached, or with its volume key, or by a token.
+// openLUKS opens a LUKS image with a detached header, with its volume key, by a token, or by one key slot.
 func (o *sourceFlags) openLUKS(c *cobra.Command, g *global, name string) (*source, error) {
 	in, err := openInput(c.Context(), g, name)
 	if err != nil {
@@ -196,7 +196,7 @@ func (o *sourceFlags) openLUKS(c *cobra.Command, g *global, name string) (*sourc
 	return o.volume(c, g, e)
 }
 
-// volume opens the data of a LUKS image with the key that the flags give. If it fails, in is closed.
+// volume opens the data of a LUKS image with the key that the flags give. On failure it closes in.
 func (o *sourceFlags) volume(c *cobra.Command, g *global, in *encrypted) (*source, error) {
 	v, err := o.unlock.open(c, g, in)
 	if err != nil {

@@ -12,9 +12,8 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// TestStateLink plants, in a folder that others may write to, links to a file of this user
-// and files of others where transfers and deployments keep what they know: nothing is written
-// through a link, and nothing is gone on with that another user could have made.
+// TestStateLink plants links and files in a folder that others can write to, in the place of the states of transfers
+// and deployments. luksimg must not write through a link, and must not continue from a file of another user.
 func TestStateLink(t *testing.T) {
 	c := ready(t)
 	object := "cos://us-south/" + testBucket + "/disk.raw"
@@ -30,7 +29,7 @@ func TestStateLink(t *testing.T) {
 	for _, v := range []struct {
 		name string
 		args []string
-		old  bool // no luksimg of today has that name: only a link is refused
+		old  bool // only old versions of luksimg use this name, so only a link is refused
 	}{
 		{"d.download.json.tmp", download, true},
 		{"d.download.json", download, false},
@@ -67,7 +66,7 @@ func TestStateLink(t *testing.T) {
 				t.Fatalf("%s, %s: the other file is %q, %v", v.name, what, b, err)
 			}
 			if _, err := os.Stat(precious + ".none"); err == nil {
-				t.Fatalf("%s: a file was made through a link", v.name)
+				t.Fatalf("%s: a file was created through a link", v.name)
 			}
 			for _, name := range []string{v.name, "d"} {
 				if err := os.Remove(at(name)); err != nil && !os.IsNotExist(err) {
@@ -76,7 +75,7 @@ func TestStateLink(t *testing.T) {
 			}
 		}
 	}
-	// --abort removes what was planted, and not what it leads to.
+	// --abort removes the link, but not its target.
 	if err := os.Symlink(precious, at("d.download")); err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// TestStandardOutputFails writes keys, headers and images to a standard output that is
-// closed, and each result to one that takes nothing: that is an error, also of a help text.
+// TestStandardOutputFails writes keys, headers and images to a closed standard output, and results to a full one.
+// Each must be an error, even for a help text.
 func TestStandardOutputFails(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	key, disk, image := encryptedDisk(t, dir)

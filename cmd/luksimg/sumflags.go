@@ -18,17 +18,15 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 )
 
-// sumFlags say what the digest of an image is, as a file: before anything in it is unpacked or
-// opened.
+// sumFlags give the checksum of an image file as published, before unpacking.
 type sumFlags struct {
 	hex, list string
 
-	// first is for the verb to set: all of the file is read and compared before it is used, as what
-	// is made of it can not be taken back.
+	// first is set by the verb: compare the whole file before using it, because the verb cannot take back its output.
 	first bool
 
-	want    *checksum.Sum  // nil until it is known
-	checked *summed.Source // what was read for first; nil before
+	want    *checksum.Sum  // nil until known
+	checked *summed.Source // the file after its first comparison; nil before
 }
 
 func (o *sumFlags) add(c *cobra.Command, what string) {
@@ -37,7 +35,7 @@ func (o *sumFlags) add(c *cobra.Command, what string) {
 	f.StringVar(&o.list, "sha256-file", "", "take the checksum of "+what+" from this `FILE`, a list as sha256sum writes it (SHA256SUMS), which may be at an https:// address")
 }
 
-// check looks at the flags before anything is opened.
+// check validates the flags before any file is opened.
 func (o *sumFlags) check(c *cobra.Command) error {
 	if err := flags.AtMostOne(c, "source-sha256", "sha256-file"); err != nil || o.hex == "" {
 		return err
@@ -50,10 +48,10 @@ func (o *sumFlags) check(c *cobra.Command) error {
 	return nil
 }
 
-// given tells whether there is anything to compare.
+// given reports whether a checksum is given.
 func (o *sumFlags) given() bool { return o.hex != "" || o.list != "" }
 
-// sum returns what the digest of the file must be that has this name, without a folder.
+// sum returns the expected checksum of the file with this name, without folder.
 func (o *sumFlags) sum(ctx context.Context, g *global, base string) (checksum.Sum, error) {
 	if o.want != nil {
 		return *o.want, nil
@@ -67,7 +65,7 @@ func (o *sumFlags) sum(ctx context.Context, g *global, base string) (checksum.Su
 		return s, fmt.Errorf("%s: %w", shown(o.list), err)
 	}
 	if l.Signed {
-		g.Say("%s: has a PGP signature, which luksimg does not check; gpg --verify does", shown(o.list))
+		g.Say("%s has a PGP signature, which luksimg does not check; gpg --verify does", shown(o.list))
 	}
 	o.want = &s
 	return s, nil
@@ -101,17 +99,17 @@ func (o *sumFlags) read(ctx context.Context, g *global) (*checksum.List, error) 
 	return l, nil
 }
 
-// large is how much must be left to read for a word about it.
+// large is the number of remaining bytes from which a message announces the read.
 const large = 256 << 20
 
-// watch has a file hashed as it is read, and compared with what was published when the job asks
-// whether it is unchanged; or else at once.
+// watch hashes a file while it is read. The checksum is compared at the end, when the job calls unchanged, or if
+// first is set at once.
 func (o *sumFlags) watch(ctx context.Context, g *global, in *input) error {
 	if !o.given() {
 		return nil
 	}
 	if in.layout != nil {
-		return errors.New("it is a folder, which has no checksum; all files of a container image are compared with their digests")
+		return errors.New("a folder has no checksum; luksimg compares all files of a container image with their digests")
 	}
 	src, ok := in.r.(image.Source)
 	if in.file != nil {
@@ -120,7 +118,7 @@ func (o *sumFlags) watch(ctx context.Context, g *global, in *input) error {
 	if !ok {
 		src = io.NewSectionReader(in.r, 0, in.size)
 	}
-	if o.checked != nil { // it is opened once more
+	if o.checked != nil { // the file is opened a second time
 		again, err := o.checked.Again(src)
 		in.r = again
 		return err
@@ -132,7 +130,7 @@ func (o *sumFlags) watch(ctx context.Context, g *global, in *input) error {
 	s := summed.New(src, want.New())
 	compare := func() error {
 		if left := s.Left(); left >= large {
-			g.Say("%s: %s of it are read for its checksum", in.name, term.Bytes(left))
+			g.Say("%s: reading another %s for the checksum", in.name, term.Bytes(left))
 		}
 		got, err := s.Sum(ctx)
 		if err != nil {
@@ -151,7 +149,7 @@ func (o *sumFlags) watch(ctx context.Context, g *global, in *input) error {
 	return nil
 }
 
-// stream is watch for what is read in order only.
+// stream is watch for a stream.
 func (o *sumFlags) stream(ctx context.Context, g *global, in *input, r io.Reader) (io.Reader, error) {
 	if !o.given() {
 		return r, nil
@@ -162,7 +160,7 @@ func (o *sumFlags) stream(ctx context.Context, g *global, in *input, r io.Reader
 	}
 	s := &summedStream{r, want.New()}
 	in.compare = func() error {
-		if _, err := io.Copy(io.Discard, s); err != nil { // what is behind the disk
+		if _, err := io.Copy(io.Discard, s); err != nil { // data after the disk
 			return err
 		}
 		return want.Check(s.hash.Sum(nil))
@@ -181,7 +179,7 @@ func (s *summedStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// published is what the file was compared with: "sha256:..."; "" if it was with nothing.
+// published returns the checksum that the file was compared with, as "sha256:...", or "".
 func (o *sumFlags) published() string {
 	if o.want == nil {
 		return ""

@@ -11,19 +11,19 @@ import (
 	"github.com/luksimg/luksimg/internal/output"
 )
 
-// svgFlags are those of verbs that can draw their result.
+// svgFlags are the flags of verbs that can draw their result.
 type svgFlags struct {
 	name  string
 	force bool
 }
 
 func (o *svgFlags) add(c *cobra.Command, what string) {
-	c.Flags().StringVar(&o.name, "svg", "", "draw "+what+" into this `FILE`, as SVG")
-	c.Flags().BoolVar(&o.force, "force", false, "replace the drawing if it is there")
+	c.Flags().StringVar(&o.name, "svg", "", "draw "+what+" to `FILE`, as SVG")
+	c.Flags().BoolVar(&o.force, "force", false, "replace the drawing if it exists")
 }
 
-// create begins the file of the drawing before any work is done. It is nil if there will be none. abort
-// removes it if it was not finished.
+// create creates the file of the drawing before the work starts. It returns nil without --svg. abort removes an
+// unfinished file.
 func (o *svgFlags) create() (f *output.File, abort func(), err error) {
 	if o.name == "" {
 		return nil, func() {}, nil
@@ -34,10 +34,10 @@ func (o *svgFlags) create() (f *output.File, abort func(), err error) {
 	return f, f.Abort, nil
 }
 
-// densityParts is how many parts of a disk are told apart in a drawing.
+// densityParts is the number of parts of a disk whose density a drawing shows.
 const densityParts = 256
 
-// drawImage draws an image into f, unless that is nil. s is the disk if it is open.
+// drawImage draws an image into f, unless f is nil. s is the open disk, or nil.
 func drawImage(ctx context.Context, f *output.File, in *input, r inspectResult, s *source) error {
 	if f == nil {
 		return nil
@@ -52,7 +52,7 @@ func drawImage(ctx context.Context, f *output.File, in *input, r inspectResult, 
 	return finish(f, p.Draw())
 }
 
-// drawAudit draws a chain of events into f, unless that is nil.
+// drawAudit draws a chain of events into f, unless f is nil.
 func drawAudit(f *output.File, r *audit.Report, of audit.Query) error {
 	if f == nil {
 		return nil
@@ -66,7 +66,7 @@ func drawAudit(f *output.File, r *audit.Report, of audit.Query) error {
 	return finish(f, picture.Audit(r, about))
 }
 
-// finish writes the whole file.
+// finish writes and commits the file.
 func finish(f *output.File, b []byte) error {
 	if _, err := f.Write(b); err != nil {
 		return err

@@ -30,15 +30,15 @@ Each token has a type and names its key slots. All verbs that change keys and he
 	}, newTokenList(g), newTokenAdd(g), newTokenExport(g), newTokenRemove(g))
 }
 
-// tokenResult is what the verbs that change tokens print with --json.
+// tokenResult is the output of the verbs that change tokens, with --json.
 type tokenResult struct {
 	Output   string       `json:"output"`
-	Token    int          `json:"token"` // that was added, exported or removed
+	Token    int          `json:"token"` // the token that was added, exported or removed
 	Tokens   []luks.Token `json:"tokens"`
 	Warnings []string     `json:"warnings,omitempty"`
 }
 
-// editingToken makes a verb of c that changes a token. change returns the number of that.
+// editingToken makes c a verb that changes a token. change returns the number of the token.
 func (g *global) editingToken(c *cobra.Command, did string, change func(e *luks.Editor) (int, error)) *cobra.Command {
 	return g.editing(c, &luks.OpenOptions{}, func(_ *cobra.Command, name string, e *luks.Editor) (any, string, error) {
 		n, err := change(e)
@@ -46,7 +46,7 @@ func (g *global) editingToken(c *cobra.Command, did string, change func(e *luks.
 	})
 }
 
-// tokensOf are the tokens for a JSON array, which is never null.
+// tokensOf returns the tokens as a slice that is never nil, so that JSON has an array.
 func tokensOf(h *luks.Header) []luks.Token { return append([]luks.Token{}, h.Tokens()...) }
 
 func newTokenList(g *global) *cobra.Command {
@@ -90,15 +90,15 @@ token export write it. The token is for the key slots that it names, and those o
 	}, "token %d added", func(e *luks.Editor) (int, error) { return e.AddToken(text, n) })
 	f := c.Flags()
 	f.StringVar(&file, "json-file", "-", "`FILE` with the token, or - for standard input")
-	f.IntVar(&n, "token-id", luks.AnyToken, "number of the token (default: the first that is free)")
+	f.IntVar(&n, "token-id", luks.AnyToken, "number of the token (default: the first free one)")
 	f.IntSliceVar(&slots, "key-slot", nil, "number of a key slot that the token is for; may be repeated")
 	return c
 }
 
-// maxToken is more than fits the largest header.
+// maxToken is the largest token file in bytes, more than fits in a header.
 const maxToken = 4 << 20
 
-// readToken reads a token and adds key slots to those that it names.
+// readToken reads a token and adds key slots to those in it.
 func readToken(ctx context.Context, name string, slots []int) ([]byte, error) {
 	text, err := stdio.ReadFile(ctx, name, maxToken)
 	if err != nil {
@@ -124,7 +124,7 @@ func newTokenExport(g *global) *cobra.Command {
 		all := tokensOf(in.h)
 		i := slices.IndexFunc(all, func(k luks.Token) bool { return k.Number == n })
 		if i < 0 {
-			return in.wrap(rest.WithHint(fmt.Errorf("there is no token %d", n), "luksimg token list FILE shows the tokens and their numbers"))
+			return in.wrap(rest.WithHint(fmt.Errorf("no token %d", n), "luksimg token list FILE shows the tokens and their numbers"))
 		}
 		text := append(slices.Clone(all[i].JSON), '\n')
 		if file == "-" {
@@ -143,17 +143,17 @@ func newTokenExport(g *global) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&file, "json-file", "-", "`FILE` to write the token to, or - for standard output")
 	f.IntVar(&n, "token-id", -1, "number of the token")
-	f.BoolVar(&force, "force", false, "replace the file if it is there")
+	f.BoolVar(&force, "force", false, "replace the file if it exists")
 	c.PreRunE = needTokenID
 	return c
 }
 
-// needTokenID refuses a verb that does not say which token is meant.
+// needTokenID returns an error unless --token-id is given.
 func needTokenID(c *cobra.Command, _ []string) error {
 	if c.Flags().Changed("token-id") {
 		return nil
 	}
-	return rest.WithHint(errors.New("--token-id is missing: which token?"), "luksimg token list FILE shows the tokens and their numbers")
+	return rest.WithHint(errors.New("--token-id is missing"), "luksimg token list FILE shows the tokens and their numbers")
 }
 
 func newTokenRemove(g *global) *cobra.Command {

@@ -20,19 +20,19 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// A session is a command on a terminal of its own.
+// A session is a command on a new terminal.
 type session struct {
 	t       *testing.T
 	cmd     *exec.Cmd
-	control *os.File       // the other end of the terminal
-	in      io.WriteCloser // standard input, which is a pipe
+	control *os.File       // the master side of the terminal
+	in      io.WriteCloser // standard input, a pipe
 	ended   chan struct{}
 
 	mu  sync.Mutex
-	out bytes.Buffer // all that the terminal showed
+	out bytes.Buffer // everything that the terminal showed
 }
 
-// start starts the command on a new terminal. Its standard input is not the terminal.
+// start starts the command on a new terminal. Its standard input is a pipe.
 func start(t *testing.T, dir, name string, args ...string) *session {
 	t.Helper()
 	control, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -82,7 +82,7 @@ func start(t *testing.T, dir, name string, args ...string) *session {
 	return s
 }
 
-// skip ends a test that can not run here; where all is known to be there it fails.
+// skip skips a test that cannot run here. With CI=true it fails.
 func skip(t *testing.T, why string, err error) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -128,7 +128,7 @@ func (s *session) enter(text string) {
 	}
 }
 
-// code waits for the end and returns the exit code.
+// code waits for the end of the command and returns its exit code.
 func (s *session) code() int {
 	err := s.cmd.Wait()
 	<-s.ended
@@ -138,7 +138,7 @@ func (s *session) code() int {
 	return s.cmd.ProcessState.ExitCode()
 }
 
-// TestUnwrapTerminal: a key is not written to a terminal.
+// TestUnwrapTerminal checks that a key is not written to a terminal.
 func TestUnwrapTerminal(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	s := start(t, dir, luksimg, "unwrap", "--envelope", "absent", "-")
@@ -175,7 +175,7 @@ func TestTerminal(t *testing.T) {
 		s.enter("secret words\n")
 		s.expect("Repeat it: ")
 		s.enter("secret word\n")
-		if code := s.code(); code != exit.Failure || !strings.Contains(s.text(), "the two passphrases are not the same") {
+		if code := s.code(); code != exit.Failure || !strings.Contains(s.text(), "the passphrases differ") {
 			t.Errorf("exit code %d:\n%s", code, s.text())
 		}
 	})
@@ -187,13 +187,13 @@ func TestTerminal(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.enter("secr\x03")
-		// The terminal is read while the command still has it: its end is that of the echo.
+		// Read the terminal while the command still has it open, because its end resets the terminal.
 		if code := s.code(); code != exit.Cancelled {
 			t.Errorf("exit code %d:\n%s", code, s.text())
 		}
 		after, err := unix.IoctlGetTermios(int(s.control.Fd()), unix.TCGETS)
 		if err == nil && (before.Lflag&unix.ECHO != 0 || after.Lflag&unix.ECHO == 0) {
-			t.Errorf("the terminal shows what is typed: %v at the prompt, %v after it", before.Lflag&unix.ECHO != 0, after.Lflag&unix.ECHO != 0)
+			t.Errorf("echo is %v at the prompt, %v after it", before.Lflag&unix.ECHO != 0, after.Lflag&unix.ECHO != 0)
 		}
 	})
 	if got := names(t, dir); !slices.Equal(got, []string{"disk"}) {
@@ -201,7 +201,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// TestBar has a job that waits for standard input, so that the bar has time to be drawn.
+// TestBar runs a job that waits for standard input, so that the bar is drawn.
 func TestBar(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	must(t, luksimg, "keygen", filepath.Join(dir, "key"))
@@ -219,7 +219,7 @@ func TestBar(t *testing.T) {
 			t.Errorf("%s: exit code %d:\n%q", mode, code, s.text())
 		}
 	}
-	// In a pipe there are lines, and no carriage return.
+	// A pipe gets lines without carriage returns.
 	for _, mode := range []string{"auto", "plain", "json", "none"} {
 		c := exec.Command(luksimg, append(encrypt, "--progress", mode)...)
 		c.Dir = dir
@@ -234,7 +234,7 @@ func TestBar(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// That a line was asked for is known when it is there; before the job, the signal ends it.
+		// The first line shows that the job has begun. Before that, the signal would end it.
 		var text bytes.Buffer
 		b := make([]byte, 1)
 		read := func(until string) {
@@ -245,8 +245,7 @@ func TestBar(t *testing.T) {
 				text.Write(b)
 			}
 		}
-		// More than the pipe holds, also when it was made wider: when it is written, the
-		// job has begun.
+		// More data than the pipe holds, even if it was enlarged: when all of it is written, the job has begun.
 		if _, err := in.Write(make([]byte, 3<<20)); err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +268,7 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// TestBarNarrow gives the terminal of a running job other widths.
+// TestBarNarrow changes the width of the terminal during a job.
 func TestBarNarrow(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	must(t, luksimg, "keygen", filepath.Join(dir, "key"))
@@ -282,7 +281,7 @@ func TestBarNarrow(t *testing.T) {
 		if err := unix.IoctlSetWinsize(int(s.control.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: width}); err != nil {
 			t.Fatal(err)
 		}
-		// The first drawing after this one knows the width.
+		// The first drawing after this one uses the new width.
 		n := strings.Count(s.text(), "\r")
 		s.expectTimes("\r", n+3)
 		lines := strings.Split(s.text(), "\r")
@@ -316,7 +315,7 @@ func TestChanged(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// The pipe takes less than the image: the job waits in the middle.
+		// The pipe holds less than the image, so the job waits in the middle.
 		if _, err := io.CopyN(io.Discard, out, 1<<20); err != nil {
 			t.Fatal(err)
 		}
@@ -331,15 +330,15 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// TestReadOnly writes to a folder where it may not, as a user without rights.
+// TestReadOnly writes to a read-only folder as an unprivileged user.
 func TestReadOnly(t *testing.T) {
 	dir := t.TempDir()
-	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) { // others may look
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) { // readable for other users
 		if err := os.Chmod(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// What go test built is where others may not.
+	// Other users cannot reach the program that go test built.
 	program, err := os.ReadFile(command(t))
 	if err != nil {
 		t.Fatal(err)
@@ -371,7 +370,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// TestTries types wrong passphrases for images that are there: there are three tries.
+// TestTries types wrong passphrases for existing images. There are three tries.
 func TestTries(t *testing.T) {
 	luksimg, dir := command(t), t.TempDir()
 	const right, again = "0123456789abcdefghijklmnopqrstuv", "No key available with this passphrase."
@@ -434,7 +433,7 @@ func TestTries(t *testing.T) {
 			}
 		}
 	}
-	// A key from a file would be the same one again.
+	// A key file is tried only once.
 	if err := os.WriteFile(filepath.Join(dir, "bad"), []byte("wrong"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 )
 
-// TestTypedSecret types a passphrase where a flag does not take one. What is printed does not have it.
+// TestTypedSecret types a passphrase in the place of a flag's value. The output must not contain it.
 func TestTypedSecret(t *testing.T) {
 	const secret = "hunter2"
 	for _, line := range []string{
@@ -30,7 +30,7 @@ func TestTypedSecret(t *testing.T) {
 	}
 }
 
-// TestOverview parses the commands that luksimg shows without a verb.
+// TestOverview parses the commands that luksimg prints without a verb.
 func TestOverview(t *testing.T) {
 	var verbs []string
 	for line := range strings.Lines(overview) {

@@ -16,7 +16,7 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// An encrypted image is one that was opened, and its header.
+// An encrypted is an open LUKS image with its header.
 type encrypted struct {
 	*input // of the data
 	header *input
@@ -30,8 +30,8 @@ func (e *encrypted) close() {
 	}
 }
 
-// openLUKS opens a LUKS image, or that in a partition, whose header is in another file unless that
-// is "", and tells what is odd about it.
+// openLUKS opens a LUKS image, or LUKS in a partition, and prints the header's warnings. header is the file of a
+// detached header, or "".
 func openLUKS(ctx context.Context, g *global, name string, n flags.Partition, header string, o luks.OpenOptions) (*encrypted, error) {
 	data, err := openInput(ctx, g, name)
 	if err != nil {
@@ -44,8 +44,7 @@ func openLUKS(ctx context.Context, g *global, name string, n flags.Partition, he
 	return readHeader(ctx, g, data, header, o)
 }
 
-// readHeader reads the header of a LUKS image, of which data is open; see openLUKS. If it fails,
-// data is closed.
+// readHeader reads the header of a LUKS image whose data are open: see openLUKS. On failure it closes data.
 func readHeader(ctx context.Context, g *global, data *input, header string, o luks.OpenOptions) (*encrypted, error) {
 	e := &encrypted{input: data, header: data}
 	var err error
@@ -63,7 +62,7 @@ func readHeader(ctx context.Context, g *global, data *input, header string, o lu
 	return e, nil
 }
 
-// unlockFlags are the ways to open an encrypted image.
+// unlockFlags are the flags that open an encrypted image.
 type unlockFlags struct {
 	key           keys.Flags
 	kms           rootKeyFlags
@@ -73,50 +72,50 @@ type unlockFlags struct {
 	partition     flags.Partition
 	allowNull     bool
 	allowCut      bool
-	keySlot       *int // luks.AnySlot for all; nil without the flag
+	keySlot       *int // luks.AnySlot for all; nil if the verb lacks the flag
 }
 
-// addKey adds the flags that give a passphrase, or name who keeps it.
+// addKey adds the flags for a passphrase, or for the service that keeps it.
 func (o *unlockFlags) addKey(c *cobra.Command, g *global) {
 	o.key.Add(c, "")
 	o.kms.addOpening(c, &g.cloud)
 	o.clevis.add(c)
 }
 
-// byTokens tells whether tokens of the header say who opens the image.
+// byTokens reports whether tokens in the header open the image.
 func (o *unlockFlags) byTokens() bool { return o.kms.given() || bool(o.clevis) }
 
-// add adds the flags that give a key.
+// add adds the flags for a key.
 func (o *unlockFlags) add(c *cobra.Command, g *global) {
 	o.addKey(c, g)
 	c.Flags().StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the volume key itself; no passphrase is needed")
 }
 
-// addImage adds the flags that say what the image is.
+// addImage adds the flags that describe the image.
 func (o *unlockFlags) addImage(c *cobra.Command, g *global, what string) {
 	o.partition.Add(c, what)
 	g.kdf.policy.add(c)
 	c.Flags().StringVar(&o.header, "header", "", "`FILE` with the header, if it is detached from the data")
-	c.Flags().BoolVar(&o.allowCut, "allow-truncated", false, "read an image that was cut off within a sector, up to there")
+	c.Flags().BoolVar(&o.allowCut, "allow-truncated", false, "read an image that is truncated within a sector, up to the last whole sector")
 	o.keySlot = c.Flags().Int("key-slot", luks.AnySlot, "try this key slot only")
-	c.Flags().Lookup("key-slot").DefValue = "0" // which help leaves out
-	c.Flags().BoolVar(&o.allowNull, "allow-null-cipher", false, "accept an image that its header says is not encrypted")
+	c.Flags().Lookup("key-slot").DefValue = "0" // the help omits this default
+	c.Flags().BoolVar(&o.allowNull, "allow-null-cipher", false, "accept an image whose header says that it is not encrypted")
 }
 
 func (o *unlockFlags) openLUKS(ctx context.Context, g *global, name string) (*encrypted, error) {
 	return openLUKS(ctx, g, name, o.partition, o.header, o.openOptions())
 }
 
-// openOptions are what the flags say of opening LUKS.
+// openOptions returns the options for opening LUKS.
 func (o *unlockFlags) openOptions() luks.OpenOptions {
 	return luks.OpenOptions{AllowNullCipher: o.allowNull, AllowTruncated: o.allowCut}
 }
 
-// oneSlot tells whether only one key slot is to be tried.
+// oneSlot reports whether the flags choose one key slot.
 func (o *unlockFlags) oneSlot() bool { return o.keySlot != nil && *o.keySlot != luks.AnySlot }
 
-// openSlot returns the volume key that a passphrase opens in the key slots that the flags
-// allow, and the number of its key slot.
+// openSlot returns the volume key that a passphrase opens, and the number of its key slot. It tries only the key
+// slots that the flags allow.
 func (o *unlockFlags) openSlot(ctx context.Context, h *luks.Header, passphrase []byte) (key []byte, slot int, err error) {
 	if o.oneSlot() {
 		return h.VolumeKey(ctx, passphrase, *o.keySlot)
@@ -124,11 +123,11 @@ func (o *unlockFlags) openSlot(ctx context.Context, h *luks.Header, passphrase [
 	return h.VolumeKey(ctx, passphrase, luks.AnySlot)
 }
 
-// given tells whether any of the flags was used.
+// given reports whether any flag for a key is set.
 func (o *unlockFlags) given() bool { return o.key.Given() || o.volumeKeyFile != "" || o.byTokens() }
 
-// volumeKey returns the volume key, given by the flags or found with the key that they
-// give. The caller wipes it.
+// volumeKey returns the volume key: from its file, or from the key slot that the given key opens. The caller wipes
+// it.
 func (o *unlockFlags) volumeKey(c *cobra.Command, g *global, name string, h *luks.Header) (key []byte, err error) {
 	if err := keys.Check(c, nil); err != nil {
 		return nil, err
@@ -143,12 +142,12 @@ func (o *unlockFlags) volumeKey(c *cobra.Command, g *global, name string, h *luk
 	return key, err
 }
 
-// An openedSlot is a key slot with the passphrase that opens it, and what is in it. Both keys are
-// wiped when the function that gets it returns.
+// An openedSlot is a key slot with its passphrase and the volume key in it. Both keys are wiped after the function
+// that receives it returns.
 type openedSlot struct {
 	passphrase, volumeKey []byte
 	number                int
-	root                  *wrap.RootKey // that keeps the passphrase; nil without --kms
+	root                  *wrap.RootKey // the root key that wraps the passphrase; nil without --kms
 }
 
 // unlock opens a key slot with the passphrase that the flags give, or by a token, and calls use.
@@ -173,12 +172,13 @@ func (o *unlockFlags) unlock(ctx context.Context, g *global, name string, h *luk
 	return hintKeepers(err, h.Tokens)
 }
 
-// tokensIn returns the tokens of LUKS in an image, or in a partition of it, if they can be read.
+// tokensIn returns a function that returns the tokens of LUKS in an image or a partition, or nil if they cannot be
+// read.
 func tokensIn(ctx context.Context, in *input, o luksimg.ImageOptions) func() []luks.Token {
 	return func() (all []luks.Token) {
 		o.LUKS = luks.OpenOptions{AllowNullCipher: true, AllowTruncated: true, Accept: func(h *luks.Header) error {
 			all = h.Tokens()
-			return luks.ErrUnsupported // the header is all that is read
+			return luks.ErrUnsupported // stop after the header
 		}}
 		luksimg.Inspect(ctx, in.r, in.size, luksimg.ImageOptions{LUKS: o.LUKS, Partition: o.Partition, Unpack: luksimg.Unpacking{Never: true}})
 		return all
@@ -188,7 +188,7 @@ func tokensIn(ctx context.Context, in *input, o luksimg.ImageOptions) func() []l
 // open unlocks an image with the key that the flags give.
 func (o *unlockFlags) open(c *cobra.Command, g *global, e *encrypted) (*luks.Volume, error) {
 	if e.header == e.input && e.h.DataOffset() == 0 {
-		return nil, rest.WithHint(fmt.Errorf("%s: this is a detached header, without the data", e.name),
+		return nil, rest.WithHint(fmt.Errorf("%s is a detached header without data", e.name),
 			"name the file with the data, and this one with --header")
 	}
 	key, err := o.volumeKey(c, g, e.name, e.h)
@@ -200,8 +200,8 @@ func (o *unlockFlags) open(c *cobra.Command, g *global, e *encrypted) (*luks.Vol
 	return v, e.wrap(err)
 }
 
-// openBy opens an image by a passphrase, and returns that, the key slot that it opens, and the root
-// key that keeps it, if any does. The caller wipes the passphrase.
+// openBy opens an image with a passphrase. It returns the passphrase, its key slot, and the root key that wraps it,
+// if any. The caller wipes the passphrase.
 func (o *unlockFlags) openBy(ctx context.Context, g *global, in *encrypted, name string) (v *luks.Volume, by openedSlot, err error) {
 	err = o.unlock(ctx, g, name, in.h, func(s openedSlot) (err error) {
 		if v, err = in.h.Volume(ctx, in.r, in.size, s.volumeKey); err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 )
 
-// unpackFlags say how an image is unpacked that is compressed.
+// unpackFlags say how to unpack a compressed image.
 type unpackFlags struct {
 	never      bool
 	max        flags.Size
@@ -25,25 +25,25 @@ type unpackFlags struct {
 	member     string
 	ociImage   string
 
-	// What follows is for the verb to set. random is for verbs that read here and there; stream is for
-	// those that can do without the size of a raw disk.
+	// The verb sets the following fields. random is for verbs that read at random offsets. stream is for verbs that
+	// do not need the size of a raw disk.
 	random, stream bool
-	// shared is for a source that many processes read, each a part of it: none may have to unpack all.
+	// shared is for a source that many processes read in parts: none may have to unpack all of it.
 	shared bool
 }
 
 func (o *unpackFlags) add(c *cobra.Command, what string) {
 	f := c.Flags()
-	f.BoolVar(&o.never, "no-unpack", false, "take "+what+" as it is, even if it is compressed")
-	f.Var(&o.max, "max-unpacked", "how large a compressed "+what+" may become, in bytes (default: 256M, and 1100 times its own length)")
-	f.Var(&o.window, "max-window", "how much memory a compressed "+what+" may ask for, in bytes (default 128M)")
+	f.BoolVar(&o.never, "no-unpack", false, "use "+what+" as it is, even if it is compressed")
+	f.Var(&o.max, "max-unpacked", "largest unpacked size of a compressed "+what+", in bytes (default: 256M plus 1100 times its own length)")
+	f.Var(&o.window, "max-window", "most memory that decompressing "+what+" can need, in bytes (default 128M)")
 	f.StringVar(&o.scratchDir, "scratch-dir", "", "`FOLDER` for sources that must be unpacked first (default: the one for temporary files)")
-	f.StringVar(&o.member, "member", "", "`NAME` of the disk in "+what+", if that is an archive with several (default: the only one)")
+	f.StringVar(&o.member, "member", "", "`NAME` of the disk in "+what+", if it is an archive with several (default: the only one)")
 	f.StringVar(&o.ociImage, "oci-image", "", "`NAME` of the container image in "+what+": its platform, tag or digest (default: the only one)")
 	f.Lookup("max-unpacked").DefValue, f.Lookup("max-window").DefValue = "", ""
 }
 
-// options are what the flags say, for the file of this name.
+// options returns the unpacking options for the file with this name.
 func (o *unpackFlags) options(t *talk.Talk, name string) luksimg.Unpacking {
 	return luksimg.Unpacking{
 		Never: o.never, Random: o.random, KnownSize: o.stream, MaxSize: o.max.N, MaxWindow: o.window.N, Member: o.member, Image: o.ociImage,
@@ -51,7 +51,7 @@ func (o *unpackFlags) options(t *talk.Talk, name string) luksimg.Unpacking {
 	}
 }
 
-// scratch makes a file that nobody else can open, nor find.
+// scratch makes a file that no other user can open or find.
 func (o *unpackFlags) scratch(t *talk.Talk, name string, size int64) (luksimg.ScratchFile, error) {
 	if o.shared {
 		return nil, errShared
@@ -64,10 +64,10 @@ func (o *unpackFlags) scratch(t *talk.Talk, name string, size int64) (luksimg.Sc
 	if fi, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, rest.WithHint(fmt.Errorf("the folder %s is missing", dir), hint)
 	} else if err == nil && !fi.IsDir() {
-		return nil, rest.WithHint(fmt.Errorf("%s is no folder", dir), "name another with --scratch-dir")
+		return nil, rest.WithHint(fmt.Errorf("%s is not a folder", dir), "name another with --scratch-dir")
 	}
 	if free, ok := freeRoom(dir); ok && size > free {
-		return nil, fmt.Errorf("%s has room for %s, and it takes %s; --scratch-dir names another folder", dir, term.Bytes(free), term.Bytes(size))
+		return nil, fmt.Errorf("%s has %s free, but %s are needed; --scratch-dir names another folder", dir, term.Bytes(free), term.Bytes(size))
 	}
 	f, err := os.CreateTemp(dir, ".luksimg-*")
 	if errors.Is(err, fs.ErrPermission) {
@@ -80,8 +80,8 @@ func (o *unpackFlags) scratch(t *talk.Talk, name string, size int64) (luksimg.Sc
 	if size >= 0 {
 		as = ", " + term.Bytes(size)
 	}
-	t.Say("%s: unpacked into a file in %s to be read%s", name, dir, as)
-	if os.Remove(f.Name()) != nil { // a system that keeps the name of what is open
+	t.Say("%s: unpacked into a temporary file in %s%s", name, dir, as)
+	if os.Remove(f.Name()) != nil { // this system cannot remove an open file
 		return scratchFile{f}, nil
 	}
 	return f, nil

@@ -47,13 +47,13 @@ The envelope names its root key in a service; --kms local:FILE names one in a fi
 	return c
 }
 
-// unwrapResult is what unwrap --json prints.
+// unwrapResult is the output of unwrap --json.
 type unwrapResult struct {
 	Output        string   `json:"output"`
 	Bytes         int      `json:"bytes"`
 	KeyConvention string   `json:"key_convention"`
 	RootKey       string   `json:"root_key"`
-	Rotated       bool     `json:"rotated"` // the root key, since the key was wrapped
+	Rotated       bool     `json:"rotated"` // whether the root key was rotated after it wrapped the key
 	Warnings      []string `json:"warnings,omitempty"`
 }
 
@@ -81,10 +81,10 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 		switch {
 		case e.ImageUUID == "" || uuid == e.ImageUUID:
 		case e.Bound():
-			return rest.WithHint(fmt.Errorf("the key opens %s, but the envelope is of the image with UUID %s, not %s", o.image, e.ImageUUID, uuid),
+			return rest.WithHint(fmt.Errorf("the key opens %s, but the envelope is for the image with UUID %s, not %s", o.image, e.ImageUUID, uuid),
 				"name the envelope of this image; without --image the key is written all the same")
 		default:
-			t.Warn("the key opens %s, but the envelope is of the image with UUID %s, not %s", o.image, e.ImageUUID, uuid)
+			t.Warn("the key opens %s, but the envelope is for the image with UUID %s, not %s", o.image, e.ImageUUID, uuid)
 		}
 	}
 	if rotated {
@@ -93,10 +93,10 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 	return o.finish(dst, out, disk, e, root, rotated)
 }
 
-// fromToken gets the key out of a token of the image.
+// fromToken gets the key from a token of the image.
 func (o *unwrapFlags) fromToken(c *cobra.Command, dst string, out keyOutput) error {
 	if !o.root.given() {
-		return rest.WithHint(errors.New("no root key was named"), "name the one of the token with --kms URI, or an envelope with --envelope FILE")
+		return rest.WithHint(errors.New("no root key is given"), "name the one of the token with --kms URI, or an envelope with --envelope FILE")
 	}
 	in, err := openLUKS(c.Context(), o.global, o.image, 0, "", luks.OpenOptions{})
 	if err != nil {
@@ -115,7 +115,7 @@ func (o *unwrapFlags) fromToken(c *cobra.Command, dst string, out keyOutput) err
 	return o.finish(dst, out, k.key.Disk, k.Envelope, k.root, rotated)
 }
 
-// finish writes the key, and says so.
+// finish writes the key and prints the result.
 func (o *unwrapFlags) finish(dst string, out keyOutput, disk []byte, e *wrap.Envelope, root *wrap.RootKey, rotated bool) error {
 	if err := out.finish(disk); err != nil || out.stdout() {
 		return err

@@ -20,7 +20,7 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// uploadSuffix is what goes after the name of a file for that of the state of its upload.
+// uploadSuffix, after the name of a file, is the default name of the state of its upload.
 const uploadSuffix = ".upload.json"
 
 type uploadFlags struct {
@@ -42,21 +42,21 @@ func newUpload(g *global) *cobra.Command {
 		Use:   "upload FILE cos://REGION/BUCKET/OBJECT",
 		Short: "Upload an image to IBM Cloud Object Storage",
 		Long: `Upload sends FILE to Object Storage in parallel parts. The object appears when it is complete and its
-size and ETag match. Some buckets with encryption have ETags that are no MD5 sums; there upload compares
-the service's checksums, or reads the object again.
+size and ETag match. In some encrypted buckets an ETag is not an MD5 sum. For those, upload compares the
+service's checksums, or reads the object again.
 
 The bucket must be regional, because imports need that. Upload refuses a cross-region or single-site
 bucket, a file of more than 10 TB, and more than 10,000 parts, before it sends anything.
 
-How far it came is kept in FILE` + uploadSuffix + `. When an upload is interrupted the exit code is
-5, and the same command goes on where it stopped; --abort gives it up instead, so that the
-service keeps nothing of it. Before there is anything to go on with, and for a file that goes
-in one piece, an interruption is exit code 130, and other failures are 1. With - for FILE,
---abort gives up all unfinished uploads of the object, whoever began them: what an encrypt
-that was killed has left.
+The progress of the upload is in FILE` + uploadSuffix + `. If an upload is interrupted the exit code is 5, and
+the same command continues where it stopped. --abort removes it from the service instead. The exit code is
+130 if the upload is interrupted before the first part was saved, or if the file is sent in one piece. Other
+failures have exit code 1. With - for FILE, --abort removes all unfinished uploads of the object, including
+those of other programs and of an encrypt that was killed.
 
-With --envelope the envelope of the image is stored beside it, as OBJECT` + envelopeSuffix + `, if
-it goes with the image and the bucket is in the region of its root key. It holds no secret.` + cosHelp,
+With --envelope, upload stores the envelope of the image beside it, as OBJECT` + envelopeSuffix + `. The
+envelope must fit the image, and the bucket must be in the region of its root key. The envelope holds no
+secret.` + cosHelp,
 		Example: `  luksimg upload disk.raw cos://us-south/images/disk.raw
   luksimg upload --envelope disk.raw.envelope.json disk.raw cos://us-south/images/disk.raw
   luksimg upload --abort disk.raw cos://us-south/images/disk.raw
@@ -70,24 +70,24 @@ it goes with the image and the bucket is in the region of its root key. It holds
 	f.Lookup("part-size").DefValue = ""
 	f.IntVar(&o.jobs, "jobs", 0, "number of parts sent at a time (default: 4)")
 	f.BoolVar(&o.resume, "resume", true, "keep the parts of an interrupted upload, and continue it")
-	f.StringVar(&o.state, "state", "", "keep how far it came in this `FILE` (default: FILE"+uploadSuffix+")")
+	f.StringVar(&o.state, "state", "", "keep the progress in this `FILE` (default: FILE"+uploadSuffix+")")
 	f.BoolVar(&o.abort, "abort", false, "abort an interrupted upload")
-	f.BoolVar(&o.force, "force", false, "replace the object if it is there")
+	f.BoolVar(&o.force, "force", false, "replace the object if it exists")
 	o.progress.Add(c)
 	o.audit.add(c)
 	g.cloud.add(c, serviceCOS)
 	return c
 }
 
-// uploadResult is what upload --json prints.
+// uploadResult is the output of upload --json.
 type uploadResult struct {
 	Object   string   `json:"object"`
 	Size     int64    `json:"size"`
 	ETag     string   `json:"etag"`
-	Parts    int      `json:"parts"`              // 0 if it went in one piece
-	Resumed  int      `json:"resumed_parts"`      // that an earlier run had sent
-	Verified bool     `json:"verified"`           // what the service has, by more than its size
-	Envelope string   `json:"envelope,omitempty"` // its object
+	Parts    int      `json:"parts"`              // 0 if the file was sent in one piece
+	Resumed  int      `json:"resumed_parts"`      // parts that an earlier run had sent
+	Verified bool     `json:"verified"`           // whether more than the size was compared with the service's copy
+	Envelope string   `json:"envelope,omitempty"` // the object of the envelope
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -122,7 +122,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	}
 	goesOn := before != nil && o.resume
 	if goesOn {
-		o.Say("going on with the upload of %s", state)
+		o.Say("continuing the upload in %s", state)
 	}
 	if err := o.checkPlace(ctx, client, at, cos.PlaceOptions{KeyRegion: keyRegion, Replace: o.force || goesOn, Size: in.size, PartSize: o.partSize.N}); err != nil {
 		return err
@@ -149,39 +149,38 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 		return rest.WithHint(err, "the object may be a mix of both: upload it again with --force")
 	}
 	if !r.Verified {
-		o.Warn("%s: only its length was checked: the service tells nothing of what it stored, and this identity may not read it", at)
+		o.Warn("%s: only the length was checked: the service reports no checksum, and this identity may not read the object", at)
 	}
 	result := uploadResult{Object: at.String(), Size: r.Size, ETag: r.ETag, Parts: r.Parts, Resumed: r.Found, Verified: r.Verified, Warnings: o.Warnings}
 	if envelope != nil {
 		beside := at
 		beside.Key += envelopeSuffix
 		if _, err := client.Upload(ctx, beside, bytes.NewReader(envelope), int64(len(envelope)), cos.UploadOptions{}); err != nil {
-			return fmt.Errorf("the image was uploaded, its envelope not: %w", err)
+			return fmt.Errorf("the image was uploaded, but not its envelope: %w", err)
 		}
 		result.Envelope = beside.String()
 	}
 	return o.Result(result, talk.Line("%s: %s, ETag %s", at, term.Bytes(r.Size), r.ETag))
 }
 
-// abortResult is what upload --abort --json prints.
+// abortResult is the output of upload --abort --json.
 type abortResult struct {
 	Object  string `json:"object"`
 	Aborted int    `json:"aborted_uploads"`
 }
 
-// giveUp gives up an upload that was interrupted; with - for the name, all that anybody has
-// begun.
+// giveUp aborts an interrupted upload, or all unfinished uploads of the object if name is "-".
 func (o *uploadFlags) giveUp(ctx context.Context, client *cos.Client, at cos.Object, name string, state cos.StateFile) error {
 	if name == "-" {
 		n, err := client.AbortAll(ctx, at)
 		if err != nil {
 			return err
 		}
-		return o.Result(abortResult{at.String(), n}, talk.Line("%s: %s given up", at, term.Count(n, "upload was", "uploads were")))
+		return o.Result(abortResult{at.String(), n}, talk.Line("%s: %s aborted", at, term.Count(n, "upload", "uploads")))
 	}
 	b, err := state.Load()
 	if err == nil && b == nil {
-		err = rest.WithHint(fmt.Errorf("%s: there is no upload to give up", state), "--state names the file that tells of it")
+		err = rest.WithHint(fmt.Errorf("%s: no upload to abort", state), "--state names the file that tells of it")
 	}
 	if err == nil {
 		err = client.AbortUpload(ctx, state)
@@ -189,11 +188,10 @@ func (o *uploadFlags) giveUp(ctx context.Context, client *cos.Client, at cos.Obj
 	if err != nil {
 		return err
 	}
-	return o.Result(abortResult{at.String(), 1}, talk.Line("%s: the upload was given up", at))
+	return o.Result(abortResult{at.String(), 1}, talk.Line("%s: upload aborted", at))
 }
 
-// readEnvelope reads the envelope of the image, if there is one, and tells the region of its
-// root key.
+// readEnvelope reads the envelope of the image, if one is given, and returns the region of its root key.
 func (o *uploadFlags) readEnvelope(ctx context.Context, in *input) (text []byte, region string, err error) {
 	if o.envelope == "" {
 		return nil, "", nil
@@ -203,7 +201,7 @@ func (o *uploadFlags) readEnvelope(ctx context.Context, in *input) (text []byte,
 		return nil, "", err
 	}
 	if h, err := luks.Open(in.r, in.size, luks.OpenOptions{}); err == nil && e.ImageUUID != "" && h.UUID() != "" && h.UUID() != e.ImageUUID {
-		return nil, "", rest.WithHint(fmt.Errorf("%s is the envelope of the image with UUID %s, and %s has %s", o.envelope, e.ImageUUID, in.name, h.UUID()),
+		return nil, "", rest.WithHint(fmt.Errorf("%s is the envelope of the image with UUID %s, but %s has %s", o.envelope, e.ImageUUID, in.name, h.UUID()),
 			"name the envelope of this image")
 	}
 	var b bytes.Buffer
@@ -211,7 +209,7 @@ func (o *uploadFlags) readEnvelope(ctx context.Context, in *input) (text []byte,
 		return nil, "", err
 	}
 	if e.Convention == wrap.None || e.RootKeyCRN == "" {
-		return b.Bytes(), "", nil // for no cloud
+		return b.Bytes(), "", nil // not for a cloud
 	}
 	key, err := crn.ParseRootKey(e.RootKeyCRN)
 	return b.Bytes(), key.Region, err

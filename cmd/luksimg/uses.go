@@ -1,25 +1,24 @@
 package main
 
-// A use says what a verb does with what an argument or a flag names.
+// A use says what a verb does with the file that an argument or a flag names.
 type use int
 
 const (
-	reads   use = 1 << iota // a file, or an object
-	writes                  // a file that is new, or replaced as a whole
-	stream                  // it may be "-": standard input if it is read, else standard output
-	fd                      // the number of an open file
+	reads   use = 1 << iota // a file or an object
+	writes                  // a new file, or one that is replaced as a whole
+	stream                  // "-" is allowed: standard input or output
+	fd                      // the number of an open file descriptor
 	kms                     // local:FILE, or the files that pkcs11: names
-	inside                  // FILE:/PATH of a file in the image FILE
-	builtin                 // or the name of a policy that is built in
+	inside                  // FILE:/PATH, a file in the image FILE
+	builtin                 // a file, or the name of a built-in policy
 
 	noFile use = 0
 
-	// changes is for what is written in place, or is read and written anew.
+	// changes is for a file that is changed in place, or read and written again.
 	changes = reads | writes
 )
 
-// argUses are the uses of the arguments of all verbs that have any. The last one is that of
-// all further arguments.
+// argUses are the uses of the arguments of each verb that has any. The last one also applies to further arguments.
 var argUses = map[string][]use{
 	"audit":          {reads | stream},
 	"cat":            {reads | stream},
@@ -28,7 +27,7 @@ var argUses = map[string][]use{
 	"cp":             {reads | inside, writes | stream},
 	"decrypt":        {reads | stream, writes | stream},
 	"deploy":         {reads},
-	"download":       {reads, writes | stream}, // "-" is refused with a word on cat
+	"download":       {reads, writes | stream}, // the verb refuses "-" and suggests cat
 	"encrypt":        {reads | stream, writes | stream},
 	"export":         {noFile, noFile},
 	"header backup":  {reads | stream, writes | stream},
@@ -47,14 +46,14 @@ var argUses = map[string][]use{
 	"key test":       {reads | stream},
 	"keygen":         {writes | stream},
 	"ls":             {reads | stream, noFile},
-	"man":            {noFile}, // a folder; nothing is read
+	"man":            {noFile}, // a folder, from which nothing is read
 	"measure":        {reads | stream},
 	"order":          {noFile},
 	"reencrypt":      {reads | stream, writes},
 	"rewrap":         {changes},
 	"rootkey create": {noFile},
 	"rootkey import": {noFile},
-	"serve":          {reads | stream}, // with --rw it is locked
+	"serve":          {reads | stream}, // --rw locks it
 	"shard abort":    {changes},
 	"shard finish":   {reads | stream},
 	"shard plan":     {reads, writes, writes},
@@ -65,12 +64,12 @@ var argUses = map[string][]use{
 	"token list":     {reads | stream},
 	"token remove":   {changes},
 	"unwrap":         {writes | stream},
-	"upload":         {reads | stream, noFile}, // "-" is for --abort
+	"upload":         {reads | stream, noFile}, // "-" only with --abort
 	"verify":         {reads | stream, reads | stream},
 }
 
-// flagUses are the uses of all flags that name files. What a flag is for one verb alone
-// has the verb before its name.
+// flagUses are the uses of all flags that name files. The verb precedes the name of a flag if the use is specific to
+// that verb.
 var flagUses = map[string]use{
 	"add-key-file":           reads | stream,
 	"audit-log":              writes,

@@ -46,14 +46,14 @@ on the disk and exits with code 3.`,
 	return c
 }
 
-// verifyResult is what verify --json prints. Mismatch is the first offset that differs.
+// verifyResult is the output of verify --json. Mismatch is the first offset that differs.
 type verifyResult struct {
 	Equal      bool     `json:"equal"`
 	Mismatch   *int64   `json:"mismatch,omitempty"`
 	SourceSize int64    `json:"source_size"`
 	VolumeSize int64    `json:"volume_size"`
 	UUID       string   `json:"uuid,omitempty"`
-	SourceSum  string   `json:"source_checksum,omitempty"` // of the file SRC, as it was published: "sha256:..."
+	SourceSum  string   `json:"source_checksum,omitempty"` // of the published file SRC: "sha256:..."
 	Warnings   []string `json:"warnings,omitempty"`
 }
 
@@ -63,7 +63,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 		return err
 	}
 	o.encrypted.unpack = o.source.unpack
-	o.encrypted.unpack.member, o.encrypted.unpack.ociImage = "", "" // of SRC
+	o.encrypted.unpack.member, o.encrypted.unpack.ociImage = "", "" // these flags are for SRC
 	s, err := o.source.open(c, o.global, src)
 	if errors.Is(err, luksimg.ErrEncrypted) && !o.source.unlock.key.Given() {
 		return rest.WithHint(err, "the order is SRC ENCRYPTED; if SRC is encrypted too, give its key with --source-key-file")
@@ -80,7 +80,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	defer in.close()
 	v := in.img
 	if !v.Encrypted {
-		return rest.WithHint(in.wrap(fmt.Errorf("not encrypted, but a plain %s image", v.Format)), "the order is SRC ENCRYPTED; luksimg inspect FILE tells what it is")
+		return rest.WithHint(in.wrap(fmt.Errorf("a %s image that is not encrypted", v.Format)), "the order is SRC ENCRYPTED; luksimg inspect FILE tells what it is")
 	}
 	p, err := o.progress.Start(t, "verify", v.Size())
 	if err != nil {
@@ -107,7 +107,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 		}
 	}
 	if r.Mismatch != nil && *r.Mismatch >= img.Size() {
-		return rest.WithHint(fmt.Errorf("%s holds all %d bytes of %s, and is longer: %w", encrypted, img.Size(), src, err),
+		return rest.WithHint(fmt.Errorf("%s holds all %d bytes of %s, but is longer: %w", encrypted, img.Size(), src, err),
 			"an image on a device that is longer than it ends where its disk ends; what is behind it there is not its own")
 	}
 	if err != nil {

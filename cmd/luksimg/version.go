@@ -13,10 +13,10 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// version and commit are set by the linker in a release; otherwise the build says what they are.
+// version and commit are set by the linker in a release. Otherwise readVersion takes them from the build information.
 var version, commit string
 
-// versionResult is what version --json prints.
+// versionResult is the output of version --json.
 type versionResult struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit,omitempty"`
@@ -24,15 +24,16 @@ type versionResult struct {
 	OS      string `json:"os"`
 	Arch    string `json:"arch"`
 
-	// FIPS140 is Go's FIPS 140-3 mode, "off", "on" or "only", and the version of its module.
+	// FIPS140 is Go's FIPS 140-3 mode: "off", "on" or "only". FIPS140Module is the version of Go's cryptographic
+	// module.
 	FIPS140       string `json:"fips140"`
 	FIPS140Module string `json:"fips140_module"`
 
-	// XTS are the implementations of AES-XTS that this CPU has. The first is used.
+	// XTS are the AES-XTS implementations that this CPU supports. luksimg uses the first.
 	XTS []string `json:"xts"`
 }
 
-// readVersion asks the build what it is.
+// readVersion returns the version from the linker or the build information.
 func readVersion() versionResult {
 	r := versionResult{Version: version, Commit: commit, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, XTS: xts.Implementations()}
 	r.FIPS140, r.FIPS140Module = "off", fips140.Version()

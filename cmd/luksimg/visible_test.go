@@ -17,11 +17,11 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 )
 
-// hostile is text that a terminal would act on: a title and a color, a bell, C1, and a mark
-// that turns the direction of what follows.
+// hostile is text that would control a terminal: a title, a color, a bell, C1 codes, and a mark that reverses the
+// direction of text.
 const hostile = "\x1b]0;x\a\x1b[31m\u009b2J\u202e\nluksimg: error: no"
 
-// shows runs the command and fails if it writes anything that is not to be shown as it is.
+// shows runs the command and fails if it prints control characters.
 func shows(t *testing.T, line ...string) (stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
@@ -44,8 +44,7 @@ func shows(t *testing.T, line ...string) (stdout, stderr string) {
 	return out.String(), err.String()
 }
 
-// evilLUKS2 is a LUKS2 image with hostile text in a field of its JSON, and in those of its
-// binary headers.
+// evilLUKS2 returns a LUKS2 image with hostile text in a field of its JSON, and in the fields of its binary headers.
 func evilLUKS2(t *testing.T, good []byte, change func(j map[string]any)) []byte {
 	t.Helper()
 	b := bytes.Clone(good)
@@ -61,7 +60,7 @@ func evilLUKS2(t *testing.T, good []byte, change func(j map[string]any)) []byte 
 	}
 	for at := range []int{0, 1} {
 		h := b[at*size : (at+1)*size]
-		for field, n := range map[int]int{24: 48, 208: 48} { // label, subsystem
+		for field, n := range map[int]int{24: 48, 208: 48} { // label and subsystem
 			clear(h[field : field+n])
 			copy(h[field:field+n-1], "x\xff"+hostile)
 		}
@@ -132,8 +131,8 @@ func TestEscapesOfLUKS2(t *testing.T) {
 	}
 }
 
-// TestEscapesOfLUKS1 puts hostile text in each text field of the header (LUKS1 On-Disk Format
-// Specification 1.2.3, figure 1).
+// TestEscapesOfLUKS1 puts hostile text in each text field of the header (LUKS1 On-Disk Format Specification 1.2.3,
+// figure 1).
 func TestEscapesOfLUKS1(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write := func(name string, b []byte) {
@@ -167,7 +166,7 @@ func TestEscapesOfLUKS1(t *testing.T) {
 	}
 }
 
-// TestEscapesOfAudit puts hostile text in the place of each text of an event.
+// TestEscapesOfAudit puts hostile text in each text of an event.
 func TestEscapesOfAudit(t *testing.T) {
 	all, err := filepath.Glob("../../ibm/audit/testdata/*")
 	if err != nil || len(all) < 5 {
@@ -199,8 +198,8 @@ func TestEscapesOfAudit(t *testing.T) {
 	}
 }
 
-// TestEscapesOfFormats puts hostile text in the place of each text in the headers of images
-// of all formats: names, versions, descriptors, partitions, filesystems.
+// TestEscapesOfFormats puts hostile text in each text in the headers of images of all formats: names, versions,
+// descriptors, partitions, filesystems.
 func TestEscapesOfFormats(t *testing.T) {
 	var all []string
 	for _, pattern := range []string{"../../testdata/vhd/*.gz", "../../testdata/qcow/*.gz", "../../testdata/vhdx/*.gz", "../../testdata/vdi/*.gz", "../../testdata/vmdk/*.gz", "../../testdata/contents/*.gz"} {
@@ -238,8 +237,7 @@ func TestEscapesOfFormats(t *testing.T) {
 	}
 }
 
-// texts finds where there is text in the first and the last bytes of a file: the first runs
-// of letters in each.
+// texts returns the ranges of text in the first and last bytes of a file: the first runs of letters in each.
 func texts(b []byte) (all [][2]int) {
 	const look, most = 1 << 20, 20
 	run := func(from, to int) {
@@ -249,7 +247,7 @@ func texts(b []byte) (all [][2]int) {
 				continue
 			}
 			if i-start >= 6 {
-				all = append(all, [2]int{start + 3, i}) // what begins like the right thing
+				all = append(all, [2]int{start + 3, i}) // keeps the start of a valid text
 				found++
 			}
 			start = i + 1
@@ -262,7 +260,7 @@ func texts(b []byte) (all [][2]int) {
 	return all
 }
 
-// TestEscapesOfNames: the names of files are not ours either.
+// TestEscapesOfNames uses hostile names of files.
 func TestEscapesOfNames(t *testing.T) {
 	t.Chdir(t.TempDir())
 	name := "x\x1b[31m\a\u202ename"
@@ -280,7 +278,7 @@ func TestEscapesOfNames(t *testing.T) {
 	}
 }
 
-// TestLinesOfNames has names with a line feed in what the verbs say and in their results.
+// TestLinesOfNames uses names with a line feed in the messages and results of the verbs.
 func TestLinesOfNames(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const key, disk, x, y = "key\nluksimg: error: no", "disk\nluksimg: error: no", "x\nluksimg: error: no", "y\nluksimg: error: no"
@@ -311,7 +309,7 @@ func TestLinesOfNames(t *testing.T) {
 	shows(t, "--json", "inspect", x)
 }
 
-// TestEscapesOfFiles has hostile names of files, and targets of links, in the image.
+// TestEscapesOfFiles uses hostile names of files and targets of links in the image.
 func TestEscapesOfFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	put := func(b []byte, old string) []byte {

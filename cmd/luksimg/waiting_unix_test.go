@@ -14,8 +14,8 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/exit"
 )
 
-// TestWaitingForInput ends runs that wait for standard input, or for a pipe that nobody
-// writes to, as the first signal does: they end at once, and leave nothing.
+// TestWaitingForInput sends a signal to runs that wait for standard input or for a pipe without a writer. They must
+// end at once and leave no files.
 func TestWaitingForInput(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"key", "disk"} {

@@ -16,13 +16,13 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// A wdekToken is a token of the type luksimg-wdek in a header.
+// A wdekToken is a token of type luksimg-wdek in a header.
 type wdekToken struct {
 	wrap.Token
 	number int
 }
 
-// A tokenError is what is wrong with a token of an image, or with what should open it.
+// A tokenError is an error about a token in an image, or about the key that opens it.
 type tokenError struct {
 	number int
 	err    error
@@ -31,8 +31,7 @@ type tokenError struct {
 func (e *tokenError) Error() string { return fmt.Sprintf("token %d: %v", e.number, e.err) }
 func (e *tokenError) Unwrap() error { return e.err }
 
-// wdekTokens returns the tokens of the header that hold a wrapped key, and in err what is wrong with
-// the others.
+// wdekTokens returns the valid tokens of the header that hold a wrapped key. err joins what is wrong with the others.
 func wdekTokens(h *luks.Header) (all []wdekToken, err error) {
 	for _, t := range h.Tokens() {
 		if t.Type != wrap.TokenType {
@@ -51,7 +50,7 @@ func wdekTokens(h *luks.Header) (all []wdekToken, err error) {
 	return all, err
 }
 
-// An openedToken is a token whose key the root key has turned back, and the key slot that it opens.
+// An openedToken is a token with its unwrapped key and the key slot that the key opens.
 type openedToken struct {
 	wdekToken
 	root *wrap.RootKey
@@ -65,9 +64,9 @@ func (t *openedToken) clear() {
 	clear(t.slot.volumeKey)
 }
 
-// openToken has the root key that the flags name open a token of the header, and with it a key slot,
-// which is only if it is not AnySlot. The caller clears the result. No service is asked unless the
-// token is of this image, and of that root key.
+// openToken opens a token of the header with the root key that the flags name, and a key slot with the token's key.
+// If only is not AnySlot it tries that key slot alone. It contacts no service unless a token is for this image and
+// that root key. The caller clears the result.
 func (o *rootKeyFlags) openToken(ctx context.Context, h *luks.Header, only int) (*openedToken, error) {
 	if _, err := o.uri(); err != nil {
 		return nil, err
@@ -100,7 +99,7 @@ func (o *rootKeyFlags) tryToken(ctx context.Context, h *luks.Header, t wdekToken
 	}
 	switch {
 	case len(t.Keyslots) == 0:
-		return nil, rest.WithHint(fmt.Errorf("it is for no key slot any more: %w", luks.ErrNoSlot), "re-create it with luksimg wrap --token IMAGE and the key of the image")
+		return nil, rest.WithHint(fmt.Errorf("its key slots were removed: %w", luks.ErrNoSlot), "re-create it with luksimg wrap --token IMAGE and the key of the image")
 	case len(slots) == 0:
 		return nil, fmt.Errorf("it is for key slots %v: %w: %d", t.Keyslots, luks.ErrNoSlot, only)
 	}
@@ -125,7 +124,7 @@ func (o *rootKeyFlags) tryToken(ctx context.Context, h *luks.Header, t wdekToken
 	return nil, err
 }
 
-// byToken is unlock by a token of the header.
+// byToken is unlock by a luksimg-wdek token of the header.
 func (o *unlockFlags) byToken(ctx context.Context, g *global, name string, h *luks.Header, use func(openedSlot) error) error {
 	only := luks.AnySlot
 	if o.oneSlot() {
@@ -136,12 +135,12 @@ func (o *unlockFlags) byToken(ctx context.Context, g *global, name string, h *lu
 		return err
 	}
 	defer t.clear()
-	g.Say("%s: opened by %s, which token %d names", name, t.root, t.number)
+	g.Say("%s: opened with %s, the root key of token %d", name, t.root, t.number)
 	return use(t.slot)
 }
 
-// seal has a root key wrap the passphrase of a key slot, and returns the token for it. What could not
-// be checked is told.
+// seal has a root key wrap the passphrase of a key slot and returns the token. It warns if it cannot check the
+// wrapped key.
 func (g *global) seal(ctx context.Context, root *wrap.RootKey, passphrase []byte, o wrap.SealOptions, slot int) (wrap.Token, error) {
 	o.RootKeyCRN, o.KMS, o.Created, o.Tool, o.Unwrapper = root.CRN, root.KMS, now(), toolName(), root
 	e, checked, err := wrap.Seal(ctx, root, passphrase, o)
@@ -149,14 +148,14 @@ func (g *global) seal(ctx context.Context, root *wrap.RootKey, passphrase []byte
 		return wrap.Token{}, err
 	}
 	if checked {
-		g.Say("wrapped by %s, and unwrapped again: it is the same key", root)
+		g.Say("wrapped by %s, and checked: it unwraps to the same key", root)
 	} else {
-		g.Warn("wrapped by %s, whom this identity may not ask to unwrap, so that it was not checked", root)
+		g.Warn("wrapped by %s; this identity may not unwrap, so the wrapped key was not checked", root)
 	}
 	return wrap.Token{Envelope: e, Keyslots: []int{slot}}, nil
 }
 
-// sealInto has a root key wrap the passphrase of an image that is to be made, into a token of it.
+// sealInto has a root key wrap the passphrase of a new image into one of its tokens.
 func (g *global) sealInto(ctx context.Context, root *wrap.RootKey, passphrase []byte, o *luks.Options) error {
 	if o.UUID == "" {
 		o.UUID = uuid.NewString()
@@ -170,8 +169,8 @@ func (g *global) sealInto(ctx context.Context, root *wrap.RootKey, passphrase []
 	return err
 }
 
-// putToken puts a token into a header: in the place of the one that the same root key has for the
-// same key slot, or for none, or else under a number that is free. It returns the number.
+// putToken stores a token in a header and returns its number. It replaces a token of the same root key for the same
+// key slot, or for no key slot. Otherwise it uses a free number.
 func putToken(e *luks.Editor, t wrap.Token) (int, error) {
 	text, err := t.JSON()
 	if err != nil {
@@ -187,14 +186,14 @@ func putToken(e *luks.Editor, t wrap.Token) (int, error) {
 	return e.AddToken(text, luks.AnyToken)
 }
 
-// A tokenPlace is the header that a token goes to, locked, and the key slot that it is for.
+// A tokenPlace is the locked header for a token, and the token's key slot.
 type tokenPlace struct {
 	in   *input
 	e    *luks.Editor
 	slot int
 }
 
-// placeFor opens the image, or LUKS in a partition of it, to change its tokens.
+// placeFor opens an image, or LUKS in a partition of it, to change its tokens.
 func (g *global) placeFor(ctx context.Context, name string, n flags.Partition) (*tokenPlace, error) {
 	in, f, err := g.lock(ctx, name, n)
 	if err != nil {
@@ -228,7 +227,7 @@ func (p *tokenPlace) take(ctx context.Context, c wrap.Convention, material []byt
 	return p.e.Header().UUID(), nil
 }
 
-// warnStale tells of tokens that are for the key that a key slot had.
+// warnStale warns of tokens for the previous key of a key slot.
 func (g *global) warnStale(h *luks.Header, name string, slot int) {
 	for _, t := range h.Tokens() {
 		switch {
@@ -236,17 +235,17 @@ func (g *global) warnStale(h *luks.Header, name string, slot int) {
 		case t.Type == wrap.TokenType:
 			g.Warn("token %d holds the key that key slot %d had: re-create it with luksimg wrap --token %s", t.Number, slot, name)
 		case t.Type == clevis.TokenType || strings.HasPrefix(t.Type, "systemd-"):
-			g.Warn("token %d, %q, is for the key that key slot %d had, and does not open it any more", t.Number, t.Type, slot)
+			g.Warn("token %d, %q, is for the previous key of key slot %d, and no longer opens it", t.Number, t.Type, slot)
 		}
 	}
 }
 
-// warnUseless tells of tokens that are for no key slot any more.
+// warnUseless warns of tokens whose key slots were removed.
 func (g *global) warnUseless(h *luks.Header) {
 	for _, t := range h.Tokens() {
 		known := t.Type == wrap.TokenType || t.Type == clevis.TokenType || strings.HasPrefix(t.Type, "systemd-")
 		if known && len(t.Keyslots) == 0 {
-			g.Warn("token %d is for no key slot any more: luksimg token remove --token-id %d removes it", t.Number, t.Number)
+			g.Warn("token %d opens no key slot: luksimg token remove --token-id %d removes it", t.Number, t.Number)
 		}
 	}
 }

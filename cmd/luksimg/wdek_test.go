@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// done runs the command to its good end, and returns what it printed.
+// done runs the command, which must succeed, and returns its output.
 func done(t *testing.T, args ...string) string {
 	t.Helper()
 	code, out := runIn(t.Context(), args...)
@@ -22,8 +22,7 @@ func done(t *testing.T, args ...string) string {
 	return out
 }
 
-// TestWDEKCryptsetup has cryptsetup show the token with the wrapped key, keep it, export, remove and
-// import it.
+// TestWDEKCryptsetup has cryptsetup show, keep, export, remove and import the token with the wrapped key.
 func TestWDEKCryptsetup(t *testing.T) {
 	need.Judge(t, "cryptsetup")
 	dir := t.TempDir()
@@ -77,13 +76,13 @@ func TestWDEKCryptsetup(t *testing.T) {
 	done(t, "header", "restore", at("image"), at("header"))
 	opens("its header was restored")
 
-	// What cryptsetup does with the key slot it does with the token.
+	// If cryptsetup removes the key slot, the token no longer opens the image.
 	cryptsetup("luksKillSlot", "--key-file", "b", "image", "0")
 	if code, out := runIn(t.Context(), "key", "test", "--kms", kms, at("image")); code != exit.Failure || !strings.Contains(out, "no such key slot") {
 		t.Errorf("without its key slot: %d\n%s", code, out)
 	}
 	done(t, "wrap", "-q", "--kms", kms, "--key-file", at("b"), "--token", at("image"))
-	opens("wrapped anew")
+	opens("rewrapped")
 	if dump := cryptsetup("luksDump", "image"); strings.Count(dump, "luksimg-wdek") != 1 || !strings.Contains(dump, "Keyslot:    1") {
 		t.Errorf("luksDump:\n%s", dump)
 	}

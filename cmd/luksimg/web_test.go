@@ -18,8 +18,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestWeb runs the scripts that read from a web server. It has the files of the script, and its
-// certificate is one that $SSL_CERT_FILE names.
+// TestWeb runs the scripts that read from a web server. It serves the files of the script. $SSL_CERT_FILE names its
+// certificate.
 func TestWeb(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/web", Cmds: scriptCommands, Setup: func(e *testscript.Env) error {
 		w := &webServer{dir: http.Dir(e.WorkDir)}
@@ -33,11 +33,11 @@ func TestWeb(t *testing.T) {
 	}})
 }
 
-// A webServer has the files of a folder. The first element of a path says how it serves them.
+// A webServer serves the files of a folder. The first element of a path selects the behavior.
 type webServer struct {
 	dir    http.FileSystem
 	count  atomic.Int64
-	served atomic.Int64 // times that byte 1000 was served to be fickle
+	served atomic.Int64 // number of times that "fickle" served byte 1000
 }
 
 func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +61,7 @@ func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from); n == 1 && 10_000_000 <= from && from < 20_000_000 {
 			w.Header().Set("Etag", `"another"`)
 		}
-	case "fickle": // byte 1000 is another one from the second time on, and the ETag is as it was
+	case "fickle": // byte 1000 differs from the second time on, but the ETag does not
 		var from, to int
 		if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n == 2 && from <= 1000 && 1000 <= to && s.served.Add(1) > 1 {
 			w = &flipping{w, 1000 - from}
@@ -94,7 +94,7 @@ func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, name, fi.ModTime(), f)
 }
 
-// suffix is what a script has put in a file beside another one: the end of the ETag.
+// suffix returns the content of a file that a script wrote beside another one: the end of the ETag.
 func (s *webServer) suffix(name string) string {
 	f, err := s.dir.Open(name + ".etag")
 	if err != nil {

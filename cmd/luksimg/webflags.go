@@ -11,21 +11,21 @@ import (
 	"github.com/luksimg/luksimg/image/web"
 )
 
-// webFlags say how to read what is named by an https:// address.
+// webFlags say how to read a file on a web server.
 type webFlags struct {
 	allowHTTP bool
 }
 
 func (o *webFlags) add(c *cobra.Command) {
-	c.Flags().BoolVar(&o.allowHTTP, "allow-http", false, "read http:// addresses of other machines too, without TLS: anyone on the way can change the data")
+	c.Flags().BoolVar(&o.allowHTTP, "allow-http", false, "read http:// addresses of other machines too, without TLS: anyone on the network path can change the data")
 }
 
-// open opens the file at an address.
+// open opens the file at a URL.
 func (o *webFlags) open(ctx context.Context, name string) (*web.File, error) {
 	return web.Open(ctx, name, web.Options{AllowHTTP: o.allowHTTP, Proxy: http.ProxyFromEnvironment})
 }
 
-// openWeb opens the file at an address as an input, which needs ranges.
+// openWeb opens the file at a URL as an input. The server must support range requests.
 func openWeb(ctx context.Context, g *global, name string) (*input, error) {
 	f, err := g.web.open(ctx, name)
 	if err != nil {
@@ -41,17 +41,17 @@ func openWeb(ctx context.Context, g *global, name string) (*input, error) {
 	return in, nil
 }
 
-// warnVersion warns of a file that could change without being noticed.
+// warnVersion warns of a file whose changes luksimg could not detect.
 func (g *global) warnVersion(f *web.File) {
 	if f.Version() == (web.Version{}) {
-		g.Warn("%s: the server does not tell which version of the file it sends (no ETag, no Last-Modified): that it changes while it is read may not be noticed", f.Name())
+		g.Warn("%s: the server sends neither ETag nor Last-Modified, so luksimg may not detect a change of the file while it is read", f.Name())
 	}
 }
 
-// isRemote tells whether the name of a file is that of an object, or an address.
+// isRemote reports whether a name is a cos:// URI or a URL.
 func isRemote(name string) bool { return isCOS(name) || web.Is(name) }
 
-// shown is the name of a file for messages and records: of an address without what may be secret.
+// shown returns a name for messages and records. It removes credentials from a URL.
 func shown(name string) string {
 	if web.Is(name) {
 		return web.Redacted(name)
@@ -59,11 +59,11 @@ func shown(name string) string {
 	return name
 }
 
-// isRedacted tells whether a name is an address without its query, as shown returns it.
+// isRedacted reports whether a name is a URL without its query, as shown returns it.
 func isRedacted(name string) bool { return web.Is(name) && strings.HasSuffix(name, "?...") }
 
-// cutAddress cuts an address from the path of a file in the image there. The last colon in front of a slash
-// is the one, as addresses have some of their own.
+// cutAddress splits URL:/PATH into the URL of an image and the path of a file in it. It splits at the last ":/",
+// because a URL can contain others.
 func cutAddress(arg string) (address, path string) {
 	for end := len(arg); ; {
 		i := strings.LastIndex(arg[:end], ":/")

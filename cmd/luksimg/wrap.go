@@ -41,7 +41,7 @@ image, which then opens by --kms alone; a token of the same root key is replaced
 --kms local:FILE names a root key in a file, which luksimg keygen --kms local:FILE makes. Other services are
 described below.
 
-The key is given as to encrypt. --profile says what the cloud makes of it: classic-luks wraps the base64
+The flags for the key are those of encrypt. --profile says what the cloud makes of it: classic-luks wraps the base64
 text as it is, classic-vhd the 32 or 64 bytes, vpc-qcow2 the text of the passphrase. If the identity may
 unwrap, wrap unwraps the key again and compares. With --image it also tries the key on the image.` + keyServiceHelp + cloudHelp,
 		Example: `  luksimg wrap --kms local:root.key --key-file dek.b64 --envelope disk.envelope.json
@@ -61,7 +61,7 @@ unwrap, wrap unwraps the key again and compares. With --image it also tries the 
 	f.StringVar(&o.image, "image", "", "the encrypted image, a `FILE` or cos://; the key must open it, and the envelope gets its UUID")
 	f.StringVar(&o.token, "token", "", "put the wrapped key into a token of this LUKS2 image, a `FILE`, which the key must open")
 	o.part.Add(c, "the image of --token")
-	f.BoolVar(&o.force, "force", false, "replace the envelope if it is there")
+	f.BoolVar(&o.force, "force", false, "replace the envelope if it exists")
 	o.audit.add(c)
 	return c
 }
@@ -72,7 +72,7 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 		return err
 	}
 	if o.part != 0 && o.token == "" {
-		return errors.New("--partition is for --token")
+		return errors.New("--partition needs --token")
 	}
 	convention, err := wrap.ParseConvention(o.profile)
 	if err != nil {
@@ -82,7 +82,7 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	var out *output.File // tried before the person is asked for a passphrase
+	var out *output.File // created before asking for a passphrase
 	if o.envelope != "" {
 		if out, err = output.Create(o.envelope, 0o666, o.force); err != nil {
 			return err
@@ -129,9 +129,9 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 		return err
 	}
 	if checked {
-		t.Say("wrapped by %s, and unwrapped again: it is the same key", root)
+		t.Say("wrapped by %s, and checked: it unwraps to the same key", root)
 	} else {
-		t.Say("wrapped by %s; this identity may not unwrap, so that it was not checked", root)
+		t.Say("wrapped by %s; this identity may not unwrap, so the wrapped key was not checked", root)
 	}
 	if at != nil {
 		n, err := putToken(at.e, wrap.Token{Envelope: e, Keyslots: []int{at.slot}})
@@ -148,17 +148,17 @@ func (o *wrapFlags) run(c *cobra.Command) error {
 	return printEnvelope(t, e)
 }
 
-// envelope prints a wrapped key, or with --json its envelope.
+// printEnvelope prints a wrapped key, or with --json its envelope.
 func printEnvelope(t *talk.Talk, e *wrap.Envelope) error {
 	if t.AsJSON {
 		return t.JSON(e.Write)
 	}
-	t.Say("the wrapped key, which is no secret:")
+	t.Say("the wrapped key, which is not secret:")
 	return t.Result(nil, e.WDEK)
 }
 
-// now is the time that is written to files.
+// now returns the time to write into files.
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 
-// toolName is what files have as that which made them.
+// toolName returns the name and version of luksimg to write into files.
 func toolName() string { return "luksimg " + readVersion().Version }

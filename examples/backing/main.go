@@ -1,5 +1,5 @@
-// Backing encrypts a qcow2 image that has a backing file in its folder: the disk that both
-// make together becomes one LUKS image.
+// Backing encrypts a qcow2 image that has a backing file in its folder. The disk of both files becomes one LUKS
+// image.
 //
 //	backing overlay.qcow2 disk.luks passphrase-file
 package main

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/qcow"
 )
 
-// TestEncrypt encrypts an overlay over a raw disk, and reads what became of it.
+// TestEncrypt encrypts an overlay on a raw disk, and compares the result.
 func TestEncrypt(t *testing.T) {
 	dir, key := t.TempDir(), []byte("a passphrase")
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -29,7 +29,7 @@ func TestEncrypt(t *testing.T) {
 	if _, err := qcow.Create(t.Context(), f, empty, qcow.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	name := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, 1<<10), 8) // where it is, and its length
+	name := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, 1<<10), 8) // offset and length
 	if _, err := f.WriteAt(name, 8); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +57,6 @@ func TestEncrypt(t *testing.T) {
 		t.Errorf("%d bytes that differ from the disk, %v", len(b), err)
 	}
 	if err := encrypt(t.Context(), f.Name(), at("disk.luks"), key); !os.IsExist(err) {
-		t.Errorf("the image was written over: %v", err)
+		t.Errorf("the existing image was overwritten: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-// Deploy brings a disk to a server in the sandbox, which plays IBM Cloud on this machine:
+// Deploy brings a disk to a server in the sandbox, which simulates IBM Cloud on this machine:
 //
 //	deploy disk.raw
 package main

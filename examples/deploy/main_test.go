@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestMain runs the program for TestDeploy in a process of its own.
+// TestMain runs the program itself for TestDeploy, in another process.
 func TestMain(m *testing.M) {
 	if os.Getenv("EXAMPLE") == "1" {
 		main()

@@ -1,5 +1,5 @@
-// Put encrypts a disk image and sends it to a web server with one PUT request, without a copy on
-// the disk. The request has a Content-Length: the length of a LUKS image is known beforehand.
+// Put encrypts a disk image and sends it to a web server with one PUT request, without a copy on disk. The request
+// has a Content-Length, because the length of a LUKS image is known in advance.
 //
 //	put disk.qcow2 https://example.com/images/disk.luks passphrase-file
 package main
@@ -49,7 +49,7 @@ func put(ctx context.Context, c *http.Client, src, url string, key []byte) error
 		return err
 	}
 
-	// The image goes through a pipe from Encrypt to the request. If either fails, so does the other.
+	// A pipe connects Encrypt to the request. If either end fails, so does the other.
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {

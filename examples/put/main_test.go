@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg"
 )
 
-// TestPut sends a disk to a server, and opens what arrived there.
+// TestPut sends a disk to a server and opens the received image.
 func TestPut(t *testing.T) {
 	disk, key := bytes.Repeat([]byte("the disk"), 1<<16), []byte("a passphrase")
 	name := filepath.Join(t.TempDir(), "disk.raw")
@@ -46,10 +46,10 @@ func TestPut(t *testing.T) {
 
 	status = http.StatusForbidden
 	if err := put(t.Context(), server.Client(), name, server.URL, key); err == nil {
-		t.Error("a refused request was no error")
+		t.Error("no error for a refused request")
 	}
 	server.Close()
 	if err := put(t.Context(), server.Client(), name, server.URL, key); err == nil {
-		t.Error("no server was no error")
+		t.Error("no error without a server")
 	}
 }

@@ -1,6 +1,5 @@
-// Qcow copies the disk in a qcow2 image to a raw file. It shows how a program that runs virtual
-// machines reads qcow2 with this library: the map of the image tells which parts hold data, so
-// that the rest becomes holes.
+// Qcow copies the disk in a qcow2 image to a raw file. It shows how a program that runs virtual machines can read
+// qcow2 with this library. The map of the image tells which parts hold data. The other parts become holes.
 //
 //	qcow disk.qcow2 disk.raw
 package main
@@ -35,7 +34,7 @@ func convert(ctx context.Context, src, dst string) (err error) {
 	if err != nil {
 		return err
 	}
-	// Without Options.Resolve an image that needs a backing file is refused.
+	// Without Options.Resolve, Open refuses an image that needs a backing file.
 	disk, err := qcow.Open(ctx, f, fi.Size(), qcow.Options{})
 	if err != nil {
 		return err

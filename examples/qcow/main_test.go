@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/qcow"
 )
 
-// TestConvert copies the disk of a compressed image, which has holes.
+// TestConvert copies the disk of a compressed image with holes.
 func TestConvert(t *testing.T) {
 	dir := t.TempDir()
 	src, dst := filepath.Join(dir, "disk.qcow2"), filepath.Join(dir, "disk.raw")
@@ -30,6 +30,6 @@ func TestConvert(t *testing.T) {
 		t.Errorf("%d bytes that differ from the disk, %v", len(got), err)
 	}
 	if err := convert(t.Context(), src, dst); !os.IsExist(err) {
-		t.Errorf("a file was written over: %v", err)
+		t.Errorf("an existing file was overwritten: %v", err)
 	}
 }

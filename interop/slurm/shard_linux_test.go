@@ -211,7 +211,7 @@ func TestObject(t *testing.T) {
 	if got := s.states(); got != "done 3/3, done 3/3, done 3/3, waiting 0/3" {
 		t.Errorf("shards: %s", got)
 	}
-	if _, err := s.try("luksimg", "shard", "finish", "web.job"); err == nil || !strings.Contains(err.Error(), "exit status 5") || !strings.Contains(err.Error(), "1 of 4 shards is not there: 3") {
+	if _, err := s.try("luksimg", "shard", "finish", "web.job"); err == nil || !strings.Contains(err.Error(), "exit status 5") || !strings.Contains(err.Error(), "1 of 4 shards is missing: 3") {
 		t.Errorf("finish without a shard: %v", err)
 	}
 	s.run("scontrol", "release", array+"_3")
@@ -221,7 +221,7 @@ func TestObject(t *testing.T) {
 	// Later still.
 	late := s.submit("--array=0", filepath.Join(s.scripts, "shard.sbatch"), "web.job", "dek.b64")
 	s.await(late+"_0", "COMPLETED")
-	if out := s.outputs("slurm-" + late + "_0.out"); !strings.Contains(out, "nothing to do") {
+	if out := s.outputs("slurm-" + late + "_0.out"); !strings.Contains(out, "already finished") {
 		t.Errorf("a task after the end says %s", out)
 	}
 	s.onlyObjects("disk.luks")
@@ -286,7 +286,7 @@ func TestFile(t *testing.T) {
 	s.store.hold(nil)
 	again, last := s.submitAll("cos://us-south/images/disk.raw", "shared/disk.luks")
 	s.await(last, "COMPLETED")
-	for i, want := range []string{"1 made, 2 there already", "0 made", "0 made", "0 made"} {
+	for i, want := range []string{"1 made, 2 existed", "0 made", "0 made", "0 made"} {
 		if out := s.outputs(fmt.Sprintf("slurm-%s_%d.out", again, i)); !strings.Contains(out, want) {
 			t.Errorf("shard %d, again: %s", i, out)
 		}

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// BuilderID tells other post-processors what made the artifact.
+// BuilderID identifies the maker of the artifact to other post-processors.
 const BuilderID = "luksimg.post-processor.luksimg"
 
 // An Artifact is an encrypted image: a file, an object, or an image in a cloud.
@@ -21,7 +21,7 @@ type Artifact struct {
 // BuilderId implements packersdk.Artifact.
 func (*Artifact) BuilderId() string { return BuilderID } //nolint:revive // the interface names it
 
-// Files implements packersdk.Artifact: the image, if it is still here, and the envelope.
+// Files implements packersdk.Artifact. It returns the image, if it is still on this machine, and the envelope.
 func (a *Artifact) Files() []string { return a.files }
 
 // Id implements packersdk.Artifact.
@@ -29,10 +29,10 @@ func (a *Artifact) Id() string { return a.id } //nolint:revive // the interface 
 
 func (a *Artifact) String() string { return a.text }
 
-// State implements packersdk.Artifact: object, uuid and template_id or image_id, if there are such.
+// State implements packersdk.Artifact. The names are object, uuid, and template_id or image_id, where they apply.
 func (a *Artifact) State(name string) any { return a.state[name] }
 
-// Destroy implements packersdk.Artifact. It removes the files, and nothing from a cloud.
+// Destroy implements packersdk.Artifact. It removes the files, but nothing in a cloud.
 func (a *Artifact) Destroy() error {
 	var errs []error
 	for _, f := range a.files {

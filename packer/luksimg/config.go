@@ -19,11 +19,11 @@ import (
 	"github.com/luksimg/luksimg/ibm/cos"
 )
 
-// A Config is what a template says of the post-processor. All of it is checked before the build starts.
+// A Config is the configuration of the post-processor in a template. Configure checks it before the build starts.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 
-	// Source is the base name of the file to encrypt, where the artifact has several disks.
+	// Source is the base name of the file to encrypt, if the artifact has several disks.
 	Source string `mapstructure:"source"`
 	// SourceFormat is the format of the source: raw, vhd, qcow2 and so on. The default is to detect it.
 	SourceFormat string `mapstructure:"source_format"`
@@ -37,59 +37,60 @@ type Config struct {
 	// Verify decrypts the output and compares it with the source.
 	Verify bool `mapstructure:"verify"`
 
-	// KeyFile has the key, and each byte of it counts.
+	// KeyFile holds the key. Each byte of it counts.
 	KeyFile string `mapstructure:"key_file"`
-	// GenerateKey is a file for a new key. It must not be there.
+	// GenerateKey is a file for a new key. It must not exist.
 	GenerateKey string `mapstructure:"generate_key"`
 
-	// RootKeyCRN is a root key in Key Protect that wraps the key. Without a key file the key is on no disk.
+	// RootKeyCRN is a root key in Key Protect that wraps the key. Without a key file, the key is stored only in
+	// wrapped form.
 	RootKeyCRN string `mapstructure:"root_key_crn"`
 	// RootKeyFile is a root key in a file that wraps the key: luksimg keygen --kms local:FILE makes one.
 	RootKeyFile string `mapstructure:"root_key_file"`
 	// Envelope is the file for the wrapped key. The default is the name of the output and ".envelope.json".
 	Envelope string `mapstructure:"envelope"`
 
-	// Object is where the output is uploaded: cos://REGION/BUCKET/OBJECT.
+	// Object is the destination of the upload: cos://REGION/BUCKET/OBJECT.
 	Object string `mapstructure:"object"`
 	// IBMCloudAPIKey is the API key for Key Protect, Object Storage and VPC. The default is the
 	// environment variable IBMCLOUD_API_KEY.
 	IBMCloudAPIKey string `mapstructure:"ibmcloud_api_key"`
-	// IAMURL, KMSURL and COSURL are addresses of the services other than IBM's own.
+	// IAMURL, KMSURL and COSURL are URLs of the services. The defaults are IBM's.
 	IAMURL string `mapstructure:"iam_url"`
 	KMSURL string `mapstructure:"kms_url"`
 	COSURL string `mapstructure:"cos_url"`
 
-	// Deploy has the cloud make an image of the object.
+	// Deploy has the cloud import the object as an image.
 	Deploy *Deploy `mapstructure:"deploy"`
 
 	ctx interpolate.Context
 }
 
-// A Deploy is the block that has the cloud make a template (classic infrastructure) or an image (VPC).
+// A Deploy is the block for the import into the cloud: as a template in classic infrastructure, or an image in VPC.
 type Deploy struct {
 	// Name is the name of the template or the image.
 	Name string `mapstructure:"name" required:"true"`
 	// OSCode is the operating system, as the cloud names it.
 	OSCode string `mapstructure:"os_code" required:"true"`
-	// State is a file for what was done, so that the next build goes on after an interruption. The
-	// default is the name and ".deploy.json".
+	// State is a file for the progress, from which the next build continues after an interruption. The default is the
+	// name and ".deploy.json".
 	State string `mapstructure:"state"`
-	// AnyDisk goes on with a disk that has no boot signature or no cloud-init.
+	// AnyDisk accepts a disk without a boot signature or cloud-init.
 	AnyDisk bool `mapstructure:"any_disk"`
 
 	// SoftLayerUsername and SoftLayerAPIKey are for classic infrastructure. The defaults are the
 	// environment variables SL_USERNAME and SL_API_KEY.
 	SoftLayerUsername string `mapstructure:"softlayer_username"`
 	SoftLayerAPIKey   string `mapstructure:"softlayer_api_key"`
-	// ImporterAPIKey is the API key that classic infrastructure reads the object with. The default is
-	// that of the post-processor.
+	// ImporterAPIKey is the API key with which classic infrastructure reads the object. The default is
+	// IBMCloudAPIKey.
 	ImporterAPIKey string `mapstructure:"importer_api_key"`
-	// SoftLayerURL and VPCURL are addresses of the services other than IBM's own.
+	// SoftLayerURL and VPCURL are URLs of the services. The defaults are IBM's.
 	SoftLayerURL string `mapstructure:"softlayer_url"`
 	VPCURL       string `mapstructure:"vpc_url"`
 }
 
-// decode reads and checks the configuration of a template.
+// decode decodes and checks the configuration in a template.
 func (c *Config) decode(raws ...any) error {
 	err := config.Decode(c, &config.DecodeOpts{
 		PluginType: "luksimg", Interpolate: true, InterpolateContext: &c.ctx,
@@ -103,7 +104,7 @@ func (c *Config) decode(raws ...any) error {
 	return c.check()
 }
 
-// defaults takes credentials that the template does not give from the environment.
+// defaults takes credentials that the template lacks from the environment.
 func (c *Config) defaults() {
 	from := func(s *string, name string) {
 		if *s == "" {
@@ -126,7 +127,7 @@ func (c *Config) defaults() {
 	}
 }
 
-// secrets are what Packer keeps out of its output.
+// secrets returns the values that Packer must hide in its output.
 func (c *Config) secrets() []string {
 	s := []string{c.IBMCloudAPIKey}
 	if d := c.Deploy; d != nil {
@@ -139,22 +140,22 @@ func (c *Config) check() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Profile != "" && c.profile().Rules().Format == "" {
-		bad("profile: %q is none of %v", c.Profile, luksimg.Profiles())
+		bad("profile: %q is not one of %v", c.Profile, luksimg.Profiles())
 	}
 	if c.Format != "" && c.Format != string(luksimg.LUKS1) && c.Format != string(luksimg.LUKS2) && c.Format != string(luksimg.VHD) && c.Format != string(luksimg.QCOW2) {
-		bad("format: %q is none of luks1, luks2, vhd and qcow2", c.Format)
+		bad("format: %q is not one of luks1, luks2, vhd and qcow2", c.Format)
 	}
 	if c.KeyFile != "" && c.GenerateKey != "" {
-		bad("key_file and generate_key: give one of them")
+		bad("key_file and generate_key exclude each other")
 	}
 	if c.RootKeyCRN != "" && c.RootKeyFile != "" {
-		bad("root_key_crn and root_key_file: give one of them")
+		bad("root_key_crn and root_key_file exclude each other")
 	}
 	if c.KeyFile == "" && c.GenerateKey == "" && !c.wraps() {
-		bad("there is no key: give key_file or generate_key, or a root key that wraps a new one (root_key_crn or root_key_file)")
+		bad("no key: give key_file or generate_key, or root_key_crn or root_key_file to wrap a new key")
 	}
 	if c.Envelope != "" && !c.wraps() {
-		bad("envelope: the key is wrapped by root_key_crn or root_key_file only")
+		bad("envelope needs root_key_crn or root_key_file to wrap the key")
 	}
 	if c.Object != "" {
 		if _, err := cos.ParseURI(c.Object); err != nil && !(c.Deploy != nil && strings.HasSuffix(c.Object, "/")) {
@@ -182,11 +183,11 @@ func (c *Config) checkDeploy() error {
 	d := c.Deploy
 	for name, value := range map[string]string{"object": c.Object, "root_key_crn": c.RootKeyCRN, "deploy.name": d.Name, "deploy.os_code": d.OSCode} {
 		if value == "" {
-			errs = append(errs, fmt.Errorf("%s: a deployment needs it", name))
+			errs = append(errs, fmt.Errorf("%s is missing: a deployment needs it", name))
 		}
 	}
 	if c.Format != "" || c.SourceFormat != "" || c.Verify {
-		errs = append(errs, errors.New("format, source_format and verify: a deployment has none of them; its profile says the format"))
+		errs = append(errs, errors.New("format, source_format and verify are not for a deployment: its profile sets the format"))
 	}
 	if c.profile().Rules().Target == "classic" && (d.SoftLayerUsername == "" || d.SoftLayerAPIKey == "") {
 		errs = append(errs, errors.New("deploy.softlayer_username and deploy.softlayer_api_key, or SL_USERNAME and SL_API_KEY, are needed for classic infrastructure"))
@@ -196,10 +197,10 @@ func (c *Config) checkDeploy() error {
 
 func (c *Config) profile() luksimg.Profile { return luksimg.Profile(c.Profile) }
 
-// wraps tells whether a root key is to wrap the key.
+// wraps reports whether a root key wraps the key.
 func (c *Config) wraps() bool { return c.RootKeyCRN != "" || c.RootKeyFile != "" }
 
-// made is the format of the output.
+// made returns the format of the output.
 func (c *Config) made() luksimg.Format {
 	switch {
 	case c.Format != "":
@@ -214,7 +215,7 @@ func (c *Config) encryptOptions() luksimg.EncryptOptions {
 	return luksimg.EncryptOptions{Profile: c.profile(), Format: luksimg.Format(c.Format)}
 }
 
-// names are the files to write for a source.
+// names returns the names of the output and the envelope for a source.
 func (c *Config) names(source string) (output, envelope string, err error) {
 	base := strings.TrimSuffix(source, filepath.Ext(source))
 	if output, err = interpolate.Render(c.Output, &c.ctx); err != nil {
@@ -232,7 +233,8 @@ func (c *Config) names(source string) (output, envelope string, err error) {
 	return output, envelope, nil
 }
 
-// extension is that of an output without a name of its own. It tells what is encrypted from what is not.
+// extension returns the extension of an output that the template does not name. It differs from those of unencrypted
+// images.
 func (c *Config) extension() string {
 	if end := c.profile().Rules().Extension; end != "" {
 		return ".encrypted" + end

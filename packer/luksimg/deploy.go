@@ -13,8 +13,8 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// deploy has the library do all of it: key, wrapping, encryption, upload, import. A build that was interrupted goes on by the
-// state file, and makes nothing twice.
+// deploy has the library make the key, wrap it, encrypt, upload and import. After an interruption, the next build
+// continues from the state file and creates nothing twice.
 func (j *job) deploy(ctx context.Context) (*Artifact, error) {
 	d, files := j.Deploy, deploy.Local{}
 	plan, err := deploy.Plan{
@@ -59,7 +59,7 @@ func (j *job) deploy(ctx context.Context) (*Artifact, error) {
 	}
 	r, err := run.Run(ctx, clients)
 	if err != nil {
-		return nil, fmt.Errorf("%w; the same build goes on by %s", err, d.State)
+		return nil, fmt.Errorf("%w; run the same build again: it continues from %s", err, d.State)
 	}
 	a := &Artifact{id: r.ImageID, files: []string{plan.Envelope}, state: map[string]any{"object": r.Object, "uuid": r.ImageUUID}}
 	a.text = fmt.Sprintf("image %s in VPC, of %s", r.ImageID, r.Object)
@@ -72,7 +72,7 @@ func (j *job) deploy(ctx context.Context) (*Artifact, error) {
 	return a, nil
 }
 
-// clients are what the deployment talks to. All requests have its ID.
+// clients returns the clients of the deployment. All requests carry its ID.
 func (j *job) clients(plan deploy.Plan, id string) (c deploy.Clients, err error) {
 	d := j.Deploy
 	if c.Identity, err = j.tokens(); err != nil {
@@ -102,7 +102,7 @@ func (j *job) clients(plan deploy.Plan, id string) (c deploy.Clients, err error)
 		}
 		c.Cloud = deploy.NewVPC(client)
 	default:
-		return c, errors.New("profile: no cloud takes it")
+		return c, errors.New("profile: it is not for a cloud")
 	}
 	return c, nil
 }

@@ -30,14 +30,15 @@ type job struct {
 
 const tool = "packer-plugin-luksimg"
 
-// keyBytes is how long a new key is, and vhdKeyBytes that of an encrypted VHD, which is the key of AES-256-XTS itself.
+// keyBytes is the length of a new key. vhdKeyBytes is the length for an encrypted VHD, whose key is the AES-256-XTS key
+// itself.
 const (
 	keyBytes    = 32
 	vhdKeyBytes = 64
 )
 
-// encrypt makes the encrypted image and what goes with it, and uploads it if the template asks for that. Files appear under
-// their names when they are whole, the key first.
+// encrypt makes the encrypted image, its key file and its envelope, and uploads the image if the template says so.
+// Files appear under their names only when they are complete, the key first.
 func (j *job) encrypt(ctx context.Context) (*Artifact, error) {
 	files := deploy.Local{}
 	disk, err := j.open(ctx)
@@ -71,7 +72,7 @@ func (j *job) encrypt(ctx context.Context) (*Artifact, error) {
 
 	j.ui.Sayf("Encrypting %s (%s, %s) as %s: %s", j.source.Name, disk.Format, size(disk.Size()), j.made(), j.output)
 	o := j.encryptOptions()
-	o.LUKS.GeneratedKey = j.KeyFile == "" // a key of full entropy needs no stretching
+	o.LUKS.GeneratedKey = j.KeyFile == "" // a generated key needs no stretching
 	o.Progress = j.progress("encrypted", disk.Size())
 	r, err := luksimg.Encrypt(ctx, out, disk.Image, key, o)
 	if err == nil {
@@ -137,7 +138,7 @@ func (j *job) open(ctx context.Context) (*deploy.Disk, error) {
 	return &deploy.Disk{Image: img, Unchanged: func() error { return nil }, Close: func() { img.Close(); f.Close() }}, nil
 }
 
-// key is the key that opens the image, and the new file that is to have it, if there is one.
+// key returns the key that opens the image. For a new key it also returns the unfinished key file, if there is one.
 func (j *job) key(files deploy.Files) (key []byte, file deploy.Output, err error) {
 	if j.KeyFile != "" {
 		key, err = readFile(files, j.KeyFile)
@@ -159,7 +160,7 @@ func (j *job) key(files deploy.Files) (key []byte, file deploy.Output, err error
 	return key, file, err
 }
 
-// rootKey is what wraps the key; nil if nothing does.
+// rootKey returns the root key that wraps the key, or nil.
 func (j *job) rootKey(context.Context) (*wrap.RootKey, error) {
 	switch {
 	case j.RootKeyFile != "":
@@ -182,7 +183,7 @@ func (j *job) tokens() (*iam.Client, error) {
 	return iam.New(iam.Options{URL: j.IAMURL, APIKey: []byte(j.IBMCloudAPIKey)})
 }
 
-// seal has the key wrapped.
+// seal wraps the key. It refuses to leave the only copy of the key in a wrapped form that was not checked.
 func (j *job) seal(ctx context.Context, root *wrap.RootKey, key []byte, uuid string) (*wrap.Envelope, error) {
 	convention := j.profile().Rules().Convention
 	e, checked, err := wrap.Seal(ctx, root, key, wrap.SealOptions{
@@ -193,7 +194,7 @@ func (j *job) seal(ctx context.Context, root *wrap.RootKey, key []byte, uuid str
 		return nil, err
 	}
 	if !checked && j.KeyFile == "" && j.GenerateKey == "" {
-		return nil, fmt.Errorf("%s may wrap and not unwrap, so that nothing shows that the only copy of the key can be had back: give generate_key too", root)
+		return nil, fmt.Errorf("this identity may not unwrap with %s, so the only copy of the key cannot be checked: give generate_key too", root)
 	}
 	j.ui.Sayf("The key is wrapped by %s", root)
 	return e, nil
@@ -231,7 +232,7 @@ func (j *job) verify(ctx context.Context, files deploy.Files, disk *deploy.Disk,
 	return nil
 }
 
-// upload sends the output to Object Storage. An upload that breaks goes on with the next build, if the image is the same.
+// upload sends the output to Object Storage. It does not resume an interrupted upload.
 func (j *job) upload(ctx context.Context, files deploy.Files) error {
 	object, err := cos.ParseURI(j.Object)
 	if err != nil {
@@ -259,7 +260,7 @@ func (j *job) store() (*cos.Client, error) {
 	return cos.New(cos.Options{Endpoint: j.COSURL, Tokens: tokens})
 }
 
-// create begins a file. packer build -force removes what is there.
+// create creates a file. With packer build -force it replaces an existing file.
 func (j *job) create(files deploy.Files, name string) (deploy.Output, error) {
 	if j.PackerForce {
 		if err := files.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -273,16 +274,16 @@ func (j *job) create(files deploy.Files, name string) (deploy.Output, error) {
 	return out, err
 }
 
-// createPrivate begins a file for a key, which nothing replaces.
+// createPrivate creates a key file. It never replaces an existing file.
 func (j *job) createPrivate(files deploy.Files, name string) (deploy.Output, error) {
 	out, err := files.Create(name, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		err = fmt.Errorf("%w; a key is never replaced, with -force neither", err)
+		err = fmt.Errorf("%w; a key file is never replaced, not even with -force", err)
 	}
 	return out, err
 }
 
-// maxKeyFile is the most that a key file may have, as cryptsetup has it.
+// maxKeyFile is the largest key file in bytes, the same as in cryptsetup.
 const maxKeyFile = 8 << 20
 
 func readFile(files deploy.Files, name string) ([]byte, error) {
@@ -301,7 +302,7 @@ func readFile(files deploy.Files, name string) ([]byte, error) {
 	return key, nil
 }
 
-// progress tells how far something is, at each tenth.
+// progress returns a function that prints a message at each tenth of total.
 func (j *job) progress(what string, total int64) func(n int64) {
 	var mu sync.Mutex
 	var done, tenth int64

@@ -1,5 +1,5 @@
-// Package luksimg is a post-processor of Packer: it takes the disk image that a build made and makes an encrypted one of it,
-// with its key wrapped, uploaded, or brought to a cloud as far as the template asks for it. All work is done by the library.
+// Package luksimg is a Packer post-processor that encrypts the disk image of a build. As the template says, it also
+// wraps the key, uploads the image, or imports it into a cloud. The luksimg library does all the work.
 package luksimg
 
 import (
@@ -26,14 +26,14 @@ func (p *PostProcessor) ConfigSpec() hcldec.ObjectSpec { return p.config.FlatMap
 // Configure implements [packersdk.PostProcessor].
 func (p *PostProcessor) Configure(raws ...any) error { return p.config.decode(raws...) }
 
-// PostProcess implements [packersdk.PostProcessor]. The input is discarded by default, as it is not encrypted;
-// keep_input_artifact of the template overrules that.
+// PostProcess implements [packersdk.PostProcessor]. By default it has Packer discard the input, because that is not
+// encrypted. keep_input_artifact in the template overrides this.
 func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, in packersdk.Artifact) (packersdk.Artifact, bool, bool, error) {
 	name, err := p.config.disk(in)
 	if err != nil {
 		return nil, true, false, err
 	}
-	// generated_data has the names that a template may use in output and envelope.
+	// generated_data holds the names that a template can use in output and envelope.
 	if data, ok := in.State("generated_data").(map[any]any); ok {
 		p.config.ctx.Data = data
 	} else {
@@ -50,15 +50,15 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, in pac
 		out, err = j.encrypt(ctx)
 	}
 	if err != nil {
-		return nil, true, true, err // the plain disk is all there is
+		return nil, true, true, err // keep the plain disk: it is the only one
 	}
 	return out, false, false, nil
 }
 
-// extensions are those of files that can be disks, as builders name them.
+// extensions are the extensions that builders use for disks.
 var extensions = []string{".raw", ".img", ".qcow2", ".qcow", ".vhd", ".vhdx", ".vmdk", ".vdi", ".ova", ".xz", ".gz", ".zst", ".bz2", ""}
 
-// disk is the file of the artifact to encrypt.
+// disk returns the file of the artifact to encrypt.
 func (c *Config) disk(in packersdk.Artifact) (string, error) {
 	files := in.Files()
 	if c.Source != "" {
@@ -67,7 +67,7 @@ func (c *Config) disk(in packersdk.Artifact) (string, error) {
 				return f, nil
 			}
 		}
-		return "", fmt.Errorf("source: the artifact %s has no file %q, but %q", in.BuilderId(), c.Source, files)
+		return "", fmt.Errorf("source: the artifact %s has no file %q, only %q", in.BuilderId(), c.Source, files)
 	}
 	if len(files) != 1 {
 		files = slices.DeleteFunc(slices.Clone(files), func(f string) bool {

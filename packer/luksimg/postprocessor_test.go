@@ -20,11 +20,11 @@ import (
 	"github.com/luksimg/luksimg/wrap/local"
 )
 
-// disk writes a disk that starts, with cloud-init, as far as anybody looks, of 1 MiB and a half.
+// disk writes a disk of 1.5 MiB that passes the checks for a boot sector and cloud-init.
 func disk(t *testing.T, dir string) (name string, content []byte) {
 	t.Helper()
 	content = bytes.Repeat([]byte("what is on the disk, 32 bytes..\n"), 3<<19/32)
-	clear(content[440:512]) // an MBR with one partition: type 0x83, from sector 1 on, 3000 sectors
+	clear(content[440:512]) // an MBR with one partition of type 0x83: 3000 sectors from sector 1
 	content[450], content[454] = 0x83, 1
 	content[458], content[459] = 3000&0xff, 3000>>8
 	content[510], content[511] = 0x55, 0xaa
@@ -53,15 +53,15 @@ func process(t *testing.T, c template, files ...string) (packersdk.Artifact, *pa
 	ui := &packersdk.MockUi{}
 	a, keep, must, err := p.PostProcess(t.Context(), ui, &packersdk.MockArtifact{BuilderIdValue: "test.file", FilesValue: files})
 	if err == nil && (keep || must) {
-		t.Error("the plain disk is kept by default")
+		t.Error("the unencrypted disk is kept by default")
 	}
 	if err != nil && !(keep && must) && !strings.Contains(err.Error(), "artifact") {
-		t.Errorf("the plain disk is not kept although there is no other: %v", err)
+		t.Errorf("the only disk is not kept: %v", err)
 	}
 	return a, ui, err
 }
 
-// opens checks that an image opens with a key, and holds the disk.
+// opens checks that an image opens with a key and holds the disk.
 func opens(t *testing.T, name string, key, want []byte) {
 	t.Helper()
 	f, err := os.Open(name)
@@ -139,7 +139,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// TestWrapped has a key that is nowhere but in the envelope.
+// TestWrapped stores the key only in the envelope.
 func TestWrapped(t *testing.T) {
 	dir := t.TempDir()
 	src, content := disk(t, dir)
@@ -193,15 +193,15 @@ func TestKeyFile(t *testing.T) {
 	}
 	opens(t, a.Id(), []byte("a passphrase\n"), content)
 
-	// Nothing is replaced without -force, and a key never.
+	// Without -force nothing is replaced. A key file is never replaced.
 	if _, _, err := process(t, template{"key_file": keyFile, "format": "luks1"}, src); !errors.Is(err, os.ErrExist) {
-		t.Errorf("an image is replaced: %v", err)
+		t.Errorf("an existing image: %v", err)
 	}
 	if _, _, err := process(t, template{"key_file": keyFile, "packer_force": true}, src); err != nil {
 		t.Error(err)
 	}
 	if _, _, err := process(t, template{"generate_key": keyFile, "packer_force": true}, src); !errors.Is(err, os.ErrExist) {
-		t.Errorf("a key is replaced: %v", err)
+		t.Errorf("an existing key: %v", err)
 	}
 }
 
@@ -217,10 +217,10 @@ func TestRefused(t *testing.T) {
 		want string
 	}{
 		{template{}, "no key"},
-		{good.with(template{"key_file": "x"}), "give one of them"},
-		{good.with(template{"root_key_crn": "x", "root_key_file": "y"}), "give one of them"},
-		{good.with(template{"format": "vdi"}), `format: "vdi" is none of`},
-		{good.with(template{"profile": "aws"}), `profile: "aws" is none of`},
+		{good.with(template{"key_file": "x"}), "exclude each other"},
+		{good.with(template{"root_key_crn": "x", "root_key_file": "y"}), "exclude each other"},
+		{good.with(template{"format": "vdi"}), `format: "vdi" is not one of`},
+		{good.with(template{"profile": "aws"}), `profile: "aws" is not one of`},
 		{good.with(template{"profile": "classic-luks", "format": "qcow2"}), "classic-luks"},
 		{good.with(template{"envelope": "x"}), "envelope"},
 		{good.with(template{"object": "s3://x/y"}), "it must begin with cos://"},
@@ -228,8 +228,8 @@ func TestRefused(t *testing.T) {
 		{good.with(template{"output": "{{"}), "output"},
 		{good.with(template{"passphrase": "x"}), "passphrase"},
 		{deployed, "SL_USERNAME"},
-		{deployed.with(template{"verify": true}), "a deployment has none of them"},
-		{deployed.with(template{"object": ""}), "object: a deployment needs it"},
+		{deployed.with(template{"verify": true}), "are not for a deployment"},
+		{deployed.with(template{"object": ""}), "object is missing"},
 		{deployed.with(template{"deploy": map[string]any{"name": "web"}}), "deploy.os_code"},
 	} {
 		err := new(PostProcessor).Configure(map[string]any(c.c))
@@ -252,7 +252,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%q: %v, want %q", c.files, err, c.want)
 		}
 	}
-	// Nothing is left of what was refused.
+	// A refused build leaves no files.
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 1 {
 		t.Errorf("files %v, %v", left, err)
@@ -277,7 +277,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// cloud starts the sandbox, and returns what a template says to reach it.
+// cloud starts the sandbox and returns the settings for a template.
 func cloud(t *testing.T) (sandbox.Settings, template) {
 	t.Helper()
 	c, err := sandbox.Start(t.Context(), sandbox.Options{Bucket: "images", Authorize: true, StepTime: time.Millisecond})
@@ -301,7 +301,7 @@ func TestUpload(t *testing.T) {
 		t.Errorf("artifact %s, object %v", a.Id(), a.State("object"))
 	}
 	if _, _, err := process(t, c.with(template{"object": "cos://us-south/other/disk.luks", "packer_force": true}), src); err == nil || !strings.Contains(err.Error(), "other") {
-		t.Errorf("a bucket that is not there: %v", err)
+		t.Errorf("a missing bucket: %v", err)
 	}
 }
 
@@ -328,10 +328,10 @@ func TestDeploy(t *testing.T) {
 		}
 		for _, secret := range []string{at.APIKey, at.UserKey} {
 			if bytes.Contains(said, []byte(secret)) {
-				t.Errorf("%s: %s has a secret in it", profile, said)
+				t.Errorf("%s: the output %s holds a secret", profile, said)
 			}
 		}
-		// The same build again makes nothing twice.
+		// Repeating the build creates nothing.
 		again, _, err := process(t, c.with(template{"profile": profile, "object": "cos://us-south/images/", "deploy": d}), src)
 		if err != nil || again.Id() != a.Id() {
 			t.Errorf("%s again: %v, %v", profile, again, err)

@@ -1,5 +1,5 @@
-// Package awskms wraps data encryption keys with a symmetric key of AWS Key Management Service. The
-// wrapped key is the CiphertextBlob of the service as base64, as the AWS CLI prints and takes it.
+// Package awskms wraps data encryption keys with a symmetric key of AWS Key Management Service. The wrapped key is
+// the service's CiphertextBlob as base64, the form that the AWS CLI prints and accepts.
 //
 // See the AWS KMS API Reference: Encrypt, Decrypt, ReEncrypt, and "Making Programmatic API Requests".
 package awskms
@@ -26,61 +26,62 @@ import (
 // Retry bounds the attempts of a call. The zero value is right.
 type Retry = rest.Retry
 
-// Credentials are those of an identity of AWS.
+// Credentials identify the caller to AWS.
 type Credentials struct {
 	AccessKeyID     string
 	SecretAccessKey []byte
-	SessionToken    []byte // of temporary credentials
+	SessionToken    []byte // set for temporary credentials only
 }
 
-// String hides them from fmt.
+// String returns a fixed text, so that fmt does not print the credentials.
 func (Credentials) String() string { return "awskms.Credentials(redacted)" }
 
-// GoString hides them from fmt's %#v.
+// GoString returns the same text as String, for fmt's %#v.
 func (c Credentials) GoString() string { return c.String() }
 
-// MarshalJSON refuses: credentials belong in no JSON.
+// MarshalJSON always returns an error, so that credentials never reach a JSON document.
 func (Credentials) MarshalJSON() ([]byte, error) {
 	return nil, errors.New("credentials are not for JSON")
 }
 
 // Options are the settings of a [Client]. Key and Credentials must be set.
 type Options struct {
-	// Key is the ARN of a symmetric key, which has its region in it.
+	// Key is the ARN of a symmetric key. The client takes the region from it.
 	Key string
-	// Credentials are copied.
+	// Credentials sign the requests. New copies them.
 	Credentials Credentials
-	// Endpoint is another URL than that of the service in the region: https, or http on this machine.
+	// Endpoint is the URL of the service. It must be https, or http on this machine. "" is the public endpoint of the
+	// key's region.
 	Endpoint string
-	// Client sends the requests; redirects are not followed. Nil is one of its own.
+	// Client sends the requests, without following redirects. Nil uses a new client.
 	Client *http.Client
-	// Retry bounds the attempts.
+	// Retry bounds the attempts of a request.
 	Retry Retry
 }
 
-// A Client is one key, as one identity sees it. It is a wrap.Wrapper and a wrap.Unwrapper, and safe
-// for concurrent use.
+// A Client uses one key with one set of credentials. It implements wrap.Wrapper and wrap.Unwrapper, and is safe for
+// concurrent use.
 //
 // Plaintexts and credentials pass through net/http, whose buffers cannot be wiped.
 type Client struct {
 	arn   string
 	url   string
-	who   *Credentials // a pointer, for fmt shows the fields of what holds it
+	who   *Credentials // a pointer: fmt prints the fields of a struct that it reaches, but not what this points to
 	retry Retry
 	send  *rest.Transport
 }
 
-// New checks the options and returns a client. It sends nothing yet.
+// New checks the options and returns a client. It sends no request. A Key that is not an ARN is [kmsuri.ErrURI].
 func New(o Options) (*Client, error) {
 	arn, ok := kmsuri.ParseARN(o.Key)
 	if !ok {
-		return nil, fmt.Errorf("aws kms: %.200q: %w: want the ARN of a key", o.Key, kmsuri.ErrURI)
+		return nil, fmt.Errorf("aws kms: %.200q: %w: it is not the ARN of a key", o.Key, kmsuri.ErrURI)
 	}
 	endpoint := o.Endpoint
 	if endpoint == "" {
 		domain, ok := map[string]string{"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}[arn.Partition]
 		if !ok {
-			return nil, fmt.Errorf("aws kms: the endpoints of the partition %s are not known: give one", arn.Partition)
+			return nil, fmt.Errorf("aws kms: the endpoint of partition %s is not known: set Endpoint", arn.Partition)
 		}
 		endpoint = "https://kms." + arn.Region + "." + domain
 	}
@@ -90,7 +91,7 @@ func New(o Options) (*Client, error) {
 	}
 	w := Credentials{o.Credentials.AccessKeyID, bytes.Clone(o.Credentials.SecretAccessKey), bytes.Clone(o.Credentials.SessionToken)}
 	if w.AccessKeyID == "" || len(w.SecretAccessKey) == 0 {
-		return nil, errors.New("aws kms: there are no credentials")
+		return nil, errors.New("aws kms: no credentials")
 	}
 	var own http.Client
 	if o.Client != nil {
@@ -102,7 +103,7 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// A signer signs each attempt by the time at which it is made.
+// A signer signs each attempt with the time of that attempt.
 type signer struct {
 	next   http.RoundTripper
 	c      *Client
@@ -128,10 +129,10 @@ func (s *signer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(signed)
 }
 
-// URI returns the name of the key: awskms:ARN, which is the kms of an envelope.
+// URI returns the name of the key, awskms:ARN. An envelope stores it as kms.
 func (c *Client) URI() kmsuri.URI { return kmsuri.URI{Scheme: kmsuri.AWSKMS, Name: c.arn} }
 
-// RootKey returns the client as the root key of its name.
+// RootKey returns the client as a root key with the name that [Client.URI] returns.
 func (c *Client) RootKey() *wrap.RootKey {
 	return &wrap.RootKey{Wrapper: c, Unwrapper: c, KMS: c.URI().String()}
 }
@@ -139,24 +140,25 @@ func (c *Client) RootKey() *wrap.RootKey {
 // String returns the name of the key.
 func (c *Client) String() string { return "awskms.Client(" + c.URI().String() + ")" }
 
-// GoString returns the name of the key: what holds credentials is not for fmt's %#v.
+// GoString returns the name of the key, so that fmt's %#v does not print the credentials.
 func (c *Client) GoString() string { return c.String() }
 
 const (
-	maxPlain = 4096     // bytes that Encrypt takes of a symmetric key
-	maxText  = 16 << 10 // of a wrapped key, as base64
+	maxPlain = 4096     // the longest plaintext, in bytes, that Encrypt accepts for a symmetric key
+	maxText  = 16 << 10 // the longest wrapped key, as base64
 )
 
-// Wrap implements wrap.Wrapper with Encrypt.
+// Wrap implements wrap.Wrapper with the operation Encrypt. A plaintext that is not base64 text of 1 to 4096 bytes is
+// wrap.ErrKey.
 func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	if n := decodedLen(plaintext); n == 0 || n > maxPlain {
-		return "", fmt.Errorf("aws kms: wrap: %w: what is to be wrapped is not base64 text of 1 to %d bytes on one line", wrap.ErrKey, maxPlain)
+		return "", fmt.Errorf("aws kms: wrap: %w: the plaintext is not base64 text of 1 to %d bytes on one line", wrap.ErrKey, maxPlain)
 	}
 	return c.blob(ctx, "Encrypt", "KeyId", "Plaintext", plaintext)
 }
 
-// Rewrap has the service wrap the key anew, by the newest material of its own, with ReEncrypt. The
-// key itself does not leave it.
+// Rewrap has the service wrap the key again, with the newest key material of its root key (operation ReEncrypt). The
+// plaintext does not leave the service.
 func (c *Client) Rewrap(ctx context.Context, wdek string) (string, error) {
 	if err := checkWrapped("rewrap", wdek); err != nil {
 		return "", err
@@ -164,8 +166,8 @@ func (c *Client) Rewrap(ctx context.Context, wdek string) (string, error) {
 	return c.blob(ctx, "ReEncrypt", "DestinationKeyId", "CiphertextBlob", []byte(wdek))
 }
 
-// Unwrap implements wrap.Unwrapper with Decrypt. The service does not tell whether its key was
-// rotated since, so that Rewrapped is empty.
+// Unwrap implements wrap.Unwrapper with the operation Decrypt. Rewrapped is always empty: the service does not report
+// whether its key was rotated.
 func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error) {
 	if err := checkWrapped("unwrap", wdek); err != nil {
 		return wrap.Unwrapped{}, err
@@ -174,12 +176,12 @@ func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error
 	if err := c.call(ctx, "Decrypt", "KeyId", "CiphertextBlob", []byte(wdek), &out); err != nil {
 		return wrap.Unwrapped{}, err
 	}
-	// As it stands: a string of Go could not be wiped.
+	// The raw JSON text is kept, because a Go string cannot be wiped.
 	text, ok := bytes.CutPrefix(out.Plaintext, []byte(`"`))
 	text, ok2 := bytes.CutSuffix(text, []byte(`"`))
 	if !ok || !ok2 || decodedLen(text) == 0 {
 		clear(out.Plaintext)
-		return wrap.Unwrapped{}, answer("Decrypt", http.StatusOK, "the answer holds no key")
+		return wrap.Unwrapped{}, answer("Decrypt", http.StatusOK, "the response holds no key")
 	}
 	return wrap.Unwrapped{Plaintext: text}, nil
 }
@@ -191,13 +193,13 @@ func (c *Client) blob(ctx context.Context, op, key, name string, value []byte) (
 		return "", err
 	}
 	if len(out.CiphertextBlob) > maxText || decodedLen([]byte(out.CiphertextBlob)) == 0 {
-		return "", answer(op, http.StatusOK, "the answer holds no ciphertext")
+		return "", answer(op, http.StatusOK, "the response holds no ciphertext")
 	}
 	return out.CiphertextBlob, nil
 }
 
-// call sends an operation with the key under this name, and one member that is base64 text. It may
-// be sent twice.
+// call sends an operation with the key's ARN in the member key, and base64 text in the member name. The transport may
+// retry it.
 func (c *Client) call(ctx context.Context, op, key, name string, value []byte, out any) error {
 	more := ""
 	if op == "ReEncrypt" {
@@ -223,19 +225,19 @@ func (c *Client) call(ctx context.Context, op, key, name string, value []byte, o
 		return c.failure(op, res)
 	}
 	if json.Unmarshal(res.Body, out) != nil {
-		return answer(op, res.Status, "the answer is not what was expected")
+		return answer(op, res.Status, "the response is not valid JSON")
 	}
 	return nil
 }
 
 func checkWrapped(op, wdek string) error {
 	if len(wdek) > maxText || decodedLen([]byte(wdek)) == 0 {
-		return fmt.Errorf("aws kms: %s: %w: it is not base64 text on one line", op, wrap.ErrWDEK)
+		return fmt.Errorf("aws kms: %s: %w: the wrapped key is not base64 text on one line", op, wrap.ErrWDEK)
 	}
 	return nil
 }
 
-// decodedLen returns the length of what strict base64 text on one line stands for, 0 if it is none.
+// decodedLen returns the number of bytes that text decodes to, or 0 if it is not strict base64 on one line.
 func decodedLen(text []byte) int {
 	if len(text) > maxText || bytes.ContainsAny(text, "\r\n") {
 		return 0

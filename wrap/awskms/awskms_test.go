@@ -27,7 +27,7 @@ const (
 	session = "session-of-the-test"
 )
 
-// fast does not wait between attempts.
+// fast retries without waiting.
 var fast = awskms.Retry{Attempts: 2, Base: time.Millisecond, Max: time.Millisecond}
 
 func client(t *testing.T, endpoint, arn string) *awskms.Client {
@@ -40,7 +40,7 @@ func client(t *testing.T, endpoint, arn string) *awskms.Client {
 	return c
 }
 
-// admin calls an operation that the client does not have.
+// admin calls an operation that the client lacks.
 func admin(t *testing.T, endpoint, op, body string) map[string]any {
 	t.Helper()
 	req, err := http.NewRequest("POST", endpoint, strings.NewReader(body))
@@ -63,7 +63,7 @@ func admin(t *testing.T, endpoint, op, body string) map[string]any {
 	return out
 }
 
-// newKey makes a key and returns its ARN.
+// newKey creates a key and returns its ARN.
 func newKey(t *testing.T, endpoint, more string) string {
 	t.Helper()
 	return admin(t, endpoint, "CreateKey", "{"+more+"}")["KeyMetadata"].(map[string]any)["Arn"].(string)
@@ -83,7 +83,7 @@ func TestKMS(t *testing.T) {
 	if err != nil || !bytes.Equal(back.Plaintext, plaintext) || back.Rewrapped != "" {
 		t.Fatalf("%v, %v", back, err)
 	}
-	// Whoever else asks gets the same bytes.
+	// Another client gets the same bytes.
 	if got := admin(t, endpoint, "Decrypt", `{"CiphertextBlob":"`+wdek+`"}`)["Plaintext"]; got != string(plaintext) {
 		t.Errorf("decrypts %v", got)
 	}
@@ -126,15 +126,15 @@ func TestKMS(t *testing.T) {
 	}
 }
 
-// TestRotation: a key that was rotated opens what its old material wrapped, and ReEncrypt uses the new one.
-// Keys in other states, and identities that may not, are told apart.
+// TestRotation checks that a rotated key unwraps with old key material, and that ReEncrypt uses the new material. It
+// also checks the errors for key states and missing permissions.
 func TestRotation(t *testing.T) {
 	endpoint := need.KMS(t)
 	arn := newKey(t, endpoint, "")
 	key := `{"KeyId":"` + arn + `"}`
 	c := client(t, endpoint, arn)
-	// material returns the number of the material, which stands behind the name of the key in what
-	// local-kms makes.
+	// material returns the number of the key material, which follows the name of the key in the wrapped keys of
+	// local-kms.
 	material := func(wdek string) byte {
 		t.Helper()
 		b, err := base64.StdEncoding.DecodeString(wdek)
@@ -194,10 +194,10 @@ func TestRotation(t *testing.T) {
 	admin(t, endpoint, "ScheduleKeyDeletion", `{"KeyId":"`+arn+`","PendingWindowInDays":7}`)
 	each("to be deleted", wrap.ErrKeyState, "describe-key", c, all...)
 	admin(t, endpoint, "CancelKeyDeletion", key)
-	admin(t, endpoint, "EnableKey", key) // AWS has disabled it
+	admin(t, endpoint, "EnableKey", key) // AWS disabled the key
 	each("not to be deleted", nil, "", c)
 
-	// An alias may stand for another key later, and is no name of one.
+	// An alias can stand for another key later, so it is not accepted as a name.
 	admin(t, endpoint, "CreateAlias", `{"AliasName":"alias/images","TargetKeyId":"`+arn+`"}`)
 	for _, name := range []string{"alias/images", arn[:strings.Index(arn, "key/")] + "alias/images", arn[strings.Index(arn, "key/")+4:]} {
 		if _, err := awskms.New(awskms.Options{Key: name, Credentials: awskms.Credentials{AccessKeyID: "a", SecretAccessKey: []byte("b")}}); !errors.Is(err, kmsuri.ErrURI) {
@@ -208,7 +208,7 @@ func TestRotation(t *testing.T) {
 
 const arn = "arn:aws:kms:eu-central-1:111122223333:key/88d649f8-41b8-4426-b52b-45c88953d5b8"
 
-// TestAnswers is about what the service says, and about answers that are none of it.
+// TestAnswers checks errors of the service and invalid responses.
 func TestAnswers(t *testing.T) {
 	var status int
 	var body string
@@ -289,7 +289,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestSignature compares the signature of a request with that of botocore, on which the AWS CLI stands.
+// TestSignature compares the signature of a request with the one by botocore, the library of the AWS CLI.
 func TestSignature(t *testing.T) {
 	need.Judge(t, "aws", "python3")
 	var got *http.Request

@@ -10,22 +10,23 @@ import (
 	"github.com/luksimg/luksimg/wrap/internal/kind"
 )
 
-// An Error is a request to the service that failed. It holds neither keys nor credentials. It
-// matches one of the errors of package wrap, and what happened to the connection.
+// An Error is a request that failed. It holds neither keys nor credentials. It matches, by errors.Is, one of the
+// errors of package wrap and the cause in the network, if there is one.
 type Error = rest.Error
 
-// answer makes the error of an answer that is none of the service.
+// answer returns the error of a response that AWS KMS does not send.
 func answer(op string, status int, message string) *Error {
 	return &Error{Service: "aws kms", Op: op, Status: status, Message: message, Err: kind.Of(wrap.ErrUnavailable, rest.ErrAnswer),
 		Advice: "check the endpoint: it is that of AWS KMS"}
 }
 
-// unreachable makes the error of a request without an answer.
+// unreachable returns the error of a request without a response.
 func unreachable(op string, cause error) *Error {
 	return &Error{Service: "aws kms", Op: op, Err: kind.Of(wrap.ErrUnavailable, cause), Advice: "there was no answer: check the network, and the region and the endpoint"}
 }
 
-// sorts say what an error of the service is: "Common Errors", and those of the operations.
+// sorts maps the service's error codes to errors of package wrap. The codes are those of "Common Errors" and of the
+// three operations.
 var sorts = map[string]error{
 	"AccessDeniedException":               wrap.ErrDenied,
 	"NotAuthorized":                       wrap.ErrDenied,
@@ -57,14 +58,14 @@ var sorts = map[string]error{
 	"RequestLimitExceeded":                wrap.ErrUnavailable,
 }
 
-// told returns what the service says is wrong.
+// told returns the error code and the message in a response.
 func told(res *rest.Response) (code, message string) {
 	var body struct {
 		Type    string `json:"__type"`
 		Message string `json:"message"`
 	}
 	json.Unmarshal(res.Body, &body)
-	// It may have a namespace in front, and a colon behind it in a header.
+	// The code can have a namespace before it. In the header it can have a colon and a URL after it.
 	code = body.Type
 	if code == "" {
 		code, _, _ = strings.Cut(res.Header.Get("X-Amzn-Errortype"), ":")
@@ -75,7 +76,7 @@ func told(res *rest.Response) (code, message string) {
 	return code, body.Message
 }
 
-// class tells of requests that were too many, which have status 400.
+// class recognizes throttled requests, which have status 400.
 func class(res *rest.Response) rest.Class {
 	if code, _ := told(res); strings.HasPrefix(code, "Throttling") || code == "RequestLimitExceeded" {
 		return rest.NotBegun
@@ -83,7 +84,7 @@ func class(res *rest.Response) rest.Class {
 	return rest.Classify(res)
 }
 
-// failure makes the error of an answer that says no.
+// failure returns the error of a response that reports one.
 func (c *Client) failure(op string, res *rest.Response) *Error {
 	code, message := told(res)
 	sort, known := sorts[code]
@@ -105,7 +106,7 @@ func (c *Client) failure(op string, res *rest.Response) *Error {
 	return e
 }
 
-// advice says what to do about an error, as one sentence; "" if nothing comes to mind.
+// advice returns one sentence on how to correct the error, or "".
 func advice(sort error, op string) string {
 	switch sort {
 	case wrap.ErrAuth:
@@ -124,7 +125,7 @@ func advice(sort error, op string) string {
 	return ""
 }
 
-// opName is the permission of an operation that has its name.
+// opName returns the permission for an operation whose permission has the operation's name.
 func opName(op string) string {
 	if op == "ReEncrypt" {
 		return ""

@@ -14,8 +14,8 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// TestDocumented feeds the client the answers that Key Protect's documentation shows, with
-// its typing errors, and checks the requests that it sends for them.
+// TestDocumented feeds the client the responses in Key Protect's documentation, including their typing errors, and
+// checks its requests.
 func TestDocumented(t *testing.T) {
 	type exchange struct {
 		method, path, body string // of the request
@@ -91,7 +91,7 @@ func TestDocumented(t *testing.T) {
 	}{
 		{400, "Bad Request: Action could not be performed on key", "KEY_ROOT_REQ_ERR", "Requested action can only be completed with a root key.", keyprotect.ErrNotRootKey, "only be completed with a root key"},
 		{410, "Gone: Key could not be deleted", "KEY_DELETED_ERR", "Key has already been deleted. Please delete references to this key.", keyprotect.ErrDeleted, "already been deleted"},
-		{409, "Conflict: Key is not in suspended state", " KEY_ACTION_INVALID_STATE_ERR", "Key is not in a valid state", keyprotect.ErrSuspended, "not in a valid state"}, // the space is theirs
+		{409, "Conflict: Key is not in suspended state", " KEY_ACTION_INVALID_STATE_ERR", "Key is not in a valid state", keyprotect.ErrSuspended, "not in a valid state"}, // the space is in the documentation
 		{422, "Unprocessable Entity", "UNPROCESSABLE_CIPHERTEXT_ERR", "The provided ciphertext is invalid or corrupted", wrap.ErrWDEK, "corrupted"},
 	} {
 		now = exchange{"POST", action + "unwrap", `{"ciphertext":"eyJj"}`, x.status, fail(x.what, x.code, x.message)}
@@ -101,7 +101,7 @@ func TestDocumented(t *testing.T) {
 		}
 		expect(t, x.code, err, x.status, strings.TrimSpace(x.code), x.want)
 	}
-	// Without reasons, as for an identity without a role.
+	// A response without reasons, as for an identity without a role.
 	now = exchange{"POST", action + "unwrap", `{"ciphertext":"eyJj"}`, 401, `{"metadata":{"collectionType":"application/vnd.ibm.kms.error+json","collectionTotal":1},"resources":[{"errorMsg":"Unauthorized: The user does not have access to the specified resource"}]}`}
 	_, err = c.Unwrap(ctx, "eyJj")
 	expect(t, "no access", err, 401, "", wrap.ErrDenied, wrap.ErrAuth)

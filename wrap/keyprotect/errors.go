@@ -12,9 +12,8 @@ import (
 	"github.com/luksimg/luksimg/wrap/internal/kind"
 )
 
-// Errors of Key Protect that package wrap has no more particular name for. Those of
-// its state (suspended, expired, deleted) match wrap.ErrKeyState, that of a key ring matches
-// wrap.ErrNotFound, and all match wrap.ErrRefused.
+// Errors of Key Protect beyond those of package wrap. ErrSuspended, ErrDeactivated and ErrDeleted match
+// wrap.ErrKeyState, ErrNoKeyRing matches wrap.ErrNotFound, and all match wrap.ErrRefused.
 var (
 	ErrNotRootKey  = errors.New("not a root key")
 	ErrSuspended   = errors.New("root key is suspended")
@@ -26,15 +25,15 @@ var (
 	ErrNoKeyRing   = errors.New("key ring not found")
 )
 
-// errState is a root key that is not in the state that enabling or disabling it needs.
+// errState is a root key whose state forbids enabling or disabling it.
 var errState = errors.New("root key is in another state")
 
-// An Error is a request to the service that failed. It holds neither keys nor tokens. It
-// matches one of the errors above or of package wrap, and what happened to the connection.
+// An Error is a request that failed. It holds neither keys nor tokens. It matches, by errors.Is, one of the errors
+// above or of package wrap, and the cause in the network, if there is one.
 type Error = rest.Error
 
-// kindOf returns the sort of an error with the wider ones: wrap.ErrRefused for every answer
-// that says no, and wrap.ErrKeyState for a root key that cannot be used now.
+// kindOf returns err with the wider errors that it matches: wrap.ErrRefused for every refusal, and wrap.ErrKeyState
+// for a root key that cannot be used at present.
 func kindOf(err error, status int, cause error) error {
 	switch err {
 	case ErrSuspended, ErrDeactivated, ErrDeleted, errState:
@@ -42,19 +41,19 @@ func kindOf(err error, status int, cause error) error {
 	case ErrNoKeyRing:
 		return kind.Of(err, cause, wrap.ErrNotFound)
 	case wrap.ErrDenied:
-		if status == http.StatusUnauthorized { // also what an identity without a role gets: see sort
+		if status == http.StatusUnauthorized { // an identity without a role gets this status too: see sort
 			return kind.Of(err, cause, wrap.ErrAuth)
 		}
 	}
 	return kind.Of(err, cause)
 }
 
-// unavailable makes the error of a call without a usable answer.
+// unavailable returns the error of a call without a usable response.
 func unavailable(op, message string, cause error) *Error {
 	return (&call{op: op}).failed(wrap.ErrUnavailable, &Error{Message: message}, cause)
 }
 
-// failed completes an error of a call.
+// failed fills in the service, the operation, the kind and the advice of an error.
 func (k *call) failed(err error, e *Error, cause error) *Error {
 	e.Service, e.Op = "key protect", k.op
 	e.Err = kindOf(err, e.Status, cause)
@@ -67,7 +66,7 @@ func (k *call) failed(err error, e *Error, cause error) *Error {
 	return e
 }
 
-// advice says what to do about an error, as one sentence; "" if nothing comes to mind.
+// advice returns one sentence on how to correct the error, or "".
 func advice(e *Error, err error) string {
 	switch err {
 	case wrap.ErrAuth:
@@ -124,7 +123,7 @@ func advice(e *Error, err error) string {
 	return ""
 }
 
-// codes says what a reason of the service is.
+// codes maps the service's reason codes to errors.
 var codes = map[string]error{
 	"KEY_ROOT_REQ_ERR":             ErrNotRootKey,
 	"KEY_NOT_FOUND_ERR":            wrap.ErrNotFound,
@@ -145,14 +144,14 @@ var codes = map[string]error{
 	"INCORRECT_NONCE_IV_ERR":       ErrImport,
 }
 
-// sort returns what sort of error an answer is.
+// sort returns the error that a response stands for.
 func sort(status int, code, message string) error {
 	if err, ok := codes[code]; ok {
 		return err
 	}
 	switch {
 	case status == http.StatusUnauthorized && strings.Contains(message, "does not have access"):
-		return wrap.ErrDenied // or the token; the service does not say which
+		return wrap.ErrDenied // the token may be at fault instead: the service does not say which
 	case status == http.StatusUnauthorized:
 		return wrap.ErrAuth
 	case status == http.StatusForbidden:
@@ -169,7 +168,7 @@ func sort(status int, code, message string) error {
 	return wrap.ErrRefused
 }
 
-// failure makes an error of an answer that says no.
+// failure returns the error of a response that reports one.
 func failure(k *call, res *rest.Response, correlation string) *Error {
 	e := &Error{Status: res.Status, CorrelationID: correlation}
 	var body struct {
@@ -188,7 +187,7 @@ func failure(k *call, res *rest.Response, correlation string) *Error {
 			e.Code, e.Message = strings.TrimSpace(r.Reasons[0].Code), r.Reasons[0].Message
 		}
 	}
-	// The key neither as it was sent, nor decoded.
+	// Remove the key from the texts, both as it was sent and decoded.
 	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(k.secret)))
 	defer clear(decoded)
 	n, err := base64.StdEncoding.Decode(decoded, k.secret)

@@ -23,7 +23,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// openBlob opens a ciphertext of Key Protect with the root key itself.
+// openBlob decrypts a ciphertext of Key Protect with the root key itself.
 func openBlob(t *testing.T, wdek string, root []byte) []byte {
 	t.Helper()
 	text, err := base64.StdEncoding.DecodeString(wdek)
@@ -49,7 +49,7 @@ func openBlob(t *testing.T, wdek string, root []byte) []byte {
 	return plain
 }
 
-// admin sends a request that the client has no call for.
+// admin sends a request that the client lacks.
 func (w *world) admin(t *testing.T, method, path string) {
 	t.Helper()
 	token, err := w.tokens.Token(context.Background())
@@ -73,7 +73,7 @@ func (w *world) admin(t *testing.T, method, path string) {
 	}
 }
 
-// expect checks an error: its kinds, code and status, and that it has a hint.
+// expect checks the kinds, code, status and hint of an error.
 func expect(t *testing.T, name string, err error, status int, code string, kinds ...error) {
 	t.Helper()
 	var e *keyprotect.Error
@@ -94,8 +94,7 @@ func expect(t *testing.T, name string, err error, status int, code string, kinds
 	}
 }
 
-// TestReasons brings each answer about that the service gives, and checks what becomes of
-// it.
+// TestReasons causes each error of the service and checks the client's error.
 func TestReasons(t *testing.T) {
 	w := start(t, "kms")
 	ctx := context.Background()
@@ -109,7 +108,7 @@ func TestReasons(t *testing.T) {
 	doWrap := func(c *keyprotect.Client) error { return errOf2(c.Wrap(ctx, []byte(secretText))) }
 	doUnwrap := func(c *keyprotect.Client) error { return errOf2(c.Unwrap(ctx, wdek)) }
 
-	// Keys that are not there, or not for this.
+	// Keys that do not exist, or are of the wrong type.
 	standard, err := all.CreateStandardKey(ctx, "seed")
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +165,7 @@ func TestReasons(t *testing.T) {
 	w.arm(t, fault.Fault{Method: "POST", Path: "/api/v2/keys", Status: 409, Body: `{"resources":[{"errorMsg":"x","reasons":[{"code":"IMPORT_TOKEN_EXPIRED_ERR","message":"The key import token has expired"}]}]}`})
 	expect(t, "an import token too old", errOf2(all.ImportRootKey(ctx, "mine", make([]byte, 32))), 409, "IMPORT_TOKEN_EXPIRED_ERR", keyprotect.ErrImport)
 
-	// States, the last for ever.
+	// States. The last one is final.
 	w.admin(t, "POST", id+"/actions/disable")
 	expect(t, "suspended", doWrap(c), 409, "KEY_ACTION_INVALID_STATE_ERR", keyprotect.ErrSuspended, wrap.ErrKeyState)
 	expect(t, "suspended", doUnwrap(c), 409, "KEY_ACTION_INVALID_STATE_ERR", keyprotect.ErrSuspended, wrap.ErrKeyState)
@@ -185,7 +184,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestExpiredKey has a root key expire: it wraps no more, but still unwraps.
+// TestExpiredKey lets a root key expire. It must still unwrap, but not wrap.
 func TestExpiredKey(t *testing.T) {
 	w := start(t, "kms")
 	ctx := context.Background()
@@ -258,7 +257,7 @@ func TestFaults(t *testing.T) {
 	expect(t, "no connection", doWrap(), 0, "", wrap.ErrUnavailable)
 	w.faults.Clear()
 
-	// A token that the service thinks expired is renewed once.
+	// A token that the service rejects as expired is renewed once.
 	w.arm(t, fault.Fault{Path: "/api/**", TokenExpired: true})
 	if err := doWrap(); err != nil {
 		t.Errorf("an expired token: %v", err)
@@ -267,14 +266,14 @@ func TestFaults(t *testing.T) {
 	expect(t, "always expired", doWrap(), 401, "UNAUTHORIZED_ERR", wrap.ErrAuth)
 	w.faults.Clear()
 
-	// One that has expired by the clock is renewed before it is sent.
+	// A token that has expired by the clock is renewed before the request.
 	w.seen()
 	w.advance(2 * time.Hour)
 	if err := doWrap(); err != nil || len(w.seen()) != 1 {
 		t.Errorf("after two hours: %v", err)
 	}
 
-	// Creating is not sent twice: the first may have been done.
+	// A creation is not retried, because the first request may have succeeded.
 	w.arm(t, fault.Fault{Method: "POST", Path: "/api/v2/keys", DropAfter: true})
 	expect(t, "an answer lost", errOf2(all.CreateRootKey(ctx, "once")), 0, "", wrap.ErrUnavailable)
 	keys, err := all.RootKeys(ctx)
@@ -284,7 +283,7 @@ func TestFaults(t *testing.T) {
 	w.arm(t, fault.Fault{Method: "POST", Path: "/api/v2/keys", Status: 500})
 	expect(t, "creating, 500", errOf2(all.CreateRootKey(ctx, "once")), 500, "", wrap.ErrUnavailable)
 
-	// IAM is away.
+	// IAM is unavailable.
 	w.arm(t, fault.Fault{Path: "/identity/**", Status: 503, Count: -1})
 	away := w.with(t, keyprotect.Options{CRN: w.root, Tokens: w.as(t, w.apiKey)})
 	expect(t, "no IAM", errOf2(away.Wrap(ctx, []byte(secretText))), 0, "", wrap.ErrUnavailable, iam.ErrUnavailable)
@@ -297,7 +296,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestCancelDuring cancels while the request is at the service.
+// TestCancelDuring cancels while the service handles the request.
 func TestCancelDuring(t *testing.T) {
 	arrived := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -317,8 +316,7 @@ func TestCancelDuring(t *testing.T) {
 	}
 }
 
-// TestOddAnswers has a service that answers what it never should: the client neither
-// panics, nor takes it, nor prints.
+// TestOddAnswers has the service send invalid responses. The client must not panic, accept them or print anything.
 func TestOddAnswers(t *testing.T) {
 	old := os.Stdout
 	r, wr, err := os.Pipe()
@@ -360,13 +358,13 @@ func TestOddAnswers(t *testing.T) {
 				"standard": errOf2(c.StandardKey(ctx, "k")),
 			} {
 				if err == nil {
-					t.Errorf("%d %.40s: %s takes it", s, a, name)
+					t.Errorf("%d %.40s: %s accepts it", s, a, name)
 				}
 			}
 			c.RootKeys(ctx)
 			c.Rotate(ctx, nil)
 			if _, _, err := c.NewDEK(ctx); err == nil {
-				t.Errorf("%d %.40s: a new key", s, a)
+				t.Errorf("%d %.40s: accepted as a new key", s, a)
 			}
 		}
 	}
@@ -377,7 +375,7 @@ func TestOddAnswers(t *testing.T) {
 	}
 }
 
-// TestLocalChecks has input that must not reach the service.
+// TestLocalChecks checks that invalid input never reaches the service.
 func TestLocalChecks(t *testing.T) {
 	w := start(t, "kms")
 	ctx := context.Background()
@@ -401,7 +399,7 @@ func TestLocalChecks(t *testing.T) {
 	}
 }
 
-// TestSecretsStayOut has an evil service send back all that it got, with every status.
+// TestSecretsStayOut has the service echo all that it received, with every status.
 func TestSecretsStayOut(t *testing.T) {
 	status := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,9 +1,8 @@
-// Package keyprotect wraps data encryption keys with a root key in IBM Key Protect or
-// Hyper Protect Crypto Services, and makes, imports, lists, rotates, disables, enables and deletes such root keys.
+// Package keyprotect wraps data encryption keys with a root key in IBM Key Protect or Hyper Protect Crypto Services.
+// It also creates, imports, lists, rotates, disables, enables and deletes such root keys.
 //
-// All that it needs to know is in the root key's CRN: service, region, instance and key.
-// A wrapped key that goes to the import of an image has no additional authentication data,
-// for there is no place to give that; so there is none here.
+// The root key's CRN names everything that a request needs: service, region, instance and key. The package never uses
+// additional authentication data, because an image import has no field for it.
 package keyprotect
 
 import (
@@ -24,32 +23,31 @@ import (
 
 // Options are the settings of a [Client]. CRN and Tokens must be set.
 type Options struct {
-	// CRN is that of the root key; or of its instance, for what needs no root key:
-	// creating, importing and listing.
+	// CRN names the root key. The CRN of an instance is enough for calls without a root key: creating, importing and
+	// listing.
 	CRN string
-	// Tokens is where bearer tokens come from: see package iam.
+	// Tokens supplies bearer tokens: see package iam.
 	Tokens iam.TokenSource
-	// URL is the endpoint, without /api: for the sandbox, and for instances of Hyper
-	// Protect Crypto Services that are reached by host and port. Empty derives it from the
-	// CRN, Network and Dedicated: see package endpoint. It must be https, or http on this
-	// machine.
+	// URL is the endpoint, without /api. Set it for the sandbox, and for instances of Hyper Protect Crypto Services
+	// that have a host and port of their own. It must be https, or http on this machine. Empty derives it from the
+	// CRN, Network and Dedicated: see package endpoint.
 	URL string
 	// Network is "public", which is the default, "private" or "direct".
 	Network string
-	// Dedicated is an instance of Key Protect Dedicated, which has an address of its own.
+	// Dedicated selects Key Protect Dedicated, whose instances have other addresses.
 	Dedicated bool
-	// KeyRing is the key ring of the root key; empty lets the service look in all.
+	// KeyRing is the key ring of the root key. Empty lets the service search all key rings.
 	KeyRing string
-	// CorrelationID, a UUID, goes with all requests, and into the service's audit events.
-	// Empty is a new one for each call.
+	// CorrelationID, a UUID, is sent with every request and appears in the service's audit events. Empty uses a new
+	// one for each call.
 	CorrelationID string
-	// Client sends the requests; redirects are not followed. Nil is one of its own.
+	// Client sends the requests, without following redirects. Nil uses a new client.
 	Client *http.Client
-	// Retry bounds the attempts.
+	// Retry bounds the attempts of a request.
 	Retry iam.Retry
 }
 
-// api is what is used of the service's own client. The rest of it is unknown here.
+// api lists the methods of the service's Go client that this package uses.
 type api interface {
 	WrapV2(ctx context.Context, id string, plaintext []byte, aad *[]string) (*kp.KeyActionResponse, error)
 	UnwrapV2(ctx context.Context, id string, ciphertext []byte, aad *[]string) (plaintext, rewrapped []byte, err error)
@@ -67,10 +65,10 @@ type api interface {
 	GetKeyRings(ctx context.Context) (*kp.KeyRings, error)
 }
 
-// A Client is one root key, or one instance, as one identity sees it. It is a
-// wrap.Wrapper and a wrap.Unwrapper, and safe for concurrent use.
+// A Client uses one root key, or one instance, as one identity. It implements wrap.Wrapper and wrap.Unwrapper, and is
+// safe for concurrent use.
 //
-// Plaintexts pass through the service's client as strings, which cannot be wiped.
+// Plaintexts pass through the service's Go client as strings, which cannot be wiped.
 type Client struct {
 	crn         crn.CRN
 	url         string
@@ -80,7 +78,7 @@ type Client struct {
 	api         api
 }
 
-// New checks the options and returns a client. It sends nothing yet.
+// New checks the options and returns a client. It sends no request.
 func New(o Options) (*Client, error) {
 	c, err := crn.ParseInstance(o.CRN)
 	if err != nil {
@@ -92,7 +90,7 @@ func New(o Options) (*Client, error) {
 		}
 	}
 	if o.Tokens == nil {
-		return nil, errors.New("key protect: no source of tokens")
+		return nil, errors.New("key protect: Tokens is nil")
 	}
 	if err := endpoint.Check(o.Network); err != nil {
 		return nil, fmt.Errorf("key protect: %w", err)
@@ -106,7 +104,7 @@ func New(o Options) (*Client, error) {
 	}
 	if o.CorrelationID != "" {
 		if _, err := uuid.Parse(o.CorrelationID); err != nil {
-			return nil, errors.New("key protect: the correlation id is no UUID")
+			return nil, errors.New("key protect: the correlation id is not a UUID")
 		}
 	}
 	client := &Client{crn: c, url: base, keyRing: o.KeyRing, correlation: o.CorrelationID,
@@ -116,26 +114,26 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key protect: %w", err)
 	}
-	service.HttpClient.Timeout = 0 // each attempt has its own
+	service.HttpClient.Timeout = 0 // each attempt has its own timeout
 	client.api = service
 	return client, nil
 }
 
-// RootKey returns the client as the root key of its CRN.
+// RootKey returns the client as a root key with its CRN as the name.
 func (c *Client) RootKey() *wrap.RootKey {
 	return &wrap.RootKey{Wrapper: c, Unwrapper: c, CRN: c.crn.String()}
 }
 
-// CRN returns the name of the root key, or of the instance.
+// CRN returns the CRN of the root key, or of the instance.
 func (c *Client) CRN() crn.CRN { return c.crn }
 
 // String returns the CRN.
 func (c *Client) String() string { return "keyprotect.Client(" + c.crn.String() + ")" }
 
-// GoString returns the CRN: what holds a token is not for fmt's %#v.
+// GoString returns the CRN, so that fmt's %#v does not print a token.
 func (c *Client) GoString() string { return c.String() }
 
-// Key returns a client for a root key of the same instance.
+// Key returns a client for another root key of the same instance. An invalid id is crn.ErrCRN.
 func (c *Client) Key(id string) (*Client, error) {
 	name := c.crn.Key(id)
 	if _, err := crn.ParseRootKey(name.String()); err != nil {
@@ -152,10 +150,10 @@ func (c *Client) Key(id string) (*Client, error) {
 	return &own, nil
 }
 
-// root returns the id of the root key.
+// root returns the id of the root key, or an error if the client has only an instance.
 func (c *Client) root(op string) (string, error) {
 	if c.crn.Resource == "" {
-		return "", fmt.Errorf("key protect: %s: the CRN is that of an instance; this needs a root key: %w", op, crn.ErrCRN)
+		return "", fmt.Errorf("key protect: %s: the CRN names an instance, not a root key: %w", op, crn.ErrCRN)
 	}
 	return c.crn.Resource, nil
 }

@@ -25,7 +25,7 @@ var (
 )
 
 func Example() {
-	// The sandbox stands for IBM Cloud. With the real one there are no URLs to give.
+	// The sandbox simulates IBM Cloud. For the real service, leave the URLs out.
 	sandbox := kms.New(kms.Options{})
 	identity, service := httptest.NewServer(sandbox.IAM()), httptest.NewServer(sandbox.KeyProtect())
 	defer identity.Close()
@@ -114,7 +114,7 @@ func TestWrapUnwrapRotate(t *testing.T) {
 	}
 	back, err = c.Unwrap(ctx, wdek)
 	if err != nil || string(back.Plaintext) != secretText || back.Rewrapped == "" || back.Rewrapped == wdek {
-		t.Fatalf("after rotation: %q, %q, %v", back.Plaintext, back.Rewrapped, err)
+		t.Fatalf("after the rotation: %q, %q, %v", back.Plaintext, back.Rewrapped, err)
 	}
 	again, err := c.Unwrap(ctx, back.Rewrapped)
 	if err != nil || string(again.Plaintext) != secretText || again.Rewrapped != "" {
@@ -151,7 +151,7 @@ func TestKeys(t *testing.T) {
 		t.Fatalf("%d bytes, %v", len(seed), err)
 	}
 	if again, err := all.StandardKey(ctx, standard.ID); err != nil || !bytes.Equal(again, seed) {
-		t.Errorf("not the same twice: %v", err)
+		t.Errorf("the second read differs: %v", err)
 	}
 	if _, err := all.StandardKey(ctx, made.ID); !errors.Is(err, keyprotect.ErrNoStandardKey) {
 		t.Errorf("a root key as a seed: %v", err)
@@ -170,7 +170,7 @@ func TestKeys(t *testing.T) {
 	if _, err := second.Wrap(ctx, []byte(secretText)); err != nil {
 		t.Error(err)
 	}
-	// What needs a root key says so, at once.
+	// Without a root key, these calls fail before any request.
 	hits := len(w.seen())
 	for name, err := range map[string]error{
 		"wrap": errOf2(all.Wrap(ctx, []byte(secretText))), "unwrap": errOf2(all.Unwrap(ctx, "x")), "rewrap": errOf2(all.Rewrap(ctx, "x")),
@@ -181,7 +181,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	if hits == 0 || len(w.seen()) != 0 {
-		t.Error("the service was asked")
+		t.Error("a request was sent")
 	}
 }
 
@@ -200,8 +200,7 @@ func TestManyKeys(t *testing.T) {
 	}
 }
 
-// TestImport imports root keys as both services want it, and checks that they are what
-// was given: by the ciphertext that they can turn back.
+// TestImport imports root keys into both services. It decrypts their ciphertexts to check the key material.
 func TestImport(t *testing.T) {
 	for _, service := range []string{"kms", "hs-crypto"} {
 		w := start(t, service)
@@ -264,7 +263,7 @@ func TestCorrelationAndEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Unwrap(ctx, wdek+"A"); err == nil {
-		t.Fatal("damaged, and it unwraps")
+		t.Fatal("a damaged key unwraps")
 	} else {
 		var e *keyprotect.Error
 		if !errors.As(err, &e) || e.CorrelationID != id || !strings.Contains(err.Error(), id) {
@@ -297,7 +296,7 @@ func TestCorrelationAndEvents(t *testing.T) {
 		t.Errorf("%+v", events[0].ResponseData)
 	}
 	if _, err := keyprotect.New(keyprotect.Options{CRN: w.root, Tokens: w.tokens, CorrelationID: "x"}); err == nil {
-		t.Error("a correlation id that is no UUID")
+		t.Error("accepted a correlation id that is not a UUID")
 	}
 }
 

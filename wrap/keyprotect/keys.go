@@ -12,14 +12,14 @@ import (
 	"github.com/luksimg/luksimg/ibm/crn"
 )
 
-// A State is what may be done with a key.
+// A State says which operations a key allows.
 type State int
 
 // States of a key (NIST SP 800-57).
 const (
-	Active      State = 1 // everything
-	Suspended   State = 2 // nothing, until it is enabled
-	Deactivated State = 3 // expired: turns back what it wrapped, wraps no more
+	Active      State = 1 // allows all operations
+	Suspended   State = 2 // allows none until it is enabled
+	Deactivated State = 3 // expired: unwraps, but does not wrap
 	Destroyed   State = 5 // deleted
 )
 
@@ -40,17 +40,17 @@ func (s State) String() string {
 	return fmt.Sprintf("state %d", int(s))
 }
 
-// A Key is what the service tells of a key; never the key itself.
+// A Key is the metadata of a key. It never holds key material.
 type Key struct {
 	ID          string
 	CRN         string
 	Name        string
 	State       State
-	Extractable bool // a standard key; a root key is not
+	Extractable bool // true for a standard key, false for a root key
 	Imported    bool
-	Ring        string    // the id of its key ring
-	Version     string    // the id of its newest version
-	Created     time.Time // zero where there is none, as with the next two
+	Ring        string    // the id of the key ring
+	Version     string    // the id of the newest version
+	Created     time.Time // Created, Rotated and Expires are zero if the service gives none
 	Rotated     time.Time
 	Expires     time.Time
 }
@@ -71,7 +71,7 @@ func keyOf(k *kp.Key) Key {
 	return own
 }
 
-// Metadata returns what the service tells of the root key.
+// Metadata returns the metadata of the root key.
 func (c *Client) Metadata(ctx context.Context) (Key, error) {
 	id, err := c.root("key metadata")
 	if err != nil {
@@ -80,22 +80,22 @@ func (c *Client) Metadata(ctx context.Context) (Key, error) {
 	return c.key(ctx, call{op: "key metadata", idempotent: true}, func(ctx context.Context) (*kp.Key, error) { return c.api.GetKeyMetadata(ctx, id) })
 }
 
-// CreateRootKey makes a root key in the instance, in the service itself.
+// CreateRootKey has the service generate a root key in the instance.
 func (c *Client) CreateRootKey(ctx context.Context, name string) (Key, error) {
 	return c.key(ctx, call{op: "create root key"}, func(ctx context.Context) (*kp.Key, error) { return c.api.CreateKeyWithOptions(ctx, name, false) })
 }
 
-// CreateStandardKey makes a standard key in the instance: one whose bytes StandardKey can
-// get. The service makes 32 bytes.
+// CreateStandardKey has the service generate a standard key of 32 bytes in the instance. [Client.StandardKey] reads
+// its bytes.
 func (c *Client) CreateStandardKey(ctx context.Context, name string) (Key, error) {
 	return c.key(ctx, call{op: "create standard key"}, func(ctx context.Context) (*kp.Key, error) { return c.api.CreateKeyWithOptions(ctx, name, true) })
 }
 
-// ErrNoStandardKey is a key that cannot seed a data encryption key.
+// ErrNoStandardKey is a key whose bytes cannot be read, or are not base64.
 var ErrNoStandardKey = errors.New("not a standard key")
 
-// StandardKey returns the bytes of a standard key, as a seed of a data encryption key. The
-// caller wipes them.
+// StandardKey returns the bytes of a standard key, which can seed a data encryption key. The caller wipes them. For a
+// root key the error is [ErrNoStandardKey].
 func (c *Client) StandardKey(ctx context.Context, id string) ([]byte, error) {
 	if _, err := crn.ParseRootKey(c.crn.Key(id).String()); err != nil {
 		return nil, fmt.Errorf("key protect: read standard key: %w", err)
@@ -126,8 +126,8 @@ const (
 	listLimit = 20000
 )
 
-// RootKeys lists the root keys of the instance, or of the key ring of the client, but for
-// deleted ones. If there is no such key ring the error is ErrNoKeyRing.
+// RootKeys lists the root keys of the instance, or of the client's key ring, without deleted ones. If the key ring
+// does not exist the error is [ErrNoKeyRing].
 func (c *Client) RootKeys(ctx context.Context) ([]Key, error) {
 	var all []Key
 	extractable := false
@@ -151,15 +151,15 @@ func (c *Client) RootKeys(ctx context.Context) ([]Key, error) {
 		}
 		if n < listPage {
 			if len(all) == 0 && c.keyRing != "" {
-				return nil, c.checkKeyRing(ctx) // the list of a missing key ring is empty
+				return nil, c.checkKeyRing(ctx) // the service returns an empty list for a missing key ring
 			}
 			return all, nil
 		}
 	}
-	return nil, unavailable("list keys", "the list has too many keys", nil)
+	return nil, unavailable("list keys", "the instance has more than 20000 keys", nil)
 }
 
-// key does a call whose answer is one key.
+// key makes a call whose response holds one key.
 func (c *Client) key(ctx context.Context, k call, f func(context.Context) (*kp.Key, error)) (Key, error) {
 	k.wantKey = true
 	var key Key
@@ -171,7 +171,7 @@ func (c *Client) key(ctx context.Context, k call, f func(context.Context) (*kp.K
 		return err
 	})
 	if err == nil && key.ID == "" {
-		err = unavailable(k.op, "the answer holds no key", nil)
+		err = unavailable(k.op, "the response holds no key", nil)
 	}
 	return key, err
 }

@@ -11,25 +11,24 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// Disable suspends the root key: until it is enabled nobody wraps or unwraps with it, the
-// services of the cloud neither.
+// Disable suspends the root key. Until [Client.Enable], nobody can wrap or unwrap with it. That includes the services
+// of the cloud.
 func (c *Client) Disable(ctx context.Context) error {
 	return c.change(ctx, "disable", c.api.DisableKey)
 }
 
-// Enable makes a disabled root key active again. Within 30 seconds of disabling it the error
-// is ErrTooEarly.
+// Enable activates a disabled root key. Within 30 seconds after Disable the error is [ErrTooEarly].
 func (c *Client) Enable(ctx context.Context) error { return c.change(ctx, "enable", c.api.EnableKey) }
 
-// DeleteOptions say how a root key is deleted.
+// DeleteOptions are the settings of [Client.Delete].
 type DeleteOptions struct {
-	// Protecting deletes it even if resources such as buckets are registered as protected by
-	// it: their data cannot be read then. Without it the error is ErrInUse.
+	// Protecting deletes the root key even if it protects registered resources such as buckets. Their data become
+	// unreadable. If false, the error is [ErrInUse].
 	Protecting bool
 }
 
-// Delete deletes the root key. What it wrapped cannot be unwrapped any more; the service can
-// restore the key for 30 days.
+// Delete deletes the root key. Then nobody can unwrap the keys that it wrapped. The service can restore the root key
+// within 30 days.
 func (c *Client) Delete(ctx context.Context, o DeleteOptions) error {
 	return c.change(ctx, "delete", func(ctx context.Context, id string) error {
 		_, err := c.api.DeleteKey(ctx, id, kp.ReturnMinimal, kp.ForceOpt{Force: o.Protecting})
@@ -45,8 +44,7 @@ func (c *Client) change(ctx context.Context, op string, f func(context.Context, 
 	return c.call(ctx, call{op: op}, func(ctx context.Context) error { return f(ctx, id) })
 }
 
-// EnsureKeyRing makes the key ring of the client in the instance, and reports whether it was
-// not there.
+// EnsureKeyRing creates the client's key ring in the instance unless it exists. made reports whether it was created.
 func (c *Client) EnsureKeyRing(ctx context.Context) (made bool, err error) {
 	err = c.call(ctx, call{op: "create key ring"}, func(ctx context.Context) error { return c.api.CreateKeyRing(ctx, c.keyRing) })
 	if e := (*rest.Error)(nil); errors.As(err, &e) && e.Code == "KEY_RING_NOT_UNIQUE_ERR" {
@@ -55,8 +53,8 @@ func (c *Client) EnsureKeyRing(ctx context.Context) (made bool, err error) {
 	return err == nil, err
 }
 
-// checkKeyRing returns ErrNoKeyRing if the instance does not have the key ring of the client. Who may
-// use keys need not be allowed to list key rings: then it says nothing.
+// checkKeyRing returns ErrNoKeyRing if the instance lacks the client's key ring. It returns nil if the identity may
+// not list key rings.
 func (c *Client) checkKeyRing(ctx context.Context) error {
 	k := call{op: "list key rings", idempotent: true}
 	there := false

@@ -62,7 +62,7 @@ func TestLifecycle(t *testing.T) {
 		}
 	}
 	if err := w.client(t, w.instance).Disable(ctx); err == nil {
-		t.Error("an instance is disabled")
+		t.Error("an instance was disabled")
 	}
 }
 

@@ -11,12 +11,12 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// importSeconds is how long an import token is good: the least that there is.
+// importSeconds is the lifetime of an import token. The service accepts no shorter one.
 const importSeconds = 300
 
-// ImportRootKey makes a root key in the instance of one's own 16, 24 or 32 bytes. They
-// travel encrypted by a key of the service (an import token), besides TLS. The caller
-// wipes the material.
+// ImportRootKey creates a root key from material of 16, 24 or 32 bytes. The material travels encrypted with a
+// transport key of the service (an import token), within TLS. The caller wipes material. Another length is
+// wrap.ErrKey.
 func (c *Client) ImportRootKey(ctx context.Context, name string, material []byte) (Key, error) {
 	sealed, err := c.seal(ctx, "import root key", material)
 	if err != nil {
@@ -27,9 +27,9 @@ func (c *Client) ImportRootKey(ctx context.Context, name string, material []byte
 	})
 }
 
-// Rotate gives the root key a new version, which wraps from now on; older ones still turn
-// back what they wrapped. A root key that was imported needs new material, of 16, 24 or 32
-// bytes; one that the service made takes none: nil.
+// Rotate gives the root key a new version, which wraps from then on. Older versions still unwrap the keys that they
+// wrapped. An imported root key needs new material of 16, 24 or 32 bytes. For a root key that the service generated,
+// material must be nil.
 func (c *Client) Rotate(ctx context.Context, material []byte) error {
 	id, err := c.root("rotate")
 	if err != nil {
@@ -50,19 +50,19 @@ func (c *Client) Rotate(ctx context.Context, material []byte) error {
 	return c.call(ctx, call{op: "rotate"}, func(ctx context.Context) error { return c.api.RotateV2(ctx, id, payload) })
 }
 
-// hyper reports whether the service is Hyper Protect Crypto Services, which takes material
-// under SHA-1 and CBC where Key Protect takes SHA-256 and GCM.
+// hyper reports whether the service is Hyper Protect Crypto Services. It accepts imported material with SHA-1 and
+// CBC, where Key Protect uses SHA-256 and GCM.
 func (c *Client) hyper() bool { return c.crn.Service == crn.HyperCrypt }
 
 type sealed struct{ payload, nonce, iv string }
 
-// seal encrypts key material for the service: the material by the transport key of a new
-// import token, and the token's nonce by the material.
+// seal encrypts key material for the service. It encrypts the material with the transport key of a new import token,
+// and the token's nonce with the material.
 func (c *Client) seal(ctx context.Context, op string, material []byte) (sealed, error) {
 	switch len(material) {
 	case 16, 24, 32:
 	default:
-		return sealed{}, fmt.Errorf("key protect: %s: %w: a root key has 16, 24 or 32 bytes, not %d", op, wrap.ErrKey, len(material))
+		return sealed{}, fmt.Errorf("key protect: %s: %w: the material has %d bytes, want 16, 24 or 32", op, wrap.ErrKey, len(material))
 	}
 	if err := c.call(ctx, call{op: "import token"}, func(ctx context.Context) error {
 		_, err := c.api.CreateImportToken(ctx, importSeconds, 1)
@@ -79,7 +79,7 @@ func (c *Client) seal(ctx context.Context, op string, material []byte) (sealed, 
 	}
 	encryptKey, encryptNonce := kp.EncryptKey, kp.EncryptNonce
 	if c.hyper() {
-		//lint:ignore SA1019 it is what that service takes
+		//lint:ignore SA1019 Hyper Protect Crypto Services accepts nothing newer
 		encryptKey, encryptNonce = kp.EncryptKeyWithSHA1, kp.EncryptNonceWithCBCPAD
 	}
 	text := base64.StdEncoding.EncodeToString(material)
@@ -89,7 +89,7 @@ func (c *Client) seal(ctx context.Context, op string, material []byte) (sealed, 
 		nonce, iv, err = encryptNonce(text, token.Nonce, "")
 	}
 	if err != nil {
-		// Not err itself, which might quote what it was given.
+		// Not err itself, which can quote its input.
 		return sealed{}, unavailable(op, "the import token of the service cannot be used", nil)
 	}
 	return sealed{payload, nonce, iv}, nil

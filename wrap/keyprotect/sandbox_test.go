@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/wrap/keyprotect"
 )
 
-// world is the sandbox, with an instance and a root key in it.
+// world is the sandbox with an instance and a root key.
 type world struct {
 	*kms.Server
 	faults   *fault.Set
@@ -38,7 +38,7 @@ func (w *world) retry() iam.Retry {
 	return iam.Retry{Clock: w}
 }
 
-// Now and After make a world a clock on which nobody waits.
+// Now and After make a world a clock that does not wait.
 func (w *world) Now() time.Time { return w.now() }
 
 func (w *world) After(d time.Duration) <-chan time.Time {
@@ -82,7 +82,7 @@ func start(t testing.TB, service string) *world {
 	return w
 }
 
-// as returns the source of tokens for an API key.
+// as returns a token source for an API key.
 func (w *world) as(t testing.TB, key string) *iam.Client {
 	t.Helper()
 	c, err := iam.New(iam.Options{URL: w.iamURL, APIKey: []byte(key), Retry: w.retry()})

@@ -16,23 +16,22 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// A call is one use of the service's client, which may not be trusted with what is
-// unusual: it tries again by variables of its package, whatever the request; prints an
-// error that it cannot parse; and panics where an answer should hold a key and does not.
-// So the transport below it does all that: tokens, attempts, and errors.
+// A call is one use of the service's Go client. That client needs guarding: it retries any request, by package
+// variables; it prints errors that it cannot parse; and it panics if a response lacks a key that it expects. The
+// transport beneath it therefore handles tokens, attempts and errors.
 type call struct {
 	op         string
 	idempotent bool
-	wantKey    bool   // the answer must hold a key
-	secret     []byte // the key as base64 text, which must not come back in an error
+	wantKey    bool   // the response must hold a key
+	secret     []byte // the key as base64 text, which no error may quote
 
 	cancel context.CancelFunc
-	err    error // of the transport
+	err    error // set by the transport
 }
 
 type callKey struct{}
 
-// call runs f, which uses the service's client with the context that it is given.
+// call runs f, which calls the service's Go client with the context that it receives.
 func (c *Client) call(ctx context.Context, k call, f func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -46,7 +45,7 @@ func (c *Client) call(ctx context.Context, k call, f func(context.Context) error
 	k.cancel = cancel
 	inner = context.WithValue(inner, callKey{}, &k)
 	inner = kp.NewContextWithCorrelationID(inner, &id)
-	inner = kp.NewContextWithAuth(inner, "Bearer") // the transport puts the real one in
+	inner = kp.NewContextWithAuth(inner, "Bearer") // the transport sets the real token
 
 	err = f(inner)
 	switch {
@@ -57,8 +56,8 @@ func (c *Client) call(ctx context.Context, k call, f func(context.Context) error
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	default:
-		// Not err itself: it may quote the answer.
-		err = unavailable(k.op, "the answer is not what was expected", nil)
+		// Not err itself, which can quote the response.
+		err = unavailable(k.op, "the service's client cannot read the response", nil)
 	}
 	var e *Error
 	if errors.As(err, &e) && e.CorrelationID == "" {
@@ -67,20 +66,20 @@ func (c *Client) call(ctx context.Context, k call, f func(context.Context) error
 	return err
 }
 
-// transport is a Client as the service's client sees it.
+// transport is a Client as the http.RoundTripper of the service's Go client.
 type transport Client
 
-// RoundTrip sends a request with a token, as often as it takes. It returns only answers
-// that the service's client can take; all else ends the call.
+// RoundTrip sends a request with a token, and retries it. It returns only responses that the service's Go client can
+// handle. Any other response ends the call.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	k, ok := req.Context().Value(callKey{}).(*call)
 	if !ok {
-		return nil, errors.New("key protect: a request without a call")
+		return nil, errors.New("key protect: request outside of a call")
 	}
 	res, err := t.roundTrip(req, k)
 	if err != nil {
 		k.err = err
-		k.cancel() // or else the service's client would try again
+		k.cancel() // stops the retries of the service's client
 		return nil, err
 	}
 	return res, nil
@@ -127,17 +126,17 @@ func (t *transport) roundTrip(req *http.Request, k *call) (*http.Response, error
 	return t.answer(req, k, res, correlation)
 }
 
-// expired reports whether a token may have been refused before its time.
+// expired reports whether the service refused the token, which may have expired early.
 func expired(res *rest.Response) bool {
 	return !res.OK() && errors.Is(failure(&call{}, res, ""), wrap.ErrAuth)
 }
 
-// answer checks a good answer, and makes it one for the service's client.
+// answer checks a successful response and converts it for the service's Go client.
 func (t *transport) answer(req *http.Request, k *call, res *rest.Response, correlation string) (*http.Response, error) {
-	bad := k.failed(wrap.ErrUnavailable, &Error{Status: res.Status, CorrelationID: correlation, Message: "the answer is not what was expected"}, rest.ErrAnswer)
+	bad := k.failed(wrap.ErrUnavailable, &Error{Status: res.Status, CorrelationID: correlation, Message: "the response does not fit the request"}, rest.ErrAnswer)
 	switch res.Status {
 	case http.StatusOK, http.StatusCreated:
-		// The answer to a new key ring is empty (key-protect, key-rings.md).
+		// The response to a new key ring is empty (key-protect, key-rings.md).
 		if empty := res.Status == http.StatusCreated && !k.wantKey && len(res.Body) == 0; !empty && !json.Valid(res.Body) {
 			return nil, bad
 		}
@@ -162,8 +161,7 @@ func (t *transport) answer(req *http.Request, k *call, res *rest.Response, corre
 	}, nil
 }
 
-// wiped is the body of an answer, in which there may be a key: it is overwritten when the
-// service's client has read it.
+// wiped is a response body that can hold a key. Close overwrites it, after the service's Go client has read it.
 type wiped struct {
 	*bytes.Reader
 	body []byte

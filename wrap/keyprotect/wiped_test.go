@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestWiped: of an answer nothing is left when it has been read.
+// TestWiped checks that Close wipes the body of a response.
 func TestWiped(t *testing.T) {
 	body := []byte(`{"plaintext":"c2VjcmV0"}`)
 	w := &wiped{bytes.NewReader(body), body}

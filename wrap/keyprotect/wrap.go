@@ -11,17 +11,17 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-const maxText = 64 << 10 // of a plaintext, or a wrapped key
+const maxText = 64 << 10 // bytes of a plaintext, or of a wrapped key
 
-// Wrap implements wrap.Wrapper. Errors are *[Error], but for a plaintext that is not
-// base64 text, which is wrap.ErrKey and goes nowhere.
+// Wrap implements wrap.Wrapper. A plaintext that is not base64 text is wrap.ErrKey, and is not sent. Every other
+// error is an *[Error].
 func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	id, err := c.root("wrap")
 	if err != nil {
 		return "", err
 	}
 	if !isBase64(plaintext) {
-		return "", fmt.Errorf("key protect: wrap: %w: what is to be wrapped is not base64 text on one line", wrap.ErrKey)
+		return "", fmt.Errorf("key protect: wrap: %w: the plaintext is not base64 text on one line", wrap.ErrKey)
 	}
 	var wdek string
 	err = c.call(ctx, call{op: "wrap", idempotent: true, secret: plaintext}, func(ctx context.Context) error {
@@ -33,13 +33,13 @@ func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 		return nil
 	})
 	if err == nil && !isWDEK(wdek) {
-		return "", unavailable("wrap", "the answer holds no ciphertext", nil)
+		return "", unavailable("wrap", "the response holds no ciphertext", nil)
 	}
 	return wdek, err
 }
 
-// NewDEK has the service make a data encryption key of 32 bytes and wrap it. The plaintext
-// is base64 text, which the caller wipes.
+// NewDEK has the service generate and wrap a data encryption key of 32 bytes. The plaintext is base64 text, which the
+// caller wipes.
 func (c *Client) NewDEK(ctx context.Context) (plaintext []byte, wdek string, err error) {
 	id, err := c.root("new key")
 	if err != nil {
@@ -54,7 +54,7 @@ func (c *Client) NewDEK(ctx context.Context) (plaintext []byte, wdek string, err
 		return nil
 	})
 	if err == nil && (!isBase64(plaintext) || !isWDEK(wdek)) {
-		err = unavailable("new key", "the answer holds no key", nil)
+		err = unavailable("new key", "the response holds no key", nil)
 	}
 	if err != nil {
 		clear(plaintext)
@@ -63,16 +63,16 @@ func (c *Client) NewDEK(ctx context.Context) (plaintext []byte, wdek string, err
 	return plaintext, wdek, nil
 }
 
-// Unwrap implements wrap.Unwrapper. If the root key was rotated since, the result has the
-// key wrapped by its newest version too. Errors are *[Error]; a wrapped key that this root
-// key did not wrap is wrap.ErrWDEK.
+// Unwrap implements wrap.Unwrapper. If the root key was rotated after it wrapped the key, Rewrapped is the key
+// wrapped by its newest version. A wrapped key of another root key is wrap.ErrWDEK. Errors of the service are
+// *[Error].
 func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error) {
 	id, err := c.root("unwrap")
 	if err != nil {
 		return wrap.Unwrapped{}, err
 	}
 	if !isWDEK(wdek) {
-		return wrap.Unwrapped{}, fmt.Errorf("key protect: unwrap: %w: it is not one word of text", wrap.ErrWDEK)
+		return wrap.Unwrapped{}, fmt.Errorf("key protect: unwrap: %w: the wrapped key is not one word of printable text", wrap.ErrWDEK)
 	}
 	var u wrap.Unwrapped
 	err = c.call(ctx, call{op: "unwrap", idempotent: true}, func(ctx context.Context) error {
@@ -81,7 +81,7 @@ func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error
 		return err
 	})
 	if err == nil && (!isBase64(u.Plaintext) || u.Rewrapped != "" && !isWDEK(u.Rewrapped)) {
-		err = unavailable("unwrap", "the answer holds no key", nil)
+		err = unavailable("unwrap", "the response holds no key", nil)
 	}
 	if err != nil {
 		u.Clear()
@@ -90,15 +90,15 @@ func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error
 	return u, nil
 }
 
-// Rewrap has the service wrap the key anew, by the newest version of the root key. The key
-// itself does not leave the service.
+// Rewrap has the service wrap the key again, with the newest version of the root key. The plaintext does not leave
+// the service.
 func (c *Client) Rewrap(ctx context.Context, wdek string) (string, error) {
 	id, err := c.root("rewrap")
 	if err != nil {
 		return "", err
 	}
 	if !isWDEK(wdek) {
-		return "", fmt.Errorf("key protect: rewrap: %w: it is not one word of text", wrap.ErrWDEK)
+		return "", fmt.Errorf("key protect: rewrap: %w: the wrapped key is not one word of printable text", wrap.ErrWDEK)
 	}
 	body, err := json.Marshal(map[string]string{"ciphertext": wdek})
 	if err != nil {
@@ -108,7 +108,7 @@ func (c *Client) Rewrap(ctx context.Context, wdek string) (string, error) {
 		Ciphertext string `json:"ciphertext"`
 	}
 	err = c.call(ctx, call{op: "rewrap", idempotent: true}, func(ctx context.Context) error {
-		// The service's client does not have this one.
+		// The service's Go client lacks this action.
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/api/v2/keys/"+id+"/actions/rewrap", bytes.NewReader(body))
 		if err != nil {
 			return err
@@ -127,13 +127,13 @@ func (c *Client) Rewrap(ctx context.Context, wdek string) (string, error) {
 		return json.NewDecoder(res.Body).Decode(&answer)
 	})
 	if err == nil && !isWDEK(answer.Ciphertext) {
-		return "", unavailable("rewrap", "the answer holds no ciphertext", nil)
+		return "", unavailable("rewrap", "the response holds no ciphertext", nil)
 	}
 	return answer.Ciphertext, err
 }
 
-// isBase64 reports whether text is strict base64 on one line, and not empty. The client of
-// the service takes line breaks, and they would be wrapped.
+// isBase64 reports whether text is strict base64 on one line, and not empty. The service's Go client accepts line
+// breaks and would wrap them.
 func isBase64(text []byte) bool {
 	if len(text) == 0 || len(text) > maxText || bytes.ContainsAny(text, "\r\n") {
 		return false
@@ -144,7 +144,7 @@ func isBase64(text []byte) bool {
 	return err == nil
 }
 
-// isWDEK reports whether s is one word of printable characters.
+// isWDEK reports whether s is one word of printable characters, and not too long.
 func isWDEK(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {

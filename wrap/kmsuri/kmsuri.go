@@ -1,4 +1,4 @@
-// Package kmsuri has the names of root keys: one scheme for all keepers of them.
+// Package kmsuri parses the names of root keys. Each keeper of root keys has its own scheme.
 //
 //	local:FILE        a root key in a file: package wrap/local
 //	ibm:CRN           IBM Key Protect or Hyper Protect Crypto Services: package wrap/keyprotect
@@ -6,8 +6,8 @@
 //	awskms:ARN        AWS Key Management Service: package wrap/awskms
 //	pkcs11:...        a key on a PKCS#11 token, by a URI of RFC 7512: package wrap/pkcs11
 //
-// Where an envelope or a token says which key it is, ibm, vault, awskms and pkcs11 stand alone too. This
-// package opens nothing and sends nothing.
+// If an envelope or a token names the key, the scheme alone is enough, except for local. This package opens no
+// files and sends no requests.
 package kmsuri
 
 import (
@@ -34,9 +34,9 @@ const (
 )
 
 // ErrURI is text that names no root key.
-var ErrURI = errors.New("no name of a root key")
+var ErrURI = errors.New("not the name of a root key")
 
-// forms are what the URIs of each scheme look like, and where their names come from.
+// forms describe the URIs of each scheme, as advice.
 var forms = map[Scheme]string{
 	Local:  "want local:FILE; luksimg keygen --kms local:FILE makes a root key",
 	IBM:    "want ibm:CRN; luksimg rootkey list prints the CRNs of root keys",
@@ -45,7 +45,7 @@ var forms = map[Scheme]string{
 	PKCS11: "want pkcs11:token=TOKEN;object=KEY, in quotes for the shell",
 }
 
-// Form returns what a URI of the scheme looks like, as advice. Of an unknown scheme it names all.
+// Form returns the form of a URI of the scheme, as advice. For an unknown scheme it lists all forms.
 func (s Scheme) Form() string {
 	if f, ok := forms[s]; ok {
 		return f
@@ -53,16 +53,16 @@ func (s Scheme) Form() string {
 	return "want local:FILE, ibm:CRN, vault:MOUNT/KEY, awskms:ARN or pkcs11:token=TOKEN;object=KEY"
 }
 
-// ErrOther is an envelope of another root key than the one that was named.
-var ErrOther = advice.New("it is of another root key", "name the root key that wrapped it")
+// ErrOther is an envelope of a root key other than the named one.
+var ErrOther = advice.New("another root key wrapped the key", "name the root key that wrapped it")
 
-// A URI names a root key, or with an empty Name whichever one of its keeper an envelope names.
+// A URI names a root key. With an empty Name it stands for the key of this scheme that an envelope names.
 type URI struct {
 	Scheme Scheme
-	Name   string // FILE, CRN, MOUNT/KEY, ARN, or what [ParseToken] reads
+	Name   string // FILE, CRN, MOUNT/KEY, ARN, or the input of [ParseToken]
 }
 
-// String returns the URI as [Parse] takes it.
+// String returns the URI in the form that [Parse] reads.
 func (u URI) String() string {
 	if u.Name == "" {
 		return string(u.Scheme)
@@ -70,7 +70,7 @@ func (u URI) String() string {
 	return string(u.Scheme) + ":" + u.Name
 }
 
-// Parse reads a URI. Other text is [ErrURI].
+// Parse parses a URI. Text that is not a URI is [ErrURI].
 func Parse(s string) (URI, error) {
 	scheme, name, named := strings.Cut(s, ":")
 	u := URI{Scheme(scheme), name}
@@ -92,7 +92,7 @@ func Parse(s string) (URI, error) {
 var pin = regexp.MustCompile(`(?i)\bpin\b`)
 
 func wrong(s, reason string) error {
-	if strings.HasPrefix(s, string(PKCS11)+":") { // there may be a PIN where none should be
+	if strings.HasPrefix(s, string(PKCS11)+":") { // the user may have put a PIN in the wrong place
 		s, _, _ = strings.Cut(s, "?")
 		if at := pin.FindStringIndex(s); at != nil {
 			s = s[:at[0]] + "..."
@@ -102,7 +102,7 @@ func wrong(s, reason string) error {
 	return advice.With(fmt.Errorf("%.200q: %w: %s", s, ErrURI, reason), Scheme(scheme).Form())
 }
 
-// checks return what is wrong with a name, "" for nothing.
+// checks return what is wrong with a name, or "".
 var checks = map[Scheme]func(name string) string{
 	Local: func(string) string { return "" },
 	IBM: func(name string) string {
@@ -132,16 +132,16 @@ var checks = map[Scheme]func(name string) string{
 	},
 }
 
-// Names of Vault: the paths of mounts, and GenericNameRegex of its framework for keys.
+// Vault's rules: the path of a mount, and GenericNameRegex of Vault's framework for the name of a key.
 var (
 	mountName = regexp.MustCompile(`^[A-Za-z0-9_-]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?$`)
 	keyName   = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
 )
 
-// maxName bounds what stands for a key in an envelope.
+// maxName is the longest name of a key in an envelope, in bytes.
 const maxName = 512
 
-// Transit returns the parts of MOUNT/KEY. The mount may have slashes.
+// Transit splits MOUNT/KEY. The mount can contain slashes. ok reports whether both parts are valid names.
 func Transit(name string) (mount, key string, ok bool) {
 	i := strings.LastIndexByte(name, '/')
 	if i < 0 || len(name) > maxName {
@@ -156,12 +156,12 @@ func Transit(name string) (mount, key string, ok bool) {
 	return mount, key, keyName.MatchString(key)
 }
 
-// An ARN is that of a key of AWS.
+// An ARN is the Amazon Resource Name of a KMS key.
 type ARN struct{ Partition, Region, Account, ID string }
 
 var arn = regexp.MustCompile(`^arn:(aws[a-z-]{0,20}):kms:([a-z]{2,10}(?:-[a-z]{1,20}){1,3}-[0-9]{1,2}):([0-9]{12}):key/([A-Za-z0-9-]{1,64})$`)
 
-// ParseARN reads the ARN of a key, which is no alias.
+// ParseARN parses the ARN of a KMS key. It refuses the ARN of an alias.
 func ParseARN(s string) (ARN, bool) {
 	m := arn.FindStringSubmatch(s)
 	if m == nil {
@@ -170,8 +170,8 @@ func ParseARN(s string) (ARN, bool) {
 	return ARN{m[1], m[2], m[3], m[4]}, true
 }
 
-// Of returns the URI of the root key that an envelope names. Of a key in a file that is its ID
-// in place of its name.
+// Of returns the URI of the root key that an envelope names. For a key in a file, Name is the ID of the key, not a
+// file. Text that names no root key is [ErrURI].
 func Of(e *wrap.Envelope) (URI, error) {
 	if e.RootKeyCRN != "" {
 		return Parse(string(IBM) + ":" + e.RootKeyCRN)
@@ -181,14 +181,13 @@ func Of(e *wrap.Envelope) (URI, error) {
 		err = wrong(e.KMS, "it names no key")
 	}
 	if err == nil && u.Scheme == PKCS11 && !named(u.Name) {
-		err = wrong(e.KMS, "it is not the name of a key and nothing else, as wrap writes it")
+		err = wrong(e.KMS, "want the attributes of a key only, in the order that wrap writes")
 	}
 	return u, err
 }
 
-// For returns the URI of the root key of an envelope, by u where that names one. An envelope of
-// another root key is [ErrOther]; whether the key in a file is that of the envelope is for
-// [wrap.RootKey.Opens] to say.
+// For returns the URI of the root key of an envelope, with what u adds to it. If u names another root key the error
+// is [ErrOther]. For does not compare a key in a file with the envelope: [wrap.RootKey.Opens] does.
 func (u URI) For(e *wrap.Envelope) (URI, error) {
 	is, err := Of(e)
 	switch {

@@ -57,13 +57,13 @@ func TestParse(t *testing.T) {
 		"pkcs11:token=a%00":         "not printable",
 		"pkcs11:token=%ff":          "not printable",
 		"pkcs11:token=x;":           "want NAME=VALUE",
-		"pkcs11:token=x;token=y":    "there twice",
-		"pkcs11:token=x;x-vendor=y": "not known",
+		"pkcs11:token=x;token=y":    "appears twice",
+		"pkcs11:token=x;x-vendor=y": "unknown attribute",
 		"pkcs11:object=x;type=cert": "type is",
-		"pkcs11:object=x?module-path=/a&module-path=/b": "there twice",
-		"pkcs11:object=x?max=1":                         "not known",
-		"pkcs11:object=x?pin-source=|cat":               "no program",
-		"pkcs11:object=x?pin-source=%7ccat":             "no program",
+		"pkcs11:object=x?module-path=/a&module-path=/b": "appears twice",
+		"pkcs11:object=x?max=1":                         "unknown attribute",
+		"pkcs11:object=x?pin-source=|cat":               "not a program",
+		"pkcs11:object=x?pin-source=%7ccat":             "not a program",
 		"pkcs11:object=" + strings.Repeat("x", 5000):    "more than 4096",
 		"pkcs11:object=x?pin-value=1234":                "all users of the machine",
 	} {
@@ -104,7 +104,7 @@ func TestFor(t *testing.T) {
 			t.Errorf("%s for %s%s: %s, %v; want %q", c.uri, c.e.KMS, c.e.RootKeyCRN, got, err, c.want)
 		}
 	}
-	// What an image says is not believed.
+	// An image must not choose the service.
 	for _, kms := range []string{"vault:../sys/x", "awskms:arn:aws:kms:evil.example:111122223333:key/1", "vault", "", "http://evil.example"} {
 		e := &wrap.Envelope{KMS: kms}
 		for _, s := range []string{"vault", "awskms"} {

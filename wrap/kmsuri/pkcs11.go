@@ -8,30 +8,30 @@ import (
 	"unicode/utf8"
 )
 
-// A Token says where a key on a PKCS#11 token is: what stands behind pkcs11: in a URI of RFC 7512.
+// A Token locates a key on a PKCS#11 token. It is the part of an RFC 7512 URI after "pkcs11:".
 type Token struct {
-	// Attributes choose the token (token, manufacturer, model, serial, slot-id) and the key (object,
-	// id, type). They are not encoded: an id is bytes.
+	// Attributes select the token (token, manufacturer, model, serial, slot-id) and the key (object, id, type). The
+	// values are decoded. The value of id is raw bytes.
 	Attributes map[string]string
-	// ModulePath is the file of the module, and ModuleName its name without prefix and suffix; with
-	// both, the path is the folder that the name is in. They, and PINSource, are of the machine: an
-	// envelope or a token never has them.
+	// ModulePath is the file of the module, and ModuleName is its name without prefix and suffix. If both are set,
+	// ModulePath is the folder of the module. An envelope or a LUKS2 token never holds these fields or PINSource,
+	// because they describe the machine.
 	ModulePath, ModuleName string
-	// PINSource is the file with the PIN.
+	// PINSource is a file that holds the PIN.
 	PINSource string
 }
 
-// keyAttributes are those that say which key it is, in the order in which they stand in an envelope.
+// keyAttributes identify the key. An envelope lists them in this order.
 var keyAttributes = []string{"token", "object", "id", "type"}
 
-// attributes are all that may stand in the path of a URI, in the order in which they are written.
+// attributes are all attributes that the path of a URI can have, in the order in which they are written.
 var attributes = append(slices.Clone(keyAttributes), "manufacturer", "model", "serial", "slot-id")
 
-// maxURI bounds the name of a key on a token that is typed.
+// maxURI is the longest name of a key on a token that a user can give, in bytes.
 const maxURI = 4096
 
-// ParseToken reads what stands behind pkcs11:. Attributes that are not known are refused: they would
-// have chosen another token or key. So is a PIN, which is no part of a command line.
+// ParseToken parses the part of a URI after "pkcs11:". It refuses unknown attributes, because ignoring one could
+// select another token or key. It also refuses a PIN, which must not appear on a command line. The error is [ErrURI].
 func ParseToken(name string) (t Token, err error) {
 	t, reason := parseToken(name)
 	if reason != "" {
@@ -42,26 +42,26 @@ func ParseToken(name string) (t Token, err error) {
 
 func parseToken(name string) (t Token, reason string) {
 	if len(name) > maxURI {
-		return t, fmt.Sprintf("it has more than %d characters", maxURI)
+		return t, fmt.Sprintf("the URI has more than %d characters", maxURI)
 	}
 	path, query, _ := strings.Cut(name, "?")
 	t.Attributes = map[string]string{}
 	for part := range strings.SplitSeq(path, ";") {
 		if part == "" && path == "" {
-			break // it names nothing but a module
+			break // names only a module
 		}
 		key, value, reason := pair(part)
 		switch {
 		case reason != "":
 			return t, reason
 		case !slices.Contains(attributes, key):
-			return t, fmt.Sprintf("the attribute %.50q is not known: %s are", key, strings.Join(attributes, ", "))
+			return t, fmt.Sprintf("unknown attribute %.50q: want one of %s", key, strings.Join(attributes, ", "))
 		case t.Attributes[key] != "":
-			return t, key + " is there twice"
+			return t, key + " appears twice"
 		case key != "id" && !isText(value):
 			return t, key + " is not printable text"
 		case key == "type" && value != "secret-key" && value != "private":
-			return t, "type is secret-key or private"
+			return t, "type is neither secret-key nor private"
 		}
 		t.Attributes[key] = value
 	}
@@ -70,7 +70,7 @@ func parseToken(name string) (t Token, reason string) {
 	}
 	for part := range strings.SplitSeq(query, "&") {
 		key, value, reason := pair(part)
-		if key == "pin-value" { // before all else: value may be a secret
+		if key == "pin-value" { // checked first: value may be a secret
 			return t, "a PIN in the URI can be seen by all users of the machine: give the file with it as pin-source, or type it when asked"
 		}
 		if reason != "" {
@@ -79,13 +79,13 @@ func parseToken(name string) (t Token, reason string) {
 		to := map[string]*string{"module-path": &t.ModulePath, "module-name": &t.ModuleName, "pin-source": &t.PINSource}[key]
 		switch {
 		case to == nil:
-			return t, fmt.Sprintf("the attribute %.50q is not known: module-path, module-name and pin-source are", key)
+			return t, fmt.Sprintf("unknown attribute %.50q: want module-path, module-name or pin-source", key)
 		case *to != "":
-			return t, key + " is there twice"
+			return t, key + " appears twice"
 		case !isText(value):
 			return t, key + " is not printable text"
 		case key == "pin-source" && strings.HasPrefix(value, "|"):
-			return t, "pin-source is a file, and no program that is to be run"
+			return t, "pin-source must be a file, not a program to run"
 		}
 		*to = value
 	}
@@ -100,7 +100,7 @@ func parseToken(name string) (t Token, reason string) {
 	return t, ""
 }
 
-// pair reads name=value. A reason never holds the value.
+// pair parses name=value. A reason never quotes the value.
 func pair(part string) (name, value, reason string) {
 	name, raw, ok := strings.Cut(part, "=")
 	switch value, ok2 := decode(raw); {
@@ -144,7 +144,7 @@ func digit(c byte) int {
 	return strings.IndexByte(hexDigits, c)
 }
 
-// encode writes a value; all bytes of an id are encoded, and slashes are left in what is of the query.
+// encode encodes a value. It encodes all bytes of an id, and keeps slashes in the attributes of the query.
 func encode(name, s string) string {
 	plain := "-._~"
 	if strings.Contains(name, "-") {
@@ -186,10 +186,10 @@ func (t Token) path(names []string) string {
 	return strings.Join(parts, ";")
 }
 
-// Key returns which key it is, and nothing of the machine: the name that stands in an envelope.
+// Key returns the attributes that identify the key, without those of the machine. An envelope holds this name.
 func (t Token) Key() string { return t.path(keyAttributes) }
 
-// String returns what [ParseToken] reads.
+// String returns the text that [ParseToken] reads.
 func (t Token) String() string {
 	var query []string
 	source := t.PINSource
@@ -208,13 +208,13 @@ func (t Token) String() string {
 	return s
 }
 
-// named reports whether a name is one that an envelope may have: of a key, in the one form that there is.
+// named reports whether an envelope can hold this name: it identifies a key, in the canonical form.
 func named(name string) bool {
 	t, reason := parseToken(name)
 	return reason == "" && name != "" && t.Key() == name && (t.Attributes["object"] != "" || t.Attributes["id"] != "")
 }
 
-// forKey returns t for the key that an envelope names, or false if t names another one.
+// forKey returns t with the attributes of the key that an envelope names. It returns false if t names another key.
 func (t Token) forKey(name string) (Token, bool) {
 	is, _ := parseToken(name)
 	all := maps.Clone(is.Attributes)
@@ -228,7 +228,7 @@ func (t Token) forKey(name string) (Token, bool) {
 	return t, true
 }
 
-// tokenOf is [URI.For] for keys on tokens.
+// tokenOf implements [URI.For] for keys on tokens.
 func (u URI) tokenOf(is URI) (URI, error) {
 	if u.Name == "" {
 		return is, nil

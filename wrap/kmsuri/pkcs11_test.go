@@ -40,7 +40,7 @@ func TestParseToken(t *testing.T) {
 	}
 }
 
-// TestPINValue: a PIN in a URI is refused, and not shown.
+// TestPINValue checks that a PIN in a URI is refused and not printed.
 func TestPINValue(t *testing.T) {
 	for _, s := range []string{"pkcs11:object=x?pin-value=4711", "pkcs11:?pin-value=4711&module-name=x", "pkcs11:object=x?pin-value=47%11&x", "pkcs11:object=x?max=1&pin-value=4711", "pkcs11:pin-value=4711", "pkcs11:object=x?PIN-VALUE=4711", "pkcs11:object=x;pin=4711", "pkcs11:object=x?pin=4711"} {
 		if _, err := kmsuri.Parse(s); !errors.Is(err, kmsuri.ErrURI) || strings.Contains(err.Error(), "47") {
@@ -70,7 +70,7 @@ func TestForToken(t *testing.T) {
 			t.Errorf("%s: %s, %v; want %q", c.uri, got, err, c.want)
 		}
 	}
-	// What an image says names a key, and nothing of this machine: no module, and no file.
+	// The name in an image identifies a key. It must not name a module or a file on this machine.
 	any, err := kmsuri.Parse("pkcs11:?module-path=/m.so")
 	if err != nil {
 		t.Fatal(err)

@@ -7,22 +7,22 @@ import (
 	"errors"
 )
 
-// AES key wrap with padding: RFC 5649, which is KWP of NIST SP 800-38F.
+// AES key wrap with padding: RFC 5649, which NIST SP 800-38F calls KWP.
 
 const (
-	kwpICV  = 0xa65959a6 // RFC 5649 section 3, in front of the 32-bit length
+	kwpICV  = 0xa65959a6 // RFC 5649 section 3: the constant before the 32-bit length
 	kwpUnit = 8
-	// maxPlain bounds what is wrapped here, far below the RFC's 2^32 bytes.
+	// maxPlain is the longest plaintext in bytes, far below the RFC's limit of 2^32.
 	maxPlain = 64 << 10
 )
 
 var errIntegrity = errors.New("integrity check failed")
 
-// kwpWrap returns plain wrapped by the key of block; its length is that of plain rounded
-// up to 8 bytes, and 8 more. Plain has 1 to maxPlain bytes.
+// kwpWrap wraps plain, of 1 to maxPlain bytes, with the key of block. The result has the length of plain, rounded up
+// to 8 bytes, plus 8.
 func kwpWrap(block cipher.Block, plain []byte) ([]byte, error) {
 	if len(plain) == 0 || len(plain) > maxPlain {
-		return nil, errors.New("there must be from 1 to 65536 bytes to wrap")
+		return nil, errors.New("the plaintext must have from 1 to 65536 bytes")
 	}
 	n := (len(plain) + kwpUnit - 1) / kwpUnit
 	out := make([]byte, kwpUnit*(n+1))
@@ -50,8 +50,8 @@ func kwpWrap(block cipher.Block, plain []byte) ([]byte, error) {
 	return out, nil
 }
 
-// kwpUnwrap turns kwpWrap back. All checks of RFC 5649 section 3 are made whatever the
-// others said, in time that does not depend on which one failed.
+// kwpUnwrap reverses kwpWrap. It makes all checks of RFC 5649 section 3, whether or not one fails, in time that does
+// not depend on which one fails.
 func kwpUnwrap(block cipher.Block, wrapped []byte) ([]byte, error) {
 	if len(wrapped) < 2*kwpUnit || len(wrapped)%kwpUnit != 0 || len(wrapped) > maxPlain+kwpUnit {
 		return nil, errIntegrity
@@ -80,12 +80,12 @@ func kwpUnwrap(block cipher.Block, wrapped []byte) ([]byte, error) {
 	var icv [4]byte
 	binary.BigEndian.PutUint32(icv[:], kwpICV)
 	ok := subtle.ConstantTimeCompare(icv[:], out[:4])
-	// 8(n-1) < length <= 8n, compared as 33-bit numbers cannot overflow.
+	// Check 8(n-1) < length <= 8n by the borrow of a 64-bit subtraction, which cannot overflow for 33-bit numbers.
 	length := uint64(binary.BigEndian.Uint32(out[4:]))
 	low, high := uint64(kwpUnit*(n-1)), uint64(kwpUnit*n)
 	ok &= int((low - length) >> 63)  // 1 if length > low
 	ok &= 1 ^ int((high-length)>>63) // 1 if length <= high
-	var padding byte                 // bytes at length and past it must be zero
+	var padding byte                 // the bytes from length on must be zero
 	for i := kwpUnit * (n - 1); i < kwpUnit*n; i++ {
 		past := byte(1 ^ (uint64(i)-length)>>63) // 1 if i >= length
 		padding |= out[kwpUnit+i] & -past

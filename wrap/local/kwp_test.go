@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// vectors: RFC 5649 section 6, then OpenSSL's for the other key lengths
+// vectors are those of RFC 5649, section 6, followed by OpenSSL's vectors for the other key lengths
 // (test/recipes/30-test_evp_data/evpciph_aes_wrap.txt).
 var vectors = []struct{ key, plain, wrapped string }{
 	{"5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8", "c37b7e6492584340bed12207808941155068f738", "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a"},
@@ -22,9 +22,8 @@ var vectors = []struct{ key, plain, wrapped string }{
 	{"5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a80001020304050607", "c37b7e6492584340bed12207808941155068f738", "a3696fe696c7baa90972a62d5a334c353ca01cd2d02cb407d72a231e01ead9dd"},
 }
 
-// The NIST vectors of kwtestvectors.zip that are published with OpenSSL are for KWP with
-// the inverse cipher (_inv): the same algorithm with Encrypt and Decrypt of AES changed
-// over, which this block does.
+// inverseVectors are NIST's vectors in kwtestvectors.zip that OpenSSL publishes. They are for KWP with the inverse
+// cipher (_inv), which swaps Encrypt and Decrypt of AES, as this block does.
 var inverseVectors = []struct{ key, plain, wrapped string }{
 	{"7877f11e1a2d530a0b27274d4e6d7f2c", "52", "ea53d73d75f5f0642c64d4715d1c131a"},
 	{"983dc3acf84ca6522b26f818cd0cf64f", "f469d3232eed4d096f", "441da28c430266c29e8413a5938089013c0e8251280ecddc"},
@@ -75,7 +74,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestLengths goes through all lengths that matter, and flips every byte.
+// TestLengths wraps all relevant lengths, and flips every byte.
 func TestLengths(t *testing.T) {
 	block, _ := aes.NewCipher(bytes.Repeat([]byte{3}, 32))
 	r := rand.New(rand.NewPCG(1, 2))
@@ -95,23 +94,23 @@ func TestLengths(t *testing.T) {
 		for i := range w {
 			w[i] ^= 0x80
 			if _, err := kwpUnwrap(block, w); err == nil {
-				t.Errorf("%d: byte %d flipped, and it unwraps", n, i)
+				t.Errorf("%d: unwraps with byte %d flipped", n, i)
 			}
 			w[i] ^= 0x80
 		}
 		if _, err := kwpUnwrap(block, w[:len(w)-8]); err == nil {
-			t.Errorf("%d: cut off, and it unwraps", n)
+			t.Errorf("%d: unwraps although truncated", n)
 		}
 	}
 	for _, n := range []int{0, maxPlain + 1} {
 		if _, err := kwpWrap(block, make([]byte, n)); err == nil {
-			t.Errorf("%d bytes are wrapped", n)
+			t.Errorf("accepted %d bytes to wrap", n)
 		}
 	}
 }
 
-// TestChecks forges what only the holder of the key can: wrong constants, lengths and
-// padding under a good key, each of which RFC 5649 section 3 refuses.
+// TestChecks wraps wrong constants, lengths and padding with the right key. kwpUnwrap must refuse each of them by RFC
+// 5649, section 3.
 func TestChecks(t *testing.T) {
 	block, _ := aes.NewCipher(bytes.Repeat([]byte{3}, 32))
 	for name, plain := range map[string]string{
@@ -137,12 +136,12 @@ func TestChecks(t *testing.T) {
 	}
 	for _, n := range []int{0, 8, 15, 17, maxPlain + 16} {
 		if _, err := kwpUnwrap(block, make([]byte, n)); err == nil {
-			t.Errorf("%d bytes unwrap", n)
+			t.Errorf("accepted %d bytes to unwrap", n)
 		}
 	}
 }
 
-// TestOpenSSL has the openssl command turn back what was wrapped here.
+// TestOpenSSL has the openssl command unwrap what this package wrapped.
 func TestOpenSSL(t *testing.T) {
 	need.Program(t, "openssl")
 	key := bytes.Repeat([]byte{0x5c}, 32)

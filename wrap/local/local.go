@@ -1,8 +1,7 @@
-// Package local keeps a root key in a file, and wraps data encryption keys with it: for
-// images that go to no cloud, for tests, and as a spare beside a cloud's root key.
+// Package local keeps a root key in a file and wraps data encryption keys with it. It serves images that stay out of
+// the cloud, tests, and as a spare beside a cloud's root key.
 //
-// The file holds 32 random bytes and nothing else. Whoever can read it can open every
-// image whose key it wrapped.
+// The file holds exactly 32 random bytes. Whoever can read it can open every image whose key it wrapped.
 package local
 
 import (
@@ -30,7 +29,7 @@ import (
 const (
 	keySize = 32
 
-	// A wrapped key is base64 of: magic, the check of the root key, RFC 5649.
+	// A wrapped key is base64 of: magic, the check value of the root key, the RFC 5649 ciphertext.
 	magic       = "LKW1"
 	checkSize   = 8
 	checkDomain = "luksimg local root key check v1"
@@ -39,26 +38,26 @@ const (
 
 var (
 	// ErrOtherKey is a key that another root key wrapped. It matches [wrap.ErrWDEK].
-	ErrOtherKey = fmt.Errorf("%w: it is from another root key", wrap.ErrWDEK)
+	ErrOtherKey = fmt.Errorf("%w: another root key wrapped it", wrap.ErrWDEK)
 
-	// ErrFile is a file that cannot be a root key: wrong length, no regular file, or [ErrMode].
+	// ErrFile is a file that cannot be a root key: it has the wrong length, is not a regular file, or has a mode that
+	// is [ErrMode].
 	ErrFile = advice.New("not a root key file", "luksimg keygen --kms local:FILE makes a root key")
 
-	// ErrMode is a file that others than its owner may read or write. It matches [ErrFile].
-	ErrMode = fmt.Errorf("%w: others than its owner may use it", ErrFile)
+	// ErrMode is a file that others than its owner can read or write. It matches [ErrFile].
+	ErrMode = fmt.Errorf("%w: others than its owner can read or write it", ErrFile)
 )
 
-// A Key is a root key. It is a [wrap.Wrapper] and a [wrap.Unwrapper], safe for concurrent
-// use until it is closed.
+// A Key is a root key. It implements [wrap.Wrapper] and [wrap.Unwrapper], and is safe for concurrent use.
 type Key struct {
 	block cipher.Block
 	check [checkSize]byte
 }
 
-// New returns the root key with these 32 bytes, which it copies.
+// New returns the root key with these 32 bytes, which it copies. Another length is [ErrFile].
 func New(key []byte) (*Key, error) {
 	if len(key) != keySize {
-		return nil, fmt.Errorf("%w: it has %d bytes; there must be %d", ErrFile, len(key), keySize)
+		return nil, fmt.Errorf("%w: it has %d bytes, want %d", ErrFile, len(key), keySize)
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -69,14 +68,14 @@ func New(key []byte) (*Key, error) {
 	return k, nil
 }
 
-// Open reads a root key from a file: a regular one of exactly 32 bytes that, where the
-// system has such modes, nobody but its owner may read or write.
+// Open reads a root key from a regular file of exactly 32 bytes. On systems with Unix modes, only the owner may have
+// access to the file. Errors match [ErrFile] or those of package os.
 func Open(name string) (*Key, error) {
-	// Asked before opening too: opening a pipe waits for its other end.
+	// Check before opening too: opening a pipe blocks until its other end is open.
 	if fi, err := os.Stat(name); err != nil {
 		return nil, err
 	} else if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w: it is no regular file", name, ErrFile)
+		return nil, fmt.Errorf("%s: %w: not a regular file", name, ErrFile)
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -88,13 +87,13 @@ func Open(name string) (*Key, error) {
 		return nil, err
 	}
 	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w: it is no regular file", name, ErrFile)
+		return nil, fmt.Errorf("%s: %w: not a regular file", name, ErrFile)
 	}
 	if mode := fi.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		return nil, advice.With(fmt.Errorf("%s: %w: its mode is %#o; it must be 0600", name, ErrMode, mode), "chmod 600 "+name+"; if others could read it, they may have a copy")
+		return nil, advice.With(fmt.Errorf("%s: %w: the mode is %#o, want 0600", name, ErrMode, mode), "chmod 600 "+name+"; if others could read it, they may have a copy")
 	}
 	if fi.Size() != keySize {
-		return nil, fmt.Errorf("%s: %w: it has %d bytes; there must be %d", name, ErrFile, fi.Size(), keySize)
+		return nil, fmt.Errorf("%s: %w: it has %d bytes, want %d", name, ErrFile, fi.Size(), keySize)
 	}
 	key := make([]byte, keySize)
 	defer clear(key)
@@ -104,8 +103,8 @@ func Open(name string) (*Key, error) {
 	return New(key)
 }
 
-// Create makes a root key in a new file of mode 0600, which appears when the key is in it and
-// on the disk, and returns it. A file that is there is an error that matches [os.ErrExist].
+// Create generates a root key and writes it to a new file of mode 0600. The file appears when the key is complete and
+// synced. If the file exists the error matches [os.ErrExist].
 func Create(name string) (*Key, error) {
 	key := make([]byte, keySize)
 	defer clear(key)
@@ -116,7 +115,7 @@ func Create(name string) (*Key, error) {
 	return New(key)
 }
 
-// Prefix is that of the name of a root key in a file, and of the kms of an envelope.
+// Prefix begins the name of a root key in a file, and the kms of an envelope.
 const Prefix = "local:"
 
 // FileOf returns the name of the file in local:FILE.
@@ -128,7 +127,7 @@ func FileOf(kms string) (string, error) {
 	return name, nil
 }
 
-// RootKey opens the root key in the file that local:FILE names.
+// RootKey opens the root key in the file that local:FILE names. Errors are those of [Open].
 func RootKey(kms string) (*wrap.RootKey, error) {
 	name, err := FileOf(kms)
 	if err != nil {
@@ -144,25 +143,25 @@ func RootKey(kms string) (*wrap.RootKey, error) {
 	return &wrap.RootKey{Wrapper: k, Unwrapper: k, KMS: k.String()}, nil
 }
 
-// ID names the key without telling anything of it: 16 hexadecimal digits. With "local:"
-// in front it is the kms of an envelope.
+// ID returns 16 hexadecimal digits that identify the key and reveal nothing of it. "local:" and the ID are the kms of
+// an envelope.
 func (k *Key) ID() string { return hex.EncodeToString(k.check[:]) }
 
-// String returns the ID.
+// String returns the ID with the prefix "local:".
 func (k *Key) String() string { return Prefix + k.ID() }
 
-// GoString returns the ID.
+// GoString returns the same text as String, so that fmt's %#v does not print the key.
 func (k *Key) GoString() string { return k.String() }
 
-// Wrap implements [wrap.Wrapper] with AES-256 key wrap with padding (RFC 5649). The same
-// plaintext gives the same wrapped key.
+// Wrap implements [wrap.Wrapper] with AES-256 key wrap with padding (RFC 5649). Equal plaintexts give equal wrapped
+// keys. A plaintext that is not base64 text is [wrap.ErrKey].
 func (k *Key) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	key, err := decode(plaintext)
 	if err != nil {
-		return "", fmt.Errorf("%w: what is to be wrapped is not base64 text", wrap.ErrKey)
+		return "", fmt.Errorf("%w: the plaintext is not base64 text", wrap.ErrKey)
 	}
 	defer clear(key)
 	wrapped, err := kwpWrap(k.block, key)
@@ -173,8 +172,8 @@ func (k *Key) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	return base64.StdEncoding.EncodeToString(append(blob, wrapped...)), nil
 }
 
-// Unwrap implements [wrap.Unwrapper]. A key that another root key wrapped is
-// [ErrOtherKey], a damaged one [wrap.ErrWDEK]. There is no rotation: Rewrapped is empty.
+// Unwrap implements [wrap.Unwrapper]. A key that another root key wrapped is [ErrOtherKey], and a damaged one is
+// [wrap.ErrWDEK]. The root key has no versions, so Rewrapped is empty.
 func (k *Key) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error) {
 	if err := ctx.Err(); err != nil {
 		return wrap.Unwrapped{}, err
@@ -200,7 +199,7 @@ func (k *Key) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error) {
 	return wrap.Unwrapped{Plaintext: text}, nil
 }
 
-// decode takes what encoding would give, and nothing else.
+// decode accepts strict base64 on one line.
 func decode(text []byte) ([]byte, error) {
 	if bytes.ContainsAny(text, "\r\n") {
 		return nil, errIntegrity

@@ -84,7 +84,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		if strings.Contains(wdek, string(text)) {
-			t.Errorf("%d bytes: the wrapped key shows the key", n)
+			t.Errorf("%d bytes: the wrapped key holds the plaintext", n)
 		}
 		back, err := opened.Unwrap(ctx, wdek)
 		if err != nil || !bytes.Equal(back.Plaintext, text) || back.Rewrapped != "" {
@@ -92,7 +92,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 	if _, err := local.Create(name); !errors.Is(err, os.ErrExist) {
-		t.Errorf("a second key over the first: %v", err)
+		t.Errorf("a second key in the same file: %v", err)
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
 		if s := fmt.Sprintf(verb, made); s != "local:"+made.ID() {
@@ -174,13 +174,13 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	refuse(write("short", 31, 0o600), "31 bytes")
 	refuse(write("newline", 33, 0o600), "33 bytes")
-	refuse(dir, "no regular file")
+	refuse(dir, "not a regular file")
 	if runtime.GOOS != "windows" {
 		refuse(write("group", 32, 0o640), "0640")
 		refuse(write("all", 32, 0o644), "0644")
 	}
 	if _, err := local.Open(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no file: %v", err)
+		t.Errorf("a missing file: %v", err)
 	}
 	if _, err := local.New(make([]byte, 16)); !errors.Is(err, local.ErrFile) {
 		t.Errorf("16 bytes: %v", err)
@@ -190,7 +190,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestRootKey(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "root.key")
 	if _, err := local.RootKey("local:" + name); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no file: %v", err)
+		t.Errorf("a missing file: %v", err)
 	}
 	made, err := local.Create(name)
 	if err != nil {

@@ -10,14 +10,15 @@ import (
 	"github.com/luksimg/luksimg/wrap/internal/kind"
 )
 
-// An Error is a call that failed: by what the module or the token said, or before it came to that. It
-// holds neither keys nor PINs, and matches one of the errors of package wrap.
+// An Error is a call that failed, in the module, on the token or before it. It holds neither keys nor PINs. It
+// matches one of the errors of package wrap, or [ErrModule].
 type Error = rest.Error
 
 var (
-	// ErrPIN is a PIN that is wrong, or locked. It must not be tried again. It matches wrap.ErrAuth.
+	// ErrPIN is a PIN that is wrong or locked. Do not try it again: the token may lock itself. It matches
+	// wrap.ErrAuth.
 	ErrPIN = errors.New("PIN refused")
-	// ErrNoPIN is a token that wants a PIN, and was given none: none was tried. It matches wrap.ErrAuth.
+	// ErrNoPIN is a token that requires a PIN when none was given. No PIN was tried. It matches wrap.ErrAuth.
 	ErrNoPIN = errors.New("no PIN was given")
 	// ErrModule is a module that cannot be loaded.
 	ErrModule = errors.New("module cannot be used")
@@ -25,9 +26,9 @@ var (
 
 const moduleHint = "module-path in the URI names the file of the module, as in pkcs11:object=KEY?module-path=/usr/lib/softhsm/libsofthsm2.so, and module-name its name; or PKCS11_MODULE_PATH is set to the file"
 
-var errNoModule = advice.With(errors.New("pkcs11: no module was named"), moduleHint)
+var errNoModule = advice.With(errors.New("pkcs11: no module is given"), moduleHint)
 
-// classes are what the faults of luksimg-pkcs11 are here.
+// classes maps the error classes of luksimg-pkcs11 to errors and hints.
 var classes = map[string]struct {
 	sort  error
 	cause error
@@ -45,7 +46,7 @@ var classes = map[string]struct {
 	"device":     {wrap.ErrUnavailable, nil, "the token or its module has a problem: see their log, and try again"},
 }
 
-// fault makes the error of an answer.
+// fault returns the error for an error response.
 func fault(op, class, code, message string) error {
 	c, ok := classes[class]
 	if !ok {
@@ -66,7 +67,7 @@ func failed(op string, sort error, code, message, hint string) *Error {
 		Answered: sort != wrap.ErrUnavailable}
 }
 
-// unusable makes the error of what is no answer.
+// unusable returns the error for output that is not a valid response.
 func unusable(op, message string) *Error {
 	return &Error{Service: "pkcs11", Op: op, Message: rest.Clean(message), Err: kind.Of(wrap.ErrUnavailable, rest.ErrAnswer),
 		Advice: "check that " + Program + " is of the same version as luksimg, and that the module works with other programs: pkcs11-tool --module FILE -L"}

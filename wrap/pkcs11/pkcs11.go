@@ -1,8 +1,8 @@
-// Package pkcs11 wraps data encryption keys with a key on a PKCS#11 token: a hardware security module,
-// a smart card, or software that plays one.
+// Package pkcs11 wraps data encryption keys with a key on a PKCS#11 token: a hardware security module, a smart card,
+// or software that emulates one.
 //
-// It loads no module itself, which would take a program that is linked dynamically. A program of its own,
-// luksimg-pkcs11, does, once for each call; [Options].Run starts it. docs/pkcs11.md has the protocol.
+// The package does not load PKCS#11 modules, because that requires a dynamically linked program. [Options].Run starts
+// such a program, luksimg-pkcs11, once for each call. docs/pkcs11.md specifies the protocol.
 package pkcs11
 
 import (
@@ -23,39 +23,37 @@ import (
 // Program is the name of the program that loads modules.
 const Program = "luksimg-pkcs11"
 
-// version is that of the protocol.
+// version is the version of the protocol.
 const version = 1
 
 // Options are the settings of a [Client]. Key and Run must be set.
 type Options struct {
-	// Key is which key it is, and in which module, without a PINSource.
+	// Key names the key and the module. Its PINSource is ignored: set PIN.
 	Key kmsuri.Token
-	// PIN is that of the user; nil is for tokens that want none, or have keys of their own to type it
-	// on. It is copied.
+	// PIN is the user's PIN. Nil is for tokens that require none, or that have a keypad of their own. New copies it.
 	PIN []byte
-	// Run gives a request to luksimg-pkcs11, and returns what that wrote to standard output, which may
-	// have up to [MaxAnswer] bytes. The request is wiped afterwards.
+	// Run passes a request to luksimg-pkcs11 and returns its standard output, up to [MaxAnswer] bytes. The client
+	// wipes the request afterwards.
 	Run func(ctx context.Context, request []byte) ([]byte, error)
 }
 
-// MaxAnswer bounds what luksimg-pkcs11 and a module write to standard output, in bytes.
+// MaxAnswer is the largest output, in bytes, of luksimg-pkcs11 and a module together.
 const MaxAnswer = 1 << 20
 
-// A Client is one key on a token. It is a wrap.Wrapper and a wrap.Unwrapper, and safe for concurrent use
-// if Run is.
+// A Client uses one key on a token. It implements wrap.Wrapper and wrap.Unwrapper, and is safe for concurrent use if
+// Run is.
 //
-// A wrong PIN is an error that matches [ErrPIN]. The same call is then not to be made again: a token
-// locks itself after some wrong ones.
+// A wrong PIN is an error that matches [ErrPIN]. Do not repeat the call: a token locks itself after a few wrong PINs.
 type Client struct {
 	key kmsuri.Token
-	pin *[]byte // a pointer, for fmt shows the fields of what holds it
+	pin *[]byte // a pointer: fmt prints the fields of a struct that it reaches, but not what this points to
 	run func(context.Context, []byte) ([]byte, error)
 }
 
-// New checks the options and returns a client. It runs nothing yet.
+// New checks the options and returns a client. It runs nothing.
 func New(o Options) (*Client, error) {
 	if o.Run == nil {
-		return nil, errors.New("pkcs11: no way to run " + Program)
+		return nil, errors.New("pkcs11: Run is nil: nothing can start " + Program)
 	}
 	if o.Key.ModulePath == "" && o.Key.ModuleName == "" {
 		return nil, errNoModule
@@ -64,17 +62,18 @@ func New(o Options) (*Client, error) {
 	return &Client{o.Key, &pin, o.Run}, nil
 }
 
-// Clear wipes the PIN.
+// Clear wipes the PIN. The client cannot be used afterwards.
 func (c *Client) Clear() { clear(*c.pin) }
 
 // String returns the name of the key.
 func (c *Client) String() string { return "pkcs11.Client(" + c.key.Key() + ")" }
 
-// GoString returns the name of the key: what holds a PIN is not for fmt's %#v.
+// GoString returns the name of the key, so that fmt's %#v does not print the PIN.
 func (c *Client) GoString() string { return c.String() }
 
-// Find looks for the key, and returns the root key of its name, pkcs11:token=...;object=...;id=...;type=...,
-// which is the kms of an envelope: the label of the token, and label, id and type of the key.
+// Find looks the key up on the token and returns it as a root key. The name,
+// pkcs11:token=...;object=...;id=...;type=..., is the kms of an envelope: the label of the token, and the label, id
+// and type of the key. Errors are *[Error].
 func (c *Client) Find(ctx context.Context) (*wrap.RootKey, error) {
 	a, err := c.ask(ctx, &request{Operation: "find"})
 	if err != nil {
@@ -82,20 +81,20 @@ func (c *Client) Find(ctx context.Context) (*wrap.RootKey, error) {
 	}
 	id, err := hex.DecodeString(a.ID)
 	if err != nil {
-		return nil, unusable("find", "the id is not in hexadecimal digits")
+		return nil, unusable("find", "the id in the response is not hexadecimal")
 	}
 	if a.Object == "" && a.ID == "" && a.Token == "" && a.Type == "" {
-		return nil, unusable("find", "the answer names no key")
+		return nil, unusable("find", "the response names no key")
 	}
 	found := kmsuri.Token{Attributes: map[string]string{"token": a.Token, "object": a.Object, "id": string(id), "type": a.Type}}
 	root, err := c.As(found.Key())
 	if err != nil {
-		return nil, failed("find", wrap.ErrKeyState, "", "the key has neither label nor id, or they are too long or no text", "give it a label: pkcs11-tool --set-id, or another tool of the vendor")
+		return nil, failed("find", wrap.ErrKeyState, "", "the key has neither a label nor an id, or they are too long or not text", "give it a label: pkcs11-tool --set-id, or another tool of the vendor")
 	}
 	return root, nil
 }
 
-// As returns the client as the root key of an envelope that has this name of it, as [Client.Find] made it.
+// As returns the client as the root key with this name, in the form that [Client.Find] returns and an envelope holds.
 func (c *Client) As(name string) (*wrap.RootKey, error) {
 	root := &wrap.RootKey{Wrapper: c, Unwrapper: c, KMS: kmsuri.URI{Scheme: kmsuri.PKCS11, Name: name}.String()}
 	if _, err := kmsuri.Of(&wrap.Envelope{KMS: root.KMS}); err != nil {
@@ -104,24 +103,24 @@ func (c *Client) As(name string) (*wrap.RootKey, error) {
 	return root, nil
 }
 
-// A wrapped key is the scheme, the mechanism, and base64.
+// A wrapped key is the prefix, the mechanism, a colon, and base64.
 const prefix = "pkcs11:"
 
 var mechanism = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// Bounds of a wrapped key as text, and of a key, in bytes.
+// Limits in bytes of a wrapped key as text, and of a key.
 const (
 	maxText  = 16 << 10
 	maxPlain = 8 << 10
 )
 
-// Wrap implements wrap.Wrapper. It wraps the bytes, not their base64 text, by the best mechanism that the
-// token has; docs/pkcs11.md lists them.
+// Wrap implements wrap.Wrapper. It wraps the bytes, not their base64 text, with the best mechanism that the token
+// has. docs/pkcs11.md lists the mechanisms.
 func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	data, err := decode(plaintext)
 	defer clear(data)
 	if err != nil || len(data) == 0 || len(data) > maxPlain {
-		return "", fmt.Errorf("pkcs11: wrap: %w: what is to be wrapped is not base64 text on one line of 1 to %d bytes", wrap.ErrKey, maxPlain)
+		return "", fmt.Errorf("pkcs11: wrap: %w: the plaintext is not base64 text on one line of 1 to %d bytes", wrap.ErrKey, maxPlain)
 	}
 	a, err := c.ask(ctx, &request{Operation: "wrap", Data: data})
 	if err != nil {
@@ -129,12 +128,12 @@ func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	}
 	wdek := prefix + a.Mechanism + ":" + base64.StdEncoding.EncodeToString(a.Data)
 	if _, _, err := split(wdek); err != nil {
-		return "", unusable("wrap", "the answer holds no wrapped key")
+		return "", unusable("wrap", "the response holds no wrapped key")
 	}
 	return wdek, nil
 }
 
-// Unwrap implements wrap.Unwrapper. Keys on tokens have no versions: Rewrapped is empty.
+// Unwrap implements wrap.Unwrapper. Keys on tokens have no versions, so Rewrapped is empty.
 func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error) {
 	name, data, err := split(wdek)
 	if err != nil {
@@ -146,7 +145,7 @@ func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error
 	}
 	defer clear(a.Data)
 	if len(a.Data) == 0 || len(a.Data) > maxPlain {
-		return wrap.Unwrapped{}, unusable("unwrap", "the answer holds no key")
+		return wrap.Unwrapped{}, unusable("unwrap", "the response holds no key")
 	}
 	text := make([]byte, base64.StdEncoding.EncodedLen(len(a.Data)))
 	base64.StdEncoding.Encode(text, a.Data)
@@ -162,10 +161,10 @@ func split(wdek string) (name string, data []byte, err error) {
 			return name, data, nil
 		}
 	}
-	return "", nil, fmt.Errorf("pkcs11: %w: it is not one of a PKCS#11 token", wrap.ErrWDEK)
+	return "", nil, fmt.Errorf("pkcs11: %w: a PKCS#11 token did not make it", wrap.ErrWDEK)
 }
 
-// decode reads strict base64 on one line.
+// decode accepts strict base64 on one line.
 func decode(text []byte) ([]byte, error) {
 	if bytes.ContainsAny(text, "\r\n") {
 		return nil, base64.CorruptInputError(0)
@@ -175,7 +174,7 @@ func decode(text []byte) ([]byte, error) {
 	return data[:n], err
 }
 
-// A request is what luksimg-pkcs11 reads.
+// A request is the input of luksimg-pkcs11.
 type request struct {
 	Version    int               `json:"version"`
 	Operation  string            `json:"operation"`
@@ -187,7 +186,7 @@ type request struct {
 	Data       []byte            `json:"data,omitempty"`
 }
 
-// An answer is what it writes.
+// An answer is the output of luksimg-pkcs11.
 type answer struct {
 	Version int    `json:"version"`
 	Token   string `json:"token"`
@@ -205,7 +204,7 @@ type answer struct {
 	} `json:"error"`
 }
 
-// ask has luksimg-pkcs11 do what is asked for.
+// ask runs luksimg-pkcs11 with a request and returns its answer.
 func (c *Client) ask(ctx context.Context, q *request) (*answer, error) {
 	q.Version, q.ModulePath, q.ModuleName, q.PIN = version, c.key.ModulePath, c.key.ModuleName, *c.pin
 	q.Attributes = map[string]string{}
@@ -228,11 +227,11 @@ func (c *Client) ask(ctx context.Context, q *request) (*answer, error) {
 	case err != nil:
 		return nil, fmt.Errorf("pkcs11: %s: %w", q.Operation, err)
 	}
-	// The last line is the answer: a module may write what it likes before it.
+	// The last line is the answer. A module can print lines before it.
 	lines := bytes.Split(bytes.TrimRight(out, "\n"), []byte("\n"))
 	var a answer
 	if json.Unmarshal(lines[len(lines)-1], &a) != nil || a.Version == 0 {
-		return nil, unusable(q.Operation, Program+" gave no answer: the module may have crashed")
+		return nil, unusable(q.Operation, Program+" printed no response: the module may have crashed")
 	}
 	if a.Version != version {
 		return nil, unusable(q.Operation, fmt.Sprintf("%s speaks version %d, want %d", Program, a.Version, version))

@@ -20,7 +20,7 @@ const secret = "pin-4711-secret"
 
 var plaintext = []byte("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
 
-// client has requests answered by run.
+// client returns a client whose requests run answers.
 func client(t *testing.T, run func(request []byte) ([]byte, error)) *pkcs11.Client {
 	t.Helper()
 	c, err := pkcs11.New(pkcs11.Options{
@@ -34,7 +34,7 @@ func client(t *testing.T, run func(request []byte) ([]byte, error)) *pkcs11.Clie
 	return c
 }
 
-// TestRequests: what luksimg-pkcs11 is asked, and that its answers are read.
+// TestRequests checks the requests to luksimg-pkcs11 and the parsing of its answers.
 func TestRequests(t *testing.T) {
 	var asked []map[string]any
 	c := client(t, func(request []byte) ([]byte, error) {
@@ -43,7 +43,7 @@ func TestRequests(t *testing.T) {
 			t.Error(err)
 		}
 		asked = append(asked, q)
-		// A module may say what it likes first.
+		// A module can print lines before the answer.
 		return []byte("hello from a module" + "\n" + `{"version":1,"token":"a b","object":"images","id":"01ff","type":"secret-key","mechanism":"aes-kwp","data":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}` + "\n"), nil
 	})
 	root, err := c.Find(t.Context())
@@ -74,7 +74,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestFaults: each class of faults is the right sort of error, with a hint.
+// TestFaults checks the error and the hint for each class of faults.
 func TestFaults(t *testing.T) {
 	for class, want := range map[string]struct {
 		err, also          error
@@ -113,7 +113,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestNoKeyAnswer: an answer that names nothing is no key in a bad state.
+// TestNoKeyAnswer checks that an answer without a name is not taken for a key in a bad state.
 func TestNoKeyAnswer(t *testing.T) {
 	for out, want := range map[string]error{
 		`{"version":1}`:                                 wrap.ErrUnavailable,
@@ -127,7 +127,7 @@ func TestNoKeyAnswer(t *testing.T) {
 	}
 }
 
-// TestOddAnswers: what is no answer is none, and the PIN is in no error.
+// TestOddAnswers checks that invalid answers are refused, and that no error holds the PIN.
 func TestOddAnswers(t *testing.T) {
 	for _, out := range []string{
 		"", "\n", "Segmentation fault", "{}", "[]", `{"version":2,"data":"AAAA"}`, `{"version":1}`, `{"version":1,"mechanism":"aes-kwp"}`,
@@ -158,7 +158,7 @@ func TestOddAnswers(t *testing.T) {
 	}
 }
 
-// TestInput: nothing is asked with what cannot be right.
+// TestInput checks that invalid input starts no program.
 func TestInput(t *testing.T) {
 	c := client(t, func([]byte) ([]byte, error) { t.Error("asked"); return nil, nil })
 	for _, bad := range [][]byte{nil, []byte("a\nb"), []byte("x"), []byte("AA=="[:3]), bytes.Repeat([]byte("AAAA"), 4000)} {
@@ -175,7 +175,7 @@ func TestInput(t *testing.T) {
 		t.Errorf("no module: %v", err)
 	}
 	if _, err := pkcs11.New(pkcs11.Options{Key: kmsuri.Token{ModuleName: "x"}}); err == nil {
-		t.Error("no way to run it")
+		t.Error("accepted a nil Run")
 	}
 }
 

@@ -21,14 +21,14 @@ import (
 	"github.com/luksimg/luksimg/wrap/pkcs11"
 )
 
-// run starts the luksimg-pkcs11 that is on the PATH.
+// run starts the luksimg-pkcs11 on the PATH.
 func run(ctx context.Context, request []byte) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, pkcs11.Program)
 	cmd.Stdin = bytes.NewReader(request)
 	return cmd.Output()
 }
 
-// hsm is a client of a key of SoftHSM2, which attributes, in pairs, choose.
+// hsm returns a client for a key of SoftHSM2. attributes are pairs of a name and a value.
 func hsm(t *testing.T, module, pin string, attributes ...string) *pkcs11.Client {
 	t.Helper()
 	o := pkcs11.Options{Key: kmsuri.Token{Attributes: map[string]string{}, ModulePath: module}, Run: run}
@@ -45,8 +45,7 @@ func hsm(t *testing.T, module, pin string, attributes ...string) *pkcs11.Client 
 	return c
 }
 
-// TestSoftHSM has SoftHSM2 wrap keys of many lengths with a key that is known, and OpenSSL and Go turn
-// them back without it.
+// TestSoftHSM wraps keys of many lengths with a known key of SoftHSM2. OpenSSL and Go unwrap them without the token.
 func TestSoftHSM(t *testing.T) {
 	need.Judge(t, "openssl")
 	h := need.HSM(t)
@@ -72,7 +71,7 @@ func TestSoftHSM(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// SoftHSM2 does not take the padding off again: for such a length its AES-GCM is used.
+		// SoftHSM2 does not remove the padding, so AES-GCM is used for other lengths.
 		if want := map[bool]string{true: "aes-key-wrap-pad", false: "aes-gcm"}[n%8 == 0]; name != want {
 			t.Errorf("%d bytes: by %s, want %s", n, name, want)
 		}
@@ -86,7 +85,7 @@ func TestSoftHSM(t *testing.T) {
 	}
 }
 
-// without turns a wrapped key back without a token.
+// without unwraps a wrapped key without a token.
 func without(t *testing.T, name string, key, wrapped []byte) []byte {
 	t.Helper()
 	if name == "aes-gcm" {
@@ -113,8 +112,8 @@ func without(t *testing.T, name string, key, wrapped []byte) []byte {
 	return data
 }
 
-// TestSoftHSMRefuses: what the module and the token say is the right sort of error, with a hint, and a
-// wrong PIN is tried once.
+// TestSoftHSMRefuses checks the error and the hint for each refusal of the module and the token, and that a wrong PIN
+// is tried only once.
 func TestSoftHSMRefuses(t *testing.T) {
 	need.Judge(t, "softhsm2-util")
 	h := need.HSM(t)
@@ -168,7 +167,7 @@ func TestSoftHSMRefuses(t *testing.T) {
 		"two keys":                  {find(h.PIN, "object", "twin"), wrap.ErrNotFound, true},
 		"another sort of key":       {find(h.PIN, "object", "generic"), wrap.ErrNotFound, true},
 		"RSA keys are not asked":    {find(h.PIN, "object", "images", "type", "private"), wrap.ErrNotFound, true},
-		"OAEP with SHA-256":         {rsaErr, wrap.ErrKeyState, true}, // SoftHSM2 has it with SHA-1 only
+		"OAEP with SHA-256":         {rsaErr, wrap.ErrKeyState, true}, // SoftHSM2 supports only SHA-1
 		"damaged":                   {unwrap(c, string(flip)), wrap.ErrWDEK, true},
 		"another key":               {unwrap(hsm(t, h.Module, h.PIN, "object", "other"), wdek), wrap.ErrWDEK, true},
 		"a mechanism of other keys": {unwrap(c, "pkcs11:rsa-oaep-sha256:AAAA"), wrap.ErrKeyState, true},
@@ -182,7 +181,7 @@ func TestSoftHSMRefuses(t *testing.T) {
 			t.Errorf("%s: %v, refused %v, hint %q; want %v", name, x.err, rest.Refused(x.err), rest.Hint(x.err), x.want)
 		}
 	}
-	// By the name of the module in a folder, and by id where labels are the same.
+	// By the name of the module in a folder, and by id if two labels are equal.
 	o := pkcs11.Options{Key: kmsuri.Token{Attributes: map[string]string{"id": "\x03", "type": "secret-key"}, ModuleName: "softhsm2", ModulePath: filepath.Dir(h.Module)}, PIN: []byte(h.PIN), Run: run}
 	byName, err := pkcs11.New(o)
 	if err != nil {

@@ -11,34 +11,34 @@ import (
 	"github.com/luksimg/luksimg/wrap/internal/kind"
 )
 
-// An Error is a request to the service that failed. It holds neither keys nor tokens. It matches
-// one of the errors of package wrap, and what happened to the connection.
+// An Error is a request that failed. It holds neither keys nor tokens. It matches, by errors.Is, one of the errors of
+// package wrap and the cause in the network, if there is one.
 type Error = rest.Error
 
-// failed makes the error of an answer of this sort.
+// failed returns an error of this kind.
 func (c *Client) failed(op string, sort error, status int, message string) *Error {
 	message = rest.Clean(message, *c.token)
 	return &Error{Service: "vault", Op: op, Status: status, Message: message, Err: kind.Of(sort, nil), Advice: c.advice(sort, message),
 		Answered: sort != wrap.ErrUnavailable}
 }
 
-// answer makes the error of an answer that is none of the engine.
+// answer returns the error of a response that a transit engine does not send.
 func answer(op string, status int, message string) *Error {
 	return &Error{Service: "vault", Op: op, Status: status, Message: message, Err: kind.Of(wrap.ErrUnavailable, rest.ErrAnswer),
 		Advice: "check the address: it is that of a server of Vault or OpenBao, without /v1"}
 }
 
-// unreachable makes the error of a request without an answer.
+// unreachable returns the error of a request without a response.
 func unreachable(op string, cause error) *Error {
 	return &Error{Service: "vault", Op: op, Err: kind.Of(wrap.ErrUnavailable, cause), Advice: "there was no answer: check the address and the network, and that the server runs"}
 }
 
-// sealed tells of a server that cannot read its own storage yet.
+// sealed reports whether the server is sealed: it cannot decrypt its storage.
 func sealed(res *rest.Response) bool {
 	return res.Status == http.StatusServiceUnavailable && strings.Contains(strings.ToLower(messages(res)), "sealed")
 }
 
-// class says that a sealed server stays so until somebody unseals it.
+// class makes a sealed server a final error, because only an operator can unseal it.
 func class(res *rest.Response) rest.Class {
 	if sealed(res) {
 		return rest.Final
@@ -46,14 +46,14 @@ func class(res *rest.Response) rest.Class {
 	return rest.Classify(res)
 }
 
-// messages returns what a server says is wrong.
+// messages returns the error messages in a response.
 func messages(res *rest.Response) string {
 	var body struct{ Errors []string }
 	json.Unmarshal(res.Body, &body)
 	return strings.Join(body.Errors, "; ")
 }
 
-// failure makes the error of an answer that says no.
+// failure returns the error of a response that reports one.
 func (c *Client) failure(ctx context.Context, op string, res *rest.Response) error {
 	text := messages(res)
 	sort := sortOf(res.Status, text)
@@ -63,14 +63,14 @@ func (c *Client) failure(ctx context.Context, op string, res *rest.Response) err
 	return c.failed(op, sort, res.Status, text)
 }
 
-// unknown tells whether the server does not know the token: it says no more than "permission denied"
-// of one that may not do this, too. Every token may look itself up, by the policy default.
+// unknown reports whether the server does not know the token. For both an unknown token and a missing permission the
+// server says "permission denied". The policy default lets every known token look itself up.
 func (c *Client) unknown(ctx context.Context) bool {
 	res, err := c.ask(ctx, "look up token", http.MethodGet, "auth/token/lookup-self", nil)
 	return err == nil && res.Status == http.StatusForbidden
 }
 
-// sortOf returns what sort of error an answer is.
+// sortOf returns the error that a response stands for.
 func sortOf(status int, text string) error {
 	has := func(parts ...string) bool {
 		for _, p := range parts {
@@ -95,7 +95,7 @@ func sortOf(status int, text string) error {
 	return wrap.ErrRefused
 }
 
-// advice says what to do about an error, as one sentence; "" if nothing comes to mind.
+// advice returns one sentence on how to correct the error, or "".
 func (c *Client) advice(sort error, text string) string {
 	switch sort {
 	case wrap.ErrAuth:

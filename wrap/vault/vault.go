@@ -1,5 +1,5 @@
-// Package vault wraps data encryption keys with a key of the transit engine of HashiCorp Vault or
-// OpenBao. The wrapped key is what the engine returns: vault write MOUNT/decrypt/KEY takes it too.
+// Package vault wraps data encryption keys with a key of the transit engine of HashiCorp Vault or OpenBao. A wrapped
+// key has the engine's own format, so vault write MOUNT/decrypt/KEY unwraps it too.
 //
 // See "Transit secrets engine (API)" in the documentation of Vault.
 package vault
@@ -26,30 +26,30 @@ type Retry = rest.Retry
 type Options struct {
 	// Address is the URL of the server: https, or http on this machine.
 	Address string
-	// Key is MOUNT/KEY: where the transit engine is, and the name of its key.
+	// Key is MOUNT/KEY: the mount path of the transit engine, and the name of its key.
 	Key string
-	// Token is what Vault knows the caller by. It is copied, and needs the capability update on
-	// MOUNT/encrypt/KEY, MOUNT/decrypt/KEY or MOUNT/rewrap/KEY.
+	// Token authenticates the caller. It needs the capability update on MOUNT/encrypt/KEY to wrap, MOUNT/decrypt/KEY
+	// to unwrap and MOUNT/rewrap/KEY to rewrap. New copies it.
 	Token []byte
-	// Namespace is one of Vault Enterprise or OpenBao; "" is the root.
+	// Namespace is a namespace of Vault Enterprise or OpenBao. "" is the root namespace.
 	Namespace string
-	// Client sends the requests; redirects are not followed. Nil is one of its own.
+	// Client sends the requests, without following redirects. Nil uses a new client.
 	Client *http.Client
-	// Retry bounds the attempts.
+	// Retry bounds the attempts of a request.
 	Retry Retry
 }
 
-// A Client is one key of a transit engine, as one token sees it. It is a wrap.Wrapper and a
-// wrap.Unwrapper, and safe for concurrent use.
+// A Client uses one key of a transit engine with one token. It implements wrap.Wrapper and wrap.Unwrapper, and is
+// safe for concurrent use.
 //
 // Plaintexts and the token pass through net/http, whose buffers cannot be wiped.
 type Client struct {
 	address, mount, key, namespace string
-	token                          *string // a pointer, for fmt shows the fields of what holds it
+	token                          *string // a pointer: fmt prints the fields of a struct that it reaches, but not what this points to
 	send                           *rest.Transport
 }
 
-// New checks the options and returns a client. It sends nothing yet.
+// New checks the options and returns a client. It sends no request. A Key that is not MOUNT/KEY is [kmsuri.ErrURI].
 func New(o Options) (*Client, error) {
 	mount, key, ok := kmsuri.Transit(o.Key)
 	if !ok {
@@ -61,7 +61,7 @@ func New(o Options) (*Client, error) {
 	}
 	token := string(bytes.TrimSpace(o.Token))
 	if !isToken(token) {
-		return nil, errors.New("vault: the token is empty, or no word of text")
+		return nil, errors.New("vault: the token is empty, or not one word of printable text")
 	}
 	c := &Client{address: address, mount: mount, key: key, namespace: o.Namespace, token: &token,
 		send: &rest.Transport{Retry: o.Retry, Class: class, MaxBody: rest.MaxKeyBody}}
@@ -78,12 +78,12 @@ func isToken(s string) bool {
 	return s != "" && len(s) <= 64<<10
 }
 
-// URI returns the name of the key: vault:MOUNT/KEY, which is the kms of an envelope.
+// URI returns the name of the key, vault:MOUNT/KEY. An envelope stores it as kms.
 func (c *Client) URI() kmsuri.URI {
 	return kmsuri.URI{Scheme: kmsuri.Vault, Name: c.mount + "/" + c.key}
 }
 
-// RootKey returns the client as the root key of its name.
+// RootKey returns the client as a root key with the name that [Client.URI] returns.
 func (c *Client) RootKey() *wrap.RootKey {
 	return &wrap.RootKey{Wrapper: c, Unwrapper: c, KMS: c.URI().String()}
 }
@@ -91,19 +91,19 @@ func (c *Client) RootKey() *wrap.RootKey {
 // String returns the name of the key.
 func (c *Client) String() string { return "vault.Client(" + c.URI().String() + ")" }
 
-// GoString returns the name of the key: what holds a token is not for fmt's %#v.
+// GoString returns the name of the key, so that fmt's %#v does not print the token.
 func (c *Client) GoString() string { return c.String() }
 
-// maxText bounds a plaintext and a wrapped key.
+// maxText is the longest plaintext or wrapped key, in bytes.
 const maxText = 16 << 10
 
 var wrapped = regexp.MustCompile(`^vault:v[1-9][0-9]{0,8}:[A-Za-z0-9+/]+={0,2}$`)
 
-// Wrap implements wrap.Wrapper. A key that is not there is wrap.ErrNotFound: the engine, which makes
-// such a key for a token that may, is asked for it first, if the token may.
+// Wrap implements wrap.Wrapper. A missing key is wrap.ErrNotFound. The engine creates a missing key if the token may
+// do that, so Wrap reads the key first, if the token may read it.
 func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	if !isBase64(plaintext) {
-		return "", fmt.Errorf("vault: wrap: %w: what is to be wrapped is not base64 text on one line", wrap.ErrKey)
+		return "", fmt.Errorf("vault: wrap: %w: the plaintext is not base64 text on one line", wrap.ErrKey)
 	}
 	if err := c.check(ctx); err != nil {
 		return "", err
@@ -111,8 +111,8 @@ func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	return c.ciphertext(ctx, "encrypt", "plaintext", plaintext)
 }
 
-// Rewrap has the engine wrap the key anew, by the newest version of its own. The key itself does not
-// leave it.
+// Rewrap has the engine wrap the key again, with the newest version of its key. The plaintext does not leave the
+// engine.
 func (c *Client) Rewrap(ctx context.Context, wdek string) (string, error) {
 	if err := checkWrapped("rewrap", wdek); err != nil {
 		return "", err
@@ -120,8 +120,8 @@ func (c *Client) Rewrap(ctx context.Context, wdek string) (string, error) {
 	return c.ciphertext(ctx, "rewrap", "ciphertext", []byte(wdek))
 }
 
-// Unwrap implements wrap.Unwrapper. The engine does not tell whether its key was rotated since, so
-// that Rewrapped is empty.
+// Unwrap implements wrap.Unwrapper. Rewrapped is always empty: the engine does not report whether its key was
+// rotated.
 func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error) {
 	if err := checkWrapped("unwrap", wdek); err != nil {
 		return wrap.Unwrapped{}, err
@@ -130,22 +130,22 @@ func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error
 	if err := c.post(ctx, "decrypt", "ciphertext", []byte(wdek), &data); err != nil {
 		return wrap.Unwrapped{}, err
 	}
-	// As it stands: a string of Go could not be wiped.
+	// The raw JSON text is kept, because a Go string cannot be wiped.
 	text, ok := bytes.CutPrefix(data.Plaintext, []byte(`"`))
 	text, ok2 := bytes.CutSuffix(text, []byte(`"`))
 	if !ok || !ok2 || !isBase64(text) {
 		clear(data.Plaintext)
-		return wrap.Unwrapped{}, answer("decrypt", http.StatusOK, "the answer holds no key")
+		return wrap.Unwrapped{}, answer("decrypt", http.StatusOK, "the response holds no key")
 	}
 	return wrap.Unwrapped{Plaintext: text}, nil
 }
 
-// Rotate has the engine make a new version of the key. What older ones wrapped still unwraps.
+// Rotate has the engine make a new version of the key. Older versions still unwrap the keys that they wrapped.
 func (c *Client) Rotate(ctx context.Context) error {
 	return c.do(ctx, "rotate", http.MethodPost, "/keys/"+c.key+"/rotate", []byte("{}"), nil)
 }
 
-// check asks for the key, if the token may.
+// check reads the key and refuses one that cannot encrypt. It returns nil if the token may not read the key.
 func (c *Client) check(ctx context.Context) error {
 	var data struct {
 		Type     string `json:"type"`
@@ -155,11 +155,11 @@ func (c *Client) check(ctx context.Context) error {
 	err := c.do(ctx, "read key", http.MethodGet, "/keys/"+c.key, nil, &data)
 	switch {
 	case errors.Is(err, wrap.ErrDenied):
-		return nil // it may wrap all the same
+		return nil // the token may wrap without being allowed to read
 	case err != nil:
 		return err
 	case data.Encrypts != nil && !*data.Encrypts, data.Derived:
-		e := c.failed("wrap", wrap.ErrKeyState, http.StatusOK, "the key is of type "+data.Type+", or derived by a context")
+		e := c.failed("wrap", wrap.ErrKeyState, http.StatusOK, "the key is of type "+data.Type+", or needs a context to derive it")
 		e.Advice = "make one that encrypts: vault write -f " + c.mount + "/keys/NAME"
 		e.Answered = true
 		return e
@@ -167,26 +167,26 @@ func (c *Client) check(ctx context.Context) error {
 	return nil
 }
 
-// ciphertext calls what returns a wrapped key.
+// ciphertext calls an action that returns a wrapped key.
 func (c *Client) ciphertext(ctx context.Context, action, name string, value []byte) (string, error) {
 	var data struct{ Ciphertext string }
 	if err := c.post(ctx, action, name, value, &data); err != nil {
 		return "", err
 	}
 	if len(data.Ciphertext) > maxText || !wrapped.MatchString(data.Ciphertext) {
-		return "", answer(action, http.StatusOK, "the answer holds no ciphertext")
+		return "", answer(action, http.StatusOK, "the response holds no ciphertext")
 	}
 	return data.Ciphertext, nil
 }
 
-// post calls an action of the key with one member, which needs no escapes in JSON.
+// post calls an action of the key with one member, whose value needs no escapes in JSON.
 func (c *Client) post(ctx context.Context, action, name string, value []byte, data any) error {
 	body := fmt.Appendf(nil, `{"%s":"%s"}`, name, value)
 	defer clear(body)
 	return c.do(ctx, action, http.MethodPost, "/"+action+"/"+c.key, body, data)
 }
 
-// do calls the engine at a path below its mount, and decodes the data of the answer.
+// do calls the engine at a path below its mount and decodes the data of the response.
 func (c *Client) do(ctx context.Context, op, method, path string, body []byte, data any) error {
 	res, err := c.ask(ctx, op, method, c.mount+path, body)
 	if err != nil {
@@ -203,12 +203,12 @@ func (c *Client) do(ctx context.Context, op, method, path string, body []byte, d
 		Data any `json:"data"`
 	}{data}
 	if json.Unmarshal(res.Body, &out) != nil {
-		return answer(op, res.Status, "the answer is not what was expected")
+		return answer(op, res.Status, "the response is not valid JSON")
 	}
 	return nil
 }
 
-// ask sends a request. What is asked for here may be asked for twice.
+// ask sends a request. The transport may retry it.
 func (c *Client) ask(ctx context.Context, op, method, path string, body []byte) (*rest.Response, error) {
 	req, err := http.NewRequestWithContext(rest.Idempotent(ctx), method, c.address+"/v1/"+path, bytes.NewReader(body))
 	if err != nil {
@@ -234,7 +234,7 @@ func (c *Client) ask(ctx context.Context, op, method, path string, body []byte) 
 
 func checkWrapped(op, wdek string) error {
 	if len(wdek) > maxText || !wrapped.MatchString(wdek) {
-		return fmt.Errorf("vault: %s: %w: it is not one of a transit engine", op, wrap.ErrWDEK)
+		return fmt.Errorf("vault: %s: %w: a transit engine did not make it", op, wrap.ErrWDEK)
 	}
 	return nil
 }

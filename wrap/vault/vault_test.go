@@ -20,7 +20,7 @@ import (
 
 const root = "root-token-of-the-test"
 
-// fast does not wait between attempts.
+// fast retries without waiting.
 var fast = vault.Retry{Attempts: 2, Base: time.Millisecond, Max: time.Millisecond}
 
 // server is Vault with the transit engine at transit and at team/a, and keys in it.
@@ -61,7 +61,7 @@ func (s *server) admin(method, path, body string) map[string]any {
 	return out
 }
 
-// token makes a token with a policy.
+// token creates a token with a policy.
 func (s *server) token(policy string) string {
 	s.t.Helper()
 	text, _ := json.Marshal(map[string]string{"policy": policy})
@@ -93,14 +93,14 @@ func TestVault(t *testing.T) {
 		if err != nil || !bytes.Equal(back.Plaintext, plaintext) || back.Rewrapped != "" {
 			t.Fatalf("%s: %v, %v", key, back, err)
 		}
-		// Vault itself has the same bytes of the key.
+		// Vault itself returns the same bytes of the key.
 		mount, name := key[:strings.LastIndexByte(key, '/')], "images"
 		out := s.admin("POST", mount+"/decrypt/"+name, `{"ciphertext":"`+wdek+`"}`)
 		if got := out["data"].(map[string]any)["plaintext"]; got != string(plaintext) {
 			t.Errorf("%s: Vault decrypts %v", key, got)
 		}
 
-		// A rotated key opens what the old version wrapped, until that is disallowed.
+		// A rotated key unwraps old wrapped keys until the old version is disallowed.
 		if err := c.Rotate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -166,17 +166,17 @@ func TestErrors(t *testing.T) {
 		t.Errorf("a token that may only wrap: %v", err)
 	}
 	if keys := s.admin("LIST", "transit/keys", ""); strings.Contains(fmt.Sprint(keys), "absent") {
-		t.Error("a key was made")
+		t.Error("a key was created")
 	}
 
-	// Sealed: nobody gets anything, and it does not take long to say so.
+	// A sealed server refuses all requests, without long retries.
 	s.admin("PUT", "sys/seal", "")
 	if _, err := c.Unwrap(t.Context(), wdek); !errors.Is(err, wrap.ErrUnavailable) || rest.Refused(err) || !strings.Contains(rest.Hint(err), "unseal") {
 		t.Errorf("sealed: %v, hint %q", err, rest.Hint(err))
 	}
 }
 
-// TestNoVault is about what is no server, and about answers that are none of one.
+// TestNoVault checks errors without a server, and invalid responses.
 func TestNoVault(t *testing.T) {
 	var answer func(w http.ResponseWriter)
 	asked := 0
@@ -219,7 +219,7 @@ func TestNoVault(t *testing.T) {
 		}
 	}
 	if asked != 0 {
-		t.Error("it was asked")
+		t.Error("a request was sent")
 	}
 	if s := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(s, root) {
 		t.Errorf("the token is in %s", s)

@@ -1,4 +1,5 @@
-// Package kind makes the errors of the keepers of root keys: what sort each is, with all wider ones.
+// Package kind makes the errors of the packages that use root keys. Such an error matches its kind and all wider
+// kinds.
 package kind
 
 import (
@@ -7,15 +8,15 @@ import (
 	"github.com/luksimg/luksimg/wrap"
 )
 
-// An Error is the sort of an error, and all that it matches.
+// An Error is an error with the wider errors that it matches.
 type Error struct {
 	error
 	wider []error
-	cause error // of the connection, or of the token
+	cause error // in the network, or of the token; can be nil
 }
 
-// Of returns an error of the sort err, which matches cause, if that is not nil, and the wider ones
-// too; and, but for [wrap.ErrUnavailable], [wrap.ErrRefused].
+// Of returns an error that matches err, cause if it is not nil, and wider. Unless err is [wrap.ErrUnavailable], it
+// also matches [wrap.ErrRefused].
 func Of(err, cause error, wider ...error) *Error {
 	k := &Error{error: err, cause: cause}
 	if err != wrap.ErrUnavailable {
@@ -31,7 +32,7 @@ func (k *Error) Error() string {
 	return k.error.Error()
 }
 
-// Unwrap returns all that it matches.
+// Unwrap returns all errors that k matches.
 func (k *Error) Unwrap() []error {
 	all := append([]error{k.error}, k.wider...)
 	if k.cause != nil {
@@ -40,5 +41,5 @@ func (k *Error) Unwrap() []error {
 	return all
 }
 
-// Refused reports whether the service said no.
+// Refused reports whether the service refused the request. It is false if the service gave no usable response.
 func (k *Error) Refused() bool { return k.error != wrap.ErrUnavailable }

@@ -5,8 +5,8 @@ import "fmt"
 // A MechanismType is a CK_MECHANISM_TYPE.
 type MechanismType uint
 
-// The mechanisms that are used: of "PKCS #11 Cryptographic Token Interface Current Mechanisms
-// Specification", versions 2.40 and 3.0.
+// The supported mechanisms: "PKCS #11 Cryptographic Token Interface Current Mechanisms Specification", versions 2.40
+// and 3.0.
 const (
 	RSAOAEP       MechanismType = 0x0009
 	AESGCM        MechanismType = 0x1087
@@ -14,23 +14,23 @@ const (
 	AESKeyWrapKWP MechanismType = 0x210b
 )
 
-// A Mechanism is a way to encrypt, with its parameters.
+// A Mechanism is a CK_MECHANISM: an algorithm with its parameters.
 type Mechanism struct {
 	Type      MechanismType
 	parameter func(*memory) words
 }
 
-// Plain is a mechanism without parameters.
+// Plain returns a mechanism without parameters.
 func Plain(t MechanismType) Mechanism { return Mechanism{Type: t} }
 
-// GCM is AES-GCM with a nonce, and a tag of 128 bits.
+// GCM returns AES-GCM with a nonce and a tag of 128 bits.
 func GCM(nonce []byte) Mechanism {
 	return Mechanism{AESGCM, func(m *memory) words {
 		return words(nil).pointer(m.at(nonce)).number(uint(len(nonce))).number(uint(len(nonce)) * 8).pointer(0).number(0).number(128)
 	}}
 }
 
-// OAEP is RSA-OAEP with SHA-256 in both places, and no label.
+// OAEP returns RSA-OAEP with SHA-256 for the hash and for MGF1, and without a label.
 func OAEP() Mechanism {
 	const sha256, mgf1SHA256, dataSpecified = 0x250, 2, 1
 	return Mechanism{RSAOAEP, func(*memory) words {
@@ -38,7 +38,7 @@ func OAEP() Mechanism {
 	}}
 }
 
-// raw makes a CK_MECHANISM.
+// mechanism encodes a CK_MECHANISM and returns its address.
 func (m *memory) mechanism(x Mechanism) uintptr {
 	var p []byte
 	if x.parameter != nil {
@@ -47,15 +47,15 @@ func (m *memory) mechanism(x Mechanism) uintptr {
 	return m.at(words(nil).number(uint(x.Type)).pointer(m.at(p)).number(uint(len(p))))
 }
 
-// maxOutput bounds what a module makes.
+// maxOutput is the longest output of a function, in bytes.
 const maxOutput = 64 << 10
 
-// Encrypt encrypts data with a key of the token.
+// Encrypt encrypts data with a key on the token.
 func (s *Session) Encrypt(x Mechanism, key Object, data []byte) ([]byte, error) {
 	return s.crypt(fnEncryptInit, fnEncrypt, "C_Encrypt", x, key, data)
 }
 
-// Decrypt decrypts data with a key of the token. The caller wipes the result.
+// Decrypt decrypts data with a key on the token. The caller wipes the result.
 func (s *Session) Decrypt(x Mechanism, key Object, data []byte) ([]byte, error) {
 	return s.crypt(fnDecryptInit, fnDecrypt, "C_Decrypt", x, key, data)
 }
@@ -71,7 +71,7 @@ func (s *Session) crypt(begin, do function, name string, x Mechanism, key Object
 	})
 }
 
-// WrapKey encrypts the value of an object with a key of the token.
+// WrapKey encrypts the value of the object what with a key on the token.
 func (s *Session) WrapKey(x Mechanism, key, what Object) ([]byte, error) {
 	var mem memory
 	defer mem.free()
@@ -80,7 +80,8 @@ func (s *Session) WrapKey(x Mechanism, key, what Object) ([]byte, error) {
 	})
 }
 
-// UnwrapKey decrypts an object with a key of the token, and makes it in the session.
+// UnwrapKey decrypts a wrapped key with a key on the token, and creates an object with the attributes all in the
+// session.
 func (s *Session) UnwrapKey(x Mechanism, key Object, wrapped []byte, all ...Attribute) (Object, error) {
 	var mem memory
 	defer mem.free()
@@ -90,9 +91,8 @@ func (s *Session) UnwrapKey(x Mechanism, key Object, wrapped []byte, all ...Attr
 	return Object(h.value()), err
 }
 
-// output has a function write its result into memory that suffices: more than the input by what any
-// mechanism adds, so that the module need not be asked for the length first, which some do by doing the
-// work twice.
+// output calls do with a buffer for its output. The buffer exceeds the input by more than any mechanism adds, so the
+// first call normally suffices. Asking for the length first would make some modules do the work twice.
 func output(mem *memory, input int, do func(out, n uintptr) error) ([]byte, error) {
 	room := uint(input + 4096)
 	for try := 0; ; try++ {
@@ -103,7 +103,7 @@ func output(mem *memory, input int, do func(out, n uintptr) error) ([]byte, erro
 			continue
 		}
 		if err == nil && n.value() > room {
-			err = fmt.Errorf("the module says that it wrote %d bytes into %d", n.value(), room)
+			err = fmt.Errorf("the module reports %d bytes of output in a buffer of %d", n.value(), room)
 		}
 		if err != nil {
 			clear(out)

@@ -4,10 +4,10 @@ package cryptoki
 
 import "github.com/ebitengine/purego"
 
-// Loads tells whether modules can be loaded on this platform.
+// Loads reports whether this platform can load modules.
 const Loads = true
 
-// load loads a library, and returns the address of C_GetFunctionList.
+// load loads a library and returns the address of C_GetFunctionList.
 func load(path string) (uintptr, error) {
 	lib, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {

@@ -7,11 +7,11 @@ import (
 	"runtime"
 )
 
-// Loads tells whether modules can be loaded on this platform.
+// Loads reports whether this platform can load modules.
 const Loads = false
 
 func load(string) (uintptr, error) {
-	return 0, fmt.Errorf("luksimg-pkcs11 loads no modules on %s/%s", runtime.GOOS, runtime.GOARCH)
+	return 0, fmt.Errorf("luksimg-pkcs11 cannot load modules on %s/%s", runtime.GOOS, runtime.GOARCH)
 }
 
 func call(uintptr, ...uintptr) uintptr { return uintptr(FunctionNotSupported) }

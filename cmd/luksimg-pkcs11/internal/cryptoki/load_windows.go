@@ -2,10 +2,10 @@ package cryptoki
 
 import "syscall"
 
-// Loads tells whether modules can be loaded on this platform.
+// Loads reports whether this platform can load modules.
 const Loads = true
 
-// load loads a library, and returns the address of C_GetFunctionList.
+// load loads a library and returns the address of C_GetFunctionList.
 func load(path string) (uintptr, error) {
 	lib, err := syscall.LoadLibrary(path)
 	if err != nil {

@@ -6,16 +6,15 @@ import (
 	"unsafe"
 )
 
-// The layout of structures, section 2.1 of PKCS#11 Base Specification 2.40: on Windows a CK_ULONG has
-// 4 bytes and structures are packed; elsewhere a CK_ULONG is as long as a pointer, and structures are
-// laid out as C does. All structures that are made here consist of pointers and CK_ULONGs, so that
-// there is no padding in either.
+// The layout of structures: PKCS#11 Base Specification 2.40, section 2.1. On Windows a CK_ULONG has 4 bytes and
+// structures are packed. Elsewhere a CK_ULONG has the size of a pointer and structures have the layout of C. The
+// structures made here consist of pointers and CK_ULONGs, so neither layout needs padding.
 const (
 	pointerSize = int(unsafe.Sizeof(uintptr(0)))
 	onWindows   = runtime.GOOS == "windows"
 )
 
-// ulongSize is the length of a CK_ULONG.
+// ulongSize returns the size of a CK_ULONG in bytes.
 func ulongSize(windows bool) int {
 	if windows {
 		return 4
@@ -23,7 +22,8 @@ func ulongSize(windows bool) int {
 	return pointerSize
 }
 
-// listOffset is where the pointers of a CK_FUNCTION_LIST begin, behind the two bytes of its version.
+// listOffset returns the offset of the first pointer in a CK_FUNCTION_LIST. A version of two bytes precedes the
+// pointers.
 func listOffset(windows bool) int {
 	if windows {
 		return 2
@@ -33,13 +33,13 @@ func listOffset(windows bool) int {
 
 var ulong = ulongSize(onWindows)
 
-// A memory pins the buffers that one call passes to a module. The garbage collector does not move them
-// before free.
+// A memory pins the buffers that one call passes to a module, so that the garbage collector does not move them before
+// free.
 type memory struct{ pins runtime.Pinner }
 
 func (m *memory) free() { m.pins.Unpin() }
 
-// at returns the address of b, 0 if it is empty.
+// at returns the address of b, or 0 if b is empty.
 func (m *memory) at(b []byte) uintptr {
 	if len(b) == 0 {
 		return 0
@@ -48,7 +48,7 @@ func (m *memory) at(b []byte) uintptr {
 	return uintptr(unsafe.Pointer(&b[0]))
 }
 
-// words is a structure in the making.
+// words is a structure under construction.
 type words []byte
 
 func (w words) pointer(p uintptr) words { return appendWord(w, uint64(p), pointerSize) }
@@ -69,14 +69,14 @@ func number(b []byte) uint {
 	return uint(binary.NativeEndian.Uint64(b))
 }
 
-// A counter is a CK_ULONG that a module writes to.
+// A counter is a CK_ULONG that a module writes.
 type counter []byte
 
 func newCounter(n uint) counter { return counter(words(nil).number(n)) }
 
 func (c counter) value() uint { return number(c) }
 
-// unavailable is CK_UNAVAILABLE_INFORMATION: the length of what a module does not tell.
+// unavailable reports whether n is CK_UNAVAILABLE_INFORMATION: the module does not reveal the length.
 func unavailable(n uint) bool {
 	return ulong == 4 && uint32(n) == ^uint32(0) || n == ^uint(0)
 }

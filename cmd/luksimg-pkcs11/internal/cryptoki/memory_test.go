@@ -6,10 +6,10 @@ import (
 	"unsafe"
 )
 
-// TestLayout compares the layout with what a C compiler makes of it.
+// TestLayout compares the layout with the one that a C compiler makes.
 func TestLayout(t *testing.T) {
 	type attribute struct {
-		kind   uintptr // as long as a CK_ULONG, but on Windows
+		kind   uintptr // the size of a CK_ULONG, except on Windows
 		value  unsafe.Pointer
 		length uintptr
 	}

@@ -1,8 +1,8 @@
-// Package cryptoki calls modules of PKCS#11 without cgo: the part of the interface that finds a key on
-// a token and encrypts with it.
+// Package cryptoki calls PKCS#11 modules without cgo. It covers the functions that find a key on a token and encrypt
+// with it.
 //
-// The names and the layout are of "PKCS #11 Cryptographic Token Interface Base Specification Version
-// 2.40" (OASIS). A [Module] is for one goroutine.
+// The names and the layout are those of "PKCS #11 Cryptographic Token Interface Base Specification Version 2.40"
+// (OASIS). A [Module] is not safe for concurrent use.
 package cryptoki
 
 import (
@@ -15,7 +15,7 @@ import (
 
 const getFunctionList = "C_GetFunctionList"
 
-// A function is the place of a pointer in a CK_FUNCTION_LIST, section 3.7.
+// A function is the index of a pointer in a CK_FUNCTION_LIST, section 3.7.
 type function int
 
 const (
@@ -41,20 +41,21 @@ const (
 	fnWrapKey           function = 60
 	fnUnwrapKey         function = 61
 
-	functions = 68 // of version 2
+	functions = 68 // number of functions in version 2
 )
 
-// A Module is a library that has been loaded and initialized.
+// A Module is a loaded and initialized library.
 type Module struct{ fn [functions]uintptr }
 
-// ErrModule is a library that is no module.
+// ErrModule is a library that is not a PKCS#11 module.
 var ErrModule = errors.New("not a PKCS#11 module")
 
-// Open loads a module, which runs what is in it, and initializes it.
+// Open loads a module and initializes it. Loading runs the module's code. A library that is not a module is
+// [ErrModule].
 func Open(path string) (*Module, error) { return OpenWith(path, "") }
 
-// OpenWith is [Open] for modules that take a text in the reserved member of what initializes them, as
-// that of NSS does.
+// OpenWith is [Open] for modules that read a text from the reserved member of their initialization arguments, as NSS
+// does.
 func OpenWith(path, reserved string) (*Module, error) {
 	get, err := load(path)
 	if err != nil {
@@ -65,12 +66,12 @@ func OpenWith(path, reserved string) (*Module, error) {
 		return nil, &Error{getFunctionList, r}
 	}
 	if list == nil {
-		return nil, fmt.Errorf("%w: it has no list of functions", ErrModule)
+		return nil, fmt.Errorf("%w: its list of functions is missing", ErrModule)
 	}
 	m := new(Module)
 	raw := unsafe.Slice((*byte)(list), listOffset(onWindows)+functions*pointerSize)
 	if raw[0] < 2 {
-		return nil, fmt.Errorf("%w of version 2 or later: it has version %d.%d", ErrModule, raw[0], raw[1])
+		return nil, fmt.Errorf("%w: its version is %d.%d, want 2.0 or later", ErrModule, raw[0], raw[1])
 	}
 	for i := range m.fn {
 		m.fn[i] = pointer(raw[listOffset(onWindows)+i*pointerSize:])
@@ -85,7 +86,7 @@ func pointer(b []byte) uintptr {
 	return uintptr(binary.NativeEndian.Uint64(b))
 }
 
-// result takes a CK_RV out of a register.
+// result converts a register to a CK_RV.
 func result(r uintptr) Result {
 	if ulong == 4 {
 		return Result(uint32(r))
@@ -103,7 +104,7 @@ func (m *Module) call(fn function, name string, args ...uintptr) error {
 	return nil
 }
 
-// Is tells whether err is one of these results.
+// Is reports whether err is an [Error] with one of these results.
 func Is(err error, results ...Result) bool {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -119,7 +120,8 @@ func Is(err error, results ...Result) bool {
 
 const osLocking = 2 // CKF_OS_LOCKING_OK
 
-// initialize tells the module that threads exist, as those of Go do; one that cannot cope is told of none.
+// initialize allows the module to use operating-system locks, because Go uses threads. If the module refuses,
+// initialize calls it without arguments.
 func (m *Module) initialize(reserved string) error {
 	var mem memory
 	defer mem.free()
@@ -138,23 +140,23 @@ func (m *Module) initialize(reserved string) error {
 	return err
 }
 
-// Close ends all use of the module. Its code stays loaded.
+// Close finalizes the module. Its code stays loaded.
 func (m *Module) Close() error { return m.call(fnFinalize, "C_Finalize", 0) }
 
-// A Slot is where a token may be.
+// A Slot is the ID of a slot, which can hold a token.
 type Slot uint
 
-// A Token is what a token says of itself, without the spaces at the end.
+// A Token describes a token. Its texts have no trailing spaces.
 type Token struct {
 	Slot                               Slot
 	Label, Manufacturer, Model, Serial string
 	Flags                              TokenFlags
 }
 
-// TokenFlags are those of CK_TOKEN_INFO.
+// TokenFlags are the flags of CK_TOKEN_INFO.
 type TokenFlags uint
 
-// The flags that are told apart, section 3.2.
+// The flags that this package uses, section 3.2.
 const (
 	LoginRequired  TokenFlags = 0x4
 	PINInitialized TokenFlags = 0x8
@@ -165,7 +167,7 @@ const (
 	PINToBeChanged TokenFlags = 0x80000
 )
 
-// maxSlots bounds the slots of a module.
+// maxSlots is the largest number of slots of a module.
 const maxSlots = 1024
 
 // Tokens returns the tokens that are present.
@@ -178,7 +180,7 @@ func (m *Module) Tokens() ([]Token, error) {
 	for _, s := range slots {
 		t, err := m.token(s)
 		if Is(err, TokenNotPresent, TokenNotRecognized, SlotIDInvalid, DeviceRemoved) {
-			continue // it was taken out, or is of a sort that the module does not know
+			continue // the token was removed, or the module does not know its type
 		}
 		if err != nil {
 			return nil, err
@@ -199,7 +201,7 @@ func (m *Module) slots() ([]Slot, error) {
 		}
 		if n.value() > maxSlots {
 			mem.free()
-			return nil, fmt.Errorf("%s: %d slots; there may be %d", name, n.value(), maxSlots)
+			return nil, fmt.Errorf("%s: %d slots, more than %d", name, n.value(), maxSlots)
 		}
 		if n.value() == 0 {
 			mem.free()
@@ -210,7 +212,7 @@ func (m *Module) slots() ([]Slot, error) {
 		err := m.call(fnGetSlotList, name, 1, mem.at(list), mem.at(n))
 		mem.free()
 		if Is(err, BufferTooSmall) && try < 3 {
-			continue // one more was put in
+			continue // a slot was added
 		}
 		if err != nil {
 			return nil, err
@@ -223,12 +225,11 @@ func (m *Module) slots() ([]Slot, error) {
 	}
 }
 
-// token returns the label, manufacturer, model, serial number and flags of the token in a slot, from its
-// CK_TOKEN_INFO. Each text is padded with spaces.
+// token returns the description of the token in a slot, from its CK_TOKEN_INFO. Spaces pad each text.
 func (m *Module) token(s Slot) (Token, error) {
 	var mem memory
 	defer mem.free()
-	info := make([]byte, 512) // more than it takes anywhere
+	info := make([]byte, 512) // more than a CK_TOKEN_INFO on any platform
 	if err := m.call(fnGetTokenInfo, "C_GetTokenInfo", uintptr(s), mem.at(info)); err != nil {
 		return Token{}, err
 	}
@@ -236,10 +237,10 @@ func (m *Module) token(s Slot) (Token, error) {
 	return Token{s, text(0, 32), text(32, 32), text(64, 16), text(80, 16), TokenFlags(number(info[96:]))}, nil
 }
 
-// MechanismFlags are those of CK_MECHANISM_INFO.
+// MechanismFlags are the flags of CK_MECHANISM_INFO.
 type MechanismFlags uint
 
-// What a mechanism is for, section 3.2.
+// The operations of a mechanism, section 3.2.
 const (
 	Encrypts MechanismFlags = 0x100
 	Decrypts MechanismFlags = 0x200
@@ -247,7 +248,7 @@ const (
 	Unwraps  MechanismFlags = 0x40000
 )
 
-// Mechanism returns what a token has a mechanism for: 0 if it has none.
+// Mechanism returns the operations for which a token supports a mechanism, or 0 if it does not support it.
 func (m *Module) Mechanism(s Slot, t MechanismType) (MechanismFlags, error) {
 	var mem memory
 	defer mem.free()

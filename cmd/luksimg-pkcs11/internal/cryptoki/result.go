@@ -5,7 +5,7 @@ import "fmt"
 // A Result is a CK_RV.
 type Result uint
 
-// The results that are told apart, section 3.6 of the base specification.
+// The results that this package and its caller distinguish: section 3.6 of the base specification.
 const (
 	OK                         Result = 0
 	HostMemory                 Result = 0x02
@@ -79,7 +79,7 @@ var names = map[Result]string{
 	BufferTooSmall: "CKR_BUFFER_TOO_SMALL", PublicKeyInvalid: "CKR_PUBLIC_KEY_INVALID", FunctionRejected: "CKR_FUNCTION_REJECTED",
 }
 
-// String returns the name in the specification.
+// String returns the name in the specification, or the number.
 func (r Result) String() string {
 	if s, ok := names[r]; ok {
 		return s
@@ -87,9 +87,9 @@ func (r Result) String() string {
 	return fmt.Sprintf("CKR 0x%x", uint(r))
 }
 
-// An Error is a function of a module that failed.
+// An Error is the failure of a module's function.
 type Error struct {
-	Function string // "C_Login"
+	Function string // for example "C_Login"
 	Result   Result
 }
 

@@ -2,11 +2,11 @@ package cryptoki
 
 import "fmt"
 
-// A Session is one with a token, for reading.
+// A Session is a read-only session with a token. It is not safe for concurrent use.
 type Session struct {
 	m      *Module
 	handle uintptr
-	in     bool // logged in
+	in     bool // whether the user is logged in
 }
 
 const (
@@ -14,7 +14,7 @@ const (
 	user          = 1 // CKU_USER
 )
 
-// Open opens a session.
+// Open opens a session with the token in a slot.
 func (m *Module) Open(s Slot) (*Session, error) {
 	var mem memory
 	defer mem.free()
@@ -25,7 +25,7 @@ func (m *Module) Open(s Slot) (*Session, error) {
 	return &Session{m: m, handle: uintptr(h.value())}, nil
 }
 
-// Login logs the user in, once. A nil PIN has the token ask for it at its own keys.
+// Login logs the user in. It tries the PIN once. For a nil PIN the token reads the PIN from its own keypad.
 func (s *Session) Login(pin []byte) error {
 	var mem memory
 	defer mem.free()
@@ -37,10 +37,10 @@ func (s *Session) Login(pin []byte) error {
 	return err
 }
 
-// LoggedIn tells whether the user has logged in.
+// LoggedIn reports whether the user has logged in.
 func (s *Session) LoggedIn() bool { return s.in }
 
-// Close logs the user out, and closes the session.
+// Close logs the user out and closes the session.
 func (s *Session) Close() {
 	if s.in {
 		s.m.call(fnLogout, "C_Logout", s.handle)
@@ -48,13 +48,13 @@ func (s *Session) Close() {
 	s.m.call(fnCloseSession, "C_CloseSession", s.handle)
 }
 
-// An Object is a key on a token, or in a session.
+// An Object is the handle of a key on a token or in a session.
 type Object uint
 
 // An AttributeType is a CK_ATTRIBUTE_TYPE.
 type AttributeType uint
 
-// The attributes that are used, section 4.
+// The supported attributes, section 4.
 const (
 	Class          AttributeType = 0x000
 	OnToken        AttributeType = 0x001
@@ -83,16 +83,16 @@ const (
 	AES           = 0x1f
 )
 
-// An Attribute is one of an object.
+// An Attribute is an attribute of an object.
 type Attribute struct {
 	Type  AttributeType
 	Value []byte
 }
 
-// Number is the value of an attribute that is a number.
+// Number returns an attribute whose value is a number.
 func Number(t AttributeType, n uint) Attribute { return Attribute{t, words(nil).number(n)} }
 
-// Bool is the value of an attribute that is true or false.
+// Bool returns an attribute whose value is a boolean.
 func Bool(t AttributeType, v bool) Attribute {
 	if v {
 		return Attribute{t, []byte{1}}
@@ -100,10 +100,10 @@ func Bool(t AttributeType, v bool) Attribute {
 	return Attribute{t, []byte{0}}
 }
 
-// Text is the value of an attribute that is bytes.
+// Text returns an attribute whose value is bytes.
 func Text(t AttributeType, v []byte) Attribute { return Attribute{t, v} }
 
-// template makes an array of CK_ATTRIBUTE.
+// template encodes an array of CK_ATTRIBUTE.
 func (m *memory) template(all []Attribute) []byte {
 	var w words
 	for _, a := range all {
@@ -112,7 +112,7 @@ func (m *memory) template(all []Attribute) []byte {
 	return w
 }
 
-// Find returns the objects that have all these attributes, at most max.
+// Find returns up to max objects that have all these attributes.
 func (s *Session) Find(max int, all ...Attribute) ([]Object, error) {
 	var mem memory
 	defer mem.free()
@@ -137,10 +137,11 @@ func (s *Session) Find(max int, all ...Attribute) ([]Object, error) {
 	return found, nil
 }
 
-// maxAttribute bounds the value of an attribute.
+// maxAttribute is the longest value of an attribute, in bytes.
 const maxAttribute = 64 << 10
 
-// Attribute returns the value of an attribute, nil if the object has none or does not show it.
+// Attribute returns the value of an attribute. It returns nil if the object lacks the attribute or does not reveal
+// it.
 func (s *Session) Attribute(o Object, t AttributeType) ([]byte, error) {
 	const name = "C_GetAttributeValue"
 	length := func(w []byte) uint { return number(w[ulong+pointerSize:]) }
@@ -156,7 +157,7 @@ func (s *Session) Attribute(o Object, t AttributeType) ([]byte, error) {
 		return nil, err
 	}
 	if n > maxAttribute {
-		return nil, fmt.Errorf("%s: an attribute has %d bytes; there may be %d", name, n, maxAttribute)
+		return nil, fmt.Errorf("%s: an attribute has %d bytes, more than %d", name, n, maxAttribute)
 	}
 	value := make([]byte, n)
 	ask = words(nil).number(uint(t)).pointer(mem.at(value)).number(n)
@@ -167,13 +168,13 @@ func (s *Session) Attribute(o Object, t AttributeType) ([]byte, error) {
 	return value[:min(n, length(ask))], nil
 }
 
-// May tells whether an attribute that is true or false is true, or not shown.
+// May reports whether a boolean attribute is true or not revealed.
 func (s *Session) May(o Object, t AttributeType) bool {
 	v, err := s.Attribute(o, t)
 	return err == nil && (len(v) == 0 || v[0] != 0)
 }
 
-// Create makes an object in the session.
+// Create creates an object in the session.
 func (s *Session) Create(all ...Attribute) (Object, error) {
 	var mem memory
 	defer mem.free()

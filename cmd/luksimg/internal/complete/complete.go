@@ -1,5 +1,5 @@
-// Package complete has the shell complete the arguments and the flags of all verbs. It looks into images
-// that are on the command line, by their headers alone: it reads no key, asks nothing, and contacts nobody.
+// Package complete makes the shell complete the arguments and flags of all verbs. It reads only the headers of images
+// on the command line. It reads no key, asks no question, and uses no network.
 package complete
 
 import (
@@ -13,36 +13,36 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 )
 
-// A Kind says what an argument or a flag names.
+// A Kind says how to complete an argument or a flag.
 type Kind int
 
-// The kinds. Any file may be a key or an image, so that no name of a file is left out.
+// The kinds. A key or an image can be any file, so completion offers all files.
 const (
-	Text    Kind = iota // no file
+	Text    Kind = iota // not a file
 	File                // a file, old or new
-	RootKey             // a root key by its URI, or the file of one
-	Policy              // a policy that is built in, or the file of one
+	RootKey             // the URI of a root key
+	Policy              // a built-in policy or a file
 )
 
-// Kinds says what is named on the command line of each verb.
+// Kinds returns the kind of each argument and flag of a verb.
 type Kinds struct {
-	Arg  func(c *cobra.Command, i int) Kind // argument i of c; Text if there is no such argument
+	Arg  func(c *cobra.Command, i int) Kind // argument i of c; Text if c has no such argument
 	Flag func(c *cobra.Command, name string) Kind
 }
 
-// Asked tells whether the arguments of the program are a question of the shell.
+// Asked reports whether the program's arguments are a completion request of the shell.
 func Asked(args []string) bool {
 	return len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd)
 }
 
-// Register makes root answer the questions of the shell. It is for runs that are [Asked]: others do
-// without what it takes.
+// Register makes root answer completion requests. Call it only if [Asked] returns true, because it costs startup
+// time.
 func Register(root *cobra.Command, kinds Kinds) {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.PersistentPreRunE = nil
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
-		// What cobra adds by itself completes by itself.
+		// Skip the commands that cobra adds: they complete themselves.
 		if c.Runnable() && !c.HasSubCommands() && c.Name() != "help" {
 			c.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 				return argument(c, kinds, args, typed)
@@ -60,7 +60,7 @@ func Register(root *cobra.Command, kinds Kinds) {
 	walk(root)
 }
 
-// argument completes the argument behind args.
+// argument completes the argument after args.
 func argument(c *cobra.Command, kinds Kinds, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	at := place{flags.Verb(c), len(args)}
 	switch {
@@ -98,13 +98,13 @@ func value(c *cobra.Command, kinds Kinds, f *pflag.Flag, args []string, typed st
 	return named(kinds.Flag(c, f.Name), typed)
 }
 
-// named completes what is of a kind.
+// named completes a name of kind k.
 func named(k Kind, typed string) ([]string, cobra.ShellCompDirective) {
 	switch k {
 	case File:
 		return nil, cobra.ShellCompDirectiveDefault
 	case Policy:
-		// If it is none of them, the shell completes files.
+		// If no policy matches, the shell completes files.
 		return only(policies(), typed), cobra.ShellCompDirectiveDefault
 	case RootKey:
 		if file, ok := strings.CutPrefix(typed, local); ok {
@@ -115,7 +115,7 @@ func named(k Kind, typed string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
-// only are the values that begin with what was typed.
+// only returns the values that begin with the typed text.
 func only(values []string, typed string) []string {
 	var fit []string
 	for _, v := range values {
@@ -126,7 +126,7 @@ func only(values []string, typed string) []string {
 	return fit
 }
 
-// files completes the name of a file that has a prefix in front of it.
+// files completes the name of a file after a prefix.
 func files(prefix, typed string) ([]string, cobra.ShellCompDirective) {
 	dir, begin := "", typed
 	if i := strings.LastIndexByte(typed, '/'); i >= 0 {

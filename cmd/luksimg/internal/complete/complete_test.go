@@ -20,7 +20,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestOpen opens no pipe and no folder: what is read of a pipe is gone.
+// TestOpen checks that open refuses pipes and folders: reading a pipe would consume its data.
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	pipe, file := filepath.Join(dir, "pipe"), filepath.Join(dir, "file")
@@ -43,7 +43,7 @@ func TestOpen(t *testing.T) {
 	f.Close()
 }
 
-// TestChoice: what an image says can not end a line, or color it.
+// TestChoice checks that text from an image cannot end a line or change colors.
 func TestChoice(t *testing.T) {
 	if got, want := choice("1", "a\tb\nc\x1b[2J"), "1\t"+`a\tb\nc\x1b[2J`; got != want {
 		t.Errorf("%q, want %q", got, want)

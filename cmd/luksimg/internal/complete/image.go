@@ -21,11 +21,11 @@ import (
 	"github.com/luksimg/luksimg/qcow"
 )
 
-// patience is how long an image may be looked at: somebody waits at the keyboard.
+// patience is the longest time to read an image, because a person waits.
 const patience = 2 * time.Second
 
-// imageOf returns the name of the image that a verb opens with a key: an argument, or the value of a
-// flag. It is "" if it is not on the command line yet.
+// imageOf returns the name of the image that the verb opens with a key: an argument or the value of a flag. It
+// returns "" if the command line does not name the image yet.
 func imageOf(c *cobra.Command, args []string) string {
 	n := 0
 	switch flags.Verb(c) {
@@ -45,8 +45,8 @@ func imageOf(c *cobra.Command, args []string) string {
 	return args[n]
 }
 
-// open opens an image that is a file or a disk on this machine. A pipe is left alone: what is read of
-// it is gone.
+// open opens an image in a regular file or a block device. It does not open a pipe, because reading would consume its
+// data.
 func open(name string) (*os.File, int64, error) {
 	fi, err := os.Stat(name)
 	if err != nil {
@@ -54,7 +54,7 @@ func open(name string) (*os.File, int64, error) {
 	}
 	disk := fi.Mode()&(os.ModeDevice|os.ModeCharDevice) == os.ModeDevice
 	if !fi.Mode().IsRegular() && !disk {
-		return nil, 0, fmt.Errorf("%s is no file", name)
+		return nil, 0, fmt.Errorf("%s is not a file", name)
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -68,7 +68,7 @@ func open(name string) (*os.File, int64, error) {
 	return f, size, nil
 }
 
-// asIs opens an image without what it may be packed in.
+// asIs opens an image without unpacking it.
 var asIs = luksimg.Unpacking{Never: true}
 
 // header calls use with the LUKS header of the image on the command line, if there is one.
@@ -103,7 +103,7 @@ func header(c *cobra.Command, args []string, use func(h *luks.Header)) {
 	}
 }
 
-// usedSlots are the key slots of the image.
+// usedSlots returns the used key slots of the image.
 func usedSlots(c *cobra.Command, args []string) (slots []string) {
 	header(c, args, func(h *luks.Header) {
 		for _, s := range h.Info().Keyslots {
@@ -113,7 +113,7 @@ func usedSlots(c *cobra.Command, args []string) (slots []string) {
 	return slots
 }
 
-// freeSlots are the numbers that a new key slot of the image can have.
+// freeSlots returns the free key slots of the image.
 func freeSlots(c *cobra.Command, args []string) (slots []string) {
 	header(c, args, func(h *luks.Header) {
 		n := 8
@@ -129,7 +129,7 @@ func freeSlots(c *cobra.Command, args []string) (slots []string) {
 	return slots
 }
 
-// tokens are the tokens of the image.
+// tokens returns the tokens of the image.
 func tokens(c *cobra.Command, args []string) (numbers []string) {
 	header(c, args, func(h *luks.Header) {
 		for _, t := range h.Tokens() {
@@ -139,7 +139,7 @@ func tokens(c *cobra.Command, args []string) (numbers []string) {
 	return numbers
 }
 
-// partitions are those of the disk in the image.
+// partitions returns the partitions of the disk in the image.
 func partitions(c *cobra.Command, args []string) (numbers []string) {
 	f, size, err := open(imageOf(c, args))
 	if err != nil {
@@ -167,7 +167,7 @@ func partitions(c *cobra.Command, args []string) (numbers []string) {
 	return numbers
 }
 
-// snapshots are the internal ones of a qcow2 image.
+// snapshots returns the internal snapshots of a qcow2 image.
 func snapshots(c *cobra.Command, args []string) (ids []string) {
 	if len(args) == 0 {
 		return nil
@@ -196,8 +196,8 @@ func snapshots(c *cobra.Command, args []string) (ids []string) {
 	return ids
 }
 
-// members are the disks in an archive that is not compressed. Of a tar archive the headers are read, for as
-// long as somebody waits.
+// members returns the disks in an archive that is not compressed. It reads the headers of a tar archive, within
+// patience.
 func members(c *cobra.Command, args []string) (names []string) {
 	if len(args) == 0 {
 		return nil
@@ -221,13 +221,13 @@ func members(c *cobra.Command, args []string) (names []string) {
 	return names
 }
 
-// choice is a value, and what the shell says of it.
+// choice joins a value and its description in the form that cobra passes to the shell.
 func choice(value, about string) string {
 	return value + "\t" + term.Visible(about)
 }
 
-// plain tells whether text that somebody else has written can be put on a command line as it is: no shell
-// takes it for anything else.
+// plain reports whether text from an untrusted source is safe on a command line: no shell treats its characters
+// specially.
 func plain(text string) bool {
 	return text != "" && text[0] != '-' && !strings.ContainsFunc(text, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_.,@%+-", r)

@@ -11,22 +11,22 @@ import (
 	"github.com/luksimg/luksimg/wrap/kmsuri"
 )
 
-// A place is an argument of a verb.
+// A place is a numbered argument of a verb.
 type place struct {
 	verb string
 	arg  int
 }
 
-// objects are the arguments that are objects only, and folders those that are folders.
+// objects are the arguments that always name objects. folders are the arguments that always name folders.
 var (
 	objects = map[place]bool{{"download", 0}: true, {"export", 1}: true, {"import", 0}: true, {"upload", 1}: true}
 	folders = map[place]bool{{"man", 0}: true}
 )
 
-// local is in front of the file of a root key.
+// local begins the name of a root key in a file.
 const local = string(kmsuri.Local) + ":"
 
-// schemes are those of root keys.
+// schemes are the schemes of root keys.
 var schemes = []string{
 	local + "\ta root key in a file",
 	string(kmsuri.IBM) + ":\tKey Protect or Hyper Protect Crypto Services, by the CRN",
@@ -35,11 +35,11 @@ var schemes = []string{
 	string(kmsuri.PKCS11) + ":\ta PKCS#11 token, as token=TOKEN;object=KEY",
 }
 
-// policies are those that are built in.
+// policies returns the names of the built-in policies.
 func policies() []string { return policy.Names() }
 
-// values has the values of each flag that takes some words only. What a flag takes with one verb only
-// has the verb before its name.
+// values lists the values of each flag that accepts only certain words. The verb precedes the flag's name if the
+// values are specific to that verb.
 var values = map[string]string{
 	"billing":                    "hourly monthly",
 	"changed-source":             "refuse encrypt keep",
@@ -73,7 +73,7 @@ const (
 	encodings = "raw hex base64"
 )
 
-// Values returns the values that a flag of a verb takes, none if they are not a few words.
+// Values returns the values that a flag of a verb accepts, or nil if they are not a fixed list.
 func Values(verb, flag string) []string {
 	var found []string
 	switch flag {
@@ -97,7 +97,7 @@ func Values(verb, flag string) []string {
 	return strings.Fields(words)
 }
 
-// asked are the flags whose values an image on the command line tells.
+// asked lists the flags whose values come from an image on the command line.
 var asked = map[string]func(c *cobra.Command, args []string) []string{
 	"encrypt key-slot":    none,
 	"key add key-slot":    freeSlots,
@@ -110,5 +110,5 @@ var asked = map[string]func(c *cobra.Command, args []string) []string{
 	"token-id":            tokens,
 }
 
-// none is for a number that no image tells.
+// none is for numbers that no image supplies.
 func none(*cobra.Command, []string) []string { return nil }

@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// TestMessages: errors that were joined have a line each.
+// TestMessages checks that each of several joined errors has a line.
 func TestMessages(t *testing.T) {
 	a, b := fmt.Errorf("a"), fmt.Errorf("b\n\x1b")
 	for _, c := range []struct {

@@ -1,4 +1,4 @@
-// Package flags has the flags that many verbs share, and checks of what is given together.
+// Package flags defines the flags that many verbs share, and checks for combinations of flags.
 package flags
 
 import (
@@ -10,13 +10,13 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Verb is the name of a verb without that of the program, such as "key list".
+// Verb returns the name of a verb without the program's name, such as "key list".
 func Verb(c *cobra.Command) string {
 	_, verb, _ := strings.Cut(c.CommandPath(), " ")
 	return verb
 }
 
-// Args returns a check that there are exactly the arguments in usage.
+// Args returns a check for exactly the arguments in usage.
 func Args(usage ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, got []string) error {
 		if len(got) == len(usage) {
@@ -30,7 +30,7 @@ func Args(usage ...string) cobra.PositionalArgs {
 	}
 }
 
-// byFlag tells which flag names what was given as an argument to a verb that has none.
+// byFlag returns a hint for a verb without arguments that got one: the flag to use instead.
 func byFlag(c *cobra.Command, otherwise string) string {
 	var names []string
 	for _, n := range []string{"image", "token"} {
@@ -47,13 +47,13 @@ func byFlag(c *cobra.Command, otherwise string) string {
 	return otherwise
 }
 
-// verb is the name of a verb, with those of the groups that it is in.
+// verb returns the name of a verb with the groups that it is in.
 func verb(c *cobra.Command) string {
 	_, name, _ := strings.Cut(c.CommandPath(), " ")
 	return name
 }
 
-// InPlace is [Args], but without the argument if a flag is there that stands for it.
+// InPlace returns a check like [Args] for one argument, which the flag replaces.
 func InPlace(flag, argument string) cobra.PositionalArgs {
 	return func(c *cobra.Command, got []string) error {
 		if !c.Flags().Changed(flag) {
@@ -76,7 +76,7 @@ func count(n int) string {
 	return fmt.Sprintf("%d arguments", n)
 }
 
-// AtMostOne refuses flags that stand for the same thing.
+// AtMostOne returns an error if more than one of the flags is set.
 func AtMostOne(c *cobra.Command, names ...string) error {
 	var used []string
 	for _, n := range names {

@@ -9,15 +9,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// CPUs is how many CPUs this process may use.
+// CPUs is the number of CPUs that this process can use.
 var CPUs = runtime.GOMAXPROCS(0)
 
-// SpareProcessor is for jobs whose workers each write to their own place in a file. It gives
-// the scheduler of Go one processor more than there are CPUs, and so more than there are
-// workers. Without one, it takes the processor away from a worker that is in a system call for
-// more than some microseconds, as each write of a piece is, and starts a thread to look for
-// other work, of which there is none: encrypting a file in memory took 12 % longer. Jobs that
-// have an order have more goroutines than CPUs, and are slower with it.
+// SpareProcessor gives Go's scheduler one processor more than there are CPUs. It is for jobs whose workers each write
+// to their own place in a file.
+//
+// Without the spare one, the scheduler takes the processor away from a worker whose system call lasts more than a few
+// microseconds. Each write of a piece does. The scheduler then starts a thread to look for other work, in vain:
+// encrypting a file in memory took 12 % longer. Ordered jobs have more goroutines than CPUs, and a spare processor
+// slows them down.
 func SpareProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(CPUs + 1)
@@ -27,19 +28,19 @@ func SpareProcessor() {
 // Jobs is --jobs, the number of workers.
 type Jobs int
 
-// Add adds the flag.
+// Add adds the flag to c.
 func (j *Jobs) Add(c *cobra.Command) {
 	*j = Jobs(CPUs)
 	c.Flags().Var(j, "jobs", "number of workers (default: one for each CPU)")
 }
 
-// String gives nothing, as the help is the same on every machine.
+// String returns "", so that the help is the same on every machine.
 func (j *Jobs) String() string { return "" }
 
-// Type is what the help calls the value.
+// Type returns the name of the value in the help.
 func (j *Jobs) Type() string { return "int" }
 
-// Set takes a value of the flag.
+// Set parses a value of the flag.
 func (j *Jobs) Set(s string) error {
 	n, err := strconv.Atoi(s)
 	switch {

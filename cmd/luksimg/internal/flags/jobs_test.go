@@ -15,7 +15,7 @@ func TestJobs(t *testing.T) {
 	}
 }
 
-// TestSpareProcessor: what somebody has set is left alone.
+// TestSpareProcessor checks that a GOMAXPROCS in the environment stays in effect.
 func TestSpareProcessor(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Size is a flag: a number of bytes, as qemu-img takes it: 4096, 64k, 1.5M.
+// Size is the value of a flag: a number of bytes in the syntax of qemu-img, such as 4096 or 64k.
 type Size struct{ N int64 }
 
 // Type is what the help calls the value.
@@ -14,7 +14,7 @@ func (s *Size) Type() string { return "BYTES" }
 
 func (s *Size) String() string { return strconv.FormatInt(s.N, 10) }
 
-// Set takes a value of the flag.
+// Set parses a value of the flag.
 func (s *Size) Set(text string) error {
 	digits, shift := text, 0
 	if n := len(text); n > 0 {

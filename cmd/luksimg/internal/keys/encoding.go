@@ -7,13 +7,13 @@ import (
 	"fmt"
 )
 
-// An Encoding says what of the bytes in a key file the passphrase is. It is a flag's value.
+// An Encoding says how the bytes of a key file become the passphrase. It implements pflag.Value.
 type Encoding string
 
-// The encodings. Raw is "": the bytes themselves.
+// The encodings. Raw is the empty string: the passphrase is the bytes themselves.
 const (
 	Raw    Encoding = ""
-	Hex    Encoding = "hex"    // lower case, as OpenStack makes of a symmetric secret
+	Hex    Encoding = "hex"    // lower case, as OpenStack encodes a symmetric secret
 	Base64 Encoding = "base64" // standard, with padding and on one line
 )
 
@@ -36,7 +36,7 @@ func (e *Encoding) Set(s string) error {
 	return nil
 }
 
-// Text returns the passphrase of a key, whose bytes it wipes if they are not the passphrase.
+// Text returns the passphrase for the bytes of a key. It wipes the bytes unless they are the passphrase.
 func (e Encoding) Text(key []byte) []byte {
 	var text []byte
 	switch e {
@@ -53,10 +53,10 @@ func (e Encoding) Text(key []byte) []byte {
 	return text
 }
 
-// Encoding returns what of the bytes in the key file the passphrase is.
+// Encoding returns the encoding of the key.
 func (k *Flags) Encoding() Encoding { return k.encoding }
 
-// needBytes refuses an encoding of what is text already.
+// needBytes returns an error if an encoding was given for a passphrase, which is text already.
 func (k *Flags) needBytes() error {
 	if k.encoding == Raw {
 		return nil

@@ -1,4 +1,4 @@
-// Package keys has the ways to give a key on the command line.
+// Package keys defines the flags that supply keys, and reads the keys.
 package keys
 
 import (
@@ -21,53 +21,52 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// MaxSize bounds the length of a key file, as cryptsetup does.
+// MaxSize is the largest key file in bytes, the same as in cryptsetup.
 const MaxSize = 8 << 20
 
-// Flags are the ways to give a key. There is none to give it as an argument, which
-// every user of the machine could see.
+// Flags are the flags that supply a key. No flag contains the key itself, because every user of the machine could see
+// it.
 type Flags struct {
 	keyFile        string
 	passphraseFile string
-	fd             *int // nil without the flag
+	fd             *int // nil before the flag is added
 	encoding       Encoding
-	prefix         string // of the flags
+	prefix         string // of the flags' names
 }
 
-// Add adds the flags, with "new-" before their names if the key is a new one beside one
-// that the image has, and "source-" if it is that of SRC beside that of DST.
+// Add adds the flags to c. prefix is "" for the key of the image. It is "new-" for a new key of an existing image, and
+// "source-" for the key of SRC.
 func (k *Flags) Add(c *cobra.Command, prefix string) {
 	k.AddPlain(c, prefix)
-	c.Flags().Var(&k.encoding, prefix+"passphrase-encoding", "the passphrase is the hex text of the bytes in --"+prefix+"key-file, as OpenStack has it of a symmetric secret, their base64 text, or raw, the bytes themselves (default raw)")
+	c.Flags().Var(&k.encoding, prefix+"passphrase-encoding", "encode the bytes in --"+prefix+"key-file to get the passphrase: hex, as OpenStack encodes a symmetric secret, base64, or raw, which uses the bytes themselves (default raw)")
 }
 
-// AddPlain adds the flags of a key that is no passphrase.
+// AddPlain adds the flags of a key that is not a passphrase.
 func (k *Flags) AddPlain(c *cobra.Command, prefix string) {
 	what := map[string]string{"": "the key", "new-": "the new key", "source-": "the key of an encrypted SRC"}[prefix]
 	k.prefix = prefix
 	f := c.Flags()
 	f.StringVar(&k.keyFile, prefix+"key-file", "", "`FILE` with "+what+", or - for standard input; each byte counts, a final newline too")
-	f.StringVar(&k.passphraseFile, prefix+"passphrase-file", "", "`FILE` with "+what+" as text, or -; one final newline is left off")
+	f.StringVar(&k.passphraseFile, prefix+"passphrase-file", "", "`FILE` with "+what+" as text, or -; one final newline is removed")
 	k.fd = f.Int(prefix+"key-fd", -1, "read "+what+" from this open file descriptor, as --"+prefix+"key-file does")
 }
 
-// Check refuses more than one key of what is there already.
+// Check returns an error if more than one flag supplies the key of the image.
 func Check(c *cobra.Command, _ []string) error {
 	return flags.AtMostOne(c, "volume-key-file", "key-file", "passphrase-file", "key-fd", "clevis")
 }
 
-// Given tells whether any of the flags was used.
+// Given reports whether any of the flags is set.
 func (k *Flags) Given() bool { return k.keyFile != "" || k.passphraseFile != "" || k.fromFD() }
 
 func (k *Flags) fromFD() bool { return k.fd != nil && *k.fd >= 0 }
 
-// Stdin tells whether the key comes from standard input.
+// Stdin reports whether the key comes from standard input.
 func (k *Flags) Stdin() bool {
 	return stdio.IsStdin(k.keyFile) || stdio.IsStdin(k.passphraseFile) || k.fromFD() && *k.fd == 0
 }
 
-// Read returns the key, which the caller wipes. If none was given it asks for a
-// passphrase, twice if it is a new one.
+// Read returns the key, which the caller wipes. Without a flag it asks for a passphrase, twice for a new one.
 func (k *Flags) Read(ctx context.Context, t *talk.Talk, name string, isNew bool) ([]byte, error) {
 	var key []byte
 	var err error
@@ -117,19 +116,19 @@ func (k *Flags) Read(ctx context.Context, t *talk.Talk, name string, isNew bool)
 		return k.encoding.Text(key), nil
 	}
 	if k.passphraseFile == "" && bytes.HasSuffix(key, []byte("\n")) && !luks.IsRecoveryKey(key) {
-		t.Warn("the key ends with a newline, which is a part of it; --passphrase-file leaves it off")
+		t.Warn("the key ends with a newline, which is part of the key; --passphrase-file removes it")
 	}
 	return key, nil
 }
 
-// notGiven says which key is missing, and which flags give it.
+// notGiven returns the error for a missing key, with the flags that supply it as a hint.
 func (k *Flags) notGiven(err error) error {
 	what := map[string]string{"": "key", "new-": "new key", "source-": "key of SRC"}[k.prefix]
 	hint := fmt.Sprintf("give the %s with --%skey-file, --%[2]spassphrase-file or --%[2]skey-fd", what, k.prefix)
 	return rest.WithHint(fmt.Errorf("no %s was given, and there is %w", what, err), hint)
 }
 
-// ReadFile reads a key file, a pipe, or for "-" standard input. The caller wipes the key.
+// ReadFile reads a key from a file, a pipe, or standard input for "-". The caller wipes the key.
 func ReadFile(ctx context.Context, name string) ([]byte, error) {
 	key, err := stdio.ReadFile(ctx, name, MaxSize)
 	if err != nil {
@@ -138,7 +137,7 @@ func ReadFile(ctx context.Context, name string) ([]byte, error) {
 	return key, nil
 }
 
-// ReadAPIKey reads an API key from a file, without the space around it. The caller wipes it.
+// ReadAPIKey reads an API key from a file and removes surrounding space. The caller wipes the key.
 func ReadAPIKey(ctx context.Context, what, name string) ([]byte, error) {
 	b, err := stdio.ReadFile(ctx, name, MaxSize)
 	if err != nil {
@@ -165,8 +164,7 @@ func ask(ctx context.Context, question string) (secret []byte, err error) {
 	return secret, err
 }
 
-// AskPIN asks for the PIN of a token, for a key by its name. Where there is no terminal the error is
-// needed, which says that there should be one.
+// AskPIN asks for the PIN of a token, for the key with this name. Without a terminal it returns the error needed.
 func AskPIN(ctx context.Context, name string, needed error) ([]byte, error) {
 	pin, err := ask(ctx, "PIN for "+term.Visible(name)+": ")
 	switch {
@@ -203,7 +201,7 @@ func prompt(ctx context.Context, name string, isNew bool) ([]byte, error) {
 	defer clear(again)
 	if subtle.ConstantTimeCompare(p, again) != 1 {
 		clear(p)
-		return nil, errors.New("the two passphrases are not the same")
+		return nil, errors.New("the passphrases differ")
 	}
 	return p, nil
 }

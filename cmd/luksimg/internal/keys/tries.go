@@ -11,12 +11,11 @@ import (
 	"github.com/luksimg/luksimg/vhd"
 )
 
-// tries is how often a passphrase may be typed, as with cryptsetup.
+// tries is the number of times that a person can type a passphrase, the same as in cryptsetup.
 const tries = 3
 
-// Unlock reads the key of what is there already and calls open with it, which must not keep
-// it. Who types a passphrase that does not open it is asked again; a key from a file or a pipe
-// would be the same one.
+// Unlock reads the key of an image and calls open with it. open must not keep the key. If a typed passphrase is
+// wrong, Unlock asks again. It does not try a key from a file or a pipe again.
 func (k *Flags) Unlock(ctx context.Context, t *talk.Talk, name string, open func(key []byte) error) error {
 	for n := 1; ; n++ {
 		key, err := k.Read(ctx, t, name, false)
@@ -32,14 +31,13 @@ func (k *Flags) Unlock(ctx context.Context, t *talk.Talk, name string, open func
 	}
 }
 
-// An emptyError is an empty key that opens nothing.
+// An emptyError is an empty key that opens no key slot.
 type emptyError struct{ err error }
 
 func (e *emptyError) Error() string { return "the key is empty" }
 func (e *emptyError) Unwrap() error { return e.err }
 
-// Explain says of a key that opens nothing what is likely wrong with how it was given. Other errors stay
-// as they are.
+// Explain adds a hint on how the key was given to the error for a wrong key. It does not change other errors.
 func (k *Flags) Explain(err error, key []byte) error {
 	if !errors.Is(err, luks.ErrPassphrase) {
 		return err
@@ -61,7 +59,7 @@ func (k *Flags) Explain(err error, key []byte) error {
 	return rest.WithHint(err, hint)
 }
 
-// wrongKey tells whether a key was tried and does not open the image.
+// wrongKey reports whether a key was tried and does not open the image.
 func wrongKey(err error) bool {
 	return errors.Is(err, luks.ErrPassphrase) || errors.Is(err, vhd.ErrKey)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/internal/drawing"
 )
 
-// Audit draws the chain of events of an image as a time line. about says whose it is.
+// Audit draws the events of an image as a time line. about describes the image.
 func Audit(r *audit.Report, about []string) []byte {
 	state := map[audit.Stage]drawing.State{}
 	var missing []drawing.Link

@@ -1,4 +1,4 @@
-// Package picture draws what inspect and audit tell.
+// Package picture draws the results of inspect and audit.
 package picture
 
 import (
@@ -18,11 +18,11 @@ import (
 type Image struct {
 	Name     string
 	Info     *luksimg.Info
-	Contents *contents.Info // nil if the disk can not be seen
-	Density  []float64      // of the disk; nil if it can not be seen
+	Contents *contents.Info // nil if the disk cannot be read
+	Density  []float64      // of the disk; nil if it cannot be read
 }
 
-// Draw draws the layout of an image: what it is packed in, the file, and the disk.
+// Draw draws the layout of an image: its compression or archive, the file, and the disk.
 func (i Image) Draw() []byte {
 	n := i.Info
 	lines := []string{string(n.Format)}
@@ -34,7 +34,7 @@ func (i Image) Draw() []byte {
 	}
 	strips := i.packed()
 	switch {
-	case n.Archive != nil && n.Archive.Member == "" && n.VirtualSize == 0: // of several disks
+	case n.Archive != nil && n.Archive.Member == "" && n.VirtualSize == 0: // an archive with several disks
 	case n.LUKS != nil:
 		strips = append(strips, i.luks())
 	case n.Format != luksimg.Raw:
@@ -46,10 +46,10 @@ func (i Image) Draw() []byte {
 	return drawing.Strips(i.Name, lines, strips)
 }
 
-// fileSize is the length of the image itself, without what it is packed in.
+// fileSize returns the size of the image itself, after unpacking.
 func (i Image) fileSize() int64 { return cmp.Or(i.Info.UnpackedSize, i.Info.FileSize) }
 
-// packed draws the file as it is, if the image is packed in it, and lists the disks of an archive.
+// packed draws the packed file, and lists the disks of an archive. It returns nil if the image is not packed.
 func (i Image) packed() []drawing.Strip {
 	n := i.Info
 	if len(n.Layers) == 0 {
@@ -73,7 +73,7 @@ func (i Image) packed() []drawing.Strip {
 	return []drawing.Strip{s}
 }
 
-// luks draws an image with a LUKS header.
+// luks draws a LUKS image.
 func (i Image) luks() drawing.Strip {
 	l, size := i.Info.LUKS, i.fileSize()
 	s := drawing.Strip{Title: fmt.Sprintf("file: LUKS%d", l.Version), Size: size}
@@ -106,10 +106,10 @@ func (i Image) luks() drawing.Strip {
 	return s
 }
 
-// luks1Header is the length of the header of LUKS1, section 2.3 of its specification, in bytes.
+// luks1Header is the size of a LUKS1 header in bytes: LUKS1 specification, section 2.3.
 const luks1Header = 592
 
-// segments adds where the data are.
+// segments adds the data areas.
 func (i Image) segments(l *luks.Info, add func(k drawing.Kind, off, n int64, format string, args ...any)) {
 	end := i.fileSize()
 	if len(l.Segments) == 0 {
@@ -123,7 +123,7 @@ func (i Image) segments(l *luks.Info, add func(k drawing.Kind, off, n int64, for
 	}
 }
 
-// container draws an image of a format that has tables of where its data are.
+// container draws an image of a format with allocation tables.
 func (i Image) container() drawing.Strip {
 	n := i.Info
 	s := drawing.Strip{Title: "file: " + string(n.Format), Size: i.fileSize(), Rest: drawing.Data}
@@ -141,7 +141,7 @@ func (i Image) container() drawing.Strip {
 	return s
 }
 
-// others are things in a container that have no one place.
+// others returns the parts of a container that have no single place in the file.
 func (i Image) others() []drawing.Span {
 	var all []drawing.Span
 	n := i.Info

@@ -31,7 +31,7 @@ const (
 	docs     = "../../../../docs/pictures/"
 )
 
-// padded is a file that goes on with zeros.
+// padded is a file followed by zeros.
 type padded struct {
 	head []byte
 	size int64
@@ -49,7 +49,7 @@ func (p padded) ReadAt(b []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// imageOf draws what is in a file, as inspect does.
+// imageOf draws the image in a file, as inspect does.
 func imageOf(t *testing.T, name string, r io.ReaderAt, size int64) []byte {
 	t.Helper()
 	i := Image{Name: name}
@@ -68,7 +68,7 @@ func imageOf(t *testing.T, name string, r io.ReaderAt, size int64) []byte {
 	return i.Draw()
 }
 
-// luksOf draws a LUKS image with a data part of 32 MiB.
+// luksOf draws a LUKS image with a data area of 32 MiB.
 func luksOf(t *testing.T, name string, o luks.Options) []byte {
 	t.Helper()
 	o.KDF, o.UUID = luks.KDF{Type: luks.PBKDF2, Iterations: 1000}, "6d7a0a37-22ac-4a5e-9d3c-2f4f2f6b3a10"
@@ -91,7 +91,7 @@ func goldenImage(t *testing.T, name, file string) []byte {
 	return imageOf(t, name, bytes.NewReader(b), int64(len(b)))
 }
 
-// tokens are of luksimg, clevis and systemd, and one with a type that is no type.
+// tokens returns tokens of luksimg, clevis and systemd, and one with an unknown type.
 func tokens(t *testing.T) []json.RawMessage {
 	all := []json.RawMessage{json.RawMessage(`{"type":"</text><script>","keyslots":[]}`)}
 	for _, name := range []string{"clevis-tang", "systemd-tpm2"} {
@@ -139,7 +139,7 @@ func brokenStory() []audit.Event {
 	return append(all, refused)
 }
 
-// pictures are all golden files, by name. Those that the documentation shows are there.
+// pictures returns all golden files by name, including those in the documentation.
 func pictures(t *testing.T) map[string][]byte {
 	query := audit.Query{RootKeyCRN: crn, ImageID: "guid-1"}
 	about := []string{"root key " + crn, "image guid-1"}
@@ -185,7 +185,7 @@ func TestGolden(t *testing.T) {
 			}
 		}
 		if strings.Contains(string(svg), "<script") {
-			t.Errorf("%s has a script", name)
+			t.Errorf("%s contains a script", name)
 		}
 		if *update {
 			if err := os.WriteFile(name, svg, 0o666); err != nil {
@@ -193,12 +193,12 @@ func TestGolden(t *testing.T) {
 			}
 		}
 		if want, err := os.ReadFile(name); err != nil || !bytes.Equal(svg, want) {
-			t.Errorf("%s is not what is drawn (%v): look at it after go test -update", name, err)
+			t.Errorf("%s differs from the drawing (%v): run go test -update and inspect it", name, err)
 		}
 	}
 }
 
-// TestShows: what a person looks for is in the drawings.
+// TestShows checks that the drawings contain the expected texts.
 func TestShows(t *testing.T) {
 	all := pictures(t)
 	for name, want := range map[string][]string{
@@ -226,7 +226,8 @@ func TestShows(t *testing.T) {
 	}
 }
 
-// TestBrowser has a browser show all of them on a phone: no text leaves the drawing or runs into another one.
+// TestBrowser renders all drawings in a browser at the size of a phone. No text may leave the drawing or overlap
+// another one.
 func TestBrowser(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.html")
 	b := []byte("<!doctype html><meta charset=utf-8><body style='margin:0'><style>svg{max-width:100%;height:auto;display:block}</style>")

@@ -11,15 +11,15 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 )
 
-// Progress is the flag of verbs that take their time.
+// Progress is the flag --progress.
 type Progress struct{ mode string }
 
-// Add adds the flag.
+// Add adds the flag to c.
 func (p *Progress) Add(c *cobra.Command) {
 	c.Flags().StringVar(&p.mode, "progress", term.Auto, "how to show progress: "+strings.Join(term.Modes, ", "))
 }
 
-// Check looks at the value of the flag.
+// Check returns an error if the value of the flag is unknown.
 func (p *Progress) Check() error {
 	if !slices.Contains(term.Modes, p.mode) {
 		return fmt.Errorf("--progress %s: want one of %s", p.mode, strings.Join(term.Modes, ", "))
@@ -27,7 +27,7 @@ func (p *Progress) Check() error {
 	return nil
 }
 
-// Start begins to show progress on standard error. total is in bytes, zero if it is not known.
+// Start starts the progress display on standard error. total is in bytes, 0 if unknown.
 func (p *Progress) Start(t *Talk, phase string, total int64) (*term.Progress, error) {
 	if err := p.Check(); err != nil {
 		return nil, err

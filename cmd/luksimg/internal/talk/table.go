@@ -10,13 +10,13 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 )
 
-// A Table is lines of "name: value", aligned.
+// A Table formats aligned lines of the form "name: value".
 type Table struct {
 	text strings.Builder
 	w    *tabwriter.Writer
 }
 
-// NewTable returns a table without lines.
+// NewTable returns an empty table.
 func NewTable() *Table {
 	t := &Table{}
 	t.w = tabwriter.NewWriter(&t.text, 0, 0, 2, ' ', 0)
@@ -38,7 +38,7 @@ func (t *Table) Rows(fields iter.Seq2[string, string]) {
 	}
 }
 
-// Text returns the lines, or none if there are none.
+// Text returns the lines, or none if the table is empty.
 func (t *Table) Text(none string) string {
 	t.w.Flush()
 	return strings.TrimSuffix(cmp.Or(t.text.String(), none), "\n")

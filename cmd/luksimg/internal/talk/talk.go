@@ -1,5 +1,5 @@
-// Package talk is what a verb says: to the person on standard error, and its result on
-// standard output. What may be from a file is shown as a terminal may have it.
+// Package talk prints the messages of a verb on standard error and its result on standard output. Text from files is
+// escaped, so that it cannot control the terminal.
 package talk
 
 import (
@@ -13,43 +13,43 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 )
 
-// A Talk is what one run of the command says.
+// A Talk prints the output of one run of the command.
 type Talk struct {
-	Quiet    bool // nothing but errors and the result
-	AsJSON   bool // the result is one JSON object
+	Quiet    bool // print only errors and the result
+	AsJSON   bool // print the result as one JSON object
 	Out, Err io.Writer
-	Warnings []string // all that were given
+	Warnings []string // all warnings so far
 }
 
-// Say tells something that may help.
+// Say prints a message, unless Quiet is set.
 func (t *Talk) Say(format string, args ...any) {
 	if !t.Quiet {
 		fmt.Fprintln(t.Err, "luksimg: "+term.VisibleLines(Line(format, args...)))
 	}
 }
 
-// maxWarnings bounds the warnings that are kept.
+// maxWarnings is the largest number of warnings that Warnings keeps.
 const maxWarnings = 10_000
 
-// Warn tells of something that may be wrong.
+// Warn prints a warning and keeps it in Warnings.
 func (t *Talk) Warn(format string, args ...any) {
 	switch n := len(t.Warnings); {
 	case n < maxWarnings:
 		t.Warnings = append(t.Warnings, fmt.Sprintf(format, args...))
 	case n == maxWarnings:
-		t.Warnings = append(t.Warnings, "there are more warnings than are kept")
+		t.Warnings = append(t.Warnings, "further warnings are not kept")
 	}
 	t.Say("warning: "+format, args...)
 }
 
-// WarnAll tells of warnings, each behind a prefix such as "NAME: ".
+// WarnAll prints warnings, each with a prefix such as "NAME: ".
 func (t *Talk) WarnAll(prefix string, warnings []string) {
 	for _, w := range warnings {
 		t.Warn("%s%s", prefix, w)
 	}
 }
 
-// Result prints the result: v as JSON if asked for, else the text.
+// Result prints the result: v if AsJSON is set, otherwise text.
 func (t *Talk) Result(v any, text string) error {
 	if t.AsJSON {
 		return t.JSON(func(w io.Writer) error { return EncodeJSON(w, v) })
@@ -58,10 +58,10 @@ func (t *Talk) Result(v any, text string) error {
 	return err
 }
 
-// ToStdout tells whether a result can go to standard output, where an argument asks for that by "-".
+// ToStdout returns an error if a result cannot go to standard output, which the argument arg selects with "-".
 func (t *Talk) ToStdout(arg, what string) error {
 	if t.AsJSON {
-		return fmt.Errorf("with - for %s %s is the result: there is no room for --json", arg, what)
+		return fmt.Errorf("with - for %s, %s goes to standard output, so --json is not possible", arg, what)
 	}
 	return stdio.CheckStdout(what)
 }
@@ -76,7 +76,7 @@ func (t *Talk) JSON(encode func(w io.Writer) error) error {
 	return err
 }
 
-// EncodeJSON writes v as the verbs print it.
+// EncodeJSON writes v as indented JSON, the format of all verbs.
 func EncodeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
@@ -84,8 +84,8 @@ func EncodeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// Line formats a line of text. What an argument holds, such as the name of a file, stays on
-// that line.
+// Line formats a line of text. It escapes line breaks in arguments, such as names of files, so that the result is one
+// line.
 func Line(format string, args ...any) string {
 	shown := make([]any, len(args))
 	for i, a := range args {
@@ -103,7 +103,7 @@ func Line(format string, args ...any) string {
 	return fmt.Sprintf(format, shown...)
 }
 
-// Lines is Line for each of several lines.
+// Lines applies [Line] to each of several lines.
 func Lines(lines []string) string {
 	shown := make([]string, len(lines))
 	for i, l := range lines {

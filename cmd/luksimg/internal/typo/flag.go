@@ -13,15 +13,15 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// flagSynonyms are what other programs call a flag.
+// flagSynonyms maps the names of flags in other programs to those of luksimg.
 var flagSynonyms = map[string]string{
 	"key": "key-file", "masterkeyfile": "volume-key-file", "newkey": "new-key-file", "outputformat": "format", "overwrite": "force",
 	"passphrase": "passphrase-file", "password": "passphrase-file", "passwordfile": "passphrase-file", "recursively": "recursive",
 	"sourcekey": "source-key-file", "threads": "jobs", "to": "format", "type": "format", "workers": "jobs",
 }
 
-// wants are what the types of pflag want, as their own errors repeat the value. Those of this program
-// say what they want, and no value.
+// wants lists what each type of pflag accepts. pflag's own errors would repeat the value. The types of luksimg have
+// errors that say what they accept and do not repeat the value.
 var wants = map[string]string{
 	"bool":     "want true or false",
 	"duration": "want a duration, such as 90s, 5m or 2h",
@@ -32,8 +32,8 @@ var wants = map[string]string{
 	"uint64":   "want a whole number that is not negative",
 }
 
-// Flag returns an error of pflag about the flags of c without the value of any flag, and with a hint.
-// It is for [cobra.Command.SetFlagErrorFunc].
+// Flag rewrites an error of pflag about the flags of c: it removes the value of the flag and adds a hint. It is for
+// [cobra.Command.SetFlagErrorFunc].
 func Flag(c *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
@@ -45,7 +45,7 @@ func Flag(c *cobra.Command, err error) error {
 	if e := new(pflag.NotExistError); errors.As(err, &e) {
 		name, shown := e.GetSpecifiedName(), "--"+e.GetSpecifiedName()
 		if group := e.GetSpecifiedShortnames(); group != "" {
-			// The rest of the group may be a value, or the name of a flag after one hyphen.
+			// The rest of the group can be a value, or the name of a flag after a single hyphen.
 			name, _, _ = strings.Cut(group, "=")
 			shown = "-" + e.GetSpecifiedName()
 		}
@@ -68,14 +68,14 @@ func Flag(c *cobra.Command, err error) error {
 	if e := new(pflag.InvalidValueError); errors.As(err, &e) {
 		want := errors.Unwrap(e).Error()
 		if !strings.HasPrefix(want, "want ") {
-			want = cmp.Or(wants[e.GetFlag().Value.Type()], "this value is not one that it takes")
+			want = cmp.Or(wants[e.GetFlag().Value.Type()], "invalid value")
 		}
 		return rest.WithHint(fmt.Errorf("--%s: %s", e.GetFlag().Name, want), hint)
 	}
 	return rest.WithHint(errors.New("bad flag syntax: want --NAME VALUE or --NAME=VALUE"), hint)
 }
 
-// elsewhere reports whether another verb has a flag of this name: then it is no typing error.
+// elsewhere reports whether another verb has a flag with this name, so that it is not a typing error.
 func elsewhere(c *cobra.Command, name string) bool {
 	var has func(*cobra.Command) bool
 	has = func(c *cobra.Command) bool {
@@ -85,7 +85,7 @@ func elsewhere(c *cobra.Command, name string) bool {
 	return c.Flags().Lookup(name) == nil && has(c.Root())
 }
 
-// flagNames are the names of the flags of a verb.
+// flagNames returns the names of the verb's flags.
 func flagNames(c *cobra.Command) []string {
 	var names []string
 	c.Flags().VisitAll(func(f *pflag.Flag) {

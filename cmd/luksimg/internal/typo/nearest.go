@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// most is how many names are suggested at most.
+// most is the largest number of suggested names.
 const most = 3
 
-// nearest returns the names that typed most likely stands for, the likeliest first: those that differ
-// in hyphens and case only, else the synonym, else those with the fewest mistakes, else those that
-// typed is the beginning or a part of. It returns nothing if none is near.
+// nearest returns the names that typed most likely means, best first. Names that differ only in hyphens and case come
+// first, then a synonym. The names with the fewest mistakes follow, and then those that begin or end with typed. It
+// returns nil if no name is near.
 func nearest(typed string, names []string, synonyms map[string]string) []string {
 	plain := simple(typed)
 	if plain == "" {
@@ -45,12 +45,12 @@ func nearest(typed string, names []string, synonyms map[string]string) []string 
 	return nil
 }
 
-// simple returns a name in lower case, without hyphens and underscores.
+// simple returns a name in lower case without hyphens and underscores.
 func simple(name string) string {
 	return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
 }
 
-// allowed is how many mistakes a name may have and still be known.
+// allowed returns the number of mistakes at which a name is still recognized.
 func allowed(name string) int {
 	switch n := len(name); {
 	case n < 2:
@@ -63,12 +63,12 @@ func allowed(name string) int {
 	return 3
 }
 
-// longest is the length of a name that is compared: nothing has a longer one, and the work grows with
-// the square of it.
+// longest is the longest name that is compared. No command is longer, and the cost grows with the square of the
+// length.
 const longest = 64
 
-// distance is the number of mistakes between two names: letters that are missing, added, wrong, or
-// swapped with their neighbour (the optimal string alignment distance).
+// distance returns the number of mistakes between two names: missing, added, wrong or transposed letters (the optimal
+// string alignment distance).
 func distance(a, b string) int {
 	if len(a) > longest || len(b) > longest {
 		return max(len(a), len(b))

@@ -41,13 +41,13 @@ func TestNearest(t *testing.T) {
 			t.Errorf("%.20q: %q, want %q", typed, got, want)
 		}
 	}
-	// Those that there are too many of are cut.
+	// The number of suggestions is limited.
 	if got := nearest("aaaa", []string{"aaab", "aaac", "aaad", "aaae"}, nil); !slices.Equal(got, []string{"aaab", "aaac", "aaad"}) {
 		t.Error(got)
 	}
 }
 
-// testRoot is a program with a group and a verb.
+// testRoot returns a program with a group and a verb.
 func testRoot() *cobra.Command {
 	run := func(*cobra.Command, []string) {}
 	root := &cobra.Command{Use: "prog", Run: run, SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true}
@@ -69,14 +69,14 @@ func testRoot() *cobra.Command {
 	return root
 }
 
-// refusing is a flag that takes no value.
+// refusing is the value of a flag that refuses every text.
 type refusing struct{}
 
 func (refusing) String() string   { return "" }
 func (refusing) Type() string     { return "int" }
 func (refusing) Set(string) error { return errors.New("want a size") }
 
-// TestVerb looks for the error of each command line, and for its hint.
+// TestVerb checks the error and the hint of each command line.
 func TestVerb(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                     "",
@@ -114,7 +114,7 @@ func TestVerb(t *testing.T) {
 	}
 }
 
-// TestFlag looks for the error of each command line, and for its hint. The value is in neither.
+// TestFlag checks the error and the hint of each command line. Neither may contain the value.
 func TestFlag(t *testing.T) {
 	for line, want := range map[string]string{
 		"--keyfile secret":    "unknown flag: --keyfile; did you mean --key-file?",
@@ -130,7 +130,7 @@ func TestFlag(t *testing.T) {
 		"--wait secret":       "--wait: want a duration, such as 90s, 5m or 2h; prog key list --help lists the flags",
 		"--slots 1,secret":    "--slots: want whole numbers, with commas between them; prog key list --help lists the flags",
 		"--lanes secret":      "--lanes: want a whole number from 0 to 4294967295; prog key list --help lists the flags",
-		"--share secret":      "--share: this value is not one that it takes; prog key list --help lists the flags",
+		"--share secret":      "--share: invalid value; prog key list --help lists the flags",
 		"--size secret":       "--size: want a size; prog key list --help lists the flags",
 		"--=secret":           "bad flag syntax: want --NAME VALUE or --NAME=VALUE; prog key list --help lists the flags",
 		"---key-file=secret":  "bad flag syntax: want --NAME VALUE or --NAME=VALUE; prog key list --help lists the flags",

@@ -1,5 +1,5 @@
-// Package typo tells what was meant by a verb or a flag that is not there, and what is wrong with the
-// value of a flag. It repeats no value: people type a passphrase where the name of a file belongs.
+// Package typo suggests the verb or flag that a mistyped one means, and explains invalid values of flags. It never
+// repeats a value, because people type passphrases in the place of file names.
 package typo
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// verbSynonyms are what other programs call a verb: cryptsetup above all.
+// verbSynonyms maps the names of verbs in other programs, mainly cryptsetup, to those of luksimg.
 var verbSynonyms = map[string]string{
 	"benchmark": "bench", "copy": "cp", "dump": "inspect", "erase": "header erase", "extract": "cp", "format": "encrypt", "info": "inspect",
 	"luksaddkey": "key add", "lukschangekey": "key change", "luksconvertkey": "key convert", "luksdump": "inspect", "lukserase": "header erase",
@@ -21,8 +21,8 @@ var verbSynonyms = map[string]string{
 	"repair": "header repair", "show": "inspect", "status": "shard status", "unlock": "decrypt",
 }
 
-// Verb returns an error if the arguments of the program name a verb that root does not have, with the
-// one that was meant as a hint.
+// Verb returns an error if the arguments name a verb that root does not have. Its hint suggests the verb that was
+// probably meant.
 func Verb(root *cobra.Command, args []string) error {
 	if len(args) > 0 && args[0] == "help" {
 		args = args[1:]
@@ -38,7 +38,7 @@ func Verb(root *cobra.Command, args []string) error {
 	return unknownVerb(c, typed)
 }
 
-// firstArgument returns the first argument that is neither a flag nor, as cobra sees it, the value of one.
+// firstArgument returns the first argument that is neither a flag nor, by cobra's rules, the value of a flag.
 func firstArgument(c *cobra.Command, args []string) (string, bool) {
 	for i := 0; i < len(args); i++ {
 		switch arg := args[i]; {
@@ -67,7 +67,7 @@ func unknownVerb(c *cobra.Command, typed string) error {
 		meant = append(meant, c.CommandPath()+" "+name)
 	}
 	if meant == nil {
-		// Perhaps it is a verb of a group, or of another one.
+		// It may be a verb of another group.
 		for _, path := range verbs(c.Root(), true) {
 			if simple(path[strings.LastIndex(path, " ")+1:]) == simple(typed) || verbSynonyms[simple(typed)] == path {
 				meant = append(meant, c.Root().Name()+" "+path)
@@ -80,7 +80,7 @@ func unknownVerb(c *cobra.Command, typed string) error {
 	return rest.WithHint(err, didYouMean(meant))
 }
 
-// verbs are the names of the verbs of a command, or with all those below them too, as "key list".
+// verbs returns the names of the verbs of a command. If all is set it includes verbs below them, such as "key list".
 func verbs(c *cobra.Command, all bool) []string {
 	var names []string
 	for _, sub := range c.Commands() {
@@ -97,7 +97,7 @@ func verbs(c *cobra.Command, all bool) []string {
 	return names
 }
 
-// didYouMean asks for one of the names.
+// didYouMean returns a question that suggests the names.
 func didYouMean(names []string) string {
 	last := len(names) - 1
 	if last == 0 {

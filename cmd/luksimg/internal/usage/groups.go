@@ -6,12 +6,12 @@ import "strings"
 type group int
 
 const (
-	own    group = iota // what this verb is about
-	source              // the image that is read
-	key                 // what opens an image, or wraps its key
-	output              // the image that is written
-	server              // the server that is ordered
-	cloud               // how services are reached
+	own    group = iota // flags of this verb only
+	source              // the image to read
+	key                 // keys that open an image, and root keys
+	output              // the image to write
+	server              // the server to order
+	cloud               // access to services
 	advanced
 )
 
@@ -19,7 +19,7 @@ var titles = map[group]string{
 	own: "Flags", source: "Source flags", key: "Key flags", output: "Output flags", server: "Server flags", cloud: "Service flags", advanced: "Advanced flags",
 }
 
-// groups has the group of each flag that several verbs have, by its name. Other flags are a verb's own.
+// groups lists the group of each flag that several verbs share. A flag that is not listed belongs to the verb itself.
 var groups = byName(map[group]string{
 	source: "allow-backing allow-empty allow-http allow-null-cipher allow-truncated any-disk member no-unpack oci-image partition " +
 		"sha256-file snapshot source-format source-key-fd source-key-file source-passphrase-encoding source-passphrase-file source-sha256",
@@ -34,7 +34,7 @@ var groups = byName(map[group]string{
 		"pbkdf-force-iterations pbkdf-memory pbkdf-parallel progress scratch-dir",
 })
 
-// byName turns lists of names into a map of them.
+// byName inverts the lists.
 func byName(lists map[group]string) map[string]group {
 	m := make(map[string]group)
 	for g, names := range lists {

@@ -1,5 +1,5 @@
-// Package usage writes how a verb is used, as --help shows it, with its flags in groups. It does
-// without cobra's templates, which would make the program 3 MB larger.
+// Package usage prints the usage of a verb for --help, with its flags in groups. It does not use cobra's templates,
+// which would make the program 3 MB larger.
 package usage
 
 import (
@@ -11,13 +11,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// few is the number of flags that need no groups.
+// few is the largest number of flags that are printed without groups.
 const few = 12
 
-// columns is the width of the text, unless a flag's name needs more.
+// columns is the width of the text, unless the name of a flag needs more.
 const columns = 118
 
-// Write writes the usage of a command to its standard error. It is for [cobra.Command.SetUsageFunc].
+// Write prints the usage of a command to its standard error. It is for [cobra.Command.SetUsageFunc].
 func Write(c *cobra.Command) error {
 	w := c.OutOrStderr()
 	fmt.Fprint(w, "Usage:")
@@ -49,7 +49,7 @@ func Write(c *cobra.Command) error {
 	return nil
 }
 
-// writeFlags writes the flags of a command, in groups if they are many.
+// writeFlags prints the flags of a command, in groups if there are many.
 func writeFlags(w io.Writer, flags *pflag.FlagSet) {
 	sets := make(map[group]*pflag.FlagSet)
 	n := 0

@@ -19,7 +19,7 @@ func shown(t *testing.T, c *cobra.Command) string {
 	return b.String()
 }
 
-// TestFew shows the flags of a verb that has few of them in one list.
+// TestFew checks that a verb with few flags has one list.
 func TestFew(t *testing.T) {
 	c := &cobra.Command{Use: "x FILE", Example: "  x disk.raw", Run: func(*cobra.Command, []string) {}}
 	c.Flags().String("key-file", "", "FILE with the key")
@@ -31,7 +31,7 @@ func TestFew(t *testing.T) {
 	}
 }
 
-// TestMany shows each flag once, in the list of its group, and wraps long lines.
+// TestMany checks that each flag appears once, in the list of its group, and that long lines wrap.
 func TestMany(t *testing.T) {
 	c := &cobra.Command{Use: "x", Run: func(*cobra.Command, []string) {}}
 	names := []string{"mine", "snapshot", "member", "key-file", "kms", "format", "force", "cipher", "cos-url", "network", "jobs", "progress", "pbkdf"}
@@ -43,12 +43,12 @@ func TestMany(t *testing.T) {
 	for _, title := range []string{"\nFlags:", "\nSource flags:", "\nKey flags:", "\nOutput flags:", "\nService flags:", "\nAdvanced flags:"} {
 		at := strings.Index(got, title)
 		if at <= last {
-			t.Errorf("%q is at %d, after one at %d", title, at, last)
+			t.Errorf("%q at %d is before %d, want the order of the groups", title, at, last)
 		}
 		last = at
 	}
 	if strings.Contains(got, "Server flags") {
-		t.Error("a group that is empty is shown")
+		t.Error("an empty group is printed")
 	}
 	for _, n := range names {
 		if strings.Count(got, "--"+n+" ") != 1 {
@@ -62,7 +62,7 @@ func TestMany(t *testing.T) {
 	}
 }
 
-// TestCommands lists the commands of a command that has some, and the flags that they inherit.
+// TestCommands checks the usage of a command with subcommands and inherited flags.
 func TestCommands(t *testing.T) {
 	root := &cobra.Command{Use: "x"}
 	root.PersistentFlags().Bool("json", false, "as JSON")
