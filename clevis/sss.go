@@ -14,8 +14,8 @@ const (
 	algDir = "dir"
 )
 
-// A sssHeader holds the shares of a binding: the threshold, the prime modulus, and each share as a binding of its
-// own.
+// A sssHeader holds the shares of a binding: the threshold, the prime modulus, and each share in its own
+// binding.
 type sssHeader struct {
 	T   int      `json:"t"`
 	P   string   `json:"p"`
